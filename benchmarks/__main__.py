@@ -1,12 +1,19 @@
 """Time rushlight against its peers: ``python -m benchmarks [--rounds N] [--only TEXT]``.
 
-Four tables: eager calls against PyTorch; training steps, eager and compiled, against PyTorch,
-``torch.compile`` and ``jax.jit``; the same while other processes keep all cores busy, against
-themselves; work that memory limits, against a copy. Each way of a row runs
-in a process of its own, and the processes take turns: a ratio is the median of the ratios of
-neighbouring blocks, so that a machine whose speed drifts does not decide it. A first call is
-measured with empty caches, and in a new process with those that it left. Memory is the peak of
-each process. PyTorch must be installed; without JAX its cells say so.
+There are four tables:
+
+- eager calls against PyTorch;
+- training steps, eager and compiled, against PyTorch, ``torch.compile`` and ``jax.jit``;
+- training steps while other processes keep all cores busy, against the same steps on
+  quiet cores;
+- work that memory bandwidth limits, against a copy.
+
+A row is one piece of work, and a way is one framework or compiler that does the work. Each way of a
+row runs in its own process, and the processes take turns in blocks. A ratio is the median of the
+ratios of neighbouring blocks, so that a drift of the machine's speed does not change the ratio.
+A first call is measured twice: with empty caches, and in a new process with the caches that the
+first process left. Memory is the peak of each process. PyTorch must be installed. Without JAX, the
+cells of JAX say that JAX is missing.
 """
 
 import argparse
@@ -31,8 +38,8 @@ def main():
         from benchmarks import roofline
 
         return roofline.show(options.only)
-    # NumPy and all peers are imported by the children alone: a child's peak memory
-    # counts from its parent's.
+    # Only the child processes import NumPy and the peers, because a child's peak memory includes
+    # the memory of its parent.
     try:
         versions = [f"PyTorch {metadata.version('torch')}"]
     except metadata.PackageNotFoundError:

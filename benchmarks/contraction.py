@@ -24,7 +24,7 @@ from rushlight.compiler.run import loader, threads
 F4 = np.dtype(np.float32)
 KERNEL, ADDRESS, COUNT = ctypes.CFUNCTYPE, ctypes.c_void_p, ctypes.c_int64
 
-#: m, n, k, which operands are transposed, batch
+#: name → (m, n, k, letters of the transposed operands "A" and "B", batch dims)
 SHAPES = {
     "256": (256, 256, 256, "", ()),
     "1024": (1024, 1024, 1024, "", ()),
@@ -71,20 +71,20 @@ SHAPES = {
 
 
 def aligned(size):
-    """Zeroed memory that begins a cache line."""
+    """``size`` bytes of zeroed memory whose start is aligned to a cache line (64 bytes)."""
     memory = np.zeros(size + 64, np.uint8)
     start = -memory.ctypes.data % 64
     return memory[start : start + size]
 
 
 def matrix(x):
-    """How an array lies in memory."""
+    """Describe an array's memory layout to the compiler."""
     *batch, row, column = (s // x.itemsize for s in x.strides)
     return Matrix(x.dtype, tuple(batch), row, column)
 
 
 class Compiled:
-    """One product as a program would run it: all its kernels in one native call."""
+    """One product as a compiled program runs it: one native call runs all kernels."""
 
     def __init__(self, x, y):
         batch, m, n, k = x.shape[:-2], x.shape[-2], y.shape[-1], x.shape[-1]
@@ -117,7 +117,11 @@ def _write_all(module, kernels):
 
 
 def innermost():
-    """(a call, its operations): the loop over a tile in registers alone, from the nearest cache."""
+    """Return (a call, its number of operations) that measures the peak of the arithmetic.
+
+    The call runs only the innermost loop, over one tile in registers, with operands in the nearest
+    cache.
+    """
     target, depth, times = host(), 128, 200
     tile = Tile(6, 4, target.lanes(F4), F4, target.fma)
     if target.registers < 32:
@@ -138,9 +142,11 @@ def innermost():
 
 
 def measured(calls, rounds, least=1e-3):
-    """The shortest time of each call, in turn, so that all see the same machine.
+    """Return the shortest time of each call, in seconds.
 
-    Each turn begins untimed, until the threads of the one before have gone to sleep.
+    The calls take turns, so that a drift of the machine's speed affects all of them. Each turn
+    begins with untimed calls for 20 times ``least`` seconds, until the threads of the turn before
+    have gone to sleep.
     """
     best = [float("inf")] * len(calls)
     repeats = [1] * len(calls)

@@ -23,7 +23,7 @@ from rushlight.compiler.cpu.target import host
 from rushlight.compiler.run import loader, threads
 from rushlight.ops.windows.window import output_size
 
-#: N, C, O, size, kernel, the rest
+#: name → (N, C, O, input size, kernel size, further parameters of the convolution)
 SHAPES = {
     "MNIST 1→32, 28²": (64, 1, 32, (28, 28), (3, 3), {}),
     "MNIST 32→64, 26²": (64, 32, 64, (26, 26), (3, 3), {}),
@@ -46,7 +46,7 @@ def _aligned(size):
 
 
 class Compiled:
-    """One operation as a program would run it."""
+    """One operation as a compiled program runs it."""
 
     def __init__(self, description, arrays):
         steps = convolution.plan(description, host())
@@ -68,7 +68,7 @@ class Compiled:
 
 
 def _numbers(op, shape):
-    """(inputs, params, shape of the result) of an operation."""
+    """Return (inputs, params, shape of the result, number of operations) of an operation."""
     n, c, o, size, kernel, rest = shape
     rest = {"stride": 1, "padding": 0, "dilation": 1, **rest}
     params = {k: rest[k] if k == "groups" else (rest[k],) * len(size) for k in rest}
@@ -84,7 +84,7 @@ def _numbers(op, shape):
 
 
 def _pytorch(op, arrays, params, shape):
-    """The same in PyTorch, or None."""
+    """Return a call of the same operation in PyTorch, or None if PyTorch is not installed."""
     try:
         import torch
     except ImportError:
@@ -102,7 +102,7 @@ def _pytorch(op, arrays, params, shape):
 
 
 def peak(cores=1, rounds=300):
-    """Operations a second, in the innermost loop alone, on so many cores at once."""
+    """Measure operations a second of the innermost loop alone, on ``cores`` cores at once."""
     target, dtype = host(), np.dtype(np.float32)
     rows = min(8, (target.registers - 4) // 3)
     tile, module = Tile(rows, 3, target.lanes(dtype), dtype, target.fma), ir.Module()

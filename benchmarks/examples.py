@@ -1,10 +1,10 @@
 """Time the programs in examples/: ``python -m benchmarks.examples [PROGRAM ...]``.
 
-Each runs whole, as a process of its own: under PyTorch, and under ``rushlight run`` as it is and
-with ``--compile``, once with an empty cache and then with what that left. The ways take turns; a
-time is the median over the rounds, and includes starting Python and importing. What they print
-must be the same up to rounding. The table goes into examples/README.md, with the lines about each
-program, when all were run.
+Each program runs as a whole, in its own process, in four ways: under PyTorch, under
+``rushlight run``, and twice under ``rushlight run`` with ``--compile``, first with an empty cache
+and then with the cache that the first run left. The ways take turns. A time is the median over the
+rounds, and includes the start of Python and the imports. The table says whether all ways print the
+same, up to rounding. If all programs were run, the table is written into examples/README.md.
 """
 
 import argparse
@@ -34,7 +34,7 @@ BEGIN, END = "<!-- table -->\n", "<!-- end of table -->\n"
 
 
 def main():
-    """Print the table, and write it where all programs were run."""
+    """Print the table. If all programs were run, also write it into examples/README.md."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.examples")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each (default 3)")
     parser.add_argument(
@@ -58,7 +58,7 @@ def main():
 
 
 def machine(options):
-    """What was timed, and where."""
+    """The line above the table, which says what was timed and on which machine."""
     kind = "Processor time (user and system, all threads)" if options.cpu else "Time"
     runs = "one of each" if options.rounds == 1 else f"median of {options.rounds}"
     threads = f", {options.threads} thread{'s' * (options.threads > 1)} each" * bool(
@@ -97,7 +97,7 @@ def row(path, options):
 
 
 def run(command, cache, options):
-    """(seconds that a command takes, what it prints)."""
+    """Run a command; returns (the seconds that it took, its standard output)."""
     environment = ENVIRONMENT | {"RUSHLIGHT_CACHE_DIR": cache}
     if options.threads:
         environment |= dict.fromkeys(THREADS, str(options.threads))
@@ -113,7 +113,7 @@ def run(command, cache, options):
 
 
 def agrees(found, expected):
-    """Whether two runs print the same words, and numbers within 1 % or 0.001."""
+    """Whether two runs print the same words, and numbers that differ by at most 0.001 + 1 %."""
     if NUMBER.sub("#", found) != NUMBER.sub("#", expected):
         return False
     pairs = zip(*[map(float, NUMBER.findall(text)) for text in (found, expected)], strict=True)

@@ -1,8 +1,8 @@
 """The steps of ``steps.py`` in JAX: the whole step under ``jit``, parameters and state donated.
 
-``stepping(row)`` gives a function that takes one step, and the batches. The networks are pure
-functions of a tree of parameters, the optimizers a few lines of ``jax.numpy``; nothing but JAX is
-needed.
+``stepping(row)`` returns a function that takes one training step, and the batches for it. The
+networks are pure functions of a tree of parameters. The optimizers are a few lines of
+``jax.numpy``, so that no library besides JAX is needed.
 """
 
 from functools import partial
@@ -151,7 +151,7 @@ def sgd(parameters):
 
 
 def adam(parameters, decay=0.0, rate=1e-3):
-    """Adam; with ``decay`` AdamW."""
+    """Adam, or AdamW if ``decay`` is not 0."""
     zeros = lambda: jax.tree.map(jnp.zeros_like, parameters)
 
     def update(p, g, state):
@@ -178,7 +178,7 @@ def text():
     return classes(sizes.GPT_VOCABULARY, *shape), classes(sizes.GPT_VOCABULARY, *shape).ravel()
 
 
-#: The network, the batch and the optimizer of each row of ``steps.STEPS``, in its order.
+#: (network, batch, optimizer) for each row of ``steps.STEPS``, in the same order.
 _PARTS = [
     (partial(mlp, 4, 8, 2), lambda: (normal(1, 4), classes(2, 1)), sgd),
     (partial(mlp, 4, 64, 64, 2), lambda: (normal(32, 4), classes(2, 32)), adam),

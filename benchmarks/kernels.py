@@ -1,7 +1,8 @@
 """Work that memory limits, on 10 million float32 numbers, against the bandwidth of a plain copy.
 
-``KERNELS[name] = Kernel(passes, torch, jax)``: how often the operands cross the memory bus in all,
-and functions that set the work up. Adam reads four arrays and writes three.
+In ``KERNELS[name] = Kernel(passes, torch, jax)``, ``passes`` is how many arrays cross the memory
+bus in all, and ``torch`` and ``jax`` are functions that set up the work. Adam has 7 passes, because
+it reads four arrays and writes three.
 """
 
 import importlib
@@ -12,12 +13,12 @@ from typing import Any, NamedTuple
 
 ROWS, COLUMNS = 10_000, 1_000
 BYTES = 4 * ROWS * COLUMNS
-AIM = 0.8  # of the bandwidth of a copy
+AIM = 0.8  # the target, as a share of the bandwidth of a copy
 WAYS = ("copy", "rushlight", "compiled", "PyTorch", "torch.compile", "JAX jit")
 
 
 class Kernel(NamedTuple):
-    """One row."""
+    """One row of the table."""
 
     passes: int
     torch: Any  # (torch, compile) → the function to time
@@ -25,7 +26,7 @@ class Kernel(NamedTuple):
 
 
 def pointwise(function):
-    """A function of two matrices, without a gradient."""
+    """Return a setup that times ``function`` of two matrices, without a gradient."""
 
     def setup(torch, compile):
         x, y = torch.randn(ROWS, COLUMNS), torch.randn(ROWS, COLUMNS)
@@ -36,7 +37,7 @@ def pointwise(function):
 
 
 def jitted(function):
-    """The same in JAX."""
+    """Return a setup that times ``function`` of two matrices in JAX, under ``jit``."""
 
     def setup(jax):
         import numpy as np
@@ -55,7 +56,7 @@ def layer_norm(jax, x, _):
 
 
 def adam(torch, compile):
-    """A step of ten parameters of a million elements that have their gradients."""
+    """An Adam step on ten parameters of a million elements each; the gradients are given."""
     parameters = [torch.randn(1_000, 1_000).requires_grad_() for _ in range(10)]
     optimizer = torch.optim.Adam(parameters)
     for p in parameters:
@@ -100,7 +101,7 @@ KERNELS = {
 
 
 def copying():
-    """A copy of one matrix by as many threads as make it fastest."""
+    """A copy of one matrix by one thread or by one for each core, whichever is faster."""
     import numpy as np
 
     source, target = np.ones(ROWS * COLUMNS, np.float32), np.zeros(ROWS * COLUMNS, np.float32)
@@ -121,7 +122,7 @@ def copying():
 
 
 def start(way, row):
-    """The function of a row under a way."""
+    """The function to time for a row, under the framework or compiler ``way``."""
     if way == "copy":
         return copying()
     kernel = KERNELS[row]
@@ -133,5 +134,5 @@ def start(way, row):
 
 
 def bandwidth(way, row, seconds):
-    """Bytes per second of a call that took so long; a copy reads and writes once."""
+    """Bytes per second of a call that took ``seconds``. A copy reads once and writes once."""
     return (2 if way == "copy" else KERNELS[row].passes) * BYTES / seconds

@@ -23,7 +23,7 @@ def elements(name, functional=False):
 
 
 def rows(function, width):
-    """A function of a matrix of ``n`` numbers and of two vectors that are as wide."""
+    """A function of a matrix of about ``n`` numbers and of two vectors as long as its rows."""
 
     def call(torch, n):
         given = torch.randn(max(n // width, 2), width), torch.rand(width), torch.randn(width)
@@ -33,7 +33,10 @@ def rows(function, width):
 
 
 def images(function, channels, size, *kernel):
-    """A function of images (of ``n`` numbers in all), weights and a vector as long."""
+    """A function of images (of about ``n`` numbers in all), of weights and of a vector.
+
+    The weights are of shape ``kernel``, or else one for each channel, as is the vector.
+    """
 
     def call(torch, n):
         shape = max(n // (channels * size * size), 1), channels, size, size
@@ -44,7 +47,7 @@ def images(function, channels, size, *kernel):
 
 
 def slope(call):
-    """The forward and the gradient of the first argument."""
+    """Turn ``call`` into the forward computation and the gradient of its first argument."""
 
     def sloped(torch, n):
         function, (x, *rest) = call(torch, n)
@@ -60,7 +63,7 @@ def slope(call):
 
 
 def optimizer(name, **options):
-    """A step on one parameter of ``n`` numbers."""
+    """A step of an optimizer on one parameter of ``n`` numbers."""
 
     def call(torch, n):
         p = torch.randn(n).requires_grad_()
@@ -110,7 +113,7 @@ _FORWARD = {
     "conv2d 3×3, 32×14×14 to 32": images(_conv(1), 32, 14, 32, 32, 3, 3),
     "conv2d 3×3 depthwise, 64×28×28": images(_conv(64), 64, 28, 64, 1, 3, 3),
 }
-#: ``CALLS[name](torch, n)``: (function, arguments) that work on about ``n`` numbers.
+#: ``CALLS[name](torch, n)`` returns (function, arguments) for work on about ``n`` numbers.
 CALLS = {
     **_FORWARD,
     **{f"{n}, with gradient": slope(call) for n, call in _FORWARD.items()},
@@ -150,7 +153,7 @@ ROWS = {f"{name}, {1 << 20:,} numbers": (row(name, 1 << 20), 1.0) for name in _S
 
 
 def fastest(function, given, turns=9, spent=0.004):
-    """For each of two ways, kernels and NumPy, the least seconds of one call; they take turns."""
+    """Return the least seconds of one call (with kernels, with NumPy); the two take turns."""
     least = {}
     for turn in range(turns + 1):
         for way in ("native", "numpy"):
@@ -160,7 +163,7 @@ def fastest(function, given, turns=9, spent=0.004):
                 function(*given)
                 count += 1
             took = (time.perf_counter() - began) / count
-            if turn:  # the first warms up, and compiles
+            if turn:  # the first turn is not counted: it warms up and compiles
                 least[way] = min(took, least.get(way, took))
     return least["native"], least["numpy"]
 

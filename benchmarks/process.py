@@ -1,4 +1,4 @@
-"""A row of a table running in a process of its own, and the words for what it took."""
+"""Run one row of a table in its own process, and show the times that it took."""
 
 import json
 import os
@@ -10,17 +10,18 @@ from contextlib import contextmanager
 
 __all__ = ["Worker", "busy_cores", "median_ratio", "rounds_of", "shown"]
 
-# The BLAS chooses its kernels by the first two; unset, it asks the processor. An installed package
-# comes with its bytecode, so that is kept here too.
+# Environment variables that are removed for the processes. The first two force OpenBLAS to certain
+# kernels; without them, OpenBLAS asks the processor. The third would keep Python from writing
+# bytecode, but an installed package comes with its bytecode.
 UNSET = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONDONTWRITEBYTECODE")
 ENVIRONMENT = {k: v for k, v in os.environ.items() if k not in UNSET}
 
 
 class Worker:
-    """A process that takes the row ``row`` of ``table`` one way, block after block.
+    """A process that runs the row ``row`` of ``table`` in one way, block after block.
 
     Attributes:
-        error: Why it cannot, in a few words; None where it can.
+        error: Why the process cannot run the row, in a few words; None if it can.
     """
 
     def __init__(self, table, way, row, cache=None):
@@ -32,7 +33,7 @@ class Worker:
         )  # fmt: skip
 
     def ask(self, what):
-        """The answer to ``first``, ``block`` (seconds) or ``memory`` (bytes); None on an error."""
+        """Ask for ``first`` or ``block`` (seconds) or ``memory`` (bytes); None after an error."""
         if self.error is not None:
             return None
         try:
@@ -54,7 +55,7 @@ class Worker:
 
 
 def _caches(folder):
-    """Where each compiler keeps what it compiled."""
+    """Environment variables that let each compiler keep its cache in ``folder``."""
     if folder is None:
         return {}
     return {
@@ -66,7 +67,10 @@ def _caches(folder):
 
 
 def rounds_of(workers, rounds):
-    """The seconds that each worker took in each round; they take turns. None where one cannot."""
+    """Return the seconds of each worker in each round, or None for a worker with an error.
+
+    The workers take turns.
+    """
     for w in workers:
         w.ask("block")  # warm up
     found = [[w.ask("block") for w in workers] for _ in range(rounds)]
@@ -76,7 +80,7 @@ def rounds_of(workers, rounds):
 
 @contextmanager
 def busy_cores():
-    """As many processes as there are cores do nothing but keep them busy."""
+    """A context in which other processes, one for each core, keep all cores busy."""
     code = [sys.executable, "-c", "while True: pass"]
     others = [subprocess.Popen(code) for _ in range(os.cpu_count() or 1)]
     try:
@@ -89,12 +93,12 @@ def busy_cores():
 
 
 def median_ratio(ours, theirs):
-    """The median of the ratios of neighbouring blocks: a drifting machine does not decide it."""
+    """The median of the ratios of neighbouring blocks, so that a drift of speed cancels."""
     return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
 
 
 def shown(seconds):
-    """A time in the unit that reads best."""
+    """A time in seconds, as text in s, ms or µs."""
     for unit, scale in (("s", 1), ("ms", 1e3), ("µs", 1e6)):
         if seconds * scale >= 1:
             return f"{seconds * scale:.3g} {unit}"

@@ -1,8 +1,9 @@
 """Each kernel of each compiled step against what the machine can do.
 
-A kernel can be no faster than its arithmetic at the machine's measured peak, nor than its traffic
-at the measured bandwidth of a copy of as many bytes; its share is the larger of these two times
-over its own. Kernels that do the same are one line: times, operations and bytes are added up.
+Two times limit a kernel: the time of its arithmetic at the machine's measured peak, and the time of
+its memory traffic at the measured bandwidth of a copy of as many bytes. The share of the limit is
+the larger of these two times divided by the kernel's own time. Kernels that do the same work share
+a line of the table, which adds up their times, operations and bytes.
 """
 
 import re
@@ -38,7 +39,7 @@ def show(only):
 
 
 def lines(kernels):
-    """A line for all kernels that do the same, those that take longest first."""
+    """Yield the cells of a line for each group of kernels that do the same, slowest group first."""
     groups: dict = {}
     for k in kernels:
         operations = [op for text in k.members for op in re.findall(r" = (\w+)\(", text)]
@@ -56,7 +57,7 @@ def lines(kernels):
 
 
 def work(kernel):
-    """What a kernel does, in a few words."""
+    """A few words that describe the work of a kernel."""
     if kernel.kind == "call":
         return "NumPy"
     if kernel.kind == "contraction":

@@ -1,7 +1,7 @@
 """Eager calls: each row sets up one piece of work under a framework with PyTorch's API.
 
-``ROWS[name] = (setup, target)``: ``setup(torch)`` returns the function to time, ``target`` is the
-ratio to PyTorch's time that is aimed at.
+In ``ROWS[name] = (setup, target)``, ``setup(torch)`` returns the function to time, and ``target``
+is the ratio to PyTorch's time that rushlight should not exceed.
 """
 
 import importlib
@@ -10,7 +10,10 @@ from benchmarks import large, steps
 
 
 def small(expression, requires_grad=False):
-    """One operation on 8×8 tensors, its result dropped or kept until the next is there."""
+    """One operation on 8×8 tensors.
+
+    The result is dropped at once, or, for "add, kept", kept until the next result replaces it.
+    """
 
     def setup(torch):
         torch.manual_seed(0)
@@ -68,6 +71,6 @@ ROWS = {
 
 
 def start(way, row):
-    """The function of a row under the framework ``way``."""
+    """The function to time for a row, under the framework whose module is called ``way``."""
     setup, _ = ROWS[row]
     return setup(importlib.import_module(way))

@@ -1,10 +1,10 @@
 """Whole training steps, each taken in several ways.
 
-``STEPS[name] = Step(...)``: ``model(torch)`` builds the network, ``batch(torch)`` an input and a
-target, ``optimizer(torch, parameters)`` what steps it, under a framework with PyTorch's API.
-``jax_steps.py`` has the same in JAX. Steps go through ``BATCHES`` batches again and again, as in
-training: with one alone units die, and the optimizer's state decays to denormal numbers, with which
-some processors are slow.
+In ``STEPS[name] = Step(...)``, ``model(torch)`` builds the network, ``batch(torch)`` makes an input
+and a target, and ``optimizer(torch, parameters)`` makes the optimizer; ``torch`` is a framework
+with PyTorch's API. ``jax_steps.py`` has the same steps in JAX. The steps go through ``BATCHES``
+batches again and again, as in training. With a single batch, units would die and the optimizer's
+state would decay to denormal numbers, with which some processors are slow.
 """
 
 import importlib
@@ -17,12 +17,12 @@ BATCHES = 16
 
 
 class Step(NamedTuple):
-    """One row: what is trained, on what, by which optimizer."""
+    """One row of the table: functions that make the network, a batch and the optimizer."""
 
     model: Any
     batch: Any
     optimizer: Any
-    target: float  # the ratio to the best peer's time that is aimed at
+    target: float  # the ratio to the best peer's time that should not be exceeded
 
 
 def mlp(*sizes):
@@ -39,7 +39,7 @@ def mlp(*sizes):
 
 
 def mnist_cnn(torch):
-    """Two 3×3 convolutions of 32 and 64 channels, pooling, 128 hidden."""
+    """Two 3×3 convolutions of 32 and 64 channels, pooling, and a hidden layer of 128 units."""
     nn = torch.nn
     return nn.Sequential(
         nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2),
@@ -100,7 +100,7 @@ def lstm(torch):
 
 
 def gates(torch):
-    """What ``nn.LSTM`` computes, written out for a framework without it."""
+    """The computation of ``nn.LSTM``, written out for a framework that lacks ``nn.LSTM``."""
     nn = torch.nn
 
     class Gates(nn.Module):
@@ -123,12 +123,12 @@ def gates(torch):
 
 
 def vectors(*shape, classes=10):
-    """Normal numbers of this shape, and a class for each of the first dim."""
+    """Normal numbers of this shape, and a random class for each index of the first dim."""
     return lambda torch: (torch.randn(*shape), torch.randint(0, classes, shape[:1]))
 
 
 def text(torch):
-    """12 texts of 64 tokens, and the token that follows each."""
+    """12 texts of 64 random tokens, and for each token the next token of its text."""
     tokens = torch.randint(0, GPT_VOCABULARY, (12, GPT_CONTEXT + 1))
     return tokens[:, :-1].contiguous(), tokens[:, 1:].flatten()
 
@@ -172,7 +172,7 @@ def parts(torch, row, compile=lambda model: model):
 
 
 def stepping(model, optimizer, batches, criterion):
-    """(a training step as users write it, the batches to call it with)."""
+    """Return (a training step as users write it, the batches to call it with)."""
 
     def step(x, y):
         optimizer.zero_grad()
@@ -197,14 +197,17 @@ def whole(row):
 
 
 def compiled_model(row):
-    """As PyTorch's users compile: the network, with its backward; the rest is eager."""
+    """A step that compiles only the network and its backward, as users of PyTorch do.
+
+    The loss and the optimizer's step stay eager.
+    """
     import torch
 
     return stepping(*parts(torch, row, compile=torch.compile))
 
 
 def jitted(row):
-    """The whole step under ``jit``, parameters and optimizer state donated."""
+    """The whole step under ``jax.jit``, with donated parameters and optimizer state."""
     from benchmarks import jax_steps
 
     return jax_steps.stepping(row)

@@ -13,24 +13,24 @@ __all__ = ["TABLES"]
 
 
 def head(*titles):
-    """The head of a table, and an empty line before it."""
+    """Print an empty line and the head of a table."""
     print()
     line(*titles)
     line(*["---"] * len(titles))
 
 
 def line(*cells):
-    """One line of a table."""
+    """Print one line of a table."""
     print("|", " | ".join(cells), "|", flush=True)
 
 
 def mebibytes(*peaks):
-    """Peaks of memory for one cell."""
+    """The text of a cell that shows peaks of memory, given in bytes."""
     return " / ".join([f"{p / 2**20:.0f}" if p else "–" for p in peaks]) + " MiB"
 
 
 def verdict(ratio, target):
-    """The cells of a ratio: itself, what is aimed at, whether it is met."""
+    """The three cells of a ratio: the ratio, its target, and whether the target is met."""
     return f"{ratio:.2f}", str(target), "yes" if ratio <= target else "no"
 
 
@@ -38,7 +38,7 @@ def verdict(ratio, target):
 
 
 def eager(only, rounds):
-    """Eager calls of rushlight and of PyTorch."""
+    """Print the table of eager calls of rushlight and of PyTorch."""
     titles = ("work", "rushlight", "PyTorch", "ratio", "aimed at", "met", "peak memory")
     found = [name for name in rows.ROWS if only in name]
     if found or only in "import":
@@ -58,7 +58,10 @@ def eager(only, rounds):
 
 
 def import_times(rounds):
-    """Whole-process times of an import, less those of an empty program, for each framework."""
+    """Measure the seconds of ``import rushlight`` and of ``import torch``, in every round.
+
+    The time of an import is the time of a whole process less the time of an empty program.
+    """
 
     def run(code):
         start = time.perf_counter()
@@ -69,14 +72,14 @@ def import_times(rounds):
     for _ in range(rounds + 1):
         empty = run("pass")
         pairs.append([run(f"import {framework}") - empty for framework in ("rushlight", "torch")])
-    return zip(*pairs[1:], strict=True)  # the first reads the files from disk
+    return zip(*pairs[1:], strict=True)  # the first round reads the files from disk
 
 
 # Training steps -----------------------------------------------------------------------------
 
 
 def training(only, rounds):
-    """Training steps in every way; then their first calls and their memory."""
+    """Print a table of training steps in every way, and one of first calls and memory."""
     found = [name for name in steps.STEPS if only in name]
     if not found:
         return
@@ -89,7 +92,7 @@ def training(only, rounds):
 
 
 def training_row(name, rounds):
-    """Print the times of one step; the cells of its first calls and of its memory."""
+    """Print the times of one step. Return the cells of its first calls and of its memory."""
     with tempfile.TemporaryDirectory() as cache:
         cold = {way: first_call(way, name, cache) for way in steps.COMPILERS}
         workers = {way: Worker("steps", way, name, cache) for way in steps.WAYS}
@@ -112,7 +115,7 @@ def training_row(name, rounds):
 
 
 def first_call(way, name, cache):
-    """The seconds of the first call with empty caches, in a process that ends."""
+    """The seconds of the first call with the caches in the folder ``cache``, in a new process."""
     worker = Worker("steps", way, name, cache)
     seconds = worker.ask("first")
     worker.close()
@@ -120,7 +123,7 @@ def first_call(way, name, cache):
 
 
 def cell(times, error):
-    """The median, or why there is none."""
+    """The text of the median time, or the error if there are no times."""
     return shown(statistics.median(times)) if times else error
 
 
@@ -128,7 +131,7 @@ def cell(times, error):
 
 
 def busy(only, rounds):
-    """How much longer training steps take while other processes keep all cores busy."""
+    """Print how much longer training steps take while other processes keep all cores busy."""
     found = [name for name in steps.STEPS if only in name]
     if found:
         head("step", "compiled", "on busy cores", "slower by", "aimed at", "met", *steps.PEERS)
@@ -155,7 +158,7 @@ def busy(only, rounds):
 
 
 def memory(only, rounds):
-    """Work that memory limits: bandwidths, and their shares of a copy's."""
+    """Print the bandwidths of work that memory limits, and their shares of a copy's bandwidth."""
     found = [name for name in kernels.KERNELS if only in name]
     if found:
         head("10 million numbers", *kernels.WAYS, "compiled / copy", "aimed at", "met")
@@ -174,7 +177,10 @@ def memory(only, rounds):
 
 
 def share(name, times):
-    """The cells of what the compiled row reaches of a copy's bandwidth, in neighbouring blocks."""
+    """The three cells of the compiled row's share of a copy's bandwidth.
+
+    The share comes from the ratios of neighbouring blocks.
+    """
     if not times["compiled"]:
         return "", str(kernels.AIM), "no"
     longer = median_ratio(times["compiled"], times["copy"])
@@ -182,5 +188,6 @@ def share(name, times):
     return f"{found:.2f}", str(kernels.AIM), "yes" if found >= kernels.AIM else "no"
 
 
-#: The tables by name, each printed by a function of the text that rows contain and of the rounds.
+#: The tables by name. Each function prints a table, given a text that the names of its rows must
+#: contain and the number of rounds.
 TABLES = {"eager": eager, "steps": training, "busy": busy, "memory": memory}

@@ -1,7 +1,9 @@
 """What a fork and join of the native pool costs: ``python -m benchmarks.threads``.
 
-Rounds of the same chunks are timed with one thread and with all, in turns: idle, after the workers
-went to sleep, and while other processes keep every core busy. ``--table busy`` has whole steps.
+A round is one fork and join over a number of chunks. Rounds are timed with one thread and with all
+threads, in turns. The machine is first left as it is, and then other processes keep every core
+busy. Rounds that begin after the workers went to sleep are timed too, on the machine as it is.
+``python -m benchmarks --table busy`` times whole training steps on busy cores.
 """
 
 import argparse
@@ -61,7 +63,7 @@ done:
 
 
 class Rounds:
-    """Times rounds of a kernel of the module above."""
+    """Times rounds of a kernel from the LLVM module ``KERNELS``."""
 
     def __init__(self):
         self.library = load(host().object_code(KERNELS), {"parallel": threads.parallel()})
@@ -69,7 +71,7 @@ class Rounds:
         self.zeros = np.zeros(1000, np.int64)
 
     def __call__(self, kernel, chunks, rounds):
-        """Microseconds a round."""
+        """Return the microseconds that one round takes, on average over ``rounds`` rounds."""
         kernel = self.library.address(kernel)
         table = np.array([kernel, self.zeros.ctypes.data, chunks, rounds])
         began = time.perf_counter()
@@ -85,7 +87,7 @@ def spread(name, samples):
 
 
 def measure(time_rounds, count, repeats):
-    """One thread and all, in turns, because other processes come and go."""
+    """Time one thread and ``count`` threads in turns, because other processes come and go."""
     for kernel, chunks, rounds in (
         ("empty", 2, 1000),
         ("empty", 64, 100),
@@ -97,7 +99,7 @@ def measure(time_rounds, count, repeats):
         for _ in range(5):
             for n, found in samples.items():
                 torch.set_num_threads(n)
-                time_rounds("empty", 2, 10)  # the workers start
+                time_rounds("empty", 2, 10)  # untimed rounds, so that the workers start
                 found += [time_rounds(kernel, chunks, rounds) for _ in range(repeats)]
         for n, found in samples.items():
             spread(f"{chunks} chunks, {kernel}, {n} threads", found)

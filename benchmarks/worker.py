@@ -1,7 +1,9 @@
-"""One row taken one way: answers each line on stdin with a JSON line on stdout.
+"""A process that times one row of a table in one way.
 
-The answer to ``first`` is the seconds of the first call, to ``block`` those of a call in a block
-of many, to ``memory`` the peak of the process in bytes. A text says what went wrong.
+The process answers each line on stdin with a line of JSON on stdout. The answer to ``first`` is the
+seconds of the first call. The answer to ``block`` is the average seconds of a call in a block of
+about 0.1 s. The answer to ``memory`` is the peak memory of the process in bytes. If the answer is a
+text, the text says what went wrong.
 """
 
 import importlib
@@ -9,11 +11,11 @@ import json
 import sys
 import time
 
-BLOCK = 0.1  # seconds that a block takes, or one call
+BLOCK = 0.1  # seconds that a block takes; a block has at least one call
 
 
 def peak_memory():
-    """Peak resident memory of this process, in bytes; 0 where the system does not tell."""
+    """Peak resident memory of this process, in bytes; 0 on Windows."""
     try:
         import resource
     except ImportError:  # Windows
@@ -23,9 +25,10 @@ def peak_memory():
 
 
 def timed(run, number):
-    """Seconds for each of ``number`` calls, waiting for the last where calls return early.
+    """Return the average seconds of ``number`` calls.
 
-    Results are dropped at once, as ``timeit`` does.
+    JAX's calls return before their result is ready, so the last result is waited for. Results are
+    dropped at once, as in ``timeit``.
     """
     start = time.perf_counter()
     for _ in range(number - 1):
@@ -37,7 +40,7 @@ def timed(run, number):
 
 
 def fitting(run):
-    """How many calls fill a block. The first, which may compile, says nothing of the others."""
+    """How many calls fill a block. The first call is not timed, because it may compile."""
     run()
     number, taken = 1, timed(run, 1)
     while taken * number < BLOCK / 10:
@@ -47,7 +50,7 @@ def fitting(run):
 
 
 def reason(error):
-    """A few words for a cell of the table."""
+    """Describe an error in a few words, for a cell of the table."""
     text = str(error)
     if "compiler" in text and "torch" in type(error).__module__:
         return "no C++ compiler"

@@ -1,10 +1,10 @@
-"""torch._C: of PyTorch's C++ the one name that libraries call when they are imported.
+"""torch._C: the only name of PyTorch's C++ module that libraries call when they are imported.
 
-All else that reaches into PyTorch's inside fails as a name that rushlight lacks.
+Any other name of torch._C raises the error for a name that rushlight lacks.
 """
 
 __all__: list[str] = []
 
 
 def _log_api_usage_once(event):
-    """Nothing: nobody counts."""
+    """Do nothing: rushlight does not log which functions are used."""

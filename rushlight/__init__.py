@@ -79,7 +79,7 @@ can_cast, promote_types = [
     _guarded(_takes(asks=False)(_call), _call.__name__) for _call in (can_cast, promote_types)
 ]
 
-# Every operation that is public, and every element type with its other name.
+# All public operations, all dtypes, and the dtypes' aliases.
 _bound = {
     **_functions, "detach": _guarded(Tensor.detach, "detach"),
     **{d.name: d for d in _dtypes}, **_aliases,

@@ -23,19 +23,23 @@ OUT = Path("rushlight-demo")
 
 
 def main(arguments=None):
-    """Run the command with the given arguments, or those of the process; returns the exit code.
+    """Run the command and return the exit code.
+
+    ``arguments`` are those of the command; None takes the arguments of the process.
 
     Raises:
-        SystemExit: Of the argument parser: code 2 and one line for bad options, 0 after ``--help``.
+        SystemExit: from the argument parser, with code 2 and one line for bad options, or code 0
+            after ``--help``; or from the program that ``rushlight run`` runs.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):  # names of folders may be beyond its encoding
+    # The names of folders may have characters that the encoding of the output lacks.
+    if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     code = BAD_USE
     try:
         chosen = _parser().parse_args(arguments)
         code = chosen.command(chosen)
         _flush()
-    except SystemExit:  # of the parser, or of the program that is run
+    except SystemExit:  # raised by the parser, or by the program that is run
         code = _written()
         if code:
             return code
@@ -49,29 +53,30 @@ def main(arguments=None):
         if not _written():
             print(f"rushlight: {error}", file=sys.stderr)
         code = FAILED
-    if code >= INTERRUPTED and arguments is None:  # the process ends; one more Ctrl-C is the same
+    # The process is ending because of a signal, so another Ctrl-C is ignored.
+    if code >= INTERRUPTED and arguments is None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     return code
 
 
 def _flush():
-    if sys.stdout is not None:  # the process may have been started without one
+    if sys.stdout is not None:  # a process may be started without standard output
         sys.stdout.flush()
 
 
 def _silence():
-    """Let Python's own flush at the end of the process succeed, where none can."""
+    """Redirect the broken standard output, so that Python's flush at exit does not fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _written():
-    """0 if all that was printed has reached its place, else the exit code; says so in one line.
+    """Flush the standard output; return 0 on success, else the exit code.
 
-    The reader of a pipe that has gone need not be told.
+    A failure is reported in one line, unless the reader of a pipe has gone.
     """
     try:
         _flush()
-    except ValueError:  # the program closed it
+    except ValueError:  # the program closed the standard output
         pass
     except OSError as error:
         _silence()
@@ -82,7 +87,7 @@ def _written():
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one line."""
+    """A parser that reports an error in one line, without the usage."""
 
     def error(self, message):
         self.exit(BAD_USE, f"{self.prog}: {message}\n")

@@ -1,4 +1,4 @@
-"""torch.cpu: the device that is always there, under the names that other devices' modules have."""
+"""torch.cpu: the CPU, with the functions and classes that the modules of other devices have."""
 
 import contextlib
 import time
@@ -10,29 +10,29 @@ __all__ = [
 
 
 class Stream:
-    """The one order in which the CPU works; it has nothing to wait for."""
+    """The only stream of the CPU. Calls finish before they return, so a stream never waits."""
 
     def __init__(self, priority=-1):
         pass
 
     def wait_stream(self, stream):
-        """Nothing: what was called before is done."""
+        """Do nothing: all earlier calls have finished."""
 
     def record_event(self, event=None):
-        """An ``Event`` of now."""
+        """Record ``event`` (default: a new ``Event``) with the present time, and return it."""
         event = Event() if event is None else event
         event.record()
         return event
 
     def wait_event(self, event):
-        """Nothing: it has happened."""
+        """Do nothing: the event has happened."""
 
     def synchronize(self):
-        """Nothing: what was called before is done."""
+        """Do nothing: all earlier calls have finished."""
 
 
 class Event:
-    """A moment.
+    """A moment in time.
 
     >>> import rushlight as torch
     >>> begin, end = torch.cpu.Event(enable_timing=True), torch.cpu.Event(enable_timing=True)
@@ -49,20 +49,20 @@ class Event:
         self._at = time.perf_counter()
 
     def query(self):
-        """True: it has happened."""
+        """Return True: the event has happened."""
         return True
 
     def synchronize(self):
-        """Nothing: it has happened."""
+        """Do nothing: the event has happened."""
 
     def wait(self, stream=None):
-        """Nothing: it has happened."""
+        """Do nothing: the event has happened."""
 
     def elapsed_time(self, end_event):
-        """Milliseconds to a later one.
+        """Return the milliseconds from this event to the later ``end_event``.
 
         Raises:
-            ValueError: one of them was not recorded, or was not to be timed.
+            ValueError: an event was not recorded, or was made without ``enable_timing``.
         """
         if not (self.enable_timing and end_event.enable_timing):
             raise ValueError("Event: elapsed_time needs events made with enable_timing=True")

@@ -1,4 +1,4 @@
-"""torch.cuda where there is no CUDA device: programs that ask are told so, and go on on the CPU."""
+"""torch.cuda without CUDA devices: programs that ask for a device learn that there is none."""
 
 import contextlib
 
@@ -46,21 +46,21 @@ def is_bf16_supported(including_emulation=True):
 
 
 def manual_seed(seed):
-    """Seed the generator of the current device, of which there is none."""
+    """Check ``seed`` and do nothing, because there is no device."""
     int(seed)
 
 
 def manual_seed_all(seed):
-    """Seed the generators of all devices, of which there are none."""
+    """Check ``seed`` and do nothing, because there is no device."""
     int(seed)
 
 
 def seed_all():
-    """Seed the generators of all devices at random, of which there are none."""
+    """Do nothing, because there is no device."""
 
 
 def empty_cache():
-    """Free cached memory of devices, of which there are none."""
+    """Do nothing, because there is no device with cached memory."""
 
 
 def memory_allocated(device=None):
@@ -89,7 +89,7 @@ def get_arch_list():
 
 
 def seed():
-    """Seed the generator of the current device at random, of which there is none."""
+    """Do nothing, because there is no device."""
 
 
 def get_rng_state_all():

@@ -1,4 +1,4 @@
-"""What a process has one of: a device, a pool of threads for PyTorch's own tasks."""
+"""Settings of the whole process: default device, interop threads, denormals; and ``typename``."""
 
 from rushlight.autograd.mode import refuse_in_trace
 from rushlight.backend.native import llvm_works
@@ -13,7 +13,7 @@ _interop_threads = 1
 
 
 def get_default_device():
-    """The device on which tensors are made: the CPU.
+    """Return the device on which tensors are made: the CPU.
 
     >>> import rushlight as torch
     >>> torch.get_default_device()
@@ -23,10 +23,10 @@ def get_default_device():
 
 
 def set_default_device(device):
-    """Have tensors be made on a device, which must be the CPU, or None for it.
+    """Set the device on which tensors are made. It must be the CPU, or None for the CPU.
 
     Raises:
-        AssertionError, RuntimeError: another device, as where a tensor is made on it.
+        AssertionError, RuntimeError: another device; the error is that of making a tensor on it.
 
     >>> import rushlight as torch
     >>> torch.set_default_device("cpu")
@@ -35,15 +35,15 @@ def set_default_device(device):
 
 
 def get_num_interop_threads():
-    """What was last set; 1 at first. Operations run one after the other."""
+    """Return the number that was set last, 1 by default. It has no effect."""
     return _interop_threads
 
 
 def set_num_interop_threads(threads):
-    """Accepted, and remembered.
+    """Store the number without effect: operations run one after the other.
 
     Raises:
-        RuntimeError: not a positive number.
+        RuntimeError: ``threads`` is not positive.
     """
     global _interop_threads
     if threads <= 0:
@@ -52,13 +52,14 @@ def set_num_interop_threads(threads):
 
 
 def set_flush_denormal(mode, /):
-    """Have the processor take numbers too small for full precision for zeros, or compute with them.
+    """Let the processor treat denormal numbers as zeros (True), or compute with them (False).
 
-    Many processors compute with such numbers slowly. The mode is the calling thread's; compiled
-    programs follow on all their threads, the BLAS library only on this one.
+    Denormal numbers are too small for full precision; many processors are slow with them. The mode
+    belongs to the calling thread. Compiled programs apply it on all their threads, the BLAS library
+    only on the calling thread.
 
     Returns:
-        Whether it could be set: on x86-64 and aarch64, where llvmlite is installed.
+        True if the mode was set. That needs an x86-64 or aarch64 processor and llvmlite.
 
     Raises:
         RuntimeError: ``mode`` is not a bool.
@@ -84,7 +85,7 @@ def set_flush_denormal(mode, /):
 
 
 def typename(obj, /):
-    """The name of a tensor's class and element type, or of another object's class.
+    """Return the type name of a tensor (``tensor.type()``), or the name of an object's class.
 
     >>> import rushlight as torch
     >>> torch.typename(torch.ones(1))

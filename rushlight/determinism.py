@@ -1,4 +1,4 @@
-"""Switches of PyTorch's that ask for what rushlight does anyway: repeatable and precise results."""
+"""PyTorch's switches for repeatable and precise results, which rushlight gives in any case."""
 
 __all__ = [
     "are_deterministic_algorithms_enabled", "get_float32_matmul_precision",
@@ -12,7 +12,7 @@ _precision = "highest"
 
 
 def use_deterministic_algorithms(mode, *, warn_only=False):
-    """Ask for results that repeat, which all operations give with or without it.
+    """Store the switch without effect: all operations give repeatable results in any case.
 
     >>> import rushlight as torch
     >>> torch.use_deterministic_algorithms(True)
@@ -25,22 +25,22 @@ def use_deterministic_algorithms(mode, *, warn_only=False):
 
 
 def are_deterministic_algorithms_enabled():
-    """Whether ``use_deterministic_algorithms`` was switched on."""
+    """Return True if ``use_deterministic_algorithms`` was switched on."""
     return _deterministic
 
 
 def is_deterministic_algorithms_warn_only_enabled():
-    """Whether it was switched on with ``warn_only``."""
+    """Return True if ``use_deterministic_algorithms`` was last called with ``warn_only=True``."""
     return _warn_only
 
 
 def set_float32_matmul_precision(precision):
-    """Allow less precise products of float32: ``"highest"``, ``"high"`` or ``"medium"``.
+    """Store the precision of float32 matrix products: ``"highest"``, ``"high"`` or ``"medium"``.
 
-    They are computed in float32 whatever is allowed.
+    The option has no effect: the products are always computed in float32.
 
     Raises:
-        RuntimeError: another precision.
+        RuntimeError: ``precision`` is none of the three.
 
     >>> import rushlight as torch
     >>> torch.set_float32_matmul_precision("high")
@@ -58,5 +58,5 @@ def set_float32_matmul_precision(precision):
 
 
 def get_float32_matmul_precision():
-    """What ``set_float32_matmul_precision`` allowed last."""
+    """Return the precision that ``set_float32_matmul_precision`` stored last."""
     return _precision

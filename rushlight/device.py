@@ -2,7 +2,7 @@
 
 __all__ = ["device"]
 
-# The types that PyTorch knows. Here a tensor can live on the CPU; "meta" has no memory at all.
+# PyTorch's device types. In rushlight tensors live on the CPU. A "meta" tensor has no memory.
 _TYPES = (
     "cpu", "cuda", "ipu", "xpu", "mkldnn", "opengl", "opencl", "ideep", "hip", "ve", "fpga",
     "maia", "xla", "lazy", "vulkan", "mps", "meta", "hpu", "mtia", "privateuseone",
@@ -59,7 +59,7 @@ class device:
         return self.type if self.index is None else f"{self.type}:{self.index}"
 
     def __enter__(self):
-        """Make tensors on this device, which must be there."""
+        """Make tensors on this device in the ``with`` block; any device but the CPU is an error."""
         require(self)
         return self
 
@@ -82,7 +82,10 @@ CPU = device("cpu")
 
 
 def require(d):
-    """The device ``d`` (None, str, int, device), or PyTorch's error where it is not there."""
+    """Return the CPU if ``d`` (None, str, int, device) is the CPU, else raise PyTorch's error.
+
+    None stands for the CPU.
+    """
     if d is None or d is CPU:
         return CPU
     d = d if isinstance(d, device) else device(d)

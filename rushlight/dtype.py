@@ -1,4 +1,4 @@
-"""Element types: PyTorch's names over NumPy's, and PyTorch's rules for mixing them."""
+"""Dtypes: PyTorch's element types, stored by NumPy's, and PyTorch's rules of type promotion."""
 
 import builtins
 
@@ -9,11 +9,11 @@ __all__ = ["DTYPES", "can_cast", "dtype", "finfo", "iinfo", "promote_types"]
 
 
 class dtype:
-    """The type of a tensor's elements, one object for each type.
+    """The type of a tensor's elements. There is one object for each type.
 
     Attributes:
         name: PyTorch's name, for example ``"float32"``.
-        numpy: The NumPy dtype that stores it.
+        numpy: The NumPy dtype that stores the elements.
         itemsize: Size of one element, in bytes.
         category: 0 for bool, 1 for integers, 2 for floating point, 3 for complex.
             Promotion prefers the higher category.
@@ -52,11 +52,11 @@ class dtype:
         return self
 
     def to_real(self):
-        """The real type of the same precision: complex64 → float32."""
+        """Return the real dtype of the same precision: complex64 → float32."""
         return {"complex64": float32, "complex128": float64}.get(self.name, self)
 
     def to_complex(self):
-        """The complex type of the same precision: float64 → complex128."""
+        """Return the complex dtype for this dtype: float64 → complex128."""
         pairs = {"float16": complex64, "bfloat16": complex64, "float32": complex64,
                  "float64": complex128}  # fmt: skip
         if self.is_complex:
@@ -90,7 +90,7 @@ float32 = _make("float32", np.float32, 2)
 float64 = _make("float64", np.float64, 2)
 complex64 = _make("complex64", np.complex64, 3)
 complex128 = _make("complex128", np.complex128, 3)
-# PyTorch stores and converts these but computes little on them.
+# PyTorch stores and converts the following dtypes but has few operations for them.
 uint16 = _make("uint16", np.uint16, 1)
 uint32 = _make("uint32", np.uint32, 1)
 uint64 = _make("uint64", np.uint64, 1)
@@ -123,7 +123,7 @@ def _by_name(name):
 
 
 def of(numpy_dtype):
-    """The dtype that stores ``numpy_dtype``; TypeError where PyTorch has none."""
+    """Return the dtype for ``numpy_dtype``; raise TypeError if PyTorch has none."""
     found = OF.get(numpy_dtype)
     if found is None:
         found = OF.get(np.dtype(numpy_dtype).newbyteorder("="))
@@ -137,8 +137,9 @@ def of(numpy_dtype):
 
 
 def _promotion_table():
-    # Within a category the wider wins; uint8 with a signed type needs a signed type that
-    # holds both; float16 with bfloat16 gives float32; complex keeps the float's precision.
+    # The later dtype in ``order`` wins, with three exceptions. uint8 with int8 gives int16, because
+    # int16 holds both. float16 with bfloat16 gives float32. float64 with complex64 gives
+    # complex128, which keeps the precision of float64.
     order = (bool, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64,
              complex64, complex128)  # fmt: skip
     table = {}
@@ -172,7 +173,7 @@ _PROMOTE = _promotion_table()
 
 
 def promote_types(type1, type2):
-    """The smallest dtype that holds both, by PyTorch's table.
+    """Return the dtype of a result of two dtypes, by PyTorch's table.
 
     >>> import rushlight as torch
     >>> torch.promote_types(torch.int64, torch.float16)
@@ -192,7 +193,9 @@ def promote_types(type1, type2):
 
 
 def can_cast(from_, to):
-    """True where a result of type ``from_`` may be written into ``to``: no fall in category.
+    """True if a result of dtype ``from_`` may be written into a tensor of dtype ``to``.
+
+    The category may not fall: bool, integers, floating point, complex, in this order.
 
     >>> import rushlight as torch
     >>> torch.can_cast(torch.double, torch.float), torch.can_cast(torch.float, torch.int)
@@ -205,7 +208,7 @@ _default = float32
 
 
 def get_default_dtype():
-    """The dtype that Python floats get: float32 until ``set_default_dtype`` says otherwise.
+    """Return the dtype that Python floats get: float32, or that of ``set_default_dtype``.
 
     >>> import rushlight as torch
     >>> torch.get_default_dtype()
@@ -215,7 +218,7 @@ def get_default_dtype():
 
 
 def set_default_dtype(d):
-    """Set the dtype that Python floats get; only floating-point types are taken.
+    """Set the dtype that Python floats get. It must be floating point.
 
     >>> import rushlight as torch
     >>> torch.set_default_dtype(torch.float64)

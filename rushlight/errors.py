@@ -54,7 +54,7 @@ class TraceError(RuntimeError):
 
 
 class ArgumentError(TypeError, AttributeError):
-    """An argument of the wrong type, where PyTorch raises one of the two by how it goes on."""
+    """An argument of the wrong type, where PyTorch raises either TypeError or AttributeError."""
 
 
 class DimError(IndexError):

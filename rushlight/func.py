@@ -10,20 +10,21 @@ __all__ = ["functional_call"]
 def functional_call(
     module, parameter_and_buffer_dicts, args=None, kwargs=None, *, tie_weights=True, strict=False
 ):
-    """``module(*args, **kwargs)`` with the given tensors for its parameters and buffers.
+    """Call ``module(*args, **kwargs)`` with the given tensors as its parameters and buffers.
 
     Args:
-        module: The Module; it is as before afterwards.
-        parameter_and_buffer_dicts: Tensors by name, in one dict or several. What is not named
-            is the module's own. Buffers that the call replaces are replaced in the dict.
-        args: The arguments, a tuple, or one that is no tuple.
+        module: The Module. The call leaves its parameters and buffers unchanged.
+        parameter_and_buffer_dicts: Tensors by name, in one dict or in several. For names that are
+            not given the module's own tensors are used. If the call replaces a given buffer, the
+            new buffer is put into the dict.
+        args: The arguments as a tuple, or a single argument that is no tuple.
         kwargs: The keyword arguments.
-        tie_weights: A tensor that the module has under several names needs one of them only.
-        strict: All parameters and buffers must be given, and nothing else.
+        tie_weights: If the module has a tensor under several names, giving one name is enough.
+        strict: All parameters and buffers must be given, and no other names.
 
     Raises:
-        ValueError: a name in several dicts, or several values for what is tied.
-        RuntimeError: names are missing or unexpected, and ``strict``.
+        ValueError: a name is in several dicts, or tied names are given different tensors.
+        RuntimeError: with ``strict``, names are missing or unexpected.
 
     >>> import rushlight as torch
     >>> layer = torch.nn.Linear(2, 1, bias=False)

@@ -1,7 +1,8 @@
-"""Garbage collection waits while a program is recorded and compiled.
+"""Pause automatic garbage collection while a program is recorded and compiled.
 
-Tens of thousands of objects are made then, which refer to each other and live until the end: to
-look through them again and again, and through all that the user's program holds, finds nothing.
+The compiler makes tens of thousands of objects that refer to each other and live until it ends.
+Collections during that time would search these objects, and all objects of the user's program,
+again and again and find nothing to free.
 """
 
 import contextlib
@@ -13,20 +14,20 @@ from rushlight.locks import around_fork
 
 __all__ = ["paused"]
 
-_pausing: Any = None  # the thread that has collection wait, and the thresholds to return to
+_pausing: Any = None  # (id of the thread that pauses collection, the thresholds to restore)
 
 
 @contextlib.contextmanager
 def paused():
-    """No collection by itself within; decorates functions, too."""
+    """Let no automatic collection start inside the ``with`` block or the decorated function."""
     global _pausing
     thresholds = gc.get_threshold()
-    if not thresholds[0]:  # it waits already
+    if not thresholds[0]:  # collection is paused already
         yield
         return
     try:
         _pausing = threading.get_ident(), thresholds
-        gc.set_threshold(0)  # and not gc.disable(): programs ask gc.isenabled()
+        gc.set_threshold(0)  # gc.disable() would change the result of gc.isenabled()
         yield
     finally:
         gc.set_threshold(*thresholds)
@@ -34,7 +35,7 @@ def paused():
 
 
 def _resume():
-    """In a forked child: another thread's pause is over."""
+    """End another thread's pause in a forked child, because that thread does not exist there."""
     global _pausing
     if _pausing is not None and _pausing[0] != threading.get_ident():
         gc.set_threshold(*_pausing[1])

@@ -1,6 +1,6 @@
-"""Entry points of local repositories, and state dicts from files: ``torch.hub``.
+"""``torch.hub``: call entry points of local repositories, and load state dicts from files.
 
-Nothing is fetched from the network: a repository is a folder, and an address is ``file:``.
+Nothing is fetched from the network: a repository must be a folder, and a URL must be ``file:``.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ OFFLINE = "{}: rushlight fetches nothing from the network; {}"
 
 
 def get_dir():
-    """The folder of downloaded files: ``set_dir``'s, or ``$TORCH_HOME/hub``.
+    """Return the folder of downloaded files: that of ``set_dir``, or ``$TORCH_HOME/hub``.
 
     >>> import rushlight as torch
     >>> torch.hub.get_dir().endswith("hub")
@@ -61,13 +61,14 @@ def load(
     repo_or_dir, model, *args, source="github", trust_repo="check", force_reload=False,
     verbose=True, skip_validation=False, **kwargs,
 ):  # fmt: skip
-    """What the entry point ``model`` of the repository in the folder ``repo_or_dir`` gives.
+    """Call the entry point ``model`` of the repository in a folder; return the call's result.
 
-    An entry point is a function of the folder's ``hubconf.py``; it gets ``args`` and ``kwargs``.
+    An entry point is a function in the folder's ``hubconf.py``; it gets ``args`` and ``kwargs``.
 
     Raises:
         ValueError: ``source`` is neither "github" nor "local".
-        RuntimeError: ``source="github"``, an entry point or a dependency that is not there.
+        RuntimeError: the entry point or a dependency is missing; or ``source`` is "github", and
+            ``repo_or_dir`` is no folder.
 
     >>> import pathlib, tempfile, rushlight as torch
     >>> folder = pathlib.Path(tempfile.mkdtemp())
@@ -87,10 +88,10 @@ def load(
 
 
 def list(github, force_reload=False, skip_validation=False, trust_repo="check", verbose=True):
-    """The names of the entry points of a repository, which is a folder.
+    """Return the names of the entry points of the repository in the folder ``github``.
 
     Raises:
-        RuntimeError: it is no folder.
+        RuntimeError: ``github`` is no folder.
 
     >>> import pathlib, tempfile, rushlight as torch
     >>> folder = pathlib.Path(tempfile.mkdtemp())
@@ -107,10 +108,10 @@ def list(github, force_reload=False, skip_validation=False, trust_repo="check", 
 
 
 def help(github, model, force_reload=False, skip_validation=False, trust_repo="check"):
-    """The docstring of an entry point of a repository, which is a folder.
+    """Return the docstring of the entry point ``model`` of the repository in a folder.
 
     Raises:
-        RuntimeError: it is no folder; there is no such entry point.
+        RuntimeError: ``github`` is no folder, or the entry point does not exist.
 
     >>> import pathlib, tempfile, rushlight as torch
     >>> folder = pathlib.Path(tempfile.mkdtemp())
@@ -123,7 +124,7 @@ def help(github, model, force_reload=False, skip_validation=False, trust_repo="c
 
 
 def _github(name, repository):
-    """The folder that ``repository`` names; on GitHub it cannot be."""
+    """Return ``repository`` if it is a folder; refuse a repository on GitHub."""
     if os.path.isdir(repository):
         return repository
     hint = "download the repository, and pass its folder"
@@ -133,7 +134,10 @@ def _github(name, repository):
 
 
 class _Repository:
-    """``with``: the module ``hubconf.py`` of a folder, which can import what is beside it."""
+    """A context that imports ``hubconf.py`` of a folder.
+
+    Inside the ``with`` block the module can import other modules in the folder.
+    """
 
     def __init__(self, folder):
         self.folder = os.path.abspath(os.path.expanduser(os.fspath(folder)))
@@ -156,7 +160,7 @@ class _Repository:
 
 
 def _entry(hubconf, name):
-    """The entry point ``name``, once all that ``hubconf`` depends on is there."""
+    """Return the entry point ``name``; raise an error if a dependency of ``hubconf`` is missing."""
     if not isinstance(name, str):
         raise ValueError(f"hub: the name of an entry point must be a string, got {name!r}")
     missing = [
@@ -177,14 +181,15 @@ def load_state_dict_from_url(
     url, model_dir=None, map_location=None, progress=True, check_hash=False, file_name=None,
     weights_only=False,
 ):  # fmt: skip
-    """The object that ``torch.save`` wrote to the file at a ``file:`` address.
+    """Load the object that ``torch.save`` wrote to the file at a ``file:`` URL.
 
-    A file of that name in ``model_dir`` (by default ``checkpoints`` in ``get_dir()``) is loaded
-    wherever the address leads; else the file is copied there first. ``check_hash``: the name is
-    like ``model-1a2b3c4d.pt``, with the first digits of the content's SHA-256.
+    The file is copied to ``model_dir`` (default: ``checkpoints`` in ``get_dir()``) and loaded from
+    there. If ``model_dir`` has a file of that name already, it is loaded whatever the URL is.
+    ``check_hash``: the name is like ``model-1a2b3c4d.pt`` and holds the first hexadecimal digits of
+    the content's SHA-256; they are checked when the file is copied.
 
     Raises:
-        RuntimeError: another kind of address; the hash is another.
+        RuntimeError: the URL is not ``file:``, or the hash is wrong.
 
     >>> import pathlib, tempfile, rushlight as torch
     >>> folder = pathlib.Path(tempfile.mkdtemp())
@@ -204,10 +209,10 @@ def load_state_dict_from_url(
 
 
 def download_url_to_file(url, dst, hash_prefix=None, progress=True):
-    """Copy the file at a ``file:`` address to ``dst``, wholly or not at all.
+    """Copy the file at a ``file:`` URL to ``dst``. If the copy fails, ``dst`` is unchanged.
 
     Raises:
-        RuntimeError: another kind of address; its SHA-256 does not begin with ``hash_prefix``.
+        RuntimeError: the URL is not ``file:``, or the SHA-256 does not begin with ``hash_prefix``.
 
     >>> import pathlib, tempfile, rushlight as torch
     >>> folder = pathlib.Path(tempfile.mkdtemp())

@@ -1,12 +1,12 @@
-"""Locks that work in a forked process, too: the package makes no others.
+"""Locks that also work in a forked process. The package makes no other locks.
 
-A fork copies the memory of all threads but only the thread that forks. A lock that another thread
-holds at that moment would stay locked in the child for ever, and what it guards might be half
-changed. So every lock is made anew in the child, unless the forking thread itself holds it.
+A fork copies the memory of all threads, but only the forking thread goes on in the child. A lock
+that another thread holds at that moment would stay locked in the child for ever, and the data that
+it guards might be half changed. So the child resets every lock that its own thread does not hold.
 
-An *awaited* lock guards something that is only whole while nobody holds the lock. The fork takes
-all awaited locks first. It never waits for one while it holds another, so it cannot be part of a
-deadlock; where a thread keeps one for longer than ``_PATIENCE``, the fork goes on and warns.
+An *awaited* lock guards data that is only consistent while no thread holds the lock. The fork takes
+all awaited locks first. It never waits for a lock while it holds another lock, so it cannot cause a
+deadlock. If a thread keeps a lock for longer than ``_PATIENCE``, the fork goes on and warns.
 """
 
 import os
@@ -19,26 +19,27 @@ from typing import Any
 __all__ = ["adopt", "around_fork", "new_lock"]
 
 _PATIENCE = 10.0  # seconds
-#: Kept by their ids, so that lists of them are made in one step while other threads add theirs.
+#: The locks by their ids. ``valuerefs`` lists the locks in one step, so that other threads may add
+#: locks meanwhile.
 _locks: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
 _awaited: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
-_actions: list = []  # (before, in the parent, in the child)
-_taken: list = []  # by the fork that goes on now
+_actions: list = []  # triples of functions: called before a fork, in the parent, in the child
+_taken: list = []  # the locks that the fork in progress has taken
 
 
 def new_lock(awaited=False) -> Any:
-    """A reentrant lock; a fork waits for an ``awaited`` one."""
+    """Return a new reentrant lock. A fork waits until it gets each ``awaited`` lock."""
     return adopt(threading.RLock(), awaited)
 
 
 def adopt(lock, awaited=False):
-    """Have a reentrant lock that somebody else made be treated as ours; returns it."""
+    """Treat a reentrant lock that other code made like the locks of ``new_lock``; return it."""
     (_awaited if awaited else _locks)[id(lock)] = lock
     return lock
 
 
 def around_fork(before=None, in_parent=None, in_child=None):
-    """Have functions called at each fork, while the awaited locks are held."""
+    """Register functions to call at each fork, while the fork holds the awaited locks."""
     _actions.append((before, in_parent, in_child))
 
 
@@ -47,10 +48,10 @@ def _living(locks):
 
 
 def _take_all(locks, end):
-    """Take all locks, or none where a thread keeps one until the time ``end``.
+    """Take all locks and return them; return None if a thread keeps a lock until time ``end``.
 
-    Where a lock is held, it waits in line for that one alone: to look again and again would never
-    find it free in a thread that takes it anew at once.
+    If another thread holds a lock, this function releases all others and waits for that lock alone.
+    It does not poll: a thread that takes the lock again at once would never be seen without it.
     """
     first = None
     while True:
@@ -65,7 +66,10 @@ def _take_all(locks, end):
 
 
 def _take_free(locks, first):
-    """(those taken, the first that somebody holds or None); ``first`` is taken already."""
+    """Take locks up to the first lock that another thread holds; ``first`` is taken already.
+
+    Returns the list of taken locks, and the lock that another thread holds or None.
+    """
     taken = [] if first is None else [first]
     for lock in locks:
         if lock is not first:

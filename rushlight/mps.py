@@ -22,12 +22,12 @@ def device_count():
 
 
 def manual_seed(seed):
-    """Seed the generator of the device, of which there is none."""
+    """Check ``seed`` and do nothing, because there is no device."""
     int(seed)
 
 
 def seed():
-    """Seed the generator of the device, of which there is none, at random."""
+    """Do nothing, because there is no device."""
 
 
 def _without(name):

@@ -1,7 +1,7 @@
 """How a tensor prints: aligned elements, line breaks, summaries and suffixes, as in PyTorch.
 
-A tensor's text is made in three steps: choose the elements to show, format them into a column of
-one width (``_align``), lay the column out in brackets (``_layout``). The suffixes come last.
+A tensor's text is made in three steps: choose the elements to show, format them as texts of equal
+width (``_align``), and lay the texts out in brackets (``_layout``). The suffixes come last.
 """
 
 import math
@@ -19,14 +19,15 @@ __all__ = ["OPTIONS", "PrintOptions", "format_tensor", "set_printoptions"]
 
 @dataclass(slots=True)
 class PrintOptions:
-    """What ``set_printoptions`` sets.
+    """The options that ``set_printoptions`` sets.
 
     Attributes:
         precision: Digits after the decimal point.
-        threshold: A tensor of more elements than this is summarised.
-        edgeitems: Elements that a summary shows at each end of a dim.
-        linewidth: Columns after which a line is broken.
-        sci_mode: Scientific notation: always, never, or (None) where the magnitudes ask for it.
+        threshold: A tensor with more elements than this is summarised.
+        edgeitems: Number of elements that a summary shows at each end of a dim.
+        linewidth: Number of characters after which a line is broken.
+        sci_mode: Use scientific notation always (True), never (False), or (None) if the elements'
+            magnitudes differ by more than 1000 times, exceed 1e8 or are below 1e-4.
     """
 
     precision: int = 4
@@ -47,10 +48,11 @@ _PROFILES = {
 def set_printoptions(
     precision=None, threshold=None, edgeitems=None, linewidth=None, profile=None, sci_mode=None
 ):
-    """Set how tensors print; what is not given stays, save ``sci_mode``, which returns to None.
+    """Set how tensors print. ``PrintOptions`` describes the options.
 
-    ``profile`` is ``"default"``, ``"short"`` or ``"full"`` (never summarise) and sets the first
-    four options; those given beside it win. The options: see ``PrintOptions``.
+    An option that is not given keeps its value, except ``sci_mode``, which returns to None.
+    ``profile`` sets the first four options together: ``"default"``, ``"short"`` or ``"full"``
+    (never summarise). Options that are given beside ``profile`` win.
 
     >>> import rushlight as torch
     >>> torch.set_printoptions(precision=2, threshold=4, edgeitems=1)
@@ -84,12 +86,12 @@ def format_tensor(
     class_name: str = "tensor",
     indent: int = 0,
 ) -> str:
-    """The text of a tensor whose elements are ``array``, of any shape.
+    """Return the text of a tensor whose elements are ``array``, of any shape.
 
     Args:
-        device_suffix: The device's name (``"cuda:0"``) where it has to be shown.
+        device_suffix: The device's name (``"cuda:0"``) if the text must show it, else None.
         class_name: ``"tensor"``, also for a Parameter; a subclass gives its own name.
-        indent: The column in which the text will begin; the lines after the first get it.
+        indent: The column in which the text will begin. All lines but the first are indented.
 
     >>> import numpy as np
     >>> import rushlight as torch
@@ -115,7 +117,7 @@ def format_tensor(
 
 
 def _must_name(dtype, default_dtype, empty):
-    """True where neither the elements' look nor the default tells the dtype."""
+    """True if the text must name the dtype: the elements and the default dtype do not tell it."""
     if dtype is default_dtype:
         return False
     told = (int64, bool_dtype, default_dtype.to_complex())
@@ -137,7 +139,7 @@ def _append(text, suffixes, indent):
 
 
 def _contents(array, dtype, indent):
-    """The elements in brackets, for a line on which ``indent`` columns are taken."""
+    """Return the elements in brackets, for a line on which ``indent`` columns are taken."""
     if array.size == 0:
         return "[]"
     edge = OPTIONS.edgeitems
@@ -175,7 +177,7 @@ def _layout(texts: Iterator[str], shape, indent, width, edge):
 
 
 def _align(values, dtype):
-    """The values as texts of one width, and that width."""
+    """Return the values as texts of equal width, and the width."""
     if dtype.is_complex:
         real, real_width = _align_floats([v.real for v in values])
         imag, imag_width = _align_floats([v.imag for v in values])
@@ -200,14 +202,17 @@ def _align_floats(values):
         texts = [f"{v:.0f}." if math.isfinite(v) else str(v) for v in values]
     else:
         texts = [format(v, f".{precision}{notation}") for v in values]
-    # Zero, inf and nan never widen the column: a row of zeros is "[0., -0., 0.]".
+    # Only finite values other than 0 decide the width, as in PyTorch: zeros print "[0., -0., 0.]".
     counted = (len(t) for t, v in zip(texts, values, strict=True) if v and math.isfinite(v))
     width = max(counted, default=1)
     return [t.rjust(width) for t in texts], width
 
 
 def _notation(values):
-    """``"integer"`` ("2."), ``"f"`` or ``"e"``: what suits all the finite nonzero values."""
+    """Choose the notation for all values: ``"integer"`` ("2."), ``"f"`` or ``"e"``.
+
+    Only finite values other than 0 count.
+    """
     magnitudes = [abs(v) for v in values if v and math.isfinite(v)]
     if not magnitudes:
         return "integer"

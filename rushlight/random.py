@@ -4,14 +4,14 @@ The engine is MT19937 (Matsumoto and Nishimura 1998), seeded with the low 32 bit
 ``init_genrand`` (2002), as in PyTorch, NumPy and C++. NumPy's C implementation makes the words.
 
 - A 32-bit draw is one word. A 64-bit draw is two: the first is the high half.
-- Apart from the words, a generator holds one number: draws of single normals come in pairs by
-  the Box-Muller transform, and the second of a pair waits here for the next such draw.
-- ``get_state`` is PyTorch's own record of 5056 bytes: states exchange in both directions.
+- Apart from the words, a generator holds one number. The Box-Muller transform makes normals in
+  pairs, so the second normal of a pair waits here for the next draw of a single normal.
+- ``get_state`` returns PyTorch's record of 5056 bytes, so PyTorch and rushlight can exchange states
+  in both directions.
 
-How each distribution uses the words stands in ``variates.py`` and ``sampling.py``. The number of
-threads has no influence on any of them, nor has the CPU: PyTorch's wheels once drew Bernoulli
-and exponential numbers from MKL's vector library, and no longer do (in 2.13 it is not even
-linked).
+``variates.py`` and ``sampling.py`` describe how each distribution uses the words. The numbers
+depend neither on the number of threads nor on the CPU. PyTorch's wheels once drew Bernoulli and
+exponential numbers from MKL's vector library, but no longer do; 2.13 does not even link it.
 
 Source: https://pytorch.org/docs/stable/generated/torch.Generator.html, and the behaviour of
 PyTorch 2.13, against which the tests check every function.
@@ -32,13 +32,14 @@ __all__ = [
     "seed", "set_rng_state",
 ]  # fmt: skip
 
-DEFAULT_SEED = 67280421310721  # of a new Generator; a prime that PyTorch and Torch share
-BLOCK = 624  # words that the engine makes at a time
+DEFAULT_SEED = 67280421310721  # seed of a new Generator: the prime that PyTorch and Torch 7 use
+BLOCK = 624  # number of words that the engine makes at a time
 FEW = 2048  # below this many words, the function with the lower overhead per call is faster
-HALF = np.array(32, np.uint64)  # as a 0-dim array: NumPy takes twice as long over a scalar
+HALF = np.array(32, np.uint64)  # a 0-dim array, because a NumPy scalar takes twice as long
 
-# PyTorch's record of a generator, C layout. The fields of Torch 7 that nothing reads any more
-# stay zero; single-precision pairs exist in the record, but no CPU function leaves one.
+# The C layout of PyTorch's record of a generator. Fields from Torch 7 that no code reads any more
+# stay zero. The record also has fields for a waiting single-precision normal, but no CPU function
+# uses these fields.
 STATE = np.dtype(
     [
         ("seed", "<u8"), ("left", "<i4"), ("seeded", "<i4"), ("next", "<u8"),
@@ -50,17 +51,21 @@ STATE = np.dtype(
 
 
 def _refuse_trace():
-    """A program draws when it runs, so a stream cannot be set or read while it is recorded."""
+    """Refuse to set or read a stream while a program is recorded.
+
+    A compiled program draws when it runs, so the stream has no state at recording time.
+    """
     mode.refuse_in_trace("a generator can only be drawn from: make and seed it outside")
 
 
 class Generator:
-    """A stream of random numbers, the same as PyTorch's for the same seed.
+    """A stream of random numbers that equals PyTorch's stream for the same seed.
 
-    Draws from one generator in several threads never mix: each holds the generator's lock.
+    Several threads may draw from one generator. Their draws do not mix, because each draw holds the
+    generator's lock.
 
     Raises:
-        RuntimeError: a device other than the CPU.
+        RuntimeError: ``device`` is not the CPU.
 
     >>> import rushlight as torch
     >>> g = torch.Generator().manual_seed(7)
@@ -73,7 +78,7 @@ class Generator:
         "normal",
     )  # fmt: skip
 
-    normal: float | None  # the second of a pair of normals that waits for the next draw
+    normal: float | None  # the second normal of a pair, which waits for the next draw
     _engine: Any
     _memory: Any
 
@@ -84,9 +89,9 @@ class Generator:
         self.lock = new_lock(awaited=True)
         self.normal = None
         self._engine = None
-        self._memory = None  # the engine's, as an array
+        self._memory = None  # the engine's memory as an array
         self._seed = DEFAULT_SEED
-        self._pending = True  # seeded, but the engine does not know yet
+        self._pending = True  # True until the engine has been given the seed
 
     @property
     def device(self):
@@ -94,13 +99,13 @@ class Generator:
         return CPU
 
     def manual_seed(self, seed, /):
-        """Start the stream of ``seed``; returns the generator.
+        """Start the stream of ``seed``; return the generator.
 
-        Negative seeds count from 2**64 down.
+        A negative seed stands for ``seed + 2**64``.
 
         Raises:
-            ValueError: a seed outside [-2**63, 2**64 - 1].
-            RuntimeError: a seed that is not an int.
+            ValueError: ``seed`` is outside [-2**63, 2**64 - 1].
+            RuntimeError: ``seed`` is not an int.
         """
         if type(seed) is bool or not isinstance(seed, int):
             raise RuntimeError(f"manual_seed: expected an int, got {type(seed).__name__}")
@@ -112,7 +117,7 @@ class Generator:
         return self
 
     def seed(self):
-        """Start a stream that cannot be foreseen; returns its seed."""
+        """Start the stream of an unpredictable seed; return the seed."""
         seed = int.from_bytes(os.urandom(8), "little")
         self.manual_seed(seed)
         return seed
@@ -128,11 +133,13 @@ class Generator:
         return from_array(self.state_bytes())
 
     def set_state(self, new_state, /):
-        """Go on from a state that ``get_state`` gave, here or in PyTorch; returns the generator.
+        """Go on from a state that ``get_state`` returned; return the generator.
+
+        The state may come from rushlight or from PyTorch.
 
         Raises:
-            TypeError: not a uint8 tensor.
-            RuntimeError: not a generator's state.
+            TypeError: ``new_state`` is not a uint8 tensor.
+            RuntimeError: ``new_state`` is not the state of a generator.
         """
         from rushlight.tensor import Tensor
 
@@ -215,8 +222,8 @@ class Generator:
         self.set_state_bytes(state)
 
     def _start(self):
-        # numpy.random is imported and the engine made when they are first needed: neither
-        # importing rushlight nor a generator that is never drawn from pays for them.
+        # numpy.random is imported, and the engine made, at the first draw. So ``import rushlight``
+        # and generators that nobody draws from stay cheap.
         if not self._pending:
             return
         if self._engine is None:
@@ -227,7 +234,7 @@ class Generator:
         self._pending = False
 
     def mark(self):
-        """Where the stream is now, for ``rewind``."""
+        """Return the present position of the stream, for ``rewind``."""
         with self.lock:
             if self._pending or self._memory is None:
                 self._start()
@@ -235,15 +242,16 @@ class Generator:
             return self._memory.copy(), self._seed, self.normal
 
     def rewind(self, mark):
-        """Go back to where the stream was."""
+        """Go back to the position that ``mark`` returned."""
         with self.lock:
             self._start()
             self._memory[:], self._seed, self.normal = mark
 
     def _look(self):
-        """Have the engine's memory as an array: its key, and then the position in that.
+        """Set ``self._memory`` to the engine's memory: 624 words of the key, then the position.
 
-        NumPy's own ``state`` takes two hundred times as long as a copy of this.
+        Reading the state through NumPy's ``state`` takes two hundred times as long as a copy of
+        this array.
         """
         import ctypes
 
@@ -252,7 +260,10 @@ class Generator:
         self._memory = np.frombuffer(words, np.uint32)
 
     def words(self, count):
-        """The next ``count`` 32-bit words, in a uint64 array if few, else uint32. Hold the lock."""
+        """Return the next ``count`` 32-bit words. The caller must hold the lock.
+
+        The array is uint64 for fewer than ``FEW`` words, else uint32.
+        """
         if self._pending:
             self._start()
         if count < FEW:
@@ -260,7 +271,7 @@ class Generator:
         return self._many(0, 1 << 32, count, np.uint32)
 
     def double_words(self, count):
-        """The next ``count`` 64-bit draws, as uint64. Hold the lock."""
+        """Return the next ``count`` 64-bit draws as uint64. The caller must hold the lock."""
         if self._pending:
             self._start()
         words = self._few(2 * count)
@@ -280,10 +291,10 @@ default_generator.seed()
 
 
 def manual_seed(seed):
-    """Start the default generator's stream of ``seed``; returns the generator.
+    """Start the stream of ``seed`` in the default generator; return the generator.
 
     Raises:
-        ValueError: a seed outside [-2**63, 2**64 - 1].
+        ValueError: ``seed`` is outside [-2**63, 2**64 - 1].
 
     >>> import rushlight as torch
     >>> torch.manual_seed(7) is torch.default_generator
@@ -293,7 +304,7 @@ def manual_seed(seed):
 
 
 def seed():
-    """Start an unforeseeable stream in the default generator; returns its seed.
+    """Start the stream of an unpredictable seed in the default generator; return the seed.
 
     >>> import rushlight as torch
     >>> torch.seed() == torch.initial_seed()
@@ -328,7 +339,7 @@ def get_rng_state():
 
 
 def set_rng_state(new_state):
-    """Set the default generator's state from what ``get_rng_state`` gave.
+    """Set the default generator to a state that ``get_rng_state`` returned.
 
     >>> import rushlight as torch
     >>> state = torch.get_rng_state()
@@ -344,11 +355,11 @@ def set_rng_state(new_state):
 def fork_rng(
     devices=None, enabled=True, _caller="fork_rng", _devices_kw="devices", device_type=None
 ):
-    """Go on as if the body had not drawn from the default generator; with or as a decorator.
+    """Restore the default generator's state after the ``with`` block or the decorated function.
 
     Raises:
-        RuntimeError: a device type that does not exist.
-        AssertionError: devices other than the CPU.
+        RuntimeError: ``device_type`` does not exist.
+        AssertionError: ``devices`` is not empty.
 
     >>> import rushlight as torch
     >>> with torch.random.fork_rng():

@@ -1,12 +1,12 @@
-"""Rows sorted, or their k smallest, with equal elements in the order that PyTorch leaves them in.
+"""Sort rows or select their k smallest elements, with equal elements in PyTorch's order.
 
-Neither ``sort``, ``topk``, ``kthvalue`` nor ``multinomial`` promises an order among equals, but
-their results show one: that of libstdc++'s algorithms, which do not keep equals in place.
-Half-precision rows and rows with zeros are full of equals, so results match only if every
-comparison and every move does.
+``sort``, ``topk``, ``kthvalue`` and ``multinomial`` promise no order among equal elements. Their
+results have an order all the same: that of libstdc++'s algorithms, which are not stable. Rows in
+half precision and rows with zeros hold many equal elements. So the results match PyTorch's only
+if the functions here make the same comparisons and the same moves.
 
-``order`` is a list of positions and ``key`` their keys, smallest first; ``low`` and ``high`` bound
-the part of ``order`` to work on, ``high`` excluded.
+In this file ``order`` is a list of positions in a row, and ``key[position]`` is the number by which
+the element there is sorted, smallest first. The functions work on ``order[low:high]``.
 
 Source: introsort and introselect, Musser, Introspective sorting and selection algorithms,
 Software: Practice and Experience 27 (1997); heaps, Williams, Algorithm 232 (1964); with the
@@ -17,12 +17,15 @@ import numpy as np
 
 __all__ = ["SMALL", "first", "kth", "largest", "order", "settle", "topk"]
 
-SMALL = 16  # parts up to this size are left to one insertion sort
-LARGE = 256  # parts from this size on are split with arrays
+SMALL = 16  # parts of up to this many elements are left to one final insertion sort
+LARGE = 256  # parts of more elements than this are split with NumPy arrays
 
 
 def largest(rows, count):
-    """(R, N) array → (R, count) positions of each row's largest, as ``torch.topk`` orders them."""
+    """Return the positions (R, count) of each row's largest elements in ``torch.topk``'s order.
+
+    ``rows`` is an array of shape (R, N).
+    """
     by_size = np.argsort(-rows, axis=1, kind="stable")  # nan sorts to the end
     found = by_size[:, :count]
     settle(rows, found, by_size[:, count : count + 1], True)
@@ -30,10 +33,12 @@ def largest(rows, count):
 
 
 def settle(rows, found, following, most):
-    """Put equals among the positions ``found`` of a (R, N) array's largest in PyTorch's order.
+    """Correct ``found`` in place so that equal elements have PyTorch's order.
 
-    ``following`` is the position of the next in size, or has no columns; with ``most`` False the
-    positions are of the smallest.
+    ``found`` holds the positions of each row's largest elements, or of its smallest elements if
+    ``most`` is False. ``following`` (R, 1) holds the position of the next element in size. It
+    shows whether an element outside ``found`` equals the last element inside. If there is no next
+    element, ``following`` has the shape (R, 0).
     """
     at = np.concatenate([found, following], axis=1)
     border = np.take_along_axis(rows, at, 1)
@@ -45,7 +50,7 @@ def settle(rows, found, following, most):
 
 
 def order(row, descending):
-    """The positions that sort a row, as ``torch.sort`` orders them where it need not be stable."""
+    """Return the positions that sort a row, in the order of ``torch.sort(stable=False)``."""
     key = _ranks(row, descending)
     found = list(range(len(key)))
     _sort(found, key, 0, len(key))
@@ -53,7 +58,7 @@ def order(row, descending):
 
 
 def kth(row, k):
-    """The position of the k-th smallest of a row (k from 0), as ``torch.kthvalue`` finds it."""
+    """Return the position of a row's k-th smallest element (k from 0), as ``torch.kthvalue``."""
     key = _ranks(row, False)
     order = list(range(len(key)))
     _quick_select(order, key, k)
@@ -61,20 +66,23 @@ def kth(row, k):
 
 
 def first(size):
-    """The position of the smallest of ``size`` equals, as ``torch.nanmedian`` finds it of nans."""
+    """Return the position that ``torch.nanmedian`` reports in a row of ``size`` nans."""
     order = list(range(size))
     _select(order, [0] * size, 0)
     return order[0]
 
 
 def _ranks(row, most):
-    """Whole numbers in the order of ``row``, or in the opposite one; nan is largest."""
+    """Return an int for each element of ``row``, with the same order; nan counts as the largest.
+
+    With ``most`` the order is reversed: the largest element gets the smallest int.
+    """
     rank = np.unique(row, return_inverse=True)[1]
     return (-rank if most else rank).tolist()
 
 
 def topk(key, count):
-    """Positions of the ``count`` smallest keys, sorted."""
+    """Return the positions of the ``count`` smallest keys, the smallest first."""
     if not count:
         return []
     order = list(range(len(key)))
@@ -92,7 +100,7 @@ def _depth(size):
 
 
 def _select(order, key, nth):
-    """Bring the nth smallest to its place, the smaller before it."""
+    """Move the nth smallest element to index ``nth`` and the smaller elements before it."""
     low, high = 0, len(order)
     depth = _depth(high)
     while high - low > 3:
@@ -122,13 +130,16 @@ def _sort(order, key, low, high):
             cut = _partition(order, key, start, stop)
             parts.append((cut, stop, depth))
             stop = cut
-    # What is left is one insertion sort of the whole, which keeps equals as they are: any stable
-    # sort gives the same.
+    # libstdc++ now sorts the whole range by one insertion sort. Insertion sort is stable, so any
+    # stable sort gives the same order.
     order[low:high] = sorted(order[low:high], key=key.__getitem__)
 
 
 def _partition(order, key, low, high):
-    """Split around the median of three, which ends at ``low``; returns the second part's start."""
+    """Split ``order[low:high]`` around the median of three; return the second part's start.
+
+    The median is moved to ``low`` and serves as the pivot.
+    """
     a, b, c = low + 1, low + (high - low) // 2, high - 1
     ka, kb, kc = key[order[a]], key[order[b]], key[order[c]]
     if ka < kb:
@@ -153,10 +164,11 @@ def _partition(order, key, low, high):
 
 
 def _exchange(order, key, low, high, pivot):
-    """What the loop of ``_partition`` does, with arrays.
+    """Do with arrays what the loop of ``_partition`` does, and return the same cut.
 
-    Its left end stops at each element that is not below the pivot and its right end at each that
-    is not above; stops of the same number change places until the ends meet.
+    The left end of the loop stops at each element that is not below the pivot. The right end stops
+    at each element that is not above the pivot. The n-th stops of both ends change places, until
+    the ends meet.
     """
     part = np.array(order[low:high])
     keys = np.array([key[i] for i in order[low:high]])
@@ -167,13 +179,14 @@ def _exchange(order, key, low, high, pivot):
     a, b = left[:count], right[:count]
     part[a], part[b] = part[b], part[a]
     order[low:high] = part.tolist()
-    # Beyond its last stop the left end comes to the last element put to the right.
+    # The cut is where the left end stops next: at its next stop, or at the element that the last
+    # exchange put to the right, if that element comes first.
     ends = [*left[count : count + 1], *right[count - 1 : count]] if count else left[:1]
     return low + int(min(ends))
 
 
 def _quick_select(order, key, k):
-    """Bring the k-th smallest to its place, the way of ``kthvalue``."""
+    """Move the k-th smallest element to index ``k`` by the same moves as PyTorch's ``kthvalue``."""
     low, high = 0, len(order) - 1
 
     def put_in_order(a, b):
@@ -220,7 +233,7 @@ def _insertion_sort(order, key, low, high):
 
 
 def _heap_select(order, key, low, middle, high):
-    """The smallest of [low, high) into a heap at [low, middle), its largest at ``low``."""
+    """Move the smallest elements of [low, high) into a max-heap at [low, middle)."""
     size = middle - low
     for parent in range((size - 2) // 2, -1, -1):
         _sift(order, key, low, parent, size, order[low + parent])
@@ -239,7 +252,7 @@ def _sort_heap(order, key, low, high):
 
 
 def _sift(order, key, low, hole, size, value):
-    """Put ``value`` at ``hole``: follow the larger children down to a leaf, then climb back up."""
+    """Insert ``value`` at ``hole``: move larger children up to a leaf, then sift ``value`` up."""
     top = hole
     child = 2 * hole + 2
     while child < size:

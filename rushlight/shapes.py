@@ -1,4 +1,4 @@
-"""Shape arithmetic on plain tuples, with the errors that name what disagrees."""
+"""Shape arithmetic on plain tuples; the errors name the shapes and dims that do not fit."""
 
 from math import prod
 
@@ -10,7 +10,7 @@ numel = prod
 
 
 def dim(d, ndim, name="dim"):
-    """``d`` counted from the front; a 0-dim tensor has the dims 0 and -1.
+    """Return the dim ``d`` counted from the front; a 0-dim tensor has the dims 0 and -1.
 
     >>> dim(-1, 3)
     2
@@ -33,14 +33,14 @@ def _index(d, name):
 
 
 def flag(value, name, argument="keepdim"):
-    """``value`` if it is a bool, else TypeError."""
+    """Return ``value`` if it is a bool, else raise TypeError."""
     if value is not True and value is not False:
         raise TypeError(f"{name}(): argument '{argument}' must be bool, not {type(value).__name__}")
     return value
 
 
 def dims(d, ndim, name="dim"):
-    """A tuple of distinct dims from None or () (all), an int or a sequence."""
+    """Return a tuple of different dims from an int or a sequence; None and () mean all dims."""
     if d is None:
         return tuple(range(ndim))
     if isinstance(d, (tuple, list)):
@@ -58,7 +58,7 @@ def dims(d, ndim, name="dim"):
 
 
 def reduced(shape, d, keepdim, name="sum"):
-    """The shape left when ``d`` (None, int, tuple) is summed away.
+    """Return the shape after a reduction of the dims ``d`` (None, int, tuple).
 
     >>> reduced((2, 3, 4), (0, -1), True)
     (1, 3, 1)
@@ -68,7 +68,7 @@ def reduced(shape, d, keepdim, name="sum"):
 
 
 def broadcast(name, *shapes, names="xyzw"):
-    """The common shape of ``shapes``; ShapeError says which dims disagree.
+    """Return the shape to which ``shapes`` broadcast; ShapeError names the dims that do not fit.
 
     >>> broadcast("add", (2, 1), (3,))
     (2, 3)
@@ -91,7 +91,7 @@ def broadcast(name, *shapes, names="xyzw"):
 
 
 def sizes(shape, name="size"):
-    """A checked tuple from ``(2, 3)`` or ``((2, 3),)``; negative sizes are refused."""
+    """Return the sizes in ``(2, 3)`` or ``((2, 3),)`` as a tuple of ints; refuse negative sizes."""
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = shape[0]
     out = []
@@ -113,7 +113,7 @@ def sizes(shape, name="size"):
 
 
 def matmul(x, y, name="matmul"):
-    """The shape of ``x @ y`` for shapes of any rank ≥ 1.
+    """Return the shape of ``x @ y``; ``x`` and ``y`` are shapes of at least one dim.
 
     >>> matmul((5, 2, 3), (3, 4))
     (5, 2, 4)

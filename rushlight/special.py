@@ -1,4 +1,4 @@
-"""``torch.special``: special functions, element by element.
+"""``torch.special``: special functions, computed element by element.
 
 >>> import rushlight as torch
 >>> torch.special.ndtr(torch.tensor([0.0]))

@@ -21,7 +21,7 @@ __all__ = [
 
 
 class Foreign:
-    """Holds an array that another library owns: its storage begins where the array does."""
+    """Holds an array that another library owns; the storage begins at the array's first element."""
 
     __slots__ = ("__array_interface__", "array")
 
@@ -31,7 +31,7 @@ class Foreign:
 
 
 def foreign(array):
-    """``array``'s memory as an array whose storage starts at its first element."""
+    """Return a view of ``array`` whose storage starts at the first element of ``array``."""
     if array.dtype.kind not in "biufc":
         return array.view(ndarray)  # ml_dtypes' types have no array interface
     return np.asarray(Foreign(array))
@@ -45,7 +45,7 @@ def owner(array):
             array = base
         elif type(base) is Foreign or not hasattr(base, "__array_interface__"):
             break
-        base = base.base  # through NumPy's holder of an as_strided view
+        base = base.base  # as_strided puts a holder object between a view and its array
     return array
 
 
@@ -57,7 +57,9 @@ def address(array):
 
 
 def span(shape, strides):
-    """How many units of ``strides`` a block of ``shape`` reaches over, last element included.
+    """Return the number of elements from the first to the last element of a block, both included.
+
+    ``strides`` are in elements. An empty block has span 0.
 
     >>> span((2, 3), (3, 1)), span((2, 0), (1, 1))
     (6, 0)
@@ -81,7 +83,10 @@ def contiguous_strides(shape, step=1):
 
 
 def strides_of(array):
-    """``array.strides`` as PyTorch has them: NumPy's own empty arrays have zeros only."""
+    """Return ``array.strides`` as PyTorch has them, in bytes.
+
+    They differ for empty arrays only, because NumPy may give these strides of 0.
+    """
     strides = array.strides
     if array.size or any(strides):
         return strides
@@ -89,14 +94,14 @@ def strides_of(array):
 
 
 def settled(array):
-    """``array``, or where it is empty an array with PyTorch's strides."""
+    """Return ``array``; replace an empty array by an empty array that has PyTorch's strides."""
     if array.size or any(array.strides) or not array.ndim:
         return array
     return ndarray(array.shape, array.dtype, np.empty(1, array.dtype), 0, strides_of(array))
 
 
 def flat(array):
-    """All memory of ``array``'s storage as a flat array of bytes."""
+    """Return all memory of ``array``'s storage as a one-dimensional array of bytes."""
     root = owner(array)
     if root.flags.c_contiguous:
         return root.reshape(-1).view(np.uint8)
@@ -106,7 +111,7 @@ def flat(array):
 
 
 def offset(array):
-    """Elements from the start of the storage to the first of ``array``."""
+    """Return the number of elements between the storage's start and ``array``'s first element."""
     base = array.base
     if base is None:
         return 0
@@ -114,10 +119,10 @@ def offset(array):
 
 
 def strided(array, shape, strides, dtype=None):
-    """A view of ``array`` with exactly these strides in bytes.
+    """Return a view of ``array`` with exactly these strides, in bytes.
 
     Raises:
-        ValueError: it reaches beyond the memory (``as_strided`` would not look).
+        ValueError: the view reaches beyond the memory. (NumPy's ``as_strided`` does not check.)
     """
     dtype = dtype or array.dtype
     if array.flags.c_contiguous:
@@ -130,17 +135,23 @@ def strided(array, shape, strides, dtype=None):
 
 
 def geometry(array):
-    """``array``, or for a trace's abstract value an array of its strides without memory."""
+    """Return ``array``, or for an abstract value of a trace an array with the same strides.
+
+    That array has the value's shape, strides and dtype, but memory for one element only.
+    """
     if type(array) is ndarray:
         return array
     return as_strided(np.empty(1, array.dtype), array.shape, array.strides)
 
 
 def reach(array, shape, strides, start, name):
-    """The view of ``array``'s whole storage with ``shape``, ``strides`` and ``start`` in elements.
+    """Return a view of ``array``'s storage that may reach beyond ``array`` itself.
+
+    ``strides`` and ``start``, the offset in the storage, are in elements. Errors begin with
+    ``name``.
 
     Raises:
-        RuntimeError: it reaches beyond the storage.
+        RuntimeError: the view reaches beyond the storage.
     """
     memory = flat(array)
     size = array.itemsize
@@ -162,7 +173,7 @@ def reach(array, shape, strides, start, name):
 class UntypedStorage:
     """A tensor's memory as bytes, shared by all its views: ``tensor.untyped_storage()``.
 
-    Made of a number it is so many bytes, of a list these bytes.
+    ``UntypedStorage(n)`` has n bytes with any content; ``UntypedStorage(list)`` has these bytes.
 
     >>> import rushlight as torch
     >>> x = torch.zeros(4)
@@ -182,12 +193,13 @@ class UntypedStorage:
 
     @classmethod
     def from_file(cls, filename, shared=False, nbytes=0):
-        """The first ``nbytes`` of a file as a map: writes reach the file where it is ``shared``.
+        """Map the first ``nbytes`` bytes of a file to memory.
 
-        A shared file is made, or made longer, where there are too few bytes.
+        With ``shared`` writes change the file, and a file that is missing or too short is created
+        or extended. Without ``shared`` writes stay in memory.
 
         Raises:
-            RuntimeError: a file that is not shared is shorter.
+            RuntimeError: the file is too short, and ``shared`` is False.
         """
         ways = os.O_RDWR | os.O_CREAT if shared else os.O_RDONLY
         descriptor = os.open(filename, ways | getattr(os, "O_BINARY", 0), 0o666)
@@ -231,7 +243,7 @@ class UntypedStorage:
     is_cuda = False
 
     def resizable(self):
-        """True where ``resize_`` may grow the memory: it is not another library's."""
+        """True if ``resize_`` may grow the memory: it is no other library's and no mapped file."""
         return type(self._owner.base) not in (Foreign, mmap.mmap)
 
     def tolist(self):
@@ -269,7 +281,7 @@ class UntypedStorage:
         return self
 
     def cuda(self, device=None, non_blocking=False):
-        """Refused: storages are on the CPU."""
+        """Raise an error, because storages are on the CPU."""
         from rushlight.device import require
 
         require("cuda")

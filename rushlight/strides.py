@@ -1,8 +1,8 @@
 """The order in which PyTorch visits the elements of a strided array.
 
-Random functions write one number after another, so for an array that is not contiguous the
-numbers depend on the order of the visits: along memory, not along the indices. PyTorch sorts
-the dims by their strides, with rules of its own for ties.
+Random functions write one number after another. In an array that is not contiguous, the order of
+the visits therefore decides which element gets which number. PyTorch visits the elements along
+memory, not along the indices: it sorts the dims by their strides, with its own rules for ties.
 
 Source: the observable behaviour of ``torch.empty_strided(...).random_()``; the order is that
 of ATen's TensorIterator and of ``empty_like`` with ``torch.preserve_format``.
@@ -24,10 +24,10 @@ __all__ = [
 
 
 def visit_order(shape, *operands):
-    """The dims from the slowest to the fastest, as PyTorch visits them.
+    """Return the dims from the slowest to the fastest, as PyTorch visits them.
 
-    ``operands``: the strides of each operand. The first operand decides, and the next one only
-    between dims of which the first has no opinion.
+    ``operands``: the strides of each operand. The first operand decides. The next operand decides
+    only between dims that the first operand does not order (an expanded dim has stride 0).
 
     >>> visit_order((4, 3), (8, 32))
     [1, 0]
@@ -48,7 +48,7 @@ def visit_order(shape, *operands):
 
 
 def _compared(shape, operands, inner, outer):
-    """Positive if the two dims must change places, negative if they must not, else 0."""
+    """Compare two dims: positive if they must change places, negative if not, 0 if undecided."""
     for strides in operands:
         a, b = strides[inner], strides[outer]
         if a == 0 or b == 0:
@@ -61,7 +61,9 @@ def _compared(shape, operands, inner, outer):
 
 
 def dense_strides(shape, order, step=1):
-    """The strides of a block without gaps whose dims lie in memory in ``order``.
+    """Return the strides of a block without gaps whose dims lie in memory in ``order``.
+
+    ``order`` lists the dims from the slowest to the fastest; ``step`` is the fastest dim's stride.
 
     >>> dense_strides((2, 3), [1, 0])
     (1, 2)
@@ -74,13 +76,14 @@ def dense_strides(shape, order, step=1):
 
 
 def result_strides(step, operands, like=False):
-    """The strides of an elementwise result, in elements.
+    """Return the strides, in elements, of the result of an elementwise operation.
 
-    ``operands``: the (shape, strides) of each operand, all of one itemsize ``step``. ``like``: it
-    lies as one of ``empty_like`` of the first operand does.
+    ``operands``: the (shape, strides) of each operand; the strides count bytes, and all operands
+    have the itemsize ``step``. ``like``: the result gets the layout of ``empty_like`` of the first
+    operand if the first operand has the result's shape.
 
-    Source: ATen's ``TensorIteratorBase``: ``fast_set_up`` where all operands lie alike, else
-    ``reorder_dimensions``, which looks at the strides of dims of size 1 as well.
+    Source: ATen's ``TensorIteratorBase``. ``fast_set_up`` applies if all operands have the same
+    layout. Otherwise ``reorder_dimensions`` applies; it also reads the strides of dims of size 1.
 
     >>> result_strides(8, [((2, 3), (8, 16)), ((2, 3), (24, 8))])
     (1, 2)
@@ -100,7 +103,7 @@ def result_strides(step, operands, like=False):
 
 
 def _spread(shape, operands):
-    """The strides of each operand as it is repeated to ``shape``."""
+    """Yield the strides of each operand broadcast to ``shape``; a repeated dim has stride 0."""
     for own, strides in operands:
         lead = len(shape) - len(own)
         repeated = [n == 1 and shape[lead + d] != 1 for d, n in enumerate(own)]
@@ -108,12 +111,12 @@ def _spread(shape, operands):
 
 
 def _lies(shape, strides, wanted, step):
-    """Whether an array lies as ``wanted`` says, in elements; dims of size 1 don't count."""
+    """True if ``strides`` (bytes) equal ``wanted`` (elements) in all dims of size other than 1."""
     return all(n == 1 or s == w * step for n, s, w in zip(shape, strides, wanted, strict=True))
 
 
 def is_dense(shape, strides, step):
-    """Whether the elements fill a block of memory, in any order of the dims."""
+    """True if the elements fill a block of memory without gaps, in any order of the dims."""
     for stride, n in sorted([(s, n) for n, s in zip(shape, strides, strict=True) if n != 1]):
         if stride != step:
             return False
@@ -123,12 +126,15 @@ def is_dense(shape, strides, step):
 
 @lru_cache(4096)
 def result_order(step, *operands, like=False, others=False):
-    """What ``visited`` wants to know: the order of an elementwise result's dims in memory.
+    """Find the order in memory of the dims of an elementwise result, as ``visited`` needs it.
 
-    None where NumPy lays a result of these likewise. ``operands``: the shape and the strides of
-    the first operand, then of the second, and so on. The result is the order, its inverse, and
-    the strides in elements if dims are of size 1, since these don't follow from the order.
-    ``like``: as ``result_strides`` takes it. ``others``: NumPy is given other operands, too.
+    Returns None if NumPy gives the result the same layout by itself. Otherwise returns the order,
+    its inverse, and the strides in elements. The strides are None if no dim has size 1, because
+    they then follow from the order.
+
+    ``operands``: the shape and the strides of the first operand, then of the second, and so on.
+    ``like``: the parameter of ``result_strides``. ``others``: NumPy also gets operands that are
+    not in ``operands``.
     """
     pairs = list(zip(operands[::2], operands[1::2], strict=True))
     tensors = [own for own in pairs if own[0]]
@@ -144,18 +150,21 @@ def result_order(step, *operands, like=False, others=False):
 
 
 def _descends(shape, strides):
-    """Whether the elements lie in the order of the dims, gaps allowed."""
+    """True if the elements lie in memory in the order of the dims; gaps are allowed."""
     steps = [s for n, s in zip(shape, strides, strict=True) if n != 1]
     return all(map(gt, steps, [*steps[1:], 0]))
 
 
 def _is_clear(shape, strides):
-    """Whether the strides alone tell the order of the dims, and no dim is of size 1."""
+    """True if all strides are positive and different, and no dim has size 1."""
     return min(strides) > 0 and len(set(strides)) == len(strides) and 1 not in shape
 
 
 def visited(forward, arrays, found):
-    """``forward(*arrays)``, elementwise, with its dims in memory as ``result_order`` found."""
+    """Call the elementwise ``forward(*arrays)`` and lay the result in memory as PyTorch does.
+
+    ``found`` is the layout that ``result_order`` returned.
+    """
     order, back, strides = found
     turned = []
     for a in arrays:
@@ -165,7 +174,7 @@ def visited(forward, arrays, found):
             a = a.transpose(order)
         turned.append(a)
     result = forward(*turned)
-    if result.ndim != len(order):  # it was reduced
+    if result.ndim != len(order):  # ``forward`` also reduced dims
         return result
     result = result if result.flags.c_contiguous else result.copy()
     if strides is None:
@@ -180,14 +189,15 @@ _block = lru_cache(4096)(contiguous_strides)
 
 
 def is_odd(array):
-    """Whether an array has dims of size 1 whose strides don't follow from the other dims'."""
+    """True if an array has a dim of size 1 and its strides are not those of a contiguous block."""
     return 1 in array.shape and array.strides != _block(array.shape, array.itemsize)
 
 
 def in_order(array):
-    """``array``, or a copy of it whose elements lie in memory in the order of its dims.
+    """Return ``array`` if it has PyTorch's contiguous strides, else a view or copy that has them.
 
-    NumPy lays a reduced dim as if it were not there, PyTorch by the dims that follow.
+    NumPy gives a reduced dim (size 1) a stride as if the dim were not there. PyTorch computes the
+    stride from the sizes of the dims that follow.
     """
     if not array.flags.c_contiguous:
         return array.copy()
@@ -200,7 +210,10 @@ def in_order(array):
 
 
 def converted_strides(array, dtype):
-    """The strides of ``array`` in another dtype, as of a copy that keeps the order of its dims."""
+    """Return the strides that a copy of ``array`` in ``dtype`` has, in bytes.
+
+    The copy keeps the order of the dims in memory.
+    """
     dtype = np.dtype(dtype)
     if array.dtype == dtype:
         return array.strides
@@ -209,7 +222,9 @@ def converted_strides(array, dtype):
 
 @lru_cache(4096)
 def _kept_strides(shape, strides, step, new_step):
-    """The strides of a copy that keeps the order of the dims, of elements of ``new_step`` bytes.
+    """Return the strides, in bytes, of a copy that keeps the order of the dims in memory.
+
+    The elements have ``step`` bytes in the array and ``new_step`` bytes in the copy.
 
     Source: ATen's ``empty_like`` with ``torch.preserve_format``.
     """
@@ -222,10 +237,11 @@ def _kept_strides(shape, strides, step, new_step):
 
 
 def channels_order(arrays, lines=()):
-    """The order of the dims in memory of ``channels_last`` if one of the arrays lies so, else None.
+    """Return the order of ``channels_last``'s dims if one of the arrays has that layout, else None.
 
-    ``lines``: which arrays count as images of height 1 if they have three dims; the first of
-    several only if it is contiguous, as PyTorch makes a signal so before it is convolved.
+    ``lines``: the indices of the arrays that count as images of height 1 if they have three dims.
+    Of these, every array but the last counts only if it is contiguous, because PyTorch makes a
+    signal contiguous before it convolves the signal.
 
     Source: ATen's ``suggest_memory_format``.
     """
@@ -241,7 +257,8 @@ def channels_order(arrays, lines=()):
                 continue
             shape = (*shape[:2], 1, shape[2])
             strides = (*strides[:2], x.shape[2] * strides[2], strides[2])
-        # PyTorch lays a convolution of volumes as the fastest of its libraries does.
+        # Several arrays of five dims are a convolution of volumes. Its layout is not imitated,
+        # because PyTorch takes the layout of whichever of its libraries is the fastest.
         images = len(shape) == 4 or (len(shape) == 5 and len(arrays) == 1)
         if images and strides[1] <= strides[-1] and _is_channels_last(shape, strides):
             return (0, *range(2, len(x.shape)), 1)
@@ -249,7 +266,11 @@ def channels_order(arrays, lines=()):
 
 
 def _is_channels_last(shape, strides):
-    """Whether each dim steps over the whole of the next one; dims of size 1 tell as well."""
+    """True if the strides are those of channels_last: each dim steps over the whole next dim.
+
+    The order of the dims is channels (fastest), the spatial dims from the last to the first, batch.
+    The strides of dims of size 1 are checked, too.
+    """
     if 0 in shape or strides[1] == 0:
         return False
     reach = 0
@@ -261,20 +282,23 @@ def _is_channels_last(shape, strides):
 
 
 def laid(array, order):
-    """``array``, or a copy of it, with its dims in memory in ``order``."""
+    """Return a copy of ``array`` with its dims in memory in ``order``, the slowest first."""
     out = np.empty([array.shape[d] for d in order], array.dtype).transpose(np.argsort(order))
     out[...] = array
     return out
 
 
 def by_columns(array):
-    """``array``, or a copy of it whose matrices lie column by column in memory."""
+    """Return a copy of ``array`` whose matrices (last two dims) lie column by column in memory.
+
+    An array that is empty or has fewer than two dims is returned as it is.
+    """
     n = array.ndim
     return laid(array, (*range(n - 2), n - 1, n - 2)) if n > 1 and array.size else array
 
 
 def overlaps(array):
-    """Whether elements of ``array`` may share a place in memory.
+    """True if elements of ``array`` may share a place in memory.
 
     >>> overlaps(np.lib.stride_tricks.sliding_window_view(np.arange(4), 2))
     True
@@ -311,7 +335,7 @@ def fill(out, values):
 
 
 def empty_like(array, dtype=None):
-    """An uninitialised dense array of ``array``'s shape, its dims in memory in the same order."""
+    """Return an uninitialised dense array with the shape and the order of dims of ``array``."""
     dtype = np.dtype(dtype or array.dtype)
     if not array.size or (array.flags.c_contiguous and 1 not in array.shape):
         return np.empty(array.shape, dtype)
@@ -322,7 +346,8 @@ def empty_like(array, dtype=None):
 def preserved(array, dtype=None):
     """A dense copy of ``array`` whose dims lie in memory in the same order.
 
-    NumPy's own copies with order "K" put expanded dims last in memory, PyTorch leaves them first.
+    NumPy's copies with order "K" put expanded dims (stride 0) last in memory. PyTorch leaves them
+    where they are.
     """
     if array.flags.c_contiguous and 1 not in array.shape:
         return array.astype(dtype or array.dtype)
@@ -330,7 +355,7 @@ def preserved(array, dtype=None):
 
 
 def ordered_like(values, array, dtype=None):
-    """``values`` with its dims in memory in the order of those of ``array``."""
+    """Return ``values``, copied if necessary, with its dims in memory in ``array``'s order."""
     plain = array.flags.c_contiguous and 1 not in array.shape
     if plain and dtype is None and values.flags.c_contiguous:
         return values

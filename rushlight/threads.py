@@ -1,4 +1,4 @@
-"""How many threads matrix products and compiled programs use."""
+"""Set the number of threads that matrix products and compiled programs use."""
 
 import os
 import sys
@@ -6,11 +6,11 @@ import sys
 __all__ = ["available_cores", "get_num_threads", "set_num_threads"]
 
 _pools = None
-_count = None  # once it was set
+_count = None  # the number of threads, once it was set
 
 
 def _blas():
-    """The BLAS libraries of this process; empty where threadpoolctl can't steer them."""
+    """Return the BLAS libraries of this process that threadpoolctl can control."""
     global _pools
     if _pools is None:
         import numpy  # noqa: F401  so that its library is loaded
@@ -46,8 +46,8 @@ def get_num_threads():
 def set_num_threads(n):
     """Let matrix products and compiled programs use ``n`` threads.
 
-    The results of compiled programs don't depend on it. The BLAS library may round differently for
-    each ``n``.
+    The results of compiled programs do not depend on ``n``. The BLAS library may round differently
+    for each ``n``.
 
     Raises:
         RuntimeError: ``n`` is not positive.
@@ -67,7 +67,7 @@ def set_num_threads(n):
     for library in _blas():
         library.set_num_threads(n)
     _count = n
-    native = sys.modules.get("rushlight.compiler.run.threads")  # where programs run already
+    native = sys.modules.get("rushlight.compiler.run.threads")  # None before a program has run
     if native is not None:
         native.resize(n)
 

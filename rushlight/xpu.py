@@ -1,4 +1,4 @@
-"""torch.xpu: Intel's GPUs, where there is none."""
+"""torch.xpu: Intel's GPUs, which rushlight does not use."""
 
 from rushlight.device import require
 
@@ -35,17 +35,17 @@ def is_bf16_supported(including_emulation=True):
 
 
 def manual_seed(seed):
-    """Seed the generator of the current device, of which there is none."""
+    """Check ``seed`` and do nothing, because there is no device."""
     int(seed)
 
 
 def manual_seed_all(seed):
-    """Seed the generators of all devices, of which there are none."""
+    """Check ``seed`` and do nothing, because there is no device."""
     int(seed)
 
 
 def empty_cache():
-    """Free cached memory of devices, of which there are none."""
+    """Do nothing, because there is no device with cached memory."""
 
 
 def memory_allocated(device=None):

@@ -1,6 +1,7 @@
-"""``autocast``: regions in which operations choose their precision, and what sets them.
+"""``autocast``: regions of a program in which operations choose their precision.
 
-Each device type has a switch and a dtype of its own. Those of the CPU are the ones that act here.
+Each device type has its own switch and its own dtype. Only the CPU's switch and dtype have an
+effect on operations, because rushlight's autocast computes on the CPU only.
 """
 
 import functools
@@ -34,7 +35,7 @@ def is_autocast_available(device_type):
     """Whether autocast knows the device type.
 
     Raises:
-        RuntimeError: there is no such device type.
+        RuntimeError: No device type has this name.
 
     >>> import rushlight as torch
     >>> torch.amp.is_autocast_available("cpu")
@@ -44,7 +45,7 @@ def is_autocast_available(device_type):
 
 
 def is_autocast_enabled(device_type="cuda"):
-    """Whether this is an autocast region for the device type.
+    """Whether autocast is on for the device type, in this thread.
 
     >>> import rushlight as torch
     >>> with torch.autocast("cpu"):
@@ -66,7 +67,7 @@ def set_autocast_enabled(device_type, enabled):
 
 
 def get_autocast_dtype(device_type):
-    """The lower precision of the device type: of the CPU, bfloat16 unless set.
+    """The lower precision that autocast uses on the device type; for the CPU bfloat16 by default.
 
     >>> import rushlight as torch
     >>> torch.get_autocast_dtype("cpu")
@@ -76,7 +77,7 @@ def get_autocast_dtype(device_type):
 
 
 def set_autocast_dtype(device_type, dtype):
-    """Set the lower precision of the device type, in this thread.
+    """Set the lower precision that autocast uses on the device type, in this thread.
 
     >>> import rushlight as torch
     >>> torch.set_autocast_dtype("cpu", torch.bfloat16)
@@ -87,13 +88,13 @@ def set_autocast_dtype(device_type, dtype):
 
 
 def _follow(device_type):
-    """Have operations do as the state of the CPU says."""
+    """Apply a change of the CPU's state to operations; other device types have no effect."""
     if device_type == "cpu":
         set_policy(POLICIES.get(local.dtypes["cpu"]) if local.enabled.get("cpu") else None)
 
 
 def is_autocast_cache_enabled():
-    """Whether weights stay cast until the outermost region ends.
+    """Whether autocast keeps converted weights until the outermost region ends.
 
     >>> import rushlight as torch
     >>> torch.is_autocast_cache_enabled()
@@ -103,7 +104,7 @@ def is_autocast_cache_enabled():
 
 
 def set_autocast_cache_enabled(enabled):
-    """Set whether weights stay cast until the outermost region ends.
+    """Set whether autocast keeps converted weights until the outermost region ends.
 
     >>> import rushlight as torch
     >>> torch.set_autocast_cache_enabled(True)
@@ -112,7 +113,7 @@ def set_autocast_cache_enabled(enabled):
 
 
 def clear_autocast_cache():
-    """Forget the weights that were cast.
+    """Drop the converted weights that autocast has kept.
 
     >>> import rushlight as torch
     >>> torch.clear_autocast_cache()
@@ -126,19 +127,19 @@ def clear_autocast_cache():
 class autocast:
     """Context and decorator in which operations choose their precision.
 
-    Products are computed in ``dtype``; losses and others that need it in float32. Parameters and
-    inputs stay float32, and so do gradients. Regions nest; one with ``enabled=False`` switches
-    it off inside another.
+    Matrix products and convolutions are computed in ``dtype``. Operations that need more precision,
+    such as losses, are computed in float32. Parameters, inputs and gradients stay float32. Regions
+    nest: a region with ``enabled=False`` switches autocast off inside another region.
 
     Args:
-        device_type: ``"cpu"``. For another device, which is not there, it warns and does nothing.
-        dtype: bfloat16 or float16; None for what ``get_autocast_dtype`` says.
-        enabled: Whether it does anything.
-        cache_enabled: Whether weights stay cast until the outermost region ends.
+        device_type: ``"cpu"``. Other device types have no effect; ``"cuda"`` also warns.
+        dtype: bfloat16 or float16. None means the dtype that ``get_autocast_dtype`` returns.
+        enabled: Whether autocast is on in the region.
+        cache_enabled: Whether converted weights are kept until the outermost region ends.
 
     Raises:
         ValueError: ``device_type`` is no str.
-        RuntimeError: there is no such device type.
+        RuntimeError: No device type has this name.
 
     Source: Micikevicius et al., Mixed precision training, ICLR 2018.
 
@@ -159,7 +160,7 @@ class autocast:
         self.device = _checked(device_type)
         self.fast_dtype = get_autocast_dtype(self.device) if dtype is None else dtype
         self._enabled = bool(enabled)
-        self._outside: list = []  # the states that it was entered from
+        self._outside: list = []  # for each entry of the region, the state to restore at its exit
         self._cache_enabled = local.cache_enabled if cache_enabled is None else cache_enabled
         if not self._enabled:
             return
@@ -176,7 +177,7 @@ class autocast:
             self._outside.append(outside)
             self._set(self._enabled, self.fast_dtype, self._cache_enabled, local.nesting + 1)
             return self
-        except BaseException:  # an interrupt: nobody will leave the region
+        except BaseException:  # after an interrupt here __exit__ will not run
             self._set(*outside)
             self._outside = [o for o in self._outside if o is not outside]
             raise
@@ -202,13 +203,13 @@ class autocast:
         return wrapped
 
     def _like(self, other):
-        """This new region as ``other``: each call of a decorated function has one of its own."""
+        """Copy ``other`` into this new region: each call of a decorated function has its own."""
         vars(self).update(vars(other), _outside=[])
         return self
 
 
 def _unavailable(device_type, dtype):
-    """Why autocast does nothing there; None where it does."""
+    """The reason why autocast has no effect for these arguments, or None if it has."""
     if device_type == "cuda":
         return "autocast: CUDA is not available; disabled"
     if device_type == "cpu" and dtype not in (bfloat16, float16):
@@ -220,11 +221,12 @@ def _unavailable(device_type, dtype):
 
 
 def custom_fwd(fwd=None, *, device_type, cast_inputs=None):
-    """Decorate ``forward`` of an ``autograd.Function``: it runs as the region around it says.
+    """Decorate ``forward`` of an ``autograd.Function``, so that it respects autocast regions.
 
     Args:
-        device_type: Whose regions count.
-        cast_inputs: In a region, cast floating inputs to this, and run without autocast.
+        device_type: The device type whose autocast regions count.
+        cast_inputs: A dtype. Inside a region, floating point inputs are converted to this dtype,
+            and ``forward`` runs without autocast. Default: ``forward`` runs with autocast.
 
     Raises:
         ValueError: ``device_type`` is no str.
@@ -266,7 +268,7 @@ def custom_fwd(fwd=None, *, device_type, cast_inputs=None):
 def custom_bwd(bwd=None, *, device_type):
     """Decorate ``backward`` of an ``autograd.Function`` whose forward has ``custom_fwd``.
 
-    It runs with autocast as the forward ran.
+    The backward runs with autocast if the forward ran with autocast, in the same dtype.
 
     Raises:
         ValueError: ``device_type`` is no str.
@@ -292,7 +294,7 @@ def _require_text(device_type):
 
 
 def _cast(value, dtype):
-    """Floating tensors in tuples, lists and dicts in ``dtype``, but for those of float64."""
+    """Convert the floating point tensors in ``value`` to ``dtype``; float64 tensors are kept."""
     if isinstance(value, Tensor):
         return (
             value.to(dtype) if value.is_floating_point() and value.dtype is not float64 else value

@@ -1,4 +1,4 @@
-"""``torch.cuda.amp``: deprecated names of ``torch.amp``, for CUDA, which is not there.
+"""``torch.cuda.amp``: deprecated names of ``torch.amp`` for CUDA, which is not available.
 
 >>> import warnings, rushlight as torch
 >>> with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""The older names, ``torch.cuda.amp`` and ``torch.cpu.amp``, which name the device themselves."""
+"""Makes the deprecated classes of ``torch.cuda.amp`` and ``torch.cpu.amp``."""
 
 import warnings
 
@@ -8,13 +8,13 @@ __all__ = ["deprecated_autocast", "deprecated_scaler", "warn"]
 
 
 def warn(old, new):
-    """Say what took the place of a name."""
+    """Warn that the name ``old`` is deprecated, and name its replacement ``new``."""
     message = f"`torch.{old}(args...)` is deprecated. Please use `torch.amp.{new}` instead."
     warnings.warn(message, FutureWarning, stacklevel=3)
 
 
 def deprecated_autocast(device_type, lower):
-    """``autocast`` of one device type, ``lower`` being its dtype unless another is given."""
+    """Make the class ``autocast`` of one device type, with ``lower`` as its default dtype."""
 
     class autocast(autocast_mode.autocast):
         __doc__ = f"Deprecated: use ``torch.amp.autocast({device_type!r})``."
@@ -27,7 +27,7 @@ def deprecated_autocast(device_type, lower):
 
 
 def deprecated_scaler(device_type):
-    """``GradScaler`` of one device type."""
+    """Make the class ``GradScaler`` of one device type."""
 
     class GradScaler(grad_scaler.GradScaler):
         __doc__ = f"Deprecated: use ``torch.amp.GradScaler({device_type!r})``."

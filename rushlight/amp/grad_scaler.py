@@ -1,4 +1,4 @@
-"""``GradScaler``: keeps the gradients of a loss in float16 away from 0.
+"""``GradScaler``: scales a loss so that its gradients do not round to 0 in float16.
 
 Source: Micikevicius et al., Mixed precision training, ICLR 2018, section 3.2.
 """
@@ -18,7 +18,7 @@ __all__ = ["GradScaler", "OptState"]
 
 
 class OptState(Enum):
-    """What was done with an optimizer's gradients since the last ``update``."""
+    """The last step that an optimizer's gradients went through since the last ``update``."""
 
     READY = 0
     UNSCALED = 1
@@ -26,21 +26,21 @@ class OptState(Enum):
 
 
 class GradScaler:
-    """Multiplies a loss by a scale, divides its gradients by it, and adapts it.
+    """Multiplies a loss by a scale, divides the gradients by the scale, and adapts the scale.
 
-    The scale falls where gradients come out infinite or nan, and the optimizer's step is left out;
-    it grows after ``growth_interval`` steps without.
+    If a gradient comes out infinite or nan, the optimizer's step is skipped and the scale falls.
+    After ``growth_interval`` steps in a row without such gradients the scale grows.
 
     Args:
-        device: ``"cpu"``. For another device, which is not there, it warns and is disabled.
-        init_scale: The scale to begin with.
-        growth_factor: What it is multiplied by when it grows.
-        backoff_factor: What it is multiplied by after a step that was left out.
-        growth_interval: After how many steps it grows.
-        enabled: If False, ``scale`` returns what it is given and ``step`` is the optimizer's.
+        device: ``"cpu"``. For ``"cuda"`` the scaler warns and is disabled.
+        init_scale: The first scale.
+        growth_factor: The factor by which the scale grows, above 1.
+        backoff_factor: The factor by which the scale falls after a skipped step, below 1.
+        growth_interval: The number of steps in a row without a skipped step before the scale grows.
+        enabled: If False, ``scale`` returns its argument and ``step`` is the optimizer's own step.
 
     Raises:
-        AssertionError: factors that would not let it grow and fall.
+        AssertionError: ``growth_factor`` is not above 1, or ``backoff_factor`` is not below 1.
 
     >>> import rushlight as torch
     >>> w = torch.nn.Parameter(torch.ones(2))
@@ -75,14 +75,14 @@ class GradScaler:
         self._init_scale, self._growth_factor = init_scale, growth_factor
         self._backoff_factor, self._growth_interval = backoff_factor, growth_interval
         self._init_growth_tracker = 0
-        self._scale: Any = None  # 0-dim tensors, made when they are first wanted
+        self._scale: Any = None  # 0-dim tensors, made by `_start` at the first `scale`
         self._growth_tracker: Any = None
-        self._per_optimizer_states: dict = {}  # id → its stage, and whether it found infinities
+        self._per_optimizer_states: dict = {}  # optimizer id → {"stage", "found_inf"}
 
     def _start(self):
-        """Make the tensors that hold the scale and the steps since it last changed."""
+        """Make the tensors that hold the scale and the number of steps since its last change."""
         if self._scale is None:
-            # Of arrays, so that they are tensors with values in a trace too.
+            # Made from arrays, so that the tensors hold values even while a trace is recorded.
             self._scale = from_array(np.array(self._init_scale, np.float32))
             self._growth_tracker = from_array(np.array(self._init_growth_tracker, np.int32))
 
@@ -106,10 +106,10 @@ class GradScaler:
     # A step -------------------------------------------------------------------------------
 
     def scale(self, outputs):
-        """``outputs``, a tensor or tensors in lists and tuples, times the scale.
+        """Multiply ``outputs``, a tensor or an iterable of tensors, by the scale.
 
         Raises:
-            ValueError: something else.
+            ValueError: ``outputs`` is neither.
         """
         if not self._enabled:
             return outputs
@@ -125,12 +125,13 @@ class GradScaler:
     def unscale_(self, optimizer):
         """Divide the gradients of the optimizer's parameters by the scale, and look for infinities.
 
-        ``step`` does it, unless it was done: to clip gradients, for instance.
+        ``step`` calls this method unless the caller has called it before, for instance to clip
+        gradients.
 
         Raises:
-            RuntimeError: it was called already since the last ``update``, or after ``step``.
-            ValueError: a gradient in float16.
-            AssertionError: nothing was scaled yet.
+            RuntimeError: The method was already called since the last ``update``, or ``step`` was.
+            ValueError: A gradient is in float16.
+            AssertionError: ``scale`` was not called yet.
         """
         if not self._enabled:
             return
@@ -145,11 +146,15 @@ class GradScaler:
         state["stage"] = OptState.UNSCALED
 
     def step(self, optimizer, *args, **kwargs):
-        """``optimizer.step(*args, **kwargs)``, unless a gradient is infinite or nan: then None.
+        """Call ``optimizer.step(*args, **kwargs)`` and return its result.
+
+        If a gradient is infinite or nan, the step is skipped and the result is None.
 
         Raises:
-            RuntimeError: it was called already since the last ``update``; a closure is given.
-            AssertionError: nothing was scaled yet; no parameter of the optimizer has a gradient.
+            RuntimeError: ``step`` was already called since the last ``update``, or a closure is
+                given.
+            AssertionError: ``scale`` was not called yet, or no parameter of the optimizer has a
+                gradient.
         """
         if not self._enabled:
             return optimizer.step(*args, **kwargs)
@@ -167,11 +172,13 @@ class GradScaler:
         return found
 
     def update(self, new_scale=None):
-        """Adapt the scale to what the steps since the last ``update`` found, or set it.
+        """Lower the scale if a step since the last ``update`` was skipped, or let the scale grow.
+
+        With ``new_scale`` the scale is set to this value instead.
 
         Raises:
-            AssertionError: nothing was scaled yet, or unscaled since the last ``update``; the new
-                scale is neither a float nor a tensor of one element.
+            AssertionError: ``scale`` was not called yet; no gradients were unscaled since the last
+                ``update``; or ``new_scale`` is neither a float nor a tensor of one element.
         """
         if not self._enabled:
             return
@@ -206,36 +213,36 @@ class GradScaler:
                 self._scale.copy_(grown)
             self._growth_tracker.zero_()
 
-    # What it is ---------------------------------------------------------------------------
+    # The settings -------------------------------------------------------------------------
 
     def get_scale(self):
-        """The scale, as a float; 1.0 if disabled."""
+        """The scale as a float; 1.0 if the scaler is disabled."""
         if not self._enabled:
             return 1.0
         return self._init_scale if self._scale is None else self._scale.item()
 
     def get_growth_factor(self):
-        """What the scale is multiplied by when it grows."""
+        """The factor by which the scale grows."""
         return self._growth_factor
 
     def set_growth_factor(self, new_factor):
-        """Set what the scale is multiplied by when it grows."""
+        """Set the factor by which the scale grows."""
         self._growth_factor = new_factor
 
     def get_backoff_factor(self):
-        """What the scale is multiplied by after a step that was left out."""
+        """The factor by which the scale falls after a skipped step."""
         return self._backoff_factor
 
     def set_backoff_factor(self, new_factor):
-        """Set what the scale is multiplied by after a step that was left out."""
+        """Set the factor by which the scale falls after a skipped step."""
         self._backoff_factor = new_factor
 
     def get_growth_interval(self):
-        """After how many steps the scale grows."""
+        """The number of steps in a row without a skipped step before the scale grows."""
         return self._growth_interval
 
     def set_growth_interval(self, new_interval):
-        """Set after how many steps the scale grows."""
+        """Set the number of steps in a row without a skipped step before the scale grows."""
         self._growth_interval = new_interval
 
     def _get_growth_tracker(self):
@@ -245,11 +252,11 @@ class GradScaler:
         return self._init_growth_tracker if tracker is None else tracker.item()
 
     def is_enabled(self):
-        """Whether it does anything."""
+        """Whether the scaler is enabled."""
         return self._enabled
 
     def state_dict(self):
-        """What ``load_state_dict`` goes on from, in PyTorch's form; {} if disabled."""
+        """The scaler's state for ``load_state_dict``, in PyTorch's form; {} if disabled."""
         if not self._enabled:
             return {}
         return {
@@ -261,10 +268,10 @@ class GradScaler:
         }
 
     def load_state_dict(self, state_dict):
-        """Go on from what ``state_dict`` gave.
+        """Restore the state that ``state_dict()`` returned.
 
         Raises:
-            RuntimeError: it is empty: that of a scaler that was disabled.
+            RuntimeError: ``state_dict`` is empty, because it is from a disabled scaler.
         """
         if not self._enabled:
             return
@@ -283,7 +290,7 @@ class GradScaler:
             self._growth_tracker.fill_(self._init_growth_tracker)
 
     def __getstate__(self):
-        """As between two steps: pickled before the scale is known, it begins with it anew."""
+        """Return the state to pickle; the copy starts with the current scale as its first scale."""
         state = vars(self).copy()
         if self._enabled:
             if self._per_optimizer_states:
@@ -301,7 +308,7 @@ def _gradients(optimizer):
     """The gradients of an optimizer's parameters.
 
     Raises:
-        ValueError: one is in float16, which has not the range to be unscaled in.
+        ValueError: A gradient is in float16, whose range is too small for unscaled gradients.
     """
     found = []
     for group in optimizer.param_groups:
@@ -315,7 +322,11 @@ def _gradients(optimizer):
 
 
 def _unscale(gradients, factor):
-    """Multiply gradients in place; whether one held infinities or nan, None if there are none."""
+    """Multiply ``gradients`` by ``factor`` in place.
+
+    Returns:
+        Whether a gradient held an infinity or nan; None if there are no gradients.
+    """
     found = None
     with no_grad():
         for g in gradients:

@@ -1,7 +1,7 @@
 """The IDX format, in which MNIST, Fashion-MNIST and their relatives are published.
 
-A file is two zero bytes, one that names the element type, one that counts the dims, the size of
-each dim as a big-endian uint32, and the elements in C order, big-endian too.
+A file begins with two zero bytes, a byte for the element type and a byte for the number of dims.
+The size of each dim follows as a big-endian uint32, then the elements in C order, also big-endian.
 
 Source: Y. LeCun, C. Cortes and C. Burges, The MNIST database of handwritten digits, 1998.
 """
@@ -31,7 +31,7 @@ GZIP_MAGIC = b"\x1f\x8b"
 WORD = np.dtype(">u4")
 MAX_DIMS = 32
 CHUNK = 1 << 20
-LARGEST = 2**48  # elements; no file is so long
+LARGEST = 2**48  # largest accepted number of elements; no file is so long
 
 
 def read(path):
@@ -122,7 +122,10 @@ def _uncompressed(path):
 
 
 def _unpacked(packed, budget):
-    """All of a gzipped file, which may unpack to a thousand times its size."""
+    """Return the unpacked content of a gzip file, within a budget.
+
+    The budget is needed because a gzip file may unpack to a thousand times its size.
+    """
     chunks = []
     while chunk := packed.read(CHUNK):
         try:
@@ -134,7 +137,7 @@ def _unpacked(packed, budget):
 
 
 def _header(path, content):
-    """The element type, the shape, and where the elements begin."""
+    """Return the element type, the shape, and the offset of the elements in bytes."""
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in TYPES:
         raise ValueError(
             f"{path} is not an IDX file: it begins with {content[:4].hex(' ') or 'nothing'}, "

@@ -1,4 +1,4 @@
-"""What stays on disk: whole files or none."""
+"""Read and write the files of a run. A file is always complete: it is never half written."""
 
 import json
 import pickle
@@ -12,14 +12,14 @@ from rushlight.serialization.atomic import replacing
 
 __all__ = ["load_state", "load_tensors", "prepare", "save_state", "save_tensors", "write"]
 
-FACTS = "rushlight"  # the one text in a model's file: JSON
+FACTS = "rushlight"  # the name of the only text in a model's file; the text is JSON
 
 
 def prepare(folder):
-    """Create the output folder and make sure that it can be written.
+    """Create the output folder and make sure that files can be written there.
 
     Raises:
-        DemoError: It cannot be.
+        DemoError: The folder cannot be created or written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ def prepare(folder):
 
 
 def write(path, content):
-    """Write bytes so that the file is, at every moment, the old one or the new one.
+    """Write bytes so that the file holds, at every moment, all of its old or new content.
 
     Raises:
         DemoError: The file cannot be written; the old one is untouched.
@@ -40,7 +40,7 @@ def write(path, content):
 
 
 class _writing:
-    """Errors of writing ``path``, as the user can act on them."""
+    """A context that turns the errors of writing ``path`` into DemoErrors."""
 
     def __init__(self, path):
         self.path = path
@@ -62,7 +62,7 @@ def save_state(path, state):
 
 
 def load_state(path):
-    """What a file of ``save_state`` holds.
+    """Read the state that ``save_state`` wrote to a file.
 
     Raises:
         DemoError: The file is missing, damaged, or something else.
@@ -101,5 +101,5 @@ def _is_other(path):
     """True for a folder, a device or a pipe, which could keep its reader or writer waiting."""
     try:
         return not stat.S_ISREG(path.stat().st_mode)
-    except OSError:  # there is nothing, or what is done next says what is wrong
+    except OSError:  # the file does not exist, or opening it will raise the proper error
         return False

@@ -6,19 +6,19 @@ __all__ = ["DemoError", "Options", "chosen"]
 
 
 class DemoError(Exception):
-    """A reason to stop that the user can act on: told in one line, with exit code 2."""
+    """An error that the user can correct. It is reported in one line, with exit code 2."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What determines the numbers of a run, and so is saved with it.
+    """The options that determine the numbers of a run. They are saved with the run.
 
     Attributes:
         model: Name of a network in ``rushlight.demo.models``.
         epochs: How many times every training image is seen.
         batch_size: Images in each step of the optimizer.
         lr: Learning rate at the start; it falls to zero along half a cosine.
-        seed: Of the weights, the dropout and the order of the images.
+        seed: Seed of the weights, the dropout and the order of the images.
         data: Absolute path of a folder of IDX files, or None for the digits in the package.
     """
 
@@ -31,14 +31,14 @@ class Options:
 
 
 def chosen(given, saved):
-    """The options of a run: those given, else those of the saved run, else the defaults.
+    """Return the options of a run: the given values, else the saved run's, else the defaults.
 
     Args:
         given: Values by name, None where the user gave none.
         saved: The options of the run to go on with, or None for a new run.
 
     Raises:
-        DemoError: One that was given differs from the saved run's.
+        DemoError: A given option differs from the saved run's.
 
     >>> from rushlight.demo.options import Options, chosen
     >>> chosen({"epochs": 3, "lr": None}, None).epochs, chosen({}, Options(seed=5)).seed

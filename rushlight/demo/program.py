@@ -41,7 +41,11 @@ def run(given, out, resume):
 
 @contextmanager
 def _one_thread():
-    """Small products gain nothing from more threads, and their last digits depend on the number."""
+    """Use one thread in the ``with`` block.
+
+    The demo's small matrix products gain nothing from more threads, and their last digits would
+    depend on the number of threads.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -57,7 +61,7 @@ def _begun(given):
 
 def _resumed(given, out):
     path = out / STATE
-    with suppress(PermissionError):  # what is done next says so
+    with suppress(PermissionError):  # load_state raises the error that the user sees
         if not path.exists():
             raise DemoError(f"--resume: {out} holds no saved run ({STATE} is not there)")
     saved = checkpoint.load_state(path)
@@ -84,7 +88,7 @@ def _introduce(training):
 
 
 def _train(training, out, stopping):
-    """Train to the end or to a signal, and save the state there and, in long runs, on the way."""
+    """Train until the end or a signal; save the state then, and also during long runs."""
     saved_at = time.monotonic()
     with progress(training) as shown:
         while not (training.finished or stopping.signal):

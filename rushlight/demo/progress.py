@@ -1,4 +1,4 @@
-"""What is seen while a network trains: a bar in a terminal, a line for each epoch elsewhere."""
+"""Show the progress of a training: a bar in a terminal, otherwise a line for each epoch."""
 
 import shutil
 import sys
@@ -21,7 +21,8 @@ class Bar:
     def __init__(self, training):
         from tqdm import tqdm  # type: ignore[import-untyped]
 
-        size = shutil.get_terminal_size()  # tqdm would show nothing where none is reported
+        # Given explicitly, because tqdm shows nothing if the terminal does not report its size.
+        size = shutil.get_terminal_size()
         self.training = training
         self.epochs = training.options.epochs
         self.bar = tqdm(

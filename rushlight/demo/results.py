@@ -1,4 +1,4 @@
-"""What a finished run leaves behind: the model, its proof, numbers and pictures."""
+"""Write the results of a finished run: the model, numbers and pictures; check the saved model."""
 
 import csv
 import io
@@ -18,7 +18,9 @@ MODEL = "model.safetensors"
 
 
 def write(training, out, stopping):
-    """Test the network, save and prove it, and write the results, until a signal comes.
+    """Test the network, save it, check the saved file, and write the results.
+
+    If a signal comes, the remaining results are not written.
 
     Raises:
         DemoError: A file cannot be written, or the saved model disagrees.
@@ -47,10 +49,10 @@ def write(training, out, stopping):
 
 
 def _pictures():
-    """The module that draws; imported here, since matplotlib is slow to import.
+    """Import and return the module that draws. It is imported late, because matplotlib is slow.
 
-    The pictures need no window, so matplotlib need not know of one: it refuses to be imported where
-    ``MPLBACKEND`` names none that it has.
+    ``MPLBACKEND`` is hidden during the import, because matplotlib refuses to be imported if the
+    variable names an unknown backend. The pictures need no window, and so no backend.
     """
     backend = os.environ.pop("MPLBACKEND", None)
     try:
@@ -95,7 +97,7 @@ def confusion(labels, predicted, classes):
 
 
 def _prove(path, test, logits):
-    """Load the saved model into a new network and compare all that it says."""
+    """Load the saved model into a new network and compare all its predictions."""
     again, _ = evaluate(load_model(path), test)
     if not torch.equal(again, logits):
         raise DemoError(f"{path}: the loaded model does not give the predictions it gave before")

@@ -1,4 +1,4 @@
-"""Ending early: signals become a flag that the run reads where its state is whole."""
+"""Ending early: a signal sets a flag, and the run reads the flag between two steps."""
 
 import signal
 import threading
@@ -9,10 +9,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopping:
-    """While entered, Ctrl-C and SIGTERM only set ``signal``; asking twice changes nothing.
+    """Let Ctrl-C and SIGTERM only set ``signal`` in the ``with`` block. The first signal counts.
 
-    An exception could fall into the middle of a step or of a save. A flag cannot, so what is
-    saved is always a state between two steps.
+    An exception could interrupt a step or a save. A flag cannot, so the saved state is always a
+    state between two steps.
 
     >>> import signal
     >>> from rushlight.demo.stopping import Stopping
@@ -28,7 +28,7 @@ class Stopping:
 
     @property
     def exit_code(self):
-        """What a shell expects of a program that the signal ended, or 0."""
+        """The exit code that shells expect after the signal; 0 without a signal."""
         return 0 if self.signal is None else 128 + self.signal
 
     def __enter__(self):

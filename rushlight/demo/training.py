@@ -35,16 +35,16 @@ class Tally:
 
     @property
     def accuracy(self):
-        """Part of the images that were labelled rightly, 0 to 1."""
+        """The fraction of images that were labelled correctly, from 0 to 1."""
         return self.hits / self.seen
 
 
 class Training:
-    """A run at a known point: the network, the optimizer, and the position in the data.
+    """A run between two steps: the network, the optimizer, and the position in the data.
 
     The position is the number of finished epochs (the length of ``history``), the batch within the
-    epoch, and the order in which this epoch takes the images. With the state of the random
-    generator, this is all that the next step depends on.
+    epoch, and the order of the images in this epoch. The next step depends only on these and on the
+    state of the random generator.
     """
 
     def __init__(self, options, data):
@@ -112,7 +112,7 @@ class Training:
         )
 
     def restore(self, saved):
-        """Go back to what a file of ``state()`` holds.
+        """Go back to a state that was saved from ``state()``.
 
         Raises:
             DemoError: The data are not those of the saved run.

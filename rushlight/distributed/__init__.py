@@ -1,4 +1,4 @@
-"""torch.distributed: several processes, which rushlight does not join yet; programs may ask."""
+"""torch.distributed: rushlight works in one process only, and programs can ask for that here."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ __all__ = ["is_available", "is_initialized", "is_torchelastic_launched"]
 
 
 def is_available():
-    """False: a program goes on in one process.
+    """False, so that a program goes on in one process.
 
     >>> import rushlight as torch
     >>> torch.distributed.is_available() and torch.distributed.is_initialized()
@@ -16,12 +16,12 @@ def is_available():
 
 
 def is_initialized():
-    """False."""
+    """False, because there is never a process group."""
     return False
 
 
 def is_torchelastic_launched():
-    """False."""
+    """False, because rushlight does not support torchelastic."""
     return False
 
 

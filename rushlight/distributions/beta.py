@@ -1,4 +1,4 @@
-"""The beta distribution: of probabilities."""
+"""The beta distribution, over numbers between 0 and 1."""
 
 import rushlight
 from rushlight.distributions import constraints

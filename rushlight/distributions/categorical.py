@@ -14,10 +14,10 @@ class Categorical(Distribution):
 
     Args:
         probs: (…, K) probabilities, which are scaled to a sum of 1.
-        logits: (…, K) their logarithms, up to a constant; given instead of ``probs``.
+        logits: (…, K) logarithms of the probabilities, up to a constant; instead of ``probs``.
 
     Raises:
-        ValueError: both or none are given; they have no dims.
+        ValueError: not exactly one of ``probs`` and ``logits`` is given, or it has no dims.
 
     >>> import rushlight as torch
     >>> d = torch.distributions.Categorical(torch.tensor([1.0, 3.0]))
@@ -73,7 +73,7 @@ class Categorical(Distribution):
 
     @property
     def mean(self):
-        """nan: categories are no numbers."""
+        """nan, because categories are not numbers."""
         return self.probs.new_full(self._extended_shape(), rushlight.nan)
 
     @property
@@ -83,7 +83,7 @@ class Categorical(Distribution):
 
     @property
     def variance(self):
-        """nan: categories are no numbers."""
+        """nan, because categories are not numbers."""
         return self.mean
 
     def sample(self, sample_shape=()):
@@ -112,7 +112,7 @@ class Categorical(Distribution):
 
 
 class OfCategories(Distribution):
-    """A distribution of vectors with an element for each category of a ``Categorical``."""
+    """The base class of distributions over vectors with one element for each category."""
 
     arg_constraints = Categorical.arg_constraints
 

@@ -11,7 +11,7 @@ __all__ = ["Cauchy"]
 
 
 class Cauchy(Distribution):
-    """The ratio of two normal numbers: of median ``loc`` and half width ``scale``.
+    """Numbers of median ``loc`` and half width ``scale``, such as the ratio of two normal numbers.
 
     Raises:
         ValueError: ``scale`` is not positive.

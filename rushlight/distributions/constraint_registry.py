@@ -1,7 +1,7 @@
 """Registries that find a transform from all real numbers onto the values of a constraint.
 
-``biject_to`` gives bijections, for Hamiltonian Monte Carlo and the like; ``transform_to`` any
-transform that is cheap and stable, for optimisation.
+``biject_to`` gives bijections, for methods such as Hamiltonian Monte Carlo. ``transform_to`` gives
+any transform that is cheap and numerically stable, for optimisation.
 """
 
 from rushlight.distributions import constraints, transforms
@@ -23,13 +23,13 @@ class ConstraintRegistry:
         self._registry = {}
 
     def register(self, constraint, factory=None):
-        """Have ``factory(constraint)`` make the transforms for a class of constraints.
+        """Register ``factory(constraint)`` as the maker of transforms for a class of constraints.
 
-        ``constraint`` may be an instance, which stands for its class; without a factory this is a
-        decorator.
+        ``constraint`` is a class of constraints, or an instance that stands for its class. Without
+        ``factory``, the result is a decorator for the factory.
 
         Raises:
-            TypeError: no constraint.
+            TypeError: ``constraint`` is neither a constraint nor a class of constraints.
         """
         if factory is None:
             return lambda factory: self.register(constraint, factory)
@@ -46,7 +46,7 @@ class ConstraintRegistry:
         """The transform for a constraint.
 
         Raises:
-            NotImplementedError: none is registered.
+            NotImplementedError: no transform is registered for the constraint's class.
         """
         factory = self._registry.get(type(constraint))
         if factory is None:
@@ -129,7 +129,7 @@ def _softmax(constraint):
 
 
 def _of_parts(registry):
-    """Register the constraints that are made of others."""
+    """Register the transforms of constraints that are made of other constraints."""
 
     @registry.register(constraints.independent)
     def _independent(constraint):

@@ -1,6 +1,6 @@
-"""The continuous Bernoulli distribution: of numbers between 0 and 1.
+"""The continuous Bernoulli distribution, over numbers between 0 and 1.
 
-Near a probability of a half its formulas divide 0 by 0; there they are Taylor series.
+Near ``probs`` = 1/2 the exact formulas divide 0 by 0. There, Taylor series are used instead.
 
 Source: Loaiza-Ganem and Cunningham, The continuous Bernoulli: fixing a pervasive error in
 variational autoencoders, NeurIPS 2019.
@@ -27,12 +27,12 @@ __all__ = ["ContinuousBernoulli"]
 
 
 class ContinuousBernoulli(Odds, ExponentialFamily):
-    """Numbers x between 0 and 1 of a density in proportion to ``probs``^x · (1 - ``probs``)^(1-x).
+    """Numbers x between 0 and 1, of density in proportion to ``probs``^x · (1 - ``probs``)^(1-x).
 
     Args:
         probs: The parameter, between 0 and 1.
-        logits: Its logit, instead.
-        lims: Between these ``probs`` counts as near a half.
+        logits: The logit of ``probs``, instead of ``probs``.
+        lims: (low, high). If ``probs`` lies between them, it counts as near 1/2.
 
     Raises:
         ValueError: not exactly one of probs and logits is given; a probability outside [0, 1].
@@ -56,7 +56,10 @@ class ContinuousBernoulli(Odds, ExponentialFamily):
         super().__init__(shape, validate_args=validate_args)
 
     def _check_probs(self, validate_args):
-        """Before they are clamped, which would let anything pass; only if asked for."""
+        """Check ``probs`` before they are clamped, because clamped values always pass.
+
+        The check is made only if ``validate_args`` is given, even as False.
+        """
         if validate_args is None or recorder() is not None:
             return
         if not constraints.unit_interval.check(self.probs).all():
@@ -75,7 +78,10 @@ class ContinuousBernoulli(Odds, ExponentialFamily):
         return clamp_probs(logits_to_probs(self.logits, is_binary=True))
 
     def _split(self):
-        """(where ``probs`` is not near a half, ``probs`` there and a lower one elsewhere)."""
+        """Return (where ``probs`` is not near 1/2, safe ``probs`` for the exact formulas).
+
+        The safe values are ``probs`` where they are not near 1/2, else the lower one of ``lims``.
+        """
         low, high = self._lims
         far = (self.probs <= low) | (self.probs > high)
         return far, rushlight.where(far, self.probs, low)
@@ -103,7 +109,7 @@ class ContinuousBernoulli(Odds, ExponentialFamily):
         return self.icdf(self.probs.new_empty(self._extended_shape(sample_shape)).uniform_())
 
     def _log_norm(self):
-        """The logarithm of what makes the density one."""
+        """The logarithm of the factor that makes the integral of the density 1."""
         far, p = self._split()
         x = (self.probs - 0.5).square()
         near = log(2) + (4 / 3 + 104 / 45 * x) * x

@@ -1,4 +1,4 @@
-"""What distributions share that are given by a covariance, its inverse, or its Cholesky factor."""
+"""Code for distributions that are given by a covariance, its inverse, or its Cholesky factor."""
 
 import rushlight
 from rushlight.distributions.distribution import Distribution
@@ -9,7 +9,10 @@ __all__ = ["OfCovariance", "given_matrix", "log_diagonal", "mahalanobis", "scale
 
 
 class OfCovariance(Distribution):
-    """A distribution that holds the Cholesky factor of a covariance, with its own batch dims."""
+    """A distribution that holds the Cholesky factor of a covariance.
+
+    The factor has only the batch dims of the given matrix, not those of the distribution.
+    """
 
     _unbroadcasted_scale_tril: Tensor
 
@@ -37,7 +40,7 @@ class OfCovariance(Distribution):
 def mahalanobis(L, x):
     """|L⁻¹x|², for lower triangular L (B…, N, N) and vectors x (S…, B…, N) → (S…, B…).
 
-    Vectors that share a matrix are the columns of one system.
+    All vectors x that share a matrix L are solved together, as the columns of one system.
     """
     batch = L.ndim - 2
     cut = x.ndim - 1 - batch
@@ -54,7 +57,8 @@ def log_diagonal(L):
 def precision_to_scale_tril(precision):
     """The Cholesky factor of the inverse of ``precision``.
 
-    With rows and columns in the opposite order, precision = Uᵀ·U; then U⁻¹ is that factor.
+    A Cholesky factorisation of ``precision`` with rows and columns in the opposite order gives a
+    lower triangular U with precision = Uᵀ·U. U⁻¹ is then the Cholesky factor of the inverse.
     """
     factor = rushlight.linalg.cholesky(precision.flip((-2, -1)))
     U = factor.flip((-2, -1)).mT
@@ -63,10 +67,10 @@ def precision_to_scale_tril(precision):
 
 
 def given_matrix(name, **matrices):
-    """(name, matrix) of the one that is not None.
+    """Return (name, matrix) of the only one of ``matrices`` that is not None.
 
     Raises:
-        ValueError: not exactly one is given, or it has fewer than two dims.
+        ValueError: not exactly one matrix is given, or the matrix has fewer than two dims.
     """
     given = [(k, m) for k, m in matrices.items() if m is not None]
     if len(given) != 1:
@@ -81,7 +85,7 @@ def given_matrix(name, **matrices):
 
 
 def scale_factor(key, matrix):
-    """The Cholesky factor of the covariance, from the matrix that is called ``key``."""
+    """The Cholesky factor of the covariance, from the parameter called ``key``."""
     if key == "scale_tril":
         return matrix
     if key == "covariance_matrix":

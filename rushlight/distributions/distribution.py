@@ -15,20 +15,22 @@ __all__ = ["Distribution"]
 class Distribution:
     """The base class of probability distributions.
 
-    A distribution has ``batch_shape`` independent parts, each over values of ``event_shape``; a
-    sample is of shape ``sample_shape + batch_shape + event_shape``, and ``log_prob`` gives a number
-    for each event.
+    A distribution consists of independent parts, which are arranged in ``batch_shape``. Each part
+    draws values of ``event_shape``. A sample has the shape ``sample_shape + batch_shape +
+    event_shape``, and ``log_prob`` returns one number for each event.
 
-    A subclass has the class attributes ``arg_constraints`` (the constraint of each parameter, by
-    its name) and ``support``, and defines what it can of ``rsample`` (or ``sample``),
-    ``log_prob``, ``mean``, ``variance`` and the rest. If its parameters are attributes named as
-    in ``arg_constraints``, ``expand`` and the repr need no code of their own.
+    A subclass has the class attributes ``arg_constraints`` (a dict from the name of each parameter
+    to its constraint) and ``support``. It defines those of ``rsample``, ``sample``, ``log_prob``,
+    ``mean``, ``variance`` and the other methods that exist for the distribution. If its parameters
+    are attributes with the names in ``arg_constraints``, ``expand`` and the repr need no code of
+    their own.
 
     Args:
         batch_shape: The shape of the independent parts.
         event_shape: The shape of one value.
-        validate_args: Whether parameters, and the values given to methods, are checked; None for
-            the default. Inside ``torch.compile``, where no values are known, only shapes are.
+        validate_args: Whether parameters, and the values given to methods, are checked. None
+            means the default. Inside ``torch.compile`` only the shapes of values are checked,
+            because the numbers in them are not known.
 
     Raises:
         ValueError: a parameter violates its constraint.
@@ -47,10 +49,12 @@ class Distribution:
 
     @staticmethod
     def set_default_validate_args(value):
-        """Whether distributions check their arguments if not told; True unless ``python -O``.
+        """Set whether distributions check their arguments by default.
+
+        The setting is True at first, or False under ``python -O``.
 
         Raises:
-            ValueError: ``value`` is no bool.
+            ValueError: ``value`` is not a bool.
         """
         if value not in (True, False):
             raise ValueError(f"set_default_validate_args: expected a bool, got {value!r}")
@@ -78,7 +82,7 @@ class Distribution:
             )
             return
         if recorder() is not None:
-            return  # a trace has no values
+            return  # in a trace, the parameters' numbers are not known
         for name, constraint in rules.items():
             if constraints.is_dependent(constraint) or self._is_derived(name):
                 continue
@@ -91,14 +95,14 @@ class Distribution:
                 )
 
     def _is_derived(self, name):
-        """Whether a parameter is not given but follows from others, when asked for."""
+        """Whether a parameter was not given, but is computed from others when it is read."""
         return name not in vars(self) and isinstance(getattr(type(self), name), lazy_property)
 
     def _validate_sample(self, value):
         """Check a value given to ``log_prob``, ``cdf`` or ``icdf``.
 
         Raises:
-            ValueError: it is no tensor, of another shape, or outside the support.
+            ValueError: the value is not a tensor, has the wrong shape, or is outside the support.
         """
         name = type(self).__name__
         if not isinstance(value, Tensor):
@@ -155,12 +159,15 @@ class Distribution:
         )
 
     def _owner(self):
-        """The class of this package that this one is or, without an ``__init__``, derives from."""
+        """The class that defines this object's ``__init__``, if rushlight defines that class.
+
+        If a user's subclass defines ``__init__``, the result is ``Distribution``.
+        """
         found = next(c for c in type(self).__mro__ if "__init__" in vars(c))
         return found if found.__module__.startswith(__package__) else Distribution
 
     def _expanded_parameters(self, batch_shape):
-        """Each parameter that was given, with its batch dims expanded."""
+        """The parameters that were given, by name, with their batch dims expanded."""
         found = {}
         for name, constraint in self.arg_constraints.items():
             value = vars(self).get(name)
@@ -170,7 +177,11 @@ class Distribution:
         return found
 
     def _expanded(self, cls, batch_shape, instance, **attributes):
-        """A distribution as this one, of ``batch_shape``, with the given attributes of ``cls``."""
+        """A new distribution of ``batch_shape``, with this one's event shape and ``attributes``.
+
+        ``cls`` is the class whose ``__init__`` normally sets these attributes. A subclass with
+        another ``__init__`` must define ``expand``, unless ``instance`` is given to be filled.
+        """
         new = self._get_checked_instance(cls, instance)
         vars(new).update(attributes)
         Distribution.__init__(new, batch_shape, self._event_shape, validate_args=False)
@@ -187,7 +198,7 @@ class Distribution:
         return object.__new__(type(self))
 
     def _extended_shape(self, sample_shape=()):
-        """The shape of what ``sample(sample_shape)`` returns."""
+        """The shape of the tensor that ``sample(sample_shape)`` returns."""
         return Size(sample_shape) + self._batch_shape + self._event_shape
 
     # What a subclass defines --------------------------------------------------------------
@@ -228,7 +239,7 @@ class Distribution:
             return self.rsample(sample_shape)
 
     def rsample(self, sample_shape=()):
-        """As ``sample``, but differentiable: a function of the parameters and of noise."""
+        """Like ``sample``, but the values are a differentiable function of the parameters."""
         raise NotImplementedError
 
     def sample_n(self, n):

@@ -10,9 +10,9 @@ __all__ = ["ExponentialFamily"]
 
 
 class ExponentialFamily(Distribution):
-    """The base class of exponential families; their entropy follows from F and its gradient.
+    """The base class of exponential families. The entropy follows from F and its gradient.
 
-    A subclass gives its natural parameters θ, the log normalizer F(θ) and the mean of the carrier
+    A subclass defines its natural parameters θ, the log normalizer F(θ) and the mean of the carrier
     measure, E[k(x)].
 
     Source: F. Nielsen and R. Nock, Entropies and cross-entropies of exponential families, ICIP

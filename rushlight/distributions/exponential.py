@@ -9,7 +9,7 @@ __all__ = ["Exponential"]
 
 
 class Exponential(ExponentialFamily):
-    """Waiting times for what happens at ``rate``.
+    """Waiting times for the next of events that occur at ``rate``.
 
     Raises:
         ValueError: ``rate`` is not positive.

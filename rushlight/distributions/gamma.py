@@ -45,7 +45,8 @@ class Gamma(ExponentialFamily):
         value = rushlight._standard_gamma(self.concentration.expand(shape)) / self.rate.expand(
             shape
         )
-        # Away from 0, where densities are infinite, but with the gradient as it was.
+        # Keep the numbers above 0, where the density may be infinite. ``detach`` keeps the clamp
+        # out of the gradient.
         value.detach().clamp_(min=rushlight.finfo(value.dtype).tiny)
         return value
 

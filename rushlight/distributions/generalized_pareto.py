@@ -1,4 +1,4 @@
-"""The generalized Pareto distribution: what is left above a high threshold."""
+"""The generalized Pareto distribution, over values above a high threshold."""
 
 from math import inf, nan
 
@@ -12,12 +12,12 @@ __all__ = ["GeneralizedPareto"]
 
 
 class GeneralizedPareto(Distribution):
-    """Excesses over the threshold ``loc``: exponential where ``concentration`` is 0.
+    """Values above the threshold ``loc``. Their excess is exponential if ``concentration`` is 0.
 
     Args:
         loc: The threshold.
         scale: The scale of the excesses.
-        concentration: The shape of their tail; negative for a bounded one.
+        concentration: The shape of the tail. The values are bounded if it is negative.
 
     Raises:
         ValueError: ``scale`` is not positive.
@@ -40,12 +40,12 @@ class GeneralizedPareto(Distribution):
 
     @constraints.dependent_property(is_discrete=False, event_dim=0)
     def support(self):
-        """From ``loc`` on, up to a bound where ``concentration`` is negative."""
+        """Values from ``loc`` on; if ``concentration`` is negative, up to a bound."""
         bound = self.loc - self.scale / self.concentration
         return constraints.interval(self.loc, rushlight.where(self.concentration < 0, bound, inf))
 
     def _shapes(self):
-        """(where the tail is exponential, the concentration, there 1)."""
+        """Return (where the tail is exponential, the concentration with 1 at these places)."""
         c = self.concentration
         exponential = rushlight.isclose(c, rushlight.zeros_like(c))
         return exponential, rushlight.where(exponential, 1, c)

@@ -1,4 +1,4 @@
-"""The Gumbel distribution: of the largest of many numbers."""
+"""The Gumbel distribution: the largest of many numbers."""
 
 from math import pi, sqrt
 
@@ -13,7 +13,7 @@ __all__ = ["Gumbel"]
 
 
 class Gumbel(TransformedDistribution):
-    """Largest values: of mode ``loc`` and of a spread in proportion to ``scale``.
+    """Largest values of many numbers, with mode ``loc`` and a spread in proportion to ``scale``.
 
     Raises:
         ValueError: ``scale`` is not positive.
@@ -62,6 +62,6 @@ class Gumbel(TransformedDistribution):
 
 
 def _transforms(loc, scale):
-    """u to loc - scale · log(-log u)."""
+    """The transforms that turn a uniform number u into loc - scale · log(-log u)."""
     negate = AffineTransform(loc=0, scale=-rushlight.ones_like(scale))
     return [ExpTransform().inv, negate, ExpTransform().inv, AffineTransform(loc, -scale)]

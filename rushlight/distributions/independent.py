@@ -15,10 +15,10 @@ class Independent(Distribution):
 
     Args:
         base_distribution: The distribution.
-        reinterpreted_batch_ndims: How many of its batch dims.
+        reinterpreted_batch_ndims: How many of its batch dims become part of an event.
 
     Raises:
-        ValueError: it has fewer.
+        ValueError: the distribution has fewer batch dims.
 
     >>> import rushlight as torch
     >>> d = torch.distributions
@@ -54,57 +54,58 @@ class Independent(Distribution):
 
     @property
     def has_rsample(self):
-        """Whether the base has it."""
+        """Whether the base distribution has ``rsample``."""
         return self.base_dist.has_rsample
 
     @property
     def has_enumerate_support(self):  # type: ignore[override]
-        """Whether the base has it and no dims are reinterpreted."""
+        """Whether the base distribution has ``enumerate_support`` and no dims are reinterpreted."""
         return self.reinterpreted_batch_ndims == 0 and self.base_dist.has_enumerate_support
 
     @constraints.dependent_property
     def support(self):
-        """The base's, of more dims."""
+        """The support of the base distribution, for events of more dims."""
         found = self.base_dist.support
         more = self.reinterpreted_batch_ndims
         return constraints.independent(found, more) if more else found
 
     @property
     def mean(self):
-        """The base's."""
+        """The mean of the base distribution."""
         return self.base_dist.mean
 
     @property
     def mode(self):
-        """The base's."""
+        """The mode of the base distribution."""
         return self.base_dist.mode
 
     @property
     def variance(self):
-        """The base's."""
+        """The variance of the base distribution."""
         return self.base_dist.variance
 
     def sample(self, sample_shape=()):
-        """The base's samples."""
+        """Samples of the base distribution."""
         return self.base_dist.sample(sample_shape)
 
     def rsample(self, sample_shape=()):
-        """The base's differentiable samples."""
+        """Differentiable samples of the base distribution."""
         return self.base_dist.rsample(sample_shape)
 
     def log_prob(self, value):
-        """The base's, summed over an event."""
+        """The base's ``log_prob``, summed over an event."""
         return sum_rightmost(self.base_dist.log_prob(value), self.reinterpreted_batch_ndims)
 
     def entropy(self):
-        """The base's, summed over an event."""
+        """The base's entropy, summed over an event."""
         return sum_rightmost(self.base_dist.entropy(), self.reinterpreted_batch_ndims)
 
     def enumerate_support(self, expand=True):
-        """The base's, if no dims are reinterpreted.
+        """All values of the base distribution, if no dims are reinterpreted.
 
         Raises:
-            NotImplementedError: some are: all combinations of values would be too many.
+            NotImplementedError: dims are reinterpreted, so that the combinations of values would be
+                too many.
         """
         if self.reinterpreted_batch_ndims > 0:
             raise NotImplementedError(

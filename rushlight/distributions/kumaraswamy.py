@@ -17,11 +17,11 @@ __all__ = ["Kumaraswamy"]
 
 
 class Kumaraswamy(TransformedDistribution):
-    """Numbers x between 0 and 1 that are below x with probability 1 - (1 - x^a)^b.
+    """Numbers between 0 and 1, which are below x with probability 1 - (1 - x^a)^b.
 
     Args:
-        concentration1: a.
-        concentration0: b.
+        concentration1: The exponent a.
+        concentration0: The exponent b.
 
     Raises:
         ValueError: a concentration that is not positive.

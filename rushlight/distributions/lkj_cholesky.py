@@ -18,7 +18,8 @@ class LKJCholesky(Distribution):
 
     Args:
         dim: The number of rows, at least 2.
-        concentration: 1 for all correlation matrices alike; more for those near the identity.
+        concentration: With 1, all correlation matrices have the same density. A larger value
+            favours matrices near the identity.
 
     Raises:
         ValueError: ``dim`` is less than 2.
@@ -57,7 +58,11 @@ class LKJCholesky(Distribution):
         )  # fmt: skip
 
     def sample(self, sample_shape=()):
-        """Rows on spheres: a beta-distributed length before the diagonal, in any direction."""
+        """Draw Cholesky factors, whose rows have length 1.
+
+        In each row, the part before the diagonal has a beta-distributed squared length and a
+        uniformly random direction.
+        """
         with no_grad():
             squared = self._beta.sample(sample_shape).unsqueeze(-1)
             shape = self._extended_shape(sample_shape)

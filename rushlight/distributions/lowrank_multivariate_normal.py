@@ -1,4 +1,4 @@
-"""The normal distribution of vectors whose covariance is of low rank and a diagonal."""
+"""The normal distribution of vectors whose covariance is a low-rank matrix plus a diagonal."""
 
 import math
 
@@ -15,7 +15,7 @@ __all__ = ["LowRankMultivariateNormal"]
 class LowRankMultivariateNormal(Distribution):
     """Normal vectors of N elements with the covariance W·Wᵀ + D.
 
-    What is inverted is the capacitance I + Wᵀ·D⁻¹·W, of rank M only.
+    Computations are cheap, because only the M × M capacitance matrix I + Wᵀ·D⁻¹·W is inverted.
 
     Args:
         loc: (…, N) the mean.
@@ -23,7 +23,7 @@ class LowRankMultivariateNormal(Distribution):
         cov_diag: (…, N) the diagonal of D.
 
     Raises:
-        ValueError: too few dims, or sizes that disagree.
+        ValueError: a parameter has too few dims, or the sizes disagree.
 
     Source: M. Woodbury, Inverting modified matrices (1950), and the matrix determinant lemma.
 
@@ -100,7 +100,7 @@ class LowRankMultivariateNormal(Distribution):
 
     @lazy_property
     def scale_tril(self):
-        """The Cholesky factor of the covariance: D^½ times that of I + D^-½·W·Wᵀ·D^-½."""
+        """The covariance's Cholesky factor: D^½ times the factor of I + D^-½·W·Wᵀ·D^-½."""
         root = self._unbroadcasted_cov_diag.sqrt().unsqueeze(-1)
         scaled = self._unbroadcasted_cov_factor / root
         identity = rushlight.eye(self._event_shape[0], dtype=scaled.dtype)

@@ -19,7 +19,8 @@ class MixtureSameFamily(Distribution):
         component_distribution: The components, of batch shape (…, K).
 
     Raises:
-        ValueError: another kind of arguments; numbers of components or batch shapes that disagree.
+        ValueError: an argument is of another class, or the numbers of components or the batch
+            shapes disagree.
 
     >>> import rushlight as torch
     >>> d = torch.distributions
@@ -53,7 +54,7 @@ class MixtureSameFamily(Distribution):
 
     @constraints.dependent_property
     def support(self):
-        """What every component can give."""
+        """The values that every component can take."""
         return constraints.MixtureSameFamilyConstraint(self._component_distribution.support)
 
     @property
@@ -71,26 +72,26 @@ class MixtureSameFamily(Distribution):
         return -1 - len(self._event_shape)
 
     def _weights(self):
-        """The components' probabilities, with the dims of an event."""
+        """The components' probabilities, with a dim of size 1 for each dim of an event."""
         probs = self._mixture_distribution.probs
         return probs.reshape(probs.shape + (1,) * len(self._event_shape))
 
     @property
     def mean(self):
-        """The components' means, weighted."""
+        """The weighted mean of the components' means."""
         means = self._component_distribution.mean
         return (self._weights() * means).sum(self._component_dim)
 
     @property
     def variance(self):
-        """The mean of the components' variances and the variance of their means."""
+        """The mean of the components' variances plus the variance of their means."""
         weights, dim = self._weights(), self._component_dim
         within = (weights * self._component_distribution.variance).sum(dim)
         gaps = self._component_distribution.mean - self.mean.unsqueeze(dim)
         return within + (weights * gaps.square()).sum(dim)
 
     def cdf(self, x):
-        """The components' cdf, weighted."""
+        """The weighted mean of the components' cdfs."""
         found = self._component_distribution.cdf(x.unsqueeze(self._component_dim))
         return (found * self._mixture_distribution.probs).sum(-1)
 
@@ -103,7 +104,7 @@ class MixtureSameFamily(Distribution):
         return (found + weights).logsumexp(-1)
 
     def sample(self, sample_shape=()):
-        """A sample of each component, of which one is chosen at random."""
+        """Draw a sample of every component, and choose one of them at random."""
         with no_grad():
             dim = self._component_dim
             chosen = self._mixture_distribution.sample(sample_shape)

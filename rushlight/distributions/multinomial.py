@@ -16,10 +16,10 @@ class Multinomial(OfCategories):
 
     Args:
         total_count: The number of draws, an int.
-        probs, logits: As of ``Categorical``.
+        probs, logits: As for ``Categorical``; give exactly one.
 
     Raises:
-        NotImplementedError: ``total_count`` is no int.
+        NotImplementedError: ``total_count`` is not an int.
 
     >>> import rushlight as torch
     >>> d = torch.distributions.Multinomial(4, torch.tensor([1.0, 1.0]))
@@ -48,7 +48,7 @@ class Multinomial(OfCategories):
 
     @constraints.dependent_property(is_discrete=True, event_dim=1)
     def support(self):
-        """Counts of a sum up to ``total_count``."""
+        """Vectors of counts whose sum is at most ``total_count``."""
         return constraints.multinomial(self.total_count)
 
     @property
@@ -80,7 +80,7 @@ class Multinomial(OfCategories):
         return orders + (logits * value).sum(-1)
 
     def entropy(self):
-        """The entropy, from that of the categories and the binomial distribution of each count."""
+        """The entropy, from the categories' entropy and each count's binomial distribution."""
         n = self.total_count
         counts = rushlight.arange(1.0, n + 1, dtype=self.probs.dtype)
         counts = counts.view((-1,) + (1,) * self.probs.ndim)

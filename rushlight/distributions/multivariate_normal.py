@@ -22,8 +22,8 @@ class MultivariateNormal(OfCovariance):
 
     Args:
         loc: (…, N) the mean.
-        covariance_matrix, precision_matrix, scale_tril: (…, N, N) one of them: the covariance, its
-            inverse, or its Cholesky factor, which is the cheapest.
+        covariance_matrix, precision_matrix, scale_tril: (…, N, N), exactly one of them: the
+            covariance, its inverse, or its Cholesky factor. The Cholesky factor is the cheapest.
 
     Raises:
         ValueError: ``loc`` has no dims; not exactly one matrix is given.

@@ -17,7 +17,7 @@ class NegativeBinomial(Odds):
     """How many trials succeed before ``total_count`` have failed.
 
     Args:
-        total_count: The number of failures; need not be whole.
+        total_count: The number of failures; it need not be whole.
         probs: The probability of success, below 1.
         logits: The logarithm of the odds of success, instead of ``probs``.
 
@@ -57,7 +57,7 @@ class NegativeBinomial(Odds):
     def sample(self, sample_shape=()):
         """Poisson numbers whose rates are gamma numbers."""
         with no_grad():
-            # Unchecked, since a count may be 0.
+            # The arguments are not checked, because a ``total_count`` of 0 is allowed here.
             rates = Gamma(self.total_count, (-self.logits).exp(), validate_args=False)
             return rushlight.poisson(rates.sample(sample_shape))
 
@@ -65,5 +65,5 @@ class NegativeBinomial(Odds):
     def log_prob(self, value):
         n = self.total_count
         ways = (n + value).lgamma() - (value + 1).lgamma() - n.lgamma()
-        ways = ways.masked_fill(n + value == 0, 0)  # certain, though lgamma(0) is infinite
+        ways = ways.masked_fill(n + value == 0, 0)  # for 0 of 0 trials, lgamma(0) is infinite
         return ways + n * F.logsigmoid(-self.logits) + value * F.logsigmoid(self.logits)

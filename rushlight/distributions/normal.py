@@ -12,7 +12,7 @@ __all__ = ["Normal"]
 
 
 class Normal(ExponentialFamily):
-    """The bell of mean ``loc`` and standard deviation ``scale``.
+    """Normal numbers of mean ``loc`` and standard deviation ``scale``.
 
     Raises:
         ValueError: ``scale`` is not positive.

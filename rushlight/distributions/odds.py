@@ -1,4 +1,4 @@
-"""What distributions share that are given by a probability, or by its logit."""
+"""The base class of distributions whose parameter is a probability or its logit."""
 
 from rushlight.distributions.distribution import Distribution
 from rushlight.distributions.utils import (
@@ -15,7 +15,7 @@ class Odds(Distribution):
     """A distribution given by either the probability of success or its logit."""
 
     def _set_odds(self, probs, logits, **others):
-        """Keep the one that is given, with ``others`` broadcast to it; returns the batch shape.
+        """Store the given parameter, broadcast together with ``others``; returns the batch shape.
 
         Raises:
             ValueError: not exactly one of ``probs`` and ``logits`` is given.
@@ -32,7 +32,7 @@ class Odds(Distribution):
 
     @property
     def _param(self):
-        """The one that was given."""
+        """``probs`` or ``logits``, whichever was given."""
         return vars(self).get("probs", vars(self).get("logits"))
 
     @lazy_property

@@ -13,7 +13,7 @@ class OneHotCategorical(OfCategories):
     """A ``Categorical`` whose values are vectors of zeros and a single one.
 
     Args:
-        probs, logits: As of ``Categorical``.
+        probs, logits: As for ``Categorical``; give exactly one.
 
     >>> import rushlight as torch
     >>> d = torch.distributions.OneHotCategorical(torch.tensor([0.0, 1.0]))

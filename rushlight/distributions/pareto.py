@@ -10,7 +10,7 @@ __all__ = ["Pareto"]
 
 
 class Pareto(TransformedDistribution):
-    """Numbers from ``scale`` on, above x with probability (scale / x)^alpha.
+    """Numbers from ``scale`` on, which exceed x with probability (scale / x)^alpha.
 
     Raises:
         ValueError: a parameter that is not positive.
@@ -35,7 +35,7 @@ class Pareto(TransformedDistribution):
 
     @property
     def mean(self):
-        a = self.alpha.clamp(min=1)  # up to 1, it is infinite
+        a = self.alpha.clamp(min=1)  # up to alpha = 1, the mean is infinite
         return a * self.scale / (a - 1)
 
     @property

@@ -1,4 +1,4 @@
-"""The Poisson distribution: how often something happens that happens at a rate."""
+"""The Poisson distribution: the number of events that occur independently at a given rate."""
 
 import rushlight
 from rushlight.autograd.mode import no_grad

@@ -18,7 +18,7 @@ class LogitRelaxedBernoulli(Odds):
     """The logits of relaxed Bernoulli numbers.
 
     Args:
-        temperature: How far they are from 0 and 1; a tensor.
+        temperature: A tensor. The lower it is, the closer the numbers are to 0 or 1.
         probs: The probability of 1.
         logits: The logarithm of the odds of 1, instead of ``probs``.
 
@@ -54,10 +54,10 @@ class LogitRelaxedBernoulli(Odds):
 
 
 class RelaxedBernoulli(TransformedDistribution):
-    """Numbers between 0 and 1, closer to them the lower the temperature, with gradients.
+    """Numbers between 0 and 1 that have gradients. A low temperature brings them close to 0 or 1.
 
     Args:
-        temperature: How far they are from 0 and 1; a tensor.
+        temperature: A tensor. The lower it is, the closer the numbers are to 0 or 1.
         probs: The probability of 1.
         logits: The logarithm of the odds of 1, instead of ``probs``.
 

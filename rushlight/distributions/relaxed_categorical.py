@@ -21,11 +21,11 @@ class ExpRelaxedCategorical(OfCategories):
     """The logarithms of relaxed one-hot vectors.
 
     Args:
-        temperature: The lower, the nearer to corners.
-        probs, logits: As of ``Categorical``.
+        temperature: A tensor. The lower it is, the closer the vectors are to one-hot vectors.
+        probs, logits: As for ``Categorical``; give exactly one.
     """
 
-    support = constraints.real_vector  # in truth a surface in it, as the exponentials add up to 1
+    support = constraints.real_vector  # more exactly: where the exponentials add up to 1
     has_rsample = True
 
     def __init__(self, temperature, probs=None, logits=None, validate_args=None):
@@ -60,8 +60,8 @@ class RelaxedOneHotCategorical(TransformedDistribution):
     """Points of a simplex, with gradients; the lower the temperature, the nearer to its corners.
 
     Args:
-        temperature: A tensor; towards 0 values become one-hot vectors.
-        probs, logits: As of ``Categorical``.
+        temperature: A tensor. As it goes to 0, the values become one-hot vectors.
+        probs, logits: As for ``Categorical``; give exactly one.
 
     >>> import rushlight as torch
     >>> d = torch.distributions.RelaxedOneHotCategorical(torch.tensor(1.0), torch.ones(3))

@@ -12,7 +12,7 @@ __all__ = ["StudentT"]
 
 
 class StudentT(Distribution):
-    """A normal number over the estimate of its deviation, scaled and shifted.
+    """A normal number divided by an estimate of its deviation, then scaled and shifted.
 
     Args:
         df: The degrees of freedom of the estimate.

@@ -18,8 +18,8 @@ class TransformedDistribution(Distribution):
     """The distribution of f(x): log p(y) = log p(x) - log |det dy/dx|.
 
     Args:
-        base_distribution: That of x.
-        transforms: A transform, or a list of them, applied one after the other.
+        base_distribution: The distribution of x.
+        transforms: A transform, or a list of transforms that are applied one after the other.
 
     Raises:
         ValueError: no transforms; the base has fewer dims than the transforms need.
@@ -67,7 +67,7 @@ class TransformedDistribution(Distribution):
 
     @constraints.dependent_property(is_discrete=False)
     def support(self):
-        """What the last transform can give."""
+        """The values that the last transform can return."""
         if not self.transforms:
             return self.base_dist.support
         found = self.transforms[-1].codomain
@@ -76,16 +76,16 @@ class TransformedDistribution(Distribution):
 
     @property
     def has_rsample(self):
-        """Whether the base has it."""
+        """Whether the base distribution has ``rsample``."""
         return self.base_dist.has_rsample
 
     def sample(self, sample_shape=()):
-        """Transformed samples of the base."""
+        """Transformed samples of the base distribution."""
         with no_grad():
             return self._forward(self.base_dist.sample(sample_shape))
 
     def rsample(self, sample_shape=()):
-        """Transformed differentiable samples of the base."""
+        """Transformed differentiable samples of the base distribution."""
         return self._forward(self.base_dist.rsample(sample_shape))
 
     def _forward(self, x):
@@ -95,7 +95,7 @@ class TransformedDistribution(Distribution):
 
     @validated
     def log_prob(self, value):
-        """The base's at x, less the logarithms of the Jacobians' determinants."""
+        """The base's ``log_prob`` at x, less the logarithms of the Jacobians' determinants."""
         event_dim = len(self.event_shape)
         total = 0.0
         for t in reversed(self.transforms):
@@ -108,14 +108,14 @@ class TransformedDistribution(Distribution):
         return total + sum_rightmost(base, event_dim - len(self.base_dist.event_shape))
 
     def _flipped(self, p):
-        """1 - p where the transforms fall."""
+        """Return 1 - p where the transforms are decreasing, else p."""
         sign = math.prod(t.sign for t in self.transforms)
         if isinstance(sign, int) and sign == 1:
             return p
         return sign * (p - 0.5) + 0.5
 
     def cdf(self, value):
-        """The base's at x, or its complement where the transforms fall."""
+        """The base's ``cdf`` at x, or 1 less it where the transforms are decreasing."""
         for t in reversed(self.transforms):
             value = t.inv(value)
         if self._validate_args:
@@ -128,7 +128,7 @@ class TransformedDistribution(Distribution):
 
 
 def _fitted(base, whole):
-    """(the base, expanded as the transforms' parameters need; the shape of what they make)."""
+    """Return (the base, expanded to the shape that the transforms need; the result's shape)."""
     shape = base.batch_shape + base.event_shape
     if len(shape) < whole.domain.event_dim:
         raise ValueError(

@@ -10,7 +10,7 @@ __all__ = ["Uniform"]
 
 
 class Uniform(Distribution):
-    """Numbers from [``low``, ``high``), all alike.
+    """Numbers from [``low``, ``high``), all with the same density.
 
     Raises:
         ValueError: ``low`` is not below ``high``.
@@ -28,7 +28,7 @@ class Uniform(Distribution):
 
     @property
     def arg_constraints(self):
-        """Each bound has the other for a bound."""
+        """``low`` must be below ``high``, and ``high`` above ``low``."""
         return {
             "low": constraints.less_than(self.high),
             "high": constraints.greater_than(self.low),

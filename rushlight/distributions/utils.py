@@ -46,7 +46,10 @@ def broadcast_all(*values):
 
 
 def _standard_normal(shape, dtype, device):
-    """Normal numbers of mean 0 and variance 1; programs that define distributions import it."""
+    """Normal numbers of mean 0 and variance 1.
+
+    Programs that define their own distributions import this function, despite its name.
+    """
     return rushlight.randn(shape, dtype=dtype, device=device)
 
 
@@ -88,9 +91,10 @@ def probs_to_logits(probs, is_binary=False):
 
 
 class lazy_property:
-    """A property computed when first asked for, then kept as an attribute of that name.
+    """A property that is computed when it is first read, then kept as an attribute of its name.
 
-    In a trace nothing is kept: the object may outlive the trace, whose values have no elements.
+    In a trace the value is not kept, because the object may outlive the trace, and a trace's values
+    have no elements.
 
     >>> import rushlight as torch
     >>> d = torch.distributions.Bernoulli(torch.tensor(0.5))
@@ -113,7 +117,7 @@ class lazy_property:
 
 
 def validated(method):
-    """A method of a value, which is checked first where the distribution checks its arguments."""
+    """Decorate a method of a value: check the value first, if the distribution has checks on."""
 
     @wraps(method)
     def checked(self, value):
@@ -128,7 +132,7 @@ def tril_matrix_to_vec(mat, diag=0):
     """The lower triangles of (…, N, N) matrices as vectors, row by row.
 
     Raises:
-        ValueError: there is no diagonal ``diag``.
+        ValueError: the matrices have no diagonal ``diag``.
 
     >>> import rushlight as torch
     >>> torch.distributions.utils.tril_matrix_to_vec(torch.tensor([[1, 2], [3, 4]]))
@@ -144,7 +148,7 @@ def vec_to_tril_matrix(vec, diag=0):
     """The inverse of ``tril_matrix_to_vec``: zeros above the diagonal ``diag``.
 
     Raises:
-        ValueError: no matrix has a lower triangle of so many elements.
+        ValueError: no square matrix has this number of elements up to the diagonal ``diag``.
 
     >>> import rushlight as torch
     >>> torch.distributions.utils.vec_to_tril_matrix(torch.tensor([1.0, 3.0, 4.0]))
@@ -165,7 +169,7 @@ def vec_to_tril_matrix(vec, diag=0):
 
 
 def _tril_size(n, diag):
-    """How many elements an N × N matrix has up to a diagonal."""
+    """How many elements an N × N matrix has below and on the diagonal ``diag``."""
     if diag < 0:
         return (n + diag) * (n + diag + 1) // 2
     above = max(n - 1 - diag, 0)
@@ -173,5 +177,5 @@ def _tril_size(n, diag):
 
 
 def _tril_positions(n, diag):
-    """Where these elements lie in the matrix's memory."""
+    """The positions of the elements below and on ``diag`` in the flattened N × N matrix."""
     return rushlight.tensor(np.flatnonzero(np.tri(n, k=diag)))

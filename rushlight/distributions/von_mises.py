@@ -13,7 +13,7 @@ __all__ = ["VonMises"]
 
 
 class VonMises(Distribution):
-    """Angles from [-π, π) around ``loc``, the closer the larger ``concentration``.
+    """Angles from [-π, π) around ``loc``; a larger ``concentration`` brings them closer to ``loc``.
 
     Raises:
         ValueError: ``concentration`` is not positive.

@@ -11,7 +11,7 @@ __all__ = ["Weibull"]
 
 
 class Weibull(TransformedDistribution):
-    """Numbers above x with probability exp(-(x / scale)^concentration).
+    """Positive numbers, which exceed x with probability exp(-(x / scale)^concentration).
 
     Raises:
         ValueError: a parameter that is not positive.

@@ -21,11 +21,12 @@ __all__ = ["Wishart"]
 
 
 class Wishart(OfCovariance, ExponentialFamily):
-    """Σ xᵢ·xᵢᵀ of ``df`` normal vectors xᵢ; ``df`` need not be whole.
+    """The sum of xᵢ·xᵢᵀ for ``df`` normal vectors xᵢ of N elements; ``df`` need not be whole.
 
     Args:
         df: The degrees of freedom, more than N - 1.
-        covariance_matrix, precision_matrix, scale_tril: (…, N, N) of the vectors: one of them.
+        covariance_matrix, precision_matrix, scale_tril: (…, N, N), exactly one of them: the
+            covariance of the vectors, its inverse, or its Cholesky factor.
 
     Raises:
         ValueError: not exactly one matrix is given; ``df`` is too small.
@@ -68,7 +69,7 @@ class Wishart(OfCovariance, ExponentialFamily):
         self._unbroadcasted_scale_tril = scale_factor(key, matrix)
 
     def _set_chi2(self, batch, event):
-        """The distribution of the squares on the diagonal of Bartlett's matrix."""
+        """Set the distribution of the squared diagonal of Bartlett's matrix (see ``_drawn``)."""
         fewer = rushlight.arange(event[-1], dtype=self.df.dtype)
         self._dist_chi2 = Chi2((self.df.unsqueeze(-1) - fewer).expand((*batch, event[-1])))
 
@@ -100,7 +101,7 @@ class Wishart(OfCovariance, ExponentialFamily):
 
     @property
     def mode(self):
-        """(df - N - 1)·Σ; nan where that is not positive."""
+        """(df - N - 1)·Σ; nan where df - N - 1 is not positive."""
         factor = self.df - self.covariance_matrix.shape[-1] - 1
         return self._spread(factor.masked_fill(factor <= 0, rushlight.nan)) * self.covariance_matrix
 
@@ -116,7 +117,11 @@ class Wishart(OfCovariance, ExponentialFamily):
         return x.reshape((*self._batch_shape, 1, 1))
 
     def _drawn(self, sample_shape):
-        """L·A·Aᵀ·Lᵀ: A lower triangular, its diagonal of χ, normal below (Bartlett)."""
+        """Draw matrices L·A·Aᵀ·Lᵀ, where L is the Cholesky factor of the covariance.
+
+        Bartlett's matrix A is lower triangular. Its diagonal elements are χ-distributed; the
+        elements below the diagonal are standard normal.
+        """
         n = self._event_shape[-1]
         diagonal = self._dist_chi2.rsample(sample_shape).sqrt()
         below = rushlight.randn(
@@ -128,15 +133,18 @@ class Wishart(OfCovariance, ExponentialFamily):
         return factor @ factor.mT
 
     def rsample(self, sample_shape=(), max_try_correction=None):
-        """Matrices drawn at random; those that rounding made singular are drawn again.
+        """Draw matrices at random. Matrices that rounding made singular are drawn again.
 
         Args:
-            max_try_correction: How often at most; by default 3 times for one matrix, 10 for more.
+            max_try_correction: How often matrices are drawn again at most. Default: 3 times for a
+                single distribution, 10 times for a batch.
         """
         if max_try_correction is None:
             max_try_correction = 3 if math.prod(self._batch_shape) == 1 else 10
         sample_shape = Size(sample_shape)
-        self._drawn(sample_shape)  # PyTorch takes its first draw for singular: the same numbers
+        # PyTorch always discards its first draw as singular. rushlight discards a draw too, to
+        # return the same numbers.
+        self._drawn(sample_shape)
         sample = self._drawn(sample_shape)
         for _ in range(0 if recorder() is not None else max_try_correction):
             singular = ~self.support.check(sample)
@@ -187,7 +195,7 @@ def mvdigamma(x, n):
 
 
 def _check_freedom(df, n):
-    """Raise where there is no such distribution; warn where many samples are singular."""
+    """Raise if no distribution has these ``df``; warn if many samples would be singular."""
     if recorder() is not None:
         return
     if bool((df <= n - 1).any()):

@@ -1,9 +1,10 @@
 """Draws from a generator, number for number what PyTorch's CPU generator draws.
 
-Most functions take ``(generator, count, dtype, *parameters)``, NumPy's dtype, and return ``count``
-numbers in the order of the stream, a 1-D array. A new tensor only needs them reshaped;
-``rushlight.strides.fill`` writes them into memory in the order in which PyTorch visits it.
-Each module says how its numbers come from the stream's words.
+Most functions take ``(generator, count, dtype, *parameters)``, where ``dtype`` is NumPy's. They
+return a 1-D array of ``count`` numbers in the order of the generator's stream. For a new tensor the
+array is only reshaped. For an existing tensor, ``rushlight.strides.fill`` writes the numbers into
+memory in the order in which PyTorch visits the elements. The docstring of each module says how its
+numbers are computed from the stream's words.
 """
 
 from rushlight.draw.bernoulli import bernoulli, bernoulli_like, dropout_noise

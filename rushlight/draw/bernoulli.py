@@ -1,7 +1,8 @@
-"""Zeros and ones, and what dropout makes of them.
+"""Random zeros and ones, and the factors that dropout multiplies its input by.
 
-With u32 and u64 as in ``continuous.py``: with one p, u64 < p. With a p for each element, u64 < p
-if p is float64, else u32 < float32(p). Dropout multiplies by bernoulli(1 - p) / (1 - p).
+``continuous.py`` defines the uniform numbers u32 and u64. With one p for all elements, an element
+is 1 if u64 < p. With a p for each element, the element is 1 if u64 < p (for float64 p) or
+u32 < float32(p) (for other dtypes). Dropout multiplies by bernoulli(1 - p) / (1 - p).
 
 Source: ATen/native/cpu/DistributionTemplates.h of PyTorch 2.13; live PyTorch.
 """
@@ -29,17 +30,18 @@ KNOWN = {BOOL, *INTEGERS, *DIGITS}
 
 
 def bernoulli(generator, count, dtype, p):
-    """Ones with probability p, else zeros.
+    """Draw ``count`` numbers: each is 1 with probability ``p``, else 0.
 
     Raises:
         RuntimeError: p is not inside [0, 1].
-        NotImplementedError: complex and the large unsigned dtypes.
+        NotImplementedError: ``dtype`` is complex, uint16, uint32 or uint64.
     """
     if not 0.0 <= p <= 1.0:
         raise RuntimeError(f"bernoulli_: expects p in [0, 1], but got p={p}")
     if count and dtype not in KNOWN:
         refuse("bernoulli_", dtype)
-    # d mod 2^53 < p 2^53, decided by the high word except on a tie.
+    # An element is 1 if d mod 2^53 < p 2^53, for the 64-bit draw d. The high word of d decides;
+    # the low word matters only where the high word ties.
     high, low = divmod(math.ceil(p * 2.0**53), 1 << 32)
 
     def make(n):
@@ -57,11 +59,12 @@ def bernoulli(generator, count, dtype, p):
 
 
 def bernoulli_like(generator, out, p):
-    """Fill ``out`` with ones, each with the probability that the array p, broadcast, gives it.
+    """Fill ``out`` with zeros and ones; the array ``p``, broadcast, holds the probabilities of 1.
 
     Raises:
-        RuntimeError: a probability outside [0, 1], or shapes that do not fit.
-        NotImplementedError: p is not floating point, or ``out`` of a dtype without such numbers.
+        RuntimeError: a probability is outside [0, 1], or ``p`` does not broadcast to ``out``.
+        NotImplementedError: ``p`` is not floating point, or ``out`` is complex, uint16, uint32 or
+            uint64.
     """
     if out.size == 0:
         return out
@@ -88,9 +91,9 @@ def bernoulli_like(generator, out, p):
 
 
 def dropout_noise(generator, x, p):
-    """What dropout multiplies ``x`` by: zeros with probability p, else 1 / (1 - p).
+    """Draw the factors that dropout multiplies ``x`` by: 0 with probability p, else 1 / (1 - p).
 
-    Nothing is drawn where p is 0 or 1. The result lies in memory as ``x`` does.
+    If p is 0 or 1, no random number is drawn. The result has the memory layout of ``x``.
 
     Raises:
         RuntimeError: p is not inside [0, 1], or ``x`` is not floating point.

@@ -1,4 +1,7 @@
-"""Binomial numbers: sums of geometric ones below a mean of 10, transformed rejection from there.
+"""Binomial numbers, by two methods.
+
+Below a mean of 10, geometric waiting times are summed. From a mean of 10 on, numbers are drawn by
+transformed rejection.
 
 Source: Devroye, Non-uniform random variate generation (1986), X.4.3; Hörmann, The generation of
 binomial random variates, Journal of Statistical Computation and Simulation 46 (1993), BTRS.
@@ -15,10 +18,13 @@ __all__ = ["binomial"]
 
 
 def binomial(generator, counts, probabilities):
-    """Arrays of trials and of the probability of success → successes, in their dtype.
+    """Draw the number of successes for each number of trials and each probability of success.
+
+    ``counts`` and ``probabilities`` are arrays that broadcast. The result has the dtype of
+    ``counts``.
 
     Raises:
-        NotImplementedError: counts that are not float32 or float64.
+        NotImplementedError: ``counts`` is not float32 or float64.
     """
     dtype = counts.dtype
     if dtype not in (F32, F64):
@@ -50,7 +56,7 @@ def _successes(uniform, n, p):
 
 
 def _by_waiting(uniform, n, p):
-    """How many waiting times for a success fit into ``n`` trials."""
+    """Count how many waiting times, each until the next success, fit into ``n`` trials."""
     log_failure = math.log1p(-p)
     number, time = 0, 0.0
     while True:
@@ -85,5 +91,8 @@ def _by_rejection(uniform, n, p):
 
 
 def _log_ways(n, k):
-    """The logarithm of n over k, but for what depends on n alone."""
+    """The logarithm of the binomial coefficient "n over k", without the term log n!.
+
+    Callers subtract two such logarithms for the same n, so the term would cancel.
+    """
     return -math.lgamma(k + 1) - math.lgamma(n - k + 1)

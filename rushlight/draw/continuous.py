@@ -1,26 +1,27 @@
 """Continuous variates from a generator's words: uniform, normal and their transforms.
 
-Every function takes ``(generator, count, dtype, *parameters)`` and returns ``count`` numbers in
-the order of the stream, a 1-D array. ``strides.fill`` writes them into an array that is not
-contiguous; a new array only needs a reshape. Complex dtypes draw the real and the imaginary part
-of each element one after the other.
+Every function takes ``(generator, count, dtype, *parameters)`` and returns a 1-D array of ``count``
+numbers in the order of the generator's stream. For a new tensor the array is only reshaped;
+``strides.fill`` writes the numbers into an array that is not contiguous. For complex dtypes, the
+real and the imaginary part of each element are drawn one after the other.
 
-With w a 32-bit word and d a 64-bit draw (two words, the first is the high half):
+In the list, w is a 32-bit word and d is a 64-bit draw: two words, of which the first is the high
+half.
 
 - u32 = (w mod 2^24) / 2^24 and u64 = (d mod 2^53) / 2^53 are uniform over [0, 1).
-- uniform: fma(u, high - low, low), rounded once, with u32 up to float32 and u64 for float64;
-  a value that rounds to ``high`` becomes ``low``. float16 and bfloat16 round a float32 value.
-- normal, 16 numbers and more in contiguous memory: blocks of 16 uniforms, 8 pairs (u_j, u_j+8),
-  give r cos(t) in place of the first and r sin(t) of the second, with r = sqrt(-2 log(1 - u_j))
-  and t = 2 pi u_j+8 (Box and Muller 1958). If 16 does not divide the count, the last 16 numbers
-  are made again from 16 further uniforms. float64 uses u64, the others u32.
-- normal, otherwise: one pair (u, v) of u64 gives r cos(t) and r sin(t) with r = sqrt(-2 log1p(-v))
-  and t = 2 pi u; the second waits in the generator for the next single normal of any dtype.
+- uniform: fma(u, high - low, low), rounded once. float64 uses u64, the other dtypes use u32.
+  A value that rounds to ``high`` becomes ``low``. float16 and bfloat16 round a float32 value.
+- normal, 16 or more numbers in contiguous memory: a block of 16 uniforms has 8 pairs (u_j, u_j+8).
+  r cos(t) replaces u_j and r sin(t) replaces u_j+8, with r = sqrt(-2 log(1 - u_j)) and
+  t = 2 pi u_j+8 (Box and Muller 1958). If 16 does not divide the count, the last 16 numbers are
+  made again from 16 further uniforms. float64 uses u64, the other dtypes use u32.
+- normal, otherwise: a pair (u, v) of u64 gives r cos(t) and r sin(t) with r = sqrt(-2 log1p(-v))
+  and t = 2 pi u. The generator keeps the second number for the next single normal of any dtype.
 - log_normal: exp of single normals. exponential: -log1p(-u64) / rate.
   cauchy: median + sigma tan(pi (u64 - 1/2)). geometric: ceil(log(u64) / log1p(-p)).
 
 Source: ATen/native/cpu/DistributionTemplates.h and ATen/core/TransformationHelper.h of PyTorch
-2.13 name the transforms; the tests hold every one against live PyTorch.
+2.13 name the transforms. The tests compare every transform with live PyTorch.
 """
 
 import math
@@ -53,11 +54,11 @@ ONE, MINUS_TWO, TWO_PI = (
 
 
 def uniform(generator, count, dtype, low=0.0, high=1.0):
-    """Numbers from [low, high).
+    """Draw uniform numbers from [low, high).
 
     Raises:
-        RuntimeError: low > high, or bounds or a width that the dtype cannot hold.
-        NotImplementedError: a dtype that is not floating point or complex.
+        RuntimeError: low > high, or the dtype cannot hold a bound or the width high - low.
+        NotImplementedError: ``dtype`` is not floating point or complex.
     """
     if dtype in REAL:
         return uniform(generator, 2 * count, REAL[dtype], low, high).view(dtype)
@@ -106,13 +107,13 @@ def _below(values, low, high):
 
 
 def normal(generator, count, dtype, mean=0.0, std=1.0, contiguous=True):
-    """Normal numbers; ``contiguous`` says whether the array that they are for is.
+    """Draw normal numbers; ``contiguous`` says whether the caller's array is contiguous.
 
-    Complex numbers have variance std**2, half of it in each part.
+    Complex numbers have variance std**2: the real and the imaginary part have half of it each.
 
     Raises:
         RuntimeError: std is negative or nan.
-        NotImplementedError: a dtype that is not floating point or complex.
+        NotImplementedError: ``dtype`` is not floating point or complex.
     """
     if not std >= 0.0:
         raise RuntimeError(f"normal_: expects std >= 0, but found std={std}")
@@ -140,7 +141,7 @@ def _scaled_normals(generator, count, dtype, mean, std):
 
 def _blocks_of_normals(generator, count, dtype, mean, std):
     draw, real = (doubles, F64) if dtype == F64 else (floats, F32)
-    last = count % 16  # of the uniforms; the numbers that they would have made are made anew
+    last = count % 16  # the numbers after the last whole block of 16
     whole = count - last
     out = np.empty(count, dtype)
     start = 0
@@ -150,7 +151,9 @@ def _blocks_of_normals(generator, count, dtype, mean, std):
     if not last:
         out[start:] = _box_muller(draw(generator, count - start), real, mean, std)
         return out
-    skipped = last if dtype == real else 0  # the half types do not draw them at all
+    # PyTorch draws ``last`` uniforms for the incomplete block and does not use them. For the half
+    # types it does not draw them at all.
+    skipped = last if dtype == real else 0
     u = draw(generator, whole - start + skipped + 16)
     if skipped:
         u = np.concatenate([u[: whole - start], u[-16:]])
@@ -161,7 +164,7 @@ def _blocks_of_normals(generator, count, dtype, mean, std):
 
 
 def _box_muller(u, real, mean, std):
-    """Blocks of 16 uniforms → blocks of 16 normals."""
+    """Turn blocks of 16 uniforms into blocks of 16 normals, in place where possible."""
     u = u.reshape(-1, 2, 8)
     radius = np.log(ONE[real] - u[:, 0])
     radius *= MINUS_TWO[real]
@@ -174,12 +177,12 @@ def _box_muller(u, real, mean, std):
         return u.reshape(-1)
     if std != 1.0:
         u *= np.array(std, real)
-    u += np.array(mean, real)  # 0 too: it turns -0 into 0
+    u += np.array(mean, real)  # also for a mean of 0, because adding 0 turns -0 into 0
     return u.reshape(-1)
 
 
 def _single_normals(generator, count):
-    """``count`` standard normals by pairs, as float64."""
+    """Draw ``count`` standard normals in pairs, as float64."""
     kept = [] if generator.normal is None else [generator.normal]
     pairs = (count - len(kept) + 1) // 2
     u = doubles(generator, 2 * pairs)
@@ -200,11 +203,11 @@ def _single_normals(generator, count):
 
 
 def log_normal(generator, count, dtype, mean=1.0, std=2.0):
-    """exp of normal numbers.
+    """Draw the exponentials of normal numbers.
 
     Raises:
         RuntimeError: std is not positive.
-        NotImplementedError: a dtype that is not floating point.
+        NotImplementedError: ``dtype`` is not floating point.
     """
     if not std > 0.0:
         raise RuntimeError(f"log_normal_: expects std > 0, but found std={std}")
@@ -217,10 +220,10 @@ def log_normal(generator, count, dtype, mean=1.0, std=2.0):
 
 
 def exponential(generator, count, dtype, rate=1.0):
-    """Exponential numbers, of mean 1 / rate.
+    """Draw exponential numbers of mean 1 / rate.
 
     Raises:
-        RuntimeError: rate is not positive, or a dtype that is not floating point.
+        RuntimeError: rate is not positive, or ``dtype`` is not floating point.
     """
     if not rate > 0.0:
         raise RuntimeError(f"exponential_: expects lambda > 0, but found lambda={rate}")
@@ -237,10 +240,10 @@ def exponential(generator, count, dtype, rate=1.0):
 
 
 def cauchy(generator, count, dtype, median=0.0, sigma=1.0):
-    """Cauchy numbers.
+    """Draw Cauchy numbers.
 
     Raises:
-        RuntimeError: sigma is not positive, or a dtype that is not floating point.
+        RuntimeError: sigma is not positive, or ``dtype`` is not floating point.
     """
     if not sigma > 0.0:
         raise RuntimeError(f"cauchy_: expects sigma > 0, but found sigma={sigma}")
@@ -264,11 +267,13 @@ def _require_continuous(name, dtype):
 
 
 def geometric(generator, count, dtype, p):
-    """Trials up to the first success, of probability p each.
+    """Draw numbers of trials up to the first success; each trial succeeds with probability ``p``.
+
+    The successful trial is counted too.
 
     Raises:
         RuntimeError: p is not inside (0, 1).
-        NotImplementedError: bool, complex or a large unsigned dtype.
+        NotImplementedError: ``dtype`` is bool, complex, uint16, uint32 or uint64.
     """
     if not 0.0 < p < 1.0:
         raise RuntimeError(f"geometric_: expects p in (0, 1), but got p={p}")

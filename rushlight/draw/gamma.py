@@ -17,10 +17,13 @@ THIRD = np.float32(1 / 3)
 
 
 def gamma(generator, shapes):
-    """An array of shapes → gamma numbers of rate 1, in the shapes' dtype, never 0.
+    """Draw a gamma number of rate 1 for each shape parameter in the array ``shapes``.
+
+    The result has the dtype of ``shapes`` and is never 0: its least value is the dtype's smallest
+    normal number.
 
     Raises:
-        NotImplementedError: shapes that are not float32 or float64.
+        NotImplementedError: ``shapes`` is not float32 or float64.
     """
     if shapes.dtype not in (F32, F64):
         refuse("gamma_cpu", shapes.dtype)
@@ -32,10 +35,10 @@ def gamma(generator, shapes):
 
 
 def dirichlet(generator, concentrations):
-    """An array of concentrations (*, K) → points whose K coordinates add up to 1.
+    """Draw points whose K coordinates add up to 1, from an array (*, K) of concentrations.
 
     Raises:
-        NotImplementedError: concentrations that are not float32 or float64.
+        NotImplementedError: ``concentrations`` is not float32 or float64.
     """
     dtype = concentrations.dtype
     if dtype not in (F32, F64):
@@ -46,9 +49,12 @@ def dirichlet(generator, concentrations):
 
 
 def _constants(shapes):
-    """Rows (inverse, d, c): 1 / shape where the number is boosted, else 0, and the method's two.
+    """Return the constants (inverse, d, c) of the method for each shape parameter.
 
-    They are rounded as PyTorch rounds them, which takes a third in single precision.
+    A gamma number of a shape below 1 is drawn for shape + 1 and then scaled by a uniform number to
+    the power ``inverse`` = 1 / shape. From shape 1 on, ``inverse`` is 0. ``d`` is the shape less
+    1/3, and ``c`` is 1 / sqrt(9 d). The constants are rounded as in PyTorch, where 1/3 is a float32
+    number.
     """
     shapes = shapes.reshape(-1)
     small = shapes < 1

@@ -1,11 +1,14 @@
 """Random integers: ``randint``, ``random_``.
 
-With w a 32-bit word and d a 64-bit draw (two words, the first is the high half):
+In the list, w is a 32-bit word and d is a 64-bit draw: two words, of which the first is the high
+half.
 
-- from + w mod (to - from); d in place of w where to - from reaches 2^28, PyTorch's bound on the
-  bias. A floating dtype first moves the bounds to numbers that it tells apart.
-- without bounds: w mod 2 for bool, else modulo the largest value + 1 (floating dtypes:
-  2^digits + 1); int64 and float64 use d. From -2^63 without an end: d as a signed number.
+- with both bounds: from + w mod (to - from). From to - from = 2^28 on, d is used in place of w,
+  because PyTorch limits the bias of the remainder this way. For a floating dtype the bounds are
+  first moved inwards to numbers that the dtype can represent.
+- without bounds: w mod 2 for bool. Other dtypes take w modulo their largest value + 1, and floating
+  dtypes modulo 2^digits + 1. int64 and float64 use d in place of w.
+- from -2^63 without an upper bound: d, read as a signed number.
 
 Source: ATen/native/DistributionTemplates.h of PyTorch 2.13 for the bounds; live PyTorch.
 """
@@ -38,15 +41,16 @@ LIMITS = {
     d: (int(np.iinfo(d).min), min(int(np.iinfo(d).max), HIGHEST)) for d in INTEGERS + UNSIGNED
 }
 LIMITS[BOOL] = (0, 1)
-FEW = 512  # numbers, up to which one slow operation takes less time than three fast ones
+FEW = 512  # below this count, NumPy's slow remainder beats a division, product and difference
 
 
 def integers(generator, count, dtype, low, high):
-    """Integers from [low, high), or from low to the largest of the dtype if high is None.
+    """Draw integers from [low, high), or from low to the dtype's largest value if high is None.
 
     Raises:
-        RuntimeError: an empty range, or bounds that the dtype cannot hold.
-        NotImplementedError: a dtype that has no such numbers.
+        RuntimeError: the range is empty, or the dtype cannot hold a bound.
+        NotImplementedError: the range is all of int64, and ``dtype`` is not a signed integer,
+            uint8, float32, float64 or bfloat16.
     """
     if high is None and low == LOWEST:
         return _any_64_bits(generator, count, dtype)
@@ -72,7 +76,11 @@ def _integers(generator, count, dtype, low, size):
 
 
 def _modulo(draws, size):
-    """draws mod size; NumPy divides by a constant with SIMD, but takes remainders one by one."""
+    """Return draws mod size.
+
+    NumPy divides by a constant with SIMD instructions, but it computes remainders one by one.
+    Many remainders are therefore computed by way of the quotients.
+    """
     if size == 2**64:
         return draws
     if size & (size - 1) == 0:
@@ -98,10 +106,12 @@ def _any_64_bits(generator, count, dtype):
 
 
 def full_range(generator, count, dtype):
-    """Integers from 0 to the largest of the dtype; for floats, of its exact integers.
+    """Draw integers from 0 to the dtype's largest value.
+
+    For a floating dtype the largest value is 2^digits, up to which the dtype holds every integer.
 
     Raises:
-        NotImplementedError: complex and the large unsigned dtypes.
+        NotImplementedError: ``dtype`` is complex, uint16, uint32 or uint64.
     """
     if count == 0:
         return np.empty(0, dtype)
@@ -121,7 +131,7 @@ def full_range(generator, count, dtype):
 
 
 def _range(dtype, low, high):
-    """The first integer and the number of integers of random_(low, high)."""
+    """Return (first integer, number of integers) of the range of ``random_(low, high)``."""
     for bound in (low, 0 if high is None else high):
         if not LOWEST <= bound <= HIGHEST:
             raise ValueError(f"random_: {bound} does not fit into 64 bits")
@@ -152,7 +162,7 @@ def _range(dtype, low, high):
 
 
 def _float_range(dtype, low, high):
-    """The bounds moved inwards to numbers that stay inside when the dtype rounds them."""
+    """Return (first, last) integer: the bounds, moved inwards so that rounding stays inside."""
     digits = DIGITS[dtype]
     above = _rounded(low + 1, dtype)
     if above < low:

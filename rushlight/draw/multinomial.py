@@ -1,7 +1,8 @@
-"""Positions drawn by weight.
+"""Random positions, drawn with a probability in proportion to their weights.
 
-With replacement: u64 searched in the normalised cumulative sum of the weights. Without it, or for
-one sample: the positions of the largest weight / exponential, an exponential race.
+With replacement, a uniform number (u64 of ``continuous.py``) is searched in the normalised
+cumulative sum of the weights. Without replacement, or for one sample, each weight is divided by an
+exponential number, and the positions of the largest quotients are the samples: an exponential race.
 
 Source: Efraimidis and Spirakis, Weighted random sampling with a reservoir, Information Processing
 Letters 97 (2006), for the race; live PyTorch.
@@ -19,12 +20,14 @@ __all__ = ["multinomial"]
 
 
 def multinomial(generator, weights, count, replacement=False):
-    """(N,) or (R, N) weights → (count,) or (R, count) positions, as int64.
+    """Draw ``count`` positions from each row of weights, as int64.
+
+    Weights of shape (N,) give positions of shape (count,); (R, N) gives (R, count).
 
     Raises:
-        RuntimeError: weights that are negative, infinite, nan or all zero in a row, of a dtype
-            that is not floating point or of more than two dims; a count below 1 or, without
-            replacement, above N.
+        RuntimeError: A weight is negative, infinite or nan, or all weights of a row are zero.
+            The weights are not floating point, or do not have 1 or 2 dims. N is 0 or above 2^24.
+            ``count`` is below 1 or, without replacement, above N.
     """
     _check_multinomial(weights, count, replacement)
     rows = np.atleast_2d(weights)
@@ -49,7 +52,10 @@ def multinomial(generator, weights, count, replacement=False):
 
 
 def _cumulative(row):
-    """The normalised cumulative sum, added up one by one in the weights' precision."""
+    """The normalised cumulative sum of a row.
+
+    The weights are added one by one, in float64 for float64 weights, else in float32.
+    """
     sums = to_dtype(row, F64 if row.dtype == F64 else F32).cumsum()
     with np.errstate(over="ignore", invalid="ignore"):
         sums /= sums[-1]
@@ -82,7 +88,7 @@ def _check_weights(rows):
     if rows.shape[1] == 0:
         raise RuntimeError("multinomial: there are no categories to draw from")
     most = rows.max(axis=1)
-    if not (rows.min() >= 0 and most.max() < np.inf):  # nan is neither
+    if not (rows.min() >= 0 and most.max() < np.inf):  # nan fails both comparisons
         raise RuntimeError("multinomial: a weight is negative, infinite or nan")
     if not most.all():
         raise RuntimeError(

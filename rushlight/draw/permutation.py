@@ -1,8 +1,9 @@
 """Random permutations: ``randperm``.
 
-Durstenfeld's shuffle of 0 ... n-1 swaps place i with i + w mod (n - i), w a 32-bit word, from the
-first place to the last but one. From (2^32 - 1) / 20 elements up, it is the inside-out shuffle,
-with a 64-bit draw mod (i + 1), from the first place to the last.
+Durstenfeld's shuffle starts with 0 ... n-1. From the first place to the last but one, it swaps
+place i with place i + w mod (n - i), where w is a 32-bit word. From (2^32 - 1) / 20 elements on,
+the inside-out shuffle is used instead: it goes from the first place to the last, and the partner of
+place i is a 64-bit draw mod (i + 1).
 
 Source: Durstenfeld, Algorithm 235, CACM 7 (1964); live PyTorch.
 """
@@ -14,17 +15,17 @@ from rushlight.dtype import of as torch_dtype
 
 __all__ = ["permutation"]
 
-MANY = (2**32 - 1) // 20  # elements, from which a word modulo their number would be biased
-FEW = 256  # elements, up to which a loop is faster than sorting
+MANY = (2**32 - 1) // 20  # from this count on, a 32-bit word modulo the count is too biased
+FEW = 256  # up to this many elements, a Python loop is faster than sorting
 I64 = np.dtype(np.int64)
 
 
 def permutation(generator, count, dtype=I64):
-    """The numbers 0 ... count-1 in a random order.
+    """Return the numbers 0 ... count-1 in a random order.
 
     Raises:
-        RuntimeError: a negative count, or one that the dtype cannot hold.
-        NotImplementedError: bool, complex and the large unsigned dtypes.
+        RuntimeError: ``count`` is negative, or the dtype cannot hold every number below ``count``.
+        NotImplementedError: ``dtype`` is bool, complex, uint16, uint32 or uint64.
     """
     if count < 0:
         raise RuntimeError(f"randperm: n must not be negative, got {count}")
@@ -34,7 +35,7 @@ def permutation(generator, count, dtype=I64):
         limit = int(np.iinfo(dtype).max) + 1
     else:
         limit = 2 ** DIGITS[dtype] + 1
-    # PyTorch lets bfloat16 through: its permutations have repeats from 258 elements.
+    # PyTorch does not check bfloat16, so its permutations repeat numbers from 258 elements on.
     if count > limit and dtype != BF16:
         raise RuntimeError(f"randperm: {torch_dtype(dtype)} holds up to n = {limit}, not {count}")
     with generator.lock:
@@ -54,10 +55,12 @@ def _durstenfeld(words, count):
         for k, j in enumerate(swap.tolist()):
             order[k], order[j] = order[j], order[k]
         return np.array(order, np.int64)
-    # Place k is final after step k, so what it gets is known without shuffling: the number that
-    # the last earlier step with the same target left there, or the target itself. The number at
-    # place k before its own step came from the last earlier step that hit it, and so on back:
-    # chains of about log n links, followed for all places at once by doubling.
+    # Step k swaps place k with its target, the place swap[k], and no later step changes place k.
+    # Place k gets the number that lies at the target before step k. This number is the one that
+    # the last earlier step with the same target put there, or, without such a step, the target's
+    # own number. An earlier step put there the number that lay at its own place. That number in
+    # turn came from the last still earlier step that hit that place, and so on. These chains have
+    # about log n links; ``_ends`` follows the chains of all places at once, by doubling.
     previous, last = _repeats(swap)
     came_from = np.where(last == i, previous, last)
     held = _ends(np.where(came_from < 0, i, came_from))
@@ -68,8 +71,9 @@ def _inside_out(draws):
     count = len(draws)
     i = np.arange(count)
     swap = (draws % np.arange(1, count + 1, dtype=np.uint64)).astype(np.int64)
-    # Step k writes the number at place swap[k] to place k, and k to place swap[k]. A place keeps
-    # the last step that wrote there as its target; else what its own step brought.
+    # Step k copies the number at place swap[k] to place k, and then writes k to place swap[k].
+    # If a place was a target, it ends with the number of the last step that had it as target.
+    # Otherwise the place keeps the number that its own step copied to it.
     previous, last = _repeats(swap)
     brought = _ends(np.where(previous < 0, swap, i))
     brought = np.where(previous[brought] < 0, brought, previous[brought])
@@ -77,8 +81,11 @@ def _inside_out(draws):
 
 
 def _repeats(swap):
-    """For each step, the last earlier step with the same target; for each place, the last step
-    with it as the target; -1 where there is none."""
+    """Find which steps share a target; returns two arrays (previous, last).
+
+    ``previous[k]`` is the last step before step k with the same target. ``last[i]`` is the last
+    step whose target is place i. Both are -1 if there is no such step.
+    """
     count = len(swap)
     if count < 1 << 32:
         packed = (swap << 32) | np.arange(count)
@@ -97,7 +104,7 @@ def _repeats(swap):
 
 
 def _ends(link):
-    """The end of the chain from each place, where an end links to itself."""
+    """Follow the links from each place to the end of its chain; an end links to itself."""
     while True:
         further = link[link]
         if np.array_equal(further, link):

@@ -1,4 +1,7 @@
-"""Poisson numbers: products of uniforms below a mean of 10, transformed rejection from there.
+"""Poisson numbers, by two methods.
+
+Below a mean of 10, uniform numbers are multiplied until the product falls below exp(-mean). From a
+mean of 10 on, numbers are drawn by transformed rejection.
 
 Source: Knuth, The Art of Computer Programming 2, 3.4.1; Hörmann, The transformed rejection method
 for generating Poisson random variables, Insurance: Mathematics and Economics 12 (1993), PTRS.
@@ -15,11 +18,11 @@ __all__ = ["poisson"]
 
 
 def poisson(generator, rates):
-    """An array of rates → Poisson numbers of these means, in the rates' dtype.
+    """Draw a Poisson number for each mean in the array ``rates``, in the dtype of ``rates``.
 
     Raises:
-        RuntimeError: a negative rate or nan.
-        NotImplementedError: rates that are not floating point.
+        RuntimeError: a rate is negative or nan.
+        NotImplementedError: ``rates`` is not floating point.
     """
     if rates.dtype not in DIGITS:
         refuse("poisson", rates.dtype)

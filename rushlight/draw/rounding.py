@@ -1,6 +1,7 @@
 """Fused multiply-add on arrays: x * a + b with one rounding, as a CPU's FMA does it.
 
-NumPy has no such function, and a rounding more changes one number in five in its last bit.
+NumPy has no such function. Rounding the product as well would change the last bit of one number in
+five.
 
 Source: Boldo and Melquiond, Emulation of FMA and correctly rounded sums: proved algorithms using
 rounding to odd, IEEE Transactions on Computers 57 (2008).
@@ -12,12 +13,14 @@ import numpy as np
 
 __all__ = ["fma32", "fma64"]
 
-BELOW_FLOAT, TIE = np.array(2**29 - 1), np.array(2**28)  # a float64's bits that float32 lacks
-SPLITTER = 2.0**27 + 1.0  # halves a 53-bit significand (Veltkamp 1968)
+# A float64 significand has 29 bits more than a float32's. A number lies halfway between two float32
+# numbers if the first of the 29 bits is 1 and the others are 0.
+BELOW_FLOAT, TIE = np.array(2**29 - 1), np.array(2**28)
+SPLITTER = 2.0**27 + 1.0  # splits a 53-bit significand (Veltkamp 1968)
 
 
 def _two_sum(x, y):
-    """x + y rounded, and what the rounding lost (Knuth)."""
+    """Return (x + y rounded, the error of the rounding), by Knuth's algorithm."""
     s = x + y
     t = s - x
     return s, (x - (s - t)) + (y - t)
@@ -30,8 +33,10 @@ def _split(x):
 
 
 def _odd_sum(x, y):
-    """x + y rounded to odd: an inexact sum gets an odd last bit, so that a later rounding to
-    fewer bits sees on which side of a tie the exact sum lies."""
+    """Return x + y rounded to odd: an inexact sum gets an odd last bit.
+
+    A later rounding to fewer bits then sees on which side of a tie the exact sum lies.
+    """
     s, lost = _two_sum(x, y)
     bits = s.view(np.int64)
     step = np.where((lost > 0) == (s > 0), 1, -1)
@@ -40,14 +45,15 @@ def _odd_sum(x, y):
 
 
 def fma32(x, a, b):
-    """float32 array x, |x| <= 1, float32 scalars a and b → x * a + b, rounded once."""
+    """Return x * a + b, rounded once, for a float32 array |x| <= 1 and float32 scalars a and b."""
     if b == 0 or math.frexp(a)[0] in (0.5, 0.0):
-        return x * a + b  # one of the two roundings does nothing
+        return x * a + b  # one of the two operations is exact
     product = x.astype(np.float64)
-    product *= float(a)  # exact: 48 bits
+    product *= float(a)  # exact: at most 48 bits
     s = product + float(b)
-    # Rounding the sum to 53 bits and then to 24 differs from rounding once only if the first
-    # lands on a tie of the second. Where a is tiny, ties of subnormals have other bits.
+    # The sum is rounded to 53 bits and then to 24. This differs from rounding once only if the
+    # 53-bit sum lies halfway between two float32 numbers. If |a| is below 1e-20, sums may be
+    # subnormal float32 numbers, whose ties have other bits, so all sums are rounded to odd.
     ties = (s.view(np.int64) & BELOW_FLOAT) == TIE
     if abs(a) < 1e-20 or ties.any():
         s = _odd_sum(product, np.float64(b))
@@ -55,10 +61,13 @@ def fma32(x, a, b):
 
 
 def fma64(x, a, b):
-    """float64 array x, |x| <= 1, floats a and b, 0 or above 2^-900 → x * a + b, rounded once."""
+    """Return x * a + b, rounded once, for a float64 array |x| <= 1 and floats a and b.
+
+    |a| and |b| must be 0 or above 2^-900.
+    """
     if b == 0 or math.frexp(a)[0] in (0.5, 0.0):
         return x * a + b
-    if max(abs(a), abs(b)) > 2.0**900:  # splitting would overflow
+    if max(abs(a), abs(b)) > 2.0**900:  # ``_split`` would overflow
         return fma64(x, a * 2.0**-200, b * 2.0**-200) * 2.0**200
     product = x * a
     x_high, x_low = _split(x)

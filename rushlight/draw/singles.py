@@ -1,8 +1,8 @@
-"""Numbers of the stream one at a time, for what is drawn by rejection.
+"""Numbers of the stream one at a time, for distributions that are drawn by rejection.
 
-NumPy takes as long for one number as Python for thirty, so many are taken in blocks, and when all
-is drawn the generator goes back to the first that was not used. Going back takes as long as a
-few single draws.
+NumPy takes as long for one number as Python for thirty. ``Singles`` therefore draws uniform numbers
+in blocks. At the end the generator goes back to the first number that was not used, because the
+stream must continue as PyTorch's does. Going back takes as long as a few single draws.
 """
 
 import math
@@ -18,7 +18,8 @@ FEW, MOST = 32, 4096
 class Singles:
     """The context in which ``uniform()`` and ``normal()`` give the next number, as a float.
 
-    It holds the generator's lock. ``expected`` is about how many will be used.
+    The context holds the generator's lock. ``expected`` is the approximate count of uniform numbers
+    that the caller will use. Up to 32 expected numbers are drawn one by one.
     """
 
     def __init__(self, generator, expected):
@@ -51,7 +52,7 @@ class Singles:
         return next(self._left)
 
     def normal(self):
-        """A standard normal, of which each second one waits in the generator."""
+        """A standard normal. Normals are made in pairs; the generator keeps the second one."""
         generator = self._generator
         if generator.normal is not None:
             value, generator.normal = generator.normal, None

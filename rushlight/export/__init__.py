@@ -1,7 +1,8 @@
 """torch.export: a model as a graph of operations, recorded from one call.
 
-``record.py`` records a call, ``sizes.py`` finds which numbers follow from dims that may change,
-``graph.py`` holds and prints the graph, ``program.py`` runs it.
+``record.py`` records a call. ``sizes.py`` finds the numbers that depend on dims that may change.
+``exporting.py`` merges the recordings into a graph. ``graph.py`` holds and prints the graph, and
+``program.py`` runs it.
 """
 
 from rushlight.export.exporting import Dim, export

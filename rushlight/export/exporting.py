@@ -1,4 +1,7 @@
-"""``torch.export.export``: a call recorded, at several sizes where dims may change."""
+"""``torch.export.export``: record one call of a model as a graph of operations.
+
+If dims may change, the call is recorded at several sizes, and the recordings are compared.
+"""
 
 import inspect
 from collections import OrderedDict
@@ -28,7 +31,10 @@ __all__ = ["Dim", "Exporter", "export"]
 
 
 class Dim:
-    """A dim that may change, from ``min`` to ``max``; ``Dim.AUTO`` and ``Dim.DYNAMIC`` name none.
+    """A named dim whose size may change, between ``min`` and ``max``.
+
+    ``Dim.AUTO`` and ``Dim.DYNAMIC`` stand for a dim without a name of its own: each use gets a new
+    name (``s0``, ``s1``, …). ``Dim.STATIC`` stands for a dim of fixed size.
 
     >>> import rushlight as torch
     >>> torch.export.Dim("batch", min=1, max=64)
@@ -57,17 +63,19 @@ Dim.AUTO, Dim.DYNAMIC, Dim.STATIC = Dim("AUTO"), Dim("DYNAMIC"), Dim("STATIC")
 def export(
     mod, args, kwargs=None, *, dynamic_shapes=None, strict=False, preserve_module_call_signature=()
 ):
-    """Record one call of a model, as an ``ExportedProgram``.
+    """Record one call of a model and return it as an ``ExportedProgram``.
 
     Args:
-        mod: A Module.
-        args, kwargs: Its arguments: tensors, and tuples, lists and dicts of them.
-        dynamic_shapes: For each argument, in the form of ``args`` or by name, None or the dims
-            that may change: ``{0: Dim("batch")}``, or a list with a Dim, or None, for each dim.
+        mod: The model, a Module.
+        args, kwargs: The arguments of the call: tensors, and tuples, lists and dicts of tensors.
+        dynamic_shapes: The dims that may change, for each argument: a tuple in the form of
+            ``args``, or a dict from argument names. The entry of one tensor is None if all its dims
+            are fixed; else a dict such as ``{0: Dim("batch")}``, or a list with a Dim or None for
+            each dim.
 
     Raises:
-        RuntimeError: what is computed depends on a tensor's values; the message names the line.
-        TypeError: ``mod`` is no Module, ``args`` no tuple.
+        RuntimeError: The computation depends on a tensor's values; the message names the line.
+        TypeError: ``mod`` is no Module, or ``args`` is no tuple.
 
     >>> import rushlight as torch
     >>> batch = torch.export.Dim("batch")
@@ -87,12 +95,12 @@ def export(
 
 
 class Exporter:
-    """The recordings of a model at several sizes, and what they have in common.
+    """The recordings of a model at several sizes, merged into one description.
 
     Attributes:
         names: The names of the dims that may change.
-        points: The sizes at which it was recorded.
-        recordings: One for each of them.
+        points: The sizes of these dims, {name: size}, one dict for each recording.
+        recordings: One Recording for each entry of ``points``.
     """
 
     def __init__(self, mod, args, kwargs, dynamic_shapes=None, lower=None, axes=None):
@@ -174,20 +182,20 @@ class Exporter:
             found.equations = alive(lower(found.equations), wanted)
         return found
 
-    # What all recordings say ------------------------------------------------------------
+    # Merging the recordings ------------------------------------------------------------
 
     def value(self, values):
-        """One Value for a value of each recording."""
+        """Merge the values of all recordings into one Value whose sizes may depend on dims."""
         first = values[0]
         shape = self.same([v.shape for v in values], "a shape")
         return Value(shape, first.dtype, first.id)
 
     def same(self, values, what):
-        """One number or structure for that of each recording."""
+        """Merge a number or a structure of numbers, given once for each recording, into one."""
         return same(values, self.points, self.names, what)
 
     def equations(self):
-        """The equations with sizes for numbers that follow from dims; results are Values."""
+        """Yield the merged equations; numbers that depend on dims are Sizes, results Values."""
         for rows in zip(*[r.equations for r in self.recordings], strict=True):
             e = rows[0]
             ins = self._numbers([r.ins for r in rows], e.op.name)
@@ -206,7 +214,7 @@ class Exporter:
         return self.same(values, f"a parameter of {name}")
 
     def inputs(self):
-        """(InputSpec, Value, tensor) of each input: the model's tensors, then the arguments."""
+        """List (InputSpec, Value, tensor) of each input: the model's tensors, then arguments."""
         return [*self._state(), *self._arguments()]
 
     def _state(self):
@@ -254,7 +262,7 @@ class Exporter:
     # The program ------------------------------------------------------------------------
 
     def program(self):
-        """The ExportedProgram."""
+        """Build the ExportedProgram from the merged recordings."""
         graph, specs, constants = Graph(), [], {}
         for spec, value, tensor in self.inputs():
             node = graph.placeholder(spec.arg.name, value)
@@ -306,7 +314,7 @@ def _read(equation):
 
 
 def _label(tree, name, found):
-    """A label for each leaf of an argument."""
+    """Append a label for each leaf of the argument ``tree`` to ``found``."""
     if isinstance(tree, dict):
         for key, part in tree.items():
             _label(part, f"{name}_{key}", found)

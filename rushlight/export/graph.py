@@ -1,4 +1,4 @@
-"""The graph of an exported call: nodes in order, printed as PyTorch prints its own."""
+"""The graph of an exported call: nodes in order of computation, printed in PyTorch's form."""
 
 from typing import Any
 
@@ -18,10 +18,11 @@ _SHORT = {
 
 
 class Value:
-    """The shape and dtype of a node's result; ints and sizes that follow from dims.
+    """The shape and dtype of a node's result.
 
     Attributes:
-        id: Its identity in the recording.
+        shape: An int for each fixed dim, a ``Size`` for each dim that depends on changing dims.
+        id: The id of this value in the recording.
     """
 
     __slots__ = ("dtype", "id", "shape")
@@ -39,11 +40,11 @@ class Node:
 
     Attributes:
         op: ``placeholder``, ``call_function``, or ``output``.
-        name: Its name in the graph.
-        target: The operation; of an input its name.
-        args, kwargs: Operands, nodes among them, and parameters.
-        users: The nodes that read it, as the keys of a dict.
-        meta: ``val`` is a Value; of an operation with several results a tuple of them.
+        name: The node's name in the graph.
+        target: The operation that the node calls; for an input, the input's name.
+        args, kwargs: The operands (some of them nodes) and the parameters.
+        users: The nodes that read this node's result, as the keys of a dict.
+        meta: ``meta["val"]`` is the Value of the result, or a tuple of Values for several results.
     """
 
     def __init__(self, op, name, target, args=(), kwargs=None, val=None):
@@ -56,25 +57,25 @@ class Node:
 
     @property
     def label(self):
-        """The operation's name, or what kind of node it is."""
+        """The operation's name; for an input or the output, the kind of node (``op``)."""
         return getattr(self.target, "name", self.op)
 
     @property
     def all_input_nodes(self):
-        """The nodes that it reads, each once."""
+        """The nodes whose results this node reads, each listed once."""
         found: dict = {}
         _nodes((self.args, tuple(self.kwargs.values())), found)
         return list(found)
 
     def _shown(self):
-        """The parameters but ``memo``, in which gradient rules meet."""
+        """The parameters to print: all but ``memo``, which holds values for gradient rules."""
         return {k: v for k, v in self.kwargs.items() if k != "memo"}
 
     def __repr__(self):
         return self.name
 
     def format_node(self):
-        """The line that stands for it when the graph is printed."""
+        """The node's line in the printed graph."""
         if self.op == "output":
             return f"return {_text(self.args[0], '%')}"
         users = f"%{self.name} : [num_users={len(self.users)}] = "
@@ -85,7 +86,7 @@ class Node:
 
 
 class Part:
-    """One of the results of a node that has several."""
+    """One result of a node that has several results."""
 
     def __init__(self, node, index):
         self.node, self.index = node, index
@@ -102,7 +103,7 @@ def _nodes(value, found):
 
 
 def _text(value, sign=""):
-    """An operand or parameter as text."""
+    """An operand or parameter as text; ``sign`` stands before each node's name."""
     if isinstance(value, Node):
         return sign + value.name
     if isinstance(value, Part):
@@ -123,11 +124,11 @@ class Graph:
 
     def __init__(self):
         self.nodes: list[Node] = []
-        self._names: dict = {}  # name → how often it was wanted
-        self._places: dict = {}  # value id → node, or part of one
+        self._names: dict = {}  # name → how many numbered variants of the name exist
+        self._places: dict = {}  # value id → the Node or Part that computes the value
 
     def unused(self, name):
-        """``name``, or where it is taken, with a number."""
+        """Return ``name``, with a number appended if the name is already taken."""
         if name not in self._names:
             self._names[name] = 0
             return name
@@ -135,18 +136,18 @@ class Graph:
         return self.unused(f"{name}_{self._names[name]}")
 
     def placeholder(self, name, value):
-        """Add an input."""
+        """Add an input node."""
         name = self.unused(name)
         return self._add(Node("placeholder", name, name, val=value), (value,))
 
     def call(self, op, ins, params, values):
-        """Add an operation with its results."""
+        """Add a node that applies ``op``; ``values`` are the results."""
         args, kwargs = self.operand(ins), {k: self.operand(v) for k, v in params.items()}
         val = values[0] if len(values) == 1 else tuple(values)
         return self._add(Node("call_function", self.unused(op.name), op, args, kwargs, val), values)
 
     def output(self, results):
-        """Add the output."""
+        """Add the output node."""
         return self._add(Node("output", "output", "output", (self.operand(tuple(results)),)), ())
 
     def _add(self, node, values):
@@ -156,7 +157,7 @@ class Graph:
         return node
 
     def operand(self, value: Any) -> Any:
-        """``value`` with nodes for the recording's values."""
+        """Replace the recording's values inside ``value`` by the nodes that compute them."""
         if isinstance(value, (Abstract, Value)):
             return self._places[value.id]
         if isinstance(value, (tuple, list)) and not hasattr(value, "_fields"):
@@ -164,13 +165,13 @@ class Graph:
         return value
 
     def find_nodes(self, *, op, target=None):
-        """The nodes of a kind, and with a target (an operation, or its name)."""
+        """List the nodes of kind ``op``, and of ``target`` (an operation or its name) if given."""
         wanted = (None, target)
         return [n for n in self.nodes if n.op == op and (
             target is None or n.target in wanted or n.label == target)]  # fmt: skip
 
     def print_tabular(self):
-        """Print a line for each node."""
+        """Print a table with a line for each node."""
         rows = [(n.op, n.name, n.label, _text(n.args), _text(n.kwargs)) for n in self.nodes]
         rows.insert(0, ("opcode", "name", "target", "args", "kwargs"))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -196,7 +197,7 @@ class GraphModule(Module):
         self._run = run
 
     def forward(self, *args, **kwargs):
-        """Compute the graph's results."""
+        """Run the graph on the arguments and return its results."""
         return self._run(*args, **kwargs)
 
     @property
@@ -205,19 +206,19 @@ class GraphModule(Module):
         return code(self.graph)
 
     def print_readable(self):
-        """Print the graph as a Python function, with shapes; returns the text."""
+        """Print the graph as a Python function with shapes, and return the printed text."""
         text = "class GraphModule(torch.nn.Module):\n" + indented(code(self.graph, shapes=True))
         print(text)
         return text
 
 
 def indented(text, by=4):
-    """Each line of a text moved to the right."""
+    """Indent each line of ``text`` by ``by`` spaces; empty lines stay empty."""
     return "\n".join([" " * by + line if line else line for line in text.split("\n")])
 
 
 def code(graph, shapes=False):
-    """The graph as a Python function, with the shapes of all values or without."""
+    """The graph as a Python function; ``shapes`` notes the shape and dtype of each value."""
     noted = lambda n: f'{n.name}: "{n.meta["val"]!r}"' if shapes else n.name
     inputs = [noted(n) for n in graph.nodes if n.op == "placeholder"]
     lines = [f"def forward({', '.join(['self', *inputs])}):"]

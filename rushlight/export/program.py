@@ -21,15 +21,15 @@ __all__ = ["ExportedProgram"]
 
 
 class ExportedProgram:
-    """A call, as ``torch.export.export`` recorded it.
+    """One call of a model, recorded by ``torch.export.export``.
 
     Attributes:
-        graph: Its operations.
-        graph_signature: What the graph's inputs and outputs are.
-        state_dict: The model's parameters and buffers.
+        graph: The operations of the call, as a Graph.
+        graph_signature: For each input and output of the graph, its role in the model.
+        state_dict: The model's parameters and buffers, by name.
         constants: Other tensors that the graph reads, by name.
-        range_constraints: The dims that may change, each with the least and greatest size.
-        example_inputs: The arguments of the call: (args, kwargs).
+        range_constraints: {name of a dim that may change: (least size, greatest size or None)}.
+        example_inputs: The arguments of the recorded call: (args, kwargs).
 
     >>> import rushlight as torch
     >>> program = torch.export.export(torch.nn.ReLU(), (torch.ones(2),))
@@ -55,8 +55,8 @@ class ExportedProgram:
     def module(self):
         """The program as a module with the model's own parameters and buffers.
 
-        Gradients flow through it. It takes arguments like the example's: tensors of the same
-        shapes and dtypes, but for dims that may change.
+        Gradients flow through the module. Its arguments must have the example's shapes and dtypes;
+        only the sizes of dims that may change can differ.
         """
         found = GraphModule(self.graph, self._run)
         for name, tensor in self.state_dict.items():
@@ -113,14 +113,14 @@ class ExportedProgram:
                 ins = _given(node.args, env, sizes)
                 given = {k: _given(v, env, sizes) for k, v in node.kwargs.items()}
                 params = node.target.defaults | given
-                if "memo" in params:  # where gradient rules meet, on arrays
+                if "memo" in params:  # a list for values that gradient rules reuse, None in a trace
                     params["memo"] = [] if mode.recorder() is None else None
                 env[node] = apply(_prepared(node.target), ins, params)
         (outputs,) = _given(self.graph.nodes[-1].args, env, sizes)
         return self._results(outputs, leaves)
 
     def _inputs(self, leaves, wanted):
-        """{node: tensor} of the graph's inputs, and the sizes of the dims that may change."""
+        """Return {input node: tensor} and {name of a changing dim: its size in this call}."""
         env: dict = {}
         sizes: dict = {}
         nodes = iter(self.graph.find_nodes(op="placeholder"))
@@ -180,14 +180,14 @@ class ExportedProgram:
 
 @cache
 def _prepared(op):
-    """``op`` for parameters as a recording has them: in the form that ``prepare`` gave them."""
+    """Return ``op`` without its ``prepare`` step: recorded parameters are already prepared."""
     found = copy(op)
     found.prepare = None
     return found
 
 
 def _given(value, env, sizes):
-    """An operand, with tensors for nodes and numbers for sizes."""
+    """Replace the nodes inside an operand by their tensors, and the Sizes by numbers."""
     if isinstance(value, Node):
         return env[value]
     if isinstance(value, Part):

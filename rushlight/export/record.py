@@ -1,4 +1,4 @@
-"""Recording a call for export: equations, and the tensors that they read."""
+"""Record a call for export: the equations computed, and the tensors that they read."""
 
 from rushlight.compiler.calls.entry import recording_lock
 from rushlight.compiler.calls.escapes import assignments
@@ -25,12 +25,12 @@ def flatten(tree, found=None):
 
 
 def rebuilt(tree, leaves):
-    """``tree`` with its leaves replaced by the next ones of the iterator ``leaves``."""
+    """Copy ``tree``, with each leaf replaced by the next item of the iterator ``leaves``."""
     if isinstance(tree, dict):
         items = [(key, rebuilt(part, leaves)) for key, part in tree.items()]
         try:
             return type(tree)(items)
-        except TypeError:  # a dict of a kind of its own
+        except TypeError:  # a subclass of dict with another constructor
             return dict(items)
     if isinstance(tree, (tuple, list)):
         parts = [rebuilt(part, leaves) for part in tree]
@@ -39,18 +39,20 @@ def rebuilt(tree, leaves):
 
 
 class Recording:
-    """One call of a function.
+    """One recorded call of a function.
 
     Attributes:
-        equations: What was computed, in order.
-        arguments: The values of the tensors among the arguments' leaves; None for other leaves.
-        state: [(tensor, value)] of the tensors from outside that were read.
-        writes: [(tensor, value)] of those that have a new value in the end.
-        results: The values, or constants, that are the leaves of what the function gave.
-        tree: What it gave, with the leaves' places in it.
+        equations: The operations computed, in order.
+        arguments: For each leaf of the arguments, its recorded value if the leaf is a tensor, else
+            None.
+        state: [(tensor, value)] of the tensors that the call read without being given them.
+        writes: [(tensor, new value)] of the existing tensors that the call changed.
+        results: For each leaf of the function's result, its recorded value, or the leaf itself if
+            it is a constant.
+        tree: The function's result, with each leaf replaced by the leaf's position in ``results``.
 
     Raises:
-        TraceError: the call depends on a tensor's values, or leaves traced tensors in objects.
+        TraceError: The call depends on a tensor's values, or stores traced tensors in objects.
     """
 
     def __init__(self, function, args, kwargs):
@@ -63,7 +65,7 @@ class Recording:
             try:
                 with recording(recorder):
                     with recorder.observer.origins, recorder.observer:
-                        # In a list, so that nobody else holds what the function gave.
+                        # The list is the only holder of the result, so that `_take` can release it.
                         box = [function(*args, **kwargs)]
                     if recorder.refused is not None:
                         raise recorder.refused

@@ -1,4 +1,4 @@
-"""What the inputs and outputs of an exported graph are."""
+"""The role of each input and output of an exported graph."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -13,14 +13,14 @@ OutputKind = Enum("OutputKind", "USER_OUTPUT BUFFER_MUTATION USER_INPUT_MUTATION
 
 @dataclass(frozen=True)
 class TensorArgument:
-    """A value of the graph, by name."""
+    """A value of the graph, identified by its name."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class InputSpec:
-    """An input: its kind, its name in the graph, and what it is in the model."""
+    """An input: its kind, its name in the graph (``arg``), its name in the model (``target``)."""
 
     kind: InputKind
     arg: TensorArgument
@@ -34,7 +34,7 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """An output: its kind, its name in the graph, and which tensor it is written to."""
+    """An output: its kind, its name in the graph, and the tensor that it is written to, if any."""
 
     kind: OutputKind
     arg: TensorArgument
@@ -57,38 +57,38 @@ class ExportGraphSignature:
 
     @property
     def parameters(self):
-        """The names of the model's parameters that it reads."""
+        """The names of the model's parameters that the graph reads."""
         return tuple([s.target for s in self._inputs(InputKind.PARAMETER)])
 
     @property
     def buffers(self):
-        """The names of the model's buffers that it reads."""
+        """The names of the model's buffers that the graph reads."""
         return tuple([s.target for s in self._inputs(InputKind.BUFFER)])
 
     @property
     def user_inputs(self):
-        """The names of the arguments in the graph."""
+        """The names in the graph of the call's arguments."""
         return tuple([s.arg.name for s in self._inputs(InputKind.USER_INPUT)])
 
     @property
     def user_outputs(self):
-        """The names of the results in the graph."""
+        """The names in the graph of the call's results."""
         found = [s for s in self.output_specs if s.kind is OutputKind.USER_OUTPUT]
         return tuple([s.arg.name for s in found])
 
     @property
     def inputs_to_parameters(self):
-        """Names in the graph → names of parameters."""
+        """{name of an input in the graph: name of the model's parameter}."""
         return {s.arg.name: s.target for s in self._inputs(InputKind.PARAMETER)}
 
     @property
     def inputs_to_buffers(self):
-        """Names in the graph → names of buffers."""
+        """{name of an input in the graph: name of the model's buffer}."""
         return {s.arg.name: s.target for s in self._inputs(InputKind.BUFFER)}
 
     @property
     def buffers_to_mutate(self):
-        """Names in the graph of new values → names of the buffers that they are written to."""
+        """{name in the graph of a new value: name of the buffer that it is written to}."""
         found = [s for s in self.output_specs if s.kind is OutputKind.BUFFER_MUTATION]
         return {s.arg.name: s.target for s in found}
 

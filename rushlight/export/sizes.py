@@ -1,8 +1,8 @@
-"""Numbers that follow from dims: found by recording a call at several sizes and comparing.
+"""Find how the numbers of a recording depend on the dims that may change.
 
-A number that is a polynomial in the sizes, of degree one in each (such as N, 2·L, N·L + 1), is
-known by its values at the corners of a box of sizes. One more recording, within the box, tells
-whether it is one.
+A call is recorded at several sizes, and the numbers of the recordings are compared. A polynomial of
+degree one in each size (such as N, 2·L, N·L + 1) is determined by its values at the corners of a
+box of sizes. One more recording, inside the box, tests whether the number is such a polynomial.
 """
 
 import itertools
@@ -15,7 +15,9 @@ __all__ = ["Size", "Unknown", "corners", "same", "solve"]
 
 
 class Size:
-    """A sum of products of dims' names: {names in order: factor}.
+    """A polynomial in the sizes of named dims.
+
+    ``terms`` maps the names of one product, as a tuple, to the product's factor.
 
     >>> size = Size({("n",): 2, (): 1})
     >>> size, size.at({"n": 4})
@@ -28,7 +30,7 @@ class Size:
         self.terms = terms
 
     def at(self, sizes):
-        """The number for these sizes of the dims."""
+        """Compute the number for ``sizes``, a dict from dim names to sizes."""
         return sum(c * prod([sizes[n] for n in names]) for names, c in self.terms.items())
 
     def __eq__(self, other):
@@ -47,10 +49,10 @@ def _term(names, factor):
 
 
 class Unknown:
-    """A number that follows from the sizes in another way; each is equal to itself only."""
+    """A number that depends on the sizes in an unknown way; it equals only itself."""
 
     def at(self, sizes):
-        """Raises: it cannot be told."""
+        """Raise TraceError, because the number for other sizes is not known."""
         raise TraceError(
             f"torch.export: a number of the graph follows from the sizes {sizes} in a way that is "
             "not a sum of products; export with a fixed size"
@@ -61,7 +63,7 @@ class Unknown:
 
 
 def corners(names):
-    """The sizes to record at: {name: size}, the corners of a box and one point within it."""
+    """List the sizes to record at, as {name: size}: the corners of a box, then one point inside."""
     low = {name: 3 + 2 * i for i, name in enumerate(names)}
     high = {name: 2 * n + 5 for name, n in low.items()}
     box = [dict(zip(names, at, strict=True)) for at in itertools.product(*zip(
@@ -70,7 +72,10 @@ def corners(names):
 
 
 def solve(numbers, points, names):
-    """The number that is ``numbers[k]`` at ``points[k]``: an int, a Size, or an Unknown."""
+    """Find the number that is ``numbers[k]`` at ``points[k]``.
+
+    The result is an int if all numbers are equal, a Size if a polynomial fits, else an Unknown.
+    """
     if len(set(numbers)) == 1:
         return numbers[0]
     low = points[0]
@@ -82,16 +87,20 @@ def solve(numbers, points, names):
 
 
 def _polynomial(known, low, high, names):
-    """Factors of the polynomial with the value ``known[moved]`` where ``moved`` names are high."""
+    """Compute the terms of the polynomial that takes the given values at the corners of a box.
+
+    ``known[moved]`` is the value at the corner where the sizes named in ``moved`` are those of
+    ``high`` and the others those of ``low``. The result is {} if a factor is not a whole number.
+    """
     terms: dict = {}
     for moved in known:
-        # Around the low corner: the mixed difference, over the product of the steps.
+        # The factor of ∏ (n - low) is the mixed difference divided by the product of the steps.
         signs = [(-1) ** (len(moved) - k) for k in range(len(moved) + 1)]
         difference = sum(signs[len(part)] * known[part] for part in _parts(moved))
         step = prod([high[n] - low[n] for n in moved])
         if difference % step:
             return {}
-        for part in _parts(moved):  # ∏ (n - low) multiplied out
+        for part in _parts(moved):  # multiply ∏ (n - low) out into terms of ∏ n
             rest = prod([-low[n] for n in moved if n not in part])
             terms[part] = terms.get(part, 0) + difference // step * rest
     return {names: factor for names, factor in terms.items() if factor}
@@ -102,7 +111,10 @@ def _parts(names):
 
 
 def same(values, points, names, what) -> Any:
-    """One value for those at all points, of any structure; what differs must be whole numbers."""
+    """Merge the values recorded at all points into one of the same structure.
+
+    Whole numbers may differ between points: they become Sizes. All other leaves must be equal.
+    """
     first = values[0]
     if isinstance(first, (tuple, list)):
         if len({len(v) for v in values}) > 1:

@@ -1,8 +1,8 @@
-"""torch.jit: programs written for TorchScript, which here run as the Python they are.
+"""torch.jit: lets programs written for TorchScript run as ordinary Python.
 
-``script`` and ``trace`` give back what they are given: a function as it is, a module as a
-``ScriptModule``, its twin with the same parameters and a ``save`` of its own. For speed there is
-``torch.compile``.
+``script`` and ``trace`` compile nothing. They return a function unchanged. For a module they return
+a ``ScriptModule``: a twin that shares the module's parameters and has its own method ``save``.
+``torch.compile`` is the way to make a program faster.
 """
 
 from typing import Any, Final
@@ -43,11 +43,11 @@ __all__ = [
 
 
 class Error(RuntimeError):
-    """What TorchScript raises; nothing here does."""
+    """The error class of PyTorch's TorchScript. rushlight never raises it."""
 
 
 class CompilationUnit:
-    """Functions made from TorchScript's source text, which rushlight does not read.
+    """In PyTorch, functions made from TorchScript source text; rushlight cannot compile that text.
 
     Raises:
         NotImplementedError: source text is given.
@@ -62,16 +62,16 @@ class CompilationUnit:
 
 
 def set_fusion_strategy(strategy):
-    """Accepted: there is no fusion to set; the former strategy is returned, an empty list."""
+    """Do nothing and return the former strategy, an empty list: there is no fusion to set."""
     return []
 
 
 def enable_onednn_fusion(enabled):
-    """Accepted: there is no oneDNN."""
+    """Do nothing, because rushlight does not use oneDNN."""
 
 
 def onednn_fusion_enabled():
-    """False."""
+    """False, because rushlight does not use oneDNN."""
     return False
 
 

@@ -1,4 +1,4 @@
-"""The names of types that programs import from here for TorchScript."""
+"""The types that programs import from ``torch.jit.annotations`` to annotate TorchScript code."""
 
 from concurrent.futures import Future
 from typing import Any, Dict, List, Optional, Tuple, Union  # noqa: UP035  # as programs name them

@@ -1,4 +1,7 @@
-"""Files of scripted modules: pickles of the module, which load where its class can be imported."""
+"""Files of scripted modules.
+
+A file is a pickle of the module. It can be loaded wherever the module's class can be imported.
+"""
 
 import os
 import zipfile
@@ -11,10 +14,12 @@ _MARK = "rushlight.jit"
 
 
 def save(m, f, _extra_files=None):
-    """Write a scripted module to a file: ``torch.save`` of it, with strings to go along.
+    """Write a scripted module to a file, by ``torch.save``.
 
-    The file holds the module's state and the name of its class, not its code, which must be
-    importable where it is loaded.
+    The dict ``_extra_files`` holds further strings or bytes to store in the file, by name.
+
+    The file holds the module's state and the name of its class, but not the code of the class. The
+    program that loads the file must be able to import the class.
 
     >>> import io
     >>> import rushlight as torch
@@ -29,14 +34,17 @@ def save(m, f, _extra_files=None):
 
 
 def load(f, map_location=None, _extra_files=None, _restore_shapes=False):
-    """Read a file of ``save``; the dict ``_extra_files`` gets the strings that it names.
+    """Read a scripted module from a file that ``save`` wrote.
 
-    As any unpickling of classes this runs their code: read only files that you trust.
+    ``_extra_files`` is a dict whose keys name further strings in the file. ``load`` replaces the
+    values of the dict with these strings.
+
+    Unpickling can run arbitrary code, so read only files that you trust.
 
     Raises:
-        ValueError: there is no such file.
-        RuntimeError: it is no such file; for instance one of TorchScript, which holds PyTorch's
-            bytecode.
+        ValueError: the file does not exist or is a directory.
+        RuntimeError: ``save`` did not write the file; for instance, PyTorch's TorchScript files
+            hold bytecode for PyTorch's interpreter.
     """
     if isinstance(f, (str, os.PathLike)):
         if not os.path.exists(f):

@@ -1,4 +1,7 @@
-"""What a program tells TorchScript about itself; Python needs no telling."""
+"""Decorators and hints for PyTorch's TorchScript compiler. rushlight has no such compiler.
+
+Most functions here therefore return their argument unchanged.
+"""
 
 import builtins
 import contextlib
@@ -11,7 +14,7 @@ __all__ = [
 
 
 def is_scripting():
-    """False: everything runs as Python.
+    """False, because rushlight runs all code as ordinary Python.
 
     >>> import rushlight as torch
     >>> torch.jit.is_scripting()
@@ -21,12 +24,14 @@ def is_scripting():
 
 
 def is_tracing():
-    """False: ``trace`` does not record."""
+    """False, because ``trace`` of rushlight does not record the operations."""
     return False
 
 
 def ignore(drop=False, **kwargs):
-    """Decorate what TorchScript should leave to Python: returned as it is.
+    """Mark a function that TorchScript should leave to Python. The function is returned unchanged.
+
+    The decorator may be used as ``@ignore`` or as ``@ignore(drop=...)``.
 
     >>> import rushlight as torch
     >>> @torch.jit.ignore
@@ -39,32 +44,32 @@ def ignore(drop=False, **kwargs):
 
 
 def unused(fn):
-    """Decorate what TorchScript should never call: returned as it is."""
+    """Mark a function that TorchScript should never call. The function is returned unchanged."""
     return fn
 
 
 def export(fn):
-    """Decorate a method that TorchScript should compile as well: returned as it is."""
+    """Mark a method that TorchScript should compile too. The method is returned unchanged."""
     return fn
 
 
 def interface(obj):
-    """Decorate a class that describes modules' methods: returned as it is."""
+    """Mark a class that only describes the methods of modules. The class is returned unchanged."""
     return obj
 
 
 def script_method(fn):
-    """Decorate a method of a ScriptModule: returned as it is."""
+    """Mark a method of a ``ScriptModule``. The method is returned unchanged."""
     return fn
 
 
 def script_if_tracing(fn):
-    """Decorate what TorchScript should compile when it is traced: returned as it is."""
+    """Mark a function that tracing should compile. The function is returned unchanged."""
     return fn
 
 
 def annotate(the_type, the_value):
-    """``the_value``.
+    """Return ``the_value``; TorchScript would learn its type from ``the_type``.
 
     >>> import rushlight as torch
     >>> torch.jit.annotate(list[int], [])
@@ -74,12 +79,15 @@ def annotate(the_type, the_value):
 
 
 def Attribute(value, type):
-    """``value``, which a module is to have as an attribute of this type."""
+    """Return ``value``; TorchScript would make it a module's attribute of type ``type``."""
     return value
 
 
 def isinstance(obj: Any, target_type: Any) -> bool:
-    """Whether ``obj`` is of a type; containers such as ``list[int]`` by what they hold, too.
+    """Whether ``obj`` is of ``target_type``.
+
+    For a container type such as ``list[int]``, the types of the container's elements are checked
+    too. A tuple of types or a union matches if any of its types does.
 
     >>> import rushlight as torch
     >>> torch.jit.isinstance([1, 2], list[int]), torch.jit.isinstance([1, "a"], list[int])
@@ -99,7 +107,7 @@ def isinstance(obj: Any, target_type: Any) -> bool:
 
 
 def _holds(obj: Any, origin, parts):
-    """Whether what the container ``obj`` holds is of the types ``parts``."""
+    """Whether the elements of the container ``obj`` are of the types ``parts``."""
     if origin is dict:
         return all(isinstance(k, parts[0]) and isinstance(v, parts[1]) for k, v in obj.items())
     if origin is tuple and Ellipsis not in parts:
@@ -108,5 +116,5 @@ def _holds(obj: Any, origin, parts):
 
 
 def strict_fusion():
-    """Context in which TorchScript would demand one kernel: nothing is demanded."""
+    """A context without effect. TorchScript would require that its body becomes one kernel."""
     return contextlib.nullcontext()

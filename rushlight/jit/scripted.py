@@ -1,4 +1,4 @@
-"""Scripted and traced: the same Python, under the names that programs ask for."""
+"""``script``, ``trace`` and their relatives. Scripted and traced code runs as ordinary Python."""
 
 import copy
 import types
@@ -13,14 +13,18 @@ __all__ = [
 
 
 class ScriptFunction:
-    """The class of PyTorch's scripted functions; here those stay Python functions."""
+    """The class of PyTorch's scripted functions. In rushlight they stay Python functions.
+
+    Programs that mention the class can still import it.
+    """
 
 
 class ScriptModule(Module):
-    """A module as ``script`` and ``trace`` give it: the original's twin.
+    """A module that ``script`` or ``trace`` returns: a twin of the original module.
 
-    It runs the original's Python and has its parameters, buffers and hooks; ``training`` and
-    plain attributes are its own.
+    The twin runs the original's Python code and shares the original's parameters, buffers and
+    hooks. ``training`` and plain attributes belong to the twin alone: a later change of them on one
+    module does not affect the other.
 
     >>> import rushlight as torch
     >>> model = torch.nn.Linear(2, 1)
@@ -31,11 +35,11 @@ class ScriptModule(Module):
 
     @property
     def original_name(self):
-        """The name of the original's class."""
+        """The name of the original module's class."""
         return _original(type(self)).__name__
 
     def save(self, f, _extra_files=None):
-        """``torch.jit.save`` of this module."""
+        """Write this module to a file, by ``torch.jit.save``."""
         save(self, f, _extra_files)
 
     def _get_name(self):
@@ -49,7 +53,7 @@ class ScriptModule(Module):
         return _rebuilt(_original(type(self)), dict(self.__dict__))
 
 
-_twins: dict = {}  # class of modules → that of their twins
+_twins: dict = {}  # class of a module → class of its twins
 
 
 def _original(cls):
@@ -57,7 +61,7 @@ def _original(cls):
 
 
 def _rebuilt(cls, state):
-    """The twin of class ``cls`` with the attributes ``state``."""
+    """Make a twin for a module of class ``cls`` with the attributes ``state``."""
     if cls not in _twins:
         name = {"__module__": cls.__module__, "__doc__": cls.__doc__}
         _twins[cls] = type(f"Script{cls.__name__}", (ScriptModule, cls), name)
@@ -68,11 +72,13 @@ def _rebuilt(cls, state):
 
 def script(
     obj, optimize=None, _frames_up=0, _rcb=None, example_inputs=None
-):  # optimize … _rcb: PyTorch's, without meaning
-    """``obj`` itself if it is a function or class, its ``ScriptModule`` if it is a module.
+):  # optimize, _frames_up, _rcb and example_inputs are PyTorch's arguments, ignored here
+    """Return the ``ScriptModule`` of a module; return any other ``obj`` unchanged.
+
+    ``obj`` may also be a function, a class, a list or a dict.
 
     Raises:
-        RuntimeError: it cannot be called.
+        RuntimeError: ``obj`` is none of these and cannot be called.
 
     >>> import rushlight as torch
     >>> @torch.jit.script
@@ -104,12 +110,13 @@ def trace(
     example_kwarg_inputs=None,
     **kwargs,
 ):
-    """What ``script`` gives, after one call on the examples, as a check that they fit.
+    """Call ``func`` once on the examples, to check that they fit, and return ``script(func)``.
 
-    Nothing is recorded: code that depends on values goes on doing so.
+    Unlike PyTorch's ``trace``, no operations are recorded. Code that branches on values therefore
+    still branches in later calls. A module's bound method is returned unchanged.
 
     Raises:
-        RuntimeError: there are no examples.
+        RuntimeError: ``example_inputs`` and ``example_kwarg_inputs`` are both missing.
     """
     if example_inputs is None and not isinstance(example_kwarg_inputs, dict):
         raise RuntimeError("example_kwarg_inputs should be a dict")
@@ -123,10 +130,12 @@ def trace(
 
 
 def trace_module(mod, inputs, *args, **kwargs):
-    """The module's ``ScriptModule``, after a call of each method in the dict ``inputs``.
+    """Call methods of a module on example inputs, then return the module's ``ScriptModule``.
+
+    The dict ``inputs`` maps each method's name to its example inputs.
 
     Raises:
-        AttributeError: ``inputs`` is no dict.
+        AttributeError: ``inputs`` is not a dict.
     """
     if not isinstance(inputs, dict):
         raise AttributeError("expected a dictionary of (method_name, input) pairs")
@@ -136,10 +145,10 @@ def trace_module(mod, inputs, *args, **kwargs):
 
 
 def freeze(mod, preserved_attrs=None, optimize_numerics=True):
-    """The module as it is; it must be in eval mode, as PyTorch demands.
+    """Return the module unchanged. As in PyTorch, the module must be in eval mode.
 
     Raises:
-        RuntimeError: it is no ScriptModule, or in training mode.
+        RuntimeError: ``mod`` is not a ``ScriptModule`` or is in training mode.
     """
     if not isinstance(mod, ScriptModule):
         raise RuntimeError(
@@ -155,9 +164,9 @@ def freeze(mod, preserved_attrs=None, optimize_numerics=True):
 
 
 def optimize_for_inference(mod, other_methods=None):
-    """The module as it is; ``torch.compile`` makes one faster.
+    """Return the module unchanged. Use ``torch.compile`` to make a module faster.
 
     Raises:
-        RuntimeError: it is no ScriptModule, or in training mode.
+        RuntimeError: ``mod`` is not a ``ScriptModule`` or is in training mode.
     """
     return freeze(mod)

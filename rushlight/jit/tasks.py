@@ -1,10 +1,10 @@
-"""Tasks: TorchScript's ``fork`` and ``wait``, which in Python run one after the other."""
+"""TorchScript's tasks. ``fork`` runs a task at once, so tasks run one after the other."""
 
 __all__ = ["Future", "fork", "wait"]
 
 
 class Future:
-    """A value that is there already.
+    """The result of a task. The result is known from the beginning.
 
     >>> import rushlight as torch
     >>> torch.jit.wait(torch.jit.fork(lambda x: x + 1, 1))
@@ -15,25 +15,25 @@ class Future:
         self._value = value
 
     def wait(self):
-        """The value."""
+        """The task's result."""
         return self._value
 
     value = wait
 
     def done(self):
-        """True."""
+        """True, because the task has already run."""
         return True
 
     def then(self, callback):
-        """A Future of what ``callback`` gives for this one."""
+        """Call ``callback`` with this Future and return a Future of the callback's result."""
         return Future(callback(self))
 
 
 def fork(func, *args, **kwargs):
-    """``func`` called at once, as PyTorch does outside TorchScript; a Future of its result."""
+    """Call ``func`` at once, as PyTorch does outside TorchScript. Return a Future of its result."""
     return Future(func(*args, **kwargs))
 
 
 def wait(future):
-    """The value of a Future."""
+    """Return the result of a Future."""
     return future.wait()

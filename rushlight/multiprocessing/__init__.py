@@ -1,4 +1,4 @@
-"""Python's ``multiprocessing``, through whose queues, pipes and processes tensors travel too."""
+"""Python's ``multiprocessing``, with queues, pipes and processes that can also send tensors."""
 
 import multiprocessing
 from multiprocessing import *  # noqa: F403
@@ -25,20 +25,20 @@ _strategy = "file_descriptor"
 
 
 def get_all_sharing_strategies():
-    """The names that ``set_sharing_strategy`` takes."""
+    """Return the names that ``set_sharing_strategy`` accepts."""
     return set(_STRATEGIES)
 
 
 def get_sharing_strategy():
-    """What ``set_sharing_strategy`` was given."""
+    """Return the name that ``set_sharing_strategy`` was given last."""
     return _strategy
 
 
 def set_sharing_strategy(new_strategy):
-    """Accepted, and of no effect: memory is shared in the one way that the system has.
+    """Accept PyTorch's option without effect: the system decides how memory is shared.
 
     Raises:
-        AssertionError: neither ``"file_descriptor"`` nor ``"file_system"``.
+        AssertionError: ``new_strategy`` is neither ``"file_descriptor"`` nor ``"file_system"``.
     """
     global _strategy
     if new_strategy not in _STRATEGIES:

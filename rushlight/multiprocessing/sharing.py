@@ -1,8 +1,9 @@
-"""Tensors in memory that processes share, and how tensors travel between processes.
+"""Shared memory for tensors, and the pickling of tensors that are sent between processes.
 
-A tensor travels by value, one that ``share_memory_`` moved by its handle: who gets it works on the
-same memory. The sender of a handle must live until it has arrived. The memory is a file without a
-name, which the system frees with its last user.
+A tensor is sent by value: the receiver gets a copy. A tensor that ``share_memory_`` moved is sent
+by a handle of its memory, so that the receiver works on the same memory. The sender must live
+until the handle has arrived. The memory is an unnamed file, which the system frees when no process
+uses it any more.
 """
 
 import mmap
@@ -26,7 +27,7 @@ class Block(mmap.mmap):
     """Memory that other processes can map too.
 
     Attributes:
-        handle: The descriptor of its file; on Windows its name.
+        handle: The descriptor of the memory's file; on Windows the memory's name.
     """
 
     handle: Any
@@ -41,7 +42,7 @@ class Block(mmap.mmap):
 
     @classmethod
     def of_size(cls, size):
-        """New memory of ``size`` bytes, at least one."""
+        """Return new memory of ``size`` bytes, at least 1 byte."""
         size = max(size, 1)
         if os.name == "nt":
             return cls(size, f"rushlight-{os.getpid()}-{secrets.token_hex(8)}")
@@ -69,7 +70,7 @@ def _attach(size, handle):
 
 
 def block_of(array):
-    """The Block that ``array`` lies in; None where it lies elsewhere."""
+    """Return the Block that holds the memory of ``array``, or None."""
     base: Any = owner(array).base
     if isinstance(base, memoryview):
         base = base.obj

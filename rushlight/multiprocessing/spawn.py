@@ -1,4 +1,4 @@
-"""A function in several processes, whose errors come back with their tracebacks."""
+"""Run a function in several processes; their errors reach the caller with tracebacks."""
 
 import multiprocessing
 import os
@@ -21,7 +21,8 @@ class ProcessException(Exception):
     """One of several processes failed.
 
     Attributes:
-        error_index, pid: Which one.
+        error_index: The index of the process, from 0.
+        pid: The id of the process.
     """
 
     def __init__(self, msg, error_index, pid):
@@ -42,7 +43,8 @@ class ProcessExitedException(ProcessException):
     """The process ended by a signal, or with an exit code of its own.
 
     Attributes:
-        exit_code, signal_name: How.
+        exit_code: The exit code, negative if a signal ended the process.
+        signal_name: The name of the signal, or None.
     """
 
     def __init__(self, msg, error_index, error_pid, exit_code, signal_name=None):
@@ -58,7 +60,7 @@ def _run(fn, index, args, error_file):
     try:
         fn(index, *args)
     except KeyboardInterrupt:
-        pass  # the parent's to report
+        pass  # the parent gets Ctrl-C, too, and reports it
     except Exception:
         with open(error_file, "wb") as file:
             pickle.dump(traceback.format_exc(), file)
@@ -78,13 +80,15 @@ class ProcessContext:
         return [process.pid for process in self.processes]
 
     def join(self, timeout=None, grace_period=None):
-        """Wait for one process more; True once all have ended.
+        """Wait until another process ends, for ``timeout`` seconds at most.
 
-        Where one fails the others are ended: asked, and after ``grace_period`` seconds killed.
+        Returns True once all processes have ended. If a process fails, the other processes are
+        terminated. A process that does not end within ``grace_period`` seconds (default: 30) is
+        killed.
 
         Raises:
-            ProcessRaisedException: the function raised in one.
-            ProcessExitedException: one was killed, or exited with a code of its own.
+            ProcessRaisedException: the function raised an error in a process.
+            ProcessExitedException: a process was killed, or exited with a code other than 0.
         """
         if not self.sentinels:
             return True
@@ -139,7 +143,10 @@ class SpawnContext(ProcessContext):
 
 
 def start_processes(fn, args=(), nprocs=1, join=True, daemon=False, start_method="spawn"):
-    """Run ``fn(i, *args)`` in ``nprocs`` processes; wait for all, or return their context."""
+    """Run ``fn(i, *args)`` in ``nprocs`` processes.
+
+    With ``join`` wait until all processes have ended, else return their ``ProcessContext``.
+    """
     context = multiprocessing.get_context(start_method)
     processes, error_files = [], []
     for index in range(nprocs):
@@ -161,12 +168,12 @@ def start_processes(fn, args=(), nprocs=1, join=True, daemon=False, start_method
 def spawn(fn, args=(), nprocs=1, join=True, daemon=False, start_method="spawn"):
     """Run ``fn(i, *args)`` for i from 0 to ``nprocs - 1``, each in a new process.
 
-    ``fn`` must be importable. Tensors in ``args`` are copied, except those that ``share_memory_``
-    moved, which all processes work on.
+    ``fn`` must be importable. Tensors in ``args`` are copied. Only tensors that ``share_memory_``
+    moved are shared by all processes.
 
     Raises:
-        ProcessRaisedException: ``fn`` raised in one of them; the others are ended.
-        ProcessExitedException: one was killed, or exited.
+        ProcessRaisedException: ``fn`` raised an error in a process; the others are terminated.
+        ProcessExitedException: a process was killed, or exited with a code other than 0.
 
     >>> import math, rushlight as torch
     >>> torch.multiprocessing.spawn(math.sqrt, nprocs=2)

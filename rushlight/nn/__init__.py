@@ -1,4 +1,4 @@
-"""Layers, losses and what they are made of."""
+"""torch.nn: layers, losses, and the Module and Parameter classes behind them."""
 
 from rushlight.nn import functional, init, modules, parallel, parameter, utils
 from rushlight.nn.modules import *  # noqa: F403

@@ -1,4 +1,4 @@
-"""torch.nn.attention: which of PyTorch's kernels attention may use; there is one here."""
+"""torch.nn.attention: PyTorch's choice of attention kernels; rushlight has only one kernel."""
 
 import contextlib
 import enum
@@ -14,10 +14,10 @@ SDPBackend = enum.Enum(
 
 @contextlib.contextmanager
 def sdpa_kernel(backends, set_priority=False):
-    """Context in which attention is to use certain kernels: results are the same with any.
+    """Context for PyTorch programs that choose attention kernels; it does not change results.
 
     Raises:
-        AssertionError: ``backends`` is neither a SDPBackend nor a list of them.
+        AssertionError: ``backends`` is neither a SDPBackend nor a list of SDPBackends.
 
     >>> import rushlight as torch
     >>> from rushlight.nn.attention import SDPBackend, sdpa_kernel

@@ -1,4 +1,4 @@
-"""The types of sizes that layers take, as PyTorch names them: for annotations."""
+"""Types for annotations of the sizes that layers take, with PyTorch's names."""
 
 from rushlight.tensor import Tensor
 

@@ -1,6 +1,7 @@
-"""First values of parameters. Every function fills its tensor in place and returns it.
+"""Initial values of parameters. Every function fills its tensor in place and returns the tensor.
 
-Nothing here is recorded for gradients. Each draws from ``generator``, or from the default one.
+The functions are not recorded for gradients. Random values are drawn from ``generator``, or from
+the default generator if ``generator`` is None.
 """
 
 import functools
@@ -27,12 +28,12 @@ _LINEAR = (
 
 
 def calculate_gain(nonlinearity, param=None):
-    """By how much a layer must scale its weights to make up for the ``nonlinearity``.
+    """The factor by which a layer must scale its weights to make up for the ``nonlinearity``.
 
     ``param`` is the negative slope of ``"leaky_relu"``, 0.01 by default.
 
     Raises:
-        ValueError: a nonlinearity that is not known, or a slope that is no number.
+        ValueError: The nonlinearity is not known, or the slope is no number.
 
     >>> import rushlight as torch
     >>> torch.nn.init.calculate_gain("leaky_relu", 0.2)
@@ -90,7 +91,7 @@ def zeros_(tensor):
 
 @no_grad()
 def eye_(tensor):
-    """Make a matrix the identity, as far as its shape allows.
+    """Fill a matrix with ones on the diagonal and zeros elsewhere.
 
     Raises:
         ValueError: ``tensor`` does not have two dims.
@@ -106,10 +107,10 @@ def eye_(tensor):
 
 @no_grad()
 def dirac_(tensor, groups=1):
-    """Make a convolution's weights (O, C, *k) the identity on as many channels as there are.
+    """Fill a convolution's weights (O, C, *k) to copy min(O/groups, C) channels in each group.
 
     Raises:
-        ValueError: ``tensor`` has not 3, 4 or 5 dims, or O is not divisible by ``groups``.
+        ValueError: ``tensor`` does not have 3, 4 or 5 dims, or O is not divisible by ``groups``.
 
     >>> import rushlight as torch
     >>> torch.nn.init.dirac_(torch.empty(1, 1, 3))
@@ -178,7 +179,7 @@ def _normal_cdf(x):
 
 
 def _redraw_outside(tensor, mean, std, a, b, generator):
-    """Draw normal values, and again those outside [a, b]: good where most are inside."""
+    """Draw normal values, and redraw those outside [a, b]; fast if most values are inside."""
     low, high = (rushlight.full((), bound, dtype=tensor.dtype).item() for bound in (a, b))
     tensor.normal_(mean, std, generator=generator)
     while True:
@@ -190,7 +191,7 @@ def _redraw_outside(tensor, mean, std, a, b, generator):
 
 
 def _reject_uniform(tensor, mean, std, a, b, generator):
-    """Draw uniform values and accept each with the density's probability: good in the tails."""
+    """Draw uniform values, accepting each by the normal density; fast if [a, b] is in a tail."""
     peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
     pending = None
     while pending is None or pending.any():
@@ -290,7 +291,7 @@ def _kaiming_std(tensor, a, mode, nonlinearity):
 
 @no_grad()
 def orthogonal_(tensor, gain=1, generator=None):
-    """Make a matrix (rows, ∏*) with orthonormal rows or columns, times ``gain``.
+    """Fill a matrix (rows, ∏*) with orthonormal rows or columns, times ``gain``.
 
     Raises:
         ValueError: ``tensor`` has fewer than two dims.
@@ -317,7 +318,7 @@ def orthogonal_(tensor, gain=1, generator=None):
 
 @no_grad()
 def sparse_(tensor, sparsity, std=0.01, generator=None):
-    """Draw a matrix from the normal distribution and zero the part ``sparsity`` of each column.
+    """Draw a matrix from the normal distribution; zero the fraction ``sparsity`` of each column.
 
     The places of the zeros are drawn from the default generator.
 
@@ -347,7 +348,7 @@ def _check_matrix(name, tensor):
 
 
 def _calculate_fan_in_and_fan_out(tensor):
-    """How many inputs feed an output of the weights (O, I, *k), and outputs an input feeds."""
+    """For weights (O, I, *k): the number of inputs of an output, and of outputs of an input."""
     shape = tuple(tensor.shape)
     if len(shape) < 2:
         raise ValueError(f"fan in and fan out: tensor {shape} must have 2 dims or more")
@@ -367,7 +368,7 @@ def _calculate_correct_fan(tensor, mode):
 
 
 def _deprecated(function):
-    """``function`` under the name without its underscore, which warns."""
+    """Make a deprecated variant of ``function`` that warns; its name has no final underscore."""
     new = function.__name__
     old = new.removesuffix("_")
 

@@ -1,4 +1,4 @@
-"""Parameter and Buffer: tensors that a module takes for its state."""
+"""Parameter and Buffer: tensors that become part of the state of the module that holds them."""
 
 from collections import OrderedDict
 
@@ -9,7 +9,7 @@ __all__ = ["Buffer", "Parameter"]
 
 
 class _ParameterMeta(TensorMeta):
-    """Tensors of other classes are parameters too where they say so."""
+    """Makes ``isinstance(t, Parameter)`` true for tensors of any class that have ``_is_param``."""
 
     def __instancecheck__(cls, instance):
         if cls is Parameter and isinstance(instance, Tensor) and hasattr(instance, "_is_param"):
@@ -18,9 +18,9 @@ class _ParameterMeta(TensorMeta):
 
 
 class Parameter(Tensor, metaclass=_ParameterMeta):
-    """A tensor that a module registers as a parameter when it is assigned to it.
+    """A tensor that a module registers as a parameter when it is assigned to the module.
 
-    It shares the memory of ``data``.
+    The parameter shares the memory of ``data``.
 
     Raises:
         AttributeError: ``data`` is no Tensor.
@@ -44,7 +44,7 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
             )
         if type(data) is Tensor or type(data) is Parameter:
             return Tensor._make_subclass(cls, data, requires_grad)
-        # A tensor of another class keeps it, and is marked.
+        # A tensor of another class keeps its class and is marked as a parameter.
         parameter = Tensor._make_subclass(type(data), data, requires_grad)
         parameter._is_param = True
         return parameter
@@ -83,10 +83,10 @@ class _BufferMeta(TensorMeta):
 
 
 class Buffer(Tensor, metaclass=_BufferMeta):
-    """A tensor that a module registers as a buffer when it is assigned to it.
+    """A tensor that a module registers as a buffer when it is assigned to the module.
 
-    The result is a plain Tensor, marked; a buffer that is not ``persistent`` stays out of the
-    module's ``state_dict``.
+    The result is a plain Tensor that is marked as a buffer. A buffer that is not ``persistent``
+    stays out of the module's ``state_dict``.
 
     >>> import rushlight as torch
     >>> module = torch.nn.Module()
@@ -107,7 +107,7 @@ class Buffer(Tensor, metaclass=_BufferMeta):
 
 
 def __getattr__(name):
-    # Those without elements have a file of their own, which needs this one.
+    # The uninitialized classes are in another file, which imports this file.
     from rushlight.nn import uninitialized
 
     if name in uninitialized.__all__:

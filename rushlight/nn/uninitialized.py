@@ -1,7 +1,7 @@
-"""Parameters and buffers whose shape is not known yet: those of lazy modules.
+"""Uninitialized parameters and buffers: the tensors of lazy modules, without a shape.
 
-They have a dtype and say whether they want a gradient, and no elements. Whatever asks for elements
-is refused, until ``materialize`` makes them ordinary.
+An uninitialized tensor has a dtype and ``requires_grad``, but no elements. Every access to its
+elements or shape raises an error until ``materialize`` turns it into an ordinary tensor.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ NO_SHAPE = (
 
 
 class UninitializedTensorMixin:
-    """What uninitialized parameters and buffers have in common."""
+    """The common base of uninitialized parameters and buffers."""
 
     cls_to_become: type
     _dtype: Any
@@ -53,7 +53,7 @@ class UninitializedTensorMixin:
         return self
 
     def materialize(self, shape, device=None, dtype=None):
-        """Become an ordinary tensor of ``shape``, whose values are arbitrary."""
+        """Turn this object into an ordinary tensor of ``shape`` with arbitrary values."""
         made = rushlight.empty(shape, device=device, dtype=dtype or self._dtype)
         requires_grad = self._wants_grad
         del self._dtype, self._wants_grad
@@ -67,17 +67,17 @@ class UninitializedTensorMixin:
 
     @property
     def shape(self):
-        """Raises: RuntimeError, there is none yet."""
+        """Raise RuntimeError, because the shape is not known yet."""
         raise RuntimeError(NO_SHAPE)
 
     @property
     def dtype(self):
-        """The type that its elements will have."""
+        """The dtype that the elements will have."""
         return self._dtype
 
     @property
     def requires_grad(self):
-        """Whether it will want a gradient."""
+        """Whether the tensor will require a gradient."""
         return self._wants_grad
 
     @requires_grad.setter
@@ -85,13 +85,13 @@ class UninitializedTensorMixin:
         self._wants_grad = bool(wanted)
 
     def requires_grad_(self, requires_grad=True):
-        """Say whether it will want a gradient."""
+        """Set whether the tensor will require a gradient."""
         self._wants_grad = bool(requires_grad)
         return self
 
     @property
     def data(self):
-        """Itself: there are no elements to share."""
+        """This object itself, because there are no elements to share."""
         return self
 
     @data.setter
@@ -99,15 +99,15 @@ class UninitializedTensorMixin:
         self._dtype = value.dtype
 
     def is_floating_point(self):
-        """Whether its dtype is of floating-point numbers."""
+        """Whether the dtype is floating point."""
         return self._dtype.is_floating_point
 
     def is_complex(self):
-        """Whether its dtype is of complex numbers."""
+        """Whether the dtype is complex."""
         return self._dtype.is_complex
 
     def share_memory_(self):
-        """Raises: RuntimeError, there is no memory yet."""
+        """Raise RuntimeError, because there is no memory yet."""
         raise RuntimeError(f"share_memory_: {NO_ELEMENTS}")
 
     def __repr__(self, *, tensor_contents=None):
@@ -122,16 +122,16 @@ class UninitializedTensorMixin:
     def __reduce_ex__(self, protocol):
         return type(self), (self._wants_grad,)
 
-    # Conversions, which leave another one without elements.
+    # Each conversion makes another uninitialized tensor.
 
     def to(self, *args, **kwargs):
-        """One of another dtype; the arguments are ``Module.to``'s."""
+        """Make an uninitialized tensor of another dtype; the arguments are ``Module.to``'s."""
         from rushlight.nn.modules.conversion import parse_to
 
         return self.type(parse_to(*args, **kwargs)[1])
 
     def type(self, dtype=None):
-        """One of another dtype."""
+        """Make an uninitialized tensor of another dtype."""
         found = self._make(self._wants_grad, dtype or self._dtype)
         found.__dict__.update({k: v for k, v in self.__dict__.items() if k != "_dtype"})
         return found

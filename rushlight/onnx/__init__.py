@@ -1,7 +1,7 @@
-"""torch.onnx: models as ONNX files, for other programs to run.
+"""torch.onnx: export models as ONNX files, which other programs can run.
 
-``exporting.py`` records a model and writes the file; ``rules.py``, ``views.py`` and
-``elementwise.py`` say what each operation is in ONNX; ``builder.py`` holds the nodes.
+``exporting.py`` records a model and writes the file. ``rules.py``, ``views.py`` and
+``elementwise.py`` translate each operation into ONNX nodes. ``builder.py`` collects the nodes.
 """
 
 from enum import Enum

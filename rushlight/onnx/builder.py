@@ -1,4 +1,4 @@
-"""ONNX nodes and constants as they are made."""
+"""Builder: collects the nodes and constants of an ONNX file while it is built."""
 
 from importlib import import_module
 from typing import Any
@@ -12,7 +12,7 @@ __all__ = ["Builder", "onnx"]
 
 
 class _Package:
-    """The package onnx, imported at the first export: programs ask is_in_onnx_export without it."""
+    """The package onnx, imported at first use: ``is_in_onnx_export`` works without onnx."""
 
     def __getattr__(self, name):
         try:
@@ -27,12 +27,12 @@ onnx = _Package()
 
 
 class Builder:
-    """The nodes of a graph.
+    """The nodes and constants of an ONNX graph under construction.
 
     Attributes:
-        names: Value id → its name in the file.
-        shapes: Value id → its shape, of ints and Sizes.
-        origins: Name of a dim that may change → (input, dim) where it is read.
+        names: {id of a recorded value: the value's name in the file}.
+        shapes: {id of a recorded value: the value's shape, of ints and Sizes}.
+        origins: {name of a dim that may change: (input, dim) from which its size is read}.
     """
 
     def __init__(self, opset):
@@ -49,46 +49,46 @@ class Builder:
     # Names ------------------------------------------------------------------------------
 
     def enter(self, value, name):
-        """Let ``name`` be that of a recorded value."""
+        """Note that the recorded value is called ``name`` in the file."""
         self.names[value.id], self.shapes[value.id] = name, value.shape
 
     def name(self, x, dtype=None):
-        """The name of an operand: of a value, or of a constant for a number."""
+        """The name of an operand: a recorded value, or a number, which becomes a constant."""
         if hasattr(x, "id"):
             return self.names[x.id]
         return "" if x is None else self.number(x, dtype)
 
     def shape(self, x):
-        """The shape of a recorded value, with Sizes."""
+        """The shape of a recorded value; dims that may change are Sizes."""
         return self.shapes[x.id]
 
     def fresh(self):
-        """A name that nothing has."""
+        """A new, unused name."""
         self._count += 1
         return f"v{self._count}"
 
     # Nodes ------------------------------------------------------------------------------
 
     def node(self, kind, *inputs, count=1, **attributes) -> Any:
-        """Append a node; the name of its output, or names of several."""
+        """Append a node; return the name of its output, or a tuple of ``count`` names."""
         outputs = [self.fresh() for _ in range(count)]
         attributes = {k: v for k, v in attributes.items() if v is not None}
         self.nodes.append(onnx.helper.make_node(kind, list(inputs), outputs, **attributes))
         return outputs[0] if count == 1 else tuple(outputs)
 
     def cast(self, name, dtype):
-        """A value in another element type."""
+        """Append a cast to ``dtype``; return the name of its output."""
         return self.node("Cast", name, to=element_type(dtype))
 
     # Constants --------------------------------------------------------------------------
 
     def initializer(self, name, array):
-        """A tensor of the file."""
+        """Store ``array`` in the file as a tensor called ``name``."""
         array = np.ascontiguousarray(array).reshape(np.shape(array))
         self.initializers.append(onnx.numpy_helper.from_array(array, name))
 
     def constant(self, array):
-        """The name of a constant, made once."""
+        """The name of a constant; equal constants are stored once."""
         array = np.asarray(array)
         key = array.dtype.str, array.shape, array.tobytes()
         if key not in self._constants:
@@ -97,19 +97,22 @@ class Builder:
         return self._constants[key]
 
     def ints(self, numbers):
-        """A constant vector of int64."""
+        """The name of a constant int64 vector of ``numbers``."""
         return self.constant(np.array(numbers, np.int64).reshape(-1))
 
     # Sizes ------------------------------------------------------------------------------
 
     def number(self, x, dtype):
-        """The name of a number without dims, which may follow from a dim."""
+        """The name of a 0-dim tensor that holds ``x``, a number or a Size."""
         if not isinstance(x, (Size, Unknown)):
             return self.constant(np.asarray(x).astype(dtype))
         return self.cast(self.node("Squeeze", self._size(x), self.ints([0])), dtype)
 
     def vector(self, sizes, infer=False):
-        """The name of a vector of int64; with ``infer`` one number may be -1, the rest."""
+        """The name of an int64 vector of ``sizes``, which are ints or Sizes.
+
+        With ``infer`` one size that is not fixed becomes -1, so that Reshape infers this size.
+        """
         sizes = list(sizes)
         open_ones = [i for i, n in enumerate(sizes) if isinstance(n, (Size, Unknown))]
         if infer and open_ones and 0 not in sizes:
@@ -120,7 +123,7 @@ class Builder:
         return self.node("Concat", *[self._size(n) for n in sizes], axis=0)
 
     def _size(self, n):
-        """The name of a vector of the one number ``n``."""
+        """The name of an int64 vector whose only element is ``n``."""
         if isinstance(n, int):
             return self.ints([n])
         if isinstance(n, Unknown):
@@ -153,7 +156,7 @@ class Builder:
 
 
 def element_type(dtype):
-    """ONNX's number of a NumPy dtype."""
+    """The number by which ONNX denotes a NumPy dtype."""
     if dtype.name == "bfloat16":
         return onnx.TensorProto.BFLOAT16
     return onnx.helper.np_dtype_to_tensor_dtype(dtype)

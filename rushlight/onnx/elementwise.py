@@ -1,7 +1,9 @@
-"""Elementwise operations in ONNX: by their own forwards, or by ONNX's operator where it has one.
+"""Translate elementwise operations into ONNX nodes.
 
-A forward is written in NumPy's functions of ``xp``. Run on the Values here it appends nodes, as it
-appends instructions in the compiler; so an operation needs no rule unless ONNX knows it by name.
+If ONNX has an operator for an operation, this operator is used. Otherwise the operation's own
+``forward`` is run. A forward calls NumPy's functions through its argument ``xp``. Here ``xp`` is a
+Namespace and the operands are Values, so each call appends an ONNX node. The compiler uses the same
+method to append instructions. So elementwise operations need no rules of their own.
 """
 
 import numpy as np
@@ -13,7 +15,7 @@ from rushlight.onnx.errors import UnsupportedOperatorError
 
 __all__ = ["elementwise"]
 
-#: ONNX's operators that do what the operation of the name does, without parameters.
+#: Operation name → the ONNX operator that computes the same, without parameters.
 NAMED = {
     "abs": "Abs", "acos": "Acos", "acosh": "Acosh", "add": "Add", "asin": "Asin", "asinh": "Asinh",
     "atan": "Atan", "atanh": "Atanh", "ceil": "Ceil", "cos": "Cos", "cosh": "Cosh", "div": "Div",
@@ -30,7 +32,7 @@ _FLOAT = np.dtype(np.float32)
 
 
 def elementwise(b, e):
-    """The name of the result of an elementwise equation."""
+    """Append the nodes of an elementwise equation; return the name of the result."""
     out = e.outs[0].dtype
     if e.op.name == "where":
         condition, *pair = e.ins
@@ -57,7 +59,7 @@ def _example(x):
 
 
 def _operand(b, x, dtype):
-    """An operand as a Value in ``dtype``; numbers stay numbers, unless they follow from a dim."""
+    """Convert an operand to a Value in ``dtype``. Plain numbers stay numbers; Sizes do not."""
     if hasattr(x, "id"):
         return Value(b, b.name(x), x.dtype).cast(dtype)
     return Value(b, b.number(x, dtype), dtype) if isinstance(x, (Size, Unknown)) else x
@@ -68,11 +70,11 @@ def _named(b, x, dtype):
 
 
 class NoForm(TypeError):
-    """A forward that uses what ONNX has no form for."""
+    """A forward uses a function or a check of values that has no form in ONNX."""
 
 
 def lift(b, x, dtype):
-    """A Value for a number, in ``dtype`` unless that cannot hold it."""
+    """Make a Value of a number, in ``dtype``, or in float32 if ``dtype`` cannot hold a float."""
     if isinstance(x, Value):
         return x
     if isinstance(x, float) and dtype.kind not in "f":
@@ -81,7 +83,7 @@ def lift(b, x, dtype):
 
 
 def _pair(b, x, y):
-    """Two operands in one dtype, numbers in the other's."""
+    """Convert two operands to Values of their common dtype; a number takes the other's dtype."""
     like = next((v.dtype for v in (x, y) if isinstance(v, Value)), _FLOAT)
     x, y = lift(b, x, like), lift(b, y, like)
     dtype = np.result_type(x.dtype, y.dtype)
@@ -114,7 +116,7 @@ def _comparison(kind):
 
 
 class Value:
-    """A value of the graph, with Python's operators."""
+    """A value of the ONNX graph. Python's operators on Values append nodes."""
 
     def __init__(self, b, name, dtype):
         self.b, self.name, self.dtype = b, name, dtype
@@ -156,16 +158,16 @@ class Value:
         return self if self.dtype.kind == "f" else self.cast(_FLOAT)
 
     def apply(self, kind):
-        """The Value of a node of this one alone."""
+        """Append a node of this kind with this Value as its only input; return its output."""
         return Value(self.b, self.b.node(kind, self.name), self.dtype)
 
     @property
     def real(self):
-        """This Value: there are no complex ones."""
+        """This Value itself, because Values are never complex."""
         return self
 
     def cast(self, dtype):
-        """This Value in another dtype."""
+        """Convert this Value to another dtype."""
         dtype = np.dtype(dtype)
         same = self.dtype == dtype
         return self if same else Value(self.b, self.b.cast(self.name, dtype), dtype)
@@ -181,7 +183,7 @@ def _unary(kind):
 
 
 class Namespace:
-    """NumPy's functions of Values."""
+    """NumPy's functions for Values: a forward calls them as ``xp``."""
 
     inf, nan, pi, e = np.inf, np.nan, np.pi, np.e
     float32, float64, int64 = np.float32, np.float64, np.int64
@@ -254,7 +256,7 @@ class Namespace:
         return self.floor(x / y) if dtype.kind == "f" else self._whole(x, y, dtype)
 
     def _whole(self, x, y, dtype):
-        """Division of integers towards minus infinity, by ONNX's towards 0."""
+        """Divide integers, rounding down: ONNX's Div rounds towards 0, and is corrected."""
         quotient = Value(self.b, self.b.node("Div", x.name, y.name), dtype)
         rest = x - quotient * y
         return quotient - ((rest != 0) & ((rest < 0) ^ (y < 0))).cast(dtype)
@@ -317,4 +319,4 @@ class Namespace:
         return lift(self.b, x, _BOOL).cast(_BOOL) ^ lift(self.b, y, _BOOL).cast(_BOOL)
 
     def any(self, x):
-        return True  # what is done for some elements is done for all
+        return True  # a forward skips work that no element needs; the file always does it

@@ -1,11 +1,11 @@
-"""What goes wrong in an export."""
+"""The errors of an export to ONNX."""
 
 __all__ = ["OnnxExporterError", "UnsupportedOperatorError"]
 
 
 class OnnxExporterError(RuntimeError):
-    """A model that cannot be exported to ONNX."""
+    """The model cannot be exported to ONNX."""
 
 
 class UnsupportedOperatorError(OnnxExporterError):
-    """An operation for which there is no rule."""
+    """The model has an operation that no rule translates into ONNX."""

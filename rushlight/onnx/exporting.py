@@ -1,4 +1,4 @@
-"""``torch.onnx.export``: a recorded model as an ONNX file."""
+"""``torch.onnx.export``: record a model and write it as an ONNX file."""
 
 import os
 
@@ -12,7 +12,7 @@ from rushlight.export.record import flatten
 from rushlight.export.signature import InputKind
 from rushlight.export.sizes import Size
 from rushlight.nn import Module
-from rushlight.onnx import views as views  # its rules enter the table
+from rushlight.onnx import views as views  # the import adds its rules to RULES
 from rushlight.onnx.builder import Builder, element_type, onnx
 from rushlight.onnx.elementwise import elementwise
 from rushlight.onnx.errors import OnnxExporterError, UnsupportedOperatorError
@@ -21,18 +21,18 @@ from rushlight.tensor import Tensor, from_array
 
 __all__ = ["ONNXProgram", "export", "is_in_onnx_export"]
 
-#: ONNX's sets of operators that the rules are written for.
+#: The oldest version of ONNX's operators that the rules support, and the default version.
 OLDEST, USUAL = 18, 18
 _exporting = False
 
 
 def is_in_onnx_export():
-    """True while a model is exported."""
+    """Whether a model is being exported now."""
     return _exporting
 
 
 class ONNXProgram:
-    """A model in ONNX's form.
+    """A model that was exported to ONNX.
 
     Attributes:
         model_proto: The ``onnx.ModelProto``.
@@ -42,14 +42,14 @@ class ONNXProgram:
         self.model_proto = model_proto
 
     def save(self, destination, **options):
-        """Write the file: to a path, or to a file object."""
+        """Write the model to ``destination``, a path or a file object."""
         if isinstance(destination, (str, os.PathLike)):
             onnx.save(self.model_proto, os.fspath(destination))
         else:
             destination.write(self.model_proto.SerializeToString())
 
     def __call__(self, *args, **kwargs):
-        """The results that onnxruntime computes, as a tuple of tensors."""
+        """Run the model with onnxruntime; return the results as a tuple of tensors."""
         try:
             import onnxruntime
         except ImportError as error:
@@ -78,20 +78,22 @@ def export(
 
     Args:
         model: A Module, or an ExportedProgram.
-        args, kwargs: Arguments of one call: a tensor, or a tuple.
-        f: The path to write to, or a file object; None writes none.
-        input_names, output_names: Names of the tensors that go in and come out, in order.
+        args, kwargs: The arguments of one example call; ``args`` is a tensor or a tuple.
+        f: The path or file object to write to. None writes no file.
+        input_names, output_names: The names of the input and output tensors in the file, in order.
         opset_version: The version of ONNX's operators, 18 or later.
-        dynamic_axes: Which dims may change, by input name: ``{"x": {0: "batch"}}``, ``{"x": [0]}``.
-        dynamic_shapes: The same, in the form of ``torch.export.export``.
+        dynamic_axes: The dims that may change, by input name, such as ``{"x": {0: "batch"}}`` or
+            ``{"x": [0]}``.
+        dynamic_shapes: The dims that may change, in the form of ``torch.export.export``.
 
-    The other parameters are PyTorch's, and change nothing.
+    The other parameters are PyTorch's and have no effect.
 
-    Returns an ``ONNXProgram``.
+    Returns:
+        An ``ONNXProgram``.
 
     Raises:
-        UnsupportedOperatorError: there is no rule for an operation; the message names it.
-        OnnxExporterError: a rule does not serve the sizes or parameters.
+        UnsupportedOperatorError: No rule translates an operation; the message names the operation.
+        OnnxExporterError: A rule does not support the sizes or parameters of an operation.
 
     >>> import rushlight as torch
     >>> model = torch.nn.Linear(2, 1)
@@ -140,7 +142,7 @@ def _opset(version):
 
 
 def _axes(dynamic_axes, input_names):
-    """{(position among the tensors, dim): name} of the inputs in ``dynamic_axes``."""
+    """Convert ``dynamic_axes`` to {(position of the input, dim): name of the dim}."""
     names, found = list(input_names or ()), {}
     for name, dims in (dynamic_axes or {}).items():
         if name in names:
@@ -150,7 +152,7 @@ def _axes(dynamic_axes, input_names):
 
 
 def _lowered(equations):
-    """Equations for which there are rules, as far as lowering gives such."""
+    """Lower equations until each has a rule or is elementwise, as far as lowering goes."""
     return unfold(equations, lambda e: e.op.name in RULES or e.op.kind == "elementwise")
 
 
@@ -158,7 +160,7 @@ def _lowered(equations):
 
 
 class Equation:
-    """An equation with Sizes for numbers that may change, and ``raw``, as it was recorded."""
+    """An equation with Sizes for numbers that may change; ``raw`` is the recorded equation."""
 
     def __init__(self, found, raw):
         self.op, self.ins, self.params, self.outs = found.op, found.ins, found.params, found.outs
@@ -174,7 +176,7 @@ def _model(exporter, opset, input_names, output_names):
         made.update({v.id: v for v in found.outs})
     outputs = _outputs(b, exporter, list(output_names or ()), made)
     graph = onnx.helper.make_graph(b.nodes, "main_graph", inputs, outputs, b.initializers)
-    # The oldest form of the file that has these operators, so that older programs read it.
+    # The oldest file format that has these operators, so that older programs can read the file.
     form = onnx.helper.find_min_ir_version_for([onnx.helper.make_opsetid("", opset)])
     model = onnx.helper.make_model(
         graph, producer_name="rushlight", opset_imports=[onnx.helper.make_opsetid("", opset)],
@@ -208,7 +210,7 @@ def _refuse_complex(name, values):
 
 
 def _inputs(b, exporter, names):
-    """The inputs' descriptions; the model's own tensors become constants of the file."""
+    """Describe the inputs. The model's own tensors become constants of the file instead."""
     found: list = []
     for spec, value, tensor in exporter.inputs():
         if spec.kind is not InputKind.USER_INPUT:

@@ -1,6 +1,7 @@
-"""What operations are in ONNX: a table of rules, each a function of the builder and an equation.
+"""The table of rules that translate operations into ONNX nodes.
 
-An operation without a rule is exported as what its lowering says it is made of.
+A rule is a function of the Builder and an equation. It appends nodes and returns the names of the
+results. An operation without a rule is lowered to simpler operations first.
 """
 
 import numpy as np
@@ -13,7 +14,7 @@ RULES: dict = {}
 
 
 def rule(*names):
-    """Decorate the rule of these operations: it gives the names of the results."""
+    """Decorate a function that is the rule of the operations ``names``."""
 
     def note(function):
         RULES.update(dict.fromkeys(names, function))
@@ -23,7 +24,11 @@ def rule(*names):
 
 
 def _simple(kind, *attributes):
-    """A node of all inputs, with parameters as attributes of their own or another name."""
+    """Make a rule that appends one node of this kind with all inputs.
+
+    Each of ``attributes`` is the name of a parameter that becomes an attribute of the same name, or
+    a pair (parameter name, attribute name).
+    """
 
     def convert(b, e):
         given = {a: e.params[p] for p, a in [a if type(a) is tuple else (a, a) for a in attributes]}
@@ -33,7 +38,7 @@ def _simple(kind, *attributes):
 
 
 def _dimensioned(convert):
-    """A rule that ONNX has for tensors with dims only."""
+    """Restrict a rule to tensors with at least one dim, because ONNX needs one there."""
 
     def checked(b, e):
         if not e.raw.ins[0].shape:
@@ -51,7 +56,7 @@ rule("index_select")(_dimensioned(_simple("Gather", ("dim", "axis"))))
 
 @rule("check_range")
 def _check(b, e):
-    return ()  # whoever runs the file finds out
+    return ()  # the file does not check the range of values
 
 
 # Products ---------------------------------------------------------------------------------
@@ -68,7 +73,10 @@ def _linear(b, e):
 
 
 def _batched(kind):
-    """A rule for images with a batch dim, or as one of a batch."""
+    """Extend a rule for inputs (N, C, *) to inputs (C, *), by a batch of one sample.
+
+    ``kind(e)`` is the number of dims after the channels.
+    """
 
     def decorated(convert):
         def both(b, e):
@@ -116,7 +124,7 @@ def _conv_transpose(b, e):
 
 
 def _windows(e):
-    """A pooling's attributes; the last windows stick out where there are more than fit."""
+    """The attributes of a pooling node; ``ceil_mode`` is 1 if the last windows stick out."""
     w = e.raw.params["windows"]
     size = e.raw.ins[0].shape[-len(w.places) :]
     fit = [
@@ -164,7 +172,7 @@ def _adaptive_avg_pool(b, e, x):
     if all(n % k == 0 for n, k in pairs):
         steps = [n // k for n, k in pairs]
         return b.node("AveragePool", x, kernel_shape=steps, strides=steps)
-    # Windows of several sizes, which ONNX's pooling has not: products with matrices of shares.
+    # ONNX has no pooling with windows of several sizes, so multiply by matrices of shares.
     shares = [b.constant(_shares(n, k, e.outs[0].dtype)) for n, k in pairs]
     before, after = "xyz"[: len(pairs)], "pqr"[: len(pairs)]
     terms = [f"nc{before}", *[f"{new}{old}" for new, old in zip(after, before, strict=True)]]
@@ -172,7 +180,7 @@ def _adaptive_avg_pool(b, e, x):
 
 
 def _shares(size, places, dtype):
-    """A matrix (places, size): what each element gives to the mean of each window."""
+    """A matrix (places, size): the weight of each element in the mean of each window."""
     found = np.zeros((places, size), dtype)
     for i in range(places):
         begin, end = i * size // places, -(-(i + 1) * size // places)
@@ -217,7 +225,7 @@ def _softmax(b, e):
 
 
 def _reduced(b, e, kind, x):
-    """A reduction over the dims of ``e``, all where there are none stated."""
+    """Append a reduction of ``x`` over the dims of ``e``, or over all dims if ``e`` names none."""
     dims = e.params.get("dim")
     dims = (dims,) if type(dims) is int else dims
     keep = int(bool(e.params.get("keepdim")))
@@ -338,7 +346,7 @@ def _scatter(b, e):
 
 @rule("patch")
 def _patch(b, e):
-    """A write into a part of a copy, at places that are known."""
+    """Translate a write into a part of a tensor: copy the tensor with the part replaced."""
     base, value = e.ins
     if not all(type(n) is int for n in b.shape(base)):
         raise OnnxExporterError(
@@ -386,7 +394,7 @@ def _triangle(b, e):
 
 
 def _pads(pad, ndim):
-    """ONNX's order of paddings: all beginnings, then all ends, first dim first."""
+    """Reorder paddings for ONNX: first all beginnings, then all ends, from the first dim on."""
     pairs = [(0, 0)] * (ndim - len(pad) // 2) + list(zip(pad[::2], pad[1::2], strict=True))[::-1]
     return [a for a, _ in pairs] + [z for _, z in pairs]
 
@@ -414,7 +422,7 @@ _RESIZED = {"nearest": "nearest", "nearest_exact": "nearest", "bicubic": "cubic"
     "upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d",
 )  # fmt: skip
 def _resize(b, e):
-    """Sizes are given, not factors, so that PyTorch's rounding of sizes holds."""
+    """Append a Resize by sizes, because with factors ONNX would round sizes differently."""
     name = e.op.name.removeprefix("upsample_")
     kind = next((m for n, m in _RESIZED.items() if name.startswith(n)), "linear")
     how = {"mode": kind, "coordinate_transformation_mode": "half_pixel"}

@@ -1,4 +1,4 @@
-"""Views in ONNX, where everything is a copy."""
+"""The rules for views. In ONNX a view becomes a node that copies."""
 
 from rushlight.onnx.rules import rule
 
@@ -10,7 +10,7 @@ _LAST = (1 << 63) - 1
 @rule("view", "reshape", "reshape_alias", "squeeze", "squeeze_dim", "squeeze_dims", "unsqueeze")
 def _reshape(b, e):
     shape = e.outs[0].shape
-    zero = 1 if 0 in shape else None  # which else says to copy the input's size
+    zero = 1 if 0 in shape else None  # without allowzero a 0 means "the size of the input"
     return b.node("Reshape", b.name(e.ins[0]), b.vector(shape, infer=True), allowzero=zero)
 
 
@@ -39,7 +39,7 @@ def _permute(b, e):
     "unsqueeze_index",
 )  # fmt: skip
 def _index(b, e):
-    """``x[index]`` of whole numbers, slices, None and …."""
+    """Translate ``x[index]`` for an index of whole numbers, slices, None and ``...``."""
     name = b.name(e.ins[0])
     cuts: list = []
     gone: list = []
@@ -65,7 +65,7 @@ def _index(b, e):
 
 
 def _full(index, ndim):
-    """An index as a list, with slices for what … stands for."""
+    """Convert an index to a list in which full slices replace ``...``."""
     index = list(index) if isinstance(index, tuple) else [index]
     dots = [k for k, i in enumerate(index) if i is Ellipsis]
     if dots:
@@ -75,7 +75,7 @@ def _full(index, ndim):
 
 
 def _ends(i):
-    """Where a slice begins and ends, in the numbers that ONNX has for none."""
+    """The begin and end of a slice; an open begin or end becomes the number that ONNX uses."""
     back = i.step is not None and i.step < 0
     begin = (_LAST if back else 0) if i.start is None else i.start
     end = (-_LAST - 1 if back else _LAST) if i.stop is None else i.stop

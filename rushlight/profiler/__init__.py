@@ -1,8 +1,9 @@
-"""torch.profiler: what operations, gradients and compiled kernels take.
+"""torch.profiler: how long operations, gradients and compiled kernels take.
 
-``recorder.py`` notes events as they happen, ``programs.py`` those within compiled programs,
-``events.py`` adds them up and prints tables, ``session.py`` is what programs use. Nothing of it is
-asked for while nobody profiles: operations then take their short path.
+``recorder.py`` notes events as they happen, and ``programs.py`` notes the events inside compiled
+programs. ``events.py`` adds events up and prints tables. ``session.py`` holds the ``profile``
+context that users call. While no profiler runs, operations take their short path and check nothing
+for the profiler.
 """
 
 from rushlight.profiler.events import EventList, FunctionEvent, FunctionEventAvg

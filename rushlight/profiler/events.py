@@ -1,4 +1,4 @@
-"""Events with their times, added up by name and printed as tables."""
+"""Profiler events with their times: sums by name, printed tables, exported traces."""
 
 import gzip
 import json
@@ -10,7 +10,11 @@ __all__ = ["EventList", "FunctionEvent", "FunctionEventAvg"]
 
 
 class _Timed:
-    """Times in microseconds as they are asked for, and memory; there are no other devices."""
+    """The attributes that one event and a sum of events share.
+
+    Times are in microseconds, memory is in bytes. The attributes of other devices are PyTorch's;
+    they are always 0, because rushlight records only the CPU.
+    """
 
     cpu_time_total: Any
     self_cpu_time_total: Any
@@ -24,22 +28,22 @@ class _Timed:
 
     @property
     def cpu_time(self):
-        """The mean of a call."""
+        """The mean time of one call, in microseconds."""
         return self.cpu_time_total / self.count if self.count else 0.0
 
     @property
     def cpu_time_str(self):
-        """``cpu_time`` as text."""
+        """``cpu_time`` as text with its unit."""
         return _time(self.cpu_time)
 
     @property
     def cpu_time_total_str(self):
-        """``cpu_time_total`` as text."""
+        """``cpu_time_total`` as text with its unit."""
         return _time(self.cpu_time_total)
 
     @property
     def self_cpu_time_total_str(self):
-        """``self_cpu_time_total`` as text."""
+        """``self_cpu_time_total`` as text with its unit."""
         return _time(self.self_cpu_time_total)
 
 
@@ -47,13 +51,15 @@ class FunctionEvent(_Timed):
     """Something that happened once: an operation, a gradient, a kernel, a region.
 
     Attributes:
-        name, category: What it was, and of which kind.
+        name: The name of the operation, gradient, kernel or region.
+        category: The kind of event: "cpu_op", "kernel" or "user_annotation".
         start, end: Nanoseconds since the profile began.
-        thread: The thread's id.
-        cpu_parent, cpu_children: The event in which it happened, and those within it.
-        input_shapes: Shapes of the tensors it was given.
-        self_cpu_memory_usage: Bytes of the results that it made.
-        stack: Lines of the program that led to it, the innermost first.
+        thread: The id of the thread in which the event happened.
+        cpu_parent: The event within which this event happened, or None.
+        cpu_children: The events that happened directly within this event.
+        input_shapes: The shapes of the input tensors.
+        self_cpu_memory_usage: Bytes of the results that the event itself made.
+        stack: The lines of the program that led to the event, innermost first.
     """
 
     count = 1
@@ -75,17 +81,17 @@ class FunctionEvent(_Timed):
 
     @property
     def cpu_time_total(self):
-        """From begin to end."""
+        """Microseconds from the event's start to its end."""
         return (self.end - self.start) / 1e3
 
     @property
     def self_cpu_time_total(self):
-        """Without what the events within it took."""
+        """Microseconds of the event without the events inside it."""
         return self.cpu_time_total - sum([c.cpu_time_total for c in self.cpu_children])
 
     @property
     def cpu_memory_usage(self):
-        """Bytes of results, those of the events within it included."""
+        """Bytes of the results made by the event and by the events inside it."""
         inner = sum([c.cpu_memory_usage for c in self.cpu_children])
         return self.self_cpu_memory_usage + inner
 
@@ -98,7 +104,7 @@ class FunctionEvent(_Timed):
 
 
 class FunctionEventAvg(_Timed):
-    """Events of one name, added up."""
+    """The sum of the events that have one name."""
 
     def __init__(self, key):
         self.key = key
@@ -109,7 +115,11 @@ class FunctionEventAvg(_Timed):
         self.stack: list = []
 
     def add(self, event, nested=False):
-        """Add an event; what is ``nested`` in one of its own name has been counted in its total."""
+        """Add an event to the sum; returns the sum.
+
+        A ``nested`` event lies inside an event of the same sum, whose total includes it already. So
+        only its own time and memory are added.
+        """
         self.count += 1
         self.self_cpu_time_total += event.self_cpu_time_total
         self.self_cpu_memory_usage += event.self_cpu_memory_usage
@@ -127,11 +137,12 @@ class FunctionEventAvg(_Timed):
 
 
 class EventList(list):
-    """Events, or what they add up to.
+    """A list of events, or of sums of events by name.
 
     Attributes:
-        profile_memory, shapes, stacks: Which columns a table has besides.
-        total: The microseconds of all of them, each without those within.
+        profile_memory, shapes, stacks: Whether a table gets columns for memory, input shapes and
+            source lines.
+        total: Microseconds of all events, where the time of nested events is counted once.
     """
 
     def __init__(self, events=(), *, profile_memory=False, shapes=False, stacks=False, total=None):
@@ -141,12 +152,16 @@ class EventList(list):
 
     @property
     def self_cpu_time_total(self):
-        """The microseconds of all of them, each without those within."""
+        """Microseconds of all events, where the time of nested events is counted once."""
         return self.total
 
     def key_averages(self, group_by_input_shape=False, group_by_stack_n=0,
                      group_by_overload_name=False):  # fmt: skip
-        """The events added up by name; also by the shapes they were given, or by their lines."""
+        """Add the events up by name.
+
+        With ``group_by_input_shape`` only events of equal input shapes are added up. With
+        ``group_by_stack_n`` above 0, only events whose n innermost source lines are equal.
+        """
         found: dict = {}
         for event in self:
             key: Any = (event.name,)
@@ -165,7 +180,7 @@ class EventList(list):
         )  # fmt: skip
 
     def total_average(self):
-        """All events as one."""
+        """Add all events up to one sum named "Total"."""
         whole = FunctionEventAvg("Total")
         for event in self:
             whole.add(event, nested=event.cpu_parent is not None)
@@ -175,10 +190,10 @@ class EventList(list):
         self, sort_by=None, row_limit=100, max_src_column_width=75, max_name_column_width=55,
         max_shapes_column_width=80, header=None, top_level_events_only=False, time_unit=None,
     ):  # fmt: skip
-        """The events as a table, those with the most of the attribute ``sort_by`` first.
+        """Format the events as a table, sorted by the attribute ``sort_by``, largest first.
 
         Raises:
-            AttributeError: events have no such attribute.
+            AttributeError: Events have no attribute of this name.
         """
         events = list(self)
         if top_level_events_only:
@@ -221,7 +236,10 @@ class EventList(list):
         return self.table()
 
     def export_chrome_trace(self, path, metadata=None):
-        """Write the events for chrome://tracing and Perfetto; a name in .gz is compressed."""
+        """Write the events as a JSON trace for chrome://tracing and Perfetto.
+
+        The file is compressed if ``path`` ends in ``.gz``.
+        """
         process = os.getpid()
         entries = [_entry(e, process) for e in self]
         names = {e.thread for e in self}
@@ -268,7 +286,7 @@ def _cut(text, width):
 
 
 def _time(microseconds, unit=None):
-    """A time as text, in a unit or the one that suits it."""
+    """Format a time in ``unit`` ("s", "ms" or "us"); None chooses the unit by the time's size."""
     if unit == "s" or (unit is None and microseconds >= 1e6):
         return f"{microseconds / 1e6:.3f}s"
     if unit == "ms" or (unit is None and microseconds >= 1e3):

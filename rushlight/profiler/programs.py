@@ -1,8 +1,9 @@
-"""Compiled programs under a profiler: each kernel, and each call of NumPy, is an event.
+"""Compiled programs under a profiler: each kernel and each call of NumPy becomes an event.
 
-While somebody profiles, the classes of programs have another ``run``, so that otherwise a program's
-call asks nothing. It runs the program's steps one by one, which takes longer than a stretch of them
-at once; where checks of values are part of a stretch, the stretch is one event.
+While a profiler runs, the program classes get another ``run`` method. Outside of profiling a
+program's call therefore costs nothing extra. The other ``run`` executes the program's steps one by
+one, so that each step can be timed. This is slower than a stretch of native steps in one call. A
+stretch that contains checks of values stays in one piece and becomes one event.
 """
 
 import copy
@@ -20,7 +21,7 @@ _plain: dict = {}  # class → its ``run``
 
 
 def watch():
-    """Have programs tell what they do to the profiler of the thread that runs them."""
+    """Make compiled programs report events to the profiler of the thread that runs them."""
     global _watchers
     with _lock:
         _watchers += 1
@@ -31,7 +32,7 @@ def watch():
             from rushlight.compiler.explanation.machine_peak import idle_kernel
             from rushlight.compiler.run.native_program import NativeProgram
 
-            idle_kernel(0)()  # what calls kernels one by one is compiled when first used
+            idle_kernel(0)()  # compiles the helper that calls single kernels, before any timing
             kinds[NativeProgram] = _kernelwise
         for cls, make in kinds.items():
             _plain[cls] = cls.run
@@ -39,7 +40,7 @@ def watch():
 
 
 def unwatch():
-    """Have them run as before, once nobody watches any more."""
+    """Restore the ordinary ``run`` methods when the last watcher leaves."""
     global _watchers
     with _lock:
         _watchers -= 1
@@ -50,7 +51,10 @@ def unwatch():
 
 
 def _watched(run, make):
-    """``run`` of a class of programs as an event with its steps within."""
+    """Wrap ``run`` of a program class: the call is one event that contains the steps' events.
+
+    ``make`` builds the program's twin, whose steps report their events.
+    """
 
     def watched(self, arrays, held=()):
         recorder = mode.state.profiler
@@ -80,7 +84,7 @@ def _event(name, category, function, *args):
 
 
 def _stepwise(program):
-    """The program with events around its calls."""
+    """Copy the program, with an event around each of its calls of NumPy."""
     twin = copy.copy(program)
     twin.steps = [
         [_call(f"aten::{e.op.name}", step[0]), *step[1:]]
@@ -97,7 +101,7 @@ def _call(name, function):
 
 
 def _kernelwise(program):
-    """The program with events around its kernels and calls."""
+    """Copy the program, with an event around each of its kernels and calls of NumPy."""
     twin = copy.copy(program)
     twin.segments = []
     for found, (function, is_native) in zip(program.assembly.segments, program.segments,
@@ -132,7 +136,7 @@ def _name(step):
 
 
 def _kernel(program, step, state):
-    """A function that runs a kernel once."""
+    """Return a function that runs the kernel of ``step`` once."""
     from rushlight.compiler.explanation.machine_peak import call_kernel
 
     places = [program.assembly._place(*a) for a in step.args]

@@ -1,4 +1,4 @@
-"""Events noted as they happen: who begins one, and what happens within it."""
+"""Notes events as they happen, nested by the event within which they begin."""
 
 import functools
 import inspect
@@ -21,10 +21,10 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 class Recorder:
-    """The events of one thread, from ``start`` to ``stop``.
+    """Records the events of one thread from ``start`` to ``stop``.
 
     Attributes:
-        events: In the order in which they began.
+        events: The FunctionEvents, in the order in which they began.
     """
 
     def __init__(self, shapes=False, memory=False, stacks=False):
@@ -35,11 +35,11 @@ class Recorder:
         self._thread = threading.get_native_id()
 
     def start(self):
-        """Have this thread's operations tell what they do."""
+        """Make this thread's operations report their events to this recorder."""
         self._before = mode.exchange("profiler", self)
 
     def stop(self):
-        """Note no more; what is open ends."""
+        """End the events that are still open, and record no more events."""
         while self._open is not None:
             self.end(self._open)
         mode.exchange("profiler", self._before)
@@ -49,7 +49,7 @@ class Recorder:
     # Events -----------------------------------------------------------------------------
 
     def begin(self, name, category, tensors=()):
-        """Note that something begins; the event, for ``end``."""
+        """Begin an event, and return the event for the later call of ``end``."""
         shapes = [list(getattr(x, "shape", ())) for x in tensors] if self.shapes else ()
         stack = _stack() if self.stacks else ()
         event = FunctionEvent(name, category, 0, self._thread, self._open, shapes, stack)
@@ -61,7 +61,7 @@ class Recorder:
         return event
 
     def end(self, event):
-        """Note that it is over, and with it what is still open within it."""
+        """End ``event``, and the events inside it that are still open."""
         now = time.perf_counter_ns() - self._began
         inner = self._open
         while inner is not None and inner is not event:
@@ -90,7 +90,7 @@ class Recorder:
         return found
 
     def gradient(self, node, g, symbolic):
-        """Run the rules of a node as one event."""
+        """Run the gradient rules of an autograd node as one event."""
         event = self.begin(node.name(), "cpu_op", (g,) if isinstance(g, (Tensor, ndarray)) else ())
         try:
             return node.backward(g, symbolic)
@@ -111,7 +111,7 @@ def _array(x):
 
 
 def _stack():
-    """Lines of the program that led here, the innermost first."""
+    """List the calls that led here, innermost first, without rushlight's own calls."""
     lines = []
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
@@ -123,7 +123,7 @@ def _stack():
 
 
 class record_function:
-    """Context and decorator: a region of the program, named in profiles.
+    """Context and decorator: a region of the program that profiles show as an event, by ``name``.
 
     >>> import rushlight as torch
     >>> with torch.profiler.profile() as profiled:

@@ -1,4 +1,4 @@
-"""``profile``: when events are recorded, and what becomes of them."""
+"""``profile``: decides at which steps events are recorded, and hands out the results."""
 
 import enum
 import os
@@ -25,20 +25,25 @@ _RECORDING = (ProfilerAction.RECORD, ProfilerAction.RECORD_AND_SAVE)
 
 
 def supported_activities():
-    """The activities that can be profiled: those of the CPU."""
+    """The activities that can be profiled: only the CPU's."""
     return {ProfilerActivity.CPU}
 
 
 def kineto_available():
-    """False: profiles are rushlight's own."""
+    """Return False, because rushlight records profiles without PyTorch's Kineto library."""
     return False
 
 
 def schedule(*, wait, warmup, active, repeat=0, skip_first=0, skip_first_wait=0):
-    """What to do at each step: wait, warm up, be active, and so on, ``repeat`` times (0: always).
+    """Make a function that gives the ``ProfilerAction`` for each step number.
+
+    The first ``skip_first`` steps are skipped. Then cycles follow: ``wait`` steps without
+    recording, ``warmup`` steps, and ``active`` steps that are recorded. The cycle runs ``repeat``
+    times, or without end if ``repeat`` is 0. With ``skip_first_wait`` the first cycle has no
+    ``wait`` steps.
 
     Raises:
-        AssertionError: a number is negative, or nothing is to be recorded.
+        AssertionError: A number is negative, or ``active`` is not above 0.
 
     >>> import rushlight as torch
     >>> when = torch.profiler.schedule(wait=1, warmup=0, active=2, repeat=1)
@@ -70,10 +75,10 @@ def schedule(*, wait, warmup, active, repeat=0, skip_first=0, skip_first_wait=0)
 
 
 def tensorboard_trace_handler(dir_name, worker_name=None, use_gzip=False, use_python_export=False):
-    """A function for ``on_trace_ready`` that writes traces into a folder, for TensorBoard.
+    """Make a function for ``on_trace_ready`` that writes traces into a folder, for TensorBoard.
 
     Raises:
-        RuntimeError: the folder cannot be made.
+        RuntimeError: The folder cannot be made.
     """
 
     def write(profiled):
@@ -92,14 +97,15 @@ class profile:
     """Context in which this thread's operations, gradients and compiled kernels are timed.
 
     Args:
-        activities: Accepted: those of the CPU are recorded.
-        schedule: ``schedule(step)`` gives the ``ProfilerAction`` for each step, which ``step()``
-            ends; None records all.
-        on_trace_ready: Called with this object when a recording is complete.
-        record_shapes, profile_memory, with_stack: Note shapes of inputs, bytes of results, lines
-            of the program. Memory that is freed is not noted.
+        activities: Has no effect: always the CPU's activities are recorded.
+        schedule: A function that gives the ``ProfilerAction`` for each step number; the method
+            ``step()`` ends a step. None records everything.
+        on_trace_ready: A function that is called with this object when a recording is complete.
+        record_shapes: Whether to record the shapes of the inputs.
+        profile_memory: Whether to record the bytes of the results; freed memory is not recorded.
+        with_stack: Whether to record the lines of the program that led to each event.
 
-    The other parameters are PyTorch's, and change nothing.
+    The other parameters are PyTorch's and have no effect.
 
     >>> import rushlight as torch
     >>> with torch.profiler.profile(record_shapes=True) as profiled:
@@ -138,19 +144,19 @@ class profile:
         self.stop()
 
     def start(self):
-        """Begin; what the schedule says of step 0 is done."""
+        """Begin step 0, and record it if the schedule says so."""
         if self.current_action in _RECORDING:
             self._record()
         self._begin_step()
 
     def stop(self):
-        """End; a recording is completed."""
+        """End the last step, and complete the recording that is under way."""
         self._end_step()
         if self._recorder is not None:
             self._complete()
 
     def step(self):
-        """End a step, and go on to the next of the schedule."""
+        """End the current step and begin the next one, recorded or not as the schedule says."""
         self._end_step()
         before = self.current_action
         self.step_num += 1
@@ -193,7 +199,7 @@ class profile:
         """The events of the last recording.
 
         Raises:
-            AssertionError: nothing has been recorded to the end.
+            AssertionError: No recording has been completed yet.
         """
         if self._events is None:
             raise AssertionError("Profiler didn't finish running: leave its with block first")
@@ -201,7 +207,7 @@ class profile:
 
     def key_averages(self, group_by_input_shape=False, group_by_stack_n=0,
                      group_by_overload_name=False):  # fmt: skip
-        """The events added up by name; ``.table(sort_by=…)`` of it is text."""
+        """Add the events up by name; ``.table(sort_by=…)`` of the result formats a table."""
         return self.events().key_averages(group_by_input_shape, group_by_stack_n)
 
     def export_chrome_trace(self, path):
@@ -209,11 +215,11 @@ class profile:
         self.events().export_chrome_trace(path, self._metadata)
 
     def add_metadata(self, key, value):
-        """A string to go along in traces."""
+        """Add a string to the metadata of exported traces."""
         self._metadata[key] = value
 
     def add_metadata_json(self, key, value):
-        """JSON text to go along in traces."""
+        """Add a value, given as JSON text, to the metadata of exported traces."""
         import json
 
         self._metadata[key] = json.loads(value)

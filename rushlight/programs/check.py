@@ -1,7 +1,7 @@
-"""``rushlight check``: the torch names that a program uses and rushlight lacks, by reading it.
+"""``rushlight check``: list the torch names that a program uses and rushlight lacks.
 
-Nothing of the program is run. Each file's imports say which of its names stand for what of
-PyTorch's; every chain of attributes from such a name is looked up in rushlight.
+The program's files are parsed, not run. A file's imports tell which of its names stand for which
+names of PyTorch. Every chain of attributes that begins with such a name is looked up in rushlight.
 """
 
 import ast
@@ -24,7 +24,7 @@ BAD_USE = 2
 
 
 class Missing(NamedTuple):
-    """A name of PyTorch's that rushlight lacks, and where it is used."""
+    """A name of PyTorch that rushlight lacks, and the file and line that use the name."""
 
     file: str
     line: int
@@ -35,9 +35,10 @@ class Missing(NamedTuple):
 
 
 def check(targets):
-    """Print what the scripts and folders use and rushlight lacks; returns the exit code.
+    """Print the torch names that scripts and folders use and rushlight lacks.
 
-    What cannot be read is told in a line each, and makes the exit code 2.
+    Returns the exit code: 0 if no name is missing, 1 if some are, 2 if a file cannot be read. Each
+    file that cannot be read is reported in one line.
     """
     complaints: list[str] = []
     found, count = [], 0
@@ -61,12 +62,12 @@ def check(targets):
     return BAD_USE if complaints else int(bool(found))
 
 
-#: What reading a file that is no Python, or is nested without end, raises.
+#: The errors of parsing a file that is not Python, or is nested too deeply.
 NOT_PYTHON = (SyntaxError, ValueError, LookupError, RecursionError, MemoryError)
 
 
 def _files(target, complaints):
-    """The Python files of a folder, or the one that ``target`` is."""
+    """Return the Python files in the folder ``target``, or ``[target]`` if it is a file."""
     if not target.is_dir():
         return [target]
     files = []
@@ -86,21 +87,21 @@ def _reason(error):
 
 
 def _one_line(text):
-    """A name in a file system may hold any character."""
+    """Escape unprintable characters, because a file's name may hold any character."""
     return "".join(
         [c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)]
     )
 
 
 def missing(file):
-    """The ``Missing`` entries of one file, in the order of its lines.
+    """Return the ``Missing`` entries of one file, in the order of its lines.
 
     Raises:
-        OSError: it cannot be read, or is no file: a pipe could keep its reader waiting.
-        SyntaxError, ValueError, LookupError, RecursionError, MemoryError: it is not Python.
+        OSError: the file cannot be read, or is no regular file. (A pipe could block its reader.)
+        SyntaxError, ValueError, LookupError, RecursionError, MemoryError: the file is not Python.
     """
     source = _source(file)
-    with warnings.catch_warnings():  # the program's own, about its escapes
+    with warnings.catch_warnings():  # the parser warns about escapes in the program's strings
         warnings.simplefilter("ignore")
         tree = ast.parse(source, str(file))
     reader = Reader()
@@ -129,7 +130,7 @@ class Reader(ast.NodeVisitor):
 
     def __init__(self):
         self.used = []
-        #: name → the dotted torch name that it stands for; None for another thing
+        #: From a name in scope to the dotted torch name that it stands for, or None.
         self._scopes: list[dict] = [{}]
 
     def visit_Import(self, node):
@@ -159,7 +160,7 @@ class Reader(ast.NodeVisitor):
             self._scopes[-1].update({name: f"{node.module}.{name}" for name in names})
 
     def visit_FunctionDef(self, node):
-        """A scope of its own, in which parameters and what is assigned hide outer names."""
+        """Visit a function's scope, in which parameters and assigned names hide outer names."""
         for part in (*getattr(node, "decorator_list", ()), node.args):
             self.visit(part)
         body = node.body if isinstance(node.body, list) else [node.body]
@@ -176,7 +177,7 @@ class Reader(ast.NodeVisitor):
     visit_Lambda = visit_FunctionDef
 
     def visit_Try(self, node):
-        """What a program does without by itself is not missed: ``try`` … ``except ImportError``."""
+        """Ignore names inside ``try`` … ``except ImportError``: the program can do without them."""
         before = len(self.used)
         for part in node.body:
             self.visit(part)
@@ -196,7 +197,7 @@ class Reader(ast.NodeVisitor):
         self._dotted(node)
 
     def _dotted(self, node):
-        """The torch name that a chain of attributes is; None if it is another thing's."""
+        """Return the torch name that a chain of attributes stands for, or None."""
         if isinstance(node, ast.Attribute):
             base = self._dotted(node.value)
             return None if base is None else f"{base}.{node.attr}"
@@ -222,7 +223,7 @@ def _catches(handler):
 
 
 def _exists(name):
-    """Whether rushlight has PyTorch's dotted ``name``."""
+    """True if rushlight has PyTorch's dotted ``name``."""
     parts = name.split(".")
     for cut in range(len(parts), 0, -1):
         path = ".".join(parts[:cut])
@@ -243,5 +244,5 @@ def _has(path, value, attributes):
             return False
         value = getattr(value, name)
         if not isinstance(value, type | type(importlib)):
-            return True  # what a value's attributes are is known when it runs
+            return True  # the attributes of a value are only known when the program runs
     return True

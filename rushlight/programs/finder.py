@@ -62,7 +62,7 @@ class Torch(ModuleType):
             found = importlib.import_module(f"torch.{name}")
         if isinstance(found, ModuleType):
             found = importlib.import_module(f"torch.{name}")
-        self.__dict__[name] = found  # found at once, from now on
+        self.__dict__[name] = found  # the next access does not call __getattr__
         return found
 
     def __dir__(self):
@@ -70,7 +70,7 @@ class Torch(ModuleType):
 
 
 class TorchFinder(MetaPathFinder):
-    """Finds torch, torchvision and their modules; says what rushlight has none of."""
+    """Finds torch, torchvision and their modules; reports modules that rushlight lacks."""
 
     def find_spec(self, fullname, path=None, target=None):
         if fullname.partition(".")[0] not in _PACKAGES:
@@ -90,7 +90,7 @@ class TorchFinder(MetaPathFinder):
 
 
 class TorchDistribution(importlib.metadata.Distribution):
-    """The installed "torch" that libraries ask the version of."""
+    """The installed distribution "torch", for libraries that ask for its version."""
 
     def read_text(self, filename):
         if filename == "METADATA":
@@ -108,19 +108,20 @@ class AliasLoader(Loader):
         self._place = place
 
     def create_module(self, spec):
-        return None  # an ordinary one, which exec_module replaces
+        return None  # the import system makes an ordinary module, which exec_module replaces
 
     def exec_module(self, module):
         name, spec = module.__name__, module.__spec__
         if name == "torch":
             found: Any = Torch()
             found.__spec__ = spec
-        elif self._place == "rushlight":  # its names are torch's own
+        elif self._place == "rushlight":  # PyTorch's module has its names in torch itself
             found = importlib.import_module("torch")
         else:
             found = importlib.import_module(self._place)
             if not hasattr(found, "__path__"):
-                found.__path__ = []  # PyTorch may have a package there: its modules are located
+                # PyTorch may have a package of this name. With __path__ its modules can be found.
+                found.__path__ = []
             _adopt(found, name)
         sys.modules[name] = found
 
@@ -136,15 +137,15 @@ def _adopt(module, path):
         if isinstance(value, ModuleType) and value.__name__ == f"{module.__name__}.{name}":
             _adopt(value, f"{path}.{name}")
         elif f"{module.__name__}.{name}" in sys.modules:
-            # A module behind a function of its name, such as weight_norm: were it imported by its
-            # other name, the import would put it in the function's place.
+            # A module that a function of the same name hides, such as weight_norm. Importing the
+            # module under PyTorch's name would replace the function, so it is registered here.
             hidden = sys.modules[f"{module.__name__}.{name}"]
             _adopt(hidden, f"{path}.{name}")
             sys.modules[f"{path}.{name}"] = hidden
 
 
 def _explain_gaps(module, path, own):
-    """Let a name that ``module`` lacks raise an error that says whose gap it is."""
+    """Let a name that ``module`` lacks raise an error that says that rushlight lacks the name."""
 
     def __getattr__(name):
         if own is not None:

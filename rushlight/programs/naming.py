@@ -1,7 +1,7 @@
-"""PyTorch's module names on rushlight's classes and functions.
+"""Give rushlight's classes and functions the module names that they have in PyTorch.
 
-Pickles name a class by its ``__module__``. Under PyTorch's names both libraries read them, and
-programs that look at ``type(x).__module__`` find what they expect.
+Pickles refer to a class by its ``__module__``. With PyTorch's names both libraries can read the
+pickles, and programs that look at ``type(x).__module__`` find the expected name.
 """
 
 from types import FunctionType
@@ -12,7 +12,10 @@ __all__ = ["rename"]
 
 
 def rename(module, path):
-    """Let what ``module`` publishes say that it comes from PyTorch's ``path``, or a part of it."""
+    """Set ``__module__`` of the classes and functions in ``module`` to names of PyTorch.
+
+    Functions get ``path``, the name of PyTorch's module. Classes get PyTorch's module for them.
+    """
     for name, value in list(vars(module).items()):
         home = getattr(value, "__module__", None)
         if isinstance(value, type | FunctionType) and _ours(home) and not name.startswith("__"):
@@ -25,7 +28,7 @@ def _ours(home):
 
 def _place(value, name, path):
     if isinstance(value, FunctionType):
-        if value.__qualname__ == name:  # else it is another's, under a name of its own
+        if value.__qualname__ == name:  # otherwise ``name`` is an alias of another function
             value.__module__ = path
         return
     found = (path, name) if path == "torch" else torch_name(value)

@@ -1,4 +1,4 @@
-"""Where a module of PyTorch is in rushlight."""
+"""Map the names of PyTorch's modules to the names of rushlight's modules."""
 
 import importlib
 import importlib.util
@@ -9,13 +9,13 @@ GAP = (
     "rushlight, which runs this program in PyTorch's place, does not have it: see docs/coverage.md"
 )
 
-#: Names of rushlight's own that PyTorch does not have.
+#: Public names of the package rushlight that PyTorch does not have.
 INTERNAL = frozenset({
     "as_torch", "backend", "cli", "datasets", "defaults", "demo", "determinism", "draw", "errors",
     "printing", "programs", "selection", "shapes", "strides", "threads", "vision",
 })  # fmt: skip
 
-#: Modules that have another name here.
+#: From PyTorch's module to rushlight's module, where the names differ.
 _MOVED = {
     "torch._tensor": "rushlight.tensor",
     "torch.cpu.amp": "rushlight.amp.cpu",
@@ -32,7 +32,8 @@ _MOVED = {
     "torchvision.transforms._presets": "rushlight.vision.transforms.presets",
 }
 
-#: Packages whose modules PyTorch cuts in other places: all their names are found in the package.
+#: From a package to those of PyTorch's modules in it that rushlight divides in another way. All
+#: names of these modules are found in the package itself.
 _FAMILIES = {
     "torch.nn.modules": """
         activation adaptive batchnorm channelshuffle container conv distance dropout flatten fold
@@ -51,7 +52,7 @@ _FAMILIES = {
 
 
 def family(path):
-    """The package among whose names those of the module ``path`` are found too; else None.
+    """Return the package that also holds the names of PyTorch's module ``path``, or None.
 
     >>> family("torch.nn.modules.rnn"), family("torch.nn.functional")
     ('torch.nn.modules', None)
@@ -63,7 +64,7 @@ def family(path):
 
 
 def locate(path):
-    """The name of rushlight's module for PyTorch's ``path``; None where it has none.
+    """Return the name of rushlight's module for PyTorch's module ``path``, or None.
 
     >>> locate("torch.utils.data.dataloader"), locate("torch.no_such_module")
     ('rushlight.utils.data.dataloader', None)

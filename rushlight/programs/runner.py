@@ -1,4 +1,4 @@
-"""``rushlight run``: a program as ``python`` would run it, with rushlight as its torch."""
+"""``rushlight run``: run a program as ``python`` does, but with rushlight as its torch."""
 
 import io
 import os
@@ -12,16 +12,16 @@ from typing import Any
 __all__ = ["run"]
 
 BAD_USE = 2
-SHIM = Path(__file__).parent / "shim"  # what the program's own Python processes import as torch
+SHIM = Path(__file__).parent / "shim"  # has the torch that the program's child processes import
 
 
 def run(program, arguments=(), *, module=False):
-    """Run a script, or with ``module`` what ``python -m`` would; returns the exit code."""
+    """Run a script, or with ``module`` a module as ``python -m`` does; return the exit code."""
     import rushlight.as_torch  # noqa: F401  # takes torch's name in this process
 
     paths = [str(SHIM), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    sys.path.insert(1, str(SHIM))  # a process that multiprocessing spawns is given this path
+    sys.path.insert(1, str(SHIM))  # multiprocessing gives sys.path to the processes it spawns
     sys.argv[:] = [program, *arguments]
     try:
         if module:
@@ -34,7 +34,7 @@ def run(program, arguments=(), *, module=False):
             _run_script(program, source)
     except Exception as error:
         if isinstance(error, BrokenPipeError) and not _is_read():
-            raise  # the command ends without a word
+            raise  # the command ends without a message
         frames: Any = error.__traceback__
         while frames.tb_next is not None and _is_ours(frames):
             frames = frames.tb_next
@@ -44,13 +44,13 @@ def run(program, arguments=(), *, module=False):
 
 
 def _is_read():
-    """False where the reader of the standard output has gone."""
+    """False if the process that reads the standard output has gone."""
     if sys.stdout is None or not hasattr(select, "poll"):
         return sys.stdout is None
     poll = select.poll()
     try:
         poll.register(sys.stdout.fileno(), 0)
-    except (OSError, ValueError):  # the program has put something else in its place
+    except (OSError, ValueError):  # the program has replaced sys.stdout
         return True
     return not any(events & select.POLLERR for _, events in poll.poll(0))
 
@@ -73,5 +73,5 @@ def _run_script(program, source):
     main.__file__ = program
     main.__builtins__ = __builtins__
     sys.path[0] = os.path.dirname(os.path.abspath(program))
-    sys.modules["__main__"] = main  # and it stays, for pickles and for what runs at exit
+    sys.modules["__main__"] = main  # kept afterwards, for pickles and functions that run at exit
     exec(compile(source, program, "exec"), vars(main))

@@ -34,4 +34,7 @@ __all__ = [
 
 
 class SourceChangeWarning(Warning):
-    """Never given: files hold no source code. Here for programs that filter it."""
+    """A warning that rushlight never gives, because its files hold no source code.
+
+    It exists for programs that filter it.
+    """

@@ -31,14 +31,17 @@ __all__ = ["MAGIC", "Archive", "write"]
 
 MAGIC = b"PK\x03\x04"
 _VERSION = 3
-_NEWEST_VERSION = 10  # PyTorch's reader takes as much
-_LOCAL_HEADER = 30  # bytes before an entry's name
-_CHUNK = 1 << 20
-_DEFLATED_MOST = 1032  # a byte of deflate stands for no more
+_NEWEST_VERSION = 10  # the newest format version that PyTorch's reader accepts
+_LOCAL_HEADER = 30  # bytes of a zip entry's header before its name
+_CHUNK = 1 << 20  # bytes that are read or written at a time
+_DEFLATED_MOST = 1032  # one byte of deflated data unpacks to at most so many bytes
 
 
 class _Stream:
-    """Counts what is written to ``file`` from here on; the archive begins at 0 wherever that is."""
+    """Writes to ``file`` and counts the bytes, so that the archive's offsets start at 0.
+
+    The archive may begin anywhere in ``file``.
+    """
 
     def __init__(self, file):
         self.file = file
@@ -48,7 +51,7 @@ class _Stream:
         size = len(data)
         while data:
             done = self.file.write(data)
-            data = b"" if done is None else data[done:]  # a raw file may take less than all
+            data = b"" if done is None else data[done:]  # a raw file may write only a part
         self.count += size
         return size
 
@@ -57,7 +60,10 @@ class _Stream:
 
 
 def write(file, name, pickled, storages):
-    """Write the archive ``name`` into a binary ``file``: the pickle, and arrays of bytes."""
+    """Write the archive ``name`` into a binary ``file``.
+
+    ``pickled`` is the pickle's bytes; ``storages`` are arrays of bytes, in the order of their keys.
+    """
     stream = _Stream(file)
     with zipfile.ZipFile(cast(Any, stream), "w") as archive:
         _add(archive, stream, f"{name}/data.pkl", pickled)
@@ -73,9 +79,12 @@ def write(file, name, pickled, storages):
 
 
 def _add(archive, stream, name, content, left_out=False):
-    """One entry, its content (or room for it) at a multiple of the alignment."""
+    """Write one entry so that its content begins at a multiple of the alignment.
+
+    ``left_out`` writes zeros in place of the content.
+    """
     content = memoryview(content)
-    entry = zipfile.ZipInfo(name)  # dated 1980: the same content gives the same file
+    entry = zipfile.ZipInfo(name)  # its date is always 1980, so equal content gives equal files
     entry.file_size = content.nbytes
     zip64 = entry.file_size * 1.05 > zipfile.ZIP64_LIMIT  # zipfile's own rule
     begin = stream.count + _LOCAL_HEADER + len(name) + (20 if zip64 else 0) + 4
@@ -87,18 +96,21 @@ def _add(archive, stream, name, content, left_out=False):
             chunk = bytes(content[start : start + _CHUNK])
             record.write(bytes(len(chunk)) if left_out else chunk)
         if left_out or not options.save.compute_crc32:
-            record._crc = 0  # PyTorch's sign for a checksum that was not computed
+            record._crc = 0  # PyTorch marks a checksum that was not computed by 0
 
 
 @contextlib.contextmanager
 def _readable(what):
-    """Errors of a damaged archive, as PyTorch raises them."""
+    """Turn the errors of a damaged archive into PyTorch's RuntimeError.
+
+    ``what`` names the part of the archive that is being read.
+    """
     try:
         yield
     except (zipfile.BadZipFile, EOFError, NotImplementedError, UnicodeError, ValueError,
             OSError, struct.error, zlib.error) as error:  # fmt: skip
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
-            raise  # it is the disk's; that one is a place before the file's start
+            raise  # an error of the disk; EINVAL means a seek before the file's start: damage
         raise RuntimeError(
             f"load: PytorchStreamReader failed reading zip archive: {what}: {error}. The file is "
             "damaged or was not saved to its end"
@@ -106,7 +118,7 @@ def _readable(what):
 
 
 def maps_are_shared():
-    """True where writes to mapped tensors shall reach the file."""
+    """True if writes to mapped tensors change the file (``MAP_SHARED``)."""
     return options.load.mmap_flags == getattr(mmap, "MAP_SHARED", -1)
 
 
@@ -117,13 +129,13 @@ def _default_order():
 
 
 class Archive:
-    """An archive that is read.
+    """An archive opened for reading.
 
     Args:
-        file: A binary file that can be sought.
-        budget: What reading it may still cost.
-        mapped: Storages are maps of the file, read when they are used. Writes stay in memory unless
-            ``set_default_mmap_options`` says ``MAP_SHARED``.
+        file: A seekable binary file.
+        budget: The ``Budget`` of bytes and steps that reading may still cost.
+        mapped: Map storages to memory, so that the system reads their bytes when they are used.
+            Writes stay in memory unless ``set_default_mmap_options`` was given ``MAP_SHARED``.
     """
 
     def __init__(self, file, budget, mapped=False):
@@ -139,7 +151,8 @@ class Archive:
         if mapped:
             access = mmap.ACCESS_WRITE if maps_are_shared() else mmap.ACCESS_COPY
             self.map = mmap.mmap(file.fileno(), 0, access=access)
-        # Entries that overlap could unpack to any size: no more is read than the file holds.
+        # Entries that overlap could unpack to any size. So at most as many bytes are read as the
+        # file holds.
         self._unread = file.seek(0, io.SEEK_END)
         if self.has("constants.pkl"):
             raise RuntimeError("load: a TorchScript program, which rushlight does not run")
@@ -152,7 +165,7 @@ class Archive:
         self.foreign_order = order.decode() != sys.byteorder
 
     def has(self, name):
-        """True where the archive holds the record."""
+        """True if the archive holds the record ``name``."""
         return f"{self.name}/{name}" in self.zip.NameToInfo
 
     def _entry(self, name):
@@ -180,7 +193,7 @@ class Archive:
         return content
 
     def memory(self, key, nbytes):
-        """The storage ``key`` as an array of ``nbytes`` uint8."""
+        """Return the storage ``key`` as an array of ``nbytes`` uint8."""
         name = f"data/{key}"
         entry = self._entry(name)
         if entry.file_size != nbytes:
@@ -205,13 +218,13 @@ class Archive:
             raise zipfile.BadZipFile("its entries are larger than the file")
         record: Any = self.zip.open(entry)
         if entry.CRC == 0:
-            record._expected_crc = None  # it was not computed
+            record._expected_crc = None  # the writer did not compute a checksum
         return record
 
     def _content(self, entry):
-        with self._open(entry) as record:  # before so much is allocated
+        with self._open(entry) as record:  # checks the size before the array is allocated
             memory = rest = np.empty(entry.file_size, np.uint8)
-            while chunk := record.read(_CHUNK):  # checks the CRC at the end
+            while chunk := record.read(_CHUNK):  # zipfile checks the CRC at the end
                 rest[: len(chunk)] = np.frombuffer(chunk, np.uint8)
                 rest = rest[len(chunk) :]
         if rest.size:
@@ -219,7 +232,11 @@ class Archive:
         return memory
 
     def _begin(self, entry):
-        """Where the content begins in the file: its local header has its own length."""
+        """Return the offset of the entry's content in the file.
+
+        The offset is computed from the entry's local header, because its length may differ from
+        that in the archive's directory.
+        """
         begin = entry.header_offset + _LOCAL_HEADER
         name, extra = struct.unpack("<HH", self.map[begin - 4 : begin])
         return begin + name + extra

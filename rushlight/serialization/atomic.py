@@ -1,8 +1,9 @@
-"""Files that are whole at every moment: the old content, or all of the new.
+"""Write files so that a file holds, at every moment, all of the old or all of the new content.
 
 New content is written to a temporary file beside the target, forced to the disk and renamed. The
-writer holds a lock on its temporary file; the system drops the lock when the process ends, however
-it ends. So the next writer in the folder can tell what a killed process left, and deletes it.
+writer holds a lock on its temporary file. The system drops the lock when the process ends in any
+way. So the next writer in the folder recognises the files that killed processes left, because
+nobody locks them, and deletes them.
 """
 
 import contextlib
@@ -24,16 +25,18 @@ except ImportError:  # Windows, where an open file cannot be deleted
 __all__ = ["noted", "replacing", "sweep", "temporary"]
 
 _PREFIX, _SUFFIX = ".rushlight-", ".tmp"
-_LONG_AGO = 24 * 60 * 60  # seconds: no writer pauses for so long
+_LONG_AGO = 24 * 60 * 60  # seconds; a file untouched for longer has no living writer
 
 
 @contextlib.contextmanager
 def replacing(path, name="save") -> Iterator:
-    """A binary file that becomes ``path`` when it is complete; until then ``path`` stays as it was.
+    """Open a binary file that replaces ``path`` at the end of the ``with`` block.
 
-    Neither a full disk, nor the end of the process, nor a loss of power leaves half a file. The
-    file has the permissions of ``path`` from the start, or those of the process's umask.
-    ``name`` is what errors begin with.
+    Until then ``path`` keeps its old content. Neither a full disk, nor the end of the process, nor
+    a loss of power leaves half a file. From the start the file has the permissions of the old
+    ``path``; a new file has those of the process's umask. Errors begin with ``name``.
+
+    If ``path`` is a device or a pipe, the content is written to it directly.
 
     Raises:
         RuntimeError: the folder does not exist; ``path`` is a folder.
@@ -47,7 +50,8 @@ def replacing(path, name="save") -> Iterator:
         raise RuntimeError(f"{name}: {target}: Is a directory")
     exists = os.path.exists(target)
     if exists and (not os.path.isfile(target) or not os.access(target, os.W_OK)):
-        with open(target, "wb") as file:  # a device or a pipe; or refused, as it should be
+        # A device or a pipe is written directly. For a file without write permission open() raises.
+        with open(target, "wb") as file:
             yield file
         return
     sweep(folder)
@@ -59,10 +63,10 @@ def replacing(path, name="save") -> Iterator:
 
 @contextlib.contextmanager
 def temporary(folder, target, mode=None) -> Iterator:
-    """A new file in ``folder`` that becomes ``target`` at the end, or is deleted after an error.
+    """Open a new file in ``folder`` that becomes ``target``, or is deleted after an error.
 
     Args:
-        mode: Its permissions; None for those that the process's umask gives.
+        mode: The permissions of the file. None: the permissions that the process's umask gives.
     """
     file, path = _locked(folder, mode)
     try:
@@ -82,9 +86,10 @@ def temporary(folder, target, mode=None) -> Iterator:
 
 @contextlib.contextmanager
 def noted(folder, content, suffix) -> Iterator:
-    """While entered, a locked file in ``folder`` says in ``content`` what is being done there.
+    """Keep a locked file with ``content`` in ``folder`` during the ``with`` block.
 
-    If the process ends meanwhile, ``sweep`` of that suffix finds it.
+    The file notes what the block is doing in the folder. If the process ends inside the block, a
+    later ``sweep`` with the same ``suffix`` finds the file.
     """
     file, path = _locked(folder, None, suffix)
     try:
@@ -100,10 +105,11 @@ def noted(folder, content, suffix) -> Iterator:
 
 
 def sweep(folder, suffix=_SUFFIX, finish=None):
-    """Delete the files of this kind in ``folder`` whose writers have ended.
+    """Delete the temporary files with ``suffix`` in ``folder`` whose writers have ended.
 
     Args:
-        finish: Is given the content of each first; False keeps the file.
+        finish: A function that is called with each file's content before the file is deleted. If
+            it returns False, the file is kept.
     """
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
@@ -113,7 +119,7 @@ def sweep(folder, suffix=_SUFFIX, finish=None):
 
 
 def _locked(folder, mode, suffix=_SUFFIX):
-    """A new temporary file that this process has locked, and its path."""
+    """Create and lock a temporary file; return the open file and its path."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     while True:
         path = os.path.join(folder, f"{_PREFIX}{_system()}-{secrets.token_hex(8)}{suffix}")
@@ -122,18 +128,18 @@ def _locked(folder, mode, suffix=_SUFFIX):
         if fcntl is not None:
             with contextlib.suppress(OSError):  # a file system without locks
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if _is_at(path, descriptor):  # else a sweep came between the two steps
+        if _is_at(path, descriptor):  # else a sweep deleted the file before it was locked
             if mode is not None and hasattr(os, "fchmod"):
-                os.fchmod(descriptor, mode)  # the umask may have taken some
+                os.fchmod(descriptor, mode)  # the umask may have removed permissions
             return file, path
         file.close()
 
 
 def _delete_if_left(path, finish):
-    """Delete a file of this user unless its writer may be alive.
+    """Delete a temporary file of this user unless its writer may be alive.
 
-    Where a folder is shared, a lock need not reach other systems: their files must also be a day
-    old.
+    In a folder that several systems share, the locks of other systems may be invisible here. So a
+    file of another system is deleted only if it has not been written to for a day.
     """
     here = os.path.basename(path).startswith(f"{_PREFIX}{_system()}-")
     flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -144,7 +150,7 @@ def _delete_if_left(path, finish):
         if (fcntl is None or not here) and time.time() - status.st_mtime < _LONG_AGO:
             return
         if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # or an OSError
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # OSError if its writer is alive
         if not _is_at(path, file.fileno()) or (finish and not finish(file.read())):
             return
         if fcntl is not None:
@@ -162,7 +168,7 @@ def _is_at(path, descriptor):
 
 @cache
 def _system():
-    """What tells this running system from others that share a folder with it."""
+    """Return a text that differs between the running systems that may share a folder."""
     try:
         with open("/proc/sys/kernel/random/boot_id", "rb") as file:
             facts: Any = file.read()
@@ -174,7 +180,7 @@ def _system():
 
 
 def _keep_name(folder):
-    """Force the folder's entry to the disk too, where the system lets a folder be opened."""
+    """Force the folder's entry to the disk, too, if the system lets a folder be opened."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,8 +1,8 @@
-"""What reading one file may cost, so that no small file takes all memory or runs for hours.
+"""Limit the cost of reading one file, so that no small file takes all memory or runs for hours.
 
 A few hundred bytes can describe a set of 2⁴⁰ elements, or a gigabyte of deflated zeros. So each
-read has a budget of bytes and of steps, which grows with the file: an honest file describes what it
-holds, and stays far below it.
+read has a budget of bytes and of steps. The budget grows with the size of the file. An honest file
+stays far below its budget, because it describes no more than it holds.
 """
 
 import math
@@ -10,14 +10,14 @@ import os
 
 __all__ = ["Budget", "file_name"]
 
-_BYTES = 64 << 20  # for any file
-_BYTES_FOR_ONE = 16  # more for each byte of the file: deflated weights need 2 to 8
-_STEPS = 1_000_000  # for any file; a step takes up to 0.1 µs
-_STEPS_FOR_ONE = 3  # more for each byte of a pickle: an honest one needs at most 2
+_BYTES = 64 << 20  # bytes of memory that any file may take
+_BYTES_FOR_ONE = 16  # more bytes for each byte of the file: deflated weights need 2 to 8
+_STEPS = 1_000_000  # steps that any file may take; a step takes up to 0.1 µs
+_STEPS_FOR_ONE = 3  # more steps for each byte of a pickle: an honest pickle needs at most 2
 
 
 def file_name(f):
-    """How errors name the path or binary file ``f``."""
+    """Return the name of the path or binary file ``f`` for error messages."""
     name = os.fspath(f) if isinstance(f, (str, os.PathLike)) else getattr(f, "name", None)
     return str(name) if isinstance(name, (str, bytes)) else "the file"
 
@@ -26,10 +26,10 @@ class Budget:
     """The bytes and steps that reading a file may still take.
 
     Args:
-        file: Its name, for errors.
-        size: Its bytes on disk.
-        name: The function that reads it, for errors.
-        remedy: What errors say to somebody who trusts the file.
+        file: The name of the file, for error messages.
+        size: The size of the file on disk, in bytes.
+        name: The name of the function that reads the file, for error messages.
+        remedy: The advice that error messages give to a user who trusts the file.
 
     >>> budget = Budget("x.pt", 1000)
     >>> budget.take_bytes(1000, "the record data/0")
@@ -46,16 +46,18 @@ class Budget:
 
     @classmethod
     def unlimited(cls, file):
-        """The budget of a file that the caller trusts."""
+        """Return a budget without limits, for a file that the caller trusts."""
         budget = cls(file, 0)
         budget.bytes = budget.steps = math.inf
         return budget
 
     def take_bytes(self, count, what):
-        """Note that ``count`` bytes are about to be allocated.
+        """Take ``count`` bytes, which are about to be allocated, from the budget.
+
+        ``what`` names the object that needs the bytes.
 
         Raises:
-            RuntimeError: that is more than are left.
+            RuntimeError: fewer than ``count`` bytes are left.
         """
         self.bytes -= count
         if self.bytes < 0:
@@ -63,17 +65,20 @@ class Budget:
             raise self._exceeded(f"with {what} it takes more than {most:,} bytes of memory")
 
     def take_steps(self, count):
-        """Note that ``count`` steps are about to be taken.
+        """Take ``count`` steps, which are about to be done, from the budget.
 
         Raises:
-            RuntimeError: that is more than are left.
+            RuntimeError: fewer than ``count`` steps are left.
         """
         self.steps -= count
         if self.steps < 0:
             raise self._exceeded("what it describes takes too many steps to build")
 
     def read_pickle(self, stored, unpacked):
-        """Allow the steps of a pickle of ``unpacked`` bytes, of which the file has ``stored``."""
+        """Add the steps of a pickle to the budget, and take the steps of unpacking it.
+
+        The pickle has ``unpacked`` bytes; in the file, possibly deflated, it takes ``stored``.
+        """
         self.steps += _STEPS_FOR_ONE * stored
         self.take_steps(max(unpacked - stored, 0))
 

@@ -1,7 +1,8 @@
-"""What a file may give the functions that it calls under ``weights_only``, and what a call costs.
+"""Check the calls that a file makes under ``weights_only``, and take their cost from the budget.
 
-A function that goes through its argument is given a plain container, whose length is its cost. A
-tensor of 2⁴⁰ elements fits into a file of 600 bytes, where all of them are one number.
+A function that iterates over its argument accepts plain containers only, because their length tells
+the cost. The memory matters, too: a file of 600 bytes can hold a tensor of 2⁴⁰ elements if all
+elements are one number in memory.
 """
 
 import pickle
@@ -15,22 +16,22 @@ from rushlight.tensor import Size, Tensor
 
 __all__ = ["charge"]
 
-_CALL = 5  # steps of any call
-_CONTAINER = 10  # steps of a new container, however empty
-_TENSOR = 40
-_PARAMETER = 20
-_ELEMENT = 4  # steps of an element that is put into a new container
+_CALL = 5  # steps that any call costs
+_CONTAINER = 10  # steps that a new container costs, even an empty one
+_TENSOR = 40  # steps that a new tensor costs
+_PARAMETER = 20  # steps that a new Parameter costs
+_ELEMENT = 4  # steps for each element that is put into a new container
 _SCALARS = (bool, int, float, complex, str, bytes, type(None), device)
 _CONTAINERS = (list, tuple, dict, set, frozenset, Size)
 
 
 def charge(unpickler, function, args):
-    """Check what ``function`` is given, and take what the call costs from the budget.
+    """Check the arguments of a call, and take the cost of the call from the budget.
 
-    Functions that the user vouches for are not checked.
+    The arguments of functions that the user allowed are not checked.
 
     Raises:
-        pickle.UnpicklingError: the arguments are not those that ``save`` writes.
+        pickle.UnpicklingError: ``save`` never writes such arguments.
         RuntimeError: the budget is exceeded.
     """
     unpickler.budget.take_steps(_CALL)
@@ -55,7 +56,7 @@ def _scalars(unpickler, function, args):
 
 
 def _copied(unpickler, function, args):
-    """The bytes of a new text or bytearray."""
+    """Take the cost of a function that copies its argument: new bytes or a new bytearray."""
     for arg in args:
         if type(arg) not in (str, bytes, list, tuple):
             _refuse(function, arg)
@@ -64,7 +65,7 @@ def _copied(unpickler, function, args):
 
 
 def _collected(unpickler, function, args):
-    """A new container of an old one's elements, or of pairs."""
+    """Take the cost of a new container, made from the elements or pairs of another container."""
     unpickler.budget.take_steps(_CONTAINER)
     for given in args:
         if type(given) not in _CONTAINERS:
@@ -81,7 +82,8 @@ def _collected(unpickler, function, args):
 
 def _tensor(unpickler, function, args):
     unpickler.budget.take_steps(_TENSOR)
-    if args and names.marks(args[-1]):  # they are resolved in a copy of what the tensor spans
+    # A tensor marked conj or neg is resolved in a copy of the memory that the tensor spans.
+    if args and names.marks(args[-1]):
         storage, _, size, stride = args[:4]
         names.check_geometry(0, size, stride)
         most = storage.nbytes() if isinstance(storage, names.Storage) else 0
@@ -104,7 +106,7 @@ def _typed(unpickler, function, args):
 
 
 def charge_state(unpickler, state):
-    """Check and charge the attributes that an object is given."""
+    """Check the attributes that an object is given, and take their cost from the budget."""
     for part in state if type(state) is tuple else (state,):
         if part is None:
             continue

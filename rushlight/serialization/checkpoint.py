@@ -14,7 +14,7 @@ from rushlight.serialization.safety import WeightsUnpickler
 
 __all__ = ["load", "save"]
 
-_HEAD = 512  # bytes that tell which format a file has
+_HEAD = 512  # bytes at the beginning of a file that tell its format
 
 
 def _is_path(f):
@@ -41,12 +41,12 @@ def save(
 ):
     """Write ``obj`` with all its tensors to the path or binary file ``f``, in PyTorch's format.
 
-    PyTorch reads the file. Tensors that share memory share it after loading. A file that is given
-    by its path is complete or, where anything fails, as it was before.
+    PyTorch can read the file. Tensors that share memory also share memory after loading. If ``f``
+    is a path and the save fails, the file keeps its old content.
 
     Raises:
-        RuntimeError: the folder does not exist; tensors of two types share memory.
-        pickle.PicklingError: ``obj`` holds what cannot be pickled.
+        RuntimeError: the folder does not exist, or tensors of two dtypes share memory.
+        pickle.PicklingError: ``obj`` holds an object that cannot be pickled.
 
     >>> import io, rushlight as torch
     >>> file = io.BytesIO()
@@ -80,21 +80,24 @@ def save(
 def load(
     f, map_location=None, pickle_module=None, *, weights_only=None, mmap=None, **pickle_load_args
 ):
-    """Read what ``save`` of rushlight or PyTorch wrote to the path or binary file ``f``.
+    """Read an object that ``save`` of rushlight or PyTorch wrote to the path or binary file ``f``.
 
     Args:
-        map_location: Where storages go: ``"cpu"``, a device, a dict from the saved location to
-            another, or a function of (storage, location).
-        weights_only: True (the default) reads tensors, containers, numbers and what
-            ``serialization.add_safe_globals`` allows, and runs no code that a file names. False
-            imports and calls what the file says: only for files that you trust.
-        mmap: Storages are maps of the file and are read when they are used.
+        map_location: The place of the loaded storages: ``"cpu"``, a device, a dict from saved
+            locations to new locations, or a function of (storage, location).
+        weights_only: True (the default) loads tensors, containers, numbers and the classes that
+            ``serialization.add_safe_globals`` allows, and runs no other code that the file names.
+            False imports and calls everything that the file names: use it only for files that you
+            trust.
+        mmap: Map the storages to memory, so that the system reads their bytes when they are used.
 
     Raises:
-        pickle.UnpicklingError: the file names what is not allowed; it is no file of ``save``.
-        RuntimeError: it is damaged or incomplete; its tensors lie on a device that is not here;
-            what it describes takes far more memory or time than an honest file of its size.
-        EOFError: it is empty.
+        pickle.UnpicklingError: the file names something that is not allowed, or ``save`` did not
+            write it.
+        RuntimeError: the file is damaged or incomplete, its tensors lie on a device that does not
+            exist here, or reading it takes far more memory or time than an honest file of its size
+            needs.
+        EOFError: the file is empty.
 
     >>> import rushlight as torch
     >>> import io
@@ -122,7 +125,7 @@ def load(
     if options.skipping:
         raise NotImplementedError("load: not inside torch.serialization.skip_data()")
     _refuse_in_a_trace("load")
-    pickle_load_args.setdefault("encoding", "utf-8")  # of text in pickles of Python 2
+    pickle_load_args.setdefault("encoding", "utf-8")  # for texts in pickles of Python 2
     unpickler = WeightsUnpickler if weights_only else FullUnpickler
     if _is_path(f):
         with open(f, "r+b" if mapped and archive.maps_are_shared() else "rb") as file:
@@ -131,7 +134,7 @@ def load(
 
 
 def _sought(f):
-    """``f``, which must be able to seek."""
+    """Return the file ``f`` if it is seekable, else raise an error."""
     try:
         f.seek(f.tell())
     except (AttributeError, io.UnsupportedOperation) as error:

@@ -1,6 +1,6 @@
 """An unpickler that no stream can make hang, crash or fill the memory.
 
-Which names a stream may use is for its subclasses to say.
+Its subclasses decide which names (classes and functions) a stream may use.
 """
 
 import pickle
@@ -11,21 +11,24 @@ from typing import Any
 
 __all__ = ["GuardedUnpickler", "brief"]
 
-_MOST_PARTS = 1000  # of a key, counted through the tuples and frozensets in it
-_MOST_ALIKE = 100  # keys of one hash in a dict or set: each is compared with all before it
-_SMALL = 1 << 60  # integers below are their own hash, so that no two have the same
-_EMPTY_SET = 8  # steps: a set takes 216 bytes, and its opcode one
-_LONGEST = 80  # characters of a value in an error
+_MOST_PARTS = 1000  # parts of a key, including the parts of tuples and frozensets inside the key
+_MOST_ALIKE = 100  # keys with the same hash in a dict or set: each is compared with all before it
+_SMALL = 1 << 60  # smaller ints hash to themselves (but -1 to -2), so they hardly ever collide
+_EMPTY_SET = 8  # steps for a new set: its opcode takes 1 byte, but the set takes 216 bytes
+_LONGEST = 80  # characters of a value in an error message
 
-# Texts and bytes are hashed with a secret of the process, so that no file can make them collide.
+# The types that Python hashes with a random secret of the process. No file can make their hashes
+# collide.
 _SECRET = (str, bytes) if sys.flags.hash_randomization else ()
 
-# Python's own unpickler is the one that lets each opcode be replaced.
+# The unpickler written in Python, because its opcodes can be replaced one by one.
 _Unpickler: Any = pickle._Unpickler
 
 
 def brief(value):
-    """A value from a file, for an error: a whole one may have a text without end.
+    """Describe a value from a file in an error message, in a few characters.
+
+    The full repr could be of any length, because the file decides what the value is.
 
     >>> brief(("storage", 3)), brief([1]), brief("x" * 200)[-5:]
     ("('storage', 3)", 'a list', 'xx...')
@@ -45,10 +48,11 @@ def brief(value):
 
 
 def _weight(key):
-    """The steps that it takes to hash or compare ``key``.
+    """Return the number of steps that hashing or comparing ``key`` takes.
 
     Raises:
-        pickle.UnpicklingError: it takes forever or overflows the stack: tuples in tuples in tuples.
+        pickle.UnpicklingError: the key has too many parts. Deeply nested tuples could take forever
+            to be hashed, or overflow the stack.
     """
     steps, parts, pending = 1, 0, [key]
     while pending:
@@ -68,11 +72,14 @@ def _weight(key):
 
 
 class GuardedUnpickler(_Unpickler):
-    """Without the opcodes that build objects behind ``find_class``, or of a stated size.
+    """An unpickler without dangerous opcodes, which takes the cost of loading from a budget.
+
+    Left out are the opcodes that build objects in ways which the subclasses do not check, and the
+    opcodes that allocate as many bytes as the stream states.
 
     Args:
         file: The pickle.
-        budget: What loading it may still cost.
+        budget: The ``Budget`` of bytes and steps that loading may still cost.
     """
 
     dispatch = {
@@ -88,17 +95,21 @@ class GuardedUnpickler(_Unpickler):
     def __init__(self, file, budget, **options):
         super().__init__(file, **options)
         self.budget = budget
-        self._alike = {}  # id of a container → it, and how many of its keys have each hash
+        # From the id of a container to the container and the number of its keys with each hash.
+        self._alike = {}
 
     def current_name(self, module, name):
-        """What Python 3 calls a name; the first protocols have the names of Python 2."""
+        """Return Python 3's module and name; protocols below 3 use the names of Python 2."""
         if self.proto < 3:
             module, name = NAME_MAPPING.get((module, name), (module, name))
             module = IMPORT_MAPPING.get(module, module)
         return module, name
 
     def may_fill(self, owner):
-        """True for an object of another class whose own methods may be given items."""
+        """True if a stream may add items to ``owner`` although its class is no plain container.
+
+        Adding items calls methods of the class of ``owner``.
+        """
         return False
 
     def _check_owner(self, owner, *kinds):
@@ -108,10 +119,12 @@ class GuardedUnpickler(_Unpickler):
             )
 
     def check_keys(self, keys, owner=None):
-        """Take the steps of hashing ``keys``, which are about to be put into ``owner``.
+        """Take from the budget the steps of hashing ``keys`` before they are put into ``owner``.
+
+        ``owner`` None stands for a new container.
 
         Raises:
-            pickle.UnpicklingError: they take too long to be hashed or told apart.
+            pickle.UnpicklingError: the keys have too many parts, or too many have the same hash.
             RuntimeError: the budget is exceeded.
         """
         steps, others = 0, []
@@ -155,7 +168,7 @@ class GuardedUnpickler(_Unpickler):
     def load_setitems(self):
         owner = self.metastack[-1][-1]
         self._check_owner(owner, dict, OrderedDict, Counter)
-        self.check_keys(self.stack[::2], owner)  # since the mark
+        self.check_keys(self.stack[::2], owner)  # the stack since the mark: keys and values
         super().load_setitems()
 
     dispatch[pickle.SETITEMS[0]] = load_setitems

@@ -1,9 +1,9 @@
-"""Files of PyTorch before 1.6: a stream of pickles and storages, and before 0.1.10 a tar file.
+"""Read the files of PyTorch before 1.6: streams of pickles, or tar files before 0.1.10.
 
-The stream holds, one after another: the pickles of a magic number, of a version, of facts about the
-system, of the object, and of the storages' keys; then, for each key, its number of elements (int64)
-and its elements. The tar file holds ``storages``, ``tensors``, and the pickle of the object, which
-refers to both by number.
+The stream holds, one after another, the pickles of a magic number, a version, facts about the
+system, the object, and the storages' keys. After the keys each storage follows: its number of
+elements (int64) and its elements. The tar file holds the files ``storages``, ``tensors`` and
+``pickle``. The last is the pickle of the object, which refers to storages and tensors by number.
 
 Source: the files that ``torch.save(..., _use_new_zipfile_serialization=False)`` of PyTorch 2.13
 writes, and what its ``torch.load`` reads.
@@ -27,18 +27,19 @@ from rushlight.storage import foreign
 __all__ = ["is_stream", "is_tar", "read_stream", "read_tar"]
 
 _VERSION = 1001
-_BLOCK = 512  # of a tar file
-# The pickle of the number 0x1950a86a20f9469cfc6c, which a stream begins with, without its head.
+_BLOCK = 512  # bytes of a tar file's block
+# A stream begins with the pickle of the number 0x1950a86a20f9469cfc6c. These are its bytes without
+# the pickle's head.
 _MAGIC = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
 
 
 def is_stream(head):
-    """True for what a stream begins with."""
+    """True if ``head``, the first 32 bytes of a file, are those of a stream."""
     return _MAGIC in head[:32]
 
 
 def is_tar(head):
-    """True for what a tar file begins with, at least 512 bytes."""
+    """True if ``head``, the first 512 bytes of a file, are those of a tar file."""
     return head[257:262] == b"ustar"
 
 
@@ -53,12 +54,13 @@ def _readable():
 
 
 def read_stream(file, map_location, unpickler, budget, options):
-    """The object in a file of PyTorch 0.1.10 to 1.5."""
+    """Read the object from a file of PyTorch 0.1.10 to 1.5."""
     begin = file.tell()
     content = file.read()
-    for _ in range(2):  # the object's pickle is read twice: first for what storages it names
+    for _ in range(2):  # the object's pickle is read twice: the first time to list its storages
         budget.read_pickle(len(content), len(content))
-    stream = io.BytesIO(content)  # which allocates no more than there is, whatever is asked for
+    # BytesIO.read allocates at most as many bytes as there are, whatever size the file asks for.
+    stream = io.BytesIO(content)
     for _ in range(3):
         known = _plain(stream, budget, options)
         if isinstance(known, int) and known < 1 << 64 and known != _VERSION:
@@ -75,7 +77,10 @@ def read_stream(file, map_location, unpickler, budget, options):
 
 
 def _storage_types(stream, budget, options):
-    """The types of the storages in the pickle that begins here, by key: it does not tell sizes."""
+    """Return the types of the storages in the pickle that begins here, by key.
+
+    The types are needed to read the storages, because each storage's size is given in elements.
+    """
     survey = Survey(stream, budget, **options)
     survey.load()
     return {_name(pid[2]): pid[1] for pid in survey.ids if _names_storage(pid)}
@@ -86,14 +91,17 @@ def _plain(file, budget, options):
 
 
 def _items(value):
-    """A list of the file's own, which is as long as it is there."""
+    """Return ``value`` if it is a list or tuple, so that its length is bounded by the file's."""
     if type(value) not in (list, tuple):
         raise TypeError(f"a list is needed, not {brief(value)}")
     return value
 
 
 def _name(value):
-    """The key of a storage or tensor: a tuple could take forever to be hashed."""
+    """Return the key of a storage or tensor if it is a text or an int.
+
+    Other keys are refused, because a nested tuple could take forever to be hashed.
+    """
     value = _text(value)
     if type(value) not in (str, int):
         raise TypeError(f"a key cannot be {brief(value)}")
@@ -114,7 +122,7 @@ def _names_storage(pid):
 
 
 def _memory(file, dtype):
-    """The storage that begins here, as an array of uint8."""
+    """Read the storage that begins here, as an array of uint8."""
     (numel,) = struct.unpack("<q", file.read(8))
     content = bytearray(file.read(numel * dtype.itemsize) if numel > 0 else b"")
     if numel < 0 or len(content) != numel * dtype.itemsize:
@@ -123,7 +131,7 @@ def _memory(file, dtype):
 
 
 class _Records:
-    """The storages of a stream, as ``Storages`` asks an archive for them."""
+    """The storages of a stream, with the methods of ``Archive`` that ``Storages`` calls."""
 
     foreign_order = sys.byteorder == "big"
 
@@ -137,11 +145,14 @@ class _Records:
 
 
 class _StreamStorages(Storages):
-    """Storages, and parts of them: ``('storage', type, key, location, numel, part or None)``."""
+    """A function from a persistent id of a stream to the storage, or the part of a storage.
+
+    The ids are ``('storage', type, key, location, numel, part or None)``.
+    """
 
     def __call__(self, pid):
         if isinstance(pid, tuple) and len(pid) > 1 and _says(pid[0], "module"):
-            return pid[1]  # a class, with its source
+            return pid[1]  # the id holds a class and its source code
         if not _names_storage(pid):
             raise RuntimeError(f"load: Unknown typename for persistent_load: {brief(pid)}")
         storage = super().__call__(tuple([_text(value) for value in pid[:5]]))
@@ -162,7 +173,7 @@ def _part(storage, start, numel):
 
 
 def read_tar(file, map_location, unpickler, budget, options):
-    """The object in a tar file of PyTorch before 0.1.10."""
+    """Read the object from a tar file of PyTorch before 0.1.10."""
     with _readable():
         content = file.read()
         budget.read_pickle(len(content), len(content))
@@ -173,7 +184,7 @@ def read_tar(file, map_location, unpickler, budget, options):
 
     def refer(pid):
         if isinstance(pid, tuple) and pid:
-            return pid[0]  # a class, with its source
+            return pid[0]  # the id holds a class and its source code
         with _readable():
             return found[int(_name(pid))]
 
@@ -181,7 +192,10 @@ def read_tar(file, map_location, unpickler, budget, options):
 
 
 def _members(content):
-    """The plain files in a tar file, by name. (``tarfile`` would follow links, and loops.)"""
+    """Return the plain files in a tar file, by name.
+
+    ``tarfile`` is not used, because it would follow links, and loops of links.
+    """
     found, at = {}, 0
     while is_tar(header := content[at : at + _BLOCK]):
         name, size = (

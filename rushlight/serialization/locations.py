@@ -1,4 +1,4 @@
-"""Where storages are: the tag that ``save`` writes, and what ``load`` makes of it."""
+"""The location tags of storages: ``save`` writes a tag, ``load`` places the storage by the tag."""
 
 __all__ = ["default_restore_location", "location_tag", "placement", "register_package"]
 
@@ -6,9 +6,11 @@ _packages: list = []  # (priority, tagger, deserializer), lowest priority first
 
 
 def register_package(priority, tagger, deserializer):
-    """Add a kind of device: a storage's tag, and from (storage, tag) to the storage placed there.
+    """Register a kind of device for ``save`` and ``load``. Lower ``priority`` is asked first.
 
-    Each returns None for what is not its own. Packages of lower ``priority`` are asked first.
+    ``tagger(storage)`` returns the tag of a storage on the device. ``deserializer(storage, tag)``
+    returns the storage moved to the device with the tag. Both return None if the storage or the
+    tag belongs to another kind of device.
 
     >>> import io, rushlight as torch
     >>> from rushlight.serialization import locations
@@ -25,10 +27,10 @@ def register_package(priority, tagger, deserializer):
 
 
 def location_tag(storage):
-    """The tag under which ``save`` writes where ``storage`` is.
+    """Return the tag that ``save`` writes for the device of ``storage``.
 
     Raises:
-        RuntimeError: no package knows it.
+        RuntimeError: no registered package knows the storage.
 
     >>> import rushlight as torch
     >>> torch.serialization.location_tag(torch.ones(2).untyped_storage())
@@ -42,10 +44,10 @@ def location_tag(storage):
 
 
 def default_restore_location(storage, location):
-    """``storage`` at the place that ``location`` tags.
+    """Return ``storage`` moved to the device with the tag ``location``.
 
     Raises:
-        RuntimeError: no package knows the tag, or its device is not here.
+        RuntimeError: no registered package knows the tag, or its device does not exist here.
     """
     for _, _, deserializer in _packages:
         found = deserializer(storage, location)
@@ -75,7 +77,7 @@ register_package(20, lambda storage: None, _on_cuda)
 
 
 def placement(map_location):
-    """A function of (storage, location) that gives the storage where it shall be."""
+    """Return the function of (storage, saved location) that places storages by ``map_location``."""
     if map_location is None:
         return default_restore_location
     if isinstance(map_location, dict):
@@ -87,7 +89,7 @@ def placement(map_location):
         def chosen(storage, location):
             try:
                 found = map_location(storage, location)
-            except Exception as error:  # not the file's fault
+            except Exception as error:  # the user's function failed; the file is not damaged
                 raise RuntimeError(
                     f"load: map_location, called for a storage tagged with {location}, raised "
                     f"{type(error).__name__}: {error}"

@@ -1,7 +1,8 @@
-"""The names in a ``.pt`` file: what PyTorch calls things, and what they are here.
+"""Tables that map the names in a ``.pt`` file to rushlight's objects, and back.
 
-A file holds no code. Its pickle names functions that build tensors, element types and classes by
-PyTorch's modules, so that PyTorch and rushlight read each other's files.
+A file holds no code. Its pickle refers to functions that build tensors, to dtypes and to classes by
+PyTorch's module and name. Rushlight writes the same names, so that PyTorch and rushlight read each
+other's files.
 """
 
 import codecs
@@ -29,11 +30,11 @@ __all__ = [
 ]  # fmt: skip
 
 
-_MOST_DIMS = 64  # NumPy's
+_MOST_DIMS = 64  # NumPy's limit
 
 
 class StorageType:
-    """Stands for a class of PyTorch's storages: ``torch.FloatStorage`` is float32's."""
+    """Stands for one of PyTorch's storage classes, such as ``torch.FloatStorage`` for float32."""
 
     __slots__ = ("dtype", "name")
 
@@ -43,7 +44,7 @@ class StorageType:
 
 
 class TypedStorage(Storage):
-    """A storage that a file gives an element type."""
+    """A storage together with the dtype that a file gives for it."""
 
     __slots__ = ("dtype",)
 
@@ -62,7 +63,7 @@ UNTYPED = StorageType("UntypedStorage", uint8)
 
 
 def storage_type(dtype):
-    """The storage class of ``dtype``; the untyped one where PyTorch has no other."""
+    """Return the storage class of ``dtype``; ``UNTYPED`` if PyTorch has no class for the dtype."""
     return _TYPED.get(dtype, UNTYPED)
 
 
@@ -70,10 +71,11 @@ def storage_type(dtype):
 
 
 def check_geometry(start, size, stride):
-    """Refuse what no tensor can have, before anything is computed with it.
+    """Refuse a storage offset, size and stride that no tensor can have, before using them.
 
     Raises:
-        RuntimeError: the numbers are negative, too large, too many, or no numbers.
+        RuntimeError: a value is no int or outside [0, 2**63), there are more than 64 dims, or
+            ``size`` and ``stride`` differ in length.
     """
     if not (
         isinstance(size, (tuple, list))
@@ -88,7 +90,10 @@ def check_geometry(start, size, stride):
 
 
 def marks(metadata):
-    """(conj, neg): which marks of a lazy operation a tensor's metadata holds; () for neither."""
+    """Return (conj, neg): True for each lazy operation that a tensor's metadata marks as pending.
+
+    Returns () if neither is marked.
+    """
     if type(metadata) is not dict:
         return ()
     found = metadata.get("conj") is True, metadata.get("neg") is True
@@ -109,43 +114,47 @@ def _tensor(storage, dtype, start, size, stride, requires_grad, metadata):
 
 
 def _resolved(spanned, array, conj, neg):
-    """The numbers that the marks stand for. Elements at one place are computed once."""
+    """Apply the pending conjugation and negation to a copy of the memory.
+
+    ``spanned`` is the memory from the first element of ``array`` to the last. The operations run on
+    it, not on ``array``, so that elements which share a place in memory are computed once.
+    """
     copy = np.conj(spanned) if conj else spanned
     copy = np.negative(copy) if neg else copy
     return strided(copy, array.shape, array.strides)
 
 
 def rebuild_tensor(storage, storage_offset, size, stride):
-    """A tensor that looks at a storage."""
+    """Build a tensor that is a view of a storage."""
     return _tensor(storage, storage.dtype, storage_offset, size, stride, False, None)
 
 
 def rebuild_tensor_v2(
     storage, storage_offset, size, stride, requires_grad, backward_hooks, metadata=None
 ):
-    """A tensor that looks at a storage, and whether it requires grad."""
+    """Build a tensor that is a view of a storage, with its ``requires_grad``."""
     return _tensor(storage, storage.dtype, storage_offset, size, stride, requires_grad, metadata)
 
 
 def rebuild_tensor_v3(
     storage, storage_offset, size, stride, requires_grad, backward_hooks, dtype, metadata=None
 ):
-    """A tensor of ``dtype`` that looks at an untyped storage."""
+    """Build a tensor of ``dtype`` that is a view of an untyped storage."""
     return _tensor(storage, dtype, storage_offset, size, stride, requires_grad, metadata)
 
 
 def rebuild_parameter(data, requires_grad, backward_hooks):
-    """A Parameter over ``data``."""
+    """Build a Parameter that holds ``data``."""
     return Parameter(data, requires_grad is True)
 
 
 def rebuild_parameter_with_state(data, requires_grad, backward_hooks, state):
-    """A Parameter over ``data`` with attributes."""
+    """Build a Parameter that holds ``data`` and has the attributes in ``state``."""
     return _with_state(Parameter(data, requires_grad is True), state)
 
 
 def rebuild_from_type(function, cls, args, state):
-    """What ``function(*args)`` gives, as an object of ``cls`` with attributes."""
+    """Turn the tensor ``function(*args)`` into a ``cls`` that has the attributes in ``state``."""
     t = function(*args)
     if type(t) is not cls:
         t = Tensor._make_subclass(cls, t, t.requires_grad)
@@ -163,7 +172,7 @@ def _with_state(t, state):
 
 
 def get_layout(name):
-    """The layout that PyTorch calls ``name``."""
+    """Return the layout that PyTorch calls ``name``; rushlight has only ``torch.strided``."""
     if name != "torch.strided":
         raise RuntimeError(
             f"load: the layout {brief(name)} is not there: rushlight has torch.strided"
@@ -175,14 +184,14 @@ _LATIN1 = ("latin1", "latin-1")
 
 
 def encode(text, encoding):
-    """The bytes that old pickle protocols spell as text."""
+    """Return the bytes that pickle protocols below 3 write as Latin-1 text."""
     if encoding not in _LATIN1:
         raise ValueError(f"load: bytes are spelt in latin1, not in {brief(encoding)}")
     return codecs.latin_1_encode(text)[0]
 
 
 def make_bytearray(content=b"", encoding=None):
-    """A bytearray of bytes, or of a text that spells them."""
+    """Build a bytearray from bytes, or from a text and its encoding (Latin-1)."""
     if isinstance(content, int):
         raise ValueError("load: a bytearray is made of its bytes, not of a size")
     return bytearray(content if encoding is None else encode(content, encoding))
@@ -190,7 +199,7 @@ def make_bytearray(content=b"", encoding=None):
 
 # The tables -------------------------------------------------------------------------------
 
-#: Functions of PyTorch that rushlight has its own of.
+#: PyTorch's functions and classes, by module and name, that rushlight replaces by its own.
 _FUNCTIONS = {
     ("torch._utils", "_rebuild_tensor"): rebuild_tensor,
     ("torch._utils", "_rebuild_tensor_v2"): rebuild_tensor_v2,
@@ -202,7 +211,7 @@ _FUNCTIONS = {
     ("torch", "Size"): Size,
     ("torch", "device"): device,
 }
-#: What a file may call under ``weights_only``.
+#: The functions and classes that a file may call under ``weights_only``.
 CALLS = {
     **_FUNCTIONS,
     ("_codecs", "encode"): encode,
@@ -212,9 +221,9 @@ CALLS = {
     ("collections", "Counter"): Counter,
     ("collections", "OrderedDict"): OrderedDict,
 }
-#: Classes that a file may name and not call.
+#: Classes that a file may name but not call.
 CLASSES = {("torch", "Tensor"): Tensor, ("torch.nn.parameter", "Parameter"): Parameter}
-#: Values.
+#: Objects that a file may name and that are neither called nor filled: dtypes, storage classes.
 VALUES = {
     **{("torch", d.name): d for d in DTYPES},
     **{("torch", kind.name): kind for kind in _TYPED.values()},
@@ -234,14 +243,14 @@ _MISSING_TYPES = """
 _MISSING_TENSORS = """
     device_tensor_from_cpu_tensor device_tensor_from_numpy meta_tensor_no_storage nested_tensor
     qtensor sparse_tensor wrapper_subclass"""
-#: What files of PyTorch may hold, and rushlight has none of.
+#: Names that PyTorch's files may hold and for which rushlight has no counterpart.
 MISSING = frozenset(
     [("torch", name) for name in _MISSING_TYPES.split()]
     + [("torch._utils", f"_rebuild_{name}") for name in _MISSING_TENSORS.split()]
 )
-#: What PyTorch calls the things above.
+#: From the id of each object above to PyTorch's (module, name).
 _NAMES = {id(v): k for k, v in {**_FUNCTIONS, **CLASSES, **VALUES}.items()}
-#: Where PyTorch keeps classes that have files of their own here.
+#: From rushlight's module (or class) to PyTorch's module, where the two paths differ.
 _MOVED = {
     **{
         f"rushlight.nn.modules.{part}": f"torch.nn.modules.{home}"
@@ -258,7 +267,7 @@ _MOVED = {
     "rushlight.optim.lr_scheduler": "torch.optim.lr_scheduler",
     "rushlight.optim.muon": "torch.optim",
 }
-#: The same of torchvision.
+#: From rushlight's module to torchvision's module, where the two paths differ.
 _VISION = {
     **{
         f"rushlight.vision.transforms.{part}": "torchvision.transforms.transforms"
@@ -274,7 +283,10 @@ _VISION = {
 
 
 def torch_name(value):
-    """(module, name) by which PyTorch finds what ``value`` is here; None for what is not ours."""
+    """Return PyTorch's (module, name) for rushlight's object ``value``.
+
+    Returns None if ``value`` does not belong to rushlight.
+    """
     if id(value) in _NAMES:
         return _NAMES[id(value)]
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
@@ -293,10 +305,10 @@ def torch_name(value):
 
 
 def refuse_missing(module, name):
-    """Say so where a file of PyTorch's names what rushlight has none of.
+    """Raise an error if ``module.name`` is a feature of PyTorch that rushlight does not have.
 
     Raises:
-        RuntimeError: it does.
+        RuntimeError: (module, name) is in ``MISSING``.
     """
     if (module, name) in MISSING:
         raise RuntimeError(
@@ -306,11 +318,14 @@ def refuse_missing(module, name):
 
 
 def resolve(module, name):
-    """What PyTorch calls ``module.name``, here; looked for in the packages around it too.
+    """Return rushlight's object for PyTorch's ``module.name``.
+
+    The name is looked up in the tables, then in rushlight's module of the same path, then in each
+    package around that module.
 
     Raises:
-        AttributeError: rushlight does not have it.
-        RuntimeError: it is a kind of tensor that rushlight does not have.
+        AttributeError: rushlight does not have the name.
+        RuntimeError: the name stands for a kind of tensor that rushlight does not have.
     """
     refuse_missing(module, name)
     for table in (CALLS, CLASSES, VALUES):

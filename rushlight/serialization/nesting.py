@@ -1,9 +1,9 @@
 """A pickler that does not recurse, so that objects may be nested to any depth.
 
-Python's pickler calls itself for each object within another, three frames a level. Here the method
-for a container is a generator: it yields each object that the container holds, and writes after
-each what belongs behind it. ``save`` keeps the open generators on a stack of its own. The bytes are
-those of ``pickle.Pickler``.
+Python's pickler calls itself for each object inside another object and takes three frames a level.
+Here each container has a generator. The generator yields each object that the container holds.
+When it goes on, that object is written, and the generator writes the opcodes that follow. ``save``
+keeps the open generators on its own stack. The bytes are those of ``pickle.Pickler``.
 """
 
 import pickle
@@ -13,23 +13,23 @@ from typing import Any
 
 __all__ = ["DeepPickler"]
 
-# Python's own pickler is the one that lets a global be written under another name.
+# The pickler written in Python, because the C pickler cannot write a global under another name.
 _Pickler: Any = pickle._Pickler
 _TUPLES = [pickle.EMPTY_TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3]
 
 
 class DeepPickler(_Pickler):
-    """Python's pickler, in which an object inside another takes no Python frame."""
+    """Python's pickler, changed so that an object inside another object takes no Python frame."""
 
     def __init__(self, file, protocol):
         super().__init__(file, protocol)
         self._open = []  # a generator for each container that is being written, the inmost last
 
     def save(self, value, save_persistent_id=True):
-        """Write ``value`` and all that it holds."""
+        """Write ``value`` and all objects that it holds."""
         outer = self._open
         stack = self._open = []
-        begin = super().save  # writes an atom, or opens a container
+        begin = super().save  # writes a plain value; of a container it only opens the generator
         try:
             begin(value, save_persistent_id)
             while stack:
@@ -37,7 +37,7 @@ class DeepPickler(_Pickler):
                 for inner in stack[-1]:
                     begin(inner)
                     if len(stack) > depth:
-                        break  # the inner container comes first
+                        break  # write the inner container before the outer one goes on
                 else:
                     stack.pop()
         finally:
@@ -46,7 +46,7 @@ class DeepPickler(_Pickler):
     def save_reduce(
         self, func, args, state=None, listitems=None, dictitems=None, state_setter=None, *, obj=None
     ):
-        """Write the call ``func(*args)`` and what is done to its result."""
+        """Write the call ``func(*args)``, then the items and the state that its result gets."""
         if not isinstance(args, tuple):
             raise pickle.PicklingError("args from save_reduce() must be a tuple")
         if not callable(func):
@@ -55,13 +55,13 @@ class DeepPickler(_Pickler):
         if obj is not None:
             self._open.append(whole)
             return
-        for inner in whole:  # the caller goes on writing behind it
+        for inner in whole:  # write all of it now, because the caller writes opcodes after it
             self.save(inner)
 
     def _reduced(self, func, args, state, listitems, dictitems, state_setter, obj):
         yield from self._built(func, args, obj)
         if obj is not None:
-            if id(obj) in self.memo:  # it holds itself
+            if id(obj) in self.memo:  # its arguments hold the object itself: it is written already
                 self.write(pickle.POP + self.get(self.memo[id(obj)][0]))
             else:
                 self.memoize(obj)
@@ -79,7 +79,7 @@ class DeepPickler(_Pickler):
             self.write(pickle.TUPLE2 + pickle.REDUCE + pickle.POP)
 
     def _built(self, func, args, obj):
-        """The object, without its state; protocol 2 has opcodes for ``cls.__new__``."""
+        """Write the object without its state; from protocol 2 on ``cls.__new__`` has opcodes."""
         name = getattr(func, "__name__", "") if self.proto >= 2 else ""
         if name not in ("__newobj__", "__newobj_ex__"):
             yield from (func, args)
@@ -101,7 +101,10 @@ class DeepPickler(_Pickler):
             self.write(pickle.REDUCE)
 
     def _filled(self, items, one, several):
-        """Put ``items``, tuples, into the container, by an opcode for each or for a batch."""
+        """Put ``items`` into the container that is being written; each item is a tuple.
+
+        The opcode ``one`` adds a single item, the opcode ``several`` adds a batch of items.
+        """
         for batch in self._batches(items):
             many = self.bin and len(batch) > 1
             if many:
@@ -140,7 +143,7 @@ class DeepPickler(_Pickler):
         if not short:
             self.write(pickle.MARK)
         yield from value
-        if n and id(value) in self.memo:  # it holds itself
+        if n and id(value) in self.memo:  # the tuple holds itself and is written already
             dropped = pickle.POP * n if short else pickle.POP_MARK
             self.write(dropped + self.get(self.memo[id(value)][0]))
             return
@@ -159,7 +162,7 @@ class DeepPickler(_Pickler):
     def _frozenset(self, value):
         self.write(pickle.MARK)
         yield from value
-        if id(value) in self.memo:  # it holds itself
+        if id(value) in self.memo:  # the frozenset holds itself and is written already
             self.write(pickle.POP_MARK + self.get(self.memo[id(value)][0]))
             return
         self.write(pickle.FROZENSET)
@@ -178,14 +181,14 @@ class DeepPickler(_Pickler):
         self._open.append(self._dict(value))
 
     def save_set(self, value):
-        """Open a set; before protocol 4 it is a call."""
+        """Open a set; below protocol 4 a set is written as a call."""
         if self.proto < 4:
             super().save_set(value)
         else:
             self._open.append(self._set(value))
 
     def save_frozenset(self, value):
-        """Open a frozenset; before protocol 4 it is a call."""
+        """Open a frozenset; below protocol 4 a frozenset is written as a call."""
         if self.proto < 4:
             super().save_frozenset(value)
         else:

@@ -1,4 +1,4 @@
-"""Options of every ``save`` and ``load``, for the process: PyTorch's functions that set them."""
+"""PyTorch's functions that set options for every ``save`` and ``load`` of the process."""
 
 import contextlib
 import mmap
@@ -14,7 +14,7 @@ _PRIVATE: int | None = getattr(mmap, "MAP_PRIVATE", None)  # None on Windows
 
 
 class LoadEndianness(Enum):
-    """The order of bytes in a file that does not say its own."""
+    """The order of bytes that ``load`` assumes if a file does not state its order."""
 
     NATIVE = 1
     LITTLE = 2
@@ -22,7 +22,7 @@ class LoadEndianness(Enum):
 
 
 class _Load:
-    """What ``torch.utils.serialization.config.load`` holds."""
+    """The options in ``torch.utils.serialization.config.load``."""
 
     mmap = False
     endianness: LoadEndianness | None = None
@@ -30,21 +30,21 @@ class _Load:
 
 
 class _Save:
-    """What ``torch.utils.serialization.config.save`` holds."""
+    """The options in ``torch.utils.serialization.config.save``."""
 
     compute_crc32 = True
     storage_alignment = 64
 
 
 load, save = _Load(), _Save()
-skipping = False  # inside skip_data
+skipping = False  # True inside skip_data
 
 
 def set_default_load_endianness(endianness):
-    """Read files that do not say their order of bytes in this one; None is little-endian.
+    """Set the order of bytes for files that do not state theirs. None means little-endian.
 
     Raises:
-        TypeError: not a ``LoadEndianness``.
+        TypeError: ``endianness`` is neither None nor a ``LoadEndianness``.
 
     >>> import rushlight as torch
     >>> torch.serialization.set_default_load_endianness(None)
@@ -57,28 +57,29 @@ def set_default_load_endianness(endianness):
 
 
 def get_default_load_endianness():
-    """What ``set_default_load_endianness`` was given."""
+    """Return the value that ``set_default_load_endianness`` set; None by default."""
     return load.endianness
 
 
 def set_crc32_options(compute_crc32):
-    """Whether ``save`` writes checksums, which ``load`` of rushlight checks."""
+    """Set whether ``save`` writes checksums. Rushlight's ``load`` checks them."""
     save.compute_crc32 = compute_crc32
 
 
 def get_crc32_options():
-    """Whether ``save`` writes checksums."""
+    """Return True if ``save`` writes checksums."""
     return save.compute_crc32
 
 
 class set_default_mmap_options:
-    """How ``load(mmap=True)`` maps: ``mmap.MAP_PRIVATE`` (writes stay in memory) or ``MAP_SHARED``.
+    """Set how ``load(mmap=True)`` maps files: ``mmap.MAP_PRIVATE`` or ``mmap.MAP_SHARED``.
 
-    Of ``MAP_SHARED`` maps, writes to the tensors change the file. Also a context manager.
+    Writes to the loaded tensors stay in memory with ``MAP_PRIVATE`` and change the file with
+    ``MAP_SHARED``. As a context manager this sets the option for the ``with`` block.
 
     Raises:
-        ValueError: neither of the two.
-        RuntimeError: on Windows, which has no such flags.
+        ValueError: ``flags`` is neither of the two.
+        RuntimeError: the system is Windows, which has no such flags.
     """
 
     def __init__(self, flags):
@@ -100,13 +101,15 @@ class set_default_mmap_options:
 
 
 def get_default_mmap_options():
-    """What ``set_default_mmap_options`` was given; None on Windows."""
+    """Return the flags that ``set_default_mmap_options`` set; None on Windows."""
     return load.mmap_flags
 
 
 @contextlib.contextmanager
 def skip_data(materialize_fake_tensors=False):
-    """Inside, ``save`` leaves room for the storages and does not write them; ``load`` is refused.
+    """Let ``save`` write zeros in place of the storages' bytes inside the ``with`` block.
+
+    ``load`` raises an error inside the block.
 
     >>> import io, rushlight as torch
     >>> file = io.BytesIO()

@@ -1,4 +1,7 @@
-"""The pickle of a ``.pt`` file: tensors refer to storages, storages to records of the archive."""
+"""Write and read the pickle of a ``.pt`` file.
+
+In the pickle each tensor refers to a storage, and each storage refers to a record of the archive.
+"""
 
 import copyreg
 import pickle
@@ -22,7 +25,11 @@ __all__ = ["FullUnpickler", "Storages", "TensorPickler", "pickled"]
 
 
 def pickled(value, protocol):
-    """(the pickle's bytes, the storages' bytes as arrays, in the order of their keys)."""
+    """Pickle ``value``.
+
+    Returns the bytes of the pickle, and a list of the storages' bytes as arrays. A storage's index
+    in the list is its key in the pickle.
+    """
     stream = BytesIO()
     pickler = TensorPickler(stream, protocol)
     pickler.dump(value)
@@ -30,7 +37,7 @@ def pickled(value, protocol):
 
 
 class TensorPickler(DeepPickler):
-    """Writes PyTorch's names for tensors and for what else rushlight has of PyTorch's."""
+    """Pickles tensors and rushlight's classes and functions under PyTorch's names."""
 
     def __init__(self, file, protocol):
         super().__init__(file, protocol)
@@ -39,7 +46,10 @@ class TensorPickler(DeepPickler):
         self._keys = {}  # address of the storage's owner → (key, dtype)
 
     def save_str(self, value):
-        """Write a text; equal texts as one, so that equal objects give equal files."""
+        """Write a text; a text that equals an earlier one is written as a reference to it.
+
+        So equal objects give equal files, whether or not their texts are the same Python objects.
+        """
         known = self._texts.setdefault(value, value)
         if known is value:
             super().save_str(value)
@@ -54,7 +64,7 @@ class TensorPickler(DeepPickler):
         return "storage", kind, str(key), location_tag(value), value.nbytes() // kind.dtype.itemsize
 
     def _key(self, storage, kind):
-        owner = id(storage._owner)  # kept alive, and its id taken, by self.storages
+        owner = id(storage._owner)  # the id stays unique because self.storages keeps it alive
         key, known = self._keys.setdefault(owner, (len(self.storages), kind))
         if key == len(self.storages):
             self.storages.append(storage)
@@ -77,7 +87,7 @@ class TensorPickler(DeepPickler):
     def _reduce_tensor(self, t):
         cls = type(t)
         if cls.__reduce_ex__ not in (Tensor.__reduce_ex__, Parameter.__reduce_ex__):
-            return NotImplemented  # a subclass with a way of its own
+            return NotImplemented  # a subclass that defines its own __reduce_ex__
         state = _state(t)
         if isinstance(t, Parameter) and cls.__reduce_ex__ is Parameter.__reduce_ex__:
             args: tuple = (t.data, t.requires_grad, OrderedDict())
@@ -104,7 +114,7 @@ _slot_names: Any = copyreg._slotnames  # type: ignore[attr-defined]
 
 
 def _state(t):
-    """A tensor's own attributes, in the form that PyTorch gives them."""
+    """Return a tensor's attributes as PyTorch pickles them: a dict, or a pair (dict, slots)."""
     slots = {
         name: getattr(t, name)
         for name in _slot_names(type(t))
@@ -114,7 +124,7 @@ def _state(t):
 
 
 def _rebuilt(t):
-    """(function, arguments) that build the tensor from its storage."""
+    """Return the function, and its arguments, that builds the tensor from its storage."""
     refresh(t)
     array = t.array
     size = array.itemsize
@@ -131,7 +141,7 @@ class FullUnpickler(pickle.Unpickler):
     """Reads any pickle, as Python does, with PyTorch's names mapped to rushlight's."""
 
     def __init__(self, file, storage, budget, **options):
-        super().__init__(file, **options)  # who trusts a file sets no budget
+        super().__init__(file, **options)  # no budget, because the caller trusts the file
         self._storage = storage
 
     def persistent_load(self, pid):
@@ -144,7 +154,7 @@ class FullUnpickler(pickle.Unpickler):
 
 
 class Storages:
-    """From a persistent id to the storage that the archive holds under it."""
+    """A function from a persistent id to the storage that the archive holds under that id."""
 
     def __init__(self, archive, map_location):
         self._archive = archive
@@ -172,6 +182,6 @@ class Storages:
 
 
 def _swap(memory, dtype):
-    """Turn the order of bytes in each number, in place."""
+    """Reverse the order of bytes in each number, in place."""
     size = dtype.itemsize // 2 if dtype.is_complex else dtype.itemsize
     memory.view(f"u{size}").byteswap(inplace=True)

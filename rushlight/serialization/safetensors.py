@@ -1,7 +1,7 @@
-"""Safetensors: a header in JSON that says where each tensor's bytes are, and the bytes.
+"""Read and write safetensors files: a JSON header with each tensor's place, and the bytes.
 
-Functions of the names that the package ``safetensors.torch`` has, which runs on rushlight too. A
-file holds nothing but tensors and text, so that no file can do harm.
+The functions have the names of those in the package ``safetensors.torch``. (That package also runs
+on rushlight.) A file holds only tensors and text, so that no file can do harm.
 
 Source: https://github.com/huggingface/safetensors#format.
 """
@@ -24,7 +24,8 @@ from rushlight.tensor import Tensor, from_array
 
 __all__ = ["load", "load_file", "load_model", "metadata", "save", "save_file", "save_model"]
 
-# In the order in which a file has them, the last first: the widest types begin at their multiples.
+# In reverse order of a file: a file stores the tensors of the last dtype first. The widest dtypes
+# come first, so that each tensor begins at a multiple of its itemsize.
 _DTYPES = {
     "BOOL": torch.bool, "U8": torch.uint8, "I8": torch.int8, "I16": torch.int16,
     "U16": torch.uint16, "F16": torch.float16, "BF16": torch.bfloat16, "I32": torch.int32,
@@ -33,18 +34,20 @@ _DTYPES = {
 }  # fmt: skip
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _ORDER = {dtype: -place for place, dtype in enumerate(_DTYPES.values())}
-_MOST = 100_000_000  # bytes of a header
-_MOST_DIMS = 64  # NumPy's
+_MOST = 100_000_000  # largest allowed header, in bytes
+_MOST_DIMS = 64  # NumPy's limit
 
 
 # Writing ----------------------------------------------------------------------------------
 
 
 def save(tensors, metadata=None):
-    """The bytes of a file with these tensors, and with texts by name.
+    """Return the bytes of a safetensors file.
+
+    ``tensors`` and ``metadata`` are dicts of tensors and of texts, by name.
 
     Raises:
-        ValueError: not a dict of contiguous tensors of types that the format has.
+        ValueError: ``tensors`` is not a dict of contiguous tensors, or the format lacks a dtype.
         RuntimeError: two of the tensors share memory.
 
     >>> import rushlight as torch
@@ -56,7 +59,9 @@ def save(tensors, metadata=None):
 
 
 def save_file(tensors, filename, metadata=None):
-    """Write ``save(tensors, metadata)`` to a file, which is the old or the new one, whole.
+    """Write ``save(tensors, metadata)`` to a file.
+
+    At every moment the file holds all of its old or all of its new content.
 
     >>> import os, tempfile, rushlight as torch
     >>> from rushlight.serialization.safetensors import load_file, save_file
@@ -73,7 +78,7 @@ def save_file(tensors, filename, metadata=None):
 
 
 def _pieces(tensors, metadata, name):
-    """The header, and the memory of each tensor in the order of the file."""
+    """Return a list: the header's bytes, then each tensor's memory in the order of the file."""
     if not isinstance(tensors, dict):
         raise ValueError(f"{name}: expected a dict of tensors, got {type(tensors).__name__}")
     for key, t in tensors.items():
@@ -118,7 +123,7 @@ def _texts(metadata, name):
 
 
 def _sharing(tensors):
-    """The names, in groups of tensors that overlap in memory."""
+    """Yield lists of names; the tensors of each list overlap in memory."""
     storages = defaultdict(list)
     for name, t in tensors.items():
         if t.numel():
@@ -142,10 +147,10 @@ def _sharing(tensors):
 
 
 def load(data):
-    """The tensors in the bytes of a file, by name.
+    """Return the tensors in the bytes of a safetensors file, by name.
 
     Raises:
-        RuntimeError: damaged, or not safetensors.
+        RuntimeError: ``data`` is damaged or no safetensors file.
 
     >>> import rushlight as torch
     >>> from rushlight.serialization.safetensors import load, save
@@ -160,12 +165,13 @@ def load(data):
 
 
 def load_file(filename, device="cpu", *, mmap=False):
-    """The tensors in a file, by name; with ``mmap`` read when they are used, and no sooner.
+    """Return the tensors in a safetensors file, by name.
 
-    Writes to tensors that are maps stay in memory.
+    With ``mmap`` the file is mapped to memory, so that the system reads a tensor when it is used.
+    Writes to mapped tensors stay in memory.
 
     Raises:
-        RuntimeError: damaged, or not safetensors.
+        RuntimeError: the file is damaged or no safetensors file.
 
     >>> import os, tempfile, rushlight as torch
     >>> from rushlight.serialization.safetensors import load_file, save_file
@@ -186,7 +192,7 @@ def load_file(filename, device="cpu", *, mmap=False):
 
 
 def metadata(filename):
-    """The texts by name that a file holds beside its tensors.
+    """Return the texts that a file holds beside its tensors, by name.
 
     >>> import os, tempfile
     >>> from rushlight.serialization.safetensors import metadata, save_file
@@ -221,7 +227,11 @@ def _header_of(file, name):
 
 
 def _header(head, size, name):
-    """(where the tensors begin, texts, [(name, start, end, dtype, shape)]), all of it checked."""
+    """Parse and check the header; ``size`` is the size of the file in bytes.
+
+    Returns the offset of the tensors in the file, the texts by name, and a list of
+    (name, start, end, dtype, shape). ``start`` and ``end`` count from the tensors' offset.
+    """
     try:
         (length,) = struct.unpack("<Q", bytes(head[:8]))
         if length > min(_MOST, size - 8):
@@ -267,10 +277,13 @@ def _entry(name, *, dtype, shape, data_offsets):
 
 
 def save_model(model, filename, metadata=None, force_contiguous=True):
-    """Write a model's state; of tensors that share memory one, and of the others their names.
+    """Write a model's state dict to a safetensors file.
+
+    Of several tensors that share memory, one is written. The names of the others are written as
+    texts that refer to its name.
 
     Raises:
-        RuntimeError: of tensors that share memory, none is all of it.
+        RuntimeError: several tensors share memory, and none of them covers all of that memory.
 
     >>> import os, tempfile, rushlight as torch
     >>> from rushlight.serialization.safetensors import load_file, metadata, save_model
@@ -293,10 +306,10 @@ def save_model(model, filename, metadata=None, force_contiguous=True):
 
 
 def load_model(model, filename, strict=True, device="cpu"):
-    """Load into a model what ``save_model`` wrote; returns (missing names, unexpected names).
+    """Load a file of ``save_model`` into a model; return (missing names, unexpected names).
 
     Raises:
-        RuntimeError: under ``strict``, where names are missing or unexpected; shapes differ.
+        RuntimeError: shapes differ; or, with ``strict``, names are missing or unexpected.
 
     >>> import os, tempfile, rushlight as torch
     >>> from rushlight.serialization.safetensors import load_model, save_model
@@ -324,7 +337,11 @@ def load_model(model, filename, strict=True, device="cpu"):
 
 
 def _doubles(state, preferred=()):
-    """From the name that is kept to the others of its memory."""
+    """Group the names of tensors that share memory.
+
+    Returns a dict from the name whose tensor is kept to the other names of the same memory. Names
+    in ``preferred`` are kept rather than others.
+    """
     found = {}
     for names in _sharing(state):
         if len(names) == 1:

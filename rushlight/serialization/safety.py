@@ -1,7 +1,8 @@
-"""Loading without trust: a pickle machine that calls only what is on a list.
+"""Load files that nobody vouches for: an unpickler that calls only functions on a list.
 
-An ordinary pickle may call any function there is. Here each name is looked up in a table, only
-what the tables list is called or given attributes, and all else is refused, by name.
+An ordinary pickle may call any function. This unpickler looks each name up in tables. Only the
+functions and classes in the tables are called or given attributes. For any other name the unpickler
+raises an error that says the name.
 """
 
 import contextlib
@@ -24,9 +25,9 @@ __all__ = [
     "safe_globals",
 ]  # fmt: skip
 
-_STORAGE = 10  # steps of finding a storage
-_LONGEST = 200  # characters of a name in an error
-_safe: dict = {}  # (module, name) → a class or function that the user vouched for
+_STORAGE = 10  # steps that finding a storage costs
+_LONGEST = 200  # characters of a name in an error message
+_safe: dict = {}  # (module, name) → a class or function that the user allowed
 
 
 def _name(entry):
@@ -38,7 +39,10 @@ def _name(entry):
 
 
 def add_safe_globals(safe_globals):
-    """Let ``load(weights_only=True)`` use these: classes, functions, pairs of one and its name.
+    """Let ``load(weights_only=True)`` use more classes and functions.
+
+    ``safe_globals`` is a list. Each entry is a class, a function, or a pair of one and the name
+    (``"module.name"``) under which files refer to it.
 
     >>> import collections, rushlight as torch
     >>> torch.serialization.add_safe_globals([collections.deque])
@@ -50,18 +54,18 @@ def add_safe_globals(safe_globals):
 
 
 def get_safe_globals():
-    """What ``add_safe_globals`` was given."""
+    """Return the classes and functions that ``add_safe_globals`` was given."""
     return list(_safe.values())
 
 
 def clear_safe_globals():
-    """Forget what ``add_safe_globals`` was given."""
+    """Forget all classes and functions that ``add_safe_globals`` was given."""
     _safe.clear()
 
 
 @contextlib.contextmanager
 def safe_globals(safe_globals):
-    """``add_safe_globals`` inside a ``with``.
+    """Allow ``safe_globals`` as ``add_safe_globals`` does, but only inside the ``with`` block.
 
     >>> import io, rushlight as torch
     >>> file = io.BytesIO()
@@ -81,7 +85,7 @@ def safe_globals(safe_globals):
 
 
 def is_safe(module, name):
-    """True for a name that ``load(weights_only=True)`` may meet in a file."""
+    """True if ``load(weights_only=True)`` accepts the name in a file."""
     return any((module, name) in table for table in (_safe, CALLS, CLASSES, VALUES))
 
 
@@ -90,8 +94,8 @@ class WeightsUnpickler(GuardedUnpickler):
 
     Args:
         file: The pickle.
-        storage: From a persistent id to a storage.
-        budget: What loading it may still cost.
+        storage: A function from a persistent id to a storage.
+        budget: The ``Budget`` of bytes and steps that loading may still cost.
     """
 
     dispatch = dict(GuardedUnpickler.dispatch)
@@ -102,16 +106,17 @@ class WeightsUnpickler(GuardedUnpickler):
         self.safe = dict(_safe)
 
     def load(self):
-        """The object.
+        """Read the pickle and return its object.
 
         Raises:
-            pickle.UnpicklingError: it names something that is not on the list, or is damaged.
+            pickle.UnpicklingError: the pickle names something that is not on the list, or it is
+                damaged.
         """
         try:
             return super().load()
         except (pickle.UnpicklingError, RuntimeError):
             raise
-        except Exception as error:  # whatever a damaged stream may lead to
+        except Exception as error:  # a damaged stream may lead to any error
             raise pickle.UnpicklingError(
                 f"load: Weights only load failed: a damaged pickle: {type(error).__name__}: {error}"
             ) from error

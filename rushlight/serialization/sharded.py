@@ -1,8 +1,9 @@
 """Checkpoints in several files with an index, as large models are published.
 
-``model.safetensors.index.json`` or ``pytorch_model.bin.index.json`` says which file beside it holds
-each tensor. A folder holds one checkpoint at every moment, the old one or the new one: where
-it has one already, new files get other names, and one step makes them the checkpoint.
+The index ``model.safetensors.index.json`` or ``pytorch_model.bin.index.json`` says which file in
+its folder holds each tensor. A folder holds one checkpoint at every moment, the old or the new
+checkpoint. If the folder has a checkpoint already, the new files get other names, and a single
+step (the replacement of one file) makes the new files the checkpoint.
 """
 
 import contextlib
@@ -22,24 +23,25 @@ from rushlight.serialization.survey import get_unsafe_globals_in_checkpoint
 __all__ = ["load_sharded", "save_sharded"]
 
 _NAMES = ("model.safetensors", "pytorch_model.bin")
-_NOTE = ".shards"  # the ending of a file that says what is being written
+_NOTE = ".shards"  # the ending of the note that lists the files of a save in progress
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
           "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}  # fmt: skip
 
 
 def save_sharded(tensors, folder, *, name="model.safetensors", max_shard_size="5GB"):
-    """Write a state dict into files of at most ``max_shard_size``, and an index of them.
+    """Write a state dict into files of at most ``max_shard_size``, and an index of the files.
 
-    What fits into one file becomes ``name`` itself, without an index. A tensor larger than a file
-    may be has a file of its own. The files of the checkpoint that was there before are deleted, if
-    their names are of the kind that this function gives and they hold tensors.
+    If all tensors fit into one file, the file is ``name`` and there is no index. A tensor larger
+    than ``max_shard_size`` gets its own file. The files of the folder's old checkpoint are deleted
+    if their names have the form that this function gives and the files hold tensors.
 
     Args:
-        name: Its ending says the format: ``.safetensors``, or else that of ``torch.save``.
-        max_shard_size: Bytes, or a text such as ``"500MB"``.
+        name: The name of a single file, and the beginning of the other names. The ending
+            ``.safetensors`` selects that format, any other ending the format of ``torch.save``.
+        max_shard_size: A number of bytes, or a text such as ``"500MB"``.
 
     Returns:
-        The path of the index, or of the one file.
+        The path of the index, or of the single file.
 
     >>> import tempfile, rushlight as torch
     >>> from rushlight.serialization.sharded import load_sharded, save_sharded
@@ -62,11 +64,12 @@ def save_sharded(tensors, folder, *, name="model.safetensors", max_shard_size="5
     with noted(folder, json.dumps({"name": name, "files": files}).encode(), _NOTE):
         try:
             if whole:
-                _write(shards[0], single)  # from now on the checkpoint: it goes before an index
+                # From now on this file is the checkpoint: load_sharded prefers it to an index.
+                _write(shards[0], single)
             else:
                 _write_shards(shards, names, index)
             _remove([index if whole else single])
-        finally:  # the old ones; or the new ones, where an error came before the index
+        finally:  # removes the old files, or the new files if an error came before the index
             _remove_unnamed(folder, name, files)
     return single if whole else index
 
@@ -83,14 +86,16 @@ def _write_shards(shards, names, index):
 
 
 def load_sharded(path, *, mmap=False):
-    """The tensors by name of a checkpoint: of a folder, or of an index file.
+    """Load the tensors of a checkpoint, by name. ``path`` is a folder, an index or a single file.
 
-    In a folder, ``model.safetensors`` goes before its index, and both before ``pytorch_model.bin``
-    and its index. ``mmap`` maps the files instead of reading them.
+    If a folder holds several, ``model.safetensors`` is preferred to its index, and both are
+    preferred to ``pytorch_model.bin`` and its index. ``mmap`` maps the files to memory instead of
+    reading them.
 
     Raises:
-        FileNotFoundError: there is no checkpoint.
-        RuntimeError: the index is damaged, names files elsewhere, or a file lacks a tensor.
+        FileNotFoundError: the folder holds no checkpoint.
+        RuntimeError: the index is damaged, the index names files outside its folder, or a file
+            lacks a tensor.
 
     >>> import tempfile, rushlight as torch
     >>> from rushlight.serialization.sharded import load_sharded, save_sharded
@@ -133,7 +138,7 @@ def _read(path, mmap):
 
 
 def _named(index):
-    """The files that an index names; [] where there is none, or it is damaged."""
+    """Return the files that an index names; [] if the index is missing or damaged."""
     try:
         return sorted(set(_weight_map(index).values()))
     except (OSError, RuntimeError):
@@ -141,10 +146,10 @@ def _named(index):
 
 
 def _remove_unnamed(folder, name, files):
-    """Delete those of ``files`` in ``folder`` that are of no checkpoint any more.
+    """Delete the ``files`` in ``folder`` that the folder's index does not name.
 
-    An index may name any file. Only those are deleted whose names are of the kind that
-    ``save_sharded`` gives, and which hold tensors: a plain file, and no link to one.
+    ``files`` may come from an index that names any file. So a file is deleted only if its name has
+    the form that ``save_sharded`` gives, it is a plain file (no link), and it holds tensors.
     """
     stem, ending = map(re.escape, os.path.splitext(name))
     ours = re.compile(rf"{stem}(-[0-9a-f]{{8}})?-[0-9]{{5,}}-of-[0-9]{{5,}}{ending}")
@@ -154,7 +159,7 @@ def _remove_unnamed(folder, name, files):
 
 
 def _finish_others(folder, name):
-    """Delete the files that a killed process wrote for a checkpoint which it did not finish."""
+    """Delete the files of unfinished checkpoints that killed processes left in ``folder``."""
 
     def finish(note):
         try:
@@ -162,7 +167,8 @@ def _finish_others(folder, name):
             if facts["name"] != name:
                 return False
             _remove_unnamed(folder, name, [file for file in facts["files"] if type(file) is str])
-        except (KeyError, RecursionError, TypeError, ValueError):  # it was killed as it wrote this
+        # The process was killed while it wrote the note, before it wrote any other file.
+        except (KeyError, RecursionError, TypeError, ValueError):
             pass
         return True
 
@@ -184,12 +190,12 @@ def _holds_tensors(path):
 
 def _remove(paths):
     for path in paths:
-        with contextlib.suppress(OSError):  # there is none, or on Windows somebody has it open
+        with contextlib.suppress(OSError):  # no such file, or on Windows a process has it open
             path.unlink()
 
 
 def _weight_map(index):
-    """From each tensor's name to the file beside ``index`` that holds it."""
+    """Read an index: a dict from each tensor's name to the file in its folder with the tensor."""
     try:
         weight_map = json.loads(index.read_bytes())["weight_map"]
         files = set(weight_map.values())
@@ -207,7 +213,7 @@ def _is_elsewhere(name):
 
 
 def _shard_names(folder, name, count):
-    """Names that no file in the folder has."""
+    """Return ``count`` names for the shards that no file in the folder has."""
     stem, ending = os.path.splitext(name)
     tag = ""
     while True:
@@ -218,7 +224,10 @@ def _shard_names(folder, name, count):
 
 
 def _split(tensors, most):
-    """The tensors in order, in dicts of at most ``most`` bytes; those of one memory together."""
+    """Split the tensors, in order, into dicts of at most ``most`` bytes.
+
+    Tensors that share memory go into the same dict. Only the first of them is counted.
+    """
     shards: list[dict] = [{}]
     size = 0
     homes: dict = {}  # address of a storage → its shard

@@ -1,4 +1,4 @@
-"""What a pickle names, found by walking through it without making anything of it."""
+"""List the names in a pickle by walking through it without building its objects."""
 
 import io
 import os
@@ -15,7 +15,7 @@ __all__ = ["Survey", "get_unsafe_globals_in_checkpoint"]
 
 
 class _Nothing:
-    """Stands for whatever a stream names, calls or builds: it takes items and keeps none."""
+    """Stands for every object that a stream names, calls or builds; it ignores added items."""
 
     def _take(self, *args):
         return None
@@ -27,11 +27,12 @@ _NOTHING: Any = _Nothing()
 
 
 class Survey(GuardedUnpickler):
-    """Walks through a pickle.
+    """Walks through a pickle and collects its names.
 
     Attributes:
-        names: The (module, name) pairs that it names.
-        ids: The persistent ids in it, with element types and without objects.
+        names: The (module, name) pairs in the pickle.
+        ids: The persistent ids in the pickle. Dtypes and storage classes in the ids are real, other
+            objects are replaced by a placeholder.
     """
 
     def __init__(self, file, budget, **options):
@@ -40,7 +41,7 @@ class Survey(GuardedUnpickler):
         self.ids = []
 
     def load(self):
-        """Walk to the end.
+        """Walk through the pickle to its end.
 
         Raises:
             pickle.UnpicklingError: the stream is damaged, or has opcodes that ``load`` refuses.
@@ -49,7 +50,7 @@ class Survey(GuardedUnpickler):
             super().load()
         except pickle.UnpicklingError:
             raise
-        except Exception as error:  # whatever a damaged stream may lead to
+        except Exception as error:  # a damaged stream may lead to any error
             raise pickle.UnpicklingError(
                 f"load: a damaged pickle: {type(error).__name__}: {error}"
             ) from error
@@ -81,10 +82,12 @@ class Survey(GuardedUnpickler):
 
 
 def get_unsafe_globals_in_checkpoint(f):
-    """The names in the file ``f`` that ``load(weights_only=True)`` would refuse, sorted.
+    """Return the names in the file ``f`` that ``load(weights_only=True)`` would refuse, sorted.
+
+    Names of PyTorch's features that rushlight lacks are left out.
 
     Raises:
-        ValueError: not a zip file of ``save``.
+        ValueError: ``f`` is no zip file of ``save``.
 
     >>> import collections, io, rushlight as torch
     >>> file = io.BytesIO()

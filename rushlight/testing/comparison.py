@@ -1,7 +1,8 @@
-"""Two results compared: tensors, numbers, and lists and dicts of them.
+"""Compare two results: tensors, numbers, and lists and dicts of them.
 
-First the pairs are collected, with their places; then each is compared. The first that differs is
-told: how many elements, by how much at most, and where.
+First, all pairs of values to compare are collected, with their places in the lists and dicts. Then
+the pairs are compared in order. The error message describes the first pair that differs: how many
+elements differ, by how much at most, and where.
 """
 
 import math
@@ -16,7 +17,7 @@ from rushlight.ops.create.from_data import as_tensor
 
 __all__ = ["assert_allclose", "assert_close"]
 
-#: (rtol, atol) by dtype; all others must be equal.
+#: (rtol, atol) by dtype; values of all other dtypes must be equal.
 TOLERANCES = {
     "float16": (1e-3, 1e-5),
     "bfloat16": (1.6e-2, 1e-5),
@@ -36,13 +37,14 @@ def assert_close(
 ):  # fmt: skip
     """Raise unless |actual - expected| <= atol + rtol · |expected| everywhere.
 
-    Both are tensors, arrays, numbers, bools or None, or sequences and mappings of these; the
-    tolerances depend on the dtype unless they are given. ``msg`` replaces the message, or makes one
-    of it.
+    ``actual`` and ``expected`` are tensors, arrays, numbers, bools or None, or sequences and
+    mappings of these. The default tolerances depend on the dtypes. A string ``msg`` replaces the
+    error message; a function ``msg`` gets the message and returns a new one.
 
     Raises:
-        AssertionError: they differ, in values or in shape, dtype, …
-        TypeError: objects of types that do not compare.
+        AssertionError: the two differ in their values, or in a checked attribute such as the shape
+            or the dtype.
+        TypeError: the types of the two cannot be compared.
         ValueError: only one of ``rtol`` and ``atol`` is given.
 
     >>> import rushlight as torch
@@ -76,14 +78,14 @@ def assert_close(
 
 
 class _Different(Exception):
-    """What was found to differ."""
+    """Raised where two values differ; its text becomes the error message."""
 
 
 # Pairs --------------------------------------------------------------------------------------
 
 
 def _pairs(actual, expected, subclasses, place):
-    """(actual, expected, kind, place) of all that has to be compared."""
+    """List (actual, expected, kind, place) for each pair of values to compare."""
     kind = _kind(actual, expected, subclasses)
     if kind is not None:
         return [(actual, expected, kind, place)]
@@ -124,7 +126,7 @@ def _where(place):
 
 
 def _kind(x, y, subclasses):
-    """What both are, or None."""
+    """The kind of both values: "None", "bool", "number" or "tensor"; None for any other pair."""
     if x is None or y is None:
         return "None"
     if isinstance(x, _BOOLS) and isinstance(y, _BOOLS):
@@ -150,7 +152,7 @@ class _Comparison:
         self.device, self.dtype, self.layout, self.stride = device, dtype, layout, stride
 
     def tolerances(self, *dtypes):
-        """(rtol, atol): those given, or the largest of the dtypes'."""
+        """(rtol, atol): the caller's, or else the largest default of the dtypes."""
         if self.given is not None:
             return self.given
         found = [TOLERANCES.get(d, (0.0, 0.0)) for d in dtypes]
@@ -219,7 +221,7 @@ def _allowed(tolerance, close):
 
 
 def _differences(x, y, matches, rtol, atol):
-    """How much two tensors differ, and where."""
+    """The message that says how much two tensors differ, and where."""
     integral = x.dtype.category < 2
     a, b = (t.to(promote_types(t.dtype, as_tensor(0).dtype)).numpy() for t in (x, y))
     with np.errstate(all="ignore"):
@@ -245,7 +247,7 @@ def _differences(x, y, matches, rtol, atol):
 
 
 def assert_allclose(actual, expected, rtol=None, atol=None, equal_nan=True, msg=""):
-    """``assert_close`` as it was: without checks of dtype, and more tolerant; deprecated.
+    """The deprecated forerunner of ``assert_close``: more tolerant, and without a check of dtypes.
 
     >>> import warnings, rushlight as torch
     >>> with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""Tensors to test with."""
+"""Random tensors for tests."""
 
 import math
 
@@ -16,13 +16,16 @@ def make_tensor(
     *shape, dtype, device, low=None, high=None, requires_grad=False, noncontiguous=False,
     exclude_zero=False, memory_format=None,
 ):  # fmt: skip
-    """Numbers drawn uniformly from [low, high): by default [-9, 9), or what the dtype has of that.
+    """Make a tensor of numbers that are drawn uniformly from [low, high).
 
-    ``noncontiguous``: it lies in memory with gaps; ``exclude_zero``: zeros become 1, or the
-    smallest normal number.
+    By default, floating-point numbers come from [-9, 9), signed integers from -9 to 9, unsigned
+    integers from 0 to 9, and bools are False or True. Bounds are moved into the dtype's range. With
+    ``noncontiguous`` the elements have gaps between them in memory. With ``exclude_zero`` zeros
+    become 1, or the smallest normal number of a floating-point dtype.
 
     Raises:
-        ValueError: bounds that are nan or not in order; a gradient for integers.
+        ValueError: a bound is nan, the bounds are not in order, ``requires_grad`` is set for an
+            integral dtype, or ``noncontiguous`` is combined with ``memory_format``.
 
     >>> import rushlight as torch
     >>> x = torch.testing.make_tensor((2, 3), dtype=torch.int8, device="cpu", low=0)
@@ -37,7 +40,7 @@ def make_tensor(
     if requires_grad and dtype.category < 2:
         raise ValueError(f"make_tensor: requires_grad must be False for integral dtypes: {dtype}")
     gaps = noncontiguous and math.prod(shape) > 1
-    # With gaps, every second of twice as many.
+    # For gaps, twice as many numbers are drawn, and every second number is kept.
     drawn = (*shape[:-1], 2 * shape[-1]) if gaps else shape
     if dtype.category < 2:
         found = _integers(drawn, dtype, device, low, high)
@@ -73,7 +76,7 @@ def _smallest(dtype):
 def _uniform(t, real, low, high):
     if t.is_complex():
         t = view_as_real(t)
-    if high - low >= _largest(real):  # a width that the dtype cannot hold
+    if high - low >= _largest(real):  # the dtype cannot hold the width
         t.uniform_(low / 2, high / 2).mul_(2)
     elif low == high:
         t.fill_(low)
@@ -94,7 +97,7 @@ def _integers(shape, dtype, device, low, high):
 
 
 def _bounds(low, high, default_low, default_high, least, most):
-    """The bounds in the dtype's range."""
+    """Return (low, high): the given bounds or the defaults, moved into [least, most]."""
     low = default_low if low is None else low
     high = default_high if high is None else high
     if math.isnan(low) or math.isnan(high):

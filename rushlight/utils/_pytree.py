@@ -1,4 +1,4 @@
-"""torch.utils._pytree: nested tuples, lists and dicts, taken apart and put together."""
+"""torch.utils._pytree: flatten nested tuples, lists and dicts to leaves, and build them again."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ class TreeSpec:
 
     Attributes:
         type: The class of the container; None for a leaf.
-        context: What else it takes to make it: the keys of a dict.
-        children: The structures of its parts.
+        context: The keys of a dict; None for other containers and leaves.
+        children: The structures of the container's parts.
     """
 
     def __init__(self, type, context, children):
@@ -22,11 +22,11 @@ class TreeSpec:
 
     @property
     def num_leaves(self):
-        """How many leaves there are."""
+        """The number of leaves."""
         return sum([c.num_leaves for c in self.children]) if self.type is not None else 1
 
     def is_leaf(self):
-        """Whether it is that of a leaf."""
+        """True if the structure is a single leaf."""
         return self.type is None
 
     def __eq__(self, other):
@@ -44,7 +44,7 @@ class TreeSpec:
 
 
 def _parts(tree, is_leaf):
-    """(context, parts) of a container; None of a leaf."""
+    """Return (context, parts) of a container, or None for a leaf."""
     if is_leaf is not None and is_leaf(tree):
         return None
     if isinstance(tree, dict):
@@ -55,7 +55,7 @@ def _parts(tree, is_leaf):
 
 
 def tree_flatten(tree, is_leaf=None):
-    """(leaves, structure) of a tree.
+    """Return the leaves of a tree as a list, and the structure of the tree.
 
     >>> tree_flatten({"a": [1, 2], "b": 3})[0]
     [1, 2, 3]
@@ -74,10 +74,10 @@ def tree_flatten(tree, is_leaf=None):
 
 
 def tree_unflatten(leaves, treespec):
-    """The tree of a structure with these leaves.
+    """Build the tree with a structure and a list of leaves.
 
     Raises:
-        ValueError: there are more of them, or fewer.
+        ValueError: the structure has another number of leaves.
 
     >>> leaves, structure = tree_flatten((1, [2, 3]))
     >>> tree_unflatten([x * 2 for x in leaves], structure)
@@ -119,7 +119,9 @@ def tree_structure(tree, is_leaf=None):
 
 
 def tree_map(func, tree, *rests, is_leaf=None):
-    """The tree of what ``func`` gives for each leaf, and for those of ``rests`` in its place.
+    """Return a tree of the results of ``func``, called on each leaf of ``tree``.
+
+    ``func`` also gets the leaves at the same place in each tree of ``rests``.
 
     >>> tree_map(lambda x, y: x + y, [1, (2,)], [10, (20,)])
     [11, (22,)]
@@ -130,21 +132,21 @@ def tree_map(func, tree, *rests, is_leaf=None):
 
 
 def tree_map_(func, tree, *rests, is_leaf=None):
-    """``func`` called on each leaf; the tree itself is returned."""
+    """Call ``func`` on each leaf, ignore the results, and return ``tree`` itself."""
     tree_map(func, tree, *rests, is_leaf=is_leaf)
     return tree
 
 
 def tree_map_only(kind, func, tree, is_leaf=None):
-    """``tree_map`` for the leaves of a class, or of some; others stay."""
+    """Apply ``tree_map`` to the leaves of a class or of a tuple of classes; keep other leaves."""
     return tree_map(lambda x: func(x) if isinstance(x, kind) else x, tree, is_leaf=is_leaf)
 
 
 def tree_all(predicate, tree, is_leaf=None):
-    """Whether the predicate holds for all leaves."""
+    """True if the predicate holds for all leaves."""
     return all(map(predicate, tree_leaves(tree, is_leaf)))
 
 
 def tree_any(predicate, tree, is_leaf=None):
-    """Whether the predicate holds for some leaf."""
+    """True if the predicate holds for at least one leaf."""
     return any(map(predicate, tree_leaves(tree, is_leaf)))

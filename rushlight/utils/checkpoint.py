@@ -1,4 +1,4 @@
-"""Checkpoints: what a part of a model computes is computed again in backward, not kept."""
+"""Checkpoints: drop the intermediate values of a part of a model; backward computes them again."""
 
 import contextlib
 import warnings
@@ -29,7 +29,7 @@ _SELECTIVE = (
 
 
 class CheckpointError(RuntimeError):
-    """The second run of a checkpointed function gave something else than the first."""
+    """The second run of a checkpointed function gave other results than the first run."""
 
 
 def noop_context_fn():
@@ -44,7 +44,7 @@ def noop_context_fn():
 
 @contextlib.contextmanager
 def set_checkpoint_early_stop(enable):
-    """Accepted as PyTorch's; here the second run always goes through the whole function.
+    """Accept PyTorch's option without effect: the second run always runs the whole function.
 
     >>> import rushlight as torch
     >>> with torch.utils.checkpoint.set_checkpoint_early_stop(False):
@@ -57,18 +57,19 @@ def checkpoint(
     function, *args, use_reentrant=None, context_fn=noop_context_fn, determinism_check="default",
     debug=False, early_stop=True, **kwargs,
 ):  # fmt: skip
-    """``function(*args, **kwargs)``, of which only inputs and outputs are kept until backward.
+    """Call ``function(*args, **kwargs)`` and keep only its inputs and outputs until backward.
 
-    Backward runs ``function`` again for the values that gradients need: less memory for more time.
-    The second run draws the same random numbers, unless ``preserve_rng_state=False``.
+    Backward runs ``function`` again to compute the values that gradients need. That saves memory
+    and costs time. The second run draws the same random numbers, unless
+    ``preserve_rng_state=False``.
 
-    With ``use_reentrant=False`` everything works as without a checkpoint. With True, the older way,
-    some input must require grad, the function takes no keywords, and gradients come by
-    ``backward()`` alone. In a compiled function a checkpoint is an ordinary call.
+    ``use_reentrant=False`` works like a call without a checkpoint. ``use_reentrant=True`` is the
+    older implementation: some input must require grad, the function takes no keyword arguments, and
+    only ``backward()`` computes gradients. In a compiled function a checkpoint is an ordinary call.
 
     Raises:
-        ValueError: options that only the other way has.
-        CheckpointError: in backward, where the second run's results have other shapes or dtypes.
+        ValueError: an option belongs to the other value of ``use_reentrant``.
+        CheckpointError: in backward, if the second run's results have other shapes or dtypes.
 
     >>> import rushlight as torch
     >>> from rushlight.utils.checkpoint import checkpoint
@@ -112,7 +113,8 @@ class _Call:
         self.checks = checks
 
     def first(self):
-        with own_casts(), self.contexts[0]:  # the second run would not meet casts from outside
+        # own_casts hides casts that autocast made before, because the second run has none of them.
+        with own_casts(), self.contexts[0]:
             result = self.function(*self.args, **self.kwargs)
         self.kinds = _kinds(result)
         given = tensors_in([self.args, self.kwargs])
@@ -145,7 +147,10 @@ def _kinds(result):
 
 @contextlib.contextmanager
 def _same_numbers(state):
-    """Random numbers from ``state`` on; afterwards as if none were drawn. None: as they come."""
+    """Draw random numbers from ``state`` on in the ``with`` block; restore the generator after it.
+
+    If ``state`` is None, the generator is left alone.
+    """
     if state is None:
         yield
         return
@@ -158,7 +163,10 @@ def _same_numbers(state):
 
 
 class CheckpointFunction(Function):
-    """``checkpoint`` by a backward inside backward, which fills the leaves' ``grad`` itself."""
+    """``checkpoint`` with ``use_reentrant=True``: its backward calls backward on the second run.
+
+    The inner backward adds to the ``grad`` of leaves by itself.
+    """
 
     @staticmethod
     def forward(ctx, function, preserve, *args):
@@ -198,7 +206,7 @@ class CheckpointFunction(Function):
 
 
 def checkpoint_sequential(functions, segments, input, use_reentrant=None, **kwargs):
-    """The functions one after another, in ``segments`` parts, each but the last checkpointed.
+    """Call the functions one after another, in ``segments`` parts; checkpoint all but the last.
 
     ``functions`` is a Sequential, or a list of modules or functions.
 

@@ -29,7 +29,7 @@ class DLDeviceType(IntEnum):
 
 
 def to_dlpack(tensor):
-    """A DLPack capsule over the memory of ``tensor``, for one consumer.
+    """Return a DLPack capsule of the memory of ``tensor``. Only one consumer can use it.
 
     Raises:
         TypeError: ``tensor`` is no Tensor.

@@ -1,4 +1,4 @@
-"""The random numbers of a whole process: where torch's, NumPy's and Python's generators stand."""
+"""Read and restore the states of the default generators of torch, NumPy and Python."""
 
 import contextlib
 import random
@@ -13,7 +13,7 @@ __all__ = ["at_state", "capture", "look", "plain", "restore"]
 
 
 def capture():
-    """The states of the three default generators, of tensors and numbers only.
+    """Return the states of the three default generators, made of tensors and numbers only.
 
     >>> import random, rushlight as torch
     >>> from rushlight.utils.random_state import capture, restore
@@ -27,13 +27,13 @@ def capture():
 
 
 def look():
-    """The states as they are read, which compare by ``==``."""
+    """Return the states in a form that ``==`` compares; ``plain`` makes them fit for saving."""
     _, key, *rest = cast(Any, np.random.get_state())
     return default_generator.state_bytes().tobytes(), (key.tobytes(), *rest), random.getstate()
 
 
 def plain(seen):
-    """What ``look`` gave, as tensors and numbers."""
+    """Convert the states that ``look`` returned to tensors and numbers."""
     own, (key, position, has_gauss, gauss), (version, words, spare) = seen
     return {
         "torch": from_array(np.frombuffer(own, np.uint8).copy()),
@@ -48,7 +48,7 @@ def plain(seen):
 
 
 def restore(state):
-    """Go on from what ``capture`` gave, or from torch's part of it."""
+    """Set the generators to a state of ``capture``, or torch's alone if it holds no others."""
     default_generator.set_state(state["torch"])
     if len(state) == 1:
         return
@@ -60,7 +60,7 @@ def restore(state):
 
 @contextlib.contextmanager
 def at_state(state):
-    """Inside, the generators go on from ``state``; afterwards they are where they were."""
+    """Set the generators to ``state`` in the ``with`` block, and restore their states after it."""
     before = capture()
     restore(state)
     try:

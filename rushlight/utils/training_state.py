@@ -1,4 +1,4 @@
-"""All that a training run depends on, saved and restored by one call."""
+"""Save and restore everything that a training run depends on, with one call."""
 
 import os
 from typing import Any
@@ -13,13 +13,16 @@ _VERSION = 1
 
 
 class TrainingState:
-    """What a training run depends on: give it by name, and it is saved and restored as a whole.
+    """The parts that a training run depends on, which are saved and restored together.
 
-    What has ``state_dict`` and ``load_state_dict`` (modules, optimizers, schedulers, scalers,
-    averages, data loaders) is saved by them, a Generator by its state, and everything else (an
-    epoch, a best loss, a history) as the plain value that it is at the time; each is an attribute.
-    The random numbers of torch, NumPy and Python are saved too, and a DataLoader's place in its
-    data, so that a run that was interrupted and goes on is, bit for bit, the run that was not.
+    The parts are given by name and become attributes. Parts with ``state_dict`` and
+    ``load_state_dict`` (modules, optimizers, schedulers, scalers, averages, data loaders) are saved
+    by these methods. A Generator is saved by its state. Every other part (an epoch, a best loss, a
+    history) is saved as the plain value that the attribute has at the time.
+
+    The states of torch's, NumPy's and Python's random generators and the place of a DataLoader in
+    its data are saved, too. So a run that was interrupted and resumed gives, bit for bit, the
+    results of a run that was not interrupted.
 
     >>> import os, tempfile, rushlight as torch
     >>> from rushlight.utils.training_state import TrainingState
@@ -63,7 +66,7 @@ class TrainingState:
         raise AttributeError(f"TrainingState: it was given {', '.join(vars(self))}, not {name}")
 
     def state_dict(self):
-        """All of it, of tensors, containers and plain values."""
+        """Return the state of all parts, made of tensors, containers and plain values."""
         return {
             "version": _VERSION,
             "parts": {name: _state(part) for name, part in vars(self).items()},
@@ -71,10 +74,10 @@ class TrainingState:
         }
 
     def load_state_dict(self, state_dict):
-        """Go back to what ``state_dict`` gave.
+        """Go back to a state that ``state_dict`` returned.
 
         Raises:
-            ValueError: it was of other parts, or another version of rushlight saved it otherwise.
+            ValueError: the state has other parts, or a format of another version of rushlight.
         """
         version = state_dict.get("version") if isinstance(state_dict, dict) else None
         if version != _VERSION:
@@ -95,21 +98,22 @@ class TrainingState:
         random_state.restore(state_dict["random"])
 
     def save(self, path):
-        """Write the state to a file, which is at every moment the old one or the new one, whole."""
+        """Write the state to a file, which always holds all of the old or all of the new state."""
         save(self.state_dict(), path)
 
     def load(self, path):
-        """Go back to the state in a file; no code in it is run.
+        """Go back to the state in a file. No code that the file names is run.
 
         Raises:
-            FileNotFoundError: there is none.
-            RuntimeError, pickle.UnpicklingError: it is damaged, or holds more than plain values.
-            ValueError: it is of other parts.
+            FileNotFoundError: the file does not exist.
+            RuntimeError, pickle.UnpicklingError: the file is damaged, or holds objects that
+                ``torch.load(weights_only=True)`` refuses.
+            ValueError: the state has other parts.
         """
         self.load_state_dict(load(path))
 
     def resume(self, path):
-        """``load`` where the file exists; returns whether it does."""
+        """Load the file if it exists; return True if it exists."""
         if not os.path.exists(path):
             return False
         self.load(path)

@@ -1,4 +1,7 @@
-"""What an image is: a Pillow image, or a tensor (..., C, H, W). Pillow is imported where needed."""
+"""Functions for images: an image is a Pillow image or a tensor (..., C, H, W).
+
+Pillow is imported only when a function needs it.
+"""
 
 import importlib
 import sys
@@ -9,7 +12,7 @@ __all__ = ["channels_of", "from_array", "is_pil", "is_tensor", "pillow", "size_o
 
 
 def pillow(module="Image"):
-    """A module of Pillow's.
+    """Import and return a module of Pillow.
 
     Raises:
         ImportError: Pillow is not installed.
@@ -21,16 +24,18 @@ def pillow(module="Image"):
 
 
 def is_pil(image):
-    """Whether this is a Pillow image; if Pillow was not imported, nothing is."""
+    """Whether ``image`` is a Pillow image. If Pillow was not imported, the answer is False."""
     module = sys.modules.get("PIL.Image")
     return module is not None and isinstance(image, module.Image)
 
 
 def is_tensor(image, name):
-    """Whether the image that function ``name`` was given is a tensor; else it is Pillow's.
+    """Whether an image is a tensor (True) or a Pillow image (False).
+
+    ``name`` is the function that got the image, for the error message.
 
     Raises:
-        TypeError: it is neither, or a tensor of fewer than two dims.
+        TypeError: ``image`` is neither, or is a tensor of fewer than two dims.
     """
     if isinstance(image, Tensor) and image.ndim >= 2:
         return True
@@ -41,14 +46,14 @@ def is_tensor(image, name):
 
 
 def size_of(image, name="get_dimensions"):
-    """(height, width)."""
+    """The (height, width) of an image."""
     if is_tensor(image, name):
         return tuple(image.shape[-2:])
     return image.height, image.width
 
 
 def channels_of(image, name="get_dimensions"):
-    """How many channels."""
+    """The number of channels of an image."""
     if not is_tensor(image, name):
         return len(image.getbands())
     return 1 if image.ndim == 2 else image.shape[-3]

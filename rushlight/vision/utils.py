@@ -17,14 +17,14 @@ __all__ = [
 def make_grid(
     tensor, nrow=8, padding=2, normalize=False, value_range=None, scale_each=False, pad_value=0.0
 ):
-    """Many images as one: ``nrow`` a row, with ``padding`` between and around.
+    """Arrange many images in one: ``nrow`` images a row, with ``padding`` between and around them.
 
-    With ``normalize`` the values of ``value_range``, or all there are, become 0 to 1, each
-    image's by itself with ``scale_each``.
+    With ``normalize``, values are scaled so that ``value_range`` becomes 0 to 1. The default range
+    is from the smallest to the largest value of all images, or, with ``scale_each``, of each image.
 
     Shape: (N, C, H, W), or a list of (C, H, W) → (3, H', W').
     Raises:
-        TypeError: ``tensor`` is something else.
+        TypeError: ``tensor`` is neither a tensor nor a list of tensors.
 
     >>> import rushlight as torch
     >>> from rushlight.vision.utils import make_grid
@@ -68,10 +68,10 @@ def _batch(tensor):
 
 @torch.no_grad()
 def save_image(tensor, fp, format=None, **options):
-    """Write ``make_grid`` of the images, values from 0 to 1, to a file.
+    """Arrange images, with values from 0 to 1, by ``make_grid``, and write the result to a file.
 
-    ``fp`` is a path or a file; its name or ``format`` says what it is written as; ``options``
-    are ``make_grid``'s.
+    ``fp`` is a path or a file. ``format``, or else the file's name, determines the file format.
+    ``options`` are passed to ``make_grid``.
     """
     grid = make_grid(tensor, **options)
     pixels = grid.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
@@ -82,8 +82,8 @@ def _checked(name, image, channels):
     """Check an image to be drawn on.
 
     Raises:
-        TypeError: it is no tensor.
-        ValueError: its shape or element type does not fit.
+        TypeError: the image is not a tensor.
+        ValueError: the image's shape or element type does not fit.
     """
     if not isinstance(image, Tensor):
         raise TypeError(f"{name}: expected a tensor, got {type(image)}")
@@ -99,10 +99,10 @@ PALETTE = (2**25 - 1, 2**15 - 1, 2**21 - 1)
 
 
 def _colours(colours, count):
-    """A (red, green, blue) for each of so many things.
+    """Return a colour (red, green, blue) for each of ``count`` boxes, masks or points.
 
     Raises:
-        ValueError: ``colours`` is no colour or list of enough colours.
+        ValueError: ``colours`` is neither a colour nor a list of at least ``count`` colours.
     """
     if colours is None:
         colours = [tuple([i * part % 255 for part in PALETTE]) for i in range(count)]
@@ -178,9 +178,10 @@ def _bytes(image):
 
 @torch.no_grad()
 def draw_segmentation_masks(image, masks, alpha=0.8, colors=None):
-    """The image with masks in colours; ``alpha`` is how much of the colours one sees.
+    """The image with masks painted over it in colours.
 
-    Where masks overlap it becomes darker.
+    ``alpha`` is the opacity of the colours, from 0 to 1. Pixels where masks overlap are painted
+    black, also with opacity ``alpha``.
 
     Shape: image: (3, H, W), masks: (N, H, W) or (H, W), bool → (3, H, W).
     Raises:
@@ -210,7 +211,7 @@ def draw_segmentation_masks(image, masks, alpha=0.8, colors=None):
 def draw_keypoints(
     image, keypoints, connectivity=None, colors=None, radius=2, width=3, visibility=None
 ):
-    """The image with points (x, y) drawn on it; ``connectivity`` lists pairs to be joined.
+    """The image with points (x, y) drawn on it. ``connectivity`` lists pairs of points to join.
 
     Shape: image: (3, H, W), keypoints: (N, K, 2), visibility: (N, K), bool → (3, H, W).
     Raises:

@@ -1,7 +1,7 @@
 """Constraints: which values a parameter may have, or a distribution may take.
 
-A constraint of ``event_dim`` n looks at the last n dims together: ``check`` returns a bool for each
-event. ``event_dim`` 0 means a bool for each element.
+A constraint of ``event_dim`` n judges the last n dims together, as one event. ``check`` returns a
+bool for each event; for ``event_dim`` 0, that is a bool for each element.
 """
 
 from rushlight.distributions.constraints.base import (

@@ -29,7 +29,7 @@ class Constraint:
 
 
 class Bounded(Constraint):
-    """A constraint with bounds, which its repr tells."""
+    """A constraint with bounds, which its repr shows."""
 
     def __repr__(self):
         bounds = ", ".join(f"{k}={v}" for k, v in vars(self).items())
@@ -37,7 +37,7 @@ class Bounded(Constraint):
 
 
 class Dependent(Constraint):
-    """Stands for a constraint that is known only together with other values."""
+    """A placeholder for a constraint that depends on the values of other parameters."""
 
     def __init__(self, *, is_discrete: Any = NotImplemented, event_dim: Any = NotImplemented):
         self._is_discrete = is_discrete
@@ -45,24 +45,24 @@ class Dependent(Constraint):
 
     @property
     def is_discrete(self):
-        """Whether values are discrete, where that is known.
+        """Whether values are discrete, if the placeholder knows.
 
         Raises:
-            NotImplementedError: it depends on other values too.
+            NotImplementedError: the answer depends on other parameters' values.
         """
         return _known("is_discrete", self._is_discrete)
 
     @property
     def event_dim(self):
-        """The dims of an event, where that is known.
+        """The number of dims of an event, if the placeholder knows.
 
         Raises:
-            NotImplementedError: it depends on other values too.
+            NotImplementedError: the answer depends on other parameters' values.
         """
         return _known("event_dim", self._event_dim)
 
     def __call__(self, *, is_discrete: Any = NotImplemented, event_dim: Any = NotImplemented):
-        """The same with what is known filled in."""
+        """A placeholder with ``is_discrete`` and ``event_dim`` filled in, if given."""
         if is_discrete is NotImplemented:
             is_discrete = self._is_discrete
         if event_dim is NotImplemented:
@@ -80,7 +80,7 @@ def _known(name, value):
 
 
 def is_dependent(constraint):
-    """Whether the constraint is known only together with other values.
+    """Whether the constraint depends on the values of other parameters.
 
     >>> import rushlight as torch
     >>> torch.distributions.constraints.is_dependent(torch.distributions.constraints.real)
@@ -90,9 +90,10 @@ def is_dependent(constraint):
 
 
 class DependentProperty(property, Dependent):
-    """A property that gives a constraint, and on the class stands for a dependent one.
+    """A property whose value is a constraint that depends on the object's parameters.
 
-    Used as a decorator, with or without ``is_discrete`` and ``event_dim``.
+    On an object, the property returns the constraint. On the class, it is itself a placeholder
+    (``Dependent``). It is used as a decorator, with or without ``is_discrete`` and ``event_dim``.
 
     >>> from rushlight.distributions import Uniform, constraints
     >>> constraints.is_dependent(Uniform.support), Uniform(0.0, 2.0).support
@@ -106,5 +107,5 @@ class DependentProperty(property, Dependent):
         Dependent.__init__(self, is_discrete=is_discrete, event_dim=event_dim)
 
     def __call__(self, fn):  # type: ignore[override]
-        """The property of ``fn``: ``dependent_property(event_dim=1)`` as a decorator."""
+        """Decorate ``fn``, as in ``@dependent_property(event_dim=1)``."""
         return DependentProperty(fn, is_discrete=self._is_discrete, event_dim=self._event_dim)

@@ -1,4 +1,4 @@
-"""Constraints made of others."""
+"""Constraints that are made of other constraints."""
 
 import rushlight
 from rushlight.distributions.constraints.base import Constraint
@@ -7,7 +7,9 @@ __all__ = ["Cat", "IndependentConstraint", "MixtureSameFamilyConstraint", "Stack
 
 
 class IndependentConstraint(Constraint):
-    """A constraint of ``reinterpreted_batch_ndims`` more dims, all of whose elements satisfy it.
+    """The base constraint, for events of ``reinterpreted_batch_ndims`` more dims.
+
+    An event satisfies the constraint if all its parts satisfy the base constraint.
 
     >>> import rushlight as torch
     >>> from rushlight.distributions import constraints
@@ -32,7 +34,7 @@ class IndependentConstraint(Constraint):
 
     @property
     def event_dim(self):
-        """The base constraint's and the reinterpreted dims."""
+        """The base constraint's ``event_dim`` plus the number of reinterpreted dims."""
         return self.base_constraint.event_dim + self.reinterpreted_batch_ndims
 
     def check(self, value):
@@ -47,7 +49,7 @@ class IndependentConstraint(Constraint):
 
     def _holds(self, value):
         if value.ndim < self.event_dim:
-            self.check(value)  # which says so
+            self.check(value)  # raises the error that names the missing dims
         return self.base_constraint._holds(value)
 
     def __repr__(self):
@@ -124,7 +126,7 @@ class Cat(_Sequence):
 
     @property
     def event_dim(self):
-        """The largest of the parts'."""
+        """The largest ``event_dim`` of the parts."""
         return max(c.event_dim for c in self.cseq)
 
     def check(self, value):
@@ -148,7 +150,7 @@ class Stack(_Sequence):
 
     @property
     def event_dim(self):
-        """The largest of the slices', and one more where ``dim`` lies in the event."""
+        """The largest ``event_dim`` of the slices, plus 1 if ``dim`` lies in the event."""
         most = max(c.event_dim for c in self.cseq)
         return most + 1 if self.dim + most < 0 else most
 

@@ -29,7 +29,7 @@ class CorrCholesky(LowerCholesky):
     """Cholesky factors of correlation matrices: their rows are of length 1."""
 
     def check(self, value):
-        tolerance = rushlight.finfo(value.dtype).eps * value.shape[-1] * 10  # a row's rounding
+        tolerance = rushlight.finfo(value.dtype).eps * value.shape[-1] * 10  # rounding of a row
         lengths = value.detach().square().sum(-1).sqrt()
         return super().check(value) & ((lengths - 1).abs() <= tolerance).all(-1)
 

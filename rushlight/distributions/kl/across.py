@@ -1,8 +1,8 @@
 """KL(p ‖ q) of distributions of two families: -H(p) - E[log q(x)], for x drawn from p.
 
-For each q, log q(x) is made of few functions of x: x, x², log x, log(1 - x), e^(-tx), |x - c|.
-Their
-means under each p are stated once, in ``MEANS``; what q makes of them, once, in ``LOG_DENSITY``.
+For each q, log q(x) is a sum of a few functions of x: x, x², log x, log(1 - x), e^(-tx), |x - c|.
+``MEANS`` has the means of these functions under each p. ``LOG_DENSITY`` has, for each q, the mean
+of log q(x) as a formula of those means. The two tables together cover all pairs of p and q.
 """
 
 import math
@@ -35,11 +35,11 @@ def _log_of_gamma(p):
 
 
 def _mean_xlogx(low, high):
-    """The mean of log x between two positive numbers."""
+    """The mean of log x, for x uniform between two numbers that are not negative."""
     return (rushlight.xlogy(high, high) - rushlight.xlogy(low, low)) / (high - low) - 1
 
 
-#: class → {function of x: its mean}
+#: class of p → {name of a function of x: formula of the function's mean}
 MEANS: dict[type, dict[str, Any]] = {
     Beta: {
         "log": lambda p: (
@@ -68,7 +68,7 @@ MEANS: dict[type, dict[str, Any]] = {
 
 
 def _folded(loc, scale):
-    """The mean of |x| under a normal distribution."""
+    """The mean of |x| under a normal distribution of mean ``loc`` and deviation ``scale``."""
     z = loc / scale
     return (
         scale * math.sqrt(2 / math.pi) * (-0.5 * z.square()).exp()
@@ -77,7 +77,7 @@ def _folded(loc, scale):
 
 
 def _square(p, centre):
-    """The mean of (x - centre)²."""
+    """The mean of (x - centre)² under p."""
     return p.variance + (p.mean - centre).square()
 
 
@@ -100,7 +100,7 @@ def _of_gumbel(p, q, mean):
     return -q.scale.log() - (p.mean - q.loc) * t - (q.loc * t).exp() * mean["exp"](p, t)
 
 
-#: class of q → the mean of log q(x), from p, q and the means of p's class
+#: class of q → function that computes the mean of log q(x) from p, q and ``MEANS`` of p's class
 LOG_DENSITY: dict[type, Any] = {
     Beta: _of_beta,
     ContinuousBernoulli: lambda p, q, mean: p.mean * q.logits + (-q.probs).log1p() + q._log_norm(),
@@ -114,7 +114,7 @@ LOG_DENSITY: dict[type, Any] = {
     Pareto: lambda p, q, mean: (
         q.alpha.log() + q.alpha * q.scale.log() - (q.alpha + 1) * mean["log"](p)
     ),
-    Poisson: lambda p, q, mean: p.mean * q.rate.log() - q.rate,  # for x of 0 and 1
+    Poisson: lambda p, q, mean: p.mean * q.rate.log() - q.rate,  # log x! is 0, as x is 0 or 1
     Uniform: lambda p, q, mean: -(q.high - q.low).log(),
 }
 
@@ -122,16 +122,17 @@ LOG_DENSITY: dict[type, Any] = {
 
 
 def _beyond_uniform(p, q):
-    """p reaches beyond the interval of q."""
+    """Whether p has values outside the interval of the uniform distribution q."""
     return (q.low > p.support.lower_bound) | (q.high < p.support.upper_bound)
 
 
 def _beyond_unit(p, q):
-    """p reaches beyond [0, 1]."""
+    """Whether the uniform distribution p has values outside [0, 1]."""
     return (p.low < 0) | (p.high > 1)
 
 
-#: (p, q) → None, or where KL(p ‖ q) is infinite though the formula gives a number
+#: (class of p, class of q) → function that returns where KL(p ‖ q) is infinite, although the
+#: formula gives a number there. None if there are no such places.
 PAIRS: dict[tuple[type, type], Any] = {
     (Bernoulli, Poisson): None,
     **{(Beta, q): None for q in (ContinuousBernoulli, Exponential, Gamma, Normal)},
@@ -151,7 +152,7 @@ PAIRS: dict[tuple[type, type], Any] = {
     (Uniform, Pareto): lambda p, q: p.low < q.scale,
 }
 
-#: p → those q that exclude values of p, whatever their parameters
+#: class of p → classes of q that exclude values of p, for all parameters: KL(p ‖ q) is infinite
 INFINITE: dict[type, tuple] = {
     Beta: (Pareto,),
     ContinuousBernoulli: (Pareto,),

@@ -1,6 +1,7 @@
 """KL(p ‖ q) of normal vectors: ½(log |Σq| - log |Σp| + tr(Σq⁻¹·Σp) + dᵀ·Σq⁻¹·d - N).
 
-Both ways of giving a covariance answer the same three questions, so one formula serves all pairs.
+d is the difference of the means. One formula serves full and low-rank covariances, because three
+functions hide the difference: ``_log_determinant``, ``_roots`` and ``_inverse_product``.
 """
 
 import rushlight
@@ -41,7 +42,7 @@ def _log_determinant(p):
 
 
 def _roots(p):
-    """Matrices A of which Σ A·Aᵀ is the covariance."""
+    """Matrices A such that the sum of all A·Aᵀ is the covariance."""
     if isinstance(p, LowRankMultivariateNormal):
         diagonal = rushlight.diag_embed(p._unbroadcasted_cov_diag.sqrt())
         return p._unbroadcasted_cov_factor, diagonal
@@ -49,12 +50,12 @@ def _roots(p):
 
 
 def _inverse_product(q, A):
-    """tr(Aᵀ·Σ⁻¹·A)."""
+    """tr(Aᵀ·Σ⁻¹·A), for the covariance Σ of q."""
     solve = rushlight.linalg.solve_triangular
     total = lambda matrix: matrix.square().sum((-2, -1))
     if not isinstance(q, LowRankMultivariateNormal):
         return total(solve(q._unbroadcasted_scale_tril, A, upper=False))
-    # Σ⁻¹ = D⁻¹ - D⁻¹·W·C⁻¹·Wᵀ·D⁻¹, for the capacitance C.
+    # Σ⁻¹ = D⁻¹ - D⁻¹·W·C⁻¹·Wᵀ·D⁻¹, for the capacitance C = I + Wᵀ·D⁻¹·W.
     root = q._unbroadcasted_cov_diag.sqrt().unsqueeze(-1)
     inner = solve(q._capacitance_tril, q._weighted_factor() @ A, upper=False)
     return total(A / root) - total(inner)

@@ -8,14 +8,14 @@ from rushlight.distributions.distribution import Distribution
 __all__ = ["kl_divergence", "register_kl"]
 
 _FORMULAS: dict[tuple[type, type], Any] = {}
-_found: dict[tuple[type, type], Any] = {}  # what was looked up, for classes as they come
+_found: dict[tuple[type, type], Any] = {}  # cache of look-ups, by the classes of p and q
 
 
 def register_kl(type_p, type_q):
     """Decorator: the function gives KL(p ‖ q) for p and q of these classes and their subclasses.
 
     Raises:
-        TypeError: a class that is no distribution's.
+        TypeError: ``type_p`` or ``type_q`` is not a subclass of ``Distribution``.
 
     >>> import rushlight as torch
     >>> d = torch.distributions
@@ -63,7 +63,10 @@ def kl_divergence(p, q):
 
 
 def _look_up(type_p, type_q):
-    """The formula of the nearest classes: of p's as p counts first."""
+    """The formula that is registered for the nearest base classes; None if there is none.
+
+    A nearer class of p counts more than a nearer class of q.
+    """
     ranks = [
         (type_p.__mro__.index(a), type_q.__mro__.index(b), formula)
         for (a, b), formula in _FORMULAS.items()

@@ -33,13 +33,17 @@ inf = rushlight.inf
 
 
 def weighted(probs, logarithm, impossible):
-    """probs · logarithm, infinite where q's event is ``impossible``; 0 where p's is, for all q."""
+    """probs · logarithm: one event's term of KL(p ‖ q).
+
+    The term is infinite where the event is ``impossible`` under q. It is 0 for every q where the
+    event has probability 0 under p.
+    """
     return (probs * logarithm).masked_fill(impossible, inf).masked_fill(probs == 0, 0)
 
 
 @register_kl(Bernoulli, Bernoulli)
 def bernoulli(p, q):
-    """Of ones, and of zeros."""
+    """The terms of the two events, 1 and 0."""
     ones = weighted(p.probs, softplus(-q.logits) - softplus(-p.logits), q.probs == 0)
     zeros = weighted(1 - p.probs, softplus(q.logits) - softplus(p.logits), q.probs == 1)
     return ones + zeros
@@ -47,10 +51,10 @@ def bernoulli(p, q):
 
 @register_kl(Binomial, Binomial)
 def binomial(p, q):
-    """n times that of one trial; infinite where p has more trials.
+    """The number of trials times the divergence of one trial; infinite if p has more trials.
 
     Raises:
-        NotImplementedError: p has fewer trials.
+        NotImplementedError: p has fewer trials than q.
     """
     if (p.total_count < q.total_count).any():
         raise NotImplementedError(
@@ -68,13 +72,13 @@ def categorical(p, q):
 
 @register_kl(OneHotCategorical, OneHotCategorical)
 def one_hot_categorical(p, q):
-    """That of the categories."""
+    """The divergence of the two ``Categorical`` distributions."""
     return categorical(p._categorical, q._categorical)
 
 
 @register_kl(Geometric, Geometric)
 def geometric(p, q):
-    """From the entropy of p and its mean."""
+    """Computed from the entropy and the mean of p."""
     return -p.entropy() - (-q.probs).log1p() / p.probs - q.logits
 
 
@@ -86,7 +90,7 @@ def poisson(p, q):
 
 @register_kl(Beta, Beta)
 def beta(p, q):
-    """That of Dirichlet distributions over two."""
+    """The divergence of two Dirichlet distributions with two categories."""
     return dirichlet(p._dirichlet, q._dirichlet)
 
 
@@ -101,7 +105,7 @@ def dirichlet(p, q):
 
 @register_kl(ContinuousBernoulli, ContinuousBernoulli)
 def continuous_bernoulli(p, q):
-    """From the mean of p and the normalizers."""
+    """Computed from the mean of p and the normalizers of p and q."""
     of_p = p._log_norm() + (-p.probs).log1p()
     of_q = q._log_norm() + (-q.probs).log1p()
     return p.mean * (p.logits - q.logits) + of_p - of_q
@@ -137,7 +141,7 @@ def exponential_family(p, q):
 
 @register_kl(Gamma, Gamma)
 def gamma(p, q):
-    """From the means of x and log x under p."""
+    """Computed from the means of x and log x under p."""
     a, b = p.concentration, q.concentration
     return (
         b * (p.rate / q.rate).log()
@@ -149,7 +153,7 @@ def gamma(p, q):
 
 @register_kl(Gumbel, Gumbel)
 def gumbel(p, q):
-    """From the means of x and e^(-x/scale) under p."""
+    """Computed from the means of x and e^(-x/scale) under p."""
     ratio, gap = p.scale / q.scale, (p.loc - q.loc) / q.scale
     return (
         -ratio.log() + gap + ratio * euler_constant
@@ -166,13 +170,13 @@ def normal(p, q):
 
 @register_kl(HalfNormal, HalfNormal)
 def half_normal(p, q):
-    """That of the whole bells."""
+    """The divergence of the two whole normal distributions."""
     return normal(p.base_dist, q.base_dist)
 
 
 @register_kl(Laplace, Laplace)
 def laplace(p, q):
-    """From the mean distance to q's centre under p."""
+    """Computed from the mean distance of x from q's centre, for x drawn from p."""
     ratio, gap = p.scale / q.scale, (p.loc - q.loc).abs()
     return -ratio.log() + gap / q.scale + ratio * (-gap / p.scale).exp() - 1
 
@@ -186,7 +190,7 @@ def cauchy(p, q):
 
 @register_kl(Pareto, Pareto)
 def pareto(p, q):
-    """From the mean of log x; infinite where p begins before q."""
+    """Computed from the mean of log x under p; infinite where p begins below q's ``scale``."""
     ratio = q.alpha / p.alpha
     found = q.alpha * (p.scale / q.scale).log() - ratio.log() + ratio - 1
     return found.masked_fill(p.scale < q.scale, inf)
@@ -194,14 +198,14 @@ def pareto(p, q):
 
 @register_kl(Uniform, Uniform)
 def uniform(p, q):
-    """The logarithm of the ratio of lengths; infinite where p reaches beyond q."""
+    """The logarithm of (length of q / length of p); infinite where p reaches beyond q."""
     found = ((q.high - q.low) / (p.high - p.low)).log()
     return found.masked_fill((q.low > p.low) | (q.high < p.high), inf)
 
 
 @register_kl(TransformedDistribution, TransformedDistribution)
 def transformed(p, q):
-    """That of the bases, as a bijection changes nothing.
+    """The divergence of the base distributions, because a bijection does not change it.
 
     Raises:
         NotImplementedError: the transforms or the event shapes differ.
@@ -219,10 +223,10 @@ def transformed(p, q):
 
 @register_kl(Independent, Independent)
 def independent(p, q):
-    """That of the bases, summed over an event.
+    """The divergence of the base distributions, summed over an event.
 
     Raises:
-        NotImplementedError: another number of dims is reinterpreted.
+        NotImplementedError: p and q reinterpret different numbers of dims.
     """
     dims = p.reinterpreted_batch_ndims
     if dims != q.reinterpreted_batch_ndims:

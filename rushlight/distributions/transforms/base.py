@@ -12,14 +12,14 @@ class Transform:
     """The base class of transformations y = f(x) whose Jacobian's determinant is known.
 
     A subclass has ``domain`` and ``codomain`` (constraints) and ``bijective``, and defines
-    ``_call``, ``_inverse`` and ``log_abs_det_jacobian``; ``sign`` too, if it is monotonic.
+    ``_call``, ``_inverse`` and ``log_abs_det_jacobian``. A monotonic f also needs ``sign``.
 
     Args:
-        cache_size: 1 to keep the last pair (x, y), so that the inverse of a value just computed
-            is that very x, without loss; 0 to keep none.
+        cache_size: 1 to keep the last pair (x, y): the inverse of that very y is then x itself,
+            without rounding errors. 0 to keep no pair.
 
     Raises:
-        ValueError: another ``cache_size``.
+        ValueError: ``cache_size`` is neither 0 nor 1.
 
     >>> import rushlight as torch
     >>> exp = torch.distributions.transforms.ExpTransform()
@@ -66,7 +66,7 @@ class Transform:
 
     @property
     def sign(self) -> Any:
-        """1 where f rises everywhere, -1 where it falls; a number or a tensor."""
+        """1 if f is increasing, -1 if f is decreasing; a number, or a tensor for a batch."""
         raise NotImplementedError
 
     def with_cache(self, cache_size=1):
@@ -147,17 +147,17 @@ class _InverseTransform(Transform):
 
     @property
     def bijective(self):
-        """Whether the transform is."""
+        """Whether the transform is bijective."""
         return self._inv.bijective
 
     @property
     def sign(self):
-        """The transform's: an inverse rises where the transform does."""
+        """The transform's sign: the inverse increases if the transform increases."""
         return self._inv.sign
 
     @property
     def inv(self):
-        """The transform."""
+        """The transform whose inverse this is."""
         return self._inv
 
     def with_cache(self, cache_size=1):
@@ -174,7 +174,7 @@ class _InverseTransform(Transform):
         return self._inv(y)
 
     def log_abs_det_jacobian(self, x, y):
-        """Minus the transform's at the same pair."""
+        """Minus the transform's ``log_abs_det_jacobian`` at the same pair of values."""
         return -self._inv.log_abs_det_jacobian(y, x)
 
     def forward_shape(self, shape):

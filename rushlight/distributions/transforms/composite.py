@@ -1,4 +1,4 @@
-"""Transforms made of others."""
+"""Transforms that are made of other transforms."""
 
 import math
 import weakref
@@ -31,7 +31,7 @@ class ComposeTransform(Transform):
 
     @constraints.dependent_property(is_discrete=False)
     def domain(self):
-        """The first part's, of as many dims as the parts together need."""
+        """The first part's domain, with as many event dims as all parts together need."""
         if not self.parts:
             return constraints.real
         event_dim = self.parts[-1].codomain.event_dim
@@ -42,7 +42,7 @@ class ComposeTransform(Transform):
 
     @constraints.dependent_property(is_discrete=False)
     def codomain(self):
-        """The last part's, of as many dims as the parts together need."""
+        """The last part's codomain, with as many event dims as all parts together need."""
         if not self.parts:
             return constraints.real
         event_dim = self.parts[0].domain.event_dim
@@ -53,12 +53,12 @@ class ComposeTransform(Transform):
 
     @lazy_property
     def bijective(self):
-        """Whether all parts are."""
+        """Whether all parts are bijective."""
         return all(part.bijective for part in self.parts)
 
     @lazy_property
     def sign(self):
-        """The product of the parts'."""
+        """The product of the parts' signs."""
         return math.prod(part.sign for part in self.parts)
 
     @property
@@ -80,7 +80,7 @@ class ComposeTransform(Transform):
         return x
 
     def log_abs_det_jacobian(self, x, y):
-        """The parts' together."""
+        """The sum of the parts' ``log_abs_det_jacobian``, over each event."""
         if not self.parts:
             return rushlight.zeros_like(x)
         values = [x]
@@ -120,7 +120,7 @@ identity_transform = ComposeTransform([])
 
 
 class _Parts(Transform):
-    """Transforms of parts of a tensor along ``dim``; a subclass takes values apart."""
+    """Transforms of parts of a tensor along ``dim``. A subclass splits values into parts."""
 
     def __init__(self, tseq, dim=0, cache_size=0):
         for t in tseq:
@@ -136,7 +136,7 @@ class _Parts(Transform):
 
     @property
     def bijective(self):
-        """Whether all parts are."""
+        """Whether all parts are bijective."""
         return all(t.bijective for t in self.transforms)
 
     def _apart(self, value):
@@ -179,7 +179,7 @@ class CatTransform(_Parts):
 
     @lazy_property
     def event_dim(self):
-        """The largest of the parts'."""
+        """The largest ``event_dim`` of the parts."""
         return max(t.event_dim for t in self.transforms)
 
     @lazy_property
@@ -208,7 +208,7 @@ class CatTransform(_Parts):
         return rushlight.cat([t.inv(part) for t, part in self._pairs(y)], self.dim)
 
     def log_abs_det_jacobian(self, x, y):
-        """The parts', side by side; summed where ``dim`` lies in the event."""
+        """The parts' ``log_abs_det_jacobian``, side by side; summed if ``dim`` is an event dim."""
         found = [
             sum_rightmost(slope, self.event_dim - t.event_dim) for t, slope in self._jacobians(x, y)
         ]
@@ -218,12 +218,12 @@ class CatTransform(_Parts):
 
     @constraints.dependent_property
     def domain(self):
-        """The parts'."""
+        """The domains of the parts, along ``dim``."""
         return constraints.cat([t.domain for t in self.transforms], self.dim, self.lengths)
 
     @constraints.dependent_property
     def codomain(self):
-        """The parts'."""
+        """The codomains of the parts, along ``dim``."""
         return constraints.cat([t.codomain for t in self.transforms], self.dim, self.lengths)
 
 
@@ -257,15 +257,15 @@ class StackTransform(_Parts):
         return rushlight.stack([t.inv(part) for t, part in self._pairs(y)], self.dim)
 
     def log_abs_det_jacobian(self, x, y):
-        """The slices', stacked."""
+        """The slices' ``log_abs_det_jacobian``, stacked."""
         return rushlight.stack([slope for _, slope in self._jacobians(x, y)], self.dim)
 
     @constraints.dependent_property
     def domain(self):
-        """The slices'."""
+        """The domains of the slices, along ``dim``."""
         return constraints.stack([t.domain for t in self.transforms], self.dim)
 
     @constraints.dependent_property
     def codomain(self):
-        """The slices'."""
+        """The codomains of the slices, along ``dim``."""
         return constraints.stack([t.codomain for t in self.transforms], self.dim)

@@ -17,7 +17,7 @@ __all__ = [
 
 
 class _Alike(Transform):
-    """A transform without parameters: any two are equal."""
+    """A transform without parameters. Two transforms of the same class are therefore equal."""
 
     def __eq__(self, other):
         return type(self) is type(other)
@@ -94,7 +94,7 @@ class PowerTransform(Transform):
 
 
 def clipped_sigmoid(x):
-    """The sigmoid, kept inside (0, 1)."""
+    """The sigmoid of x, clamped so that rounding never makes it 0 or 1."""
     limits = rushlight.finfo(x.dtype)
     return x.sigmoid().clamp(min=limits.tiny, max=1 - limits.eps)
 
@@ -152,7 +152,8 @@ class SoftplusTransform(_Alike):
 class TanhTransform(_Alike):
     """y = tanh x.
 
-    The inverse of values near ±1 is inaccurate; ``cache_size=1`` avoids it.
+    The inverse is inaccurate for values near ±1. With ``cache_size=1``, the inverse of the value
+    computed last is exact.
 
     >>> import rushlight as torch
     >>> torch.distributions.TanhTransform()(torch.zeros(1))
@@ -312,7 +313,7 @@ class CumulativeDistributionTransform(Transform):
 
 
 def _all_equal(a, b):
-    """Whether two parameters, numbers or tensors, agree in every element."""
+    """Whether two parameters agree in every element; each is a number or a tensor."""
     if a is not b and (isinstance(a, Tensor) or isinstance(b, Tensor)):
         return bool(rushlight.as_tensor(a == b).all())
     return a is b or a == b

@@ -1,4 +1,4 @@
-"""Transforms that see an event of other dims."""
+"""Transforms that change which dims count as an event."""
 
 from rushlight.distributions import constraints
 from rushlight.distributions.transforms.base import Transform
@@ -31,22 +31,22 @@ class IndependentTransform(Transform):
 
     @constraints.dependent_property(is_discrete=False)
     def domain(self):
-        """The base's, of more dims."""
+        """The base's domain, for events of more dims."""
         return constraints.independent(self.base_transform.domain, self.reinterpreted_batch_ndims)
 
     @constraints.dependent_property(is_discrete=False)
     def codomain(self):
-        """The base's, of more dims."""
+        """The base's codomain, for events of more dims."""
         return constraints.independent(self.base_transform.codomain, self.reinterpreted_batch_ndims)
 
     @property
     def bijective(self):
-        """Whether the base is."""
+        """Whether the base is bijective."""
         return self.base_transform.bijective
 
     @property
     def sign(self):
-        """The base's."""
+        """The base's sign."""
         return self.base_transform.sign
 
     def _call(self, x):
@@ -58,7 +58,7 @@ class IndependentTransform(Transform):
         return self.base_transform.inv(y)
 
     def log_abs_det_jacobian(self, x, y):
-        """The base's, summed over the reinterpreted dims."""
+        """The base's ``log_abs_det_jacobian``, summed over the reinterpreted dims."""
         found = self.base_transform.log_abs_det_jacobian(x, y)
         return sum_rightmost(found, self.reinterpreted_batch_ndims)
 
@@ -80,7 +80,7 @@ def _require_dims(name, shape, ndim):
 
 
 class ReshapeTransform(Transform):
-    """Events of one shape to events of another.
+    """Reshapes events of ``in_shape`` to ``out_shape``.
 
     Raises:
         ValueError: the shapes have different numbers of elements.
@@ -125,7 +125,7 @@ class ReshapeTransform(Transform):
         return y.reshape(self.inverse_shape(y.shape))
 
     def log_abs_det_jacobian(self, x, y):
-        """Zeros."""
+        """Zeros, because reshaping does not change volumes."""
         return x.new_zeros(x.shape[: x.ndim - len(self.in_shape)])
 
     def forward_shape(self, shape):

@@ -12,7 +12,7 @@ __all__ = ["CorrCholeskyTransform", "LowerCholeskyTransform", "PositiveDefiniteT
 
 
 class LowerCholeskyTransform(Transform):
-    """Any square matrix to a Cholesky factor: its lower triangle, eˣ on the diagonal.
+    """Turns any square matrix into a Cholesky factor: its lower triangle, with eˣ on the diagonal.
 
     >>> import rushlight as torch
     >>> torch.distributions.LowerCholeskyTransform()(torch.zeros(2, 2))
@@ -34,7 +34,7 @@ class LowerCholeskyTransform(Transform):
 
 
 class PositiveDefiniteTransform(Transform):
-    """Any square matrix to a positive-definite one: L·Lᵀ of its ``LowerCholeskyTransform``.
+    """Turns any square matrix into the positive-definite L·Lᵀ; L is its ``LowerCholeskyTransform``.
 
     >>> import rushlight as torch
     >>> torch.distributions.PositiveDefiniteTransform()(torch.zeros(2, 2))
@@ -57,10 +57,10 @@ class PositiveDefiniteTransform(Transform):
 
 
 class CorrCholeskyTransform(Transform):
-    """N(N - 1)/2 numbers to the Cholesky factor of an N × N correlation matrix.
+    """Turns N(N - 1)/2 numbers into the Cholesky factor of an N × N correlation matrix.
 
-    tanh makes them partial correlations; row by row, each takes its share of what is left of the
-    row's length 1.
+    tanh turns the numbers into partial correlations. Each row of the factor has length 1. In each
+    row, from left to right, each partial correlation takes its share of the length that is left.
 
     Source: Stan reference manual, "Cholesky factors of correlation matrices"; D. Lewandowski,
     D. Kurowicka and H. Joe, J. Multivariate Analysis 100 (2009).
@@ -78,7 +78,7 @@ class CorrCholeskyTransform(Transform):
     def _call(self, x):
         eps = rushlight.finfo(x.dtype).eps
         partial = vec_to_tril_matrix(x.tanh().clamp(min=-1 + eps, max=1 - eps), diag=-1)
-        left = (1 - partial**2).sqrt().cumprod(-1)  # of the row's length
+        left = (1 - partial**2).sqrt().cumprod(-1)  # of each row's length
         ones = rushlight.eye(partial.shape[-1], dtype=partial.dtype)
         return (partial + ones) * pad(left[..., :-1], [1, 0], value=1)
 
@@ -88,7 +88,7 @@ class CorrCholeskyTransform(Transform):
         return (partial.log1p() - (-partial).log1p()) / 2
 
     def log_abs_det_jacobian(self, x, y):
-        """½ Σ log of what was left of the rows, and Σ log(1 - tanh² x)."""
+        """½ Σ log(squared length that was left in a row) + Σ log(1 - tanh² x)."""
         of_rows = 0.5 * tril_matrix_to_vec(_left_of_rows(y), -2).log().sum(-1)
         of_tanh = -2 * (x + softplus(-2 * x) - math.log(2.0)).sum(-1)
         return of_rows + of_tanh
@@ -114,5 +114,5 @@ class CorrCholeskyTransform(Transform):
 
 
 def _left_of_rows(y):
-    """1 less the squares of each row up to and with each place."""
+    """1 less the sum of squares in the row, up to and including each place."""
     return 1 - (y * y).cumsum(-1)

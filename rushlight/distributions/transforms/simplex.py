@@ -10,7 +10,7 @@ __all__ = ["SoftmaxTransform", "StickBreakingTransform"]
 
 
 class SoftmaxTransform(Transform):
-    """y = softmax x along the last dim; not bijective, as x is known only up to a constant.
+    """y = softmax x along the last dim; not bijective, because y gives x only up to a constant.
 
     >>> import rushlight as torch
     >>> torch.distributions.SoftmaxTransform()(torch.zeros(2))
@@ -37,7 +37,10 @@ class SoftmaxTransform(Transform):
 
 
 class StickBreakingTransform(Transform):
-    """N numbers to N + 1 probabilities: each takes its share of what the ones before left.
+    """Turns N numbers into N + 1 probabilities.
+
+    Each number determines a share: the part that its probability takes of what the probabilities
+    before have left of 1. The last probability is what is left at the end.
 
     Source: Stan reference manual, "Unit simplex"; B. Carpenter et al., Stan: a probabilistic
     programming language, J. Stat. Software 76 (2017).

@@ -1,4 +1,4 @@
-"""The modules, one family a file."""
+"""The modules (layers), one file for each family."""
 
 import importlib
 
@@ -195,7 +195,7 @@ __all__ = [
     "UpsamplingNearest2d", "ZeroPad1d", "ZeroPad2d", "ZeroPad3d",
 ]  # fmt: skip
 
-#: PyTorch's files of modules, and ours that hold a part of each: its names are found there too.
+#: PyTorch file → rushlight files with a part of its classes, which are made available there too.
 PARTS = {
     "activation": ["attention", "rectifier", "shrink"],
     "batchnorm": ["lazy_batchnorm"],

@@ -1,4 +1,4 @@
-"""Activations: layers that work on each element, or along one dim, and learn nothing."""
+"""Activations: layers without parameters that work on each element or along one dim."""
 
 import warnings
 
@@ -71,7 +71,7 @@ class Mish(_Inplace):
 
 
 class SELU(_Inplace):
-    """scale · (max(0, x) + min(0, α·(eˣ − 1))), which keeps mean 0 and variance 1.
+    """scale · (max(0, x) + min(0, α·(eˣ − 1))). It keeps mean 0 and variance 1.
 
     Shape: x: any → the same.
 
@@ -106,7 +106,7 @@ class Hardswish(_Inplace):
 
 
 class Hardtanh(Module):
-    """x, limited to ``min_val`` and ``max_val``.
+    """x, limited to the range from ``min_val`` to ``max_val``.
 
     Shape: x: any → the same.
 
@@ -207,7 +207,7 @@ class LogSigmoid(Module):
 
 
 class ELU(Module):
-    """x where it is positive, α·(eˣ − 1) elsewhere.
+    """x if x > 0, else α·(eˣ − 1).
 
     Shape: x: any → the same.
 
@@ -231,7 +231,7 @@ class ELU(Module):
 
 
 class LeakyReLU(Module):
-    """x where it is positive, ``negative_slope``·x elsewhere.
+    """x if x > 0, else ``negative_slope``·x.
 
     Shape: x: any → the same.
 
@@ -254,7 +254,7 @@ class LeakyReLU(Module):
 
 
 class GELU(Module):
-    """x · Φ(x), where Φ is the normal distribution's; ``approximate="tanh"`` approximates it.
+    """x · Φ(x), Φ the normal distribution function; ``approximate="tanh"`` approximates Φ.
 
     Shape: x: any → the same.
 
@@ -277,7 +277,7 @@ class GELU(Module):
 
 
 class Softplus(Module):
-    """log(1 + e^(β·x)) / β, and x itself where β·x exceeds ``threshold``.
+    """log(1 + e^(β·x)) / β, but x itself if β·x exceeds ``threshold``.
 
     Shape: x: any → the same.
 
@@ -354,12 +354,12 @@ class Softmin(_AlongDim):
 
 
 class Softmax2d(Module):
-    """The softmax over the channels of each place.
+    """The softmax over the channels at each pixel.
 
     Shape: x: (N, C, H, W) or (C, H, W) → the same.
 
     Raises:
-        ValueError: another number of dims.
+        ValueError: x has another number of dims.
 
     >>> import rushlight as torch
     >>> torch.nn.Softmax2d()(torch.zeros(2, 1, 1)).flatten()

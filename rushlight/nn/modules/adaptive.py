@@ -1,4 +1,4 @@
-"""A softmax over very many classes that spends its work on the frequent ones."""
+"""A softmax over very many classes that saves work on the rare classes."""
 
 from collections import namedtuple
 
@@ -14,17 +14,17 @@ _ASMoutput = namedtuple("_ASMoutput", ["output", "loss"])
 
 
 class AdaptiveLogSoftmaxWithLoss(Module):
-    """The log-softmax of classes sorted by frequency: a short head, and clusters of rarer classes.
+    """The log-softmax over classes sorted by frequency: a short head, and clusters of rare classes.
 
-    The head scores the classes up to the first of ``cutoffs``, and each cluster as a whole. A
-    cluster projects to ``in_features`` / ``div_value``ⁱ numbers first, and is computed only for
-    those examples whose class it holds.
+    The head scores the classes up to the first of ``cutoffs``, and each cluster as a whole. Cluster
+    i first projects its input to ``in_features`` / ``div_value``ⁱ features. The loss computes a
+    cluster only for the examples whose class is in the cluster.
 
     Shape: x: (N, in_features) or (in_features); y: (N) or () → (output: y's shape, loss: ()).
 
     Raises:
-        ValueError: cutoffs that do not ascend inside (0, n_classes).
-        RuntimeError: a class out of range; shapes that do not fit (in the call).
+        ValueError: The ``cutoffs`` do not ascend inside (0, n_classes).
+        RuntimeError: A class is out of range, or shapes do not fit (in the call).
 
     Source: Grave et al. 2016, https://arxiv.org/abs/1609.04309
 
@@ -111,7 +111,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 
     def _target_log_probs(self, input, target):
         found = input.new_zeros(len(target))
-        slot = target.new_zeros(len(target))  # of the head: a class, or a cluster
+        slot = target.new_zeros(len(target))  # position in the head: a class, or a cluster
         used = 0
         for i, (low, high) in enumerate(zip([0, *self.cutoffs], self.cutoffs, strict=False)):
             row = ((target >= low) & (target < high)).nonzero().squeeze(1)

@@ -1,4 +1,4 @@
-"""Attention with several heads, as a layer."""
+"""MultiheadAttention: attention with several heads, as a layer."""
 
 import rushlight
 from rushlight.nn import functional as F
@@ -11,15 +11,16 @@ __all__ = ["MultiheadAttention"]
 
 
 class MultiheadAttention(Module):
-    """Several heads of attention: each attends in a part of the features of its own.
+    """Attention with several heads; each head uses its own part of the features.
 
-    Masks: bool, where True hides a key, or floats that are added to the scores.
-    ``is_causal`` says that ``attn_mask`` hides all later keys.
+    A bool mask hides the keys where it is True. A float mask is added to the scores.
+    ``is_causal=True`` states that ``attn_mask`` hides all later keys.
 
-    Shape: query (L, batch, embed_dim), key (S, batch, kdim), value (S, batch, vdim), or the batch
-    first with ``batch_first``, or without the dim of the batch; key_padding_mask (batch, S);
-    attn_mask (L, S) or (batch · num_heads, L, S) → as query, and the weights (batch, L, S), or
-    (batch, num_heads, L, S) unless ``average_attn_weights``, or None unless ``need_weights``.
+    Shape: query (L, batch, embed_dim), key (S, batch, kdim), value (S, batch, vdim). With
+    ``batch_first`` the batch dim comes first; the batch dim may also be left out. key_padding_mask
+    (batch, S); attn_mask (L, S) or (batch · num_heads, L, S) → a result of query's shape and the
+    attention weights (batch, L, S). The weights are (batch, num_heads, L, S) without
+    ``average_attn_weights``, and None without ``need_weights``.
 
     Raises:
         ValueError: embed_dim or num_heads is not above 0.
@@ -68,7 +69,7 @@ class MultiheadAttention(Module):
             "in_proj_weight": (3 * embed_dim, embed_dim) if same else None,
             "in_proj_bias": (3 * embed_dim,) if bias else None,
         }
-        if same:  # the order in which PyTorch's state dict has them
+        if same:  # PyTorch's state dict has this order
             shapes = {"in_proj_weight": shapes.pop("in_proj_weight"), **shapes}
         for name, shape in shapes.items():
             value = None if shape is None else Parameter(rushlight.empty(shape, **made))
@@ -105,7 +106,11 @@ class MultiheadAttention(Module):
         )  # fmt: skip
 
     def merge_masks(self, attn_mask, key_padding_mask, query):
-        """(both masks in one that broadcasts over (batch, heads, L, L), PyTorch's code for it)."""
+        """Merge both masks into one; returns (mask, PyTorch's code for the kind of mask).
+
+        The code is 1 for a padding mask alone, (batch, S), and None without masks. It is 2 for a
+        merged mask (batch, heads, L, L).
+        """
         if attn_mask is None:
             return key_padding_mask, None if key_padding_mask is None else 1
         batch, steps, _ = query.shape

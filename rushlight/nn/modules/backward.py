@@ -1,4 +1,4 @@
-"""Backward hooks of a module: how they see the gradients of its inputs and outputs."""
+"""Backward hooks of a module: hooks that see the gradients of the module's inputs and outputs."""
 
 import warnings
 
@@ -12,7 +12,7 @@ __all__ = ["BackwardHookFunction", "BackwardHooks", "hook_last_operation"]
 
 
 class BackwardHookFunction(Function):
-    """The identity on tensors; ``see`` gets their gradients and may replace them."""
+    """The identity on tensors; in backward the function ``see`` may replace their gradients."""
 
     @staticmethod
     def forward(ctx, see, *tensors):
@@ -26,24 +26,28 @@ class BackwardHookFunction(Function):
 
 
 class BackwardHooks:
-    """The full backward hooks of one call: the identity around its inputs and its outputs."""
+    """The full backward hooks of one call of a module.
+
+    The call's inputs and outputs pass through an identity function. In backward, this function
+    hands their gradients to the hooks.
+    """
 
     def __init__(self, module, hooks, pre_hooks):
         self.module = module
         self.hooks = hooks
         self.pre_hooks = pre_hooks
         self.grad_output = None
-        self.inputs = []  # shape and dtype of each input, None where it is no tensor
+        self.inputs = []  # (shape, dtype) of each tensor input, None for other inputs
         self.watches_inputs = False
 
     def watch_inputs(self, args):
-        """The arguments to call forward with."""
+        """Pass the arguments through the identity; forward is called with the result."""
         self.inputs = [(a.shape, a.dtype) if isinstance(a, Tensor) else None for a in args]
         args, self.watches_inputs = _watch(args, self._leave)
         return args
 
     def watch_outputs(self, result):
-        """The result to give to the caller."""
+        """Pass forward's result through the identity; the caller receives the return value."""
         if not isinstance(result, Tensor | tuple):
             warnings.warn(
                 f"{type(self.module).__name__}: full backward hooks need a module that returns a "
@@ -104,11 +108,15 @@ def _as_many(what, found, grads):
 
 
 def _watch(values, see):
-    """``values`` with its tensors behind the identity, and whether there were any to watch."""
+    """Pass those tensors of ``values`` that require grad through the identity.
+
+    Returns:
+        The new values, and whether any tensor was passed through.
+    """
     where = [i for i, v in enumerate(values) if isinstance(v, Tensor) and v.requires_grad]
     if not where or not records():
         return values, False
-    n = len(values)  # the node keeps what see_all reads, which is not to be the tensors
+    n = len(values)  # see_all must not hold `values`: the node would keep the tensors
 
     def see_all(grads):
         spread = [None] * n
@@ -121,7 +129,7 @@ def _watch(values, see):
     spread = list(values)
     for i, tensor in zip(where, watched, strict=True):
         spread[i] = tensor
-    # A named tuple is built from its fields, a tuple from one iterable.
+    # A named tuple takes its fields as arguments, a plain tuple takes one iterable.
     return (tuple(spread) if type(values) is tuple else type(values)(*spread)), True
 
 
@@ -129,7 +137,7 @@ def _watch(values, see):
 
 
 def hook_last_operation(module, hooks, args, result):
-    """Hook the operation that made ``result``: all that the older kind of hook sees."""
+    """Hook the operation that made ``result``, because the older kind of hook sees only that."""
     node = _first_tensor(result).grad_fn
     if node is None:
         return
@@ -155,7 +163,7 @@ def _first_tensor(result):
 
 
 def _tensors(values):
-    """``values`` as a tuple of tensors, or None where it is something else."""
+    """``values`` as a tuple of tensors, or None if it is neither a tensor nor such a tuple."""
     values = (values,) if isinstance(values, Tensor) else values
     if isinstance(values, tuple) and all(isinstance(v, Tensor) for v in values):
         return values
@@ -163,7 +171,7 @@ def _tensors(values):
 
 
 def _unseen(args, result, node):
-    """Why a hook on ``node`` misses gradients of the module, or None."""
+    """The reason why a hook on ``node`` misses gradients of the module, or None."""
     outputs, inputs = _tensors(result), _tensors(args)
     if outputs is None:
         return "the module returns something else than a Tensor or a tuple of Tensors"

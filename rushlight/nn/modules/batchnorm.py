@@ -11,9 +11,9 @@ __all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm"]
 
 
 class _NormBase(Module):
-    """Scale, shift and running statistics of ``num_features`` channels."""
+    """Base of the normalisations: scale, shift and running statistics of the channels."""
 
-    _version = 2  # 2 added num_batches_tracked
+    _version = 2  # version 2 added the buffer num_batches_tracked
 
     def __init__(
         self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True,
@@ -41,14 +41,14 @@ class _NormBase(Module):
         self.reset_parameters()
 
     def reset_running_stats(self):
-        """Forget the running statistics: mean 0, variance 1, no batches."""
+        """Reset the running statistics to mean 0, variance 1 and 0 batches."""
         if self.track_running_stats:
             self.running_mean.zero_()
             self.running_var.fill_(1)
             self.num_batches_tracked.zero_()
 
     def reset_parameters(self):
-        """Forget the running statistics and the learned scale and shift."""
+        """Reset the running statistics, the learned scale (to 1) and the learned shift (to 0)."""
         self.reset_running_stats()
         if self.affine:
             init.ones_(self.weight)
@@ -80,7 +80,7 @@ class _BatchNorm(_NormBase):
         momentum = 0.0 if self.momentum is None else self.momentum
         if training and tracked and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
-            if self.momentum is None:  # a plain average over all batches
+            if self.momentum is None:  # the plain average over all batches
                 count = self.num_batches_tracked
                 momentum = 1.0 / (float(count) if mode.recorder() is None else count.double())
         mean, var = self.running_mean, self.running_var
@@ -93,9 +93,10 @@ class _BatchNorm(_NormBase):
 
 
 class BatchNorm1d(_BatchNorm):
-    """y = (x − mean) / √(var + eps) · weight + bias, with the statistics of each channel.
+    """y = (x − mean) / √(var + eps) · weight + bias, with mean and var of each channel.
 
-    In training they are the batch's, and feed the running statistics, which evaluation uses.
+    In training, mean and var are those of the batch, and they update the running statistics. In
+    evaluation, mean and var are the running statistics.
 
     Shape: x: (N, C) or (N, C, L) → the same.
     Raises:
@@ -148,7 +149,7 @@ class BatchNorm3d(_BatchNorm):
 
 
 class SyncBatchNorm(_BatchNorm):
-    """``BatchNorm1d`` over the batches of all processes: here there is one.
+    """``BatchNorm1d`` over the batches of all processes; rushlight has only one process.
 
     Shape: x: (N, C, …) → the same.
     Raises:
@@ -178,7 +179,7 @@ class SyncBatchNorm(_BatchNorm):
 
     @classmethod
     def convert_sync_batchnorm(cls, module, process_group=None):
-        """``module`` with each of its batch normalisations replaced; they share its tensors."""
+        """Replace each batch normalisation in ``module``; the new layers share the old tensors."""
         made = module
         if isinstance(module, _BatchNorm):
             made = cls(

@@ -1,4 +1,4 @@
-"""Calling a module: forward, the hooks around it, and naming the layer that failed."""
+"""Calling a module: run the hooks and forward, and name the layer in errors."""
 
 import warnings
 
@@ -9,13 +9,13 @@ from rushlight.nn.modules.registry import Registry
 
 __all__ = ["Call", "name_layer"]
 
-# Names of this module, so that a call without hooks looks up no attributes for them.
+# Global names, so that a call without hooks is fast: it needs no look-up in Everywhere.
 _forward_pre, _forward = Everywhere.forward_pre, Everywhere.forward
 _backward_pre, _backward = Everywhere.backward_pre, Everywhere.backward
 
 
 class _Progress:
-    """How far one call has come, for the hooks that run after a failure."""
+    """The state of one call: if it fails, the hooks with ``always_call`` read from here."""
 
     __slots__ = ("args", "kwargs", "ran", "result")
 
@@ -103,7 +103,7 @@ class Call(Registry):
         ]
 
     def _run_always_called(self, call):
-        """After a failure: run the hooks that asked to see failed calls too."""
+        """Run the hooks with ``always_call`` that did not run before the call failed."""
         for key, hook, with_kwargs, always in self._forward_hooks_of_call():
             if not always or key in call.ran:
                 continue
@@ -117,7 +117,7 @@ class Call(Registry):
                 )
 
     def _backward_hooks_of_call(self):
-        """The full backward hooks, and those of the older kind."""
+        """Return the list of full backward hooks and the list of older backward hooks."""
         full: list = []
         older: list = []
         if _backward:
@@ -136,7 +136,7 @@ class Call(Registry):
     def register_forward_hook(self, hook, *, prepend=False, with_kwargs=False, always_call=False):
         """Run ``hook(module, args[, kwargs], output)`` after forward; it may replace output.
 
-        With ``always_call`` it runs after a failed forward too.
+        With ``always_call`` the hook also runs after a failed forward.
         """
         flags = [
             (self._forward_hooks_with_kwargs, with_kwargs),
@@ -153,7 +153,7 @@ class Call(Registry):
         return self._add_backward_hook("register_full_backward_hook", hook, True, prepend)
 
     def register_backward_hook(self, hook):
-        """As ``register_full_backward_hook``, seeing only the module's last operation."""
+        """Like ``register_full_backward_hook``, but the hook sees only the last operation."""
         return self._add_backward_hook("register_backward_hook", hook, False, False)
 
     def _add_backward_hook(self, name, hook, full, prepend):
@@ -176,17 +176,17 @@ def _run_forward_hook(module, hook, with_kwargs, call):
 
 
 def name_layer(error, module):
-    """Say in ``error`` which layer of ``module`` it arose in, as ``[in net.2 (Linear)]``.
+    """Add to ``error`` the layer of ``module`` where it arose, as ``[in net.2 (Linear)]``.
 
-    Each enclosing call completes the path, so the outermost one, which sees the whole model,
-    has the last word. rushlight's own errors say it in their message; an error of other code
-    keeps its message and says it in a note.
+    Each enclosing call extends the path, so in the end the path starts at the outermost module. The
+    layer is appended to the message of rushlight's own errors. Errors of other code keep their
+    message and get a note instead.
     """
     origin, kind, message, said, inner = getattr(error, "_layer", None) or (
         id(module), type(module).__name__, _own_message(error), None, None,
     )  # fmt: skip
     path = _path(module, origin, inner)
-    if path is None:  # called by this module, and not a part of it
+    if path is None:  # the failed module is called by this module but is not a part of it
         return
     where = f"in {path} ({kind})" if path else f"in {kind}"
     if message is not None:
@@ -199,10 +199,10 @@ def name_layer(error, module):
 
 
 def _path(module, origin, inner):
-    """The path from ``module`` to the module with the id ``origin``; None where there is none.
+    """The path from ``module`` to the module with the id ``origin``; None if there is no path.
 
-    ``inner`` is the (id, path) of the call inside this one. Where that is a child's, its path goes
-    on from there: a search at each of the enclosing calls takes seconds in deep models.
+    ``inner`` is the (id, path) of the call inside this call. If that call was a child's, its path
+    is extended, because a new search at each enclosing call takes seconds in deep models.
     """
     if inner is not None:
         for name, child in module._modules.items():
@@ -212,7 +212,7 @@ def _path(module, origin, inner):
 
 
 def _own_message(error):
-    """The message of an error that rushlight's own code raised, else None."""
+    """The message of the error if rushlight's own code raised it, else None."""
     trace = error.__traceback__
     while trace.tb_next is not None:
         trace = trace.tb_next

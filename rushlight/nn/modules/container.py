@@ -11,7 +11,7 @@ __all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequen
 
 
 class _Numbered(Module):
-    """What Sequential and ModuleList share: a list of modules in ``_modules``."""
+    """Base of Sequential and ModuleList: a list of modules, kept in ``_modules``."""
 
     def __len__(self):
         return len(self._modules)
@@ -53,14 +53,14 @@ class _Numbered(Module):
         return self
 
     def pop(self, key):
-        """Remove and return the module at ``key``, or the container of those in a slice."""
+        """Remove and return the module at ``key``; a slice gives a container of modules."""
         found = self[key]
         del self[key]
         return found
 
 
 class Sequential(_Numbered):
-    """Calls its modules one after the other, each with the result of the one before.
+    """Calls its modules one after another, each with the result of the previous module.
 
     >>> import rushlight as torch
     >>> torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.ReLU())
@@ -92,7 +92,7 @@ class Sequential(_Numbered):
 
         Raises:
             AssertionError: ``module`` is no Module.
-            IndexError: there is no such position.
+            IndexError: ``index`` is out of range.
         """
         if not isinstance(module, Module):
             raise AssertionError(f"Sequential.insert: {type(module)} is not a Module")
@@ -132,7 +132,7 @@ class Sequential(_Numbered):
 
 
 class ModuleList(_Numbered):
-    """A list of modules that are registered.
+    """A list whose modules are registered as submodules.
 
     >>> import rushlight as torch
     >>> torch.nn.ModuleList(torch.nn.Linear(4, 4) for _ in range(3))
@@ -197,7 +197,7 @@ def _indented(text):
 
 
 class ModuleDict(Module):
-    """A dict of modules that are registered.
+    """A dict whose modules are registered as submodules.
 
     >>> import rushlight as torch
     >>> torch.nn.ModuleDict({"act": torch.nn.ReLU()})["act"]
@@ -236,11 +236,11 @@ class ModuleDict(Module):
         return self._modules.pop(key)
 
     def keys(self):
-        """The names."""
+        """The keys."""
         return self._modules.keys()
 
     def items(self):
-        """Pairs (name, module)."""
+        """Pairs (key, module)."""
         return self._modules.items()
 
     def values(self):

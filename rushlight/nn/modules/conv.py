@@ -16,12 +16,12 @@ _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 def _per_dim(value, n):
-    """``value`` for each of ``n`` dims."""
+    """A tuple of ``n`` numbers: ``value`` repeated, or the items of an iterable ``value``."""
     return tuple(value) if isinstance(value, Iterable) else (value,) * n
 
 
 def _pad_of(padding, kernel_size, dilation):
-    """What ``F.pad`` adds for ``padding``: a pair for each dim, the last dim first."""
+    """The padding for ``F.pad``: a pair of numbers for each dim, the last dim first."""
     if padding == "same":
         totals = [d * (k - 1) for d, k in zip(dilation, kernel_size, strict=True)]
         pairs = [(total // 2, total - total // 2) for total in totals]
@@ -79,7 +79,7 @@ class _ConvNd(Module):
             )
 
     def reset_parameters(self):
-        """Draw the weights and biases again, uniform in ±1/√fan_in."""
+        """Draw the weights and biases again, uniformly from ±1/√fan_in."""
         reset_fan_in(self.weight, self.bias)
 
     def forward(self, input):
@@ -116,7 +116,7 @@ class Conv1d(_ConvNd):
     stride⌋ + 1; weight: (O, C/groups, k).
 
     Raises:
-        ValueError: channels and groups disagree, or a padding that there is not.
+        ValueError: Channels are not divisible by groups, or the padding or its mode is not valid.
 
     >>> import rushlight as torch
     >>> torch.nn.Conv1d(16, 33, 3, stride=2)(torch.ones(20, 16, 50)).shape
@@ -148,7 +148,7 @@ class Conv2d(_ConvNd):
     (O, C/groups, *kernel_size).
 
     Raises:
-        ValueError: channels and groups disagree, or a padding that there is not.
+        ValueError: Channels are not divisible by groups, or the padding or its mode is not valid.
 
     >>> import rushlight as torch
     >>> conv = torch.nn.Conv2d(16, 33, (3, 5), stride=(2, 1), padding=(4, 2))
@@ -181,7 +181,7 @@ class Conv3d(_ConvNd):
     (O, C/groups, *kernel_size).
 
     Raises:
-        ValueError: channels and groups disagree, or a padding that there is not.
+        ValueError: Channels are not divisible by groups, or the padding or its mode is not valid.
 
     >>> import rushlight as torch
     >>> torch.nn.Conv3d(4, 8, 3, stride=2)(torch.ones(2, 4, 5, 7, 9)).shape
@@ -225,7 +225,7 @@ class _ConvTransposeNd(_ConvNd):
         )  # fmt: skip
 
     def _options(self, input, output_size):
-        """What the convolution takes after the bias; ``output_size`` settles output_padding."""
+        """The convolution's arguments after the bias; ``output_size`` sets output_padding."""
         padding = self.output_padding
         if output_size is not None:
             padding = self._output_padding(input, list(output_size))
@@ -263,10 +263,10 @@ class ConvTranspose1d(_ConvTransposeNd):
     Shape: x: (N, C, L) or (C, L) → (N, O, L'), L' = (L − 1)·stride − 2·padding +
     dilation·(k − 1) + output_padding + 1; weight: (C, O/groups, *kernel_size).
 
-    ``forward`` takes an ``output_size`` that settles output_padding.
+    ``forward`` takes an optional ``output_size``, from which output_padding is computed.
 
     Raises:
-        ValueError: channels and groups disagree, or an ``output_size`` that cannot be.
+        ValueError: Channels are not divisible by groups, or ``output_size`` is out of reach.
 
     >>> import rushlight as torch
     >>> torch.nn.ConvTranspose1d(16, 33, 3, stride=2)(torch.ones(20, 16, 50)).shape
@@ -293,10 +293,10 @@ class ConvTranspose2d(_ConvTransposeNd):
     Shape: x: (N, C, H, W) or (C, H, W) → (N, O, H', W'), each as in ``ConvTranspose1d``;
     weight: (C, O/groups, *kernel_size).
 
-    ``forward`` takes an ``output_size`` that settles output_padding.
+    ``forward`` takes an optional ``output_size``, from which output_padding is computed.
 
     Raises:
-        ValueError: channels and groups disagree, or an ``output_size`` that cannot be.
+        ValueError: Channels are not divisible by groups, or ``output_size`` is out of reach.
 
     >>> import rushlight as torch
     >>> torch.nn.ConvTranspose2d(4, 2, 3, 2, 1)(torch.ones(1, 4, 6, 6), output_size=(12, 12)).shape
@@ -323,10 +323,10 @@ class ConvTranspose3d(_ConvTransposeNd):
     Shape: x: (N, C, D, H, W) or (C, D, H, W) → (N, O, D', H', W'), each as in ``ConvTranspose1d``;
     weight: (C, O/groups, *kernel_size).
 
-    ``forward`` takes an ``output_size`` that settles output_padding.
+    ``forward`` takes an optional ``output_size``, from which output_padding is computed.
 
     Raises:
-        ValueError: channels and groups disagree, or an ``output_size`` that cannot be.
+        ValueError: Channels are not divisible by groups, or ``output_size`` is out of reach.
 
     >>> import rushlight as torch
     >>> torch.nn.ConvTranspose3d(4, 2, 2, stride=2)(torch.ones(1, 4, 2, 3, 4)).shape

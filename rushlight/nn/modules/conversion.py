@@ -15,7 +15,7 @@ class Conversion(Registry):
     """The part of Module that converts its parameters and buffers, in place."""
 
     def _apply(self, fn, recurse=True):
-        """Replace every parameter, gradient and buffer by ``fn`` of it."""
+        """Replace every parameter, gradient and buffer ``t`` by ``fn(t)``."""
         if recurse:
             for module in self.children():
                 module._apply(fn)
@@ -32,12 +32,12 @@ class Conversion(Registry):
         return self
 
     def to(self, *args, **kwargs):
-        """Convert to a dtype, a device, or those of a tensor; returns the module itself.
+        """Convert the module to a dtype, a device, or a tensor's dtype and device; returns itself.
 
         Integer tensors keep their dtype.
 
         Raises:
-            TypeError: the dtype is neither floating point nor complex.
+            TypeError: The dtype is neither floating point nor complex.
 
         >>> import rushlight as torch
         >>> torch.nn.Linear(2, 3).to(torch.float64).weight.dtype
@@ -63,23 +63,23 @@ class Conversion(Registry):
         return self._apply(convert)
 
     def float(self):
-        """Floating point tensors become float32."""
+        """Convert the floating point tensors to float32."""
         return self._apply(lambda t: t.float() if t.is_floating_point() else t)
 
     def double(self):
-        """Floating point tensors become float64."""
+        """Convert the floating point tensors to float64."""
         return self._apply(lambda t: t.double() if t.is_floating_point() else t)
 
     def half(self):
-        """Floating point tensors become float16."""
+        """Convert the floating point tensors to float16."""
         return self._apply(lambda t: t.half() if t.is_floating_point() else t)
 
     def bfloat16(self):
-        """Floating point tensors become bfloat16."""
+        """Convert the floating point tensors to bfloat16."""
         return self._apply(lambda t: t.bfloat16() if t.is_floating_point() else t)
 
     def type(self, dst_type):
-        """Every tensor becomes ``dst_type``."""
+        """Convert every tensor to ``dst_type``."""
         return self._apply(lambda t: t.type(dst_type))
 
     def cpu(self):
@@ -90,7 +90,7 @@ class Conversion(Registry):
         """Move to a GPU.
 
         Raises:
-            AssertionError: there is none.
+            AssertionError: No GPU is available.
         """
         return self._apply(lambda t: t.cuda(device))
 
@@ -106,14 +106,14 @@ class Conversion(Registry):
 
 
 def parse_to(*args, **kwargs):
-    """``(device, dtype, non_blocking, memory_format)`` of the arguments of ``to``.
+    """Parse the arguments of ``to`` into ``(device, dtype, non_blocking, memory_format)``.
 
-    The forms are to(device, dtype, non_blocking), to(dtype, non_blocking) and
+    The allowed forms are to(device, dtype, non_blocking), to(dtype, non_blocking) and
     to(tensor, non_blocking), each with the keyword memory_format.
 
     Raises:
-        TypeError: none of these.
-        RuntimeError: ``copy=True``; a module is converted in place.
+        TypeError: The arguments have none of these forms.
+        RuntimeError: ``copy=True`` is given, but a module is converted in place.
     """
     names = ["device", "dtype", "non_blocking", "copy"]
     if "tensor" in kwargs or (args and isinstance(args[0], Tensor)):

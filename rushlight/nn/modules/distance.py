@@ -1,4 +1,4 @@
-"""How far apart, and how alike in direction, two vectors are."""
+"""Layers for the distance of two vectors and for the similarity of their directions."""
 
 from rushlight.nn import functional as F
 from rushlight.nn.modules.module import Module

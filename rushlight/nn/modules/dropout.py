@@ -91,7 +91,7 @@ class Dropout3d(_DropoutNd):
 class AlphaDropout(_DropoutNd):
     """In training, sets elements to SELU's lower limit with probability ``p``.
 
-    Then all are scaled and shifted so that mean and variance stay.
+    Then all elements are scaled and shifted so that mean and variance stay the same.
 
     Shape: x: any → the same.
     Raises:

@@ -6,7 +6,7 @@ __all__ = ["Flatten", "Unflatten"]
 
 
 class Flatten(Module):
-    """Makes one dim of the dims ``start_dim`` to ``end_dim``.
+    """Merges the dims from ``start_dim`` to ``end_dim`` into one dim.
 
     Shape: x: (N, *) → (N, ∏*) by default.
 
@@ -28,9 +28,9 @@ class Flatten(Module):
 
 
 class Unflatten(Module):
-    """Makes several dims of one.
+    """Splits one dim into several dims.
 
-    Shape: x: (*, S, *) → (*, *unflattened_size, *), where ``dim`` is that of S.
+    Shape: x: (*, S, *) → (*, *unflattened_size, *), where S is the size of ``dim``.
 
     Raises:
         TypeError: ``unflattened_size`` is no tuple or list of ints.

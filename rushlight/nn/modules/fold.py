@@ -1,4 +1,4 @@
-"""Layers between images and the columns of their patches."""
+"""Layers that convert images to columns of patches, and columns of patches to images."""
 
 from rushlight.nn import functional as F
 from rushlight.nn.modules.module import Module
@@ -7,7 +7,7 @@ __all__ = ["Fold", "Unfold"]
 
 
 class Fold(Module):
-    """Columns as patches of an image of ``output_size``; where they overlap, their sum.
+    """Puts columns as patches into an image of ``output_size``; overlapping patches are added.
 
     Shape: x: (N, C · kernel, places) or (C · kernel, places) → (N, C, *output_size).
 
@@ -37,7 +37,7 @@ class Fold(Module):
 
 
 class Unfold(Module):
-    """All patches of an image, each as a column.
+    """Takes all patches of an image; each patch becomes a column.
 
     Shape: x: (N, C, H, W) or (C, H, W) → (N, C · kernel, places).
 

@@ -1,4 +1,4 @@
-"""Hooks: what runs around a call or a registration, and the handles that remove it."""
+"""Hooks: functions that run around a call or at a registration, and handles to remove them."""
 
 import functools
 import weakref
@@ -21,7 +21,11 @@ MIXED_KINDS = (
 
 
 def add_hook(hooks, hook, *, prepend=False, options=()):
-    """Put ``hook`` into ``hooks``; ``options`` pairs dicts of flags with this hook's flag."""
+    """Put ``hook`` into the dict ``hooks`` and return the handle that removes the hook.
+
+    ``options`` holds pairs (dict of flags, this hook's flag). The dict gets an entry if the flag is
+    true. With ``prepend`` the hook runs before the hooks that are registered already.
+    """
     handle = RemovableHandle(hooks, *(flags for flags, _ in options))
     hooks[handle.id] = hook
     for flags, flag in options:
@@ -33,9 +37,10 @@ def add_hook(hooks, hook, *, prepend=False, options=()):
 
 
 class _WrappedHook:
-    """A hook that gets its module first, if it has one, and does not keep it alive.
+    """A hook that is called with its module as the first argument, if it has a module.
 
-    Its name and its state are PyTorch's: pickled modules hold it.
+    The hook holds only a weak reference to the module. The class has PyTorch's name and state,
+    because pickled modules contain such hooks.
     """
 
     def __init__(self, hook, module=None):
@@ -62,7 +67,7 @@ class _WrappedHook:
 
 
 class Everywhere:
-    """The hooks that hold for every module."""
+    """The hooks that run for every module."""
 
     forward_pre: OrderedDict = OrderedDict()
     forward: OrderedDict = OrderedDict()
@@ -98,7 +103,7 @@ def register_module_full_backward_hook(hook):
 
 
 def register_module_backward_hook(hook):
-    """As ``register_module_full_backward_hook``, seeing only a module's last operation."""
+    """Like ``register_module_full_backward_hook``; the hook sees only the last operation."""
     return _backward_everywhere("register_module_backward_hook", hook, False)
 
 
@@ -110,22 +115,31 @@ def _backward_everywhere(name, hook, full):
 
 
 def register_module_parameter_registration_hook(hook):
-    """Run ``hook(module, name, parameter)`` at each registration; it may return another."""
+    """Run ``hook(module, name, parameter)`` at each registration of a parameter.
+
+    The hook may return another parameter to register instead.
+    """
     return add_hook(Everywhere.on_parameter, hook)
 
 
 def register_module_buffer_registration_hook(hook):
-    """Run ``hook(module, name, buffer)`` at each registration; it may return another."""
+    """Run ``hook(module, name, buffer)`` at each registration of a buffer.
+
+    The hook may return another buffer to register instead.
+    """
     return add_hook(Everywhere.on_buffer, hook)
 
 
 def register_module_module_registration_hook(hook):
-    """Run ``hook(module, name, submodule)`` at each registration; it may return another."""
+    """Run ``hook(module, name, submodule)`` at each registration of a submodule.
+
+    The hook may return another submodule to register instead.
+    """
     return add_hook(Everywhere.on_module, hook)
 
 
 def registered(hooks, module, name, value):
-    """``value`` after the registration hooks, each of which may replace it."""
+    """Run the registration ``hooks``, each of which may replace ``value``; return the value."""
     for hook in hooks.values():
         found = hook(module, name, value)
         if found is not None:

@@ -9,7 +9,7 @@ __all__ = ["InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"]
 
 
 class _InstanceNorm(_NormBase):
-    _dims: int  # of a sample without its batch, channels included
+    _dims: int  # number of dims of one sample, its channels included
 
     def __init__(
         self, num_features, eps=1e-5, momentum=0.1, affine=False, track_running_stats=False,
@@ -53,7 +53,7 @@ class _InstanceNorm(_NormBase):
     def _load_from_state_dict(
         self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
     ):
-        # Before version 2 running statistics were saved although nothing used them.
+        # Before version 2, running statistics were saved even if the layer did not use them.
         if local_metadata.get("version") is None and not self.track_running_stats:
             stray = [
                 prefix + name
@@ -73,9 +73,9 @@ class _InstanceNorm(_NormBase):
 
 
 class InstanceNorm1d(_InstanceNorm):
-    """y = (x − mean) / √(var + eps) · weight + bias, by each sample's own channels.
+    """y = (x − mean) / √(var + eps) · weight + bias, by each channel of each sample.
 
-    With ``track_running_stats`` evaluation uses the running statistics.
+    With ``track_running_stats``, evaluation uses the running statistics as mean and var.
 
     Shape: x: (N, C, L) or (C, L) → the same.
     Raises:

@@ -1,4 +1,4 @@
-"""Lazy modules: they take the sizes that they were not told from their first input."""
+"""Lazy modules: they take the sizes that were not given to them from their first input."""
 
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -10,12 +10,13 @@ __all__ = ["LazyModuleMixin"]
 
 
 class LazyModuleMixin:
-    """For modules with uninitialized parameters: the first call initializes them.
+    """Mixin for modules with uninitialized parameters: the first call initializes the parameters.
 
-    A subclass, of this and of a Module, defines ``initialize_parameters(*args, **kwargs)``, which
-    gets forward's arguments and calls ``materialize`` on what is uninitialized. After it the module
-    takes the class ``cls_to_become``, if it states one. A state dict that is loaded first settles
-    the shapes as well.
+    A subclass inherits from this class and from a Module. The subclass defines
+    ``initialize_parameters(*args, **kwargs)``, which gets forward's arguments and calls
+    ``materialize`` on the uninitialized parameters and buffers. Afterwards the module's class
+    changes to ``cls_to_become``, unless that is None. If a state dict is loaded before the first
+    call, the parameters take their shapes from the state dict.
 
     >>> import rushlight as torch
     >>> net = torch.nn.Sequential(torch.nn.LazyLinear(4), torch.nn.ReLU(), torch.nn.LazyLinear(1))
@@ -48,7 +49,7 @@ class LazyModuleMixin:
                 destination[prefix + name] = tensor if kept else tensor.detach()
 
     def _lazy_load_hook(self, state_dict, prefix, *_):
-        """Give what is uninitialized here the shape that it has in the state."""
+        """Give uninitialized parameters and buffers the shapes that they have in ``state_dict``."""
         for name, tensor in self._own().items():
             found = state_dict.get(prefix + name)
             if found is not None and is_lazy(tensor) and not is_lazy(found):
@@ -56,7 +57,7 @@ class LazyModuleMixin:
                     tensor.materialize(found.shape)
 
     def initialize_parameters(self, *args, **kwargs):
-        """Materialize what is uninitialized, for this input: for a subclass to define."""
+        """Materialize the uninitialized parameters for this input. A subclass defines this."""
         raise NotImplementedError(
             f"{type(self).__name__}: initialize_parameters is not implemented"
         )
@@ -66,7 +67,7 @@ class LazyModuleMixin:
         return any(is_lazy(tensor) for tensor in self._own().values())
 
     def _infer_parameters(self, module, args, kwargs=None):
-        """The hook before the first forward."""
+        """Initialize the parameters. This hook runs before the first forward only."""
         module.initialize_parameters(*args, **(kwargs or {}))
         if module.has_uninitialized_params():
             raise RuntimeError(

@@ -1,4 +1,4 @@
-"""Convolutions that take their input channels from the first input."""
+"""Convolutions that take their number of input channels from the first input."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ class _LazyConvXdMixin(LazyModuleMixin):
     bias: Any
 
     def _wait(self, out_channels, bias, device, dtype):
-        """Hold the weight and bias back until there is an input."""
+        """Make the weight and bias uninitialized until the first input."""
         self.out_channels = out_channels
         self.weight = UninitializedParameter(device=device, dtype=dtype)
         if bias:

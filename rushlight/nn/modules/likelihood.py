@@ -1,4 +1,4 @@
-"""Negative log-likelihoods: of counts, normal numbers, labellings, classes of a linear layer."""
+"""Losses that are negative log-likelihoods: of counts, normal values, label sequences, classes."""
 
 import math
 import warnings
@@ -11,7 +11,7 @@ __all__ = ["CTCLoss", "GaussianNLLLoss", "LinearCrossEntropyLoss", "NLLLoss2d", 
 
 
 class NLLLoss2d(NLLLoss):
-    """``NLLLoss``, as it was called for images; deprecated.
+    """The deprecated name of ``NLLLoss`` for images.
 
     Shape: as in ``NLLLoss``.
 
@@ -28,9 +28,10 @@ class NLLLoss2d(NLLLoss):
 
 
 class PoissonNLLLoss(_Loss):
-    """eˣ − y·x: counts y under a rate whose logarithm is x; without ``log_input`` x is the rate.
+    """eˣ − y·x, for counts y from a Poisson distribution whose rate is eˣ.
 
-    ``full`` adds Stirling's log(y!).
+    Without ``log_input`` x is the rate itself. ``full`` adds Stirling's approximation of log(y!).
+
     Shape: x, y: (*) → (), or (*) with ``reduction="none"``.
 
     >>> import rushlight as torch
@@ -55,12 +56,12 @@ class PoissonNLLLoss(_Loss):
 
 
 class GaussianNLLLoss(_Loss):
-    """(log var + (x − y)² / var) / 2, the variance at least ``eps``; ``full`` adds log(2π) / 2.
+    """(log var + (x − y)² / var) / 2, where var is at least ``eps``; ``full`` adds log(2π) / 2.
 
     Shape: x, y: (N, *); var: (N, *), (N) or (N, 1) → (), or (N, *) with ``reduction="none"``.
 
     Raises:
-        ValueError: a negative variance; a shape of ``var`` that does not fit (in the call).
+        ValueError: A variance is negative, or the shape of ``var`` does not fit (in the call).
 
     >>> import rushlight as torch
     >>> torch.nn.GaussianNLLLoss()(torch.zeros(1), torch.ones(1), torch.ones(1))
@@ -79,7 +80,7 @@ class GaussianNLLLoss(_Loss):
 
 
 class CTCLoss(_Loss):
-    """Minus the log-likelihood of labellings over all their alignments to the inputs.
+    """The negative log-likelihood of label sequences, summed over all alignments to the inputs.
 
     Shape: log_probs: (T, N, C) or (T, C); targets: (N, S), or all labels in one dim; lengths: (N)
     → (), or (N) with ``reduction="none"``.
@@ -105,15 +106,15 @@ class CTCLoss(_Loss):
 
 
 class LinearCrossEntropyLoss(_WeightedLoss):
-    """``CrossEntropyLoss`` of a linear layer, which it holds.
+    """A linear layer followed by ``CrossEntropyLoss``; the loss holds the layer's parameters.
 
     Shape: x: (N, in_features) or (in_features); y: (N, *out_features), classes, or
     (N, num_classes, *out_features), probabilities → (), or (N, *) with ``reduction="none"``.
 
-    ``options`` are accepted: the results do not depend on them.
+    ``options`` has no effect on the results; the argument exists for PyTorch's programs.
 
     Raises:
-        RuntimeError: ``label_smoothing`` outside [0, 1]; the number of weights.
+        RuntimeError: ``label_smoothing`` is outside [0, 1], or the number of weights is wrong.
 
     >>> import rushlight as torch
     >>> loss = torch.nn.LinearCrossEntropyLoss(3, 2)

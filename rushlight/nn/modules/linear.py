@@ -15,7 +15,7 @@ __all__ = ["Bilinear", "Identity", "Linear"]
 
 
 class Identity(Module):
-    """Returns what it gets; takes any arguments and ignores them.
+    """Returns its input unchanged. The constructor takes any arguments and ignores them.
 
     Shape: x: any → the same.
 
@@ -36,7 +36,7 @@ class Linear(Module):
 
     Shape: x: (*, in_features) → (*, out_features).
 
-    Weights and biases start uniform in ±1/√in_features.
+    Initial weights and biases are drawn uniformly from ±1/√in_features.
 
     >>> import rushlight as torch
     >>> torch.nn.Linear(20, 30)(torch.ones(128, 20)).shape
@@ -60,7 +60,7 @@ class Linear(Module):
         reset_fan_in(self.weight, self.bias)
 
     def forward(self, input):
-        own = self._parameters  # an attribute that Python does not find takes 0.4 µs
+        own = self._parameters  # direct look-up: Module.__getattr__ takes 0.4 µs each
         if "weight" in own and "bias" in own:
             return F.linear(input, own["weight"], own["bias"])
         return F.linear(input, self.weight, self.bias)
@@ -77,7 +77,7 @@ class Bilinear(Module):
 
     Shape: x1: (*, in1_features), x2: (*, in2_features) → (*, out_features).
 
-    Weights and biases start uniform in ±1/√in1_features.
+    Initial weights and biases are drawn uniformly from ±1/√in1_features.
 
     Raises:
         ValueError: ``in1_features`` is not above 0.
@@ -120,7 +120,7 @@ class Bilinear(Module):
 
 
 class NonDynamicallyQuantizableLinear(Linear):
-    """A Linear that PyTorch's dynamic quantization leaves alone: the last part of attention."""
+    """The output layer of attention. PyTorch's dynamic quantization does not convert this class."""
 
 
 class LazyLinear(LazyModuleMixin, Linear):
@@ -160,8 +160,8 @@ class LazyLinear(LazyModuleMixin, Linear):
 
 
 def reset_fan_in(weight, bias):
-    """Draw ``weight`` and ``bias`` uniform in ±1/√fan_in, as linear layers and convolutions do."""
-    # kaiming_uniform_ with a=√5 is that bound; it is called for its rounding.
+    """Draw ``weight`` and ``bias`` uniformly from ±1/√fan_in (linear layers, convolutions)."""
+    # kaiming_uniform_ with a=√5 has the same bound, and rounds it as PyTorch does.
     init.kaiming_uniform_(weight, a=math.sqrt(5))
     if bias is not None:
         fan_in, _ = init._calculate_fan_in_and_fan_out(weight)

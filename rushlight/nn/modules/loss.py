@@ -1,4 +1,4 @@
-"""Losses. Each reduces to its mean by default; see ``reduction``."""
+"""Losses. By default a loss returns the mean over its elements; see ``reduction``."""
 
 import warnings
 
@@ -12,7 +12,7 @@ __all__ = [
 
 
 def _reduction(size_average, reduce, reduction):
-    """``reduction``, unless the arguments that came before it are given."""
+    """Return ``reduction``, or derive it from its deprecated predecessors if they are given."""
     if size_average is None and reduce is None:
         return reduction
     if reduce is False:
@@ -66,7 +66,7 @@ class MSELoss(_Loss):
 
 
 class SmoothL1Loss(_Loss):
-    """(x − y)² / (2β) where |x − y| < β, |x − y| − β/2 elsewhere.
+    """(x − y)² / (2β) if |x − y| < β, else |x − y| − β/2.
 
     Shape: x, y: (*) → (), or (*) with ``reduction="none"``.
 
@@ -84,7 +84,7 @@ class SmoothL1Loss(_Loss):
 
 
 class HuberLoss(_Loss):
-    """(x − y)² / 2 where |x − y| < δ, δ·(|x − y| − δ/2) elsewhere.
+    """(x − y)² / 2 if |x − y| < δ, else δ·(|x − y| − δ/2).
 
     Shape: x, y: (*) → (), or (*) with ``reduction="none"``.
     Raises:
@@ -106,7 +106,7 @@ class HuberLoss(_Loss):
 
 
 class NLLLoss(_WeightedLoss):
-    """−x[class], weighted by the class's ``weight``; targets ``ignore_index`` count nothing.
+    """−x[class], weighted by the class's ``weight``; targets ``ignore_index`` are left out.
 
     Shape: x: (N, C, *) or (C), log-probabilities; y: (N, *) or (), classes → (), or y's shape
     with ``reduction="none"``.
@@ -149,7 +149,7 @@ class CrossEntropyLoss(_WeightedLoss):
         self.label_smoothing = label_smoothing
 
     def forward(self, input, target):
-        own = self._buffers  # an attribute that Python does not find takes 0.4 µs
+        own = self._buffers  # direct look-up: Module.__getattr__ takes 0.4 µs each
         weight = own["weight"] if "weight" in own else self.weight  # noqa: SIM401
         return F.cross_entropy(
             input, target, weight, None, self.ignore_index, None, self.reduction,
@@ -158,7 +158,7 @@ class CrossEntropyLoss(_WeightedLoss):
 
 
 class KLDivLoss(_Loss):
-    """y·(log y − x), where x is a log-probability, and y one too with ``log_target``.
+    """y·(log y − x), where x is a log-probability; with ``log_target`` y is one too.
 
     Shape: x, y: (*) → (), or (*) with ``reduction="none"``.
 

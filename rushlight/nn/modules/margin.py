@@ -1,4 +1,4 @@
-"""Losses that ask for a margin: between classes, pairs, triplets and labels."""
+"""Losses that demand a margin: between classes, pairs, triplets or labels."""
 
 from rushlight.nn import functional as F
 from rushlight.nn.modules.distance import PairwiseDistance
@@ -18,7 +18,7 @@ class _MarginLoss(_Loss):
 
 
 class CosineEmbeddingLoss(_MarginLoss):
-    """1 − cos(x1, x2) where y is 1, max(0, cos(x1, x2) − margin) where it is −1.
+    """1 − cos(x1, x2) if y is 1; max(0, cos(x1, x2) − margin) if y is −1.
 
     Shape: x1, x2: (N, D) or (D); y: (N) or () → (), or y's shape with ``reduction="none"``.
 
@@ -38,7 +38,7 @@ class CosineEmbeddingLoss(_MarginLoss):
 
 
 class HingeEmbeddingLoss(_MarginLoss):
-    """The distance x where y is 1, max(0, margin − x) where it is −1.
+    """The distance x if y is 1; max(0, margin − x) if y is −1.
 
     Shape: x, y: (*) → (), or (*) with ``reduction="none"``.
 
@@ -55,7 +55,7 @@ class HingeEmbeddingLoss(_MarginLoss):
 
 
 class MarginRankingLoss(_MarginLoss):
-    """max(0, margin − y·(x1 − x2)): y = 1 asks for x1 to be the larger, −1 for x2.
+    """max(0, margin − y·(x1 − x2)): y = 1 demands that x1 is larger, y = −1 that x2 is.
 
     Shape: x1, x2, y: (*) → (), or (*) with ``reduction="none"``.
 
@@ -94,7 +94,7 @@ class MultiMarginLoss(_WeightedLoss):
     Shape: x: (N, C) or (C); y: (N) or () → (), or y's shape with ``reduction="none"``.
 
     Raises:
-        ValueError: p is neither 1 nor 2; the weights have not one dim.
+        ValueError: p is neither 1 nor 2, or the weights do not have one dim.
 
     >>> import rushlight as torch
     >>> torch.nn.MultiMarginLoss()(torch.tensor([[0.5, 0.0]]), torch.tensor([0]))
@@ -123,10 +123,10 @@ class MultiMarginLoss(_WeightedLoss):
 
 
 class MultiLabelMarginLoss(_Loss):
-    """The sum of max(0, 1 − x[label] + x[other]) over labels and others, divided by C.
+    """The sum of max(0, 1 − x[label] + x[other]) over all pairs (label, other class), over C.
 
-    Shape: x: (N, C) or (C); y: the same, labels up to the first −1 → (), or (N) or () with
-    ``reduction="none"``.
+    Shape: x: (N, C) or (C); y: the same, where the labels end at the first −1 → (), or (N) or
+    () with ``reduction="none"``.
 
     >>> import rushlight as torch
     >>> torch.nn.MultiLabelMarginLoss()(torch.tensor([0.0, 0.5, 1.0]), torch.tensor([2, -1, 0]))
@@ -195,9 +195,9 @@ class TripletMarginLoss(_Loss):
 
 
 class TripletMarginWithDistanceLoss(_Loss):
-    """``TripletMarginLoss`` by any distance.
+    """``TripletMarginLoss`` with any distance function.
 
-    Shape: anchor, positive, negative: what ``distance_function`` takes, such as (N, D) → ().
+    Shape: anchor, positive, negative: shapes that ``distance_function`` takes, such as (N, D) → ().
 
     Raises:
         ValueError: the margin is not positive.

@@ -1,4 +1,4 @@
-"""Module: what every layer and every model is."""
+"""Module: the base class of every layer and every model."""
 
 from rushlight.nn.modules.call import Call
 from rushlight.nn.modules.conversion import Conversion
@@ -14,7 +14,7 @@ from rushlight.nn.modules.hooks import (
     register_module_parameter_registration_hook,
     registered,
 )
-from rushlight.nn.modules.hooks import _WrappedHook as _WrappedHook  # PyTorch's place
+from rushlight.nn.modules.hooks import _WrappedHook as _WrappedHook  # PyTorch has this name here
 from rushlight.nn.modules.state import State
 from rushlight.nn.modules.state import _IncompatibleKeys as _IncompatibleKeys  # PyTorch's place
 from rushlight.nn.modules.tree import Tree
@@ -35,7 +35,7 @@ BEFORE_INIT = (
 
 
 class Module(Call, Tree, State, Conversion):
-    """A function with parameters, made of smaller ones.
+    """A function with parameters, which may be composed of smaller Modules.
 
     A subclass calls ``super().__init__()``, assigns its parameters and submodules to ``self``,
     and defines ``forward``.
@@ -64,7 +64,7 @@ class Module(Call, Tree, State, Conversion):
             super().__init__(*args, **kwargs)
 
     def forward(self, *args):
-        """What the module computes: for every subclass to define."""
+        """Compute the module's result. Every subclass defines this method."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
     def compile(self, *args, **kwargs):
@@ -76,12 +76,12 @@ class Module(Call, Tree, State, Conversion):
     # Registration -------------------------------------------------------------------------
 
     def register_parameter(self, name, param):
-        """Add a parameter; None holds the name without one.
+        """Add the parameter ``param`` by ``name``; None reserves the name without a parameter.
 
         Raises:
             TypeError: ``param`` is no Parameter.
             KeyError: ``name`` is taken, empty or contains a dot.
-            ValueError: ``param`` has a history.
+            ValueError: ``param`` is the result of recorded operations.
         """
         self._check_name("parameter", name, "_parameters")
         if param is not None:
@@ -99,7 +99,9 @@ class Module(Call, Tree, State, Conversion):
         self._parameters[name] = param
 
     def register_buffer(self, name, tensor, persistent=True):
-        """Add a tensor that is state but no parameter.
+        """Add a tensor that belongs to the module's state but is no parameter.
+
+        Only ``persistent`` buffers are part of ``state_dict``.
 
         Raises:
             TypeError: ``tensor`` is no Tensor.
@@ -149,7 +151,7 @@ class Module(Call, Tree, State, Conversion):
     # Attributes ---------------------------------------------------------------------------
 
     def __getattr__(self, name):
-        # Runs only where Python's own look-up has failed.
+        # Python calls this method only after its own look-up has failed.
         own = self.__dict__
         if "_parameters" in own:
             if name in (found := own["_parameters"]):
@@ -186,7 +188,7 @@ class Module(Call, Tree, State, Conversion):
             object.__setattr__(self, name, value)
 
     def _take(self, name, kind, registry):
-        """Free ``name`` for ``registry`` from whatever else bears it."""
+        """Remove every other attribute called ``name``, so that ``registry`` can take the name."""
         own = self.__dict__
         if registry not in own:
             owner = type(self).__name__
@@ -205,7 +207,7 @@ class Module(Call, Tree, State, Conversion):
             persistent = value.persistent
         else:
             persistent = name not in self._non_persistent_buffers_set
-        # A subclass may override register_buffer without the argument.
+        # A subclass may override register_buffer without the argument ``persistent``.
         self.register_buffer(name, value, **({} if persistent else {"persistent": False}))
 
     def __delattr__(self, name):
@@ -224,14 +226,14 @@ class Module(Call, Tree, State, Conversion):
     # Changes ------------------------------------------------------------------------------
 
     def apply(self, fn):
-        """Call ``fn`` with every module, those below first; returns the module itself."""
+        """Call ``fn`` on every submodule and then on this module; returns the module itself."""
         for module in self.children():
             module.apply(fn)
         fn(self)
         return self
 
     def train(self, mode=True):
-        """Set this module and those below to training, or to evaluation.
+        """Set this module and all its submodules to training mode, or to evaluation mode.
 
         Raises:
             ValueError: ``mode`` is no bool.
@@ -244,17 +246,17 @@ class Module(Call, Tree, State, Conversion):
         return self
 
     def eval(self):
-        """Set this module and those below to evaluation."""
+        """Set this module and all its submodules to evaluation mode."""
         return self.train(False)
 
     def requires_grad_(self, requires_grad=True):
-        """Say of every parameter whether it wants a gradient."""
+        """Set ``requires_grad`` of every parameter; returns the module itself."""
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
 
     def zero_grad(self, set_to_none=True):
-        """Forget the gradient of every parameter, or set it to zero."""
+        """Remove the gradient of every parameter, or set it to zero without ``set_to_none``."""
         for parameter in self.parameters():
             if set_to_none:
                 parameter.grad = None
@@ -269,7 +271,7 @@ class Module(Call, Tree, State, Conversion):
         return type(self).__name__
 
     def extra_repr(self):
-        """What the repr says between the parentheses: for a subclass to define."""
+        """The text between the parentheses of the repr. A subclass may define this method."""
         return ""
 
     def __repr__(self):
@@ -277,9 +279,9 @@ class Module(Call, Tree, State, Conversion):
 
 
 def _lines(module):
-    """The lines of a module's printed form, without recursion: modules may be nested deeply."""
+    """The lines of a module's printed form, built without recursion, as nesting may be deep."""
     lines = []
-    waiting: list = [(module, "", "")]  # what is still to come, the next one last
+    waiting: list = [(module, "", "")]  # stack of the parts left to print
     while waiting:
         part, margin, label = waiting.pop()
         if isinstance(part, str):

@@ -1,4 +1,4 @@
-"""Normalisation of each sample by itself."""
+"""Normalisations that use the statistics of each sample alone, not of the batch."""
 
 from numbers import Integral
 
@@ -19,17 +19,17 @@ def _shape(normalized_shape):
 
 
 def _register(module, shape, weight, bias, device, dtype):
-    """Give ``module`` a weight and a bias of ``shape``, each None where it is not wanted."""
+    """Register a weight and a bias of ``shape``; each is None if its flag is false."""
     for name, wanted in (("weight", weight), ("bias", bias)):
         value = Parameter(rushlight.empty(shape, device=device, dtype=dtype)) if wanted else None
         module.register_parameter(name, value)
 
 
 class _Scaled(Module):
-    """A layer whose scale starts at one and whose shift starts at zero."""
+    """Base of layers whose scale (``weight``) starts at 1 and whose shift (``bias``) at 0."""
 
     def reset_parameters(self):
-        """Forget the learned scale and shift."""
+        """Reset the scale to 1 and the shift to 0."""
         if self.weight is not None:
             init.ones_(self.weight)
         if self.bias is not None:
@@ -69,7 +69,7 @@ class LayerNorm(_Scaled):
 
 
 class GroupNorm(_Scaled):
-    """y = (x − mean) / √(var + eps) · weight + bias over each of ``num_groups`` of channels.
+    """y = (x − mean) / √(var + eps) · weight + bias over each of ``num_groups`` channel groups.
 
     Shape: x: (N, C, *) → the same.
     Raises:
@@ -111,7 +111,7 @@ class GroupNorm(_Scaled):
 class RMSNorm(Module):
     """y = x / √(mean(x²) + eps) · weight over the last dims.
 
-    Where ``eps`` is None it is the machine precision of x's dtype.
+    If ``eps`` is None, the machine precision of x's dtype is used.
 
     Shape: x: (*, *normalized_shape) → the same.
     Source: Zhang and Sennrich 2019, https://arxiv.org/abs/1910.07467
@@ -136,7 +136,7 @@ class RMSNorm(Module):
         self.reset_parameters()
 
     def reset_parameters(self):
-        """Forget the learned scale."""
+        """Reset the scale to 1."""
         if self.elementwise_affine:
             init.ones_(self.weight)
 
@@ -162,7 +162,7 @@ class _AcrossChannels(Module):
 
 
 class LocalResponseNorm(_AcrossChannels):
-    """y = x / (k + alpha · the mean of x² in ``size`` channels around) ^ beta.
+    """y = x / (k + alpha · m) ^ beta, where m is the mean of x² over ``size`` channels around x.
 
     Shape: x: (N, C, …) → the same.
     Raises:
@@ -179,7 +179,7 @@ class LocalResponseNorm(_AcrossChannels):
 
 
 class CrossMapLRN2d(_AcrossChannels):
-    """``LocalResponseNorm`` of as many channels before as behind, as Torch 7 had it.
+    """``LocalResponseNorm`` over as many channels before as after each channel, as in Torch 7.
 
     Shape: x: (N, C, H, W) → the same.
     Raises:
@@ -204,5 +204,5 @@ class CrossMapLRN2d(_AcrossChannels):
         if not input.numel():
             return input.clone()
         reach = (self.size - 1) // 2
-        alpha = self.alpha * (2 * reach + 1) / self.size  # an even size counts, but is not reached
+        alpha = self.alpha * (2 * reach + 1) / self.size  # an even size reaches size - 1 channels
         return across_channels(input, reach, reach, alpha, self.beta, self.k)

@@ -11,12 +11,12 @@ __all__ = [
 
 
 def _sides(padding, n):
-    """``padding`` for both sides of ``n`` dims, the last dim first."""
+    """A padding for both sides of each of ``n`` dims, the last dim first, from ``padding``."""
     return tuple(padding) if hasattr(padding, "__iter__") else (padding,) * (2 * n)
 
 
 class _PadNd(Module):
-    """What all padding layers share: ``padding``, and the mode of ``F.pad``."""
+    """Base of the padding layers: ``padding``, and the mode of ``F.pad``."""
 
     _mode: str
 
@@ -40,7 +40,7 @@ class _ConstantPadNd(Module):
 
 
 class ConstantPad1d(_ConstantPadNd):
-    """``value`` around the last dim; ``padding`` is a number or (left, right).
+    """Puts ``value`` around the last dim; ``padding`` is a number or (left, right).
 
     Shape: x: (N, C, W) or (C, W) → (N, C, left + W + right).
 
@@ -55,7 +55,7 @@ class ConstantPad1d(_ConstantPadNd):
 
 
 class ConstantPad2d(_ConstantPadNd):
-    """``value`` around images; ``padding`` is a number or (left, right, top, bottom).
+    """Puts ``value`` around images; ``padding`` is a number or (left, right, top, bottom).
 
     Shape: x: (N, C, H, W) or (C, H, W) → (N, C, top + H + bottom, left + W + right).
 
@@ -72,7 +72,7 @@ class ConstantPad2d(_ConstantPadNd):
 
 
 class ConstantPad3d(_ConstantPadNd):
-    """``value`` around volumes; ``padding`` is a number or a pair for W, for H and for D.
+    """Puts ``value`` around volumes; ``padding`` is a number or a pair for W, for H and for D.
 
     Shape: x: (N, C, D, H, W) or (C, D, H, W) → (N, C, front + D + back, …).
 
@@ -151,14 +151,14 @@ class _CircularPadNd(_PadNd):
 
 
 class CircularPad1d(_CircularPadNd):
-    """Around the last dim, what wraps around from the other side.
+    """Pads the last dim with values that wrap around from the opposite side.
 
     ``padding`` is a number or (left, right).
 
     Shape: x: (N, C, W) or (C, W) → each dim longer by its padding.
 
     Raises:
-        RuntimeError: ``padding`` is larger than what there is to wrap.
+        RuntimeError: ``padding`` is larger than the size of the padded dim.
 
     >>> import rushlight as torch
     >>> torch.nn.CircularPad1d(1)(torch.tensor([[1.0, 2.0, 3.0]]))
@@ -171,14 +171,14 @@ class CircularPad1d(_CircularPadNd):
 
 
 class CircularPad2d(_CircularPadNd):
-    """Around images, what wraps around from the other side.
+    """Pads images with values that wrap around from the opposite side.
 
     ``padding`` is a number or (left, right, top, bottom).
 
     Shape: x: (N, C, H, W) or (C, H, W) → each dim longer by its padding.
 
     Raises:
-        RuntimeError: ``padding`` is larger than what there is to wrap.
+        RuntimeError: ``padding`` is larger than the size of the padded dim.
 
     >>> import rushlight as torch
     >>> torch.nn.CircularPad2d(1)(torch.ones(1, 3, 3)).shape
@@ -191,14 +191,14 @@ class CircularPad2d(_CircularPadNd):
 
 
 class CircularPad3d(_CircularPadNd):
-    """Around volumes, what wraps around from the other side.
+    """Pads volumes with values that wrap around from the opposite side.
 
     ``padding`` is a number or a pair for W, for H and for D.
 
     Shape: x: (N, C, D, H, W) or (C, D, H, W) → each dim longer by its padding.
 
     Raises:
-        RuntimeError: ``padding`` is larger than what there is to wrap.
+        RuntimeError: ``padding`` is larger than the size of the padded dim.
 
     >>> import rushlight as torch
     >>> torch.nn.CircularPad3d(1)(torch.ones(1, 3, 3, 3)).shape
@@ -211,14 +211,14 @@ class CircularPad3d(_CircularPadNd):
 
 
 class ReflectionPad1d(_PadNd):
-    """Around the last dim, what its border mirrors.
+    """Pads the last dim with values mirrored at the border.
 
     ``padding`` is a number or (left, right).
 
     Shape: x: (N, C, W) or (C, W) → each dim longer by its padding.
 
     Raises:
-        RuntimeError: ``padding`` is larger than what there is to mirror.
+        RuntimeError: ``padding`` is not smaller than the size of the padded dim.
 
     >>> import rushlight as torch
     >>> torch.nn.ReflectionPad1d(1)(torch.tensor([[1.0, 2.0, 3.0]]))
@@ -233,14 +233,14 @@ class ReflectionPad1d(_PadNd):
 
 
 class ReflectionPad2d(_PadNd):
-    """Around images, what its border mirrors.
+    """Pads images with values mirrored at the border.
 
     ``padding`` is a number or (left, right, top, bottom).
 
     Shape: x: (N, C, H, W) or (C, H, W) → each dim longer by its padding.
 
     Raises:
-        RuntimeError: ``padding`` is larger than what there is to mirror.
+        RuntimeError: ``padding`` is not smaller than the size of the padded dim.
 
     >>> import rushlight as torch
     >>> torch.nn.ReflectionPad2d(1)(torch.ones(1, 3, 3)).shape
@@ -255,14 +255,14 @@ class ReflectionPad2d(_PadNd):
 
 
 class ReflectionPad3d(_PadNd):
-    """Around volumes, what its border mirrors.
+    """Pads volumes with values mirrored at the border.
 
     ``padding`` is a number or a pair for W, for H and for D.
 
     Shape: x: (N, C, D, H, W) or (C, D, H, W) → each dim longer by its padding.
 
     Raises:
-        RuntimeError: ``padding`` is larger than what there is to mirror.
+        RuntimeError: ``padding`` is not smaller than the size of the padded dim.
 
     >>> import rushlight as torch
     >>> torch.nn.ReflectionPad3d(1)(torch.ones(1, 3, 3, 3)).shape
@@ -277,7 +277,7 @@ class ReflectionPad3d(_PadNd):
 
 
 class ReplicationPad1d(_PadNd):
-    """Around the last dim, its border repeated.
+    """Pads the last dim by repeating the values at the border.
 
     ``padding`` is a number or (left, right).
 
@@ -296,7 +296,7 @@ class ReplicationPad1d(_PadNd):
 
 
 class ReplicationPad2d(_PadNd):
-    """Around images, its border repeated.
+    """Pads images by repeating the values at the border.
 
     ``padding`` is a number or (left, right, top, bottom).
 
@@ -315,7 +315,7 @@ class ReplicationPad2d(_PadNd):
 
 
 class ReplicationPad3d(_PadNd):
-    """Around volumes, its border repeated.
+    """Pads volumes by repeating the values at the border.
 
     ``padding`` is a number or a pair for W, for H and for D.
 

@@ -1,4 +1,4 @@
-"""Modules that hold parameters: a list and a dict of them."""
+"""Modules that hold parameters: ParameterList and ParameterDict."""
 
 import operator
 from collections import OrderedDict
@@ -12,7 +12,7 @@ __all__ = ["ParameterDict", "ParameterList", "pairs", "position"]
 
 
 def position(idx, n):
-    """``idx`` of a sequence of ``n`` items, from its start."""
+    """Convert the index ``idx`` of a sequence of ``n`` items to one counted from the start."""
     i = operator.index(idx)
     if not -n <= i < n:
         raise IndexError(f"index {i} is out of range of {n} items")
@@ -20,7 +20,7 @@ def position(idx, n):
 
 
 def pairs(given, owner):
-    """(key, value) of a mapping, or of an iterable of pairs."""
+    """List the pairs (key, value) of ``given``, a mapping or an iterable of pairs."""
     if not isinstance(given, Iterable):
         raise TypeError(
             f"{owner}.update: expected a mapping or an iterable of pairs, "
@@ -40,7 +40,7 @@ def pairs(given, owner):
 
 
 class _Values(Module):
-    """What ParameterList and ParameterDict share: tensors become parameters, and the repr."""
+    """Base of ParameterList and ParameterDict: turns tensors into parameters, and prints them."""
 
     def _set(self, name, value):
         if isinstance(value, Tensor) and not isinstance(value, Parameter):
@@ -162,7 +162,7 @@ class ParameterDict(_Values):
         return key in self._keys
 
     def copy(self):
-        """Another ParameterDict with the same values."""
+        """A new ParameterDict with the same values."""
         return ParameterDict(OrderedDict(self.items()))
 
     def get(self, key, default=None):
@@ -170,7 +170,7 @@ class ParameterDict(_Values):
         return self[key] if key in self else default  # noqa: SIM401
 
     def setdefault(self, key, default=None):
-        """The value at ``key``, which is ``default`` if there was none."""
+        """The value at ``key``; if there is none, ``default`` is stored there first."""
         if key not in self:
             self[key] = default
         return self[key]
@@ -198,11 +198,11 @@ class ParameterDict(_Values):
         return ParameterDict((key, default) for key in keys)
 
     def keys(self):
-        """The names."""
+        """The keys."""
         return self._keys.keys()
 
     def items(self):
-        """Pairs (name, value)."""
+        """Pairs (key, value)."""
         return ((key, self[key]) for key in self._keys)
 
     def values(self):

@@ -1,4 +1,4 @@
-"""Rectifiers: with a threshold, a smooth lower part, and slopes that are learned or random."""
+"""Rectifiers with a threshold, with a smooth lower part, or with learned or random slopes."""
 
 import rushlight
 from rushlight.nn import functional as F
@@ -10,7 +10,7 @@ __all__ = ["CELU", "PReLU", "RReLU", "Threshold"]
 
 
 class Threshold(Module):
-    """x where it is above ``threshold``, ``value`` elsewhere.
+    """x if x is above ``threshold``, else ``value``.
 
     Shape: x: any → the same.
 
@@ -34,7 +34,7 @@ class Threshold(Module):
 
 
 class CELU(Module):
-    """x where it is positive, α·(e^(x/α) − 1) elsewhere.
+    """x if x > 0, else α·(e^(x/α) − 1).
 
     Shape: x: any → the same.
 
@@ -58,7 +58,7 @@ class CELU(Module):
 
 
 class PReLU(Module):
-    """x where it is positive, a learned slope times x elsewhere: one slope, or one a channel.
+    """x if x > 0, else a learned slope times x. There is one slope, or one for each channel.
 
     Shape: x: (N, C, *) with ``num_parameters`` C, or (*) with 1 → the same.
 
@@ -88,7 +88,7 @@ class PReLU(Module):
 
 
 class RReLU(Module):
-    """x where it is positive, a random slope times x elsewhere; the middle slope in evaluation.
+    """x if x > 0, else a random slope times x. In evaluation the mean slope is used.
 
     Shape: x: any → the same.
 

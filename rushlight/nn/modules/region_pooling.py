@@ -1,4 +1,4 @@
-"""Pooling of uneven windows, by p-norms, and back."""
+"""Pooling with adaptive or random windows, pooling by p-norms, and unpooling."""
 
 from rushlight.nn import functional as F
 from rushlight.nn.modules.module import Module
@@ -44,7 +44,7 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
 class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
     """Maxima of windows chosen so that the result has the size ``output_size``.
 
-    Shape: x: (N, C, H, W) or (C, H, W) → (N, C, *output_size); None keeps a size.
+    Shape: x: (N, C, H, W) or (C, H, W) → (N, C, *output_size); None keeps the input's size.
 
     >>> import rushlight as torch
     >>> torch.nn.AdaptiveMaxPool2d((5, None))(torch.ones(1, 64, 10, 9)).shape
@@ -58,7 +58,7 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
 class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
     """Maxima of windows chosen so that the result has the size ``output_size``.
 
-    Shape: x: (N, C, D, H, W) or (C, D, H, W) → (N, C, *output_size); None keeps a size.
+    Shape: x: (N, C, D, H, W) or (C, D, H, W) → (N, C, *output_size); None keeps the input's size.
 
     >>> import rushlight as torch
     >>> torch.nn.AdaptiveMaxPool3d(2)(torch.ones(1, 4, 5, 6, 7)).shape
@@ -73,7 +73,7 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
 
 
 class _FractionalMaxPoolNd(Module):
-    _n: int  # dims
+    _n: int  # number of pooled dims
 
     def __init__(
         self, kernel_size, output_size=None, output_ratio=None, return_indices=False,
@@ -96,12 +96,12 @@ class _FractionalMaxPoolNd(Module):
 
 
 class FractionalMaxPool2d(_FractionalMaxPoolNd):
-    """The maximum of each window, with steps from window to window that are random.
+    """The maximum of each window, where the steps from window to window are random.
 
     Shape: x: (N, C, H, W) or (C, H, W) → (N, C, *output_size), or int(output_ratio · size).
 
     Raises:
-        ValueError: not just one of ``output_size`` and ``output_ratio``.
+        ValueError: Both or neither of ``output_size`` and ``output_ratio`` are given.
     Source: Graham 2014, https://arxiv.org/abs/1412.6071
 
     >>> import rushlight as torch
@@ -124,7 +124,7 @@ class FractionalMaxPool3d(_FractionalMaxPoolNd):
     Shape: x: (N, C, D, H, W) or (C, D, H, W) → (N, C, *output_size), or int(output_ratio · size).
 
     Raises:
-        ValueError: not just one of ``output_size`` and ``output_ratio``.
+        ValueError: Both or neither of ``output_size`` and ``output_ratio`` are given.
 
     >>> import rushlight as torch
     >>> torch.nn.FractionalMaxPool3d(2, output_size=3)(torch.ones(2, 6, 7, 8)).shape
@@ -206,11 +206,11 @@ class LPPool3d(_LPPoolNd):
         )
 
 
-# Back -------------------------------------------------------------------------------------
+# Unpooling --------------------------------------------------------------------------------
 
 
 class _MaxUnpoolNd(Module):
-    _n: int  # dims
+    _n: int  # number of pooled dims
 
     def __init__(self, kernel_size, stride=None, padding=0):
         super().__init__()
@@ -223,9 +223,9 @@ class _MaxUnpoolNd(Module):
 
 
 class MaxUnpool1d(_MaxUnpoolNd):
-    """What ``MaxPool1d`` undoes: each maximum at its position in ``indices``, else zeros.
+    """Undoes ``MaxPool1d``: puts each maximum at its position in ``indices``, zeros elsewhere.
 
-    Shape: x, indices: (N, C, L) or (C, L) → (N, C, L'); ``output_size`` settles L'.
+    Shape: x, indices: (N, C, L) or (C, L) → (N, C, L'); forward's ``output_size`` sets L'.
 
     >>> import rushlight as torch
     >>> x, at = torch.nn.MaxPool1d(2, return_indices=True)(torch.tensor([[1.0, 3.0]]))
@@ -242,7 +242,7 @@ class MaxUnpool1d(_MaxUnpoolNd):
 
 
 class MaxUnpool2d(_MaxUnpoolNd):
-    """What ``MaxPool2d`` undoes: each maximum at its position in ``indices``, else zeros.
+    """Undoes ``MaxPool2d``: puts each maximum at its position in ``indices``, zeros elsewhere.
 
     Shape: x, indices: (N, C, H, W) or (C, H, W) → (N, C, H', W').
 
@@ -261,7 +261,7 @@ class MaxUnpool2d(_MaxUnpoolNd):
 
 
 class MaxUnpool3d(_MaxUnpoolNd):
-    """What ``MaxPool3d`` undoes: each maximum at its position in ``indices``, else zeros.
+    """Undoes ``MaxPool3d``: puts each maximum at its position in ``indices``, zeros elsewhere.
 
     Shape: x, indices: (N, C, D, H, W) or (C, D, H, W) → (N, C, D', H', W').
 

@@ -1,4 +1,4 @@
-"""Where a module keeps what it is made of."""
+"""The dicts in which a module keeps its parameters, buffers, submodules and hooks."""
 
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ _HOOKS = (
 
 
 class Registry:
-    """The base of the parts of Module: its dicts of members and of hooks."""
+    """The base of the classes that Module is made of: the dicts of members and of hooks."""
 
     training: bool
     _parameters: dict[str, Any]
@@ -44,7 +44,7 @@ class Registry:
     def __setstate__(self, state):
         own = self.__dict__
         own.update(state)
-        # What was added since the state was saved.
+        # The state may be saved by an older version, which did not have these attributes.
         own.setdefault("_non_persistent_buffers_set", set())
         own.setdefault("_is_full_backward_hook", None)
         for name in _HOOKS:

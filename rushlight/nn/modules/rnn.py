@@ -16,7 +16,7 @@ _GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
 
 
 class RNNBase(Module):
-    """What RNN, LSTM and GRU share; ``mode`` is LSTM, GRU, RNN_TANH or RNN_RELU.
+    """Base of RNN, LSTM and GRU; ``mode`` is LSTM, GRU, RNN_TANH or RNN_RELU.
 
     >>> import rushlight as torch
     >>> isinstance(torch.nn.GRU(2, 3), torch.nn.RNNBase)
@@ -89,7 +89,7 @@ class RNNBase(Module):
         return self.proj_size or self.hidden_size
 
     def _shapes(self, layer):
-        """The shapes of the weights of one direction of a layer, by name."""
+        """The shapes of the weights of one direction of the layer numbered ``layer``, by name."""
         gates = _GATES[self.mode] * self.hidden_size
         before = self._state_size * (1 + bool(self.bidirectional)) if layer else self.input_size
         shapes: dict[str, tuple] = {
@@ -107,11 +107,11 @@ class RNNBase(Module):
         reset_by_width(self)
 
     def flatten_parameters(self):
-        """Does nothing: there is no form of the weights that would be faster."""
+        """Do nothing. PyTorch's programs call this method to speed up networks on a GPU."""
 
     @property
     def all_weights(self):
-        """The weights of each direction of each layer."""
+        """A list of weights for each direction of each layer."""
         return [[getattr(self, name) for name in names] for names in self._all_weights]
 
     @property
@@ -122,7 +122,10 @@ class RNNBase(Module):
     # Checks -----------------------------------------------------------------------------
 
     def check_input(self, input, batch_sizes):
-        """Raise unless ``input`` has the weights' dtype (autocast sees to it) and fitting dims."""
+        """Raise an error if the dtype or shape of ``input`` does not fit.
+
+        The dtype must be the weights' dtype, except under autocast, which converts ``input``.
+        """
         weight = self._flat_weights[0]
         if input.dtype is not weight.dtype and not rushlight.is_autocast_enabled("cpu"):
             raise ValueError(
@@ -152,19 +155,19 @@ class RNNBase(Module):
         return self.num_layers * (1 + bool(self.bidirectional)), batch
 
     def check_hidden_size(self, hx, expected_hidden_size, msg="Expected hidden size {}, got {}"):
-        """Raise unless ``hx`` has the shape."""
+        """Raise an error if the shape of ``hx`` is not ``expected_hidden_size``."""
         if tuple(hx.shape) != tuple(expected_hidden_size):
             raise RuntimeError(
                 f"{self.mode}: " + msg.format(tuple(expected_hidden_size), list(hx.shape))
             )
 
     def check_forward_args(self, input, hidden, batch_sizes):
-        """Raise unless the input and the first state fit the network."""
+        """Raise an error if the input or the first state does not fit the network."""
         self.check_input(input, batch_sizes)
         self.check_hidden_size(hidden, self.get_expected_hidden_size(input, batch_sizes))
 
     def permute_hidden(self, hx, permutation):
-        """The state with its sequences in another order."""
+        """Reorder the sequences of the state ``hx`` by ``permutation``; None keeps the order."""
         return hx if permutation is None else hx.index_select(1, permutation)
 
     # Forward ----------------------------------------------------------------------------
@@ -211,7 +214,7 @@ class RNNBase(Module):
         return found, self.permute_hidden(self._one_or_more(hidden), unsorted_indices)
 
     def _zeros(self, input, sizes):
-        """The state before the first step, where none is given."""
+        """The state of zeros that is used before the first step if the caller gives no state."""
         return input.new_zeros(self.get_expected_hidden_size(input, sizes))
 
     def _check_dims(self, hx, dims):
@@ -222,7 +225,7 @@ class RNNBase(Module):
             )
 
     def _each(self, hx, fn):
-        """``fn`` of the state, or of each where there are two."""
+        """Apply ``fn`` to the state; LSTM applies ``fn`` to both of its states."""
         return fn(hx)
 
     def _one_or_more(self, hidden):
@@ -241,7 +244,7 @@ class RNNBase(Module):
         return ", ".join([f"{self.input_size}, {self.hidden_size}", *options])
 
     def __getstate__(self):
-        return {**super().__getstate__(), "_flat_weights": self._flat_weights}  # for PyTorch
+        return {**super().__getstate__(), "_flat_weights": self._flat_weights}  # PyTorch has it
 
     def __setstate__(self, state):
         super().__setstate__(state)
@@ -253,7 +256,7 @@ class RNN(RNNBase):
     """h = f(W_ih x + b_ih + W_hh h + b_hh) over a sequence; f is tanh or relu.
 
     ``RNN(input_size, hidden_size, num_layers=1, nonlinearity="tanh", bias=True,
-    batch_first=False, dropout=0.0, bidirectional=False)``. Also of a PackedSequence.
+    batch_first=False, dropout=0.0, bidirectional=False)``. The input may be a PackedSequence.
 
     Shape: x: (steps, batch, input_size), or (batch, steps, …) with ``batch_first``, or (steps,
     input_size); hx: (layers · directions, batch, hidden_size) → (steps, batch, directions ·
@@ -289,10 +292,10 @@ class LSTM(RNNBase):
     """A long short-term memory over a sequence.
 
     i, f, g, o = σ, σ, tanh, σ of W_ih x + b_ih + W_hh h + b_hh; c = f · c + i · g;
-    h = o · tanh(c), with ``proj_size`` times W_hr.
+    h = o · tanh(c). With ``proj_size`` above 0, h is W_hr (o · tanh(c)).
 
     ``LSTM(input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0,
-    bidirectional=False, proj_size=0)``. Also of a PackedSequence.
+    bidirectional=False, proj_size=0)``. The input may be a PackedSequence.
 
     Shape: x: (steps, batch, input_size), or (batch, steps, …) with ``batch_first``, or (steps,
     input_size); hx: a pair (layers · directions, batch, hidden_size or proj_size),
@@ -351,7 +354,7 @@ class GRU(RNNBase):
     h = (1 - z) · n + z · h.
 
     ``GRU(input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0,
-    bidirectional=False)``. Also of a PackedSequence.
+    bidirectional=False)``. The input may be a PackedSequence.
 
     Shape: x: (steps, batch, input_size), or (batch, steps, …) with ``batch_first``, or (steps,
     input_size); hx: (layers · directions, batch, hidden_size) → (steps, batch, directions ·

@@ -1,4 +1,4 @@
-"""Recurrent cells: one step of a network."""
+"""Recurrent cells: each computes one step of a recurrent network."""
 
 import math
 
@@ -12,14 +12,14 @@ __all__ = ["GRUCell", "LSTMCell", "RNNCell", "RNNCellBase"]
 
 
 def reset_by_width(module):
-    """Draw all weights uniform in ±1/√hidden_size, in the order in which they were made."""
+    """Draw all weights uniformly from ±1/√hidden_size, in the order of their registration."""
     bound = 1.0 / math.sqrt(module.hidden_size) if module.hidden_size > 0 else 0
     for weight in module.parameters():
         init.uniform_(weight, -bound, bound)
 
 
 class RNNCellBase(Module):
-    """What the cells share."""
+    """Base of RNNCell, LSTMCell and GRUCell."""
 
     def __init__(self, input_size, hidden_size, bias, num_chunks, device=None, dtype=None):
         super().__init__()
@@ -51,7 +51,7 @@ class RNNCellBase(Module):
         return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
 
     def _batched(self, input, states, step):
-        """``step`` of a batch; of one sequence where ``input`` has one dim."""
+        """Run ``step`` on a batch; an input of one dim becomes a batch of one for ``step``."""
         name = type(self).__name__
         if input.dim() not in (1, 2):
             raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.dim()}D instead")
@@ -98,7 +98,7 @@ class RNNCell(RNNCellBase):
 
 
 class LSTMCell(RNNCellBase):
-    """One step of a long short-term memory: (h, c) from the pair ``hx``.
+    """One step of a long short-term memory: computes the next (h, c) from the pair ``hx``.
 
     Shape: x: (batch, input_size) or (input_size); each of hx: (batch, hidden_size) or
     (hidden_size) → the same as hx.

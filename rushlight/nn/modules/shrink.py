@@ -1,4 +1,4 @@
-"""Activations that shrink or limit each element, and the one that lets half gate the other half."""
+"""Activations that shrink or limit each element, and GLU, whose second half gates the first."""
 
 from rushlight.nn import functional as F
 from rushlight.nn.modules.module import Module
@@ -30,7 +30,7 @@ class GLU(Module):
 
 
 class Hardshrink(Module):
-    """x outside [−λ, λ], 0 inside.
+    """x if |x| > λ, else 0.
 
     Shape: x: any → the same.
 
@@ -51,7 +51,7 @@ class Hardshrink(Module):
 
 
 class Softshrink(Module):
-    """x moved by λ towards 0, where it stops.
+    """x moved towards 0 by λ; if |x| ≤ λ the result is 0.
 
     Shape: x: any → the same.
 

@@ -1,4 +1,4 @@
-"""Layers that turn channels into pixels and back, or take them in another order."""
+"""Layers that turn channels into pixels and back, or reorder channels."""
 
 from rushlight.nn import functional as F
 from rushlight.nn.modules.module import Module
@@ -7,7 +7,7 @@ __all__ = ["ChannelShuffle", "PixelShuffle", "PixelUnshuffle"]
 
 
 class PixelShuffle(Module):
-    """r² channels as r x r pixels each, where r is ``upscale_factor``.
+    """Rearranges r² channels into r x r pixels, where r is ``upscale_factor``.
 
     Shape: x: (…, C · r², H, W) → (…, C, H · r, W · r).
 
@@ -30,7 +30,7 @@ class PixelShuffle(Module):
 
 
 class PixelUnshuffle(Module):
-    """r x r pixels as r² channels, where r is ``downscale_factor``: undoes ``PixelShuffle``.
+    """Undoes ``PixelShuffle``: turns r x r pixels into r² channels, r being ``downscale_factor``.
 
     Shape: x: (…, C, H · r, W · r) → (…, C · r², H, W).
 
@@ -51,7 +51,7 @@ class PixelUnshuffle(Module):
 
 
 class ChannelShuffle(Module):
-    """The channels of ``groups`` groups taken in turn.
+    """Reorders channels: the first channel of each of ``groups`` groups, then the second, ….
 
     Shape: x: (N, C, …) → the same.
 

@@ -1,4 +1,4 @@
-"""Layers that look up rows of a table: one by one, or in bags."""
+"""Layers that look up rows of a table: single rows, or bags of rows that are combined."""
 
 import rushlight
 from rushlight.autograd.mode import no_grad
@@ -11,7 +11,7 @@ __all__ = ["Embedding", "EmbeddingBag"]
 
 
 class _Table(Module):
-    """The rows that are looked up, and the options of looking them up."""
+    """Base of Embedding and EmbeddingBag: the table of rows, and the options of a look-up."""
 
     def _make(
         self, num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq,
@@ -47,7 +47,7 @@ class _Table(Module):
         self.weight = Parameter(weight, requires_grad=not freeze)
 
     def reset_parameters(self):
-        """Draw the table again, normal with mean 0 and standard deviation 1."""
+        """Draw the table again from the normal distribution with mean 0 and std 1."""
         init.normal_(self.weight)
         self._fill_padding_idx_with_zero()
 
@@ -100,7 +100,7 @@ class Embedding(_Table):
         cls, embeddings, freeze=True, padding_idx=None, max_norm=None, norm_type=2.0,
         scale_grad_by_freq=False, sparse=False,
     ):  # fmt: skip
-        """A table of the rows of ``embeddings`` (rows, embedding_dim).
+        """Make an Embedding whose table is ``embeddings`` (rows, embedding_dim).
 
         Raises:
             AssertionError: ``embeddings`` does not have two dims.
@@ -135,12 +135,13 @@ class Embedding(_Table):
 class EmbeddingBag(_Table):
     """The sums, means or maxima (``mode``) of bags of rows of a table.
 
-    A bag is a row of the input or, where that has one dim, goes from one of the ``offsets`` to the
-    next; with ``include_last_offset`` the last of these ends the last bag.
+    If the input has two dims, each of its rows is a bag. If the input has one dim, a bag goes from
+    one of the ``offsets`` to the next. With ``include_last_offset`` the last offset is the end of
+    the last bag.
 
     Shape: x: (bags, n), or (n) with offsets (bags), of integers → (bags, embedding_dim).
 
-    The row ``padding_idx`` starts at zero, counts nothing and gets no gradient.
+    The row ``padding_idx`` starts at zero, is left out of the bags and gets no gradient.
 
     Raises:
         AssertionError: ``padding_idx`` is out of range, or ``_weight`` has another shape.
@@ -171,7 +172,7 @@ class EmbeddingBag(_Table):
         cls, embeddings, freeze=True, max_norm=None, norm_type=2.0, scale_grad_by_freq=False,
         mode="mean", sparse=False, include_last_offset=False, padding_idx=None,
     ):  # fmt: skip
-        """Bags of the rows of ``embeddings`` (rows, embedding_dim).
+        """Make an EmbeddingBag whose table is ``embeddings`` (rows, embedding_dim).
 
         Raises:
             AssertionError: ``embeddings`` does not have two dims.

@@ -1,4 +1,4 @@
-"""A module's state as a dict of tensors, and back."""
+"""Saving a module's state as a dict of tensors, and loading it from such a dict."""
 
 import warnings
 from collections import OrderedDict, namedtuple
@@ -35,9 +35,9 @@ class State(Registry):
     # Saving -------------------------------------------------------------------------------
 
     def state_dict(self, *args, destination=None, prefix="", keep_vars=False):
-        """The parameters and persistent buffers of this module and those below, by name.
+        """The parameters and persistent buffers of this module and its submodules, by name.
 
-        Tensors share the module's memory and carry no history, unless ``keep_vars``.
+        The dict's tensors share the module's memory and are detached, unless ``keep_vars`` is true.
 
         >>> import rushlight as torch
         >>> list(torch.nn.Linear(2, 3).state_dict())
@@ -77,7 +77,7 @@ class State(Registry):
         return destination
 
     def _save_to_state_dict(self, destination, prefix, keep_vars):
-        """Put this module's own state into ``destination``; for a subclass to extend."""
+        """Put this module's own state into ``destination``. A subclass may extend this method."""
         tensors = {**self._parameters, **self._persistent_buffers()}
         for name, tensor in tensors.items():
             if tensor is not None:
@@ -90,23 +90,23 @@ class State(Registry):
         return {k: v for k, v in self._buffers.items() if k not in transient}
 
     def get_extra_state(self):
-        """What else to save: for a subclass to define, with ``set_extra_state``."""
+        """Return more state to save. A subclass may define this, with ``set_extra_state``."""
         raise RuntimeError(f"{type(self).__name__} defines no get_extra_state")
 
     def set_extra_state(self, state):
-        """Take back what ``get_extra_state`` returned: for a subclass to define."""
+        """Restore the state that ``get_extra_state`` returned. A subclass may define this."""
         raise RuntimeError(f"{type(self).__name__} defines no set_extra_state")
 
     # Loading ------------------------------------------------------------------------------
 
     def load_state_dict(self, state_dict, strict=True, assign=False):
-        """Copy ``state_dict`` into this module and those below.
+        """Copy the tensors of ``state_dict`` into this module and its submodules.
 
-        With ``assign`` its tensors replace the module's own. Returns the missing and the
-        unexpected keys.
+        With ``assign`` the tensors of ``state_dict`` replace the module's own tensors. Returns the
+        missing and the unexpected keys.
 
         Raises:
-            RuntimeError: keys are missing or unexpected (if ``strict``), or shapes disagree.
+            RuntimeError: Keys are missing or unexpected (if ``strict``), or shapes disagree.
             TypeError: ``state_dict`` is no mapping.
 
         >>> import rushlight as torch
@@ -136,7 +136,7 @@ class State(Registry):
     def _load_from_state_dict(
         self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
     ):
-        """Take this module's own state out of ``state_dict``; for a subclass to extend."""
+        """Load this module's own state from ``state_dict``. A subclass may extend this method."""
         for hook in self._load_state_dict_pre_hooks.values():
             hook(
                 state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys,
@@ -170,12 +170,15 @@ class State(Registry):
         return add_hook(self._state_dict_pre_hooks, hook)
 
     def register_state_dict_post_hook(self, hook):
-        """Run ``hook(module, state_dict, prefix, local_metadata)`` after; it edits in place."""
+        """Run ``hook(module, state_dict, prefix, local_metadata)`` after saving.
+
+        The hook may change ``state_dict`` in place, and must return None.
+        """
         hook._from_public_api = True
         return add_hook(self._state_dict_hooks, hook)
 
     def _register_state_dict_hook(self, hook):
-        # The older kind: what it returns replaces the dict.
+        # This is the older kind of hook: its return value replaces the dict.
         if getattr(hook, "_from_public_api", False):
             raise RuntimeError(
                 "_register_state_dict_hook: this function is registered by "
@@ -193,7 +196,7 @@ class State(Registry):
         return add_hook(self._load_state_dict_pre_hooks, bound)
 
     def register_load_state_dict_post_hook(self, hook):
-        """Run ``hook(module, incompatible_keys)`` after loading; it may edit them in place."""
+        """Run ``hook(module, incompatible_keys)`` after loading; it may change the keys."""
         return add_hook(self._load_state_dict_post_hooks, hook)
 
 
@@ -202,7 +205,7 @@ def _quoted(keys):
 
 
 def _load(module, state_dict, prefix, metadata, assign, keys, errors):
-    """Load ``module`` and those below from the entries that start with ``prefix``."""
+    """Load ``module`` and its submodules from the entries whose keys start with ``prefix``."""
     local_metadata = metadata.get(prefix[:-1], {})
     if assign:
         local_metadata = {**local_metadata, "assign_to_params_buffers": True}
@@ -222,12 +225,12 @@ def _load(module, state_dict, prefix, metadata, assign, keys, errors):
 
 
 def _load_tensor(module, name, tensor, key, found, assign):
-    """Load one entry; returns what is wrong with it, or None."""
+    """Load one entry of the state dict; returns the text of an error, or None."""
     if not isinstance(found, Tensor) and not hasattr(found, "__torch_function__"):
         return f'While copying the parameter named "{key}": expected a Tensor, got {type(found)}'
     if is_lazy(tensor) and is_lazy(found):
         return None
-    if tensor.shape == () and found.shape == (1,):  # checkpoints of before there were 0-dim tensors
+    if tensor.shape == () and found.shape == (1,):  # old checkpoints have no 0-dim tensors
         found = found[0]
     if found.shape != tensor.shape:
         return (
@@ -249,7 +252,7 @@ def _load_tensor(module, name, tensor, key, found, assign):
 
 
 def _like(tensor, found):
-    """``found`` as a Parameter where ``tensor`` is one."""
+    """Make ``found`` a Parameter if ``tensor`` is a Parameter."""
     if not isinstance(tensor, Parameter):
         return found
     if isinstance(found, Parameter):
@@ -258,7 +261,7 @@ def _like(tensor, found):
 
 
 def _unexpected(state_dict, prefix, known, modules):
-    """The keys under ``prefix`` that belong to no entry and to no submodule."""
+    """Yield the keys under ``prefix`` that belong to no known entry and to no submodule."""
     for key in state_dict:
         if key.startswith(prefix):
             name, dot, _ = key[len(prefix) :].partition(".")

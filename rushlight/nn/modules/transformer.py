@@ -1,4 +1,4 @@
-"""Transformers: layers of attention and of networks on each position, and stacks of them.
+"""Transformers: layers of attention and of a network on each position, and stacks of layers.
 
 Source: Vaswani et al. 2017; Xiong et al. 2020 for ``norm_first``.
 """
@@ -27,7 +27,7 @@ __all__ = [
 
 
 def _get_activation_fn(given):
-    """The function that ``given`` names, or that it is."""
+    """The activation that ``given`` names; a ``given`` function is returned as it is."""
     if not isinstance(given, str):
         return given
     if given not in ("relu", "gelu"):
@@ -40,7 +40,7 @@ def _get_clones(layer, n):
 
 
 class _Layer(Module):
-    """What the layers of encoder and decoder share: their parts, and the network on positions."""
+    """Base of encoder and decoder layers: their parts, and the network on each position."""
 
     def __init__(
         self, attentions, d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps,
@@ -64,7 +64,7 @@ class _Layer(Module):
         self.activation = _get_activation_fn(activation)
 
     def _residual(self, x, norm, block):
-        """x with what ``block`` makes of it added, normalised before or after."""
+        """Compute x + block(x), with ``norm`` applied before ``block`` or after the sum."""
         return x + block(norm(x)) if self.norm_first else norm(x + block(x))
 
     def _sa_block(self, x, attn_mask, key_padding_mask, is_causal=False):
@@ -84,10 +84,10 @@ class _Layer(Module):
 
 
 class TransformerEncoderLayer(_Layer):
-    """Self-attention, then a network on each position, each added to what came in.
+    """Self-attention, then a network on each position. Each part is added to its input.
 
-    ``activation``: "relu", "gelu" or a function. ``norm_first``: layer norm before each part
-    rather than after.
+    ``activation`` is "relu", "gelu" or a function. With ``norm_first`` the layer norm comes before
+    each part, otherwise after the sum.
 
     Shape: src (S, batch, d_model), or the batch first with ``batch_first``; src_mask (S, S) or
     (batch · nhead, S, S); src_key_padding_mask (batch, S) → as src.
@@ -179,7 +179,7 @@ class TransformerDecoderLayer(_Layer):
 
 
 def _why_not_nested(layer):
-    """Why PyTorch would not take sequences without their padding; "" where it would."""
+    """The reason why PyTorch would not leave out padded positions, or "" if it would."""
     name = "encoder_layer"
     if not isinstance(layer, TransformerEncoderLayer):
         return f"{name} was not TransformerEncoderLayer"
@@ -199,8 +199,9 @@ def _why_not_nested(layer):
 class TransformerEncoder(Module):
     """``num_layers`` copies of ``encoder_layer``, one after another, then ``norm``.
 
-    ``enable_nested_tensor``: without gradients, in evaluation, padded positions come out as zeros
-    (before ``norm``) where the padding is at the ends: PyTorch leaves them out there.
+    With ``enable_nested_tensor``, in evaluation without gradients, padded positions become zeros
+    before ``norm`` if all padding is at the ends of the sequences. PyTorch's results are zeros
+    there too, because PyTorch leaves these positions out.
 
     Shape: as the layer's.
 
@@ -244,7 +245,7 @@ class TransformerEncoder(Module):
         return output if self.norm is None else self.norm(output)
 
     def _leaves_out(self, src, padding):
-        """Whether PyTorch leaves out padded positions, which then come out as zeros."""
+        """Whether PyTorch would leave out the padded positions, so that they become zeros."""
         first = self.layers[0]
         if not self.use_nested_tensor or first.training or src.dim() != 3:
             return False
@@ -257,7 +258,7 @@ class TransformerEncoder(Module):
         if mode.recorder() is not None:
             return False
         padded = padding != 0
-        return not bool((padded[:, :-1] & ~padded[:, 1:]).any())  # at the ends only
+        return not bool((padded[:, :-1] & ~padded[:, 1:]).any())  # padding at the ends only
 
 
 class TransformerDecoder(Module):
@@ -293,10 +294,10 @@ class TransformerDecoder(Module):
 
 
 class Transformer(Module):
-    """An encoder of ``src`` and a decoder of ``tgt`` that attends to what the encoder gives.
+    """An encoder of ``src``, and a decoder of ``tgt`` that attends to the encoder's result.
 
     Shape: src (S, batch, d_model), tgt (T, batch, d_model), or the batch first with
-    ``batch_first``; masks as those of the layers → as tgt.
+    ``batch_first``; the masks have the shapes of the layers' masks → as tgt.
 
     Raises:
         RuntimeError: batch or features of src and tgt do not fit.
@@ -369,7 +370,7 @@ class Transformer(Module):
 
     @staticmethod
     def generate_square_subsequent_mask(sz, device=None, dtype=None):
-        """A mask (sz, sz) to add: minus infinity where a key is later than the query.
+        """A float mask (sz, sz) to add to scores: minus infinity if a key is later than the query.
 
         >>> import rushlight as torch
         >>> torch.nn.Transformer.generate_square_subsequent_mask(2)

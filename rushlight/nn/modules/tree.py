@@ -7,7 +7,7 @@ __all__ = ["Tree"]
 
 
 class Tree(Registry):
-    """The part of Module that finds what is in it and below."""
+    """The part of Module that finds submodules, parameters and buffers at any depth."""
 
     # Paths --------------------------------------------------------------------------------
 
@@ -15,7 +15,7 @@ class Tree(Registry):
         """The submodule at the path ``target``, such as ``"net.2"``.
 
         Raises:
-            AttributeError: there is none.
+            AttributeError: There is no submodule at the path.
         """
         module = self
         for name in target.split(".") if target else ():
@@ -23,10 +23,10 @@ class Tree(Registry):
         return module
 
     def set_submodule(self, target, module, strict=False):
-        """Put ``module`` at the path ``target``; ``strict`` demands that there is one already.
+        """Put ``module`` at the path ``target``; ``strict`` demands an existing one.
 
         Raises:
-            AttributeError: the path leads nowhere, or to something else than a module.
+            AttributeError: The path leads nowhere, or to an attribute that is no module.
             ValueError: ``target`` is empty, or ``module`` is no Module.
         """
         if not target:
@@ -43,7 +43,7 @@ class Tree(Registry):
         """The parameter at the path ``target``, such as ``"net.2.weight"``.
 
         Raises:
-            AttributeError: there is none.
+            AttributeError: There is no parameter at the path.
         """
         path, _, name = target.rpartition(".")
         return self.get_submodule(path)._member(name, Parameter, "a Parameter")
@@ -52,7 +52,7 @@ class Tree(Registry):
         """The buffer at the path ``target``.
 
         Raises:
-            AttributeError: there is none.
+            AttributeError: There is no buffer at the path.
         """
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
@@ -72,24 +72,24 @@ class Tree(Registry):
     # Iteration ----------------------------------------------------------------------------
 
     def named_parameters(self, prefix="", recurse=True, remove_duplicate=True):
-        """Pairs (path, parameter) of this module and those below."""
+        """Pairs (path, parameter) of this module and all its submodules."""
         return self._named_members(
             lambda module: module._parameters.items(), prefix, recurse, remove_duplicate
         )
 
     def parameters(self, recurse=True):
-        """The parameters of this module and those below."""
+        """The parameters of this module and all its submodules."""
         for _, parameter in self.named_parameters(recurse=recurse):
             yield parameter
 
     def named_buffers(self, prefix="", recurse=True, remove_duplicate=True):
-        """Pairs (path, buffer) of this module and those below."""
+        """Pairs (path, buffer) of this module and all its submodules."""
         return self._named_members(
             lambda module: module._buffers.items(), prefix, recurse, remove_duplicate
         )
 
     def buffers(self, recurse=True):
-        """The buffers of this module and those below."""
+        """The buffers of this module and all its submodules."""
         for _, buffer in self.named_buffers(recurse=recurse):
             yield buffer
 
@@ -108,7 +108,7 @@ class Tree(Registry):
                 yield (f"{path}.{name}" if path else name), member
 
     def named_children(self):
-        """Pairs (name, module) of the modules directly below."""
+        """Pairs (name, module) of the direct submodules."""
         seen = set()
         for name, module in self._modules.items():
             if module is not None and module not in seen:
@@ -116,12 +116,12 @@ class Tree(Registry):
                 yield name, module
 
     def children(self):
-        """The modules directly below."""
+        """The direct submodules."""
         for _, module in self.named_children():
             yield module
 
     def named_modules(self, memo=None, prefix="", remove_duplicate=True):
-        """Pairs (path, module) of this module, with an empty path, and those below."""
+        """Pairs (path, module) of this module, with the path ``prefix``, and all submodules."""
         memo = set() if memo is None else memo
         if self in memo:
             return
@@ -134,6 +134,6 @@ class Tree(Registry):
                 yield from module.named_modules(memo, path, remove_duplicate)
 
     def modules(self, remove_duplicate=True):
-        """This module and those below."""
+        """This module and all its submodules."""
         for _, module in self.named_modules(remove_duplicate=remove_duplicate):
             yield module

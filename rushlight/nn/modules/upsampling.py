@@ -7,7 +7,7 @@ __all__ = ["Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d"]
 
 
 class Upsample(Module):
-    """x at another ``size``, or at ``scale_factor`` times its size; modes as of ``interpolate``.
+    """Resizes x to ``size``, or by ``scale_factor``; the modes are those of ``F.interpolate``.
 
     Shape: x: (N, C, *size) → (N, C, *size').
 
@@ -48,7 +48,7 @@ class Upsample(Module):
 
 
 class UpsamplingNearest2d(Upsample):
-    """``Upsample`` to the nearest pixel.
+    """``Upsample`` that takes the value of the nearest pixel.
 
     Shape: x: (N, C, H, W) → (N, C, H', W').
 

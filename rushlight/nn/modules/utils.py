@@ -1,4 +1,4 @@
-"""Sizes given once for every dim, and prefixes of state dicts."""
+"""Helpers: expand a size to one size for each dim, and remove prefixes of state dict keys."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ __all__ = ["consume_prefix_in_state_dict_if_present"]
 
 
 def _ntuple(n, name="parse"):
-    """The function that makes a tuple of ``n`` of a number, and a tuple of an iterable."""
+    """Make a function that repeats a number ``n`` times, and turns an iterable into a tuple."""
 
     def parse(x):
         return tuple(x) if isinstance(x, Iterable) else (x,) * n
@@ -22,12 +22,12 @@ _quadruple = _ntuple(4, "_quadruple")
 
 
 def _reverse_repeat_tuple(t, n):
-    """The items of ``t`` from the last to the first, each ``n`` times."""
+    """The items of ``t`` in reverse order, each repeated ``n`` times."""
     return tuple([x for x in reversed(t) for _ in range(n)])
 
 
 def _list_with_default(out_size, defaults):
-    """``out_size`` with the last of ``defaults`` in the place of None."""
+    """Replace each None in ``out_size`` by the size of the same dim, counted from the last."""
     if isinstance(out_size, int):
         return out_size
     if len(defaults) <= len(out_size):
@@ -39,10 +39,10 @@ def _list_with_default(out_size, defaults):
 
 
 def consume_prefix_in_state_dict_if_present(state_dict, prefix):
-    """Take ``prefix`` off the keys that begin with it, in place.
+    """Remove ``prefix`` from the keys that begin with ``prefix``, in place.
 
-    For state dicts of a model that was wrapped, as by ``DataParallel``, whose keys begin with
-    ``"module."``.
+    This is for the state dict of a wrapped model. For instance, ``DataParallel`` puts ``"module."``
+    in front of every key.
 
     >>> from collections import OrderedDict
     >>> import rushlight as torch

@@ -1,4 +1,4 @@
-"""Collation: a list of samples made into one batch, structure by structure."""
+"""Collation: make one batch of a list of samples that have the same structure."""
 
 import copy
 from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, Sequence
@@ -15,14 +15,14 @@ TEXT_OR_OBJECT = "SUO"  # NumPy's kinds of elements that no tensor holds
 
 
 def default_collate(batch):
-    """Make one batch of a list of samples, with a new dim 0 in every tensor.
+    """Make one batch of a list of samples; every tensor gets a new dim 0.
 
-    Tensors and arrays are stacked; numbers become one tensor (Python floats float64); strings
-    and bytes stay a list; mappings, named tuples and sequences are collated entry by entry
-    (a tuple gives a list).
+    Tensors and arrays are stacked. Numbers become one tensor; Python floats become float64. Strings
+    and bytes stay a list. Mappings, named tuples and sequences are collated entry by entry; plain
+    tuples become a list.
 
     Shape: samples of (...) → (N, ...).
-    Raises: TypeError for what no tensor can hold; RuntimeError for shapes or lengths that differ.
+    Raises: TypeError for objects that no tensor can hold; RuntimeError if shapes or lengths differ.
 
     >>> import rushlight as torch
     >>> torch.utils.data.default_collate([{"x": 1, "y": "a"}, {"x": 2, "y": "b"}])
@@ -32,7 +32,7 @@ def default_collate(batch):
 
 
 def default_convert(data):
-    """Make tensors of the NumPy arrays and scalars in a sample; leave everything else.
+    """Turn the NumPy arrays and scalars in a sample into tensors; leave other values as they are.
 
     >>> import numpy as np
     >>> import rushlight as torch
@@ -51,11 +51,11 @@ def default_convert(data):
 
 
 def collate(batch, *, collate_fn_map=None):
-    """Collate by a table from element type to the function that collates it.
+    """Collate with the functions of ``collate_fn_map``, a dict from element type to function.
 
-    The table is read by exact type first, then by ``isinstance`` in its order; what it does not
-    name is taken apart as a mapping or a sequence. Its functions are called as
-    ``f(batch, collate_fn_map=...)``.
+    The first sample's type is looked up exactly; then the first entry of the dict that fits by
+    ``isinstance`` is taken. If no entry fits, mappings and sequences are collated entry by entry.
+    The functions are called as ``f(batch, collate_fn_map=...)``.
 
     >>> from rushlight.utils.data.collate import collate
     >>> total = lambda batch, *, collate_fn_map: sum(batch)
@@ -74,7 +74,8 @@ def collate(batch, *, collate_fn_map=None):
         return _like_mapping(first, columns)
     if isinstance(first, Sequence):
         lengths = {len(sample) for sample in batch}
-        # Named tuples have one length by their type; a mix of them is cut to the shortest.
+        # The type of a named tuple fixes its length. If types are mixed, zip cuts all samples to
+        # the shortest.
         if len(lengths) > 1 and not _is_named_tuple(first):
             raise RuntimeError(
                 f"default_collate: samples must be sequences of one length, got {sorted(lengths)}"
@@ -94,10 +95,10 @@ def _find(element, table):
 
 
 def _like_mapping(example, entries):
-    """``entries`` as a mapping of the example's own type, a plain dict where that fails."""
+    """Return ``entries`` as a mapping of the example's type, or as a dict if that fails."""
     try:
         if isinstance(example, MutableMapping):
-            # A copy keeps what else the mapping holds, such as a default factory.
+            # The copy keeps the mapping's other attributes, such as a default factory.
             clone = copy.copy(example)
             clone.update(entries)
             return clone
@@ -107,7 +108,7 @@ def _like_mapping(example, entries):
 
 
 def _like_sequence(example, entries):
-    """``entries`` as a sequence of the example's own type; a list for a plain tuple."""
+    """Return ``entries`` as a sequence of the example's type; a plain tuple becomes a list."""
     if _is_named_tuple(example):
         return type(example)(*entries)
     if isinstance(example, tuple):

@@ -1,4 +1,4 @@
-"""DataLoader: batches of a data set, read here or by worker processes."""
+"""DataLoader: batches of a data set, read in this process or by worker processes."""
 
 import itertools
 import os
@@ -23,16 +23,16 @@ FIXED = {"batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "pers
 
 
 class DataLoader(Generic[T_co]):
-    """Batches of a data set, in order, shuffled or sampled, read here or by worker processes.
+    """Iterate over batches of a data set, in order, shuffled, or in a sampler's order.
 
     ``batch_size=None`` reads single samples; a ``batch_sampler`` gives the indices of each batch.
-    ``num_workers`` processes read ``prefetch_factor`` batches each ahead, and the batches come in
-    the sampler's order unless ``in_order=False``. ``generator`` seeds the shuffling and the
-    workers. ``pin_memory`` is accepted and has no effect without an accelerator.
+    If ``num_workers`` is above 0, so many processes read the samples, each ``prefetch_factor``
+    batches ahead. The batches come in the sampler's order unless ``in_order=False``. ``generator``
+    seeds the shuffling and the workers. ``pin_memory`` is accepted but has no effect.
 
-    Raises: ValueError or TypeError for options that contradict each other; when iterated, what
-    the data set raises (from a worker with the worker's traceback, as the same type), and
-    RuntimeError where a worker is lost or gives nothing for ``timeout`` seconds.
+    Raises: ValueError or TypeError for options that contradict each other. The iterator raises the
+    errors of the data set; an error in a worker keeps its type, and its text has the worker's
+    traceback. RuntimeError if a worker is lost or sends nothing for ``timeout`` seconds.
 
     >>> import rushlight as torch
     >>> dataset = torch.utils.data.TensorDataset(torch.arange(5))
@@ -43,10 +43,10 @@ class DataLoader(Generic[T_co]):
     """
 
     _initialized = False
-    _place: dict | None = None  # where the next pass goes on
+    _place: dict | None = None  # the place from which the next pass goes on
     _last: position.Pass | None = None  # the latest pass
-    _iterator = None  # the iterator whose workers stay, under persistent_workers
-    _IterableDataset_len_called = None  # a stream's length, once somebody has relied on it
+    _iterator = None  # with persistent_workers, the iterator whose workers stay alive
+    _IterableDataset_len_called = None  # a stream's length, once len(loader) has been called
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class DataLoader(Generic[T_co]):
 
     @property
     def multiprocessing_context(self):
-        """How workers are started: a multiprocessing context, or None for the system's way."""
+        """The multiprocessing context that starts workers; None for the system's default."""
         return self._multiprocessing_context
 
     @multiprocessing_context.setter
@@ -137,7 +137,7 @@ class DataLoader(Generic[T_co]):
             self._iterator = iterator if self.persistent_workers else None
         else:
             iterator._reset(self)
-        self._last = iterator._pass  # not the iterator: its workers end with it
+        self._last = iterator._pass  # a reference to the iterator would keep its workers alive
         return iterator
 
     def _get_iterator(self, place=None):
@@ -147,12 +147,14 @@ class DataLoader(Generic[T_co]):
         return _MultiProcessingDataLoaderIter(self, place)
 
     def state_dict(self):
-        """The place in the data, from which ``load_state_dict`` lets another process go on.
+        """Return the place in the data, so that another process can go on from there.
 
-        Between two passes, or within one: the batches that come next are those that would have
-        come here, in their order, with their random augmentations, from as many workers. A data
-        set or a sampler with ``state_dict`` and ``load_state_dict`` is asked for its own state. A
-        stream without is read again up to its place. A pass that was left goes on too.
+        ``load_state_dict`` restores the place, which may lie between two passes or within a pass.
+        The restored loader gives the same batches that this loader would give next: in the same
+        order, with the same random augmentations. It needs the same number of workers. A data set
+        or a sampler with ``state_dict`` and ``load_state_dict`` saves its own state. A stream
+        without these methods is read again up to its place. A pass that a loop left early can be
+        continued, too.
 
         >>> import rushlight as torch
         >>> loader = torch.utils.data.DataLoader(range(8), 2, shuffle=True)
@@ -168,16 +170,20 @@ class DataLoader(Generic[T_co]):
         return position.outside(self) if self._last is None else self._last.state()
 
     def load_state_dict(self, state_dict):
-        """Let the next ``iter(loader)`` go on from what ``state_dict`` gave.
+        """Let the next ``iter(loader)`` go on from a place that ``state_dict`` returned.
 
         Raises:
-            ValueError: the loader has another number of workers or of generators.
+            ValueError: the loader has another number of workers or of generators than the saved
+                loader.
         """
         position.check(state_dict, self)
         self._place = state_dict
 
     def _go_to(self, place):
-        """Bring samplers and generators to ``place``; None where a pass begins as any other."""
+        """Bring samplers and generators to ``place``.
+
+        Returns the place that the next iterator goes on from; None if it begins an ordinary pass.
+        """
         if self._iterator is not None:
             self._iterator._shutdown_workers()
             self._iterator = None
@@ -200,7 +206,7 @@ class DataLoader(Generic[T_co]):
         return full if self.drop_last or not rest else full + 1
 
     def check_worker_number_rationality(self):
-        """Warn (UserWarning) where there are more workers than CPUs to run them."""
+        """Warn (UserWarning) if there are more workers than CPUs that this process may use."""
         if hasattr(os, "sched_getaffinity"):
             cpus = len(os.sched_getaffinity(0))
         else:
@@ -258,7 +264,7 @@ def _check_sampling(dataset, batch_size, shuffle, sampler, batch_sampler, drop_l
 
 def _default_sampler(dataset, shuffle, generator):
     if isinstance(dataset, IterableDataset):
-        # Without an end, whatever the stream's length: each worker has a stream of its own.
+        # The sampler has no end. Each worker has its own stream, and only its end ends the pass.
         return _InfiniteConstantSampler()
     return RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
 

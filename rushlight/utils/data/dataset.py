@@ -1,4 +1,4 @@
-"""Data sets: what can be read by index (map-style) or in one pass (iterable-style)."""
+"""Data sets: map-style (read by index) and iterable-style (read in order, as a stream)."""
 
 import bisect
 import itertools
@@ -28,8 +28,8 @@ T_co = TypeVar("T_co", covariant=True)
 class Dataset(Generic[T_co]):
     """A map from an index to a sample: the base of every map-style data set.
 
-    A subclass defines ``__getitem__``, usually ``__len__``, and where reading many samples at
-    once is faster, ``__getitems__`` (a list of indices to a list of samples).
+    A subclass defines ``__getitem__`` and usually ``__len__``. If reading many samples at once is
+    faster, it also defines ``__getitems__``, from a list of indices to a list of samples.
 
     Raises: NotImplementedError from ``__getitem__`` where the subclass has none.
 
@@ -102,9 +102,11 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
 
 
 class StackDataset(Dataset):
-    """Data sets of equal length read side by side: positional as tuples, named as dicts.
+    """Data sets of equal length, read together. A sample has one sample of each data set.
 
-    Raises: ValueError where none is given, both kinds are, or the lengths differ.
+    A sample is a tuple if the data sets are positional arguments, a dict if they are keywords.
+
+    Raises: ValueError if no data set is given, both kinds are given, or the lengths differ.
 
     >>> import rushlight as torch
     >>> torch.utils.data.StackDataset(image=["a", "b"], label=[0, 1])[1]
@@ -238,8 +240,8 @@ class ChainDataset(IterableDataset):
 class Subset(Dataset[T_co]):
     """The samples of a data set at the given indices, in their order.
 
-    Raises: NotImplementedError where a subclass overrides ``__getitem__`` without
-    ``__getitems__``, by which a DataLoader would read around it.
+    Raises: NotImplementedError if a subclass overrides ``__getitem__`` but not ``__getitems__``,
+    because a DataLoader would call ``__getitems__`` and never the new ``__getitem__``.
 
     >>> import rushlight as torch
     >>> list(torch.utils.data.Subset("abcd", [3, 0]))
@@ -276,7 +278,8 @@ class Subset(Dataset[T_co]):
 def random_split(dataset: Any, lengths, generator=None) -> list[Subset]:
     """Split a data set at random into disjoint subsets of the given lengths or fractions.
 
-    Fractions that sum to 1 are rounded down; what remains goes one by one to the first splits.
+    Lengths computed from fractions (which sum to 1) are rounded down. The remaining samples are
+    given one by one to the first subsets.
 
     Raises: ValueError where the lengths do not sum to the data set's, or a fraction lies outside
     0 to 1. Warns (UserWarning) where a fraction leaves a split empty.

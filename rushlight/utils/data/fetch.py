@@ -10,7 +10,7 @@ __all__ = ["fetcher"]
 
 
 def fetcher(dataset, batched, collate_fn, drop_last):
-    """What turns the sampler's next index, or list of indices, into a batch of ``dataset``."""
+    """Return the fetcher that turns the sampler's next index or indices into a batch."""
     if isinstance(dataset, IterableDataset):
         return StreamFetcher(dataset, batched, collate_fn, drop_last)
     if batched and collate_fn is default_collate and _stacks_plain_tensors(dataset):
@@ -41,7 +41,7 @@ class MapFetcher:
 
 
 class StreamFetcher:
-    """Reads an iterable-style data set; of the index only its length counts."""
+    """Reads an iterable-style data set. Only the length of the index is used."""
 
     draws = True
 
@@ -70,9 +70,9 @@ class StreamFetcher:
 
 
 class TensorFetcher(MapFetcher):
-    """Reads a TensorDataset, or Subsets of one, by one gather a tensor.
+    """Reads a TensorDataset, or Subsets of one, with a single gather for each tensor.
 
-    The batch is that of default_collate over the samples, without making the samples.
+    The batch equals default_collate of the samples, but the samples are not made.
     """
 
     draws = False
@@ -88,7 +88,7 @@ class TensorFetcher(MapFetcher):
                 at = np.array(rows)
                 return [from_array(_take(tensor.array, at)) for tensor in dataset.tensors]
         except IndexError:
-            pass  # reading the samples one by one names the index
+            pass  # the error of reading the samples one by one names the wrong index
         return super().fetch(index)
 
 
@@ -101,7 +101,8 @@ def _take(array, rows):
 def _stacks_plain_tensors(dataset):
     while type(dataset) is Subset:
         dataset = dataset.dataset
-    # Of a subclass anything may be overridden; a gradient's history must show the stack.
+    # Subclasses are excluded, because they may override any method. Tensors that require grad are
+    # excluded, because the batch's history must contain the stack of samples.
     return type(dataset) is TensorDataset and all(
         type(tensor) is Tensor and not tensor.requires_grad for tensor in dataset.tensors
     )

@@ -1,4 +1,4 @@
-"""One pass over a DataLoader: its batches read here, or by worker processes."""
+"""Iterators over a DataLoader: one reads batches in this process, one by worker processes."""
 
 import itertools
 import warnings
@@ -16,7 +16,7 @@ __all__ = ["_BaseDataLoaderIter", "_MultiProcessingDataLoaderIter", "_SingleProc
 
 
 class _BaseDataLoaderIter:
-    """One pass over a loader: what reading here and reading by workers have in common."""
+    """The common base of the iterators with and without workers."""
 
     def __init__(self, loader, place=None):
         _warn_of_pinning(loader)
@@ -32,8 +32,8 @@ class _BaseDataLoaderIter:
     def _begin(self, loader, place):
         current = self._pass
         current.begin()
-        # The first pass draws a seed for the workers, even where none needs it, and after the
-        # sampler's own draws: the generator goes through PyTorch's states.
+        # The first pass draws a seed for the workers after the sampler's draws, even if there are
+        # no workers, so that the generator goes through the same states as in PyTorch.
         current.first = place is None or (place["first"] and place["sampler"] is None)
         self._start_pass(loader)
         if current.first:
@@ -44,7 +44,7 @@ class _BaseDataLoaderIter:
         self._open(loader, place)
 
     def _open(self, loader, place) -> None:
-        """Make ready for the first batch after ``place``."""
+        """Prepare to read the first batch after ``place``."""
         raise NotImplementedError
 
     def _start_pass(self, loader):
@@ -59,11 +59,11 @@ class _BaseDataLoaderIter:
         return index
 
     def _pass_over(self, place):
-        """Leave out what the sampler has given before."""
+        """Skip the indices that the sampler gave before ``place``."""
         if place["sampler"] is None:
             for _ in itertools.islice(self._sampler_iter, place["drawn"]):
                 pass
-        elif place["exhausted"]:  # it may take its own end for the beginning of another pass
+        elif place["exhausted"]:  # a sampler restored at its end may begin another pass
             self._sampler_iter = iter(())
         self._pass.drawn = place["drawn"]
         self._pass.batches = place["batches"]
@@ -141,7 +141,7 @@ class _SingleProcessDataLoaderIter(_BaseDataLoaderIter):
 
 
 class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
-    """Keeps ``prefetch_factor`` tasks a worker under way, and takes their answers in order."""
+    """Reads by workers: each has up to ``prefetch_factor`` tasks, answers are taken in order."""
 
     def _open(self, loader, place):
         import multiprocessing
@@ -170,7 +170,8 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         self._persistent_workers = loader.persistent_workers
         self._shutdown_workers = weakref.finalize(self, self._pool.close)
         if self._pass.first:
-            # As PyTorch's: a sampler that draws in __iter__ is asked for a second order here.
+            # PyTorch calls the sampler's __iter__ a second time here. A sampler that draws in
+            # __iter__ must draw as often as there.
             self._start_pass(loader)
         if place is None or place["start"] is None:
             self._prefetch()
@@ -185,7 +186,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         for worker_id in everyone:
             self._pool.send(worker_id, RESUME)
         for worker_id in everyone:
-            # What the last pass left under way comes first.
+            # Drop the answers to tasks of the last pass; they come before the answer to RESUME.
             while (answer := self._pool.receive([worker_id]))[1] != RESUMED:
                 pass
             self._pass.workers.begin_pass(worker_id, answer[3])
@@ -197,7 +198,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
             self._send_next_task()
 
     def _resume(self, place):
-        """Bring the workers and the sampler to ``place``, and what was under way under way."""
+        """Bring the workers and the sampler to ``place``, and send the unanswered tasks again."""
         if self._pass.workers.is_stream:
             self._pass.workers.read_again(self._pool, next(self._sampler_iter))
         self._pass_over(place)

@@ -1,4 +1,4 @@
-"""The loader's end of its workers: their processes and pipes, from start to end."""
+"""The loader's side of its workers: start the processes, send tasks, receive answers, end them."""
 
 import contextlib
 import os
@@ -7,18 +7,18 @@ import signal
 import time
 from multiprocessing import connection, reduction, util
 
-import numpy.random  # noqa: F401  (here, so that forked workers need not load it to seed it)
+import numpy.random  # noqa: F401  (imported before the fork, so that no worker must import it)
 
 from rushlight.utils.data import transport, worker
 
 __all__ = ["WorkerPool"]
 
-LIVENESS_CHECK = 5.0  # seconds between looks at workers that send nothing
-SHUTDOWN = worker.GRACE + 0.5  # seconds until a worker that does not end is terminated
+LIVENESS_CHECK = 5.0  # seconds between checks that silent workers still live
+SHUTDOWN = worker.GRACE + 0.5  # seconds after which a worker that does not end is terminated
 
 
 class WorkerPool:
-    """Processes that answer tasks, each in the order in which it gets them."""
+    """The worker processes. Each answers its tasks in the order in which it gets them."""
 
     def __init__(self, context, job):
         self.owner = os.getpid()
@@ -34,7 +34,8 @@ class WorkerPool:
 
     def _start(self, context, job, worker_id):
         ours, theirs = context.Pipe()
-        # Were our end held by a forked process too, the workers would not see us go.
+        # A process that is forked later must not hold our end of the pipe. Otherwise the workers
+        # would not notice when this process is gone.
         util.register_after_fork(ours, _close)
         process = context.Process(target=worker.run, args=(theirs, job, worker_id), daemon=True)
         with contextlib.closing(theirs):
@@ -52,16 +53,19 @@ class WorkerPool:
         self.processes.append(process)
 
     def send(self, worker_id, kind, index=None):
-        """Hand a task to a worker. It never blocks for long: a worker reads its tasks ahead."""
+        """Send a task to a worker. This never blocks for long, because workers read tasks ahead."""
         task = reduction.ForkingPickler.dumps((kind, index))
-        # A worker that is gone is reported when its answer is awaited.
+        # If the worker is gone, ``receive`` reports it.
         with self._closing_when_interrupted(), contextlib.suppress(OSError):
             self.connections[worker_id].send_bytes(task)
 
     def receive(self, worker_ids, timeout=0):
-        """The next message of the first of these workers that has one: (id, kind, content, state).
+        """Wait for a message of one of these workers; return (id, kind, content, state).
 
-        Raises: RuntimeError after ``timeout`` seconds (0: never), or where a worker is gone.
+        If several workers have a message, the first of them in ``worker_ids`` is taken.
+
+        Raises: RuntimeError if no message comes for ``timeout`` seconds (0: wait without limit), or
+        if a worker is gone.
         """
         with self._closing_when_interrupted():
             worker_id = self._await(worker_ids, timeout)
@@ -79,14 +83,15 @@ class WorkerPool:
                     f"DataLoader timed out after {timeout} seconds; "
                     f"it waits for worker {' or '.join(map(str, worker_ids))}"
                 )
-            # A pipe does not tell of a worker's end where a process that it forked holds it too.
+            # The pipe of a worker that is gone stays open if a process that it forked holds the
+            # pipe, too. So the processes are checked as well.
             lost = [i for i in worker_ids if not self.processes[i].is_alive()]
             if lost and not connection.wait(pipes, 0):
                 raise self._loss(lost[0])
         return next(i for i in worker_ids if self.connections[i] in ready)
 
     def _loss(self, worker_id):
-        """The error that says how a worker ended; the others are shut down."""
+        """Shut down all workers and return the error that says how this worker ended."""
         process = self.processes[worker_id]
         process.join(SHUTDOWN)
         code = process.exitcode
@@ -116,8 +121,8 @@ class WorkerPool:
             raise
 
     def close(self):
-        """End the workers: ask, wait for the samples under way, then terminate."""
-        if self.closed or os.getpid() != self.owner:  # a forked copy owns no process
+        """End the workers: ask them, wait for samples that are being read, then terminate."""
+        if self.closed or os.getpid() != self.owner:  # a forked copy owns no worker
             return
         self.closed = True
         for ours in self.connections:

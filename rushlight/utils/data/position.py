@@ -1,10 +1,13 @@
-"""A loader's place in its data, so that another process goes on with the next batch.
+"""A loader's place in its data, so that another process can go on with the next batch.
 
-A pass is replayed up to its place: the generators are set to where they were when it began, the
-sampler is asked again, and what it has given is left out. What was under way in the workers is kept
-as it is. A sampler or a data set with ``state_dict`` and ``load_state_dict`` is asked instead. This
-is exact where an order is drawn when the pass begins or from a generator that nothing else uses, as
-by all samplers here, or where each index is a draw of its own.
+A pass (one iteration over the loader) is replayed up to its place. The generators are set to their
+states at the beginning of the pass, the sampler is iterated again, and the indices that it gave
+before are skipped. The tasks that the workers had not yet answered are saved and sent again. A
+sampler or a data set with ``state_dict`` and ``load_state_dict`` is not replayed; it saves and
+restores its own state.
+
+The replay is exact if the sampler draws its order when the pass begins, or draws from a generator
+that nothing else uses, or draws each index by itself. All samplers of rushlight do so.
 """
 
 import contextlib
@@ -26,12 +29,12 @@ __all__ = [
 
 
 def is_stateful(thing):
-    """True for what saves and restores its own state."""
+    """True if ``thing`` has ``state_dict`` and ``load_state_dict``."""
     return callable(getattr(thing, "state_dict", None)) and hasattr(thing, "load_state_dict")
 
 
 def stateful_sampler(loader):
-    """The sampler of ``loader`` that saves its own state; None where none does."""
+    """Return the sampler of ``loader`` that saves its own state; None if no sampler does."""
     return next((s for s in _samplers(loader) if is_stateful(s)), None)
 
 
@@ -41,7 +44,7 @@ def _samplers(loader):
 
 
 def generators(loader):
-    """The generators that the loader and its samplers draw from, without the default one."""
+    """Return the generators of the loader and its samplers, without the default generator."""
     found = {}
     for owner in (loader, *_samplers(loader)):
         generator = getattr(owner, "generator", None)
@@ -51,7 +54,7 @@ def generators(loader):
 
 
 def _is_exhausted(sampler, drawn):
-    """True where a sampler of known length has given all."""
+    """True if the sampler's length is known and at most ``drawn``: no index is left."""
     try:
         return drawn >= len(sampler)
     except (NotImplementedError, TypeError):
@@ -59,16 +62,18 @@ def _is_exhausted(sampler, drawn):
 
 
 class Pass:
-    """Where a pass is: what a loader keeps of it when its iterator is gone.
+    """The place of a pass. A loader keeps it after the pass's iterator is gone.
 
     Attributes:
-        first: It drew the workers' seed, as the first pass of an iterator does.
-        drawn, batches: How many indices the sampler gave, and how many batches were given on.
-        ended, fetched: It gave its last batch; the stream gave its last sample.
-        tasks: (whose answer is awaited, of which index), oldest first.
-        active: For each worker, False where its stream has ended.
-        turn: The worker whose turn it is.
-        workers: Their Progress.
+        first: True if this pass drew the workers' seed, as the first pass of an iterator does.
+        drawn: The number of indices that the sampler has given.
+        batches: The number of batches that the caller has got.
+        ended: True if the caller has got the last batch.
+        fetched: True if the stream (without workers) has given its last sample.
+        tasks: (worker id, index) of each task without an answer, the oldest first.
+        active: For each worker, False if its stream has ended.
+        turn: The id of the worker that gets the next task.
+        workers: The ``Progress`` of the workers; None without workers.
     """
 
     def __init__(self, loader):
@@ -83,24 +88,28 @@ class Pass:
         self.workers: Any = None
 
     def begin(self):
-        """Note where all generators are."""
+        """Note the states of all generators at the beginning of the pass."""
         self.first = self.ended = False
-        # What is ours draws from torch's generators only; what is a user's, from any.
+        # Rushlight's samplers draw from torch's generators only. A user's code may also draw from
+        # those of Python and NumPy.
         self.seen = look() if self.any_draws else default_generator.state_bytes()
         self.states = [g.state_bytes() for g in self.generators]
 
     @property
     def start(self):
-        """Where the generators were."""
+        """The states of the generators at the beginning of the pass."""
         random = plain(self.seen) if self.any_draws else {"torch": from_array(self.seen)}
         return {"random": random, "generators": [from_array(state) for state in self.states]}
 
     def under_way(self, tasks, active, turn):
-        """Begin with these tasks, of these workers."""
+        """Set the tasks without answers, the active workers and the worker whose turn is next."""
         self.tasks, self.active, self.turn = deque(tasks), list(active), turn
 
     def answered(self, worker_id, ended):
-        """A worker answered its oldest task, or all of them by the end of its stream."""
+        """Note an answer of a worker: drop its oldest task.
+
+        With ``ended`` the worker's stream has ended, so all of its tasks are dropped.
+        """
         if ended:
             self.active[worker_id] = False
             self.tasks = deque(task for task in self.tasks if task[0] != worker_id)
@@ -108,7 +117,7 @@ class Pass:
             del self.tasks[next(i for i, (w, _) in enumerate(self.tasks) if w == worker_id)]
 
     def state(self):
-        """What ``DataLoader.state_dict`` gives."""
+        """Return the place as a dict, for ``DataLoader.state_dict``."""
         place = {
             "num_workers": self.num_workers,
             "start": None if self.ended else self.start,
@@ -127,7 +136,7 @@ class Pass:
 
 
 def _own_states(owner):
-    """Of the generators, and of the sampler and the data set where they save their own."""
+    """Return the states of the generators, and of a sampler and a data set that save their own."""
     sampler, dataset = owner.sampler, owner.dataset
     own = owner.num_workers == 0 and is_stateful(dataset)
     return {
@@ -138,13 +147,17 @@ def _own_states(owner):
 
 
 def outside(loader):
-    """The place of a loader of which there was no pass yet."""
+    """Return the place of a loader that has not begun a pass yet."""
     return {"num_workers": loader.num_workers, "start": None, **_own_states(Pass(loader))}
 
 
 @contextlib.contextmanager
 def replayed(position, own):
-    """Inside, it is the moment at which the pass began; afterwards, that of ``position``."""
+    """Set all generators to the beginning of the pass during the ``with`` block.
+
+    After the block, the generators ``own`` get their states at ``position``. Python's, NumPy's and
+    the default generator get back the states that they had before the block.
+    """
     with at_state(position["start"]["random"]):
         _set(own, position["start"]["generators"])
         yield
@@ -152,7 +165,7 @@ def replayed(position, own):
 
 
 def restore_sampler(loader, position):
-    """Give a sampler that saves its own state the state that it had."""
+    """Restore the sampler if it saved its own state in ``position``."""
     if position["sampler"] is not None:
         sampler = stateful_sampler(loader)
         if sampler is None:
@@ -173,10 +186,10 @@ def _set(own, states):
 
 
 def check(position, loader):
-    """Refuse the position of another loader.
+    """Refuse a position that was saved by a different kind of loader.
 
     Raises:
-        ValueError: it has another number of workers or of generators.
+        ValueError: ``position`` has another number of workers or of generators than ``loader``.
     """
     if position["num_workers"] != loader.num_workers:
         raise ValueError(
@@ -191,7 +204,10 @@ def check(position, loader):
 
 
 def _plain(index):
-    """A sampler's index without NumPy's scalars, which a safe file does not hold."""
+    """Convert the NumPy scalars in a sampler's index to Python's numbers.
+
+    ``load(weights_only=True)`` refuses files with NumPy scalars.
+    """
     if isinstance(index, np.generic):
         return index.item()
     if isinstance(index, (list, tuple)) and not hasattr(index, "_fields"):

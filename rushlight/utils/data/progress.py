@@ -1,4 +1,4 @@
-"""How far each worker of a pass is, as the batches tell that were taken from it."""
+"""Track how far each worker of a pass is, counted by the batches that the loader took from it."""
 
 from typing import Any
 
@@ -11,11 +11,13 @@ __all__ = ["Progress"]
 
 
 class Progress:
-    """For each worker: its generators and data set after the last batch that was taken from it.
+    """The state of each worker's generators and data set after its last batch that was taken.
 
     Attributes:
-        is_stream: Workers are brought back by reading their streams again.
-        restored: What each worker goes on from; None for workers from the start.
+        is_stream: True if the data set is a stream that does not save its own state. A worker is
+            then restored by reading its stream again.
+        restored: For each worker, (states of the generators, state of the data set, whether the
+            stream has ended) from which the worker goes on. None if the workers start anew.
     """
 
     def __init__(self, loader, place):
@@ -43,19 +45,22 @@ class Progress:
         ]
 
     def note(self, worker_id, taken, state):
-        """An answer came from a worker: a batch or not, and its state where that changed."""
+        """Note an answer of a worker: whether a batch was taken, and its state if it changed."""
         worker = self._workers[worker_id]
         worker["batches"] += taken
         if state is not None:
             worker.update(state, random=random_state.plain(state["random"]))
 
     def begin_pass(self, worker_id, state):
-        """A worker begins another pass in this state."""
+        """Note that a worker begins another pass in ``state``."""
         random = random_state.plain(state["random"])
         self._workers[worker_id] = {**state, "random": random, "start": random, "batches": 0}
 
     def read_again(self, pool, index):
-        """Let each worker read again what was taken from it, in batches as long as ``index``."""
+        """Let each worker read, and drop, as many batches as were taken from it.
+
+        ``index`` gives the number of samples of a batch.
+        """
         for worker_id, worker in enumerate(self._workers):
             for _ in range(worker["batches"]):
                 pool.send(worker_id, SKIP, index)
@@ -64,5 +69,5 @@ class Progress:
                 self.note(worker_id, False, pool.receive([worker_id])[3])
 
     def state(self):
-        """What ``place["workers"]`` holds."""
+        """Return the workers' states for ``place["workers"]``."""
         return [dict(worker) for worker in self._workers]

@@ -22,7 +22,9 @@ __all__ = [
 
 T_co = TypeVar("T_co", covariant=True)
 
-DRAWS_AT_ONCE = 32  # PyTorch's, as others may draw from the same generator in between
+# The number of indices per draw with replacement. It must be PyTorch's, because other code may draw
+# from the same generator between two draws.
+DRAWS_AT_ONCE = 32
 
 
 class Sampler(Generic[T_co]):
@@ -113,8 +115,8 @@ class RandomSampler(Sampler[int]):
         full, rest = divmod(self.num_samples, n)
         for _ in range(full):
             yield from torch.randperm(n, generator=generator).tolist()
-        # Drawn even where rest is 0: the next user of the generator must find it where
-        # PyTorch leaves it.
+        # This permutation is drawn even if rest is 0, so that the generator is left in the same
+        # state as by PyTorch.
         yield from torch.randperm(n, generator=generator).tolist()[:rest]
 
     def __len__(self):

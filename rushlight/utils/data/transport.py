@@ -1,9 +1,9 @@
-"""Messages from a worker to its loader: pickles, with large arrays in shared memory.
+"""Send messages from a worker to its loader: pickles, with large arrays in shared memory.
 
-Pickle's protocol 5 hands out the arrays' memory beside the stream. Where the system has files
-without a name (Linux), large arrays are copied into one and only its descriptor travels: the
-loader maps it without a copy, the worker does not wait until a batch is taken, and the kernel
-frees it however the processes end. Elsewhere the bytes go through the pipe.
+Pickle's protocol 5 gives the arrays' memory separately from the stream. On systems with unnamed
+files (Linux), large arrays are copied into such a file and only its descriptor is sent. So the
+loader maps the file without a copy, the worker does not wait until the loader takes the batch, and
+the kernel frees the file however the processes end. On other systems the bytes go through the pipe.
 """
 
 import contextlib
@@ -18,11 +18,11 @@ from rushlight.tensor import Tensor, from_array
 __all__ = ["pack", "receive", "send", "unpack"]
 
 LARGE = 256 * 1024  # bytes; below it the pipe is as fast (measured on Linux)
-ALIGNMENT = 64  # bytes; a cache line, so that an array starts as NumPy's own would
+ALIGNMENT = 64  # bytes of a cache line: arrays begin at multiples of it, as NumPy's own arrays do
 
 
 def pack(message):
-    """Pickle ``message``: the stream, and the memory of its large arrays."""
+    """Pickle ``message``; return the stream and the list of its large arrays' memory."""
     stream = io.BytesIO()
     buffers: list[memoryview] = []
 
@@ -33,13 +33,13 @@ def pack(message):
         buffers.append(memory)
         return False
 
-    # Positional, as ForkingPickler passes them on: protocol, fix_imports, buffer_callback.
+    # ForkingPickler takes these arguments by position: protocol, fix_imports, buffer_callback.
     _Pickler(stream, 5, True, stays_in_stream).dump(message)
     return stream.getvalue(), buffers
 
 
 class _Pickler(reduction.ForkingPickler):
-    """Sends of a tensor the elements alone: not the memory that it is a view of."""
+    """Sends only the elements of a tensor, not all of the memory that the tensor is a view of."""
 
     def reducer_override(self, x):
         if type(x) is not Tensor:
@@ -57,12 +57,12 @@ def _tensor(array, requires_grad):
 
 
 def unpack(stream, buffers):
-    """The message of ``pack``."""
+    """Return the message that ``pack`` pickled."""
     return pickle.loads(stream, buffers=buffers)
 
 
 def send(connection, stream, buffers):
-    """Send what ``pack`` returned."""
+    """Send a stream and buffers that ``pack`` returned."""
     descriptor = _share(buffers) if buffers else None
     sizes = [memory.nbytes for memory in buffers]
     connection.send((stream, sizes, descriptor is not None))
@@ -75,7 +75,7 @@ def send(connection, stream, buffers):
 
 
 def receive(connection):
-    """Receive what ``unpack`` takes."""
+    """Receive a stream and buffers for ``unpack``."""
     stream, sizes, shared = connection.recv()
     if shared:
         return stream, _map(reduction.recv_handle(connection), sizes)
@@ -86,7 +86,7 @@ def receive(connection):
 
 
 def _share(buffers):
-    """A descriptor of an unnamed file that holds the buffers; None where there can be none."""
+    """Copy the buffers into an unnamed file; return its descriptor, or None if that fails."""
     if not hasattr(os, "memfd_create"):
         return None
     descriptor = None
@@ -98,7 +98,7 @@ def _share(buffers):
             while written < memory.nbytes:
                 written += os.pwrite(descriptor, memory[written:], start + written)
             start = _aligned(start + memory.nbytes)
-    except OSError:  # forbidden in a sandbox, or no memory of this kind: the pipe works
+    except OSError:  # a sandbox forbids the file, or memory is short: the pipe still works
         if descriptor is not None:
             os.close(descriptor)
         return None

@@ -21,18 +21,18 @@ from rushlight.utils.data.position import is_stateful
 
 __all__ = ["Failure", "Job", "WorkerInfo", "get_worker_info", "run"]
 
-PARENT_CHECK = 5.0  # seconds between looks at the parent, where its pipe does not tell
-GRACE = 5.0  # seconds that a sample under way may still take once the loader is gone
+PARENT_CHECK = 5.0  # seconds between checks that the parent process still lives
+GRACE = 5.0  # seconds that reading a sample may still take after the loader is gone
 
-# What a task asks for, and what a message brings.
-STOP = b"stop"  # no pickle begins so
+# The kinds of tasks that the loader sends, then the kinds of messages that a worker answers with.
+STOP = b"stop"  # sent as it is: no pickle begins with these bytes
 FETCH, SKIP, RESUME = "fetch", "skip", "resume"
 BATCH, FAILED, ENDED, RESUMED = "batch", "failed", "ended", "resumed"
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerInfo:
-    """Which worker this process is: its id of ``num_workers``, its seed and its data set."""
+    """Describes a worker process: its id (from 0), the number of workers, seed and data set."""
 
     id: int
     num_workers: int
@@ -44,7 +44,7 @@ _worker_info: WorkerInfo | None = None
 
 
 def get_worker_info():
-    """The ``WorkerInfo`` of this process inside a worker of a DataLoader, elsewhere None.
+    """Return the ``WorkerInfo`` of this process in a DataLoader's worker, None elsewhere.
 
     >>> import rushlight as torch
     >>> class Shard(torch.utils.data.IterableDataset):
@@ -60,7 +60,7 @@ def get_worker_info():
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What every worker of one iterator is told at its start."""
+    """The data that every worker of one iterator gets at its start."""
 
     dataset: Any
     batched: bool
@@ -69,11 +69,11 @@ class Job:
     base_seed: int
     num_workers: int
     worker_init_fn: Callable | None
-    restored: list | None  # of each worker: its generators or None, its data set, whether it ended
+    restored: list | None  # ``Progress.restored``
 
 
 class Failure:
-    """An exception of a worker as its type and text, to be raised again by the loader."""
+    """An exception of a worker, as its type and text, that the loader raises again."""
 
     def __init__(self, error, worker_id):
         self.kind = type(error)
@@ -83,7 +83,7 @@ class Failure:
         )
         try:
             pickle.dumps(self.kind)
-        except Exception:  # a class without an importable name cannot travel
+        except Exception:  # a class without an importable name cannot be pickled
             self.kind = RuntimeError
 
     def reraise(self):
@@ -93,22 +93,23 @@ class Failure:
                 error = self.kind(message=text)
             else:
                 error = self.kind(text)
-        except Exception:  # its constructor wants something else
+        except Exception:  # the constructor of the class takes other arguments
             error = RuntimeError(text)
         raise error from None
 
 
 class _Verbatim(str):
-    """A text that ``KeyError``, which prints its argument's repr, prints as it is."""
+    """A text whose repr is the text itself, because ``KeyError`` prints its argument's repr."""
 
     __slots__ = ()
     __repr__ = str.__str__
 
 
 class Inbox(threading.Thread):
-    """Reads tasks ahead of the work, so that the loader never waits to hand one over.
+    """A thread that reads tasks ahead, so that the loader never waits to send a task.
 
-    It also sees the loader go away while the work is busy, and then ends it.
+    The thread also notices when the loader is gone, and ends the process if the work goes on for
+    more than ``GRACE`` seconds after that.
     """
 
     def __init__(self, connection):
@@ -133,8 +134,8 @@ class Inbox(threading.Thread):
 
     def _read(self):
         parent = os.getppid()
-        # The pipe's end tells that the loader is gone. A process that the user forked may hold
-        # the other end too; then a new parent tells.
+        # The pipe closes when the loader is gone. But a process that the user forked may hold the
+        # other end of the pipe, too. Then only the new parent id shows that the loader is gone.
         while os.getppid() == parent:
             if self.connection.poll(PARENT_CHECK):
                 task = self.connection.recv_bytes()
@@ -146,10 +147,10 @@ class Inbox(threading.Thread):
         return iter(self.tasks.get, None)
 
     def interrupt(self, signum, frame):
-        """Handle SIGINT: stop at once if the loader is gone, else leave it to the loader.
+        """Handle SIGINT: stop at once if the loader is gone, else let the loader decide.
 
-        Ctrl-C reaches the whole process group, and the loader's process decides what it means:
-        it may well finish the epoch.
+        Ctrl-C sends the signal to all processes of the group. The loader's process decides what to
+        do; it may finish the epoch, for example.
         """
         self.interrupted = True
         if self.closed:
@@ -164,11 +165,12 @@ def _raise_in_main_thread(signum):
 
 
 def run(connection, job, worker_id):
-    """Be worker ``worker_id`` of ``job`` until the loader closes ``connection``."""
+    """Work as worker ``worker_id`` of ``job`` until the loader stops it or closes its pipe."""
     inbox = Inbox(connection)
     signal.signal(signal.SIGINT, inbox.interrupt)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not a handler of the loader's process
-    # Each of these tells that the loader is gone.
+    # A forked worker inherits the SIGTERM handler of the loader's process; it must not run here.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Each of these errors means that the loader is gone.
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError, ConnectionResetError):
         if hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -181,7 +183,7 @@ def run(connection, job, worker_id):
 
 @contextlib.contextmanager
 def interrupts_held():
-    """Keep SIGINT waiting while a worker starts: at first it has the loader's handler."""
+    """Block SIGINT while a worker starts, because at first it has the loader's handler."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows, where workers are spawned
         yield
         return
@@ -201,7 +203,7 @@ class Worker:
         self.job = job
         self.id = worker_id
         self.init_failure = None
-        torch.set_num_threads(1)  # the workers are the parallelism
+        torch.set_num_threads(1)  # the workers run in parallel already
         seed = _seed(job.base_seed, worker_id)
         _worker_info = WorkerInfo(worker_id, job.num_workers, seed, job.dataset)
         try:
@@ -224,11 +226,14 @@ class Worker:
 
     def work(self, inbox):
         for task in inbox:
-            # In one expression, so that a batch is freed before the next one is made.
+            # No variable holds the answer, so that a batch is freed before the next one is made.
             self._send(self._answer(task))
 
     def _state(self, always=False):
-        """The generators and the data set, for ``DataLoader.state_dict``; None if unchanged."""
+        """Return the states of the generators and the data set, for ``DataLoader.state_dict``.
+
+        Returns None if nothing changed since the last answer, unless ``always``.
+        """
         if not always and self.failure is None and not self.fetcher.draws:
             return None
         own_state = is_stateful(self.job.dataset)
@@ -283,13 +288,14 @@ class Worker:
 
 
 def _seed(base_seed, worker_id):
-    """Seed every generator of this process as PyTorch seeds its workers'; its seed."""
+    """Seed every generator of this process as PyTorch seeds its workers; return the seed."""
     import numpy as np
 
     seed = base_seed + worker_id
     random.seed(seed)
     torch.manual_seed(seed)
-    # NumPy starts from the same kind of state (MT19937); mixed, it draws other numbers.
+    # NumPy's generator is an MT19937, too. Its seed is mixed, so that it draws other numbers than
+    # torch's generator.
     mixed = np.random.SeedSequence([worker_id, base_seed & 0xFFFFFFFF, base_seed >> 32, 0])
     np.random.seed(mixed.generate_state(4))
     return seed

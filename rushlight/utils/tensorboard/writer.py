@@ -1,4 +1,4 @@
-"""SummaryWriter: event files for TensorBoard, from tensors."""
+"""SummaryWriter: write event files for TensorBoard; values may be tensors."""
 
 from functools import wraps
 from typing import Any
@@ -19,7 +19,7 @@ __all__ = ["FileWriter", "SummaryWriter"]
 
 
 def _plain(value):
-    """``value`` with NumPy arrays for tensors, also in lists, tuples and dicts."""
+    """Replace the tensors in ``value`` by NumPy arrays, also inside lists, tuples and dicts."""
     if isinstance(value, Tensor):
         value = value.detach()
         return (
@@ -36,11 +36,12 @@ class SummaryWriter(Base):
     """Writes event files to a folder, for TensorBoard to show.
 
     Args:
-        log_dir: The folder; None makes one under ``runs``, named by time and machine.
-        comment: What the name of such a folder ends in.
-        purge_step: TensorBoard hides what was written for this step and later ones.
-        max_queue, flush_secs: How many events, and for how long, wait to be written.
-        filename_suffix: What the files' names end in.
+        log_dir: The folder. None makes a folder under ``runs``, named by time and machine.
+        comment: The ending of the folder's name if ``log_dir`` is None.
+        purge_step: TensorBoard hides the events written earlier for this step and later steps.
+        max_queue: The number of events that may wait before they are written.
+        flush_secs: The number of seconds that events may wait before they are written.
+        filename_suffix: The ending of the files' names.
 
     >>> import tempfile
     >>> import rushlight as torch
@@ -71,17 +72,17 @@ class SummaryWriter(Base):
         self, tag, scalar_value, global_step=None, walltime=None, new_style=False,
         double_precision=False,
     ):  # fmt: skip
-        """A number at a step."""
+        """Write a number at a step."""
         super().add_scalar(tag, _plain(scalar_value), global_step, walltime)
 
     def add_hparams(
         self, hparam_dict, metric_dict, hparam_domain_discrete=None, run_name=None, global_step=None
     ):
-        """The hyper-parameters of a run, and what came of them."""
+        """Write the hyper-parameters of a run and the metrics that it reached."""
         super().add_hparams(_plain(hparam_dict), _plain(metric_dict), run_name, global_step)
 
     def add_tensor(self, tag, tensor, global_step=None, walltime=None):
-        """A tensor as it is."""
+        """Write a tensor with all its elements."""
         array = _plain(tensor)
         value = Summary.Value(tag=tag)
         value.metadata.plugin_data.plugin_name = "tensor"
@@ -92,7 +93,9 @@ class SummaryWriter(Base):
         self._get_file_writer().add_summary(Summary(value=[value]), global_step, walltime)
 
     def add_graph(self, model, input_to_model=None, verbose=False, use_strict_trace=True):
-        """The operations of a model on an example: a tensor, or a tuple of the arguments.
+        """Write the graph of a model's operations on an example input.
+
+        ``input_to_model`` is a tensor, or a tuple of the model's arguments.
 
         Raises:
             ValueError: there is no example.
@@ -112,10 +115,10 @@ class SummaryWriter(Base):
             made = definition.node.add(name=node.name, op=node.label)
             made.input.extend([n.name for n in node.all_input_nodes])
             _describe(made.attr, node.meta.get("val"))
-        self._get_file_writer().add_onnx_graph(definition)  # which is any graph
+        self._get_file_writer().add_onnx_graph(definition)  # this method writes any graph
 
 
-#: The numbers of element types in TensorBoard's files.
+#: From a dtype's name to its number in TensorBoard's files.
 _DTYPES = {
     "float32": 1, "float64": 2, "int32": 3, "uint8": 4, "int16": 5, "int8": 6, "complex64": 8,
     "int64": 9, "bool": 10, "complex128": 18,
@@ -123,7 +126,7 @@ _DTYPES = {
 
 
 def _describe(attributes, values):
-    """Enter the shapes of a node's results."""
+    """Add the shapes of a node's results to its attributes."""
     for value in values if isinstance(values, tuple) else (values,):
         if hasattr(value, "shape"):
             shape = attributes["_output_shapes"].list.shape.add()
@@ -132,7 +135,7 @@ def _describe(attributes, values):
 
 
 def _with_arrays(name):
-    """The method ``name`` of tensorboardX's writer, which may be given tensors."""
+    """Wrap the method ``name`` of tensorboardX's writer so that it accepts tensors."""
     method = getattr(Base, name)
 
     @wraps(method)

@@ -15,7 +15,7 @@ __all__ = ["CIFAR10", "CIFAR100"]
 
 
 class _Arrays(pickle.Unpickler):
-    """Reads a pickle of plain values and NumPy arrays; any other global is refused."""
+    """Reads a pickle of plain values and NumPy arrays. Any other class or function is refused."""
 
     ALLOWED = {
         ("numpy", "dtype"): np.dtype,
@@ -38,15 +38,15 @@ def _read(path):
 class CIFAR10(VisionDataset):
     """Photographs of 10 kinds of things: 50,000 of 32×32 to train on, 10,000 to test.
 
-    The files ``data_batch_1``, … are in ``root/cifar-10-batches-py``; each is checked against its
-    published sum. Nothing is downloaded: with ``download=True`` they are taken out of
-    ``root/cifar-10-python.tar.gz``, if that is there.
+    The files ``data_batch_1``, … must be in ``root/cifar-10-batches-py``. Each file is checked
+    against its published MD5 sum. Nothing is downloaded: with ``download=True`` the files are
+    unpacked from the archive ``root/cifar-10-python.tar.gz``, if that exists.
 
-    ``data`` is an array (N, 32, 32, 3) of bytes, ``targets`` a list; a sample is a Pillow image
-    and an int.
+    ``data`` is an array (N, 32, 32, 3) of bytes, and ``targets`` is a list. A sample is a Pillow
+    image and an int.
 
     Raises:
-        RuntimeError: a file is missing, or not the published one.
+        RuntimeError: a file is missing or differs from the published file.
     Source: Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html
     """
 
@@ -100,10 +100,10 @@ class CIFAR10(VisionDataset):
         return absent(type(self).__name__, folder, files, self.url)
 
     def download(self):
-        """Unpack the archive, if the files are not there.
+        """Unpack the archive, unless the files exist already.
 
         Raises:
-            RuntimeError: the archive is missing too, or not the published one.
+            RuntimeError: the archive is missing too, or differs from the published archive.
         """
         archive = Path(self.root, self.filename)
         if self._is_whole():

@@ -16,13 +16,13 @@ IMG_EXTENSIONS = (
 
 
 def has_file_allowed_extension(filename, extensions):
-    """Whether the name ends in one of ``extensions``, in small letters or large."""
+    """Whether the name ends in one of ``extensions``, in lower or upper case."""
     wanted = extensions if isinstance(extensions, str) else tuple(extensions)
     return filename.lower().endswith(wanted)
 
 
 def is_image_file(filename):
-    """Whether the name is an image's."""
+    """Whether the name ends in the extension of an image file."""
     return has_file_allowed_extension(filename, IMG_EXTENSIONS)
 
 
@@ -111,13 +111,13 @@ class DatasetFolder(VisionDataset):
     def make_dataset(
         directory, class_to_idx, extensions=None, is_valid_file=None, allow_empty=False
     ):
-        """The samples; for a subclass to define anew."""
+        """List the samples. A subclass may override this method."""
         if class_to_idx is None:
             raise ValueError("DatasetFolder.make_dataset: class_to_idx must not be None")
         return make_dataset(directory, class_to_idx, extensions, is_valid_file, allow_empty)
 
     def find_classes(self, directory):
-        """The classes and their numbers; for a subclass to define anew."""
+        """Return the classes and their numbers. A subclass may override this method."""
         return find_classes(directory)
 
     def __getitem__(self, index):

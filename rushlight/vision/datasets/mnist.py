@@ -17,10 +17,10 @@ __all__ = ["EMNIST", "FashionMNIST", "KMNIST", "MNIST", "QMNIST"]
 class MNIST(VisionDataset):
     """Handwritten digits: 60,000 images of 28×28 to train on, 10,000 to test.
 
-    The files ``train-images-idx3-ubyte``, … are in ``root/MNIST/raw``, gzipped or not. Nothing is
-    downloaded: ``download=True`` says so where they are missing.
+    The files ``train-images-idx3-ubyte``, … must be in ``root/MNIST/raw``, gzipped or not. Nothing
+    is downloaded, not even with ``download=True``.
 
-    ``data`` is (N, 28, 28), uint8, ``targets`` (N,), int64; a sample is (Pillow image, int).
+    ``data`` is (N, 28, 28), uint8, and ``targets`` is (N,), int64. A sample is (Pillow image, int).
 
     Raises:
         RuntimeError: a file is missing.
@@ -56,7 +56,7 @@ class MNIST(VisionDataset):
         return [f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"]
 
     def _find(self, name):
-        """The file's path, gzipped or not; None where it is missing."""
+        """The path of the file, gzipped or not; None if the file is missing."""
         path = Path(self.raw_folder, name)
         return next((found for found in (path, Path(f"{path}.gz")) if found.is_file()), None)
 
@@ -75,10 +75,10 @@ class MNIST(VisionDataset):
         return images, labels.to(torch.int64)
 
     def download(self):
-        """Nothing is downloaded: see that the files are there.
+        """Check that the files exist. Nothing is downloaded.
 
         Raises:
-            RuntimeError: one is missing.
+            RuntimeError: a file is missing.
         """
         if not all(self._find(name) for name in self._names()):
             raise self._absent()
@@ -92,12 +92,12 @@ class MNIST(VisionDataset):
 
     @property
     def raw_folder(self):
-        """Where the files are."""
+        """The folder of the files."""
         return os.path.join(self.root, type(self).__name__, "raw")
 
     @property
     def processed_folder(self):
-        """Where torchvision once kept what it had read."""
+        """The folder in which old versions of torchvision kept the converted files."""
         return os.path.join(self.root, type(self).__name__, "processed")
 
     @property
@@ -137,10 +137,10 @@ _MERGED = sorted(set(_ALL) - set("cijklmopsuvwxyz"))
 
 
 class EMNIST(MNIST):
-    """Handwritten letters and digits, in ``root/EMNIST/raw``; ``split`` says which.
+    """Handwritten letters and digits, in ``root/EMNIST/raw``; ``split`` names the selection.
 
     The files are ``emnist-{split}-train-images-idx3-ubyte``, …, gzipped or not. With
-    ``download=True`` they are taken out of ``gzip.zip``, if that is there.
+    ``download=True`` the files are unpacked from ``gzip.zip``, if that exists.
 
     Raises:
         RuntimeError: a file is missing.
@@ -174,7 +174,7 @@ class EMNIST(MNIST):
         return [f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"]
 
     def download(self):
-        """Take the files out of ``gzip.zip``, if they are not there.
+        """Unpack the files from ``gzip.zip``, unless they exist already.
 
         Raises:
             RuntimeError: the archive is missing too.
@@ -191,10 +191,10 @@ class EMNIST(MNIST):
 
 
 class QMNIST(MNIST):
-    """MNIST with all 60,000 test images and where each comes from, in ``root/QMNIST/raw``.
+    """MNIST with all 60,000 test images and the origin of each image, in ``root/QMNIST/raw``.
 
-    ``what`` is "train", "test", "test10k", "test50k" or "nist"; with ``compat`` a target is the
-    digit, else a row of eight numbers.
+    ``what`` is "train", "test", "test10k", "test50k" or "nist". With ``compat`` a target is the
+    digit. Otherwise a target is a row of eight numbers.
 
     Raises:
         RuntimeError: a file is missing.

@@ -1,4 +1,4 @@
-"""Files of data sets: where they should be, whether they are what was published, and archives."""
+"""Files of data sets: checks of their existence and MD5 sums, and the unpacking of archives."""
 
 import gzip
 import hashlib
@@ -21,17 +21,17 @@ def calculate_md5(fpath):
 
 
 def check_md5(fpath, md5):
-    """Whether the file has this sum."""
+    """Whether the file has this MD5 sum."""
     return calculate_md5(fpath) == md5
 
 
 def check_integrity(fpath, md5=None):
-    """Whether the file is there, and has this sum if one is given."""
+    """Whether the file exists and, if ``md5`` is given, has this MD5 sum."""
     return Path(fpath).is_file() and (md5 is None or check_md5(fpath, md5))
 
 
 def absent(name, folder, files, source):
-    """The error for a data set that is not there: which files to put where."""
+    """The error for a missing data set. It says which files to put into which folder."""
     listed = "\n    ".join(files)
     return RuntimeError(
         f"{name}: Dataset not found or corrupted, and rushlight downloads nothing. Put into\n"
@@ -40,10 +40,10 @@ def absent(name, folder, files, source):
 
 
 def download_url(url, root, filename=None, md5=None):
-    """See that the file is there: nothing is downloaded.
+    """Check that the file exists. Nothing is downloaded.
 
     Raises:
-        RuntimeError: it is not, or has another sum.
+        RuntimeError: the file is missing or has another MD5 sum.
     """
     name = filename or url.rpartition("/")[2]
     folder = os.path.expanduser(root)
@@ -54,10 +54,10 @@ def download_url(url, root, filename=None, md5=None):
 def download_and_extract_archive(
     url, download_root, extract_root=None, filename=None, md5=None, remove_finished=False
 ):
-    """Unpack an archive that is there: nothing is downloaded.
+    """Unpack an archive that exists already. Nothing is downloaded.
 
     Raises:
-        RuntimeError: it is not there, or has another sum.
+        RuntimeError: the archive is missing or has another MD5 sum.
     """
     folder = os.path.expanduser(download_root)
     download_url(url, folder, filename, md5)
@@ -66,12 +66,12 @@ def download_and_extract_archive(
 
 
 def extract_archive(from_path, to_path=None, remove_finished=False):
-    """Unpack a tar or zip archive, or a gzipped file, beside it or into ``to_path``; returns where.
+    """Unpack a tar or zip archive, or a gzipped file; returns the path of the result.
 
-    What an archive would write outside of its folder is refused.
+    The default target is the folder of the archive. No file is ever written outside of the target.
 
     Raises:
-        RuntimeError: the file is none of these.
+        RuntimeError: the file is neither a tar or zip archive nor gzipped.
     """
     source = Path(from_path)
     folder = source.parent if to_path is None else Path(to_path)
@@ -93,12 +93,12 @@ def extract_archive(from_path, to_path=None, remove_finished=False):
 
 
 def list_dir(root, prefix=False):
-    """The folders in ``root``; with ``prefix`` their paths."""
+    """The names of the folders in ``root``; with ``prefix``, their paths."""
     return _listed(root, prefix, Path.is_dir)
 
 
 def list_files(root, suffix, prefix=False):
-    """The files in ``root`` whose names end in ``suffix``; with ``prefix`` their paths."""
+    """The names of files in ``root`` that end in ``suffix``; with ``prefix``, their paths."""
     return _listed(root, prefix, lambda p: p.is_file() and p.name.endswith(suffix))
 
 

@@ -8,7 +8,7 @@ __all__ = ["StandardTransform", "VisionDataset"]
 
 
 class StandardTransform:
-    """A transform of the image and one of the target, as one."""
+    """Applies one transform to the image and another to the target."""
 
     def __init__(self, transform=None, target_transform=None):
         self.transform = transform
@@ -38,7 +38,8 @@ class VisionDataset(Dataset):
     A subclass defines ``__getitem__``, which ends by ``_transformed``, and ``__len__``.
 
     Raises:
-        ValueError: ``transforms`` is given, which gets both, and a transform of one as well.
+        ValueError: ``transforms`` (for image and target together) is given as well as
+            ``transform`` or ``target_transform``.
     """
 
     def __init__(self, root=None, transforms=None, transform=None, target_transform=None):

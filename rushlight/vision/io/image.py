@@ -38,17 +38,17 @@ def read_file(path):
 
     Shape: → (N,), uint8.
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     with open(path, "rb") as file:
         return torch.from_numpy(np.frombuffer(bytearray(file.read()), np.uint8))
 
 
 def write_file(filename, data):
-    """Write bytes, (N,), uint8, to a file.
+    """Write bytes, a tensor (N,) of uint8, to a file.
 
     Raises:
-        RuntimeError: ``data`` is something else.
+        RuntimeError: ``data`` is not such a tensor.
         OSError: the file cannot be written.
     """
     if data.dtype is not torch.uint8 or data.ndim != 1:
@@ -68,7 +68,7 @@ def _decode(input, mode, formats, apply_exif_orientation=False):
     try:
         image = pillow().open(io.BytesIO(input.numpy().tobytes()), formats=formats)
         if mode is ImageReadMode.GRAY:
-            image.draft("L", image.size)  # a JPEG file has the grey values in it
+            image.draft("L", image.size)  # decode only the grey values of a JPEG file
         image.load()
     except (OSError, SyntaxError, ValueError) as error:
         raise RuntimeError(f"decode: not an image that can be read: {error}") from error
@@ -86,11 +86,11 @@ def _decode(input, mode, formats, apply_exif_orientation=False):
 
 
 def decode_image(input, mode=ImageReadMode.UNCHANGED, apply_exif_orientation=False):
-    """The image in the bytes of a JPEG, PNG, GIF or WebP file, or in the file of this path.
+    """Decode an image, given as the bytes or as the path of a JPEG, PNG, GIF or WebP file.
 
     Shape: (N,), uint8 → (C, H, W), uint8 (uint16 for PNG files of 16 bits).
     Raises:
-        RuntimeError: the bytes are no such image.
+        RuntimeError: the bytes are not an image of these formats.
     """
     if not isinstance(input, Tensor):
         input = read_file(input)
@@ -130,7 +130,7 @@ def decode_webp(input, mode=ImageReadMode.UNCHANGED):
 
 
 def decode_gif(input):
-    """``decode_image`` of GIF only, its first picture, as RGB."""
+    """``decode_image`` of GIF only. Returns the file's first picture, as RGB."""
     return _decode(input, ImageReadMode.RGB, ["GIF"])
 
 
@@ -154,7 +154,7 @@ def encode_png(input, compression_level=6):
 
     Shape: (1 or 3, H, W), uint8 → (N,), uint8.
     Raises:
-        RuntimeError: the image is none such, or the level not from 0 to 9.
+        RuntimeError: the image has another shape or dtype, or the level is not from 0 to 9.
     """
     if not 0 <= compression_level <= 9:
         raise RuntimeError(
@@ -169,11 +169,11 @@ def write_png(input, filename, compression_level=6):
 
 
 def encode_jpeg(input, quality=75):
-    """The bytes of a JPEG file of the image, or a list of such.
+    """The bytes of a JPEG file of the image; for a list of images, a list of such bytes.
 
     Shape: (1 or 3, H, W), uint8 → (N,), uint8.
     Raises:
-        RuntimeError: the image is none such.
+        RuntimeError: the image has another shape or dtype.
         ValueError: the quality is not from 1 to 100.
     """
     if not 1 <= quality <= 100:

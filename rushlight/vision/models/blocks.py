@@ -1,4 +1,4 @@
-"""What families of models share."""
+"""Code that several families of models share."""
 
 from collections import OrderedDict
 
@@ -8,7 +8,10 @@ __all__ = ["FeatureClassifier", "IntermediateLayerGetter", "init_weights", "make
 
 
 class FeatureClassifier(nn.Module):
-    """A model in three parts, which its subclass makes: features, their average, a classifier."""
+    """A model in three parts: ``features``, their average (``avgpool``), and ``classifier``.
+
+    A subclass makes the three parts.
+    """
 
     def forward(self, x):
         x = self.avgpool(self.features(x))
@@ -16,9 +19,9 @@ class FeatureClassifier(nn.Module):
 
 
 class IntermediateLayerGetter(nn.ModuleDict):
-    """The results of some children of a model whose children are applied one after another.
+    """Applies the children of a model one after another and returns the results of some.
 
-    ``return_layers`` maps the names of the children to names of the results.
+    ``return_layers`` maps the names of these children to the names of their results.
 
     Raises:
         ValueError: the model has no such child.
@@ -50,9 +53,10 @@ class IntermediateLayerGetter(nn.ModuleDict):
 
 
 def init_weights(model, mode="fan_out", linear=None):
-    """Draw the weights of convolutions for rectifiers, those of linear layers by ``linear``.
+    """Draw the weights of convolutions by He's method, and of linear layers by ``linear``.
 
-    Their biases become 0. Layers of normalisation are 1 and 0 from the beginning.
+    The biases of these layers become 0. Normalisation layers are left alone, because their weights
+    are 1 and their biases 0 from the beginning.
 
     Source: He et al. 2015, https://arxiv.org/abs/1502.01852
     """
@@ -68,7 +72,7 @@ def init_weights(model, mode="fan_out", linear=None):
 
 
 def make_divisible(channels, divisor=8, min_value=None):
-    """The multiple of ``divisor`` nearest to ``channels``, at most a tenth below it.
+    """The multiple of ``divisor`` nearest to ``channels``, but not more than 10 % below it.
 
     >>> make_divisible(20.5), make_divisible(11)
     (24, 16)

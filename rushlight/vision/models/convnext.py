@@ -32,7 +32,7 @@ class LayerNorm2d(nn.LayerNorm):
 
 
 class CNBlock(nn.Module):
-    """A convolution of 7×7 of each channel by itself, and two linear layers; the input is added.
+    """A depthwise convolution of 7×7 and two linear layers; the input is added to the result.
 
     Shape: x: (N, dim, H, W) → the same.
     """
@@ -57,7 +57,11 @@ class CNBlock(nn.Module):
 
 
 class CNBlockConfig:
-    """A stage of ``num_layers`` blocks; then half the size and ``out_channels``, unless None."""
+    """A stage of ``num_layers`` blocks.
+
+    Unless ``out_channels`` is None, a layer follows the blocks. It halves the size and makes
+    ``out_channels`` channels.
+    """
 
     def __init__(self, input_channels, out_channels, num_layers):
         self.input_channels = input_channels
@@ -72,12 +76,12 @@ class CNBlockConfig:
 
 
 class ConvNeXt(nn.Module):
-    """Stages as ``block_setting`` says, and a linear layer.
+    """ConvNeXt: the stages that ``block_setting`` lists, and a linear layer.
 
     Shape: x: (N, 3, H, W), H and W from 32 → (N, num_classes).
     Raises:
         ValueError: ``block_setting`` is empty.
-        TypeError: it holds something else than ``CNBlockConfig``.
+        TypeError: ``block_setting`` is not a list of ``CNBlockConfig``.
     Source: Liu et al. 2022, https://arxiv.org/abs/2201.03545
 
     >>> import rushlight as torch

@@ -1,4 +1,4 @@
-"""DenseNet: every layer sees what all before it in its block have found."""
+"""DenseNet: the input of each layer is the results of all earlier layers of its block."""
 
 import re
 
@@ -31,7 +31,7 @@ class _DenseLayer(nn.Module):
         self.relu2 = nn.ReLU(inplace=True)
         self.conv2 = nn.Conv2d(inner, growth_rate, 3, padding=1, bias=False)
         self.drop_rate = float(drop_rate)
-        self.memory_efficient = False  # torchvision's, which may load a saved one, looks at it
+        self.memory_efficient = False  # torchvision reads it if it loads a saved model
 
     def forward(self, x):
         x = self.conv1(self.relu1(self.norm1(x)))
@@ -39,7 +39,7 @@ class _DenseLayer(nn.Module):
         return F.dropout(x, self.drop_rate, self.training) if self.drop_rate > 0 else x
 
     def _load_from_state_dict(self, state_dict, prefix, *args):
-        # Published weights say norm.1 for norm1.
+        # Published weights use old names, such as norm.1 for norm1.
         old = re.compile(re.escape(prefix) + r"(norm|conv)\.([12])\.")
         for key in list(state_dict):
             state_dict[old.sub(rf"{prefix}\1\2.", key)] = state_dict.pop(key)
@@ -71,9 +71,9 @@ class _Transition(nn.Sequential):
 
 
 class DenseNet(nn.Module):
-    """Dense blocks of ``block_config`` layers, which add ``growth_rate`` channels each.
+    """Dense blocks. ``block_config`` holds the number of layers of each block.
 
-    ``memory_efficient`` is accepted and changes nothing.
+    Each layer adds ``growth_rate`` channels. ``memory_efficient`` is accepted and has no effect.
 
     Shape: x: (N, 3, H, W), H and W from 29 → (N, num_classes).
     Source: Huang et al. 2016, https://arxiv.org/abs/1608.06993

@@ -38,7 +38,7 @@ EfficientNet_V2_L_Weights = weights_enum("EfficientNet_V2_L_Weights", __name__)
 
 @dataclass
 class _StageConfig:
-    """A stage of ``num_layers`` blocks; the first has the stride and changes the channels."""
+    """A stage of ``num_layers`` blocks. The first has the stride and changes the channels."""
 
     expand_ratio: float
     kernel: int
@@ -50,7 +50,7 @@ class _StageConfig:
 
     @staticmethod
     def adjust_channels(channels, width_mult, min_value=None):
-        """So many channels, scaled."""
+        """``channels`` times ``width_mult``, rounded to a multiple of 8."""
         return make_divisible(channels * width_mult, 8, min_value)
 
 
@@ -69,7 +69,7 @@ class MBConvConfig(_StageConfig):
 
     @staticmethod
     def adjust_depth(num_layers, depth_mult):
-        """So many blocks, scaled."""
+        """``num_layers`` times ``depth_mult``, rounded up."""
         return math.ceil(num_layers * depth_mult)
 
 
@@ -86,7 +86,11 @@ class FusedMBConvConfig(_StageConfig):
 
 
 class _Residual(nn.Module):
-    """``block``, which a subclass makes; its result is dropped at times, and the input added."""
+    """A residual block whose layers a subclass makes.
+
+    The input is added to the result if both have the same shape. In training, the result of the
+    layers is then dropped at random.
+    """
 
     def __init__(self, cnf, stochastic_depth_prob, layers):
         super().__init__()
@@ -103,7 +107,7 @@ class _Residual(nn.Module):
 
 
 class MBConv(_Residual):
-    """To more channels, a convolution of each by itself, their weighting, and back.
+    """Expands the channels, convolves and weights each channel by itself, and reduces them again.
 
     Shape: x: (N, C, H, W) → (N, O, H / stride, W / stride), as ``cnf`` says.
     Raises:
@@ -124,7 +128,7 @@ class MBConv(_Residual):
 
 
 class FusedMBConv(_Residual):
-    """``MBConv`` whose first two convolutions are one, and without weighting.
+    """Like ``MBConv``, but one convolution replaces the first two, and channels are not weighted.
 
     Shape: x: (N, C, H, W) → (N, O, H / stride, W / stride), as ``cnf`` says.
     Raises:
@@ -145,14 +149,14 @@ class FusedMBConv(_Residual):
 
 
 class EfficientNet(FeatureClassifier):
-    """Stages as ``inverted_residual_setting`` says, and a linear layer.
+    """The stages that ``inverted_residual_setting`` lists, and a linear layer.
 
     The probability that a block is dropped grows from 0 to ``stochastic_depth_prob``.
 
     Shape: x: (N, 3, H, W) → (N, num_classes).
     Raises:
         ValueError: ``inverted_residual_setting`` is empty.
-        TypeError: it holds something else than stages' configurations.
+        TypeError: ``inverted_residual_setting`` is not a list of stages' configurations.
     Source: Tan and Le 2019, https://arxiv.org/abs/1905.11946, and 2021,
         https://arxiv.org/abs/2104.00298
 
@@ -198,12 +202,12 @@ class EfficientNet(FeatureClassifier):
         init_weights(self, linear=partial(nn.init.uniform_, a=-bound, b=bound))
 
 
-# Expansion, kernel, stride, channels, channels out, blocks.
+# One row a stage: expansion, kernel, stride, input channels, output channels, number of blocks.
 B0 = [
     (1, 3, 1, 32, 16, 1), (6, 3, 2, 16, 24, 2), (6, 5, 2, 24, 40, 2), (6, 3, 2, 40, 80, 3),
     (6, 5, 1, 80, 112, 3), (6, 5, 2, 112, 192, 4), (6, 3, 1, 192, 320, 1),
 ]  # fmt: skip
-# The first three stages of version 2 are fused.
+# The first three stages of version 2 consist of ``FusedMBConv``.
 V2_S = [
     (1, 3, 1, 24, 24, 2), (4, 3, 2, 24, 48, 4), (4, 3, 2, 48, 64, 4), (4, 3, 2, 64, 128, 6),
     (6, 3, 1, 128, 160, 9), (6, 3, 2, 160, 256, 15),

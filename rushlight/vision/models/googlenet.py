@@ -32,7 +32,7 @@ class BasicConv2d(nn.Module):
 
 
 class Inception(nn.Module):
-    """Four branches: 1×1, 3×3, twice smaller (called 5×5, but 3×3), and pooling.
+    """Four branches: a 1×1 convolution, 3×3, 3×3 again (called 5×5 in the names), and pooling.
 
     Shape: x: (N, in_channels, H, W) → (N, ch1x1 + ch3x3 + ch5x5 + pool_proj, H, W).
     """
@@ -84,7 +84,7 @@ class GoogLeNet(nn.Module):
     Shape: x: (N, 3, H, W), H and W from 15 → (N, num_classes); in training with ``aux_logits``
         a ``GoogLeNetOutputs`` of three.
     Raises:
-        ValueError: ``blocks`` has not three entries.
+        ValueError: ``blocks`` does not have three entries.
     Source: Szegedy et al. 2014, https://arxiv.org/abs/1409.4842
 
     >>> import rushlight as torch
@@ -145,7 +145,10 @@ class GoogLeNet(nn.Module):
 
 
 def wants_weights(name, init_weights):
-    """Whether to draw weights again; the default of it is one that PyTorch means to change."""
+    """Whether to draw the initial weights anew.
+
+    None means True, with a warning, because PyTorch plans to change this default.
+    """
     if init_weights is None:
         warnings.warn(
             f"{name}: init_weights=None means True, which will change; pass True or False",
@@ -156,14 +159,14 @@ def wants_weights(name, init_weights):
 
 
 def draw_weights(model, std):
-    """Draw all weights from a normal distribution of ``std(module)``, cut off at ±2."""
+    """Draw all weights from normal distributions of deviation ``std(module)``, cut off at ±2."""
     for module in model.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
             nn.init.trunc_normal_(module.weight, std=std(module), a=-2, b=2)
 
 
 def as_inception_expects(x):
-    """An image (N, 3, H, W) normalised for the other models, as -1 to 1."""
+    """Convert images (N, 3, H, W) from the other models' normalisation to values of -1 to 1."""
     std = torch.tensor([0.229, 0.224, 0.225]).reshape(3, 1, 1) / 0.5
     mean = (torch.tensor([0.485, 0.456, 0.406]).reshape(3, 1, 1) - 0.5) / 0.5
     return x * std + mean
@@ -173,7 +176,7 @@ def _trained(weights, options):
     options.setdefault("transform_input", True)
     require(options, "init_weights", False)
     keep = options.get("aux_logits", False)
-    require(options, "aux_logits", True)  # the file has them, though untrained
+    require(options, "aux_logits", True)  # the file holds these classifiers, though untrained
     return None if keep else _drop_aux
 
 

@@ -25,7 +25,7 @@ HIGH = {"kernel_size": (7, 1), "padding": (3, 0)}
 
 
 class InceptionA(nn.Module):
-    """1×1, 5×5, two of 3×3, and pooling.
+    """Branches side by side: 1×1; 5×5; two convolutions of 3×3; pooling.
 
     Shape: x: (N, in_channels, H, W) → (N, 224 + pool_features, H, W).
     """
@@ -49,7 +49,7 @@ class InceptionA(nn.Module):
 
 
 class InceptionB(nn.Module):
-    """3×3, two of 3×3, and pooling, to half the size.
+    """Branches that halve the size: 3×3; two convolutions of 3×3; pooling.
 
     Shape: x: (N, in_channels, H, W) → (N, 480 + in_channels, H', W').
     """
@@ -68,7 +68,7 @@ class InceptionB(nn.Module):
 
 
 class InceptionC(nn.Module):
-    """1×1, 7×7 as 1×7 and 7×1, that twice, and pooling.
+    """Branches: 1×1; 7×7, factorised as 1×7 and 7×1; the factorised 7×7 twice; pooling.
 
     Shape: x: (N, in_channels, H, W) → (N, 768, H, W).
     """
@@ -97,7 +97,7 @@ class InceptionC(nn.Module):
 
 
 class InceptionD(nn.Module):
-    """3×3, 7×7 and 3×3, and pooling, to half the size.
+    """Branches that halve the size: 3×3; a factorised 7×7 and then 3×3; pooling.
 
     Shape: x: (N, in_channels, H, W) → (N, 512 + in_channels, H', W').
     """
@@ -119,7 +119,7 @@ class InceptionD(nn.Module):
 
 
 class InceptionE(nn.Module):
-    """1×1, 3×3 as 1×3 beside 3×1, that after another 3×3, and pooling.
+    """Branches: 1×1; 1×3 beside 3×1; 3×3 and then 1×3 beside 3×1; pooling.
 
     Shape: x: (N, in_channels, H, W) → (N, 2048, H, W).
     """
@@ -177,7 +177,7 @@ class Inception3(nn.Module):
     Shape: x: (N, 3, H, W), H and W from 75, made for 299 → (N, num_classes); in training with
         ``aux_logits`` an ``InceptionOutputs`` of two.
     Raises:
-        ValueError: ``inception_blocks`` has not seven entries.
+        ValueError: ``inception_blocks`` does not have seven entries.
     Source: Szegedy et al. 2015, https://arxiv.org/abs/1512.00567
 
     >>> import rushlight as torch

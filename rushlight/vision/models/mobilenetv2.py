@@ -13,7 +13,7 @@ __all__ = ["MobileNetV2", "MobileNet_V2_Weights", "mobilenet_v2"]
 
 MobileNet_V2_Weights = weights_enum("MobileNet_V2_Weights", __name__)
 
-# Expansion, channels, blocks, and the stride of the first of them.
+# One row a stage: expansion, channels, number of blocks, and the stride of the first block.
 SETTING = [
     [1, 16, 1, 1], [6, 24, 2, 2], [6, 32, 3, 2], [6, 64, 4, 2], [6, 96, 3, 1], [6, 160, 3, 2],
     [6, 320, 1, 1],
@@ -21,7 +21,7 @@ SETTING = [
 
 
 class InvertedResidual(nn.Module):
-    """To ``expand_ratio`` times the channels, a convolution of each by itself, and back.
+    """Makes ``expand_ratio`` times the channels, convolves each by itself, and reduces them again.
 
     Shape: x: (N, inp, H, W) → (N, oup, H / stride, W / stride).
     Raises:
@@ -55,7 +55,7 @@ class MobileNetV2(nn.Module):
 
     Shape: x: (N, 3, H, W) → (N, num_classes).
     Raises:
-        ValueError: ``inverted_residual_setting`` is no list of lists of 4.
+        ValueError: ``inverted_residual_setting`` is not a list of lists of four numbers.
     Source: Sandler et al. 2018, https://arxiv.org/abs/1801.04381
 
     >>> import rushlight as torch

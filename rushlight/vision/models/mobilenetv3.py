@@ -1,4 +1,4 @@
-"""MobileNetV3: MobileNetV2's blocks, with squeeze and excitation, found by search."""
+"""MobileNetV3: MobileNetV2's blocks with squeeze and excitation; a search found the layout."""
 
 from functools import partial
 
@@ -18,7 +18,7 @@ MobileNet_V3_Small_Weights = weights_enum("MobileNet_V3_Small_Weights", __name__
 
 
 class InvertedResidualConfig:
-    """What one block is; ``activation`` is "RE" (ReLU) or "HS" (Hardswish)."""
+    """The settings of one block; ``activation`` is "RE" (ReLU) or "HS" (Hardswish)."""
 
     def __init__(
         self, input_channels, kernel, expanded_channels, out_channels, use_se, activation, stride,
@@ -35,12 +35,12 @@ class InvertedResidualConfig:
 
     @staticmethod
     def adjust_channels(channels, width_mult):
-        """So many channels, scaled."""
+        """``channels`` times ``width_mult``, rounded to a multiple of 8."""
         return make_divisible(channels * width_mult)
 
 
 class InvertedResidual(nn.Module):
-    """To more channels, a convolution of each by itself, their weighting, and back.
+    """Expands the channels, convolves and weights each channel by itself, and reduces them again.
 
     Shape: x: (N, C, H, W) → (N, O, H / stride, W / stride), as ``cnf`` says.
     Raises:
@@ -76,12 +76,12 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV3(FeatureClassifier):
-    """Blocks as ``inverted_residual_setting`` says, then two linear layers.
+    """The blocks that ``inverted_residual_setting`` lists, then two linear layers.
 
     Shape: x: (N, 3, H, W) → (N, num_classes).
     Raises:
         ValueError: ``inverted_residual_setting`` is empty.
-        TypeError: it holds something else than ``InvertedResidualConfig``.
+        TypeError: ``inverted_residual_setting`` is not a list of ``InvertedResidualConfig``.
     Source: Howard et al. 2019, https://arxiv.org/abs/1905.02244
 
     >>> import rushlight as torch
@@ -119,7 +119,8 @@ class MobileNetV3(FeatureClassifier):
         init_weights(self, linear=partial(nn.init.normal_, std=0.01))
 
 
-# Channels, kernel, channels inside, channels out, squeeze and excitation, activation, stride.
+# One row a block: input channels, kernel, channels inside, output channels, whether the block has
+# squeeze and excitation, activation, stride.
 LARGE = [
     (16, 3, 16, 16, False, "RE", 1), (16, 3, 64, 24, False, "RE", 2),
     (24, 3, 72, 24, False, "RE", 1), (24, 5, 72, 40, True, "RE", 2),
@@ -138,7 +139,7 @@ SMALL = [
     (48, 5, 288, 96, True, "HS", 2), (96, 5, 576, 96, True, "HS", 1),
     (96, 5, 576, 96, True, "HS", 1),
 ]  # fmt: skip
-TAIL = 3  # the blocks that reduced_tail makes narrower and dilated dilates
+TAIL = 3  # how many last blocks ``reduced_tail`` makes narrower and ``dilated`` dilates
 
 
 def _mobilenet_v3(rows, last_channel, width_mult=1.0, reduced_tail=False, dilated=False, **options):

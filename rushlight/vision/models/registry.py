@@ -1,4 +1,4 @@
-"""The functions that build models: what they share, and how they are found by name."""
+"""The functions that build models: their common argument ``weights=``, and look-up by name."""
 
 import fnmatch
 import functools
@@ -24,11 +24,12 @@ SIGNATURE = inspect.Signature([
 
 
 def builder(weights, trained=None, pretrained="IMAGENET1K_V1"):
-    """Make ``build(**options) → model`` a public function that takes ``weights=`` too.
+    """Turn ``build(**options) → model`` into a public function that also takes ``weights=``.
 
-    ``trained(member, options)`` changes the options for a model with trained weights, and may
-    return what is to be done with the model that has them; ``pretrained`` names the weights that
-    the old ``pretrained=True`` stands for.
+    ``weights`` is the ``WeightsEnum`` of the model. If the caller asks for trained weights,
+    ``trained(member, options)`` is called first and may change the options. It may return a
+    function, which is called with the model after the weights are loaded. ``pretrained`` names the
+    weights that the old argument ``pretrained=True`` stands for.
     """
 
     def decorate(build):
@@ -55,17 +56,17 @@ def builder(weights, trained=None, pretrained="IMAGENET1K_V1"):
 
 
 def require(options, name, value):
-    """Let the option ``name`` be ``value``.
+    """Set the option ``name`` to ``value``, because the trained weights need it.
 
     Raises:
-        ValueError: the caller has asked for another.
+        ValueError: the caller has asked for another value.
     """
     if options.setdefault(name, value) != value:
         raise ValueError(f"the trained weights need {name}={value!r}, got {options[name]!r}")
 
 
 def _chosen(name, enum, pretrained, args, options):
-    """The member of ``enum`` that a call asks for, in any of the ways there have been."""
+    """The member of ``enum`` that a caller asks for, by ``weights=`` or by the old arguments."""
     if len(args) > 1:
         raise TypeError(f"{name}: takes keyword arguments, got {len(args)} positional ones")
     if args:
@@ -84,10 +85,10 @@ def _chosen(name, enum, pretrained, args, options):
 
 
 def register_model(name=None):
-    """Register the decorated builder under ``name``, or its own.
+    """Register the decorated builder under ``name``; by default, under the builder's own name.
 
     Raises:
-        ValueError: the name is taken.
+        ValueError: another builder has this name.
     """
 
     def decorate(build):
@@ -125,7 +126,7 @@ def get_model_builder(name):
     """The function that builds the model of this name.
 
     Raises:
-        ValueError: there is none.
+        ValueError: no model has this name.
     """
     try:
         return BUILDERS[name.lower()]
@@ -137,7 +138,7 @@ def get_model(name, **config):
     """Build the model of this name.
 
     Raises:
-        ValueError: there is none.
+        ValueError: no model has this name.
 
     >>> from rushlight.vision.models import get_model
     >>> get_model("squeezenet1_1", num_classes=10).num_classes
@@ -147,7 +148,7 @@ def get_model(name, **config):
 
 
 def get_model_weights(name):
-    """The ``WeightsEnum`` of a model, which is given by its name or its builder.
+    """The ``WeightsEnum`` of a model; ``name`` is the model's name or builder.
 
     >>> from rushlight.vision.models import get_model_weights
     >>> list(get_model_weights("resnet50"))
@@ -160,7 +161,7 @@ def get_model_weights(name):
 
 
 def get_weight(name):
-    """The weights of this full name.
+    """The weights with a full name such as "ResNet50_Weights.IMAGENET1K_V2".
 
     Raises:
         ValueError: no model has weights of this name.

@@ -81,7 +81,7 @@ class BasicBlock(nn.Module):
 class Bottleneck(nn.Module):
     """Convolutions of 1×1 to fewer channels, of 3×3, and of 1×1 to four times ``planes``.
 
-    The one of 3×3 has the stride (ResNet "V1.5").
+    The convolution of 3×3 has the stride (ResNet "V1.5").
 
     Shape: x: (N, inplanes, H, W) → (N, 4·planes, H / stride, W / stride).
     """
@@ -114,14 +114,14 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """A stem, four stages of ``layers`` blocks, and a linear layer.
+    """A stem, four stages, and a linear layer. ``layers`` has the number of blocks of each stage.
 
-    ``replace_stride_with_dilation`` says for each of the last three stages whether it keeps the
-    size of its input and dilates its convolutions instead.
+    ``replace_stride_with_dilation`` holds a bool for each of the last three stages. If it is True,
+    the stage keeps the size of its input and dilates its convolutions instead.
 
     Shape: x: (N, 3, H, W) → (N, num_classes).
     Raises:
-        ValueError: ``replace_stride_with_dilation`` has not three entries.
+        ValueError: ``replace_stride_with_dilation`` does not have three entries.
     Source: He et al. 2015, https://arxiv.org/abs/1512.03385
 
     >>> import rushlight as torch

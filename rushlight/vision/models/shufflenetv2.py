@@ -25,13 +25,13 @@ def _dense(inp, oup, kernel_size=1, **options):
 
 
 def _each(channels, stride):
-    """A convolution of 3×3 of each channel by itself, and normalisation, as a list."""
+    """A depthwise convolution of 3×3 and a normalisation, as a list."""
     conv = nn.Conv2d(channels, channels, 3, stride, padding=1, groups=channels, bias=False)
     return [conv, nn.BatchNorm2d(channels)]
 
 
 class InvertedResidual(nn.Module):
-    """Two branches, of which one leaves its half of the channels as it is at stride 1.
+    """Two branches. At stride 1, the first branch returns its half of the channels unchanged.
 
     Shape: x: (N, inp, H, W) → (N, oup, H / stride, W / stride).
     Raises:
@@ -58,11 +58,14 @@ class InvertedResidual(nn.Module):
 
 
 class ShuffleNetV2(nn.Module):
-    """Three stages of ``stages_repeats`` blocks; channels of the five parts as listed.
+    """A first convolution, three stages, a last convolution, and a linear layer.
+
+    ``stages_repeats`` holds the number of blocks of each stage. ``stages_out_channels`` holds the
+    channels of the first convolution, the stages and the last convolution.
 
     Shape: x: (N, 3, H, W) → (N, num_classes).
     Raises:
-        ValueError: the lists have not three and five entries.
+        ValueError: the lists do not have three and five entries.
     Source: Ma et al. 2018, https://arxiv.org/abs/1807.11164
 
     >>> import rushlight as torch

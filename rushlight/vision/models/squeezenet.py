@@ -37,7 +37,7 @@ class Fire(nn.Module):
         return torch.cat([narrow, wide], 1)
 
 
-# Each number is a Fire of so many channels, "M" a pooling.
+# A number stands for a ``Fire`` of that many channels, "M" for a pooling.
 LAYOUTS = {
     "1_0": ((96, 7), ["M", 128, 128, 256, "M", 256, 384, 384, 512, "M", 512]),
     "1_1": ((64, 3), ["M", 128, 128, "M", 256, 256, "M", 384, 384, 512, 512]),

@@ -22,12 +22,12 @@ VGG16_BN_Weights = weights_enum("VGG16_BN_Weights", __name__)
 VGG19_Weights = weights_enum("VGG19_Weights", __name__)
 VGG19_BN_Weights = weights_enum("VGG19_BN_Weights", __name__)
 
-#: How many layers of 64, 128, 256, 512 and 512 channels, by the number of layers with weights.
+#: number of layers with weights → numbers of convolutions of 64, 128, 256, 512 and 512 channels
 DEPTHS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 
 
 class VGG(FeatureClassifier):
-    """Given features (N, 512, h, w), then three linear layers.
+    """The module ``features``, whose result is (N, 512, h, w), then three linear layers.
 
     Shape: x: (N, 3, H, W), H and W from 32 → (N, num_classes).
     Source: Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556
@@ -55,7 +55,7 @@ class VGG(FeatureClassifier):
             _init_weights(self, linear=partial(nn.init.normal_, std=0.01))
 
 
-_init_weights = init_weights  # VGG has an argument of this name
+_init_weights = init_weights  # another name, because VGG has an argument ``init_weights``
 
 
 def _vgg(depth, batch_norm=False, **options):

@@ -29,7 +29,7 @@ NORM = partial(nn.LayerNorm, eps=1e-6)
 
 
 class ConvStemConfig(NamedTuple):
-    """One convolution of a stem that takes the place of the patches' projection."""
+    """One convolution of a stem. The stem replaces the linear projection of the patches."""
 
     out_channels: int
     kernel_size: int
@@ -44,7 +44,7 @@ class MLPBlock(MLP):
     Shape: x: (..., in_dim) → the same.
     """
 
-    _version = 2  # 1 called its layers linear_1 and linear_2
+    _version = 2  # in version 1, the layers were called linear_1 and linear_2
 
     def __init__(self, in_dim, mlp_dim, dropout):
         super().__init__(
@@ -66,7 +66,7 @@ class MLPBlock(MLP):
 
 
 class EncoderBlock(nn.Module):
-    """Attention and an ``MLPBlock``, each normalised before and added after.
+    """Attention, then an ``MLPBlock``. Each normalises its input and adds its result to it.
 
     Shape: x: (N, L, hidden_dim) → the same.
     """
@@ -90,7 +90,7 @@ class EncoderBlock(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Learned positions, ``num_layers`` blocks, a normalisation.
+    """Adds learned positions, then applies ``num_layers`` blocks and a normalisation.
 
     Shape: x: (N, seq_length, hidden_dim) → the same.
     """
@@ -113,11 +113,13 @@ class Encoder(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-    """A transformer over patches of ``patch_size`` and a token whose result is classified.
+    """A transformer over a class token and the patches of ``patch_size`` × ``patch_size`` pixels.
+
+    The result of the class token is classified.
 
     Shape: x: (N, 3, image_size, image_size) → (N, num_classes).
     Raises:
-        AssertionError: images are of another size, or ``patch_size`` does not divide it.
+        AssertionError: the images are not of ``image_size``, or ``patch_size`` does not divide it.
     Source: Dosovitskiy et al. 2020, https://arxiv.org/abs/2010.11929
 
     >>> import rushlight as torch
@@ -210,12 +212,13 @@ class VisionTransformer(nn.Module):
 def interpolate_embeddings(
     image_size, patch_size, model_state, interpolation_mode="bicubic", reset_heads=False
 ):
-    """A model's state for images of another size: its positions, interpolated.
+    """Adapt the state of a model to images of another size, by interpolating its positions.
 
-    With ``reset_heads``, where the number of positions changes, the classifier is left out.
+    If the number of positions changes and ``reset_heads`` is True, the returned state lacks the
+    classifier.
 
     Raises:
-        ValueError: the positions are not those of a square image.
+        ValueError: the positions in ``model_state`` are not those of a square image.
     """
     embedding = model_state["encoder.pos_embedding"]
     size = image_size // patch_size

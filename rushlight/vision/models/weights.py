@@ -1,6 +1,7 @@
-"""Trained weights: where torchvision publishes them, and what belongs to them.
+"""Trained weights: where torchvision publishes them, and facts about them.
 
-``weights.json`` has a line for each file, ``imagenet.txt`` the names of the 1,000 classes.
+``weights.json`` has a line for each published file. ``imagenet.txt`` has the names of the 1,000
+classes.
 """
 
 import functools
@@ -19,7 +20,7 @@ __all__ = ["Weights", "WeightsEnum", "weights_enum"]
 
 @dataclass
 class Weights:
-    """Where trained weights are, how an image is prepared for them, and facts about them.
+    """The URL of trained weights, the transform that prepares an image for them, and facts.
 
     >>> from rushlight.vision.models import ResNet18_Weights
     >>> ResNet18_Weights.DEFAULT.value.url
@@ -41,10 +42,10 @@ class WeightsEnum(Enum):
 
     @classmethod
     def verify(cls, obj):
-        """The member that ``obj`` is or names; None for None.
+        """Return ``obj`` if it is a member or None; if ``obj`` is a name, return the named member.
 
         Raises:
-            TypeError: it is another model's.
+            TypeError: ``obj`` is of another type, such as another model's weights.
             KeyError: no member has this name.
         """
         if obj is None or isinstance(obj, cls):
@@ -57,10 +58,12 @@ class WeightsEnum(Enum):
         return cls[name]
 
     def get_state_dict(self, *args, **options):
-        """The weights, from PyTorch's folder for them; arguments as for ``torch.hub``'s loader.
+        """Load the weights from the folder in which PyTorch keeps downloaded files.
+
+        The arguments are those of ``torch.hub.load_state_dict_from_url``. Nothing is downloaded.
 
         Raises:
-            RuntimeError: the file is not there: nothing is downloaded.
+            RuntimeError: the file is missing.
         """
         return load_state_dict_from_url(self.url, *args, **options)
 
@@ -71,7 +74,7 @@ class WeightsEnum(Enum):
 
     @property
     def transforms(self):
-        """Makes the transform that prepares an image for the model."""
+        """A function that makes the transform that prepares an image for the model."""
         return self.value.transforms
 
     @property

@@ -1,7 +1,7 @@
 """Boxes: their formats, how much they overlap, and which of them to keep.
 
-A box is (x1, y1, x2, y2), "xyxy", unless a format is given: "xywh" has a corner and a size,
-"cxcywh" the centre and a size.
+By default a box has the format "xyxy": two corners (x1, y1, x2, y2). The format "xywh" has a corner
+and the size. The format "cxcywh" has the centre and the size.
 """
 
 import math
@@ -49,7 +49,7 @@ def box_convert(boxes, in_fmt, out_fmt):
 
 
 def _wide(x):
-    """In a type that holds products of coordinates."""
+    """Convert boxes to a dtype that can hold products of coordinates."""
     if x.is_floating_point():
         return x if x.dtype in (torch.float32, torch.float64) else x.float()
     return x if x.dtype in (torch.int32, torch.int64) else x.int()
@@ -104,7 +104,9 @@ def box_iou(boxes1, boxes2, fmt="xyxy"):
 
 
 def generalized_box_iou(boxes1, boxes2):
-    """``box_iou`` less the part of the smallest box around both that neither covers.
+    """``box_iou`` of each pair, less an empty share of the smallest box around both.
+
+    The empty share is the part of that box which neither of the two boxes covers.
 
     Shape: boxes1: (..., N, 4), boxes2: (..., M, 4) → (..., N, M).
     Source: Rezatofighi et al. 2019, https://arxiv.org/abs/1902.09630
@@ -115,7 +117,10 @@ def generalized_box_iou(boxes1, boxes2):
 
 
 def distance_box_iou(boxes1, boxes2, eps=1e-7):
-    """``box_iou`` less the squared distance of the centres over that of the corners around both.
+    """``box_iou`` of each pair, less a ratio of two squared lengths.
+
+    The ratio is the squared distance between the centres, divided by the squared diagonal of the
+    smallest box around both.
 
     Shape: boxes1: (..., N, 4), boxes2: (..., M, 4) → (..., N, M).
     Source: Zheng et al. 2019, https://arxiv.org/abs/1911.08287
@@ -145,7 +150,9 @@ def complete_box_iou(boxes1, boxes2, eps=1e-7):
 
 
 def nms(boxes, scores, iou_threshold):
-    """The boxes that no better one overlaps by more than ``iou_threshold``, best first.
+    """The indices of the boxes that remain after non-maximum suppression, best score first.
+
+    A box is dropped if it overlaps a remaining box of higher score by more than ``iou_threshold``.
 
     Shape: boxes: (N, 4), scores: (N,) → indices (K,).
 
@@ -173,18 +180,18 @@ def nms(boxes, scores, iou_threshold):
 
 
 def batched_nms(boxes, scores, idxs, iou_threshold):
-    """``nms`` within each category of ``idxs``.
+    """``nms`` within each category. ``idxs`` holds the category of each box.
 
     Shape: boxes: (N, 4), scores and idxs: (N,) → indices (K,).
     """
     if boxes.numel() == 0:
         return torch.empty((0,), dtype=torch.int64)
-    apart = idxs.to(boxes.dtype) * (boxes.max() + 1)  # no box of one overlaps one of another
+    apart = idxs.to(boxes.dtype) * (boxes.max() + 1)  # moves the categories apart, without overlap
     return nms(boxes + apart[:, None], scores, iou_threshold)
 
 
 def remove_small_boxes(boxes, min_size):
-    """The indices of the boxes with both sides of ``min_size`` or more.
+    """The indices of the boxes whose sides are both at least ``min_size``.
 
     Shape: boxes: (N, 4) → (K,).
     """

@@ -6,7 +6,7 @@ __all__ = ["sigmoid_focal_loss"]
 
 
 def sigmoid_focal_loss(inputs, targets, alpha=0.25, gamma=2, reduction="none"):
-    """Binary cross entropy, which counts for less where the prediction is good already.
+    """Binary cross entropy with lower weights for elements that are already predicted well.
 
     Shape: inputs (logits) and targets (0 or 1): the same → that, or () for "mean" and "sum".
     Raises:

@@ -31,7 +31,8 @@ class FrozenBatchNorm2d(nn.Module):
         self.register_buffer("running_var", torch.ones(num_features))
 
     def _load_from_state_dict(self, state_dict, prefix, *args):
-        state_dict.pop(prefix + "num_batches_tracked", None)  # from an ordinary batch norm
+        # The state may come from an ordinary BatchNorm2d, which also counts its batches.
+        state_dict.pop(prefix + "num_batches_tracked", None)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def forward(self, x):
@@ -44,10 +45,10 @@ class FrozenBatchNorm2d(nn.Module):
 
 
 class ConvNormActivation(nn.Sequential):
-    """A convolution, then what ``norm_layer`` and ``activation_layer`` make; None leaves one out.
+    """A convolution, then the layers that ``norm_layer`` and ``activation_layer`` make.
 
-    The padding keeps the size at stride 1, unless it is given. There is a bias where there is no
-    normalisation, unless ``bias`` says.
+    If ``norm_layer`` or ``activation_layer`` is None, its layer is left out. The default padding
+    keeps the size at stride 1. By default, the convolution has a bias if there is no normalisation.
     """
 
     def __init__(
@@ -77,7 +78,10 @@ class ConvNormActivation(nn.Sequential):
 
 
 def _same_padding(kernel_size, dilation):
-    """What keeps the size at stride 1: a number, or one for each dim where either has several."""
+    """The padding that keeps the size at stride 1.
+
+    The padding is a number, or a number for each dim if an argument has several numbers.
+    """
     if isinstance(kernel_size, int) and isinstance(dilation, int):
         return (kernel_size - 1) // 2 * dilation
     dims = len(dilation if isinstance(kernel_size, int) else kernel_size)
@@ -91,7 +95,7 @@ def _inplace(inplace):
 
 
 class Conv2dNormActivation(ConvNormActivation):
-    """A 2-d convolution, batch normalisation and ReLU, or what is given in their places.
+    """A 2-d convolution, a normalisation and an activation; by default, batch norm and ReLU.
 
     Shape: x: (N, in_channels, H, W) → (N, out_channels, H', W').
 
@@ -111,7 +115,7 @@ class Conv2dNormActivation(ConvNormActivation):
 
 
 class Conv3dNormActivation(ConvNormActivation):
-    """A 3-d convolution, and what ``norm_layer`` and ``activation_layer`` make.
+    """A 3-d convolution, then the layers that ``norm_layer`` and ``activation_layer`` make.
 
     Shape: x: (N, in_channels, D, H, W) → (N, out_channels, D', H', W').
     """
@@ -127,7 +131,7 @@ class Conv3dNormActivation(ConvNormActivation):
 
 
 class SqueezeExcitation(nn.Module):
-    """Weights each channel by what two layers make of the channels' averages.
+    """Scales each channel by a factor, which two layers compute from the channels' averages.
 
     Shape: x: (N, input_channels, H, W) → the same.
     Source: Hu et al. 2017, https://arxiv.org/abs/1709.01507, figures 2 and 3

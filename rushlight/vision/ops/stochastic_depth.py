@@ -7,9 +7,9 @@ __all__ = ["StochasticDepth", "stochastic_depth"]
 
 
 def stochastic_depth(input, p, mode, training=True):
-    """Zero each sample (``mode="row"``) or all (``"batch"``) with probability ``p``.
+    """Set samples to zero with probability ``p``: each by itself ("row") or all at once ("batch").
 
-    What is kept is divided by 1 - ``p``.
+    ``mode`` is "row" or "batch". The samples that are kept are divided by 1 - ``p``.
 
     Shape: input: (N, ...) → the same.
     Raises:

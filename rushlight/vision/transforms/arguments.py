@@ -11,11 +11,11 @@ __all__ = ["angles", "fill_for", "fill_of", "lines", "ordered", "two_of"]
 
 
 def two_of(value, name, counts=(2,)):
-    """Check that ``value`` is a sequence of so many numbers.
+    """Check that ``value`` is a sequence whose length is one of ``counts``.
 
     Raises:
-        TypeError: it is no sequence.
-        ValueError: it has another length.
+        TypeError: ``value`` is not a sequence.
+        ValueError: ``value`` has another length.
     """
     if not isinstance(value, Sequence):
         raise TypeError(f"{name} must be a sequence, got {type(value)}")
@@ -24,7 +24,7 @@ def two_of(value, name, counts=(2,)):
 
 
 def angles(value, name, counts=(2,)):
-    """[low, high] in degrees from a number, which stands for both signs, or a sequence.
+    """Return [low, high] in degrees. A number x stands for [-x, x]; a sequence is kept.
 
     Raises:
         ValueError: a single number is negative.
@@ -42,7 +42,7 @@ def ordered(scale, ratio, name):
     """Check that two ranges are sequences, and warn where one goes from high to low.
 
     Raises:
-        TypeError: one is no sequence.
+        TypeError: ``scale`` or ``ratio`` is not a sequence.
     """
     for value, what in ((scale, "scale"), (ratio, "ratio")):
         if not isinstance(value, Sequence):
@@ -52,10 +52,10 @@ def ordered(scale, ratio, name):
 
 
 def fill_of(fill, name):
-    """``fill``, where None is 0.
+    """Return ``fill``, or 0 if ``fill`` is None.
 
     Raises:
-        TypeError: it is neither a number nor a sequence.
+        TypeError: ``fill`` is neither a number nor a sequence.
     """
     if fill is None:
         return 0
@@ -65,7 +65,7 @@ def fill_of(fill, name):
 
 
 def fill_for(img, fill):
-    """``fill`` as the functions take it: a tensor's is a list with a number for each channel."""
+    """Return ``fill`` in the form for ``img``: for tensors, a list with a number per channel."""
     if not isinstance(img, Tensor) or fill is None:
         return fill
     if isinstance(fill, (int, float)):
@@ -74,5 +74,5 @@ def fill_for(img, fill):
 
 
 def lines(name, entries):
-    """``name`` with an entry a line, indented, in brackets."""
+    """The repr of a transform: ``name`` and, in brackets, one indented line for each entry."""
     return f"{name}(" + "".join(f"\n    {entry}" for entry in entries) + "\n)"

@@ -25,7 +25,7 @@ def _degrees(magnitude):
     return math.degrees(math.atan(magnitude))
 
 
-#: What each operation does to an image: (image, magnitude, interpolation, fill) → image.
+#: name of an operation → function (image, magnitude, interpolation, fill) → changed image
 OPERATIONS = {
     "Identity": lambda img, m, mode, fill: img,
     "ShearX": lambda img, m, mode, fill: _affine(
@@ -53,7 +53,11 @@ PLAIN = ("AutoContrast", "Equalize", "Invert")  # these have no magnitude
 
 @functools.lru_cache(maxsize=64)  # images of a data set often have one size
 def _space(names, bins, colour, shear, x, y, degrees, posterize):
-    """name → (magnitudes, whether a sign is drawn), up to the largest magnitude of each."""
+    """Return name → (magnitudes, whether a sign is drawn too) for each operation in ``names``.
+
+    There are ``bins`` magnitudes for each operation, or None if the operation has no magnitude. The
+    arguments from ``colour`` to ``degrees`` are the largest magnitudes.
+    """
     largest = {
         "ShearX": shear, "ShearY": shear, "TranslateX": x, "TranslateY": y, "Rotate": degrees,
         **dict.fromkeys(COLOURS, colour),
@@ -74,7 +78,7 @@ def _space(names, bins, colour, shear, x, y, degrees, posterize):
 
 
 class _Drawn(nn.Module):
-    """The base: how an operation is drawn from ``space`` and applied."""
+    """The base class: draws an operation from a ``space`` (see ``_space``) and applies it."""
 
     def __init__(self, interpolation, fill):
         super().__init__()
@@ -86,7 +90,7 @@ class _Drawn(nn.Module):
         return OPERATIONS[name](img, magnitude, self.interpolation, fill)
 
     def draw(self, space, index):
-        """(name, magnitude) of an operation; ``index()`` draws which magnitude."""
+        """Draw (name, magnitude) of an operation. ``index`` draws the magnitude's index."""
         name = list(space)[below(len(space))]
         magnitudes, signed = space[name]
         magnitude = 0.0 if magnitudes is None else float(magnitudes[index(magnitudes)])
@@ -106,7 +110,7 @@ class AutoAugmentPolicy(Enum):
 
 
 class AutoAugment(_Drawn):
-    """One of a policy's 25 pairs of operations, each at times.
+    """Applies one of the policy's pairs of operations; each operation has its probability.
 
     Shape: a Pillow image, or a tensor of uint8, (..., 1 or 3, H, W) → the same.
     Raises:
@@ -131,7 +135,7 @@ class AutoAugment(_Drawn):
 
     @staticmethod
     def get_params(transform_num):
-        """(which pair, two numbers from 0 to 1, two signs)."""
+        """Draw (index of the pair, two numbers from 0 to 1, two signs)."""
         policy = below(transform_num)
         chances = torch.rand((2,))
         return policy, chances, torch.randint(2, (2,))
@@ -157,7 +161,7 @@ class AutoAugment(_Drawn):
 
 
 class RandAugment(_Drawn):
-    """``num_ops`` operations, all of the same magnitude.
+    """Applies ``num_ops`` random operations, all of the same magnitude.
 
     Shape: a Pillow image, or a tensor of uint8, (..., 1 or 3, H, W) → the same.
     Source: Cubuk et al. 2019, https://arxiv.org/abs/1909.13719
@@ -191,7 +195,7 @@ class RandAugment(_Drawn):
 
 
 class TrivialAugmentWide(_Drawn):
-    """One operation of random magnitude.
+    """Applies one random operation of random magnitude.
 
     Shape: a Pillow image, or a tensor of uint8, (..., 1 or 3, H, W) → the same.
     Source: Müller and Hutter 2021, https://arxiv.org/abs/2103.10158
@@ -214,7 +218,7 @@ class TrivialAugmentWide(_Drawn):
 
 
 class AugMix(_Drawn):
-    """The image mixed with ``mixture_width`` images that chains of operations make of it.
+    """Mixes the image with ``mixture_width`` changed images; a chain of operations makes each.
 
     Shape: a Pillow image, or a tensor of uint8, (..., 1 or 3, H, W) → the same.
     Raises:
@@ -242,7 +246,7 @@ class AugMix(_Drawn):
         return below(self.severity)
 
     def _shares(self, count, batch):
-        """(N, count) shares of the whole, drawn from a Dirichlet distribution."""
+        """Draw (N, count) shares, which add up to 1, from a Dirichlet distribution."""
         distributions: Any = torch.distributions
         return distributions.Dirichlet(
             torch.tensor([self.alpha] * count).expand(len(batch), -1)

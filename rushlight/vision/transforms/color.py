@@ -1,4 +1,4 @@
-"""Transforms of colours, flips, and what else is done with a probability."""
+"""Transforms of colours, flips, and other transforms that are applied with a probability."""
 
 import numbers
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ __all__ = [
 
 
 class _AtTimes(nn.Module):
-    """What a subclass's ``change`` does to an image, with probability ``p``."""
+    """Applies the subclass's method ``change`` to an image with probability ``p``."""
 
     def __init__(self, p):
         super().__init__()
@@ -76,7 +76,7 @@ class Grayscale(nn.Module):
 
 
 class RandomGrayscale(_AtTimes):
-    """Grey in as many channels as the image has, with probability ``p``."""
+    """Makes the image grey with probability ``p``; the number of channels stays."""
 
     def __init__(self, p=0.1):
         super().__init__(p)
@@ -167,12 +167,12 @@ class RandomEqualize(_AtTimes):
 class ColorJitter(nn.Module):
     """Brightness, contrast, saturation and hue, changed at random in a random order.
 
-    A number x is the range from max(0, 1 - x) to 1 + x, for the hue from -x to x.
+    A number x stands for the range from max(0, 1 - x) to 1 + x; for the hue, from -x to x.
 
     Shape: (..., 1 or 3, H, W) → the same.
     Raises:
-        TypeError: a range is neither a number nor two.
-        ValueError: it goes beyond what makes sense.
+        TypeError: a range is neither a number nor two numbers.
+        ValueError: a range exceeds the allowed values, or its number is negative.
     """
 
     ADJUST = (F.adjust_brightness, F.adjust_contrast, F.adjust_saturation, F.adjust_hue)
@@ -200,7 +200,7 @@ class ColorJitter(nn.Module):
 
     @staticmethod
     def get_params(brightness, contrast, saturation, hue):
-        """(the order, then the four factors; None for what stays)."""
+        """Draw (the order, then the four factors); a factor is None if its property stays."""
         order = torch.randperm(4)
         factors = [
             None if limits is None else between(*limits)

@@ -1,4 +1,4 @@
-"""Transforms made of others."""
+"""Transforms that are made of other transforms."""
 
 import random
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class Lambda:
     """A function as a transform.
 
     Raises:
-        TypeError: it cannot be called.
+        TypeError: ``lambd`` cannot be called.
     """
 
     def __init__(self, lambd):
@@ -55,7 +55,7 @@ class Lambda:
 
 
 class RandomTransforms:
-    """The base of those that choose among transforms.
+    """The base class of transforms that choose among other transforms.
 
     Raises:
         TypeError: ``transforms`` is no sequence.
@@ -74,7 +74,7 @@ class RandomTransforms:
 
 
 class RandomApply(nn.Module):
-    """All of ``transforms`` with probability ``p``, else none."""
+    """Applies all of ``transforms`` with probability ``p``, else none."""
 
     def __init__(self, transforms, p=0.5):
         super().__init__()
@@ -93,7 +93,7 @@ class RandomApply(nn.Module):
 
 
 class RandomOrder(RandomTransforms):
-    """All of ``transforms`` in an order that Python's ``random`` draws."""
+    """Applies all of ``transforms``, in an order that Python's ``random`` draws."""
 
     def __call__(self, img):
         order = list(range(len(self.transforms)))
@@ -104,7 +104,7 @@ class RandomOrder(RandomTransforms):
 
 
 class RandomChoice(RandomTransforms):
-    """One of ``transforms``, with the weights ``p``, that Python's ``random`` draws.
+    """Applies one of ``transforms``. Python's ``random`` draws it with the weights ``p``.
 
     Raises:
         TypeError: ``transforms`` or ``p`` is no sequence.

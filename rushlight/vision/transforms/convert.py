@@ -1,4 +1,4 @@
-"""Transforms between Pillow images, arrays and tensors, and linear ones of values."""
+"""Conversions between Pillow images, arrays and tensors, and linear transforms of values."""
 
 from rushlight import nn
 from rushlight.vision.transforms import functional as F

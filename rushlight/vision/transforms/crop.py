@@ -20,11 +20,14 @@ __all__ = [
     "TenCrop",
 ]  # fmt: skip
 
-TRIES = 10  # before a crop or an erased part of any shape is given up
+TRIES = 10  # how often a rectangle of random shape is drawn until one fits into the image
 
 
 def _sides(area, scale, ratio):
-    """Two sides, a and b, of a rectangle: its part of ``area`` and a/b are drawn."""
+    """Draw the sides a and b of a rectangle.
+
+    The rectangle's share of ``area`` is drawn from ``scale``, and a/b from ``ratio``.
+    """
     low, high = np.log(np.array(ratio, np.float32)).tolist()
     wanted = area * between(*scale)
     aspect = float(np.exp(np.float32(between(low, high))))
@@ -32,12 +35,12 @@ def _sides(area, scale, ratio):
 
 
 class Resize(nn.Module):
-    """``functional.resize``: a size (h, w), or the shorter side's.
+    """``functional.resize``. ``size`` is (h, w), or the length of the shorter side.
 
     Shape: (..., C, H, W) → (..., C, *size).
     Raises:
-        TypeError: ``size`` is no number or sequence.
-        ValueError: it has more than two numbers.
+        TypeError: ``size`` is neither a number nor a sequence.
+        ValueError: ``size`` has more than two numbers.
 
     >>> import rushlight as torch
     >>> from rushlight.vision.transforms import Resize
@@ -90,8 +93,8 @@ class Pad(nn.Module):
 
     Shape: (..., C, H, W) → (..., C, H', W').
     Raises:
-        TypeError: an argument has a type that makes no sense.
-        ValueError: the mode is not known, or the padding has not one, two or four numbers.
+        TypeError: an argument has a wrong type.
+        ValueError: the mode is not known, or the padding does not have one, two or four numbers.
     """
 
     def __init__(self, padding, fill=0, padding_mode="constant"):
@@ -121,7 +124,7 @@ class Pad(nn.Module):
 
 
 class RandomCrop(nn.Module):
-    """A part of the image, of ``size``, somewhere; it may be padded before.
+    """Cuts a part of ``size`` out of the image, at a random place; the image may be padded first.
 
     Shape: (..., C, H, W) → (..., C, *size).
     Raises:
@@ -143,7 +146,7 @@ class RandomCrop(nn.Module):
 
     @staticmethod
     def get_params(img, output_size):
-        """(top, left, height, width) of a crop of ``output_size``."""
+        """Draw (top, left, height, width) of a crop of ``output_size``."""
         _, height, width = F.get_dimensions(img)
         h, w = output_size
         if height < h or width < w:
@@ -194,7 +197,7 @@ class RandomResizedCrop(nn.Module):
 
     @staticmethod
     def get_params(img, scale, ratio):
-        """(top, left, height, width) of the part: the middle, if ten draws did not fit."""
+        """Draw (top, left, height, width) of the part; the middle, if ten draws did not fit."""
         _, height, width = F.get_dimensions(img)
         for _ in range(TRIES):
             w, h = _sides(height * width, scale, ratio)
@@ -258,11 +261,11 @@ class TenCrop(nn.Module):
 
 
 class RandomErasing(nn.Module):
-    """A random part of a tensor is overwritten: by ``value``, or noise where it is "random".
+    """Overwrites a random part of a tensor with ``value``, or with noise for ``value="random"``.
 
     Shape: (..., C, H, W) → the same.
     Raises:
-        TypeError: an argument has a type that makes no sense.
+        TypeError: an argument has a wrong type.
         ValueError: a range or ``value`` does not fit.
     Source: Zhong et al. 2017, https://arxiv.org/abs/1708.04896
     """
@@ -286,7 +289,7 @@ class RandomErasing(nn.Module):
 
     @staticmethod
     def get_params(img, scale, ratio, value=None):
-        """(top, left, height, width, value); the whole image, if ten draws did not fit."""
+        """Draw (top, left, height, width, value); if ten draws do not fit, the whole image."""
         channels, height, width = img.shape[-3:]
         for _ in range(TRIES):
             h, w = _sides(height * width, scale, ratio)

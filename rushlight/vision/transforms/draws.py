@@ -1,6 +1,6 @@
 """Single numbers from the default generator: PyTorch's stream, without the cost of a tensor.
 
-``between(a, b)`` draws what ``torch.empty(1).uniform_(a, b).item()`` does, and so on.
+For example, ``between(a, b)`` draws the same number as ``torch.empty(1).uniform_(a, b).item()``.
 """
 
 import numpy as np
@@ -17,8 +17,8 @@ F32, I64 = np.dtype(np.float32), np.dtype(np.int64)
 
 
 def _generator():
-    if mode.recorder() is not None:  # a trace would keep what is drawn now for ever
-        torch.rand(1).item()  # its error says so
+    if mode.recorder() is not None:  # a trace would repeat the number drawn now in every run
+        torch.rand(1).item()  # raises the error that explains this
     return default_generator
 
 

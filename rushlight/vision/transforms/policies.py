@@ -1,4 +1,4 @@
-"""AutoAugment's policies: pairs of (operation, probability, index of its magnitude).
+"""AutoAugment's policies: pairs of (operation, probability, index of the magnitude).
 
 Source: Cubuk et al. 2018, https://arxiv.org/abs/1805.09501, appendix.
 """

@@ -10,7 +10,7 @@ __all__ = ["ImageClassification"]
 
 
 class ImageClassification(nn.Module):
-    """Resize, crop the middle, scale to 0 to 1, normalise.
+    """Resizes the image, crops the middle, scales the values to 0 to 1, and normalises them.
 
     Shape: a Pillow image, or a tensor (..., 3, H, W) → (..., 3, crop_size, crop_size), float32.
 

@@ -18,7 +18,7 @@ class RandomRotation(nn.Module):
 
     Shape: (..., C, H, W) → the same, or larger with ``expand``.
     Raises:
-        TypeError: an argument has a type that makes no sense.
+        TypeError: an argument has a wrong type.
         ValueError: ``degrees`` is one negative number.
 
     >>> import rushlight as torch
@@ -62,12 +62,12 @@ class RandomRotation(nn.Module):
 class RandomAffine(nn.Module):
     """``functional.affine`` with angle, translation, scale and shear drawn from their ranges.
 
-    ``translate`` is in parts of the width and the height; ``shear`` has the limits for x, or for
-    x and y.
+    ``translate`` holds the largest translations, as fractions of the width and the height.
+    ``shear`` holds the limits for x, or for x and y, in degrees.
 
     Shape: (..., C, H, W) → the same.
     Raises:
-        TypeError: an argument has a type that makes no sense.
+        TypeError: an argument has a wrong type.
         ValueError: a range does not fit.
     """
 
@@ -93,7 +93,7 @@ class RandomAffine(nn.Module):
 
     @staticmethod
     def get_params(degrees, translate, scale_ranges, shears, img_size):
-        """(angle, translations, scale, shear) for an image of ``img_size`` (w, h)."""
+        """Draw (angle, translations, scale, shear) for an image of ``img_size`` (w, h)."""
         angle = between(*degrees)
         translations = (0, 0)
         if translate is not None:
@@ -130,7 +130,7 @@ class RandomAffine(nn.Module):
 
 
 class RandomPerspective(nn.Module):
-    """``functional.perspective`` with probability ``p``, each corner drawn inwards.
+    """``functional.perspective`` with probability ``p``; each corner moves inwards at random.
 
     Shape: (..., C, H, W) → the same.
     """
@@ -146,7 +146,7 @@ class RandomPerspective(nn.Module):
 
     @staticmethod
     def get_params(width, height, distortion_scale):
-        """(start points, end points)."""
+        """Draw (the corners of the image, the places to which they move)."""
         x = int(distortion_scale * (width // 2))
         y = int(distortion_scale * (height // 2))
         start, end = (0, x + 1), (width - x - 1, width)
@@ -168,12 +168,14 @@ class RandomPerspective(nn.Module):
 
 
 class ElasticTransform(nn.Module):
-    """``functional.elastic_transform`` by smooth noise: ``alpha`` is how far, ``sigma`` how smooth.
+    """``functional.elastic_transform`` with displacements of smooth noise.
+
+    ``alpha`` is the strength of the displacements, and ``sigma`` is their smoothness.
 
     Shape: (..., C, H, W) → the same.
     Raises:
-        TypeError: an argument is no float or sequence of floats.
-        ValueError: it has another number of them than two.
+        TypeError: ``alpha`` or ``sigma`` is neither a float nor a sequence of floats.
+        ValueError: the sequence does not have two floats.
     """
 
     def __init__(self, alpha=50.0, sigma=5.0, interpolation=InterpolationMode.BILINEAR, fill=0):

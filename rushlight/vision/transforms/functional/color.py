@@ -1,4 +1,4 @@
-"""Colours: brightness, contrast, hue, and what else changes each pixel by itself."""
+"""Functions for colours: brightness, contrast, hue, and other changes of pixel values."""
 
 import numpy as np
 
@@ -14,10 +14,10 @@ __all__ = [
 
 
 def _coloured(img, name, dims=2, dtype=None):
-    """Whether the image is a tensor, and then one that has colours.
+    """Whether the image is a tensor; if so, check that it has 1 or 3 channels.
 
     Raises:
-        TypeError: it is a tensor of another shape or element type.
+        TypeError: the tensor has another shape, or its dtype is not ``dtype``.
     """
     if not is_tensor(img, name):
         return False
@@ -47,7 +47,7 @@ def rgb_to_grayscale(img, num_output_channels=1):
 
     Shape: (..., 3, H, W) or (..., 1, H, W) → (..., num_output_channels, H, W).
     Raises:
-        TypeError: the image has no 1 or 3 channels.
+        TypeError: the image does not have 1 or 3 channels.
         ValueError: ``num_output_channels`` is not 1 or 3.
     """
     if num_output_channels not in (1, 3):
@@ -70,7 +70,7 @@ def to_grayscale(img, num_output_channels=1):
     """``rgb_to_grayscale`` of a Pillow image of any mode.
 
     Raises:
-        TypeError: ``img`` is no Pillow image.
+        TypeError: ``img`` is not a Pillow image.
     """
     if not is_pil(img):
         raise TypeError(f"to_grayscale: expected a Pillow image, got {type(img)}")
@@ -78,7 +78,7 @@ def to_grayscale(img, num_output_channels=1):
 
 
 def adjust_brightness(img, brightness_factor):
-    """The image times the factor: 0 is black, 1 the image itself.
+    """Multiply the image by the factor: 0 gives black, 1 the image itself.
 
     Raises:
         ValueError: the factor is negative.
@@ -96,7 +96,7 @@ def adjust_brightness(img, brightness_factor):
 
 
 def adjust_contrast(img, contrast_factor):
-    """From even grey (0) over the image itself (1) to more.
+    """Change the contrast: 0 gives an even grey, 1 the image itself, larger factors more contrast.
 
     Raises:
         ValueError: the factor is negative.
@@ -111,7 +111,7 @@ def adjust_contrast(img, contrast_factor):
 
 
 def adjust_saturation(img, saturation_factor):
-    """From grey (0) over the image itself (1) to more colour.
+    """Change the saturation: 0 gives a grey image, 1 the image itself, larger factors more colour.
 
     Raises:
         ValueError: the factor is negative.
@@ -124,7 +124,7 @@ def adjust_saturation(img, saturation_factor):
 
 
 def adjust_hue(img, hue_factor):
-    """Every hue, moved by this part of the circle.
+    """Move every hue around the colour circle; ``hue_factor`` is the fraction of a whole turn.
 
     Raises:
         ValueError: the factor is not from -0.5 to 0.5.
@@ -140,7 +140,7 @@ def adjust_hue(img, hue_factor):
     if img.mode in ("L", "1", "I", "F"):
         return img
     hue, saturation, value = img.convert("HSV").split()
-    step = np.int32(hue_factor * 255).astype(np.uint8)  # wraps around, as bytes do
+    step = np.int32(hue_factor * 255).astype(np.uint8)  # wraps around modulo 256
     hue = from_array(np.asarray(hue) + step, "L")
     return pillow().merge("HSV", (hue, saturation, value)).convert(img.mode)
 
@@ -177,7 +177,7 @@ def _rgb(hue, saturation, value):
 
 
 def adjust_gamma(img, gamma, gain=1):
-    """gain · img^gamma, of values from 0 to 1: gamma above 1 makes shadows darker.
+    """gain · img^gamma, for values scaled to 0 to 1. A gamma above 1 makes shadows darker.
 
     Raises:
         ValueError: ``gamma`` is negative.
@@ -191,14 +191,14 @@ def adjust_gamma(img, gamma, gain=1):
 
 
 def invert(img):
-    """White less the image."""
+    """Invert the image: subtract it from white."""
     if not _coloured(img, "invert", 3):
         return pillow("ImageOps").invert(img)
     return largest(img.dtype) - img
 
 
 def posterize(img, bits):
-    """The image with only the highest ``bits`` of each channel.
+    """Keep only the highest ``bits`` bits of each value; the other bits become 0.
 
     Raises:
         ValueError: ``bits`` is not from 0 to 8.
@@ -212,10 +212,10 @@ def posterize(img, bits):
 
 
 def solarize(img, threshold):
-    """The image with all values from the threshold on inverted.
+    """Invert all values that are at least the threshold.
 
     Raises:
-        TypeError: the threshold is beyond a tensor's white.
+        TypeError: the threshold exceeds the white of a tensor.
     """
     if not _coloured(img, "solarize", 3):
         return pillow("ImageOps").solarize(img, threshold)
@@ -225,7 +225,7 @@ def solarize(img, threshold):
 
 
 def autocontrast(img):
-    """The image with each channel stretched from black to white."""
+    """Stretch each channel so that its values reach from black to white."""
     if not _coloured(img, "autocontrast", 3):
         return pillow("ImageOps").autocontrast(img)
     white = largest(img.dtype)
@@ -238,7 +238,7 @@ def autocontrast(img):
 
 
 def equalize(img):
-    """The image with every value of a channel about equally frequent.
+    """Change the values of each channel so that all values are about equally frequent.
 
     Raises:
         TypeError: a tensor is not of uint8.

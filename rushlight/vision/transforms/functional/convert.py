@@ -1,4 +1,4 @@
-"""Between Pillow images, arrays and tensors, and between element types."""
+"""Conversions between Pillow images, arrays and tensors, and between element types."""
 
 import sys
 
@@ -20,7 +20,7 @@ def get_dimensions(img):
     """[channels, height, width] of an image.
 
     Raises:
-        TypeError: it is no image.
+        TypeError: ``img`` is not an image.
     """
     return [channels_of(img), *size_of(img)]
 
@@ -29,7 +29,7 @@ def get_image_size(img):
     """[width, height] of an image.
 
     Raises:
-        TypeError: it is no image.
+        TypeError: ``img`` is not an image.
     """
     height, width = size_of(img)
     return [width, height]
@@ -39,13 +39,15 @@ def get_image_num_channels(img):
     """The number of channels of an image.
 
     Raises:
-        TypeError: it is no image.
+        TypeError: ``img`` is not an image.
     """
     return channels_of(img)
 
 
 def to_tensor(pic):
-    """An image (H, W, C) of bytes as floating point from 0 to 1; other types keep their values.
+    """Convert an image (H, W, C) to a tensor.
+
+    Bytes become floating point from 0 to 1. Other element types keep their values.
 
     Shape: a Pillow image, or an array (H, W) or (H, W, C) → (C, H, W).
     Raises:
@@ -81,7 +83,7 @@ def _channels_first(array):
 
 
 def pil_to_tensor(pic):
-    """A Pillow image as a tensor of the same values.
+    """Convert a Pillow image to a tensor of the same values.
 
     Shape: → (C, H, W), uint8 for most modes.
     Raises:
@@ -93,16 +95,18 @@ def pil_to_tensor(pic):
 
 
 def largest(dtype):
-    """The value of white: the largest integer, or 1."""
+    """The value of white: the dtype's largest integer, or 1 for floating point."""
     return 1 if dtype.is_floating_point else torch.iinfo(dtype).max
 
 
 def convert_image_dtype(image, dtype=torch.float32):
-    """An image in another element type, its values scaled from the white of one to the other's.
+    """Convert an image to another element type, scaled so that white stays white.
+
+    White is the largest value of an integer type, or 1 in floating point.
 
     Raises:
-        TypeError: ``image`` is no tensor.
-        RuntimeError: floating point of this type does not reach the integers of ``dtype``.
+        TypeError: ``image`` is not a tensor.
+        RuntimeError: the image's floating-point type is too imprecise for integers of ``dtype``.
 
     >>> import rushlight as torch
     >>> from rushlight.vision.transforms.functional import convert_image_dtype
@@ -131,7 +135,9 @@ def _to_integers(image, dtype, white):
             f"convert_image_dtype: the cast from {image.dtype} to {dtype} cannot be performed "
             "safely"
         )
-    return image.mul(white + 1 - 1e-3).to(dtype)  # 1.0 is the last step's, all steps are even
+    # The interval from 0 to 1 is cut into white + 1 steps of almost equal width, so that 1.0 still
+    # belongs to the last step.
+    return image.mul(white + 1 - 1e-3).to(dtype)
 
 
 #: The modes of Pillow images by their number of channels; the first is the default for bytes.
@@ -140,11 +146,13 @@ SINGLE = {"uint8": "L", "int16": INT16, "int32": "I", "float32": "F"}
 
 
 def to_pil_image(pic, mode=None):
-    """A tensor (C, H, W) or an array (H, W, C) as a Pillow image; floating point from 0 to 1.
+    """Convert a tensor (C, H, W) or an array (H, W, C) to a Pillow image.
+
+    The values of a floating-point tensor must be from 0 to 1.
 
     Raises:
         TypeError: ``pic`` is neither, or no mode has its element type.
-        ValueError: its shape is not an image's, or does not fit ``mode``.
+        ValueError: the shape is not that of an image, or does not fit ``mode``.
     """
     if isinstance(pic, Tensor):
         array = pic.detach().numpy()
@@ -185,8 +193,8 @@ def normalize(tensor, mean, std, inplace=False):
 
     Shape: (..., C, H, W) → the same.
     Raises:
-        TypeError: ``tensor`` is no tensor of floating point.
-        ValueError: it has fewer than three dims, or a ``std`` is 0.
+        TypeError: ``tensor`` is not a floating-point tensor.
+        ValueError: ``tensor`` has fewer than three dims, or a ``std`` is 0.
 
     >>> import rushlight as torch
     >>> from rushlight.vision.transforms.functional import normalize

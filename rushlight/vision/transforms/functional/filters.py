@@ -1,4 +1,4 @@
-"""What looks at the pixels around each."""
+"""Filters, which compute each pixel from the pixels around it."""
 
 import rushlight as torch
 from rushlight.nn import functional as F
@@ -22,11 +22,11 @@ def _two(value, name, kinds):
 
 
 def gaussian_blur(img, kernel_size, sigma=None):
-    """The image, blurred: ``kernel_size`` and ``sigma`` are in pixels, for x and y.
+    """Blur the image. ``kernel_size`` and ``sigma`` are in pixels, each for x and y.
 
     Shape: (..., C, H, W) → the same.
     Raises:
-        TypeError: an argument has a type that makes no sense.
+        TypeError: an argument has a wrong type.
         ValueError: a size is not odd and positive, or a ``sigma`` is not positive.
 
     >>> import rushlight as torch
@@ -65,7 +65,9 @@ def _filtered(batch, kernel):
 
 
 def adjust_sharpness(img, sharpness_factor):
-    """From smooth (0) over the image itself (1) to sharper; the border stays.
+    """Change the sharpness: 0 smooths, 1 returns the image itself, and larger factors sharpen.
+
+    The pixels at the border stay unchanged.
 
     Raises:
         ValueError: the factor is negative.

@@ -1,4 +1,4 @@
-"""How values between pixels are found."""
+"""Interpolation modes: the ways to compute values between pixels."""
 
 from enum import Enum
 
@@ -6,7 +6,10 @@ __all__ = ["InterpolationMode", "as_mode", "pil_mode"]
 
 
 class InterpolationMode(Enum):
-    """How values between pixels are found; "box", "hamming" and "lanczos" are Pillow's only."""
+    """The ways to compute values between pixels.
+
+    The modes "box", "hamming" and "lanczos" work for Pillow images only.
+    """
 
     NEAREST = "nearest"
     NEAREST_EXACT = "nearest-exact"
@@ -17,7 +20,7 @@ class InterpolationMode(Enum):
     LANCZOS = "lanczos"
 
 
-_PILLOW = {  # Pillow's numbers; both kinds of nearest are one to it
+_PILLOW = {  # Pillow's numbers; Pillow has one number for both kinds of nearest
     InterpolationMode.NEAREST: 0, InterpolationMode.LANCZOS: 1, InterpolationMode.BILINEAR: 2,
     InterpolationMode.BICUBIC: 3, InterpolationMode.BOX: 4, InterpolationMode.HAMMING: 5,
     InterpolationMode.NEAREST_EXACT: 0,
@@ -25,10 +28,10 @@ _PILLOW = {  # Pillow's numbers; both kinds of nearest are one to it
 
 
 def as_mode(interpolation, name):
-    """The mode that is given, or whose number in Pillow is.
+    """Return the mode ``interpolation``, which is a mode or Pillow's number for a mode.
 
     Raises:
-        TypeError: it is neither.
+        TypeError: ``interpolation`` is neither.
     """
     if isinstance(interpolation, InterpolationMode):
         return interpolation

@@ -1,4 +1,4 @@
-"""Other sizes: resizing, padding, cropping; and flips."""
+"""Functions that change the size of an image (resizing, padding, cropping), and flips."""
 
 import numbers
 import warnings
@@ -23,7 +23,11 @@ __all__ = [
 
 
 def float_batch(image, dtypes=(torch.float32, torch.float64)):
-    """The image as (N, C, H, W) in one of ``dtypes``, and the function that undoes it."""
+    """Convert a tensor to (N, C, H, W) in one of ``dtypes``.
+
+    Returns the converted tensor and a function that converts a result back to the original dtype
+    and number of dims.
+    """
     dtype, batched = image.dtype, image.ndim >= 4
 
     def undo(x):
@@ -37,10 +41,10 @@ def float_batch(image, dtypes=(torch.float32, torch.float64)):
 
 
 def pil_fill(fill, image):
-    """``fill`` as Pillow takes it: a number for each channel, integers for most modes.
+    """Convert ``fill`` for Pillow: a number for each channel, and integers for most modes.
 
     Raises:
-        ValueError: there are not as many numbers as channels.
+        ValueError: the number of values in ``fill`` is not the number of channels.
     """
     channels = channels_of(image)
     values = list(fill) if isinstance(fill, Sequence) else [fill or 0]
@@ -55,7 +59,7 @@ def two_sizes(size, name):
     """(height, width) from a number, or a sequence of one or two.
 
     Raises:
-        ValueError: there are more than two.
+        ValueError: ``size`` has more than two numbers.
     """
     if isinstance(size, numbers.Number):
         return int(size), int(size)  # type: ignore[call-overload]
@@ -67,7 +71,7 @@ def two_sizes(size, name):
 
 
 def _resized(height, width, size, max_size):
-    """The new (height, width); one number is the shorter side's."""
+    """The new (height, width). If ``size`` has one number, the shorter side gets this length."""
     if len(size) == 2:
         return tuple(size)
     short, long = sorted((height, width))
@@ -81,11 +85,11 @@ def _resized(height, width, size, max_size):
 
 
 def resize(img, size, interpolation=InterpolationMode.BILINEAR, max_size=None, antialias=True):
-    """The image in another size; one number is the size of its shorter side.
+    """Resize the image to ``size`` (h, w). A single number is the length of the shorter side.
 
     Shape: (..., C, H, W) → (..., C, *size).
     Raises:
-        TypeError: ``interpolation`` is no mode.
+        TypeError: ``interpolation`` is not an interpolation mode.
         ValueError: ``size`` has more than two numbers, or ``max_size`` does not fit.
 
     >>> import rushlight as torch
@@ -130,14 +134,16 @@ def _sides(padding):
 
 
 def pad(img, padding, fill=0, padding_mode="constant"):
-    """Add ``padding``: to all sides, (left and right, top and bottom), or (l, t, r, b).
+    """Pad the image.
 
-    Modes are "constant", "edge", "reflect" (which does not repeat the edge) and "symmetric".
+    One number in ``padding`` applies to all sides. Two numbers are (left and right, top and
+    bottom), and four are (left, top, right, bottom). The modes are "constant", "edge", "reflect"
+    (a mirror image that does not repeat the edge) and "symmetric" (one that does).
 
     Shape: (..., C, H, W) → (..., C, H', W').
     Raises:
-        TypeError: an argument has a type that makes no sense.
-        ValueError: the mode is not known, or the padding has not one, two or four numbers.
+        TypeError: an argument has a wrong type.
+        ValueError: the mode is not known, or the padding does not have one, two or four numbers.
 
     >>> import rushlight as torch
     >>> from rushlight.vision.transforms.functional import pad
@@ -187,7 +193,7 @@ def _pad_tensor(img, sides, fill, mode):
 
 
 def _mirrored(img, dim, before, after):
-    """Pad one dim by what is beside its ends, in reverse; less than nothing is cut off."""
+    """Pad one dim with a mirror image of each end. A negative number cuts elements off instead."""
     size = img.shape[dim]
     places = [*range(before - 1, -1, -1), *range(max(-before, 0), size + min(after, 0))]
     places += [size - 1 - i for i in range(after)]
@@ -195,7 +201,9 @@ def _mirrored(img, dim, before, after):
 
 
 def crop(img, top, left, height, width):
-    """The part of the image from ``top`` and ``left``; black where it reaches beyond.
+    """Cut out the part of the image that begins at row ``top`` and column ``left``.
+
+    Where the part reaches beyond the image, the result is black.
 
     Shape: (..., C, H, W) → (..., C, height, width).
     """
@@ -214,7 +222,7 @@ def crop(img, top, left, height, width):
 
 
 def center_crop(img, output_size):
-    """The middle of the image, with black around it where it is smaller.
+    """Cut out the middle of the image. An image smaller than ``output_size`` is padded with black.
 
     Shape: (..., C, H, W) → (..., C, *output_size).
 
@@ -238,7 +246,7 @@ def center_crop(img, output_size):
 def resized_crop(
     img, top, left, height, width, size, interpolation=InterpolationMode.BILINEAR, antialias=True
 ):
-    """``resize`` of a ``crop``."""
+    """``crop`` the image, then ``resize`` the part."""
     return resize(crop(img, top, left, height, width), size, interpolation, antialias=antialias)
 
 
@@ -281,11 +289,11 @@ def ten_crop(img, size, vertical_flip=False):
 
 
 def erase(img, i, j, h, w, v, inplace=False):
-    """The image with ``v`` in the h×w pixels from row ``i`` and column ``j``.
+    """Overwrite the h×w pixels from row ``i`` and column ``j`` with ``v``.
 
-    Shape: img: (..., C, H, W), v: what broadcasts to (..., C, h, w) → as img.
+    Shape: img: (..., C, H, W), v: any shape that broadcasts to (..., C, h, w) → as img.
     Raises:
-        TypeError: ``img`` is no tensor.
+        TypeError: ``img`` is not a tensor.
     """
     if not isinstance(img, Tensor):
         raise TypeError(f"erase: img should be Tensor Image. Got {type(img)}")

@@ -21,9 +21,11 @@ __all__ = ["affine", "elastic_transform", "perspective", "rotate"]
 
 
 def _inverse_matrix(center, angle, translate, scale, shear):
-    """The six numbers that take a point of the result to the point of the image it shows.
+    """Return the six numbers of the inverse of an affine map.
 
-    The map itself: to the centre, shear in y and x, rotate, scale, back, and translate.
+    The map moves the centre to the origin, shears in y and x, rotates, scales, moves the centre
+    back, and translates. The inverse takes each point of the result to the point of the image that
+    appears there.
     """
     rotation, shear_x, shear_y = (math.radians(degrees) for degrees in (angle, *shear))
     a = math.cos(rotation - shear_y) / math.cos(shear_y)
@@ -37,7 +39,7 @@ def _inverse_matrix(center, angle, translate, scale, shear):
 
 
 def _from_centre(center, img):
-    """The centre, counted from the middle of a tensor."""
+    """The coordinates of ``center`` relative to the middle of the image; None is the middle."""
     if center is None:
         return 0.0, 0.0
     height, width = size_of(img)
@@ -47,13 +49,13 @@ def _from_centre(center, img):
 def rotate(
     img, angle, interpolation=InterpolationMode.NEAREST, expand=False, center=None, fill=None
 ):
-    """The image, turned counter-clockwise by ``angle`` degrees, around its middle or ``center``.
+    """Rotate the image counter-clockwise by ``angle`` degrees, around its middle or ``center``.
 
-    With ``expand`` the result is as large as the whole turned image.
+    With ``expand``, the result is large enough to hold the whole rotated image.
 
     Shape: (..., C, H, W) → the same, or larger with ``expand``.
     Raises:
-        TypeError: an argument has a type that makes no sense.
+        TypeError: an argument has a wrong type.
     """
     mode = as_mode(interpolation, "rotate")
     if not isinstance(angle, (int, float)):
@@ -73,7 +75,10 @@ def _check_sequence(name, parameter, value):
 
 
 def _expanded(matrix, height, width):
-    """The (height, width) of what the corners reach; rounding errors do not count."""
+    """The (height, width) of the smallest image that holds all transformed corners.
+
+    Coordinates are cut to multiples of 1e-4 first, so that rounding errors add no pixels.
+    """
     corners = np.array([[x, y, 1.0] for x in (-0.5, 0.5) for y in (-0.5, 0.5)])
     size = np.array([width, height], np.float32)
     points = (corners * [width, height, 1.0]).astype(np.float32)
@@ -89,14 +94,15 @@ def affine(
     img, angle, translate, scale, shear, interpolation=InterpolationMode.NEAREST, fill=None,
     center=None,
 ):  # fmt: skip
-    """The image, sheared, turned clockwise by ``angle`` degrees, scaled, and moved.
+    """Shear the image, rotate it clockwise by ``angle`` degrees, scale it, and move it.
 
-    ``shear`` is in degrees, for x or for x and y; ``translate`` in pixels.
+    ``shear`` is in degrees, for x or for x and y. ``translate`` is in pixels.
 
     Shape: (..., C, H, W) → the same.
     Raises:
-        TypeError: an argument has a type that makes no sense.
-        ValueError: ``translate`` or ``shear`` has not two numbers, or ``scale`` is not positive.
+        TypeError: an argument has a wrong type.
+        ValueError: ``translate`` or ``shear`` has a wrong number of numbers, or ``scale`` is not
+            positive.
     """
     mode = as_mode(interpolation, "affine")
     if not isinstance(angle, (int, float)):
@@ -125,9 +131,9 @@ def affine(
 
 
 def _eight_numbers(startpoints, endpoints):
-    """The eight numbers of the perspective that takes each end point to its start point.
+    """Return the eight numbers of the perspective that takes each end point to its start point.
 
-    (ax + by + c, dx + ey + f) / (gx + hy + 1)
+    The numbers a, …, h map a point (x, y) to (ax + by + c, dx + ey + f) / (gx + hy + 1).
     """
     if len(startpoints) != 4 or len(endpoints) != 4:
         raise ValueError(
@@ -144,13 +150,13 @@ def _eight_numbers(startpoints, endpoints):
 
 
 def perspective(img, startpoints, endpoints, interpolation=InterpolationMode.BILINEAR, fill=None):
-    """The image in another perspective: what was at the start points is at the end points.
+    """Change the perspective of the image so that the start points move to the end points.
 
-    Points are (x, y): top left, top right, bottom right, bottom left.
+    There are four points (x, y) each: top left, top right, bottom right, bottom left.
 
     Shape: (..., C, H, W) → the same.
     Raises:
-        ValueError: there are not four points each.
+        ValueError: there are not four start points and four end points.
     """
     coefficients = _eight_numbers(startpoints, endpoints)
     mode = as_mode(interpolation, "perspective")
@@ -162,11 +168,13 @@ def perspective(img, startpoints, endpoints, interpolation=InterpolationMode.BIL
 
 
 def elastic_transform(img, displacement, interpolation=InterpolationMode.BILINEAR, fill=None):
-    """The image with each pixel taken from where ``displacement`` says, in parts of half its size.
+    """Deform the image: each pixel of the result is read at a displaced place of the image.
+
+    ``displacement`` holds the distances to these places, in units of half the image's size.
 
     Shape: img: (..., C, H, W), displacement: (1, H, W, 2) → as img.
     Raises:
-        TypeError: an argument has a type that makes no sense.
+        TypeError: an argument has a wrong type.
         ValueError: ``displacement`` has another shape.
     """
     mode = as_mode(interpolation, "elastic_transform")
@@ -189,7 +197,10 @@ def elastic_transform(img, displacement, interpolation=InterpolationMode.BILINEA
 
 
 def _pixels(img, size, middle):
-    """(1, H·W, 3): x, y and 1 of each pixel's centre, from the corner or the ``middle``."""
+    """Return (1, H·W, 3): x, y and 1 for each pixel's centre.
+
+    The coordinates count from the image's middle if ``middle`` is True, else from its corner.
+    """
     height, width = size
     dtype = img.dtype if img.is_floating_point() else torch.float32
     start = (0.5 - width * 0.5, 0.5 - height * 0.5) if middle else (0.5, 0.5)
@@ -218,7 +229,7 @@ def _perspective_grid(coefficients, img):
 
 
 def _sample(name, img, grid, mode, fill):
-    """The pixels at the places of ``grid`` (1, H, W, 2); ``fill`` where that is outside."""
+    """The pixels at the places of ``grid`` (1, H, W, 2); ``fill`` for places outside the image."""
     if mode not in (InterpolationMode.NEAREST, InterpolationMode.BILINEAR):
         raise ValueError(f"{name}: a tensor's interpolation cannot be {mode.value!r}")
     values = fill if isinstance(fill, (tuple, list)) else [0.0 if fill is None else float(fill)]
