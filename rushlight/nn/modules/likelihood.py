@@ -11,7 +11,7 @@ __all__ = ["CTCLoss", "GaussianNLLLoss", "LinearCrossEntropyLoss", "NLLLoss2d", 
 
 
 class NLLLoss2d(NLLLoss):
-    """The deprecated name of ``NLLLoss`` for images.
+    """A deprecated name of ``NLLLoss``, for images.
 
     Shape: as in ``NLLLoss``.
 
