@@ -122,6 +122,7 @@ class Recorder:
         self.nodes: dict = {}  # id(tensor) → (tensor, node at entry)
         # Tensors made here that look at memory from outside.
         self.aliases: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
+        self.views: dict = {}  # id → view from outside whose memory is that of another tensor
         self.over_arrays: dict = {}  # id → tensor made here over a NumPy array from outside
         self.checks: list = []
         self.places: list = []
@@ -181,6 +182,13 @@ class Recorder:
         if x.view_of is None or key in self.outer:
             return self.looks[self.outer[self.capture(x)].look.id]
         root = self.place(x.view_of.root)
+        if id(x) not in self.views:
+            # The user may make ``x`` look at other memory, for example by ``x.data = …``.
+            self.views[id(x)] = x
+            self.checks.append(("{0}.view_of", (x,), x.view_of))
+            self.checks.append(
+                ("({0}.array.shape, {0}.array.strides)", (x,), (array.shape, array.strides))
+            )
         look = Abstract(array.shape, array.dtype, array.strides)
         return self._look(look, root.memory, (*root.path, *x.view_of.path))
 

@@ -386,3 +386,17 @@ def test_a_view_of_the_storage_behind_a_view_of_an_argument_with_an_offset():
         x = torch.arange(12.0).as_strided((2, 5), (1, 2), 1).detach()
         results.append(f(x, torch.arange(10.0).reshape(2, 5)).tolist())
     assert results[0] == results[1]
+
+
+def test_a_view_from_outside_that_gets_other_memory():
+    base = torch.arange(6.0)
+    view = base[::2]
+    double = torch.compile(lambda x: x * view, options={"audit": False})
+    x = torch.ones(3)
+    assert [double(x).tolist() for _ in range(2)] == [[0, 2, 4]] * 2
+    base.add_(1)
+    assert double(x).tolist() == [1, 3, 5]
+    view.data = torch.full((3,), 4.0)
+    assert double(x).tolist() == [4, 4, 4]
+    view.data = base[1:4]
+    assert double(x).tolist() == [2, 3, 4]
