@@ -193,11 +193,24 @@ class Refused:
 
     def __init__(self, out, reason, parents):
         self.out, self.reason, self.parents = out, type(reason)(*reason.args), parents
+        self._node: Any = None
+
+    @property
+    def is_fixed(self):
+        """True if no parent belongs to an argument: then all runs have the same parents."""
+        return all(t is None for _, t in self.parents)
 
     def attach(self, out, parents):
         """Give the result of one run a node that raises ``reason`` in a backward."""
         out.node = _node(out, tuple(parents), (), ())
         out.node.reason = self.reason
+
+    def attach_fixed(self, out):
+        """As ``attach``, for fixed parents: all runs share one node, because that is faster."""
+        if self._node is None:
+            self.attach(out, [node for node, _ in self.parents])
+            self._node = out.node
+        out.node = self._node
 
 
 def gradients(recorder, outs):

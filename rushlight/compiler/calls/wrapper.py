@@ -120,8 +120,11 @@ class Wrapper:
         if backward is not None:
             self._attach(backward, outs, saved)
         for r in refused:
-            parents = self._parents(r)
-            source.line(f"{source.name(r.attach)}({outs[r.out][0]}, [{parents}])")
+            if r.is_fixed:
+                source.line(f"{source.name(r.attach_fixed)}({outs[r.out][0]})")
+            else:
+                attach, parents = source.name(r.attach), self._parents(r)
+                source.line(f"{attach}({outs[r.out][0]}, [{parents}])")
         for line in (*results.shared, *effects, *calls.last, *late_effects):
             source.line(line)
         if grad is not mode.state.grad:
