@@ -290,7 +290,10 @@ def _accumulate(node, g, shared):
         if before is None:
             # An array without other holders becomes the gradient without a copy.
             own = g.base is None and id(g) not in shared
-            tensor._grad = from_array(_laid_out(g, tensor.array, own))
+            # The usual case is asked here, because a call takes as long as the rest.
+            if not (own and g.flags.c_contiguous and tensor.array.flags.c_contiguous):
+                g = _laid_out(g, tensor.array, own)
+            tensor._grad = from_array(g)
         elif before.node is not None:
             tensor._grad = before + from_array(g)
         else:
