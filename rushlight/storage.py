@@ -49,6 +49,24 @@ def owner(array):
     return array
 
 
+def root(array):
+    """The object that owns ``array``'s memory at last, whichever library made it.
+
+    Two arrays share memory only if they have one root. ``owner`` stops at a storage's first array.
+    """
+    found = array
+    while True:
+        if type(found) is Foreign:
+            found = found.array
+        elif type(found) is memoryview:
+            found = found.obj
+        else:
+            base = getattr(found, "base", None)
+            if base is None:
+                return found
+            found = base
+
+
 def address(array):
     """The address of the first element."""
     return (

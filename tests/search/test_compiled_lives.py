@@ -4,6 +4,7 @@ A function gives some of three results. Gradients come from any of them, which a
 and kept between calls, while the leaves change, too.
 """
 
+import numpy as np
 import pytest
 
 import rushlight
@@ -31,14 +32,23 @@ FIRST = table("""
 r = a * 2 | r = a | r = (a * b).abs() | r = b.exp(); r[0] = 0. | r = a.abs(); r.mul_(b) | c.add_(a.detach()); r = a + c
 r = (a - a).abs() | r = a.view(3, 1).squeeze(1) * b | c.copy_(b.detach()); r = a | r = (a * b).clamp(min=0.0)
 a.mul_(2); r = a | r = a * a.detach().sum() | with T.no_grad(): r = a * b
+""")
+# Lines that write to one of three tensors and read another; tensors may come to share memory.
+SHARING = table("""
 c.mul_(2); r = a * (c + k[0]) | c.mul_(k[1]); r = a + c | c.add_(k[0].exp()); r = a * k[0] | c.add_(1); r = a + k[1].detach() * c | k.add_(1); r = a * c | k[0].mul_(2); r = a + c
+q.mul_(2); r = a + c * q | c.add_(1); r = a * (q + c) | q.add_(k[0]); r = a + q * k[1] | q[0] = 4.; r = a * q + c
 k[1].copy_(c); r = a + k[0] | c[0] = 5.; r = a * k.sum(0) | k.data[0, 1] = 3.; r = a + c
 """)
 CALLS = table("""
 y, m, n = f(x * 1, w, c) | y, m, n = f(x * 1, w, c) | y, m, n = f(x + 0, w + 0, c) | y, m, n = f(w * 1, x, c)
 y, m, n = f(x.detach(), w, c) | y, m, n = f(x * 1, x * 1, c) | y, m, n = f(z * 1, w, c) | y, m, n = f(x * 1, w.detach(), c)
 with T.no_grad(): y, m, n = f(x * 1, w, c) | y, m, n = f(x * 1, w, c.clone())
+""")
+SHARED = table("""
 y, m, n = f(x * 1, w, k[0]) | y, m, n = f(x * 1, w, k.view(6)[1:4]) | y, m, n = f(x * 1, w, k[1]) | y, m, n = f(x * 1, k[0], k[1])
+y, m, n = f(x * 1, w, T.from_numpy(buffer[1:4])) | y, m, n = f(x * 1, w, q) | y, m, n = f(x * 1, T.from_numpy(buffer[:3]), c)
+q.data = c.data | q.data = k[1] | q.data = T.from_numpy(buffer[2:5]) | q.data = T.ones(3) | k.data = T.ones(2, 3) | c.data = k[0]
+q.data = k.view(6)[1:4] | c.data = q.data | k.data = T.from_numpy(buffer).view(2, 3)
 """)
 USES = table("""
 y.sum().backward(retain_graph=True) | m.sum().backward(retain_graph=True) | n.sum().backward(retain_graph=True)
@@ -64,23 +74,24 @@ def start(source, compiled):
     names["x"] = rushlight.tensor([1.0, -2.0, 0.0], requires_grad=True)
     names["w"] = rushlight.tensor([2.0, 3.0, -1.0], requires_grad=True)
     names["c"] = rushlight.tensor([0.5, 0.0, 1.0])
-    names["k"] = rushlight.tensor(
-        [[1.0, 2.0, 0.5], [0.0, -1.0, 3.0]]
-    )  # the function reads it outside
+    # The function finds these two outside.
+    names["k"] = rushlight.tensor([[1.0, 2.0, 0.5], [0.0, -1.0, 3.0]])
+    names["buffer"] = np.arange(6.0, dtype=np.float32)
+    names["q"] = rushlight.from_numpy(names["buffer"][:3])
     names["y"] = names["m"] = names["n"] = names["z"] = names["x"] * 3
     return names
 
 
 def look(names):
     found = []
-    for t in [names[n] for n in "xwcymnzk"]:
+    for t in [names[n] for n in "xwcymnzkq"]:
         grad = t.grad if t.is_leaf or t.retains_grad else None
         flags = t.requires_grad, t.is_leaf, str(t.dtype), tuple(t.shape), t.is_contiguous()
         grad = None if grad is None else grad.detach().double().tolist()
         found.append((flags, t.detach().double().tolist(), grad))
     plain = lambda g: g.tolist() if isinstance(g, rushlight.Tensor) else g
     found += [[plain(g) for g in item] for item in names["seen"]]
-    places = [names[n].data_ptr() for n in "xwcymnzk"]
+    places = [names[n].data_ptr() for n in "xwcymnzkq"]
     return found, [places.index(p) for p in places]
 
 
@@ -102,6 +113,10 @@ def difference(source, lines):
 
 
 def draw(choose):
+    if choose.random() < 0.3:
+        source = f"def f(a, b, c):\n    {choose.choice(SHARING)}\n    return r, c * 1, q + k[0]"
+        turns = [choose.choice(CALLS[:1] + SHARED) for _ in range(choose.randint(1, 4))]
+        return source, [event for turn in turns for event in (CALLS[0], turn)] + CALLS[:1]
     first = choose.choice(FIRST)
     results = choose.choices(RESULTS, k=3)
     source = f"def f(a, b, c):\n    {first}\n    return {', '.join(results)}"

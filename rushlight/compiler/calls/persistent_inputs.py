@@ -15,6 +15,7 @@ import numpy as np
 
 from rushlight.autograd.tape import tick
 from rushlight.compiler.calls.guard import MISS
+from rushlight.compiler.calls.shared_inputs import all_apart, owners
 from rushlight.compiler.python.comparisons import equal, is_plain, same_objects
 from rushlight.tensor import from_array
 
@@ -91,19 +92,19 @@ class Held:
         grads: (leaf, abstract value) of the gradients that the program leaves.
         places: Functions that give conditions; see ``Recorder.places``.
         source: The call's function, in which arrays and numbers get names.
+        watched: True if the program writes to an argument, which may share the tensors' memory.
 
     Attributes:
         arrays: The arrays: first of captured tensors, then of numbers, then of gradients.
         tensors: The captured tensors.
         written: Positions in ``tensors`` of those that the program writes.
         other_names: For each tensor the name by which it is returned or assigned, or None.
-        owners: The ids of the arrays that own the written memory.
-        memory: The ids of the arrays that own the memory of all tensors, if ``watch`` asks for it.
+        owners: The ids of the objects that own the written memory.
+        memory: The ids of the objects that own the memory of all tensors, if they are ``watched``.
     """
 
-    def __init__(self, captured, lives, grads, places, source):
-        self.lives = lives
-        self._watched = False
+    def __init__(self, captured, lives, grads, places, source, watched):
+        self.lives, self._watched = lives, watched
         #: For each tensor: how it is found again (``Captured.get``), and its abstract value.
         self.captured = [(c.get, c.value) for c in captured]
         self.source, self.names = source, source.names
@@ -185,6 +186,8 @@ class Held:
             for name in (self.tensor_names[i], self.other_names[i]):
                 if name is not None:
                     self.names[name] = t
+        if self.written and not all_apart([t.array for t in self.tensors], self.written):
+            return False
         for i in range(len(self.lives)):
             self.set_number(i)
         self._gather()
@@ -206,14 +209,9 @@ class Held:
         if not same_objects(arrays, self.arrays):
             self.arrays = (*arrays,)
         written = [self.arrays[i] for i in self.written]
-        self.owners = _owners(written)
-        self.memory = _owners(self.arrays[: len(self.tensors)]) if self._watched else frozenset()
+        self.owners = owners(written)
+        self.memory = owners(self.arrays[: len(self.tensors)]) if self._watched else frozenset()
         self.clocks: Any = None  # (cells, views) of the written tensors, which begin() fills in
-
-    def watch(self, watched):
-        """Fill ``memory`` if ``watched``: the program writes to an argument."""
-        self._watched = watched
-        self._join_gradients()
 
     def begin(self):
         """Before a run: mark the tensors that it writes, and make sure of the gradients' memory.
@@ -271,8 +269,3 @@ class Held:
             s.tensor = None
         self._join_gradients()
         self.names["settled"] = settled
-
-
-def _owners(arrays):
-    """The ids of the arrays that own the memory of ``arrays``."""
-    return frozenset([id(a if a.base is None else a.base) for a in arrays])

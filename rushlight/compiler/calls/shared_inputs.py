@@ -7,8 +7,9 @@ shares memory with another input. Other calls run eagerly.
 import numpy as np
 
 from rushlight.errors import TraceError
+from rushlight.storage import root
 
-__all__ = ["apart", "demand_apart", "refuse_shared", "shares"]
+__all__ = ["all_apart", "apart", "demand_apart", "owners", "refuse_shared", "shares"]
 
 _WORK = 10_000  # the limit on NumPy's search for a common element (max_work)
 
@@ -33,9 +34,25 @@ def overlaps_itself(array):
 
 def apart(array, arrays, positions):
     """Whether ``array`` has no element in common with the ``arrays`` at ``positions``."""
-    owner = array if array.base is None else array.base
-    near = [a for a in [arrays[i] for i in positions] if a.base is owner or a is owner]
-    return not any(shares(array, a) for a in near)
+    whole = root(array)
+    return not any(shares(array, arrays[i]) for i in positions if root(arrays[i]) is whole)
+
+
+def owners(arrays):
+    """The ids of the objects that own the memory of ``arrays``."""
+    return frozenset([id(root(a)) for a in arrays])
+
+
+def all_apart(arrays, written):
+    """Whether no array at the positions ``written`` has an element in common with another one."""
+    groups: dict = {}  # id of the root → positions
+    for i, a in enumerate(arrays):
+        groups.setdefault(id(root(a)), []).append(i)
+    alike = [groups[id(root(arrays[i]))] for i in written]
+    return all(
+        apart(arrays[i], arrays, [j for j in group if j != i])
+        for i, group in zip(written, alike, strict=True) if len(group) > 1
+    )  # fmt: skip
 
 
 def refuse_shared(captured, written):
@@ -84,15 +101,15 @@ def demand_apart(source, fresh, written, held, count):
         held: Positions in ``held.arrays`` of the inputs that stay and are written.
         count: The number of tensors among the inputs that stay.
     """
+    source.names.update(shares=shares, apart=apart, root=root)
+    whole = lambda name: f"id({name} if {name}.base is None else root({name}))"
     if held:
-        source.names["apart"] = apart
         for name in fresh:
-            alone = f"{name}.base is None or id({name}.base) not in held.owners"
+            alone = f"{whole(name)} not in held.owners"
             source.demand(f"({alone} or apart({name}, held.arrays, {held}))")
-    source.names.update(shares=shares, apart=apart)
     for w in written:
-        owner = f"id({w} if {w}.base is None else {w}.base)"
-        source.demand(f"({owner} not in held.memory or apart({w}, held.arrays, range({count})))")
+        alone = f"{whole(w)} not in held.memory"
+        source.demand(f"({alone} or apart({w}, held.arrays, range({count})))")
         for name in fresh:
             if name != w and (name not in written or name > w):
                 alone = f"{w}.base is None and {name}.base is None"

@@ -156,12 +156,11 @@ class Wrapper:
         tensors = [c.tensor for c in kept if c.get is None]
         owners = [*recorder.modules.values(), *recorder.stepped]
         recorder.places.append(hook_place(owners, tensors))
-        self.held = Held(kept, lives, slots, recorder.places, source)
-        self._follow(kept, recorder)
         held = [i for i, c in enumerate(kept) if c.value.id in changed]
         written = [name for name, c in fresh.items() if c.value.id in changed]
+        self.held = Held(kept, lives, slots, recorder.places, source, bool(written))
+        self._follow(kept, recorder)
         demand_apart(source, fresh, written, held, len(kept))
-        self.held.watch(bool(written))
         inputs = [c.value for c in (*fresh.values(), *kept)]
         inputs += [live.value for live in lives] + [place for _, place in slots]
         names = self._tensor_names(fresh, kept)

@@ -55,8 +55,9 @@ def store(out, result, name, casts=False, silent=False, error=DtypeError):
         if out.array.size and not silent:
             _warn_of_size(out, result, name)
         out.resize_(result.array.shape)
-        if is_dense(result.array.shape, result.array.strides, result.array.itemsize):
-            out.as_strided_(result.array.shape, result.stride())
+        array = result.array
+        if not array.flags.c_contiguous and is_dense(array.shape, array.strides, array.itemsize):
+            out.as_strided_(array.shape, result.stride())
     return assign(out, result)
 
 
