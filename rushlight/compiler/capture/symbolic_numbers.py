@@ -17,7 +17,7 @@ import numpy as np
 
 from rushlight.compiler.capture.stand_in import methods
 
-__all__ = ["SymbolicNumber", "Numbers", "without_numbers"]
+__all__ = ["Numbers", "SymbolicNumber", "without_numbers"]
 
 
 class SymbolicNumber:

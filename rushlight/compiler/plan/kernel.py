@@ -12,7 +12,7 @@ from rushlight.compiler.ir.affine import Affine, Var, broadcast, flat, strides_o
 from rushlight.compiler.ir.equation import Equation
 
 __all__ = [
-    "Compute", "Extremum", "Indirect", "Kernel", "Load", "Constant", "Position", "Reduce", "Root",
+    "Compute", "Constant", "Extremum", "Indirect", "Kernel", "Load", "Position", "Reduce", "Root",
     "Scan", "Scatter", "Store", "outside",
 ]  # fmt: skip
 

@@ -10,7 +10,7 @@ from rushlight.errors import UnsupportedDtypeError
 from rushlight.tensor import Tensor
 
 __all__ = [
-    "arithmetic", "as_in_half", "integers", "promote", "real_only", "result_type", "scalar_dtype",
+    "as_in_half", "integers", "promote", "real_only", "result_type", "scalar_dtype",
     "to_float",
 ]  # fmt: skip
 
@@ -101,11 +101,6 @@ def integers(operands):
             f"not implemented for {d}: takes bool and integer tensors; convert with .long()"
         )
     return d
-
-
-def arithmetic(operands):
-    """The same as ``promote``."""
-    return promote(operands)
 
 
 def result_type(tensor1, tensor2):
