@@ -54,8 +54,10 @@ def number(x):
 
 
 def typed(x, like):
-    """``x`` in the dtype of ``like``."""
-    return x.to(like.dtype) if isinstance(x, Tensor) else x.astype(like.dtype)
+    """``x`` in the dtype of ``like``; a Python number stays one."""
+    if isinstance(x, Tensor):
+        return x.to(like.dtype)
+    return x.astype(like.dtype) if hasattr(x, "astype") else x
 
 
 # Reductions -------------------------------------------------------------------------------

@@ -280,3 +280,9 @@ def test_gradients_beside_narrow_integers_do_not_wrap():
     unsigned = torch.tensor([3, 4]).to(torch.uint32)
     torch.addcdiv(y, unsigned, y, value=-1).sum().backward()
     assert y.grad.tolist() == [4.0, 5.0]
+
+
+def test_a_slope_with_a_graph_where_the_other_operand_is_a_number():
+    x = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(torch.special.xlog1py(x, 2), x, create_graph=True)
+    assert slope.item() == pytest.approx(np.log(3))
