@@ -236,15 +236,23 @@ def _kept_strides(shape, strides, step, new_step):
 # Images -------------------------------------------------------------------------------------
 
 
-def channels_order(arrays, lines=()):
+def channels_order(arrays, lines=(), by_contents=False):
     """Return the order of ``channels_last``'s dims if one of the arrays has that layout, else None.
 
     ``lines``: the indices of the arrays that count as images of height 1 if they have three dims.
     Of these, every array but the last counts only if it is contiguous, because PyTorch makes a
     signal contiguous before it convolves the signal.
+    ``by_contents``: dims of size 1, which have any stride, count only where the others leave open
+    which of the layouts the first array has.
 
-    Source: ATen's ``suggest_memory_format``.
+    Source: ATen's ``suggest_memory_format``; its ``suggest_memory_format_contig`` by contents.
     """
+    if by_contents:
+        x = arrays[0]
+        for order in (None, (0, *range(2, x.ndim), 1)):
+            wanted = dense_strides(x.shape, order or range(x.ndim))
+            if _lies(x.shape, x.strides, wanted, x.dtype.itemsize):
+                return order if x.ndim in (4, 5) else None
     for i, x in enumerate(arrays):
         shape, strides = x.shape, x.strides
         if len(shape) != len(arrays[0].shape):  # one image without a batch

@@ -172,6 +172,13 @@ def _tried(function):
         return type(error).__name__, None
 
 
+def goes_back_twice(eager, compiled):
+    """Whether only the compiled call refuses to go back again: its results have one graph."""
+    (_, found), (_, again) = eager[1], compiled[1]
+    refused = type(again) is tuple and again[-1] == "GraphError"
+    return refused and type(found) is tuple and found[-1] is None and same(found[0], again[0])
+
+
 def difference(case):
     """The first call in which a compiled run of ``case`` is not the eager one, in words; or None."""
     try:
@@ -179,7 +186,7 @@ def difference(case):
     except NoCase:
         return None
     for i, (a, b) in enumerate(zip(eager, compiled, strict=True)):
-        if not same(a, b):
+        if not same(a, b) and not goes_back_twice(a, b):
             return f"call {i}: eager    {a}\n        compiled {b}\nwarned: {told}"
     return None
 

@@ -31,7 +31,8 @@ def infer(op, ins, params):
     found = None if op.shape is None else op.shape(*ins, **params)
     if found is not None:
         found = found if type(found) is list else [found]
-        order = channels_order(ins[: op.channels], op.lines) if op.channels else None
+        first = ins[: op.channels]
+        order = channels_order(first, op.lines, op.by_contents) if first else None
         return [
             Abstract(shape, ins[0].dtype, _ordered(shape, ins[0].dtype, order)) for shape in found
         ]

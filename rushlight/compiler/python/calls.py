@@ -458,7 +458,8 @@ def place_of(owner, name):
     if isinstance(member, property) or hasattr(getattr(type(member), "__set__", None), "__code__"):
         return None
     if not isinstance(owner, type):
-        own = attributes_of(owner)
-        if own is not None and not hasattr(type(member), "__set__"):
+        proxied = type(owner) in weakref.ProxyTypes
+        own = getattr(owner, "__dict__", None) if proxied else attributes_of(owner)
+        if type(own) is dict and not hasattr(type(member), "__set__"):
             return own, item(name)
     return owner, f"{{0}}.{name}"

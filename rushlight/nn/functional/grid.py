@@ -188,8 +188,8 @@ def _inside(place, weight, n):
 def _combined(dims, sizes):
     """Combine the taps of all dims to flat indices and weights of the points' taps (N, taps, P).
 
-    The weight of a tap outside the image is set to 0 after the product, so that the pixel at its
-    index, which may be infinite, has no part in any gradient.
+    A tap outside the image gets the index -1 and, after the product, the weight 0, so that no pixel
+    has a part in the gradient of its weight.
     """
     index, weight, inside = dims[0]
     for (place, share, is_in), n in zip(dims[1:], sizes[1:], strict=True):
@@ -197,7 +197,7 @@ def _combined(dims, sizes):
         index = (index.unsqueeze(2) * n + place.unsqueeze(1)).reshape(shape)
         weight = (weight.unsqueeze(2) * share.unsqueeze(1)).reshape(shape)
         inside = (inside.unsqueeze(2) & is_in.unsqueeze(1)).reshape(shape)
-    return index, weight.where(inside, 0)
+    return index.where(inside, -1), weight.where(inside, 0)
 
 
 # The function -----------------------------------------------------------------------------

@@ -89,6 +89,8 @@ class Op:
         columns: Indices of the results that are column-major matrices, as LAPACK writes them.
         lines: Indices of the inputs among ``channels`` that may be signals (N, C, L); these count
             as images of height 1.
+        by_contents: Dims of size 1 of the input among ``channels`` count little, as in
+            ``strides.channels_order``.
         one_of_many: A view that is one of several results of an operation, such as split.
         exact: Indices of the inputs that are not rounded to half precision if the result has half
             precision, and if the input is a number or a 0-dim tensor. All other operands are
@@ -159,6 +161,7 @@ class Op:
         self.columns = options.pop("columns", ())
         self.in_order = not (order or self.channels or self.columns)
         self.lines = options.pop("lines", ())
+        self.by_contents = options.pop("by_contents", False)
         self.varies = options.pop("varies", False)
         self.one_of_many = options.pop("one_of_many", False)
         own = {"elementwise": "pointwise", "view": "view"}.get(kind, "")

@@ -157,7 +157,7 @@ def compute(op, inputs, params, xp=xp):
         return in_order(result)
     if op.columns:
         return by_columns(result)
-    order = channels_order(inputs[: op.channels], op.lines)
+    order = channels_order(inputs[: op.channels], op.lines, op.by_contents)
     return in_order(result) if order is None else laid(result, order)
 
 

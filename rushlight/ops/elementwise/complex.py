@@ -136,7 +136,16 @@ def _imag(xp, x):
     return x.imag
 
 
-_imag.grad(x=lambda g: g * 1j)
+def _imaginary(g):
+    """g · i with a real part of 0: the product has nan there where g is infinite or nan."""
+    if isinstance(g, Tensor):
+        return complex_(g.new_zeros(g.shape), g)
+    found = np.zeros_like(g, np.result_type(g.dtype, np.complex64))
+    found.imag = g
+    return found
+
+
+_imag.grad(x=_imaginary)
 
 
 def real(input):

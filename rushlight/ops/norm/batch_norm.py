@@ -109,7 +109,7 @@ def _shared(x, *others, eps):
 
 @kernel(
     public=False, method=False, name="batch_norm", grad_name="NativeBatchNormBackward0",
-    prepare=_shared, shape=like_first, channels=1,
+    prepare=_shared, shape=like_first, channels=1, by_contents=True,
 )  # fmt: skip
 def _batch_norm(xp, x, mean, var, weight=None, bias=None, *, eps, memo=None):
     """Normalise x by its own mean and var. The gradient includes that both depend on x."""
@@ -253,7 +253,7 @@ _batch_norm.grad(
 
 
 @kernel(public=False, method=False, name="batch_norm_fixed", grad_name="NativeBatchNormBackward0",
-        channels=1)  # fmt: skip
+        channels=1, by_contents=True)  # fmt: skip
 def _fixed(xp, x, mean, var, weight=None, bias=None, *, eps):
     """Normalise x by a mean and var that do not depend on x."""
     return _normalized(x, mean, var, weight, bias, eps)

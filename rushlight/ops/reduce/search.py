@@ -5,10 +5,12 @@ from math import prod
 import numpy as np
 
 from rushlight import shapes
+from rushlight.dtype import bool as bool_
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.promotion import promote
+from rushlight.ops.create.filled import zeros
 from rushlight.tensor import Tensor, from_array
 
 # Distinct values --------------------------------------------------------------------------
@@ -141,6 +143,8 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
     for t in tensors:
         if t.dtype.category in (0, 3):  # bool and complex
             raise DtypeError(f"isin(): Unsupported input type: {t.dtype}; convert it first")
+    if not tensors[0].numel():  # of dtypes that have no common one, too
+        return zeros(tensors[0].shape, dtype=bool_)
     common = promote(given)
     found = _isin(*[t.to(common) for t in tensors])
     return ~found if invert else found

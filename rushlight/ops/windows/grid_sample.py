@@ -2,7 +2,8 @@
 
 The gradient of each of the three operations is made of the other two. Shapes: x (N, C, S), an image
 with its spatial dims flattened; index and weight (N, K, P), the K elements that each of P points
-takes, and their weights; g and results (N, C, P).
+takes, and their weights; g and results (N, C, P). An index of -1 is outside of the image: nothing
+is taken there, even where the weight 0 would make a nan of an infinite number.
 """
 
 import numpy as np
@@ -14,10 +15,10 @@ __all__ = ["weighted_gather"]
 
 
 def _taken(x, index):
-    """The elements of the tensor ``x`` at ``index``: (N, C, K, P)."""
+    """The elements of the tensor ``x`` at ``index``, some element where it is -1: (N, C, K, P)."""
     n, k, p = index.shape
     c = x.shape[1]
-    flat = index.reshape(n, 1, k * p).expand(n, c, k * p)
+    flat = index.clamp(min=0).reshape(n, 1, k * p).expand(n, c, k * p)
     return x.gather(2, flat).reshape(n, c, k, p)
 
 
@@ -29,8 +30,8 @@ def weighted_gather(xp, x, weight, index):
         for k in range(len(at)):
             part = sample.take(at[k], 1)
             part *= w[k]
-            if not w[k].all():
-                part[:, w[k] == 0] = 0  # weight 0 (outside of the image) times inf would be nan
+            if (at[k] < 0).any():
+                part[:, at[k] < 0] = 0
             out += part
     return found
 
@@ -41,8 +42,9 @@ def weighted_scatter(xp, g, weight, index, *, size):
     found = np.zeros((g.shape[0], size, g.shape[1]), g.dtype)
     for part, out, w, at in zip(g, found, weight, index, strict=True):
         shares = w[:, :, None] * part.T
-        if not w.all():
-            shares[w == 0] = 0
+        if (at < 0).any():
+            shares[at < 0] = 0
+            at = at.clip(0)
         add_rows(out, at.reshape(-1), shares.reshape(at.size, part.shape[0]))
     return np.ascontiguousarray(found.transpose(0, 2, 1))
 
@@ -59,8 +61,8 @@ def gathered_dot(xp, g, x, index):
 
 @weighted_gather.lower
 def _sum_of_shares(x, weight, index):
-    weight = weight.unsqueeze(1)
-    return (_taken(x, index) * weight).masked_fill(weight == 0, 0).sum(2)
+    outside = index.unsqueeze(1) < 0
+    return (_taken(x, index) * weight.unsqueeze(1)).masked_fill(outside, 0).sum(2)
 
 
 gathered_dot.lower(lambda g, x, index: (_taken(x, index) * g.unsqueeze(2)).sum(1))
@@ -70,9 +72,9 @@ gathered_dot.lower(lambda g, x, index: (_taken(x, index) * g.unsqueeze(2)).sum(1
 def _scatter_of_shares(g, weight, index, size):
     n, k, p = index.shape
     c = g.shape[1]
-    weight = weight.unsqueeze(1)
-    shares = (g.unsqueeze(2) * weight).masked_fill(weight == 0, 0).reshape(n, c, k * p)
-    at = index.reshape(n, 1, k * p).expand(n, c, k * p)
+    outside = index.unsqueeze(1) < 0
+    shares = (g.unsqueeze(2) * weight.unsqueeze(1)).masked_fill(outside, 0).reshape(n, c, k * p)
+    at = index.clamp(min=0).reshape(n, 1, k * p).expand(n, c, k * p)
     return g.new_zeros((n, c, size)).scatter_add(2, at, shares)
 
 

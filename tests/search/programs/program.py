@@ -14,7 +14,7 @@ import numpy as np
 CANCELS = (
     "var", "std", "cross(", "_norm(", "cov(", "corrcoef", "gelu(", "addcmul", "addcdiv", "logaddexp", "bicubic",
     " @ ", "linear(", "mm(", "mv(", "dot(", "einsum(", "conv", "inner(", "index_add", "scatter_add",
-    "scatter_reduce", "accumulate=True", "embedding_bag",
+    "scatter_reduce", "accumulate=True", "embedding_bag", "with_logits",
 )  # fmt: skip
 NAMES = re.compile(r"\b[xv]\d+\b")
 
