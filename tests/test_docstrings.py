@@ -1,75 +1,95 @@
-"""Every public name of the core and of the layers says what it is, with an example that runs."""
+"""Every public function and class says what it takes, gives and raises, in one order."""
 
-import doctest
 import inspect
+import re
 import sys
 
-import pytest
-
 import rushlight
-from tests.test_house import ROOT
+from rushlight.docstrings import complete
 
-sys.path.insert(0, str(ROOT / "tools"))
-try:
-    import coverage_page
-finally:
-    sys.path.pop(0)
+MODULES = [
+    "", "nn", "nn.functional", "nn.init", "nn.utils", "linalg", "special", "optim",
+    "optim.lr_scheduler", "utils.data", "autograd", "Tensor", "distributions", "func",
+]  # fmt: skip
 
-#: Of torch.nn, what is no layer or takes what its parts do.
-SHAPELESS = {
-    "Buffer", "DataParallel", "Module", "ModuleDict", "ModuleList", "Parameter", "ParameterDict",
-    "ParameterList", "RNNBase", "Sequential", "UninitializedBuffer", "UninitializedParameter",
-}  # fmt: skip
-FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-#: Kinds of docs/surface.tsv that have a docstring of their own.
-DESCRIBED = ("class", "function", "method", "attribute")
-
-
-def names():
-    """(dotted name, the object) of the rows that exist."""
-    for space, name, kind, area in coverage_page.rows():
-        home = coverage_page.namespace(space) if area in ("first", "layers") else None
-        if kind in DESCRIBED and hasattr(home, name):
-            look = inspect.getattr_static if inspect.isclass(home) else getattr
-            yield f"{space}.{name}", look(home, name)
+#: Docstrings that refer to another function, whose parameters are theirs.
+REFERS = re.compile(
+    r"In-place version of|The deprecated name of|Accepted, and remembered|Deprecated: use"
+)
+#: Names of parameters that say nothing, and NumPy's names of others.
+PLAIN = {"self", "cls", "args", "kwargs", "named", "older", "axis", "keepdims"}
+SECTIONS = "Args:", "Returns:", "Raises:", "Source:", ">>>"
+_ENTRY = re.compile(r"^ +((?:\*{0,2}\w+(?:, | and )?)+): ", re.MULTILINE)
 
 
-NAMES = dict(names())
+def public():
+    """(name, thing) of everything public that users call."""
+    for module in MODULES:
+        home = rushlight
+        for part in module.split(".") if module else ():
+            home = getattr(home, part)
+        names = getattr(home, "__all__", None) or vars(home)
+        for name in names:
+            thing = inspect.getattr_static(home, name, None)
+            if not name.startswith("_") and (inspect.isroutine(thing) or inspect.isclass(thing)):
+                yield f"{module}.{name}".lstrip("."), thing
 
 
-def described_by(name, value):
-    """The docstring; that of ``x`` for the in-place ``x_`` and for a deprecated ``x``."""
-    doc = inspect.cleandoc(value.__doc__ or "")
-    if doc.startswith("In-place version of"):
-        short = name.rstrip("_")
-        value = NAMES.get(short) or getattr(rushlight.Tensor, short.rpartition(".")[2])
-    elif doc.startswith("The deprecated name of"):
-        value = NAMES[name + "_"]
-    return value.__doc__ or ""
+def lacks(thing):
+    """What the docstring of ``thing`` lacks, in words."""
+    doc = inspect.getdoc(thing) or ""
+    if not doc:
+        return "a docstring"
+    if REFERS.search(doc):
+        return ""
+    if inspect.isclass(thing) and issubclass(thing, BaseException):
+        return ""
+    try:
+        names = list(inspect.signature(thing).parameters)
+    except (TypeError, ValueError):
+        names = []
+    section = doc.partition("Args:\n")[2]
+    told = {n for found in _ENTRY.findall(section) for n in re.findall(r"\w+", found)}
+    missing = [n for n in names if n not in {*told, *PLAIN} and not n.startswith("_")]
+    found = [f"Args: {', '.join(missing)}"] if missing else []
+    if not inspect.isclass(thing) and "Returns:" not in doc and "Yields:" not in doc:
+        found.append("Returns:")
+    if ">>>" not in doc:
+        found.append("an example")
+    places = [doc.find(s) for s in SECTIONS if s in doc]
+    if places != sorted(places):
+        found.append("the order of sections")
+    return "; ".join(found)
 
 
-def test_every_name_has_a_docstring_with_an_example():
-    bare = [name for name, value in NAMES.items() if ">>>" not in described_by(name, value)]
-    assert bare == []
+def test_everything_public_tells_its_parameters_and_results():
+    found = [f"{name} lacks {wrong}" for name, thing in public() if (wrong := lacks(thing))]
+    assert not found, "\n".join(found)
 
 
-def test_every_layer_says_what_shapes_it_takes():
-    bare = [
-        name
-        for name, value in NAMES.items()
-        if name.rpartition(".")[0] in ("torch.nn", "torch.nn.functional")
-        and name.rpartition(".")[2] not in SHAPELESS
-        and not any(word in described_by(name, value) for word in ("Shape:", "→"))
-    ]
-    assert bare == []
+def test_shared_sentences_join_those_of_the_docstring_in_the_order_of_the_signature():
+    doc = """Sum.
+
+    Args:
+        scale: A number
+            that goes on.
+
+    >>> 1
+    1
+    """
+    found = complete(doc, ("input", "scale", "keepdim"), "reduction")
+    names = re.findall(r"^ {8}(\w+): ", found, re.MULTILINE)
+    assert names == ["input", "scale", "keepdim"]
+    assert "A number\n            that goes on.\n" in found
+    assert found.index("Args:") < found.index("Returns:") < found.index(">>>")
+    assert complete(found, ("input", "scale", "keepdim"), "reduction") == found
 
 
-@pytest.mark.parametrize("space", sorted({name.rpartition(".")[0] for name in NAMES}))
-def test_the_examples_run(space):
-    runner = doctest.DocTestRunner(optionflags=FLAGS, verbose=False)
-    said = []
-    for name, value in NAMES.items():
-        if name.rpartition(".")[0] == space and value.__doc__:
-            test = doctest.DocTestParser().get_doctest(value.__doc__, {}, name, None, 0)
-            runner.run(test, out=said.append)
-    assert said == []
+def test_a_docstring_without_sections_stays_as_it_is():
+    assert complete("Sum.", ("input",)) == "Sum."
+
+
+if __name__ == "__main__":  # what is lacking where a pattern matches
+    for name, thing in public():
+        if (wrong := lacks(thing)) and re.match(sys.argv[1], name):
+            print(f"{name} ({inspect.unwrap(thing).__module__}) lacks {wrong}")

@@ -1,5 +1,6 @@
 """Functions of neural networks, under the names of ``torch.nn.functional``."""
 
+from rushlight.docstrings import document
 from rushlight.nn.functional.activation import (
     celu,
     celu_,
@@ -170,6 +171,6 @@ for _name in __all__:
     if hasattr(_call, "op"):
         _call.op.admitted = admitted(_call.op)
     elif not hasattr(_call, "is_guarded"):
-        _call = guarded(_call, _name, strict=hasattr(_call, "strict"))
+        _call = guarded(document(_call, "functional"), _name, strict=hasattr(_call, "strict"))
         _call.__module__ = __name__  # pickle looks the function up here
         globals()[_name] = _call

@@ -2,6 +2,7 @@
 
 import importlib
 
+from rushlight.docstrings import document
 from rushlight.nn.modules import utils as utils
 from rushlight.nn.modules.activation import (
     ELU,
@@ -219,3 +220,5 @@ def _gather():
 
 
 _gather()
+for _name in __all__:
+    document(globals()[_name], "module")

@@ -8,6 +8,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.tape import Node
 from rushlight.backend import native
 from rushlight.backend.sizes import large_from
+from rushlight.docstrings import document
 from rushlight.errors import ArgumentDtypeError, DtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.outputs import in_place, store
@@ -328,6 +329,6 @@ def function(
         return lambda f: function(
             f, name=name, public=public, method=method, inplace=inplace, alias=alias, **judgement
         )
-    takes(**judgement)(call)
+    document(takes(**judgement)(call))
     publish(call, name or call.__name__.strip("_"), public, method, inplace, alias)
     return call

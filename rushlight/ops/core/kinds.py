@@ -18,6 +18,7 @@ import numpy as np
 
 import rushlight.dtype as dtypes
 from rushlight import shapes
+from rushlight.docstrings import complete
 from rushlight.errors import DtypeError
 from rushlight.ops.core.argument_kinds import fits
 from rushlight.ops.core.arguments import admitted, bind, judge, refuse
@@ -46,6 +47,9 @@ def _finish(op, call, publication):
     update_wrapper(call, op.forward)
     call.__name__ = call.__qualname__ = op.name
     call.__wrapped__ = Signed(op)
+    several = op.kind == "elementwise" and len(op.inputs) > 1
+    call.__doc__ = complete(op.forward.__doc__ or "", call.__wrapped__.names,
+                            "broadcast" if several else op.kind)  # fmt: skip
     call.op = op
     call.grad = op.grad
     call.lower = op.lower

@@ -22,6 +22,13 @@ class Signed:
         self.__wrapped__ = op.forward
 
     @property
+    def names(self):
+        """The names of the public parameters."""
+        op = self._op
+        out = () if op.kind == "view" else ("out",)
+        return *[_PUBLIC.get(name, name) for name in (*op.inputs, *op.params)], *out
+
+    @property
     def __signature__(self):
         op = self._op
         defaults = dict.fromkeys(op.inputs, REQUIRED) | dict.fromkeys(op.optional) | op.defaults
