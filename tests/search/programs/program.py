@@ -68,7 +68,8 @@ class Step:
     @cached_property
     def cancels(self):
         """Whether it subtracts inside, so that its result may be rounding alone."""
-        return any(word in self.text for word in CANCELS)
+        rounds = ".sum(" in self.text and "dtype=" in self.text  # each term, before it is added
+        return rounds or any(word in self.text for word in CANCELS)
 
     @property
     def writes(self):
