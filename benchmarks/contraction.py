@@ -16,10 +16,11 @@ from threadpoolctl import threadpool_limits
 
 import rushlight
 from rushlight.compiler.codegen.loop import lift, loop
+from rushlight.compiler.cpu import loader
 from rushlight.compiler.cpu.contraction import Contraction, Matrix, Storing, emit, plan
 from rushlight.compiler.cpu.microkernel import Tile, tile_function
 from rushlight.compiler.cpu.target import host
-from rushlight.compiler.run import loader, threads
+from rushlight.compiler.run import threads
 
 F4 = np.dtype(np.float32)
 KERNEL, ADDRESS, COUNT = ctypes.CFUNCTYPE, ctypes.c_void_p, ctypes.c_int64

@@ -16,11 +16,11 @@ from llvmlite import ir
 import rushlight
 from benchmarks.contraction import measured
 from rushlight.compiler.codegen.frame import storing
-from rushlight.compiler.cpu import convolution
+from rushlight.compiler.cpu import convolution, loader
 from rushlight.compiler.cpu.convolution_tiles import shifted_product
 from rushlight.compiler.cpu.microkernel import Tile
 from rushlight.compiler.cpu.target import host
-from rushlight.compiler.run import loader, threads
+from rushlight.compiler.run import threads
 from rushlight.ops.windows.window import output_size
 
 #: name → (N, C, O, input size, kernel size, further parameters of the convolution)

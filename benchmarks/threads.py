@@ -14,9 +14,9 @@ import numpy as np
 
 import rushlight as torch
 from benchmarks.process import busy_cores
+from rushlight.compiler.cpu.loader import load
 from rushlight.compiler.cpu.target import host
 from rushlight.compiler.run import threads
-from rushlight.compiler.run.loader import load
 
 KERNELS = """
 declare i64 @parallel(ptr, ptr, i64, ptr)

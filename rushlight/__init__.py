@@ -71,7 +71,7 @@ __all__ = [
 
 late.framework = importlib.import_module(__name__)
 late.machine = functools.cache(
-    lambda: importlib.import_module("rushlight.compiler.cpu.machine").PROCESSOR
+    lambda: importlib.import_module("rushlight.compiler.cpu.machine").Processor()
 )
 late.eager_kernels = lambda: importlib.import_module("rushlight.compiler.run.eager_kernels")
 

@@ -4,7 +4,10 @@ __all__ = ["current_accelerator", "device_count", "is_available"]
 
 
 def is_available():
-    """False: rushlight runs on the CPU.
+    """Return whether there is an accelerator: rushlight runs on the CPU.
+
+    Returns:
+        False.
 
     >>> import rushlight as torch
     >>> torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu"
@@ -14,10 +17,29 @@ def is_available():
 
 
 def current_accelerator(check_available=False):
-    """None."""
+    """Return the accelerator, of which there is none.
+
+    Args:
+        check_available: Accepted without effect.
+
+    Returns:
+        None.
+
+    >>> import rushlight as torch
+    >>> torch.accelerator.current_accelerator() is None
+    True
+    """
     return None
 
 
 def device_count():
-    """0."""
+    """Return the number of accelerators.
+
+    Returns:
+        0.
+
+    >>> import rushlight as torch
+    >>> torch.accelerator.device_count()
+    0
+    """
     return 0

@@ -10,7 +10,16 @@ __all__ = [
 
 
 class Stream:
-    """The only stream of the CPU. Calls finish before they return, so a stream never waits."""
+    """The only stream of the CPU, which never waits.
+
+    Calls finish before they return.
+
+    Args:
+        priority: Accepted without effect.
+
+    >>> import rushlight as torch
+    >>> torch.cpu.Stream().synchronize()
+    """
 
     def __init__(self, priority=-1):
         pass
@@ -19,7 +28,14 @@ class Stream:
         """Do nothing: all earlier calls have finished."""
 
     def record_event(self, event=None):
-        """Record ``event`` (default: a new ``Event``) with the present time, and return it."""
+        """Record an event with the present time.
+
+        Args:
+            event: An ``Event``. Default: a new one.
+
+        Returns:
+            The event.
+        """
         event = Event() if event is None else event
         event.record()
         return event
@@ -33,6 +49,9 @@ class Stream:
 
 class Event:
     """A moment in time.
+
+    Args:
+        enable_timing: Let ``elapsed_time`` measure from and to this event. Default: False.
 
     >>> import rushlight as torch
     >>> begin, end = torch.cpu.Event(enable_timing=True), torch.cpu.Event(enable_timing=True)
@@ -59,7 +78,13 @@ class Event:
         """Do nothing: the event has happened."""
 
     def elapsed_time(self, end_event):
-        """Return the milliseconds from this event to the later ``end_event``.
+        """Return the time from this event to a later one.
+
+        Args:
+            end_event: The later event.
+
+        Returns:
+            Milliseconds, a float.
 
         Raises:
             ValueError: an event was not recorded, or was made without ``enable_timing``.
@@ -75,7 +100,10 @@ _stream = Stream()
 
 
 def is_available():
-    """True.
+    """Return whether the CPU can be used.
+
+    Returns:
+        True.
 
     >>> import rushlight as torch
     >>> torch.cpu.is_available(), torch.cpu.device_count(), torch.cpu.current_device()
@@ -85,35 +113,94 @@ def is_available():
 
 
 def is_initialized():
-    """True."""
+    """Return whether the CPU was prepared.
+
+    Returns:
+        True.
+
+    >>> import rushlight as torch
+    >>> torch.cpu.is_initialized()
+    True
+    """
     return True
 
 
 def device_count():
-    """1."""
+    """Return the number of devices: the CPU is one.
+
+    Returns:
+        1.
+
+    >>> import rushlight as torch
+    >>> torch.cpu.device_count()
+    1
+    """
     return 1
 
 
 def current_device():
-    """``"cpu"``."""
+    """Return the name of the device.
+
+    Returns:
+        ``"cpu"``.
+
+    >>> import rushlight as torch
+    >>> torch.cpu.current_device()
+    'cpu'
+    """
     return "cpu"
 
 
 def set_device(device):
-    """Nothing: there is one."""
+    """Do nothing, because there is one device.
+
+    Args:
+        device: Accepted without effect.
+
+    >>> import rushlight as torch
+    >>> torch.cpu.set_device("cpu")
+    """
 
 
 def synchronize(device=None):
-    """Nothing: what was called before is done."""
+    """Do nothing, because calls finish before they return.
+
+    Args:
+        device: Accepted without effect.
+
+    >>> import rushlight as torch
+    >>> torch.cpu.synchronize()
+    """
 
 
 def current_stream(device=None):
-    """The ``Stream``."""
+    """Return the only stream.
+
+    Args:
+        device: Accepted without effect.
+
+    Returns:
+        ``Stream``.
+
+    >>> import rushlight as torch
+    >>> torch.cpu.current_stream().synchronize()
+    """
     return _stream
 
 
 def stream(stream):
-    """Context in which a stream is used: the CPU has one order."""
+    """Return a context in which a stream is used; it does nothing, because there is one stream.
+
+    Args:
+        stream: A ``Stream``.
+
+    Returns:
+        Context manager, which gives ``stream``.
+
+    >>> import rushlight as torch
+    >>> with torch.cpu.stream(torch.cpu.current_stream()):
+    ...     pass
+    """
     return contextlib.nullcontext(stream)
 
 

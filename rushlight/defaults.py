@@ -13,7 +13,10 @@ _interop_threads = 1
 
 
 def get_default_device():
-    """Return the device on which tensors are made: the CPU.
+    """Return the device on which tensors are made.
+
+    Returns:
+        ``torch.device("cpu")``.
 
     >>> import rushlight as torch
     >>> torch.get_default_device()
@@ -23,10 +26,14 @@ def get_default_device():
 
 
 def set_default_device(device):
-    """Set the device on which tensors are made. It must be the CPU, or None for the CPU.
+    """Set the device on which tensors are made.
+
+    Args:
+        device: The CPU, or None, which means the CPU.
 
     Raises:
-        AssertionError, RuntimeError: another device; the error is that of making a tensor on it.
+        AssertionError, RuntimeError: The device is another one. The error is that of making a
+            tensor on it.
 
     >>> import rushlight as torch
     >>> torch.set_default_device("cpu")
@@ -35,15 +42,29 @@ def set_default_device(device):
 
 
 def get_num_interop_threads():
-    """Return the number that was set last, 1 by default. It has no effect."""
+    """Return the number that ``set_num_interop_threads`` was given last.
+
+    Returns:
+        An int, 1 at first. It has no effect.
+
+    >>> import rushlight as torch
+    >>> torch.get_num_interop_threads()
+    1
+    """
     return _interop_threads
 
 
 def set_num_interop_threads(threads):
-    """Store the number without effect: operations run one after the other.
+    """Store a number of threads without effect: operations run one after the other.
+
+    Args:
+        threads: A positive int.
 
     Raises:
         RuntimeError: ``threads`` is not positive.
+
+    >>> import rushlight as torch
+    >>> torch.set_num_interop_threads(1)
     """
     global _interop_threads
     if threads <= 0:
@@ -52,11 +73,10 @@ def set_num_interop_threads(threads):
 
 
 def set_flush_denormal(mode, /):
-    """Let the processor treat denormal numbers as zeros (True), or compute with them (False).
+    """Let the processor treat denormal numbers as zeros, or compute with them.
 
-    Denormal numbers are too small for full precision; many processors are slow with them. The mode
-    belongs to the calling thread. Compiled programs apply it on all their threads, the BLAS library
-    only on the calling thread.
+    Args:
+        mode: True for zeros, False for exact numbers.
 
     Returns:
         True if the mode was set. That needs an x86-64 or aarch64 processor and llvmlite.
@@ -85,7 +105,13 @@ def set_flush_denormal(mode, /):
 
 
 def typename(obj, /):
-    """Return the type name of a tensor (``tensor.type()``), or the name of an object's class.
+    """Return the name of the type of an object.
+
+    Args:
+        obj: A tensor, or any other object.
+
+    Returns:
+        For a tensor the string of ``tensor.type()``; else the name of the class, with its module.
 
     >>> import rushlight as torch
     >>> torch.typename(torch.ones(1))

@@ -14,6 +14,10 @@ _precision = "highest"
 def use_deterministic_algorithms(mode, *, warn_only=False):
     """Store the switch without effect: all operations give repeatable results in any case.
 
+    Args:
+        mode: A bool.
+        warn_only: A bool, which is stored, too. Default: False.
+
     >>> import rushlight as torch
     >>> torch.use_deterministic_algorithms(True)
     >>> torch.are_deterministic_algorithms_enabled()
@@ -25,19 +29,38 @@ def use_deterministic_algorithms(mode, *, warn_only=False):
 
 
 def are_deterministic_algorithms_enabled():
-    """Return True if ``use_deterministic_algorithms`` was switched on."""
+    """Return the switch that ``use_deterministic_algorithms`` stored last.
+
+    Returns:
+        A bool, False at first.
+
+    >>> import rushlight as torch
+    >>> torch.are_deterministic_algorithms_enabled()
+    False
+    """
     return _deterministic
 
 
 def is_deterministic_algorithms_warn_only_enabled():
-    """Return True if ``use_deterministic_algorithms`` was last called with ``warn_only=True``."""
+    """Return whether ``use_deterministic_algorithms`` was last told to warn only.
+
+    Returns:
+        A bool, False at first.
+
+    >>> import rushlight as torch
+    >>> torch.is_deterministic_algorithms_warn_only_enabled()
+    False
+    """
     return _warn_only
 
 
 def set_float32_matmul_precision(precision):
-    """Store the precision of float32 matrix products: ``"highest"``, ``"high"`` or ``"medium"``.
+    """Store the precision of float32 matrix products.
 
     The option has no effect: the products are always computed in float32.
+
+    Args:
+        precision: ``"highest"``, ``"high"`` or ``"medium"``.
 
     Raises:
         RuntimeError: ``precision`` is none of the three.
@@ -58,5 +81,13 @@ def set_float32_matmul_precision(precision):
 
 
 def get_float32_matmul_precision():
-    """Return the precision that ``set_float32_matmul_precision`` stored last."""
+    """Return the precision that ``set_float32_matmul_precision`` stored last.
+
+    Returns:
+        A string, ``"highest"`` at first.
+
+    >>> import rushlight as torch
+    >>> torch.get_float32_matmul_precision()
+    'highest'
+    """
     return _precision

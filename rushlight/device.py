@@ -12,6 +12,10 @@ _TYPES = (
 class device:
     """A device's type and index.
 
+    Args:
+        type: ``"cpu"``, ``"cuda:1"`` and the like, a device, or the index of a CUDA device.
+        index: The number of the device, if ``type`` does not tell it. Default: None.
+
     Raises:
         RuntimeError: the string names no device type.
 

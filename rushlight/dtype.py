@@ -9,7 +9,9 @@ __all__ = ["DTYPES", "can_cast", "dtype", "finfo", "iinfo", "promote_types"]
 
 
 class dtype:
-    """The type of a tensor's elements. There is one object for each type.
+    """The type of a tensor's elements.
+
+    There is one object for each type. The class makes no further ones.
 
     Attributes:
         name: PyTorch's name, for example ``"float32"``.
@@ -17,6 +19,9 @@ class dtype:
         itemsize: Size of one element, in bytes.
         category: 0 for bool, 1 for integers, 2 for floating point, 3 for complex.
             Promotion prefers the higher category.
+        is_floating_point: True for real floating-point types.
+        is_complex: True for complex types.
+        is_signed: True for types with negative values.
 
     >>> import rushlight as torch
     >>> torch.float32, torch.float32.itemsize, torch.int8.is_floating_point
@@ -175,6 +180,16 @@ _PROMOTE = _promotion_table()
 def promote_types(type1, type2):
     """Return the dtype of a result of two dtypes, by PyTorch's table.
 
+    Args:
+        type1, type2: A ``torch.dtype``.
+
+    Returns:
+        A ``torch.dtype``.
+
+    Raises:
+        TypeError: An argument is no dtype.
+        RuntimeError: PyTorch defines no result, as for uint16 and int32.
+
     >>> import rushlight as torch
     >>> torch.promote_types(torch.int64, torch.float16)
     torch.float16
@@ -193,9 +208,14 @@ def promote_types(type1, type2):
 
 
 def can_cast(from_, to):
-    """True if a result of dtype ``from_`` may be written into a tensor of dtype ``to``.
+    """Tell whether a result of dtype ``from_`` may be written into a tensor of dtype ``to``.
 
-    The category may not fall: bool, integers, floating point, complex, in this order.
+    Args:
+        from_: The dtype of the result.
+        to: The dtype of the tensor.
+
+    Returns:
+        True unless the category falls: bool, integers, floating point, complex, in this order.
 
     >>> import rushlight as torch
     >>> torch.can_cast(torch.double, torch.float), torch.can_cast(torch.float, torch.int)
@@ -208,7 +228,10 @@ _default = float32
 
 
 def get_default_dtype():
-    """Return the dtype that Python floats get: float32, or that of ``set_default_dtype``.
+    """Return the dtype that Python floats get.
+
+    Returns:
+        float32, or the dtype given to ``set_default_dtype``.
 
     >>> import rushlight as torch
     >>> torch.get_default_dtype()
@@ -218,7 +241,13 @@ def get_default_dtype():
 
 
 def set_default_dtype(d):
-    """Set the dtype that Python floats get. It must be floating point.
+    """Set the dtype that Python floats get.
+
+    Args:
+        d: A real floating-point dtype.
+
+    Raises:
+        TypeError: ``d`` is no floating-point dtype.
 
     >>> import rushlight as torch
     >>> torch.set_default_dtype(torch.float64)
@@ -237,7 +266,21 @@ def set_default_dtype(d):
 
 
 class finfo:
-    """Limits of a floating-point dtype: ``bits, eps, max, min, tiny, smallest_normal, resolution``.
+    """The limits of a floating-point dtype.
+
+    Attributes:
+        bits: Size of a number, in bits.
+        eps: The distance from 1 to the next larger number.
+        max, min: The largest and the smallest finite number.
+        tiny, smallest_normal: The smallest positive number of full precision.
+        resolution: The precision in decimal digits, as a number such as 1e-6.
+        dtype: The dtype's name; of a complex dtype, that of its parts.
+
+    Args:
+        type: A floating-point or complex dtype. Default: ``torch.get_default_dtype()``.
+
+    Raises:
+        TypeError: ``type`` is no such dtype.
 
     >>> import rushlight as torch
     >>> torch.finfo(torch.float32).eps
@@ -272,7 +315,18 @@ class finfo:
 
 
 class iinfo:
-    """Limits of an integer dtype: ``bits, max, min``.
+    """The limits of an integer dtype.
+
+    Attributes:
+        bits: Size of a number, in bits.
+        max, min: The largest and the smallest number.
+        dtype: The dtype's name.
+
+    Args:
+        type: An integer dtype, not bool.
+
+    Raises:
+        TypeError: ``type`` is no such dtype.
 
     >>> import rushlight as torch
     >>> torch.iinfo(torch.int8)

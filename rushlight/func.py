@@ -17,10 +17,15 @@ def functional_call(
         parameter_and_buffer_dicts: Tensors by name, in one dict or in several. For names that are
             not given the module's own tensors are used. If the call replaces a given buffer, the
             new buffer is put into the dict.
-        args: The arguments as a tuple, or a single argument that is no tuple.
-        kwargs: The keyword arguments.
+        args: The arguments as a tuple, or a single argument that is no tuple. Default: no
+            arguments.
+        kwargs: Dict of the keyword arguments. Default: none.
         tie_weights: If the module has a tensor under several names, giving one name is enough.
-        strict: All parameters and buffers must be given, and no other names.
+            Default: True.
+        strict: All parameters and buffers must be given, and no other names. Default: False.
+
+    Returns:
+        The result of the module's ``forward``.
 
     Raises:
         ValueError: a name is in several dicts, or tied names are given different tensors.

@@ -6,5 +6,16 @@ __all__ = ["Graph", "GraphModule", "Node", "wrap"]
 
 
 def wrap(fn_or_name):
-    """Decorate a function that a tracer should leave whole, or name it: returned as it is."""
+    """Mark a function that a tracer should leave whole.
+
+    Args:
+        fn_or_name: The function, or its name.
+
+    Returns:
+        ``fn_or_name``, unchanged.
+
+    >>> import rushlight as torch
+    >>> torch.fx.wrap(len)([1, 2])
+    2
+    """
     return fn_or_name

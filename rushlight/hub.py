@@ -29,6 +29,9 @@ OFFLINE = "{}: rushlight fetches nothing from the network; {}"
 def get_dir():
     """Return the folder of downloaded files: that of ``set_dir``, or ``$TORCH_HOME/hub``.
 
+    Returns:
+        Name of the folder. Without ``$TORCH_HOME`` it is ``~/.cache/torch/hub``.
+
     >>> import rushlight as torch
     >>> torch.hub.get_dir().endswith("hub")
     True
@@ -41,7 +44,10 @@ def get_dir():
 
 
 def set_dir(d):
-    """Keep downloaded files in the folder ``d``.
+    """Keep downloaded files in a folder.
+
+    Args:
+        d: Name of the folder; ``~`` is the home folder.
 
     >>> import rushlight as torch
     >>> before = torch.hub.get_dir()
@@ -61,9 +67,17 @@ def load(
     repo_or_dir, model, *args, source="github", trust_repo="check", force_reload=False,
     verbose=True, skip_validation=False, **kwargs,
 ):  # fmt: skip
-    """Call the entry point ``model`` of the repository in a folder; return the call's result.
+    """Call an entry point of the repository in a folder.
 
-    An entry point is a function in the folder's ``hubconf.py``; it gets ``args`` and ``kwargs``.
+    Args:
+        repo_or_dir: The folder, whose ``hubconf.py`` has the entry point.
+        model: Name of the entry point, a function.
+        *args, **kwargs: Arguments of the entry point.
+        source: ``"github"`` or ``"local"``; both expect a folder. Default: ``"github"``.
+        trust_repo, force_reload, verbose, skip_validation: Accepted without effect.
+
+    Returns:
+        The result of the entry point.
 
     Raises:
         ValueError: ``source`` is neither "github" nor "local".
@@ -88,7 +102,14 @@ def load(
 
 
 def list(github, force_reload=False, skip_validation=False, trust_repo="check", verbose=True):
-    """Return the names of the entry points of the repository in the folder ``github``.
+    """Return the names of the entry points of the repository in a folder.
+
+    Args:
+        github: The folder.
+        force_reload, skip_validation, trust_repo, verbose: Accepted without effect.
+
+    Returns:
+        List of names.
 
     Raises:
         RuntimeError: ``github`` is no folder.
@@ -108,7 +129,15 @@ def list(github, force_reload=False, skip_validation=False, trust_repo="check", 
 
 
 def help(github, model, force_reload=False, skip_validation=False, trust_repo="check"):
-    """Return the docstring of the entry point ``model`` of the repository in a folder.
+    """Return the docstring of an entry point of the repository in a folder.
+
+    Args:
+        github: The folder.
+        model: Name of the entry point.
+        force_reload, skip_validation, trust_repo: Accepted without effect.
+
+    Returns:
+        The docstring, or None.
 
     Raises:
         RuntimeError: ``github`` is no folder, or the entry point does not exist.
@@ -183,10 +212,22 @@ def load_state_dict_from_url(
 ):  # fmt: skip
     """Load the object that ``torch.save`` wrote to the file at a ``file:`` URL.
 
-    The file is copied to ``model_dir`` (default: ``checkpoints`` in ``get_dir()``) and loaded from
-    there. If ``model_dir`` has a file of that name already, it is loaded whatever the URL is.
-    ``check_hash``: the name is like ``model-1a2b3c4d.pt`` and holds the first hexadecimal digits of
-    the content's SHA-256; they are checked when the file is copied.
+    The file is copied and loaded from there. If the folder has a file of that name already, it is
+    loaded whatever the URL is.
+
+    Args:
+        url: The address, which begins with ``file:``.
+        model_dir: The folder for the copy. Default: ``checkpoints`` in ``get_dir()``.
+        map_location: As for ``torch.load``. Default: None.
+        progress: Accepted without effect.
+        check_hash: Check the content when the file is copied. The name is like
+            ``model-1a2b3c4d.pt`` and holds the first hexadecimal digits of the content's SHA-256.
+            Default: False.
+        file_name: Name of the copy. Default: the last part of the URL.
+        weights_only: As for ``torch.load``. Default: False.
+
+    Returns:
+        The loaded object.
 
     Raises:
         RuntimeError: the URL is not ``file:``, or the hash is wrong.
@@ -209,10 +250,18 @@ def load_state_dict_from_url(
 
 
 def download_url_to_file(url, dst, hash_prefix=None, progress=True):
-    """Copy the file at a ``file:`` URL to ``dst``. If the copy fails, ``dst`` is unchanged.
+    """Copy the file at a ``file:`` URL to ``dst``.
+
+    If the copy fails, ``dst`` is unchanged.
+
+    Args:
+        url: The address, which begins with ``file:``.
+        dst: Name of the new file.
+        hash_prefix: The first hexadecimal digits of the content's SHA-256. Default: no check.
+        progress: Accepted without effect.
 
     Raises:
-        RuntimeError: the URL is not ``file:``, or the SHA-256 does not begin with ``hash_prefix``.
+        RuntimeError: The URL is not ``file:``, or the SHA-256 does not begin with ``hash_prefix``.
 
     >>> import pathlib, tempfile, rushlight as torch
     >>> folder = pathlib.Path(tempfile.mkdtemp())

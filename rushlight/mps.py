@@ -7,7 +7,10 @@ __all__ = [
 
 
 def is_available():
-    """False.
+    """Return whether there is an MPS device: rushlight runs on the CPU.
+
+    Returns:
+        False.
 
     >>> import rushlight as torch
     >>> torch.mps.is_available()
@@ -17,17 +20,36 @@ def is_available():
 
 
 def device_count():
-    """0."""
+    """Return the number of MPS devices.
+
+    Returns:
+        0.
+
+    >>> import rushlight as torch
+    >>> torch.mps.device_count()
+    0
+    """
     return 0
 
 
 def manual_seed(seed):
-    """Check ``seed`` and do nothing, because there is no device."""
+    """Check the seed and do nothing, because there is no device.
+
+    Args:
+        seed: An int.
+
+    >>> import rushlight as torch
+    >>> torch.mps.manual_seed(0)
+    """
     int(seed)
 
 
 def seed():
-    """Do nothing, because there is no device."""
+    """Do nothing, because there is no device.
+
+    >>> import rushlight as torch
+    >>> torch.mps.seed()
+    """
 
 
 def _without(name):
@@ -35,7 +57,17 @@ def _without(name):
         raise RuntimeError(f"Cannot execute {name}() without MPS backend.")
 
     refuse.__name__ = refuse.__qualname__ = name
-    refuse.__doc__ = "Raises: there is no MPS device."
+    refuse.__doc__ = f"""Refuse, because there is no MPS device.
+
+    Raises:
+        RuntimeError: Always.
+
+    >>> import rushlight as torch
+    >>> torch.mps.{name}()
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Cannot execute {name}() without MPS backend.
+    """
     return refuse
 
 

@@ -48,11 +48,19 @@ _PROFILES = {
 def set_printoptions(
     precision=None, threshold=None, edgeitems=None, linewidth=None, profile=None, sci_mode=None
 ):
-    """Set how tensors print. ``PrintOptions`` describes the options.
+    """Set how tensors print.
 
     An option that is not given keeps its value, except ``sci_mode``, which returns to None.
-    ``profile`` sets the first four options together: ``"default"``, ``"short"`` or ``"full"``
-    (never summarise). Options that are given beside ``profile`` win.
+
+    Args:
+        precision: Digits after the decimal point. At first: 4.
+        threshold: A tensor with more elements than this is summarised. At first: 1000.
+        edgeitems: Number of elements that a summary shows at each end of a dim. At first: 3.
+        linewidth: Number of characters after which a line is broken. At first: 80.
+        profile: ``"default"``, ``"short"`` or ``"full"`` (never summarise) sets the options above
+            together. Options that are given beside it win. Default: None.
+        sci_mode: Use scientific notation always (True) or never (False). Default: None, use it if
+            the magnitudes differ by more than 1000 times, exceed 1e8 or are below 1e-4.
 
     >>> import rushlight as torch
     >>> torch.set_printoptions(precision=2, threshold=4, edgeitems=1)

@@ -64,6 +64,9 @@ class Generator:
     Several threads may draw from one generator. Their draws do not mix, because each draw holds the
     generator's lock.
 
+    Args:
+        device: None or the CPU.
+
     Raises:
         RuntimeError: ``device`` is not the CPU.
 
@@ -95,16 +98,20 @@ class Generator:
 
     @property
     def device(self):
-        """The device of the numbers: always the CPU."""
+        """The device of the numbers, which is always the CPU."""
         return CPU
 
     def manual_seed(self, seed, /):
-        """Start the stream of ``seed``; return the generator.
+        """Start the stream of ``seed``.
 
-        A negative seed stands for ``seed + 2**64``.
+        Args:
+            seed: An int from -2**63 to 2**64 - 1. A negative seed stands for ``seed + 2**64``.
+
+        Returns:
+            This generator.
 
         Raises:
-            ValueError: ``seed`` is outside [-2**63, 2**64 - 1].
+            ValueError: ``seed`` is outside this range.
             RuntimeError: ``seed`` is not an int.
         """
         if type(seed) is bool or not isinstance(seed, int):
@@ -117,25 +124,29 @@ class Generator:
         return self
 
     def seed(self):
-        """Start the stream of an unpredictable seed; return the seed."""
+        """Start the stream of an unpredictable seed, and return the seed."""
         seed = int.from_bytes(os.urandom(8), "little")
         self.manual_seed(seed)
         return seed
 
     def initial_seed(self):
-        """The seed that started the stream."""
+        """Return the seed that started the stream."""
         return self._seed
 
     def get_state(self):
-        """The state as a uint8 tensor of 5056 elements, byte for byte PyTorch's."""
+        """Return the state as a uint8 tensor (5056), byte for byte PyTorch's."""
         from rushlight.tensor import from_array
 
         return from_array(self.state_bytes())
 
     def set_state(self, new_state, /):
-        """Go on from a state that ``get_state`` returned; return the generator.
+        """Go on from a state that ``get_state`` returned.
 
-        The state may come from rushlight or from PyTorch.
+        Args:
+            new_state: uint8 tensor (5056), from rushlight or from PyTorch.
+
+        Returns:
+            This generator.
 
         Raises:
             TypeError: ``new_state`` is not a uint8 tensor.
@@ -150,7 +161,7 @@ class Generator:
         return self.set_state_bytes(new_state.array)
 
     def clone_state(self):
-        """A new generator in the same state."""
+        """Return a new generator in the same state."""
         return type(self)().set_state_bytes(self.state_bytes())
 
     def get_offset(self):
@@ -291,7 +302,13 @@ default_generator.seed()
 
 
 def manual_seed(seed):
-    """Start the stream of ``seed`` in the default generator; return the generator.
+    """Start the stream of ``seed`` in the default generator.
+
+    Args:
+        seed: An int from -2**63 to 2**64 - 1. A negative seed stands for ``seed + 2**64``.
+
+    Returns:
+        The default generator.
 
     Raises:
         ValueError: ``seed`` is outside [-2**63, 2**64 - 1].
@@ -304,7 +321,10 @@ def manual_seed(seed):
 
 
 def seed():
-    """Start the stream of an unpredictable seed in the default generator; return the seed.
+    """Start the stream of an unpredictable seed in the default generator.
+
+    Returns:
+        The seed, an int from 0 to 2**64 - 1.
 
     >>> import rushlight as torch
     >>> torch.seed() == torch.initial_seed()
@@ -314,7 +334,10 @@ def seed():
 
 
 def initial_seed():
-    """The seed that started the default generator's stream.
+    """Return the seed that started the default generator's stream.
+
+    Returns:
+        An int from 0 to 2**64 - 1.
 
     >>> import rushlight as torch
     >>> _ = torch.manual_seed(7)
@@ -325,7 +348,10 @@ def initial_seed():
 
 
 def get_rng_state():
-    """The default generator's state, a uint8 tensor of 5056 elements.
+    """Return the default generator's state, for ``set_rng_state``.
+
+    Returns:
+        uint8 tensor (5056).
 
     >>> import rushlight as torch
     >>> _ = torch.manual_seed(0)
@@ -340,6 +366,13 @@ def get_rng_state():
 
 def set_rng_state(new_state):
     """Set the default generator to a state that ``get_rng_state`` returned.
+
+    Args:
+        new_state: uint8 tensor (5056), from rushlight or from PyTorch.
+
+    Raises:
+        TypeError: ``new_state`` is not a uint8 tensor.
+        RuntimeError: ``new_state`` is not the state of a generator.
 
     >>> import rushlight as torch
     >>> state = torch.get_rng_state()
@@ -356,6 +389,15 @@ def fork_rng(
     devices=None, enabled=True, _caller="fork_rng", _devices_kw="devices", device_type=None
 ):
     """Restore the default generator's state after the ``with`` block or the decorated function.
+
+    Args:
+        devices: GPUs whose generators are restored, too; none exist. Default: None.
+        enabled: Restore the state. Default: True.
+        device_type: The type of ``devices``, such as ``"cuda"``; ``"meta"`` restores nothing.
+            Default: None.
+
+    Yields:
+        None.
 
     Raises:
         RuntimeError: ``device_type`` does not exist.

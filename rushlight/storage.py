@@ -191,7 +191,9 @@ def reach(array, shape, strides, start, name):
 class UntypedStorage:
     """A tensor's memory as bytes, shared by all its views: ``tensor.untyped_storage()``.
 
-    ``UntypedStorage(n)`` has n bytes with any content; ``UntypedStorage(list)`` has these bytes.
+    Args:
+        source: The number of bytes, uninitialised; or a sequence of bytes, as ints from 0 to 255.
+            Default: 0.
 
     >>> import rushlight as torch
     >>> x = torch.zeros(4)
@@ -213,11 +215,17 @@ class UntypedStorage:
     def from_file(cls, filename, shared=False, nbytes=0):
         """Map the first ``nbytes`` bytes of a file to memory.
 
-        With ``shared`` writes change the file, and a file that is missing or too short is created
-        or extended. Without ``shared`` writes stay in memory.
+        Args:
+            filename: The path of the file.
+            shared: Let writes change the file, and create or extend a file that is missing or too
+                short. Default: False, writes stay in memory.
+            nbytes: Size of the storage, in bytes. Default: 0.
+
+        Returns:
+            An ``UntypedStorage`` of ``nbytes`` bytes.
 
         Raises:
-            RuntimeError: the file is too short, and ``shared`` is False.
+            RuntimeError: The file is too short, and ``shared`` is False.
         """
         ways = os.O_RDWR | os.O_CREAT if shared else os.O_RDONLY
         descriptor = os.open(filename, ways | getattr(os, "O_BINARY", 0), 0o666)
@@ -239,6 +247,7 @@ class UntypedStorage:
         return flat(self._owner)
 
     def nbytes(self):
+        """Return the size of the memory in bytes."""
         return self.bytes.size
 
     size = nbytes
@@ -247,9 +256,11 @@ class UntypedStorage:
         return self.bytes.size
 
     def element_size(self):
+        """Return 1, the size of an element in bytes."""
         return 1
 
     def data_ptr(self):
+        """Return the address of the first byte."""
         return address(self._owner)
 
     @property
@@ -261,10 +272,11 @@ class UntypedStorage:
     is_cuda = False
 
     def resizable(self):
-        """True if ``resize_`` may grow the memory: it is no other library's and no mapped file."""
+        """Return True unless the memory is another library's or a mapped file: it may grow."""
         return type(self._owner.base) not in (Foreign, mmap.mmap)
 
     def tolist(self):
+        """Return the bytes as a list of ints."""
         return self.bytes.tolist()
 
     def __getitem__(self, i):
@@ -285,17 +297,21 @@ class UntypedStorage:
     __hash__ = None  # type: ignore[assignment]  # two objects may stand for one memory
 
     def fill_(self, value):
+        """Set every byte to ``value``, an int from 0 to 255, and return this storage."""
         self.bytes.fill(value)
         return self
 
     def copy_(self, source, non_blocking=None):
+        """Write the bytes of the storage ``source``, of the same size, and return this storage."""
         self.bytes[...] = source.bytes
         return self
 
     def clone(self):
+        """Return a copy with memory of its own."""
         return UntypedStorage(self.bytes.copy())
 
     def cpu(self):
+        """Return this storage, because every storage is on the CPU."""
         return self
 
     def cuda(self, device=None, non_blocking=False):
@@ -305,6 +321,7 @@ class UntypedStorage:
         require("cuda")
 
     def untyped(self):
+        """Return this storage."""
         return self
 
     def __repr__(self):

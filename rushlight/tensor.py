@@ -14,6 +14,7 @@ import rushlight.dtype as dtypes
 from rushlight import late
 from rushlight.autograd import mode
 from rushlight.device import CPU
+from rushlight.docstrings import document
 
 __all__ = [
     "Size", "Tensor", "disabled_torch_function", "from_array", "method", "reads_values", "short",
@@ -22,6 +23,9 @@ __all__ = [
 
 class Size(tuple):
     """A tensor's shape: a tuple with ``numel()``.
+
+    Args:
+        iterable: The size of each dim, an int. Default: no dims.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, 3).shape, torch.Size([2, 3]).numel()
@@ -34,6 +38,11 @@ class Size(tuple):
         return f"torch.Size({list(self)})"
 
     def numel(self):
+        """Return the product of the sizes.
+
+        Returns:
+            An int: the number of elements of a tensor with this shape.
+        """
         return prod(self)
 
     def __add__(self, other):
@@ -118,6 +127,14 @@ else:
 
 class Tensor(metaclass=TensorMeta):
     """A multi-dimensional array of one dtype that can record how it was computed.
+
+    Functions such as ``torch.tensor`` and ``torch.zeros`` make tensors of any dtype. A call of the
+    class is PyTorch's first way to make one. Its dtype is ``torch.get_default_dtype()``.
+
+    Args:
+        *args: The sizes of an uninitialised tensor, or one sequence with its elements. A tensor or
+            a storage gives a tensor that shares its memory. Default: no elements, shape ``(0,)``.
+        device: None or the CPU.
 
     >>> import rushlight as torch
     >>> torch.tensor([[1.0, 2.0], [3.0, 4.0]])
@@ -238,7 +255,7 @@ class Tensor(metaclass=TensorMeta):
 
     @property
     def itemsize(self):
-        """The number of bytes of one element.
+        """The size of one element in bytes.
 
         >>> import rushlight as torch
         >>> torch.zeros(2).itemsize
@@ -248,7 +265,7 @@ class Tensor(metaclass=TensorMeta):
 
     @property
     def nbytes(self):
-        """The number of bytes of all elements.
+        """The size of all elements together in bytes.
 
         >>> import rushlight as torch
         >>> torch.zeros(2).nbytes
@@ -307,7 +324,8 @@ def from_array(array):
 
 def method(function):
     """Bind ``function`` to Tensor under its own name."""
-    setattr(Tensor, function.__name__, function)
+    name = function.__name__
+    setattr(Tensor, name, document(function, "in_place" if name.endswith("_") else ""))
     return function
 
 

@@ -23,16 +23,27 @@ def _blas():
 
 
 def available_cores():
-    """The number of cores that this process may run on."""
+    """Return the number of cores that this process may run on.
+
+    Returns:
+        An int, at least 1.
+
+    >>> from rushlight.threads import available_cores
+    >>> available_cores() >= 1
+    True
+    """
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def get_num_threads():
-    """The number of threads that matrix products and compiled programs may use.
+    """Return the number of threads that matrix products and compiled programs may use.
 
     At the start this is ``RUSHLIGHT_NUM_THREADS``, or else what the BLAS library uses.
+
+    Returns:
+        An int, at least 1.
 
     >>> import rushlight as torch
     >>> torch.get_num_threads() >= 1
@@ -44,13 +55,17 @@ def get_num_threads():
 
 
 def set_num_threads(n):
-    """Let matrix products and compiled programs use ``n`` threads.
+    """Set the number of threads that matrix products and compiled programs may use.
 
     The results of compiled programs do not depend on ``n``. The BLAS library may round differently
     for each ``n``.
 
+    Args:
+        n: A positive int.
+
     Raises:
         RuntimeError: ``n`` is not positive.
+        TypeError: ``n`` is not an int.
 
     >>> import rushlight as torch
     >>> n = torch.get_num_threads()

@@ -1,6 +1,7 @@
 """Every public function and class says what it takes, gives and raises, in one order."""
 
 import inspect
+import operator
 import re
 import sys
 
@@ -12,6 +13,13 @@ MODULES = [
     "optim.lr_scheduler", "utils.data", "autograd", "Tensor", "distributions", "func",
 ]  # fmt: skip
 
+#: Classes whose public methods are looked at, too. A method that Module has is looked at in
+#: another class only if it has a docstring of its own there.
+CLASSES = [
+    "nn.Module", "nn.Sequential", "nn.ModuleList", "nn.ModuleDict", "nn.ParameterList",
+    "nn.ParameterDict", "optim.Optimizer", "utils.data.DataLoader",
+]  # fmt: skip
+
 #: Docstrings that refer to another function, whose parameters are theirs.
 REFERS = re.compile(
     r"In-place version of|The deprecated name of|Accepted, and remembered|Deprecated: use"
@@ -19,20 +27,41 @@ REFERS = re.compile(
 #: Names of parameters that say nothing, and NumPy's names of others.
 PLAIN = {"self", "cls", "args", "kwargs", "named", "older", "axis", "keepdims"}
 SECTIONS = "Args:", "Returns:", "Raises:", "Source:", ">>>"
-_ENTRY = re.compile(r"^ +((?:\*{0,2}\w+(?:, | and )?)+): ", re.MULTILINE)
+#: A statement that makes a function give a value.
+_GIVES = re.compile(r"\n +(return (?!None\b)|yield\b)")
+_ENTRY = re.compile(r"^ +(\*{0,2}\w+(?:(?:, | and )\*{0,2}\w+)*): ", re.MULTILINE)
 
 
 def public():
     """(name, thing) of everything public that users call."""
     for module in MODULES:
-        home = rushlight
-        for part in module.split(".") if module else ():
-            home = getattr(home, part)
-        names = getattr(home, "__all__", None) or vars(home)
-        for name in names:
+        home = _at(module)
+        for name in getattr(home, "__all__", None) or vars(home):
             thing = inspect.getattr_static(home, name, None)
+            thing = getattr(home, name) if thing is None else thing  # it is loaded when used first
             if not name.startswith("_") and (inspect.isroutine(thing) or inspect.isclass(thing)):
                 yield f"{module}.{name}".lstrip("."), thing
+    for place in CLASSES:
+        owner = _at(place)
+        for name in dir(owner):
+            thing = inspect.getattr_static(owner, name)
+            tells = owner is rushlight.nn.Module or not hasattr(rushlight.nn.Module, name)
+            tells = tells or (name in vars(owner) and thing.__doc__)
+            if not name.startswith("_") and inspect.isroutine(thing) and tells:
+                yield f"{place}.{name}", thing
+
+
+def _at(place):
+    """The module or class of rushlight at the path ``place``."""
+    return operator.attrgetter(place)(rushlight) if place else rushlight
+
+
+def gives_a_value(thing):
+    """Whether a function returns or yields a value, as far as its source tells."""
+    try:
+        return _GIVES.search(inspect.getsource(inspect.unwrap(thing))) is not None
+    except (OSError, TypeError):
+        return True
 
 
 def lacks(thing):
@@ -52,7 +81,8 @@ def lacks(thing):
     told = {n for found in _ENTRY.findall(section) for n in re.findall(r"\w+", found)}
     missing = [n for n in names if n not in {*told, *PLAIN} and not n.startswith("_")]
     found = [f"Args: {', '.join(missing)}"] if missing else []
-    if not inspect.isclass(thing) and "Returns:" not in doc and "Yields:" not in doc:
+    gives = not inspect.isclass(thing) and gives_a_value(thing)
+    if gives and "Returns:" not in doc and "Yields:" not in doc:
         found.append("Returns:")
     if ">>>" not in doc:
         found.append("an example")

@@ -22,21 +22,61 @@ __all__ = [
 
 
 def disallow_in_graph(fn):
-    """``fn``, or the list of functions: every function is traced."""
+    """Return functions unchanged, because every function is traced.
+
+    Args:
+        fn: A function, or a list of functions.
+
+    Returns:
+        ``fn``.
+
+    >>> import rushlight as torch
+    >>> torch._dynamo.disallow_in_graph(len)([1, 2])
+    2
+    """
     return allow_in_graph(fn)
 
 
 def mark_dynamic(tensor, index, **bounds):
-    """Accepted: another shape is another program."""
+    """Do nothing, because another shape is another program.
+
+    Args:
+        tensor, index: Accepted without effect.
+        **bounds: Accepted without effect.
+
+    >>> import rushlight as torch
+    >>> torch._dynamo.mark_dynamic(torch.ones(2), 0)
+    """
 
 
 def maybe_mark_dynamic(tensor, index):
-    """Accepted: another shape is another program."""
+    """Do nothing, because another shape is another program.
+
+    Args:
+        tensor, index: Accepted without effect.
+
+    >>> import rushlight as torch
+    >>> torch._dynamo.maybe_mark_dynamic(torch.ones(2), 0)
+    """
 
 
 def mark_static(tensor, index=None):
-    """Accepted: every shape is compiled in."""
+    """Do nothing, because every shape is compiled in.
+
+    Args:
+        tensor, index: Accepted without effect.
+
+    >>> import rushlight as torch
+    >>> torch._dynamo.mark_static(torch.ones(2), 0)
+    """
 
 
 def mark_static_address(tensor, guard=True):
-    """Accepted: parameters and state are known by where they lie."""
+    """Do nothing, because parameters and state are known by their place in memory.
+
+    Args:
+        tensor, guard: Accepted without effect.
+
+    >>> import rushlight as torch
+    >>> torch._dynamo.mark_static_address(torch.ones(2))
+    """

@@ -32,7 +32,13 @@ def _checked(device_type):
 
 
 def is_autocast_available(device_type):
-    """Whether autocast knows the device type.
+    """Return whether autocast knows the device type.
+
+    Args:
+        device_type: Name of a device type, such as ``"cpu"``.
+
+    Returns:
+        True or False.
 
     Raises:
         RuntimeError: No device type has this name.
@@ -45,7 +51,13 @@ def is_autocast_available(device_type):
 
 
 def is_autocast_enabled(device_type="cuda"):
-    """Whether autocast is on for the device type, in this thread.
+    """Return whether autocast is on for the device type, in this thread.
+
+    Args:
+        device_type: Name of a device type. Default: ``"cuda"``.
+
+    Returns:
+        True or False.
 
     >>> import rushlight as torch
     >>> with torch.autocast("cpu"):
@@ -58,6 +70,10 @@ def is_autocast_enabled(device_type="cuda"):
 def set_autocast_enabled(device_type, enabled):
     """Turn autocast on or off for the device type, in this thread.
 
+    Args:
+        device_type: Name of a device type, such as ``"cpu"``.
+        enabled: True for on, False for off.
+
     >>> import rushlight as torch
     >>> torch.set_autocast_enabled("cpu", False)
     """
@@ -67,7 +83,13 @@ def set_autocast_enabled(device_type, enabled):
 
 
 def get_autocast_dtype(device_type):
-    """The lower precision that autocast uses on the device type; for the CPU bfloat16 by default.
+    """Return the lower precision that autocast uses on the device type, in this thread.
+
+    Args:
+        device_type: Name of a device type, such as ``"cpu"``.
+
+    Returns:
+        A dtype; bfloat16 for the CPU unless another was set, float16 for other devices.
 
     >>> import rushlight as torch
     >>> torch.get_autocast_dtype("cpu")
@@ -78,6 +100,10 @@ def get_autocast_dtype(device_type):
 
 def set_autocast_dtype(device_type, dtype):
     """Set the lower precision that autocast uses on the device type, in this thread.
+
+    Args:
+        device_type: Name of a device type, such as ``"cpu"``.
+        dtype: A floating point dtype.
 
     >>> import rushlight as torch
     >>> torch.set_autocast_dtype("cpu", torch.bfloat16)
@@ -94,7 +120,10 @@ def _follow(device_type):
 
 
 def is_autocast_cache_enabled():
-    """Whether autocast keeps converted weights until the outermost region ends.
+    """Return whether autocast keeps converted weights until the outermost region ends.
+
+    Returns:
+        True or False.
 
     >>> import rushlight as torch
     >>> torch.is_autocast_cache_enabled()
@@ -105,6 +134,9 @@ def is_autocast_cache_enabled():
 
 def set_autocast_cache_enabled(enabled):
     """Set whether autocast keeps converted weights until the outermost region ends.
+
+    Args:
+        enabled: True to keep them, False to convert each time.
 
     >>> import rushlight as torch
     >>> torch.set_autocast_cache_enabled(True)
@@ -224,9 +256,13 @@ def custom_fwd(fwd=None, *, device_type, cast_inputs=None):
     """Decorate ``forward`` of an ``autograd.Function``, so that it respects autocast regions.
 
     Args:
+        fwd: The static method ``forward(ctx, *args)``. Default: the result is a decorator.
         device_type: The device type whose autocast regions count.
         cast_inputs: A dtype. Inside a region, floating point inputs are converted to this dtype,
             and ``forward`` runs without autocast. Default: ``forward`` runs with autocast.
+
+    Returns:
+        The decorated method, or a decorator.
 
     Raises:
         ValueError: ``device_type`` is no str.
@@ -269,6 +305,13 @@ def custom_bwd(bwd=None, *, device_type):
     """Decorate ``backward`` of an ``autograd.Function`` whose forward has ``custom_fwd``.
 
     The backward runs with autocast if the forward ran with autocast, in the same dtype.
+
+    Args:
+        bwd: The static method ``backward(ctx, *grads)``. Default: the result is a decorator.
+        device_type: The device type whose autocast regions count.
+
+    Returns:
+        The decorated method, or a decorator.
 
     Raises:
         ValueError: ``device_type`` is no str.

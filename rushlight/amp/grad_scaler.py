@@ -18,7 +18,12 @@ __all__ = ["GradScaler", "OptState"]
 
 
 class OptState(Enum):
-    """The last step that an optimizer's gradients went through since the last ``update``."""
+    """The last step that an optimizer's gradients went through since the last ``update``.
+
+    >>> from rushlight.amp.grad_scaler import OptState
+    >>> OptState.READY.name
+    'READY'
+    """
 
     READY = 0
     UNSCALED = 1

@@ -16,7 +16,10 @@ def _set(check_nan):
 class detect_anomaly:
     """Context in which every operation remembers its line, and nan in a gradient is an error.
 
-    ``check_nan=False``: nan is no error; only the lines are remembered.
+    If a backward fails, the error then names the line that called the operation.
+
+    Args:
+        check_nan: Raise RuntimeError if a gradient contains nan. Default: True.
 
     >>> import rushlight as torch
     >>> x = torch.tensor(-1.0, requires_grad=True)
@@ -35,7 +38,17 @@ class detect_anomaly:
 
 
 class set_detect_anomaly:
-    """Turn anomaly detection on or off at once; the end of a ``with`` block restores it."""
+    """Turn anomaly detection on or off at once; the end of a ``with`` block restores it.
+
+    Args:
+        mode: True turns it on, False off.
+        check_nan: Raise RuntimeError if a gradient contains nan. Default: True.
+
+    >>> import rushlight as torch
+    >>> with torch.autograd.set_detect_anomaly(True):
+    ...     torch.is_anomaly_enabled()
+    True
+    """
 
     def __init__(self, mode, check_nan=True):
         self.was = _set(bool(check_nan) if mode else None)
@@ -48,7 +61,10 @@ class set_detect_anomaly:
 
 
 def is_anomaly_enabled():
-    """True inside ``detect_anomaly``.
+    """Tell whether anomaly detection is on.
+
+    Returns:
+        True inside ``detect_anomaly``.
 
     >>> import rushlight as torch
     >>> torch.is_anomaly_enabled()
@@ -58,7 +74,10 @@ def is_anomaly_enabled():
 
 
 def is_anomaly_check_nan_enabled():
-    """True if nan in a gradient is an error inside ``detect_anomaly``; outside always True.
+    """Tell whether anomaly detection makes nan in a gradient an error.
+
+    Returns:
+        The ``check_nan`` of ``detect_anomaly``; True outside it.
 
     >>> import rushlight as torch
     >>> with torch.autograd.detect_anomaly(check_nan=False):

@@ -67,7 +67,10 @@ class _PackedSaved:
 
 
 class FunctionCtx(Node):
-    """``ctx``: it keeps what forward saves for backward, and it is the node on the tape."""
+    """The ``ctx`` of a custom operation: it keeps what forward saves for backward.
+
+    It is also the operation's node on the tape. The example of ``Function`` shows its use.
+    """
 
     __slots__ = ("__dict__",)
     is_plain = False
@@ -83,7 +86,14 @@ class FunctionCtx(Node):
     positions: list[int]  # the indices of the tensors among these arguments
 
     def save_for_backward(self, *tensors):
-        """Keep tensors for ``saved_tensors`` in backward; None is allowed."""
+        """Keep tensors for ``saved_tensors`` in backward.
+
+        Args:
+            *tensors: Tensors of any shapes, or None.
+
+        Raises:
+            TypeError: An argument is neither a tensor nor None.
+        """
         for t in tensors:
             if t is not None and not isinstance(t, Tensor):
                 raise TypeError(
@@ -95,15 +105,27 @@ class FunctionCtx(Node):
     save_for_forward = save_for_backward
 
     def mark_dirty(self, *tensors):
-        """State which inputs the forward wrote in place."""
+        """State which inputs the forward wrote in place.
+
+        Args:
+            *tensors: Inputs of forward.
+        """
         self.dirty = tensors
 
     def mark_non_differentiable(self, *tensors):
-        """State which outputs have no gradient."""
+        """State which outputs have no gradient.
+
+        Args:
+            *tensors: Results of forward.
+        """
         self.non_differentiable = tensors
 
     def set_materialize_grads(self, value):
-        """With False, backward gets None for outputs without a gradient, instead of zeros."""
+        """Choose what backward gets for outputs without a gradient.
+
+        Args:
+            value: True: zeros (as without this call). False: None.
+        """
         self.materialize_grads = value
 
     @property
@@ -216,19 +238,40 @@ class Function(metaclass=_FunctionMeta):
 
     @staticmethod
     def forward(*args, **kwargs):
-        """Compute the outputs. The subclass defines this method."""
+        """Compute the outputs; the subclass defines this method.
+
+        Args:
+            *args: The arguments of ``apply``, after ``ctx`` if there is no ``setup_context``.
+
+        Returns:
+            A tensor, or a tuple of tensors.
+        """
         raise NotImplementedError(
             "You must implement the forward function for custom autograd.Function."
         )
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        """Fill ``ctx``, if ``forward`` does not take ``ctx``."""
+        """Save for backward what it needs, if ``forward`` does not take ``ctx``.
+
+        Args:
+            ctx: The ``FunctionCtx`` of this call.
+            inputs: The arguments of ``forward``, a tuple.
+            output: What ``forward`` returned.
+        """
         raise NotImplementedError("setup_context is not implemented.")
 
     @staticmethod
     def backward(ctx, *grad_outputs):
-        """Compute the gradient of each argument of forward. The subclass defines this method."""
+        """Compute the gradient of each argument of forward; the subclass defines this method.
+
+        Args:
+            ctx: The ``FunctionCtx`` of the call.
+            *grad_outputs: The gradient of each output, of its shape.
+
+        Returns:
+            For each argument of forward a gradient or None: a tuple if there are several.
+        """
         raise NotImplementedError(
             "You must implement either the backward or vjp method for your custom "
             "autograd.Function to use it with backward mode AD."
@@ -236,7 +279,22 @@ class Function(metaclass=_FunctionMeta):
 
     @classmethod
     def apply(cls, *args):
-        """Run ``forward``, and record the call so that ``backward`` gives its gradient."""
+        """Run ``forward``, and record the call so that ``backward`` gives its gradient.
+
+        Args:
+            *args: The arguments of ``forward`` without ``ctx``.
+
+        Returns:
+            What ``forward`` returns.
+
+        >>> import rushlight as torch
+        >>> class Twice(torch.autograd.Function):
+        ...     @staticmethod
+        ...     def forward(ctx, x):
+        ...         return 2 * x
+        >>> Twice.apply(torch.ones(2))
+        tensor([2., 2.])
+        """
         ctx: FunctionCtx = _new(cls._ctx_class)
         ctx.saved = ctx.cells = ()
         ctx.hooks = None
@@ -375,7 +433,29 @@ class _Twice(Function):
 
 
 def once_differentiable(backward):
-    """Decorate a ``backward`` that is not recorded: a second derivative through it is an error."""
+    """Decorate a ``backward`` that is not recorded: a second derivative through it is an error.
+
+    Args:
+        backward: The static method ``backward(ctx, *grads)`` of a ``Function``.
+
+    Returns:
+        The decorated function.
+
+    >>> import rushlight as torch
+    >>> class Square(torch.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         ctx.save_for_backward(x)
+    ...         return x * x
+    ...     @staticmethod
+    ...     @torch.autograd.function.once_differentiable
+    ...     def backward(ctx, g):
+    ...         return 2 * g * ctx.saved_tensors[0]
+    >>> x = torch.tensor(3.0, requires_grad=True)
+    >>> Square.apply(x).backward()
+    >>> x.grad
+    tensor(6.)
+    """
 
     @wraps(backward)
     def wrapped(ctx, *grads):

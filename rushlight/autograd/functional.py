@@ -7,6 +7,7 @@ respect to u, because uᵀ J is linear in u (the "double backward").
 from rushlight import late
 from rushlight.autograd import mode
 from rushlight.autograd.gradient import grad
+from rushlight.docstrings import document
 from rushlight.tensor import Tensor
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
@@ -127,9 +128,14 @@ def _slope(func, inputs, create_graph, strict, name):
 
 
 def vjp(func, inputs, v=None, create_graph=False, strict=False):
-    """``(func(*inputs), vᵀ J)`` where J is the Jacobian of ``func`` at ``inputs``.
+    """Compute the values of ``func`` and vᵀ J, where J is its Jacobian at ``inputs``.
 
-    Shape: v: as the outputs (None for a single number); vᵀ J: as the inputs.
+    Args:
+        v: Tensor or tuple of tensors of the outputs' shapes. Default: 1, for an output of one
+            element.
+
+    Returns:
+        Tuple ``(func(*inputs), vᵀ J)``; vᵀ J has the form of ``inputs``.
 
     Raises:
         RuntimeError: ``v`` does not fit the outputs; or ``strict`` is set, and the outputs do not
@@ -151,9 +157,14 @@ def vjp(func, inputs, v=None, create_graph=False, strict=False):
 
 
 def jvp(func, inputs, v=None, create_graph=False, strict=False):
-    """``(func(*inputs), J v)`` where J is the Jacobian of ``func`` at ``inputs``.
+    """Compute the values of ``func`` and J v, where J is its Jacobian at ``inputs``.
 
-    Shape: v: as the inputs (None for a single number); J v: as the outputs.
+    Args:
+        v: Tensor or tuple of tensors of the inputs' shapes. Default: 1, for an input of one
+            element.
+
+    Returns:
+        Tuple ``(func(*inputs), J v)``; J v has the form of the outputs.
 
     Raises:
         RuntimeError: ``v`` does not fit the inputs; or ``strict`` is set, and the outputs do not
@@ -177,9 +188,15 @@ def jvp(func, inputs, v=None, create_graph=False, strict=False):
 
 
 def vhp(func, inputs, v=None, create_graph=False, strict=False):
-    """``(func(*inputs), vᵀ H)`` where H is the Hessian of ``func``, which returns one number.
+    """Compute the value of ``func`` and vᵀ H, where H is its Hessian at ``inputs``.
 
-    Shape: v: as the inputs (None for a single number); vᵀ H: as the inputs.
+    Args:
+        func: A function of tensors that returns a tensor of one element.
+        v: Tensor or tuple of tensors of the inputs' shapes. Default: 1, for an input of one
+            element.
+
+    Returns:
+        Tuple ``(func(*inputs), vᵀ H)``; vᵀ H has the form of ``inputs``.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([1.0, 2.0])
@@ -196,7 +213,17 @@ def vhp(func, inputs, v=None, create_graph=False, strict=False):
 
 
 def hvp(func, inputs, v=None, create_graph=False, strict=False):
-    """``(func(*inputs), H v)``. ``vhp`` gives the same numbers faster, because H is symmetric.
+    """Compute the value of ``func`` and H v, where H is its Hessian at ``inputs``.
+
+    ``vhp`` gives the same numbers faster, because H is symmetric.
+
+    Args:
+        func: A function of tensors that returns a tensor of one element.
+        v: Tensor or tuple of tensors of the inputs' shapes. Default: 1, for an input of one
+            element.
+
+    Returns:
+        Tuple ``(func(*inputs), H v)``; H v has the form of ``inputs``.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([1.0, 2.0])
@@ -221,15 +248,21 @@ def hvp(func, inputs, v=None, create_graph=False, strict=False):
 def jacobian(
     func, inputs, create_graph=False, strict=False, vectorize=False, strategy="reverse-mode"
 ):
-    """The Jacobian of ``func`` at ``inputs``, a row for each element of the outputs.
+    """Compute the Jacobian of ``func`` at ``inputs``, a row for each element of the outputs.
 
-    Shape: (*output, *input). Several inputs give a tuple, and so do several outputs.
+    Args:
+        vectorize: Changes nothing, but ``strategy="forward-mode"`` needs it. Default: False.
+        strategy: ``"reverse-mode"`` or ``"forward-mode"``; both give the same.
+            Default: ``"reverse-mode"``.
 
-    ``vectorize`` and ``strategy`` are checked, but change nothing.
+    Returns:
+        Tensor of shape ``(*output, *input)``. Several inputs give a tuple, and so do several
+        outputs.
 
     Raises:
         RuntimeError: ``strict`` is set, and an output does not depend on an input.
-        NotImplementedError: "forward-mode" without ``vectorize``, or with ``create_graph``.
+        NotImplementedError: ``strategy`` is ``"forward-mode"`` without ``vectorize``, or with
+            ``create_graph``.
 
     >>> import rushlight as torch
     >>> torch.autograd.functional.jacobian(lambda x: x ** 2, torch.tensor([1.0, 2.0]))
@@ -286,12 +319,20 @@ def hessian(
     vectorize=False,
     outer_jacobian_strategy="reverse-mode",
 ):
-    """The Hessian of ``func``, which returns one number, at ``inputs``.
+    """Compute the Hessian of ``func`` at ``inputs``.
 
-    Shape: (*input, *input). Several inputs give a tuple of tuples, with a Hessian for each pair.
+    Args:
+        func: A function of tensors that returns a tensor of one element.
+        vectorize: Changes nothing, but ``"forward-mode"`` needs it. Default: False.
+        outer_jacobian_strategy: ``"reverse-mode"`` or ``"forward-mode"``; both give the same.
+            Default: ``"reverse-mode"``.
+
+    Returns:
+        Tensor of shape ``(*input, *input)``. Several inputs give a tuple of tuples, with a Hessian
+        for each pair.
 
     Raises:
-        RuntimeError: the function returns more than one number.
+        RuntimeError: The function returns more than one number.
 
     >>> import rushlight as torch
     >>> torch.autograd.functional.hessian(lambda x: (x ** 3).sum(), torch.tensor([1.0, 2.0]))
@@ -309,3 +350,7 @@ def hessian(
 
     found = jacobian(gradient, given, create_graph, strict, vectorize, outer_jacobian_strategy)
     return found if several else found[0][0]
+
+
+for _name in __all__:
+    document(globals()[_name], "derivative")

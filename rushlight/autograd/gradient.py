@@ -129,16 +129,16 @@ def backward(
     """Add the gradient of the sum of ``tensors`` to the ``grad`` of the leaves.
 
     Args:
-        tensors: A tensor, or several.
-        grad_tensors: The gradient of each tensor, None for 1. Default: 1 for all.
+        tensors: A tensor of any shape, or several.
+        grad_tensors: The gradient of each tensor, of its shape; None for 1. Default: 1 for all.
         retain_graph: Keep the saved values, for another backward. Default: ``create_graph``.
-        create_graph: Record the backward itself, for higher derivatives.
-        grad_variables: Ignored.
-        inputs: Accumulate gradients in these tensors only.
+        create_graph: Record the backward itself, for higher derivatives. Default: False.
+        grad_variables: Accepted without effect.
+        inputs: Accumulate gradients in these tensors only. Default: None, in all leaves.
 
     Raises:
-        RuntimeError: a tensor isn't scalar and has no ``grad_tensors``; nothing requires grad;
-            the graph was freed; a saved value was modified in place.
+        RuntimeError: A tensor has several elements and no gradient in ``grad_tensors``; nothing
+            requires grad; the graph was freed; or a saved value was modified in place.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([2.0, 3.0], requires_grad=True)
@@ -164,7 +164,18 @@ def backward(
 
 @short
 def _backward_method(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
-    """Add the gradient of this tensor to the ``grad`` of the leaves; see ``autograd.backward``.
+    """Add the gradient of this tensor to the ``grad`` of the leaves.
+
+    Args:
+        gradient: Tensor of this tensor's shape: the gradient to start from. Default: 1, for a
+            tensor of one element.
+        retain_graph: Keep the saved values, for another backward. Default: ``create_graph``.
+        create_graph: Record the backward itself, for higher derivatives. Default: False.
+        inputs: Accumulate gradients in these tensors only. Default: None, in all leaves.
+
+    Raises:
+        RuntimeError: The tensor has several elements and no ``gradient`` is given; it does not
+            require grad; the graph was freed; or a saved value was modified in place.
 
     >>> import rushlight as torch
     >>> x = torch.tensor(3.0, requires_grad=True)
@@ -193,21 +204,28 @@ def grad(
     is_grads_batched=False,
     materialize_grads=False,
 ):
-    """The gradients of the sum of ``outputs`` with respect to each of ``inputs``, as a tuple.
+    """Return the gradients of the sum of ``outputs`` with respect to each of ``inputs``.
 
     Args:
-        outputs: A tensor, or several.
-        inputs: A tensor, or several.
-        grad_outputs: The gradient of each output, None for 1. Default: 1 for all.
+        outputs: A tensor of any shape, or several.
+        inputs: A tensor that requires grad, or several.
+        grad_outputs: The gradient of each output, of its shape; None for 1. Default: 1 for all.
         retain_graph: Keep the saved values, for another backward. Default: ``create_graph``.
-        create_graph: Record the backward itself, for higher derivatives.
+        create_graph: Record the backward itself, for higher derivatives. Default: False.
         only_inputs: Deprecated; has no effect.
         allow_unused: Give None for an input on which no output depends, instead of an error.
+            Default: ``materialize_grads``.
         is_grads_batched: Only False is supported.
-        materialize_grads: Give zeros for an input on which no output depends.
+        materialize_grads: Give zeros for an input on which no output depends. Default: False.
+
+    Returns:
+        A tuple of one tensor for each input, of its shape.
 
     Raises:
-        RuntimeError: an input was not used and ``allow_unused`` isn't set.
+        RuntimeError: No output depends on an input, and ``allow_unused`` is not set; an input does
+            not require grad; the graph was freed; or a saved value was modified in place.
+        ValueError: ``allow_unused`` is False, and ``materialize_grads`` is True.
+        NotImplementedError: ``is_grads_batched`` is True.
 
     >>> import rushlight as torch
     >>> x = torch.tensor(2.0, requires_grad=True)

@@ -22,10 +22,13 @@ __all__ = [
 class saved_tensors_hooks:
     """Context in which ``pack_hook`` decides how saved tensors are kept until backward.
 
-    ``pack_hook(tensor)`` may return any object. When backward needs the tensor, ``unpack_hook``
-    gets this object and returns a tensor with the same values. The innermost of nested contexts
-    counts. Saved shapes and numbers are not packed. Backward detects a later write to a saved
-    tensor only if the hook kept that tensor itself.
+    The innermost of nested contexts counts. Saved shapes and numbers are not packed. Backward
+    detects a later write to a saved tensor only if the hook kept that tensor itself.
+
+    Args:
+        pack_hook: A function of a tensor, which may return any object.
+        unpack_hook: A function of this object. It returns a tensor with the same values when
+            backward needs the tensor.
 
     Raises:
         RuntimeError: inside ``disable_saved_tensors_hooks``; or the pack hook writes to its tensor.
@@ -54,6 +57,9 @@ class saved_tensors_hooks:
 class save_on_cpu(saved_tensors_hooks):
     """Context in which saved tensors are kept on the CPU; in rushlight they always are.
 
+    Args:
+        pin_memory, device_type: Accepted without effect.
+
     >>> import rushlight as torch
     >>> x = torch.tensor(3.0, requires_grad=True)
     >>> with torch.autograd.graph.save_on_cpu(pin_memory=True):
@@ -69,6 +75,9 @@ class save_on_cpu(saved_tensors_hooks):
 
 class disable_saved_tensors_hooks(mode._Decorator):
     """Context and decorator in which ``saved_tensors_hooks`` raises with ``error_message``.
+
+    Args:
+        error_message: Text of the error.
 
     Raises:
         RuntimeError: hooks are already set.
@@ -103,6 +112,17 @@ class GradientEdge(NamedTuple):
     """The place where a tensor's gradient enters the graph: output ``output_nr`` of ``node``.
 
     ``autograd.grad`` and ``backward`` accept an edge in place of the tensor.
+
+    Args:
+        node: The node of the operation.
+        output_nr: Index of the operation's result, from 0.
+        ownership_token: An object that the edge keeps alive. Default: None.
+
+    >>> import rushlight as torch
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> edge = torch.autograd.graph.GradientEdge((2 * x).grad_fn, 0)
+    >>> torch.autograd.grad(edge, x, torch.ones(2))
+    (tensor([2., 2.]),)
     """
 
     node: Node
@@ -111,9 +131,15 @@ class GradientEdge(NamedTuple):
 
 
 def get_gradient_edge(tensor):
-    """The edge at which the gradient of ``tensor`` enters the graph.
+    """Return the edge at which the gradient of a tensor enters the graph.
 
     The edge does not keep the tensor alive.
+
+    Args:
+        tensor: Tensor of any shape ``(*)``.
+
+    Returns:
+        ``GradientEdge``.
 
     Raises:
         RuntimeError: the tensor does not require grad.
@@ -140,6 +166,9 @@ def get_gradient_edge(tensor):
 
 def increment_version(tensor):
     """Mark a tensor, or several, as written: nodes that saved them refuse to run.
+
+    Args:
+        tensor: A tensor, or an iterable of tensors.
 
     >>> import rushlight as torch
     >>> x = torch.ones(2)
@@ -172,10 +201,17 @@ class _Handles(RemovableHandle):
 
 
 def register_multi_grad_hook(tensors, fn, *, mode="all"):
-    """Call ``fn`` in each backward when the gradients of ``tensors`` have been computed.
+    """Call a function in each backward when the gradients of several tensors have been computed.
 
-    With ``mode="all"``, ``fn(grads)`` runs when the last gradient is there; tensors that get no
-    gradient in this backward have None. With ``"any"``, ``fn(grad)`` gets the first gradient.
+    Args:
+        tensors: A sequence of tensors that require grad.
+        fn: The function.
+        mode: ``"all"``: ``fn(grads)`` runs when the last gradient is there; tensors that get no
+            gradient in this backward have None. ``"any"``: ``fn(grad)`` gets the first gradient.
+            Default: ``"all"``.
+
+    Returns:
+        ``RemovableHandle`` whose ``remove()`` takes the hook away.
 
     Raises:
         ValueError: ``mode`` is another string.

@@ -91,7 +91,7 @@ def _note_history(x):
 
 @_property("requires_grad", _set_requires_grad)
 def requires_grad(self):
-    """Whether operations on this tensor, or on the base of this view, are recorded for gradients.
+    """True if operations on this tensor, or on the base of this view, are recorded for gradients.
 
     >>> import rushlight as torch
     >>> x = torch.ones(2)
@@ -109,7 +109,13 @@ def requires_grad(self):
 @short
 @method
 def requires_grad_(self, requires_grad=True):
-    """Set ``requires_grad`` in place, and return the tensor.
+    """Set ``requires_grad`` in place.
+
+    Args:
+        requires_grad: Record operations on this tensor, for gradients. Default: True.
+
+    Raises:
+        RuntimeError: The tensor is no leaf, or its dtype is neither floating point nor complex.
 
     >>> import rushlight as torch
     >>> torch.ones(2).requires_grad_()
@@ -124,7 +130,7 @@ def requires_grad_(self, requires_grad=True):
 
 @_property("is_leaf")
 def is_leaf(self):
-    """True if the tensor wasn't computed from a tensor that requires grad.
+    """True if the tensor was not computed from a tensor that requires grad.
 
     >>> import rushlight as torch
     >>> x = torch.ones(2, requires_grad=True)
@@ -227,7 +233,9 @@ def _set_data(self, value):
 
 @_property("data", _set_data)
 def data(self):
-    """The same memory without history. The tape does not notice writes to the result.
+    """The same memory without history.
+
+    Backward does not notice writes to the result, even if it needs the old values.
 
     >>> import rushlight as torch
     >>> x = torch.ones(2, requires_grad=True)
@@ -268,14 +276,27 @@ def _is_view(self):
 
 @method
 def is_inference(self):
-    """True for a tensor made in inference mode."""
+    """Tell whether the tensor was made in inference mode.
+
+    Returns:
+        True if it was; such a tensor never takes part in gradients.
+
+    >>> import rushlight as torch
+    >>> with torch.inference_mode():
+    ...     x = torch.ones(2)
+    >>> x.is_inference()
+    True
+    """
     return len(self.cell) > 2
 
 
 @short
 @method
 def detach(self):
-    """The same memory as a tensor without history.
+    """Return the same memory as a tensor without history.
+
+    Returns:
+        Tensor of this tensor's shape, which does not require grad.
 
     >>> import rushlight as torch
     >>> torch.ones(2, requires_grad=True).detach().requires_grad
@@ -290,7 +311,16 @@ def detach(self):
 
 @method
 def as_subclass(self, cls):
-    """The same memory and history as an object of the class ``cls``, a subclass of Tensor.
+    """Return the same memory and history as an object of the class ``cls``.
+
+    Args:
+        cls: A subclass of ``Tensor``.
+
+    Returns:
+        Tensor of this tensor's shape, an object of ``cls``.
+
+    Raises:
+        TypeError: ``cls`` is no subclass of ``Tensor``.
 
     >>> import rushlight as torch
     >>> class Named(torch.Tensor):
@@ -309,6 +339,9 @@ def as_subclass(self, cls):
 def detach_(self):
     """Forget the history in place.
 
+    Raises:
+        RuntimeError: The tensor is a view.
+
     >>> import rushlight as torch
     >>> x = torch.ones(2, requires_grad=True) * 2
     >>> x.detach_()
@@ -325,6 +358,9 @@ def detach_(self):
 @method
 def retain_grad(self):
     """Have ``backward`` keep this non-leaf tensor's gradient in ``grad``.
+
+    Raises:
+        RuntimeError: The tensor does not require grad.
 
     >>> import rushlight as torch
     >>> x = torch.ones(2, requires_grad=True)
@@ -343,16 +379,23 @@ def retain_grad(self):
 
 @_property("retains_grad")
 def retains_grad(self):
-    """Whether ``backward`` keeps this non-leaf tensor's gradient."""
+    """True if ``backward`` keeps this non-leaf tensor's gradient."""
     return bool(retained(self, self.node))
 
 
 @method
 def register_hook(self, hook):
-    """Run ``hook(grad)`` when this tensor's gradient is computed; it may return another gradient.
+    """Run ``hook(grad)`` each time this tensor's gradient is computed.
+
+    Args:
+        hook: Takes the gradient, a tensor of this tensor's shape. Returns None, or another gradient
+            of this shape to go on with.
+
+    Returns:
+        ``RemovableHandle`` whose ``remove()`` takes the hook away.
 
     Raises:
-        RuntimeError: the tensor doesn't require grad.
+        RuntimeError: The tensor does not require grad.
 
     >>> import rushlight as torch
     >>> x = torch.ones(2, requires_grad=True)
@@ -370,7 +413,23 @@ def register_hook(self, hook):
 
 @method
 def register_post_accumulate_grad_hook(self, hook):
-    """Run ``hook(tensor)`` each time after a gradient was added to ``grad`` of this leaf."""
+    """Run ``hook(tensor)`` each time after a gradient was added to ``grad`` of this leaf.
+
+    Args:
+        hook: Takes this tensor. Its result has no effect.
+
+    Returns:
+        ``RemovableHandle`` whose ``remove()`` takes the hook away.
+
+    Raises:
+        RuntimeError: The tensor does not require grad, or is no leaf.
+
+    >>> import rushlight as torch
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> handle = x.register_post_accumulate_grad_hook(lambda t: print(t.grad))
+    >>> (3 * x).sum().backward()
+    tensor([3., 3.])
+    """
     if self.node is None:
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if type(self.node) is not Leaf:

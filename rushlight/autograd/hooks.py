@@ -23,10 +23,11 @@ __all__ = [
 
 
 class RemovableHandle:
-    """Removes a hook, by ``handle.remove()`` or at the end of a ``with`` block.
+    """The key of a hook, which removes the hook by ``remove()`` or at the end of a ``with`` block.
 
-    If a handle is copied or pickled together with the object that has the hook, the new handle
-    removes the hook of the new object.
+    Args:
+        hooks: The dict that holds the hook, under the handle's ``id``.
+        *options: Dicts that hold options of the hook, under the same key.
 
     >>> import rushlight as torch
     >>> layer = torch.nn.Identity()

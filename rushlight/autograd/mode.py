@@ -172,7 +172,10 @@ locks.around_fork(in_child=_forget_other_threads)
 
 
 def is_grad_enabled():
-    """True if operations record what gradients need.
+    """Tell whether operations record what gradients need.
+
+    Returns:
+        True unless ``no_grad``, ``inference_mode`` or ``set_grad_enabled`` turned recording off.
 
     >>> import rushlight as torch
     >>> with torch.no_grad():
@@ -191,7 +194,16 @@ def records():
 
 
 def is_inference_mode_enabled():
-    """True inside ``inference_mode()``."""
+    """Tell whether inference mode is on.
+
+    Returns:
+        True inside ``inference_mode()``.
+
+    >>> import rushlight as torch
+    >>> with torch.inference_mode():
+    ...     torch.is_inference_mode_enabled()
+    True
+    """
     return state.inference
 
 
@@ -286,6 +298,9 @@ class _Decorator:
 class no_grad(_Decorator):
     """Context and decorator in which nothing is recorded for gradients.
 
+    Args:
+        function: A function to decorate. Default: None, for a ``with`` block.
+
     >>> import rushlight as torch
     >>> x = torch.ones(2, requires_grad=True)
     >>> with torch.no_grad():
@@ -305,7 +320,10 @@ class no_grad(_Decorator):
 
 
 class enable_grad(_Decorator):
-    """Context and decorator that records again inside ``no_grad``.
+    """Context and decorator in which operations are recorded again inside ``no_grad``.
+
+    Args:
+        function: A function to decorate. Default: None, for a ``with`` block.
 
     >>> import rushlight as torch
     >>> with torch.no_grad(), torch.enable_grad():
@@ -325,7 +343,12 @@ class enable_grad(_Decorator):
 
 
 class set_grad_enabled(_Decorator):
-    """Turn recording on or off at once. A context or decorated function restores it at its end.
+    """Turn recording on or off at once; the end of a ``with`` block restores it.
+
+    A decorated function runs with the given mode, and the call leaves the mode as it was.
+
+    Args:
+        mode: True records what gradients need, False does not.
 
     >>> import rushlight as torch
     >>> with torch.set_grad_enabled(False):
@@ -352,7 +375,10 @@ class set_grad_enabled(_Decorator):
 
 
 class inference_mode(_Decorator):
-    """``no_grad`` whose results can never take part in gradients.
+    """Context and decorator as ``no_grad``, whose results can never take part in gradients.
+
+    Args:
+        mode: False leaves inference mode inside the block. A function is decorated. Default: True.
 
     >>> import rushlight as torch
     >>> with torch.inference_mode():
@@ -388,7 +414,10 @@ class inference_mode(_Decorator):
 
 
 class set_multithreading_enabled(_Decorator):
-    """Allow several threads in a backward. This has no effect, because rushlight uses one.
+    """Allow several threads in a backward, without effect, because rushlight uses one.
+
+    Args:
+        mode: The value to remember, True or False.
 
     >>> import rushlight as torch
     >>> with torch.autograd.set_multithreading_enabled(False):

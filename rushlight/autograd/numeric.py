@@ -92,12 +92,30 @@ def gradcheck(
     fast_mode=False,
     masked=None,
 ):
-    """True if the gradients of ``func`` agree with central differences.
+    """Compare the gradients of ``func`` with central differences.
 
-    ``inputs`` that require grad should be float64 or complex128.
+    Args:
+        func: A function of tensors that returns a tensor, or a tuple of tensors.
+        inputs: Tensor or tuple of the arguments. Those that require grad are checked; they should
+            be float64 or complex128.
+        eps: Step of the differences. Default: 1e-6.
+        atol: Absolute tolerance. Default: 1e-5.
+        rtol: Tolerance relative to the numeric gradient. Default: 1e-3.
+        raise_exception: Raise an error if the gradients do not agree; False: return False.
+            Default: True.
+        nondet_tol: Largest difference between two runs of backward. Default: 0, none.
+        check_undefined_grad, check_grad_dtypes: Accepted without effect.
+        check_batched_grad, check_batched_forward_grad: Only False is supported, because there is no
+            vmap.
+        check_forward_ad: Only False is supported, because there is no forward mode.
+        check_backward_ad, fast_mode, masked: Accepted without effect.
+
+    Returns:
+        True if the gradients agree.
 
     Raises:
-        GradcheckError: the gradients do not agree, and ``raise_exception`` is True.
+        GradcheckError: The gradients do not agree, and ``raise_exception`` is True.
+        ValueError: No input requires grad.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)
@@ -177,7 +195,30 @@ def gradgradcheck(
     fast_mode=False,
     masked=False,
 ):
-    """``gradcheck`` for the second derivatives of ``func``: it checks the gradients' gradients.
+    """Check the gradients of the gradients of ``func``, as ``gradcheck`` checks gradients.
+
+    Args:
+        func: A function of tensors that returns a tensor, or a tuple of tensors.
+        inputs: Tensor or tuple of the arguments. Those that require grad are checked; they should
+            be float64 or complex128.
+        grad_outputs: Tensor or tensors of the outputs' shapes: the gradients of the outputs.
+            Default: random numbers.
+        eps: Step of the differences. Default: 1e-6.
+        atol: Absolute tolerance. Default: 1e-5.
+        rtol: Tolerance relative to the numeric gradient. Default: 1e-3.
+        gen_non_contig_grad_outputs, check_undefined_grad: Accepted without effect.
+        raise_exception: Raise an error if the gradients do not agree; False: return False.
+            Default: True.
+        nondet_tol: Largest difference between two runs of backward. Default: 0, none.
+        check_grad_dtypes, check_batched_grad, check_fwd_over_rev: Accepted without effect.
+        check_rev_over_rev, fast_mode, masked: Accepted without effect.
+
+    Returns:
+        True if the gradients agree.
+
+    Raises:
+        GradcheckError: The gradients do not agree, and ``raise_exception`` is True.
+        ValueError: No input requires grad.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)

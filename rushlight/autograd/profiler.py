@@ -10,6 +10,15 @@ __all__ = ["EventList", "FunctionEvent", "FunctionEventAvg", "profile", "record_
 class profile(session.profile):
     """Context in which this thread's operations are timed, unless ``enabled`` is False.
 
+    Args:
+        enabled: Record the operations. Default: True.
+        use_cuda, use_device, with_flops, with_modules: Accepted without effect.
+        record_shapes: Record the shapes of the inputs. Default: False.
+        profile_memory: Record the bytes of the results. Default: False.
+        with_stack: Record the lines of the program that led to each event. Default: False.
+        use_kineto, use_cpu, experimental_config, acc_events: Accepted without effect.
+        custom_trace_id_callback, post_processing_timeout_s: Accepted without effect.
+
     >>> import rushlight as torch
     >>> with torch.autograd.profiler.profile() as profiled:
     ...     x = torch.ones(2) + 1

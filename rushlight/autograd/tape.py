@@ -38,7 +38,13 @@ _ROUNDING = {"", "pointwise", "reduction", "scan", "extremum"}
 
 
 class Node:
-    """A recorded operation: ``grad_fn`` of its result."""
+    """A recorded operation: ``grad_fn`` of its result.
+
+    >>> import rushlight as torch
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> isinstance((2 * x).grad_fn, torch.autograd.graph.Node)
+    True
+    """
 
     __slots__ = ("__weakref__", "cells", "clock", "dtype", "hooks", "parents", "saved", "shape")
     op: Any = None  # the Op, set by each operation's own subclass

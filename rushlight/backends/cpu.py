@@ -4,7 +4,15 @@ __all__ = ["get_cpu_capability"]
 
 
 def get_cpu_capability():
-    """The vectors that compiled code uses: "AVX512", "AVX2", or "DEFAULT" for others and none."""
+    """Return which vectors compiled code uses.
+
+    Returns:
+        ``"AVX512"``, ``"AVX2"``, or ``"DEFAULT"`` for others and none.
+
+    >>> import rushlight as torch
+    >>> torch.backends.cpu.get_cpu_capability() in ("AVX512", "AVX2", "DEFAULT")
+    True
+    """
     try:
         from rushlight.compiler.cpu.target import host
 

@@ -19,12 +19,28 @@ matmul = SimpleNamespace(
 
 
 def is_built():
-    """False."""
+    """Return whether rushlight was built with CUDA.
+
+    Returns:
+        False.
+
+    >>> import rushlight as torch
+    >>> torch.backends.cuda.is_built()
+    False
+    """
     return False
 
 
 def is_flash_attention_available():
-    """False."""
+    """Return whether CUDA's flash attention can be used.
+
+    Returns:
+        False.
+
+    >>> import rushlight as torch
+    >>> torch.backends.cuda.is_flash_attention_available()
+    False
+    """
     return False
 
 
@@ -42,7 +58,15 @@ def _pair(kind):
 
     enable.__name__, enabled.__name__ = f"enable_{kind}_sdp", f"{kind}_sdp_enabled"
     enable.__doc__ = f"Accepted, and remembered: whether CUDA's {kind} kernels may be used."
-    enabled.__doc__ = f"What ``enable_{kind}_sdp`` was last told; True at first."
+    enabled.__doc__ = f"""Return what ``enable_{kind}_sdp`` was told last.
+
+    Returns:
+        A bool, True at first.
+
+    >>> import rushlight as torch
+    >>> torch.backends.cuda.{kind}_sdp_enabled()
+    True
+    """
     return enable, enabled
 
 
@@ -54,7 +78,20 @@ enable_mem_efficient_sdp, mem_efficient_sdp_enabled = _pair("mem_efficient")
 
 @contextlib.contextmanager
 def sdp_kernel(enable_flash=True, enable_math=True, enable_mem_efficient=True, enable_cudnn=True):
-    """Context with other switches of CUDA's kernels of attention."""
+    """Return a context with other switches of CUDA's kernels of attention.
+
+    Args:
+        enable_flash, enable_math, enable_mem_efficient, enable_cudnn: The switches, which are
+            remembered but have no effect. Default: True.
+
+    Returns:
+        Context manager.
+
+    >>> import rushlight as torch
+    >>> with torch.backends.cuda.sdp_kernel(enable_math=False):
+    ...     torch.backends.cuda.math_sdp_enabled()
+    False
+    """
     before = dict(_allowed)
     _allowed.update(
         cudnn=enable_cudnn, flash=enable_flash, math=enable_math, mem_efficient=enable_mem_efficient

@@ -15,17 +15,44 @@ enabled = True
 
 
 def is_available():
-    """False: there is no cuDNN."""
+    """Return whether there is cuDNN.
+
+    Returns:
+        False.
+
+    >>> import rushlight as torch
+    >>> torch.backends.cudnn.is_available()
+    False
+    """
     return False
 
 
 def is_acceptable(tensor):
-    """False: there is no cuDNN."""
+    """Return whether cuDNN can compute with a tensor: there is no cuDNN.
+
+    Args:
+        tensor: Accepted without effect.
+
+    Returns:
+        False.
+
+    >>> import rushlight as torch
+    >>> torch.backends.cudnn.is_acceptable(torch.ones(2))
+    False
+    """
     return False
 
 
 def version():
-    """None: there is no cuDNN."""
+    """Return the version of cuDNN: there is no cuDNN.
+
+    Returns:
+        None.
+
+    >>> import rushlight as torch
+    >>> torch.backends.cudnn.version() is None
+    True
+    """
     return None
 
 

@@ -6,7 +6,15 @@ _enabled = True
 
 
 def get_fastpath_enabled():
-    """What was last set; True at first."""
+    """Return what ``set_fastpath_enabled`` was told last.
+
+    Returns:
+        A bool, True at first.
+
+    >>> import rushlight as torch
+    >>> torch.backends.mha.get_fastpath_enabled()
+    True
+    """
     return _enabled
 
 

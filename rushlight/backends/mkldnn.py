@@ -10,7 +10,15 @@ enabled = False
 
 
 def is_available():
-    """False."""
+    """Return whether rushlight uses oneDNN.
+
+    Returns:
+        False.
+
+    >>> import rushlight as torch
+    >>> torch.backends.mkldnn.is_available()
+    False
+    """
     return False
 
 

@@ -4,20 +4,58 @@ __all__ = ["is_available", "is_built", "is_macos13_or_newer", "is_macos_or_newer
 
 
 def is_available():
-    """False: rushlight runs on the CPU."""
+    """Return whether there is an MPS device: rushlight runs on the CPU.
+
+    Returns:
+        False.
+
+    >>> import rushlight as torch
+    >>> torch.backends.mps.is_available()
+    False
+    """
     return False
 
 
 def is_built():
-    """False."""
+    """Return whether rushlight was built with MPS.
+
+    Returns:
+        False.
+
+    >>> import rushlight as torch
+    >>> torch.backends.mps.is_built()
+    False
+    """
     return False
 
 
 def is_macos13_or_newer(minor=0):
-    """False: it is asked of systems that have an MPS device."""
+    """Return whether a system with an MPS device has macOS 13 or newer.
+
+    Args:
+        minor: Accepted without effect.
+
+    Returns:
+        False.
+
+    >>> import rushlight as torch
+    >>> torch.backends.mps.is_macos13_or_newer()
+    False
+    """
     return False
 
 
 def is_macos_or_newer(major, minor):
-    """False: it is asked of systems that have an MPS device."""
+    """Return whether a system with an MPS device has a macOS of this version or newer.
+
+    Args:
+        major, minor: Accepted without effect.
+
+    Returns:
+        False.
+
+    >>> import rushlight as torch
+    >>> torch.backends.mps.is_macos_or_newer(13, 0)
+    False
+    """
     return False

@@ -8,7 +8,15 @@ enabled = False
 
 
 def is_available():
-    """False."""
+    """Return whether rushlight uses NNPACK.
+
+    Returns:
+        False.
+
+    >>> import rushlight as torch
+    >>> torch.backends.nnpack.is_available()
+    False
+    """
     return False
 
 

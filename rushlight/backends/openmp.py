@@ -4,5 +4,13 @@ __all__ = ["is_available"]
 
 
 def is_available():
-    """False."""
+    """Return whether rushlight uses OpenMP.
+
+    Returns:
+        False.
+
+    >>> import rushlight as torch
+    >>> torch.backends.openmp.is_available()
+    False
+    """
     return False

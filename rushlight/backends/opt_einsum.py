@@ -7,10 +7,26 @@ strategy = None
 
 
 def is_available():
-    """False."""
+    """Return whether rushlight uses opt_einsum.
+
+    Returns:
+        False.
+
+    >>> import rushlight as torch
+    >>> torch.backends.opt_einsum.is_available()
+    False
+    """
     return False
 
 
 def get_opt_einsum():
-    """None."""
+    """Return the module opt_einsum, which rushlight does not use.
+
+    Returns:
+        None.
+
+    >>> import rushlight as torch
+    >>> torch.backends.opt_einsum.get_opt_einsum() is None
+    True
+    """
     return None

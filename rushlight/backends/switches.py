@@ -13,7 +13,24 @@ class Switches:
         self._module, self._names = module, names
 
     def set_flags(self, *values, **named):
-        """Set switches, by position or by name; returns what all were."""
+        """Set switches of this module, by position or by name.
+
+        Args:
+            *values: The new values, in the order of the switches; None leaves a switch as it is.
+            **named: New values by the name of the switch.
+
+        Returns:
+            Tuple of the values before.
+
+        Raises:
+            TypeError: No switch has such a name.
+
+        >>> import rushlight as torch
+        >>> before = torch.backends.mkldnn.set_flags(False)
+        >>> torch.backends.mkldnn.enabled
+        False
+        >>> _ = torch.backends.mkldnn.set_flags(*before)
+        """
         module = vars(sys.modules[self._module])
         before = tuple([module[n] for n in self._names])
         given = dict(zip(self._names, values, strict=False)) | named
@@ -27,7 +44,20 @@ class Switches:
 
     @contextlib.contextmanager
     def flags(self, *values, **named):
-        """Context in which switches are set."""
+        """Return a context in which switches of this module are set.
+
+        Args:
+            *values: The new values, in the order of the switches; None leaves a switch as it is.
+            **named: New values by the name of the switch.
+
+        Returns:
+            Context manager.
+
+        >>> import rushlight as torch
+        >>> with torch.backends.mkldnn.flags(enabled=False):
+        ...     torch.backends.mkldnn.enabled
+        False
+        """
         before = self.set_flags(*values, **named)
         try:
             yield

@@ -10,9 +10,14 @@ __all__ = ["digits"]
 
 
 def digits(train=True):
-    """Small handwritten digits: 1,437 images for training, or the 360 others for testing.
+    """Load small handwritten digits: 1,437 images for training, or the 360 others for testing.
 
-    Shape: images (N, 1, 8, 8), float32 from 0 (paper) to 1 (ink); labels (N,), int64.
+    Args:
+        train: Load the images for training; False: those for testing. Default: True.
+
+    Returns:
+        Tuple of the images, a float32 tensor ``(N, 1, 8, 8)`` from 0 (paper) to 1 (ink), and their
+        labels, an int64 tensor ``(N)``.
 
     Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine
     Learning Repository, 1998, https://doi.org/10.24432/C50P49 (CC BY 4.0).

@@ -37,7 +37,11 @@ LARGEST = 2**48  # largest accepted number of elements; no file is so long
 def read(path):
     """Read the tensor that an IDX file holds, gzipped or not.
 
-    Shape and dtype: those that the file's header gives.
+    Args:
+        path: Name of the file.
+
+    Returns:
+        Tensor of the shape and the dtype that the file's header gives.
 
     Raises:
         OSError: The file cannot be read.
@@ -68,17 +72,33 @@ def read(path):
 
 
 def mnist(folder, train=True):
-    """Read the images and labels of MNIST, Fashion-MNIST, KMNIST, ... from a folder.
+    """Read the images and labels of MNIST, Fashion-MNIST, KMNIST and the like from a folder.
 
     The folder holds the files as they are published, ``train-images-idx3-ubyte``,
     ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and ``t10k-labels-idx1-ubyte``, with or
     without ``.gz``; ``.idx`` in place of ``-idx`` is understood as well.
 
-    Shape: images (N, 1, H, W), float32 from 0 to 1; labels (N,), int64.
+    Args:
+        folder: Name of the folder.
+        train: Read the images for training; False: those for testing. Default: True.
+
+    Returns:
+        Tuple of the images, a float32 tensor ``(N, 1, H, W)`` from 0 to 1, and their labels, an
+        int64 tensor ``(N,)``.
 
     Raises:
         OSError: A file is missing or cannot be read.
         ValueError: A file is damaged, does not hold images or labels, or the two disagree.
+
+    >>> import pathlib, tempfile
+    >>> from rushlight.datasets import idx
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     images = bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2, 0, 255])
+    ...     _ = pathlib.Path(folder, "train-images-idx3-ubyte").write_bytes(images)
+    ...     labels = bytes([0, 0, 8, 1, 0, 0, 0, 1, 7])
+    ...     _ = pathlib.Path(folder, "train-labels-idx1-ubyte").write_bytes(labels)
+    ...     idx.mnist(folder)
+    (tensor([[[[0., 1.]]]]), tensor([7]))
     """
     part = "train" if train else "t10k"
     images_path = _find(folder, part, "images", 3)

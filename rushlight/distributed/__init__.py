@@ -6,7 +6,12 @@ __all__ = ["is_available", "is_initialized", "is_torchelastic_launched"]
 
 
 def is_available():
-    """False, so that a program goes on in one process.
+    """Return whether processes can compute together.
+
+    They cannot, so that a program goes on in one process.
+
+    Returns:
+        False.
 
     >>> import rushlight as torch
     >>> torch.distributed.is_available() and torch.distributed.is_initialized()
@@ -16,12 +21,28 @@ def is_available():
 
 
 def is_initialized():
-    """False, because there is never a process group."""
+    """Return whether there is a process group: there never is one.
+
+    Returns:
+        False.
+
+    >>> import rushlight as torch
+    >>> torch.distributed.is_initialized()
+    False
+    """
     return False
 
 
 def is_torchelastic_launched():
-    """False, because rushlight does not support torchelastic."""
+    """Return whether torchelastic started this process, which rushlight does not support.
+
+    Returns:
+        False.
+
+    >>> import rushlight as torch
+    >>> torch.distributed.is_torchelastic_launched()
+    False
+    """
     return False
 
 

@@ -49,6 +49,7 @@ from rushlight.distributions.uniform import Uniform
 from rushlight.distributions.von_mises import VonMises
 from rushlight.distributions.weibull import Weibull
 from rushlight.distributions.wishart import Wishart
+from rushlight.docstrings import document
 
 __all__ = [
     "Bernoulli", "Beta", "Binomial", "Categorical", "Cauchy", "Chi2", "ContinuousBernoulli",
@@ -61,3 +62,6 @@ __all__ = [
     "TransformedDistribution", "Uniform", "VonMises", "Weibull", "Wishart", "biject_to",
     "constraints", "kl_divergence", "register_kl", "transform_to", *transforms.__all__,
 ]  # fmt: skip
+
+for _name in __all__:
+    document(globals()[_name], "distribution")

@@ -17,8 +17,8 @@ class Bernoulli(Odds, ExponentialFamily):
     """1 with probability ``probs``, else 0.
 
     Args:
-        probs: The probability of 1.
-        logits: The logarithm of the odds of 1, instead of ``probs``.
+        probs: The probability of 1, from 0 to 1: a number or tensor ``(*)``.
+        logits: The logarithm of the odds of 1, instead of ``probs``: a number or tensor ``(*)``.
 
     Raises:
         ValueError: not exactly one of them is given; a probability outside [0, 1].

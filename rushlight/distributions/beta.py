@@ -14,8 +14,9 @@ class Beta(ExponentialFamily):
     """Numbers x between 0 and 1: the first of two coordinates of a Dirichlet distribution.
 
     Args:
-        concentration1: The power of x in the density, plus 1.
-        concentration0: The power of 1 - x in the density, plus 1.
+        concentration1: The power of x in the density, plus 1: a positive number or tensor ``(*)``.
+        concentration0: The power of 1 - x in the density, plus 1: a positive number or tensor,
+            broadcast with ``concentration1``.
 
     Raises:
         ValueError: a concentration that is not positive.

@@ -16,8 +16,8 @@ class Binomial(Odds):
     """How many of ``total_count`` trials succeed.
 
     Args:
-        total_count: The number of trials.
-        probs: The probability of success.
+        total_count: The number of trials: an int or tensor ``(*)``. Default: 1.
+        probs: The probability of success: a number or tensor, broadcast with ``total_count``.
         logits: The logarithm of the odds of success, instead of ``probs``.
 
     Raises:

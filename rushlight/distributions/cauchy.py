@@ -13,6 +13,11 @@ __all__ = ["Cauchy"]
 class Cauchy(Distribution):
     """Numbers of median ``loc`` and half width ``scale``, such as the ratio of two normal numbers.
 
+    Args:
+        loc: The median: a number or tensor ``(*)``.
+        scale: Half the width between the quartiles: a positive number or tensor, broadcast with
+            ``loc``.
+
     Raises:
         ValueError: ``scale`` is not positive.
 

@@ -10,6 +10,9 @@ __all__ = ["Chi2"]
 class Chi2(Gamma):
     """The sum of the squares of ``df`` standard normal numbers.
 
+    Args:
+        df: The degrees of freedom: a positive number or tensor ``(*)``.
+
     Raises:
         ValueError: ``df`` is not positive.
 

@@ -25,8 +25,13 @@ class ConstraintRegistry:
     def register(self, constraint, factory=None):
         """Register ``factory(constraint)`` as the maker of transforms for a class of constraints.
 
-        ``constraint`` is a class of constraints, or an instance that stands for its class. Without
-        ``factory``, the result is a decorator for the factory.
+        Args:
+            constraint: A class of constraints, or an instance that stands for its class.
+            factory: A function of a constraint that returns a transform. Default: the result is a
+                decorator for the factory.
+
+        Returns:
+            The factory, or a decorator.
 
         Raises:
             TypeError: ``constraint`` is neither a constraint nor a class of constraints.

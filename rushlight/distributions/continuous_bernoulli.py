@@ -30,9 +30,10 @@ class ContinuousBernoulli(Odds, ExponentialFamily):
     """Numbers x between 0 and 1, of density in proportion to ``probs``^x · (1 - ``probs``)^(1-x).
 
     Args:
-        probs: The parameter, between 0 and 1.
+        probs: The parameter, between 0 and 1: a number or tensor ``(*)``.
         logits: The logit of ``probs``, instead of ``probs``.
-        lims: (low, high). If ``probs`` lies between them, it counts as near 1/2.
+        lims: A pair (low, high). If ``probs`` lies between them, it counts as near 1/2.
+            Default: (0.499, 0.501).
 
     Raises:
         ValueError: not exactly one of probs and logits is given; a probability outside [0, 1].

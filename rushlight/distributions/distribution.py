@@ -53,6 +53,9 @@ class Distribution:
 
         The setting is True at first, or False under ``python -O``.
 
+        Args:
+            value: True to check, False not to.
+
         Raises:
             ValueError: ``value`` is not a bool.
         """
@@ -148,7 +151,15 @@ class Distribution:
         return self._event_shape
 
     def expand(self, batch_shape, _instance=None):
-        """The distribution with its parameters expanded to ``batch_shape``, without a copy.
+        """Return the distribution with its parameters expanded to ``batch_shape``, without a copy.
+
+        Args:
+            batch_shape: The new shape of the independent parts. The old one must be expandable to
+                it.
+            _instance: A new object for subclasses to fill. Default: None.
+
+        Returns:
+            A distribution of the same class.
 
         Raises:
             NotImplementedError: a subclass has an ``__init__`` of its own and no ``expand``.
@@ -234,12 +245,26 @@ class Distribution:
         return self.variance.sqrt()
 
     def sample(self, sample_shape=()):
-        """Values drawn at random, of shape ``sample_shape + batch_shape + event_shape``."""
+        """Draw values at random.
+
+        Args:
+            sample_shape: The shape of the draws. Default: ``()``, one draw of each part.
+
+        Returns:
+            Tensor of shape ``sample_shape + batch_shape + event_shape``, without gradients.
+        """
         with no_grad():
             return self.rsample(sample_shape)
 
     def rsample(self, sample_shape=()):
-        """Like ``sample``, but the values are a differentiable function of the parameters."""
+        """Draw values that are a differentiable function of the parameters.
+
+        Args:
+            sample_shape: The shape of the draws. Default: ``()``, one draw of each part.
+
+        Returns:
+            Tensor of shape ``sample_shape + batch_shape + event_shape``.
+        """
         raise NotImplementedError
 
     def sample_n(self, n):
@@ -250,31 +275,64 @@ class Distribution:
         return self.sample(Size((n,)))
 
     def log_prob(self, value):
-        """The logarithm of the density, or of the probability, at ``value``."""
+        """Compute the logarithm of the density, or of the probability, at ``value``.
+
+        Args:
+            value: Tensor that broadcasts with ``batch_shape + event_shape``.
+
+        Returns:
+            Tensor with one number for each event: the broadcast shape without ``event_shape``.
+        """
         raise NotImplementedError
 
     def cdf(self, value):
-        """The probability of values up to ``value``."""
+        """Compute the probability of values up to ``value``.
+
+        Args:
+            value: Tensor that broadcasts with ``batch_shape + event_shape``.
+
+        Returns:
+            Tensor of the broadcast shape.
+        """
         raise NotImplementedError
 
     def icdf(self, value):
-        """The inverse of ``cdf``: the quantile at probability ``value``."""
+        """Compute the quantile at the probability ``value``: the inverse of ``cdf``.
+
+        Args:
+            value: Tensor of numbers from 0 to 1 that broadcasts with ``batch_shape``.
+
+        Returns:
+            Tensor of the broadcast shape.
+        """
         raise NotImplementedError
 
     def enumerate_support(self, expand=True):
-        """All values of a discrete distribution, along a new dim 0.
+        """Return all values of a discrete distribution, along a new dim 0.
 
-        Shape: ``(number of values,) + batch_shape + event_shape``; with ``expand=False`` batch
-        dims are of size 1.
+        Args:
+            expand: Expand the values to ``batch_shape``; False: leave batch dims of size 1.
+                Default: True.
+
+        Returns:
+            Tensor ``(number of values,) + batch_shape + event_shape``.
         """
         raise NotImplementedError
 
     def entropy(self):
-        """The entropy, of shape ``batch_shape``."""
+        """Compute the entropy, in nats.
+
+        Returns:
+            Tensor of shape ``batch_shape``.
+        """
         raise NotImplementedError
 
     def perplexity(self):
-        """e to the entropy, of shape ``batch_shape``."""
+        """Compute e to the entropy.
+
+        Returns:
+            Tensor of shape ``batch_shape``.
+        """
         return rushlight.exp(self.entropy())
 
     def __repr__(self):

@@ -10,13 +10,13 @@ __all__ = ["ExponentialFamily"]
 
 
 class ExponentialFamily(Distribution):
-    """The base class of exponential families. The entropy follows from F and its gradient.
+    """The base class of exponential families, whose entropy follows from F and its gradient.
 
     A subclass defines its natural parameters θ, the log normalizer F(θ) and the mean of the carrier
     measure, E[k(x)].
 
     Source: F. Nielsen and R. Nock, Entropies and cross-entropies of exponential families, ICIP
-    2010, eq. 6.
+        2010, eq. 6.
 
     >>> import rushlight as torch
     >>> issubclass(torch.distributions.Normal, torch.distributions.ExponentialFamily)

@@ -11,6 +11,9 @@ __all__ = ["Exponential"]
 class Exponential(ExponentialFamily):
     """Waiting times for the next of events that occur at ``rate``.
 
+    Args:
+        rate: Number of events in a unit of time: a positive number or tensor ``(*)``.
+
     Raises:
         ValueError: ``rate`` is not positive.
 

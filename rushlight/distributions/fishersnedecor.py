@@ -14,6 +14,11 @@ __all__ = ["FisherSnedecor"]
 class FisherSnedecor(Distribution):
     """The ratio of two mean squares, of ``df1`` and ``df2`` degrees of freedom.
 
+    Args:
+        df1: Degrees of freedom of the numerator: a positive number or tensor ``(*)``.
+        df2: Degrees of freedom of the denominator: a positive number or tensor, broadcast with
+            ``df1``.
+
     Raises:
         ValueError: a parameter that is not positive.
 

@@ -11,6 +11,10 @@ __all__ = ["Gamma"]
 class Gamma(ExponentialFamily):
     """Positive numbers of shape ``concentration`` and of scale 1 / ``rate``.
 
+    Args:
+        concentration: The shape of the density: a positive number or tensor ``(*)``.
+        rate: 1 over the scale: a positive number or tensor, broadcast with ``concentration``.
+
     Raises:
         ValueError: a parameter that is not positive.
 

@@ -12,12 +12,14 @@ __all__ = ["GeneralizedPareto"]
 
 
 class GeneralizedPareto(Distribution):
-    """Values above the threshold ``loc``. Their excess is exponential if ``concentration`` is 0.
+    """Values above a threshold, with a tail that may be bounded, exponential or heavy.
 
     Args:
-        loc: The threshold.
-        scale: The scale of the excesses.
-        concentration: The shape of the tail. The values are bounded if it is negative.
+        loc: The threshold: a number or tensor ``(*)``.
+        scale: The scale of the excesses over the threshold: a positive number or tensor, broadcast
+            with ``loc``.
+        concentration: The shape of the tail: a number or tensor, broadcast with ``loc``. The values
+            are bounded if it is negative, and exponential if it is 0.
 
     Raises:
         ValueError: ``scale`` is not positive.
@@ -77,13 +79,27 @@ class GeneralizedPareto(Distribution):
 
     @validated
     def log_survival_function(self, value):
-        """The logarithm of the probability of more than ``value``."""
+        """The logarithm of the probability of more than ``value``.
+
+        Args:
+            value: Tensor that broadcasts with ``batch_shape``.
+
+        Returns:
+            Tensor of the shape to which ``value`` and ``batch_shape`` are broadcast.
+        """
         z = (value - self.loc) / self.scale
         exponential, c = self._shapes()
         return rushlight.where(exponential, -z, -(c * z).log1p() / c)
 
     def log_cdf(self, value):
-        """The logarithm of ``cdf``."""
+        """The logarithm of ``cdf``.
+
+        Args:
+            value: Tensor that broadcasts with ``batch_shape``.
+
+        Returns:
+            Tensor of the shape to which ``value`` and ``batch_shape`` are broadcast.
+        """
         return (-self.log_survival_function(value).exp()).log1p()
 
     def cdf(self, value):

@@ -14,7 +14,7 @@ class Geometric(Odds):
     """How many trials fail before the first success.
 
     Args:
-        probs: The probability of success, not 0.
+        probs: The probability of success, not 0: a number or tensor ``(*)``.
         logits: The logarithm of the odds of success, instead of ``probs``.
 
     Raises:

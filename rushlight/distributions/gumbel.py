@@ -15,6 +15,10 @@ __all__ = ["Gumbel"]
 class Gumbel(TransformedDistribution):
     """Largest values of many numbers, with mode ``loc`` and a spread in proportion to ``scale``.
 
+    Args:
+        loc: The mode: a number or tensor ``(*)``.
+        scale: The spread: a positive number or tensor, broadcast with ``loc``.
+
     Raises:
         ValueError: ``scale`` is not positive.
 

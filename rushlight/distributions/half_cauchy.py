@@ -15,6 +15,9 @@ __all__ = ["HalfCauchy"]
 class HalfCauchy(TransformedDistribution):
     """The absolute value of a Cauchy number around 0.
 
+    Args:
+        scale: The median: a positive number or tensor ``(*)``.
+
     Raises:
         ValueError: ``scale`` is not positive.
 

@@ -15,6 +15,9 @@ __all__ = ["HalfNormal"]
 class HalfNormal(TransformedDistribution):
     """The absolute value of a normal number around 0, of standard deviation ``scale``.
 
+    Args:
+        scale: The standard deviation of the normal number: a positive number or tensor ``(*)``.
+
     Raises:
         ValueError: ``scale`` is not positive.
 

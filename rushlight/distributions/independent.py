@@ -14,7 +14,7 @@ class Independent(Distribution):
     """A distribution whose rightmost batch dims count as parts of an event.
 
     Args:
-        base_distribution: The distribution.
+        base_distribution: The distribution whose dims are counted anew.
         reinterpreted_batch_ndims: How many of its batch dims become part of an event.
 
     Raises:

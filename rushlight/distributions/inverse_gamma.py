@@ -14,6 +14,10 @@ __all__ = ["InverseGamma"]
 class InverseGamma(TransformedDistribution):
     """1 over gamma numbers of shape ``concentration`` and of scale 1 / ``rate``.
 
+    Args:
+        concentration: The shape of the gamma density: a positive number or tensor ``(*)``.
+        rate: 1 over the gamma scale: a positive number or tensor, broadcast with ``concentration``.
+
     Raises:
         ValueError: a parameter that is not positive.
 

@@ -20,8 +20,9 @@ class Kumaraswamy(TransformedDistribution):
     """Numbers between 0 and 1, which are below x with probability 1 - (1 - x^a)^b.
 
     Args:
-        concentration1: The exponent a.
-        concentration0: The exponent b.
+        concentration1: The exponent a: a positive number or tensor ``(*)``.
+        concentration0: The exponent b: a positive number or tensor, broadcast with
+            ``concentration1``.
 
     Raises:
         ValueError: a concentration that is not positive.

@@ -13,6 +13,10 @@ __all__ = ["Laplace"]
 class Laplace(Distribution):
     """Numbers whose distance from ``loc`` is exponential, of mean ``scale``.
 
+    Args:
+        loc: The mean: a number or tensor ``(*)``.
+        scale: The mean distance from ``loc``: a positive number or tensor, broadcast with ``loc``.
+
     Raises:
         ValueError: ``scale`` is not positive.
 

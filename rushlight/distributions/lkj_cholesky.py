@@ -18,14 +18,14 @@ class LKJCholesky(Distribution):
 
     Args:
         dim: The number of rows, at least 2.
-        concentration: With 1, all correlation matrices have the same density. A larger value
-            favours matrices near the identity.
+        concentration: Positive number or tensor ``(*)``. With 1, all correlation matrices have the
+            same density. A larger value favours matrices near the identity. Default: 1.
 
     Raises:
         ValueError: ``dim`` is less than 2.
 
     Source: D. Lewandowski, D. Kurowicka and H. Joe, Generating random correlation matrices based
-    on vines and extended onion method, J. Multivariate Analysis 100 (2009), section 3.2.
+        on vines and extended onion method, J. Multivariate Analysis 100 (2009), section 3.2.
 
     >>> import rushlight as torch
     >>> torch.distributions.LKJCholesky(3, 0.5).log_prob(torch.eye(3))

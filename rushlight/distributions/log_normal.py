@@ -11,6 +11,11 @@ __all__ = ["LogNormal"]
 class LogNormal(TransformedDistribution):
     """e to normal numbers of mean ``loc`` and standard deviation ``scale``.
 
+    Args:
+        loc: The mean of the logarithm: a number or tensor ``(*)``.
+        scale: The standard deviation of the logarithm: a positive number or tensor, broadcast with
+            ``loc``.
+
     Raises:
         ValueError: ``scale`` is not positive.
 

@@ -15,7 +15,7 @@ class Multinomial(OfCategories):
     """How often each of K categories occurs among ``total_count`` draws.
 
     Args:
-        total_count: The number of draws, an int.
+        total_count: The number of draws, an int. Default: 1.
         probs, logits: As for ``Categorical``; give exactly one.
 
     Raises:

@@ -17,8 +17,9 @@ class NegativeBinomial(Odds):
     """How many trials succeed before ``total_count`` have failed.
 
     Args:
-        total_count: The number of failures; it need not be whole.
-        probs: The probability of success, below 1.
+        total_count: The number of failures: a number or tensor ``(*)``. It need not be whole.
+        probs: The probability of success, below 1: a number or tensor, broadcast with
+            ``total_count``.
         logits: The logarithm of the odds of success, instead of ``probs``.
 
     Raises:

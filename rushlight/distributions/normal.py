@@ -14,6 +14,10 @@ __all__ = ["Normal"]
 class Normal(ExponentialFamily):
     """Normal numbers of mean ``loc`` and standard deviation ``scale``.
 
+    Args:
+        loc: The mean: a number or tensor ``(*)``.
+        scale: The standard deviation: a positive number or tensor, broadcast with ``loc``.
+
     Raises:
         ValueError: ``scale`` is not positive.
 

@@ -69,8 +69,11 @@ class OneHotCategorical(OfCategories):
 class OneHotCategoricalStraightThrough(OneHotCategorical):
     """A ``OneHotCategorical`` with ``rsample``: the gradient goes straight to the probabilities.
 
+    Args:
+        probs, logits: As for ``Categorical``; give exactly one.
+
     Source: Y. Bengio, N. Léonard and A. Courville, Estimating or propagating gradients through
-    stochastic neurons for conditional computation, arXiv:1308.3432.
+        stochastic neurons for conditional computation, arXiv:1308.3432.
 
     >>> import rushlight as torch
     >>> p = torch.tensor([0.0, 1.0], requires_grad=True)

@@ -12,6 +12,10 @@ __all__ = ["Pareto"]
 class Pareto(TransformedDistribution):
     """Numbers from ``scale`` on, which exceed x with probability (scale / x)^alpha.
 
+    Args:
+        scale: The smallest value: a positive number or tensor ``(*)``.
+        alpha: The shape of the tail: a positive number or tensor, broadcast with ``scale``.
+
     Raises:
         ValueError: a parameter that is not positive.
 

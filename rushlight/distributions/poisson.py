@@ -12,6 +12,9 @@ __all__ = ["Poisson"]
 class Poisson(ExponentialFamily):
     """Counts of mean ``rate``.
 
+    Args:
+        rate: The mean, at least 0: a number or tensor ``(*)``.
+
     Raises:
         ValueError: a negative rate.
 

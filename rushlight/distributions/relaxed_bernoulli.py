@@ -54,11 +54,11 @@ class LogitRelaxedBernoulli(Odds):
 
 
 class RelaxedBernoulli(TransformedDistribution):
-    """Numbers between 0 and 1 that have gradients. A low temperature brings them close to 0 or 1.
+    """Numbers between 0 and 1 that have gradients and approximate zeros and ones.
 
     Args:
         temperature: A tensor. The lower it is, the closer the numbers are to 0 or 1.
-        probs: The probability of 1.
+        probs: The probability of 1: a number or tensor ``(*)``.
         logits: The logarithm of the odds of 1, instead of ``probs``.
 
     Raises:

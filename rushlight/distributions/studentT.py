@@ -15,9 +15,10 @@ class StudentT(Distribution):
     """A normal number divided by an estimate of its deviation, then scaled and shifted.
 
     Args:
-        df: The degrees of freedom of the estimate.
-        loc: The median.
-        scale: The scale.
+        df: The degrees of freedom of the estimate: a positive number or tensor ``(*)``.
+        loc: The median: a number or tensor, broadcast with ``df``. Default: 0.
+        scale: The factor of the ratio: a positive number or tensor, broadcast with ``df``.
+            Default: 1.
 
     Raises:
         ValueError: ``df`` or ``scale`` is not positive.

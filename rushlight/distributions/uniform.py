@@ -12,6 +12,10 @@ __all__ = ["Uniform"]
 class Uniform(Distribution):
     """Numbers from [``low``, ``high``), all with the same density.
 
+    Args:
+        low: The lower end, which is included: a number or tensor ``(*)``.
+        high: The upper end, which is excluded: a number or tensor, broadcast with ``low``.
+
     Raises:
         ValueError: ``low`` is not below ``high``.
 

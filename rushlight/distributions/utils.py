@@ -18,9 +18,13 @@ euler_constant = 0.57721566490153286060
 
 
 def broadcast_all(*values):
-    """Tensors and numbers as tensors of one shape.
+    """Turn tensors and numbers into tensors of one shape.
 
-    Numbers become tensors of the dtype of the first tensor, or of the default dtype.
+    Args:
+        *values: Tensors and numbers.
+
+    Returns:
+        Tuple of as many tensors, all of the shape to which ``values`` are broadcast.
 
     Raises:
         ValueError: a value is neither a tensor nor a number.
@@ -54,12 +58,32 @@ def _standard_normal(shape, dtype, device):
 
 
 def sum_rightmost(value, dims):
-    """The sum over the last ``dims`` dims."""
+    """Sum over the last dims.
+
+    Args:
+        value: Tensor of any shape ``(*)``.
+        dims: Number of dims to sum over, at the end; 0 returns ``value``.
+
+    Returns:
+        Tensor without the last ``dims`` dims.
+
+    >>> import rushlight as torch
+    >>> torch.distributions.utils.sum_rightmost(torch.ones(2, 3), 1)
+    tensor([3., 3.])
+    """
     return value.reshape((*value.shape[:-dims], -1)).sum(-1) if dims else value
 
 
 def logits_to_probs(logits, is_binary=False):
-    """Probabilities of logits: of each alone if ``is_binary``, else along the last dim.
+    """Compute the probabilities that logits stand for.
+
+    Args:
+        logits: Tensor ``(*, K)`` of logarithms of probabilities, up to a constant. With
+            ``is_binary``, a tensor ``(*)`` of logarithms of odds.
+        is_binary: Treat each element by itself instead of the last dim together. Default: False.
+
+    Returns:
+        Tensor of ``logits``' shape.
 
     >>> import rushlight as torch
     >>> torch.distributions.utils.logits_to_probs(torch.zeros(4))
@@ -69,7 +93,13 @@ def logits_to_probs(logits, is_binary=False):
 
 
 def clamp_probs(probs):
-    """Probabilities kept an ``eps`` of their dtype away from 0 and 1.
+    """Keep probabilities an ``eps`` of their dtype away from 0 and 1.
+
+    Args:
+        probs: Tensor of any shape ``(*)``, floating point.
+
+    Returns:
+        Tensor of ``probs``' shape.
 
     >>> import rushlight as torch
     >>> torch.distributions.utils.clamp_probs(torch.tensor([0.0, 0.5]))
@@ -80,7 +110,14 @@ def clamp_probs(probs):
 
 
 def probs_to_logits(probs, is_binary=False):
-    """The inverse of ``logits_to_probs``; finite for probabilities of 0 and 1 too.
+    """Compute the logits of probabilities, which are finite for 0 and 1, too.
+
+    Args:
+        probs: Tensor ``(*, K)`` of probabilities; with ``is_binary``, a tensor ``(*)``.
+        is_binary: Treat each element by itself instead of the last dim together. Default: False.
+
+    Returns:
+        Tensor of ``probs``' shape.
 
     >>> import rushlight as torch
     >>> torch.distributions.utils.probs_to_logits(torch.tensor(0.5), is_binary=True)
@@ -95,6 +132,9 @@ class lazy_property:
 
     In a trace the value is not kept, because the object may outlive the trace, and a trace's values
     have no elements.
+
+    Args:
+        wrapped: A method without arguments, which computes the value.
 
     >>> import rushlight as torch
     >>> d = torch.distributions.Bernoulli(torch.tensor(0.5))
@@ -117,7 +157,18 @@ class lazy_property:
 
 
 def validated(method):
-    """Decorate a method of a value: check the value first, if the distribution has checks on."""
+    """Decorate a method of a value: check the value first, if the distribution has checks on.
+
+    Args:
+        method: A method ``f(self, value)`` of a ``Distribution``.
+
+    Returns:
+        Method that calls ``self._validate_sample(value)`` first.
+
+    >>> from rushlight.distributions import Normal
+    >>> Normal(0.0, 1.0).log_prob.__wrapped__.__name__  # log_prob is validated
+    'log_prob'
+    """
 
     @wraps(method)
     def checked(self, value):
@@ -129,7 +180,14 @@ def validated(method):
 
 
 def tril_matrix_to_vec(mat, diag=0):
-    """The lower triangles of (…, N, N) matrices as vectors, row by row.
+    """Put the lower triangles of matrices into vectors, row by row.
+
+    Args:
+        mat: Tensor ``(*, N, N)``.
+        diag: The last diagonal to take; 0 is the main one, 1 the next above it. Default: 0.
+
+    Returns:
+        Tensor ``(*, M)``; M is ``N * (N + 1) / 2`` for ``diag`` 0.
 
     Raises:
         ValueError: the matrices have no diagonal ``diag``.
@@ -145,7 +203,16 @@ def tril_matrix_to_vec(mat, diag=0):
 
 
 def vec_to_tril_matrix(vec, diag=0):
-    """The inverse of ``tril_matrix_to_vec``: zeros above the diagonal ``diag``.
+    """Fill lower triangular matrices from vectors, row by row.
+
+    This is the inverse of ``tril_matrix_to_vec``.
+
+    Args:
+        vec: Tensor ``(*, M)``.
+        diag: The last diagonal to fill; 0 is the main one, 1 the next above it. Default: 0.
+
+    Returns:
+        Tensor ``(*, N, N)`` with zeros above the diagonal ``diag``.
 
     Raises:
         ValueError: no square matrix has this number of elements up to the diagonal ``diag``.

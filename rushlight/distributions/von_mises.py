@@ -15,6 +15,11 @@ __all__ = ["VonMises"]
 class VonMises(Distribution):
     """Angles from [-π, π) around ``loc``; a larger ``concentration`` brings them closer to ``loc``.
 
+    Args:
+        loc: The mean angle, in radians: a number or tensor ``(*)``.
+        concentration: How close the angles lie to ``loc``: a positive number or tensor, broadcast
+            with ``loc``.
+
     Raises:
         ValueError: ``concentration`` is not positive.
 

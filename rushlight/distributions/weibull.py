@@ -13,6 +13,11 @@ __all__ = ["Weibull"]
 class Weibull(TransformedDistribution):
     """Positive numbers, which exceed x with probability exp(-(x / scale)^concentration).
 
+    Args:
+        scale: The scale: a positive number or tensor ``(*)``.
+        concentration: The shape of the density: a positive number or tensor, broadcast with
+            ``scale``.
+
     Raises:
         ValueError: a parameter that is not positive.
 

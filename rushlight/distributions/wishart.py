@@ -133,7 +133,9 @@ class Wishart(OfCovariance, ExponentialFamily):
         return factor @ factor.mT
 
     def rsample(self, sample_shape=(), max_try_correction=None):
-        """Draw matrices at random. Matrices that rounding made singular are drawn again.
+        """Draw matrices at random.
+
+        Matrices that rounding made singular are drawn again.
 
         Args:
             max_try_correction: How often matrices are drawn again at most. Default: 3 times for a

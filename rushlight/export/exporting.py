@@ -31,10 +31,15 @@ __all__ = ["Dim", "Exporter", "export"]
 
 
 class Dim:
-    """A named dim whose size may change, between ``min`` and ``max``.
+    """A named dim whose size may change.
 
     ``Dim.AUTO`` and ``Dim.DYNAMIC`` stand for a dim without a name of its own: each use gets a new
     name (``s0``, ``s1``, …). ``Dim.STATIC`` stands for a dim of fixed size.
+
+    Args:
+        name: The name, a Python identifier.
+        min: The least size. Default: 0.
+        max: The greatest size. Default: no limit.
 
     >>> import rushlight as torch
     >>> torch.export.Dim("batch", min=1, max=64)
@@ -67,11 +72,16 @@ def export(
 
     Args:
         mod: The model, a Module.
-        args, kwargs: The arguments of the call: tensors, and tuples, lists and dicts of tensors.
+        args: The arguments of the call, a tuple: tensors, and tuples, lists and dicts of tensors.
+        kwargs: Dict of the keyword arguments of the call. Default: none.
         dynamic_shapes: The dims that may change, for each argument: a tuple in the form of
             ``args``, or a dict from argument names. The entry of one tensor is None if all its dims
             are fixed; else a dict such as ``{0: Dim("batch")}``, or a list with a Dim or None for
             each dim.
+        strict, preserve_module_call_signature: Accepted without effect.
+
+    Returns:
+        ``ExportedProgram``.
 
     Raises:
         RuntimeError: The computation depends on a tensor's values; the message names the line.

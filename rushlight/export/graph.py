@@ -45,6 +45,15 @@ class Node:
         args, kwargs: The operands (some of them nodes) and the parameters.
         users: The nodes that read this node's result, as the keys of a dict.
         meta: ``meta["val"]`` is the Value of the result, or a tuple of Values for several results.
+
+    Args:
+        op, name, target, args, kwargs: As the attributes. Default: no operands and no parameters.
+        val: The Value of the result. Default: None.
+
+    >>> import rushlight as torch
+    >>> program = torch.export.export(torch.nn.ReLU(), (torch.ones(2),))
+    >>> program.graph.nodes[1].op
+    'call_function'
     """
 
     def __init__(self, op, name, target, args=(), kwargs=None, val=None):
@@ -120,7 +129,13 @@ def _text(value, sign=""):
 
 
 class Graph:
-    """Nodes in the order in which they are computed."""
+    """Nodes in the order in which they are computed.
+
+    >>> import rushlight as torch
+    >>> program = torch.export.export(torch.nn.ReLU(), (torch.ones(2),))
+    >>> [node.name for node in program.graph.nodes]
+    ['input', 'relu', 'output']
+    """
 
     def __init__(self):
         self.nodes: list[Node] = []
@@ -189,6 +204,15 @@ class GraphModule(Module):
     Attributes:
         graph: The graph.
         code: The graph as a Python function.
+
+    Args:
+        graph: The graph.
+        run: A function that computes the graph.
+
+    >>> import rushlight as torch
+    >>> program = torch.export.export(torch.nn.ReLU(), (torch.ones(2),))
+    >>> type(program.graph_module).__name__
+    'GraphModule'
     """
 
     def __init__(self, graph, run):

@@ -31,6 +31,11 @@ class ExportedProgram:
         range_constraints: {name of a dim that may change: (least size, greatest size or None)}.
         example_inputs: The arguments of the recorded call: (args, kwargs).
 
+    Args:
+        graph, signature, state, constants: As the attributes.
+        example, ranges: As the attributes ``example_inputs`` and ``range_constraints``.
+        tree: The form of the results: tuples, lists and dicts.
+
     >>> import rushlight as torch
     >>> program = torch.export.export(torch.nn.ReLU(), (torch.ones(2),))
     >>> print(program.graph)

@@ -13,14 +13,34 @@ OutputKind = Enum("OutputKind", "USER_OUTPUT BUFFER_MUTATION USER_INPUT_MUTATION
 
 @dataclass(frozen=True)
 class TensorArgument:
-    """A value of the graph, identified by its name."""
+    """A value of the graph, identified by its name.
+
+    Args:
+        name: The name.
+
+    >>> import rushlight as torch
+    >>> torch.export.TensorArgument("x").name
+    'x'
+    """
 
     name: str
 
 
 @dataclass(frozen=True)
 class InputSpec:
-    """An input: its kind, its name in the graph (``arg``), its name in the model (``target``)."""
+    """An input of a graph, with its role in the model.
+
+    Args:
+        kind: An ``InputKind``: what the input is in the model.
+        arg: A ``TensorArgument``: the input's name in the graph.
+        target: The tensor's name in the model. Default: None, it is an argument.
+        persistent: Whether a buffer is part of the state dict. Default: None, it is no buffer.
+
+    >>> import rushlight as torch
+    >>> program = torch.export.export(torch.nn.Linear(2, 1), (torch.ones(2),))
+    >>> program.graph_signature.input_specs[0].target
+    'weight'
+    """
 
     kind: InputKind
     arg: TensorArgument
@@ -34,7 +54,18 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """An output: its kind, its name in the graph, and the tensor that it is written to, if any."""
+    """An output of a graph, with its role in the model.
+
+    Args:
+        kind: An ``OutputKind``: what the output is in the model.
+        arg: A ``TensorArgument``: the output's name in the graph.
+        target: The name of the tensor that the output is written to. Default: None, it is a result.
+
+    >>> import rushlight as torch
+    >>> program = torch.export.export(torch.nn.ReLU(), (torch.ones(2),))
+    >>> program.graph_signature.output_specs[0].arg.name
+    'relu'
+    """
 
     kind: OutputKind
     arg: TensorArgument
@@ -47,7 +78,17 @@ class OutputSpec:
 
 @dataclass
 class ExportGraphSignature:
-    """The inputs of a graph and its outputs, in order."""
+    """The inputs of a graph and its outputs, in order.
+
+    Args:
+        input_specs: List of an ``InputSpec`` for each input. Default: none.
+        output_specs: List of an ``OutputSpec`` for each output. Default: none.
+
+    >>> import rushlight as torch
+    >>> program = torch.export.export(torch.nn.ReLU(), (torch.ones(2),))
+    >>> program.graph_signature.user_inputs
+    ('input',)
+    """
 
     input_specs: list = field(default_factory=list)
     output_specs: list = field(default_factory=list)

@@ -49,8 +49,15 @@ class Error(RuntimeError):
 class CompilationUnit:
     """In PyTorch, functions made from TorchScript source text; rushlight cannot compile that text.
 
+    Args:
+        lang: Source text, which is refused. Default: None.
+        _frames_up: Accepted without effect.
+
     Raises:
         NotImplementedError: source text is given.
+
+    >>> import rushlight as torch
+    >>> unit = torch.jit.CompilationUnit()
     """
 
     def __init__(self, lang=None, _frames_up=0):
@@ -62,16 +69,42 @@ class CompilationUnit:
 
 
 def set_fusion_strategy(strategy):
-    """Do nothing and return the former strategy, an empty list: there is no fusion to set."""
+    """Do nothing and return the former strategy, which is empty: there is no fusion to set.
+
+    Args:
+        strategy: Accepted without effect.
+
+    Returns:
+        An empty list.
+
+    >>> import rushlight as torch
+    >>> torch.jit.set_fusion_strategy([("STATIC", 2)])
+    []
+    """
     return []
 
 
 def enable_onednn_fusion(enabled):
-    """Do nothing, because rushlight does not use oneDNN."""
+    """Do nothing, because rushlight does not use oneDNN.
+
+    Args:
+        enabled: Accepted without effect.
+
+    >>> import rushlight as torch
+    >>> torch.jit.enable_onednn_fusion(True)
+    """
 
 
 def onednn_fusion_enabled():
-    """False, because rushlight does not use oneDNN."""
+    """Return False, because rushlight does not use oneDNN.
+
+    Returns:
+        False.
+
+    >>> import rushlight as torch
+    >>> torch.jit.onednn_fusion_enabled()
+    False
+    """
     return False
 
 

@@ -16,10 +16,13 @@ _MARK = "rushlight.jit"
 def save(m, f, _extra_files=None):
     """Write a scripted module to a file, by ``torch.save``.
 
-    The dict ``_extra_files`` holds further strings or bytes to store in the file, by name.
-
     The file holds the module's state and the name of its class, but not the code of the class. The
     program that loads the file must be able to import the class.
+
+    Args:
+        m: The module.
+        f: Name of the file, or a file object.
+        _extra_files: Dict of further strings or bytes to store in the file, by name. Default: none.
 
     >>> import io
     >>> import rushlight as torch
@@ -36,15 +39,29 @@ def save(m, f, _extra_files=None):
 def load(f, map_location=None, _extra_files=None, _restore_shapes=False):
     """Read a scripted module from a file that ``save`` wrote.
 
-    ``_extra_files`` is a dict whose keys name further strings in the file. ``load`` replaces the
-    values of the dict with these strings.
-
     Unpickling can run arbitrary code, so read only files that you trust.
+
+    Args:
+        f: Name of the file, or a file object.
+        map_location: As for ``torch.load``. Default: None.
+        _extra_files: Dict whose keys name further strings in the file. Its values are replaced with
+            these strings. Default: none.
+        _restore_shapes: Accepted without effect.
+
+    Returns:
+        The module.
 
     Raises:
         ValueError: the file does not exist or is a directory.
         RuntimeError: ``save`` did not write the file; for instance, PyTorch's TorchScript files
             hold bytecode for PyTorch's interpreter.
+
+    >>> import io, rushlight as torch
+    >>> file = io.BytesIO()
+    >>> torch.jit.save(torch.jit.script(torch.nn.ReLU()), file)
+    >>> _ = file.seek(0)
+    >>> torch.jit.load(file)
+    ReLU()
     """
     if isinstance(f, (str, os.PathLike)):
         if not os.path.exists(f):

@@ -14,7 +14,10 @@ __all__ = [
 
 
 def is_scripting():
-    """False, because rushlight runs all code as ordinary Python.
+    """Return False, because rushlight runs all code as ordinary Python.
+
+    Returns:
+        False.
 
     >>> import rushlight as torch
     >>> torch.jit.is_scripting()
@@ -24,14 +27,28 @@ def is_scripting():
 
 
 def is_tracing():
-    """False, because ``trace`` of rushlight does not record the operations."""
+    """Return False, because ``trace`` of rushlight does not record the operations.
+
+    Returns:
+        False.
+
+    >>> import rushlight as torch
+    >>> torch.jit.is_tracing()
+    False
+    """
     return False
 
 
 def ignore(drop=False, **kwargs):
-    """Mark a function that TorchScript should leave to Python. The function is returned unchanged.
+    """Mark a function that TorchScript should leave to Python.
 
-    The decorator may be used as ``@ignore`` or as ``@ignore(drop=...)``.
+    Args:
+        drop: The function, as in ``@ignore``; anything else is accepted without effect, as in
+            ``@ignore(drop=True)``. Default: False.
+        **kwargs: Accepted without effect.
+
+    Returns:
+        The function, unchanged, or a decorator.
 
     >>> import rushlight as torch
     >>> @torch.jit.ignore
@@ -44,32 +61,105 @@ def ignore(drop=False, **kwargs):
 
 
 def unused(fn):
-    """Mark a function that TorchScript should never call. The function is returned unchanged."""
+    """Mark a function that TorchScript should never call.
+
+    Args:
+        fn: A function.
+
+    Returns:
+        ``fn``, unchanged.
+
+    >>> import rushlight as torch
+    >>> torch.jit.unused(len)([1, 2])
+    2
+    """
     return fn
 
 
 def export(fn):
-    """Mark a method that TorchScript should compile too. The method is returned unchanged."""
+    """Mark a method that TorchScript should compile, too.
+
+    Args:
+        fn: A method.
+
+    Returns:
+        ``fn``, unchanged.
+
+    >>> import rushlight as torch
+    >>> class Doubling(torch.nn.Module):
+    ...     @torch.jit.export
+    ...     def double(self, x):
+    ...         return 2 * x
+    >>> Doubling().double(2)
+    4
+    """
     return fn
 
 
 def interface(obj):
-    """Mark a class that only describes the methods of modules. The class is returned unchanged."""
+    """Mark a class that only describes the methods of modules.
+
+    Args:
+        obj: A class.
+
+    Returns:
+        ``obj``, unchanged.
+
+    >>> import rushlight as torch
+    >>> @torch.jit.interface
+    ... class Activation:
+    ...     def forward(self, x): ...
+    >>> Activation.__name__
+    'Activation'
+    """
     return obj
 
 
 def script_method(fn):
-    """Mark a method of a ``ScriptModule``. The method is returned unchanged."""
+    """Mark a method of a ``ScriptModule``.
+
+    Args:
+        fn: A method.
+
+    Returns:
+        ``fn``, unchanged.
+
+    >>> import rushlight as torch
+    >>> class Doubling(torch.jit.ScriptModule):
+    ...     @torch.jit.script_method
+    ...     def forward(self, x):
+    ...         return 2 * x
+    >>> Doubling()(2)
+    4
+    """
     return fn
 
 
 def script_if_tracing(fn):
-    """Mark a function that tracing should compile. The function is returned unchanged."""
+    """Mark a function that tracing should compile.
+
+    Args:
+        fn: A function.
+
+    Returns:
+        ``fn``, unchanged.
+
+    >>> import rushlight as torch
+    >>> torch.jit.script_if_tracing(len)([1, 2])
+    2
+    """
     return fn
 
 
 def annotate(the_type, the_value):
-    """Return ``the_value``; TorchScript would learn its type from ``the_type``.
+    """Return ``the_value``; TorchScript would take its type from ``the_type``.
+
+    Args:
+        the_type: Accepted without effect.
+        the_value: Any object.
+
+    Returns:
+        ``the_value``.
 
     >>> import rushlight as torch
     >>> torch.jit.annotate(list[int], [])
@@ -79,15 +169,32 @@ def annotate(the_type, the_value):
 
 
 def Attribute(value, type):
-    """Return ``value``; TorchScript would make it a module's attribute of type ``type``."""
+    """Return ``value``; TorchScript would make it a module's attribute of a given type.
+
+    Args:
+        value: Any object.
+        type: Accepted without effect.
+
+    Returns:
+        ``value``.
+
+    >>> import rushlight as torch
+    >>> torch.jit.Attribute(1, int)
+    1
+    """
     return value
 
 
 def isinstance(obj: Any, target_type: Any) -> bool:
-    """Whether ``obj`` is of ``target_type``.
+    """Return whether an object is of a type, and the elements of a container, too.
 
-    For a container type such as ``list[int]``, the types of the container's elements are checked
-    too. A tuple of types or a union matches if any of its types does.
+    Args:
+        obj: Any object.
+        target_type: A type. For a container type such as ``list[int]``, the types of the elements
+            are checked, too. A tuple of types or a union fits if one of its types fits.
+
+    Returns:
+        True or False.
 
     >>> import rushlight as torch
     >>> torch.jit.isinstance([1, 2], list[int]), torch.jit.isinstance([1, "a"], list[int])
@@ -116,5 +223,14 @@ def _holds(obj: Any, origin, parts):
 
 
 def strict_fusion():
-    """A context without effect. TorchScript would require that its body becomes one kernel."""
+    """Return a context without effect; TorchScript would require that its body becomes one kernel.
+
+    Returns:
+        Context manager that does nothing.
+
+    >>> import rushlight as torch
+    >>> with torch.jit.strict_fusion():
+    ...     torch.ones(2) * 2
+    tensor([2., 2.])
+    """
     return contextlib.nullcontext()

@@ -13,9 +13,13 @@ __all__ = [
 
 
 class ScriptFunction:
-    """The class of PyTorch's scripted functions. In rushlight they stay Python functions.
+    """The class of PyTorch's scripted functions, which stay Python functions in rushlight.
 
     Programs that mention the class can still import it.
+
+    >>> import rushlight as torch
+    >>> isinstance(torch.jit.script(lambda x: 2 * x), torch.jit.ScriptFunction)
+    False
     """
 
 
@@ -73,9 +77,14 @@ def _rebuilt(cls, state):
 def script(
     obj, optimize=None, _frames_up=0, _rcb=None, example_inputs=None
 ):  # optimize, _frames_up, _rcb and example_inputs are PyTorch's arguments, ignored here
-    """Return the ``ScriptModule`` of a module; return any other ``obj`` unchanged.
+    """Return the ``ScriptModule`` of a module, and any other object unchanged.
 
-    ``obj`` may also be a function, a class, a list or a dict.
+    Args:
+        obj: A module, a function, a class, a list or a dict.
+        optimize, _frames_up, _rcb, example_inputs: Accepted without effect.
+
+    Returns:
+        ``ScriptModule`` that shares the module's parameters and buffers; else ``obj``.
 
     Raises:
         RuntimeError: ``obj`` is none of these and cannot be called.
@@ -110,13 +119,29 @@ def trace(
     example_kwarg_inputs=None,
     **kwargs,
 ):
-    """Call ``func`` once on the examples, to check that they fit, and return ``script(func)``.
+    """Call a function once on examples, to check that they fit, and return its script.
 
     Unlike PyTorch's ``trace``, no operations are recorded. Code that branches on values therefore
     still branches in later calls. A module's bound method is returned unchanged.
 
+    Args:
+        func: A function or a module.
+        example_inputs: The arguments of the call: a tuple, a list, a dict of keyword arguments, or
+            one tensor.
+        optimize, check_trace, check_inputs: Accepted without effect.
+        check_tolerance, strict: Accepted without effect.
+        example_kwarg_inputs: Dict of the keyword arguments of the call. Default: none.
+        **kwargs: Accepted without effect.
+
+    Returns:
+        What ``script(func)`` returns.
+
     Raises:
         RuntimeError: ``example_inputs`` and ``example_kwarg_inputs`` are both missing.
+
+    >>> import rushlight as torch
+    >>> torch.jit.trace(torch.nn.ReLU(), torch.ones(2))
+    ReLU()
     """
     if example_inputs is None and not isinstance(example_kwarg_inputs, dict):
         raise RuntimeError("example_kwarg_inputs should be a dict")
@@ -130,12 +155,23 @@ def trace(
 
 
 def trace_module(mod, inputs, *args, **kwargs):
-    """Call methods of a module on example inputs, then return the module's ``ScriptModule``.
+    """Call methods of a module on examples, then return the module's ``ScriptModule``.
 
-    The dict ``inputs`` maps each method's name to its example inputs.
+    Args:
+        mod: A module.
+        inputs: Dict from the name of a method to its example inputs: a tuple, a list, or one
+            tensor.
+        *args, **kwargs: Accepted without effect.
+
+    Returns:
+        ``ScriptModule``.
 
     Raises:
         AttributeError: ``inputs`` is not a dict.
+
+    >>> import rushlight as torch
+    >>> torch.jit.trace_module(torch.nn.ReLU(), {"forward": torch.ones(2)})
+    ReLU()
     """
     if not isinstance(inputs, dict):
         raise AttributeError("expected a dictionary of (method_name, input) pairs")
@@ -145,10 +181,21 @@ def trace_module(mod, inputs, *args, **kwargs):
 
 
 def freeze(mod, preserved_attrs=None, optimize_numerics=True):
-    """Return the module unchanged. As in PyTorch, the module must be in eval mode.
+    """Return a module unchanged; as in PyTorch, it must be in eval mode.
+
+    Args:
+        mod: A ``ScriptModule``.
+        preserved_attrs, optimize_numerics: Accepted without effect.
+
+    Returns:
+        ``mod``.
 
     Raises:
         RuntimeError: ``mod`` is not a ``ScriptModule`` or is in training mode.
+
+    >>> import rushlight as torch
+    >>> torch.jit.freeze(torch.jit.script(torch.nn.ReLU().eval()))
+    ReLU()
     """
     if not isinstance(mod, ScriptModule):
         raise RuntimeError(
@@ -164,9 +211,20 @@ def freeze(mod, preserved_attrs=None, optimize_numerics=True):
 
 
 def optimize_for_inference(mod, other_methods=None):
-    """Return the module unchanged. Use ``torch.compile`` to make a module faster.
+    """Return a module unchanged; ``torch.compile`` makes a module faster.
+
+    Args:
+        mod: A ``ScriptModule``.
+        other_methods: Accepted without effect.
+
+    Returns:
+        ``mod``.
 
     Raises:
         RuntimeError: ``mod`` is not a ``ScriptModule`` or is in training mode.
+
+    >>> import rushlight as torch
+    >>> torch.jit.optimize_for_inference(torch.jit.script(torch.nn.ReLU().eval()))
+    ReLU()
     """
     return freeze(mod)

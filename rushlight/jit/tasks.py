@@ -4,7 +4,10 @@ __all__ = ["Future", "fork", "wait"]
 
 
 class Future:
-    """The result of a task. The result is known from the beginning.
+    """The result of a task, which is known from the beginning.
+
+    Args:
+        value: The result. Default: None.
 
     >>> import rushlight as torch
     >>> torch.jit.wait(torch.jit.fork(lambda x: x + 1, 1))
@@ -30,10 +33,33 @@ class Future:
 
 
 def fork(func, *args, **kwargs):
-    """Call ``func`` at once, as PyTorch does outside TorchScript. Return a Future of its result."""
+    """Call a function at once, as PyTorch does outside TorchScript.
+
+    Args:
+        func: The function.
+        *args, **kwargs: Its arguments.
+
+    Returns:
+        ``Future`` of the function's result.
+
+    >>> import rushlight as torch
+    >>> torch.jit.fork(max, 1, 2).wait()
+    2
+    """
     return Future(func(*args, **kwargs))
 
 
 def wait(future):
-    """Return the result of a Future."""
+    """Return the result of a ``Future``.
+
+    Args:
+        future: What ``fork`` returned.
+
+    Returns:
+        The result of the task.
+
+    >>> import rushlight as torch
+    >>> torch.jit.wait(torch.jit.fork(max, 1, 2))
+    2
+    """
     return future.wait()

@@ -1,5 +1,6 @@
 """Linear algebra: ``torch.linalg``."""
 
+from rushlight.docstrings import document
 from rushlight.linalg.checks import LinAlgError
 from rushlight.linalg.cholesky import cholesky, cholesky_ex
 from rushlight.linalg.determinant import slogdet
@@ -16,3 +17,6 @@ __all__ = [
     "matrix_exp", "matrix_norm", "norm", "qr", "slogdet", "solve", "solve_ex", "solve_triangular",
     "svd", "svdvals", "vector_norm",
 ]  # fmt: skip
+
+for _name in __all__:
+    document(globals()[_name], "linalg")

@@ -65,11 +65,14 @@ _factor.grad(A=_slope)
 
 
 def cholesky_ex(A, *, upper=False, check_errors=False):
-    """Compute ``cholesky`` without raising an error, unless ``check_errors`` is True.
+    """Compute ``cholesky`` without raising an error for matrices that have no factor.
 
-    ``info`` is 0, or the order of the first leading minor that is not positive-definite.
+    Returns:
+        Named tuple of ``L``, the factors ``(*, N, N)``, and ``info``, int32 ``(*)``. ``info`` is 0,
+        or the order of the first leading minor that is not positive-definite.
 
-    Shape: A (…, N, N) → L (…, N, N), info (…).
+    Raises:
+        LinAlgError: ``check_errors`` is True, and a matrix is not positive-definite.
 
     >>> import rushlight as torch
     >>> torch.linalg.cholesky_ex(-torch.eye(2)).info
@@ -88,10 +91,8 @@ def cholesky_ex(A, *, upper=False, check_errors=False):
 def cholesky(A, *, upper=False, out=None):
     """Factor symmetric (Hermitian) positive-definite matrices: A = L·Lᴴ with lower triangular L.
 
-    Only the lower triangle of A is read. With ``upper``, only the upper triangle is read, and the
-    result is Lᴴ.
-
-    Shape: A (…, N, N) → (…, N, N).
+    Returns:
+        Tensor ``(*, N, N)``: L, or Lᴴ with ``upper``.
 
     Raises:
         LinAlgError: A matrix is not positive-definite.
@@ -108,7 +109,13 @@ def cholesky(A, *, upper=False, out=None):
 def cholesky_inverse(input, upper=False, *, out=None):
     """Return the inverse of the matrix whose Cholesky factor is ``input``.
 
-    Shape: (…, N, N) → (…, N, N).
+    Args:
+        input: Tensor of Cholesky factors ``(*, N, N)``.
+        upper: The factors are upper triangular. Default: False, lower triangular.
+        out: Tensor that receives the result. It is resized if its shape is another.
+
+    Returns:
+        Tensor ``(*, N, N)``.
 
     >>> import rushlight as torch
     >>> torch.cholesky_inverse(torch.tensor([[2.0, 0.0], [0.0, 1.0]]))
@@ -123,7 +130,17 @@ def cholesky_inverse(input, upper=False, *, out=None):
 def cholesky_solve(input, L, upper=False, *, out=None):
     """Solve A·X = ``input`` for X, where ``L`` is the Cholesky factor of A.
 
-    Shape: input (…, N, K), L (…, N, N) → (…, N, K).
+    Args:
+        input: Tensor ``(*, N, K)``, the right-hand sides.
+        L: Tensor ``(*, N, N)``. Its leading dims and those of ``input`` are broadcast.
+        upper: ``L`` is upper triangular. Default: False, lower triangular.
+        out: Tensor that receives the result. It is resized if its shape is another.
+
+    Returns:
+        Tensor ``(*, N, K)``.
+
+    Raises:
+        RuntimeError: The shapes or dtypes do not fit.
 
     >>> import rushlight as torch
     >>> L = torch.tensor([[2.0, 0.0], [0.0, 1.0]])

@@ -39,10 +39,13 @@ _slogdet.grad(A=_slope)
 def slogdet(A, *, out=None):
     """Return the sign and the logarithm of the absolute value of each matrix's determinant.
 
-    For complex matrices the sign is the phase, a number of absolute value 1. A singular matrix
-    gives 0 and -inf.
+    Args:
+        out: Tuple of two tensors that receive the results.
 
-    Shape: A (…, N, N) → (…) and (…), the second real.
+    Returns:
+        Named tuple of ``sign`` ``(*)`` and ``logabsdet`` ``(*)``, which is real. For complex
+        matrices the sign is the phase, a number of absolute value 1. A singular matrix gives 0 and
+        -inf.
 
     Raises:
         RuntimeError: A is not square, or not floating point or complex.

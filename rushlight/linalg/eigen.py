@@ -47,12 +47,17 @@ _eigh.grad(A=_slope)
 
 
 def eigh(A, UPLO="L", *, out=None):
-    """Return the eigenvalues, in ascending order, and eigenvectors of symmetric matrices.
+    """Return the eigenvalues and eigenvectors of symmetric (Hermitian) matrices.
 
-    Complex matrices must be Hermitian. Only one triangle of A is read: the lower with ``UPLO="L"``,
-    the upper with ``"U"``.
+    Args:
+        out: Tuple of two tensors that receive the results.
 
-    Shape: A (…, N, N) → (…, N) and (…, N, N). Each column of the second is an eigenvector.
+    Returns:
+        Named tuple of ``eigenvalues`` ``(*, N)``, which are real and in ascending order, and
+        ``eigenvectors`` ``(*, N, N)``. Column i of the second belongs to eigenvalue i.
+
+    Raises:
+        RuntimeError: A is not square, or not floating point or complex.
 
     >>> import rushlight as torch
     >>> torch.linalg.eigh(torch.tensor([[2.0, 0.0], [0.0, 1.0]])).eigenvalues
@@ -63,7 +68,13 @@ def eigh(A, UPLO="L", *, out=None):
 
 
 def eigvalsh(A, UPLO="L", *, out=None):
-    """Return only the eigenvalues of ``eigh``.
+    """Return the eigenvalues of symmetric (Hermitian) matrices.
+
+    Returns:
+        Real tensor ``(*, N)`` in ascending order.
+
+    Raises:
+        RuntimeError: A is not square, or not floating point or complex.
 
     >>> import rushlight as torch
     >>> torch.linalg.eigvalsh(torch.tensor([[2.0, 0.0], [0.0, 1.0]]))

@@ -12,7 +12,14 @@ __all__ = ["matrix_exp"]
 def matrix_exp(xp, x):
     """Return the matrix exponential of square matrices: the sum of xᵏ/k! over all k ≥ 0.
 
-    Shape: (…, N, N) → the same.
+    Args:
+        input: Tensor ``(*, N, N)``, floating point or complex.
+
+    Returns:
+        Tensor ``(*, N, N)``.
+
+    Raises:
+        RuntimeError: ``input`` is not square, or not floating point or complex.
 
     Source: Al-Mohy and Higham 2009, in SciPy's implementation.
 

@@ -24,13 +24,21 @@ def _converted(name, x, dtype):
 
 
 def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
-    """Compute (Σ|x|^ord)^(1/ord) over ``dim``, an int or a tuple of ints. None means all dims.
+    """Return the norm (Σ|x|^ord)^(1/ord) of vectors.
 
-    An ``ord`` of inf gives the largest absolute value, -inf the smallest, and 0 the number of
-    elements that are not 0.
+    Args:
+        x: Tensor of any shape ``(*)``, floating point or complex.
+        ord: Order of the norm, a number. inf gives the largest absolute value, -inf the smallest,
+            and 0 the number of elements that are not 0. Default: 2.
+        dim: The dim or dims (tuple) over which a norm is taken. Negative dims count from the end.
+            Default: None, all dims.
+
+    Returns:
+        Real tensor without the dims ``dim``; with ``keepdim`` they have size 1.
 
     Raises:
-        RuntimeError: ``x`` or ``dtype`` is not floating point or complex.
+        RuntimeError: ``x`` or ``dtype`` is not floating point or complex, or ``dtype`` is narrower
+            than that of ``x``.
 
     >>> import rushlight as torch
     >>> torch.linalg.vector_norm(torch.tensor([3.0, 4.0]))
@@ -47,7 +55,7 @@ def _extreme(x, dim, ord, keepdim=False):
 
 
 def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=None):
-    """Return the norms of the matrices in the two dims ``dim``.
+    """Return the norms of matrices.
 
     ``ord`` chooses the norm. Sums of a row or a column are of absolute values.
 
@@ -58,7 +66,14 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
     ``inf``     largest sum of a row           ``-inf``    smallest sum of a row
     ==========  =============================  ==========  ================================
 
-    Shape: A (…, M, N) → (…); with ``keepdim`` the two dims stay, with size 1.
+    Args:
+        A: Tensor ``(*, M, N)``, floating point or complex.
+        ord: Which norm, from the table. Default: ``"fro"``.
+        dim: The dims (tuple of two) of the matrices' rows and columns. Negative dims count from the
+            end. Default: the last two dims.
+
+    Returns:
+        Real tensor ``(*)``; with ``keepdim`` the two dims stay, with size 1.
 
     Raises:
         RuntimeError: ``ord`` is unknown, ``dim`` is not two different dims, or A has fewer than
@@ -93,9 +108,15 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
 def norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
     """Return the norm of vectors or of matrices.
 
-    Without ``ord``, compute the 2-norm over ``dim``, or of all elements. With ``ord``, compute
-    ``vector_norm`` if there is one dim, and ``matrix_norm`` if there are two. Without ``dim``, all
-    dims of A count.
+    Args:
+        A: Tensor of any shape ``(*)``, floating point or complex.
+        ord: Which norm: one of ``vector_norm`` for one dim, and of ``matrix_norm`` for two dims.
+            Default: None, the root of the sum of squares for any number of dims.
+        dim: The dim or dims (tuple of one or two) over which a norm is taken. Negative dims count
+            from the end. Default: None, all dims.
+
+    Returns:
+        Real tensor without the dims ``dim``; with ``keepdim`` they have size 1.
 
     Raises:
         RuntimeError: ``dim`` has more than two dims, or ``ord`` is given without ``dim`` and A does

@@ -62,11 +62,16 @@ _qr.grad(A=_slope)
 
 
 def qr(A, mode="reduced", *, out=None):
-    """Factor A = Q·R. The columns of Q are orthonormal, and R is upper triangular.
+    """Factor A = Q·R with orthonormal columns of Q and upper triangular R.
 
-    With ``mode="complete"`` Q is square. With ``mode="r"`` Q is not computed and returned empty.
+    Args:
+        A: Tensor ``(*, M, N)``, floating point or complex.
+        mode: With ``"reduced"`` (default) Q has K = min(M, N) columns. With ``"complete"`` it has
+            K = M columns. With ``"r"`` Q is not computed and returned empty.
+        out: Tuple of two tensors that receive the results.
 
-    Shape: A (…, M, N) → Q (…, M, K), R (…, K, N), K = min(M, N), or M if complete.
+    Returns:
+        Named tuple of ``Q`` ``(*, M, K)`` and ``R`` ``(*, K, N)``.
 
     Raises:
         RuntimeError: The mode is unknown, or A has fewer than two dims.
@@ -108,9 +113,13 @@ def _reflections(xp, x):
 def geqrf(input, *, out=None):
     """Return a QR factorization in LAPACK's form, as Householder reflections.
 
-    The upper triangle of ``a`` is R. ``householder_product`` computes Q from ``a`` and ``tau``.
+    Args:
+        input: Tensor ``(*, M, N)``, floating point or complex.
+        out: Tuple of two tensors that receive the results.
 
-    Shape: (…, M, N) → a (…, M, N), tau (…, min(M, N)).
+    Returns:
+        Named tuple of ``a`` ``(*, M, N)`` and ``tau`` ``(*, min(M, N))``. The upper triangle of
+        ``a`` is R. ``householder_product`` computes Q from ``a`` and ``tau``.
 
     >>> import rushlight as torch
     >>> a, tau = torch.geqrf(torch.eye(2))
@@ -131,7 +140,12 @@ def householder_product(A, tau, *, out=None):
     Each v is a column of A: below the diagonal its elements are those of A, on the diagonal it is
     1, and above it is 0.
 
-    Shape: A (…, M, N), M ≥ N; tau (…, K), K ≤ N → (…, M, N).
+    Args:
+        A: Tensor ``(*, M, N)`` with M ≥ N, floating point or complex.
+        tau: Tensor ``(*, K)`` with K ≤ N, which holds the τ of the first K columns.
+
+    Returns:
+        Tensor ``(*, M, N)``.
 
     Raises:
         RuntimeError: The shapes do not fit.

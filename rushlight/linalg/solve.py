@@ -66,11 +66,19 @@ _solve.grad(A=_slope, B=lambda g, A: None if g[0] is None else _solve(adjoint(A)
 
 
 def solve_ex(A, B, *, left=True, check_errors=False, out=None):
-    """Compute ``solve`` without raising an error for a singular A, unless ``check_errors`` is True.
+    """Compute ``solve`` without raising an error for a singular A.
 
-    ``info`` is 0, or the number of A's first pivot that is 0.
+    Args:
+        B: Tensor, as for ``solve``.
+        out: Tuple of two tensors that receive the results.
 
-    Shape: as in ``solve``; info (…).
+    Returns:
+        Named tuple of ``result``, the X of ``solve``, and ``info``, int32 ``(*)``. ``info`` is 0,
+        or the number of A's first pivot that is 0. Such matrices give nan.
+
+    Raises:
+        LinAlgError: ``check_errors`` is True, and a matrix is singular.
+        RuntimeError: A is not square, or the shapes or dtypes do not fit.
 
     >>> import rushlight as torch
     >>> torch.linalg.solve_ex(torch.zeros(1, 1), torch.ones(1)).info
@@ -102,14 +110,19 @@ def solve_ex(A, B, *, left=True, check_errors=False, out=None):
 
 
 def solve(A, B, *, left=True, out=None):
-    """Solve A·X = B for X; with ``left=False``, solve X·A = B.
+    """Solve the linear equations A·X = B for X.
 
-    Shape: A (…, N, N); B (…, N, K) or (…, N) → as B. Leading dims broadcast. B is taken as vectors
-    if its shape is (N), or the shape of A without the last dim.
+    Args:
+        B: Tensor ``(*, N, K)``, or ``(*, K, N)`` with ``left=False``. Its leading dims and those
+            of A are broadcast. B is taken as vectors ``(*, N)`` if its shape is ``(N,)``, or the
+            shape of A without the last dim.
+
+    Returns:
+        Tensor X of B's shape, with the leading dims broadcast.
 
     Raises:
         LinAlgError: A is singular.
-        RuntimeError: A is not square, or the shapes do not fit.
+        RuntimeError: A is not square, or the shapes or dtypes do not fit.
 
     >>> import rushlight as torch
     >>> torch.linalg.solve(torch.tensor([[2.0, 0.0], [0.0, 4.0]]), torch.tensor([1.0, 1.0]))

@@ -75,12 +75,19 @@ _svd.grad(A=_slope)
 
 
 def svd(A, full_matrices=True, *, driver=None, out=None):
-    """Factor A = U·diag(S)·Vᴴ: the singular value decomposition.
+    """Compute the singular value decomposition A = U·diag(S)·Vᴴ.
 
-    The columns of U and V are orthonormal, and S is in descending order. With ``full_matrices`` U
-    and Vᴴ are square. ``driver`` must be None, because it chooses a routine on GPUs.
+    The columns of U and V are orthonormal. In the shapes below, K is min(M, N).
 
-    Shape: A (…, M, N) → U (…, M, K), S (…, K), Vᴴ (…, K, N), K = min(M, N).
+    Args:
+        A: Tensor ``(*, M, N)``, floating point or complex.
+        full_matrices: Make U and Vᴴ square by further columns and rows. False: return only K of
+            them. Default: True.
+        out: Tuple of three tensors that receive the results.
+
+    Returns:
+        Named tuple of ``U`` ``(*, M, M)`` or ``(*, M, K)``, ``S`` ``(*, K)``, which is real and in
+        descending order, and ``Vh`` ``(*, N, N)`` or ``(*, K, N)``.
 
     Raises:
         RuntimeError: A has fewer than two dims, or is not floating point or complex.
@@ -96,7 +103,16 @@ def svd(A, full_matrices=True, *, driver=None, out=None):
 
 
 def svdvals(A, *, driver=None, out=None):
-    """Return only the singular values of ``svd``.
+    """Return the singular values of matrices.
+
+    Args:
+        A: Tensor ``(*, M, N)``, floating point or complex.
+
+    Returns:
+        Real tensor ``(*, min(M, N))`` in descending order.
+
+    Raises:
+        RuntimeError: A has fewer than two dims, or is not floating point or complex.
 
     >>> import rushlight as torch
     >>> torch.linalg.svdvals(torch.tensor([[0.0, 2.0], [1.0, 0.0]]))

@@ -33,13 +33,20 @@ def _check(A, B, *, upper, left, unitriangular):
     tensors=("A", "B"), autocast=SINGLE, columns=(0,),
 )  # fmt: skip
 def solve_triangular(xp, A, B, *, upper, left=True, unitriangular=False):
-    """Solve A·X = B for X, with triangular A; with ``left=False``, solve X·A = B.
+    """Solve the linear equations A·X = B for X, with triangular A.
 
-    Only the upper triangle of A is read with ``upper``, and otherwise only the lower. With
-    ``unitriangular`` the diagonal is taken to be ones, and not read. A zero on the diagonal gives
-    infinities.
+    A zero on the diagonal gives infinities.
 
-    Shape: A (…, N, N), B (…, N, K) or with ``left=False`` (…, K, N) → as B, broadcast.
+    Args:
+        A: Tensor of triangular matrices ``(*, N, N)``, floating point or complex.
+        B: Tensor ``(*, N, K)``, or ``(*, K, N)`` with ``left=False``. Its leading dims and those
+            of A are broadcast.
+        upper: Read only the upper triangle of A. False: read only the lower triangle.
+        left: Solve A·X = B; False: solve X·A = B. Default: True.
+        unitriangular: Take the diagonal as ones, without reading it. Default: False.
+
+    Returns:
+        Tensor X of B's shape, with the leading dims broadcast.
 
     Raises:
         RuntimeError: Shapes or dtypes do not fit.

@@ -68,7 +68,18 @@ def _run(fn, index, args, error_file):
 
 
 class ProcessContext:
-    """The processes of ``start_processes(join=False)``."""
+    """The processes of ``start_processes(join=False)``.
+
+    Args:
+        processes: The processes, started.
+        error_files: The names of the files to which the processes write their errors, in the same
+            order.
+
+    >>> import math, rushlight as torch
+    >>> context = torch.multiprocessing.start_processes(math.sqrt, join=False)
+    >>> context.join()
+    True
+    """
 
     def __init__(self, processes, error_files):
         self.processes = processes
@@ -76,19 +87,27 @@ class ProcessContext:
         self.sentinels = {process.sentinel: i for i, process in enumerate(processes)}
 
     def pids(self):
-        """The processes' ids."""
+        """Return the processes' ids.
+
+        Returns:
+            List of ints.
+        """
         return [process.pid for process in self.processes]
 
     def join(self, timeout=None, grace_period=None):
-        """Wait until another process ends, for ``timeout`` seconds at most.
+        """Wait until another process ends.
 
-        Returns True once all processes have ended. If a process fails, the other processes are
-        terminated. A process that does not end within ``grace_period`` seconds (default: 30) is
-        killed.
+        Args:
+            timeout: Seconds to wait at most. Default: no limit.
+            grace_period: Seconds that the others have to end if one process fails; they are
+                terminated, and then killed. Default: 30.
+
+        Returns:
+            True once all processes have ended.
 
         Raises:
-            ProcessRaisedException: the function raised an error in a process.
-            ProcessExitedException: a process was killed, or exited with a code other than 0.
+            ProcessRaisedException: The function raised an error in a process.
+            ProcessExitedException: A process was killed, or exited with a code other than 0.
         """
         if not self.sentinels:
             return True
@@ -139,13 +158,42 @@ class ProcessContext:
 
 
 class SpawnContext(ProcessContext):
-    """The processes of ``spawn(join=False)``."""
+    """The processes of ``spawn(join=False)``.
+
+    Args:
+        processes: The processes, started.
+        error_files: The names of the files to which the processes write their errors, in the same
+            order.
+
+    >>> import math, rushlight as torch
+    >>> context = torch.multiprocessing.spawn(math.sqrt, join=False)
+    >>> context.join()
+    True
+    """
 
 
 def start_processes(fn, args=(), nprocs=1, join=True, daemon=False, start_method="spawn"):
-    """Run ``fn(i, *args)`` in ``nprocs`` processes.
+    """Run ``fn(i, *args)`` for i from 0 to ``nprocs - 1``, each in a new process.
 
-    With ``join`` wait until all processes have ended, else return their ``ProcessContext``.
+    Args:
+        fn: The function, which must be importable. It gets the index of its process and ``args``.
+        args: Tuple of further arguments. Tensors are copied; only tensors that ``share_memory_``
+            moved are shared. Default: ``()``.
+        nprocs: Number of processes. Default: 1.
+        join: Wait until all processes have ended. Default: True.
+        daemon: End the processes when this process ends. Default: False.
+        start_method: How processes are started: ``"spawn"``, ``"fork"`` or ``"forkserver"``.
+            Default: ``"spawn"``.
+
+    Returns:
+        None, or with ``join=False`` the ``ProcessContext``.
+
+    Raises:
+        ProcessRaisedException: ``fn`` raised an error in a process; the others are terminated.
+        ProcessExitedException: A process was killed, or exited with a code other than 0.
+
+    >>> import math, rushlight as torch
+    >>> torch.multiprocessing.start_processes(math.sqrt)
     """
     context = multiprocessing.get_context(start_method)
     processes, error_files = [], []
@@ -168,12 +216,22 @@ def start_processes(fn, args=(), nprocs=1, join=True, daemon=False, start_method
 def spawn(fn, args=(), nprocs=1, join=True, daemon=False, start_method="spawn"):
     """Run ``fn(i, *args)`` for i from 0 to ``nprocs - 1``, each in a new process.
 
-    ``fn`` must be importable. Tensors in ``args`` are copied. Only tensors that ``share_memory_``
-    moved are shared by all processes.
+    Args:
+        fn: The function, which must be importable. It gets the index of its process and ``args``.
+        args: Tuple of further arguments. Tensors are copied; only tensors that ``share_memory_``
+            moved are shared. Default: ``()``.
+        nprocs: Number of processes. Default: 1.
+        join: Wait until all processes have ended. Default: True.
+        daemon: End the processes when this process ends. Default: False.
+        start_method: How processes are started: ``"spawn"``, ``"fork"`` or ``"forkserver"``.
+            Default: ``"spawn"``.
+
+    Returns:
+        None, or with ``join=False`` the ``ProcessContext``.
 
     Raises:
         ProcessRaisedException: ``fn`` raised an error in a process; the others are terminated.
-        ProcessExitedException: a process was killed, or exited with a code other than 0.
+        ProcessExitedException: A process was killed, or exited with a code other than 0.
 
     >>> import math, rushlight as torch
     >>> torch.multiprocessing.spawn(math.sqrt, nprocs=2)

@@ -16,6 +16,13 @@ SDPBackend = enum.Enum(
 def sdpa_kernel(backends, set_priority=False):
     """Context for PyTorch programs that choose attention kernels; it does not change results.
 
+    Args:
+        backends: A ``SDPBackend``, or a list of them.
+        set_priority: Accepted without effect.
+
+    Returns:
+        Context manager.
+
     Raises:
         AssertionError: ``backends`` is neither a SDPBackend nor a list of SDPBackends.
 

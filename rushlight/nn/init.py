@@ -12,6 +12,7 @@ import numpy as np
 
 import rushlight
 from rushlight.autograd.mode import no_grad
+from rushlight.docstrings import document
 
 __all__ = [
     "calculate_gain", "constant", "constant_", "dirac", "dirac_", "eye", "eye_",
@@ -28,9 +29,15 @@ _LINEAR = (
 
 
 def calculate_gain(nonlinearity, param=None):
-    """The factor by which a layer must scale its weights to make up for the ``nonlinearity``.
+    """Return the factor by which a layer must scale its weights to make up for a nonlinearity.
 
-    ``param`` is the negative slope of ``"leaky_relu"``, 0.01 by default.
+    Args:
+        nonlinearity: Name of the function after the layer: ``"linear"``, ``"conv1d"`` and the other
+            convolutions, ``"sigmoid"``, ``"tanh"``, ``"relu"``, ``"leaky_relu"`` or ``"selu"``.
+        param: Negative slope of ``"leaky_relu"``. Default: 0.01.
+
+    Returns:
+        The factor, a number.
 
     Raises:
         ValueError: The nonlinearity is not known, or the slope is no number.
@@ -60,7 +67,10 @@ def calculate_gain(nonlinearity, param=None):
 
 @no_grad()
 def constant_(tensor, val):
-    """Fill with ``val``.
+    """Fill a tensor with one value.
+
+    Args:
+        val: The value.
 
     >>> import rushlight as torch
     >>> torch.nn.init.constant_(torch.empty(2), 0.3)
@@ -70,7 +80,7 @@ def constant_(tensor, val):
 
 
 def ones_(tensor):
-    """Fill with 1.
+    """Fill a tensor with 1.
 
     >>> import rushlight as torch
     >>> torch.nn.init.ones_(torch.empty(2))
@@ -80,7 +90,7 @@ def ones_(tensor):
 
 
 def zeros_(tensor):
-    """Fill with 0.
+    """Fill a tensor with 0.
 
     >>> import rushlight as torch
     >>> torch.nn.init.zeros_(torch.empty(2))
@@ -92,6 +102,9 @@ def zeros_(tensor):
 @no_grad()
 def eye_(tensor):
     """Fill a matrix with ones on the diagonal and zeros elsewhere.
+
+    Args:
+        tensor: Tensor ``(n, m)``, which is filled in place.
 
     Raises:
         ValueError: ``tensor`` does not have two dims.
@@ -107,7 +120,13 @@ def eye_(tensor):
 
 @no_grad()
 def dirac_(tensor, groups=1):
-    """Fill a convolution's weights (O, C, *k) to copy min(O/groups, C) channels in each group.
+    """Fill the weights of a convolution so that it copies its input channels.
+
+    In each group, result channel i is the group's input channel i. Further result channels are 0.
+
+    Args:
+        tensor: Tensor ``(O, C, *k)`` with 1 to 3 spatial dims, which is filled in place.
+        groups: Number of groups of result channels. It must divide O. Default: 1.
 
     Raises:
         ValueError: ``tensor`` does not have 3, 4 or 5 dims, or O is not divisible by ``groups``.
@@ -137,6 +156,10 @@ def dirac_(tensor, groups=1):
 def uniform_(tensor, a=0.0, b=1.0, generator=None):
     """Draw uniformly from [``a``, ``b``).
 
+    Args:
+        a: Lower end of the range. Default: 0.
+        b: Upper end of the range. Default: 1.
+
     >>> import rushlight as torch
     >>> torch.nn.init.uniform_(torch.empty(3, 5)).shape
     torch.Size([3, 5])
@@ -158,6 +181,12 @@ def normal_(tensor, mean=0.0, std=1.0, generator=None):
 @no_grad()
 def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
     """Draw from the normal distribution, restricted to [``a``, ``b``].
+
+    Args:
+        mean: Mean of the distribution before it is restricted. Default: 0.
+        std: Standard deviation of the distribution before it is restricted. Default: 1.
+        a: The least value. Default: -2.
+        b: The largest value. Default: 2.
 
     >>> import rushlight as torch
     >>> bool(torch.nn.init.trunc_normal_(torch.empty(1000)).abs().max() <= 2)
@@ -208,8 +237,14 @@ def _reject_uniform(tensor, mean, std, a, b, generator):
 def xavier_uniform_(tensor, gain=1.0, generator=None):
     """Draw uniformly from ±gain·√(6 / (fan_in + fan_out)).
 
+    fan_in is C·∏k and fan_out is O·∏k for a tensor ``(O, C, *k)``.
+
+    Args:
+        tensor: Tensor ``(O, C, *k)`` of at least 2 dims, which is filled in place.
+
     Raises:
         ValueError: ``tensor`` has fewer than two dims.
+
     Source: Glorot and Bengio 2010, https://proceedings.mlr.press/v9/glorot10a.html
 
     >>> import rushlight as torch
@@ -224,8 +259,14 @@ def xavier_uniform_(tensor, gain=1.0, generator=None):
 def xavier_normal_(tensor, gain=1.0, generator=None):
     """Draw from the normal distribution with std = gain·√(2 / (fan_in + fan_out)).
 
+    fan_in is C·∏k and fan_out is O·∏k for a tensor ``(O, C, *k)``.
+
+    Args:
+        tensor: Tensor ``(O, C, *k)`` of at least 2 dims, which is filled in place.
+
     Raises:
         ValueError: ``tensor`` has fewer than two dims.
+
     Source: Glorot and Bengio 2010, https://proceedings.mlr.press/v9/glorot10a.html
 
     >>> import rushlight as torch
@@ -242,10 +283,18 @@ def _xavier_std(tensor, gain):
 
 @no_grad()
 def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
-    """Draw uniformly from ±gain·√(3 / fan); ``a`` is the negative slope of the nonlinearity.
+    """Draw uniformly from ±gain·√(3 / fan).
+
+    gain is ``calculate_gain(nonlinearity, a)``. For a tensor ``(O, C, *k)`` fan is C·∏k with
+    ``mode="fan_in"``, and O·∏k with ``mode="fan_out"``.
+
+    Args:
+        tensor: Tensor ``(O, C, *k)`` of at least 2 dims, which is filled in place.
+        a: Negative slope of ``"leaky_relu"``. Default: 0.
 
     Raises:
         ValueError: ``tensor`` has fewer than two dims, or a mode or nonlinearity is not known.
+
     Source: He et al. 2015, https://arxiv.org/abs/1502.01852
 
     >>> import rushlight as torch
@@ -260,10 +309,18 @@ def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", gene
 
 @no_grad()
 def kaiming_normal_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
-    """Draw from the normal distribution with std = gain / √fan; see ``kaiming_uniform_``.
+    """Draw from the normal distribution with std = gain / √fan.
+
+    gain is ``calculate_gain(nonlinearity, a)``. For a tensor ``(O, C, *k)`` fan is C·∏k with
+    ``mode="fan_in"``, and O·∏k with ``mode="fan_out"``.
+
+    Args:
+        tensor: Tensor ``(O, C, *k)`` of at least 2 dims, which is filled in place.
+        a: Negative slope of ``"leaky_relu"``. Default: 0.
 
     Raises:
         ValueError: ``tensor`` has fewer than two dims, or a mode or nonlinearity is not known.
+
     Source: He et al. 2015, https://arxiv.org/abs/1502.01852
 
     >>> import rushlight as torch
@@ -291,10 +348,15 @@ def _kaiming_std(tensor, a, mode, nonlinearity):
 
 @no_grad()
 def orthogonal_(tensor, gain=1, generator=None):
-    """Fill a matrix (rows, ∏*) with orthonormal rows or columns, times ``gain``.
+    """Fill a matrix with orthonormal columns, or rows if it has fewer rows than columns.
+
+    Args:
+        tensor: Tensor ``(n, *)`` of at least 2 dims, which is filled in place. It is seen as a
+            matrix of n rows.
 
     Raises:
         ValueError: ``tensor`` has fewer than two dims.
+
     Source: Saxe et al. 2013, https://arxiv.org/abs/1312.6120
 
     >>> import rushlight as torch
@@ -318,12 +380,19 @@ def orthogonal_(tensor, gain=1, generator=None):
 
 @no_grad()
 def sparse_(tensor, sparsity, std=0.01, generator=None):
-    """Draw a matrix from the normal distribution; zero the fraction ``sparsity`` of each column.
+    """Draw a matrix from the normal distribution, and set a part of each column to zero.
 
     The places of the zeros are drawn from the default generator.
 
+    Args:
+        tensor: Tensor ``(n, m)``, which is filled in place.
+        sparsity: Part of each column that becomes zero, from 0 to 1. The number of zeros is rounded
+            up.
+        std: Standard deviation of the normal distribution. Default: 0.01.
+
     Raises:
         ValueError: ``tensor`` does not have two dims.
+
     Source: Martens 2010, https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf
 
     >>> import rushlight as torch
@@ -395,3 +464,6 @@ kaiming_uniform = _deprecated(kaiming_uniform_)
 kaiming_normal = _deprecated(kaiming_normal_)
 orthogonal = _deprecated(orthogonal_)
 sparse = _deprecated(sparse_)
+
+for _name in __all__:
+    document(globals()[_name], "init")

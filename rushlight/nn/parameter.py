@@ -22,6 +22,10 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
 
     The parameter shares the memory of ``data``.
 
+    Args:
+        data: Tensor of any shape ``(*)``. Default: a new tensor without elements.
+        requires_grad: Record the parameter's use, for gradients. Default: True.
+
     Raises:
         AttributeError: ``data`` is no Tensor.
 
@@ -85,8 +89,11 @@ class _BufferMeta(TensorMeta):
 class Buffer(Tensor, metaclass=_BufferMeta):
     """A tensor that a module registers as a buffer when it is assigned to the module.
 
-    The result is a plain Tensor that is marked as a buffer. A buffer that is not ``persistent``
-    stays out of the module's ``state_dict``.
+    The result is a plain Tensor that is marked as a buffer. It shares the memory of ``data``.
+
+    Args:
+        data: Tensor of any shape ``(*)``. Default: a new tensor without elements.
+        persistent: Save the buffer in the module's ``state_dict``. Default: True.
 
     >>> import rushlight as torch
     >>> module = torch.nn.Module()

@@ -53,7 +53,13 @@ class UninitializedTensorMixin:
         return self
 
     def materialize(self, shape, device=None, dtype=None):
-        """Turn this object into an ordinary tensor of ``shape`` with arbitrary values."""
+        """Turn this object into an ordinary tensor with arbitrary values.
+
+        Args:
+            shape: The shape of the tensor: a tuple of ints.
+            device: Where the tensor lies. Default: the CPU.
+            dtype: The dtype of the tensor. Default: this object's dtype.
+        """
         made = rushlight.empty(shape, device=device, dtype=dtype or self._dtype)
         requires_grad = self._wants_grad
         del self._dtype, self._wants_grad
@@ -155,6 +161,11 @@ class UninitializedTensorMixin:
 class UninitializedParameter(UninitializedTensorMixin, Parameter):
     """A parameter whose shape is not known yet.
 
+    Args:
+        requires_grad: Record the parameter's use, for gradients. Default: True.
+        device: Where the parameter will lie. Default: the CPU.
+        dtype: The dtype of the parameter. Default: ``torch.get_default_dtype()``.
+
     >>> import rushlight as torch
     >>> p = torch.nn.UninitializedParameter()
     >>> p.materialize((2, 3))
@@ -172,6 +183,12 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
 
 class UninitializedBuffer(UninitializedTensorMixin, Tensor):
     """A buffer whose shape is not known yet.
+
+    Args:
+        requires_grad: Record the buffer's use, for gradients. Default: False.
+        device: Where the buffer will lie. Default: the CPU.
+        dtype: The dtype of the buffer. Default: ``torch.get_default_dtype()``.
+        persistent: Save the buffer in the module's ``state_dict``. Default: True.
 
     >>> import rushlight as torch
     >>> b = torch.nn.UninitializedBuffer()
@@ -193,7 +210,13 @@ class UninitializedBuffer(UninitializedTensorMixin, Tensor):
 
 
 def is_lazy(param):
-    """Whether ``param`` is an uninitialized parameter or buffer.
+    """Return whether ``param`` is an uninitialized parameter or buffer.
+
+    Args:
+        param: Any object.
+
+    Returns:
+        True or False.
 
     >>> import rushlight as torch
     >>> torch.nn.parameter.is_lazy(torch.nn.UninitializedParameter())

@@ -27,7 +27,15 @@ _exporting = False
 
 
 def is_in_onnx_export():
-    """Whether a model is being exported now."""
+    """Return whether a model is being exported now.
+
+    Returns:
+        True or False.
+
+    >>> import rushlight as torch
+    >>> torch.onnx.is_in_onnx_export()
+    False
+    """
     return _exporting
 
 
@@ -36,6 +44,14 @@ class ONNXProgram:
 
     Attributes:
         model_proto: The ``onnx.ModelProto``.
+
+    Args:
+        model_proto: The ``onnx.ModelProto``.
+
+    >>> import rushlight as torch
+    >>> program = torch.onnx.export(torch.nn.ReLU(), torch.ones(2), input_names=["x"])
+    >>> type(program).__name__, program.model_proto.graph.input[0].name
+    ('ONNXProgram', 'x')
     """
 
     def __init__(self, model_proto):
@@ -79,14 +95,21 @@ def export(
     Args:
         model: A Module, or an ExportedProgram.
         args, kwargs: The arguments of one example call; ``args`` is a tensor or a tuple.
-        f: The path or file object to write to. None writes no file.
+        f: The path or file object to write to. Default: write no file.
+        verbose: Print the model. Default: False.
         input_names, output_names: The names of the input and output tensors in the file, in order.
-        opset_version: The version of ONNX's operators, 18 or later.
-        dynamic_axes: The dims that may change, by input name, such as ``{"x": {0: "batch"}}`` or
-            ``{"x": [0]}``.
+            Default: those of the model's graph.
+        opset_version: The version of ONNX's operators, 18 or later. Default: 18.
+        dynamo, external_data, custom_translation_table: Accepted without effect.
         dynamic_shapes: The dims that may change, in the form of ``torch.export.export``.
-
-    The other parameters are PyTorch's and have no effect.
+            Default: none.
+        report, optimize, verify, profile, dump_exported_program: Accepted without effect.
+        artifacts_dir, fallback, export_params: Accepted without effect.
+        keep_initializers_as_inputs, training, operator_export_type: Accepted without effect.
+        dynamic_axes: The dims that may change, by input name, such as ``{"x": {0: "batch"}}`` or
+            ``{"x": [0]}``. Default: none.
+        do_constant_folding, custom_opsets: Accepted without effect.
+        export_modules_as_functions, autograd_inlining: Accepted without effect.
 
     Returns:
         An ``ONNXProgram``.

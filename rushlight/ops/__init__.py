@@ -23,9 +23,16 @@ for _name in _MODULES:
 importlib.import_module("rushlight.autograd.history")
 importlib.import_module("rushlight.autograd.gradient")
 
-# What is made of several operations is guarded by one check of its arguments.
+from rushlight.docstrings import document  # noqa: E402
 from rushlight.ops.core.definition import FUNCTIONS  # noqa: E402
 from rushlight.ops.core.guard import guard_all  # noqa: E402
 from rushlight.tensor import Tensor  # noqa: E402
 
+for _kind, _names in {
+    "scatter": ("scatter", "scatter_add", "scatter_reduce"),
+    "slices": ("index_select", "index_add", "index_copy", "index_fill"),
+}.items():
+    for _name in _names:
+        document(FUNCTIONS[_name], _kind)
+# What is made of several operations is guarded by one check of its arguments.
 guard_all(FUNCTIONS, Tensor)

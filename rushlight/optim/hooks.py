@@ -27,6 +27,13 @@ def add_hook(hooks, hook, prepend=False):
 def register_optimizer_step_pre_hook(hook):
     """Call ``hook(optimizer, args, kwargs)`` before every step of every optimizer.
 
+    Args:
+        hook: A function. It may return a pair (args, kwargs), with which the step is called
+            instead.
+
+    Returns:
+        ``RemovableHandle`` whose ``remove()`` takes the hook away.
+
     >>> import rushlight as torch
     >>> from rushlight.optim.optimizer import register_optimizer_step_pre_hook
     >>> with register_optimizer_step_pre_hook(lambda optimizer, args, kwargs: print("step")):
@@ -38,6 +45,12 @@ def register_optimizer_step_pre_hook(hook):
 
 def register_optimizer_step_post_hook(hook):
     """Call ``hook(optimizer, args, kwargs)`` after every step of every optimizer.
+
+    Args:
+        hook: A function, whose result is ignored.
+
+    Returns:
+        ``RemovableHandle`` whose ``remove()`` takes the hook away.
 
     >>> import rushlight as torch
     >>> from rushlight.optim.optimizer import register_optimizer_step_post_hook

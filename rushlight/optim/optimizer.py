@@ -116,11 +116,35 @@ class Optimizer:
         return f"{type(self).__name__} ({''.join(groups)})"
 
     def step(self, closure=None):
-        """Update the parameters from their gradients. Each optimizer defines this method."""
+        """Update the parameters from their gradients; each optimizer defines this method.
+
+        Args:
+            closure: A function that computes the loss and its gradients anew, and returns the loss.
+                Default: None.
+
+        Returns:
+            The closure's loss, or None without a closure.
+
+        >>> import rushlight as torch
+        >>> w = torch.tensor([1.0], requires_grad=True)
+        >>> optimizer = torch.optim.SGD([w], lr=0.5)
+        >>> def closure():
+        ...     optimizer.zero_grad()
+        ...     loss = (3 * w).sum()
+        ...     loss.backward()
+        ...     return loss.detach()
+        >>> optimizer.step(closure)
+        tensor(3.)
+        >>> w.detach()
+        tensor([-0.5000])
+        """
         raise NotImplementedError
 
     def zero_grad(self, set_to_none=True):
-        """Set the gradients of all parameters to None, or to 0 with ``set_to_none=False``.
+        """Set the gradients of all parameters to None, or to 0.
+
+        Args:
+            set_to_none: Set them to None; False: fill them with 0 in place. Default: True.
 
         >>> import rushlight as torch
         >>> w = torch.ones(2, requires_grad=True)
@@ -147,7 +171,15 @@ class Optimizer:
     # Parameter groups --------------------------------------------------------------------
 
     def add_param_group(self, param_group):
-        """Add the group ``{"params": ..., option: value, ...}``.
+        """Add a group of parameters with options of its own.
+
+        Args:
+            param_group: Dict ``{"params": tensors, option: value, ...}``. Options that it lacks get
+                the optimizer's defaults.
+
+        Raises:
+            TypeError: ``param_group`` is not a dict, or holds an object that is not a tensor.
+            ValueError: A parameter is in another group, or was computed from other tensors.
 
         >>> import rushlight as torch
         >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=0.1)
@@ -217,6 +249,10 @@ class Optimizer:
 
         The tensors are not copied: they are those of the optimizer's state.
 
+        Returns:
+            Dict with ``"state"`` (the state of each parameter, by its index) and ``"param_groups"``
+            (a list of dicts of options, with the indices of the parameters).
+
         >>> import rushlight as torch
         >>> torch.optim.SGD([torch.ones(2)], lr=0.1).state_dict()["param_groups"][0]["params"]
         [0]
@@ -238,7 +274,11 @@ class Optimizer:
         return found
 
     def load_state_dict(self, state_dict):
-        """Load a copy of a state dict. The parameters must be in the same order as when saved.
+        """Load a copy of a state dict.
+
+        Args:
+            state_dict: The dict that ``state_dict()`` returned. The parameters must be in the same
+                order as when it was saved.
 
         Raises:
             ValueError: The number of groups differs, or a group has another number of parameters.
@@ -297,34 +337,108 @@ class Optimizer:
     def register_step_pre_hook(self, hook):
         """Call ``hook(optimizer, args, kwargs)`` before ``step``.
 
-        The hook may return a pair (args, kwargs), with which ``step`` is called instead.
+        Args:
+            hook: A function. It may return a pair (args, kwargs), with which ``step`` is called
+                instead.
+
+        Returns:
+            ``RemovableHandle`` whose ``remove()`` takes the hook away.
+
+        >>> import rushlight as torch
+        >>> optimizer = torch.optim.SGD([torch.ones(2)])
+        >>> with optimizer.register_step_pre_hook(lambda optimizer, args, kwargs: print("before")):
+        ...     optimizer.step()
+        before
         """
         return add_hook(self._optimizer_step_pre_hooks, hook)
 
     def register_step_post_hook(self, hook):
-        """Call ``hook(optimizer, args, kwargs)`` after ``step``."""
+        """Call ``hook(optimizer, args, kwargs)`` after ``step``.
+
+        Args:
+            hook: A function, whose result is ignored.
+
+        Returns:
+            ``RemovableHandle`` whose ``remove()`` takes the hook away.
+
+        >>> import rushlight as torch
+        >>> optimizer = torch.optim.SGD([torch.ones(2)])
+        >>> with optimizer.register_step_post_hook(lambda optimizer, args, kwargs: print("after")):
+        ...     optimizer.step()
+        after
+        """
         return add_hook(self._optimizer_step_post_hooks, hook)
 
     def register_state_dict_pre_hook(self, hook, prepend=False):
-        """Call ``hook(optimizer)`` before ``state_dict``."""
+        """Call ``hook(optimizer)`` before ``state_dict``.
+
+        Args:
+            hook: A function, whose result is ignored.
+            prepend: Call this hook before the hooks that are there already. Default: False.
+
+        Returns:
+            ``RemovableHandle`` whose ``remove()`` takes the hook away.
+
+        >>> import rushlight as torch
+        >>> optimizer = torch.optim.SGD([torch.ones(2)])
+        >>> with optimizer.register_state_dict_pre_hook(lambda optimizer: print("saving")):
+        ...     saved = optimizer.state_dict()
+        saving
+        """
         return add_hook(self._optimizer_state_dict_pre_hooks, hook, prepend)
 
     def register_state_dict_post_hook(self, hook, prepend=False):
         """Call ``hook(optimizer, state_dict)`` after ``state_dict``.
 
-        The hook may return another state dict, which ``state_dict`` then returns.
+        Args:
+            hook: A function. It may return another state dict, which ``state_dict`` then returns.
+            prepend: Call this hook before the hooks that are there already. Default: False.
+
+        Returns:
+            ``RemovableHandle`` whose ``remove()`` takes the hook away.
+
+        >>> import rushlight as torch
+        >>> optimizer = torch.optim.SGD([torch.ones(2)])
+        >>> with optimizer.register_state_dict_post_hook(lambda _, found: {**found, "epoch": 3}):
+        ...     optimizer.state_dict()["epoch"]
+        3
         """
         return add_hook(self._optimizer_state_dict_post_hooks, hook, prepend)
 
     def register_load_state_dict_pre_hook(self, hook, prepend=False):
         """Call ``hook(optimizer, state_dict)`` before loading.
 
-        The hook may return another state dict, which is then loaded.
+        Args:
+            hook: A function. It may return another state dict, which is then loaded.
+            prepend: Call this hook before the hooks that are there already. Default: False.
+
+        Returns:
+            ``RemovableHandle`` whose ``remove()`` takes the hook away.
+
+        >>> import rushlight as torch
+        >>> optimizer = torch.optim.SGD([torch.ones(2)])
+        >>> with optimizer.register_load_state_dict_pre_hook(lambda *given: print("loading")):
+        ...     optimizer.load_state_dict(optimizer.state_dict())
+        loading
         """
         return add_hook(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
 
     def register_load_state_dict_post_hook(self, hook, prepend=False):
-        """Call ``hook(optimizer)`` after loading."""
+        """Call ``hook(optimizer)`` after loading.
+
+        Args:
+            hook: A function, whose result is ignored.
+            prepend: Call this hook before the hooks that are there already. Default: False.
+
+        Returns:
+            ``RemovableHandle`` whose ``remove()`` takes the hook away.
+
+        >>> import rushlight as torch
+        >>> optimizer = torch.optim.SGD([torch.ones(2)])
+        >>> with optimizer.register_load_state_dict_post_hook(lambda optimizer: print("loaded")):
+        ...     optimizer.load_state_dict(optimizer.state_dict())
+        loaded
+        """
         return add_hook(self._optimizer_load_state_dict_post_hooks, hook, prepend)
 
 

@@ -22,7 +22,13 @@ __all__ = [
 def get_ema_avg_fn(decay=0.999):
     """Return a function that updates the exponential moving average of one parameter.
 
-    The average keeps the share ``decay``, and the new value gets the rest.
+    Args:
+        decay: Share of the old average in the new one, from 0 to 1. The parameter gets the rest.
+            Default: 0.999.
+
+    Returns:
+        Function ``f(average, parameter, count)`` that returns the new average, a tensor of the
+        parameter's shape.
 
     Raises:
         ValueError: ``decay`` is outside [0, 1].
@@ -44,6 +50,10 @@ def get_ema_avg_fn(decay=0.999):
 def get_swa_avg_fn():
     """Return a function that updates the plain average of all values of one parameter.
 
+    Returns:
+        Function ``f(average, parameter, count)`` that returns the new average, a tensor of the
+        parameter's shape; ``count`` is the number of values averaged so far.
+
     >>> import rushlight as torch
     >>> torch.optim.swa_utils.get_swa_avg_fn()(torch.tensor(4.0), torch.tensor(8.0), 3)
     tensor(5.)
@@ -60,6 +70,13 @@ def get_ema_multi_avg_fn(decay=0.999):
     """Return the function of ``get_ema_avg_fn`` for lists of parameters.
 
     The function writes the new averages into the old ones.
+
+    Args:
+        decay: Share of the old average in the new one, from 0 to 1. The parameter gets the rest.
+            Default: 0.999.
+
+    Returns:
+        Function ``f(averages, parameters, count)`` of two lists of tensors; it returns None.
 
     Raises:
         ValueError: ``decay`` is outside [0, 1].
@@ -87,6 +104,10 @@ def get_swa_multi_avg_fn():
     """Return the function of ``get_swa_avg_fn`` for lists of parameters.
 
     The function writes the new averages into the old ones.
+
+    Returns:
+        Function ``f(averages, parameters, count)`` of two lists of tensors; it returns None.
+        ``count`` is the number of values averaged so far.
 
     >>> import rushlight as torch
     >>> means = [torch.tensor(4.0)]
@@ -119,12 +140,12 @@ class AveragedModel(Module):
 
     Args:
         model: The model to copy.
-        device: The device of the copy.
+        device: The device of the copy. Default: that of ``model``.
         avg_fn: A function that computes the new average from the old average, the parameter and the
             number of models averaged so far. Default: the plain average.
         multi_avg_fn: The same for a list of averages and a list of parameters. The function writes
-            into the averages.
-        use_buffers: Average the buffers too. Otherwise the newest buffers are copied.
+            into the averages. Default: None.
+        use_buffers: Average the buffers too; False: copy the newest buffers. Default: False.
 
     Raises:
         AssertionError: Both ``avg_fn`` and ``multi_avg_fn`` are given.
@@ -160,7 +181,11 @@ class AveragedModel(Module):
         return self.module(*args, **kwargs)
 
     def update_parameters(self, model):
-        """Add the parameters of ``model`` to the average. The first call copies them."""
+        """Add the parameters of ``model`` to the average; the first call copies them.
+
+        Args:
+            model: A module with the parameters of the one that was copied.
+        """
         pairs = [
             (mean.detach(), p.detach())
             for mean, p in zip(self._averaged(self.module), self._averaged(model), strict=False)
@@ -203,7 +228,11 @@ def update_bn(loader, model, device=None):
     Args:
         loader: An iterable of batches. A batch is an input, or a list or tuple that begins with an
             input.
-        device: The device to which inputs are moved.
+        model: A module; its training mode is restored afterwards.
+        device: The device to which inputs are moved. Default: they stay where they are.
+
+    Returns:
+        None.
 
     >>> import rushlight as torch
     >>> model = torch.nn.BatchNorm1d(1)
@@ -235,9 +264,11 @@ class SWALR(LRScheduler):
     """Move each group's learning rate to ``swa_lr`` in ``anneal_epochs`` epochs, then keep it.
 
     Args:
+        optimizer: The optimizer whose learning rates are set.
         swa_lr: The final learning rate, for all groups or a list with one for each.
-        anneal_epochs: The number of epochs that the change takes.
-        anneal_strategy: The curve of the change: ``"cos"`` or ``"linear"``.
+        anneal_epochs: The number of epochs that the change takes. Default: 10.
+        anneal_strategy: The curve of the change: ``"cos"`` or ``"linear"``. Default: ``"cos"``.
+        last_epoch: Index of the last epoch of a resumed training; -1 starts anew. Default: -1.
 
     Raises:
         ValueError: The strategy is unknown, or ``anneal_epochs`` is not an int of at least 0.
@@ -271,7 +302,14 @@ class SWALR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def anneal_func(self, t):
-        """Return the weight of the final rate after the fraction ``t`` of the epochs."""
+        """Return the weight of the final rate after the fraction ``t`` of the epochs.
+
+        Args:
+            t: The share of the epochs that have passed, from 0 to 1.
+
+        Returns:
+            Weight of the final rate, from 0 to 1.
+        """
         return (1 - math.cos(math.pi * t)) / 2 if self._anneal_strategy == "cos" else t
 
     def get_lr(self):

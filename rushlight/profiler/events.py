@@ -60,6 +60,18 @@ class FunctionEvent(_Timed):
         input_shapes: The shapes of the input tensors.
         self_cpu_memory_usage: Bytes of the results that the event itself made.
         stack: The lines of the program that led to the event, innermost first.
+
+    Args:
+        name, category, start, thread: As the attributes.
+        parent: The event within which this event happens, or None.
+        shapes: The shapes of the input tensors. Default: none.
+        stack: The lines of the program that led to the event. Default: none.
+
+    >>> import rushlight as torch
+    >>> with torch.profiler.profile() as profiled:
+    ...     x = torch.ones(2) * 2
+    >>> profiled.events()[1].name
+    'aten::mul'
     """
 
     count = 1
@@ -104,7 +116,17 @@ class FunctionEvent(_Timed):
 
 
 class FunctionEventAvg(_Timed):
-    """The sum of the events that have one name."""
+    """The sum of the events that have one name.
+
+    Args:
+        key: The name.
+
+    >>> import rushlight as torch
+    >>> with torch.profiler.profile() as profiled:
+    ...     x = torch.ones(2) * 2 * 2
+    >>> profiled.key_averages()[1].count
+    2
+    """
 
     def __init__(self, key):
         self.key = key
@@ -143,6 +165,17 @@ class EventList(list):
         profile_memory, shapes, stacks: Whether a table gets columns for memory, input shapes and
             source lines.
         total: Microseconds of all events, where the time of nested events is counted once.
+
+    Args:
+        events: The events. Default: none.
+        profile_memory, shapes, stacks: As the attributes. Default: False.
+        total: As the attribute. Default: None, unknown.
+
+    >>> import rushlight as torch
+    >>> with torch.profiler.profile() as profiled:
+    ...     x = torch.ones(2) * 2
+    >>> type(profiled.events()).__name__, len(profiled.events())
+    ('EventList', 2)
     """
 
     def __init__(self, events=(), *, profile_memory=False, shapes=False, stacks=False, total=None):

@@ -139,7 +139,7 @@ def _kernel(program, step, state):
     """Return a function that runs the kernel of ``step`` once."""
     from rushlight.compiler.explanation.machine_peak import call_kernel
 
-    places = [program.assembly._place(*a) for a in step.args]
+    places = [program.assembly.place(*a) for a in step.args]
     addresses = [int(state.table[slot]) + offset for slot, offset in places]
     args = (ctypes.c_void_p * max(1, len(addresses)))(*addresses)
     together = step.chunks > 1 or step.scratch > 0

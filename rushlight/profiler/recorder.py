@@ -123,7 +123,14 @@ def _stack():
 
 
 class record_function:
-    """Context and decorator: a region of the program that profiles show as an event, by ``name``.
+    """Context and decorator: a region of the program that profiles show as an event.
+
+    Args:
+        name: The name of the event.
+        args: Any object, kept as the attribute ``args``. Default: None.
+
+    Raises:
+        TypeError: A generator function is decorated.
 
     >>> import rushlight as torch
     >>> with torch.profiler.profile() as profiled:

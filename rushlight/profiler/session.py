@@ -25,22 +25,47 @@ _RECORDING = (ProfilerAction.RECORD, ProfilerAction.RECORD_AND_SAVE)
 
 
 def supported_activities():
-    """The activities that can be profiled: only the CPU's."""
+    """Return the activities that can be profiled: only the CPU's.
+
+    Returns:
+        Set of ``ProfilerActivity``.
+
+    >>> import rushlight as torch
+    >>> torch.profiler.supported_activities()
+    {<ProfilerActivity.CPU: 1>}
+    """
     return {ProfilerActivity.CPU}
 
 
 def kineto_available():
-    """Return False, because rushlight records profiles without PyTorch's Kineto library."""
+    """Return False, because rushlight records profiles without PyTorch's Kineto library.
+
+    Returns:
+        False.
+
+    >>> import rushlight as torch
+    >>> torch.profiler.kineto_available()
+    False
+    """
     return False
 
 
 def schedule(*, wait, warmup, active, repeat=0, skip_first=0, skip_first_wait=0):
     """Make a function that gives the ``ProfilerAction`` for each step number.
 
-    The first ``skip_first`` steps are skipped. Then cycles follow: ``wait`` steps without
-    recording, ``warmup`` steps, and ``active`` steps that are recorded. The cycle runs ``repeat``
-    times, or without end if ``repeat`` is 0. With ``skip_first_wait`` the first cycle has no
-    ``wait`` steps.
+    Skipped steps come first. Then cycles follow: steps without recording, steps of warming up, and
+    steps that are recorded.
+
+    Args:
+        wait: Steps of a cycle without recording.
+        warmup: Steps of a cycle that warm up.
+        active: Steps of a cycle that are recorded, at least 1.
+        repeat: Number of cycles. Default: 0, cycles without end.
+        skip_first: Steps before the first cycle. Default: 0.
+        skip_first_wait: Not 0: leave out the ``wait`` steps of the first cycle. Default: 0.
+
+    Returns:
+        Function of a step number, from 0, that returns a ``ProfilerAction``.
 
     Raises:
         AssertionError: A number is negative, or ``active`` is not above 0.
@@ -77,8 +102,25 @@ def schedule(*, wait, warmup, active, repeat=0, skip_first=0, skip_first_wait=0)
 def tensorboard_trace_handler(dir_name, worker_name=None, use_gzip=False, use_python_export=False):
     """Make a function for ``on_trace_ready`` that writes traces into a folder, for TensorBoard.
 
+    Args:
+        dir_name: The folder. It is made if it does not exist.
+        worker_name: Begin of the files' names. Default: the host's name and the process's id.
+        use_gzip: Compress the files. Default: False.
+        use_python_export: Accepted without effect.
+
+    Returns:
+        Function of a ``profile``, which writes one file.
+
     Raises:
-        RuntimeError: The folder cannot be made.
+        RuntimeError: The folder cannot be made. The function raises it.
+
+    >>> import os, tempfile, rushlight as torch
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     handler = torch.profiler.tensorboard_trace_handler(folder, "worker")
+    ...     with torch.profiler.profile(on_trace_ready=handler):
+    ...         x = torch.ones(2) * 2
+    ...     [name.split(".")[0] for name in os.listdir(folder)]
+    ['worker']
     """
 
     def write(profiled):
@@ -97,15 +139,18 @@ class profile:
     """Context in which this thread's operations, gradients and compiled kernels are timed.
 
     Args:
-        activities: Has no effect: always the CPU's activities are recorded.
+        activities: Accepted without effect: always the CPU's activities are recorded.
         schedule: A function that gives the ``ProfilerAction`` for each step number; the method
-            ``step()`` ends a step. None records everything.
+            ``step()`` ends a step. Default: record everything.
         on_trace_ready: A function that is called with this object when a recording is complete.
-        record_shapes: Whether to record the shapes of the inputs.
-        profile_memory: Whether to record the bytes of the results; freed memory is not recorded.
-        with_stack: Whether to record the lines of the program that led to each event.
-
-    The other parameters are PyTorch's and have no effect.
+            Default: None.
+        record_shapes: Record the shapes of the inputs. Default: False.
+        profile_memory: Record the bytes of the results; freed memory is not recorded.
+            Default: False.
+        with_stack: Record the lines of the program that led to each event. Default: False.
+        with_flops, with_modules, experimental_config: Accepted without effect.
+        execution_trace_observer, acc_events, use_cuda: Accepted without effect.
+        custom_trace_id_callback, post_processing_timeout_s: Accepted without effect.
 
     >>> import rushlight as torch
     >>> with torch.profiler.profile(record_shapes=True) as profiled:

@@ -39,10 +39,18 @@ def save(
     _use_new_zipfile_serialization=True,
     _disable_byteorder_record=False,
 ):
-    """Write ``obj`` with all its tensors to the path or binary file ``f``, in PyTorch's format.
+    """Write an object with all its tensors to a file, in PyTorch's format.
 
     PyTorch can read the file. Tensors that share memory also share memory after loading. If ``f``
     is a path and the save fails, the file keeps its old content.
+
+    Args:
+        obj: The object: tensors, containers, or anything that can be pickled.
+        f: The path of the file, or a binary file object.
+        pickle_module: Only the module ``pickle`` is supported.
+        pickle_protocol: The version of pickle's format, 1 or more. Default: 2.
+        _use_new_zipfile_serialization, _disable_byteorder_record: Accepted for PyTorch's sake; the
+            first must be True.
 
     Raises:
         RuntimeError: the folder does not exist, or tensors of two dtypes share memory.
@@ -80,16 +88,24 @@ def save(
 def load(
     f, map_location=None, pickle_module=None, *, weights_only=None, mmap=None, **pickle_load_args
 ):
-    """Read an object that ``save`` of rushlight or PyTorch wrote to the path or binary file ``f``.
+    """Read an object that ``save`` of rushlight or PyTorch wrote to a file.
 
     Args:
+        f: The path of the file, or a binary file object.
         map_location: The place of the loaded storages: ``"cpu"``, a device, a dict from saved
-            locations to new locations, or a function of (storage, location).
-        weights_only: True (the default) loads tensors, containers, numbers and the classes that
+            locations to new locations, or a function of (storage, location). Default: the CPU for
+            storages that were there.
+        pickle_module: Only the module ``pickle`` is supported. Default: None, which means the same.
+        weights_only: True loads tensors, containers, numbers and the classes that
             ``serialization.add_safe_globals`` allows, and runs no other code that the file names.
             False imports and calls everything that the file names: use it only for files that you
-            trust.
+            trust. Default: True, or False if ``pickle_module`` is given.
         mmap: Map the storages to memory, so that the system reads their bytes when they are used.
+            ``f`` must be a path. Default: False.
+        **pickle_load_args: Options of the unpickler, such as ``encoding``.
+
+    Returns:
+        The object.
 
     Raises:
         pickle.UnpicklingError: the file names something that is not allowed, or ``save`` did not

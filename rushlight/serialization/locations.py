@@ -6,11 +6,14 @@ _packages: list = []  # (priority, tagger, deserializer), lowest priority first
 
 
 def register_package(priority, tagger, deserializer):
-    """Register a kind of device for ``save`` and ``load``. Lower ``priority`` is asked first.
+    """Register a kind of device for ``save`` and ``load``.
 
-    ``tagger(storage)`` returns the tag of a storage on the device. ``deserializer(storage, tag)``
-    returns the storage moved to the device with the tag. Both return None if the storage or the
-    tag belongs to another kind of device.
+    Args:
+        priority: A number. The package with the lowest priority is asked first.
+        tagger: A function of a storage that returns the device's tag, or None if the storage lies
+            on another kind of device.
+        deserializer: A function of a storage and a tag. It returns the storage moved to the device
+            with the tag, or None for a tag of another kind of device.
 
     >>> import io, rushlight as torch
     >>> from rushlight.serialization import locations
@@ -27,7 +30,13 @@ def register_package(priority, tagger, deserializer):
 
 
 def location_tag(storage):
-    """Return the tag that ``save`` writes for the device of ``storage``.
+    """Return the tag that ``save`` writes for the device of a storage.
+
+    Args:
+        storage: An ``UntypedStorage``.
+
+    Returns:
+        The tag, a string such as ``"cpu"``.
 
     Raises:
         RuntimeError: no registered package knows the storage.
@@ -44,10 +53,22 @@ def location_tag(storage):
 
 
 def default_restore_location(storage, location):
-    """Return ``storage`` moved to the device with the tag ``location``.
+    """Return a storage moved to the device with a tag.
+
+    Args:
+        storage: An ``UntypedStorage`` on the CPU.
+        location: The tag of the device, such as ``"cpu"``.
+
+    Returns:
+        ``UntypedStorage``.
 
     Raises:
         RuntimeError: no registered package knows the tag, or its device does not exist here.
+
+    >>> import rushlight as torch
+    >>> storage = torch.ones(2).untyped_storage()
+    >>> torch.serialization.default_restore_location(storage, "cpu") is storage
+    True
     """
     for _, _, deserializer in _packages:
         found = deserializer(storage, location)

@@ -14,7 +14,12 @@ _PRIVATE: int | None = getattr(mmap, "MAP_PRIVATE", None)  # None on Windows
 
 
 class LoadEndianness(Enum):
-    """The order of bytes that ``load`` assumes if a file does not state its order."""
+    """The order of bytes that ``load`` assumes if a file does not state its order.
+
+    >>> import rushlight as torch
+    >>> torch.serialization.LoadEndianness.LITTLE.name
+    'LITTLE'
+    """
 
     NATIVE = 1
     LITTLE = 2
@@ -41,7 +46,10 @@ skipping = False  # True inside skip_data
 
 
 def set_default_load_endianness(endianness):
-    """Set the order of bytes for files that do not state theirs. None means little-endian.
+    """Set the order of bytes for files that do not state theirs.
+
+    Args:
+        endianness: A ``LoadEndianness``, or None for little-endian.
 
     Raises:
         TypeError: ``endianness`` is neither None nor a ``LoadEndianness``.
@@ -57,29 +65,60 @@ def set_default_load_endianness(endianness):
 
 
 def get_default_load_endianness():
-    """Return the value that ``set_default_load_endianness`` set; None by default."""
+    """Return the order of bytes for files that do not state theirs.
+
+    Returns:
+        A ``LoadEndianness``, or None, as at first.
+
+    >>> import rushlight as torch
+    >>> torch.serialization.get_default_load_endianness() is None
+    True
+    """
     return load.endianness
 
 
 def set_crc32_options(compute_crc32):
-    """Set whether ``save`` writes checksums. Rushlight's ``load`` checks them."""
+    """Set whether ``save`` writes checksums, which rushlight's ``load`` checks.
+
+    Args:
+        compute_crc32: True to write them.
+
+    >>> import rushlight as torch
+    >>> torch.serialization.set_crc32_options(True)
+    """
     save.compute_crc32 = compute_crc32
 
 
 def get_crc32_options():
-    """Return True if ``save`` writes checksums."""
+    """Return whether ``save`` writes checksums.
+
+    Returns:
+        A bool, True at first.
+
+    >>> import rushlight as torch
+    >>> torch.serialization.get_crc32_options()
+    True
+    """
     return save.compute_crc32
 
 
 class set_default_mmap_options:
-    """Set how ``load(mmap=True)`` maps files: ``mmap.MAP_PRIVATE`` or ``mmap.MAP_SHARED``.
+    """Set how ``load(mmap=True)`` maps files.
 
-    Writes to the loaded tensors stay in memory with ``MAP_PRIVATE`` and change the file with
-    ``MAP_SHARED``. As a context manager this sets the option for the ``with`` block.
+    As a context manager this sets the option for the ``with`` block.
+
+    Args:
+        flags: ``mmap.MAP_PRIVATE``: writes to the loaded tensors stay in memory.
+            ``mmap.MAP_SHARED``: they change the file.
 
     Raises:
         ValueError: ``flags`` is neither of the two.
         RuntimeError: the system is Windows, which has no such flags.
+
+    >>> import mmap, rushlight as torch
+    >>> if hasattr(mmap, "MAP_SHARED"):  # Windows has no such flags
+    ...     with torch.serialization.set_default_mmap_options(mmap.MAP_SHARED):
+    ...         pass
     """
 
     def __init__(self, flags):
@@ -101,7 +140,15 @@ class set_default_mmap_options:
 
 
 def get_default_mmap_options():
-    """Return the flags that ``set_default_mmap_options`` set; None on Windows."""
+    """Return the flags with which ``load(mmap=True)`` maps files.
+
+    Returns:
+        ``mmap.MAP_PRIVATE``, as at first, or ``mmap.MAP_SHARED``; None on Windows.
+
+    >>> import mmap, rushlight as torch
+    >>> torch.serialization.get_default_mmap_options() == getattr(mmap, "MAP_PRIVATE", None)
+    True
+    """
     return load.mmap_flags
 
 
@@ -110,6 +157,12 @@ def skip_data(materialize_fake_tensors=False):
     """Let ``save`` write zeros in place of the storages' bytes inside the ``with`` block.
 
     ``load`` raises an error inside the block.
+
+    Args:
+        materialize_fake_tensors: Accepted without effect.
+
+    Returns:
+        Context manager.
 
     >>> import io, rushlight as torch
     >>> file = io.BytesIO()

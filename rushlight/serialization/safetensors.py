@@ -44,7 +44,12 @@ _MOST_DIMS = 64  # NumPy's limit
 def save(tensors, metadata=None):
     """Return the bytes of a safetensors file.
 
-    ``tensors`` and ``metadata`` are dicts of tensors and of texts, by name.
+    Args:
+        tensors: Dict of contiguous tensors by name.
+        metadata: Dict of texts by name. Default: none.
+
+    Returns:
+        Bytes.
 
     Raises:
         ValueError: ``tensors`` is not a dict of contiguous tensors, or the format lacks a dtype.
@@ -59,9 +64,18 @@ def save(tensors, metadata=None):
 
 
 def save_file(tensors, filename, metadata=None):
-    """Write ``save(tensors, metadata)`` to a file.
+    """Write tensors to a safetensors file.
 
     At every moment the file holds all of its old or all of its new content.
+
+    Args:
+        tensors: Dict of contiguous tensors by name.
+        filename: Name of the file.
+        metadata: Dict of texts by name. Default: none.
+
+    Raises:
+        ValueError: ``tensors`` is not a dict of contiguous tensors, or the format lacks a dtype.
+        RuntimeError: Two of the tensors share memory.
 
     >>> import os, tempfile, rushlight as torch
     >>> from rushlight.serialization.safetensors import load_file, save_file
@@ -147,7 +161,13 @@ def _sharing(tensors):
 
 
 def load(data):
-    """Return the tensors in the bytes of a safetensors file, by name.
+    """Return the tensors in the bytes of a safetensors file.
+
+    Args:
+        data: Bytes.
+
+    Returns:
+        Dict of tensors by name.
 
     Raises:
         RuntimeError: ``data`` is damaged or no safetensors file.
@@ -165,13 +185,19 @@ def load(data):
 
 
 def load_file(filename, device="cpu", *, mmap=False):
-    """Return the tensors in a safetensors file, by name.
+    """Return the tensors in a safetensors file.
 
-    With ``mmap`` the file is mapped to memory, so that the system reads a tensor when it is used.
-    Writes to mapped tensors stay in memory.
+    Args:
+        filename: Name of the file.
+        device: The CPU, the only device. Default: ``"cpu"``.
+        mmap: Map the file to memory, so that the system reads a tensor when it is used. Writes to
+            mapped tensors stay in memory. Default: False.
+
+    Returns:
+        Dict of tensors by name.
 
     Raises:
-        RuntimeError: the file is damaged or no safetensors file.
+        RuntimeError: The file is damaged or no safetensors file.
 
     >>> import os, tempfile, rushlight as torch
     >>> from rushlight.serialization.safetensors import load_file, save_file
@@ -192,7 +218,13 @@ def load_file(filename, device="cpu", *, mmap=False):
 
 
 def metadata(filename):
-    """Return the texts that a file holds beside its tensors, by name.
+    """Return the texts that a safetensors file holds beside its tensors.
+
+    Args:
+        filename: Name of the file.
+
+    Returns:
+        Dict of texts by name.
 
     >>> import os, tempfile
     >>> from rushlight.serialization.safetensors import metadata, save_file
@@ -282,6 +314,13 @@ def save_model(model, filename, metadata=None, force_contiguous=True):
     Of several tensors that share memory, one is written. The names of the others are written as
     texts that refer to its name.
 
+    Args:
+        model: The Module.
+        filename: Name of the file.
+        metadata: Dict of further texts by name. Default: none.
+        force_contiguous: Write tensors that are not contiguous, as contiguous copies.
+            Default: True.
+
     Raises:
         RuntimeError: several tensors share memory, and none of them covers all of that memory.
 
@@ -306,10 +345,19 @@ def save_model(model, filename, metadata=None, force_contiguous=True):
 
 
 def load_model(model, filename, strict=True, device="cpu"):
-    """Load a file of ``save_model`` into a model; return (missing names, unexpected names).
+    """Load a file of ``save_model`` into a model.
+
+    Args:
+        model: The Module, whose parameters and buffers are written.
+        filename: Name of the file.
+        strict: Refuse missing and unexpected names. Default: True.
+        device: The CPU, the only device. Default: ``"cpu"``.
+
+    Returns:
+        Tuple of the set of missing names and the list of unexpected names.
 
     Raises:
-        RuntimeError: shapes differ; or, with ``strict``, names are missing or unexpected.
+        RuntimeError: Shapes differ; or, with ``strict``, names are missing or unexpected.
 
     >>> import os, tempfile, rushlight as torch
     >>> from rushlight.serialization.safetensors import load_model, save_model

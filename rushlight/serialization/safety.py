@@ -41,8 +41,9 @@ def _name(entry):
 def add_safe_globals(safe_globals):
     """Let ``load(weights_only=True)`` use more classes and functions.
 
-    ``safe_globals`` is a list. Each entry is a class, a function, or a pair of one and the name
-    (``"module.name"``) under which files refer to it.
+    Args:
+        safe_globals: A list. Each entry is a class, a function, or a pair of one and the name
+            (``"module.name"``) under which files refer to it.
 
     >>> import collections, rushlight as torch
     >>> torch.serialization.add_safe_globals([collections.deque])
@@ -54,18 +55,40 @@ def add_safe_globals(safe_globals):
 
 
 def get_safe_globals():
-    """Return the classes and functions that ``add_safe_globals`` was given."""
+    """Return the classes and functions that ``add_safe_globals`` was given.
+
+    Returns:
+        List of classes and functions.
+
+    >>> import rushlight as torch
+    >>> with torch.serialization.safe_globals([range]):
+    ...     torch.serialization.get_safe_globals()
+    [<class 'range'>]
+    """
     return list(_safe.values())
 
 
 def clear_safe_globals():
-    """Forget all classes and functions that ``add_safe_globals`` was given."""
+    """Forget all classes and functions that ``add_safe_globals`` was given.
+
+    >>> import rushlight as torch
+    >>> with torch.serialization.safe_globals([range]):
+    ...     torch.serialization.clear_safe_globals()
+    ...     torch.serialization.get_safe_globals()
+    []
+    """
     _safe.clear()
 
 
 @contextlib.contextmanager
 def safe_globals(safe_globals):
-    """Allow ``safe_globals`` as ``add_safe_globals`` does, but only inside the ``with`` block.
+    """Allow classes and functions as ``add_safe_globals`` does, but only inside the ``with`` block.
+
+    Args:
+        safe_globals: As for ``add_safe_globals``.
+
+    Returns:
+        Context manager.
 
     >>> import io, rushlight as torch
     >>> file = io.BytesIO()

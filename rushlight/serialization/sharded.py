@@ -29,16 +29,20 @@ _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
 
 
 def save_sharded(tensors, folder, *, name="model.safetensors", max_shard_size="5GB"):
-    """Write a state dict into files of at most ``max_shard_size``, and an index of the files.
+    """Write a state dict into files of limited size, and an index of the files.
 
     If all tensors fit into one file, the file is ``name`` and there is no index. A tensor larger
     than ``max_shard_size`` gets its own file. The files of the folder's old checkpoint are deleted
     if their names have the form that this function gives and the files hold tensors.
 
     Args:
+        tensors: Dict of tensors by name.
+        folder: Name of the folder. It is made if it does not exist.
         name: The name of a single file, and the beginning of the other names. The ending
             ``.safetensors`` selects that format, any other ending the format of ``torch.save``.
-        max_shard_size: A number of bytes, or a text such as ``"500MB"``.
+            Default: ``"model.safetensors"``.
+        max_shard_size: The most bytes of a file: a number, or a text such as ``"500MB"``.
+            Default: ``"5GB"``.
 
     Returns:
         The path of the index, or of the single file.
@@ -86,11 +90,17 @@ def _write_shards(shards, names, index):
 
 
 def load_sharded(path, *, mmap=False):
-    """Load the tensors of a checkpoint, by name. ``path`` is a folder, an index or a single file.
+    """Load the tensors of a checkpoint.
 
     If a folder holds several, ``model.safetensors`` is preferred to its index, and both are
-    preferred to ``pytorch_model.bin`` and its index. ``mmap`` maps the files to memory instead of
-    reading them.
+    preferred to ``pytorch_model.bin`` and its index.
+
+    Args:
+        path: Name of a folder, an index or a single file.
+        mmap: Map the files to memory instead of reading them. Default: False.
+
+    Returns:
+        Dict of tensors by name.
 
     Raises:
         FileNotFoundError: the folder holds no checkpoint.

@@ -82,9 +82,15 @@ class Survey(GuardedUnpickler):
 
 
 def get_unsafe_globals_in_checkpoint(f):
-    """Return the names in the file ``f`` that ``load(weights_only=True)`` would refuse, sorted.
+    """Return the names in a file that ``load(weights_only=True)`` would refuse.
 
     Names of PyTorch's features that rushlight lacks are left out.
+
+    Args:
+        f: The path of the file, or a binary file object.
+
+    Returns:
+        Sorted list of names such as ``"collections.deque"``.
 
     Raises:
         ValueError: ``f`` is no zip file of ``save``.

@@ -37,9 +37,19 @@ def assert_close(
 ):  # fmt: skip
     """Raise unless |actual - expected| <= atol + rtol · |expected| everywhere.
 
-    ``actual`` and ``expected`` are tensors, arrays, numbers, bools or None, or sequences and
-    mappings of these. The default tolerances depend on the dtypes. A string ``msg`` replaces the
-    error message; a function ``msg`` gets the message and returns a new one.
+    Args:
+        actual: Tensor, array, number, bool or None, or a sequence or mapping of these.
+        expected: The same, of the same shape.
+        allow_subclasses: Let the types differ if both are tensors or numbers. Default: True.
+        rtol: Tolerance relative to ``expected``. Default: by the dtypes.
+        atol: Absolute tolerance. Default: by the dtypes.
+        equal_nan: Let nan equal nan. Default: False.
+        check_device: Compare the devices, too. Default: True.
+        check_dtype: Compare the dtypes, too. Default: True.
+        check_layout: Compare the layouts, too. Default: True.
+        check_stride: Compare the strides, too. Default: False.
+        msg: Text of the error, or a function of the text that returns a new one. Default: a text
+            that names the differences.
 
     Raises:
         AssertionError: the two differ in their values, or in a checked attribute such as the shape
@@ -247,7 +257,20 @@ def _differences(x, y, matches, rtol, atol):
 
 
 def assert_allclose(actual, expected, rtol=None, atol=None, equal_nan=True, msg=""):
-    """The deprecated forerunner of ``assert_close``: more tolerant, and without a check of dtypes.
+    """Raise unless two values are close, by the tolerances of older versions of PyTorch.
+
+    This is the deprecated forerunner of ``assert_close``, without a check of dtypes.
+
+    Args:
+        actual: Tensor, or anything that ``as_tensor`` takes.
+        expected: The same, of the same shape.
+        rtol: Tolerance relative to ``expected``. Default: by the dtypes; 1e-4 for float32.
+        atol: Absolute tolerance. Default: by the dtypes; 1e-5 for float32.
+        equal_nan: Let nan equal nan. Default: True.
+        msg: Text of the error. Default: a text that names the differences.
+
+    Raises:
+        AssertionError: The two differ.
 
     >>> import warnings, rushlight as torch
     >>> with warnings.catch_warnings():

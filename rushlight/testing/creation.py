@@ -18,10 +18,22 @@ def make_tensor(
 ):  # fmt: skip
     """Make a tensor of numbers that are drawn uniformly from [low, high).
 
-    By default, floating-point numbers come from [-9, 9), signed integers from -9 to 9, unsigned
-    integers from 0 to 9, and bools are False or True. Bounds are moved into the dtype's range. With
-    ``noncontiguous`` the elements have gaps between them in memory. With ``exclude_zero`` zeros
-    become 1, or the smallest normal number of a floating-point dtype.
+    Args:
+        *shape: The shape: ints, or one tuple of ints.
+        dtype: The dtype of the result.
+        device: Where the result lies.
+        low: The smallest number; it is moved into the dtype's range. Default: -9; 0 for unsigned
+            integers and bools.
+        high: The bound above the largest number; it is moved into the dtype's range. Default: 9 for
+            floating point numbers, 10 for integers, 2 for bools.
+        requires_grad: Record the result's use, for gradients. Default: False.
+        noncontiguous: Leave gaps between the elements in memory. Default: False.
+        exclude_zero: Turn zeros into 1, or into the smallest normal number of a floating-point
+            dtype. Default: False.
+        memory_format: Order of the dims in memory. Default: contiguous.
+
+    Returns:
+        Tensor of shape ``shape``.
 
     Raises:
         ValueError: a bound is nan, the bounds are not in order, ``requires_grad`` is set for an

@@ -15,6 +15,12 @@ class TreeSpec:
         type: The class of the container; None for a leaf.
         context: The keys of a dict; None for other containers and leaves.
         children: The structures of the container's parts.
+
+    Args:
+        type, context, children: As the attributes.
+
+    >>> tree_structure([1, 2]).num_leaves
+    2
     """
 
     def __init__(self, type, context, children):
@@ -55,7 +61,14 @@ def _parts(tree, is_leaf):
 
 
 def tree_flatten(tree, is_leaf=None):
-    """Return the leaves of a tree as a list, and the structure of the tree.
+    """Return the leaves of a tree and its structure.
+
+    Args:
+        tree: The tree: lists, tuples, dicts, and leaves.
+        is_leaf: A function that returns True for containers to treat as leaves. Default: None.
+
+    Returns:
+        Tuple of a list of the leaves and a ``TreeSpec``.
 
     >>> tree_flatten({"a": [1, 2], "b": 3})[0]
     [1, 2, 3]
@@ -74,7 +87,14 @@ def tree_flatten(tree, is_leaf=None):
 
 
 def tree_unflatten(leaves, treespec):
-    """Build the tree with a structure and a list of leaves.
+    """Build a tree from its leaves and its structure.
+
+    Args:
+        leaves: An iterable of the leaves.
+        treespec: The structure, a ``TreeSpec``.
+
+    Returns:
+        The tree.
 
     Raises:
         ValueError: the structure has another number of leaves.
@@ -109,19 +129,49 @@ def _filled(cls, items):
 
 
 def tree_leaves(tree, is_leaf=None):
-    """The leaves of a tree."""
+    """Return the leaves of a tree.
+
+    Args:
+        tree: The tree.
+        is_leaf: A function that returns True for containers to treat as leaves. Default: None.
+
+    Returns:
+        List of the leaves.
+
+    >>> tree_leaves([1, (2, {"a": 3})])
+    [1, 2, 3]
+    """
     return tree_flatten(tree, is_leaf)[0]
 
 
 def tree_structure(tree, is_leaf=None):
-    """The structure of a tree."""
+    """Return the structure of a tree.
+
+    Args:
+        tree: The tree.
+        is_leaf: A function that returns True for containers to treat as leaves. Default: None.
+
+    Returns:
+        ``TreeSpec``.
+
+    >>> tree_structure([1, (2,)]) == tree_structure([3, (4,)])
+    True
+    """
     return tree_flatten(tree, is_leaf)[1]
 
 
 def tree_map(func, tree, *rests, is_leaf=None):
-    """Return a tree of the results of ``func``, called on each leaf of ``tree``.
+    """Return a tree of the results of a function that is called on each leaf.
 
-    ``func`` also gets the leaves at the same place in each tree of ``rests``.
+    Args:
+        func: The function. It gets a leaf, and the leaves at the same place in each tree of
+            ``rests``.
+        tree: The tree.
+        *rests: Trees of the same structure.
+        is_leaf: A function that returns True for containers to treat as leaves. Default: None.
+
+    Returns:
+        Tree of the structure of ``tree``.
 
     >>> tree_map(lambda x, y: x + y, [1, (2,)], [10, (20,)])
     [11, (22,)]
@@ -132,21 +182,74 @@ def tree_map(func, tree, *rests, is_leaf=None):
 
 
 def tree_map_(func, tree, *rests, is_leaf=None):
-    """Call ``func`` on each leaf, ignore the results, and return ``tree`` itself."""
+    """Call a function on each leaf, and ignore the results.
+
+    Args:
+        func: The function. It gets a leaf, and the leaves at the same place in each tree of
+            ``rests``.
+        tree: The tree.
+        *rests: Trees of the same structure.
+        is_leaf: A function that returns True for containers to treat as leaves. Default: None.
+
+    Returns:
+        ``tree`` itself.
+
+    >>> tree_map_(print, [1, (2,)])
+    1
+    2
+    [1, (2,)]
+    """
     tree_map(func, tree, *rests, is_leaf=is_leaf)
     return tree
 
 
 def tree_map_only(kind, func, tree, is_leaf=None):
-    """Apply ``tree_map`` to the leaves of a class or of a tuple of classes; keep other leaves."""
+    """Apply ``tree_map`` to the leaves of some classes, and keep other leaves.
+
+    Args:
+        kind: A class, or a tuple of classes.
+        func: A function of a leaf.
+        tree: The tree.
+        is_leaf: A function that returns True for containers to treat as leaves. Default: None.
+
+    Returns:
+        Tree of the structure of ``tree``.
+
+    >>> tree_map_only(int, lambda x: x + 1, [1, "a"])
+    [2, 'a']
+    """
     return tree_map(lambda x: func(x) if isinstance(x, kind) else x, tree, is_leaf=is_leaf)
 
 
 def tree_all(predicate, tree, is_leaf=None):
-    """True if the predicate holds for all leaves."""
+    """Return whether a predicate holds for all leaves.
+
+    Args:
+        predicate: A function of a leaf.
+        tree: The tree.
+        is_leaf: A function that returns True for containers to treat as leaves. Default: None.
+
+    Returns:
+        True or False.
+
+    >>> tree_all(lambda x: x > 0, [1, (2,)])
+    True
+    """
     return all(map(predicate, tree_leaves(tree, is_leaf)))
 
 
 def tree_any(predicate, tree, is_leaf=None):
-    """True if the predicate holds for at least one leaf."""
+    """Return whether a predicate holds for at least one leaf.
+
+    Args:
+        predicate: A function of a leaf.
+        tree: The tree.
+        is_leaf: A function that returns True for containers to treat as leaves. Default: None.
+
+    Returns:
+        True or False.
+
+    >>> tree_any(lambda x: x > 1, [1, (2,)])
+    True
+    """
     return any(map(predicate, tree_leaves(tree, is_leaf)))

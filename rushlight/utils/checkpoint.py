@@ -33,7 +33,10 @@ class CheckpointError(RuntimeError):
 
 
 def noop_context_fn():
-    """Two contexts that do nothing: the default of ``checkpoint(context_fn=...)``.
+    """Return two contexts that do nothing: the default of ``checkpoint(context_fn=...)``.
+
+    Returns:
+        Tuple of two context managers.
 
     >>> import rushlight as torch
     >>> len(torch.utils.checkpoint.noop_context_fn())
@@ -46,6 +49,12 @@ def noop_context_fn():
 def set_checkpoint_early_stop(enable):
     """Accept PyTorch's option without effect: the second run always runs the whole function.
 
+    Args:
+        enable: Ignored.
+
+    Returns:
+        Context manager that does nothing.
+
     >>> import rushlight as torch
     >>> with torch.utils.checkpoint.set_checkpoint_early_stop(False):
     ...     pass
@@ -57,19 +66,35 @@ def checkpoint(
     function, *args, use_reentrant=None, context_fn=noop_context_fn, determinism_check="default",
     debug=False, early_stop=True, **kwargs,
 ):  # fmt: skip
-    """Call ``function(*args, **kwargs)`` and keep only its inputs and outputs until backward.
+    """Call a function and keep only its inputs and outputs until backward.
 
     Backward runs ``function`` again to compute the values that gradients need. That saves memory
-    and costs time. The second run draws the same random numbers, unless
-    ``preserve_rng_state=False``.
+    and costs time.
 
     ``use_reentrant=False`` works like a call without a checkpoint. ``use_reentrant=True`` is the
     older implementation: some input must require grad, the function takes no keyword arguments, and
     only ``backward()`` computes gradients. In a compiled function a checkpoint is an ordinary call.
 
+    Args:
+        function: The function, or a module. Both runs must compute the same.
+        *args, **kwargs: Arguments of ``function``. ``preserve_rng_state=False`` is taken by the
+            checkpoint itself: the second run then draws other random numbers. Default: both draw
+            the same.
+        use_reentrant: Which implementation works. Default: True, with a warning.
+        context_fn: A function that returns two contexts, for the first and the second run.
+            Default: contexts that do nothing.
+        determinism_check: ``"default"`` compares shapes and dtypes of both runs' results;
+            ``"none"`` does not. Default: ``"default"``.
+        debug: Accepted without effect, but only with ``use_reentrant=False``. Default: False.
+        early_stop: Accepted without effect: the second run always runs the whole function.
+
+    Returns:
+        The result of ``function``.
+
     Raises:
-        ValueError: an option belongs to the other value of ``use_reentrant``.
-        CheckpointError: in backward, if the second run's results have other shapes or dtypes.
+        ValueError: An option belongs to the other value of ``use_reentrant``.
+        CheckpointError: The second run's results have other shapes or dtypes. The error comes in
+            backward.
 
     >>> import rushlight as torch
     >>> from rushlight.utils.checkpoint import checkpoint
@@ -163,9 +188,17 @@ def _same_numbers(state):
 
 
 class CheckpointFunction(Function):
-    """``checkpoint`` with ``use_reentrant=True``: its backward calls backward on the second run.
+    """The function behind ``checkpoint`` with ``use_reentrant=True``.
 
-    The inner backward adds to the ``grad`` of leaves by itself.
+    Its backward calls ``backward`` on the second run, which adds to the ``grad`` of leaves by
+    itself.
+
+    >>> import rushlight as torch
+    >>> from rushlight.utils.checkpoint import CheckpointFunction
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> CheckpointFunction.apply(torch.exp, True, x).sum().backward()
+    >>> x.grad
+    tensor([2.7183, 2.7183])
     """
 
     @staticmethod
@@ -206,12 +239,21 @@ class CheckpointFunction(Function):
 
 
 def checkpoint_sequential(functions, segments, input, use_reentrant=None, **kwargs):
-    """Call the functions one after another, in ``segments`` parts; checkpoint all but the last.
+    """Call functions one after another, in parts, and checkpoint all parts but the last.
 
-    ``functions`` is a Sequential, or a list of modules or functions.
+    Args:
+        functions: A ``Sequential``, or a list of modules or functions.
+        segments: Number of parts.
+        input: The argument of the first function.
+        use_reentrant: As for ``checkpoint``. Default: True, with a warning.
+        **kwargs: ``preserve_rng_state``, as for ``checkpoint``.
+
+    Returns:
+        The result of the last function.
 
     Raises:
-        ValueError: keywords other than ``preserve_rng_state``, or more segments than functions.
+        ValueError: A keyword is not ``preserve_rng_state``, or there are more segments than
+            functions.
 
     >>> import rushlight as torch
     >>> net = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU(), torch.nn.Linear(2, 1))

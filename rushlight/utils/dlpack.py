@@ -9,7 +9,12 @@ __all__ = ["DLDeviceType", "from_dlpack", "to_dlpack"]
 
 
 class DLDeviceType(IntEnum):
-    """The kinds of device that DLPack numbers."""
+    """The kinds of device that DLPack numbers.
+
+    >>> import rushlight as torch
+    >>> torch.utils.dlpack.DLDeviceType(1).name
+    'kDLCPU'
+    """
 
     kDLCPU = 1
     kDLCUDA = 2
@@ -29,10 +34,16 @@ class DLDeviceType(IntEnum):
 
 
 def to_dlpack(tensor):
-    """Return a DLPack capsule of the memory of ``tensor``. Only one consumer can use it.
+    """Return a DLPack capsule of a tensor's memory, which one consumer can use.
+
+    Args:
+        tensor: Tensor of any shape ``(*)``.
+
+    Returns:
+        A ``PyCapsule`` named ``"dltensor"``. It shares the tensor's memory.
 
     Raises:
-        TypeError: ``tensor`` is no Tensor.
+        TypeError: ``tensor`` is not a Tensor.
 
     >>> import rushlight as torch
     >>> x = torch.arange(3)

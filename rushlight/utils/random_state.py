@@ -15,6 +15,9 @@ __all__ = ["at_state", "capture", "look", "plain", "restore"]
 def capture():
     """Return the states of the three default generators, made of tensors and numbers only.
 
+    Returns:
+        Dict with the states of ``"torch"``, ``"numpy"`` and ``"python"``.
+
     >>> import random, rushlight as torch
     >>> from rushlight.utils.random_state import capture, restore
     >>> state = capture()
@@ -27,13 +30,32 @@ def capture():
 
 
 def look():
-    """Return the states in a form that ``==`` compares; ``plain`` makes them fit for saving."""
+    """Return the states in a form that ``==`` compares; ``plain`` makes them fit for saving.
+
+    Returns:
+        Tuple of the states of torch's, NumPy's and Python's default generators.
+
+    >>> from rushlight.utils.random_state import look
+    >>> look() == look()
+    True
+    """
     _, key, *rest = cast(Any, np.random.get_state())
     return default_generator.state_bytes().tobytes(), (key.tobytes(), *rest), random.getstate()
 
 
 def plain(seen):
-    """Convert the states that ``look`` returned to tensors and numbers."""
+    """Convert the states that ``look`` returned to tensors and numbers.
+
+    Args:
+        seen: What ``look`` returned.
+
+    Returns:
+        Dict with the states of ``"torch"``, ``"numpy"`` and ``"python"``.
+
+    >>> from rushlight.utils.random_state import look, plain
+    >>> sorted(plain(look()))
+    ['numpy', 'python', 'torch']
+    """
     own, (key, position, has_gauss, gauss), (version, words, spare) = seen
     return {
         "torch": from_array(np.frombuffer(own, np.uint8).copy()),
@@ -48,7 +70,22 @@ def plain(seen):
 
 
 def restore(state):
-    """Set the generators to a state of ``capture``, or torch's alone if it holds no others."""
+    """Set the generators to a state of ``capture``, or torch's alone if it holds no others.
+
+    Args:
+        state: A state that ``capture`` returned.
+
+    Returns:
+        None.
+
+    >>> import rushlight as torch
+    >>> from rushlight.utils.random_state import capture, restore
+    >>> state = capture()
+    >>> drawn = torch.rand(1)
+    >>> restore(state)
+    >>> drawn == torch.rand(1)
+    tensor([True])
+    """
     default_generator.set_state(state["torch"])
     if len(state) == 1:
         return
@@ -60,7 +97,23 @@ def restore(state):
 
 @contextlib.contextmanager
 def at_state(state):
-    """Set the generators to ``state`` in the ``with`` block, and restore their states after it."""
+    """Set the generators to ``state`` in the ``with`` block, and restore their states after it.
+
+    Args:
+        state: A state that ``capture`` returned.
+
+    Returns:
+        Context manager.
+
+    >>> import random
+    >>> from rushlight.utils.random_state import at_state, capture
+    >>> state = capture()
+    >>> first = random.random()
+    >>> with at_state(state):
+    ...     again = random.random()
+    >>> first == again
+    True
+    """
     before = capture()
     restore(state)
     try:

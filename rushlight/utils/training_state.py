@@ -24,6 +24,9 @@ class TrainingState:
     its data are saved, too. So a run that was interrupted and resumed gives, bit for bit, the
     results of a run that was not interrupted.
 
+    Args:
+        **parts: The parts by name. A name must not be that of a method.
+
     >>> import os, tempfile, rushlight as torch
     >>> from rushlight.utils.training_state import TrainingState
     >>> def train(path, stop=None):
@@ -66,7 +69,11 @@ class TrainingState:
         raise AttributeError(f"TrainingState: it was given {', '.join(vars(self))}, not {name}")
 
     def state_dict(self):
-        """Return the state of all parts, made of tensors, containers and plain values."""
+        """Return the state of all parts, made of tensors, containers and plain values.
+
+        Returns:
+            Dict for ``load_state_dict``.
+        """
         return {
             "version": _VERSION,
             "parts": {name: _state(part) for name, part in vars(self).items()},
@@ -75,6 +82,9 @@ class TrainingState:
 
     def load_state_dict(self, state_dict):
         """Go back to a state that ``state_dict`` returned.
+
+        Args:
+            state_dict: The dict that ``state_dict()`` returned.
 
         Raises:
             ValueError: the state has other parts, or a format of another version of rushlight.
@@ -98,11 +108,18 @@ class TrainingState:
         random_state.restore(state_dict["random"])
 
     def save(self, path):
-        """Write the state to a file, which always holds all of the old or all of the new state."""
+        """Write the state to a file, which always holds all of the old or all of the new state.
+
+        Args:
+            path: Name of the file. It is replaced only when the new one is complete.
+        """
         save(self.state_dict(), path)
 
     def load(self, path):
-        """Go back to the state in a file. No code that the file names is run.
+        """Go back to the state in a file, without running any code that the file names.
+
+        Args:
+            path: Name of the file.
 
         Raises:
             FileNotFoundError: the file does not exist.
@@ -113,7 +130,14 @@ class TrainingState:
         self.load_state_dict(load(path))
 
     def resume(self, path):
-        """Load the file if it exists; return True if it exists."""
+        """Load the file if it exists.
+
+        Args:
+            path: Name of the file.
+
+        Returns:
+            True if the file exists.
+        """
         if not os.path.exists(path):
             return False
         self.load(path)

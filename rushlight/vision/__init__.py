@@ -10,15 +10,29 @@ __all__ = [
 
 
 def get_image_backend():
-    """The package that reads images: "PIL"."""
+    """Return the name of the package that reads images.
+
+    Returns:
+        ``"PIL"``.
+
+    >>> from rushlight import vision
+    >>> vision.get_image_backend()
+    'PIL'
+    """
     return "PIL"
 
 
 def set_image_backend(backend):
-    """Choose the package that reads images: there is one.
+    """Choose the package that reads images, of which there is one.
+
+    Args:
+        backend: ``"PIL"``.
 
     Raises:
-        ValueError: it is not "PIL".
+        ValueError: ``backend`` is not ``"PIL"``.
+
+    >>> from rushlight import vision
+    >>> vision.set_image_backend("PIL")
     """
     if backend != "PIL":
         raise ValueError(f"set_image_backend: rushlight has 'PIL', got {backend!r}")

@@ -17,12 +17,22 @@ __all__ = [
 def make_grid(
     tensor, nrow=8, padding=2, normalize=False, value_range=None, scale_each=False, pad_value=0.0
 ):
-    """Arrange many images in one: ``nrow`` images a row, with ``padding`` between and around them.
+    """Arrange many images in one, with a margin between and around them.
 
-    With ``normalize``, values are scaled so that ``value_range`` becomes 0 to 1. The default range
-    is from the smallest to the largest value of all images, or, with ``scale_each``, of each image.
+    Args:
+        tensor: Tensor ``(N, C, H, W)``, ``(C, H, W)`` or ``(H, W)``, or a list of tensors
+            ``(C, H, W)``.
+        nrow: Number of images in a row. Default: 8.
+        padding: Width of the margin, in pixels. Default: 2.
+        normalize: Scale values so that ``value_range`` becomes 0 to 1. Default: False.
+        value_range: Pair (smallest, largest value). Default: those of all images, or with
+            ``scale_each`` of each image.
+        scale_each: Scale each image by itself. Default: False.
+        pad_value: Value of the margin. Default: 0.
 
-    Shape: (N, C, H, W), or a list of (C, H, W) → (3, H', W').
+    Returns:
+        Tensor ``(3, H', W')``; a single image is returned without a margin.
+
     Raises:
         TypeError: ``tensor`` is neither a tensor nor a list of tensors.
 
@@ -68,10 +78,22 @@ def _batch(tensor):
 
 @torch.no_grad()
 def save_image(tensor, fp, format=None, **options):
-    """Arrange images, with values from 0 to 1, by ``make_grid``, and write the result to a file.
+    """Arrange images by ``make_grid``, and write the result to a file.
 
-    ``fp`` is a path or a file. ``format``, or else the file's name, determines the file format.
-    ``options`` are passed to ``make_grid``.
+    Args:
+        tensor: As for ``make_grid``, with values from 0 to 1.
+        fp: Name of the file, or a file object.
+        format: The file format, such as ``"png"``. Default: by the file's name.
+        **options: Options of ``make_grid``.
+
+    >>> import pathlib, tempfile, rushlight as torch
+    >>> from rushlight.vision.io import read_image
+    >>> from rushlight.vision.utils import save_image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "image.png")
+    ...     save_image(torch.zeros(2, 3, 8, 8), path)
+    ...     read_image(path).shape
+    torch.Size([3, 12, 22])
     """
     grid = make_grid(tensor, **options)
     pixels = grid.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
@@ -122,12 +144,38 @@ def draw_bounding_boxes(
     image, boxes, labels=None, colors=None, fill=False, width=1, font=None, font_size=None,
     label_colors=None, label_background_colors=None, fill_labels=False,
 ):  # fmt: skip
-    """The image with boxes (x1, y1, x2, y2) drawn on it, and their labels.
+    """Draw boxes and their labels on an image.
 
-    Shape: image: (1 or 3, H, W), boxes: (N, 4) → (3, H, W).
+    Args:
+        image: Tensor ``(1, H, W)`` or ``(3, H, W)``: uint8, or floating point from 0 to 1.
+        boxes: Tensor ``(N, 4)`` of boxes (x1, y1, x2, y2), in pixels.
+        labels: List of N texts, or None where there is none. Default: no labels.
+        colors: A colour (a name, or three ints from 0 to 255), or a list of N colours. Default: a
+            different colour for each box.
+        fill: Fill the boxes with their colours, half transparent. Default: False.
+        width: Width of the lines, in pixels. Default: 1.
+        font: Name of a TrueType font file. Default: Pillow's font.
+        font_size: Size of ``font``, in points. Default: 10.
+        label_colors: Colour or colours of the labels. Default: those of the boxes; black with
+            ``fill_labels``.
+        label_background_colors: Colour or colours behind the labels. Default: those of the boxes.
+        fill_labels: Draw a filled rectangle behind each label. Default: False.
+
+    Returns:
+        Tensor ``(3, H, W)`` of ``image``'s dtype; ``image`` itself if there is no box.
+
     Raises:
         TypeError: ``image`` is no tensor.
-        ValueError: shapes, element types, colours or labels do not fit.
+        ValueError: Shapes, element types, colours or labels do not fit.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.utils import draw_bounding_boxes
+    >>> image = torch.zeros(3, 4, 4, dtype=torch.uint8)
+    >>> draw_bounding_boxes(image, torch.tensor([[0, 0, 2, 2]]), colors="red")[0]
+    tensor([[255, 255, 255,   0],
+            [255,   0, 255,   0],
+            [255, 255, 255,   0],
+            [  0,   0,   0,   0]], dtype=torch.uint8)
     """
     _checked("draw_bounding_boxes", image, (1, 3))
     if boxes.shape[-1] != 4 or (boxes[:, :2] > boxes[:, 2:]).any():
@@ -178,15 +226,29 @@ def _bytes(image):
 
 @torch.no_grad()
 def draw_segmentation_masks(image, masks, alpha=0.8, colors=None):
-    """The image with masks painted over it in colours.
+    """Paint masks over an image in colours.
 
-    ``alpha`` is the opacity of the colours, from 0 to 1. Pixels where masks overlap are painted
-    black, also with opacity ``alpha``.
+    Pixels where masks overlap are painted black.
 
-    Shape: image: (3, H, W), masks: (N, H, W) or (H, W), bool → (3, H, W).
+    Args:
+        image: Tensor ``(3, H, W)``: uint8, or floating point from 0 to 1.
+        masks: Tensor ``(N, H, W)`` or ``(H, W)`` of bools.
+        alpha: Opacity of the colours, from 0 to 1. Default: 0.8.
+        colors: A colour (a name, or three ints from 0 to 255), or a list of N colours. Default: a
+            different colour for each mask.
+
+    Returns:
+        Tensor ``(3, H, W)`` of ``image``'s dtype; ``image`` itself if there is no mask.
+
     Raises:
         TypeError: ``image`` is no tensor.
-        ValueError: shapes, element types or colours do not fit.
+        ValueError: Shapes, element types or colours do not fit.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.utils import draw_segmentation_masks
+    >>> image = torch.zeros(3, 1, 2, dtype=torch.uint8)
+    >>> draw_segmentation_masks(image, torch.tensor([[True, False]]), colors="red")[0]
+    tensor([[204,   0]], dtype=torch.uint8)
     """
     _checked("draw_segmentation_masks", image, (3,))
     masks = masks[None] if masks.ndim == 2 else masks
@@ -211,12 +273,29 @@ def draw_segmentation_masks(image, masks, alpha=0.8, colors=None):
 def draw_keypoints(
     image, keypoints, connectivity=None, colors=None, radius=2, width=3, visibility=None
 ):
-    """The image with points (x, y) drawn on it. ``connectivity`` lists pairs of points to join.
+    """Draw points on an image, and lines between them.
 
-    Shape: image: (3, H, W), keypoints: (N, K, 2), visibility: (N, K), bool → (3, H, W).
+    Args:
+        image: Tensor ``(3, H, W)``: uint8, or floating point from 0 to 1.
+        keypoints: Tensor ``(N, K, 2)``: K points (x, y) of each of N things, in pixels.
+        connectivity: List of pairs of indices of points to join. Default: no lines.
+        colors: Colour of the points: a name, or three ints from 0 to 255. Default: white.
+        radius: Radius of the points, in pixels. Default: 2.
+        width: Width of the lines, in pixels. Default: 3.
+        visibility: Tensor ``(N, K)`` of bools: the points to draw. Default: all.
+
+    Returns:
+        Tensor ``(3, H, W)`` of ``image``'s dtype.
+
     Raises:
         TypeError: ``image`` is no tensor.
-        ValueError: shapes or element types do not fit.
+        ValueError: Shapes or element types do not fit.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.utils import draw_keypoints
+    >>> image = torch.zeros(3, 8, 8, dtype=torch.uint8)
+    >>> draw_keypoints(image, torch.tensor([[[4, 4]]]), colors="red")[0, 4, 4]
+    tensor(255, dtype=torch.uint8)
     """
     _checked("draw_keypoints", image, (3,))
     if keypoints.ndim != 3:

@@ -8,8 +8,8 @@ from llvmlite import ir
 from rushlight.compiler.codegen.memory import load as read
 from rushlight.compiler.codegen.memory import memory_type, prefix_mask, store
 from rushlight.compiler.codegen.value import splat
+from rushlight.compiler.cpu.loader import load
 from rushlight.compiler.cpu.target import host
-from rushlight.compiler.run.loader import load
 
 __all__ = ["Loops", "loop"]
 

@@ -8,8 +8,8 @@ import numpy as np
 from llvmlite import ir
 
 from rushlight.compiler.codegen.frame import storing
+from rushlight.compiler.cpu import loader
 from rushlight.compiler.cpu.target import host
-from rushlight.compiler.run import loader
 
 KERNEL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
 

@@ -97,8 +97,7 @@ def guard(memory):
     """Have programs allocate there, use arguments where they are, and cut their work small."""
     import numpy as np
 
-    from rushlight.compiler.cpu import contraction_tiling, pooling, weight_gradient
-    from rushlight.compiler.plan import loops
+    from rushlight.compiler.cpu import costs
     from rushlight.compiler.run import assembly, native_program, row_functions
     from rushlight.tensor import from_array
     from tests.compiler import families
@@ -108,8 +107,9 @@ def guard(memory):
         v.shape, v.dtype, None if 0 in v.shape else v.strides, 64
     )
     native_program.SMALL = assembly.SMALL = 0
-    loops._PIECE, pooling._CHUNK = 50.0, 1 << 8
-    weight_gradient._CHUNK = contraction_tiling.CHUNK = 1 << 9
+    costs.LOOPS = costs.LOOPS._replace(piece=50.0)
+    costs.POOLING_CHUNK = 1 << 8
+    costs.GRADIENT_CHUNK = costs.PRODUCT_CHUNK = 1 << 9
     families.placed = lambda x: from_array(memory.copy(x.array))
 
 

@@ -41,19 +41,44 @@ def take_stance(stance):
 
 
 def is_compiling():
-    """True while a function is traced."""
+    """Return whether a function is being traced.
+
+    Returns:
+        True or False.
+
+    >>> import rushlight as torch
+    >>> torch.compiler.is_compiling()
+    False
+    """
     return mode.state.recorder is not None
 
 
 def reset():
-    """Forget every compiled program."""
+    """Forget every compiled program.
+
+    >>> import rushlight as torch
+    >>> torch.compiler.reset()
+    """
     for compiled in _all:
         compiled.entries.clear()
         compiled.told.clear()
 
 
 def disable(fn=None, recursive=True, *, reason=None):
-    """Decorate a function that must not be compiled: a compiled call that uses it runs eagerly."""
+    """Decorate a function that must not be compiled: a compiled call that uses it runs eagerly.
+
+    Args:
+        fn: A function. Default: the result is a decorator.
+        recursive: Accepted without effect.
+        reason: Text that the explanation of an eager call shows. Default: None.
+
+    Returns:
+        The decorated function, or a decorator.
+
+    >>> import rushlight as torch
+    >>> torch.compiler.disable(len)([1, 2])
+    2
+    """
     if fn is None:
         return lambda f: disable(f, recursive, reason=reason)
 

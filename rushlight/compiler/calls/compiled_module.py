@@ -10,7 +10,18 @@ __all__ = ["OptimizedModule"]
 
 
 class OptimizedModule(Module):
-    """A Module that shares the state of another Module, and runs its calls as programs."""
+    """A Module that shares the state of another Module, and runs its calls as programs.
+
+    Args:
+        module: The other Module.
+        fullgraph: Raise an error if a call cannot become one program. Default: False.
+        audited: Record a later call again now and then, to check the program. Default: True.
+
+    >>> import rushlight as torch
+    >>> model = torch.compile(torch.nn.ReLU())
+    >>> type(model).__name__, model(torch.tensor([-1.0, 1.0]))
+    ('OptimizedModule', tensor([0., 1.]))
+    """
 
     def __init__(self, module, fullgraph=False, audited=True):
         super().__init__()

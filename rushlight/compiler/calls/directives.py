@@ -87,37 +87,94 @@ _default = "inductor"
 
 
 def list_backends(exclude_tags=("debug", "experimental")):
-    """The names of the backends: the only one has the name of PyTorch's default backend."""
+    """Return the names of the backends: the only one has the name of PyTorch's default backend.
+
+    Args:
+        exclude_tags: Accepted without effect.
+
+    Returns:
+        List of names.
+
+    >>> import rushlight as torch
+    >>> torch.compiler.list_backends()
+    ['inductor']
+    """
     return ["inductor"]
 
 
 def set_default_backend(backend):
-    """Note a backend for ``get_default_backend``; the choice has no other effect."""
+    """Note a backend for ``get_default_backend``; the choice has no other effect.
+
+    Args:
+        backend: Name of the backend, or None for ``"inductor"``.
+
+    >>> import rushlight as torch
+    >>> torch.compiler.set_default_backend(None)
+    """
     global _default
     _default = "inductor" if backend is None else backend
 
 
 def get_default_backend():
-    """The backend that ``set_default_backend`` noted last; default: ``"inductor"``."""
+    """Return the backend that ``set_default_backend`` noted last.
+
+    Returns:
+        Name of the backend, at first ``"inductor"``.
+
+    >>> import rushlight as torch
+    >>> torch.compiler.get_default_backend()
+    'inductor'
+    """
     return _default
 
 
 def is_dynamo_compiling():
-    """True while a function is traced."""
+    """Return whether a function is being traced.
+
+    Returns:
+        True or False.
+
+    >>> import rushlight as torch
+    >>> torch.compiler.is_dynamo_compiling()
+    False
+    """
     return compiled.is_compiling()
 
 
 def is_exporting():
-    """True while ``torch.export`` traces a function."""
+    """Return whether ``torch.export`` traces a function.
+
+    Returns:
+        True or False.
+
+    >>> import rushlight as torch
+    >>> torch.compiler.is_exporting()
+    False
+    """
     return compiled.is_compiling() and mode.state.recorder.exporting
 
 
 def cudagraph_mark_step_begin():
-    """Do nothing, because later runs never overwrite the memory of results."""
+    """Do nothing, because later runs never overwrite the memory of results.
+
+    >>> import rushlight as torch
+    >>> torch.compiler.cudagraph_mark_step_begin()
+    """
 
 
 def set_enable_guard_collectives(enabled):
-    """Do nothing, because each process decides by itself. Returns False, the previous setting."""
+    """Do nothing, because each process decides by itself.
+
+    Args:
+        enabled: Accepted without effect.
+
+    Returns:
+        False, the previous setting.
+
+    >>> import rushlight as torch
+    >>> torch.compiler.set_enable_guard_collectives(True)
+    False
+    """
     return False
 
 
@@ -125,9 +182,16 @@ def set_enable_guard_collectives(enabled):
 
 
 def assume_constant_result(fn):
-    """Decorate ``fn`` so that its result becomes a constant of the program.
+    """Decorate a function so that its result becomes a constant of the program.
 
-    ``fn`` runs eagerly while a compiled function is recorded; the recorded program does not run it.
+    The function runs eagerly while a compiled function is recorded; the recorded program does not
+    run it.
+
+    Args:
+        fn: A function.
+
+    Returns:
+        The decorated function.
 
     >>> import rushlight as torch
     >>> @torch.compiler.assume_constant_result
@@ -150,7 +214,21 @@ def assume_constant_result(fn):
 
 
 def allow_in_graph(fn):
-    """Return ``fn``, a function or a list of functions, unchanged: all functions are traced."""
+    """Return functions unchanged, because all functions are traced.
+
+    Args:
+        fn: A function, or a list of functions.
+
+    Returns:
+        ``fn``.
+
+    Raises:
+        AssertionError: ``fn`` cannot be called.
+
+    >>> import rushlight as torch
+    >>> torch.compiler.allow_in_graph(len)([1, 2])
+    2
+    """
     for f in fn if isinstance(fn, (list, tuple)) else (fn,):
         if not callable(f):
             raise AssertionError("allow_in_graph expects a callable")
@@ -160,9 +238,26 @@ def allow_in_graph(fn):
 def substitute_in_graph(
     original_fn, *, can_constant_fold_through=False, skip_signature_check=False
 ):
-    """A decorator for a function that PyTorch would trace in place of ``original_fn``.
+    """Decorate a function that PyTorch would trace in place of ``original_fn``.
 
     Here a recording can run ``original_fn`` itself, so the decorated function calls it.
+
+    Args:
+        original_fn: A function.
+        can_constant_fold_through, skip_signature_check: Accepted without effect.
+
+    Returns:
+        Decorator.
+
+    Raises:
+        TypeError: ``original_fn`` or the decorated object is not a function.
+
+    >>> import rushlight as torch
+    >>> @torch.compiler.substitute_in_graph(len)
+    ... def length(x):
+    ...     return -1
+    >>> length([1, 2])
+    2
     """
     if not callable(original_fn) or isinstance(original_fn, type):
         kind = original_fn if isinstance(original_fn, type) else type(original_fn)
@@ -184,14 +279,32 @@ def substitute_in_graph(
 
 
 def nested_compile_region(fn=None, *, options=None, max_reuse_entries=8, reuse_hash_fn=None):
-    """Return ``fn`` unchanged: a region is part of the program around it."""
+    """Return a function unchanged: a region is part of the program around it.
+
+    Args:
+        fn: The function. Default: the result is a decorator.
+        options, max_reuse_entries, reuse_hash_fn: Accepted without effect.
+
+    Returns:
+        ``fn``, or a decorator.
+
+    >>> import rushlight as torch
+    >>> torch.compiler.nested_compile_region(len)([1, 2])
+    2
+    """
     return (lambda f: f) if fn is None else fn
 
 
 def wrap_numpy(fn):
-    """Turn ``fn``, a function of NumPy arrays, into a function of tensors.
+    """Turn a function of NumPy arrays into a function of tensors.
 
     It needs tensors' values, so a compiled function that calls it runs eagerly.
+
+    Args:
+        fn: A function of arrays, which returns arrays.
+
+    Returns:
+        Function of tensors, which returns tensors.
 
     >>> import numpy, rushlight as torch
     >>> torch.compiler.wrap_numpy(lambda a: numpy.flip(a))(torch.tensor([1, 2]))

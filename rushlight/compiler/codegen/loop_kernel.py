@@ -25,7 +25,7 @@ from rushlight.compiler.codegen.spills import Spills
 from rushlight.compiler.codegen.value import INT, splat
 from rushlight.compiler.ir.affine import Affine
 from rushlight.compiler.plan.kernel import Extremum, Load, Reduce, Scan, Scatter
-from rushlight.compiler.plan.loops import LINE, REDUCING, TILE
+from rushlight.compiler.plan.loops import REDUCING
 
 __all__ = ["LoopEmitter", "emit_loops"]
 
@@ -129,7 +129,7 @@ class LoopEmitter:
             extents.append(-(-loops.vector.extent // loops.lanes))
         if loops.tile is not None:
             order.append(loops.tile)
-            extents.append(-(-loops.tile.extent // TILE))
+            extents.append(-(-loops.tile.extent // loops.costs.tile))
         for k in reversed(range(len(order))):
             v, n = order[k], extents[k]
             if step is None:
@@ -153,8 +153,8 @@ class LoopEmitter:
         return i64(v.extent)
 
     def _find_tile(self, b, number):
-        begin = b.mul(number, i64(TILE))
-        end = b.add(begin, i64(TILE))
+        begin = b.mul(number, i64(self.loops.costs.tile))
+        end = b.add(begin, i64(self.loops.costs.tile))
         last = i64(self.loops.tile.extent)
         self.tile = begin, b.select(b.icmp_signed("<", end, last), end, last)
 
@@ -245,7 +245,7 @@ class LoopEmitter:
         """Prefetch the memory that a step stores to, or that it loads from in the next row."""
         size, loads = access.dtype.itemsize, type(access) is Load
         row = access.address.terms[self.loops.rows[-1]]  # elements from one row to the next
-        for k in range(0, self.loops.lanes * size, LINE):
+        for k in range(0, self.loops.lanes * size, self.loops.costs.line):
             address = access.address.plus(Affine(row * loads + k // size))
             place = self.nodes.pointer(access.arg, address, access.dtype)
             prefetch(self.nodes.scopes[2].b, place, row * size <= NEAR, not loads)

@@ -9,19 +9,12 @@ from math import ceil, prod
 
 import numpy as np
 
-from rushlight.backend.sizes import large_from
 from rushlight.compiler.codegen.emission import Launch, Plan
-from rushlight.compiler.cpu import attention_backward, attention_forward
+from rushlight.compiler.cpu import attention_backward, attention_forward, costs
 from rushlight.compiler.cpu.attention_block import AttentionTiling
+from rushlight.compiler.plan.pieces import share
 
 __all__ = ["Attention", "describe", "emit", "plan"]
-
-_CHUNK = large_from(1 << 18)  # a chunk has about this many multiplications
-_UNITS = 16  # the gradients cut a few heads into parts, up to this many parts of all heads
-_BLOCKS = 4  # a part of a head has at least this many blocks of queries
-_KEYS = 128  # a block has at most this many keys
-# The measured cost of a score in blocks of 1, 2, 3, 4 vectors of queries; 4 vectors cost 1.
-_SLOWNESS = 1.35, 1.06, 1.05, 1.0
 
 
 @dataclass(frozen=True)
@@ -97,24 +90,24 @@ def plan(description, target, name="attention"):
     d = description
     cut = _cut(d, target)
     units = prod(d.batch) * (cut.parts if d.gradient else ceil(d.queries / cut.width))
-    share = max(1, min(units, _CHUNK * units // max(1, d.products)))
+    together = share(units, d.products, costs.ATTENTION_CHUNK, units)
     scratch = sum(_emitter(d).sizes(d, cut)) * d.dtype.itemsize
-    kernels, temporaries = [Launch(name, ceil(units / share), scratch)], []
+    kernels, temporaries = [Launch(name, ceil(units / together), scratch)], []
     if cut.parts > 1:
         added = prod(d.batch) * attention_backward.pieces(d)
         kernels = [replace(kernels[0], name=f"{name}_parts"), Launch(name, added, 0)]
         temporaries = [units * sum(attention_backward.sums(d, cut)) * d.dtype.itemsize]
-    return Plan(d, target, tuple(kernels), tuple(temporaries), (cut, units, share))
+    return Plan(d, target, tuple(kernels), tuple(temporaries), (cut, units, together))
 
 
 def _cut(d, target):
     lanes = target.lanes(d.dtype)
-    most = len(_SLOWNESS) if target.registers >= 32 else 3
-    vectors = min(range(most, 0, -1), key=lambda n: _pairs(d, n * lanes) * _SLOWNESS[n - 1])
+    most = len(costs.SLOWNESS) if target.registers >= 32 else 3
+    vectors = min(range(most, 0, -1), key=lambda n: _pairs(d, n * lanes) * costs.SLOWNESS[n - 1])
     parts = 1
     if d.gradient:
-        parts = min(_UNITS // prod(d.batch), d.queries // (_BLOCKS * vectors * lanes))
-    block = min(d.keys, _KEYS)
+        parts = min(costs.UNITS // prod(d.batch), d.queries // (costs.BLOCKS * vectors * lanes))
+    block = min(d.keys, costs.KEYS)
     return AttentionTiling(
         d.dtype, lanes, target.registers, vectors, block, max(1, parts), target.fma
     )

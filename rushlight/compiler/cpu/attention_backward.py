@@ -11,6 +11,7 @@ from rushlight.compiler.codegen.frame import digits, entry, kernel, least, offse
 from rushlight.compiler.codegen.loop import address, carried, lift, loop
 from rushlight.compiler.codegen.memory import load, store
 from rushlight.compiler.codegen.value import constant
+from rushlight.compiler.cpu import costs
 from rushlight.compiler.cpu.attention_block import (
     INF,
     Block,
@@ -24,8 +25,6 @@ from rushlight.compiler.cpu.attention_block import (
 )
 
 __all__ = ["emit", "pieces", "sizes", "sums"]
-
-_ADDED = 256  # keys whose gradients a chunk of the second kernel adds up
 
 
 def sizes(d, cut):
@@ -72,9 +71,9 @@ def _add_parts(module, plan, sink):
     size, whole = cut.dtype.itemsize, sum(sums(d, cut))
     b, args, chunk, _ = kernel(module, plan.kernels[1].name)
     unit, piece = digits(chunk, (prod(d.batch), pieces(d)))
-    first = lift(b, piece) * _ADDED
+    first = lift(b, piece) * costs.KEYS_ADDED
     found = address(b, entry(b, args, len(d.strides)), unit * (cut.parts * whole), size)
-    count = least(lift(b, d.keys) - first, _ADDED)
+    count = least(lift(b, d.keys) - first, costs.KEYS_ADDED)
     for which, panel in zip((1, 2), carve(b, found, sums(d, cut), size), strict=True):
         columns = (d.features, d.outputs)[which - 1]
         top = address(b, panel, first * cut.padded(columns), size)
@@ -91,7 +90,7 @@ def _add_parts(module, plan, sink):
 
 def pieces(d):
     """The number of chunks in which the second kernel adds up a head's sums."""
-    return -(-d.keys // _ADDED)
+    return -(-d.keys // costs.KEYS_ADDED)
 
 
 def _giving(b, d, args, sink, unit, which, first, factor=None):

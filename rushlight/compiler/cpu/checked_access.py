@@ -12,12 +12,8 @@ from llvmlite import ir
 from rushlight.compiler.codegen.scope import I64, POINTER, i64
 from rushlight.compiler.codegen.value import intrinsic
 
-__all__ = ["RECORD", "instrument"]
+__all__ = ["instrument"]
 
-#: The symbol of the record, a table of i64 that exists once in a process. Its entries: whether a
-#: check failed; the wrong address; its number of bytes; the function's name; the kind of access;
-#: the list of memories; the list's length.
-RECORD = "rushlight_bounds"
 _NAME = "bounds.checked"
 _BYTE = ir.IntType(8)
 #: A check is told the kind of access: 0 for a load, 1 for a store, and this more if the address may

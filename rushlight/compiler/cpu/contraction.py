@@ -14,12 +14,12 @@ from math import prod
 
 import numpy as np
 
-from rushlight.backend.sizes import large_from
 from rushlight.compiler.codegen.emission import Launch, Plan
 from rushlight.compiler.codegen.frame import entry, kernel, least
 from rushlight.compiler.codegen.loop import address, lift, loop, unravel
 from rushlight.compiler.codegen.memory import load, prefix_mask
 from rushlight.compiler.codegen.value import INT, Value, constant
+from rushlight.compiler.cpu import costs
 from rushlight.compiler.cpu.contraction_kernels import (
     Storing,
     packing_chunks,
@@ -30,8 +30,6 @@ from rushlight.compiler.cpu.contraction_tiling import blocking
 from rushlight.compiler.cpu.packing import Matrix, Operand
 
 __all__ = ["Contraction", "Matrix", "Storing", "emit", "plan"]
-
-COMBINED = large_from(1 << 10)  # vectors of results for which a chunk adds up the parts of k
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def plan(contraction, target, name="contraction"):
     if parts > 1:
         rows = prod(form.batch) * form.m
         vectors = rows * -(-form.n // cut.tile.lanes)
-        kernels.append(Launch(f"{name}.sum", -(-vectors // COMBINED), 0))
+        kernels.append(Launch(f"{name}.sum", -(-vectors // costs.COMBINED), 0))
         temporaries.append(parts * rows * form.n * form.dtype.itemsize)
     return Plan(contraction, target, tuple(kernels), tuple(temporaries), (cut, parts))
 
@@ -217,8 +215,8 @@ def _write_sum(module, name, form, parts, lanes, place, sink):
     b, args, chunk, _ = kernel(module, name)
     vectors, rows = -(-form.n // lanes), prod(form.batch) * form.m
     size, itemsize = rows * form.n, form.dtype.itemsize
-    first = chunk * COMBINED
-    with loop(b, first, least(first + COMBINED, rows * vectors)) as i:
+    first = chunk * costs.COMBINED
+    with loop(b, first, least(first + costs.COMBINED, rows * vectors)) as i:
         batch, m, vector = unravel(b, i, (prod(form.batch), form.m, vectors))
         n = vector * lanes
         mask = prefix_mask(b, (form.n - n).v, lanes) if form.n % lanes else None

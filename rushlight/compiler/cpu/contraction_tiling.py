@@ -9,24 +9,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import gcd, inf, prod
 
-from rushlight.backend.sizes import large_from
+from rushlight.compiler.cpu import costs
 from rushlight.compiler.cpu.microkernel import Tile, best_inner, outer_tiles
 from rushlight.compiler.cpu.packing import Operand
 
 __all__ = ["Blocking", "blocking"]
-
-CHUNK = large_from(1 << 18)  # the least products of a chunk if there are more: some microseconds
-DEPTH = 512  # the depth of a block whose packed panels stay in the caches
-COPY, TURN = 0.2, 0.35  # cycles to copy an element, and to transpose it
-FETCH = 1.0  # cycles to compute an element of an operand that is not in memory
-NEXT = 8  # cycles of a step whose elements are in none of the core's own caches
-STREAM = 32  # bytes that a core's second-level cache delivers in a cycle
-PAGE, PAGES = 4, 48  # cycles of a TLB miss, and the pages that the TLB holds
-FAR = 0.06  # cycles to get an element from the cache that all cores share
-LATE = 250  # cycles of a read from memory that was not prefetched: each row of a chunk's sums
-START, CHUNK_START = 4000, 300  # cycles to start a kernel on all threads, and to start a chunk
-CODE = 400  # a choice that needs more code must save this many cycles
-SHARE = 1 << 13  # n threads are worth it if each has n times this many cycles of work
 
 
 @dataclass(frozen=True)
@@ -189,9 +176,9 @@ def _cheapest(cycles, cut, target):
     left, right = _ways(cut, target)
     cycles += cut.rows * cut.columns * 0.15
     if cut.turned:
-        cycles += cut.rows * cut.columns * 2 * TURN + CODE / total
+        cycles += cut.rows * cut.columns * 2 * costs.TURN + costs.CODE / total
     results = total * cut.rows * cut.columns * cut.tile.dtype.itemsize
-    late = cut.rows * LATE if results > target.l2 else 0
+    late = cut.rows * costs.LATE if results > target.l2 else 0
     found = []
     for batches, rows, columns in _chunks(cut):
         by_rows, by_columns = -(-cut.tiles[0] // rows), -(-cut.tiles[1] // columns)
@@ -201,12 +188,12 @@ def _cheapest(cycles, cut, target):
         products = max(cycles, _streamed(cut, columns, target))
         cost = (products + copies_left + copies_right + by_columns * late) * total
         cost *= _imbalance(chunks, batches * rows * columns / tiles, cost)
-        cost += CHUNK_START * chunks
+        cost += costs.CHUNK_START * chunks
         found.append((cost, batches, rows, columns, pack_left, pack_right))
     cost, batches, rows, columns, pack_left, pack_right = min(found)
     # If two tiles share rows, blocks of the depth would add to the shared sums twice.
     whole = cut.method == "outer" and (pack_left or cut.rows % cut.tile.rows == 0)
-    blocks = max(1, -(-cut.depth // DEPTH)) if whole and cut.tiles[0] > 1 else 1
+    blocks = max(1, -(-cut.depth // costs.DEPTH)) if whole and cut.tiles[0] > 1 else 1
     return cost, replace(
         cut, batches=batches, row_tiles=rows, column_tiles=columns, pack_left=pack_left,
         pack_right=pack_right, depth_block=-(-cut.depth // blocks),
@@ -230,11 +217,11 @@ def _ways(cut, target):
         (cut.right, cut.columns * cut.depth, down - 1, across * cut.depth),
     ):
         turning = operand is cut.right and operand.axis == "depth"
-        each = FETCH if operand.matrix.fetch else TURN if turning else COPY
-        far = FAR * elements
+        each = costs.FETCH if operand.matrix.fetch else costs.TURN if turning else costs.COPY
+        far = costs.FAR * elements
         ways = [
-            ("chunk", CODE / total, each * elements + far),
-            ("ahead", (CODE + START) / total + (each + FAR) * elements, far),
+            ("chunk", costs.CODE / total, each * elements + far),
+            ("ahead", (costs.CODE + costs.START) / total + (each + costs.FAR) * elements, far),
         ]
         in_place = "", _scatter(operand, cut, target) * again * reads, far
         if cut.method == "inner":
@@ -254,7 +241,7 @@ def _streamed(cut, columns, target):
     itemsize = cut.tile.dtype.itemsize
     if cut.method == "outer" or columns * cut.width * cut.depth * itemsize <= target.l1:
         return 0
-    return cut.tiles[0] * cut.columns * cut.depth * itemsize / STREAM
+    return cut.tiles[0] * cut.columns * cut.depth * itemsize / costs.STREAM
 
 
 def _scatter(operand, cut, target):
@@ -267,16 +254,16 @@ def _scatter(operand, cut, target):
     itemsize = cut.tile.dtype.itemsize
     along = operand.axis == "side"
     step = abs(operand.depth if along else operand.side) * itemsize
-    depth = min(cut.depth, DEPTH)
+    depth = min(cut.depth, costs.DEPTH)
     lines = cut.depth * min(step, 64) // 64 if along else cut.tile.rows
     cycles = 0.0
     if lines > _held(step, 64, target.l1 // 4096):
         sets = max(1, 64 // max(1, gcd(step, 4096) // 64))
         cycles += min(2, 8 / sets) * (1 if operand is cut.left else 0.25)
     if along and lines > _held(step, target.l2 // 1024, 16):
-        cycles += NEXT
-    if along and depth * step > PAGES * 4096:
-        cycles += PAGE * min(1, step / 4096)
+        cycles += costs.NEXT
+    if along and depth * step > costs.PAGES * 4096:
+        cycles += costs.PAGE * min(1, step / 4096)
     return cycles
 
 
@@ -290,9 +277,11 @@ def _chunks(cut):
     """The candidates for a chunk: (batch indices, tiles down, tiles across)."""
     total, (down, across) = prod(cut.batch), cut.tiles
     products = cut.rows * cut.columns * max(cut.depth, 1)
-    if products * total <= 2 * CHUNK or (total > 1 and products <= CHUNK):
-        return [(_even(total, max(1, CHUNK // products)), down, across)]
-    smallest = max(CHUNK, products * total // 128)
+    if products * total <= 2 * costs.PRODUCT_CHUNK or (
+        total > 1 and products <= costs.PRODUCT_CHUNK
+    ):
+        return [(_even(total, max(1, costs.PRODUCT_CHUNK // products)), down, across)]
+    smallest = max(costs.PRODUCT_CHUNK, products * total // 128)
     found = []
     for rows in _parts(down):
         for columns in _parts(across):
@@ -312,9 +301,9 @@ def _imbalance(chunks, share, cycles):
 
     ``share`` is the fraction of the work in one chunk; the last chunks may be smaller. A thread
     that has finished helps the others, so no thread works alone for longer than one chunk. A number
-    of threads counts if there is enough work for each thread; see ``SHARE``.
+    of threads counts if there is enough work for each thread; see ``costs.SHARE``.
     """
-    threads = [n for n in (1, 2, 4, 8, 16, 32, 64) if n <= 2 or cycles >= n * n * SHARE]
+    threads = [n for n in (1, 2, 4, 8, 16, 32, 64) if n <= 2 or cycles >= n * n * costs.SHARE]
     busiest = lambda n: min(-(-chunks // n) * share, (1 - share) / n + share)
     return sum(n * busiest(n) for n in threads) / len(threads)
 

@@ -10,27 +10,43 @@ from rushlight.compiler.codegen.memory import store
 from rushlight.compiler.codegen.nodes import Nodes
 from rushlight.compiler.codegen.scope import I64, POINTER, Scope
 from rushlight.compiler.codegen.value import BOOL, Value, computed, splat
-from rushlight.compiler.cpu import attention, contraction, convolution, pooling
+from rushlight.compiler.cpu import attention, contraction, convolution, costs, pooling
 from rushlight.compiler.cpu.contraction import Contraction, Matrix, Storing
-from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.ir.abstract import HALF, Abstract
 from rushlight.compiler.plan.kernel import Root, Store
 from rushlight.compiler.plan.kernel_signature import described
 from rushlight.compiler.plan.loops import nodes_of
 
-__all__ = ["Product"]
+__all__ = ["Product", "serves"]
 
 _EMITTERS = {
     "product": contraction, "convolution": convolution, "pooling": pooling, "attention": attention,
 }  # fmt: skip
 
 
-class Product:
-    """A contraction with the operations that are fused into its result.
+def serves(e):
+    """Whether there is an emitter for the contraction ``e``: see ``Machine.serves``."""
+    ins = [v for v in e.ins if v is not None]
+    if e.op.role != "attention":
+        return _floating(ins[0].dtype) and len({v.dtype for v in ins}) == 1
+    query, key, value = ins[1:4] if e.op.form == "grad" else ins[:3]
+    noise = len(e.ins) == len(e.op.inputs) and e.ins[-1] is not None
+    if noise or not all(v.size and _floating(v.dtype) for v in (query, key, value)):
+        return False
+    batch = query.shape[:-2]
+    alike = key.shape[:-2] == value.shape[:-2] == e.outs[0].shape[:-2] == batch
+    enough = min(query.shape[-2], key.shape[-2]) >= costs.QUERIES
+    return alike and ins[-1].ndim <= query.ndim and enough
 
-    Attributes:
-        operands: (owner of the memory, byte offset) of each operand.
-        key: A string that identifies the code: equal keys mean equal code.
-    """
+
+def _floating(d):
+    return d.kind == "f" or d in HALF
+
+
+class Product:
+    """A contraction with the operations that are fused into its result: a ``Work``."""
+
+    stem = "product"
 
     def __init__(self, group, kernel, schedule, target):
         self.group, self.kernel, self.target = group, kernel, target
@@ -62,13 +78,12 @@ class Product:
 
     @property
     def nanoseconds(self):
-        """The estimated time in nanoseconds, at 50 multiplications in a nanosecond."""
         if self.emitter is attention:
-            return self.description.products / 50
+            return self.description.products / costs.PRODUCTS
         ins = [v.size for v in self.equation.ins if v is not None]
         out = self.equation.outs[0].size
         depth = max(ins) * min(ins) / max(out, 1)
-        return out * max(1.0, depth**0.5) / 50
+        return out * max(1.0, depth**0.5) / costs.PRODUCTS
 
     def plan(self, name):
         return self.emitter.plan(self.description, self.target, name)

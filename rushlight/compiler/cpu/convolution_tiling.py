@@ -8,16 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import ceil, prod
 
-from rushlight.backend.sizes import large_from
+from rushlight.compiler.cpu import costs
 from rushlight.compiler.cpu.image_shifts import Shifts, shifts_of
 from rushlight.compiler.cpu.image_strips import Layout, round_up
 from rushlight.compiler.cpu.microkernel import Tile
+from rushlight.compiler.plan.pieces import share
 
 __all__ = ["ConvolutionTiling", "cheapest"]
-
-_CHUNK = large_from(1 << 16)  # a chunk takes at least about this many cycles
-_PACKED = large_from(1 << 14)  # a chunk packs about this many elements of the weight
-_BUSY = 8  # a large convolution is cut so that this many threads are busy
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ class ConvolutionTiling:
     @cached_property
     def packed_at_once(self):
         """The number of panels that a chunk packs."""
-        return max(1, _PACKED // max(self.panel, 1))
+        return max(1, costs.PACKED // max(self.panel, 1))
 
     @cached_property
     def width(self):
@@ -83,7 +80,7 @@ class ConvolutionTiling:
     def per_chunk(self):
         """The number of units in a chunk."""
         units = prod(self.counts)
-        return max(1, ceil(units / (4 * _BUSY)), min(units, int(_CHUNK // self.cycles)))
+        return share(units, units * self.cycles, costs.CONVOLUTION_CHUNK, 4 * costs.BUSY)
 
     @cached_property
     def chunks(self):
@@ -112,9 +109,9 @@ class ConvolutionTiling:
 
     @cached_property
     def cost(self):
-        """The estimated cost of all units; it is higher if some of ``_BUSY`` threads stay idle."""
+        """The estimated cost of all units; idle threads among ``BUSY`` make it higher."""
         units = prod(self.counts)
-        return self.cycles * units * (ceil(units / _BUSY) * _BUSY / units) ** 0.5
+        return self.cycles * units * (ceil(units / costs.BUSY) * costs.BUSY / units) ** 0.5
 
 
 @lru_cache(maxsize=256)

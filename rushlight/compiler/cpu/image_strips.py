@@ -23,13 +23,10 @@ from rushlight.compiler.codegen.loop import address, lift, loop
 from rushlight.compiler.codegen.memory import store
 from rushlight.compiler.codegen.row_reads import spaced
 from rushlight.compiler.codegen.value import constant
+from rushlight.compiler.cpu import costs
 from rushlight.compiler.cpu.image_shifts import Shifts
 
 __all__ = ["Images", "Layout", "fetch_ahead", "lay_out", "round_up"]
-
-
-_LINE = 64  # bytes of a cache line
-_UNROLLED = 8  # up to this many vectors of a row are copied without a loop
 
 
 def round_up(n, multiple):
@@ -183,7 +180,7 @@ def _copy_row(b, layout, images, x, into, dtype, first, valid):
     width, lanes = layout.shifts.dims[2], layout.lanes
     columns = width.planes
     # Without a loop the indices are known, so the masks can be constants.
-    few = len(columns) * ceil(layout.pitch / lanes) <= _UNROLLED
+    few = len(columns) * ceil(layout.pitch / lanes) <= costs.UNROLLED
     starts = range(0, layout.pitch, lanes)
     table_of = None if few else table(b.module, columns)
 
@@ -234,5 +231,5 @@ def fetch_ahead(b, images, x, wanted, turn):
         i, c = digits(lift(b, part), shape)
         line = offset((image + i, channel + c, *place), images.strides)
         line = address(b, x, line, size)
-        with loop(b, 0, rows) as y, loop(b, 0, length * size, _LINE) as i:
+        with loop(b, 0, rows) as y, loop(b, 0, length * size, costs.LINE) as i:
             prefetch(b, address(b, line, y * (row * size) + i))

@@ -19,10 +19,10 @@ from rushlight.compiler.codegen.loop import address, carried, lift
 from rushlight.compiler.codegen.memory import load, prefix_mask, reduce, store
 from rushlight.compiler.codegen.scope import internal_function
 from rushlight.compiler.codegen.value import INT, Value, constant, splat
+from rushlight.compiler.cpu import costs
 
 __all__ = ["Tile", "best_inner", "inner", "outer", "outer_tiles", "tile_function", "transposed"]
 
-STREAMS = 10  # streams from memory that a core's prefetcher can follow at a time
 
 _PTR, _I64, _I1, _VOID = ir.PointerType(), ir.IntType(64), ir.IntType(1), ir.VoidType()
 
@@ -195,14 +195,17 @@ def outer_tiles(target, dtype, rows, columns, depth):
 def best_inner(target, dtype, rows, columns, depth):
     """(Cycles of all tiles, tile) for the best tile of ``inner`` products.
 
-    Each row and each column of a tile is a stream from memory, so ``STREAMS`` limits them.
+    Each row and each column of a tile is a stream from memory, so ``costs.STREAMS`` limits them.
     """
     lanes = target.lanes(dtype)
     steps = -(-depth // lanes)
     found = []
     for most_rows, most_columns in _fitting(target):
-        height, width = min(rows, most_rows, STREAMS - 1), min(columns, most_columns, STREAMS - 1)
-        if height + width > STREAMS:
+        height, width = (
+            min(rows, most_rows, costs.STREAMS - 1),
+            min(columns, most_columns, costs.STREAMS - 1),
+        )
+        if height + width > costs.STREAMS:
             continue
         tiles = -(-rows // height) * -(-columns // width)
         # Adding up the lanes takes about ten instructions a sum.

@@ -8,24 +8,21 @@ parts are added up.
 from dataclasses import dataclass
 from math import ceil, prod
 
-from rushlight.backend.sizes import large_from
 from rushlight.compiler.codegen.emission import Launch, Plan
 from rushlight.compiler.codegen.frame import digits, entry, kernel, least, offset, tail
 from rushlight.compiler.codegen.loop import address, carried, lift, loop
 from rushlight.compiler.codegen.memory import load, reduce, store
 from rushlight.compiler.codegen.value import constant
 from rushlight.compiler.codegen.value import lift as as_value
+from rushlight.compiler.cpu import costs
 from rushlight.compiler.cpu.convolution_tiles import row_product
 from rushlight.compiler.cpu.image_shifts import shifts_of
 from rushlight.compiler.cpu.image_strips import Layout, fetch_ahead, lay_out
 from rushlight.compiler.cpu.microkernel import Tile
 from rushlight.compiler.cpu.weight_gradient import split
+from rushlight.compiler.plan.pieces import share
 
 __all__ = ["emit", "fits", "plan"]
-
-_FEW = 8  # the most output channels of a group
-_ADDED = 1 << 14  # a chunk of the second kernel adds about this many partial sums
-_CHUNK = large_from(1 << 19)  # multiplications that are worth a chunk; see ``split``
 
 
 @dataclass(frozen=True)
@@ -60,13 +57,16 @@ class _Choice:
     def per_chunk(self):
         """The number of units in a chunk."""
         places = prod(self.counts) * self.layout.rows * self.layout.columns
-        work = self.results * self.block * self.layout.shifts.size * places // self.parts
-        return max(1, min(self.units // 16, _CHUNK // 4 // work))
+        work = self.groups * self.blocks * self.block * self.results
+        work *= self.layout.shifts.size * places
+        return share(self.units, work, costs.NARROW_CHUNK / 4, costs.MOST_PIECES)
 
     @property
     def added_at_once(self):
         """The number of output channels in a chunk of the second kernel."""
-        return max(1, _ADDED // (self.columns * max(self.parts, 1)))
+        results = self.groups * self.results
+        work = results * self.columns * max(self.parts, 1)
+        return share(results, work, costs.NARROW_ADDED, costs.MOST_PIECES)
 
     @property
     def partial(self):
@@ -76,7 +76,7 @@ class _Choice:
 
 def fits(d):
     """Whether groups have few enough output channels for this algorithm."""
-    return d.outputs // d.groups <= _FEW
+    return d.outputs // d.groups <= costs.NARROW
 
 
 def plan(d, target, name):
@@ -107,7 +107,9 @@ def _choose(d, target):
     block = max(1, min(inputs, target.l2 // 4 // (layout.channel * size)))
     block = ceil(inputs / ceil(inputs / block))
     counts = d.batch, *layout.strips
-    parts, steps = split(d, prod(counts), d.groups * ceil(inputs / block), _CHUNK, prod(counts))
+    parts, steps = split(
+        d, prod(counts), d.groups * ceil(inputs / block), costs.NARROW_CHUNK, prod(counts)
+    )
     return _Choice(layout, d.groups, inputs, results, pieces, block, parts, steps, counts)
 
 

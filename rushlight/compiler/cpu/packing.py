@@ -15,11 +15,11 @@ from rushlight.compiler.codegen.loop import address, lift, loop
 from rushlight.compiler.codegen.memory import load, store
 from rushlight.compiler.codegen.scope import internal_function
 from rushlight.compiler.codegen.value import INT, Value, constant, ir_type, select, splat
+from rushlight.compiler.cpu import costs
 from rushlight.compiler.cpu.microkernel import transposed
 
 __all__ = ["Matrix", "Operand", "Source", "pack_left", "pack_right", "turn_panel", "whole"]
 
-STEPS = 8  # steps that are copied at a time, so that a whole cache line is written at once
 
 _PTR, _I64 = ir.PointerType(), ir.IntType(64)
 
@@ -255,9 +255,9 @@ def _interleave(source, cut, to, row, count, start, size):
 
     if source.operand.matrix.fetch is None:
         read = lambda k, i, mask: source.vector(row + i, start + k, lanes, mask)
-        most = size & -STEPS
-        with loop(b, 0, most, STEPS) as k:
-            copy(k, STEPS, read)
+        most = size & -costs.STEPS
+        with loop(b, 0, most, costs.STEPS) as k:
+            copy(k, costs.STEPS, read)
         if not isinstance(size, int) or most < size:
             with loop(b, most, size) as k:
                 copy(k, 1, read)

@@ -11,19 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from rushlight.backend.sizes import large_from
 from rushlight.compiler.codegen.emission import Launch, Plan
 from rushlight.compiler.codegen.frame import digits, entry, kernel, least, offset, tail
 from rushlight.compiler.codegen.loop import address, lift, loop
 from rushlight.compiler.codegen.memory import store
 from rushlight.compiler.codegen.value import INT, Value, computed
 from rushlight.compiler.codegen.window_reads import of_spans, of_windows, spans, transposed
+from rushlight.compiler.cpu import costs
 from rushlight.compiler.cpu.pooling_forms import FORMS
+from rushlight.compiler.plan.pieces import share
 
 __all__ = ["Pooling", "describe", "emit", "plan"]
 
 _I32 = np.dtype(np.int32)
-_CHUNK = large_from(1 << 16)  # a chunk reads about this many elements
 
 # Descriptions -----------------------------------------------------------------------------
 
@@ -126,11 +126,11 @@ def plan(description, target, name="pooling"):
     if not prod(d.shape):
         return Plan(d, target, (), ())
     if d.form != "max_grad":
-        return Plan(d, target, (Launch(name, ceil(_rows(d) / _share(d)), 0),), ())
+        return Plan(d, target, (Launch(name, ceil(_rows(d) / _together(d)), 0),), ())
     noting = _noting(d)
     kernels = (
-        Launch(f"{name}_positions", ceil(_rows(noting) / _share(noting)), 0),
-        Launch(name, ceil(_rows(d) / _share(d)), 0),
+        Launch(f"{name}_positions", ceil(_rows(noting) / _together(noting)), 0),
+        Launch(name, ceil(_rows(d) / _together(d)), 0),
     )
     return Plan(d, target, kernels, (max(4, 4 * prod(noting.shape)),))
 
@@ -139,10 +139,11 @@ def _rows(d):
     return prod(d.shape[:-1])
 
 
-def _share(d):
+def _together(d):
     """The number of rows in a chunk."""
     reads = [transposed(r) for r in d.reads] if d.form.endswith("grad") else d.reads
-    return max(1, _CHUNK // (d.shape[-1] * prod(len(r.table) for r in reads)))
+    work = prod(d.shape) * prod(len(r.table) for r in reads)
+    return share(_rows(d), work, costs.POOLING_CHUNK, costs.MOST_PIECES)
 
 
 def _noting(d):
@@ -187,12 +188,12 @@ def _emit_rows(module, name, form, sink):
     """Write the kernel of one form: for each vector of a row, its taps one after the other."""
     b, args, chunk, _ = kernel(module, name)
     d = form.d
-    share = _share(d)
-    start = chunk * share
+    together = _together(d)
+    start = chunk * together
     hidden = 3 - len(d.size)
     shape = (*d.lead, *[1] * hidden, *d.shape[len(d.lead) : -1])
     width = d.shape[-1]
-    with loop(b, start, least(start + share, _rows(d))) as row:
+    with loop(b, start, least(start + together, _rows(d))) as row:
         *lead, z, y = digits(row, shape)
         with loop(b, 0, width, form.lanes) as x:
             mask = None

@@ -14,11 +14,11 @@ from rushlight.compiler.codegen.memory import gather, iota, load, maximum
 from rushlight.compiler.codegen.row_reads import spaced, stretch, stretched
 from rushlight.compiler.codegen.value import BOOL, INT, Value, constant, select, splat
 from rushlight.compiler.codegen.window_reads import Reads, transposed
+from rushlight.compiler.cpu import costs
 
 __all__ = ["FORMS", "Maximum", "MaximumGrad", "Mean", "MeanGrad", "Pick", "Positions"]
 
 _I32 = np.dtype(np.int32)
-_UNROLLED = 8  # up to this many taps of a row are written without a loop
 _ALONE = Reads(1, 1, ((0,),))
 
 
@@ -139,7 +139,7 @@ class Form:
             def take(k, state):
                 return self.take(b, args, lead, image, Tap(b, self, (i, j), valid, k, place), state)
 
-            if counts[2] > _UNROLLED:
+            if counts[2] > costs.UNROLLED:
                 return carried(b, 0, counts[2], state, take)
             for k in range(counts[2]):
                 state = take(k, state)

@@ -10,7 +10,6 @@ offset. Partial sums of the same result are added in a fixed order.
 from dataclasses import dataclass
 from math import ceil, prod
 
-from rushlight.backend.sizes import large_from
 from rushlight.compiler.codegen.emission import Launch, Plan
 from rushlight.compiler.codegen.frame import (
     digits,
@@ -25,6 +24,7 @@ from rushlight.compiler.codegen.loop import address, carried, lift, loop
 from rushlight.compiler.codegen.memory import load, store
 from rushlight.compiler.codegen.value import constant
 from rushlight.compiler.codegen.value import lift as as_value
+from rushlight.compiler.cpu import costs
 from rushlight.compiler.cpu.convolution_tiles import square, weight_product
 from rushlight.compiler.cpu.image_shifts import Shifts, shifts_of
 from rushlight.compiler.cpu.image_strips import Layout, fetch_ahead, lay_out, round_up
@@ -32,11 +32,6 @@ from rushlight.compiler.cpu.microkernel import Tile
 
 __all__ = ["emit", "plan"]
 
-_BUSY = 8  # a large convolution is cut so that this many threads are busy
-_L1 = 1.2  # a strip of g may take this multiple of the first-level cache
-_SHORT = 96  # images with fewer windows than this form strips of several images
-_CHUNK = large_from(1 << 21)  # multiplications that are worth a chunk; see ``split``
-_PARTIAL = 1 << 24  # the most bytes of partial sums
 
 # Plans ------------------------------------------------------------------------------------
 
@@ -120,8 +115,8 @@ def _choose(d, target):
     fitting = min(target.l2 // 4 // (layout.channel * size), 64, inputs)
     blocks = ceil(inputs / round_up(max(fitting, 1), together))
     block = round_up(ceil(inputs / blocks), together)
-    most = _PARTIAL // (d.outputs * inputs * shifts.size * size)
-    parts, steps = split(d, prod(counts), d.groups * blocks, _CHUNK, max(most, 1))
+    most = costs.PARTIAL // (d.outputs * inputs * shifts.size * size)
+    parts, steps = split(d, prod(counts), d.groups * blocks, costs.GRADIENT_CHUNK, max(most, 1))
     return _Choice(layout, d.groups, inputs, results, vectors, together, pieces, block, parts,
                    steps, counts)  # fmt: skip
 
@@ -133,7 +128,7 @@ def split(d, strips, shares, chunk, most):
     are at most ``most`` parts.
     """
     work = d.batch * prod(d.places) * d.outputs * (d.channels // d.groups) * prod(d.kernel)
-    parts = min(ceil(4 * _BUSY / shares), ceil(work / chunk / shares), strips, most)
+    parts = min(ceil(4 * costs.BUSY / shares), ceil(work / chunk / shares), strips, most)
     steps = ceil(strips / max(parts, 1))
     return (ceil(strips / steps), steps) if strips else (0, 1)
 
@@ -173,8 +168,8 @@ def _layout(d, target, shifts, vectors, lanes):
     Small images have a plane for each tap, so that one loop runs through all windows.
     """
     z, y, x = shifts.dims
-    most = max(1, int(target.l1 * _L1) // (vectors * lanes * d.compute.itemsize))
-    images = min(ceil(_SHORT / (y.count * x.count)), d.batch)
+    most = max(1, int(target.l1 * costs.STRIP) // (vectors * lanes * d.compute.itemsize))
+    images = min(ceil(costs.SHORT / (y.count * x.count)), d.batch)
     if images > 1:
         return Layout(Shifts((z, y.apart(), x.apart())), images, y.count, x.count, lanes)
     rows, pieces = max(1, most // x.count), ceil(x.count / most)

@@ -16,10 +16,15 @@ __all__ = ["Explanation", "KernelReport", "explain"]
 
 
 def explain(f):
-    """``explain(f)(*args)``: call ``f`` once, compiled, and explain how the call was executed.
+    """Call a function once, compiled, and explain how the call was executed.
 
-    ``f`` is a function or a Module, and may be compiled already. The effects are those of a single
-    call, because times are measured on copies. The result is an :class:`Explanation`; print it.
+    The effects are those of a single call, because times are measured on copies.
+
+    Args:
+        f: A function or a Module, which may be compiled already.
+
+    Returns:
+        Function of ``f``'s arguments, which returns an ``Explanation``; print it.
 
     Raises:
         TypeError: ``f`` cannot be called.
@@ -132,7 +137,7 @@ class Explanation:
         Raises:
             RuntimeError: there is no native code.
         """
-        return self._program.target.assembly(self.llvm) if self.native else self._assembly()
+        return self._program.machine.assembly(self.llvm) if self.native else self._assembly()
 
     def loops_of(self, name):
         """The loops of one kernel of kind ``loops``: addresses and operations, as text.
@@ -159,10 +164,10 @@ class Explanation:
         from llvmlite import ir
 
         steps = [k.name for k in self.kernels if k.kind != "call"]
-        for stem, emit in self._assembly().kernels.values():
+        for stem, work in self._assembly().kernels.values():
             if name in steps and (name == stem or name.startswith((f"{stem}.", f"{stem}_"))):
                 module = ir.Module(name)
-                emit(module, stem)
+                work.emit(module, stem)
                 return str(module)
         raise KeyError(f"no kernel is called {name!r}: there are {', '.join(dict.fromkeys(steps))}")
 
@@ -173,7 +178,7 @@ class Explanation:
             KeyError: no kernel has this name.
             RuntimeError: there is no native code.
         """
-        return self._program.target.assembly(self.llvm_of(name))
+        return self._program.machine.assembly(self.llvm_of(name))
 
     def picture(self, path):
         """Draw the kernels and the values between them to an SVG or PNG file.

@@ -88,7 +88,7 @@ class Inventory:
         """(words, flops, bytes) of a kernel of loops."""
         kernel = self._lowered(step.group)
         reduces = bool(kernel.columns)
-        loops = Loops(kernel, self.program.target)
+        loops = Loops(kernel, self.program.machine)
         domain = [*loops.rows, *loops.columns]
         work = cost(loops.stores, loops.nodes, loops.columns, domain, self._sizes(kernel))
         return _words(loops, reduces), *work
@@ -121,7 +121,7 @@ class Inventory:
 def loops_of(program, group):
     """The loops of a group, the same as in the program's code."""
     schedule = program.schedule
-    return Loops(Kernel(group, schedule.wanted[group.number], schedule.place), program.target)
+    return Loops(Kernel(group, schedule.wanted[group.number], schedule.place), program.machine)
 
 
 def _words(loops, reduces):

@@ -18,9 +18,9 @@ from rushlight.compiler.codegen.loop import address, carried, loop
 from rushlight.compiler.codegen.memory import load as read
 from rushlight.compiler.codegen.memory import store
 from rushlight.compiler.codegen.value import FLOAT, Value, intrinsic
+from rushlight.compiler.cpu.loader import load
 from rushlight.compiler.cpu.target import host
 from rushlight.compiler.run import threads
-from rushlight.compiler.run.loader import load
 from rushlight.threads import get_num_threads
 
 __all__ = ["Limits", "call_kernel", "idle_kernel", "limits"]

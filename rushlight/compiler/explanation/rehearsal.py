@@ -155,7 +155,7 @@ def _call(step, assembly, state):
 
     if not hasattr(step, "chunks"):
         return lambda: step.run(state)
-    places = [assembly._place(*a) for a in step.args]
+    places = [assembly.place(*a) for a in step.args]
     addresses = [int(state.table[slot]) + offset for slot, offset in places]
     args = (ctypes.c_void_p * max(1, len(addresses)))(*addresses)
     kernel = state.program.library.address(step.name)

@@ -5,11 +5,11 @@ members of ``Machine``. The planner gets this object from ``machine()`` and does
 folder.
 """
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from rushlight import late
 
-__all__ = ["FREE", "Machine", "Price", "machine"]
+__all__ = ["FREE", "LoopCosts", "Machine", "Price", "Work", "machine"]
 
 
 class Price(NamedTuple):
@@ -29,12 +29,75 @@ class Price(NamedTuple):
 FREE = Price(0, 0, 0)
 
 
+class LoopCosts(NamedTuple):
+    """The measured figures by which loops are scheduled. Times are in nanoseconds.
+
+    Attributes:
+        line: Bytes of a cache line.
+        part: Bytes of the smallest part of a line that is stored past the caches.
+        streamed: Bytes of a memory so large that its stores would evict all other data.
+        prefetched: Bytes of the longest row that is prefetched: longer rows evict their own lines.
+        tile: Rows of a tile: the elements of a cache line.
+        short: A row of at most this many elements hardly fills a vector.
+        long: An operation with at least this many instructions is heavy; ``exp`` is one.
+        cheap: The time of one cheap operation on a vector.
+        division: The time of a division of a vector.
+        heavy: The time of a heavy operation on a vector.
+        near: The time to move a byte if the kernel moves at most ``cache`` bytes.
+        far: The time to move a byte if it moves more.
+        cache: Bytes that the caches hold.
+        piece: The time that a piece of work should take at least.
+        pieces: The largest number of pieces of a kernel.
+    """
+
+    line: int
+    part: int
+    streamed: int
+    prefetched: int
+    tile: int
+    short: int
+    long: int
+    cheap: float
+    division: float
+    heavy: float
+    near: float
+    far: float
+    cache: int
+    piece: float
+    pieces: int
+
+
+class Work(Protocol):
+    """The code for one group of equations, before it is written.
+
+    Attributes:
+        stem: The beginning of the kernels' names.
+        key: Equal keys mean equal code.
+        operands: (owner of the memory, byte offset) of the arguments before those of the kernel.
+        nanoseconds: The estimated time.
+    """
+
+    stem: str
+    key: str
+    operands: list
+    nanoseconds: float
+
+    def plan(self, name) -> Any:
+        """The kernels in order and the temporaries between them: a ``codegen.emission.Plan``."""
+
+    def emit(self, module, name) -> None:
+        """Write the kernels of ``plan(name)`` into a module."""
+
+
 class Machine(Protocol):
-    """The properties of a machine that the planner uses.
+    """What the stages of the compiler ask of a machine.
 
     Attributes:
         halves: True if the machine has instructions that convert between float16 and float32.
         scales: True if one instruction multiplies a vector by powers of two.
+        vector_bytes: Bytes of a vector register.
+        registers: The number of vector registers.
+        costs: The figures by which loops are scheduled.
     """
 
     @property
@@ -43,8 +106,42 @@ class Machine(Protocol):
     @property
     def scales(self) -> bool: ...
 
+    @property
+    def vector_bytes(self) -> int: ...
+
+    @property
+    def registers(self) -> int: ...
+
+    @property
+    def costs(self) -> LoopCosts: ...
+
     def price(self, op, ins, params) -> Price | None:
         """The Price of an elementwise operation; None if no kernel can compute it."""
+
+    def serves(self, equation) -> bool:
+        """Whether there is a kernel for a contraction: a product, convolution, pooling, attention.
+
+        A contraction without one is lowered to other operations, or computed by NumPy.
+        """
+
+    def work(self, group, kernel, schedule) -> Work:
+        """The code for the group of equations ``group``.
+
+        ``kernel`` has the group's stores and the memory that they use; ``schedule`` is the whole
+        program's, which knows where each value lies.
+        """
+
+    def module(self, program) -> Any:
+        """The LLVM module of an ``Assembly``: its kernels, and the functions that launch them."""
+
+    def code(self, module) -> bytes:
+        """The machine code of a module, or of its text."""
+
+    def assembly(self, module) -> str:
+        """The machine code of a module, or of its text, for readers."""
+
+    def load(self, code) -> Any:
+        """Load machine code; the result's ``address(name)`` is that of a function."""
 
 
 def machine() -> Machine:

@@ -28,8 +28,6 @@ __all__ = ["CONTRACTIONS", "attention", "dtype", "role"]
 
 _KINDS = "biuf"
 CONTRACTIONS = {"product", "convolution", "pooling", "attention"}
-#: Attention has a kernel of its own from this many queries and keys on: fewer leave lanes idle.
-_FEW = 32
 
 
 def dtype(d):
@@ -78,37 +76,17 @@ def patch(e):
     return fits and base.dtype == getattr(value, "dtype", base.dtype)
 
 
-def _floating(d):
-    return d.kind == "f" or d in HALF
+def contraction(e):
+    return machine().serves(e)
 
 
 def attention(e):
-    """Whether ``e``, attention or its gradients, is computed by one kernel.
-
-    Otherwise it is lowered to simpler operations, because no kernel serves its operands or because
-    there are too few queries or keys.
-    """
-    if e.op.role != "attention":
-        return False
-    ins = [v for v in e.ins if v is not None]
-    query, key, value = ins[1:4] if e.op.form == "grad" else ins[:3]
-    noise = len(e.ins) == len(e.op.inputs) and e.ins[-1] is not None
-    if noise or not all(v.size and _floating(v.dtype) for v in (query, key, value)):
-        return False
-    batch = query.shape[:-2]
-    alike = key.shape[:-2] == value.shape[:-2] == e.outs[0].shape[:-2] == batch
-    enough = min(query.shape[-2], key.shape[-2]) >= _FEW
-    return alike and ins[-1].ndim <= query.ndim and enough
-
-
-def alike(e):
-    """Whether all operands have the same floating dtype."""
-    return _floating(e.ins[0].dtype) and len({v.dtype for v in e.ins if v is not None}) == 1
+    """Whether ``e`` is attention or its gradients, and a kernel serves it: it is not lowered."""
+    return e.op.role == "attention" and machine().serves(e)
 
 
 #: role → the condition on an equation's operands. Roles that are not listed have no condition.
 _FITS = {
     "pointwise": elementwise, "scan": dimensioned, "extremum": extremum, "gather": gather,
-    "scatter": scatter, "patch": patch, "product": alike, "convolution": alike, "pooling": alike,
-    "attention": attention,
+    "scatter": scatter, "patch": patch, **dict.fromkeys(CONTRACTIONS, contraction),
 }  # fmt: skip

@@ -6,9 +6,8 @@ All is decided from sizes alone, so results do not depend on the number of threa
 from math import gcd, prod
 from typing import Any
 
-from rushlight.backend.sizes import large_from
 from rushlight.compiler.ir.affine import Affine, Var
-from rushlight.compiler.ir.machine import FREE, machine
+from rushlight.compiler.ir.machine import FREE
 from rushlight.compiler.plan.kernel import (
     Compute,
     Constant,
@@ -20,29 +19,11 @@ from rushlight.compiler.plan.kernel import (
     Scatter,
     Store,
 )
+from rushlight.compiler.plan.pieces import share
 
-__all__ = ["LINE", "PIECE", "REDUCING", "TILE", "Loops", "collapse", "nodes_of"]
+__all__ = ["REDUCING", "Loops", "collapse", "nodes_of"]
 
 REDUCING = (Reduce, Extremum)
-#: Bytes of a cache line; of the smallest part of a line that is stored past the caches; and of a
-#: memory so large that its stores would evict all other data from the caches.
-LINE, _PART, _MUCH = 64, 16, 1 << 24
-#: Lines are prefetched only for rows of at most this many bytes: longer rows evict their own lines.
-_ASKED = 1 << 16
-#: Rows of a tile: the elements of a cache line.
-TILE = 16
-#: A row of at most this many elements is short: it hardly fills a vector.
-_SHORT = 16
-#: An operation with at least this many instructions is heavy; ``exp`` is one. Heavy operations and
-#: divisions are dear: they cost more than reading a value back from the cache.
-_LONG = 14
-#: Estimated nanoseconds of one cheap operation on a vector, of a division, of a heavy operation.
-_CHEAP, _DIVIDE, _HEAVY = 0.15, 1.5, 4.0
-#: Estimated nanoseconds to move a byte: up to _CACHE bytes in the whole kernel, and above.
-_NEAR, _FAR, _CACHE = 0.008, 0.03, 1 << 22
-#: A piece of work for a thread should take at least this many nanoseconds.
-PIECE = large_from(8000)
-_MOST_PIECES = 64
 
 
 def nodes_of(stores):
@@ -107,8 +88,8 @@ class Loops:
         rows, columns: The loop variables. ``columns`` are reduced; in a kernel without reductions
             they are the inner loops.
         vector: The variable along which the lanes of a vector run, or None.
-        tile: The variable that is cut into tiles of ``TILE`` values, so that whole cache lines
-            along it are used; the last but one of the columns, or None.
+        tile: The variable that is cut into tiles of ``costs.tile`` values, so that whole cache
+            lines along it are used; the last but one of the columns, or None.
         across: The lanes run across rows, so each lane reduces a row of its own.
         lanes: The number of lanes.
         passes: For each pass over the columns, the stores and reductions that are done in it.
@@ -119,7 +100,8 @@ class Loops:
         steps: The number of steps (rows, or vectors of rows) in all pieces together.
     """
 
-    def __init__(self, kernel, target):
+    def __init__(self, kernel, machine):
+        self.machine, self.costs = machine, machine.costs
         self.stores = kernel.stores
         self.nodes = nodes_of(self.stores)
         addressed = [*self.stores, *[n for n in self.nodes if hasattr(n, "address")]]
@@ -127,7 +109,7 @@ class Loops:
         self.columns = collapse(kernel.columns, addressed)
         self._orient()
         self.full = _reached(self.nodes, set(self.columns))
-        self._widen(target)
+        self._widen()
         self._stages()
         self._spill()
         self._cut()
@@ -166,11 +148,11 @@ class Loops:
 
         Then the lanes run across rows, so that this operation fills its vectors.
         """
-        if self.columns != [self.vector] or self.vector.extent > _SHORT or not self.rows:
+        if self.columns != [self.vector] or self.vector.extent > self.costs.short or not self.rows:
             return False
         each = _reached(self.nodes, {self.vector})
-        dear = any(_heavy(n) and id(n) not in each for n in self.nodes)
-        return dear and self.rows[-1].extent >= _SHORT
+        dear = any(self._is_heavy(n) and id(n) not in each for n in self.nodes)
+        return dear and self.rows[-1].extent >= self.costs.short
 
     def _tile(self, memory):
         """Use tiles if some memory is contiguous along another variable than ``vector``."""
@@ -182,22 +164,22 @@ class Loops:
                 self.tile = v
                 return
 
-    def _widen(self, target):
+    def _widen(self):
         """Choose the number of lanes: up to four vector registers, if the extent allows."""
         if self.vector is None:
             self.lanes = 1
             return
         n = self.vector.extent
         sizes = [x.dtype.itemsize for x in (*self.stores, *self.nodes) if x.dtype.kind == "f"]
-        full = target.vector_bytes // max([4, *sizes])
-        dear = sum([_dear(n) for n in self.nodes if not self.columns or id(n) in self.full])
+        full = self.machine.vector_bytes // max([4, *sizes])
+        dear = sum([self._is_dear(n) for n in self.nodes if not self.columns or id(n) in self.full])
         if n <= full or (n <= 4 * full and not dear):
             self.lanes = 1 << (n - 1).bit_length()
             return
         # The temporaries of a single dear operation fit into 32 registers even for four vectors,
         # if no reduction or scan keeps registers for itself.
         keeps = any(type(n) in (*REDUCING, Scan) for n in self.nodes)
-        alone = dear == 1 and target.registers >= 32 and not keeps
+        alone = dear == 1 and self.machine.registers >= 32 and not keeps
         most = 1 if dear > 3 or self.tile is not None else 2 if dear and not alone else 4
         while most > 1 and -n % (full * most) > n // 8:
             most //= 2
@@ -234,7 +216,7 @@ class Loops:
         if access.address.terms.get(self.vector) != 1:
             return False
         row = access.address.terms.get(self.rows[-1], 0) * access.dtype.itemsize
-        return 0 < row <= _ASKED and row * self.steps >= _CACHE
+        return 0 < row <= self.costs.prefetched and row * self.steps >= self.costs.cache
 
     def stream(self, places):
         """Let stores to large memories go past the caches.
@@ -244,14 +226,16 @@ class Loops:
         """
         for s, place in zip(self.stores, places, strict=True):
             floats = s.dtype.kind == "f" and s.dtype.itemsize >= 4
-            if place is None or place[0] < _MUCH or type(s) is Scatter or not floats:
+            if place is None or place[0] < self.costs.streamed or type(s) is Scatter or not floats:
                 continue
             steps = [c for v, c in s.address.terms.items() if v is not self.vector]
             whole = [self.lanes, s.address.offset + place[1] // s.dtype.itemsize, *steps]
-            begin = gcd(LINE, *[n * s.dtype.itemsize for n in whole])
+            begin = gcd(self.costs.line, *[n * s.dtype.itemsize for n in whole])
             # With spilled values only whole lines are streamed: stores to scratch memory in
             # between would push out a line that is half written.
-            if s.address.terms.get(self.vector) == 1 and begin >= (LINE if self.spilled else _PART):
+            if s.address.terms.get(self.vector) == 1 and begin >= (
+                self.costs.line if self.spilled else self.costs.part
+            ):
                 self.streamed[id(s)] = begin
 
     # Passes ---------------------------------------------------------------------------------
@@ -295,7 +279,7 @@ class Loops:
         if id(node) not in self.full or first.get(id(node)) == i:
             return
         earlier = first.setdefault(id(node), i)
-        if earlier < i and _dear(node):
+        if earlier < i and self._is_dear(node):
             size = prod([v.extent for v in self.columns if v is not self.vector])
             width = self.lanes if self.across else -(-self.vector.extent // self.lanes) * self.lanes
             self.spilled[id(node)] = earlier, size * width * max(4, node.dtype.itemsize)
@@ -313,20 +297,41 @@ class Loops:
     def _cut(self):
         outer = prod([v.extent for v in self.rows])
         if self.tile is not None:
-            outer *= -(-self.tile.extent // TILE)
+            outer *= -(-self.tile.extent // self.costs.tile)
         blocks = 1 if self.vector is None else -(-self.vector.extent // self.lanes)
         self.steps = outer * (blocks if self.across else 1)
-        inner = prod([TILE if v is self.tile else v.extent for v in self.columns])
+        inner = prod([self.costs.tile if v is self.tile else v.extent for v in self.columns])
         if self.vector is not None and not self.across:
             inner = inner // self.vector.extent * -(-self.vector.extent // self.lanes)
         registers = max(1, self.lanes / 16)
         memory = sum(x.dtype.itemsize for x in accesses(self.stores, self.nodes)) * self.lanes
-        one = registers * sum(map(_nanoseconds, self.nodes))
+        one = registers * sum(map(self._time, self.nodes))
         vectors = self.steps * inner
-        one += memory * (_FAR if vectors * memory > _CACHE else _NEAR)
+        is_far = vectors * memory > self.costs.cache
+        one += memory * (self.costs.far if is_far else self.costs.near)
         self.nanoseconds = vectors * one
-        wanted = max(1, min(self.steps, _MOST_PIECES, int(self.nanoseconds / PIECE)))
-        self.pieces = -(-self.steps // -(-self.steps // wanted))
+        together = share(self.steps, self.nanoseconds, self.costs.piece, self.costs.pieces)
+        self.pieces = -(-self.steps // together)
+
+    # Prices ---------------------------------------------------------------------------------
+
+    def _time(self, node):
+        if self._is_heavy(node):
+            return self.costs.heavy
+        return self.costs.division if self._is_dear(node) else self.costs.cheap
+
+    def _is_heavy(self, node):
+        return self._price(node).instructions >= self.costs.long
+
+    def _is_dear(self, node):
+        """Whether an operation costs more than reading a value back from the cache."""
+        return self._is_heavy(node) or self._price(node).divisions > 0
+
+    def _price(self, node):
+        e = node.equation if type(node) is Compute else None
+        if e is None or e.op.kind != "elementwise":  # a load, a copy or a reduction
+            return FREE
+        return self.machine.price(e.op, e.ins, e.params)
 
 
 def _gain(access, variable):
@@ -334,25 +339,6 @@ def _gain(access, variable):
     if type(access) is Indirect and step == 0:
         return -1
     return 1 if step == 1 else 0 if step == 0 else -2
-
-
-def _nanoseconds(node):
-    return _HEAVY if _heavy(node) else _DIVIDE if _dear(node) else _CHEAP
-
-
-def _heavy(node):
-    return _price(node).instructions >= _LONG
-
-
-def _dear(node):
-    return _heavy(node) or _price(node).divisions > 0
-
-
-def _price(node):
-    e = node.equation if type(node) is Compute else None
-    if e is None or e.op.kind != "elementwise":  # a load, a copy or a reduction
-        return FREE
-    return machine().price(e.op, e.ins, e.params)
 
 
 def _reached(nodes, variables):

@@ -7,24 +7,13 @@ failed, counted from 1.
 """
 
 from hashlib import sha256
-from itertools import accumulate
-
-from llvmlite import ir
 
 from rushlight.backend.sizes import large_from
 from rushlight.compiler.capture.lowering import expand
 from rushlight.compiler.capture.simplify import alive, simplify
 from rushlight.compiler.capture.value_checks import native_checks
-from rushlight.compiler.codegen.loop_kernel import emit_loops
-from rushlight.compiler.codegen.scope import I64, POINTER, constant_array
-from rushlight.compiler.cpu.checked_access import instrument
-from rushlight.compiler.cpu.contractions import Product
-from rushlight.compiler.cpu.kernel_sequence import write_stretch
-from rushlight.compiler.cpu.target import CHECKED
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.plan.kernel import Kernel
-from rushlight.compiler.plan.kernel_signature import signature
-from rushlight.compiler.plan.loops import Loops
 from rushlight.compiler.plan.schedule import ALIGNMENT, Schedule
 from rushlight.compiler.run.manifest import Image
 from rushlight.compiler.run.numpy_call import Call, inputs_of
@@ -46,7 +35,7 @@ def primitive(equations, outputs, writes):
     return (*simplify(equations, [*wanted, *checks]), checks)
 
 
-def assemble(equations, inputs, outputs, writes, target):
+def assemble(equations, inputs, outputs, writes, machine):
     """The :class:`Assembly` of a recorded call."""
     equations, found, checks = primitive(equations, outputs, writes)
     n = len(found) - len(checks) - len(writes)
@@ -55,7 +44,7 @@ def assemble(equations, inputs, outputs, writes, target):
     recorded = [v for v in outputs if isinstance(v, Abstract)]
     results = list(zip(found[:n], recorded, strict=True))
     schedule = Schedule(equations, inputs, results, written, flags)
-    return Assembly(schedule, target, equations, list(checks.values()))
+    return Assembly(schedule, machine, equations, list(checks.values()))
 
 
 class Step:
@@ -88,10 +77,10 @@ class Assembly:
         checked: The equations of the checks that kernels make.
     """
 
-    def __init__(self, schedule, target, equations, checked):
-        self.schedule, self.target, self.checked = schedule, target, checked
+    def __init__(self, schedule, machine, equations, checked):
+        self.schedule, self.machine, self.checked = schedule, machine, checked
         self.numbers = {e.outs[0].id: i for i, e in enumerate(equations) if e.outs}
-        self.kernels: dict = {}  # signature → (name, function that emits it)
+        self.kernels: dict = {}  # key → (name, Work)
         self.plans: dict = {}
         self.arena = schedule.size
         self._find_slots()
@@ -121,15 +110,28 @@ class Assembly:
         kernel = Kernel(group, schedule.wanted[group.number], schedule.place)
         if not kernel.stores:
             return []
-        if group.kind == "contraction":
-            return self._product(group, kernel)
-        loops = Loops(kernel, self.target)
-        if self.target.streams:
-            loops.stream([self._aligned(*kernel.args[s.arg]) for s in loops.stores])
-        emit = lambda module, name: emit_loops(module, name, loops, len(kernel.args))
-        name = self._name(signature(loops), "loops", emit)
-        return [Step(name, loops.pieces, kernel.args, loops.scratch, group,
-                     loops.nanoseconds)]  # fmt: skip
+        work = self.machine.work(group, kernel, schedule)
+        name = self._name(work)
+        plan = self.plans[name]
+        at = schedule.size
+        temporaries = []
+        for size in plan.temporaries:
+            temporaries.append((None, at))
+            at += -(-size // ALIGNMENT) * ALIGNMENT
+        self.arena = max(self.arena, at)
+        args = [*work.operands, *temporaries, *kernel.args]
+        return [
+            Step(k.name, k.chunks, args, k.scratch, group, work.nanoseconds)
+            for k in plan.kernels if k.chunks
+        ]  # fmt: skip
+
+    def _name(self, work):
+        """The name of the code; equal code gets the name of the first."""
+        found = self.kernels.get(work.key)
+        if found is None:
+            found = self.kernels[work.key] = f"{work.stem}{len(self.kernels)}", work
+            self.plans[found[0]] = work.plan(found[0])
+        return found[0]
 
     def _call(self, equation):
         place = lambda v: self.locate(v) if isinstance(v, Abstract) else None
@@ -143,39 +145,7 @@ class Assembly:
         """(slot, byte offset, strides) of a value in memory."""
         owner, offset, strides = self.schedule.layout(value)
         size = value.itemsize
-        return (*self._place(owner, offset * size), tuple([s * size for s in strides]))
-
-    def _product(self, group, kernel):
-        product = Product(group, kernel, self.schedule, self.target)
-        name = self._name(product.key, "product", product.emit)
-        if name not in self.plans:
-            self.plans[name] = product.plan(name)
-        plan = self.plans[name]
-        at = self.schedule.size
-        temporaries = []
-        for size in plan.temporaries:
-            temporaries.append((None, at))
-            at += -(-size // ALIGNMENT) * ALIGNMENT
-        self.arena = max(self.arena, at)
-        args = [*product.operands, *temporaries, *kernel.args]
-        return [
-            Step(k.name, k.chunks, args, k.scratch, group, product.nanoseconds)
-            for k in plan.kernels if k.chunks
-        ]  # fmt: skip
-
-    def _aligned(self, owner, offset):
-        """(bytes of the memory of ``owner``, byte offset in it); None if it may not be aligned.
-
-        Memory that the schedule allocates begins at a cache line.
-        """
-        span = self.schedule.spans.get(owner)
-        return None if span is None else (span[2], offset)
-
-    def _name(self, key, stem, emit):
-        found = self.kernels.get(key)
-        if found is None:
-            found = self.kernels[key] = f"{stem}{len(self.kernels)}", emit
-        return found[0]
+        return (*self.place(owner, offset * size), tuple([s * size for s in strides]))
 
     # Functions ------------------------------------------------------------------------------
 
@@ -220,55 +190,32 @@ class Assembly:
     def key(self):
         """The text that identifies all the code."""
         layout = [
-            (name, [(s.name, s.chunks, self._places(s)) for s in steps])
+            (name, [(s.name, s.chunks, self.places(s)) for s in steps])
             for name, steps in self.stretches.items()
         ]
-        flags = [self._flags(s) for steps in self.stretches.values() for s in steps]
+        flags = [self.flags(s) for steps in self.stretches.values() for s in steps]
         text = repr((list(self.kernels), layout, flags))
         return "program " + sha256(text.encode()).hexdigest()
 
-    def _places(self, step):
-        return [self._place(*a) for a in step.args]
+    def places(self, step):
+        return [self.place(*a) for a in step.args]
 
-    def _place(self, owner, offset):
+    def place(self, owner, offset):
         """(slot of the table, byte offset). Temporaries have no owner and lie in the arena."""
         if owner is None:
             return 1, offset
         slot = self.slot.get(owner)
         return (slot, offset) if slot is not None else (1, self.schedule.offsets[owner] + offset)
 
-    def _flags(self, step):
+    def flags(self, step):
         """(number of the check, place of its flag) for each flag that a step sets."""
         made = {v.id for e in step.group.members for v in e.outs}
         found = []
         for number, flag in enumerate(self.schedule.flags):
             if flag.id in made:
-                found.append((number, self._place(self.schedule.owner(flag), 0)))
+                found.append((number, self.place(self.schedule.owner(flag), 0)))
         return found
 
     def module(self):
         """The LLVM module with all kernels and functions."""
-        module = ir.Module("program")
-        for name, emit in self.kernels.values():
-            emit(module, name)
-        for name, steps in self.stretches.items():
-            self._write(module, name, steps)
-        return instrument(module, self.stretches) if CHECKED else module
-
-    def _write(self, module, name, steps):
-        """Write the function that runs ``steps``: a loop over tables, as there may be hundreds."""
-        places = [[*self._places(s), *[place for _, place in self._flags(s)]] for s in steps]
-        checks = [[number + 1 for number, _ in self._flags(s)] for s in steps]
-        table = lambda what, numbers: constant_array(
-            module, f"{name}.{what}", I64, [*map(I64, numbers)]
-        )
-        tables = {
-            "kernel": constant_array(module, f"{name}.kernel", POINTER,
-                                     [module.globals[s.name] for s in steps]),
-            "chunks": table("chunks", [s.chunks * (s.chunks > 1 or s.scratch > 0) for s in steps]),
-            "end": table("end", accumulate(map(len, places))),
-            "check": table("check", [c[0] if c else 0 for c in checks]),
-            "slot": table("slot", [slot for p in places for slot, _ in p]),
-            "offset": table("offset", [offset for p in places for _, offset in p]),
-        }  # fmt: skip
-        write_stretch(module, name, tables, len(steps), max(map(len, places)))
+        return self.machine.module(self)

@@ -8,18 +8,12 @@ import ctypes
 
 import numpy as np
 
-from rushlight.compiler.cpu.checked_access import RECORD
+from rushlight.compiler.cpu.loader import record
 from rushlight.locks import new_lock
 
-__all__ = ["arrays", "checked", "imports", "watched"]
+__all__ = ["arrays", "checked", "watched"]
 
-_record = np.zeros(8, np.int64)
 _lock = new_lock()  # only one run at a time, because all runs share the record
-
-
-def imports():
-    """name → address, for the variables that checked code uses."""
-    return {RECORD: _record.ctypes.data}
 
 
 def checked(program, function):
@@ -50,16 +44,16 @@ def watched(memories, call):
     memories = [*memories, *_scratch()]
     spans = np.array([span for _, *span in memories], np.int64)
     with _lock:
-        outer = _record.copy()  # the record of a run that a signal's handler interrupted
-        _record[:] = 0
-        _record[5:7] = spans.ctypes.data, len(memories)
+        outer = record.copy()  # the record of a run that a signal's handler interrupted
+        record[:] = 0
+        record[5:7] = spans.ctypes.data, len(memories)
         try:
             found = call()
-            if _record[0]:
+            if record[0]:
                 raise RuntimeError(_message(memories))
             return found
         finally:
-            _record[:] = outer
+            record[:] = outer
 
 
 def _scratch():
@@ -97,7 +91,7 @@ def _extent(shape, strides, itemsize):
 
 
 def _message(memories):
-    address, size, name, kind = _record[1:5].tolist()
+    address, size, name, kind = record[1:5].tolist()
     what = "stores" if kind & 1 else "loads"
     text = f"{ctypes.string_at(name).decode()} {what} {size} bytes outside of its memory: "
     near = min(memories, key=lambda m: max(m[1] - address, address + size - m[2]))

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from rushlight.compiler.cpu.float_mode import flush_bits, mode_module
+from rushlight.compiler.cpu.loader import load
 from rushlight.compiler.cpu.target import host
 from rushlight.compiler.run import cache
-from rushlight.compiler.run.loader import load
 from rushlight.locks import new_lock
 
 __all__ = ["carried", "flush", "kept"]

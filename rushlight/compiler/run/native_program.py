@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from rushlight.backend.sizes import large_from
-from rushlight.compiler.cpu.target import CHECKED, host
+from rushlight.compiler.cpu.target import CHECKED
 from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.ir.machine import machine
 from rushlight.compiler.run import bounds_report, cache, denormals, manifest, threads
 from rushlight.compiler.run.handlers import is_of_handler
-from rushlight.compiler.run.loader import load
 from rushlight.compiler.run.numpy_call import Call
 from rushlight.compiler.run.program import Program, generators, marked, rewind
 from rushlight.gc_pause import paused
@@ -40,7 +40,7 @@ class NativeProgram:
     def __init__(self, equations, inputs, outputs, writes):
         self.inputs, self.outputs = list(inputs), list(outputs)
         self.recorded = equations, self.inputs, self.outputs, writes
-        self.target = host()
+        self.machine = machine()
         self.seconds: dict = {}
         key = manifest.key_of(*self.recorded)
         found = manifest.read(key)
@@ -61,7 +61,7 @@ class NativeProgram:
         """The ``Assembly`` of the program; made when first used if the image was in the cache."""
         from rushlight.compiler.run.assembly import assemble
 
-        return assemble(*self.recorded, self.target)
+        return assemble(*self.recorded, self.machine)
 
     @property
     def schedule(self):
@@ -74,10 +74,10 @@ class NativeProgram:
         if code is None:
             begin, phase = time.perf_counter(), "writing machine code"
             module = self.assembly.module()
-            code = self.target.object_code(module)
+            code = self.machine.code(module)
             cache.put(found.code, code)
         self.seconds[phase] = time.perf_counter() - begin
-        self.library = load(code)
+        self.library = self.machine.load(code)
         threads.reserve(found.scratch)
         calls = self._calls()
         #: (function, whether it is native), in the order in which they run.

@@ -17,21 +17,22 @@ from rushlight.compiler.capture.lowering import expand, recording
 from rushlight.compiler.capture.recorder import Recorder
 from rushlight.compiler.capture.simplify import simplify
 from rushlight.compiler.cpu.checked_access import instrument
+from rushlight.compiler.cpu.loader import load
 from rushlight.compiler.cpu.row_stream import emit_stream
-from rushlight.compiler.cpu.target import CHECKED, host
+from rushlight.compiler.cpu.target import CHECKED
+from rushlight.compiler.ir.machine import machine
 from rushlight.compiler.plan.kernel import Kernel
 from rushlight.compiler.plan.kernel_signature import signature
-from rushlight.compiler.plan.loops import PIECE, Loops
+from rushlight.compiler.plan.loops import Loops
+from rushlight.compiler.plan.pieces import share
 from rushlight.compiler.plan.schedule import Schedule
 from rushlight.compiler.run import bounds_report, cache, denormals, threads
-from rushlight.compiler.run.loader import load
 from rushlight.tensor import from_array
 
 __all__ = ["ROWS", "Stream"]
 
 #: Stands for the number of rows. It is prime, so that it is not split to fit another dim.
 ROWS = 8191
-_CHUNKS = 64  # the largest number of pieces that a call is cut into
 
 
 class Stream:
@@ -57,7 +58,7 @@ class Stream:
         self.lanes = loops.lanes if self.length is loops.vector else None
         self.steps = loops.steps // ROWS
         self.nanoseconds = loops.nanoseconds / loops.steps
-        self.scratch = loops.scratch
+        self.scratch, self.costs = loops.scratch, loops.costs
         self.library: Any = None
         self._link(loops, f"stream {self.order}" + signature(loops))
 
@@ -91,8 +92,7 @@ class Stream:
             steps = rows * self.steps
         else:
             steps = -(-rows * self.factor // self.lanes)
-        wanted = max(1, min(steps, _CHUNKS, int(steps * self.nanoseconds / PIECE)))
-        size = -(-steps // wanted)
+        size = share(steps, steps * self.nanoseconds, self.costs.piece, self.costs.pieces)
         table = [given[k].ctypes.data + offset for k, offset in self.order]
         table += [rows * self.factor, steps, size]
         args = (ctypes.c_int64 * len(table))(*table)
@@ -121,7 +121,7 @@ def _scheduled(function, values):
         raise NotImplementedError(f"not one kernel, but {[g.kind for g in schedule.groups]}")
     (group,) = schedule.groups
     kernel = Kernel(group, schedule.wanted[group.number], schedule.place)
-    return Loops(kernel, host()), kernel.args, schedule
+    return Loops(kernel, machine()), kernel.args, schedule
 
 
 def _outermost(loops):

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from rushlight.compiler.cpu.loader import load
 from rushlight.compiler.cpu.signals import PYTHON
 from rushlight.compiler.cpu.target import host
 from rushlight.compiler.cpu.thread_pool import SEATS, pool_module
 from rushlight.compiler.run import cache
-from rushlight.compiler.run.loader import load
 from rushlight.locks import around_fork, new_lock
 from rushlight.threads import available_cores, get_num_threads
 

@@ -37,6 +37,7 @@ from rushlight.distributions.constraints.matrix import (
     Symmetric,
 )
 from rushlight.distributions.constraints.vector import Multinomial, OneHot, Simplex
+from rushlight.docstrings import document
 
 __all__ = [
     "Constraint", "MixtureSameFamilyConstraint", "boolean", "cat", "corr_cholesky", "dependent",
@@ -76,3 +77,6 @@ positive_semidefinite = PositiveSemidefinite()
 positive_definite = PositiveDefinite()
 cat = Cat
 stack = Stack
+
+for _name in __all__:
+    document(globals()[_name], "constraint")

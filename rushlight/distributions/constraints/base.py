@@ -80,7 +80,13 @@ def _known(name, value):
 
 
 def is_dependent(constraint):
-    """Whether the constraint depends on the values of other parameters.
+    """Return whether a constraint depends on the values of other parameters.
+
+    Args:
+        constraint: A constraint.
+
+    Returns:
+        True or False.
 
     >>> import rushlight as torch
     >>> torch.distributions.constraints.is_dependent(torch.distributions.constraints.real)
@@ -94,6 +100,11 @@ class DependentProperty(property, Dependent):
 
     On an object, the property returns the constraint. On the class, it is itself a placeholder
     (``Dependent``). It is used as a decorator, with or without ``is_discrete`` and ``event_dim``.
+
+    Args:
+        fn: The property's function of the object, which returns a constraint.
+        is_discrete: Whether the values are discrete. Default: it depends on the object, too.
+        event_dim: Number of dims of one event. Default: it depends on the object, too.
 
     >>> from rushlight.distributions import Uniform, constraints
     >>> constraints.is_dependent(Uniform.support), Uniform(0.0, 2.0).support

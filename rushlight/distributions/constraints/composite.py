@@ -11,6 +11,9 @@ class IndependentConstraint(Constraint):
 
     An event satisfies the constraint if all its parts satisfy the base constraint.
 
+    Args:
+        reinterpreted_batch_ndims: How many more dims one event has: an int, at least 0.
+
     >>> import rushlight as torch
     >>> from rushlight.distributions import constraints
     >>> constraints.independent(constraints.positive, 1).check(torch.tensor([[1.0, -1.0]]))
@@ -58,6 +61,9 @@ class IndependentConstraint(Constraint):
 
 class MixtureSameFamilyConstraint(Constraint):
     """Values that every component of a mixture can take.
+
+    Args:
+        base_constraint: The constraint of one component.
 
     >>> from rushlight.distributions import constraints
     >>> constraints.MixtureSameFamilyConstraint(constraints.positive)
@@ -109,6 +115,9 @@ class _Sequence(Constraint):
 class Cat(_Sequence):
     """Constraints of parts of the given lengths, which lie one after the other along ``dim``.
 
+    Args:
+        lengths: The parts' lengths along ``dim``, in elements. Default: 1 each.
+
     >>> import rushlight as torch
     >>> from rushlight.distributions import constraints
     >>> parts = constraints.cat([constraints.real, constraints.positive], dim=0, lengths=[1, 2])
@@ -140,6 +149,9 @@ class Cat(_Sequence):
 
 class Stack(_Sequence):
     """Constraints of the slices along ``dim``.
+
+    Args:
+        cseq: The constraints: a list, with one for each slice.
 
     >>> import rushlight as torch
     >>> from rushlight.distributions import constraints

@@ -25,7 +25,12 @@ class Real(Constraint):
 
 
 class GreaterThan(Bounded):
-    """(lower_bound, ∞]."""
+    """Numbers in (lower_bound, ∞].
+
+    >>> import rushlight as torch
+    >>> torch.distributions.constraints.greater_than(0).check(torch.tensor([0.0, 1.0]))
+    tensor([False,  True])
+    """
 
     def __init__(self, lower_bound):
         self.lower_bound = lower_bound
@@ -35,7 +40,12 @@ class GreaterThan(Bounded):
 
 
 class GreaterThanEq(Bounded):
-    """[lower_bound, ∞]."""
+    """Numbers in [lower_bound, ∞].
+
+    >>> import rushlight as torch
+    >>> torch.distributions.constraints.greater_than_eq(0).check(torch.tensor([-1.0, 0.0]))
+    tensor([False,  True])
+    """
 
     def __init__(self, lower_bound):
         self.lower_bound = lower_bound
@@ -45,7 +55,12 @@ class GreaterThanEq(Bounded):
 
 
 class LessThan(Bounded):
-    """[-∞, upper_bound)."""
+    """Numbers in [-∞, upper_bound).
+
+    >>> import rushlight as torch
+    >>> torch.distributions.constraints.less_than(1).check(torch.tensor([0.0, 1.0]))
+    tensor([ True, False])
+    """
 
     def __init__(self, upper_bound):
         self.upper_bound = upper_bound
@@ -55,7 +70,12 @@ class LessThan(Bounded):
 
 
 class Interval(Bounded):
-    """[lower_bound, upper_bound]."""
+    """Numbers in [lower_bound, upper_bound].
+
+    >>> import rushlight as torch
+    >>> torch.distributions.constraints.interval(0, 1).check(torch.tensor([1.0, 2.0]))
+    tensor([ True, False])
+    """
 
     def __init__(self, lower_bound, upper_bound):
         self.lower_bound = lower_bound
@@ -66,14 +86,24 @@ class Interval(Bounded):
 
 
 class HalfOpenInterval(Interval):
-    """[lower_bound, upper_bound)."""
+    """Numbers in [lower_bound, upper_bound).
+
+    >>> import rushlight as torch
+    >>> torch.distributions.constraints.half_open_interval(0, 1).check(torch.tensor([0.0, 1.0]))
+    tensor([ True, False])
+    """
 
     def check(self, value):
         return (self.lower_bound <= value) & (value < self.upper_bound)
 
 
 class IntegerInterval(Interval):
-    """lower_bound, …, upper_bound."""
+    """The whole numbers lower_bound, …, upper_bound.
+
+    >>> import rushlight as torch
+    >>> torch.distributions.constraints.integer_interval(0, 9).check(torch.tensor([9.0, 0.5]))
+    tensor([ True, False])
+    """
 
     is_discrete = True
 
@@ -82,7 +112,7 @@ class IntegerInterval(Interval):
 
 
 class IntegerGreaterThan(GreaterThanEq):
-    """lower_bound, lower_bound + 1, …"""
+    """The whole numbers lower_bound, lower_bound + 1, and so on."""
 
     is_discrete = True
 

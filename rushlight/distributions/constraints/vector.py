@@ -25,7 +25,15 @@ class Simplex(Constraint):
 
 
 class Multinomial(Constraint):
-    """Vectors of counts whose sum is at most ``upper_bound``."""
+    """Vectors of counts whose sum is at most ``upper_bound``.
+
+    Args:
+        upper_bound: The largest sum: an int.
+
+    >>> import rushlight as torch
+    >>> torch.distributions.constraints.multinomial(3).check(torch.tensor([[1, 2], [2, 2]]))
+    tensor([ True, False])
+    """
 
     is_discrete = True
     event_dim = 1

@@ -12,7 +12,14 @@ _found: dict[tuple[type, type], Any] = {}  # cache of look-ups, by the classes o
 
 
 def register_kl(type_p, type_q):
-    """Decorator: the function gives KL(p ‖ q) for p and q of these classes and their subclasses.
+    """Decorate a function that computes KL(p ‖ q) for p and q of two classes and their subclasses.
+
+    Args:
+        type_p: The class of p.
+        type_q: The class of q.
+
+    Returns:
+        Decorator, which returns the function ``f(p, q)`` unchanged.
 
     Raises:
         TypeError: ``type_p`` or ``type_q`` is not a subclass of ``Distribution``.
@@ -40,7 +47,14 @@ def register_kl(type_p, type_q):
 
 
 def kl_divergence(p, q):
-    """KL(p ‖ q), of the distributions' common ``batch_shape``.
+    """Compute KL(p ‖ q), the expected log ratio of two densities under the first one.
+
+    Args:
+        p: A distribution, under which the expectation is taken.
+        q: A distribution of the same ``event_shape``.
+
+    Returns:
+        Tensor of the distributions' common ``batch_shape``.
 
     Raises:
         NotImplementedError: no formula is registered for these classes.

@@ -24,6 +24,7 @@ from rushlight.distributions.transforms.matrix import (
     PositiveDefiniteTransform,
 )
 from rushlight.distributions.transforms.simplex import SoftmaxTransform, StickBreakingTransform
+from rushlight.docstrings import document
 
 __all__ = [
     "AbsTransform", "AffineTransform", "CatTransform", "ComposeTransform", "CorrCholeskyTransform",
@@ -32,3 +33,6 @@ __all__ = [
     "SigmoidTransform", "SoftmaxTransform", "SoftplusTransform", "StackTransform",
     "StickBreakingTransform", "TanhTransform", "Transform", "identity_transform",
 ]  # fmt: skip
+
+for _name in __all__:
+    document(globals()[_name], "transform")

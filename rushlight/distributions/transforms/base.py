@@ -70,7 +70,14 @@ class Transform:
         raise NotImplementedError
 
     def with_cache(self, cache_size=1):
-        """The same transform with another ``cache_size``."""
+        """Return the same transform with another ``cache_size``.
+
+        Args:
+            cache_size: As for the class. Default: 1.
+
+        Returns:
+            This transform, or a new one.
+        """
         if self._cache_size == cache_size:
             return self
         if type(self).__init__ is Transform.__init__:
@@ -110,15 +117,37 @@ class Transform:
         raise NotImplementedError
 
     def log_abs_det_jacobian(self, x, y):
-        """log |det dy/dx|, a number for each event, from x and y = f(x)."""
+        """Compute log |det dy/dx|.
+
+        Args:
+            x: Tensor of values in ``domain``.
+            y: The tensor f(x).
+
+        Returns:
+            Tensor with one number for each event.
+        """
         raise NotImplementedError
 
     def forward_shape(self, shape):
-        """The shape of y from that of x."""
+        """Compute the shape of y.
+
+        Args:
+            shape: The shape of x.
+
+        Returns:
+            The shape of y.
+        """
         return shape
 
     def inverse_shape(self, shape):
-        """The shape of x from that of y."""
+        """Compute the shape of x.
+
+        Args:
+            shape: The shape of y.
+
+        Returns:
+            The shape of x.
+        """
         return shape
 
     def __repr__(self):

@@ -14,6 +14,9 @@ __all__ = ["CatTransform", "ComposeTransform", "StackTransform", "identity_trans
 class ComposeTransform(Transform):
     """One transform after the other.
 
+    Args:
+        parts: A list of transforms; the first one is applied first.
+
     >>> import rushlight as torch
     >>> t = torch.distributions.transforms
     >>> t.ComposeTransform([t.ExpTransform(), t.AffineTransform(1.0, 2.0)])(torch.zeros(1))
@@ -160,8 +163,8 @@ class CatTransform(_Parts):
     """A transform for each of the parts that lie one after the other along ``dim``.
 
     Args:
-        tseq: The transforms.
-        lengths: The parts' lengths; by default 1 each.
+        tseq: The transforms: a list, with one for each part.
+        lengths: The parts' lengths along ``dim``, in elements. Default: 1 each.
 
     >>> import rushlight as torch
     >>> t = torch.distributions.transforms
@@ -229,6 +232,9 @@ class CatTransform(_Parts):
 
 class StackTransform(_Parts):
     """A transform for each slice along ``dim``.
+
+    Args:
+        tseq: The transforms: a list, with one for each slice.
 
     >>> import rushlight as torch
     >>> t = torch.distributions.transforms

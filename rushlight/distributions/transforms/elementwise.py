@@ -50,6 +50,9 @@ class ExpTransform(_Alike):
 class PowerTransform(Transform):
     """y = x to an exponent, for positive x.
 
+    Args:
+        exponent: Tensor that broadcasts with x, or a number other than 0.
+
     >>> import rushlight as torch
     >>> torch.distributions.PowerTransform(torch.tensor(2.0))(torch.tensor([3.0]))
     tensor([9.])
@@ -198,8 +201,8 @@ class AffineTransform(Transform):
     """y = loc + scale · x.
 
     Args:
-        loc, scale: Numbers or tensors.
-        event_dim: How many dims make one event; 0 for numbers.
+        loc, scale: Numbers or tensors that broadcast with x.
+        event_dim: How many dims make one event. Default: 0, each element is one.
 
     >>> import rushlight as torch
     >>> torch.distributions.AffineTransform(1.0, 2.0)(torch.tensor([3.0]))
@@ -274,6 +277,9 @@ class AffineTransform(Transform):
 
 class CumulativeDistributionTransform(Transform):
     """y = the cumulative probability of x under a distribution; the inverse gives quantiles.
+
+    Args:
+        distribution: A distribution with ``cdf`` and ``icdf``.
 
     >>> import rushlight as torch
     >>> d = torch.distributions

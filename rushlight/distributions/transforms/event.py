@@ -11,6 +11,10 @@ __all__ = ["IndependentTransform", "ReshapeTransform"]
 class IndependentTransform(Transform):
     """A transform whose rightmost batch dims count as parts of an event.
 
+    Args:
+        base_transform: The transform whose dims are counted anew.
+        reinterpreted_batch_ndims: How many of its batch dims become part of an event.
+
     >>> import rushlight as torch
     >>> t = torch.distributions.transforms
     >>> x = torch.ones(2, 3)
@@ -80,7 +84,11 @@ def _require_dims(name, shape, ndim):
 
 
 class ReshapeTransform(Transform):
-    """Reshapes events of ``in_shape`` to ``out_shape``.
+    """Change the shape of events from ``in_shape`` to ``out_shape``.
+
+    Args:
+        in_shape: The shape of one event of x.
+        out_shape: The shape of one event of y, with as many elements.
 
     Raises:
         ValueError: the shapes have different numbers of elements.

@@ -163,6 +163,20 @@ __all__ = [
     "upsample_nearest",
 ]  # fmt: skip
 
+#: Part of a function's module and name → the family whose sentences its docstring shares.
+_FAMILIES = {
+    "_with_indices": "pooling with indices", "unpool": "unpooling", "_pool": "pooling",
+    "conv_transpose": "transposed convolution", ".conv": "convolution", "dropout": "dropout",
+    ".loss.": "loss", "likelihood": "loss", "margin": "loss", "norm": "normalization",
+    "activation": "activation", "resampling": "resampling", "interpolate": "resampling",
+}  # fmt: skip
+
+
+def _family(call):
+    where = f"{call.__module__}.{call.__name__}"
+    return next((f for part, f in _FAMILIES.items() if part in where), "functional")
+
+
 # Functions that are made of several operations get a guard. The guard lets a class with
 # ``__torch_function__`` take the call over. If a call fails, the guard checks the arguments and
 # raises PyTorch's error; for functions marked ``strict`` it checks them before the call.
@@ -171,6 +185,7 @@ for _name in __all__:
     if hasattr(_call, "op"):
         _call.op.admitted = admitted(_call.op)
     elif not hasattr(_call, "is_guarded"):
-        _call = guarded(document(_call, "functional"), _name, strict=hasattr(_call, "strict"))
+        document(_call, _family(_call))
+        _call = guarded(_call, _name, strict=hasattr(_call, "strict"))
         _call.__module__ = __name__  # pickle looks the function up here
         globals()[_name] = _call

@@ -55,8 +55,6 @@ _mish_ = in_place(activation.mish, "mish_")
 def relu(input, inplace=False):
     """Return ``input`` where it is positive, and 0 elsewhere.
 
-    Shape: input: any → the same.
-
     >>> import rushlight as torch
     >>> torch.nn.functional.relu(torch.tensor([-1.0, 2.0]))
     tensor([0., 2.])
@@ -66,8 +64,6 @@ def relu(input, inplace=False):
 
 def relu6(input, inplace=False):
     """Limit ``input`` to the range from 0 to 6.
-
-    Shape: input: any → the same.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.relu6(torch.tensor([-1.0, 2.0, 8.0]))
@@ -79,8 +75,6 @@ def relu6(input, inplace=False):
 def leaky_relu(input, negative_slope=0.01, inplace=False):
     """Return ``input`` where it is positive, and ``negative_slope · input`` elsewhere.
 
-    Shape: input: any → the same.
-
     >>> import rushlight as torch
     >>> torch.nn.functional.leaky_relu(torch.tensor([-1.0, 2.0]), 0.1)
     tensor([-0.1000,  2.0000])
@@ -91,7 +85,8 @@ def leaky_relu(input, negative_slope=0.01, inplace=False):
 def elu(input, alpha=1.0, inplace=False):
     """Return ``input`` where it is positive, and alpha (exp(input) - 1) elsewhere.
 
-    Shape: input: any → the same.
+    Args:
+        alpha: Factor of the negative part, which stays above ``-alpha``. Default: 1.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.elu(torch.tensor([-1.0, 2.0]))
@@ -102,8 +97,6 @@ def elu(input, alpha=1.0, inplace=False):
 
 def selu(input, inplace=False):
     """Scale ``elu`` so that values keep mean 0 and variance 1 from layer to layer.
-
-    Shape: input: any → the same.
 
     Source: Klambauer et al. 2017.
 
@@ -117,7 +110,11 @@ def selu(input, inplace=False):
 def celu(input, alpha=1.0, inplace=False):
     """Return ``input`` where it is positive, and alpha (exp(input / alpha) - 1) elsewhere.
 
-    Shape: input: any → the same.
+    Args:
+        alpha: Factor of the negative part, which stays above ``-alpha``. Default: 1.
+
+    Raises:
+        RuntimeError: ``alpha`` is 0.
 
     Source: Barron 2017.
 
@@ -131,13 +128,12 @@ def celu(input, alpha=1.0, inplace=False):
 def rrelu(input, lower=1 / 8, upper=1 / 3, training=False, inplace=False):
     """Return ``input`` where it is positive, and ``input`` times a slope elsewhere.
 
-    In training the slope of each element is random, between ``lower`` and ``upper``. Otherwise it
-    is the middle of both.
-
-    Shape: input: any → the same.
+    Args:
+        training: Draw a slope from ``lower`` to ``upper`` for each element. Default: False; the
+            slope is the middle of both.
 
     Raises:
-        RuntimeError: ``lower`` is above ``upper``.
+        RuntimeError: ``lower`` is above ``upper``, or one of them is not finite.
 
     Source: Xu et al. 2015.
 
@@ -151,7 +147,9 @@ def rrelu(input, lower=1 / 8, upper=1 / 3, training=False, inplace=False):
 def threshold(input, threshold, value, inplace=False):
     """Return ``input`` where it is above ``threshold``, and ``value`` elsewhere.
 
-    Shape: input: any → the same.
+    Args:
+        threshold: Number above which elements stay as they are.
+        value: Number that replaces all other elements.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.threshold(torch.tensor([0.5, 2.0]), 1.0, 9.0)
@@ -166,7 +164,10 @@ def threshold(input, threshold, value, inplace=False):
 def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     """Limit ``input`` to the range from ``min_val`` to ``max_val``.
 
-    Shape: input: any → the same.
+    The limits of integers lose their fractional parts.
+
+    Raises:
+        ValueError: ``min_val`` is above ``max_val``.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.hardtanh(torch.tensor([-3.0, 0.5]))
@@ -180,8 +181,6 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
 def sigmoid(input):
     """Compute 1 / (1 + exp(-input)).
 
-    Shape: input: any → the same.
-
     >>> import rushlight as torch
     >>> torch.nn.functional.sigmoid(torch.tensor([0.0, 2.0]))
     tensor([0.5000, 0.8808])
@@ -191,8 +190,6 @@ def sigmoid(input):
 
 def tanh(input):
     """Compute the hyperbolic tangent of ``input``.
-
-    Shape: input: any → the same.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.tanh(torch.tensor([0.0, 1.0]))
@@ -204,8 +201,6 @@ def tanh(input):
 def hardsigmoid(input, inplace=False):
     """Compute ``input`` / 6 + 1 / 2, limited to the range from 0 to 1.
 
-    Shape: input: any → the same.
-
     >>> import rushlight as torch
     >>> torch.nn.functional.hardsigmoid(torch.tensor([-4.0, 0.0, 3.0]))
     tensor([0.0000, 0.5000, 1.0000])
@@ -215,8 +210,6 @@ def hardsigmoid(input, inplace=False):
 
 def hardswish(input, inplace=False):
     """Compute ``input · hardsigmoid(input)``.
-
-    Shape: input: any → the same.
 
     Source: Howard et al. 2019.
 
@@ -230,8 +223,6 @@ def hardswish(input, inplace=False):
 def silu(input, inplace=False):
     """Compute ``input · sigmoid(input)``.
 
-    Shape: input: any → the same.
-
     Source: Elfwing et al. 2017.
 
     >>> import rushlight as torch
@@ -243,8 +234,6 @@ def silu(input, inplace=False):
 
 def mish(input, inplace=False):
     """Compute ``input · tanh(softplus(input))``.
-
-    Shape: input: any → the same.
 
     Source: Misra 2019.
 
@@ -258,8 +247,6 @@ def mish(input, inplace=False):
 def softsign(input):
     """Compute ``input`` / (1 + |input|).
 
-    Shape: input: any → the same.
-
     >>> import rushlight as torch
     >>> torch.nn.functional.softsign(torch.tensor([-1.0, 3.0]))
     tensor([-0.5000,  0.7500])
@@ -269,8 +256,6 @@ def softsign(input):
 
 def tanhshrink(input):
     """Compute ``input`` - tanh(input).
-
-    Shape: input: any → the same.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.tanhshrink(torch.tensor([0.0, 1.0]))
@@ -282,7 +267,12 @@ def tanhshrink(input):
 def glu(input, dim=-1):
     """Multiply the first half of ``input`` along ``dim`` with the sigmoid of the second half.
 
-    Shape: input: (…, 2n, …) → (…, n, …), along ``dim``.
+    Args:
+        input: Tensor ``(…, 2n, …)``, floating point or complex.
+        dim: The dim of size 2n, which is halved. Default: the last.
+
+    Returns:
+        Tensor ``(…, n, …)``.
 
     Raises:
         RuntimeError: The size of ``dim`` is odd.
@@ -323,7 +313,9 @@ def _dim(name, input, dim, stacklevel):
 def softmax(input, dim=None, _stacklevel=3, dtype=None):
     """Compute exp(input), scaled so that the sum over ``dim`` is 1.
 
-    Shape: input: any → the same.
+    Args:
+        dim: The dim along which the result sums to 1. The default is deprecated: 0 for an ``input``
+            of 0, 1 or 3 dims, and 1 otherwise.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.softmax(torch.tensor([0.0, 0.0]), dim=0)
@@ -335,7 +327,8 @@ def softmax(input, dim=None, _stacklevel=3, dtype=None):
 def softmin(input, dim=None, _stacklevel=3, dtype=None):
     """Compute ``softmax`` of ``-input``.
 
-    Shape: input: any → the same.
+    Args:
+        dim: As in ``softmax``.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.softmin(torch.tensor([0.0, 0.0]), dim=0)
@@ -347,7 +340,8 @@ def softmin(input, dim=None, _stacklevel=3, dtype=None):
 def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
     """Compute the logarithm of ``softmax``, precisely also where ``softmax`` is tiny.
 
-    Shape: input: any → the same.
+    Args:
+        dim: As in ``softmax``.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.log_softmax(torch.tensor([0.0, 0.0]), dim=0)
@@ -359,10 +353,16 @@ def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
 def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
     """Draw a class at random by ``logits``, as a soft one-hot vector that has a gradient.
 
-    The smaller ``tau`` is, the closer the vector is to one-hot. With ``hard`` the vector is exactly
-    one-hot, and its gradient is that of the soft vector.
+    Args:
+        logits: Tensor of any shape ``(*)``, floating point: logarithms of the classes' weights.
+        tau: Temperature, above 0. A smaller one gives vectors closer to one-hot. Default: 1.
+        hard: Return vectors that are exactly one-hot. Their gradient is that of the soft vectors.
+            Default: False.
+        eps: Deprecated, without effect.
+        dim: The dim of the classes. Default: the last.
 
-    Shape: logits: any → the same.
+    Returns:
+        Tensor of the shape of ``logits``, whose sum over ``dim`` is 1.
 
     Source: Jang et al. 2016, https://arxiv.org/abs/1611.01144
 

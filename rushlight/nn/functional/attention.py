@@ -230,13 +230,45 @@ def multi_head_attention_forward(
     k_proj_weight=None, v_proj_weight=None, static_k=None, static_v=None,
     average_attn_weights=True, is_causal=False, *, batch_first=False,
 ):  # fmt: skip
-    """Return (the output of multi-head attention, its weights or None).
+    """Compute multi-head attention with its projections, as ``nn.MultiheadAttention`` does.
 
-    ``nn.MultiheadAttention`` explains the arguments. ``static_k`` and ``static_v``, of shape
-    (batch · heads, steps, features of a head), replace the projected key and value.
-    ``batch_first`` is an addition of rushlight.
+    L is the number of queries, S the number of keys, and E the number of features.
 
-    Shape: query (L, batch, E), key and value (S, batch, …) → (L, batch, E), (batch, L, S).
+    Args:
+        query: Tensor ``(L, N, E)`` or ``(L, E)``.
+        key: Tensor ``(S, N, E)`` or ``(S, E)``.
+        value: Tensor of ``key``'s shape.
+        embed_dim_to_check: E.
+        num_heads: Number of heads; it must divide E.
+        in_proj_weight: Tensor ``(3E, E)``: the projections of query, key and value, one after the
+            other.
+        in_proj_bias: Tensor ``(3E)`` or None: the biases of these projections.
+        bias_k, bias_v: Tensors ``(1, 1, E)`` that are appended to the keys and values as one more
+            step, or None.
+        add_zero_attn: Append one more step of zeros to the keys and values.
+        dropout_p: Probability that an attention weight is dropped in training.
+        out_proj_weight: Tensor ``(E, E)``: the projection of the result.
+        out_proj_bias: Tensor ``(E)`` or None: the bias of this projection.
+        training: Apply the dropout. Default: True.
+        key_padding_mask: Tensor ``(N, S)`` or ``(S)``. A bool True hides a key; floats are added to
+            the scores. Default: hide nothing.
+        need_weights: Return the attention weights, too. Default: True.
+        attn_mask: Tensor ``(L, S)`` or ``(N · num_heads, L, S)`` with values as in
+            ``key_padding_mask``. Default: hide nothing.
+        use_separate_proj_weight: Project by the next three weights instead of ``in_proj_weight``.
+            Key and value may then have other numbers of features. Default: False.
+        q_proj_weight, k_proj_weight, v_proj_weight: Tensors ``(E, features)``.
+        static_k, static_v: Tensors ``(N · num_heads, S, E / num_heads)`` that replace the projected
+            key and value.
+        average_attn_weights: Return the mean of the heads' attention weights. Default: True.
+        is_causal: States that ``attn_mask`` hides all later keys, for speed. Default: False.
+        batch_first: N is the first dim of query, key, value and result. It is an addition of
+            rushlight. Default: False.
+
+    Returns:
+        The result, of ``query``'s shape, and the attention weights ``(N, L, S)``. Without averaging
+        they are ``(N, num_heads, L, S)``, and without ``need_weights`` None. For an unbatched
+        ``query`` all shapes are without N.
 
     Raises:
         AssertionError: Shapes or dtypes do not fit.

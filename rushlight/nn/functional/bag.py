@@ -110,17 +110,18 @@ def embedding_bag(
 ):  # fmt: skip
     """Return the sum, mean or maximum of the rows of ``weight`` at the indices of each bag.
 
-    Shape: input (bags, n), or (n) with offsets (bags); weight (rows, features) → (bags, features).
-
     Args:
-        input: Indices. If ``input`` has two dims, each row is a bag.
-        weight: The table of rows.
-        offsets: For an ``input`` with one dim, the position at which each bag begins.
-        mode: ``"sum"``, ``"mean"`` or ``"max"``.
-        per_sample_weights: Factors of the rows in a sum, in the shape of ``input``.
-        include_last_offset: The last offset is the end of the last bag.
-        padding_idx: A row that is left out of all bags.
+        input: Indices ``(bags, n)``, where each row is a bag, or ``(n)`` with ``offsets``.
+        weight: Tensor ``(rows, features)``: the table.
+        offsets: Tensor ``(bags)``: the position in a one-dim ``input`` at which each bag begins.
+        mode: ``"sum"``, ``"mean"`` (default) or ``"max"``.
+        per_sample_weights: Tensor of ``input``'s shape: factors of the rows in a sum. Default: 1.
+        include_last_offset: The last offset is the end of the last bag. Default: False.
+        padding_idx: Index of a row that is left out of all bags. Default: none.
         max_norm, norm_type, scale_grad_by_freq, sparse: As for ``embedding``.
+
+    Returns:
+        Tensor ``(bags, features)``; zeros for an empty bag.
 
     Raises:
         ValueError: Shapes or options do not go together.

@@ -29,8 +29,6 @@ def _run(drop, input, p, training, inplace):
 def dropout(input, p=0.5, training=True, inplace=False):
     """Set each element to 0 with probability ``p``, and scale the others by 1 / (1 - p).
 
-    Shape: input: any → the same.
-
     Raises:
         ValueError: ``p`` is outside [0, 1].
 
@@ -45,9 +43,10 @@ def dropout(input, p=0.5, training=True, inplace=False):
 
 
 def dropout1d(input, p=0.5, training=True, inplace=False):
-    """Set whole channels to 0; see ``dropout``.
+    """Set each channel to 0 with probability ``p``, and scale the others by 1 / (1 - p).
 
-    Shape: (N, C, L) or (C, L) → the same.
+    Args:
+        input: Tensor ``(N, C, L)`` or ``(C, L)``.
 
     Raises:
         ValueError: ``p`` is outside [0, 1].
@@ -74,9 +73,10 @@ def _batched(input, dims, p, training, inplace):
 
 
 def dropout2d(input, p=0.5, training=True, inplace=False):
-    """Set whole channels to 0; see ``dropout``.
+    """Set each channel to 0 with probability ``p``, and scale the others by 1 / (1 - p).
 
-    Shape: (N, C, H, W), or (N, C, L) → the same.
+    Args:
+        input: Tensor ``(N, C, H, W)``. Three dims are taken as ``(N, C, L)``, with a warning.
 
     Raises:
         ValueError: ``p`` is outside [0, 1].
@@ -98,9 +98,10 @@ def dropout2d(input, p=0.5, training=True, inplace=False):
 
 
 def dropout3d(input, p=0.5, training=True, inplace=False):
-    """Set whole channels to 0; see ``dropout``.
+    """Set each channel to 0 with probability ``p``, and scale the others by 1 / (1 - p).
 
-    Shape: (N, C, D, H, W) or (C, D, H, W) → the same.
+    Args:
+        input: Tensor ``(N, C, D, H, W)`` or ``(C, D, H, W)``.
 
     Raises:
         ValueError: ``p`` is outside [0, 1].
@@ -126,7 +127,7 @@ def _unusual(name, input, expected):
 def alpha_dropout(input, p=0.5, training=False, inplace=False):
     """Drop elements so that the mean and the variance of ``selu``'s results stay the same.
 
-    Shape: input: any → the same.
+    A dropped element becomes ``selu``'s lower limit. Then all elements are scaled and shifted.
 
     Raises:
         ValueError: ``p`` is outside [0, 1].
@@ -143,7 +144,8 @@ def alpha_dropout(input, p=0.5, training=False, inplace=False):
 def feature_alpha_dropout(input, p=0.5, training=False, inplace=False):
     """Apply ``alpha_dropout`` to whole channels.
 
-    Shape: input: any → the same.
+    Args:
+        input: Tensor ``(N, C, *)``, floating point.
 
     Raises:
         ValueError: ``p`` is outside [0, 1].

@@ -47,11 +47,16 @@ def _line(n, align, dtype):
 def affine_grid(theta, size, align_corners=None):
     """Apply the affine maps ``theta`` to the pixel coordinates of an image of ``size``.
 
-    The result is a grid for ``grid_sample``. Its last dim holds the coordinates x, y (and z). The
-    image covers the range from -1 to 1.
+    The result is a grid for ``grid_sample``. The image covers the range from -1 to 1.
 
-    Shape: theta (N, 2, 3) and size (N, C, H, W) → (N, H, W, 2); (N, 3, 4) and (N, C, D, H, W) →
-    (N, D, H, W, 3).
+    Args:
+        theta: Tensor ``(N, 2, 3)`` for images or ``(N, 3, 4)`` for volumes, floating point.
+        size: The image's size, ``(N, C, H, W)`` or ``(N, C, D, H, W)``: a tuple of ints.
+        align_corners: As for ``grid_sample``.
+
+    Returns:
+        Tensor ``(N, H, W, 2)`` or ``(N, D, H, W, 3)``. Its last dim holds the coordinates x, y
+        (and z).
 
     Raises:
         ValueError: ``theta`` has a wrong shape or is not floating point, or a size is below 1.
@@ -230,17 +235,18 @@ def _check(input, grid, mode):
 def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
     """Interpolate ``input`` at the points of ``grid``.
 
-    Shape: input (N, C, H, W) and grid (N, H', W', 2) → (N, C, H', W'); input (N, C, D, H, W) and
-    grid (N, D', H', W', 3) → (N, C, D', H', W').
-
     Args:
-        input: Images or volumes.
-        grid: The points as coordinates x, y (and z).
-        mode: ``"bilinear"``, ``"nearest"`` or ``"bicubic"``.
-        padding_mode: The values beyond the edges: ``"zeros"``, the outermost pixel (``"border"``)
-            or the reflected image (``"reflection"``).
+        input: Images ``(N, C, H, W)`` or volumes ``(N, C, D, H, W)``.
+        grid: Tensor ``(N, H', W', 2)`` or ``(N, D', H', W', 3)``: the points as coordinates x, y
+            (and z). ``input`` covers the range from -1 to 1.
+        mode: ``"bilinear"`` (default), ``"nearest"`` or, for images, ``"bicubic"``.
+        padding_mode: The values beyond the edges: ``"zeros"`` (default), the outermost pixel
+            (``"border"``) or the reflected image (``"reflection"``).
         align_corners: True if the coordinates -1 and 1 mean the centres of the outermost pixels,
-            False if they mean their outer edges.
+            False if they mean their outer edges. Default: False, with a warning.
+
+    Returns:
+        Tensor ``(N, C, H', W')`` or ``(N, C, D', H', W')``.
 
     Raises:
         ValueError: A mode is unknown.

@@ -20,13 +20,14 @@ def poisson_nll_loss(
     input, target, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None,
     reduction="mean",
 ):  # fmt: skip
-    """Negative log-likelihood of counts ``target`` with a Poisson distribution.
+    """Compute the negative log-likelihood of counts ``target`` with a Poisson distribution.
 
-    ``input`` is the logarithm of the rate, and the loss is exp(input) - target · input. With
-    ``log_input=False``, ``input`` is the rate itself. ``full`` adds Stirling's approximation of
-    log(target!).
+    The loss is exp(input) - target · input, or input - target · log(input) with
+    ``log_input=False``. ``full`` adds Stirling's approximation of log(target!) for targets above 1.
 
-    Shape: input and target broadcast → () or, unreduced, their shape.
+    Args:
+        target: The counts; they broadcast with ``input``.
+        eps: Number added to ``input`` before its logarithm is taken. Default: 1e-8.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.poisson_nll_loss(torch.zeros(1), torch.tensor([2.0]))
@@ -45,13 +46,16 @@ def poisson_nll_loss(
 
 
 def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"):
-    """Negative log-likelihood of ``target`` with a normal distribution.
+    """Compute the negative log-likelihood of ``target`` with a normal distribution.
 
-    ``input`` is the mean and ``var`` the variance, which is raised to at least ``eps``. The loss is
-    (log var + (input - target)² / var) / 2. ``full`` adds the constant log(2π) / 2.
+    The loss is (log var + (input - target)² / var) / 2. ``full`` adds log(2π) / 2.
 
-    Shape: input and target broadcast. var is a number, has the shape of input, or has one number
-    for each row.
+    Args:
+        input: Tensor ``(*)``: the means.
+        target: Tensor that broadcasts with ``input``.
+        var: The variances: a number, or a tensor of ``input``'s shape, or of that shape without its
+            last dim or with size 1 there.
+        eps: A smaller variance is raised to this number. Default: 1e-6.
 
     Raises:
         ValueError: A variance is negative, or the shape of ``var`` does not fit.
@@ -95,10 +99,17 @@ def linear_cross_entropy(
 ):  # fmt: skip
     """Compute ``cross_entropy`` of a linear layer's results.
 
-    ``options`` are accepted without effect.
+    Args:
+        input: Tensor ``(N, in)`` or ``(in)``.
+        linear_weight: Tensor ``(C, in)``, or ``(C, *, in)`` to classify at several places.
+        target: Class indices ``(N, *)``, or probabilities ``(N, C, *)``.
+        linear_bias: Tensor ``(C, *)``. Default: none.
+        weight: Tensor ``(C)``: factor of each class. Default: 1.
+        ignore_index: Class indices of this value do not count. Default: -100.
+        options: Accepted without effect.
 
-    Shape: input (N, in) or (in), linear_weight (C, …, in), linear_bias (C, …), target (N, …)
-    classes or (N, C, …) probabilities → () or, unreduced, (N, …).
+    Returns:
+        Tensor ``()``; with ``reduction="none"`` the losses ``(N, *)`` or ``()``.
 
     Raises:
         RuntimeError: Shapes do not fit, or ``ignore_index`` is given with probabilities.

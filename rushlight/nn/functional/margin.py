@@ -22,12 +22,18 @@ __all__ = [
 def cosine_embedding_loss(
     input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"
 ):
-    """Loss of pairs of vectors that should be alike (``target`` 1) or not (``target`` -1).
+    """Compute the loss of pairs of vectors that should be alike (``target`` 1) or not (-1).
 
     With the cosine cos of both vectors, the loss is 1 - cos for ``target`` 1, and
     max(0, cos - margin) for ``target`` -1.
 
-    Shape: input1, input2 (N, D) or (D), target (N) or () → () or, unreduced, as target.
+    Args:
+        input1, input2: Tensors ``(N, D)`` or ``(D)``: the vectors.
+        target: Tensor ``(N)`` or ``()`` of the numbers 1 and -1.
+        margin: Cosine up to which the loss for ``target`` -1 is 0. Default: 0.
+
+    Returns:
+        Tensor ``()``; with ``reduction="none"`` the losses, in ``target``'s shape.
 
     Raises:
         RuntimeError: The shapes do not fit.
@@ -66,11 +72,14 @@ def _cosine(a, b, dim):
 def hinge_embedding_loss(
     input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"
 ):
-    """Loss of distances ``input``, which should be small (``target`` 1) or large (``target`` -1).
+    """Compute the loss of distances that should be small (``target`` 1) or large (-1).
 
     The loss is ``input`` for ``target`` 1, and max(0, margin - input) for ``target`` -1.
 
-    Shape: input and target broadcast → () or, unreduced, their shape.
+    Args:
+        input: Tensor of any shape ``(*)``: the distances.
+        target: Tensor of the numbers 1 and -1, which broadcasts with ``input``.
+        margin: Distance from which on the loss for ``target`` -1 is 0. Default: 1.
 
     >>> import rushlight as torch
     >>> x, y = torch.tensor([0.25, 0.25]), torch.tensor([1, -1])
@@ -86,11 +95,18 @@ def hinge_embedding_loss(
 def margin_ranking_loss(
     input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"
 ):
-    """Loss of pairs of scores, of which the first should be larger (``target`` 1) or smaller (-1).
+    """Compute the loss of pairs of scores whose order should be that of ``target``.
 
     The loss is max(0, margin - target (input1 - input2)).
 
-    Shape: all three have the same number of dims and broadcast → () or, unreduced, their shape.
+    Args:
+        input1, input2: Tensors of any shape ``(*)``, with equal numbers of dims: the scores.
+        target: Tensor with as many dims: 1 where ``input1`` should be larger, -1 where ``input2``
+            should. All three are broadcast.
+        margin: Difference from which on the loss is 0. Default: 0.
+
+    Returns:
+        Tensor ``()``; with ``reduction="none"`` the losses, in the shape of the broadcast.
 
     Raises:
         RuntimeError: The numbers of dims differ.
@@ -114,7 +130,8 @@ def margin_ranking_loss(
 def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """Compute the loss log(1 + exp(-target · input)) for targets 1 and -1.
 
-    Shape: input and target broadcast → () or, unreduced, their shape.
+    Args:
+        target: Tensor of the numbers 1 and -1, which broadcasts to ``input``.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.soft_margin_loss(torch.tensor([0.0]), torch.tensor([1.0]))
@@ -141,12 +158,18 @@ def triplet_margin_loss(
     anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, size_average=None,
     reduce=None, reduction="mean",
 ):  # fmt: skip
-    """Loss of triplets: the anchor should be closer to ``positive`` than to ``negative``.
+    """Compute the loss of anchors that should be closer to ``positive`` than to ``negative``.
 
-    The loss is max(0, margin + ‖anchor - positive‖ - ‖anchor - negative‖) in the p-norm. With
-    ``swap``, the distance of positive and negative replaces the last distance if it is smaller.
+    The loss is max(0, margin + ‖anchor - positive‖ - ‖anchor - negative‖) in the p-norm.
 
-    Shape: (N, D) or (D) each → () or, unreduced, (N) or ().
+    Args:
+        anchor, positive, negative: Tensors ``(N, D)`` or ``(D)``.
+        margin: Difference from which on the loss is 0; above 0. Default: 1.
+        p: The p of the p-norm. Default: 2.
+        eps: Number added to each coordinate of a difference. Default: 1e-6.
+
+    Returns:
+        Tensor ``()``; with ``reduction="none"`` the losses, ``(N)`` or ``()``.
 
     Raises:
         ValueError: ``margin`` is not positive.
@@ -188,10 +211,12 @@ def triplet_margin_with_distance_loss(
 ):  # fmt: skip
     """Compute ``triplet_margin_loss`` with any distance function.
 
-    The default is ``pairwise_distance``.
+    Args:
+        anchor, positive, negative: Tensors that ``distance_function`` takes, such as ``(N, D)``.
+        margin: Difference from which on the loss is 0; above 0. Default: 1.
 
-    Shape: anchor, positive, negative: shapes that ``distance_function`` takes, such as (N, D)
-    → ().
+    Returns:
+        Tensor ``()``; with ``reduction="none"`` the losses, in the shape of the distances.
 
     Raises:
         ValueError: ``margin`` is not positive.
@@ -223,12 +248,20 @@ def triplet_margin_with_distance_loss(
 def multi_margin_loss(
     input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"
 ):
-    """Loss of class scores: the target's score should be larger than all others by ``margin``.
+    """Compute the loss of class scores if the target's score is not the largest by ``margin``.
 
     The loss is the sum over the other classes of max(0, margin - input[target] + input[other])ᵖ,
     divided by the number C of all classes.
 
-    Shape: input (N, C) or (C), target (N) or (), weight (C) → () or, unreduced, as target.
+    Args:
+        input: Tensor ``(N, C)`` or ``(C)``, floating point: the scores.
+        target: Tensor ``(N)`` or ``()``, int64: class indices.
+        p: 1 or 2. Default: 1.
+        margin: Difference from which on the loss is 0. Default: 1.
+        weight: Tensor ``(C)``: factors of the losses by the target's class. Default: 1.
+
+    Returns:
+        Tensor ``()``; with ``reduction="none"`` the losses, in ``target``'s shape.
 
     Raises:
         ValueError: ``p`` is neither 1 nor 2.
@@ -288,12 +321,17 @@ def _rows(name, input):
 
 @autocasts(SINGLE)
 def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
-    """Loss of class scores with several labels, whose scores should be larger than all others by 1.
+    """Compute the loss of class scores that should be larger for the labels than for other classes.
 
     The loss is the sum of max(0, 1 - input[label] + input[other]) over all labels and all other
-    classes, divided by C. A row of ``target`` holds labels up to its first -1.
+    classes, divided by C.
 
-    Shape: input (N, C) or (C), target the same → () or, unreduced, (N) or ().
+    Args:
+        input: Tensor ``(N, C)`` or ``(C)``, floating point: the scores.
+        target: Tensor of ``input``'s shape, int64. A row holds labels up to its first -1.
+
+    Returns:
+        Tensor ``()``; with ``reduction="none"`` the losses, ``(N)`` or ``()``.
 
     Raises:
         RuntimeError: The shapes differ, or a label is out of range.
@@ -335,7 +373,13 @@ def multilabel_soft_margin_loss(
 ):
     """Compute the mean over all classes of the binary cross entropy of each class's logit.
 
-    Shape: input and target (N, C), weight (C) → () or, unreduced, (N).
+    Args:
+        input: Tensor ``(*, C)``, floating point: the logits.
+        target: Tensor of ``input``'s shape, with 1 for the classes that apply, and 0 for others.
+        weight: Tensor ``(C)``: factor of each class. Default: 1.
+
+    Returns:
+        Tensor ``()``; with ``reduction="none"`` the losses ``(*)``.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.multilabel_soft_margin_loss(torch.zeros(1, 2), torch.ones(1, 2))

@@ -21,9 +21,12 @@ def across_channels(input, before, after, alpha, beta, k):
 def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
     """Divide ``input`` by (k + alpha · mean of squares) ^ beta.
 
-    The mean is over the ``size`` channels around each channel.
-
-    Shape: (N, C, …) → the same.
+    Args:
+        input: Tensor ``(N, C, *)`` with at least 3 dims.
+        size: Number of channels around each channel, over which the mean of squares is taken.
+        alpha: Factor of the mean. Default: 1e-4.
+        beta: Exponent of the divisor. Default: 0.75.
+        k: Number added to alpha · mean. Default: 1.
 
     Raises:
         ValueError: ``input`` has fewer than three dims.

@@ -20,36 +20,89 @@ __all__ = [
 def max_pool1d_with_indices(
     input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
 ):
-    """Call ``max_pool1d``, and always return the indices too."""
+    """Call ``max_pool1d``, and always return the indices too.
+
+    Args:
+        input: Tensor ``(N, C, L)`` or ``(C, L)``.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.max_pool1d_with_indices(torch.tensor([[1.0, 3.0, 2.0, 0.0]]), 2)
+    (tensor([[3., 2.]]), tensor([[1, 2]]))
+    """
     return max_pool.max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
 def max_pool2d_with_indices(
     input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
 ):
-    """Call ``max_pool2d``, and always return the indices too."""
+    """Call ``max_pool2d``, and always return the indices too.
+
+    Args:
+        input: Tensor ``(N, C, H, W)`` or ``(C, H, W)``.
+
+    >>> import rushlight as torch
+    >>> x = torch.arange(4.0).reshape(1, 2, 2)
+    >>> torch.nn.functional.max_pool2d_with_indices(x, 2)
+    (tensor([[[3.]]]), tensor([[[3]]]))
+    """
     return max_pool.max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
 def max_pool3d_with_indices(
     input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
 ):
-    """Call ``max_pool3d``, and always return the indices too."""
+    """Call ``max_pool3d``, and always return the indices too.
+
+    Args:
+        input: Tensor ``(N, C, D, H, W)`` or ``(C, D, H, W)``.
+
+    >>> import rushlight as torch
+    >>> x = torch.arange(8.0).reshape(1, 2, 2, 2)
+    >>> torch.nn.functional.max_pool3d_with_indices(x, 2)
+    (tensor([[[[7.]]]]), tensor([[[[7]]]]))
+    """
     return max_pool.max_pool3d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
 def adaptive_max_pool1d_with_indices(input, output_size, return_indices=False):
-    """Call ``adaptive_max_pool1d``, and always return the indices too."""
+    """Call ``adaptive_max_pool1d``, and always return the indices too.
+
+    Args:
+        input: Tensor ``(N, C, L)`` or ``(C, L)``.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.adaptive_max_pool1d_with_indices(torch.arange(6.0).reshape(1, 6), 2)
+    (tensor([[2., 5.]]), tensor([[2, 5]]))
+    """
     return adaptive_max_pool.adaptive_max_pool1d(input, output_size, True)
 
 
 def adaptive_max_pool2d_with_indices(input, output_size, return_indices=False):
-    """Call ``adaptive_max_pool2d``, and always return the indices too."""
+    """Call ``adaptive_max_pool2d``, and always return the indices too.
+
+    Args:
+        input: Tensor ``(N, C, H, W)`` or ``(C, H, W)``.
+        output_size: Spatial size of the result: int or ints; None keeps the size of a dim.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.adaptive_max_pool2d_with_indices(torch.arange(4.0).reshape(1, 2, 2), 1)
+    (tensor([[[3.]]]), tensor([[[3]]]))
+    """
     return adaptive_max_pool.adaptive_max_pool2d(input, output_size, True)
 
 
 def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
-    """Call ``adaptive_max_pool3d``, and always return the indices too."""
+    """Call ``adaptive_max_pool3d``, and always return the indices too.
+
+    Args:
+        input: Tensor ``(N, C, D, H, W)`` or ``(C, D, H, W)``.
+        output_size: Spatial size of the result: int or ints; None keeps the size of a dim.
+
+    >>> import rushlight as torch
+    >>> x = torch.arange(8.0).reshape(1, 2, 2, 2)
+    >>> torch.nn.functional.adaptive_max_pool3d_with_indices(x, 1)
+    (tensor([[[[7.]]]]), tensor([[[[7]]]]))
+    """
     return adaptive_max_pool.adaptive_max_pool3d(input, output_size, True)
 
 
@@ -82,7 +135,18 @@ def fractional_max_pool2d_with_indices(
     input, kernel_size, output_size=None, output_ratio=None, return_indices=False,
     _random_samples=None,
 ):  # fmt: skip
-    """Call ``fractional_max_pool2d``, and always return the indices too."""
+    """Call ``fractional_max_pool2d``, and always return the indices too.
+
+    Args:
+        input: Tensor ``(N, C, H, W)`` or ``(C, H, W)``.
+        output_size: Spatial size of the result: int or ints. Default: by ``output_ratio``.
+
+    >>> import rushlight as torch
+    >>> x = torch.ones(1, 9, 9)
+    >>> maxima, at = torch.nn.functional.fractional_max_pool2d_with_indices(x, 2, 4)
+    >>> maxima.shape, at.shape
+    (torch.Size([1, 4, 4]), torch.Size([1, 4, 4]))
+    """
     return _fractional(2, input, kernel_size, output_size, output_ratio, _random_samples)
 
 
@@ -90,7 +154,18 @@ def fractional_max_pool3d_with_indices(
     input, kernel_size, output_size=None, output_ratio=None, return_indices=False,
     _random_samples=None,
 ):  # fmt: skip
-    """Call ``fractional_max_pool3d``, and always return the indices too."""
+    """Call ``fractional_max_pool3d``, and always return the indices too.
+
+    Args:
+        input: Tensor ``(N, C, D, H, W)`` or ``(C, D, H, W)``.
+        output_size: Spatial size of the result: int or ints. Default: by ``output_ratio``.
+
+    >>> import rushlight as torch
+    >>> x = torch.ones(1, 9, 9, 9)
+    >>> maxima, at = torch.nn.functional.fractional_max_pool3d_with_indices(x, 2, 4)
+    >>> maxima.shape, at.shape
+    (torch.Size([1, 4, 4, 4]), torch.Size([1, 4, 4, 4]))
+    """
     return _fractional(3, input, kernel_size, output_size, output_ratio, _random_samples)
 
 
@@ -98,9 +173,15 @@ def fractional_max_pool2d(
     input, kernel_size, output_size=None, output_ratio=None, return_indices=False,
     _random_samples=None,
 ):  # fmt: skip
-    """Return the maximum of each window. The distances between windows are random.
+    """Return the maximum of each window, with random distances between the windows.
 
-    Shape: (N, C, H, W) or (C, H, W) → (N, C, *output_size), or int(output_ratio · size).
+    Args:
+        input: Tensor ``(N, C, H, W)`` or ``(C, H, W)``.
+        output_size: Spatial size of the result: int or ints. Default: by ``output_ratio``.
+
+    Returns:
+        Tensor ``(N, C, *output_size)``, or ``(N, C, int(output_ratio · H), …)``. With
+        ``return_indices`` a pair: the maxima, and their flat positions in (H, W), int64.
 
     Raises:
         ValueError: Neither ``output_size`` nor ``output_ratio`` is given.
@@ -120,9 +201,15 @@ def fractional_max_pool3d(
     input, kernel_size, output_size=None, output_ratio=None, return_indices=False,
     _random_samples=None,
 ):  # fmt: skip
-    """Return the maximum of each window. The distances between windows are random.
+    """Return the maximum of each window, with random distances between the windows.
 
-    Shape: (N, C, D, H, W) or (C, D, H, W) → (N, C, *output_size), or int(output_ratio · size).
+    Args:
+        input: Tensor ``(N, C, D, H, W)`` or ``(C, D, H, W)``.
+        output_size: Spatial size of the result: int or ints. Default: by ``output_ratio``.
+
+    Returns:
+        Tensor ``(N, C, *output_size)``, or ``(N, C, int(output_ratio · D), …)``. With
+        ``return_indices`` a pair: the maxima, and their flat positions in (D, H, W), int64.
 
     Raises:
         ValueError: Neither ``output_size`` nor ``output_ratio`` is given.
@@ -148,7 +235,11 @@ def _lp(mean, norm_type, count):
 def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     """Compute (Σ xᵖ) ^ (1 / p) over each window, where p is ``norm_type``.
 
-    Shape: (N, C, L) or (C, L) → (N, C, L').
+    Args:
+        input: Tensor ``(N, C, L)`` or ``(C, L)``.
+
+    Returns:
+        Tensor ``(N, C, L')`` or ``(C, L')``, with L' = (L - kernel_size) // stride + 1.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.lp_pool1d(torch.tensor([[[3.0, 4.0]]]), 2, 2)
@@ -161,7 +252,11 @@ def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
 def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     """Compute (Σ xᵖ) ^ (1 / p) over each window, where p is ``norm_type``.
 
-    Shape: (N, C, H, W) or (C, H, W) → (N, C, H', W').
+    Args:
+        input: Tensor ``(N, C, H, W)`` or ``(C, H, W)``.
+
+    Returns:
+        Tensor ``(N, C, H', W')`` or ``(C, H', W')``, each size as in ``lp_pool1d``.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.lp_pool2d(torch.ones(1, 1, 4, 4), 2, 2)
@@ -176,7 +271,11 @@ def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
 def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     """Compute (Σ xᵖ) ^ (1 / p) over each window, where p is ``norm_type``.
 
-    Shape: (N, C, D, H, W) or (C, D, H, W) → (N, C, D', H', W').
+    Args:
+        input: Tensor ``(N, C, D, H, W)`` or ``(C, D, H, W)``.
+
+    Returns:
+        Tensor ``(N, C, D', H', W')`` or ``(C, D', H', W')``, each size as in ``lp_pool1d``.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.lp_pool3d(torch.ones(1, 1, 2, 2, 2), 3, 2)
@@ -228,8 +327,12 @@ def _wanted(name, n, wanted, size, stride):
 def max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
     """Undo ``max_pool1d``: put each maximum at its position in ``indices``, and 0 elsewhere.
 
-    Shape: (N, C, L) or (C, L) → (N, C, L'), L' = (L - 1) stride - 2 padding + kernel_size, or
-    ``output_size``.
+    Args:
+        input: Tensor ``(N, C, L)`` or ``(C, L)``: the maxima.
+
+    Returns:
+        Tensor ``(N, C, L')`` or ``(C, L')``, with L' = (L - 1) stride - 2 padding + kernel_size, or
+        ``output_size``.
 
     Raises:
         ValueError: ``output_size`` is impossible for these windows.
@@ -246,7 +349,11 @@ def max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_siz
 def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
     """Undo ``max_pool2d``: put each maximum at its position in ``indices``, and 0 elsewhere.
 
-    Shape: (N, C, H, W) or (C, H, W) → (N, C, H', W'), each as in ``max_unpool1d``.
+    Args:
+        input: Tensor ``(N, C, H, W)`` or ``(C, H, W)``: the maxima.
+
+    Returns:
+        Tensor ``(N, C, H', W')`` or ``(C, H', W')``, each size as in ``max_unpool1d``.
 
     Raises:
         ValueError: ``output_size`` is impossible for these windows.
@@ -265,7 +372,11 @@ def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_siz
 def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
     """Undo ``max_pool3d``: put each maximum at its position in ``indices``, and 0 elsewhere.
 
-    Shape: (N, C, D, H, W) or (C, D, H, W) → (N, C, D', H', W'), each as in ``max_unpool1d``.
+    Args:
+        input: Tensor ``(N, C, D, H, W)`` or ``(C, D, H, W)``: the maxima.
+
+    Returns:
+        Tensor ``(N, C, D', H', W')`` or ``(C, D', H', W')``, each size as in ``max_unpool1d``.
 
     Raises:
         ValueError: ``output_size`` is impossible for these windows.

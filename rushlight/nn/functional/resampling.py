@@ -14,9 +14,10 @@ def _warn(name):
 
 
 def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
-    """Call ``interpolate``. This is its older name.
+    """Call ``interpolate`` by its older name, which is deprecated.
 
-    Shape: as in ``interpolate``.
+    Args:
+        mode: As in ``interpolate``. Default: ``"nearest"``.
 
     >>> import rushlight as torch
     >>> import warnings
@@ -29,9 +30,7 @@ def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=
 
 
 def upsample_nearest(input, size=None, scale_factor=None):
-    """Call ``interpolate`` with the mode "nearest".
-
-    Shape: as in ``interpolate``.
+    """Call ``interpolate`` with "nearest"; this name is deprecated.
 
     >>> import rushlight as torch
     >>> import warnings
@@ -44,9 +43,10 @@ def upsample_nearest(input, size=None, scale_factor=None):
 
 
 def upsample_bilinear(input, size=None, scale_factor=None):
-    """Call ``interpolate`` with the mode "bilinear" and ``align_corners=True``.
+    """Call ``interpolate`` with "bilinear" and ``align_corners=True``; this name is deprecated.
 
-    Shape: as in ``interpolate``.
+    Args:
+        input: Tensor ``(N, C, H, W)``.
 
     >>> import rushlight as torch
     >>> import warnings

@@ -19,10 +19,16 @@ __all__ = ["cosine_similarity", "normalize", "one_hot", "pairwise_distance", "pd
 def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """Compute x1 · x2 / (max(‖x1‖, eps) max(‖x2‖, eps)) over ``dim``.
 
-    Shape: x1, x2: (…, n, …) that broadcast → (…, …), without ``dim``.
+    Args:
+        x1, x2: Tensors that broadcast to one shape; at least one is floating point.
+        dim: The dim of the vectors. Default: 1.
+        eps: Smallest norm by which a vector is divided. Default: 1e-8.
+
+    Returns:
+        Tensor of the shape of the broadcast, without ``dim``.
 
     Raises:
-        RuntimeError: The shapes do not broadcast.
+        RuntimeError: The shapes do not broadcast, or both tensors are integers.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([[3.0, 4.0]])
@@ -43,7 +49,10 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
 def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     """Divide ``input`` by its p-norm over ``dim``, or by ``eps`` if the norm is smaller.
 
-    Shape: input: any → the same.
+    Args:
+        p: The p of the p-norm. Default: 2.
+        dim: The dim of the vectors, or a tuple of dims. Default: 1.
+        eps: Smallest norm by which a vector is divided. Default: 1e-12.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.normalize(torch.tensor([[3.0, 4.0]]))
@@ -56,7 +65,14 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
 def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     """Compute the p-norm of ``x1 - x2 + eps`` over the last dim.
 
-    Shape: x1, x2: (N, D) or (D), which broadcast → (N) or (); with ``keepdim`` (N, 1) or (1).
+    Args:
+        x1, x2: Tensors ``(N, D)`` or ``(D)``, which are broadcast.
+        p: The p of the p-norm. Default: 2.
+        eps: Number added to each difference. Default: 1e-6.
+        keepdim: Keep the last dim, with size 1. Default: False.
+
+    Returns:
+        Tensor ``(N)`` or ``()``; with ``keepdim`` ``(N, 1)`` or ``(1)``.
 
     Raises:
         RuntimeError: The shapes do not broadcast.
@@ -73,7 +89,12 @@ def pdist(input, p=2):
 
     The distances of row 0 to all later rows come first, then those of row 1, and so on.
 
-    Shape: (N, D) → (N (N - 1) / 2).
+    Args:
+        input: Tensor ``(N, D)``, floating point.
+        p: The p of the p-norm, at least 0. Default: 2.
+
+    Returns:
+        Tensor ``(N (N - 1) / 2)``.
 
     Raises:
         RuntimeError: ``input`` is not 2-D or not floating point, or ``p`` is negative.
@@ -95,9 +116,12 @@ def pdist(input, p=2):
 def one_hot(tensor, num_classes=-1):
     """Return, for each class index, a vector of zeros with a 1 at that index.
 
-    If ``num_classes`` is -1, it is the largest index plus 1.
+    Args:
+        tensor: Class indices ``(*)``, int64.
+        num_classes: Length of the vectors. Default (-1): the largest index plus 1.
 
-    Shape: (…) → (…, num_classes).
+    Returns:
+        Tensor ``(*, num_classes)``, int64.
 
     Raises:
         RuntimeError: An index is negative or too large, or the dtype is not int64.

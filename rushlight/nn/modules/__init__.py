@@ -1,6 +1,7 @@
 """The modules (layers), one file for each family."""
 
 import importlib
+from types import FunctionType
 
 from rushlight.docstrings import document
 from rushlight.nn.modules import utils as utils
@@ -36,6 +37,7 @@ from rushlight.nn.modules.conv import (
     ConvTranspose2d,
     ConvTranspose3d,
 )
+from rushlight.nn.modules.conversion import Conversion
 from rushlight.nn.modules.distance import CosineSimilarity, PairwiseDistance
 from rushlight.nn.modules.dropout import (
     AlphaDropout,
@@ -219,6 +221,26 @@ def _gather():
                     names[name] = value
 
 
+#: Part of a class's name → the family whose sentences its docstring shares.
+FAMILIES = {
+    "Norm": "norm", "Dropout": "dropout", "ConvTranspose": "transposed convolution",
+    "Conv": "convolution", "Unpool": "unpooling", "Pool": "pooling", "Pad": "padding",
+    "Loss": "loss", "Embedding": "embedding", "Transformer": "transformer", "RNN": "recurrent",
+    "LSTM": "recurrent", "GRU": "recurrent",
+}  # fmt: skip
+
+
+def _document():
+    for name in __all__:
+        family = next((f for part, f in FAMILIES.items() if part in name), "plain")
+        document(globals()[name], f"{family} module")
+    containers = Sequential, ModuleList, ModuleDict, ParameterList, ParameterDict
+    for owner in dict.fromkeys(base for container in containers for base in container.__mro__):
+        for name, method in vars(owner).items():
+            if isinstance(method, FunctionType) and not name.startswith("_"):
+                kind = "hook" if name.endswith("_hook") else "method"
+                document(method, "conversion" if owner is Conversion else kind)
+
+
 _gather()
-for _name in __all__:
-    document(globals()[_name], "module")
+_document()

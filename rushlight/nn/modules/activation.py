@@ -71,7 +71,9 @@ class Mish(_Inplace):
 
 
 class SELU(_Inplace):
-    """scale · (max(0, x) + min(0, α·(eˣ − 1))). It keeps mean 0 and variance 1.
+    """scale · (max(0, x) + min(0, α·(eˣ − 1))), where scale is about 1.0507 and α about 1.6733.
+
+    With these numbers the elements keep mean 0 and variance 1 from layer to layer.
 
     Shape: x: any → the same.
 
@@ -109,6 +111,9 @@ class Hardtanh(Module):
     """x, limited to the range from ``min_val`` to ``max_val``.
 
     Shape: x: any → the same.
+
+    Args:
+        min_value, max_value: Deprecated; give ``min_val`` and ``max_val``.
 
     Raises:
         AssertionError: ``max_val`` is not greater than ``min_val``.
@@ -211,6 +216,9 @@ class ELU(Module):
 
     Shape: x: any → the same.
 
+    Args:
+        alpha: The α of the formula; the results are above −α. Default: 1.
+
     Source: Clevert et al. 2015, https://arxiv.org/abs/1511.07289
 
     >>> import rushlight as torch
@@ -254,9 +262,12 @@ class LeakyReLU(Module):
 
 
 class GELU(Module):
-    """x · Φ(x), Φ the normal distribution function; ``approximate="tanh"`` approximates Φ.
+    """x · Φ(x), where Φ is the distribution function of the normal distribution.
 
     Shape: x: any → the same.
+
+    Args:
+        approximate: ``"none"`` (default) for the exact Φ, or ``"tanh"`` for an approximation.
 
     Source: Hendrycks and Gimpel 2016, https://arxiv.org/abs/1606.08415
 
@@ -280,6 +291,11 @@ class Softplus(Module):
     """log(1 + e^(β·x)) / β, but x itself if β·x exceeds ``threshold``.
 
     Shape: x: any → the same.
+
+    Args:
+        beta: The β of the formula: the larger it is, the closer is the result to max(0, x).
+            Default: 1.
+        threshold: The result is x itself where β·x is above this number. Default: 20.
 
     >>> import rushlight as torch
     >>> torch.nn.Softplus()(torch.tensor([0.0, 30.0]))
@@ -316,6 +332,10 @@ class Softmax(_AlongDim):
 
     Shape: x: any → the same.
 
+    Args:
+        dim: The dim along which the result sums to 1. Without ``dim``, which is deprecated, it is 0
+            for an input of 0, 1 or 3 dims, and 1 otherwise.
+
     >>> import rushlight as torch
     >>> torch.nn.Softmax(dim=0)(torch.zeros(2))
     tensor([0.5000, 0.5000])
@@ -330,6 +350,10 @@ class LogSoftmax(_AlongDim):
 
     Shape: x: any → the same.
 
+    Args:
+        dim: The dim along which eˣ is summed. Without ``dim``, which is deprecated, it is 0 for an
+            input of 0, 1 or 3 dims, and 1 otherwise.
+
     >>> import rushlight as torch
     >>> torch.nn.LogSoftmax(dim=0)(torch.zeros(2))
     tensor([-0.6931, -0.6931])
@@ -343,6 +367,10 @@ class Softmin(_AlongDim):
     """e⁻ˣ / ∑ e⁻ˣ along ``dim``.
 
     Shape: x: any → the same.
+
+    Args:
+        dim: The dim along which the result sums to 1. Without ``dim``, which is deprecated, it is 0
+            for an input of 0, 1 or 3 dims, and 1 otherwise.
 
     >>> import rushlight as torch
     >>> torch.nn.Softmin(dim=0)(torch.zeros(2))

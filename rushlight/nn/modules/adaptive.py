@@ -22,6 +22,13 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 
     Shape: x: (N, in_features) or (in_features); y: (N) or () → (output: y's shape, loss: ()).
 
+    Args:
+        n_classes: Number of classes.
+        cutoffs: The first class of each cluster: ascending ints above 0 and below ``n_classes``.
+        div_value: Each cluster has this many times fewer features than the cluster before it.
+            Default: 4.
+        head_bias: Add a learned bias to the scores of the head. Default: False.
+
     Raises:
         ValueError: The ``cutoffs`` do not ascend inside (0, n_classes).
         RuntimeError: A class is out of range, or shapes do not fit (in the call).
@@ -142,16 +149,34 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         return rushlight.cat(parts, 1)
 
     def log_prob(self, input):
-        """The log-probability of each class.
+        """Compute the log-probability of each class.
 
-        Shape: x: (N, in_features) → (N, n_classes).
+        Args:
+            input: Tensor (N, in_features).
+
+        Returns:
+            Tensor (N, n_classes).
+
+        >>> import rushlight as torch
+        >>> layer = torch.nn.AdaptiveLogSoftmaxWithLoss(8, 20, cutoffs=[4, 10], div_value=2)
+        >>> layer.log_prob(torch.ones(3, 8)).exp().sum(1).allclose(torch.ones(3))
+        True
         """
         return self._all_log_probs(input, self.head(input))
 
     def predict(self, input):
-        """The most probable class of each example.
+        """Find the most probable class of each example.
 
-        Shape: x: (N, in_features) → (N).
+        Args:
+            input: Tensor (N, in_features).
+
+        Returns:
+            Tensor (N) of int64.
+
+        >>> import rushlight as torch
+        >>> layer = torch.nn.AdaptiveLogSoftmaxWithLoss(8, 20, cutoffs=[4, 10], div_value=2)
+        >>> layer.predict(torch.ones(3, 8)).shape
+        torch.Size([3])
         """
         head = self.head(input)
         best = head.argmax(dim=1)

@@ -22,10 +22,20 @@ class MultiheadAttention(Module):
     attention weights (batch, L, S). The weights are (batch, num_heads, L, S) without
     ``average_attn_weights``, and None without ``need_weights``.
 
+    Args:
+        embed_dim: Number of features of the query and of the result; ``num_heads`` divides it.
+        num_heads: Number of heads, each with ``embed_dim`` / ``num_heads`` features.
+        dropout: Probability of dropping an attention weight, in training. Default: 0.
+        bias: Add learned biases to the projections of the inputs and of the result. Default: True.
+        add_bias_kv: Add a learned step to the keys and to the values. Default: False.
+        add_zero_attn: Add a step of zeros to the keys and to the values. Default: False.
+        kdim, vdim: Number of features of the keys, of the values. Default: ``embed_dim``.
+        batch_first: The batch dim comes first, not second. Default: False.
+
     Raises:
-        ValueError: embed_dim or num_heads is not above 0.
-        AssertionError: embed_dim is not divisible by num_heads; shapes do not fit.
-        RuntimeError: ``is_causal`` without ``attn_mask``; a mask of another shape.
+        ValueError: ``embed_dim`` or ``num_heads`` is not above 0.
+        AssertionError: ``num_heads`` does not divide ``embed_dim``, or shapes do not fit.
+        RuntimeError: ``is_causal`` is given without ``attn_mask``, or a mask has another shape.
 
     Source: Vaswani et al. 2017.
 
@@ -106,10 +116,22 @@ class MultiheadAttention(Module):
         )  # fmt: skip
 
     def merge_masks(self, attn_mask, key_padding_mask, query):
-        """Merge both masks into one; returns (mask, PyTorch's code for the kind of mask).
+        """Merge both masks into one, and tell PyTorch's code for its kind.
 
-        The code is 1 for a padding mask alone, (batch, S), and None without masks. It is 2 for a
-        merged mask (batch, heads, L, L).
+        Args:
+            attn_mask: None, or float Tensor (L, L) or (batch · num_heads, L, L).
+            key_padding_mask: None, or float Tensor (batch, L).
+            query: Tensor (batch, L, embed_dim).
+
+        Returns:
+            Pair (mask, code): (None, None) without masks; the padding mask itself and 1 without
+            ``attn_mask``; and otherwise a mask (batch, num_heads, L, L) and 2.
+
+        >>> import rushlight as torch
+        >>> attention = torch.nn.MultiheadAttention(8, 2, batch_first=True)
+        >>> mask, code = attention.merge_masks(torch.zeros(5, 5), None, torch.ones(3, 5, 8))
+        >>> mask.shape, code
+        (torch.Size([3, 2, 5, 5]), 2)
         """
         if attn_mask is None:
             return key_padding_mask, None if key_padding_mask is None else 1

@@ -96,11 +96,15 @@ class BatchNorm1d(_BatchNorm):
     """y = (x − mean) / √(var + eps) · weight + bias, with mean and var of each channel.
 
     In training, mean and var are those of the batch, and they update the running statistics. In
-    evaluation, mean and var are the running statistics.
+    evaluation, mean and var are the running statistics, or those of the batch if there are no
+    running statistics. With ``momentum=None``, the running statistics are the plain averages over
+    all batches.
 
     Shape: x: (N, C) or (N, C, L) → the same.
+
     Raises:
         ValueError: x has another number of dims.
+
     Source: Ioffe and Szegedy 2015, https://arxiv.org/abs/1502.03167
 
     >>> import rushlight as torch
@@ -118,6 +122,7 @@ class BatchNorm2d(_BatchNorm):
     """``BatchNorm1d`` for images.
 
     Shape: x: (N, C, H, W) → the same.
+
     Raises:
         ValueError: x has another number of dims.
 
@@ -135,6 +140,7 @@ class BatchNorm3d(_BatchNorm):
     """``BatchNorm1d`` for volumes.
 
     Shape: x: (N, C, D, H, W) → the same.
+
     Raises:
         ValueError: x has another number of dims.
 
@@ -152,6 +158,10 @@ class SyncBatchNorm(_BatchNorm):
     """``BatchNorm1d`` over the batches of all processes; rushlight has only one process.
 
     Shape: x: (N, C, …) → the same.
+
+    Args:
+        process_group: Accepted without effect, because there is only one process.
+
     Raises:
         ValueError: x has less than two dims.
 
@@ -179,7 +189,20 @@ class SyncBatchNorm(_BatchNorm):
 
     @classmethod
     def convert_sync_batchnorm(cls, module, process_group=None):
-        """Replace each batch normalisation in ``module``; the new layers share the old tensors."""
+        """Replace each batch normalisation in ``module`` by a SyncBatchNorm with the same tensors.
+
+        Args:
+            module: The Module to convert, in place.
+            process_group: Accepted without effect, because there is only one process.
+
+        Returns:
+            ``module``, or the new SyncBatchNorm if ``module`` itself is a batch normalisation.
+
+        >>> import rushlight as torch
+        >>> net = torch.nn.Sequential(torch.nn.BatchNorm1d(3))
+        >>> type(torch.nn.SyncBatchNorm.convert_sync_batchnorm(net)[0]).__name__
+        'SyncBatchNorm'
+        """
         made = module
         if isinstance(module, _BatchNorm):
             made = cls(

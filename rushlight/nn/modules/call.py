@@ -129,14 +129,34 @@ class Call(Registry):
     # Registration -------------------------------------------------------------------------
 
     def register_forward_pre_hook(self, hook, *, prepend=False, with_kwargs=False):
-        """Run ``hook(module, args[, kwargs])`` before forward; it may return new arguments."""
+        """Call ``hook(module, args)``, or ``hook(module, args, kwargs)``, before ``forward``.
+
+        Args:
+            hook: The function. It may return new arguments: a tuple or one value; with
+                ``with_kwargs`` a pair (args, kwargs).
+
+        >>> import rushlight as torch
+        >>> layer = torch.nn.ReLU()
+        >>> handle = layer.register_forward_pre_hook(lambda module, args: args[0] + 1)
+        >>> layer(torch.zeros(1))
+        tensor([1.])
+        """
         flags = [(self._forward_pre_hooks_with_kwargs, with_kwargs)]
         return add_hook(self._forward_pre_hooks, hook, prepend=prepend, options=flags)
 
     def register_forward_hook(self, hook, *, prepend=False, with_kwargs=False, always_call=False):
-        """Run ``hook(module, args[, kwargs], output)`` after forward; it may replace output.
+        """Call ``hook(module, args, output)`` after ``forward``.
 
-        With ``always_call`` the hook also runs after a failed forward.
+        Args:
+            hook: The function. It may return another output, which replaces ``forward``'s.
+            with_kwargs: Call ``hook(module, args, kwargs, output)``. Default: False.
+
+        >>> import rushlight as torch
+        >>> layer = torch.nn.ReLU()
+        >>> handle = layer.register_forward_hook(lambda module, args, output: output + 1)
+        >>> layer(torch.zeros(1))
+        tensor([1.])
+        >>> handle.remove()
         """
         flags = [
             (self._forward_hooks_with_kwargs, with_kwargs),
@@ -145,15 +165,58 @@ class Call(Registry):
         return add_hook(self._forward_hooks, hook, prepend=prepend, options=flags)
 
     def register_full_backward_pre_hook(self, hook, prepend=False):
-        """Run ``hook(module, grad_output)`` before backward; it may replace grad_output."""
+        """Call ``hook(module, grad_output)`` before the module's backward.
+
+        Args:
+            hook: The function of the outputs' gradients. It may return other gradients: a tuple.
+
+        >>> import rushlight as torch
+        >>> layer, x = torch.nn.ReLU(), torch.ones(1, requires_grad=True)
+        >>> handle = layer.register_full_backward_pre_hook(lambda module, grads: (grads[0] * 2,))
+        >>> layer(x).backward()
+        >>> x.grad
+        tensor([2.])
+        """
         return add_hook(self._backward_pre_hooks, hook, prepend=prepend)
 
     def register_full_backward_hook(self, hook, prepend=False):
-        """Run ``hook(module, grad_input, grad_output)`` after backward; may replace grad_input."""
+        """Call ``hook(module, grad_input, grad_output)`` after the module's backward.
+
+        Args:
+            hook: The function of the inputs' and the outputs' gradients, two tuples. It may return
+                another ``grad_input``.
+
+        Raises:
+            RuntimeError: The module has backward hooks of the older kind.
+
+        >>> import rushlight as torch
+        >>> layer, x = torch.nn.ReLU(), torch.ones(1, requires_grad=True)
+        >>> handle = layer.register_full_backward_hook(lambda module, grads, _: (grads[0] * 2,))
+        >>> layer(x).backward()
+        >>> x.grad
+        tensor([2.])
+        """
         return self._add_backward_hook("register_full_backward_hook", hook, True, prepend)
 
     def register_backward_hook(self, hook):
-        """Like ``register_full_backward_hook``, but the hook sees only the last operation."""
+        """Call ``hook(module, grad_input, grad_output)`` after the backward of the last operation.
+
+        This is the older form of ``register_full_backward_hook``. The hook sees only the gradients
+        of the last operation, which are those of the module if it has no other operation.
+
+        Args:
+            hook: The function of the gradients. It may return another ``grad_input``.
+
+        Raises:
+            RuntimeError: The module has full backward hooks.
+
+        >>> import rushlight as torch
+        >>> layer, x = torch.nn.ReLU(), torch.ones(1, requires_grad=True)
+        >>> handle = layer.register_backward_hook(lambda module, grads, _: (grads[0] * 2,))
+        >>> layer(x * 1).backward()
+        >>> x.grad
+        tensor([2.])
+        """
         return self._add_backward_hook("register_backward_hook", hook, False, False)
 
     def _add_backward_hook(self, name, hook, full, prepend):

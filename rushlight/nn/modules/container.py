@@ -42,18 +42,45 @@ class _Numbered(Module):
         self._modules.update(named)
 
     def append(self, module):
-        """Add ``module`` at the end; returns the container."""
+        """Add a module at the end.
+
+        Returns:
+            The container itself.
+
+        >>> import rushlight as torch
+        >>> len(torch.nn.ModuleList([torch.nn.ReLU()]).append(torch.nn.Tanh()))
+        2
+        """
         self.add_module(str(len(self)), module)
         return self
 
     def extend(self, modules):
-        """Add ``modules`` at the end; returns the container."""
+        """Add modules at the end.
+
+        Returns:
+            The container itself.
+
+        >>> import rushlight as torch
+        >>> len(torch.nn.Sequential().extend([torch.nn.ReLU(), torch.nn.Tanh()]))
+        2
+        """
         for module in list(modules):
             self.append(module)
         return self
 
     def pop(self, key):
-        """Remove and return the module at ``key``; a slice gives a container of modules."""
+        """Remove and return a module.
+
+        Args:
+            key: Index of the module, or a slice.
+
+        Returns:
+            The Module; for a slice a container of modules.
+
+        >>> import rushlight as torch
+        >>> torch.nn.ModuleList([torch.nn.ReLU(), torch.nn.Tanh()]).pop(0)
+        ReLU()
+        """
         found = self[key]
         del self[key]
         return found
@@ -61,6 +88,9 @@ class _Numbered(Module):
 
 class Sequential(_Numbered):
     """Calls its modules one after another, each with the result of the previous module.
+
+    Args:
+        *args: The Modules, in their order; or one OrderedDict of names and Modules.
 
     >>> import rushlight as torch
     >>> torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.ReLU())
@@ -88,11 +118,24 @@ class Sequential(_Numbered):
         return type(self)(OrderedDict(named))
 
     def insert(self, index, module):
-        """Put ``module`` before position ``index``; returns the container.
+        """Put a module before a position.
+
+        Args:
+            index: The position, from -n to n for n modules.
+
+        Returns:
+            The container itself.
 
         Raises:
             AssertionError: ``module`` is no Module.
             IndexError: ``index`` is out of range.
+
+        >>> import rushlight as torch
+        >>> torch.nn.Sequential(torch.nn.ReLU()).insert(0, torch.nn.Tanh())
+        Sequential(
+          (0): Tanh()
+          (1): ReLU()
+        )
         """
         if not isinstance(module, Module):
             raise AssertionError(f"Sequential.insert: {type(module)} is not a Module")
@@ -134,6 +177,9 @@ class Sequential(_Numbered):
 class ModuleList(_Numbered):
     """A list whose modules are registered as submodules.
 
+    Args:
+        modules: Iterable of Modules. Default: none.
+
     >>> import rushlight as torch
     >>> torch.nn.ModuleList(torch.nn.Linear(4, 4) for _ in range(3))
     ModuleList(
@@ -153,16 +199,33 @@ class ModuleList(_Numbered):
         return type(self)([module for _, module in named])
 
     def insert(self, index, module):
-        """Put ``module`` before position ``index``."""
+        """Put a module before a position.
+
+        Args:
+            index: The position. Numbers out of range mean the nearest end.
+
+        >>> import rushlight as torch
+        >>> modules = torch.nn.ModuleList([torch.nn.ReLU()])
+        >>> modules.insert(0, torch.nn.Tanh())
+        >>> modules[0]
+        Tanh()
+        """
         modules = list(self)
         modules.insert(index, module)
         self._renumber(modules)
 
     def extend(self, modules):
-        """Add ``modules`` at the end; returns the container.
+        """Add modules at the end.
+
+        Returns:
+            The container itself.
 
         Raises:
             TypeError: ``modules`` cannot be iterated.
+
+        >>> import rushlight as torch
+        >>> len(torch.nn.ModuleList().extend([torch.nn.ReLU(), torch.nn.Tanh()]))
+        2
         """
         if not isinstance(modules, Iterable):
             kind = type(modules).__name__
@@ -199,6 +262,9 @@ def _indented(text):
 class ModuleDict(Module):
     """A dict whose modules are registered as submodules.
 
+    Args:
+        modules: Mapping of names to Modules, or iterable of such pairs. Default: none.
+
     >>> import rushlight as torch
     >>> torch.nn.ModuleDict({"act": torch.nn.ReLU()})["act"]
     ReLU()
@@ -228,30 +294,84 @@ class ModuleDict(Module):
         return key in self._modules
 
     def clear(self):
-        """Remove all modules."""
+        """Remove all modules.
+
+        >>> import rushlight as torch
+        >>> modules = torch.nn.ModuleDict({"act": torch.nn.ReLU()})
+        >>> modules.clear()
+        >>> len(modules)
+        0
+        """
         self._modules.clear()
 
     def pop(self, key):
-        """Remove and return the module at ``key``."""
+        """Remove and return a module.
+
+        Args:
+            key: The module's name.
+
+        Returns:
+            The Module.
+
+        Raises:
+            KeyError: There is no such name.
+
+        >>> import rushlight as torch
+        >>> torch.nn.ModuleDict({"act": torch.nn.ReLU()}).pop("act")
+        ReLU()
+        """
         return self._modules.pop(key)
 
     def keys(self):
-        """The keys."""
+        """Iterate over the names.
+
+        Returns:
+            View of the names.
+
+        >>> import rushlight as torch
+        >>> list(torch.nn.ModuleDict({"act": torch.nn.ReLU()}).keys())
+        ['act']
+        """
         return self._modules.keys()
 
     def items(self):
-        """Pairs (key, module)."""
+        """Iterate over the names and modules.
+
+        Returns:
+            View of pairs (name, Module).
+
+        >>> import rushlight as torch
+        >>> list(torch.nn.ModuleDict({"act": torch.nn.ReLU()}).items())
+        [('act', ReLU())]
+        """
         return self._modules.items()
 
     def values(self):
-        """The modules."""
+        """Iterate over the modules.
+
+        Returns:
+            View of the Modules.
+
+        >>> import rushlight as torch
+        >>> list(torch.nn.ModuleDict({"act": torch.nn.ReLU()}).values())
+        [ReLU()]
+        """
         return self._modules.values()
 
     def update(self, modules):
-        """Add the modules of a mapping, or of an iterable of pairs.
+        """Add modules, which replace those of the same names.
+
+        Args:
+            modules: Mapping of names to Modules, or iterable of such pairs.
 
         Raises:
             TypeError, ValueError: ``modules`` is neither.
+
+        >>> import rushlight as torch
+        >>> modules = torch.nn.ModuleDict()
+        >>> modules.update({"act": torch.nn.ReLU()})
+        >>> modules["act"]
+        ReLU()
         """
         for key, module in pairs(modules, "ModuleDict"):
             self[key] = module

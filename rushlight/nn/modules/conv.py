@@ -112,6 +112,9 @@ class _ConvNd(Module):
 class Conv1d(_ConvNd):
     """Convolution (cross-correlation) over one dim.
 
+    With ``padding="same"``, which needs stride 1, the result has the input's size. ``"valid"`` is
+    padding 0.
+
     Shape: x: (N, C, L) or (C, L) → (N, O, L'), L' = ⌊(L + 2·padding − dilation·(k − 1) − 1) /
     stride⌋ + 1; weight: (O, C/groups, k).
 
@@ -260,10 +263,10 @@ class _ConvTransposeNd(_ConvNd):
 class ConvTranspose1d(_ConvTransposeNd):
     """Transposed convolution over one dim: the gradient of a convolution by its input.
 
+    ``forward`` takes an optional ``output_size``, from which output_padding is computed.
+
     Shape: x: (N, C, L) or (C, L) → (N, O, L'), L' = (L − 1)·stride − 2·padding +
     dilation·(k − 1) + output_padding + 1; weight: (C, O/groups, *kernel_size).
-
-    ``forward`` takes an optional ``output_size``, from which output_padding is computed.
 
     Raises:
         ValueError: Channels are not divisible by groups, or ``output_size`` is out of reach.
@@ -290,10 +293,10 @@ class ConvTranspose1d(_ConvTransposeNd):
 class ConvTranspose2d(_ConvTransposeNd):
     """Transposed convolution over two dims: the gradient of a convolution by its input.
 
+    ``forward`` takes an optional ``output_size``, from which output_padding is computed.
+
     Shape: x: (N, C, H, W) or (C, H, W) → (N, O, H', W'), each as in ``ConvTranspose1d``;
     weight: (C, O/groups, *kernel_size).
-
-    ``forward`` takes an optional ``output_size``, from which output_padding is computed.
 
     Raises:
         ValueError: Channels are not divisible by groups, or ``output_size`` is out of reach.
@@ -320,10 +323,10 @@ class ConvTranspose2d(_ConvTransposeNd):
 class ConvTranspose3d(_ConvTransposeNd):
     """Transposed convolution over three dims: the gradient of a convolution by its input.
 
+    ``forward`` takes an optional ``output_size``, from which output_padding is computed.
+
     Shape: x: (N, C, D, H, W) or (C, D, H, W) → (N, O, D', H', W'), each as in ``ConvTranspose1d``;
     weight: (C, O/groups, *kernel_size).
-
-    ``forward`` takes an optional ``output_size``, from which output_padding is computed.
 
     Raises:
         ValueError: Channels are not divisible by groups, or ``output_size`` is out of reach.

@@ -32,9 +32,14 @@ class Conversion(Registry):
         return self
 
     def to(self, *args, **kwargs):
-        """Convert the module to a dtype, a device, or a tensor's dtype and device; returns itself.
+        """Convert the module to a dtype, to a device, or to a tensor's dtype and device, in place.
 
-        Integer tensors keep their dtype.
+        The call is to(device, dtype), to(dtype) or to(tensor). Integer tensors keep their dtype.
+
+        Args:
+            *args, **kwargs: ``device``, ``dtype``, ``tensor``, ``non_blocking`` (accepted without
+                effect) and, by name only, ``memory_format`` for the parameters and buffers with 4
+                or 5 dims.
 
         Raises:
             TypeError: The dtype is neither floating point nor complex.
@@ -63,45 +68,101 @@ class Conversion(Registry):
         return self._apply(convert)
 
     def float(self):
-        """Convert the floating point tensors to float32."""
+        """Convert the floating point parameters and buffers to float32, in place.
+
+        >>> import rushlight as torch
+        >>> torch.nn.Linear(2, 3).float().weight.dtype
+        torch.float32
+        """
         return self._apply(lambda t: t.float() if t.is_floating_point() else t)
 
     def double(self):
-        """Convert the floating point tensors to float64."""
+        """Convert the floating point parameters and buffers to float64, in place.
+
+        >>> import rushlight as torch
+        >>> torch.nn.Linear(2, 3).double().weight.dtype
+        torch.float64
+        """
         return self._apply(lambda t: t.double() if t.is_floating_point() else t)
 
     def half(self):
-        """Convert the floating point tensors to float16."""
+        """Convert the floating point parameters and buffers to float16, in place.
+
+        >>> import rushlight as torch
+        >>> torch.nn.Linear(2, 3).half().weight.dtype
+        torch.float16
+        """
         return self._apply(lambda t: t.half() if t.is_floating_point() else t)
 
     def bfloat16(self):
-        """Convert the floating point tensors to bfloat16."""
+        """Convert the floating point parameters and buffers to bfloat16, in place.
+
+        >>> import rushlight as torch
+        >>> torch.nn.Linear(2, 3).bfloat16().weight.dtype
+        torch.bfloat16
+        """
         return self._apply(lambda t: t.bfloat16() if t.is_floating_point() else t)
 
     def type(self, dst_type):
-        """Convert every tensor to ``dst_type``."""
+        """Convert every parameter and buffer to a dtype, in place.
+
+        Args:
+            dst_type: The dtype.
+
+        >>> import rushlight as torch
+        >>> torch.nn.Linear(2, 3).type(torch.float64).weight.dtype
+        torch.float64
+        """
         return self._apply(lambda t: t.type(dst_type))
 
     def cpu(self):
-        """Move to the CPU."""
+        """Move the parameters and buffers to the CPU, in place.
+
+        >>> import rushlight as torch
+        >>> torch.nn.Linear(2, 3).cpu().weight.device
+        device(type='cpu')
+        """
         return self._apply(lambda t: t.cpu())
 
     def cuda(self, device=None):
-        """Move to a GPU.
+        """Move the parameters and buffers to a GPU, in place.
+
+        Args:
+            device: The number of the GPU. Default: the current one.
 
         Raises:
-            AssertionError: No GPU is available.
+            AssertionError: No GPU is available, which is always so.
+
+        >>> import rushlight as torch
+        >>> layer = torch.nn.Linear(2, 3)
+        >>> layer = layer.cuda() if torch.cuda.is_available() else layer
+        >>> layer.weight.device
+        device(type='cpu')
         """
         return self._apply(lambda t: t.cuda(device))
 
     def to_empty(self, *, device, recurse=True):
-        """Move to ``device`` without copying the values."""
+        """Give the parameters and buffers new memory with arbitrary values.
+
+        Args:
+            device: Where the memory lies.
+            recurse: Include the submodules. Default: True.
+
+        >>> import rushlight as torch
+        >>> torch.nn.Linear(2, 3).to_empty(device="cpu").weight.shape
+        torch.Size([3, 2])
+        """
         from rushlight import empty_like
 
         return self._apply(lambda t: empty_like(t, device=device), recurse=recurse)
 
     def share_memory(self):
-        """Move to memory that other processes can share."""
+        """Move the parameters and buffers to memory that other processes can share.
+
+        >>> import rushlight as torch
+        >>> torch.nn.Linear(2, 3).share_memory().weight.is_shared()
+        True
+        """
         return self._apply(lambda t: t.share_memory_())
 
 

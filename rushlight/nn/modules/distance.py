@@ -11,6 +11,11 @@ class PairwiseDistance(Module):
 
     Shape: x1, x2: (N, D) or (D) → (N) or (); with ``keepdim`` (N, 1) or (1).
 
+    Args:
+        p: Exponent of the norm. Default: 2.
+        eps: Number added to each difference. Default: 1e-6.
+        keepdim: Keep the last dim, with size 1. Default: False.
+
     >>> import rushlight as torch
     >>> torch.nn.PairwiseDistance()(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]))
     tensor([5.0000])
@@ -27,9 +32,13 @@ class PairwiseDistance(Module):
 
 
 class CosineSimilarity(Module):
-    """x1 · x2 / (‖x1‖ ‖x2‖) along ``dim``.
+    """The cosine x1 · x2 / (‖x1‖ ‖x2‖) of two vectors along ``dim``.
 
     Shape: x1, x2: (*, D, *) → (*, *).
+
+    Args:
+        dim: The dim of the vectors. Default: 1.
+        eps: Least value of each of the two norms. Default: 1e-8.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([[3.0, 4.0]])

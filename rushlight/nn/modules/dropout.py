@@ -24,8 +24,10 @@ class Dropout(_DropoutNd):
     """In training, zeroes each element with probability ``p`` and scales the rest by 1/(1-p).
 
     Shape: x: any → the same.
+
     Raises:
         ValueError: ``p`` is not between 0 and 1.
+
     Source: Hinton et al. 2012, https://arxiv.org/abs/1207.0580
 
     >>> import rushlight as torch
@@ -41,8 +43,10 @@ class Dropout1d(_DropoutNd):
     """In training, zeroes whole channels with probability ``p`` and scales the rest by 1/(1-p).
 
     Shape: x: (N, C, L) or (C, L) → the same.
+
     Raises:
         ValueError: ``p`` is not between 0 and 1.
+
     Source: Tompson et al. 2015, https://arxiv.org/abs/1411.4280
 
     >>> import rushlight as torch
@@ -58,8 +62,10 @@ class Dropout2d(_DropoutNd):
     """In training, zeroes whole channels with probability ``p`` and scales the rest by 1/(1-p).
 
     Shape: x: (N, C, H, W) or (N, C, L) → the same.
+
     Raises:
         ValueError: ``p`` is not between 0 and 1.
+
     Source: Tompson et al. 2015, https://arxiv.org/abs/1411.4280
 
     >>> import rushlight as torch
@@ -75,8 +81,10 @@ class Dropout3d(_DropoutNd):
     """In training, zeroes whole channels with probability ``p`` and scales the rest by 1/(1-p).
 
     Shape: x: (N, C, D, H, W) or (C, D, H, W) → the same.
+
     Raises:
         ValueError: ``p`` is not between 0 and 1.
+
     Source: Tompson et al. 2015, https://arxiv.org/abs/1411.4280
 
     >>> import rushlight as torch
@@ -94,8 +102,13 @@ class AlphaDropout(_DropoutNd):
     Then all elements are scaled and shifted so that mean and variance stay the same.
 
     Shape: x: any → the same.
+
+    Args:
+        inplace: Accepted without effect.
+
     Raises:
         ValueError: ``p`` is not between 0 and 1.
+
     Source: Klambauer et al. 2017, https://arxiv.org/abs/1706.02515
 
     >>> import rushlight as torch
@@ -111,8 +124,13 @@ class FeatureAlphaDropout(_DropoutNd):
     """``AlphaDropout`` of whole channels.
 
     Shape: x: (N, C, …) → the same.
+
+    Args:
+        inplace: Accepted without effect.
+
     Raises:
         ValueError: ``p`` is not between 0 and 1.
+
     Source: Klambauer et al. 2017, https://arxiv.org/abs/1706.02515
 
     >>> import rushlight as torch

@@ -10,6 +10,10 @@ class Flatten(Module):
 
     Shape: x: (N, *) → (N, ∏*) by default.
 
+    Args:
+        start_dim: The first dim to merge. Default: 1, so that the batch dim stays.
+        end_dim: The last dim to merge. Default: the last dim.
+
     >>> import rushlight as torch
     >>> torch.nn.Flatten()(torch.ones(32, 1, 5, 5)).shape
     torch.Size([32, 25])
@@ -31,6 +35,11 @@ class Unflatten(Module):
     """Splits one dim into several dims.
 
     Shape: x: (*, S, *) → (*, *unflattened_size, *), where S is the size of ``dim``.
+
+    Args:
+        dim: The dim to split. Negative dims count from the end.
+        unflattened_size: The new sizes, whose product is S: a tuple or list of ints. One size may
+            be -1: it is computed from the others.
 
     Raises:
         TypeError: ``unflattened_size`` is no tuple or list of ints.

@@ -11,6 +11,10 @@ class Fold(Module):
 
     Shape: x: (N, C · kernel, places) or (C · kernel, places) → (N, C, *output_size).
 
+    Args:
+        output_size: Size of the image: (H, W), or an int for both.
+        padding: The padding with which the patches were taken: int or ints. Default: 0.
+
     >>> import rushlight as torch
     >>> torch.nn.Fold(output_size=(4, 5), kernel_size=(2, 2))(torch.ones(1, 12, 12)).shape
     torch.Size([1, 3, 4, 5])

@@ -82,28 +82,91 @@ class Everywhere:
 
 
 def register_module_forward_pre_hook(hook):
-    """Run ``hook(module, args)`` before every module's forward; it may return new args."""
+    """Call ``hook(module, args)`` before the ``forward`` of every module.
+
+    Args:
+        hook: The function. It may return new arguments: a tuple or one value.
+
+    Returns:
+        ``RemovableHandle`` whose ``remove()`` takes the hook away.
+
+    >>> import rushlight as torch
+    >>> handle = torch.nn.modules.module.register_module_forward_pre_hook(
+    ...     lambda module, args: args[0] + 1
+    ... )
+    >>> torch.nn.ReLU()(torch.ones(1))
+    tensor([2.])
+    >>> handle.remove()
+    """
     return add_hook(Everywhere.forward_pre, hook)
 
 
 def register_module_forward_hook(hook, *, with_kwargs=False, always_call=False):
-    """Run ``hook(module, args, output)`` after every module's forward; it may replace output."""
+    """Call ``hook(module, args, output)`` after the ``forward`` of every module.
+
+    Args:
+        hook: The function. It may return another output, which replaces ``forward``'s.
+        with_kwargs: Call ``hook(module, args, kwargs, output)``. Default: False.
+        always_call: Call the hook after a failed ``forward``, too. Default: False.
+
+    Returns:
+        ``RemovableHandle`` whose ``remove()`` takes the hook away.
+
+    >>> import rushlight as torch
+    >>> handle = torch.nn.modules.module.register_module_forward_hook(
+    ...     lambda module, args, output: output + 1
+    ... )
+    >>> torch.nn.ReLU()(torch.ones(1))
+    tensor([2.])
+    >>> handle.remove()
+    """
     flags = (Everywhere.forward_with_kwargs, with_kwargs), (Everywhere.forward_always, always_call)
     return add_hook(Everywhere.forward, hook, options=flags)
 
 
 def register_module_full_backward_pre_hook(hook):
-    """Run ``hook(module, grad_output)`` before every module's backward."""
+    """Call ``hook(module, grad_output)`` before the backward of every module.
+
+    Args:
+        hook: The function of the outputs' gradients. It may return other gradients: a tuple.
+
+    Returns:
+        ``RemovableHandle`` whose ``remove()`` takes the hook away.
+    """
     return add_hook(Everywhere.backward_pre, hook)
 
 
 def register_module_full_backward_hook(hook):
-    """Run ``hook(module, grad_input, grad_output)`` after every module's backward."""
+    """Call ``hook(module, grad_input, grad_output)`` after the backward of every module.
+
+    Args:
+        hook: The function of the inputs' and the outputs' gradients, two tuples. It may return
+            another ``grad_input``.
+
+    Returns:
+        ``RemovableHandle`` whose ``remove()`` takes the hook away.
+
+    Raises:
+        RuntimeError: There are such hooks of the older kind.
+    """
     return _backward_everywhere("register_module_full_backward_hook", hook, True)
 
 
 def register_module_backward_hook(hook):
-    """Like ``register_module_full_backward_hook``; the hook sees only the last operation."""
+    """Call ``hook(module, grad_input, grad_output)`` after the backward of every last operation.
+
+    This is the older form of ``register_module_full_backward_hook``. The hook sees only the
+    gradients of the last operation of each module.
+
+    Args:
+        hook: The function of the gradients. It may return another ``grad_input``.
+
+    Returns:
+        ``RemovableHandle`` whose ``remove()`` takes the hook away.
+
+    Raises:
+        RuntimeError: There are such hooks of the newer kind.
+    """
     return _backward_everywhere("register_module_backward_hook", hook, False)
 
 
@@ -115,25 +178,62 @@ def _backward_everywhere(name, hook, full):
 
 
 def register_module_parameter_registration_hook(hook):
-    """Run ``hook(module, name, parameter)`` at each registration of a parameter.
+    """Call ``hook(module, name, parameter)`` when a parameter is assigned to any module.
 
-    The hook may return another parameter to register instead.
+    Args:
+        hook: The function. It may return another parameter to register instead.
+
+    Returns:
+        ``RemovableHandle`` whose ``remove()`` takes the hook away.
+
+    >>> import rushlight as torch
+    >>> handle = torch.nn.modules.module.register_module_parameter_registration_hook(
+    ...     lambda module, name, parameter: print(name)
+    ... )
+    >>> layer = torch.nn.Linear(2, 3)
+    weight
+    bias
+    >>> handle.remove()
     """
     return add_hook(Everywhere.on_parameter, hook)
 
 
 def register_module_buffer_registration_hook(hook):
-    """Run ``hook(module, name, buffer)`` at each registration of a buffer.
+    """Call ``hook(module, name, buffer)`` when a buffer is assigned to any module.
 
-    The hook may return another buffer to register instead.
+    Args:
+        hook: The function. It may return another buffer to register instead.
+
+    Returns:
+        ``RemovableHandle`` whose ``remove()`` takes the hook away.
+
+    >>> import rushlight as torch
+    >>> handle = torch.nn.modules.module.register_module_buffer_registration_hook(
+    ...     lambda module, name, buffer: print(name)
+    ... )
+    >>> layer = torch.nn.BCELoss(torch.ones(2))
+    weight
+    >>> handle.remove()
     """
     return add_hook(Everywhere.on_buffer, hook)
 
 
 def register_module_module_registration_hook(hook):
-    """Run ``hook(module, name, submodule)`` at each registration of a submodule.
+    """Call ``hook(module, name, submodule)`` when a submodule is assigned to any module.
 
-    The hook may return another submodule to register instead.
+    Args:
+        hook: The function. It may return another submodule to register instead.
+
+    Returns:
+        ``RemovableHandle`` whose ``remove()`` takes the hook away.
+
+    >>> import rushlight as torch
+    >>> handle = torch.nn.modules.module.register_module_module_registration_hook(
+    ...     lambda module, name, submodule: print(name)
+    ... )
+    >>> layer = torch.nn.Sequential(torch.nn.ReLU())
+    0
+    >>> handle.remove()
     """
     return add_hook(Everywhere.on_module, hook)
 

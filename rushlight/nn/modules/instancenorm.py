@@ -78,8 +78,10 @@ class InstanceNorm1d(_InstanceNorm):
     With ``track_running_stats``, evaluation uses the running statistics as mean and var.
 
     Shape: x: (N, C, L) or (C, L) → the same.
+
     Raises:
         ValueError: x has another number of dims or, with ``affine``, of channels.
+
     Source: Ulyanov et al. 2016, https://arxiv.org/abs/1607.08022
 
     >>> import rushlight as torch
@@ -94,6 +96,7 @@ class InstanceNorm2d(_InstanceNorm):
     """``InstanceNorm1d`` for images.
 
     Shape: x: (N, C, H, W) or (C, H, W) → the same.
+
     Raises:
         ValueError: x has another number of dims or, with ``affine``, of channels.
 
@@ -109,6 +112,7 @@ class InstanceNorm3d(_InstanceNorm):
     """``InstanceNorm1d`` for volumes.
 
     Shape: x: (N, C, D, H, W) or (C, D, H, W) → the same.
+
     Raises:
         ValueError: x has another number of dims or, with ``affine``, of channels.
 

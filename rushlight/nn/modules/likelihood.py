@@ -30,9 +30,14 @@ class NLLLoss2d(NLLLoss):
 class PoissonNLLLoss(_Loss):
     """eˣ − y·x, for counts y from a Poisson distribution whose rate is eˣ.
 
-    Without ``log_input`` x is the rate itself. ``full`` adds Stirling's approximation of log(y!).
+    Without ``log_input``, x is the rate itself, and the loss is x − y·log(x + eps).
 
     Shape: x, y: (*) → (), or (*) with ``reduction="none"``.
+
+    Args:
+        log_input: x is the logarithm of the rate. Default: True.
+        full: Add Stirling's approximation of log(y!) where y is above 1. Default: False.
+        eps: Number added to a rate before its logarithm is taken. Default: 1e-8.
 
     >>> import rushlight as torch
     >>> torch.nn.PoissonNLLLoss()(torch.zeros(1), torch.tensor([2.0]))
@@ -56,9 +61,13 @@ class PoissonNLLLoss(_Loss):
 
 
 class GaussianNLLLoss(_Loss):
-    """(log var + (x − y)² / var) / 2, where var is at least ``eps``; ``full`` adds log(2π) / 2.
+    """(log var + (x − y)² / var) / 2, where var is at least ``eps``.
 
     Shape: x, y: (N, *); var: (N, *), (N) or (N, 1) → (), or (N, *) with ``reduction="none"``.
+
+    Args:
+        full: Add the constant log(2π) / 2. Default: False.
+        eps: The least variance; smaller ones are replaced by it. Default: 1e-6.
 
     Raises:
         ValueError: A variance is negative, or the shape of ``var`` does not fit (in the call).
@@ -84,6 +93,10 @@ class CTCLoss(_Loss):
 
     Shape: log_probs: (T, N, C) or (T, C); targets: (N, S), or all labels in one dim; lengths: (N)
     → (), or (N) with ``reduction="none"``.
+
+    Args:
+        reduction: As for other losses, but ``"mean"`` (default) first divides each loss by the
+            length of its label sequence.
 
     Source: Graves et al. 2006, https://www.cs.toronto.edu/~graves/icml_2006.pdf
 
@@ -111,7 +124,13 @@ class LinearCrossEntropyLoss(_WeightedLoss):
     Shape: x: (N, in_features) or (in_features); y: (N, *out_features), classes, or
     (N, num_classes, *out_features), probabilities → (), or (N, *) with ``reduction="none"``.
 
-    ``options`` has no effect on the results; the argument exists for PyTorch's programs.
+    Args:
+        num_classes: Number C of classes.
+        out_features: Shape of the places that are classified for each input, such as (H, W).
+            Default: (), one place.
+        bias: Add a learned bias to the linear layer. Default: False.
+        ignore_index: A class whose places do not count; only where y holds classes. Default: -100.
+        options: Accepted without effect, for PyTorch's programs.
 
     Raises:
         RuntimeError: ``label_smoothing`` is outside [0, 1], or the number of weights is wrong.

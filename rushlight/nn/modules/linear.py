@@ -15,9 +15,12 @@ __all__ = ["Bilinear", "Identity", "Linear"]
 
 
 class Identity(Module):
-    """Returns its input unchanged. The constructor takes any arguments and ignores them.
+    """Returns its input unchanged.
 
     Shape: x: any → the same.
+
+    Args:
+        *args, **kwargs: Accepted without effect.
 
     >>> import rushlight as torch
     >>> torch.nn.Identity(54)(torch.ones(2))
@@ -34,9 +37,9 @@ class Identity(Module):
 class Linear(Module):
     """y = x Wᵀ + b.
 
-    Shape: x: (*, in_features) → (*, out_features).
-
     Initial weights and biases are drawn uniformly from ±1/√in_features.
+
+    Shape: x: (*, in_features) → (*, out_features).
 
     >>> import rushlight as torch
     >>> torch.nn.Linear(20, 30)(torch.ones(128, 20)).shape
@@ -75,9 +78,13 @@ class Linear(Module):
 class Bilinear(Module):
     """y = x1ᵀ W x2 + b, with a matrix W for each feature of y.
 
+    Initial weights and biases are drawn uniformly from ±1/√in1_features.
+
     Shape: x1: (*, in1_features), x2: (*, in2_features) → (*, out_features).
 
-    Initial weights and biases are drawn uniformly from ±1/√in1_features.
+    Args:
+        in1_features: Number of features of x1.
+        in2_features: Number of features of x2.
 
     Raises:
         ValueError: ``in1_features`` is not above 0.

@@ -70,6 +70,9 @@ class SmoothL1Loss(_Loss):
 
     Shape: x, y: (*) → (), or (*) with ``reduction="none"``.
 
+    Args:
+        beta: The β of the formula, 0 or more. With 0, the loss is ``L1Loss``. Default: 1.
+
     >>> import rushlight as torch
     >>> torch.nn.SmoothL1Loss()(torch.tensor([1.0, 4.0]), torch.tensor([1.0, 1.0]))
     tensor(1.2500)
@@ -87,6 +90,10 @@ class HuberLoss(_Loss):
     """(x − y)² / 2 if |x − y| < δ, else δ·(|x − y| − δ/2).
 
     Shape: x, y: (*) → (), or (*) with ``reduction="none"``.
+
+    Args:
+        delta: The δ of the formula, above 0. Default: 1.
+
     Raises:
         TypeError: ``delta`` is no number.
 
@@ -107,6 +114,8 @@ class HuberLoss(_Loss):
 
 class NLLLoss(_WeightedLoss):
     """−x[class], weighted by the class's ``weight``; targets ``ignore_index`` are left out.
+
+    The mean divides the sum of the losses by the sum of their weights.
 
     Shape: x: (N, C, *) or (C), log-probabilities; y: (N, *) or (), classes → (), or y's shape
     with ``reduction="none"``.
@@ -131,6 +140,8 @@ class NLLLoss(_WeightedLoss):
 
 class CrossEntropyLoss(_WeightedLoss):
     """``NLLLoss`` of the log-softmax of x.
+
+    Targets may also be probabilities of the classes.
 
     Shape: x: (N, C, *) or (C), logits; y: (N, *) or (), classes, or x's shape, probabilities
     → (), or (N, *) with ``reduction="none"``.
@@ -158,9 +169,14 @@ class CrossEntropyLoss(_WeightedLoss):
 
 
 class KLDivLoss(_Loss):
-    """y·(log y − x), where x is a log-probability; with ``log_target`` y is one too.
+    """y·(log y − x), where x is a log-probability.
 
     Shape: x, y: (*) → (), or (*) with ``reduction="none"``.
+
+    Args:
+        reduction: As for other losses, or ``"batchmean"``: the sum divided by the size of the first
+            dim, as the divergence is defined. Default: ``"mean"``, with a warning.
+        log_target: y is a log-probability, too, and the loss is eʸ·(y − x). Default: False.
 
     >>> import rushlight as torch
     >>> half = torch.tensor([0.5, 0.5])
@@ -181,6 +197,9 @@ class BCELoss(_WeightedLoss):
 
     Shape: x, y: (*) → (), or (*) with ``reduction="none"``.
 
+    Args:
+        weight: Tensor that broadcasts to y: a factor for each loss. Default: 1.
+
     >>> import rushlight as torch
     >>> torch.nn.BCELoss()(torch.tensor([0.5]), torch.tensor([1.0]))
     tensor(0.6931)
@@ -191,9 +210,14 @@ class BCELoss(_WeightedLoss):
 
 
 class BCEWithLogitsLoss(_Loss):
-    """``BCELoss`` of the sigmoid of x; ``pos_weight`` weights the positive targets.
+    """``BCELoss`` of the sigmoid of x.
 
     Shape: x, y: (*) → (), or (*) with ``reduction="none"``.
+
+    Args:
+        weight: Tensor that broadcasts to y: a factor for each loss. Default: 1.
+        pos_weight: Tensor that broadcasts to y: a factor for the losses of positive targets.
+            Default: 1.
 
     >>> import rushlight as torch
     >>> torch.nn.BCEWithLogitsLoss()(torch.tensor([0.0]), torch.tensor([1.0]))

@@ -22,6 +22,9 @@ class CosineEmbeddingLoss(_MarginLoss):
 
     Shape: x1, x2: (N, D) or (D); y: (N) or () → (), or y's shape with ``reduction="none"``.
 
+    Args:
+        margin: The cosine below which a pair with y = −1 costs nothing: from −1 to 1. Default: 0.
+
     >>> import rushlight as torch
     >>> x = torch.tensor([[3.0, 4.0]])
     >>> torch.nn.CosineEmbeddingLoss()(x, x.flip(1), torch.tensor([1]))
@@ -42,6 +45,9 @@ class HingeEmbeddingLoss(_MarginLoss):
 
     Shape: x, y: (*) → (), or (*) with ``reduction="none"``.
 
+    Args:
+        margin: The distance above which a pair with y = −1 costs nothing. Default: 1.
+
     >>> import rushlight as torch
     >>> torch.nn.HingeEmbeddingLoss()(torch.tensor([0.25, 0.25]), torch.tensor([1, -1]))
     tensor(0.5000)
@@ -58,6 +64,9 @@ class MarginRankingLoss(_MarginLoss):
     """max(0, margin − y·(x1 − x2)): y = 1 demands that x1 is larger, y = −1 that x2 is.
 
     Shape: x1, x2, y: (*) → (), or (*) with ``reduction="none"``.
+
+    Args:
+        margin: The difference of x1 and x2 above which a pair costs nothing. Default: 0.
 
     >>> import rushlight as torch
     >>> loss = torch.nn.MarginRankingLoss()
@@ -93,8 +102,12 @@ class MultiMarginLoss(_WeightedLoss):
 
     Shape: x: (N, C) or (C); y: (N) or () → (), or y's shape with ``reduction="none"``.
 
+    Args:
+        p: The exponent, 1 or 2. Default: 1.
+        margin: The lead over another class's score from which that class costs nothing. Default: 1.
+
     Raises:
-        ValueError: p is neither 1 nor 2, or the weights do not have one dim.
+        ValueError: ``p`` is neither 1 nor 2, or the weights do not have one dim.
 
     >>> import rushlight as torch
     >>> torch.nn.MultiMarginLoss()(torch.tensor([[0.5, 0.0]]), torch.tensor([0]))
@@ -165,8 +178,13 @@ class TripletMarginLoss(_Loss):
 
     Shape: (N, D) or (D) each → (), or (N) or () with ``reduction="none"``.
 
+    Args:
+        margin: How much farther the negative must be than the positive. Default: 1.
+        p: Exponent of the norm. Default: 2.
+        eps: Number added to each difference. Default: 1e-6.
+
     Raises:
-        ValueError: the margin is not positive.
+        ValueError: ``margin`` is not positive.
 
     Source: Balntas et al. 2016, Learning local feature descriptors with triplets.
 
@@ -199,8 +217,13 @@ class TripletMarginWithDistanceLoss(_Loss):
 
     Shape: anchor, positive, negative: shapes that ``distance_function`` takes, such as (N, D) → ().
 
+    Args:
+        distance_function: Function of two tensors that gives their distances. Default:
+            ``PairwiseDistance()``.
+        margin: How much farther the negative must be than the positive. Default: 1.
+
     Raises:
-        ValueError: the margin is not positive.
+        ValueError: ``margin`` is not positive.
 
     >>> import rushlight as torch
     >>> a, manhattan = torch.zeros(1, 2), lambda x, y: (x - y).abs().sum(-1)

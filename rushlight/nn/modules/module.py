@@ -64,11 +64,32 @@ class Module(Call, Tree, State, Conversion):
             super().__init__(*args, **kwargs)
 
     def forward(self, *args):
-        """Compute the module's result. Every subclass defines this method."""
+        """Compute the module's result from the arguments of its call.
+
+        Every subclass defines this method. Call the module itself, not this method, so that its
+        hooks run.
+
+        Raises:
+            NotImplementedError: The subclass does not define ``forward``.
+
+        >>> import rushlight as torch
+        >>> torch.nn.Linear(2, 3).forward(torch.ones(2)).shape
+        torch.Size([3])
+        """
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
     def compile(self, *args, **kwargs):
-        """Compile the call of this module, in place; the arguments are ``torch.compile``'s."""
+        """Compile the call of this module, in place.
+
+        Args:
+            *args, **kwargs: As for ``torch.compile``.
+
+        >>> import rushlight as torch
+        >>> layer = torch.nn.Linear(2, 3)
+        >>> layer.compile()
+        >>> layer(torch.ones(2)).shape
+        torch.Size([3])
+        """
         import rushlight
 
         self._compiled_call_impl = rushlight.compile(self._call_impl, *args, **kwargs)
@@ -76,12 +97,21 @@ class Module(Call, Tree, State, Conversion):
     # Registration -------------------------------------------------------------------------
 
     def register_parameter(self, name, param):
-        """Add the parameter ``param`` by ``name``; None reserves the name without a parameter.
+        """Add a parameter.
+
+        Args:
+            param: The Parameter. None reserves the name without a parameter.
 
         Raises:
             TypeError: ``param`` is no Parameter.
             KeyError: ``name`` is taken, empty or contains a dot.
             ValueError: ``param`` is the result of recorded operations.
+
+        >>> import rushlight as torch
+        >>> module = torch.nn.Module()
+        >>> module.register_parameter("scale", torch.nn.Parameter(torch.ones(2)))
+        >>> [name for name, _ in module.named_parameters()]
+        ['scale']
         """
         self._check_name("parameter", name, "_parameters")
         if param is not None:
@@ -101,11 +131,19 @@ class Module(Call, Tree, State, Conversion):
     def register_buffer(self, name, tensor, persistent=True):
         """Add a tensor that belongs to the module's state but is no parameter.
 
-        Only ``persistent`` buffers are part of ``state_dict``.
+        Args:
+            tensor: The Tensor. None reserves the name without a buffer.
+            persistent: Make the buffer a part of ``state_dict``. Default: True.
 
         Raises:
             TypeError: ``tensor`` is no Tensor.
             KeyError: ``name`` is taken, empty or contains a dot.
+
+        >>> import rushlight as torch
+        >>> module = torch.nn.Module()
+        >>> module.register_buffer("mean", torch.zeros(2))
+        >>> module.state_dict()
+        OrderedDict([('mean', tensor([0., 0.]))])
         """
         self._check_name("buffer", name, "_buffers")
         if tensor is not None and not _is_tensor(tensor):
@@ -122,9 +160,18 @@ class Module(Call, Tree, State, Conversion):
     def add_module(self, name, module):
         """Add a submodule.
 
+        Args:
+            module: The Module to add. None reserves the name without a submodule.
+
         Raises:
             TypeError: ``module`` is no Module.
             KeyError: ``name`` is taken, empty or contains a dot.
+
+        >>> import rushlight as torch
+        >>> module = torch.nn.Module()
+        >>> module.add_module("act", torch.nn.ReLU())
+        >>> module.act
+        ReLU()
         """
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"add_module: {_typename(module)} is not a Module subclass")
@@ -132,7 +179,17 @@ class Module(Call, Tree, State, Conversion):
         self._modules[name] = registered(Everywhere.on_module, self, name, module)
 
     def register_module(self, name, module):
-        """Another name of ``add_module``."""
+        """Add a submodule; another name of ``add_module``.
+
+        Args:
+            module: The Module to add. None reserves the name without a submodule.
+
+        >>> import rushlight as torch
+        >>> module = torch.nn.Module()
+        >>> module.register_module("act", torch.nn.ReLU())
+        >>> module.act
+        ReLU()
+        """
         self.add_module(name, module)
 
     def _check_name(self, kind, name, registry):
@@ -226,7 +283,22 @@ class Module(Call, Tree, State, Conversion):
     # Changes ------------------------------------------------------------------------------
 
     def apply(self, fn):
-        """Call ``fn`` on every submodule and then on this module; returns the module itself."""
+        """Call a function on every submodule, and then on this module.
+
+        Args:
+            fn: The function of a Module, such as one that sets initial weights.
+
+        Returns:
+            The module itself.
+
+        >>> import rushlight as torch
+        >>> def fill(module):
+        ...     if isinstance(module, torch.nn.Linear):
+        ...         torch.nn.init.ones_(module.weight)
+        >>> torch.nn.Sequential(torch.nn.Linear(1, 2)).apply(fill)[0].weight.detach()
+        tensor([[1.],
+                [1.]])
+        """
         for module in self.children():
             module.apply(fn)
         fn(self)
@@ -235,8 +307,20 @@ class Module(Call, Tree, State, Conversion):
     def train(self, mode=True):
         """Set this module and all its submodules to training mode, or to evaluation mode.
 
+        The mode matters for dropout and batch normalisation, among others.
+
+        Args:
+            mode: True for training, False for evaluation. Default: True.
+
+        Returns:
+            The module itself.
+
         Raises:
             ValueError: ``mode`` is no bool.
+
+        >>> import rushlight as torch
+        >>> torch.nn.Dropout().train(False).training
+        False
         """
         if not isinstance(mode, bool):
             raise ValueError(f"train: mode must be a bool, got {mode!r}")
@@ -246,17 +330,47 @@ class Module(Call, Tree, State, Conversion):
         return self
 
     def eval(self):
-        """Set this module and all its submodules to evaluation mode."""
+        """Set this module and all its submodules to evaluation mode.
+
+        Returns:
+            The module itself.
+
+        >>> import rushlight as torch
+        >>> torch.nn.Dropout().eval()(torch.ones(2))
+        tensor([1., 1.])
+        """
         return self.train(False)
 
     def requires_grad_(self, requires_grad=True):
-        """Set ``requires_grad`` of every parameter; returns the module itself."""
+        """Set ``requires_grad`` of every parameter.
+
+        Args:
+            requires_grad: Let the parameters have gradients. Default: True.
+
+        Returns:
+            The module itself.
+
+        >>> import rushlight as torch
+        >>> torch.nn.Linear(2, 3).requires_grad_(False).weight.requires_grad
+        False
+        """
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
 
     def zero_grad(self, set_to_none=True):
-        """Remove the gradient of every parameter, or set it to zero without ``set_to_none``."""
+        """Remove the gradient of every parameter, or set it to 0.
+
+        Args:
+            set_to_none: Set the gradients to None; False: fill them with 0. Default: True.
+
+        >>> import rushlight as torch
+        >>> layer = torch.nn.Linear(2, 1)
+        >>> layer(torch.ones(2)).backward()
+        >>> layer.zero_grad()
+        >>> layer.weight.grad is None
+        True
+        """
         for parameter in self.parameters():
             if set_to_none:
                 parameter.grad = None
@@ -271,7 +385,17 @@ class Module(Call, Tree, State, Conversion):
         return type(self).__name__
 
     def extra_repr(self):
-        """The text between the parentheses of the repr. A subclass may define this method."""
+        """Return the text between the parentheses of the module's printed form.
+
+        A subclass may define this method.
+
+        Returns:
+            Text. By default it is empty.
+
+        >>> import rushlight as torch
+        >>> torch.nn.Linear(2, 3).extra_repr()
+        'in_features=2, out_features=3, bias=True'
+        """
         return ""
 
     def __repr__(self):

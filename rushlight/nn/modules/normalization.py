@@ -40,6 +40,7 @@ class LayerNorm(_Scaled):
     """y = (x − mean) / √(var + eps) · weight + bias over the last dims.
 
     Shape: x: (*, *normalized_shape) → the same.
+
     Source: Ba et al. 2016, https://arxiv.org/abs/1607.06450
 
     >>> import rushlight as torch
@@ -72,8 +73,14 @@ class GroupNorm(_Scaled):
     """y = (x − mean) / √(var + eps) · weight + bias over each of ``num_groups`` channel groups.
 
     Shape: x: (N, C, *) → the same.
+
+    Args:
+        num_channels: Number C of channels.
+        affine: Learn a scale, ``weight``, and a shift, ``bias``, of each channel. Default: True.
+
     Raises:
         ValueError: ``num_channels`` is not divisible by ``num_groups``.
+
     Source: Wu and He 2018, https://arxiv.org/abs/1803.08494
 
     >>> import rushlight as torch
@@ -111,9 +118,12 @@ class GroupNorm(_Scaled):
 class RMSNorm(Module):
     """y = x / √(mean(x²) + eps) · weight over the last dims.
 
-    If ``eps`` is None, the machine precision of x's dtype is used.
-
     Shape: x: (*, *normalized_shape) → the same.
+
+    Args:
+        eps: Number added to the mean square. Default: the machine epsilon of x's dtype, but of
+            float32 for half precision.
+
     Source: Zhang and Sennrich 2019, https://arxiv.org/abs/1910.07467
 
     >>> import rushlight as torch
@@ -165,8 +175,16 @@ class LocalResponseNorm(_AcrossChannels):
     """y = x / (k + alpha · m) ^ beta, where m is the mean of x² over ``size`` channels around x.
 
     Shape: x: (N, C, …) → the same.
+
+    Args:
+        size: Number of channels in each mean, the channel of x among them.
+        alpha: Factor of the mean. Default: 1e-4.
+        beta: Exponent of the denominator. Default: 0.75.
+        k: Number added to the scaled mean. Default: 1.
+
     Raises:
         ValueError: x has less than three dims.
+
     Source: Krizhevsky et al. 2012, section 3.3.
 
     >>> import rushlight as torch
@@ -182,6 +200,13 @@ class CrossMapLRN2d(_AcrossChannels):
     """``LocalResponseNorm`` over as many channels before as after each channel, as in Torch 7.
 
     Shape: x: (N, C, H, W) → the same.
+
+    Args:
+        size: Number of channels in each sum. For an even number, it is one less.
+        alpha: Factor of the sum of squares divided by ``size``. Default: 1e-4.
+        beta: Exponent of the denominator. Default: 0.75.
+        k: Number added to the scaled sum. Default: 1.
+
     Raises:
         ValueError: x has another number of dims.
 

@@ -40,9 +40,9 @@ class _ConstantPadNd(Module):
 
 
 class ConstantPad1d(_ConstantPadNd):
-    """Puts ``value`` around the last dim; ``padding`` is a number or (left, right).
+    """Puts ``value`` around the last dim.
 
-    Shape: x: (N, C, W) or (C, W) → (N, C, left + W + right).
+    Shape: x: (N, C, W) or (C, W) → (N, C, left + W + right), or without N.
 
     >>> import rushlight as torch
     >>> torch.nn.ConstantPad1d((2, 1), 3.5)(torch.ones(1, 2))
@@ -55,9 +55,9 @@ class ConstantPad1d(_ConstantPadNd):
 
 
 class ConstantPad2d(_ConstantPadNd):
-    """Puts ``value`` around images; ``padding`` is a number or (left, right, top, bottom).
+    """Puts ``value`` around images.
 
-    Shape: x: (N, C, H, W) or (C, H, W) → (N, C, top + H + bottom, left + W + right).
+    Shape: x: (N, C, H, W) or (C, H, W) → (N, C, top + H + bottom, left + W + right), or without N.
 
     >>> import rushlight as torch
     >>> torch.nn.ConstantPad2d(1, 7.0)(torch.zeros(1, 1, 1))
@@ -72,9 +72,10 @@ class ConstantPad2d(_ConstantPadNd):
 
 
 class ConstantPad3d(_ConstantPadNd):
-    """Puts ``value`` around volumes; ``padding`` is a number or a pair for W, for H and for D.
+    """Puts ``value`` around volumes.
 
-    Shape: x: (N, C, D, H, W) or (C, D, H, W) → (N, C, front + D + back, …).
+    Shape: x: (N, C, D, H, W) or (C, D, H, W) → (N, C, front + D + back, top + H + bottom,
+    left + W + right), or without N.
 
     >>> import rushlight as torch
     >>> torch.nn.ConstantPad3d(1, 7.0)(torch.zeros(1, 2, 2, 2)).shape
@@ -89,7 +90,7 @@ class ConstantPad3d(_ConstantPadNd):
 class ZeroPad1d(ConstantPad1d):
     """``ConstantPad1d`` of zeros.
 
-    Shape: x: (N, C, W) or (C, W) → (N, C, W') or (C, W') with W' = W + left + right.
+    Shape: x: (N, C, W) or (C, W) → (N, C, left + W + right), or without N.
 
     >>> import rushlight as torch
     >>> torch.nn.ZeroPad1d((2, 1))(torch.ones(1, 2))
@@ -106,7 +107,7 @@ class ZeroPad1d(ConstantPad1d):
 class ZeroPad2d(ConstantPad2d):
     """``ConstantPad2d`` of zeros.
 
-    Shape: x: (N, C, H, W) or (C, H, W) → the same with H and W each longer by their padding.
+    Shape: x: (N, C, H, W) or (C, H, W) → (N, C, top + H + bottom, left + W + right), or without N.
 
     >>> import rushlight as torch
     >>> torch.nn.ZeroPad2d((1, 1, 0, 0))(torch.ones(1, 1, 1))
@@ -123,7 +124,8 @@ class ZeroPad2d(ConstantPad2d):
 class ZeroPad3d(ConstantPad3d):
     """``ConstantPad3d`` of zeros.
 
-    Shape: x: (N, C, D, H, W) or (C, D, H, W) → the same with D, H and W longer by their padding.
+    Shape: x: (N, C, D, H, W) or (C, D, H, W) → (N, C, front + D + back, top + H + bottom,
+    left + W + right), or without N.
 
     >>> import rushlight as torch
     >>> torch.nn.ZeroPad3d(1)(torch.ones(1, 2, 2, 2)).sum()
@@ -153,9 +155,7 @@ class _CircularPadNd(_PadNd):
 class CircularPad1d(_CircularPadNd):
     """Pads the last dim with values that wrap around from the opposite side.
 
-    ``padding`` is a number or (left, right).
-
-    Shape: x: (N, C, W) or (C, W) → each dim longer by its padding.
+    Shape: x: (N, C, W) or (C, W) → (N, C, left + W + right), or without N.
 
     Raises:
         RuntimeError: ``padding`` is larger than the size of the padded dim.
@@ -173,9 +173,7 @@ class CircularPad1d(_CircularPadNd):
 class CircularPad2d(_CircularPadNd):
     """Pads images with values that wrap around from the opposite side.
 
-    ``padding`` is a number or (left, right, top, bottom).
-
-    Shape: x: (N, C, H, W) or (C, H, W) → each dim longer by its padding.
+    Shape: x: (N, C, H, W) or (C, H, W) → (N, C, top + H + bottom, left + W + right), or without N.
 
     Raises:
         RuntimeError: ``padding`` is larger than the size of the padded dim.
@@ -193,9 +191,8 @@ class CircularPad2d(_CircularPadNd):
 class CircularPad3d(_CircularPadNd):
     """Pads volumes with values that wrap around from the opposite side.
 
-    ``padding`` is a number or a pair for W, for H and for D.
-
-    Shape: x: (N, C, D, H, W) or (C, D, H, W) → each dim longer by its padding.
+    Shape: x: (N, C, D, H, W) or (C, D, H, W) → (N, C, front + D + back, top + H + bottom,
+    left + W + right), or without N.
 
     Raises:
         RuntimeError: ``padding`` is larger than the size of the padded dim.
@@ -213,9 +210,7 @@ class CircularPad3d(_CircularPadNd):
 class ReflectionPad1d(_PadNd):
     """Pads the last dim with values mirrored at the border.
 
-    ``padding`` is a number or (left, right).
-
-    Shape: x: (N, C, W) or (C, W) → each dim longer by its padding.
+    Shape: x: (N, C, W) or (C, W) → (N, C, left + W + right), or without N.
 
     Raises:
         RuntimeError: ``padding`` is not smaller than the size of the padded dim.
@@ -235,9 +230,7 @@ class ReflectionPad1d(_PadNd):
 class ReflectionPad2d(_PadNd):
     """Pads images with values mirrored at the border.
 
-    ``padding`` is a number or (left, right, top, bottom).
-
-    Shape: x: (N, C, H, W) or (C, H, W) → each dim longer by its padding.
+    Shape: x: (N, C, H, W) or (C, H, W) → (N, C, top + H + bottom, left + W + right), or without N.
 
     Raises:
         RuntimeError: ``padding`` is not smaller than the size of the padded dim.
@@ -257,9 +250,8 @@ class ReflectionPad2d(_PadNd):
 class ReflectionPad3d(_PadNd):
     """Pads volumes with values mirrored at the border.
 
-    ``padding`` is a number or a pair for W, for H and for D.
-
-    Shape: x: (N, C, D, H, W) or (C, D, H, W) → each dim longer by its padding.
+    Shape: x: (N, C, D, H, W) or (C, D, H, W) → (N, C, front + D + back, top + H + bottom,
+    left + W + right), or without N.
 
     Raises:
         RuntimeError: ``padding`` is not smaller than the size of the padded dim.
@@ -279,9 +271,7 @@ class ReflectionPad3d(_PadNd):
 class ReplicationPad1d(_PadNd):
     """Pads the last dim by repeating the values at the border.
 
-    ``padding`` is a number or (left, right).
-
-    Shape: x: (N, C, W) or (C, W) → each dim longer by its padding.
+    Shape: x: (N, C, W) or (C, W) → (N, C, left + W + right), or without N.
 
     >>> import rushlight as torch
     >>> torch.nn.ReplicationPad1d(1)(torch.tensor([[1.0, 2.0, 3.0]]))
@@ -298,9 +288,7 @@ class ReplicationPad1d(_PadNd):
 class ReplicationPad2d(_PadNd):
     """Pads images by repeating the values at the border.
 
-    ``padding`` is a number or (left, right, top, bottom).
-
-    Shape: x: (N, C, H, W) or (C, H, W) → each dim longer by its padding.
+    Shape: x: (N, C, H, W) or (C, H, W) → (N, C, top + H + bottom, left + W + right), or without N.
 
     >>> import rushlight as torch
     >>> torch.nn.ReplicationPad2d(1)(torch.ones(1, 3, 3)).shape
@@ -317,9 +305,8 @@ class ReplicationPad2d(_PadNd):
 class ReplicationPad3d(_PadNd):
     """Pads volumes by repeating the values at the border.
 
-    ``padding`` is a number or a pair for W, for H and for D.
-
-    Shape: x: (N, C, D, H, W) or (C, D, H, W) → each dim longer by its padding.
+    Shape: x: (N, C, D, H, W) or (C, D, H, W) → (N, C, front + D + back, top + H + bottom,
+    left + W + right), or without N.
 
     >>> import rushlight as torch
     >>> torch.nn.ReplicationPad3d(1)(torch.ones(1, 3, 3, 3)).shape

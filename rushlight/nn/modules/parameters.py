@@ -63,6 +63,9 @@ class _Values(Module):
 class ParameterList(_Values):
     """A list whose tensors are parameters.
 
+    Args:
+        values: Iterable of values. Tensors become Parameters. Default: none.
+
     >>> import rushlight as torch
     >>> torch.nn.ParameterList([torch.ones(2, 3), 7])
     ParameterList(
@@ -92,16 +95,37 @@ class ParameterList(_Values):
         self._set(str(position(idx, len(self))), value)
 
     def append(self, value):
-        """Add ``value`` at the end; returns the list."""
+        """Add a value at the end.
+
+        Args:
+            value: The value. A tensor becomes a Parameter.
+
+        Returns:
+            The list itself.
+
+        >>> import rushlight as torch
+        >>> len(torch.nn.ParameterList([torch.ones(2)]).append(torch.ones(3)))
+        2
+        """
         self._size += 1
         self[len(self) - 1] = value
         return self
 
     def extend(self, values):
-        """Add ``values`` at the end; returns the list.
+        """Add values at the end.
+
+        Args:
+            values: Iterable of values. Tensors become Parameters.
+
+        Returns:
+            The list itself.
 
         Raises:
             TypeError: ``values`` cannot be iterated, or is a tensor.
+
+        >>> import rushlight as torch
+        >>> len(torch.nn.ParameterList().extend([torch.ones(2), torch.ones(3)]))
+        2
         """
         if not isinstance(values, Iterable) or isinstance(values, Tensor):
             raise TypeError(
@@ -120,6 +144,9 @@ class ParameterList(_Values):
 
 class ParameterDict(_Values):
     """A dict whose tensors are parameters.
+
+    Args:
+        parameters: Mapping, or iterable of pairs. Tensors become Parameters. Default: none.
 
     >>> import rushlight as torch
     >>> list(torch.nn.ParameterDict({"w": torch.ones(2)}).named_parameters())
@@ -162,60 +189,169 @@ class ParameterDict(_Values):
         return key in self._keys
 
     def copy(self):
-        """A new ParameterDict with the same values."""
+        """Make a new ParameterDict with the same values.
+
+        Returns:
+            The new ParameterDict; the values are not copied.
+
+        >>> import rushlight as torch
+        >>> list(torch.nn.ParameterDict({"a": 1, "b": 2}).copy())
+        ['a', 'b']
+        """
         return ParameterDict(OrderedDict(self.items()))
 
     def get(self, key, default=None):
-        """The value at ``key``, or ``default``."""
+        """Return the value at a key, or a default.
+
+        Args:
+            key: The key.
+            default: The result if there is no such key. Default: None.
+
+        Returns:
+            The value.
+
+        >>> import rushlight as torch
+        >>> torch.nn.ParameterDict({"a": 1, "b": 2}).get("c", 7)
+        7
+        """
         return self[key] if key in self else default  # noqa: SIM401
 
     def setdefault(self, key, default=None):
-        """The value at ``key``; if there is none, ``default`` is stored there first."""
+        """Return the value at a key, and put a default there first if there is none.
+
+        Args:
+            key: The key.
+            default: The value to put there. Default: None.
+
+        Returns:
+            The value at the key.
+
+        >>> import rushlight as torch
+        >>> torch.nn.ParameterDict({"a": 1, "b": 2}).setdefault("a", 7)
+        1
+        """
         if key not in self:
             self[key] = default
         return self[key]
 
     def clear(self):
-        """Remove all values."""
+        """Remove all values.
+
+        >>> import rushlight as torch
+        >>> values = torch.nn.ParameterDict({"a": 1, "b": 2})
+        >>> values.clear()
+        >>> len(values)
+        0
+        """
         for key in list(self._keys):
             del self[key]
 
     def pop(self, key):
-        """Remove and return the value at ``key``."""
+        """Remove and return a value.
+
+        Args:
+            key: The key of the value.
+
+        Returns:
+            The value.
+
+        Raises:
+            AttributeError: There is no such key.
+
+        >>> import rushlight as torch
+        >>> torch.nn.ParameterDict({"a": 1, "b": 2}).pop("a")
+        1
+        """
         value = self[key]
         del self[key]
         return value
 
     def popitem(self):
-        """Remove and return the last pair."""
+        """Remove and return the last pair.
+
+        Returns:
+            Pair (key, value).
+
+        Raises:
+            KeyError: The dict is empty.
+
+        >>> import rushlight as torch
+        >>> torch.nn.ParameterDict({"a": 1, "b": 2}).popitem()
+        ('b', 2)
+        """
         if not self._keys:
             raise KeyError("popitem: the ParameterDict is empty")
         key = next(reversed(self._keys))
         return key, self.pop(key)
 
     def fromkeys(self, keys, default=None):
-        """A new ParameterDict with ``default`` at each key."""
+        """Make a new ParameterDict with the same value at each key.
+
+        Args:
+            keys: Iterable of the keys.
+            default: The value. Default: None.
+
+        Returns:
+            The new ParameterDict.
+
+        >>> import rushlight as torch
+        >>> list(torch.nn.ParameterDict().fromkeys(["a", "b"], 1).items())
+        [('a', 1), ('b', 1)]
+        """
         return ParameterDict((key, default) for key in keys)
 
     def keys(self):
-        """The keys."""
+        """Iterate over the keys.
+
+        Returns:
+            View of the keys.
+
+        >>> import rushlight as torch
+        >>> list(torch.nn.ParameterDict({"a": 1, "b": 2}).keys())
+        ['a', 'b']
+        """
         return self._keys.keys()
 
     def items(self):
-        """Pairs (key, value)."""
+        """Iterate over the keys and values.
+
+        Returns:
+            Iterator of pairs (key, value).
+
+        >>> import rushlight as torch
+        >>> list(torch.nn.ParameterDict({"a": 1, "b": 2}).items())
+        [('a', 1), ('b', 2)]
+        """
         return ((key, self[key]) for key in self._keys)
 
     def values(self):
-        """The values."""
+        """Iterate over the values.
+
+        Returns:
+            Iterator of the values.
+
+        >>> import rushlight as torch
+        >>> list(torch.nn.ParameterDict({"a": 1, "b": 2}).values())
+        [1, 2]
+        """
         return (self[key] for key in self._keys)
 
     def update(self, parameters):
-        """Add the values of a mapping, or of an iterable of pairs.
+        """Add values, which replace those of the same keys.
 
-        A plain dict is added in the order of its keys.
+        A plain dict is added in the sorted order of its keys.
+
+        Args:
+            parameters: Mapping, or iterable of pairs (key, value). Tensors become Parameters.
 
         Raises:
             TypeError, ValueError: ``parameters`` is neither.
+
+        >>> import rushlight as torch
+        >>> values = torch.nn.ParameterDict({"a": 1, "b": 2})
+        >>> values.update({"a": 7})
+        >>> values["a"]
+        7
         """
         found = pairs(parameters, "ParameterDict")
         if isinstance(parameters, Mapping) and not isinstance(parameters, OrderedDict):

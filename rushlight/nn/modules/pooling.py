@@ -203,7 +203,7 @@ class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
 class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
     """Means of windows chosen so that the result has the size ``output_size``.
 
-    Shape: x: (N, C, H, W) or (C, H, W) → (N, C, *output_size); None keeps the input's size.
+    Shape: x: (N, C, H, W) or (C, H, W) → (N, C, *output_size).
 
     >>> import rushlight as torch
     >>> torch.nn.AdaptiveAvgPool2d((1, None))(torch.ones(1, 64, 10, 9)).shape
@@ -217,7 +217,7 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
 class AdaptiveAvgPool3d(_AdaptiveAvgPoolNd):
     """Means of windows chosen so that the result has the size ``output_size``.
 
-    Shape: x: (N, C, D, H, W) or (C, D, H, W) → (N, C, *output_size); None keeps the input's size.
+    Shape: x: (N, C, D, H, W) or (C, D, H, W) → (N, C, *output_size).
 
     >>> import rushlight as torch
     >>> torch.nn.AdaptiveAvgPool3d((1, None, 2))(torch.ones(1, 6, 5, 9, 8)).shape

@@ -14,6 +14,10 @@ class Threshold(Module):
 
     Shape: x: any → the same.
 
+    Args:
+        threshold: The number above which x stays as it is.
+        value: The result for all other x.
+
     >>> import rushlight as torch
     >>> torch.nn.Threshold(1.0, 9.0)(torch.tensor([0.5, 2.0]))
     tensor([9., 2.])
@@ -38,6 +42,9 @@ class CELU(Module):
 
     Shape: x: any → the same.
 
+    Args:
+        alpha: The α of the formula; the results are above −α. Default: 1.
+
     Source: Barron 2017, https://arxiv.org/abs/1704.07483
 
     >>> import rushlight as torch
@@ -58,9 +65,15 @@ class CELU(Module):
 
 
 class PReLU(Module):
-    """x if x > 0, else a learned slope times x. There is one slope, or one for each channel.
+    """x if x > 0, else a learned slope times x.
+
+    There is one slope, or one for each channel.
 
     Shape: x: (N, C, *) with ``num_parameters`` C, or (*) with 1 → the same.
+
+    Args:
+        num_parameters: Number of slopes: 1, or the number C of channels. Default: 1.
+        init: The slopes before training. Default: 0.25.
 
     Source: He et al. 2015, https://arxiv.org/abs/1502.01852
 
@@ -88,7 +101,10 @@ class PReLU(Module):
 
 
 class RReLU(Module):
-    """x if x > 0, else a random slope times x. In evaluation the mean slope is used.
+    """x if x > 0, else a random slope times x.
+
+    The slope of each element is drawn uniformly from ``lower`` to ``upper``. In evaluation, all
+    slopes are the mean of ``lower`` and ``upper``.
 
     Shape: x: any → the same.
 

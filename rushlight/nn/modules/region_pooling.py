@@ -44,7 +44,7 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
 class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
     """Maxima of windows chosen so that the result has the size ``output_size``.
 
-    Shape: x: (N, C, H, W) or (C, H, W) → (N, C, *output_size); None keeps the input's size.
+    Shape: x: (N, C, H, W) or (C, H, W) → (N, C, *output_size).
 
     >>> import rushlight as torch
     >>> torch.nn.AdaptiveMaxPool2d((5, None))(torch.ones(1, 64, 10, 9)).shape
@@ -58,7 +58,7 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
 class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
     """Maxima of windows chosen so that the result has the size ``output_size``.
 
-    Shape: x: (N, C, D, H, W) or (C, D, H, W) → (N, C, *output_size); None keeps the input's size.
+    Shape: x: (N, C, D, H, W) or (C, D, H, W) → (N, C, *output_size).
 
     >>> import rushlight as torch
     >>> torch.nn.AdaptiveMaxPool3d(2)(torch.ones(1, 4, 5, 6, 7)).shape
@@ -100,8 +100,12 @@ class FractionalMaxPool2d(_FractionalMaxPoolNd):
 
     Shape: x: (N, C, H, W) or (C, H, W) → (N, C, *output_size), or int(output_ratio · size).
 
+    Args:
+        output_size: Spatial size of the result: int or ints. Default: by ``output_ratio``.
+
     Raises:
         ValueError: Both or neither of ``output_size`` and ``output_ratio`` are given.
+
     Source: Graham 2014, https://arxiv.org/abs/1412.6071
 
     >>> import rushlight as torch
@@ -122,6 +126,9 @@ class FractionalMaxPool3d(_FractionalMaxPoolNd):
     """``FractionalMaxPool2d`` in three dims.
 
     Shape: x: (N, C, D, H, W) or (C, D, H, W) → (N, C, *output_size), or int(output_ratio · size).
+
+    Args:
+        output_size: Spatial size of the result: int or ints. Default: by ``output_ratio``.
 
     Raises:
         ValueError: Both or neither of ``output_size`` and ``output_ratio`` are given.

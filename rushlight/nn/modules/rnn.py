@@ -16,7 +16,12 @@ _GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
 
 
 class RNNBase(Module):
-    """Base of RNN, LSTM and GRU; ``mode`` is LSTM, GRU, RNN_TANH or RNN_RELU.
+    """Base of RNN, LSTM and GRU.
+
+    Args:
+        mode: ``"LSTM"``, ``"GRU"``, ``"RNN_TANH"`` or ``"RNN_RELU"``.
+        proj_size: Project h to this many features, fewer than ``hidden_size``. Default: 0, no
+            projection.
 
     >>> import rushlight as torch
     >>> isinstance(torch.nn.GRU(2, 3), torch.nn.RNNBase)
@@ -262,9 +267,12 @@ class RNN(RNNBase):
     input_size); hx: (layers · directions, batch, hidden_size) → (steps, batch, directions ·
     hidden_size) and the last hx.
 
+    Args:
+        nonlinearity: The function f: ``"tanh"`` (default) or ``"relu"``.
+
     Raises:
-        ValueError: options out of range; the input's dims or dtype do not fit.
-        RuntimeError: sizes do not fit.
+        ValueError: An option is out of range, or the input's dims or dtype do not fit.
+        RuntimeError: Sizes do not fit.
 
     >>> import rushlight as torch
     >>> output, h = torch.nn.RNN(10, 20, 2)(torch.randn(5, 3, 10))
@@ -302,9 +310,13 @@ class LSTM(RNNBase):
     (layers · directions, batch, hidden_size) → (steps, batch, directions · hidden_size or
     proj_size) and the last hx.
 
+    Args:
+        proj_size: Project h to this many features, fewer than ``hidden_size``. Default: 0, no
+            projection.
+
     Raises:
-        ValueError: options out of range; the input's dims or dtype do not fit.
-        RuntimeError: sizes do not fit.
+        ValueError: An option is out of range, or the input's dims or dtype do not fit.
+        RuntimeError: Sizes do not fit.
 
     Source: Hochreiter and Schmidhuber 1997.
 
@@ -361,8 +373,8 @@ class GRU(RNNBase):
     hidden_size) and the last hx.
 
     Raises:
-        ValueError: options out of range; the input's dims or dtype do not fit.
-        RuntimeError: sizes do not fit.
+        ValueError: An option is out of range, or the input's dims or dtype do not fit.
+        RuntimeError: Sizes do not fit.
 
     Source: Cho et al. 2014.
 

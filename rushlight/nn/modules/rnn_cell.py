@@ -19,7 +19,18 @@ def reset_by_width(module):
 
 
 class RNNCellBase(Module):
-    """Base of RNNCell, LSTMCell and GRUCell."""
+    """Base of RNNCell, LSTMCell and GRUCell.
+
+    Args:
+        input_size: Number of features of the input.
+        hidden_size: Number of features of the hidden state.
+        bias: Use the biases b_ih and b_hh.
+        num_chunks: Number of gates. Each weight has ``num_chunks`` · ``hidden_size`` rows.
+
+    >>> import rushlight as torch
+    >>> isinstance(torch.nn.GRUCell(2, 3), torch.nn.RNNCellBase)
+    True
+    """
 
     def __init__(self, input_size, hidden_size, bias, num_chunks, device=None, dtype=None):
         super().__init__()
@@ -74,9 +85,12 @@ class RNNCell(RNNCellBase):
     Shape: x: (batch, input_size) or (input_size); hx: (batch, hidden_size) or (hidden_size) →
     the same as hx.
 
+    Args:
+        nonlinearity: The function f: ``"tanh"`` (default) or ``"relu"``.
+
     Raises:
-        ValueError: the input or hx has more dims.
-        RuntimeError: sizes do not fit; the nonlinearity is neither tanh nor relu.
+        ValueError: The input or hx has neither 1 nor 2 dims.
+        RuntimeError: Sizes do not fit, or ``nonlinearity`` is neither tanh nor relu (in the call).
 
     >>> import rushlight as torch
     >>> torch.nn.RNNCell(10, 20)(torch.randn(3, 10)).shape
@@ -104,8 +118,8 @@ class LSTMCell(RNNCellBase):
     (hidden_size) → the same as hx.
 
     Raises:
-        ValueError: the input or a state has more dims.
-        RuntimeError: sizes do not fit.
+        ValueError: The input or a state has neither 1 nor 2 dims.
+        RuntimeError: Sizes do not fit.
 
     >>> import rushlight as torch
     >>> h, c = torch.nn.LSTMCell(10, 20)(torch.randn(3, 10))
@@ -128,8 +142,8 @@ class GRUCell(RNNCellBase):
     the same as hx.
 
     Raises:
-        ValueError: the input or hx has more dims.
-        RuntimeError: sizes do not fit.
+        ValueError: The input or hx has neither 1 nor 2 dims.
+        RuntimeError: Sizes do not fit.
 
     >>> import rushlight as torch
     >>> torch.nn.GRUCell(10, 20)(torch.randn(3, 10)).shape

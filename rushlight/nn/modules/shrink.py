@@ -7,9 +7,12 @@ __all__ = ["GLU", "Hardshrink", "Hardsigmoid", "Softshrink", "Softsign", "Tanhsh
 
 
 class GLU(Module):
-    """The first half of ``dim`` times the sigmoid of the second.
+    """The first half of ``dim`` times the sigmoid of the second half.
 
     Shape: x: (*, 2n, *) → (*, n, *).
+
+    Args:
+        dim: The dim to split, whose size is even. Default: the last dim.
 
     Source: Dauphin et al. 2016, https://arxiv.org/abs/1612.08083
 
@@ -34,6 +37,9 @@ class Hardshrink(Module):
 
     Shape: x: any → the same.
 
+    Args:
+        lambd: The λ of the formula. Default: 0.5.
+
     >>> import rushlight as torch
     >>> torch.nn.Hardshrink()(torch.tensor([-0.25, 2.0]))
     tensor([0., 2.])
@@ -54,6 +60,9 @@ class Softshrink(Module):
     """x moved towards 0 by λ; if |x| ≤ λ the result is 0.
 
     Shape: x: any → the same.
+
+    Args:
+        lambd: The λ of the formula, not negative. Default: 0.5.
 
     Raises:
         RuntimeError: λ is negative (in the call).

@@ -11,6 +11,9 @@ class PixelShuffle(Module):
 
     Shape: x: (…, C · r², H, W) → (…, C, H · r, W · r).
 
+    Args:
+        upscale_factor: The factor r by which H and W grow.
+
     Source: Shi et al. 2016, https://arxiv.org/abs/1609.05158
 
     >>> import rushlight as torch
@@ -30,9 +33,12 @@ class PixelShuffle(Module):
 
 
 class PixelUnshuffle(Module):
-    """Undoes ``PixelShuffle``: turns r x r pixels into r² channels, r being ``downscale_factor``.
+    """Undoes ``PixelShuffle``: turns r x r pixels into r² channels.
 
     Shape: x: (…, C, H · r, W · r) → (…, C · r², H, W).
+
+    Args:
+        downscale_factor: The factor r by which H and W shrink.
 
     >>> import rushlight as torch
     >>> torch.nn.PixelUnshuffle(3)(torch.ones(1, 1, 12, 12)).shape
@@ -54,6 +60,9 @@ class ChannelShuffle(Module):
     """Reorders channels: the first channel of each of ``groups`` groups, then the second, ….
 
     Shape: x: (N, C, …) → the same.
+
+    Args:
+        groups: Number of groups of neighbouring channels; divides C.
 
     Source: Zhang et al. 2017, https://arxiv.org/abs/1707.01083
 

@@ -71,7 +71,8 @@ class Embedding(_Table):
 
     Shape: x: (*) of integers → (*, embedding_dim).
 
-    The row ``padding_idx`` starts at zero and gets no gradient.
+    Args:
+        padding_idx: A row that starts at zero and gets no gradient. Default: none.
 
     Raises:
         AssertionError: ``padding_idx`` is out of range, or ``_weight`` has another shape.
@@ -100,10 +101,24 @@ class Embedding(_Table):
         cls, embeddings, freeze=True, padding_idx=None, max_norm=None, norm_type=2.0,
         scale_grad_by_freq=False, sparse=False,
     ):  # fmt: skip
-        """Make an Embedding whose table is ``embeddings`` (rows, embedding_dim).
+        """Make an Embedding with a given table.
+
+        Args:
+            embeddings: The table: Tensor (num_embeddings, embedding_dim), whose memory is shared.
+            freeze: Give the table no gradient, so that it is not trained. Default: True.
+            padding_idx: A row that gets no gradient. Default: none.
+            max_norm, norm_type, scale_grad_by_freq, sparse: As for ``Embedding``.
+
+        Returns:
+            The new Embedding.
 
         Raises:
             AssertionError: ``embeddings`` does not have two dims.
+
+        >>> import rushlight as torch
+        >>> table = torch.nn.Embedding.from_pretrained(torch.ones(4, 2))
+        >>> table(torch.tensor([3, 0])).shape, table.weight.requires_grad
+        (torch.Size([2, 2]), False)
         """
         rows, columns = cls._check_pretrained(embeddings)
         return cls(
@@ -133,15 +148,18 @@ class Embedding(_Table):
 
 
 class EmbeddingBag(_Table):
-    """The sums, means or maxima (``mode``) of bags of rows of a table.
+    """The sums, means or maxima of bags of rows of a table.
 
     If the input has two dims, each of its rows is a bag. If the input has one dim, a bag goes from
-    one of the ``offsets`` to the next. With ``include_last_offset`` the last offset is the end of
-    the last bag.
+    one of the ``offsets`` to the next.
 
     Shape: x: (bags, n), or (n) with offsets (bags), of integers → (bags, embedding_dim).
 
-    The row ``padding_idx`` starts at zero, is left out of the bags and gets no gradient.
+    Args:
+        mode: ``"sum"``, ``"mean"`` (default) or ``"max"`` of each bag's rows.
+        include_last_offset: The last offset is the end of the last bag. Default: False.
+        padding_idx: A row that starts at zero, is left out of the bags and gets no gradient.
+            Default: none.
 
     Raises:
         AssertionError: ``padding_idx`` is out of range, or ``_weight`` has another shape.
@@ -172,10 +190,26 @@ class EmbeddingBag(_Table):
         cls, embeddings, freeze=True, max_norm=None, norm_type=2.0, scale_grad_by_freq=False,
         mode="mean", sparse=False, include_last_offset=False, padding_idx=None,
     ):  # fmt: skip
-        """Make an EmbeddingBag whose table is ``embeddings`` (rows, embedding_dim).
+        """Make an EmbeddingBag with a given table.
+
+        Args:
+            embeddings: The table: Tensor (num_embeddings, embedding_dim), whose memory is shared.
+            freeze: Give the table no gradient, so that it is not trained. Default: True.
+            padding_idx: A row that is left out of the bags and gets no gradient. Default: none.
+            max_norm, norm_type, scale_grad_by_freq, mode, sparse, include_last_offset: As for
+                ``EmbeddingBag``.
+
+        Returns:
+            The new EmbeddingBag.
 
         Raises:
             AssertionError: ``embeddings`` does not have two dims.
+
+        >>> import rushlight as torch
+        >>> bags = torch.nn.EmbeddingBag.from_pretrained(torch.ones(4, 2), mode="sum")
+        >>> bags(torch.tensor([[0, 1], [2, 3]]))
+        tensor([[2., 2.],
+                [2., 2.]])
         """
         rows, columns = cls._check_pretrained(embeddings)
         found = cls(

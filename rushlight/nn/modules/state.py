@@ -35,9 +35,16 @@ class State(Registry):
     # Saving -------------------------------------------------------------------------------
 
     def state_dict(self, *args, destination=None, prefix="", keep_vars=False):
-        """The parameters and persistent buffers of this module and its submodules, by name.
+        """Return the parameters and persistent buffers of this module and its submodules, by path.
 
-        The dict's tensors share the module's memory and are detached, unless ``keep_vars`` is true.
+        Args:
+            destination: Dict that receives them. Default: a new OrderedDict.
+            prefix: Text to put in front of each path. Default: ``""``.
+            keep_vars: Give the tensors themselves. Default: False, detached tensors with the same
+                memory.
+
+        Returns:
+            OrderedDict of paths and tensors.
 
         >>> import rushlight as torch
         >>> list(torch.nn.Linear(2, 3).state_dict())
@@ -90,20 +97,62 @@ class State(Registry):
         return {k: v for k, v in self._buffers.items() if k not in transient}
 
     def get_extra_state(self):
-        """Return more state to save. A subclass may define this, with ``set_extra_state``."""
+        """Return more state for the module's ``state_dict``.
+
+        A subclass may define this method, together with ``set_extra_state``.
+
+        Returns:
+            Any object that can be pickled.
+
+        Raises:
+            RuntimeError: The subclass does not define the method.
+
+        >>> import rushlight as torch
+        >>> class Counter(torch.nn.Module):
+        ...     count = 3
+        ...     def get_extra_state(self):
+        ...         return self.count
+        >>> Counter().state_dict()
+        OrderedDict([('_extra_state', 3)])
+        """
         raise RuntimeError(f"{type(self).__name__} defines no get_extra_state")
 
     def set_extra_state(self, state):
-        """Restore the state that ``get_extra_state`` returned. A subclass may define this."""
+        """Restore the state that ``get_extra_state`` returned.
+
+        A subclass may define this method. ``load_state_dict`` calls it.
+
+        Args:
+            state: The object from the state dict.
+
+        Raises:
+            RuntimeError: The subclass does not define the method.
+
+        >>> import rushlight as torch
+        >>> class Counter(torch.nn.Module):
+        ...     def set_extra_state(self, state):
+        ...         self.count = state
+        >>> counter = Counter()
+        >>> counter.load_state_dict({"_extra_state": 3})
+        <All keys matched successfully>
+        >>> counter.count
+        3
+        """
         raise RuntimeError(f"{type(self).__name__} defines no set_extra_state")
 
     # Loading ------------------------------------------------------------------------------
 
     def load_state_dict(self, state_dict, strict=True, assign=False):
-        """Copy the tensors of ``state_dict`` into this module and its submodules.
+        """Copy the tensors of a state dict into this module and its submodules.
 
-        With ``assign`` the tensors of ``state_dict`` replace the module's own tensors. Returns the
-        missing and the unexpected keys.
+        Args:
+            state_dict: Mapping of paths to tensors, as ``state_dict()`` returns it.
+            strict: Refuse a state dict with missing or unexpected keys. Default: True.
+            assign: Let the given tensors replace the module's own tensors. Default: False, they are
+                copied.
+
+        Returns:
+            Named tuple of two lists of paths: ``missing_keys`` and ``unexpected_keys``.
 
         Raises:
             RuntimeError: Keys are missing or unexpected (if ``strict``), or shapes disagree.
@@ -166,13 +215,29 @@ class State(Registry):
     # Hooks --------------------------------------------------------------------------------
 
     def register_state_dict_pre_hook(self, hook):
-        """Run ``hook(module, prefix, keep_vars)`` before this module's state is saved."""
+        """Call ``hook(module, prefix, keep_vars)`` before this module's state is saved.
+
+        >>> import rushlight as torch
+        >>> layer = torch.nn.Linear(2, 3)
+        >>> handle = layer.register_state_dict_pre_hook(lambda module, *_: print(module))
+        >>> state = layer.state_dict()
+        Linear(in_features=2, out_features=3, bias=True)
+        """
         return add_hook(self._state_dict_pre_hooks, hook)
 
     def register_state_dict_post_hook(self, hook):
-        """Run ``hook(module, state_dict, prefix, local_metadata)`` after saving.
+        """Call ``hook(module, state_dict, prefix, local_metadata)`` after the state is saved.
 
-        The hook may change ``state_dict`` in place, and must return None.
+        Args:
+            hook: The function. It may change ``state_dict`` in place, and must return None.
+
+        >>> import rushlight as torch
+        >>> layer = torch.nn.Linear(2, 3)
+        >>> def hook(module, state_dict, prefix, local_metadata):
+        ...     del state_dict[prefix + "bias"]
+        >>> handle = layer.register_state_dict_post_hook(hook)
+        >>> list(layer.state_dict())
+        ['weight']
         """
         hook._from_public_api = True
         return add_hook(self._state_dict_hooks, hook)
@@ -187,8 +252,22 @@ class State(Registry):
         return add_hook(self._state_dict_hooks, hook)
 
     def register_load_state_dict_pre_hook(self, hook):
-        """Run ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys,
-        unexpected_keys, error_msgs)`` before this module's state is loaded."""
+        """Call a hook before this module's state is loaded.
+
+        The call is ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys,
+        unexpected_keys, error_msgs)``.
+
+        Args:
+            hook: The function. It may change ``state_dict`` and the lists in place.
+
+        >>> import rushlight as torch
+        >>> layer = torch.nn.Linear(2, 3, bias=False)
+        >>> def hook(module, state_dict, *others):
+        ...     state_dict["weight"] = state_dict.pop("w")
+        >>> handle = layer.register_load_state_dict_pre_hook(hook)
+        >>> layer.load_state_dict({"w": torch.ones(3, 2)})
+        <All keys matched successfully>
+        """
         return self._register_load_state_dict_pre_hook(hook, with_module=True)
 
     def _register_load_state_dict_pre_hook(self, hook, with_module=False):
@@ -196,7 +275,20 @@ class State(Registry):
         return add_hook(self._load_state_dict_pre_hooks, bound)
 
     def register_load_state_dict_post_hook(self, hook):
-        """Run ``hook(module, incompatible_keys)`` after loading; it may change the keys."""
+        """Call ``hook(module, incompatible_keys)`` after this module's state is loaded.
+
+        Args:
+            hook: The function. It may change the lists of ``incompatible_keys`` in place, and must
+                return None.
+
+        >>> import rushlight as torch
+        >>> layer = torch.nn.Linear(2, 3)
+        >>> def hook(module, incompatible_keys):
+        ...     incompatible_keys.missing_keys.clear()
+        >>> handle = layer.register_load_state_dict_post_hook(hook)
+        >>> layer.load_state_dict({})
+        <All keys matched successfully>
+        """
         return add_hook(self._load_state_dict_post_hooks, hook)
 
 

@@ -84,16 +84,16 @@ class _Layer(Module):
 
 
 class TransformerEncoderLayer(_Layer):
-    """Self-attention, then a network on each position. Each part is added to its input.
+    """Self-attention, then a network on each position.
 
-    ``activation`` is "relu", "gelu" or a function. With ``norm_first`` the layer norm comes before
-    each part, otherwise after the sum.
+    The input of each part is added to the part's result, and the sum is normalized. With
+    ``norm_first``, the part's input is normalized instead.
 
     Shape: src (S, batch, d_model), or the batch first with ``batch_first``; src_mask (S, S) or
     (batch · nhead, S, S); src_key_padding_mask (batch, S) → as src.
 
     Raises:
-        RuntimeError: activation is another text.
+        RuntimeError: ``activation`` is another text.
 
     >>> import rushlight as torch
     >>> torch.nn.TransformerEncoderLayer(8, 2, 16)(torch.randn(5, 3, 8)).shape
@@ -134,7 +134,7 @@ class TransformerDecoderLayer(_Layer):
     memory_key_padding_mask (batch, S) → as tgt.
 
     Raises:
-        RuntimeError: activation is another text.
+        RuntimeError: ``activation`` is another text.
 
     >>> import rushlight as torch
     >>> layer = torch.nn.TransformerDecoderLayer(8, 2, 16)
@@ -205,6 +205,11 @@ class TransformerEncoder(Module):
 
     Shape: as the layer's.
 
+    Args:
+        encoder_layer: The layer that is copied.
+        enable_nested_tensor: Zero padded positions as PyTorch does. Default: True.
+        mask_check: Check that all padding is at the ends (default); False: take this for granted.
+
     >>> import rushlight as torch
     >>> layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
     >>> torch.nn.TransformerEncoder(layer, 2)(torch.randn(3, 5, 8)).shape
@@ -266,6 +271,9 @@ class TransformerDecoder(Module):
 
     Shape: as the layer's.
 
+    Args:
+        decoder_layer: The layer that is copied.
+
     >>> import rushlight as torch
     >>> layer = torch.nn.TransformerDecoderLayer(8, 2, 16)
     >>> torch.nn.TransformerDecoder(layer, 2)(torch.randn(4, 3, 8), torch.randn(5, 3, 8)).shape
@@ -299,8 +307,15 @@ class Transformer(Module):
     Shape: src (S, batch, d_model), tgt (T, batch, d_model), or the batch first with
     ``batch_first``; the masks have the shapes of the layers' masks → as tgt.
 
+    Args:
+        d_model: Number of features of each position. Default: 512.
+        nhead: Number of heads of each attention; divides ``d_model``. Default: 8.
+        num_encoder_layers, num_decoder_layers: Numbers of layers. Default: 6.
+        custom_encoder, custom_decoder: Modules in the place of the TransformerEncoder, of the
+            TransformerDecoder. Default: none.
+
     Raises:
-        RuntimeError: batch or features of src and tgt do not fit.
+        RuntimeError: The batches or features of src and tgt do not fit.
 
     >>> import rushlight as torch
     >>> model = torch.nn.Transformer(8, 2, 1, 1, 16, batch_first=True)
@@ -370,7 +385,15 @@ class Transformer(Module):
 
     @staticmethod
     def generate_square_subsequent_mask(sz, device=None, dtype=None):
-        """A float mask (sz, sz) to add to scores: minus infinity if a key is later than the query.
+        """Make a float mask that hides the keys later than each query.
+
+        Args:
+            sz: Number of queries, and of keys.
+            device: Where the mask lies. Default: the CPU.
+            dtype: The dtype of the mask. Default: ``torch.get_default_dtype()``.
+
+        Returns:
+            Tensor (sz, sz) to add to the scores: minus infinity for hidden keys, and 0 for others.
 
         >>> import rushlight as torch
         >>> torch.nn.Transformer.generate_square_subsequent_mask(2)

@@ -12,10 +12,21 @@ class Tree(Registry):
     # Paths --------------------------------------------------------------------------------
 
     def get_submodule(self, target):
-        """The submodule at the path ``target``, such as ``"net.2"``.
+        """Find the submodule at a path.
+
+        Args:
+            target: Names joined by dots, such as ``"net.2"``. ``""`` is the module itself.
+
+        Returns:
+            The Module.
 
         Raises:
             AttributeError: There is no submodule at the path.
+
+        >>> import rushlight as torch
+        >>> net = torch.nn.Sequential(torch.nn.Sequential(torch.nn.ReLU()))
+        >>> net.get_submodule("0.0")
+        ReLU()
         """
         module = self
         for name in target.split(".") if target else ():
@@ -23,11 +34,22 @@ class Tree(Registry):
         return module
 
     def set_submodule(self, target, module, strict=False):
-        """Put ``module`` at the path ``target``; ``strict`` demands an existing one.
+        """Put a module at a path.
+
+        Args:
+            target: Names joined by dots, such as ``"net.2"``.
+            module: The Module to put there.
+            strict: Refuse a path where no module is yet. Default: False.
 
         Raises:
             AttributeError: The path leads nowhere, or to an attribute that is no module.
             ValueError: ``target`` is empty, or ``module`` is no Module.
+
+        >>> import rushlight as torch
+        >>> net = torch.nn.Sequential(torch.nn.Sequential(torch.nn.ReLU()))
+        >>> net.set_submodule("0.0", torch.nn.Tanh())
+        >>> net[0][0]
+        Tanh()
         """
         if not target:
             raise ValueError("set_submodule: target must not be empty")
@@ -40,19 +62,39 @@ class Tree(Registry):
         setattr(parent, name, module)
 
     def get_parameter(self, target):
-        """The parameter at the path ``target``, such as ``"net.2.weight"``.
+        """Find the parameter at a path.
+
+        Args:
+            target: Names joined by dots, such as ``"net.2.weight"``.
+
+        Returns:
+            The Parameter.
 
         Raises:
             AttributeError: There is no parameter at the path.
+
+        >>> import rushlight as torch
+        >>> torch.nn.Sequential(torch.nn.Linear(2, 3)).get_parameter("0.bias").shape
+        torch.Size([3])
         """
         path, _, name = target.rpartition(".")
         return self.get_submodule(path)._member(name, Parameter, "a Parameter")
 
     def get_buffer(self, target):
-        """The buffer at the path ``target``.
+        """Find the buffer at a path.
+
+        Args:
+            target: Names joined by dots, such as ``"net.2.running_mean"``.
+
+        Returns:
+            The Tensor.
 
         Raises:
             AttributeError: There is no buffer at the path.
+
+        >>> import rushlight as torch
+        >>> torch.nn.Sequential(torch.nn.BatchNorm1d(2)).get_buffer("0.running_mean")
+        tensor([0., 0.])
         """
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
@@ -72,24 +114,56 @@ class Tree(Registry):
     # Iteration ----------------------------------------------------------------------------
 
     def named_parameters(self, prefix="", recurse=True, remove_duplicate=True):
-        """Pairs (path, parameter) of this module and all its submodules."""
+        """Iterate over the parameters and their paths.
+
+        Returns:
+            Iterator of pairs (path, Parameter).
+
+        >>> import rushlight as torch
+        >>> [path for path, _ in torch.nn.Sequential(torch.nn.Linear(2, 3)).named_parameters()]
+        ['0.weight', '0.bias']
+        """
         return self._named_members(
             lambda module: module._parameters.items(), prefix, recurse, remove_duplicate
         )
 
     def parameters(self, recurse=True):
-        """The parameters of this module and all its submodules."""
+        """Iterate over the parameters.
+
+        Yields:
+            The Parameters, each once.
+
+        >>> import rushlight as torch
+        >>> [p.shape for p in torch.nn.Linear(2, 3).parameters()]
+        [torch.Size([3, 2]), torch.Size([3])]
+        """
         for _, parameter in self.named_parameters(recurse=recurse):
             yield parameter
 
     def named_buffers(self, prefix="", recurse=True, remove_duplicate=True):
-        """Pairs (path, buffer) of this module and all its submodules."""
+        """Iterate over the buffers and their paths.
+
+        Returns:
+            Iterator of pairs (path, Tensor).
+
+        >>> import rushlight as torch
+        >>> [path for path, _ in torch.nn.Sequential(torch.nn.BatchNorm1d(2)).named_buffers()]
+        ['0.running_mean', '0.running_var', '0.num_batches_tracked']
+        """
         return self._named_members(
             lambda module: module._buffers.items(), prefix, recurse, remove_duplicate
         )
 
     def buffers(self, recurse=True):
-        """The buffers of this module and all its submodules."""
+        """Iterate over the buffers.
+
+        Yields:
+            The Tensors, each once.
+
+        >>> import rushlight as torch
+        >>> list(torch.nn.BatchNorm1d(2).buffers())
+        [tensor([0., 0.]), tensor([1., 1.]), tensor(0)]
+        """
         for _, buffer in self.named_buffers(recurse=recurse):
             yield buffer
 
@@ -108,7 +182,15 @@ class Tree(Registry):
                 yield (f"{path}.{name}" if path else name), member
 
     def named_children(self):
-        """Pairs (name, module) of the direct submodules."""
+        """Iterate over the direct submodules and their names.
+
+        Yields:
+            Pairs (name, Module), each module once.
+
+        >>> import rushlight as torch
+        >>> dict(torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Tanh()).named_children())
+        {'0': ReLU(), '1': Tanh()}
+        """
         seen = set()
         for name, module in self._modules.items():
             if module is not None and module not in seen:
@@ -116,12 +198,32 @@ class Tree(Registry):
                 yield name, module
 
     def children(self):
-        """The direct submodules."""
+        """Iterate over the direct submodules.
+
+        Yields:
+            The Modules, each once.
+
+        >>> import rushlight as torch
+        >>> list(torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Tanh()).children())
+        [ReLU(), Tanh()]
+        """
         for _, module in self.named_children():
             yield module
 
     def named_modules(self, memo=None, prefix="", remove_duplicate=True):
-        """Pairs (path, module) of this module, with the path ``prefix``, and all submodules."""
+        """Iterate over this module and all its submodules, with their paths.
+
+        Args:
+            memo: Set of modules to leave out, to which the modules found are added. Default: empty.
+            prefix: Path of this module. Default: ``""``.
+
+        Yields:
+            Pairs (path, Module). This module comes first.
+
+        >>> import rushlight as torch
+        >>> [path for path, _ in torch.nn.Sequential(torch.nn.ReLU()).named_modules()]
+        ['', '0']
+        """
         memo = set() if memo is None else memo
         if self in memo:
             return
@@ -134,6 +236,14 @@ class Tree(Registry):
                 yield from module.named_modules(memo, path, remove_duplicate)
 
     def modules(self, remove_duplicate=True):
-        """This module and all its submodules."""
+        """Iterate over this module and all its submodules.
+
+        Yields:
+            The Modules. This module comes first.
+
+        >>> import rushlight as torch
+        >>> [type(m).__name__ for m in torch.nn.Sequential(torch.nn.ReLU()).modules()]
+        ['Sequential', 'ReLU']
+        """
         for _, module in self.named_modules(remove_duplicate=remove_duplicate):
             yield module

@@ -7,9 +7,22 @@ __all__ = ["Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d"]
 
 
 class Upsample(Module):
-    """Resizes x to ``size``, or by ``scale_factor``; the modes are those of ``F.interpolate``.
+    """Resizes x to ``size``, or by ``scale_factor``.
+
+    Exactly one of both is given. The modes are those of ``torch.nn.functional.interpolate``.
 
     Shape: x: (N, C, *size) → (N, C, *size').
+
+    Args:
+        size: Spatial size of the result: int or ints. Default: by ``scale_factor``.
+        scale_factor: The result's size divided by the input's: float or floats. Default: by
+            ``size``.
+        mode: ``"nearest"`` (default), ``"linear"``, ``"bilinear"``, ``"bicubic"``, ``"trilinear"``
+            or another mode of ``interpolate``.
+        align_corners: Let the centres of the corner elements of x and of the result coincide, not
+            their outer edges; not for ``"nearest"``. Default: False.
+        recompute_scale_factor: Interpolate with the ratio of both sizes instead of
+            ``scale_factor``, which differs after rounding. Default: False.
 
     >>> import rushlight as torch
     >>> torch.nn.Upsample(scale_factor=2, mode="bilinear")(torch.ones(1, 1, 2, 3)).shape
@@ -52,6 +65,11 @@ class UpsamplingNearest2d(Upsample):
 
     Shape: x: (N, C, H, W) → (N, C, H', W').
 
+    Args:
+        size: Spatial size of the result: int or ints. Default: by ``scale_factor``.
+        scale_factor: The result's size divided by the input's: float or floats. Default: by
+            ``size``.
+
     >>> import rushlight as torch
     >>> torch.nn.UpsamplingNearest2d(scale_factor=2)(torch.ones(1, 1, 2, 2)).shape
     torch.Size([1, 1, 4, 4])
@@ -65,6 +83,11 @@ class UpsamplingBilinear2d(Upsample):
     """``Upsample`` by linear interpolation with the corners aligned.
 
     Shape: x: (N, C, H, W) → (N, C, H', W').
+
+    Args:
+        size: Spatial size of the result: int or ints. Default: by ``scale_factor``.
+        scale_factor: The result's size divided by the input's: float or floats. Default: by
+            ``size``.
 
     >>> import rushlight as torch
     >>> torch.nn.UpsamplingBilinear2d(size=3)(torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]))[0, 0, 1]

@@ -39,10 +39,14 @@ def _list_with_default(out_size, defaults):
 
 
 def consume_prefix_in_state_dict_if_present(state_dict, prefix):
-    """Remove ``prefix`` from the keys that begin with ``prefix``, in place.
+    """Remove a prefix from the keys of a state dict that begin with it, in place.
 
     This is for the state dict of a wrapped model. For instance, ``DataParallel`` puts ``"module."``
     in front of every key.
+
+    Args:
+        state_dict: Dict of names and tensors, which is changed in place.
+        prefix: The text to remove, such as ``"module."``.
 
     >>> from collections import OrderedDict
     >>> import rushlight as torch

@@ -6,7 +6,14 @@ __all__ = ["DataParallel", "data_parallel"]
 
 
 class DataParallel(Module):
-    """Calls ``module``, whose state is kept under ``module.``, on the one device there is.
+    """A module that calls another module on the one device there is.
+
+    In PyTorch it shares the batch out among several devices. The state of the other module is kept
+    under ``module.``.
+
+    Args:
+        module: The module to call.
+        device_ids, output_device, dim: Accepted without effect, because there is one device.
 
     >>> import rushlight as torch
     >>> model = torch.nn.DataParallel(torch.nn.Linear(2, 3))
@@ -26,7 +33,18 @@ class DataParallel(Module):
 def data_parallel(
     module, inputs, device_ids=None, output_device=None, dim=0, module_kwargs=None
 ):  # fmt: skip
-    """``module`` of a tuple of inputs, or of one, on the one device there is.
+    """Call ``module`` on the one device there is.
+
+    In PyTorch the function shares the batch out among several devices.
+
+    Args:
+        module: The module to call.
+        inputs: The positional arguments of the call: a tuple, or a single argument.
+        device_ids, output_device, dim: Accepted without effect, because there is one device.
+        module_kwargs: Dict of the keyword arguments of the call. Default: none.
+
+    Returns:
+        What ``module`` returns.
 
     >>> import rushlight as torch
     >>> torch.nn.parallel.data_parallel(torch.nn.ReLU(), torch.tensor([-1.0]))

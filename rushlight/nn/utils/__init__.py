@@ -2,6 +2,7 @@
 
 import importlib
 
+from rushlight.docstrings import document
 from rushlight.nn.utils import rnn, stateless
 from rushlight.nn.utils.clip_grad import (
     clip_grad_norm,
@@ -32,6 +33,9 @@ __all__ = [
     "remove_spectral_norm", "remove_weight_norm", "rnn", "skip_init", "spectral_norm",
     "stateless", "vector_to_parameters", "weight_norm",
 ]  # fmt: skip
+
+for _name in __all__:
+    document(globals().get(_name), "utils")
 
 # These modules are imported at first use, because they import nn.modules, and nn.modules imports
 # this package.

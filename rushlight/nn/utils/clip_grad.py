@@ -24,7 +24,13 @@ def _grads(parameters):
 
 @no_grad()
 def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=None):
-    """Return the norm of all elements of ``tensors`` together, as a 0-dim tensor.
+    """Return the norm of all elements of several tensors together.
+
+    Args:
+        tensors: Tensor, or iterable of tensors, of any shapes.
+
+    Returns:
+        0-dim tensor.
 
     Raises:
         RuntimeError: The norm is nan or infinite, and ``error_if_nonfinite`` is True.
@@ -52,6 +58,9 @@ def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=Non
 def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
     """Scale the gradients by ``max_norm / total_norm`` if that is less than 1.
 
+    Args:
+        total_norm: 0-dim tensor, the norm of all gradients together: ``get_total_norm``'s result.
+
     >>> import rushlight as torch
     >>> p = torch.ones(1, requires_grad=True)
     >>> p.grad = torch.tensor([8.0])
@@ -73,7 +82,8 @@ def clip_grad_norm_(
 ):  # fmt: skip
     """Scale the gradients so that the norm of all of them together is at most ``max_norm``.
 
-    Return the norm before scaling, as a 0-dim tensor.
+    Returns:
+        0-dim tensor: the norm before scaling.
 
     Raises:
         RuntimeError: The norm is nan or infinite, and ``error_if_nonfinite`` is True.
@@ -109,6 +119,9 @@ def clip_grad_norm(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False
 @no_grad()
 def clip_grad_value_(parameters, clip_value, foreach=None):
     """Limit every element of the gradients to ±``clip_value``.
+
+    Args:
+        clip_value: The largest absolute value of an element.
 
     >>> import rushlight as torch
     >>> p = torch.ones(2, requires_grad=True)

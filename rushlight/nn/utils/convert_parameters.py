@@ -7,7 +7,13 @@ __all__ = ["parameters_to_vector", "vector_to_parameters"]
 
 
 def parameters_to_vector(parameters):
-    """Return all elements of ``parameters``, one parameter after the other, as one vector.
+    """Return all elements of several parameters, one parameter after the other, as one vector.
+
+    Args:
+        parameters: Iterable of tensors of any shapes.
+
+    Returns:
+        Tensor ``(n,)`` with the n elements of all parameters.
 
     >>> import rushlight as torch
     >>> torch.nn.utils.parameters_to_vector([torch.ones(2), torch.zeros(1, 1)])
@@ -17,7 +23,11 @@ def parameters_to_vector(parameters):
 
 
 def vector_to_parameters(vec, parameters):
-    """Make ``parameters`` views of consecutive parts of ``vec``.
+    """Make parameters views of consecutive parts of a vector.
+
+    Args:
+        vec: Tensor ``(n,)`` with at least as many elements as the parameters.
+        parameters: Iterable of tensors of any shapes, whose ``data`` is replaced.
 
     Raises:
         TypeError: ``vec`` is not a Tensor.

@@ -13,7 +13,11 @@ __all__ = [
 def fuse_conv_bn_eval(conv, bn, transpose=False):
     """Return one convolution that computes ``bn(conv(x))`` in evaluation mode.
 
-    Pass ``transpose=True`` if ``conv`` is a transposed convolution.
+    Args:
+        conv: The convolution, in evaluation mode. It is not changed.
+
+    Returns:
+        Module of ``conv``'s class.
 
     Raises:
         AssertionError: A layer is in training mode, or ``bn`` has no running statistics.
@@ -30,6 +34,12 @@ def fuse_conv_bn_eval(conv, bn, transpose=False):
 
 def fuse_linear_bn_eval(linear, bn):
     """Return one linear layer that computes ``bn(linear(x))`` in evaluation mode.
+
+    Args:
+        linear: The linear layer, in evaluation mode. It is not changed.
+
+    Returns:
+        Module of ``linear``'s class.
 
     Raises:
         AssertionError: A layer is in training mode, or ``bn`` has another number of features or no
@@ -67,7 +77,14 @@ def _fused(layer, bn, fuse, **options):
 
 
 def fuse_conv_bn_weights(conv_w, conv_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b, transpose=False):
-    """Return (weight, bias) of a convolution into which a batch norm is folded.
+    """Return the parameters of a convolution into which a batch norm is folded.
+
+    Args:
+        conv_w: Tensor ``(C, *)``, or ``(I, C, *k)`` with ``transpose``: the convolution's weight.
+        conv_b: Tensor ``(C,)``: the convolution's bias. None: there is none.
+
+    Returns:
+        Tuple of two Parameters: the weight, of ``conv_w``'s shape, and the bias ``(C,)``.
 
     >>> import rushlight as torch
     >>> w, b = torch.nn.utils.fuse_conv_bn_weights(
@@ -81,7 +98,14 @@ def fuse_conv_bn_weights(conv_w, conv_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b, trans
 
 
 def fuse_linear_bn_weights(linear_w, linear_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b):
-    """Return (weight, bias) of a linear layer into which a batch norm is folded.
+    """Return the parameters of a linear layer into which a batch norm is folded.
+
+    Args:
+        linear_w: Tensor ``(C, in_features)``: the linear layer's weight.
+        linear_b: Tensor ``(C,)``: the linear layer's bias. None: there is none.
+
+    Returns:
+        Tuple of two Parameters: the weight, of ``linear_w``'s shape, and the bias ``(C,)``.
 
     >>> import rushlight as torch
     >>> w, b = torch.nn.utils.fuse_linear_bn_weights(

@@ -13,6 +13,13 @@ def skip_init(module_cls, *args, **kwargs):
 
     The random number generator keeps its state.
 
+    Args:
+        module_cls: The class of the module, whose constructor takes ``device``.
+        *args, **kwargs: The arguments of the constructor.
+
+    Returns:
+        Module whose parameters have arbitrary values.
+
     Raises:
         RuntimeError: ``module_cls`` is not a Module class, or takes no ``device``.
 

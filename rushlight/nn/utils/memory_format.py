@@ -6,6 +6,13 @@ __all__ = ["convert_conv2d_weight_memory_format", "convert_conv3d_weight_memory_
 def convert_conv2d_weight_memory_format(module, memory_format):
     """Return ``module`` unchanged: its weights keep their memory format.
 
+    Args:
+        module: Any module.
+        memory_format: Accepted without effect.
+
+    Returns:
+        ``module``.
+
     >>> import rushlight as torch
     >>> conv = torch.nn.Conv2d(1, 1, 1)
     >>> convert = torch.nn.utils.convert_conv2d_weight_memory_format
@@ -17,6 +24,13 @@ def convert_conv2d_weight_memory_format(module, memory_format):
 
 def convert_conv3d_weight_memory_format(module, memory_format):
     """Return ``module`` unchanged: its weights keep their memory format.
+
+    Args:
+        module: Any module.
+        memory_format: Accepted without effect.
+
+    Returns:
+        ``module``.
 
     >>> import rushlight as torch
     >>> conv = torch.nn.Conv3d(1, 1, 1)

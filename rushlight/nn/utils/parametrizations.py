@@ -3,6 +3,7 @@
 import rushlight
 from rushlight import linalg
 from rushlight.autograd.mode import no_grad
+from rushlight.docstrings import document
 from rushlight.nn import functional as F
 from rushlight.nn.modules.module import Module
 from rushlight.nn.utils.parametrize import register_parametrization
@@ -127,9 +128,16 @@ def orthogonal(module, name="weight", orthogonal_map=None, *, use_trivialization
     """Keep a matrix of ``module`` orthogonal.
 
     The columns of the matrix stay orthonormal, or its rows if it has fewer rows than columns.
-    ``orthogonal_map`` is ``"matrix_exp"`` (the default of square and of complex matrices),
-    ``"cayley"`` or ``"householder"`` (the default of all others). With ``use_trivialization`` the
-    map is relative to the value that was last assigned, which helps training and allows any value.
+
+    Args:
+        orthogonal_map: ``"matrix_exp"``, ``"cayley"`` or ``"householder"``: the map from any matrix
+            to an orthogonal one. Default: ``"matrix_exp"`` for square and for complex matrices,
+            otherwise ``"householder"``.
+        use_trivialization: Let the map be relative to the value that was last assigned. This helps
+            training and allows any value. Default: True.
+
+    Returns:
+        ``module``, which gets a new class.
 
     Raises:
         ValueError: The tensor does not exist or has fewer than two dims, or the map is unknown.
@@ -179,9 +187,15 @@ class _WeightNorm(Module):
 def weight_norm(module, name="weight", dim=0):
     """Learn the lengths and the directions of a weight's slices as separate parameters.
 
-    The weight is g·v/‖v‖. There is one length for each index of ``dim``, or a single length if
-    ``dim`` is None. g and v are ``parametrizations.weight.original0`` and ``original1``. State
-    dicts of the older ``nn.utils.weight_norm`` can be loaded.
+    The weight is g·v/‖v‖, where g is ``parametrizations.weight.original0`` and v is ``original1``.
+    State dicts of the older ``nn.utils.weight_norm`` can be loaded.
+
+    Args:
+        dim: The weight has one length for each index of this dim. None: a single length.
+            Default: 0.
+
+    Returns:
+        ``module``, which gets a new class.
 
     Source: Salimans and Kingma 2016, https://arxiv.org/abs/1602.07868
 
@@ -262,9 +276,12 @@ class _SpectralNorm(Module):
 def spectral_norm(module, name="weight", n_power_iterations=1, eps=1e-12, dim=None):
     """Keep the largest singular value of a weight at 1.
 
-    In training mode each use of the weight takes ``n_power_iterations`` steps of power iteration.
-    The weight is seen as a matrix with ``dim`` as its rows. Default: 0, or 1 for transposed
-    convolutions.
+    Args:
+        dim: The dim whose slices are the rows of the weight as a matrix. Default: 0, or 1 for
+            transposed convolutions.
+
+    Returns:
+        ``module``, which gets a new class.
 
     Raises:
         ValueError: The tensor does not exist, or ``n_power_iterations`` is not positive.
@@ -281,3 +298,7 @@ def spectral_norm(module, name="weight", n_power_iterations=1, eps=1e-12, dim=No
     dim = rows_of(module) if dim is None else dim
     norm = _SpectralNorm(weight, n_power_iterations, dim, eps)
     return register_parametrization(module, name, norm)
+
+
+for _name in __all__:
+    document(globals()[_name], "utils")

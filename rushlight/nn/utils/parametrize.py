@@ -27,6 +27,9 @@ _caching = 0  # the number of ``cached()`` blocks around this point
 def cached():
     """Compute every parametrized tensor only once inside ``with cached():``.
 
+    Returns:
+        Context manager.
+
     >>> import rushlight as torch
     >>> P = torch.nn.utils.parametrize
     >>> layer = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(2, 2))
@@ -53,7 +56,7 @@ class ParametrizationList(ModuleList):
     Args:
         modules: The parametrizations, in the order in which they run.
         original: The Parameter or buffer that is parametrized.
-        unsafe: True if the result may have another shape or dtype than ``original``.
+        unsafe: Allow a result of another shape or dtype than ``original``. Default: False.
 
     Raises:
         ValueError: A parametrization returns no tensor, or a tensor of the wrong shape or dtype.
@@ -235,6 +238,12 @@ def _dress(module):
 def type_before_parametrizations(module):
     """Return the class that ``module`` had before it was parametrized.
 
+    Args:
+        module: Any module.
+
+    Returns:
+        The class; for a module that is not parametrized, its class.
+
     >>> import rushlight as torch
     >>> layer = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(2, 2))
     >>> torch.nn.utils.parametrize.type_before_parametrizations(layer) is torch.nn.Linear
@@ -245,7 +254,14 @@ def type_before_parametrizations(module):
 
 
 def is_parametrized(module, tensor_name=None):
-    """True if the tensor ``tensor_name`` of ``module`` is parametrized; for None, if any is.
+    """Return whether a tensor of ``module`` is parametrized.
+
+    Args:
+        module: Any module.
+        tensor_name: Name of the tensor in ``module``. Default: None, any tensor.
+
+    Returns:
+        True or False.
 
     >>> import rushlight as torch
     >>> torch.nn.utils.parametrize.is_parametrized(torch.nn.Linear(2, 2), "weight")
@@ -261,12 +277,21 @@ def is_parametrized(module, tensor_name=None):
 
 
 def register_parametrization(module, tensor_name, parametrization, *, unsafe=False):
-    """Parametrize ``module.<tensor_name>``: the module ``parametrization`` computes it from now on.
+    """Parametrize a tensor of ``module``: another module computes it from now on.
 
-    If the parametrization has a method ``right_inverse(tensor)``, the method computes the original
-    tensors from the present value. The method may return several tensors. With such a method the
-    parametrized tensor can also be assigned to. A second registration adds a parametrization that
-    runs after the first. Return ``module``, which gets a new class.
+    A second registration adds a parametrization that runs after the first.
+
+    Args:
+        module: The module that has the tensor. It gets a new class.
+        tensor_name: Name of a parameter or buffer in ``module``.
+        parametrization: The module that computes the tensor from the original tensors. If it has a
+            method ``right_inverse(tensor)``, the method computes the original tensors from the
+            present value, and the parametrized tensor can be assigned to. The method may return
+            several tensors.
+        unsafe: Allow the parametrization to change the tensor's shape or dtype. Default: False.
+
+    Returns:
+        ``module``.
 
     Raises:
         ValueError: There is no such parameter or buffer, or the parametrization changes its shape
@@ -318,9 +343,17 @@ def _check_on_top(parametrization, value):
 
 
 def remove_parametrizations(module, tensor_name, leave_parametrized=True):
-    """Make ``module.<tensor_name>`` a parameter or buffer again, and return ``module``.
+    """Make a parametrized tensor of ``module`` a parameter or buffer again.
 
-    Its value is the computed tensor, or the original tensor with ``leave_parametrized=False``.
+    Args:
+        module: The module that has the tensor. It gets its own class back if no tensor of it is
+            parametrized any more.
+        tensor_name: Name of the tensor in ``module``.
+        leave_parametrized: Give the tensor its computed value. False: give it the original value.
+            Default: True.
+
+    Returns:
+        ``module``.
 
     Raises:
         ValueError: The tensor is not parametrized, or ``leave_parametrized`` is False and there are
@@ -362,7 +395,15 @@ def remove_parametrizations(module, tensor_name, leave_parametrized=True):
 def transfer_parametrizations_and_params(from_module, to_module, tensor_name=None):
     """Give ``to_module`` the parametrizations of ``from_module``, and the same original tensors.
 
-    With ``tensor_name``, only that tensor is parametrized. Return ``to_module``.
+    Args:
+        from_module: The parametrized module.
+        to_module: The module that is changed. It stays as it is if ``from_module`` is not
+            parametrized.
+        tensor_name: Name of the only tensor that is parametrized. Default: None, all tensors that
+            are parametrized in ``from_module``.
+
+    Returns:
+        ``to_module``.
 
     >>> import rushlight as torch
     >>> P = torch.nn.utils.parametrize

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from numbers import Integral, Real
 
 import rushlight
+from rushlight.docstrings import document
 from rushlight.nn.utils.convert_parameters import parameters_to_vector
 
 __all__ = [
@@ -26,6 +27,14 @@ class BasePruningMethod(ABC):
     already pruned parameter ``compute_mask`` receives: for ``"unstructured"`` the elements that are
     not pruned, for ``"structured"`` the slices along its ``dim`` that are not wholly pruned, for
     ``"global"`` everything.
+
+    >>> import rushlight as torch
+    >>> class Negative(torch.nn.utils.prune.BasePruningMethod):
+    ...     PRUNING_TYPE = "unstructured"
+    ...     def compute_mask(self, t, default_mask):
+    ...         return default_mask * (t >= 0)
+    >>> Negative().prune(torch.tensor([1.0, -2.0]))
+    tensor([1., -0.])
     """
 
     PRUNING_TYPE: str
@@ -108,6 +117,9 @@ def _find(module, name):
 
 class PruningContainer(BasePruningMethod):
     """Several pruning methods of one parameter, applied one after the other.
+
+    Args:
+        *args: The pruning methods: several arguments, or one iterable.
 
     >>> import rushlight as torch
     >>> P = torch.nn.utils.prune
@@ -296,6 +308,9 @@ class L1Unstructured(BasePruningMethod):
 class RandomStructured(BasePruningMethod):
     """Prunes slices along a dim, such as channels, at random.
 
+    Args:
+        dim: The dim whose slices are pruned. Negative dims count from the end. Default: the last.
+
     >>> import rushlight as torch
     >>> P = torch.nn.utils.prune
     >>> P.RandomStructured(1, dim=0).prune(torch.ones(3, 2)).sum()
@@ -320,7 +335,10 @@ class RandomStructured(BasePruningMethod):
 
 
 class LnStructured(BasePruningMethod):
-    """Prunes the slices along a dim with the smallest norms of order ``n``.
+    """Prunes the slices along a dim that have the smallest norms.
+
+    Args:
+        dim: The dim whose slices are pruned. Negative dims count from the end. Default: the last.
 
     >>> import rushlight as torch
     >>> P = torch.nn.utils.prune
@@ -351,6 +369,9 @@ class LnStructured(BasePruningMethod):
 class CustomFromMask(BasePruningMethod):
     """Prunes by a given mask.
 
+    Args:
+        mask: Tensor of the parameter's shape: 0 for elements that are pruned, otherwise 1.
+
     >>> import rushlight as torch
     >>> P = torch.nn.utils.prune
     >>> P.CustomFromMask(torch.tensor([1, 0])).prune(torch.tensor([3.0, 4.0]))
@@ -375,7 +396,7 @@ class CustomFromMask(BasePruningMethod):
 
 
 def identity(module, name):
-    """Give the parameter ``name`` a mask that prunes nothing. Return the module.
+    """Give a parameter a mask that prunes nothing.
 
     >>> import rushlight as torch
     >>> list(torch.nn.utils.prune.identity(torch.nn.Linear(2, 3), "weight").state_dict())
@@ -386,7 +407,7 @@ def identity(module, name):
 
 
 def random_unstructured(module, name, amount):
-    """Prune elements at random: ``amount`` is their number or share. Return the module.
+    """Prune elements of a parameter at random.
 
     >>> import rushlight as torch
     >>> layer = torch.nn.utils.prune.random_unstructured(torch.nn.Linear(2, 3), "weight", 1)
@@ -398,7 +419,7 @@ def random_unstructured(module, name, amount):
 
 
 def l1_unstructured(module, name, amount, importance_scores=None):
-    """Prune the elements with the smallest absolute values, or scores if given. Return the module.
+    """Prune the elements of a parameter with the smallest absolute values.
 
     >>> import rushlight as torch
     >>> layer = torch.nn.utils.prune.l1_unstructured(torch.nn.Linear(2, 3), "weight", 0.5)
@@ -410,7 +431,7 @@ def l1_unstructured(module, name, amount, importance_scores=None):
 
 
 def random_structured(module, name, amount, dim):
-    """Prune slices along ``dim`` at random. Return the module.
+    """Prune slices of a parameter along ``dim`` at random.
 
     >>> import rushlight as torch
     >>> layer = torch.nn.utils.prune.random_structured(torch.nn.Linear(2, 3), "weight", 1, 0)
@@ -422,9 +443,7 @@ def random_structured(module, name, amount, dim):
 
 
 def ln_structured(module, name, amount, n, dim, importance_scores=None):
-    """Prune the slices along ``dim`` with the smallest norms, of order ``n``. Return the module.
-
-    If ``importance_scores`` are given, the norms of the scores decide.
+    """Prune the slices of a parameter along ``dim`` that have the smallest norms.
 
     >>> import rushlight as torch
     >>> layer = torch.nn.utils.prune.ln_structured(torch.nn.Conv2d(1, 4, 3), "weight", 2, 2, 0)
@@ -436,7 +455,10 @@ def ln_structured(module, name, amount, n, dim, importance_scores=None):
 
 
 def custom_from_mask(module, name, mask):
-    """Prune the elements where ``mask`` is 0. Return the module.
+    """Prune the elements of a parameter where ``mask`` is 0.
+
+    Args:
+        mask: Tensor of the parameter's shape: 0 for elements that are pruned, otherwise 1.
 
     >>> import rushlight as torch
     >>> mask = torch.tensor([0, 1, 1])
@@ -451,10 +473,14 @@ def global_unstructured(parameters, pruning_method, importance_scores=None, **kw
     """Prune several parameters together, as if they were one.
 
     Args:
-        parameters: Pairs (module, name).
-        pruning_method: The class of an unstructured method; ``kwargs`` are its arguments.
+        parameters: Iterable of pairs (module, name).
+        pruning_method: The class of an unstructured method.
         importance_scores: A dict from (module, name) to scores, which replace the values of that
-            parameter.
+            parameter. Default: none.
+        **kwargs: The arguments of ``pruning_method``.
+
+    Returns:
+        None.
 
     Raises:
         TypeError: An argument has the wrong type, or the method is not unstructured.
@@ -494,7 +520,7 @@ def global_unstructured(parameters, pruning_method, importance_scores=None, **kw
 
 
 def remove(module, name):
-    """Make a pruned parameter an ordinary parameter; its pruned elements stay 0. Return the module.
+    """Make a pruned parameter an ordinary parameter, whose pruned elements stay 0.
 
     Raises:
         ValueError: The parameter is not pruned.
@@ -514,7 +540,13 @@ def remove(module, name):
 
 
 def is_pruned(module):
-    """True if a parameter of the module or of one of its submodules is pruned.
+    """Return whether a parameter of a module or of one of its submodules is pruned.
+
+    Args:
+        module: Any module.
+
+    Returns:
+        True or False.
 
     >>> import rushlight as torch
     >>> torch.nn.utils.prune.is_pruned(torch.nn.Linear(2, 3))
@@ -522,3 +554,8 @@ def is_pruned(module):
     """
     hooks = [hook for m in module.modules() for hook in m._forward_pre_hooks.values()]
     return any(isinstance(hook, BasePruningMethod) for hook in hooks)
+
+
+for _name in __all__:
+    _thing = globals()[_name]
+    document(_thing, "pruner" if isinstance(_thing, type) else "pruning")

@@ -4,6 +4,7 @@ from collections import namedtuple
 from itertools import pairwise
 
 import rushlight
+from rushlight.docstrings import document
 from rushlight.tensor import Tensor
 
 __all__ = [
@@ -17,12 +18,17 @@ class PackedSequence(
 ):
     """Sequences of different lengths, stored step by step without padding.
 
-    Attributes:
-        data: The elements (rows, …): the first of every sequence, then the second, and so on.
-        batch_sizes: For each step, how many sequences are at least that long, int64.
-        sorted_indices: The permutation that sorts the sequences by length, the longest first. None
-            if they were not sorted.
-        unsorted_indices: The inverse permutation, which restores the original order.
+    The arguments are the fields of this named tuple.
+
+    Args:
+        data: Tensor ``(rows, *)``: the first element of every sequence, then the second, and so on.
+            Without ``batch_sizes`` it must be the pair of both.
+        batch_sizes: Tensor ``(steps,)``, int64: for each step, how many sequences are at least that
+            long.
+        sorted_indices: Tensor ``(batch,)``: the permutation that sorts the sequences by length, the
+            longest first. Default: None, they were not sorted.
+        unsorted_indices: Tensor ``(batch,)``: the inverse permutation, which restores the original
+            order. Default: computed from ``sorted_indices``.
 
     >>> import rushlight as torch
     >>> rnn = torch.nn.utils.rnn
@@ -113,7 +119,13 @@ def sizes_of(packed):
 
 
 def invert_permutation(permutation):
-    """Return the inverse of ``permutation``; None if that is None.
+    """Return the inverse of a permutation.
+
+    Args:
+        permutation: Integer tensor ``(n,)`` with the numbers from 0 to n - 1, or None.
+
+    Returns:
+        Tensor ``(n,)`` of the same dtype; None for None.
 
     >>> import rushlight as torch
     >>> torch.nn.utils.rnn.invert_permutation(torch.tensor([2, 0, 1]))
@@ -131,11 +143,12 @@ def invert_permutation(permutation):
 def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True):
     """Pack sequences that were padded to one length.
 
-    With ``enforce_sorted`` the sequences must be sorted, the longest first. With False they are
-    sorted here.
+    Args:
+        input: Tensor ``(steps, batch, *)``, or ``(batch, steps, *)`` with ``batch_first``.
+        lengths: Tensor ``(batch,)`` or list: the number of elements of each sequence.
 
-    Shape: input (steps, batch, …), or (batch, steps, …) with ``batch_first``; lengths (batch), a
-    list or a tensor.
+    Returns:
+        ``PackedSequence``.
 
     Raises:
         RuntimeError: A length is 0 or larger than the number of steps, the lengths are not sorted,
@@ -191,11 +204,15 @@ def _check_lengths(input, ns):
 
 
 def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_length=None):
-    """Undo ``pack_padded_sequence``: return (sequences padded to one length, their lengths).
+    """Undo ``pack_padded_sequence``.
 
-    With ``total_length`` the sequences are padded to that length instead of the longest one.
+    Args:
+        sequence: The ``PackedSequence``.
+        total_length: Number of steps of the result. Default: the longest length.
 
-    Shape: → (steps, batch, …), or (batch, steps, …) with ``batch_first``; (batch).
+    Returns:
+        Tuple of two tensors: the sequences ``(steps, batch, *)``, or ``(batch, steps, *)`` with
+        ``batch_first``, padded to one length, and their lengths ``(batch,)``, int64.
 
     Raises:
         ValueError: ``total_length`` is less than the longest length.
@@ -233,7 +250,13 @@ def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_le
 
 
 def pack_sequence(sequences, enforce_sorted=True):
-    """Pack a list of sequences, each of shape (length, …).
+    """Pack a list of sequences.
+
+    Args:
+        sequences: List of tensors ``(length, *)``, whose other dims are the same.
+
+    Returns:
+        ``PackedSequence``.
 
     Raises:
         RuntimeError: ``enforce_sorted`` is True, and the sequences are not sorted with the longest
@@ -248,7 +271,13 @@ def pack_sequence(sequences, enforce_sorted=True):
 
 
 def unpack_sequence(packed_sequences):
-    """Return the sequences in a PackedSequence as a list of tensors.
+    """Return the sequences in a PackedSequence.
+
+    Args:
+        packed_sequences: The ``PackedSequence``.
+
+    Returns:
+        List of tensors ``(length, *)``.
 
     >>> import rushlight as torch
     >>> rnn = torch.nn.utils.rnn
@@ -265,7 +294,13 @@ def unpack_sequence(packed_sequences):
 def pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side="right"):
     """Pad sequences to the length of the longest and stack them into one tensor.
 
-    Shape: each (length, …) → (longest, batch, …), or (batch, longest, …) with ``batch_first``.
+    Args:
+        sequences: Iterable of tensors ``(length, *)``, whose other dims are the same.
+        padding_side: Where the padding is added: ``"right"`` (default), after the elements, or
+            ``"left"``, before them.
+
+    Returns:
+        Tensor ``(longest, batch, *)``, or ``(batch, longest, *)`` with ``batch_first``.
 
     Raises:
         RuntimeError: The other dims differ, ``sequences`` is not iterable, or ``padding_side`` is
@@ -303,9 +338,15 @@ def _to_length(sequence, length, value, left):
 
 
 def unpad_sequence(padded_sequences, lengths, batch_first=False):
-    """Undo ``pad_sequence``: return the sequences in a padded tensor as a list.
+    """Undo ``pad_sequence``.
 
-    Shape: padded_sequences (steps, batch, …), or (batch, steps, …) with ``batch_first``.
+    Args:
+        padded_sequences: Tensor ``(steps, batch, *)``, or ``(batch, steps, *)`` with
+            ``batch_first``.
+        lengths: Tensor ``(batch,)`` or list: the number of elements of each sequence.
+
+    Returns:
+        List of tensors ``(length, *)``.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([[1, 2], [3, 0]])
@@ -316,3 +357,7 @@ def unpad_sequence(padded_sequences, lengths, batch_first=False):
         padded_sequences = padded_sequences.transpose(0, 1)
     ns = lengths.tolist() if isinstance(lengths, Tensor) else lengths
     return [s[:n].clone() for s, n in zip(padded_sequences, ns, strict=True)]
+
+
+for _name in __all__:
+    document(globals()[_name], "sequences")

@@ -134,6 +134,13 @@ def spectral_norm(module, name="weight", n_power_iterations=1, eps=1e-12, dim=No
     The state is ``weight_orig`` and the two vectors of the power iteration. The newer form is
     ``nn.utils.parametrizations.spectral_norm``.
 
+    Args:
+        dim: The dim whose slices are the rows of the weight as a matrix. Default: 0, or 1 for
+            transposed convolutions.
+
+    Returns:
+        ``module``.
+
     Raises:
         ValueError: ``n_power_iterations`` is not positive.
         RuntimeError: The weight has a spectral norm already.
@@ -150,6 +157,9 @@ def spectral_norm(module, name="weight", n_power_iterations=1, eps=1e-12, dim=No
 
 def remove_spectral_norm(module, name="weight"):
     """Undo ``spectral_norm``.
+
+    Returns:
+        ``module``.
 
     Raises:
         ValueError: The weight has no spectral norm.

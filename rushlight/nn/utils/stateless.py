@@ -11,9 +11,7 @@ __all__ = ["functional_call"]
 def functional_call(
     module, parameters_and_buffers, args=None, kwargs=None, *, tie_weights=True, strict=False
 ):
-    """Call ``module(*args, **kwargs)`` with other parameters and buffers.
-
-    This is the deprecated name of ``torch.func.functional_call``.
+    """The deprecated name of ``torch.func.functional_call``.
 
     >>> import rushlight as torch, warnings
     >>> warnings.simplefilter("ignore")

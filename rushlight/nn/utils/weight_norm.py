@@ -70,6 +70,13 @@ def weight_norm(module, name="weight", dim=0):
 
     Deprecated in favour of ``nn.utils.parametrizations.weight_norm``.
 
+    Args:
+        dim: The weight has one length for each index of this dim. None: a single length.
+            Default: 0.
+
+    Returns:
+        ``module``.
+
     Raises:
         RuntimeError: The weight has a weight norm already.
 
@@ -100,6 +107,9 @@ def remove_hook(module, name, kind, called):
 
 def remove_weight_norm(module, name="weight"):
     """Undo ``weight_norm``.
+
+    Returns:
+        ``module``.
 
     Raises:
         ValueError: The weight has no weight norm.

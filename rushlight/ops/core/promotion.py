@@ -104,7 +104,16 @@ def integers(operands):
 
 
 def result_type(tensor1, tensor2):
-    """The dtype of the result of an operation on two operands; each may be a Python number.
+    """Return the dtype of the result of an operation on two operands.
+
+    Args:
+        tensor1, tensor2: Tensor or number.
+
+    Returns:
+        A ``torch.dtype``.
+
+    Raises:
+        TypeError: An argument is neither a tensor nor a number.
 
     >>> import rushlight as torch
     >>> torch.result_type(torch.tensor([1, 2]), 1.0)

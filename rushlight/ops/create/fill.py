@@ -40,14 +40,31 @@ _fill.grad(x=zeros, value=lambda g: g.sum())
 def fill(input, value):
     """Return a tensor with the shape and dtype of ``input``, filled with ``value``.
 
-    ``value`` is a number or a 0-dim tensor.
+    Args:
+        value: Number or 0-dim tensor.
+
+    Returns:
+        Tensor of ``input``'s shape.
+
+    Raises:
+        RuntimeError: ``value`` is a tensor with dims, or the dtype cannot hold it.
+
+    >>> import rushlight as torch
+    >>> torch.fill(torch.zeros(2), 3)
+    tensor([3., 3.])
     """
     return _fill(input, value)
 
 
 @method
 def fill_(self, value):
-    """Write ``value``, a number or a 0-dim tensor, into every element.
+    """Write ``value`` into every element.
+
+    Args:
+        value: Number or 0-dim tensor.
+
+    Raises:
+        RuntimeError: ``value`` is a tensor with dims, or the dtype cannot hold it.
 
     >>> import rushlight as torch
     >>> torch.zeros(2).fill_(3)
@@ -86,8 +103,15 @@ def zero_(self):
 def fill_diagonal_(self, fill_value, wrap=False):
     """Write ``fill_value`` into the main diagonal.
 
-    With ``wrap``, a matrix with more rows than columns gets further diagonals below the first.
-    One row without a diagonal lies between them.
+    The tensor has two dims, or more dims that are all equally long.
+
+    Args:
+        fill_value: Number or 0-dim tensor.
+        wrap: Write further diagonals below the first into a matrix with more rows than columns.
+            One row without a diagonal lies between them. Default: False.
+
+    Raises:
+        RuntimeError: The tensor has fewer than two dims, or more than two that differ in size.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, 3).fill_diagonal_(5)

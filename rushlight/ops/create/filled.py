@@ -6,6 +6,7 @@ import rushlight.dtype as dtypes
 from rushlight import late, shapes
 from rushlight.autograd import mode
 from rushlight.device import require
+from rushlight.docstrings import document
 from rushlight.errors import ShapeError
 from rushlight.ops.core.definition import OPS, function
 from rushlight.ops.core.kinds import source
@@ -136,11 +137,11 @@ def _filler(name, value, example):
         return finished(made(sized(size, name), value, d, name), requires_grad, out, name)
 
     make.__name__ = make.__qualname__ = name
-    what = "uninitialised" if value is None else f"filled with {value}"
+    what = "an uninitialised tensor" if value is None else f"a tensor filled with {value}"
     make.__doc__ = (
-        f"A tensor of the given size, {what}.\n\n    >>> import rushlight as torch\n{example}"
+        f"Return {what} of the given size.\n\n    >>> import rushlight as torch\n{example}"
     )
-    return function(make, name=name, method=False)
+    return function(document(make, "source"), name=name, method=False)
 
 
 zeros = _filler(
@@ -157,7 +158,17 @@ def full(
 ):  # fmt: skip
     """Return a tensor of the given size filled with ``fill_value``.
 
-    Without ``dtype`` the tensor has the dtype that ``fill_value`` has.
+    Args:
+        size: The shape of the result: a tuple of ints.
+        fill_value: Number or 0-dim tensor.
+        dtype: The dtype of the result. Default: ``out``'s, else bool, int64,
+            ``torch.get_default_dtype()`` or its complex counterpart, after ``fill_value``.
+
+    Returns:
+        Tensor of shape ``size``.
+
+    Raises:
+        RuntimeError: ``dtype`` cannot hold ``fill_value``.
 
     >>> import rushlight as torch
     >>> torch.full((2,), 3)
@@ -180,7 +191,18 @@ def full(
 def empty_strided(
     size, stride, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
 ):
-    """Return an uninitialised tensor of the given size and strides. Strides count elements.
+    """Return an uninitialised tensor of the given size and strides.
+
+    Args:
+        size: The shape of the result: a tuple of ints.
+        stride: For each dim, the elements from one position to the next: a tuple of ints.
+        dtype: The dtype of the result. Default: ``torch.get_default_dtype()``.
+
+    Returns:
+        Tensor of shape ``size``.
+
+    Raises:
+        RuntimeError: ``size`` and ``stride`` differ in length.
 
     >>> import rushlight as torch
     >>> torch.empty_strided((2, 3), (1, 2)).stride()
@@ -220,13 +242,14 @@ def _like(name, value):
         return _made_like(input, value, name, d, memory_format, requires_grad)
 
     make.__name__ = make.__qualname__ = name
-    make.__doc__ = f"""``{name[:-5]}`` with the size and dtype of ``input``, laid out as that is.
+    what = "an uninitialised tensor" if value is None else f"a tensor filled with {value}"
+    make.__doc__ = f"""Return {what}, with the size and dtype of ``input``.
 
     >>> import rushlight as torch
     >>> torch.{name}(torch.ones(2, 3)).shape
     torch.Size([2, 3])
     """
-    return function(make, name=name, method=False)
+    return function(document(make, "like"), name=name, method=False)
 
 
 def _made_like(input, value, name, d, form, requires_grad):
@@ -267,7 +290,17 @@ def full_like(
     input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False,
     pin_memory=False, memory_format=preserve_format,
 ):  # fmt: skip
-    """``full`` with the size and dtype of ``input``.
+    """Return a tensor filled with ``fill_value``, with the size and dtype of ``input``.
+
+    Args:
+        fill_value: Number or 0-dim tensor.
+        dtype: The dtype of the result. Default: that of ``input``.
+
+    Returns:
+        Tensor of ``input``'s shape.
+
+    Raises:
+        RuntimeError: The dtype cannot hold ``fill_value``.
 
     >>> import rushlight as torch
     >>> torch.full_like(torch.ones(2), 7.0)
@@ -292,13 +325,14 @@ def _new_method(name, value):
         return _of_class(finished(made(sized(size, name), value, d, name), requires_grad), self)
 
     make.__name__ = make.__qualname__ = name
-    make.__doc__ = f"""``{name[4:]}`` of the given size, in this tensor's dtype.
+    what = "an uninitialised tensor" if value is None else f"a tensor filled with {value}"
+    make.__doc__ = f"""Return {what} of the given size, in this tensor's dtype.
 
     >>> import rushlight as torch
     >>> torch.tensor([1, 2]).{name}(3, 4).dtype
     torch.int64
     """
-    setattr(Tensor, name, make)
+    setattr(Tensor, name, document(make, "new"))
 
 
 _new_method("new_zeros", 0)
@@ -310,7 +344,14 @@ def _new_full(
     self, size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None,
     pin_memory=False,
 ):  # fmt: skip
-    """``full`` of the given size, in this tensor's dtype.
+    """Return a tensor filled with ``fill_value`` of the given size, in this tensor's dtype.
+
+    Args:
+        size: The shape of the result: a tuple of ints.
+        fill_value: Number or 0-dim tensor.
+
+    Raises:
+        RuntimeError: The dtype cannot hold ``fill_value``.
 
     >>> import rushlight as torch
     >>> torch.ones(2, dtype=torch.int64).new_full((3,), 7)
@@ -323,4 +364,4 @@ def _new_full(
 
 
 _new_full.__name__ = _new_full.__qualname__ = "new_full"
-Tensor.new_full = _new_full
+Tensor.new_full = document(_new_full, "new")

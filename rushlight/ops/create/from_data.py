@@ -10,6 +10,7 @@ import numpy as np
 import rushlight.dtype as dtypes
 from rushlight.autograd import mode
 from rushlight.device import require
+from rushlight.docstrings import document
 from rushlight.dtype import dtype, of, promote_types
 from rushlight.ops.core.definition import function
 from rushlight.ops.tensor.cast import converted, holds
@@ -217,7 +218,15 @@ def check_dtype(d, name):
 @short
 @function(method=False)
 def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
-    """Make a new tensor with a copy of ``data``: a number, nested sequences, an array or a tensor.
+    """Make a new tensor with a copy of ``data``.
+
+    Args:
+        data: A number, nested sequences of numbers, an array or a tensor.
+        dtype: The dtype of the result. Default: that of an array or a tensor. Python numbers give
+            bool, int64, ``torch.get_default_dtype()`` or its complex counterpart.
+
+    Returns:
+        Tensor with the shape of ``data``; () for a number.
 
     Raises:
         ValueError: Nested sequences differ in length, or an integer has more than 64 bits.
@@ -261,7 +270,16 @@ def copied(data, dtype, device, requires_grad, instead, name):
 
 def _new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, layout=None,
                 pin_memory=False):  # fmt: skip
-    """Call ``torch.tensor``, with this tensor's dtype if ``dtype`` is not given.
+    """Make a new tensor with a copy of ``data``, in this tensor's dtype.
+
+    Args:
+        data: A number, nested sequences of numbers, an array or a tensor.
+
+    Returns:
+        Tensor with the shape of ``data``; () for a number.
+
+    Raises:
+        ValueError, TypeError, RuntimeError: As for ``torch.tensor``.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, dtype=torch.float64).new_tensor([1, 2])
@@ -274,7 +292,7 @@ def _new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, lay
 
 
 _new_tensor.__name__ = _new_tensor.__qualname__ = "new_tensor"
-Tensor.new_tensor = _new_tensor
+Tensor.new_tensor = document(_new_tensor, "new")
 
 # Shared memory ----------------------------------------------------------------------------
 
@@ -292,6 +310,12 @@ def _warn_if_read_only(array, stacklevel=3):
 @function(method=False, asks=False)
 def from_numpy(ndarray):
     """Make a tensor that shares the memory of a NumPy array: a write to one changes the other.
+
+    Args:
+        ndarray: NumPy array of any shape.
+
+    Returns:
+        Tensor of the array's shape and dtype.
 
     Raises:
         TypeError: ``ndarray`` is no NumPy array, or PyTorch has no such dtype.
@@ -317,10 +341,20 @@ def from_numpy(ndarray):
 
 @function(method=False, asks=False)
 def as_tensor(data, dtype=None, device=None):
-    """Return ``data`` as a tensor.
+    """Return ``data`` as a tensor, without a copy if possible.
 
     Arrays and tensors share their memory with the result if they have its dtype. All other data
     is copied.
+
+    Args:
+        data: A number, nested sequences of numbers, an array or a tensor.
+        dtype: The dtype of the result. Default: as for ``torch.tensor``.
+
+    Returns:
+        Tensor with the shape of ``data``; a tensor of the right dtype itself.
+
+    Raises:
+        ValueError, TypeError, RuntimeError: As for ``torch.tensor``.
 
     >>> import rushlight as torch
     >>> torch.as_tensor([1.0, 2.0])
@@ -340,10 +374,17 @@ def as_tensor(data, dtype=None, device=None):
 
 @function(method=False, asks=False)
 def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
-    """Return ``obj`` as a tensor.
+    """Return ``obj`` as a tensor; ``copy`` says whether the two share memory.
 
-    ``copy=True`` always copies, and ``copy=False`` never does. None copies only if the memory
-    cannot be shared.
+    Args:
+        obj: A number, nested sequences of numbers, an array, a tensor or an ``UntypedStorage``.
+        dtype: The dtype of the result. Default: as for ``torch.tensor``.
+        copy: True always copies, and False never does. Default: None, copy only if the memory
+            cannot be shared.
+        requires_grad: Record the result's use, for gradients. Default: None, as for ``obj``.
+
+    Returns:
+        Tensor with the shape of ``obj``.
 
     Raises:
         ValueError: ``copy`` is False, and the memory of ``obj`` cannot be shared.

@@ -62,7 +62,25 @@ late.legacy_constructor = legacy_constructor
 
 
 def _new(self, *args, device=None):
-    """Call the legacy constructor of this tensor's dtype."""
+    """Make a tensor of this tensor's dtype by PyTorch's first constructor.
+
+    ``torch.tensor`` and ``new_zeros`` say more clearly what they make.
+
+    Args:
+        *args: The sizes of an uninitialised tensor, or one sequence with its elements. A tensor or
+            a storage gives a tensor that shares its memory. Default: no elements, shape ``(0,)``.
+        device: None or the CPU.
+
+    Returns:
+        Tensor of the given sizes, or with the sequence's shape.
+
+    Raises:
+        TypeError: ``args`` are neither sizes nor data, or a tensor of another dtype.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(1).new([1, 2])
+    tensor([1., 2.])
+    """
     return _constructed(self.dtype, args, device)
 
 
@@ -91,6 +109,11 @@ for _name, _dtype in TENSOR_TYPES.items():
             "__module__": "torch",
             "__doc__": f"""The legacy type of {_dtype} tensors.
 
+    Args:
+        *args: The sizes of an uninitialised tensor, or one sequence with its elements. A tensor or
+            a storage gives a tensor that shares its memory. Default: no elements, shape ``(0,)``.
+        device: None or the CPU.
+
     >>> import rushlight as torch
     >>> torch.{_short}([1, 0]).dtype
     {_dtype}
@@ -105,7 +128,20 @@ for _name, _dtype in TENSOR_TYPES.items():
 
 @function(method=False)
 def set_default_tensor_type(t):
-    """Set the default dtype by a legacy type, such as ``torch.DoubleTensor``, or by its name."""
+    """Set the default dtype by a legacy type.
+
+    Args:
+        t: A legacy type of a floating-point dtype, such as ``torch.DoubleTensor``, or its name.
+
+    Raises:
+        TypeError: ``t`` is no such type.
+
+    >>> import rushlight as torch
+    >>> torch.set_default_tensor_type(torch.DoubleTensor)
+    >>> torch.tensor(0.5).dtype
+    torch.float64
+    >>> torch.set_default_tensor_type("torch.FloatTensor")
+    """
     if isinstance(t, str):
         if t not in TENSOR_TYPES:
             raise TypeError(f"invalid type object: {t!r} names no tensor type")

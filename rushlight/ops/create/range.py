@@ -42,9 +42,22 @@ def arange(
     start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None,
     requires_grad=False, pin_memory=False,
 ):  # fmt: skip
-    """Return the numbers from ``start`` (default 0) to before ``end``, ``step`` apart.
+    """Return the numbers from ``start`` to before ``end``, ``step`` apart.
 
-    Without ``dtype``, integer arguments give int64, and a float gives the default dtype.
+    The forms are ``arange(end)`` and ``arange(start, end, step)``.
+
+    Args:
+        start: The first number. Default: 0.
+        end: The limit, which the result does not contain.
+        step: Number by which each element exceeds the one before; it may be negative. Default: 1.
+        dtype: The dtype of the result. Default: ``out``'s, else int64 if all numbers are integers,
+            else ``torch.get_default_dtype()``.
+
+    Returns:
+        Tensor of shape (n,), where n is ``(end - start) / step``, rounded up.
+
+    Raises:
+        RuntimeError: ``step`` is 0 or has the wrong sign, or a number is not finite.
 
     >>> import rushlight as torch
     >>> torch.arange(3), torch.arange(1, 2, 0.5)
@@ -143,6 +156,18 @@ def linspace(
 ):  # fmt: skip
     """Return ``steps`` evenly spaced numbers from ``start`` to ``end``, both included.
 
+    Args:
+        start, end: Number or 0-dim tensor.
+        steps: Number of elements.
+        dtype: The dtype of the result. Default: ``out``'s, else ``torch.get_default_dtype()``, or
+            its complex counterpart for complex numbers.
+
+    Returns:
+        Tensor of shape (steps,).
+
+    Raises:
+        RuntimeError: ``steps`` is negative.
+
     >>> import rushlight as torch
     >>> torch.linspace(0, 1, 5)
     tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
@@ -159,6 +184,18 @@ def logspace(
     requires_grad=False, pin_memory=False,
 ):  # fmt: skip
     """Return ``base`` to the power of ``steps`` evenly spaced numbers from ``start`` to ``end``.
+
+    Args:
+        start, end: The first and the last exponent: a real number or a 0-dim tensor.
+        steps: Number of elements.
+        base: The base of the powers. Default: 10.
+        dtype: The dtype of the result. Default: ``out``'s, else ``torch.get_default_dtype()``.
+
+    Returns:
+        Tensor of shape (steps,).
+
+    Raises:
+        RuntimeError: ``steps`` is negative.
 
     >>> import rushlight as torch
     >>> torch.logspace(0, 2, 3)
@@ -184,7 +221,15 @@ def eye(
     n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
     pin_memory=False,
 ):  # fmt: skip
-    """Return the identity matrix of ``n`` rows and ``m`` (default ``n``) columns.
+    """Return the identity matrix of ``n`` rows and ``m`` columns.
+
+    Args:
+        n: Number of rows.
+        m: Number of columns. Default: ``n``.
+        dtype: The dtype of the result. Default: ``out``'s, else ``torch.get_default_dtype()``.
+
+    Returns:
+        Tensor of shape (n, m).
 
     >>> import rushlight as torch
     >>> torch.eye(2)

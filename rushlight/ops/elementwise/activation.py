@@ -57,7 +57,7 @@ relu.grad(x=_relu_slope)
 
 @elementwise(dtype=to_float, least=1 << 17)
 def sigmoid(xp, x):
-    """1 / (1 + e⁻ˣ).
+    """Compute ``1 / (1 + exp(-input))``.
 
     >>> import rushlight as torch
     >>> torch.sigmoid(torch.tensor([0.0, 2.0]))
@@ -120,9 +120,11 @@ def _compared(x, *, lambd):
 
 @elementwise(dtype=floating, inplace=False, prepare=_compared, least=1 << 17)
 def hardshrink(xp, x, *, lambd=0.5):
-    """``input`` outside of [-lambd, lambd], else 0.
+    """Set the elements from ``-lambd`` to ``lambd`` to 0.
 
-    Shape: input: any → the same.
+    Args:
+        input: Tensor of any shape ``(*)``, floating point.
+        lambd: The largest absolute value that becomes 0. Default: 0.5.
 
     >>> import rushlight as torch
     >>> torch.hardshrink(torch.tensor([-0.4, 2.0]))
@@ -142,9 +144,14 @@ def _not_negative(x, *, lambd):
 
 @_activation(prepare=_not_negative, least=1 << 17)
 def softshrink(xp, x, *, lambd=0.5):
-    """x moved by ``lambd`` towards 0, but not beyond 0.
+    """Move each element by ``lambd`` towards 0, but not beyond 0.
 
-    Shape: input: any → the same.
+    Args:
+        input: Tensor of any shape ``(*)``, floating point.
+        lambd: The distance, not negative. Default: 0.5.
+
+    Raises:
+        RuntimeError: ``lambd`` is negative or infinite.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.softshrink(torch.tensor([-1.0, 0.2, 1.0]))
@@ -223,9 +230,12 @@ mish.grad(x=_mish_slope)
 
 @_activation(least=1 << 16)
 def softplus(xp, x, *, beta=1.0, threshold=20.0):
-    """log(1 + exp(beta · x)) / beta; x itself where ``beta · x`` is above the threshold.
+    """Compute ``log(1 + exp(beta · x)) / beta``, a smooth version of ``relu``.
 
-    Shape: input: any → the same.
+    Args:
+        input: Tensor of any shape ``(*)``, floating point.
+        beta: Sharpness of the bend at 0: the larger, the closer to ``relu``. Default: 1.
+        threshold: The result is ``input`` where ``beta · input`` is above this. Default: 20.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.softplus(torch.tensor([-1.0, 0.0, 30.0]))
@@ -240,9 +250,10 @@ softplus.grad(x=lambda g, x, beta, threshold: where(x * beta > threshold, g, g *
 
 @_activation(grad_name="LogSigmoidBackward0", least=1 << 16, keeps_order=False)
 def logsigmoid(xp, x):
-    """log(1 / (1 + exp(-x))).
+    """Compute the logarithm of ``sigmoid``: ``log(1 / (1 + exp(-x)))``.
 
-    Shape: input: any → the same.
+    Args:
+        input: Tensor of any shape ``(*)``, floating point.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.logsigmoid(torch.tensor([-1.0, 0.0, 1.0]))
@@ -259,9 +270,17 @@ _BETA = sqrt(2 / pi)
 
 @_activation(least=1 << 16)
 def gelu(xp, x, *, approximate="none"):
-    """``x · Φ(x)`` with the standard normal distribution function Φ; "tanh" approximates it.
+    """Compute ``x · Φ(x)``, where Φ is the standard normal distribution function.
 
-    Shape: input: any → the same.
+    Args:
+        input: Tensor of any shape ``(*)``, floating point.
+        approximate: ``"none"`` computes Φ by ``erf``, ``"tanh"`` approximates it by ``tanh``.
+            Default is ``"none"``.
+
+    Raises:
+        RuntimeError: ``approximate`` is neither ``"none"`` nor ``"tanh"``.
+
+    Source: Hendrycks and Gimpel 2016.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.gelu(torch.tensor([-1.0, 0.0, 1.0]))

@@ -110,7 +110,13 @@ def _scaled(plain, scaled, x, y, alpha, out):
 @function(inplace=True)
 @takes_older_order
 def add(input, other, *older, alpha=1, out=None):
-    """``input + alpha · other``, broadcast.
+    """Add ``alpha · other`` to ``input``.
+
+    Args:
+        alpha: Number by which ``other`` is multiplied. Default: 1.
+
+    Returns:
+        Tensor of the shape to which ``input`` and ``other`` are broadcast.
 
     >>> import rushlight as torch
     >>> torch.add(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]), alpha=10)
@@ -125,7 +131,16 @@ def add(input, other, *older, alpha=1, out=None):
 @function(inplace=True, alias="subtract")
 @takes_older_order
 def sub(input, other, *older, alpha=1, out=None):
-    """``input - alpha · other``, broadcast.
+    """Subtract ``alpha · other`` from ``input``.
+
+    Args:
+        alpha: Number by which ``other`` is multiplied. Default: 1.
+
+    Returns:
+        Tensor of the shape to which ``input`` and ``other`` are broadcast.
+
+    Raises:
+        RuntimeError: an operand is bool.
 
     >>> import rushlight as torch
     >>> torch.sub(torch.tensor([3, 4]), 1)
@@ -138,7 +153,16 @@ def sub(input, other, *older, alpha=1, out=None):
 
 @function(method=False)
 def rsub(input, other, *, alpha=1):
-    """``other - alpha · input``, broadcast.
+    """Subtract ``alpha · input`` from ``other``.
+
+    Args:
+        alpha: Number by which ``input`` is multiplied. Default: 1.
+
+    Returns:
+        Tensor of the shape to which ``input`` and ``other`` are broadcast.
+
+    Raises:
+        RuntimeError: an operand is bool.
 
     >>> import rushlight as torch
     >>> torch.rsub(torch.tensor([3, 4]), 1)
@@ -151,7 +175,10 @@ def rsub(input, other, *, alpha=1):
 
 @elementwise(operator="__neg__", alias="negative", dtype=no_bool)
 def neg(xp, x):
-    """``-input``.
+    """Change the sign of each element.
+
+    Raises:
+        RuntimeError: ``input`` is bool.
 
     >>> import rushlight as torch
     >>> torch.neg(torch.tensor([1.0, -2.0]))
@@ -165,7 +192,13 @@ neg.grad(x=lambda g: -g)
 
 @function
 def positive(input):
-    """``+input``: the tensor itself.
+    """Return ``input`` itself, as ``+input`` does.
+
+    Returns:
+        ``input``, not a copy.
+
+    Raises:
+        RuntimeError: ``input`` is bool.
 
     >>> import rushlight as torch
     >>> torch.positive(torch.tensor([1, -2]))
@@ -181,7 +214,7 @@ def positive(input):
 
 @elementwise(alias="multiply", operator=("__mul__", "__rmul__"), exact=(1,))
 def mul(xp, x, y):
-    """The product of ``input`` and ``other``, broadcast.
+    """Multiply ``input`` by ``other``.
 
     >>> import rushlight as torch
     >>> torch.mul(torch.tensor([1.0, 2.0]), 3)
@@ -196,7 +229,14 @@ mul.grad(x=lambda g, y: g * conj(y), y=lambda g, x: g * conj(x))
 @function(inplace=True)
 @takes_older_order
 def addcmul(input, tensor1, tensor2, *older, value=1, out=None):
-    """``input + value · tensor1 · tensor2``, broadcast.
+    """Add ``value · tensor1 · tensor2`` to ``input``.
+
+    Args:
+        tensor1, tensor2: The factors. They are broadcast with ``input`` to one shape.
+        value: Number by which the product is multiplied. Default: 1.
+
+    Returns:
+        Tensor of the shape to which the three tensors are broadcast.
 
     >>> import rushlight as torch
     >>> torch.addcmul(torch.ones(2), torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]), value=0.5)
@@ -243,7 +283,18 @@ _addcmul.grad(  # g is scaled, not the other factor, which may have a narrow int
 @function(inplace=True)
 @takes_older_order
 def addcdiv(input, tensor1, tensor2, *older, value=1, out=None):
-    """``input + value · tensor1 / tensor2``, broadcast; floating point only.
+    """Add ``value · tensor1 / tensor2`` to ``input``.
+
+    Args:
+        tensor1: The dividend. The three tensors are broadcast to one shape.
+        tensor2: The divisor.
+        value: Number by which the quotient is multiplied. Default: 1.
+
+    Returns:
+        Tensor of the shape to which the three tensors are broadcast.
+
+    Raises:
+        RuntimeError: neither ``tensor1`` nor ``tensor2`` is floating point or complex.
 
     >>> import rushlight as torch
     >>> torch.addcdiv(torch.ones(2), torch.tensor([1.0, 2.0]), torch.tensor([2.0, 4.0]))
@@ -330,7 +381,20 @@ _lerp.grad(
 
 @function(inplace=True, kinds={"weight": "value"})
 def lerp(input, end, weight, *, out=None):
-    """``input + weight · (end - input)``: the point between both at ``weight``.
+    """Interpolate linearly between ``input`` and ``end``.
+
+    Computes ``input + weight · (end - input)``.
+
+    Args:
+        input: Tensor of any shape ``(*)``, floating point or complex: the result for weight 0.
+        end: Tensor of ``input``'s dtype: the result for weight 1.
+        weight: Number, or tensor of ``input``'s dtype. Numbers outside of [0, 1] extrapolate.
+
+    Returns:
+        Tensor of the shape to which the three arguments are broadcast.
+
+    Raises:
+        RuntimeError: the dtypes differ, or the tensors have integers.
 
     >>> import rushlight as torch
     >>> torch.lerp(torch.tensor([0.0, 10.0]), torch.tensor([1.0, 20.0]), 0.5)

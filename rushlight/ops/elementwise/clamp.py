@@ -15,7 +15,10 @@ from rushlight.tensor import Tensor
 
 @elementwise(dtype=real_only, inplace=False, tensors=("x", "y"))
 def maximum(xp, x, y):
-    """The larger of ``input`` and ``other``; nan if one of them is nan.
+    """Select the larger of ``input`` and ``other``; nan if one of them is nan.
+
+    Args:
+        input, other: Tensors of real numbers. They are broadcast to one shape.
 
     >>> import rushlight as torch
     >>> torch.maximum(torch.tensor([1.0, 5.0]), torch.tensor([3.0, 2.0]))
@@ -26,7 +29,10 @@ def maximum(xp, x, y):
 
 @elementwise(dtype=real_only, inplace=False, tensors=("x", "y"))
 def minimum(xp, x, y):
-    """The smaller of ``input`` and ``other``; nan if one of them is nan.
+    """Select the smaller of ``input`` and ``other``; nan if one of them is nan.
+
+    Args:
+        input, other: Tensors of real numbers. They are broadcast to one shape.
 
     >>> import rushlight as torch
     >>> torch.minimum(torch.tensor([1.0, 5.0]), torch.tensor([3.0, 2.0]))
@@ -37,7 +43,10 @@ def minimum(xp, x, y):
 
 @elementwise(dtype=real_only, inplace=False, tensors=("x", "y"))
 def fmax(xp, x, y):
-    """The larger of ``input`` and ``other``; nan only if both are nan.
+    """Select the larger of ``input`` and ``other``; nan only if both are nan.
+
+    Args:
+        input, other: Tensors of real numbers. They are broadcast to one shape.
 
     >>> import rushlight as torch
     >>> torch.fmax(torch.tensor([1.0, torch.nan]), torch.tensor([3.0, 2.0]))
@@ -48,7 +57,10 @@ def fmax(xp, x, y):
 
 @elementwise(dtype=real_only, inplace=False, tensors=("x", "y"))
 def fmin(xp, x, y):
-    """The smaller of ``input`` and ``other``; nan only if both are nan.
+    """Select the smaller of ``input`` and ``other``; nan only if both are nan.
+
+    Args:
+        input, other: Tensors of real numbers. They are broadcast to one shape.
 
     >>> import rushlight as torch
     >>> torch.fmin(torch.tensor([1.0, torch.nan]), torch.tensor([3.0, 2.0]))
@@ -146,7 +158,17 @@ def _bound(number, x):
 
 @function(inplace=True, alias="clip", kinds={"min": "operand", "max": "operand"})
 def clamp(input, min=None, max=None, *, out=None):
-    """``input``, limited to [min, max]. Each bound is a number, a tensor or None.
+    """Limit ``input`` to the range [min, max].
+
+    Where ``min`` is above ``max``, the result is ``max``.
+
+    Args:
+        input: Tensor of any shape ``(*)``, real.
+        min: The lower bound, a number or a tensor. Default: None, no lower bound.
+        max: The upper bound, a number or a tensor. Default: None, no upper bound.
+
+    Returns:
+        Tensor of the shape to which ``input`` and the bounds are broadcast.
 
     Raises:
         RuntimeError: neither bound is given.
@@ -171,7 +193,14 @@ def clamp(input, min=None, max=None, *, out=None):
 
 @function(inplace=True, kinds={"min": "operand"})
 def clamp_min(input, min, *, out=None):
-    """The larger of ``input`` and the lower bound ``min``.
+    """Raise elements that are below ``min`` to ``min``.
+
+    Args:
+        input: Tensor of any shape ``(*)``, real.
+        min: The lower bound, a number or a tensor.
+
+    Returns:
+        Tensor of the shape to which ``input`` and ``min`` are broadcast.
 
     >>> import rushlight as torch
     >>> torch.clamp_min(torch.tensor([-1.0, 2.0]), 0)
@@ -184,7 +213,14 @@ def clamp_min(input, min, *, out=None):
 
 @function(inplace=True, kinds={"max": "operand"})
 def clamp_max(input, max, *, out=None):
-    """The smaller of ``input`` and the upper bound ``max``.
+    """Lower elements that are above ``max`` to ``max``.
+
+    Args:
+        input: Tensor of any shape ``(*)``, real.
+        max: The upper bound, a number or a tensor.
+
+    Returns:
+        Tensor of the shape to which ``input`` and ``max`` are broadcast.
 
     >>> import rushlight as torch
     >>> torch.clamp_max(torch.tensor([-1.0, 2.0]), 0)
@@ -209,9 +245,12 @@ def _replacements(x, *, nan, posinf, neginf):
 
 @elementwise(prepare=_replacements, keeps_order="like")
 def nan_to_num(xp, x, *, nan=None, posinf=None, neginf=None):
-    """Replace nan and infinities in ``input``.
+    """Replace nan and infinities in ``input`` by numbers.
 
-    The defaults are 0 for nan, and the largest and the lowest finite number for the infinities.
+    Args:
+        nan: The number in place of nan. Default: 0.
+        posinf: The number in place of +∞. Default: the largest finite number of the dtype.
+        neginf: The number in place of -∞. Default: the lowest finite number of the dtype.
 
     >>> import rushlight as torch
     >>> torch.nan_to_num(torch.tensor([torch.nan, torch.inf, 1.0]), posinf=9.0)

@@ -175,6 +175,17 @@ def _isclose(xp, x, y, *, rtol, atol, equal_nan):
 def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     """True where ``|input - other| ≤ atol + rtol · |other|``.
 
+    Infinities of the same sign are close, too.
+
+    Args:
+        other: Tensor of ``input``'s dtype. Both are broadcast to one shape.
+        rtol: Tolerance relative to ``other``, not negative. Default: 1e-5.
+        atol: Absolute tolerance, not negative. Default: 1e-8.
+        equal_nan: Let nan be close to nan. Default: False.
+
+    Returns:
+        Bool tensor of the shape to which ``input`` and ``other`` are broadcast.
+
     Raises:
         RuntimeError: the dtypes differ, or a tolerance is negative.
 
@@ -191,7 +202,19 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
 
 @function
 def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
-    """True if ``isclose`` holds everywhere.
+    """True if ``isclose`` holds for all elements.
+
+    Args:
+        other: Tensor of ``input``'s dtype. Both are broadcast to one shape.
+        rtol: Tolerance relative to ``other``, not negative. Default: 1e-5.
+        atol: Absolute tolerance, not negative. Default: 1e-8.
+        equal_nan: Let nan be close to nan. Default: False.
+
+    Returns:
+        bool, not a tensor.
+
+    Raises:
+        RuntimeError: the dtypes differ, or a tolerance is negative.
 
     >>> import rushlight as torch
     >>> torch.allclose(torch.tensor([1.0]), torch.tensor([1.0 + 1e-7]))
@@ -203,6 +226,17 @@ def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
 @function
 def equal(input, other):
     """True if both tensors have the same shape and equal elements.
+
+    The dtypes may differ. A nan is not equal to anything.
+
+    Args:
+        other: Tensor of any shape ``(*)``.
+
+    Returns:
+        bool, not a tensor.
+
+    Raises:
+        TypeError: an argument is not a tensor.
 
     >>> import rushlight as torch
     >>> torch.equal(torch.tensor([1, 2]), torch.tensor([1, 2]))

@@ -35,10 +35,13 @@ _conj.grad(x=lambda g: _conj(g) if isinstance(g, Tensor) else g.conj())
 
 @function
 def conj(input):
-    """The complex conjugate. A real tensor is returned unchanged.
+    """Return the complex conjugate of ``input``.
 
     In PyTorch the result is a view. Here its elements are computed, and they are computed again
     after ``input`` was written. A write to the result raises an error.
+
+    Returns:
+        Tensor of ``input``'s shape. A real tensor is returned itself.
 
     >>> import rushlight as torch
     >>> torch.conj(torch.tensor([1 + 2j]))
@@ -69,7 +72,15 @@ def _along(root, path):
 
 @function(inplace=True)
 def conj_physical(input, *, out=None):
-    """The complex conjugate, computed at once. A real tensor is returned unchanged."""
+    """Compute the complex conjugate of ``input`` at once, as a tensor with its own memory.
+
+    Returns:
+        Tensor of ``input``'s shape. A real tensor is returned itself, unless ``out`` is given.
+
+    >>> import rushlight as torch
+    >>> torch.conj_physical(torch.tensor([1 + 2j]))
+    tensor([1.-2.j])
+    """
     if out is None and not input.dtype.is_complex:
         return input
     return _conj(input, out=out)
@@ -77,25 +88,61 @@ def conj_physical(input, *, out=None):
 
 @function
 def resolve_conj(input):
-    """``input``, or a copy if ``input`` is a conjugate made by ``conj``."""
+    """Copy ``input`` if it is a conjugate made by ``conj``.
+
+    Returns:
+        Tensor of ``input``'s shape for which ``is_conj`` is False. Other tensors are returned
+        themselves.
+
+    >>> import rushlight as torch
+    >>> x = torch.conj(torch.tensor([1 + 2j]))
+    >>> x.is_conj(), torch.resolve_conj(x).is_conj()
+    (True, False)
+    """
     return input.clone() if is_conj(input) else input
 
 
 @function
 def is_conj(input):
-    """True if ``input`` is a complex tensor that ``conj`` made from another."""
+    """True if ``input`` is a complex tensor that ``conj`` made from another.
+
+    Returns:
+        bool, not a tensor.
+
+    >>> import rushlight as torch
+    >>> torch.is_conj(torch.conj(torch.tensor([1 + 2j])))
+    True
+    """
     return _is_complex(input, "is_conj") and _is_turned(input)
 
 
 @function
 def resolve_neg(input):
-    """``input``, or a copy if ``input`` is the imaginary part of a conjugate made by ``conj``."""
+    """Copy ``input`` if it is the imaginary part of a conjugate made by ``conj``.
+
+    Returns:
+        Tensor of ``input``'s shape for which ``is_neg`` is False. Other tensors are returned
+        themselves.
+
+    >>> import rushlight as torch
+    >>> x = torch.conj(torch.tensor([1 + 2j])).imag
+    >>> x.is_neg(), torch.resolve_neg(x).is_neg()
+    (True, False)
+    """
     return input.clone() if is_neg(input) else input
 
 
 @function
 def is_neg(input):
-    """True if ``input`` is the imaginary part of a conjugate that ``conj`` made."""
+    """True if ``input`` is the imaginary part of a conjugate that ``conj`` made.
+
+    Returns:
+        bool, not a tensor.
+
+    >>> import rushlight as torch
+    >>> torch.is_neg(torch.conj(torch.tensor([1 + 2j])).imag)
+    True
+    """
     return (
         not _is_complex(input, "is_neg")
         and _is_turned(input)
@@ -149,7 +196,13 @@ _imag.grad(x=_imaginary)
 
 
 def real(input):
-    """The real part, as a view. A real tensor is returned unchanged.
+    """Return the real part of ``input`` as a view.
+
+    Args:
+        input: Tensor of any shape ``(*)``.
+
+    Returns:
+        Real tensor of ``input``'s shape, which shares its memory. A real tensor is returned itself.
 
     >>> import rushlight as torch
     >>> torch.real(torch.tensor([1 + 2j]))
@@ -165,7 +218,17 @@ def real(input):
 
 
 def imag(input):
-    """The imaginary part, as a view.
+    """Return the imaginary part of ``input`` as a view.
+
+    Args:
+        input: Complex tensor of any shape ``(*)``.
+
+    Returns:
+        Real tensor of ``input``'s shape. It shares the memory of ``input``, unless ``conj`` made
+        ``input``.
+
+    Raises:
+        RuntimeError: ``input`` is not complex.
 
     >>> import rushlight as torch
     >>> torch.imag(torch.tensor([1 + 2j]))
@@ -196,7 +259,16 @@ def _pairs(x):
 
 @view(prepare=_pairs, method=False, primitive="memory")
 def view_as_real(xp, x):
-    """A view of complex numbers as pairs of real numbers in a new last dim.
+    """View complex numbers as pairs of real numbers in a new last dim.
+
+    Args:
+        input: Complex tensor of any shape ``(*)``.
+
+    Returns:
+        Real tensor ``(*, 2)`` of real and imaginary parts, which shares ``input``'s memory.
+
+    Raises:
+        RuntimeError: ``input`` is not complex.
 
     >>> import rushlight as torch
     >>> torch.view_as_real(torch.tensor([1 + 2j]))
@@ -237,7 +309,17 @@ def _check_pairs(x):
 
 @view(prepare=_check_pairs, method=False, by_layout=True, autocast=SINGLE, primitive="memory")
 def view_as_complex(xp, x):
-    """A view of pairs of real numbers in the last dim as complex numbers.
+    """View the pairs of real numbers in the last dim as complex numbers.
+
+    Args:
+        input: Tensor ``(*, 2)`` of dtype float32 or float64, which holds the real and imaginary
+            parts. The last dim has stride 1, and the other strides are even.
+
+    Returns:
+        Complex tensor ``(*)``, which shares ``input``'s memory.
+
+    Raises:
+        RuntimeError: ``input`` has another dtype, another last dim, or other strides.
 
     >>> import rushlight as torch
     >>> torch.view_as_complex(torch.tensor([[1.0, 2.0]]))
@@ -281,7 +363,19 @@ complex_.grad(x=lambda g: g.real, y=lambda g: g.imag)
 
 
 def complex(real, imag, *, out=None):
-    """The complex numbers with the given parts.
+    """Make complex numbers of real and imaginary parts.
+
+    Args:
+        real: The real parts, a floating-point tensor of any shape ``(*)``.
+        imag: The imaginary parts, a tensor of ``real``'s dtype. Both are broadcast to one shape.
+        out: Tensor that receives the result. It is resized if its shape is another.
+
+    Returns:
+        Complex tensor of the shape to which ``real`` and ``imag`` are broadcast. Its dtype is
+        complex128 for float64, else complex64.
+
+    Raises:
+        RuntimeError: the dtypes differ, or are not floating point.
 
     >>> import rushlight as torch
     >>> torch.complex(torch.tensor([1.0]), torch.tensor([2.0]))
@@ -310,7 +404,18 @@ polar_.grad(
 
 @function(method=False)
 def polar(abs, angle, *, out=None):
-    """The complex numbers with the given modulus and angle (in radians).
+    """Make complex numbers of absolute values and angles.
+
+    Args:
+        abs: The absolute values, a floating-point tensor of any shape ``(*)``.
+        angle: The angles in radians, a tensor of ``abs``'s dtype. Both are broadcast to one shape.
+
+    Returns:
+        Complex tensor of the shape to which ``abs`` and ``angle`` are broadcast. Its dtype is
+        complex128 for float64, else complex64.
+
+    Raises:
+        RuntimeError: the dtypes differ, or are not floating point.
 
     >>> import rushlight as torch
     >>> torch.polar(torch.tensor([2.0]), torch.tensor([0.0]))

@@ -63,7 +63,14 @@ for _op in (div_floor, div_trunc):
 @short
 @function(inplace=True, alias="divide")
 def div(input, other, *, rounding_mode=None, out=None):
-    """``input / other``; ``rounding_mode`` may be "trunc" or "floor".
+    """Divide ``input`` by ``other``.
+
+    Args:
+        rounding_mode: ``"trunc"`` rounds the quotients towards zero, ``"floor"`` rounds them down.
+            None (default) does not round, so integers give floats.
+
+    Returns:
+        Tensor of the shape to which ``input`` and ``other`` are broadcast.
 
     Raises:
         RuntimeError: an integer is divided by zero with a rounding mode.
@@ -87,7 +94,10 @@ def div(input, other, *, rounding_mode=None, out=None):
 @short
 @function(inplace=True)
 def true_divide(input, other, *, out=None):
-    """``input / other``, always true division.
+    """Divide ``input`` by ``other`` without rounding, so that integers give floats.
+
+    Returns:
+        Tensor of the shape to which ``input`` and ``other`` are broadcast.
 
     >>> import rushlight as torch
     >>> torch.true_divide(torch.tensor([3, 4]), 2)
@@ -99,7 +109,9 @@ def true_divide(input, other, *, out=None):
 @elementwise(name="floor_divide", operator="__floordiv__", dtype=real_numbers,
              check=refuse_zero, grad_name="NotImplemented", exact=(1,))  # fmt: skip
 def floor_divide(xp, x, y):
-    """``⌊input / other⌋``; it has no gradient.
+    """Divide ``input`` by ``other`` and round down.
+
+    The function has no gradient. ``div`` with ``rounding_mode="floor"`` has the gradient 0.
 
     Raises:
         RuntimeError: an integer is divided by zero.
@@ -159,7 +171,13 @@ _fmod_number.grad(x=lambda g: g, y=zeros)
 
 @function(inplace=True, kinds={"input": "operand"})
 def remainder(input, other, *, out=None):
-    """The remainder of ``input / other``, with the sign of ``other``.
+    """Compute the remainder of ``input / other``, with the sign of ``other``.
+
+    Args:
+        input: Tensor of any shape ``(*)``, or a number if ``other`` is a tensor.
+
+    Returns:
+        Tensor of the shape to which ``input`` and ``other`` are broadcast.
 
     Raises:
         RuntimeError: an integer is divided by zero.
@@ -175,7 +193,10 @@ def remainder(input, other, *, out=None):
 
 @function(inplace=True)
 def fmod(input, other, *, out=None):
-    """The remainder of ``input / other``, with the sign of ``input``.
+    """Compute the remainder of ``input / other``, with the sign of ``input``.
+
+    Returns:
+        Tensor of the shape to which ``input`` and ``other`` are broadcast.
 
     Raises:
         RuntimeError: an integer is divided by zero.

@@ -40,7 +40,7 @@ def inexact(operands):
 
 @elementwise(dtype=to_float, least=1 << 19)
 def exp(xp, x):
-    """e to the ``input``.
+    """Raise e to the power ``input``.
 
     >>> import rushlight as torch
     >>> torch.exp(torch.tensor([0.0, 1.0]))
@@ -54,7 +54,7 @@ exp.grad(x=lambda g, out: g * conj(out))
 
 @elementwise(dtype=to_float)
 def exp2(xp, x):
-    """2 to the ``input``.
+    """Raise 2 to the power ``input``.
 
     >>> import rushlight as torch
     >>> torch.exp2(torch.tensor([0.0, 3.0]))
@@ -68,7 +68,7 @@ exp2.grad(x=lambda g, out: g * conj(out) * LN2)
 
 @elementwise(dtype=to_float)
 def expm1(xp, x):
-    """e to the ``input``, minus 1, precise near 0.
+    """Raise e to the power ``input`` and subtract 1, precisely even near 0.
 
     >>> import rushlight as torch
     >>> torch.expm1(torch.tensor([0.0, 1.0]))
@@ -127,7 +127,7 @@ log10.grad(x=lambda g, x: g / conj(x * LN10))
 
 @elementwise(dtype=to_float, grad_name="Log1PBackward0")
 def log1p(xp, x):
-    """The logarithm of 1 + ``input``, precise near 0.
+    """Compute the natural logarithm of 1 + ``input``, precisely even near 0.
 
     >>> import rushlight as torch
     >>> torch.log1p(torch.tensor([0.0, 1.0]))
@@ -141,7 +141,10 @@ log1p.grad(x=lambda g, x: g / conj(x + 1))
 
 @elementwise(dtype=inexact, inplace=False, tensors=("x", "y"))
 def logaddexp(xp, x, y):
-    """The logarithm of the sum of the exponentials of ``input`` and ``other``.
+    """Compute the logarithm of the sum of the exponentials of ``input`` and ``other``.
+
+    Args:
+        input, other: Tensors. They are broadcast to one shape.
 
     >>> import rushlight as torch
     >>> torch.logaddexp(torch.tensor([0.0]), torch.tensor([0.0]))
@@ -161,7 +164,10 @@ logaddexp.grad(
 
 @elementwise(dtype=floating, inplace=False, tensors=("x", "y"))
 def logaddexp2(xp, x, y):
-    """``logaddexp`` to base 2.
+    """Compute the logarithm to base 2 of ``2^input + 2^other``.
+
+    Args:
+        input, other: Tensors. They are broadcast to one shape.
 
     >>> import rushlight as torch
     >>> torch.logaddexp2(torch.tensor([0.0]), torch.tensor([0.0]))
@@ -219,7 +225,15 @@ _xlogy_number.grad(x=_xlogy_number_slope)
 
 @function(inplace=True, kinds={"input": "operand"})
 def xlogy(input, other, *, out=None):
-    """``input · log(other)``; 0 where ``input`` is 0, unless ``other`` is nan.
+    """Multiply ``input`` by the natural logarithm of ``other``.
+
+    The result is 0 where ``input`` is 0, unless ``other`` is nan.
+
+    Args:
+        input: Tensor of any shape ``(*)``, or a number if ``other`` is a tensor.
+
+    Returns:
+        Floating-point tensor of the shape to which ``input`` and ``other`` are broadcast.
 
     >>> import rushlight as torch
     >>> torch.xlogy(torch.tensor([0.0, 2.0]), torch.tensor([0.0, 1.0]))
@@ -234,7 +248,11 @@ def xlogy(input, other, *, out=None):
 
 @elementwise(dtype=floats, prepare=lambda x, *, eps: {"eps": as_in_half(eps, x.dtype)})
 def logit(xp, x, *, eps=None):
-    """log(x / (1 - x)), with ``input`` clamped to [eps, 1 - eps] if ``eps`` is given.
+    """Compute ``log(x / (1 - x))``, the inverse of ``sigmoid``.
+
+    Args:
+        input: Tensor of any shape ``(*)``. Numbers outside of [0, 1] give nan if ``eps`` is None.
+        eps: Limit ``input`` to [eps, 1 - eps] first. Default: None, no limits.
 
     >>> import rushlight as torch
     >>> torch.logit(torch.tensor([0.5, 0.75]))

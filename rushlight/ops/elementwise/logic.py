@@ -11,6 +11,9 @@ from rushlight.ops.core.promotion import integers
 def logical_and(xp, x, y):
     """True where both inputs are non-zero.
 
+    Args:
+        input, other: Tensors. They are broadcast to one shape.
+
     >>> import rushlight as torch
     >>> torch.logical_and(torch.tensor([0, 1, 2]), torch.tensor([1, 0, 3]))
     tensor([False, False,  True])
@@ -22,6 +25,9 @@ def logical_and(xp, x, y):
 def logical_or(xp, x, y):
     """True where at least one input is non-zero.
 
+    Args:
+        input, other: Tensors. They are broadcast to one shape.
+
     >>> import rushlight as torch
     >>> torch.logical_or(torch.tensor([0, 1]), torch.tensor([0, 0]))
     tensor([False,  True])
@@ -32,6 +38,9 @@ def logical_or(xp, x, y):
 @elementwise(tensors=("x", "y"))
 def logical_xor(xp, x, y):
     """True where exactly one input is non-zero.
+
+    Args:
+        input, other: Tensors. They are broadcast to one shape.
 
     >>> import rushlight as torch
     >>> torch.logical_xor(torch.tensor([0, 1]), torch.tensor([2, 3]))
@@ -117,7 +126,13 @@ def _shift_count(xp, x, y):
 
 @elementwise(dtype=_whole)
 def bitwise_left_shift(xp, x, y):
-    """``input · 2^other``.
+    """Shift the bits of ``input`` by ``other`` places to the left.
+
+    The result is ``input · 2^other``, without the bits that leave the dtype. It is 0 where
+    ``other`` is negative or not below the number of bits.
+
+    Args:
+        input: Tensor of any shape ``(*)``, of integers.
 
     >>> import rushlight as torch
     >>> torch.bitwise_left_shift(torch.tensor([1, 3]), 2)
@@ -129,7 +144,13 @@ def bitwise_left_shift(xp, x, y):
 
 @elementwise(dtype=_whole)
 def bitwise_right_shift(xp, x, y):
-    """``input / 2^other``, rounded down.
+    """Shift the bits of ``input`` by ``other`` places to the right.
+
+    The result is ``input / 2^other``, rounded down. Where ``other`` is negative or not below the
+    number of bits, the result is 0, or -1 for a negative ``input``.
+
+    Args:
+        input: Tensor of any shape ``(*)``, of integers.
 
     >>> import rushlight as torch
     >>> torch.bitwise_right_shift(torch.tensor([8, -8]), 2)
@@ -142,7 +163,10 @@ def bitwise_right_shift(xp, x, y):
 
 @elementwise(dtype=_whole, tensors=("x", "y"))
 def gcd(xp, x, y):
-    """The greatest common divisor.
+    """Compute the greatest common divisor.
+
+    Args:
+        input, other: Tensors of integers. They are broadcast to one shape.
 
     >>> import rushlight as torch
     >>> torch.gcd(torch.tensor([12]), torch.tensor([18]))
@@ -153,7 +177,10 @@ def gcd(xp, x, y):
 
 @elementwise(dtype=_whole, tensors=("x", "y"))
 def lcm(xp, x, y):
-    """The least common multiple.
+    """Compute the least common multiple.
+
+    Args:
+        input, other: Tensors of integers. They are broadcast to one shape.
 
     >>> import rushlight as torch
     >>> torch.lcm(torch.tensor([4]), torch.tensor([6]))

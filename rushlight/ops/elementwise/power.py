@@ -113,10 +113,17 @@ _number_pow.grad(y=_exponent_slope)
 
 @function(inplace=True, kinds={"input": "operand", "exponent": "operand"})
 def pow(input, exponent, *, out=None):
-    """``input`` to the power ``exponent``. One of them may be a number.
+    """Raise ``input`` to the power ``exponent``.
+
+    Args:
+        input: Tensor of any shape ``(*)``, or a number if ``exponent`` is a tensor.
+        exponent: Tensor or number. The operands are broadcast to one shape.
+
+    Returns:
+        Tensor of the shape to which ``input`` and ``exponent`` are broadcast.
 
     Raises:
-        RuntimeError: ``input`` has integers and ``exponent`` is a negative number.
+        RuntimeError: ``input`` has integers and ``exponent`` is a negative int.
 
     >>> import rushlight as torch
     >>> torch.pow(torch.tensor([1.0, 2.0, 3.0]), 2)
@@ -129,7 +136,15 @@ def pow(input, exponent, *, out=None):
 
 @function(kinds={"input": "operand", "exponent": "operand"})
 def float_power(input, exponent, *, out=None):
-    """``pow`` in double precision.
+    """Raise ``input`` to the power ``exponent`` in double precision.
+
+    Args:
+        input: Tensor of any shape ``(*)``, or a number if ``exponent`` is a tensor.
+        exponent: Tensor or number. The operands are broadcast to one shape.
+
+    Returns:
+        Tensor of the shape to which ``input`` and ``exponent`` are broadcast. Its dtype is float64,
+        or complex128 if an operand is complex.
 
     >>> import rushlight as torch
     >>> torch.float_power(torch.tensor([1, 2]), -1)
@@ -227,7 +242,10 @@ reciprocal.grad(x=lambda g, out: -g * conj(out * out))
 
 @elementwise(dtype=floating, tensors=("x", "y"))
 def hypot(xp, x, y):
-    """√(input² + other²), without overflow of the squares.
+    """Compute ``√(input² + other²)`` without overflow of the squares.
+
+    Args:
+        input, other: Tensors. They are broadcast to one shape.
 
     >>> import rushlight as torch
     >>> torch.hypot(torch.tensor([3.0]), torch.tensor([4.0]))

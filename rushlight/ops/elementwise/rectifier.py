@@ -37,11 +37,15 @@ _sloped.grad(
 @function
 @autocasts(LOWER)
 def prelu(input, weight):
-    """``input`` where it is positive, else ``weight · input``.
+    """Multiply the elements that are not positive by learned slopes.
 
-    There is one weight for all elements, or one for each channel.
+    Args:
+        input: Tensor ``(N, C, *)``. Tensors with fewer than 2 dims have one channel.
+        weight: The slopes, a tensor of ``input``'s dtype: ``(C,)`` with one for each channel, or
+            ``(1,)`` or ``()`` with one for all elements.
 
-    Shape: input (N, C, …) or (…); weight (C) or (1) → as input.
+    Returns:
+        Tensor of ``input``'s shape.
 
     Raises:
         RuntimeError: the number of weights is neither 1 nor C; the dtypes differ.
@@ -110,10 +114,17 @@ _noisy.grad(x=lambda g, noise: g * noise)
 
 @function(method=False)
 def rrelu(input, lower=1 / 8, upper=1 / 3, training=False, generator=None):
-    """``input`` where it is positive, else ``slope · input``.
+    """Multiply the elements that are not positive by random slopes.
 
-    In training a slope is drawn from [lower, upper) for each element. Otherwise the slope is the
-    mean of ``lower`` and ``upper``.
+    Args:
+        input: Tensor of any shape ``(*)``, floating point.
+        lower: The lowest slope. Default: 1/8.
+        upper: Slopes are below this number. Default: 1/3.
+        training: Draw a slope for each element. Default: False, and each slope is the mean of
+            ``lower`` and ``upper``.
+
+    Returns:
+        Tensor of ``input``'s shape.
 
     Raises:
         RuntimeError: a bound is not finite, or ``lower`` is above ``upper``.

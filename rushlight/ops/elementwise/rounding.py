@@ -83,7 +83,20 @@ frac.grad(x=lambda g: g)
 
 @function(inplace=True)
 def round(input, *, decimals=0, out=None):
-    """Round ``input`` to the nearest whole number, or to ``decimals`` decimals. Halves go to even.
+    """Round ``input`` to whole numbers, or to ``decimals`` decimals.
+
+    A number in the middle between two candidates goes to the even one, so 0.5 goes to 0.
+
+    Args:
+        input: Tensor of any shape ``(*)``, of integers or floats.
+        decimals: Number of digits that remain after the point. Negative numbers round to tens (-1),
+            hundreds (-2) and so on. Default: 0.
+
+    Returns:
+        Tensor of ``input``'s shape and dtype.
+
+    Raises:
+        RuntimeError: ``input`` has integers and ``decimals`` is not 0.
 
     >>> import rushlight as torch
     >>> torch.round(torch.tensor([0.5, 1.5, -2.7]))
@@ -147,7 +160,9 @@ sign.grad(x=zeros)
 
 @elementwise
 def sgn(xp, x):
-    """``sign``; for complex numbers ``input / |input|``, 0 at 0.
+    """Compute ``input / |input|``, or 0 where ``input`` is 0.
+
+    For real numbers the result is that of ``sign``.
 
     >>> import rushlight as torch
     >>> torch.sgn(torch.tensor([3 + 4j]))
@@ -208,7 +223,13 @@ for _op in (_copysign, _copysign_number):
 
 @function(inplace=True)
 def copysign(input, other, *, out=None):
-    """The magnitude of ``input`` with the sign of ``other``.
+    """Give the absolute values of ``input`` the signs of ``other``.
+
+    Args:
+        input: Tensor of any shape ``(*)``, real.
+
+    Returns:
+        Floating-point tensor of the shape to which ``input`` and ``other`` are broadcast.
 
     >>> import rushlight as torch
     >>> torch.copysign(torch.tensor([1.0, -2.0]), torch.tensor([-0.0, 3.0]))
@@ -246,7 +267,12 @@ _angle_of_reals, _angle_of_complex = _angle_op("angle"), _angle_op("angle_z", ke
 
 @function
 def angle(input, *, out=None):
-    """The angle of complex numbers in radians. Negative real numbers give π, other ones 0.
+    """Compute the angles of complex numbers in radians.
+
+    Negative real numbers have the angle π, and other real numbers 0.
+
+    Returns:
+        Real tensor of ``input``'s shape, with values in [-π, π].
 
     >>> import rushlight as torch
     >>> torch.angle(torch.tensor([-1.0, 1.0]))

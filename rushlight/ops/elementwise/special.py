@@ -59,7 +59,14 @@ def _polygamma(xp, x, *, n):
 
 @function(method=False)
 def polygamma(n, input, *, out=None):
-    """The derivative of order ``n`` of ``digamma``.
+    """Compute the derivative of order ``n`` of ``digamma``.
+
+    Args:
+        n: The order, an int from 0 on; 0 means ``digamma`` itself.
+        input: Tensor of any shape ``(*)``, real.
+
+    Returns:
+        Floating-point tensor of ``input``'s shape.
 
     Raises:
         RuntimeError: ``n`` is negative.
@@ -78,7 +85,22 @@ def polygamma(n, input, *, out=None):
 
 @function(name="polygamma", public=False, inplace=True)
 def _polygamma_method(self, n):
-    """``torch.polygamma`` of this tensor."""
+    """Compute the derivative of order ``n`` of ``digamma``.
+
+    Args:
+        n: The order, an int from 0 on; 0 means ``digamma`` itself.
+
+    Returns:
+        Floating-point tensor of this tensor's shape.
+
+    Raises:
+        RuntimeError: ``n`` is negative.
+        TypeError: ``n`` is no int.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1.0, 2.0]).polygamma(1)
+    tensor([1.6449, 0.6449])
+    """
     return polygamma(n, self)
 
 
@@ -89,7 +111,14 @@ _polygamma.grad(x=lambda g, x, n: g * _polygamma(x, n=n + 1))
 
 @function(inplace=True)
 def mvlgamma(input, p):
-    """The logarithm of the multivariate gamma function of dimension ``p``.
+    """Compute the logarithm of the multivariate gamma function.
+
+    Args:
+        input: Tensor of any shape ``(*)``, with elements above ``(p - 1) / 2``.
+        p: The dimension of the function, an int from 1 on.
+
+    Returns:
+        Floating-point tensor of ``input``'s shape.
 
     Raises:
         RuntimeError: ``p`` is below 1.
@@ -112,7 +141,14 @@ def _no_gradient(g):
 
 @elementwise(dtype=floating, tensors=("x", "y"))
 def igamma(xp, x, y):
-    """The lower incomplete gamma function of ``other``, regularised, with shape ``input``.
+    """Compute the regularised lower incomplete gamma function.
+
+    This is the integral of ``t^(a-1) · exp(-t)`` for t from 0 to ``other``, divided by Γ(a), where
+    a is ``input``. There is no gradient with respect to ``input``.
+
+    Args:
+        input: The exponents a, a floating-point tensor of any shape ``(*)``.
+        other: The limits of the integral, a tensor. Both are broadcast to one shape.
 
     >>> import rushlight as torch
     >>> torch.igamma(torch.tensor([1.0]), torch.tensor([2.0]))
@@ -123,7 +159,13 @@ def igamma(xp, x, y):
 
 @elementwise(dtype=floating, tensors=("x", "y"))
 def igammac(xp, x, y):
-    """1 - ``igamma``, precise even if the result is small.
+    """Compute 1 - ``igamma``, precisely even if the result is small.
+
+    There is no gradient with respect to ``input``.
+
+    Args:
+        input: The exponents, a floating-point tensor of any shape ``(*)``.
+        other: The lower limits of the integral, a tensor. Both are broadcast to one shape.
 
     >>> import rushlight as torch
     >>> torch.igammac(torch.tensor([1.0]), torch.tensor([2.0]))
@@ -142,7 +184,9 @@ igammac.grad(x=_no_gradient, y=lambda g, x, y: -g * _gamma_density(x, y))
 
 @elementwise(**_SPECIAL_ONLY, dtype=floats)
 def zeta(xp, x, y):
-    """The Hurwitz zeta function: the sum over k ≥ 0 of (k + ``other``) to the power -``input``.
+    """Compute the Hurwitz zeta function: the sum over k ≥ 0 of ``(k + other) ** -input``.
+
+    There is no gradient with respect to ``input``.
 
     >>> import rushlight as torch
     >>> torch.special.zeta(torch.tensor([2.0]), 1.0)
@@ -157,15 +201,15 @@ zeta.grad(x=_no_gradient, y=lambda g, x, y: -g * x * zeta(x + 1, y))
 # The error function and the normal distribution -------------------------------------------
 
 
-erfc = _unary("erfc", "1 - ``erf``, precise where that is small",
+erfc = _unary("erfc", "1 - ``erf``, precise even where it is small",
               ("[0.0, 1.0]", "[1.0000, 0.1573]"))  # fmt: skip
-erfinv = _unary("erfinv", "The number of which ``input`` is the error function",
+erfinv = _unary("erfinv", "The inverse of ``erf``",
                 ("[0.0, 0.5]", "[0.0000, 0.4769]"))  # fmt: skip
 erfcx = _special("erfcx", "``erfc`` times e to the square of ``input``",
                  ("[0.0, 10.0]", "[1.0000, 0.0561]"))  # fmt: skip
 ndtr = _special("ndtr", "The standard normal distribution function",
                 ("[0.0, 2.0]", "[0.5000, 0.9772]"))  # fmt: skip
-ndtri = _special("ndtri", "The standard normal's quantile: of what ``input`` is ``ndtr``",
+ndtri = _special("ndtri", "The inverse of ``ndtr``: the standard normal quantile",
                  ("[0.5, 0.9772]", "[0.0000, 1.9991]"))  # fmt: skip
 log_ndtr = _special("log_ndtr", "The logarithm of ``ndtr``, precise for very negative numbers",
                     ("[-40.0, -30.0]", "[-804.6085, -454.3213]"))  # fmt: skip
@@ -221,7 +265,9 @@ i1e.grad(x=lambda g, x, out: g * (i0e(x) - _sign(x) * out - _over(out, x)))
 
 @elementwise(**_SPECIAL_ONLY, dtype=floats, name="special_xlog1py")
 def xlog1py(xp, x, y):
-    """``input · log(1 + other)``; 0 where ``input`` is 0, unless ``other`` is nan.
+    """Multiply ``input`` by the natural logarithm of 1 + ``other``.
+
+    The result is 0 where ``input`` is 0, unless ``other`` is nan.
 
     >>> import rushlight as torch
     >>> torch.special.xlog1py(torch.tensor([0.0, 2.0]), torch.tensor([-1.0, 0.0]))
@@ -238,7 +284,9 @@ xlog1py.grad(
 
 @elementwise(**_SPECIAL_ONLY, dtype=floats, name="special_entr")
 def entr(xp, x):
-    """``-input · log(input)``; 0 at 0, and -inf for negative numbers.
+    """Compute ``-input · log(input)``.
+
+    The result is 0 at 0, and -inf for negative numbers.
 
     >>> import rushlight as torch
     >>> torch.special.entr(torch.tensor([0.0, 0.5]))

@@ -61,7 +61,13 @@ atanh.grad(x=lambda g, x: g / conj(1 - x * x))
 
 @elementwise(dtype=floats, alias="arctan2", tensors=("x", "y"))
 def atan2(xp, x, y):
-    """The angle in radians of the point (``other``, ``input``).
+    """Compute the angle in radians of the point (``other``, ``input``).
+
+    Args:
+        input, other: Tensors. They are broadcast to one shape.
+
+    Returns:
+        Floating-point tensor of that shape, with values in [-π, π].
 
     >>> import rushlight as torch
     >>> torch.atan2(torch.tensor([1.0]), torch.tensor([-1.0]))
@@ -83,7 +89,7 @@ atan2.grad(
 
 @elementwise(dtype=to_float)
 def sinc(xp, x):
-    """sin(πx) / (πx), 1 at 0.
+    """Compute ``sin(πx) / (πx)``, with 1 at 0.
 
     >>> import rushlight as torch
     >>> torch.sinc(torch.tensor([0.0, 0.5]))

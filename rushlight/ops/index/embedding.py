@@ -154,16 +154,19 @@ def embedding(
 ):  # fmt: skip
     """Return the rows of ``weight`` at the indices ``input``.
 
-    Shape: input (…), weight (rows, features) → (…, features).
-
     Args:
-        input: Indices, int32 or int64.
-        weight: The table of rows.
-        padding_idx: A row that gets no gradient.
-        max_norm: Rows with a larger norm are scaled down to it, in place, before the lookup.
-        norm_type: The p of the p-norm that ``max_norm`` limits.
+        input: The indices: int32 or int64 tensor (*).
+        weight: The table, a tensor (rows, features).
+        padding_idx: A row that gets no gradient. Default: None.
+        max_norm: Scale rows of ``weight`` with a larger norm down to it, in place, before the
+            lookup. Default: None.
+        norm_type: The p of the p-norm that ``max_norm`` limits. Default: 2.
         scale_grad_by_freq: Divide the gradient of each row by how often ``input`` names the row.
-        sparse: Accepted, but gradients are always dense.
+            Default: False.
+        sparse: Accepted without effect: gradients are always dense.
+
+    Returns:
+        Tensor (*, features).
 
     Raises:
         IndexError: An index is outside [0, rows).

@@ -201,7 +201,10 @@ def _maybe_turned(x):
 
 @function
 def index_select(input, dim, index, *, out=None):
-    """Return a copy of the slices of ``input`` along ``dim`` at the 1-D ``index``.
+    """Return a copy of the slices of ``input`` along ``dim`` at the positions in ``index``.
+
+    Returns:
+        Tensor of ``input``'s shape, but with size n along ``dim``.
 
     Raises:
         IndexError: An index is negative or too large.
@@ -364,8 +367,15 @@ _gather.grad(x=_gather_back)
 def gather(input, dim, index, *, sparse_grad=False, out=None):
     """Read elements along ``dim`` at the positions in ``index``.
 
-    The result has the shape of ``index``. For 2-D tensors and ``dim=0``,
-    ``out[i][j] = input[index[i][j]][j]``.
+    For 2-D tensors and ``dim=0``, ``out[i][j] = input[index[i][j]][j]``.
+
+    Args:
+        index: The positions along ``dim``, not negative: int32 or int64 tensor with ``input``'s
+            number of dims. In the other dims it must not be larger than ``input``.
+        sparse_grad: Accepted without effect: gradients are always dense.
+
+    Returns:
+        Tensor of ``index``'s shape.
 
     Raises:
         RuntimeError: An index is negative or too large, or ``index`` does not have ``input``'s
@@ -383,9 +393,24 @@ def gather(input, dim, index, *, sparse_grad=False, out=None):
 
 @function
 def take_along_dim(input, indices, dim=None, *, out=None):
-    """Call ``gather`` with ``input`` and ``indices`` broadcast to each other in all other dims.
+    """Read elements along ``dim`` at the positions in ``indices``, with broadcasting.
 
-    Without ``dim``, both are flattened first.
+    The function is ``gather`` with ``input`` and ``indices`` broadcast to each other in all dims
+    except ``dim``.
+
+    Args:
+        indices: The positions along ``dim``: int64 tensor with ``input``'s number of dims. The
+            positions are taken modulo the size of ``dim``, so negative ones count from the end.
+        dim: The dim along which the function works. Default: None, flatten ``input`` and
+            ``indices`` first; then no position may be negative.
+
+    Returns:
+        Tensor of ``indices``' shape along ``dim``, and of the broadcast shape in the other dims.
+        Without ``dim``: 1-dim tensor.
+
+    Raises:
+        RuntimeError: ``input`` and ``indices`` differ in their number of dims, or their shapes do
+            not broadcast.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([[3, 1], [2, 4]])
@@ -437,7 +462,18 @@ def _within(x, index):
 
 @kernel(widen=False, prepare=_takeable, check=_within, tensors=("x", "index"))
 def take(xp, x, index):
-    """Return the elements of the flattened ``input`` at ``index``, in the shape of ``index``.
+    """Return the elements of the flattened ``input`` at ``index``.
+
+    Args:
+        index: Positions in the flattened ``input``: int64 tensor (*). Negative positions count
+            from the end.
+
+    Returns:
+        Tensor of ``index``'s shape.
+
+    Raises:
+        IndexError: A position is out of range.
+        RuntimeError: ``index`` is not int64.
 
     >>> import rushlight as torch
     >>> torch.take(torch.tensor([[4, 3], [5, 6]]), torch.tensor([0, 2]))

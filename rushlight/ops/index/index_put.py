@@ -147,10 +147,23 @@ def _put_arguments(x, indices, values, name):
 
 @function
 def index_put(input, indices, values, accumulate=False):
-    """Return a copy of ``input`` with ``values`` written at ``indices``, a tuple of index tensors.
+    """Return a copy of ``input`` with ``values`` written at ``indices``.
 
-    The assignment is ``input[indices] = values``. With ``accumulate`` the values are added, and
-    all values of an index that occurs several times count.
+    The copy is changed as by ``copy[indices] = values``.
+
+    Args:
+        indices: A tuple of 1 to 6 index tensors, one for each of the first dims: int32, int64 or
+            bool. They are broadcast to one shape. A bool tensor stands for the dims that it has.
+        values: Tensor of ``input``'s dtype that broadcasts to the shape of ``input[indices]``.
+        accumulate: Add the values instead; all values of an index that occurs several times count.
+            Default: False.
+
+    Returns:
+        Tensor of ``input``'s shape.
+
+    Raises:
+        IndexError: An index is out of range, or there are too many.
+        RuntimeError: The dtypes differ, or ``values`` does not broadcast.
 
     >>> import rushlight as torch
     >>> torch.zeros(3).index_put((torch.tensor([0, 0]),), torch.ones(2), accumulate=True)
@@ -285,6 +298,13 @@ def index_add(input, dim, index, source, *, alpha=1, out=None):
 
     Slice ``i`` of ``source`` along ``dim`` is added to slice ``index[i]`` of the copy.
 
+    Args:
+        alpha: Number by which ``source`` is multiplied. Default: 1.
+
+    Raises:
+        IndexError: An index is negative or too large.
+        RuntimeError: ``source`` does not fit ``input`` and ``index``.
+
     >>> import rushlight as torch
     >>> torch.zeros(2).index_add(0, torch.tensor([1, 1]), torch.tensor([3.0, 4.0]))
     tensor([0., 7.])
@@ -349,6 +369,10 @@ _index_copy.grad(
 @function
 def index_copy(input, dim, index, source, *, out=None):
     """Return a copy of ``input`` with ``source``'s slices written at ``index`` along ``dim``.
+
+    Raises:
+        IndexError: An index is negative or too large, or ``source`` has another number of slices.
+        RuntimeError: ``source`` has another dtype, or another shape in the other dims.
 
     >>> import rushlight as torch
     >>> torch.zeros(3).index_copy(0, torch.tensor([2, 0]), torch.tensor([5.0, 6.0]))
@@ -438,6 +462,15 @@ _index_fill.grad(x=_rows_erased, value=_filled_sum)
 @function(kinds={"value": "value"})
 def index_fill(input, dim, index, value):
     """Return a copy of ``input`` with ``value`` in all slices at ``index`` along ``dim``.
+
+    Args:
+        index: The positions along ``dim``: int32 or int64 tensor ``(n)``. Negative positions count
+            from the end.
+        value: Number or 0-dim tensor.
+
+    Raises:
+        IndexError: An index is out of range.
+        RuntimeError: ``value`` has dims, or the dtype cannot hold it.
 
     >>> import rushlight as torch
     >>> torch.zeros(3).index_fill(0, torch.tensor([2, 0]), 1)

@@ -35,9 +35,16 @@ def _selected(x, mask):
 
 @kernel(widen=False, prepare=_selected, dynamic=True)
 def masked_select(xp, x, mask):
-    """Return the elements of ``input`` where ``mask`` is True, as a 1-dim tensor.
+    """Return the elements of ``input`` where ``mask`` is True.
 
-    ``input`` and ``mask`` are broadcast to each other first.
+    Args:
+        mask: bool tensor. ``input`` and ``mask`` are broadcast to one shape.
+
+    Returns:
+        1-dim tensor, with the elements in the order of the dims.
+
+    Raises:
+        RuntimeError: ``mask`` is not bool, or the shapes do not broadcast.
 
     >>> import rushlight as torch
     >>> torch.tensor([1, 2, 3]).masked_select(torch.tensor([True, False, True]))
@@ -73,8 +80,13 @@ def _nonzero(xp, x):
 def nonzero(input, *, out=None, as_tuple=False):
     """Return the indices of all elements that are not zero.
 
-    The result has one row for each such element and one column for each dim of ``input``. With
-    ``as_tuple`` the columns are returned as a tuple of 1-dim tensors.
+    Args:
+        out: int64 tensor that receives the result. It has no effect with ``as_tuple``.
+        as_tuple: Return a tensor of indices for each dim. Default: False.
+
+    Returns:
+        int64 tensor (n, dims of ``input``), a row for each such element. With ``as_tuple``: its
+        columns, a tuple of tensors (n).
 
     >>> import rushlight as torch
     >>> torch.nonzero(torch.tensor([0, 5, 6]))
@@ -90,7 +102,16 @@ def nonzero(input, *, out=None, as_tuple=False):
 
 @function
 def argwhere(input):
-    """Return ``nonzero(input)``: one row of indices for each element that is not zero."""
+    """Return the indices of all elements that are not zero, as ``nonzero`` does.
+
+    Returns:
+        int64 tensor (n, dims of ``input``), a row for each such element.
+
+    >>> import rushlight as torch
+    >>> torch.argwhere(torch.tensor([0, 5, 6]))
+    tensor([[1],
+            [2]])
+    """
     return _nonzero(input)
 
 
@@ -119,8 +140,17 @@ def choose(condition, x, y):
 def where(condition, input=None, other=None, *, out=None):
     """Return ``input`` where ``condition`` is True, and ``other`` elsewhere.
 
-    All three are broadcast to one shape. With ``condition`` alone, return
-    ``nonzero(condition, as_tuple=True)``.
+    Args:
+        condition: bool tensor. All three operands are broadcast to one shape.
+        input: Tensor or number. Default: None, return ``nonzero(condition, as_tuple=True)``.
+        other: Tensor or number; None if and only if ``input`` is.
+
+    Returns:
+        Tensor of the shape to which the operands are broadcast. With ``condition`` alone: a tuple
+        of int64 tensors (n).
+
+    Raises:
+        RuntimeError: ``condition`` is not bool, or the shapes do not broadcast.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([-1.0, 2.0])
@@ -151,7 +181,17 @@ def where(condition, input=None, other=None, *, out=None):
 
 
 def _where_method(self, condition, other):
-    """Return ``self`` where ``condition`` is True, and ``other`` elsewhere.
+    """Return this tensor's elements where ``condition`` is True, and those of ``other`` elsewhere.
+
+    Args:
+        condition: bool tensor. It, this tensor and ``other`` are broadcast to one shape.
+        other: Tensor or number.
+
+    Returns:
+        Tensor of the shape to which the operands are broadcast.
+
+    Raises:
+        RuntimeError: ``condition`` is not bool, or the shapes do not broadcast.
 
     >>> import rushlight as torch
     >>> torch.tensor([1, 2]).where(torch.tensor([True, False]), torch.tensor([8, 9]))
@@ -202,7 +242,15 @@ _masked_fill.grad(
 def masked_fill(input, mask, value):
     """Return a copy of ``input`` with ``value`` where ``mask`` is True.
 
-    ``value`` is a number or a 0-dim tensor. ``input`` and ``mask`` are broadcast to each other.
+    Args:
+        mask: bool tensor. ``input`` and ``mask`` are broadcast to one shape.
+        value: Number or 0-dim tensor.
+
+    Returns:
+        Tensor of the shape to which ``input`` and ``mask`` are broadcast, of ``input``'s dtype.
+
+    Raises:
+        RuntimeError: ``mask`` is not bool, ``value`` has dims, or the dtype cannot hold it.
 
     >>> import rushlight as torch
     >>> torch.zeros(3).masked_fill(torch.tensor([True, False, True]), 9.0)
@@ -265,6 +313,17 @@ _masked_scatter.grad(x=lambda g, mask: choose(mask, 0, g), source=_masked_source
 @function
 def masked_scatter(input, mask, source):
     """Return a copy of ``input`` with ``source``'s elements, in order, where ``mask`` is True.
+
+    Args:
+        mask: bool tensor. ``input`` and ``mask`` are broadcast to one shape.
+        source: Tensor (*) of ``input``'s dtype, with at least as many elements as ``mask`` has
+            True after broadcasting.
+
+    Returns:
+        Tensor of the shape to which ``input`` and ``mask`` are broadcast.
+
+    Raises:
+        RuntimeError: ``mask`` is not bool, the dtypes differ, or ``source`` has too few elements.
 
     >>> import rushlight as torch
     >>> torch.zeros(3).masked_scatter(torch.tensor([True, False, True]), torch.tensor([1.0, 2.0]))

@@ -212,9 +212,17 @@ _forms = takes(
 def scatter(input, dim, index, src=None, *, value=None, reduce=None, out=None):
     """Return a copy of ``input`` with ``src`` written at ``index`` along ``dim``.
 
-    ``src`` is a tensor or a number. For 2-D tensors and ``dim=0``,
-    ``out[index[i][j]][j] = src[i][j]``. With ``reduce`` "add" or "multiply", ``src`` is added to
-    the element or multiplied with it, instead of written over it.
+    For 2-D tensors and ``dim=0``, ``out[index[i][j]][j] = src[i][j]``.
+
+    Args:
+        src: Tensor of ``input``'s dtype, in no dim smaller than ``index``; or, given by position, a
+            number.
+        value: Number, instead of ``src``.
+        reduce: ``"add"`` or ``"multiply"``: add ``src`` to the elements of ``input``, or multiply
+            the two. Default: None, overwrite them.
+
+    Raises:
+        RuntimeError: An index is negative or too large, or the shapes or dtypes do not fit.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, 3).scatter(1, torch.tensor([[2], [0]]), 1.0)
@@ -245,6 +253,9 @@ def scatter_add(input, dim, index, src, *, out=None):
     """Return a copy of ``input`` with ``src`` added at ``index`` along ``dim``.
 
     If an index occurs several times, all its elements of ``src`` are added.
+
+    Raises:
+        RuntimeError: An index is negative or too large, or the shapes or dtypes do not fit.
 
     >>> import rushlight as torch
     >>> torch.zeros(3).scatter_add(0, torch.tensor([1, 1]), torch.tensor([2.0, 3.0]))

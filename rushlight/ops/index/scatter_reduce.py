@@ -135,9 +135,16 @@ _form = takes("input, dim, index, src, reduce: str, *, include_self: bool=, out?
 def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=None):
     """Return a copy of ``input`` with the elements of ``src`` reduced at ``index`` along ``dim``.
 
-    All elements of ``src`` with the same target are reduced to one number. ``reduce`` is "sum",
-    "prod", "mean", "amax" or "amin". With ``include_self`` the target's element of ``input`` takes
-    part in the reduction. Elements that are no target keep their value.
+    All elements of ``src`` with the same target are reduced to one number. Elements of ``input``
+    that are no target keep their value.
+
+    Args:
+        reduce: ``"sum"``, ``"prod"``, ``"mean"``, ``"amax"`` or ``"amin"``.
+        include_self: Let the target's element of ``input`` take part. Default: True.
+
+    Raises:
+        RuntimeError: ``reduce`` is another string, an index is negative or too large, or the shapes
+            or dtypes do not fit.
 
     >>> import rushlight as torch
     >>> src, index = torch.tensor([1.0, 2.0, 5.0]), torch.tensor([0, 0, 2])

@@ -1,8 +1,11 @@
 """Products of matrices and vectors, added to a tensor: addmm and similar functions."""
 
+from functools import partial
+
 import rushlight.dtype as dtypes
 from rushlight import shapes
 from rushlight.autograd import mode
+from rushlight.docstrings import document
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import LOWER, autocasts
 from rushlight.ops.core.definition import function
@@ -25,6 +28,8 @@ from rushlight.ops.linear.matmul import (
     ranked,
     times,
 )  # fmt: skip
+
+_documented = partial(document, kind="affine")
 
 
 def _affine(name, op, ranks):
@@ -74,10 +79,22 @@ def _sum(product_, input, alpha, beta, name, operand):
 
 
 @function(inplace=True)
+@_documented
 @autocasts(LOWER)
 @takes_older_order
 def addmm(input, mat1, mat2, *older, beta=1, alpha=1, out=None):
-    """``beta · input + alpha · (mat1 @ mat2)``.
+    """Multiply two matrices and add a tensor: ``beta · input + alpha · (mat1 @ mat2)``.
+
+    Args:
+        input: Tensor that broadcasts to ``(n, m)``.
+        mat1: Tensor ``(n, k)``.
+        mat2: Tensor ``(k, m)``.
+
+    Returns:
+        Tensor ``(n, m)``.
+
+    Raises:
+        RuntimeError: Shapes or dtypes do not fit.
 
     >>> import rushlight as torch
     >>> torch.addmm(torch.ones(2), torch.ones(1, 3), torch.ones(3, 2))
@@ -121,9 +138,21 @@ _addmm.grad(
 
 
 @function(inplace=True)
+@_documented
 @takes_older_order
 def addmv(input, mat, vec, *older, beta=1, alpha=1, out=None):
-    """``beta · input + alpha · (mat @ vec)``.
+    """Multiply a matrix by a vector and add a tensor: ``beta · input + alpha · (mat @ vec)``.
+
+    Args:
+        input: Tensor that broadcasts to ``(n,)``.
+        mat: Tensor ``(n, k)``.
+        vec: Tensor ``(k,)``.
+
+    Returns:
+        Tensor ``(n,)``.
+
+    Raises:
+        RuntimeError: Shapes or dtypes do not fit.
 
     >>> import rushlight as torch
     >>> torch.addmv(torch.ones(2), torch.eye(2), torch.tensor([3.0, 4.0]), alpha=2)
@@ -135,9 +164,29 @@ def addmv(input, mat, vec, *older, beta=1, alpha=1, out=None):
 
 
 @function(inplace=True)
+@_documented
 @takes_older_order
 def addr(input, vec1, vec2, *older, beta=1, alpha=1, out=None):
-    """``beta · input + alpha · outer(vec1, vec2)``."""
+    """Add the outer product of two vectors: ``beta · input + alpha · outer(vec1, vec2)``.
+
+    Different dtypes are promoted.
+
+    Args:
+        input: Tensor that broadcasts to ``(n, m)``.
+        vec1: Tensor ``(n,)``.
+        vec2: Tensor ``(m,)``.
+
+    Returns:
+        Tensor ``(n, m)``.
+
+    Raises:
+        RuntimeError: Shapes do not fit.
+
+    >>> import rushlight as torch
+    >>> torch.addr(torch.ones(2, 2), torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]))
+    tensor([[4., 5.],
+            [7., 9.]])
+    """
     if older:
         input, vec1, vec2, beta, alpha = affine_order("addr", input, vec1, vec2, *older)
     ranked("addr", None, (1, 1), vec1=vec1, vec2=vec2)
@@ -165,10 +214,22 @@ def _outer_by_columns(a, b):
 
 
 @function(inplace=True)
+@_documented
 @autocasts(LOWER)
 @takes_older_order
 def baddbmm(input, batch1, batch2, *older, beta=1, alpha=1, out=None):
-    """``beta · input + alpha · (batch1 @ batch2)`` for batches of matrices.
+    """Multiply batches of matrices and add a tensor: ``beta · input + alpha · (batch1 @ batch2)``.
+
+    Args:
+        input: Tensor that broadcasts to ``(b, n, m)``.
+        batch1: Tensor ``(b, n, k)``.
+        batch2: Tensor ``(b, k, m)``.
+
+    Returns:
+        Tensor ``(b, n, m)``.
+
+    Raises:
+        RuntimeError: Shapes or dtypes do not fit.
 
     >>> import rushlight as torch
     >>> torch.baddbmm(torch.ones(5, 2, 4), torch.ones(5, 2, 3), torch.ones(5, 3, 4)).shape
@@ -180,10 +241,30 @@ def baddbmm(input, batch1, batch2, *older, beta=1, alpha=1, out=None):
 
 
 @function(inplace=True)
+@_documented
 @autocasts(LOWER)
 @takes_older_order
 def addbmm(input, batch1, batch2, *older, beta=1, alpha=1, out=None):
-    """``beta · input`` + ``alpha`` · the sum over the batch of the products ``batch1 @ batch2``."""
+    """Sum the products of two batches of matrices and add a tensor.
+
+    Computes ``beta · input + alpha · Σ_i batch1[i] @ batch2[i]``.
+
+    Args:
+        input: Tensor that broadcasts to ``(n, m)``.
+        batch1: Tensor ``(b, n, k)``.
+        batch2: Tensor ``(b, k, m)``.
+
+    Returns:
+        Tensor ``(n, m)``.
+
+    Raises:
+        RuntimeError: Shapes or dtypes do not fit.
+
+    >>> import rushlight as torch
+    >>> torch.addbmm(torch.zeros(1), torch.ones(5, 2, 3), torch.ones(5, 3, 2))
+    tensor([[15., 15.],
+            [15., 15.]])
+    """
     if older:
         input, batch1, batch2, beta, alpha = affine_order("addbmm", input, batch1, batch2, *older)
     op = lambda a, b: bmm(a, b).sum(0, dtype=a.dtype)

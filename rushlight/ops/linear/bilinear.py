@@ -29,12 +29,19 @@ def _check(x1, x2, weight, bias):
 
 @function(method=False)
 def bilinear(input1, input2, weight, bias=None):
-    """input1ᵀ W input2 + b, with a matrix W for each feature of the result.
+    """Compute ``input1ᵀ W input2 + b``, with a matrix W for each feature of the result.
 
-    Shape: input1 (…, in1), input2 (…, in2), weight (out, in1, in2), bias (out) → (…, out).
+    Args:
+        input1: Tensor ``(*, in1)``.
+        input2: Tensor ``(*, in2)`` with the leading dims of ``input1``.
+        weight: Tensor ``(out, in1, in2)``, which holds the matrices W.
+        bias: Tensor ``(out,)``. Default: None, add nothing.
+
+    Returns:
+        Tensor ``(*, out)``.
 
     Raises:
-        RuntimeError: shapes or dtypes do not fit.
+        RuntimeError: Shapes or dtypes do not fit.
 
     >>> import rushlight as torch
     >>> x, y = torch.tensor([1.0, 2.0]), torch.tensor([3.0])

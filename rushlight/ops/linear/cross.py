@@ -12,12 +12,20 @@ __all__ = ["cross"]
 
 @function
 def cross(input, other, dim=None, *, out=None):
-    """The cross product over ``dim``, which has size 3. Default: the first dim of size 3.
+    """Return the cross product of vectors of 3 elements.
 
-    Shape: input and other (…, 3, …), with the same number of dims, broadcast.
+    Args:
+        input: Tensor with size 3 in ``dim``.
+        other: Tensor with as many dims as ``input``, and size 3 in ``dim``. The other dims are
+            broadcast.
+        dim: The dim that holds the vectors. Negative dims count from the end. Default: the first
+            dim of ``input`` with size 3, with a warning.
+
+    Returns:
+        Tensor of the shape to which the operands are broadcast.
 
     Raises:
-        RuntimeError: the numbers of dims differ; ``dim`` does not have size 3 in both.
+        RuntimeError: The numbers of dims differ, or ``dim`` does not have size 3 in both.
 
     >>> import rushlight as torch
     >>> torch.cross(torch.tensor([1, 0, 0]), torch.tensor([0, 1, 0]), dim=0)

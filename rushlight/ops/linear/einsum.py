@@ -12,14 +12,22 @@ __all__ = ["einsum"]
 
 @function(method=False)
 def einsum(equation, *operands):
-    """The sum of products that ``equation`` describes, for example ``"bij,bjk->bik"``.
+    """Sum products over the dims that ``equation`` names, for example ``"bij,bjk->bik"``.
 
-    Each letter names a dim. Dims whose letter is missing in the result are summed. ``...`` stands
-    for dims that broadcast. Lists of numbers may replace the letters:
-    ``einsum(x, [0, 1], y, [1, 2], [0, 2])``.
+    Lists of numbers may replace the letters: ``einsum(x, [0, 1], y, [1, 2], [0, 2])``.
+
+    Args:
+        equation: A letter for each dim of each operand, with commas between the operands. The
+            letters of the result follow after ``->``; all other letters are summed. Without
+            ``->`` the result has the letters that occur once, sorted. ``...`` stands for dims
+            that broadcast.
+        *operands: The tensors, as many as in ``equation``: several arguments, or one list.
+
+    Returns:
+        Tensor with a dim for each letter of the result.
 
     Raises:
-        RuntimeError: letters and dims do not agree.
+        RuntimeError: The letters and the dims do not agree.
 
     >>> import rushlight as torch
     >>> torch.einsum("ij,ij->i", torch.ones(2, 3), torch.ones(2, 3))

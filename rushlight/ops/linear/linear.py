@@ -132,12 +132,19 @@ _AFFINE_ND, _UNBIASED_ND = _kernels("_nd", "ViewBackward0", "UnsafeViewBackward0
 
 
 def linear(input, weight, bias=None):
-    """``input @ weight.T + bias``.
+    """Map the last dim linearly: ``input @ weight.T + bias``.
 
-    Shape: input (…, in), weight (out, in), bias (out) → (…, out).
+    Args:
+        input: Tensor ``(*, in_features)``.
+        weight: Tensor ``(out_features, in_features)``. Without ``bias`` also ``(in_features,)``,
+            which gives the result ``(*)``.
+        bias: Tensor ``(out_features,)``. Default: None, add nothing.
+
+    Returns:
+        Tensor ``(*, out_features)``.
 
     Raises:
-        RuntimeError: features or dtypes disagree.
+        RuntimeError: The numbers of features or the dtypes disagree.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.linear(torch.ones(2, 3), torch.ones(4, 3), torch.ones(4)).shape

@@ -139,13 +139,20 @@ def check_tensors(name, **given):
 @function
 @autocasts(LOWER)
 def matmul(input, other, *, out=None):
-    """The product of matrices, vectors, or batches of matrices.
+    """Multiply matrices, vectors, or batches of matrices.
 
-    Shape: (…, n, k) @ (…, k, m) → (…, n, m), leading dims broadcast. A vector counts as a matrix
-    of one row (left) or one column (right), and the result does not have this dim.
+    A vector counts as a matrix of one row on the left, or of one column on the right. The result
+    does not have this dim.
+
+    Args:
+        input: Tensor ``(*, n, k)`` or ``(k,)``.
+        other: Tensor ``(*, k, m)`` or ``(k,)``. The leading dims of both are broadcast.
+
+    Returns:
+        Tensor ``(*, n, m)``.
 
     Raises:
-        RuntimeError: the inner sizes differ, or the dtypes do.
+        RuntimeError: The inner sizes differ, or the dtypes do.
 
     >>> import rushlight as torch
     >>> torch.matmul(torch.ones(2, 3), torch.ones(3))
@@ -276,7 +283,17 @@ def ranked(name, op, ranks, **given):
 
 @function
 def mm(input, mat2, *, out=None):
-    """The product of two matrices: (n, k), (k, m) → (n, m).
+    """Multiply two matrices.
+
+    Args:
+        input: Tensor ``(n, k)``.
+        mat2: Tensor ``(k, m)``.
+
+    Returns:
+        Tensor ``(n, m)``.
+
+    Raises:
+        RuntimeError: An operand is not 2-dim, or the inner sizes or the dtypes differ.
 
     >>> import rushlight as torch
     >>> torch.mm(torch.ones(1, 3), torch.ones(3, 1))
@@ -287,7 +304,18 @@ def mm(input, mat2, *, out=None):
 
 @function
 def bmm(input, mat2, *, out=None):
-    """Products of two batches of matrices: (b, n, k), (b, k, m) → (b, n, m).
+    """Multiply two batches of matrices.
+
+    Args:
+        input: Tensor ``(b, n, k)``.
+        mat2: Tensor ``(b, k, m)``.
+
+    Returns:
+        Tensor ``(b, n, m)``.
+
+    Raises:
+        RuntimeError: An operand is not 3-dim, or the batch sizes, the inner sizes or the dtypes
+            differ.
 
     >>> import rushlight as torch
     >>> torch.bmm(torch.ones(5, 2, 3), torch.ones(5, 3, 4)).shape
@@ -304,7 +332,17 @@ def bmm(input, mat2, *, out=None):
 
 @function
 def mv(input, vec, *, out=None):
-    """A matrix times a vector: (n, k), (k,) → (n,).
+    """Multiply a matrix by a vector.
+
+    Args:
+        input: Tensor ``(n, k)``.
+        vec: Tensor ``(k,)``.
+
+    Returns:
+        Tensor ``(n,)``.
+
+    Raises:
+        RuntimeError: ``input`` is not 2-dim, ``vec`` is not 1-dim, or the sizes or dtypes differ.
 
     >>> import rushlight as torch
     >>> torch.mv(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([1.0, 1.0]))
@@ -315,7 +353,17 @@ def mv(input, vec, *, out=None):
 
 @function
 def dot(input, tensor, *, out=None):
-    """The inner product of two vectors of equal length.
+    """Return the inner product of two vectors.
+
+    Args:
+        input: Tensor ``(n,)``.
+        tensor: Tensor ``(n,)``.
+
+    Returns:
+        0-dim tensor.
+
+    Raises:
+        RuntimeError: An operand is not 1-dim, or the sizes or the dtypes differ.
 
     >>> import rushlight as torch
     >>> torch.dot(torch.tensor([2.0, 3.0]), torch.tensor([2.0, 1.0]))
@@ -326,7 +374,17 @@ def dot(input, tensor, *, out=None):
 
 @function(alias="ger")
 def outer(input, vec2, *, out=None):
-    """Every element of one vector times every element of another: (n,), (m,) → (n, m).
+    """Multiply every element of one vector by every element of another.
+
+    Args:
+        input: Tensor ``(n,)``.
+        vec2: Tensor ``(m,)``.
+
+    Returns:
+        Tensor ``(n, m)``.
+
+    Raises:
+        RuntimeError: An operand is not 1-dim.
 
     >>> import rushlight as torch
     >>> torch.outer(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0, 5.0]))
@@ -341,7 +399,18 @@ def outer(input, vec2, *, out=None):
 
 @function
 def inner(input, other, *, out=None):
-    """The sum of products over the last dim of both: (…, k), (…, k) → (…, …).
+    """Sum the products of two tensors over the last dim of both.
+
+    Args:
+        input: Tensor ``(*a, k)``, with any leading dims a.
+        other: Tensor ``(*b, k)``, with any leading dims b. If one operand is 0-dim, the operands
+            are multiplied.
+
+    Returns:
+        Tensor ``(*a, *b)``.
+
+    Raises:
+        RuntimeError: The sizes of the last dims differ.
 
     >>> import rushlight as torch
     >>> torch.inner(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]))
@@ -361,11 +430,20 @@ def inner(input, other, *, out=None):
 
 @function(method=False, kinds={"a": "Tensor", "b": "Tensor", "dims": "any"}, refusal=ArgumentError)
 def tensordot(a, b, dims=2, out=None):
-    """The sum of products over ``dims`` of both tensors.
+    """Sum the products of two tensors over some dims of both.
 
-    ``dims`` is a pair of lists, with the dims of ``a`` and of ``b``. A number n stands for the last
-    n dims of ``a`` and the first n of ``b``. A dim of size 1 is broadcast: the other tensor is
-    summed along the matching dim.
+    Args:
+        a: Tensor of any shape.
+        b: Tensor of any shape.
+        dims: Which dims are summed: a pair of lists, with dims of ``a`` and as many of ``b``. A
+            number n stands for the last n dims of ``a`` and the first n of ``b``. Paired dims have
+            the same size; if one has size 1, the other tensor is summed along its dim. Default: 2.
+
+    Returns:
+        Tensor with the remaining dims of ``a``, and then those of ``b``.
+
+    Raises:
+        RuntimeError: The sizes of paired dims differ, or the lists differ in length.
 
     >>> import rushlight as torch
     >>> torch.tensordot(torch.ones(2, 3), torch.ones(3, 4), dims=1).shape

@@ -21,7 +21,18 @@ def _matrix(x, *, diagonal):
 
 @kernel(widen=False, prepare=_matrix, inplace=True)
 def tril(xp, x, *, diagonal=0):
-    """The lower triangle of each matrix, zeros above ``diagonal``.
+    """Return the lower triangle of each matrix, with zeros above it.
+
+    Args:
+        input: Tensor ``(*, n, m)``.
+        diagonal: The last diagonal that is kept: 0 is the main one, k > 0 is k above it, k < 0 is
+            -k below it. Default: 0.
+
+    Returns:
+        Tensor of ``input``'s shape.
+
+    Raises:
+        RuntimeError: ``input`` has fewer than 2 dims.
 
     >>> import rushlight as torch
     >>> torch.ones(2, 2).tril()
@@ -43,7 +54,18 @@ tril.grad(x=lambda g, diagonal: np.tril(g, diagonal) if type(g) is ndarray else 
 
 @kernel(widen=False, prepare=_matrix, inplace=True)
 def triu(xp, x, *, diagonal=0):
-    """The upper triangle of each matrix, zeros below ``diagonal``.
+    """Return the upper triangle of each matrix, with zeros below it.
+
+    Args:
+        input: Tensor ``(*, n, m)``.
+        diagonal: The first diagonal that is kept: 0 is the main one, k > 0 is k above it, k < 0 is
+            -k below it. Default: 0.
+
+    Returns:
+        Tensor of ``input``'s shape.
+
+    Raises:
+        RuntimeError: ``input`` has fewer than 2 dims.
 
     >>> import rushlight as torch
     >>> torch.ones(2, 2).triu()
@@ -80,7 +102,19 @@ _diag_matrix.grad(
 
 @function
 def diag(input, diagonal=0, *, out=None):
-    """A copy of a matrix's diagonal, or the matrix that has the vector ``input`` as its diagonal.
+    """Copy a diagonal of a matrix, or make a matrix that has ``input`` as its diagonal.
+
+    Args:
+        input: Tensor ``(n, m)`` or ``(n,)``.
+        diagonal: Which diagonal: 0 is the main one, k > 0 is k above it, k < 0 is -k below it.
+            Default: 0.
+
+    Returns:
+        Tensor with the elements of the diagonal if ``input`` is a matrix; for a vector, a square
+        matrix of size n + abs(diagonal) with zeros elsewhere.
+
+    Raises:
+        RuntimeError: ``input`` is neither 1-dim nor 2-dim.
 
     >>> import rushlight as torch
     >>> torch.diag(torch.tensor([1, 2]))
@@ -102,9 +136,20 @@ def diag(input, diagonal=0, *, out=None):
 
 @function
 def diag_embed(input, offset=0, dim1=-2, dim2=-1):
-    """Matrices of zeros with the last dim of ``input`` on a diagonal.
+    """Make matrices of zeros with the last dim of ``input`` on a diagonal.
 
-    Shape: (…, N) → (…, M, M) with M = N + |offset|, the dims of the matrices at dim1 and dim2.
+    Args:
+        input: Tensor ``(*, n)``.
+        offset: Which diagonal: 0 is the main one, k > 0 is k above it, k < 0 is -k below it.
+            Default: 0.
+        dim1, dim2: The dims of the matrices' rows and columns in the result. Negative dims count
+            from the end. Default: the last two dims.
+
+    Returns:
+        Tensor ``(*, m, m)`` with m = n + abs(offset). The dims m lie at ``dim1`` and ``dim2``.
+
+    Raises:
+        RuntimeError: ``dim1`` and ``dim2`` are the same dim.
 
     >>> import rushlight as torch
     >>> torch.diag_embed(torch.tensor([[1, 2]]))

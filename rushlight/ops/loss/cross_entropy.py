@@ -238,16 +238,21 @@ for _op in _CROSS_ENTROPY:
 def nll_loss(
     input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"
 ):
-    """The negative of the log-probability that ``input`` gives to the class ``target``.
+    """Compute the negative of the log-probability that ``input`` gives to the class ``target``.
 
-    ``weight`` has a factor for each class. Targets equal to ``ignore_index`` do not count.
+    Args:
+        input: Tensor ``(N, C, *)`` or ``(C)``: logarithms of the probabilities of C classes.
+        target: Class indices ``(N, *)`` or ``()``, int64 or uint8.
+        weight: Tensor ``(C)``: factor of each class. The mean is divided by the factors' sum.
+            Default: 1.
 
-    Shape: input (N, C, …) or (C), target (N, …) or (), weight (C) → () or, unreduced, as target.
+    Returns:
+        Tensor ``()``; with ``reduction="none"`` the losses ``(N, *)`` or ``()``.
 
     Raises:
-        ValueError: the batch sizes differ; the reduction is unknown.
-        RuntimeError: shapes or dtypes do not fit.
-        IndexError: a target is outside [0, C) and not ``ignore_index``.
+        ValueError: The batch sizes differ; the reduction is unknown.
+        RuntimeError: Shapes or dtypes do not fit.
+        IndexError: A target is outside [0, C) and not ``ignore_index``.
 
     >>> import rushlight as torch
     >>> log_p = torch.tensor([[0.5, 0.5], [0.1, 0.9]]).log()
@@ -267,15 +272,22 @@ def cross_entropy(
     input, target, weight=None, size_average=None, ignore_index=-100, reduce=None,
     reduction="mean", label_smoothing=0.0,
 ):  # fmt: skip
-    """The cross entropy between ``target`` and the softmax of ``input``.
+    """Compute the cross entropy between ``target`` and the softmax of ``input``.
 
-    Shape: input (N, C, …) or (C); target class indices (N, …) or (), or probabilities of
-    input's shape → () or, unreduced, (N, …).
+    Args:
+        input: Tensor ``(N, C, *)`` or ``(C)``: logits of C classes.
+        target: Class indices ``(N, *)`` or ``()``, int64 or uint8; or probabilities of ``input``'s
+            shape.
+        weight: Tensor ``(C)``: factor of each class. The mean over class indices is divided by the
+            factors' sum. Default: 1.
+
+    Returns:
+        Tensor ``()``; with ``reduction="none"`` the losses ``(N, *)`` or ``()``.
 
     Raises:
-        ValueError: the batch sizes differ; the reduction is unknown.
-        RuntimeError: shapes or dtypes do not fit; label_smoothing is outside [0, 1].
-        IndexError: a target is outside [0, C) and not ``ignore_index``.
+        ValueError: The batch sizes differ; the reduction is unknown.
+        RuntimeError: Shapes or dtypes do not fit; label_smoothing is outside [0, 1].
+        IndexError: A target is outside [0, C) and not ``ignore_index``.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([[2.0, 0.0], [0.0, 1.0]])

@@ -233,16 +233,28 @@ def ctc_loss(
     log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean",
     zero_infinity=False,
 ):  # fmt: skip
-    """The negative log-likelihood of labellings, summed over all their alignments to the inputs.
+    """Compute the negative log-likelihood of labellings, whose alignment to the inputs is unknown.
 
-    With ``zero_infinity`` the loss of a labelling that is too long for its input is 0 instead of
-    infinity. For the mean, each loss is first divided by the length of its labelling.
-    Shape: log_probs (T, N, C) or (T, C); targets (N, S), or all labels in one dim; lengths (N)
-    → () or, unreduced, (N).
+    The likelihoods of all alignments are summed.
+
+    Args:
+        log_probs: Tensor ``(T, N, C)`` or ``(T, C)``: logarithms of the classes' probabilities at T
+            times.
+        targets: The labels ``(N, S)``, or all labels in one dim. They are class indices without
+            ``blank``.
+        input_lengths: The inputs' lengths ``(N)``, at most T: a tensor or a tuple of ints.
+        target_lengths: The labellings' lengths ``(N)``, at most S: a tensor or a tuple of ints.
+        reduction: ``"mean"`` (default) of the losses, each divided by its labelling's length, their
+            ``"sum"``, or each loss (``"none"``).
+        zero_infinity: Give labellings that are too long for their input the loss 0 instead of
+            infinity. Default: False.
+
+    Returns:
+        Tensor ``()``; with ``reduction="none"`` the losses ``(N)`` or ``()``.
 
     Raises:
-        RuntimeError: lengths, labels or shapes do not fit.
-        ValueError: the reduction is unknown.
+        RuntimeError: Lengths, labels or shapes do not fit.
+        ValueError: The reduction is unknown.
 
     Source: Graves et al. 2006, Connectionist temporal classification.
 

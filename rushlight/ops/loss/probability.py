@@ -84,15 +84,18 @@ _bce.grad(
 def binary_cross_entropy(
     input, target, weight=None, size_average=None, reduce=None, reduction="mean"
 ):
-    """-(target log(input) + (1 - target) log(1 - input)) for each element.
+    """Compute -(target log(input) + (1 - target) log(1 - input)).
 
-    The elements are reduced to the mean or sum, or stay as they are for "none".
+    Logarithms are limited to at least -100, so that the loss stays finite.
 
-    Shape: input and target the same → () or, unreduced, that shape; weight broadcasts to it.
+    Args:
+        input: Tensor of any shape ``(*)``: probabilities, in [0, 1].
+        target: Tensor of ``input``'s shape and dtype: the probabilities that ``input`` should have.
+        weight: Tensor that broadcasts to ``input``: factors of the losses. Default: 1.
 
     Raises:
-        RuntimeError: an element of ``input`` is outside [0, 1].
-        ValueError: the shapes differ; the reduction is unknown.
+        RuntimeError: An element of ``input`` is outside [0, 1].
+        ValueError: The shapes differ; the reduction is unknown.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.binary_cross_entropy(torch.tensor([0.5]), torch.tensor([1.0]))
@@ -167,13 +170,15 @@ _bce_logits.grad(x=_logits_slope, y=_logits_target_slope)
 def binary_cross_entropy_with_logits(
     input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
 ):
-    """``binary_cross_entropy`` of sigmoid(input), precise for large inputs, too.
+    """Compute ``binary_cross_entropy`` of sigmoid(input), precisely for large inputs, too.
 
-    Shape: input and target the same → () or, unreduced, that shape; weight broadcasts to it, and
-    so does pos_weight, the weight of positive targets.
+    Args:
+        input: Tensor of any shape ``(*)``, floating point: logits.
+        target: Tensor of ``input``'s shape: the probabilities that sigmoid(input) should have.
+        weight: Tensor that broadcasts to ``input``: factors of the losses. Default: 1.
 
     Raises:
-        ValueError: the shapes differ; the reduction is unknown.
+        ValueError: The shapes differ; the reduction is unknown.
 
     >>> import rushlight as torch
     >>> x, y = torch.tensor([0.0, 100.0]), torch.tensor([1.0, 1.0])
@@ -201,15 +206,19 @@ def binary_cross_entropy_with_logits(
 @takes(strict=True)
 @autocasts(SINGLE)
 def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
-    """target (log(target) - input) for each element, where ``input`` is a log-probability.
+    """Compute target (log(target) - input) for each element, where ``input`` is a log-probability.
 
-    Shape: input and target broadcast → (), or with ``reduction="none"`` the broadcast shape.
+    Args:
+        input: Tensor of any shape ``(*)``: logarithms of probabilities.
+        target: Tensor that broadcasts with ``input``: probabilities.
+        reduction: ``"batchmean"`` divides the sum by the size of the first dim, as the divergence
+            is defined; ``"mean"`` (default) by the number of elements; or ``"sum"``, ``"none"``.
 
-    With ``log_target`` the target is a log-probability, too. The reduction "batchmean" divides the
-    sum by the size of the first dim, as the divergence is defined.
+    Returns:
+        Tensor ``()``; with ``reduction="none"`` a loss for each element.
 
     Raises:
-        ValueError: the reduction is unknown.
+        ValueError: The reduction is unknown.
 
     >>> import rushlight as torch
     >>> p = torch.tensor([[0.5, 0.5]])

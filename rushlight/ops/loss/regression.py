@@ -135,14 +135,14 @@ _mse_op = _mse.op
 
 
 def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
-    """(input - target)² for each element.
+    """Compute (input - target)².
 
-    The elements are reduced to the mean or sum, or stay as they are for "none".
-
-    Shape: input and target the same → () or, unreduced, that shape.
+    Args:
+        weight: Tensor of ``input``'s shape: factors of the losses. The mean is divided by their
+            sum. Default: 1.
 
     Raises:
-        ValueError: the reduction is unknown; ``weight`` does not have input's shape.
+        ValueError: The reduction is unknown; ``weight`` does not have input's shape.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.mse_loss(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0]))
@@ -207,14 +207,14 @@ def weighted(losses, input, weight, reduction):
 
 @autocasts(SINGLE)
 def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
-    """|input - target| for each element.
+    """Compute |input - target|.
 
-    The elements are reduced to the mean or sum, or stay as they are for "none".
-
-    Shape: input and target the same → () or, unreduced, that shape.
+    Args:
+        weight: Tensor of ``input``'s shape: factors of the losses. The mean is divided by their
+            sum. Default: 1.
 
     Raises:
-        ValueError: the reduction is unknown; ``weight`` does not have input's shape.
+        ValueError: The reduction is unknown; ``weight`` does not have input's shape.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.l1_loss(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0]))
@@ -259,15 +259,15 @@ _smooth_l1.grad(
 
 
 def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
-    """d² / (2 beta) where d = |input - target| < beta, else d - beta / 2.
+    """Compute d² / (2 beta) where d = |input - target| < beta, and d - beta / 2 elsewhere.
 
-    The elements are reduced to the mean or sum, or stay as they are for "none".
-
-    Shape: input and target the same → () or, unreduced, that shape.
+    Args:
+        beta: Distance from which on the loss is linear instead of squared; 0 gives ``l1_loss``.
+            Default: 1.
 
     Raises:
         RuntimeError: ``beta`` is negative.
-        ValueError: the reduction is unknown.
+        ValueError: The reduction is unknown.
 
     Source: Girshick 2015, Fast R-CNN, eq. 3.
 
@@ -315,15 +315,15 @@ _huber.grad(
 
 
 def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
-    """d² / 2 where d = |input - target| <= delta, else delta (d - delta / 2).
+    """Compute d² / 2 where d = |input - target| <= delta, and delta (d - delta / 2) elsewhere.
 
-    The elements are reduced to the mean or sum, or stay as they are for "none".
-
-    Shape: input and target the same → () or, unreduced, that shape.
+    Args:
+        weight: Tensor of ``input``'s shape: factors of the losses. The mean is divided by the
+            number of elements. Default: 1.
 
     Raises:
         RuntimeError: ``delta`` is not positive.
-        ValueError: the reduction is unknown; ``weight`` does not have input's shape.
+        ValueError: The reduction is unknown; ``weight`` does not have input's shape.
 
     Source: Huber 1964.
 

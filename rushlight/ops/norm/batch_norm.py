@@ -315,14 +315,14 @@ def batch_norm(
 ):
     """Normalise each channel of ``input`` to mean 0 and variance 1, then scale and shift it.
 
-    With ``training`` the mean and variance are the batch's, and the running statistics move
-    towards them by ``momentum``, in place. Without, they are the running statistics.
-
-    Shape: (N, C, …), all others (C) → (N, C, …).
+    Args:
+        input: Tensor ``(N, C, *)``.
+        training: Use the mean and variance of the batch, and move the running statistics towards
+            them, in place. False (default): use the running statistics.
 
     Raises:
-        ValueError: a channel has only one value in training.
-        RuntimeError: sizes or dtypes do not fit; running statistics are missing without
+        ValueError: A channel has only one value in training.
+        RuntimeError: Sizes or dtypes do not fit; running statistics are missing without
             ``training``.
 
     >>> import rushlight as torch

@@ -20,14 +20,14 @@ def instance_norm(
 ):  # fmt: skip
     """Normalise each channel of each sample to mean 0 and variance 1, then scale and shift it.
 
-    With ``use_input_stats`` the mean and variance are the input's, and the running statistics, if
-    given, move towards them by ``momentum``. Without, they are the running statistics.
-
-    Shape: (N, C, …), all others (C) → (N, C, …).
+    Args:
+        input: Tensor ``(N, C, *)``.
+        use_input_stats: Use the mean and variance of ``input``, and move given running statistics
+            towards them, in place. False: use the running statistics. Default: True.
 
     Raises:
-        ValueError: a channel of a sample has only one value.
-        RuntimeError: sizes or dtypes do not fit; running statistics are needed and missing.
+        ValueError: A channel of a sample has only one value.
+        RuntimeError: Sizes or dtypes do not fit; running statistics are needed and missing.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.instance_norm(torch.tensor([[[1.0, 3.0], [10.0, 30.0]]]))

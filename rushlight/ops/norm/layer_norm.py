@@ -134,10 +134,13 @@ _RMS_NORM = _norm_kernel("rms_norm", "MulBackward0", False)
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     """Normalise ``input`` over its last dims to mean 0 and variance 1, then scale and shift it.
 
-    Shape: input (…, *normalized_shape), weight and bias normalized_shape → input's shape.
+    Args:
+        input: Tensor ``(*, *normalized_shape)``.
+        weight: Tensor of shape ``normalized_shape``: factors of the elements. Default: 1.
+        bias: Tensor of shape ``normalized_shape``: numbers added to the elements. Default: 0.
 
     Raises:
-        RuntimeError: the shapes or dtypes do not fit.
+        RuntimeError: The shapes or dtypes do not fit.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.layer_norm(torch.tensor([[1.0, 3.0]]), (2,))
@@ -152,13 +155,15 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
 def rms_norm(input, normalized_shape, weight=None, eps=None):
     """Normalise ``input`` over its last dims to root mean square 1, then scale it.
 
-    If ``eps`` is None, it is the machine epsilon of the dtype of the computation, which is float32
-    for half precision.
-
-    Shape: input (…, *normalized_shape), weight normalized_shape → input's shape.
+    Args:
+        input: Tensor ``(*, *normalized_shape)``.
+        weight: Tensor of shape ``normalized_shape``: factors of the elements. Default: 1.
+        eps: Number added to the mean square. Default: the machine epsilon of the dtype of the
+            computation, which is float32 for half precision.
 
     Raises:
-        RuntimeError: the shapes or dtypes do not fit.
+        RuntimeError: The shapes or dtypes do not fit.
+        ValueError: ``input`` has fewer dims than ``normalized_shape``.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.rms_norm(torch.tensor([[3.0, 4.0]]), (2,))
@@ -260,10 +265,12 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
 
     Each channel is then scaled and shifted.
 
-    Shape: input (N, C, …), weight and bias (C) → input's shape.
+    Args:
+        input: Tensor ``(N, C, *)``.
 
     Raises:
         RuntimeError: ``num_groups`` does not divide C; weight or bias do not fit.
+        ValueError: ``input`` has one value for each group.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.group_norm(torch.tensor([[1.0, 3.0, 5.0, 9.0]]), 2)

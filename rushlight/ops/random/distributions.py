@@ -48,7 +48,14 @@ _gamma.grad(x=lambda g, x, out: g * standard_gamma_grad(x, out))
 
 
 def standard_gamma(input, generator=None):
-    """Draw gamma samples with rate 1. ``input`` has the shape parameters, which get gradients.
+    """Draw gamma samples with rate 1.
+
+    Args:
+        input: The shape parameters, which get gradients: tensor (*), float32 or float64.
+        generator: Source of the random numbers. Default: ``torch.default_generator``.
+
+    Returns:
+        Tensor of ``input``'s shape.
 
     Raises:
         NotImplementedError: ``input`` is not float32 or float64.
@@ -95,7 +102,14 @@ _dirichlet.grad(x=_dirichlet_slope)
 
 
 def sample_dirichlet(input, generator=None):
-    """Draw Dirichlet points, whose coordinates sum to 1. ``input`` has the concentrations (*, K).
+    """Draw Dirichlet points, whose coordinates sum to 1.
+
+    Args:
+        input: The concentrations, which get gradients: tensor (*, K), float32 or float64.
+        generator: Source of the random numbers. Default: ``torch.default_generator``.
+
+    Returns:
+        Tensor (*, K).
 
     Raises:
         NotImplementedError: ``input`` is not float32 or float64.
@@ -129,6 +143,14 @@ _binomial.grad(x=_slope_of("binomial"), y=_slope_of("binomial"))
 @function(method=False)
 def binomial(count, prob, generator=None):
     """Draw the number of successes in ``count`` trials, each with probability ``prob``.
+
+    Args:
+        count: Numbers of trials: tensor (*), float32 or float64.
+        prob: Probabilities of success in [0, 1]: tensor of ``count``'s dtype. The two are broadcast
+            to one shape.
+
+    Returns:
+        Tensor of the shape to which ``count`` and ``prob`` are broadcast, of ``count``'s dtype.
 
     Raises:
         ValueError: ``count`` is not floating point.

@@ -23,8 +23,19 @@ def _check(p):
 def dropout(input, p, train):
     """Set each element to 0 with probability ``p``, and scale the others by 1 / (1 - p).
 
+    Args:
+        input: Tensor of any shape ``(*)``, floating point.
+        p: Probability in [0, 1].
+        train: Work as in training; False returns ``input`` itself.
+
+    Returns:
+        Tensor of ``input``'s shape.
+
     Raises:
         RuntimeError: ``p`` is outside [0, 1].
+
+    Source: Srivastava et al., Dropout: a simple way to prevent neural networks from overfitting,
+        2014.
 
     >>> import rushlight as torch
     >>> torch.dropout(torch.ones(2), 0.0, True)
@@ -48,7 +59,7 @@ def dropout_noise(input, p, train):
 
 @function(name="dropout_", method=False)
 def dropout_(input, p, train):
-    """``dropout`` in place."""
+    """In-place version of ``dropout``."""
     noise = dropout_noise(input, p, train)
     return input if noise is None else input.mul_(noise)
 

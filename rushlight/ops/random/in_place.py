@@ -43,6 +43,13 @@ def _node_class(name):
 def normal_(self, mean=0, std=1, *, generator=None):
     """Fill the tensor with normal numbers.
 
+    Args:
+        mean: The mean of the numbers. Default: 0.
+        std: The standard deviation of the numbers. Default: 1.
+
+    Raises:
+        RuntimeError: ``std`` is negative.
+
     >>> import rushlight as torch
     >>> _ = torch.manual_seed(7)
     >>> torch.empty(2).normal_(10, 1)
@@ -71,7 +78,14 @@ def _from_to(name, args, named, defaults):
 @method
 @takes("input, from: float=, to: float=, *, generator?=")
 def uniform_(self, *args, generator=None, **named):
-    """``uniform_(from=0, to=1)``: fill the tensor with uniform numbers from [from, to).
+    """Fill the tensor with uniform numbers from [from, to).
+
+    Args:
+        from: The smallest number. Default: 0.
+        to: The limit above all numbers. Default: 1.
+
+    Raises:
+        RuntimeError: ``from`` is larger than ``to``.
 
     >>> import rushlight as torch
     >>> _ = torch.manual_seed(7)
@@ -89,9 +103,17 @@ def uniform_(self, *args, generator=None, **named):
     "input, from: int, to: int?, *, generator?=",
 )
 def random_(self, *args, generator=None, **named):
-    """``random_(from=0, to)``: fill the tensor with integers from [from, to).
+    """Fill the tensor with integers from [from, to).
 
-    Without bounds, the integers are from the dtype's full range.
+    The forms are ``random_()``, ``random_(to)`` and ``random_(from, to)``.
+
+    Args:
+        from: The smallest integer. Default: 0.
+        to: The limit above all integers. Default: the dtype's largest value is the last integer,
+            or in floating point the last up to which every integer has a number (float32: 2**24).
+
+    Raises:
+        RuntimeError: ``from`` is not smaller than ``to``.
 
     >>> import rushlight as torch
     >>> _ = torch.manual_seed(7)
@@ -109,7 +131,14 @@ def random_(self, *args, generator=None, **named):
 @method
 @takes("input, p: operand=, *, generator?=")
 def bernoulli_(self, p=0.5, *, generator=None):
-    """Fill the tensor with ones with probability ``p`` (a number or a tensor), and zeros otherwise.
+    """Fill the tensor with ones with probability ``p``, and zeros otherwise.
+
+    Args:
+        p: Probability in [0, 1]: a number, or a tensor that broadcasts to this tensor's shape.
+            Default: 0.5.
+
+    Raises:
+        RuntimeError: A probability is outside [0, 1].
 
     >>> import rushlight as torch
     >>> torch.empty(2).bernoulli_(1.0)
@@ -127,6 +156,12 @@ def bernoulli_(self, p=0.5, *, generator=None):
 def exponential_(self, lambd=1, *, generator=None):
     """Fill the tensor with exponential numbers of mean 1 / ``lambd``.
 
+    Args:
+        lambd: The rate, a positive number. Default: 1.
+
+    Raises:
+        RuntimeError: ``lambd`` is not positive, or the dtype is not floating point.
+
     >>> import rushlight as torch
     >>> bool((torch.empty(3).exponential_() > 0).all())
     True
@@ -136,17 +171,52 @@ def exponential_(self, lambd=1, *, generator=None):
 
 @method
 def geometric_(self, p, *, generator=None):
-    """Fill the tensor with numbers of trials up to the first success of probability ``p``."""
+    """Fill the tensor with numbers of trials up to the first success of probability ``p``.
+
+    Args:
+        p: Probability of success, in (0, 1).
+
+    Raises:
+        RuntimeError: ``p`` is outside (0, 1).
+
+    >>> import rushlight as torch
+    >>> bool((torch.empty(3).geometric_(0.5) >= 1).all())
+    True
+    """
     return _fill(self, "geometric_", "geometric", (float(p),), generator)
 
 
 @method
 def log_normal_(self, mean=1, std=2, *, generator=None):
-    """Fill the tensor with exp of normal numbers of the given ``mean`` and ``std``."""
+    """Fill the tensor with the exponentials of normal numbers.
+
+    Args:
+        mean: The mean of the normal numbers. Default: 1.
+        std: The standard deviation of the normal numbers, positive. Default: 2.
+
+    Raises:
+        RuntimeError: ``std`` is not positive, or the dtype is not floating point.
+
+    >>> import rushlight as torch
+    >>> bool((torch.empty(3).log_normal_() > 0).all())
+    True
+    """
     return _fill(self, "log_normal_", "log_normal", (float(mean), float(std)), generator)
 
 
 @method
 def cauchy_(self, median=0, sigma=1, *, generator=None):
-    """Fill the tensor with Cauchy numbers."""
+    """Fill the tensor with Cauchy numbers.
+
+    Args:
+        median: The median of the numbers. Default: 0.
+        sigma: Half the distance between the quartiles, positive. Default: 1.
+
+    Raises:
+        RuntimeError: ``sigma`` is not positive, or the dtype is not floating point.
+
+    >>> import rushlight as torch
+    >>> bool(torch.empty(3).cauchy_().isfinite().all())
+    True
+    """
     return _fill(self, "cauchy_", "cauchy", (float(median), float(sigma)), generator)

@@ -10,6 +10,7 @@ import numpy as np
 
 import rushlight.dtype as dtypes
 from rushlight import draw, shapes
+from rushlight.docstrings import complete
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel, source
@@ -87,9 +88,7 @@ _OPTIONS = (
 @function(method=False)
 @takes(f"*size, {_OPTIONS}")
 def rand(*size, **named):
-    """Uniform numbers from [0, 1).
-
-    Keywords: ``generator, out, dtype, layout, device, requires_grad, pin_memory``.
+    """Draw uniform numbers from [0, 1).
 
     >>> import rushlight as torch
     >>> _ = torch.manual_seed(7)
@@ -102,7 +101,7 @@ def rand(*size, **named):
 @function(method=False)
 @takes(f"*size, {_OPTIONS}")
 def randn(*size, **named):
-    """Normal numbers with mean 0 and variance 1. The keywords are those of ``rand``.
+    """Draw normal numbers with mean 0 and variance 1.
 
     >>> import rushlight as torch
     >>> _ = torch.manual_seed(7)
@@ -115,7 +114,18 @@ def randn(*size, **named):
 @function(method=False)
 @takes(f"high: int, size: shape, *, {_OPTIONS}", f"low: int, high: int, size: shape, *, {_OPTIONS}")
 def randint(*args, **named):
-    """``randint(low=0, high, size)``: integers from [low, high), with the keywords of ``rand``.
+    """Draw integers from [low, high).
+
+    The forms are ``randint(high, size)`` and ``randint(low, high, size)``.
+
+    Args:
+        low: The smallest integer. Default: 0.
+        high: The limit above all integers.
+        size: The shape of the result: a tuple of ints.
+        dtype: The dtype of the result. Default: ``out``'s, else int64.
+
+    Raises:
+        RuntimeError: ``low`` is not smaller than ``high``.
 
     >>> import rushlight as torch
     >>> _ = torch.manual_seed(7)
@@ -153,7 +163,17 @@ def _bounds(name, args, named, *rest):
 @function(method=False)
 @takes(f"n, *, {_OPTIONS}")
 def randperm(n, **named):
-    """The numbers 0 … n-1 in a random order. The keywords are those of ``rand``.
+    """Draw a random order of the numbers from 0 to n - 1.
+
+    Args:
+        n: Number of elements.
+        dtype: The dtype of the result. Default: ``out``'s, else int64.
+
+    Returns:
+        Tensor of shape (n,).
+
+    Raises:
+        RuntimeError: ``n`` is negative.
 
     >>> import rushlight as torch
     >>> _ = torch.manual_seed(7)
@@ -228,7 +248,7 @@ def _is_contiguous(array):
 @function(method=False)
 @takes(f"input, *, {_OPTIONS}")
 def rand_like(input, **named):
-    """``rand`` with the size and dtype of ``input``.
+    """Draw uniform numbers from [0, 1), with the size and dtype of ``input``.
 
     >>> import rushlight as torch
     >>> torch.rand_like(torch.zeros(2, 3)).shape
@@ -240,7 +260,7 @@ def rand_like(input, **named):
 @function(method=False)
 @takes(f"input, *, {_OPTIONS}")
 def randn_like(input, **named):
-    """``randn`` with the size and dtype of ``input``.
+    """Draw normal numbers with mean 0 and variance 1, with the size and dtype of ``input``.
 
     >>> import rushlight as torch
     >>> torch.randn_like(torch.zeros(2, 3)).shape
@@ -252,7 +272,16 @@ def randn_like(input, **named):
 @function(method=False)
 @takes(f"input, high: int, *, {_OPTIONS}", f"input, low: int, high: int, *, {_OPTIONS}")
 def randint_like(input, *args, **named):
-    """``randint(low=0, high)`` with the size and dtype of ``input``.
+    """Draw integers from [low, high), with the size and dtype of ``input``.
+
+    The forms are ``randint_like(input, high)`` and ``randint_like(input, low, high)``.
+
+    Args:
+        low: The smallest integer. Default: 0.
+        high: The limit above all integers.
+
+    Raises:
+        RuntimeError: ``low`` is not smaller than ``high``.
 
     >>> import rushlight as torch
     >>> torch.randint_like(torch.zeros(2, 3), 10).dtype
@@ -283,7 +312,23 @@ _normal.grad(mean=zeros, std=zeros)
     f"mean, std, size: shape, *, {_OPTIONS}",
 )
 def normal(mean, std=1.0, size=None, *, generator=None, out=None, **named):
-    """Normal numbers with the given ``mean`` and ``std``: tensors, or two numbers with a ``size``.
+    """Draw normal numbers with the given means and standard deviations.
+
+    ``mean`` or ``std`` or both are tensors, which are broadcast to one shape; or both are numbers,
+    and ``size`` is given.
+
+    Args:
+        mean: The means: tensor or number.
+        std: The standard deviations, none of them negative: tensor or number. Default: 1.
+        size: The shape of the result if ``mean`` and ``std`` are numbers: a tuple of ints.
+        dtype, layout, device, requires_grad, pin_memory: As for ``randn``, only with ``size``.
+
+    Returns:
+        Tensor of shape ``size``, or of the shape to which the tensors are broadcast.
+
+    Raises:
+        RuntimeError: A standard deviation is negative.
+        TypeError: ``size`` is given with a tensor, or is missing for two numbers.
 
     >>> import rushlight as torch
     >>> _ = torch.manual_seed(7)
@@ -344,10 +389,19 @@ def bernoulli_for(array, probabilities, generator, order=None):
 
 @function
 def bernoulli(input, p=None, *, generator=None, out=None):
-    """Draw ones with the probabilities ``input`` (or ``p`` for all elements), and zeros otherwise.
+    """Draw ones with given probabilities, and zeros otherwise.
+
+    Args:
+        input: The probability of a one for each element of the result, in [0, 1]: tensor (*),
+            floating point. If ``p`` is given, only its shape and dtype count.
+        p: One probability for all elements, instead of those of ``input``. Default: None.
+        out: Tensor of any dtype that receives the result.
+
+    Returns:
+        Tensor of ``input``'s shape and dtype.
 
     Raises:
-        RuntimeError: a probability is outside [0, 1].
+        RuntimeError: A probability is outside [0, 1].
 
     >>> import rushlight as torch
     >>> torch.bernoulli(torch.tensor([0.0, 1.0]))
@@ -377,10 +431,19 @@ def _multinomial(xp, weights, *, count, replacement, generator):
 
 @function
 def multinomial(input, num_samples, replacement=False, *, generator=None, out=None):
-    """Draw ``num_samples`` positions from each row of weights, as int64.
+    """Draw ``num_samples`` positions from each row of weights.
+
+    Args:
+        input: The weights (n) or (rows, n), floating point. A position is drawn in proportion to
+            its weight; the weights need not sum to 1.
+        num_samples: Number of positions to draw from each row.
+        replacement: Draw a position any number of times, not once at most. Default: False.
+
+    Returns:
+        int64 tensor (num_samples) or (rows, num_samples), with values in [0, n - 1].
 
     Raises:
-        RuntimeError: weights are negative, infinite or nan, or too few of them are positive.
+        RuntimeError: Weights are negative, infinite or nan, or too few of them are positive.
 
     >>> import rushlight as torch
     >>> torch.multinomial(torch.tensor([0.0, 1.0, 0.0]), 2, replacement=True)
@@ -402,10 +465,33 @@ _poisson.grad(rates=zeros)
 
 @function(method=False)
 def poisson(input, generator=None):
-    """Draw Poisson samples with the rates ``input``.
+    """Draw Poisson samples, the numbers of events that happen at given rates.
+
+    Args:
+        input: The rate of each element, not negative: tensor (*), floating point.
+
+    Returns:
+        Tensor of ``input``'s shape and dtype.
+
+    Raises:
+        RuntimeError: A rate is negative or nan.
+        NotImplementedError: ``input`` is not floating point.
 
     >>> import rushlight as torch
     >>> torch.poisson(torch.tensor([0.0, 0.0]))
     tensor([0., 0.])
     """
     return _poisson(input, generator=checked_generator(generator, "poisson"))
+
+
+_KEYWORDS = "dtype", "layout", "device", "requires_grad", "pin_memory"
+for _call, _names in (
+    (rand, ("size",)), (randn, ("size",)), (randint, ("low", "high", "size")), (randperm, ("n",)),
+):  # fmt: skip
+    _names = (*_names, "generator", "out", *_KEYWORDS)
+    _call.__doc__ = complete(_call.__doc__ or "", _names, "source")
+for _call, _names in (
+    (rand_like, ("input",)), (randn_like, ("input",)), (randint_like, ("input", "low", "high")),
+):  # fmt: skip
+    _names = (*_names, "generator", *_KEYWORDS)
+    _call.__doc__ = complete(_call.__doc__ or "", _names, "like")

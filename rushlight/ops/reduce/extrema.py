@@ -54,7 +54,7 @@ def _shared_by_all(g, x, out, x_shape, dim):
 
 @reduction(primitive="reduction max")
 def amax(xp, x, *, dim=None, keepdim=False):
-    """The largest element over ``dim`` (an int or a tuple; default: all dims).
+    """Return the largest element over ``dim``.
 
     >>> import rushlight as torch
     >>> torch.amax(torch.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=1)
@@ -66,7 +66,7 @@ def amax(xp, x, *, dim=None, keepdim=False):
 
 @reduction(primitive="reduction min")
 def amin(xp, x, *, dim=None, keepdim=False):
-    """The smallest element over ``dim`` (an int or a tuple; default: all dims).
+    """Return the smallest element over ``dim``.
 
     >>> import rushlight as torch
     >>> torch.amin(torch.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=1)
@@ -184,9 +184,23 @@ def _extremum(name, whole, along, pairwise, pack, input, args, out, named):
 @function
 @takes("input, *, out?=", "input, dim: int, keepdim=, *, out?=", "input, other: Tensor, *, out?=")
 def max(input, *args, out=None, **named):
-    """The largest element. With ``dim`` the largest elements along it, and their indices.
+    """Return the largest element, or the largest elements along ``dim`` with their indices.
 
     ``max(input, other)`` is ``maximum(input, other)``.
+
+    Args:
+        input: Tensor of any shape ``(*)``, real.
+        out: Tensor that receives the result; with ``dim`` a pair of tensors.
+        dim: The one dim to reduce. Default: all dims.
+        keepdim: Keep ``dim`` with size 1. Default: False.
+        other: Tensor in place of ``dim``. Both are broadcast to one shape.
+
+    Returns:
+        Tensor ``()``. With ``dim`` a pair ``(values, indices)`` of tensors without this dim, and
+        with ``other`` a tensor of the broadcast shape.
+
+    Raises:
+        IndexError: there are no elements to compare.
 
     >>> import rushlight as torch
     >>> torch.max(torch.tensor([[1.0, 5.0], [3.0, 2.0]]))
@@ -206,9 +220,23 @@ def max(input, *args, out=None, **named):
 @function
 @takes("input, *, out?=", "input, dim: int, keepdim=, *, out?=", "input, other: Tensor, *, out?=")
 def min(input, *args, out=None, **named):
-    """The smallest element. With ``dim`` the smallest elements along it, and their indices.
+    """Return the smallest element, or the smallest elements along ``dim`` with their indices.
 
     ``min(input, other)`` is ``minimum(input, other)``.
+
+    Args:
+        input: Tensor of any shape ``(*)``, real.
+        out: Tensor that receives the result; with ``dim`` a pair of tensors.
+        dim: The one dim to reduce. Default: all dims.
+        keepdim: Keep ``dim`` with size 1. Default: False.
+        other: Tensor in place of ``dim``. Both are broadcast to one shape.
+
+    Returns:
+        Tensor ``()``. With ``dim`` a pair ``(values, indices)`` of tensors without this dim, and
+        with ``other`` a tensor of the broadcast shape.
+
+    Raises:
+        IndexError: there are no elements to compare.
 
     >>> import rushlight as torch
     >>> torch.min(torch.tensor([[1.0, 5.0], [3.0, 2.0]]))
@@ -224,7 +252,15 @@ def min(input, *args, out=None, **named):
 @function
 @numpy_names
 def aminmax(input, *, dim=None, keepdim=False, out=None):
-    """The smallest and the largest element over one ``dim`` or over all dims.
+    """Return the smallest and the largest element over one ``dim`` or over all dims.
+
+    Args:
+        input: Tensor of any shape ``(*)``, real.
+        dim: The one dim to reduce. Default: all dims.
+        out: Pair of tensors that receive the results.
+
+    Returns:
+        Pair ``(min, max)`` of tensors without the reduced dims; with ``keepdim`` they have size 1.
 
     >>> import rushlight as torch
     >>> torch.aminmax(torch.tensor([3.0, 1.0, 2.0]))
@@ -296,7 +332,17 @@ def _arg(locate, x, dim, keepdim):
 
 @kernel(prepare=_arg_dim("argmax"), primitive="extremum max")
 def argmax(xp, x, *, dim=None, keepdim=False):
-    """The index of the largest element along ``dim``; without ``dim``, in the flattened tensor.
+    """Return the index of the largest element along ``dim``.
+
+    Args:
+        input: Tensor of any shape ``(*)``, of integers or floats.
+        dim: The one dim to search. Default: all; the index is then that in the flattened tensor.
+
+    Returns:
+        Int64 tensor without the searched dims; with ``keepdim`` they have size 1.
+
+    Raises:
+        RuntimeError: ``input`` is bool or complex.
 
     >>> import rushlight as torch
     >>> torch.argmax(torch.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=1)
@@ -307,7 +353,17 @@ def argmax(xp, x, *, dim=None, keepdim=False):
 
 @kernel(prepare=_arg_dim("argmin"), primitive="extremum min")
 def argmin(xp, x, *, dim=None, keepdim=False):
-    """The index of the smallest element along ``dim``; without ``dim``, in the flattened tensor.
+    """Return the index of the smallest element along ``dim``.
+
+    Args:
+        input: Tensor of any shape ``(*)``, of integers or floats.
+        dim: The one dim to search. Default: all; the index is then that in the flattened tensor.
+
+    Returns:
+        Int64 tensor without the searched dims; with ``keepdim`` they have size 1.
+
+    Raises:
+        RuntimeError: ``input`` is bool or complex.
 
     >>> import rushlight as torch
     >>> torch.argmin(torch.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=1)

@@ -159,7 +159,15 @@ prod_.grad(
 @function
 @numpy_names
 def prod(input, dim=None, keepdim=False, *, dtype=None, out=None):
-    """The product of all elements, or along one ``dim``. Integers give int64.
+    """Multiply all elements, or those along one ``dim``.
+
+    Args:
+        dim: The one dim to reduce. Default: all dims.
+        dtype: Convert ``input`` to this dtype first. Default: int64 for integers and bools; others
+            keep their dtype.
+
+    Returns:
+        Tensor without the reduced dims; with ``keepdim`` they have size 1.
 
     >>> import rushlight as torch
     >>> torch.prod(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=1)
@@ -193,7 +201,14 @@ cumprod_.grad(x=_cumprod_slope)
 @function(inplace=True)
 @numpy_names
 def cumprod(input, dim, *, dtype=None, out=None):
-    """The running product along ``dim``. Integers give int64.
+    """Compute the running product along ``dim``.
+
+    Args:
+        dtype: Convert ``input`` to this dtype first. Default: int64 for integers and bools; others
+            keep their dtype.
+
+    Returns:
+        Tensor of ``input``'s shape.
 
     >>> import rushlight as torch
     >>> torch.cumprod(torch.tensor([1, 2, 3, 4]), dim=0)

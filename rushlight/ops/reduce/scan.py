@@ -66,7 +66,14 @@ cumsum_.grad(x=lambda g, dim: reversed_sum(g, dim))
 @function(inplace=True)
 @numpy_names
 def cumsum(input, dim, *, dtype=None, out=None):
-    """The running sum along ``dim``. Integers give int64.
+    """Compute the running sum along ``dim``.
+
+    Args:
+        dtype: Convert ``input`` to this dtype first. Default: int64 for integers and bools; others
+            keep their dtype.
+
+    Returns:
+        Tensor of ``input``'s shape.
 
     >>> import rushlight as torch
     >>> torch.cumsum(torch.tensor([1, 2, 3, 4]), dim=0)
@@ -77,7 +84,16 @@ def cumsum(input, dim, *, dtype=None, out=None):
 
 @kernel(prepare=one_dim("logcumsumexp"))
 def logcumsumexp(xp, x, *, dim):
-    """The logarithm of the running sum of exponentials along ``dim``.
+    """Compute the logarithm of the running sum of exponentials along ``dim``.
+
+    Args:
+        input: Tensor of any shape ``(*)``, floating point or complex.
+
+    Returns:
+        Tensor of ``input``'s shape.
+
+    Raises:
+        RuntimeError: ``input`` has integers or bools.
 
     >>> import rushlight as torch
     >>> torch.logcumsumexp(torch.tensor([0.0, 0.0]), dim=0)
@@ -177,7 +193,15 @@ _Cummin = result_type("cummin", "values", "indices")
 @function
 @numpy_names
 def cummax(input, dim, *, out=None):
-    """The running maximum along ``dim`` and its indices.
+    """Compute the running maximum along ``dim`` and its indices.
+
+    Args:
+        input: Tensor of any shape ``(*)``, real.
+        out: Pair of tensors that receive the results.
+
+    Returns:
+        Pair ``(values, indices)`` of tensors of ``input``'s shape. An index is that of the last
+        element so far that equals the maximum.
 
     >>> import rushlight as torch
     >>> torch.cummax(torch.tensor([1.0, 3.0, 2.0]), dim=0).indices
@@ -189,7 +213,15 @@ def cummax(input, dim, *, out=None):
 @function
 @numpy_names
 def cummin(input, dim, *, out=None):
-    """The running minimum along ``dim`` and its indices.
+    """Compute the running minimum along ``dim`` and its indices.
+
+    Args:
+        input: Tensor of any shape ``(*)``, real.
+        out: Pair of tensors that receive the results.
+
+    Returns:
+        Pair ``(values, indices)`` of tensors of ``input``'s shape. An index is that of the last
+        element so far that equals the minimum.
 
     >>> import rushlight as torch
     >>> torch.cummin(torch.tensor([2.0, 1.0, 3.0]), dim=0).indices

@@ -71,10 +71,19 @@ def _packed(found, return_inverse, return_counts):
 
 @function
 def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
-    """The distinct elements in order, or the distinct slices along ``dim``.
+    """Return the distinct elements in order, or the distinct slices along ``dim``.
 
-    With ``return_inverse`` the result also has the index of each element among them. With
-    ``return_counts`` it also has the number of occurrences of each distinct element.
+    Args:
+        input: Tensor of any shape ``(*)``, real.
+        sorted: Accepted without effect: the elements are always sorted.
+        return_inverse: Return the index of each element in the result, too. Default: False.
+        return_counts: Return the number of times each element occurs, too. Default: False.
+        dim: The dim whose slices are compared. Default: None, single elements are compared.
+
+    Returns:
+        Tensor ``(K,)`` of the elements. With ``dim`` it has ``input``'s shape, with size K in this
+        dim. With the options it is the first item of a tuple. The indices follow, with ``input``'s
+        shape or, with ``dim``, of shape ``(input.size(dim),)``. The counts ``(K,)`` come last.
 
     >>> import rushlight as torch
     >>> torch.unique(torch.tensor([3, 1, 3]), return_counts=True)
@@ -108,7 +117,19 @@ def _runs(xp, x, *, dim):
 
 @function
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
-    """The first element of each run of equal elements.
+    """Return the first element of each run of equal elements.
+
+    Args:
+        input: Tensor of any shape ``(*)``, flattened if ``dim`` is None.
+        return_inverse: Return the index of each element's run, too. Default: False.
+        return_counts: Return the length of each run, too. Default: False.
+        dim: The dim whose slices are compared. Default: None, single elements are compared.
+
+    Returns:
+        Tensor ``(K,)`` with an element for each run. With ``dim`` it has ``input``'s shape, with
+        size K in this dim. With the options it is the first item of a tuple. The indices follow,
+        with ``input``'s shape or, with ``dim``, of shape ``(input.size(dim),)``. The lengths
+        ``(K,)`` come last.
 
     >>> import rushlight as torch
     >>> torch.unique_consecutive(torch.tensor([1, 1, 2, 1]))
@@ -133,6 +154,18 @@ def _isin_of_comparisons(x, y):
 @function(method=False)
 def isin(elements, test_elements, *, assume_unique=False, invert=False):
     """True where an element of ``elements`` is among ``test_elements``.
+
+    Args:
+        elements: Tensor of any shape ``(*)``, or a number.
+        test_elements: Tensor of any shape, or a number.
+        assume_unique: Accepted without effect.
+        invert: Give True where the element is not among them. Default: False.
+
+    Returns:
+        Bool tensor of ``elements``'s shape.
+
+    Raises:
+        RuntimeError: an argument is bool or complex.
 
     >>> import rushlight as torch
     >>> torch.isin(torch.tensor([1, 2, 3]), torch.tensor([2, 3]))
@@ -195,10 +228,24 @@ def _as_tensor(x):
 def searchsorted(
     sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None, out=None
 ):
-    """The indices at which ``input`` belongs into ``sorted_sequence``.
+    """Find the indices at which ``input`` belongs into ``sorted_sequence``.
 
-    If ``sorted_sequence`` has several dims, each of its rows serves one row of ``input``. With
-    ``right`` (or ``side="right"``) an index is behind equal elements, otherwise before them.
+    Args:
+        sorted_sequence: Tensor ``(N,)``, or ``(*, N)`` for an ``input`` with the same leading dims.
+            It is sorted along its last dim, unless ``sorter`` is given.
+        input: Tensor ``(*, M)``, or a number. For ``sorted_sequence`` of one dim any shape ``(*)``.
+        out_int32: Give int32 indices, not int64. Default: False.
+        right: True means ``side="right"``. Default: False.
+        side: An index is before equal elements (``"left"``) or behind them (``"right"``). Default:
+            None, ``right`` decides.
+        sorter: Int64 tensor of ``sorted_sequence``'s shape with the indices that sort it. Default:
+            None, it is sorted.
+
+    Returns:
+        Tensor of ``input``'s shape with indices from 0 to N.
+
+    Raises:
+        RuntimeError: shapes do not fit, or ``side`` is ``"left"`` and ``right`` is True.
 
     >>> import rushlight as torch
     >>> torch.searchsorted(torch.tensor([1, 3, 5]), torch.tensor([3, 4]))
@@ -230,7 +277,22 @@ def searchsorted(
 
 @function(method=False, kinds={"input": "operand"})
 def bucketize(input, boundaries, *, out_int32=False, right=False, out=None):
-    """For each element, the index of the interval between ``boundaries`` that contains it.
+    """Find the index of the interval between ``boundaries`` that contains each element.
+
+    Interval 0 is below the first of the N boundaries, and interval N above the last one.
+
+    Args:
+        input: Tensor of any shape ``(*)``, or a number.
+        boundaries: Tensor ``(N,)``, sorted.
+        out_int32: Give int32 indices, not int64. Default: False.
+        right: Elements that equal a boundary belong to the interval above it. Default: False, they
+            belong to the interval below it.
+
+    Returns:
+        Tensor of ``input``'s shape with indices from 0 to N.
+
+    Raises:
+        RuntimeError: ``boundaries`` has not one dim.
 
     >>> import rushlight as torch
     >>> torch.bucketize(torch.tensor([0.5, 1.0, 4.0]), torch.tensor([1.0, 3.0]))
@@ -271,7 +333,16 @@ def _bincount(xp, x, weights=None, *, minlength=0):
 
 @function
 def bincount(input, weights=None, minlength=0):
-    """The number of occurrences of each integer from 0 on, or the sum of its ``weights``.
+    """Count how often each integer from 0 on occurs, or sum the ``weights`` of its places.
+
+    Args:
+        input: Tensor ``(N,)`` of integers, not negative.
+        weights: Tensor ``(N,)``: by how much each element counts. Default: each counts 1.
+        minlength: The least length of the result. Default: 0.
+
+    Returns:
+        Tensor ``(max(input) + 1,)``, or of ``minlength`` elements if these are more. Its dtype is
+        int64. With ``weights`` it is float32 for float32 weights, else float64.
 
     Raises:
         RuntimeError: ``input`` has negative or floating-point numbers.
@@ -300,9 +371,22 @@ def _histc(xp, x, *, bins, low, high):
 
 @function
 def histc(input, bins=100, min=0, max=0, *, out=None):
-    """The number of elements in each of ``bins`` equal bins between ``min`` and ``max``.
+    """Count the elements in each of ``bins`` equal bins from ``min`` to ``max``.
 
-    If both are equal, the bins are between the smallest and the largest element.
+    Elements outside of this range are not counted.
+
+    Args:
+        input: Tensor of any shape ``(*)``, floating point.
+        bins: The number of bins. Default: 100.
+        min: The lower end of the first bin. Default: 0.
+        max: The upper end of the last bin. If it equals ``min``, the bins reach from the smallest
+            to the largest element. Default: 0.
+
+    Returns:
+        Tensor ``(bins,)`` of ``input``'s dtype.
+
+    Raises:
+        RuntimeError: ``bins`` is not positive, ``max`` is below ``min``, or ``input`` has integers.
 
     >>> import rushlight as torch
     >>> torch.histc(torch.tensor([1.0, 2.0, 1.0]), bins=4, min=0, max=3)

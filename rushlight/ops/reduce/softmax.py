@@ -130,7 +130,19 @@ def softmax(input, dim, dtype=None, *, out=None):
 @function
 @numpy_names
 def log_softmax(input, dim, dtype=None, *, out=None):
-    """The logarithm of ``softmax``, precise even if the softmax is tiny.
+    """Compute the logarithm of ``softmax``, precisely even if the softmax is tiny.
+
+    Args:
+        input: Tensor of any shape ``(*)``, floating point.
+        dim: The dim along which the softmax sums to 1. Negative dims count from the end.
+        dtype: Convert ``input`` to this dtype first. Default: keep its dtype.
+
+    Returns:
+        Tensor of ``input``'s shape, with values up to 0.
+
+    Raises:
+        IndexError: ``dim`` is out of range.
+        RuntimeError: ``input`` is not floating point and no ``dtype`` is given.
 
     >>> import rushlight as torch
     >>> torch.log_softmax(torch.tensor([0.0, 0.0]), dim=0)
@@ -141,7 +153,10 @@ def log_softmax(input, dim, dtype=None, *, out=None):
 
 @reduction(casts=True)
 def logsumexp(xp, x, *, dim, keepdim=False):
-    """The logarithm of the sum of exponentials over ``dim``.
+    """Compute the logarithm of the sum of exponentials over ``dim``.
+
+    Args:
+        dim: The dim or dims (tuple) to reduce; negative ones count from the end. None: all dims.
 
     >>> import rushlight as torch
     >>> torch.logsumexp(torch.tensor([0.0, 0.0]), dim=0)

@@ -99,10 +99,23 @@ sort_.grad(x=_scattered_back)
 @takes("input, dim=, descending=, *, out?=", "input, *, stable?, dim=, descending=, out?=")
 @numpy_names
 def sort(input, dim=-1, descending=False, stable=False, *, out=None):
-    """The elements in order along ``dim``, and their indices.
+    """Sort the elements along ``dim`` and return them with their indices.
 
-    With ``stable`` equal elements keep their order. Otherwise their order is undefined. In tensors
-    of fewer than 1,024 elements it is then the same as PyTorch's.
+    nan counts as the largest number.
+
+    Args:
+        input: Tensor of any shape ``(*)``, real.
+        dim: The dim to sort along; negative ones count from the end. Default: the last dim.
+        descending: Put the largest element first. Default: False.
+        stable: Let equal elements keep their order. Default: False. Their order is then undefined,
+            but the same as PyTorch's in tensors of fewer than 1,024 elements.
+        out: Pair of tensors that receive the results.
+
+    Returns:
+        Pair ``(values, indices)`` of tensors of ``input``'s shape.
+
+    Raises:
+        RuntimeError: ``input`` is complex.
 
     >>> import rushlight as torch
     >>> torch.sort(torch.tensor([3.0, 1.0, 2.0]))
@@ -115,7 +128,19 @@ def sort(input, dim=-1, descending=False, stable=False, *, out=None):
 
 @kernel(prepare=_sort_dims, keeps_order=True)
 def argsort(xp, x, *, dim=-1, descending=False, stable=False):
-    """The indices that sort ``input`` along ``dim``.
+    """Return the indices that sort ``input`` along ``dim``.
+
+    Args:
+        input: Tensor of any shape ``(*)``, real.
+        dim: The dim to sort along; negative ones count from the end. Default: the last dim.
+        descending: Put the largest element first. Default: False.
+        stable: Let equal elements keep their order, as in ``sort``. Default: False.
+
+    Returns:
+        Int64 tensor of ``input``'s shape.
+
+    Raises:
+        RuntimeError: ``input`` is complex.
 
     >>> import rushlight as torch
     >>> torch.argsort(torch.tensor([3.0, 1.0, 2.0]))
@@ -128,7 +153,13 @@ def argsort(xp, x, *, dim=-1, descending=False, stable=False):
 
 @function
 def msort(input, *, out=None):
-    """``input`` sorted along its first dim.
+    """Sort ``input`` along its first dim.
+
+    Args:
+        input: Tensor of any shape ``(*)``, real.
+
+    Returns:
+        Tensor of ``input``'s shape.
 
     >>> import rushlight as torch
     >>> torch.msort(torch.tensor([3.0, 1.0, 2.0]))
@@ -198,10 +229,21 @@ topk_.grad(x=_scattered_back)
 @function
 @numpy_names
 def topk(input, k, dim=-1, largest=True, sorted=True, *, out=None):
-    """The ``k`` largest (or smallest) elements along ``dim`` in order, and their indices.
+    """Return the ``k`` largest or smallest elements along ``dim`` and their indices.
+
+    Args:
+        input: Tensor of any shape ``(*)``, real but not bool.
+        k: The number of elements, from 0 to the size of ``dim``.
+        dim: The dim to search; negative ones count from the end. Default: the last dim.
+        largest: Return the largest elements; False: the smallest. Default: True.
+        sorted: Accepted without effect: the elements always come in order.
+        out: Pair of tensors that receive the results.
+
+    Returns:
+        Pair ``(values, indices)`` of tensors of ``input``'s shape, with size ``k`` in ``dim``.
 
     Raises:
-        RuntimeError: ``k`` is larger than the dim.
+        RuntimeError: ``k`` is negative or larger than the dim.
 
     >>> import rushlight as torch
     >>> torch.topk(torch.tensor([3.0, 1.0, 2.0]), 2)
@@ -271,7 +313,19 @@ def kthvalue_(xp, x, *, k, dim=-1, keepdim=False):
 @function
 @numpy_names
 def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
-    """The ``k``-th smallest element along ``dim`` and its index.
+    """Return the ``k``-th smallest element along ``dim`` and its index.
+
+    Args:
+        input: Tensor of any shape ``(*)``, real but not bool.
+        k: The rank: 1 for the smallest element, up to the size of ``dim``.
+        dim: The dim to search; negative ones count from the end. Default: the last dim.
+        out: Pair of tensors that receive the results.
+
+    Returns:
+        Pair ``(values, indices)`` of tensors without ``dim``; with ``keepdim`` it has size 1.
+
+    Raises:
+        RuntimeError: ``k`` is out of range.
 
     >>> import rushlight as torch
     >>> torch.kthvalue(torch.tensor([3.0, 1.0, 2.0]), 2).values
@@ -367,7 +421,19 @@ for _op in (median_all, nanmedian_all):
 @function
 @numpy_names
 def median(input, dim=None, keepdim=False, *, out=None):
-    """The lower median of all elements. With ``dim`` the medians along it, and their indices.
+    """Return the median of all elements, or the medians along ``dim`` with their indices.
+
+    Of an even number of elements, the median is the lower one of the two in the middle. It is nan
+    if an element is nan.
+
+    Args:
+        input: Tensor of any shape ``(*)``, real but not bool.
+        dim: The one dim to reduce. Default: all dims.
+        keepdim: Keep ``dim`` with size 1. Default: False.
+        out: Tensor that receives the result; with ``dim`` a pair of tensors.
+
+    Returns:
+        Tensor ``()``. With ``dim`` a pair ``(values, indices)`` of tensors without this dim.
 
     >>> import rushlight as torch
     >>> torch.median(torch.tensor([3.0, 1.0, 2.0, 4.0]))
@@ -381,7 +447,17 @@ def median(input, dim=None, keepdim=False, *, out=None):
 @function
 @numpy_names
 def nanmedian(input, dim=None, keepdim=False, *, out=None):
-    """``median`` of the elements that are not nan.
+    """Return the ``median`` of the elements that are not nan.
+
+    Args:
+        input: Tensor of any shape ``(*)``, real but not bool.
+        dim: The one dim to reduce. Default: all dims.
+        keepdim: Keep ``dim`` with size 1. Default: False.
+        out: Tensor that receives the result; with ``dim`` a pair of tensors.
+
+    Returns:
+        Tensor ``()``. With ``dim`` a pair ``(values, indices)`` of tensors without this dim. Where
+        all elements are nan, the value is nan.
 
     >>> import rushlight as torch
     >>> torch.nanmedian(torch.tensor([3.0, torch.nan, 1.0]))

@@ -16,7 +16,11 @@ from rushlight.ops.reduce.summation import summed
 @reduction(takes_dtype=True, grad_name="SumBackward1", whole_name="SumBackward0",
            primitive="reduction add")  # fmt: skip
 def sum(xp, x, *, dim=None, keepdim=False):
-    """The sum over ``dim`` (an int or a tuple; default: all dims). Integers give int64.
+    """Add the elements over ``dim``.
+
+    Args:
+        dtype: Convert ``input`` to this dtype first. Default: int64 for integers and bools; others
+            keep their dtype.
 
     >>> import rushlight as torch
     >>> torch.sum(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=1)
@@ -30,7 +34,12 @@ sum.grad(x=lambda g, x_shape, dim, keepdim: spread(g, x_shape, dim, keepdim))
 
 @reduction(takes_dtype=True, grad_name="NansumBackward0")
 def nansum(xp, x, *, dim=None, keepdim=False):
-    """``sum`` in which nan counts as 0.
+    """Add the elements over ``dim`` and count nan as 0.
+
+    Args:
+        input: Tensor of any shape ``(*)``, real.
+        dtype: Convert ``input`` to this dtype first. Default: int64 for integers and bools; others
+            keep their dtype.
 
     >>> import rushlight as torch
     >>> torch.nansum(torch.tensor([1.0, torch.nan, 2.0]))
@@ -61,7 +70,10 @@ def count(shape, dim):
 
 @reduction(takes_dtype=True, grad_name="MeanBackward1", whole_name="MeanBackward0")
 def mean(xp, x, *, dim=None, keepdim=False):
-    """The mean over ``dim`` (an int or a tuple; default: all dims).
+    """Compute the mean over ``dim``.
+
+    Args:
+        dtype: Convert ``input`` to this dtype first. Default: keep its dtype.
 
     Raises:
         RuntimeError: ``input`` has integers and no ``dtype`` is given; pass
@@ -130,7 +142,18 @@ count_nonzero.lower(lambda x, dim, keepdim: sum(x != 0, dim, keepdim=keepdim))
 @function(kinds={"dim": "ints"})
 @numpy_names
 def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
-    """``mean`` of the elements that are not nan.
+    """Compute the mean over ``dim`` of the elements that are not nan.
+
+    Args:
+        input: Tensor of any shape ``(*)``, floating point.
+        dim: The dim or dims (tuple) to reduce; negative ones count from the end. Default: all.
+        dtype: Convert ``input`` to this dtype first. Default: keep its dtype.
+
+    Returns:
+        Tensor without the reduced dims; with ``keepdim`` they have size 1.
+
+    Raises:
+        RuntimeError: ``input`` or ``dtype`` is not floating point.
 
     >>> import rushlight as torch
     >>> torch.nanmean(torch.tensor([1.0, torch.nan, 2.0]))

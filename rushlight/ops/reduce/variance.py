@@ -179,9 +179,23 @@ def _options(name, input, args, named):
 @function
 @_overloads
 def var(input, *args, out=None, **named):
-    """The variance over ``dim``: the sum of squared distances from the mean, over n - correction.
+    """Compute the variance over ``dim``.
 
-    ``correction`` is 1 by default; n is the number of elements. ``unbiased=False`` means 0.
+    Of n elements, the variance is the sum of squared distances from the mean, divided by
+    ``n - correction``.
+
+    Args:
+        input: Tensor of any shape ``(*)``, floating point or complex.
+        dim: The dim or dims (tuple) to reduce; negative ones count from the end. Default: all.
+        correction: Number subtracted from the number of elements. Default: 1.
+        unbiased: True means ``correction=1``, and False ``correction=0``. Give only one of the two.
+        keepdim: Keep the dims that are reduced, with size 1. Default: False.
+
+    Returns:
+        Real tensor without the reduced dims; with ``keepdim`` they have size 1.
+
+    Raises:
+        RuntimeError: ``input`` has integers or bools.
 
     >>> import rushlight as torch
     >>> torch.var(torch.tensor([1.0, 2.0, 3.0]))
@@ -193,7 +207,18 @@ def var(input, *args, out=None, **named):
 @function
 @_overloads
 def std(input, *args, out=None, **named):
-    """The standard deviation over ``dim``. ``correction`` is that of ``var``.
+    """Compute the standard deviation over ``dim``, the square root of ``var``.
+
+    Args:
+        input: Tensor of any shape ``(*)``, floating point or complex.
+        dim: The dim or dims (tuple) to reduce; negative ones count from the end. Default: all.
+        correction, unbiased, keepdim: As for ``var``.
+
+    Returns:
+        Real tensor without the reduced dims; with ``keepdim`` they have size 1.
+
+    Raises:
+        RuntimeError: ``input`` has integers or bools.
 
     >>> import rushlight as torch
     >>> torch.std(torch.tensor([1.0, 2.0, 3.0]), dim=0, correction=1)
@@ -205,7 +230,19 @@ def std(input, *args, out=None, **named):
 @function(method=False)
 @_overloads
 def var_mean(input, *args, out=None, **named):
-    """``var`` and ``mean`` as a pair.
+    """Compute the variance and the mean over ``dim``.
+
+    Args:
+        input: Tensor of any shape ``(*)``, floating point or complex.
+        out: Pair of tensors that receive the results.
+        dim: The dim or dims (tuple) to reduce; negative ones count from the end. Default: all.
+        correction, unbiased, keepdim: As for ``var``.
+
+    Returns:
+        Pair (variance, mean) of tensors without the reduced dims, as from ``var``.
+
+    Raises:
+        RuntimeError: ``input`` has integers or bools.
 
     >>> import rushlight as torch
     >>> torch.var_mean(torch.tensor([1.0, 2.0, 3.0]))
@@ -217,7 +254,19 @@ def var_mean(input, *args, out=None, **named):
 @function(method=False)
 @_overloads
 def std_mean(input, *args, out=None, **named):
-    """``std`` and ``mean`` as a pair.
+    """Compute the standard deviation and the mean over ``dim``.
+
+    Args:
+        input: Tensor of any shape ``(*)``, floating point or complex.
+        out: Pair of tensors that receive the results.
+        dim: The dim or dims (tuple) to reduce; negative ones count from the end. Default: all.
+        correction, unbiased, keepdim: As for ``var``.
+
+    Returns:
+        Pair (deviation, mean) of tensors without the reduced dims, as from ``std``.
+
+    Raises:
+        RuntimeError: ``input`` has integers or bools.
 
     >>> import rushlight as torch
     >>> torch.std_mean(torch.tensor([1.0, 2.0, 3.0]))

@@ -87,7 +87,21 @@ vector_norm.grad(x=_slope)
 @function(kinds={"p": "order", "dim": "ints"}, refusal=ArgumentError)
 @numpy_names
 def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
-    """The p-norm over ``dim`` (an int or a tuple; default: all dims). "fro" is the 2-norm.
+    """Compute the norm over ``dim``: ``(Σ |x|^p)^(1/p)``.
+
+    Args:
+        input: Tensor of any shape ``(*)``, floating point or complex.
+        p: The order. inf gives the largest absolute value, -inf the smallest one, and 0 the number
+            of elements that are not 0. ``"fro"`` (default) means 2. ``"nuc"`` gives the sum of the
+            singular values of matrices.
+        dim: The dim or dims (tuple) to reduce; ``"nuc"`` needs two. Default: all dims.
+        dtype: Convert ``input`` to this dtype first. Default: keep its dtype.
+
+    Returns:
+        Real tensor without the reduced dims; with ``keepdim`` they have size 1.
+
+    Raises:
+        RuntimeError: ``input`` has integers or bools.
 
     >>> import rushlight as torch
     >>> torch.norm(torch.tensor([3.0, 4.0]))

@@ -189,18 +189,25 @@ _attention.grad(query=_slope(0), key=_slope(1), value=_slope(2))
 def scaled_dot_product_attention(
     query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False
 ):
-    """softmax(query @ keyᵀ · scale + mask) @ value; scale None is 1 / √(features).
+    """Compute softmax(query @ keyᵀ · scale + mask) @ value.
 
-    ``attn_mask`` is bool, where False hides a position, or floats that are added to the scores.
-    ``is_causal`` hides the positions after the query's own. With ``enable_gqa`` several heads of
-    query share one head of key and value. ``dropout_p`` is the probability that a weight is
-    dropped.
+    Args:
+        query: Tensor ``(*, L, E)``.
+        key: Tensor ``(*, S, E)``.
+        value: Tensor ``(*, S, F)``.
+        attn_mask: Tensor that broadcasts to ``(*, L, S)``. A bool False hides a position; floats
+            are added to the scores. Default: hide nothing.
+        dropout_p: Probability that a weight is dropped. Default: 0.
+        is_causal: Hide the positions after the query's own. Default: False.
+        scale: Factor of the scores. Default: 1 / √E.
+        enable_gqa: Let several heads (dim -3) of query share one head of key and value. Default:
+            False.
 
-    Shape: query (…, L, E), key (…, S, E), value (…, S, F), mask broadcastable to (…, L, S) →
-    (…, L, F).
+    Returns:
+        Tensor ``(*, L, F)``.
 
     Raises:
-        RuntimeError: shapes or dtypes do not fit; both ``attn_mask`` and ``is_causal`` are given.
+        RuntimeError: Shapes or dtypes do not fit; both ``attn_mask`` and ``is_causal`` are given.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([[1.0, 0.0], [0.0, 1.0]])

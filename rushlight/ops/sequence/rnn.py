@@ -168,6 +168,25 @@ def lstm(*args, **kwargs):
     batch_first)``, or ``lstm(data, batch_sizes, (h, c), params, has_biases, num_layers, dropout,
     train, bidirectional)`` for packed sequences. See ``nn.LSTM``.
 
+    Args:
+        input: Tensor ``(steps, batch, features)``.
+        data, batch_sizes: The parts of a ``PackedSequence``.
+        hx: The first states h ``(layers · directions, batch, state)`` and c
+            ``(layers · directions, batch, hidden)``.
+        params: For each layer and direction the weights W_ih ``(4 · hidden, features)`` and W_hh
+            ``(4 · hidden, state)``, their biases, and a projection ``(state, hidden)`` if h and c
+            differ in size.
+        has_biases: ``params`` have biases.
+        num_layers: Number of layers.
+        dropout: Probability that an element between two layers is dropped in training.
+        train: Apply the dropout.
+        bidirectional: Run each layer in both directions, with weights of their own.
+        batch_first: ``input`` and output are ``(batch, steps, features)``.
+
+    Returns:
+        The output ``(steps, batch, directions · state)``, and the last states, in the shapes of h
+        and c. For packed sequences the output has the rows of ``data``.
+
     >>> import rushlight as torch
     >>> weights = [torch.ones(4, 1), torch.ones(4, 1)]
     >>> h = c = torch.zeros(1, 1, 1)
@@ -185,6 +204,16 @@ def gru(*args, **kwargs):
     or ``gru(data, batch_sizes, h, params, has_biases, num_layers, dropout, train,
     bidirectional)`` for packed sequences. See ``nn.GRU``.
 
+    Args:
+        hx: The first state h ``(layers · directions, batch, hidden)``.
+        params: For each layer and direction the weights W_ih ``(3 · hidden, features)`` and W_hh
+            ``(3 · hidden, hidden)``, and their biases.
+        input, data, batch_sizes: As for ``lstm``.
+        has_biases, num_layers, dropout, train, bidirectional, batch_first: As for ``lstm``.
+
+    Returns:
+        The output ``(steps, batch, directions · hidden)``, and the last state, in the shape of h.
+
     >>> import rushlight as torch
     >>> weights = [torch.ones(3, 1), torch.ones(3, 1)]
     >>> h = torch.zeros(1, 1, 1)
@@ -196,7 +225,16 @@ def gru(*args, **kwargs):
 
 @function(method=False)
 def rnn_tanh(*args, **kwargs):
-    """Run plain recurrent layers with tanh: (output, last h). The arguments are those of ``gru``.
+    """Run plain recurrent layers with tanh: (output, last h).
+
+    Args:
+        params: For each layer and direction the weights W_ih ``(hidden, features)`` and W_hh
+            ``(hidden, hidden)``, and their biases.
+        input, data, batch_sizes, hx: As for ``gru``.
+        has_biases, num_layers, dropout, train, bidirectional, batch_first: As for ``lstm``.
+
+    Returns:
+        The output ``(steps, batch, directions · hidden)``, and the last state, in the shape of h.
 
     >>> import rushlight as torch
     >>> weights = [torch.ones(1, 1), torch.ones(1, 1)]
@@ -209,7 +247,14 @@ def rnn_tanh(*args, **kwargs):
 
 @function(method=False)
 def rnn_relu(*args, **kwargs):
-    """Run plain recurrent layers with relu: (output, last h). The arguments are those of ``gru``.
+    """Run plain recurrent layers with relu: (output, last h).
+
+    Args:
+        input, data, batch_sizes, hx, params: As for ``rnn_tanh``.
+        has_biases, num_layers, dropout, train, bidirectional, batch_first: As for ``lstm``.
+
+    Returns:
+        The output ``(steps, batch, directions · hidden)``, and the last state, in the shape of h.
 
     >>> import rushlight as torch
     >>> weights = [torch.ones(1, 1), torch.ones(1, 1)]
@@ -241,12 +286,20 @@ def _cell(name, run, input, states, w_ih, w_hh, b_ih, b_hh):
 @function(method=False)
 @autocasts(SINGLE)
 def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
-    """One step of a long short-term memory: (h, c) from ``hx``, the pair (h, c) before the step.
+    """Take one step of a long short-term memory.
 
-    Shape: input (batch, features), both tensors of hx (batch, hidden) → twice (batch, hidden).
+    Args:
+        input: Tensor ``(batch, features)``.
+        hx: Pair (h, c) of tensors ``(batch, hidden)``: the states before the step.
+        w_ih: Tensor ``(4 · hidden, features)``: the weights of ``input``.
+        w_hh: Tensor ``(4 · hidden, hidden)``: the weights of h.
+        b_ih, b_hh: Tensors ``(4 · hidden)``: the biases. Default: none.
+
+    Returns:
+        Pair (h, c) of tensors ``(batch, hidden)``: the states after the step.
 
     Raises:
-        RuntimeError: shapes or dtypes do not fit.
+        RuntimeError: Shapes or dtypes do not fit.
 
     >>> import rushlight as torch
     >>> h = c = torch.zeros(1, 1)
@@ -259,12 +312,20 @@ def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
 @function(method=False)
 @autocasts(SINGLE)
 def gru_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
-    """One step of gated recurrent units: the state after ``hx``.
+    """Take one step of gated recurrent units.
 
-    Shape: input (batch, features), hx (batch, hidden) → (batch, hidden).
+    Args:
+        input: Tensor ``(batch, features)``.
+        hx: Tensor ``(batch, hidden)``: the state before the step.
+        w_ih: Tensor ``(3 · hidden, features)``: the weights of ``input``.
+        w_hh: Tensor ``(3 · hidden, hidden)``: the weights of ``hx``.
+        b_ih, b_hh: Tensors ``(3 · hidden)``: the biases. Default: none.
+
+    Returns:
+        Tensor ``(batch, hidden)``: the state after the step.
 
     Raises:
-        RuntimeError: shapes or dtypes do not fit.
+        RuntimeError: Shapes or dtypes do not fit.
 
     >>> import rushlight as torch
     >>> torch.gru_cell(torch.ones(1, 1), torch.zeros(1, 1), torch.ones(3, 1), torch.ones(3, 1))
@@ -276,12 +337,20 @@ def gru_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
 
 @function(method=False)
 def rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
-    """tanh(W_ih input + b_ih + W_hh hx + b_hh).
+    """Compute tanh(w_ih input + b_ih + w_hh hx + b_hh), one step of a plain recurrent layer.
 
-    Shape: input (batch, features), hx (batch, hidden) → (batch, hidden).
+    Args:
+        input: Tensor ``(batch, features)``.
+        hx: Tensor ``(batch, hidden)``: the state before the step.
+        w_ih: Tensor ``(hidden, features)``: the weights of ``input``.
+        w_hh: Tensor ``(hidden, hidden)``: the weights of ``hx``.
+        b_ih, b_hh: Tensors ``(hidden)``: the biases. Default: none.
+
+    Returns:
+        Tensor ``(batch, hidden)``: the state after the step.
 
     Raises:
-        RuntimeError: shapes or dtypes do not fit.
+        RuntimeError: Shapes or dtypes do not fit.
 
     >>> import rushlight as torch
     >>> torch.rnn_tanh_cell(torch.ones(1, 1), torch.zeros(1, 1), torch.ones(1, 1), torch.ones(1, 1))
@@ -292,12 +361,16 @@ def rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
 
 @function(method=False)
 def rnn_relu_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
-    """relu(W_ih input + b_ih + W_hh hx + b_hh).
+    """Compute relu(w_ih input + b_ih + w_hh hx + b_hh), one step of a plain recurrent layer.
 
-    Shape: input (batch, features), hx (batch, hidden) → (batch, hidden).
+    Args:
+        input, hx, w_ih, w_hh, b_ih, b_hh: As for ``rnn_tanh_cell``.
+
+    Returns:
+        Tensor ``(batch, hidden)``: the state after the step.
 
     Raises:
-        RuntimeError: shapes or dtypes do not fit.
+        RuntimeError: Shapes or dtypes do not fit.
 
     >>> import rushlight as torch
     >>> torch.rnn_relu_cell(torch.ones(1, 1), torch.ones(1, 1), torch.ones(1, 1), torch.ones(1, 1))

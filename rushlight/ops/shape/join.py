@@ -123,10 +123,20 @@ def _listed(tensors, name):
 
 @function(method=False, alias=("concat", "concatenate"))
 def cat(tensors, dim=0, *, out=None, axis=None):
-    """Concatenate the tensors along ``dim``. Their sizes in all other dims must be equal.
+    """Concatenate the tensors along ``dim``.
+
+    Args:
+        tensors: List or tuple of tensors with the same number of dims. Their sizes may differ only
+            in ``dim``. Tensors of shape ``(0,)`` are skipped. Different dtypes are promoted.
+        dim: The dim along which the tensors are joined. Negative dims count from the end.
+            Default: 0.
+
+    Returns:
+        Tensor whose size in ``dim`` is the sum of the tensors' sizes there.
 
     Raises:
-        RuntimeError: Sizes or numbers of dims differ.
+        RuntimeError: Sizes or numbers of dims differ, or a tensor has no dims.
+        ValueError: ``tensors`` is empty.
 
     >>> import rushlight as torch
     >>> torch.cat([torch.zeros(1, 2), torch.ones(1, 2)])
@@ -204,8 +214,16 @@ _stack.grad(tensors=lambda g, tensors_shape, dim: [
 def stack(tensors, dim=0, *, out=None, axis=None):
     """Join tensors of one shape along a new dim.
 
+    Args:
+        tensors: List or tuple of n tensors, all of one shape ``(*)``.
+        dim: Position of the new dim in the result. Negative positions count from the result's end.
+            Default: 0.
+
+    Returns:
+        Tensor with one dim more than the tensors. The new dim has size n.
+
     Raises:
-        RuntimeError: The shapes differ.
+        RuntimeError: The shapes differ, or ``tensors`` is empty.
 
     >>> import rushlight as torch
     >>> torch.stack([torch.zeros(2), torch.ones(2)], dim=1)
@@ -249,7 +267,14 @@ def _at_least(n, place):
         return found[0] if len(found) == 1 else found
 
     widened.__name__ = widened.__qualname__ = f"atleast_{n}d"
-    widened.__doc__ = f"""The tensors with at least {n} dims; several give a tuple.
+    widened.__doc__ = f"""Return the tensors with at least {n} dims, without copies.
+
+    Args:
+        *tensors: Tensors of any shape: one or several arguments, or one list. Each tensor of fewer
+            than {n} dims gets dims of size 1.
+
+    Returns:
+        The tensor if it has enough dims, otherwise a view. Several tensors or a list give a tuple.
 
     >>> import rushlight as torch
     >>> torch.atleast_{n}d(torch.tensor(5.0)).shape
@@ -280,6 +305,13 @@ atleast_3d = _at_least(3, _raised_3d)
 def hstack(tensors, *, out=None):
     """Concatenate the tensors along dim 1, or along dim 0 if they are 1-dim.
 
+    Args:
+        tensors: List or tuple of tensors, whose sizes may differ only in the dim of the
+            concatenation. A 0-dim tensor counts as ``(1,)``.
+
+    Returns:
+        Tensor with as many dims as the tensors, but at least 1.
+
     >>> import rushlight as torch
     >>> torch.hstack([torch.zeros(2, 1), torch.ones(2, 1)])
     tensor([[0., 1.],
@@ -291,7 +323,14 @@ def hstack(tensors, *, out=None):
 
 @function(method=False, alias="row_stack")
 def vstack(tensors, *, out=None):
-    """Concatenate the tensors along dim 0. Tensors of fewer than 2 dims become rows first.
+    """Concatenate the tensors along dim 0.
+
+    Args:
+        tensors: List or tuple of tensors, whose sizes may differ only in dim 0. Tensors of shape
+            ``(N,)`` become ``(1, N)`` first, and 0-dim tensors become ``(1, 1)``.
+
+    Returns:
+        Tensor with as many dims as the tensors, but at least 2.
 
     >>> import rushlight as torch
     >>> torch.vstack([torch.zeros(2), torch.ones(2)])
@@ -303,12 +342,38 @@ def vstack(tensors, *, out=None):
 
 @function(method=False)
 def dstack(tensors, *, out=None):
-    """Concatenate the tensors along dim 2, after ``atleast_3d``."""
+    """Concatenate the tensors along dim 2.
+
+    Args:
+        tensors: List or tuple of tensors, whose sizes may differ only in dim 2. Tensors of fewer
+            than 3 dims become 3-dim first, as in ``atleast_3d``.
+
+    Returns:
+        Tensor with as many dims as the tensors, but at least 3.
+
+    >>> import rushlight as torch
+    >>> torch.dstack([torch.tensor([1, 2]), torch.tensor([3, 4])])
+    tensor([[[1, 3],
+             [2, 4]]])
+    """
     return cat([atleast_3d(t) for t in _listed(tensors, "dstack")], 2, out=out)
 
 
 @function(method=False)
 def column_stack(tensors, *, out=None):
-    """Concatenate the tensors along dim 1. Tensors of fewer than 2 dims become columns first."""
+    """Concatenate the tensors along dim 1.
+
+    Args:
+        tensors: List or tuple of tensors, whose sizes may differ only in dim 1. Tensors of shape
+            ``(N,)`` become columns ``(N, 1)`` first, and 0-dim tensors become ``(1, 1)``.
+
+    Returns:
+        Tensor with as many dims as the tensors, but at least 2.
+
+    >>> import rushlight as torch
+    >>> torch.column_stack([torch.tensor([1, 2]), torch.tensor([3, 4])])
+    tensor([[1, 3],
+            [2, 4]])
+    """
     tensors = _listed(tensors, "column_stack")
     return hstack([t.reshape(-1, 1) if t.array.ndim < 2 else t for t in tensors], out=out)

@@ -21,7 +21,13 @@ def _pair(x, *, dim0, dim1):
 
 @view(prepare=_pair, alias=("swapaxes", "swapdims"))
 def transpose(xp, x, *, dim0, dim1):
-    """Return a view of ``input`` with the dims ``dim0`` and ``dim1`` exchanged.
+    """Return a view of ``input`` with two dims exchanged.
+
+    Args:
+        dim0, dim1: The dims to exchange. Negative dims count from the end.
+
+    Returns:
+        Tensor of ``input``'s shape with the sizes of ``dim0`` and ``dim1`` exchanged.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, 3, 4).transpose(0, 2).shape
@@ -58,7 +64,16 @@ def _at_most_2d(x):
 
 @view(prepare=_at_most_2d, grad_name="TBackward0")
 def t(xp, x):
-    """Return a matrix transposed. Tensors of 0 or 1 dims are returned as they are.
+    """Return the transpose of a matrix, as a view.
+
+    Args:
+        input: Tensor ``(n, m)``, or a tensor of 0 or 1 dims, whose shape stays the same.
+
+    Returns:
+        Tensor ``(m, n)``.
+
+    Raises:
+        RuntimeError: ``input`` has more than two dims.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, 3).t().shape
@@ -82,7 +97,17 @@ def _permutation(x, *, dims):
 
 @view(prepare=_permutation, varargs=True)
 def permute(xp, x, *, dims):
-    """Return a view of ``input`` with its dims in the order ``dims``.
+    """Return a view of ``input`` with its dims in another order.
+
+    Args:
+        dims: The dims of ``input`` in their new order, each exactly once: a tuple of ints, or
+            several ints. Negative dims count from the end.
+
+    Returns:
+        Tensor whose dim i is the dim ``dims[i]`` of ``input``.
+
+    Raises:
+        RuntimeError: ``dims`` does not name each dim exactly once.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, 3, 4).permute(2, 0, 1).shape
@@ -104,9 +129,20 @@ def _inverse(dims):
 
 @function(alias="moveaxis", kinds={"source": "ints", "destination": "ints"})
 def movedim(input, source, destination):
-    """Move the dims ``source`` to the positions ``destination``.
+    """Return a view of ``input`` with some dims at other positions.
 
-    The other dims keep their order. The result is a view.
+    The other dims keep their order.
+
+    Args:
+        source: The dims to move: int or ints. Negative dims count from the end.
+        destination: Their new positions, as many as in ``source``. Negative positions count from
+            the end.
+
+    Returns:
+        Tensor of ``input``'s sizes in the new order.
+
+    Raises:
+        RuntimeError: ``source`` and ``destination`` differ in length, or name a dim twice.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, 3, 4).movedim(0, -1).shape
@@ -140,7 +176,10 @@ def _property(f):
 
 @_property
 def T(self):
-    """The transpose of a matrix. For batches of matrices use ``mT``.
+    """The transpose of a matrix, as a view.
+
+    Tensors of another number of dims get all their dims reversed. This is deprecated; for batches
+    of matrices use ``mT``.
 
     >>> import rushlight as torch
     >>> torch.tensor([[1, 2, 3]]).T
@@ -170,7 +209,7 @@ def _matrices(x, name):
 
 @_property
 def mT(self):
-    """The tensor with its last two dims exchanged: each matrix of a batch is transposed.
+    """The tensor with its last two dims exchanged, so that each matrix of a batch is transposed.
 
     >>> import rushlight as torch
     >>> torch.zeros(5, 2, 3).mT.shape
@@ -199,7 +238,12 @@ def H(self):
 
 @_property
 def mH(self):
-    """The conjugate transpose of each matrix in a batch; the matrices are in the last two dims."""
+    """The conjugate transpose of each matrix in the last two dims.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(5, 2, 3).mH.shape
+    torch.Size([5, 3, 2])
+    """
     _matrices(self, "mH")
     return _adjoint(self)
 
@@ -207,6 +251,12 @@ def mH(self):
 @function
 def adjoint(input):
     """Return the conjugate transpose of each matrix in the last two dims, as a view.
+
+    Args:
+        input: Tensor ``(*, m, n)``, or a 0-dim tensor.
+
+    Returns:
+        Tensor ``(*, n, m)``.
 
     Raises:
         RuntimeError: ``input`` has only one dim.

@@ -45,7 +45,12 @@ def pixel_shuffle(input, upscale_factor):
 
     r is ``upscale_factor``. Each pixel of the r² channels becomes a square of r x r pixels.
 
-    Shape: (…, C · r², H, W) → (…, C, H · r, W · r).
+    Args:
+        input: Tensor ``(*, C · r², H, W)``.
+        upscale_factor: r, a positive int.
+
+    Returns:
+        Tensor ``(*, C, H · r, W · r)``.
 
     Raises:
         RuntimeError: ``input`` has fewer than 3 dims, or r² does not divide the channels.
@@ -78,7 +83,12 @@ def pixel_unshuffle(input, downscale_factor):
 
     r is ``downscale_factor``.
 
-    Shape: (…, C, H · r, W · r) → (…, C · r², H, W).
+    Args:
+        input: Tensor ``(*, C, H · r, W · r)``.
+        downscale_factor: r, a positive int.
+
+    Returns:
+        Tensor ``(*, C · r², H, W)``.
 
     Raises:
         RuntimeError: ``input`` has fewer than 3 dims, or r does not divide height and width.
@@ -106,11 +116,16 @@ def pixel_unshuffle(input, downscale_factor):
 
 @function(method=False)
 def channel_shuffle(input, groups):
-    """Divide the channels into ``groups`` groups and interleave the groups.
+    """Divide the channels into groups and interleave the groups.
 
     The first channel of each group comes first, then the second channel of each group, and so on.
 
-    Shape: (N, C, …) → the same.
+    Args:
+        input: Tensor ``(N, C, *)`` of at least 3 dims.
+        groups: Number of groups. It must divide C.
+
+    Returns:
+        Tensor of ``input``'s shape.
 
     Raises:
         RuntimeError: ``input`` has fewer than 3 dims, or ``groups`` does not divide the channels.

@@ -36,9 +36,17 @@ def _repeats(x, *, repeats):
 
 @kernel(public=False, widen=False, varargs=True, prepare=_repeats)
 def repeat(xp, x, *, repeats):
-    """Repeat the tensor along each dim as often as ``repeats`` says, in a copy.
+    """Return a copy of the tensor that repeats it along each dim.
 
-    If ``repeats`` has more numbers than the tensor has dims, the result gets new leading dims.
+    Args:
+        repeats: How often each dim is repeated: a tuple of ints, or several ints. If there are more
+            numbers than dims, the result gets new leading dims.
+
+    Returns:
+        Tensor whose size in each dim is the old size times the number of repeats.
+
+    Raises:
+        RuntimeError: There are fewer numbers than dims.
 
     >>> import rushlight as torch
     >>> torch.tensor([1, 2]).repeat(2, 2)
@@ -74,7 +82,15 @@ repeat.grad(x=_repeat_back)
 
 @function
 def tile(input, *dims):
-    """Repeat ``input`` along its last dims, as often as ``dims`` says for each of them.
+    """Return a copy of ``input`` that repeats it along its last dims.
+
+    Args:
+        *dims: How often each of the last dims is repeated: a tuple of ints, or several ints. The
+            dims before them are not repeated. If there are more numbers than dims, the result gets
+            new leading dims.
+
+    Returns:
+        Tensor whose size in each dim is the old size times the number of repeats.
 
     >>> import rushlight as torch
     >>> torch.tensor([1, 2]).tile(2)
@@ -167,11 +183,24 @@ _repeat_each.grad(x=_repeat_each_back)
     "input, repeats: int, dim?=, *, output_size?=",
 )
 def repeat_interleave(input, repeats=None, dim=None, *, output_size=None, axis=None):
-    """Repeat each slice along ``dim``, or each element if no ``dim`` is given.
+    """Repeat each slice along ``dim``, so that the copies of a slice follow each other.
 
-    The copies of a slice follow each other. ``repeats`` is a number, or a tensor with one number
-    for each slice. If a tensor of repeats is the only argument, the indices 0, 1, 2, … are
-    repeated.
+    If a tensor of repeats is the only argument, the indices 0, 1, 2, … are repeated.
+
+    Args:
+        repeats: How often each slice is repeated: a number, or a 1-dim integer tensor with one
+            number for each slice.
+        dim: The dim whose slices are repeated. Negative dims count from the end. Default: flatten
+            ``input`` and repeat its elements.
+        output_size: Size of the result in ``dim``, which must be the sum of the repeats. It is
+            checked only if ``repeats`` is a tensor. Default: not checked.
+
+    Returns:
+        Tensor of ``input``'s shape, or 1-dim without ``dim``. The sum of the repeats is its size in
+        ``dim``.
+
+    Raises:
+        RuntimeError: A number of repeats is negative, or the repeats do not fit ``input``.
 
     >>> import rushlight as torch
     >>> torch.tensor([1, 2]).repeat_interleave(2), torch.repeat_interleave(torch.tensor([1, 2]))
@@ -205,7 +234,14 @@ def _flippable(x, *, dims):
 
 @kernel(widen=False, varargs=True, prepare=_flippable, keeps_order=True)
 def flip(xp, x, *, dims):
-    """Return a copy of ``input`` with the order of elements reversed along ``dims``.
+    """Return a copy of ``input`` with the order of elements reversed along some dims.
+
+    Args:
+        dims: The dims to reverse: a tuple of ints, or several ints. Negative dims count from the
+            end.
+
+    Returns:
+        Tensor of ``input``'s shape.
 
     >>> import rushlight as torch
     >>> torch.tensor([[1, 2], [3, 4]]).flip(0)
@@ -226,7 +262,19 @@ flip.grad(x=lambda g, dims: np.flip(g, dims).copy() if type(g) is ndarray else f
 
 @function
 def fliplr(input):
-    """Call ``flip`` along dim 1."""
+    """Return a copy of ``input`` with the order of elements reversed along dim 1.
+
+    Args:
+        input: Tensor ``(M, N, *)`` of at least 2 dims.
+
+    Returns:
+        Tensor of ``input``'s shape.
+
+    >>> import rushlight as torch
+    >>> torch.fliplr(torch.tensor([[1, 2], [3, 4]]))
+    tensor([[2, 1],
+            [4, 3]])
+    """
     if tensor_array(input, "fliplr").ndim < 2:
         raise RuntimeError("fliplr: Input must be >= 2-d.")
     return flip(input, (1,))
@@ -234,7 +282,19 @@ def fliplr(input):
 
 @function
 def flipud(input):
-    """Call ``flip`` along dim 0."""
+    """Return a copy of ``input`` with the order of elements reversed along dim 0.
+
+    Args:
+        input: Tensor ``(N, *)`` of at least 1 dim.
+
+    Returns:
+        Tensor of ``input``'s shape.
+
+    >>> import rushlight as torch
+    >>> torch.flipud(torch.tensor([[1, 2], [3, 4]]))
+    tensor([[3, 4],
+            [1, 2]])
+    """
     if tensor_array(input, "flipud").ndim < 1:
         raise RuntimeError("flipud: Input must be >= 1-d.")
     return flip(input, (0,))
@@ -258,10 +318,21 @@ def _rollable(x, *, shifts, dims):
 
 @kernel(widen=False, prepare=_rollable, keeps_order=True)
 def roll(xp, x, *, shifts, dims=()):
-    """Move the elements along ``dims`` by ``shifts`` positions, in a copy.
+    """Return a copy of ``input`` with its elements moved along some dims.
 
-    Elements that move past the end come in at the beginning. Without ``dims`` the tensor is
-    flattened for the shift.
+    Elements that move past the end come in at the beginning.
+
+    Args:
+        shifts: By how many positions the elements move: int, or one for each of ``dims``. Negative
+            numbers move them towards the beginning.
+        dims: The dims along which they move: int or ints. Negative dims count from the end.
+            Default: the tensor is flattened, shifted, and gets its shape back.
+
+    Returns:
+        Tensor of ``input``'s shape.
+
+    Raises:
+        RuntimeError: ``shifts`` and ``dims`` differ in length.
 
     >>> import rushlight as torch
     >>> torch.arange(4).roll(1)
@@ -310,7 +381,18 @@ roll.grad(x=_roll_back)
 def meshgrid(*tensors, indexing=None):
     """Return the coordinates of a grid: one tensor of the grid's shape for each axis.
 
-    Each 1-dim argument is expanded, as a view, along the dims of the others.
+    Args:
+        *tensors: n tensors of one dtype with 0 or 1 dims, which hold the positions along each axis:
+            several arguments, or one list.
+        indexing: With ``"ij"`` tensor i varies along dim i of the grid. With ``"xy"`` the first
+            tensor varies along dim 1, and the second along dim 0. Default: ``"ij"``, with a
+            warning.
+
+    Returns:
+        Tuple of n tensors of the grid's n-dim shape. Each is a view of its tensor.
+
+    Raises:
+        RuntimeError: A tensor has more than 1 dim, or the dtypes differ.
 
     >>> import rushlight as torch
     >>> x, y = torch.meshgrid(torch.arange(2), torch.arange(3), indexing="ij")

@@ -72,7 +72,13 @@ def _taken_apart(x, op, single, places):
 
 @function
 def unbind(input, dim=0, *, axis=None):
-    """Return all slices along ``dim`` as a tuple of views without that dim.
+    """Return all slices along ``dim`` as views without that dim.
+
+    Args:
+        dim: The dim to take apart. Negative dims count from the end. Default: 0.
+
+    Returns:
+        Tuple of as many tensors as ``input`` has slices along ``dim``.
 
     >>> import rushlight as torch
     >>> torch.tensor([[1, 2], [3, 4]]).unbind()
@@ -89,10 +95,16 @@ def unbind(input, dim=0, *, axis=None):
 
 @function(kinds={"split_size_or_sections": "ints"}, refusal=ArgumentError)
 def split(tensor, split_size_or_sections, dim=0):
-    """Split ``tensor`` along ``dim`` into a tuple of views.
+    """Split a tensor along ``dim`` into several views.
 
-    ``split_size_or_sections`` is the size of each part (the last may be smaller), or a list of
-    sizes.
+    Args:
+        tensor: Tensor of any shape ``(*)`` with at least 1 dim.
+        split_size_or_sections: Size of each view in ``dim``; the last view may be smaller. Or a
+            list with the sizes of all views.
+        dim: The dim to split. Negative dims count from the end. Default: 0.
+
+    Returns:
+        Tuple of views.
 
     Raises:
         RuntimeError: The sizes do not sum to the size of ``dim``.
@@ -143,15 +155,36 @@ def _ranges(dim, sizes):
 
 @function(kinds={"split_sizes": "ints"})
 def split_with_sizes(input, split_sizes, dim=0):
-    """Call ``split`` with a list of sizes."""
+    """Split ``input`` along ``dim`` into views of the given sizes.
+
+    Args:
+        split_sizes: List with the size of each view in ``dim``. They sum to ``input``'s size there.
+        dim: The dim to split. Negative dims count from the end. Default: 0.
+
+    Returns:
+        Tuple of views.
+
+    Raises:
+        RuntimeError: The sizes do not sum to the size of ``dim``.
+
+    >>> import rushlight as torch
+    >>> torch.arange(3).split_with_sizes([1, 2])
+    (tensor([0]), tensor([1, 2]))
+    """
     return split(input, list(split_sizes), dim)
 
 
 @function
 def chunk(input, chunks, dim=0, *, axis=None):
-    """Split ``input`` along ``dim`` into at most ``chunks`` views of equal size.
+    """Split ``input`` along ``dim`` into views of equal size.
 
-    The last view is smaller if ``chunks`` does not divide the size of ``dim``.
+    Args:
+        chunks: Number of views. There may be fewer, because the size of a view is rounded up.
+        dim: The dim to split. Negative dims count from the end. Default: 0.
+
+    Returns:
+        Tuple of at most ``chunks`` views. The last one is smaller if ``chunks`` does not divide the
+        size of ``dim``.
 
     >>> import rushlight as torch
     >>> [c.tolist() for c in torch.arange(5).chunk(3)]
@@ -171,10 +204,15 @@ def chunk(input, chunks, dim=0, *, axis=None):
 
 @function
 def tensor_split(input, indices_or_sections, dim=0, *, axis=None):
-    """Split ``input`` along ``dim`` into a tuple of views.
+    """Split ``input`` along ``dim`` into views, by their number or at given indices.
 
-    ``indices_or_sections`` is the number of views, whose sizes differ by at most 1, or the
-    indices before which to cut.
+    Args:
+        indices_or_sections: Number of views, whose sizes differ by at most 1, or the indices
+            before which to cut: an int, a list, or an integer tensor.
+        dim: The dim to split. Negative dims count from the end. Default: 0.
+
+    Returns:
+        Tuple of views. n indices give n + 1 views.
 
     >>> import rushlight as torch
     >>> [c.tolist() for c in torch.arange(7).tensor_split(3)]
@@ -203,7 +241,17 @@ def tensor_split(input, indices_or_sections, dim=0, *, axis=None):
 
 @function(kinds={"index": "int"})
 def select(input, dim, index):
-    """Return the slice ``index`` along ``dim`` as a view without that dim.
+    """Return one slice along ``dim``, as a view without that dim.
+
+    Args:
+        dim: The dim in which to choose. Negative dims count from the end.
+        index: Position of the slice in ``dim``. Negative positions count from the end.
+
+    Returns:
+        Tensor of ``input``'s shape without ``dim``.
+
+    Raises:
+        IndexError: ``dim`` or ``index`` is out of range.
 
     >>> import rushlight as torch
     >>> torch.tensor([[1, 2], [3, 4]]).select(1, 0)
@@ -223,7 +271,20 @@ def select(input, dim, index):
 
 @function(kinds={"start": "index"})
 def narrow(input, dim, start, length):
-    """Return a view of ``length`` slices along ``dim``, beginning at ``start``.
+    """Return a view of some consecutive slices along ``dim``.
+
+    Args:
+        dim: The dim to narrow. Negative dims count from the end.
+        start: Position of the first slice: an int, or an integer tensor of one element. Negative
+            positions count from the end.
+        length: Number of slices.
+
+    Returns:
+        Tensor of ``input``'s shape with size ``length`` in ``dim``.
+
+    Raises:
+        RuntimeError: The slices would reach beyond the end of ``dim``.
+        IndexError: ``start`` is out of range.
 
     >>> import rushlight as torch
     >>> torch.arange(5).narrow(0, 1, 3)

@@ -47,9 +47,19 @@ def _expanded(x, *, size):
 
 @view(public=False, varargs=True, prepare=_expanded)
 def expand(xp, x, *, size):
-    """Return a view of ``size``, in which dims of size 1 are repeated by stride 0, without a copy.
+    """Return a view of another size, in which dims of size 1 are repeated without a copy.
 
-    A size of -1 keeps the dim's size. Sizes beyond the tensor's dims add leading dims.
+    The repeated dims have stride 0.
+
+    Args:
+        size: The shape of the result: a tuple of ints, or several ints. -1 keeps the size of a dim.
+            Sizes beyond the tensor's dims add leading dims.
+
+    Returns:
+        Tensor of shape ``size``.
+
+    Raises:
+        RuntimeError: A dim of another size than 1 would change its size.
 
     >>> import rushlight as torch
     >>> torch.tensor([[1], [2]]).expand(2, 3)
@@ -74,7 +84,13 @@ expand.grad(x=lambda g: g)  # the engine sums g back to x's shape
 
 @function(public=False)
 def expand_as(self, other):
-    """Call ``expand`` with the shape of ``other``.
+    """Expand the tensor to the shape of another, as ``expand`` does.
+
+    Args:
+        other: Tensor that has the shape of the result.
+
+    Returns:
+        View of ``other``'s shape.
 
     >>> import rushlight as torch
     >>> torch.tensor([1, 2]).expand_as(torch.zeros(2, 2))
@@ -86,7 +102,13 @@ def expand_as(self, other):
 
 @function(kinds={"size": "shape"})
 def broadcast_to(input, size):
-    """Return ``input`` expanded to ``size``: see ``Tensor.expand``.
+    """Expand ``input`` to another shape, as ``Tensor.expand`` does.
+
+    Args:
+        size: The shape of the result: a tuple of ints. -1 keeps the size of a dim.
+
+    Returns:
+        View of shape ``size``.
 
     >>> import rushlight as torch
     >>> torch.broadcast_to(torch.tensor([1, 2]), (2, 2))
@@ -99,6 +121,15 @@ def broadcast_to(input, size):
 @function(method=False)
 def broadcast_shapes(*shapes):
     """Return the shape to which tensors of the given shapes broadcast.
+
+    Args:
+        *shapes: The shapes: tuples of ints. An int n stands for ``(n,)``.
+
+    Returns:
+        ``torch.Size`` of the common shape.
+
+    Raises:
+        RuntimeError: The shapes do not broadcast.
 
     >>> import rushlight as torch
     >>> torch.broadcast_shapes((2, 1), (3,), 1)
@@ -117,7 +148,16 @@ def broadcast_shapes(*shapes):
 
 @function(method=False)
 def broadcast_tensors(*tensors):
-    """Return the tensors as views that are expanded to their common shape.
+    """Expand the tensors to their common shape.
+
+    Args:
+        *tensors: The tensors, whose shapes broadcast: several arguments, or one list.
+
+    Returns:
+        Tuple of views of the common shape, one for each tensor.
+
+    Raises:
+        RuntimeError: The shapes do not broadcast.
 
     >>> import rushlight as torch
     >>> x, y = torch.broadcast_tensors(torch.zeros(2, 1), torch.zeros(3))
@@ -191,9 +231,20 @@ def _diagonal_dims(x, *, offset, dim1, dim2):
 
 @view(prepare=_diagonal_dims)
 def diagonal(xp, x, *, offset=0, dim1=0, dim2=1):
-    """Return the diagonal of the matrices in ``dim1`` and ``dim2``, as a view with a new last dim.
+    """Return a diagonal of each matrix, as a view.
 
-    A positive ``offset`` selects a diagonal above the main one, a negative ``offset`` one below.
+    Args:
+        offset: Which diagonal: 0 is the main one, n > 0 is n above it, n < 0 is -n below it.
+            Default: 0.
+        dim1, dim2: The dims of the matrices' rows and columns. Negative dims count from the end.
+            Default: 0 and 1.
+
+    Returns:
+        Tensor of ``input``'s shape without ``dim1`` and ``dim2``. The diagonal lies in a new last
+        dim.
+
+    Raises:
+        RuntimeError: ``dim1`` and ``dim2`` are the same dim.
 
     >>> import rushlight as torch
     >>> torch.arange(9).reshape(3, 3).diagonal(1)
@@ -247,9 +298,19 @@ def _window(x, *, dimension, size, step):
 
 @view(public=False, prepare=_window)
 def unfold(xp, x, *, dimension, size, step):
-    """Return all windows of length ``size`` along a dim, ``step`` apart, as a view.
+    """Return all windows along a dim, as a view.
 
-    The elements of a window are in a new last dim.
+    Args:
+        dimension: The dim along which the window slides. Negative dims count from the end.
+        size: Elements of a window.
+        step: Elements from window to window.
+
+    Returns:
+        Tensor of the tensor's shape, but with ``(n - size) // step + 1`` windows instead of the n
+        elements of the dim. A new last dim of size ``size`` holds the elements of a window.
+
+    Raises:
+        RuntimeError: ``size`` is negative or more than n, or ``step`` is not positive.
 
     >>> import rushlight as torch
     >>> torch.arange(5).unfold(0, 3, 2)
@@ -313,12 +374,20 @@ _as_strided.grad(x=_as_strided_back)
 
 @function
 def as_strided(input, size, stride, storage_offset=None):
-    """Return a view of ``input``'s storage with the given sizes and strides, in elements.
+    """Return a view of ``input``'s storage with given sizes and strides.
 
-    Without ``storage_offset`` the view begins at the first element of ``input``.
+    Args:
+        size: The shape of the result: a tuple of ints.
+        stride: Distance in the storage, in elements, from one index of each dim to the next.
+        storage_offset: Position of the first element in the storage, in elements. Default: where
+            ``input`` begins.
+
+    Returns:
+        Tensor of shape ``size``.
 
     Raises:
-        RuntimeError: The view would reach beyond the storage.
+        RuntimeError: The view would reach beyond the storage, a stride is negative, or ``size`` and
+            ``stride`` differ in length.
 
     >>> import rushlight as torch
     >>> torch.arange(6).as_strided((2, 2), (3, 1), 1)

@@ -175,12 +175,21 @@ def _bytes_as(x, dtype):
 
 @short
 def view_method(self, *shape, dtype=None, size=None):
-    """Return a view of the tensor's memory in another shape.
+    """Return a view of the tensor's memory in another shape or dtype.
 
-    With a dtype instead of a shape, return a view of the same bytes as elements of that dtype.
+    Args:
+        *shape: The shape of the result: a tuple of ints, or several ints. One size may be -1: it is
+            computed from the others. A dtype in its place is taken as ``dtype``.
+        dtype: View the same bytes as elements of this dtype. If its elements have another size, the
+            size of the last dim changes.
+        size: Another name of ``shape``.
+
+    Returns:
+        Tensor of the given shape or dtype, which shares the memory.
 
     Raises:
-        RuntimeError: Only a copy can have the shape. ``reshape`` copies in this case.
+        RuntimeError: The shape has another number of elements, or only a copy can have it.
+            ``reshape`` copies in the second case.
 
     >>> import rushlight as torch
     >>> x = torch.zeros(2, 3)
@@ -229,7 +238,12 @@ _reshape_copy.grad(x=lambda g, x_shape: g.reshape(x_shape))
 def reshape(input, shape):
     """Return ``input`` in another shape: a view if the strides allow one, otherwise a copy.
 
-    One size may be -1: it is computed from the others.
+    Args:
+        shape: The shape of the result: a tuple of ints. One size may be -1: it is computed from the
+            others.
+
+    Returns:
+        Tensor of the given shape, with the elements in the same order.
 
     Raises:
         RuntimeError: The shape has another number of elements.
@@ -268,7 +282,15 @@ def seen_as(x, shape):
 
 @short
 def _reshape_method(self, *shape, **named):
-    """Call ``torch.reshape``. The sizes may be given as one tuple or as several arguments.
+    """Return the tensor in another shape, as ``torch.reshape`` does.
+
+    Args:
+        *shape: The shape of the result: a tuple of ints, or several ints. One size may be -1: it is
+            computed from the others.
+        **named: ``shape`` as a keyword.
+
+    Returns:
+        Tensor of the given shape: a view if the strides allow one, otherwise a copy.
 
     >>> import rushlight as torch
     >>> torch.arange(6).reshape(2, -1).shape
@@ -296,7 +318,13 @@ def tensor_array(input, name, argument="input"):
 
 @function(public=False)
 def reshape_as(self, other):
-    """Call ``reshape`` with the shape of ``other``.
+    """Return the tensor in the shape of another, as ``reshape`` does.
+
+    Args:
+        other: Tensor that has the shape of the result.
+
+    Returns:
+        Tensor of ``other``'s shape: a view if the strides allow one, otherwise a copy.
 
     >>> import rushlight as torch
     >>> torch.arange(6).reshape_as(torch.zeros(2, 3)).shape
@@ -309,6 +337,9 @@ def reshape_as(self, other):
 def ravel(input):
     """Return all elements in one dim: a view if the tensor is contiguous, otherwise a copy.
 
+    Returns:
+        Tensor ``(n,)`` with the n elements of ``input``.
+
     >>> import rushlight as torch
     >>> torch.zeros(2, 2).ravel()
     tensor([0., 0., 0., 0.])
@@ -319,9 +350,18 @@ def ravel(input):
 
 @function
 def flatten(input, start_dim=0, end_dim=-1):
-    """Merge the dims from ``start_dim`` to ``end_dim``, both included, into one.
+    """Merge consecutive dims into one.
 
-    Shape: ``(..., a, b, ...)`` → ``(..., a·b, ...)``. A 0-dim tensor becomes 1-dim.
+    Args:
+        start_dim: The first dim to merge. Negative dims count from the end. Default: 0.
+        end_dim: The last dim to merge. Default: the last dim of ``input``.
+
+    Returns:
+        Tensor in which the product of the merged sizes stands for them: a view if the strides allow
+        one, otherwise a copy. A 0-dim tensor becomes 1-dim.
+
+    Raises:
+        RuntimeError: ``start_dim`` comes after ``end_dim``.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, 3, 4).flatten(1).shape
@@ -342,7 +382,18 @@ def flatten(input, start_dim=0, end_dim=-1):
 
 @function(kinds={"dim": "any", "sizes": "ints"})
 def unflatten(input, dim, sizes):
-    """Split ``dim`` into several dims with the given ``sizes``. One size may be -1.
+    """Split one dim into several, as a view.
+
+    Args:
+        dim: The dim to split. Negative dims count from the end.
+        sizes: The new sizes, whose product is the size of ``dim``: a tuple of ints. One size may be
+            -1: it is computed from the others.
+
+    Returns:
+        Tensor of ``input``'s shape with ``sizes`` in the place of ``dim``.
+
+    Raises:
+        RuntimeError: The product of ``sizes`` is not the size of ``dim``.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, 12).unflatten(1, (3, -1)).shape
@@ -367,7 +418,13 @@ def unflatten(input, dim, sizes):
 
 @function(public=False)
 def view_as(self, other):
-    """Call ``view`` with the shape of ``other``.
+    """Return a view in the shape of another tensor, as ``view`` does.
+
+    Args:
+        other: Tensor that has the shape of the result.
+
+    Returns:
+        Tensor of ``other``'s shape, which shares the memory.
 
     >>> import rushlight as torch
     >>> torch.arange(6).view_as(torch.zeros(2, 3)).shape
@@ -385,7 +442,16 @@ def _new_dim(x, *, dim):
 
 @view(prepare=_new_dim)
 def unsqueeze(xp, x, *, dim):
-    """Return a view of ``input`` with a new dim of size 1 at position ``dim``.
+    """Return a view of ``input`` with a new dim of size 1.
+
+    Args:
+        dim: Position of the new dim in the result. Negative positions count from the result's end.
+
+    Returns:
+        Tensor of ``input``'s shape with a 1 at position ``dim``.
+
+    Raises:
+        IndexError: ``dim`` is out of range.
 
     >>> import rushlight as torch
     >>> torch.zeros(3).unsqueeze(0).shape
@@ -434,7 +500,12 @@ _squeeze_dims = _squeezer("squeeze_dims", "SqueezeBackward2")
 def squeeze(input, dim=None, *, axis=None):
     """Return a view of ``input`` without its dims of size 1.
 
-    With ``dim``, only the dims that it names are removed, and only if they have size 1.
+    Args:
+        dim: The dim or dims (tuple) to remove; those of another size than 1 stay. Negative dims
+            count from the end. Default: all dims of size 1.
+
+    Returns:
+        Tensor of ``input``'s shape without the removed dims.
 
     >>> import rushlight as torch
     >>> torch.zeros(1, 3, 1).squeeze().shape, torch.zeros(1, 3, 1).squeeze(0).shape

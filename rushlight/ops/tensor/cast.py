@@ -9,6 +9,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
 from rushlight.autograd.write import assign, check_overlap, check_write, stamp
 from rushlight.device import device, require
+from rushlight.docstrings import document
 from rushlight.errors import ShapeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
@@ -63,7 +64,12 @@ _clone.grad(x=lambda g: g)
 @short
 @function
 def clone(input, *, memory_format=None):
-    """Return a copy of ``input``. Gradients flow through the copy.
+    """Return a copy of ``input``.
+
+    Gradients flow from the copy back to ``input``.
+
+    Returns:
+        Tensor of ``input``'s shape and dtype, with memory of its own.
 
     >>> import rushlight as torch
     >>> torch.ones(2).clone()
@@ -91,6 +97,18 @@ def contiguous(self, memory_format=contiguous_format):
     A tensor is contiguous if its elements lie in memory without gaps, in the order of its dims
     or in the order that ``memory_format`` names.
 
+    Args:
+        memory_format: ``torch.contiguous_format`` (the default: in the order of the dims),
+            ``torch.channels_last`` for (N, C, H, W), or ``torch.channels_last_3d`` for
+            (N, C, D, H, W).
+
+    Returns:
+        Tensor of this tensor's shape.
+
+    Raises:
+        RuntimeError: ``memory_format`` is ``torch.preserve_format``, or it is one for another
+            number of dims.
+
     >>> import rushlight as torch
     >>> x = torch.zeros(2, 3)
     >>> x.contiguous() is x, x.t().contiguous().stride()
@@ -103,7 +121,17 @@ def contiguous(self, memory_format=contiguous_format):
 
 @method
 def is_contiguous(self, memory_format=contiguous_format):
-    """True if the elements lie in memory in the order of the dims, without gaps.
+    """Tell whether the elements lie in memory without gaps, in the order of the dims.
+
+    Args:
+        memory_format: ``torch.channels_last`` or ``torch.channels_last_3d`` asks for that order
+            instead. Default: the order of the dims.
+
+    Returns:
+        True if they do. False for a number of dims that ``memory_format`` is not for.
+
+    Raises:
+        RuntimeError: ``memory_format`` is ``torch.preserve_format``.
 
     >>> import rushlight as torch
     >>> x = torch.zeros(2, 3)
@@ -247,6 +275,21 @@ def to(self, *args, **kwargs):
     The forms are ``to(dtype)``, ``to(device, dtype)`` and ``to(other)``. Each form also takes
     ``non_blocking``, ``copy`` and ``memory_format``.
 
+    Args:
+        dtype: The dtype of the result. Default: that of this tensor.
+        device: None or the CPU.
+        other: A tensor whose dtype the result gets.
+        non_blocking: Accepted without effect: copies are done at once.
+        copy: Return a copy even if nothing changes. Default: False.
+        memory_format: Order of the dims in memory. Default: ``torch.preserve_format``.
+
+    Returns:
+        Tensor of this tensor's shape.
+
+    Raises:
+        AssertionError: ``device`` is a CUDA or XPU device.
+        RuntimeError: ``device`` is another device than the CPU.
+
     >>> import rushlight as torch
     >>> torch.tensor([1.7]).to(torch.int64), torch.ones(1).to("cpu", torch.float64)
     (tensor([1]), tensor([1.], dtype=torch.float64))
@@ -277,13 +320,16 @@ def _converter(name, dtype):
         )
 
     convert.__name__ = convert.__qualname__ = name
-    convert.__doc__ = f"""``to(torch.{dtype.name})``.
+    convert.__doc__ = f"""Convert the tensor to ``torch.{dtype.name}``, as ``to`` does.
+
+    Returns:
+        Tensor of this tensor's shape; the tensor itself if it has the dtype.
 
     >>> import rushlight as torch
     >>> torch.tensor([0, 1]).{name}().dtype
     torch.{dtype.name}
     """
-    setattr(Tensor, name, convert)
+    setattr(Tensor, name, document(convert))
 
 
 for _name, _dtype in {
@@ -297,6 +343,9 @@ for _name, _dtype in {
 def cpu(self, memory_format=None):
     """Return the tensor itself, because every tensor is on the CPU.
 
+    Returns:
+        This tensor. If ``memory_format`` asks for another order of the dims in memory: a copy.
+
     >>> import rushlight as torch
     >>> x = torch.zeros(2)
     >>> x.cpu() is x
@@ -307,16 +356,42 @@ def cpu(self, memory_format=None):
 
 @method
 def cuda(self, device=None, non_blocking=False, memory_format=None):
-    """Raise the error that PyTorch raises without CUDA."""
+    """Raise the error that PyTorch raises without CUDA.
+
+    Args:
+        device: Default: the current CUDA device. The CPU is no error here.
+        non_blocking, memory_format: Accepted without effect.
+
+    Returns:
+        This tensor, if ``device`` is the CPU.
+
+    Raises:
+        AssertionError: ``device`` is a CUDA device.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2).cuda()
+    Traceback (most recent call last):
+    AssertionError: Torch not compiled with CUDA enabled: rushlight runs on the CPU; ...
+    """
     require("cuda" if device is None else device)
     return self
 
 
 @takes("input, dtype: any?=, non_blocking=")
 def _type(self, dtype=None, non_blocking=False):
-    """Return the legacy name of the type, such as ``"torch.FloatTensor"``.
+    """Return the legacy name of the type, or with ``dtype`` convert the tensor to it.
 
-    With ``dtype``, return the tensor converted to that dtype.
+    Args:
+        dtype: A dtype, a legacy type such as ``torch.LongTensor``, or its name. Default: None, so
+            that nothing is converted.
+        non_blocking: Accepted without effect: copies are done at once.
+
+    Returns:
+        Without ``dtype`` a string, such as ``"torch.FloatTensor"``; else a tensor of this tensor's
+        shape.
+
+    Raises:
+        ValueError: The string ``dtype`` names no type.
 
     >>> import rushlight as torch
     >>> torch.zeros(2).type()
@@ -340,7 +415,13 @@ Tensor.type = _type
 @method
 @takes("input, other: Tensor")
 def type_as(self, other):
-    """``to(other.dtype)``.
+    """Convert the tensor to the dtype of ``other``.
+
+    Args:
+        other: Tensor of any shape.
+
+    Returns:
+        Tensor of this tensor's shape; the tensor itself if it has the dtype.
 
     >>> import rushlight as torch
     >>> torch.tensor([1.5]).type_as(torch.tensor([1]))
@@ -367,6 +448,9 @@ _overwritten.grad(x=zeros, src=lambda g: g)
 @method
 def copy_(self, src, non_blocking=False):
     """Write ``src`` into this tensor, broadcast to its shape and converted to its dtype.
+
+    Args:
+        src: Tensor whose shape broadcasts to this tensor's, or a number.
 
     Raises:
         RuntimeError: ``src`` does not broadcast to this tensor's shape.

@@ -20,7 +20,10 @@ from rushlight.tensor import Size, Tensor, method, reads_values, short
 @short
 @method
 def dim(self):
-    """The number of dims.
+    """Return the number of dims.
+
+    Returns:
+        An int; 0 for a tensor of shape ().
 
     >>> import rushlight as torch
     >>> torch.zeros(2, 3).dim()
@@ -34,7 +37,13 @@ Tensor.ndimension = dim
 
 @function
 def numel(input):
-    """The number of elements.
+    """Return the number of elements.
+
+    Returns:
+        An int: the product of the sizes, 1 for a tensor of shape ().
+
+    Raises:
+        TypeError: ``input`` is no tensor.
 
     >>> import rushlight as torch
     >>> torch.numel(torch.zeros(2, 3))
@@ -57,6 +66,15 @@ Tensor.nelement = numel
 def size(self, dim=None):
     """Return the shape, or the size of ``dim`` if ``dim`` is given.
 
+    Args:
+        dim: The dim whose size is wanted. Negative dims count from the end. Default: all dims.
+
+    Returns:
+        A ``torch.Size``, or an int if ``dim`` is given.
+
+    Raises:
+        IndexError: ``dim`` is out of range.
+
     >>> import rushlight as torch
     >>> x = torch.zeros(2, 3)
     >>> x.size(), x.size(-1)
@@ -74,7 +92,14 @@ def size(self, dim=None):
 def stride(self, dim=None):
     """Return how many elements apart in memory two neighbours along a dim are.
 
-    The result is a tuple of one number for each dim, or the number of ``dim`` if it is given.
+    Args:
+        dim: The dim whose stride is wanted. Negative dims count from the end. Default: all dims.
+
+    Returns:
+        A tuple of one int for each dim, in elements; or one int if ``dim`` is given.
+
+    Raises:
+        IndexError: ``dim`` is out of range.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, 3).stride()
@@ -91,7 +116,10 @@ def stride(self, dim=None):
 
 @method
 def storage_offset(self):
-    """Return the position of the first element in the storage, in elements.
+    """Return the position of the first element in the storage.
+
+    Returns:
+        An int, in elements; 0 at the start of the storage.
 
     >>> import rushlight as torch
     >>> torch.zeros(4)[1:].storage_offset()
@@ -103,7 +131,10 @@ def storage_offset(self):
 
 @method
 def data_ptr(self):
-    """Return the memory address of the first element; 0 for an empty tensor.
+    """Return the memory address of the first element.
+
+    Returns:
+        An int, in bytes; 0 for an empty tensor.
 
     >>> import rushlight as torch
     >>> x = torch.zeros(4)
@@ -115,7 +146,10 @@ def data_ptr(self):
 
 @method
 def element_size(self):
-    """Return the size of one element in bytes.
+    """Return the size of one element.
+
+    Returns:
+        An int, in bytes.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, dtype=torch.float64).element_size()
@@ -126,13 +160,24 @@ def element_size(self):
 
 @method
 def get_device(self):
-    """Return -1, because every tensor is on the CPU."""
+    """Return the number of the tensor's GPU.
+
+    Returns:
+        -1, because every tensor is on the CPU.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2).get_device()
+    -1
+    """
     return -1
 
 
 @method
 def untyped_storage(self):
-    """Return the memory behind the tensor. A tensor and its views share one storage.
+    """Return the memory behind the tensor.
+
+    Returns:
+        An ``UntypedStorage``. A tensor and its views share one storage.
 
     >>> import rushlight as torch
     >>> x = torch.zeros(4)
@@ -144,7 +189,13 @@ def untyped_storage(self):
 
 @method
 def is_set_to(self, tensor):
-    """True if both tensors show the same elements of the same storage, with the same strides.
+    """Tell whether both tensors show the same elements of the same storage.
+
+    Args:
+        tensor: Tensor to compare with.
+
+    Returns:
+        True if storage, position in the storage, shape and strides are equal.
 
     >>> import rushlight as torch
     >>> x = torch.zeros(2)
@@ -171,6 +222,12 @@ def _described(name, is_so, doc):
     ask.__name__ = ask.__qualname__ = name
     ask.__doc__ = f"""{doc}
 
+    Returns:
+        A bool.
+
+    Raises:
+        TypeError: ``input`` is no tensor.
+
     >>> import rushlight as torch
     >>> torch.{name}(torch.tensor([1.0]))
     {is_so(dtypes.float32)}
@@ -178,17 +235,27 @@ def _described(name, is_so, doc):
     return function(ask)
 
 
-is_complex = _described("is_complex", lambda d: d.is_complex, "True for a complex dtype.")
+is_complex = _described("is_complex", lambda d: d.is_complex, "Tell whether the dtype is complex.")
 is_floating_point = _described(
-    "is_floating_point", lambda d: d.is_floating_point, "True for a real floating-point dtype."
+    "is_floating_point",
+    lambda d: d.is_floating_point,
+    "Tell whether the dtype is real floating point.",
 )
-is_signed = _described("is_signed", lambda d: d.is_signed, "True for a dtype with negative values.")
+is_signed = _described(
+    "is_signed", lambda d: d.is_signed, "Tell whether the dtype has negative values."
+)
 
 
 @short
 @function(method=False)
 def is_tensor(obj):
-    """True for a Tensor.
+    """Tell whether ``obj`` is a tensor.
+
+    Args:
+        obj: Any object.
+
+    Returns:
+        True for a ``Tensor`` and for objects of its subclasses.
 
     >>> import rushlight as torch
     >>> torch.is_tensor(torch.zeros(1)), torch.is_tensor([1])
@@ -206,6 +273,9 @@ function(set_printoptions, method=False)
 @reads_values
 def item(self):
     """Return the only element as a Python number.
+
+    Returns:
+        A bool, int, float or complex.
 
     Raises:
         RuntimeError: The tensor does not have exactly one element.
@@ -227,6 +297,9 @@ def item(self):
 @reads_values
 def tolist(self):
     """Return the elements as nested lists of Python numbers.
+
+    Returns:
+        Lists nested as deep as the tensor has dims; a number for a tensor of shape ().
 
     >>> import rushlight as torch
     >>> torch.tensor([[1, 2], [3, 4]]).tolist()

@@ -16,11 +16,16 @@ from rushlight.tensor import Tensor, from_array, method, reads_values
 def numpy(self, *, force=False):
     """Return a NumPy array that shares the tensor's memory: a write to one changes the other.
 
-    ``force=True`` accepts any tensor except bfloat16; the array of a conjugate view is then a copy.
+    Args:
+        force: Also accept a tensor that requires grad or is a conjugate view; the array of a
+            conjugate view is a copy. Default: False.
+
+    Returns:
+        Array of this tensor's shape and dtype.
 
     Raises:
         RuntimeError: The tensor requires grad or is a conjugate view, and ``force`` is False.
-        TypeError: The dtype is bfloat16, because NumPy has no such dtype.
+        TypeError: The dtype is bfloat16, because NumPy has no such dtype; also with ``force``.
 
     >>> import rushlight as torch
     >>> torch.ones(2).numpy()
@@ -91,8 +96,18 @@ def __dlpack_device__(self):
 def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     """Make a 1-dim tensor that shares the memory of a Python buffer.
 
-    ``count`` is the number of elements, -1 for all. ``offset`` is where the first element
-    begins, in bytes.
+    Args:
+        buffer: An object with Python's buffer protocol, such as a ``bytearray``.
+        dtype: The dtype as which the bytes are read.
+        count: Number of elements. Default: -1, all that follow ``offset``.
+        offset: Where the first element begins, in bytes. Default: 0.
+
+    Returns:
+        Tensor of shape (count,).
+
+    Raises:
+        ValueError: The buffer is empty or too short, or ``count`` is 0; or ``count`` is -1 and the
+            bytes after ``offset`` are no whole number of elements.
 
     >>> import rushlight as torch
     >>> torch.frombuffer(bytearray([1, 0, 2, 0]), dtype=torch.int16)
@@ -146,10 +161,18 @@ class _Capsule:
 def from_dlpack(ext_tensor, *, device=None, copy=None):
     """Make a tensor that shares the memory of another library's array on the CPU.
 
-    The array can come from NumPy, PyTorch, JAX or any other library with DLPack. With
-    ``copy=True`` the tensor has memory of its own.
+    The array can come from NumPy, PyTorch, JAX or any other library with DLPack.
+
+    Args:
+        ext_tensor: An array with the method ``__dlpack__``, or a DLPack capsule.
+        device: None or the CPU.
+        copy: Give the tensor memory of its own. Default: None, share the array's.
+
+    Returns:
+        Tensor of the array's shape and dtype.
 
     Raises:
+        BufferError: ``ext_tensor`` is a tensor that requires grad.
         RuntimeError: ``ext_tensor`` is neither an array nor a DLPack capsule, or the capsule was
             used before.
 

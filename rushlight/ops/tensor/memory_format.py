@@ -11,6 +11,13 @@ __all__ = [
 class memory_format:
     """The order of a tensor's dims in memory, as an argument of ``clone``, ``to`` and others.
 
+    The formats are constants of ``torch``. ``contiguous_format``: the order of the dims.
+    ``preserve_format``: the order that the argument has. ``channels_last`` for (N, C, H, W) and
+    ``channels_last_3d`` for (N, C, D, H, W): the channels lie side by side.
+
+    Args:
+        name: The name that prints after ``torch.``.
+
     >>> import rushlight as torch
     >>> torch.channels_last
     torch.channels_last
@@ -31,7 +38,17 @@ class memory_format:
 
 
 class layout:
-    """The way that a tensor's elements are stored. ``torch.strided`` is the only layout here."""
+    """The way that a tensor's elements are stored.
+
+    ``torch.strided`` is the only layout in rushlight.
+
+    Args:
+        name: The name that prints after ``torch.``.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2).layout
+    torch.strided
+    """
 
     __slots__ = ("name",)
 

@@ -64,6 +64,10 @@ def resize_(self, *sizes, memory_format=contiguous_format):
     stay in it. A larger storage is new memory: its further elements are uninitialised, and views
     made before keep the old memory.
 
+    Args:
+        sizes: The new shape: ints, or one tuple of ints.
+        memory_format: Accepted without effect: the result is contiguous.
+
     Raises:
         RuntimeError: The tensor requires grad, or its memory would have to grow and belongs to a
             NumPy array.
@@ -104,7 +108,15 @@ def resize_(self, *sizes, memory_format=contiguous_format):
 @method
 @takes("input, other: Tensor, *, memory_format?=")
 def resize_as_(self, other, memory_format=None):
-    """``resize_`` to the shape of ``other``.
+    """Change the shape in place to that of ``other``, as ``resize_`` does.
+
+    Args:
+        other: Tensor of any shape.
+        memory_format: Accepted without effect: the result is contiguous.
+
+    Raises:
+        RuntimeError: The tensor requires grad, or its memory would have to grow and belongs to a
+            NumPy array.
 
     >>> import rushlight as torch
     >>> torch.zeros(6).resize_as_(torch.zeros(2, 3)).shape
@@ -137,7 +149,17 @@ def resize(self, *sizes):
 def set_(self, source=None, storage_offset=0, size=None, stride=None):
     """Make this tensor show the memory of another tensor or of a storage, in place.
 
-    Without ``source`` the tensor becomes empty. ``storage_offset`` and ``stride`` count elements.
+    Args:
+        source: A tensor of this tensor's dtype, or an ``UntypedStorage``. Default: None, so that
+            the tensor becomes empty, with shape (0,).
+        storage_offset: Position of the first element in the storage, in elements. Default: 0.
+            It counts only if ``size`` is given.
+        size: The new shape. Default: that of the tensor ``source``, or all of the storage.
+        stride: For each dim, the elements from one position to the next. Default: contiguous.
+
+    Raises:
+        RuntimeError: A tensor requires grad, ``source`` has another dtype, or the elements lie
+            beyond the storage.
 
     >>> import rushlight as torch
     >>> x = torch.arange(6)
@@ -198,7 +220,10 @@ def share_memory_(self):
 
 @method
 def is_shared(self):
-    """True if ``share_memory_`` was called, in this process or in the one that sent the tensor.
+    """Tell whether the tensor's memory can be shared with other processes.
+
+    Returns:
+        True if ``share_memory_`` was called, in this process or in the one that sent the tensor.
 
     >>> import rushlight as torch
     >>> torch.ones(2).is_shared()
@@ -210,7 +235,13 @@ def is_shared(self):
 
 @method
 def pin_memory(self, device=None):
-    """Raise RuntimeError, because there is no accelerator to pin memory for.
+    """Raise an error, because there is no accelerator to pin memory for.
+
+    Args:
+        device: Accepted without effect.
+
+    Raises:
+        RuntimeError: Always.
 
     >>> import rushlight as torch
     >>> torch.zeros(2).pin_memory()
@@ -222,7 +253,18 @@ def pin_memory(self, device=None):
 
 @method
 def is_pinned(self, device=None):
-    """Return False, because no memory is ever pinned."""
+    """Tell whether the tensor's memory is pinned.
+
+    Args:
+        device: Accepted without effect.
+
+    Returns:
+        False, because no memory is ever pinned.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2).is_pinned()
+    False
+    """
     return False
 
 
@@ -240,7 +282,15 @@ def _plain(x, name):
 
 @method
 def apply_(self, callable):
-    """Replace each element by ``callable(element)``. The calls run in Python, so they are slow.
+    """Replace each element by ``callable(element)``.
+
+    The calls run in Python, so they are slow.
+
+    Args:
+        callable: Takes an element as a Python number, and returns a number.
+
+    Raises:
+        RuntimeError: The tensor requires grad.
 
     >>> import rushlight as torch
     >>> torch.tensor([1.0, 2.0]).apply_(lambda v: v + 1)
@@ -256,7 +306,17 @@ def apply_(self, callable):
 
 @method
 def map_(self, tensor, callable):
-    """Replace each element by ``callable(element, element of tensor)``, slowly, in Python.
+    """Replace each element by ``callable(element, element of tensor)``.
+
+    The calls run in Python, so they are slow.
+
+    Args:
+        tensor: Tensor of this tensor's dtype, whose shape broadcasts to this tensor's.
+        callable: Takes two elements as Python numbers, and returns a number.
+
+    Raises:
+        RuntimeError: A tensor requires grad.
+        TypeError: ``tensor`` has another dtype.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([1.0, 2.0])

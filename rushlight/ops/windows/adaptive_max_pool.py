@@ -249,12 +249,18 @@ def _even(n, input, size, places, return_indices):
 
 
 def adaptive_max_pool1d(input, output_size, return_indices=False):
-    """The maxima of ``output_size`` windows that cover the last dim evenly.
+    """Compute the maxima of ``output_size`` windows that cover the last dim evenly.
 
-    Shape: (N, C, L) or (C, L) → (N, C, output_size).
+    Args:
+        input: Tensor ``(N, C, L)`` or ``(C, L)``.
+        output_size: Number of windows; None: L.
+
+    Returns:
+        Tensor ``(N, C, output_size)`` or ``(C, output_size)``. With ``return_indices`` a pair:
+        the maxima, and their positions in L, int64.
 
     Raises:
-        RuntimeError: the input has an empty dim; ``output_size`` does not fit.
+        RuntimeError: The input has an empty dim; ``output_size`` does not fit.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.adaptive_max_pool1d(torch.arange(7.0).reshape(1, 1, 7), 2)
@@ -264,15 +270,17 @@ def adaptive_max_pool1d(input, output_size, return_indices=False):
 
 
 def adaptive_max_pool2d(input, output_size, return_indices=False):
-    """The maxima of ``output_size`` windows that cover the last two dims evenly.
+    """Compute the maxima of windows that cover the last two dims evenly.
 
-    ``output_size`` is one number for both dims, or one each for H and W; None keeps a dim's size.
-    With ``return_indices`` the result is a pair: the maxima, and their flat positions in (H, W).
+    Args:
+        input: Tensor ``(N, C, H, W)`` or ``(C, H, W)``.
 
-    Shape: (N, C, H, W) or (C, H, W) → (N, C, *output_size).
+    Returns:
+        Tensor ``(N, C, *output_size)`` or ``(C, *output_size)``. With ``return_indices`` a pair:
+        the maxima, and their flat positions in (H, W), int64.
 
     Raises:
-        RuntimeError: the input has an empty dim; ``output_size`` does not fit.
+        RuntimeError: The input has an empty dim; ``output_size`` does not fit.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.adaptive_max_pool2d(torch.ones(1, 2, 5, 7), (2, None)).shape
@@ -282,12 +290,17 @@ def adaptive_max_pool2d(input, output_size, return_indices=False):
 
 
 def adaptive_max_pool3d(input, output_size, return_indices=False):
-    """The maxima of ``output_size`` windows (one number, or three) that cover the last dims evenly.
+    """Compute the maxima of windows that cover the last three dims evenly.
 
-    Shape: (N, C, D, H, W) or (C, D, H, W) → (N, C, *output_size).
+    Args:
+        input: Tensor ``(N, C, D, H, W)`` or ``(C, D, H, W)``.
+
+    Returns:
+        Tensor ``(N, C, *output_size)`` or ``(C, *output_size)``. With ``return_indices`` a pair:
+        the maxima, and their flat positions in (D, H, W), int64.
 
     Raises:
-        RuntimeError: the input has an empty dim; ``output_size`` does not fit.
+        RuntimeError: The input has an empty dim; ``output_size`` does not fit.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.adaptive_max_pool3d(torch.ones(1, 2, 5, 5, 5), 2).shape

@@ -123,13 +123,16 @@ def _pooled(name, n, input, kernel_size, stride, padding, ceil_mode, include_pad
 
 @takes(strict=True)
 def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
-    """The mean of each window.
+    """Compute the mean of each window.
 
-    Shape: (N, C, L) or (C, L) → (N, C, L') with L' = (L + 2 padding - kernel_size) // stride + 1;
-    stride None is kernel_size.
+    Args:
+        input: Tensor ``(N, C, L)`` or ``(C, L)``.
+
+    Returns:
+        Tensor ``(N, C, L')`` or ``(C, L')``, with L' = (L + 2 padding - kernel_size) // stride + 1.
 
     Raises:
-        RuntimeError: windows do not fit the input; a parameter is out of range.
+        RuntimeError: Windows do not fit the input; a parameter is out of range.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.avg_pool1d(torch.tensor([[[1.0, 3.0, 2.0, 0.0]]]), 2)
@@ -145,13 +148,17 @@ def avg_pool2d(
     input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
     divisor_override=None,
 ):  # fmt: skip
-    """The mean of each window, or its sum divided by ``divisor_override``.
+    """Compute the mean of each window, or its sum divided by ``divisor_override``.
 
-    Shape: (N, C, H, W) or (C, H, W) → (N, C, H', W') with
-    H' = (H + 2 padding - kernel_size) // stride + 1; stride None is kernel_size.
+    Args:
+        input: Tensor ``(N, C, H, W)`` or ``(C, H, W)``.
+
+    Returns:
+        Tensor ``(N, C, H', W')`` or ``(C, H', W')``, with
+        H' = (H + 2 padding - kernel_size) // stride + 1.
 
     Raises:
-        RuntimeError: windows do not fit the input; a parameter is out of range.
+        RuntimeError: Windows do not fit the input; a parameter is out of range.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.avg_pool2d(torch.arange(16.0).reshape(1, 1, 4, 4), 2)
@@ -168,12 +175,16 @@ def avg_pool3d(
     input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
     divisor_override=None,
 ):  # fmt: skip
-    """The mean of each window, or its sum divided by ``divisor_override``.
+    """Compute the mean of each window, or its sum divided by ``divisor_override``.
 
-    Shape: (N, C, D, H, W) or (C, D, H, W) → (N, C, D', H', W').
+    Args:
+        input: Tensor ``(N, C, D, H, W)`` or ``(C, D, H, W)``.
+
+    Returns:
+        Tensor ``(N, C, D', H', W')`` or ``(C, D', H', W')``, each size as in ``avg_pool1d``.
 
     Raises:
-        RuntimeError: windows do not fit the input; a parameter is out of range.
+        RuntimeError: Windows do not fit the input; a parameter is out of range.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.avg_pool3d(torch.ones(1, 1, 4, 4, 4), 2).shape
@@ -296,12 +307,17 @@ def _mean_of_all(n, input):
 
 
 def adaptive_avg_pool1d(input, output_size):
-    """The means of ``output_size`` windows that cover the last dim evenly.
+    """Compute the means of ``output_size`` windows that cover the last dim evenly.
 
-    Shape: (N, C, L) or (C, L) → (N, C, output_size).
+    Args:
+        input: Tensor ``(N, C, L)`` or ``(C, L)``.
+        output_size: Number of windows; None: L.
+
+    Returns:
+        Tensor ``(N, C, output_size)`` or ``(C, output_size)``.
 
     Raises:
-        RuntimeError: the input has an empty dim; ``output_size`` does not fit.
+        RuntimeError: The input has an empty dim; ``output_size`` does not fit.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.adaptive_avg_pool1d(torch.arange(6.0).reshape(1, 1, 6), 2)
@@ -311,14 +327,16 @@ def adaptive_avg_pool1d(input, output_size):
 
 
 def adaptive_avg_pool2d(input, output_size):
-    """The means of ``output_size`` windows that cover the last two dims evenly.
+    """Compute the means of windows that cover the last two dims evenly.
 
-    ``output_size`` is one number for both dims, or one each for H and W; None keeps a dim's size.
+    Args:
+        input: Tensor ``(N, C, H, W)`` or ``(C, H, W)``.
 
-    Shape: (N, C, H, W) or (C, H, W) → (N, C, *output_size).
+    Returns:
+        Tensor ``(N, C, *output_size)`` or ``(C, *output_size)``.
 
     Raises:
-        RuntimeError: the input has an empty dim; ``output_size`` does not fit.
+        RuntimeError: The input has an empty dim; ``output_size`` does not fit.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.adaptive_avg_pool2d(torch.ones(1, 2, 5, 7), (2, None)).shape
@@ -328,12 +346,16 @@ def adaptive_avg_pool2d(input, output_size):
 
 
 def adaptive_avg_pool3d(input, output_size):
-    """The means of ``output_size`` windows (one number, or three) that cover the last dims evenly.
+    """Compute the means of windows that cover the last three dims evenly.
 
-    Shape: (N, C, D, H, W) or (C, D, H, W) → (N, C, *output_size).
+    Args:
+        input: Tensor ``(N, C, D, H, W)`` or ``(C, D, H, W)``.
+
+    Returns:
+        Tensor ``(N, C, *output_size)`` or ``(C, *output_size)``.
 
     Raises:
-        RuntimeError: the input has an empty dim; ``output_size`` does not fit.
+        RuntimeError: The input has an empty dim; ``output_size`` does not fit.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.adaptive_avg_pool3d(torch.ones(1, 2, 4, 4, 4), 2).shape

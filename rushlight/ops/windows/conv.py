@@ -298,10 +298,16 @@ def convolved(name, n, input, weight, bias, stride, padding, dilation, groups):
 def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Slide ``weight`` along ``input`` (cross-correlation).
 
-    Shape: input (N, C, L) or (C, L), weight (O, C / groups, K), bias (O) → (N, O, L').
+    Args:
+        input: Tensor ``(N, C, L)`` or ``(C, L)``.
+        weight: Tensor ``(O, C / groups, K)``.
+
+    Returns:
+        Tensor ``(N, O, L')`` or ``(O, L')``, with
+        L' = (L + 2 padding - dilation (K - 1) - 1) // stride + 1.
 
     Raises:
-        RuntimeError: channels, bias, dtypes or sizes do not fit.
+        RuntimeError: Channels, bias, dtypes or sizes do not fit.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.conv1d(torch.ones(1, 1, 4), torch.ones(1, 1, 2))
@@ -313,11 +319,16 @@ def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Slide ``weight`` over ``input`` (cross-correlation).
 
-    Shape: input (N, C, H, W) or (C, H, W), weight (O, C / groups, kH, kW), bias (O) →
-    (N, O, H', W') with H' = (H + 2 padding - dilation (kH - 1) - 1) // stride + 1.
+    Args:
+        input: Tensor ``(N, C, H, W)`` or ``(C, H, W)``.
+        weight: Tensor ``(O, C / groups, kH, kW)``.
+
+    Returns:
+        Tensor ``(N, O, H', W')`` or ``(O, H', W')``, with
+        H' = (H + 2 padding - dilation (kH - 1) - 1) // stride + 1.
 
     Raises:
-        RuntimeError: channels, bias, dtypes or sizes do not fit.
+        RuntimeError: Channels, bias, dtypes or sizes do not fit.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.conv2d(torch.ones(1, 3, 8, 8), torch.ones(4, 3, 3, 3)).shape
@@ -329,11 +340,15 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Slide ``weight`` through ``input`` (cross-correlation).
 
-    Shape: input (N, C, D, H, W) or (C, D, H, W), weight (O, C / groups, kD, kH, kW), bias (O) →
-    (N, O, D', H', W').
+    Args:
+        input: Tensor ``(N, C, D, H, W)`` or ``(C, D, H, W)``.
+        weight: Tensor ``(O, C / groups, kD, kH, kW)``.
+
+    Returns:
+        Tensor ``(N, O, D', H', W')`` or ``(O, D', H', W')``, each size as in ``conv1d``.
 
     Raises:
-        RuntimeError: channels, bias, dtypes or sizes do not fit.
+        RuntimeError: Channels, bias, dtypes or sizes do not fit.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.conv3d(torch.ones(1, 1, 4, 4, 4), torch.ones(2, 1, 3, 3, 3)).shape

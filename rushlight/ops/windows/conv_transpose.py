@@ -199,11 +199,16 @@ def conv_transpose1d(
 ):  # fmt: skip
     """Add each element of ``input`` times ``weight`` to the result, at the element's window.
 
-    Shape: input (N, C, L) or (C, L), weight (C, O / groups, K), bias (O) → (N, O, L') with
-    L' = (L - 1) stride - 2 padding + dilation (K - 1) + output_padding + 1.
+    Args:
+        input: Tensor ``(N, C, L)`` or ``(C, L)``.
+        weight: Tensor ``(C, O / groups, K)``.
+
+    Returns:
+        Tensor ``(N, O, L')`` or ``(O, L')``, with
+        L' = (L - 1) stride - 2 padding + dilation (K - 1) + output_padding + 1.
 
     Raises:
-        RuntimeError: channels, bias, dtypes or sizes do not fit.
+        RuntimeError: Channels, bias, dtypes or sizes do not fit.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.conv_transpose1d(torch.ones(1, 1, 3), torch.ones(1, 1, 2))
@@ -220,11 +225,15 @@ def conv_transpose2d(
 ):  # fmt: skip
     """Add each element of ``input`` times ``weight`` to the result, at the element's window.
 
-    Shape: input (N, C, H, W) or (C, H, W), weight (C, O / groups, kH, kW), bias (O) →
-    (N, O, H', W'), each as in ``conv_transpose1d``.
+    Args:
+        input: Tensor ``(N, C, H, W)`` or ``(C, H, W)``.
+        weight: Tensor ``(C, O / groups, kH, kW)``.
+
+    Returns:
+        Tensor ``(N, O, H', W')`` or ``(O, H', W')``, each size as in ``conv_transpose1d``.
 
     Raises:
-        RuntimeError: channels, bias, dtypes or sizes do not fit.
+        RuntimeError: Channels, bias, dtypes or sizes do not fit.
 
     >>> import rushlight as torch
     >>> x, w = torch.ones(1, 3, 4, 4), torch.ones(3, 2, 3, 3)
@@ -242,11 +251,15 @@ def conv_transpose3d(
 ):  # fmt: skip
     """Add each element of ``input`` times ``weight`` to the result, at the element's window.
 
-    Shape: input (N, C, D, H, W) or (C, D, H, W), weight (C, O / groups, kD, kH, kW), bias (O) →
-    (N, O, D', H', W'), each as in ``conv_transpose1d``.
+    Args:
+        input: Tensor ``(N, C, D, H, W)`` or ``(C, D, H, W)``.
+        weight: Tensor ``(C, O / groups, kD, kH, kW)``.
+
+    Returns:
+        Tensor ``(N, O, D', H', W')`` or ``(O, D', H', W')``, each size as in ``conv_transpose1d``.
 
     Raises:
-        RuntimeError: channels, bias, dtypes or sizes do not fit.
+        RuntimeError: Channels, bias, dtypes or sizes do not fit.
 
     >>> import rushlight as torch
     >>> x, w = torch.ones(1, 1, 2, 2, 2), torch.ones(1, 2, 3, 3, 3)

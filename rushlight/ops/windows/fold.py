@@ -161,9 +161,15 @@ def _checked(op, name, input, dims, expected):
 
 
 def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
-    """Write each patch of an image as a column. A column has one channel after the other.
+    """Write each patch of an image as a column, with one channel after the other.
 
-    Shape: (N, C, H, W) or (C, H, W) → (N, C · kernel, places).
+    Args:
+        input: Tensor ``(N, C, H, W)`` or ``(C, H, W)``.
+        stride: Elements from patch to patch: int or two ints. Default: 1.
+
+    Returns:
+        Tensor ``(N, C · kernel, places)`` or ``(C · kernel, places)``: kernel is the number of
+        elements of a patch, and places the number of patches.
 
     Raises:
         RuntimeError: ``input`` does not have 3 or 4 dims; no window fits.
@@ -183,9 +189,15 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
 
 
 def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
-    """Put the columns of ``input`` as patches into an image. Overlapping patches are summed.
+    """Put the columns of ``input`` as patches into an image, and sum patches that overlap.
 
-    Shape: (N, C · kernel, places) or (C · kernel, places) → (N, C, *output_size).
+    Args:
+        input: Tensor ``(N, C · kernel, places)`` or ``(C · kernel, places)``, as ``unfold`` gives.
+        output_size: Height and width of the image: int or two ints.
+        stride: Elements from patch to patch: int or two ints. Default: 1.
+
+    Returns:
+        Tensor ``(N, C, *output_size)`` or ``(C, *output_size)``.
 
     Raises:
         RuntimeError: ``input`` does not have 2 or 3 dims; its rows or columns do not fit.

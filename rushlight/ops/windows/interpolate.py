@@ -184,21 +184,30 @@ def interpolate(
     input, size=None, scale_factor=None, mode="nearest", align_corners=None,
     recompute_scale_factor=None, antialias=False,
 ):  # fmt: skip
-    """Resize ``input`` to ``size``, or by ``scale_factor``. Exactly one of both must be given.
+    """Resize ``input`` to ``size``, or by ``scale_factor``.
 
-    The modes "nearest", "nearest-exact" and "area" take any input, "linear" takes (N, C, L),
-    "bilinear", "bicubic" and "lanczos" take (N, C, H, W), and "trilinear" takes (N, C, D, H, W).
-    ``antialias`` filters the image before it shrinks. It is possible for "bilinear" and "bicubic",
-    and required for "lanczos". With ``align_corners`` the centres of the corner elements of
-    ``input`` and result coincide. Without, their outer edges do. Images of uint8 give images of
-    uint8, which are rounded after each dim.
+    Images of uint8 give images of uint8, which are rounded after each dim.
 
-    Shape: (N, C, *size) → (N, C, *size') with size' = ``size``, or ⌊size · scale_factor⌋.
+    Args:
+        input: Tensor ``(N, C, L)``, ``(N, C, H, W)`` or ``(N, C, D, H, W)``.
+        size: Spatial size of the result: int or ints. Either ``size`` or ``scale_factor`` is given.
+        mode: ``"nearest"`` (default), ``"nearest-exact"`` or ``"area"``; ``"linear"`` for one
+            spatial dim; ``"bilinear"``, ``"bicubic"`` or ``"lanczos"`` for two; ``"trilinear"`` for
+            three.
+        align_corners: True: the centres of the corner elements of ``input`` and result coincide.
+            False or None (default): their outer edges do. Only linear and cubic modes take it.
+        recompute_scale_factor: Compute the points from the rounded sizes instead of
+            ``scale_factor``. Default: False.
+        antialias: Filter an image before it shrinks. Only ``"bilinear"``, ``"bicubic"`` and
+            ``"lanczos"`` take it, and ``"lanczos"`` requires it. Default: False.
+
+    Returns:
+        Tensor ``(N, C, *size')`` with size' = ``size``, or ⌊size · scale_factor⌋.
 
     Raises:
-        ValueError: the options do not go together.
-        NotImplementedError: the mode does not take such an input.
-        RuntimeError: the result, or an image, would be empty.
+        ValueError: The options do not go together.
+        NotImplementedError: The mode does not take such an input.
+        RuntimeError: The result, or an image, would be empty.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([[[1.0, 2.0]]])

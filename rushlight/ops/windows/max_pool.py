@@ -181,13 +181,18 @@ def _pooled(name, n, input, kernel_size, stride, padding, dilation, ceil_mode, r
 def max_pool1d(
     input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
 ):
-    """The maximum of each window.
+    """Compute the maximum of each window.
 
-    Shape: (N, C, L) or (C, L) → (N, C, L') with
-    L' = (L + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1; stride None is kernel_size.
+    Args:
+        input: Tensor ``(N, C, L)`` or ``(C, L)``.
+
+    Returns:
+        Tensor ``(N, C, L')`` or ``(C, L')``, with
+        L' = (L + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1. With ``return_indices``
+        a pair: the maxima, and their positions in L, int64.
 
     Raises:
-        RuntimeError: windows do not fit the input; a parameter is out of range.
+        RuntimeError: Windows do not fit the input; a parameter is out of range.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.max_pool1d(torch.tensor([[[1.0, 3.0, 2.0, 0.0]]]), 2)
@@ -201,13 +206,18 @@ def max_pool1d(
 def max_pool2d(
     input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
 ):
-    """The maximum of each window; with ``return_indices`` also its flat position in (H, W).
+    """Compute the maximum of each window.
 
-    Shape: (N, C, H, W) or (C, H, W) → (N, C, H', W') with
-    H' = (H + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1; stride None is kernel_size.
+    Args:
+        input: Tensor ``(N, C, H, W)`` or ``(C, H, W)``.
+
+    Returns:
+        Tensor ``(N, C, H', W')`` or ``(C, H', W')``, with
+        H' = (H + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1. With ``return_indices``
+        a pair: the maxima, and their flat positions in (H, W), int64.
 
     Raises:
-        RuntimeError: windows do not fit the input; a parameter is out of range.
+        RuntimeError: Windows do not fit the input; a parameter is out of range.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.max_pool2d(torch.arange(16.0).reshape(1, 1, 4, 4), 2)
@@ -222,12 +232,17 @@ def max_pool2d(
 def max_pool3d(
     input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
 ):
-    """The maximum of each window.
+    """Compute the maximum of each window.
 
-    Shape: (N, C, D, H, W) or (C, D, H, W) → (N, C, D', H', W').
+    Args:
+        input: Tensor ``(N, C, D, H, W)`` or ``(C, D, H, W)``.
+
+    Returns:
+        Tensor ``(N, C, D', H', W')`` or ``(C, D', H', W')``, each size as in ``max_pool1d``. With
+        ``return_indices`` a pair: the maxima, and their flat positions in (D, H, W), int64.
 
     Raises:
-        RuntimeError: windows do not fit the input; a parameter is out of range.
+        RuntimeError: Windows do not fit the input; a parameter is out of range.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.max_pool3d(torch.ones(1, 1, 4, 4, 4), 2).shape

@@ -214,15 +214,20 @@ _folded.grad(
 def pad(input, pad, mode="constant", value=None):
     """Add elements around the last dims of ``input``.
 
-    Shape: (…) → (…), where each padded dim grows by the sum of its two numbers.
+    Args:
+        pad: Numbers of elements ``(left, right, top, bottom, …)``: two for each dim, the last dim
+            first. Negative numbers cut elements off.
+        mode: ``"constant"`` (default) adds ``value``; ``"reflect"`` adds the reflected input,
+            ``"replicate"`` the element at the edge, and ``"circular"`` those of the other end.
+        value: The number that ``"constant"`` adds. Default: 0.
 
-    ``pad`` = (left, right, top, bottom, …) begins with the last dim. Negative numbers cut elements
-    off. The mode is "constant" (``value``, or 0 if None), "reflect", "replicate" (the element at
-    the edge) or "circular".
+    Returns:
+        Tensor with as many dims as ``input``; each dim grows by the sum of its two numbers.
 
     Raises:
         RuntimeError: ``pad`` does not fit the input.
-        NotImplementedError: the mode is unknown, or does not take so many dims.
+        ValueError: A ``value`` is given for another mode than ``"constant"``.
+        NotImplementedError: The mode is unknown, or does not take so many dims.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.pad(torch.tensor([[1.0, 2.0, 3.0]]), (1, 1), mode="reflect")

@@ -1,5 +1,6 @@
 """Learning-rate schedulers: ``torch.optim.lr_scheduler``."""
 
+from rushlight.docstrings import document
 from rushlight.optim.lr_scheduler.chain import ChainedScheduler, SequentialLR
 from rushlight.optim.lr_scheduler.cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
 from rushlight.optim.lr_scheduler.cycle import CyclicLR, OneCycleLR
@@ -25,3 +26,6 @@ __all__ = [
 
 #: The old name of LRScheduler, which older programs import.
 _LRScheduler = LRScheduler
+
+for _name in __all__:
+    document(globals()[_name], "scheduler")

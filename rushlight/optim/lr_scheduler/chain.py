@@ -51,11 +51,14 @@ class _Composed(LRScheduler):
 
 
 class SequentialLR(_Composed):
-    """Run several schedulers one after the other. Each starts at epoch 0 at its milestone.
+    """Run several schedulers one after the other.
+
+    Each scheduler starts at its epoch 0 when its milestone is reached.
 
     Args:
         schedulers: The schedulers in order. All must belong to ``optimizer``.
-        milestones: The steps at which the second and later schedulers start.
+        milestones: The steps at which the second and later schedulers start: one int fewer than
+            schedulers.
 
     Raises:
         ValueError: There are no schedulers, one belongs to another optimizer or is a
@@ -101,7 +104,11 @@ class SequentialLR(_Composed):
         self._last_lr = first.get_last_lr()
 
     def recursive_undo(self, sched=None):
-        """Take back the first step of all schedulers in ``sched``, or in this one."""
+        """Take back the first step of all schedulers in ``sched``.
+
+        Args:
+            sched: A scheduler, which may hold others. Default: this one.
+        """
         top = self if sched is None else sched
         if hasattr(top, "_schedulers"):
             for scheduler in top._schedulers:
@@ -123,6 +130,10 @@ class SequentialLR(_Composed):
 
 class ChainedScheduler(_Composed):
     """Run several schedulers at once: each changes the learning rate that the one before set.
+
+    Args:
+        schedulers: The schedulers, in the order in which they take their steps.
+        optimizer: The optimizer of all schedulers. Default: that of the first one.
 
     Raises:
         ValueError: There are no schedulers, or one belongs to another optimizer or is a

@@ -13,6 +13,10 @@ class CosineAnnealingLR(LRScheduler):
     Each step computes the new learning rate from the present one, so a change by other code has
     a lasting effect.
 
+    Args:
+        T_max: Number of epochs from the initial learning rate to ``eta_min``.
+        eta_min: The smallest learning rate. Default: 0.
+
     Source: Loshchilov & Hutter, SGDR: stochastic gradient descent with warm restarts, 2017,
         equation 5, without the restarts.
 
@@ -57,12 +61,12 @@ class CosineAnnealingLR(LRScheduler):
 class CosineAnnealingWarmRestarts(LRScheduler):
     """Lower the learning rate to ``eta_min`` along half a cosine, and restart at the initial rate.
 
+    The ``epoch`` of ``step`` may be a fraction.
+
     Args:
         T_0: The number of epochs before the first restart.
-        T_mult: How many times longer each period is than the one before.
-        eta_min: The smallest learning rate.
-
-    The ``epoch`` of ``step`` may be a fraction.
+        T_mult: How many times longer each period is than the one before. Default: 1.
+        eta_min: The smallest learning rate. Default: 0.
 
     Raises:
         ValueError: ``T_0`` or ``T_mult`` is not a positive int, or ``eta_min`` is not a number.
@@ -106,7 +110,14 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         return [self.eta_min + (lr - self.eta_min) * factor / 2 for lr in self.base_lrs]
 
     def step(self, epoch=None):
-        """Set the learning rates of the next epoch, or of ``epoch``, which may be a fraction."""
+        """Set the learning rates of the next epoch, or of ``epoch``.
+
+        Args:
+            epoch: The epoch to go to; it may be a fraction. Default: the next one.
+
+        Raises:
+            ValueError: ``epoch`` is negative.
+        """
         if epoch is None and self.last_epoch < 0:
             epoch = 0
         if epoch is None:

@@ -49,16 +49,19 @@ class CyclicLR(_Cycle):
     """Move the learning rate between ``base_lr`` and ``max_lr``, up and down along straight lines.
 
     Args:
-        base_lr, max_lr: One number, or a list with one for each group.
-        step_size_up, step_size_down: The number of steps up, and down. None for down means as many
-            as up.
+        base_lr, max_lr: The smallest and the largest learning rate: one number, or a list with one
+            for each group.
+        step_size_up, step_size_down: The number of steps up, and down. Default: 2000 up, and as
+            many down as up.
         mode: How the height of the cycles changes: ``"triangular"`` (not at all),
             ``"triangular2"`` (each cycle is half as high) or ``"exp_range"`` (the height of each
             step is scaled by ``gamma ** step``).
+        gamma: Base of the powers that scale the heights in mode ``"exp_range"``. Default: 1.
         scale_fn, scale_mode: A function that replaces ``mode``. It maps the number of the cycle
-            (``"cycle"``) or of the step (``"iterations"``) to the height.
-        cycle_momentum, base_momentum, max_momentum: Move the momentum between these limits, down
-            while the learning rate goes up.
+            (``"cycle"``) or of the step (``"iterations"``) to the height. Default: None.
+        cycle_momentum: Move the momentum, too, down while the learning rate goes up. Default: True.
+        base_momentum, max_momentum: The smallest and the largest momentum: one number, or a list
+            with one for each group. Default: 0.8 and 0.9.
 
     Raises:
         ValueError: The mode is unknown and there is no ``scale_fn``, a list has the wrong length,
@@ -115,7 +118,14 @@ class CyclicLR(_Cycle):
         self._scale_fn_ref = shapes[self.mode]
 
     def scale_fn(self, x):
-        """Return the relative height of the cycle, or of the step, ``x``."""
+        """Return the relative height of the cycle, or of the step, ``x``.
+
+        Args:
+            x: The number of the cycle or of the step, as ``scale_mode`` says.
+
+        Returns:
+            Number by which the cycle's height is multiplied.
+        """
         custom = self._scale_fn_custom
         return self._scale_fn_ref(x) if custom is None else custom(x)
 
@@ -184,15 +194,17 @@ class OneCycleLR(_Cycle):
     The cycle covers the whole training.
 
     Args:
-        max_lr: One number, or a list with one for each group.
+        max_lr: The largest learning rate: one number, or a list with one for each group.
         total_steps: The number of steps of the cycle.
         epochs, steps_per_epoch: Their product replaces ``total_steps``.
-        pct_start: The share of the steps in which the learning rate rises, from 0 to 1.
+        pct_start: The share of the steps in which the learning rate rises, from 0 to 1. Default:
+            0.3.
         anneal_strategy: The curve of rise and fall: ``"cos"`` or ``"linear"``.
-        cycle_momentum, base_momentum, max_momentum: Move the momentum between these limits, down
-            while the learning rate goes up.
-        div_factor: The first learning rate is ``max_lr / div_factor``.
-        final_div_factor: The last learning rate is the first divided by this.
+        cycle_momentum: Move the momentum, too, down while the learning rate goes up. Default: True.
+        base_momentum, max_momentum: The smallest and the largest momentum: one number, or a list
+            with one for each group. Default: 0.85 and 0.95.
+        div_factor: The first learning rate is ``max_lr / div_factor``. Default: 25.
+        final_div_factor: The last learning rate is the first divided by this. Default: 10000.
         three_phase: First fall to the first learning rate, in as many steps as the rise, and then
             to the last one.
 

@@ -59,7 +59,9 @@ class _Lambdas(LRScheduler):
 class LambdaLR(_Lambdas):
     """Set the learning rate to the initial rate times a function of the epoch.
 
-    ``lr_lambda`` is the function, or a list with one function for each group.
+    Args:
+        lr_lambda: A function of the epoch (an int) that returns the factor, or a list with one
+            function for each group.
 
     >>> import rushlight as torch
     >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)
@@ -80,7 +82,9 @@ class LambdaLR(_Lambdas):
 class MultiplicativeLR(_Lambdas):
     """Multiply the learning rate, at each step, with a function of the epoch.
 
-    ``lr_lambda`` is the function, or a list with one function for each group.
+    Args:
+        lr_lambda: A function of the epoch (an int) that returns the factor, or a list with one
+            function for each group.
 
     Raises:
         TypeError: One of the functions is not callable.
@@ -115,6 +119,10 @@ class MultiplicativeLR(_Lambdas):
 class StepLR(LRScheduler):
     """Multiply the learning rate with ``gamma`` every ``step_size`` epochs.
 
+    Args:
+        step_size: Number of epochs from one change to the next.
+        gamma: Factor of the learning rate. Default: 0.1.
+
     >>> import rushlight as torch
     >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)
     >>> scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
@@ -147,6 +155,11 @@ class StepLR(LRScheduler):
 class MultiStepLR(LRScheduler):
     """Multiply the learning rate with ``gamma`` at each of the epochs ``milestones``.
 
+    Args:
+        milestones: The epochs (ints) at which the learning rate changes. An epoch that is listed
+            twice counts twice.
+        gamma: Factor of the learning rate. Default: 0.1.
+
     >>> import rushlight as torch
     >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)
     >>> scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones=[1, 3], gamma=0.5)
@@ -178,6 +191,10 @@ class MultiStepLR(LRScheduler):
 
 class ConstantLR(LRScheduler):
     """Multiply the learning rate with ``factor`` for the first ``total_iters`` epochs.
+
+    Args:
+        factor: Factor of the learning rate, from 0 to 1. Default: 1/3.
+        total_iters: Number of epochs with the factor; then it is taken back. Default: 5.
 
     Raises:
         ValueError: ``factor`` is outside [0, 1].
@@ -214,7 +231,10 @@ class ConstantLR(LRScheduler):
 class LinearLR(LRScheduler):
     """Multiply the learning rate with a factor that changes linearly.
 
-    The factor goes from ``start_factor`` to ``end_factor`` in ``total_iters`` epochs.
+    Args:
+        start_factor: Factor of the first epoch, above 0 and at most 1. Default: 1/3.
+        end_factor: Factor from epoch ``total_iters`` on, from 0 to 1. Default: 1.
+        total_iters: Number of epochs from the first factor to the last. Default: 5.
 
     Raises:
         ValueError: ``start_factor`` is outside (0, 1], or ``end_factor`` is outside [0, 1].
@@ -268,6 +288,9 @@ class LinearLR(LRScheduler):
 class ExponentialLR(LRScheduler):
     """Multiply the learning rate with ``gamma`` every epoch.
 
+    Args:
+        gamma: Factor of the learning rate.
+
     >>> import rushlight as torch
     >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)
     >>> scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
@@ -293,6 +316,10 @@ class PolynomialLR(LRScheduler):
     """Set the rate to the initial rate times ``(1 - epoch / total_iters) ** power``.
 
     The learning rate is 0 from epoch ``total_iters`` on.
+
+    Args:
+        total_iters: Number of epochs until the learning rate is 0. Default: 5.
+        power: Exponent of the falling curve. Default: 1, a straight line.
 
     >>> import rushlight as torch
     >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)

@@ -20,14 +20,16 @@ class ReduceLROnPlateau(LRScheduler):
     ``step`` takes the metric of each epoch.
 
     Args:
-        mode: ``"min"`` if the metric should fall, ``"max"`` if it should rise.
-        factor: The factor, below 1.
-        patience: The rate is reduced after more than this many epochs without improvement.
+        mode: ``"min"`` if the metric should fall, ``"max"`` if it should rise. Default: ``"min"``.
+        factor: Factor of the learning rate, below 1. Default: 0.1.
+        patience: The rate is reduced after more than this many epochs without improvement. Default:
+            10.
         threshold, threshold_mode: The least improvement that counts: a share of the best value
             (``"rel"``) or an amount (``"abs"``).
-        cooldown: The number of epochs after a reduction that are not counted.
-        min_lr: The smallest learning rate: one number, or a list with one for each group.
-        eps: The learning rate is only changed if the change is larger than this.
+        cooldown: The number of epochs after a reduction that are not counted. Default: 0.
+        min_lr: The smallest learning rate: one number, or a list with one for each group. Default:
+            0.
+        eps: The learning rate is only changed if the change is larger than this. Default: 1e-8.
 
     Raises:
         ValueError: ``factor`` is 1 or more, a mode is unknown, or ``min_lr`` has the wrong length.

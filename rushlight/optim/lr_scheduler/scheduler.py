@@ -44,10 +44,10 @@ def replayed(step):
 
 
 class LRScheduler:
-    """The base class of schedulers. Each ``step`` sets the learning rates of all parameter groups.
+    """The base class of schedulers, which set the learning rates of all parameter groups.
 
     A subclass defines ``get_lr``, which returns the new learning rates. The constructor sets the
-    first ones.
+    first ones, and each ``step`` sets the next.
 
     Args:
         optimizer: The optimizer. Each group's ``"lr"`` is kept as its ``"initial_lr"``.
@@ -104,15 +104,27 @@ class LRScheduler:
             cls.step = replayed(cls.step)  # type: ignore[method-assign]
 
     def state_dict(self):
-        """Return all attributes of the scheduler except the optimizer."""
+        """Return all attributes of the scheduler except the optimizer.
+
+        Returns:
+            Dict of the attributes by name.
+        """
         return {key: value for key, value in self.__dict__.items() if key != "optimizer"}
 
     def load_state_dict(self, state_dict):
-        """Load a state dict that ``state_dict()`` returned."""
+        """Load a state dict that ``state_dict()`` returned.
+
+        Args:
+            state_dict: The dict that ``state_dict()`` returned.
+        """
         self.__dict__.update(state_dict)
 
     def get_last_lr(self):
-        """Return the learning rate of each group after this scheduler's last step."""
+        """Return the learning rate of each group after this scheduler's last step.
+
+        Returns:
+            List with one learning rate for each parameter group.
+        """
         mode.refuse_in_trace(
             "a scheduler has no rate to tell, since its steps come after the program; ask for it "
             "outside"
@@ -120,12 +132,20 @@ class LRScheduler:
         return self._last_lr
 
     def get_lr(self):
-        """Return the new learning rate of each group. ``step`` calls this method."""
+        """Return the new learning rate of each group, for ``step``, which calls this method.
+
+        Returns:
+            List with one learning rate for each parameter group.
+        """
         raise NotImplementedError
 
     @replayed
     def step(self, epoch=None):
-        """Set the next learning rates. Call this after the optimizer's ``step``."""
+        """Set the next learning rates, after the optimizer's ``step``.
+
+        Args:
+            epoch: Deprecated; the epoch to go to. Default: the next one.
+        """
         if self._step_count == 1:
             if not hasattr(self.optimizer.step, "hooked"):
                 warnings.warn(OVERRIDDEN_WARNING, UserWarning, stacklevel=2)

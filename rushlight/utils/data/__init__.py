@@ -1,5 +1,6 @@
 """Data sets, the order in which they are read, and the loader that makes batches of them."""
 
+from rushlight.docstrings import document
 from rushlight.utils.data.collate import default_collate, default_convert
 from rushlight.utils.data.dataloader import DataLoader
 from rushlight.utils.data.dataset import (
@@ -44,3 +45,6 @@ __all__ = [
     "get_worker_info",
     "random_split",
 ]
+
+for _name in __all__:
+    document(globals()[_name])

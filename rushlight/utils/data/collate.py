@@ -15,14 +15,22 @@ TEXT_OR_OBJECT = "SUO"  # NumPy's kinds of elements that no tensor holds
 
 
 def default_collate(batch):
-    """Make one batch of a list of samples; every tensor gets a new dim 0.
+    """Make one batch of a list of samples.
 
     Tensors and arrays are stacked. Numbers become one tensor; Python floats become float64. Strings
     and bytes stay a list. Mappings, named tuples and sequences are collated entry by entry; plain
     tuples become a list.
 
-    Shape: samples of (...) → (N, ...).
-    Raises: TypeError for objects that no tensor can hold; RuntimeError if shapes or lengths differ.
+    Args:
+        batch: A list of N samples of the same form.
+
+    Returns:
+        A batch of the samples' form. It has a tensor ``(N, ...)`` where each sample has a tensor
+        ``(...)``.
+
+    Raises:
+        TypeError: A sample has an object that no tensor can hold.
+        RuntimeError: The shapes or lengths of the samples differ.
 
     >>> import rushlight as torch
     >>> torch.utils.data.default_collate([{"x": 1, "y": "a"}, {"x": 2, "y": "b"}])
@@ -33,6 +41,12 @@ def default_collate(batch):
 
 def default_convert(data):
     """Turn the NumPy arrays and scalars in a sample into tensors; leave other values as they are.
+
+    Args:
+        data: A sample: an array, a tensor, a container of these, or any other object.
+
+    Returns:
+        The sample, with tensors that share the arrays' memory.
 
     >>> import numpy as np
     >>> import rushlight as torch

@@ -25,14 +25,40 @@ FIXED = {"batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "pers
 class DataLoader(Generic[T_co]):
     """Iterate over batches of a data set, in order, shuffled, or in a sampler's order.
 
-    ``batch_size=None`` reads single samples; a ``batch_sampler`` gives the indices of each batch.
-    If ``num_workers`` is above 0, so many processes read the samples, each ``prefetch_factor``
-    batches ahead. The batches come in the sampler's order unless ``in_order=False``. ``generator``
-    seeds the shuffling and the workers. ``pin_memory`` is accepted but has no effect.
+    The iterator raises the errors of the data set. An error in a worker keeps its type, and its
+    text has the worker's traceback.
 
-    Raises: ValueError or TypeError for options that contradict each other. The iterator raises the
-    errors of the data set; an error in a worker keeps its type, and its text has the worker's
-    traceback. RuntimeError if a worker is lost or sends nothing for ``timeout`` seconds.
+    Args:
+        dataset: A map-style data set (``__getitem__`` and ``__len__``), or an ``IterableDataset``.
+        batch_size: Number of samples in a batch; None reads single samples. Default: 1.
+        shuffle: Read the samples in a new random order on each pass. Default: False.
+        sampler: An iterable of indices, which decides the order. Default: a ``SequentialSampler``,
+            or a ``RandomSampler`` if ``shuffle`` is True.
+        batch_sampler: An iterable of lists of indices, one list for each batch. It takes the place
+            of ``batch_size``, ``shuffle``, ``sampler`` and ``drop_last``.
+        num_workers: Number of processes that read the samples. Default: 0, this process reads them.
+        collate_fn: A function that makes a batch of a list of samples.
+            Default: ``default_collate``, or ``default_convert`` for single samples.
+        pin_memory: Accepted without effect. Default: False.
+        drop_last: Leave out the last batch if it has fewer than ``batch_size`` samples.
+            Default: False.
+        timeout: Seconds to wait for a batch from a worker. Default: 0, no limit.
+        worker_init_fn: A function that each worker calls with its id at its start.
+        multiprocessing_context: How workers are started: a context, or its name such as
+            ``"spawn"``. Default: the system's way.
+        generator: Source of the random numbers for the shuffling and for the workers' seeds.
+            Default: ``torch.default_generator``.
+        prefetch_factor: Number of batches that each worker reads ahead. Default: 2 if there are
+            workers.
+        persistent_workers: Keep the workers alive from one pass to the next. Default: False.
+        pin_memory_device: Accepted without effect.
+        in_order: Give the batches in the sampler's order; False: as they become ready.
+            Default: True.
+
+    Raises:
+        ValueError: Options contradict each other, or are out of range.
+        TypeError: ``multiprocessing_context`` is not a context.
+        RuntimeError: A worker is lost, or sends nothing for ``timeout`` seconds.
 
     >>> import rushlight as torch
     >>> dataset = torch.utils.data.TensorDataset(torch.arange(5))
@@ -156,6 +182,9 @@ class DataLoader(Generic[T_co]):
         without these methods is read again up to its place. A pass that a loop left early can be
         continued, too.
 
+        Returns:
+            Dict for ``load_state_dict``, which ``torch.save`` can write.
+
         >>> import rushlight as torch
         >>> loader = torch.utils.data.DataLoader(range(8), 2, shuffle=True)
         >>> batches = iter(loader)
@@ -172,9 +201,20 @@ class DataLoader(Generic[T_co]):
     def load_state_dict(self, state_dict):
         """Let the next ``iter(loader)`` go on from a place that ``state_dict`` returned.
 
+        Args:
+            state_dict: The dict that ``state_dict()`` returned.
+
         Raises:
-            ValueError: the loader has another number of workers or of generators than the saved
+            ValueError: The loader has another number of workers or of generators than the saved
                 loader.
+
+        >>> import rushlight as torch
+        >>> loader = torch.utils.data.DataLoader(range(4), 2)
+        >>> first = next(iter(loader))
+        >>> other = torch.utils.data.DataLoader(range(4), 2)
+        >>> other.load_state_dict(loader.state_dict())
+        >>> list(other)
+        [tensor([2, 3])]
         """
         position.check(state_dict, self)
         self._place = state_dict
@@ -206,7 +246,11 @@ class DataLoader(Generic[T_co]):
         return full if self.drop_last or not rest else full + 1
 
     def check_worker_number_rationality(self):
-        """Warn (UserWarning) if there are more workers than CPUs that this process may use."""
+        """Warn (UserWarning) if there are more workers than CPUs that this process may use.
+
+        >>> import rushlight as torch
+        >>> torch.utils.data.DataLoader(range(8)).check_worker_number_rationality()
+        """
         if hasattr(os, "sched_getaffinity"):
             cpus = len(os.sched_getaffinity(0))
         else:

@@ -31,7 +31,8 @@ class Dataset(Generic[T_co]):
     A subclass defines ``__getitem__`` and usually ``__len__``. If reading many samples at once is
     faster, it also defines ``__getitems__``, from a list of indices to a list of samples.
 
-    Raises: NotImplementedError from ``__getitem__`` where the subclass has none.
+    Raises:
+        NotImplementedError: A sample is read, and the subclass has no ``__getitem__``.
 
     >>> import rushlight as torch
     >>> class Squares(torch.utils.data.Dataset):
@@ -60,7 +61,8 @@ class IterableDataset(Dataset[T_co], Iterable[T_co]):
     A subclass defines ``__iter__``. Under ``num_workers > 0`` every worker iterates over its own
     copy, so ``__iter__`` takes its share by ``get_worker_info()``.
 
-    Raises: TypeError where the subclass has no ``__iter__``.
+    Raises:
+        TypeError: The subclass has no ``__iter__``.
 
     >>> import rushlight as torch
     >>> class Countdown(torch.utils.data.IterableDataset):
@@ -77,8 +79,13 @@ class IterableDataset(Dataset[T_co], Iterable[T_co]):
 class TensorDataset(Dataset[tuple[Tensor, ...]]):
     """Tensors of equal length, read together along dim 0.
 
-    Shape: tensors: (N, ...) each → N samples, each a tuple of (...).
-    Raises: AssertionError where the lengths differ.
+    A sample is a tuple of tensors, each of shape ``(...)``.
+
+    Args:
+        *tensors: Tensors ``(N, ...)`` of the same N, the number of samples.
+
+    Raises:
+        AssertionError: The tensors differ in length.
 
     >>> import rushlight as torch
     >>> dataset = torch.utils.data.TensorDataset(torch.arange(3), torch.tensor([5, 6, 7]))
@@ -102,11 +109,17 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
 
 
 class StackDataset(Dataset):
-    """Data sets of equal length, read together. A sample has one sample of each data set.
+    """Data sets of equal length, read together.
 
-    A sample is a tuple if the data sets are positional arguments, a dict if they are keywords.
+    A sample has one sample of each data set. It is a tuple if the data sets are positional
+    arguments, a dict if they are keywords.
 
-    Raises: ValueError if no data set is given, both kinds are given, or the lengths differ.
+    Args:
+        *args: The data sets; samples are tuples.
+        **kwargs: The data sets by name; samples are dicts.
+
+    Raises:
+        ValueError: There is no data set, both kinds are given, or the lengths differ.
 
     >>> import rushlight as torch
     >>> torch.utils.data.StackDataset(image=["a", "b"], label=[0, 1])[1]
@@ -162,10 +175,14 @@ class StackDataset(Dataset):
 
 
 class ConcatDataset(Dataset[T_co]):
-    """Map-style data sets one after another; also written ``a + b``.
+    """Map-style data sets one after another, also written ``a + b``.
 
-    Raises: AssertionError where none is given or one is iterable-style; ValueError for a negative
-    index below the start.
+    Args:
+        datasets: An iterable of map-style data sets, at least one.
+
+    Raises:
+        AssertionError: There are no data sets, or one is iterable-style.
+        ValueError: A negative index is below ``-len(dataset)``.
 
     >>> import rushlight as torch
     >>> dataset = torch.utils.data.ConcatDataset([["a", "b"], ["c"]])
@@ -206,9 +223,13 @@ class ConcatDataset(Dataset[T_co]):
 
 
 class ChainDataset(IterableDataset):
-    """Iterable-style data sets one after another; also written ``a + b``.
+    """Iterable-style data sets one after another, also written ``a + b``.
 
-    Raises: AssertionError, when read, where one is not iterable-style.
+    Args:
+        datasets: An iterable of iterable-style data sets.
+
+    Raises:
+        AssertionError: A data set is not iterable-style. The error comes when the data is read.
 
     >>> import rushlight as torch
     >>> class Letters(torch.utils.data.IterableDataset):
@@ -240,8 +261,13 @@ class ChainDataset(IterableDataset):
 class Subset(Dataset[T_co]):
     """The samples of a data set at the given indices, in their order.
 
-    Raises: NotImplementedError if a subclass overrides ``__getitem__`` but not ``__getitems__``,
-    because a DataLoader would call ``__getitems__`` and never the new ``__getitem__``.
+    Args:
+        dataset: A map-style data set.
+        indices: A sequence of indices into ``dataset``.
+
+    Raises:
+        NotImplementedError: A subclass overrides ``__getitem__`` but not ``__getitems__``. A
+            DataLoader would call ``__getitems__`` and never the new ``__getitem__``.
 
     >>> import rushlight as torch
     >>> list(torch.utils.data.Subset("abcd", [3, 0]))
@@ -278,11 +304,20 @@ class Subset(Dataset[T_co]):
 def random_split(dataset: Any, lengths, generator=None) -> list[Subset]:
     """Split a data set at random into disjoint subsets of the given lengths or fractions.
 
-    Lengths computed from fractions (which sum to 1) are rounded down. The remaining samples are
-    given one by one to the first subsets.
+    Lengths computed from fractions are rounded down. The remaining samples are given one by one to
+    the first subsets. A split that a fraction leaves empty causes a UserWarning.
 
-    Raises: ValueError where the lengths do not sum to the data set's, or a fraction lies outside
-    0 to 1. Warns (UserWarning) where a fraction leaves a split empty.
+    Args:
+        dataset: A map-style data set.
+        lengths: The numbers of samples, which sum to the data set's length, or fractions that sum
+            to 1.
+
+    Returns:
+        List of one ``Subset`` for each length.
+
+    Raises:
+        ValueError: The lengths do not sum to the data set's length, or a fraction lies outside [0,
+            1].
 
     >>> import rushlight as torch
     >>> generator = torch.Generator().manual_seed(0)

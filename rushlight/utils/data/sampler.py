@@ -32,7 +32,8 @@ class Sampler(Generic[T_co]):
 
     A subclass defines ``__iter__`` and, where it is known, ``__len__``.
 
-    Raises: NotImplementedError from ``__iter__`` where the subclass has none.
+    Raises:
+        NotImplementedError: The sampler is read, and the subclass has no ``__iter__``.
 
     >>> import rushlight as torch
     >>> class Backwards(torch.utils.data.Sampler):
@@ -47,7 +48,10 @@ class Sampler(Generic[T_co]):
 
 
 class SequentialSampler(Sampler[int]):
-    """0, 1, 2, … to the length of the data.
+    """The indices 0, 1, 2, … up to the length of the data.
+
+    Args:
+        data_source: The data set, or any sized object; only its length is used.
 
     >>> import rushlight as torch
     >>> list(torch.utils.data.SequentialSampler("abc"))
@@ -67,11 +71,17 @@ class SequentialSampler(Sampler[int]):
 class RandomSampler(Sampler[int]):
     """A random order: a new permutation on each pass, or draws with replacement.
 
-    Without ``generator``, each pass draws one seed from the default generator and goes on from a
-    generator of its own. ``num_samples`` beyond the length starts another permutation.
+    Args:
+        data_source: The data set, or any sized object; only its length is used.
+        replacement: Draw each index from all indices, so that it may come again. Default: False.
+        num_samples: Number of indices of a pass. Beyond the data's length another permutation
+            starts. Default: the data's length.
+        generator: Source of the random numbers. Default: a new generator on each pass, with a seed
+            from the default generator.
 
-    Raises: TypeError where ``replacement`` is no bool; ValueError where ``num_samples`` is not a
-    positive int.
+    Raises:
+        TypeError: ``replacement`` is not a bool.
+        ValueError: ``num_samples`` is not a positive int.
 
     >>> import rushlight as torch
     >>> generator = torch.Generator().manual_seed(0)
@@ -126,6 +136,9 @@ class RandomSampler(Sampler[int]):
 class SubsetRandomSampler(Sampler[int]):
     """The given indices in a new random order on each pass.
 
+    Args:
+        indices: A sequence of indices.
+
     >>> import rushlight as torch
     >>> generator = torch.Generator().manual_seed(0)
     >>> list(torch.utils.data.SubsetRandomSampler([10, 20, 30], generator))
@@ -147,10 +160,17 @@ class SubsetRandomSampler(Sampler[int]):
 class WeightedRandomSampler(Sampler[int]):
     """Indices drawn with probability in proportion to their weight.
 
-    Shape: weights: (N,) → indices 0 to N - 1.
-    Raises: ValueError where ``num_samples`` is not a positive int, ``replacement`` no bool, or
-    the weights are not one-dimensional; RuntimeError, when read, for weights that are negative,
-    not finite or all zero.
+    Args:
+        weights: Sequence or tensor ``(N,)`` of numbers that are not negative. They need not sum to
+            1.
+        num_samples: Number of indices of a pass, each from 0 to N - 1.
+        replacement: Let an index be drawn more than once. Default: True.
+
+    Raises:
+        ValueError: ``num_samples`` is not a positive int, ``replacement`` is not a bool, or the
+            weights are not one-dimensional.
+        RuntimeError: The weights are negative, not finite or all zero. The error comes when the
+            sampler is read.
 
     >>> import rushlight as torch
     >>> generator = torch.Generator().manual_seed(0)
@@ -190,7 +210,13 @@ class WeightedRandomSampler(Sampler[int]):
 class BatchSampler(Sampler[list[int]]):
     """Lists of ``batch_size`` indices of another sampler.
 
-    Raises: ValueError where ``batch_size`` is not a positive int or ``drop_last`` no bool.
+    Args:
+        sampler: An iterable of indices; ``len`` of the batches also needs its length.
+        batch_size: Number of indices in a batch.
+        drop_last: Leave out the last batch if it has fewer than ``batch_size`` indices.
+
+    Raises:
+        ValueError: ``batch_size`` is not a positive int, or ``drop_last`` is not a bool.
 
     >>> import rushlight as torch
     >>> list(torch.utils.data.BatchSampler(range(5), batch_size=2, drop_last=False))
@@ -219,13 +245,24 @@ class BatchSampler(Sampler[list[int]]):
 
 
 class DistributedSampler(Sampler[int]):
-    """One process's share of a data set that ``num_replicas`` processes read together.
+    """The indices of one process when ``num_replicas`` processes read a data set together.
 
-    The share is every ``num_replicas``-th index; without ``drop_last`` the first samples repeat
-    at the end so that all shares are of one size. Call ``set_epoch`` for a new order.
+    The process reads every ``num_replicas``-th index. Without ``drop_last`` the first samples
+    repeat at the end so that all processes read as many. Call ``set_epoch`` for a new order.
 
-    Raises: RuntimeError where ``num_replicas`` or ``rank`` is missing; ValueError where ``rank``
-    is not in [0, num_replicas).
+    Args:
+        dataset: The data set; only its length is used.
+        num_replicas: Number of processes.
+        rank: The index of this process, from 0 to ``num_replicas - 1``.
+        shuffle: Put the samples in a random order. Default: True.
+        seed: An int that decides the order, together with the epoch. It must be the same in all
+            processes. Default: 0.
+        drop_last: Leave out the samples at the end that not all processes would get.
+            Default: False.
+
+    Raises:
+        RuntimeError: ``num_replicas`` or ``rank`` is missing.
+        ValueError: ``rank`` is not in [0, num_replicas).
 
     >>> import rushlight as torch
     >>> list(torch.utils.data.DistributedSampler("abcde", 2, rank=1, shuffle=False))
@@ -269,7 +306,11 @@ class DistributedSampler(Sampler[int]):
         return self.num_samples
 
     def set_epoch(self, epoch):
-        """Shuffle by ``seed + epoch`` from the next pass on; the same in every process."""
+        """Shuffle by ``seed + epoch`` from the next pass on.
+
+        Args:
+            epoch: An int, the same in all processes.
+        """
         self.epoch = epoch
 
 

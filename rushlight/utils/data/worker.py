@@ -44,7 +44,11 @@ _worker_info: WorkerInfo | None = None
 
 
 def get_worker_info():
-    """Return the ``WorkerInfo`` of this process in a DataLoader's worker, None elsewhere.
+    """Return what a DataLoader's worker process may ask about itself.
+
+    Returns:
+        ``WorkerInfo`` with ``id``, ``num_workers``, ``seed`` and ``dataset``; None outside of a
+        worker.
 
     >>> import rushlight as torch
     >>> class Shard(torch.utils.data.IterableDataset):

@@ -1,5 +1,6 @@
 """Data sets of images, read from local files in torchvision's layout."""
 
+from rushlight.docstrings import document
 from rushlight.vision.datasets.cifar import CIFAR10, CIFAR100
 from rushlight.vision.datasets.fakedata import FakeData
 from rushlight.vision.datasets.folder import DatasetFolder, ImageFolder
@@ -10,3 +11,6 @@ __all__ = [
     "CIFAR10", "CIFAR100", "EMNIST", "KMNIST", "MNIST", "QMNIST", "DatasetFolder", "FakeData",
     "FashionMNIST", "ImageFolder", "VisionDataset",
 ]  # fmt: skip
+
+for _name in __all__:
+    document(globals()[_name], "image data")

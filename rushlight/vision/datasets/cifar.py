@@ -39,15 +39,23 @@ class CIFAR10(VisionDataset):
     """Photographs of 10 kinds of things: 50,000 of 32×32 to train on, 10,000 to test.
 
     The files ``data_batch_1``, … must be in ``root/cifar-10-batches-py``. Each file is checked
-    against its published MD5 sum. Nothing is downloaded: with ``download=True`` the files are
-    unpacked from the archive ``root/cifar-10-python.tar.gz``, if that exists.
+    against its published MD5 sum.
 
     ``data`` is an array (N, 32, 32, 3) of bytes, and ``targets`` is a list. A sample is a Pillow
     image and an int.
 
+    Args:
+        download: Unpack the archive ``root/cifar-10-python.tar.gz``, if that exists; nothing is
+            downloaded. Default: False.
+
     Raises:
         RuntimeError: a file is missing or differs from the published file.
+
     Source: Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html
+
+    >>> from rushlight.vision.datasets import CIFAR10
+    >>> CIFAR10.base_folder
+    'cifar-10-batches-py'
     """
 
     base_folder = "cifar-10-batches-py"
@@ -123,7 +131,19 @@ class CIFAR10(VisionDataset):
 
 
 class CIFAR100(CIFAR10):
-    """``CIFAR10`` with 100 kinds of things, in ``root/cifar-100-python``."""
+    """Photographs of 100 kinds of things, like those of ``CIFAR10``, in ``root/cifar-100-python``.
+
+    Args:
+        download: Unpack the archive ``root/cifar-100-python.tar.gz``, if that exists; nothing is
+            downloaded. Default: False.
+
+    Raises:
+        RuntimeError: A file is missing or differs from the published file.
+
+    >>> from rushlight.vision.datasets import CIFAR100
+    >>> CIFAR100.base_folder
+    'cifar-100-python'
+    """
 
     base_folder = "cifar-100-python"
     url = "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"

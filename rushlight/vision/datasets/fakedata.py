@@ -8,7 +8,13 @@ __all__ = ["FakeData"]
 
 
 class FakeData(VisionDataset):
-    """``size`` random images; each is the same whenever it is read.
+    """Random images, each of which is the same whenever it is read.
+
+    Args:
+        size: Number of images. Default: 1000.
+        image_size: The shape (channels, height, width) of an image. Default: (3, 224, 224).
+        num_classes: Number of classes, of which one is drawn for each image. Default: 10.
+        random_offset: Number added to the index, which is the seed of an image. Default: 0.
 
     >>> from rushlight.vision.datasets import FakeData
     >>> image, target = FakeData(size=10, image_size=(3, 8, 8))[0]

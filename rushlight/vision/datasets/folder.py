@@ -85,13 +85,30 @@ def _files(folder):
 
 
 class DatasetFolder(VisionDataset):
-    """Files in ``root/class/…``, read by ``loader(path)``.
+    """Files in ``root/class/…``, read by a function.
 
-    ``samples`` is a list of (path, number of the class); a sample is (what the loader gives, int).
+    ``samples`` is a list of (path, number of the class). A sample is the function's result and an
+    int.
+
+    Args:
+        loader: Function of a path that returns an image or any other object.
+        extensions: Tuple of the endings of file names that count, such as ``(".png",)``.
+            Default: None; then ``is_valid_file`` is needed.
+        is_valid_file: Function of a path that tells whether the file counts. Default: None; then
+            ``extensions`` is needed.
+        allow_empty: Let a class have no files. Default: False.
 
     Raises:
         FileNotFoundError: there is no class, or one has no file (unless ``allow_empty``).
         ValueError: not exactly one of ``extensions`` and ``is_valid_file`` is given.
+
+    >>> import pathlib, tempfile
+    >>> from rushlight.vision.datasets import DatasetFolder
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     pathlib.Path(root, "greetings").mkdir()
+    ...     _ = pathlib.Path(root, "greetings", "a.txt").write_text("hello")
+    ...     DatasetFolder(root, lambda path: pathlib.Path(path).read_text(), (".txt",))[0]
+    ('hello', 0)
     """
 
     def __init__(
@@ -111,13 +128,29 @@ class DatasetFolder(VisionDataset):
     def make_dataset(
         directory, class_to_idx, extensions=None, is_valid_file=None, allow_empty=False
     ):
-        """List the samples. A subclass may override this method."""
+        """List the samples; a subclass may override this method.
+
+        Args:
+            directory: The folder.
+            class_to_idx: Dict from the names of classes to their numbers.
+            extensions, is_valid_file, allow_empty: As for the class.
+
+        Returns:
+            List of (path, number of the class).
+        """
         if class_to_idx is None:
             raise ValueError("DatasetFolder.make_dataset: class_to_idx must not be None")
         return make_dataset(directory, class_to_idx, extensions, is_valid_file, allow_empty)
 
     def find_classes(self, directory):
-        """Return the classes and their numbers. A subclass may override this method."""
+        """Return the classes and their numbers; a subclass may override this method.
+
+        Args:
+            directory: The folder.
+
+        Returns:
+            The sorted list of names, and the dict from names to numbers.
+        """
         return find_classes(directory)
 
     def __getitem__(self, index):
@@ -130,6 +163,12 @@ class DatasetFolder(VisionDataset):
 
 class ImageFolder(DatasetFolder):
     """Images in ``root/class/…``.
+
+    Args:
+        loader: Function of a path that returns an image. Default: read an RGB image with Pillow.
+        is_valid_file: Function of a path that tells whether the file counts. Default: the endings
+            of image files count.
+        allow_empty: Let a class have no files. Default: False.
 
     >>> import pathlib, tempfile
     >>> from PIL import Image

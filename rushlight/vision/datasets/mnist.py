@@ -17,15 +17,27 @@ __all__ = ["EMNIST", "FashionMNIST", "KMNIST", "MNIST", "QMNIST"]
 class MNIST(VisionDataset):
     """Handwritten digits: 60,000 images of 28×28 to train on, 10,000 to test.
 
-    The files ``train-images-idx3-ubyte``, … must be in ``root/MNIST/raw``, gzipped or not. Nothing
-    is downloaded, not even with ``download=True``.
+    The files ``train-images-idx3-ubyte``, … must be in ``root/MNIST/raw``, gzipped or not.
 
     ``data`` is (N, 28, 28), uint8, and ``targets`` is (N,), int64. A sample is (Pillow image, int).
 
     Raises:
         RuntimeError: a file is missing.
         ValueError: a file is damaged.
+
     Source: LeCun et al. 1998, http://yann.lecun.com/exdb/mnist/
+
+    >>> import pathlib, tempfile
+    >>> from rushlight.vision.datasets import MNIST
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     folder = pathlib.Path(root, "MNIST", "raw")
+    ...     folder.mkdir(parents=True)
+    ...     images = bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 2, 0, 80, 160, 240])
+    ...     _ = (folder / "train-images-idx3-ubyte").write_bytes(images)
+    ...     _ = (folder / "train-labels-idx1-ubyte").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 1, 7]))
+    ...     image, label = MNIST(root)[0]
+    >>> image.size, label
+    ((2, 2), 7)
     """
 
     source = "https://ossci-datasets.s3.amazonaws.com/mnist/"
@@ -75,7 +87,7 @@ class MNIST(VisionDataset):
         return images, labels.to(torch.int64)
 
     def download(self):
-        """Check that the files exist. Nothing is downloaded.
+        """Check that the files exist; nothing is downloaded.
 
         Raises:
             RuntimeError: a file is missing.
@@ -113,6 +125,10 @@ class FashionMNIST(MNIST):
     """Articles of clothing, in ``MNIST``'s format, in ``root/FashionMNIST/raw``.
 
     Source: Xiao et al. 2017, https://arxiv.org/abs/1708.07747
+
+    >>> from rushlight.vision.datasets import FashionMNIST
+    >>> FashionMNIST.classes[:3]
+    ['T-shirt/top', 'Trouser', 'Pullover']
     """
 
     source = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
@@ -126,6 +142,10 @@ class KMNIST(MNIST):
     """Cursive Japanese characters, in ``MNIST``'s format, in ``root/KMNIST/raw``.
 
     Source: Clanuwat et al. 2018, https://arxiv.org/abs/1812.01718
+
+    >>> from rushlight.vision.datasets import KMNIST
+    >>> KMNIST.classes[:3]
+    ['o', 'ki', 'su']
     """
 
     source = "http://codh.rois.ac.jp/kmnist/dataset/kmnist/"
@@ -137,15 +157,25 @@ _MERGED = sorted(set(_ALL) - set("cijklmopsuvwxyz"))
 
 
 class EMNIST(MNIST):
-    """Handwritten letters and digits, in ``root/EMNIST/raw``; ``split`` names the selection.
+    """Handwritten letters and digits, in ``root/EMNIST/raw``.
 
-    The files are ``emnist-{split}-train-images-idx3-ubyte``, …, gzipped or not. With
-    ``download=True`` the files are unpacked from ``gzip.zip``, if that exists.
+    The files are ``emnist-{split}-train-images-idx3-ubyte``, …, gzipped or not.
+
+    Args:
+        split: The selection: ``"byclass"``, ``"bymerge"``, ``"balanced"``, ``"letters"``,
+            ``"digits"`` or ``"mnist"``.
+        **options: As for ``MNIST``. ``download=True`` unpacks the files from ``gzip.zip``, if that
+            exists.
 
     Raises:
         RuntimeError: a file is missing.
         ValueError: there is no such split, or a file is damaged.
+
     Source: Cohen et al. 2017, https://arxiv.org/abs/1702.05373
+
+    >>> from rushlight.vision.datasets import EMNIST
+    >>> EMNIST.classes_split_dict["digits"][:3]
+    ['0', '1', '2']
     """
 
     source = "https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip"
@@ -193,13 +223,21 @@ class EMNIST(MNIST):
 class QMNIST(MNIST):
     """MNIST with all 60,000 test images and the origin of each image, in ``root/QMNIST/raw``.
 
-    ``what`` is "train", "test", "test10k", "test50k" or "nist". With ``compat`` a target is the
-    digit. Otherwise a target is a row of eight numbers.
+    Args:
+        what: ``"train"``, ``"test"``, ``"test10k"``, ``"test50k"`` or ``"nist"``. Default: as
+            ``train`` says.
+        compat: Give the digit as the target; False: a row of eight numbers. Default: True.
+        **options: As for ``MNIST``.
 
     Raises:
         RuntimeError: a file is missing.
         ValueError: there is no such part, or a file is damaged.
+
     Source: Yadav and Bottou 2019, https://arxiv.org/abs/1905.10498
+
+    >>> from rushlight.vision.datasets import QMNIST
+    >>> list(QMNIST.subsets)
+    ['train', 'test', 'test10k', 'test50k', 'nist']
     """
 
     source = "https://github.com/facebookresearch/qmnist"

@@ -40,7 +40,7 @@ def absent(name, folder, files, source):
 
 
 def download_url(url, root, filename=None, md5=None):
-    """Check that the file exists. Nothing is downloaded.
+    """Check that the file exists; nothing is downloaded.
 
     Raises:
         RuntimeError: the file is missing or has another MD5 sum.
@@ -54,7 +54,7 @@ def download_url(url, root, filename=None, md5=None):
 def download_and_extract_archive(
     url, download_root, extract_root=None, filename=None, md5=None, remove_finished=False
 ):
-    """Unpack an archive that exists already. Nothing is downloaded.
+    """Unpack an archive that exists already; nothing is downloaded.
 
     Raises:
         RuntimeError: the archive is missing or has another MD5 sum.

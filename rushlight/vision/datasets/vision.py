@@ -37,9 +37,20 @@ class VisionDataset(Dataset):
 
     A subclass defines ``__getitem__``, which ends by ``_transformed``, and ``__len__``.
 
+    Args:
+        root: The folder of the data. Default: None.
+        transforms: Function of an image and a target that returns both. Default: None.
+
     Raises:
         ValueError: ``transforms`` (for image and target together) is given as well as
             ``transform`` or ``target_transform``.
+
+    >>> from rushlight.vision.datasets import VisionDataset
+    >>> class Numbers(VisionDataset):
+    ...     def __getitem__(self, index):
+    ...         return self._transformed(index, -index)
+    >>> Numbers(transform=lambda image: 10 * image)[3]
+    (30, -3)
     """
 
     def __init__(self, root=None, transforms=None, transform=None, target_transform=None):

@@ -1,5 +1,6 @@
 """Image files as tensors (C, H, W) of bytes."""
 
+from rushlight.docstrings import document
 from rushlight.vision.io.image import (
     ImageReadMode,
     decode_gif,
@@ -21,3 +22,6 @@ __all__ = [
     "encode_jpeg", "encode_png", "read_file", "read_image", "write_file", "write_jpeg",
     "write_png",
 ]  # fmt: skip
+
+for _name in __all__:
+    document(globals()[_name], "image file")

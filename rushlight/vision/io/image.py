@@ -17,7 +17,12 @@ __all__ = [
 
 
 class ImageReadMode(Enum):
-    """What an image is converted to when it is read."""
+    """The form to which a picture is converted when it is read.
+
+    >>> from rushlight.vision.io import ImageReadMode
+    >>> ImageReadMode.RGB.name
+    'RGB'
+    """
 
     UNCHANGED = 0
     GRAY = 1
@@ -34,22 +39,43 @@ _MODES = {
 
 
 def read_file(path):
-    """The bytes of a file.
+    """Read the bytes of a file.
 
-    Shape: → (N,), uint8.
+    Returns:
+        Tensor ``(N,)``, uint8.
+
     Raises:
-        OSError: the file cannot be read.
+        OSError: The file cannot be read.
+
+    >>> import pathlib, tempfile
+    >>> from rushlight.vision.io import read_file
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "file")
+    ...     _ = path.write_bytes(b"abc")
+    ...     read_file(path)
+    tensor([97, 98, 99], dtype=torch.uint8)
     """
     with open(path, "rb") as file:
         return torch.from_numpy(np.frombuffer(bytearray(file.read()), np.uint8))
 
 
 def write_file(filename, data):
-    """Write bytes, a tensor (N,) of uint8, to a file.
+    """Write bytes to a file.
+
+    Args:
+        data: Tensor ``(N,)``, uint8.
 
     Raises:
         RuntimeError: ``data`` is not such a tensor.
-        OSError: the file cannot be written.
+        OSError: The file cannot be written.
+
+    >>> import pathlib, tempfile, rushlight as torch
+    >>> from rushlight.vision.io import write_file
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "file")
+    ...     write_file(path, torch.tensor([97, 98], dtype=torch.uint8))
+    ...     path.read_bytes()
+    b'ab'
     """
     if data.dtype is not torch.uint8 or data.ndim != 1:
         raise RuntimeError(
@@ -86,11 +112,21 @@ def _decode(input, mode, formats, apply_exif_orientation=False):
 
 
 def decode_image(input, mode=ImageReadMode.UNCHANGED, apply_exif_orientation=False):
-    """Decode an image, given as the bytes or as the path of a JPEG, PNG, GIF or WebP file.
+    """Decode a JPEG, PNG, GIF or WebP picture.
 
-    Shape: (N,), uint8 → (C, H, W), uint8 (uint16 for PNG files of 16 bits).
+    Args:
+        input: Tensor ``(N,)``, uint8: the bytes of a file; or the name of the file.
+
+    Returns:
+        Tensor ``(C, H, W)``, uint8; uint16 for PNG files of 16 bits.
+
     Raises:
-        RuntimeError: the bytes are not an image of these formats.
+        RuntimeError: The bytes are not a picture of these formats.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.io import decode_image, encode_png
+    >>> decode_image(encode_png(torch.zeros(3, 2, 4, dtype=torch.uint8))).shape
+    torch.Size([3, 2, 4])
     """
     if not isinstance(input, Tensor):
         input = read_file(input)
@@ -98,7 +134,10 @@ def decode_image(input, mode=ImageReadMode.UNCHANGED, apply_exif_orientation=Fal
 
 
 def read_image(path, mode=ImageReadMode.UNCHANGED, apply_exif_orientation=False):
-    """``decode_image`` of a file.
+    """Read a file and decode its picture, as ``decode_image`` does.
+
+    Returns:
+        Tensor ``(C, H, W)``, uint8; uint16 for PNG files of 16 bits.
 
     >>> import pathlib, tempfile
     >>> import rushlight as torch
@@ -113,24 +152,80 @@ def read_image(path, mode=ImageReadMode.UNCHANGED, apply_exif_orientation=False)
 
 
 def decode_png(input, mode=ImageReadMode.UNCHANGED, apply_exif_orientation=False):
-    """``decode_image`` of PNG only."""
+    """Decode a PNG picture.
+
+    Returns:
+        Tensor ``(C, H, W)``, uint8; uint16 for files of 16 bits.
+
+    Raises:
+        RuntimeError: The bytes are not a PNG picture.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.io import decode_png, encode_png
+    >>> decode_png(encode_png(torch.tensor([[[0, 128]]], dtype=torch.uint8)))
+    tensor([[[  0, 128]]], dtype=torch.uint8)
+    """
     return _decode(input, mode, ["PNG"], apply_exif_orientation)
 
 
 def decode_jpeg(input, mode=ImageReadMode.UNCHANGED, device="cpu", apply_exif_orientation=False):
-    """``decode_image`` of JPEG only; a list of files gives a list of images."""
+    """Decode a JPEG picture, or each picture of a list.
+
+    Args:
+        input: Tensor ``(N,)``, uint8: the bytes of a file; or a list of such tensors.
+        device: Accepted without effect.
+
+    Returns:
+        Tensor ``(C, H, W)``, uint8; a list of tensors for a list.
+
+    Raises:
+        RuntimeError: The bytes are not a JPEG picture.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.io import decode_jpeg, encode_jpeg
+    >>> decode_jpeg(encode_jpeg(torch.zeros(3, 2, 4, dtype=torch.uint8))).shape
+    torch.Size([3, 2, 4])
+    """
     if isinstance(input, list):
         return [_decode(one, mode, ["JPEG"], apply_exif_orientation) for one in input]
     return _decode(input, mode, ["JPEG"], apply_exif_orientation)
 
 
 def decode_webp(input, mode=ImageReadMode.UNCHANGED):
-    """``decode_image`` of WebP only."""
+    """Decode a WebP picture.
+
+    Returns:
+        Tensor ``(C, H, W)``, uint8.
+
+    Raises:
+        RuntimeError: The bytes are not a WebP picture.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.io import decode_webp
+    >>> decode_webp(torch.zeros(4, dtype=torch.uint8))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    RuntimeError: ...
+    """
     return _decode(input, mode, ["WEBP"])
 
 
 def decode_gif(input):
-    """``decode_image`` of GIF only. Returns the file's first picture, as RGB."""
+    """Decode the first picture of a GIF file.
+
+    Returns:
+        Tensor ``(3, H, W)``, uint8: red, green and blue.
+
+    Raises:
+        RuntimeError: The bytes are not a GIF picture.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.io import decode_gif
+    >>> decode_gif(torch.zeros(4, dtype=torch.uint8))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    RuntimeError: ...
+    """
     return _decode(input, ImageReadMode.RGB, ["GIF"])
 
 
@@ -150,11 +245,21 @@ def _encode(input, name, format, **options):
 
 
 def encode_png(input, compression_level=6):
-    """The bytes of a PNG file of the image.
+    """Encode an image as a PNG file.
 
-    Shape: (1 or 3, H, W), uint8 → (N,), uint8.
+    Args:
+        input: Tensor ``(1, H, W)`` or ``(3, H, W)``, uint8.
+
+    Returns:
+        Tensor ``(N,)``, uint8: the bytes of the file.
+
     Raises:
-        RuntimeError: the image has another shape or dtype, or the level is not from 0 to 9.
+        RuntimeError: The image has another shape or dtype, or the level is not from 0 to 9.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.io import encode_png
+    >>> encode_png(torch.zeros(3, 2, 4, dtype=torch.uint8))[1:4].numpy().tobytes()
+    b'PNG'
     """
     if not 0 <= compression_level <= 9:
         raise RuntimeError(
@@ -164,17 +269,39 @@ def encode_png(input, compression_level=6):
 
 
 def write_png(input, filename, compression_level=6):
-    """``encode_png`` into a file."""
+    """Encode an image as a PNG file and write it.
+
+    Args:
+        input: Tensor ``(1, H, W)`` or ``(3, H, W)``, uint8.
+
+    >>> import pathlib, tempfile, rushlight as torch
+    >>> from rushlight.vision.io import read_image, write_png
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "image.png")
+    ...     write_png(torch.zeros(3, 2, 4, dtype=torch.uint8), path)
+    ...     read_image(path).shape
+    torch.Size([3, 2, 4])
+    """
     write_file(filename, encode_png(input, compression_level))
 
 
 def encode_jpeg(input, quality=75):
-    """The bytes of a JPEG file of the image; for a list of images, a list of such bytes.
+    """Encode an image, or each image of a list, as a JPEG file.
 
-    Shape: (1 or 3, H, W), uint8 → (N,), uint8.
+    Args:
+        input: Tensor ``(1, H, W)`` or ``(3, H, W)``, uint8; or a list of such tensors.
+
+    Returns:
+        Tensor ``(N,)``, uint8: the bytes of the file; a list of tensors for a list.
+
     Raises:
-        RuntimeError: the image has another shape or dtype.
-        ValueError: the quality is not from 1 to 100.
+        RuntimeError: The image has another shape or dtype.
+        ValueError: The quality is not from 1 to 100.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.io import encode_jpeg
+    >>> encode_jpeg(torch.zeros(3, 2, 4, dtype=torch.uint8)).dtype
+    torch.uint8
     """
     if not 1 <= quality <= 100:
         raise ValueError(f"encode_jpeg: quality must be from 1 to 100, got {quality}")
@@ -184,5 +311,17 @@ def encode_jpeg(input, quality=75):
 
 
 def write_jpeg(input, filename, quality=75):
-    """``encode_jpeg`` into a file."""
+    """Encode an image as a JPEG file and write it.
+
+    Args:
+        input: Tensor ``(1, H, W)`` or ``(3, H, W)``, uint8.
+
+    >>> import pathlib, tempfile, rushlight as torch
+    >>> from rushlight.vision.io import read_image, write_jpeg
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "image.jpg")
+    ...     write_jpeg(torch.zeros(3, 2, 4, dtype=torch.uint8), path)
+    ...     read_image(path).shape
+    torch.Size([3, 2, 4])
+    """
     write_file(filename, encode_jpeg(input, quality))

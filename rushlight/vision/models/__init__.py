@@ -1,5 +1,6 @@
 """Networks that classify images: the state of each has torchvision's keys."""
 
+from rushlight.docstrings import document
 from rushlight.vision.models.alexnet import *  # noqa: F403
 from rushlight.vision.models.alexnet import __all__ as _alexnet
 from rushlight.vision.models.convnext import *  # noqa: F403
@@ -41,3 +42,6 @@ __all__ = [
     *_mobilenetv2, *_mobilenetv3, *_resnet, *_shufflenetv2, *_squeezenet, *_vgg,
     *_vision_transformer,
 ]  # fmt: skip
+
+for _name in __all__:
+    document(globals()[_name], "image model")

@@ -14,6 +14,10 @@ class AlexNet(FeatureClassifier):
     """Five convolutions and three linear layers.
 
     Shape: x: (N, 3, H, W), H and W from 63 → (N, num_classes).
+
+    Args:
+        dropout: Probability of dropout before the first two linear layers. Default: 0.5.
+
     Source: Krizhevsky 2014, https://arxiv.org/abs/1404.5997
 
     >>> import rushlight as torch
@@ -53,5 +57,10 @@ class AlexNet(FeatureClassifier):
 
 @builder(AlexNet_Weights)
 def alexnet(**options):
-    """``AlexNet``."""
+    """Build an ``AlexNet``.
+
+    >>> from rushlight.vision.models import alexnet
+    >>> alexnet.weights.DEFAULT.meta["num_params"]
+    61100840
+    """
     return AlexNet(**options)

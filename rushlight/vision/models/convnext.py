@@ -76,12 +76,23 @@ class CNBlockConfig:
 
 
 class ConvNeXt(nn.Module):
-    """ConvNeXt: the stages that ``block_setting`` lists, and a linear layer.
+    """The stages that ``block_setting`` lists, and a linear layer.
 
     Shape: x: (N, 3, H, W), H and W from 32 → (N, num_classes).
+
+    Args:
+        block_setting: List of a ``CNBlockConfig`` for each stage.
+        stochastic_depth_prob: Probability that the last block is dropped in training; it grows from
+            0 for the first. Default: 0.
+        layer_scale: First value of the factors of the blocks' channels. Default: 1e-6.
+        block: Class of the blocks. Default: ``CNBlock``.
+        norm_layer: Function of a number of channels that makes a normalization layer.
+            Default: ``LayerNorm2d``.
+
     Raises:
         ValueError: ``block_setting`` is empty.
         TypeError: ``block_setting`` is not a list of ``CNBlockConfig``.
+
     Source: Liu et al. 2022, https://arxiv.org/abs/2201.03545
 
     >>> import rushlight as torch
@@ -148,23 +159,43 @@ def _convnext(width, deep, drop, options):
 
 @builder(ConvNeXt_Tiny_Weights)
 def convnext_tiny(**options):
-    """``ConvNeXt`` of 18 blocks, 96 to 768 channels."""
+    """Build a ``ConvNeXt`` of 18 blocks, 96 to 768 channels.
+
+    >>> from rushlight.vision.models import convnext_tiny
+    >>> convnext_tiny.weights.DEFAULT.meta["num_params"]
+    28589128
+    """
     return _convnext(96, 9, 0.1, options)
 
 
 @builder(ConvNeXt_Small_Weights)
 def convnext_small(**options):
-    """``ConvNeXt`` of 36 blocks, 96 to 768 channels."""
+    """Build a ``ConvNeXt`` of 36 blocks, 96 to 768 channels.
+
+    >>> from rushlight.vision.models import convnext_small
+    >>> convnext_small.weights.DEFAULT.meta["num_params"]
+    50223688
+    """
     return _convnext(96, 27, 0.4, options)
 
 
 @builder(ConvNeXt_Base_Weights)
 def convnext_base(**options):
-    """``ConvNeXt`` of 36 blocks, 128 to 1024 channels."""
+    """Build a ``ConvNeXt`` of 36 blocks, 128 to 1024 channels.
+
+    >>> from rushlight.vision.models import convnext_base
+    >>> convnext_base.weights.DEFAULT.meta["num_params"]
+    88591464
+    """
     return _convnext(128, 27, 0.5, options)
 
 
 @builder(ConvNeXt_Large_Weights)
 def convnext_large(**options):
-    """``ConvNeXt`` of 36 blocks, 192 to 1536 channels."""
+    """Build a ``ConvNeXt`` of 36 blocks, 192 to 1536 channels.
+
+    >>> from rushlight.vision.models import convnext_large
+    >>> convnext_large.weights.DEFAULT.meta["num_params"]
+    197767336
+    """
     return _convnext(192, 27, 0.5, options)

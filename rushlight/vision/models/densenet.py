@@ -71,11 +71,18 @@ class _Transition(nn.Sequential):
 
 
 class DenseNet(nn.Module):
-    """Dense blocks. ``block_config`` holds the number of layers of each block.
-
-    Each layer adds ``growth_rate`` channels. ``memory_efficient`` is accepted and has no effect.
+    """Dense blocks, in which each layer reads the results of all layers before it.
 
     Shape: x: (N, 3, H, W), H and W from 29 → (N, num_classes).
+
+    Args:
+        growth_rate: Number of channels that each layer adds. Default: 32.
+        block_config: The number of layers of each block. Default: (6, 12, 24, 16).
+        num_init_features: Number of channels of the first convolution. Default: 64.
+        bn_size: Channels inside a layer, as a multiple of ``growth_rate``. Default: 4.
+        drop_rate: Probability of dropout after each layer. Default: 0.
+        memory_efficient: Accepted without effect.
+
     Source: Huang et al. 2016, https://arxiv.org/abs/1608.06993
 
     >>> import rushlight as torch
@@ -114,23 +121,43 @@ class DenseNet(nn.Module):
 
 @builder(DenseNet121_Weights)
 def densenet121(**options):
-    """``DenseNet`` of 121 layers."""
+    """Build a ``DenseNet`` of 121 layers.
+
+    >>> from rushlight.vision.models import densenet121
+    >>> densenet121.weights.DEFAULT.meta["num_params"]
+    7978856
+    """
     return DenseNet(32, (6, 12, 24, 16), 64, **options)
 
 
 @builder(DenseNet161_Weights)
 def densenet161(**options):
-    """``DenseNet`` of 161 layers."""
+    """Build a ``DenseNet`` of 161 layers.
+
+    >>> from rushlight.vision.models import densenet161
+    >>> densenet161.weights.DEFAULT.meta["num_params"]
+    28681000
+    """
     return DenseNet(48, (6, 12, 36, 24), 96, **options)
 
 
 @builder(DenseNet169_Weights)
 def densenet169(**options):
-    """``DenseNet`` of 169 layers."""
+    """Build a ``DenseNet`` of 169 layers.
+
+    >>> from rushlight.vision.models import densenet169
+    >>> densenet169.weights.DEFAULT.meta["num_params"]
+    14149480
+    """
     return DenseNet(32, (6, 12, 32, 32), 64, **options)
 
 
 @builder(DenseNet201_Weights)
 def densenet201(**options):
-    """``DenseNet`` of 201 layers."""
+    """Build a ``DenseNet`` of 201 layers.
+
+    >>> from rushlight.vision.models import densenet201
+    >>> densenet201.weights.DEFAULT.meta["num_params"]
+    20013928
+    """
     return DenseNet(32, (6, 12, 48, 32), 64, **options)

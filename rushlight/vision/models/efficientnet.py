@@ -154,9 +154,22 @@ class EfficientNet(FeatureClassifier):
     The probability that a block is dropped grows from 0 to ``stochastic_depth_prob``.
 
     Shape: x: (N, 3, H, W) → (N, num_classes).
+
+    Args:
+        inverted_residual_setting: List of an ``MBConvConfig`` or ``FusedMBConvConfig`` for each
+            stage.
+        dropout: Probability of dropout before the linear layer.
+        stochastic_depth_prob: Probability that a block is dropped in training; it grows from 0 for
+            the first block to nearly this for the last. Default: 0.2.
+        norm_layer: Function of a number of channels that makes a normalization layer.
+            Default: ``BatchNorm2d``.
+        last_channel: Number of channels before the linear layer. Default: 4 times those of the last
+            stage.
+
     Raises:
         ValueError: ``inverted_residual_setting`` is empty.
         TypeError: ``inverted_residual_setting`` is not a list of stages' configurations.
+
     Source: Tan and Le 2019, https://arxiv.org/abs/1905.11946, and 2021,
         https://arxiv.org/abs/2104.00298
 
@@ -238,65 +251,120 @@ def _v2(rows, dropout, options):
 
 @builder(EfficientNet_B0_Weights)
 def efficientnet_b0(**options):
-    """``EfficientNet`` B0, for images of 224×224."""
+    """Build an ``EfficientNet`` B0, for images of 224×224.
+
+    >>> from rushlight.vision.models import efficientnet_b0
+    >>> efficientnet_b0.weights.DEFAULT.meta["num_params"]
+    5288548
+    """
     return _b(1.0, 1.0, 0.2, options)
 
 
 @builder(EfficientNet_B1_Weights)
 def efficientnet_b1(**options):
-    """``EfficientNet`` B1, for images of 240×240."""
+    """Build an ``EfficientNet`` B1, for images of 240×240.
+
+    >>> from rushlight.vision.models import efficientnet_b1
+    >>> efficientnet_b1.weights.DEFAULT.meta["num_params"]
+    7794184
+    """
     return _b(1.0, 1.1, 0.2, options)
 
 
 @builder(EfficientNet_B2_Weights)
 def efficientnet_b2(**options):
-    """``EfficientNet`` B2, for images of 288×288."""
+    """Build an ``EfficientNet`` B2, for images of 288×288.
+
+    >>> from rushlight.vision.models import efficientnet_b2
+    >>> efficientnet_b2.weights.DEFAULT.meta["num_params"]
+    9109994
+    """
     return _b(1.1, 1.2, 0.3, options)
 
 
 @builder(EfficientNet_B3_Weights)
 def efficientnet_b3(**options):
-    """``EfficientNet`` B3, for images of 300×300."""
+    """Build an ``EfficientNet`` B3, for images of 300×300.
+
+    >>> from rushlight.vision.models import efficientnet_b3
+    >>> efficientnet_b3.weights.DEFAULT.meta["num_params"]
+    12233232
+    """
     return _b(1.2, 1.4, 0.3, options)
 
 
 @builder(EfficientNet_B4_Weights)
 def efficientnet_b4(**options):
-    """``EfficientNet`` B4, for images of 380×380."""
+    """Build an ``EfficientNet`` B4, for images of 380×380.
+
+    >>> from rushlight.vision.models import efficientnet_b4
+    >>> efficientnet_b4.weights.DEFAULT.meta["num_params"]
+    19341616
+    """
     return _b(1.4, 1.8, 0.4, options)
 
 
 @builder(EfficientNet_B5_Weights)
 def efficientnet_b5(**options):
-    """``EfficientNet`` B5, for images of 456×456."""
+    """Build an ``EfficientNet`` B5, for images of 456×456.
+
+    >>> from rushlight.vision.models import efficientnet_b5
+    >>> efficientnet_b5.weights.DEFAULT.meta["num_params"]
+    30389784
+    """
     return _b(1.6, 2.2, 0.4, options, LARGE_NORM)
 
 
 @builder(EfficientNet_B6_Weights)
 def efficientnet_b6(**options):
-    """``EfficientNet`` B6, for images of 528×528."""
+    """Build an ``EfficientNet`` B6, for images of 528×528.
+
+    >>> from rushlight.vision.models import efficientnet_b6
+    >>> efficientnet_b6.weights.DEFAULT.meta["num_params"]
+    43040704
+    """
     return _b(1.8, 2.6, 0.5, options, LARGE_NORM)
 
 
 @builder(EfficientNet_B7_Weights)
 def efficientnet_b7(**options):
-    """``EfficientNet`` B7, for images of 600×600."""
+    """Build an ``EfficientNet`` B7, for images of 600×600.
+
+    >>> from rushlight.vision.models import efficientnet_b7
+    >>> efficientnet_b7.weights.DEFAULT.meta["num_params"]
+    66347960
+    """
     return _b(2.0, 3.1, 0.5, options, LARGE_NORM)
 
 
 @builder(EfficientNet_V2_S_Weights)
 def efficientnet_v2_s(**options):
-    """``EfficientNet`` V2-S, for images of 384×384."""
+    """Build an ``EfficientNet`` V2-S, for images of 384×384.
+
+    >>> from rushlight.vision.models import efficientnet_v2_s
+    >>> efficientnet_v2_s.weights.DEFAULT.meta["num_params"]
+    21458488
+    """
     return _v2(V2_S, 0.2, options)
 
 
 @builder(EfficientNet_V2_M_Weights)
 def efficientnet_v2_m(**options):
-    """``EfficientNet`` V2-M, for images of 480×480."""
+    """Build an ``EfficientNet`` V2-M, for images of 480×480.
+
+    >>> from rushlight.vision.models import efficientnet_v2_m
+    >>> efficientnet_v2_m.weights.DEFAULT.meta["num_params"]
+    54139356
+    """
     return _v2(V2_M, 0.3, options)
 
 
 @builder(EfficientNet_V2_L_Weights)
 def efficientnet_v2_l(**options):
-    """``EfficientNet`` V2-L, for images of 480×480."""
+    """Build an ``EfficientNet`` V2-L, for images of 480×480.
+
+    >>> from rushlight.vision.models import efficientnet_v2_l
+    >>> efficientnet_v2_l.weights.DEFAULT.meta["num_params"]
+    118515272
+    """
     return _v2(V2_L, 0.4, options)

@@ -14,6 +14,17 @@ __all__ = ["GoogLeNet", "GoogLeNetOutputs", "GoogLeNet_Weights", "googlenet"]
 
 GoogLeNet_Weights = weights_enum("GoogLeNet_Weights", __name__)
 GoogLeNetOutputs = namedtuple("GoogLeNetOutputs", ["logits", "aux_logits2", "aux_logits1"])
+GoogLeNetOutputs.__doc__ = """The results of ``GoogLeNet`` in training.
+
+Args:
+    logits: Tensor ``(N, num_classes)`` of the last layer.
+    aux_logits2: Tensor ``(N, num_classes)`` of the later of the two classifiers inside.
+    aux_logits1: Tensor ``(N, num_classes)`` of the earlier one.
+
+>>> from rushlight.vision.models import GoogLeNetOutputs
+>>> GoogLeNetOutputs("last", "second", "first").aux_logits1
+'first'
+"""
 
 
 class BasicConv2d(nn.Module):
@@ -83,8 +94,19 @@ class GoogLeNet(nn.Module):
 
     Shape: x: (N, 3, H, W), H and W from 15 → (N, num_classes); in training with ``aux_logits``
         a ``GoogLeNetOutputs`` of three.
+
+    Args:
+        aux_logits: Have two more classifiers, whose results are given in training. Default: True.
+        init_weights: Draw the weights anew from normal distributions. Default: True, with a
+            warning.
+        blocks: List of the classes of convolutions, of inception modules and of the two
+            classifiers. Default: those of this module.
+        dropout: Probability of dropout before the last layer. Default: 0.2.
+        dropout_aux: Probability of dropout in the two classifiers. Default: 0.7.
+
     Raises:
         ValueError: ``blocks`` does not have three entries.
+
     Source: Szegedy et al. 2014, https://arxiv.org/abs/1409.4842
 
     >>> import rushlight as torch
@@ -187,5 +209,10 @@ def _drop_aux(model):
 
 @builder(GoogLeNet_Weights, _trained)
 def googlenet(**options):
-    """``GoogLeNet``."""
+    """Build a ``GoogLeNet``.
+
+    >>> from rushlight.vision.models import googlenet
+    >>> googlenet.weights.DEFAULT.meta["num_params"]
+    6624904
+    """
     return GoogLeNet(**options)

@@ -19,6 +19,16 @@ __all__ = ["Inception3", "InceptionOutputs", "Inception_V3_Weights", "inception_
 
 Inception_V3_Weights = weights_enum("Inception_V3_Weights", __name__)
 InceptionOutputs = namedtuple("InceptionOutputs", ["logits", "aux_logits"])
+InceptionOutputs.__doc__ = """The results of ``Inception3`` in training.
+
+Args:
+    logits: Tensor ``(N, num_classes)`` of the last layer.
+    aux_logits: Tensor ``(N, num_classes)`` of the classifier inside.
+
+>>> from rushlight.vision.models import InceptionOutputs
+>>> InceptionOutputs("last", "first").aux_logits
+'first'
+"""
 
 WIDE = {"kernel_size": (1, 7), "padding": (0, 3)}
 HIGH = {"kernel_size": (7, 1), "padding": (3, 0)}
@@ -176,8 +186,18 @@ class Inception3(nn.Module):
 
     Shape: x: (N, 3, H, W), H and W from 75, made for 299 → (N, num_classes); in training with
         ``aux_logits`` an ``InceptionOutputs`` of two.
+
+    Args:
+        aux_logits: Have one more classifier, whose result is given in training. Default: True.
+        inception_blocks: List of the classes of convolutions, of the modules A to E and of the
+            classifier. Default: those of this module.
+        init_weights: Draw the weights anew from normal distributions. Default: True, with a
+            warning.
+        dropout: Probability of dropout before the last layer. Default: 0.5.
+
     Raises:
         ValueError: ``inception_blocks`` does not have seven entries.
+
     Source: Szegedy et al. 2015, https://arxiv.org/abs/1512.00567
 
     >>> import rushlight as torch
@@ -248,5 +268,10 @@ def _trained(weights, options):
 
 @builder(Inception_V3_Weights, _trained)
 def inception_v3(**options):
-    """``Inception3``."""
+    """Build an ``Inception3``.
+
+    >>> from rushlight.vision.models import inception_v3
+    >>> inception_v3.weights.DEFAULT.meta["num_params"]
+    27161264
+    """
     return Inception3(**options)

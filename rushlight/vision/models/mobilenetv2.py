@@ -51,11 +51,23 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV2(nn.Module):
-    """Inverted residual blocks; ``width_mult`` scales the channels.
+    """Inverted residual blocks, and a linear layer.
 
     Shape: x: (N, 3, H, W) → (N, num_classes).
+
+    Args:
+        width_mult: Factor of the numbers of channels. Default: 1.
+        inverted_residual_setting: List of [expansion, channels, number of blocks, stride] for each
+            stage. Default: as in the paper.
+        round_nearest: The numbers of channels are multiples of this. Default: 8.
+        block: Class of the blocks. Default: ``InvertedResidual``.
+        norm_layer: Function of a number of channels that makes a normalization layer.
+            Default: ``BatchNorm2d``.
+        dropout: Probability of dropout before the linear layer. Default: 0.2.
+
     Raises:
         ValueError: ``inverted_residual_setting`` is not a list of lists of four numbers.
+
     Source: Sandler et al. 2018, https://arxiv.org/abs/1801.04381
 
     >>> import rushlight as torch
@@ -100,5 +112,10 @@ class MobileNetV2(nn.Module):
 
 @builder(MobileNet_V2_Weights)
 def mobilenet_v2(**options):
-    """``MobileNetV2``."""
+    """Build a ``MobileNetV2``.
+
+    >>> from rushlight.vision.models import mobilenet_v2
+    >>> mobilenet_v2.weights.DEFAULT.meta["num_params"]
+    3504872
+    """
     return MobileNetV2(**options)

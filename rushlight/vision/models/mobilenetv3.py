@@ -79,9 +79,19 @@ class MobileNetV3(FeatureClassifier):
     """The blocks that ``inverted_residual_setting`` lists, then two linear layers.
 
     Shape: x: (N, 3, H, W) → (N, num_classes).
+
+    Args:
+        inverted_residual_setting: List of an ``InvertedResidualConfig`` for each block.
+        last_channel: Number of channels between the two linear layers.
+        block: Class of the blocks. Default: ``InvertedResidual``.
+        norm_layer: Function of a number of channels that makes a normalization layer.
+            Default: ``BatchNorm2d``.
+        dropout: Probability of dropout before the last layer. Default: 0.2.
+
     Raises:
         ValueError: ``inverted_residual_setting`` is empty.
         TypeError: ``inverted_residual_setting`` is not a list of ``InvertedResidualConfig``.
+
     Source: Howard et al. 2019, https://arxiv.org/abs/1905.02244
 
     >>> import rushlight as torch
@@ -163,11 +173,31 @@ def _mobilenet_v3(rows, last_channel, width_mult=1.0, reduced_tail=False, dilate
 
 @builder(MobileNet_V3_Large_Weights)
 def mobilenet_v3_large(**options):
-    """The larger ``MobileNetV3``; also takes ``width_mult``, ``reduced_tail`` and ``dilated``."""
+    """Build the larger ``MobileNetV3``.
+
+    Args:
+        options: Options of ``MobileNetV3``, by keyword, and ``width_mult`` (factor of all
+            channels), ``reduced_tail`` (halve the channels of the last blocks) and ``dilated``
+            (dilate the last blocks).
+
+    >>> from rushlight.vision.models import mobilenet_v3_large
+    >>> mobilenet_v3_large.weights.DEFAULT.meta["num_params"]
+    5483032
+    """
     return _mobilenet_v3(LARGE, 1280, **options)
 
 
 @builder(MobileNet_V3_Small_Weights)
 def mobilenet_v3_small(**options):
-    """The smaller ``MobileNetV3``; also takes ``width_mult``, ``reduced_tail`` and ``dilated``."""
+    """Build the smaller ``MobileNetV3``.
+
+    Args:
+        options: Options of ``MobileNetV3``, by keyword, and ``width_mult`` (factor of all
+            channels), ``reduced_tail`` (halve the channels of the last blocks) and ``dilated``
+            (dilate the last blocks).
+
+    >>> from rushlight.vision.models import mobilenet_v3_small
+    >>> mobilenet_v3_small.weights.DEFAULT.meta["num_params"]
+    2542856
+    """
     return _mobilenet_v3(SMALL, 1024, **options)

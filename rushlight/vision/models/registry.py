@@ -7,6 +7,7 @@ import inspect
 import warnings
 from typing import Any
 
+from rushlight.docstrings import complete
 from rushlight.vision.models.weights import WeightsEnum
 
 __all__ = [
@@ -48,6 +49,7 @@ def builder(weights, trained=None, pretrained="IMAGENET1K_V1"):
             return model
 
         public: Any = functools.update_wrapper(built, build)
+        public.__doc__ = complete(build.__doc__ or "", SIGNATURE.parameters, "image model builder")
         public.weights = weights
         public.__signature__ = SIGNATURE
         return register_model()(public)
@@ -102,7 +104,15 @@ def register_model(name=None):
 
 
 def list_models(module=None, include=None, exclude=None):
-    """The names of the models, in order; ``include`` and ``exclude`` are shell patterns.
+    """Return the names of the models.
+
+    Args:
+        module: The module of the models. Default: all.
+        include, exclude: Shell patterns, or lists of them, of names to take and to leave out.
+            Default: all are taken, none left out.
+
+    Returns:
+        Sorted list of names.
 
     >>> from rushlight.vision.models import list_models
     >>> list_models(include="resnet*", exclude=["*1*"])
@@ -123,10 +133,20 @@ def _matches(name, patterns):
 
 
 def get_model_builder(name):
-    """The function that builds the model of this name.
+    """Return the function that builds the model of a name.
+
+    Args:
+        name: Name of the model, such as ``"resnet18"``.
+
+    Returns:
+        Function with the options of the model.
 
     Raises:
         ValueError: no model has this name.
+
+    >>> from rushlight.vision.models import get_model_builder
+    >>> get_model_builder("resnet18").__name__
+    'resnet18'
     """
     try:
         return BUILDERS[name.lower()]
@@ -135,7 +155,14 @@ def get_model_builder(name):
 
 
 def get_model(name, **config):
-    """Build the model of this name.
+    """Build the model of a name.
+
+    Args:
+        name: Name of the model, such as ``"resnet18"``.
+        **config: Options of the model's builder, such as ``weights`` and ``num_classes``.
+
+    Returns:
+        The model, in training mode.
 
     Raises:
         ValueError: no model has this name.
@@ -148,7 +175,16 @@ def get_model(name, **config):
 
 
 def get_model_weights(name):
-    """The ``WeightsEnum`` of a model; ``name`` is the model's name or builder.
+    """Return the trained weights of a model.
+
+    Args:
+        name: Name of the model, or its builder.
+
+    Returns:
+        A ``WeightsEnum``.
+
+    Raises:
+        ValueError: There is no such model.
 
     >>> from rushlight.vision.models import get_model_weights
     >>> list(get_model_weights("resnet50"))
@@ -161,7 +197,13 @@ def get_model_weights(name):
 
 
 def get_weight(name):
-    """The weights with a full name such as "ResNet50_Weights.IMAGENET1K_V2".
+    """Return the trained weights of a full name.
+
+    Args:
+        name: The name, such as ``"ResNet50_Weights.IMAGENET1K_V2"``.
+
+    Returns:
+        A member of a ``WeightsEnum``.
 
     Raises:
         ValueError: no model has weights of this name.

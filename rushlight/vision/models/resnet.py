@@ -114,14 +114,26 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """A stem, four stages, and a linear layer. ``layers`` has the number of blocks of each stage.
-
-    ``replace_stride_with_dilation`` holds a bool for each of the last three stages. If it is True,
-    the stage keeps the size of its input and dilates its convolutions instead.
+    """A stem, four stages of residual blocks, and a linear layer.
 
     Shape: x: (N, 3, H, W) → (N, num_classes).
+
+    Args:
+        block: Class of the blocks: ``BasicBlock`` or ``Bottleneck``.
+        layers: The numbers of blocks of the four stages.
+        zero_init_residual: Begin with blocks that are the identity. Default: False.
+        groups: Number of groups of channels that are convolved apart. Default: 1.
+        width_per_group: Width inside a ``Bottleneck``: 64 (default) is the paper's, 128 is twice
+            as wide.
+        replace_stride_with_dilation: A bool for each of the last three stages. If it is True, the
+            stage keeps the size of its input and dilates its convolutions instead. Default: all
+            False.
+        norm_layer: Function of a number of channels that makes a normalization layer.
+            Default: ``BatchNorm2d``.
+
     Raises:
         ValueError: ``replace_stride_with_dilation`` does not have three entries.
+
     Source: He et al. 2015, https://arxiv.org/abs/1512.03385
 
     >>> import rushlight as torch
@@ -187,59 +199,119 @@ class ResNet(nn.Module):
 
 @builder(ResNet18_Weights)
 def resnet18(**options):
-    """``ResNet`` of 18 layers."""
+    """Build a ``ResNet`` of 18 layers.
+
+    >>> from rushlight.vision.models import resnet18
+    >>> resnet18.weights.DEFAULT.meta["num_params"]
+    11689512
+    """
     return ResNet(BasicBlock, [2, 2, 2, 2], **options)
 
 
 @builder(ResNet34_Weights)
 def resnet34(**options):
-    """``ResNet`` of 34 layers."""
+    """Build a ``ResNet`` of 34 layers.
+
+    >>> from rushlight.vision.models import resnet34
+    >>> resnet34.weights.DEFAULT.meta["num_params"]
+    21797672
+    """
     return ResNet(BasicBlock, [3, 4, 6, 3], **options)
 
 
 @builder(ResNet50_Weights)
 def resnet50(**options):
-    """``ResNet`` of 50 layers."""
+    """Build a ``ResNet`` of 50 layers.
+
+    >>> from rushlight.vision.models import resnet50
+    >>> resnet50.weights.DEFAULT.meta["num_params"]
+    25557032
+    """
     return ResNet(Bottleneck, [3, 4, 6, 3], **options)
 
 
 @builder(ResNet101_Weights)
 def resnet101(**options):
-    """``ResNet`` of 101 layers."""
+    """Build a ``ResNet`` of 101 layers.
+
+    >>> from rushlight.vision.models import resnet101
+    >>> resnet101.weights.DEFAULT.meta["num_params"]
+    44549160
+    """
     return ResNet(Bottleneck, [3, 4, 23, 3], **options)
 
 
 @builder(ResNet152_Weights)
 def resnet152(**options):
-    """``ResNet`` of 152 layers."""
+    """Build a ``ResNet`` of 152 layers.
+
+    >>> from rushlight.vision.models import resnet152
+    >>> resnet152.weights.DEFAULT.meta["num_params"]
+    60192808
+    """
     return ResNet(Bottleneck, [3, 8, 36, 3], **options)
 
 
 @builder(ResNeXt50_32X4D_Weights)
 def resnext50_32x4d(**options):
-    """ResNeXt of 50 layers, 32 groups of 4: Xie et al. 2016, https://arxiv.org/abs/1611.05431"""
+    """Build a ResNeXt of 50 layers, with 32 groups of 4 channels.
+
+    Source: Xie et al. 2016, https://arxiv.org/abs/1611.05431
+
+    >>> from rushlight.vision.models import resnext50_32x4d
+    >>> resnext50_32x4d.weights.DEFAULT.meta["num_params"]
+    25028904
+    """
     return ResNet(Bottleneck, [3, 4, 6, 3], groups=32, width_per_group=4, **options)
 
 
 @builder(ResNeXt101_32X8D_Weights)
 def resnext101_32x8d(**options):
-    """ResNeXt of 101 layers, 32 groups of 8."""
+    """Build a ResNeXt of 101 layers, with 32 groups of 8 channels.
+
+    Source: Xie et al. 2016, https://arxiv.org/abs/1611.05431
+
+    >>> from rushlight.vision.models import resnext101_32x8d
+    >>> resnext101_32x8d.weights.DEFAULT.meta["num_params"]
+    88791336
+    """
     return ResNet(Bottleneck, [3, 4, 23, 3], groups=32, width_per_group=8, **options)
 
 
 @builder(ResNeXt101_64X4D_Weights)
 def resnext101_64x4d(**options):
-    """ResNeXt of 101 layers, 64 groups of 4."""
+    """Build a ResNeXt of 101 layers, with 64 groups of 4 channels.
+
+    Source: Xie et al. 2016, https://arxiv.org/abs/1611.05431
+
+    >>> from rushlight.vision.models import resnext101_64x4d
+    >>> resnext101_64x4d.weights.DEFAULT.meta["num_params"]
+    83455272
+    """
     return ResNet(Bottleneck, [3, 4, 23, 3], groups=64, width_per_group=4, **options)
 
 
 @builder(Wide_ResNet50_2_Weights)
 def wide_resnet50_2(**options):
-    """Twice as wide: Zagoruyko and Komodakis 2016, https://arxiv.org/abs/1605.07146"""
+    """Build a ``ResNet`` of 50 layers that is twice as wide inside its blocks.
+
+    Source: Zagoruyko and Komodakis 2016, https://arxiv.org/abs/1605.07146
+
+    >>> from rushlight.vision.models import wide_resnet50_2
+    >>> wide_resnet50_2.weights.DEFAULT.meta["num_params"]
+    68883240
+    """
     return ResNet(Bottleneck, [3, 4, 6, 3], width_per_group=128, **options)
 
 
 @builder(Wide_ResNet101_2_Weights)
 def wide_resnet101_2(**options):
-    """``wide_resnet50_2`` of 101 layers."""
+    """Build a ``ResNet`` of 101 layers that is twice as wide inside its blocks.
+
+    Source: Zagoruyko and Komodakis 2016, https://arxiv.org/abs/1605.07146
+
+    >>> from rushlight.vision.models import wide_resnet101_2
+    >>> wide_resnet101_2.weights.DEFAULT.meta["num_params"]
+    126886696
+    """
     return ResNet(Bottleneck, [3, 4, 23, 3], width_per_group=128, **options)

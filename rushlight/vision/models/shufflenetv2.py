@@ -60,12 +60,17 @@ class InvertedResidual(nn.Module):
 class ShuffleNetV2(nn.Module):
     """A first convolution, three stages, a last convolution, and a linear layer.
 
-    ``stages_repeats`` holds the number of blocks of each stage. ``stages_out_channels`` holds the
-    channels of the first convolution, the stages and the last convolution.
-
     Shape: x: (N, 3, H, W) → (N, num_classes).
+
+    Args:
+        stages_repeats: The numbers of blocks of the three stages.
+        stages_out_channels: The numbers of channels of the first convolution, the three stages and
+            the last convolution.
+        inverted_residual: Class of the blocks. Default: ``InvertedResidual``.
+
     Raises:
         ValueError: the lists do not have three and five entries.
+
     Source: Ma et al. 2018, https://arxiv.org/abs/1807.11164
 
     >>> import rushlight as torch
@@ -105,23 +110,43 @@ class ShuffleNetV2(nn.Module):
 
 @builder(ShuffleNet_V2_X0_5_Weights)
 def shufflenet_v2_x0_5(**options):
-    """``ShuffleNetV2``, half as wide."""
+    """Build a ``ShuffleNetV2``, half as wide.
+
+    >>> from rushlight.vision.models import shufflenet_v2_x0_5
+    >>> shufflenet_v2_x0_5.weights.DEFAULT.meta["num_params"]
+    1366792
+    """
     return ShuffleNetV2([4, 8, 4], [24, 48, 96, 192, 1024], **options)
 
 
 @builder(ShuffleNet_V2_X1_0_Weights)
 def shufflenet_v2_x1_0(**options):
-    """``ShuffleNetV2``."""
+    """Build a ``ShuffleNetV2``.
+
+    >>> from rushlight.vision.models import shufflenet_v2_x1_0
+    >>> shufflenet_v2_x1_0.weights.DEFAULT.meta["num_params"]
+    2278604
+    """
     return ShuffleNetV2([4, 8, 4], [24, 116, 232, 464, 1024], **options)
 
 
 @builder(ShuffleNet_V2_X1_5_Weights)
 def shufflenet_v2_x1_5(**options):
-    """``ShuffleNetV2``, one and a half times as wide."""
+    """Build a ``ShuffleNetV2``, one and a half times as wide.
+
+    >>> from rushlight.vision.models import shufflenet_v2_x1_5
+    >>> shufflenet_v2_x1_5.weights.DEFAULT.meta["num_params"]
+    3503624
+    """
     return ShuffleNetV2([4, 8, 4], [24, 176, 352, 704, 1024], **options)
 
 
 @builder(ShuffleNet_V2_X2_0_Weights)
 def shufflenet_v2_x2_0(**options):
-    """``ShuffleNetV2``, twice as wide."""
+    """Build a ``ShuffleNetV2``, twice as wide.
+
+    >>> from rushlight.vision.models import shufflenet_v2_x2_0
+    >>> shufflenet_v2_x2_0.weights.DEFAULT.meta["num_params"]
+    7393996
+    """
     return ShuffleNetV2([4, 8, 4], [24, 244, 488, 976, 2048], **options)

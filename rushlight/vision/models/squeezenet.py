@@ -45,11 +45,17 @@ LAYOUTS = {
 
 
 class SqueezeNet(nn.Module):
-    """SqueezeNet, in its version "1_0" or the smaller "1_1".
+    """Convolutions that first squeeze the channels, and a last convolution that classifies.
 
     Shape: x: (N, 3, H, W), H and W from 21 → (N, num_classes).
+
+    Args:
+        version: ``"1_0"``, or the smaller ``"1_1"``. Default: ``"1_0"``.
+        dropout: Probability of dropout before the last convolution. Default: 0.5.
+
     Raises:
         ValueError: there is no such version.
+
     Source: Iandola et al. 2016, https://arxiv.org/abs/1602.07360
 
     >>> import rushlight as torch
@@ -94,11 +100,21 @@ def _features(first, layout):
 
 @builder(SqueezeNet1_0_Weights)
 def squeezenet1_0(**options):
-    """``SqueezeNet`` as in the paper."""
+    """Build a ``SqueezeNet`` as in the paper.
+
+    >>> from rushlight.vision.models import squeezenet1_0
+    >>> squeezenet1_0.weights.DEFAULT.meta["num_params"]
+    1248424
+    """
     return SqueezeNet("1_0", **options)
 
 
 @builder(SqueezeNet1_1_Weights)
 def squeezenet1_1(**options):
-    """``SqueezeNet`` at 0.4 of the cost."""
+    """Build a ``SqueezeNet`` at 0.4 of the cost.
+
+    >>> from rushlight.vision.models import squeezenet1_1
+    >>> squeezenet1_1.weights.DEFAULT.meta["num_params"]
+    1235496
+    """
     return SqueezeNet("1_1", **options)

@@ -27,9 +27,15 @@ DEPTHS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2,
 
 
 class VGG(FeatureClassifier):
-    """The module ``features``, whose result is (N, 512, h, w), then three linear layers.
+    """A module of convolutions, then three linear layers.
 
     Shape: x: (N, 3, H, W), H and W from 32 → (N, num_classes).
+
+    Args:
+        features: The module of convolutions, whose result is ``(N, 512, h, w)``.
+        init_weights: Draw the weights anew. Default: True.
+        dropout: Probability of dropout before the last two linear layers. Default: 0.5.
+
     Source: Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556
 
     >>> import rushlight as torch
@@ -78,47 +84,87 @@ def _trained(weights, options):
 
 @builder(VGG11_Weights, _trained)
 def vgg11(**options):
-    """``VGG`` of 11 layers."""
+    """Build a ``VGG`` of 11 layers.
+
+    >>> from rushlight.vision.models import vgg11
+    >>> vgg11.weights.DEFAULT.meta["num_params"]
+    132863336
+    """
     return _vgg(11, **options)
 
 
 @builder(VGG11_BN_Weights, _trained)
 def vgg11_bn(**options):
-    """``VGG`` of 11 layers, with batch normalisation."""
+    """Build a ``VGG`` of 11 layers, with batch normalisation.
+
+    >>> from rushlight.vision.models import vgg11_bn
+    >>> vgg11_bn.weights.DEFAULT.meta["num_params"]
+    132868840
+    """
     return _vgg(11, batch_norm=True, **options)
 
 
 @builder(VGG13_Weights, _trained)
 def vgg13(**options):
-    """``VGG`` of 13 layers."""
+    """Build a ``VGG`` of 13 layers.
+
+    >>> from rushlight.vision.models import vgg13
+    >>> vgg13.weights.DEFAULT.meta["num_params"]
+    133047848
+    """
     return _vgg(13, **options)
 
 
 @builder(VGG13_BN_Weights, _trained)
 def vgg13_bn(**options):
-    """``VGG`` of 13 layers, with batch normalisation."""
+    """Build a ``VGG`` of 13 layers, with batch normalisation.
+
+    >>> from rushlight.vision.models import vgg13_bn
+    >>> vgg13_bn.weights.DEFAULT.meta["num_params"]
+    133053736
+    """
     return _vgg(13, batch_norm=True, **options)
 
 
 @builder(VGG16_Weights, _trained)
 def vgg16(**options):
-    """``VGG`` of 16 layers."""
+    """Build a ``VGG`` of 16 layers.
+
+    >>> from rushlight.vision.models import vgg16
+    >>> vgg16.weights.DEFAULT.meta["num_params"]
+    138357544
+    """
     return _vgg(16, **options)
 
 
 @builder(VGG16_BN_Weights, _trained)
 def vgg16_bn(**options):
-    """``VGG`` of 16 layers, with batch normalisation."""
+    """Build a ``VGG`` of 16 layers, with batch normalisation.
+
+    >>> from rushlight.vision.models import vgg16_bn
+    >>> vgg16_bn.weights.DEFAULT.meta["num_params"]
+    138365992
+    """
     return _vgg(16, batch_norm=True, **options)
 
 
 @builder(VGG19_Weights, _trained)
 def vgg19(**options):
-    """``VGG`` of 19 layers."""
+    """Build a ``VGG`` of 19 layers.
+
+    >>> from rushlight.vision.models import vgg19
+    >>> vgg19.weights.DEFAULT.meta["num_params"]
+    143667240
+    """
     return _vgg(19, **options)
 
 
 @builder(VGG19_BN_Weights, _trained)
 def vgg19_bn(**options):
-    """``VGG`` of 19 layers, with batch normalisation."""
+    """Build a ``VGG`` of 19 layers, with batch normalisation.
+
+    >>> from rushlight.vision.models import vgg19_bn
+    >>> vgg19_bn.weights.DEFAULT.meta["num_params"]
+    143678248
+    """
     return _vgg(19, batch_norm=True, **options)

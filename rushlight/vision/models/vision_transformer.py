@@ -113,13 +113,31 @@ class Encoder(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-    """A transformer over a class token and the patches of ``patch_size`` × ``patch_size`` pixels.
+    """A transformer over a class token and the patches of an image.
 
     The result of the class token is classified.
 
     Shape: x: (N, 3, image_size, image_size) → (N, num_classes).
+
+    Args:
+        image_size: Height and width of the images, in pixels.
+        patch_size: Height and width of the patches, in pixels.
+        num_layers: Number of layers of the transformer.
+        num_heads: Number of heads of each attention.
+        hidden_dim: Number of channels of the tokens.
+        mlp_dim: Number of channels inside the feed-forward networks.
+        dropout: Probability of dropout of tokens' channels. Default: 0.
+        attention_dropout: Probability of dropout in the attention. Default: 0.
+        representation_size: Number of channels of one more layer before the last. Default: None, no
+            such layer.
+        norm_layer: Function of a number of channels that makes a normalization layer.
+            Default: ``LayerNorm``.
+        conv_stem_configs: List of ``ConvStemConfig`` of convolutions in place of the patches'
+            linear layer. Default: None.
+
     Raises:
         AssertionError: the images are not of ``image_size``, or ``patch_size`` does not divide it.
+
     Source: Dosovitskiy et al. 2020, https://arxiv.org/abs/2010.11929
 
     >>> import rushlight as torch
@@ -249,29 +267,54 @@ def _vit(patch_size, *sizes, image_size=224, **options):
 
 @builder(ViT_B_16_Weights, _trained)
 def vit_b_16(**options):
-    """``VisionTransformer``: 12 layers of 768, patches of 16."""
+    """Build a ``VisionTransformer`` of 12 layers of 768, patches of 16.
+
+    >>> from rushlight.vision.models import vit_b_16
+    >>> vit_b_16.weights.DEFAULT.meta["num_params"]
+    86567656
+    """
     return _vit(16, 12, 12, 768, 3072, **options)
 
 
 @builder(ViT_B_32_Weights, _trained)
 def vit_b_32(**options):
-    """``VisionTransformer``: 12 layers of 768, patches of 32."""
+    """Build a ``VisionTransformer`` of 12 layers of 768, patches of 32.
+
+    >>> from rushlight.vision.models import vit_b_32
+    >>> vit_b_32.weights.DEFAULT.meta["num_params"]
+    88224232
+    """
     return _vit(32, 12, 12, 768, 3072, **options)
 
 
 @builder(ViT_L_16_Weights, _trained)
 def vit_l_16(**options):
-    """``VisionTransformer``: 24 layers of 1024, patches of 16."""
+    """Build a ``VisionTransformer`` of 24 layers of 1024, patches of 16.
+
+    >>> from rushlight.vision.models import vit_l_16
+    >>> vit_l_16.weights.DEFAULT.meta["num_params"]
+    304326632
+    """
     return _vit(16, 24, 16, 1024, 4096, **options)
 
 
 @builder(ViT_L_32_Weights, _trained)
 def vit_l_32(**options):
-    """``VisionTransformer``: 24 layers of 1024, patches of 32."""
+    """Build a ``VisionTransformer`` of 24 layers of 1024, patches of 32.
+
+    >>> from rushlight.vision.models import vit_l_32
+    >>> vit_l_32.weights.DEFAULT.meta["num_params"]
+    306535400
+    """
     return _vit(32, 24, 16, 1024, 4096, **options)
 
 
 @builder(ViT_H_14_Weights, _trained, pretrained=None)
 def vit_h_14(**options):
-    """``VisionTransformer``: 32 layers of 1280, patches of 14."""
+    """Build a ``VisionTransformer`` of 32 layers of 1280, patches of 14.
+
+    >>> from rushlight.vision.models import vit_h_14
+    >>> vit_h_14.weights.DEFAULT.meta["num_params"]
+    633470440
+    """
     return _vit(14, 32, 16, 1280, 5120, **options)

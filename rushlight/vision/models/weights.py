@@ -20,7 +20,12 @@ __all__ = ["Weights", "WeightsEnum", "weights_enum"]
 
 @dataclass
 class Weights:
-    """The URL of trained weights, the transform that prepares an image for them, and facts.
+    """Trained weights: where they are published, and how images are prepared for them.
+
+    Args:
+        url: The address of the file.
+        transforms: Function that makes the transform.
+        meta: Dict of facts, such as ``"num_params"`` and ``"categories"``.
 
     >>> from rushlight.vision.models import ResNet18_Weights
     >>> ResNet18_Weights.DEFAULT.value.url
@@ -42,7 +47,13 @@ class WeightsEnum(Enum):
 
     @classmethod
     def verify(cls, obj):
-        """Return ``obj`` if it is a member or None; if ``obj`` is a name, return the named member.
+        """Return a member of this class, given by itself or by name.
+
+        Args:
+            obj: A member, its name, or None.
+
+        Returns:
+            The member, or None.
 
         Raises:
             TypeError: ``obj`` is of another type, such as another model's weights.
@@ -60,7 +71,13 @@ class WeightsEnum(Enum):
     def get_state_dict(self, *args, **options):
         """Load the weights from the folder in which PyTorch keeps downloaded files.
 
-        The arguments are those of ``torch.hub.load_state_dict_from_url``. Nothing is downloaded.
+        Nothing is downloaded.
+
+        Args:
+            *args, **options: Arguments of ``torch.hub.load_state_dict_from_url`` after the URL.
+
+        Returns:
+            The state dict.
 
         Raises:
             RuntimeError: the file is missing.
@@ -79,7 +96,7 @@ class WeightsEnum(Enum):
 
     @property
     def meta(self):
-        """Facts: ``categories``, ``num_params``, ``min_size``, ``recipe``, …"""
+        """Dict of facts: ``categories``, ``num_params``, ``min_size``, ``recipe`` and more."""
         return self.value.meta
 
     def __repr__(self):

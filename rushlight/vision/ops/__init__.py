@@ -1,5 +1,6 @@
 """Layers of vision models, and boxes."""
 
+from rushlight.docstrings import document
 from rushlight.vision.ops.boxes import (
     batched_nms,
     box_area,
@@ -30,3 +31,6 @@ __all__ = [
     "clip_boxes_to_image", "complete_box_iou", "distance_box_iou", "generalized_box_iou",
     "masks_to_boxes", "nms", "remove_small_boxes", "sigmoid_focal_loss", "stochastic_depth",
 ]  # fmt: skip
+
+for _name in __all__:
+    document(globals()[_name], "boxes")

@@ -20,9 +20,17 @@ FORMATS = ("xyxy", "xywh", "cxcywh")
 
 
 def box_convert(boxes, in_fmt, out_fmt):
-    """The same boxes in another format.
+    """Convert boxes from one format to another.
 
-    Shape: boxes: (..., 4) → the same.
+    Args:
+        boxes: Tensor ``(..., 4)``.
+        in_fmt: Format of ``boxes``: ``"xyxy"`` (two corners), ``"xywh"`` (a corner, width and
+            height) or ``"cxcywh"`` (the centre, width and height).
+        out_fmt: Format of the result.
+
+    Returns:
+        Tensor of ``boxes``' shape.
+
     Raises:
         ValueError: a format is not known.
 
@@ -56,11 +64,22 @@ def _wide(x):
 
 
 def box_area(boxes, fmt="xyxy"):
-    """The area of each box.
+    """Compute the area of each box.
 
-    Shape: boxes: (..., 4) → (...).
+    Args:
+        boxes: Tensor ``(..., 4)``.
+        fmt: Format of the boxes: ``"xyxy"`` (default), ``"xywh"`` or ``"cxcywh"``.
+
+    Returns:
+        Tensor ``(...)``.
+
     Raises:
-        ValueError: the format is not known.
+        ValueError: The format is not known.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.ops import box_area
+    >>> box_area(torch.tensor([[0.0, 0.0, 2.0, 3.0]]))
+    tensor([6.])
     """
     if fmt not in FORMATS:
         raise ValueError(f"box_area: fmt must be one of {FORMATS}, got {fmt!r}")
@@ -87,9 +106,14 @@ def _hull(boxes1, boxes2):
 
 
 def box_iou(boxes1, boxes2, fmt="xyxy"):
-    """Intersection over union of each pair.
+    """Compute the intersection over union of each pair of boxes.
 
-    Shape: boxes1: (..., N, 4), boxes2: (..., M, 4) → (..., N, M).
+    Args:
+        fmt: Format of the boxes: ``"xyxy"`` (default), ``"xywh"`` or ``"cxcywh"``.
+
+    Returns:
+        Tensor ``(..., N, M)``.
+
     Raises:
         ValueError: the format is not known.
 
@@ -104,12 +128,20 @@ def box_iou(boxes1, boxes2, fmt="xyxy"):
 
 
 def generalized_box_iou(boxes1, boxes2):
-    """``box_iou`` of each pair, less an empty share of the smallest box around both.
+    """Compute ``box_iou`` of each pair, less an empty share of the smallest box around both.
 
     The empty share is the part of that box which neither of the two boxes covers.
 
-    Shape: boxes1: (..., N, 4), boxes2: (..., M, 4) → (..., N, M).
+    Returns:
+        Tensor ``(..., N, M)``.
+
     Source: Rezatofighi et al. 2019, https://arxiv.org/abs/1902.09630
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.ops import generalized_box_iou
+    >>> box = torch.tensor([[0.0, 0.0, 2.0, 2.0]])
+    >>> generalized_box_iou(box, box)
+    tensor([[1.]])
     """
     intersection, union = _overlap(boxes1, boxes2)
     area = _hull(boxes1, boxes2).prod(-1)
@@ -117,13 +149,21 @@ def generalized_box_iou(boxes1, boxes2):
 
 
 def distance_box_iou(boxes1, boxes2, eps=1e-7):
-    """``box_iou`` of each pair, less a ratio of two squared lengths.
+    """Compute ``box_iou`` of each pair, less a ratio of two squared lengths.
 
     The ratio is the squared distance between the centres, divided by the squared diagonal of the
     smallest box around both.
 
-    Shape: boxes1: (..., N, 4), boxes2: (..., M, 4) → (..., N, M).
+    Returns:
+        Tensor ``(..., N, M)``.
+
     Source: Zheng et al. 2019, https://arxiv.org/abs/1911.08287
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.ops import distance_box_iou
+    >>> box = torch.tensor([[0.0, 0.0, 2.0, 2.0]])
+    >>> distance_box_iou(box, box)
+    tensor([[1.]])
     """
     boxes1, boxes2 = _wide(boxes1), _wide(boxes2)
     diagonal = (_hull(boxes1, boxes2) ** 2).sum(-1) + eps
@@ -134,10 +174,18 @@ def distance_box_iou(boxes1, boxes2, eps=1e-7):
 
 
 def complete_box_iou(boxes1, boxes2, eps=1e-7):
-    """``distance_box_iou`` less a measure of how the aspect ratios differ.
+    """Compute ``distance_box_iou`` less a measure of how the aspect ratios differ.
 
-    Shape: boxes1: (..., N, 4), boxes2: (..., M, 4) → (..., N, M).
+    Returns:
+        Tensor ``(..., N, M)``.
+
     Source: Zheng et al. 2020, https://arxiv.org/abs/2005.03572
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.ops import complete_box_iou
+    >>> box = torch.tensor([[0.0, 0.0, 2.0, 2.0]])
+    >>> complete_box_iou(box, box)
+    tensor([[1.]])
     """
     boxes1, boxes2 = _wide(boxes1), _wide(boxes2)
     size1, size2 = boxes1[..., 2:] - boxes1[..., :2], boxes2[..., 2:] - boxes2[..., :2]
@@ -150,11 +198,15 @@ def complete_box_iou(boxes1, boxes2, eps=1e-7):
 
 
 def nms(boxes, scores, iou_threshold):
-    """The indices of the boxes that remain after non-maximum suppression, best score first.
+    """Find the boxes that remain after non-maximum suppression.
 
     A box is dropped if it overlaps a remaining box of higher score by more than ``iou_threshold``.
 
-    Shape: boxes: (N, 4), scores: (N,) → indices (K,).
+    Returns:
+        Tensor ``(K,)``, int64: the indices of the boxes that remain, best score first.
+
+    Raises:
+        RuntimeError: ``boxes`` or ``scores`` has another shape.
 
     >>> import rushlight as torch
     >>> from rushlight.vision.ops import nms
@@ -180,9 +232,19 @@ def nms(boxes, scores, iou_threshold):
 
 
 def batched_nms(boxes, scores, idxs, iou_threshold):
-    """``nms`` within each category. ``idxs`` holds the category of each box.
+    """Apply ``nms`` to the boxes of each category by themselves.
 
-    Shape: boxes: (N, 4), scores and idxs: (N,) → indices (K,).
+    Args:
+        idxs: Tensor ``(N,)`` of ints: the category of each box.
+
+    Returns:
+        Tensor ``(K,)``, int64: the indices of the boxes that remain, best score first.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.ops import batched_nms
+    >>> boxes = torch.tensor([[0.0, 0.0, 2.0, 2.0], [0.0, 0.0, 2.0, 1.9]])
+    >>> batched_nms(boxes, torch.tensor([0.5, 0.9]), torch.tensor([0, 1]), 0.5)
+    tensor([1, 0])
     """
     if boxes.numel() == 0:
         return torch.empty((0,), dtype=torch.int64)
@@ -191,18 +253,37 @@ def batched_nms(boxes, scores, idxs, iou_threshold):
 
 
 def remove_small_boxes(boxes, min_size):
-    """The indices of the boxes whose sides are both at least ``min_size``.
+    """Find the boxes whose sides are both large enough.
 
-    Shape: boxes: (N, 4) → (K,).
+    Args:
+        min_size: The least length of a side.
+
+    Returns:
+        Tensor ``(K,)``, int64: the indices of these boxes.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.ops import remove_small_boxes
+    >>> remove_small_boxes(torch.tensor([[0.0, 0.0, 2.0, 2.0], [0.0, 0.0, 0.5, 2.0]]), 1.0)
+    tensor([0])
     """
     sides = boxes[..., 2:] - boxes[..., :2]
     return torch.where((sides >= min_size).all(-1))[0]
 
 
 def clip_boxes_to_image(boxes, size):
-    """The boxes, cut at the borders of an image of ``size`` (H, W).
+    """Cut boxes at the borders of an image.
 
-    Shape: boxes: (..., 4) → the same.
+    Args:
+        boxes: Tensor ``(..., 4)`` of boxes (x1, y1, x2, y2).
+        size: The image's (height, width), in pixels.
+
+    Returns:
+        Tensor of ``boxes``' shape.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.ops import clip_boxes_to_image
+    >>> clip_boxes_to_image(torch.tensor([[-1.0, 0.0, 9.0, 3.0]]), (4, 8))
+    tensor([[0., 0., 8., 3.]])
     """
     height, width = size
     x, y = boxes[..., 0::2].clamp(0, width), boxes[..., 1::2].clamp(0, height)
@@ -210,9 +291,18 @@ def clip_boxes_to_image(boxes, size):
 
 
 def masks_to_boxes(masks):
-    """The smallest box around each mask; zeros around an empty one.
+    """Find the smallest box around each mask.
 
-    Shape: masks: (N, H, W) → (N, 4), float32.
+    Args:
+        masks: Tensor ``(N, H, W)``; elements other than 0 belong to the mask.
+
+    Returns:
+        Tensor ``(N, 4)``, float32: boxes (x1, y1, x2, y2), of zeros for an empty mask.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.ops import masks_to_boxes
+    >>> masks_to_boxes(torch.tensor([[[0, 1, 0], [0, 1, 1]]]))
+    tensor([[1., 0., 2., 1.]])
     """
     boxes = torch.zeros((len(masks), 4))
     for box, mask in zip(boxes, masks, strict=True):

@@ -8,9 +8,21 @@ __all__ = ["sigmoid_focal_loss"]
 def sigmoid_focal_loss(inputs, targets, alpha=0.25, gamma=2, reduction="none"):
     """Binary cross entropy with lower weights for elements that are already predicted well.
 
-    Shape: inputs (logits) and targets (0 or 1): the same → that, or () for "mean" and "sum".
+    Args:
+        inputs: Tensor of any shape ``(*)``: logits.
+        targets: Tensor of ``inputs``' shape, of zeros and ones.
+        alpha: Weight of targets 1, from 0 to 1; targets 0 have 1 - ``alpha``. -1: no weights.
+            Default: 0.25.
+        gamma: Exponent of the weights: the larger, the less count elements that are predicted well.
+            Default: 2.
+        reduction: Give each loss (``"none"``, default), their ``"mean"`` or their ``"sum"``.
+
+    Returns:
+        Tensor of ``inputs``' shape, or ``()`` for ``"mean"`` and ``"sum"``.
+
     Raises:
         ValueError: ``alpha`` is neither -1 nor from 0 to 1, or the reduction is not known.
+
     Source: Lin et al. 2017, https://arxiv.org/abs/1708.02002
 
     >>> import rushlight as torch

@@ -16,6 +16,10 @@ class FrozenBatchNorm2d(nn.Module):
 
     Shape: x: (N, num_features, H, W) → the same.
 
+    Args:
+        num_features: Number of channels.
+        eps: Number added to the variance, so that it is not 0. Default: 1e-5.
+
     >>> import rushlight as torch
     >>> from rushlight.vision.ops import FrozenBatchNorm2d
     >>> FrozenBatchNorm2d(3)(torch.ones(1, 3, 2, 2)).shape
@@ -95,9 +99,24 @@ def _inplace(inplace):
 
 
 class Conv2dNormActivation(ConvNormActivation):
-    """A 2-d convolution, a normalisation and an activation; by default, batch norm and ReLU.
+    """A 2-d convolution, a normalization and an activation.
 
     Shape: x: (N, in_channels, H, W) → (N, out_channels, H', W').
+
+    Args:
+        in_channels: Number of channels of x.
+        out_channels: Number of channels of the result.
+        kernel_size: Elements of a window: an int, or one for each dim. Default: 3.
+        stride: Elements from window to window: an int, or one for each dim. Default: 1.
+        padding: Elements added at both ends of each dim: int or ints. Default: as many as keep the
+            size at stride 1.
+        groups: Number of groups of channels that are convolved apart. Default: 1.
+        norm_layer: Function of a number of channels that makes a normalization layer; None leaves
+            it out. Default: ``BatchNorm2d``.
+        activation_layer: Class of the activation; None leaves it out. Default: ``ReLU``.
+        dilation: Elements from one tap of a window to the next: int or ints. Default: 1.
+        inplace: Let the activation write into its input. Default: True.
+        bias: Let the convolution add a learned bias. Default: only without a normalization.
 
     >>> from rushlight.vision.ops import Conv2dNormActivation
     >>> Conv2dNormActivation(3, 8, activation_layer=None)[0].padding
@@ -115,9 +134,29 @@ class Conv2dNormActivation(ConvNormActivation):
 
 
 class Conv3dNormActivation(ConvNormActivation):
-    """A 3-d convolution, then the layers that ``norm_layer`` and ``activation_layer`` make.
+    """A 3-d convolution, a normalization and an activation.
 
     Shape: x: (N, in_channels, D, H, W) → (N, out_channels, D', H', W').
+
+    Args:
+        in_channels: Number of channels of x.
+        out_channels: Number of channels of the result.
+        kernel_size: Elements of a window: an int, or one for each dim. Default: 3.
+        stride: Elements from window to window: an int, or one for each dim. Default: 1.
+        padding: Elements added at both ends of each dim: int or ints. Default: as many as keep the
+            size at stride 1.
+        groups: Number of groups of channels that are convolved apart. Default: 1.
+        norm_layer: Function of a number of channels that makes a normalization layer; None leaves
+            it out. Default: ``BatchNorm3d``.
+        activation_layer: Class of the activation; None leaves it out. Default: ``ReLU``.
+        dilation: Elements from one tap of a window to the next: int or ints. Default: 1.
+        inplace: Let the activation write into its input. Default: True.
+        bias: Let the convolution add a learned bias. Default: only without a normalization.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.ops import Conv3dNormActivation
+    >>> Conv3dNormActivation(3, 8)(torch.ones(1, 3, 4, 4, 4)).shape
+    torch.Size([1, 8, 4, 4, 4])
     """
 
     def __init__(
@@ -134,6 +173,13 @@ class SqueezeExcitation(nn.Module):
     """Scales each channel by a factor, which two layers compute from the channels' averages.
 
     Shape: x: (N, input_channels, H, W) → the same.
+
+    Args:
+        input_channels: Number of channels of x.
+        squeeze_channels: Number of channels between the two layers.
+        activation: Class of the activation between the two layers. Default: ``ReLU``.
+        scale_activation: Class of the activation that makes the factors. Default: ``Sigmoid``.
+
     Source: Hu et al. 2017, https://arxiv.org/abs/1709.01507, figures 2 and 3
 
     >>> import rushlight as torch
@@ -162,6 +208,17 @@ class MLP(nn.Sequential):
 
     Shape: x: (..., in_channels) → (..., hidden_channels[-1]).
 
+    Args:
+        in_channels: Number of channels of x.
+        hidden_channels: List of the numbers of channels of the layers' results.
+        norm_layer: Function of a number of channels that makes a normalization layer.
+            Default: None, no normalization.
+        activation_layer: Class of the activations. Default: ``ReLU``.
+        inplace: Let activations and dropout write into their inputs. Default: None, as these layers
+            do by default.
+        bias: Let the linear layers add a learned bias. Default: True.
+        dropout: Probability of dropout after each layer. Default: 0.
+
     >>> import rushlight as torch
     >>> from rushlight.vision.ops import MLP
     >>> MLP(4, [8, 2])(torch.ones(3, 4)).shape
@@ -189,6 +246,14 @@ class Permute(nn.Module):
     """``torch.permute`` as a module.
 
     Shape: x: any → its dims in the order ``dims``.
+
+    Args:
+        dims: The numbers of the dims, in their new order.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.ops import Permute
+    >>> Permute([0, 2, 1])(torch.ones(1, 2, 3)).shape
+    torch.Size([1, 3, 2])
     """
 
     def __init__(self, dims):

@@ -7,13 +7,22 @@ __all__ = ["StochasticDepth", "stochastic_depth"]
 
 
 def stochastic_depth(input, p, mode, training=True):
-    """Set samples to zero with probability ``p``: each by itself ("row") or all at once ("batch").
+    """Set samples to zero at random.
 
-    ``mode`` is "row" or "batch". The samples that are kept are divided by 1 - ``p``.
+    The samples that are kept are divided by 1 - ``p``.
 
-    Shape: input: (N, ...) → the same.
+    Args:
+        input: Tensor ``(N, ...)`` of N samples.
+        p: Probability that a sample becomes 0.
+        mode: ``"row"``: each sample by itself; ``"batch"``: all at once.
+        training: Work as in training; False: return ``input``. Default: True.
+
+    Returns:
+        Tensor of ``input``'s shape.
+
     Raises:
         ValueError: ``p`` is not from 0 to 1, or there is no such mode.
+
     Source: Huang et al. 2016, https://arxiv.org/abs/1603.09382
 
     >>> import rushlight as torch
@@ -37,6 +46,10 @@ def stochastic_depth(input, p, mode, training=True):
 
 class StochasticDepth(nn.Module):
     """``stochastic_depth`` in training, the identity in evaluation.
+
+    Args:
+        p: Probability that a sample becomes 0.
+        mode: ``"row"``: each sample by itself; ``"batch"``: all at once.
 
     >>> from rushlight.vision.ops import StochasticDepth
     >>> StochasticDepth(0.2, "row")

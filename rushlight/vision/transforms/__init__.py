@@ -3,6 +3,7 @@
 The numbers that they draw are torchvision's for the same seed.
 """
 
+from rushlight.docstrings import document
 from rushlight.vision.transforms import functional
 from rushlight.vision.transforms.auto import (
     AugMix,
@@ -70,3 +71,6 @@ __all__ = [
     "RandomTransforms", "RandomVerticalFlip", "Resize", "TenCrop", "ToPILImage", "ToTensor",
     "TrivialAugmentWide", "functional",
 ]  # fmt: skip
+
+for _name in __all__:
+    document(globals()[_name], "image transform")

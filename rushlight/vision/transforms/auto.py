@@ -102,7 +102,12 @@ class _Drawn(nn.Module):
 
 
 class AutoAugmentPolicy(Enum):
-    """The data sets for which policies were found."""
+    """The data sets for which policies were found.
+
+    >>> from rushlight.vision.transforms import AutoAugmentPolicy
+    >>> AutoAugmentPolicy.CIFAR10.value
+    'cifar10'
+    """
 
     IMAGENET = "imagenet"
     CIFAR10 = "cifar10"
@@ -113,9 +118,20 @@ class AutoAugment(_Drawn):
     """Applies one of the policy's pairs of operations; each operation has its probability.
 
     Shape: a Pillow image, or a tensor of uint8, (..., 1 or 3, H, W) → the same.
+
+    Args:
+        policy: An ``AutoAugmentPolicy``. Default: the one for ImageNet.
+        fill: Value outside the image: a number, or one for each channel. Default: None, 0.
+
     Raises:
         ValueError: the policy is not known.
+
     Source: Cubuk et al. 2018, https://arxiv.org/abs/1805.09501
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import AutoAugment
+    >>> AutoAugment()(torch.zeros(3, 8, 8, dtype=torch.uint8)).shape
+    torch.Size([3, 8, 8])
     """
 
     SPACE = (
@@ -164,7 +180,18 @@ class RandAugment(_Drawn):
     """Applies ``num_ops`` random operations, all of the same magnitude.
 
     Shape: a Pillow image, or a tensor of uint8, (..., 1 or 3, H, W) → the same.
+
+    Args:
+        num_ops: Number of operations. Default: 2.
+        magnitude: Strength of the operations, from 0 to ``num_magnitude_bins - 1``. Default: 9.
+        fill: Value outside the image: a number, or one for each channel. Default: None, 0.
+
     Source: Cubuk et al. 2019, https://arxiv.org/abs/1909.13719
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import RandAugment
+    >>> RandAugment()(torch.zeros(3, 8, 8, dtype=torch.uint8)).shape
+    torch.Size([3, 8, 8])
     """
 
     SPACE = ("Identity", *AutoAugment.SPACE[:-1])
@@ -198,7 +225,16 @@ class TrivialAugmentWide(_Drawn):
     """Applies one random operation of random magnitude.
 
     Shape: a Pillow image, or a tensor of uint8, (..., 1 or 3, H, W) → the same.
+
+    Args:
+        fill: Value outside the image: a number, or one for each channel. Default: None, 0.
+
     Source: Müller and Hutter 2021, https://arxiv.org/abs/2103.10158
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import TrivialAugmentWide
+    >>> TrivialAugmentWide()(torch.zeros(3, 8, 8, dtype=torch.uint8)).shape
+    torch.Size([3, 8, 8])
     """
 
     SPACE = RandAugment.SPACE
@@ -218,12 +254,29 @@ class TrivialAugmentWide(_Drawn):
 
 
 class AugMix(_Drawn):
-    """Mixes the image with ``mixture_width`` changed images; a chain of operations makes each.
+    """Mixes the image with changed images, each of which a chain of operations makes.
 
     Shape: a Pillow image, or a tensor of uint8, (..., 1 or 3, H, W) → the same.
+
+    Args:
+        severity: Largest strength of the operations, from 1 to 10. Default: 3.
+        mixture_width: Number of changed images. Default: 3.
+        chain_depth: Number of operations in a chain; 0 and less: a random number from 1 to 3.
+            Default: -1.
+        alpha: Parameter of the distributions of the images' shares; the larger, the more equal are
+            the shares. Default: 1.
+        all_ops: Change brightness, colour, contrast and sharpness, too. Default: True.
+        fill: Value outside the image: a number, or one for each channel. Default: None, 0.
+
     Raises:
         ValueError: ``severity`` is not from 1 to 10.
+
     Source: Hendrycks et al. 2019, https://arxiv.org/abs/1912.02781
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import AugMix
+    >>> AugMix()(torch.zeros(3, 8, 8, dtype=torch.uint8)).shape
+    torch.Size([3, 8, 8])
     """
 
     SPACE = (*AutoAugment.SPACE[:5], "Posterize", "Solarize", "AutoContrast", "Equalize")

@@ -31,7 +31,7 @@ class _AtTimes(nn.Module):
 
 
 class RandomHorizontalFlip(_AtTimes):
-    """``functional.hflip`` with probability ``p``.
+    """Flips left and right with probability ``p``.
 
     >>> import rushlight as torch
     >>> from rushlight.vision.transforms import RandomHorizontalFlip
@@ -48,7 +48,14 @@ class RandomHorizontalFlip(_AtTimes):
 
 
 class RandomVerticalFlip(_AtTimes):
-    """``functional.vflip`` with probability ``p``."""
+    """Flips top and bottom with probability ``p``.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import RandomVerticalFlip
+    >>> RandomVerticalFlip(p=1.0)(torch.tensor([[[1], [2]]]))
+    tensor([[[2],
+             [1]]])
+    """
 
     def __init__(self, p=0.5):
         super().__init__(p)
@@ -59,9 +66,14 @@ class RandomVerticalFlip(_AtTimes):
 
 
 class Grayscale(nn.Module):
-    """``functional.rgb_to_grayscale``.
+    """Makes the image grey, as ``functional.rgb_to_grayscale`` does.
 
     Shape: (..., 3, H, W) → (..., num_output_channels, H, W).
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import Grayscale
+    >>> Grayscale()(torch.zeros(3, 8, 8)).shape
+    torch.Size([1, 8, 8])
     """
 
     def __init__(self, num_output_channels=1):
@@ -76,7 +88,16 @@ class Grayscale(nn.Module):
 
 
 class RandomGrayscale(_AtTimes):
-    """Makes the image grey with probability ``p``; the number of channels stays."""
+    """Makes the image grey with probability ``p``; the number of channels stays.
+
+    Args:
+        p: Probability that the image is changed, from 0 to 1. Default: 0.1.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import RandomGrayscale
+    >>> RandomGrayscale(p=1.0)(torch.zeros(3, 8, 8)).shape
+    torch.Size([3, 8, 8])
+    """
 
     def __init__(self, p=0.1):
         super().__init__(p)
@@ -87,7 +108,13 @@ class RandomGrayscale(_AtTimes):
 
 
 class RandomInvert(_AtTimes):
-    """``functional.invert`` with probability ``p``."""
+    """Inverts the image with probability ``p``.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import RandomInvert
+    >>> RandomInvert(p=1.0)(torch.tensor([[[0.25]]]))
+    tensor([[[0.7500]]])
+    """
 
     def __init__(self, p=0.5):
         super().__init__(p)
@@ -98,7 +125,16 @@ class RandomInvert(_AtTimes):
 
 
 class RandomPosterize(_AtTimes):
-    """``functional.posterize`` with probability ``p``."""
+    """Keeps only the highest bits of each value, with probability ``p``.
+
+    Args:
+        bits: Number of bits to keep, from 0 to 8.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import RandomPosterize
+    >>> RandomPosterize(1, p=1.0)(torch.tensor([[[100, 200]]], dtype=torch.uint8))
+    tensor([[[  0, 128]]], dtype=torch.uint8)
+    """
 
     def __init__(self, bits, p=0.5):
         super().__init__(p)
@@ -113,7 +149,16 @@ class RandomPosterize(_AtTimes):
 
 
 class RandomSolarize(_AtTimes):
-    """``functional.solarize`` with probability ``p``."""
+    """Inverts the values that are at least ``threshold``, with probability ``p``.
+
+    Args:
+        threshold: The least value to invert.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import RandomSolarize
+    >>> RandomSolarize(0.5, p=1.0)(torch.tensor([[[0.25, 0.75]]]))
+    tensor([[[0.2500, 0.2500]]])
+    """
 
     def __init__(self, threshold, p=0.5):
         super().__init__(p)
@@ -128,7 +173,16 @@ class RandomSolarize(_AtTimes):
 
 
 class RandomAdjustSharpness(_AtTimes):
-    """``functional.adjust_sharpness`` with probability ``p``."""
+    """Changes the sharpness with probability ``p``, as ``functional.adjust_sharpness`` does.
+
+    Args:
+        sharpness_factor: 0 smooths, 1 changes nothing, and larger factors sharpen.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import RandomAdjustSharpness
+    >>> RandomAdjustSharpness(2.0, p=1.0)(torch.ones(3, 4, 4)).shape
+    torch.Size([3, 4, 4])
+    """
 
     def __init__(self, sharpness_factor, p=0.5):
         super().__init__(p)
@@ -143,7 +197,13 @@ class RandomAdjustSharpness(_AtTimes):
 
 
 class RandomAutocontrast(_AtTimes):
-    """``functional.autocontrast`` with probability ``p``."""
+    """Stretches the contrast with probability ``p``, as ``functional.autocontrast`` does.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import RandomAutocontrast
+    >>> RandomAutocontrast(p=1.0)(torch.tensor([[[0.25, 0.75]]]))
+    tensor([[[0., 1.]]])
+    """
 
     def __init__(self, p=0.5):
         super().__init__(p)
@@ -154,7 +214,13 @@ class RandomAutocontrast(_AtTimes):
 
 
 class RandomEqualize(_AtTimes):
-    """``functional.equalize`` with probability ``p``."""
+    """Makes all values about equally frequent, with probability ``p``.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import RandomEqualize
+    >>> RandomEqualize(p=1.0)(torch.tensor([[[10, 20]]], dtype=torch.uint8)).dtype
+    torch.uint8
+    """
 
     def __init__(self, p=0.5):
         super().__init__(p)
@@ -165,14 +231,24 @@ class RandomEqualize(_AtTimes):
 
 
 class ColorJitter(nn.Module):
-    """Brightness, contrast, saturation and hue, changed at random in a random order.
-
-    A number x stands for the range from max(0, 1 - x) to 1 + x; for the hue, from -x to x.
+    """Changes brightness, contrast, saturation and hue at random, in a random order.
 
     Shape: (..., 1 or 3, H, W) → the same.
+
+    Args:
+        brightness, contrast, saturation: The range of the factor: two numbers, or a number x for
+            max(0, 1 - x) to 1 + x. Default: 0, no change.
+        hue: The range of the change, as shares of a whole turn: two numbers within -0.5 to 0.5, or
+            a number x for -x to x. Default: 0, no change.
+
     Raises:
         TypeError: a range is neither a number nor two numbers.
         ValueError: a range exceeds the allowed values, or its number is negative.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import ColorJitter
+    >>> ColorJitter(brightness=(2.0, 2.0))(torch.full((3, 1, 1), 0.25)).flatten()
+    tensor([0.5000, 0.5000, 0.5000])
     """
 
     ADJUST = (F.adjust_brightness, F.adjust_contrast, F.adjust_saturation, F.adjust_hue)
@@ -223,11 +299,21 @@ class ColorJitter(nn.Module):
 
 
 class GaussianBlur(nn.Module):
-    """``functional.gaussian_blur`` with a ``sigma`` drawn from a range.
+    """Blurs the image, as ``functional.gaussian_blur`` does, with a random deviation.
 
     Shape: (..., C, H, W) → the same.
+
+    Args:
+        kernel_size: Size of the kernel in pixels, odd: an int, or (width, height).
+        sigma: Deviation in pixels: a number, or the range (least, largest). Default: (0.1, 2).
+
     Raises:
         ValueError: a size is not odd and positive, or the range of ``sigma`` makes no sense.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import GaussianBlur
+    >>> GaussianBlur(3)(torch.ones(1, 4, 4)).shape
+    torch.Size([1, 4, 4])
     """
 
     def __init__(self, kernel_size, sigma=(0.1, 2.0)):

@@ -13,7 +13,7 @@ __all__ = ["Compose", "Lambda", "RandomApply", "RandomChoice", "RandomOrder", "R
 
 
 class Compose:
-    """One transform after another.
+    """Applies one transform after another.
 
     >>> from rushlight.vision import transforms
     >>> transforms.Compose([transforms.CenterCrop(8), transforms.ToTensor()])
@@ -36,10 +36,17 @@ class Compose:
 
 
 class Lambda:
-    """A function as a transform.
+    """Makes a transform of a function.
+
+    Args:
+        lambd: Function of an image.
 
     Raises:
         TypeError: ``lambd`` cannot be called.
+
+    >>> from rushlight.vision.transforms import Lambda
+    >>> Lambda(lambda image: image + 1)(2)
+    3
     """
 
     def __init__(self, lambd):
@@ -59,6 +66,10 @@ class RandomTransforms:
 
     Raises:
         TypeError: ``transforms`` is no sequence.
+
+    >>> from rushlight.vision.transforms import RandomOrder, RandomTransforms
+    >>> issubclass(RandomOrder, RandomTransforms)
+    True
     """
 
     def __init__(self, transforms):
@@ -74,7 +85,12 @@ class RandomTransforms:
 
 
 class RandomApply(nn.Module):
-    """Applies all of ``transforms`` with probability ``p``, else none."""
+    """Applies all transforms with probability ``p``, else none.
+
+    >>> from rushlight.vision.transforms import RandomApply
+    >>> RandomApply([lambda image: image + 1], p=1.0)(2)
+    3
+    """
 
     def __init__(self, transforms, p=0.5):
         super().__init__()
@@ -93,7 +109,12 @@ class RandomApply(nn.Module):
 
 
 class RandomOrder(RandomTransforms):
-    """Applies all of ``transforms``, in an order that Python's ``random`` draws."""
+    """Applies all transforms, in an order that Python's ``random`` draws.
+
+    >>> from rushlight.vision.transforms import RandomOrder
+    >>> RandomOrder([lambda image: image + 1, lambda image: image + 10])(2)
+    13
+    """
 
     def __call__(self, img):
         order = list(range(len(self.transforms)))
@@ -104,10 +125,17 @@ class RandomOrder(RandomTransforms):
 
 
 class RandomChoice(RandomTransforms):
-    """Applies one of ``transforms``. Python's ``random`` draws it with the weights ``p``.
+    """Applies one of the transforms, which Python's ``random`` draws.
+
+    Args:
+        p: Sequence of the transforms' weights. Default: None, all are drawn equally often.
 
     Raises:
         TypeError: ``transforms`` or ``p`` is no sequence.
+
+    >>> from rushlight.vision.transforms import RandomChoice
+    >>> RandomChoice([lambda image: image + 1, lambda image: -image], p=[0, 1])(2)
+    -2
     """
 
     def __init__(self, transforms, p=None):

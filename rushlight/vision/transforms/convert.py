@@ -26,7 +26,13 @@ class ToTensor:
 
 
 class PILToTensor:
-    """``functional.pil_to_tensor``: a Pillow image as a tensor of the same values."""
+    """Converts a Pillow image to a tensor of the same values.
+
+    >>> from PIL import Image
+    >>> from rushlight.vision.transforms import PILToTensor
+    >>> PILToTensor()(Image.new("L", (2, 1), 255))
+    tensor([[[255, 255]]], dtype=torch.uint8)
+    """
 
     def __call__(self, pic):
         return F.pil_to_tensor(pic)
@@ -36,7 +42,16 @@ class PILToTensor:
 
 
 class ConvertImageDtype(nn.Module):
-    """``functional.convert_image_dtype``: another element type, with scaled values."""
+    """Converts a tensor to another element type, as ``functional.convert_image_dtype`` does.
+
+    Args:
+        dtype: The new element type. Values are scaled so that white stays white.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import ConvertImageDtype
+    >>> ConvertImageDtype(torch.float32)(torch.tensor([51, 255], dtype=torch.uint8))
+    tensor([0.2000, 1.0000])
+    """
 
     def __init__(self, dtype):
         super().__init__()
@@ -47,7 +62,17 @@ class ConvertImageDtype(nn.Module):
 
 
 class ToPILImage:
-    """``functional.to_pil_image``: a tensor (C, H, W) or array (H, W, C) as a Pillow image."""
+    """Converts a tensor (C, H, W) or an array (H, W, C) to a Pillow image.
+
+    Args:
+        mode: Pillow's name of the pixels' form, such as ``"RGB"``. Default: by the channels and
+            dtype.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import ToPILImage
+    >>> ToPILImage()(torch.zeros(3, 4, 8)).size
+    (8, 4)
+    """
 
     def __init__(self, mode=None):
         self.mode = mode
@@ -61,9 +86,14 @@ class ToPILImage:
 
 
 class Normalize(nn.Module):
-    """``functional.normalize``: (x - mean) / std, for each channel.
+    """Computes (x - mean) / std for each channel, as ``functional.normalize`` does.
 
     Shape: (..., C, H, W) → the same.
+
+    Args:
+        mean: Sequence of the channels' means.
+        std: Sequence of the channels' standard deviations, none of them 0.
+        inplace: Write into the image itself. Default: False.
 
     >>> import rushlight as torch
     >>> from rushlight.vision.transforms import Normalize
@@ -85,11 +115,21 @@ class Normalize(nn.Module):
 
 
 class LinearTransformation(nn.Module):
-    """The flattened image less ``mean_vector``, times ``transformation_matrix``: whitening.
+    """Multiplies the flattened image, less a vector, by a matrix: whitening.
 
-    Shape: (..., C, H, W) → the same; the matrix is (D, D), the vector (D,), D = C·H·W.
+    Shape: (..., C, H, W) → the same.
+
+    Args:
+        transformation_matrix: Tensor ``(D, D)``, D = C·H·W.
+        mean_vector: Tensor ``(D,)``, which is subtracted first.
+
     Raises:
         ValueError: shapes or element types do not fit.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import LinearTransformation
+    >>> LinearTransformation(2 * torch.eye(2), torch.ones(2))(torch.tensor([[[1.0, 3.0]]]))
+    tensor([[[0., 4.]]])
     """
 
     def __init__(self, transformation_matrix, mean_vector):

@@ -35,9 +35,14 @@ def _sides(area, scale, ratio):
 
 
 class Resize(nn.Module):
-    """``functional.resize``. ``size`` is (h, w), or the length of the shorter side.
+    """Resizes the image, as ``functional.resize`` does.
 
     Shape: (..., C, H, W) → (..., C, *size).
+
+    Args:
+        size: Size of the result in pixels: (height, width), or the length of the shorter side.
+        max_size: The largest length of the longer side. Default: None, no limit.
+
     Raises:
         TypeError: ``size`` is neither a number nor a sequence.
         ValueError: ``size`` has more than two numbers.
@@ -72,9 +77,14 @@ class Resize(nn.Module):
 
 
 class CenterCrop(nn.Module):
-    """``functional.center_crop``: the middle of the image.
+    """Cuts out the middle of the image, as ``functional.center_crop`` does.
 
     Shape: (..., C, H, W) → (..., C, *size).
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import CenterCrop
+    >>> CenterCrop(2)(torch.zeros(3, 8, 8)).shape
+    torch.Size([3, 2, 2])
     """
 
     def __init__(self, size):
@@ -89,12 +99,21 @@ class CenterCrop(nn.Module):
 
 
 class Pad(nn.Module):
-    """``functional.pad``.
+    """Pads the image, as ``functional.pad`` does.
 
     Shape: (..., C, H, W) → (..., C, H', W').
+
+    Args:
+        padding: Pixels at the sides: an int, or ints as for ``functional.pad``.
+
     Raises:
         TypeError: an argument has a wrong type.
         ValueError: the mode is not known, or the padding does not have one, two or four numbers.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import Pad
+    >>> Pad(1)(torch.zeros(3, 8, 8)).shape
+    torch.Size([3, 10, 10])
     """
 
     def __init__(self, padding, fill=0, padding_mode="constant"):
@@ -124,9 +143,15 @@ class Pad(nn.Module):
 
 
 class RandomCrop(nn.Module):
-    """Cuts a part of ``size`` out of the image, at a random place; the image may be padded first.
+    """Cuts a part of ``size`` out of the image, at a random place.
 
     Shape: (..., C, H, W) → (..., C, *size).
+
+    Args:
+        padding: Pixels to add at the sides first: an int, or ints as for ``functional.pad``.
+            Default: None.
+        pad_if_needed: Pad an image that is smaller than ``size``. Default: False.
+
     Raises:
         ValueError: when called, the image is smaller than ``size``.
 
@@ -173,9 +198,14 @@ class RandomCrop(nn.Module):
 
 
 class RandomResizedCrop(nn.Module):
-    """A part of the image of random area and aspect ratio, resized to ``size``.
+    """Cuts out a part of random area and aspect ratio, and resizes it to ``size``.
 
     Shape: (..., C, H, W) → (..., C, *size).
+
+    Args:
+        scale: Pair: the least and the largest area of the part, as shares of the image.
+            Default: (0.08, 1).
+        ratio: Pair: the least and the largest width divided by height. Default: (3/4, 4/3).
 
     >>> import rushlight as torch
     >>> from rushlight.vision.transforms import RandomResizedCrop
@@ -226,9 +256,14 @@ class RandomResizedCrop(nn.Module):
 
 
 class FiveCrop(nn.Module):
-    """``functional.five_crop``: the corners and the middle, as a tuple.
+    """Cuts out the corners and the middle, as ``functional.five_crop`` does.
 
     Shape: (..., C, H, W) → five of (..., C, *size).
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import FiveCrop
+    >>> [part.shape for part in FiveCrop(2)(torch.zeros(3, 8, 8))][4]
+    torch.Size([3, 2, 2])
     """
 
     def __init__(self, size):
@@ -243,9 +278,14 @@ class FiveCrop(nn.Module):
 
 
 class TenCrop(nn.Module):
-    """``functional.ten_crop``: five crops, and five of the flipped image.
+    """Cuts out five parts of the image and of the flipped image, as ``functional.ten_crop`` does.
 
     Shape: (..., C, H, W) → ten of (..., C, *size).
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import TenCrop
+    >>> len(TenCrop(2)(torch.zeros(3, 8, 8)))
+    10
     """
 
     def __init__(self, size, vertical_flip=False):
@@ -261,13 +301,27 @@ class TenCrop(nn.Module):
 
 
 class RandomErasing(nn.Module):
-    """Overwrites a random part of a tensor with ``value``, or with noise for ``value="random"``.
+    """Overwrites a random part of a tensor, with probability ``p``.
 
     Shape: (..., C, H, W) → the same.
+
+    Args:
+        scale: Pair: the least and the largest area of the part, as shares of the image.
+            Default: (0.02, 0.33).
+        ratio: Pair: the least and the largest height divided by width. Default: (0.3, 3.3).
+        value: A number, one for each channel, or ``"random"`` for noise. Default: 0.
+        inplace: Write into the image itself. Default: False.
+
     Raises:
         TypeError: an argument has a wrong type.
         ValueError: a range or ``value`` does not fit.
+
     Source: Zhong et al. 2017, https://arxiv.org/abs/1708.04896
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import RandomErasing
+    >>> (RandomErasing(p=1.0, value=1)(torch.zeros(3, 8, 8)) == 1).any()
+    tensor(True)
     """
 
     def __init__(self, p=0.5, scale=(0.02, 0.33), ratio=(0.3, 3.3), value=0, inplace=False):

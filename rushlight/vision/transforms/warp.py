@@ -14,9 +14,14 @@ __all__ = ["ElasticTransform", "RandomAffine", "RandomPerspective", "RandomRotat
 
 
 class RandomRotation(nn.Module):
-    """``functional.rotate`` by an angle drawn from ``degrees``.
+    """Rotates the image by a random angle, as ``functional.rotate`` does.
 
     Shape: (..., C, H, W) → the same, or larger with ``expand``.
+
+    Args:
+        degrees: The range of the angle, in degrees: two numbers, or a number x for -x to x.
+        expand: Make the result large enough to hold the whole rotated image. Default: False.
+
     Raises:
         TypeError: an argument has a wrong type.
         ValueError: ``degrees`` is one negative number.
@@ -60,15 +65,27 @@ class RandomRotation(nn.Module):
 
 
 class RandomAffine(nn.Module):
-    """``functional.affine`` with angle, translation, scale and shear drawn from their ranges.
-
-    ``translate`` holds the largest translations, as fractions of the width and the height.
-    ``shear`` holds the limits for x, or for x and y, in degrees.
+    """Moves, rotates, scales and shears the image at random, as ``functional.affine`` does.
 
     Shape: (..., C, H, W) → the same.
+
+    Args:
+        degrees: The range of the angle, in degrees: two numbers, or a number x for -x to x.
+        translate: The largest translations, as shares of the width and the height. Default: None,
+            no translation.
+        scale: Pair: the least and the largest scale. Default: None, no scaling.
+        shear: The range of the angle for x, in degrees, or 4 numbers for x and y; a number x means
+            -x to x. Default: None, no shear.
+
     Raises:
         TypeError: an argument has a wrong type.
         ValueError: a range does not fit.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import RandomAffine
+    >>> RandomAffine((90, 90))(torch.tensor([[[1, 2], [3, 4]]]))
+    tensor([[[3, 1],
+             [4, 2]]])
     """
 
     def __init__(
@@ -130,9 +147,17 @@ class RandomAffine(nn.Module):
 
 
 class RandomPerspective(nn.Module):
-    """``functional.perspective`` with probability ``p``; each corner moves inwards at random.
+    """Changes the perspective with probability ``p``: each corner moves inwards at random.
 
     Shape: (..., C, H, W) → the same.
+
+    Args:
+        distortion_scale: The largest movement, as a share of half the image. Default: 0.5.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import RandomPerspective
+    >>> RandomPerspective(p=1.0)(torch.ones(1, 8, 8)).shape
+    torch.Size([1, 8, 8])
     """
 
     def __init__(
@@ -168,14 +193,22 @@ class RandomPerspective(nn.Module):
 
 
 class ElasticTransform(nn.Module):
-    """``functional.elastic_transform`` with displacements of smooth noise.
-
-    ``alpha`` is the strength of the displacements, and ``sigma`` is their smoothness.
+    """Deforms the image by displacements of smooth noise.
 
     Shape: (..., C, H, W) → the same.
+
+    Args:
+        alpha: Strength of the displacements: a float, or two for x and y. Default: 50.
+        sigma: Smoothness of the displacements in pixels: a float, or two for x and y. Default: 5.
+
     Raises:
         TypeError: ``alpha`` or ``sigma`` is neither a float nor a sequence of floats.
         ValueError: the sequence does not have two floats.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import ElasticTransform
+    >>> ElasticTransform(sigma=1.0)(torch.ones(1, 16, 16)).shape
+    torch.Size([1, 16, 16])
     """
 
     def __init__(self, alpha=50.0, sigma=5.0, interpolation=InterpolationMode.BILINEAR, fill=0):

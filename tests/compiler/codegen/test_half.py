@@ -18,10 +18,11 @@ import rushlight as torch
 from rushlight.compiler.codegen.memory import load, store
 from rushlight.compiler.codegen.scope import kernel_function
 from rushlight.compiler.cpu import machine
+from rushlight.compiler.cpu.loader import load as load_code
+from rushlight.compiler.cpu.machine import Processor
 from rushlight.compiler.cpu.target import CHECKED, host, processor
 from rushlight.compiler.run import native_program
 from rushlight.compiler.run.assembly import assemble
-from rushlight.compiler.run.loader import load as load_code
 from rushlight.compiler.run.program import Program
 from tests.compiler import families
 
@@ -132,7 +133,7 @@ def check_names(name, dtype, monkeypatch):
     for cpu in ("x86-64-v2", "haswell", "neoverse-n1"):
         target = processor(cpu)
         monkeypatch.setattr(machine, "host", lambda target=target: target)
-        names = called(target.assembly(assemble(*kept[-1], target).module()))
+        names = called(target.assembly(assemble(*kept[-1], Processor(target)).module()))
         assert names <= _KNOWN, (name, dtype, cpu)
 
 

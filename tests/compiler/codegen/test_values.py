@@ -13,9 +13,9 @@ from llvmlite import ir
 from rushlight.compiler.codegen.elementwise import elementwise, price
 from rushlight.compiler.codegen.memory import load, memory_type, prefix_mask, reduce, store
 from rushlight.compiler.codegen.value import Unsupported, constant, splat
+from rushlight.compiler.cpu import loader
 from rushlight.compiler.cpu.target import host
 from rushlight.compiler.ir.abstract import Abstract
-from rushlight.compiler.run import loader
 from rushlight.ops.core import dispatch
 from rushlight.ops.core.definition import OPS
 from tests.compiler.loops import Loops, loop

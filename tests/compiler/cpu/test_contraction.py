@@ -17,10 +17,11 @@ from rushlight.compiler.codegen.emission import Launch
 from rushlight.compiler.codegen.loop import address
 from rushlight.compiler.codegen.memory import load, store
 from rushlight.compiler.codegen.value import INT, Value
+from rushlight.compiler.cpu import loader
 from rushlight.compiler.cpu.contraction import Contraction, Matrix, Storing, emit, plan
 from rushlight.compiler.cpu.contraction_kernels import packing_chunks
 from rushlight.compiler.cpu.target import host
-from rushlight.compiler.run import loader, threads
+from rushlight.compiler.run import threads
 
 F4, F8, BF16, F2 = (np.dtype(t) for t in ("f4", "f8", ml_dtypes.bfloat16, "f2"))
 KERNEL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)

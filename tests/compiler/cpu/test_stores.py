@@ -15,6 +15,7 @@ from rushlight.compiler.codegen.memory import load, memory_type, prefix_mask, st
 from rushlight.compiler.codegen.scope import kernel_function
 from rushlight.compiler.codegen.value import computed, intrinsic, suffix
 from rushlight.compiler.cpu import machine
+from rushlight.compiler.cpu.machine import Processor
 from rushlight.compiler.cpu.target import CHECKED, PROCESSORS, processor
 from rushlight.compiler.run import native_program
 from rushlight.compiler.run.assembly import assemble
@@ -138,7 +139,7 @@ def check(name, width, dtype, processors, monkeypatch):
     for cpu in processors:
         target = processor(cpu)
         monkeypatch.setattr(machine, "host", lambda target=target: target)
-        module = assemble(*program, target).module()
+        module = assemble(*program, Processor(target)).module()
         text = target.optimised(module)
         assert "llvm.masked.store" not in text
         wrong = excess(target.assembly(module), text, target.vector_bytes)

@@ -11,10 +11,10 @@ pytest.importorskip("llvmlite")
 import rushlight as torch
 from rushlight.compiler.capture.lowering import recording
 from rushlight.compiler.capture.recorder import Recorder
+from rushlight.compiler.cpu.loader import load
 from rushlight.compiler.cpu.target import host
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.run import cache, manifest
-from rushlight.compiler.run.loader import load
 from rushlight.serialization import atomic
 from rushlight.tensor import from_array
 from tests import conformance as c

@@ -13,10 +13,10 @@ import llvmlite.binding as llvm
 import rushlight as torch
 from rushlight.backend.parallel import each
 from rushlight.compiler.cpu.float_mode import flush_bits, mode_module
+from rushlight.compiler.cpu.loader import load
 from rushlight.compiler.cpu.target import host
 from rushlight.compiler.cpu.thread_pool import pool_module
 from rushlight.compiler.run import denormals, threads
-from rushlight.compiler.run.loader import load
 from tests.compiler.run.test_threads import python
 
 pytestmark = pytest.mark.skipif(

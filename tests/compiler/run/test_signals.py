@@ -234,7 +234,7 @@ def test_a_handler_s_exception_while_a_program_is_made_ends_the_call(late, monke
     """It is no fault of the code generator, for which NumPy would replay the program."""
     f, x = torch.compile(lambda x: (x * 3).exp()), torch.ones(3)
     with monkeypatch.context() as patch:
-        patch.setattr(native_program, "host", late.after(native_program.host))
+        patch.setattr(native_program, "machine", late.after(native_program.machine))
         with pytest.raises(TimeoutError):
             f(x)
     with warnings.catch_warnings():

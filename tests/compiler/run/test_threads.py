@@ -14,9 +14,9 @@ import pytest
 pytest.importorskip("llvmlite")
 
 import rushlight as torch
+from rushlight.compiler.cpu.loader import load
 from rushlight.compiler.cpu.target import host
 from rushlight.compiler.run import threads
-from rushlight.compiler.run.loader import load
 
 # main(table): ``rounds`` times parallel(kernel, args, chunks); args are int64, one a chunk.
 KERNELS = """

@@ -1,5 +1,6 @@
 """Transforms as functions, of Pillow images and of tensors (..., C, H, W)."""
 
+from rushlight.docstrings import document
 from rushlight.vision.transforms.functional.color import (
     adjust_brightness,
     adjust_contrast,
@@ -54,3 +55,6 @@ __all__ = [
     "resized_crop", "rgb_to_grayscale", "rotate", "solarize", "ten_crop", "to_grayscale",
     "to_pil_image", "to_tensor", "vflip",
 ]  # fmt: skip
+
+for _name in __all__:
+    document(globals()[_name], "image function")

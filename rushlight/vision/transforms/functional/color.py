@@ -43,12 +43,22 @@ def blend(img, other, ratio):
 
 
 def rgb_to_grayscale(img, num_output_channels=1):
-    """Luma: 0.2989 red + 0.587 green + 0.114 blue, in one channel or three equal ones.
+    """Compute the luma: 0.2989 red + 0.587 green + 0.114 blue.
 
-    Shape: (..., 3, H, W) or (..., 1, H, W) → (..., num_output_channels, H, W).
+    Args:
+        img: Pillow image, or tensor ``(..., 3, H, W)`` or ``(..., 1, H, W)``.
+
+    Returns:
+        Pillow image, or tensor ``(..., num_output_channels, H, W)``; three channels are equal.
+
     Raises:
         TypeError: the image does not have 1 or 3 channels.
         ValueError: ``num_output_channels`` is not 1 or 3.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import rgb_to_grayscale
+    >>> rgb_to_grayscale(torch.tensor([1.0, 0.0, 0.0]).reshape(3, 1, 1))
+    tensor([[[0.2989]]])
     """
     if num_output_channels not in (1, 3):
         raise ValueError(f"rgb_to_grayscale: 1 or 3 channels come out, not {num_output_channels}")
@@ -67,10 +77,18 @@ def _luma(img):
 
 
 def to_grayscale(img, num_output_channels=1):
-    """``rgb_to_grayscale`` of a Pillow image of any mode.
+    """Make a Pillow image of any mode grey, as ``rgb_to_grayscale`` does.
+
+    Args:
+        img: Pillow image.
 
     Raises:
         TypeError: ``img`` is not a Pillow image.
+
+    >>> from PIL import Image
+    >>> from rushlight.vision.transforms.functional import to_grayscale
+    >>> to_grayscale(Image.new("RGB", (2, 1))).mode
+    'L'
     """
     if not is_pil(img):
         raise TypeError(f"to_grayscale: expected a Pillow image, got {type(img)}")
@@ -78,7 +96,10 @@ def to_grayscale(img, num_output_channels=1):
 
 
 def adjust_brightness(img, brightness_factor):
-    """Multiply the image by the factor: 0 gives black, 1 the image itself.
+    """Multiply the image by a factor.
+
+    Args:
+        brightness_factor: 0 gives black, 1 the image itself; not negative.
 
     Raises:
         ValueError: the factor is negative.
@@ -96,10 +117,19 @@ def adjust_brightness(img, brightness_factor):
 
 
 def adjust_contrast(img, contrast_factor):
-    """Change the contrast: 0 gives an even grey, 1 the image itself, larger factors more contrast.
+    """Change the contrast.
+
+    Args:
+        contrast_factor: 0 gives an even grey, 1 the image itself, larger factors more contrast; not
+            negative.
 
     Raises:
         ValueError: the factor is negative.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import adjust_contrast
+    >>> adjust_contrast(torch.tensor([[[0.25, 0.75]]]), 0.0)
+    tensor([[[0.5000, 0.5000]]])
     """
     if not is_tensor(img, "adjust_contrast"):
         return pillow("ImageEnhance").Contrast(img).enhance(contrast_factor)
@@ -111,10 +141,19 @@ def adjust_contrast(img, contrast_factor):
 
 
 def adjust_saturation(img, saturation_factor):
-    """Change the saturation: 0 gives a grey image, 1 the image itself, larger factors more colour.
+    """Change the saturation.
+
+    Args:
+        saturation_factor: 0 gives a grey image, 1 the image itself, larger factors more colour; not
+            negative.
 
     Raises:
         ValueError: the factor is negative.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import adjust_saturation
+    >>> adjust_saturation(torch.tensor([1.0, 0.0, 0.0]).reshape(3, 1, 1), 1.0).flatten()
+    tensor([1., 0., 0.])
     """
     if not is_tensor(img, "adjust_saturation"):
         return pillow("ImageEnhance").Color(img).enhance(saturation_factor)
@@ -124,10 +163,18 @@ def adjust_saturation(img, saturation_factor):
 
 
 def adjust_hue(img, hue_factor):
-    """Move every hue around the colour circle; ``hue_factor`` is the fraction of a whole turn.
+    """Move every hue around the colour circle.
+
+    Args:
+        hue_factor: The share of a whole turn, from -0.5 to 0.5.
 
     Raises:
         ValueError: the factor is not from -0.5 to 0.5.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import adjust_hue
+    >>> adjust_hue(torch.tensor([1.0, 0.0, 0.0]).reshape(3, 1, 1), 0.5).flatten()
+    tensor([0., 1., 1.])
     """
     if not -0.5 <= hue_factor <= 0.5:
         raise ValueError(f"adjust_hue: hue_factor must be from -0.5 to 0.5, got {hue_factor}")
@@ -177,10 +224,19 @@ def _rgb(hue, saturation, value):
 
 
 def adjust_gamma(img, gamma, gain=1):
-    """gain · img^gamma, for values scaled to 0 to 1. A gamma above 1 makes shadows darker.
+    """Compute gain · img^gamma, for values scaled to 0 to 1.
+
+    Args:
+        gamma: The exponent, not negative. Above 1 it makes shadows darker.
+        gain: The factor. Default: 1.
 
     Raises:
         ValueError: ``gamma`` is negative.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import adjust_gamma
+    >>> adjust_gamma(torch.tensor([[[0.5]]]), 2.0)
+    tensor([[[0.2500]]])
     """
     _not_negative("adjust_gamma", "gamma", gamma)
     if _coloured(img, "adjust_gamma"):
@@ -191,18 +247,33 @@ def adjust_gamma(img, gamma, gain=1):
 
 
 def invert(img):
-    """Invert the image: subtract it from white."""
+    """Invert the image: subtract it from white.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import invert
+    >>> invert(torch.tensor([[[0, 55]]], dtype=torch.uint8))
+    tensor([[[255, 200]]], dtype=torch.uint8)
+    """
     if not _coloured(img, "invert", 3):
         return pillow("ImageOps").invert(img)
     return largest(img.dtype) - img
 
 
 def posterize(img, bits):
-    """Keep only the highest ``bits`` bits of each value; the other bits become 0.
+    """Keep only the highest bits of each value; the other bits become 0.
+
+    Args:
+        img: Pillow image, or uint8 tensor ``(..., C, H, W)``.
+        bits: Number of bits to keep, from 0 to 8.
 
     Raises:
         ValueError: ``bits`` is not from 0 to 8.
         TypeError: a tensor is not of uint8.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import posterize
+    >>> posterize(torch.tensor([[[100, 200]]], dtype=torch.uint8), 1)
+    tensor([[[  0, 128]]], dtype=torch.uint8)
     """
     if not 0 <= bits <= 8:
         raise ValueError(f"posterize: bits must be from 0 to 8, got {bits}")
@@ -212,10 +283,18 @@ def posterize(img, bits):
 
 
 def solarize(img, threshold):
-    """Invert all values that are at least the threshold.
+    """Invert all values that are at least a threshold.
+
+    Args:
+        threshold: The least value to invert.
 
     Raises:
         TypeError: the threshold exceeds the white of a tensor.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import solarize
+    >>> solarize(torch.tensor([[[0.25, 0.75]]]), 0.5)
+    tensor([[[0.2500, 0.2500]]])
     """
     if not _coloured(img, "solarize", 3):
         return pillow("ImageOps").solarize(img, threshold)
@@ -225,7 +304,13 @@ def solarize(img, threshold):
 
 
 def autocontrast(img):
-    """Stretch each channel so that its values reach from black to white."""
+    """Stretch each channel so that its values reach from black to white.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import autocontrast
+    >>> autocontrast(torch.tensor([[[0.25, 0.75]]]))
+    tensor([[[0., 1.]]])
+    """
     if not _coloured(img, "autocontrast", 3):
         return pillow("ImageOps").autocontrast(img)
     white = largest(img.dtype)
@@ -240,8 +325,16 @@ def autocontrast(img):
 def equalize(img):
     """Change the values of each channel so that all values are about equally frequent.
 
+    Args:
+        img: Pillow image, or uint8 tensor ``(..., C, H, W)``.
+
     Raises:
         TypeError: a tensor is not of uint8.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import equalize
+    >>> equalize(torch.tensor([[[10, 20]]], dtype=torch.uint8)).dtype
+    torch.uint8
     """
     if not _coloured(img, "equalize", 3, torch.uint8):
         return pillow("ImageOps").equalize(img)

@@ -17,29 +17,53 @@ INT16 = "I;16" if sys.byteorder == "little" else "I;16B"
 
 
 def get_dimensions(img):
-    """[channels, height, width] of an image.
+    """Return the number of channels and the size of an image.
+
+    Returns:
+        List [channels, height, width].
 
     Raises:
         TypeError: ``img`` is not an image.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import get_dimensions
+    >>> get_dimensions(torch.zeros(3, 4, 8))
+    [3, 4, 8]
     """
     return [channels_of(img), *size_of(img)]
 
 
 def get_image_size(img):
-    """[width, height] of an image.
+    """Return the size of an image.
+
+    Returns:
+        List [width, height].
 
     Raises:
         TypeError: ``img`` is not an image.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import get_image_size
+    >>> get_image_size(torch.zeros(3, 4, 8))
+    [8, 4]
     """
     height, width = size_of(img)
     return [width, height]
 
 
 def get_image_num_channels(img):
-    """The number of channels of an image.
+    """Return the number of channels of an image.
+
+    Returns:
+        An int.
 
     Raises:
         TypeError: ``img`` is not an image.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import get_image_num_channels
+    >>> get_image_num_channels(torch.zeros(3, 4, 8))
+    3
     """
     return channels_of(img)
 
@@ -49,7 +73,12 @@ def to_tensor(pic):
 
     Bytes become floating point from 0 to 1. Other element types keep their values.
 
-    Shape: a Pillow image, or an array (H, W) or (H, W, C) → (C, H, W).
+    Args:
+        pic: Pillow image, or array ``(H, W)`` or ``(H, W, C)``.
+
+    Returns:
+        Tensor ``(C, H, W)``.
+
     Raises:
         TypeError: ``pic`` is neither.
         ValueError: the array has another number of dims.
@@ -85,9 +114,19 @@ def _channels_first(array):
 def pil_to_tensor(pic):
     """Convert a Pillow image to a tensor of the same values.
 
-    Shape: → (C, H, W), uint8 for most modes.
+    Args:
+        pic: Pillow image.
+
+    Returns:
+        Tensor ``(C, H, W)``, uint8 for most modes.
+
     Raises:
         TypeError: ``pic`` is no Pillow image.
+
+    >>> from PIL import Image
+    >>> from rushlight.vision.transforms.functional import pil_to_tensor
+    >>> pil_to_tensor(Image.new("L", (2, 1), 255))
+    tensor([[[255, 255]]], dtype=torch.uint8)
     """
     if not is_pil(pic):
         raise TypeError(f"pil_to_tensor: pic should be PIL Image. Got {type(pic)}")
@@ -102,7 +141,12 @@ def largest(dtype):
 def convert_image_dtype(image, dtype=torch.float32):
     """Convert an image to another element type, scaled so that white stays white.
 
-    White is the largest value of an integer type, or 1 in floating point.
+    Args:
+        image: Tensor of any shape ``(*)``.
+        dtype: The new element type. Default: ``torch.float32``.
+
+    Returns:
+        Tensor of ``image``'s shape.
 
     Raises:
         TypeError: ``image`` is not a tensor.
@@ -148,11 +192,23 @@ SINGLE = {"uint8": "L", "int16": INT16, "int32": "I", "float32": "F"}
 def to_pil_image(pic, mode=None):
     """Convert a tensor (C, H, W) or an array (H, W, C) to a Pillow image.
 
-    The values of a floating-point tensor must be from 0 to 1.
+    Args:
+        pic: Tensor ``(C, H, W)`` or ``(H, W)``, or array ``(H, W, C)`` or ``(H, W)``. Floating
+            point values must be from 0 to 1.
+        mode: Pillow's name of the pixels' form, such as ``"RGB"``. Default: by the channels and
+            dtype.
+
+    Returns:
+        Pillow image.
 
     Raises:
         TypeError: ``pic`` is neither, or no mode has its element type.
         ValueError: the shape is not that of an image, or does not fit ``mode``.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import to_pil_image
+    >>> to_pil_image(torch.zeros(3, 4, 8)).size
+    (8, 4)
     """
     if isinstance(pic, Tensor):
         array = pic.detach().numpy()
@@ -189,9 +245,17 @@ def to_pil_image(pic, mode=None):
 
 
 def normalize(tensor, mean, std, inplace=False):
-    """(tensor - mean) / std, with a mean and a standard deviation for each channel.
+    """Subtract a mean from each channel, and divide it by a standard deviation.
 
-    Shape: (..., C, H, W) → the same.
+    Args:
+        tensor: Tensor ``(..., C, H, W)``, floating point.
+        mean: Sequence of the channels' means.
+        std: Sequence of the channels' standard deviations, none of them 0.
+        inplace: Write into ``tensor`` itself. Default: False.
+
+    Returns:
+        Tensor of ``tensor``'s shape.
+
     Raises:
         TypeError: ``tensor`` is not a floating-point tensor.
         ValueError: ``tensor`` has fewer than three dims, or a ``std`` is 0.

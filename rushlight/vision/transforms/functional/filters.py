@@ -22,9 +22,13 @@ def _two(value, name, kinds):
 
 
 def gaussian_blur(img, kernel_size, sigma=None):
-    """Blur the image. ``kernel_size`` and ``sigma`` are in pixels, each for x and y.
+    """Blur the image.
 
-    Shape: (..., C, H, W) → the same.
+    Args:
+        kernel_size: Size of the kernel in pixels, odd: an int, or (width, height).
+        sigma: Deviation in pixels: a number, or two for x and y. Default: 0.15 · ``kernel_size`` +
+            0.35.
+
     Raises:
         TypeError: an argument has a wrong type.
         ValueError: a size is not odd and positive, or a ``sigma`` is not positive.
@@ -65,12 +69,21 @@ def _filtered(batch, kernel):
 
 
 def adjust_sharpness(img, sharpness_factor):
-    """Change the sharpness: 0 smooths, 1 returns the image itself, and larger factors sharpen.
+    """Change the sharpness.
 
     The pixels at the border stay unchanged.
 
+    Args:
+        sharpness_factor: 0 smooths, 1 returns the image itself, and larger factors sharpen; not
+            negative.
+
     Raises:
         ValueError: the factor is negative.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import adjust_sharpness
+    >>> adjust_sharpness(torch.ones(1, 4, 4), 2.0).shape
+    torch.Size([1, 4, 4])
     """
     if not is_tensor(img, "adjust_sharpness"):
         return pillow("ImageEnhance").Sharpness(img).enhance(sharpness_factor)

@@ -9,6 +9,10 @@ class InterpolationMode(Enum):
     """The ways to compute values between pixels.
 
     The modes "box", "hamming" and "lanczos" work for Pillow images only.
+
+    >>> from rushlight.vision.transforms import InterpolationMode
+    >>> InterpolationMode.BILINEAR.value
+    'bilinear'
     """
 
     NEAREST = "nearest"

@@ -85,9 +85,12 @@ def _resized(height, width, size, max_size):
 
 
 def resize(img, size, interpolation=InterpolationMode.BILINEAR, max_size=None, antialias=True):
-    """Resize the image to ``size`` (h, w). A single number is the length of the shorter side.
+    """Resize the image.
 
-    Shape: (..., C, H, W) → (..., C, *size).
+    Args:
+        size: Size of the result in pixels: (height, width), or the length of the shorter side.
+        max_size: The largest length of the longer side. Default: None, no limit.
+
     Raises:
         TypeError: ``interpolation`` is not an interpolation mode.
         ValueError: ``size`` has more than two numbers, or ``max_size`` does not fit.
@@ -136,11 +139,14 @@ def _sides(padding):
 def pad(img, padding, fill=0, padding_mode="constant"):
     """Pad the image.
 
-    One number in ``padding`` applies to all sides. Two numbers are (left and right, top and
-    bottom), and four are (left, top, right, bottom). The modes are "constant", "edge", "reflect"
-    (a mirror image that does not repeat the edge) and "symmetric" (one that does).
+    Args:
+        padding: Pixels at the sides. One int applies to all sides. Two ints are (left and right,
+            top and bottom), and four are (left, top, right, bottom).
+        fill: Value of the new pixels in mode ``"constant"``: a number, or one for each channel.
+            Default: 0.
+        padding_mode: ``"constant"``, ``"edge"``, ``"reflect"`` (a mirror image that does not repeat
+            the edge) or ``"symmetric"`` (one that does). Default: ``"constant"``.
 
-    Shape: (..., C, H, W) → (..., C, H', W').
     Raises:
         TypeError: an argument has a wrong type.
         ValueError: the mode is not known, or the padding does not have one, two or four numbers.
@@ -201,11 +207,14 @@ def _mirrored(img, dim, before, after):
 
 
 def crop(img, top, left, height, width):
-    """Cut out the part of the image that begins at row ``top`` and column ``left``.
+    """Cut out a part of the image.
 
     Where the part reaches beyond the image, the result is black.
 
-    Shape: (..., C, H, W) → (..., C, height, width).
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import crop
+    >>> crop(torch.tensor([[[1, 2], [3, 4]]]), 1, 0, 1, 2)
+    tensor([[[3, 4]]])
     """
     bottom, right = top + height, left + width
     if not is_tensor(img, "crop"):
@@ -222,9 +231,12 @@ def crop(img, top, left, height, width):
 
 
 def center_crop(img, output_size):
-    """Cut out the middle of the image. An image smaller than ``output_size`` is padded with black.
+    """Cut out the middle of the image.
 
-    Shape: (..., C, H, W) → (..., C, *output_size).
+    An image smaller than ``output_size`` is padded with black.
+
+    Args:
+        output_size: Size of the result in pixels: (height, width), or one int for both.
 
     >>> import rushlight as torch
     >>> from rushlight.vision.transforms.functional import center_crop
@@ -246,29 +258,55 @@ def center_crop(img, output_size):
 def resized_crop(
     img, top, left, height, width, size, interpolation=InterpolationMode.BILINEAR, antialias=True
 ):
-    """``crop`` the image, then ``resize`` the part."""
+    """Cut out a part of the image, and resize it.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import resized_crop
+    >>> resized_crop(torch.zeros(3, 8, 8), 0, 0, 4, 4, (2, 2)).shape
+    torch.Size([3, 2, 2])
+    """
     return resize(crop(img, top, left, height, width), size, interpolation, antialias=antialias)
 
 
 def hflip(img):
-    """The image with left and right exchanged."""
+    """Exchange left and right.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import hflip
+    >>> hflip(torch.tensor([[[1, 2]]]))
+    tensor([[[2, 1]]])
+    """
     if is_tensor(img, "hflip"):
         return img.flip(-1)
     return img.transpose(pillow().Transpose.FLIP_LEFT_RIGHT)
 
 
 def vflip(img):
-    """The image with top and bottom exchanged."""
+    """Exchange top and bottom.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import vflip
+    >>> vflip(torch.tensor([[[1], [2]]])).flatten()
+    tensor([2, 1])
+    """
     if is_tensor(img, "vflip"):
         return img.flip(-2)
     return img.transpose(pillow().Transpose.FLIP_TOP_BOTTOM)
 
 
 def five_crop(img, size):
-    """The four corners (top left, top right, bottom left, bottom right) and the middle.
+    """Cut out the four corners and the middle.
+
+    Returns:
+        Tuple of five images: top left, top right, bottom left, bottom right, middle.
 
     Raises:
         ValueError: ``size`` is larger than the image.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import five_crop
+    >>> [part.item() for part in five_crop(torch.arange(9).reshape(1, 3, 3), 1)]
+    [0, 2, 6, 8, 4]
     """
     h, w = two_sizes(size, "five_crop")
     height, width = size_of(img, "five_crop")
@@ -279,21 +317,43 @@ def five_crop(img, size):
 
 
 def ten_crop(img, size, vertical_flip=False):
-    """``five_crop`` of the image, and of the image flipped.
+    """Cut out the corners and the middle of the image, and of the image flipped.
+
+    Returns:
+        Tuple of ten images: as of ``five_crop``, first of the image, then of the flipped one.
 
     Raises:
         ValueError: ``size`` is larger than the image.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import ten_crop
+    >>> len(ten_crop(torch.zeros(3, 8, 8), 2))
+    10
     """
     flipped = vflip(img) if vertical_flip else hflip(img)
     return five_crop(img, size) + five_crop(flipped, size)
 
 
 def erase(img, i, j, h, w, v, inplace=False):
-    """Overwrite the h×w pixels from row ``i`` and column ``j`` with ``v``.
+    """Overwrite a part of a tensor.
 
-    Shape: img: (..., C, H, W), v: any shape that broadcasts to (..., C, h, w) → as img.
+    Args:
+        img: Tensor ``(..., C, H, W)``.
+        i, j: The first row and the first column of the part.
+        h, w: Number of rows and of columns of the part.
+        v: The new values: any shape that broadcasts to ``(..., C, h, w)``.
+        inplace: Write into ``img`` itself. Default: False.
+
+    Returns:
+        Tensor of ``img``'s shape.
+
     Raises:
         TypeError: ``img`` is not a tensor.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import erase
+    >>> erase(torch.tensor([[[1, 2, 3]]]), 0, 1, 1, 2, torch.tensor(0))
+    tensor([[[1, 0, 0]]])
     """
     if not isinstance(img, Tensor):
         raise TypeError(f"erase: img should be Tensor Image. Got {type(img)}")

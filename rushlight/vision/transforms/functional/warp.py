@@ -49,13 +49,23 @@ def _from_centre(center, img):
 def rotate(
     img, angle, interpolation=InterpolationMode.NEAREST, expand=False, center=None, fill=None
 ):
-    """Rotate the image counter-clockwise by ``angle`` degrees, around its middle or ``center``.
+    """Rotate the image counter-clockwise.
 
-    With ``expand``, the result is large enough to hold the whole rotated image.
+    Args:
+        angle: The angle, in degrees.
+        expand: Make the result large enough to hold the whole rotated image. Default: False.
 
-    Shape: (..., C, H, W) → the same, or larger with ``expand``.
+    Returns:
+        Image of the same kind as ``img``, of its size unless ``expand`` is True.
+
     Raises:
         TypeError: an argument has a wrong type.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import rotate
+    >>> rotate(torch.tensor([[[1, 2], [3, 4]]]), 90)
+    tensor([[[2, 4],
+             [1, 3]]])
     """
     mode = as_mode(interpolation, "rotate")
     if not isinstance(angle, (int, float)):
@@ -94,15 +104,24 @@ def affine(
     img, angle, translate, scale, shear, interpolation=InterpolationMode.NEAREST, fill=None,
     center=None,
 ):  # fmt: skip
-    """Shear the image, rotate it clockwise by ``angle`` degrees, scale it, and move it.
+    """Shear the image, rotate it clockwise, scale it, and move it.
 
-    ``shear`` is in degrees, for x or for x and y. ``translate`` is in pixels.
+    Args:
+        angle: The angle, in degrees.
+        translate: Pair: the movement to the right and down, in pixels.
+        scale: The scale, above 0.
+        shear: The angle of the shear in degrees: a number for x, or two for x and y.
 
-    Shape: (..., C, H, W) → the same.
     Raises:
         TypeError: an argument has a wrong type.
         ValueError: ``translate`` or ``shear`` has a wrong number of numbers, or ``scale`` is not
             positive.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import affine
+    >>> affine(torch.tensor([[[1, 2], [3, 4]]]), 0, (1, 0), 1.0, 0)
+    tensor([[[0, 1],
+             [0, 3]]])
     """
     mode = as_mode(interpolation, "affine")
     if not isinstance(angle, (int, float)):
@@ -150,13 +169,20 @@ def _eight_numbers(startpoints, endpoints):
 
 
 def perspective(img, startpoints, endpoints, interpolation=InterpolationMode.BILINEAR, fill=None):
-    """Change the perspective of the image so that the start points move to the end points.
+    """Change the perspective of the image so that four points move to four others.
 
-    There are four points (x, y) each: top left, top right, bottom right, bottom left.
+    Args:
+        startpoints: The points (x, y) in pixels: top left, top right, bottom right, bottom left.
+        endpoints: The points to which they move.
 
-    Shape: (..., C, H, W) → the same.
     Raises:
         ValueError: there are not four start points and four end points.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import perspective
+    >>> corners = [[0, 0], [1, 0], [1, 1], [0, 1]]
+    >>> perspective(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]), corners, corners).shape
+    torch.Size([1, 2, 2])
     """
     coefficients = _eight_numbers(startpoints, endpoints)
     mode = as_mode(interpolation, "perspective")
@@ -170,12 +196,18 @@ def perspective(img, startpoints, endpoints, interpolation=InterpolationMode.BIL
 def elastic_transform(img, displacement, interpolation=InterpolationMode.BILINEAR, fill=None):
     """Deform the image: each pixel of the result is read at a displaced place of the image.
 
-    ``displacement`` holds the distances to these places, in units of half the image's size.
+    Args:
+        displacement: Tensor ``(1, H, W, 2)``: the distances (x, y) to these places, in units of
+            half the image's size.
 
-    Shape: img: (..., C, H, W), displacement: (1, H, W, 2) → as img.
     Raises:
         TypeError: an argument has a wrong type.
         ValueError: ``displacement`` has another shape.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import elastic_transform
+    >>> elastic_transform(torch.tensor([[[1.0, 2.0]]]), torch.zeros(1, 1, 2, 2))
+    tensor([[[1., 2.]]])
     """
     mode = as_mode(interpolation, "elastic_transform")
     if not isinstance(displacement, Tensor):

@@ -5,9 +5,17 @@ import os
 import sys
 from typing import Any
 
+import numpy as np
+
 from rushlight.compiler.cpu.target import CHECKED, host
 
-__all__ = ["Library", "load"]
+__all__ = ["RECORD", "Library", "load", "record"]
+
+#: The symbol of the record that ``checked_access.py`` writes, a table of i64 that exists once in a
+#: process. Its entries: whether a check failed; the wrong address; its number of bytes; the
+#: function's name; the kind of access; the list of memories; the list's length.
+RECORD = "rushlight_bounds"
+record = np.zeros(8, np.int64)
 
 
 class Library:
@@ -79,7 +87,5 @@ def load(object_code, imports=None):
         RuntimeError: the bytes are no object file for this machine.
     """
     if CHECKED:
-        from rushlight.compiler.run.bounds_report import imports as checks
-
-        imports = {**(imports or {}), **checks()}
+        imports = {**(imports or {}), RECORD: record.ctypes.data}
     return Library(object_code, imports or {})

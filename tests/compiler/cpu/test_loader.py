@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from rushlight.compiler.cpu import target
+from rushlight.compiler.cpu.loader import load
 from rushlight.compiler.cpu.target import host
-from rushlight.compiler.run.loader import load
 
 ADD = """
 declare i64 @more()
