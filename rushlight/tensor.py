@@ -193,8 +193,8 @@ class Tensor(metaclass=TensorMeta):
         self.turned = True
         self.cell = data.cell
         self.node = None
-        if mode.intercept and mode.state.recorder is not None:
-            mode.state.recorder.note_alias(self, data)
+        if mode.intercept and (recording := mode.recorder()):
+            recording.note_alias(self, data)
         if require_grad:
             self.requires_grad = True
         return self
@@ -338,8 +338,8 @@ def reads_values(function):
 
     @wraps(function)
     def checked(self, *args, **kwargs):
-        if mode.intercept and mode.state.recorder is not None:
-            mode.state.recorder.refuse_values(self, function.__name__.strip("_"))
+        if mode.intercept and (recording := mode.recorder()):
+            recording.refuse_values(self, function.__name__.strip("_"))
         return function(self, *args, **kwargs)
 
     return method(checked)

@@ -185,7 +185,7 @@ def _plain_step(pending, queue, shared, node, g):
 
 def _step(pending, queue, shared, node, g, symbolic):
     """Run one node of any kind, with its hooks."""
-    recorder, was = mode.state.recorder, mode.state.grad
+    recorder, was = mode.recorder(), mode.state.grad
     if recorder is not None and node.clock < recorder.began:
         recorder.refuse(
             "the gradient goes through what a tensor from outside was computed from, another "
@@ -283,8 +283,8 @@ def _accumulate(node, g, shared):
         if node.hooks:
             hooking.tell_accumulated(node, tensor)
         return
-    if mode.intercept and mode.state.recorder is not None:
-        mode.state.recorder.touch_grad(tensor)
+    if mode.intercept and (recording := mode.recorder()):
+        recording.touch_grad(tensor)
     before = tensor._grad
     if type(g) is ndarray:
         if before is None:
@@ -300,8 +300,8 @@ def _accumulate(node, g, shared):
             np.add(before.array, g, out=before.array)
             before.cell[0] = tick()
             before.cell[1] += 1
-    elif mode.state.recorder is not None and not mode.state.grad:
-        mode.state.recorder.accumulate(tensor, g)
+    elif (recording := mode.recorder()) and not mode.state.grad:
+        recording.accumulate(tensor, g)
     else:
         tensor._grad = g.clone() if before is None else before + g  # memory of its own
     if node.hooks:

@@ -85,8 +85,8 @@ def _leaf_again(x):
 
 
 def _note_history(x):
-    if mode.intercept and mode.state.recorder is not None:
-        mode.state.recorder.note_history(x)
+    if mode.intercept and (recording := mode.recorder()):
+        recording.note_history(x)
 
 
 @_property("requires_grad", _set_requires_grad)
@@ -163,8 +163,8 @@ def output_nr(self):
 
 
 def _set_grad(self, value):
-    if mode.intercept and mode.state.recorder is not None:
-        mode.state.recorder.touch_grad(self, read=False)
+    if mode.intercept and (recording := mode.recorder()):
+        recording.touch_grad(self, read=False)
     if value is None:
         self._grad = None
         return
@@ -200,8 +200,8 @@ def grad_of(self):
     >>> x.grad
     tensor(6.)
     """
-    if mode.intercept and mode.state.recorder is not None:
-        mode.state.recorder.touch_grad(self)
+    if mode.intercept and (recording := mode.recorder()):
+        recording.touch_grad(self)
     computed = self.node is not None and type(self.node) is not Leaf
     if self._grad is None and computed and not self.retains_grad:
         warnings.warn(
@@ -220,8 +220,8 @@ def _set_data(self, value):
         raise RuntimeError(
             "data set to a tensor that requires gradients must be floating point or complex dtype"
         )
-    if mode.intercept and mode.state.recorder is not None:
-        mode.state.recorder.replace(self, value)
+    if mode.intercept and (recording := mode.recorder()):
+        recording.replace(self, value)
         return
     if value.array is not self.array:  # other memory needs a clock of its own
         self.cell = [*self.cell]
@@ -250,8 +250,8 @@ def data(self):
         return detached(self)
     t = from_array(self.array)
     t.__class__ = Tensor
-    if mode.intercept and mode.state.recorder is not None:
-        mode.state.recorder.note_alias(t, self)
+    if mode.intercept and (recording := mode.recorder()):
+        recording.note_alias(t, self)
     return t
 
 

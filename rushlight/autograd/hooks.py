@@ -88,15 +88,16 @@ class _Hooks(dict):
 
 def _note_change(hooks):
     """Tell a trace that ``hooks`` change, unless they are on a node of the trace itself."""
-    if mode.intercept and mode.state.recorder is not None and not getattr(hooks, "traced", False):
-        mode.state.recorder.note_hooks(hooks)
+    recording = mode.recorder() if mode.intercept else None
+    if recording is not None and not getattr(hooks, "traced", False):
+        recording.note_hooks(hooks)
 
 
 def add_hook(node, kind, hook):
     """Add a ``tensor``, ``pre``, ``post``, ``retain`` or ``accumulated`` hook to ``node``."""
     if node.hooks is None:
         node.hooks = _Hooks()
-        recorder = mode.state.recorder if mode.intercept else None
+        recorder = mode.recorder() if mode.intercept else None
         node.hooks.traced = recorder is not None and not recorder.is_outer_node(node)
     handle = RemovableHandle(node.hooks)
     node.hooks[handle.id] = (kind, hook)

@@ -18,6 +18,7 @@ from numpy import ndarray
 from rushlight import late
 from rushlight.autograd import mode
 from rushlight.autograd.hooks import add_hook, move_retained
+from rushlight.dtype import OF
 from rushlight.errors import GraphError
 from rushlight.tensor import Tensor, from_array
 
@@ -50,6 +51,7 @@ class Node:
     op: Any = None  # the Op, set by each operation's own subclass
     is_plain = True  # a backward only needs to call the rules on arrays
     holds = True  # it saves tensors' values, which must be freed; False: only shapes and parameters
+    is_mixed = False  # it saves operands of other dtypes than the result's; see ``backward``
 
     # parents  the nodes of the inputs; None for an input that wants no gradient
     # saved    the values that the rules name; None after they were freed
@@ -127,6 +129,8 @@ class Node:
             values = [self.lift(i) for i in range(len(self.saved))]
         else:
             values = self.saved
+        if self.is_mixed:  # the rules compute in the result's dtype, as the forward did
+            values = [self._typed(i, v) for i, v in enumerate(values)]
         half = self.dtype.name in _WIDE
         if half and (type(g) is ndarray or (symbolic and self.op.role in _ROUNDING)):
             # The rule computes in float32, and the engine rounds its result once.
@@ -135,6 +139,16 @@ class Node:
             None if parent is None or rule is None else rule[0](g, *[values[k] for k in rule[1]])
             for parent, rule in zip(parents, rules, strict=True)
         ]
+
+    def _typed(self, i, value):
+        """The saved value ``i``; an operand, unless it is a mask, in the dtype of the result."""
+        origin = self.op.origins[i]
+        array = value.array if isinstance(value, Tensor) else value
+        if origin is None or origin < 0 or getattr(array, "dtype", self.dtype) == self.dtype:
+            return value
+        if self.op.inputs[origin] in ("condition", "mask"):
+            return value
+        return array.astype(self.dtype) if value is array else value.to(OF[self.dtype])
 
     def lift(self, i):
         """The saved value ``i`` as a tensor with its history."""
@@ -337,7 +351,7 @@ def derive(x):
         with mode.inference_mode(False):  # history is history in every mode
             for op, args, params in view.path:
                 t = op.call(t, *args, **params)
-        recorder = mode.state.recorder if mode.intercept else None
+        recorder = mode.recorder() if mode.intercept else None
         if recorder is not None and recorder.is_outer(x):
             recorder.note_history(x)
         elif view.lazy:  # other views keep their memory, even if the root now has other memory

@@ -148,7 +148,7 @@ def assign(x, value):
     """``write`` without its checks; ``value`` is converted from any dtype."""
     if x.view_of is not None and x.view_of.lazy:
         _refuse_conjugate("out=")
-    active = mode.state.recorder
+    active = mode.recorder()
     if active is not None:
         return active.write(x, value)
     try:
@@ -212,6 +212,6 @@ def detached(x):
         refresh(x)
         t.array = x.array
         t.view_of = type(view)(detached(view.root), view.path, x.cell[0], True)
-    if mode.intercept and mode.state.recorder is not None:
-        mode.state.recorder.note_alias(t, x)
+    if mode.intercept and (recording := mode.recorder()):
+        recording.note_alias(t, x)
     return t

@@ -11,6 +11,7 @@ from operator import is_
 import numpy as np
 
 from rushlight.autograd import mode
+from rushlight.autograd.recording import Recording
 from rushlight.compiler.capture.symbolic_numbers import SymbolicNumber
 from rushlight.compiler.python.comparisons import is_plain
 from rushlight.dtype import float64
@@ -20,7 +21,7 @@ from rushlight.tensor import Tensor, from_array
 __all__ = ["record_step"]
 
 
-def record_step(optimizer, recorder):
+def record_step(optimizer, recorder: Recording):
     """Record a step of ``optimizer`` in the trace of ``recorder``."""
     recorder.settle_calls(optimizer)
     first = optimizer not in recorder.stepped
@@ -47,7 +48,7 @@ def record_step(optimizer, recorder):
         state.step(recorder)
 
 
-def _step_again(state, params, recorder):
+def _step_again(state, params, recorder: Recording):
     """Record a second or later step in one trace. Its parameters must be those of the first."""
     if [*map(id, params)] != [*map(id, state.params if state else ())]:
         recorder.refuse(
@@ -91,7 +92,7 @@ def _options(optimizer):
     return found
 
 
-def record_foreign(optimizer, recorder, step):
+def record_foreign(optimizer, recorder: Recording, step):
     """Record the ``step`` of an optimizer that does not record itself.
 
     The program holds the options as constants, and all state except tensors.
@@ -116,7 +117,7 @@ def record_foreign(optimizer, recorder, step):
     return found
 
 
-def _undone_by(recorder, state):
+def _undone_by(recorder: Recording, state):
     """Return a copy of ``state``; restore it if the trace fails."""
     before = {p: dict(own) if type(own) is dict else own for p, own in state.items()}
 
@@ -156,7 +157,7 @@ def _numbers(own):
 class Options:
     """A group's options in a trace. Each run of the program reads their numbers again."""
 
-    def __init__(self, optimizer, index, recorder):
+    def __init__(self, optimizer, index, recorder: Recording):
         self.optimizer, self.index, self.recorder = optimizer, index, recorder
 
     @property
@@ -251,7 +252,7 @@ class State:
             found.append((alike, (tensor.array,), True, abreast))
         return found
 
-    def capture(self, recorder):
+    def capture(self, recorder: Recording):
         """Make the state an input that is looked up at each run, because it may be loaded anew."""
         optimizer, state = self.optimizer, self.optimizer.state
         for p in self.params:
@@ -262,7 +263,7 @@ class State:
         for i, (_, _, tensor) in enumerate(self.counters):
             recorder.capture(tensor, lambda i=i: self.counters[i][2])
 
-    def step(self, recorder):
+    def step(self, recorder: Recording):
         """Update the parameters, with one set of scalars for all of equal step count."""
         optimizer, group = self.optimizer, self.optimizer.param_groups[self.index]
         options = Options(optimizer, self.index, recorder)

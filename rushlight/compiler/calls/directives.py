@@ -203,7 +203,7 @@ def assume_constant_result(fn):
 
     @functools.wraps(fn)
     def constant(*args, **kwargs):
-        recorder = mode.recorder()
+        recorder = mode.state.recorder
         if recorder is None:
             return fn(*args, **kwargs)
         with mode.suspended():

@@ -36,7 +36,7 @@ class Call(Registry):
                 own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"]
                 or own["_backward_pre_hooks"] or "_compiled_call_impl" in own
                 or _forward or _forward_pre or _backward or _backward_pre
-                or (mode.intercept and mode.state.recorder is not None)
+                or (mode.intercept and mode.state.recorder is not None)  # without one call more
             ):  # fmt: skip
                 call = own.get("_compiled_call_impl") or self._call_impl
                 return call(*args, **kwargs)
@@ -49,8 +49,8 @@ class Call(Registry):
             raise
 
     def _call_impl(self, *args, **kwargs):
-        if mode.state.recorder is not None:
-            mode.state.recorder.touch_module(self)
+        if recording := mode.recorder():
+            recording.touch_module(self)
         call = _Progress(args, kwargs)
         try:
             return self._call_hooked(call)

@@ -52,8 +52,8 @@ class _Swapped:
         self.places = {name: _place(module, name) for name in self.tensors}
 
     def __enter__(self):
-        if mode.recorder() is not None:
-            mode.recorder().touch_module(self.module)  # before its tensors are replaced
+        if recording := mode.recorder():
+            recording.touch_module(self.module)  # before its tensors are replaced
         self.before = {}
         for name, (registry, key) in self.places.items():
             self.before[name] = registry.get(key, self)

@@ -106,7 +106,7 @@ def _converted(t, dtype):
         return t
     kept = (
         dtype is not float32 and t.dtype is float32 and t.requires_grad and t.is_leaf
-        and t.view_of is None and local.cache_enabled and mode.state.recorder is None
+        and t.view_of is None and local.cache_enabled and mode.recorder() is None
     )  # fmt: skip
     if not kept:
         return t.to(dtype)

@@ -198,6 +198,8 @@ class Op:
         base = VariadicNode if self.variadic else Node
         grad_name = options.pop("grad_name", None) or _camel(self.name) + "Backward0"
         self.node: type[Node] = type(grad_name, (base,), {"__slots__": (), "op": self})
+        mixed = {"__slots__": (), "is_mixed": True, "is_plain": False}
+        self.mixed_node: type[Node] = type(grad_name, (self.node,), mixed)
         if options:
             raise TypeError(f"{self.name}: unknown options {list(options)}")
         OPS[self.name] = self
@@ -240,7 +242,7 @@ class Op:
         values = dict(zip(self.saves, saved, strict=True))
         params = {name: values[name] for name in self.params}
         inputs = [values[name] for name in self.inputs]
-        if mode.state.recorder is None:
+        if mode.recorder() is None:
             return compute(self, inputs, params)
         found = apply(self, [from_array(x) if hasattr(x, "shape") else x for x in inputs], params)
         return tuple([t.array for t in found]) if type(found) is tuple else found.array

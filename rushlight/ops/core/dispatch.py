@@ -443,10 +443,22 @@ def record(op, operands, arrays, parents, params, out, outs=None):
     node.hooks = None
     node.shape = out.array.shape
     node.dtype = out.array.dtype
+    if op.kind == "elementwise" and len(op.inputs) > 1 and _is_mixed(op, saved, node.dtype):
+        node.__class__ = op.mixed_node
     out.node = node
     if mode.state.anomaly is not None:
         recorded_at[node] = "".join(traceback.format_stack()[:-3])
     return node
+
+
+def _is_mixed(op, saved, dtype):
+    """Whether an operand was saved whose dtype is not the result's, which is real."""
+    if OF[dtype].category != 2:
+        return False
+    return any(
+        origin is not None and origin >= 0 and getattr(value, "dtype", dtype) != dtype
+        for (_, origin, _), value in zip(op.plan, saved, strict=True)
+    )
 
 
 def _described(op, name, arrays):

@@ -95,7 +95,7 @@ def _warn_of_size(out, result, name):
 
 def _keep_overwritten(node, x):
     """Give ``node`` a copy of its first input ``x``, whose memory is about to be overwritten."""
-    recorder = mode.state.recorder
+    recorder = mode.recorder()
     for i, origin in enumerate(node.op.origins):
         if origin == 0 and (recorder is not None or node.saved[i] is x.array):
             copy = x.array.copy() if recorder is None else recorder.snapshot(x)

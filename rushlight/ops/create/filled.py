@@ -266,7 +266,7 @@ def _made_like(input, value, name, d, form, requires_grad):
         from rushlight.ops.tensor.cast import laid_out
 
         found = laid_out(np.empty(array.shape, d.numpy), form, name)
-    if mode.intercept and mode.state.recorder is not None:
+    if mode.intercept and mode.recorder() is not None:
         t = made(tuple(array.shape), value, d, name)
         t = OPS["patch"].call(t, t, path=(), strides=found.strides)
         return _of_class(finished(t, requires_grad), input)

@@ -191,7 +191,7 @@ def array_of(data, wanted=None, copy=True):
 def new(array):
     """Return a tensor over ``array``, which nothing else uses."""
     t = from_array(array)
-    if mode.intercept and mode.state.recorder is not None:
+    if mode.intercept and mode.recorder() is not None:
         return t.clone()  # the array is a constant of the program; each run needs its own copy
     return t
 
@@ -201,9 +201,8 @@ def _live(data):
 
     Each run of the compiled program reads the elements of an outer array again.
     """
-    if mode.intercept and mode.state.recorder is not None:
-        return mode.state.recorder.live_array(data)
-    return data
+    recording = mode.recorder() if mode.intercept else None
+    return data if recording is None else recording.live_array(data)
 
 
 def check_dtype(d, name):
@@ -255,7 +254,7 @@ def copied(data, dtype, device, requires_grad, instead, name):
             f"rather than {instead}.",
             stacklevel=3,
         )
-        if mode.state.recorder is not None:
+        if mode.recorder() is not None:
             t = data.detach().clone()
             return t if dtype is None else t.to(dtype)
     live = _live(data)
@@ -334,8 +333,8 @@ def from_numpy(ndarray):
     _checked(ndarray)
     _warn_if_read_only(ndarray)
     found = from_array(foreign(ndarray))
-    if mode.intercept and mode.state.recorder is not None:
-        mode.state.recorder.over_arrays[id(found)] = found
+    if mode.intercept and (recording := mode.recorder()):
+        recording.over_arrays[id(found)] = found
     return found
 
 

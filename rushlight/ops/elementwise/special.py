@@ -277,7 +277,7 @@ def xlog1py(xp, x, y):
 
 
 xlog1py.grad(
-    x=lambda g, x, y: where((x == 0) & (y <= -1), 0, xlog1py(g, typed(y, g))),
+    x=lambda g, x, y: where((x == 0) & (y <= -1), 0, xlog1py(g, y)),
     y=lambda g, x, y: g * x / (y + 1),
 )
 

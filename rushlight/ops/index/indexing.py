@@ -87,7 +87,7 @@ def __setitem__(self, index, value):
             if "mask" in str(error):  # PyTorch checks the write before the masks' shapes
                 check_write(self, "__setitem__")
             raise
-    if mode.state.recorder is not None or _tracked(self, value):
+    if mode.recorder() is not None or _tracked(self, value):
         _write_recorded(self, op, basic, advanced, value, found)
         return
     check_write(self, "__setitem__")

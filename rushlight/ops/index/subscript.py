@@ -98,7 +98,7 @@ def _simplified(k):
     if not isinstance(k, (Tensor, ndarray)) and hasattr(k, "__index__"):
         return operator.index(k)
     k = index_tensor(k if not isinstance(k, ndarray) or k.ndim else from_array(k))
-    if k.array.ndim == 0 and mode.state.recorder is None:
+    if k.array.ndim == 0 and mode.recorder() is None:
         return k.array.item()  # 0-dim tensors mean the same as Python's ints and bools
     return k
 

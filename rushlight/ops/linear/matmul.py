@@ -216,7 +216,8 @@ def _by_rank(x, y):
         elif y.array.shape[0] == 1 and y.node is not None:
             y, m = y.squeeze(0), 2
     if n <= 2 < m and x.node is not None:
-        if (n == 1 or 1 in (x.array.shape[0], y.array.shape[-1])) and not mode.state.recorder:
+        columns = n == 1 or 1 in (x.array.shape[0], y.array.shape[-1])
+        if columns and not (mode.intercept and mode.recorder()):
             return _of_columns(x, y)
         if reshape_view(geometry(y.array).mT, (-1, y.array.shape[-2])) is None:
             y = y.clone()  # PyTorch multiplies the columns of all batches as one matrix
@@ -246,7 +247,7 @@ def _own(view):
 
     It shows all elements of a product that nobody else refers to.
     """
-    if mode.state.recorder is None:
+    if mode.recorder() is None:
         view.view_of = None
     return view
 

@@ -56,7 +56,7 @@ UNBIND_ONE = basic("unbind_part", "UnbindBackward0", one_of_many=True)
 def _taken_apart(x, op, single, places):
     """Return one view of ``x`` for each of ``places``; record one node with several outputs."""
     grad = not mode.grad_off or mode.state.grad
-    traced = mode.intercept and mode.state.recorder is not None
+    traced = mode.intercept and mode.recorder() is not None
     if traced or x.node is None or not grad or not places:
         return tuple([look(x, single, place) for place in places])
     shape = tuple(x.array.shape)

@@ -38,8 +38,9 @@ def _refuse_outer(x):
 
     A compiled program can write to the elements of an outer tensor, but cannot change its dims.
     """
-    if mode.intercept and mode.recorder() is not None and mode.recorder().is_outer(x):
-        mode.recorder().refuse(
+    recording = mode.recorder() if mode.intercept else None
+    if recording is not None and recording.is_outer(x):
+        recording.refuse(
             f"a tensor of shape {list(x.array.shape)} from outside is turned or moved in place "
             "inside torch.compile; do that to a view of it, or outside"
         )

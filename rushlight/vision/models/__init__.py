@@ -44,4 +44,5 @@ __all__ = [
 ]  # fmt: skip
 
 for _name in __all__:
-    document(globals()[_name], "image model")
+    if isinstance(globals()[_name], type):  # the builders' docstrings are complete already
+        document(globals()[_name], "image model")
