@@ -97,10 +97,12 @@ class Search(Accumulator):
         at = splat(at, self.lanes)
         if step:
             at = at + iota(b, self.lanes) * step
+        where = Value(b, b.load(self.place, typ=self.none.v.type), INT)
         better = self._better(x, self.current(b))
+        if not self._comes_in_order():
+            better = better | (self._same(x, self.current(b)) & (at < where))
         if nodes.mask is not None and not nodes.across:
             better = better & Value(b, nodes.mask.v, nodes.mask.dtype)
-        where = Value(b, b.load(self.place, typ=self.none.v.type), INT)
         b.store(select(better, x, self.current(b)).v, self.slot)
         b.store(select(better, at, where).v, self.place)
 
@@ -110,12 +112,24 @@ class Search(Accumulator):
             better = better | ((x != x) & (best == best))  # nan beats all but an earlier nan
         return better
 
+    def _same(self, x, y):
+        same = x == y
+        return same | ((x != x) & (y != y)) if self.dtype.kind == "f" else same
+
+    def _comes_in_order(self):
+        """Whether the loops visit the positions from the first to the last.
+
+        They don't if the variable of the lanes, along which memory is contiguous, is not the last.
+        """
+        terms = self.node.address.terms
+        steps = [terms.get(v, 0) for v in self.nodes.columns]
+        return steps == sorted(steps, reverse=True)
+
     def result(self, b):
         found = self.current(b), Value(b, b.load(self.place, typ=self.none.v.type), INT)
         while not self.nodes.across and found[0].lanes > 1:
             (x, y), (i, j) = memory.halves(found[0]), memory.halves(found[1])
             better = self._better(y, x)
-            same = (x == y) | ((x != x) & (y != y)) if self.dtype.kind == "f" else x == y
-            better = better | (same & (j < i))
+            better = better | (self._same(x, y) & (j < i))
             found = select(better, y, x), select(better, j, i)
         return found[1].astype(self.node.dtype)

@@ -25,7 +25,7 @@ class Nodes:
     """
 
     def __init__(self, pointers, scopes, loops):
-        self.pointers, self.scopes, self.columns = pointers, scopes, set(loops.columns)
+        self.pointers, self.scopes, self.columns = pointers, scopes, loops.columns
         self.vector, self.lanes, self.across = loops.vector, loops.lanes, loops.across
         self.mask: Any = None
         self.results: dict = {}  # id of a reduction or Root → its Value

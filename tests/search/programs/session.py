@@ -58,7 +58,7 @@ MISSING_BACKWARD = (
 # Lines of which PyTorch saves an operand although their gradients need none of its numbers.
 SAVED_IN_VAIN = (
     "scatter_reduce(", "return_indices=True", "F.pad(", "T.complex(", "avg_pool", "_mean(", ".take(",
-    "rounding_mode=", "grid_sample(",
+    "rounding_mode=", "grid_sample(", ".cummin(", ".cummax(",
 )  # fmt: skip
 # Lines of which some framework saves the result, or more than the operands.
 SAVED = re.compile(r"max_pool|_norm\(|_mean\(|prod\(|\.(r?sqrt|exp|tanh|sigmoid|reciprocal)_\(")
