@@ -395,7 +395,7 @@ def spoils(steps, found, want, again):
     ):
         return True
     # It multiplies what is infinite, in half precision soon, by 0.
-    if uses("interpolate(", ".norm(3") and np.isnan(want).any():
+    if uses("interpolate(", ".norm(3", " ** ") and np.isnan(want).any():
         return True
     # Where a slope is nan, so is that of a later key, whose weight is 0.
     if uses("is_causal=True") and np.isnan(want).any():
@@ -506,7 +506,9 @@ class Outcome:
             if exactly:
                 wrong = None if x.tobytes() == y.tobytes() else "not the same bits"
             else:
-                least = floor * name.startswith("gradient")
+                least = 0.0
+                if name.startswith("gradient"):
+                    least = max(1.0, floor / eps(y.real.dtype))
                 wrong = mismatch(x, y, noise.get(name, ()), least)
             if wrong:
                 return Difference("value", f"{name}: {wrong}")
@@ -522,7 +524,7 @@ class Outcome:
 def compiled(program, noise, floor, kind=""):
     """Compare the compiled program with the eager one, for several numbers of threads.
 
-    ``floor``: the error allowed in gradients, in eps. ``kind``: the only kind of difference that
+    ``floor``: the error allowed in gradients. ``kind``: the only kind of difference that
     is looked for; any where it is empty.
     """
     scope = {"T": rushlight, "F": rushlight.nn.functional, "backward": backward}
@@ -608,7 +610,8 @@ def finish(session, program, kind=""):
             return None
     wrong = None
     if kind not in ("gradient", "backward"):
-        wrong = compiled(program, session.noise(program.outputs), session.floor, kind)
+        floor = session.floor * session.coarsest()
+        wrong = compiled(program, session.noise(program.outputs), floor, kind)
     if wrong is None and program.backward and program.twice:
         found = session.second_gradients(program.steps)
         wrong = found if isinstance(found, Difference) else None
