@@ -1,5 +1,8 @@
 """Every public function and class says what it takes, gives and raises, in one order."""
 
+import contextlib
+import enum
+import importlib
 import inspect
 import operator
 import re
@@ -11,6 +14,17 @@ from rushlight.docstrings import complete
 MODULES = [
     "", "nn", "nn.functional", "nn.init", "nn.utils", "linalg", "special", "optim",
     "optim.lr_scheduler", "utils.data", "autograd", "Tensor", "distributions", "func",
+    "accelerator", "amp", "autograd.functional", "autograd.graph", "autograd.profiler", "backends.cpu",
+    "backends.cuda", "backends.cudnn", "backends.mkldnn", "backends.mps", "compiler", "cpu", "cuda",
+    "datasets", "defaults", "determinism", "distributed", "distributions.constraints",
+    "distributions.kl", "distributions.transforms", "export", "fx", "hub", "jit", "mps", "mtia",
+    "multiprocessing", "nn.attention", "nn.parallel", "nn.utils.parametrizations",
+    "nn.utils.parametrize", "nn.utils.prune", "nn.utils.rnn", "nn.utils.stateless", "onnx",
+    "optim.swa_utils", "profiler", "random", "serialization", "serialization.safetensors",
+    "serialization.sharded", "testing", "threads", "types", "utils.checkpoint", "utils.dlpack",
+    "utils.hooks", "utils.random_state", "utils.training_state", "vision.datasets", "vision.io",
+    "vision.models", "vision.ops", "vision.transforms", "vision.transforms.functional",
+    "vision.utils", "xpu",
 ]  # fmt: skip
 
 #: Classes whose public methods are looked at, too. A method that Module has is looked at in
@@ -53,6 +67,8 @@ def public():
 
 def _at(place):
     """The module or class of rushlight at the path ``place``."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module(f"rushlight.{place}" if place else "rushlight")
     return operator.attrgetter(place)(rushlight) if place else rushlight
 
 
@@ -66,12 +82,14 @@ def gives_a_value(thing):
 
 def lacks(thing):
     """What the docstring of ``thing`` lacks, in words."""
+    if not (getattr(thing, "__module__", None) or "rushlight").startswith("rushlight"):
+        return ""  # the standard library's
     doc = inspect.getdoc(thing) or ""
     if not doc:
         return "a docstring"
     if REFERS.search(doc):
         return ""
-    if inspect.isclass(thing) and issubclass(thing, BaseException):
+    if inspect.isclass(thing) and issubclass(thing, (BaseException, enum.Enum)):
         return ""
     try:
         names = list(inspect.signature(thing).parameters)
