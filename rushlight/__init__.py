@@ -108,37 +108,69 @@ _LAZY = {
     "onnx": "rushlight.onnx",
     "profiler": "rushlight.profiler",
     "fx": "rushlight.fx",
+    "__config__": "rushlight.__config__", "_utils": "rushlight._utils",
+    "futures": "rushlight.futures",
     "types": "rushlight.types",
+    "fft": "rushlight.fft", "signal": "rushlight.signal",
 }  # fmt: skip
 _LAZY_NAMES = {
     **dict.fromkeys(
         ("_assert", "get_default_device", "get_num_interop_threads", "set_default_device",
-         "set_flush_denormal", "set_num_interop_threads", "typename"), "rushlight.defaults",
+         "set_flush_denormal", "set_num_interop_threads", "typename", "is_warn_always_enabled",
+         "set_warn_always"), "rushlight.defaults",
     ),
+    **dict.fromkeys(
+        ("_check", "_check_index", "_check_is_size", "_check_not_implemented", "_check_tensor_all",
+         "_check_tensor_all_with", "_check_type", "_check_value", "_check_with"),
+        "rushlight.checks",
+    ),
+    "Event": "rushlight.streams", "Stream": "rushlight.streams",
+    "GradScaler": "rushlight.amp", "OutOfMemoryError": "rushlight.errors",
+    "to_dlpack": "rushlight.utils.dlpack",
+    "set_anomaly_enabled": "rushlight.autograd.anomaly",
+    "get_deterministic_debug_mode": "rushlight.determinism",
+    "set_deterministic_debug_mode": "rushlight.determinism",
     **dict.fromkeys(
         ("autocast", "clear_autocast_cache", "get_autocast_dtype", "is_autocast_cache_enabled",
          "is_autocast_enabled", "set_autocast_cache_enabled", "set_autocast_dtype",
          "set_autocast_enabled"), "rushlight.amp.autocast_mode",
     ),
+    "vmap": "rushlight.func.vmap",
     "get_num_threads": "rushlight.threads", "set_num_threads": "rushlight.threads",
     "compile": "rushlight.compiler.calls.compiled",
     "is_anomaly_check_nan_enabled": "rushlight.autograd.anomaly",
     "is_anomaly_enabled": "rushlight.autograd.anomaly",
-    "geqrf": "rushlight.linalg.qr", "slogdet": "rushlight.linalg.determinant",
-    "matrix_exp": "rushlight.linalg.exponential",
-    "cholesky_inverse": "rushlight.linalg.cholesky", "cholesky_solve": "rushlight.linalg.cholesky",
     "are_deterministic_algorithms_enabled": "rushlight.determinism",
     "get_float32_matmul_precision": "rushlight.determinism",
     "is_deterministic_algorithms_warn_only_enabled": "rushlight.determinism",
     "set_float32_matmul_precision": "rushlight.determinism",
     "use_deterministic_algorithms": "rushlight.determinism",
     "load": "rushlight.serialization", "save": "rushlight.serialization",
+    **dict.fromkeys(
+        ("adaptive_avg_pool1d", "adaptive_max_pool1d", "affine_grid_generator", "alpha_dropout",
+         "alpha_dropout_", "avg_pool1d", "batch_norm", "binary_cross_entropy_with_logits", "celu",
+         "celu_", "constant_pad_nd", "conv1d", "conv2d", "conv3d", "conv_tbc", "conv_transpose1d",
+         "conv_transpose2d", "conv_transpose3d", "convolution", "cosine_embedding_loss",
+         "cosine_similarity", "ctc_loss", "embedding", "embedding_bag", "embedding_renorm_",
+         "feature_alpha_dropout", "feature_alpha_dropout_", "feature_dropout", "feature_dropout_",
+         "grid_sampler", "grid_sampler_2d", "grid_sampler_3d", "group_norm", "hinge_embedding_loss",
+         "instance_norm", "kl_div", "layer_norm", "margin_ranking_loss", "max_pool1d",
+         "max_pool1d_with_indices", "max_pool2d", "max_pool3d", "pairwise_distance", "pdist",
+         "poisson_nll_loss", "rms_norm", "rrelu_", "selu", "selu_", "threshold", "threshold_",
+         "triplet_margin_loss"), "rushlight.nn.functional.of_torch",
+    ),
 }  # fmt: skip
+
+
+def _foreach(name):
+    return getattr(importlib.import_module("rushlight.foreach"), name, None)
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         found = importlib.import_module(_LAZY[name])
+    elif name.startswith("_foreach_") and (found := _foreach(name)) is not None:
+        pass
     elif name in _LAZY_NAMES:
         found = getattr(importlib.import_module(_LAZY_NAMES[name]), name)
     else:

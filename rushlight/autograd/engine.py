@@ -186,7 +186,7 @@ def _plain_step(pending, queue, shared, node, g):
 def _step(pending, queue, shared, node, g, symbolic):
     """Run one node of any kind, with its hooks."""
     recorder, was = mode.recorder(), mode.state.grad
-    if recorder is not None and node.clock < recorder.began:
+    if recorder is not None and node.clock < recorder.began and not recorder.batches:
         recorder.refuse(
             "the gradient goes through what a tensor from outside was computed from, another "
             "graph in each call; compute it inside torch.compile, or call backward() outside"

@@ -295,6 +295,9 @@ class Function(metaclass=_FunctionMeta):
         >>> Twice.apply(torch.ones(2))
         tensor([2., 2.])
         """
+        recording = mode.recorder() if mode.intercept else None
+        if recording is not None and recording.batches:
+            return recording.function(cls, args)
         ctx: FunctionCtx = _new(cls._ctx_class)
         ctx.saved = ctx.cells = ()
         ctx.hooks = None

@@ -23,9 +23,11 @@ class Recording(Protocol):
         checks: (template, objects, value): conditions of the program on outer objects.
         places: Functions that list the outer objects whose tensors the program reads.
         stepped: Optimizer → the state of its groups, for optimizers that have taken a step.
+        batches: Whether it is a recording of ``vmap``, which goes on with the values of a batch.
         first_calls: The number of deferred calls that must run before the program.
     """
 
+    batches: bool
     began: int
     equations: list
     passed: list
@@ -61,6 +63,9 @@ class Recording(Protocol):
 
     def is_outer_node(self, node) -> bool:
         """Whether a node was there before the recording."""
+
+    def function(self, function, args) -> Any:
+        """Record a call of a custom Function (only if ``batches``)."""
 
     # What is about to change
 

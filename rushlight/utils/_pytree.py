@@ -3,7 +3,7 @@
 from typing import Any
 
 __all__ = [
-    "TreeSpec", "tree_all", "tree_any", "tree_flatten", "tree_leaves", "tree_map", "tree_map_",
+    "TreeSpec", "register_pytree_node", "tree_all", "tree_any", "tree_flatten", "tree_leaves", "tree_map", "tree_map_",
     "tree_map_only", "tree_structure", "tree_unflatten",
 ]  # fmt: skip
 
@@ -49,13 +49,49 @@ class TreeSpec:
         return f"TreeSpec({self.type.__name__}, {self.context}, {self.children})"
 
 
+#: Class of a container → (function that takes it apart, function that builds it).
+_REGISTERED: dict = {}
+
+
+def register_pytree_node(
+    cls, flatten_fn, unflatten_fn, *, serialized_type_name=None, to_dumpable_context=None,
+    from_dumpable_context=None, flatten_with_keys_fn=None,
+):  # fmt: skip
+    """Let trees contain objects of a class as containers.
+
+    Args:
+        cls: The class. Its subclasses are not registered.
+        flatten_fn: Function of an object that returns a list of its parts, and a context.
+        unflatten_fn: Function of an iterable of parts and the context that returns an object.
+        serialized_type_name, to_dumpable_context, from_dumpable_context, flatten_with_keys_fn:
+            Accepted without effect.
+
+    Raises:
+        ValueError: The class is registered already.
+
+    >>> class Pair:
+    ...     def __init__(self, a, b):
+    ...         self.a, self.b = a, b
+    >>> register_pytree_node(Pair, lambda p: ([p.a, p.b], None), lambda parts, _: Pair(*parts))
+    >>> tree_leaves([Pair(1, 2), 3])
+    [1, 2, 3]
+    """
+    if cls in _REGISTERED:
+        raise ValueError(f"{cls} is already registered as pytree node.")
+    _REGISTERED[cls] = flatten_fn, unflatten_fn
+
+
 def _parts(tree, is_leaf):
     """Return (context, parts) of a container, or None for a leaf."""
     if is_leaf is not None and is_leaf(tree):
         return None
+    if type(tree) in _REGISTERED:
+        parts, context = _REGISTERED[type(tree)][0](tree)
+        return context, list(parts)
     if isinstance(tree, dict):
         return list(tree), list(tree.values())
-    if type(tree) in (tuple, list) or hasattr(tree, "_fields"):
+    named = hasattr(tree, "_fields") or type(tree).__module__ == "torch.return_types"
+    if type(tree) in (tuple, list) or named:
         return None if isinstance(tree, str) else (None, list(tree))
     return None
 
@@ -74,16 +110,18 @@ def tree_flatten(tree, is_leaf=None):
     [1, 2, 3]
     """
     leaves: list = []
+    structure = _visit(tree, leaves, is_leaf)
+    return leaves, structure
 
-    def visit(part):
-        found = _parts(part, is_leaf)
-        if found is None:
-            leaves.append(part)
-            return TreeSpec(None, None, [])
-        context, parts = found
-        return TreeSpec(type(part), context, [visit(p) for p in parts])
 
-    return leaves, visit(tree)
+def _visit(part, leaves, is_leaf):
+    """Append the leaves of ``part`` to ``leaves``; returns its structure."""
+    found = _parts(part, is_leaf)
+    if found is None:
+        leaves.append(part)
+        return TreeSpec(None, None, [])
+    context, parts = found
+    return TreeSpec(type(part), context, [_visit(p, leaves, is_leaf) for p in parts])
 
 
 def tree_unflatten(leaves, treespec):
@@ -108,18 +146,20 @@ def tree_unflatten(leaves, treespec):
         raise ValueError(
             f"tree_unflatten: a structure of {treespec.num_leaves} leaves was given {len(leaves)}"
         )
-    rest = iter(leaves)
+    return _build(treespec, iter(leaves))
 
-    def build(spec) -> Any:
-        if spec.type is None:
-            return next(rest)
-        parts = [build(child) for child in spec.children]
-        if issubclass(spec.type, dict):
-            items = zip(spec.context, parts, strict=True)
-            return dict(items) if spec.type is dict else _filled(spec.type, items)
-        return spec.type(*parts) if hasattr(spec.type, "_fields") else spec.type(parts)
 
-    return build(treespec)
+def _build(spec, leaves) -> Any:
+    """The tree of the structure ``spec`` with the next of ``leaves``."""
+    if spec.type is None:
+        return next(leaves)
+    parts = [_build(child, leaves) for child in spec.children]
+    if spec.type in _REGISTERED:
+        return _REGISTERED[spec.type][1](parts, spec.context)
+    if issubclass(spec.type, dict):
+        items = zip(spec.context, parts, strict=True)
+        return dict(items) if spec.type is dict else _filled(spec.type, items)
+    return spec.type(*parts) if hasattr(spec.type, "_fields") else spec.type(parts)
 
 
 def _filled(cls, items):

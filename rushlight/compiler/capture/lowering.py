@@ -26,7 +26,7 @@ from rushlight.ops.index.slice import placed
 from rushlight.ops.tensor.memory_format import contiguous_format
 from rushlight.tensor import from_array
 
-__all__ = ["expand", "recording", "unfold"]
+__all__ = ["expand", "recording", "unfold", "unfolded"]
 
 
 def expand(equations):
@@ -73,6 +73,11 @@ def unfold(equations, keep):
         made = None if keep(equation) else _made_of(equation)
         found += [equation] if made is None else unfold(made, keep)
     return found
+
+
+def unfolded(equation):
+    """The equations that ``equation`` is made of, not recursively; None if it is not lowered."""
+    return _made_of(equation)
 
 
 def _lowered(equation):

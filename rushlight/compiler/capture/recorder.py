@@ -106,6 +106,7 @@ class Recorder:
     """
 
     exporting = False  # True if torch.export records
+    batches = False  # True if vmap records
     auditing = False  # True if the recording is only compared with an earlier one: no program
 
     def __init__(self, leaves=(), is_apart=lambda container: False, observe=None):

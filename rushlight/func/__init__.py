@@ -1,0 +1,19 @@
+"""Transforms of functions: ``torch.func``."""
+
+from rushlight.func.derivatives import (
+    grad,
+    grad_and_value,
+    hessian,
+    jacfwd,
+    jacrev,
+    jvp,
+    linearize,
+    vjp,
+)
+from rushlight.func.stateless import functional_call, functionalize, stack_module_state
+from rushlight.func.vmap import vmap
+
+__all__ = [
+    "functional_call", "functionalize", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev",
+    "jvp", "linearize", "stack_module_state", "vjp", "vmap",
+]  # fmt: skip

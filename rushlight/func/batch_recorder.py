@@ -1,0 +1,236 @@
+"""Records a function of single samples for ``vmap``."""
+
+import numpy as np
+
+from rushlight.autograd import mode
+from rushlight.compiler.capture.recorder import Recorder
+from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.ir.equation import Equation
+from rushlight.errors import TraceError
+from rushlight.ops.core.kinds import kernel, like_first
+from rushlight.tensor import Tensor, from_array
+
+__all__ = ["BatchRecorder", "Call"]
+
+
+@kernel(
+    public=False,
+    method=False,
+    widen=False,
+    name="without_history",
+    shape=like_first,
+    primitive="copy",
+)
+def without_history(xp, x):
+    """x, with no gradient rule: what ``detach()`` gives."""
+    return x
+
+
+class Call:
+    """A call of a custom Function, recorded as one equation."""
+
+    kind, variadic, draws, lowering, role, of_storage = "function", False, False, None, "", False
+
+    def __init__(self, function, arguments):
+        self.function, self.arguments = function, arguments
+        self.name = function.__name__
+        self.inputs = tuple([f"x{i}" for i, a in enumerate(arguments) if isinstance(a, Tensor)])
+
+    def given(self, tensors):
+        """All arguments, with ``tensors`` in the place of the recorded ones."""
+        tensors = iter(tensors)
+        return [next(tensors) if isinstance(a, Tensor) else a for a in self.arguments]
+
+    def __call__(self, *tensors):
+        return self.function.apply(*self.given(tensors))
+
+    def batched(self, size, operands):
+        """(results, whether they are batched) by the Function's ``vmap``; None if it has none."""
+        rule = getattr(self.function, "vmap", None)
+        if rule is None:
+            return None
+        dims = self.given([0 if b else None for _, b in operands])
+        dims = [d if d is None or d == 0 else None for d in dims]
+        info = BatchInfo(size)
+        results, out_dims = rule(info, tuple(dims), *self.given([x for x, _ in operands]))
+        several = isinstance(results, (tuple, list))
+        found = list(results) if several else [results]
+        places = list(out_dims) if isinstance(out_dims, (tuple, list)) else [out_dims] * len(found)
+        found = [
+            r.expand(size, *r.shape) if d is None else r.movedim(d, 0)
+            for r, d in zip(found, places, strict=True)
+        ]
+        return (found if several else found[0]), True
+
+
+class BatchInfo:
+    """What ``Function.vmap`` is told about the batch.
+
+    Attributes:
+        batch_size: The number of samples.
+        randomness: ``"error"``, ``"different"`` or ``"same"``.
+    """
+
+    def __init__(self, batch_size, randomness="error"):
+        self.batch_size, self.randomness = batch_size, randomness
+
+
+class BatchRecorder(Recorder):
+    """The recording of a function of single samples.
+
+    A tensor from outside becomes a value of its own, even if another one looks at the same memory,
+    because the two may have different histories.
+
+    Attributes:
+        quiet: ids of the equations that were recorded while gradients were off.
+    """
+
+    #: Gradients may go through nodes from before the recording, whose values are known.
+    batches = True
+
+    def __init__(self, randomness):
+        super().__init__()
+        self.randomness = randomness
+        self.own: set = set()  # ids of the abstract values made here
+        self.quiet: set = set()
+        self.tensors: dict = {}  # id of a tensor from outside → (tensor, its value)
+        self.split: set = set()  # ids of memories of which a detached copy was made
+
+    def sample(self, t):
+        """A tensor like one sample of the batch ``t``, without elements."""
+        shape = tuple(t.shape[1:])
+        value = Abstract(shape, t.array.dtype)
+        self.own.add(value.id)
+        found = from_array(value)
+        return found.requires_grad_() if t.requires_grad and mode.state.grad else found
+
+    def outside(self):
+        """(tensor, value) of each tensor from outside that the function read."""
+        found = list(self.tensors.values())
+        return [*found, *[(c.tensor, c.value) for c in self.captured.values()]]
+
+    # Recording ------------------------------------------------------------------------------
+
+    def emit(self, op, ins, params):
+        if op.draws and self.randomness == "error":
+            raise RuntimeError(
+                f"vmap: called random operation {op.name} while in randomness error mode. Please "
+                "either use the 'same' or 'different' randomness flags on vmap or perform the "
+                "randomness operation out of vmap"
+            )
+        count = len(self.equations)
+        outs = super().emit(op, ins, params)
+        self._own(count, outs)
+        return outs
+
+    def _own(self, count, outs):
+        self.own.update([v.id for v in outs])
+        if not mode.state.grad:
+            self.quiet.update(map(id, self.equations[count:]))
+
+    def capture(self, tensor, get=None):
+        key = super().capture(tensor, get)
+        self.own.add(self.outer[key].look.id)
+        return key
+
+    def _look(self, look, memory, path, value=None):
+        self.own.add(look.id)
+        return super()._look(look, memory, path, value)
+
+    def value(self, x):
+        if not isinstance(x, Tensor) or not self._is_outside(x):
+            return super().value(x)
+        if self.place(x).memory.version:
+            return super().value(x)
+        if id(x) not in self.tensors:
+            value = Abstract(x.array.shape, x.array.dtype, x.array.strides)
+            self.tensors[id(x)] = x, value
+        return self.tensors[id(x)][1]
+
+    def _is_outside(self, x):
+        if id(x) in self.moved:
+            return False
+        if isinstance(x.array, Abstract):
+            return x.array.id not in self.own
+        return self.is_outer(x)
+
+    def function(self, function, args):
+        """Record a call of a custom Function; returns what it returns.
+
+        Its forward is recorded, too, for gradients that are computed inside of the recording.
+        Gradients of the batch take the Function's own backward, so the results are those of a
+        ``Call``.
+        """
+        tensors = [a for a in args if isinstance(a, Tensor)]
+        values = [self.value(t) for t in tensors]
+        self.batches = False
+        try:
+            found = function.apply(*args)
+        finally:
+            self.batches = True
+        several = isinstance(found, (tuple, list))
+        results = [t for t in (found if several else [found]) if isinstance(t, Tensor)]
+        if any(t is a for t in results for a in tensors):
+            raise RuntimeError(
+                f"vmap: {function.__name__} writes to its inputs, which vmap does not support"
+            )
+        outs = [Abstract(t.array.shape, t.array.dtype) for t in results]
+        self.equations.append(Equation(Call(function, args), tuple(values), {}, outs))
+        self._own(len(self.equations) - 1, outs)
+        for t, value in zip(results, outs, strict=True):
+            t.array = value
+        return found
+
+    def refuse_values(self, tensor, name):
+        if name in ("item", "tolist", "float", "int", "numpy"):
+            raise RuntimeError(
+                f"vmap: It looks like you're calling .{name}() on a Tensor. We don't support vmap "
+                f"over calling .{name}() on any Tensor, please try to rewrite what you're doing "
+                "with other operations."
+            )
+        raise RuntimeError(
+            "vmap: It looks like you're attempting to use a Tensor in some data-dependent control "
+            "flow. We don't support that yet; use torch.where, which computes both ways."
+        )
+
+    # What a batch has no need of ------------------------------------------------------------
+
+    def note_alias(self, tensor, source):
+        """A detached tensor is a value without history; its memory may not be written then."""
+        (found,) = self.emit(without_history.op, (self.value(source),), {})
+        self.split.update((id(self.place(source).memory), found.id))
+        tensor.array = found
+
+    def write(self, x, value):
+        place = self.place(x)
+        if id(place.memory) in self.split or place.memory.look.id in self.split:
+            raise TraceError(
+                "a tensor of which there is a detach() is written, or that is one; write to a "
+                "clone()"
+            )
+        return super().write(x, value)
+
+    def live(self, get, place=None, steady=False):
+        return from_array(np.asarray(get()))
+
+    def touch_module(self, module):
+        pass
+
+    def changed(self, samples):
+        """(tensor, new value) of each argument, or tensor from outside, that was written."""
+        found = []
+        for s in samples:
+            if isinstance(s, Tensor) and self._was_written(s):
+                found.append((s, super().value(s)))
+        known = {id(s) for s, _ in found}
+        for key in self.written:
+            tensor = self.captured[key].tensor
+            if id(tensor) not in known:
+                found.append((tensor, self.outer[key].value))
+        return found
+
+    def _was_written(self, s):
+        if isinstance(s.array, Abstract):
+            place = self.looks.get(s.array.id)
+            return place is not None and place.memory.version > 0
+        return False

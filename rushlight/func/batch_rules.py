@@ -1,0 +1,241 @@
+"""The rules by which operations of each kind run on batches; see ``batching.py``.
+
+A rule gets the batch, the equation, the operands as (tensor, whether it is batched) and the
+parameters, and returns the results with the batch as dim 0. It raises ``Loops`` where it does not
+serve.
+"""
+
+from rushlight.compiler.ir import roles
+from rushlight.ops.linear.matmul import matmul
+from rushlight.tensor import Tensor
+
+__all__ = ["Loops", "rule_of"]
+
+
+class Loops(Exception):
+    """The rule does not serve these operands."""
+
+
+def rule_of(e):
+    """The rule for the equation ``e``, or None."""
+    op = e.op
+    if op.kind in _BY_KIND:
+        return _BY_KIND[op.kind]
+    if op.role in _BY_ROLE:
+        return _BY_ROLE[op.role]
+    if type(op.keeps_order) is tuple and not op.params:  # the forward works element by element
+        return _elementwise
+    if op.raises:
+        return _whole
+    if "dim" in op.params:
+        return _along
+    return _leading if op.name.startswith("linalg_") else None
+
+
+def _per_sample(tensor, batched):
+    return tensor.ndim - batched
+
+
+def _expanded(batch, x, batched):
+    """``x`` with the batch as dim 0."""
+    return x if batched or not isinstance(x, Tensor) else x.expand(batch.size, *x.shape)
+
+
+# Elementwise --------------------------------------------------------------------------------
+
+
+def _elementwise(batch, e, operands, params):
+    """Operands get dims of size 1 behind the batch, so that they broadcast as samples do."""
+    ndim = e.outs[0].ndim
+    whole = [x for x, b in operands if isinstance(x, Tensor) and _per_sample(x, b)]
+    found = []
+    for x, batched in operands:
+        if batched:
+            own = _per_sample(x, batched)
+            if not own and whole and x.dtype is not whole[0].dtype:
+                x = _like_a_number(x, whole)
+            x = x.reshape(x.shape[0], *[1] * (ndim - own), *x.shape[1:])
+        found.append(x)
+    return batch.apply(e.op, found, params)
+
+
+def _like_a_number(x, others):
+    """A batch of 0-dim tensors, whose dtype counts less than that of tensors with dims."""
+    categories = [t.dtype.category for t in others]
+    return (
+        x
+        if x.dtype.category > max(categories)
+        else x.to(next(t.dtype for t in others if t.dtype.category == max(categories)))
+    )
+
+
+# Dims counted from 1 ------------------------------------------------------------------------
+
+
+def _reduction(batch, e, operands, params):
+    ((x, _),) = operands
+    dims, ndim = params["dim"], x.ndim - 1
+    if not ndim:
+        x, dims = x.unsqueeze(1), (0,)
+    elif dims is None or dims == ():
+        dims = tuple(range(ndim))
+    found = batch.apply(e.op, [x], {**params, "dim": tuple([d + 1 for d in dims])})
+    if not ndim and params["keepdim"]:
+        return found.reshape(batch.size)
+    return found
+
+
+#: Parameters of views and kernels that are dims, tuples of dims, or shapes.
+_DIMS, _TUPLES, _SHAPES = {"dim", "dim0", "dim1", "dim2", "dimension"}, {"dims"}, {"shape", "size"}
+
+
+def _shifted(batch, params, count):
+    """``params`` with dims counted from 1, for samples of ``count`` dims."""
+    found = dict(params)
+    for name, value in params.items():
+        if name in _DIMS and isinstance(value, int):
+            found[name] = value + 1 if value >= 0 else value
+        elif (name in _DIMS and isinstance(value, tuple)) or name in _TUPLES:
+            found[name] = tuple([d + 1 if d >= 0 else d for d in value])
+        elif name in _SHAPES and isinstance(value, tuple):
+            found[name] = (batch.size, *value)
+    return found
+
+
+def view(batch, op, x, params):
+    """The view ``op`` of each sample of the batch ``x``."""
+    if op.of_storage:
+        raise Loops
+    if x.ndim == 1 and op.name in ("transpose", "t", "permute"):
+        return x
+    if op.name == "permute":
+        return batch.apply(op, [x], {"dims": (0, *[d % (x.ndim - 1) + 1 for d in params["dims"]])})
+    if op.name == "t":
+        return x if x.ndim < 3 else x.transpose(1, 2)
+    if op.name == "squeeze":
+        dims = [d for d in range(1, x.ndim) if x.shape[d] == 1]
+        return x.squeeze(dims) if dims else x
+    if op.name == "unfold" or "size" not in params:
+        params = {
+            **params,
+            **{k: v for k, v in _shifted(batch, params, x.ndim - 1).items() if k != "size"},
+        }
+    else:
+        params = _shifted(batch, params, x.ndim - 1)
+    if op.name == "expand":
+        missing = len(params["size"]) - x.ndim
+        x = x.reshape(x.shape[0], *[1] * missing, *x.shape[1:])
+    if "index" in params:
+        params = {**params, "index": _indexed(params["index"])}
+    return batch.apply(op, [x], params)
+
+
+def _indexed(index):
+    if not isinstance(index, tuple):
+        raise Loops
+    return (slice(None), *index)
+
+
+def _view(batch, e, operands, params):
+    return view(batch, e.op, operands[0][0], params)
+
+
+def _patch(batch, e, operands, params):
+    """A copy of the base, whose part is written through the views that lead to it."""
+    base, value = [_expanded(batch, x, b) for x, b in operands]
+    whole = base.clone()
+    part = whole
+    for op, args, own in params["path"]:
+        if args or op.of_storage:
+            raise Loops
+        part = view(batch, op, part, own)
+    if isinstance(value, Tensor) and operands[1][1]:
+        own = value.ndim - 1
+        value = value.reshape(batch.size, *[1] * (part.ndim - 1 - own), *value.shape[1:])
+    part.copy_(value) if isinstance(value, Tensor) else part.fill_(value)
+    return whole
+
+
+def _along(batch, e, operands, params):
+    """A kernel along a dim: all operands have the batch as dim 0."""
+    ranks = {_per_sample(x, b) for x, b in operands if isinstance(x, Tensor)}
+    if len(ranks) > 1 or 0 in ranks:
+        raise Loops
+    whole = [_expanded(batch, x, b) for x, b in operands]
+    return batch.apply(e.op, whole, _shifted(batch, params, ranks.pop()))
+
+
+def _whole(batch, e, operands, params):
+    """A check of each element."""
+    return batch.apply(e.op, [x for x, _ in operands], params)
+
+
+def _copy(batch, e, operands, params):
+    params = {k: None if k == "memory_format" else v for k, v in params.items()}
+    return batch.apply(e.op, [operands[0][0]], params)
+
+
+# More matrices, more images -----------------------------------------------------------------
+
+
+def _product(batch, e, operands, params):
+    x, y = [t if b or t.ndim < 3 else t.unsqueeze(0) for t, b in operands]
+    return matmul(x, y)
+
+
+def _leading(batch, e, operands, params):
+    """Linear algebra on the last two dims: the samples are more matrices."""
+    if any(_per_sample(x, b) < 2 for x, b in operands):
+        raise Loops
+    return batch.apply(e.op, [_expanded(batch, x, b) for x, b in operands], params)
+
+
+def _merged(x):
+    return x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
+
+
+def _images(batch, e, operands, params):
+    """Samples of several images (N, …) become one sample of more images."""
+    if any(_per_sample(x, b) != e.outs[0].ndim for x, b in operands) or "size" in params:
+        raise Loops
+    whole = [_merged(_expanded(batch, x, b)) for x, b in operands]
+    found = batch.apply(e.op, whole, params)
+    apart = lambda t: t.reshape(batch.size, t.shape[0] // batch.size, *t.shape[1:])
+    return [apart(t) for t in found] if isinstance(found, (tuple, list)) else apart(found)
+
+
+def _convolution(batch, e, operands, params):
+    if e.op.form != "result":
+        raise Loops
+    if any(b for _, b in operands[1:]):
+        return _grouped_convolution(batch, e, operands, params)
+    (x, _), *rest = operands
+    found = batch.apply(e.op, [_merged(x), *[t for t, _ in rest]], params)
+    return found.reshape(batch.size, found.shape[0] // batch.size, *found.shape[1:])
+
+
+def _grouped_convolution(batch, e, operands, params):
+    """Each sample has its own weight: the samples become groups of channels of one convolution."""
+    x, weight, *bias = [_expanded(batch, t, b) for t, b in operands]
+    if x.ndim - 1 != e.outs[0].ndim:
+        raise Loops
+    bias = [b if b is None else _merged(b) for b in bias]
+    x = x.transpose(0, 1)  # (N, batch, C, …)
+    x = x.reshape(x.shape[0], x.shape[1] * x.shape[2], *x.shape[3:])
+    params = {**params, "groups": params["groups"] * batch.size}
+    found = batch.apply(e.op, [x, _merged(weight), *bias], params)
+    found = found.reshape(found.shape[0], batch.size, -1, *found.shape[2:])
+    return found.transpose(0, 1)
+
+
+def _gather(batch, e, operands, params):
+    return _along(batch, e, operands, params)
+
+
+_BY_KIND = {"elementwise": _elementwise, "reduction": _reduction, "view": _view}
+_BY_ROLE = {
+    "product": _product, "convolution": _convolution, "pooling": _images, "copy": _copy,
+    "view": _view, "patch": _patch, "scan": _along, "extremum": _along, "gather": _gather,
+    "scatter": _gather,
+}  # fmt: skip
+assert {"product", "convolution", "pooling"} <= roles.CONTRACTIONS

@@ -1,0 +1,256 @@
+"""Runs a recorded function of single samples on whole batches.
+
+Every operation is batched by a rule of its kind, so that no operation states one for itself:
+
+* an elementwise operation gets its operands with the batch as the first dim;
+* a reduction, a view, and a kernel along a dim count their dims from 1;
+* a product of matrices becomes a batched product, a convolution or pooling takes the samples as
+  more images, and linear algebra takes them as more matrices;
+* any other operation with a lowering is batched as the operations that it is made of;
+* what remains runs once for each sample.
+"""
+
+import warnings
+from contextlib import nullcontext
+from functools import cache
+
+import numpy as np
+
+from rushlight.autograd import mode
+from rushlight.autograd.mode import no_grad
+from rushlight.compiler.calls.entry import recording_lock
+from rushlight.compiler.capture.lowering import unfolded
+from rushlight.compiler.ir.abstract import Abstract
+from rushlight.dtype import OF
+from rushlight.errors import TraceError
+from rushlight.func.batch_recorder import BatchRecorder, Call
+from rushlight.func.batch_rules import Loops, rule_of
+from rushlight.ops.core.dispatch import apply
+from rushlight.ops.shape.join import stack
+from rushlight.tensor import Tensor, from_array
+from rushlight.utils._pytree import tree_flatten
+
+__all__ = ["run"]
+
+
+def run(call, given, batched, size, randomness):
+    """Map ``call`` over dim 0 of the tensors in ``given`` that are ``batched``.
+
+    Returns:
+        (the results, each with the batch as dim 0; their structure).
+    """
+    recorder = BatchRecorder(randomness)
+    samples = [recorder.sample(t) if b else t for t, b in zip(given, batched, strict=True)]
+    before = mode.snapshot()
+    try:
+        with recording_lock:
+            mode.exchange("recorder", recorder)
+            mode.exchange("autocast", before.get("autocast"))
+            found, structure = tree_flatten(call(*samples))
+            for t in found:
+                if not isinstance(t, Tensor):
+                    raise ValueError(
+                        f"vmap: the function must only return Tensors, got type {type(t)}. Did you "
+                        "mean to set out_dims= to None for output?"
+                    )
+            values = [recorder.value(t) for t in found]
+            if recorder.refused is not None:
+                raise recorder.refused
+    except TraceError as error:
+        text = str(error).replace("inside torch.compile", "inside vmap")
+        raise RuntimeError(
+            f"vmap: We do not support operators that can output dynamic shape, nor values: {text}"
+        ) from error
+    finally:
+        mode.give_back(before)
+        recorder.restore()
+    batch = Batch(recorder, size, randomness)
+    for t, s, b in zip(given, samples, batched, strict=True):
+        if b:
+            batch.known[s.array.id] = t, True
+    batch.run(recorder.equations, recorder.quiet)
+    batch.write_back(given, samples, batched)
+    return [batch.whole(v) for v in values], structure
+
+
+class Batch:
+    """The values of a recorded function for a batch.
+
+    Attributes:
+        known: id of an abstract value → (its tensor, whether the batch is its dim 0).
+        size: The number of samples.
+    """
+
+    def __init__(self, recorder, size, randomness):
+        self.recorder, self.size, self.randomness = recorder, size, randomness
+        self.known = {v.id: (t, False) for t, v in recorder.outside()}
+
+    def get(self, value):
+        """(the tensor or constant of an operand, whether it is batched)."""
+        if isinstance(value, Abstract):
+            return self.known[value.id]
+        return value, False
+
+    def whole(self, value):
+        """The tensor of a result, with the batch as dim 0 even if all samples are equal."""
+        found, batched = self.get(value)
+        found = found if isinstance(found, Tensor) else from_array(np.asarray(found))
+        return found if batched else found.expand(self.size, *found.shape)
+
+    def run(self, equations, quiet):
+        """Compute ``equations``; those whose ids are in ``quiet`` were recorded under no_grad."""
+        autocast = mode.exchange("autocast", None)
+        try:
+            for e in equations:
+                with no_grad() if id(e) in quiet else nullcontext():
+                    self._compute(e)
+        finally:
+            mode.exchange("autocast", autocast)
+
+    def _compute(self, e):
+        operands = [self.get(v) for v in (e.ins[0] if e.op.variadic else e.ins)]
+        params = {k: self.get(v) for k, v in e.params.items()}
+        if any(b for _, b in params.values()):
+            found = self._each(e, operands, params)
+        elif isinstance(e.op, Call):
+            batched = any(b for _, b in operands)
+            found = (
+                self._custom(e, operands) if batched else e.op(*[x for x, _ in operands]),
+                batched,
+            )
+        elif e.op.draws:
+            found = self._drawn(e, operands, {k: v for k, (v, _) in params.items()})
+        elif not any(b for _, b in operands):
+            found = (
+                self.apply(e.op, [x for x, _ in operands], {k: v for k, (v, _) in params.items()}),
+                False,
+            )
+        else:
+            found = self._batched(e, operands, {k: v for k, (v, _) in params.items()})
+            if found is None:  # the equations that it is made of were run
+                return
+        self._keep(e, *found)
+
+    def _keep(self, e, results, batched):
+        results = results if isinstance(results, (tuple, list)) else (results,)
+        for value, tensor in zip(e.outs, results, strict=True):
+            self.known[value.id] = tensor, batched
+
+    def _batched(self, e, operands, params):
+        rule = rule_of(e)
+        if rule is not None:
+            try:
+                found = rule(self, e, operands, params)
+            except (Loops, RuntimeError, ValueError, IndexError, TypeError):
+                found = None  # the samples one by one either serve, or raise what is wrong
+            if found is not None and self._fits(e, found):
+                return found, True
+        parts = unfolded(e)
+        if parts is not None:
+            for part in parts:
+                self._compute(part)
+            return None
+        return self._each(e, operands, {k: (v, False) for k, v in params.items()})
+
+    def _fits(self, e, found):
+        found = found if isinstance(found, (tuple, list)) else (found,)
+        return all(
+            tuple(t.shape) == (self.size, *v.shape) and t.dtype is OF[v.dtype]
+            for t, v in zip(found, e.outs, strict=True)
+        )
+
+    def apply(self, op, operands, params):
+        """Run an operation whose parameters are prepared already."""
+        params = dict(params)
+        if "memo" in params:  # a list for what gradient rules reuse, None in a trace
+            params["memo"] = [] if mode.recorder() is None else None
+        return apply(_prepared(op), (operands,) if op.variadic else operands, params)
+
+    # Samples one by one ---------------------------------------------------------------------
+
+    def _each(self, e, operands, params):
+        """The operation for each sample, and the results together."""
+        _tell(e.op.name)
+        found = [
+            self.apply(
+                e.op, [_sample(e.op, x, i) if b else x for x, b in operands],
+                {k: v[i] if b else v for k, (v, b) in params.items()},
+            )
+            for i in range(self.size)
+        ]  # fmt: skip
+        return self._together(e, found), True
+
+    def _together(self, e, found):
+        if not found:
+            return [from_array(np.empty((0, *v.shape), v.dtype)) for v in e.outs]
+        if not isinstance(found[0], (tuple, list)):
+            return stack(found)
+        return [stack(list(parts)) for parts in zip(*found, strict=True)]
+
+    def _custom(self, e, operands):
+        """A custom Function, by its own rule for batches or for each sample."""
+        own = e.op.batched(self.size, operands)
+        if own is not None:
+            return own
+        found = [e.op(*[x[i] if b else x for x, b in operands]) for i in range(self.size)]
+        return self._together(e, found)
+
+    # Random numbers -------------------------------------------------------------------------
+
+    def _drawn(self, e, operands, params):
+        if self.randomness == "same" and not any(b for _, b in operands):
+            return self.apply(e.op, [x for x, _ in operands], params), False
+        if self.randomness == "same":
+            generator = params["generator"]
+            mark, found = generator.mark(), []
+            for i in range(self.size):
+                generator.rewind(mark)
+                found.append(self.apply(e.op, [x[i] if b else x for x, b in operands], params))
+            return self._together(e, found), True
+        if "shape" in params:
+            params = {**params, "shape": (self.size, *params["shape"]), "order": None}
+        whole = [
+            x if b or not isinstance(x, Tensor) else x.expand(self.size, *x.shape).contiguous()
+            for x, b in operands
+        ]
+        return self.apply(e.op, whole, params), True
+
+    # Writes ---------------------------------------------------------------------------------
+
+    def write_back(self, given, samples, batched):
+        """Carry out the writes of the function to its arguments."""
+        places = {id(s): (t, b) for t, s, b in zip(given, samples, batched, strict=True)}
+        for sample, value in self.recorder.changed(samples):
+            tensor, is_batch = places.get(id(sample), (sample, False))
+            found, many = self.get(value)
+            if many and not is_batch:
+                raise RuntimeError(
+                    "vmap: inplace arithmetic(self, *extra_args) is not possible because there "
+                    "exists a Tensor `other` in extra_args that has more elements than `self`"
+                )
+            tensor.copy_(found)
+
+
+def _sample(op, x, i):
+    """Sample ``i`` of a batch; with a storage of its own where the operation looks at it."""
+    return x[i].clone() if op.of_storage else x[i]
+
+
+@cache
+def _prepared(op):
+    """``op`` without its ``prepare`` step, because recorded parameters are prepared already."""
+    from copy import copy
+
+    found = copy(op)
+    found.prepare = None
+    return found
+
+
+@cache
+def _tell(name):
+    """Warn, once for each operation, that it has no rule for batches."""
+    warnings.warn(
+        f"There is a performance drop because we have not yet implemented the batching rule for "
+        f"{name}: it runs once for each sample",
+        stacklevel=2,
+    )

@@ -1,0 +1,168 @@
+"""``vmap``: a function of single samples becomes one of batches.
+
+The function runs once, on tensors that have the shape of a sample and no elements. The operations
+that it calls are recorded, and then run on whole batches (``batching.py``).
+"""
+
+import itertools
+from functools import wraps
+
+from rushlight.ops.shape.join import cat
+from rushlight.tensor import Tensor
+from rushlight.utils._pytree import tree_flatten, tree_unflatten
+
+__all__ = ["vmap"]
+
+
+def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
+    """Return a function that maps ``func`` over a dim of its arguments.
+
+    Operations with a rule for batches run once. The others run once for each sample, with a
+    warning.
+    ``func`` may not ask for the values of its tensors, for example in an ``if``.
+
+    Args:
+        func: A function of tensors that returns tensors.
+        in_dims: The dim to map over of each argument: an int, None (the argument is the same for
+            all samples), or a tree of these in the structure of the arguments. Default: 0.
+        out_dims: The dim of the batch in each result: an int, None, or a tree. Default: 0.
+        randomness: ``"error"`` refuses random operations, ``"different"`` draws for each sample,
+            ``"same"`` draws once for all samples. Default: ``"error"``.
+        chunk_size: The largest number of samples that are computed at a time. Default: all.
+
+    Returns:
+        Function with the arguments of ``func``, which have one more dim each. Its result is that of
+        ``func`` with the batch as a new dim.
+
+    Raises:
+        ValueError: Sizes of the mapped dims differ, or ``in_dims`` does not fit the arguments.
+        RuntimeError: ``func`` depends on values of tensors, or draws random numbers although
+            ``randomness`` is ``"error"``.
+
+    >>> import rushlight as torch
+    >>> torch.vmap(torch.dot)(torch.ones(3, 2), torch.arange(6.0).reshape(3, 2))
+    tensor([1., 5., 9.])
+    """
+    if randomness not in ("error", "different", "same"):
+        raise RuntimeError(
+            f"Only allowed values for randomness are 'error', 'different', or 'same'. Got "
+            f"{randomness}"
+        )
+    if chunk_size is not None and chunk_size < 1:
+        raise ValueError(f"vmap: chunk_size should be None or greater than 0. (got {chunk_size})")
+
+    @wraps(func)
+    def mapped(*args, **kwargs):
+        leaves, structure, dims = _flat(args, in_dims, getattr(func, "__name__", repr(func)))
+        given, names = [*leaves, *tree_flatten(kwargs)[0]], tree_flatten(kwargs)[1]
+        dims = [*dims, *[0 if isinstance(t, Tensor) else None for t in given[len(dims) :]]]
+        moved = [t if d is None else t.movedim(d, 0) for t, d in zip(given, dims, strict=True)]
+        size = _size(moved, dims)
+
+        def call(*samples):
+            args = tree_unflatten(samples[: len(leaves)], structure)
+            return func(*args, **tree_unflatten(samples[len(leaves) :], names))
+
+        batched = [d is not None for d in dims]
+        return _in_chunks(call, moved, batched, size, chunk_size, randomness, out_dims)
+
+    return mapped
+
+
+def _flat(args, in_dims, name):
+    """(the leaves of the arguments, their structure, the mapped dim of each leaf or None)."""
+    if not args:
+        raise ValueError(
+            f"vmap({name})(<inputs>): got no inputs. Maybe you forgot to add inputs, or you are "
+            "trying to vmap over a function with no inputs. The latter is unsupported."
+        )
+    leaves, structure = tree_flatten(args)
+    if type(in_dims) is list:
+        in_dims = tuple(in_dims)
+    if not isinstance(in_dims, (int, tuple)):
+        raise ValueError(
+            f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): expected `in_dims` to be int or a "
+            f"(potentially nested) tuple matching the structure of inputs, got: {type(in_dims)}."
+        )
+    dims = _broadcast(in_dims, structure)
+    if dims is None:
+        raise ValueError(
+            f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): in_dims is not compatible with the "
+            f"structure of inputs. in_dims has structure {tree_flatten(in_dims)[1]} but inputs has "
+            f"structure {structure}."
+        )
+    for i, (t, d) in enumerate(zip(leaves, dims, strict=True)):
+        if d is None:
+            continue
+        if not isinstance(d, int):
+            raise ValueError(
+                f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): Got in_dim={d} for an input but "
+                "in_dim must be either an integer dimension or None."
+            )
+        if not isinstance(t, Tensor):
+            raise ValueError(
+                f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): Got in_dim={d} for an input but "
+                f"the input is of type {type(t)}. We cannot vmap over non-Tensor arguments, please "
+                "use None as the respective in_dim"
+            )
+        if not -t.ndim <= d < t.ndim:
+            raise ValueError(
+                f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): Got in_dim={d} for some input, "
+                f"but that input is a Tensor of dimensionality {t.ndim} so expected in_dim to "
+                f"satisfy -{t.ndim} <= in_dim < {t.ndim}."
+            )
+        dims[i] = d % t.ndim
+    return leaves, structure, dims
+
+
+def _broadcast(tree, structure):
+    """The leaves of ``tree`` for each leaf of ``structure``; None if the two don't fit."""
+    if structure.type is None:
+        return [tree]
+    if tree is None or isinstance(tree, int):
+        return [tree] * structure.num_leaves
+    parts = list(tree.values()) if isinstance(tree, dict) else tree
+    if not isinstance(parts, (tuple, list)) or len(parts) != len(structure.children):
+        return None
+    found = [_broadcast(part, child) for part, child in zip(parts, structure.children, strict=True)]
+    return None if any(f is None for f in found) else list(itertools.chain(*found))
+
+
+def _size(moved, dims):
+    sizes = {t.shape[0] for t, d in zip(moved, dims, strict=True) if d is not None}
+    if not sizes:
+        raise ValueError(
+            "vmap: at least one input must be mapped over, but in_dims are None for all of them"
+        )
+    if len(sizes) > 1:
+        raise ValueError(
+            "vmap: Expected all tensors to have the same size in the mapped dimension, got sizes "
+            f"{sorted(sizes)} for the mapped dimension"
+        )
+    return sizes.pop()
+
+
+def _in_chunks(call, given, batched, size, chunk_size, randomness, out_dims):
+    """The results for the whole batch, with its dim where ``out_dims`` wants it."""
+    from rushlight.func.batching import run
+
+    step = size if chunk_size is None else min(chunk_size, size)
+    parts = []
+    for start in range(0, max(size, 1), max(step, 1)):
+        part = [
+            t[start : start + step] if b and step < size else t
+            for t, b in zip(given, batched, strict=True)
+        ]
+        found, structure = run(call, part, batched, min(step, size - start), randomness)
+        parts.append(found)
+    results = parts[0] if len(parts) == 1 else [cat(p) for p in zip(*parts, strict=True)]
+    dims = _broadcast(out_dims, structure)
+    if dims is None:
+        raise ValueError(
+            f"vmap: out_dims={out_dims} is not compatible with the structure of the outputs"
+        )
+    results = [
+        r[0] if d is None else r.movedim(0, d % r.ndim if -r.ndim <= d else d)
+        for r, d in zip(results, dims, strict=True)
+    ]
+    return tree_unflatten(results, structure)
