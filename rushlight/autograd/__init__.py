@@ -21,7 +21,7 @@ _HOMES = {
 
 
 def __getattr__(name):
-    if name in ("functional", "graph", "profiler"):
+    if name in ("forward_ad", "functional", "graph", "profiler"):
         return importlib.import_module(f"rushlight.autograd.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'rushlight.autograd' has no attribute {name!r}")

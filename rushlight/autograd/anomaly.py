@@ -3,7 +3,8 @@
 from rushlight.autograd import mode
 
 __all__ = [
-    "detect_anomaly", "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "set_detect_anomaly",
+    "detect_anomaly", "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "set_anomaly_enabled",
+    "set_detect_anomaly",
 ]  # fmt: skip
 
 
@@ -58,6 +59,19 @@ class set_detect_anomaly:
 
     def __exit__(self, *exc):
         _set(self.was)
+
+
+def set_anomaly_enabled(mode, check_nan=True):
+    """Turn anomaly detection on or off, as ``set_detect_anomaly`` does.
+
+    Args:
+        mode: True turns it on, False off.
+        check_nan: Raise RuntimeError if a gradient contains nan. Default: True.
+
+    >>> import rushlight as torch
+    >>> torch.set_anomaly_enabled(False)
+    """
+    _set(bool(check_nan) if mode else None)
 
 
 def is_anomaly_enabled():

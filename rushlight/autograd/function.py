@@ -295,9 +295,9 @@ class Function(metaclass=_FunctionMeta):
         >>> Twice.apply(torch.ones(2))
         tensor([2., 2.])
         """
-        recording = mode.recorder() if mode.intercept else None
-        if recording is not None and recording.batches:
-            return recording.function(cls, args)
+        active = mode.recorder() if mode.intercept else None
+        if active is not None and active.batches:
+            return active.function(cls, args)
         ctx: FunctionCtx = _new(cls._ctx_class)
         ctx.saved = ctx.cells = ()
         ctx.hooks = None

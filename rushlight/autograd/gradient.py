@@ -1,6 +1,7 @@
 """``backward`` and ``grad``: they choose the engine's start, and where gradients arrive."""
 
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
 from numpy import ndarray
@@ -215,17 +216,18 @@ def grad(
         only_inputs: Deprecated; has no effect.
         allow_unused: Give None for an input on which no output depends, instead of an error.
             Default: ``materialize_grads``.
-        is_grads_batched: Only False is supported.
+        is_grads_batched: Each of ``grad_outputs`` has one more dim, the first: the gradients of
+            all its rows are computed together, as by ``vmap``. Default: False.
         materialize_grads: Give zeros for an input on which no output depends. Default: False.
 
     Returns:
-        A tuple of one tensor for each input, of its shape.
+        A tuple of one tensor for each input, of its shape; with ``is_grads_batched`` the rows are
+        one more dim.
 
     Raises:
         RuntimeError: No output depends on an input, and ``allow_unused`` is not set; an input does
             not require grad; the graph was freed; or a saved value was modified in place.
         ValueError: ``allow_unused`` is False, and ``materialize_grads`` is True.
-        NotImplementedError: ``is_grads_batched`` is True.
 
     >>> import rushlight as torch
     >>> x = torch.tensor(2.0, requires_grad=True)
@@ -240,9 +242,8 @@ def grad(
             "torch.autograd.backward.", FutureWarning, stacklevel=2,
         )  # fmt: skip
     if is_grads_batched:
-        raise NotImplementedError(
-            "grad: is_grads_batched needs vmap, which rushlight does not have yet"
-        )
+        options = {"allow_unused": allow_unused, "materialize_grads": materialize_grads}
+        return _of_rows(outputs, inputs, _tuple(grad_outputs), create_graph, options)
     outputs, inputs = _tuple(outputs), _tuple(inputs)
     if not inputs:
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
@@ -263,6 +264,20 @@ def grad(
     targets = {id(t.node) for t in inputs}
     found = _run(outputs, grads, retain_graph, create_graph, targets, False, "grad")
     return tuple([_arrived(t, found, allow_unused, materialize_grads) for t in inputs])
+
+
+def _of_rows(outputs, inputs, grads, create_graph, options):
+    """The gradients for each row of ``grads``."""
+    unused: list[bool] = []
+
+    def of_row(*weights):
+        found = grad(outputs, inputs, weights, True, create_graph, **options)
+        unused[:] = [g is None for g in found]
+        return tuple([g for g in found if g is not None])
+
+    with mode.no_grad() if not create_graph else nullcontext():
+        found = iter(late.framework.vmap(of_row)(*grads))
+    return tuple([None if missing else next(found) for missing in unused])
 
 
 def _arrived(t, found, allow_unused, materialize):

@@ -218,10 +218,7 @@ class BatchRecorder(Recorder):
 
     def changed(self, samples):
         """(tensor, new value) of each argument, or tensor from outside, that was written."""
-        found = []
-        for s in samples:
-            if isinstance(s, Tensor) and self._was_written(s):
-                found.append((s, super().value(s)))
+        found = [(s, self.value(s)) for s in samples if self._was_written(s)]
         known = {id(s) for s, _ in found}
         for key in self.written:
             tensor = self.captured[key].tensor
@@ -230,7 +227,6 @@ class BatchRecorder(Recorder):
         return found
 
     def _was_written(self, s):
-        if isinstance(s.array, Abstract):
-            place = self.looks.get(s.array.id)
-            return place is not None and place.memory.version > 0
-        return False
+        array = s.array if isinstance(s, Tensor) else None
+        place = self.looks.get(array.id) if isinstance(array, Abstract) else None
+        return place is not None and place.memory.version > 0

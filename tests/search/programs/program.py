@@ -15,6 +15,7 @@ CANCELS = (
     "var", "std", "cross(", "_norm(", "cov(", "corrcoef", "gelu(", "addcmul", "addcdiv", "logaddexp", "bicubic",
     " @ ", "linear(", "mm(", "mv(", "dot(", "einsum(", "conv", "inner(", "index_add", "scatter_add",
     "scatter_reduce", "accumulate=True", "embedding_bag", "with_logits",
+    "cross_entropy",
 )  # fmt: skip
 NAMES = re.compile(r"\b[xv]\d+\b")
 
@@ -68,7 +69,8 @@ class Step:
     @cached_property
     def cancels(self):
         """Whether it subtracts inside, so that its result may be rounding alone."""
-        rounds = ".sum(" in self.text and "dtype=" in self.text  # each term, before it is added
+        # Each term is rounded before it is added.
+        rounds = "sum(" in self.text and "dtype=" in self.text
         return rounds or any(word in self.text for word in CANCELS)
 
     @property

@@ -1,0 +1,177 @@
+"""Forward-mode derivatives with dual tensors: ``torch.autograd.forward_ad``.
+
+A dual tensor is a tensor that wants a gradient. Its level keeps its tangent. ``unpack_dual`` finds
+the tangent of a result with two backward passes: ``uᵀ J`` is linear in u, and its gradient with
+respect to u along the tangents is ``J v``. So every operation with second gradients has forward
+mode.
+"""
+
+import threading
+from typing import NamedTuple
+
+from rushlight.autograd.gradient import grad
+from rushlight.autograd.mode import enable_grad
+from rushlight.tensor import Tensor
+
+__all__ = [
+    "UnpackedDualTensor", "dual_level", "enter_dual_level", "exit_dual_level", "make_dual",
+    "unpack_dual",
+]  # fmt: skip
+
+
+class _Levels(threading.local):
+    def __init__(self):
+        self.open: list[list] = []  # for each level: (dual tensor, tangent)
+
+
+_levels = _Levels()
+
+
+class UnpackedDualTensor(NamedTuple):
+    """The two parts of a dual tensor.
+
+    Args:
+        primal: Tensor ``(*)``: the value.
+        tangent: Tensor ``(*)``: the derivative; None if the tensor depends on no dual tensor.
+
+    >>> import rushlight as torch
+    >>> torch.autograd.forward_ad.UnpackedDualTensor(torch.ones(1), None).primal
+    tensor([1.])
+    """
+
+    primal: Tensor
+    tangent: Tensor | None
+
+
+def enter_dual_level():
+    """Open a level for dual tensors.
+
+    Returns:
+        The number of the level.
+
+    Raises:
+        RuntimeError: a level is open already, because nested forward mode is not supported.
+
+    >>> import rushlight as torch
+    >>> level = torch.autograd.forward_ad.enter_dual_level()
+    >>> torch.autograd.forward_ad.exit_dual_level(level=level)
+    """
+    if _levels.open:
+        raise RuntimeError(
+            "Nested forward mode AD is not supported at the moment; torch.func.jvp nests"
+        )
+    _levels.open.append([])
+    return 0
+
+
+def exit_dual_level(*, level=None):
+    """Close the level; its dual tensors become ordinary ones.
+
+    Args:
+        level: The number of the level. Default: the one that is open.
+
+    Raises:
+        RuntimeError: the level is not open.
+
+    >>> import rushlight as torch
+    >>> level = torch.autograd.forward_ad.enter_dual_level()
+    >>> torch.autograd.forward_ad.exit_dual_level()
+    """
+    if not _levels.open or level not in (None, 0):
+        raise RuntimeError(
+            "Trying to exit a forward AD level that was not the last one that was created. This is "
+            "not supported."
+        )
+    _levels.open.pop()
+
+
+class dual_level:
+    """Context manager in which dual tensors have tangents.
+
+    >>> import rushlight as torch
+    >>> fw = torch.autograd.forward_ad
+    >>> with fw.dual_level():
+    ...     x = fw.make_dual(torch.tensor(3.0), torch.tensor(1.0))
+    ...     fw.unpack_dual(x * x).tangent
+    tensor(6.)
+    """
+
+    def __enter__(self):
+        return enter_dual_level()
+
+    def __exit__(self, *_):
+        exit_dual_level()
+
+
+def make_dual(tensor, tangent, *, level=None):
+    """Return a dual tensor.
+
+    Args:
+        tensor: Tensor ``(*)``, floating point or complex: the value.
+        tangent: Tensor of the shape and dtype of ``tensor``: its derivative.
+        level: The number of the level. Default: the one that is open.
+
+    Returns:
+        Tensor ``(*)`` with the value of ``tensor``. What is computed from it has a tangent.
+
+    Raises:
+        RuntimeError: no level is open, or shapes differ.
+        ValueError: one of the tensors is neither floating point nor complex.
+
+    >>> import rushlight as torch
+    >>> fw = torch.autograd.forward_ad
+    >>> with fw.dual_level():
+    ...     fw.unpack_dual(fw.make_dual(torch.zeros(2), torch.ones(2)).sin()).tangent
+    tensor([1., 1.])
+    """
+    if not _levels.open:
+        raise RuntimeError(
+            "Trying to create a dual Tensor for forward AD but no level exists, make sure to "
+            "enter_dual_level() first."
+        )
+    for name, t in (("tensor", tensor), ("tangent", tangent)):
+        if not (t.is_floating_point() or t.is_complex()):
+            raise ValueError(f"Expected {name} to be floating point or complex, but got: {t.dtype}")
+    if tensor.shape != tangent.shape:
+        raise RuntimeError(
+            f"make_dual: Expected tensor and tangent of one shape, got {tuple(tensor.shape)} and "
+            f"{tuple(tangent.shape)}"
+        )
+    with enable_grad():
+        own = tensor.view_as(tensor) if tensor.requires_grad else tensor.detach().requires_grad_()
+        _levels.open[-1].append((own, tangent))
+        return own.clone()  # which may be written in place
+
+
+def unpack_dual(tensor, *, level=None):
+    """Return the value and the tangent of a tensor.
+
+    Args:
+        tensor: Tensor ``(*)``.
+        level: The number of the level. Default: the one that is open.
+
+    Returns:
+        ``UnpackedDualTensor`` of tensors ``(*)``. The tangent is None if the tensor depends on no
+        dual tensor, or if no level is open.
+
+    >>> import rushlight as torch
+    >>> torch.autograd.forward_ad.unpack_dual(torch.ones(1)).tangent is None
+    True
+    """
+    duals = _levels.open[-1] if _levels.open else []
+    if not duals or not tensor.requires_grad:
+        return UnpackedDualTensor(tensor, None)
+    inputs, tangents = zip(*duals, strict=True)
+    with enable_grad():
+        weights = tensor.detach().new_zeros(tensor.shape).requires_grad_()
+        pulled = grad(tensor, inputs, weights, create_graph=True, allow_unused=True)
+        pairs = [(p, v) for p, v in zip(pulled, tangents, strict=True) if p is not None]
+        if not pairs:
+            return UnpackedDualTensor(tensor, None)
+        pulled, tangents = zip(*[(p, v) for p, v in pairs if p.requires_grad], strict=True)
+        graph = any(t.requires_grad for t in tangents)
+        (found,) = grad(
+            pulled, weights, tangents, retain_graph=True, create_graph=graph,
+            materialize_grads=True,
+        )  # fmt: skip
+    return UnpackedDualTensor(tensor.detach(), found if graph else found.detach())

@@ -1,0 +1,52 @@
+"""Dual tensors of ``torch.autograd.forward_ad``."""
+
+import pytest
+
+import rushlight as torch
+from rushlight.autograd import forward_ad as fw
+
+
+def test_tangents_of_results():
+    with fw.dual_level():
+        x = fw.make_dual(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 0.5]))
+        y = fw.make_dual(torch.tensor([3.0, 2.0]), torch.tensor([0.0, 1.0]))
+        found = fw.unpack_dual(x * y)
+        assert found.primal.tolist() == [3, 4] and not found.primal.requires_grad
+        assert found.tangent.tolist() == [3, 3] and not found.tangent.requires_grad
+        assert fw.unpack_dual(x).tangent.tolist() == [1, 0.5]
+        assert fw.unpack_dual(torch.ones(2)).tangent is None
+
+
+def test_a_dual_tensor_may_be_written():
+    with fw.dual_level():
+        x = fw.make_dual(torch.tensor([1.0, 2.0]), torch.ones(2))
+        x.mul_(3).add_(1)
+        assert fw.unpack_dual(x).tangent.tolist() == [3, 3]
+
+
+def test_linear_results_have_constant_tangents():
+    with fw.dual_level():
+        x = fw.make_dual(torch.zeros(3), torch.tensor([1.0, 2.0, 3.0]))
+        assert fw.unpack_dual(x.sum() * 2).tangent.item() == 12
+
+
+def test_levels():
+    with pytest.raises(RuntimeError, match="no level exists"):
+        fw.make_dual(torch.ones(1), torch.ones(1))
+    with fw.dual_level(), pytest.raises(RuntimeError, match="Nested"):
+        fw.enter_dual_level()
+    with pytest.raises(RuntimeError, match="not the last one"):
+        fw.exit_dual_level()
+    with fw.dual_level():
+        x = fw.make_dual(torch.ones(1), torch.ones(1))
+    assert fw.unpack_dual(x).tangent is None
+
+
+def test_gradients_of_many_rows():
+    x = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    unused = torch.ones(2, requires_grad=True)
+    rows, none = torch.autograd.grad(
+        x**2, (x, unused), torch.eye(3), is_grads_batched=True, allow_unused=True
+    )
+    assert torch.equal(rows, torch.diag(2 * x.detach())) and none is None
+    assert not rows.requires_grad
