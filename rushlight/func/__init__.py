@@ -10,10 +10,15 @@ from rushlight.func.derivatives import (
     linearize,
     vjp,
 )
-from rushlight.func.stateless import functional_call, functionalize, stack_module_state
+from rushlight.func.stateless import (
+    functional_call,
+    functionalize,
+    replace_all_batch_norm_modules_,
+    stack_module_state,
+)
 from rushlight.func.vmap import vmap
 
 __all__ = [
     "functional_call", "functionalize", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev",
-    "jvp", "linearize", "stack_module_state", "vjp", "vmap",
+    "jvp", "linearize", "replace_all_batch_norm_modules_", "stack_module_state", "vjp", "vmap",
 ]  # fmt: skip

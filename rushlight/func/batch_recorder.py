@@ -29,7 +29,7 @@ def without_history(xp, x):
 class Call:
     """A call of a custom Function, recorded as one equation."""
 
-    kind, variadic, draws, lowering, role, of_storage = "function", False, False, None, "", False
+    kind, variadic, draws, lowering, role = "function", False, False, None, ""
 
     def __init__(self, function, arguments):
         self.function, self.arguments = function, arguments

@@ -106,6 +106,8 @@ def view(batch, op, x, params):
     """The view ``op`` of each sample of the batch ``x``."""
     if op.of_storage:
         raise Loops
+    if "shape" in params:  # the batch may lie in memory in another way than a sample
+        return x.reshape(batch.size, *params["shape"])
     if x.ndim == 1 and op.name in ("transpose", "t", "permute"):
         return x
     if op.name == "permute":
@@ -185,7 +187,7 @@ def _product(batch, e, operands, params):
 
 def _leading(batch, e, operands, params):
     """Linear algebra on the last two dims: the samples are more matrices."""
-    if any(_per_sample(x, b) < 2 for x, b in operands):
+    if any(isinstance(x, Tensor) and _per_sample(x, b) < 2 for x, b in operands):
         raise Loops
     return batch.apply(e.op, [_expanded(batch, x, b) for x, b in operands], params)
 
@@ -196,7 +198,8 @@ def _merged(x):
 
 def _images(batch, e, operands, params):
     """Samples of several images (N, …) become one sample of more images."""
-    if any(_per_sample(x, b) != e.outs[0].ndim for x, b in operands) or "size" in params:
+    ranks = {_per_sample(x, b) for x, b in operands if isinstance(x, Tensor)}
+    if ranks != {e.outs[0].ndim} or "size" in params:
         raise Loops
     whole = [_merged(_expanded(batch, x, b)) for x, b in operands]
     found = batch.apply(e.op, whole, params)

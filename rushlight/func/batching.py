@@ -232,8 +232,8 @@ class Batch:
 
 
 def _sample(op, x, i):
-    """Sample ``i`` of a batch; with a storage of its own where the operation looks at it."""
-    return x[i].clone() if op.of_storage else x[i]
+    """Sample ``i`` of a batch; contiguous where the operation looks at memory."""
+    return x[i].clone() if op.of_storage or op.by_layout else x[i]
 
 
 @cache

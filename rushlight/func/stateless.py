@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from functools import wraps
 
+from rushlight.nn.modules.batchnorm import _BatchNorm
 from rushlight.nn.utils.stateless import call_with
 from rushlight.ops.shape.join import stack
 
-__all__ = ["functional_call", "functionalize", "stack_module_state"]
+__all__ = [
+    "functional_call", "functionalize", "replace_all_batch_norm_modules_", "stack_module_state",
+]  # fmt: skip
 
 
 def functional_call(
@@ -100,6 +103,29 @@ def stack_module_state(models):
 
 def _stacked(states):
     return {name: stack([s[name] for s in states]) for name in states[0]}
+
+
+def replace_all_batch_norm_modules_(root):
+    """Let the batch norms of a module use the statistics of the batch alone, in place.
+
+    Running statistics cannot be updated for single samples inside ``vmap``.
+
+    Args:
+        root: The Module, which is changed.
+
+    Returns:
+        ``root``.
+
+    >>> import rushlight as torch
+    >>> net = torch.func.replace_all_batch_norm_modules_(torch.nn.BatchNorm1d(2))
+    >>> net.running_mean is None
+    True
+    """
+    for module in root.modules():
+        if isinstance(module, _BatchNorm):
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root
 
 
 def functionalize(func, *, remove="mutations"):
