@@ -45,7 +45,7 @@ class Call:
         return self.function.apply(*self.given(tensors))
 
     def batched(self, size, operands):
-        """(results, whether they are batched) by the Function's ``vmap``; None if it has none."""
+        """The results for a batch by the Function's ``vmap``; None if it has none."""
         rule = getattr(self.function, "vmap", None)
         if rule is None:
             return None
@@ -60,7 +60,7 @@ class Call:
             r.expand(size, *r.shape) if d is None else r.movedim(d, 0)
             for r, d in zip(found, places, strict=True)
         ]
-        return (found if several else found[0]), True
+        return found if several else found[0]
 
 
 class BatchInfo:

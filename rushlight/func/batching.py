@@ -109,27 +109,21 @@ class Batch:
 
     def _compute(self, e):
         operands = [self.get(v) for v in (e.ins[0] if e.op.variadic else e.ins)]
-        params = {k: self.get(v) for k, v in e.params.items()}
-        if any(b for _, b in params.values()):
-            found = self._each(e, operands, params)
+        given = {k: self.get(v) for k, v in e.params.items()}
+        params = {k: v for k, (v, _) in given.items()}
+        many = any(b for _, b in operands)
+        if any(b for _, b in given.values()):
+            results, many = self._each(e, operands, given), True
         elif isinstance(e.op, Call):
-            batched = any(b for _, b in operands)
-            found = (
-                self._custom(e, operands) if batched else e.op(*[x for x, _ in operands]),
-                batched,
-            )
+            results = self._custom(e, operands, many)
         elif e.op.draws:
-            found = self._drawn(e, operands, {k: v for k, (v, _) in params.items()})
-        elif not any(b for _, b in operands):
-            found = (
-                self.apply(e.op, [x for x, _ in operands], {k: v for k, (v, _) in params.items()}),
-                False,
-            )
+            results, many = self._drawn(e, operands, params)
+        elif many:
+            results = self._batched(e, operands, params)
         else:
-            found = self._batched(e, operands, {k: v for k, (v, _) in params.items()})
-            if found is None:  # the equations that it is made of were run
-                return
-        self._keep(e, *found)
+            results = self.apply(e.op, [x for x, _ in operands], params)
+        if results is not None:  # else the equations that it is made of were computed
+            self._keep(e, results, many)
 
     def _keep(self, e, results, batched):
         results = results if isinstance(results, (tuple, list)) else (results,)
@@ -144,7 +138,7 @@ class Batch:
             except (Loops, RuntimeError, ValueError, IndexError, TypeError):
                 found = None  # the samples one by one either serve, or raise what is wrong
             if found is not None and self._fits(e, found):
-                return found, True
+                return found
         parts = unfolded(e)
         if parts is not None:
             for part in parts:
@@ -178,7 +172,7 @@ class Batch:
             )
             for i in range(self.size)
         ]  # fmt: skip
-        return self._together(e, found), True
+        return self._together(e, found)
 
     def _together(self, e, found):
         if not found:
@@ -187,8 +181,10 @@ class Batch:
             return stack(found)
         return [stack(list(parts)) for parts in zip(*found, strict=True)]
 
-    def _custom(self, e, operands):
-        """A custom Function, by its own rule for batches or for each sample."""
+    def _custom(self, e, operands, many):
+        """A custom Function: once, by its own rule for batches, or for each sample."""
+        if not many:
+            return e.op(*[x for x, _ in operands])
         own = e.op.batched(self.size, operands)
         if own is not None:
             return own

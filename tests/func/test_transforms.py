@@ -128,6 +128,29 @@ def custom_function(R):
     return R.func.vmap(Cube.apply)(x), inside, y.grad
 
 
+def custom_rule(R):
+    class Twice(R.autograd.Function):
+        @staticmethod
+        def forward(x, y):
+            return x * 2 + y
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            pass
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2, g
+
+        @staticmethod
+        def vmap(info, in_dims, x, y):
+            x = x if in_dims[0] is None else x.movedim(in_dims[0], 0)
+            y = y if in_dims[1] is None else y.movedim(in_dims[1], 0)
+            return Twice.apply(x, y) + info.batch_size, 0
+
+    return R.func.vmap(Twice.apply, (0, None))(t(R, A), t(R, A)[0])
+
+
 def rows_by_a_product(R):
     _, product = R.func.vjp(lambda a: (a @ t(R, W)).exp(), t(R, A)[0])
     return R.func.vmap(product)(R.eye(5))
@@ -141,7 +164,7 @@ def perturbations(R):
 CALLS = {
     f.__name__: f for f in (
         mlp, cnn, tangent_kernel, ensemble, history_of_a_batch, without_gradients_inside, second_gradients, writes,
-        custom_function, rows_by_a_product, perturbations,
+        custom_function, custom_rule, rows_by_a_product, perturbations,
     )
 } | {
     "jacrev in vmap": lambda R: R.func.vmap(R.func.jacrev(lambda a: (a @ t(R, W)).tanh()))(t(R, A)),
