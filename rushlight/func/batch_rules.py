@@ -168,8 +168,8 @@ def _along(batch, e, operands, params):
 
 
 def _whole(batch, e, operands, params):
-    """A check of each element."""
-    return batch.apply(e.op, [x for x, _ in operands], params)
+    """A check of each element, whose result has no meaning."""
+    return batch.apply(e.op, [x for x, _ in operands], params).expand(batch.size)
 
 
 def _copy(batch, e, operands, params):
