@@ -26,6 +26,18 @@ def without_history(xp, x):
     return x
 
 
+@kernel(
+    public=False, method=False, widen=False, name="value_under_history", shape=like_first,
+    keeps_order=(0, 1),
+)  # fmt: skip
+def value_under_history(xp, x, value):
+    """``value`` with the history of x: what a write under ``no_grad`` leaves in a tensor."""
+    return value.copy()
+
+
+value_under_history.grad(x=lambda g: g)
+
+
 class Call:
     """A call of a custom Function, recorded as one equation."""
 
@@ -91,6 +103,7 @@ class BatchRecorder(Recorder):
     def __init__(self, randomness):
         super().__init__()
         self.randomness = randomness
+        self.differentiates = mode.state.grad  # whether gradients of the batch may be wanted
         self.own: set = set()  # ids of the abstract values made here
         self.quiet: set = set()
         self.tensors: dict = {}  # id of a tensor from outside → (tensor, its value)
@@ -209,6 +222,14 @@ class BatchRecorder(Recorder):
                 "clone()"
             )
         return super().write(x, value)
+
+    def _write(self, memory, value, path):
+        before = memory.value
+        super()._write(memory, value, path)
+        if not mode.state.grad and self.differentiates:
+            count = len(self.equations)
+            (memory.value,) = self.emit(value_under_history.op, (before, memory.value), {})
+            self.quiet.difference_update(map(id, self.equations[count:]))
 
     def live(self, get, place=None, steady=False):
         return from_array(np.asarray(get()))

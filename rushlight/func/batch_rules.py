@@ -19,6 +19,8 @@ class Loops(Exception):
 def rule_of(e):
     """The rule for the equation ``e``, or None."""
     op = e.op
+    if op.batching is not None:
+        return op.batching
     if op.kind in _BY_KIND:
         return _BY_KIND[op.kind]
     if op.role in _BY_ROLE:

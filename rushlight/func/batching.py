@@ -139,7 +139,7 @@ class Batch:
                 found = None  # the samples one by one either serve, or raise what is wrong
             if found is not None and self._fits(e, found):
                 return found
-        parts = unfolded(e)
+        parts = None if e.op.own_slope else unfolded(e)
         if parts is not None:
             for part in parts:
                 self._compute(part)

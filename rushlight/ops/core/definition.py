@@ -108,6 +108,10 @@ class Op:
         slopes: The gradient rules also run as compiled kernels, from ``least`` elements on.
             Default: True for elementwise operations only.
         shares: The results may share the memory of an input, as views do.
+        own_slope: The gradient rules count in more than the operation's inputs say, so the
+            derivative of the lowering is not the gradient.
+        batching: The rule by which ``vmap`` runs the operation on batches, if its kind has none;
+            see ``func/batch_rules.py``.
         again: The rules want the result, but PyTorch's rules don't. If the result was written
             before backward, it is computed again from the inputs.
         spared: Names of the inputs that the rules on arrays do not read, because the forward left
@@ -182,6 +186,8 @@ class Op:
         self.worth = options.pop("worth", None)
         self.slopes = options.pop("slopes", kind == "elementwise")
         self.shares = options.pop("shares", kind == "view")
+        self.own_slope = options.pop("own_slope", False)
+        self.batching: Any = None
         self.again = options.pop("again", False)
         self.spared = options.pop("spared", ())
         self.autocast = options.pop("autocast", None)

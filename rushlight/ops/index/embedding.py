@@ -32,11 +32,22 @@ def _refuse(indices, rows):
     )
 
 
-@kernel(public=False, method=False, name="embedding", widen=False)
+@kernel(public=False, method=False, name="embedding", widen=False, own_slope=True)
 def _embedding(xp, x, indices, *, padding_idx=-1, scale_grad_by_freq=False):
     """Return the rows of x at ``indices``."""
     _checked(indices, len(x))
     return x.take(indices, 0)
+
+
+def _of_batch(batch, e, operands, params):
+    """Indices of a batch are more indices, if all samples have one table."""
+    (_, own_table), (_, own_indices) = operands
+    if own_table or not own_indices or params["scale_grad_by_freq"]:
+        return None
+    return batch.apply(e.op, [x for x, _ in operands], params)
+
+
+_embedding.op.batching = _of_batch
 
 
 @_embedding.lower
@@ -205,12 +216,12 @@ def embedding(
             )
         padding_idx %= w.shape[0]
     if max_norm is not None:
-        _renorm(weight, input, max_norm, norm_type)
+        renorm_rows(weight, input, max_norm, norm_type)
     params = {"padding_idx": padding_idx, "scale_grad_by_freq": scale_grad_by_freq}
     return apply(_embedding.op, (weight, input), params)
 
 
-def _renorm(weight, input, max_norm, norm_type):
+def renorm_rows(weight, input, max_norm, norm_type):
     was = mode.set_grad(False)
     try:
         found = _renormed(weight, input, max_norm=max_norm, norm_type=norm_type)

@@ -109,7 +109,7 @@ def _shared(x, *others, eps):
 
 @kernel(
     public=False, method=False, name="batch_norm", grad_name="NativeBatchNormBackward0",
-    prepare=_shared, shape=like_first, channels=1, by_contents=True,
+    prepare=_shared, shape=like_first, channels=1, by_contents=True, own_slope=True,
 )  # fmt: skip
 def _batch_norm(xp, x, mean, var, weight=None, bias=None, *, eps, memo=None):
     """Normalise x by its own mean and var. The gradient includes that both depend on x."""

@@ -106,7 +106,7 @@ def _size(x, weight, stride, padding, output_padding, dilation):
 
 @kernel(
     public=False, method=False, name="conv_transpose", grad_name="ConvolutionBackward0",
-    prepare=_geometry, autocast=LOWER, channels=2, lines=(0, 1),
+    prepare=_geometry, autocast=LOWER, channels=2, lines=(0, 1), own_slope=True,
 )  # fmt: skip
 def conv_transpose(
     xp, x, weight, bias=None, *, stride, padding, output_padding, dilation, groups, name=None
@@ -168,9 +168,10 @@ conv_transpose.grad(
 # Functions --------------------------------------------------------------------------------
 
 
-def _transposed(
+def conv_transposed(
     name, n, input, weight, bias, stride, padding, output_padding, groups, dilation
 ):  # fmt: skip
+    """The public function ``name``, a transposed convolution of ``n`` dims."""
     for i, t in enumerate((input, weight)):
         if not isinstance(t, Tensor):
             refuse(conv_transpose.op, i, t)
@@ -214,7 +215,7 @@ def conv_transpose1d(
     >>> torch.nn.functional.conv_transpose1d(torch.ones(1, 1, 3), torch.ones(1, 1, 2))
     tensor([[[1., 2., 2., 1.]]])
     """
-    return _transposed(
+    return conv_transposed(
         "conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups,
         dilation,
     )  # fmt: skip
@@ -240,7 +241,7 @@ def conv_transpose2d(
     >>> torch.nn.functional.conv_transpose2d(x, w, stride=2, padding=1, output_padding=1).shape
     torch.Size([1, 2, 8, 8])
     """
-    return _transposed(
+    return conv_transposed(
         "conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups,
         dilation,
     )  # fmt: skip
@@ -266,7 +267,7 @@ def conv_transpose3d(
     >>> torch.nn.functional.conv_transpose3d(x, w).shape
     torch.Size([1, 2, 4, 4, 4])
     """
-    return _transposed(
+    return conv_transposed(
         "conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups,
         dilation,
     )  # fmt: skip
