@@ -3,10 +3,12 @@
 import contextlib
 
 from rushlight.device import require
+from rushlight.errors import OutOfMemoryError
 
 __all__ = [
-    "Event", "Stream", "current_device", "current_stream", "default_generators", "device",
-    "device_count", "empty_cache", "get_arch_list", "get_device_capability", "get_device_name",
+    "Event", "OutOfMemoryError", "Stream", "current_device", "current_stream",
+    "default_generators", "device", "device_count", "empty_cache", "get_arch_list",
+    "get_device_capability", "get_device_name",
     "get_device_properties", "get_rng_state", "get_rng_state_all", "init", "is_available",
     "is_bf16_supported", "is_initialized", "manual_seed", "manual_seed_all",
     "max_memory_allocated", "max_memory_reserved", "mem_get_info", "memory_allocated",

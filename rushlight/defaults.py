@@ -5,8 +5,8 @@ from rushlight.backend.native import llvm_works
 from rushlight.device import CPU, require
 
 __all__ = [
-    "get_default_device", "get_num_interop_threads", "set_default_device", "set_flush_denormal",
-    "set_num_interop_threads", "typename",
+    "get_default_device", "get_num_interop_threads", "is_warn_always_enabled", "set_default_device",
+    "set_flush_denormal", "set_num_interop_threads", "set_warn_always", "typename",
 ]  # fmt: skip
 
 _interop_threads = 1
@@ -102,6 +102,43 @@ def set_flush_denormal(mode, /):
     from rushlight.compiler.run import denormals
 
     return denormals.flush(mode)
+
+
+_warns_always = False
+
+
+def set_warn_always(b, /):
+    """Store whether each warning is to be shown every time.
+
+    The option has no effect, because Python's ``warnings`` module decides how often rushlight's
+    warnings are shown.
+
+    Args:
+        b: A bool.
+
+    Raises:
+        RuntimeError: ``b`` is not a bool.
+
+    >>> import rushlight as torch
+    >>> torch.set_warn_always(False)
+    """
+    global _warns_always
+    if not isinstance(b, bool):
+        raise RuntimeError(f"setWarnOnlyOnce expects a bool, but got {type(b).__name__}")
+    _warns_always = b
+
+
+def is_warn_always_enabled():
+    """Return what ``set_warn_always`` stored last.
+
+    Returns:
+        A bool, False at first.
+
+    >>> import rushlight as torch
+    >>> torch.is_warn_always_enabled()
+    False
+    """
+    return _warns_always
 
 
 def typename(obj, /):

@@ -1,9 +1,9 @@
 """PyTorch's switches for repeatable and precise results, which rushlight gives in any case."""
 
 __all__ = [
-    "are_deterministic_algorithms_enabled", "get_float32_matmul_precision",
-    "is_deterministic_algorithms_warn_only_enabled", "set_float32_matmul_precision",
-    "use_deterministic_algorithms",
+    "are_deterministic_algorithms_enabled", "get_deterministic_debug_mode",
+    "get_float32_matmul_precision", "is_deterministic_algorithms_warn_only_enabled",
+    "set_deterministic_debug_mode", "set_float32_matmul_precision", "use_deterministic_algorithms",
 ]  # fmt: skip
 
 _PRECISIONS = ("highest", "high", "medium")
@@ -52,6 +52,55 @@ def is_deterministic_algorithms_warn_only_enabled():
     False
     """
     return _warn_only
+
+
+_DEBUG_MODES = ("default", "warn", "error")
+
+
+def set_deterministic_debug_mode(debug_mode):
+    """Store the switch of ``use_deterministic_algorithms`` as one of three modes.
+
+    Args:
+        debug_mode: ``"default"`` or 0 for off, ``"warn"`` or 1 for on with warnings only,
+            ``"error"`` or 2 for on.
+
+    Raises:
+        RuntimeError: ``debug_mode`` is another string or int.
+        TypeError: ``debug_mode`` is neither a string nor an int.
+
+    >>> import rushlight as torch
+    >>> torch.set_deterministic_debug_mode("warn")
+    >>> torch.get_deterministic_debug_mode()
+    1
+    >>> torch.set_deterministic_debug_mode("default")
+    """
+    if not isinstance(debug_mode, (str, int)):
+        raise TypeError(f"debug_mode must be str or int, but got {type(debug_mode)}")
+    if isinstance(debug_mode, str):
+        if debug_mode not in _DEBUG_MODES:
+            raise RuntimeError(
+                "invalid value of debug_mode, expected one of `default`, `warn`, `error`, but got "
+                f"{debug_mode}"
+            )
+        debug_mode = _DEBUG_MODES.index(debug_mode)
+    if debug_mode not in (0, 1, 2):
+        raise RuntimeError(
+            f"invalid value of debug_mode, expected 0, 1, or 2, but got {debug_mode}"
+        )
+    use_deterministic_algorithms(debug_mode > 0, warn_only=debug_mode == 1)
+
+
+def get_deterministic_debug_mode():
+    """Return the mode that ``set_deterministic_debug_mode`` describes.
+
+    Returns:
+        An int: 0 for off, 1 for on with warnings only, 2 for on.
+
+    >>> import rushlight as torch
+    >>> torch.get_deterministic_debug_mode()
+    0
+    """
+    return (1 if _warn_only else 2) if _deterministic else 0
 
 
 def set_float32_matmul_precision(precision):

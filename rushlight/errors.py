@@ -7,6 +7,7 @@
     ├── DtypeError      element types that an operation refuses
     │   ├── UnsupportedDtypeError   also a NotImplementedError: no kernel for the type
     │   └── ArgumentDtypeError      also a TypeError: PyTorch raises either
+    ├── OutOfMemoryError  for programs that catch it: Python raises MemoryError instead
     ├── GraphError      a graph that cannot be differentiated as asked
     └── TraceError      Python that depends on a value, inside ``torch.compile``
     TypeError
@@ -23,6 +24,7 @@ __all__ = [
     "DtypeError",
     "GraphError",
     "IndexRangeError",
+    "OutOfMemoryError",
     "ShapeError",
     "TraceError",
     "UnsupportedDtypeError",
@@ -47,6 +49,10 @@ class ArgumentDtypeError(DtypeError, TypeError):
 
 class GraphError(RuntimeError):
     """A graph that cannot be differentiated as asked."""
+
+
+class OutOfMemoryError(RuntimeError):
+    """An accelerator ran out of memory. It exists for programs that catch it."""
 
 
 class TraceError(RuntimeError):

@@ -52,7 +52,7 @@ def array(t):
     t = t.detach()
     if str(t.dtype) == "torch.bfloat16":
         t = t.float()
-    return t.resolve_conj().numpy() if hasattr(t, "resolve_conj") else t.numpy()
+    return t.resolve_conj().resolve_neg().numpy() if hasattr(t, "resolve_conj") else t.numpy()
 
 
 def run(framework, sample, dtype=None):

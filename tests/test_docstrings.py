@@ -17,11 +17,11 @@ MODULES = [
     "accelerator", "amp", "autograd.functional", "autograd.graph", "autograd.profiler", "backends.cpu",
     "backends.cuda", "backends.cudnn", "backends.mkldnn", "backends.mps", "compiler", "cpu", "cuda",
     "datasets", "defaults", "determinism", "distributed", "distributions.constraints",
-    "distributions.kl", "distributions.transforms", "export", "fx", "hub", "jit", "mps", "mtia",
+    "distributions.kl", "distributions.transforms", "export", "fft", "fx", "hub", "jit", "mps", "mtia",
     "multiprocessing", "nn.attention", "nn.parallel", "nn.utils.parametrizations",
     "nn.utils.parametrize", "nn.utils.prune", "nn.utils.rnn", "nn.utils.stateless", "onnx",
     "optim.swa_utils", "profiler", "random", "serialization", "serialization.safetensors",
-    "serialization.sharded", "testing", "threads", "types", "utils.checkpoint", "utils.dlpack",
+    "serialization.sharded", "signal.windows", "testing", "threads", "types", "utils.checkpoint", "utils.dlpack",
     "utils.hooks", "utils.random_state", "utils.training_state", "vision.datasets", "vision.io",
     "vision.models", "vision.ops", "vision.transforms", "vision.transforms.functional",
     "vision.utils", "xpu",
@@ -36,7 +36,7 @@ CLASSES = [
 
 #: Docstrings that refer to another function, whose parameters are theirs.
 REFERS = re.compile(
-    r"In-place version of|The deprecated name of|Accepted, and remembered|Deprecated: use"
+    r"In-place version of|Copying version of|The deprecated name of|Accepted, and remembered|Deprecated: use"
 )
 #: Names of parameters that say nothing, and NumPy's names of others.
 PLAIN = {"self", "cls", "args", "kwargs", "named", "older", "axis", "keepdims"}

@@ -17,8 +17,9 @@ import numpy as np
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"rushlight\.")
 
 _SPECIAL = {
-    "digamma", "erf", "erfc", "erfcx", "erfinv", "expit", "gammainc", "gammaincc", "gammaln", "i0",
-    "i0e", "i1", "i1e", "log_ndtr", "ndtr", "ndtri", "polygamma", "xlog1py", "xlogy", "zeta",
+    "airy", "digamma", "erf", "erfc", "erfcx", "erfinv", "expit", "gammainc", "gammaincc",
+    "gammaln", "i0", "i0e", "i1", "i1e", "j0", "j1", "k0", "k0e", "k1", "k1e", "log_ndtr", "ndtr",
+    "ndtri", "polygamma", "xlog1py", "xlogy", "y0", "y1", "zeta",
 }  # fmt: skip
 
 
@@ -43,7 +44,7 @@ def _float_of(x):
 
 #: The special functions of one argument.
 _OF_ONE = _SPECIAL - {
-    "gammainc", "gammaincc", "polygamma", "xlog1py", "xlogy", "zeta",
+    "airy", "gammainc", "gammaincc", "polygamma", "xlog1py", "xlogy", "zeta",
 }  # fmt: skip
 
 

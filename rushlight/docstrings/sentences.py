@@ -282,6 +282,26 @@ _AFFINE = {
     "alpha": "Factor of the product. Default: 1.",
 }
 
+#: Parameters of ``torch.fft``.
+_FOURIER = {
+    "n": "Number of elements along ``dim``: longer input is cut, shorter filled up with zeros.",
+    "s": "Sizes along ``dim``: longer input is cut, shorter filled up with zeros. -1 keeps a size.",
+    "dim": "The dim or dims to transform. Negative dims count from the end.",
+    "norm": 'What is divided by n: the inverse (``"backward"``, default), the other transform\n'
+    '            (``"forward"``), or both by √n (``"ortho"``).',
+    "d": "Distance from one sample to the next. Default: 1.",
+    "dtype": "The dtype of the result. Default: ``out``'s, else ``torch.get_default_dtype()``.",
+}
+
+#: Parameters of windows for signals.
+_WINDOWS = {
+    "window_length": "Number of elements.",
+    "periodic": "N is ``window_length``. False: 1 less, for a symmetric window. Default: True.",
+    "M": "Number of elements.",
+    "sym": "Make a symmetric window. False: copies of it can follow each other. Default: True.",
+    "dtype": "The dtype of the result. Default: ``torch.get_default_dtype()``.",
+}
+
 #: Parameters of ``torch.linalg``.
 _LINALG = {
     "A": "Tensor of square matrices ``(*, N, N)``, floating point or complex.",
@@ -380,6 +400,8 @@ BY_KIND = {
     "constraint": _CONSTRAINTS,
     "affine": _AFFINE,
     "linalg": _LINALG,
+    "fft": _FOURIER,
+    "window": _WINDOWS,
     "init": _INIT,
     "utils": _UTILS,
     "pruning": _PRUNING,

@@ -118,6 +118,8 @@ class ExportedProgram:
                 ins = _given(node.args, env, sizes)
                 given = {k: _given(v, env, sizes) for k, v in node.kwargs.items()}
                 params = node.target.defaults | given
+                if node.target.of_storage:  # its places are counted from the value's first element
+                    ins = [ins[0].clone(), *ins[1:]]
                 if "memo" in params:  # a list for values that gradient rules reuse, None in a trace
                     params["memo"] = [] if mode.recorder() is None else None
                 env[node] = apply(_prepared(node.target), ins, params)

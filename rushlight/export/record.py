@@ -1,9 +1,10 @@
 """Record a call for export: the equations computed, and the tensors that they read."""
 
+from rushlight.autograd import mode
 from rushlight.compiler.calls.entry import recording_lock
 from rushlight.compiler.calls.escapes import assignments
 from rushlight.compiler.capture.lowering import recording
-from rushlight.compiler.capture.recorder import Recorder
+from rushlight.compiler.capture.replay_recorder import ReplayRecorder
 from rushlight.compiler.python.observer import Observer
 from rushlight.errors import TraceError
 from rushlight.tensor import Tensor
@@ -58,12 +59,13 @@ class Recording:
     def __init__(self, function, args, kwargs):
         leaves = flatten((args, kwargs))
         tensors = [x for x in leaves if isinstance(x, Tensor)]
-        recorder = Recorder(tensors, observe=Observer)
+        recorder = ReplayRecorder(tensors, observe=Observer)
         recorder.exporting = True
         recorder.observer.lenient = True
         with recording_lock:
             try:
                 with recording(recorder):
+                    mode.set_grad(recorder.differentiates)
                     with recorder.observer.origins, recorder.observer:
                         # The list is the only holder of the result, so that `_take` can release it.
                         box = [function(*args, **kwargs)]

@@ -3,39 +3,12 @@
 import numpy as np
 
 from rushlight.autograd import mode
-from rushlight.compiler.capture.recorder import Recorder
+from rushlight.compiler.capture.replay_recorder import ReplayRecorder
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.ir.equation import Equation
-from rushlight.errors import TraceError
-from rushlight.ops.core.kinds import kernel, like_first
 from rushlight.tensor import Tensor, from_array
 
 __all__ = ["BatchRecorder", "Call"]
-
-
-@kernel(
-    public=False,
-    method=False,
-    widen=False,
-    name="without_history",
-    shape=like_first,
-    primitive="copy",
-)
-def without_history(xp, x):
-    """x, with no gradient rule: what ``detach()`` gives."""
-    return x
-
-
-@kernel(
-    public=False, method=False, widen=False, name="value_under_history", shape=like_first,
-    keeps_order=(0, 1),
-)  # fmt: skip
-def value_under_history(xp, x, value):
-    """``value`` with the history of x: what a write under ``no_grad`` leaves in a tensor."""
-    return value.copy()
-
-
-value_under_history.grad(x=lambda g: g)
 
 
 class Call:
@@ -87,14 +60,11 @@ class BatchInfo:
         self.batch_size, self.randomness = batch_size, randomness
 
 
-class BatchRecorder(Recorder):
+class BatchRecorder(ReplayRecorder):
     """The recording of a function of single samples.
 
     A tensor from outside becomes a value of its own, even if another one looks at the same memory,
     because the two may have different histories.
-
-    Attributes:
-        quiet: ids of the equations that were recorded while gradients were off.
     """
 
     #: Gradients may go through nodes from before the recording, whose values are known.
@@ -103,11 +73,8 @@ class BatchRecorder(Recorder):
     def __init__(self, randomness):
         super().__init__()
         self.randomness = randomness
-        self.differentiates = mode.state.grad  # whether gradients of the batch may be wanted
         self.own: set = set()  # ids of the abstract values made here
-        self.quiet: set = set()
         self.tensors: dict = {}  # id of a tensor from outside → (tensor, its value)
-        self.split: set = set()  # ids of memories of which a detached copy was made
 
     def sample(self, t):
         """A tensor like one sample of the batch ``t``, without elements."""
@@ -131,15 +98,14 @@ class BatchRecorder(Recorder):
                 "either use the 'same' or 'different' randomness flags on vmap or perform the "
                 "randomness operation out of vmap"
             )
-        count = len(self.equations)
         outs = super().emit(op, ins, params)
-        self._own(count, outs)
+        self.own.update([v.id for v in outs])
         return outs
 
-    def _own(self, count, outs):
-        self.own.update([v.id for v in outs])
-        if not mode.state.grad:
-            self.quiet.update(map(id, self.equations[count:]))
+    def _detached(self, value):
+        found = super()._detached(value)
+        self.own.add(found.id)
+        return found
 
     def capture(self, tensor, get=None):
         key = super().capture(tensor, get)
@@ -189,7 +155,7 @@ class BatchRecorder(Recorder):
             )
         outs = [Abstract(t.array.shape, t.array.dtype) for t in results]
         self.equations.append(Equation(Call(function, args), tuple(values), {}, outs))
-        self._own(len(self.equations) - 1, outs)
+        self.own.update([v.id for v in outs])
         for t, value in zip(results, outs, strict=True):
             t.array = value
         return found
@@ -207,29 +173,6 @@ class BatchRecorder(Recorder):
         )
 
     # What a batch has no need of ------------------------------------------------------------
-
-    def note_alias(self, tensor, source):
-        """A detached tensor is a value without history; its memory may not be written then."""
-        (found,) = self.emit(without_history.op, (self.value(source),), {})
-        self.split.update((id(self.place(source).memory), found.id))
-        tensor.array = found
-
-    def write(self, x, value):
-        place = self.place(x)
-        if id(place.memory) in self.split or place.memory.look.id in self.split:
-            raise TraceError(
-                "a tensor of which there is a detach() is written, or that is one; write to a "
-                "clone()"
-            )
-        return super().write(x, value)
-
-    def _write(self, memory, value, path):
-        before = memory.value
-        super()._write(memory, value, path)
-        if not mode.state.grad and self.differentiates:
-            count = len(self.equations)
-            (memory.value,) = self.emit(value_under_history.op, (before, memory.value), {})
-            self.quiet.difference_update(map(id, self.equations[count:]))
 
     def live(self, get, place=None, steady=False):
         return from_array(np.asarray(get()))

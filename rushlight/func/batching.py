@@ -11,13 +11,11 @@ Every operation is batched by a rule of its kind, so that no operation states on
 """
 
 import warnings
-from contextlib import nullcontext
 from functools import cache
 
 import numpy as np
 
 from rushlight.autograd import mode
-from rushlight.autograd.mode import no_grad
 from rushlight.compiler.calls.entry import recording_lock
 from rushlight.compiler.capture.lowering import unfolded
 from rushlight.compiler.ir.abstract import Abstract
@@ -68,7 +66,7 @@ def run(call, given, batched, size, randomness):
     for t, s, b in zip(given, samples, batched, strict=True):
         if b:
             batch.known[s.array.id] = t, True
-    batch.run(recorder.equations, recorder.quiet)
+    batch.run(recorder.equations)
     batch.write_back(given, samples, batched)
     return [batch.whole(v) for v in values], structure
 
@@ -97,13 +95,12 @@ class Batch:
         found = found if isinstance(found, Tensor) else from_array(np.asarray(found))
         return found if batched else found.expand(self.size, *found.shape)
 
-    def run(self, equations, quiet):
-        """Compute ``equations``; those whose ids are in ``quiet`` were recorded under no_grad."""
+    def run(self, equations):
+        """Compute ``equations``."""
         autocast = mode.exchange("autocast", None)
         try:
             for e in equations:
-                with no_grad() if id(e) in quiet else nullcontext():
-                    self._compute(e)
+                self._compute(e)
         finally:
             mode.exchange("autocast", autocast)
 

@@ -3,20 +3,44 @@
 from rushlight.docstrings import document
 from rushlight.linalg.checks import LinAlgError
 from rushlight.linalg.cholesky import cholesky, cholesky_ex
-from rushlight.linalg.determinant import slogdet
+from rushlight.linalg.determinant import det, slogdet
+from rushlight.linalg.diagonal import diagonal
+from rushlight.linalg.eig import eig, eigvals
 from rushlight.linalg.eigen import eigh, eigvalsh
 from rushlight.linalg.exponential import matrix_exp
-from rushlight.linalg.norms import matrix_norm, norm, vector_norm
+from rushlight.linalg.inverse import inv, inv_ex, tensorinv
+from rushlight.linalg.ldl import ldl_factor, ldl_factor_ex, ldl_solve
+from rushlight.linalg.least_squares import lstsq
+from rushlight.linalg.lu import lu, lu_factor, lu_factor_ex, lu_solve
+from rushlight.linalg.norms import cond, matrix_norm, norm, vector_norm
+from rushlight.linalg.products import cross, matrix_power, multi_dot, vander, vecdot
 from rushlight.linalg.qr import householder_product, qr
-from rushlight.linalg.solve import solve, solve_ex
+from rushlight.linalg.rank import matrix_rank, pinv
+from rushlight.linalg.solve import solve, solve_ex, tensorsolve
 from rushlight.linalg.svd import svd, svdvals
 from rushlight.linalg.triangular import solve_triangular
+from rushlight.ops.core.argument_kinds import takes
+from rushlight.ops.core.guard import guarded
+from rushlight.ops.linear.matmul import matmul
 
 __all__ = [
-    "LinAlgError", "cholesky", "cholesky_ex", "eigh", "eigvalsh", "householder_product",
-    "matrix_exp", "matrix_norm", "norm", "qr", "slogdet", "solve", "solve_ex", "solve_triangular",
-    "svd", "svdvals", "vector_norm",
+    "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eig", "eigh",
+    "eigvals", "eigvalsh", "householder_product", "inv", "inv_ex", "ldl_factor",
+    "ldl_factor_ex", "ldl_solve", "lstsq", "lu", "lu_factor", "lu_factor_ex",
+    "lu_solve", "matmul", "matrix_exp", "matrix_norm", "matrix_power", "matrix_rank",
+    "multi_dot", "norm", "pinv", "qr", "slogdet", "solve", "solve_ex", "solve_triangular",
+    "svd", "svdvals", "tensorinv", "tensorsolve", "vander", "vecdot", "vector_norm",
 ]  # fmt: skip
 
+#: The types of the parameters that mean something else in other namespaces.
+_KINDS = {
+    **dict.fromkeys(("A", "B", "LU", "LD", "pivots", "tau", "y"), "Tensor"),
+    **dict.fromkeys(("atol", "rtol", "rcond", "tol"), "any"),
+    "dim": "ints", "ord": "order", "p": "order", "ind": "int", "N": "int",
+}  # fmt: skip
+
 for _name in __all__:
-    document(globals()[_name], "linalg")
+    _call = document(globals()[_name], "linalg")
+    if not (isinstance(_call, type) or hasattr(_call, "op") or hasattr(_call, "is_short")):
+        takes(kinds=_KINDS | getattr(_call, "kinds", {}))(_call)
+        globals()[_name] = guarded(_call, f"linalg_{_name}")

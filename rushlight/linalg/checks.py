@@ -3,11 +3,15 @@
 import numpy as np
 
 from rushlight.dtype import OF
-from rushlight.errors import DtypeError, ShapeError
+from rushlight.errors import ShapeError, UnsupportedDtypeError
+from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.create.range import eye
 from rushlight.tensor import Tensor
 
-__all__ = ["LinAlgError", "check_floats", "check_matrices", "check_square", "identity", "squares"]
+__all__ = [
+    "LinAlgError", "check_floats", "check_info", "check_matrices", "check_square", "identity",
+    "squares",
+]  # fmt: skip
 
 
 class LinAlgError(RuntimeError):
@@ -18,7 +22,9 @@ def check_floats(name, x):
     """Raise unless ``x`` holds floating-point or complex numbers."""
     dtype = OF[getattr(x, "array", x).dtype]
     if dtype.category < 2:
-        raise DtypeError(f"{name}: expected floating-point or complex numbers, got {dtype}")
+        raise UnsupportedDtypeError(
+            f"{name}: expected floating-point or complex numbers, got {dtype}"
+        )
 
 
 def check_matrices(name, x):
@@ -31,8 +37,21 @@ def check_matrices(name, x):
 def check_square(name, x):
     """Raise unless ``x`` is a batch of square matrices of floating-point or complex numbers."""
     if len(x.shape) < 2 or x.shape[-2] != x.shape[-1]:
-        raise ShapeError(f"{name}: expected square matrices (…, N, N), got {tuple(x.shape)}")
+        raise ShapeError(
+            f"{name}: A must be batches of square matrices (…, N, N), got {tuple(x.shape)}"
+        )
     check_floats(name, x)
+
+
+def check_info(name, info, consequence):
+    """Raise unless all of ``info`` is 0, by an operation, so that a compiled program checks, too.
+
+    ``info`` holds for each matrix the number of its first pivot that is 0.
+    """
+    check_range(
+        info, low=0, high=0, error=LinAlgError,
+        message=f"{name}: The diagonal element {{}} is zero, {consequence}",
+    )  # fmt: skip
 
 
 def identity(x):

@@ -107,47 +107,14 @@ def cholesky(A, *, upper=False, out=None):
 
 
 def cholesky_inverse(input, upper=False, *, out=None):
-    """Return the inverse of the matrix whose Cholesky factor is ``input``.
-
-    Args:
-        input: Tensor of Cholesky factors ``(*, N, N)``.
-        upper: The factors are upper triangular. Default: False, lower triangular.
-        out: Tensor that receives the result. It is resized if its shape is another.
-
-    Returns:
-        Tensor ``(*, N, N)``.
-
-    >>> import rushlight as torch
-    >>> torch.cholesky_inverse(torch.tensor([[2.0, 0.0], [0.0, 1.0]]))
-    tensor([[0.2500, 0.0000],
-            [0.0000, 1.0000]])
-    """
+    """Compute ``torch.cholesky_inverse``."""
     check_square("cholesky_inverse", input)
     identity = rushlight.eye(input.shape[-1], dtype=input.dtype)
     return cholesky_solve(identity, input, upper, out=out)
 
 
 def cholesky_solve(input, L, upper=False, *, out=None):
-    """Solve A·X = ``input`` for X, where ``L`` is the Cholesky factor of A.
-
-    Args:
-        input: Tensor ``(*, N, K)``, the right-hand sides.
-        L: Tensor ``(*, N, N)``. Its leading dims and those of ``input`` are broadcast.
-        upper: ``L`` is upper triangular. Default: False, lower triangular.
-        out: Tensor that receives the result. It is resized if its shape is another.
-
-    Returns:
-        Tensor ``(*, N, K)``.
-
-    Raises:
-        RuntimeError: The shapes or dtypes do not fit.
-
-    >>> import rushlight as torch
-    >>> L = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
-    >>> torch.cholesky_solve(torch.ones(2, 1), L)
-    tensor([[0.2500],
-            [1.0000]])
-    """
+    """Compute ``torch.cholesky_solve``."""
     L = L.mH if upper else L
     half = solve_triangular(L, input, upper=False)
     found = solve_triangular(L.mH, half, upper=True)

@@ -2,15 +2,17 @@
 
 import numpy as np
 
-from rushlight.linalg.checks import squares
-from rushlight.linalg.solve import inverse
+from rushlight.linalg.checks import check_square, squares
+from rushlight.linalg.inverse import inverse
+from rushlight.linalg.svd import decompose
+from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.rules import conj, is_complex
 from rushlight.ops.linear.matmul import adjoint
 from rushlight.return_types import result_type
 
-__all__ = ["slogdet"]
+__all__ = ["det", "logdet", "slogdet"]
 
 _Determinant = result_type("linalg_slogdet", "sign", "logabsdet")
 
@@ -56,3 +58,72 @@ def slogdet(A, *, out=None):
     """
     found = _Determinant(_slogdet(A))
     return found if out is None else store(out, found, "linalg.slogdet")
+
+
+# Determinants themselves ------------------------------------------------------------------
+
+
+@kernel(public=False, method=False, name="linalg_det", prepare=squares("linalg.det"),
+        autocast=SINGLE)  # fmt: skip
+def _det(xp, A):
+    """Return the determinant of each matrix: the product of its pivots.
+
+    NumPy's determinant is the exponential of a sum of logarithms, which is less exact.
+    """
+    from scipy.linalg import det
+
+    if not A.size:
+        return np.ones(A.shape[:-2], A.dtype)
+    return np.asarray(det(A, check_finite=False), A.dtype)
+
+
+@kernel(public=False, method=False, name="linalg_cofactor", prepare=squares("linalg.det"))
+def _cofactors(xp, A):
+    """Return the matrices of cofactors, conjugated: det(A)ᴴ·A⁻ᴴ, continued to singular A.
+
+    The derivative of a determinant is a cofactor, which exists for singular matrices, too.
+    """
+    determinant = np.conj(np.linalg.det(A))[..., None, None]
+    if determinant.all():
+        return determinant * adjoint(np.linalg.inv(A))
+    U, S, Vh = decompose(A)
+    others = np.empty_like(S)  # the product of all singular values but one
+    for i in range(S.shape[-1]):
+        others[..., i] = np.prod(np.delete(S, i, -1), -1)
+    phase = np.linalg.det(U) * np.linalg.det(Vh)
+    return ((U * others[..., None, :]) @ Vh * np.conj(phase)[..., None, None]).astype(A.dtype)
+
+
+def _slope_of_cofactors(g, A, out):
+    back = adjoint(inverse(A))
+    along = (conj(g) * out).sum(-1).sum(-1)
+    return along[..., None, None] * back - out @ adjoint(g) @ back
+
+
+_cofactors.grad(A=_slope_of_cofactors)
+_det.grad(A=lambda g, A: g[..., None, None] * _cofactors(A))
+
+
+def det(A, *, out=None):
+    """Return the determinants of square matrices.
+
+    Returns:
+        Tensor ``(*)``. The determinant of a matrix without elements is 1.
+
+    Raises:
+        RuntimeError: A is not square, or not floating point or complex.
+
+    >>> import rushlight as torch
+    >>> torch.linalg.det(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor(-2.)
+    """
+    return _det(A, out=out)
+
+
+def logdet(A):
+    """Return the logarithms of determinants; nan for negative ones. See ``torch.logdet``."""
+    check_square("logdet", A)
+    sign, size = _slogdet(A)
+    if A.dtype.is_complex:
+        return sign.log() + size
+    return size.masked_fill(sign == -1, float("nan"))

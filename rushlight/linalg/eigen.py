@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rushlight.linalg.checks import check_square, identity
+from rushlight.linalg.checks import LinAlgError, check_square, identity
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
@@ -26,7 +26,10 @@ def _check(A, *, UPLO):
         columns=(1,))  # fmt: skip
 def _eigh(xp, A, *, UPLO):
     """Return the eigenvalues in ascending order, and the eigenvectors as columns."""
-    return tuple(np.linalg.eigh(A, UPLO))
+    try:
+        return tuple(np.linalg.eigh(A, UPLO))
+    except np.linalg.LinAlgError as error:
+        raise LinAlgError(f"linalg.eigh: The algorithm failed to converge: {error}") from error
 
 
 def _slope(g, out):

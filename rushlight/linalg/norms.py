@@ -2,13 +2,14 @@
 
 from rushlight import shapes
 from rushlight.errors import DtypeError, ShapeError
-from rushlight.linalg.checks import check_floats, check_matrices
+from rushlight.linalg.checks import check_floats, check_matrices, check_square
+from rushlight.linalg.inverse import inv_ex
 from rushlight.linalg.svd import svdvals
 from rushlight.ops.core.outputs import store
 from rushlight.ops.reduce.vector_norm import INF
 from rushlight.ops.reduce.vector_norm import vector_norm as _vector_norm
 
-__all__ = ["matrix_norm", "norm", "vector_norm"]
+__all__ = ["cond", "matrix_norm", "norm", "vector_norm"]
 
 
 def _converted(name, x, dtype):
@@ -142,3 +143,44 @@ def norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
     if len(dim) == 2 or isinstance(ord, str):
         return matrix_norm(A, ord, dim, keepdim, dtype=dtype, out=out)
     return vector_norm(A, ord, dim, keepdim, dtype=dtype, out=out)
+
+
+def cond(A, p=None, *, out=None):
+    """Return the condition numbers ‖A‖·‖A⁻¹‖ of matrices: how much A magnifies relative errors.
+
+    Args:
+        A: Tensor of square matrices ``(*, N, N)``, floating point or complex. The orders None, 2
+            and -2 take any matrices ``(*, M, N)``.
+        p: The order of the norm, as for ``matrix_norm``. Default: None, which means 2.
+
+    Returns:
+        Real tensor ``(*)``; inf for singular matrices, and 0 for matrices without elements.
+
+    Raises:
+        RuntimeError: The order is unknown, A is not square, or A has fewer than two dims.
+
+    >>> import rushlight as torch
+    >>> torch.linalg.cond(torch.tensor([[4.0, 0.0], [0.0, 0.5]]))
+    tensor(8.)
+    """
+    name = "linalg.cond"
+    if p not in (None, "fro", "nuc", INF, -INF, 1, -1, 2, -2):
+        raise RuntimeError(f"{name} got an invalid norm type: {p}")
+    by_singular_values = p in (None, 2, -2)
+    if by_singular_values:
+        check_matrices(name, A)
+    else:
+        check_square(f"{name}(ord={p})", A)
+    if not A.numel():
+        found = A.detach().abs().new_zeros(A.shape[:-2])
+    elif by_singular_values:
+        S = svdvals(A)
+        largest, smallest = S[..., 0], S[..., -1]
+        found = smallest / largest if p == -2 else largest / smallest
+    else:
+        inverse, info = inv_ex(A)
+        singular = info != 0
+        inverse = inverse.masked_fill(singular[..., None, None], 0)  # instead of nan
+        found = matrix_norm(A, p) * matrix_norm(inverse, p)
+        found = found.masked_fill(singular, INF)
+    return found if out is None else store(out, found, name)

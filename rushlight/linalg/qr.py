@@ -10,12 +10,12 @@ from rushlight.linalg.triangular import solve_triangular
 from rushlight.ops.core.autocast import SINGLE, autocasts
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
-from rushlight.ops.linear.matmul import adjoint
+from rushlight.ops.linear.matmul import adjoint, same_dtype
 from rushlight.ops.linear.triangle import tril, triu
 from rushlight.ops.shape.join import cat
 from rushlight.return_types import result_type
 
-__all__ = ["geqrf", "householder_product", "qr"]
+__all__ = ["geqrf", "householder_product", "qr", "reflected"]
 
 _Factors = result_type("linalg_qr", "Q", "R")
 _Reflections = result_type("geqrf", "a", "tau")
@@ -111,22 +111,7 @@ def _reflections(xp, x):
 
 
 def geqrf(input, *, out=None):
-    """Return a QR factorization in LAPACK's form, as Householder reflections.
-
-    Args:
-        input: Tensor ``(*, M, N)``, floating point or complex.
-        out: Tuple of two tensors that receive the results.
-
-    Returns:
-        Named tuple of ``a`` ``(*, M, N)`` and ``tau`` ``(*, min(M, N))``. The upper triangle of
-        ``a`` is R. ``householder_product`` computes Q from ``a`` and ``tau``.
-
-    >>> import rushlight as torch
-    >>> a, tau = torch.geqrf(torch.eye(2))
-    >>> torch.linalg.householder_product(a, tau)
-    tensor([[1., 0.],
-            [0., 1.]])
-    """
+    """Compute ``torch.geqrf``."""
     found = _reflections(input.detach())
     if out is not None:
         found = tuple([store(o, f, "geqrf") for o, f in zip(out, found, strict=True)])
@@ -164,11 +149,48 @@ def householder_product(A, tau, *, out=None):
             f"linalg.householder_product: A (…, M, N) is {tuple(A.shape)} and tau (…, K) is "
             f"{tuple(tau.shape)}; M ≥ N ≥ K and the same leading dims are needed"
         )
-    V = tril(A[..., :k], -1) + rushlight.eye(rows, k, dtype=A.dtype)
-    VH, scale = V.mH, tau.unsqueeze(-1)
-    # T = (I + D·S)⁻¹·D, where D = diag(τ) and S is Vᴴ·V above its diagonal.
-    inner = solve_triangular(
-        scale * triu(VH @ V, 1), scale * VH[..., :columns], upper=True, unitriangular=True
-    )
+    V, VH, scale, inverse = _block(A[..., :k], tau)
+    inner = solve_triangular(inverse, scale * VH[..., :columns], upper=True, unitriangular=True)
     found = in_columns(rushlight.eye(rows, columns, dtype=A.dtype) - V @ inner)
     return found if out is None else store(out, found, "linalg.householder_product")
+
+
+def _block(A, tau):
+    """Return V, Vᴴ, the column τ, and W with T = (I + W)⁻¹·diag(τ) in the product I − V·T·Vᴴ.
+
+    W is diag(τ)·S, where S is Vᴴ·V above its diagonal.
+    """
+    V = tril(A, -1) + rushlight.eye(*A.shape[-2:], dtype=A.dtype)
+    VH, scale = V.mH, tau.unsqueeze(-1)
+    return V, VH, scale, scale * triu(VH @ V, 1)
+
+
+@autocasts(SINGLE)
+def reflected(A, tau, C, left=True, transpose=False, *, out=None):
+    """Compute ``torch.ormqr``: C multiplied by the product of all reflections, or its adjoint."""
+    _check_reflected(A, tau, C, left)
+    X = C if left else C.mH  # C·Q is the adjoint of Qᴴ·Cᴴ
+    V, VH, scale, inverse = _block(A[..., : tau.shape[-1]], tau)
+    if transpose == left:  # by the adjoint I − V·Tᴴ·Vᴴ
+        inner = solve_triangular(inverse.mH, VH @ X, upper=False, unitriangular=True)
+        inner = scale.conj() * inner
+    else:
+        inner = solve_triangular(inverse, scale * (VH @ X), upper=True, unitriangular=True)
+    found = X - V @ inner
+    found = in_columns(found if left else found.mH)
+    return found if out is None else store(out, found, "ormqr")
+
+
+def _check_reflected(A, tau, C, left):
+    check_matrices("ormqr", A)
+    same_dtype("ormqr", A, tau, C)
+    shapes = tuple(A.shape), tuple(tau.shape), tuple(C.shape)
+    fits = len(shapes[0]) == len(shapes[2]) and shapes[0][:-2] == shapes[1][:-1] == shapes[2][:-2]
+    if fits:
+        rows = shapes[2][-2 if left else -1]
+        fits = rows == shapes[0][-2] and shapes[1][-1] == min(rows, shapes[0][-1])
+    if not fits:
+        raise ShapeError(
+            "ormqr: input (…, M, K), tau (…, min(M, K)) and other, which has M in dim "
+            f"{-2 if left else -1}, must fit, got {shapes[0]}, {shapes[1]} and {shapes[2]}"
+        )

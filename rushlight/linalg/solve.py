@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from rushlight import shapes
 from rushlight.errors import ShapeError
-from rushlight.linalg.checks import LinAlgError, check_square, identity
+from rushlight.linalg.checks import LinAlgError, check_square
 from rushlight.linalg.columns import in_columns
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
@@ -13,7 +14,7 @@ from rushlight.ops.linear.matmul import adjoint, same_dtype
 from rushlight.ops.tensor.memory_format import contiguous_format
 from rushlight.return_types import result_type
 
-__all__ = ["solve", "solve_ex"]
+__all__ = ["solve", "solve_ex", "tensorsolve"]
 
 _Solved = result_type("linalg_solve_ex", "result", "info")
 
@@ -36,11 +37,11 @@ def _solve(xp, A, B):
     try:
         return np.linalg.solve(A, B), np.zeros(A.shape[:-2], np.int32)
     except np.linalg.LinAlgError:
-        return _solve_each(A, B)
+        return solve_each(A, B)
 
 
-def _solve_each(A, B):
-    """Do the work of ``_solve`` if some matrices are singular. Their X is nan."""
+def solve_each(A, B):
+    """Do the work of ``_solve`` on arrays if some matrices are singular. Their X is nan."""
     from scipy.linalg.lapack import get_lapack_funcs
 
     (getrf,) = get_lapack_funcs(("getrf",), (A,))
@@ -55,11 +56,6 @@ def _slope(g, A, out):
     if g[0] is None:
         return None
     return -(_solve(adjoint(A), g[0])[0] @ adjoint(out[0]))
-
-
-def inverse(A):
-    """Return the inverses of matrices, for gradient rules; nan for singular matrices."""
-    return _solve(A, identity(A))[0]
 
 
 _solve.grad(A=_slope, B=lambda g, A: None if g[0] is None else _solve(adjoint(A), g[0])[0])
@@ -130,3 +126,35 @@ def solve(A, B, *, left=True, out=None):
     """
     X = solve_ex(A, B, left=left, check_errors=True)[0]
     return X if out is None else store(out, X, "linalg.solve")
+
+
+def tensorsolve(A, B, dims=None, *, out=None):
+    """Solve the linear equations ``tensordot(A, X, X.dim()) = B`` for the tensor X.
+
+    Args:
+        A: Tensor whose shape is that of B, followed by that of X.
+        B: Tensor of any shape ``(*)``.
+        dims: Dims of A that are moved to its end first. Default: none.
+
+    Returns:
+        Tensor X, of A's shape without its first ``B.dim()`` dims.
+
+    Raises:
+        LinAlgError: A, as a matrix, is singular.
+        RuntimeError: The dims of X do not have as many elements as B.
+
+    >>> import rushlight as torch
+    >>> torch.linalg.tensorsolve(torch.eye(6).reshape(2, 3, 6), torch.ones(2, 3))
+    tensor([1., 1., 1., 1., 1., 1.])
+    """
+    if dims is not None:
+        dims = shapes.dims(dims, A.dim(), "linalg.tensorsolve")
+        A = A.movedim(dims, tuple(range(A.dim() - len(dims), A.dim())))
+    shape, n = tuple(A.shape[B.dim() :]), B.numel()
+    if shapes.numel(shape) != n or A.numel() != n * n:
+        raise ShapeError(
+            f"linalg.tensorsolve: A {tuple(A.shape)} must have B's number of elements, {n}, both in"
+            f" its first {B.dim()} dims and in the others"
+        )
+    found = solve(A.reshape(n, n), B.reshape(n)).reshape(shape)
+    return found if out is None else store(out, found, "linalg.tensorsolve")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rushlight.linalg.checks import check_matrices, identity
+from rushlight.linalg.checks import LinAlgError, check_matrices, identity
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
@@ -25,6 +25,19 @@ def _prepared(A, *, full_matrices):
         columns=(0, 2))  # fmt: skip
 def _svd(xp, A, *, full_matrices):
     """Return (U, S, Vᴴ), with S in descending order."""
+    return decompose(A, full_matrices)
+
+
+def decompose(A, full_matrices=False):
+    """Do the work of ``_svd`` on an array.
+
+    Inf and nan are refused, because LAPACK may run forever with them.
+    """
+    if not np.isfinite(A).all():
+        raise LinAlgError(
+            "linalg.svd: The algorithm failed to converge because the input matrix contained "
+            "non-finite values"
+        )
     return tuple(np.linalg.svd(A, full_matrices))
 
 
@@ -90,6 +103,7 @@ def svd(A, full_matrices=True, *, driver=None, out=None):
         descending order, and ``Vh`` ``(*, N, N)`` or ``(*, K, N)``.
 
     Raises:
+        LinAlgError: A has elements that are inf or nan.
         RuntimeError: A has fewer than two dims, or is not floating point or complex.
 
     >>> import rushlight as torch
@@ -112,6 +126,7 @@ def svdvals(A, *, driver=None, out=None):
         Real tensor ``(*, min(M, N))`` in descending order.
 
     Raises:
+        LinAlgError: A has elements that are inf or nan.
         RuntimeError: A has fewer than two dims, or is not floating point or complex.
 
     >>> import rushlight as torch

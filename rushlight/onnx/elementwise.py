@@ -28,7 +28,7 @@ NAMED = {
 }  # fmt: skip
 _HALF = (float16.numpy, bfloat16.numpy)
 _BOOL = np.dtype(bool)
-_FLOAT = np.dtype(np.float32)
+_FLOAT, _BYTE = np.dtype(np.float32), np.dtype(np.uint8)
 
 
 def elementwise(b, e):
@@ -36,8 +36,10 @@ def elementwise(b, e):
     out = e.outs[0].dtype
     if e.op.name == "where":
         condition, *pair = e.ins
-        chosen = [_named(b, _operand(b, x, out), out) for x in pair]
-        return b.node("Where", _operand(b, condition, _BOOL).name, *chosen)
+        kind = _BYTE if out == _BOOL else out  # onnxruntime chooses among no truth values
+        chosen = [_named(b, _operand(b, x, kind), kind) for x in pair]
+        found = b.node("Where", _operand(b, condition, _BOOL).name, *chosen)
+        return Value(b, found, kind).cast(out).name
     try:
         dtype = e.op.dtype([_example(x) for x in e.raw.ins]).numpy
         dtype = _FLOAT if dtype in _HALF else dtype
@@ -109,7 +111,9 @@ def _reflected(kind):
 
 def _comparison(kind):
     def compare(self, other):
-        x, y, _ = _pair(self.b, self, other)
+        x, y, dtype = _pair(self.b, self, other)
+        if dtype == _BOOL and kind != "Equal":  # ONNX orders no truth values
+            x, y = x.cast(_BYTE), y.cast(_BYTE)
         return Value(self.b, self.b.node(kind, x.name, y.name), _BOOL)
 
     return compare

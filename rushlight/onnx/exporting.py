@@ -198,6 +198,8 @@ def _model(exporter, opset, input_names, output_names):
         _convert(b, Equation(found, raw))
         made.update({v.id: v for v in found.outs})
     outputs = _outputs(b, exporter, list(output_names or ()), made)
+    if not outputs:
+        raise OnnxExporterError("torch.onnx.export: the model returns no tensors")
     graph = onnx.helper.make_graph(b.nodes, "main_graph", inputs, outputs, b.initializers)
     # The oldest file format that has these operators, so that older programs can read the file.
     form = onnx.helper.find_min_ir_version_for([onnx.helper.make_opsetid("", opset)])

@@ -49,7 +49,8 @@ def _dimensioned(convert):
 
 
 rule("mm", "bmm")(_simple("MatMul"))
-rule("clone")(_simple("Identity"))
+for _name in ("clone", "detach"):
+    rule(_name)(_simple("Identity"))
 rule("gather")(_dimensioned(_simple("GatherElements", ("dim", "axis"))))
 rule("index_select")(_dimensioned(_simple("Gather", ("dim", "axis"))))
 
@@ -367,7 +368,10 @@ def _patch(b, e):
 @rule("to_copy", "copy")
 def _cast(b, e):
     x = e.ins[-1]
-    return b.cast(b.name(x, e.outs[0].dtype), e.outs[0].dtype)
+    found = b.cast(b.name(x, e.outs[0].dtype), e.outs[0].dtype)
+    if len(e.ins) > 1 and e.ins[0].shape != getattr(x, "shape", ()):  # copy_ of what is smaller
+        return b.node("Expand", found, b.ints(e.ins[0].shape))
+    return found
 
 
 @rule("full")

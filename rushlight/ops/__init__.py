@@ -16,6 +16,13 @@ _MODULES = (
     "index.scatter_reduce", "reduce.search", "shape.pixel_shuffle", "reduce.softmax", "reduce.sort",
     "elementwise.special", "shape.split", "shape.strided", "shape.repeat", "linear.triangle",
     "elementwise.trigonometry", "reduce.variance", "reduce.vector_norm", "shape.view",
+    "create.windows", "fft.stft", "linear.low_rank", "linear.lobpcg",
+    "index.view_scatter", "index.index_reduce", "index.flat_put", "shape.axis_split",
+    "shape.view_copies", "tensor.plain_methods", "create.from_file", "elementwise.step",
+    "elementwise.floating_point", "reduce.distance", "reduce.renorm",
+    "reduce.difference", "reduce.quantile", "reduce.mode", "reduce.covariance", "reduce.histogram",
+    "reduce.frobenius_norm", "shape.compose", "create.indices", "create.further", "shape.queries",
+    "linear.factors", "linear.matrices", "linear.trace", "linear.vander", "linear.vdot",
 )  # fmt: skip
 
 for _name in _MODULES:
@@ -30,9 +37,12 @@ from rushlight.tensor import Tensor  # noqa: E402
 
 for _kind, _names in {
     "scatter": ("scatter", "scatter_add", "scatter_reduce"),
-    "slices": ("index_select", "index_add", "index_copy", "index_fill"),
+    "slices": ("index_select", "index_add", "index_copy", "index_fill", "index_reduce"),
 }.items():
     for _name in _names:
         document(FUNCTIONS[_name], _kind)
+# In-place methods that are functions of ``torch``, too.
+for _name in ("as_strided_", "detach_", "fill_", "index_put_", "resize_as_", "zero_"):
+    FUNCTIONS[_name] = Tensor.__dict__[_name]
 # What is made of several operations is guarded by one check of its arguments.
 guard_all(FUNCTIONS, Tensor)

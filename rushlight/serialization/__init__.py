@@ -1,5 +1,10 @@
 """Files of tensors: PyTorch's own ``.pt`` format, read and written."""
 
+from collections.abc import Callable
+from os import PathLike
+from typing import Any
+
+from rushlight.device import device
 from rushlight.serialization.checkpoint import load, save
 from rushlight.serialization.locations import (
     default_restore_location,
@@ -31,6 +36,11 @@ __all__ = [
     "location_tag", "register_package", "safe_globals", "save", "set_crc32_options",
     "set_default_load_endianness", "set_default_mmap_options", "skip_data",
 ]  # fmt: skip
+
+
+#: Annotations of arguments: where tensors are loaded to, and what names a file.
+MAP_LOCATION = Callable[[Any, str], Any] | device | str | dict[str, str] | None
+FILE_LIKE = str | PathLike | Any
 
 
 class SourceChangeWarning(Warning):

@@ -4,9 +4,15 @@ import importlib
 
 from rushlight.utils import data as data
 
-__all__ = ["checkpoint", "data", "dlpack", "model_zoo", "serialization", "training_state"]
+__all__ = [
+    "benchmark", "checkpoint", "collect_env", "data", "dlpack", "model_zoo", "serialization",
+    "training_state",
+]  # fmt: skip
 
-_LAZY = ("checkpoint", "dlpack", "model_zoo", "serialization", "training_state")
+_LAZY = (
+    "_pytree", "benchmark", "checkpoint", "collect_env", "dlpack", "model_zoo", "serialization",
+    "training_state",
+)  # fmt: skip
 
 
 def __getattr__(name):

@@ -13,7 +13,9 @@ from tests.samples import SAMPLES
 #: The sample looks at the memory behind its input, whose order the batch has not.
 LEFT_OUT = {"as_strided_copy-2"}
 #: What ``vmap`` refuses, as PyTorch's does.
-REFUSED = re.compile(r"dynamic shape|data-dependent control flow|calling \.\w+\(\) on a Tensor")
+REFUSED = re.compile(
+    r"dynamic shape|random operation|data-dependent control flow|calling \.\w+\(\) on a Tensor"
+)
 
 
 def batch_of(sample):

@@ -21,6 +21,7 @@ from rushlight.compiler.capture.memory import Memory, Place, in_memory_order, li
 from rushlight.compiler.capture.outer_arrays import Array
 from rushlight.compiler.capture.symbolic_numbers import Numbers, SymbolicNumber, without_numbers
 from rushlight.compiler.ir.abstract import HALF, Abstract, refuse_values, user_line
+from rushlight.compiler.ir.affine import strides_of
 from rushlight.compiler.ir.equation import Equation
 from rushlight.dtype import OF
 from rushlight.errors import TraceError
@@ -221,7 +222,10 @@ class Recorder:
 
     def _along(self, value, path):
         for op, args, params in path:
-            value = self._ordered(value) if op.of_storage else value
+            if op.of_storage:
+                value = self._ordered(value)
+                own = value.shape, strides_of(value.shape), 0
+                params = {**params, "geometry": own}
             (value,) = self.emit(op, (value, *args), params)
         return value
 

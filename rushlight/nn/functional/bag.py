@@ -11,7 +11,7 @@ from rushlight.ops.index.embedding import embedding
 from rushlight.ops.index.embedding_bag import bag_maxima
 from rushlight.ops.reduce.search import searchsorted
 
-__all__ = ["embedding_bag"]
+__all__ = ["bag_records", "embedding_bag"]
 
 
 def _check_options(input, offsets, mode, scale_grad_by_freq, sparse, per_sample_weights):
@@ -102,6 +102,29 @@ def _largest(rows, kept, bag, bags):
     found = rows.gather(0, bag_maxima(rows.detach(), bag, kept, bags=bags))
     empty = _added(kept.to(rows.dtype), bag, bags) == 0
     return found.masked_fill(empty.unsqueeze(1), 0)
+
+
+def bag_records(indices, weight, offsets, mode, include_last_offset, padding_idx):
+    """Return what ``torch.embedding_bag`` tells about the bags besides its result.
+
+    Returns:
+        The bag of each index, the number of indices in each bag, and for maxima the row that each
+        element comes from, else the number of indices again. For sums these are zeros, and no bags
+        are told, as in PyTorch.
+    """
+    bags, bag, kept = _bags(indices, offsets, include_last_offset)
+    bag, none = bag.to(indices.dtype), indices.new_zeros(bags)
+    if mode == "sum":
+        return bag[:0] if padding_idx is None else bag, none, none.clone()
+    kept = indices.new_ones(len(indices), dtype=bool_) if kept is None else kept
+    if padding_idx is not None:
+        kept = kept & (indices != padding_idx % weight.shape[0])
+    sizes = none.index_add(0, bag, kept.to(indices.dtype))
+    if mode == "mean":
+        return bag, sizes, sizes.clone()
+    best = bag_maxima(weight.detach()[indices], bag, kept, bags=bags)
+    rows = indices[best] if len(indices) else best.to(indices.dtype)
+    return bag, sizes, rows.masked_fill((sizes == 0).unsqueeze(1), 0)
 
 
 def embedding_bag(

@@ -1,14 +1,12 @@
 """Cosine similarity, normalization and distances of vectors, and one-hot vectors."""
 
-import numpy as np
-
 from rushlight.autograd.mode import no_grad
 from rushlight.dtype import int64
-from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
+from rushlight.errors import DtypeError
 from rushlight.ops.core.outputs import store
-from rushlight.ops.create.from_data import from_numpy
 from rushlight.ops.index.embedding import one_hot as _one_hot
 from rushlight.ops.loss.regression import in_one_dtype
+from rushlight.ops.reduce.distance import pdist
 from rushlight.ops.reduce.vector_norm import norm
 from rushlight.ops.shape.strided import broadcast_tensors
 from rushlight.tensor import Tensor
@@ -82,35 +80,6 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     tensor([5.0000])
     """
     return norm(x1 - x2 + eps, p, max(x1.ndim, x2.ndim) - 1, keepdim)
-
-
-def pdist(input, p=2):
-    """Compute the p-norm distance of every pair of rows.
-
-    The distances of row 0 to all later rows come first, then those of row 1, and so on.
-
-    Args:
-        input: Tensor ``(N, D)``, floating point.
-        p: The p of the p-norm, at least 0. Default: 2.
-
-    Returns:
-        Tensor ``(N (N - 1) / 2)``.
-
-    Raises:
-        RuntimeError: ``input`` is not 2-D or not floating point, or ``p`` is negative.
-
-    >>> import rushlight as torch
-    >>> torch.nn.functional.pdist(torch.tensor([[0.0], [1.0], [3.0]]))
-    tensor([1., 3., 2.])
-    """
-    if input.ndim != 2:
-        raise ShapeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
-    if not input.is_floating_point():
-        raise UnsupportedDtypeError(f"pdist only supports floating-point dtypes, got {input.dtype}")
-    if p < 0:
-        raise RuntimeError(f"pdist only supports non-negative p values, got {p}")
-    first, second = (from_numpy(i) for i in np.triu_indices(len(input), 1))
-    return norm(input[first] - input[second], p, 1)
 
 
 def one_hot(tensor, num_classes=-1):

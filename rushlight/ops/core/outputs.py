@@ -7,6 +7,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.write import assign, check_overlap, check_write, detached, write
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, GraphError
+from rushlight.return_types import NamedResult
 from rushlight.strides import is_dense
 from rushlight.tensor import Tensor
 
@@ -43,6 +44,8 @@ def store(out, result, name, casts=False, silent=False, error=DtypeError):
             store(o, r, name, casts, silent, error)
         if type(out) is type(result):
             return out
+        if isinstance(result, NamedResult):
+            return type(result)(out)
         return type(result)(*out) if hasattr(result, "_fields") else tuple(out)
     if not isinstance(out, Tensor):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")

@@ -16,7 +16,7 @@ from rushlight.storage import settled
 from rushlight.tensor import Tensor, from_array
 
 
-def _number(value, name, what):
+def number(value, name, what):
     """Return a Python number from a number or a tensor of one element."""
     if isinstance(value, Tensor):
         value = value.item()
@@ -26,7 +26,7 @@ def _number(value, name, what):
 
 
 @source(public=False, name="arange_", primitive="constant")
-def _arange(xp, *, start, step, size, dtype):
+def arange_(xp, *, start, step, size, dtype):
     """Return ``size`` numbers from ``start`` on, ``step`` apart."""
     if dtype.kind in "iu" or (isinstance(start, int) and isinstance(step, int)):
         return (int(start) + int(step) * xp.arange(size)).astype(dtype)
@@ -69,7 +69,7 @@ def arange(
     plain = plain and layout is device is None and not requires_grad and not mode.intercept
     if plain and (end - start) * step >= 0:
         return from_array(settled(np.arange(start, end, step)))
-    bounds = [_number(v, "arange", n) for v, n in ((start, "start"), (end, "end"), (step, "step"))]
+    bounds = [number(v, "arange", n) for v, n in ((start, "start"), (end, "end"), (step, "step"))]
     start, end, step = bounds
     if dtype is None and out is None:
         kinds = [scalar_dtype(v) for v in bounds]
@@ -92,11 +92,11 @@ def arange(
         start, step = int(start), int(step)
     if size >= 2**48:
         raise RuntimeError(f"arange: {size} elements do not fit into memory")
-    made = _arange(start=start, step=step, size=size, dtype=d.numpy)
+    made = arange_(start=start, step=step, size=size, dtype=d.numpy)
     return finished(made, requires_grad, out, "arange", silent=False)
 
 
-def _spaced(xp, start, end, steps, dtype):
+def spaced(xp, start, end, steps, dtype):
     """Return ``steps`` numbers from ``start`` to ``end``.
 
     As in PyTorch, the first half is counted up from ``start``, and the rest down from ``end``.
@@ -119,17 +119,17 @@ def _spaced(xp, start, end, steps, dtype):
 @source(public=False, name="linspace_")
 def _linspace(xp, *, start, end, steps, dtype):
     """Return ``steps`` evenly spaced numbers from ``start`` to ``end``."""
-    return _spaced(xp, start, end, steps, dtype).astype(dtype)
+    return spaced(xp, start, end, steps, dtype).astype(dtype)
 
 
 @source(public=False, name="logspace_")
 def _logspace(xp, *, start, end, steps, base, dtype):
     """Return ``base`` to the power of ``steps`` evenly spaced numbers."""
-    return xp.power(base, _spaced(xp, start, end, steps, xp.dtype("f8"))).astype(dtype)
+    return xp.power(base, spaced(xp, start, end, steps, xp.dtype("f8"))).astype(dtype)
 
 
 def _steps(start, end, steps, name):
-    start, end = _number(start, name, "start"), _number(end, name, "end")
+    start, end = number(start, name, "start"), number(end, name, "end")
     try:
         steps = steps.__index__()
     except AttributeError:

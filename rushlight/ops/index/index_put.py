@@ -188,7 +188,8 @@ def _along(dim, index):
     return (*[slice(None)] * dim, index.reshape(-1))
 
 
-def _rows(name, x, index, source, dim):
+def checked_dim(name, x, index, source, dim):
+    """Return ``dim`` counted from the front; raise if the 1-D ``index`` or ``source`` don't fit."""
     check_index(name, index)
     if index.ndim > 1:
         raise IndexError(f"{name}(): Index is supposed to be a vector, but got dim: {index.ndim}")
@@ -234,7 +235,7 @@ def _row_check(name, error):
 
 def _addable(x, index, source, *, dim, alpha):
     alpha = factor(alpha, OF[x.dtype], rounded=True)
-    return {"dim": _rows("index_add", x, index, source, dim), "alpha": alpha}
+    return {"dim": checked_dim("index_add", x, index, source, dim), "alpha": alpha}
 
 
 def _add_into(out, index, source, *, dim, alpha=1):
@@ -319,7 +320,7 @@ def index_add_(self, dim, index, source, *, alpha=1):
 
 
 def _copyable(x, index, source, *, dim):
-    return {"dim": _rows("index_copy", x, index, source, dim)}
+    return {"dim": checked_dim("index_copy", x, index, source, dim)}
 
 
 def _copy_into(out, index, source, *, dim):
@@ -389,7 +390,7 @@ def index_copy_(self, dim, index, source):
 
 def _fillable(x, index, value, *, dim):
     zero_dim("index_fill_", value)
-    return {"dim": _rows("index_fill", x, index, None, dim)}
+    return {"dim": checked_dim("index_fill", x, index, None, dim)}
 
 
 def _wrapping(x, index, value, *, dim):

@@ -8,11 +8,12 @@ from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.outputs import in_place
 from rushlight.ops.core.range_checks import check_indices
 from rushlight.ops.create.range import arange
 from rushlight.ops.index.gather import along, check_along, check_along_range
 from rushlight.ops.index.mask import where
-from rushlight.tensor import from_array, method
+from rushlight.tensor import Tensor, from_array
 
 # Kernels ----------------------------------------------------------------------------------
 
@@ -122,16 +123,14 @@ def _neutral(x, reduce):
 def _mean(x, dim, index, src, include_self):
     ones = x.new_ones(x.shape)
     count = ones if include_self else ones.scatter(dim, index, 0)
-    count = count.scatter_add(dim, index, ones.new_ones(index.shape)).clamp(min=1)
-    rounding = None if x.is_floating_point() else "floor"
+    count = count.scatter_add(dim, index, ones.new_ones(index.shape))
+    count = count.masked_fill(count == 0, 1)
+    rounding = None if x.is_floating_point() or x.is_complex() else "floor"
     return x.scatter_add(dim, index, src).div(count, rounding_mode=rounding)
 
 
-_form = takes("input, dim, index, src, reduce: str, *, include_self: bool=, out?=")
-
-
 @function
-@_form
+@takes("input, dim, index, src, reduce: str, *, include_self: bool=, out?=")
 def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=None):
     """Return a copy of ``input`` with the elements of ``src`` reduced at ``index`` along ``dim``.
 
@@ -170,8 +169,4 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
     return found if out is None else out.copy_(found)
 
 
-@method
-@_form
-def scatter_reduce_(self, dim, index, src, reduce, *, include_self=True):
-    """In-place version of ``scatter_reduce``."""
-    return self.copy_(scatter_reduce(self, dim, index, src, reduce, include_self=include_self))
+Tensor.scatter_reduce_ = in_place(scatter_reduce, "scatter_reduce_")

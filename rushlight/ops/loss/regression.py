@@ -73,9 +73,10 @@ def compared(name, input, target):
             )
     if input.array.shape != target.array.shape:
         warnings.warn(
-            f"{name}: target {tuple(target.shape)} is broadcast to input {tuple(input.shape)} (or "
-            "the other way round): this often is a mistake; give both the same shape",
-            stacklevel=3,
+            f"Using a target size ({target.shape}) that is different to the input size "
+            f"({input.shape}): {name} broadcasts them, which often is a mistake. Please ensure they"
+            " have the same size.",
+            stacklevel=4,  # this function, the loss, the check of its arguments, the caller
         )
     return in_one_dtype(input, target)
 
@@ -206,6 +207,10 @@ def weighted(losses, input, weight, reduction):
 
 
 @autocasts(SINGLE)
+def _absolute_errors(input, target):
+    return (input - target).abs()
+
+
 def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
     """Compute |input - target|.
 
@@ -222,7 +227,7 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
     """
     reduction = reduction_of(reduction, size_average, reduce)
     input, target = compared("l1_loss", input, target)
-    losses = (input - target).abs()
+    losses = _absolute_errors(input, target)
     if weight is None:
         return reduced(losses, reduction)
     return weighted(losses, input, weight, reduction)
@@ -280,7 +285,7 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     if beta < 0:
         raise RuntimeError(f"smooth_l1_loss does not support negative values for beta: {beta}")
     if beta == 0:
-        return l1_loss(input, target, reduction=reduction)
+        return reduced(_absolute_errors(input, target), reduction)
     return apply(_smooth_l1.op, (input, target), {"reduction": reduction, "beta": beta})
 
 

@@ -26,8 +26,11 @@ def vector_norm(xp, x, *, dim=None, keepdim=False, p=2):
     if p == 2 and x.dtype.kind == "f":
         return xp.sqrt(summed(x * x, dim, keepdim))
     size = xp.abs(x)
+    if p < 0 or p == INF:
+        _refuse_empty(size, dim, p)
     if p in (INF, -INF):
-        return _extreme(xp, size, dim, keepdim, p)
+        reduce = xp.maximum.reduce if p > 0 else xp.minimum.reduce
+        return reduce(size, axis=dim, keepdims=keepdim)
     if p == 0:
         return summed((size != 0).astype(size.dtype), dim, keepdim)
     if p == 1:
@@ -37,15 +40,13 @@ def vector_norm(xp, x, *, dim=None, keepdim=False, p=2):
     return xp.power(summed(xp.power(size, p), dim, keepdim), 1 / p)
 
 
-def _extreme(xp, size, dim, keepdim, p):
-    reduce = xp.maximum.reduce if p > 0 else xp.minimum.reduce
+def _refuse_empty(size, dim, p):
     for d in dim:
         if not size.shape[d]:
             raise RuntimeError(
                 f"norm: cannot compute the {p} norm on an empty tensor of shape {size.shape}: "
                 "the operation does not have an identity"
             )
-    return reduce(size, axis=dim, keepdims=keepdim)
 
 
 @vector_norm.lower
@@ -63,7 +64,8 @@ def _norm_of_sum(x, dim, keepdim, p):
     return (size**p).sum(dim, keepdim=keepdim) ** (1 / p)
 
 
-def _slope(g, x, out, x_shape, dim, keepdim, p):
+def slope(g, x, out, x_shape, dim, keepdim, p):
+    """The gradient of ``x``; None if it is 0 everywhere."""
     g, out = kept(g, x_shape, dim, keepdim), kept(out, x_shape, dim, keepdim)
     if p == 0:
         return None
@@ -81,7 +83,7 @@ def _slope(g, x, out, x_shape, dim, keepdim, p):
     return (sgn(x) * abs(x) ** (p - 1) if p < 2 else x * abs(x) ** (p - 2)) * scale
 
 
-vector_norm.grad(x=_slope)
+vector_norm.grad(x=slope)
 
 
 @function(kinds={"p": "order", "dim": "ints"}, refusal=ArgumentError)

@@ -327,12 +327,38 @@ def unfold(xp, x, *, dimension, size, step):
     return strided(x, new_shape, new_strides)
 
 
-def _unfold_back(g, x_shape, dimension, size, step):
-    index = unfold.op.forward(np, _positions(x_shape), dimension=dimension, size=size, step=step)
-    return collected(g, x_shape, index)
+@kernel(public=False, method=False, shape=lambda x, *, shape, **_: shape)
+def overlap_add(xp, x, *, shape, dimension, step):
+    """Put the windows ``x``, as ``unfold`` gives them, in their places and add what overlaps.
+
+    The result has ``shape``, the shape of the tensor that was unfolded.
+    """
+    out = np.zeros(shape or (1,), x.dtype)
+    target = np.moveaxis(out, dimension, -1)
+    windows = np.moveaxis(x if shape else x[None], dimension, -2)
+    stride = target.strides[-1]
+    # Parts of at most ``step`` elements of all windows at once, because these do not overlap.
+    for first in range(0, x.shape[-1], step):
+        part = windows[..., first : first + step]
+        strides = (*target.strides[:-1], step * stride, stride)
+        places = np.lib.stride_tricks.as_strided(target[..., first:], part.shape, strides)
+        places += part
+    return out.reshape(shape)
 
 
-unfold.grad(x=_unfold_back)
+unfold.grad(
+    x=lambda g, x_shape, dimension, step: overlap_add(
+        g, shape=tuple(x_shape), dimension=dimension, step=step
+    )
+)
+overlap_add.grad(x=lambda g, x_shape, dimension, step: windows_of(g, dimension, x_shape[-1], step))
+
+
+def windows_of(g, dimension, size, step):
+    """Call ``unfold`` on an array or a tensor."""
+    if type(g) is ndarray:
+        return unfold.op.forward(np, g, dimension=dimension, size=size, step=step)
+    return unfold(g, dimension, size, step)
 
 
 # Any strides ------------------------------------------------------------------------------

@@ -1,0 +1,180 @@
+"""``torch.futures``: results that another thread will give."""
+
+import threading
+
+__all__ = ["Future", "collect_all", "wait_all"]
+
+
+class Future:
+    """A result that may not be there yet.
+
+    Args:
+        devices: Accepted without effect: all results are on the CPU.
+
+    >>> import rushlight as torch
+    >>> future = torch.futures.Future()
+    >>> double = future.then(lambda done: done.value() * 2)
+    >>> future.set_result(3)
+    >>> double.wait()
+    6
+    """
+
+    def __init__(self, *, devices=None):
+        self._changed = threading.Condition()
+        self._done = False
+        self._result = self._error = None
+        self._callbacks: list = []
+
+    def done(self):
+        """Tell whether the result or an error is there.
+
+        Returns:
+            A bool.
+        """
+        return self._done
+
+    def wait(self):
+        """Wait for the result.
+
+        Returns:
+            The result. If an error was set instead, it is raised.
+        """
+        with self._changed:
+            self._changed.wait_for(self.done)
+        return self.value()
+
+    def value(self):
+        """Return the result, which must be there.
+
+        Returns:
+            The result. If an error was set instead, it is raised.
+
+        Raises:
+            RuntimeError: The result is not there yet.
+        """
+        if not self._done:
+            raise RuntimeError("Future: value() before the future is completed; use wait()")
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+    def then(self, callback):
+        """Call a function when the result is there.
+
+        Args:
+            callback: A function of this future.
+
+        Returns:
+            ``Future`` of the function's result.
+        """
+        found = Future()
+
+        def call(done):
+            try:
+                found.set_result(callback(done))
+            except Exception as error:
+                found.set_exception(error)
+
+        self.add_done_callback(call)
+        return found
+
+    def add_done_callback(self, callback):
+        """Call a function when the result is there, at once if it is there already.
+
+        Args:
+            callback: A function of this future. Its result is dropped.
+        """
+        with self._changed:
+            if not self._done:
+                self._callbacks.append(callback)
+                return
+        callback(self)
+
+    def set_result(self, result):
+        """Complete the future with a result.
+
+        Args:
+            result: Any object.
+
+        Raises:
+            RuntimeError: The future is complete already.
+        """
+        self._complete(result, None)
+
+    def set_exception(self, result):
+        """Complete the future with an error, which ``wait`` and ``value`` raise.
+
+        Args:
+            result: An exception.
+
+        Raises:
+            AssertionError: ``result`` is not an exception.
+            RuntimeError: The future is complete already.
+        """
+        if not isinstance(result, Exception):
+            raise AssertionError(f"{result} is of type {type(result)}, not an Exception.")
+        self._complete(None, result)
+
+    def _complete(self, result, error):
+        with self._changed:
+            if self._done:
+                raise RuntimeError(
+                    "Attempting to mark a completed Future as complete again. Note that a Future "
+                    "can only be marked completed once."
+                )
+            self._result, self._error, self._done = result, error, True
+            self._changed.notify_all()
+        for callback in self._callbacks:
+            callback(self)
+
+
+def collect_all(futures):
+    """Return a future that completes when all the given futures have.
+
+    Args:
+        futures: A list of futures.
+
+    Returns:
+        ``Future`` of the list of futures.
+
+    >>> import rushlight as torch
+    >>> first, second = torch.futures.Future(), torch.futures.Future()
+    >>> both = torch.futures.collect_all([first, second])
+    >>> first.set_result(1), second.set_result(2)
+    (None, None)
+    >>> [future.value() for future in both.wait()]
+    [1, 2]
+    """
+    futures = list(futures)
+    found, lock, left = Future(), threading.Lock(), [len(futures)]
+
+    def count(done):
+        with lock:
+            left[0] -= 1
+            last = not left[0]
+        if last:
+            found.set_result(futures)
+
+    for future in futures:
+        future.add_done_callback(count)
+    if not futures:
+        found.set_result(futures)
+    return found
+
+
+def wait_all(futures):
+    """Wait for all the given futures.
+
+    Args:
+        futures: A list of futures.
+
+    Returns:
+        List of their results. If an error was set in one of them, it is raised.
+
+    >>> import rushlight as torch
+    >>> future = torch.futures.Future()
+    >>> future.set_result(1)
+    >>> torch.futures.wait_all([future])
+    [1]
+    """
+    return [future.wait() for future in futures]

@@ -1,0 +1,169 @@
+"""Least squares: the X for which A·X is nearest to B."""
+
+import numpy as np
+
+import rushlight
+from rushlight.dtype import OF
+from rushlight.errors import ShapeError, UnsupportedDtypeError
+from rushlight.linalg.checks import check_matrices
+from rushlight.ops.core.autocast import SINGLE
+from rushlight.ops.core.definition import OPS
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.outputs import store
+from rushlight.ops.linear.matmul import adjoint, same_dtype
+from rushlight.return_types import result_type
+
+__all__ = ["lstsq"]
+
+_Solved = result_type("linalg_lstsq", "solution", "residuals", "rank", "singular_values")
+_DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
+
+
+def _check(A, B, *, rcond, driver):
+    same_dtype("linalg.lstsq", A, B)
+    if A.shape[-2] != B.shape[-2]:
+        raise ShapeError(
+            "linalg.lstsq: input.size(-2) should match other.size(-2): A (…, M, N) is "
+            f"{tuple(A.shape)} and B (…, M, K) is {tuple(B.shape)}"
+        )
+    return {"rcond": rcond, "driver": driver}
+
+
+def _depends_on_rank(A, B, *, rcond, driver):
+    """Whether the shape of the residuals depends on A's rank."""
+    return driver in ("gelsd", "gelss") and A.shape[-2] > A.shape[-1]
+
+
+@kernel(public=False, method=False, name="linalg_lstsq", prepare=_check, autocast=SINGLE,
+        dynamic=_depends_on_rank, columns=(0,))  # fmt: skip
+def _lstsq(xp, A, B, *, rcond, driver):
+    """Return (X, residuals, ranks, singular values); what the driver does not compute is empty."""
+    lead = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
+    A, B = [np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (A, B)]
+    (rows, n), k = A.shape[-2:], B.shape[-1]
+    real = A.real.dtype
+    X, residuals = np.zeros((*lead, n, k), A.dtype), np.zeros((*lead, k), real)
+    ranks, S = np.zeros(lead, np.int64), np.zeros((*lead, min(rows, n)), real)
+    for i in np.ndindex(lead):
+        X[i], ranks[i], values = _solved(A[i], B[i], rcond, driver)
+        if values is not None:
+            S[i] = values
+    full = driver == "gels" or (driver != "gelsy" and (ranks == n).all())
+    if rows > n and full:
+        error = B - A @ X
+        residuals = (error.real**2 + error.imag**2 if A.dtype.kind == "c" else error**2).sum(-2)
+    else:
+        residuals = np.empty(0, real)
+    return (
+        X,
+        residuals,
+        np.empty(0, np.int64) if driver == "gels" else ranks,
+        S if driver in ("gelsd", "gelss") else np.empty(0, real),
+    )
+
+
+def _solved(A, B, rcond, driver):
+    """Return X, the rank of A, and its singular values or None, for one matrix."""
+    from scipy.linalg import lstsq as solve
+    from scipy.linalg.lapack import get_lapack_funcs
+
+    (rows, n), k = A.shape, B.shape[1]
+    if not (A.size and k):
+        return np.zeros((n, k), A.dtype), 0, None
+    if driver != "gels":
+        X, _, rank, values = solve(A, B, rcond, lapack_driver=driver, check_finite=False)
+        return X, rank, values
+    (gels,) = get_lapack_funcs(("gels",), (A, B))
+    wide = np.zeros((max(rows, n), k), B.dtype)
+    wide[:rows] = B
+    return gels(A, wide)[1][:n], n, None
+
+
+def _slope_of_A(g, A, B, out):
+    g, slope_of_residuals, X = g[0], g[1], out[0]
+    error, found = B - A @ X, None
+    if g is not None:
+        P = _pseudoinverse(A)
+        back = adjoint(P) @ g
+        found = error @ adjoint(P @ back) - back @ adjoint(X)
+        found = found + (adjoint(P) @ X) @ adjoint(g - adjoint(A) @ back)
+    if slope_of_residuals is not None and out[1].shape[-1]:
+        more = -(error * (2 * slope_of_residuals[..., None, :])) @ adjoint(X)
+        found = more if found is None else found + more
+    return found
+
+
+def _slope_of_B(g, A, B, out):
+    g, slope_of_residuals = g[:2]
+    found = None if g is None else adjoint(_pseudoinverse(A)) @ g
+    if slope_of_residuals is not None and out[1].shape[-1]:
+        more = (B - A @ out[0]) * (2 * slope_of_residuals[..., None, :])
+        found = more if found is None else found + more
+    return found
+
+
+def _pseudoinverse(A):
+    """The pseudoinverse of arrays and tensors."""
+    return OPS["linalg_pinv"].call(A, 0.0, _least_part(A), hermitian=False)
+
+
+def _least_part(A):
+    """The part of the largest singular value below which others count as 0, by default."""
+    return rushlight.finfo(OF[getattr(A, "array", A).dtype]).eps * max(A.shape[-2:])
+
+
+_lstsq.grad(A=_slope_of_A, B=_slope_of_B)
+
+
+def lstsq(A, B, rcond=None, *, driver=None, out=None):
+    """Solve least-squares problems: find the X with the least norm of A·X - B.
+
+    If several X have the least norm, the smallest of them is found (not by ``"gels"``). The
+    gradients are those of matrices whose rank does not change.
+
+    Args:
+        A: Tensor ``(*, M, N)``, floating point or complex.
+        B: Tensor ``(*, M, K)``; or vectors ``(*, M)``, if B has one dim less than A.
+        rcond: Singular values below ``rcond`` times the largest count as 0. Default: the dtype's
+            ``eps`` times max(M, N).
+        driver: LAPACK's routine. ``"gelsy"`` (default) uses a QR factorization with pivots,
+            ``"gels"`` one without, for A of full rank only, and ``"gelsd"`` and ``"gelss"`` use
+            singular values.
+        out: Tuple of four tensors that receive the results.
+
+    Returns:
+        Named tuple of ``solution`` ``(*, N, K)``; ``residuals`` ``(*, K)``, the squared norms of
+        the columns of A·X - B, if M > N and A has full rank, but not with ``"gelsy"``; ``rank``
+        ``(*)`` of A, but not with ``"gels"``; and ``singular_values`` ``(*, min(M, N))``, with
+        ``"gelsd"`` and ``"gelss"``. What is not computed is empty.
+
+    Raises:
+        RuntimeError: The shapes or dtypes do not fit, or the driver is unknown.
+
+    Source: Golub and Pereyra 1973, "The differentiation of pseudo-inverses", for the gradients.
+
+    >>> import rushlight as torch
+    >>> A = torch.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]])
+    >>> torch.linalg.lstsq(A, torch.tensor([[1.0], [3.0], [5.0]])).solution
+    tensor([[1.0000],
+            [2.0000]])
+    """
+    check_matrices("linalg.lstsq", A)
+    if A.dtype.itemsize < 4:
+        raise UnsupportedDtypeError(f"linalg.lstsq: not implemented for {A.dtype}")
+    if not B.dim() or not 0 <= A.dim() - B.dim() <= 1:
+        raise ShapeError(
+            "linalg.lstsq: input.dim() must be greater or equal to other.dim() and at most by 1 "
+            f"greater: A is {tuple(A.shape)} and B {tuple(B.shape)}"
+        )
+    driver = "gelsy" if driver is None else driver
+    if driver not in _DRIVERS:
+        raise RuntimeError(
+            f"linalg.lstsq: parameter `driver` should be one of {_DRIVERS}, not {driver!r}"
+        )
+    vectors = B.dim() < A.dim()
+    rcond = _least_part(A) if rcond is None else float(rcond)
+    found = _lstsq(A, B.unsqueeze(-1) if vectors else B, rcond=rcond, driver=driver)
+    X, residuals, rank, S = found
+    found = _Solved((X.squeeze(-1) if vectors else X, residuals, rank, S.detach()))
+    return found if out is None else store(out, found, "linalg.lstsq")

@@ -1,0 +1,282 @@
+"""LU factorizations, and solutions that are computed from them.
+
+LAPACK stores both factors in one matrix, LU: U is its upper triangle, and L is its lower triangle
+with ones on the diagonal. Row i was swapped with row ``pivots[i]``, counted from 1, in the order of
+i. The gradient of the factorization is that of its triangles, seen through A = P·L·U.
+"""
+
+from math import prod
+
+import numpy as np
+
+import rushlight
+from rushlight.errors import DtypeError, ShapeError
+from rushlight.linalg.checks import check_matrices, check_square, identity
+from rushlight.linalg.columns import in_columns
+from rushlight.linalg.triangular import solve_triangular
+from rushlight.ops.core.autocast import SINGLE
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.outputs import store
+from rushlight.ops.core.range_checks import check_range
+from rushlight.ops.linear.matmul import adjoint as adjoint_of
+from rushlight.ops.linear.matmul import same_dtype
+from rushlight.ops.linear.triangle import tril, triu
+from rushlight.ops.shape.join import cat
+from rushlight.ops.tensor.memory_format import contiguous_format
+from rushlight.return_types import result_type
+from rushlight.tensor import Tensor
+
+__all__ = ["lu", "lu_factor", "lu_factor_ex", "lu_solve", "unpacked"]
+
+_Checked = result_type("linalg_lu_factor_ex", "LU", "pivots", "info")
+_Factored = result_type("linalg_lu_factor", "LU", "pivots")
+_Factors = result_type("linalg_lu", "P", "L", "U")
+_Unpacked = result_type("lu_unpack", "P", "L", "U")
+
+
+def _prepare(A):
+    check_matrices("linalg.lu_factor", A)
+    return {}
+
+
+@kernel(public=False, method=False, name="linalg_lu_factor_ex", prepare=_prepare, autocast=SINGLE,
+        columns=(0,))  # fmt: skip
+def _factor(xp, A):
+    """Return (LU, pivots, info). info is 0, or the number of U's first pivot that is 0."""
+    from scipy.linalg.lapack import get_lapack_funcs
+
+    (getrf,) = get_lapack_funcs(("getrf",), (A,))
+    LU = np.empty(A.shape, A.dtype)
+    pivots = np.empty((*A.shape[:-2], min(A.shape[-2:])), np.int32)
+    info = np.zeros(A.shape[:-2], np.int32)
+    if A.size:
+        for i in np.ndindex(info.shape):
+            LU[i], pivots[i], info[i] = getrf(A[i])
+    return LU, pivots + np.int32(1), info  # SciPy counts the rows from 0, LAPACK from 1
+
+
+@kernel(public=False, method=False, name="lu_row_order")
+def _row_order(xp, pivots, *, rows):
+    """Return the order of A's rows in L·U: row i of L·U is row ``order[i]`` of A."""
+    matrices = np.arange(prod(pivots.shape[:-1]))
+    order = np.tile(np.arange(rows), (len(matrices), 1))
+    swaps = pivots.reshape(len(matrices), pivots.shape[-1]) - 1
+    for i in range(swaps.shape[1]):
+        j = swaps[:, i]
+        order[matrices, i], order[matrices, j] = order[matrices, j], order[matrices, i]
+    return order.reshape(*pivots.shape[:-1], rows)
+
+
+def _in_order(x, order, dim=-2):
+    """Return the rows (or columns, with ``dim=-1``) of matrices in another order."""
+    index = order[..., None] if dim == -2 else order[..., None, :]
+    dims = max(x.ndim, index.ndim)
+    x, index = [t[(None,) * (dims - t.ndim)] for t in (x, index)]
+    take = rushlight.take_along_dim if isinstance(x, Tensor) else np.take_along_axis
+    return take(x, index, dim)
+
+
+def _factors(LU):
+    """Return L (…, M, K) and U (…, K, N), with K = min(M, N)."""
+    rows, k = LU.shape[-2], min(LU.shape[-2:])
+    ones = rushlight.eye(rows, k, dtype=LU.dtype)
+    return tril(LU[..., :k], -1) + ones, triu(LU[..., :k, :])
+
+
+def _slope(g, out):
+    (g, *_), (LU, pivots, _) = g, out
+    if g is None:
+        return None
+    k = min(LU.shape[-2:])
+    tall, wide = LU.shape[-2] > k, LU.shape[-1] > k
+    square, corner = LU[..., :k, :k], g[..., :k, :k]
+    back = adjoint_of(square)
+    # The changes of L and of U, each multiplied by the adjoint of its factor.
+    lower = (triu(back, 1) + identity(square)) @ tril(corner, -1)
+    upper = triu(corner) @ tril(back)
+    if wide:  # U's columns on the right are L⁻¹ times columns of A
+        lower = lower - g[..., k:] @ adjoint_of(LU[..., k:])
+    if tall:  # L's rows below are rows of A times U⁻¹
+        upper = upper - adjoint_of(LU[..., k:, :]) @ g[..., k:, :]
+    found = tril(lower, -1) + triu(upper)
+    found = cat([found, g[..., k:, :]], -2) if tall else found
+    found = solve_triangular(back, found, upper=False, left=False)
+    top = cat([found, g[..., k:]], -1) if wide else found[..., :k, :]
+    top = solve_triangular(back, top, upper=True, unitriangular=True)
+    found = cat([top, found[..., k:, :]], -2) if tall else top
+    order = _row_order(pivots, rows=LU.shape[-2])
+    return _in_order(found, order.argsort(-1))
+
+
+_factor.grad(A=_slope)
+
+
+def lu_factor_ex(A, *, pivot=True, check_errors=False, out=None):
+    """Compute ``lu_factor`` without raising an error for singular matrices.
+
+    Args:
+        A: Tensor ``(*, M, N)``, floating point or complex.
+        pivot: It must be True: swap rows, so that the factorization exists and is exact.
+        out: Tuple of three tensors that receive the results.
+
+    Returns:
+        Named tuple of ``LU`` ``(*, M, N)``, ``pivots``, int32 ``(*, min(M, N))``, and ``info``,
+        int32 ``(*)``. ``info`` is 0, or the number of U's first diagonal element that is 0.
+
+    Raises:
+        RuntimeError: ``check_errors`` is True and a matrix is singular, ``pivot`` is False, or A
+            has fewer than two dims.
+
+    >>> import rushlight as torch
+    >>> torch.linalg.lu_factor_ex(torch.zeros(1, 1)).info
+    tensor(1, dtype=torch.int32)
+    """
+    if not pivot:
+        raise RuntimeError(
+            "linalg.lu_factor: LU without pivoting is not implemented on the CPU; leave pivot out"
+        )
+    found = _Checked(_factor(A))
+    if check_errors:
+        _check_diagonal("linalg.lu_factor_ex", found.info)
+    return found if out is None else store(out, found, "linalg.lu_factor_ex")
+
+
+def _check_diagonal(name, info):
+    check_range(
+        info, low=0, high=0, error=RuntimeError,
+        message=f"torch.{name}: U[{{0}},{{0}}] is zero and using it on lu_solve would result in a "
+        "division by zero; to factor anyway, call lu_factor_ex with check_errors=False",
+    )  # fmt: skip
+
+
+def lu_factor(A, *, pivot=True, out=None):
+    """Factor A = P·L·U, and return the factors as ``lu_solve`` takes them.
+
+    Args:
+        A: Tensor ``(*, M, N)``, floating point or complex.
+        pivot: It must be True: swap rows, so that the factorization exists and is exact.
+        out: Tuple of two tensors that receive the results.
+
+    Returns:
+        Named tuple of ``LU`` ``(*, M, N)`` and ``pivots``, int32 ``(*, min(M, N))``. The upper
+        triangle of ``LU`` is U. Its lower triangle, with ones on the diagonal, is L. Row i was
+        swapped with row ``pivots[i]``, counted from 1.
+
+    Raises:
+        RuntimeError: A matrix is singular, ``pivot`` is False, or A has fewer than two dims.
+
+    >>> import rushlight as torch
+    >>> LU, pivots = torch.linalg.lu_factor(torch.tensor([[0.0, 2.0], [4.0, 1.0]]))
+    >>> LU
+    tensor([[4., 1.],
+            [0., 2.]])
+    >>> pivots
+    tensor([2, 2], dtype=torch.int32)
+    """
+    LU, pivots, info = lu_factor_ex(A, pivot=pivot)
+    _check_diagonal("linalg.lu_factor", info)
+    found = _Factored((LU, pivots))
+    return found if out is None else store(out, found, "linalg.lu_factor")
+
+
+def lu(A, *, pivot=True, out=None):
+    """Factor A = P·L·U with a permutation P, and triangles L and U.
+
+    Args:
+        A: Tensor ``(*, M, N)``, floating point or complex.
+        pivot: It must be True: swap rows, so that the factorization exists and is exact.
+        out: Tuple of three tensors that receive the results.
+
+    Returns:
+        Named tuple of ``P`` ``(*, M, M)``, ``L`` ``(*, M, K)``, which is lower triangular with ones
+        on the diagonal, and ``U`` ``(*, K, N)``, which is upper triangular; K is min(M, N).
+
+    Raises:
+        RuntimeError: ``pivot`` is False, or A has fewer than two dims.
+
+    >>> import rushlight as torch
+    >>> A = torch.tensor([[0.0, 2.0], [4.0, 1.0]])
+    >>> P, L, U = torch.linalg.lu(A)
+    >>> torch.equal(P @ L @ U, A)
+    True
+    """
+    found = _Factors(unpacked(*lu_factor_ex(A, pivot=pivot)[:2]))
+    return found if out is None else store(out, found, "linalg.lu")
+
+
+def unpacked(LU, pivots, data=True, permutation=True):
+    """Compute ``torch.lu_unpack``: (P, L, U), with empty tensors for what is not wanted."""
+    check_matrices("lu_unpack", LU)
+    P, L, U = [LU.new_empty(0) for _ in range(3)]
+    if permutation:
+        _check_pivots("lu_unpack", pivots)
+        rows = LU.shape[-2]
+        check_range(
+            pivots - 1, low=0, high=rows - 1, error=RuntimeError,
+            message=f"lu_unpack: pivots must be between 1 and LU.size(-2) inclusive, that is {rows}"
+            "; pass the results of lu_factor",
+        )  # fmt: skip
+        P = identity(LU.mT)[_row_order(pivots, rows=rows)].mT.contiguous()
+    if data:
+        L, U = _factors(LU)
+    return _Unpacked((P, L, U))
+
+
+def _check_pivots(name, pivots):
+    if pivots.dtype.name != "int32":
+        raise DtypeError(f"{name}: the pivots must be torch.int32, got {pivots.dtype}")
+
+
+def lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
+    """Solve the linear equations A·X = B for X, from the factors of A that ``lu_factor`` returned.
+
+    Args:
+        LU: Tensor ``(*, N, N)``, the factors.
+        pivots: Tensor ``(*, N)`` of int32, the swapped rows.
+        B: Tensor ``(*, N, K)``, or ``(*, K, N)`` with ``left=False``. Its leading dims and those
+            of ``LU`` are broadcast.
+        adjoint: Solve Aᴴ·X = B, or X·Aᴴ = B. Default: False.
+
+    Returns:
+        Tensor X of B's shape, with the leading dims broadcast. A zero on the diagonal of U gives
+        infinities and nan.
+
+    Raises:
+        RuntimeError: ``LU`` is not square, or the shapes or dtypes do not fit.
+
+    >>> import rushlight as torch
+    >>> LU, pivots = torch.linalg.lu_factor(torch.tensor([[0.0, 2.0], [4.0, 0.0]]))
+    >>> torch.linalg.lu_solve(LU, pivots, torch.ones(2, 1))
+    tensor([[0.2500],
+            [0.5000]])
+    """
+    _check_solve(LU, pivots, B, left)
+    order = _row_order(pivots, rows=LU.shape[-1])
+    if left != adjoint:  # P comes first
+        B = _in_order(B, order, -2 if left else -1)
+    A = LU.mH if adjoint else LU
+    X = B
+    for lower in (True, False) if left != adjoint else (False, True):
+        X = solve_triangular(A, X, upper=lower == adjoint, left=left, unitriangular=lower)
+    if left == adjoint:  # P comes last
+        X = _in_order(X, order.argsort(-1), -2 if left else -1)
+        X = in_columns(X) if left else X
+    X = X if left else X.clone(memory_format=contiguous_format)
+    return X if out is None else store(out, X, "linalg.lu_solve")
+
+
+def _check_solve(LU, pivots, B, left):
+    name = "linalg.lu_solve"
+    check_square(name, LU)
+    same_dtype(name, LU, B)
+    _check_pivots(name, pivots)
+    if pivots.shape != LU.shape[:-1]:
+        raise ShapeError(
+            f"{name}: LU {tuple(LU.shape)} needs one pivot for each row, got {tuple(pivots.shape)}"
+        )
+    dim = -2 if left else -1
+    if B.dim() < 2 or B.shape[dim] != LU.shape[-1]:
+        raise ShapeError(
+            f"{name}: Incompatible shapes: LU {tuple(LU.shape)} with left={left} needs "
+            f"{LU.shape[-1]} in dim {dim} of B, which is {tuple(B.shape)}"
+        )

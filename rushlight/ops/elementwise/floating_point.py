@@ -1,0 +1,161 @@
+"""The parts of floating-point numbers: mantissa and exponent, powers of 2, neighbours."""
+
+import numpy as np
+
+from rushlight import shapes
+from rushlight.errors import DtypeError, UnsupportedDtypeError
+from rushlight.ops.core.argument_kinds import takes
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.outputs import store
+from rushlight.ops.core.promotion import promote
+from rushlight.ops.core.rules import where, zeros
+from rushlight.ops.elementwise.exponential import exp2
+from rushlight.return_types import result_type
+
+__all__ = ["frexp", "ldexp", "nextafter"]
+
+_Frexp = result_type("frexp", "mantissa", "exponent")
+
+
+# Mantissa and exponent --------------------------------------------------------------------
+
+
+@kernel(public=False, method=False, name="frexp", keeps_order=True)
+def _frexp(xp, x):
+    """The mantissa and the exponent of x."""
+    mantissa, exponent = xp.frexp(x)
+    # The C library leaves the exponent of inf and nan open; PyTorch says 0.
+    return mantissa, xp.where(xp.isfinite(x), exponent, np.int32(0))
+
+
+def _mantissa_slope(g, index):
+    return None if g[0] is None else scaled(g[0], -index)
+
+
+_frexp.grad(x=_mantissa_slope)
+
+
+@function
+def frexp(input, *, out=None):
+    """Split each element into a mantissa and a power of 2: ``input = mantissa · 2**exponent``.
+
+    The absolute value of the mantissa lies in [0.5, 1). For 0, inf and nan, the mantissa is the
+    element itself, and the exponent is 0.
+
+    Args:
+        input: Tensor of any shape ``(*)``, floating point.
+        out: Pair of tensors that receive the results.
+
+    Returns:
+        Named tuple of ``mantissa`` and ``exponent``, an int32 tensor, both of ``input``'s shape.
+
+    Raises:
+        RuntimeError: ``input`` is not floating point.
+
+    >>> import rushlight as torch
+    >>> torch.frexp(torch.tensor([3.0, 100.0]))
+    torch.return_types.frexp(
+    mantissa=tensor([0.7500, 0.7812]),
+    exponent=tensor([2, 7], dtype=torch.int32))
+    """
+    if not input.is_floating_point():
+        raise DtypeError(f"torch.frexp() only supports floating-point dtypes, got {input.dtype}")
+    return _Frexp(_frexp(input, out=out))
+
+
+# Products with powers of 2 ----------------------------------------------------------------
+
+
+def _broadcast(x, other):
+    return shapes.broadcast("ldexp", x.shape, other.shape)
+
+
+@kernel(public=False, method=False, name="ldexp", shape=_broadcast, keeps_order=(0, 1))
+def scaled(xp, x, other):
+    """x · 2**other for integers ``other``, which is exact unless the result overflows."""
+    # NumPy has no ldexp for unsigned 64-bit exponents.
+    return xp.ldexp(x, other if other.dtype.kind == "i" else other.astype(np.int64))
+
+
+scaled.grad(x=lambda g, other: scaled(g, other))
+
+
+@function(inplace=True)
+@takes("input, other: Tensor, *, out?=")
+def ldexp(input, other, *, out=None):
+    """Multiply ``input`` by 2 to the power ``other``.
+
+    If ``input`` is floating point and ``other`` has integers, the result is exact unless it
+    overflows, even where the power itself would be too large or too small for the dtype.
+
+    Args:
+        input: Tensor of any shape ``(*)``.
+        other: Tensor of exponents, which broadcasts with ``input``.
+
+    Returns:
+        Tensor of the shape to which ``input`` and ``other`` are broadcast, floating point or
+        complex.
+
+    Raises:
+        NotImplementedError: ``input`` is floating point, and ``other`` is bool.
+        RuntimeError: The shapes do not broadcast.
+
+    >>> import rushlight as torch
+    >>> torch.ldexp(torch.tensor([1.0, 3.0]), torch.tensor([2, -1]))
+    tensor([4.0000, 1.5000])
+    """
+    if not input.is_floating_point() or other.dtype.category > 1:
+        found = input * exp2(other)
+    elif other.dtype.category:
+        found = scaled(input, other)
+    else:
+        raise UnsupportedDtypeError(f"ldexp: not implemented for exponents of {other.dtype}")
+    return found if out is None else store(out, found, "ldexp", casts=True)
+
+
+# Neighbours -------------------------------------------------------------------------------
+
+
+def _neighbours(x, y):
+    return shapes.broadcast("nextafter", x.shape, y.shape)
+
+
+@kernel(public=False, method=False, name="nextafter", shape=_neighbours, widen=False,
+        keeps_order=(0, 1))  # fmt: skip
+def _nextafter(xp, x, y):
+    """The neighbour of x towards y; both have one dtype."""
+    return xp.nextafter(x, y)
+
+
+_nextafter.grad(
+    x=lambda g, x, y: where(x == y, 0, g),
+    y=lambda g: zeros(g),
+)
+
+
+@function(inplace=True)
+@takes("input, other: Tensor, *, out?=")
+def nextafter(input, other, *, out=None):
+    """Return the number next to ``input`` in the direction of ``other``.
+
+    Args:
+        input: Tensor of any shape ``(*)``, floating point.
+        other: Tensor that broadcasts with ``input``. Elements equal to ``input`` give themselves.
+
+    Returns:
+        Tensor of the shape to which ``input`` and ``other`` are broadcast, of their common dtype.
+
+    Raises:
+        NotImplementedError: The common dtype is not floating point.
+        RuntimeError: The shapes do not broadcast.
+
+    >>> import rushlight as torch
+    >>> torch.nextafter(torch.tensor([1.0]), torch.tensor([2.0])) == 1 + torch.finfo().eps
+    tensor([True])
+    """
+    common = promote([input, other])
+    if not common.is_floating_point:
+        raise UnsupportedDtypeError(f"nextafter: not implemented for {common}")
+    found = _nextafter(input.to(common), other.to(common))
+    return found if out is None else store(out, found, "nextafter", casts=True)

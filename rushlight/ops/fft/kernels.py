@@ -1,0 +1,104 @@
+"""The three kernels of which all discrete Fourier transforms are made.
+
+``complex_to_complex`` is Y = F·X, where F is the matrix of the factors exp(-2πi·jk/n), and
+``inverse`` takes exp(+2πi·jk/n) instead. ``real_to_complex`` is the same for real X, of which half
+of Y is enough (``onesided``), because the other half holds conjugates. ``complex_to_real`` goes
+back from that half. The gradient of a linear map is its adjoint. The adjoint of F is F with
+``inverse`` turned round, so the three kernels are each other's gradients, in every order.
+
+``norm`` says whether the result is divided by n, by √n or not at all. The adjoint divides by the
+same number. But the names count from the direction of the transform, so the adjoint has the
+``opposite`` name.
+"""
+
+import numpy as np
+
+from rushlight.ops.core.kinds import kernel, like_first
+from rushlight.tensor import from_array
+
+__all__ = ["complex_to_complex", "complex_to_real", "opposite", "real_to_complex"]
+
+_OPPOSITE = {"backward": "forward", "forward": "backward", "ortho": "ortho"}
+
+
+def opposite(norm):
+    """The name of the same scaling for the transform in the other direction."""
+    return _OPPOSITE[norm]
+
+
+@kernel(public=False, method=False, name="fft_c2c", grad_name="FftC2CBackward0", shape=like_first)
+def complex_to_complex(xp, x, *, dim, norm, inverse):
+    """Return the transform of the complex ``x`` over the dims in the tuple ``dim``."""
+    from scipy import fft
+
+    return (fft.ifftn if inverse else fft.fftn)(x, axes=dim, norm=norm)
+
+
+complex_to_complex.grad(
+    x=lambda g, dim, norm, inverse: complex_to_complex(
+        g, dim=dim, norm=opposite(norm), inverse=not inverse
+    )
+)
+
+
+@kernel(public=False, method=False, name="fft_r2c", grad_name="FftR2CBackward0")
+def real_to_complex(xp, x, *, dim, norm, inverse, onesided):
+    """Return the transform of the real ``x`` over ``dim``.
+
+    With ``onesided`` the result has only the first n // 2 + 1 of the n elements of the last dim in
+    ``dim``.
+    """
+    from scipy import fft
+
+    if onesided:
+        return (fft.ihfftn if inverse else fft.rfftn)(x, axes=dim, norm=norm)
+    found = (fft.ifftn if inverse else fft.fftn)(x, axes=dim, norm=norm)
+    if not inverse:
+        found.imag += 0.0  # SciPy gives elements that are their own conjugates the part -0
+    return found
+
+
+def _real_slope(g, x_shape, dim, norm, inverse, onesided):
+    norm, inverse = opposite(norm), not inverse
+    if not onesided:
+        return complex_to_complex(g, dim=dim, norm=norm, inverse=inverse).real
+    n = x_shape[dim[-1]]
+    # complex_to_real adds the conjugates, so what has a conjugate is halved first.
+    half = _scaled(g, dim[-1], n, 0.5)
+    return complex_to_real(half, dim=dim, norm=norm, inverse=inverse, n=n)
+
+
+real_to_complex.grad(x=_real_slope)
+
+
+@kernel(public=False, method=False, name="fft_c2r", grad_name="FftC2RBackward0")
+def complex_to_real(xp, x, *, dim, norm, inverse, n):
+    """Return the real transform over ``dim`` of ``x``, which has half of the last dim.
+
+    That dim gets the size ``n``; ``x`` has n // 2 + 1 of its elements.
+    """
+    from scipy import fft
+
+    sizes = (*[x.shape[d] for d in dim[:-1]], n)
+    return (fft.irfftn if inverse else fft.hfftn)(x, s=sizes, axes=dim, norm=norm)
+
+
+def _half_slope(g, dim, norm, inverse, n):
+    found = real_to_complex(g, dim=dim, norm=opposite(norm), inverse=not inverse, onesided=True)
+    return _scaled(found, dim[-1], n, 2.0)
+
+
+complex_to_real.grad(x=_half_slope)
+
+
+def _scaled(x, dim, n, factor):
+    """Multiply the elements of ``x`` along ``dim`` that stand for a conjugate, too, by ``factor``.
+
+    They are all but the first and, if n is even, the last.
+    """
+    factors = np.ones(
+        n // 2 + 1, np.finfo(x.dtype if type(x) is np.ndarray else x.array.dtype).dtype
+    )
+    factors[1 : (n + 1) // 2] = factor
+    factors = factors.reshape([-1] + [1] * (x.ndim - 1 - dim))
+    return x * (factors if isinstance(x, np.ndarray) else from_array(factors))

@@ -1,0 +1,110 @@
+"""The most frequent elements along a dim."""
+
+import numpy as np
+
+from rushlight import shapes
+from rushlight.errors import DimError, UnsupportedDtypeError
+from rushlight.ops.core.definition import function, numpy_names
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.reduce.extrema import selected
+from rushlight.return_types import result_type
+from rushlight.selection import SMALL, order
+
+_Mode = result_type("mode", "values", "indices")
+
+#: In tensors with fewer elements, the index is PyTorch's. It depends on the moves of a sort that is
+#: not stable, which take a microsecond for each element. See ``sort``.
+_MANY = 1024
+
+
+def _one_dim(x, *, dim, keepdim):
+    dim = shapes.dim(dim, x.ndim, "mode")
+    if x.ndim and not x.shape[dim]:
+        raise DimError(f"mode(): Expected reduction dim {dim} to have non-zero size.")
+    if x.ndim and x.size and (x.dtype.kind == "c" or (x.dtype.kind == "u" and x.itemsize > 1)):
+        raise UnsupportedDtypeError(f"mode: not implemented for {x.dtype}")
+    return {"dim": dim, "keepdim": shapes.flag(keepdim, "mode")}
+
+
+@kernel(public=False, method=False, name="mode", prepare=_one_dim)
+def _mode(xp, x, *, dim=-1, keepdim=False):
+    """The most frequent elements along one dim, and the index of one occurrence of each."""
+    if not x.ndim:
+        return x.copy(), np.zeros((), np.int64)
+    rows = np.moveaxis(x, dim, -1)
+    lead, n = rows.shape[:-1], rows.shape[-1]
+    rows = np.ascontiguousarray(rows).reshape(-1, n)
+    by_size = _sorted(rows, n)
+    ordered = np.take_along_axis(rows, by_size, 1)
+    index = np.take_along_axis(by_size, _end_of_longest_run(ordered)[:, None], 1)
+    values = np.take_along_axis(rows, index, 1).reshape(lead)
+    values, index = values, index.reshape(lead)
+    return (np.expand_dims(values, dim), np.expand_dims(index, dim)) if keepdim else (values, index)
+
+
+def _sorted(rows, n):
+    """The indices that sort each row. Equal elements come in PyTorch's order in small tensors."""
+    found = np.argsort(rows, axis=1, kind="stable")
+    if n > SMALL and rows.size < _MANY:
+        for i, row in enumerate(rows):
+            found[i] = order(row, False)
+    elif n <= SMALL and rows.dtype.kind == "f":
+        for k in np.flatnonzero(np.isnan(rows).any(axis=1)):
+            found[k] = _inserted(rows[k].tolist())
+    return found
+
+
+def _inserted(row):
+    """The indices that sort a short row, with the comparisons of an insertion sort.
+
+    A comparison with nan is false. So nan ends the search for a smaller element's place, and where
+    the elements go depends on these comparisons.
+    """
+    found: list[int] = []
+    for i, value in enumerate(row):
+        place = len(found)
+        if found and value < row[found[0]]:
+            place = 0
+        while place and value < row[found[place - 1]]:
+            place -= 1
+        found.insert(place, i)
+    return found
+
+
+def _end_of_longest_run(ordered):
+    """The last place of the first of the longest runs of equal elements in each sorted row."""
+    place = np.arange(ordered.shape[1])
+    begins = np.ones(ordered.shape, bool)
+    begins[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    start = np.maximum.accumulate(np.where(begins, place, 0), axis=1)
+    return (place - start).argmax(axis=1)
+
+
+_mode.grad(x=selected)
+
+
+@function
+@numpy_names
+def mode(input, dim=-1, keepdim=False, *, out=None):
+    """Return the most frequent element along ``dim`` and an index of it.
+
+    Of several elements that are equally frequent, it is the smallest.
+
+    Args:
+        input: Tensor of any shape ``(*)``, real.
+        dim: The one dim to reduce; negative ones count from the end. Default: the last dim.
+        out: Pair of tensors that receive the results.
+
+    Returns:
+        Pair ``(values, indices)`` of tensors without ``dim``; with ``keepdim`` it has size 1.
+
+    Raises:
+        IndexError: ``dim`` has no elements.
+
+    >>> import rushlight as torch
+    >>> torch.mode(torch.tensor([3, 1, 2, 1]))
+    torch.return_types.mode(
+    values=tensor(1),
+    indices=tensor(3))
+    """
+    return _Mode(_mode(input, dim=dim, keepdim=keepdim, out=out))

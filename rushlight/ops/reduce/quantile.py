@@ -1,0 +1,137 @@
+"""Quantiles, of all elements or of those that are not nan."""
+
+from rushlight import shapes
+from rushlight.dtype import float32, float64
+from rushlight.errors import DtypeError, ShapeError
+from rushlight.ops.core.definition import function, numpy_names
+from rushlight.ops.core.outputs import store
+from rushlight.ops.core.range_checks import check_range
+from rushlight.ops.create.filled import full
+from rushlight.tensor import Tensor
+
+_WAYS = "linear", "lower", "higher", "midpoint", "nearest"
+
+
+def _checked(input, q, interpolation, out):
+    """Raise unless the arguments are valid; return ``q`` as a tensor of ``input``'s dtype."""
+    if not input.numel():
+        raise ShapeError("quantile() input tensor must be non-empty")
+    if input.dtype not in (float32, float64):
+        raise DtypeError("quantile() input tensor must be either float or double dtype")
+    if isinstance(q, Tensor):
+        if q.ndim > 1:
+            raise ShapeError("quantile() q must be a scalar or 1D tensor")
+        if q.dtype is not input.dtype:
+            raise DtypeError("quantile() q tensor must be same dtype as the input tensor")
+    if interpolation not in _WAYS:
+        raise RuntimeError(
+            "quantile() interpolation must be one of linear, lower, higher, midpoint or nearest, "
+            f"but got {interpolation}"
+        )
+    if out is not None and out.dtype is not input.dtype:
+        raise DtypeError("quantile() out tensor must be same dtype as the input tensor")
+    if isinstance(q, Tensor):
+        message = "quantile() q values must be in the range [0, 1]: {}"
+        check_range(q.detach(), low=0, high=1, error=RuntimeError, message=message)
+        return q
+    if not 0 <= q <= 1:
+        raise RuntimeError(f"quantile() q must be in the range [0, 1] but got {q}")
+    return full((), q, dtype=input.dtype)
+
+
+def _ranks(ordered, q, ignore_nan):
+    """The places (*, Q) of the quantiles ``q`` in the sorted rows ``ordered``, as fractions.
+
+    nan sorts to the end. So the last place gives nan for a row that has one.
+    """
+    last = ordered.shape[-1] - 1
+    missing = ordered.isnan()
+    if ignore_nan:
+        last = (~missing).sum(-1, keepdim=True) - 1
+        ranks = q * last.to(q.dtype)
+        return ranks.masked_fill(ranks < 0, 0)
+    ranks = (q * last).expand((*ordered.shape[:-1], *q.shape))
+    return ranks.masked_fill(missing.any(-1, keepdim=True), last)
+
+
+def _at_ranks(ordered, ranks, interpolation):
+    """The elements of each row at fractional places, by interpolation between two neighbours."""
+    if interpolation in ("lower", "higher", "nearest"):
+        way = {"lower": "floor", "higher": "ceil", "nearest": "round"}[interpolation]
+        return ordered.gather(-1, getattr(ranks.detach(), way)().long())
+    below = ranks.long()
+    weight = ranks - below if interpolation == "linear" else ranks.new_full(ranks.shape, 0.5)
+    above = ranks.detach().ceil().long()
+    return ordered.gather(-1, below).lerp(ordered.gather(-1, above), weight)
+
+
+def _quantile(input, q, dim, keepdim, interpolation, out, ignore_nan=False):
+    given = _checked(input, q, interpolation, out)
+    ndim = input.ndim
+    if dim is not None:
+        dim = shapes.dim(dim, ndim, "quantile")
+    if dim is None or not ndim:
+        rows = input.reshape(-1)
+    else:
+        rows = input.unsqueeze(-1).transpose(dim, -1)
+    ordered = rows.sort(-1).values
+    found = _at_ranks(ordered, _ranks(ordered, given.reshape(-1), ignore_nan), interpolation)
+    found = found.movedim(-1, 0) if given.ndim else found.squeeze(-1)
+    if ndim and dim is None and keepdim:
+        found = found.reshape((*given.shape, *[1] * ndim))
+    elif ndim and dim is not None and not keepdim:
+        found = found.squeeze(dim + given.ndim)
+    return found if out is None else store(out, found, "quantile")
+
+
+@function(kinds={"q": "value", "keepdim": "bool", "interpolation": "str"})
+@numpy_names
+def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None):
+    """Return the quantiles ``q`` of the elements over ``dim``.
+
+    The quantile q of n sorted elements is the element at the place q·(n - 1). Between two places,
+    ``interpolation`` decides. A row that contains nan has the quantile nan.
+
+    Args:
+        input: Tensor ``(*)``, float32 or float64, not empty.
+        q: A number from 0 to 1, or a tensor of such numbers, ``()`` or ``(Q)``, of ``input``'s
+            dtype.
+        dim: The one dim to reduce. Default: all elements together.
+        interpolation: ``"linear"`` (default) between the neighbours, the ``"lower"``, ``"higher"``
+            or ``"nearest"`` of them, or their ``"midpoint"``.
+
+    Returns:
+        Tensor without the reduced dims; with ``keepdim`` they have size 1. A ``q`` of shape (Q)
+        gives a new first dim of size Q.
+
+    Raises:
+        RuntimeError: A number of ``q`` is not in [0, 1], ``input`` is empty, or a dtype is another.
+
+    >>> import rushlight as torch
+    >>> torch.quantile(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([0.5, 0.75]))
+    tensor([2., 3.])
+    """
+    return _quantile(input, q, dim, keepdim, interpolation, out)
+
+
+@function(kinds={"q": "value", "keepdim": "bool", "interpolation": "str"})
+@numpy_names
+def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None):
+    """Return the quantiles ``q`` of the elements over ``dim`` that are not nan.
+
+    The quantile of a row of nothing but nan is nan.
+
+    Args:
+        input, q, dim, interpolation: As for ``quantile``.
+
+    Returns:
+        Tensor of the same shape as from ``quantile``.
+
+    Raises:
+        RuntimeError: As for ``quantile``.
+
+    >>> import rushlight as torch
+    >>> torch.nanquantile(torch.tensor([1.0, torch.nan, 3.0]), 0.5)
+    tensor(2.)
+    """
+    return _quantile(input, q, dim, keepdim, interpolation, out, ignore_nan=True)

@@ -1,0 +1,81 @@
+"""``select_copy``, ``transpose_copy``, …: operations on views whose results are copies."""
+
+import inspect
+from functools import wraps
+
+from rushlight.dtype import dtype
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.outputs import store
+from rushlight.ops.elementwise.complex import view_as_complex, view_as_real
+from rushlight.ops.index.slice import ALIAS, look
+from rushlight.ops.index.view_scatter import slice_of
+from rushlight.ops.shape.permute import permute, t, transpose
+from rushlight.ops.shape.split import narrow, select, split, split_with_sizes, unbind
+from rushlight.ops.shape.strided import as_strided, diagonal, expand, unfold
+from rushlight.ops.shape.view import squeeze, unsqueeze
+from rushlight.ops.tensor.memory_format import contiguous_format
+
+_OUT = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
+
+
+def _copies(name, view, method=False, **kinds):
+    """Publish the function ``name``, which returns contiguous copies of what ``view`` returns.
+
+    ``kinds`` are those of ``argument_kinds.takes``.
+    """
+
+    @wraps(view)
+    def copied(*args, out=None, **named):
+        found = view(*args, **named)
+        if not isinstance(found, tuple):
+            found = found.clone(memory_format=contiguous_format)
+            return found if out is None else store(out, found, name)
+        if out is None:
+            return tuple([part.clone(memory_format=contiguous_format) for part in found])
+        store(tuple(out), found, name)
+        return None
+
+    own = inspect.signature(view)
+    vars(copied)["__signature__"] = own.replace(parameters=[*own.parameters.values(), _OUT])
+    copied.__name__ = copied.__qualname__ = name
+    copied.__doc__ = f"Copying version of ``{name[:-5]}``: the result has memory of its own."
+    function(name=name, method=method, kinds=kinds)(copied)
+
+
+def _viewed(input, size):
+    """View a copy, for which every size is possible; a dtype gives a view of another dtype."""
+    return input.view(size) if isinstance(size, dtype) else input.reshape(size)
+
+
+_copies("alias_copy", lambda input: look(input, ALIAS, (...,)))
+_copies("as_strided_copy", lambda input, size, stride, storage_offset=None: (
+    as_strided(input, size, stride, storage_offset)
+))  # fmt: skip
+_copies("detach_copy", lambda input: input.detach())
+_copies(
+    "diagonal_copy", lambda input, offset=0, dim1=0, dim2=1: diagonal(input, offset, dim1, dim2)
+)
+_copies("expand_copy", lambda input, size, *, implicit=False: expand(input, size), size="shape")
+_copies("narrow_copy", lambda input, dim, start, length: narrow(input, dim, start, length),
+        method=True, start="int")  # fmt: skip
+_copies("permute_copy", lambda input, dims: permute(input, dims), dims="shape")
+_copies("select_copy", lambda input, dim, index: select(input, dim, index), index="int")
+_copies("slice_copy", lambda input, dim=0, start=None, end=None, step=1: (
+    slice_of(input, dim, start, end, step)[0]
+), start="int", end="int")  # fmt: skip
+_copies("split_copy", lambda input, split_size, dim=0: split(input, split_size, dim),
+        split_size="int")  # fmt: skip
+_copies("split_with_sizes_copy", lambda input, split_sizes, dim=0: (
+    split_with_sizes(input, split_sizes, dim)
+), split_sizes="ints")  # fmt: skip
+_copies("squeeze_copy", lambda input, dim=None: squeeze(input) if dim is None else
+        squeeze(input, dim), dim="ints")  # fmt: skip
+_copies("t_copy", lambda input: t(input))
+_copies("transpose_copy", lambda input, dim0, dim1: transpose(input, dim0, dim1))
+_copies("unbind_copy", lambda input, dim=0: unbind(input, dim))
+_copies("unfold_copy", lambda input, dimension, size, step: unfold(input, dimension, size, step),
+        size="int")  # fmt: skip
+_copies("unsqueeze_copy", lambda input, dim: unsqueeze(input, dim))
+_copies("view_as_complex_copy", lambda input: view_as_complex(input))
+_copies("view_as_real_copy", lambda input: view_as_real(input))
+_copies("view_copy", _viewed, size="any")

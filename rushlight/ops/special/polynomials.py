@@ -1,0 +1,152 @@
+"""Orthogonal polynomials of degree ``n``, element by element, without gradients.
+
+Each family is its polynomial of degree 1 and its recurrence, which gives the polynomial of the next
+degree from the two before it. Source: NIST Digital Library of Mathematical Functions, table 18.9.1;
+for the four kinds of Chebyshev polynomials Mason and Handscomb 2003, Chebyshev Polynomials, ch. 1.
+"""
+
+import numpy as np
+
+from rushlight.ops.core.kinds import elementwise
+from rushlight.ops.special.bessel import full_precision
+
+__all__ = [
+    "chebyshev_polynomial_t", "chebyshev_polynomial_u", "chebyshev_polynomial_v",
+    "chebyshev_polynomial_w", "hermite_polynomial_h", "hermite_polynomial_he",
+    "laguerre_polynomial_l", "legendre_polynomial_p", "shifted_chebyshev_polynomial_t",
+    "shifted_chebyshev_polynomial_u", "shifted_chebyshev_polynomial_v",
+    "shifted_chebyshev_polynomial_w",
+]  # fmt: skip
+
+#: Above this degree the sines of Chebyshev polynomials are faster than their recurrence.
+_HIGH = 8
+
+
+def _typed(x, n):
+    """``x`` as an array; a Python number gets the dtype of ``n``, which is an array then."""
+    return x if hasattr(x, "dtype") else np.asarray(x, n.dtype)
+
+
+def _degrees(n):
+    """``n`` rounded towards 0; -1 stands for everything that is no degree, also nan and inf."""
+    return np.where(np.isfinite(n) & (n > -1), np.trunc(n), -1)
+
+
+def _by_recurrence(x, n, first, step):
+    """The polynomials of the degrees ``n`` at ``x``, arrays of one shape; 0 for degrees below 0.
+
+    ``first(x)`` has degree 1, and ``step(k, x, q, p)`` degree k + 1, if q and p have k and k - 1.
+    """
+    out = np.zeros_like(x)
+    np.copyto(out, 1, where=n == 0)
+    p, q = np.ones_like(x), first(x)
+    degrees = {int(k) for k in np.unique(n) if k > 0}
+    for k in range(1, max(degrees, default=0) + 1):
+        if k in degrees:
+            np.copyto(out, q, where=n == k)
+        p, q = q, step(k, x, q, p)
+    return out
+
+
+def _chebyshev_step(k, x, q, p):
+    return 2 * x * q - p
+
+
+def _polynomial(title, first, step, what, example, angle=None, shifted=False):
+    """The operation ``torch.special.title``.
+
+    ``first`` and ``step`` are those of ``_by_recurrence``. ``angle(n, θ)`` is the polynomial at
+    cos(θ), if there is such a formula. ``shifted``: the polynomial takes 2 · x - 1 in place of x.
+    """
+
+    def forward(xp, x, n):
+        x, n = xp.broadcast_arrays(_typed(x, n), n)
+        x, n = (2 * x - 1 if shifted else x), _degrees(n)
+        if angle is None:
+            return _by_recurrence(x, n, first, step)
+        inner = (abs(x) < 1) & (n > _HIGH)
+        out = _by_recurrence(x, np.where(inner, 0, n), first, step)
+        # The angle is multiplied by n, so float32 would be too coarse for it.
+        out[inner] = angle(n[inner], np.arccos(x[inner].astype(np.float64)))
+        return out
+
+    forward.__name__ = title
+    forward.__doc__ = _text(title, what, *example)
+    return elementwise(forward, name=f"special_{title}", dtype=full_precision, public=False,
+                       method=False, inplace=False, keeps_order=(0, 1))  # fmt: skip
+
+
+def _text(title, what, degree, printed):
+    """The docstring; the example has the polynomial of ``degree`` at 0.5 and 2."""
+    return f"""Compute the {what} of degree ``n``.
+
+    There is no gradient, as in PyTorch.
+
+    Args:
+        input: Tensor of any shape ``(*)``, real, not half precision; or a number if ``n``
+            is a tensor.
+        n: The degree: a tensor or a number. Fractions are rounded towards 0; degrees below 0 give
+            0. The tensors are broadcast to one shape.
+
+    Returns:
+        Floating-point tensor of the shape to which ``input`` and ``n`` are broadcast.
+
+    Raises:
+        NotImplementedError: An operand is complex or has half precision.
+
+    >>> import rushlight as torch
+    >>> torch.special.{title}(torch.tensor([0.5, 2.0]), {degree})
+    tensor({printed})
+    """
+
+
+# Chebyshev polynomials --------------------------------------------------------------------
+
+
+def _kind(letter, first, angle, kind, plain, shifted):
+    """A kind of Chebyshev polynomials, and its shifted twin."""
+    name, what = f"chebyshev_polynomial_{letter}", f"Chebyshev polynomial of the {kind} kind"
+    step = _chebyshev_step
+    return (
+        _polynomial(name, first, step, what, plain, angle),
+        _polynomial(f"shifted_{name}", first, step, f"shifted {what}", shifted, angle, True),
+    )
+
+
+chebyshev_polynomial_t, shifted_chebyshev_polynomial_t = _kind(
+    "t", lambda x: x, lambda n, a: np.cos(n * a),
+    "first", (3, "[-1., 26.]"), (3, "[-0., 99.]"),
+)  # fmt: skip
+chebyshev_polynomial_u, shifted_chebyshev_polynomial_u = _kind(
+    "u", lambda x: 2 * x, lambda n, a: np.sin((n + 1) * a) / np.sin(a),
+    "second", (3, "[-1., 56.]"), (3, "[ -0., 204.]"),
+)  # fmt: skip
+chebyshev_polynomial_v, shifted_chebyshev_polynomial_v = _kind(
+    "v", lambda x: 2 * x - 1, lambda n, a: np.cos((n + 0.5) * a) / np.cos(a / 2),
+    "third", (3, "[-1., 41.]"), (3, "[  1., 169.]"),
+)  # fmt: skip
+chebyshev_polynomial_w, shifted_chebyshev_polynomial_w = _kind(
+    "w", lambda x: 2 * x + 1, lambda n, a: np.sin((n + 0.5) * a) / np.sin(a / 2),
+    "fourth", (3, "[-1., 71.]"), (3, "[ -1., 239.]"),
+)  # fmt: skip
+
+# Other families ---------------------------------------------------------------------------
+
+hermite_polynomial_h = _polynomial(
+    "hermite_polynomial_h", lambda x: 2 * x, lambda k, x, q, p: 2 * x * q - 2 * k * p,
+    "physicist's Hermite polynomial", (3, "[-5., 40.]"),
+)  # fmt: skip
+hermite_polynomial_he = _polynomial(
+    "hermite_polynomial_he", lambda x: x, lambda k, x, q, p: x * q - k * p,
+    "probabilist's Hermite polynomial", (3, "[-1.3750,  2.0000]"),
+)  # fmt: skip
+laguerre_polynomial_l = _polynomial(
+    "laguerre_polynomial_l", lambda x: 1 - x,
+    lambda k, x, q, p: ((2 * k + 1 - x) * q - k * p) / (k + 1),
+    "Laguerre polynomial", (3, "[-0.1458, -0.3333]"),
+)  # fmt: skip
+legendre_polynomial_p = _polynomial(
+    "legendre_polynomial_p", lambda x: x,
+    lambda k, x, q, p: ((2 * k + 1) * x * q - k * p) / (k + 1),
+    "Legendre polynomial", (3, "[-0.4375, 17.0000]"),
+)  # fmt: skip

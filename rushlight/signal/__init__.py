@@ -1,0 +1,5 @@
+"""Signals: ``torch.signal``, which has windows."""
+
+from rushlight.signal import windows
+
+__all__ = ["windows"]

@@ -1,0 +1,117 @@
+"""Switches, checks, streams, files and helpers that programs take from the ``torch`` namespace."""
+
+import subprocess
+import sys
+
+import pytest
+
+import rushlight as torch
+from rushlight.utils import _pytree as pytree
+
+
+def test_checks_raise_their_own_errors():
+    torch._check(True)
+    for name, error in {"_check": RuntimeError, "_check_index": IndexError, "_check_value": ValueError,
+                        "_check_type": TypeError, "_check_not_implemented": NotImplementedError}.items():  # fmt: skip
+        with pytest.raises(error, match="so it is"):
+            getattr(torch, name)(False, lambda: "so it is")
+        with pytest.raises(error, match="Expected cond to be True"):
+            getattr(torch, name)(False)
+    with pytest.raises(TypeError, match="cond must be a bool"):
+        torch._check(1)
+    with pytest.raises(TypeError, match="message must be a callable"):
+        torch._check(False, "text")
+    with pytest.raises(RuntimeError):
+        torch._check_is_size(-1)
+    with pytest.raises(RuntimeError):
+        torch._check_tensor_all(torch.tensor([True, False]))
+
+
+def test_deterministic_debug_mode():
+    for mode, number in {"warn": 1, "error": 2, "default": 0}.items():
+        torch.set_deterministic_debug_mode(mode)
+        assert torch.get_deterministic_debug_mode() == number
+        assert torch.are_deterministic_algorithms_enabled() == (number > 0)
+    for bad in ("loud", 5):
+        with pytest.raises(RuntimeError, match="invalid value of debug_mode"):
+            torch.set_deterministic_debug_mode(bad)
+    with pytest.raises(TypeError, match="must be str or int"):
+        torch.set_deterministic_debug_mode(1.0)
+
+
+def test_switches():
+    torch.set_warn_always(True)
+    assert torch.is_warn_always_enabled()
+    torch.set_warn_always(False)
+    with pytest.raises(RuntimeError, match="expects a bool"):
+        torch.set_warn_always(1)
+    torch.set_anomaly_enabled(True, check_nan=False)
+    assert torch.is_anomaly_enabled()
+    assert not torch.is_anomaly_check_nan_enabled()
+    torch.set_anomaly_enabled(False)
+    assert not torch.is_anomaly_enabled()
+
+
+def test_streams_and_events_of_the_cpu():
+    stream, event = torch.Stream("cpu"), torch.Event(enable_timing=True)
+    with stream:
+        event.record(stream)
+    assert stream == torch.Stream()
+    assert event.elapsed_time(stream.record_event(torch.Event(enable_timing=True))) >= 0
+    with pytest.raises((RuntimeError, AssertionError)):
+        torch.Stream("cuda")
+
+
+def test_names_of_other_places():
+    assert torch.GradScaler is torch.amp.GradScaler
+    assert torch.cuda.OutOfMemoryError is torch.OutOfMemoryError
+    assert issubclass(torch.OutOfMemoryError, RuntimeError)
+    assert torch.utils.dlpack.to_dlpack is torch.to_dlpack
+    assert torch.serialization.MAP_LOCATION
+    assert "NumPy" in torch.__config__.show()
+    assert "get_num_threads" in torch.__config__.parallel_info()
+
+
+def test_a_file_as_a_tensor(tmp_path):
+    path = str(tmp_path / "numbers")
+    x = torch.from_file(path, shared=True, size=3, dtype=torch.int32)
+    x.copy_(torch.tensor([1, 2, 3]))
+    private = torch.from_file(path, size=2, dtype=torch.int32)
+    private[0] = 9
+    assert torch.from_file(path, shared=False, size=3, dtype=torch.int32).tolist() == [1, 2, 3]
+    with pytest.raises(RuntimeError):
+        torch.from_file(path, size=9)
+    with pytest.raises(RuntimeError):
+        torch.from_file(str(tmp_path / "missing"), size=1)
+
+
+def test_flattened_lists_of_tensors():
+    xs = [torch.ones(2, 2), torch.zeros(3)]
+    flat = torch._utils._flatten_dense_tensors(xs)
+    assert flat.tolist() == [1, 1, 1, 1, 0, 0, 0]
+    parts = torch._utils._unflatten_dense_tensors(flat, xs)
+    assert [p.shape for p in parts] == [(2, 2), (3,)]
+    taken = torch._utils._take_tensors([*xs, torch.ones(1, dtype=torch.int64)], 16)
+    assert [[t.numel() for t in part] for part in taken] == [[4], [3], [1]]
+
+
+def test_registered_containers():
+    class Pair:
+        def __init__(self, a, b):
+            self.a, self.b = a, b
+
+    pytree.register_pytree_node(
+        Pair, lambda p: ([p.a, p.b], "kept"), lambda parts, context: Pair(*parts)
+    )
+    found = pytree.tree_map(lambda x: x * 2, {"k": Pair(1, [2])})
+    assert (found["k"].a, found["k"].b) == (2, [4])
+    with pytest.raises(ValueError, match="already registered"):
+        pytree.register_pytree_node(Pair, None, None)
+    del pytree._REGISTERED[Pair]
+
+
+def test_collect_env_prints_versions():
+    command = [sys.executable, "-m", "rushlight.utils.collect_env"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "rushlight version:" in found
+    assert "numpy==" in found
