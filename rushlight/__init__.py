@@ -55,7 +55,7 @@ from rushlight.random import (
 from rushlight.storage import UntypedStorage
 from rushlight.tensor import Size, Tensor
 
-__version__ = "0.6.0"
+__version__ = "0.7.0"
 newaxis = None
 
 __all__ = [

@@ -5,7 +5,7 @@ import numpy as np
 import rushlight
 from rushlight.dtype import OF
 from rushlight.errors import ShapeError, UnsupportedDtypeError
-from rushlight.linalg.checks import check_matrices
+from rushlight.linalg.checks import LinAlgError, check_matrices
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.definition import OPS
 from rushlight.ops.core.kinds import kernel
@@ -35,25 +35,29 @@ def _depends_on_rank(A, B, *, rcond, driver):
 
 
 @kernel(public=False, method=False, name="linalg_lstsq", prepare=_check, autocast=SINGLE,
-        dynamic=_depends_on_rank, columns=(0,))  # fmt: skip
+        dynamic=_depends_on_rank, keeps_order=True)  # fmt: skip
 def _lstsq(xp, A, B, *, rcond, driver):
     """Return (X, residuals, ranks, singular values); what the driver does not compute is empty."""
     lead = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
     A, B = [np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (A, B)]
     (rows, n), k = A.shape[-2:], B.shape[-1]
     real = A.real.dtype
-    X, residuals = np.zeros((*lead, n, k), A.dtype), np.zeros((*lead, k), real)
+    # LAPACK writes X, column by column, into the memory that contained B.
+    X = np.zeros((*lead, k, max(rows, n)), A.dtype).swapaxes(-2, -1)[..., :n, :]
     ranks, S = np.zeros(lead, np.int64), np.zeros((*lead, min(rows, n)), real)
     for i in np.ndindex(lead):
-        X[i], ranks[i], values = _solved(A[i], B[i], rcond, driver)
+        try:
+            X[i], ranks[i], values = _solved(A[i], B[i], rcond, driver)
+        except LinAlgError as e:
+            place = f"(Batch element {np.ravel_multi_index(i, lead)}): " if lead else ""
+            raise LinAlgError(f"linalg.lstsq: {place}{e}") from None
         if values is not None:
             S[i] = values
     full = driver == "gels" or (driver != "gelsy" and (ranks == n).all())
+    residuals = np.empty(0, real)
     if rows > n and full:
         error = B - A @ X
         residuals = (error.real**2 + error.imag**2 if A.dtype.kind == "c" else error**2).sum(-2)
-    else:
-        residuals = np.empty(0, real)
     return (
         X,
         residuals,
@@ -76,7 +80,13 @@ def _solved(A, B, rcond, driver):
     (gels,) = get_lapack_funcs(("gels",), (A, B))
     wide = np.zeros((max(rows, n), k), B.dtype)
     wide[:rows] = B
-    return gels(A, wide)[1][:n], n, None
+    _, X, code = gels(A, wide)
+    if code > 0:
+        raise LinAlgError(
+            "The least squares solution could not be computed because the input matrix does not "
+            f"have full rank (error code: {code}); driver='gelsy' takes such matrices"
+        )
+    return X[:n], n, None
 
 
 def _slope_of_A(g, A, B, out):
@@ -139,6 +149,7 @@ def lstsq(A, B, rcond=None, *, driver=None, out=None):
 
     Raises:
         RuntimeError: The shapes or dtypes do not fit, or the driver is unknown.
+        LinAlgError: A does not have full rank, and the driver is ``"gels"``.
 
     Source: Golub and Pereyra 1973, "The differentiation of pseudo-inverses", for the gradients.
 

@@ -80,6 +80,12 @@ def test_eig_writes_into_wider_tensors():
     assert out[0].tolist() == [1, 1]
 
 
+@pytest.mark.parametrize(("shape", "place"), [((3, 2), ""), ((4, 3, 2), r"\(Batch element 0\)")])
+def test_gels_refuses_matrices_without_full_rank(shape, place):
+    with pytest.raises(torch.linalg.LinAlgError, match=f"lstsq: {place}.*full rank"):
+        torch.linalg.lstsq(torch.ones(shape), torch.ones(shape)[..., :1], driver="gels")
+
+
 @pytest.mark.parametrize("driver", ["gelsy", "gelsd", "gelss"])
 def test_the_smallest_solution_of_several(driver):
     A = torch.ones(4, 2, dtype=torch.float64)

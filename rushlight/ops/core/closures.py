@@ -19,6 +19,7 @@ from rushlight.backend import native
 from rushlight.backend import numpy as xp
 from rushlight.ops.core.argument_kinds import Parameter, fits, unfit
 from rushlight.ops.core.arguments import bind, judge
+from rushlight.ops.core.definition import REQUIRED
 from rushlight.ops.core.dispatch import apply
 from rushlight.ops.core.fast_path import viewed
 from rushlight.ops.core.outputs import refuse_gradients
@@ -344,8 +345,9 @@ def reducer(op, whole, slow):
             result = forward(xp, a, dim=axes, keepdim=keepdim)
             if dim is not None and result.ndim > 1 and (turned or not result.flags.c_contiguous):
                 result = in_order(result)
-        except (AttributeError, RuntimeWarning, ValueError):
-            return slow((input, dim, keepdim), named)
+        except (AttributeError, RuntimeWarning, TypeError, ValueError):
+            given = (input,) if dim is REQUIRED else (input, dim, keepdim)
+            return slow(given, named)
         if type(result) is not ndarray:
             result = _asarray(result)
         o = _new(Tensor)

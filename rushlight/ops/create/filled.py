@@ -110,7 +110,6 @@ def sized(size, name):
 
 
 def _named_size(name, size, named):
-    named.pop("memory_format", None)
     given = named.pop("size", None)
     if named or (given is not None and size):
         raise TypeError(
@@ -129,12 +128,15 @@ def _filler(name, value, example):
         *size, out=None, dtype=None, layout=None, device=None, pin_memory=False,
         requires_grad=False, **named,
     ):  # fmt: skip
+        form = named.pop("memory_format", None) if value is None else None
         size = _named_size(name, size, named) if named else size
         if not size:
             raise TypeError(f'{name}() missing 1 required positional arguments: "size"')
         dtype = dtype_of(out, name) if dtype is None else dtype
         d = options(dtype, layout, device, name)
-        return finished(made(sized(size, name), value, d, name), requires_grad, out, name)
+        t = made(sized(size, name), value, d, name)
+        t = t if form is None else t.contiguous(memory_format=form)
+        return finished(t, requires_grad, out, name)
 
     make.__name__ = make.__qualname__ = name
     what = "an uninitialised tensor" if value is None else f"a tensor filled with {value}"

@@ -10,8 +10,7 @@ from rushlight.errors import ArgumentError, DtypeError, UnsupportedDtypeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel, source
 from rushlight.ops.create.filled import finished, options
-from rushlight.ops.shape.join import stack
-from rushlight.tensor import Tensor
+from rushlight.tensor import Tensor, from_array
 
 # Triangles --------------------------------------------------------------------------------
 
@@ -140,13 +139,15 @@ def unravel_index(indices, shape):
         )
     if indices.dtype is bool_ or indices.dtype.category > 1:
         raise TypeError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
-    rest, found = indices.to(int64), []
-    for n in reversed(_sizes(shape)):
-        if not n:
-            raise RuntimeError("unravel_index: a size is 0, so there are no elements")
-        found.append(rest % n)
-        rest = rest.div(n, rounding_mode="floor")
-    return stack(found[::-1], -1).unbind(-1) if found else ()
+    sizes = _sizes(shape)
+    if 0 in sizes:
+        raise RuntimeError("unravel_index: a size is 0, so there are no elements")
+    if not sizes:
+        return ()
+    sizes = np.array(sizes)
+    steps = np.append(sizes[:0:-1].cumprod()[::-1], 1)
+    places = indices.unsqueeze(-1).div(from_array(steps), rounding_mode="floor")
+    return (places % from_array(sizes)).unbind(-1)
 
 
 # Elements that are not zero ---------------------------------------------------------------

@@ -7,6 +7,7 @@ import numpy as np
 import rushlight.dtype as dtypes
 from rushlight import shapes
 from rushlight.autograd import mode
+from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import source
@@ -76,6 +77,8 @@ def arange(
         dtype = dtypes.int64 if all(k.category < 2 for k in kinds) else None
     dtype = dtype_of(out, "arange") if dtype is None else dtype
     d = options(dtype, layout, device, "arange")
+    if d.is_complex or d is dtypes.bool:
+        raise UnsupportedDtypeError(f"arange: not implemented for {d}")
     if step == 0 or (d.category < 2 and not int(step)):
         raise RuntimeError(f"arange: step must be nonzero, not {step} in {d}")
     if not all(map(math.isfinite, bounds)):

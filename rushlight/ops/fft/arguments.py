@@ -1,4 +1,4 @@
-"""The arguments of discrete Fourier transforms: dims, sizes, scaling and"""
+"""The arguments of discrete Fourier transforms: dims, sizes and scaling, and ``out``."""
 
 from rushlight import shapes
 from rushlight.dtype import bfloat16, complex128, float16, float64, get_default_dtype
@@ -88,12 +88,12 @@ def _check_sizes(name, sizes):
 
 def fitted(x, dims, sizes):
     """Cut elements off the end of the dims ``dims``, or add zeros, so that they have ``sizes``."""
-    if all(x.shape[d] == n for d, n in zip(dims, sizes, strict=True)):
-        return x
     pad = [0] * (2 * x.ndim)
     for d, n in zip(dims, sizes, strict=True):
+        if n < x.shape[d]:
+            x = x.narrow(d, 0, n)
         pad[2 * (x.ndim - 1 - d) + 1] = n - x.shape[d]
-    return constant_pad(x, pad=tuple(pad))
+    return constant_pad(x, pad=tuple(pad)) if any(pad) else x
 
 
 def stored(name, result, out):

@@ -9,6 +9,9 @@ back from that half. The gradient of a linear map is its adjoint. The adjoint of
 ``norm`` says whether the result is divided by n, by √n or not at all. The adjoint divides by the
 same number. But the names count from the direction of the transform, so the adjoint has the
 ``opposite`` name.
+
+As in PyTorch, the transformed dims of a result lie innermost in memory. The operand's strides give
+the order of the others.
 """
 
 import numpy as np
@@ -26,12 +29,54 @@ def opposite(norm):
     return _OPPOSITE[norm]
 
 
-@kernel(public=False, method=False, name="fft_c2c", grad_name="FftC2CBackward0", shape=like_first)
+def _order(strides, dims, last=False):
+    """The order of a result's dims in memory, for an operand with ``strides``.
+
+    ``last``: The last of ``dims`` stays the innermost. The others are sorted.
+
+    Source: PyTorch, ``aten/src/ATen/native/mkl/SpectralOps.cpp``, ``_sort_dims``, ``_exec_fft``.
+    """
+    outermost_first = lambda d: -strides[d]
+    kept = dims[-1:] if last else ()
+    dims = [*sorted(dims[: len(dims) - len(kept)], key=outermost_first), *kept]
+    # PyTorch moves the transformed dims to the end by exchanges, which decides among equal strides.
+    batch, end, d = list(range(len(strides))), len(strides), 0
+    while d < end:
+        if batch[d] in dims:
+            end -= 1
+            while end > d and batch[end] in dims:
+                end -= 1
+            batch[d], batch[end] = batch[end], batch[d]
+        d += end > d
+    return [*sorted(batch[:end], key=outermost_first), *dims]
+
+
+def _steps(shape, order):
+    """The strides, in elements, of dims that lie in memory in this ``order``, outermost first."""
+    steps, step = [0] * len(shape), 1
+    for d in reversed(order):
+        steps[d], step = step, step * shape[d]
+    return steps
+
+
+def _transformed(transform, x, dims, order, **options):
+    """Return ``transform`` of ``x`` over ``dims``, with its dims in memory in this ``order``."""
+    if order == sorted(order):
+        return transform(x, axes=dims, **options)
+    found = transform(x.transpose(order), axes=[order.index(d) for d in dims], **options)
+    return found.transpose([order.index(d) for d in range(x.ndim)])
+
+
+@kernel(public=False, method=False, name="fft_c2c", grad_name="FftC2CBackward0", shape=like_first,
+        keeps_order=True)  # fmt: skip
 def complex_to_complex(xp, x, *, dim, norm, inverse):
     """Return the transform of the complex ``x`` over the dims in the tuple ``dim``."""
     from scipy import fft
 
-    return (fft.ifftn if inverse else fft.fftn)(x, axes=dim, norm=norm)
+    if not dim:
+        return x.copy("K")
+    order = _order(x.strides, dim)
+    return _transformed(fft.ifftn if inverse else fft.fftn, x, dim, order, norm=norm)
 
 
 complex_to_complex.grad(
@@ -41,7 +86,7 @@ complex_to_complex.grad(
 )
 
 
-@kernel(public=False, method=False, name="fft_r2c", grad_name="FftR2CBackward0")
+@kernel(public=False, method=False, name="fft_r2c", grad_name="FftR2CBackward0", keeps_order=True)
 def real_to_complex(xp, x, *, dim, norm, inverse, onesided):
     """Return the transform of the real ``x`` over ``dim``.
 
@@ -50,9 +95,15 @@ def real_to_complex(xp, x, *, dim, norm, inverse, onesided):
     """
     from scipy import fft
 
+    strides = x.strides
+    if inverse and dim[1:]:  # the last dim comes first, so the others find its order
+        strides = _steps(x.shape, _order(strides, dim[-1:]))
+        order = _order(strides, dim[:-1])
+    else:
+        order = _order(strides, dim, last=True)
     if onesided:
-        return (fft.ihfftn if inverse else fft.rfftn)(x, axes=dim, norm=norm)
-    found = (fft.ifftn if inverse else fft.fftn)(x, axes=dim, norm=norm)
+        return _transformed(fft.ihfftn if inverse else fft.rfftn, x, dim, order, norm=norm)
+    found = _transformed(fft.ifftn if inverse else fft.fftn, x, dim, order, norm=norm)
     if not inverse:
         found.imag += 0.0  # SciPy gives elements that are their own conjugates the part -0
     return found
@@ -71,7 +122,7 @@ def _real_slope(g, x_shape, dim, norm, inverse, onesided):
 real_to_complex.grad(x=_real_slope)
 
 
-@kernel(public=False, method=False, name="fft_c2r", grad_name="FftC2RBackward0")
+@kernel(public=False, method=False, name="fft_c2r", grad_name="FftC2RBackward0", keeps_order=True)
 def complex_to_real(xp, x, *, dim, norm, inverse, n):
     """Return the real transform over ``dim`` of ``x``, which has half of the last dim.
 
@@ -79,8 +130,11 @@ def complex_to_real(xp, x, *, dim, norm, inverse, n):
     """
     from scipy import fft
 
-    sizes = (*[x.shape[d] for d in dim[:-1]], n)
-    return (fft.irfftn if inverse else fft.hfftn)(x, s=sizes, axes=dim, norm=norm)
+    sizes, strides = (*[x.shape[d] for d in dim[:-1]], n), x.strides
+    if dim[1:]:  # the other dims come first, so the last one finds their order
+        strides = _steps(x.shape, _order(strides, dim[:-1]))
+    order = _order(strides, dim[-1:])
+    return _transformed(fft.irfftn if inverse else fft.hfftn, x, dim, order, s=sizes, norm=norm)
 
 
 def _half_slope(g, dim, norm, inverse, n):

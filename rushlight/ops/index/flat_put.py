@@ -5,6 +5,7 @@ from rushlight.errors import DtypeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.outputs import in_place
 from rushlight.ops.core.range_checks import check_range
+from rushlight.ops.create.filled import empty_like
 from rushlight.ops.shape.view import tensor_array
 from rushlight.tensor import Tensor
 
@@ -58,7 +59,8 @@ def put(input, index, source, accumulate=False):
     """
     _check(input, index, source)
     flat = input.reshape(-1).index_put((index.reshape(-1),), source.reshape(-1), accumulate)
-    return flat.reshape(input.shape)
+    found = flat.reshape(input.shape)
+    return found if input.is_contiguous() else empty_like(input).copy_(found)
 
 
 Tensor.put_ = in_place(put, "put_")

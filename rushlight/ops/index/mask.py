@@ -81,12 +81,15 @@ def nonzero(input, *, out=None, as_tuple=False):
     """Return the indices of all elements that are not zero.
 
     Args:
-        out: int64 tensor that receives the result. It has no effect with ``as_tuple``.
+        out: int64 tensor that receives the result, only without ``as_tuple``.
         as_tuple: Return a tensor of indices for each dim. Default: False.
 
     Returns:
         int64 tensor (n, dims of ``input``), a row for each such element. With ``as_tuple``: its
         columns, a tuple of tensors (n).
+
+    Raises:
+        RuntimeError: ``out`` is given with ``as_tuple``.
 
     >>> import rushlight as torch
     >>> torch.nonzero(torch.tensor([0, 5, 6]))
@@ -95,6 +98,8 @@ def nonzero(input, *, out=None, as_tuple=False):
     """
     if not as_tuple:
         return _nonzero(input, out=out)
+    if out is not None:
+        raise RuntimeError("nonzero: does not support the out kwarg when as_tuple is True")
     if not input.ndim:
         input = input.reshape(1)
     return _nonzero(input).unbind(1)

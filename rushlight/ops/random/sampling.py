@@ -16,6 +16,8 @@ from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel, source
 from rushlight.ops.core.rules import zeros
 from rushlight.ops.create.filled import dtype_of, finished, options
+from rushlight.ops.tensor.cast import laid_out
+from rushlight.ops.tensor.memory_format import preserve_format
 from rushlight.random import Generator, default_generator
 from rushlight.strides import fill, visit_order
 from rushlight.tensor import Tensor
@@ -190,7 +192,7 @@ def _like(name, input, distribution, parameters, named):
         raise TypeError(
             f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
         )
-    named.pop("memory_format", None)
+    form = named.pop("memory_format", None)
     d = named.pop("dtype", None) or input.dtype
     options(d, named.pop("layout", None), named.pop("device", None), name)
     generator = checked_generator(named.pop("generator", None), name)
@@ -199,6 +201,8 @@ def _like(name, input, distribution, parameters, named):
     if named:
         raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(named))}'")
     array = input.array
+    if form is not None and form is not preserve_format:
+        array = laid_out(np.empty(array.shape, np.bool_), form, name)
     order = memory_order(array) or ()
     turned = [dim for dim in order if array.shape[dim] != 1]
     if turned == sorted(turned):

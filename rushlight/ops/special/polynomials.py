@@ -32,13 +32,12 @@ def _degrees(n):
     return np.where(np.isfinite(n) & (n > -1), np.trunc(n), -1)
 
 
-def _by_recurrence(x, n, first, step):
-    """The polynomials of the degrees ``n`` at ``x``, arrays of one shape; 0 for degrees below 0.
+def _by_recurrence(out, x, n, first, step):
+    """Write the polynomials of the degrees ``n`` at ``x`` into ``out``; 0 for degrees below 0.
 
     ``first(x)`` has degree 1, and ``step(k, x, q, p)`` degree k + 1, if q and p have k and k - 1.
     """
-    out = np.zeros_like(x)
-    np.copyto(out, 1, where=n == 0)
+    np.copyto(out, n == 0)
     p, q = np.ones_like(x), first(x)
     degrees = {int(k) for k in np.unique(n) if k > 0}
     for k in range(1, max(degrees, default=0) + 1):
@@ -60,12 +59,14 @@ def _polynomial(title, first, step, what, example, angle=None, shifted=False):
     """
 
     def forward(xp, x, n):
-        x, n = xp.broadcast_arrays(_typed(x, n), n)
+        x = _typed(x, n)
+        out = np.empty_like(xp.logical_or(x, n), x.dtype)  # ``out`` lies as a ufunc's result does
+        x, n = xp.broadcast_arrays(x, n)
         x, n = (2 * x - 1 if shifted else x), _degrees(n)
         if angle is None:
-            return _by_recurrence(x, n, first, step)
+            return _by_recurrence(out, x, n, first, step)
         inner = (abs(x) < 1) & (n > _HIGH)
-        out = _by_recurrence(x, np.where(inner, 0, n), first, step)
+        _by_recurrence(out, x, np.where(inner, 0, n), first, step)
         # The angle is multiplied by n, so float32 would be too coarse for it.
         out[inner] = angle(n[inner], np.arccos(x[inner].astype(np.float64)))
         return out

@@ -30,8 +30,9 @@ OPAQUE = {
         "binomial von_mises"
     ),
     "an integral for each element": "_standard_gamma_grad _dirichlet_grad",
-    "sorts": "sort argsort topk kthvalue median median_dim nanmedian nanmedian_dim",
-    "searches": "searchsorted histc bag_maxima",
+    "sorts": "sort argsort topk kthvalue median median_dim nanmedian nanmedian_dim mode",
+    "searches": "searchsorted histc histogram_counts bag_maxima nonzero_static",
+    "the bits of a number": "frexp ldexp nextafter",
     "pools": (
         "max_pool1d max_pool2d max_pool3d max_pool_backward max_pool_positions avg_pool1d "
         "avg_pool2d avg_pool3d avg_pool_backward adaptive_avg_pool1d adaptive_avg_pool2d "
@@ -45,16 +46,21 @@ OPAQUE = {
         "upsample_lanczos2d_aa upsample_backward"
     ),
     "each element needs the one before": "recurrence logcumsumexp ctc_loss ctc_loss_backward",
-    "a constant, made once": "linspace_ logspace_",
+    "a constant, made once": "linspace_ logspace_ triangle_indices",
+    "edges that depend on the least and the greatest element": "histogram_edges",
+    "a product and its norms, kept from below zero": "cdist_by_product",
     "complex numbers": "complex",
     "looks for the rows that occur": "embedding_renorm",
     "a tensor of one element without dims": "scatter_value",
     "extrema and products at places that repeat": "scatter_reduced",
     "matrices, by recurrences over their rows": (
         "linalg_cholesky_ex linalg_eigh linalg_matrix_exp linalg_qr linalg_slogdet "
-        "linalg_solve linalg_solve_triangular linalg_svd geqrf"
+        "linalg_solve linalg_solve_triangular linalg_svd geqrf linalg_det linalg_inv_ex "
+        "linalg_pinv linalg_ldl_factor_ex linalg_ldl_solve linalg_lu_factor_ex lu_row_order "
+        "linalg_lstsq linalg_cofactor lobpcg"
     ),
-    "sums windows that overlap": "collect pick",
+    "a view, where the gradient lies in memory otherwise than the tensor": "seen",
+    "sums windows that overlap": "collect pick overlap_add",
 }
 ALLOWED = PRIMITIVES | {name for names in OPAQUE.values() for name in names.split()}
 

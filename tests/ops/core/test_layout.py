@@ -1,5 +1,6 @@
 """How results and gradients lie in memory, for inputs of every layout: PyTorch's strides."""
 
+import re
 from itertools import islice
 
 import numpy as np
@@ -12,9 +13,24 @@ from tests.conformance import _seeded, flat
 from tests.golden import layouts as golden
 from tests.ops.layouts import cases, laid_out, outcome, strides, tensor
 
-#: conj() is a copy.
-KNOWN = {f"{name}/{how}" for name in ("H", "mH")
-         for how in ("sliced", "window", "turned_window", "expanded")}  # fmt: skip
+#: Of windows and expanded tensors PyTorch's results have the strides, gaps and all. Ours are dense.
+DENSE = {"H", "mH", "as_strided_scatter", "diagonal_scatter", "select_scatter", "slice_scatter"}
+#: PyTorch refuses some layouts that we take: it views its operands, or rounding decides whether
+#: LAPACK finds a matrix of equal rows singular.
+TAKEN = {"conv_tbc", "kron", "linalg_lstsq", "lobpcg"}
+
+
+def _is_known(key, want):
+    """Whether the result lies otherwise on purpose."""
+    sample, layout = key.split("/")[:2]
+    name = re.sub(r"-\d+$", "", sample)
+    gaps = layout in ("sliced", "window", "turned_window", "expanded")
+    gaps = gaps or sample in ("select_scatter-7", "as_strided_scatter-3")  # they make windows
+    return (
+        (name in DENSE and gaps)
+        or (name in TAKEN and want == "error")
+        or name == "conv3d"  # contiguous
+    )
 
 
 def _check(answers, part=1):
@@ -22,7 +38,7 @@ def _check(answers, part=1):
     wrong = []
     for key, sample, layout, only in islice(cases(), 0, None, part):
         want = answers(key, sample, layout, only)
-        if want is None or key in KNOWN:
+        if want is None or _is_known(key, want):
             continue
         got = outcome(torch, sample, layout, only)
         if got != want:

@@ -236,6 +236,41 @@ def test_read_only_arrays_warn_and_refuse_writes():
     torch.tensor(a).add_(1)
 
 
+@pytest.mark.parity
+@pytest.mark.parametrize("form", ["channels_last", "contiguous_format", "preserve_format"])
+@pytest.mark.parametrize(
+    "name", ["empty", "empty_like", "ones_like", "rand_like", "randn_like", "randint_like"]
+)
+def test_memory_formats(name, form):
+    peer, found = pytest.importorskip("torch"), []
+    for t in (peer, torch):
+        for turned in (False, True):
+            x = t.zeros(2, 3, 4, 5)
+            x = x.contiguous(memory_format=t.channels_last) if turned else x
+            given = (2, 3, 4, 5) if name == "empty" else (x, 9) if name == "randint_like" else (x,)
+            t.manual_seed(0)
+            try:
+                made = getattr(t, name)(*given, memory_format=getattr(t, form))
+            except RuntimeError:  # empty has no format to preserve
+                found.append(None)
+                continue
+            found += [made.stride(), None if "empty" in name else made.numpy()]
+    half = len(found) // 2
+    for want, got in zip(found[:half], found[half:], strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-6) if isinstance(got, np.ndarray) else None
+        assert isinstance(got, np.ndarray) or got == want
+
+
+def test_options_that_are_refused():
+    with pytest.raises(TypeError, match="memory_format"):
+        torch.zeros(1, 2, 3, 4, memory_format=torch.channels_last)
+    for dtype in (torch.complex64, torch.bool):
+        with pytest.raises(NotImplementedError, match="arange"):
+            torch.arange(3, dtype=dtype)
+    with pytest.raises(RuntimeError, match="as_tuple"):
+        torch.nonzero(torch.ones(2), out=torch.zeros(0, dtype=torch.int64), as_tuple=True)
+
+
 def test_sizes_that_cannot_be():
     for call, text in [
         (lambda: torch.zeros(-1), "negative dimension -1"),
