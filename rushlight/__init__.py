@@ -108,7 +108,7 @@ _LAZY = {
     "onnx": "rushlight.onnx",
     "profiler": "rushlight.profiler",
     "fx": "rushlight.fx",
-    "__config__": "rushlight.__config__", "_utils": "rushlight._utils",
+    "_C": "rushlight._C", "__config__": "rushlight.__config__", "_utils": "rushlight._utils",
     "futures": "rushlight.futures",
     "types": "rushlight.types",
     "fft": "rushlight.fft", "signal": "rushlight.signal",

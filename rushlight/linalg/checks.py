@@ -43,15 +43,13 @@ def check_square(name, x):
     check_floats(name, x)
 
 
-def check_info(name, info, consequence):
+def check_info(name, info, what, error=LinAlgError):
     """Raise unless all of ``info`` is 0, by an operation, so that a compiled program checks, too.
 
-    ``info`` holds for each matrix the number of its first pivot that is 0.
+    ``info`` has for each matrix what LAPACK reported, most often the number of a pivot that is 0.
+    It stands for ``{}`` in ``what``, which says what is wrong, in PyTorch's words.
     """
-    check_range(
-        info, low=0, high=0, error=LinAlgError,
-        message=f"{name}: The diagonal element {{}} is zero, {consequence}",
-    )  # fmt: skip
+    check_range(info, low=0, high=0, error=error, message=f"{name}: {{batch}}{what}")
 
 
 def identity(x):

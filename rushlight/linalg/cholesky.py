@@ -3,13 +3,12 @@
 import numpy as np
 
 import rushlight
-from rushlight.linalg.checks import LinAlgError, check_square, squares
+from rushlight.linalg.checks import check_info, check_square, squares
 from rushlight.linalg.columns import in_columns
 from rushlight.linalg.triangular import solve_triangular
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
-from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.core.rules import conj
 from rushlight.ops.linear.triangle import tril
 from rushlight.return_types import result_type
@@ -64,6 +63,18 @@ def _slope(g, out):
 _factor.grad(A=_slope)
 
 
+def _factored(name, A, upper, check_errors):
+    L, info = _factor(A.mH if upper else A)
+    if check_errors:
+        check_info(
+            name,
+            info,
+            "The factorization could not be completed because the input is not positive-definite "
+            "(the leading minor of order {} is not positive-definite).",
+        )
+    return _Factored((in_columns(L.mH) if upper else L, info))
+
+
 def cholesky_ex(A, *, upper=False, check_errors=False):
     """Compute ``cholesky`` without raising an error for matrices that have no factor.
 
@@ -78,14 +89,7 @@ def cholesky_ex(A, *, upper=False, check_errors=False):
     >>> torch.linalg.cholesky_ex(-torch.eye(2)).info
     tensor(1, dtype=torch.int32)
     """
-    L, info = _factor(A.mH if upper else A)
-    if check_errors:
-        check_range(
-            info, low=0, high=0, error=LinAlgError,
-            message="linalg.cholesky: the input is not positive-definite: its leading minor of "
-            "order {} is not",
-        )  # fmt: skip
-    return _Factored((in_columns(L.mH) if upper else L, info))
+    return _factored("linalg.cholesky_ex", A, upper, check_errors)
 
 
 def cholesky(A, *, upper=False, out=None):
@@ -102,7 +106,7 @@ def cholesky(A, *, upper=False, out=None):
     tensor([[2., 0.],
             [1., 1.]])
     """
-    L = cholesky_ex(A, upper=upper, check_errors=True)[0]
+    L = _factored("linalg.cholesky", A, upper, check_errors=True)[0]
     return L if out is None else store(out, L, "linalg.cholesky")
 
 

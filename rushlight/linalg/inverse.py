@@ -67,8 +67,8 @@ def inv_ex(A, *, check_errors=False, out=None):
 def _checked(name, A):
     """Invert A, and raise if it is singular."""
     X, info = _invert(A)
-    check_info(name, info, "the inversion could not be completed because the input matrix is "
-               "singular")  # fmt: skip
+    check_info(name, info, "The diagonal element {} is zero, the inversion could not be completed "
+               "because the input matrix is singular.")  # fmt: skip
     return X, info
 
 

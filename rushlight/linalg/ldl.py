@@ -12,10 +12,9 @@ linear systems".
 import numpy as np
 
 from rushlight.errors import DtypeError, ShapeError
-from rushlight.linalg.checks import LinAlgError, check_square
+from rushlight.linalg.checks import check_info, check_square
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
-from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.core.rules import conj
 from rushlight.ops.linear.matmul import same_dtype
 from rushlight.return_types import result_type
@@ -74,10 +73,8 @@ def ldl_factor_ex(A, *, hermitian=False, check_errors=False, out=None):
     """
     found = _Checked(_factor(A, hermitian=hermitian))
     if check_errors:
-        check_range(
-            found.info, low=0, high=0, error=LinAlgError,
-            message="linalg.ldl_factor: the input matrix is singular: block {} of D is 0",
-        )  # fmt: skip
+        check_info("linalg.ldl_factor", found.info,
+                   "The input matrix is singular: block {} of D is 0.")  # fmt: skip
     return found if out is None else store(out, found, "linalg.ldl_factor_ex")
 
 

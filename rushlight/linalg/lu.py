@@ -11,7 +11,7 @@ import numpy as np
 
 import rushlight
 from rushlight.errors import DtypeError, ShapeError
-from rushlight.linalg.checks import check_matrices, check_square, identity
+from rushlight.linalg.checks import check_info, check_matrices, check_square, identity
 from rushlight.linalg.columns import in_columns
 from rushlight.linalg.triangular import solve_triangular
 from rushlight.ops.core.autocast import SINGLE
@@ -142,11 +142,12 @@ def lu_factor_ex(A, *, pivot=True, check_errors=False, out=None):
 
 
 def _check_diagonal(name, info):
-    check_range(
-        info, low=0, high=0, error=RuntimeError,
-        message=f"torch.{name}: U[{{0}},{{0}}] is zero and using it on lu_solve would result in a "
-        "division by zero; to factor anyway, call lu_factor_ex with check_errors=False",
-    )  # fmt: skip
+    what = (
+        "U[{0},{0}] is zero and using it on lu_solve would result in a division by zero. If you "
+        "still want to perform the factorization, consider calling linalg.lu(A, pivot) or "
+        "linalg.lu_factor_ex(A, pivot)"
+    )
+    check_info(f"torch.{name}", info, what, error=RuntimeError)
 
 
 def lu_factor(A, *, pivot=True, out=None):

@@ -4,12 +4,11 @@ import numpy as np
 
 from rushlight import shapes
 from rushlight.errors import ShapeError
-from rushlight.linalg.checks import LinAlgError, check_square
+from rushlight.linalg.checks import check_info, check_square
 from rushlight.linalg.columns import in_columns
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
-from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.linear.matmul import adjoint, same_dtype
 from rushlight.ops.tensor.memory_format import contiguous_format
 from rushlight.return_types import result_type
@@ -95,11 +94,8 @@ def solve_ex(A, B, *, left=True, check_errors=False, out=None):
         X, info = _solve(A.mT, B.mT)
         X = X.mT.clone(memory_format=contiguous_format)
     if check_errors:
-        check_range(
-            info, low=0, high=0, error=LinAlgError,
-            message="linalg.solve: the solver failed because the input matrix is singular: pivot "
-            "{} is 0",
-        )  # fmt: skip
+        check_info("torch.linalg.solve", info,
+                   "The solver failed because the input matrix is singular.")  # fmt: skip
     if out is not None:
         X, info = store(out[0], X, "linalg.solve_ex"), store(out[1], info, "linalg.solve_ex")
     return _Solved((X, info))

@@ -86,6 +86,31 @@ def test_gels_refuses_matrices_without_full_rank(shape, place):
         torch.linalg.lstsq(torch.ones(shape), torch.ones(shape)[..., :1], driver="gels")
 
 
+SINGULAR = {
+    "cholesky": lambda t, x: t.linalg.cholesky(x),
+    "cholesky_ex": lambda t, x: t.linalg.cholesky_ex(x, check_errors=True),
+    "inv": lambda t, x: t.linalg.inv(x),
+    "inv_ex": lambda t, x: t.linalg.inv_ex(x, check_errors=True),
+    "solve": lambda t, x: t.linalg.solve(x, t.ones(2)),
+    "lu_factor": lambda t, x: t.linalg.lu_factor(x),
+}
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("name", SINGULAR)
+def test_messages_for_singular_matrices(name):
+    peer, messages = pytest.importorskip("torch"), []
+    for t in (peer, torch):
+        for x in (t.zeros(2, 2), t.stack([t.eye(2), t.zeros(2, 2)])):
+            if name == "solve" and x.ndim > 2:
+                continue
+            with pytest.raises(RuntimeError) as raised:
+                SINGULAR[name](t, x)
+            messages.append(str(raised.value))
+    half = len(messages) // 2
+    assert messages[half:] == messages[:half]
+
+
 @pytest.mark.parametrize("driver", ["gelsy", "gelsd", "gelss"])
 def test_the_smallest_solution_of_several(driver):
     A = torch.ones(4, 2, dtype=torch.float64)

@@ -326,8 +326,8 @@ def _load_tensor(module, name, tensor, key, found, assign):
         found = found[0]
     if found.shape != tensor.shape:
         return (
-            f"size mismatch for {key}: the state_dict has shape {found.shape}, "
-            f"the model has {tensor.shape}."
+            f"size mismatch for {key}: copying a param with shape {found.shape} from checkpoint, "
+            f"the shape in current model is {tensor.shape}."
         )
     try:
         with no_grad():

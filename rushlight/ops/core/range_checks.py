@@ -36,13 +36,16 @@ def require_range(name, index, n, dim, error=RuntimeError, low=0):
 def check_range(xp, x, *, low, high, error, message, ignored=None):
     """Raise ``error`` if an element of x is neither in [low, high] nor equal to ``ignored``.
 
-    The ``message`` is formatted with the first such element. The result has no meaning.
+    The ``message`` is formatted with the first such element, and with its ``batch``: its place in
+    the flattened x, in words, if x has dims. The result has no meaning.
     """
     fine = (x >= low) & (x <= high)
     if ignored is not None:
         fine |= x == ignored
     if not fine.all():
-        raise error(message.format(x[~fine].flat[0]))
+        at = int(fine.argmin())  # in the flattened array
+        batch = f"(Batch element {at}): " if fine.ndim else ""
+        raise error(message.format(x.reshape(-1)[at], batch=batch))
     return np.ones((), bool)
 
 

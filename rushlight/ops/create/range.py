@@ -13,6 +13,7 @@ from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import source
 from rushlight.ops.core.promotion import scalar_dtype
 from rushlight.ops.create.filled import dtype_of, finished, options
+from rushlight.ops.tensor.cast import as_scalar
 from rushlight.storage import settled
 from rushlight.tensor import Tensor, from_array
 
@@ -99,6 +100,17 @@ def arange(
     return finished(made, requires_grad, out, "arange", silent=False)
 
 
+def _fused(x, y, z):
+    """Return x·y + z, rounded once. Source: Dekker 1971, exact products and sums."""
+    head = lambda v: v * (2.0**27 + 1) - (v * (2.0**27 + 1) - v)
+    product, x_head, y_head = x * y, head(x), head(y)
+    x_tail, y_tail = x - x_head, y - y_head
+    rest = (x_head * y_head - product) + x_head * y_tail + x_tail * y_head + x_tail * y_tail
+    total = product + z
+    back = total - product
+    return total + ((product - (total - back)) + (z - back) + rest)
+
+
 def spaced(xp, start, end, steps, dtype):
     """Return ``steps`` numbers from ``start`` to ``end``.
 
@@ -107,15 +119,19 @@ def spaced(xp, start, end, steps, dtype):
     work = dtype if dtype.kind in "fc" and dtype.itemsize >= 4 else np.dtype("f4")
     if dtype.kind in "iu":
         work = np.dtype("f8")
+        start = as_scalar(start, dtype) if steps else 0
+        end = as_scalar(end, dtype) if steps > 1 else start
     low, high = work.type(start), work.type(end)
     if steps == 1:
         return np.full(1, low)
     step = work.type((high - low) / work.type(steps - 1)) if steps else work.type(0)
     i = xp.arange(steps)
     # In float64, product and sum are rounded to ``work`` only once, as by a fused multiply-add.
+    # A fraction of an integer is cut off, so there the rounding of the product counts as well.
     wide = np.result_type(work, "f8")
-    up = low.astype(wide) + step.astype(wide) * i
-    down = high.astype(wide) - step.astype(wide) * (steps - 1 - i)
+    low, high, step = low.astype(wide), high.astype(wide), step.astype(wide)
+    fused = _fused if dtype.kind in "iu" else lambda x, y, z: x * y + z
+    up, down = fused(step, i, low), fused(-step, steps - 1 - i, high)
     return xp.where(i < steps // 2, up, down).astype(work)
 
 
@@ -128,6 +144,13 @@ def _linspace(xp, *, start, end, steps, dtype):
 @source(public=False, name="logspace_")
 def _logspace(xp, *, start, end, steps, base, dtype):
     """Return ``base`` to the power of ``steps`` evenly spaced numbers."""
+    if dtype.kind in "iu" and steps == 1:
+        return as_scalar(float(xp.power(base, float(start))), dtype).reshape(1)
+    if dtype.kind in "iu" and steps:  # exponents are whole at both ends, and float32 between
+        first, last = [np.float32(as_scalar(v, dtype)) for v in (start, end)]
+        step, i = (last - first) / np.float32(steps - 1), xp.arange(steps, dtype=xp.float32)
+        exponents = xp.where(i < steps // 2, first + step * i, last - step * (steps - 1 - i))
+        return xp.power(np.float32(base), exponents).astype(dtype)
     return xp.power(base, spaced(xp, start, end, steps, xp.dtype("f8"))).astype(dtype)
 
 

@@ -261,6 +261,33 @@ def test_memory_formats(name, form):
         assert isinstance(got, np.ndarray) or got == want
 
 
+@pytest.mark.parity
+def test_spaced_numbers_at_random():
+    peer, random = pytest.importorskip("torch"), np.random.default_rng()
+    for _ in range(400):
+        dtype = random.choice(["int8", "uint8", "int16", "int32", "int64", "float32", "float64"])
+        (start, end), steps = random.uniform(-5, 12, 2), int(random.integers(0, 13))
+        base = float(random.choice([2, 3, 10, 1.5, 7]))
+        for name, args in (
+            ("linspace", (start * 10, end * 10, steps)),
+            ("logspace", (start / 4, end / 4, steps, base)),
+        ):
+            got, want = [_or_error(t, name, args, dtype) for t in (torch, peer)]
+            what = f"{name}{args} in {dtype}"
+            assert (got is None) == (want is None), what
+            if want is not None:
+                np.testing.assert_allclose(
+                    got, want, rtol=1e-5 if dtype[0] == "f" else 0, err_msg=what
+                )
+
+
+def _or_error(t, name, args, dtype):
+    try:
+        return getattr(t, name)(*args, dtype=getattr(t, dtype)).numpy()
+    except RuntimeError:  # an end is out of range
+        return None
+
+
 def test_options_that_are_refused():
     with pytest.raises(TypeError, match="memory_format"):
         torch.zeros(1, 2, 3, 4, memory_format=torch.channels_last)
