@@ -3,6 +3,7 @@
 Any other name of torch._C raises the error for a name that rushlight lacks.
 """
 
+from rushlight.autograd import mode
 from rushlight.linalg import LinAlgError as _LinAlgError  # noqa: F401 - programs catch it
 
 __all__: list[str] = []
@@ -10,3 +11,13 @@ __all__: list[str] = []
 
 def _log_api_usage_once(event):
     """Do nothing: rushlight does not log which functions are used."""
+
+
+class DisableTorchFunctionSubclass:
+    """A context in which the ``__torch_function__`` of classes is not called."""
+
+    def __enter__(self):
+        self.was, mode.state.dispatch = mode.state.dispatch, False
+
+    def __exit__(self, *error):
+        mode.state.dispatch = self.was

@@ -111,7 +111,8 @@ _LAZY = {
     "_C": "rushlight._C", "__config__": "rushlight.__config__", "_utils": "rushlight._utils",
     "futures": "rushlight.futures",
     "types": "rushlight.types",
-    "fft": "rushlight.fft", "signal": "rushlight.signal",
+    "fft": "rushlight.fft", "signal": "rushlight.signal", "overrides": "rushlight.overrides",
+    "masked": "rushlight.masked",
 }  # fmt: skip
 _LAZY_NAMES = {
     **dict.fromkeys(

@@ -2,6 +2,8 @@
 
 import threading
 
+from rushlight import locks
+
 __all__ = ["Future", "collect_all", "wait_all"]
 
 
@@ -20,8 +22,8 @@ class Future:
     """
 
     def __init__(self, *, devices=None):
-        self._changed = threading.Condition()
-        self._done = False
+        self._lock = locks.new_lock()
+        self._there = threading.Event()
         self._result = self._error = None
         self._callbacks: list = []
 
@@ -31,7 +33,7 @@ class Future:
         Returns:
             A bool.
         """
-        return self._done
+        return self._there.is_set()
 
     def wait(self):
         """Wait for the result.
@@ -39,8 +41,7 @@ class Future:
         Returns:
             The result. If an error was set instead, it is raised.
         """
-        with self._changed:
-            self._changed.wait_for(self.done)
+        self._there.wait()
         return self.value()
 
     def value(self):
@@ -52,7 +53,7 @@ class Future:
         Raises:
             RuntimeError: The result is not there yet.
         """
-        if not self._done:
+        if not self.done():
             raise RuntimeError("Future: value() before the future is completed; use wait()")
         if self._error is not None:
             raise self._error
@@ -84,8 +85,8 @@ class Future:
         Args:
             callback: A function of this future. Its result is dropped.
         """
-        with self._changed:
-            if not self._done:
+        with self._lock:
+            if not self.done():
                 self._callbacks.append(callback)
                 return
         callback(self)
@@ -116,14 +117,14 @@ class Future:
         self._complete(None, result)
 
     def _complete(self, result, error):
-        with self._changed:
-            if self._done:
+        with self._lock:
+            if self.done():
                 raise RuntimeError(
                     "Attempting to mark a completed Future as complete again. Note that a Future "
                     "can only be marked completed once."
                 )
-            self._result, self._error, self._done = result, error, True
-            self._changed.notify_all()
+            self._result, self._error = result, error
+            self._there.set()
         for callback in self._callbacks:
             callback(self)
 
@@ -146,7 +147,7 @@ def collect_all(futures):
     [1, 2]
     """
     futures = list(futures)
-    found, lock, left = Future(), threading.Lock(), [len(futures)]
+    found, lock, left = Future(), locks.new_lock(), [len(futures)]
 
     def count(done):
         with lock:

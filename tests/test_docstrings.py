@@ -12,13 +12,14 @@ import rushlight
 from rushlight.docstrings import complete
 
 MODULES = [
-    "", "nn", "nn.functional", "nn.init", "nn.utils", "linalg", "special", "optim",
+    "", "nn", "nn.functional", "nn.init", "nn.utils", "linalg", "masked", "special", "optim",
     "optim.lr_scheduler", "utils.data", "autograd", "Tensor", "distributions", "func",
     "accelerator", "amp", "autograd.functional", "autograd.graph", "autograd.profiler", "backends.cpu",
     "backends.cuda", "backends.cudnn", "backends.mkldnn", "backends.mps", "compiler", "cpu", "cuda",
     "datasets", "defaults", "determinism", "distributed", "distributions.constraints",
     "distributions.kl", "distributions.transforms", "export", "fft", "fx", "hub", "jit", "mps", "mtia",
-    "multiprocessing", "nn.attention", "nn.parallel", "nn.utils.parametrizations",
+    "multiprocessing", "nn.attention", "nn.attention.bias", "nn.attention.flex_attention", "nn.parallel",
+    "nn.utils.parametrizations", "overrides",
     "nn.utils.parametrize", "nn.utils.prune", "nn.utils.rnn", "nn.utils.stateless", "onnx",
     "optim.swa_utils", "profiler", "random", "serialization", "serialization.safetensors",
     "serialization.sharded", "signal.windows", "testing", "threads", "types", "utils.checkpoint", "utils.dlpack",

@@ -23,6 +23,16 @@ _SPECIAL = {
 }  # fmt: skip
 
 
+def from_parts(real, imag):
+    """Return complex numbers with these parts, which are arrays of one shape and dtype.
+
+    The sum ``real + 1j * imag`` would have nan as its real part where ``imag`` is infinite.
+    """
+    out = np.empty_like(real, np.result_type(real.dtype, np.complex64))
+    out.real, out.imag = real, imag
+    return out
+
+
 dry = False  # True in ``Dry``, where only dtypes and shapes matter
 
 

@@ -1,5 +1,8 @@
 """torch.nn: layers, losses, and the Module and Parameter classes behind them."""
 
+import importlib
+from typing import Any
+
 from rushlight.nn import functional, init, modules, parallel, parameter, utils
 from rushlight.nn.modules import *  # noqa: F403
 from rushlight.nn.modules import __all__ as _modules
@@ -12,3 +15,9 @@ __all__ = [
     "functional", "init", "modules", "parallel", "parameter", "utils",
     *_modules,
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name == "attention":  # imported at first use
+        return importlib.import_module("rushlight.nn.attention")
+    raise AttributeError(f"module 'rushlight.nn' has no attribute {name!r}")

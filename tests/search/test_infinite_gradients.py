@@ -9,10 +9,11 @@ import rushlight
 from tests import conformance as c
 from tests.samples import SAMPLES
 
-#: Sums of products that BLAS takes in another order, or a rule of another form.
+#: Sums that BLAS and Fourier transforms take in another order, or a rule of another form.
 _OTHERWISE = {
     "conv1d", "linalg_solve_triangular", "linalg_matrix_exp", "mvlgamma", "scaled_dot_product_attention", "grid_sample",
-    "grid_sample_3d",
+    "grid_sample_3d", "fft_c2c", "fft_r2c", "fft_c2r", "stft", "istft",
+    "ormqr", "conv_tbc", "convolution", "grid_sampler", "grid_sampler_2d",
 }  # fmt: skip
 
 

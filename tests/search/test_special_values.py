@@ -12,16 +12,16 @@ NUMBERS = [
     88.8, -110.0, 171.0, 100.5, -100.5,
 ]  # fmt: skip
 SPACES = ["", "special", "nn.functional"]
-#: Random ones, and those whose value at nan or a pole differs with PyTorch's vectors.
+#: Random ones, and one that has a gradient here only.
 _OTHERWISE = {
     "alpha_dropout", "bernoulli", "dropout", "feature_alpha_dropout", "feature_dropout", "normal",
     "gumbel_softmax", "poisson", "rrelu", "rand_like", "randn_like", "empty_like", "dropout1d",
-    "dropout2d", "dropout3d",
+    "dropout2d", "dropout3d", "detach_copy",
 }  # fmt: skip
 #: PyTorch's own error there: an overflow, a vector's nan, the noise next to a pole.
 _SLOPES = {"digamma", "psi", "erfcx", "i0", "i0e", "i1", "i1e", "log_ndtr", "logit", "celu", "elu",
            "selu", "hardswish"}  # fmt: skip
-_VALUES = {"i0", "i1", "gelu"}
+_VALUES = {"i0", "i1", "gelu", "modified_bessel_i0", "modified_bessel_i1", "airy_ai"}
 
 
 def space(torch, path):

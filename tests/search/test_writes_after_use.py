@@ -15,7 +15,9 @@ from tests.samples import SAMPLES
 from tests.search.lines import peer as find_peer
 
 #: Operations that raise although PyTorch saves other values, which nobody wrote.
-_STRICTER = ("linalg_svd", "linalg_solve", "special.ndtr", "matmul", "repeat_interleave")
+_STRICTER = ("linalg_svd", "linalg_solve", "special.ndtr", "matmul", "repeat_interleave", "kron",
+             "ldexp", "cdist_by_product", "linalg_lu_factor_ex", "lu", "cond", "svd",
+             "linalg_lstsq", "instance_norm")  # fmt: skip
 #: PyTorch's result depends on the order in which it goes through places that overlap.
 _OVERLAPPING = ("unfold",)
 

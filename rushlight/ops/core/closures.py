@@ -20,7 +20,7 @@ from rushlight.backend import numpy as xp
 from rushlight.ops.core.argument_kinds import Parameter, fits, unfit
 from rushlight.ops.core.arguments import bind, judge
 from rushlight.ops.core.definition import REQUIRED
-from rushlight.ops.core.dispatch import apply
+from rushlight.ops.core.dispatch import apply, overridden
 from rushlight.ops.core.fast_path import viewed
 from rushlight.ops.core.outputs import refuse_gradients
 from rushlight.ops.core.promotion import scalar_dtype
@@ -65,6 +65,10 @@ def listed(op, method):
     (name,) = op.params
 
     def call(*args, **named):
+        if args and type(args[0]) is not Tensor:  # a class may know this function, not the method
+            found = overridden(call, args, named)
+            if found is not NotImplemented:
+                return found
         if len(args) > n + 1:
             raise TypeError(
                 f"{op.name}() takes {n + 1} positional arguments but {len(args)} were given"
@@ -74,6 +78,7 @@ def listed(op, method):
             raise TypeError(unfit(op.name, Parameter(name, "shape"), n + 1, given))
         return method(*args, **named)
 
+    vars(call)["is_listed"] = True
     return call
 
 
@@ -345,9 +350,12 @@ def reducer(op, whole, slow):
             result = forward(xp, a, dim=axes, keepdim=keepdim)
             if dim is not None and result.ndim > 1 and (turned or not result.flags.c_contiguous):
                 result = in_order(result)
-        except (AttributeError, RuntimeWarning, TypeError, ValueError):
-            given = (input,) if dim is REQUIRED else (input, dim, keepdim)
-            return slow(given, named)
+        except (AttributeError, RuntimeWarning, ValueError):
+            return slow((input, dim, keepdim), named)
+        except TypeError:
+            if dim is REQUIRED:
+                return slow((input,), named)  # says that dim is missing
+            raise
         if type(result) is not ndarray:
             result = _asarray(result)
         o = _new(Tensor)

@@ -21,6 +21,7 @@ from rushlight.backend import numpy as xp
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.arguments import refuse
+from rushlight.ops.core.definition import FUNCTIONS
 from rushlight.ops.core.promotion import as_in_half, scalar_dtype
 from rushlight.strides import (
     by_columns,
@@ -474,7 +475,7 @@ def _described(op, name, arrays):
 
 def _intercept(op, args, params):
     state = mode.state
-    if state.dispatch:
+    if state.dispatch or state.function_modes:
         found = overridden(op.call, args, params, op.variadic)
         if found is not NotImplemented:
             return found
@@ -498,24 +499,50 @@ def overrides(kind):
 
 
 def overridden(call, args, params, deep=False):
-    """The result of the first operand's class that overrides ``call``, else NotImplemented.
+    """The result of the mode or class that takes ``call`` over, else NotImplemented.
 
     ``deep``: the operands inside lists and tuples are asked as well, as in ``cat``.
     """
-    if not mode.state.dispatch:
+    modes = mode.state.function_modes
+    if not (mode.state.dispatch or modes):
         return NotImplemented
     types: list[Any] = []
-    for x in (*args, *params.values()):
+    for x in (*args, *params.values()) if mode.state.dispatch else ():
         for item in x if deep and isinstance(x, (list, tuple)) else (x,):
             kind = type(item)
             if kind not in types and overrides(kind):
                 types.append(kind)
+    return hand_over(_public(call), types, args, params) if types or modes else NotImplemented
+
+
+def hand_over(call, types, args, params):
+    """Let the innermost mode, and then the classes in ``types``, run ``call``.
+
+    The result is that of the first one which does not return NotImplemented, else NotImplemented.
+    """
+    modes = mode.state.function_modes
+    if modes:
+        mode.exchange("function_modes", modes[:-1] or None)
+        try:
+            found = modes[-1].__torch_function__(call, tuple(types), args, dict(params))
+        finally:
+            mode.exchange("function_modes", modes)
+        if found is not NotImplemented:
+            return found
     # A subclass is asked before its base class; otherwise the left operand's class comes first.
     for kind in sorted(types, key=lambda t: -len(t.__mro__)):
         found = kind.__torch_function__(call, tuple(types), args, dict(params))
         if found is not NotImplemented:
             return found
     return NotImplemented
+
+
+def _public(call):
+    """The function of ``torch`` that computes its result by the operation ``call`` alone."""
+    found = FUNCTIONS.get(call.__name__) if hasattr(call, "op") else None
+    if found is None or hasattr(found, "is_guarded") or hasattr(found, "is_listed"):
+        return call
+    return found
 
 
 def keep_subclass(cls, func, args, kwargs):

@@ -45,10 +45,11 @@ def guarded(call, name, strict=True):
             types: tuple = tuple(map(type, args))
             if named:
                 types = (*types, *named, *map(type, named.values()))
-            if types not in seen:
+            if mode.intercept or types not in seen:
                 found = hand_over(checked, args, named, deep=True)
                 if found is not NotImplemented:
                     return found
+            if types not in seen:
                 _check(call, name, args, named)
                 if len(seen) < _MOST and _decides(types, call, args, named):
                     seen.add(types)

@@ -3,6 +3,7 @@
 import numpy as np
 
 import rushlight.dtype as dtypes
+from rushlight.backend.numpy import from_parts
 from rushlight.dtype import OF
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import elementwise
@@ -261,7 +262,7 @@ def nan_to_num(xp, x, *, nan=None, posinf=None, neginf=None):
             nan_to_num.op.forward(xp, p, nan=nan, posinf=posinf, neginf=neginf)
             for p in (x.real, x.imag)
         ]
-        return (parts[0] + 1j * parts[1]).astype(x.dtype)
+        return from_parts(*parts)
     if x.dtype.kind != "f":
         return +x if x.dtype.kind != "b" else x
     kind = x.dtype.type

@@ -3,6 +3,7 @@
 import numpy as np
 
 from rushlight.autograd import mode
+from rushlight.backend.numpy import from_parts
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE
@@ -284,7 +285,7 @@ view_as_real.grad(
 
 
 def _joined(x):
-    return x[..., 0] + 1j * x[..., 1]
+    return from_parts(x[..., 0], x[..., 1])
 
 
 def _check_pairs(x):

@@ -162,7 +162,7 @@ def matmul(input, other, *, out=None):
         found = _short(input, other)
         if found is not None:
             return found
-    if not isinstance(input, Tensor) or not isinstance(other, Tensor):
+    if mode.intercept or not isinstance(input, Tensor) or not isinstance(other, Tensor):
         found = overridden(matmul, (input, other), {} if out is None else {"out": out})
         if found is not NotImplemented:
             return found

@@ -180,6 +180,17 @@ _attention.grad(query=_slope(0), key=_slope(1), value=_slope(2))
 
 # Function ----------------------------------------------------------------------------------
 
+#: None, or what ``nn.attention.sdpa_kernel`` demands: a function of the arguments that raises if
+#: PyTorch had no kernel for them.
+_check_kernels = None
+
+
+def exchange_check(check):
+    """Let ``check`` look at the arguments of each call (None: nothing does); give the last one."""
+    global _check_kernels
+    before, _check_kernels = _check_kernels, check
+    return before
+
 
 @takes(
     strict=True,
@@ -222,9 +233,20 @@ def scaled_dot_product_attention(
                 "be Tensor, "
                 f"not {type(t).__name__}"
             )
+    if hasattr(attn_mask, "_attention"):  # a CausalBias
+        return attn_mask._attention(query, key, value, dropout_p, is_causal, scale, enable_gqa)
     _check(query, key, value, attn_mask, dropout_p, is_causal)
+    if _check_kernels is not None:
+        _check_kernels(query, key, value, attn_mask, dropout_p, enable_gqa)
     if scale is None:
         scale = query.shape[-1] ** -0.5 if query.shape[-1] else 1.0
+    return attention_of(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)
+
+
+def attention_of(
+    query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=1.0, enable_gqa=False
+):
+    """``scaled_dot_product_attention`` of arguments that fit, without a look at them."""
     noise = None
     if dropout_p > 0:
         batch = broadcast("attention", *[t.array.shape[:-2] for t in (query, key)])

@@ -7,6 +7,7 @@ from numpy import ndarray
 
 from rushlight import late, shapes
 from rushlight.autograd import mode
+from rushlight.backend.numpy import from_parts
 from rushlight.errors import ShapeError
 from rushlight.ops.core.definition import OPS, function
 from rushlight.ops.core.kinds import kernel, view
@@ -185,7 +186,7 @@ def collect(xp, x, *, shape, index):
     if kind == "c":
         real = xp.bincount(index.ravel(), x.real.ravel(), math.prod(shape))
         imag = xp.bincount(index.ravel(), x.imag.ravel(), math.prod(shape))
-        return (real + 1j * imag).reshape(shape).astype(x.dtype)
+        return from_parts(real, imag).reshape(shape).astype(x.dtype)
     total = xp.bincount(index.ravel(), x.ravel(), math.prod(shape))
     return total.reshape(shape).astype(x.dtype)
 

@@ -253,7 +253,7 @@ def reshape(input, shape):
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
-    if not isinstance(input, Tensor):
+    if mode.intercept or not isinstance(input, Tensor):
         found = overridden(reshape, (input, shape), {})
         if found is not NotImplemented:
             return found

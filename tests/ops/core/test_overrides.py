@@ -113,3 +113,55 @@ def test_an_own_method_of_a_subclass_stays():
 @pytest.mark.parametrize("function", [torch.softmax, torch.topk, F.relu, F.cross_entropy])
 def test_functions_under_guard_can_be_pickled(function):
     assert pickle.loads(pickle.dumps(function)) is function
+
+
+def test_tables_of_handled_functions_work():
+    handled = {torch.add: "add", torch.flip: "flip", F.relu: "relu", torch.cat: "cat",
+               torch.sub: "sub", torch.reshape: "reshape", torch.permute: "permute"}  # fmt: skip
+
+    class Named(torch.Tensor):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            return handled.get(func)
+
+    a = torch.ones(2, 2).as_subclass(Named)
+    assert torch.add(a, a) == a + 1 == a.add(a, alpha=2) == "add" and a - 1 == "sub"
+    assert torch.flip(a, (0,)) == "flip" and F.relu(a) == "relu" and torch.cat([a, a]) == "cat"
+    assert torch.reshape(a, (4,)) == "reshape" and torch.permute(a, (1, 0)) == "permute"
+    with torch._C.DisableTorchFunctionSubclass():
+        assert type(a + 1) is torch.Tensor
+
+
+class Noted(torch.overrides.TorchFunctionMode):
+    def __init__(self, notes):
+        self.notes = notes
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        self.notes.append(torch.overrides.resolve_name(func))
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_mode_is_handed_all_functions():
+    outer, inner = [], []
+    with Noted(outer):
+        y = torch.zeros(2) + 1
+        with Noted(inner):
+            F.softmax(y, 0)
+        torch.linalg.norm(y)
+    softmax = "torch.nn.functional.softmax"  # the inner mode calls it, so the outer one sees it
+    assert outer == ["torch.zeros", "torch.add", softmax, "torch.linalg.norm"]
+    assert inner == [softmax] and torch.overrides._get_current_function_mode() is None
+    with pytest.raises(ZeroDivisionError), Noted(outer):
+        1 / 0  # noqa: B018
+    assert not torch.overrides.has_torch_function((y,))
+
+
+def test_a_mode_changes_what_is_made_while_a_function_is_compiled():
+    class Twice(torch.overrides.TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            found = func(*args, **(kwargs or {}))
+            return found * 2 if func is torch.sin else found
+
+    with Twice():
+        x = torch.ones(3)
+        assert torch.equal(torch.compile(torch.sin)(x), x.sin())

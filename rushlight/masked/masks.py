@@ -1,0 +1,96 @@
+"""Masks: which elements of a tensor count, and the values that stand for the others.
+
+A masked function fills the masked-out elements with the identity of its operation, such as 0 for
+a sum. The unmasked operation then gives the masked result, and the gradient of the masked-out
+elements is 0.
+"""
+
+import rushlight
+from rushlight import shapes
+from rushlight.docstrings.sentences import BY_KIND, RETURNS
+from rushlight.dtype import bool as bool_
+from rushlight.dtype import iinfo, uint8
+from rushlight.ops.tensor.memory_format import strided
+
+__all__ = ["dims", "filled", "highest", "identity", "lowest", "opened", "require_strided"]
+
+_MASK = "Bool tensor, broadcast to ``input``'s shape: True where an element counts. Default: all."
+BY_KIND["masked reduction"] = {
+    "input": "Tensor of any shape ``(*)``, or a MaskedTensor, whose own mask then counts.",
+    "dim": "The dim or dims (tuple) to reduce; negative ones count from the end. Default: all.",
+    "keepdim": "Keep the dims that are reduced, with size 1. Default: False.",
+    "dtype": "The dtype of the result. Default: that of the unmasked function.",
+    "mask": _MASK,
+}
+BY_KIND["masked along"] = {
+    **BY_KIND["masked reduction"],
+    "dim": "The dim along which the function works. Negative dims count from the end.",
+}
+RETURNS["masked reduction"] = RETURNS["reduction"]
+RETURNS["masked along"] = "Tensor of ``input``'s shape."
+
+
+def require_strided(x, name):
+    """Raise ValueError unless ``x`` is a strided tensor."""
+    if x.layout is not strided:
+        raise ValueError(f"masked {name} expects strided tensor (got {x.layout} tensor)")
+
+
+def dims(dim, ndim):
+    """Return ``dim`` (None, an int, or ints) as a sorted tuple of dims counted from the front."""
+    if dim is None or dim == ():
+        return tuple(range(ndim))
+    return tuple(sorted(shapes.dims(dim, max(ndim, 1), "masked")))
+
+
+def opened(input, mask, name):
+    """Return the data of ``input`` and the mask that counts, broadcast to the data's shape.
+
+    The mask is None if all elements count. A MaskedTensor's own mask comes before ``mask``.
+    """
+    if hasattr(input, "get_mask"):
+        input, mask = input.get_data(), input.get_mask()
+    require_strided(input, name)
+    if mask is None:
+        return input, None
+    require_strided(mask, name)
+    if mask.ndim > input.ndim:
+        raise IndexError(
+            f"masked {name}: the mask must be broadcastable to the input, but it has {mask.ndim} "
+            f"dims and the input has {input.ndim}"
+        )
+    if mask.shape != input.shape:
+        mask = rushlight.broadcast_to(mask, input.shape)
+    return input, mask.to(bool_)
+
+
+def filled(input, mask, value, name):
+    """Return the data of ``input`` with ``value(dtype, name)`` where elements are masked out."""
+    input, mask = opened(input, mask, name)
+    if mask is None:
+        return input
+    return rushlight.where(
+        mask, input, rushlight.tensor(value(input.dtype, name), dtype=input.dtype)
+    )
+
+
+def identity(number):
+    """Return the function that gives ``number`` for every dtype."""
+    return lambda dtype, name: number
+
+
+def lowest(dtype, name):
+    """The identity of a maximum: -inf, or the smallest integer."""
+    return -float("inf") if dtype.is_floating_point else _limits(dtype, name).min
+
+
+def highest(dtype, name):
+    """The identity of a minimum: inf, or the largest integer."""
+    return float("inf") if dtype.is_floating_point else _limits(dtype, name).max
+
+
+def _limits(dtype, name):
+    """The limits of an integer dtype; bool and the larger unsigned dtypes have no identity."""
+    if dtype.is_complex or dtype.is_signed or dtype is uint8:
+        return iinfo(dtype)  # raises TypeError for complex dtypes
+    raise NotImplementedError(f"identity of {name} on {dtype} input")
