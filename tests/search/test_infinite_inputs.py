@@ -18,7 +18,7 @@ _OTHERWISE = (
     "householder", "lu_", "grid", "gru", "lstm", "rnn", "transformer", "multihead", "conv", "elu",
     "scaled_dot", "instance_norm", "batch_norm", "group_norm", "special.i", "gamma",
     "von_mises", "nuclear", "bicubic", "prod", "fft", "stft", "pdist", "cond", "rank",
-    "lobpcg", "polynomial", "ldexp", "renorm", "cdist",
+    "lobpcg", "polynomial", "ldexp", "renorm", "cdist", "vdot",
 )  # fmt: skip
 _SAMPLES = [s for s in SAMPLES.values() if not any(part in s.name for part in _OTHERWISE)]
 
