@@ -34,7 +34,7 @@ from rushlight.ops.core.closures import (
     with_out,
 )  # fmt: skip
 from rushlight.ops.core.definition import FUNCTIONS, Op, publish
-from rushlight.ops.core.dispatch import apply
+from rushlight.ops.core.dispatch import apply, overridden
 from rushlight.ops.core.promotion import promote
 from rushlight.ops.core.signature import Signed
 from rushlight.tensor import Tensor
@@ -145,6 +145,9 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, **options):
             dtype = out.dtype  # the reduction is computed in this dtype, too
         args, params = bind(op, args, kwargs)
         if dtype is not None:
+            found = overridden(op.call, args, {**params, "dtype": dtype})
+            if found is not NotImplemented:
+                return found
             if not isinstance(args[0], Tensor):
                 refuse(op, 0, args[0])
             if not fits("dtype", dtype):

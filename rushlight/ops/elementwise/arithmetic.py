@@ -6,6 +6,7 @@ import rushlight.dtype as dtypes
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.core.definition import function
+from rushlight.ops.core.dispatch import overridden
 from rushlight.ops.core.fast_path import FLOATS
 from rushlight.ops.core.kinds import elementwise
 from rushlight.ops.core.legacy_arguments import scaled_order, takes_older_order
@@ -95,6 +96,9 @@ def _scaled(plain, scaled, x, y, alpha, out):
         if d is y.array.dtype and (d is _F4 or d is _F8):
             y = mul(y, factor(alpha, OF[d]))
             return plain(x, y) if out is None else plain(x, y, out=out)
+    found = overridden(plain, (x, y), {"alpha": alpha})
+    if found is not NotImplemented:
+        return found
     name = plain.op.name
     result = plain.op.dtype([x, y])
     check_category(name, "alpha", alpha, result)

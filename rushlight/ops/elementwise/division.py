@@ -5,6 +5,7 @@ import numpy as np
 import rushlight.dtype as dtypes
 from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.core.definition import function
+from rushlight.ops.core.dispatch import overridden
 from rushlight.ops.core.kinds import elementwise
 from rushlight.ops.core.promotion import real_only
 from rushlight.ops.core.range_checks import check_range
@@ -81,6 +82,9 @@ def div(input, other, *, rounding_mode=None, out=None):
     """
     if rounding_mode is None:
         return div_(input, other, out=out)
+    found = overridden(div, (input, other), {"rounding_mode": rounding_mode})
+    if found is not NotImplemented:
+        return found
     if rounding_mode == "floor":
         return div_floor(input, other, out=out)
     if rounding_mode == "trunc":

@@ -27,6 +27,8 @@ F.batch_norm(f, x, x) | torch.cat([f, x]) | torch.stack((x, f)) | torch.matmul(f
 torch.where(f, x, x) | torch.max(f) | torch.split(f, 1) | torch.topk(f, 1) | torch.reshape(f, (1,)) | torch.unbind(f)
 torch.zeros_like(f) | torch.broadcast_tensors(f, x) | torch.var(f) | torch.norm(f) | torch.equal(x, f)
 torch.flatten(f) | torch.tensordot(f, x) | torch.mm(x, f) | torch.bmm(f, x) | torch.sort(f) | torch.gather(f, 0, x)
+torch.sum(f, dtype=torch.float32) | torch.mean(f, 1, dtype=torch.float64) | torch.add(x, f, alpha=2)
+torch.sub(f, x, alpha=2) | torch.div(x, f, rounding_mode="floor") | torch.prod(f, 1)
 torch.detach(f) | torch.numel(f) | torch.multinomial(f, 1) | torch.meshgrid(f, x, indexing="ij")
 """.replace("\n", " | ").split(" | ")
 CALLS = [call for call in CALLS if call]
