@@ -75,33 +75,36 @@ class Box(NamedTuple):
 
 
 BOXES = [
-    Box(7, 1, 2, 3, VIOLET, "vision", "torchvision's\nnames", "vision"),
-    Box(7, 1, 3, 4, VIOLET, "demo, cli", "command line", "demo cli __main__"),
+    Box(7, 1, 3, 4, VIOLET, "vision", "torchvision's\nnames", "vision"),
+    Box(7, 1, 4, 5, VIOLET, "demo, cli", "command line", "demo cli __main__"),
     Box(6, 1, 0, 1, GREEN, "optim", "optimizers,\nschedulers", "optim"),
-    Box(6, 1, 1, 2.5, ORANGE, "export, onnx, profiler",
+    Box(6, 1, 1, 2, GREEN, "func, masked", "vmap, jvp; masks;\nflex attention",
+        "func masked nn.attention"),
+    Box(6, 1, 2, 3.5, ORANGE, "export, onnx, profiler",
         "a recorded call as a graph,\nand its times", "export onnx fx profiler autograd.profiler"),
-    Box(6, 1, 2.5, 3.5, VIOLET, "utils", "loaders, data sets,\ncheckpoints", "utils datasets hub"),
-    Box(6, 1, 3.5, 4.5, VIOLET, "programs", "rushlight run,\nrushlight check", "programs as_torch"),
+    Box(6, 1, 3.5, 4.5, VIOLET, "utils", "loaders, data sets,\ncheckpoints", "utils datasets hub"),
+    Box(6, 1, 4.5, 5.5, VIOLET, "programs", "rushlight run,\nrushlight check", "programs as_torch"),
     Box(5, 1, 0, 2.5, ORANGE, "compiler",
         "torch.compile: record a call, fuse, emit\nLLVM IR, run machine code",
         "compiler _dynamo _inductor"),
-    Box(5, 1, 2.5, 4, VIOLET, "serialization", "save and load", "serialization"),
-    Box(5, 1, 4, 5, GREEN, "distributions", "probability\ndistributions", "distributions"),
+    Box(5, 1, 3.5, 5, VIOLET, "serialization", "save and load", "serialization"),
+    Box(5, 1, 2.5, 3.5, GREEN, "distributions", "probability\ndistributions", "distributions"),
     Box(5, 1, 5, 6, VIOLET, "amp, jit, …", "other names\nthat scripts use",
-        "_C accelerator amp backends cpu cuda defaults determinism distributed func jit mps mtia "
-        "multiprocessing testing types xpu"),
+        "_C __config__ _utils accelerator amp backends cpu cuda defaults determinism distributed "
+        "futures jit mps mtia multiprocessing streams testing types typed_storage xpu"),
     Box(4, 1, 0, 6, GREEN, "nn", "modules, functions, initialisation", "nn"),
-    Box(3, 1, 0, 6, BLUE, "ops, linalg, special",
+    Box(3, 1, 0, 6, BLUE, "ops, linalg, fft, special, signal, overrides",
         "every operation in one block: its forward, its gradient rules, its lowering",
-        "ops linalg special return_types"),
+        "ops checks foreach linalg fft special signal overrides return_types"),
     Box(2, 1, 0, 3, BLUE, "autograd", "tape, engine, hooks, in-place writes", "autograd"),
     Box(2, 2, 3, 4.5, BLUE, "random, draw", "PyTorch's\nrandom numbers", "random draw"),
     Box(2, 2, 4.5, 6, BLUE, "backend", "NumPy and SciPy, and\nthreads for large arrays", "backend"),
     Box(1, 1, 0, 3, BLUE, "tensor", "the class Tensor: an array and its history", "tensor"),
     Box(0, 1, 0, 6, GREY, "errors, dtype, device, shapes, strides, storage, locks, autograd.mode",
         "small files that everything above uses",
-        "autograd.mode device dtype errors gc_pause late locks printing selection "
-        "serialization.atomic shapes storage strides threads torch_version version"),
+        "autograd.mode autograd.recording device docstrings dtype errors gc_pause late locks "
+        "printing selection serialization.atomic shapes storage strides threads torch_version "
+        "utils._pytree version"),
 ]  # fmt: skip
 HOMES = {module: box for box in BOXES for module in box.modules.split()}
 HOMES[""] = HOMES["ops"]  # rushlight/__init__.py, which publishes the operations
