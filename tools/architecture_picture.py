@@ -207,7 +207,7 @@ def draw():
         arrow = FancyArrowPatch((x, box.ends[0]), (x, other.ends[1]), shrinkA=0, shrinkB=0)
         arrow.set(arrowstyle="-|>", mutation_scale=11, color=INK, linewidth=1.1)
         axes.add_patch(arrow)
-    axes.text(4.5 * COLUMN + GAP / 2, 7 * ROW, LEGEND, size=9, color=PALE, va="center")
+    axes.text(GAP, 7.28 * ROW, LEGEND, size=9, color=PALE, va="center")
     return figure
 
 
