@@ -39,8 +39,8 @@ def ifft2(input, s=None, dim=(-2, -1), norm=None, *, out=None):
 
     >>> import rushlight as torch
     >>> torch.fft.ifft2(2 * torch.eye(2))
-    tensor([[1.-0.j, 0.-0.j],
-            [0.-0.j, 1.-0.j]])
+    tensor([[1.+0.j, 0.+0.j],
+            [0.+0.j, 1.+0.j]])
     """
     return whole("ifft2", input, s, dim, norm, True, out)
 
@@ -171,8 +171,8 @@ def ifftn(input, s=None, dim=None, norm=None, *, out=None):
 
     >>> import rushlight as torch
     >>> torch.fft.ifftn(2 * torch.eye(2))
-    tensor([[1.-0.j, 0.-0.j],
-            [0.-0.j, 1.-0.j]])
+    tensor([[1.+0.j, 0.+0.j],
+            [0.+0.j, 1.+0.j]])
     """
     return whole("ifftn", input, s, dim, norm, True, out)
 
