@@ -11,7 +11,7 @@ from tests import conformance as c
 from tests.samples import SAMPLES
 
 #: How many samples of an operation the dear checks take daily; the rest are long tests.
-FEW, ALL = 6, 1 << 10
+FEW, ALL = 3, 1 << 10
 #: Of these, whose every sample takes its time, one.
 DEAR = {"grid_sample", "grid_sample_3d", "gru", "lstm"}
 
