@@ -29,14 +29,14 @@ class Call:
     def __call__(self, *tensors):
         return self.function.apply(*self.given(tensors))
 
-    def batched(self, size, operands):
+    def batched(self, size, randomness, operands):
         """The results for a batch by the Function's ``vmap``; None if it has none."""
         rule = getattr(self.function, "vmap", None)
         if rule is None:
             return None
-        dims = self.given([0 if b else None for _, b in operands])
-        dims = [d if d is None or d == 0 else None for d in dims]
-        info = BatchInfo(size)
+        tensors = iter([0 if b else None for _, b in operands])
+        dims = [next(tensors) if isinstance(a, Tensor) else None for a in self.arguments]
+        info = BatchInfo(size, randomness)
         results, out_dims = rule(info, tuple(dims), *self.given([x for x, _ in operands]))
         several = isinstance(results, (tuple, list))
         found = list(results) if several else [results]
@@ -56,7 +56,7 @@ class BatchInfo:
         randomness: ``"error"``, ``"different"`` or ``"same"``.
     """
 
-    def __init__(self, batch_size, randomness="error"):
+    def __init__(self, batch_size, randomness):
         self.batch_size, self.randomness = batch_size, randomness
 
 

@@ -11,6 +11,7 @@ Every operation is batched by a rule of its kind, so that no operation states on
 """
 
 import warnings
+from copy import copy
 from functools import cache
 
 import numpy as np
@@ -182,7 +183,7 @@ class Batch:
         """A custom Function: once, by its own rule for batches, or for each sample."""
         if not many:
             return e.op(*[x for x, _ in operands])
-        own = e.op.batched(self.size, operands)
+        own = e.op.batched(self.size, self.randomness, operands)
         if own is not None:
             return own
         found = [e.op(*[x[i] if b else x for x, b in operands]) for i in range(self.size)]
@@ -232,8 +233,6 @@ def _sample(op, x, i):
 @cache
 def _prepared(op):
     """``op`` without its ``prepare`` step, because recorded parameters are prepared already."""
-    from copy import copy
-
     found = copy(op)
     found.prepare = None
     return found

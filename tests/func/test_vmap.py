@@ -9,6 +9,7 @@ import pytest
 import rushlight as torch
 from tests.conformance import array, flat
 from tests.samples import SAMPLES
+from tests.search.lines import peer as find_peer
 
 #: The sample looks at the memory behind its input, whose order the batch has not.
 LEFT_OUT = {"as_strided_copy-2"}
@@ -135,3 +136,29 @@ def test_a_compiled_vmap_is_one_program():
     f = torch.vmap(torch.func.grad(lambda a, w: (a @ w).sin().sum()), (0, None))
     x, w = torch.randn(5, 3), torch.randn(3, 4)
     assert torch.allclose(torch.compile(f, fullgraph=True)(x, w), f(x, w), atol=1e-6)
+
+
+def test_a_custom_rule_is_told_which_arguments_are_batched():
+    def told(R, randomness):
+        seen = []
+
+        class Scaled(R.autograd.Function):
+            @staticmethod
+            def forward(x, number, flag):
+                return x * number
+
+            @staticmethod
+            def setup_context(ctx, inputs, output):
+                pass
+
+            @staticmethod
+            def vmap(info, in_dims, x, number, flag):
+                seen.append((info.batch_size, info.randomness, tuple(in_dims)))
+                return x * number, 0
+
+        R.vmap(lambda x: Scaled.apply(x, 0, False), randomness=randomness)(R.ones(3, 2))
+        return seen
+
+    for randomness in ("error", "different", "same"):
+        for framework in filter(None, (torch, find_peer())):
+            assert told(framework, randomness) == [(3, randomness, (0, None, None))]
