@@ -233,14 +233,10 @@ def _grouped_convolution(batch, e, operands, params):
     return found.transpose(0, 1)
 
 
-def _gather(batch, e, operands, params):
-    return _along(batch, e, operands, params)
-
-
 _BY_KIND = {"elementwise": _elementwise, "reduction": _reduction, "view": _view}
 _BY_ROLE = {
     "product": _product, "convolution": _convolution, "pooling": _images, "copy": _copy,
-    "view": _view, "patch": _patch, "scan": _along, "extremum": _along, "gather": _gather,
-    "scatter": _gather,
+    "view": _view, "patch": _patch, "scan": _along, "extremum": _along, "gather": _along,
+    "scatter": _along,
 }  # fmt: skip
 assert {"product", "convolution", "pooling"} <= roles.CONTRACTIONS

@@ -36,7 +36,8 @@ def run(call, given, batched, size, randomness):
     """Map ``call`` over dim 0 of the tensors in ``given`` that are ``batched``.
 
     Returns:
-        (the results, each with the batch as dim 0; their structure).
+        (the results, each with the batch as dim 0; whether each depends on the sample; their
+        structure).
     """
     recorder = BatchRecorder(randomness)
     samples = [recorder.sample(t) if b else t for t, b in zip(given, batched, strict=True)]
@@ -69,7 +70,7 @@ def run(call, given, batched, size, randomness):
             batch.known[s.array.id] = t, True
     batch.run(recorder.equations)
     batch.write_back(given, samples, batched)
-    return [batch.whole(v) for v in values], structure
+    return [batch.whole(v) for v in values], [batch.get(v)[1] for v in values], structure
 
 
 class Batch:

@@ -233,7 +233,7 @@ def vjp(func, *primals, has_aux=False):
     def product(*cotangents, **kwargs):
         given = cotangents[0] if len(cotangents) == 1 else cotangents
         weights, structure = tree_flatten(given)
-        if structure != run.structure and len(weights) != len(run.outputs):
+        if structure != run.structure:
             raise RuntimeError(
                 f"Expected pytree structure of cotangents to be the same as pytree structure of "
                 f"outputs to the function. cotangents: {structure}, primal output: {run.structure}"

@@ -64,7 +64,9 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
             return func(*args, **tree_unflatten(samples[len(leaves) :], names))
 
         batched = [d is not None for d in dims]
-        return _in_chunks(call, moved, batched, size, chunk_size, randomness, out_dims)
+        results, varies, structure = _in_chunks(call, moved, batched, size, chunk_size, randomness)
+        results = _placed(results, varies, structure, out_dims)
+        return tree_unflatten(results, structure)
 
     return mapped
 
@@ -142,8 +144,8 @@ def _size(moved, dims):
     return sizes.pop()
 
 
-def _in_chunks(call, given, batched, size, chunk_size, randomness, out_dims):
-    """The results for the whole batch, with its dim where ``out_dims`` wants it."""
+def _in_chunks(call, given, batched, size, chunk_size, randomness):
+    """What ``batching.run`` returns, for the whole batch."""
     from rushlight.func.batching import run
 
     step = size if chunk_size is None else min(chunk_size, size)
@@ -153,16 +155,24 @@ def _in_chunks(call, given, batched, size, chunk_size, randomness, out_dims):
             t[start : start + step] if b and step < size else t
             for t, b in zip(given, batched, strict=True)
         ]
-        found, structure = run(call, part, batched, min(step, size - start), randomness)
+        found, varies, structure = run(call, part, batched, min(step, size - start), randomness)
         parts.append(found)
     results = parts[0] if len(parts) == 1 else [cat(p) for p in zip(*parts, strict=True)]
+    return results, varies, structure
+
+
+def _placed(results, varies, structure, out_dims):
+    """The results with the batch's dim, their dim 0, where ``out_dims`` wants it."""
     dims = _broadcast(out_dims, structure)
     if dims is None:
         raise ValueError(
             f"vmap: out_dims={out_dims} is not compatible with the structure of the outputs"
         )
-    results = [
-        r[0] if d is None else r.movedim(0, d % r.ndim if -r.ndim <= d else d)
-        for r, d in zip(results, dims, strict=True)
-    ]
-    return tree_unflatten(results, structure)
+    for d, v in zip(dims, varies, strict=True):
+        if d is not None and not isinstance(d, int):
+            raise ValueError(f"vmap: `out_dims` must be ints, None or a tree of these, got {d!r}")
+        if d is None and v:
+            raise ValueError(
+                "vmap: the function can not return a BatchedTensor when out_dim is None"
+            )
+    return [r[0] if d is None else r.movedim(0, d) for r, d in zip(results, dims, strict=True)]

@@ -162,3 +162,21 @@ def test_a_custom_rule_is_told_which_arguments_are_batched():
     for randomness in ("error", "different", "same"):
         for framework in filter(None, (torch, find_peer())):
             assert told(framework, randomness) == [(3, randomness, (0, None, None))]
+
+
+def test_places_of_the_batch_that_cannot_be():
+    x = torch.arange(6.0).reshape(3, 2)
+    with pytest.raises(ValueError, match="can not return a BatchedTensor when out_dim is None"):
+        torch.vmap(lambda row: row * 2, out_dims=None)(x)
+    with pytest.raises(IndexError):
+        torch.vmap(lambda row: row, out_dims=2)(x)
+    with pytest.raises(ValueError, match="out_dims"):
+        torch.vmap(lambda row: row, out_dims="a")(x)
+    both = torch.vmap(lambda row: (row, torch.ones(2)), out_dims=(-1, None))(x)
+    assert [tuple(t.shape) for t in both] == [(2, 3), (2,)]
+
+
+def test_cotangents_have_the_structure_of_the_outputs():
+    _, product = torch.func.vjp(lambda x: [x, x], torch.ones(2))
+    with pytest.raises(RuntimeError, match="structure of cotangents"):
+        product((torch.ones(2), torch.ones(2)))
