@@ -70,8 +70,10 @@ def renorm(input, p, dim, maxnorm, *, out=None):
     # The norm of a slice in half precision can be too large for that dtype.
     half = input.dtype in (dtypes.float16, dtypes.bfloat16)
     x = input.to(dtypes.float32) if half else input
-    norm = vector_norm(x, within, True, p=p)
-    scale = (maxnorm / (norm + _TINY)).where(norm > maxnorm, 1)
+    large = vector_norm(x.detach(), within, True, p=p) > maxnorm
+    # The other slices are replaced by 0 here, so that no nan in them comes into gradients.
+    norm = vector_norm(x.where(large, 0), within, True, p=p)
+    scale = (maxnorm / (norm + _TINY)).where(large, 1)
     found = (input * scale.to(input.dtype if half else scale.dtype)).contiguous()
     return found if out is None else store(out, found, "renorm")
 
