@@ -16,6 +16,8 @@ from rushlight.ops.core.definition import OPS
 from tests import conformance as c
 from tests.test_conformance import by_operation, every
 
+pytest.importorskip("llvmlite", reason="only native programs are lowered")
+
 #: What the compiler has kernels for, besides elementwise operations and views.
 PRIMITIVES = {
     "all", "amax", "amin", "any", "arange_", "argmax", "argmin", "bmm", "check_range", "clone",
