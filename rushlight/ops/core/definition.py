@@ -253,16 +253,28 @@ class Op:
         found = apply(self, [from_array(x) if hasattr(x, "shape") else x for x in inputs], params)
         return tuple([t.array for t in found]) if type(found) is tuple else found.array
 
-    def lower(self, rule):
+    def lower(self, rule=None):
         """State what the operation is made of: ``lambda x, dim: exp(x) / total(exp(x), dim)``.
 
         The compiler calls the rule with the inputs and params that it names; the inputs are tensors
         without elements. The operations that the rule runs replace this operation. The rule returns
         NotImplemented for shapes or params that it does not support. See
         ``compiler/capture/lowering.py``.
+
+        Without a rule, the forward itself runs on the tensors, with ``TENSORS`` as ``xp``.
         """
-        self.lowering = rule, self._named(rule)
+        if rule is None:
+            self.lowering = self._forward_of_tensors, (*self.inputs, *self.params)
+        else:
+            self.lowering = rule, self._named(rule)
         return rule
+
+    def _forward_of_tensors(self, *values):
+        from rushlight.ops.core.tensor_namespace import TENSORS
+
+        n = len(self.inputs)
+        params = dict(zip(self.params, values[n:], strict=True))
+        return self.forward(TENSORS, *values[:n], **params)
 
     def lower_check(self, rule):
         """State which values the forward refuses: a rule as for ``lower``, made of check_range."""

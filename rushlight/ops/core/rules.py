@@ -6,8 +6,8 @@ from rushlight.backend import numpy as backend
 from rushlight.tensor import Tensor
 
 __all__ = [
-    "conj", "is_complex", "kept", "log", "number", "scattered", "spread", "total", "typed",
-    "where", "zeros",
+    "conj", "is_complex", "kept", "largest", "least", "log", "number", "scattered", "spread",
+    "total", "typed", "where", "zeros",
 ]  # fmt: skip
 
 
@@ -79,13 +79,33 @@ def spread(x, x_shape, dim, keepdim):
     return x.expand(x_shape) if isinstance(x, Tensor) else np.broadcast_to(x, x_shape)
 
 
-def total(x, dim):
-    """The sum over the dims in the tuple ``dim``; these dims stay with size 1."""
+def total(x, dim, keepdim=True):
+    """The sum over the dims in the tuple ``dim``; with ``keepdim`` these stay with size 1."""
     if isinstance(x, Tensor):
-        return x.sum(dim, keepdim=True) if dim else x
+        return x.sum(dim, keepdim=keepdim) if dim else x
     from rushlight.ops.reduce.summation import summed
 
-    return summed(x, dim, True)
+    return summed(x, dim, keepdim)
+
+
+def largest(x, dim, keepdim=True):
+    """The maximum over the dims in the tuple ``dim``; the maximum of no elements is -inf."""
+    return _extreme("amax", np.maximum, -np.inf, x, dim, keepdim)
+
+
+def least(x, dim, keepdim=True):
+    """The minimum over the dims in the tuple ``dim``; the minimum of no elements is inf."""
+    return _extreme("amin", np.minimum, np.inf, x, dim, keepdim)
+
+
+def _extreme(name, ufunc, of_none, x, dim, keepdim):
+    if isinstance(x, Tensor):
+        return getattr(x, name)(dim, keepdim=keepdim) if dim else x
+    from rushlight.ops.reduce.summation import extreme
+
+    if not x.size:
+        return ufunc.reduce(x, axis=dim, keepdims=keepdim, initial=of_none)
+    return extreme(ufunc, x, dim, keepdim)
 
 
 def scattered(g, index, dim, shape):

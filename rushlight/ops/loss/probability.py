@@ -17,7 +17,6 @@ from rushlight.ops.loss.regression import (
     floating,
     in_one_dtype,
     reduced,
-    reduced_array,
     reduction_of,
     share,
 )
@@ -36,30 +35,23 @@ _OUTSIDE = (
 # Probabilities ------------------------------------------------------------------------------
 
 
+def _check_values(x, *others, reduction):
+    low, high = np.minimum.reduce, np.maximum.reduce
+    if x.size and not (low(x, axis=None) >= 0 and high(x, axis=None) <= 1):
+        raise RuntimeError(_OUTSIDE)
+
+
 @kernel(
-    public=False,
-    method=False,
-    name="binary_cross_entropy",
-    prepare=floating("binary_cross_entropy"),
-    autocast=SINGLE,
-    keeps_order=(0, 1),
-)
+    public=False, method=False, name="binary_cross_entropy", check=_check_values,
+    prepare=floating("binary_cross_entropy"), autocast=SINGLE, keeps_order=(0, 1),
+)  # fmt: skip
 def _bce(xp, x, y, weight=None, *, reduction):
     """-(y log x + (1 - y) log(1 - x)), times weight."""
-    if x.size and not (
-        np.minimum.reduce(x, axis=None) >= 0 and np.maximum.reduce(x, axis=None) <= 1
-    ):
-        raise RuntimeError(_OUTSIDE)
-    losses = (y - 1) * np.maximum(np.log1p(-x), _LOWEST) - y * np.maximum(np.log(x), _LOWEST)
-    return reduced_array(losses if weight is None else losses * weight, reduction)
-
-
-@_bce.lower
-def _bce_of_tensors(x, y, weight, reduction):
-    losses = (y - 1) * (-x).log1p().clip(_LOWEST, None) - y * x.log().clip(_LOWEST, None)
+    losses = (y - 1) * xp.maximum(xp.log1p(-x), _LOWEST) - y * xp.maximum(xp.log(x), _LOWEST)
     return reduced(losses if weight is None else losses * weight, reduction)
 
 
+_bce.lower()
 _bce.lower_check(lambda x: check_range(x, low=0, high=1, error=RuntimeError, message=_OUTSIDE))
 
 
@@ -130,8 +122,8 @@ def _same_shape(name, input, target):
 # Logits --------------------------------------------------------------------------------------
 
 
-def _log_sigmoid(x):
-    return np.minimum(x, 0) - np.log1p(np.exp(-abs(x)))
+def _log_sigmoid(xp, x):
+    return xp.minimum(x, 0) - xp.log1p(xp.exp(-abs(x)))
 
 
 @kernel(
@@ -141,15 +133,7 @@ def _log_sigmoid(x):
 def _bce_logits(xp, x, y, weight=None, pos_weight=None, *, reduction):
     """The cross entropy of sigmoid(x), precise even if sigmoid(x) rounds to 0 or 1."""
     scale = 1 if pos_weight is None else 1 + (pos_weight - 1) * y
-    losses = (1 - y) * x - scale * _log_sigmoid(x)
-    return reduced_array(losses if weight is None else losses * weight, reduction)
-
-
-@_bce_logits.lower
-def _bce_logits_of_tensors(x, y, weight, pos_weight, reduction):
-    scale = 1 if pos_weight is None else 1 + (pos_weight - 1) * y
-    log_sigmoid = x.clip(None, 0) - (-x.abs()).exp().log1p()
-    losses = (1 - y) * x - log_sigmoid * scale
+    losses = (1 - y) * x - scale * _log_sigmoid(xp, x)
     return reduced(losses if weight is None else losses * weight, reduction)
 
 
@@ -164,6 +148,7 @@ def _logits_target_slope(g, x, weight, pos_weight, reduction):
     return slope * _weighed(g, slope, weight, reduction)
 
 
+_bce_logits.lower()
 _bce_logits.grad(x=_logits_slope, y=_logits_target_slope)
 
 

@@ -13,7 +13,6 @@ from rushlight.ops.core.dispatch import apply
 from rushlight.ops.core.fast_path import FLOATS, plain, taped
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.promotion import promote, to_float
-from rushlight.ops.core.rules import where
 from rushlight.tensor import Tensor
 
 __all__ = [
@@ -41,16 +40,11 @@ def reduction_of(reduction, size_average=None, reduce=None):
 
 
 def reduced(losses, reduction):
-    """The mean or the sum of the tensor ``losses``, or ``losses`` itself for "none"."""
-    if reduction == "mean":
-        return losses.mean()
-    return losses.sum() if reduction == "sum" else losses
-
-
-def reduced_array(losses, reduction):
-    """``reduced`` for arrays."""
+    """The mean or the sum of ``losses``, a tensor or an array; "none" gives ``losses`` itself."""
     if reduction == "none":
         return losses
+    if isinstance(losses, Tensor):
+        return losses.mean() if reduction == "mean" else losses.sum()
     total = np.add.reduce(losses, axis=None)
     return total if reduction == "sum" else np.true_divide(total, losses.size, dtype=losses.dtype)
 
@@ -110,10 +104,8 @@ def floating(name):
 def _mse(xp, x, y, *, reduction):
     """(x - y)², its mean or its sum."""
     d = x - y
-    if reduction == "none":
-        return d * d
-    if d.size > _FEW:
-        return reduced_array(d * d, reduction)
+    if reduction == "none" or isinstance(d, Tensor) or d.size > _FEW:
+        return reduced(d * d, reduction)
     flat = d.ravel()
     total = flat.dot(flat)
     return total if reduction == "sum" else np.true_divide(total, d.size, dtype=d.dtype)
@@ -125,12 +117,7 @@ def _mse_slope(g, x, y, reduction):
     return d * (g * scale)
 
 
-@_mse.lower
-def _mse_of_tensors(x, y, reduction):
-    d = x - y
-    return reduced(d * d, reduction)
-
-
+_mse.lower()
 _mse.grad(x=_mse_slope, y=lambda g, x, y, reduction: -_mse_slope(g, x, y, reduction))
 _mse_op = _mse.op
 
@@ -178,7 +165,7 @@ def _short(input, target, reduction):
         diff = x - y
         n = diff.size
         if n > _FEW:
-            loss = reduced_array(diff * diff, "mean")
+            loss = reduced(diff * diff, "mean")
         else:
             flat = diff.ravel()
             loss = flat.dot(flat) / n
@@ -244,19 +231,14 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
 def _smooth_l1(xp, x, y, *, reduction, beta):
     """d² / (2 beta) where |d| < beta, else |d| - beta / 2, for d = x - y."""
     d = abs(x - y)
-    return reduced_array(np.where(d < beta, d * d * (0.5 / beta), d - beta / 2), reduction)
-
-
-@_smooth_l1.lower
-def _smooth_l1_of_tensors(x, y, reduction, beta):
-    d = (x - y).abs()
-    return reduced(where(d < beta, d * d * (0.5 / beta), d - beta / 2), reduction)
+    return reduced(xp.where(d < beta, d * d * (0.5 / beta), d - beta / 2), reduction)
 
 
 def _smooth_l1_slope(g, x, y, reduction, beta):
     return ((x - y) / beta).clip(-1, 1) * share(g, x - y, reduction)
 
 
+_smooth_l1.lower()
 _smooth_l1.grad(
     x=_smooth_l1_slope,
     y=lambda g, x, y, reduction, beta: -_smooth_l1_slope(g, x, y, reduction, beta),
@@ -300,19 +282,14 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
 def _huber(xp, x, y, *, reduction, delta):
     """d² / 2 where |d| <= delta, else delta (|d| - delta / 2), for d = x - y."""
     d = abs(x - y)
-    return reduced_array(np.where(d <= delta, d * d * 0.5, (d - delta / 2) * delta), reduction)
-
-
-@_huber.lower
-def _huber_of_tensors(x, y, reduction, delta):
-    d = (x - y).abs()
-    return reduced(where(d <= delta, d * d * 0.5, (d - delta / 2) * delta), reduction)
+    return reduced(xp.where(d <= delta, d * d * 0.5, (d - delta / 2) * delta), reduction)
 
 
 def _huber_slope(g, x, y, reduction, delta):
     return (x - y).clip(-delta, delta) * share(g, x - y, reduction)
 
 
+_huber.lower()
 _huber.grad(
     x=_huber_slope,
     y=lambda g, x, y, reduction, delta: -_huber_slope(g, x, y, reduction, delta),

@@ -10,7 +10,7 @@ from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.core.definition import function, numpy_names
 from rushlight.ops.core.fast_path import FLOATS, plain, taped
 from rushlight.ops.core.kinds import kernel, like_first, reduction
-from rushlight.ops.core.rules import conj, kept, total
+from rushlight.ops.core.rules import conj, kept, largest, total
 from rushlight.ops.reduce.summation import extreme, summed
 from rushlight.strides import in_order
 
@@ -26,23 +26,16 @@ def _dims(x, *, dim):
 
 def _shifted(xp, x, dim):
     """x minus its maximum over ``dim``, as a new array."""
-    return xp.asarray(x - extreme(xp.maximum, x, dim, True) if x.size else x.copy())
+    return xp.asarray(x - largest(x, dim))
 
 
 @kernel(public=False, method=False, name="softmax", prepare=_dims, shape=like_first,
         least=1 << 16, slopes=True)  # fmt: skip
 def softmax_(xp, x, *, dim):
     """exp(x) / Σ exp(x)."""
-    e = _shifted(xp, x, dim)
-    xp.exp(e, out=e)
-    e /= summed(e, dim, True)
-    return e
-
-
-@softmax_.lower
-def _softmax_of_exp(x, dim):
-    e = (x - x.amax(dim, keepdim=True)).exp()
-    return e * total(e, dim).reciprocal()
+    z = _shifted(xp, x, dim)
+    e = xp.exp(z, out=z)
+    return xp.divide(e, total(e, dim), out=e)
 
 
 def _softmax_slope(g, out, dim):
@@ -50,6 +43,7 @@ def _softmax_slope(g, out, dim):
     return weighted - out * total(weighted, dim)
 
 
+softmax_.lower()
 softmax_.grad(x=_softmax_slope)
 
 
@@ -58,16 +52,10 @@ softmax_.grad(x=_softmax_slope)
 def log_softmax_(xp, x, *, dim):
     """x - log(Σ exp(x))."""
     z = _shifted(xp, x, dim)
-    z -= xp.log(summed(xp.exp(z), dim, True))
-    return z
+    return xp.subtract(z, xp.log(total(xp.exp(z), dim)), out=z)
 
 
-@log_softmax_.lower
-def _log_softmax_of_exp(x, dim):
-    z = x - x.amax(dim, keepdim=True)
-    return z - total(z.exp(), dim).log()
-
-
+log_softmax_.lower()
 log_softmax_.grad(x=lambda g, out, dim: g - _exp(out) * total(g, dim))
 
 

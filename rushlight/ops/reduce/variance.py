@@ -7,25 +7,26 @@ from rushlight.errors import DtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel, reduction
-from rushlight.ops.core.rules import kept, spread, total, where
+from rushlight.ops.core.rules import is_complex, kept, spread, total, where
 from rushlight.ops.reduce.sum import count
-from rushlight.ops.reduce.summation import squared, summed
+from rushlight.ops.reduce.summation import squared
 from rushlight.tensor import Tensor
 
 
 def _moments(x, dim, keepdim, correction):
-    """(Σ|x - mean|² / (n - correction), mean) over the tuple ``dim``."""
+    """(Σ|x - mean|² / (n - correction), mean) over the tuple ``dim``, of an array or a tensor."""
     n = count(x.shape, dim)
-    mean = summed(x, dim, True) / x.real.dtype.type(n)
-    squares = squared(x, mean, dim)
-    if squares is not None:
-        spread = squares / squares.dtype.type(max(n - correction, 0))
-        reduced = shapes.reduced(x.shape, dim, keepdim)
-        return spread.reshape(reduced), mean.reshape(reduced)
-    gap = x - mean
-    square = gap * gap if x.dtype.kind == "f" else gap.real * gap.real + gap.imag * gap.imag
-    spread = summed(square, dim, keepdim) / square.dtype.type(max(n - correction, 0))
-    return spread, mean if keepdim else mean.reshape(shapes.reduced(x.shape, dim, False))
+    mean = total(x, dim) / n
+    squares = None if isinstance(x, Tensor) else squared(x, mean, dim)
+    if squares is None:
+        gap = x - mean
+        squares = gap.real * gap.real + gap.imag * gap.imag if is_complex(x) else gap * gap
+        squares = total(squares, dim)
+    spread = squares / max(n - correction, 0)
+    if keepdim:
+        return spread, mean
+    shape = shapes.reduced(x.shape, dim, False)
+    return spread.reshape(shape), mean.reshape(shape)
 
 
 def _variance_slope(g, x, x_shape, dim, keepdim, correction):
@@ -53,22 +54,8 @@ def std_(xp, x, *, dim=None, keepdim=False, correction=1):
     return xp.sqrt(_moments(x, dim, keepdim, correction)[0])
 
 
-def _lowered(x, dim, keepdim, correction):
-    """``_moments`` of tensors."""
-    n = count(x.shape, dim)
-    mean = total(x, dim) / n
-    gap = x - mean
-    spread = (gap * gap).sum(dim, keepdim=keepdim) / max(n - correction, 0)
-    return spread, mean if keepdim else mean.squeeze(dim)
-
-
-def _rooted(x, dim, keepdim, correction):
-    spread, mean = _lowered(x, dim, keepdim, correction)
-    return spread.sqrt(), mean
-
-
-var_.lower(lambda x, dim, keepdim, correction: _lowered(x, dim, keepdim, correction)[0])
-std_.lower(lambda x, dim, keepdim, correction: _rooted(x, dim, keepdim, correction)[0])
+var_.lower()
+std_.lower()
 var_.grad(x=_variance_slope)
 std_.grad(x=_deviation_slope)
 
@@ -94,8 +81,8 @@ def std_mean_(xp, x, *, dim=None, keepdim=False, correction=1):
     return xp.sqrt(variance), mean
 
 
-var_mean_.lower(_lowered)
-std_mean_.lower(_rooted)
+var_mean_.lower()
+std_mean_.lower()
 
 
 def _with_mean(slope):

@@ -3,9 +3,8 @@
 from rushlight.errors import ArgumentError, DtypeError
 from rushlight.ops.core.definition import function, numpy_names
 from rushlight.ops.core.kinds import reduction
-from rushlight.ops.core.rules import kept, total, typed, where
+from rushlight.ops.core.rules import is_complex, kept, largest, least, total, typed, where
 from rushlight.ops.elementwise.rounding import abs, sgn
-from rushlight.ops.reduce.summation import summed
 from rushlight.tensor import Tensor
 
 INF = float("inf")
@@ -23,21 +22,20 @@ def _order(x, dim, p):
 def vector_norm(xp, x, *, dim=None, keepdim=False, p=2):
     """(Σ|x|^p)^(1/p) over ``dim``."""
     p = _order(x, dim, p)
-    if p == 2 and x.dtype.kind == "f":
-        return xp.sqrt(summed(x * x, dim, keepdim))
+    if p == 2 and not is_complex(x):
+        return xp.sqrt(total(x * x, dim, keepdim))
     size = xp.abs(x)
     if p < 0 or p == INF:
         _refuse_empty(size, dim, p)
     if p in (INF, -INF):
-        reduce = xp.maximum.reduce if p > 0 else xp.minimum.reduce
-        return reduce(size, axis=dim, keepdims=keepdim)
+        return (largest if p > 0 else least)(size, dim, keepdim)
     if p == 0:
-        return summed((size != 0).astype(size.dtype), dim, keepdim)
+        return total(typed(size != 0, size), dim, keepdim)
     if p == 1:
-        return summed(size, dim, keepdim)
+        return total(size, dim, keepdim)
     if p == 2:
-        return xp.sqrt(summed(size * size, dim, keepdim))
-    return xp.power(summed(xp.power(size, p), dim, keepdim), 1 / p)
+        return xp.sqrt(total(size * size, dim, keepdim))
+    return xp.power(total(xp.power(size, p), dim, keepdim), 1 / p)
 
 
 def _refuse_empty(size, dim, p):
@@ -47,21 +45,6 @@ def _refuse_empty(size, dim, p):
                 f"norm: cannot compute the {p} norm on an empty tensor of shape {size.shape}: "
                 "the operation does not have an identity"
             )
-
-
-@vector_norm.lower
-def _norm_of_sum(x, dim, keepdim, p):
-    p = _order(x, dim, p)
-    if p == 2:
-        return (x * x).sum(dim, keepdim=keepdim).sqrt()
-    if p == 0:
-        return (x != 0).to(x.dtype).sum(dim, keepdim=keepdim)
-    size = abs(x)
-    if p in (INF, -INF):
-        return (size.amax if p > 0 else size.amin)(dim, keepdim=keepdim)
-    if p == 1:
-        return size.sum(dim, keepdim=keepdim)
-    return (size**p).sum(dim, keepdim=keepdim) ** (1 / p)
 
 
 def slope(g, x, out, x_shape, dim, keepdim, p):
@@ -83,6 +66,7 @@ def slope(g, x, out, x_shape, dim, keepdim, p):
     return (sgn(x) * abs(x) ** (p - 1) if p < 2 else x * abs(x) ** (p - 2)) * scale
 
 
+vector_norm.lower()
 vector_norm.grad(x=slope)
 
 
