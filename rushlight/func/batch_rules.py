@@ -19,7 +19,7 @@ class Loops(Exception):
 def rule_of(e):
     """The rule for the equation ``e``, or None."""
     op = e.op
-    if op.batching is not None:
+    if op.batching is not None and op.kind != "view":
         return op.batching
     if op.kind in _BY_KIND:
         return _BY_KIND[op.kind]
@@ -110,25 +110,9 @@ def view(batch, op, x, params):
         raise Loops
     if "shape" in params:  # the batch may lie in memory in another way than a sample
         return x.reshape(batch.size, *params["shape"])
-    if x.ndim == 1 and op.name in ("transpose", "t", "permute"):
-        return x
-    if op.name == "permute":
-        return batch.apply(op, [x], {"dims": (0, *[d % (x.ndim - 1) + 1 for d in params["dims"]])})
-    if op.name == "t":
-        return x if x.ndim < 3 else x.transpose(1, 2)
-    if op.name == "squeeze":
-        dims = [d for d in range(1, x.ndim) if x.shape[d] == 1]
-        return x.squeeze(dims) if dims else x
-    if op.name == "unfold" or "size" not in params:
-        params = {
-            **params,
-            **{k: v for k, v in _shifted(batch, params, x.ndim - 1).items() if k != "size"},
-        }
-    else:
-        params = _shifted(batch, params, x.ndim - 1)
-    if op.name == "expand":
-        missing = len(params["size"]) - x.ndim
-        x = x.reshape(x.shape[0], *[1] * missing, *x.shape[1:])
+    if op.batching is not None:
+        return op.batching(x, **params)
+    params = _shifted(batch, params, x.ndim - 1)
     if "index" in params:
         params = {**params, "index": _indexed(params["index"])}
     return batch.apply(op, [x], params)

@@ -111,7 +111,8 @@ class Op:
         own_slope: The gradient rules count in more than the operation's inputs say, so the
             derivative of the lowering is not the gradient.
         batching: The rule by which ``vmap`` runs the operation on batches, if its kind has none;
-            see ``func/batch_rules.py``.
+            see ``func/batch_rules.py``. That of a view is ``batching(x, **params)``: the view of
+            each sample of the batch ``x``, whose dim 0 counts the samples.
         again: The rules want the result, but PyTorch's rules don't. If the result was written
             before backward, it is computed again from the inputs.
         spared: Names of the inputs that the rules on arrays do not read, because the forward left

@@ -46,6 +46,7 @@ def _turned_empty(x, order):
 
 
 transpose.grad(x=lambda g, dim0, dim1: swapped(g, dim0, dim1))
+transpose.op.batching = lambda x, dim0, dim1: x.transpose(dim0 + 1, dim1 + 1) if x.ndim > 1 else x
 
 
 def swapped(g, dim0, dim1):
@@ -83,6 +84,7 @@ def t(xp, x):
 
 
 t.grad(x=lambda g: g.swapaxes(0, 1) if g.ndim == 2 else g)
+t.op.batching = lambda x: x.transpose(1, 2) if x.ndim == 3 else x
 
 
 def _permutation(x, *, dims):
@@ -118,6 +120,7 @@ def permute(xp, x, *, dims):
 
 permute.grad(x=lambda g, dims: g.transpose(_inverse(dims)) if type(g) is ndarray else
              permute(g, _inverse(dims)))  # fmt: skip
+permute.op.batching = lambda x, dims: x.permute(0, *[d + 1 for d in dims])
 
 
 def _inverse(dims):

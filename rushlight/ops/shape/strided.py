@@ -83,6 +83,14 @@ def expand(xp, x, *, size):
 expand.grad(x=lambda g: g)  # the engine sums g back to x's shape
 
 
+def _each_expanded(x, size):
+    missing = len(size) + 1 - x.ndim
+    return x.reshape(x.shape[0], *[1] * missing, *x.shape[1:]).expand(x.shape[0], *size)
+
+
+expand.op.batching = _each_expanded
+
+
 @function(public=False)
 def expand_as(self, other):
     """Expand the tensor to the shape of another, as ``expand`` does.
@@ -352,6 +360,13 @@ unfold.grad(
         g, shape=tuple(x_shape), dimension=dimension, step=step
     )
 )
+
+
+def _each_unfolded(x, dimension, size, step):
+    return x.unfold(dimension + 1, size, step) if x.ndim > 1 else x.unsqueeze(1)[:, :size]
+
+
+unfold.op.batching = _each_unfolded
 overlap_add.grad(x=lambda g, x_shape, dimension, step: windows_of(g, dimension, x_shape[-1], step))
 
 

@@ -472,6 +472,7 @@ def _squeeze_all(xp, x):
 
 
 _squeeze_all.grad(x=lambda g, x_shape: g.reshape(x_shape))
+_squeeze_all.op.batching = lambda x: x.squeeze([d for d in range(1, x.ndim) if x.shape[d] == 1])
 
 
 def _squeezable(x, *, dim):
