@@ -3,12 +3,14 @@
 A dual tensor is a tensor that wants a gradient. Its level keeps its tangent. ``unpack_dual`` finds
 the tangent of a result with two backward passes: ``uᵀ J`` is linear in u, and its gradient with
 respect to u along the tangents is ``J v``. So every operation with second gradients has forward
-mode.
+mode. In the first pass a custom Function that has a ``jvp`` is represented by it.
 """
 
 import threading
+from contextlib import contextmanager
 from typing import NamedTuple
 
+from rushlight.autograd import mode
 from rushlight.autograd.gradient import grad
 from rushlight.autograd.mode import enable_grad
 from rushlight.tensor import Tensor
@@ -17,6 +19,16 @@ __all__ = [
     "UnpackedDualTensor", "dual_level", "enter_dual_level", "exit_dual_level", "make_dual",
     "unpack_dual",
 ]  # fmt: skip
+
+
+@contextmanager
+def first_pass():
+    """Context of the first of the two backward passes."""
+    was, mode.state.forward = mode.state.forward, True
+    try:
+        yield
+    finally:
+        mode.state.forward = was
 
 
 class _Levels(threading.local):
@@ -164,7 +176,8 @@ def unpack_dual(tensor, *, level=None):
     inputs, tangents = zip(*duals, strict=True)
     with enable_grad():
         weights = tensor.detach().new_zeros(tensor.shape).requires_grad_()
-        pulled = grad(tensor, inputs, weights, create_graph=True, allow_unused=True)
+        with first_pass():
+            pulled = grad(tensor, inputs, weights, create_graph=True, allow_unused=True)
         pairs = [(p, v) for p, v in zip(pulled, tangents, strict=True) if p is not None]
         if not pairs:
             return UnpackedDualTensor(tensor, None)

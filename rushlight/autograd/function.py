@@ -84,6 +84,7 @@ class FunctionCtx(Node):
     output_types: list
     arity: int  # how many arguments forward had
     positions: list[int]  # the indices of the tensors among these arguments
+    input_types: list  # (shape, dtype) of each of these tensors
 
     def save_for_backward(self, *tensors):
         """Keep tensors for ``saved_tensors`` in backward.
@@ -155,6 +156,9 @@ class FunctionCtx(Node):
         self.check()
         grads = g if type(g) is list else [g]
         grads = [self._given(i, gi) for i, gi in enumerate(grads)]
+        if mode.state.forward and self.function.jvp is not Function.jvp:
+            pushed = _Pushed.apply(self, *grads)
+            return [g if p is not None else None for g, p in zip(pushed, self.parents, strict=True)]
         found = self.function.backward(self, *grads)
         found = found if isinstance(found, (tuple, list)) else (found,)
         if len(found) > self.arity and all(f is None for f in found[self.arity :]):
@@ -210,7 +214,8 @@ class Function(metaclass=_FunctionMeta):
 
     All methods are static. A subclass defines ``forward(ctx, *args)``, or ``forward(*args)`` and
     ``setup_context(ctx, inputs, output)``. ``backward(ctx, *grads)`` returns one gradient (or None)
-    for each argument of forward.
+    for each argument of forward. For forward mode, ``jvp(ctx, *tangents)`` returns one tangent for
+    each output; without it, forward mode differentiates ``backward``.
 
     >>> import rushlight as torch
     >>> class Cube(torch.autograd.Function):
@@ -275,6 +280,22 @@ class Function(metaclass=_FunctionMeta):
         raise NotImplementedError(
             "You must implement either the backward or vjp method for your custom "
             "autograd.Function to use it with backward mode AD."
+        )
+
+    @staticmethod
+    def jvp(ctx, *grad_inputs):
+        """Compute the tangent of each output of forward; the subclass may define this method.
+
+        Args:
+            ctx: The ``FunctionCtx`` of the call.
+            *grad_inputs: The tangent of each argument of forward; None for what is no tensor.
+
+        Returns:
+            For each output of forward a tangent or None: a tuple if there are several.
+        """
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with "
+            "forward mode AD."
         )
 
     @classmethod
@@ -349,6 +370,7 @@ def _attach(ctx, args, tensors, results):
     """Make ``ctx`` the node of ``results``."""
     ctx.arity = len(args)
     ctx.positions = [i for i, _ in tensors]
+    ctx.input_types = [(a.array.shape, a.array.dtype) for _, a in tensors]
     ctx.parents = tuple([a.node for _, a in tensors])
     ctx.output_types = [(o.array.shape, o.array.dtype) for o in results]
     ctx.clock = tick()
@@ -419,6 +441,28 @@ def _kept(tensor, results, hooks):
 def _weak(node):
     """A function that gives ``node`` as long as it exists, without holding it."""
     return (lambda: None) if node is None else weakref.ref(node)
+
+
+class _Pushed(Function):
+    """The backward of a custom Function in the first pass of forward mode (``forward_ad.py``).
+
+    The second pass takes the gradient of this backward with respect to ``grads``, which is the
+    Function's ``jvp``. The results themselves are not used, so they are zeros.
+    """
+
+    @staticmethod
+    def forward(ctx, node, *grads):
+        ctx.node = node
+        return tuple([from_array(np.zeros(*shaped)) for shaped in node.input_types])
+
+    @staticmethod
+    def backward(ctx, *tangents):
+        node = ctx.node
+        given: list = [None] * node.arity
+        for position, tangent in zip(node.positions, tangents, strict=True):
+            given[position] = tangent
+        found = node.function.jvp(node, *given)
+        return (None, *(found if isinstance(found, tuple) else (found,)))
 
 
 class _Twice(Function):

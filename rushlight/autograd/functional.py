@@ -6,6 +6,7 @@ respect to u, because uᵀ J is linear in u (the "double backward").
 
 from rushlight import late
 from rushlight.autograd import mode
+from rushlight.autograd.forward_ad import first_pass
 from rushlight.autograd.gradient import grad
 from rushlight.docstrings import document
 from rushlight.tensor import Tensor
@@ -179,7 +180,8 @@ def jvp(func, inputs, v=None, create_graph=False, strict=False):
         inputs, several, outputs, many = _run(func, inputs, create_graph, "jvp")
         vectors = _vector(v, inputs, "jvp", several)
         dummies = tuple([o.new_zeros(o.shape).requires_grad_() for o in outputs])
-        found = _gradients(outputs, inputs, dummies, True)
+        with first_pass():
+            found = _gradients(outputs, inputs, dummies, True)
         found = _filled(found, inputs, strict, "jvp")
         found = _gradients(found, dummies, vectors, create_graph)
         found = _filled(found, outputs, strict, "jvp", "a gradient")

@@ -35,6 +35,7 @@ class _State(threading.local):
     anomaly = None  # None, or the check_nan of detect_anomaly
     profiler: Any = None  # the profiler that notes operations, or None
     in_rule = False  # a gradient rule is running, so operations accept raw arrays
+    forward = False  # the running backward serves forward mode, see forward_ad.py
     selective = False  # a backward is running that computes the gradients of some tensors only
     packing: Any = None  # (pack, unpack) of saved_tensors_hooks, or None
     packing_refused: Any = None  # the message of disable_saved_tensors_hooks, or None

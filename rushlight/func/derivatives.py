@@ -8,6 +8,7 @@ every operation with second gradients has them.
 
 from functools import partial, wraps
 
+from rushlight.autograd.forward_ad import first_pass
 from rushlight.autograd.gradient import grad as gradients_of
 from rushlight.autograd.mode import enable_grad
 from rushlight.autograd.tape import Leaf
@@ -248,7 +249,8 @@ def _forward(run, tangents):
     """``J v`` of the outputs of ``run``: the gradient of ``uᵀ J v`` with respect to u."""
     with enable_grad():
         weights = [zeros_like(o).requires_grad_() for o in run.outputs]
-    pulled = run.products(weights, create_graph=True)
+    with first_pass():
+        pulled = run.products(weights, create_graph=True)
     graph = run.goes_on or any(t.requires_grad for t in tangents)
     return run.given(_gradients(pulled, weights, tangents, graph))
 

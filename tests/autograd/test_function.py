@@ -203,3 +203,103 @@ def test_gradcheck_of_outputs_that_depend_on_nothing():
 def test_functions_are_not_instantiated():
     with pytest.raises(RuntimeError, match="apply"):
         Exp()
+
+
+class Skewed(torch.autograd.Function):
+    """x · |x|, whose gradient, tangent or batched gradient is wrong by a quarter, as asked."""
+
+    wrong = ""
+
+    @staticmethod
+    def forward(x):
+        return x * x.abs()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        (x,) = inputs
+        ctx.save_for_backward(x)
+        ctx.save_for_forward(x)
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return g * x.abs() * (2.5 if Skewed.wrong == "backward" else 2)
+
+    @staticmethod
+    def jvp(ctx, t):
+        (x,) = ctx.saved_tensors
+        return t * x.abs() * (2.5 if Skewed.wrong == "forward" else 2)
+
+
+@pytest.mark.parametrize("fast_mode", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
+def test_gradcheck_finds_what_is_wrong_in_either_mode(fast_mode, dtype, monkeypatch):
+    x = torch.randn(2, 3, dtype=dtype, requires_grad=True)
+    call = Skewed.apply if dtype is torch.float64 else lambda x: torch.complex(
+        Skewed.apply(x.real), Skewed.apply(x.imag)
+    )  # fmt: skip
+    check = lambda **options: torch.autograd.gradcheck(call, x, fast_mode=fast_mode, **options)
+    assert check(check_forward_ad=True)
+    monkeypatch.setattr(Skewed, "wrong", "backward")
+    with pytest.raises(RuntimeError, match="Jacobian mismatch"):
+        check()
+    monkeypatch.setattr(Skewed, "wrong", "forward")
+    assert check()
+    assert check(check_backward_ad=False, check_forward_ad=True, raise_exception=False) is False
+    with pytest.raises(RuntimeError, match="forward mode"):
+        check(check_forward_ad=True)
+
+
+class Sums(torch.autograd.Function):
+    """x y k and x + y, with a ``jvp`` and no ``backward``."""
+
+    @staticmethod
+    def forward(x, k, y):
+        return x * y * k, x + y
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, ctx.k, y = inputs
+        ctx.save_for_forward(x, y)
+
+    @staticmethod
+    def jvp(ctx, tx, tk, ty):
+        assert tk is None
+        x, y = ctx.saved_tensors
+        return (tx * y + ty * x) * ctx.k, tx + ty
+
+
+def test_forward_mode_asks_a_function_for_its_own_derivative():
+    x, y, fw = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 5.0]), torch.autograd.forward_ad
+    with fw.dual_level():
+        dual = fw.make_dual(x, torch.ones(2))
+        found = [fw.unpack_dual(o).tangent.tolist() for o in Sums.apply(dual, 2.0, y)]
+    assert found == [[6.0, 10.0], [1.0, 1.0]]  # y has a tangent of zeros
+    one = torch.ones(2)
+    call = lambda x, y: Sums.apply(x.square(), 3.0, y)
+    _, (product, total) = torch.func.jvp(call, (x, y), (one, one))
+    assert product.tolist() == [21.0, 72.0]
+    assert total.tolist() == [3.0, 5.0]
+    first = lambda x: call(x, y)[0]
+    assert torch.func.jacfwd(first)(x).tolist() == [[18.0, 0.0], [0.0, 60.0]]
+    second = torch.func.jacrev(torch.func.jacfwd(first))(x)  # backward of what jvp computed
+    assert second.tolist() == [[[18.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 30.0]]]
+    assert torch.autograd.functional.jvp(first, x, one)[1].tolist() == [18.0, 60.0]
+    with pytest.raises(NotImplementedError, match="backward"):
+        Sums.apply(x.requires_grad_(), 2.0, y)[1].sum().backward()
+
+
+def test_gradcheck_of_batches():
+    x = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
+    options = {"check_batched_grad": True, "check_forward_ad": True}
+    assert torch.autograd.gradcheck(
+        lambda x: (x.exp().sum(0), x.sin()), x, check_batched_forward_grad=True, **options
+    )
+    assert torch.autograd.gradgradcheck(
+        lambda x: x**3, x, check_batched_grad=True, check_fwd_over_rev=True,
+        gen_non_contig_grad_outputs=True,
+    )  # fmt: skip
+    with pytest.raises(AssertionError, match="check_forward_ad"):
+        torch.autograd.gradcheck(torch.sin, x, check_batched_forward_grad=True)
+    with pytest.raises(AssertionError, match="must be True"):
+        torch.autograd.gradcheck(torch.sin, x, check_backward_ad=False)
