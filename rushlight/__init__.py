@@ -40,6 +40,11 @@ from rushlight.ops.tensor.memory_format import (
     layout,
     memory_format,
     preserve_format,
+    sparse_bsc,
+    sparse_bsr,
+    sparse_coo,
+    sparse_csc,
+    sparse_csr,
     strided,
 )
 from rushlight.printing import set_printoptions
@@ -66,7 +71,7 @@ __all__ = [
     "is_grad_enabled", "is_inference_mode_enabled", "layout", "manual_seed", "memory_format",
     "nan", "newaxis", "no_grad", "ops", "pi", "preserve_format", "promote_types", "result_type",
     "seed", "set_default_dtype", "set_grad_enabled", "set_printoptions", "set_rng_state",
-    "strided",
+    "sparse_bsc", "sparse_bsr", "sparse_coo", "sparse_csc", "sparse_csr", "strided",
 ]  # fmt: skip
 
 late.framework = importlib.import_module(__name__)
@@ -112,7 +117,7 @@ _LAZY = {
     "futures": "rushlight.futures",
     "types": "rushlight.types",
     "fft": "rushlight.fft", "signal": "rushlight.signal", "overrides": "rushlight.overrides",
-    "masked": "rushlight.masked",
+    "masked": "rushlight.masked", "sparse": "rushlight.sparse",
 }  # fmt: skip
 _LAZY_NAMES = {
     **dict.fromkeys(
@@ -135,6 +140,13 @@ _LAZY_NAMES = {
         ("autocast", "clear_autocast_cache", "get_autocast_dtype", "is_autocast_cache_enabled",
          "is_autocast_enabled", "set_autocast_cache_enabled", "set_autocast_dtype",
          "set_autocast_enabled"), "rushlight.amp.autocast_mode",
+    ),
+    **dict.fromkeys(
+        ("sparse_bsc_tensor", "sparse_bsr_tensor", "sparse_compressed_tensor", "sparse_coo_tensor",
+         "sparse_csc_tensor", "sparse_csr_tensor"), "rushlight.sparse.construction",
+    ),
+    **dict.fromkeys(
+        ("dsmm", "hspmm", "saddmm", "smm", "spmm", "sspaddmm"), "rushlight.sparse.of_torch"
     ),
     "vmap": "rushlight.func.vmap",
     "get_num_threads": "rushlight.threads", "set_num_threads": "rushlight.threads",

@@ -8,6 +8,7 @@
     │   ├── UnsupportedDtypeError   also a NotImplementedError: no kernel for the type
     │   └── ArgumentDtypeError      also a TypeError: PyTorch raises either
     ├── OutOfMemoryError  for programs that catch it: Python raises MemoryError instead
+    ├── LayoutError     no rule for a sparse tensor; also a NotImplementedError and AttributeError
     ├── GraphError      a graph that cannot be differentiated as asked
     └── TraceError      Python that depends on a value, inside ``torch.compile``
     TypeError
@@ -24,6 +25,7 @@ __all__ = [
     "DtypeError",
     "GraphError",
     "IndexRangeError",
+    "LayoutError",
     "OutOfMemoryError",
     "ShapeError",
     "TraceError",
@@ -49,6 +51,14 @@ class ArgumentDtypeError(DtypeError, TypeError):
 
 class GraphError(RuntimeError):
     """A graph that cannot be differentiated as asked."""
+
+
+class LayoutError(NotImplementedError, AttributeError):
+    """A layout of tensors that a function has no rule for.
+
+    It is an AttributeError, because a sparse tensor has no array: what asks for one fails as for
+    any object without an array.
+    """
 
 
 class OutOfMemoryError(RuntimeError):

@@ -14,7 +14,7 @@ from rushlight.dtype import bool as bool_dtype
 from rushlight.dtype import dtype as dtype_type
 from rushlight.dtype import int64
 
-__all__ = ["OPTIONS", "PrintOptions", "format_tensor", "set_printoptions"]
+__all__ = ["OPTIONS", "PrintOptions", "contents", "format_tensor", "set_printoptions"]
 
 
 @dataclass(slots=True)
@@ -109,7 +109,7 @@ def format_tensor(
             [    inf,  0.0000]], dtype=torch.float64, requires_grad=True)
     """
     start = " " * indent + class_name + "("
-    text = start + _contents(array, dtype, len(start))
+    text = start + contents(array, dtype, len(start))
     suffixes = []
     if device_suffix is not None:
         suffixes.append(f"device='{device_suffix}'")
@@ -146,7 +146,7 @@ def _append(text, suffixes, indent):
     return text
 
 
-def _contents(array, dtype, indent):
+def contents(array, dtype, indent):
     """Return the elements in brackets, for a line on which ``indent`` columns are taken."""
     if array.size == 0:
         return "[]"

@@ -174,12 +174,14 @@ class Tensor(metaclass=TensorMeta):
     def __new__(cls, *args, **kwargs):
         return late.legacy_constructor(cls, *args, **kwargs)
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, intercepts=True, **kwargs):
         super().__init_subclass__(**kwargs)
         if cls.__torch_function__ is not disabled_torch_function:
+            late.ask(cls)
+            if not intercepts:  # instances have no array, so they never get along the fast path
+                return
             # As long as the class exists, no operation takes the fast path, because the fast path
             # does not look at the operands' classes.
-            late.ask(cls)
             mode.add_intercept(1)
             weakref.finalize(cls, mode.add_intercept, -1).atexit = False
 

@@ -253,6 +253,8 @@ def _fitted(node, g):
     if type(g) is not ndarray:
         array = getattr(g, "array", None)
         if array is None:
+            if hasattr(g, "layout"):
+                return _fitted_sparse(node, g)
             g = array = np.asarray(g)
     if array.shape != node.shape:
         g = sum_to(g, node.shape)
@@ -263,6 +265,17 @@ def _fitted(node, g):
             return g.to(OF[node.dtype])
         g = np.asarray(g, node.dtype)
     return g
+
+
+def _fitted_sparse(node, g):
+    """The sparse gradient ``g`` for ``node``: sparse at a leaf, else dense.
+
+    The rules of operations take dense gradients.
+    """
+    if node.clock:
+        dense = g.to_dense()
+        return _fitted(node, dense if mode.recorder() or dense.node is not None else dense.array)
+    return g if g.stored.array.dtype == node.dtype else g.to(OF[node.dtype])
 
 
 def _send_output(pending, queue, node, g):
@@ -297,9 +310,13 @@ def _accumulate(node, g, shared):
         elif before.node is not None:
             tensor._grad = before + from_array(g)
         else:
-            np.add(before.array, g, out=before.array)
-            before.cell[0] = tick()
-            before.cell[1] += 1
+            try:
+                np.add(before.array, g, out=before.array)
+            except AttributeError:  # a sparse gradient came first; the sum is dense
+                tensor._grad = from_array(g) + before
+            else:
+                before.cell[0] = tick()
+                before.cell[1] += 1
     elif (recording := mode.recorder()) and not mode.state.grad:
         recording.accumulate(tensor, g)
     else:

@@ -23,6 +23,7 @@ _MODULES = (
     "reduce.difference", "reduce.quantile", "reduce.mode", "reduce.covariance", "reduce.histogram",
     "reduce.frobenius_norm", "shape.compose", "create.indices", "create.further", "shape.queries",
     "linear.factors", "linear.matrices", "linear.trace", "linear.vander", "linear.vdot",
+    "tensor.sparse_methods",
 )  # fmt: skip
 
 for _name in _MODULES:

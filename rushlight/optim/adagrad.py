@@ -1,5 +1,8 @@
 """Adagrad."""
 
+import numpy as np
+
+from rushlight.autograd.write import stamp
 from rushlight.optim.elementwise import Elementwise
 from rushlight.optim.options import check_fused, check_options
 
@@ -78,3 +81,19 @@ class Adagrad(Elementwise):
             g = g + p * weight_decay
         total += g * g
         p -= g / (xp.sqrt(total) + eps) * rate
+
+    def _update_rows(self, p, g, group):
+        from rushlight.sparse.rows import place, rows_of
+
+        if group["weight_decay"] != 0:
+            raise RuntimeError("weight_decay option is not compatible with sparse gradients")
+        if group.get("fused"):
+            raise RuntimeError("`_fused_adagrad` does not support sparse gradients")
+        count, total = self._complete(p, ("sum",)), self.state[p]["sum"]
+        count.add_(1)
+        rate = float(group["lr"]) / (1 + (float(count.array) - 1) * group["lr_decay"])
+        at, values = rows_of(-g if group["maximize"] else g)
+        total.array[at] += values * values
+        place(p)[at] -= values / (np.sqrt(total.array[at]) + group["eps"]) * rate
+        stamp(total)
+        stamp(p)

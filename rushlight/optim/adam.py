@@ -40,6 +40,7 @@ class Adam(Elementwise):
     tensor([0.5000], requires_grad=True)
     """
 
+    _instead = ", please consider SparseAdam instead"
     _older = {
         "amsgrad": False, "maximize": False, "foreach": None, "capturable": False,
         "differentiable": False, "decoupled_weight_decay": False, "fused": None,

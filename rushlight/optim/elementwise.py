@@ -70,6 +70,7 @@ class Elementwise(Optimizer):
     _numbers: tuple = ()  # names of state tensors that hold one number each
     _structure: tuple = ()  # options whose numbers a compiled step holds as constants
     _older: dict = {}  # defaults of options that old checkpoints lack
+    _instead = ""  # what the error about sparse gradients recommends
     _counters: dict  # see _counter
 
     @staticmethod
@@ -199,7 +200,7 @@ class Elementwise(Optimizer):
         held = list(self.state.values())
         dicts = [s for s in held if type(s) is dict]
         values = [v for s in dicts for v in s.values()]
-        tensors = [v for v in values if isinstance(v, Tensor)]
+        tensors = [v for v in values if isinstance(v, Tensor) and not v.is_sparse]
         self._known = held, dicts, values, tensors, [t.array for t in tensors]
 
     def _undisturbed(self):
@@ -246,7 +247,7 @@ class Elementwise(Optimizer):
 
     def _wake(self, plan):
         """Update the idle parameters that have a gradient; put them into bundles if possible."""
-        ready = self._enrol(plan.idle, plan.names)
+        ready = self._enrol(self._step_sparse(plan), plan.names)
         if not ready:
             return
         self._known = None
@@ -266,6 +267,22 @@ class Elementwise(Optimizer):
         with mode.no_grad():
             self._step_tensors(plan.group, ready)
 
+    def _step_sparse(self, plan):
+        """Update the idle parameters with sparse gradients; return the other idle parameters."""
+        sparse = [p for p in plan.idle if p._grad is not None and p._grad.is_sparse]
+        if not sparse:
+            return plan.idle
+        self._known = None
+        for p in sparse:
+            self._update_rows(p, p._grad, plan.group)
+        return [p for p in plan.idle if not any(p is q for q in sparse)]
+
+    def _update_rows(self, p, g, group):
+        """Update ``p`` by its sparse gradient ``g``, if the optimizer has a rule for it."""
+        raise RuntimeError(
+            f"{type(self).__name__} does not support sparse gradients{self._instead}"
+        )
+
     def _enrol(self, params, names):
         """Return (parameter, step count) for all ``params`` with a gradient; make missing state."""
         ready = []
@@ -273,7 +290,7 @@ class Elementwise(Optimizer):
             if p._grad is None:
                 continue
             if p._grad.is_sparse:
-                raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
+                Elementwise._update_rows(self, p, p._grad, {})
             ready.append((p, self._complete(p, names)))
         return ready
 

@@ -192,7 +192,7 @@ class LBFGS(Optimizer):
         """Return all gradients as one vector, in which a complex number takes two elements."""
         parts = []
         for p in self._params:
-            g = rushlight.zeros_like(p) if p.grad is None else p.grad
+            g = rushlight.zeros_like(p) if p.grad is None else p.grad.to_dense()
             parts.append(_real(g).reshape(-1))
         return rushlight.cat(parts)
 

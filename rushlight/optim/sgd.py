@@ -1,5 +1,6 @@
 """SGD."""
 
+from rushlight.autograd import mode
 from rushlight.optim.elementwise import Elementwise
 from rushlight.optim.options import check_fused, check_options
 
@@ -89,3 +90,33 @@ class SGD(Elementwise):
             buffer += g * gain
             g = g + buffer * momentum if group["nesterov"] else buffer
         p -= g * lr
+
+    @mode.no_grad()
+    def _update_rows(self, p, g, group):
+        from rushlight.sparse.rows import add_rows
+
+        if group.get("fused"):
+            raise RuntimeError("`_fused_sgd` does not support sparse gradients")
+        if group["weight_decay"] != 0:
+            raise RuntimeError(
+                "SGD: weight_decay is not for sparse gradients, because it changes all rows: "
+                "add(sparse, dense) is not supported"
+            )
+        g = -g if group["maximize"] else g
+        momentum = group["momentum"]
+        if momentum != 0:
+            own = self.state[p]
+            buffer = own.get("momentum_buffer")
+            if buffer is None:
+                buffer = own["momentum_buffer"] = g.coalesce().clone()
+            elif buffer.is_sparse:
+                # Coalesced, the buffer has each row once, however many steps there were.
+                found = buffer * momentum + g.coalesce() * (1 - group["dampening"])
+                buffer.take(found.coalesce())
+            else:
+                buffer.mul_(momentum).add_(g, alpha=1 - group["dampening"])
+            g = g.coalesce() + buffer * momentum if group["nesterov"] else buffer
+        if g.is_sparse:
+            add_rows(p, g, -float(group["lr"]))
+        else:
+            p.add_(g, alpha=-float(group["lr"]))

@@ -1,27 +1,40 @@
 """SparseAdam."""
 
+from math import sqrt
+
+import numpy as np
+
 from rushlight.autograd import mode
+from rushlight.autograd.write import stamp
 from rushlight.optim.optimizer import Optimizer
 from rushlight.optim.options import check_betas, check_options
+from rushlight.tensor import from_array
 
 __all__ = ["SparseAdam"]
 
 
 class SparseAdam(Optimizer):
-    """Adam for sparse gradients. rushlight has only dense gradients, and ``step`` refuses them.
+    """Adam for sparse gradients: only the rows in a gradient change, and only their moments.
 
     Args:
-        params: Real tensors, ``(name, tensor)`` pairs, or dicts that give a group its own options.
+        params: Real dense tensors, ``(name, tensor)`` pairs, or dicts that give a group its own
+            options.
         lr, betas, eps, maximize: As Adam's.
 
     Raises:
         ValueError: ``lr`` or ``eps`` is not positive, a beta is outside [0, 1), or a parameter is
-            complex.
-        RuntimeError: A parameter has a gradient when ``step`` is called.
+            complex or sparse.
+        RuntimeError: A parameter has a dense gradient when ``step`` is called.
 
     >>> import rushlight as torch
-    >>> torch.optim.SparseAdam([torch.ones(2)]).param_groups[0]["betas"]
-    (0.9, 0.999)
+    >>> table = torch.nn.Embedding.from_pretrained(torch.zeros(3, 2), freeze=False, sparse=True)
+    >>> optimizer = torch.optim.SparseAdam(table.parameters(), lr=0.5)
+    >>> table(torch.tensor([2])).sum().backward()
+    >>> optimizer.step()
+    >>> table.weight.detach()
+    tensor([[ 0.0000,  0.0000],
+            [ 0.0000,  0.0000],
+            [-0.5000, -0.5000]])
     """
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, maximize=False):
@@ -31,26 +44,77 @@ class SparseAdam(Optimizer):
                 raise ValueError(f"SparseAdam: Invalid {name}: {value}; it must be > 0")
         check_betas("SparseAdam", betas)
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize})
+        self._refuse_params(
+            lambda p: p.layout.name != "strided",
+            "Sparse params at indices {}: SparseAdam requires dense parameter tensors",
+        )
+        self._refuse_params(
+            lambda p: p.is_complex(),
+            "Complex params at indices {}: SparseAdam does not support complex parameters",
+        )
+
+    def _refuse_params(self, condition, message):
         places = [
             [i, k]
             for i, group in enumerate(self.param_groups)
             for k, p in enumerate(group["params"])
-            if p.is_complex()
+            if condition(p)
         ]
         if places:
-            raise ValueError(
-                f"Complex params at indices {places}: SparseAdam does not support complex "
-                "parameters"
-            )
+            raise ValueError(message.format(places))
 
     def step(self, closure=None):
-        """Raise RuntimeError if a parameter has a gradient, because all gradients are dense."""
+        """Update the rows of the parameters that are in their sparse gradients.
+
+        Args:
+            closure: A function that is called first, with grad mode on. It clears the gradients,
+                computes the loss and calls ``backward``. ``step`` returns its loss.
+
+        Raises:
+            RuntimeError: A parameter has a dense gradient.
+        """
+        mode.refuse_in_trace("SparseAdam updates as many rows as the gradient has")
         loss = None
         if closure is not None:
             with mode.enable_grad():
                 loss = closure()
-        if any(p.grad is not None for group in self.param_groups for p in group["params"]):
-            raise RuntimeError(
-                "SparseAdam does not support dense gradients, please consider Adam instead"
-            )
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                if not p.grad.is_sparse:
+                    raise RuntimeError(
+                        "SparseAdam does not support dense gradients, please consider Adam instead"
+                    )
+                self._step_rows(p, p.grad, group)
         return loss
+
+    def _step_rows(self, p, g, group):
+        """Take one step with the rows in the gradient ``g`` of ``p``.
+
+        Source: Kingma & Ba, Adam: A method for stochastic optimization, ICLR 2015, Algorithm 1, for
+            the rows of the gradient alone.
+        """
+        from rushlight.sparse.rows import place, rows_of
+
+        own = self.state[p]
+        if not own:
+            own["step"] = 0
+            for name in ("exp_avg", "exp_avg_sq"):
+                own[name] = from_array(np.zeros(p.shape, p.dtype.numpy))
+        own["step"] += 1
+        at, values = rows_of(g)
+        if not values.size:
+            return
+        values = -values if group["maximize"] else values
+        beta1, beta2 = map(float, group["betas"])
+        count = int(own["step"])
+        mean, square = own["exp_avg"], own["exp_avg_sq"]
+        m, v = mean.array[at], square.array[at]
+        m = m + (values - m) * (1 - beta1)
+        v = v + (values * values - v) * (1 - beta2)
+        mean.array[at], square.array[at] = m, v
+        rate = float(group["lr"]) * sqrt(1 - beta2**count) / (1 - beta1**count)
+        place(p)[at] -= m / (np.sqrt(v) + group["eps"]) * rate
+        for t in (mean, square, p):
+            stamp(t)

@@ -99,6 +99,16 @@ def _parameter(unpickler, function, args):
         charge_state(unpickler, state)
 
 
+def _sparse(unpickler, function, args):
+    """Take the cost of the check of all indices, which copies them a few times."""
+    unpickler.budget.take_steps(_TENSOR)
+    if len(args) != 2 or type(args[1]) is not tuple or len(args[1]) not in (3, 4):
+        _refuse(function, args[1] if len(args) > 1 else None)
+    for part in args[1]:
+        if isinstance(part, Tensor):
+            unpickler.budget.take_bytes(part.numel() * 40, "a sparse tensor")
+
+
 def _typed(unpickler, function, args):
     unpickler.budget.take_steps(_PARAMETER)
     for state in args[3:]:
@@ -126,6 +136,7 @@ _RULES = {
         _collected: (set, Counter, OrderedDict, Size),
         _tensor: (names.rebuild_tensor, names.rebuild_tensor_v2, names.rebuild_tensor_v3),
         _parameter: (names.rebuild_parameter, names.rebuild_parameter_with_state),
+        _sparse: (names.rebuild_sparse_tensor,),
         _typed: (names.rebuild_from_type,),
     }.items()
     for function in functions

@@ -17,7 +17,7 @@ from rushlight.dtype import dtype as DType
 from rushlight.nn.modules import PARTS
 from rushlight.nn.parameter import Parameter
 from rushlight.ops.core.definition import FUNCTIONS
-from rushlight.ops.tensor.memory_format import strided as strided_layout
+from rushlight.ops.tensor import memory_format
 from rushlight.serialization.guard import brief
 from rushlight.storage import Storage, reach, span, strided
 from rushlight.tensor import Size, Tensor, from_array
@@ -25,6 +25,7 @@ from rushlight.tensor import Size, Tensor, from_array
 __all__ = [
     "CALLS", "CLASSES", "MISSING", "UNTYPED", "VALUES", "StorageType", "TypedStorage",
     "check_geometry", "encode", "get_layout", "make_bytearray", "marks", "rebuild_from_type",
+    "rebuild_sparse_tensor",
     "rebuild_parameter", "rebuild_parameter_with_state", "rebuild_tensor", "rebuild_tensor_v2",
     "rebuild_tensor_v3", "refuse_missing", "resolve", "storage_type", "torch_name",
 ]  # fmt: skip
@@ -172,14 +173,31 @@ def _with_state(t, state):
 
 
 def get_layout(name):
-    """Return the layout that PyTorch calls ``name``; rushlight has only ``torch.strided``."""
-    if name != "torch.strided":
-        raise RuntimeError(
-            f"load: the layout {brief(name)} is not there: rushlight has torch.strided"
-        )
-    return strided_layout
+    """Return the layout that PyTorch calls ``name``."""
+    prefix, _, short = name.partition(".")
+    found = getattr(memory_format, short, None)
+    if prefix != "torch" or not isinstance(found, memory_format.layout):
+        raise RuntimeError(f"load: there is no layout {brief(name)}")
+    return found
 
 
+def rebuild_sparse_tensor(layout, data):
+    """Build a sparse tensor from its parts: indices, values, size, and whether it is coalesced."""
+    from rushlight.sparse.construction import sparse_compressed_tensor, sparse_coo_tensor
+
+    *tensors, size, merged = data if len(data) > 3 or layout is not _COO else (*data, False)
+    if layout is not _COO:
+        tensors, size = data[:-1], data[-1]
+        merged = None
+    if not all(isinstance(t, Tensor) for t in tensors) or not isinstance(size, tuple):
+        raise TypeError(f"load: a sparse tensor needs tensors and a size, not {brief(data)}")
+    tensors = [t.detach() for t in tensors]
+    if layout is _COO:
+        return sparse_coo_tensor(*tensors, size, is_coalesced=merged is True)
+    return sparse_compressed_tensor(*tensors, size, layout=layout)
+
+
+_COO = memory_format.sparse_coo
 _LATIN1 = ("latin1", "latin-1")
 
 
@@ -205,6 +223,7 @@ _FUNCTIONS = {
     ("torch._utils", "_rebuild_tensor_v2"): rebuild_tensor_v2,
     ("torch._utils", "_rebuild_tensor_v3"): rebuild_tensor_v3,
     ("torch._utils", "_rebuild_parameter"): rebuild_parameter,
+    ("torch._utils", "_rebuild_sparse_tensor"): rebuild_sparse_tensor,
     ("torch._utils", "_rebuild_parameter_with_state"): rebuild_parameter_with_state,
     ("torch._tensor", "_rebuild_from_type_v2"): rebuild_from_type,
     ("torch.serialization", "_get_layout"): get_layout,
@@ -242,7 +261,7 @@ _MISSING_TYPES = """
     QInt32Storage QInt8Storage QUInt2x4Storage QUInt4x2Storage QUInt8Storage"""
 _MISSING_TENSORS = """
     device_tensor_from_cpu_tensor device_tensor_from_numpy meta_tensor_no_storage nested_tensor
-    qtensor sparse_tensor wrapper_subclass"""
+    qtensor wrapper_subclass"""
 #: Names that PyTorch's files may hold and for which rushlight has no counterpart.
 MISSING = frozenset(
     [("torch", name) for name in _MISSING_TYPES.split()]

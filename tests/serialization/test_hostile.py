@@ -154,7 +154,7 @@ def test_members_that_hide_methods_change_nothing():
 def test_kinds_of_tensors_that_are_missing_are_named():
     for module, name in (
         ("torch", "float8_e4m3fn"), ("torch", "QInt8Storage"), ("torch._utils", "_rebuild_qtensor"),
-        ("torch._utils", "_rebuild_sparse_tensor"), ("torch._utils", "_rebuild_nested_tensor"),
+        ("torch._utils", "_rebuild_nested_tensor"),
     ):  # fmt: skip
         for weights_only in (True, False):
             with pytest.raises(RuntimeError, match=rf"{name}, which rushlight does not have"):
@@ -169,10 +169,8 @@ def test_kinds_of_tensors_that_are_missing_are_named():
 def test_missing_kinds_of_pytorch_itself():
     torch = pytest.importorskip("torch")
     quantised = torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8)
-    sparse = torch.ones(2, 2).to_sparse()
     for value in (
         quantised,
-        sparse,
         torch.ones(2).to(torch.float8_e5m2),
         torch.ones(1, dtype=torch.complex32),
     ):

@@ -173,7 +173,8 @@ def embedding_bag(
         index, low=0, high=weight.shape[0] - 1, error=RuntimeError,
         message=f"embedding_bag: index {{}} is not in the valid range [0, {weight.shape[0]})",
     )  # fmt: skip
-    rows = embedding(index, weight, None, max_norm, norm_type, scale_grad_by_freq)
+    skipped = padding_idx if sparse else None  # a sparse gradient does not store this row
+    rows = embedding(index, weight, skipped, max_norm, norm_type, scale_grad_by_freq, sparse)
     if padding_idx is not None:
         counted = index != padding_idx % weight.shape[0]
         kept = counted if kept is None else kept & counted

@@ -123,6 +123,14 @@ def _named_size(name, size, named):
 # Filled -----------------------------------------------------------------------------------
 
 
+def _sparse(name, size, value, dtype, layout, requires_grad):
+    """Return a tensor of a sparse ``layout`` that stores no elements: ``value`` must be 0."""
+    if value:
+        raise RuntimeError(f"{name}: full(...) is not implemented for sparse layout {layout}")
+    made = late.framework.sparse_coo_tensor(size=size, dtype=dtype, requires_grad=requires_grad)
+    return made.to_sparse(layout=layout)
+
+
 def _filler(name, value, example):
     def make(
         *size, out=None, dtype=None, layout=None, device=None, pin_memory=False,
@@ -133,6 +141,8 @@ def _filler(name, value, example):
         if not size:
             raise TypeError(f'{name}() missing 1 required positional arguments: "size"')
         dtype = dtype_of(out, name) if dtype is None else dtype
+        if layout is not None and layout is not strided:
+            return _sparse(name, sized(size, name), value, dtype, layout, requires_grad)
         d = options(dtype, layout, device, name)
         t = made(sized(size, name), value, d, name)
         t = t if form is None else t.contiguous(memory_format=form)
@@ -240,6 +250,9 @@ def _like(name, value):
         input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
         memory_format=preserve_format,
     ):  # fmt: skip
+        if layout is not None and layout is not strided:
+            kind = dtype or input.dtype
+            return _sparse(name, tuple(input.shape), value, kind, layout, requires_grad)
         d = options(dtype or input.dtype, layout, device, name)
         return _made_like(input, value, name, d, memory_format, requires_grad)
 

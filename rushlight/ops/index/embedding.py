@@ -33,7 +33,7 @@ def _refuse(indices, rows):
 
 
 @kernel(public=False, method=False, name="embedding", widen=False, own_slope=True)
-def _embedding(xp, x, indices, *, padding_idx=-1, scale_grad_by_freq=False):
+def _embedding(xp, x, indices, *, padding_idx=-1, scale_grad_by_freq=False, sparse=False):
     """Return the rows of x at ``indices``."""
     _checked(indices, len(x))
     return x.take(indices, 0)
@@ -129,11 +129,16 @@ def _gather_of_rows(h, indices, padding_idx, scale_grad_by_freq):
     return found.reshape((*indices.shape, h.shape[1]))
 
 
-_embedding.grad(
-    x=lambda g, x_shape, indices, padding_idx, scale_grad_by_freq: _scatter(
-        g, indices, rows=x_shape[0], padding_idx=padding_idx, scale_grad_by_freq=scale_grad_by_freq
-    )
-)
+def _gradient(g, x_shape, indices, padding_idx, scale_grad_by_freq, sparse):
+    options = {"padding_idx": padding_idx, "scale_grad_by_freq": scale_grad_by_freq}
+    if not sparse:
+        return _scatter(g, indices, rows=x_shape[0], **options)
+    from rushlight.sparse.rows import gradient_of_rows
+
+    return gradient_of_rows(g, indices, x_shape[0], **options)
+
+
+_embedding.grad(x=_gradient)
 _scatter.grad(
     g=lambda h, indices, padding_idx, scale_grad_by_freq: _gather(
         h, indices, padding_idx=padding_idx, scale_grad_by_freq=scale_grad_by_freq
@@ -174,7 +179,8 @@ def embedding(
         norm_type: The p of the p-norm that ``max_norm`` limits. Default: 2.
         scale_grad_by_freq: Divide the gradient of each row by how often ``input`` names the row.
             Default: False.
-        sparse: Accepted without effect: gradients are always dense.
+        sparse: The gradient of ``weight`` is a sparse tensor that has only the rows in ``input``.
+            ``SparseAdam``, ``SGD`` and ``Adagrad`` take such gradients. Default: False.
 
     Returns:
         Tensor (*, features).
@@ -217,7 +223,9 @@ def embedding(
         padding_idx %= w.shape[0]
     if max_norm is not None:
         renorm_rows(weight, input, max_norm, norm_type)
-    params = {"padding_idx": padding_idx, "scale_grad_by_freq": scale_grad_by_freq}
+    params = {
+        "padding_idx": padding_idx, "scale_grad_by_freq": scale_grad_by_freq, "sparse": sparse,
+    }  # fmt: skip
     return apply(_embedding.op, (weight, input), params)
 
 

@@ -167,7 +167,11 @@ def matmul(input, other, *, out=None):
         if found is not NotImplemented:
             return found
         check_tensors("matmul", input=input, other=other)
-    if input.array.ndim == 2 == other.array.ndim:
+    try:
+        are_matrices = input.array.ndim == 2 == other.array.ndim
+    except AttributeError:  # a class whose tensors have no array has rules of its own
+        return overridden(matmul, (input, other), {} if out is None else {"out": out})
+    if are_matrices:
         return _mm(input, other, out=out)
     found = _by_rank(input, other)
     return found if out is None else store(out, found, "matmul")

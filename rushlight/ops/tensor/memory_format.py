@@ -4,7 +4,8 @@ from rushlight import late
 
 __all__ = [
     "channels_last", "channels_last_3d", "contiguous_format", "layout", "memory_format",
-    "preserve_format", "strided",
+    "preserve_format", "sparse_bsc", "sparse_bsr", "sparse_coo", "sparse_csc", "sparse_csr",
+    "strided",
 ]  # fmt: skip
 
 
@@ -40,7 +41,10 @@ class memory_format:
 class layout:
     """The way that a tensor's elements are stored.
 
-    ``torch.strided`` is the only layout in rushlight.
+    The layouts are constants of ``torch``. ``strided``: all elements, in memory with strides.
+    ``sparse_coo``: indices and values. ``sparse_csr``, ``sparse_csc``: the rows, or the columns,
+    are compressed to the places where they begin. ``sparse_bsr``, ``sparse_bsc``: the same of
+    blocks.
 
     Args:
         name: The name that prints after ``torch.``.
@@ -67,3 +71,6 @@ preserve_format = memory_format("preserve_format")
 channels_last = memory_format("channels_last")
 channels_last_3d = memory_format("channels_last_3d")
 late.strided = strided = layout("strided")
+sparse_coo, sparse_csr, sparse_csc, sparse_bsr, sparse_bsc = map(
+    layout, ("sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc")
+)

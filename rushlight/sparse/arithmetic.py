@@ -1,0 +1,212 @@
+"""Sums, products and quotients of sparse tensors, with numbers, and with dense tensors."""
+
+import numpy as np
+
+import rushlight
+from rushlight.autograd import mode
+from rushlight.errors import ShapeError
+from rushlight.ops.tensor.memory_format import sparse_coo
+from rushlight.sparse.container import SparseTensor, coo, operand, refuse, rule
+from rushlight.sparse.conversion import as_coo, as_layout, coordinates, count, matches, places
+from rushlight.tensor import Tensor, from_array
+
+__all__: list[str] = []  # the rules are found by name
+
+
+def _is_number(x):
+    return not isinstance(x, SparseTensor) and not (isinstance(x, Tensor) and x.ndim)
+
+
+def _like(found, x):
+    """The COO tensor ``found`` in the layout of ``x``."""
+    shape = tuple(x.stored.shape[1:3])
+    return found if x.form is sparse_coo else as_layout(found, x.form, shape)
+
+
+# Sums -------------------------------------------------------------------------------------
+
+
+@rule
+def add(input, other, *, alpha=1):
+    input, other = operand(input), operand(other)
+    if not isinstance(input, SparseTensor):
+        return _into_dense(input, other, alpha)
+    if not isinstance(other, SparseTensor):
+        if input.form is sparse_coo or not isinstance(other, Tensor):
+            raise RuntimeError(
+                "add(sparse, dense) is not supported. Use add(dense, sparse) instead."
+            )
+        return _into_dense(other if alpha == 1 else other * alpha, input, 1)
+    if input.sizes != other.sizes:
+        raise ShapeError(
+            "add: expected sizes of 'self' and 'other' to match, but "
+            f"{list(input.sizes)} != {list(other.sizes)}"
+        )
+    if input.form is not other.form:
+        raise RuntimeError(
+            f"add: both operands must have one layout, but they have {input.form} and {other.form}"
+        )
+    x, y = as_coo(input), as_coo(other)
+    if count(x) != count(y):
+        raise ShapeError(
+            f"add: expected 'self' and 'other' to have same number of sparse dimensions, but "
+            f"{count(x)} != {count(y)}"
+        )
+    return _like(_sum(x, y, alpha), input)
+
+
+def _sum(x, y, alpha):
+    a, b = coordinates(x), coordinates(y)
+    stored = y.stored if alpha == 1 else y.stored * alpha
+    if a.shape == b.shape and (a is b or np.array_equal(a, b)):
+        found = x.stored + stored
+        return coo(x.pattern[0], found, x.sizes, x.merged and y.merged)
+    dtype = rushlight.result_type(x.stored, stored)
+    values = rushlight.cat([x.stored.to(dtype), stored.to(dtype)])
+    found = coo(from_array(np.concatenate([a, b], 1)), values, x.sizes)
+    return found.coalesce() if x.merged and y.merged else found
+
+
+def _into_dense(x, y, alpha):
+    """``x + alpha * y`` of a dense ``x``: only the elements that ``y`` stores are added."""
+    if not isinstance(x, Tensor) or (not x.ndim and y.sizes):
+        raise RuntimeError("add(sparse, dense) is not supported. Use add(dense, sparse) instead.")
+    y = as_coo(y)
+    values = y.stored if alpha == 1 else y.stored * alpha
+    if x.shape != y.sizes:
+        try:
+            x = x.expand(y.sizes)
+        except RuntimeError:
+            raise ShapeError(
+                f"add: expected 'other' {list(y.sizes)} to have the size of 'self' {list(x.shape)}"
+            ) from None
+    dtype = rushlight.result_type(x, values)
+    at = places(y.pattern[0])
+    if not at:
+        return x + values.sum(0)
+    return x.to(dtype).index_put(at, values.to(dtype), accumulate=True)
+
+
+@rule
+def sub(input, other, *, alpha=1):
+    return add(input, other, alpha=-alpha)
+
+
+rule(sub, name="subtract")
+
+
+@rule
+def rsub(input, other, *, alpha=1):
+    return add(other, input, alpha=-alpha)
+
+
+@rule
+def neg(input):
+    return input.with_values(-input.stored)
+
+
+rule(neg, name="negative")
+
+
+# Products ---------------------------------------------------------------------------------
+
+
+@rule
+def mul(input, other):
+    input, other = operand(input), operand(other)
+    if not isinstance(input, SparseTensor):
+        input, other = other, input
+    if _is_number(other):
+        return input.with_values(_scaled(input.stored, other))
+    x = as_coo(input)
+    if isinstance(other, SparseTensor):
+        return _like(_intersection(x, as_coo(other)), input)
+    try:
+        other = other.expand(x.sizes)
+    except RuntimeError:
+        raise ShapeError(
+            f"mul: the size {list(other.shape)} of the dense operand does not broadcast to the "
+            f"size {list(x.sizes)} of the sparse one"
+        ) from None
+    at = places(x.pattern[0])
+    return _like(x.with_values(x.stored * (other[at] if at else other)), input)
+
+
+rule(mul, name="multiply")
+
+
+def _scaled(values, number):
+    """``values * number``, in the dtype that the product of the whole tensor has."""
+    if isinstance(number, Tensor) and number.dtype.category == values.dtype.category:
+        return values * number.to(values.dtype)
+    return values * number
+
+
+def _intersection(x, y):
+    """The product of two COO tensors: 0 wherever one of them stores nothing."""
+    if x.sizes != y.sizes or count(x) != count(y):
+        raise ShapeError(
+            f"mul: expected 'self' and 'other' to have same sizes and sparse dims, but got sizes "
+            f"{list(x.sizes)} and {list(y.sizes)}"
+        )
+    y = y.coalesce()
+    found, at = matches(x, y)
+    if found.all() and found.size:
+        return x.with_values(x.stored * y.stored[from_array(at)])
+    keep, at = from_array(np.flatnonzero(found)), from_array(at[found])
+    return coo(x.pattern[0][:, keep], x.stored[keep] * y.stored[at], x.sizes, x.merged)
+
+
+@rule
+def div(input, other, *, rounding_mode=None):
+    input, other = operand(input), operand(other)
+    if not isinstance(input, SparseTensor):
+        refuse("div", other)
+    if not _is_number(other):
+        raise RuntimeError(
+            "Sparse division requires a scalar or zero-dim dense tensor divisor (got shape "
+            f"{list(other.shape)} for divisor)"
+        )
+    if rounding_mode is None:
+        return input.with_values(input.stored / other)
+    x = input.coalesce() if input.form is sparse_coo else input
+    return x.with_values(x.stored.div(other, rounding_mode=rounding_mode))
+
+
+for _name in ("divide", "true_divide"):
+    rule(div, name=_name)
+
+
+@rule
+def floor_divide(input, other):
+    return div(input, other, rounding_mode="floor")
+
+
+@rule(name="pow")
+def power(input, exponent):
+    if not isinstance(input, SparseTensor) or not _is_number(exponent):
+        refuse("pow", input if isinstance(input, SparseTensor) else exponent)
+    if float(exponent) <= 0:
+        refuse("pow with an exponent that is not positive", input)
+    x = input.coalesce() if input.form is sparse_coo else input
+    return x.with_values(x.stored**exponent)
+
+
+def _operator(call, reflected=False):
+    def operate(self, other):
+        if not (isinstance(other, (Tensor, int, float, complex, np.generic, np.ndarray))):
+            return NotImplemented
+        if isinstance(other, np.ndarray) and mode.state.in_rule and call is add:
+            return add(from_array(other), self).array  # two gradients of one tensor
+        return call(other, self) if reflected else call(self, other)
+
+    return operate
+
+
+for _sign, _call in (("add", add), ("sub", sub), ("mul", mul), ("truediv", div),
+                     ("floordiv", floor_divide), ("pow", power)):  # fmt: skip
+    setattr(SparseTensor, f"__{_sign}__", _operator(_call))
+    setattr(SparseTensor, f"__r{_sign}__", _operator(_call, reflected=True))
+    setattr(SparseTensor, f"__i{_sign}__",
+            getattr(SparseTensor, _call.__name__.replace("power", "pow") + "_"))  # fmt: skip
+SparseTensor.__neg__ = neg

@@ -1,0 +1,442 @@
+"""Conversions between layouts; the order of indices; the values at the indices of a mask."""
+
+import numpy as np
+
+import rushlight
+from rushlight.dtype import bool as bool_
+from rushlight.errors import ShapeError
+from rushlight.ops.tensor.memory_format import sparse_coo, strided
+from rushlight.shapes import flag
+from rushlight.sparse.container import (
+    BLOCKED,
+    BY_ROW,
+    RULES,
+    SparseTensor,
+    compressed,
+    coo,
+    in_words,
+    is_layout,
+    order_of,
+    refuse,
+    rule,
+)
+from rushlight.tensor import Tensor, from_array
+
+__all__ = ["as_coo", "as_layout", "count", "coordinates", "dense_to_sparse", "matches", "places"]
+
+
+def coordinates(x):
+    """Return the indices of a COO tensor as an array (sparse dims, nnz)."""
+    return x.pattern[0].array
+
+
+def places(indices):
+    """Return the indices, a tensor or an array (dims, nnz), as a tuple of index tensors."""
+    array = getattr(indices, "array", indices)
+    return tuple([from_array(np.ascontiguousarray(row)) for row in array])
+
+
+# Coalesce ---------------------------------------------------------------------------------
+
+
+@rule
+def coalesce(self):
+    """Sort the indices, and sum the values of equal ones."""
+    require_coo("coalesce", self)
+    if self.merged:
+        return self
+    order, first = order_of(coordinates(self))
+    indices = from_array(coordinates(self)[:, order[first]])
+    if self.stored.node is None and len(order):
+        return coo(indices, from_array(_summed(self.stored.array, order, first)), self.sizes, True)
+    values = self.stored[from_array(order)]
+    if not first.all():
+        group = from_array(np.cumsum(first) - 1)
+        values = sum_groups(values, group, int(first.sum()))
+    return coo(indices, values, self.sizes, True)
+
+
+def _summed(values, order, first):
+    """Return the sums of equal indices' ``values``, an array without history."""
+    sorted_values = values[order]
+    if first.all():
+        return sorted_values
+    add = np.logical_or if values.dtype == bool else np.add
+    half = values.dtype.itemsize == 2 and values.dtype.kind not in "iu"
+    wide = sorted_values.astype(np.float32) if half else sorted_values
+    return add.reduceat(wide, np.flatnonzero(first), 0).astype(values.dtype, copy=False)
+
+
+def sum_groups(values, group, n):
+    """Return (n, *): the sums of the ``values`` (nnz, *) of each group."""
+    if values.dtype is bool_:
+        return sum_groups(values.to(rushlight.uint8), group, n).to(bool_)
+    return values.new_zeros((n, *values.shape[1:])).index_add(0, group, values)
+
+
+def require_coo(name, x):
+    """Raise unless ``x`` is a COO tensor."""
+    if x.layout is not sparse_coo:
+        raise RuntimeError(
+            f"{name} expected sparse coordinate tensor layout but got {in_words(x.layout)}"
+        )
+
+
+# Other layouts ----------------------------------------------------------------------------
+
+
+def as_coo(x):
+    """Return ``x`` as a COO tensor that belongs to the history of ``x``."""
+    if x.form is sparse_coo:
+        return x
+    batch, values = x.pattern[0].shape[:-1], x.stored
+    starts = x.pattern[0].array.reshape(-1, x.pattern[0].shape[-1]).astype(np.int64)
+    inner = x.pattern[1].array.reshape(len(starts), -1).astype(np.int64)
+    n = inner.shape[1]
+    outer = np.stack([np.repeat(np.arange(len(s) - 1), np.diff(s)) for s in starts])
+    rows, columns = (outer, inner) if x.form in BY_ROW else (inner, outer)
+    each = np.indices((*batch, n)).reshape(len(batch) + 1, -1)[:-1]
+    rows, columns = rows.reshape(-1), columns.reshape(-1)
+    values = values.reshape((len(rows), *values.shape[len(batch) + 1 :]))
+    if x.form in BLOCKED:
+        high, wide = values.shape[1:3]
+        i, k = np.indices((high, wide)).reshape(2, -1)
+        each = np.repeat(each, high * wide, axis=1)
+        rows = (rows[:, None] * high + i).reshape(-1)
+        columns = (columns[:, None] * wide + k).reshape(-1)
+        values = values.reshape((len(rows), *values.shape[3:]))
+    found = coo(from_array(np.concatenate([each, [rows, columns]])), values, x.sizes)
+    if x.form in BY_ROW and x.form not in BLOCKED:
+        found.merged = bool((np.diff(rows * x.sizes[-1] + columns) > 0).all()) or found.merged
+    return found.coalesce()
+
+
+def as_layout(x, layout, blocksize=None):
+    """Return the COO tensor ``x`` in ``layout``."""
+    if layout is sparse_coo:
+        return x
+    if layout is strided:
+        return x.to_dense()
+    if len(coordinates(x)) != 2:
+        raise ShapeError(
+            f"to_sparse: {layout} is for tensors with 2 sparse dims; this tensor {x.sizes} has "
+            f"{len(coordinates(x))}"
+        )
+    if layout in BLOCKED:
+        return _blocks(x, layout, blocksize)
+    x = x.coalesce()
+    rows, columns = coordinates(x)
+    values = x.stored
+    if layout not in BY_ROW:
+        order = np.argsort(columns, kind="stable")
+        rows, columns = columns[order], rows[order]
+        values = values[from_array(order)]
+    n = x.sizes[0 if layout in BY_ROW else 1]
+    pattern = from_array(_starts(rows, n)), from_array(np.ascontiguousarray(columns))
+    return compressed(layout, pattern, values, x.sizes)
+
+
+def _starts(rows, n):
+    """Return where each of ``n`` rows begins among the sorted ``rows``, and the end."""
+    return np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n))]).astype(np.int64)
+
+
+def _blocks(x, layout, blocksize):
+    """Return the COO matrix ``x`` in a layout of blocks: those that hold an index of ``x``."""
+    if blocksize is None:
+        raise RuntimeError(f"to_sparse: {layout} needs blocksize=(rows, columns)")
+    high, wide = blocksize
+    rows, columns = x.sizes[:2]
+    if high < 1 or wide < 1 or rows % high or columns % wide:
+        raise RuntimeError(
+            f"to_sparse_{layout.name[-3:]}: the tensor's size {x.sizes[:2]} must be divisible by "
+            f"the blocksize {(high, wide)}"
+        )
+    i, k = coordinates(x)
+    x = x.coalesce()
+    i, k = coordinates(x)
+    keys = np.stack([i // high, k // wide])
+    outer, inner = (0, 1) if layout in BY_ROW else (1, 0)
+    flat = keys[outer] * (columns // wide if outer == 0 else rows // high) + keys[inner]
+    kept, block = np.unique(flat, return_inverse=True)
+    width = columns // wide if outer == 0 else rows // high
+    values = x.stored.new_zeros((len(kept), high, wide, *x.stored.shape[1:]))
+    at = places(np.stack([block, i % high, k % wide]))
+    values = values.index_put(at, x.stored)
+    starts = _starts(kept // width, (rows // high) if outer == 0 else (columns // wide))
+    pattern = from_array(starts), from_array(kept % width)
+    return compressed(layout, pattern, values, x.sizes)
+
+
+def dense_to_sparse(x, sparse_dim, layout, blocksize, dense_dim):
+    """``x.to_sparse(...)`` of a dense tensor."""
+    if layout is strided:
+        return x
+    n = x.ndim
+    if layout is not None and layout is not sparse_coo:
+        kept = n - (dense_dim or 0)
+    else:
+        kept = n if sparse_dim is None else sparse_dim
+    if not 0 <= kept <= n:
+        raise RuntimeError(
+            f"dense_to_sparse: sparse_dim argument must be in [0,{n}] range, but {kept} is given"
+        )
+    if n and not kept:
+        raise RuntimeError("dense_to_sparse: sparse_dim argument must be in >0 when self.dim()>0")
+    array = x.detach().array
+    stored = (array != 0).any(axis=tuple(range(kept, n))) if kept < n else array != 0
+    indices = np.stack(stored.nonzero()) if n else np.zeros((0, int(bool(array != 0))), np.int64)
+    indices = np.ascontiguousarray(indices, np.int64)
+    values = x[places(indices)] if n else x.reshape(1)[: indices.shape[1]]
+    found = coo(from_array(indices), values, x.shape, True)
+    return as_layout(found, layout or sparse_coo, blocksize)
+
+
+@rule
+def to_sparse(self, sparse_dim=None, *, layout=None, blocksize=None, dense_dim=None):
+    if is_layout(sparse_dim):
+        sparse_dim, layout = None, sparse_dim
+    if sparse_dim is not None and sparse_dim != self.sparse_dim():
+        raise RuntimeError(
+            f"to_sparse: conversion from {in_words(self.form)} to Sparse with sparse_dim argument "
+            "!=self.sparse_dim() is not supported"
+        )
+    layout = layout or sparse_coo
+    if layout is self.form and (layout not in BLOCKED or blocksize in (None, _blocksize(self))):
+        return self
+    return as_layout(as_coo(self), layout, blocksize)
+
+
+def _blocksize(x):
+    batch = x.pattern[0].ndim - 1
+    return tuple(x.stored.shape[batch + 1 : batch + 3])
+
+
+def _to(layout_name):
+    def convert(self, *args, dense_dim=None, blocksize=None):
+        layout = getattr(rushlight, layout_name)
+        size = args[0] if args and isinstance(args[0], (tuple, list)) else blocksize
+        return self.to_sparse(layout=layout, blocksize=size and tuple(size))
+
+    return convert
+
+
+for _name in ("coo", "csr", "csc", "bsr", "bsc"):
+    rule(_to(f"sparse_{_name}"), name=f"to_sparse_{_name}")
+
+
+@rule
+def to_dense(self, dtype=None, *, masked_grad=None):
+    if dtype is not None:
+        raise RuntimeError("dtype argument is not supported by sparse_to_dense")
+    if masked_grad is False and self.requires_grad:
+        raise NotImplementedError(
+            "to_dense: a sparse tensor's gradient has the tensor's own indices; masked_grad=False "
+            "is not there"
+        )
+    x = as_coo(self)
+    if x.dtype is bool_:
+        x = x.coalesce()
+    d = len(coordinates(x))
+    if not d:
+        return x.stored.sum(0).to(x.dtype)
+    zeros = x.stored.new_zeros(x.sizes)
+    return zeros.index_put(places(x.pattern[0]), x.stored, accumulate=x.dtype is not bool_)
+
+
+# Masks ------------------------------------------------------------------------------------
+
+
+def _keys(indices, size):
+    """Return one number for each index. Indices of other tensors of this size compare with it."""
+    if not len(indices):
+        return np.zeros(indices.shape[1], np.int64)
+    return np.ravel_multi_index(tuple(indices), tuple(size), mode="raise")
+
+
+def matches(x, y):
+    """Return, for each index of the COO tensor ``x``: whether ``y`` has it, and at which place.
+
+    ``y`` is coalesced.
+    """
+    d = len(coordinates(x))
+    wanted, there = _keys(coordinates(x), x.sizes[:d]), _keys(coordinates(y), y.sizes[:d])
+    at = np.searchsorted(there, wanted)
+    inside = np.minimum(at, max(len(there) - 1, 0))
+    found = there[inside] == wanted if len(there) else np.zeros(len(wanted), bool)
+    return found, inside
+
+
+def count(x):
+    """Return the number of sparse dims of a COO tensor."""
+    return len(coordinates(x))
+
+
+def mask(x, pattern):
+    """Return the elements of ``x``, dense or sparse, at the indices of ``pattern``."""
+    if not isinstance(pattern, SparseTensor):
+        raise RuntimeError("sparse_mask: the mask must be a sparse tensor")
+    if tuple(x.shape) != pattern.sizes:
+        raise ShapeError(
+            f"sparse_mask(): operands have incompatible sizes; self has size {list(x.shape)} but "
+            f"mask has size {list(pattern.sizes)}"
+        )
+    if pattern.form is not sparse_coo:
+        if pattern.form in BLOCKED:
+            refuse("sparse_mask", pattern)
+        ordered = pattern.with_values(from_array(np.arange(pattern.stored.shape[0])))
+        entries = as_coo(ordered)
+        found = mask(x, entries)
+        back = from_array(np.argsort(entries.stored.array, kind="stable"))
+        return pattern.with_values(found.stored[back])
+    if not isinstance(x, SparseTensor):
+        d = count(pattern)
+        at = places(pattern.pattern[0])
+        values = x[at] if d else x.reshape((1, *x.shape)).expand(
+            (coordinates(pattern).shape[1], *x.shape))  # fmt: skip
+        return pattern.with_values(values)
+    x = as_coo(x).coalesce()
+    found, at = matches(pattern, x)
+    if not len(coordinates(x)[0] if count(x) else x.stored):
+        values = x.stored.new_zeros((len(found), *x.stored.shape[1:]))
+    else:
+        values = x.stored[from_array(at)]
+        shape = (len(found),) + (1,) * (values.ndim - 1)
+        values = values.masked_fill(from_array(~found).reshape(shape), 0)
+    return pattern.with_values(values)
+
+
+@rule
+def sparse_mask(self, mask):
+    return _masked(self, mask)
+
+
+_masked = mask
+
+
+@rule
+def values(self):
+    if self.form is sparse_coo and not self.merged:
+        raise RuntimeError(
+            "Cannot get values on an uncoalesced tensor, please call .coalesce() first"
+        )
+    return self.stored.view_as(self.stored)
+
+
+@rule
+def _values(self):
+    require_coo("_values", self)
+    return self.stored.detach()
+
+
+@rule
+def indices(self):
+    require_coo("indices", self)
+    if not self.merged:
+        raise RuntimeError(
+            "Cannot get indices on an uncoalesced tensor, please call .coalesce() first"
+        )
+    return self.pattern[0]
+
+
+@rule
+def _indices(self):
+    require_coo("_indices", self)
+    return self.pattern[0]
+
+
+def _index_getter(name, i, rows):
+    def get(self):
+        if self.form is sparse_coo or (self.form in BY_ROW) is not rows:
+            kind = "row" if rows else "column"
+            raise RuntimeError(
+                f"{name} expected sparse {kind} compressed tensor layout but got "
+                f"{in_words(self.form)}"
+            )
+        return self.pattern[i]
+
+    rule(get, name=name)
+
+
+for _name, _i, _rows in (("crow_indices", 0, True), ("col_indices", 1, True),
+                         ("ccol_indices", 0, False), ("row_indices", 1, False)):  # fmt: skip
+    _index_getter(_name, _i, _rows)
+
+
+@rule
+def is_coalesced(self):
+    require_coo("is_coalesced", self)
+    return self.merged
+
+
+@rule
+def _coalesced_(self, coalesced):
+    require_coo("_coalesced_", self)
+    self.merged = flag(coalesced, "_coalesced_", "coalesced")
+    return self
+
+
+@rule
+def _nnz(self):
+    return self.pattern[-1].shape[-1]
+
+
+@rule
+def sparse_dim(self):
+    return count(self) if self.form is sparse_coo else 2
+
+
+@rule
+def dense_dim(self):
+    batch = 0 if self.form is sparse_coo else self.pattern[0].ndim - 1
+    return len(self.sizes) - RULES["sparse_dim"](self) - batch
+
+
+def empty(x, size=None, sparse=None):
+    """Return a tensor of zeros of ``x``'s dtype and layout, which stores no element."""
+    size = x.sizes if size is None else tuple(size)
+    d = (count(x) if size == x.sizes else len(size)) if sparse is None else sparse
+    dtype = x.stored.detach()
+    if x.form is not sparse_coo:
+        none = coo(from_array(np.zeros((2, 0), np.int64)), dtype.new_zeros(0), size, True)
+        shape = _blocksize(x) if x.form in BLOCKED else None
+        return as_layout(none, x.form, shape)
+    values_ = dtype.new_zeros((0, *size[d:]))
+    return coo(from_array(np.zeros((d, 0), np.int64)), values_, size, True)
+
+
+@rule
+def zero_(self):
+    return self.take(empty(self))
+
+
+@rule
+def sparse_resize_(self, size, sparse_dim, dense_dim):
+    require_coo("sparse_resize_", self)
+    d, size = count(self), tuple(size)
+    if len(size) != sparse_dim + dense_dim:
+        raise ShapeError(
+            f"number of dimensions must be sparse_dim ({sparse_dim}) + dense_dim ({dense_dim}), "
+            f"but got {len(size)}"
+        )
+    smaller = any(n < m for n, m in zip(size, self.sizes, strict=False))
+    if self.pattern[0].shape[1] and (d != sparse_dim or size[d:] != self.sizes[d:] or smaller):
+        raise RuntimeError(
+            "sparse_resize_: a tensor that stores elements can only grow in its sparse dims; use "
+            "sparse_resize_and_clear_"
+        )
+    if not self.pattern[0].shape[1]:
+        return self.take(empty(self, size, sparse_dim))
+    self.sizes = size
+    return self
+
+
+@rule
+def sparse_resize_and_clear_(self, size, sparse_dim, dense_dim):
+    require_coo("sparse_resize_and_clear_", self)
+    return self.take(empty(self, size, sparse_dim))
+
+
+def is_sparse(x):
+    """Tell whether ``x`` is a tensor of a sparse layout."""
+    return isinstance(x, Tensor) and isinstance(x, SparseTensor)

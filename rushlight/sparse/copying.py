@@ -1,0 +1,272 @@
+"""Copies of sparse tensors, in other dtypes too; what a tensor tells about itself; pickles."""
+
+import copy
+from math import prod
+
+import rushlight
+from rushlight.errors import LayoutError
+from rushlight.ops.tensor.memory_format import sparse_coo, strided
+from rushlight.sparse.container import RULES, SparseTensor, in_words, rule
+from rushlight.sparse.conversion import empty
+from rushlight.tensor import Size, Tensor
+
+__all__: list[str] = []  # the rules are found by name
+
+
+@rule
+def clone(input, *, memory_format=None):
+    found = input.with_values(input.stored.clone())
+    found.pattern = tuple([t.clone() for t in found.pattern])
+    return found
+
+
+@rule
+def to(self, *args, **named):
+    args = tuple([x.dtype if isinstance(x, Tensor) else x for x in args])
+    if isinstance(named.get("other"), Tensor):
+        args, named = (named.pop("other").dtype, *args), named
+    found = self.stored.to(*args, **named)
+    return self if found is self.stored else self.with_values(found)
+
+
+def _converter(name):
+    def convert(self, memory_format=None):
+        found = getattr(self.stored, name)()
+        return self if found is self.stored else self.with_values(found)
+
+    rule(convert, name=name)
+
+
+for _name in (
+    "float", "double", "half", "bfloat16", "int", "long", "short", "char", "byte", "bool", "cfloat",
+    "cdouble", "chalf", "cpu", "conj", "conj_physical", "resolve_conj", "resolve_neg",
+):  # fmt: skip
+    if hasattr(Tensor, _name):
+        _converter(_name)
+
+
+@rule
+def copy_(self, src, non_blocking=False):
+    if not isinstance(self, SparseTensor) or src.layout is not self.layout:
+        raise RuntimeError(
+            f"copy_() between {in_words(self.layout)} and {in_words(src.layout)} Tensors is not "
+            "implemented!"
+        )
+    if src.sizes != self.sizes:
+        raise RuntimeError(f"copy_: sizes {self.sizes} and {src.sizes} differ")
+    return self.take(clone(src).to(self.dtype))
+
+
+def _zeros(input, dtype, layout, requires_grad):
+    if layout is strided:
+        found = rushlight.zeros(input.sizes, dtype=dtype or input.dtype)
+        return found.requires_grad_(requires_grad)
+    found = empty(input)
+    if dtype is not None:
+        found = found.with_values(found.stored.to(dtype))
+    if layout is not None and layout is not found.form:
+        found = found.to_sparse(layout=layout)
+    return found.requires_grad_() if requires_grad else found
+
+
+@rule
+def zeros_like(
+    input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
+    memory_format=None,
+):  # fmt: skip
+    return _zeros(input, dtype, layout, requires_grad)
+
+
+rule(zeros_like, name="empty_like")
+
+
+@rule
+def new_zeros(self, *size, dtype=None, layout=None, device=None, requires_grad=False,
+              pin_memory=False):  # fmt: skip
+    size = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
+    found = empty(self, size)
+    if dtype is not None:
+        found = found.with_values(found.stored.to(dtype))
+    return found.requires_grad_() if requires_grad else found
+
+
+rule(new_zeros, name="new_empty")
+
+
+@rule
+def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, layout=None,
+               pin_memory=False):  # fmt: skip
+    return self.stored.new_tensor(data, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+# What a tensor tells about itself ---------------------------------------------------------
+
+
+@rule
+def size(self, dim=None):
+    return Size(self.sizes) if dim is None else self.shape[dim]
+
+
+@rule
+def dim(self):
+    return len(self.sizes)
+
+
+rule(dim, name="ndimension")
+
+
+@rule
+def numel(input):
+    return prod(input.sizes)
+
+
+rule(numel, name="nelement")
+
+
+@rule
+def element_size(self):
+    return self.stored.element_size()
+
+
+@rule
+def is_same_size(input, other):
+    return tuple(input.shape) == tuple(other.shape)
+
+
+@rule
+def is_contiguous(self, memory_format=None):
+    return False
+
+
+@rule
+def is_floating_point(input):
+    return input.dtype.is_floating_point
+
+
+@rule
+def is_complex(input):
+    return input.dtype.is_complex
+
+
+@rule
+def is_signed(input):
+    return input.stored.is_signed()
+
+
+@rule
+def is_inference(input):
+    return input.stored.is_inference()
+
+
+@rule
+def is_conj(input):
+    return False
+
+
+rule(is_conj, name="is_neg")
+rule(is_conj, name="is_pinned")
+rule(is_conj, name="is_shared")
+
+
+@rule
+def get_device(input):
+    return -1
+
+
+@rule(name="type")
+def type_of(self, dtype=None, non_blocking=False):
+    if dtype is not None:
+        found = self.stored.type(dtype)
+        return self if found is self.stored else self.with_values(found)
+    dense = self.stored.type()
+    return dense.replace("torch.", "torch.sparse.", 1) if self.form is sparse_coo else dense
+
+
+@rule
+def stride(self, dim=None):
+    if self.form is not sparse_coo:
+        raise LayoutError("stride: Sparse CSR tensors do not have strides")
+    return (0,) * len(self.sizes) if dim is None else 0
+
+
+def _refused(name, error, message):
+    def refused(self, *args, **named):
+        raise error(message.format(in_words(self.form)))
+
+    rule(refused, name=name)
+
+
+_refused("numpy", TypeError,
+         "can't convert {} layout tensor to numpy. Use Tensor.to_dense() first.")  # fmt: skip
+for _name in ("tolist", "data_ptr"):
+    _refused(_name, RuntimeError, f"{_name}: Cannot access data pointer of Tensor that doesn't "
+             "have storage; convert with .to_dense() first")  # fmt: skip
+for _name in ("storage", "untyped_storage"):
+    _refused(_name, NotImplementedError, "Cannot access storage of {}TensorImpl")
+for _name in ("retain_grad", "register_post_accumulate_grad_hook"):
+    _refused(_name, LayoutError, f"{_name}: a sparse tensor has no such hook; use its values()")
+for _name in ("reshape", "flatten", "view_as"):
+    _refused(_name, LayoutError, f"{_name} is not implemented for sparse tensors; convert with "
+             ".to_dense() first")  # fmt: skip
+
+
+@rule
+def item(self):
+    if prod(self.sizes) != 1:
+        raise RuntimeError(
+            f"a Tensor with {prod(self.sizes)} elements cannot be converted to Scalar"
+        )
+    return self.to_dense().item()
+
+
+def _truth(self):
+    if prod(self.sizes) != 1:
+        raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
+    return bool(self.to_dense().item())
+
+
+SparseTensor.__bool__ = _truth
+rule(_truth, name="is_nonzero")
+SparseTensor.__int__ = lambda self: int(self.item())
+SparseTensor.__float__ = lambda self: float(self.item())
+SparseTensor.__complex__ = lambda self: complex(self.item())
+
+
+# Copies of the object ---------------------------------------------------------------------
+
+
+def _reduce(self, protocol):
+    from rushlight.serialization.names import rebuild_sparse_tensor
+
+    parts = (*self.pattern, self.stored.detach(), Size(self.sizes))
+    if self.form is sparse_coo:
+        parts = (*parts, self.merged)
+    return rebuild_sparse_tensor, (self.form, parts)
+
+
+def _deepcopy(self, memo):
+    if id(self) in memo:
+        return memo[id(self)]
+    if not self.is_leaf:
+        raise RuntimeError(
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+            "protocol at the moment: detach() the tensor, or deepcopy before computing with it."
+        )
+    found = clone(self.detach()).requires_grad_(self.requires_grad)
+    memo[id(self)] = found
+    found._grad = copy.deepcopy(self._grad, memo)
+    found.__dict__.update(copy.deepcopy(self.__dict__, memo))
+    return found
+
+
+def _copied(self):
+    found = self.with_values(self.stored)
+    if self.requires_grad and self.is_leaf:
+        found = self.detach().requires_grad_()
+    return found
+
+
+SparseTensor.__reduce_ex__ = _reduce  # type: ignore[method-assign]
+SparseTensor.__deepcopy__ = _deepcopy
+SparseTensor.__copy__ = _copied
+RULES["detach"] = SparseTensor.detach

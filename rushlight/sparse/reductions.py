@@ -1,0 +1,118 @@
+"""Sums, norms and softmax of sparse tensors. Elements that are not stored count as 0.
+
+``softmax`` is different: there, elements that are not stored count as minus infinity.
+"""
+
+import numpy as np
+
+import rushlight
+from rushlight import shapes
+from rushlight.dtype import int64
+from rushlight.errors import ShapeError
+from rushlight.ops.tensor.memory_format import sparse_coo
+from rushlight.sparse.container import SparseTensor, coo, refuse, rule
+from rushlight.sparse.conversion import as_coo, as_layout, coordinates, count, sum_groups
+from rushlight.tensor import from_array
+
+__all__ = ["softmax", "total"]
+
+
+@rule(name="sum")
+def sum_of(input, dim=None, keepdim=False, *, dtype=None):
+    if dtype is None and input.dtype.category < 2:
+        dtype = int64
+    if dim is not None and dim != () and dim != [] and input.form is not sparse_coo:
+        if not keepdim:
+            raise RuntimeError(
+                "reduction operations on CSR tensors with keepdim=False is unsupported"
+            )
+        return as_layout(total(as_coo(input), dim, True, dtype), input.form)
+    return total(as_coo(input), dim, keepdim, dtype)
+
+
+def total(x, dim=None, keepdim=False, dtype=None):
+    """Return the sum of the COO tensor ``x`` over ``dim``: dense if no sparse dim is left."""
+    x = x if dtype is None else x.to(dtype)
+    n, d = len(x.sizes), count(x)
+    gone = shapes.dims(dim, n, "sum") if dim not in ((), []) else tuple(range(n))
+    values = x.stored
+    inner = tuple([k - d + 1 for k in gone if k >= d])
+    if inner:
+        values = values.sum(inner, keepdim=keepdim).to(values.dtype)
+    left = [k for k in range(d) if k not in gone]
+    if not left:
+        found = values.sum(0)
+        found = found if dtype is None else found.to(dtype)
+        return found.reshape((1,) * d + tuple(found.shape)) if keepdim else found
+    indices = coordinates(x)
+    if keepdim:
+        indices = indices.copy()
+        indices[[k for k in range(d) if k in gone]] = 0
+        size = tuple([1 if k in gone else m for k, m in enumerate(x.sizes)])
+    else:
+        indices = np.ascontiguousarray(indices[left])
+        size = tuple([m for k, m in enumerate(x.sizes) if k not in gone])
+    if len(left) == d:
+        return coo(x.pattern[0], values, size, x.merged)
+    return coo(from_array(indices), values, size).coalesce()
+
+
+@rule
+def any(input, dim=None, keepdim=False):
+    if dim is not None:
+        refuse("any", input)
+    return input.stored.any()
+
+
+@rule
+def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
+    if dim is not None and tuple(shapes.dims(dim, len(input.sizes), "norm")) != tuple(
+        range(len(input.sizes))
+    ):
+        refuse("norm over some dims", input)
+    if p not in (None, "fro") and (isinstance(p, str) or p < 0):
+        refuse(f"norm of order {p}", input)
+    x = input.coalesce() if input.form is sparse_coo else input
+    values = x.stored.reshape(-1)
+    if not values.numel():
+        values = values.new_zeros(1)
+    found = rushlight.norm(values, 2 if p in (None, "fro") else p, dtype=dtype)
+    return found.reshape((1,) * len(input.sizes)) if keepdim else found
+
+
+# Softmax ----------------------------------------------------------------------------------
+
+
+def softmax(name, input, dim, dtype, log):
+    """Return (log) softmax along ``dim`` over the stored elements."""
+    if not isinstance(input, SparseTensor) or input.form is not sparse_coo:
+        refuse(name, input)
+    x = input if dtype is None else input.to(dtype)
+    if x.dtype.category < 2:
+        raise NotImplementedError(f"\"{name}\" not implemented for '{x.dtype}'; pass dtype=")
+    dim, d = shapes.dim(dim, len(x.sizes), name), count(x)
+    x = x.coalesce()
+    if dim >= d:
+        along = x.stored.log_softmax if log else x.stored.softmax
+        return x.with_values(along(dim - d + 1))
+    others = np.delete(coordinates(x), dim, axis=0)
+    if not others.shape[1]:
+        return x
+    _, group = np.unique(others, axis=1, return_inverse=True) if len(others) else (
+        None, np.zeros(others.shape[1], np.int64))  # fmt: skip
+    group = group.reshape(-1)
+    n, at = int(group.max()) + 1, from_array(group)
+    values = x.stored
+    most = np.full((n, *values.shape[1:]), -np.inf, values.detach().array.dtype)
+    np.maximum.at(most, group, values.detach().array)
+    most[~np.isfinite(most)] = 0
+    shifted = values - from_array(most)[at]
+    weights = shifted.exp()
+    sums = sum_groups(weights, at, n)[at]
+    return x.with_values(shifted - sums.log() if log else weights / sums)
+
+
+def require_sparse(name, x):
+    """Raise unless ``x`` is sparse."""
+    if not isinstance(x, SparseTensor):
+        raise ShapeError(f"{name}: expected a sparse tensor, but got layout {x.layout}")

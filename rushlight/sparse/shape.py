@@ -1,0 +1,253 @@
+"""Dims of sparse tensors: exchanged, added, joined; parts of tensors by index."""
+
+import numpy as np
+
+import rushlight
+from rushlight import shapes
+from rushlight.errors import ShapeError
+from rushlight.ops.tensor.memory_format import (
+    sparse_bsc,
+    sparse_bsr,
+    sparse_coo,
+    sparse_csc,
+    sparse_csr,
+)
+from rushlight.sparse.container import BLOCKED, SparseTensor, compressed, coo, refuse, rule
+from rushlight.sparse.conversion import as_coo, coordinates, count
+from rushlight.tensor import Tensor, from_array
+
+__all__ = ["joined_rows"]
+
+_TURNED = {
+    sparse_csr: sparse_csc, sparse_csc: sparse_csr, sparse_bsr: sparse_bsc, sparse_bsc: sparse_bsr,
+}  # fmt: skip
+
+
+@rule
+def transpose(input, dim0, dim1):
+    n = len(input.sizes)
+    dim0, dim1 = (shapes.dim(k, n, "transpose") for k in (dim0, dim1))
+    order = list(range(n))
+    order[dim0], order[dim1] = dim1, dim0
+    return _permuted(input, order, "transpose")
+
+
+for _name in ("swapaxes", "swapdims"):
+    rule(transpose, name=_name)
+
+
+@rule
+def t(input):
+    n = len(input.sizes)
+    if n > 2:
+        raise ShapeError(
+            f"t() expects a tensor with <= 2 sparse and 0 dense dims, but self is {n}D"
+        )
+    return input if n < 2 else transpose(input, 0, 1)
+
+
+@rule
+def permute(input, *dims):
+    given = dims[0] if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims
+    n = len(input.sizes)
+    order = [shapes.dim(k, n, "permute") for k in given]
+    if sorted(order) != list(range(n)):
+        raise RuntimeError(f"permute: dims {tuple(given)} must name each of the {n} dims once")
+    return _permuted(input, order, "permute")
+
+
+def _permuted(x, order, name):
+    n = len(x.sizes)
+    if order == list(range(n)):
+        return x.with_values(x.stored)
+    size = tuple([x.sizes[k] for k in order])
+    if x.form is not sparse_coo:
+        batch = x.pattern[0].ndim - 1
+        matrix = [*range(batch), batch + 1, batch, *range(batch + 2, n)]
+        if order != matrix:
+            refuse(f"{name} of other dims than the two of the matrices", x)
+        values = x.stored
+        if x.form in BLOCKED:
+            values = values.transpose(batch + 1, batch + 2)
+        return compressed(_TURNED[x.form], x.pattern, values, size)
+    d = count(x)
+    if {*order[:d]} != {*range(d)}:
+        raise RuntimeError(
+            f"{name}: transpositions between sparse and dense dimensions are not allowed; got the "
+            f"dims {tuple(order)}, of which the first {d} are sparse"
+        )
+    values = x.stored
+    if order[d:] != list(range(d, n)):
+        values = values.permute((0, *[k - d + 1 for k in order[d:]]))
+    indices = np.ascontiguousarray(coordinates(x)[order[:d]])
+    return coo(from_array(indices), values, size, x.merged and order[:d] == list(range(d)))
+
+
+for _name in ("T", "mT"):
+    setattr(SparseTensor, _name, property(lambda self: transpose(self, -2, -1)))
+SparseTensor.real = property(lambda self: _part(self, "real"))
+SparseTensor.imag = property(lambda self: _part(self, "imag"))
+for _name in ("H", "mH"):
+    setattr(SparseTensor, _name, property(lambda self: transpose(self, -2, -1).conj()))
+
+
+def _part(x, name):
+    return (
+        x if name == "real" and not x.dtype.is_complex else x.with_values(getattr(x.stored, name))
+    )
+
+
+@rule
+def unsqueeze(input, dim):
+    if input.form is not sparse_coo:
+        refuse("unsqueeze", input)
+    dim, d = shapes.dim(dim, len(input.sizes) + 1, "unsqueeze"), count(input)
+    size = (*input.sizes[:dim], 1, *input.sizes[dim:])
+    if dim > d:
+        return coo(input.pattern[0], input.stored.unsqueeze(dim - d + 1), size, input.merged)
+    indices = np.insert(coordinates(input), dim, 0, axis=0)
+    return coo(from_array(indices), input.stored, size)
+
+
+# Joined -----------------------------------------------------------------------------------
+
+
+@rule
+def cat(tensors, dim=0, *, axis=None):
+    dim = dim if axis is None else axis
+    tensors = list(tensors)
+    for k, x in enumerate(tensors):
+        if not isinstance(x, SparseTensor):
+            raise RuntimeError(
+                f"Concatenating sparse tensors, but a dense tensor was found at position {k}."
+            )
+        if x.form is not sparse_coo:
+            refuse("cat", x)
+    first = tensors[0]
+    dim, d = shapes.dim(dim, len(first.sizes), "cat"), count(first)
+    for k, x in enumerate(tensors):
+        other = [m for i, m in enumerate(x.sizes) if i != dim]
+        if other != [m for i, m in enumerate(first.sizes) if i != dim] or count(x) != d:
+            raise ShapeError(
+                "cat: All tensors must have the same shape and sparse dims, except in dimension "
+                f"{dim}; got {list(first.sizes)} and, at position {k}, {list(x.sizes)}"
+            )
+    dtype = first.dtype
+    for x in tensors[1:]:
+        dtype = rushlight.promote_types(dtype, x.dtype)
+    begins = np.cumsum([0, *[x.sizes[dim] for x in tensors]])
+    indices, values = [], []
+    for x, begin in zip(tensors, begins, strict=False):
+        at, stored = coordinates(x), x.stored.to(dtype)
+        if dim < d:
+            at = at.copy()
+            at[dim] += begin
+        else:
+            shape = list(stored.shape)
+            before, after = list(shape), list(shape)
+            before[dim - d + 1] = int(begin)
+            after[dim - d + 1] = int(begins[-1] - begin) - shape[dim - d + 1]
+            parts = [stored.new_zeros(before), stored, stored.new_zeros(after)]
+            stored = rushlight.cat(parts, dim - d + 1)
+        indices.append(at)
+        values.append(stored)
+    size = [*first.sizes]
+    size[dim] = int(begins[-1])
+    return coo(from_array(np.concatenate(indices, 1)), rushlight.cat(values), size)
+
+
+for _name in ("concat", "concatenate"):
+    rule(cat, name=_name)
+
+
+@rule
+def stack(tensors, dim=0, *, axis=None):
+    dim = dim if axis is None else axis
+    for k, x in enumerate(tensors):
+        if not isinstance(x, SparseTensor):
+            raise RuntimeError(
+                f"Concatenating sparse tensors, but a dense tensor was found at position {k}."
+            )
+    return cat([unsqueeze(x, dim) for x in tensors], dim)
+
+
+# Parts ------------------------------------------------------------------------------------
+
+
+@rule
+def select(input, dim, index):
+    x = as_coo(input)
+    dim, d = shapes.dim(dim, len(x.sizes), "select"), count(x)
+    n, index = x.sizes[dim], int(index)
+    if not -n <= index < n:
+        raise IndexError(
+            f"select(): index {index} out of range for tensor of size {list(x.sizes)} at "
+            f"dimension {dim}"
+        )
+    size = (*x.sizes[:dim], *x.sizes[dim + 1 :])
+    if dim >= d:
+        return coo(x.pattern[0], x.stored.select(dim - d + 1, index), size, x.merged)
+    at = coordinates(x)
+    keep = np.flatnonzero(at[dim] == index % n)
+    values = x.stored[from_array(keep)]
+    if d == 1:
+        return values.sum(0).to(x.dtype)
+    return coo(from_array(np.delete(at, dim, 0)[:, keep]), values, size, x.merged)
+
+
+def joined_rows(wanted, there):
+    """Return each pair (i, k) with ``wanted[i] == there[k]``, ordered by i and then by k."""
+    order = np.argsort(there, kind="stable")
+    keys = there[order]
+    begin = np.searchsorted(keys, wanted, "left")
+    many = np.searchsorted(keys, wanted, "right") - begin
+    i = np.repeat(np.arange(len(wanted)), many)
+    within = np.arange(len(i)) - np.repeat(np.cumsum(many) - many, many)
+    return i, order[np.repeat(begin, many) + within]
+
+
+@rule
+def index_select(input, dim, index):
+    x = as_coo(input)
+    dim, d = shapes.dim(dim, len(x.sizes), "index_select"), count(x)
+    wanted = index.array.reshape(-1)
+    n = x.sizes[dim]
+    if wanted.dtype.kind != "i":
+        raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
+    if wanted.size and (wanted.min() < 0 or wanted.max() >= n):
+        raise IndexError(f"index_select(): an index is out of range for size {n} at dim {dim}")
+    size = (*x.sizes[:dim], len(wanted), *x.sizes[dim + 1 :])
+    if dim >= d:
+        return coo(x.pattern[0], x.stored.index_select(dim - d + 1, index), size, x.merged)
+    at = coordinates(x)
+    i, k = joined_rows(wanted, at[dim])
+    found = at[:, k].copy()
+    found[dim] = i
+    return coo(from_array(found), x.stored[from_array(k)], size)
+
+
+def _item(self, index):
+    keys = index if isinstance(index, tuple) else (index,)
+    keys = tuple([int(k.item()) if isinstance(k, Tensor) and not k.ndim else k for k in keys])
+    whole = slice(None)
+    if any(k is Ellipsis for k in keys):
+        cut = keys.index(Ellipsis)
+        missing = len(self.sizes) - len(keys) + 1
+        keys = (*keys[:cut], *[whole] * missing, *keys[cut + 1 :])
+    if any(type(k) is bool or not (isinstance(k, (int, np.integer)) or k == whole) for k in keys):
+        refuse("indexing with anything but ints and full slices", self)
+    if len(keys) > len(self.sizes):
+        raise IndexError(f"too many indices for tensor of dimension {len(self.sizes)}")
+    found = self
+    for dim in reversed(range(len(keys))):
+        if isinstance(keys[dim], (int, np.integer)):
+            found = found.select(dim, keys[dim])
+    return found
+
+
+def _assigned(self, index, value):
+    refuse("assignment to elements", self)
+
+
+SparseTensor.__getitem__ = _item
+SparseTensor.__setitem__ = _assigned
