@@ -335,6 +335,7 @@ def _unscale(gradients, factor):
     found = None
     with no_grad():
         for g in gradients:
+            g = g._values() if g.is_sparse else g  # shares the memory of the gradient
             found = bool(found) or not np.isfinite(g.array).all()
             g.mul_(factor)
     return found

@@ -291,4 +291,6 @@ def _arrived(t, found, allow_unused, materialize):
         if materialize:
             return from_array(np.zeros(t.array.shape, t.array.dtype))
         return None
-    return from_array(g) if isinstance(g, ndarray) else g
+    g = from_array(g) if isinstance(g, ndarray) else g
+    # The history of a sparse tensor is that of its values.
+    return t.gradient_of_values(g) if hasattr(t, "gradient_of_values") else g

@@ -174,11 +174,16 @@ def _set_grad(self, value):
         )
     if value is self:
         raise RuntimeError("can't assign Variable as its own grad")
-    if value.array.dtype != self.array.dtype:
+    try:
+        same_dtype = value.array.dtype == self.array.dtype
+        same_shape = value.array.shape == self.array.shape
+    except AttributeError:  # one of the two is sparse
+        same_dtype, same_shape = value.dtype is self.dtype, value.shape == self.shape
+    if not same_dtype:
         raise RuntimeError(
             f"assigned grad has data of a different type: {value.dtype}, the tensor is {self.dtype}"
         )
-    if value.array.shape != self.array.shape:
+    if not same_shape:
         raise RuntimeError(
             f"assigned grad has data of a different size: {tuple(value.shape)}, the tensor is "
             f"{tuple(self.shape)}"

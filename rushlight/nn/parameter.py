@@ -49,7 +49,7 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
         if type(data) is Tensor or type(data) is Parameter:
             return Tensor._make_subclass(cls, data, requires_grad)
         # A tensor of another class keeps its class and is marked as a parameter.
-        parameter = Tensor._make_subclass(type(data), data, requires_grad)
+        parameter = type(data)._make_subclass(type(data), data, requires_grad)
         parameter._is_param = True
         return parameter
 

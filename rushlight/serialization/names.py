@@ -185,16 +185,20 @@ def rebuild_sparse_tensor(layout, data):
     """Build a sparse tensor from its parts: indices, values, size, and whether it is coalesced."""
     from rushlight.sparse.construction import sparse_compressed_tensor, sparse_coo_tensor
 
-    *tensors, size, merged = data if len(data) > 3 or layout is not _COO else (*data, False)
-    if layout is not _COO:
-        tensors, size = data[:-1], data[-1]
-        merged = None
+    merged = None
+    if layout is _COO and len(data) == 4:
+        *data, merged = data
+    *tensors, size = data
     if not all(isinstance(t, Tensor) for t in tensors) or not isinstance(size, tuple):
         raise TypeError(f"load: a sparse tensor needs tensors and a size, not {brief(data)}")
-    tensors = [t.detach() for t in tensors]
+    if len(tensors) != (2 if layout is _COO else 3):
+        raise TypeError(f"load: {layout} does not have {len(tensors)} tensors")
+    parts = [t.detach() for t in tensors]
     if layout is _COO:
-        return sparse_coo_tensor(*tensors, size, is_coalesced=merged is True)
-    return sparse_compressed_tensor(*tensors, size, layout=layout)
+        indices, values = parts
+        return sparse_coo_tensor(indices, values, size, is_coalesced=merged is True)
+    starts, plain, values = parts
+    return sparse_compressed_tensor(starts, plain, values, size, layout=layout)
 
 
 _COO = memory_format.sparse_coo

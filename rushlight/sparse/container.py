@@ -152,7 +152,7 @@ class SparseTensor(Tensor, intercepts=False):
         first = args[0] if args else None
         if name.endswith("_") and not isinstance(first, cls) and name[:-1] in RULES:
             found = RULES[name[:-1]](*args, **kwargs)
-            return first.copy_(found.to_dense())
+            return args[0].copy_(found.to_dense())
         if op is not None and op.kind == "elementwise" and isinstance(first, cls):
             return _of_values(func, op, first, args[1:], kwargs)
         found = first if isinstance(first, cls) else _first_sparse((*args, *kwargs.values()))
@@ -163,6 +163,10 @@ class SparseTensor(Tensor, intercepts=False):
             f"can't convert {in_words(self.form)} layout tensor to numpy. Use Tensor.to_dense() "
             "first."
         )
+
+    @staticmethod
+    def _make_subclass(cls, data, require_grad=False):
+        return data.detach().requires_grad_(require_grad)
 
     # What a tensor tells about itself -----------------------------------------------------
 
@@ -176,7 +180,6 @@ class SparseTensor(Tensor, intercepts=False):
     layout = property(lambda self: self.form)
     is_sparse = property(lambda self: self.form is sparse_coo)
     is_sparse_csr = property(lambda self: self.form is sparse_csr)
-    shape = property(lambda self: Size(self.sizes))
     ndim = property(lambda self: len(self.sizes))
     dtype = property(lambda self: self.stored.dtype)
     itemsize = property(lambda self: self.stored.itemsize)
@@ -192,6 +195,11 @@ class SparseTensor(Tensor, intercepts=False):
             "tensors, add the nbytes of the indices and values.  If you want the size of the  "
             "equivalent dense tensor, multiply numel() by element_size()"
         )
+
+    @property
+    def shape(self):
+        _refuse_trace("shape")
+        return Size(self.sizes)
 
     # History ------------------------------------------------------------------------------
 

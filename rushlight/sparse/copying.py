@@ -203,11 +203,19 @@ for _name in ("tolist", "data_ptr"):
              "have storage; convert with .to_dense() first")  # fmt: skip
 for _name in ("storage", "untyped_storage"):
     _refused(_name, NotImplementedError, "Cannot access storage of {}TensorImpl")
-for _name in ("retain_grad", "register_post_accumulate_grad_hook"):
-    _refused(_name, LayoutError, f"{_name}: a sparse tensor has no such hook; use its values()")
+_refused("register_post_accumulate_grad_hook", LayoutError,
+         "register_post_accumulate_grad_hook: a sparse tensor has no such hook; use its values()")  # fmt: skip
 for _name in ("reshape", "flatten", "view_as"):
     _refused(_name, LayoutError, f"{_name} is not implemented for sparse tensors; convert with "
              ".to_dense() first")  # fmt: skip
+
+
+@rule
+def retain_grad(self):
+    if not self.is_leaf:
+        raise LayoutError(
+            "retain_grad: a sparse tensor that was computed keeps no gradient; use its values()"
+        )
 
 
 @rule

@@ -14,6 +14,7 @@ import numpy as np
 
 from rushlight.dtype import promote_types
 from rushlight.ops.create.from_data import as_tensor
+from rushlight.ops.tensor.memory_format import strided
 
 __all__ = ["assert_allclose", "assert_close"]
 
@@ -214,6 +215,11 @@ class _Comparison:
             raise _Different(
                 f"The values for attribute 'stride()' do not match: {x.stride()} != {y.stride()}."
             )
+        if x.layout is not y.layout:  # without a check of layouts
+            x, y = x.to_dense(), y.to_dense()
+        if x.layout is not strided:
+            self._sparse(x, y)
+            return
         rtol, atol = self.tolerances(x.dtype.name, y.dtype.name)
         if x.dtype is not y.dtype:
             common = promote_types(x.dtype, y.dtype)
@@ -224,6 +230,18 @@ class _Comparison:
         if x.numel() == 1 and x.ndim == 0:
             self._scalars(x.item(), y.item(), rtol, atol)
         raise _Different(_differences(x, y, matches.numpy(), rtol, atol))
+
+    def _sparse(self, x, y):
+        """Compare the indices and the values of two tensors of one sparse layout."""
+        if x.is_sparse and x.is_coalesced() != y.is_coalesced():
+            x, y = x.coalesce(), y.coalesce()
+        if x._nnz() != y._nnz():
+            raise _Different(
+                f"The number of specified values in tensors of layout {x.layout} does not match: "
+                f"{x._nnz()} != {y._nnz()}"
+            )
+        for a, b in zip((*x.pattern, x.stored), (*y.pattern, y.stored), strict=True):
+            self._tensors(a.detach(), b.detach())
 
 
 def _allowed(tolerance, close):

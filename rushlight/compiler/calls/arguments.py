@@ -8,6 +8,7 @@ from rushlight.autograd.tape import refresh
 from rushlight.compiler.calls.guard import GONE, demand_there
 from rushlight.compiler.python.comparisons import is_plain
 from rushlight.errors import TraceError
+from rushlight.ops.tensor.memory_format import strided
 from rushlight.tensor import Tensor
 
 __all__ = ["Arguments", "check_array"]
@@ -150,6 +151,12 @@ class Arguments:
 
     def _tensor(self, expression, t):
         source = self.source
+        if t.layout is not strided:
+            self.refusal = TraceError(
+                f"an argument is a sparse tensor of layout {t.layout}; pass a dense tensor"
+            )
+            source.demand(f"type({expression}) is {source.name(type(t))}")
+            return
         if id(t) in self._position:
             source.demand(f"{expression} is {self.expression(t)}")
             return
