@@ -112,7 +112,7 @@ class SGD(Elementwise):
             elif buffer.is_sparse:
                 # Coalesced, the buffer has each row once, however many steps there were.
                 found = buffer * momentum + g.coalesce() * (1 - group["dampening"])
-                buffer.take(found.coalesce())
+                buffer.become(found.coalesce())
             else:
                 buffer.mul_(momentum).add_(g, alpha=1 - group["dampening"])
             g = g.coalesce() + buffer * momentum if group["nesterov"] else buffer

@@ -29,6 +29,7 @@ from rushlight.ops.tensor.memory_format import (
     sparse_csc,
     sparse_csr,
 )
+from rushlight.shapes import flag
 from rushlight.tensor import Size, Tensor, from_array
 
 __all__ = [
@@ -80,7 +81,12 @@ def rule(function=None, *, name=None, method=True):
         _refuse_trace(key)
         if named.pop("out", None) is not None:
             raise LayoutError(f"{key}: out= is not there for sparse operands; copy the result")
-        return function(*args, **named)
+        try:
+            return function(*args, **named)
+        except AttributeError as error:
+            if isinstance(error, LayoutError):
+                raise
+            raise TypeError(f"{key}(): {error}") from error  # an argument of the wrong type
 
     RULES[key] = call
     if method and hasattr(Tensor, key):
@@ -217,7 +223,7 @@ class SparseTensor(Tensor, intercepts=False):
     requires_grad = property(lambda self: self.stored.requires_grad, _set_requires_grad)
 
     def requires_grad_(self, requires_grad=True):
-        self.requires_grad = bool(requires_grad)
+        self.requires_grad = flag(requires_grad, "requires_grad_", "requires_grad")
         return self
 
     def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
@@ -265,7 +271,7 @@ class SparseTensor(Tensor, intercepts=False):
         _refuse_trace("a sparse tensor")
         return _made(self.form, self.pattern, values, self.sizes, self.merged)
 
-    def take(self, other):
+    def become(self, other):
         """Become ``other``. The memory stays if the patterns have one size."""
         if mode.records() and type(self.stored.node) is Leaf:
             raise GraphError(
@@ -378,7 +384,7 @@ def _in_place(name, call):
                     f"type {self.dtype.name}"
                 )
             found = found.with_values(found.stored.to(self.dtype))
-        return self.take(found)
+        return self.become(found)
 
     written.__name__ = name
     return written
@@ -388,7 +394,8 @@ def bind_in_place():
     """Give the class the in-place methods of elementwise operations, which apply to the values."""
     for name, op in OPS.items():
         if op.kind == "elementwise" and name not in RULES and hasattr(Tensor, name + "_"):
-            setattr(SparseTensor, name + "_", _in_place(name + "_", op.call))
+            call = getattr(Tensor, name, op.call)
+            setattr(SparseTensor, name + "_", _in_place(name + "_", call))
 
 
 def is_layout(x):

@@ -6,7 +6,7 @@ import rushlight
 from rushlight.dtype import bool as bool_
 from rushlight.errors import ShapeError
 from rushlight.ops.tensor.memory_format import sparse_coo, strided
-from rushlight.shapes import flag
+from rushlight.shapes import flag, sizes
 from rushlight.sparse.container import (
     BLOCKED,
     BY_ROW,
@@ -394,10 +394,12 @@ def dense_dim(self):
 
 def empty(x, size=None, sparse=None):
     """Return a tensor of zeros of ``x``'s dtype and layout, which stores no element."""
-    size = x.sizes if size is None else tuple(size)
+    size = x.sizes if size is None else tuple(sizes((tuple(size),), "empty"))
     d = (count(x) if size == x.sizes else len(size)) if sparse is None else sparse
     dtype = x.stored.detach()
     if x.form is not sparse_coo:
+        if len(size) != 2:
+            refuse(f"zeros of the size {list(size)}", x)
         none = coo(from_array(np.zeros((2, 0), np.int64)), dtype.new_zeros(0), size, True)
         shape = _blocksize(x) if x.form in BLOCKED else None
         return as_layout(none, x.form, shape)
@@ -407,7 +409,7 @@ def empty(x, size=None, sparse=None):
 
 @rule
 def zero_(self):
-    return self.take(empty(self))
+    return self.become(empty(self))
 
 
 @rule
@@ -426,7 +428,7 @@ def sparse_resize_(self, size, sparse_dim, dense_dim):
             "sparse_resize_and_clear_"
         )
     if not self.pattern[0].shape[1]:
-        return self.take(empty(self, size, sparse_dim))
+        return self.become(empty(self, size, sparse_dim))
     self.sizes = size
     return self
 
@@ -434,7 +436,7 @@ def sparse_resize_(self, size, sparse_dim, dense_dim):
 @rule
 def sparse_resize_and_clear_(self, size, sparse_dim, dense_dim):
     require_coo("sparse_resize_and_clear_", self)
-    return self.take(empty(self, size, sparse_dim))
+    return self.become(empty(self, size, sparse_dim))
 
 
 def is_sparse(x):

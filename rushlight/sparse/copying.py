@@ -30,8 +30,8 @@ def to(self, *args, **named):
 
 
 def _converter(name):
-    def convert(self, memory_format=None):
-        found = getattr(self.stored, name)()
+    def convert(self, *args, **named):
+        found = getattr(self.stored, name)(*args, **named)
         return self if found is self.stored else self.with_values(found)
 
     rule(convert, name=name)
@@ -54,7 +54,7 @@ def copy_(self, src, non_blocking=False):
         )
     if src.sizes != self.sizes:
         raise RuntimeError(f"copy_: sizes {self.sizes} and {src.sizes} differ")
-    return self.take(clone(src).to(self.dtype))
+    return self.become(clone(src).to(self.dtype))
 
 
 def _zeros(input, dtype, layout, requires_grad):
@@ -204,7 +204,7 @@ for _name in ("tolist", "data_ptr"):
 for _name in ("storage", "untyped_storage"):
     _refused(_name, NotImplementedError, "Cannot access storage of {}TensorImpl")
 _refused("register_post_accumulate_grad_hook", LayoutError,
-         "register_post_accumulate_grad_hook: a sparse tensor has no such hook; use its values()")  # fmt: skip
+         "a sparse tensor has no register_post_accumulate_grad_hook; use its values()")  # fmt: skip
 for _name in ("reshape", "flatten", "view_as"):
     _refused(_name, LayoutError, f"{_name} is not implemented for sparse tensors; convert with "
              ".to_dense() first")  # fmt: skip
@@ -212,6 +212,8 @@ for _name in ("reshape", "flatten", "view_as"):
 
 @rule
 def retain_grad(self):
+    if not self.requires_grad:
+        raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
     if not self.is_leaf:
         raise LayoutError(
             "retain_grad: a sparse tensor that was computed keeps no gradient; use its values()"

@@ -112,10 +112,18 @@ def unsqueeze(input, dim):
 # Joined -----------------------------------------------------------------------------------
 
 
+def _listed(name, tensors):
+    if not isinstance(tensors, (list, tuple)):
+        raise TypeError(
+            f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor"
+        )
+    return [*tensors]
+
+
 @rule
 def cat(tensors, dim=0, *, axis=None):
     dim = dim if axis is None else axis
-    tensors = list(tensors)
+    tensors = _listed("cat", tensors)
     for k, x in enumerate(tensors):
         if not isinstance(x, SparseTensor):
             raise RuntimeError(
@@ -163,7 +171,7 @@ for _name in ("concat", "concatenate"):
 @rule
 def stack(tensors, dim=0, *, axis=None):
     dim = dim if axis is None else axis
-    for k, x in enumerate(tensors):
+    for k, x in enumerate(_listed("stack", tensors)):
         if not isinstance(x, SparseTensor):
             raise RuntimeError(
                 f"Concatenating sparse tensors, but a dense tensor was found at position {k}."
