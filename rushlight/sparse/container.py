@@ -253,9 +253,13 @@ class SparseTensor(Tensor, intercepts=False):
 
         return self.stored.register_hook(on_values)
 
-    @property
-    def data(self):
-        return self.detach()
+    def _set_data(self, value):
+        if not isinstance(value, SparseTensor):
+            raise RuntimeError("data: a sparse tensor cannot become a dense one")
+        with mode.no_grad():
+            self.become(value.detach())
+
+    data = property(lambda self: self.detach(), _set_data)
 
     def detach(self):
         return self.with_values(self.stored.detach())
@@ -273,15 +277,19 @@ class SparseTensor(Tensor, intercepts=False):
 
     def become(self, other):
         """Become ``other``. The memory stays if the patterns have one size."""
-        if mode.records() and type(self.stored.node) is Leaf:
+        leaf = type(self.stored.node) is Leaf
+        if leaf and mode.records():
             raise GraphError(
                 "a leaf Variable that requires grad is being used in an in-place operation; wrap "
                 "it in torch.no_grad(), or use the out-of-place form"
             )
         before, after = self.stored, other.stored
         same = before.shape == after.shape and before.dtype is after.dtype
-        if same and before.node is None and (after.node is None or not mode.records()):
+        if same and (leaf or before.node is None is after.node):
             before.copy_(after)
+        elif leaf:
+            self.stored = after.detach()
+            self.requires_grad = True
         else:
             self.stored = after
         self.form, self.pattern, self.merged = other.form, other.pattern, other.merged

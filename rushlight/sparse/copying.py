@@ -39,10 +39,15 @@ def _converter(name):
 
 for _name in (
     "float", "double", "half", "bfloat16", "int", "long", "short", "char", "byte", "bool", "cfloat",
-    "cdouble", "chalf", "cpu", "conj", "conj_physical", "resolve_conj", "resolve_neg",
+    "cdouble", "chalf", "cpu", "conj_physical", "resolve_conj", "resolve_neg",
 ):  # fmt: skip
     if hasattr(Tensor, _name):
         _converter(_name)
+
+
+@rule
+def conj(input):
+    return input.with_values(input.stored.conj_physical()) if input.is_complex() else input
 
 
 @rule

@@ -136,7 +136,7 @@ def sum(input, dim=None, dtype=None):
     _enter("sum", input)
     require_coo("coalesce", input)
     if dim is not None and dim != () and dim != []:
-        found = total(as_coo(input), dims_of(dim, len(input.shape), "sum"), dtype=dtype)
+        found = total(as_coo(input).coalesce(), dims_of(dim, len(input.shape), "sum"), dtype=dtype)
         return found if dtype is not None else found.to(input.dtype)
     return total(as_coo(input), dtype=dtype)
 

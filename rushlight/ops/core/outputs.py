@@ -6,7 +6,7 @@ from functools import wraps
 from rushlight.autograd import mode
 from rushlight.autograd.write import assign, check_overlap, check_write, detached, write
 from rushlight.dtype import OF
-from rushlight.errors import DtypeError, GraphError
+from rushlight.errors import DtypeError, GraphError, LayoutError
 from rushlight.return_types import NamedResult
 from rushlight.strides import is_dense
 from rushlight.tensor import Tensor
@@ -133,7 +133,10 @@ def in_place(call, name):
         value = call(self, *args, **kwargs)
         if value.node is not None and value.node.saved:
             _keep_overwritten(value.node, self)
-        return write(self, value, name)
+        try:
+            return write(self, value, name)
+        except LayoutError:  # the product of a dense and a sparse tensor is sparse
+            return write(self, value.to_dense(), name)
 
     written.__name__ = written.__qualname__ = name
     written.__doc__ = f"In-place version of ``{name[:-1]}``."
