@@ -31,13 +31,14 @@ def dense():
 
 
 #: What a sparse tensor tells about itself, and what only it has; random and uninitialised results.
-OTHERS = set(
-    """is_sparse is_sparse_csr layout is_contiguous stride type sparse_dim dense_dim coalesce
-    is_coalesced indices values _indices _values _nnz crow_indices col_indices ccol_indices
-    row_indices smm sspaddmm sparse_mask rand_like randn_like randint_like empty_like new_empty
-    bernoulli multinomial normal poisson binomial dropout exponential_ uniform_ register_hook cuda
-    retain_grad share_memory_ _make_subclass""".split()
-)  # fmt: skip
+OTHERS = {
+    "is_sparse", "is_sparse_csr", "layout", "is_contiguous", "stride", "type", "sparse_dim",
+    "dense_dim", "coalesce", "is_coalesced", "indices", "values", "_indices", "_values", "_nnz",
+    "crow_indices", "col_indices", "ccol_indices", "row_indices", "smm", "sspaddmm",
+    "sparse_mask", "rand_like", "randn_like", "randint_like", "empty_like", "new_empty",
+    "bernoulli", "multinomial", "normal", "poisson", "binomial", "dropout", "exponential_",
+    "uniform_", "register_hook", "cuda", "retain_grad", "share_memory_", "_make_subclass",
+}  # fmt: skip
 #: Division by the number 0 concerns the stored elements alone, as in PyTorch.
 DIVISIONS = "div", "truediv", "divide", "floordiv"
 ARGUMENTS = [
@@ -85,10 +86,41 @@ def wrong_results(name, function):
 def methods():
     """Methods as a sparse tensor and a dense one have them, by name."""
     for name in sorted(dir(torch.Tensor)):
-        plain = name.startswith("__") and name[2:-2] not in (
-            "add radd sub rsub mul rmul truediv rtruediv floordiv mod pow rpow matmul neg abs "
-            "getitem eq ne lt le gt ge and or xor invert len bool float int iadd isub imul"
-        ).split()
+        plain = name.startswith("__") and name[2:-2] not in [
+            "add",
+            "radd",
+            "sub",
+            "rsub",
+            "mul",
+            "rmul",
+            "truediv",
+            "rtruediv",
+            "floordiv",
+            "mod",
+            "pow",
+            "rpow",
+            "matmul",
+            "neg",
+            "abs",
+            "getitem",
+            "eq",
+            "ne",
+            "lt",
+            "le",
+            "gt",
+            "ge",
+            "and",
+            "or",
+            "xor",
+            "invert",
+            "len",
+            "bool",
+            "float",
+            "int",
+            "iadd",
+            "isub",
+            "imul",
+        ]
         if not plain and name not in OTHERS and callable(getattr(torch.Tensor, name)):
             yield name
 

@@ -93,7 +93,9 @@ FUNCTIONS = {
     "norm": lambda s, d: s.norm(),
     "bmm": lambda s, d: torch.bmm(torch.stack([s, s * 2]), torch.stack([d, d * d])),
     "mask": lambda s, d: values_of(d.t().sparse_mask(s.detach())),
-    "sampled": lambda s, d: torch.sparse.sampled_addmm(s.to_sparse_csr(), d.t(), d @ d.t()).to_dense(),
+    "sampled": lambda s, d: torch.sparse.sampled_addmm(
+        s.to_sparse_csr(), d.t(), d @ d.t()
+    ).to_dense(),
     "blocks": lambda s, d: s.to_sparse_bsr((1, 3)).to_dense() ** 2,
     "to_sparse": lambda s, d: values_of((d * d).to_sparse(1)),
     "hspmm": lambda s, d: torch.hspmm(s, d).to_dense(),
@@ -117,9 +119,7 @@ def test_gradients_are_numerically_right(name, second):
 def test_complex_gradients():
     v = torch.tensor([1.0 + 2j, -1j, 0.5], dtype=torch.complex128, requires_grad=True)
     d = torch.randn(3, 2, dtype=torch.complex128, requires_grad=True)
-    assert torch.autograd.gradcheck(
-        lambda v, d: torch.sparse_coo_tensor(I3, v, (2, 3)) @ d, (v, d)
-    )
+    assert torch.autograd.gradcheck(lambda v, d: torch.sparse_coo_tensor(I3, v, (2, 3)) @ d, (v, d))
 
 
 def test_as_sparse_gradcheck():
