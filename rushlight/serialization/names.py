@@ -157,7 +157,7 @@ def rebuild_parameter_with_state(data, requires_grad, backward_hooks, state):
 def rebuild_from_type(function, cls, args, state):
     """Turn the tensor ``function(*args)`` into a ``cls`` that has the attributes in ``state``."""
     t = function(*args)
-    if type(t) is not cls:
+    if not isinstance(t, cls):
         t = Tensor._make_subclass(cls, t, t.requires_grad)
     return _with_state(t, state)
 

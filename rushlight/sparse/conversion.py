@@ -128,7 +128,7 @@ def as_layout(x, layout, blocksize=None):
     rows, columns = coordinates(x)
     values = x.stored
     if layout not in BY_ROW:
-        order = np.argsort(columns, kind="stable")
+        order, _ = order_of(columns[None])
         rows, columns = columns[order], rows[order]
         values = values[from_array(order)]
     n = x.sizes[0 if layout in BY_ROW else 1]

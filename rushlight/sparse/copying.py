@@ -251,12 +251,15 @@ SparseTensor.__complex__ = lambda self: complex(self.item())
 
 
 def _reduce(self, protocol):
-    from rushlight.serialization.names import rebuild_sparse_tensor
+    from rushlight.serialization.names import rebuild_from_type, rebuild_sparse_tensor
 
     parts = (*self.pattern, self.stored.detach(), Size(self.sizes))
     if self.form is sparse_coo:
         parts = (*parts, self.merged)
-    return rebuild_sparse_tensor, (self.form, parts)
+    args = self.form, parts
+    if self.__dict__:
+        return rebuild_from_type, (rebuild_sparse_tensor, Tensor, args, self.__dict__)
+    return rebuild_sparse_tensor, args
 
 
 def _deepcopy(self, memo):

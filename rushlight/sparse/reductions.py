@@ -10,7 +10,7 @@ from rushlight import shapes
 from rushlight.dtype import int64
 from rushlight.errors import ShapeError
 from rushlight.ops.tensor.memory_format import sparse_coo
-from rushlight.sparse.container import SparseTensor, coo, refuse, rule
+from rushlight.sparse.container import SparseTensor, coo, order_of, refuse, rule
 from rushlight.sparse.conversion import as_coo, as_layout, coordinates, count, sum_groups
 from rushlight.tensor import from_array
 
@@ -98,9 +98,9 @@ def softmax(name, input, dim, dtype, log):
     others = np.delete(coordinates(x), dim, axis=0)
     if not others.shape[1]:
         return x
-    _, group = np.unique(others, axis=1, return_inverse=True) if len(others) else (
-        None, np.zeros(others.shape[1], np.int64))  # fmt: skip
-    group = group.reshape(-1)
+    order, first = order_of(others)
+    group = np.empty(len(order), np.int64)
+    group[order] = np.cumsum(first) - 1
     n, at = int(group.max()) + 1, from_array(group)
     values = x.stored
     most = np.full((n, *values.shape[1:]), -np.inf, values.detach().array.dtype)

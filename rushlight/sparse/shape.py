@@ -12,7 +12,15 @@ from rushlight.ops.tensor.memory_format import (
     sparse_csc,
     sparse_csr,
 )
-from rushlight.sparse.container import BLOCKED, SparseTensor, compressed, coo, refuse, rule
+from rushlight.sparse.container import (
+    BLOCKED,
+    SparseTensor,
+    compressed,
+    coo,
+    order_of,
+    refuse,
+    rule,
+)
 from rushlight.sparse.conversion import as_coo, coordinates, count
 from rushlight.tensor import Tensor, from_array
 
@@ -205,7 +213,7 @@ def select(input, dim, index):
 
 def joined_rows(wanted, there):
     """Return each pair (i, k) with ``wanted[i] == there[k]``, ordered by i and then by k."""
-    order = np.argsort(there, kind="stable")
+    order, _ = order_of(there[None])
     keys = there[order]
     begin = np.searchsorted(keys, wanted, "left")
     many = np.searchsorted(keys, wanted, "right") - begin

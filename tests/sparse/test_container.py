@@ -168,13 +168,14 @@ def test_copies_and_files(layout):
     x.note = "mine"
     for found in (copy.copy(x), copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
         torch.testing.assert_close(found, x, rtol=0, atol=0)
-    assert copy.deepcopy(x).note == "mine"
+    assert copy.deepcopy(x).note == pickle.loads(pickle.dumps(x)).note == "mine"
     for weights_only in (True, False):
         file = io.BytesIO()
         torch.save({"x": x}, file)
         file.seek(0)
         found = torch.load(file, weights_only=weights_only)["x"]
         torch.testing.assert_close(found, x, rtol=0, atol=0)
+        assert found.note == "mine"
         if x.is_sparse:
             assert found.is_coalesced() == x.is_coalesced()
     leaf = x.detach().requires_grad_()
