@@ -4,6 +4,7 @@ import numpy as np
 
 import rushlight
 from rushlight.autograd import mode
+from rushlight.dtype import bool as bool_
 from rushlight.errors import ShapeError
 from rushlight.ops.tensor.memory_format import sparse_coo
 from rushlight.sparse.container import SparseTensor, coo, operand, refuse, rule
@@ -57,12 +58,12 @@ def add(input, other, *, alpha=1):
 
 def _sum(x, y, alpha):
     a, b = coordinates(x), coordinates(y)
-    stored = y.stored if alpha == 1 else y.stored * alpha
+    dtype = rushlight.result_type(x.stored, y.stored)
+    stored = _times(y.stored.to(dtype), alpha)
     if a.shape == b.shape and (a is b or np.array_equal(a, b)):
         found = x.stored + stored
         return coo(x.pattern[0], found, x.sizes, x.merged and y.merged)
-    dtype = rushlight.result_type(x.stored, stored)
-    values = rushlight.cat([x.stored.to(dtype), stored.to(dtype)])
+    values = rushlight.cat([x.stored.to(dtype), stored])
     found = coo(from_array(np.concatenate([a, b], 1)), values, x.sizes)
     return found.coalesce() if x.merged and y.merged else found
 
@@ -72,7 +73,6 @@ def _into_dense(x, y, alpha):
     if not isinstance(x, Tensor) or (not x.ndim and y.sizes):
         raise RuntimeError("add(sparse, dense) is not supported. Use add(dense, sparse) instead.")
     y = as_coo(y)
-    values = y.stored if alpha == 1 else y.stored * alpha
     if x.shape != y.sizes:
         try:
             x = x.expand(y.sizes)
@@ -80,11 +80,30 @@ def _into_dense(x, y, alpha):
             raise ShapeError(
                 f"add: expected 'other' {list(y.sizes)} to have the size of 'self' {list(x.shape)}"
             ) from None
-    dtype = rushlight.result_type(x, values)
+    dtype = rushlight.result_type(x, y.stored)
+    values = _times(y.stored.to(dtype), alpha)
     at = places(y.pattern[0])
     if not at:
         return x + values.sum(0)
-    return x.to(dtype).index_put(at, values.to(dtype), accumulate=True)
+    if dtype is bool_:
+        return x | y.to_dense()
+    return x.to(dtype).index_put(at, values, accumulate=True)
+
+
+def _times(values, alpha):
+    """``alpha * values``, in the dtype of the values."""
+    if alpha == 1:
+        return values
+    if isinstance(alpha, float) and values.dtype.category < 2:
+        raise RuntimeError(
+            "For integral input tensors, argument alpha must not be a floating point number."
+        )
+    if values.dtype is bool_ and not isinstance(alpha, bool):
+        raise RuntimeError(
+            "add: a sum of bool tensors takes no alpha, and tensors of bools cannot be subtracted; "
+            "use logical_xor() of dense tensors"
+        )
+    return values * alpha
 
 
 @rule

@@ -137,7 +137,8 @@ def sum(input, dim=None, dtype=None):
     require_coo("coalesce", input)
     if dim is not None and dim != () and dim != []:
         found = total(as_coo(input).coalesce(), dims_of(dim, len(input.shape), "sum"), dtype=dtype)
-        return found if dtype is not None else found.to(input.dtype)
+        sparse = isinstance(found, SparseTensor)
+        return found.to(input.dtype) if sparse and dtype is None else found
     return total(as_coo(input), dtype=dtype)
 
 
