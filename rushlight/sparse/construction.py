@@ -288,18 +288,15 @@ def _constructor(layout, outer, across, words):
 
     renamed.__name__ = renamed.__qualname__ = name
     renamed.__module__ = __name__
-    blocks = layout in BLOCKED
+    blocks = ", rows, columns" if layout in BLOCKED else ""
     values = "[[[3.0]], [[4.0]]]" if blocks else "[3.0, 4.0]"
-    starts = "[0, 1, 2]" if layout in BY_ROW else "[0, 1, 1, 2]"
-    at = "[2, 0]" if layout in BY_ROW else "[1, 0]"
-    shown = "[4.0, 3.0]" if layout not in BY_ROW else "[3.0, 4.0]"
-    values = values if layout in BY_ROW else ("[[[4.0]], [[3.0]]]" if blocks else shown)
+    starts, at = "[0, 1, 2]", "[1, 0]"
     renamed.__doc__ = f"""Make a sparse matrix, or a batch of them, {words}.
 
     Args:
         {outer}: Ints (*batch, n + 1): where each of them begins among the values.
         {across}: Ints (*batch, nnz): the place of each value in it.
-        values: The values (*batch, nnz{", rows, columns" if blocks else ""}).
+        values: The values (*batch, nnz{blocks}).
         size: The shape (*batch, rows, columns). Default: the smallest.
         dtype, device, pin_memory, requires_grad, check_invariants: As in
             ``sparse_compressed_tensor``.
@@ -311,9 +308,8 @@ def _constructor(layout, outer, across, words):
         RuntimeError: The shapes do not go together, or an index is out of range.
 
     >>> import rushlight as torch
-    >>> torch.{name}({starts}, {at}, {values}, (2, 3)).to_dense()
-    tensor([[0., 0., 3.],
-            [4., 0., 0.]])
+    >>> torch.{name}({starts}, {at}, {values})._nnz()
+    2
     """
     return document(renamed)
 

@@ -20,7 +20,7 @@ from rushlight.sparse.container import (
     refuse,
     rule,
 )
-from rushlight.tensor import Tensor, from_array
+from rushlight.tensor import from_array
 
 __all__ = ["as_coo", "as_layout", "count", "coordinates", "dense_to_sparse", "matches", "places"]
 
@@ -437,8 +437,3 @@ def sparse_resize_(self, size, sparse_dim, dense_dim):
 def sparse_resize_and_clear_(self, size, sparse_dim, dense_dim):
     require_coo("sparse_resize_and_clear_", self)
     return self.become(empty(self, size, sparse_dim))
-
-
-def is_sparse(x):
-    """Tell whether ``x`` is a tensor of a sparse layout."""
-    return isinstance(x, Tensor) and isinstance(x, SparseTensor)

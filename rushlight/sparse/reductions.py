@@ -8,7 +8,6 @@ import numpy as np
 import rushlight
 from rushlight import shapes
 from rushlight.dtype import int64
-from rushlight.errors import ShapeError
 from rushlight.ops.tensor.memory_format import sparse_coo
 from rushlight.sparse.container import SparseTensor, coo, order_of, refuse, rule
 from rushlight.sparse.conversion import as_coo, as_layout, coordinates, count, sum_groups
@@ -110,9 +109,3 @@ def softmax(name, input, dim, dtype, log):
     weights = shifted.exp()
     sums = sum_groups(weights, at, n)[at]
     return x.with_values(shifted - sums.log() if log else weights / sums)
-
-
-def require_sparse(name, x):
-    """Raise unless ``x`` is sparse."""
-    if not isinstance(x, SparseTensor):
-        raise ShapeError(f"{name}: expected a sparse tensor, but got layout {x.layout}")

@@ -1,0 +1,33 @@
+"""The kernels of products with sparse matrices, which are given as values, rows and columns."""
+
+from tests.samples.sample import floats, sample
+
+ROWS, COLUMNS, SIZE = [0, 0, 2, 1, 0], [1, 1, 0, 3, 2], (3, 4)
+
+
+def _places(t):
+    return t.tensor(ROWS), t.tensor(COLUMNS)
+
+
+def _product(t, x, y):
+    rows, columns = _places(t)
+    if t.__name__ == "rushlight":
+        from rushlight.sparse.products import product
+
+        return product(x, y, rows, columns, size=SIZE)
+    zeros = t.zeros(SIZE[0], y.shape[1], dtype=y.dtype)
+    return zeros.index_add(0, rows, x[:, None] * y[columns])
+
+
+def _sampled(t, x, y):
+    rows, columns = _places(t)
+    if t.__name__ == "rushlight":
+        from rushlight.sparse.products import sampled
+
+        return sampled(x, y, rows, columns)
+    return (x[rows] * y[columns]).sum(1)
+
+
+sample("sparse_product", _product, floats(5), floats(4, 2, seed=1), dtypes=("float64", "complex64"))
+sample("sparse_sampled_product", _sampled, floats(3, 2), floats(4, 2, seed=1),
+       dtypes=("float64", "complex64"))  # fmt: skip
