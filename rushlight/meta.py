@@ -81,7 +81,7 @@ class Memory:
     def stand_in(self):
         """A buffer of zeros of this size. It takes no memory as long as it is not written."""
         if self.nbytes < _LARGE or not hasattr(mmap, "PROT_READ"):
-            return np.zeros(self.nbytes or 1, np.uint8)
+            return np.zeros(self.nbytes + 16, np.uint8)  # an empty array needs an element, too
         kind = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
         return mmap.mmap(-1, self.nbytes, flags=kind, prot=mmap.PROT_READ)
 
@@ -109,7 +109,7 @@ class MetaArray(Shaped):
     @classmethod
     def view(cls, of, base, found):
         """The view of ``of`` that lies in it as ``found`` lies in the stand-in ``base``."""
-        start = of.start + address(found) - address(base) if found.size else of.start
+        start = of.start + address(found) - address(base)
         return cls(found.shape, found.dtype, found.strides, of.memory, start)
 
     def like(self):

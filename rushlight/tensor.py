@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import rushlight.dtype as dtypes
 from rushlight import late
 from rushlight.autograd import mode
+from rushlight.device import CPU
 from rushlight.docstrings import document
-from rushlight.meta import device_of, is_meta, refuse_reading
+from rushlight.meta import default_device, device_of, is_meta, on_meta, refuse_reading
 
 __all__ = [
-    "Size", "Tensor", "disabled_torch_function", "from_array", "method", "reads_values", "short",
+    "Size", "Tensor", "constant", "disabled_torch_function", "from_array", "method", "reads_values",
+    "short",
 ]  # fmt: skip
 
 
@@ -330,6 +332,11 @@ def from_array(array):
     self.turned = True
     self._cell = mode.new_cell() if mode.grad_off else None
     return self
+
+
+def constant(array):
+    """A tensor over ``array``, an ndarray, on the device on which new tensors are made now."""
+    return from_array(array if default_device() is CPU else on_meta(array))
 
 
 def method(function):
