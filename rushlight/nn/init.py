@@ -371,6 +371,8 @@ def orthogonal_(tensor, gain=1, generator=None):
     rows = tensor.shape[0]
     columns = tensor.numel() // rows
     drawn = tensor.new_empty((rows, columns)).normal_(0, 1, generator=generator)
+    if tensor.is_meta:
+        return tensor.copy_(drawn.view(tensor.shape))
     flat = drawn.double().numpy()
     q, r = np.linalg.qr(flat.T if rows < columns else flat)
     q *= np.sign(np.diag(r))  # makes the decomposition unique

@@ -11,7 +11,6 @@ from numpy import ndarray
 
 from rushlight.autograd import mode
 from rushlight.dtype import OF
-from rushlight.meta import is_meta
 from rushlight.ops.index.slice import FULL, SELECT, SLICE, UNSQUEEZE
 from rushlight.ops.tensor.cast import to
 from rushlight.tensor import Tensor, from_array
@@ -99,7 +98,7 @@ def _simplified(k):
     if not isinstance(k, (Tensor, ndarray)) and hasattr(k, "__index__"):
         return operator.index(k)
     k = index_tensor(k if not isinstance(k, ndarray) or k.ndim else from_array(k))
-    if k.array.ndim == 0 and mode.recorder() is None and not is_meta(k):
+    if k.array.ndim == 0 and mode.recorder() is None:
         return k.array.item()  # 0-dim tensors mean the same as Python's ints and bools
     return k
 
