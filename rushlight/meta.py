@@ -95,6 +95,7 @@ class MetaArray(Shaped):
     """
 
     __slots__ = ("memory", "start")
+    may_be_huge = True
     # NumPy's functions refuse such operands. Otherwise NumPy would put them into arrays of objects.
     __array_ufunc__ = None
 
@@ -109,7 +110,7 @@ class MetaArray(Shaped):
     @classmethod
     def view(cls, of, base, found):
         """The view of ``of`` that lies in it as ``found`` lies in the stand-in ``base``."""
-        start = of.start + address(found) - address(base)
+        start = of.start + (address(found) - address(base) if found.size else 0)
         return cls(found.shape, found.dtype, found.strides, of.memory, start)
 
     def like(self):

@@ -16,6 +16,8 @@ class Shaped:
 
     __slots__ = ("dtype", "shape", "strides")
     is_abstract = True
+    #: Whether there may be more elements than fit into memory.
+    may_be_huge = False
     shape: tuple
     dtype: np.dtype
     strides: tuple

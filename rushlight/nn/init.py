@@ -198,6 +198,8 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
             "the values may not follow the distribution",
             stacklevel=3,
         )
+    if tensor.is_meta:
+        return tensor
     if _normal_cdf((b - mean) / std) - _normal_cdf((a - mean) / std) > 0.3:
         return _redraw_outside(tensor, mean, std, a, b, generator)
     return _reject_uniform(tensor, mean, std, a, b, generator)

@@ -6,6 +6,8 @@ Costly operations state a shape rule in their block. Other operations are run on
 dry run), or on arrays of one element if they are elementwise or reduce.
 """
 
+from functools import partial
+
 import numpy as np
 
 from rushlight import shapes
@@ -13,6 +15,7 @@ from rushlight.backend import numpy as xp
 from rushlight.backend.shaped import Shaped
 from rushlight.meta import MetaArray, matching, on_meta
 from rushlight.ops.core.dispatch import compute, looks
+from rushlight.ops.core.small_inference import infer_small
 from rushlight.strides import channels_order, dense_strides, result_strides
 from rushlight.tensor import Tensor
 
@@ -36,22 +39,47 @@ def infer(op, ins, params, kind):
         return [kind(shape, dtype, _ordered(shape, dtype, order)) for shape in found]
     if op.kind == "reduction" and ins[0].size > 4096:
         return _reduction(op, ins, params, kind)
+    if kind.may_be_huge and op.kind == "kernel" and _is_large(op, ins):
+        found = infer_small(op, ins, params, kind, partial(_run, op))
+        if found is not None:
+            return found
     return _dry_run(op, ins, params, kind)
+
+
+def _is_large(op, ins):
+    operands = ins[0] if op.variadic else ins
+    return any(isinstance(x, Shaped) and x.size > LARGE for x in operands)
 
 
 # By running it ----------------------------------------------------------------------------
 
 _DRY = xp.Dry()
+#: A kernel whose operands have more elements is run on small arrays, if its results tell the shape.
+LARGE = 1 << 16
+#: A kernel is not run on more elements than these to find the shape of its results.
+_MOST = 1 << 31
+
+
+def _run(op, ins, params):
+    """The results of ``op`` on arrays of zeros, as a tuple."""
+    if "generator" in params:
+        params = {**params, "generator": None}  # draw no random numbers
+    with np.errstate(all="ignore"):
+        found = compute(op, ins, params, _DRY)
+    return found if isinstance(found, tuple) else (found,)
 
 
 def _dry_run(op, ins, params, kind):
-    fake = list(map(_stand_in, ins[0] if op.variadic else ins))
+    operands = ins[0] if op.variadic else ins
+    if op.kind == "kernel" and any(isinstance(x, Shaped) and x.size > _MOST for x in operands):
+        shapes_of = [tuple(x.shape) for x in operands if isinstance(x, Shaped)]
+        raise NotImplementedError(
+            f"{op.name}: what it gives for the shapes {shapes_of} can only be told by computing it "
+            "on as many zeros, which is too much; use smaller sizes"
+        )
+    fake = list(map(_stand_in, operands))
     fake_params = {k: _stand_in(v) for k, v in params.items()}
-    if "generator" in fake_params:
-        fake_params["generator"] = None  # draw no random numbers
-    with np.errstate(all="ignore"):
-        found = compute(op, (fake,) if op.variadic else tuple(fake), fake_params, _DRY)
-    found = found if isinstance(found, tuple) else (found,)
+    found = _run(op, (fake,) if op.variadic else tuple(fake), fake_params)
     if op.kind == "view":
         return [kind.view(ins[0], fake[0], a) for a in found]
     return [kind(a.shape, a.dtype, a.strides) for a in found]
