@@ -22,7 +22,7 @@ from rushlight.device import CPU, META, device, require
 from rushlight.storage import UntypedStorage, address
 
 __all__ = [
-    "Memory", "MetaArray", "MetaStorage", "NoData", "at", "default_device", "device_of", "is_meta",
+    "Memory", "MetaArray", "MetaStorage", "NoData", "at", "concerns", "default_device", "device_of", "is_meta",
     "matching", "on_meta", "refuse", "refuse_reading", "set_default_device",
 ]  # fmt: skip
 
@@ -230,6 +230,19 @@ def matching(op, arrays):
             a = on_meta(a)
         found.append(a)
     return found
+
+
+def concerns(args, kwargs):
+    """Whether a call is about the device: by an argument, or because it would make tensors there."""
+    return mode.state.place is not None or any(map(_holds_meta, (args, kwargs)))
+
+
+def _holds_meta(value):
+    if isinstance(value, (tuple, list)):
+        return any(map(_holds_meta, value))
+    if isinstance(value, dict):
+        return any(map(_holds_meta, value.values()))
+    return type(getattr(value, "array", None)) is MetaArray
 
 
 # Where new tensors are made ---------------------------------------------------------------

@@ -16,6 +16,7 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf, output, refresh, tick
 from rushlight.autograd.write import follow, stamp
+from rushlight.backend.shaped import Shaped
 from rushlight.compiler.capture.memory import Memory, Place, in_memory_order, lies_alike, overlaps
 from rushlight.compiler.capture.outer_arrays import Array
 from rushlight.compiler.capture.symbolic_numbers import Numbers, SymbolicNumber, without_numbers
@@ -40,6 +41,11 @@ __all__ = ["Recorder", "key_of"]
 
 def key_of(array):
     """The key of the memory that an array looks at: its address, shape, strides and dtype."""
+    if isinstance(array, Shaped):
+        raise TraceError(
+            f'{user_line()}: a tensor on the device "meta" from outside comes into torch.compile, '
+            "where it has no elements to compute with; give it as an argument of the function"
+        )
     return array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.num
 
 
