@@ -17,13 +17,13 @@ from numpy import ndarray
 
 from rushlight import late
 from rushlight.autograd import mode
-from rushlight.backend.shaped import Shaped
 from rushlight.device import CPU, META, device, require
+from rushlight.shaped import Shaped
 from rushlight.storage import UntypedStorage, address
 
 __all__ = [
-    "Memory", "MetaArray", "MetaStorage", "NoData", "at", "concerns", "default_device", "device_of", "is_meta",
-    "matching", "on_meta", "refuse", "refuse_reading", "set_default_device",
+    "Memory", "MetaArray", "MetaStorage", "NoData", "at", "concerns", "default_device",
+    "device_of", "is_meta", "matching", "on_meta", "refuse", "refuse_reading", "set_default_device",
 ]  # fmt: skip
 
 #: From so many bytes on, stand-ins look at pages that the system never fills.
@@ -69,10 +69,10 @@ class Memory:
 
     def __init__(self, nbytes):
         self.nbytes = nbytes
-        mode.add_intercept(1)
+        mode.add_intercept(1, 1)
 
     def __del__(self, forget=mode.add_intercept):
-        forget(-1)
+        forget(-1, -1)
 
     def copy(self):
         """Other memory of the same size."""
@@ -182,7 +182,7 @@ class MetaStorage(UntypedStorage):
             return NotImplemented
         return other._owner is self._owner
 
-    __hash__ = None  # type: ignore[assignment]  # two objects may stand for one memory
+    __hash__ = None  # two objects may stand for one memory
 
     def __repr__(self):
         return f"...\n[torch.storage.UntypedStorage(device=meta) of size {self.nbytes()}]"
@@ -233,7 +233,7 @@ def matching(op, arrays):
 
 
 def concerns(args, kwargs):
-    """Whether a call is about the device: by an argument, or because it would make tensors there."""
+    """Whether a call is about the device: it gets tensors on it, or makes new ones there."""
     return mode.state.place is not None or any(map(_holds_meta, (args, kwargs)))
 
 

@@ -12,8 +12,8 @@ from numpy import ndarray
 from numpy.lib.array_utils import byte_bounds
 from numpy.lib.stride_tricks import as_strided
 
-from rushlight.backend.shaped import Shaped
 from rushlight.errors import ShapeError
+from rushlight.shaped import Shaped
 
 __all__ = [
     "Foreign", "Storage", "UntypedStorage", "address", "contiguous_strides", "flat", "foreign",
@@ -69,9 +69,9 @@ def root(array):
 
 
 def address(array):
-    """The address of the first element; 0 for an array without memory."""
+    """The address of the first element; where the memory would begin at 0 if there is none."""
     if isinstance(array, Shaped):
-        return 0
+        return getattr(array, "start", 0)
     return (
         array.__array_interface__["data"][0] if array.dtype.kind in "biufc" else array.ctypes.data
     )

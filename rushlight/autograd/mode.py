@@ -23,6 +23,8 @@ __all__ = [
 grad_off = 0
 intercept = 0
 _shared = 0  # the part of ``intercept`` that belongs to no single thread
+#: The part of ``intercept`` that counts meta tensors. They override no functions.
+metas = 0
 #: Whether inference mode was ever entered. If so, operations check for inference tensors, because
 #: these must not be saved for a gradient.
 inferred = False
@@ -58,14 +60,18 @@ state = _State()
 _lock = locks.new_lock(awaited=True)
 
 
-def add_intercept(n):
-    """Add ``n`` (or remove, if negative) reasons for all threads to leave the fast path."""
-    global intercept, _shared
+def add_intercept(n, meta=0):
+    """Add ``n`` (or remove, if negative) reasons for all threads to leave the fast path.
+
+    ``meta`` of them are meta tensors.
+    """
+    global intercept, _shared, metas
     down, up = min(n, 0), max(n, 0)  # no calls below: a finalizer might run in them, and count
     with _lock:
         _shared += down  # see ``_count`` for the order
         intercept += n
         _shared += up
+        metas += meta
 
 
 def exchange(name, value):

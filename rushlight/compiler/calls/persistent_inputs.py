@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from rushlight.autograd.tape import tick
-from rushlight.backend.shaped import Shaped
 from rushlight.compiler.calls.guard import MISS
 from rushlight.compiler.calls.shared_inputs import all_apart, owners
 from rushlight.compiler.python.comparisons import equal, is_plain, same_objects
+from rushlight.shaped import Shaped
 from rushlight.tensor import from_array
 
 __all__ = ["Held"]

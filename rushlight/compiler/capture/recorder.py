@@ -16,7 +16,6 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf, output, refresh, tick
 from rushlight.autograd.write import follow, stamp
-from rushlight.backend.shaped import Shaped
 from rushlight.compiler.capture.memory import Memory, Place, in_memory_order, lies_alike, overlaps
 from rushlight.compiler.capture.outer_arrays import Array
 from rushlight.compiler.capture.symbolic_numbers import Numbers, SymbolicNumber, without_numbers
@@ -32,6 +31,7 @@ from rushlight.ops.core.inference import infer
 from rushlight.ops.core.promotion import scalar_dtype
 from rushlight.ops.create.from_data import from_numpy
 from rushlight.ops.tensor.memory_format import contiguous_format
+from rushlight.shaped import Shaped
 from rushlight.storage import offset
 from rushlight.strides import visit_order
 from rushlight.tensor import Tensor, ViewOf, from_array

@@ -8,9 +8,9 @@ import sys
 import sysconfig
 from types import FrameType
 
-from rushlight.backend.shaped import Shaped
 from rushlight.dtype import bfloat16, float16
 from rushlight.errors import TraceError
+from rushlight.shaped import Shaped
 
 __all__ = ["HALF", "Abstract", "ValueNeeded", "name_of", "refuse_values", "user_line"]
 

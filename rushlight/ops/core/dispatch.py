@@ -59,7 +59,7 @@ _HALF = (dtypes.float16.numpy, dtypes.bfloat16.numpy)
 
 def apply(op, args, params):
     """Run ``op`` on ``args`` (tensors, numbers, None) with bound ``params``."""
-    run = compute
+    run: Any = compute
     if mode.intercept:
         found = _intercept(op, args, params)
         if found is not NotImplemented:
@@ -488,6 +488,8 @@ def _described(op, name, arrays):
 
 
 def _intercept(op, args, params):
+    if mode.intercept <= mode.metas:  # meta tensors are the only reason to be here
+        return NotImplemented
     state = mode.state
     if state.dispatch or state.function_modes:
         found = overridden(op.call, args, params, op.variadic)

@@ -52,7 +52,7 @@ def guarded(call, name, strict=True):
             types: tuple = tuple(map(type, args))
             if named:
                 types = (*types, *named, *map(type, named.values()))
-            if mode.intercept or types not in seen:
+            if mode.intercept > mode.metas or types not in seen:
                 found = hand_over(checked, args, named, deep=True)
                 if found is not NotImplemented:
                     return found
@@ -75,9 +75,10 @@ def guarded(call, name, strict=True):
         @wraps(call)
         def checked(*args, **named):
             if mode.intercept:  # otherwise no subclass of Tensor overrides functions
-                found = hand_over(checked, args, named, deep=True)
-                if found is not NotImplemented:
-                    return found
+                if mode.intercept > mode.metas:
+                    found = hand_over(checked, args, named, deep=True)
+                    if found is not NotImplemented:
+                        return found
                 d = _place(makes, follows, args, named)
                 if d is not default_device():
                     with at(d):

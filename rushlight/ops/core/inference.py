@@ -12,10 +12,10 @@ import numpy as np
 
 from rushlight import shapes
 from rushlight.backend import numpy as xp
-from rushlight.backend.shaped import Shaped
 from rushlight.meta import MetaArray, matching, on_meta
 from rushlight.ops.core.dispatch import compute, looks
 from rushlight.ops.core.small_inference import infer_small
+from rushlight.shaped import Shaped
 from rushlight.strides import channels_order, dense_strides, result_strides
 from rushlight.tensor import Tensor
 

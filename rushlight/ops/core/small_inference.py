@@ -3,8 +3,9 @@
 An operation without a shape rule is run on small arrays, three times, with other sizes each time.
 The sizes that are large, in the operands and among the parameters, are replaced by small ones:
 equal sizes by equal ones, and larger ones by larger ones. A dim of a result is then a number that
-does not change, or a product of sizes, times a number, plus a number. One expression, and no other,
-must explain all three runs. If none does, nothing is inferred here.
+does not change, or a product of sizes, times a number, plus a number, or the sum of the sizes that
+are joined. One expression, and no other, must explain all three runs. If none does, nothing is
+inferred here.
 """
 
 import itertools
@@ -12,8 +13,8 @@ from math import prod
 
 import numpy as np
 
-from rushlight.backend.shaped import Shaped
 from rushlight.ops.tensor.memory_format import memory_format
+from rushlight.shaped import Shaped
 from rushlight.strides import dense_strides, is_dense, visit_order
 
 __all__ = ["infer_small"]
@@ -48,7 +49,10 @@ def infer_small(op, ins, params, kind, run):
             runs.append(run(_replaced(ins, to), {k: _replaced(v, to) for k, v in params.items()}))
         except (ValueError, IndexError, RuntimeError, TypeError):
             return None  # as where a parameter fits the large sizes only
-    return _told(runs, small, kind)
+    # Where tensors are joined, a size may be the sum of theirs.
+    shapes = [x.shape for x in ins[0]] if op.variadic else []
+    sums = [*zip(*shapes, strict=True)] if len({*map(len, shapes)}) == 1 else []
+    return _told(runs, small, sums, kind)
 
 
 def _small_sizes(given, numbers):
@@ -63,11 +67,13 @@ def _small_sizes(given, numbers):
     least = max([least, 4, *[n for n in given if n not in large]])
     found = [n for n in _PRIMES if n > least]
     count = len(large)
-    if not large or len(found) < 6 * count:
+    if not large or len(found) < 3 * count + 2:
         return ()
     # The gaps between neighbours differ from run to run. Otherwise one size could pass for another
     # one plus a number.
-    chosen = [found[:count], found[count : 3 * count : 2], found[3 * count : 6 * count : 3]]
+    chosen = [
+        found[first : first + step * count : step] for first, step in ((0, 1), (1, 2), (2, 3))
+    ]
     return [dict(zip(large, sizes, strict=True)) for sizes in chosen]
 
 
@@ -91,14 +97,14 @@ def _replaced(value, to):
     return to.get(value, value) if type(value) is int else value
 
 
-def _told(runs, small, kind):
+def _told(runs, small, sums, kind):
     """The large results that the small ``runs`` tell; None if a dim is not explained."""
     found = []
     for arrays in zip(*runs, strict=True):
         a = arrays[0]
         if len({a.ndim for a in arrays}) != 1 or not is_dense(a.shape, a.strides, a.itemsize):
             return None
-        shape = [_size(ns, small) for ns in zip(*[a.shape for a in arrays], strict=True)]
+        shape = [_size(ns, small, sums) for ns in zip(*[a.shape for a in arrays], strict=True)]
         if None in shape:
             return None
         strides = None
@@ -108,11 +114,13 @@ def _told(runs, small, kind):
     return found
 
 
-def _size(seen, small):
+def _size(seen, small, sums):
     """The large size for the sizes ``seen`` in the small runs; None if it is not certain."""
     if len(set(seen)) == 1:
         return seen[0]
-    found = set()
+    found = {
+        sum(ns) for ns in sums if seen == tuple([sum(to.get(n, n) for n in ns) for to in small])
+    }
     for count in (1, 2, 3):
         for chosen in itertools.combinations_with_replacement(small[0], count):
             xs = [prod(to[n] for n in chosen) for to in small]

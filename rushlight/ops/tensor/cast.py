@@ -329,6 +329,7 @@ def _moved(x, dtype, form):
     if x.node is not None and mode.records():
         params = {"dtype": x.array.dtype, "memory_format": None}
         record(cast.op, (x,), [x.array], [x.node], params, out)
+        out.node.register_prehook(lambda grads: refuse())  # the gradient cannot go back
     return to(out, dtype, memory_format=form)
 
 

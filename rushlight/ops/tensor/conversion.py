@@ -164,7 +164,7 @@ def get_device(self):
     """Return the number of the tensor's GPU.
 
     Returns:
-        -1, because every tensor is on the CPU.
+        -1, because no tensor is on a GPU.
 
     >>> import rushlight as torch
     >>> torch.zeros(2).get_device()

@@ -49,7 +49,7 @@ def rebuild_as(cls, args, state, make=rebuild):
 def __reduce_ex__(self, protocol):
     refresh(self)
     if is_meta(self):
-        args = (self.dtype, tuple(self.shape), self.stride(), self.node is not None)
+        args: tuple = (self.dtype, tuple(self.shape), self.stride(), self.node is not None)
         if type(self) is Tensor and not self.__dict__:
             return rebuild_meta, args
         return rebuild_as, (type(self), args, self.__dict__, rebuild_meta)
