@@ -79,11 +79,12 @@ class Memory:
         return Memory(self.nbytes)
 
     def stand_in(self):
-        """A buffer of zeros of this size. It takes no memory as long as it is not written."""
+        """An array of so many zero bytes. It takes no memory as long as nobody writes to it."""
         if self.nbytes < _LARGE or not hasattr(mmap, "PROT_READ"):
-            return np.zeros(self.nbytes + 16, np.uint8)  # an empty array needs an element, too
+            return np.zeros(self.nbytes or 16, np.uint8)  # an empty array needs an element, too
         kind = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-        return mmap.mmap(-1, self.nbytes, flags=kind, prot=mmap.PROT_READ)
+        pages = mmap.mmap(-1, self.nbytes, flags=kind, prot=mmap.PROT_READ)
+        return np.frombuffer(pages, np.uint8)  # the array is the storage of its views
 
 
 class MetaArray(Shaped):

@@ -569,3 +569,25 @@ def test_numpy_never_sees_one():
     for call in (np.asarray, np.sum, np.exp, lambda a: np.ones(3) + a, np.atleast_1d):
         with pytest.raises((TypeError, RuntimeError)):
             call(MetaArray((3,), np.float32))
+
+
+def test_functions_that_make_tensors_by_other_functions():
+    made = [
+        torch.signal.windows.hann(8, device="meta"),
+        torch.testing.make_tensor((2, 3), dtype=torch.float32, device="meta"),
+        nn.Transformer.generate_square_subsequent_mask(4, device="meta"),
+        torch.from_dlpack(torch.ones(2), device="meta"),
+    ]
+    layer = nn.LazyLinear(3, device="meta")
+    made.append(layer(meta(2, 5)))
+    assert layer.weight.is_meta and all(t.is_meta for t in made)
+
+
+@pytest.mark.parametrize("size", [6, 10**6])
+def test_as_strided_looks_at_the_whole_storage(size):
+    x = meta(size)[3:]
+    y = x.as_strided((2, 2), (1, 1))
+    assert y.storage_offset() == 3 and x.as_strided((size,), (1,), 0).storage_offset() == 0
+    with pytest.raises(RuntimeError, match="are out of bounds for storage of size"):
+        x.as_strided((size + 1,), (1,), 0)
+    assert x[1:][1:].as_strided((2,), (1,), 1).untyped_storage() == x.untyped_storage()
