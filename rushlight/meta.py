@@ -22,8 +22,9 @@ from rushlight.shaped import Shaped
 from rushlight.storage import UntypedStorage, address
 
 __all__ = [
-    "Memory", "MetaArray", "MetaStorage", "NoData", "at", "concerns", "default_device",
-    "device_of", "is_meta", "matching", "on_meta", "refuse", "refuse_reading", "set_default_device",
+    "Memory", "MetaArray", "MetaStorage", "NoData", "at", "default_device", "device_of",
+    "holds_meta", "is_meta", "matching", "on_meta", "refuse", "refuse_reading",
+    "set_default_device",
 ]  # fmt: skip
 
 #: From so many bytes on, stand-ins look at pages that the system never fills.
@@ -233,16 +234,12 @@ def matching(op, arrays):
     return found
 
 
-def concerns(args, kwargs):
-    """Whether a call is about the device: it gets tensors on it, or makes new ones there."""
-    return mode.state.place is not None or any(map(_holds_meta, (args, kwargs)))
-
-
-def _holds_meta(value):
+def holds_meta(value):
+    """Whether a tensor, or a tuple, list or dict of values, has a tensor on the device ``meta``."""
     if isinstance(value, (tuple, list)):
-        return any(map(_holds_meta, value))
+        return any(map(holds_meta, value))
     if isinstance(value, dict):
-        return any(map(_holds_meta, value.values()))
+        return any(map(holds_meta, value.values()))
     return type(getattr(value, "array", None)) is MetaArray
 
 
