@@ -1,7 +1,6 @@
 """Moving a module's tensors to another dtype, device or memory."""
 
 import warnings
-from typing import Any
 
 from rushlight.autograd import mode
 from rushlight.autograd.mode import no_grad
@@ -32,8 +31,8 @@ class Conversion(Registry):
                 grad = None if parameter.grad is None else fn(parameter.grad)
                 if mode.intercept and not is_lazy(parameter) and found.device != parameter.device:
                     # A tensor cannot change its device, so the module gets another parameter.
-                    made: Any = Parameter(found, parameter.requires_grad)
-                    self._parameters[name], made.grad = made, grad
+                    made = self._parameters[name] = Parameter(found, parameter.requires_grad)
+                    made._grad = grad
                     continue
                 parameter.data = found
                 if grad is not None:
