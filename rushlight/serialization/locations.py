@@ -111,7 +111,7 @@ def on_meta(map_location):
     """Whether all storages go to the device ``meta``, so that their bytes need not be read."""
     if map_location is None:
         return default_device() is META
-    return isinstance(map_location, (str, device)) and device(map_location) == META
+    return isinstance(map_location, (str, device)) and str(map_location).partition(":")[0] == "meta"
 
 
 def placement(map_location):
