@@ -1,8 +1,8 @@
 """Settings of the whole process: default device, interop threads, denormals; and ``typename``."""
 
+from rushlight import meta
 from rushlight.autograd.mode import refuse_in_trace
 from rushlight.backend.native import llvm_works
-from rushlight.device import CPU, require
 
 __all__ = [
     "get_default_device", "get_num_interop_threads", "is_warn_always_enabled", "set_default_device",
@@ -16,20 +16,21 @@ def get_default_device():
     """Return the device on which tensors are made.
 
     Returns:
-        ``torch.device("cpu")``.
+        The ``torch.device`` of the innermost ``with torch.device(...)``, else the one that
+        ``set_default_device`` was given last in this thread. At first: the CPU.
 
     >>> import rushlight as torch
     >>> torch.get_default_device()
     device(type='cpu')
     """
-    return CPU
+    return meta.default_device()
 
 
 def set_default_device(device):
     """Set the device on which tensors are made.
 
     Args:
-        device: The CPU, or None, which means the CPU.
+        device: The CPU or the device ``meta``; None means the CPU.
 
     Raises:
         AssertionError, RuntimeError: The device is another one. The error is that of making a
@@ -38,7 +39,7 @@ def set_default_device(device):
     >>> import rushlight as torch
     >>> torch.set_default_device("cpu")
     """
-    require(device)
+    meta.set_default_device(device)
 
 
 def get_num_interop_threads():

@@ -1,8 +1,10 @@
 """Devices: where a tensor's elements live."""
 
+from rushlight import late
+
 __all__ = ["device"]
 
-# PyTorch's device types. In rushlight tensors live on the CPU. A "meta" tensor has no memory.
+# PyTorch's device types. In rushlight tensors live on the CPU; a "meta" tensor has no memory.
 _TYPES = (
     "cpu", "cuda", "ipu", "xpu", "mkldnn", "opengl", "opencl", "ideep", "hip", "ve", "fpga",
     "maia", "xla", "lazy", "vulkan", "mps", "meta", "hpu", "mtia", "privateuseone",
@@ -63,12 +65,12 @@ class device:
         return self.type if self.index is None else f"{self.type}:{self.index}"
 
     def __enter__(self):
-        """Make tensors on this device in the ``with`` block; any device but the CPU is an error."""
-        require(self)
+        """Make new tensors on this device in the ``with`` block."""
+        late.enter_device(self)
         return self
 
     def __exit__(self, *exc):
-        return None
+        late.leave_device()
 
     def __eq__(self, other):
         if not isinstance(other, device):
@@ -82,22 +84,26 @@ class device:
         return device, (self.type,) if self.index is None else (self.type, self.index)
 
 
-CPU = device("cpu")
+CPU, META = device("cpu"), device("meta")
 
 
 def require(d):
-    """Return the CPU if ``d`` (None, str, int, device) is the CPU, else raise PyTorch's error.
+    """Return the device that ``d`` (None, str, int, device) names, or raise PyTorch's error.
 
-    None stands for the CPU.
+    Tensors can be on the CPU, for which None stands, too, and on the device ``meta``.
     """
     if d is None or d is CPU:
         return CPU
     d = d if isinstance(d, device) else device(d)
     if d.type == "cpu":
         return CPU
+    if d.type == "meta":
+        return META
     if d.type in ("cuda", "xpu"):
         raise AssertionError(
             f"Torch not compiled with {d.type.upper()} enabled: rushlight runs on the CPU; use "
             "device='cpu'"
         )
-    raise RuntimeError(f"device {d}: this build of rushlight runs on the CPU; use device='cpu'")
+    raise RuntimeError(
+        f"device {d}: this build of rushlight runs on the CPU; use device='cpu' or 'meta'"
+    )

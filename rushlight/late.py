@@ -13,6 +13,9 @@ framework: Any
 eager_kernels: Callable[[], Any]
 #: ``machine()`` gives the machine that kernels are compiled for; see ``compiler/ir/machine.py``.
 machine: Callable[[], Any]
+#: From ``meta.py``: the device of new tensors inside of a ``with`` block.
+enter_device: Callable[..., Any]
+leave_device: Callable[..., Any]
 #: From ``ops/core/dispatch.py``: how operations treat subclasses of Tensor.
 ask: Callable[..., Any]
 keep_subclass: Callable[..., Any]

@@ -96,6 +96,8 @@ def format_tensor(
 ) -> str:
     """Return the text of a tensor whose elements are ``array``, of any shape.
 
+    An array without elements is printed as dots, with its size.
+
     Args:
         device_suffix: The device's name (``"cuda:0"``) if the text must show it, else None.
         class_name: ``"tensor"``, also for a Parameter; a subclass gives its own name.
@@ -109,13 +111,14 @@ def format_tensor(
             [    inf,  0.0000]], dtype=torch.float64, requires_grad=True)
     """
     start = " " * indent + class_name + "("
-    text = start + contents(array, dtype, len(start))
+    outline = not isinstance(array, np.ndarray)
+    text = start + ("..." if outline else contents(array, dtype, len(start)))
     suffixes = []
     if device_suffix is not None:
         suffixes.append(f"device='{device_suffix}'")
-    if (array.size == 0 and array.ndim != 1) or (array.size and not OPTIONS.edgeitems):
+    if outline or (array.size == 0 and array.ndim != 1) or (array.size and not OPTIONS.edgeitems):
         suffixes.append(f"size={array.shape}")
-    if _must_name(dtype, default_dtype, empty=array.size == 0):
+    if _must_name(dtype, default_dtype, empty=outline or array.size == 0):
         suffixes.append(f"dtype={dtype}")
     if grad_fn_name is not None:
         suffixes.append(f"grad_fn=<{grad_fn_name}>")

@@ -13,6 +13,7 @@ from numpy.lib.array_utils import byte_bounds
 from numpy.lib.stride_tricks import as_strided
 
 from rushlight.errors import ShapeError
+from rushlight.shaped import Shaped
 
 __all__ = [
     "Foreign", "Storage", "UntypedStorage", "address", "contiguous_strides", "flat", "foreign",
@@ -68,7 +69,9 @@ def root(array):
 
 
 def address(array):
-    """The address of the first element."""
+    """The address of the first element; where the memory would begin at 0 if there is none."""
+    if isinstance(array, Shaped):
+        return getattr(array, "start", 0)
     return (
         array.__array_interface__["data"][0] if array.dtype.kind in "biufc" else array.ctypes.data
     )
@@ -132,7 +135,7 @@ def offset(array):
     """Return the number of elements between the storage's start and ``array``'s first element."""
     base = array.base
     if base is None:
-        return 0
+        return getattr(array, "start", 0) // array.itemsize
     return (address(array) - address(owner(array))) // array.itemsize
 
 

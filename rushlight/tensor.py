@@ -15,9 +15,11 @@ from rushlight import late
 from rushlight.autograd import mode
 from rushlight.device import CPU
 from rushlight.docstrings import document
+from rushlight.meta import default_device, device_of, is_meta, on_meta, refuse_reading
 
 __all__ = [
-    "Size", "Tensor", "disabled_torch_function", "from_array", "method", "reads_values", "short",
+    "Size", "Tensor", "constant", "disabled_torch_function", "from_array", "method", "reads_values",
+    "short",
 ]  # fmt: skip
 
 
@@ -142,7 +144,8 @@ class Tensor(metaclass=TensorMeta):
             [3., 4.]])
     """
 
-    # array    the elements: a NumPy array, or an abstract value inside a trace
+    # array    the elements: a NumPy array; without elements a MetaArray, or an abstract value
+    #          inside a trace
     # node     the history: a node on the tape, or None if no gradient is wanted
     # _grad    the accumulated gradient of a leaf
     # view_of  a ViewOf if the tensor is a view of another one, else None
@@ -247,13 +250,13 @@ class Tensor(metaclass=TensorMeta):
 
     @property
     def device(self):
-        """Where the elements are: always ``device(type='cpu')``.
+        """Where the elements are: the CPU, or the device ``meta`` for a tensor without elements.
 
         >>> import rushlight as torch
         >>> torch.zeros(2).device
         device(type='cpu')
         """
-        return CPU
+        return device_of(self)
 
     @property
     def itemsize(self):
@@ -276,15 +279,24 @@ class Tensor(metaclass=TensorMeta):
         return self.array.size * self.array.itemsize
 
     is_cpu = property(
-        lambda self: True,
-        doc="""True: there is no other device.
+        lambda self: not is_meta(self),
+        doc="""True unless the tensor is on the device ``meta``.
 
         >>> import rushlight as torch
         >>> torch.zeros(2).is_cpu
         True
         """,
     )
-    is_cuda = is_meta = is_sparse = is_quantized = is_mps = is_xpu = property(
+    is_meta = property(
+        is_meta,
+        doc="""True if the tensor is on the device ``meta``: it has a shape, but no elements.
+
+        >>> import rushlight as torch
+        >>> torch.empty(10**12, device="meta").is_meta
+        True
+        """,
+    )
+    is_cuda = is_sparse = is_quantized = is_mps = is_xpu = property(
         lambda self: False,
         doc="""False: there is no such tensor.
 
@@ -324,6 +336,11 @@ def from_array(array):
     return self
 
 
+def constant(array):
+    """A tensor over ``array``, an ndarray, on the device on which new tensors are made now."""
+    return from_array(array if default_device() is CPU else on_meta(array))
+
+
 def method(function):
     """Bind ``function`` to Tensor under its own name."""
     name = function.__name__
@@ -340,8 +357,11 @@ def reads_values(function):
 
     @wraps(function)
     def checked(self, *args, **kwargs):
-        if mode.intercept and (recording := mode.recorder()):
-            recording.refuse_values(self, function.__name__.strip("_"))
+        if mode.intercept:
+            if recording := mode.recorder():
+                recording.refuse_values(self, function.__name__.strip("_"))
+            if is_meta(self):
+                refuse_reading(self, function.__name__.strip("_"))
         return function(self, *args, **kwargs)
 
     return method(checked)

@@ -100,11 +100,12 @@ BOXES = [
     Box(2, 2, 3, 4.5, BLUE, "random, draw", "PyTorch's\nrandom numbers", "random draw"),
     Box(2, 2, 4.5, 6, BLUE, "backend", "NumPy and SciPy, and\nthreads for large arrays", "backend"),
     Box(1, 1, 0, 3, BLUE, "tensor", "the class Tensor: an array and its history", "tensor"),
-    Box(0, 1, 0, 6, GREY, "errors, dtype, device, shapes, strides, storage, locks, autograd.mode",
+    Box(0, 1, 0, 6, GREY,
+        "errors, dtype, device, meta, shapes, strides, storage, locks, autograd.mode",
         "small files that everything above uses",
         "autograd.mode autograd.recording device docstrings dtype errors gc_pause late locks "
-        "printing selection serialization.atomic shapes storage strides threads torch_version "
-        "utils._pytree version"),
+        "meta printing selection serialization.atomic shaped shapes storage strides threads "
+        "torch_version utils._pytree version"),
 ]  # fmt: skip
 HOMES = {module: box for box in BOXES for module in box.modules.split()}
 HOMES[""] = HOMES["ops"]  # rushlight/__init__.py, which publishes the operations

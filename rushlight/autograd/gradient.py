@@ -11,6 +11,7 @@ from rushlight.autograd import engine, mode
 from rushlight.autograd.tape import Node, refresh
 from rushlight.dtype import OF
 from rushlight.errors import GraphError
+from rushlight.meta import at, device_of, is_meta
 from rushlight.tensor import Tensor, from_array, method, short
 
 __all__ = ["backward", "grad"]
@@ -91,7 +92,9 @@ def _at_edge(edge):
 
 def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
     state = mode.state
-    symbolic = bool(create_graph) or (mode.intercept > 0 and state.recorder is not None)
+    symbolic = bool(create_graph) or (
+        mode.intercept > 0 and (state.recorder is not None or any(map(is_meta, outputs)))
+    )
     roots, seeds = [], []
     for out, g in zip(outputs, grads, strict=True):
         if out.view_of is not None:
@@ -111,7 +114,8 @@ def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
     before, state.roots = state.roots, roots
     was = mode.set_grad(bool(create_graph)) if symbolic else None
     try:
-        return engine.run(roots, seeds, retain, symbolic, targets, accumulate)
+        with at(device_of(outputs[0])) if mode.intercept and outputs else nullcontext():
+            return engine.run(roots, seeds, retain, symbolic, targets, accumulate)
     finally:
         if symbolic:
             mode.set_grad(was)

@@ -8,6 +8,7 @@ from rushlight.autograd.hooks import Retained, add_hook, retained
 from rushlight.autograd.tape import Leaf, Output, leaf, refresh
 from rushlight.autograd.write import detached
 from rushlight.dtype import OF
+from rushlight.meta import is_meta
 from rushlight.shapes import flag
 from rushlight.tensor import Tensor, disabled_torch_function, from_array, method, short
 
@@ -228,6 +229,11 @@ def _set_data(self, value):
     if mode.intercept and (recording := mode.recorder()):
         recording.replace(self, value)
         return
+    if mode.intercept and is_meta(self) is not is_meta(value):
+        raise RuntimeError(
+            "Attempted to call `variable.set_data(tensor)`, but `variable` and `tensor` have "
+            f"incompatible tensor type: the devices are {self.device} and {value.device}"
+        )
     if value.array is not self.array:  # other memory needs a clock of its own
         self.cell = [*self.cell]
     self.array, self.turned = value.array, True

@@ -3,7 +3,8 @@
 The default mode costs operations almost nothing: they look at two module-level counts. ``grad_off``
 counts the threads that record no gradients or are in inference mode. ``intercept`` counts reasons
 to leave the fast path: a trace, an autocast region, anomaly detection, a subclass of Tensor that
-overrides operations. Only if a count is not zero do operations read the state of their thread.
+overrides operations, tensors on the device ``meta``. Only if a count is not zero do operations read
+the state of their thread.
 """
 
 import functools
@@ -22,6 +23,8 @@ __all__ = [
 grad_off = 0
 intercept = 0
 _shared = 0  # the part of ``intercept`` that belongs to no single thread
+#: The part of ``intercept`` that counts meta tensors. They override no functions.
+metas = 0
 #: Whether inference mode was ever entered. If so, operations check for inference tensors, because
 #: these must not be saved for a gradient.
 inferred = False
@@ -43,6 +46,8 @@ class _State(threading.local):
     autocast: Any = None  # the Policy that casts operands in an autocast region, or None
     dispatch = True  # __torch_function__ of subclasses is called
     function_modes: Any = None  # the TorchFunctionModes that are on, the innermost last, or None
+    place: Any = None  # the device of new tensors, or None for the CPU
+    entered: Any = None  # of the devices entered by ``with``: (the place before, those before it)
     reasons = 0  # the part of ``intercept`` that belongs to this thread
     counted = False  # whether ``grad_off`` counts this thread
 
@@ -55,13 +60,18 @@ state = _State()
 _lock = locks.new_lock(awaited=True)
 
 
-def add_intercept(n):
-    """Add ``n`` (or remove, if negative) reasons for all threads to leave the fast path."""
-    global intercept, _shared
+def add_intercept(n, meta=0):
+    """Add ``n`` (or remove, if negative) reasons for all threads to leave the fast path.
+
+    ``meta`` of them are meta tensors.
+    """
+    global intercept, _shared, metas
+    down, up = min(n, 0), max(n, 0)  # no calls below: a finalizer might run in them, and count
     with _lock:
-        _shared += min(n, 0)  # see ``_count`` for the order
+        _shared += down  # see ``_count`` for the order
         intercept += n
-        _shared += max(n, 0)
+        _shared += up
+        metas += meta
 
 
 def exchange(name, value):

@@ -12,6 +12,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.tape import derive, refresh, set_history, tick
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, GraphError, ShapeError
+from rushlight.meta import is_meta, refuse
 from rushlight.tensor import from_array
 
 __all__ = [
@@ -151,6 +152,12 @@ def assign(x, value):
     active = mode.recorder()
     if active is not None:
         return active.write(x, value)
+    if mode.intercept and (is_meta(x) or is_meta(value)):
+        if not is_meta(x):
+            refuse()
+        stamp(x)
+        follow(x, value)
+        return x
     try:
         # NumPy copies correctly even if value and x overlap in memory.
         np.copyto(x.array, value.array, casting="unsafe")

@@ -8,7 +8,7 @@ EVERYWHERE = {
     "other": "Tensor or number. The operands are broadcast to one shape.",
     "out": "Tensor that receives the result. It is resized if its shape is another.",
     "dtype": "The dtype of the result.",
-    "device": "Where the result lies. Default: the CPU.",
+    "device": "Where the result lies. Default: ``torch.get_default_device()``.",
     "layout": "``torch.strided``, the only layout of new tensors.",
     "requires_grad": "Record the result's use, for gradients. Default: False.",
     "pin_memory": "Accepted without effect: the CPU's memory needs no pinning.",
@@ -65,7 +65,7 @@ _MODULES = {
     "in_features": "Number of features of the input.",
     "out_features": "Number of features of the result.",
     "bias": "Add a learned bias. Default: True.",
-    "device": "Where the parameters lie. Default: the CPU.",
+    "device": "Where the parameters lie. Default: ``torch.get_default_device()``.",
     "dtype": "The dtype of the parameters. Default: ``torch.get_default_dtype()``.",
 }
 
@@ -370,6 +370,7 @@ BY_KIND = {
         "dtype": "The dtype of the result. Default: ``out``'s, else ``torch.get_default_dtype()``.",
     },
     "like": {
+        "device": "Where the result lies. Default: the device of ``input``.",
         "dtype": "The dtype of the result. Default: that of ``input``.",
     },
     "slices": {
@@ -381,6 +382,7 @@ BY_KIND = {
         "src": "Tensor of ``input``'s dtype, in no dim smaller than ``index``.",
     },
     "new": {
+        "device": "Where the result lies. Default: the device of this tensor.",
         "size": "The shape of the result: ints, or one tuple of ints.",
         "dtype": "The dtype of the result. Default: that of this tensor.",
     },

@@ -198,6 +198,8 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
             "the values may not follow the distribution",
             stacklevel=3,
         )
+    if tensor.is_meta:
+        return tensor
     if _normal_cdf((b - mean) / std) - _normal_cdf((a - mean) / std) > 0.3:
         return _redraw_outside(tensor, mean, std, a, b, generator)
     return _reject_uniform(tensor, mean, std, a, b, generator)
@@ -371,6 +373,8 @@ def orthogonal_(tensor, gain=1, generator=None):
     rows = tensor.shape[0]
     columns = tensor.numel() // rows
     drawn = tensor.new_empty((rows, columns)).normal_(0, 1, generator=generator)
+    if tensor.is_meta:
+        return tensor.copy_(drawn.view(tensor.shape))
     flat = drawn.double().numpy()
     q, r = np.linalg.qr(flat.T if rows < columns else flat)
     q *= np.sign(np.diag(r))  # makes the decomposition unique

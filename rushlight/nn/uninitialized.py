@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import rushlight
 from rushlight.device import require
 from rushlight.dtype import get_default_dtype
+from rushlight.meta import default_device
 from rushlight.nn.parameter import Buffer, Parameter
 from rushlight.tensor import Tensor
 
@@ -34,6 +35,7 @@ class UninitializedTensorMixin:
 
     cls_to_become: type
     _dtype: Any
+    _device: Any
     _wants_grad: bool
 
     if TYPE_CHECKING:
@@ -45,8 +47,9 @@ class UninitializedTensorMixin:
         cell: Any
 
     @classmethod
-    def _make(cls, requires_grad, dtype):
+    def _make(cls, requires_grad, dtype, device=None):
         self = _new(cls)
+        self._device = default_device() if device is None else require(device)
         self._dtype = dtype or get_default_dtype()
         self._wants_grad = requires_grad
         self.node = self._grad = self.view_of = self._cell = self.turned = None
@@ -57,12 +60,12 @@ class UninitializedTensorMixin:
 
         Args:
             shape: The shape of the tensor: a tuple of ints.
-            device: Where the tensor lies. Default: the CPU.
+            device: Where the tensor lies. Default: this object's device.
             dtype: The dtype of the tensor. Default: this object's dtype.
         """
-        made = rushlight.empty(shape, device=device, dtype=dtype or self._dtype)
+        made = rushlight.empty(shape, device=device or self._device, dtype=dtype or self._dtype)
         requires_grad = self._wants_grad
-        del self._dtype, self._wants_grad
+        del self._dtype, self._device, self._wants_grad
         self.__class__ = self.cls_to_become
         self.array, self.cell = made.array, made.cell  # type: ignore[misc]
         self.requires_grad = requires_grad
@@ -80,6 +83,11 @@ class UninitializedTensorMixin:
     def dtype(self):
         """The dtype that the elements will have."""
         return self._dtype
+
+    @property
+    def device(self):
+        """Where the elements will lie."""
+        return self._device
 
     @property
     def requires_grad(self):
@@ -121,7 +129,7 @@ class UninitializedTensorMixin:
 
     def __deepcopy__(self, memo):
         if id(self) not in memo:
-            memo[id(self)] = self._make(self._wants_grad, self._dtype)
+            memo[id(self)] = self._make(self._wants_grad, self._dtype, self._device)
             memo[id(self)].__dict__.update(self.__dict__)
         return memo[id(self)]
 
@@ -134,11 +142,14 @@ class UninitializedTensorMixin:
         """Make an uninitialized tensor of another dtype; the arguments are ``Module.to``'s."""
         from rushlight.nn.modules.conversion import parse_to
 
-        return self.type(parse_to(*args, **kwargs)[1])
+        device, dtype, *_ = parse_to(*args, **kwargs)
+        found = self.type(dtype)
+        found._device = device or self._device
+        return found
 
     def type(self, dtype=None):
         """Make an uninitialized tensor of another dtype."""
-        found = self._make(self._wants_grad, dtype or self._dtype)
+        found = self._make(self._wants_grad, dtype or self._dtype, self._device)
         found.__dict__.update({k: v for k, v in self.__dict__.items() if k != "_dtype"})
         return found
 
@@ -163,7 +174,7 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
 
     Args:
         requires_grad: Record the parameter's use, for gradients. Default: True.
-        device: Where the parameter will lie. Default: the CPU.
+        device: Where the parameter will lie. Default: ``torch.get_default_device()``.
         dtype: The dtype of the parameter. Default: ``torch.get_default_dtype()``.
 
     >>> import rushlight as torch
@@ -176,9 +187,7 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
     cls_to_become = Parameter
 
     def __new__(cls, requires_grad=True, device=None, dtype=None):
-        if device is not None:
-            require(device)
-        return cls._make(requires_grad, dtype)
+        return cls._make(requires_grad, dtype, device)
 
 
 class UninitializedBuffer(UninitializedTensorMixin, Tensor):
@@ -186,7 +195,7 @@ class UninitializedBuffer(UninitializedTensorMixin, Tensor):
 
     Args:
         requires_grad: Record the buffer's use, for gradients. Default: False.
-        device: Where the buffer will lie. Default: the CPU.
+        device: Where the buffer will lie. Default: ``torch.get_default_device()``.
         dtype: The dtype of the buffer. Default: ``torch.get_default_dtype()``.
         persistent: Save the buffer in the module's ``state_dict``. Default: True.
 
@@ -201,9 +210,7 @@ class UninitializedBuffer(UninitializedTensorMixin, Tensor):
     cls_to_become = Tensor
 
     def __new__(cls, requires_grad=False, device=None, dtype=None, persistent=True):
-        if device is not None:
-            require(device)
-        buffer = cls._make(requires_grad, dtype)
+        buffer = cls._make(requires_grad, dtype, device)
         buffer.persistent = persistent
         buffer._is_buffer = True
         return buffer

@@ -1,12 +1,9 @@
 """Adafactor."""
 
-import numpy as np
-
 import rushlight
-from rushlight.optim.elementwise import Elementwise
+from rushlight.optim.elementwise import Elementwise, filled
 from rushlight.optim.numbers import in_dtype, least
 from rushlight.optim.options import check_options
-from rushlight.tensor import from_array
 
 __all__ = ["Adafactor"]
 
@@ -83,7 +80,7 @@ class Adafactor(Elementwise):
         shape = list(p.shape)
         if name != "variance":
             shape[-1 if name == "row_var" else -2] = 1
-        return from_array(np.zeros(shape, p.dtype.numpy))
+        return filled(shape, 0, p)
 
     @staticmethod
     def _scalars(group, step):

@@ -16,12 +16,13 @@ import numpy as np
 import rushlight
 from rushlight.autograd import mode
 from rushlight.dtype import float64
+from rushlight.meta import MetaArray, is_meta
 from rushlight.optim.bundle import bundles, real_type
 from rushlight.optim.hooks import everywhere_after, everywhere_before, hooked
 from rushlight.optim.optimizer import Optimizer
 from rushlight.tensor import Tensor, from_array
 
-__all__ = ["Elementwise"]
+__all__ = ["Elementwise", "filled"]
 
 _array = attrgetter("array")
 
@@ -326,7 +327,7 @@ class Elementwise(Optimizer):
         fill = self._initial(p, name)
         if p.is_complex():
             fill = complex(fill, fill)
-        return from_array(np.full(p.shape, fill, p.dtype.numpy))
+        return filled(p.shape, fill, p)
 
     # In a trace --------------------------------------------------------------------------
 
@@ -422,6 +423,12 @@ def _quiet():
         quiet = _thread.quiet = contextvars.copy_context()
         quiet.run(np.seterr, all="ignore")
     return _thread.quiet
+
+
+def filled(shape, fill, p):
+    """Return a tensor of ``shape`` with the dtype and on the device of ``p``."""
+    d = p.dtype.numpy
+    return from_array(MetaArray(shape, d) if is_meta(p) else np.full(shape, fill, d))
 
 
 def _scalar(value):

@@ -83,7 +83,7 @@ def _collected(unpickler, function, args):
 def _tensor(unpickler, function, args):
     unpickler.budget.take_steps(_TENSOR)
     # A tensor marked conj or neg is resolved in a copy of the memory that the tensor spans.
-    if args and names.marks(args[-1]):
+    if args and function is not names.rebuild_meta_tensor and names.marks(args[-1]):
         storage, _, size, stride = args[:4]
         names.check_geometry(0, size, stride)
         most = storage.nbytes() if isinstance(storage, names.Storage) else 0
@@ -134,7 +134,12 @@ _RULES = {
         _scalars: (complex, device, names.get_layout),
         _copied: (names.encode, names.make_bytearray),
         _collected: (set, Counter, OrderedDict, Size),
-        _tensor: (names.rebuild_tensor, names.rebuild_tensor_v2, names.rebuild_tensor_v3),
+        _tensor: (
+            names.rebuild_tensor,
+            names.rebuild_tensor_v2,
+            names.rebuild_tensor_v3,
+            names.rebuild_meta_tensor,
+        ),
         _parameter: (names.rebuild_parameter, names.rebuild_parameter_with_state),
         _sparse: (names.rebuild_sparse_tensor,),
         _typed: (names.rebuild_from_type,),

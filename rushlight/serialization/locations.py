@@ -1,6 +1,11 @@
 """The location tags of storages: ``save`` writes a tag, ``load`` places the storage by the tag."""
 
-__all__ = ["default_restore_location", "location_tag", "placement", "register_package"]
+from rushlight.device import META, device
+from rushlight.meta import Memory, MetaStorage, default_device
+
+__all__ = [
+    "default_restore_location", "location_tag", "on_meta", "placement", "register_package",
+]  # fmt: skip
 
 _packages: list = []  # (priority, tagger, deserializer), lowest priority first
 
@@ -93,8 +98,20 @@ def _on_cuda(storage, location):
     )
 
 
+def _on_meta(storage, location):
+    return MetaStorage(Memory(storage.nbytes())) if location.partition(":")[0] == "meta" else None
+
+
 register_package(10, lambda storage: "cpu" if storage.device.type == "cpu" else None, _on_cpu)
 register_package(20, lambda storage: None, _on_cuda)
+register_package(22, lambda storage: "meta" if storage.device is META else None, _on_meta)
+
+
+def on_meta(map_location):
+    """Whether all storages go to the device ``meta``, so that their bytes need not be read."""
+    if map_location is None:
+        return default_device() is META
+    return isinstance(map_location, (str, device)) and str(map_location).partition(":")[0] == "meta"
 
 
 def placement(map_location):

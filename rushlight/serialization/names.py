@@ -14,6 +14,7 @@ import numpy as np
 from rushlight.device import device
 from rushlight.dtype import DTYPES, TENSOR_TYPES, uint8
 from rushlight.dtype import dtype as DType
+from rushlight.meta import Memory, MetaArray
 from rushlight.nn.modules import PARTS
 from rushlight.nn.parameter import Parameter
 from rushlight.ops.core.definition import FUNCTIONS
@@ -50,7 +51,10 @@ class TypedStorage(Storage):
     __slots__ = ("dtype",)
 
     def __init__(self, array, dtype):
-        super().__init__(array)
+        if type(array) is Memory:  # of the device meta
+            self._owner = array
+        else:
+            super().__init__(array)
         self.dtype = dtype
 
 
@@ -105,12 +109,24 @@ def _tensor(storage, dtype, start, size, stride, requires_grad, metadata):
     if not isinstance(storage, Storage) or not isinstance(dtype, DType):
         raise TypeError(f"load: a tensor needs a storage and a dtype, not {brief(storage)}")
     check_geometry(start, size, stride)
+    if type(storage._owner) is Memory:
+        return rebuild_meta_tensor(dtype, size, stride, requires_grad, storage._owner, start)
     memory = storage.bytes
     memory = memory[: memory.size // dtype.itemsize * dtype.itemsize].view(dtype.numpy)
     array = reach(memory, tuple(size), tuple(stride), start, "load")
     if marks(metadata):
         array = _resolved(memory[start : start + span(size, stride)], array, *marks(metadata))
     t = from_array(array)
+    return t.requires_grad_(True) if requires_grad is True else t
+
+
+def rebuild_meta_tensor(dtype, size, stride, requires_grad, memory=None, start=0):
+    """Build a tensor on the device ``meta``, in ``memory`` if that is given."""
+    if not isinstance(dtype, DType):
+        raise TypeError(f"load: a tensor needs a dtype, not {brief(dtype)}")
+    check_geometry(start, size, stride)
+    steps = tuple([s * dtype.itemsize for s in stride])
+    t = from_array(MetaArray(size, dtype.numpy, steps, memory, start * dtype.itemsize))
     return t.requires_grad_(True) if requires_grad is True else t
 
 
@@ -226,6 +242,7 @@ _FUNCTIONS = {
     ("torch._utils", "_rebuild_tensor"): rebuild_tensor,
     ("torch._utils", "_rebuild_tensor_v2"): rebuild_tensor_v2,
     ("torch._utils", "_rebuild_tensor_v3"): rebuild_tensor_v3,
+    ("torch._utils", "_rebuild_meta_tensor_no_storage"): rebuild_meta_tensor,
     ("torch._utils", "_rebuild_parameter"): rebuild_parameter,
     ("torch._utils", "_rebuild_sparse_tensor"): rebuild_sparse_tensor,
     ("torch._utils", "_rebuild_parameter_with_state"): rebuild_parameter_with_state,
@@ -264,8 +281,8 @@ _MISSING_TYPES = """
     per_channel_affine_float_qparams per_channel_symmetric per_tensor_affine per_tensor_symmetric
     QInt32Storage QInt8Storage QUInt2x4Storage QUInt4x2Storage QUInt8Storage"""
 _MISSING_TENSORS = """
-    device_tensor_from_cpu_tensor device_tensor_from_numpy meta_tensor_no_storage nested_tensor
-    qtensor wrapper_subclass"""
+    device_tensor_from_cpu_tensor device_tensor_from_numpy nested_tensor qtensor
+    wrapper_subclass"""
 #: Names that PyTorch's files may hold and for which rushlight has no counterpart.
 MISSING = frozenset(
     [("torch", name) for name in _MISSING_TYPES.split()]

@@ -12,11 +12,12 @@ from typing import Any
 
 from rushlight.autograd.tape import refresh
 from rushlight.dtype import dtype
+from rushlight.meta import Memory, MetaStorage, is_meta
 from rushlight.nn.parameter import Parameter
 from rushlight.ops.tensor.memory_format import layout
 from rushlight.serialization import names
 from rushlight.serialization.guard import brief
-from rushlight.serialization.locations import location_tag, placement
+from rushlight.serialization.locations import location_tag, on_meta, placement
 from rushlight.serialization.nesting import DeepPickler
 from rushlight.storage import Storage, offset, strides_of
 from rushlight.tensor import Tensor
@@ -127,6 +128,8 @@ def _rebuilt(t):
     """Return the function, and its arguments, that builds the tensor from its storage."""
     refresh(t)
     array = t.array
+    if is_meta(t):
+        return names.rebuild_meta_tensor, (t.dtype, array.shape, t.stride(), t.requires_grad)
     size = array.itemsize
     kind = names.storage_type(t.dtype)
     storage = names.TypedStorage(array, t.dtype if kind.dtype is t.dtype else None)
@@ -159,6 +162,7 @@ class Storages:
     def __init__(self, archive, map_location):
         self._archive = archive
         self._place = placement(map_location)
+        self._is_meta = on_meta(map_location)
         self._memory = {}  # key → (storage, its record's length)
 
     def __call__(self, pid):
@@ -170,6 +174,8 @@ class Storages:
         if not (isinstance(kind, names.StorageType) and named and numel >= 0):
             raise RuntimeError(f"load: not the id of a storage: {brief(pid)}")
         nbytes = numel * kind.dtype.itemsize
+        if key not in self._memory and self._is_meta:
+            self._memory[key] = MetaStorage(Memory(nbytes))
         if key not in self._memory:
             memory = self._archive.memory(key, nbytes)
             if self._archive.foreign_order:

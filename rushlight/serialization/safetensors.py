@@ -16,7 +16,7 @@ from collections import defaultdict
 import numpy as np
 
 import rushlight as torch
-from rushlight.device import require
+from rushlight.device import META, require
 from rushlight.serialization.atomic import replacing
 from rushlight.serialization.guard import brief
 from rushlight.storage import foreign
@@ -207,7 +207,8 @@ def load_file(filename, device="cpu", *, mmap=False):
     ...     load_file(path)["x"]
     tensor([1., 1.])
     """
-    require(device)
+    if require(device) is META:
+        return {name: t.to(META) for name, t in load_file(filename, mmap=True).items()}
     with open(filename, "rb") as file:
         begin, _, entries = _header_of(file, "load_file")
         if not mmap:

@@ -7,8 +7,10 @@ With ``sym=False`` N is M, so that copies of the window can follow each other.
 import math
 import operator
 
+from rushlight.device import require
 from rushlight.docstrings import document
 from rushlight.dtype import float32, float64
+from rushlight.meta import at, default_device
 from rushlight.ops.create.filled import finished, ones, options
 from rushlight.ops.create.range import arange
 from rushlight.ops.create.windows import cosines, triangle
@@ -28,6 +30,9 @@ def _window(name, M, sym, formula, dtype, layout, device, requires_grad):
     M = operator.index(M)
     if layout is not strided:
         raise ValueError(f"{name} is implemented for strided tensors only, got: {layout}")
+    if device is not None and require(device) is not default_device():
+        with at(require(device)):
+            return _window(name, M, sym, formula, dtype, layout, None, requires_grad)
     d = options(dtype, layout, device, name)
     if d not in (float32, float64):
         raise ValueError(f"{name} expects float32 or float64 dtypes, got: {d}")

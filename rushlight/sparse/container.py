@@ -188,6 +188,7 @@ class SparseTensor(Tensor, intercepts=False):
     is_sparse_csr = property(lambda self: self.form is sparse_csr)
     ndim = property(lambda self: len(self.sizes))
     dtype = property(lambda self: self.stored.dtype)
+    device = property(lambda self: self.stored.device)
     itemsize = property(lambda self: self.stored.itemsize)
     node = property(lambda self: self.stored.node)
     cell = property(lambda self: self.stored.cell)

@@ -2,8 +2,10 @@
 
 import math
 
+from rushlight.device import require
 from rushlight.dtype import bool as bool_
 from rushlight.dtype import finfo, float32, float64, iinfo, int64
+from rushlight.meta import at
 from rushlight.ops.create.filled import empty
 from rushlight.ops.elementwise.complex import view_as_real
 from rushlight.ops.random.sampling import randint
@@ -55,9 +57,11 @@ def make_tensor(
     # For gaps, twice as many numbers are drawn, and every second number is kept.
     drawn = (*shape[:-1], 2 * shape[-1]) if gaps else shape
     if dtype.category < 2:
-        found = _integers(drawn, dtype, device, low, high)
+        with at(require(device)):
+            found = _integers(drawn, dtype, low, high)
     else:
-        found = empty(drawn, dtype=dtype, device=device)
+        with at(require(device)):
+            found = empty(drawn, dtype=dtype)
         real = _real(dtype)
         low, high = _bounds(low, high, -9, 9, -_largest(real), _largest(real))
         _uniform(found, real, low, high)
@@ -96,7 +100,7 @@ def _uniform(t, real, low, high):
         t.uniform_(low, high)
 
 
-def _integers(shape, dtype, device, low, high):
+def _integers(shape, dtype, low, high):
     if dtype is bool_:
         low, high = _bounds(low, high, 0, 2, 0, 2)
     else:
@@ -105,7 +109,7 @@ def _integers(shape, dtype, device, low, high):
         low, high = _bounds(low, high, *default, limits.min, limits.max)
         if high == limits.max:
             high = high if dtype is int64 else high + 1
-    return randint(math.ceil(low), math.ceil(high), shape, dtype=dtype, device=device)
+    return randint(math.ceil(low), math.ceil(high), shape, dtype=dtype)
 
 
 def _bounds(low, high, default_low, default_high, least, most):

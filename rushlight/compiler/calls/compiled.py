@@ -17,6 +17,7 @@ from rushlight.compiler.run.handlers import handlers_apart, is_of_handler
 from rushlight.errors import TraceError
 from rushlight.gc_pause import paused
 from rushlight.locks import new_lock
+from rushlight.meta import holds_meta
 
 __all__ = ["compile", "disable", "is_compiling", "reset"]
 
@@ -198,7 +199,9 @@ class Compiled:
 
     def call(self, args, kwargs):
         """Return the function's result for these arguments, by a program if possible."""
-        if _eager or (mode.intercept and mode.state.recorder is not None):
+        if _eager or (mode.intercept and (mode.state.recorder is not None or mode.state.place)):
+            return self.function(*args, **kwargs)
+        if mode.metas and any(map(holds_meta, (args, kwargs))):
             return self.function(*args, **kwargs)
         known = self.entries
         for entry in known:

@@ -17,6 +17,7 @@ from rushlight.autograd.tape import tick
 from rushlight.compiler.calls.guard import MISS
 from rushlight.compiler.calls.shared_inputs import all_apart, owners
 from rushlight.compiler.python.comparisons import equal, is_plain, same_objects
+from rushlight.shaped import Shaped
 from rushlight.tensor import from_array
 
 __all__ = ["Held"]
@@ -181,6 +182,8 @@ class Held:
             t = self.tensors[i] if get is None else get()
             a = t.array
             if (a.shape, a.strides, a.dtype) != (value.shape, value.strides, value.dtype):
+                return False
+            if isinstance(a, Shaped):  # of the device meta
                 return False
             self.tensors[i] = t
             for name in (self.tensor_names[i], self.other_names[i]):

@@ -16,7 +16,6 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf, output, refresh, tick
 from rushlight.autograd.write import follow, stamp
-from rushlight.compiler.capture.inference import infer
 from rushlight.compiler.capture.memory import Memory, Place, in_memory_order, lies_alike, overlaps
 from rushlight.compiler.capture.outer_arrays import Array
 from rushlight.compiler.capture.symbolic_numbers import Numbers, SymbolicNumber, without_numbers
@@ -28,9 +27,11 @@ from rushlight.errors import TraceError
 from rushlight.ops.core.definition import OPS
 from rushlight.ops.core.dispatch import record as attach
 from rushlight.ops.core.dispatch import refuse
+from rushlight.ops.core.inference import infer
 from rushlight.ops.core.promotion import scalar_dtype
 from rushlight.ops.create.from_data import from_numpy
 from rushlight.ops.tensor.memory_format import contiguous_format
+from rushlight.shaped import Shaped
 from rushlight.storage import offset
 from rushlight.strides import visit_order
 from rushlight.tensor import Tensor, ViewOf, from_array
@@ -40,6 +41,11 @@ __all__ = ["Recorder", "key_of"]
 
 def key_of(array):
     """The key of the memory that an array looks at: its address, shape, strides and dtype."""
+    if isinstance(array, Shaped):
+        raise TraceError(
+            f'{user_line()}: a tensor on the device "meta" from outside comes into torch.compile, '
+            "where it has no elements to compute with; give it as an argument of the function"
+        )
     return array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.num
 
 
@@ -403,7 +409,7 @@ class Recorder:
 
     def emit(self, op, ins, params):
         """Append an equation; returns its abstract results."""
-        outs = infer(op, ins, params)
+        outs = infer(op, ins, params, Abstract)
         self.equations.append(Equation(op, ins, params, outs))
         return outs
 
@@ -446,7 +452,7 @@ class Recorder:
         place = self.place(args[0])
         look = value
         if place.look.strides != values[0].strides:  # the value has not the memory's layout
-            (look,) = infer(op, (place.look, *values[1:]), params)
+            (look,) = infer(op, (place.look, *values[1:]), params, Abstract)
         self._look(look, place.memory, (*place.path, (op, args[1:], params)), value)
         return look
 

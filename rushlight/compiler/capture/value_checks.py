@@ -1,10 +1,10 @@
 """Checks of values in native programs: a kernel computes a flag, and a set flag is an error."""
 
-from rushlight.compiler.capture.inference import infer
 from rushlight.compiler.ir import roles
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.ir.equation import Equation
 from rushlight.ops.core.definition import OPS
+from rushlight.ops.core.inference import infer
 
 __all__ = ["native_checks"]
 
@@ -31,7 +31,7 @@ def _flag(e, found):
     def emit(name, *ins, **params):
         op = OPS[name]
         params = op.defaults | params
-        outs = infer(op, ins, params)
+        outs = infer(op, ins, params, Abstract)
         found.append(Equation(op, ins, params, outs))
         return outs[0]
 

@@ -6,13 +6,11 @@ import os
 import re
 import sys
 import sysconfig
-from math import prod
 from types import FrameType
-
-import numpy as np
 
 from rushlight.dtype import bfloat16, float16
 from rushlight.errors import TraceError
+from rushlight.shaped import Shaped
 
 __all__ = ["HALF", "Abstract", "ValueNeeded", "name_of", "refuse_values", "user_line"]
 
@@ -50,53 +48,26 @@ def refuse_values(name, shape):
     )
 
 
-class Abstract:
+class Abstract(Shaped):
     """One value of a trace: it stands for an array, with shape, dtype and strides only."""
 
-    __slots__ = ("dtype", "id", "shape", "strides")
+    __slots__ = ("id",)
     _ids = itertools.count()
-    is_abstract = True
 
     def __init__(self, shape, dtype, strides=None):
-        self.shape = tuple(shape)
-        self.dtype = np.dtype(dtype)
-        self.strides = self._contiguous() if strides is None else strides
+        super().__init__(shape, dtype, strides)
         self.id = next(Abstract._ids)
 
-    def _contiguous(self):
-        strides, step = [], self.dtype.itemsize
-        for n in reversed(self.shape):
-            strides.append(step)
-            step *= max(n, 1)
-        return tuple(reversed(strides))
-
-    in_order = property(lambda self: self.strides == self._contiguous())
-    ndim = property(lambda self: len(self.shape))
-    size = property(lambda self: prod(self.shape))
-    itemsize = property(lambda self: self.dtype.itemsize)
-    nbytes = property(lambda self: self.size * self.dtype.itemsize)
-    base = property(lambda self: None)
-
-    @property
-    def is_contiguous(self):
-        """Whether the elements lie in C order without gaps; strides of dims of size 1 are free."""
-        steps = zip(self.shape, self.strides, self._contiguous(), strict=True)
-        return 0 in self.shape or all(n == 1 or have == want for n, have, want in steps)
-
-    def like(self):
-        """A NumPy array of zeros with this shape, dtype and strides."""
-        if self.strides == self._contiguous():
-            return np.zeros(self.shape, self.dtype)
-        ends = [(n - 1) * s for n, s in zip(self.shape, self.strides, strict=True) if n]
-        size = sum(map(abs, ends)) + self.itemsize if self.size else 0
-        first = -sum([end for end in ends if end < 0]) if self.size else 0
-        return np.ndarray(self.shape, self.dtype, np.zeros(size, np.uint8), first, self.strides)
+    @staticmethod
+    def refuse_shape(name):
+        raise TraceError(
+            f"{user_line()}: {name} gives a tensor whose shape depends on values, inside "
+            "torch.compile. Move it out of the compiled function, or use a form of fixed shape "
+            "such as torch.where."
+        )
 
     def __repr__(self):
         return f"%{self.id}:{self.dtype.name}{list(self.shape)}"
-
-    def __len__(self):
-        return self.shape[0]
 
     def __getattr__(self, name):
         asks_values = ("__array__", "__array_interface__", "__buffer__")

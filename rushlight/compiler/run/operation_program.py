@@ -3,11 +3,11 @@
 Each shape needs a compilation, so such programs are used only if one call is enough work.
 """
 
-from rushlight.compiler.capture.inference import infer
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.ir.equation import Equation
 from rushlight.compiler.run.native_program import NativeProgram
 from rushlight.locks import new_lock
+from rushlight.ops.core.inference import infer
 
 __all__ = ["Single"]
 
@@ -20,7 +20,7 @@ class Single(NativeProgram):
     def __init__(self, op, inputs, params):
         """Compile for the shapes and dtypes of ``inputs`` (arrays or None) and fixed ``params``."""
         ins = tuple([x if x is None else Abstract(x.shape, x.dtype) for x in inputs])
-        outs = infer(op, ins, params)
+        outs = infer(op, ins, params, Abstract)
         values = [v for v in ins if v is not None]
         super().__init__([Equation(op, ins, params, outs)], values, outs, ())
         if not all(native for _, native in self.segments):

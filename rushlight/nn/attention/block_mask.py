@@ -6,11 +6,10 @@ Source: Dong et al. 2024, "Flex Attention", section 4.
 import itertools
 import math
 
+import rushlight
 from rushlight.dtype import bool as bool_
 from rushlight.dtype import float32, int32
 from rushlight.nn.attention.positions import create_mask, noop_mask, over_positions, required
-from rushlight.ops.create.filled import zeros
-from rushlight.ops.create.range import arange
 from rushlight.ops.index.mask import where
 from rushlight.ops.windows.pad import pad
 from rushlight.utils._pytree import register_pytree_node
@@ -36,10 +35,10 @@ def _listed(dense):
 def _dense(counts, columns):
     """The int32 tensor ``(*, rows, columns)`` that is 1 at the blocks of ``_listed``."""
     size = columns.shape[-1]
-    valid = arange(size, device=columns.device) < counts.unsqueeze(-1)
+    valid = rushlight.arange(size, device=columns.device) < counts.unsqueeze(-1)
     # The entries behind a row's count go to one column more, which is cut off.
     places = where(valid, columns, size).long()
-    found = zeros((*columns.shape[:-1], size + 1), dtype=int32, device=columns.device)
+    found = rushlight.zeros((*columns.shape[:-1], size + 1), dtype=int32, device=columns.device)
     return found.scatter(-1, places, 1)[..., :size].contiguous()
 
 

@@ -7,11 +7,10 @@ and returns the new score.
 
 import inspect
 
+import rushlight
 from rushlight.dtype import bool as bool_
 from rushlight.dtype import float32
 from rushlight.func.vmap import vmap
-from rushlight.ops.create.filled import zeros
-from rushlight.ops.create.range import arange
 
 __all__ = ["and_masks", "create_mask", "noop_mask", "or_masks", "over_positions", "required"]
 
@@ -33,7 +32,7 @@ def over_positions(rule, *scores, sizes, device):
     for dim in (3, 2, 1, 0):
         dims = tuple([0 if i == dim else None for i in range(4)])
         rule = vmap(rule, in_dims=(0,) * len(scores) + dims)
-    return rule(*scores, *[arange(n, device=device) for n in sizes])
+    return rule(*scores, *[rushlight.arange(n, device=device) for n in sizes])
 
 
 def required(function):
@@ -157,5 +156,5 @@ def create_mask(mod_fn, B, H, Q_LEN, KV_LEN, device=None):
     sizes = (1 if B is None else B, 1 if H is None else H, Q_LEN, KV_LEN)
     if required(mod_fn) == 4:
         return over_positions(mod_fn, sizes=sizes, device=device)
-    scores = zeros(sizes, dtype=float32, device=device)
+    scores = rushlight.zeros(sizes, dtype=float32, device=device)
     return over_positions(mod_fn, scores, sizes=sizes, device=device) != -INF

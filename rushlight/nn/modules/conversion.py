@@ -2,10 +2,14 @@
 
 import warnings
 
+from rushlight.autograd import mode
 from rushlight.autograd.mode import no_grad
 from rushlight.device import require
 from rushlight.dtype import dtype as dtype_type
+from rushlight.meta import NoData
 from rushlight.nn.modules.registry import Registry
+from rushlight.nn.parameter import Parameter
+from rushlight.nn.uninitialized import is_lazy
 from rushlight.tensor import Tensor
 
 __all__ = ["Conversion"]
@@ -19,13 +23,20 @@ class Conversion(Registry):
         if recurse:
             for module in self.children():
                 module._apply(fn)
-        for parameter in self._parameters.values():
+        for name, parameter in self._parameters.items():
             if parameter is None:
                 continue
             with no_grad():
-                parameter.data = fn(parameter)
-                if parameter.grad is not None:
-                    parameter.grad.data = fn(parameter.grad)
+                found = fn(parameter)
+                grad = None if parameter.grad is None else fn(parameter.grad)
+                if mode.intercept and not is_lazy(parameter) and found.device != parameter.device:
+                    # A tensor cannot change its device, so the module gets another parameter.
+                    made = self._parameters[name] = Parameter(found, parameter.requires_grad)
+                    made._grad = grad
+                    continue
+                parameter.data = found
+                if grad is not None:
+                    parameter.grad.data = grad
         for name, buffer in self._buffers.items():
             if buffer is not None:
                 self._buffers[name] = fn(buffer)
@@ -35,6 +46,7 @@ class Conversion(Registry):
         """Convert the module to a dtype, to a device, or to a tensor's dtype and device, in place.
 
         The call is to(device, dtype), to(dtype) or to(tensor). Integer tensors keep their dtype.
+        On another device, the module gets new parameters.
 
         Args:
             *args, **kwargs: ``device``, ``dtype``, ``tensor``, ``non_blocking`` (accepted without
@@ -43,6 +55,7 @@ class Conversion(Registry):
 
         Raises:
             TypeError: The dtype is neither floating point nor complex.
+            NotImplementedError: The module is on the device ``meta``, and ``device`` is the CPU.
 
         >>> import rushlight as torch
         >>> torch.nn.Linear(2, 3).to(torch.float64).weight.dtype
@@ -61,9 +74,15 @@ class Conversion(Registry):
 
         def convert(t):
             target = dtype if t.is_floating_point() or t.is_complex() else None
-            if memory_format is not None and t.dim() in (4, 5):
-                return t.to(device, target, non_blocking, memory_format=memory_format)
-            return t.to(device, target, non_blocking)
+            laid_out = memory_format is not None and t.dim() in (4, 5)
+            named = {"memory_format": memory_format} if laid_out else {}
+            try:
+                return t.to(device, target, non_blocking, **named)
+            except NoData as error:
+                raise NotImplementedError(
+                    f"{error} Please use torch.nn.Module.to_empty() instead of "
+                    "torch.nn.Module.to() when moving module from meta to a different device."
+                ) from None
 
         return self._apply(convert)
 

@@ -4,7 +4,9 @@ import warnings
 from collections import OrderedDict, namedtuple
 from collections.abc import Mapping
 
+from rushlight.autograd import mode
 from rushlight.autograd.mode import no_grad
+from rushlight.meta import is_meta
 from rushlight.nn.modules.hooks import _WrappedHook, add_hook
 from rushlight.nn.modules.registry import Registry
 from rushlight.nn.parameter import Parameter
@@ -334,6 +336,14 @@ def _load_tensor(module, name, tensor, key, found, assign):
             if assign:
                 setattr(module, name, _like(tensor, found))
             else:
+                if mode.intercept and is_meta(tensor) and not is_meta(found):
+                    warnings.warn(
+                        f"for {key}: copying from a non-meta parameter in the checkpoint to a meta "
+                        "parameter in the current model, which is a no-op. (Did you mean to pass "
+                        "`assign=True` to assign items in the state dictionary to their "
+                        "corresponding key in the module instead of copying them in place?)",
+                        stacklevel=2,
+                    )
                 tensor.copy_(found)
     except Exception as error:
         return (

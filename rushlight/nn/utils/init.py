@@ -3,7 +3,6 @@
 import inspect
 
 from rushlight.nn.modules.call import Call
-from rushlight.random import fork_rng
 
 __all__ = ["skip_init"]
 
@@ -15,7 +14,8 @@ def skip_init(module_cls, *args, **kwargs):
 
     Args:
         module_cls: The class of the module, whose constructor takes ``device``.
-        *args, **kwargs: The arguments of the constructor.
+        *args, **kwargs: The arguments of the constructor. With ``device``, the parameters are made
+            on that device.
 
     Returns:
         Module whose parameters have arbitrary values.
@@ -30,12 +30,6 @@ def skip_init(module_cls, *args, **kwargs):
     if not issubclass(module_cls, Call):
         raise RuntimeError(f"skip_init: expected a Module class, got {module_cls}")
     if "device" not in inspect.signature(module_cls).parameters:
-        raise RuntimeError(
-            f"skip_init: {module_cls.__name__} must take a device argument to skip initialization"
-        )
-    module = module_cls.__new__(module_cls)
-    module.__dict__["reset_parameters"] = lambda: None  # hides the class's method
-    with fork_rng():  # the constructor may draw random numbers outside reset_parameters
-        module.__init__(*args, **kwargs)
-    del module.__dict__["reset_parameters"]
-    return module
+        raise RuntimeError("Module must support a 'device' arg to skip initialization")
+    device = kwargs.pop("device", "cpu")
+    return module_cls(*args, **kwargs, device="meta").to_empty(device=device)

@@ -20,6 +20,7 @@ from rushlight.backend import native
 from rushlight.backend import numpy as xp
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
+from rushlight.meta import MetaArray
 from rushlight.ops.core.arguments import refuse
 from rushlight.ops.core.definition import FUNCTIONS
 from rushlight.ops.core.promotion import as_in_half, scalar_dtype
@@ -58,10 +59,12 @@ _HALF = (dtypes.float16.numpy, dtypes.bfloat16.numpy)
 
 def apply(op, args, params):
     """Run ``op`` on ``args`` (tensors, numbers, None) with bound ``params``."""
+    run: Any = compute
     if mode.intercept:
         found = _intercept(op, args, params)
         if found is not NotImplemented:
             return found
+        run = _on_any_device
     operands = args[0] if op.variadic else args
     arrays: list[Any] = []
     parents: list[Any] = []
@@ -116,7 +119,7 @@ def apply(op, args, params):
             _refuse_numbers(op, operands)
             raise
     inputs = (arrays,) if op.variadic else arrays
-    result = compute(op, inputs, params)
+    result = run(op, inputs, params)
     if type(result) is tuple:
         return _many(op, args, arrays, parents if recording else None, params, result)
     out = from_array(result)
@@ -127,6 +130,17 @@ def apply(op, args, params):
     if recording and OF[result.dtype].category > 1:
         record(op, operands, arrays, parents, params, out)
     return out
+
+
+def _on_any_device(op, inputs, params):
+    """``compute``, or for the device ``meta`` the inference of what it would give."""
+    operands = inputs[0] if op.variadic else inputs
+    meta = any(type(a) is MetaArray for a in operands)
+    if not meta and not (mode.state.place is not None and op.kind == "source"):
+        return compute(op, inputs, params)
+    from rushlight.ops.core.inference import without_elements
+
+    return without_elements(op, inputs, params)
 
 
 def _refuse_numbers(op, operands):
@@ -474,6 +488,8 @@ def _described(op, name, arrays):
 
 
 def _intercept(op, args, params):
+    if mode.intercept <= mode.metas:  # meta tensors are the only reason to be here
+        return NotImplemented
     state = mode.state
     if state.dispatch or state.function_modes:
         found = overridden(op.call, args, params, op.variadic)

@@ -1,5 +1,8 @@
 """The guard of public functions that are made of several operations.
 
+A function that makes tensors runs in a context for the device that the call names, and others in a
+context for the device of their operands.
+
 If the types of a call's arguments were seen before, the function runs at once. Otherwise a class
 that overrides functions of ``torch`` may take the call over, and else the arguments are checked
 against the function's forms (``argument_kinds.py``). The guard does the same after a call failed,
@@ -10,9 +13,12 @@ import inspect
 from functools import wraps
 
 from rushlight.autograd import mode
+from rushlight.device import require
 from rushlight.errors import ArgumentError
+from rushlight.meta import at, default_device, device_of
 from rushlight.ops.core.argument_kinds import decided_by_values, forms_of, violation
 from rushlight.ops.core.dispatch import overridden, overrides
+from rushlight.tensor import Tensor
 
 __all__ = ["guard_all", "guarded"]
 
@@ -22,6 +28,7 @@ _MOST = 256  # the largest number of combinations of types that the guard of a f
 def guarded(call, name, strict=True):
     """``call`` with a guard. Without ``strict`` the arguments are checked only after a failure."""
     seen: set = set()
+    makes, follows = _makes(call)
     hand_over = overridden if getattr(call, "asks", True) else _nobody
 
     def failed(error, args, named):
@@ -45,10 +52,15 @@ def guarded(call, name, strict=True):
             types: tuple = tuple(map(type, args))
             if named:
                 types = (*types, *named, *map(type, named.values()))
-            if mode.intercept or types not in seen:
+            if mode.intercept > mode.metas or types not in seen:
                 found = hand_over(checked, args, named, deep=True)
                 if found is not NotImplemented:
                     return found
+            if mode.intercept or (makes and (d := named.get("device")) is not None and d != "cpu"):
+                d = _place(makes, follows, args, named)
+                if d is not default_device():
+                    with at(d):
+                        return checked(*args, **named)
             if types not in seen:
                 _check(call, name, args, named)
                 if len(seen) < _MOST and _decides(types, call, args, named):
@@ -63,9 +75,14 @@ def guarded(call, name, strict=True):
         @wraps(call)
         def checked(*args, **named):
             if mode.intercept:  # otherwise no subclass of Tensor overrides functions
-                found = hand_over(checked, args, named, deep=True)
-                if found is not NotImplemented:
-                    return found
+                if mode.intercept > mode.metas:
+                    found = hand_over(checked, args, named, deep=True)
+                    if found is not NotImplemented:
+                        return found
+                d = _place(makes, follows, args, named)
+                if d is not default_device():
+                    with at(d):
+                        return checked(*args, **named)
             try:
                 return call(*args, **named)
             except Exception as error:
@@ -80,6 +97,31 @@ def _decides(types, call, args, named):
     if any(isinstance(t, type) and overrides(t) for t in types):
         return False
     return not decided_by_values(call, args, named)
+
+
+def _makes(call):
+    """(whether a call may name the device of its result, whether it takes its operands' device).
+
+    A function that makes tensors without a tensor as its model, such as ``zeros``, makes them on
+    the device ``mode.state.place``. Other functions compute on the device of their operands.
+    """
+    code = inspect.unwrap(call).__code__
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    forms = getattr(call, "forms", ())
+    makes = "device" in names or any(" device" in form for form in forms)
+    return makes, not makes or names[:1] in (("input",), ("self",))
+
+
+def _place(makes, follows, args, named):
+    """The device on which the call makes new tensors."""
+    d = named.get("device") if makes else None
+    if d is not None:
+        return require(d)
+    for x in (*args, *named.values()) if follows else ():
+        for item in x if type(x) in (list, tuple) else (x,):
+            if isinstance(item, Tensor):
+                return device_of(item)
+    return default_device()
 
 
 def _nobody(call, args, named, deep=False):

@@ -7,6 +7,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.write import assign, check_overlap, check_write, detached, write
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, GraphError, LayoutError
+from rushlight.meta import is_meta
 from rushlight.return_types import NamedResult
 from rushlight.strides import is_dense
 from rushlight.tensor import Tensor
@@ -101,7 +102,10 @@ def _keep_overwritten(node, x):
     recorder = mode.recorder()
     for i, origin in enumerate(node.op.origins):
         if origin == 0 and (recorder is not None or node.saved[i] is x.array):
-            copy = x.array.copy() if recorder is None else recorder.snapshot(x)
+            if recorder is not None:
+                copy = recorder.snapshot(x)
+            else:
+                copy = x.array if is_meta(x) else x.array.copy()
             node.saved = (*node.saved[:i], copy, *node.saved[i + 1 :])
             node.cells = (*node.cells[:i], None, *node.cells[i + 1 :])
 

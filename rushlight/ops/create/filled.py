@@ -5,9 +5,10 @@ import numpy as np
 import rushlight.dtype as dtypes
 from rushlight import late, shapes
 from rushlight.autograd import mode
-from rushlight.device import require
+from rushlight.device import META, require
 from rushlight.docstrings import document
 from rushlight.errors import ShapeError
+from rushlight.meta import MetaArray, at, default_device, device_of, on_meta
 from rushlight.ops.core.definition import OPS, function
 from rushlight.ops.core.kinds import source
 from rushlight.ops.core.outputs import store
@@ -45,7 +46,8 @@ empty_.lower(lambda shape, dtype: full_(shape=shape, value=0, dtype=dtype))
 
 def options(dtype, layout, device, name):
     """Return the dtype for a new tensor; raise if rushlight lacks the layout or the device."""
-    require(device)
+    if device is not None and require(device) is not default_device():
+        raise AssertionError(f"{name}: its guard has not entered the device {device}")
     check_dtype(dtype, name)
     if layout is not None and layout is not strided:
         raise RuntimeError(
@@ -227,6 +229,9 @@ def empty_strided(
             f"empty_strided: dimensionality of sizes ({len(shape)}) must match dimensionality of "
             f"strides ({len(stride)})"
         )
+    if default_device() is META:
+        strides = tuple([s * d.itemsize for s in stride])
+        return finished(from_array(MetaArray(shape, d.numpy, strides)), requires_grad)
     memory = np.empty(span(shape, stride), d.numpy)
     return finished(from_array(reach(memory, shape, stride, 0, "empty_strided")), requires_grad)
 
@@ -254,7 +259,7 @@ def _like(name, value):
             kind = dtype or input.dtype
             return _sparse(name, tuple(input.shape), value, kind, layout, requires_grad)
         d = options(dtype or input.dtype, layout, device, name)
-        return _made_like(input, value, name, d, memory_format, requires_grad)
+        return _made_like(input, value, name, d, memory_format, requires_grad, device)
 
     make.__name__ = make.__qualname__ = name
     what = "an uninitialised tensor" if value is None else f"a tensor filled with {value}"
@@ -267,8 +272,11 @@ def _like(name, value):
     return function(document(make, "like"), name=name, method=False)
 
 
-def _made_like(input, value, name, d, form, requires_grad):
-    array = geometry(input.array)
+def _made_like(input, value, name, d, form, requires_grad, device):
+    if mode.intercept and device is None and device_of(input) is not default_device():
+        with at(device_of(input)):
+            return _made_like(input, value, name, d, form, requires_grad, device)
+    array = geometry(input.array)  # for an array without elements one that looks like it
     plain = form is None or form is preserve_format
     odd = array is input.array and is_odd(array)
     if (plain and array.flags.c_contiguous and not odd) or (
@@ -281,6 +289,8 @@ def _made_like(input, value, name, d, form, requires_grad):
         from rushlight.ops.tensor.cast import laid_out
 
         found = laid_out(np.empty(array.shape, d.numpy), form, name)
+    if default_device() is META:
+        return _of_class(finished(from_array(on_meta(found)), requires_grad), input)
     if mode.intercept and mode.recorder() is not None:
         t = made(tuple(array.shape), value, d, name)
         t = OPS["patch"].call(t, t, path=(), strides=found.strides)
@@ -324,7 +334,7 @@ def full_like(
     d = options(dtype or input.dtype, layout, device, "full_like")
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     value = as_scalar(value, d.numpy)[()]
-    return _made_like(input, value, "full_like", d, memory_format, requires_grad)
+    return _made_like(input, value, "full_like", d, memory_format, requires_grad, device)
 
 
 # In the dtype of another ------------------------------------------------------------------
@@ -336,6 +346,9 @@ def _new_method(name, value):
         **named,
     ):  # fmt: skip
         size = _named_size(name, size, named) if named else size
+        if mode.intercept and device is None and device_of(self) is not default_device():
+            with at(device_of(self)):
+                return make(self, *size, dtype=dtype, requires_grad=requires_grad)
         d = options(dtype or self.dtype, layout, device, name)
         return _of_class(finished(made(sized(size, name), value, d, name), requires_grad), self)
 

@@ -9,9 +9,10 @@ import numpy as np
 
 import rushlight.dtype as dtypes
 from rushlight.autograd import mode
-from rushlight.device import require
+from rushlight.device import CPU, META, require
 from rushlight.docstrings import document
 from rushlight.dtype import dtype, of, promote_types
+from rushlight.meta import at, default_device, is_meta, on_meta
 from rushlight.ops.core.definition import function
 from rushlight.ops.tensor.cast import converted, holds
 from rushlight.storage import UntypedStorage, foreign
@@ -190,6 +191,8 @@ def array_of(data, wanted=None, copy=True):
 
 def new(array):
     """Return a tensor over ``array``, which nothing else uses."""
+    if default_device() is META:
+        return from_array(on_meta(array))
     t = from_array(array)
     if mode.intercept and mode.recorder() is not None:
         return t.clone()  # the array is a constant of the program; each run needs its own copy
@@ -245,7 +248,9 @@ def copied(data, dtype, device, requires_grad, instead, name):
 
     If ``data`` is a tensor, warn that the call ``instead`` is not the way to copy a tensor.
     """
-    require(device)
+    if device is not None and (d := require(device)) is not default_device():
+        with at(d):
+            return copied(data, dtype, None, requires_grad, instead, name)
     check_dtype(dtype, name)
     if isinstance(data, Tensor):
         warnings.warn(
@@ -254,7 +259,7 @@ def copied(data, dtype, device, requires_grad, instead, name):
             f"rather than {instead}.",
             stacklevel=3,
         )
-        if mode.recorder() is not None:
+        if mode.recorder() is not None or is_meta(data):
             t = data.detach().clone()
             return t if dtype is None else t.to(dtype)
     live = _live(data)
@@ -359,14 +364,15 @@ def as_tensor(data, dtype=None, device=None):
     >>> torch.as_tensor([1.0, 2.0])
     tensor([1., 2.])
     """
-    require(device)
+    d = default_device() if device is None else require(device)
     check_dtype(dtype, "as_tensor")
     data = _live(data)
     if isinstance(data, Tensor):
-        return data if dtype is None else data.to(dtype)
+        return data.to(data.device if device is None and d is CPU else d, dtype)
     array, shared = array_of(data, dtype, copy=False)
-    if not shared:
-        return new(array)
+    if not shared or d is META:
+        with at(d):
+            return new(array)
     _warn_if_read_only(array)
     return from_array(foreign(array))
 
@@ -392,14 +398,16 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
     >>> torch.asarray([1, 2])
     tensor([1, 2])
     """
-    require(device)
     check_dtype(dtype, "asarray")
     if isinstance(obj, UntypedStorage):
         obj = obj.bytes
     obj = _live(obj)
-    t = as_tensor(obj, dtype)
+    t = as_tensor(obj, dtype, device)
     source = obj.array if isinstance(obj, Tensor) else obj if isinstance(obj, np.ndarray) else None
-    shared = source is not None and np.may_share_memory(t.array, source)
+    if is_meta(t):
+        shared = t is obj
+    else:
+        shared = source is not None and np.may_share_memory(t.array, source)
     if copy is False and not shared:
         what = (
             "arbitrary sequence into a tensor"

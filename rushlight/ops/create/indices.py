@@ -10,7 +10,7 @@ from rushlight.errors import ArgumentError, DtypeError, UnsupportedDtypeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel, source
 from rushlight.ops.create.filled import finished, options
-from rushlight.tensor import Tensor, from_array
+from rushlight.tensor import Tensor, constant
 
 # Triangles --------------------------------------------------------------------------------
 
@@ -146,8 +146,8 @@ def unravel_index(indices, shape):
         return ()
     sizes = np.array(sizes)
     steps = np.append(sizes[:0:-1].cumprod()[::-1], 1)
-    places = indices.unsqueeze(-1).div(from_array(steps), rounding_mode="floor")
-    return (places % from_array(sizes)).unbind(-1)
+    places = indices.unsqueeze(-1).div(constant(steps), rounding_mode="floor")
+    return (places % constant(sizes)).unbind(-1)
 
 
 # Elements that are not zero ---------------------------------------------------------------

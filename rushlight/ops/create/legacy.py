@@ -6,8 +6,10 @@ import numpy as np
 
 import rushlight.dtype as dtypes
 from rushlight import late
+from rushlight.device import CPU
 from rushlight.device import device as to_device
 from rushlight.dtype import TENSOR_TYPES
+from rushlight.meta import at, default_device, device_of
 from rushlight.ops.core.definition import FUNCTIONS, function
 from rushlight.ops.create.filled import empty
 from rushlight.ops.create.from_data import array_of, new
@@ -18,11 +20,14 @@ from rushlight.tensor import Size, Tensor
 __all__ = ["TensorType", "legacy_constructor"]
 
 
-def _constructed(d, args, device, any_dtype=False):
+def _constructed(d, args, device, any_dtype=False, where=CPU):
     """Make a tensor of dtype ``d`` by the legacy rules: ints are sizes, a sequence is data."""
-    if device is not None and to_device(device).type != "cpu":
+    if default_device() is not where:
+        with at(where):
+            return _constructed(d, args, device, any_dtype, where)
+    if device is not None and to_device(device).type != where.type:
         raise RuntimeError(
-            "legacy constructor expects device type: cpu but device type: "
+            f"legacy constructor expects device type: {where} but device type: "
             f"{to_device(device).type} was passed"
         )
     if not args:
@@ -81,7 +86,7 @@ def _new(self, *args, device=None):
     >>> torch.zeros(1).new([1, 2])
     tensor([1., 2.])
     """
-    return _constructed(self.dtype, args, device)
+    return _constructed(self.dtype, args, device, where=device_of(self))
 
 
 _new.__name__ = _new.__qualname__ = "new"

@@ -27,7 +27,8 @@ def number(value, name, what):
     return value
 
 
-@source(public=False, name="arange_", primitive="constant")
+@source(public=False, name="arange_", primitive="constant",
+        shape=lambda size, dtype, **_: ((size,), dtype))  # fmt: skip
 def arange_(xp, *, start, step, size, dtype):
     """Return ``size`` numbers from ``start`` on, ``step`` apart."""
     if dtype.kind in "iu" or (isinstance(start, int) and isinstance(step, int)):
@@ -135,13 +136,13 @@ def spaced(xp, start, end, steps, dtype):
     return xp.where(i < steps // 2, up, down).astype(work)
 
 
-@source(public=False, name="linspace_")
+@source(public=False, name="linspace_", shape=lambda steps, dtype, **_: ((steps,), dtype))
 def _linspace(xp, *, start, end, steps, dtype):
     """Return ``steps`` evenly spaced numbers from ``start`` to ``end``."""
     return spaced(xp, start, end, steps, dtype).astype(dtype)
 
 
-@source(public=False, name="logspace_")
+@source(public=False, name="logspace_", shape=lambda steps, dtype, **_: ((steps,), dtype))
 def _logspace(xp, *, start, end, steps, base, dtype):
     """Return ``base`` to the power of ``steps`` evenly spaced numbers."""
     if dtype.kind in "iu" and steps == 1:
@@ -233,7 +234,7 @@ def logspace(
     return finished(made, requires_grad, out, "logspace")
 
 
-@source(public=False, name="eye_")
+@source(public=False, name="eye_", shape=lambda n, m, dtype: ((n, m), dtype))
 def _eye(xp, *, n, m, dtype):
     """Return an ``n`` by ``m`` matrix of zeros with ones on the diagonal."""
     return xp.eye(n, m, dtype=dtype)

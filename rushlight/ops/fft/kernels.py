@@ -16,8 +16,8 @@ the order of the others.
 
 import numpy as np
 
-from rushlight.ops.core.kinds import kernel, like_first
-from rushlight.tensor import from_array
+from rushlight.ops.core.kinds import kernel
+from rushlight.tensor import constant
 
 __all__ = ["complex_to_complex", "complex_to_real", "opposite", "real_to_complex"]
 
@@ -67,7 +67,7 @@ def _transformed(transform, x, dims, order, **options):
     return found.transpose([order.index(d) for d in range(x.ndim)])
 
 
-@kernel(public=False, method=False, name="fft_c2c", grad_name="FftC2CBackward0", shape=like_first,
+@kernel(public=False, method=False, name="fft_c2c", grad_name="FftC2CBackward0",
         keeps_order=True)  # fmt: skip
 def complex_to_complex(xp, x, *, dim, norm, inverse):
     """Return the transform of the complex ``x`` over the dims in the tuple ``dim``."""
@@ -155,4 +155,4 @@ def _scaled(x, dim, n, factor):
     )
     factors[1 : (n + 1) // 2] = factor
     factors = factors.reshape([-1] + [1] * (x.ndim - 1 - dim))
-    return x * (factors if isinstance(x, np.ndarray) else from_array(factors))
+    return x * (factors if isinstance(x, np.ndarray) else constant(factors))

@@ -11,6 +11,7 @@ from rushlight.autograd.tape import refresh
 from rushlight.autograd.write import assign, check_overlap, check_write, stamp
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
+from rushlight.meta import is_meta, refuse
 from rushlight.ops.core.dispatch import overridden
 from rushlight.ops.index.gather import check_count, explain_index, from_empty, indexed, key_of
 from rushlight.ops.index.index_put import put
@@ -87,7 +88,9 @@ def __setitem__(self, index, value):
             if "mask" in str(error):  # PyTorch checks the write before the masks' shapes
                 check_write(self, "__setitem__")
             raise
-    if mode.recorder() is not None or _tracked(self, value):
+    if mode.intercept and not is_meta(self) and isinstance(value, Tensor) and is_meta(value):
+        refuse()
+    if mode.recorder() is not None or is_meta(self) or _tracked(self, value):
         _write_recorded(self, op, basic, advanced, value, found)
         return
     check_write(self, "__setitem__")

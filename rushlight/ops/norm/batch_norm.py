@@ -12,6 +12,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.write import write
 from rushlight.backend import native
 from rushlight.errors import ShapeError
+from rushlight.meta import is_meta
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.fast_path import plain
@@ -84,6 +85,8 @@ def _move(average, value, momentum, scale):
         return
     if mode.recorder() is not None:
         write(average, average * (1 - momentum) + value * (scale * momentum), "batch_norm")
+        return
+    if is_meta(average) and is_meta(value):
         return
     average = plain(average)
     average *= 1 - momentum

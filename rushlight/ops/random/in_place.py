@@ -1,10 +1,12 @@
 """Random numbers written in place: ``normal_``, ``uniform_`` and the others."""
 
+from contextlib import nullcontext
 from functools import cache
 
 from rushlight.autograd import mode
 from rushlight.autograd.tape import set_history
 from rushlight.autograd.write import check_write, write
+from rushlight.meta import at, device_of
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.create.fill import zero
 from rushlight.ops.random.sampling import bernoulli_for, checked_generator, drawn_for, memory_order
@@ -14,7 +16,8 @@ from rushlight.tensor import Tensor, method
 def _fill(self, name, distribution, parameters, generator):
     check_write(self, name)
     generator = checked_generator(generator, name)
-    value = drawn_for(self.array, self.array.dtype, distribution, parameters, generator)
+    with at(device_of(self)) if mode.intercept else nullcontext():
+        value = drawn_for(self.array, self.array.dtype, distribution, parameters, generator)
     return _write(self, value, name)
 
 

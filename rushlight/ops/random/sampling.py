@@ -10,7 +10,9 @@ import numpy as np
 
 import rushlight.dtype as dtypes
 from rushlight import draw, shapes
+from rushlight.autograd import mode
 from rushlight.docstrings import complete
+from rushlight.meta import at, default_device, device_of
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel, source
@@ -192,6 +194,9 @@ def _like(name, input, distribution, parameters, named):
         raise TypeError(
             f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
         )
+    if mode.intercept and named.get("device") is None and device_of(input) is not default_device():
+        with at(device_of(input)):
+            return _like(name, input, distribution, parameters, named)
     form = named.pop("memory_format", None)
     d = named.pop("dtype", None) or input.dtype
     options(d, named.pop("layout", None), named.pop("device", None), name)

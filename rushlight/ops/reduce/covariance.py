@@ -5,6 +5,7 @@ import warnings
 from rushlight.autograd import mode
 from rushlight.dtype import bool as bool_
 from rushlight.errors import DtypeError, ShapeError
+from rushlight.meta import is_meta
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.range_checks import check_range
 from rushlight.tensor import Tensor
@@ -57,7 +58,8 @@ def _freedom(weights, total, aweights, correction):
             _warn_of_freedom()
         return max(total, 0)
     recorder = mode.recorder() if mode.intercept else None
-    if recorder is None and total.detach().item() <= 0:  # a trace has no value to look at
+    known = recorder is None and not is_meta(total)
+    if known and total.detach().item() <= 0:
         _warn_of_freedom()
     return total.masked_fill(total.le(0), 0)
 

@@ -55,7 +55,7 @@ def get_device(input):
     """Return the number of the GPU on which ``input`` lies.
 
     Returns:
-        -1, because every tensor is on the CPU.
+        -1, because no tensor is on a GPU.
 
     >>> import rushlight as torch
     >>> torch.get_device(torch.zeros(2))

@@ -11,9 +11,10 @@ from rushlight.autograd.write import assign, check_overlap, check_write, stamp
 from rushlight.device import device, require
 from rushlight.docstrings import document
 from rushlight.errors import ShapeError
+from rushlight.meta import device_of, is_meta, on_meta, refuse
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
-from rushlight.ops.core.dispatch import overridden
+from rushlight.ops.core.dispatch import overridden, record
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.rules import zeros
 from rushlight.ops.tensor.memory_format import (
@@ -236,18 +237,19 @@ cast.grad(x=lambda g: g)
 
 
 def _parsed(args, kwargs):
-    """Return (dtype, copy, memory_format) from the arguments of ``to``."""
+    """Return (device, dtype, copy, memory_format) from the arguments of ``to``."""
+    wanted = None
     dtype = kwargs.pop("dtype", None)
     form = kwargs.pop("memory_format", None)
     rest = list(args)
     if "other" in kwargs:
         rest.insert(0, kwargs.pop("other"))
     if "device" in kwargs:
-        require(kwargs.pop("device"))
+        wanted = _device(kwargs.pop("device"))
     elif rest and isinstance(rest[0], (str, int, device)) and not isinstance(rest[0], bool):
-        require(rest.pop(0))
+        wanted = require(rest.pop(0))
     elif rest and isinstance(rest[0], Tensor):
-        dtype = rest.pop(0).dtype
+        dtype, wanted = rest[0].dtype, rest.pop(0).device
     elif rest and rest[0] is None:
         rest.pop(0)
     if rest and (isinstance(rest[0], dtypes.dtype) or rest[0] is None):
@@ -258,7 +260,11 @@ def _parsed(args, kwargs):
     if unknown or len(rest) > 2 or not all(isinstance(v, bool) for v in flags.values()):
         kinds = ", ".join([type(a).__name__ for a in args] + [f"{k}=" for k in kwargs])
         raise TypeError(f"to() received an invalid combination of arguments - got ({kinds})")
-    return dtype, flags.get("copy", False), form
+    return wanted, dtype, flags.get("copy", False), form
+
+
+def _device(d):
+    return None if d is None else require(d)
 
 
 _TO = "non_blocking=, copy: bool=, *, memory_format?="
@@ -277,8 +283,8 @@ def to(self, *args, **kwargs):
 
     Args:
         dtype: The dtype of the result. Default: that of this tensor.
-        device: None or the CPU.
-        other: A tensor whose dtype the result gets.
+        device: The CPU or ``"meta"``, where only the shape is kept. Default: None, the same device.
+        other: A tensor whose dtype and device the result gets.
         non_blocking: Accepted without effect: copies are done at once.
         copy: Return a copy even if nothing changes. Default: False.
         memory_format: Order of the dims in memory. Default: ``torch.preserve_format``.
@@ -288,18 +294,21 @@ def to(self, *args, **kwargs):
 
     Raises:
         AssertionError: ``device`` is a CUDA or XPU device.
-        RuntimeError: ``device`` is another device than the CPU.
+        NotImplementedError: The tensor is on the device ``meta``, and ``device`` is the CPU.
+        RuntimeError: ``device`` is one that rushlight lacks.
 
     >>> import rushlight as torch
     >>> torch.tensor([1.7]).to(torch.int64), torch.ones(1).to("cpu", torch.float64)
     (tensor([1]), tensor([1.], dtype=torch.float64))
     """
     if len(args) == 1 and not kwargs and isinstance(args[0], dtypes.dtype):
-        dtype, copy, form = args[0], False, None
+        wanted, dtype, copy, form = None, args[0], False, None
     else:
-        dtype, copy, form = _parsed(args, kwargs)
+        wanted, dtype, copy, form = _parsed(args, kwargs)
     if form is not None and not isinstance(form, memory_format):
         raise TypeError(f"to(): argument 'memory_format' must be torch.memory_format, not {form!r}")
+    if wanted is not None and wanted is not device_of(self):
+        return _moved(self, dtype, form)
     if dtype is None or dtype.numpy == self.array.dtype:
         if copy:
             return clone(self, memory_format=form)
@@ -309,6 +318,19 @@ def to(self, *args, **kwargs):
             else self.contiguous(memory_format=form)
         )
     return cast(self, dtype=dtype.numpy, memory_format=form)
+
+
+def _moved(x, dtype, form):
+    """``x`` without its elements, on the device ``meta``; the way back is an error."""
+    if is_meta(x):
+        refuse()
+    refresh(x)
+    out = from_array(on_meta(x.array))
+    if x.node is not None and mode.records():
+        params = {"dtype": x.array.dtype, "memory_format": None}
+        record(cast.op, (x,), [x.array], [x.node], params, out)
+        out.node.register_prehook(lambda grads: refuse())  # the gradient cannot go back
+    return to(out, dtype, memory_format=form)
 
 
 def _converter(name, dtype):
@@ -341,16 +363,21 @@ for _name, _dtype in {
 
 @method
 def cpu(self, memory_format=None):
-    """Return the tensor itself, because every tensor is on the CPU.
+    """Return the tensor itself, because only tensors without elements are not on the CPU.
 
     Returns:
         This tensor. If ``memory_format`` asks for another order of the dims in memory: a copy.
+
+    Raises:
+        NotImplementedError: The tensor is on the device ``meta``.
 
     >>> import rushlight as torch
     >>> x = torch.zeros(2)
     >>> x.cpu() is x
     True
     """
+    if mode.intercept and is_meta(self):
+        refuse()
     return self if memory_format is None else to(self, memory_format=memory_format)
 
 
@@ -400,7 +427,8 @@ def _type(self, dtype=None, non_blocking=False):
     torch.int64
     """
     if dtype is None:
-        return dtypes.TYPE_NAMES[self.dtype]
+        name = dtypes.TYPE_NAMES[self.dtype]
+        return name.replace("torch.", "torch.meta.") if is_meta(self) else name
     if isinstance(dtype, str):
         if dtype not in dtypes.TENSOR_TYPES:
             raise ValueError(f"invalid type: '{dtype}'")
@@ -478,6 +506,8 @@ def copy_(self, src, non_blocking=False):
     if 0 in self.array.strides and self.array.size:
         check_overlap(self.array, "copy_")
     if watched(self, (src,)):
+        if is_meta(self) is not is_meta(src):
+            src = to(src, device_of(self))
         return assign(self, _overwritten(self, src))
     refresh(src)
     value = src.array

@@ -7,6 +7,7 @@ from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf, Output, refresh
 from rushlight.dtype import OF
+from rushlight.meta import MetaStorage, is_meta
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.dispatch import overridden
 from rushlight.ops.core.fast_path import plain
@@ -163,7 +164,7 @@ def get_device(self):
     """Return the number of the tensor's GPU.
 
     Returns:
-        -1, because every tensor is on the CPU.
+        -1, because no tensor is on a GPU.
 
     >>> import rushlight as torch
     >>> torch.zeros(2).get_device()
@@ -184,7 +185,7 @@ def untyped_storage(self):
     >>> x[1:].untyped_storage().nbytes()
     16
     """
-    return Storage(self.array)
+    return MetaStorage(self.array.memory) if is_meta(self) else Storage(self.array)
 
 
 @method
@@ -204,9 +205,10 @@ def is_set_to(self, tensor):
     """
     a, b = self.array, tensor.array
     return (
-        Storage(a) == Storage(b)
+        untyped_storage(self) == untyped_storage(tensor)
         and address(a) == address(b)
         and a.shape == b.shape
+        and offset(a) == offset(b)
         and a.strides == b.strides
     )
 
@@ -377,6 +379,8 @@ def __reversed__(self):
 
 @reads_values
 def __format__(self, spec):
+    if is_meta(self) and not spec:
+        return repr(self)
     if self.array.ndim or (type(self) is not Tensor and not spec):
         return object.__format__(self, spec)
     return format(item(self), spec)
@@ -396,5 +400,6 @@ def __repr__(self, *, tensor_contents=None):
         default_dtype=dtypes.get_default_dtype(),
         requires_grad=node is not None,
         grad_fn_name=name,
+        device_suffix="meta" if is_meta(self) else None,
         class_name="tensor" if kind is Tensor else vars(kind).get("_printed_name", kind.__name__),
     )

@@ -5,6 +5,7 @@ import copy
 import numpy as np
 
 from rushlight.autograd.tape import Leaf, refresh
+from rushlight.meta import Memory, MetaArray, is_meta
 from rushlight.storage import Foreign, offset, owner, reach
 from rushlight.tensor import Tensor, from_array, method, reads_values
 
@@ -19,6 +20,13 @@ def _memory(array):
     return root, array.shape, tuple([s // size for s in array.strides]), offset(array)
 
 
+def rebuild_meta(dtype, shape, strides, requires_grad=False):
+    """Make a tensor on the device ``meta``. Pickles of such tensors call this function."""
+    size = dtype.itemsize
+    t = from_array(MetaArray(shape, dtype.numpy, tuple([s * size for s in strides])))
+    return t.requires_grad_(True) if requires_grad else t
+
+
 def rebuild(memory, dtype, shape, strides, start, requires_grad=False):
     """Make a tensor over the array ``memory``. Pickles of tensors call this function."""
     if memory.dtype != dtype.numpy:
@@ -27,9 +35,9 @@ def rebuild(memory, dtype, shape, strides, start, requires_grad=False):
     return t.requires_grad_(True) if requires_grad else t
 
 
-def rebuild_as(cls, args, state):
-    """Call ``rebuild``, and make the tensor an object of ``cls`` with the attributes ``state``."""
-    t = rebuild(*args)
+def rebuild_as(cls, args, state, make=rebuild):
+    """Call ``make``, and make the tensor an object of ``cls`` with the attributes ``state``."""
+    t = make(*args)
     if cls is not Tensor:
         t = Tensor._make_subclass(cls, t, t.requires_grad)
     t.__dict__.update(state)
@@ -40,6 +48,11 @@ def rebuild_as(cls, args, state):
 @reads_values
 def __reduce_ex__(self, protocol):
     refresh(self)
+    if is_meta(self):
+        args: tuple = (self.dtype, tuple(self.shape), self.stride(), self.node is not None)
+        if type(self) is Tensor and not self.__dict__:
+            return rebuild_meta, args
+        return rebuild_as, (type(self), args, self.__dict__, rebuild_meta)
     memory, shape, strides, start = _memory(self.array)
     if type(memory.base) is Foreign:
         memory = memory.base.array if memory.flags.c_contiguous else memory.copy()
@@ -71,8 +84,12 @@ def __deepcopy__(self, memo):
             "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
             "protocol at the moment: detach() the tensor, or deepcopy before computing with it."
         )
-    memory, shape, strides, start = _memory(self.array)
-    t = rebuild(_copied(memory, memo), self.dtype, shape, strides, start)
+    if is_meta(self):
+        a = self.array
+        t = from_array(MetaArray(a.shape, a.dtype, a.strides, _copied(a.memory, memo), a.start))
+    else:
+        memory, shape, strides, start = _memory(self.array)
+        t = rebuild(_copied(memory, memo), self.dtype, shape, strides, start)
     if type(self) is not Tensor:
         t = Tensor._make_subclass(type(self), t)
     memo[id(self)] = t
@@ -84,9 +101,9 @@ def __deepcopy__(self, memo):
 
 
 def _copied(memory, memo):
-    """Copy the array, once in each deepcopy, so that its tensors share the copy too."""
+    """Copy the memory, once in each deepcopy, so that its tensors share the copy too."""
     key = id(memory)
     if key not in memo:
-        memo[key] = memory.copy(order="K")
+        memo[key] = memory.copy() if type(memory) is Memory else memory.copy(order="K")
         memo.setdefault(id(memo), []).append(memory)  # keep the array alive: its id stays unique
     return memo[key]

@@ -165,7 +165,7 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
 
     Args:
         ext_tensor: An array with the method ``__dlpack__``, or a DLPack capsule.
-        device: None or the CPU.
+        device: Where the result lies. Default: None, where the array lies.
         copy: Give the tensor memory of its own. Default: None, share the array's.
 
     Returns:
@@ -180,9 +180,9 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
     >>> torch.from_dlpack(numpy.ones(2))
     tensor([1., 1.], dtype=torch.float64)
     """
-    if device is not None:
-        require(device)
     found = _from_dlpack(ext_tensor)
+    if device is not None:
+        found = found.to(require(device))
     return found.clone() if copy else found
 
 

@@ -11,8 +11,10 @@ from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf, refresh, set_history, tick, turns
 from rushlight.autograd.write import check_write, stamp
+from rushlight.device import CPU, META
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
+from rushlight.meta import MetaArray, is_meta
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.shape.permute import t, transpose
 from rushlight.ops.shape.strided import as_strided, geometry
@@ -89,6 +91,9 @@ def resize_(self, *sizes, memory_format=contiguous_format):
         return self
     start, strides = offset(array), contiguous_strides(shape)
     needed = (start + span(shape, strides)) * array.itemsize if math.prod(shape) else 0
+    if is_meta(self):
+        array.memory.nbytes = max(array.memory.nbytes, needed)
+        return _look_at(self, MetaArray(shape, array.dtype, None, array.memory, array.start))
     memory = flat(array)
     if needed > memory.size:
         if type(owner(array).base) is Foreign:
@@ -174,6 +179,8 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
             "that do not require grad, such as a detach()"
         )
     dtype = self.array.dtype
+    if is_meta(self) or getattr(source, "device", CPU) is META:
+        return _look_at(self, _set_on_meta(self, source, storage_offset, size, stride))
     if source is None:
         return _look_at(self, np.empty(0, dtype))
     cell = None
@@ -199,6 +206,27 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
             f"set_: unequal size length ({len(size)}) and stride length ({len(stride)})"
         )
     return _look_at(self, reach(memory, size, stride, storage_offset, "set_"), cell)
+
+
+def _set_on_meta(x, source, start, size, stride):
+    """The array of the meta tensor ``x`` after ``x.set_(source, start, size, stride)``."""
+    if source is None:
+        return MetaArray((0,), x.array.dtype)
+    if source.device is not x.device:
+        raise RuntimeError(
+            f'Attempted to set the storage of a tensor on device "{x.device}" to a storage on '
+            f'different device "{source.device}".  This is no longer allowed; the devices must '
+            "match."
+        )
+    if isinstance(source, Tensor):
+        if size is None:
+            return source.array
+        source = source.untyped_storage()
+    dtype = x.array.dtype
+    size = (source.nbytes() // dtype.itemsize,) if size is None else shapes.sizes((size,), "set_")
+    steps = contiguous_strides(size) if stride is None else tuple(stride)
+    strides = tuple([s * dtype.itemsize for s in steps])
+    return MetaArray(size, dtype, strides, source._owner, start * dtype.itemsize)
 
 
 @method

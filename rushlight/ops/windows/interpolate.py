@@ -95,7 +95,7 @@ def _summed(g, size, mode, factors):
 def _op(name, title, nearest):
     op = kernel(
         _upsample, public=False, method=False, name=f"upsample_{name}", widen=not nearest,
-        channels=1,
+        channels=1, shape=lambda x, *, places, **_: (*x.shape[: x.ndim - len(places)], *places),
         grad_name=f"Upsample{title}Backward0",
     )  # fmt: skip
     op.lower(_repeated)
