@@ -112,7 +112,7 @@ _LAZY = {
     "export": "rushlight.export",
     "onnx": "rushlight.onnx",
     "profiler": "rushlight.profiler",
-    "fx": "rushlight.fx",
+    "fx": "rushlight.fx", "library": "rushlight.library",
     "_C": "rushlight._C", "__config__": "rushlight.__config__", "_utils": "rushlight._utils",
     "futures": "rushlight.futures",
     "types": "rushlight.types",

@@ -47,3 +47,10 @@ for _name in ("as_strided_", "detach_", "fill_", "index_put_", "resize_as_", "ze
     FUNCTIONS[_name] = Tensor.__dict__[_name]
 # What is made of several operations is guarded by one check of its arguments.
 guard_all(FUNCTIONS, Tensor)
+
+
+def __getattr__(name):
+    """``torch.ops.mylib``: the operators that ``torch.library`` defined in a namespace."""
+    if name.startswith("__"):
+        raise AttributeError(f"module 'rushlight.ops' has no attribute {name!r}")
+    return importlib.import_module("rushlight.library.operator").namespace(name)
