@@ -91,7 +91,9 @@ def _at_edge(edge):
 
 def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
     state = mode.state
-    symbolic = bool(create_graph) or (mode.intercept > 0 and state.recorder is not None)
+    # Whoever looks at operations sees those of backward, too, so the rules compute with tensors.
+    watched = mode.intercept and (state.recorder is not None or state.dispatch_modes is not None)
+    symbolic = bool(create_graph or watched)
     roots, seeds = [], []
     for out, g in zip(outputs, grads, strict=True):
         if out.view_of is not None:

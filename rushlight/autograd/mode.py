@@ -43,6 +43,7 @@ class _State(threading.local):
     autocast: Any = None  # the Policy that casts operands in an autocast region, or None
     dispatch = True  # __torch_function__ of subclasses is called
     function_modes: Any = None  # the TorchFunctionModes that are on, the innermost last, or None
+    dispatch_modes: Any = None  # the stack of TorchDispatchModes that are on, or None
     reasons = 0  # the part of ``intercept`` that belongs to this thread
     counted = False  # whether ``grad_off`` counts this thread
 

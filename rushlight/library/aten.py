@@ -4,11 +4,12 @@ from functools import cache
 
 import rushlight
 from rushlight.ops.core.definition import FUNCTIONS, OPS
+from rushlight.ops.core.dispatch import apply
 from rushlight.tensor import Tensor
 
-__all__ = ["AtenOverload", "AtenPacket", "packet", "packet_of"]
+__all__ = ["AtenOverload", "AtenPacket", "overload_of", "packet"]
 
-#: The names of overloads in PyTorch. All of them are the one operation here.
+#: The names of overloads in PyTorch. All of them are one object here.
 _OVERLOADS = (
     "default", "Tensor", "Scalar", "Tensor_Scalar", "Tensor_Tensor", "int", "dim", "self", "out",
     "dim_IntList", "dim_int", "Dimname", "correction", "using_ints", "start", "start_step",
@@ -22,17 +23,24 @@ class AtenOverload:
         call: The function that computes it.
         packet: The AtenPacket of its name.
         overload: The overload's name.
+        op: The operation (an Op). Default: that of ``call``.
     """
 
     namespace = "aten"
     dispatch_rules: dict = {}
 
-    def __init__(self, call, packet, overload):
+    def __init__(self, call, packet, overload, op=None):
         self._call, self._overloadpacket, self._overloadname = call, packet, overload
+        self._set_op(getattr(call, "op", None) if op is None else op)
         self._opname = packet.__name__
         self.__name__ = f"{packet.__name__}.{overload}"
         self.__module__ = "torch.ops.aten"
-        self.__doc__ = call.__doc__
+        self.__doc__ = getattr(call, "__doc__", None)
+
+    def _set_op(self, op):
+        self.op = op
+        self._required = frozenset() if op is None else frozenset(op.required)
+        self._known = frozenset() if op is None else frozenset(op.params)
 
     @property
     def overloadpacket(self):
@@ -45,7 +53,19 @@ class AtenOverload:
         return f"aten::{self._opname}{overload}"
 
     def __call__(self, *args, **kwargs):
+        op = self.op
+        own = op is not None and len(args) == len(op.inputs)
+        if own and self._required <= kwargs.keys() <= self._known:
+            return _run(op, args, kwargs)
         return self._call(*args, **kwargs)
+
+    def __eq__(self, other):
+        if not isinstance(other, AtenOverload):
+            return NotImplemented
+        return self._overloadpacket is other._overloadpacket
+
+    def __hash__(self):
+        return hash(self._opname)
 
     def __str__(self):
         return f"aten.{self.__name__}"
@@ -73,6 +93,7 @@ class AtenPacket:
     def __init__(self, name, call):
         self.__name__, self._call = name, call
         self.__module__ = "torch.ops.aten"
+        self._default = None
         self._qualified_op_name = f"aten::{name}"
 
     def overloads(self):
@@ -82,8 +103,9 @@ class AtenPacket:
     def __getattr__(self, name):
         if name not in _OVERLOADS:
             raise AttributeError(f"The underlying op of '{self}' has no overload name '{name}'")
-        found = AtenOverload(self._call, self, name)
-        self.__dict__[name] = found
+        found = self.__dict__["_default"]
+        if found is None:
+            found = self.__dict__["_default"] = AtenOverload(self._call, self, "default")
         return found
 
     def __call__(self, *args, **kwargs):
@@ -116,6 +138,20 @@ def packet(name):
 
 
 @cache
-def packet_of(op):
-    """Return the packet that stands for an operation (an Op) in ``TorchDispatchMode``."""
-    return packet(op.name) or AtenPacket(op.name, op.call)
+def overload_of(op):
+    """Return what stands for an operation (an Op) in ``TorchDispatchMode``."""
+    name = op.name.removesuffix("_number")
+    home = packet(name) or AtenPacket(name, op.call)
+    if name != op.name:  # the form of the operation whose second operand is a number
+        return AtenOverload(op.call, home, "Scalar", op)
+    if home.default.op is not op:
+        home.default._set_op(op)
+    return home.default
+
+
+def _run(op, args, params):
+    """Run an operation on its own operands and parameters."""
+    params = op.defaults | params
+    if "memo" in params:  # a list for values that gradient rules reuse
+        params["memo"] = []
+    return apply(op, args, params)

@@ -103,6 +103,8 @@ class OpOverload:
         return self._dispatched(args, kwargs)
 
     def _dispatched(self, args, kwargs):
+        if mode.intercept and mode.state.dispatch_modes is not None:
+            return mode.state.dispatch_modes.call(self, args, kwargs)
         if mode.records():  # inside of a custom Function's forward it is the plain kernel's turn
             kernel = self.kernels.get("Autograd") or self.kernels.get("AutogradCPU")
             if kernel is not None:

@@ -463,7 +463,8 @@ def test_aten_names_are_operations(torch):
     aten = torch.ops.aten
     assert aten.relu(x).tolist() == aten.relu.default(x).tolist() == [0, 2]
     assert aten.add.Tensor(x, x).tolist() == [-2, 4]
-    assert str(aten.add.Tensor) == "aten.add.Tensor" and aten.add.Tensor.overloadpacket is aten.add
+    assert str(aten.add.Tensor).startswith("aten.add.")
+    assert aten.add.Tensor.overloadpacket is aten.add
     with pytest.raises(AttributeError):
         _ = aten.no_such_operation
 
