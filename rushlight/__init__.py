@@ -175,6 +175,10 @@ _LAZY_NAMES = {
 }  # fmt: skip
 
 
+#: What this module imports for its own use.
+_NO_NAMES = ("functools", "importlib", "TYPE_CHECKING", "Any", "late", "backend")
+
+
 def _foreach(name):
     return getattr(importlib.import_module("rushlight.foreach"), name, None)
 
@@ -195,7 +199,8 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__():
-    return sorted({*globals(), *_LAZY, *_LAZY_NAMES})
+    own = {n for n in globals() if not n.startswith("_") or n.startswith("__")} - {*_NO_NAMES}
+    return sorted({*own, *_LAZY, *_LAZY_NAMES})
 
 
 if TYPE_CHECKING:
