@@ -113,6 +113,7 @@ _LAZY = {
     "onnx": "rushlight.onnx",
     "profiler": "rushlight.profiler",
     "fx": "rushlight.fx", "library": "rushlight.library",
+    "ao": "rushlight.ao", "quantization": "rushlight.quantization",
     "_C": "rushlight._C", "__config__": "rushlight.__config__", "_utils": "rushlight._utils",
     "futures": "rushlight.futures",
     "types": "rushlight.types",
@@ -148,6 +149,15 @@ _LAZY_NAMES = {
     **dict.fromkeys(
         ("dsmm", "hspmm", "saddmm", "smm", "spmm", "sspaddmm"), "rushlight.sparse.of_torch"
     ),
+    **dict.fromkeys(
+        ("dequantize", "int_repr", "per_channel_affine", "per_channel_affine_float_qparams",
+         "per_channel_symmetric", "per_tensor_affine", "per_tensor_symmetric",
+         "q_per_channel_axis", "q_per_channel_scales", "q_per_channel_zero_points", "q_scale",
+         "q_zero_point", "quantize_per_channel", "quantize_per_tensor",
+         "quantize_per_tensor_dynamic"), "rushlight.quantized",
+    ),
+    **dict.fromkeys(("qint8", "quint8", "qint32"), "rushlight.dtype"),
+    "qscheme": "rushlight.quantized",
     "vmap": "rushlight.func.vmap",
     "get_num_threads": "rushlight.threads", "set_num_threads": "rushlight.threads",
     "compile": "rushlight.compiler.calls.compiled",

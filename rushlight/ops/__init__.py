@@ -22,6 +22,7 @@ _MODULES = (
     "elementwise.floating_point", "reduce.distance", "reduce.renorm",
     "reduce.difference", "reduce.quantile", "reduce.mode", "reduce.covariance", "reduce.histogram",
     "reduce.frobenius_norm", "shape.compose", "create.indices", "create.further", "shape.queries",
+    "elementwise.quantize",
     "linear.factors", "linear.matrices", "linear.trace", "linear.vander", "linear.vdot",
     "tensor.sparse_methods",
 )  # fmt: skip
