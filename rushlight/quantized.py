@@ -25,6 +25,9 @@ _LIMITS = {qint8: (-128, 127), quint8: (0, 255), qint32: (-(2**31), 2**31 - 1)}
 class QScheme:
     """How a quantized tensor's integers stand for numbers.
 
+    Args:
+        name: The name in ``torch``.
+
     >>> import rushlight as torch
     >>> torch.per_tensor_affine
     torch.per_tensor_affine
@@ -347,9 +350,21 @@ def quantize_per_channel(input, scales, zero_points, axis, dtype):
 def choose_parameters(x, reduce_range):
     """Return (scale, zero_point) by which 8 bits without a sign hold all numbers of ``x``.
 
-    They are 0-dim tensors of float64, so that a compiled program computes them, too.
+    0 is represented exactly.
 
-    Source: ``ChooseQuantizationParams`` of PyTorch's fbgemm kernels. 0 is represented exactly.
+    Args:
+        x: Tensor of any shape, float32, with at least one element.
+        reduce_range: Use 7 of the 8 bits.
+
+    Returns:
+        Two 0-dim tensors of float64, so that a compiled program computes them, too.
+
+    Source: ``ChooseQuantizationParams`` of PyTorch's fbgemm kernels.
+
+    >>> import rushlight as torch
+    >>> from rushlight.quantized import choose_parameters
+    >>> choose_parameters(torch.tensor([0.0, 127.0]), reduce_range=True)
+    (tensor(1., dtype=torch.float64), tensor(0., dtype=torch.float64))
     """
     top = 127 if reduce_range else 255
     low = x.min().clamp(max=0).double()

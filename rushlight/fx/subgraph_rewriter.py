@@ -15,9 +15,14 @@ __all__ = [
 class Match(NamedTuple):
     """A part of a graph that looks like a pattern.
 
-    Attributes:
+    Args:
         anchor: The node of the graph whose result is the pattern's.
         nodes_map: Dict: node of the pattern → node of the graph.
+
+    >>> import rushlight as torch
+    >>> traced = torch.fx.symbolic_trace(lambda x: torch.relu(x) + 1)
+    >>> torch.fx.replace_pattern(traced, torch.relu, torch.neg)[0].anchor
+    relu
     """
 
     anchor: Node
@@ -27,10 +32,16 @@ class Match(NamedTuple):
 class ReplacedPatterns(NamedTuple):
     """A part of a graph that was replaced.
 
-    Attributes:
+    Args:
         anchor: The node of the graph whose result was the pattern's.
         nodes_map: Dict: node of the pattern → node of the graph.
         replacements: List of the nodes that were added.
+
+    >>> import rushlight as torch
+    >>> from rushlight.fx.subgraph_rewriter import replace_pattern_with_filters
+    >>> traced = torch.fx.symbolic_trace(lambda x: torch.relu(x) + 1)
+    >>> replace_pattern_with_filters(traced, torch.relu, torch.neg)[0].replacements
+    [neg]
     """
 
     anchor: Node
@@ -81,6 +92,16 @@ def replace_pattern_with_filters(
 
     Returns:
         List of ReplacedPatterns.
+
+    Raises:
+        NotImplementedError: ``node_name_match`` is not "".
+
+    >>> import rushlight as torch
+    >>> from rushlight.fx.subgraph_rewriter import replace_pattern_with_filters
+    >>> traced = torch.fx.symbolic_trace(lambda x: torch.relu(x) + 1)
+    >>> found = replace_pattern_with_filters(traced, torch.relu, torch.neg, [lambda *seen: False])
+    >>> len(found)
+    0
     """
     if node_name_match:
         raise NotImplementedError("replace_pattern_with_filters: node_name_match")

@@ -40,6 +40,11 @@ class OpOverload:
     Args:
         schema: The Schema.
         packet: The OpOverloadPacket of its name.
+
+    >>> import rushlight as torch
+    >>> torch.library.define("docs::op", "(Tensor x, float y) -> Tensor")
+    >>> torch.ops.docs.op.default._schema
+    docs::op(Tensor x, float y) -> Tensor
     """
 
     def __init__(self, schema, packet):

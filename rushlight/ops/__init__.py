@@ -51,7 +51,10 @@ guard_all(FUNCTIONS, Tensor)
 
 
 def __getattr__(name):
-    """``torch.ops.mylib``: the operators that ``torch.library`` defined in a namespace."""
-    if name.startswith("__"):
-        raise AttributeError(f"module 'rushlight.ops' has no attribute {name!r}")
+    """``torch.ops.aten``. The namespaces of ``torch.library`` are set when they are first used."""
+    if name != "aten":
+        raise AttributeError(
+            f"torch.ops has no namespace {name!r}: torch.library.custom_op and torch.library.define "
+            "make operators, and with them their namespaces"
+        )
     return importlib.import_module("rushlight.library.operator").namespace(name)

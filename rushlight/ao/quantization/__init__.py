@@ -27,7 +27,7 @@ __all__ = [
 class QConfig(NamedTuple):
     """The observers of a module.
 
-    Attributes:
+    Args:
         activation: A function that makes the observer of its inputs and outputs.
         weight: A function that makes the observer of its weights.
 

@@ -61,7 +61,7 @@ class PlaceholderObserver(ObserverBase):
 
     Args:
         dtype: The dtype. Default: ``torch.float32``.
-        quant_min, quant_max, custom_op_name, compute_dtype, eps: Accepted without effect.
+        quant_min, quant_max, custom_op_name, compute_dtype, qscheme, eps: Accepted without effect.
         is_dynamic: Whether the scale is chosen at each call.
 
     >>> import rushlight as torch

@@ -12,7 +12,7 @@ __all__ = ["ShapeProp", "TensorMetadata"]
 class TensorMetadata(NamedTuple):
     """What is known of a tensor besides its values.
 
-    Attributes:
+    Args:
         shape, dtype, requires_grad, stride: The tensor's.
         memory_format: The memory format in which it is contiguous, or None.
         is_quantized: False.
