@@ -1,5 +1,6 @@
 """``torch.ops.aten``: rushlight's operations as operators of PyTorch's namespace."""
 
+import inspect
 from functools import cache
 
 import rushlight
@@ -151,7 +152,18 @@ def overload_of(op):
 
 def _run(op, args, params):
     """Run an operation on its own operands and parameters."""
-    params = op.defaults | params
-    if "memo" in params:  # a list for values that gradient rules reuse
-        params["memo"] = []
-    return apply(op, args, params)
+    missing = {k: v for k, v in op.defaults.items() if k not in params and k in _accepted(op)}
+    if "memo" in missing:  # a list for values that gradient rules reuse
+        missing["memo"] = []
+    return apply(op, args, missing | params)
+
+
+@cache
+def _accepted(op):
+    """The parameters that a call of an operation may state; ``prepare`` may add others."""
+    if op.prepare is None:
+        return frozenset(op.params)
+    found = inspect.signature(op.prepare).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in found):
+        return frozenset(op.params)
+    return frozenset([p.name for p in found])

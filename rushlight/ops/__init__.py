@@ -54,7 +54,7 @@ def __getattr__(name):
     """``torch.ops.aten``. The namespaces of ``torch.library`` are set when they are first used."""
     if name != "aten":
         raise AttributeError(
-            f"torch.ops has no namespace {name!r}: torch.library.custom_op and torch.library.define "
-            "make operators, and with them their namespaces"
+            f"torch.ops has no namespace {name!r}: torch.library.custom_op and define make "
+            "operators, and with them their namespaces"
         )
     return importlib.import_module("rushlight.library.operator").namespace(name)

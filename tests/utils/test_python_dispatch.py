@@ -10,6 +10,8 @@ from rushlight.utils._python_dispatch import (
     is_in_torch_dispatch_mode,
 )
 from rushlight.utils.flop_counter import FlopCounterMode, register_flop_formula
+from tests import conformance as c
+from tests.samples import SAMPLES
 
 try:
     import torch as pytorch
@@ -115,6 +117,24 @@ def test_random_numbers_are_those_without_a_mode():
         found = torch.rand(3), torch.nn.functional.dropout(torch.ones(9)), torch.randn(2)
     for a, b in zip(plain, found, strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.slow
+def test_every_operation_runs_as_without_a_mode():
+    failed = []
+    for s in SAMPLES.values():
+        if s.draws:
+            continue
+        plain = c.run(torch, s), c.gradients(torch, s) if s.grad else ()
+        try:
+            with Log():
+                seen = c.run(torch, s), c.gradients(torch, s) if s.grad else ()
+            for a, b in zip([*seen[0], *seen[1]], [*plain[0], *plain[1]], strict=True):
+                if isinstance(b, torch.Tensor):
+                    torch.testing.assert_close(a, b, equal_nan=True, rtol=1e-4, atol=1e-5)
+        except Exception as error:
+            failed.append(f"{s.name}: {type(error).__name__} {str(error)[:150]}")
+    assert not failed, "\n".join(failed)
 
 
 # Counting ---------------------------------------------------------------------------------
