@@ -13,23 +13,12 @@ import rushlight
 from rushlight.autograd import mode
 from rushlight.fx.codegen import MAGIC
 from rushlight.fx.node import map_aggregate
-from rushlight.fx.targets import own_name
+from rushlight.fx.targets import OF_C, own_name
 from rushlight.nn import functional as F
 
 __all__ = ["Attribute", "GraphAppendingTracer", "Proxy", "TraceError", "TracerBase"]
 
 _BASE = (str, int, float, bool, complex, type(None), type(...), range)
-#: Functions of nn.functional that PyTorch defines in C: a node keeps their operands as given.
-_AS_GIVEN = frozenset({
-    "adaptive_avg_pool1d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "bilinear", "celu_",
-    "channel_shuffle", "conv1d", "conv2d", "conv3d", "conv_tbc", "conv_transpose1d",
-    "conv_transpose2d", "conv_transpose3d", "cosine_similarity", "elu_", "gelu", "hardshrink",
-    "hardtanh_", "leaky_relu_", "linear", "logsigmoid", "one_hot", "pairwise_distance", "pdist",
-    "pixel_shuffle", "pixel_unshuffle", "prelu", "relu_", "rrelu_", "scaled_dot_product_attention",
-    "selu_", "softplus", "softshrink", "threshold_",
-})  # fmt: skip
-
-
 #: Slots of tensors that operations read. A Proxy lacks them, and so is asked for the result.
 _OF_TENSORS = frozenset({*rushlight.Tensor.__slots__, "cell", "tracer"}) - {"__dict__"}
 
@@ -314,7 +303,11 @@ class Proxy:
 
 
 def _node_name(func, tracer):
-    return tracer.graph._target_to_str(func)
+    """The name to begin with, as PyTorch's: ``linalg_det`` for ``torch.linalg.det``."""
+    parts = (own_name(func) or "").split(".")
+    name = tracer.graph._target_to_str(func)
+    space = parts[1] if len(parts) > 2 and parts[1] in ("fft", "linalg", "special") else ""
+    return f"{space}_{name}" if space and not name.startswith(f"{space}_") else name
 
 
 def _as_pytorch_calls(func, args, kwargs):
@@ -324,7 +317,7 @@ def _as_pytorch_calls(func, args, kwargs):
     if hasattr(func, "op"):  # its optional operands have been filled in
         defaults = func.op.defaults
         return args, {k: v for k, v in kwargs.items() if k not in defaults or v is not defaults[k]}
-    if name in _AS_GIVEN or getattr(F, name, None) is not func:
+    if name in OF_C or getattr(F, name, None) is not func:
         return args, kwargs
     try:
         signature = inspect.signature(call)

@@ -10,7 +10,17 @@ from typing import Any
 import rushlight
 from rushlight.overrides import _names
 
-__all__ = ["is_of_torch", "locate", "own_name", "qualified_name", "type_name"]
+__all__ = ["OF_C", "is_of_torch", "locate", "own_name", "qualified_name", "type_name"]
+
+#: Functions of nn.functional that PyTorch defines in C: a node keeps their operands as given.
+OF_C = frozenset({
+    "adaptive_avg_pool1d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "bilinear", "celu_",
+    "channel_shuffle", "conv1d", "conv2d", "conv3d", "conv_tbc", "conv_transpose1d",
+    "conv_transpose2d", "conv_transpose3d", "cosine_similarity", "elu_", "gelu", "hardshrink",
+    "hardtanh_", "leaky_relu_", "linear", "logsigmoid", "one_hot", "pairwise_distance", "pdist",
+    "pixel_shuffle", "pixel_unshuffle", "prelu", "relu_", "rrelu_", "scaled_dot_product_attention",
+    "selu_", "softplus", "softshrink", "threshold_",
+})  # fmt: skip
 
 
 @cache
@@ -46,6 +56,9 @@ def qualified_name(function):
 
 def own_name(function):
     """Return the name ``"torch.…"`` of something of rushlight's, or None."""
+    name = getattr(function, "__name__", "")
+    if name in OF_C and getattr(rushlight, name, None) is function:
+        return f"torch.{name}"
     try:
         found = _names().get(function) or _classes().get(function)
     except TypeError:  # it has no hash
@@ -55,7 +68,8 @@ def own_name(function):
     module = getattr(function, "__module__", None) or ""
     if module.startswith("torch.ops"):
         return f"{module}.{function.__name__}"
-    name = getattr(function, "__name__", "")
+    if module.startswith("rushlight.ops."):
+        return None
     if module.partition(".")[0] in ("rushlight", "torch") and name and name.isidentifier():
         if getattr(rushlight, name, None) is function:
             return f"torch.{name}"

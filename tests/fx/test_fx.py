@@ -573,3 +573,27 @@ def test_shapes_are_noted(torch):
     assert metas["double"].shape == (6,) and metas["double"].dtype == torch.float64
     assert metas["t"].stride == (1, 3) and metas["t"].memory_format is None
     assert [m.shape for m in metas["output"]] == [(6,), (3, 2)]
+
+
+@pytest.mark.slow
+def test_every_sample_is_traced_or_refused():
+    """A traced call computes what the call computes; few are refused that PyTorch traces."""
+    from tests.samples import SAMPLES
+
+    traced = 0
+    for s in SAMPLES.values():
+        if s.draws:
+            continue
+        names = ", ".join([f"x{i}" for i in range(len(s.inputs))])
+        space = {"call": s.call, "torch": rushlight}
+        exec(f"def f({names}): return call(torch, {names})", space)
+        try:
+            graph = rushlight.fx.symbolic_trace(space["f"])
+        except (TypeError, ValueError, RuntimeError, AttributeError, NotImplementedError):
+            continue
+        traced += 1
+        inputs = [[rushlight.from_numpy(a.copy()) for a in s.inputs] for _ in range(2)]
+        rushlight.testing.assert_close(
+            graph(*inputs[0]), s.call(rushlight, *inputs[1]), equal_nan=True
+        )
+    assert traced > 2000
