@@ -576,6 +576,7 @@ def test_shapes_are_noted(torch):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of deprecated functions
 def test_every_sample_is_traced_or_refused():
     """A traced call computes what the call computes; few are refused that PyTorch traces."""
     from tests.samples import SAMPLES
