@@ -112,7 +112,8 @@ _LAZY = {
     "export": "rushlight.export",
     "onnx": "rushlight.onnx",
     "profiler": "rushlight.profiler",
-    "fx": "rushlight.fx",
+    "fx": "rushlight.fx", "library": "rushlight.library",
+    "ao": "rushlight.ao", "quantization": "rushlight.quantization",
     "_C": "rushlight._C", "__config__": "rushlight.__config__", "_utils": "rushlight._utils",
     "futures": "rushlight.futures",
     "types": "rushlight.types",
@@ -148,6 +149,15 @@ _LAZY_NAMES = {
     **dict.fromkeys(
         ("dsmm", "hspmm", "saddmm", "smm", "spmm", "sspaddmm"), "rushlight.sparse.of_torch"
     ),
+    **dict.fromkeys(
+        ("dequantize", "int_repr", "per_channel_affine", "per_channel_affine_float_qparams",
+         "per_channel_symmetric", "per_tensor_affine", "per_tensor_symmetric",
+         "q_per_channel_axis", "q_per_channel_scales", "q_per_channel_zero_points", "q_scale",
+         "q_zero_point", "quantize_per_channel", "quantize_per_tensor",
+         "quantize_per_tensor_dynamic"), "rushlight.quantized",
+    ),
+    **dict.fromkeys(("qint8", "quint8", "qint32"), "rushlight.dtype"),
+    "qscheme": "rushlight.quantized",
     "vmap": "rushlight.func.vmap",
     "get_num_threads": "rushlight.threads", "set_num_threads": "rushlight.threads",
     "compile": "rushlight.compiler.calls.compiled",
@@ -175,6 +185,10 @@ _LAZY_NAMES = {
 }  # fmt: skip
 
 
+#: What this module imports for its own use.
+_NO_NAMES = ("functools", "importlib", "TYPE_CHECKING", "Any", "late", "backend")
+
+
 def _foreach(name):
     return getattr(importlib.import_module("rushlight.foreach"), name, None)
 
@@ -195,7 +209,8 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__():
-    return sorted({*globals(), *_LAZY, *_LAZY_NAMES})
+    own = {n for n in globals() if not n.startswith("_") or n.startswith("__")} - {*_NO_NAMES}
+    return sorted({*own, *_LAZY, *_LAZY_NAMES})
 
 
 if TYPE_CHECKING:

@@ -3,6 +3,8 @@
 from rushlight import meta
 from rushlight.autograd.mode import refuse_in_trace
 from rushlight.backend.native import llvm_works
+from rushlight.ops.core.dispatch import hand_over, overrides
+from rushlight.tensor import Tensor
 
 __all__ = [
     "get_default_device", "get_num_interop_threads", "is_warn_always_enabled", "set_default_device",
@@ -167,4 +169,7 @@ def typename(obj, /):
 
 def _assert(condition, message):
     """``assert`` as a function, for code that is traced."""
+    if type(condition) is not Tensor and overrides(type(condition)):
+        return hand_over(_assert, [type(condition)], (condition, message), {})
     assert condition, message
+    return None

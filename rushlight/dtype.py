@@ -100,6 +100,40 @@ uint16 = _make("uint16", np.uint16, 1)
 uint32 = _make("uint32", np.uint32, 1)
 uint64 = _make("uint64", np.uint64, 1)
 
+
+class QuantizedDtype(dtype):
+    """The type of a quantized tensor's integers, such as ``torch.qint8``.
+
+    Only ``quantize_per_tensor`` and its like make tensors of it.
+
+    Attributes:
+        stored: The dtype of the integers.
+    """
+
+    __slots__ = ("stored",)
+
+    stored: dtype
+
+    @property
+    def numpy(self):  # type: ignore[override]
+        raise RuntimeError(
+            f"{self} has no elements of its own: make a tensor by torch.quantize_per_tensor, and "
+            "read its integers by int_repr() or its numbers by dequantize()"
+        )
+
+
+def _make_quantized(name, stored):
+    self = object.__new__(QuantizedDtype)
+    self.name, self.stored, self.itemsize, self.category = name, stored, stored.itemsize, 1
+    self.is_floating_point = self.is_complex = False
+    self.is_signed = stored.is_signed
+    return self
+
+
+qint8 = _make_quantized("qint8", int8)
+quint8 = _make_quantized("quint8", uint8)
+qint32 = _make_quantized("qint32", int32)
+
 DTYPES = (
     bool, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64,
     complex64, complex128, uint16, uint32, uint64,
@@ -108,7 +142,7 @@ ALIASES = {
     "half": float16, "float": float32, "double": float64, "short": int16, "int": int32,
     "long": int64, "cfloat": complex64, "cdouble": complex128,
 }  # fmt: skip
-_NAMES = {d.name: d for d in DTYPES}
+_NAMES = {d.name: d for d in (*DTYPES, qint8, quint8, qint32)}
 # The legacy tensor type of each dtype: tensor.type() and tensor.type("torch.LongTensor").
 TENSOR_TYPES = {
     "torch.BoolTensor": bool, "torch.ByteTensor": uint8, "torch.CharTensor": int8,

@@ -361,8 +361,10 @@ def _names():
         for name in space.__all__:
             found.setdefault(getattr(space, name), f"torch.{path}.{name}")
     for name in FUNCTIONS:
-        if hasattr(rushlight, name):
-            found[getattr(rushlight, name)] = f"torch.{name}"
+        call = getattr(rushlight, name, None)
+        # Of the names of one function, ``cat`` and ``concat``, its own comes before its aliases.
+        if call is not None and found.get(call) != f"torch.{call.__name__}":
+            found[call] = f"torch.{name}"
     for name in dir(Tensor):
         call = getattr(Tensor, name, None)
         if callable(call) and not isinstance(call, type):

@@ -14,7 +14,9 @@ from rushlight.dtype import bool as bool_dtype
 from rushlight.dtype import dtype as dtype_type
 from rushlight.dtype import int64
 
-__all__ = ["OPTIONS", "PrintOptions", "contents", "format_tensor", "set_printoptions"]
+__all__ = [
+    "OPTIONS", "PrintOptions", "contents", "format_tensor", "format_with", "set_printoptions",
+]  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -133,6 +135,12 @@ def _must_name(dtype, default_dtype, empty):
         return False
     told = (int64, bool_dtype, default_dtype.to_complex())
     return empty or dtype not in told
+
+
+def format_with(array, dtype, suffixes):
+    """Return the text of an array as a tensor's, with these suffixes."""
+    start = "tensor("
+    return _append(start + contents(array, dtype, len(start)), suffixes, len(start)) + ")"
 
 
 def _append(text, suffixes, indent):

@@ -112,3 +112,17 @@ def test_errors():
 )  # fmt: skip
 def test_isinstance_looks_into_containers(value, kind, want):
     assert jit.isinstance(value, kind) is want
+
+
+def test_overloads_leave_the_last_definition():
+    class Net(nn.Module):
+        @torch.jit._overload_method
+        def forward(self, x: int) -> int: ...
+
+        @torch.jit._overload_method
+        def forward(self, x: float) -> float: ...  # noqa: F811
+
+        def forward(self, x):  # noqa: F811
+            return x * 2
+
+    assert Net()(3) == 6

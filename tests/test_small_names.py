@@ -115,3 +115,23 @@ def test_collect_env_prints_versions():
     found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "rushlight version:" in found
     assert "numpy==" in found
+
+
+def test_dir_lists_no_private_names_of_ours():
+    names = dir(torch)
+    assert {"add", "nn", "_C", "_check", "__version__", "compile", "fx", "library"} <= {*names}
+    assert not {"_LAZY", "_LAZY_NAMES", "_aliases", "_bound", "functools", "importlib"} & {*names}
+    assert all(hasattr(torch, n) for n in names)
+
+
+def test_optimizers_take_parameters_that_are_uninitialised():
+    net = torch.nn.Sequential(torch.nn.LazyLinear(3), torch.nn.Linear(3, 1))
+    for make in (lambda p: torch.optim.SGD(p, 0.1, momentum=0.9), torch.optim.Adam):
+        optimizer = make(net.parameters())
+        before = None
+        for _ in range(2):
+            optimizer.zero_grad()
+            net(torch.ones(2, 5)).sum().backward()
+            before = net[0].weight.detach().clone()
+            optimizer.step()
+        assert not torch.equal(net[0].weight, before)

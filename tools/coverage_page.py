@@ -19,6 +19,7 @@ AREAS = {
     "first": "the core: tensors, gradients, the networks and optimizers most people use",
     "layers": "every layer, optimizer, loader and checkpoint",
     "operations": "the rest of the tensor operations",
+    "graphs": "operators of users, graphs that Python edits, quantized layers",
 }
 
 

@@ -92,9 +92,10 @@ def _at_edge(edge):
 
 def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
     state = mode.state
-    symbolic = bool(create_graph) or (
-        mode.intercept > 0 and (state.recorder is not None or any(map(is_meta, outputs)))
-    )
+    # Whoever looks at operations sees those of backward, too, so the rules compute with tensors.
+    watched = state.recorder is not None or state.dispatch_modes is not None
+    on_tensors = mode.intercept > 0 and (watched or any(map(is_meta, outputs)))
+    symbolic = bool(create_graph) or on_tensors
     roots, seeds = [], []
     for out, g in zip(outputs, grads, strict=True):
         if out.view_of is not None:

@@ -48,6 +48,7 @@ class _State(threading.local):
     function_modes: Any = None  # the TorchFunctionModes that are on, the innermost last, or None
     place: Any = None  # the device of new tensors, or None for the CPU
     entered: Any = None  # of the devices entered by ``with``: (the place before, those before it)
+    dispatch_modes: Any = None  # the stack of TorchDispatchModes that are on, or None
     reasons = 0  # the part of ``intercept`` that belongs to this thread
     counted = False  # whether ``grad_off`` counts this thread
 

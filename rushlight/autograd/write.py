@@ -16,7 +16,7 @@ from rushlight.meta import is_meta, refuse
 from rushlight.tensor import from_array
 
 __all__ = [
-    "assign", "check_overlap", "check_write", "detached", "follow", "stamp", "write",
+    "assign", "check_overlap", "check_write", "detached", "follow", "read_only", "stamp", "write",
 ]  # fmt: skip
 
 
@@ -98,6 +98,16 @@ def check_overlap(array, name):
         )
 
 
+def read_only(name, array):
+    """Return the error that ``name`` cannot write to a tensor with this array."""
+    return RuntimeError(
+        f"{name}: the memory to write, of shape {list(array.shape)} and dtype "
+        f"{OF[array.dtype].name}, is read-only, because it is that of a NumPy array that must not "
+        "be written, such as the values of a pandas column. Copy it first: torch.tensor(array), or "
+        "clone() of the tensor"
+    )
+
+
 def _refuse_inference(name):
     raise GraphError(
         f"{name}: Inplace update to inference tensor outside InferenceMode is not allowed. "
@@ -142,10 +152,10 @@ def write(x, value, name="copy_", uniform=False):
     check_result(x, value, name)
     if 0 in x.array.strides and x.array.size and not uniform:
         check_overlap(x.array, name)
-    return assign(x, value)
+    return assign(x, value, name)
 
 
-def assign(x, value):
+def assign(x, value, name="write"):
     """``write`` without its checks; ``value`` is converted from any dtype."""
     if x.view_of is not None and x.view_of.lazy:
         _refuse_conjugate("out=")
@@ -161,10 +171,10 @@ def assign(x, value):
     try:
         # NumPy copies correctly even if value and x overlap in memory.
         np.copyto(x.array, value.array, casting="unsafe")
-    except ValueError as error:
+    except ValueError:
         if x.array.flags.writeable:
             raise
-        raise RuntimeError(f"write: the tensor's memory is read-only: {error}") from None
+        raise read_only(name, x.array) from None
     stamp(x)
     follow(x, value)
     return x

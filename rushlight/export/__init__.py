@@ -2,10 +2,11 @@
 
 ``record.py`` records a call. ``sizes.py`` finds the numbers that depend on dims that may change.
 ``exporting.py`` merges the recordings into a graph. ``graph.py`` holds and prints the graph, and
-``program.py`` runs it.
+``program.py`` runs it. ``files.py`` writes and reads programs.
 """
 
 from rushlight.export.exporting import Dim, export
+from rushlight.export.files import load, save
 from rushlight.export.graph import Graph, GraphModule, Node
 from rushlight.export.program import ExportedProgram
 from rushlight.export.signature import (
@@ -19,5 +20,5 @@ from rushlight.export.signature import (
 
 __all__ = [
     "Dim", "ExportGraphSignature", "ExportedProgram", "Graph", "GraphModule", "InputKind",
-    "InputSpec", "Node", "OutputKind", "OutputSpec", "TensorArgument", "export",
+    "InputSpec", "Node", "OutputKind", "OutputSpec", "TensorArgument", "export", "load", "save",
 ]  # fmt: skip

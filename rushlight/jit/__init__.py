@@ -22,6 +22,8 @@ from rushlight.jit.marks import (
     strict_fusion,
     unused,
 )
+from rushlight.jit.marks import _overload as _overload
+from rushlight.jit.marks import _overload_method as _overload_method
 from rushlight.jit.scripted import (
     ScriptFunction,
     ScriptModule,

@@ -1,5 +1,7 @@
 """In-place writes: through views, versions, and what is refused."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -341,3 +343,42 @@ def test_a_plain_view_keeps_its_memory_when_data_of_its_root_is_set():
     view.add_(x)
     assert view.tolist() == [4, 4] and y.tolist() == [1, 1, 1]
     assert torch.autograd.grad(view.sum(), x)[0].tolist() == [1, 1]
+
+
+READ_ONLY_WRITES = [
+    lambda x: x.add_(1), lambda x: x.zero_(), lambda x: x.__setitem__(0, 1), lambda x: x.fill_(2),
+    lambda x: x.copy_(torch.ones(3)), lambda x: torch.add(x, 1, out=x), lambda x: x[1:].mul_(2),
+    lambda x: x.uniform_(), lambda x: x.masked_fill_(x > 0, 1.0), lambda x: x.sort(out=(x, x.long())),
+    lambda x: x.index_add_(0, torch.tensor([0]), torch.ones(1, dtype=x.dtype)),
+    lambda x: x.scatter_add_(0, torch.tensor([0]), torch.ones(1, dtype=x.dtype)),
+    lambda x: torch.compile(lambda y: y.add_(1))(x), lambda x: x.clamp_(0, 1),
+]  # fmt: skip
+
+
+def read_only(array):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the array is not writable: once in a process
+        return torch.from_numpy(array)
+
+
+@pytest.mark.parametrize("i", range(len(READ_ONLY_WRITES)))
+def test_writes_to_read_only_arrays_say_what_to_do(i):
+    array = np.ones(3)
+    array.flags.writeable = False
+    x = read_only(array)
+    with pytest.raises(RuntimeError, match=r"is read-only.*clone\(\) of the tensor"):
+        READ_ONLY_WRITES[i](x)
+    assert array.tolist() == [1, 1, 1]
+    assert x.clone().add_(1).tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize("size", [3, 100_000])
+def test_optimizers_do_not_write_to_read_only_arrays(size):
+    array = np.ones(size, "f4")
+    array.flags.writeable = False
+    p = torch.nn.Parameter(read_only(array))
+    p.sum().backward()
+    for optimizer in (torch.optim.SGD([p], 0.1), torch.optim.Adam([p])):
+        with pytest.raises(RuntimeError, match=r"step: .*is read-only"):
+            optimizer.step()
+    assert (array == 1).all()

@@ -210,3 +210,42 @@ def test_the_signature_is_pytorchs():
     assert set(ours.buffers) <= set(theirs.buffers)
     kinds = [s.kind.name for s in theirs.output_specs]
     assert [s.kind.name for s in ours.output_specs] == kinds
+
+
+def test_programs_are_saved_and_loaded(tmp_path):
+    torch.manual_seed(0)
+    net = Net().eval()
+    batch = Dim("batch")
+    program = export(net, (torch.rand(4, 2),), dynamic_shapes={"x": {0: batch}})
+    torch.export.save(program, tmp_path / "net.pt2", extra_files={"note": "hi"})
+    notes = {"note": ""}
+    loaded = torch.export.load(tmp_path / "net.pt2", extra_files=notes)
+    assert notes == {"note": "hi"} and str(loaded) == str(program)
+    for n in (4, 7):
+        x = torch.rand(n, 2)
+        torch.testing.assert_close(loaded.module()(x), program.module()(x))
+    assert {*loaded.state_dict} == {*program.state_dict}
+    assert isinstance(loaded.state_dict["linear.weight"], nn.Parameter)
+    torch.save({"a": 1}, tmp_path / "other.pt")
+    with pytest.raises(RuntimeError, match="no exported program"):
+        torch.export.load(tmp_path / "other.pt")
+    with pytest.raises(TypeError, match="must be an instance of 'ExportedProgram'"):
+        torch.export.save(net, tmp_path / "net.pt2")
+
+
+@pytest.mark.parametrize(
+    "function, args",
+    [
+        (lambda x: {"a": x[1:, ::2], "b": [x.to(torch.float64), (x.sum(),)]}, (torch.rand(3, 4),)),
+        (lambda x, n: x.reshape(2, -1).expand(n, 2, 6)[..., None], (torch.rand(3, 4), 3)),
+        (lambda x: torch.where(x > 0.5, x, float("inf")).argmax(dim=0), (torch.rand(3, 4),)),
+        (lambda x: x.split(2, dim=1)[1] + x.max(dim=1, keepdim=True)[0], (torch.rand(3, 4),)),
+        (lambda xs: torch.cat(xs) @ torch.ones(4, 2), ([torch.rand(3, 4), torch.rand(1, 4)],)),
+    ],
+)
+def test_operands_of_every_kind_are_saved(function, args, tmp_path):
+    program = export(Call(function), args)
+    torch.export.save(program, tmp_path / "p.pt2")
+    loaded = torch.export.load(tmp_path / "p.pt2")
+    torch.testing.assert_close(loaded.module()(*args), program.module()(*args))
+    assert str(loaded.graph) == str(program.graph)

@@ -96,3 +96,8 @@ sample(
     trace=False,
 )
 sample("random", lambda t: t.poisson(t.full((6,), 2.5)), grad=False, draws=True)
+
+_STEP = lambda t, *values: t.tensor(values)  # float64 scales differ from PyTorch, see docs/differences.md
+sample("fake_quantize_per_tensor_affine", lambda t, x: t.fake_quantize_per_tensor_affine(x, 0.05, 3, -20, 20), floats(3, 5), numeric=False, second=False, dtypes=())
+sample("fake_quantize_per_tensor_affine", lambda t, x: t.fake_quantize_per_tensor_affine(x, t.tensor(0.1), t.tensor(0), 0, 15), floats(3, 5), numeric=False, second=False, dtypes=())
+sample("fake_quantize_per_channel_affine", lambda t, x: t.fake_quantize_per_channel_affine(x, _STEP(t, 0.1, 0.02, 0.3), t.tensor([0, 3, -5], dtype=t.int32), 1, -20, 20), floats(4, 3), numeric=False, second=False, dtypes=())

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 from numpy import ndarray
 
+from rushlight.autograd.write import read_only
 from rushlight.backend import numpy as xp
 from rushlight.backend.native import llvm_works
 from rushlight.compiler.capture.simplify import alive
@@ -121,7 +122,7 @@ class Program:
         targets = [arrays[i] for i in self.targets]
         for target in targets:
             if not target.flags.writeable:
-                raise RuntimeError("write: the tensor's memory is read-only")
+                raise read_only("write", target)
         # A value that shares memory with a target is copied before any target is written.
         values = [
             v.copy() if any(np.may_share_memory(v, t) for t in targets) else v for v in values

@@ -499,6 +499,8 @@ def _intercept(op, args, params):
         found = state.autocast.apply(op, args, params)
         if found is not NotImplemented:
             return found
+    if state.dispatch_modes is not None:
+        return state.dispatch_modes.operation(op, args, params)
     if state.recorder is not None:
         return state.recorder.record(op, args, params)
     if state.packing is not None:

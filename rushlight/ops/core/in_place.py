@@ -6,7 +6,7 @@ a trace must see the write, the method copies the kernel's result into the tenso
 """
 
 from rushlight.autograd.tape import refresh
-from rushlight.autograd.write import check_overlap, check_write, stamp, write
+from rushlight.autograd.write import check_overlap, check_write, read_only, stamp, write
 from rushlight.errors import ShapeError
 from rushlight.ops.tensor.cast import watched
 from rushlight.tensor import Tensor
@@ -38,6 +38,8 @@ def overwrite(x, call, others, params, into, uniform=False, shared=False):
         op.check(x.array, *arrays, **params)
     if 0 in x.array.strides and x.array.size and not (uniform or shared):
         check_overlap(x.array, op.name + "_")
+    if not x.array.flags.writeable:  # np.add.at would write nevertheless
+        raise read_only(op.name + "_", x.array)
     try:
         into(x.array, *arrays, **params)
     except (ValueError, IndexError) as error:

@@ -8,7 +8,7 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
-from rushlight.autograd.write import assign, check_overlap, check_write, stamp
+from rushlight.autograd.write import assign, check_overlap, check_write, read_only, stamp
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.meta import is_meta, refuse
@@ -140,9 +140,9 @@ def _check_dtypes(x, value, advanced):
 def _put(part, key, value, advanced):
     try:
         part[key] = value
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError):
         if not part.flags.writeable:
-            raise RuntimeError(f"index_put_: the tensor's memory is read-only: {error}") from None
+            raise read_only("index_put_", part) from None
         raise ShapeError(
             f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to "
             f"indexing result of shape {list(part[key].shape)}"

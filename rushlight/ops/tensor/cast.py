@@ -7,7 +7,7 @@ import numpy as np
 import rushlight.dtype as dtypes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
-from rushlight.autograd.write import assign, check_overlap, check_write, stamp
+from rushlight.autograd.write import assign, check_overlap, check_write, read_only, stamp
 from rushlight.device import device, require
 from rushlight.docstrings import document
 from rushlight.errors import ShapeError
@@ -541,5 +541,5 @@ def watched(x, others):
 def put(array, key, value, name):
     """Assign ``array[key] = value``; raise RuntimeError if the memory is read-only."""
     if not array.flags.writeable:
-        raise RuntimeError(f"{name}: the tensor's memory is read-only; clone() it first")
+        raise read_only(name, array)
     array[key] = value

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 import rushlight.dtype as dtypes
+from rushlight.autograd.mode import is_grad_enabled
 from rushlight.device import require
 from rushlight.ops.core.definition import function
 from rushlight.ops.create.from_data import check_dtype, from_numpy
@@ -24,14 +25,15 @@ def numpy(self, *, force=False):
         Array of this tensor's shape and dtype.
 
     Raises:
-        RuntimeError: The tensor requires grad or is a conjugate view, and ``force`` is False.
+        RuntimeError: ``force`` is False, and the tensor is a conjugate view, or requires grad while
+            grad mode is on.
         TypeError: The dtype is bfloat16, because NumPy has no such dtype; also with ``force``.
 
     >>> import rushlight as torch
     >>> torch.ones(2).numpy()
     array([1., 1.], dtype=float32)
     """
-    if self.requires_grad and not force:
+    if self.requires_grad and not force and is_grad_enabled():
         raise RuntimeError(
             "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
         )
