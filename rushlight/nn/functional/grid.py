@@ -8,6 +8,7 @@ is a tap of the point, and its weight is the product of their weights.
 import warnings
 from math import prod
 
+from rushlight.autograd.mode import recorder
 from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE, autocasts
@@ -112,7 +113,7 @@ def affine_grid(theta, size, align_corners=None):
 
 def _constant(x, value):
     """Return a tensor like ``x`` filled with ``value``; its gradient is zero."""
-    return x.floor().clamp(value, value)
+    return x.floor().nan_to_num(0.0).clamp(value, value)
 
 
 def _pixels(x, n, align):
@@ -205,6 +206,14 @@ def _combined(dims, sizes):
     return index.where(inside, -1), weight.where(inside, 0)
 
 
+def _lost(found, points):
+    """``found`` (N, C, P) with nan for points that lie nowhere, as their taps would have no place."""
+    nowhere = points.isfinite().all(-1).logical_not()
+    if recorder() is None and not nowhere.any():
+        return found
+    return found.masked_fill(nowhere.unsqueeze(1), float("nan"))
+
+
 # The function -----------------------------------------------------------------------------
 
 
@@ -285,4 +294,7 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
         dims.append(_inside(place, weight, n))
     index, weight = _combined(dims, size)
     flat = input.reshape(*input.shape[:2], prod(size))
-    return weighted_gather(flat, weight.to(input.dtype), index).reshape(*input.shape[:2], *places)
+    found = weighted_gather(flat, weight.to(input.dtype), index)
+    if len(size) == 2 and mode != "nearest" and (mode == "bicubic" or padding_mode == "zeros"):
+        found = _lost(found, points)
+    return found.reshape(*input.shape[:2], *places)

@@ -11,8 +11,14 @@ from functools import wraps
 
 from rushlight.autograd import mode
 from rushlight.errors import ArgumentError
-from rushlight.ops.core.argument_kinds import decided_by_values, forms_of, violation
+from rushlight.ops.core.argument_kinds import (
+    decided_by_values,
+    forms_of,
+    violation,
+    with_numbers,
+)
 from rushlight.ops.core.dispatch import overridden, overrides
+from rushlight.tensor import Tensor
 
 __all__ = ["guard_all", "guarded"]
 
@@ -33,9 +39,14 @@ def guarded(call, name, strict=True):
             _check(call, name, args, named, strict)
         elif isinstance(error, TypeError) and not isinstance(error, ArgumentError):
             text = str(error)
+            if decided_by_values(call, args, named):
+                args, named = with_numbers(call, args, named)
+                return call(*args, **named)
             if "argument '" not in text:  # the message is NumPy's
                 text = violation(name, forms_of(call), args, named) or text
             raise ArgumentError(text) from error
+        if type(error) is AttributeError:
+            _refuse_others(error, name, args, named)
         raise error
 
     if strict:
@@ -51,7 +62,9 @@ def guarded(call, name, strict=True):
                     return found
             if types not in seen:
                 _check(call, name, args, named)
-                if len(seen) < _MOST and _decides(types, call, args, named):
+                if not _decides(types, call, args, named):
+                    args, named = with_numbers(call, args, named)
+                elif len(seen) < _MOST:
                     seen.add(types)
             try:
                 return call(*args, **named)
@@ -73,6 +86,16 @@ def guarded(call, name, strict=True):
 
     vars(checked)["is_guarded"] = True
     return checked
+
+
+def _refuse_others(error, name, args, named):
+    """Raise TypeError if ``error`` comes from an argument that is no tensor, where one is needed."""
+    for value in (*args, *named.values()):
+        for x in value if isinstance(value, (tuple, list)) else (value,):
+            if error.obj is x and not isinstance(x, Tensor):
+                raise ArgumentError(
+                    f"{name}(): an argument must be Tensor, not {type(x).__name__}"
+                ) from error
 
 
 def _decides(types, call, args, named):

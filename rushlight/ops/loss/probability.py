@@ -180,9 +180,11 @@ def binary_cross_entropy_with_logits(
         raise DtypeError(
             f"binary_cross_entropy_with_logits: target must be of floats, but is {target.dtype}"
         )
+    dtype = target.dtype
     input, target = in_one_dtype(input, target)
     operands = (input, target, weight, pos_weight)
-    return apply(_bce_logits.op, operands, {"reduction": reduction})
+    # PyTorch computes the losses in memory that has the target's dtype.
+    return apply(_bce_logits.op, operands, {"reduction": reduction}).to(dtype)
 
 
 # Kullback-Leibler divergence ------------------------------------------------------------------

@@ -1,0 +1,128 @@
+"""Differences that are none: by their kind and its reason, not by operation.
+
+Each function says whether a difference of a case is of its kind. It gets the case, rushlight's
+outcome, PyTorch's outcome, and the difference.
+"""
+
+import re
+
+import numpy as np
+
+import rushlight
+
+__all__ = ["is_excused"]
+
+
+def lacks(case, ours, theirs, found):
+    """PyTorch's CPU has no kernel for a dtype, or no derivative, and rushlight has one."""
+    error = theirs.backward if "backward" in found.kind else theirs.error
+    words = r"not implemented|Low precision dtypes not supported|is not differentiable"
+    return found.kind.endswith("takes") and re.search(words, str(error)) is not None
+
+
+def broken(case, ours, theirs, found):
+    """PyTorch breaks one of its own rules: an assertion of its code, or memory read past its end."""
+    words = (
+        "INTERNAL ASSERT|cannot be represented as a SymInt|std::bad_alloc|vector::|out of memory"
+    )
+    return any(re.search(words, str(e)) for e in (theirs.error, theirs.backward) if e)
+
+
+def no_tensor(case, ours, theirs, found):
+    """PyTorch's Python code reads an attribute of what is no tensor; rushlight says that it is none."""
+    errors = (ours.error, theirs.error) if found.kind == "error" else (None, None)
+    return isinstance(errors[0], TypeError) and isinstance(errors[1], AttributeError)
+
+
+def narrower(case, ours, theirs, found):
+    """The error is of a subclass, so that whoever catches PyTorch's catches it as well."""
+    a, b = (
+        (ours.backward, theirs.backward) if "backward" in found.kind else (ours.error, theirs.error)
+    )
+    return found.kind.endswith("error") and isinstance(a, type(b))
+
+
+def conjugate(case, ours, theirs, found):
+    """A conjugate has memory of its own: see docs/differences.md."""
+    return found.kind == "memory" and theirs.conjugate
+
+
+def mixed(case, ours, theirs, found):
+    """What is written is also read: PyTorch's result depends on the order of both."""
+    given = [v for key, v in case.named if key == "out"]
+    outs = given[0] if given and isinstance(given[0], tuple) else given
+    read = str([*case.args, *(v for key, v in case.named if key != "out")])
+    reads = any(f"{out!r}" in read for out in outs)
+    return found.kind in ("value", "input changed", "takes") and (
+        reads or len({*map(repr, outs)}) < len(outs)
+    )
+
+
+def out_too(case, ours, theirs, found):
+    """Methods, views and a few functions take ``out=``: see docs/differences.md."""
+    error = str(theirs.error)
+    return (
+        found.kind == "takes"
+        and isinstance(theirs.error, TypeError)
+        and "out" in dict(case.named)
+        and "out" in error
+    )
+
+
+#: Functions that LAPACK computes, besides those of ``torch.linalg``.
+_LAPACK = {
+    "lu", "orgqr", "ormqr", "geqrf", "inverse", "pinverse", "cholesky_inverse", "cholesky_solve",
+    "triangular_solve", "logdet",
+}  # fmt: skip
+_VECTORS = {"svd", "eigh", "eig", "qr", "householder_product", "orgqr", "lu_factor", "lu"}
+
+
+def factored(case, ours, theirs, found):
+    """The signs of singular vectors, and what becomes of nan, are up to LAPACK's build."""
+    name = case.name.rsplit(".")[-1]
+    if found.kind not in ("value", "gradient") or name not in (_LAPACK | {*dir(rushlight.linalg)}):
+        return False
+    return name in _VECTORS or not all(np.isfinite(t[1]).all() for t in theirs.tensors)
+
+
+#: Where docs/differences.md says that PyTorch's own answer is not kept, by operation and kind.
+DOCUMENTED = {
+    ("as_strided_scatter", "gradient"), ("cholesky_inverse", "gradient"), ("cdist", "value"),
+    ("cdist", "gradient"), ("ldexp", "value"), ("ldexp_", "value"), ("searchsorted", "value"), ("bucketize", "value"), ("sinc", "gradient"), ("logical_not_", "requires_grad"),
+    ("select_scatter", "strides"), ("slice_scatter", "strides"), ("diagonal_scatter", "strides"),
+}  # fmt: skip
+
+
+def documented(case, ours, theirs, found):
+    """docs/differences.md names it."""
+    return (case.name.rsplit(".")[-1], found.kind) in DOCUMENTED
+
+
+def comparison(case, ours, theirs, found):
+    """Comparisons and logical operations in place leave no history: see docs/differences.md."""
+    return found.kind == "requires_grad" and case.name.endswith("_") and _is_bool(case)
+
+
+def _is_bool(case):
+    function = getattr(rushlight, case.name.removesuffix("_"), None)
+    found = function and getattr(function, "op", None)
+    return found and found.dtype is not None and not any(found.rules)
+
+
+_KINDS = (
+    lacks,
+    out_too,
+    factored,
+    broken,
+    no_tensor,
+    narrower,
+    conjugate,
+    mixed,
+    documented,
+    comparison,
+)
+
+
+def is_excused(case, ours, theirs, found):
+    """Whether a difference is of a kind that has a reason."""
+    return any(kind(case, ours, theirs, found) for kind in _KINDS)
