@@ -60,7 +60,7 @@ def _lstsq(xp, A, B, *, rcond, driver):
         residuals = (error.real**2 + error.imag**2 if A.dtype.kind == "c" else error**2).sum(-2)
     # A matrix that is solved for several B has one rank.
     part = tuple([slice(n) for n in own])
-    ranks, S = ranks[part], S[part]
+    ranks, S = ranks[part].copy(), S[part].copy()
     return (
         X,
         residuals,

@@ -207,7 +207,7 @@ def _combined(dims, sizes):
 
 
 def _lost(found, points):
-    """``found`` (N, C, P) with nan for points that lie nowhere, as their taps would have no place."""
+    """``found`` (N, C, P) with nan for points that lie nowhere, as their taps have no place."""
     nowhere = points.isfinite().all(-1).logical_not()
     if recorder() is None and not nowhere.any():
         return found

@@ -311,7 +311,7 @@ def _promoted(op, inputs):
         elif common.category < 2 or isinstance(a, np.generic):
             out.append(np.asarray(a).astype(target)[()])
         else:
-            out.append(a)
+            out.append(int(a) if a is True or a is False else a)  # NumPy's log(True) is float16
     return out, None
 
 

@@ -89,7 +89,7 @@ def guarded(call, name, strict=True):
 
 
 def _refuse_others(error, name, args, named):
-    """Raise TypeError if ``error`` comes from an argument that is no tensor, where one is needed."""
+    """Raise TypeError if ``error`` comes from an argument that is no tensor but should be one."""
     for value in (*args, *named.values()):
         for x in value if isinstance(value, (tuple, list)) else (value,):
             if error.obj is x and not isinstance(x, Tensor):

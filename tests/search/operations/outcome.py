@@ -251,7 +251,7 @@ class _Comparison:
             return None
         if self.ours.overlapping or _out_of_range(self.case, want):
             return None
-        if _may_overflow(self.case) and found.dtype.kind in "fc":
+        if not is_exact(found.dtype) and _may_overflow(self.case):
             # Where sums and products overflow in between depends on their order.
             apart = ~(np.isfinite(wide(found)) & np.isfinite(wide(want)))
             found = np.where(apart, want, found)
@@ -306,9 +306,10 @@ _HUGE = {"float16": 16.0, "float64": 1e77, "complex128": 1e77}
 
 
 def _may_overflow(case):
-    """Whether an operation of several numbers has huge ones."""
+    """Whether an operation of several numbers, or a gradient, has huge ones."""
     function = getattr(rushlight, case.name.removesuffix("_"), None)
-    if getattr(getattr(function, "op", None), "kind", "") == "elementwise":
+    is_elementwise = getattr(getattr(function, "op", None), "kind", "") == "elementwise"
+    if is_elementwise and not any(x.grad for x in case.inputs):
         return False
     numbers = [(abs(v), _HUGE.get(x.dtype, 1e9)) for x in case.inputs for v in x.data]
     numbers += [(abs(v), 1e9) for _, v in case.named if isinstance(v, float)]

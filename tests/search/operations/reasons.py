@@ -9,6 +9,7 @@ import re
 import numpy as np
 
 import rushlight
+from rushlight.errors import DtypeError
 
 __all__ = ["is_excused"]
 
@@ -16,7 +17,11 @@ __all__ = ["is_excused"]
 def lacks(case, ours, theirs, found):
     """PyTorch's CPU has no kernel for a dtype, or no derivative, and rushlight has one."""
     error = theirs.backward if "backward" in found.kind else theirs.error
-    words = r"not implemented|Low precision dtypes not supported|is not differentiable"
+    words = (
+        "not implemented|Low precision dtypes|is not differentiable|automatic differentiation for|"
+        "Autograd not support dtype|doesn't handle types|doesn't support tensors of type|"
+        "of float, double, cfloat or cdouble"
+    )
     return found.kind.endswith("takes") and re.search(words, str(error)) is not None
 
 
@@ -69,6 +74,34 @@ def out_too(case, ours, theirs, found):
     )
 
 
+def careful(case, ours, theirs, found):
+    """rushlight refuses what goes wrong in silence: see docs/differences.md.
+
+    These are writes to elements that share memory, ``out=`` that would lose a gradient, matrices
+    with nan, and dtypes that only a tensor without elements gets through.
+    """
+    if found.kind != "refuses":
+        return False
+    words = "single memory location|functions with out=... arguments|contained non-finite values"
+    empty = all(not t[1].size for t in theirs.tensors)
+    refused = isinstance(ours.error, NotImplementedError | DtypeError)
+    return re.search(words, str(ours.error)) is not None or (empty and refused)
+
+
+def flags(case, ours, theirs, found):
+    """A flag may be any truth value, and a bool a size: see docs/differences.md."""
+    words = r"must be bool, not|must be tuple of ints, not bool|element of type bool"
+    is_type = found.kind == "takes" and isinstance(theirs.error, TypeError)
+    return is_type and re.search(words, str(theirs.error)) is not None
+
+
+def padded(case, ours, theirs, found):
+    """The zeros around an image, times an infinite weight, are nan or left out by the library."""
+    numbers = [v for x in case.inputs for v in x.data]
+    is_conv = "conv" in case.name and found.kind in ("value", "gradient")
+    return is_conv and not np.isfinite(np.asarray(numbers, complex)).all()
+
+
 #: Functions that LAPACK computes, besides those of ``torch.linalg``.
 _LAPACK = {
     "lu", "orgqr", "ormqr", "geqrf", "inverse", "pinverse", "cholesky_inverse", "cholesky_solve",
@@ -87,9 +120,15 @@ def factored(case, ours, theirs, found):
 
 #: Where docs/differences.md says that PyTorch's own answer is not kept, by operation and kind.
 DOCUMENTED = {
-    ("as_strided_scatter", "gradient"), ("cholesky_inverse", "gradient"), ("cdist", "value"),
-    ("cdist", "gradient"), ("ldexp", "value"), ("ldexp_", "value"), ("searchsorted", "value"), ("bucketize", "value"), ("sinc", "gradient"), ("logical_not_", "requires_grad"),
+    ("as_strided_scatter", "gradient"), ("as_strided_scatter", "strides"),
+    ("cholesky_inverse", "gradient"), ("cholesky_solve", "gradient"), ("cholesky_inverse", "value"),
+    ("cdist", "value"), ("cdist", "gradient"), ("sinc", "gradient"), ("i1e", "gradient"),
+    ("ldexp", "value"), ("ldexp_", "value"), ("ldexp", "gradient"), ("gcd", "value"),
+    ("lcm", "value"), ("polygamma", "value"), ("polygamma", "gradient"), ("digamma", "gradient"),
+    ("var_mean", "value"), ("std_mean", "value"), ("airy_ai", "value"), ("bessel_j0", "value"),
+    ("bessel_j1", "value"), ("bessel_y0", "value"), ("bessel_y1", "value"),
     ("select_scatter", "strides"), ("slice_scatter", "strides"), ("diagonal_scatter", "strides"),
+    ("select_scatter", "value"), ("slice_scatter", "value"), ("diagonal_scatter", "value"),
 }  # fmt: skip
 
 
@@ -103,6 +142,12 @@ def comparison(case, ours, theirs, found):
     return found.kind == "requires_grad" and case.name.endswith("_") and _is_bool(case)
 
 
+def unordered(case, ours, theirs, found):
+    """Boundaries that are not sorted have no meaning, and the place among them is any."""
+    searches = ("searchsorted", "bucketize", "histogram")
+    return found.kind == "value" and case.name.rsplit(".")[-1] in searches
+
+
 def _is_bool(case):
     function = getattr(rushlight, case.name.removesuffix("_"), None)
     found = function and getattr(function, "op", None)
@@ -110,17 +155,9 @@ def _is_bool(case):
 
 
 _KINDS = (
-    lacks,
-    out_too,
-    factored,
-    broken,
-    no_tensor,
-    narrower,
-    conjugate,
-    mixed,
-    documented,
-    comparison,
-)
+    lacks, careful, flags, padded, out_too, factored, broken, no_tensor, narrower, conjugate, mixed,
+    documented, comparison, unordered,
+)  # fmt: skip
 
 
 def is_excused(case, ours, theirs, found):

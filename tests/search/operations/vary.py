@@ -1,6 +1,5 @@
 """Random variations of a recorded call."""
 
-import itertools
 import math
 
 import ml_dtypes
@@ -8,7 +7,7 @@ import numpy as np
 
 from tests.search.operations.case import Case, Input, Name, Ref
 from tests.search.operations.pool import DTYPES, Given, pool
-from tests.search.programs.scopes import array_of, torch
+from tests.search.programs.scopes import torch
 
 __all__ = ["Variation"]
 
