@@ -8,7 +8,11 @@ from tests.search.operations.outcome import difference
 from tests.search.operations.vary import Variation
 from tests.search.workers import Work
 
-__all__ = ["Operations", "shrink"]
+__all__ = ["KNOWN", "Operations", "shrink"]
+
+#: Kinds of differences that fail no test: a call that is wrong in two ways is told of one of them,
+#: and which one depends on the order of the checks.
+KNOWN = ("error", "takes", "refuses", "backward error", "backward takes", "backward refuses")
 
 
 def case_of(seed, part=None):
