@@ -74,6 +74,15 @@ def test_points_that_lie_nowhere():
     assert border.flatten().tolist() == [4.0, 5.5]
 
 
+@pytest.mark.parametrize(
+    "name", ["elu", "selu", "celu", "hardtanh", "relu6", "softshrink", "hardshrink"]
+)
+def test_nan_passes_its_gradient_on(name):
+    x = torch.tensor([math.nan], requires_grad=True)
+    getattr(torch.nn.functional, name)(x).backward()
+    assert x.grad.item() == pytest.approx(1.0507 if name == "selu" else 1.0, rel=1e-4)
+
+
 def test_draws_in_the_order_of_memory():
     x = torch.ones(2, 6, 3).transpose(1, 2)
     torch.manual_seed(0)
@@ -86,6 +95,7 @@ def test_losses_promote_what_they_broadcast():
     half = torch.ones(3, dtype=torch.float16)
     with pytest.warns(UserWarning, match="different to the input size"):
         assert torch.nn.functional.mse_loss(torch.tensor(1.0), half).dtype is torch.float32
+        assert torch.nn.functional.huber_loss(half, torch.zeros(1)).dtype is torch.float16
 
 
 def test_degrees_without_end():

@@ -322,7 +322,8 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     if delta <= 0:
         raise RuntimeError(f"huber_loss does not support non-positive values for delta: {delta}")
     if weight is None:
-        return apply(_huber.op, (input, target), {"reduction": reduction, "delta": delta})
+        found = apply(_huber.op, (input, target), {"reduction": reduction, "delta": delta})
+        return found.to(of.dtype)
     losses = apply(_huber.op, (input, target), {"reduction": "none", "delta": delta})
     # Unlike in mse_loss and l1_loss, PyTorch divides by the number of elements, not by the weights.
     return reduced(weighted(losses, input, weight, "none"), reduction)
