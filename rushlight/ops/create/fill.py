@@ -23,7 +23,7 @@ def _fill_into(out, value):
 
 
 @kernel(public=False, method=False, name="fill", widen=False, prepare=_checked,
-        keeps_order=True)  # fmt: skip
+        keeps_order="like")  # fmt: skip
 def _fill(xp, x, value):
     """Return an array with the shape and dtype of ``x``, filled with ``value``."""
     return xp.full_like(x, as_scalar(value, x.dtype))

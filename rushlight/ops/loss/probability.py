@@ -218,6 +218,7 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
     >>> torch.nn.functional.kl_div(p.log(), torch.tensor([[0.25, 0.75]]), reduction="batchmean")
     tensor(0.1308)
     """
+    by_batch = reduction == "batchmean" and (size_average is not None or reduce is not None)
     if reduction != "batchmean" or size_average is not None or reduce is not None:
         reduction = reduction_of(reduction, size_average, reduce)
     if reduction == "mean":
@@ -237,4 +238,6 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
     )
     if reduction == "batchmean":
         return losses.sum() / input.array.shape[0] if input.array.ndim else losses.sum()
-    return reduced(losses, reduction)
+    losses = reduced(losses, reduction)
+    # The flags of old decide how the losses are reduced, and "batchmean" divides all the same.
+    return losses / input.array.shape[0] if by_batch and input.array.ndim else losses

@@ -55,6 +55,7 @@ class Outcome:
     backward: Exception | None = None
     gradients: list = field(default_factory=list)
     conjugate: bool = False  # a result is a view that reads its memory as conjugates
+    shares: bool = False  # an input has two elements in one place
     overlapping: bool = False  # a tensor that was written has two elements in one place
 
 
@@ -66,7 +67,8 @@ def _take_apart(T, found, tensors):
     if isinstance(found, T.Size):
         return tuple(found)
     if isinstance(found, (tuple, list)):
-        kind = getattr(found, "_fields", None) or type(found).__name__.removesuffix("_out")
+        name = type(found).__name__.removesuffix("_out")
+        kind = getattr(found, "_fields", None) or ("tuple" if name.startswith("_") else name)
         return kind, [_take_apart(T, part, tensors) for part in found]
     if isinstance(found, dict):
         return {key: _take_apart(T, part, tensors) for key, part in found.items()}
@@ -120,6 +122,7 @@ def run(T, case, noise=0, twice=False):
     ]
     outcome.inputs = [(tuple(x.shape), _whole(x)) for x in inputs]
     outcome.versions = [x._version - v for x, v in zip(inputs, before, strict=True)]
+    outcome.shares = any(map(overlaps, inputs))
     outcome.overlapping = any(
         n and overlaps(x) for n, x in zip(outcome.versions, inputs, strict=True)
     )

@@ -107,13 +107,25 @@ _LAPACK = {
     "lu", "orgqr", "ormqr", "geqrf", "inverse", "pinverse", "cholesky_inverse", "cholesky_solve",
     "triangular_solve", "logdet",
 }  # fmt: skip
-_VECTORS = {"svd", "eigh", "eig", "qr", "householder_product", "orgqr", "lu_factor", "lu"}
+_VECTORS = {
+    "svd",
+    "eigh",
+    "eig",
+    "qr",
+    "householder_product",
+    "orgqr",
+    "lu_factor",
+    "lu",
+    "eigvals",
+    "ldl_solve",
+}
 
 
 def factored(case, ours, theirs, found):
-    """The signs of singular vectors, and what becomes of nan, are up to LAPACK's build."""
+    """The signs of singular vectors, and what becomes of nan, are up to LAPACK and the FFT."""
     name = case.name.rsplit(".")[-1]
-    if found.kind not in ("value", "gradient") or name not in (_LAPACK | {*dir(rushlight.linalg)}):
+    known = name in _LAPACK or hasattr(rushlight.linalg, name) or hasattr(rushlight.fft, name)
+    if found.kind not in ("value", "gradient") or not known:
         return False
     return name in _VECTORS or not all(np.isfinite(t[1]).all() for t in theirs.tensors)
 
@@ -122,7 +134,8 @@ def factored(case, ours, theirs, found):
 DOCUMENTED = {
     ("as_strided_scatter", "gradient"), ("as_strided_scatter", "strides"),
     ("cholesky_inverse", "gradient"), ("cholesky_solve", "gradient"), ("cholesky_inverse", "value"),
-    ("celu", "gradient"), ("i1", "gradient"), ("cdist", "value"), ("cdist", "gradient"), ("sinc", "gradient"), ("i1e", "gradient"),
+    ("pow", "value"), ("pow", "input changed"), ("conv3d", "strides"),
+    ("conv_transpose3d", "strides"), ("soft_margin_loss", "gradient"), ("celu", "gradient"), ("i1", "gradient"), ("cdist", "value"), ("cdist", "gradient"), ("sinc", "gradient"), ("i1e", "gradient"),
     ("ldexp", "value"), ("ldexp_", "value"), ("ldexp", "gradient"), ("gcd", "value"),
     ("lcm", "value"), ("polygamma", "value"), ("polygamma", "gradient"), ("digamma", "gradient"),
     ("var_mean", "value"), ("std_mean", "value"), ("airy_ai", "value"), ("bessel_j0", "value"),
@@ -140,6 +153,11 @@ def documented(case, ours, theirs, found):
 def comparison(case, ours, theirs, found):
     """Comparisons and logical operations in place leave no history: see docs/differences.md."""
     return found.kind == "requires_grad" and case.name.endswith("_") and _is_bool(case)
+
+
+def shared(case, ours, theirs, found):
+    """A buffer of which several elements share memory gets the last one that is written."""
+    return found.kind == "input changed" and theirs.shares
 
 
 def composed(case, ours, theirs, found):
@@ -165,7 +183,7 @@ def _is_bool(case):
 
 _KINDS = (
     lacks, careful, flags, padded, out_too, factored, broken, no_tensor, narrower, conjugate, mixed,
-    documented, comparison, unordered, composed,
+    documented, comparison, unordered, composed, shared,
 )  # fmt: skip
 
 
