@@ -96,10 +96,17 @@ def flags(case, ours, theirs, found):
 
 
 def padded(case, ours, theirs, found):
-    """The zeros around an image, times an infinite weight, are nan or left out by the library."""
+    """Zeros around an image, times an infinite weight, are nan or left out, by PyTorch's kernel.
+
+    Attention's scores that are hidden, or infinite, likewise.
+    """
     numbers = [v for x in case.inputs for v in x.data]
-    is_conv = "conv" in case.name and found.kind in ("value", "gradient")
-    return is_conv and not np.isfinite(np.asarray(numbers, complex)).all()
+    named = "conv" in case.name or "attention" in case.name
+    return (
+        named
+        and found.kind in ("value", "gradient")
+        and not np.isfinite(np.asarray(numbers, complex)).all()
+    )
 
 
 #: Functions that LAPACK computes, besides those of ``torch.linalg``.
@@ -134,6 +141,7 @@ def factored(case, ours, theirs, found):
 DOCUMENTED = {
     ("as_strided_scatter", "gradient"), ("as_strided_scatter", "strides"),
     ("cholesky_inverse", "gradient"), ("cholesky_solve", "gradient"), ("cholesky_inverse", "value"),
+    ("detach_copy", "requires_grad"), ("histogram", "requires_grad"), ("zeta", "value"),
     ("pow", "value"), ("pow", "input changed"), ("conv3d", "strides"),
     ("conv_transpose3d", "strides"), ("soft_margin_loss", "gradient"), ("celu", "gradient"), ("i1", "gradient"), ("cdist", "value"), ("cdist", "gradient"), ("sinc", "gradient"), ("i1e", "gradient"),
     ("ldexp", "value"), ("ldexp_", "value"), ("ldexp", "gradient"), ("gcd", "value"),
@@ -155,6 +163,16 @@ def comparison(case, ours, theirs, found):
     return found.kind == "requires_grad" and case.name.endswith("_") and _is_bool(case)
 
 
+def resized(case, ours, theirs, found):
+    """``out=`` of another size lies in memory as the result does; PyTorch's functions differ."""
+    return found.kind == "strides" and "out" in dict(case.named)
+
+
+def polynomial(case, ours, theirs, found):
+    """PyTorch's angles of Chebyshev polynomials are float32, and its loops end early at nan."""
+    return found.kind == "value" and "_polynomial_" in case.name
+
+
 def shared(case, ours, theirs, found):
     """A buffer of which several elements share memory gets the last one that is written."""
     return found.kind == "input changed" and theirs.shares
@@ -165,7 +183,8 @@ def composed(case, ours, theirs, found):
     if found.kind == "strides":
         return case.name == "einsum"
     function = getattr(rushlight, case.name.removesuffix("_"), None)
-    written = [a > 0 for a in ours.versions] == [b > 0 for b in theirs.versions]
+    pairs = zip(ours.versions, theirs.versions, strict=True)
+    written = all(a == 0 or b > 0 for a, b in pairs)  # or nothing, where nothing changes
     return found.kind == "version" and written and not hasattr(function, "op")
 
 
@@ -183,7 +202,7 @@ def _is_bool(case):
 
 _KINDS = (
     lacks, careful, flags, padded, out_too, factored, broken, no_tensor, narrower, conjugate, mixed,
-    documented, comparison, unordered, composed, shared,
+    documented, comparison, unordered, composed, shared, resized, polynomial,
 )  # fmt: skip
 
 
