@@ -15,7 +15,7 @@ from rushlight.errors import DtypeError, ShapeError
 from rushlight.linalg.checks import check_info, check_square
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
-from rushlight.ops.core.rules import conj
+from rushlight.ops.core.rules import conj, underivable
 from rushlight.ops.linear.matmul import same_dtype
 from rushlight.return_types import result_type
 
@@ -45,11 +45,7 @@ def _factor(xp, A, *, hermitian):
     return np.tril(LD), pivots, info
 
 
-def _no_slope(g):
-    raise RuntimeError("linalg.ldl_factor: its gradient is not implemented, as in PyTorch")
-
-
-_factor.grad(A=_no_slope)
+_factor.grad(A=underivable("linalg.ldl_factor"))
 
 
 def ldl_factor_ex(A, *, hermitian=False, check_errors=False, out=None):

@@ -38,7 +38,7 @@ def _depends_on_rank(A, B, *, rcond, driver):
         dynamic=_depends_on_rank, keeps_order=True)  # fmt: skip
 def _lstsq(xp, A, B, *, rcond, driver):
     """Return (X, residuals, ranks, singular values); what the driver does not compute is empty."""
-    lead = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
+    own, lead = A.shape[:-2], np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
     A, B = [np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (A, B)]
     (rows, n), k = A.shape[-2:], B.shape[-1]
     real = A.real.dtype
@@ -58,6 +58,9 @@ def _lstsq(xp, A, B, *, rcond, driver):
     if rows > n and full:
         error = B - A @ X
         residuals = (error.real**2 + error.imag**2 if A.dtype.kind == "c" else error**2).sum(-2)
+    # A matrix that is solved for several B has one rank.
+    part = tuple([slice(n) for n in own])
+    ranks, S = ranks[part].copy(), S[part].copy()
     return (
         X,
         residuals,

@@ -3,13 +3,14 @@
 import numpy as np
 
 import rushlight
-from rushlight.errors import ShapeError
+from rushlight.errors import DtypeError, ShapeError
 from rushlight.linalg.checks import check_matrices
 from rushlight.linalg.columns import in_columns
 from rushlight.linalg.triangular import solve_triangular
 from rushlight.ops.core.autocast import SINGLE, autocasts
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
+from rushlight.ops.core.rules import underivable
 from rushlight.ops.linear.matmul import adjoint, same_dtype
 from rushlight.ops.linear.triangle import tril, triu
 from rushlight.ops.shape.join import cat
@@ -110,9 +111,12 @@ def _reflections(xp, x):
     return h.swapaxes(-1, -2), tau
 
 
+_reflections.grad(x=underivable("geqrf"))
+
+
 def geqrf(input, *, out=None):
     """Compute ``torch.geqrf``."""
-    found = _reflections(input.detach())
+    found = _reflections(input)
     if out is not None:
         found = tuple([store(o, f, "geqrf") for o, f in zip(out, found, strict=True)])
     return _Reflections(found)
@@ -143,6 +147,11 @@ def householder_product(A, tau, *, out=None):
             [0., 1.]])
     """
     check_matrices("linalg.householder_product", A)
+    if tau.dtype is not A.dtype:
+        raise DtypeError(
+            f"linalg.householder_product: tau dtype {tau.dtype} does not match input dtype "
+            f"{A.dtype}"
+        )
     (rows, columns), k = A.shape[-2:], tau.shape[-1]
     if rows < columns or columns < k or tau.shape[:-1] != A.shape[:-2]:
         raise ShapeError(

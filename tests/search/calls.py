@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 
-__all__ = ["INPUTS", "calls", "flat", "names", "run"]
+__all__ = ["INPUTS", "REST", "calls", "flat", "names", "run"]
 
 #: Names that change global state, ask for memory of any size, print, or need other arguments.
 _LEFT_OUT = {
@@ -42,7 +42,7 @@ INPUTS = {
     "transposed": _array(3, 4).T,
 }  # fmt: skip
 
-_REST = [
+REST = [
     (), (0,), (1,), (-1,), (2,), (0, 0), (0, 1), (1, 0), (1, 1), (0, 0, 1), (1, 1, 1), (1, 0, 1),
     (1.0,), (0.0,), (0.0, 1.0), (0.5, False), (True,), (False,), ((0,),), ((1,),), ((1, 1),),
     ((0, 1),), ((0, 0),), ((0, 0, 0, 0),), ((0, 0), (0, 1)), ((0, 0), "reflect"),
@@ -105,5 +105,5 @@ def flat(found, kind):
 def calls(torch, peer):
     """(label, where, name, array, arguments) of all that PyTorch may take."""
     for where, name in names(torch, peer):
-        for (label, given), rest in itertools.product(INPUTS.items(), _REST):
+        for (label, given), rest in itertools.product(INPUTS.items(), REST):
             yield f"{where}.{name}({label}, {rest})", where, name, given, rest

@@ -148,7 +148,8 @@ class Worker:
         current = Path(self.run.folder, f"current-{self.process.pid}.py")
         script = current.read_text() if current.exists() else f"# seed {self.seed}\n"
         current.unlink(missing_ok=True)
-        self.run.finished(self.seed, [(f"{how} {self.seed}", script)])
+        # Where the file is empty, what the worker did last was none of rushlight's.
+        self.run.finished(self.seed, [(f"{how} {self.seed}", script)] if script else [])
         self.start()
 
 

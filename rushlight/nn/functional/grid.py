@@ -8,6 +8,7 @@ is a tap of the point, and its weight is the product of their weights.
 import warnings
 from math import prod
 
+from rushlight.autograd.mode import recorder
 from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE, autocasts
@@ -112,7 +113,7 @@ def affine_grid(theta, size, align_corners=None):
 
 def _constant(x, value):
     """Return a tensor like ``x`` filled with ``value``; its gradient is zero."""
-    return x.floor().clamp(value, value)
+    return x.floor().nan_to_num(0.0).clamp(value, value)
 
 
 def _pixels(x, n, align):
@@ -120,10 +121,14 @@ def _pixels(x, n, align):
     return (x + 1) / 2 * (n - 1) if align else ((x + 1) * n - 1) / 2
 
 
-def _clipped(x, n):
-    """Limit ``x`` to [0, n - 1]; the gradient is zero outside and at the ends."""
+def _clipped(x, n, volume):
+    """Limit ``x`` to [0, n - 1]; the gradient is zero outside and at the ends.
+
+    A nan is the first pixel of an image, and the last one of a volume.
+    """
     inside = (x > 0) & (x < n - 1)
-    return x.where(inside, _constant(x, 0.0).where((x > 0).logical_not(), _constant(x, n - 1.0)))
+    before = x <= 0 if volume else (x > 0).logical_not()
+    return x.where(inside, _constant(x, 0.0).where(before, _constant(x, n - 1.0)))
 
 
 def _reflected(x, n, align):
@@ -140,11 +145,11 @@ def _reflected(x, n, align):
     return back.where(x > back, x) + low
 
 
-def _within(x, n, align, padding_mode):
+def _within(x, n, align, padding_mode, volume):
     """Move ``x`` into the image by the padding mode; return it unchanged for "zeros"."""
     if padding_mode == "zeros":
         return x
-    return _clipped(_reflected(x, n, align) if padding_mode == "reflection" else x, n)
+    return _clipped(_reflected(x, n, align) if padding_mode == "reflection" else x, n, volume)
 
 
 # Taps -------------------------------------------------------------------------------------
@@ -161,7 +166,7 @@ def _cubic(t):
     return [far(t + 1), near(t), near(1 - t), far(2 - t)]
 
 
-def _taps(x, n, align, mode, padding_mode):
+def _taps(x, n, align, mode, padding_mode, volume):
     """Return (positions, weights) of the taps of the coordinates ``x`` (N, P) along one dim.
 
     Both have the shape (N, taps, P).
@@ -172,8 +177,8 @@ def _taps(x, n, align, mode, padding_mode):
         weight = stack(_cubic(x - first), 1)
         # The padding mode applies to each of the four pixels, and not to the point.
         place = first.detach().unsqueeze(1) + arange(-1, 3, dtype=x.dtype).unsqueeze(1)
-        return _within(place, n, align, padding_mode), weight
-    x = _within(x, n, align, padding_mode)
+        return _within(place, n, align, padding_mode, volume), weight
+    x = _within(x, n, align, padding_mode, volume)
     if mode == "nearest":
         return x.round().unsqueeze(1), _constant(x, 1.0).unsqueeze(1)
     first = x.floor()
@@ -203,6 +208,14 @@ def _combined(dims, sizes):
         weight = (weight.unsqueeze(2) * share.unsqueeze(1)).reshape(shape)
         inside = (inside.unsqueeze(2) & is_in.unsqueeze(1)).reshape(shape)
     return index.where(inside, -1), weight.where(inside, 0)
+
+
+def _lost(found, points):
+    """``found`` (N, C, P) with nan for points that lie nowhere, as their taps have no place."""
+    nowhere = points.isfinite().all(-1).logical_not()
+    if recorder() is None and not nowhere.any():
+        return found
+    return found.masked_fill(nowhere.unsqueeze(1), float("nan"))
 
 
 # The function -----------------------------------------------------------------------------
@@ -281,8 +294,11 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
         points = points.float()  # half precision has too few digits for pixel positions
     dims = []
     for d, n in enumerate(size):
-        place, weight = _taps(points[..., -1 - d], n, align, mode, padding_mode)
+        place, weight = _taps(points[..., -1 - d], n, align, mode, padding_mode, len(size) == 3)
         dims.append(_inside(place, weight, n))
     index, weight = _combined(dims, size)
     flat = input.reshape(*input.shape[:2], prod(size))
-    return weighted_gather(flat, weight.to(input.dtype), index).reshape(*input.shape[:2], *places)
+    found = weighted_gather(flat, weight.to(input.dtype), index)
+    if len(size) == 2 and mode != "nearest" and (mode == "bicubic" or padding_mode == "zeros"):
+        found = _lost(found, points)
+    return found.reshape(*input.shape[:2], *places)

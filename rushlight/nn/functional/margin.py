@@ -147,7 +147,8 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
             f"soft_margin_loss: target {tuple(target.shape)} does not broadcast to input "
             f"{tuple(input.shape)}"
         )
-    return reduced(losses, reduction)
+    # PyTorch computes the losses in memory that has the input's dtype.
+    return reduced(losses.to(input.dtype), reduction)
 
 
 # Triplets -----------------------------------------------------------------------------------

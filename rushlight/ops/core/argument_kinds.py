@@ -17,6 +17,7 @@ from numbers import Number
 
 import numpy as np
 
+from rushlight.autograd import mode
 from rushlight.device import device
 from rushlight.dtype import dtype
 from rushlight.ops.tensor.memory_format import layout, memory_format
@@ -360,4 +361,21 @@ def decided_by_values(call, args, named):
     return False
 
 
+def with_numbers(call, args, named):
+    """(args, named) with numbers in place of the 0-dim tensors that are given for numbers."""
+    if mode.recorder() is not None:  # there the tensor has no value yet
+        return args, named
+    form = next((f for f in forms_of(call) if _against("", f, args, named) is None), None)
+    if form is None:
+        return args, named
+    kinds = [p.kind for p in form.positional] + ["any"] * len(args)
+    plain = lambda kind, x: x.item() if isinstance(x, Tensor) and kind in _NUMERIC else x
+    given = {k: form.parameters[k].kind if k in form.parameters else "any" for k in named}
+    return (
+        tuple([plain(kind, x) for kind, x in zip(kinds, args, strict=False)]),
+        {k: plain(given[k], x) for k, x in named.items()},
+    )
+
+
+_NUMERIC = ("int", "ints", "float", "Number")
 _OF_TENSORS = ("Tensor", "Tensor?", "operand", "any", "value")

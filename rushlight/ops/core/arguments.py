@@ -1,11 +1,12 @@
 """Sort the arguments of a call into the inputs and the parameters of its operation."""
 
+from rushlight.autograd import mode
 from rushlight.dtype import dtype
 from rushlight.ops.core.argument_kinds import Parameter, fits, kind_of, unfit
 from rushlight.ops.core.definition import REQUIRED
-from rushlight.tensor import Size
+from rushlight.tensor import Size, Tensor
 
-__all__ = ["admitted", "bind", "judge", "refuse"]
+__all__ = ["admitted", "bind", "judge", "number", "refuse"]
 
 #: Public name → the parameter's name in a forward; NumPy's ``axis`` and ``keepdims`` count as well.
 _KEYWORDS = {"axis": "dim", "keepdims": "keepdim", "input": "x", "other": "y", "self": "x"}
@@ -45,6 +46,7 @@ def bind(op, args, kwargs):
             for key, value in given.items():
                 if key in known and type(value) not in known[key]:
                     _admit(op, key, value)
+                    params[key] = number(value)
         if named or len(inputs) < n:
             inputs = _named_inputs(op, inputs, named)
     for name in op.required:
@@ -116,6 +118,13 @@ def _kind(op, name):
     if name == "dim" and op.kind == "reduction":
         return "ints"
     return kind_of(name, op.defaults[name])
+
+
+def number(value):
+    """The number in a tensor of no dims that is given for one; anything else as it is."""
+    if isinstance(value, Tensor) and not value.array.ndim and mode.recorder() is None:
+        return value.item()
+    return value
 
 
 def _admit(op, name, value):

@@ -120,6 +120,7 @@ class Op:
         autocast: The rule for autocast, see ``autocast.py``; None: no casts.
         arrays: The operator accepts a NumPy array as its other operand, as PyTorch's ``==`` does.
         tensors: Names of the inputs that must not be a Python number.
+        numbers: All inputs may be Python numbers, and the result is a tensor all the same.
         kinds: {name: kind} of the parameters whose name and default don't determine the kind; see
             ``argument_kinds.py``.
         admitted: Name of a parameter → the types that are admitted at sight (``arguments.py``).
@@ -178,6 +179,7 @@ class Op:
         self.checking: Any = None
         self.arrays = options.pop("arrays", False)
         self.tensors = options.pop("tensors", ())
+        self.numbers = options.pop("numbers", False)
         self.kinds = options.pop("kinds", {})
         self.admitted: dict = {}
         self.exact = options.pop("exact", ())
@@ -223,7 +225,7 @@ class Op:
 
         A rule receives the result's gradient ``g``, and then the values that its parameters name.
         """
-        users: dict = {}
+        users: dict = {name: list(who) for name, _, who in self.plan}
         for name, rule in rules.items():
             i = self.inputs.index(name)
             code = rule.__code__

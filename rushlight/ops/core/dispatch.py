@@ -111,7 +111,7 @@ def apply(op, args, params):
             parents.append(None)
         arrays.append(a)
     if not tensors and op.inputs:
-        _no_tensor(op, operands)
+        return apply(op, (_no_tensor(op, operands), *args[1:]), params)
     if op.prepare is not None:
         try:
             params = op.prepare(*((arrays,) if op.variadic else arrays), **params)
@@ -151,6 +151,9 @@ def _refuse_numbers(op, operands):
 
 
 def _no_tensor(op, operands):
+    """The first of several Python numbers as a tensor, if ``op`` takes that, else an error."""
+    if op.numbers:
+        return from_array(np.asarray(operands[0], scalar_dtype(operands[0]).numpy))
     for i, x in enumerate(operands):
         refuse(op, 0 if op.variadic else i, x)
     raise RuntimeError(f"{op.name}: expected a non-empty list of Tensors")
@@ -239,6 +242,8 @@ def _computed(op, inputs, params, xp):
     if type(result) is ndarray:
         if final is not None and result.dtype.kind == "f":
             return result.astype(final)
+        if result.dtype is _f8 and op.kind == "elementwise" and _is_single(inputs):
+            return result.astype(_f4)  # NumPy's function of a Python number is a double
         if op.shares or not inputs:
             return result
         fresh = result.base is None and result is not inputs[0] and result is not inputs[-1]
@@ -247,6 +252,11 @@ def _computed(op, inputs, params, xp):
         results = [_final(np.asarray(r), final) for r in result]
         return tuple(results if op.shares else [_owned(op, r, inputs) for r in results])
     return _final(np.asarray(result), final)
+
+
+def _is_single(inputs):
+    """Whether an operand is of float32."""
+    return any(type(a) is ndarray and a.dtype is _f4 for a in inputs)
 
 
 def _owned(op, result, inputs):
@@ -315,7 +325,7 @@ def _promoted(op, inputs):
         elif common.category < 2 or isinstance(a, np.generic):
             out.append(np.asarray(a).astype(target)[()])
         else:
-            out.append(a)
+            out.append(int(a) if a is True or a is False else a)  # NumPy's log(True) is float16
     return out, None
 
 

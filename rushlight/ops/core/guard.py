@@ -16,7 +16,12 @@ from rushlight.autograd import mode
 from rushlight.device import require
 from rushlight.errors import ArgumentError
 from rushlight.meta import at, default_device, device_of
-from rushlight.ops.core.argument_kinds import decided_by_values, forms_of, violation
+from rushlight.ops.core.argument_kinds import (
+    decided_by_values,
+    forms_of,
+    violation,
+    with_numbers,
+)
 from rushlight.ops.core.dispatch import overridden, overrides
 from rushlight.tensor import Tensor
 
@@ -40,9 +45,14 @@ def guarded(call, name, strict=True):
             _check(call, name, args, named, strict)
         elif isinstance(error, TypeError) and not isinstance(error, ArgumentError):
             text = str(error)
+            if decided_by_values(call, args, named):
+                args, named = with_numbers(call, args, named)
+                return call(*args, **named)
             if "argument '" not in text:  # the message is NumPy's
                 text = violation(name, forms_of(call), args, named) or text
             raise ArgumentError(text) from error
+        if type(error) is AttributeError:
+            _refuse_others(error, name, args, named)
         raise error
 
     if strict:
@@ -63,7 +73,9 @@ def guarded(call, name, strict=True):
                         return checked(*args, **named)
             if types not in seen:
                 _check(call, name, args, named)
-                if len(seen) < _MOST and _decides(types, call, args, named):
+                if not _decides(types, call, args, named):
+                    args, named = with_numbers(call, args, named)
+                elif len(seen) < _MOST:
                     seen.add(types)
             try:
                 return call(*args, **named)
@@ -90,6 +102,16 @@ def guarded(call, name, strict=True):
 
     vars(checked)["is_guarded"] = True
     return checked
+
+
+def _refuse_others(error, name, args, named):
+    """Raise TypeError if ``error`` comes from an argument that is no tensor but should be one."""
+    for value in (*args, *named.values()):
+        for x in value if isinstance(value, (tuple, list)) else (value,):
+            if error.obj is x and not isinstance(x, Tensor):
+                raise ArgumentError(
+                    f"{name}(): an argument must be Tensor, not {type(x).__name__}"
+                ) from error
 
 
 def _decides(types, call, args, named):

@@ -55,6 +55,7 @@ def store(out, result, name, casts=False, silent=False, error=DtypeError):
     refuse_gradients(name, (out, result))
     if out.array.dtype != result.array.dtype:
         _check_dtype(OF[out.array.dtype], OF[result.array.dtype], name, casts, error)
+    written = out.cell[1]
     if out.array.shape != result.array.shape:
         if out.array.size and not silent:
             _warn_of_size(out, result, name)
@@ -62,6 +63,7 @@ def store(out, result, name, casts=False, silent=False, error=DtypeError):
         array = result.array
         if not array.flags.c_contiguous and is_dense(array.shape, array.strides, array.itemsize):
             out.as_strided_(array.shape, result.stride())
+        out.cell[1] = written  # a change of the size does not count as another write
     return assign(out, result)
 
 
@@ -129,6 +131,8 @@ def in_place(call, name):
             raise TypeError(
                 f"{name}(): argument 'input' (position 1) must be Tensor, not {type(self).__name__}"
             )
+        if kwargs and "out" in kwargs:
+            raise TypeError(f"{name}() got an unexpected keyword argument 'out'")
         try:
             check_write(self, name)
         except GraphError:

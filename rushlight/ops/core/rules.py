@@ -7,7 +7,7 @@ from rushlight.tensor import Tensor
 
 __all__ = [
     "conj", "is_complex", "kept", "largest", "least", "log", "number", "scattered", "spread",
-    "total", "typed", "where", "zeros",
+    "total", "typed", "underivable", "where", "zeros",
 ]  # fmt: skip
 
 
@@ -39,6 +39,15 @@ def where(condition, x, y):
 def zeros(g):
     """Zeros like ``g``, even where g is infinite or nan (0 · g would be nan there)."""
     return g.new_zeros(g.shape) if isinstance(g, Tensor) else np.zeros_like(g)
+
+
+def underivable(name):
+    """The rule of an operation without a derivative: going backward through it raises."""
+
+    def rule(g):
+        raise NotImplementedError(f"the derivative for '{name}' is not implemented, as in PyTorch")
+
+    return rule
 
 
 def log(x):

@@ -22,7 +22,8 @@ def _fill_into(out, value):
     out.fill(as_scalar(value, out.dtype))
 
 
-@kernel(public=False, method=False, name="fill", widen=False, prepare=_checked)
+@kernel(public=False, method=False, name="fill", widen=False, prepare=_checked,
+        keeps_order="like")  # fmt: skip
 def _fill(xp, x, value):
     """Return an array with the shape and dtype of ``x``, filled with ``value``."""
     return xp.full_like(x, as_scalar(value, x.dtype))

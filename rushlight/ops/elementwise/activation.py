@@ -99,7 +99,7 @@ def _elu_slope(g, x, alpha, scale, input_scale):
     slope = exp(x * input_scale) * steep
     if isinstance(g, Tensor):  # as in PyTorch, the second derivative is 0 at x = 0
         slope = where(x == 0, steep, slope)
-    return where(x > 0, g * scale, g * slope)
+    return where(x <= 0, g * slope, g * scale)  # a nan passes its gradient on
 
 
 elu.grad(x=_elu_slope)
@@ -133,7 +133,7 @@ def hardshrink(xp, x, *, lambd=0.5):
     return xp.where((x >= -lambd) & (x <= lambd), 0, x)
 
 
-hardshrink.grad(x=lambda g, x, lambd: where((x < -lambd) | (x > lambd), g, 0))
+hardshrink.grad(x=lambda g, x, lambd: where((x >= -lambd) & (x <= lambd), 0, g))
 
 
 def _not_negative(x, *, lambd):
@@ -160,7 +160,7 @@ def softshrink(xp, x, *, lambd=0.5):
     return xp.where(x > lambd, x - lambd, xp.where(x < -lambd, x + lambd, x * 0))
 
 
-softshrink.grad(x=lambda g, x, lambd: where((x < -lambd) | (x > lambd), g, 0))
+softshrink.grad(x=lambda g, x, lambd: where((x >= -lambd) & (x <= lambd), 0, g))
 
 # Between bounds ---------------------------------------------------------------------------
 
@@ -175,7 +175,7 @@ def hardtanh(xp, x, *, min_val=-1.0, max_val=1.0):
     return xp.minimum(xp.maximum(x, min_val), max_val)
 
 
-hardtanh.grad(x=lambda g, x, min_val, max_val: where((x > min_val) & (x < max_val), g, 0))
+hardtanh.grad(x=lambda g, x, min_val, max_val: where((x <= min_val) | (x >= max_val), 0, g))
 
 
 @_activation(least=1 << 17)

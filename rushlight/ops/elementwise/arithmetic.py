@@ -32,7 +32,7 @@ def no_bool(operands):
 
 
 @elementwise(public=False, method=False, inplace=False, name="add",
-             operator=("__add__", "__radd__"))  # fmt: skip
+             operator=("__add__", "__radd__"), numbers=True)  # fmt: skip
 def add_(xp, x, y):
     """x + y."""
     return x + y
@@ -42,8 +42,9 @@ add_.grad(x=lambda g: g, y=lambda g: g)
 
 
 @elementwise(
-    public=False, method=False, inplace=False, operator="__sub__", name="sub", dtype=no_bool
-)
+    public=False, method=False, inplace=False, operator="__sub__", name="sub", dtype=no_bool,
+    numbers=True,
+)  # fmt: skip
 def sub_(xp, x, y):
     """x - y."""
     return x - y
@@ -216,7 +217,7 @@ def positive(input):
 # Products ---------------------------------------------------------------------------------
 
 
-@elementwise(alias="multiply", operator=("__mul__", "__rmul__"), exact=(1,))
+@elementwise(alias="multiply", operator=("__mul__", "__rmul__"), exact=(1,), numbers=True)
 def mul(xp, x, y):
     """Multiply ``input`` by ``other``.
 
@@ -416,7 +417,7 @@ def lerp(input, end, weight, *, out=None):
 
 @elementwise(
     public=False, method=False, inplace=False, operator="__truediv__", name="div", dtype=to_float,
-    exact=(1,),
+    exact=(1,), numbers=True,
 )  # fmt: skip
 def div_(xp, x, y):
     """x / y."""

@@ -5,6 +5,7 @@ import numpy as np
 import rushlight.dtype as dtypes
 from rushlight.backend.numpy import from_parts
 from rushlight.dtype import OF
+from rushlight.ops.core.arguments import number
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import elementwise
 from rushlight.ops.core.promotion import as_in_half, real_only
@@ -182,6 +183,9 @@ def clamp(input, min=None, max=None, *, out=None):
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     tensors = [isinstance(b, Tensor) for b in (min, max) if b is not None]
+    if tensors[0] is not tensors[-1]:
+        min, max = number(min), number(max)
+        tensors = [isinstance(min, Tensor), isinstance(max, Tensor)]
     if tensors[0] is not tensors[-1]:
         raise TypeError(
             "clamp(): min and max must both be tensors or both be numbers, not "

@@ -41,14 +41,14 @@ def refuse_zero(x, y):
 
 
 @elementwise(public=False, method=False, inplace=False, name="div_floor", dtype=real_numbers,
-             grad_name="DivBackward2", check=refuse_zero, exact=(1,))  # fmt: skip
+             grad_name="DivBackward2", check=refuse_zero, exact=(1,), numbers=True)  # fmt: skip
 def div_floor(xp, x, y):
     """⌊x / y⌋."""
     return xp.floor_divide(x, y)
 
 
 @elementwise(public=False, method=False, inplace=False, name="div_trunc", dtype=real_numbers,
-             grad_name="DivBackward2", check=refuse_zero, exact=(1,))  # fmt: skip
+             grad_name="DivBackward2", check=refuse_zero, exact=(1,), numbers=True)  # fmt: skip
 def div_trunc(xp, x, y):
     """x / y rounded towards zero."""
     if x.dtype.kind == "f":
@@ -111,7 +111,7 @@ def true_divide(input, other, *, out=None):
 
 
 @elementwise(name="floor_divide", operator="__floordiv__", dtype=real_numbers,
-             check=refuse_zero, grad_name="NotImplemented", exact=(1,))  # fmt: skip
+             check=refuse_zero, grad_name="NotImplemented", exact=(1,), numbers=True)  # fmt: skip
 def floor_divide(xp, x, y):
     """Divide ``input`` by ``other`` and round down.
 

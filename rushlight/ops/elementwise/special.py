@@ -42,7 +42,9 @@ def _special(title, what, example):
 
 
 def _log_gamma(xp, x):
-    return xp.gammaln(xp.where(x == -inf, inf, x))  # at -inf SciPy gives -inf, C and PyTorch inf
+    # At -inf SciPy gives -inf, C and PyTorch inf. Near 0, where 1 / x overflows, SciPy gives inf.
+    size = abs(x)
+    return xp.where(size < 1e-300, -xp.log(size), xp.gammaln(xp.where(x == -inf, inf, x)))
 
 
 lgamma = tabled(

@@ -57,5 +57,6 @@ def bilinear(input1, input2, weight, bias=None):
 def _forms(input1, input2, weight, bias):
     out, in1, in2 = weight.shape
     forms = input1 @ weight.permute(1, 0, 2).reshape(in1, out * in2)
-    found = (forms.reshape(*input1.shape[:-1], out, in2) * input2.unsqueeze(-2)).sum(-1)
+    products = forms.reshape(*input1.shape[:-1], out, in2) * input2.unsqueeze(-2)
+    found = products.sum(-1, dtype=products.dtype)
     return found if bias is None else found + bias

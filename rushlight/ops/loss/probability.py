@@ -28,17 +28,18 @@ __all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div"]
 _LOWEST = -100  # the lower limit of logarithms, so that the loss stays finite
 
 _OUTSIDE = (
-    "binary_cross_entropy: all elements of input should be between 0 and 1; for logits use "
+    "binary_cross_entropy: all elements of {} should be between 0 and 1; for logits use "
     "binary_cross_entropy_with_logits"
 )
 
 # Probabilities ------------------------------------------------------------------------------
 
 
-def _check_values(x, *others, reduction):
+def _check_values(x, y, weight=None, *, reduction):
     low, high = np.minimum.reduce, np.maximum.reduce
-    if x.size and not (low(x, axis=None) >= 0 and high(x, axis=None) <= 1):
-        raise RuntimeError(_OUTSIDE)
+    for a, what in ((x, "input"), (y, "target")):
+        if a.size and not (low(a, axis=None) >= 0 and high(a, axis=None) <= 1):
+            raise RuntimeError(_OUTSIDE.format(what))
 
 
 @kernel(
@@ -52,7 +53,12 @@ def _bce(xp, x, y, weight=None, *, reduction):
 
 
 _bce.lower()
-_bce.lower_check(lambda x: check_range(x, low=0, high=1, error=RuntimeError, message=_OUTSIDE))
+
+
+@_bce.lower_check
+def _check_bce(x, y):
+    for t, what in ((x, "input"), (y, "target")):
+        check_range(t, low=0, high=1, error=RuntimeError, message=_OUTSIDE.format(what))
 
 
 def _weighed(g, like, weight, reduction):
@@ -86,7 +92,7 @@ def binary_cross_entropy(
         weight: Tensor that broadcasts to ``input``: factors of the losses. Default: 1.
 
     Raises:
-        RuntimeError: An element of ``input`` is outside [0, 1].
+        RuntimeError: An element of ``input`` or ``target`` is outside [0, 1].
         ValueError: The shapes differ; the reduction is unknown.
 
     >>> import rushlight as torch
@@ -180,9 +186,11 @@ def binary_cross_entropy_with_logits(
         raise DtypeError(
             f"binary_cross_entropy_with_logits: target must be of floats, but is {target.dtype}"
         )
+    dtype = target.dtype
     input, target = in_one_dtype(input, target)
     operands = (input, target, weight, pos_weight)
-    return apply(_bce_logits.op, operands, {"reduction": reduction})
+    # PyTorch computes the losses in memory that has the target's dtype.
+    return apply(_bce_logits.op, operands, {"reduction": reduction}).to(dtype)
 
 
 # Kullback-Leibler divergence ------------------------------------------------------------------
@@ -210,6 +218,7 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
     >>> torch.nn.functional.kl_div(p.log(), torch.tensor([[0.25, 0.75]]), reduction="batchmean")
     tensor(0.1308)
     """
+    by_batch = reduction == "batchmean" and (size_average is not None or reduce is not None)
     if reduction != "batchmean" or size_average is not None or reduce is not None:
         reduction = reduction_of(reduction, size_average, reduce)
     if reduction == "mean":
@@ -229,4 +238,6 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
     )
     if reduction == "batchmean":
         return losses.sum() / input.array.shape[0] if input.array.ndim else losses.sum()
-    return reduced(losses, reduction)
+    losses = reduced(losses, reduction)
+    # The flags of old decide how the losses are reduced, and "batchmean" divides all the same.
+    return losses / input.array.shape[0] if by_batch and input.array.ndim else losses

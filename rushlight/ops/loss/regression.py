@@ -7,12 +7,13 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.backend.sizes import large_from
+from rushlight.dtype import OF, promote_types
 from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE, autocasts
 from rushlight.ops.core.dispatch import apply
 from rushlight.ops.core.fast_path import FLOATS, plain, taped
 from rushlight.ops.core.kinds import kernel
-from rushlight.ops.core.promotion import promote, to_float
+from rushlight.ops.core.promotion import to_float
 from rushlight.tensor import Tensor
 
 __all__ = [
@@ -79,7 +80,8 @@ def in_one_dtype(x, y):
     """Both tensors, converted to their common dtype."""
     if x.array.dtype == y.array.dtype:
         return x, y
-    common = promote([x, y])
+    # Both are broadcast first, so a tensor of no dims counts as much as the other one.
+    common = promote_types(OF[x.array.dtype], OF[y.array.dtype])
     return x.to(common), y.to(common)
 
 
@@ -320,7 +322,8 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     if delta <= 0:
         raise RuntimeError(f"huber_loss does not support non-positive values for delta: {delta}")
     if weight is None:
-        return apply(_huber.op, (input, target), {"reduction": reduction, "delta": delta})
+        found = apply(_huber.op, (input, target), {"reduction": reduction, "delta": delta})
+        return found.to(of.dtype)
     losses = apply(_huber.op, (input, target), {"reduction": "none", "delta": delta})
     # Unlike in mse_loss and l1_loss, PyTorch divides by the number of elements, not by the weights.
     return reduced(weighted(losses, input, weight, "none"), reduction)

@@ -285,7 +285,7 @@ _fixed.grad(x=_fixed_slope, weight=_fixed_weight_slope, bias=_bias_slope)
 # Function ----------------------------------------------------------------------------------
 
 
-def _check(x, training, **vectors):
+def _check(x, training, eps, **vectors):
     if x.ndim < 2:
         raise ShapeError(
             f"batch_norm: expected input of at least 2 dims (N, C, …), but got {tuple(x.shape)}"
@@ -302,6 +302,12 @@ def _check(x, training, **vectors):
         raise RuntimeError(
             "batch_norm: Expected running_mean and running_var to be defined when training=False"
         )
+    if training and (vectors["running_mean"] is None) is not (vectors["running_var"] is None):
+        raise ValueError(
+            "batch_norm: running_mean and running_var must either both be None or neither be None"
+        )
+    if training and not eps > 0:
+        raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
     if training and prod(x.shape[:1] + x.shape[2:]) == 1:
         raise ValueError(
             "batch_norm: Expected more than 1 value per channel when training, got input size "
@@ -324,7 +330,8 @@ def batch_norm(
             them, in place. False (default): use the running statistics.
 
     Raises:
-        ValueError: A channel has only one value in training.
+        ValueError: In training, a channel has only one value, ``eps`` is not positive, or only one
+            of the running statistics is given.
         RuntimeError: Sizes or dtypes do not fit; running statistics are missing without
             ``training``.
 
@@ -338,8 +345,9 @@ def batch_norm(
         refuse(_batch_norm.op, 0, input)
     x = input.array
     _check(
-        x, training, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
-    )
+        x, training, eps, running_mean=running_mean, running_var=running_var, weight=weight,
+        bias=bias,
+    )  # fmt: skip
     if not training:
         return apply(_fixed.op, (input, running_mean, running_var, weight, bias), {"eps": eps})
     was = mode.set_grad(False)

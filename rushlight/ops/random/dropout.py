@@ -97,17 +97,23 @@ def feature_dropout(input, p, train):
     return input * _kept(shape, input.array.dtype, p).div_(1 - p)
 
 
-def _alpha(input, p, shape):
+def _kept_like(input, p):
+    """``_kept`` for each element of ``input``, in the order of its elements in memory."""
+    array = input.array
+    return drawn_for(array, array.dtype, "bernoulli", (1 - p,), default_generator)
+
+
+def _alpha(input, p, draw):
     """Set dropped elements to SELU's lower limit, then rescale to keep mean and variance.
 
-    One number is drawn for each element of ``shape``, which broadcasts to ``input``.
+    ``draw(input, p)`` gives zeros and ones that broadcast to ``input``.
     """
     if not input.is_floating_point():
         raise DtypeError(f"alpha_dropout: the result would not be {input.dtype}; use .float()")
     if p == 1:
         return input * input.new_zeros(())
     scale = 1 / ((_ALPHA**2 * p + 1) * (1 - p)) ** 0.5
-    kept = _kept(shape, input.array.dtype, p)
+    kept = draw(input, p)
     shift = (kept - 1) * (_ALPHA * scale) + _ALPHA * scale * p
     return input * (kept * scale) + shift
 
@@ -123,7 +129,7 @@ def alpha_dropout(input, p, train):
     _check(p)
     if p == 0 or not train or tensor_array(input, "alpha_dropout").size == 0:
         return input
-    return _alpha(input, p, input.shape)
+    return _alpha(input, p, _kept_like)
 
 
 def feature_alpha_dropout(input, p, train):
@@ -135,4 +141,4 @@ def feature_alpha_dropout(input, p, train):
     _check(p)
     if p == 0 or not train or tensor_array(input, "feature_alpha_dropout").size == 0:
         return input
-    return _alpha(input, p, _channels(input))
+    return _alpha(input, p, lambda x, p: _kept(_channels(x), x.array.dtype, p))

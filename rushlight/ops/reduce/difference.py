@@ -75,7 +75,7 @@ def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None):
         found = _step(found, dim)
     if out is not None:
         return store(out, found, "diff", casts=True)
-    return found.clone() if found is input else found
+    return found if n else found.clone()
 
 
 # Derivatives ------------------------------------------------------------------------------

@@ -279,4 +279,6 @@ def histogramdd(input, bins, range=None, weight=None, density=False):
         if not input.ndim:
             raise DimError("histogramdd: Dimension specified as -1 but tensor has no dimensions")
         bins = [bins] * input.shape[-1]
-    return _Histogramdd(_histogram(input, list(bins), range, weight, density))
+    hist, edges = _histogram(input, list(bins), range, weight, density)
+    given = [b if isinstance(b, Tensor) else e for b, e in zip(bins, edges, strict=True)]
+    return _Histogramdd((hist, tuple(given)))

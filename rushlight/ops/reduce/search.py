@@ -10,6 +10,7 @@ from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.promotion import promote
+from rushlight.ops.core.rules import underivable
 from rushlight.ops.create.filled import zeros
 from rushlight.tensor import Tensor, from_array
 
@@ -352,6 +353,9 @@ def bincount(input, weights=None, minlength=0):
     tensor([1, 2, 0, 1])
     """
     return _bincount(input, weights, minlength=minlength)
+
+
+_bincount.grad(weights=underivable("bincount"))
 
 
 @kernel(public=False, method=False, name="histc")

@@ -20,6 +20,8 @@ __all__ = [
 
 #: Above this degree the sines of Chebyshev polynomials are faster than their recurrence.
 _HIGH = 8
+#: After so many steps a recurrence looks whether there is still a finite number to go on with.
+_LOOKS = 64
 
 
 def _typed(x, n):
@@ -28,8 +30,8 @@ def _typed(x, n):
 
 
 def _degrees(n):
-    """``n`` rounded towards 0; -1 stands for everything that is no degree, also nan and inf."""
-    return np.where(np.isfinite(n) & (n > -1), np.trunc(n), -1)
+    """``n`` rounded towards 0; -1 stands for everything that no int64 can be, also nan and inf."""
+    return np.where((n > -1) & (n < 2.0**63), np.trunc(n), -1)
 
 
 def _by_recurrence(out, x, n, first, step):
@@ -43,8 +45,17 @@ def _by_recurrence(out, x, n, first, step):
     for k in range(1, max(degrees, default=0) + 1):
         if k in degrees:
             np.copyto(out, q, where=n == k)
+        if k % _LOOKS == 0 and not np.isfinite(q[n > k]).any():
+            np.copyto(out, np.nan, where=n > k)  # as PyTorch's loop, which ends at nan
+            break
         p, q = q, step(k, x, q, p)
     return out
+
+
+def _at_ends(x, n, first):
+    """Chebyshev polynomials where ``x`` is 1 or -1: the one of degree n is ±(1 + cn)."""
+    signs = np.where((x < 0) & (n % 2 == 1), -1, 1)
+    return signs * (1 + n * (x * first(x) - 1))
 
 
 def _chebyshev_step(k, x, q, p):
@@ -66,7 +77,9 @@ def _polynomial(title, first, step, what, example, angle=None, shifted=False):
         if angle is None:
             return _by_recurrence(out, x, n, first, step)
         inner = (abs(x) < 1) & (n > _HIGH)
-        _by_recurrence(out, x, np.where(inner, 0, n), first, step)
+        end = (abs(x) == 1) & (n > _HIGH)
+        _by_recurrence(out, x, np.where(inner | end, 0, n), first, step)
+        out[end] = _at_ends(x[end], n[end], first)
         # The angle is multiplied by n, so float32 would be too coarse for it.
         out[inner] = angle(n[inner], np.arccos(x[inner].astype(np.float64)))
         return out

@@ -85,6 +85,8 @@ def _regions(size, places):
 def _adaptive_positions(xp, x, *, places):
     """The positions of the maxima of ``places`` windows that cover x evenly."""
     n = len(places)
+    if 0 in places:
+        return np.zeros((*x.shape[: x.ndim - n], *places), np.int64)
     if set(places) == {1} and x.dtype.kind == "f":
         flat = _flat(x, n)
         at = flat.argmax(-1, keepdims=True)
@@ -183,6 +185,8 @@ _spread.grad(g=lambda h, at, size: apply(_pick, (h, at), {"n": len(size)}))
 def _adaptive(xp, x, *, places):
     """The maximum of each of ``places`` windows that cover x evenly."""
     n = len(places)
+    if 0 in places:
+        return np.empty((*x.shape[: x.ndim - n], *places), x.dtype)
     if set(places) == {1}:
         return _flat(x, n).max(-1).reshape(*x.shape[: x.ndim - n], *places)
     starts, ends = _regions(x.shape[x.ndim - n :], places)

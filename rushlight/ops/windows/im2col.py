@@ -137,7 +137,7 @@ def spread(found, g, weight, stride, dilation, groups):
     grouped = weight.reshape(groups, len(weight) // groups, weight.shape[1], -1)
     matrices = grouped.transpose(0, 3, 2, 1).reshape(groups, -1, len(weight) // groups)
     small = _is_small(g.shape[2:])
-    flat = set(stride) == {1}
+    flat = _is_flat(weight, stride)
     lengthened, scratch = _Scratch(g.dtype), _Scratch(g.dtype)
     for block in _blocks(len(g), found.shape[1] * prod(kernel) * prod(g.shape[2:]) * g.itemsize):
         slope = _laid_out(g[block], small)
@@ -158,6 +158,11 @@ def _add(into, shares, kernel, stride, dilation, places):
     for tap, (_, met) in enumerate(offsets(kernel, stride, dilation, places)):
         part = into[(slice(None), slice(None), slice(None), *met)]
         np.add(part, shares[:, :, tap], out=part)
+
+
+def _is_flat(weight, stride):
+    """Whether zeros may be appended to rows: an infinite weight or nan times 0 would be nan."""
+    return set(stride) == {1} and bool(np.isfinite(weight).all())
 
 
 # Stride 1: if the rows of g are as long as the image's, a kernel element meets one contiguous run
@@ -225,7 +230,7 @@ def depthwise(x, weight, out, stride, dilation):
 
 def spread_depthwise(found, g, weight, stride, dilation):
     """``spread`` if each channel has its own kernel."""
-    if set(stride) == {1}:
+    if _is_flat(weight, stride):
         length, starts = _runs(weight.shape[2:], dilation, found.shape[2:], g.shape[2:], 1)
         scratch = _Scratch(g.dtype)
         for block in _blocks(len(g), found[0].nbytes):

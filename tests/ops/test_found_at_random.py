@@ -1,0 +1,110 @@
+"""Faults that the random search over operations found, one for each mechanism."""
+
+import math
+
+import pytest
+
+import rushlight as torch
+from rushlight.ops.core.definition import OPS
+
+
+def test_rules_stated_in_two_parts_save_for_both():
+    """``clamp_min`` states the rule of its bound after that of its input, and both need the input."""
+    x = torch.tensor([0.0, 2.0], requires_grad=True)
+    torch.clamp_min(x, torch.ones(2)).sum().backward()
+    assert x.grad.tolist() == [0.0, 1.0]
+    users = {name: set(who) for name, _, who in OPS["clamp_min"].plan}
+    assert users["x"] == {0, 1, 2}
+
+
+def test_an_infinite_weight_does_not_reach_beyond_the_edges():
+    w = torch.ones(1, 1, 3, 2)
+    w[0, 0, 2, 1] = math.inf
+    found = torch.nn.functional.conv_transpose2d(torch.ones(1, 1, 3, 4), w)
+    assert not found.isnan().any()
+    assert found[0, 0, :, 0].tolist() == [1, 2, 3, 2, 1]
+
+
+@pytest.mark.parametrize("number", [True, 1, 1.0])
+def test_functions_of_a_number_keep_the_precision(number):
+    x = torch.tensor([1, 2])
+    found = torch.special.xlog1py(x, number)
+    assert found.dtype is torch.float32
+    assert found[0].item() == pytest.approx(math.log(2), rel=1e-7)
+
+
+def test_numbers_alone():
+    assert torch.add(2, 3).dtype is torch.int64
+    assert torch.mul(True, 2.5).item() == 2.5
+    assert torch.div(7, 2, rounding_mode="floor").item() == 3
+    with pytest.raises(TypeError):
+        torch.maximum(2, 3)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda n: torch.nn.functional.hardshrink(torch.tensor([0.5, 2.0]), n),
+        lambda n: torch.ones(2, 3).std(n), lambda n: torch.tril_indices(3, n),
+        lambda n: torch.clamp(torch.arange(4), n, 2),
+        lambda n: torch.allclose(torch.ones(1), torch.zeros(1), n),
+    ],
+)  # fmt: skip
+def test_a_number_in_a_tensor(call):
+    assert str(call(torch.tensor(1))) == str(call(1))
+
+
+def test_out_counts_one_write():
+    out = torch.empty(0)
+    torch.exp(torch.ones(3), out=out)
+    assert out._version == 1
+    torch.exp(torch.ones(3), out=out)
+    assert out._version == 2
+    with pytest.raises(TypeError):
+        torch.exp_(torch.ones(3), out=out)
+
+
+def test_points_that_lie_nowhere():
+    image = torch.arange(12.0).reshape(1, 1, 3, 4)
+    grid = torch.tensor([math.nan, 0.0, 0.0, 0.0]).reshape(1, 1, 2, 2)
+    sample = torch.nn.functional.grid_sample
+    zeros = sample(image, grid, align_corners=False)
+    assert zeros.isnan().flatten().tolist() == [True, False]
+    border = sample(image, grid, padding_mode="border", align_corners=False)
+    assert border.flatten().tolist() == [4.0, 5.5]
+
+
+@pytest.mark.parametrize(
+    "name", ["elu", "selu", "celu", "hardtanh", "relu6", "softshrink", "hardshrink"]
+)
+def test_nan_passes_its_gradient_on(name):
+    x = torch.tensor([math.nan], requires_grad=True)
+    getattr(torch.nn.functional, name)(x).backward()
+    assert x.grad.item() == pytest.approx(1.0507 if name == "selu" else 1.0, rel=1e-4)
+
+
+def test_draws_in_the_order_of_memory():
+    x = torch.ones(2, 6, 3).transpose(1, 2)
+    torch.manual_seed(0)
+    turned = torch.alpha_dropout(x, 0.4, True).transpose(1, 2)
+    torch.manual_seed(0)
+    assert turned.equal(torch.alpha_dropout(torch.ones(2, 6, 3), 0.4, True))
+
+
+def test_losses_promote_what_they_broadcast():
+    half = torch.ones(3, dtype=torch.float16)
+    with pytest.warns(UserWarning, match="different to the input size"):
+        assert torch.nn.functional.mse_loss(torch.tensor(1.0), half).dtype is torch.float32
+        assert torch.nn.functional.huber_loss(half, torch.zeros(1)).dtype is torch.float16
+
+
+def test_degrees_without_end():
+    x = torch.tensor([255.0, 1.0, -1.0])
+    found = torch.special.chebyshev_polynomial_u(x, torch.tensor([2**40, 20, 21]))
+    assert found[1:].tolist() == [21.0, -22.0] and found[0].isnan()
+
+
+def test_an_operation_without_a_derivative_says_so():
+    x = torch.eye(3, requires_grad=True)
+    with pytest.raises(NotImplementedError, match="geqrf"):
+        torch.geqrf(x)[0].sum().backward()
