@@ -11,6 +11,7 @@ from math import prod
 from rushlight.autograd.mode import recorder
 from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
+from rushlight.meta import is_meta
 from rushlight.ops.core.autocast import SINGLE, autocasts
 from rushlight.ops.core.dispatch import refuse
 from rushlight.ops.create.filled import ones, zeros
@@ -213,7 +214,7 @@ def _combined(dims, sizes):
 def _lost(found, points):
     """``found`` (N, C, P) with nan for points that lie nowhere, as their taps have no place."""
     nowhere = points.isfinite().all(-1).logical_not()
-    if recorder() is None and not nowhere.any():
+    if recorder() is None and not is_meta(nowhere) and not nowhere.any():
         return found
     return found.masked_fill(nowhere.unsqueeze(1), float("nan"))
 
