@@ -3,6 +3,7 @@
 import numpy as np
 
 import rushlight
+from rushlight.autograd.tape import watch
 from rushlight.linalg.checks import check_info, check_square, squares
 from rushlight.linalg.columns import in_columns
 from rushlight.linalg.triangular import solve_triangular
@@ -72,7 +73,10 @@ def _factored(name, A, upper, check_errors):
             "The factorization could not be completed because the input is not positive-definite "
             "(the leading minor of order {} is not positive-definite).",
         )
-    return _Factored((in_columns(L.mH) if upper else L, info))
+    if upper:
+        L = in_columns(L.mH)
+        watch(L, L)
+    return _Factored((L, info))
 
 
 def cholesky_ex(A, *, upper=False, check_errors=False):
@@ -119,7 +123,8 @@ def cholesky_inverse(input, upper=False, *, out=None):
 
 def cholesky_solve(input, L, upper=False, *, out=None):
     """Compute ``torch.cholesky_solve``."""
-    L = L.mH if upper else L
-    half = solve_triangular(L, input, upper=False)
-    found = solve_triangular(L.mH, half, upper=True)
+    lower = L.mH if upper else L
+    half = solve_triangular(lower, input, upper=False)
+    found = solve_triangular(lower.mH, half, upper=True)
+    watch(found, input, L)
     return found if out is None else store(out, found, "cholesky_solve")

@@ -36,6 +36,7 @@ def _slope(g, A, out):
 
 
 _slogdet.grad(A=_slope)
+_slogdet.watch(A="out0")
 
 
 def slogdet(A, *, out=None):
@@ -102,6 +103,7 @@ def _slope_of_cofactors(g, A, out):
 
 _cofactors.grad(A=_slope_of_cofactors)
 _det.grad(A=lambda g, A: g[..., None, None] * _cofactors(A))
+_det.watch(A="out")
 
 
 def det(A, *, out=None):

@@ -32,10 +32,12 @@ def _unary(title, what, example, **options):
     return tabled(forward, title, what, example, dtype=floats, **options)
 
 
-def _special(title, what, example):
+def _special(title, what, example, **options):
     """``_unary`` for a function that is published in ``torch.special`` only."""
     name = f"special_{title}"
-    return _unary(title, what, example, space="torch.special", name=name, **_SPECIAL_ONLY)
+    return _unary(
+        title, what, example, space="torch.special", name=name, **_SPECIAL_ONLY, **options
+    )
 
 
 # Gamma and its logarithmic derivatives ----------------------------------------------------
@@ -210,7 +212,7 @@ erfinv = _unary("erfinv", "The inverse of ``erf``",
 erfcx = _special("erfcx", "``erfc`` times e to the square of ``input``",
                  ("[0.0, 10.0]", "[1.0000, 0.0561]"))  # fmt: skip
 ndtr = _special("ndtr", "The standard normal distribution function",
-                ("[0.0, 2.0]", "[0.5000, 0.9772]"))  # fmt: skip
+                ("[0.0, 2.0]", "[0.5000, 0.9772]"), copied=("x",))  # fmt: skip
 ndtri = _special("ndtri", "The inverse of ``ndtr``: the standard normal quantile",
                  ("[0.5, 0.9772]", "[0.0000, 1.9991]"))  # fmt: skip
 log_ndtr = _special("log_ndtr", "The logarithm of ``ndtr``, precise for very negative numbers",
@@ -231,6 +233,7 @@ erfcx.grad(x=lambda g, x, out: g * (2 * x * out - 2 / sqrt(pi)))
 ndtr.grad(x=lambda g, x: g * (exp(x * x * -0.5) / sqrt(2 * pi)))
 ndtri.grad(x=lambda g, out: g * (exp(out * out * 0.5) * sqrt(2 * pi)))
 log_ndtr.grad(x=lambda g, x: g / erfcx(x * -sqrt(0.5)) * sqrt(2 / pi))
+log_ndtr.watch(x="out")
 
 
 # Modified Bessel functions ----------------------------------------------------------------

@@ -186,6 +186,8 @@ def _gathered_back(g, index, x_shape, dim):
 
 cummax_.grad(x=_gathered_back)
 cummin_.grad(x=_gathered_back)
+cummax_.watch(x="x")
+cummin_.watch(x="x")
 _Cummax = result_type("cummax", "values", "indices")
 _Cummin = result_type("cummin", "values", "indices")
 

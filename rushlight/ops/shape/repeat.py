@@ -130,7 +130,7 @@ def _not_negative(x, repeats, *, dim, output_size):
 
 @kernel(
     public=False, method=False, name="repeat_interleave", widen=False, prepare=_times,
-    grad_name="IndexSelectBackward0", dynamic=True, check=_not_negative,
+    grad_name="IndexSelectBackward0", dynamic=True, check=_not_negative, copied=("repeats",),
 )  # fmt: skip
 def _repeat_interleave(xp, x, repeats, *, dim, output_size=None):
     """Repeat each slice of ``x`` along ``dim`` as often as ``repeats`` says."""
