@@ -1,6 +1,6 @@
 """The definition of an operation, and the registry of all operations."""
 
-from functools import partial, wraps
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -14,7 +14,7 @@ from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.outputs import in_place, store
 from rushlight.tensor import Tensor, from_array
 
-__all__ = ["FUNCTIONS", "OPS", "REQUIRED", "Op", "function", "numpy_names", "publish"]
+__all__ = ["FUNCTIONS", "OPS", "REQUIRED", "Op", "function", "publish"]
 
 #: Every operation by name. The conformance suite tests all of them.
 OPS: dict = {}
@@ -347,20 +347,6 @@ def publish(call, name, public=True, method=True, inplace=False, alias=(), opera
                 FUNCTIONS[n + "_"] = Tensor.__dict__[n + "_"]
     if operator:
         setattr(Tensor, operator, call)
-
-
-def numpy_names(call):
-    """Let ``call`` accept NumPy's names ``axis`` and ``keepdims`` for ``dim`` and ``keepdim``."""
-
-    @wraps(call)
-    def renamed(*args, **named):
-        if "axis" in named:
-            named["dim"] = named.pop("axis")
-        if "keepdims" in named:
-            named["keepdim"] = named.pop("keepdims")
-        return call(*args, **named)
-
-    return renamed
 
 
 def function(

@@ -58,7 +58,10 @@ digamma = _unary("digamma", "The derivative of ``lgamma``", ("[1.0, 2.0]", "[-0.
 
 @elementwise(**_SPECIAL_ONLY, dtype=floats, name="polygamma")
 def _polygamma(xp, x, *, n):
-    return xp.polygamma(n, x).astype(x.dtype)
+    found = xp.polygamma(n, x)
+    if n == 1:  # it is periodic far to the left, so there is no limit
+        found = xp.where(x == -inf, xp.nan, found)
+    return found.astype(x.dtype)
 
 
 @function(method=False)
