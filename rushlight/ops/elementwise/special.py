@@ -116,6 +116,25 @@ digamma.grad(x=lambda g, x: g * _polygamma(x, n=1))
 _polygamma.grad(x=lambda g, x, n: g * _polygamma(x, n=n + 1))
 
 
+@elementwise(public=False, method=False, inplace=False, dtype=floats, name="mvlgamma",
+             keeps_order=False)  # fmt: skip
+def _mvlgamma(xp, x, *, p):
+    total = _log_gamma(xp, x) + p * (p - 1) / 4 * ln(pi)
+    for k in range(1, p):
+        total = total + _log_gamma(xp, x - k / 2)
+    return total
+
+
+def _mvlgamma_slope(g, x, p):
+    slope = digamma(x)
+    for k in range(1, p):
+        slope = slope + digamma(x - k / 2)
+    return g * slope
+
+
+_mvlgamma.grad(x=_mvlgamma_slope)
+
+
 @function(inplace=True)
 def mvlgamma(input, p):
     """Compute the logarithm of the multivariate gamma function.
@@ -136,10 +155,7 @@ def mvlgamma(input, p):
     """
     if p < 1:
         raise RuntimeError(f"mvlgamma: p={p}, but p has to be greater than or equal to 1")
-    found = lgamma(input) + p * (p - 1) / 4 * ln(pi)
-    for k in range(1, p):
-        found = found + lgamma(input - k / 2)
-    return found.contiguous()
+    return _mvlgamma(input, p=p)
 
 
 def _no_gradient(g):
