@@ -5,6 +5,9 @@
 tensor([0.5000])
 """
 
+from typing import Any
+
+from rushlight.ops.core.definition import FUNCTIONS
 from rushlight.ops.elementwise.activation import sigmoid as expit
 from rushlight.ops.elementwise.exponential import exp2, expm1, log1p, logit, xlogy
 from rushlight.ops.elementwise.rounding import round
@@ -75,3 +78,8 @@ __all__ = [
     "shifted_chebyshev_polynomial_w", "sinc", "softmax", "spherical_bessel_j0", "xlog1py", "xlogy",
     "zeta",
 ]  # fmt: skip
+
+for _name in __all__:
+    _call: Any = FUNCTIONS.get(_name)
+    if getattr(_call, "__wrapped__", None) is globals()[_name]:
+        globals()[_name] = _call  # the function of ``torch``, which checks its arguments

@@ -89,6 +89,9 @@ def _packed_class(kind):
 def pack(node, hooks, only=None):
     """Pack the tensors that ``node`` saved, or only the tensor with the index ``only``."""
     saved, cells = list(node.saved), list(node.cells)
+    if only is None and node.op.watched:  # a hook may keep copies, which nobody writes
+        end = len(saved) + len(node.op.watched) if -1 in node.op.origins else len(cells)
+        cells[len(saved) : end] = [None] * (end - len(saved))
     for i, value in enumerate(saved):
         if node.op.origins[i] is None or (only is not None and i != only):
             continue

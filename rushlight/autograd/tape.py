@@ -10,6 +10,7 @@ Gradient rules are polymorphic. In an ordinary backward they get raw arrays; und
 
 import itertools
 import weakref
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from rushlight.tensor import Tensor, from_array
 
 __all__ = [
     "Leaf", "Node", "Output", "derive", "leaf", "output", "recorded_at", "refresh", "set_history",
-    "tick", "turns",
+    "tick", "turns", "watch",
 ]  # fmt: skip
 
 #: The one clock: every recorded node and every write takes its next value.
@@ -55,8 +56,9 @@ class Node:
 
     # parents  the nodes of the inputs; None for an input that wants no gradient
     # saved    the values that the rules name; None after they were freed
-    # cells    the clock cell of each saved value; None for a value that cannot be written. If the
-    #          rules want several results, the cells of all results but the first follow.
+    # cells    the clock cell of each saved value; None for a value that cannot be written. Those of
+    #          values that the operation only watches follow; and if the rules want several
+    #          results, the cells of all results but the first.
     # clock    the time at which the node was recorded; 0 for a leaf
     # hooks    None, or {handle id: (kind, hook)}
     # shape, dtype  of the result
@@ -96,19 +98,24 @@ class Node:
     def _stale(self, i, symbolic):
         """Handle the written value ``i``: skip it if unneeded, compute it again, or raise."""
         op, saves = self.op, self.op.saves
-        i = i if i < len(saves) else saves.index("out")
+        outs = self.saved[saves.index("out")] if "out" in saves else None
+        others = ["out"] * (len(outs) - 1) if type(outs) is tuple else []
+        known = [*saves, *[w for w, _, _ in op.watched], *others]
+        name = known[i] if i < len(known) else "an operand"
         noted = "memo" not in saves or self.value(saves.index("memo"))
-        if saves[i] in op.spared and noted and not symbolic:
+        if name in op.spared and noted and not symbolic:
             return
-        if saves[i] == "out" and op.again and not self._wrote_inputs():
+        if name == "out" and "out" in saves and op.again and not self._wrote_inputs():
+            i = saves.index("out")
             values = [self.value(k) for k in range(len(saves))]
             self.saved = (*self.saved[:i], op.result_of(values), *self.saved[i + 1 :])
             return
-        cell, value = self.cells[i], self.saved[i]
-        shape = tuple(getattr(value, "shape", ()))
+        cell, value = self.cells[i], self.saved[saves.index(name)] if name in saves else None
+        size = getattr(value, "shape", None)
+        shape = "" if size is None else f"{tuple(size)}, "
         raise GraphError(
             "one of the variables needed for gradient computation has been modified by an inplace "
-            f"operation: {self.name()} saved {saves[i]!r} {shape}, which was written "
+            f"operation: {self.name()} saved {name!r} {shape}which was written "
             f"after it was used and is now at version {cell[1]}. Write to a clone(), or use "
             "the out-of-place form. Hint: torch.autograd.set_detect_anomaly(True) shows the "
             "forward line."
@@ -312,6 +319,19 @@ def output(source, index, count, array):
     return node
 
 
+def watch(out, *values):
+    """Refuse the gradient of ``out`` if one of the tensors ``values`` is written before it.
+
+    For functions made of several operations, whose node in PyTorch saves ``values``. None among
+    them is passed over. Returns ``out``.
+    """
+    node = out.node
+    if node is not None and mode.state.packing is None:  # hooks may keep copies
+        node = node.source if type(node) is Output else node
+        node.cells += tuple([v.cell for v in values if v is not None])
+    return out
+
+
 def set_history(x, node):
     """Give ``x``, which was written, the new history ``node``; ``retain_grad`` moves along."""
     before, x.node = x.node, node
@@ -351,6 +371,9 @@ def derive(x):
         with mode.inference_mode(False):  # history is history in every mode
             for op, args, params in view.path:
                 t = op.call(t, *args, **params)
+        if t.node is not None and any(op.one_of_many for op, _, _ in view.path):
+            # A part that split or unbind gave before the write: as in PyTorch it has no gradient.
+            t.node.cells = (*t.node.cells, [inf, x.cell[1]])
         recorder = mode.recorder() if mode.intercept else None
         if recorder is not None and recorder.is_outer(x):
             recorder.note_history(x)

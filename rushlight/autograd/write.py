@@ -208,7 +208,7 @@ def _rebase(node, x, value):
         return _copied(x, value) if node.clock == 0 else node
     if any(cell is x.cell for cell in node.cells):
         return node  # it saved x's old values, now overwritten: backward raises, as in PyTorch
-    if value.cell[0] <= node.clock and any(s is value.array for s in node.saved or ()):
+    if value.cell[0] <= node.clock and any(c is value.cell for c in node.cells):
         node.saved = tuple([x.array if s is value.array else s for s in node.saved])
         node.cells = tuple([x.cell if c is value.cell else c for c in node.cells])
         node.clock = tick()

@@ -1,15 +1,19 @@
 """Cholesky factors, and inverses and solutions that are computed from them."""
 
+from functools import partial
+
 import numpy as np
 
 import rushlight
+from rushlight.autograd.tape import watch
 from rushlight.linalg.checks import check_info, check_square, squares
 from rushlight.linalg.columns import in_columns
-from rushlight.linalg.triangular import solve_triangular
+from rushlight.linalg.triangular import check_triangular, solve_triangular
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.rules import conj
+from rushlight.ops.linear.matmul import adjoint
 from rushlight.ops.linear.triangle import tril
 from rushlight.return_types import result_type
 
@@ -72,7 +76,10 @@ def _factored(name, A, upper, check_errors):
             "The factorization could not be completed because the input is not positive-definite "
             "(the leading minor of order {} is not positive-definite).",
         )
-    return _Factored((in_columns(L.mH) if upper else L, info))
+    if upper:
+        L = in_columns(L.mH)
+        watch(L, L)
+    return _Factored((L, info))
 
 
 def cholesky_ex(A, *, upper=False, check_errors=False):
@@ -110,6 +117,40 @@ def cholesky(A, *, upper=False, out=None):
     return L if out is None else store(out, L, "linalg.cholesky")
 
 
+# Inverses and solutions -------------------------------------------------------------------
+
+
+def _prepared(B, L, *, upper):
+    check_triangular(L, B, upper=False, left=True, unitriangular=False)
+    return {"upper": bool(upper)}
+
+
+def _solved(solve, B, L, upper):
+    """Solve A·X = B for X by two calls of ``solve``, where L is the Cholesky factor of A."""
+    lower = adjoint(L) if upper else L
+    half = solve(lower, B, upper=False)
+    return solve(adjoint(lower), half, upper=True)
+
+
+@kernel(public=False, method=False, name="cholesky_solve", prepare=_prepared, autocast=SINGLE,
+        columns=(0,), own_slope=True)  # fmt: skip
+def _solve(xp, B, L, *, upper):
+    """The solution X of A·X = B, where L is the Cholesky factor of A."""
+    return _solved(partial(solve_triangular.op.forward, xp), B, L, upper)
+
+
+def _slope_of_factor(g, L, out, upper):
+    # As in PyTorch, it is that of the product L·Lᴴ of whole matrices: it has both triangles.
+    change = _solve(g, L, upper=upper) @ adjoint(out)
+    change = change + adjoint(change)
+    return -(L @ change if upper else change @ L)
+
+
+_solve.lower(lambda B, L, upper: _solved(solve_triangular, B, L, upper))
+_solve.grad(B=lambda g, L, upper: _solve(g, L, upper=upper), L=_slope_of_factor)
+_solve.watch(B="B out", L="B")
+
+
 def cholesky_inverse(input, upper=False, *, out=None):
     """Compute ``torch.cholesky_inverse``."""
     check_square("cholesky_inverse", input)
@@ -119,7 +160,5 @@ def cholesky_inverse(input, upper=False, *, out=None):
 
 def cholesky_solve(input, L, upper=False, *, out=None):
     """Compute ``torch.cholesky_solve``."""
-    L = L.mH if upper else L
-    half = solve_triangular(L, input, upper=False)
-    found = solve_triangular(L.mH, half, upper=True)
+    found = _solve(input, L, upper=upper)
     return found if out is None else store(out, found, "cholesky_solve")

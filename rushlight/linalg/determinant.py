@@ -36,6 +36,7 @@ def _slope(g, A, out):
 
 
 _slogdet.grad(A=_slope)
+_slogdet.watch(A="out0")
 
 
 def slogdet(A, *, out=None):
@@ -83,6 +84,12 @@ def _cofactors(xp, A):
 
     The derivative of a determinant is a cofactor, which exists for singular matrices, too.
     """
+    lost = ~np.isfinite(A).all((-2, -1))
+    if lost.any():
+        A = np.where(lost[..., None, None], np.eye(A.shape[-1], dtype=A.dtype), A)
+        found = _cofactors.op.forward(xp, A)
+        found[lost] = np.nan
+        return found
     determinant = np.conj(np.linalg.det(A))[..., None, None]
     if determinant.all():
         return determinant * adjoint(np.linalg.inv(A))
@@ -102,6 +109,7 @@ def _slope_of_cofactors(g, A, out):
 
 _cofactors.grad(A=_slope_of_cofactors)
 _det.grad(A=lambda g, A: g[..., None, None] * _cofactors(A))
+_det.watch(A="out")
 
 
 def det(A, *, out=None):

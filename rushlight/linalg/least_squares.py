@@ -35,7 +35,7 @@ def _depends_on_rank(A, B, *, rcond, driver):
 
 
 @kernel(public=False, method=False, name="linalg_lstsq", prepare=_check, autocast=SINGLE,
-        dynamic=_depends_on_rank, keeps_order=True)  # fmt: skip
+        dynamic=_depends_on_rank, keeps_order=True, unread=(1, 2, 3))  # fmt: skip
 def _lstsq(xp, A, B, *, rcond, driver):
     """Return (X, residuals, ranks, singular values); what the driver does not compute is empty."""
     own, lead = A.shape[:-2], np.broadcast_shapes(A.shape[:-2], B.shape[:-2])

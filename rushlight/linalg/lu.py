@@ -10,6 +10,7 @@ from math import prod
 import numpy as np
 
 import rushlight
+from rushlight.autograd.tape import watch
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.linalg.checks import check_info, check_matrices, check_square, identity
 from rushlight.linalg.columns import in_columns
@@ -40,7 +41,7 @@ def _prepare(A):
 
 
 @kernel(public=False, method=False, name="linalg_lu_factor_ex", prepare=_prepare, autocast=SINGLE,
-        columns=(0,))  # fmt: skip
+        columns=(0,), unread=(2,))  # fmt: skip
 def _factor(xp, A):
     """Return (LU, pivots, info). info is 0, or the number of U's first pivot that is 0."""
     from scipy.linalg.lapack import get_lapack_funcs
@@ -202,6 +203,8 @@ def lu(A, *, pivot=True, out=None):
     True
     """
     found = _Factors(unpacked(*lu_factor_ex(A, pivot=pivot)[:2]))
+    for factor in found[1:]:
+        watch(factor, *found)
     return found if out is None else store(out, found, "linalg.lu")
 
 
@@ -254,7 +257,8 @@ def lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
     _check_solve(LU, pivots, B, left)
     order = _row_order(pivots, rows=LU.shape[-1])
     if left != adjoint:  # P comes first
-        B = _in_order(B, order, -2 if left else -1)
+        # The rule of take_along_dim watches what it reads, but B may be written.
+        B = _in_order(B.clone(), order, -2 if left else -1)
     A = LU.mH if adjoint else LU
     X = B
     for lower in (True, False) if left != adjoint else (False, True):
@@ -263,6 +267,7 @@ def lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
         X = _in_order(X, order.argsort(-1), -2 if left else -1)
         X = in_columns(X) if left else X
     X = X if left else X.clone(memory_format=contiguous_format)
+    watch(X, LU, pivots, X)
     return X if out is None else store(out, X, "linalg.lu_solve")
 
 

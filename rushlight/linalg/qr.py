@@ -3,6 +3,7 @@
 import numpy as np
 
 import rushlight
+from rushlight.autograd.tape import watch
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.linalg.checks import check_matrices
 from rushlight.linalg.columns import in_columns
@@ -92,6 +93,7 @@ def qr(A, mode="reduced", *, out=None):
     if rows < columns and mode != "r":
         Q, R = _qr(A[..., :rows], mode=mode)
         R = in_columns(cat([R, adjoint(Q) @ A[..., rows:]], -1))
+        watch(R, Q, R)
     else:
         Q, R = _qr(A, mode=mode)
     if out is not None:
@@ -161,6 +163,7 @@ def householder_product(A, tau, *, out=None):
     V, VH, scale, inverse = _block(A[..., :k], tau)
     inner = solve_triangular(inverse, scale * VH[..., :columns], upper=True, unitriangular=True)
     found = in_columns(rushlight.eye(rows, columns, dtype=A.dtype) - V @ inner)
+    watch(found, A, tau, found)
     return found if out is None else store(out, found, "linalg.householder_product")
 
 
@@ -187,6 +190,7 @@ def reflected(A, tau, C, left=True, transpose=False, *, out=None):
         inner = solve_triangular(inverse, scale * (VH @ X), upper=True, unitriangular=True)
     found = X - V @ inner
     found = in_columns(found if left else found.mH)
+    watch(found, A, tau, C, found)
     return found if out is None else store(out, found, "ormqr")
 
 

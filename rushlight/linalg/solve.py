@@ -3,6 +3,7 @@
 import numpy as np
 
 from rushlight import shapes
+from rushlight.autograd.tape import watch
 from rushlight.errors import ShapeError
 from rushlight.linalg.checks import check_info, check_square
 from rushlight.linalg.columns import in_columns
@@ -90,9 +91,11 @@ def solve_ex(A, B, *, left=True, check_errors=False, out=None):
         X, info = _solve(A, B.unsqueeze(-1) if vectors else B)
         X = X.squeeze(-1) if vectors else X
         X = in_columns(X) if vectors and X.dim() > 1 else X  # as PyTorch stores vectors
+        watch(X, X)
     else:
         X, info = _solve(A.mT, B.mT)
         X = X.mT.clone(memory_format=contiguous_format)
+        watch(X, X)
     if check_errors:
         check_info("torch.linalg.solve", info,
                    "The solver failed because the input matrix is singular.")  # fmt: skip

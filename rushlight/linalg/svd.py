@@ -41,15 +41,15 @@ def decompose(A, full_matrices=False):
     return tuple(np.linalg.svd(A, full_matrices))
 
 
-def _slope(g, A, out, full_matrices):
+def _slope(g, A_shape, out, full_matrices):
     gU, gS, gVh = g
     U, S, Vh = out
     k = S.shape[-1]
     if gU is not None or gVh is not None:
         U, Vh = U[..., :k], Vh[..., :k, :]
-        if full_matrices and A.shape[-2] != A.shape[-1]:
+        if full_matrices and A_shape[-2] != A_shape[-1]:
             raise RuntimeError(
-                f"linalg.svd: the vectors of A {tuple(A.shape)} have no gradient with "
+                f"linalg.svd: the vectors of A {tuple(A_shape)} have no gradient with "
                 "full_matrices=True; use full_matrices=False"
             )
     else:
@@ -63,13 +63,13 @@ def _slope(g, A, out, full_matrices):
         turn = adjoint(U) @ gU
         skew = turn - adjoint(turn)
         inner = _off_diagonal(skew) / gap * row
-        if is_complex(A):
+        if is_complex(U):
             inner = inner + _diagonal(skew) / (2 * row)
-        found = (gU - U @ turn) / row @ Vh if A.shape[-2] > k else 0
+        found = (gU - U @ turn) / row @ Vh if A_shape[-2] > k else 0
     if gVh is not None:
         turn = gVh @ adjoint(Vh)
         inner = inner + column * _off_diagonal(adjoint(turn) - turn) / gap
-        if A.shape[-1] > k:
+        if A_shape[-1] > k:
             found = found + U @ ((gVh - turn @ Vh) / column)
     if gS is not None:
         inner = inner + identity(S) * gS[..., None, :]

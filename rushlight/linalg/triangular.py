@@ -11,10 +11,11 @@ from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.rules import conj
 from rushlight.ops.linear.triangle import tril, triu
 
-__all__ = ["solve_triangular"]
+__all__ = ["check_triangular", "solve_triangular"]
 
 
-def _check(A, B, *, upper, left, unitriangular):
+def check_triangular(A, B, *, upper, left, unitriangular):
+    """Return the parameters as bools; raise if A and B do not fit."""
     name = "linalg.solve_triangular"
     check_square(name, A)
     if A.dtype != B.dtype:
@@ -29,7 +30,7 @@ def _check(A, B, *, upper, left, unitriangular):
 
 
 @kernel(
-    public=False, method=False, name="linalg_solve_triangular", prepare=_check,
+    public=False, method=False, name="linalg_solve_triangular", prepare=check_triangular,
     tensors=("A", "B"), autocast=SINGLE, columns=(0,),
 )  # fmt: skip
 def solve_triangular(xp, A, B, *, upper, left=True, unitriangular=False):

@@ -60,7 +60,7 @@ class Torch(ModuleType):
             if locate(f"torch.{name}") is None:
                 _refuse("torch", name)
             found = importlib.import_module(f"torch.{name}")
-        if isinstance(found, ModuleType):
+        if isinstance(found, ModuleType) and found.__name__.startswith("rushlight."):
             found = importlib.import_module(f"torch.{name}")
         self.__dict__[name] = found  # the next access does not call __getattr__
         return found

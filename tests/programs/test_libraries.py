@@ -31,6 +31,22 @@ assert "Rearrange('b h w -> b (h w)')" in repr(model)
 assert Reduce("b h w -> b w", "sum")(x).shape == (2, 4)
 assert EinMix("b h w -> b h v", weight_shape="w v", bias_shape="v", w=4, v=2)(x).shape == (2, 3, 2)
 """),
+    "array-api-compat": (["array_api_compat"], """
+import torch
+import array_api_compat
+import array_api_compat.torch as xp
+
+x = xp.asarray([[3.0, 1.0], [2.0, 4.0]], dtype=xp.float64)
+assert array_api_compat.is_torch_array(x) and array_api_compat.array_namespace(x) is xp
+assert xp.max(x, axis=0, keepdims=True).shape == (1, 2) and int(xp.argmax(x, axis=1)[1]) == 1
+assert xp.allclose(xp.fft.ifft(xp.fft.fft(x, axis=0), axis=0).real, x)
+assert xp.allclose(xp.linalg.vector_norm(x, axis=1), xp.sqrt(xp.vecdot(x, x)))
+assert xp.matmul(x, xp.linalg.inv(x)).shape == xp.permute_dims(x, (1, 0)).shape
+assert xp.roll(x, 1).tolist() == [[4, 3], [1, 2]] and xp.unique_values(x).shape == (4,)
+assert xp.astype(x, xp.int32).dtype == xp.result_type(xp.int8, xp.int32) == torch.int32
+values, counts = xp.unique_counts(xp.asarray([1, 1, 2]))
+assert values.tolist() == [1, 2] and counts.tolist() == [2, 1]
+"""),
     "safetensors": (["safetensors"], """
 import torch
 from safetensors import safe_open

@@ -37,13 +37,13 @@ def _celu(input, alpha=1.0):
 
 
 _threshold = activation.threshold
-leaky_relu_ = in_place(activation.leaky_relu, "leaky_relu_")
-elu_ = in_place(activation.elu, "elu_")
-selu_ = in_place(_selu, "selu_")
-celu_ = in_place(_celu, "celu_")
+leaky_relu_ = in_place(activation.leaky_relu, "leaky_relu_", saves_result=True)
+elu_ = in_place(activation.elu, "elu_", saves_result=True)
+selu_ = in_place(_selu, "selu_", saves_result=True)
+celu_ = in_place(_celu, "celu_", saves_result=True)
 hardtanh_ = in_place(activation.hardtanh, "hardtanh_")
 threshold_ = in_place(activation.threshold, "threshold_")
-rrelu_ = in_place(_rrelu, "rrelu_")
+rrelu_ = in_place(_rrelu, "rrelu_", saves_result=True)
 _hardsigmoid_ = in_place(activation.hardsigmoid, "hardsigmoid_")
 _hardswish_ = in_place(activation.hardswish, "hardswish_")
 _silu_ = in_place(activation.silu, "silu_")

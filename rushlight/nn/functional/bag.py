@@ -2,6 +2,7 @@
 
 import warnings
 
+from rushlight.autograd.tape import watch
 from rushlight.dtype import bool as bool_
 from rushlight.dtype import int64
 from rushlight.errors import DtypeError, ShapeError
@@ -178,11 +179,20 @@ def embedding_bag(
     if padding_idx is not None:
         counted = index != padding_idx % weight.shape[0]
         kept = counted if kept is None else kept & counted
+    factors = per_sample_weights
+    found = _reduced(rows, kept, bag, bags, mode, factors)
+    # PyTorch's gradient needs these, and the table only for that of the factors.
+    table = weight if factors is not None and factors.requires_grad else None
+    return watch(found, input, offsets, factors, table)
+
+
+def _reduced(rows, kept, bag, bags, mode, factors):
+    """Return the sum, mean or maximum of the ``rows`` of each bag."""
     if mode == "max":
         return _largest(rows, kept, bag, bags)
     rows = _zeroed(rows, kept)
-    if per_sample_weights is not None:
-        rows = rows * _zeroed(per_sample_weights.reshape(-1, 1), kept)
+    if factors is not None:
+        rows = rows * _zeroed(factors.reshape(-1, 1), kept)
     total = _added(rows, bag, bags)
     if mode == "sum":
         return total

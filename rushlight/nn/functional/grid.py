@@ -9,6 +9,7 @@ import warnings
 from math import prod
 
 from rushlight.autograd.mode import recorder
+from rushlight.autograd.tape import watch
 from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.meta import is_meta
@@ -302,4 +303,4 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     found = weighted_gather(flat, weight.to(input.dtype), index)
     if len(size) == 2 and mode != "nearest" and (mode == "bicubic" or padding_mode == "zeros"):
         found = _lost(found, points)
-    return found.reshape(*input.shape[:2], *places)
+    return watch(found.reshape(*input.shape[:2], *places), input, grid)

@@ -1,5 +1,6 @@
 """Losses that demand a margin between the scores of pairs, triplets, classes or labels."""
 
+from rushlight.autograd.tape import watch
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.nn.functional.similarity import pairwise_distance
 from rushlight.ops.core.autocast import SINGLE, autocasts
@@ -148,7 +149,7 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
             f"{tuple(input.shape)}"
         )
     # PyTorch computes the losses in memory that has the input's dtype.
-    return reduced(losses.to(input.dtype), reduction)
+    return watch(reduced(losses.to(input.dtype), reduction), input, target)
 
 
 # Triplets -----------------------------------------------------------------------------------
@@ -358,15 +359,16 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
         target, low=-1, high=classes - 1, error=RuntimeError,
         message="multilabel_margin_loss: argument #2 'target' is out of range: {}",
     )  # fmt: skip
-    target = target.reshape(n, classes)
-    counts = (target < 0).cumsum(1) == 0  # before the first -1
-    index = target.where(counts, 0)
+    labels = target.reshape(n, classes)
+    counts = (labels < 0).cumsum(1) == 0  # before the first -1
+    index = labels.where(counts, 0)
     label = counts.new_zeros(n, classes, dtype=rows.dtype)
     label = label.scatter_add(1, index, counts.to(rows.dtype)) > 0
     gap = 1 - rows.gather(1, index).unsqueeze(2) + rows.unsqueeze(1)
     gap = gap.where((gap > 0) & counts.unsqueeze(2) & ~label.unsqueeze(1), 0)
     losses = gap.sum((1, 2)) / classes
-    return reduced(losses if input.ndim == 2 else losses.reshape(()), reduction)
+    losses = losses if input.ndim == 2 else losses.reshape(())
+    return watch(reduced(losses, reduction), input, target)
 
 
 def multilabel_soft_margin_loss(

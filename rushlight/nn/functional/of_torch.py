@@ -7,6 +7,7 @@ instead of ``"mean"``. Each of these is a function below, which calls the one of
 
 import inspect
 
+from rushlight.autograd.tape import watch
 from rushlight.autograd.write import check_write, write
 from rushlight.nn import functional as F
 from rushlight.nn.functional.bag import bag_records
@@ -197,7 +198,8 @@ def embedding_bag(
         indices, weight, offsets, None, 2, scale_grad_by_freq, pool, sparse, per_sample_weights,
         include_last_offset, padding_idx,
     )  # fmt: skip
-    return bags, *bag_records(indices, weight, offsets, pool, include_last_offset, padding_idx)
+    records = bag_records(indices, weight, offsets, pool, include_last_offset, padding_idx)
+    return watch(bags, *records), *records
 
 
 # Pooling and convolution ------------------------------------------------------------------

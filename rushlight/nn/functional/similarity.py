@@ -3,6 +3,7 @@
 from rushlight.autograd.mode import no_grad
 from rushlight.dtype import int64
 from rushlight.errors import DtypeError
+from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.outputs import store
 from rushlight.ops.index.embedding import one_hot as _one_hot
 from rushlight.ops.loss.regression import in_one_dtype
@@ -14,6 +15,7 @@ from rushlight.tensor import Tensor
 __all__ = ["cosine_similarity", "normalize", "one_hot", "pairwise_distance", "pdist"]
 
 
+@takes(strict=True)
 def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """Compute x1 · x2 / (max(‖x1‖, eps) max(‖x2‖, eps)) over ``dim``.
 

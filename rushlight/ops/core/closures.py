@@ -137,8 +137,8 @@ def unary(op, slow):
 
     def specialise():
         nonlocal ruled, saves_x, saves_out, saves_none
-        ruled, saves_none = True, not op.saves
-        saves_x, saves_out = op.saves == ["x"], op.saves == ["out"]
+        ruled, saved = True, [*op.saves, *op.watched, *op.copied]
+        saves_x, saves_out, saves_none = saved == ["x"], saved == ["out"], not saved
 
     def call(input, *, out=None):
         try:
@@ -209,8 +209,8 @@ def binary(op, slow):
 
     def specialise():
         nonlocal ruled, fast, saves_none, y_first, x_for_y, y_for_x, x_for_x, y_for_y
-        ruled, saves_none = True, not op.saves
-        fast = sorted(op.saves) == ["x", "y"] and all(op.rules)
+        ruled, saved = True, [*op.saves, *op.watched, *op.copied]
+        saves_none, fast = not saved, sorted(map(str, saved)) == ["x", "y"] and all(op.rules)
         y_first = op.saves == ["y", "x"]
         users = {name: who for name, _, who in op.plan}
         x_for_x, x_for_y = 0 in users.get("x", ()), 1 in users.get("x", ())
@@ -327,10 +327,12 @@ def reducer(op, whole, slow):
     """
     forward, node_class = op.forward, op.node
     ruled = False
+    celled: list[str] = []  # the names of what has a cell in a node
 
     def specialise():
         nonlocal ruled
         ruled = True
+        celled[:] = [*op.saves, *[name for name, _, _ in op.watched]]
 
     def call(input, dim=op.defaults["dim"], keepdim=False, **named):
         try:
@@ -383,7 +385,7 @@ def reducer(op, whole, slow):
         clocks = {"x": input.cell, "out": o.cell}
         n.parents = (node,)
         n.saved = tuple([known[name] for name in op.saves])
-        n.cells = tuple([clocks.get(name) for name in op.saves])
+        n.cells = tuple([clocks.get(name) for name in celled])
         n.clock = tick()
         n.hooks = None
         n.shape = result.shape

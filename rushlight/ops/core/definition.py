@@ -1,6 +1,6 @@
 """The definition of an operation, and the registry of all operations."""
 
-from functools import partial, wraps
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -14,7 +14,7 @@ from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.outputs import in_place, store
 from rushlight.tensor import Tensor, from_array
 
-__all__ = ["FUNCTIONS", "OPS", "REQUIRED", "Op", "function", "numpy_names", "publish"]
+__all__ = ["FUNCTIONS", "OPS", "REQUIRED", "Op", "function", "publish"]
 
 #: Every operation by name. The conformance suite tests all of them.
 OPS: dict = {}
@@ -62,6 +62,7 @@ class Op:
         saves: Names that the rules want: an input, ``out``, a parameter, ``x_shape``, ``x_dtype``.
         origins: For each name of ``saves``: the index of the input with this name, -1 for ``out``,
             -2 for ``index`` (the last of several outputs, which holds integers), else None.
+        watched: (name, origin, inputs whose gradients refuse a write to it); see ``watch``.
         prepare: ``prepare(*arrays, **params)`` checks shapes and dtypes, and returns the params
             in one normalised form.
         shape: ``shape(*arrays, **params)`` gives the result's shape, or raises an error that says
@@ -117,6 +118,9 @@ class Op:
             before backward, it is computed again from the inputs.
         spared: Names of the inputs that the rules on arrays do not read, because the forward left
             in ``memo`` what the rules need of them.
+        unread: Indices of the results that the rules do not read, although they name ``out``.
+        copied: Names of the inputs of which a node saves a copy, because PyTorch saves a value made
+            of them, so that they may be written before backward.
         autocast: The rule for autocast, see ``autocast.py``; None: no casts.
         arrays: The operator accepts a NumPy array as its other operand, as PyTorch's ``==`` does.
         tensors: Names of the inputs that must not be a Python number.
@@ -193,6 +197,8 @@ class Op:
         self.batching: Any = None
         self.again = options.pop("again", False)
         self.spared = options.pop("spared", ())
+        self.unread = options.pop("unread", ())
+        self.copied = options.pop("copied", ())
         self.autocast = options.pop("autocast", None)
         self.rules: list[Any] = [None] * len(names)
         self.closures: list[Any] = []
@@ -204,6 +210,7 @@ class Op:
         self.saves: list[str] = []
         self.origins: list[int | None] = []
         self.plan: list[tuple] = []
+        self.watched: list[tuple] = []
         base = VariadicNode if self.variadic else Node
         grad_name = options.pop("grad_name", None) or _camel(self.name) + "Backward0"
         self.node: type[Node] = type(grad_name, (base,), {"__slots__": (), "op": self})
@@ -241,6 +248,21 @@ class Op:
             self.rules[i] = rule, places, itemgetter(*places) if len(places) > 1 else None
         self.plan = [(w, o, tuple(users[w])) for w, o in zip(self.saves, self.origins, strict=True)]
         self.node.holds = any(o is not None for o in self.origins)
+        for specialise in self.closures:
+            specialise()
+
+    def watch(self, **names):
+        """State which values PyTorch's rules save and ours do not: ``watch(x="x out")``.
+
+        If one of them was written before backward, the gradient of the input ``x`` is refused, as
+        PyTorch's is. ``out1`` is the second of several results.
+        """
+        users: dict = {}
+        for name, values in names.items():
+            for w in values.split():
+                users.setdefault(w, []).append(self.inputs.index(name))
+        self.watched = [(w, self._origin(w), tuple(who)) for w, who in users.items()]
+        self.node.holds = True
         for specialise in self.closures:
             specialise()
 
@@ -293,7 +315,7 @@ class Op:
         return names
 
     def _origin(self, name):
-        if name == "out":
+        if name == "out" or (name[:3] == "out" and name[3:].isdigit()):
             return -1
         if name in self.inputs:
             return self.inputs.index(name)
@@ -325,20 +347,6 @@ def publish(call, name, public=True, method=True, inplace=False, alias=(), opera
                 FUNCTIONS[n + "_"] = Tensor.__dict__[n + "_"]
     if operator:
         setattr(Tensor, operator, call)
-
-
-def numpy_names(call):
-    """Let ``call`` accept NumPy's names ``axis`` and ``keepdims`` for ``dim`` and ``keepdim``."""
-
-    @wraps(call)
-    def renamed(*args, **named):
-        if "axis" in named:
-            named["dim"] = named.pop("axis")
-        if "keepdims" in named:
-            named["keepdim"] = named.pop("keepdims")
-        return call(*args, **named)
-
-    return renamed
 
 
 def function(

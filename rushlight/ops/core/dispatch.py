@@ -457,10 +457,14 @@ def record(op, operands, arrays, parents, params, out, outs=None):
                         "clone() outside inference_mode() to use it in autograd."
                     )
                 cell = x.cell
+                if name in op.copied:
+                    value, cell = _copied(x), None
         saved.append(value)
         cells.append(cell)
+    if op.watched:
+        cells += _watched(op, operands, parents, out, outs)
     if outs is not None and -1 in op.origins:
-        cells += [o.cell for o in outs[1:]]
+        cells += [None if k in op.unread else o.cell for k, o in enumerate(outs) if k]
     node.parents = tuple(parents)
     node.saved = tuple(saved)
     node.cells = tuple(cells)
@@ -474,6 +478,24 @@ def record(op, operands, arrays, parents, params, out, outs=None):
     if mode.state.anomaly is not None:
         recorded_at[node] = "".join(traceback.format_stack()[:-3])
     return node
+
+
+def _watched(op, operands, parents, out, outs):
+    """The clock cell of each value that the operation watches."""
+    cells: list = []
+    for name, origin, users in op.watched:
+        if not any(parents[u] is not None for u in users):
+            cells.append(None)
+        elif origin < 0:
+            cells.append(out.cell if outs is None else outs[int(name[3:])].cell)
+        else:
+            cells.append(getattr(operands[origin], "cell", None))
+    return cells
+
+
+def _copied(x):
+    recorder = mode.recorder() if mode.intercept else None
+    return x.array.copy() if recorder is None else recorder.snapshot(x)
 
 
 def _is_mixed(op, saved, dtype):

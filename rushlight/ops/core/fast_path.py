@@ -74,7 +74,8 @@ def indexed(op, x, index, params):
     op.check(a, i, **params)
     array = op.forward(np, a, i, **params)
     values = {"x_shape": a.shape, "index": i, **params}
-    cells = tuple([index.cell if s == "index" else None for s in op.saves])
+    found = [index.cell if s == "index" else None for s in op.saves]
+    cells = (*found, *[x.cell for _ in op.watched])  # only x is watched
     return taped(op, array, (x.node, None), tuple([values[s] for s in op.saves]), cells)
 
 

@@ -27,6 +27,8 @@ from rushlight.tensor import Tensor
 
 __all__ = ["guard_all", "guarded"]
 
+#: NumPy's names of parameters, which PyTorch's functions in C accept as well.
+_NUMPYS = {"axis": "dim", "keepdims": "keepdim"}
 _MOST = 256  # the largest number of combinations of types that the guard of a function remembers
 
 
@@ -35,6 +37,9 @@ def guarded(call, name, strict=True):
     seen: set = set()
     makes, follows = _makes(call)
     hand_over = overridden if getattr(call, "asks", True) else _nobody
+    code = inspect.unwrap(call).__code__
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    spelled = {a: b for a, b in _NUMPYS.items() if b in names and a not in names}
 
     def failed(error, args, named):
         """Return a class's own result, or raise an error of the right type, or ``error``."""
@@ -77,6 +82,8 @@ def guarded(call, name, strict=True):
                     args, named = with_numbers(call, args, named)
                 elif len(seen) < _MOST:
                     seen.add(types)
+            if named and not spelled.keys().isdisjoint(named):
+                named = {spelled.get(k, k): v for k, v in named.items()}
             try:
                 return call(*args, **named)
             except Exception as error:

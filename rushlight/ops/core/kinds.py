@@ -52,6 +52,7 @@ def _finish(op, call, publication):
                             "broadcast" if several else op.kind)  # fmt: skip
     call.op = op
     call.grad = op.grad
+    call.watch = op.watch
     call.lower = op.lower
     call.lower_check = op.lower_check
     op.call = call

@@ -4,6 +4,7 @@ import warnings
 from functools import wraps
 
 from rushlight.autograd import mode
+from rushlight.autograd.tape import watch
 from rushlight.autograd.write import assign, check_overlap, check_write, detached, write
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, GraphError, LayoutError
@@ -110,6 +111,8 @@ def _keep_overwritten(node, x):
                 copy = x.array if is_meta(x) else x.array.copy()
             node.saved = (*node.saved[:i], copy, *node.saved[i + 1 :])
             node.cells = (*node.cells[:i], None, *node.cells[i + 1 :])
+    known = len(node.saved)
+    node.cells = (*node.cells[:known], *[c for c in node.cells[known:] if c is not x.cell])
 
 
 def _refuse_types(call, x, args, kwargs):
@@ -122,8 +125,11 @@ def _refuse_types(call, x, args, kwargs):
         return
 
 
-def in_place(call, name):
-    """The method ``name`` that writes the result of ``call`` back into its tensor."""
+def in_place(call, name, saves_result=False):
+    """The method ``name`` that writes the result of ``call`` back into its tensor.
+
+    ``saves_result``: PyTorch's gradient of the method needs the result: a write to it is refused.
+    """
 
     @wraps(call)
     def written(self, *args, **kwargs):
@@ -139,8 +145,10 @@ def in_place(call, name):
             _refuse_types(call, self, args, kwargs)
             raise
         value = call(self, *args, **kwargs)
-        if value.node is not None and value.node.saved:
+        if value.node is not None and value.node.saved is not None:
             _keep_overwritten(value.node, self)
+        if saves_result:
+            watch(value, value)
         try:
             return write(self, value, name)
         except LayoutError:  # the product of a dense and a sparse tensor is sparse

@@ -407,7 +407,10 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
     if is_meta(t):
         shared = t is obj
     else:
-        shared = source is not None and np.may_share_memory(t.array, source)
+        shared = source is not None and (
+            np.may_share_memory(t.array, source)
+            or (not source.size and t.array.dtype == source.dtype)
+        )
     if copy is False and not shared:
         what = (
             "arbitrary sequence into a tensor"

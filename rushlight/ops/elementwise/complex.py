@@ -361,6 +361,7 @@ def complex_(xp, x, y):
 
 
 complex_.grad(x=lambda g: g.real, y=lambda g: g.imag)
+complex_.watch(x="x", y="y")
 
 
 def complex(real, imag, *, out=None):

@@ -59,6 +59,7 @@ def div_trunc(xp, x, y):
 
 for _op in (div_floor, div_trunc):
     _op.grad(x=zeros, y=zeros)
+    _op.watch(x="y", y="x y")
 
 
 @short

@@ -1,15 +1,17 @@
 """The parts of floating-point numbers: mantissa and exponent, powers of 2, neighbours."""
 
+from math import log
+
 import numpy as np
 
 from rushlight import shapes
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
-from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.kinds import elementwise, kernel
 from rushlight.ops.core.outputs import store
-from rushlight.ops.core.promotion import promote
-from rushlight.ops.core.rules import where, zeros
+from rushlight.ops.core.promotion import promote, to_float
+from rushlight.ops.core.rules import conj, where, zeros
 from rushlight.ops.elementwise.exponential import exp2
 from rushlight.return_types import result_type
 
@@ -79,6 +81,18 @@ def scaled(xp, x, other):
 
 
 scaled.grad(x=lambda g, other: scaled(g, other))
+scaled.watch(x="out")
+
+
+@elementwise(public=False, method=False, inplace=False, name="ldexp_by_power", dtype=to_float,
+             grad_name="LdexpBackward0")  # fmt: skip
+def _powered(xp, x, y):
+    """x · 2**y for any dtypes."""
+    return x * xp.exp2(y)
+
+
+_powered.grad(x=lambda g, y: g * conj(exp2(y)), y=lambda g, out: g * conj(out * log(2)))
+_powered.watch(x="out")
 
 
 @function(inplace=True)
@@ -106,7 +120,7 @@ def ldexp(input, other, *, out=None):
     tensor([4.0000, 1.5000])
     """
     if not input.is_floating_point() or other.dtype.category > 1:
-        found = input * exp2(other)
+        found = _powered(input, other)
     elif other.dtype.category:
         found = scaled(input, other)
     else:

@@ -37,13 +37,13 @@ _options: dict = {
 }  # fmt: skip
 
 
-@elementwise(name="fake_quantize_per_tensor_affine_cachemask", **_options)
+@elementwise(name="fake_quantize_per_tensor_affine_cachemask", copied=("x",), **_options)
 def _per_tensor(xp, x, scale, inverse, zero_point, *, quant_min, quant_max):
     """x rounded to a multiple of ``scale``, within the range of the integers."""
     return _fake(xp, x, scale, inverse, zero_point, quant_min=quant_min, quant_max=quant_max)
 
 
-@elementwise(name="fake_quantize_per_channel_affine_cachemask", **_options)
+@elementwise(name="fake_quantize_per_channel_affine_cachemask", copied=("x",), **_options)
 def _per_channel(xp, x, scale, inverse, zero_point, *, quant_min, quant_max):
     """As ``fake_quantize_per_tensor_affine_cachemask``, with tensors that are broadcast."""
     return _fake(xp, x, scale, inverse, zero_point, quant_min=quant_min, quant_max=quant_max)

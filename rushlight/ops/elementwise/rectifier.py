@@ -110,6 +110,7 @@ def _noisy(xp, x, noise):
 
 
 _noisy.grad(x=lambda g, noise: g * noise)
+_noisy.watch(x="x")
 
 
 @function(method=False)

@@ -32,10 +32,12 @@ def _unary(title, what, example, **options):
     return tabled(forward, title, what, example, dtype=floats, **options)
 
 
-def _special(title, what, example):
+def _special(title, what, example, **options):
     """``_unary`` for a function that is published in ``torch.special`` only."""
     name = f"special_{title}"
-    return _unary(title, what, example, space="torch.special", name=name, **_SPECIAL_ONLY)
+    return _unary(
+        title, what, example, space="torch.special", name=name, **_SPECIAL_ONLY, **options
+    )
 
 
 # Gamma and its logarithmic derivatives ----------------------------------------------------
@@ -56,7 +58,10 @@ digamma = _unary("digamma", "The derivative of ``lgamma``", ("[1.0, 2.0]", "[-0.
 
 @elementwise(**_SPECIAL_ONLY, dtype=floats, name="polygamma")
 def _polygamma(xp, x, *, n):
-    return xp.polygamma(n, x).astype(x.dtype)
+    found = xp.polygamma(n, x)
+    if n == 1:  # it is periodic far to the left, so there is no limit
+        found = xp.where(x == -inf, xp.nan, found)
+    return found.astype(x.dtype)
 
 
 @function(method=False)
@@ -111,6 +116,25 @@ digamma.grad(x=lambda g, x: g * _polygamma(x, n=1))
 _polygamma.grad(x=lambda g, x, n: g * _polygamma(x, n=n + 1))
 
 
+@elementwise(public=False, method=False, inplace=False, dtype=floats, name="mvlgamma",
+             keeps_order=False)  # fmt: skip
+def _mvlgamma(xp, x, *, p):
+    total = _log_gamma(xp, x) + p * (p - 1) / 4 * ln(pi)
+    for k in range(1, p):
+        total = total + _log_gamma(xp, x - k / 2)
+    return total
+
+
+def _mvlgamma_slope(g, x, p):
+    slope = digamma(x)
+    for k in range(1, p):
+        slope = slope + digamma(x - k / 2)
+    return g * slope
+
+
+_mvlgamma.grad(x=_mvlgamma_slope)
+
+
 @function(inplace=True)
 def mvlgamma(input, p):
     """Compute the logarithm of the multivariate gamma function.
@@ -131,10 +155,7 @@ def mvlgamma(input, p):
     """
     if p < 1:
         raise RuntimeError(f"mvlgamma: p={p}, but p has to be greater than or equal to 1")
-    found = lgamma(input) + p * (p - 1) / 4 * ln(pi)
-    for k in range(1, p):
-        found = found + lgamma(input - k / 2)
-    return found.contiguous()
+    return _mvlgamma(input, p=p)
 
 
 def _no_gradient(g):
@@ -210,7 +231,7 @@ erfinv = _unary("erfinv", "The inverse of ``erf``",
 erfcx = _special("erfcx", "``erfc`` times e to the square of ``input``",
                  ("[0.0, 10.0]", "[1.0000, 0.0561]"))  # fmt: skip
 ndtr = _special("ndtr", "The standard normal distribution function",
-                ("[0.0, 2.0]", "[0.5000, 0.9772]"))  # fmt: skip
+                ("[0.0, 2.0]", "[0.5000, 0.9772]"), copied=("x",))  # fmt: skip
 ndtri = _special("ndtri", "The inverse of ``ndtr``: the standard normal quantile",
                  ("[0.5, 0.9772]", "[0.0000, 1.9991]"))  # fmt: skip
 log_ndtr = _special("log_ndtr", "The logarithm of ``ndtr``, precise for very negative numbers",
@@ -231,6 +252,7 @@ erfcx.grad(x=lambda g, x, out: g * (2 * x * out - 2 / sqrt(pi)))
 ndtr.grad(x=lambda g, x: g * (exp(x * x * -0.5) / sqrt(2 * pi)))
 ndtri.grad(x=lambda g, out: g * (exp(out * out * 0.5) * sqrt(2 * pi)))
 log_ndtr.grad(x=lambda g, x: g / erfcx(x * -sqrt(0.5)) * sqrt(2 / pi))
+log_ndtr.watch(x="out")
 
 
 # Modified Bessel functions ----------------------------------------------------------------

@@ -120,6 +120,7 @@ def _real_slope(g, x_shape, dim, norm, inverse, onesided):
 
 
 real_to_complex.grad(x=_real_slope)
+real_to_complex.watch(x="x")
 
 
 @kernel(public=False, method=False, name="fft_c2r", grad_name="FftC2RBackward0", keeps_order=True)

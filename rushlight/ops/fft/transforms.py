@@ -22,7 +22,7 @@ def whole(name, x, s, dim, norm, inverse, out):
     """Transform complex or real numbers into complex numbers."""
     dims, sizes = dims_and_sizes(name, x, s, dim)
     x, norm = fitted(as_float(x), dims, sizes), scaling(norm)
-    if x.dtype.is_complex or len(dims) != 1:  # for several dims PyTorch converts real numbers
+    if x.dtype.is_complex or name not in ("fft", "ifft"):  # PyTorch converts real numbers, too
         found = complex_to_complex(as_complex(x), dim=dims, norm=norm, inverse=inverse)
     else:
         found = real_to_complex(x, dim=dims, norm=norm, inverse=inverse, onesided=False)

@@ -1,5 +1,6 @@
 """``put``: elements are written at positions in the flattened tensor."""
 
+from rushlight.autograd.tape import watch
 from rushlight.dtype import int64
 from rushlight.errors import DtypeError
 from rushlight.ops.core.definition import function
@@ -59,7 +60,7 @@ def put(input, index, source, accumulate=False):
     """
     _check(input, index, source)
     flat = input.reshape(-1).index_put((index.reshape(-1),), source.reshape(-1), accumulate)
-    found = flat.reshape(input.shape)
+    found = watch(flat.reshape(input.shape), index, source if source.requires_grad else None)
     return found if input.is_contiguous() else empty_like(input).copy_(found)
 
 

@@ -361,6 +361,7 @@ def _gather_back(g, x_shape, index, dim):
 
 
 _gather.grad(x=_gather_back)
+_gather.watch(x="x")
 
 
 @function
@@ -508,3 +509,4 @@ def _take_back(g, x_shape, index):
 
 
 take.grad(x=_take_back)
+take.watch(x="x")

@@ -1,5 +1,6 @@
 """``index_reduce``: slices of a tensor are reduced with the source's slices for each index."""
 
+from rushlight.autograd.tape import watch
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.outputs import in_place, store
@@ -43,8 +44,9 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True, out=No
     x, places, values = [tensor_array(t, "index_reduce") for t in (input, index, source)]
     dim = checked_dim("index_reduce_", x, places, values, dim)
     check_indices("index_reduce", input, index, dim, IndexError)
-    index = repeated(index, dim, source.shape) if source.ndim else index.reshape(())
-    found = scatter_reduce(input, dim, index, source, reduce, include_self=include_self)
+    places = repeated(index, dim, source.shape) if source.ndim else index.reshape(())
+    found = scatter_reduce(input, dim, places, source, reduce, include_self=include_self)
+    watch(found, index, source)
     return found if out is None else store(out, found, "index_reduce")
 
 

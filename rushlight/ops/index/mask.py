@@ -65,6 +65,7 @@ def _masked_select_back(g, x_shape, mask):
 
 
 masked_select.grad(x=_masked_select_back)
+masked_select.watch(x="x")
 
 
 @kernel(public=False, method=False, name="nonzero", widen=False, dynamic=True, keeps_order=True)

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy import ndarray
 
+from rushlight.autograd.tape import watch
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.argument_kinds import takes
@@ -150,6 +151,7 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
     >>> torch.zeros(3).scatter_reduce(0, index, src, "mean", include_self=False)
     tensor([1.5000, 0.0000, 5.0000])
     """
+    given = input, index, src
     reduce = {"max": "amax", "min": "amin"}.get(reduce, reduce)
     if reduce not in ("sum", "prod", "mean", "amax", "amin"):
         raise RuntimeError(
@@ -166,6 +168,7 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
         found = _mean(x, dim, index, src, include_self)
     else:
         found = scatter_reduced(x, index, src, dim=dim, name=reduce)
+    watch(found, *given, found)
     return found if out is None else out.copy_(found)
 
 

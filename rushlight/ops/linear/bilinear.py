@@ -1,5 +1,6 @@
 """A bilinear form of two inputs."""
 
+from rushlight.autograd.tape import watch
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.half_precision import rounded_once
@@ -51,7 +52,8 @@ def bilinear(input1, input2, weight, bias=None):
     for name, t in (("input1", input1), ("input2", input2), ("weight", weight)):
         tensor_array(t, "bilinear", name)
     _check(input1, input2, weight, bias)
-    return rounded_once(_forms, input1, input2, weight, bias)
+    found = rounded_once(_forms, input1, input2, weight, bias)
+    return watch(found, weight if input1.requires_grad or input2.requires_grad else None)
 
 
 def _forms(input1, input2, weight, bias):

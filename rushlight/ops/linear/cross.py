@@ -3,6 +3,7 @@
 import warnings
 
 from rushlight import shapes
+from rushlight.autograd.tape import watch
 from rushlight.errors import DimError, ShapeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.outputs import store
@@ -47,4 +48,6 @@ def cross(input, other, dim=None, *, out=None):
     if x[dim] != 3 or y[dim] != 3:
         raise ShapeError(f"cross: inputs dimension {dim} must have length 3. Got {x} and {y}")
     found = input.roll(-1, dim) * other.roll(-2, dim) - input.roll(-2, dim) * other.roll(-1, dim)
-    return found.contiguous() if out is None else store(out, found, "cross")
+    found = found.contiguous()
+    watch(found, input if other.requires_grad else None, other if input.requires_grad else None)
+    return found if out is None else store(out, found, "cross")

@@ -6,6 +6,7 @@ Those that PyTorch has deprecated say so in a warning.
 
 import warnings
 
+from rushlight.autograd.tape import watch
 from rushlight.errors import ShapeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.outputs import store
@@ -360,7 +361,7 @@ def triangular_solve(input, A, upper=True, transpose=False, unitriangular=False,
         A.mT if transpose else A, input, upper=upper != transpose, unitriangular=unitriangular
     )
     copy = in_columns(A.expand((*solution.shape[:-2], *A.shape[-2:])))
-    found = _Solved((solution, copy))
+    found = _Solved((watch(solution, input, A), copy))
     return found if out is None else store(out, found, "triangular_solve")
 
 

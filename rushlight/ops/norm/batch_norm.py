@@ -281,6 +281,7 @@ def _fixed_weight_slope(g, x, mean, var, eps):
 
 
 _fixed.grad(x=_fixed_slope, weight=_fixed_weight_slope, bias=_bias_slope)
+_fixed.watch(x="x mean", weight="weight", bias="x mean var weight")
 
 # Function ----------------------------------------------------------------------------------
 

@@ -51,6 +51,8 @@ def instance_norm(
             )
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     if running_mean is None and running_var is None:
+        if weight is not None and weight.requires_grad:
+            weight = weight.clone()  # it may be written before backward, as in PyTorch
         return group_norm(input, shape[1] or 1, weight, bias, eps)
     return _by_batch_norm(input, running_mean, running_var, weight, bias, momentum, eps)
 

@@ -105,6 +105,8 @@ def _norm_kernel(name, grad_name, centred):
         return _affine(standardize.standardized(x, dims, eps, centred)[0], weight, bias)
 
     op.grad(x=dx, weight=dw, bias=lambda g, n: _over_samples(g, n))
+    if centred:
+        op.watch(x="bias", weight="weight bias", bias="x weight bias")
     return op.op
 
 

@@ -7,7 +7,7 @@ from rushlight.dtype import bool as bool_
 from rushlight.dtype import uint8
 from rushlight.errors import DimError, DtypeError, ShapeError
 from rushlight.ops.core.argument_kinds import takes
-from rushlight.ops.core.definition import function, numpy_names
+from rushlight.ops.core.definition import function
 from rushlight.ops.core.outputs import store
 from rushlight.ops.create.filled import zeros
 from rushlight.ops.shape.join import cat
@@ -37,7 +37,6 @@ def _step(x, dim):
 
 
 @function(kinds={"prepend": "Tensor", "append": "Tensor"})
-@numpy_names
 def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None):
     """Subtract from each element along ``dim`` the one before it, ``n`` times over.
 
@@ -166,7 +165,6 @@ def _spacings(input, spacing, dim, dims):
 
 
 @function(method=False, kinds={"spacing": "any", "dim": "ints", "edge_order": "int"})
-@numpy_names
 def gradient(input, *, spacing=None, dim=None, edge_order=1):
     """Estimate the derivative of a sampled function along each of its dims.
 
@@ -274,7 +272,6 @@ def _trapezoid(name, y, x, dx, dim):
 
 @function(method=False)
 @takes("y, x, *, dim: int=", "y, *, dx: Number=, dim: int=")
-@numpy_names
 def trapezoid(y, x=None, *, dx=1, dim=-1):
     """Integrate sampled functions along ``dim`` by the trapezoidal rule.
 
@@ -299,7 +296,6 @@ def trapezoid(y, x=None, *, dx=1, dim=-1):
 
 @function(method=False)
 @takes("y, *, dx: float=, dim: int=", "y, x, *, dim: int=")
-@numpy_names
 def trapz(y, x=None, *, dx=1, dim=-1):
     """Integrate by the trapezoidal rule: the former name of ``trapezoid``.
 
@@ -318,7 +314,6 @@ def trapz(y, x=None, *, dx=1, dim=-1):
 
 @function(method=False)
 @takes("y, x, *, dim: int=", "y, *, dx: Number=, dim: int=")
-@numpy_names
 def cumulative_trapezoid(y, x=None, *, dx=1, dim=-1):
     """Integrate by the trapezoidal rule from the first sample to each of the others.
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from rushlight import shapes
+from rushlight.autograd.tape import watch
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.autocast import SINGLE, autocasts
@@ -168,6 +169,9 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
     _check_sets(x1, x2, p)
     many = max(x1.shape[-2], x2.shape[-2]) > _MANY
     if p == 2 and (compute_mode == modes[1] or (compute_mode == modes[0] and many)):
+        batch = shapes.broadcast("cdist", x1.shape[:-2], x2.shape[:-2])
+        # PyTorch saves a copy of what it broadcasts, so that it may be written.
+        x1, x2 = [x if tuple(x.shape[:-2]) == batch else x.clone() for x in (x1, x2)]
         return _cdist_by_product(x1, x2)
     return _cdist(x1, x2, p=p)
 
@@ -221,7 +225,7 @@ def pdist(input, p=2):
     if not p >= 0:
         raise RuntimeError(f"pdist only supports non-negative p values, got {p}")
     first, second = (from_numpy(i) for i in np.triu_indices(len(input), 1))
-    return _lengths(input[first] - input[second], p=p)
+    return watch(_lengths(input[first] - input[second], p=p), input)
 
 
 @function
@@ -250,4 +254,4 @@ def dist(input, other, p=2):
             "dist: norm(): input dtype should be either floating point or complex, "
             f"got {difference.dtype}"
         )
-    return vector_norm(difference, p=number(p))
+    return watch(vector_norm(difference, p=number(p)), input, other)

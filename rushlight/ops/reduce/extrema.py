@@ -7,7 +7,7 @@ from rushlight.dtype import bool as bool_
 from rushlight.dtype import int64
 from rushlight.errors import DimError, DtypeError, IndexRangeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
-from rushlight.ops.core.definition import function, numpy_names
+from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel, reduction
 from rushlight.ops.core.rules import kept, scattered, total, typed, where
 from rushlight.ops.elementwise.clamp import maximum, minimum
@@ -250,7 +250,6 @@ def min(input, *args, out=None, **named):
 
 
 @function
-@numpy_names
 def aminmax(input, *, dim=None, keepdim=False, out=None):
     """Return the smallest and the largest element over one ``dim`` or over all dims.
 

@@ -1,12 +1,11 @@
 """The Frobenius norm under the name of its own."""
 
 from rushlight.errors import DtypeError, ShapeError
-from rushlight.ops.core.definition import function, numpy_names
+from rushlight.ops.core.definition import function
 from rushlight.ops.reduce.vector_norm import vector_norm
 
 
 @function(method=False, kinds={"dim": "ints"})
-@numpy_names
 def frobenius_norm(input, dim, keepdim=False, *, out=None):
     """Compute the root of the sum of squares over one or two dims, as ``norm`` does.
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from rushlight import shapes
 from rushlight.errors import DimError, UnsupportedDtypeError
-from rushlight.ops.core.definition import function, numpy_names
+from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.reduce.extrema import selected
 from rushlight.return_types import result_type
@@ -84,7 +84,6 @@ _mode.grad(x=selected)
 
 
 @function
-@numpy_names
 def mode(input, dim=-1, keepdim=False, *, out=None):
     """Return the most frequent element along ``dim`` and an index of it.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from rushlight import shapes
 from rushlight.ops.core.autocast import SINGLE
-from rushlight.ops.core.definition import function, numpy_names
+from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.rules import conj, kept
 from rushlight.ops.index.slice import placed
@@ -157,7 +157,6 @@ prod_.grad(
 
 
 @function
-@numpy_names
 def prod(input, dim=None, keepdim=False, *, dtype=None, out=None):
     """Multiply all elements, or those along one ``dim``.
 
@@ -199,7 +198,6 @@ cumprod_.grad(x=_cumprod_slope)
 
 
 @function(inplace=True)
-@numpy_names
 def cumprod(input, dim, *, dtype=None, out=None):
     """Compute the running product along ``dim``.
 

@@ -3,7 +3,7 @@
 from rushlight import shapes
 from rushlight.dtype import float32, float64
 from rushlight.errors import DtypeError, ShapeError
-from rushlight.ops.core.definition import function, numpy_names
+from rushlight.ops.core.definition import function
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.create.filled import full
@@ -85,7 +85,6 @@ def _quantile(input, q, dim, keepdim, interpolation, out, ignore_nan=False):
 
 
 @function(kinds={"q": "value", "keepdim": "bool", "interpolation": "str"})
-@numpy_names
 def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None):
     """Return the quantiles ``q`` of the elements over ``dim``.
 
@@ -115,7 +114,6 @@ def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=N
 
 
 @function(kinds={"q": "value", "keepdim": "bool", "interpolation": "str"})
-@numpy_names
 def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None):
     """Return the quantiles ``q`` of the elements over ``dim`` that are not nan.
 

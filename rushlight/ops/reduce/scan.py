@@ -5,7 +5,7 @@ import numpy as np
 import rushlight.dtype as dtypes
 from rushlight import shapes
 from rushlight.errors import UnsupportedDtypeError
-from rushlight.ops.core.definition import function, numpy_names
+from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.rules import conj, is_complex, log, where
 from rushlight.ops.elementwise.exponential import logaddexp
@@ -64,7 +64,6 @@ cumsum_.grad(x=lambda g, dim: reversed_sum(g, dim))
 
 
 @function(inplace=True)
-@numpy_names
 def cumsum(input, dim, *, dtype=None, out=None):
     """Compute the running sum along ``dim``.
 
@@ -186,12 +185,13 @@ def _gathered_back(g, index, x_shape, dim):
 
 cummax_.grad(x=_gathered_back)
 cummin_.grad(x=_gathered_back)
+cummax_.watch(x="x")
+cummin_.watch(x="x")
 _Cummax = result_type("cummax", "values", "indices")
 _Cummin = result_type("cummin", "values", "indices")
 
 
 @function
-@numpy_names
 def cummax(input, dim, *, out=None):
     """Compute the running maximum along ``dim`` and its indices.
 
@@ -211,7 +211,6 @@ def cummax(input, dim, *, out=None):
 
 
 @function
-@numpy_names
 def cummin(input, dim, *, out=None):
     """Compute the running minimum along ``dim`` and its indices.
 

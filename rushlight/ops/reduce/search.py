@@ -38,18 +38,23 @@ def _unique(xp, x, *, dim):
             flat, return_inverse=True, return_counts=True, equal_nan=False
         )
         return values.astype(x.dtype), inverse.reshape(x.shape), counts
-    if not x.shape[dim]:
-        empty = np.empty(0, np.int64)
-        if any(n == 0 for i, n in enumerate(x.shape) if i != dim):
-            raise ShapeError(
-                f"unique: There are 0 sized dimensions besides dim {dim}, so unique cannot be "
-                f"applied: shape {x.shape}"
-            )
-        return x, empty, empty
+    if not x.size:
+        return _none_of(x, dim)
     values, inverse, counts = np.unique(
         _comparable(x), return_inverse=True, return_counts=True, axis=dim, equal_nan=False
     )
     return values.astype(x.dtype), inverse.reshape(-1), counts
+
+
+def _none_of(x, dim):
+    """The results for a tensor without elements: it has no slices along ``dim``."""
+    if x.shape[dim] or x.shape.count(0) > 1:
+        raise ShapeError(
+            f"unique: There are 0 sized dimensions besides dim {dim}, so unique cannot be "
+            f"applied: shape {x.shape}"
+        )
+    empty = np.empty(0, np.int64)
+    return x, empty, empty
 
 
 def _comparable(x):
@@ -104,6 +109,8 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
 )
 def _runs(xp, x, *, dim):
     """(the first of each run of equal elements or slices, the run of each, the runs' lengths)."""
+    if dim is not None and not x.size:
+        return _none_of(x, dim)
     rows = x.reshape(-1, 1) if dim is None else np.moveaxis(x, dim, 0).reshape(x.shape[dim], -1)
     starts = np.ones(len(rows), bool)
     starts[1:] = (rows[1:] != rows[:-1]).any(axis=1)

@@ -7,12 +7,13 @@ from rushlight.autograd import mode
 from rushlight.backend import native
 from rushlight.backend import numpy as backend
 from rushlight.errors import UnsupportedDtypeError
-from rushlight.ops.core.definition import function, numpy_names
+from rushlight.ops.core.definition import function
 from rushlight.ops.core.fast_path import FLOATS, plain, taped
 from rushlight.ops.core.kinds import kernel, like_first, reduction
 from rushlight.ops.core.rules import conj, kept, largest, total
 from rushlight.ops.reduce.summation import extreme, summed
 from rushlight.strides import in_order
+from rushlight.tensor import Tensor
 
 
 def _dims(x, *, dim):
@@ -84,11 +85,16 @@ def _short(operation, input, dim, dtype, out):
                 return _recorded(operation.op, x, (dim % x.ndim,), input.node)
         except (AttributeError, RuntimeWarning):
             pass  # ``input`` is no tensor, or the user turned NumPy's warnings into errors
-    return operation(input if dtype is None else input.to(dtype), dim=dim, out=out)
+    if dtype is not None:
+        input = input.to(dtype)
+    if isinstance(input, Tensor) and not input.numel() and input.dtype.category < 2:
+        shapes.dim(dim, input.ndim, operation.op.name)
+        found = input.clone()  # PyTorch takes integers here, because it computes nothing
+        return found if out is None else operation.op.store(out, found)
+    return operation(input, dim=dim, out=out)
 
 
 @function
-@numpy_names
 def softmax(input, dim, dtype=None, *, out=None):
     """Scale the exponentials along ``dim`` so that they sum to 1.
 
@@ -116,7 +122,6 @@ def softmax(input, dim, dtype=None, *, out=None):
 
 
 @function
-@numpy_names
 def log_softmax(input, dim, dtype=None, *, out=None):
     """Compute the logarithm of ``softmax``, precisely even if the softmax is tiny.
 

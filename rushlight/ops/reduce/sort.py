@@ -5,7 +5,7 @@ import numpy as np
 from rushlight import shapes
 from rushlight.errors import DimError, DtypeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
-from rushlight.ops.core.definition import function, numpy_names
+from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.rules import scattered, typed, where
@@ -97,7 +97,6 @@ sort_.grad(x=_scattered_back)
 
 @function
 @takes("input, dim=, descending=, *, out?=", "input, *, stable?, dim=, descending=, out?=")
-@numpy_names
 def sort(input, dim=-1, descending=False, stable=False, *, out=None):
     """Sort the elements along ``dim`` and return them with their indices.
 
@@ -227,7 +226,6 @@ topk_.grad(x=_scattered_back)
 
 
 @function
-@numpy_names
 def topk(input, k, dim=-1, largest=True, sorted=True, *, out=None):
     """Return the ``k`` largest or smallest elements along ``dim`` and their indices.
 
@@ -311,7 +309,6 @@ def kthvalue_(xp, x, *, k, dim=-1, keepdim=False):
 
 
 @function
-@numpy_names
 def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
     """Return the ``k``-th smallest element along ``dim`` and its index.
 
@@ -419,7 +416,6 @@ for _op in (median_all, nanmedian_all):
 
 
 @function
-@numpy_names
 def median(input, dim=None, keepdim=False, *, out=None):
     """Return the median of all elements, or the medians along ``dim`` with their indices.
 
@@ -445,7 +441,6 @@ def median(input, dim=None, keepdim=False, *, out=None):
 
 
 @function
-@numpy_names
 def nanmedian(input, dim=None, keepdim=False, *, out=None):
     """Return the ``median`` of the elements that are not nan.
 

@@ -4,7 +4,7 @@ import numpy as np
 
 import rushlight.dtype as dtypes
 from rushlight.errors import DtypeError
-from rushlight.ops.core.definition import function, numpy_names
+from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import reduction
 from rushlight.ops.core.rules import kept, spread
 from rushlight.ops.elementwise.arithmetic import div_
@@ -140,7 +140,6 @@ count_nonzero.lower(lambda x, dim, keepdim: sum(x != 0, dim, keepdim=keepdim))
 
 
 @function(kinds={"dim": "ints"})
-@numpy_names
 def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
     """Compute the mean over ``dim`` of the elements that are not nan.
 

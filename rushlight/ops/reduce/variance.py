@@ -116,6 +116,7 @@ def _std_mean_slope(g, x, x_shape, dim, keepdim, correction):
 
 
 std_mean_.grad(x=_std_mean_slope)
+std_mean_.watch(x="out0")
 
 
 _overloads = takes(

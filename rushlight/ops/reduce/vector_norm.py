@@ -1,7 +1,7 @@
 """Vector norms over dims."""
 
 from rushlight.errors import ArgumentError, DtypeError
-from rushlight.ops.core.definition import function, numpy_names
+from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import reduction
 from rushlight.ops.core.rules import is_complex, kept, largest, least, total, typed, where
 from rushlight.ops.elementwise.rounding import abs, sgn
@@ -71,7 +71,6 @@ vector_norm.grad(x=slope)
 
 
 @function(kinds={"p": "order", "dim": "ints"}, refusal=ArgumentError)
-@numpy_names
 def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
     """Compute the norm over ``dim``: ``(Σ |x|^p)^(1/p)``.
 

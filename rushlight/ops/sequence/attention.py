@@ -7,6 +7,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd import mode
+from rushlight.autograd.tape import watch
 from rushlight.dtype import bool as bool_
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.argument_kinds import takes
@@ -264,7 +265,21 @@ def attention_of(
             key, value = _shared(query, key, value)
         return _attended(query, key, value, mask, noise, scale, is_causal)
 
-    return _laid_as(query, rounded_once(written_out, query, key, value, attn_mask, noise))
+    found = _laid_as(query, rounded_once(written_out, query, key, value, attn_mask, noise))
+    if found.node is not None and _is_one_operation(query, key, value, attn_mask, noise):
+        watch(found, query, key, value, found)
+    return found
+
+
+def _is_one_operation(query, key, value, mask, noise):
+    """Whether PyTorch runs one operation, which saves its operands and its result."""
+    shapes = [tuple(t.shape) for t in (query, key, value)]
+    return (
+        noise is None
+        and (mask is None or mask.node is None)
+        and all(len(s) == 4 and 0 not in s for s in shapes)
+        and len({(*s[:2], s[3]) for s in shapes}) == 1
+    )
 
 
 def _laid_as(query, found):

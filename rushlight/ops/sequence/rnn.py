@@ -3,6 +3,7 @@
 Each layer is one operation, defined in ``lstm.py``, ``gru.py`` or ``elman.py``.
 """
 
+from rushlight.autograd.tape import watch
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.autocast import LOWER, SINGLE, autocasts
 from rushlight.ops.core.definition import function
@@ -356,7 +357,8 @@ def rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     >>> torch.rnn_tanh_cell(torch.ones(1, 1), torch.zeros(1, 1), torch.ones(1, 1), torch.ones(1, 1))
     tensor([[0.7616]])
     """
-    return _cell("rnn_tanh_cell", _rnn_direction(False), input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+    found = _cell("rnn_tanh_cell", _rnn_direction(False), input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+    return watch(found, found)
 
 
 @function(method=False)
@@ -376,4 +378,5 @@ def rnn_relu_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     >>> torch.rnn_relu_cell(torch.ones(1, 1), torch.ones(1, 1), torch.ones(1, 1), torch.ones(1, 1))
     tensor([[2.]])
     """
-    return _cell("rnn_relu_cell", _rnn_direction(True), input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+    found = _cell("rnn_relu_cell", _rnn_direction(True), input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+    return watch(found, found)

@@ -6,6 +6,7 @@ from math import comb
 
 import numpy as np
 
+from rushlight.autograd.tape import watch
 from rushlight.errors import ShapeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
@@ -207,7 +208,7 @@ def combinations(input, r=2, with_replacement=False):
     listed = (combinations_with_replacement if with_replacement else subsets)(range(n), r)
     count = comb(n + r - 1, r) if with_replacement and n else comb(n, r)
     index = np.fromiter(chain.from_iterable(listed), np.int64, count * r).reshape(count, r)
-    return pick(input, index=index, shape=index.shape)
+    return watch(pick(input, index=index, shape=index.shape), input)
 
 
 # Rotations --------------------------------------------------------------------------------

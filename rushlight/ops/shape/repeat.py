@@ -130,7 +130,7 @@ def _not_negative(x, repeats, *, dim, output_size):
 
 @kernel(
     public=False, method=False, name="repeat_interleave", widen=False, prepare=_times,
-    grad_name="IndexSelectBackward0", dynamic=True, check=_not_negative,
+    grad_name="IndexSelectBackward0", dynamic=True, check=_not_negative, copied=("repeats",),
 )  # fmt: skip
 def _repeat_interleave(xp, x, repeats, *, dim, output_size=None):
     """Repeat each slice of ``x`` along ``dim`` as often as ``repeats`` says."""
@@ -302,7 +302,7 @@ def flipud(input):
 
 def _rollable(x, *, shifts, dims):
     shifts = tuple(shifts) if isinstance(shifts, (tuple, list)) else (shifts,)
-    dims = tuple(dims) if isinstance(dims, (tuple, list)) else (dims,)
+    dims = tuple(dims) if isinstance(dims, (tuple, list)) else () if dims is None else (dims,)
     if not shifts:
         raise RuntimeError("roll: `shifts` required")
     if len(shifts) != len(dims) and not (not dims and len(shifts) == 1):
@@ -316,8 +316,8 @@ def _rollable(x, *, shifts, dims):
     return {"shifts": shifts, "dims": tuple([shapes.dim(d, x.ndim, "roll") for d in dims])}
 
 
-@kernel(widen=False, prepare=_rollable, keeps_order=True)
-def roll(xp, x, *, shifts, dims=()):
+@kernel(widen=False, prepare=_rollable, keeps_order=True, kinds={"dims": "ints"})
+def roll(xp, x, *, shifts, dims=None):
     """Return a copy of ``input`` with its elements moved along some dims.
 
     Elements that move past the end come in at the beginning.

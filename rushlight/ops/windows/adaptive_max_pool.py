@@ -9,6 +9,7 @@ from math import prod
 
 import numpy as np
 
+from rushlight.autograd.tape import watch
 from rushlight.dtype import OF, int64
 from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE
@@ -169,6 +170,7 @@ def _pick_op(name, title, **options):
     )  # fmt: skip
     op.lower(lambda x, at, n: _picked_by_gather(x, at, n))
     op.grad(x=lambda g, at, x_shape, n: _spread(g, at, size=tuple(x_shape[-n:])))
+    op.watch(x="x")
     return op.op
 
 
@@ -241,7 +243,10 @@ def _adapted(name, n, input, output_size, return_indices):
     if even and set(places) != {1}:
         return _even(n, input, size, places, return_indices)
     found = apply(_ADAPTIVE[n], (input,), {"places": places})
-    return (found, _adaptive_positions(input, places=places)) if return_indices else found
+    if not return_indices:
+        return found
+    positions = _adaptive_positions(input, places=places)
+    return watch(found, positions), positions
 
 
 def _even(n, input, size, places, return_indices):
@@ -249,7 +254,10 @@ def _even(n, input, size, places, return_indices):
     k = tuple([s // o for s, o in zip(size, places, strict=True)])
     windows = Windows(k, k, (0,) * n, (1,) * n, places)
     found = apply(MAX_POOL[n], (input,), {"windows": windows})
-    return (found, max_positions(input, windows=windows)) if return_indices else found
+    if not return_indices:
+        return found
+    positions = max_positions(input, windows=windows)
+    return watch(found, positions), positions
 
 
 def adaptive_max_pool1d(input, output_size, return_indices=False):

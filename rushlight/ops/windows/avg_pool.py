@@ -92,6 +92,7 @@ for _n in (1, 2, 3):
         grad_name="SqueezeBackward1" if _n == 1 else f"AvgPool{_n}DBackward0",
     )  # fmt: skip
     _op.grad(x=_avg_pool_slope)
+    _op.watch(x="x")
     _AVG_POOL[_n] = _op.op
 
 
@@ -244,6 +245,7 @@ for _n in (1, 2, 3):
         grad_name="SqueezeBackward1" if _n == 1 else f"AdaptiveAvgPool{_n}DBackward0",
     )  # fmt: skip
     _op.grad(x=lambda g, x_shape, places: _adaptive_grad(g, size=tuple(x_shape[-len(places) :])))
+    _op.watch(x="x")
     _ADAPTIVE[_n] = _op.op
 _adaptive_grad.grad(
     g=lambda h, g_shape, size: apply(

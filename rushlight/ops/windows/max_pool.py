@@ -5,6 +5,7 @@ from math import prod
 import numpy as np
 
 from rushlight.autograd import mode
+from rushlight.autograd.tape import watch
 from rushlight.dtype import OF
 from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE
@@ -175,7 +176,10 @@ def _pooled(name, n, input, kernel_size, stride, padding, dilation, ceil_mode, r
         # PyTorch computes this case by another function, whose result is always contiguous.
         input = rows_first(input, n)
     found = apply(MAX_POOL[n], (input,), {"windows": windows})
-    return (found, max_positions(input, windows=windows)) if return_indices else found
+    if not return_indices:
+        return found
+    positions = max_positions(input, windows=windows)
+    return watch(found, positions), positions
 
 
 def max_pool1d(

@@ -192,6 +192,8 @@ def _named(name, grad_name, autocast):
     )  # fmt: skip
     op.lower(lambda x, pad, mode: _extended_tensor(x, pad, mode))
     op.grad(x=lambda g, x_shape, pad, mode: _folded(g, shape=tuple(x_shape), pad=pad, mode=mode))
+    if not name.startswith("circular"):
+        op.watch(x="x")
     return op
 
 
