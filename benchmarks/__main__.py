@@ -22,6 +22,7 @@ import sys
 from importlib import metadata
 
 from benchmarks import tables
+from benchmarks.process import UNSET
 
 
 def main():
@@ -33,11 +34,14 @@ def main():
     parser.add_argument("--only", default="", help="only rows whose name contains this")
     parser.add_argument("--table", choices=tables.TABLES, help="only this table")
     parser.add_argument("--roofline", action="store_true", help="each kernel of each step instead")
+    parser.add_argument("--operations", action="store_true", help="every operation instead")
     options = parser.parse_args()
     if options.roofline:
         from benchmarks import roofline
 
         return roofline.show(options.only)
+    if options.operations:
+        return one_thread_each(options.only)
     # Only the child processes import NumPy and the peers, because a child's peak memory includes
     # the memory of its parent.
     try:
@@ -52,6 +56,20 @@ def main():
     for name, table in tables.TABLES.items():
         if options.table in (None, name):
             table(options.only, options.rounds)
+
+
+def one_thread_each(only):
+    """Print the tables of all operations; both frameworks run in this process."""
+    for name in UNSET:
+        os.environ.pop(name, None)
+    import torch
+
+    import rushlight
+    from benchmarks import operations
+
+    for framework in (torch, rushlight):
+        framework.set_num_threads(1)
+    operations.show(only)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import sys
 import time
 from contextlib import contextmanager
 
-__all__ = ["Worker", "busy_cores", "median_ratio", "rounds_of", "shown"]
+__all__ = ["UNSET", "Worker", "busy_cores", "median_ratio", "rounds_of", "shown"]
 
 # Environment variables that are removed for the processes. The first two force OpenBLAS to certain
 # kernels; without them, OpenBLAS asks the processor. The third would keep Python from writing
