@@ -8,9 +8,10 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh, tick
+from rushlight.strides import in_order
 from rushlight.tensor import Tensor, ViewOf, from_array
 
-__all__ = ["FLOATS", "indexed", "plain", "recorded", "taped", "viewed"]
+__all__ = ["FLOATS", "indexed", "plain", "recorded", "several", "taped", "viewed"]
 
 _new = object.__new__
 #: The dtypes that take the fast path.
@@ -77,6 +78,22 @@ def indexed(op, x, index, params):
     found = [index.cell if s == "index" else None for s in op.saves]
     cells = (*found, *[x.cell for _ in op.watched])  # only x is watched
     return taped(op, array, (x.node, None), tuple([values[s] for s in op.saves]), cells)
+
+
+def several(op, x, params):
+    """The results of ``op(x, **params)``, a kernel with several results; None: not on this path.
+
+    ``x`` must be a float tensor without history, in default mode.
+    """
+    if mode.intercept or type(x) is not Tensor or (x.node is not None and not mode.grad_off):
+        return None
+    a = plain(x)
+    if a.dtype not in FLOATS or (x.node is not None and mode.state.grad):
+        return None
+    results = op.forward(np, a, **op.prepare(a, **params))
+    if op.in_order:
+        results = [in_order(r) for r in results]
+    return [from_array(r) for r in results]
 
 
 def viewed(op, x, array, params):

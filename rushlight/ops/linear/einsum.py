@@ -1,11 +1,14 @@
 """Einstein summation: sums of products, written with a letter for each dim."""
 
 import string
+from functools import lru_cache
+from typing import NamedTuple
 
 from rushlight import shapes
+from rushlight.autograd import mode
 from rushlight.errors import ShapeError
 from rushlight.ops.core.definition import function
-from rushlight.ops.linear.matmul import bmm
+from rushlight.ops.linear.matmul import bmm, matmul
 
 __all__ = ["einsum"]
 
@@ -42,6 +45,10 @@ def einsum(equation, *operands):
             "einsum(): must specify the equation string and at least one operand, or operands and "
             "lists"
         )
+    if len(operands) == 2 and not mode.intercept:
+        found = _one_product(equation, *operands)
+        if found is not None:
+            return found
     terms, result = _parse(equation, operands)
     sizes = _letter_sizes(equation, terms, operands)
     found, letters = operands[0], terms[0]
@@ -58,6 +65,103 @@ def einsum(equation, *operands):
         found = found.sum(tuple(gone))
         letters = [c for c in letters if c in result]
     return found.permute(*[letters.index(c) for c in result]) if result else found
+
+
+# One product --------------------------------------------------------------------------------
+
+
+class _Shape:
+    """What ``_parse`` and ``_letter_sizes`` ask of an operand."""
+
+    def __init__(self, shape):
+        self.array, self.shape, self.ndim = self, shape, len(shape)
+
+
+class _Plan(NamedTuple):
+    """One product of matrices that computes an equation; None where nothing is to be done.
+
+    Attributes:
+        swapped: The second operand comes first.
+        dims: For each operand, the order of its dims in the product.
+        shapes: For each operand, its shape in the product.
+        shape: The shape of the result before its dims are permuted.
+        order: The order of the dims in the result.
+    """
+
+    swapped: bool
+    dims: tuple
+    shapes: tuple
+    shape: tuple | None
+    order: tuple | None
+
+
+@lru_cache(1024)
+def _plan(equation, *given):
+    """The ``_Plan`` of an equation for two operands of these shapes.
+
+    None: the equation is no single product, because a letter is repeated, broadcast, or summed in
+    one operand alone.
+    """
+    operands = [_Shape(shape) for shape in given]
+    terms, result = _parse(equation, operands)
+    sizes = _letter_sizes(equation, terms, operands)
+    spread = [tuple([sizes[c] for c in term]) for term in terms] != list(given)
+    if spread or any(len(set(term)) < len(term) for term in terms):
+        return None
+    swapped = _second_leads(*terms, result)
+    lx, ly = terms[::-1] if swapped else terms
+    batch = [c for c in result if c in lx and c in ly]
+    inner = [c for c in lx if c in ly and c not in result]
+    left = [c for c in result if c in lx and c not in ly]
+    right = [c for c in result if c in ly and c not in lx]
+    orders = [*batch, *left, *inner], [*batch, *inner, *right]
+    if len(orders[0]) < len(lx) or len(orders[1]) < len(ly):
+        return None
+    if not inner or any(sizes[c] == 1 for c in inner):
+        return None
+
+    def matrices(*groups):
+        """The shape with a dim for each group of letters, or None if each has one letter."""
+        single = all(len(g) == 1 for g in groups)
+        numbers = [shapes.numel([sizes[c] for c in g]) for g in groups]
+        return None if single else (*[sizes[c] for c in batch], *numbers)
+
+    made = batch + left + right
+    return _Plan(
+        swapped,
+        tuple(
+            [_unless_sorted([t.index(c) for c in o]) for t, o in zip((lx, ly), orders, strict=True)]
+        ),
+        (matrices(left, inner), matrices(inner, right)),
+        None if len(left) == len(right) == 1 else tuple([sizes[c] for c in made]),
+        _unless_sorted([made.index(c) for c in result]),
+    )
+
+
+def _unless_sorted(order):
+    return None if order == sorted(order) else tuple(order)
+
+
+def _one_product(equation, x, y):
+    """The result of an equation that is a single product of matrices, else None."""
+    try:
+        plan = _plan(equation, x.array.shape, y.array.shape)
+    except (AttributeError, RuntimeError):  # raised again, with the operands
+        return None
+    if plan is None:
+        return None
+    if plan.swapped:
+        x, y = y, x
+    laid = []
+    for t, dims, shape in zip((x, y), plan.dims, plan.shapes, strict=True):
+        t = t if dims is None else t.permute(*dims)
+        laid.append(t if shape is None else t.reshape(shape))
+    found = matmul(*laid)
+    found = found if plan.shape is None else found.reshape(plan.shape)
+    return found if plan.order is None else found.permute(*plan.order)
+
+
+# Any equation -------------------------------------------------------------------------------
 
 
 def _from_lists(arguments):

@@ -230,8 +230,12 @@ def stack(tensors, dim=0, *, out=None, axis=None):
     tensor([[0., 1.],
             [0., 1.]])
     """
-    tensors = _listed(tensors, "stack")
     dim = dim if axis is None else axis
+    if out is None and dim == 0 and not mode.intercept and type(tensors) in (list, tuple):
+        found = _stacked_ahead(tensors)
+        if found is not None:
+            return found
+    tensors = _listed(tensors, "stack")
     arrays = [tensor_array(t, "stack") for t in tensors]
     shape = arrays[0].shape
     for i, a in enumerate(arrays):
@@ -249,6 +253,26 @@ def stack(tensors, dim=0, *, out=None, axis=None):
 
 
 late.stack = stack
+
+
+def _stacked_ahead(tensors):
+    """``stack`` along dim 0, of tensors of one shape and dtype in the dims' order, or None."""
+    try:
+        arrays = [plain(t) for t in tensors]
+        first = arrays[0]
+        if not 0 < first.ndim < 4 or not first.flags.c_contiguous:
+            return None
+        shape, dtype = first.shape, first.dtype
+        for a in arrays:
+            if a.shape != shape or a.dtype is not dtype:
+                return None
+        out = np.empty((len(arrays), *shape), dtype)
+        np.concatenate(arrays, 0, out.reshape(-1, *shape[1:]))
+    except (AttributeError, IndexError, ValueError):
+        return None
+    nodes = tuple([t.node for t in tensors])
+    saved = {"tensors_shape": [shape] * len(arrays), "dim": 0}
+    return taped(_stack.op, out, nodes, tuple([saved[s] for s in _stack.op.saves]), (None, None))
 
 
 def _stacked_directly(tensors, dim):
