@@ -89,8 +89,12 @@ class Categorical(Distribution):
     def sample(self, sample_shape=()):
         """Categories drawn at random, as int64."""
         sample_shape = Size(sample_shape)
-        rows = self.probs.reshape(-1, self._num_events)
-        drawn = rushlight.multinomial(rows, sample_shape.numel(), True).T
+        count = sample_shape.numel()
+        probs = self.probs
+        rows = probs if probs.ndim == 2 else probs.reshape(-1, self._num_events)
+        drawn = rushlight.multinomial(rows, count, True)
+        if count > 1:
+            drawn = drawn.T
         return drawn.reshape(self._extended_shape(sample_shape))
 
     @validated

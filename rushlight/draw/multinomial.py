@@ -87,10 +87,11 @@ def _check_multinomial(weights, count, replacement):
 def _check_weights(rows):
     if rows.shape[1] == 0:
         raise RuntimeError("multinomial: there are no categories to draw from")
-    most = rows.max(axis=1)
-    if not (rows.min() >= 0 and most.max() < np.inf):  # nan fails both comparisons
+    most = np.maximum.reduce(rows, axis=1)
+    # nan fails both comparisons.
+    if not (np.minimum.reduce(rows, axis=None) >= 0 and np.maximum.reduce(most) < np.inf):
         raise RuntimeError("multinomial: a weight is negative, infinite or nan")
-    if not most.all():
+    if np.count_nonzero(most) < len(most):
         raise RuntimeError(
             f"multinomial: the weights of row {np.flatnonzero(most == 0)[0]} are all zero"
         )

@@ -3,10 +3,16 @@
 import types
 import warnings
 
+import numpy as np
+
 import rushlight
+from rushlight.autograd import mode
 from rushlight.autograd.mode import no_grad
+from rushlight.autograd.write import stamp
+from rushlight.ops.core.fast_path import FLOATS
 from rushlight.ops.core.range_checks import check_range
-from rushlight.tensor import Tensor
+from rushlight.ops.reduce.vector_norm import vector_norm
+from rushlight.tensor import Tensor, from_array
 
 __all__ = [
     "clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_",
@@ -20,6 +26,30 @@ def _as_list(tensors):
 
 def _grads(parameters):
     return [p.grad for p in _as_list(parameters) if p.grad is not None]
+
+
+def _arrays(tensors):
+    """The arrays of float tensors of one dtype; None if a mode, or a tensor, is out of the usual.
+
+    Many small gradients are clipped several times faster on arrays than on tensors.
+    """
+    if mode.intercept:
+        return None
+    found = []
+    for t in tensors:
+        if type(t) is not Tensor or t.view_of is not None or len(t.cell) > 2:
+            return None
+        a = t.array
+        if a.dtype not in FLOATS or a.dtype is not tensors[0].array.dtype:
+            return None
+        if not (a.flags.c_contiguous and a.flags.writeable):
+            return None
+        found.append(a)
+    return found
+
+
+def _norm(x, p):
+    return vector_norm.op.forward(np, x, dim=tuple(range(x.ndim)), keepdim=False, p=p)
 
 
 @no_grad()
@@ -40,10 +70,17 @@ def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=Non
     tensor(5.)
     """
     norm_type = float(norm_type)
-    norms = [rushlight.norm(t, norm_type) for t in _as_list(tensors)]
-    if not norms:
+    tensors = _as_list(tensors)
+    if not tensors:
         return rushlight.zeros(())
-    total = rushlight.norm(rushlight.stack(norms), norm_type)
+    arrays = _arrays(tensors)
+    if arrays is None:
+        total = rushlight.norm(
+            rushlight.stack([rushlight.norm(t, norm_type) for t in tensors]), norm_type
+        )
+    else:
+        norms = [_norm(a, norm_type) for a in arrays]
+        total = from_array(np.asarray(_norm(np.array(norms, arrays[0].dtype), norm_type)))
     if error_if_nonfinite:
         most = rushlight.finfo(total.dtype).max
         check_range(
@@ -72,6 +109,12 @@ def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
     if not grads:
         return
     scale = (most / (total_norm + 1e-6)).clamp(max=1.0)
+    arrays = _arrays(grads)
+    if arrays is not None and not scale.array.ndim and scale.array.dtype is arrays[0].dtype:
+        for grad, a in zip(grads, arrays, strict=True):
+            np.multiply(a, scale.array, out=a)
+            stamp(grad)
+        return
     for grad in grads:
         grad.mul_(scale)
 

@@ -1,5 +1,6 @@
 """Products of matrices and vectors, each a sum over one or several shared dims."""
 
+import numpy as np
 from numpy import ndarray
 
 from rushlight import shapes
@@ -15,6 +16,7 @@ from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.rules import conj
 from rushlight.storage import geometry
+from rushlight.strides import in_order
 from rushlight.tensor import Tensor, from_array, method, short
 
 _F4, _F8 = FLOATS
@@ -98,6 +100,9 @@ def _bmm_of_one_batch(x, y):
 _bmm.grad(x=lambda g, y: times(g, adjoint(y)), y=lambda g, x: times(adjoint(x), g))
 
 
+_BMM = _bmm.op
+
+
 @kernel(name="mv", shape=_shape("mv"), **_PRODUCT)
 def _mv(xp, x, y):
     """A matrix times a vector."""
@@ -178,7 +183,10 @@ def matmul(input, other, *, out=None):
 
 
 def _short(input, other):
-    """The product of two float matrices by the short path, or None if the full path is needed."""
+    """The product of two float matrices, or of two equally long batches, by the short path.
+
+    None: the full path is needed.
+    """
     try:
         if input.view_of is not None:
             refresh(input)
@@ -186,15 +194,15 @@ def _short(input, other):
             refresh(other)
         x, y = input.array, other.array
         d = x.dtype
-        if (
-            (d is not _F4 and d is not _F8)
-            or y.dtype is not d
-            or x.ndim != 2
-            or y.ndim != 2
-            or mode.intercept
-        ):
+        if (d is not _F4 and d is not _F8) or y.dtype is not d or mode.intercept:
             return None
-        found = matrix_product(x, y)
+        op = _MM
+        if x.ndim == 2 == y.ndim:
+            found = matrix_product(x, y)
+        elif x.ndim == y.ndim > 2 and x.shape[:-2] == y.shape[:-2]:
+            op, found = _BMM, in_order(np.matmul(x, y))
+        else:
+            return None
     except (AttributeError, ValueError, RuntimeWarning):
         return None
     px, py = input.node, other.node
@@ -203,7 +211,7 @@ def _short(input, other):
     kept = (None if px is None else y, None if py is None else x)
     cell_x = None if py is None else input._cell or input.cell
     cell_y = None if px is None else other._cell or other.cell
-    return recorded(_MM, found, (px, py), kept, (cell_y, cell_x))
+    return recorded(op, found, (px, py), kept, (cell_y, cell_x))
 
 
 def _by_rank(x, y):
