@@ -43,6 +43,7 @@ def on_numpy(monkeypatch):
 @pytest.fixture(autouse=True)
 def none_compiled_before(monkeypatch):
     monkeypatch.setattr(eager_kernels, "_kernels", OrderedDict())
+    monkeypatch.setattr(eager_kernels, "_calls", {})
     gc.collect()  # subclasses with overrides, in other tests, were reasons for the full path
     monkeypatch.setattr(mode, "intercept", 0)
 

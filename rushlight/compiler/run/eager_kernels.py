@@ -26,8 +26,16 @@ _MOST = 1024  # kernels that are kept; the oldest one is dropped first
 #: A row has at most this many elements; operations with longer rows are left to NumPy.
 _WIDEST = 1 << 18
 _kernels: OrderedDict = OrderedDict()  # signature → Stream or Single; None if there is no kernel
+_MOST_CALLS = 4096  # calls whose kernel is looked up at once; beyond, all are forgotten
+_calls: dict = {}  # the function and its operands' layouts → what ``_chosen`` gives
 _lock = new_lock()
-atexit.register(_kernels.clear)  # while LLVM can still free them
+
+
+@atexit.register
+def _free():
+    """Drop the kernels while LLVM can still free them."""
+    _calls.clear()
+    _kernels.clear()
 
 
 def compute(op, inputs, params):
@@ -40,13 +48,16 @@ def compute(op, inputs, params):
 
     if op.role in roles.CONTRACTIONS:
         return _fixed(op, inputs, params)
-    dim = params.get("dim")
-    if dim is None:
-        arranged = _elements(inputs)
-    else:
-        arranged = _lines(inputs, dim)
+    def prepared():
+        nonlocal params
+        dim = params.get("dim")
+        if dim is None:
+            return (op.name, repr(params)), _closed(recorded, inputs), _elements(inputs)
         params = {**params, "dim": (1,)}
-    return _single(_run((op.name, repr(params)), recorded, arranged, inputs), arranged)
+        return (op.name, repr(params)), _closed(recorded, inputs), _lines(inputs, dim)
+
+    found = _run((op.name, repr(params) if params else ""), inputs, prepared)
+    return None if found is None else found[0]
 
 
 def _fixed(op, inputs, params):
@@ -65,10 +76,14 @@ def _fixed(op, inputs, params):
 
 def slope(op, name, rule, values):
     """The result of a gradient rule on arrays, or None if NumPy must compute it."""
-    dims = [v for v in values if type(v) is tuple]
-    arranged = _lines(values, dims[0]) if dims else _elements(values)
-    values = [(1,) if type(v) is tuple else v for v in values]
-    return _single(_run((op.name, name), rule, arranged, values), arranged)
+    def prepared():
+        dims = [v for v in values if type(v) is tuple]
+        arranged = _lines(values, dims[0]) if dims else _elements(values)
+        inner = [(1,) if type(v) is tuple else v for v in values]
+        return (op.name, name), _closed(rule, inner), arranged
+
+    found = _run((op.name, name), values, prepared)
+    return None if found is None else found[0]
 
 
 def matrices(key, function, values):
@@ -79,9 +94,13 @@ def matrices(key, function, values):
     rows, *inner = values[0].shape
     if rows < 2 or not 2 <= prod(inner) <= _WIDEST:
         return None
-    given = [x for x in values if x is not None]
-    shapes = [(ROWS, *x.shape[1:]) if x.ndim == values[0].ndim else x.shape for x in given]
-    return _run(key, function, (rows, shapes, None), values)
+
+    def prepared():
+        given = [x for x in values if x is not None]
+        shapes = [(ROWS, *x.shape[1:]) if x.ndim == values[0].ndim else x.shape for x in given]
+        return key, _closed(function, values), (rows, shapes, None)
+
+    return _run(key, values, prepared)
 
 
 def update(key, function, arrays, scalars):
@@ -91,13 +110,13 @@ def update(key, function, arrays, scalars):
     second array (the gradient) is only read.
     """
     changed = [arrays[0], *arrays[2:]]
-    shapes = [*[(ROWS,)] * len(arrays), *[()] * len(scalars)]
     values = [*arrays, *scalars]
-    return _run(key, function, (arrays[0].size, shapes, None), values, changed) is not None
 
+    def prepared():
+        shapes = [*[(ROWS,)] * len(arrays), *[()] * len(scalars)]
+        return key, _closed(function, values), (arrays[0].size, shapes, None)
 
-def _single(found, arranged):
-    return None if found is None else found[0].reshape(arranged[2])
+    return _run(key, values, prepared, changed) is not None
 
 
 # How arrays lie ---------------------------------------------------------------------------
@@ -176,22 +195,49 @@ def _fits(x):
 # Kernels ----------------------------------------------------------------------------------
 
 
-def _run(key, function, arranged, values, outs=None):
-    """The results of ``function`` on ``values``, or None if no kernel can compute them."""
+def _run(key, values, prepared, outs=None):
+    """The results of a function on ``values``, or None if no kernel can compute them.
+
+    ``key`` tells the functions apart. For operands that are new, ``prepared()`` gives the key of
+    the kernel, the function of the arrays among ``values``, and how the arrays lie: (rows, shape of
+    each array, shape of the result or None).
+    """
+    call = (key, *[_look(x) for x in values])
+    known = _calls.get(call)
+    if known is None:
+        known = _chosen(values, *prepared())
+        if len(_calls) >= _MOST_CALLS:
+            _calls.clear()
+        _calls[call] = known
+    stream, rows, shape = known
+    if stream is None:
+        return None
+    found = stream(rows, *[x for x in values if type(x) is ndarray], outs=outs)
+    return found if shape is None else [r.reshape(shape) for r in found]
+
+
+def _look(x):
+    """What the choice of a kernel depends on."""
+    if type(x) is ndarray:
+        return x.shape, x.strides, x.dtype, x.flags.aligned
+    return type(x), repr(x)
+
+
+def _chosen(values, key, function, arranged):
+    """(kernel or None, rows, shape of the result or None) for operands like ``values``."""
     arrays = [x for x in values if type(x) is ndarray]
     if arranged is None or not all(map(_fits, arrays)):
-        return None
-    rows, shapes, _ = arranged
-    specs = [(x.dtype, shape) for x, shape in zip(arrays, shapes, strict=True)]
-    rest = [None if type(x) is ndarray else (type(x), repr(x)) for x in values]
+        return None, 0, None
+    rows, shapes, shape = arranged
+    specs = [(x.dtype, own) for x, own in zip(arrays, shapes, strict=True)]
+    # Tuples are dims, which ``arranged`` has brought to the same place in all arrays.
+    rest = [None if type(x) in (ndarray, tuple) else (type(x), repr(x)) for x in values]
     key = (key, tuple(specs), tuple(rest))
     stream = _kernels.get(key, key)
     if stream is key:
-        abstract = lambda: [Abstract(shape, dtype) for dtype, shape in specs]
-        stream = _compiled(key, lambda: Stream(_closed(function, values), abstract()))
-    if stream is None:
-        return None
-    return stream(rows, *arrays, outs=outs)
+        abstract = lambda: [Abstract(own, dtype) for dtype, own in specs]
+        stream = _compiled(key, lambda: Stream(function, abstract()))
+    return stream, rows, shape
 
 
 def _closed(function, values):
@@ -220,4 +266,5 @@ def _compiled(key, make):
             _kernels[key] = found
             if len(_kernels) > _MOST:
                 _kernels.popitem(last=False)
+                _calls.clear()
         return _kernels[key]

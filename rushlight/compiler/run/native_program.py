@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rushlight.backend.address import address
 from rushlight.backend.sizes import large_from
 from rushlight.compiler.cpu.target import CHECKED
 from rushlight.compiler.ir.abstract import Abstract
@@ -120,11 +121,11 @@ class NativeProgram:
         if (held is not state.held and not state.hold(held)) or not state.bind(arrays):
             self.states.append(state)
             return self._replay(arrays, held)
-        address, marks = state.address, marked(self.generators) if self.generators else ()
+        table, marks = state.address, marked(self.generators) if self.generators else ()
         for segment, native in self.segments:
             if not native:
                 segment(state)
-            elif end := segment(address):
+            elif end := segment(table):
                 return self._failed(end, arrays, held, marks)
         found = [make() for make in state.makers]
         self.states.append(state)
@@ -243,7 +244,7 @@ class State:
                 self.last[i] = a
                 if self.bound[i] is not copy:
                     self.bound[i] = copy
-                    self.table[2 + i] = copy.ctypes.data
+                    self.table[2 + i] = address(copy)
                 continue
             if not self._enter(i, a):
                 return False
@@ -254,7 +255,7 @@ class State:
                     self.bound[i] = None
                     return False
         for k, slot in self.program.image.large:
-            self.table[slot] = self._fresh(k).ctypes.data
+            self.table[slot] = address(self._fresh(k))
         return True
 
     def _enter(self, i, a):
@@ -263,7 +264,7 @@ class State:
             return False
         if i in self.program.written and not a.flags.writeable:
             return False
-        self.table[2 + i] = a.ctypes.data
+        self.table[2 + i] = address(a)
         return True
 
     def _fresh(self, k):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
+from rushlight.backend.address import address
 from rushlight.compiler.capture.lowering import expand, recording
 from rushlight.compiler.capture.recorder import Recorder
 from rushlight.compiler.capture.simplify import simplify
@@ -93,7 +94,7 @@ class Stream:
         else:
             steps = -(-rows * self.factor // self.lanes)
         size = share(steps, steps * self.nanoseconds, self.costs.piece, self.costs.pieces)
-        table = [given[k].ctypes.data + offset for k, offset in self.order]
+        table = [address(given[k]) + offset for k, offset in self.order]
         table += [rows * self.factor, steps, size]
         args = (ctypes.c_int64 * len(table))(*table)
         call = self.address, ctypes.addressof(args), -(-steps // size), None

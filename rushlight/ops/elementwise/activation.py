@@ -27,7 +27,7 @@ _ZERO = {d: np.zeros((), d) for d in (np.dtype("f4"), np.dtype("f8"))}
 _FEW = large_from(64)
 
 
-@elementwise(dtype=real_numbers)
+@elementwise(dtype=real_numbers, least=1 << 15)
 def relu(xp, x):
     """``input`` where it is positive, else 0.
 

@@ -48,13 +48,13 @@ def _check_shape(name, x, shape, weight, bias):
             f"{name}: Expected normalized_shape to be at least 1-dimensional, but got ()"
         )
     for what, t in (("weight", weight), ("bias", bias)):
-        if t is not None and tuple(t.shape) != shape:
+        if t is not None and t.array.shape != shape:
             raise ShapeError(
                 f"{name}: Expected {what} to be of same shape as normalized_shape, but got "
                 f"{what} of shape "
                 f"{list(t.shape)} and normalized_shape = {list(shape)}"
             )
-    if tuple(x.shape[max(x.ndim - len(shape), 0) :]) != shape:
+    if x.shape[max(x.ndim - len(shape), 0) :] != shape:
         raise ShapeError(
             f"{name}: Given normalized_shape={list(shape)}, expected input with shape "
             f"[*, {', '.join(map(str, shape))}], but got input of size {list(x.shape)}"
@@ -250,8 +250,11 @@ def _group_slope(g, x, weight, groups, eps, memo):
     return found.reshape(tuple(x.shape))
 
 
-def _group_weight_slope(g, x, groups, eps):
-    hat, _ = standardize.standardized(_grouped(x, groups), _GROUP_DIMS, eps)
+def _group_weight_slope(g, x, groups, eps, memo):
+    if memo and type(g) is ndarray:
+        hat = _grouped(standardize.hat_of(_group_rows(x, groups), *memo).reshape(x.shape), groups)
+    else:
+        hat, _ = standardize.standardized(_grouped(x, groups), _GROUP_DIMS, eps)
     return standardize.inner(_grouped(g, groups), hat, (0, 3)).reshape(-1)
 
 
@@ -294,7 +297,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
             f"of shape {list(x.shape)} and num_groups={num_groups}"
         )
     for what, t in (("weight", weight), ("bias", bias)):
-        if t is not None and tuple(t.shape) != (channels,):
+        if t is not None and t.array.shape != (channels,):
             raise ShapeError(
                 f"group_norm: Expected {what} to be a vector of size equal to the number of "
                 "channels in "

@@ -20,14 +20,17 @@ from rushlight.backend.numpy import matrix_product
 from rushlight.ops.core.rules import total
 from rushlight.ops.reduce.summation import summed
 
-__all__ = ["blocks", "inner", "normalized", "row_slope", "slope", "standardized", "weight_slope"]
+__all__ = ["blocks", "hat_of", "inner", "normalized", "row_slope", "slope", "standardized", "weight_slope"]
 
 BLOCK = 1 << 16  # elements that are worked on at a time
+_WHOLE = [slice(None)]
 _PARTS = 32  # rows that one call of the weight_slope kernel adds up
 
 
 def blocks(x):
     """Slices of the first dim of ``x``, each with as many rows as stay in the cache."""
+    if 0 < x.size <= BLOCK:
+        return _WHOLE
     step = max(1, BLOCK // max(prod(x.shape[1:]), 1))
     return [slice(i, i + step) for i in range(0, len(x), step)]
 
@@ -37,13 +40,14 @@ def blocks(x):
 
 def normalized(x, eps, centred, weight=None, bias=None):
     """(x̂ · weight + bias, mean, 1 / √(var + eps)) of a matrix's rows; mean is None for RMS."""
-    found = native.matrices(
-        ("normalized", eps, centred),
-        lambda x, weight, bias: _normalized(x, weight, bias, eps, centred),
-        x, weight, bias,
-    )  # fmt: skip
-    if found is not None:
-        return found[0], found[2] if centred else None, found[1]
+    if x.size >= native.LEAST_MATRIX:
+        found = native.matrices(
+            ("normalized", eps, centred),
+            lambda x, weight, bias: _normalized(x, weight, bias, eps, centred),
+            x, weight, bias,
+        )  # fmt: skip
+        if found is not None:
+            return found[0], found[2] if centred else None, found[1]
     n = max(x.shape[1], 1)
     mean = summed(x, (1,), True) / n if centred else None
     out = np.empty_like(x)
@@ -61,7 +65,7 @@ def normalized(x, eps, centred, weight=None, bias=None):
     return out, mean, scale
 
 
-def _hat(x, mean, scale):
+def hat_of(x, mean, scale):
     """Compute x̂ again from the mean and scale that the forward kept."""
     if mean is None:
         return x * scale
@@ -80,7 +84,7 @@ def row_slope(g, x, mean, scale, weight=None):
     dw = None if weight is None else np.zeros_like(weight)
     for block in blocks(x):
         h, into = g[block], dx[block]
-        hat = _hat(x[block], None if mean is None else mean[block], scale[block])
+        hat = hat_of(x[block], None if mean is None else mean[block], scale[block])
         if dw is None:
             slant = np.vecdot(h, hat)
             level = np.add.reduce(h, axis=1)
@@ -112,7 +116,7 @@ def weight_slope(g, x, mean, scale):
 def _weight_slope(g, x, mean, scale):
     found = np.zeros(x.shape[1], x.dtype)
     for block in blocks(x):
-        hat = _hat(x[block], None if mean is None else mean[block], scale[block])
+        hat = hat_of(x[block], None if mean is None else mean[block], scale[block])
         hat *= g[block]
         found += np.add.reduce(hat, axis=0)
     return found
@@ -157,13 +161,13 @@ def _normalized(x, weight, bias, eps, centred):
 
 def _row_slope(g, x, mean, scale, weight):
     h = g if weight is None else g * weight
-    return slope(h, _hat_of(x, mean, scale), scale, (1,), mean is not None)
+    return slope(h, _traced_hat(x, mean, scale), scale, (1,), mean is not None)
 
 
 def _part_slope(g, x, mean, scale):
     """The sums of g · x̂ over dim 1 of (blocks, rows, columns)."""
-    return (g * _hat_of(x, mean, scale)).sum(1)
+    return (g * _traced_hat(x, mean, scale)).sum(1)
 
 
-def _hat_of(x, mean, scale):
+def _traced_hat(x, mean, scale):
     return (x if mean is None else x - mean) * scale
