@@ -5,7 +5,9 @@ The gradient of each of the three operations is made of the other two.
 Shapes: x (N, C, *size), weight (O, C / groups, *kernel), out (N, O, *places).
 """
 
+from functools import lru_cache
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
@@ -85,8 +87,28 @@ def _check_types(name, x, weight, bias):
         raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
 
 
+class _Operand(NamedTuple):
+    """What ``geometry`` asks of an operand."""
+
+    shape: tuple
+    dtype: np.dtype
+    ndim: int
+
+
+@lru_cache(4096, typed=True)
+def _known_geometry(types, name, x, weight, bias, **params):
+    return geometry(name, x, weight, bias, **params)
+
+
 def _prepared(x, weight, bias, *, name="convolution", **params):
-    return {**geometry(name, x, weight, bias, **params), "name": name}
+    operands = [a if a is None else _Operand(a.shape, a.dtype, a.ndim) for a in (x, weight, bias)]
+    # 1.0 equals 1, but is refused, so the types of numbers count as well.
+    types = tuple([tuple(map(type, v)) for v in params.values() if type(v) is tuple])
+    try:
+        found = _known_geometry(types, name, *operands, **params)
+    except TypeError:  # a parameter is a list, or of the wrong type
+        found = geometry(name, x, weight, bias, **params)
+    return {**found, "name": name}
 
 
 # Kernels ----------------------------------------------------------------------------------

@@ -27,9 +27,12 @@ def _blocks(images, bytes_each):
     return [slice(i, min(i + step, images)) for i in range(0, images, step)]
 
 
-def _is_small(places, rows=0):
-    """True if images become lanes. The more rows the columns have, the more this layout saves."""
-    return prod(places) < (128 if rows >= 64 else 32)
+def _is_small(images, places, rows=0):
+    """True if images become lanes. The more rows the columns have, the more this layout saves.
+
+    A single image lies in memory in the same way in both layouts.
+    """
+    return images > 1 and prod(places) < (128 if rows >= 64 else 32)
 
 
 class _Scratch:
@@ -56,12 +59,12 @@ class _Scratch:
 
 def _laid_out(x, small):
     """The images ``x`` as (batch, channels, *size, lanes)."""
-    return np.ascontiguousarray(np.moveaxis(x, 0, -1))[None] if small else x[..., None]
+    return np.ascontiguousarray(x.transpose(*range(1, x.ndim), 0))[None] if small else x[..., None]
 
 
 def _images(x, small):
     """The images of a layout (batch, channels, *size, lanes): the inverse of ``_laid_out``."""
-    return np.moveaxis(x[0], -1, 0) if small else x[..., 0]
+    return x[0].transpose(-1, *range(x.ndim - 2)) if small else x[..., 0]
 
 
 def _matrices(x, groups):
@@ -96,7 +99,7 @@ def convolve(x, weight, out, stride, dilation, groups, bias):
     """Write the convolution of the padded ``x`` with weight, plus bias, into ``out``."""
     kernel, places = weight.shape[2:], out.shape[2:]
     matrices = weight.reshape(groups, len(weight) // groups, -1)
-    small = _is_small(places, matrices.shape[2])
+    small = _is_small(len(x), places, matrices.shape[2])
     scratch = _Scratch(x.dtype)
     for block in _blocks(len(x), x.shape[1] * prod(kernel) * prod(places) * x.itemsize):
         part = _laid_out(x[block], small)
@@ -121,7 +124,7 @@ def correlate_weight(g, x, kernel, stride, dilation, groups):
     places = g.shape[2:]
     rows = x.shape[1] * prod(kernel) // groups
     found = np.zeros((groups, rows, g.shape[1] // groups), g.dtype)
-    small = _is_small(places, rows)
+    small = _is_small(len(x), places, rows)
     scratch = _Scratch(x.dtype)
     for block in _blocks(len(x), groups * rows * prod(places) * x.itemsize):
         part = _laid_out(x[block], small)
@@ -136,7 +139,7 @@ def spread(found, g, weight, stride, dilation, groups):
     kernel = weight.shape[2:]
     grouped = weight.reshape(groups, len(weight) // groups, weight.shape[1], -1)
     matrices = grouped.transpose(0, 3, 2, 1).reshape(groups, -1, len(weight) // groups)
-    small = _is_small(g.shape[2:])
+    small = _is_small(len(g), g.shape[2:])
     flat = _is_flat(weight, stride)
     lengthened, scratch = _Scratch(g.dtype), _Scratch(g.dtype)
     for block in _blocks(len(g), found.shape[1] * prod(kernel) * prod(g.shape[2:]) * g.itemsize):

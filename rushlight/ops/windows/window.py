@@ -72,7 +72,8 @@ def padded(x, padding, value=0):
         return x
     lead = x.shape[: x.ndim - len(padding)]
     size = x.shape[x.ndim - len(padding) :]
-    out = np.full((*lead, *[n + 2 * p for n, p in zip(size, padding, strict=True)]), value, x.dtype)
+    shape = (*lead, *[n + 2 * p for n, p in zip(size, padding, strict=True)])
+    out = np.full(shape, value, x.dtype) if value else np.zeros(shape, x.dtype)
     inside(out, padding, size)[...] = x
     return out
 
