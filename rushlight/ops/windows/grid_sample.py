@@ -30,8 +30,9 @@ def weighted_gather(xp, x, weight, index):
         for k in range(len(at)):
             part = sample.take(at[k], 1)
             part *= w[k]
-            if (at[k] < 0).any():
-                part[:, at[k] < 0] = 0
+            outside = at[k] < 0
+            if np.count_nonzero(outside):
+                part[:, outside] = 0
             out += part
     return found
 
