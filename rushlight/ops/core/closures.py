@@ -1,9 +1,10 @@
 """Build the public function of each operation as a closure, when the operation is defined.
 
 The closures for one and two operands go straight from the operands to NumPy, in the default mode
-and for float32 and float64. All other calls take ``dispatch.apply``. The closures are long because
-each Python call takes a tenth of the time of a small operation. A closure's ``specialise`` runs
-when the gradient rules are stated, and notes which values the rules want saved.
+and for float32 and float64; those for two tensors also for int64 and bool. All other calls take
+``dispatch.apply``. The closures are long because each Python call takes a tenth of the time of a
+small operation. A closure's ``specialise`` runs when the gradient rules are stated, and notes which
+values the rules want saved.
 """
 
 import operator as operators_of_python
@@ -17,6 +18,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh, tick
 from rushlight.backend import native
 from rushlight.backend import numpy as xp
+from rushlight.errors import DtypeError
 from rushlight.ops.core.argument_kinds import Parameter, fits, unfit
 from rushlight.ops.core.arguments import bind, judge
 from rushlight.ops.core.definition import REQUIRED
@@ -36,6 +38,8 @@ _new = object.__new__
 _asarray = np.asarray
 _f4 = np.dtype("f4")
 _f8 = np.dtype("f8")
+_i8 = np.dtype("i8")
+_b1 = np.dtype("?")
 
 
 def generic(op):
@@ -198,8 +202,21 @@ def unary(op, slow):
     return call
 
 
+def _kept(op):
+    """The dtypes besides float32 and float64 of which two operands need no conversion."""
+    found = []
+    for d in (_i8, _b1):
+        try:
+            if op.check is None and op.dtype([np.ones(1, d)] * 2).numpy is d:
+                found.append(d)
+        except DtypeError:
+            pass
+    return found
+
+
 def binary(op, slow):
     forward = op.forward
+    kept = _kept(op)
     direct = _OPERATORS.get(forward.__code__.co_code)
     numbers = op.inputs[1] not in op.tensors
     arranged = _arranged_binary if op.keeps_order is True else _arranged_by_first
@@ -223,9 +240,11 @@ def binary(op, slow):
                 turned = _look(input)
             a = input.array
             d = a.dtype
-            if (d is not _f4 and d is not _f8) or mode.intercept:
-                return slow(op, (input, other), None)
             kind = type(other)
+            if d is not _f4 and d is not _f8 and (d not in kept or kind is not Tensor):
+                return slow(op, (input, other), None)
+            if mode.intercept:
+                return slow(op, (input, other), None)
             if kind is Tensor or (kind is not float and kind is not int) or not numbers:
                 if other.turned:
                     turned = _look(other) or turned
