@@ -9,15 +9,17 @@ of ATen's TensorIterator and of ``empty_like`` with ``torch.preserve_format``.
 """
 
 from functools import lru_cache
+from math import prod
 from operator import gt
 
 import numpy as np
 from numpy import ndarray
 
+from rushlight.backend.sizes import large_from
 from rushlight.storage import contiguous_strides
 
 __all__ = [
-    "by_columns", "channels_order", "converted_strides", "dense_strides", "empty_like", "fill",
+    "by_columns", "channels_order", "converted_strides", "copied", "dense_strides", "empty_like", "fill",
     "in_order", "is_dense", "is_odd", "laid", "ordered_like", "overlaps", "preserved",
     "result_order", "result_strides", "visit_order", "visited",
 ]  # fmt: skip
@@ -183,6 +185,32 @@ def visited(forward, arrays, found):
     return ndarray([shape[d] for d in back], result.dtype, result, 0, [s * step for s in strides])
 
 
+# Copies --------------------------------------------------------------------------------------
+
+LARGE = large_from(1 << 16)  # elements from which on a matrix is turned tile by tile
+_TILE = 64  # rows of a tile: so many lines of the cache are written in turn
+
+
+def copied(array, out=None):
+    """Copy ``array`` to ``out``, by default to a new array in the order of the dims.
+
+    NumPy copies a turned matrix column by column, so that each line of the cache is read or written
+    many times. Here some rows are read at a time, and their columns stay in the cache.
+    """
+    out = np.empty(array.shape, array.dtype) if out is None else out
+    if array.size < LARGE or array.ndim < 2 or not out.flags.c_contiguous:
+        out[...] = array
+    elif array.ndim > 2 and prod(array.shape[-2:]) >= LARGE:
+        for part, into in zip(array, out, strict=True):
+            copied(part, into)
+    elif array.ndim == 2 and abs(array.strides[0]) < abs(array.strides[1]):
+        for i in range(0, array.shape[1], _TILE):
+            out[:, i : i + _TILE] = array[:, i : i + _TILE]
+    else:
+        out[...] = array
+    return out
+
+
 # Dims of size 1 -----------------------------------------------------------------------------
 
 _block = lru_cache(4096)(contiguous_strides)
@@ -200,7 +228,7 @@ def in_order(array):
     stride from the sizes of the dims that follow.
     """
     if not array.flags.c_contiguous:
-        return array.copy()
+        return array.copy() if array.size < LARGE else copied(array)
     shape = array.shape
     if 1 in shape:
         wanted = _block(shape, array.itemsize)

@@ -11,6 +11,8 @@ from math import prod
 
 import numpy as np
 
+from rushlight.backend.sizes import large_from
+
 # NumPy warns of overflow, division by zero and invalid values; PyTorch returns inf or nan without a
 # warning. Python attributes a warning to the module whose line computed, so this filter silences
 # rushlight's own lines only. The user's own NumPy code still warns.
@@ -90,6 +92,21 @@ def gated(condition, x):
     integer = _I4 if x.itemsize == 4 else _I8
     mask = condition.astype(integer)
     return np.multiply(mask, x.view(integer), mask).view(x.dtype)
+
+
+#: From this many elements on, ``clip`` applies bounds: a number takes NumPy's ``maximum`` five times
+#: as long as an array does.
+_LARGE = large_from(4096)
+_BOUNDS = (int, float, type(None))
+
+
+def clipped(x, low, high):
+    """``x`` between two numbers, None for no bound; None unless x is a large array of floats."""
+    if type(low) not in _BOUNDS or type(high) not in _BOUNDS:
+        return None
+    if type(x) is not np.ndarray or x.size < _LARGE or x.dtype not in _FLOATS:
+        return None
+    return np.clip(x, -np.inf if low is None else low, np.inf if high is None else high)
 
 
 def matrix_product(x, y, out=None):

@@ -48,6 +48,7 @@ def compute(op, inputs, params):
 
     if op.role in roles.CONTRACTIONS:
         return _fixed(op, inputs, params)
+
     def prepared():
         nonlocal params
         dim = params.get("dim")
@@ -76,6 +77,7 @@ def _fixed(op, inputs, params):
 
 def slope(op, name, rule, values):
     """The result of a gradient rule on arrays, or None if NumPy must compute it."""
+
     def prepared():
         dims = [v for v in values if type(v) is tuple]
         arranged = _lines(values, dims[0]) if dims else _elements(values)

@@ -5,7 +5,7 @@ from math import inf, pi, sqrt
 import numpy as np
 from numpy import ndarray
 
-from rushlight.backend.numpy import gated
+from rushlight.backend.numpy import clipped, gated
 from rushlight.backend.sizes import large_from
 from rushlight.ops.core.kinds import elementwise
 from rushlight.ops.core.promotion import as_in_half, to_float
@@ -172,7 +172,8 @@ def hardtanh(xp, x, *, min_val=-1.0, max_val=1.0):
         min_val, max_val = int(min_val), int(max_val)
         if x.dtype.kind == "u" and min_val < 0:
             raise RuntimeError(f"hardtanh: min_val={min_val} is negative, {x.dtype} is unsigned")
-    return xp.minimum(xp.maximum(x, min_val), max_val)
+    found = clipped(x, min_val, max_val)
+    return xp.minimum(xp.maximum(x, min_val), max_val) if found is None else found
 
 
 hardtanh.grad(x=lambda g, x, min_val, max_val: where((x <= min_val) | (x >= max_val), 0, g))

@@ -343,6 +343,8 @@ _addcdiv.grad(
 def _lerp_forward(xp, x, y, weight):
     # Start at the nearer end, so that the weights 0 and 1 give the ends exactly.
     gap = y - x
+    if type(weight) in (int, float):
+        return x + weight * gap if abs(weight) < 0.5 else y - gap * (1 - weight)
     return xp.where(xp.abs(weight) < 0.5, x + weight * gap, y - gap * (1 - weight))
 
 

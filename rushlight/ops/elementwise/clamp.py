@@ -3,7 +3,7 @@
 import numpy as np
 
 import rushlight.dtype as dtypes
-from rushlight.backend.numpy import from_parts
+from rushlight.backend.numpy import clipped, from_parts
 from rushlight.dtype import OF
 from rushlight.ops.core.arguments import number
 from rushlight.ops.core.definition import function
@@ -93,6 +93,9 @@ fmin.grad(
 
 
 def _clamped(xp, x, min, max):
+    found = clipped(x, min, max)
+    if found is not None:
+        return found
     if min is not None:
         x = xp.maximum(x, min)
     return x if max is None else xp.minimum(x, max)

@@ -20,7 +20,16 @@ from rushlight.backend.numpy import matrix_product
 from rushlight.ops.core.rules import total
 from rushlight.ops.reduce.summation import summed
 
-__all__ = ["blocks", "hat_of", "inner", "normalized", "row_slope", "slope", "standardized", "weight_slope"]
+__all__ = [
+    "blocks",
+    "hat_of",
+    "inner",
+    "normalized",
+    "row_slope",
+    "slope",
+    "standardized",
+    "weight_slope",
+]
 
 BLOCK = 1 << 16  # elements that are worked on at a time
 _WHOLE = [slice(None)]

@@ -24,7 +24,7 @@ from rushlight.ops.tensor.memory_format import (
     memory_format,
 )
 from rushlight.storage import geometry, strided, strides_of
-from rushlight.strides import empty_like, ordered_like, preserved
+from rushlight.strides import copied, empty_like, ordered_like, preserved
 from rushlight.tensor import Tensor, from_array, method, short
 
 # Copies -----------------------------------------------------------------------------------
@@ -54,9 +54,7 @@ def _clone(xp, x, *, memory_format=None):
     if memory_format is None and x.flags.c_contiguous:
         out = x.copy()
         return out if out.strides == x.strides else strided(out, x.shape, strides_of(x))
-    out = laid_out(x, memory_format, "clone")
-    out[...] = x
-    return out
+    return copied(x, laid_out(x, memory_format, "clone"))
 
 
 _clone.grad(x=lambda g: g)
