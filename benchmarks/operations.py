@@ -7,7 +7,8 @@ batch; then the last dim of all; then these dims of the first tensor alone. The 
 which both frameworks run and give results of one shape.
 
 Both frameworks work in this one process with one thread each, and take turns. A ratio is the median
-of the ratios of neighbouring blocks. Calls record no gradients.
+of the ratios of neighbouring blocks. Only the processor's time for this thread counts, so a busy
+machine changes little. Calls record no gradients.
 """
 
 import re
@@ -28,32 +29,30 @@ BLOCK = 0.002  # seconds of a block; a block has at least one call
 ROUNDS = 5
 LONGEST = 0.5  # a call that would take more seconds is left out
 WORST = 20  # lines of the table
+#: Windows counts a thread's time in steps that are longer than a block.
+_now = time.perf_counter if sys.platform == "win32" else time.thread_time
 
 
 def show(only):
-    """Print the median ratio of each size and the worst ratios of operations with ``only``."""
+    """Print, size by size, the median ratio and the worst ratios of operations with ``only``."""
     warnings.simplefilter("ignore")
-    ratios: dict = {}
-    left_out: dict = {}
-    for name, samples in _families(only).items():
-        for size in SIZES:
+    families = _families(only)
+    for size in SIZES:
+        ratios: dict = {}
+        left_out: dict = {}
+        for name, samples in families.items():
             found = _measured(samples, size)
             if isinstance(found, str):
-                left_out.setdefault(found, []).append(f"{name} ({size:,})")
+                left_out.setdefault(found, []).append(name)
             else:
-                ratios[name, size] = found
-        _progress(name, ratios)
-    print(end="\r" if sys.stderr.isatty() else "", file=sys.stderr)
-    _print_medians(ratios)
-    for size in SIZES:
-        _print_worst({name: found for (name, at), found in ratios.items() if at == size}, size)
-    for reason, names in left_out.items():
-        print(f"\nNot measured, {reason}: {', '.join(names)}.")
-
-
-def _progress(name, ratios):
-    if sys.stderr.isatty():
-        print(f"\r{len(ratios)} {name:40}", end="", file=sys.stderr, flush=True)
+                ratios[name] = found
+            if sys.stderr.isatty():
+                print(f"\r{size:,} {name:40}", end="\r", file=sys.stderr, flush=True)
+        if ratios:
+            _print_medians(size, ratios)
+            _print_worst(size, ratios)
+        for reason, names in left_out.items():
+            print(f"\nNot measured at size {size:,}, {reason}: {', '.join(names)}.")
 
 
 def _families(only):
@@ -79,18 +78,15 @@ def _oddities(sample):
 # Tables -----------------------------------------------------------------------------------
 
 
-def _print_medians(ratios):
+def _print_medians(size, ratios):
+    found = [ratio for ratio, *_ in ratios.values()]
+    above = [str(sum(r > limit for r in found)) for limit in (1, 3)]
     head("size", "operations", "median ratio", "above 1", "above 3")
-    for size in SIZES:
-        of_size = [ratio for (_, at), (ratio, *_) in ratios.items() if at == size]
-        if of_size:
-            above = [str(sum(r > limit for r in of_size)) for limit in (1, 3)]
-            line(f"{size:,}", str(len(of_size)), f"{statistics.median(of_size):.2f}", *above)
+    line(f"{size:,}", str(len(found)), f"{statistics.median(found):.2f}", *above)
 
 
-def _print_worst(ratios, size):
-    if ratios:
-        head(f"{WORST} worst at size {size:,}", "rushlight", "PyTorch", "ratio")
+def _print_worst(size, ratios):
+    head(f"{WORST} worst at size {size:,}", "rushlight", "PyTorch", "ratio")
     for name, (ratio, *times) in sorted(ratios.items(), key=lambda at: -at[1][0])[:WORST]:
         line(f"`{name}`", *map(shown, times), f"{ratio:.2f}")
 
@@ -151,9 +147,9 @@ def _calls(sample, arrays):
 
 def _once(run):
     """(seconds, result) of one call."""
-    start = time.perf_counter()
+    start = _now()
     result = run()
-    return time.perf_counter() - start, result
+    return _now() - start, result
 
 
 def _run(sample, size):
@@ -237,7 +233,7 @@ def _number(run):
 
 def _block(run, number):
     """The average seconds of ``number`` calls."""
-    start = time.perf_counter()
+    start = _now()
     for _ in range(number):
         run()
-    return (time.perf_counter() - start) / number
+    return (_now() - start) / number

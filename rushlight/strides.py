@@ -19,8 +19,8 @@ from rushlight.backend.sizes import large_from
 from rushlight.storage import contiguous_strides
 
 __all__ = [
-    "by_columns", "channels_order", "converted_strides", "copied", "dense_strides", "empty_like", "fill",
-    "in_order", "is_dense", "is_odd", "laid", "ordered_like", "overlaps", "preserved",
+    "by_columns", "channels_order", "converted_strides", "copied", "dense_strides", "empty_like",
+    "fill", "in_order", "is_dense", "is_odd", "laid", "ordered_like", "overlaps", "preserved",
     "result_order", "result_strides", "visit_order", "visited",
 ]  # fmt: skip
 

@@ -29,5 +29,6 @@ def _is_field():
     return all(_by_field(a) == _by_numpy(a) for a in (array, array[1:]))
 
 
-#: The address of the first element of ``array``. NumPy's own way takes ten times as long.
+#: The address of the first element of ``array``, which must be an ndarray: of any other object some
+#: other number would be read. NumPy's own way takes ten times as long.
 address = _by_field if _is_field() else _by_numpy

@@ -94,8 +94,8 @@ def gated(condition, x):
     return np.multiply(mask, x.view(integer), mask).view(x.dtype)
 
 
-#: From this many elements on, ``clip`` applies bounds: a number takes NumPy's ``maximum`` five times
-#: as long as an array does.
+#: From this many elements on, ``clip`` applies bounds: NumPy's ``maximum`` takes five times as long
+#: with a number as with an array.
 _LARGE = large_from(4096)
 _BOUNDS = (int, float, type(None))
 

@@ -108,8 +108,10 @@ def _plan(equation, *given):
     spread = [tuple([sizes[c] for c in term]) for term in terms] != list(given)
     if spread or any(len(set(term)) < len(term) for term in terms):
         return None
-    swapped = _second_leads(*terms, result)
-    lx, ly = terms[::-1] if swapped else terms
+    lx, ly = terms
+    swapped = _second_leads(lx, ly, result)
+    if swapped:
+        lx, ly = ly, lx
     batch = [c for c in result if c in lx and c in ly]
     inner = [c for c in lx if c in ly and c not in result]
     left = [c for c in result if c in lx and c not in ly]
