@@ -47,6 +47,13 @@ def add_at(out, key, values):
         width = math.prod(out.shape[1:])
         add_rows(out.reshape(len(out), width), rows, values.reshape(len(rows), width))
         return
+    integers = all(a.dtype.kind == "i" for a in arrays)
+    if integers and len(arrays) == out.ndim and np.size(values) < _MANY:
+        try:
+            np.add.at(out, key, values)
+            return
+        except (IndexError, TypeError):  # NumPy writes nothing then
+            pass
     dims, indices = _integer_indices(key)
     common = np.broadcast_arrays(*indices)
     index_shape = common[0].shape

@@ -1,5 +1,7 @@
 """Average pooling with windows of a fixed size, and adaptive average pooling."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from rushlight.autograd import mode
@@ -22,6 +24,7 @@ __all__ = [
 # Fixed windows ------------------------------------------------------------------------------
 
 
+@lru_cache(1024, typed=True)
 def _divisor(size, w, include_pad, override):
     """The divisor of each window's sum: one number, or an array with a number for each window."""
     if override is not None:
