@@ -1,5 +1,6 @@
 """Max pooling in one, two or three dims: the maxima, their positions, and the gradient."""
 
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -41,8 +42,26 @@ def places_of(size, kernel_size, stride, padding, dilation, ceil_mode):
     return tuple(found)
 
 
-def pool_geometry(name, n, x, kernel_size, stride, padding, dilation, ceil_mode):
-    """Check the parameters of a pooling and return its ``Windows``."""
+def pool_geometry(name, n, x, *numbers):
+    """Check the parameters of a pooling and return its ``Windows``.
+
+    Args:
+        numbers: kernel_size, stride, padding, dilation and ceil_mode.
+    """
+    # 1.0 equals 1, but is refused, so the types of numbers count as well.
+    types = tuple([tuple(map(type, v)) for v in numbers if type(v) is tuple])
+    try:
+        return _known_windows(types, name, n, x.shape, *numbers)
+    except TypeError:  # a parameter is a list, or of the wrong type
+        return _windows(name, n, x.shape, *numbers)
+
+
+@lru_cache(4096, typed=True)
+def _known_windows(types, *given):
+    return _windows(*given)
+
+
+def _windows(name, n, shape, kernel_size, stride, padding, dilation, ceil_mode):
     kernel_size = per_dim(kernel_size, n, name, "kernel_size")
     stride = (
         kernel_size if stride is None or stride in ((), []) else per_dim(stride, n, name, "stride")
@@ -64,17 +83,17 @@ def pool_geometry(name, n, x, kernel_size, stride, padding, dilation, ceil_mode)
             f"pad={padding}, "
             f"kernel_size={kernel_size} and dilation={dilation}"
         )
-    size = x.shape[-n:]
-    if 0 in x.shape[-n - 1 :]:
+    size = shape[-n:]
+    if 0 in shape[-n - 1 :]:
         raise ShapeError(
             f"{name}: Expected a tensor whose dims are not empty, with optional 0 dim batch "
             "size, but got: "
-            f"{list(x.shape)}"
+            f"{list(shape)}"
         )
     places = places_of(size, kernel_size, stride, padding, dilation, ceil_mode)
     if min(places) < 1:
         raise ShapeError(
-            f"{name}: Output size is too small: input {tuple(x.shape)} with "
+            f"{name}: Output size is too small: input {tuple(shape)} with "
             f"kernel_size={kernel_size}, "
             f"padding={padding} and dilation={dilation} gives places {places}"
         )
