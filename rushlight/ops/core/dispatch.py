@@ -352,7 +352,8 @@ def _widened(op, inputs):
     final = None
     out = []
     for a in inputs:
-        if type(a) is ndarray and a.dtype in _HALF:
+        # Most arrays are float32; to compare dtypes takes longer than to see that two are the same.
+        if type(a) is ndarray and a.dtype is not _f4 and a.dtype in _HALF:
             final = a.dtype
             a = preserved(a, _f4)
         elif type(a) is list and a and a[0].dtype in _HALF:
