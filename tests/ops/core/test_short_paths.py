@@ -1,0 +1,88 @@
+"""The short paths of small calls give what the long ones give, and refuse what these refuse."""
+
+import numpy as np
+import pytest
+
+import rushlight as torch
+from rushlight.backend import accumulate
+from rushlight.backend.address import address
+from rushlight.ops.linear import einsum
+from rushlight.strides import LARGE, copied
+
+F = torch.nn.functional
+
+
+def numbers(*shape, seed=0):
+    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape).astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    "equation", ["ij,jk->ik", "bhid,bhjd->bhij", "ijk,kl->lij", "ab,ab->", "abc,cb->a", "ab,cb"]
+)
+def test_a_plan_of_einsum_computes_the_equation(monkeypatch, equation):
+    sizes = dict(zip("abcdhijkl", (2, 3, 4, 5, 3, 4, 5, 6, 2), strict=True))
+    operands = equation.split("->")[0].split(",")
+    given = [numbers(*[sizes[c] for c in term], seed=k) for k, term in enumerate(operands)]
+    given = [t.requires_grad_() for t in given]
+    found = torch.einsum(equation, *given)
+    slopes = torch.autograd.grad(found.sum(), given)
+    monkeypatch.setattr(einsum, "_one_product", lambda *_: None)
+    wanted = torch.einsum(equation, *given)
+    assert found.stride() == wanted.stride()
+    torch.testing.assert_close(found, wanted)
+    torch.testing.assert_close(slopes, torch.autograd.grad(wanted.sum(), given))
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "nearest"])
+@pytest.mark.parametrize("padding", ["zeros", "border"])
+def test_points_without_gradients_are_sampled_as_those_with(mode, padding):
+    image, points = numbers(2, 3, 4, 5), numbers(2, 3, 2, 2, seed=1) * 1.5
+    points[0, 0, 0, 0] = torch.nan
+    found = F.grid_sample(image, points, mode, padding, align_corners=False)
+    wanted = F.grid_sample(image, points.requires_grad_(), mode, padding, align_corners=False)
+    np.testing.assert_array_equal(found.numpy(), wanted.detach().numpy())
+
+
+@pytest.mark.parametrize("values", [[3, 1, 3, 2], [2.0, np.nan, 5.0, 5.0], [1.0, 4.0, 2.0, 3.0]])
+def test_topk_and_sort_of_vectors_are_those_of_a_row(values):
+    x = torch.tensor(values)
+    for call in (lambda t: torch.topk(t, 2), lambda t: torch.sort(t, descending=True)):
+        for vector, row in zip(call(x), call(x[None]), strict=True):
+            np.testing.assert_array_equal(vector.numpy(), row[0].numpy())
+
+
+def test_sums_at_a_few_indices_are_those_at_many(monkeypatch):
+    rows, columns = np.array([[0, 1], [0, -1]]), np.array([[2, 2], [2, 0]])
+    values = np.arange(4, dtype=np.float32).reshape(2, 2)
+    few, many = np.ones((2, 3), np.float32), np.ones((2, 3), np.float32)
+    accumulate.add_at(few, (rows, columns), values)
+    monkeypatch.setattr(accumulate, "_MANY", 0)
+    accumulate.add_at(many, (rows, columns), values)
+    np.testing.assert_array_equal(few, many)
+
+
+def test_numbers_that_equal_ints_are_refused_after_the_ints_were_taken():
+    x, w = numbers(1, 1, 4, 4), numbers(1, 1, 2, 2)
+    F.conv2d(x, w, stride=(1, 1))
+    F.max_pool2d(x, (2, 2))
+    with pytest.raises(TypeError):
+        F.conv2d(x, w, stride=(1.0, 1.0))
+    with pytest.raises(TypeError):
+        F.max_pool2d(x, (2.0, 2.0))
+
+
+def test_large_turned_matrices_are_copied():
+    x = np.arange(LARGE + 300).reshape(-1, 4)[:, :3]
+    for turned in (x.T, x[::-1].T, np.stack([x, x + 1]).mT):
+        np.testing.assert_array_equal(copied(turned), turned)
+        assert copied(turned).flags.c_contiguous
+
+
+def test_a_bound_of_zero_keeps_the_sign_of_zero_in_large_tensors():
+    x = torch.full((5000,), -0.0)
+    assert x.clamp(min=0).signbit().all() and x.clamp(0, 1).signbit().all()
+
+
+def test_addresses_are_numpys():
+    for a in (np.zeros(3), np.zeros((4, 4))[1:, 2:], np.zeros(0), np.zeros((), "i2")):
+        assert address(a) == a.ctypes.data
