@@ -120,6 +120,9 @@ class MetaArray(Shaped):
         buffer = self.memory.stand_in()
         return ndarray(self.shape, self.dtype, buffer, self.start, self.strides)
 
+    def copy(self):
+        return MetaArray(self.shape, self.dtype)
+
     def __repr__(self):
         return f"meta:{self.dtype.name}{list(self.shape)}"
 

@@ -62,6 +62,7 @@ OPAQUE = {
         "linalg_lstsq linalg_cofactor lobpcg"
     ),
     "a view, where the gradient lies in memory otherwise than the tensor": "seen",
+    "products with a sparse matrix": "sparse_product sparse_sampled_product",
     "sums windows that overlap": "collect pick overlap_add",
 }
 ALLOWED = PRIMITIVES | {name for names in OPAQUE.values() for name in names.split()}

@@ -24,7 +24,8 @@ DTYPES = [np.dtype(d) for d in ("f4", "f8", "i8", "i4", "u1", "?", np.float16, m
 NUMBERED = [np.dtype(d) for d in ("f4", "i8", np.float16)]  # with a number beside arrays
 #: Left to SciPy: there is no machine code for them, and compiled programs call them.
 SCIPY = {
-    "digamma", "erfc", "erfinv", "i0", "igamma", "igammac", "lgamma", "polygamma", "special_erfcx",
+    "digamma", "erfc", "erfinv", "i0", "igamma", "igammac", "lgamma", "mvlgamma", "polygamma",
+    "special_erfcx",
     "special_i0e", "special_i1", "special_i1e", "special_log_ndtr", "special_ndtr", "special_ndtri",
     "zeta",
 }  # fmt: skip
@@ -35,6 +36,8 @@ PARAMS = {
     "threshold": {"threshold": 0.5, "value": 20}, "logit": {"eps": 1e-3},
     "addcmul": {"value": 2}, "addcdiv": {"value": 2},
     "isclose": {"rtol": 1e-1, "atol": 1e-2, "equal_nan": True}, "nan_to_num": {"nan": 3.0},
+    "fake_quantize_per_tensor_affine_cachemask": {"quant_min": -8, "quant_max": 7},
+    "fake_quantize_per_channel_affine_cachemask": {"quant_min": -8, "quant_max": 7},
     "gelu": {"approximate": "tanh"}, "hardtanh": {"min_val": 0, "max_val": 1},
 }  # fmt: skip
 
