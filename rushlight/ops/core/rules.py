@@ -3,6 +3,7 @@
 import numpy as np
 
 from rushlight.backend import numpy as backend
+from rushlight.backend.summation import extreme, summed
 from rushlight.tensor import Tensor
 
 __all__ = [
@@ -92,8 +93,6 @@ def total(x, dim, keepdim=True):
     """The sum over the dims in the tuple ``dim``; with ``keepdim`` these stay with size 1."""
     if isinstance(x, Tensor):
         return x.sum(dim, keepdim=keepdim) if dim else x
-    from rushlight.ops.reduce.summation import summed
-
     return summed(x, dim, keepdim)
 
 
@@ -110,8 +109,6 @@ def least(x, dim, keepdim=True):
 def _extreme(name, ufunc, of_none, x, dim, keepdim):
     if isinstance(x, Tensor):
         return getattr(x, name)(dim, keepdim=keepdim) if dim else x
-    from rushlight.ops.reduce.summation import extreme
-
     if not x.size:
         return ufunc.reduce(x, axis=dim, keepdims=keepdim, initial=of_none)
     return extreme(ufunc, x, dim, keepdim)

@@ -8,6 +8,7 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
 from rushlight.backend.numpy import matrix_product
+from rushlight.backend.summation import column_sums
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import LOWER, autocasts
 from rushlight.ops.core.dispatch import apply
@@ -15,7 +16,6 @@ from rushlight.ops.core.fast_path import FLOATS, plain, recorded, taped
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.rules import conj
 from rushlight.ops.linear.matmul import product, times
-from rushlight.ops.reduce.summation import column_sums
 from rushlight.tensor import Tensor
 
 _F4, _F8 = FLOATS

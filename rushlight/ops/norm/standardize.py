@@ -17,8 +17,8 @@ from numpy import ndarray
 
 from rushlight.backend import native
 from rushlight.backend.numpy import matrix_product
+from rushlight.backend.summation import summed
 from rushlight.ops.core.rules import total
-from rushlight.ops.reduce.summation import summed
 
 __all__ = [
     "blocks",

@@ -3,6 +3,7 @@
 import numpy as np
 
 from rushlight import shapes
+from rushlight.backend.summation import extreme
 from rushlight.dtype import bool as bool_
 from rushlight.dtype import int64
 from rushlight.errors import DimError, DtypeError, IndexRangeError, UnsupportedDtypeError
@@ -11,7 +12,6 @@ from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel, reduction
 from rushlight.ops.core.rules import kept, scattered, total, typed, where
 from rushlight.ops.elementwise.clamp import maximum, minimum
-from rushlight.ops.reduce.summation import extreme
 from rushlight.return_types import result_type
 from rushlight.tensor import Tensor
 

@@ -6,12 +6,12 @@ from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.backend import native
 from rushlight.backend import numpy as backend
+from rushlight.backend.summation import extreme, summed
 from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.fast_path import FLOATS, plain, taped
 from rushlight.ops.core.kinds import kernel, like_first, reduction
 from rushlight.ops.core.rules import conj, kept, largest, total
-from rushlight.ops.reduce.summation import extreme, summed
 from rushlight.strides import in_order
 from rushlight.tensor import Tensor
 

@@ -3,12 +3,12 @@
 import numpy as np
 
 import rushlight.dtype as dtypes
+from rushlight.backend.summation import summed
 from rushlight.errors import DtypeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import reduction
 from rushlight.ops.core.rules import kept, spread
 from rushlight.ops.elementwise.arithmetic import div_
-from rushlight.ops.reduce.summation import summed
 
 # Sums -------------------------------------------------------------------------------------
 

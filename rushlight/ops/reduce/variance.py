@@ -3,13 +3,13 @@
 import warnings
 
 from rushlight import shapes
+from rushlight.backend.summation import squared
 from rushlight.errors import DtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel, reduction
 from rushlight.ops.core.rules import is_complex, kept, spread, total, where
 from rushlight.ops.reduce.sum import count
-from rushlight.ops.reduce.summation import squared
 from rushlight.tensor import Tensor
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import rushlight as torch
-from rushlight.ops.reduce import summation
+from rushlight.backend import summation
 from tests.ops.parity import ALL, check, check_gradients
 
 WHOLE = """sum mean prod amax amin max min argmax argmin any all std var nansum nanmean norm count_nonzero aminmax
