@@ -58,10 +58,9 @@ def _slope(g, out):
         return None
     LH = conj(L).mT
     gap = LH @ g  # the lower triangle of the product depends only on the lower triangle of g
-    half = (tril(gap) + tril(gap, -1)) * 0.5
+    half = (tril(gap) + conj(tril(gap, -1)).mT) * 0.5
     right = solve_triangular(L, half, upper=False, left=False)
-    found = solve_triangular(LH, right, upper=True)
-    return (found + conj(found).mT) * 0.5
+    return solve_triangular(LH, right, upper=True)
 
 
 _factor.grad(A=_slope)

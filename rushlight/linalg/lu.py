@@ -220,7 +220,8 @@ def unpacked(LU, pivots, data=True, permutation=True):
             message=f"lu_unpack: pivots must be between 1 and LU.size(-2) inclusive, that is {rows}"
             "; pass the results of lu_factor",
         )  # fmt: skip
-        P = identity(LU.mT)[_row_order(pivots, rows=rows)].mT.contiguous()
+        P = identity(LU.mT)[_row_order(pivots, rows=rows)].mT
+        P = P.expand(*LU.shape[: max(LU.ndim - P.ndim, 0)], *P.shape).contiguous()
     if data:
         L, U = _factors(LU)
     return _Unpacked((P, L, U))

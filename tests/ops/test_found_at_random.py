@@ -108,3 +108,40 @@ def test_an_operation_without_a_derivative_says_so():
     x = torch.eye(3, requires_grad=True)
     with pytest.raises(NotImplementedError, match="geqrf"):
         torch.geqrf(x)[0].sum().backward()
+
+
+def test_numbers_for_out_are_drawn_in_its_order_in_memory():
+    torch.manual_seed(0)
+    out = torch.empty(7, 3).t()
+    torch.randn(3, 7, out=out)
+    torch.manual_seed(0)
+    assert torch.equal(out, torch.empty(7, 3).t().normal_())
+    torch.manual_seed(0)
+    assert not torch.equal(out, torch.randn(3, 7))
+
+
+def test_normal_has_the_dtype_of_its_mean():
+    for a, b in (("float32", "float16"), ("float16", "float64"), ("float64", "float32")):
+        mean, std = torch.zeros(3, dtype=getattr(torch, a)), torch.ones(3, dtype=getattr(torch, b))
+        assert torch.normal(mean, std).dtype is mean.dtype
+
+
+def test_states_for_another_number_of_sequences_are_refused():
+    net = torch.nn.RNN(3, 4)
+    call = lambda n: torch.rnn_tanh(
+        torch.ones(5, 2, 3), torch.zeros(1, n, 4), list(net.parameters()),
+        True, 1, 0.0, False, False, False,
+    )[0]  # fmt: skip
+    assert torch.equal(call(1), call(2))
+    with pytest.raises(RuntimeError, match="size"):
+        call(3)
+
+
+def test_the_gradient_of_cholesky_has_imaginary_parts_on_the_diagonal():
+    a = torch.tensor([[2, 1j], [-1j, 3]], requires_grad=True)
+    weight = torch.tensor([[1 + 2j, 3], [4j, 5 - 1j]])
+    (torch.linalg.cholesky(a) * weight).sum().abs().backward()
+    want = torch.tensor(
+        [[0.1057 - 0.4761j, 0.3825 + 0.6365j], [-0.0936 - 0.6365j, 1.5406 + 0.4761j]]
+    )
+    torch.testing.assert_close(a.grad, want, atol=1e-4, rtol=0)

@@ -60,13 +60,14 @@ def _new(name, size, distribution, parameters, named, dtype=None):
     named.pop("pin_memory", None)
     if named:
         raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(named))}'")
+    shape = shapes.sizes(size, name)
+    order = None
+    if out is not None and out.shape == shape:  # its elements are drawn as they lie in memory
+        order = memory_order(out.array)
     t = drawn_(
-        shape=shapes.sizes(size, name),
-        dtype=d.numpy,
-        distribution=distribution,
-        parameters=parameters,
-        generator=generator,
-    )
+        shape=shape, dtype=d.numpy, distribution=distribution, parameters=parameters,
+        generator=generator, order=order,
+    )  # fmt: skip
     return finished(t, requires_grad, out, name)
 
 
@@ -369,6 +370,8 @@ def normal(mean, std=1.0, size=None, *, generator=None, out=None, **named):
         parameters=(),
         generator=checked_generator(generator, "normal"),
     )
+    if isinstance(std, Tensor):
+        std = std.to(z.dtype)  # the result has the dtype of mean
     return _normal(mean, std, z, out=out)
 
 

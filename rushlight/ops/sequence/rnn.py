@@ -120,6 +120,8 @@ class _Network:
         projected = len(states) == 2 and states[0].shape[-1] != states[1].shape[-1]
         weights = _grouped(self.name, params, has_biases, num_layers, bidirectional, projected)
         _check(self.name, rows, states, weights[0][0])
+        # As in PyTorch, one state may stand for all sequences; another number of them is an error.
+        states = tuple([s.expand(s.shape[0], sizes[0], s.shape[2]) for s in states])
         ends: list = []
         for layer in range(num_layers):
             found = []
