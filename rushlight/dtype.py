@@ -79,7 +79,9 @@ def _make(name, numpy_type, category):
     self.category = category
     self.is_floating_point = category == 2
     self.is_complex = category == 3
-    self.is_signed = name not in ("bool", "uint8", "uint16", "uint32", "uint64")
+    self.is_signed = name not in (
+        "bool", "uint8", "uint16", "uint32", "uint64", "float8_e8m0fnu",
+    )  # fmt: skip
     return self
 
 
@@ -99,6 +101,14 @@ complex128 = _make("complex128", np.complex128, 3)
 uint16 = _make("uint16", np.uint16, 1)
 uint32 = _make("uint32", np.uint32, 1)
 uint64 = _make("uint64", np.uint64, 1)
+# Numbers of 8 bits: e4m3 has 4 bits of exponent and 3 of mantissa; "fn" has no infinities, and
+# "uz" no negative zero. PyTorch stores and converts them, and computes with none of them.
+float8_e4m3fn = _make("float8_e4m3fn", ml_dtypes.float8_e4m3fn, 2)
+float8_e4m3fnuz = _make("float8_e4m3fnuz", ml_dtypes.float8_e4m3fnuz, 2)
+float8_e5m2 = _make("float8_e5m2", ml_dtypes.float8_e5m2, 2)
+float8_e5m2fnuz = _make("float8_e5m2fnuz", ml_dtypes.float8_e5m2fnuz, 2)
+float8_e8m0fnu = _make("float8_e8m0fnu", ml_dtypes.float8_e8m0fnu, 2)
+FLOAT8 = (float8_e4m3fn, float8_e4m3fnuz, float8_e5m2, float8_e5m2fnuz, float8_e8m0fnu)
 
 
 class QuantizedDtype(dtype):
@@ -136,7 +146,7 @@ qint32 = _make_quantized("qint32", int32)
 
 DTYPES = (
     bool, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64,
-    complex64, complex128, uint16, uint32, uint64,
+    complex64, complex128, uint16, uint32, uint64, *FLOAT8,
 )  # fmt: skip
 ALIASES = {
     "half": float16, "float": float32, "double": float64, "short": int16, "int": int32,
@@ -152,6 +162,7 @@ TENSOR_TYPES = {
     "torch.ComplexFloatTensor": complex64, "torch.ComplexDoubleTensor": complex128,
     "torch.UInt16Tensor": uint16, "torch.UInt32Tensor": uint32, "torch.UInt64Tensor": uint64,
 }  # fmt: skip
+TENSOR_TYPES |= {f"torch.{d.name[0].upper()}{d.name[1:]}Tensor": d for d in FLOAT8}
 TYPE_NAMES = {d: name for name, d in TENSOR_TYPES.items()}
 #: NumPy dtype → dtype.
 OF = {d.numpy: d for d in DTYPES}
@@ -193,6 +204,8 @@ def _promotion_table():
             else:
                 c = b
             table[a, b] = table[b, a] = c
+    for d in FLOAT8:
+        table[d, d] = d
     for u in (uint16, uint32, uint64):
         table[u, u] = u
         for other in order:
@@ -337,7 +350,7 @@ class finfo:
         self.max = float(info.max)
         self.min = float(info.min)
         self.tiny = self.smallest_normal = float(info.smallest_normal)
-        self.resolution = float(f"1e-{info.precision}")
+        self.resolution = 1.0 if d in FLOAT8 else float(f"1e-{info.precision}")
         self.dtype = d.name
 
     def __repr__(self):

@@ -158,3 +158,43 @@ def test_reduction(name):
             for args in REDUCTIONS[name]
         ]
     )
+
+
+FLOAT8 = ["float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu"]
+
+
+@pytest.mark.parametrize("name", FLOAT8)
+def test_numbers_of_8_bits_are_stored_and_not_computed(name):
+    x = torch.tensor([1.0, 0.25, 2.0]).to(getattr(torch, name))
+    assert x.float().tolist() == [1.0, 0.25, 2.0]
+    assert x[[0, 2]].double().tolist() == torch.cat([x[:1], x[2:]]).double().tolist() == [1.0, 2.0]
+    assert (x == x).all() and x.view(torch.uint8).view(x.dtype).tolist() == x.tolist()
+    for call in (lambda: x + x, lambda: x * 2, lambda: x.exp(), lambda: x.sum(), lambda: -x):
+        with pytest.raises(NotImplementedError, match="only stores numbers"):
+            call()
+    with pytest.raises(NotImplementedError, match="only stores numbers"):
+        x.mul_(2)
+    with pytest.raises(RuntimeError, match="Promotion"):
+        torch.cat([x, torch.ones(1)])
+    with pytest.raises(TypeError, match="unsupported ScalarType"):
+        x.numpy()
+
+
+def test_what_8_bits_cannot_hold():
+    x = torch.tensor([1000.0, float("inf"), float("nan"), -3.0, 0.0])
+    text = lambda name: str(x.to(getattr(torch, name)).tolist())
+    assert text("float8_e4m3fn") == "[448.0, 448.0, nan, -3.0, 0.0]"
+    assert text("float8_e4m3fnuz") == "[nan, nan, nan, -3.0, 0.0]"
+    assert text("float8_e5m2") == "[1024.0, inf, nan, -3.0, 0.0]"
+    assert text("float8_e8m0fnu") == "[1024.0, nan, nan, 4.0, 5.877471754111438e-39]"
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("name", FLOAT8)
+def test_all_numbers_become_pytorchs_8_bits(name):
+    pt = pytest.importorskip("torch")
+    bits = np.random.default_rng(0).integers(0, 2**32, 50_000, dtype=np.uint32)
+    for a in (np.arange(65536, dtype=np.uint16).view(np.float16), bits.view(np.float32)):
+        found = torch.from_numpy(a.copy()).to(getattr(torch, name))
+        want = pt.from_numpy(a.copy()).to(getattr(pt, name))
+        np.testing.assert_array_equal(found.float().numpy(), want.float().numpy())

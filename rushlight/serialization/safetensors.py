@@ -28,6 +28,7 @@ __all__ = ["load", "load_file", "load_model", "metadata", "save", "save_file", "
 # come first, so that each tensor begins at a multiple of its itemsize.
 _DTYPES = {
     "BOOL": torch.bool, "U8": torch.uint8, "I8": torch.int8, "I16": torch.int16,
+    "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2, "F8_E8M0": torch.float8_e8m0fnu,
     "U16": torch.uint16, "F16": torch.float16, "BF16": torch.bfloat16, "I32": torch.int32,
     "U32": torch.uint32, "F32": torch.float32, "C64": torch.complex64, "F64": torch.float64,
     "I64": torch.int64, "U64": torch.uint64,

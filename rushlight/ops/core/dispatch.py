@@ -19,7 +19,7 @@ from rushlight.autograd.tape import output, recorded_at, refresh, tick
 from rushlight.backend import native
 from rushlight.backend import numpy as xp
 from rushlight.dtype import OF
-from rushlight.errors import DtypeError, ShapeError
+from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.meta import MetaArray
 from rushlight.ops.core.arguments import refuse
 from rushlight.ops.core.definition import FUNCTIONS
@@ -51,7 +51,9 @@ __all__ = [
 _new = object.__new__
 _f4 = np.dtype("f4")
 _f8 = np.dtype("f8")
-_HALF = (dtypes.float16.numpy, dtypes.bfloat16.numpy)
+_FLOAT8 = tuple([d.numpy for d in dtypes.FLOAT8])
+#: The dtypes whose numbers are computed as float32, and then rounded; those of 8 bits are not.
+_HALF = (dtypes.float16.numpy, dtypes.bfloat16.numpy, *_FLOAT8)
 
 
 # The path ---------------------------------------------------------------------------------
@@ -241,7 +243,7 @@ def _computed(op, inputs, params, xp):
         raise
     if type(result) is ndarray:
         if final is not None and result.dtype.kind == "f":
-            return result.astype(final)
+            return _rounded_to(op, result, final)
         if result.dtype is _f8 and op.kind == "elementwise" and _is_single(inputs):
             return result.astype(_f4)  # NumPy's function of a Python number is a double
         if op.shares or not inputs:
@@ -249,9 +251,9 @@ def _computed(op, inputs, params, xp):
         fresh = result.base is None and result is not inputs[0] and result is not inputs[-1]
         return result if fresh and not op.variadic else _owned(op, result, inputs)
     if type(result) is tuple:
-        results = [_final(np.asarray(r), final) for r in result]
+        results = [_final(op, np.asarray(r), final) for r in result]
         return tuple(results if op.shares else [_owned(op, r, inputs) for r in results])
-    return _final(np.asarray(result), final)
+    return _final(op, np.asarray(result), final)
 
 
 def _is_single(inputs):
@@ -274,8 +276,19 @@ def _owned(op, result, inputs):
     return result
 
 
-def _final(array, final):
-    return array.astype(final) if final is not None and array.dtype == _f4 else array
+def _final(op, array, final):
+    same = final is None or array.dtype != _f4
+    return array if same else _rounded_to(op, array, final)
+
+
+def _rounded_to(op, result, final):
+    """The float32 ``result`` in the dtype ``final``; an error if that has 8 bits."""
+    if final in _FLOAT8:
+        raise UnsupportedDtypeError(
+            f'"{op.name}" not implemented for {OF[final]}, which only stores numbers; convert with '
+            ".float()"
+        )
+    return result.astype(final)
 
 
 def _keeps_floats(rule, n):

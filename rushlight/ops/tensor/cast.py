@@ -153,9 +153,20 @@ def converted(x, dtype):
         return ordered_like(converted(x.real, dtype), x)
     if dtype.kind in "iu" and have.kind not in "iub":
         return _to_integer(x, dtype)
+    if dtype in _FLOAT8:
+        return preserved(_within(preserved(x, np.float32), dtype), dtype)
     if dtype.itemsize == 2 and dtype.kind not in "iu" and have.itemsize == 8:
         x = preserved(x, np.float32)  # PyTorch rounds twice: to float32 first
     return preserved(x, dtype)
+
+
+def _within(x, dtype):
+    """``x`` with numbers that ``dtype`` can hold, as PyTorch converts those that it can't."""
+    if dtype is dtypes.float8_e4m3fn.numpy:
+        return x.clip(-448, 448)  # it has no infinities
+    if dtype is dtypes.float8_e8m0fnu.numpy:
+        return np.maximum(np.abs(x), 2.0**-127)  # it has powers of two, and neither signs nor 0
+    return x
 
 
 def _to_integer(x, dtype):
@@ -165,6 +176,9 @@ def _to_integer(x, dtype):
         narrow = dtype.itemsize < 4 or dtype.name == "int32"
         found = preserved(x, np.dtype(np.int32 if narrow else np.int64))
     return found if found.dtype == dtype else preserved(found, dtype)
+
+
+_FLOAT8 = tuple([d.numpy for d in dtypes.FLOAT8])
 
 
 def as_scalar(value, dtype):

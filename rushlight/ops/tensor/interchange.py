@@ -12,6 +12,9 @@ from rushlight.ops.create.from_data import check_dtype, from_numpy
 from rushlight.storage import foreign
 from rushlight.tensor import Tensor, from_array, method, reads_values
 
+#: The dtypes that come from ml_dtypes.
+_NOT_NUMPYS = tuple([d.numpy for d in (dtypes.bfloat16, *dtypes.FLOAT8)])
+
 
 @reads_values
 def numpy(self, *, force=False):
@@ -27,7 +30,8 @@ def numpy(self, *, force=False):
     Raises:
         RuntimeError: ``force`` is False, and the tensor is a conjugate view, or requires grad while
             grad mode is on.
-        TypeError: The dtype is bfloat16, because NumPy has no such dtype; also with ``force``.
+        TypeError: The dtype is bfloat16 or has 8 bits, because NumPy has no such dtype; also with
+            ``force``.
 
     >>> import rushlight as torch
     >>> torch.ones(2).numpy()
@@ -37,8 +41,9 @@ def numpy(self, *, force=False):
         raise RuntimeError(
             "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
         )
-    if self.array.dtype == dtypes.bfloat16.numpy:
-        raise TypeError("Got unsupported ScalarType BFloat16: NumPy has no such type; use .float()")
+    if self.array.dtype in _NOT_NUMPYS:
+        name = self.dtype.name.replace("bfl", "BFl").replace("float8", "Float8")
+        raise TypeError(f"Got unsupported ScalarType {name}: NumPy has no such type; use .float()")
     if self.view_of is not None and self.view_of.lazy:
         if force:
             return self.detach().clone().array
@@ -76,8 +81,10 @@ def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None
     """Return a DLPack capsule over the tensor's memory."""
     if self.requires_grad:
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-    if self.array.dtype == dtypes.bfloat16.numpy:
-        raise BufferError("bfloat16 cannot be exported: NumPy, which writes the capsule, lacks it")
+    if self.array.dtype in _NOT_NUMPYS:
+        raise BufferError(
+            f"{self.dtype} cannot be exported: NumPy, which writes the capsule, lacks it"
+        )
     if self.view_of is not None and self.view_of.lazy:
         raise BufferError("Can't export tensors with the conjugate bit set")
     options = {"max_version": max_version} if max_version is not None else {}
