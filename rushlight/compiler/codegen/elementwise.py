@@ -1,6 +1,6 @@
 """An elementwise operation in a kernel: its forward, run on Values.
 
-``elementwise`` is to a kernel what ``ops.dispatch.compute`` is to arrays: the same promotion, the
+``elementwise`` is to a kernel what ``ops.core.compute`` is to arrays: the same promotion, the
 same forward, the same rounding of half precision.
 """
 

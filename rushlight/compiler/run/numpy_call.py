@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rushlight.ops.core.dispatch import compute
+from rushlight.ops.core.compute import compute
 from rushlight.ops.core.view_writes import lying
 
 __all__ = ["Call", "inputs_of"]

@@ -12,7 +12,7 @@ from rushlight.backend.native import llvm_works
 from rushlight.compiler.capture.simplify import alive
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.run.handlers import is_of_handler
-from rushlight.ops.core.dispatch import compute
+from rushlight.ops.core.compute import compute
 from rushlight.ops.core.view_writes import laid_out, lying
 
 __all__ = ["Program", "generators", "make_program", "marked", "rewind"]

@@ -268,7 +268,8 @@ class Op:
 
     def result_of(self, saved):
         """Compute the result again from the values that a node saved."""
-        from rushlight.ops.core.dispatch import apply, compute
+        from rushlight.ops.core.compute import compute
+        from rushlight.ops.core.dispatch import apply
 
         values = dict(zip(self.saves, saved, strict=True))
         params = {name: values[name] for name in self.params}

@@ -13,7 +13,7 @@ import numpy as np
 from rushlight import shapes
 from rushlight.backend import numpy as xp
 from rushlight.meta import MetaArray, matching, on_meta
-from rushlight.ops.core.dispatch import compute, looks
+from rushlight.ops.core.compute import compute, looks
 from rushlight.ops.core.small_inference import infer_small
 from rushlight.shaped import Shaped
 from rushlight.strides import channels_order, dense_strides, result_strides
@@ -128,7 +128,7 @@ def _elementwise(op, ins, params, kind):
 
 
 def _order(op, ins, shape, dtype):
-    """The strides that ``dispatch.compute`` gives an elementwise result; None: contiguous."""
+    """The strides that ``compute`` gives an elementwise result; None: contiguous."""
     tensors = [v for v in ins if isinstance(v, Shaped)]
     if not op.keeps_order or len(shape) < 2 or all(v.in_order for v in tensors):
         return None
