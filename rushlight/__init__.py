@@ -37,6 +37,7 @@ from rushlight.ops.tensor.memory_format import (
     channels_last,
     channels_last_3d,
     contiguous_format,
+    jagged,
     layout,
     memory_format,
     preserve_format,
@@ -68,8 +69,8 @@ __all__ = [
     "channels_last_3d", "contiguous_format", "default_generator", "device", "dtype", "e",
     "enable_grad", "finfo",
     "get_default_dtype", "get_rng_state", "iinfo", "inf", "inference_mode", "initial_seed",
-    "is_grad_enabled", "is_inference_mode_enabled", "layout", "manual_seed", "memory_format",
-    "nan", "newaxis", "no_grad", "ops", "pi", "preserve_format", "promote_types", "result_type",
+    "is_grad_enabled", "is_inference_mode_enabled", "jagged", "layout", "manual_seed",
+    "memory_format", "nan", "newaxis", "no_grad", "ops", "pi", "preserve_format", "promote_types", "result_type",
     "seed", "set_default_dtype", "set_grad_enabled", "set_printoptions", "set_rng_state",
     "sparse_bsc", "sparse_bsr", "sparse_coo", "sparse_csc", "sparse_csr", "strided",
 ]  # fmt: skip
@@ -118,7 +119,7 @@ _LAZY = {
     "futures": "rushlight.futures",
     "types": "rushlight.types",
     "fft": "rushlight.fft", "signal": "rushlight.signal", "overrides": "rushlight.overrides",
-    "masked": "rushlight.masked", "sparse": "rushlight.sparse",
+    "masked": "rushlight.masked", "nested": "rushlight.nested", "sparse": "rushlight.sparse",
 }  # fmt: skip
 _LAZY_NAMES = {
     **dict.fromkeys(

@@ -3,7 +3,7 @@
 from rushlight import late
 
 __all__ = [
-    "channels_last", "channels_last_3d", "contiguous_format", "layout", "memory_format",
+    "channels_last", "channels_last_3d", "contiguous_format", "jagged", "layout", "memory_format",
     "preserve_format", "sparse_bsc", "sparse_bsr", "sparse_coo", "sparse_csc", "sparse_csr",
     "strided",
 ]  # fmt: skip
@@ -44,7 +44,7 @@ class layout:
     The layouts are constants of ``torch``. ``strided``: all elements, in memory with strides.
     ``sparse_coo``: indices and values. ``sparse_csr``, ``sparse_csc``: the rows, or the columns,
     are compressed to the places where they begin. ``sparse_bsr``, ``sparse_bsc``: the same of
-    blocks.
+    blocks. ``jagged``: sequences of different lengths, one after the other (``torch.nested``).
 
     Args:
         name: The name that prints after ``torch.``.
@@ -74,3 +74,4 @@ late.strided = strided = layout("strided")
 sparse_coo, sparse_csr, sparse_csc, sparse_bsr, sparse_bsc = map(
     layout, ("sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc")
 )
+jagged = layout("jagged")

@@ -1,0 +1,221 @@
+"""Copies of jagged nested tensors, in other dtypes too; what a tensor tells about itself; pickles."""
+
+import copy
+from math import prod
+
+import rushlight
+from rushlight.nested.container import Nested
+from rushlight.nested.jagged import NestedTensor, jagged, rule
+from rushlight.nested.ragged import Ragged
+from rushlight.ops.tensor.memory_format import contiguous_format, preserve_format
+from rushlight.shapes import dim as checked_dim
+from rushlight.tensor import Size, Tensor
+
+__all__ = ["share"]
+
+
+@rule
+def clone(input, *, memory_format=preserve_format):
+    if input.pattern.lengths is not None and memory_format is contiguous_format:
+        return _without_gaps(input)
+    return input.with_values(input.stored.clone(memory_format=memory_format))
+
+
+def _without_gaps(x):
+    parts = x.unbind()
+    axis = x.ragged - 1
+    pattern = Ragged.of_lengths([t.shape[axis] for t in parts])
+    return jagged(rushlight.cat(parts, axis), pattern, x.ragged)
+
+
+@rule
+def is_contiguous(self, memory_format=contiguous_format):
+    if self.pattern.lengths is not None:
+        return False
+    return memory_format is preserve_format or self.stored.is_contiguous()
+
+
+@rule
+def contiguous(self, memory_format=contiguous_format):
+    if self.is_contiguous():
+        return self
+    if self.pattern.lengths is not None:
+        return _without_gaps(self)
+    return self.with_values(self.stored.contiguous())
+
+
+@rule
+def stride(self, dim=None):
+    inner = self.stored.stride()
+    found = (self.pattern.size * inner[self.ragged - 1], *inner)
+    return found if dim is None else found[checked_dim(dim, self.ndim, "stride")]
+
+
+@rule
+def size(self, dim=None):
+    return Size(self.sizes) if dim is None else self.sizes[checked_dim(dim, self.ndim, "size")]
+
+
+@rule
+def numel(input):
+    if input.pattern.lengths is None:
+        return input.stored.numel()
+    rest = [n for k, n in enumerate(input.stored.shape) if k != input.ragged - 1]
+    return int(input.pattern.counts.sum()) * prod(rest)
+
+
+rule(numel, name="nelement")
+
+
+@rule
+def is_same_size(input, other):
+    return tuple(input.shape) == tuple(other.shape)
+
+
+def _like(name):
+    fill = getattr(rushlight, name)
+
+    def call(input, *args, dtype=None, layout=None, device=None, requires_grad=False,
+             pin_memory=False, memory_format=None):  # fmt: skip
+        found = input.with_values(fill(input.stored, *args, dtype=dtype, device=device))
+        return found.requires_grad_(requires_grad)
+
+    rule(call, name=name)
+
+
+for _name in ("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like",
+              "randint_like"):  # fmt: skip
+    _like(_name)
+
+
+@rule
+def copy_(self, src, non_blocking=False):
+    if not isinstance(self, NestedTensor) or not isinstance(src, NestedTensor):
+        raise RuntimeError("copy_ only supports nested tensors of one layout, or dense tensors")
+    self.stored.copy_(self.like(src))
+    return self
+
+
+@rule
+def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
+    return rushlight.allclose(input.stored, input.like(other), rtol, atol, equal_nan)
+
+
+@rule
+def equal(input, other):
+    same = isinstance(other, NestedTensor) and input.sizes == other.sizes
+    return same and rushlight.equal(input.stored, other.stored)
+
+
+# Both layouts -----------------------------------------------------------------------------
+
+
+def _reads(of, name):
+    """Give the class ``of`` a method that asks the values."""
+
+    def call(self, *args, **named):
+        return getattr(self.stored, name)(*args, **named)
+
+    from rushlight.nested.container import rule as bind
+
+    bind(call, of=of, name=name)
+
+
+def _converts(of, name):
+    """Give the class ``of`` a method that converts the values."""
+
+    def call(self, *args, **named):
+        args = tuple([x.stored if isinstance(x, Nested) else x for x in args])
+        found = getattr(self.stored, name)(*args, **named)
+        return self if found is self.stored else self.with_values(found)
+
+    from rushlight.nested.container import rule as bind
+
+    bind(call, of=of, name=name)
+
+
+def share(of):
+    """Give the class ``of`` the methods that only ask, or convert, the values."""
+    from rushlight.nested.container import rule as bind
+
+    for name in ("element_size", "is_floating_point", "is_complex", "is_signed", "is_inference",
+                 "is_conj", "is_neg", "is_pinned", "get_device", "is_shared"):  # fmt: skip
+        _reads(of, name)
+    for name in ("to", "float", "double", "half", "bfloat16", "int", "long", "short", "char",
+                 "byte", "bool", "cfloat", "cdouble", "cpu", "type_as", "pin_memory",
+                 "share_memory_"):  # fmt: skip
+        if hasattr(Tensor, name):
+            _converts(of, name)
+    bind(lambda self: self.ndim, of=of, name="dim")
+    bind(lambda self: self.ndim, of=of, name="ndimension")
+    of.RULES["detach"] = of.detach
+    of.__reduce_ex__ = _reduce
+    of.__deepcopy__ = _deepcopy
+    of.__copy__ = _copied
+    for name in ("numpy", "tolist", "item", "data_ptr", "storage", "untyped_storage"):
+        _refuses(of, name)
+
+
+def _refuses(of, name):
+    from rushlight.nested.container import refuse
+    from rushlight.nested.container import rule as bind
+
+    bind(lambda self, *args, **named: refuse(name, self), of=of, name=name)
+
+
+def _reduce(self, protocol):
+    from rushlight.serialization.names import rebuild_from_type
+
+    function, args = self.parts()
+    return rebuild_from_type, (function, type(self), args, self.__dict__)
+
+
+def _parts(self):
+    from rushlight.serialization.names import rebuild_jagged
+
+    pattern = self.pattern
+    values = self.stored.detach()
+    given = {
+        "values": values, "offsets": pattern.offsets, "lengths": pattern.lengths,
+        "_ragged_idx": self.ragged, "_metadata_cache": {}, "requires_grad": self.requires_grad,
+    }  # fmt: skip
+    for key, n in (("min_seqlen", pattern.shortest), ("max_seqlen", pattern.longest)):
+        if n is not None:
+            given["_metadata_cache"][key] = rushlight.zeros(n, 0)
+    return rebuild_jagged, (given,)
+
+
+NestedTensor.parts = _parts
+
+
+def _deepcopy(self, memo):
+    if id(self) in memo:
+        return memo[id(self)]
+    if not self.is_leaf:
+        raise RuntimeError(
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+            "protocol at the moment: detach() the tensor, or deepcopy before computing with it."
+        )
+    found = self.copied(memo).requires_grad_(self.requires_grad)
+    memo[id(self)] = found
+    found._grad = copy.deepcopy(self._grad, memo)
+    found.__dict__.update({k: copy.deepcopy(v, memo) for k, v in self.__dict__.items()
+                           if k not in found.__dict__})  # fmt: skip
+    return found
+
+
+def _jagged_copied(self, memo):
+    pattern = self.pattern
+    offsets = copy.deepcopy(pattern.offsets, memo)
+    lengths = copy.deepcopy(pattern.lengths, memo)
+    copied = Ragged(offsets, lengths, pattern.shortest, pattern.longest)
+    return jagged(self.stored.detach().clone(), copied, self.ragged)
+
+
+NestedTensor.copied = _jagged_copied
+
+
+def _copied(self):
+    if self.requires_grad and self.is_leaf:
+        return self.detach().requires_grad_()
+    return self.with_values(self.stored)

@@ -1,0 +1,331 @@
+"""Nested tensors of the strided layout: tensors of any sizes in one buffer. They do little.
+
+PyTorch makes this layout by default and recommends the other one. It is here for construction,
+``unbind``, padding, ``linear``, and functions of single elements.
+"""
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import rushlight
+from rushlight.errors import LayoutError, ShapeError
+from rushlight.nested import container
+from rushlight.nested.container import Nested, make
+from rushlight.ops.tensor.memory_format import strided as strided_layout
+from rushlight.shapes import dim as checked_dim
+from rushlight.tensor import Tensor, from_array
+
+__all__ = ["StridedNestedTensor", "from_buffer", "from_list"]
+
+
+def from_list(tensors, dtype, device):
+    """Return the nested tensor of copies of ``tensors``, whose history it keeps."""
+    if len({t.ndim for t in tensors}) > 1:
+        raise RuntimeError(
+            "All Tensors given to nested_tensor must have the same dimension. Found dimensions "
+            f"{sorted({t.ndim for t in tensors})}"
+        )
+    shapes = tuple([tuple(t.shape) for t in tensors])
+    if not tensors:
+        values = rushlight.zeros(0, dtype=dtype)
+    else:
+        first = dtype or tensors[0].dtype
+        values = rushlight.cat([t.reshape(-1).to(dtype=first, device=device) for t in tensors])
+    return _made(values, shapes)
+
+
+def _made(values, shapes):
+    self = make(StridedNestedTensor, values)
+    self.shapes = shapes
+    return self
+
+
+def from_buffer(buffer, shapes):
+    """Return the nested tensor whose elements are those of the 1-D ``buffer``, in order."""
+    if sum(map(prod, shapes)) != buffer.numel() or len({len(s) for s in shapes}) > 1:
+        raise RuntimeError(
+            f"a buffer of {buffer.numel()} elements does not fit the shapes {list(shapes)}"
+        )
+    return _made(buffer, tuple(shapes))
+
+
+class StridedNestedTensor(Nested, intercepts=False):
+    """A batch of tensors that may differ in the size of every dim.
+
+    >>> import rushlight as torch
+    >>> x = torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(1, 4)])
+    >>> x.is_nested, x.layout, x.size(0)
+    (True, torch.strided, 2)
+    """
+
+    # shapes  the shape of each tensor; its elements follow each other in the 1-D values
+    __slots__ = ("shapes",)
+    if TYPE_CHECKING:
+        shapes: tuple
+    RULES: dict[str, Any] = {}  # noqa: RUF012 (filled below)
+
+    layout = property(lambda self: strided_layout)
+    ndim = property(lambda self: 1 + (len(self.shapes[0]) if self.shapes else 0))
+
+    @property
+    def shape(self):
+        raise RuntimeError(
+            "a nested tensor of the strided layout has no shape; use size(dim), unbind(), or "
+            "layout=torch.jagged"
+        )
+
+    def with_values(self, values):
+        return _made(values, self.shapes)
+
+    def like(self, other):
+        if not isinstance(other, StridedNestedTensor) or other.shapes != self.shapes:
+            raise ShapeError("expected a nested tensor of the same sizes")
+        return other.stored
+
+    def elementwise(self, func, args, kwargs):
+        container.refuse_trace(func.__name__)
+        operands = [_fitted(self, x, func.__name__) for x in args]
+        kwargs = {key: _fitted(self, x, func.__name__) for key, x in kwargs.items()}
+        return self.with_values(func(*operands, **kwargs))
+
+    def parts(self):
+        """The function and the arguments from which a file makes the tensor."""
+        from rushlight.serialization.names import rebuild_nested
+
+        sizes = np.array(self.shapes, np.int64).reshape(len(self.shapes), -1)
+        strides = [_contiguous(s) for s in self.shapes]
+        counts = np.array([prod(s) for s in self.shapes], np.int64)
+        geometry = (sizes, np.array(strides, np.int64).reshape(sizes.shape), np.cumsum(counts) - counts)
+        return rebuild_nested, (self.stored.detach(), *map(from_array, geometry))
+
+    def copied(self, memo):
+        return self.with_values(self.stored.detach().clone())
+
+    def __repr__(self, *, tensor_contents=None):
+        container.refuse_trace("printing")
+        parts = [f"  {t}".replace("\n", "\n  ") for t in self.detach().unbind()]
+        suffix = ""
+        if self.grad_fn is not None:
+            suffix = f", grad_fn=<{self.grad_fn.name()}>"
+        elif self.requires_grad:
+            suffix = ", requires_grad=True"
+        body = ",\n".join(parts)
+        return f"nested_tensor([\n{body}\n]{suffix})" if parts else f"nested_tensor([\n\n]{suffix})"
+
+    __hash__ = Tensor.__hash__
+
+
+def _contiguous(shape):
+    return [prod(shape[k + 1 :]) for k in range(len(shape))]
+
+
+def _fitted(x, y, name):
+    """The operand ``y`` of an elementwise function, to broadcast with the values of ``x``."""
+    if isinstance(y, StridedNestedTensor):
+        return x.like(y)
+    if not isinstance(y, Tensor) or not y.ndim or (y.numel() == 1 and y.ndim == 1):
+        return y
+    if isinstance(y, Nested):
+        raise LayoutError(f"{name}: one operand is strided, the other one jagged")
+    if y.ndim > x.ndim or y.ndim == x.ndim and y.shape[0] not in (1, len(x.shapes)):
+        raise LayoutError(f"{name}: Unsupported dense operand of shape {tuple(y.shape)}")
+    rows = y.expand(len(x.shapes), *y.shape[1:]) if y.ndim == x.ndim else [y] * len(x.shapes)
+    return rushlight.cat([row.expand(s).reshape(-1) for row, s in zip(rows, x.shapes, strict=True)])
+
+
+def rule(function=None, *, name=None):
+    """State the rule of a function for strided nested tensors; see ``container.rule``."""
+    if function is None:
+        return lambda f: rule(f, name=name)
+    return container.rule(function, of=StridedNestedTensor, name=name)
+
+
+def _each(x, call):
+    """The nested tensor of ``call(part)`` for each part of ``x``."""
+    return from_list([call(t) for t in x.unbind()], None, None)
+
+
+@rule
+def size(self, dim=None):
+    if dim is None:
+        raise RuntimeError(
+            "a nested tensor of the strided layout has no size(); use size(dim), unbind(), or "
+            "layout=torch.jagged"
+        )
+    k = checked_dim(dim, self.ndim, "size")
+    if k == 0:
+        return len(self.shapes)
+    found = {s[k - 1] for s in self.shapes}
+    if len(found) != 1:
+        raise RuntimeError(f"Given dimension {k} is irregular and does not have a size.")
+    return found.pop()
+
+
+@rule
+def unbind(input, dim=0):
+    if dim not in (0, -input.ndim):
+        raise LayoutError(
+            "NestedTensor can only be unbound along dimension 0 got dimension "
+            f"{dim} instead."
+        )
+    counts = [prod(s) for s in input.shapes]
+    parts = input.stored.split(counts) if counts else ()
+    return tuple([t.view(s) for t, s in zip(parts, input.shapes, strict=True)])
+
+
+@rule
+def select(input, dim, index):
+    if checked_dim(dim, input.ndim, "select") != 0:
+        raise LayoutError("select(): only dim=0 of a strided nested tensor; use unbind()")
+    n = len(input.shapes)
+    if not -n <= index < n:
+        raise IndexError(f"index {index} is out of bounds for dimension 0 with size {n}")
+    return input.unbind()[index]
+
+
+def _item(self, index):
+    if isinstance(index, tuple) and index:
+        found = self[index[0]]
+        return found[index[1:]] if len(index) > 1 else found
+    if isinstance(index, (int, np.integer)) and type(index) is not bool:
+        return select(self, 0, int(index))
+    raise LayoutError("indexing a strided nested tensor takes an int first; use unbind()")
+
+
+def _assigned(self, index, value):
+    raise LayoutError("assignment to elements of a nested tensor: write to a part of unbind()")
+
+
+StridedNestedTensor.__getitem__ = _item
+StridedNestedTensor.__setitem__ = _assigned
+
+
+@rule
+def to_padded_tensor(input, padding, output_size=None):
+    if not input.shapes:
+        raise RuntimeError("to_padded_tensor: the nested tensor must have at least one part")
+    most = [max(n) for n in zip(*input.shapes, strict=True)]
+    size = (len(input.shapes), *most)
+    if output_size is not None:
+        given = tuple(output_size)
+        if len(given) != len(size) or any(a < b for a, b in zip(given, size, strict=True)):
+            raise RuntimeError(
+                "Value in output_size is less than NestedTensor padded size. Truncation is not "
+                f"supported: {given} < {size}"
+            )
+        size = given
+    pad = rushlight.nn.functional.pad
+    rows = []
+    for t in input.unbind():
+        missing = [b - a for a, b in zip(t.shape, size[1:], strict=True)]
+        around = [n for k in reversed(missing) for n in (0, k)]
+        rows.append(pad(t, around, value=padding))
+    rows += [input.stored.new_full(size[1:], padding)] * (size[0] - len(rows))
+    return rushlight.stack(rows)
+
+
+@rule
+def numel(input):
+    return input.stored.numel()
+
+
+rule(numel, name="nelement")
+
+
+@rule
+def clone(input, *, memory_format=None):
+    return input.with_values(input.stored.clone())
+
+
+@rule
+def is_contiguous(self, memory_format=None):
+    return True
+
+
+@rule
+def contiguous(self, memory_format=None):
+    return self
+
+
+@rule
+def is_same_size(input, other):
+    return isinstance(other, StridedNestedTensor) and input.shapes == other.shapes
+
+
+def _sizes(self):
+    """Return the shape of each part, int64 tensor (B, dims)."""
+    return from_array(np.array(self.shapes, np.int64).reshape(len(self.shapes), -1))
+
+
+StridedNestedTensor._nested_tensor_size = _sizes
+StridedNestedTensor.values = lambda self: self.stored.view_as(self.stored)
+
+
+@rule
+def linear(input, weight, bias=None):
+    if not isinstance(input, StridedNestedTensor):
+        raise LayoutError("linear(): only the input may be nested, not the weight or the bias")
+    if input.ndim < 2:
+        raise LayoutError("linear(): the parts of a nested tensor need at least one dim")
+    features = input.size(-1)
+    found = rushlight.nn.functional.linear(input.stored.view(-1, features), weight, bias)
+    shapes = tuple([(*s[:-1], weight.shape[0]) for s in input.shapes])
+    return _made(found.reshape(-1), shapes)
+
+
+@rule
+def transpose(input, dim0, dim1):
+    a, b = (checked_dim(k, input.ndim, "transpose") for k in (dim0, dim1))
+    if 0 in (a, b):
+        raise LayoutError("Nested tensor dimension 0 cannot be transposed")
+    return _each(input, lambda t: t.transpose(a - 1, b - 1))
+
+
+def _of_parts(name):
+    """The rule of a function that treats the last dims of each part on their own."""
+
+    @rule(name=name)
+    def apply(input, *args, **named):
+        call = getattr(rushlight.nn.functional, name)
+        return _each(input, lambda t: call(t, *args, **named))
+
+
+_of_parts("layer_norm")
+
+
+@rule
+def dropout(input, p=0.5, training=True, inplace=False):
+    found = rushlight.nn.functional.dropout(input.stored, p, training, inplace)
+    return input.with_values(found)
+
+
+def _along(name):
+    @rule(name=name)
+    def apply(input, dim=None, *args, **named):
+        k = checked_dim(dim, input.ndim, name)
+        if k == 0:
+            raise LayoutError(f"{name}: Cannot apply {name} across nested dimension 0")
+        call = getattr(rushlight.nn.functional, name)
+        return _each(input, lambda t: call(t, k - 1, *args, **named))
+
+
+for _name in ("softmax", "log_softmax"):
+    _along(_name)
+
+
+@rule
+def matmul(input, other):
+    if isinstance(input, StridedNestedTensor) and isinstance(other, StridedNestedTensor):
+        if len(input.shapes) != len(other.shapes):
+            raise ShapeError("matmul: both nested tensors must have the same number of parts")
+        pairs = zip(input.unbind(), other.unbind(), strict=True)
+        return from_list([a @ b for a, b in pairs], None, None)
+    if isinstance(input, StridedNestedTensor) and other.ndim == 2:
+        return _each(input, lambda t: t @ other)
+    raise LayoutError("matmul: no rule for these operands; multiply the parts of unbind()")
+
+
+rule(matmul, name="bmm")
+StridedNestedTensor.__matmul__ = lambda self, other: matmul(self, other)
