@@ -8,6 +8,7 @@ from rushlight.nested.container import Nested
 from rushlight.nested.jagged import NestedTensor, jagged, rule
 from rushlight.nested.ragged import Ragged
 from rushlight.ops.tensor.memory_format import contiguous_format, preserve_format
+from rushlight.ops.tensor.memory_format import strided as strided_layout
 from rushlight.shapes import dim as checked_dim
 from rushlight.tensor import Size, Tensor
 
@@ -167,7 +168,12 @@ def _reduce(self, protocol):
     from rushlight.serialization.names import rebuild_from_type
 
     function, args = self.parts()
-    return rebuild_from_type, (function, type(self), args, self.__dict__)
+    # PyTorch's files add notes of its compiler to what the user added.
+    added = {k: v for k, v in self.__dict__.items()
+             if not hasattr(type(self), k) and not k.startswith(("_dynamo", "_metadata"))}  # fmt: skip
+    if not added and self.layout is strided_layout:
+        return function, args
+    return rebuild_from_type, (function, type(self), args, added)
 
 
 def _parts(self):

@@ -105,7 +105,9 @@ class StridedNestedTensor(Nested, intercepts=False):
 
     def __repr__(self, *, tensor_contents=None):
         container.refuse_trace("printing")
-        parts = [f"  {t}".replace("\n", "\n  ") for t in self.detach().unbind()]
+        tracked = self.requires_grad
+        parts = [repr(t.requires_grad_(tracked)) for t in self.detach().unbind()]
+        parts = [f"  {text}".replace("\n", "\n  ") for text in parts]
         suffix = ""
         if self.grad_fn is not None:
             suffix = f", grad_fn=<{self.grad_fn.name()}>"

@@ -109,6 +109,34 @@ def _sparse(unpickler, function, args):
             unpickler.budget.take_bytes(part.numel() * 40, "a sparse tensor")
 
 
+def _jagged(unpickler, function, args):
+    """Take the cost of the check of the offsets and lengths, which copies them a few times."""
+    unpickler.budget.take_steps(_TENSOR)
+    names_of_parts = {"values", "offsets", "lengths", "_ragged_idx", "_metadata_cache",
+                      "requires_grad"}  # fmt: skip
+    if len(args) != 1 or type(args[0]) is not dict or args[0].keys() != names_of_parts:
+        _refuse(function, args[0] if args else None)
+    parts = args[0]
+    if type(parts["_ragged_idx"]) is not int or type(parts["_metadata_cache"]) is not dict:
+        _refuse(function, parts["_ragged_idx"])
+    for t in (parts["offsets"], parts["lengths"]):
+        if isinstance(t, Tensor):
+            unpickler.budget.take_bytes(t.numel() * 40, "a nested tensor")
+
+
+def _nested(unpickler, function, args):
+    """Take the cost of copying the parts, which may lie on top of each other in the buffer."""
+    unpickler.budget.take_steps(_TENSOR)
+    if len(args) != 4 or not all(isinstance(t, Tensor) for t in args) or args[1].ndim != 2:
+        _refuse(function, args[0] if args else None)
+    buffer, sizes = args[:2]
+    unpickler.budget.take_bytes(sizes.numel() * 200, "a nested tensor")
+    for size in sizes.tolist():
+        names.check_geometry(0, size, size)
+        unpickler.budget.take_steps(_TENSOR)
+        unpickler.budget.take_bytes(prod(size) * buffer.itemsize, "a nested tensor")
+
+
 def _typed(unpickler, function, args):
     unpickler.budget.take_steps(_PARAMETER)
     for state in args[3:]:
@@ -131,7 +159,7 @@ def charge_state(unpickler, state):
 _RULES = {
     id(function): rule
     for rule, functions in {
-        _scalars: (complex, device, names.get_layout),
+        _scalars: (complex, device, names.DimRange, names.get_layout),
         _copied: (names.encode, names.make_bytearray),
         _collected: (set, Counter, OrderedDict, Size),
         _tensor: (
@@ -142,6 +170,8 @@ _RULES = {
         ),
         _parameter: (names.rebuild_parameter, names.rebuild_parameter_with_state),
         _sparse: (names.rebuild_sparse_tensor,),
+        _jagged: (names.rebuild_jagged,),
+        _nested: (names.rebuild_nested,),
         _typed: (names.rebuild_from_type,),
     }.items()
     for function in functions

@@ -24,9 +24,9 @@ from rushlight.storage import Storage, reach, span, strided
 from rushlight.tensor import Size, Tensor, from_array
 
 __all__ = [
-    "CALLS", "CLASSES", "MISSING", "UNTYPED", "VALUES", "StorageType", "TypedStorage",
+    "CALLS", "CLASSES", "MISSING", "DimRange", "UNTYPED", "VALUES", "StorageType", "TypedStorage",
     "check_geometry", "encode", "get_layout", "make_bytearray", "marks", "rebuild_from_type",
-    "rebuild_sparse_tensor",
+    "rebuild_jagged", "rebuild_nested", "rebuild_sparse_tensor",
     "rebuild_parameter", "rebuild_parameter_with_state", "rebuild_tensor", "rebuild_tensor_v2",
     "rebuild_tensor_v3", "refuse_missing", "resolve", "storage_type", "torch_name",
 ]  # fmt: skip
@@ -217,6 +217,45 @@ def rebuild_sparse_tensor(layout, data):
     return sparse_compressed_tensor(starts, plain, values, size, layout=layout)
 
 
+def rebuild_jagged(parts):
+    """Build a jagged nested tensor from its parts: values, offsets, lengths, and what is known."""
+    from rushlight.nested.construction import nested_tensor_from_jagged
+
+    values, offsets, lengths = (parts[name] for name in ("values", "offsets", "lengths"))
+    known = parts["_metadata_cache"] or {}
+    ends = [known.get(name) for name in ("min_seqlen", "max_seqlen")]
+    for t in (values, offsets, *[t for t in (lengths, *ends) if t is not None]):
+        if not isinstance(t, Tensor):
+            raise TypeError(f"load: a nested tensor is made of tensors, not of {brief(t)}")
+    found = nested_tensor_from_jagged(
+        values.detach(), offsets, lengths, parts["_ragged_idx"],
+        *[None if t is None else t.shape[0] for t in ends],
+    )  # fmt: skip
+    return found.requires_grad_(parts["requires_grad"])
+
+
+def rebuild_nested(buffer, sizes, strides, offsets):
+    """Build a strided nested tensor: each part has a shape, strides and a place in the buffer."""
+    from rushlight.nested.strided import from_list
+
+    for t in (buffer, sizes, strides, offsets):
+        if not isinstance(t, Tensor):
+            raise TypeError(f"load: a nested tensor is made of tensors, not of {brief(t)}")
+    geometry = list(zip(sizes.tolist(), strides.tolist(), offsets.tolist(), strict=True))
+    for size, stride, offset in geometry:
+        check_geometry(offset, size, stride)
+    return from_list([buffer.as_strided(*part) for part in geometry], buffer.dtype, None)
+
+
+class DimRange:
+    """Stands for a note of PyTorch's compiler on a nested tensor. It has no effect here."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state):
+        pass
+
+
 _COO = memory_format.sparse_coo
 _LATIN1 = ("latin1", "latin-1")
 
@@ -245,6 +284,9 @@ _FUNCTIONS = {
     ("torch._utils", "_rebuild_meta_tensor_no_storage"): rebuild_meta_tensor,
     ("torch._utils", "_rebuild_parameter"): rebuild_parameter,
     ("torch._utils", "_rebuild_sparse_tensor"): rebuild_sparse_tensor,
+    ("torch._utils", "_rebuild_nested_tensor"): rebuild_nested,
+    ("torch.nested._internal.nested_tensor", "_rebuild_njt"): rebuild_jagged,
+    ("torch._dynamo.decorators", "_DimRange"): DimRange,
     ("torch._utils", "_rebuild_parameter_with_state"): rebuild_parameter_with_state,
     ("torch._tensor", "_rebuild_from_type_v2"): rebuild_from_type,
     ("torch.serialization", "_get_layout"): get_layout,
@@ -262,7 +304,13 @@ CALLS = {
     ("collections", "OrderedDict"): OrderedDict,
 }
 #: Classes that a file may name but not call.
-CLASSES = {("torch", "Tensor"): Tensor, ("torch.nn.parameter", "Parameter"): Parameter}
+CLASSES = {
+    # ``rebuild_jagged`` makes tensors of the right class; the name comes first, because the last
+    # name of a class is the one that files get.
+    ("torch.nested._internal.nested_tensor", "NestedTensor"): Tensor,
+    ("torch", "Tensor"): Tensor,
+    ("torch.nn.parameter", "Parameter"): Parameter,
+}
 #: Objects that a file may name and that are neither called nor filled: dtypes, storage classes.
 VALUES = {
     **{("torch", d.name): d for d in DTYPES},
@@ -281,8 +329,7 @@ _MISSING_TYPES = """
     per_channel_affine_float_qparams per_channel_symmetric per_tensor_affine per_tensor_symmetric
     QInt32Storage QInt8Storage QUInt2x4Storage QUInt4x2Storage QUInt8Storage"""
 _MISSING_TENSORS = """
-    device_tensor_from_cpu_tensor device_tensor_from_numpy nested_tensor qtensor
-    wrapper_subclass"""
+    device_tensor_from_cpu_tensor device_tensor_from_numpy qtensor wrapper_subclass"""
 #: Names that PyTorch's files may hold and for which rushlight has no counterpart.
 MISSING = frozenset(
     [("torch", name) for name in _MISSING_TYPES.split()]
@@ -298,6 +345,7 @@ _MOVED = {
         for part in parts
     },
     "rushlight.autograd.hooks": "torch.utils.hooks",
+    "rushlight.nested.jagged": "torch.nested._internal.nested_tensor",
     "rushlight.nn.functional": "torch.nn.functional",
     "rushlight.nn.modules.hooks": "torch.nn.modules.module",
     "rushlight.nn.modules.shuffle.ChannelShuffle": "torch.nn.modules.channelshuffle",

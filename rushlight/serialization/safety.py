@@ -14,6 +14,7 @@ from rushlight.serialization.guard import GuardedUnpickler, brief
 from rushlight.serialization.names import (
     CALLS,
     CLASSES,
+    DimRange,
     VALUES,
     rebuild_from_type,
     refuse_missing,
@@ -194,7 +195,7 @@ class WeightsUnpickler(GuardedUnpickler):
 
     def load_newobj(self):
         cls, args = self.stack[-2:]
-        if not self._is_safe(cls) or type(args) is not tuple:
+        if not (self._is_safe(cls) or cls is DimRange) or type(args) is not tuple:
             raise _refusal("makes an object of", cls)
         super().load_newobj()
 
@@ -206,7 +207,7 @@ class WeightsUnpickler(GuardedUnpickler):
             charge_state(self, state)
             owner.__dict__.update(state)
             self.stack.pop()
-        elif self._is_safe(type(owner)):
+        elif self._is_safe(type(owner)) or type(owner) is DimRange:
             super().load_build()
         else:
             raise _refusal("sets attributes of", owner)

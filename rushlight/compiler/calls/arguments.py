@@ -151,9 +151,10 @@ class Arguments:
 
     def _tensor(self, expression, t):
         source = self.source
-        if t.layout is not strided:
+        if t.layout is not strided or t.is_nested:
+            kind = "nested" if t.is_nested else "sparse"
             self.refusal = TraceError(
-                f"an argument is a sparse tensor of layout {t.layout}; pass a dense tensor"
+                f"an argument is a {kind} tensor of layout {t.layout}; pass a dense tensor"
             )
             source.demand(f"type({expression}) is {source.name(type(t))}")
             return
