@@ -10,7 +10,7 @@ from rushlight import late
 from rushlight.autograd import engine, mode
 from rushlight.autograd.tape import Node, refresh
 from rushlight.dtype import OF
-from rushlight.errors import GraphError
+from rushlight.errors import GraphError, LayoutError
 from rushlight.meta import at, device_of, is_meta
 from rushlight.tensor import Tensor, from_array, method, short
 
@@ -107,7 +107,14 @@ def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
                 "no_grad()"
             )
         roots.append(out.node)
-        seeds.append(_seed(out, g, symbolic, name))
+        try:
+            seeds.append(_seed(out, g, symbolic, name))
+        except LayoutError:
+            if not hasattr(out, "as_values"):
+                raise
+            # The history of a nested tensor is that of its values.
+            values, g = out.as_values(g)
+            seeds.append(_seed(values, g, symbolic, name))
     retain = bool(create_graph) if retain_graph is None else bool(retain_graph)
     in_rule, state.in_rule = state.in_rule, True
     autocast, state.autocast = state.autocast, None  # gradients have their tensors' dtypes
@@ -293,9 +300,10 @@ def _arrived(t, found, allow_unused, materialize):
                 "grad: One of the differentiated Tensors appears to not have been used in the "
                 "graph. Set allow_unused=True if this is the desired behavior."
             )
-        if materialize:
-            return from_array(np.zeros(t.array.shape, t.array.dtype))
-        return None
+        if not materialize:
+            return None
+        values = t.stored if hasattr(t, "gradient_of_values") else t
+        g = np.zeros(values.array.shape, values.array.dtype)
     g = from_array(g) if isinstance(g, ndarray) else g
-    # The history of a sparse tensor is that of its values.
+    # The history of a sparse or nested tensor is that of its values.
     return t.gradient_of_values(g) if hasattr(t, "gradient_of_values") else g

@@ -9,7 +9,7 @@
 
 # The modules of the rules bind them to the classes.
 from rushlight.nested import attention as attention
-from rushlight.nested import copying, container
+from rushlight.nested import container, copying
 from rushlight.nested import functions as functions
 from rushlight.nested import matmul as matmul
 from rushlight.nested import padding as padding

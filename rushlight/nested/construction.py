@@ -257,9 +257,7 @@ def narrow(tensor, dim, start, length, layout=None):
     _check_layout(layout, "nested narrow")
     if layout is not jagged_layout:
         if isinstance(start, Tensor) or isinstance(length, Tensor):
-            raise RuntimeError(
-                "start and length must be integers for the strided layout NT impl"
-            )
+            raise RuntimeError("start and length must be integers for the strided layout NT impl")
         parts = [row.narrow(dim - (dim > 0), start, length) for row in tensor.unbind()]
         return strided.from_list(parts, None, None)
     if dim != 1:
@@ -276,7 +274,8 @@ def narrow(tensor, dim, start, length, layout=None):
     starts = starts + n * np.arange(batch)
     values = tensor.view(-1, *tensor.shape[2:])
     longest, shortest = int(counts.max(initial=0)), int(counts.min()) if batch else 0
-    if batch and (starts[:-1] + counts[:-1] == starts[1:]).all():
+    joined = (starts[:-1] + counts[:-1] == starts[1:]).all()
+    if batch and joined and starts[0] + counts[0] == n:
         values = values[int(starts[0]) : int(starts[-1] + counts[-1])]
         offsets = np.append(starts, starts[-1] + counts[-1]) - starts[0]
         return jagged(values, Ragged(from_array(offsets), None, shortest, longest))

@@ -76,7 +76,7 @@ class Nested(Tensor, intercepts=False):
     __slots__ = ("stored",)  # ``__dict__`` then has what the user adds, which pickles save
     if TYPE_CHECKING:
         stored: Any
-    RULES: dict = {}  # noqa: RUF012 (each layout has its own)
+    RULES: dict = {}  # each layout has its own
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
@@ -181,16 +181,19 @@ class Nested(Tensor, intercepts=False):
         if not self.is_leaf:
             self.stored.retain_grad()
 
-    def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
-        refuse_trace("backward")
+    def as_values(self, gradient):
+        """The tensor that holds the history, and its gradient, for ``gradient`` of this tensor."""
         if gradient is None:
             raise GraphError(
                 "backward: grad can be implicitly created only for scalar outputs, not for a "
-                "nested tensor; pass gradient="
+                "nested tensor; pass its gradient"
             )
-        if not isinstance(gradient, type(self)):
-            raise GraphError("backward: the gradient of a nested tensor is a nested tensor")
-        self.stored.backward(self.like(gradient), retain_graph, create_graph, inputs)
+        return self.stored, self.like(gradient)
+
+    def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
+        refuse_trace("backward")
+        values, g = self.as_values(gradient)
+        values.backward(g, retain_graph, create_graph, inputs)
 
     def gradient_of_values(self, g):
         """The gradient of this tensor, if ``g`` is that of its values."""
@@ -229,6 +232,9 @@ class Nested(Tensor, intercepts=False):
     def __iter__(self):
         return iter(self.unbind())
 
+    def __contains__(self, element):
+        return any(bool((part == element).any()) for part in self.unbind())
+
     def __bool__(self):
         raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
 
@@ -264,15 +270,15 @@ def _accumulator(reference):
 
 def _is_elementwise(func, name):
     op = getattr(func, "op", None) or OPS.get(name)
-    return (op is not None and op.kind == "elementwise") or name in _OF_ELEMENTS
+    return op is not None and op.kind == "elementwise"
 
 
-#: Functions of single elements that are made of several operations, or are of another kind.
-_OF_ELEMENTS = frozenset()
+#: Methods that write new elements, whatever the old ones were.
+_FILLED = ("zero_", "fill_", "normal_", "uniform_", "bernoulli_", "exponential_", "random_")
 
 
-def _in_place(name, of):
-    """The method ``name`` of the class ``of``, which writes into the values."""
+def _in_place(name):
+    """The in-place method ``name``, which writes into the values."""
     call = getattr(Tensor, name)
 
     def written(self, *args, **named):
@@ -284,11 +290,22 @@ def _in_place(name, of):
     return written
 
 
+_OPERATORS = {
+    "iadd": "add_", "isub": "sub_", "imul": "mul_", "itruediv": "div_", "imod": "remainder_",
+    "ifloordiv": "floor_divide_", "ipow": "pow_", "iand": "bitwise_and_", "ior": "bitwise_or_",
+    "ixor": "bitwise_xor_",
+}  # fmt: skip
+
+
 def bind_in_place(of):
-    """Give the class ``of`` the in-place methods of elementwise operations."""
-    for name in (*OPS, *_OF_ELEMENTS):
-        if hasattr(Tensor, name + "_") and (name in _OF_ELEMENTS or OPS[name].kind == "elementwise"):
-            setattr(of, name + "_", _in_place(name + "_", of))
+    """Give the class ``of`` the in-place methods and operators of elementwise operations."""
+    for name, op in OPS.items():
+        if op.kind == "elementwise" and hasattr(Tensor, name + "_"):
+            setattr(of, name + "_", _in_place(name + "_"))
+    for name in _FILLED:
+        setattr(of, name, _in_place(name))
+    for sign, name in _OPERATORS.items():
+        setattr(of, f"__{sign}__", getattr(of, name))
 
 
 def make(cls, values):
@@ -298,4 +315,3 @@ def make(cls, values):
     self.stored = values
     self._grad = None
     return self
-

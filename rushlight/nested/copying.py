@@ -1,10 +1,12 @@
-"""Copies of jagged nested tensors, in other dtypes too; what a tensor tells about itself; pickles."""
+"""Copies of nested tensors, in other dtypes too; what a tensor tells about itself; pickles."""
 
 import copy
 from math import prod
 
 import rushlight
-from rushlight.nested.container import Nested
+from rushlight.errors import LayoutError
+from rushlight.nested.container import Nested, refuse
+from rushlight.nested.container import rule as bind
 from rushlight.nested.jagged import NestedTensor, jagged, rule
 from rushlight.nested.ragged import Ragged
 from rushlight.ops.tensor.memory_format import contiguous_format, preserve_format
@@ -59,8 +61,6 @@ def size(self, dim=None):
 
 @rule
 def numel(input):
-    if input.pattern.lengths is None:
-        return input.stored.numel()
     rest = [n for k, n in enumerate(input.stored.shape) if k != input.ragged - 1]
     return int(input.pattern.counts.sum()) * prod(rest)
 
@@ -71,30 +71,6 @@ rule(numel, name="nelement")
 @rule
 def is_same_size(input, other):
     return tuple(input.shape) == tuple(other.shape)
-
-
-def _like(name):
-    fill = getattr(rushlight, name)
-
-    def call(input, *args, dtype=None, layout=None, device=None, requires_grad=False,
-             pin_memory=False, memory_format=None):  # fmt: skip
-        found = input.with_values(fill(input.stored, *args, dtype=dtype, device=device))
-        return found.requires_grad_(requires_grad)
-
-    rule(call, name=name)
-
-
-for _name in ("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like",
-              "randint_like"):  # fmt: skip
-    _like(_name)
-
-
-@rule
-def copy_(self, src, non_blocking=False):
-    if not isinstance(self, NestedTensor) or not isinstance(src, NestedTensor):
-        raise RuntimeError("copy_ only supports nested tensors of one layout, or dense tensors")
-    self.stored.copy_(self.like(src))
-    return self
 
 
 @rule
@@ -111,57 +87,84 @@ def equal(input, other):
 # Both layouts -----------------------------------------------------------------------------
 
 
-def _reads(of, name):
-    """Give the class ``of`` a method that asks the values."""
+def share(of):
+    """Give the class ``of`` the rules of both layouts: what only asks or converts the values."""
+    for name in _ASKED:
+        _reads(of, name)
+    for name in _CONVERTED:
+        if hasattr(Tensor, name):
+            _converts(of, name)
+    for name in _MADE_ALIKE:
+        _makes(of, name)
+    for name in _REFUSED:
+        bind(lambda self, *args, _name=name, **named: refuse(_name, self), of=of, name=name)
+    bind(_copy_, of=of, name="copy_")
+    bind(_masked_fill, of=of, name="masked_fill")
+    for name in ("dim", "ndimension"):
+        bind(lambda self: self.ndim, of=of, name=name)
+    of.RULES["detach"] = of.detach
+    of.__reduce_ex__ = _reduce
+    of.__deepcopy__ = _deepcopy
+    of.__copy__ = _copied
 
+
+_ASKED = (
+    "element_size", "is_floating_point", "is_complex", "is_signed", "is_inference", "is_conj",
+    "is_neg", "is_pinned", "get_device", "is_shared",
+)  # fmt: skip
+_CONVERTED = (
+    "to", "float", "double", "half", "bfloat16", "int", "long", "short", "char", "byte", "bool",
+    "cfloat", "cdouble", "cpu", "type_as", "pin_memory", "share_memory_",
+)  # fmt: skip
+_MADE_ALIKE = (
+    "zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "randint_like",
+)  # fmt: skip
+_REFUSED = ("numpy", "tolist", "item", "data_ptr", "storage", "untyped_storage")
+
+
+def _reads(of, name):
     def call(self, *args, **named):
         return getattr(self.stored, name)(*args, **named)
-
-    from rushlight.nested.container import rule as bind
 
     bind(call, of=of, name=name)
 
 
 def _converts(of, name):
-    """Give the class ``of`` a method that converts the values."""
-
     def call(self, *args, **named):
         args = tuple([x.stored if isinstance(x, Nested) else x for x in args])
         found = getattr(self.stored, name)(*args, **named)
         return self if found is self.stored else self.with_values(found)
 
-    from rushlight.nested.container import rule as bind
+    bind(call, of=of, name=name)
+
+
+def _makes(of, name):
+    fill = getattr(rushlight, name)
+
+    def call(input, *args, dtype=None, layout=None, device=None, requires_grad=False,
+             pin_memory=False, memory_format=None):  # fmt: skip
+        if layout not in (None, input.layout):
+            raise LayoutError(f"{name}: a nested tensor keeps its layout {input.layout}")
+        found = input.with_values(fill(input.stored, *args, dtype=dtype, device=device))
+        return found.requires_grad_(requires_grad)
 
     bind(call, of=of, name=name)
 
 
-def share(of):
-    """Give the class ``of`` the methods that only ask, or convert, the values."""
-    from rushlight.nested.container import rule as bind
-
-    for name in ("element_size", "is_floating_point", "is_complex", "is_signed", "is_inference",
-                 "is_conj", "is_neg", "is_pinned", "get_device", "is_shared"):  # fmt: skip
-        _reads(of, name)
-    for name in ("to", "float", "double", "half", "bfloat16", "int", "long", "short", "char",
-                 "byte", "bool", "cfloat", "cdouble", "cpu", "type_as", "pin_memory",
-                 "share_memory_"):  # fmt: skip
-        if hasattr(Tensor, name):
-            _converts(of, name)
-    bind(lambda self: self.ndim, of=of, name="dim")
-    bind(lambda self: self.ndim, of=of, name="ndimension")
-    of.RULES["detach"] = of.detach
-    of.__reduce_ex__ = _reduce
-    of.__deepcopy__ = _deepcopy
-    of.__copy__ = _copied
-    for name in ("numpy", "tolist", "item", "data_ptr", "storage", "untyped_storage"):
-        _refuses(of, name)
+def _copy_(self, src, non_blocking=False):
+    if not isinstance(self, Nested) or not isinstance(src, type(self)):
+        raise RuntimeError("copy_: both tensors must be nested tensors of one layout")
+    self.stored.copy_(self.like(src))
+    return self
 
 
-def _refuses(of, name):
-    from rushlight.nested.container import refuse
-    from rushlight.nested.container import rule as bind
+def _masked_fill(input, mask, value):
+    return rushlight.where(mask, value, input)
 
-    bind(lambda self, *args, **named: refuse(name, self), of=of, name=name)
+
+@rule(name="type")
+def type_of(self, dtype=None, non_blocking=False):
+    return self.stored.type() if dtype is None else self.to(dtype)
 
 
 def _reduce(self, protocol):
@@ -169,11 +172,15 @@ def _reduce(self, protocol):
 
     function, args = self.parts()
     # PyTorch's files add notes of its compiler to what the user added.
-    added = {k: v for k, v in self.__dict__.items()
-             if not hasattr(type(self), k) and not k.startswith(("_dynamo", "_metadata"))}  # fmt: skip
+    added = {
+        name: value
+        for name, value in self.__dict__.items()
+        if not hasattr(type(self), name) and not name.startswith(("_dynamo", "_metadata"))
+    }
     if not added and self.layout is strided_layout:
         return function, args
-    return rebuild_from_type, (function, type(self), args, added)
+    kind = Tensor if self.layout is strided_layout else type(self)  # as in PyTorch's files
+    return rebuild_from_type, (function, kind, args, added)
 
 
 def _parts(self):

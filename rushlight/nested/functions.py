@@ -5,8 +5,6 @@ from rushlight import shapes
 from rushlight.errors import LayoutError
 from rushlight.nested.jagged import NestedTensor, inner_dim, rule
 from rushlight.nested.padding import from_padded, padded
-from rushlight.nested.ragged import NestedInt
-from rushlight.tensor import from_array
 
 __all__: list[str] = []  # the rules are found by name
 
@@ -168,8 +166,3 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0,
         input.stored, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
     )
     return input.with_values(found)
-
-
-@rule
-def masked_fill(input, mask, value):
-    return rushlight.where(mask, value, input)

@@ -2,18 +2,22 @@
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from rushlight import shapes
 from rushlight.errors import LayoutError, ShapeError
 from rushlight.nested import container
 from rushlight.nested.container import Nested, make, refuse
 from rushlight.nested.ragged import Ragged
 from rushlight.ops.tensor.memory_format import jagged as jagged_layout
+from rushlight.ops.tensor.memory_format import strided
 from rushlight.tensor import Size, Tensor, from_array
 
 __all__ = ["NestedTensor", "inner_dim", "jagged", "rule"]
 
 
 def jagged(values, pattern, ragged=1):
-    """Return the nested tensor of ``values``; ``ragged``: its ragged dim, counted with the batch."""
+    """Return the nested tensor of ``values`` whose dim ``ragged``, with the batch, is ragged."""
     self = make(NestedTensor, values)
     self.pattern, self.ragged = pattern, ragged
     return self
@@ -34,7 +38,7 @@ class NestedTensor(Nested, intercepts=False):
     if TYPE_CHECKING:
         pattern: Ragged
         ragged: int
-    RULES: dict[str, Any] = {}  # noqa: RUF012 (filled by the modules of the rules)
+    RULES: dict[str, Any] = {}  # filled by the modules of the rules
 
     layout = property(lambda self: jagged_layout)
     ndim = property(lambda self: self.stored.array.ndim + 1)
@@ -96,7 +100,7 @@ class NestedTensor(Nested, intercepts=False):
         kwargs = {key: _fitted(self, x, name) for key, x in kwargs.items()}
         found = func(*args, **kwargs)
         if isinstance(found, tuple):
-            return type(found)(*[self.with_values(x) for x in found])
+            refuse(name, self)
         return self.with_values(found)
 
     def __repr__(self, *, tensor_contents=None):
@@ -141,8 +145,8 @@ def _fitted(x, y, name):
         if y.ndim != x.ndim or y.ragged != x.ragged or y.sizes[n - 1] != x.sizes[n - 1]:
             _mismatch(name, x, y)
         return y.stored
-    if isinstance(y, Nested):
-        raise LayoutError(f"{name}: one operand is jagged, the other one strided")
+    if isinstance(y, Nested) or y.layout is not strided:
+        raise LayoutError(f"{name}: one operand is a jagged tensor, the other one {y.layout}")
     return _spread(x, y, name)
 
 
@@ -171,8 +175,6 @@ def _spread(x, y, name):
 
 def _owners(x):
     """The number of the sequence that each position of the ragged dim of the values is for."""
-    import numpy as np
-
     total = x.stored.shape[x.ragged - 1]
     ends = x.pattern.offsets.array
     found = np.searchsorted(ends, np.arange(total), "right") - 1
@@ -184,17 +186,9 @@ def inner_dim(x, dim, name, ragged=False):
 
     ``ragged``: the ragged dim is allowed.
     """
-    from rushlight.shapes import dim as checked
-
-    found = checked(dim, x.ndim, name)
+    found = shapes.dim(dim, x.ndim, name)
     if found == 0:
         raise LayoutError(f"{name}(): not supported for NestedTensor on dim=0")
     if found == x.ragged and not ragged:
         raise LayoutError(f"{name}(): not supported for NestedTensor on ragged dim")
     return found - 1
-
-
-def require_nested(name, x):
-    """Refuse ``x`` if it is no jagged nested tensor."""
-    if not isinstance(x, NestedTensor):
-        refuse(name, x)

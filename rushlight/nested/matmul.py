@@ -1,4 +1,4 @@
-"""Products of jagged nested tensors with matrices, with batches of matrices, and with each other."""
+"""Products of jagged nested tensors with matrices and with each other."""
 
 import rushlight
 from rushlight.errors import ShapeError
@@ -36,9 +36,8 @@ def _by_dense(x, y):
             return None
         return x.with_values(x.stored @ y)
     if y.ndim == x.ndim and y.shape[0] == len(x.pattern):
-        if x.ragged < x.ndim - 2:  # a dim of the batch is ragged, in which y has size 1
-            if y.shape[x.ragged] != 1:
-                return None
+        if x.ragged < x.ndim - 2 and y.shape[x.ragged] != 1:
+            return None  # the ragged dim is one of those that broadcast
         product = padded(x, 0) @ y
         total = x.stored.shape[x.ragged - 1]
         return x.with_values(from_padded(product, x.pattern, x.ragged, total))

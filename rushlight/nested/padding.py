@@ -6,7 +6,8 @@ import numpy as np
 
 import rushlight
 from rushlight.errors import LayoutError
-from rushlight.nested.jagged import NestedTensor, rule
+from rushlight.nested.jagged import NestedTensor, jagged, rule
+from rushlight.nested.ragged import Ragged
 from rushlight.tensor import from_array
 
 __all__ = ["from_padded", "padded"]
@@ -39,7 +40,7 @@ def padded(x, padding, longest=None):
 
 
 def from_padded(y, pattern, ragged, total):
-    """Return the values of a jagged tensor: those elements of ``y`` (B, …, n, …) that are no padding.
+    """Return the values of a jagged tensor: the elements of ``y`` (B, …, n, …) without padding.
 
     ``total`` is the size of the values at the ragged dim. Gaps between sequences become 0.
     """
@@ -60,9 +61,10 @@ def to_padded_tensor(input, padding, output_size=None):
     if output_size is not None:
         size = tuple(output_size)
         expected = [n for k, n in enumerate(input.sizes) if k != input.ragged]
-        if len(size) != input.ndim or [
-            n for k, n in enumerate(size) if k != input.ragged
-        ] != expected:
+        if (
+            len(size) != input.ndim
+            or [n for k, n in enumerate(size) if k != input.ragged] != expected
+        ):
             raise RuntimeError(
                 f"to_padded_tensor: output_size {size} does not fit the shape {input.sizes}; only "
                 "the ragged dim may have another size"
@@ -111,9 +113,7 @@ def masked_select(input, mask):
         raise RuntimeError(
             f"Mask with shape {mask.sizes} is not compatible with input's shape {input.sizes}"
         )
-    from rushlight.nested.jagged import jagged
-    from rushlight.nested.ragged import Ragged
-
-    parts = [m.sum().item() for m in mask.unbind()]
-    values = rushlight.cat([v.masked_select(m) for v, m in zip(input.unbind(), mask.unbind(), strict=True)])
-    return jagged(values, Ragged.of_lengths(parts))
+    pairs = list(zip(input.unbind(), mask.unbind(), strict=True))
+    counts = [m.sum().item() for _, m in pairs]
+    values = rushlight.cat([v.masked_select(m) for v, m in pairs])
+    return jagged(values, Ragged.of_lengths(counts))

@@ -82,6 +82,14 @@ def mean(input, dim=None, keepdim=False, *, dtype=None):
     return found if keepdim else found.squeeze(input.ragged)
 
 
+@rule
+def prod(input, dim=None, keepdim=False, *, dtype=None):
+    def call(t, dims, keep):
+        return t.prod(dtype=dtype) if dims is None else t.prod(dims[0], keep, dtype=dtype)
+
+    return _reduced(call, input, dim, keepdim, "prod", neutral=1)
+
+
 def _least(dtype):
     if dtype is rushlight.bool:
         return False
@@ -182,4 +190,3 @@ def _whole(name):
 
 for _name in ("var", "std", "logsumexp"):
     _whole(_name)
-

@@ -55,9 +55,8 @@ def _inner_size(x, size, name):
     r = places[0] if places else x.ragged
     mine, after = x.sizes, size[r + 1 :]
     batch = len(size) and size[0] in (mine[0], -1)
-    known = len(places) < 2 and (places or len(size) > r and size[r] == -1)
-    same = bool(places) and size[r] == mine[x.ragged] or not places
-    if not (batch and known and same and r > 0):
+    known = size[r] == mine[x.ragged] if len(places) == 1 else len(size) > r and size[r] == -1
+    if not (batch and known and len(places) < 2 and r > 0):
         _refuse_shape(x, size, name)
     before = _filled(mine[1 : x.ragged], size[1:r])
     after = _filled(mine[x.ragged + 1 :], after)

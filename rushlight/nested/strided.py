@@ -12,7 +12,7 @@ import numpy as np
 import rushlight
 from rushlight.errors import LayoutError, ShapeError
 from rushlight.nested import container
-from rushlight.nested.container import Nested, make
+from rushlight.nested.container import Nested, make, refuse
 from rushlight.ops.tensor.memory_format import strided as strided_layout
 from rushlight.shapes import dim as checked_dim
 from rushlight.tensor import Tensor, from_array
@@ -64,7 +64,7 @@ class StridedNestedTensor(Nested, intercepts=False):
     __slots__ = ("shapes",)
     if TYPE_CHECKING:
         shapes: tuple
-    RULES: dict[str, Any] = {}  # noqa: RUF012 (filled below)
+    RULES: dict[str, Any] = {}  # filled below
 
     layout = property(lambda self: strided_layout)
     ndim = property(lambda self: 1 + (len(self.shapes[0]) if self.shapes else 0))
@@ -88,17 +88,21 @@ class StridedNestedTensor(Nested, intercepts=False):
         container.refuse_trace(func.__name__)
         operands = [_fitted(self, x, func.__name__) for x in args]
         kwargs = {key: _fitted(self, x, func.__name__) for key, x in kwargs.items()}
-        return self.with_values(func(*operands, **kwargs))
+        found = func(*operands, **kwargs)
+        if isinstance(found, tuple):
+            refuse(func.__name__, self)
+        return self.with_values(found)
 
     def parts(self):
         """The function and the arguments from which a file makes the tensor."""
         from rushlight.serialization.names import rebuild_nested
 
         sizes = np.array(self.shapes, np.int64).reshape(len(self.shapes), -1)
-        strides = [_contiguous(s) for s in self.shapes]
+        strides = np.array([_contiguous(s) for s in self.shapes], np.int64).reshape(sizes.shape)
         counts = np.array([prod(s) for s in self.shapes], np.int64)
-        geometry = (sizes, np.array(strides, np.int64).reshape(sizes.shape), np.cumsum(counts) - counts)
-        return rebuild_nested, (self.stored.detach(), *map(from_array, geometry))
+        geometry = (sizes, strides, np.cumsum(counts) - counts)
+        buffer = self.stored.detach().requires_grad_(self.requires_grad)
+        return rebuild_nested, (buffer, *map(from_array, geometry))
 
     def copied(self, memo):
         return self.with_values(self.stored.detach().clone())
@@ -129,9 +133,9 @@ def _fitted(x, y, name):
         return x.like(y)
     if not isinstance(y, Tensor) or not y.ndim or (y.numel() == 1 and y.ndim == 1):
         return y
-    if isinstance(y, Nested):
-        raise LayoutError(f"{name}: one operand is strided, the other one jagged")
-    if y.ndim > x.ndim or y.ndim == x.ndim and y.shape[0] not in (1, len(x.shapes)):
+    if isinstance(y, Nested) or y.layout is not strided_layout:
+        raise LayoutError(f"{name}: one operand is a nested tensor, the other one {y.layout}")
+    if y.ndim > x.ndim or (y.ndim == x.ndim and y.shape[0] not in (1, len(x.shapes))):
         raise LayoutError(f"{name}: Unsupported dense operand of shape {tuple(y.shape)}")
     rows = y.expand(len(x.shapes), *y.shape[1:]) if y.ndim == x.ndim else [y] * len(x.shapes)
     return rushlight.cat([row.expand(s).reshape(-1) for row, s in zip(rows, x.shapes, strict=True)])
@@ -169,8 +173,7 @@ def size(self, dim=None):
 def unbind(input, dim=0):
     if dim not in (0, -input.ndim):
         raise LayoutError(
-            "NestedTensor can only be unbound along dimension 0 got dimension "
-            f"{dim} instead."
+            f"NestedTensor can only be unbound along dimension 0 got dimension {dim} instead."
         )
     counts = [prod(s) for s in input.shapes]
     parts = input.stored.split(counts) if counts else ()

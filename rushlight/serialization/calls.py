@@ -7,6 +7,7 @@ elements are one number in memory.
 
 import pickle
 from collections import Counter, OrderedDict
+from math import prod
 
 from rushlight.device import device
 from rushlight.serialization import names

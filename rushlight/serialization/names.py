@@ -244,7 +244,8 @@ def rebuild_nested(buffer, sizes, strides, offsets):
     geometry = list(zip(sizes.tolist(), strides.tolist(), offsets.tolist(), strict=True))
     for size, stride, offset in geometry:
         check_geometry(offset, size, stride)
-    return from_list([buffer.as_strided(*part) for part in geometry], buffer.dtype, None)
+    parts = [buffer.detach().as_strided(*part) for part in geometry]
+    return from_list(parts, buffer.dtype, None).requires_grad_(buffer.requires_grad)
 
 
 class DimRange:

@@ -14,8 +14,8 @@ from rushlight.serialization.guard import GuardedUnpickler, brief
 from rushlight.serialization.names import (
     CALLS,
     CLASSES,
-    DimRange,
     VALUES,
+    DimRange,
     rebuild_from_type,
     refuse_missing,
     torch_name,

@@ -205,6 +205,9 @@ class _Comparison:
         )
 
     def _tensors(self, x, y):
+        if x.is_nested or y.is_nested:
+            self._nested(x, y)
+            return
         checks = ["shape"]
         checks += ["device"] * self.device + ["dtype"] * self.dtype + ["layout"] * self.layout
         for name in checks:
@@ -230,6 +233,18 @@ class _Comparison:
         if x.numel() == 1 and x.ndim == 0:
             self._scalars(x.item(), y.item(), rtol, atol)
         raise _Different(_differences(x, y, matches.numpy(), rtol, atol))
+
+    def _nested(self, x, y):
+        """Compare the parts of two nested tensors."""
+        if not (x.is_nested and y.is_nested):
+            raise _Different("Only one of the two tensors is a nested tensor.")
+        if self.layout and x.layout is not y.layout:
+            raise _Different(f"The layouts do not match: {x.layout} != {y.layout}.")
+        a, b = x.unbind(), y.unbind()
+        if len(a) != len(b):
+            raise _Different(f"The number of nested parts does not match: {len(a)} != {len(b)}")
+        for part, other in zip(a, b, strict=True):
+            self._tensors(part.detach(), other.detach())
 
     def _sparse(self, x, y):
         """Compare the indices and the values of two tensors of one sparse layout."""

@@ -1,10 +1,6 @@
-"""One call in rushlight and in PyTorch, on nested tensors of the same elements."""
-
-import types
+"""Nested tensors of the same elements in rushlight and in PyTorch, and one description of both."""
 
 import numpy as np
-
-import rushlight
 
 LENGTHS = (3, 1, 4)
 
@@ -60,12 +56,6 @@ def assert_same(found, expected, rtol=1e-9, atol=1e-11):
         assert found == expected, (found, expected)
 
 
-def both(torch, call):
-    """Run ``call(torch, F)`` with both libraries; return what the results tell."""
-    found = told(call(rushlight, rushlight.nn.functional))
-    return found, told(call(torch, torch.nn.functional))
-
-
 def with_gradients(torch, F, call, *operands):
     """The result of ``call``, and the gradient of its weighted sum for each floating operand."""
     found = call(torch, F, *operands)
@@ -80,6 +70,3 @@ def with_gradients(torch, F, call, *operands):
         total.backward()
     grads = [t.grad for t in operands if getattr(t, "requires_grad", False)]
     return [found, *grads]
-
-
-namespace = types.SimpleNamespace

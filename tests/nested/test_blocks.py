@@ -38,10 +38,9 @@ def test_blocks_agree_with_pytorch(name):
     def call(module, x):
         return module(x, x, x) if name in ("attention", "without bias") else module(x)
 
+    parts = random_parts(0, 8, lengths=LENGTHS, dtype=np.float32)
     found, expected = (
-        _run(t, MAKES[name], call, jagged(t, random_parts(0, 8, lengths=LENGTHS, dtype=np.float32),
-                                          True))  # fmt: skip
-        for t in (rushlight, torch)
+        _run(t, MAKES[name], call, jagged(t, parts, True)) for t in (rushlight, torch)
     )
     assert_same(found, expected, rtol=2e-4, atol=2e-5)
 
