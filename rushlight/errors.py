@@ -8,7 +8,7 @@
     │   ├── UnsupportedDtypeError   also a NotImplementedError: no kernel for the type
     │   └── ArgumentDtypeError      also a TypeError: PyTorch raises either
     ├── OutOfMemoryError  for programs that catch it: Python raises MemoryError instead
-    ├── LayoutError     no rule for a sparse tensor; also a NotImplementedError and AttributeError
+    ├── LayoutError     no rule for a layout; also a NotImplementedError and AttributeError
     ├── GraphError      a graph that cannot be differentiated as asked
     └── TraceError      Python that depends on a value, inside ``torch.compile``
     TypeError
@@ -56,8 +56,8 @@ class GraphError(RuntimeError):
 class LayoutError(NotImplementedError, AttributeError):
     """A layout of tensors that a function has no rule for.
 
-    It is an AttributeError, because a sparse tensor has no array: what asks for one fails as for
-    any object without an array.
+    It is an AttributeError, because sparse and nested tensors have no array: what asks for one
+    fails as for any object without an array.
     """
 
 

@@ -299,11 +299,11 @@ _OPERATORS = {
 
 def bind_in_place(of):
     """Give the class ``of`` the in-place methods and operators of elementwise operations."""
-    for name, op in OPS.items():
-        if op.kind == "elementwise" and hasattr(Tensor, name + "_"):
-            setattr(of, name + "_", _in_place(name + "_"))
-    for name in _FILLED:
-        setattr(of, name, _in_place(name))
+    for name in dir(Tensor):
+        plain = name[:-1]
+        of_elements = hasattr(Tensor, plain) and _is_elementwise(getattr(Tensor, plain), plain)
+        if name.endswith("_") and (of_elements or name in _FILLED):
+            setattr(of, name, _in_place(name))
     for sign, name in _OPERATORS.items():
         setattr(of, f"__{sign}__", getattr(of, name))
 

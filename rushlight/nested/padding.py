@@ -35,7 +35,7 @@ def padded(x, padding, longest=None):
         values = values.index_select(0, from_array(at))
     rows = from_array(which * longest + place)
     base = values.new_full((len(pattern) * longest, *values.shape[1:]), padding)
-    found = base.index_copy(0, rows, values).unflatten(0, (len(pattern), longest))
+    found = base.index_copy_(0, rows, values).unflatten(0, (len(pattern), longest))
     return found.movedim(1, r) if r > 1 else found
 
 
@@ -49,7 +49,7 @@ def from_padded(y, pattern, ragged, total):
     found = y.flatten(0, 1).index_select(0, from_array(which * y.shape[1] + place))
     if not pattern.is_whole(total):
         base = found.new_zeros((total, *found.shape[1:]))
-        found = base.index_copy(0, from_array(at), found)
+        found = base.index_copy_(0, from_array(at), found)
     return found.movedim(0, ragged - 1) if ragged > 1 else found
 
 

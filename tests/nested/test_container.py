@@ -398,6 +398,37 @@ def test_functions_without_a_rule_refuse(call, layout):
         call(x)
 
 
+def _without_rule(kind):
+    """The methods of dense tensors that a class of nested tensors neither defines nor has rules for."""
+    own = {name for cls in kind.__mro__[:2] for name in vars(cls)} | set(kind.RULES)
+    return [name for name in dir(torch.Tensor)
+            if name not in own and callable(getattr(torch.Tensor, name))
+            and (not name.startswith("_") or name in ("__rpow__", "__mod__", "__abs__", "__eq__"))
+            and name not in ("register_post_accumulate_grad_hook", "name")]  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", ["jagged", "strided"])
+def test_methods_without_a_rule_refuse_or_apply_to_each_sequence(layout):
+    """No method computes a result from something else than the elements, without saying so."""
+    parts = [torch.rand(2, 3) + 0.1, torch.rand(4, 3) + 0.1]
+    x = torch.nested.nested_tensor(parts, layout=getattr(torch, layout))
+    ran = 0
+    for name in _without_rule(type(x)):
+        for args in ((), (x,), (1,), (0.5,), (x, x), (0, 1)):
+            try:
+                found = getattr(x, name)(*args)
+            except Exception:
+                continue
+            if not isinstance(found, torch.Tensor):
+                continue
+            assert found.is_nested, name
+            ran += 1
+            for k, part in enumerate(found.unbind()):
+                given = [a[k] if a is x else a for a in args]
+                torch.testing.assert_close(part, getattr(x[k], name)(*given), equal_nan=True)
+    assert ran > 150
+
+
 def test_attention_refuses_what_does_not_fit():
     x = nested().unflatten(-1, [3, 1])
     heads = x.transpose(1, 2)
