@@ -131,6 +131,9 @@ class Nested(Tensor, intercepts=False):
 
     is_nested = property(lambda self: True)
     dtype = property(lambda self: self.stored.dtype)
+    device = property(lambda self: self.stored.device)
+    is_meta = property(lambda self: self.stored.is_meta)
+    is_cpu = property(lambda self: self.stored.is_cpu)
     itemsize = property(lambda self: self.stored.itemsize)
     node = property(lambda self: self.stored.node)
     cell = property(lambda self: self.stored.cell)

@@ -154,7 +154,6 @@ def test_members_that_hide_methods_change_nothing():
 def test_kinds_of_tensors_that_are_missing_are_named():
     for module, name in (
         ("torch", "float4_e2m1fn_x2"), ("torch", "QInt8Storage"), ("torch._utils", "_rebuild_qtensor"),
-        ("torch._utils", "_rebuild_nested_tensor"),
     ):  # fmt: skip
         for weights_only in (True, False):
             with pytest.raises(RuntimeError, match=rf"{name}, which rushlight does not have"):
