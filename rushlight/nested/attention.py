@@ -2,7 +2,8 @@
 
 import rushlight
 from rushlight.errors import LayoutError, ShapeError
-from rushlight.nested.jagged import NestedTensor, rule
+from rushlight.nested.jagged import NestedTensor, jagged, rule
+from rushlight.nested.ragged import Ragged
 
 __all__: list[str] = []  # the rules are found by name
 
@@ -24,15 +25,12 @@ def scaled_dot_product_attention(
         for q, k, v in zip(*parts, strict=True)
     ]
     if not found:
-        return query.with_values(query.stored[..., :0])
+        return query.with_values(value.stored.narrow(1, 0, 0))
     # The values lie in memory as (sum, heads, d): PyTorch's kernels write them so, and then
     # transpose(1, 2).flatten(-2) shares the memory.
     values = rushlight.cat([t.transpose(0, 1) for t in found]).transpose(0, 1)
     pattern = query.pattern
     if not pattern.is_whole(values.shape[1]):
-        from rushlight.nested.jagged import jagged
-        from rushlight.nested.ragged import Ragged
-
         return jagged(values, Ragged.of_lengths(pattern.counts), 2)
     return query.with_values(values)
 

@@ -74,10 +74,10 @@ def mean(input, dim=None, keepdim=False, *, dtype=None):
 
     if _dims(input, dim, "mean") != [input.ragged]:
         return _reduced(call, input, dim, keepdim, "mean")
-    if not (dtype or input.dtype).is_floating_point and not (dtype or input.dtype).is_complex:
-        return call(input.stored, None, False)  # raises PyTorch's error
     total = sum_of(input, dim, True, dtype=dtype)
-    counts = from_array(input.pattern.counts).to(total.dtype.to_real())
+    counts = from_array(input.pattern.counts)
+    if total.dtype.is_floating_point:
+        counts = counts.to(total.dtype)
     found = total / counts.reshape([-1, *[1] * (total.ndim - 1)])
     return found if keepdim else found.squeeze(input.ragged)
 

@@ -363,6 +363,20 @@ def test_empty_sequences():
     assert F.scaled_dot_product_attention(heads, heads, heads).transpose(1, 2).shape[3] == 1
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_reductions_of_ints_and_of_empty_sequences_are_pytorchs():
+    other = pytest.importorskip("torch")
+
+    def run(torch):
+        offsets = torch.tensor([0, 2, 2, 6])
+        x = torch.nested.nested_tensor_from_jagged(torch.arange(6), offsets, max_seqlen=4)
+        y = x[torch.tensor(0)], x.sum(1), x.amax(1), x.amin(1), x.mean(1), (x > 1).any(1)
+        z = x.float().amax(1), x.float().amin(1), x.float().mean(1), x.to_padded_tensor(7)
+        return [(str(t.dtype), str(t.tolist())) for t in (*y, *z)]
+
+    assert run(torch) == run(other)
+
+
 def test_masked_select():
     x = torch.tensor([[1, 2, 3], [4, 5, 6]])
     y = torch.nested.masked_select(x, torch.tensor([[True, False, True], [False, False, True]]))
