@@ -2,6 +2,8 @@
 
 import numpy as np
 
+import rushlight
+
 LENGTHS = (3, 1, 4)
 
 
@@ -15,6 +17,13 @@ def random_parts(seed, *rest, lengths=LENGTHS, axis=0, dtype=np.float64):
 def jagged(torch, parts, requires_grad=False):
     tensors = [torch.tensor(p) for p in parts]
     return torch.nested.nested_tensor(tensors, layout=torch.jagged, requires_grad=requires_grad)
+
+
+def counted(requires_grad=False, lengths=(2, 4)):
+    """A jagged tensor of rushlight, whose sequences (n, 3) count from 0."""
+    parts = [rushlight.arange(3.0 * n).view(n, 3) for n in lengths]
+    layout = rushlight.jagged
+    return rushlight.nested.nested_tensor(parts, layout=layout, requires_grad=requires_grad)
 
 
 def aligned(torch, x, parts):
