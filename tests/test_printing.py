@@ -169,7 +169,8 @@ shapes = st.one_of(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(
-    dtype=st.sampled_from(DTYPES),
+    # PyTorch takes the nan of float8_e8m0fnu for a finite number.
+    dtype=st.sampled_from([d for d in DTYPES if d.name != "float8_e8m0fnu"]),
     shape=shapes,
     seed=st.integers(0, 2**32),
     options=options,
