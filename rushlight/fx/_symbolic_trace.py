@@ -6,7 +6,6 @@ import inspect
 import math
 import operator
 import sys
-import threading
 import types
 import warnings
 from collections.abc import Callable
@@ -19,12 +18,13 @@ from rushlight.fx.graph_module import GraphModule
 from rushlight.fx.node import map_aggregate
 from rushlight.fx.proxy import Proxy, TracerBase
 from rushlight.fx.targets import own_name
+from rushlight.locks import new_lock
 from rushlight.nn import Module, Parameter
 from rushlight.serialization.names import torch_name
 
 __all__ = ["PH", "PHBase", "Tracer", "is_fx_symbolic_tracing", "symbolic_trace", "wrap"]
 
-_lock = threading.RLock()  # one trace at a time, because a trace changes Module and globals
+_lock = new_lock()  # one trace at a time, because a trace changes Module and globals
 _depth = 0
 #: (globals of a module, name) of the functions that ``wrap`` marked.
 _wrapped: dict = {}

@@ -1,7 +1,7 @@
 """torch.nn: layers, losses, and the Module and Parameter classes behind them."""
 
 import importlib
-from typing import Any
+from typing import Any as _Any
 
 from rushlight.nn import functional, init, modules, parallel, parameter, utils
 from rushlight.nn.modules import *  # noqa: F403
@@ -17,7 +17,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _Any:
     if name == "attention":  # imported at first use
         return importlib.import_module("rushlight.nn.attention")
     raise AttributeError(f"module 'rushlight.nn' has no attribute {name!r}")

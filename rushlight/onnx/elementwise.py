@@ -299,7 +299,10 @@ class Namespace:
     def where(self, condition, x, y):
         x, y, dtype = _pair(self.b, x, y)
         condition = lift(self.b, condition, _BOOL).cast(_BOOL)
-        return Value(self.b, self.b.node("Where", condition.name, x.name, y.name), dtype)
+        kind = _BYTE if dtype == _BOOL else dtype  # onnxruntime chooses among no truth values
+        x, y = x.cast(kind), y.cast(kind)
+        found = self.b.node("Where", condition.name, x.name, y.name)
+        return Value(self.b, found, kind).cast(dtype)
 
     def isnan(self, x):
         return Value(self.b, self.b.node("IsNaN", x.name), _BOOL)

@@ -13,7 +13,7 @@ _OTHERWISE = {"adjoint", "conj"}
 
 def _shared(x, y):
     """Whether two tensors of one framework share memory."""
-    if not x.numel() or not y.numel():
+    if not x.numel() or not y.numel() or not str(x.layout) == str(y.layout) == "torch.strided":
         return False
     return x.untyped_storage().data_ptr() == y.untyped_storage().data_ptr()
 

@@ -21,7 +21,7 @@ becomes a ``call`` of its NumPy forward if it has no primitive, or if no kernel 
 import numpy as np
 
 from rushlight.compiler.ir.abstract import HALF
-from rushlight.compiler.ir.affine import strides_of
+from rushlight.compiler.ir.affine import path_map, strides_of
 from rushlight.compiler.ir.machine import machine
 
 __all__ = ["CONTRACTIONS", "attention", "dtype", "role"]
@@ -73,6 +73,7 @@ def patch(e):
     strides = tuple([s * base.itemsize for s in strides_of(base.shape)])
     of_elements = not any(op.role == "memory" for op, *_ in e.params["path"])
     fits = of_elements or tuple(e.params["strides"]) == strides
+    fits = fits and 0 not in path_map(base.shape, e.params["path"])[2]
     return fits and base.dtype == getattr(value, "dtype", base.dtype)
 
 

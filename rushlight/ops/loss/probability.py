@@ -19,6 +19,7 @@ from rushlight.ops.loss.regression import (
     reduced,
     reduction_of,
     share,
+    stored,
 )
 from rushlight.ops.shape.view import tensor_array
 from rushlight.tensor import Tensor
@@ -189,8 +190,7 @@ def binary_cross_entropy_with_logits(
     dtype = target.dtype
     input, target = in_one_dtype(input, target)
     operands = (input, target, weight, pos_weight)
-    # PyTorch computes the losses in memory that has the target's dtype.
-    return apply(_bce_logits.op, operands, {"reduction": reduction}).to(dtype)
+    return stored(apply(_bce_logits.op, operands, {"reduction": reduction}), dtype)
 
 
 # Kullback-Leibler divergence ------------------------------------------------------------------

@@ -76,6 +76,14 @@ def compared(name, input, target):
     return in_one_dtype(input, target)
 
 
+def stored(losses, dtype):
+    """``losses`` in ``dtype``, that of the memory in which PyTorch computes them.
+
+    Under autocast they stay as they are: there it computes in float32.
+    """
+    return losses if mode.state.autocast is not None else losses.to(dtype)
+
+
 def in_one_dtype(x, y):
     """Both tensors, converted to their common dtype."""
     if x.array.dtype == y.array.dtype:
@@ -323,7 +331,7 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
         raise RuntimeError(f"huber_loss does not support non-positive values for delta: {delta}")
     if weight is None:
         found = apply(_huber.op, (input, target), {"reduction": reduction, "delta": delta})
-        return found.to(of.dtype)
+        return stored(found, of.dtype)
     losses = apply(_huber.op, (input, target), {"reduction": "none", "delta": delta})
     # Unlike in mse_loss and l1_loss, PyTorch divides by the number of elements, not by the weights.
     return reduced(weighted(losses, input, weight, "none"), reduction)
