@@ -15,9 +15,14 @@ from tests.samples import SAMPLES
 _OTHERWISE = (
     "svd", "eig", "lstsq", "pinv", "matrix", "qr", "solve", "householder", "grid", "transformer", "multihead", "conv",
     "scaled_dot", "instance_norm", "batch_norm", "special.i1", "standard_gamma", "von_mises", "nuclear", "bicubic",
-    "fft_c2r", "stft", "det", "cofactor", "lu_factor", "pdist", "cond", "rank", "lobpcg", "polynomial", "cdist", "vdot",
+    "fft_c2r", "stft", "det", "cofactor", "lu_", "pdist", "cond", "rank", "lobpcg", "polynomial", "cdist", "vdot",
+    # Here 0 · inf among the products of the other factors; PyTorch's sums leave some of them out.
+    "prod", "group_norm",
 )  # fmt: skip
-_SAMPLES = [s for s in SAMPLES.values() if not any(part in s.name for part in _OTHERWISE)]
+_SAMPLES = [
+    s for s in SAMPLES.values()
+    if s.name.split("-")[0] != "lu" and not any(part in s.name for part in _OTHERWISE)
+]  # fmt: skip
 
 
 def _spoilt(torch, t, value, rng):
@@ -51,7 +56,10 @@ def _is_spoilt(peer, sample, value, seed):
         wanted = _results(peer, sample, value, seed)
     except Exception:
         return False
-    found = _results(rushlight, sample, value, seed)
+    try:
+        found = _results(rushlight, sample, value, seed)
+    except rushlight.linalg.LinAlgError:
+        return False  # another LAPACK finds a matrix of infinities singular
     return any(
         (np.isnan(x) & ~np.isnan(y)).any()
         for x, y in zip(found, wanted, strict=True)
