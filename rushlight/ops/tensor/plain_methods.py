@@ -77,7 +77,7 @@ def resize_as(self, tensor):
     torch.Size([2, 3])
     """
     warnings.warn("non-inplace resize_as is deprecated", stacklevel=2)
-    return self.reshape(tensor.shape)
+    return self.contiguous().view(tensor.shape)
 
 
 @method

@@ -147,7 +147,7 @@ def resize(self, *sizes):
     import warnings
 
     warnings.warn("non-inplace resize is deprecated", stacklevel=2)
-    return self.view(*sizes)
+    return self.contiguous().view(*sizes)
 
 
 @method
