@@ -23,9 +23,7 @@ def _moments(x, dim, keepdim, correction):
         squares = gap.real * gap.real + gap.imag * gap.imag if is_complex(x) else gap * gap
         squares = total(squares, dim)
     spread = squares / max(n - correction, 0)
-    if keepdim:
-        return spread, mean
-    shape = shapes.reduced(x.shape, dim, False)
+    shape = shapes.reduced(x.shape, dim, keepdim)
     return spread.reshape(shape), mean.reshape(shape)
 
 

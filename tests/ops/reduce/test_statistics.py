@@ -186,3 +186,14 @@ def test_checks_of_values_are_part_of_a_program():
         cov(x, torch.tensor([1.0, -1, 1]))
     with warnings.catch_warnings(), pytest.raises(RuntimeError, match="sum to zero"):
         cov(x, torch.zeros(3))
+
+
+def test_spreads_of_large_rows_keep_their_dims():
+    x = torch.randn(300, 1000)
+    for found in (
+        x.var(1, keepdim=True),
+        x.std(1, keepdim=True),
+        *torch.var_mean(x, 1, keepdim=True),
+    ):
+        assert found.shape == (300, 1)
+    assert torch.std_mean(x, keepdim=True)[0].shape == (1, 1)
