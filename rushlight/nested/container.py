@@ -91,6 +91,8 @@ class Nested(Tensor, intercepts=False):
         first = cls.first((*args, *kwargs.values()))
         if _is_elementwise(func, name) and kwargs.get("out") is None:
             return first.elementwise(func, args, kwargs)
+        if getattr(func, "asks_parts", False):  # its parts have rules, or are refused
+            return func.__wrapped__(*args, **kwargs)
         refuse(name, first)
 
     @classmethod

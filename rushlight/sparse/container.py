@@ -161,6 +161,8 @@ class SparseTensor(Tensor, intercepts=False):
             return args[0].copy_(found.to_dense())
         if op is not None and op.kind == "elementwise" and isinstance(first, cls):
             return _of_values(func, op, first, args[1:], kwargs)
+        if getattr(func, "asks_parts", False):  # its parts have rules, or are refused
+            return func.__wrapped__(*args, **kwargs)
         found = first if isinstance(first, cls) else _first_sparse((*args, *kwargs.values()))
         refuse(name, found)
 

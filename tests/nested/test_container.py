@@ -494,3 +494,18 @@ def test_comparison_of_nested_tensors():
         torch.testing.assert_close(x, torch.ones(2, 3))
     assert 11.0 in x
     assert 99.0 not in x
+
+
+def test_functions_of_parts_do_not_depend_on_other_classes():
+    """As long as a class with ``__torch_function__`` exists, every function asks its operands."""
+    x = torch.nested.nested_tensor([torch.randn(2, 3), torch.randn(4, 3)], layout=torch.jagged)
+    call = lambda: [f(x).values() for f in (F.selu, F.relu6, F.softsign)]
+    before = call()
+
+    class Other(torch.Tensor):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            return super().__torch_function__(func, types, args, kwargs or {})
+
+    assert all(map(torch.equal, before, call()))
+    del Other

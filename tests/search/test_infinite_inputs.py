@@ -17,7 +17,7 @@ _OTHERWISE = (
     "scaled_dot", "instance_norm", "batch_norm", "special.i1", "standard_gamma", "von_mises", "nuclear", "bicubic",
     "fft_c2r", "stft", "det", "cofactor", "lu_", "pdist", "cond", "rank", "lobpcg", "polynomial", "cdist", "vdot",
     # Here 0 · inf among the products of the other factors; PyTorch's sums leave some of them out.
-    "prod", "group_norm",
+    "prod", "group_norm", "vander",
 )  # fmt: skip
 _SAMPLES = [
     s for s in SAMPLES.values()

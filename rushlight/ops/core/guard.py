@@ -108,6 +108,8 @@ def guarded(call, name, strict=True):
                 return failed(error, args, named)
 
     vars(checked)["is_guarded"] = True
+    # Without a subclass that overrides functions, such a function is not asked, but its parts are.
+    vars(checked)["asks_parts"] = not strict
     return checked
 
 

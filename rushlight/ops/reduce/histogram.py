@@ -193,7 +193,7 @@ def _histogram(x, bins, limits, weight, density):
         wanted = None if limits is None else tuple([float(v) for v in limits])
         edges = _edges(rows, bins=tuple(counts), limits=wanted)
         ends = [sum(sizes[:d]) for d in range(len(sizes) + 1)]
-        parts = tuple([edges[a:b] for a, b in pairwise(ends)])
+        parts = tuple([edges[a:b].clone() for a, b in pairwise(ends)])
     weights = None if weight is None else weight.reshape(-1)
     return _counts(rows, edges, weights, sizes=sizes, even=not given, density=density), parts
 
