@@ -31,6 +31,8 @@ def sum_to_size(self, *size):
     lead = len(have) - len(size)
     if lead < 0 or any(n not in (1, h) for n, h in zip(size, have[lead:], strict=True)):
         raise ShapeError(f"size {{{list(size)}}} is not expandable to size {{{list(have)}}}.")
+    if not size:
+        return self.sum()
     if size == have:
         return self
     ones = [d + lead for d, n in enumerate(size) if n == 1 != have[d + lead]]
