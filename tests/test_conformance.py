@@ -86,8 +86,19 @@ def _gradient(s):
     call = lambda *xs: tuple(c.flat(s.call(torch, *xs)))
     if s.numeric:
         torch.autograd.gradcheck(call, c.doubles(s), atol=1e-5)
-    if s.second:
+    if s.second:  # along one direction; element by element below
         torch.autograd.gradgradcheck(call, c.doubles(s), atol=1e-4, fast_mode=True)
+
+
+@pytest.mark.slow
+@by_operation(lambda s: s.grad and s.second, most=ALL)
+def test_second_gradient(samples):
+    every(samples, _second_gradient)
+
+
+def _second_gradient(s):
+    call = lambda *xs: tuple(c.flat(s.call(torch, *xs)))
+    torch.autograd.gradgradcheck(call, c.doubles(s), atol=1e-4)
 
 
 @by_operation(lambda s: s.trace)

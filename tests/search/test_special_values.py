@@ -22,7 +22,7 @@ _OTHERWISE = {
 _SLOPES = {"digamma", "psi", "erfcx", "i0", "i0e", "i1", "i1e", "log_ndtr", "logit", "celu", "elu",
            "selu", "hardswish"}  # fmt: skip
 #: At nan their slope is 1 in PyTorch's scalar code and 0 in its vectors, so it depends on the place.
-_SLOPES |= {"hardshrink", "hardtanh", "relu6", "softshrink"}
+_BUT_AT_NAN = {"hardshrink", "hardtanh", "relu6", "softshrink"}
 _VALUES = {"i0", "i1", "gelu", "modified_bessel_i0", "modified_bessel_i1", "airy_ai"}
 
 
@@ -80,6 +80,9 @@ def test_values_and_slopes(path, dtype):
         found += 1
         if name not in _VALUES and differs(got[0], want[0]):
             faults.append(("value", name))
-        if name not in _SLOPES and differs(got[1], want[1]):
+        slopes = [got[1], want[1]]
+        if name in _BUT_AT_NAN:
+            slopes = [None if s is None else s[~np.isnan(NUMBERS)] for s in slopes]
+        if name not in _SLOPES and differs(*slopes):
             faults.append(("slope", name))
     assert found > 15 and not faults
