@@ -14,7 +14,7 @@ computed from something else than the tensor's elements.
 import weakref
 from functools import partial, wraps
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -138,11 +138,13 @@ class SparseTensor(Tensor, intercepts=False):
     # stored   the values, a tensor whose history is this tensor's history
     # sizes    the shape
     # merged   False if a COO tensor may hold an index twice, or not in order
-    form: Any
-    pattern: tuple
-    stored: Any
-    sizes: tuple
-    merged: bool
+    __slots__ = ("form", "merged", "pattern", "sizes", "stored")  # ``__dict__`` is the user's
+    if TYPE_CHECKING:
+        form: Any
+        pattern: tuple
+        stored: Any
+        sizes: tuple
+        merged: bool
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):

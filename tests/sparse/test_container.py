@@ -318,3 +318,13 @@ def test_large_matrices_and_long_sums():
     assert torch.allclose(u.coalesce().to_dense(), full, atol=1e-5)
     for half in (torch.float16, torch.bfloat16):
         assert torch.allclose((x.to(half) @ y.to(half)).float(), d @ y, atol=0.2)
+
+
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr])
+def test_a_deep_copy_of_a_leaf_gets_gradients_of_its_own(layout):
+    x = torch.eye(3).to_sparse(layout=layout).requires_grad_()
+    x.mark = [1]
+    y = copy.deepcopy(x)
+    torch.mm(y, torch.ones(3, 2)).sum().backward()
+    assert x.grad is None and y.grad.values().tolist() == [2.0, 2.0, 2.0]
+    assert y.mark == [1] and y.mark is not x.mark and vars(y) == {"mark": [1]}
