@@ -104,7 +104,6 @@ def share(of):
         bind(lambda self: self.ndim, of=of, name=name)
     of.RULES["detach"] = of.detach
     of.__reduce_ex__ = _reduce
-    of.__deepcopy__ = _deepcopy
     of.__copy__ = _copied
 
 
@@ -201,22 +200,6 @@ def _parts(self):
 NestedTensor.parts = _parts
 
 
-def _deepcopy(self, memo):
-    if id(self) in memo:
-        return memo[id(self)]
-    if not self.is_leaf:
-        raise RuntimeError(
-            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
-            "protocol at the moment: detach() the tensor, or deepcopy before computing with it."
-        )
-    found = self.copied(memo).requires_grad_(self.requires_grad)
-    memo[id(self)] = found
-    found._grad = copy.deepcopy(self._grad, memo)
-    found.__dict__.update({k: copy.deepcopy(v, memo) for k, v in self.__dict__.items()
-                           if k not in found.__dict__})  # fmt: skip
-    return found
-
-
 def _jagged_copied(self, memo):
     pattern = self.pattern
     offsets = copy.deepcopy(pattern.offsets, memo)
@@ -225,7 +208,7 @@ def _jagged_copied(self, memo):
     return jagged(self.stored.detach().clone(), copied, self.ragged)
 
 
-NestedTensor.copied = _jagged_copied
+NestedTensor.copied = _jagged_copied  # type: ignore[method-assign]
 
 
 def _copied(self):

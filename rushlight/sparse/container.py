@@ -1,18 +1,6 @@
-"""SparseTensor: the indices and the values of those elements of a tensor that may differ from 0.
+"""SparseTensor: the indices and the values of those elements of a tensor that may differ from 0."""
 
-A SparseTensor is a Tensor without an array. The values are a tensor of their own, and this tensor
-holds the history: an operation on a SparseTensor is a composition of operations on its values, so
-gradients, also of higher order, need no rules of their own.
-
-Dense calls pay nothing for sparse operands. The fast path of every operation reads ``x.array``. A
-SparseTensor raises AttributeError there, and the full path then asks the operand's class
-(``__torch_function__``), as it does for any class that is no plain tensor. The class looks up the
-rule of the function by name. A function without a rule raises LayoutError: no result is ever
-computed from something else than the tensor's elements.
-"""
-
-import weakref
-from functools import partial, wraps
+from functools import wraps
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +8,7 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf
+from rushlight.composite import Composite
 from rushlight.errors import GraphError, LayoutError
 from rushlight.ops.core.definition import OPS
 from rushlight.ops.tensor.memory_format import layout as layout_type
@@ -30,7 +19,6 @@ from rushlight.ops.tensor.memory_format import (
     sparse_csc,
     sparse_csr,
 )
-from rushlight.shapes import flag
 from rushlight.tensor import Size, Tensor, from_array
 
 __all__ = [
@@ -62,11 +50,6 @@ def refuse(name, x):
     )
 
 
-def _refuse_trace(name):
-    if mode.intercept:
-        mode.refuse_in_trace(f"{name} has a sparse operand or result, whose size depends on values")
-
-
 def rule(function=None, *, name=None, method=True):
     """State the rule of the function ``name`` for sparse operands. Default: its own name.
 
@@ -79,7 +62,7 @@ def rule(function=None, *, name=None, method=True):
 
     @wraps(function)
     def call(*args, **named):
-        _refuse_trace(key)
+        SparseTensor.refuse_trace(key)
         if named.pop("out", None) is not None:
             raise LayoutError(f"{key}: out= is not there for sparse operands; copy the result")
         try:
@@ -115,7 +98,7 @@ def _made(layout, pattern, values, size, merged):
     self.form, self.pattern, self.merged = layout, pattern, merged
     self.sizes = tuple(size)
     self.stored = values
-    self._grad = self.view_of = self._cell = None
+    self._grad = None
     return self
 
 
@@ -124,7 +107,7 @@ def operand(x):
     return from_array(x) if isinstance(x, np.ndarray) and mode.state.in_rule else x
 
 
-class SparseTensor(Tensor, intercepts=False):
+class SparseTensor(Composite, intercepts=False):
     """A tensor of a sparse layout. ``torch.sparse_coo_tensor`` and others make such tensors.
 
     >>> import rushlight as torch
@@ -135,70 +118,34 @@ class SparseTensor(Tensor, intercepts=False):
 
     # form     the layout
     # pattern  the indices: (indices,) of a COO tensor, else (compressed indices, plain indices)
-    # stored   the values, a tensor whose history is this tensor's history
     # sizes    the shape
     # merged   False if a COO tensor may hold an index twice, or not in order
-    __slots__ = ("form", "merged", "pattern", "sizes", "stored")  # ``__dict__`` is the user's
+    __slots__ = ("form", "merged", "pattern", "sizes")
+    RULES = RULES
+    noun, remedy = "sparse tensors", "convert with .to_dense() first"
     if TYPE_CHECKING:
         form: Any
         pattern: tuple
-        stored: Any
         sizes: tuple
         merged: bool
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
-        """Run the rule of ``func``; without a rule, raise LayoutError."""
-        if not all(issubclass(t, Tensor) for t in types):
-            return NotImplemented
-        name, kwargs = func.__name__, kwargs or {}
-        _refuse_trace(name)
-        found = RULES.get(name)
-        if found is not None:
-            return found(*args, **kwargs)
-        op = getattr(func, "op", None) or OPS.get(name)
-        first = args[0] if args else None
-        if name.endswith("_") and not isinstance(first, cls) and name[:-1] in RULES:
-            found = RULES[name[:-1]](*args, **kwargs)
-            return args[0].copy_(found.to_dense())
-        if op is not None and op.kind == "elementwise" and isinstance(first, cls):
-            return _of_values(func, op, first, args[1:], kwargs)
-        if getattr(func, "asks_parts", False):  # its parts have rules, or are refused
-            return func.__wrapped__(*args, **kwargs)
-        found = first if isinstance(first, cls) else _first_sparse((*args, *kwargs.values()))
-        refuse(name, found)
+        name = func.__name__
+        dense: Any = args[0] if args else None
+        if name.endswith("_") and not isinstance(dense, cls) and name[:-1] in RULES:
+            return dense.copy_(RULES[name[:-1]](*args, **kwargs or {}).to_dense())
+        return super().__torch_function__(func, types, args, kwargs)
 
-    def __array__(self, dtype=None, copy=None):
-        raise TypeError(
-            f"can't convert {in_words(self.form)} layout tensor to numpy. Use Tensor.to_dense() "
-            "first."
-        )
-
-    @staticmethod
-    def _make_subclass(cls, data, require_grad=False):
-        return data.detach().requires_grad_(require_grad)
+    def refuse(self, name):
+        refuse(name, self)
 
     # What a tensor tells about itself -----------------------------------------------------
-
-    @property
-    def array(self):
-        raise LayoutError(
-            f"there is no rule for tensors of layout {self.form} here; convert with .to_dense() "
-            "first"
-        )
 
     layout = property(lambda self: self.form)
     is_sparse = property(lambda self: self.form is sparse_coo)
     is_sparse_csr = property(lambda self: self.form is sparse_csr)
     ndim = property(lambda self: len(self.sizes))
-    dtype = property(lambda self: self.stored.dtype)
-    device = property(lambda self: self.stored.device)
-    itemsize = property(lambda self: self.stored.itemsize)
-    node = property(lambda self: self.stored.node)
-    cell = property(lambda self: self.stored.cell)
-    turned = True  # the fast paths then look at ``array``
-    is_leaf = property(lambda self: self.stored.is_leaf)
-    names = property(lambda self: (None,) * len(self.sizes))
 
     @property
     def nbytes(self):
@@ -210,36 +157,13 @@ class SparseTensor(Tensor, intercepts=False):
 
     @property
     def shape(self):
-        _refuse_trace("shape")
+        self.refuse_trace("shape")
         return Size(self.sizes)
 
     # History ------------------------------------------------------------------------------
 
-    def _set_requires_grad(self, value):
-        if value and type(self.stored.node) is not Leaf:
-            if self.stored.node is not None:
-                raise RuntimeError("you can only change requires_grad flags of leaf variables.")
-            self.stored = self.stored.detach()  # the user may hold the values as a tensor
-            self.stored.requires_grad = True
-            reference = weakref.ref(self)
-            self.stored.node.ref = partial(_accumulator, reference)
-        elif not value:
-            self.stored.requires_grad = False
-
-    requires_grad = property(lambda self: self.stored.requires_grad, _set_requires_grad)
-
-    def requires_grad_(self, requires_grad=True):
-        self.requires_grad = flag(requires_grad, "requires_grad_", "requires_grad")
-        return self
-
-    def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
-        if gradient is None:
-            raise GraphError(
-                "backward: grad can be implicitly created only for scalar outputs, not for shape "
-                f"{self.sizes}; pass gradient="
-            )
-        values = gradient.sparse_mask(self).stored
-        self.stored.backward(values, retain_graph, create_graph, inputs)
+    def like(self, other):
+        return other.sparse_mask(self).stored
 
     def gradient_of_values(self, g):
         """The gradient of this tensor, if ``g`` is that of its values."""
@@ -250,15 +174,6 @@ class SparseTensor(Tensor, intercepts=False):
         keep = from_array(order[first])
         return coo(self.pattern[0].index_select(1, keep), g.index_select(0, keep), self.sizes, True)
 
-    def register_hook(self, hook):
-        _refuse_trace("register_hook")
-
-        def on_values(g):
-            found = hook(self.gradient_of_values(g))
-            return None if found is None else found.sparse_mask(self).stored
-
-        return self.stored.register_hook(on_values)
-
     def _set_data(self, value):
         if not isinstance(value, SparseTensor):
             raise RuntimeError("data: a sparse tensor cannot become a dense one")
@@ -267,18 +182,11 @@ class SparseTensor(Tensor, intercepts=False):
 
     data = property(lambda self: self.detach(), _set_data)
 
-    def detach(self):
-        return self.with_values(self.stored.detach())
-
-    def detach_(self):
-        self.stored = self.stored.detach()
-        return self
-
     # Elements -----------------------------------------------------------------------------
 
     def with_values(self, values):
         """This pattern with other values."""
-        _refuse_trace("a sparse tensor")
+        self.refuse_trace("with_values")
         return _made(self.form, self.pattern, values, self.sizes, self.merged)
 
     def become(self, other):
@@ -315,7 +223,16 @@ class SparseTensor(Tensor, intercepts=False):
     def __iter__(self):
         return iter([self.select(0, i) for i in range(len(self))])
 
-    __hash__ = Tensor.__hash__
+    def elementwise(self, func, args, kwargs):
+        """Apply the function to the values, if it gives 0 for the elements of 0."""
+        if args[0] is not self or any(isinstance(y, Tensor) for y in (*args[1:], *kwargs.values())):
+            self.refuse(func.__name__)
+        with mode.no_grad():
+            found = func(self.stored.new_zeros(1), *args[1:], **kwargs)
+        if found.array[0] != 0:  # also nan
+            self.refuse(func.__name__)
+        x = self.coalesce() if self.form is sparse_coo else self
+        return x.with_values(func(x.stored, *args[1:], **kwargs))
 
 
 def order_of(indices):
@@ -339,52 +256,7 @@ def order_of(indices):
     return order, first
 
 
-def _first_sparse(values):
-    """The first SparseTensor among the arguments, also inside lists."""
-    for x in values:
-        for item in x if isinstance(x, (list, tuple)) else (x,):
-            if isinstance(item, SparseTensor):
-                return item
-    return None
-
-
-class _Accumulator:
-    """Stands for a sparse leaf where the engine adds the gradient of its values."""
-
-    __slots__ = ("leaf",)
-
-    def __init__(self, leaf):
-        self.leaf = leaf
-
-    array = property(lambda self: self.leaf.stored.array)
-    node = property(lambda self: self.leaf.stored.node)
-
-    def _add(self, g):
-        g = self.leaf.gradient_of_values(g)
-        before = self.leaf._grad
-        self.leaf._grad = g if before is None else before + g
-
-    _grad = property(lambda self: None, _add)
-
-
-def _accumulator(reference):
-    leaf = reference()
-    return None if leaf is None else _Accumulator(leaf)
-
-
 # Functions of single elements -------------------------------------------------------------
-
-
-def _of_values(func, op, x, others, params):
-    """Apply an elementwise function to the values, if it gives 0 for the elements of 0."""
-    if any(isinstance(y, Tensor) for y in (*others, *params.values())):
-        refuse(op.name, x)
-    with mode.no_grad():
-        found = func(x.stored.new_zeros(1), *others, **params)
-    if found.array[0] != 0:  # also nan
-        refuse(op.name, x)
-    x = x.coalesce() if x.form is sparse_coo else x
-    return x.with_values(func(x.stored, *others, **params))
 
 
 def _in_place(name, call):

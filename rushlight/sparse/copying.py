@@ -1,6 +1,5 @@
 """Copies of sparse tensors, in other dtypes too; what a tensor tells about itself; pickles."""
 
-import copy
 from math import prod
 
 import rushlight
@@ -262,19 +261,8 @@ def _reduce(self, protocol):
     return rebuild_sparse_tensor, args
 
 
-def _deepcopy(self, memo):
-    if id(self) in memo:
-        return memo[id(self)]
-    if not self.is_leaf:
-        raise RuntimeError(
-            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
-            "protocol at the moment: detach() the tensor, or deepcopy before computing with it."
-        )
-    found = clone(self.detach()).requires_grad_(self.requires_grad)
-    memo[id(self)] = found
-    found._grad = copy.deepcopy(self._grad, memo)
-    found.__dict__.update(copy.deepcopy(self.__dict__, memo))
-    return found
+def _deep(self, memo):
+    return clone(self.detach())
 
 
 def _copied(self):
@@ -285,6 +273,6 @@ def _copied(self):
 
 
 SparseTensor.__reduce_ex__ = _reduce  # type: ignore[method-assign]
-SparseTensor.__deepcopy__ = _deepcopy
+SparseTensor.copied = _deep  # type: ignore[method-assign]
 SparseTensor.__copy__ = _copied
 RULES["detach"] = SparseTensor.detach
