@@ -145,3 +145,17 @@ def test_the_gradient_of_cholesky_has_imaginary_parts_on_the_diagonal():
         [[0.1057 - 0.4761j, 0.3825 + 0.6365j], [-0.0936 - 0.6365j, 1.5406 + 0.4761j]]
     )
     torch.testing.assert_close(a.grad, want, atol=1e-4, rtol=0)
+
+
+def test_slopes_of_a_product_with_two_zeros_are_zero_whatever_comes_back():
+    for step in (
+        lambda x: x.prod().sqrt().backward(),
+        torch.compile(lambda x: x.prod().sqrt().backward()),
+    ):
+        for _ in range(2):
+            x = torch.tensor([0.0, 0.0, 3.0], requires_grad=True)
+            step(x)
+            assert x.grad.tolist() == [0.0, 0.0, 0.0]
+    x = torch.tensor([0.0, 0.0, 3.0], requires_grad=True)
+    (slope,) = torch.autograd.grad(x.prod(), x, create_graph=True)
+    assert torch.autograd.grad(slope.sum(), x)[0].tolist() == [3.0, 3.0, 0.0]

@@ -4,7 +4,6 @@ from math import log
 
 import numpy as np
 
-from rushlight import shapes
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
@@ -69,11 +68,7 @@ def frexp(input, *, out=None):
 # Products with powers of 2 ----------------------------------------------------------------
 
 
-def _broadcast(x, other):
-    return shapes.broadcast("ldexp", x.shape, other.shape)
-
-
-@kernel(public=False, method=False, name="ldexp", shape=_broadcast, keeps_order=(0, 1))
+@kernel(public=False, method=False, name="ldexp", keeps_order=(0, 1))
 def scaled(xp, x, other):
     """x · 2**other for integers ``other``, which is exact unless the result overflows."""
     # NumPy has no ldexp for unsigned 64-bit exponents.
@@ -131,12 +126,7 @@ def ldexp(input, other, *, out=None):
 # Neighbours -------------------------------------------------------------------------------
 
 
-def _neighbours(x, y):
-    return shapes.broadcast("nextafter", x.shape, y.shape)
-
-
-@kernel(public=False, method=False, name="nextafter", shape=_neighbours, widen=False,
-        keeps_order=(0, 1))  # fmt: skip
+@kernel(public=False, method=False, name="nextafter", widen=False, keeps_order=(0, 1))
 def _nextafter(xp, x, y):
     """The neighbour of x towards y; both have one dtype."""
     return xp.nextafter(x, y)

@@ -9,10 +9,11 @@ gradients of both are made of these operations and shifts, so gradients of every
 import numpy as np
 
 from rushlight import shapes
+from rushlight.autograd.mode import is_grad_enabled
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel
-from rushlight.ops.core.rules import conj, kept
+from rushlight.ops.core.rules import conj, kept, where
 from rushlight.ops.index.slice import placed
 from rushlight.ops.reduce.scan import accumulated, one_dim, reversed_sum, widened
 from rushlight.tensor import Tensor
@@ -141,7 +142,11 @@ def _prod_slope(g, x, out, dim):
 
 
 def _prod_all_slope(g, x, out):
-    return _prod_slope(g, x.reshape(-1), out, 0).reshape(x.shape)
+    found = _prod_slope(g, x.reshape(-1), out, 0).reshape(x.shape)
+    if isinstance(found, Tensor) and is_grad_enabled():  # the second slope may not be 0
+        return found
+    # With two zeros each slope is 0, as in PyTorch, even if ``g`` is infinite.
+    return where((x == 0).sum() > 1, 0, found)
 
 
 prod_all.lower(lambda x: prod_(x.reshape(x.numel()), 0))

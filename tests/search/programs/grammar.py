@@ -117,7 +117,7 @@ PRODUCTS = Kind(
 | T.addmm({f2}.flatten(1), {f2}.flatten(1), {f2}.flatten(1).mT @ {f2}.flatten(1), beta=0.5, alpha=2) | T.kron({x}, {y}) | T.tensordot({f}, {same}, {ndim})
 | F.scaled_dot_product_attention({f3}, {f3}, {f3}) | F.scaled_dot_product_attention({f3}, {f3}, {f3}, is_causal=True) | {f2}.mT @ {f2} | T.inner({x}, {same})
 | T.vdot({g}.reshape(-1), {g}.reshape(-1)) | T.linalg.multi_dot([{f2}.flatten(1), {f2}.flatten(1).T, {f2}.flatten(1)]) | T.cross({f}, {same}, {d}) | T.linalg.matrix_power({square}, 2)
-| F.linear({f}, {newlinear}, {s}) | T.chain_matmul({f2}.flatten(1), {f2}.flatten(1).T) | T.vander({f}.reshape(-1)[:4]) | T.linalg.vecdot({g}, {same})
+| F.linear({f}, {newlinear}, {s}) | T.chain_matmul({f2}.flatten(1), {f2}.flatten(1).T) | T.vander({f}.detach().reshape(-1)[:4]) | T.linalg.vecdot({g}, {same})
 """,
 )
 WINDOWS = Kind(
@@ -141,8 +141,8 @@ INDEXING = Kind(
 | {x}.scatter({d}, {places}, {si}) | {n}.scatter_add({d}, {places}, {n}) | {x}.index_add({d}, {all}, {x}) | {n}.index_add({d}, {all}, {n}, alpha=2) | {x}.index_copy({d}, {once}, {x})
 | {x}.index_fill({d}, {along}, {si}) | {x}.take({flat}) | {x}.take_along_dim({places}, {d}) | {x}.masked_fill({mask}, {si}) | {x}.masked_scatter({mask}, {x})
 | {x}.index_put(({all0},), {x}) | {n}.index_put(({all0},), {n}, accumulate=True) | F.embedding({any}.long().abs() % {dim0}, {f2}.flatten(1)) | F.one_hot({i}.long().abs() % 5, 5)
-| {f}.scatter_reduce({d}, {places}, {f}, {how}, include_self={k}) | {f}.scatter_reduce({d}, {places}, {f}, {how2}) | {f}.index_reduce({d}, {all}, {f}, {how3}) | {x}.select_scatter({x}.select({d}, 0), {d}, -1)
-| {x}.slice_scatter({x}.narrow({d}, 0, 1), {d}, {size} - 1) | {x2}.diagonal_scatter({x2}.diagonal()) | T.searchsorted({f}.sort(-1).values, {f}) | T.bucketize({r}, T.tensor([-0.3, 0.2, 0.7]))
+| {f}.scatter_reduce({d}, {places}, {f}, {how}, include_self={k}) | {f}.scatter_reduce({d}, {places}, {f}, {how2}) | {f}.index_reduce({d}, {all}, {f}, {how3}) | {r}.contiguous().select_scatter({r}.select({d}, 0), {d}, -1)
+| {r}.contiguous().slice_scatter({r}.narrow({d}, 0, 1), {d}, {size} - 1) | {x2}.contiguous().diagonal_scatter({x2}.diagonal()) | T.searchsorted({f}.sort(-1).values, {f}) | T.bucketize({r}, T.tensor([-0.3, 0.2, 0.7]))
 | F.embedding_bag({all0}[None], {f2}.flatten(1), mode={bag}) | {x}.repeat_interleave(2, {d}) | {x}.tril() | {x2}.triu(1) | {x}.diag_embed() | {x}.reshape(-1).diag() | {x2}.rot90()
 """,
     exact=True,

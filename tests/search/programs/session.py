@@ -153,7 +153,7 @@ class Session:
     def failed(self, step, ours, theirs):
         if isinstance(ours, AttributeError | NotImplementedError):
             return "missing"  # docs/coverage.md says so
-        if lacks(theirs):
+        if lacks(theirs) or "INTERNAL ASSERT FAILED" in str(theirs):
             return "missing"
         if "view size is not compatible" in str(theirs) and ".view(" not in step.text:
             return "missing"  # PyTorch means a view of its own
