@@ -262,7 +262,7 @@ def explain(op, inputs, params, error):
         return
     if op.explain is not None:
         op.explain(*inputs, **params)
-    if op.kind == "elementwise":
+    if op.kind == "elementwise" or type(op.keeps_order) is tuple:  # the operands broadcast
         from rushlight import shapes
 
         name = op.name.removesuffix("_number")

@@ -11,7 +11,7 @@ from rushlight.ops.core.kinds import elementwise, kernel
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.promotion import promote, to_float
 from rushlight.ops.core.rules import conj, where, zeros
-from rushlight.ops.elementwise.exponential import exp2
+from rushlight.ops.elementwise.power import pow
 from rushlight.return_types import result_type
 
 __all__ = ["frexp", "ldexp", "nextafter"]
@@ -80,13 +80,13 @@ scaled.watch(x="out")
 
 
 @elementwise(public=False, method=False, inplace=False, name="ldexp_by_power", dtype=to_float,
-             grad_name="LdexpBackward0")  # fmt: skip
-def _powered(xp, x, y):
-    """x · 2**y for any dtypes."""
-    return x * xp.exp2(y)
+             grad_name="LdexpBackward0", keeps_order=(0, 2))  # fmt: skip
+def _powered(xp, x, y, power):
+    """x · power, where ``power`` is 2**y; all are of any dtypes."""
+    return x * power
 
 
-_powered.grad(x=lambda g, y: g * conj(exp2(y)), y=lambda g, out: g * conj(out * log(2)))
+_powered.grad(x=lambda g, y: g * conj(2.0**y), y=lambda g, out: g * conj(out * log(2)))
 _powered.watch(x="out")
 
 
@@ -115,7 +115,9 @@ def ldexp(input, other, *, out=None):
     tensor([4.0000, 1.5000])
     """
     if not input.is_floating_point() or other.dtype.category > 1:
-        found = _powered(input, other)
+        # As in PyTorch, the power is rounded to the dtype of ``other`` unless that is 0-dim.
+        y = other.detach() if other.ndim else other.detach().to(promote([input, other]))
+        found = _powered(input, other, pow(2.0, y))
     elif other.dtype.category:
         found = scaled(input, other)
     else:

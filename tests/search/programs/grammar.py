@@ -114,7 +114,7 @@ PRODUCTS = Kind(
 {g} @ {newmat} | {newleft} @ {g2} | F.linear({f}, {newlinear}) | {x2} @ {x2}.mT | T.mm({g2}.flatten(1), {g2}.flatten(1).t()) | T.outer({x}.reshape(-1), {y}.reshape(-1))
 | T.einsum('...i,...i->...', {x}, {same}) | T.einsum('...ij->...ji', {x2}) | T.einsum('...ij,...kj->...ik', {x2}, {x2}) | T.einsum('...ii->...i', {square})
 | T.dot({x}.reshape(-1), {x}.reshape(-1)) | T.mv({x2}.flatten(1), {x2}.flatten(1)[0]) | T.bmm({f3}.flatten(2), {f3}.flatten(2).mT)
-| T.addmm({f2}.flatten(1), {f2}.flatten(1), {f2}.flatten(1).mT @ {f2}.flatten(1), beta=0.5, alpha=2) | T.kron({x}, {y}) | T.tensordot({f}, {same}, {ndim})
+| T.addmm({f2}.flatten(1), {f2}.flatten(1), {f2}.flatten(1).mT @ {f2}.flatten(1), beta=0.5, alpha=2) | T.kron({x}.clone(), {y}.clone()) | T.tensordot({f}, {same}, {ndim})
 | F.scaled_dot_product_attention({f3}, {f3}, {f3}) | F.scaled_dot_product_attention({f3}, {f3}, {f3}, is_causal=True) | {f2}.mT @ {f2} | T.inner({x}, {same})
 | T.vdot({g}.reshape(-1), {g}.reshape(-1)) | T.linalg.multi_dot([{f2}.flatten(1), {f2}.flatten(1).T, {f2}.flatten(1)]) | T.cross({f}, {same}, {d}) | T.linalg.matrix_power({square}, 2)
 | F.linear({f}, {newlinear}, {s}) | T.chain_matmul({f2}.flatten(1), {f2}.flatten(1).T) | T.vander({f}.detach().reshape(-1)[:4]) | T.linalg.vecdot({g}, {same})

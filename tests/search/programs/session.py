@@ -151,8 +151,8 @@ class Session:
         return not eval(part, self.theirs.names).numel()
 
     def failed(self, step, ours, theirs):
-        if isinstance(ours, AttributeError | NotImplementedError):
-            return "missing"  # docs/coverage.md says so
+        if isinstance(ours, AttributeError | NotImplementedError | MemoryError):
+            return "missing"  # docs/coverage.md says so; or so large is no result that is looked at
         if lacks(theirs) or "INTERNAL ASSERT FAILED" in str(theirs):
             return "missing"
         if "view size is not compatible" in str(theirs) and ".view(" not in step.text:
