@@ -92,7 +92,7 @@ REDUCTIONS = Kind(
 | {x}.any() | {x}.all() | {g}.var({ds}, keepdim={k}) | {g}.std({ds}, correction=0) | {g}.var() | a, b = T.var_mean({f}, {d}) | a, b = T.std_mean({f}, {ds})
 | {f}.logsumexp({ds}, keepdim={k}) | {g}.norm() | {g}.norm(dim={d}, keepdim={k}) | {f}.norm(1, {d}) | {f}.norm(float('inf'), {d})
 | {f}.norm(3., {d}) | {r}.nansum({d}) | {f}.nanmean({d}) | {x}.count_nonzero({d}) | a, b = {r}.aminmax(dim={d}, keepdim={k}) | {r}.quantile(0.3)
-| {f}.quantile(0.5, {d}) | a, b = {r}.median({d}) | {r}.median() | a, b = {r}.mode({d}) | a, b = {r}.kthvalue(1, {d}) | a, b = {r}.nanmedian({d})
+| {f}.quantile(0.5, {d}) | a, b = {r}.median({d}) | {r}.median() | {r}.mode({d}).values | a, b = {r}.kthvalue(1, {d}) | a, b = {r}.nanmedian({d})
 | T.trapezoid({f}, dim={d}) | {r}.cov() | {f2}.corrcoef() | {f}.renorm(2, {d}, 1.) | T.linalg.vector_norm({g}, 2, {ds}) | {f2}.trace()
 | T.linalg.norm({f}) | F.normalize({f}, dim={d}) | {r}.float().histc(4, -1, 1) | T.cdist({f2}, {f2}) | F.pairwise_distance({f}, {same} + 1)
 """,
@@ -141,8 +141,8 @@ INDEXING = Kind(
 | {x}.scatter({d}, {places}, {si}) | {n}.scatter_add({d}, {places}, {n}) | {x}.index_add({d}, {all}, {x}) | {n}.index_add({d}, {all}, {n}, alpha=2) | {x}.index_copy({d}, {once}, {x})
 | {x}.index_fill({d}, {along}, {si}) | {x}.take({flat}) | {x}.take_along_dim({places}, {d}) | {x}.masked_fill({mask}, {si}) | {x}.masked_scatter({mask}, {x})
 | {x}.index_put(({all0},), {x}) | {n}.index_put(({all0},), {n}, accumulate=True) | F.embedding({any}.long().abs() % {dim0}, {f2}.flatten(1)) | F.one_hot({i}.long().abs() % 5, 5)
-| {f}.scatter_reduce({d}, {places}, {f}, {how}, include_self={k}) | {f}.scatter_reduce({d}, {places}, {f}, {how2}) | {f}.index_reduce({d}, {all}, {f}, {how3}) | {r}.contiguous().select_scatter({r}.select({d}, 0), {d}, -1)
-| {r}.contiguous().slice_scatter({r}.narrow({d}, 0, 1), {d}, {size} - 1) | {x2}.contiguous().diagonal_scatter({x2}.diagonal()) | T.searchsorted({f}.sort(-1).values, {f}) | T.bucketize({r}, T.tensor([-0.3, 0.2, 0.7]))
+| {f}.scatter_reduce({d}, {places}, {f}, {how}, include_self={k}) | {f}.scatter_reduce({d}, {places}, {f}, {how2}) | {f}.index_reduce({d}, {all}, {f}, {how3}) | {r}.clone().select_scatter({r}.select({d}, 0), {d}, -1)
+| {r}.clone().slice_scatter({r}.narrow({d}, 0, 1), {d}, {size} - 1) | {x2}.clone().diagonal_scatter({x2}.diagonal()) | T.searchsorted({f}.sort(-1).values, {f}) | T.bucketize({r}, T.tensor([-0.3, 0.2, 0.7]))
 | F.embedding_bag({all0}[None], {f2}.flatten(1), mode={bag}) | {x}.repeat_interleave(2, {d}) | {x}.tril() | {x2}.triu(1) | {x}.diag_embed() | {x}.reshape(-1).diag() | {x2}.rot90()
 """,
     exact=True,
