@@ -166,7 +166,7 @@ VIEWS = Kind(
 | {x}.detach() | {x}.data | {x}.chunk(2, {d})[0] | {x}.chunk(3, {d})[-1] | {x}.split(2, {d})[-1] | a, b = {x}.tensor_split(2, {d}) | a, b = {x}.split([1, {size} - 1], {d}) | {x}.unbind({d})[-1]
 | {x}.narrow({d}, {narrow}) | {x}.select({d}, {at}) | {x}.squeeze() | {x}.squeeze({d}) | {x}.unsqueeze({d}) | {x}[{index}] | {x}[{index}] | {x}[..., {at} % {lastsize}:] | {x}[::2] | {x}[:, 1:] | {x}[None] | {x}[...]
 | {x}.flatten({d}) | {x}.flatten() | {x}.unflatten({d}, (1, -1)) | {x}.contiguous() | {x}.swapaxes({d}, {d2}) | {x}.view_as({x}) | {x}.ravel() | {x}.broadcast_to({expand}) | {x}.expand_as({y}) | {x}.real | {x}.hsplit(1)[0]
-| {x}.view(-1, {lastsize}) | T.atleast_2d({x}) | {x}.reshape({x}.shape[::-1]) | {x}.detach().view({bits}) | {x}.squeeze({ds}) | {x}.T | {x}.alias_copy() | {x}.view_as_real() | T.view_as_real({c}) | {c}.imag | {x}.positive() | {x}.reshape({x}.shape)
+| {x}.view(-1, {lastsize}) | T.atleast_2d({x}) | {x}.reshape({x}.shape[::-1]) | {i}.detach().view({bits}) | {f}.detach().nan_to_num().view({bits}) | {x}.squeeze({ds}) | {x}.T | {x}.alias_copy() | {x}.view_as_real() | T.view_as_real({c}) | {c}.imag | {x}.positive() | {x}.reshape({x}.shape)
 """,
     exact=True,
 )
