@@ -47,7 +47,7 @@ BINARY = Kind(
 | T.div({r}, {y}, rounding_mode='floor') | T.lerp({f}, {same}, {s}) | T.lerp({f}, {same}, {same2}) | T.addcmul({f}, {y}, {z}, value={s})
 | T.addcdiv({f}, {y}, {z}, value={s}) | {n} ** {y} | {i} ** 2 | T.copysign({r}, {same}.nan_to_num()) | T.xlogy({r}, {y}) | T.logaddexp({f}, {same})
 | T.logaddexp2({f}, {same}) | T.float_power({r}, 2) | T.clamp({r}, min={y}) | T.clamp({r}, {y}, {z}) | T.true_divide({r}, {y})
-| T.ldexp({f}, {y}) | T.gcd({i} // 2, {y} // 2) | T.lcm({i}, {y}) | T.special.xlog1py({f}, {y}) | T.nextafter({f}, {same}) | {f}.mul({y}).add({z})
+| T.ldexp({f}, {same}) | T.gcd({i} // 2, {y} // 2) | T.lcm({i}, {y}) | T.special.xlog1py({f}, {y}) | T.nextafter({f}, {same}) | {f}.mul({y}).add({z})
 | T.heaviside({f}, {same}) | {x} + 0.5 * {y} | T.where({mask}, {x}, {y}) | T.where({mask}, {x}, {s}) | T.where({mask}, {s}, {x})
 | T.dist({f}, {y}) | F.mse_loss({f}, {same}, reduction={red}) | F.l1_loss({f}, {same}, reduction={red})
 | F.smooth_l1_loss({f}, {same}, reduction={red}) | F.huber_loss({f}, {same}, delta=0.7) | F.kl_div({f}, {same}, reduction={red})
