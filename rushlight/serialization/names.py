@@ -352,6 +352,7 @@ _MOVED = {
     "rushlight.nn.modules.shuffle.ChannelShuffle": "torch.nn.modules.channelshuffle",
     "rushlight.nn.modules.shuffle": "torch.nn.modules.pixelshuffle",
     "rushlight.nn.uninitialized": "torch.nn.parameter",
+    "rushlight.nn.utils.pruning_methods": "torch.nn.utils.prune",
     "rushlight.optim.adafactor": "torch.optim",
     "rushlight.optim.lr_scheduler": "torch.optim.lr_scheduler",
     "rushlight.optim.muon": "torch.optim",
