@@ -1,17 +1,18 @@
 """torch.library: operators that users define, with schemas, kernels and gradient rules.
 
 ``schema.py`` reads and infers schemas. ``operator.py`` has what ``torch.ops.mylib.name`` gives, and
-how a call runs. ``custom.py`` and ``registering.py`` make operators; ``checking.py`` tests them.
+how a call runs. ``custom.py`` makes an operator of a function, ``library.py`` one of a schema.
+``registering.py`` gives operators kernels and rules, ``fake.py`` runs their fakes, and
+``checking.py`` tests them.
 """
 
 from rushlight.library.checking import opcheck
 from rushlight.library.custom import CustomOpDef, custom_op
+from rushlight.library.fake import get_ctx
+from rushlight.library.library import Library, fallthrough_kernel
 from rushlight.library.operator import OpOverload
 from rushlight.library.registering import (
-    Library,
     define,
-    fallthrough_kernel,
-    get_ctx,
     get_kernel,
     impl,
     impl_abstract,

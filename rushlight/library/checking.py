@@ -1,7 +1,9 @@
 """``torch.library.opcheck``: whether an operator keeps what its registrations promise."""
 
+from rushlight.library.custom import CustomOpDef
+from rushlight.library.fake import run_fake
 from rushlight.library.operator import OpOverload, OpOverloadPacket
-from rushlight.library.registering import CustomOpDef, _operator, run_fake
+from rushlight.library.registering import operator_of
 from rushlight.tensor import Tensor
 from rushlight.utils._pytree import tree_flatten, tree_map
 
@@ -58,7 +60,7 @@ def opcheck(
     found: dict = {}
     for name in names:
         try:
-            _TESTS[name](_operator(op), args, kwargs or {}, {"atol": atol, "rtol": rtol})
+            _TESTS[name](operator_of(op), args, kwargs or {}, {"atol": atol, "rtol": rtol})
         except Exception as error:
             if raise_exception:
                 raise OpCheckError(f"opcheck(op, ...): {name} failed with {error}") from error

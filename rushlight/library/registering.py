@@ -1,161 +1,19 @@
-"""Operators that are defined by a schema, and given kernels and rules by name."""
+"""Operators get kernels and rules by their names: ``define``, ``impl`` and ``register_…``."""
 
 import functools
-from typing import Any
 
 from rushlight.library.custom import OPDEFS, CustomOpDef, attach_autograd, dispatch_key
-from rushlight.library.operator import OpOverload, OpOverloadPacket, find, namespace, publish
-from rushlight.library.schema import parse_schema
+from rushlight.library.library import Library
+from rushlight.library.operator import OpOverload, OpOverloadPacket, find
 
 __all__ = [
-    "Library", "define", "fallthrough_kernel", "get_ctx", "get_kernel", "impl", "impl_abstract",
-    "register_autocast", "register_autograd", "register_fake", "register_kernel",
-    "register_torch_dispatch", "register_vmap",
+    "define", "get_kernel", "impl", "impl_abstract", "operator_of", "register_autocast",
+    "register_autograd", "register_fake", "register_kernel", "register_torch_dispatch",
+    "register_vmap",
 ]  # fmt: skip
 
-_LIBRARIES: dict = {}  # namespace → the Library of kind "DEF"
 
-
-def fallthrough_kernel():
-    """Stand for a kernel that leaves a call to the next dispatch key; it can't be called.
-
-    Returns:
-        Nothing.
-
-    Raises:
-        NotImplementedError: Always.
-
-    >>> import rushlight as torch
-    >>> torch.library.fallthrough_kernel.__name__
-    'fallthrough_kernel'
-    """
-    raise NotImplementedError("fallthrough_kernel() should never be called.")
-
-
-class Library:
-    """A part of a namespace: it defines operators and gives them kernels.
-
-    Args:
-        ns: The namespace.
-        kind: "DEF" for the one library that owns the namespace, "FRAGMENT" for further parts of
-            it, "IMPL" for kernels of operators that exist.
-        dispatch_key: The dispatch key of kernels for which ``impl`` is given none. Default: a
-            kernel whose own operations are differentiated.
-
-    Raises:
-        RuntimeError: The namespace has a library of kind "DEF" already.
-        ValueError: ``kind`` is unknown.
-
-    >>> import rushlight as torch
-    >>> library = torch.library.Library("docs_more", "DEF")
-    >>> library.define("triple(Tensor x) -> Tensor")
-    'triple'
-    >>> library.impl("triple", lambda x: 3 * x, "CPU")
-    >>> torch.ops.docs_more.triple(torch.ones(1))
-    tensor([3.])
-    """
-
-    def __init__(self, ns, kind, dispatch_key=""):
-        if kind not in ("DEF", "FRAGMENT", "IMPL"):
-            raise ValueError("Unsupported kind: ", kind)
-        if kind == "DEF" and ns in _LIBRARIES:
-            raise RuntimeError(
-                f"Only a single TORCH_LIBRARY can be used to register the namespace {ns}; please "
-                "put all of your definitions in a single TORCH_LIBRARY block: use "
-                f"Library({ns!r}, 'FRAGMENT') for further definitions."
-            )
-        self.ns, self.kind, self.dispatch_key = ns, kind, dispatch_key
-        self._ops: list = []
-        if kind == "DEF":
-            _LIBRARIES[ns] = self
-
-    def __repr__(self):
-        return f"Library(kind={self.kind}, ns={self.ns}, dispatch_key={self.dispatch_key})>"
-
-    def define(self, schema, alias_analysis="", *, tags=()):
-        """Define an operator.
-
-        Args:
-            schema: The schema with its name, such as ``"scale(Tensor x, float y) -> Tensor"``.
-            alias_analysis, tags: Accepted without effect.
-
-        Returns:
-            The operator's name.
-
-        Raises:
-            RuntimeError: The schema can't be read, or the operator exists.
-        """
-        if self.kind == "IMPL":
-            raise RuntimeError("define: this Library is for kernels only (IMPL)")
-        parsed = parse_schema(schema, self.ns)
-        if not parsed.name.startswith(f"{self.ns}::"):
-            raise RuntimeError(f"define: {parsed.name} is not in the namespace {self.ns}")
-        name = parsed.name.partition("::")[2]
-        packet = namespace(self.ns).packets.get(name)
-        if packet is not None and (parsed.overload_name or "default") in packet.overloads():
-            raise RuntimeError(
-                f"Tried to register an operator ({parsed}) with the same name and overload name "
-                "multiple times. Each overload's schema should only be registered with a single "
-                "call to def()."
-            )
-        op = OpOverload(parsed, None)
-        publish(op)
-        self._ops.append(op)
-        return f"{name}.{parsed.overload_name}" if parsed.overload_name else name
-
-    def impl(self, op_name, fn, dispatch_key="", *, with_keyset=False, allow_override=False):
-        """Give an operator a kernel.
-
-        Args:
-            op_name: The operator's name without its namespace, or an OpOverload.
-            fn: The function that computes it.
-            dispatch_key: "CPU", "CompositeExplicitAutograd", "CompositeImplicitAutograd" (the
-                default); "Meta" registers a fake; "Autograd" a function that runs in the
-                operator's place; other devices' kernels never run.
-            with_keyset: Must be False.
-            allow_override: Replace a kernel that there is.
-
-        Raises:
-            RuntimeError: There is no such operator, or it has a kernel for the key already.
-        """
-        if not callable(fn):
-            raise TypeError(
-                f"Input function is required to be a callable but found type {type(fn)}"
-            )
-        if with_keyset:
-            raise NotImplementedError("Library.impl: with_keyset=True; dispatch keys don't exist")
-        op = op_name if isinstance(op_name, OpOverload) else find(f"{self.ns}::{_name(op_name)}")
-        key = dispatch_key or self.dispatch_key or "CompositeImplicitAutograd"
-        if key == "Meta":
-            op.fake = fn
-            return
-        if fn is fallthrough_kernel:
-            return
-        if key in op.kernels and not allow_override:
-            raise RuntimeError(
-                f"This is not allowed since there's already a kernel registered from python "
-                f"overriding {op._opname}'s behavior for {key} dispatch key and {op.namespace} "
-                "namespace."
-            )
-        op.kernels[key] = fn
-
-    def _destroy(self):
-        """Take the library's definitions back."""
-        for op in self._ops:
-            packets = namespace(op.namespace).packets
-            packets[op._opname]._overloads.pop(op._overloadname, None)
-            if not packets[op._opname]._overloads:
-                del packets[op._opname]
-        self._ops.clear()
-        if _LIBRARIES.get(self.ns) is self:
-            del _LIBRARIES[self.ns]
-
-
-def _name(op_name):
-    return op_name.partition("::")[2] if "::" in op_name else op_name
-
-
-def _operator(op):
+def operator_of(op):
     """The OpOverload that a name, a CustomOpDef, a packet or an OpOverload means."""
     if isinstance(op, CustomOpDef):
         return op._opoverload
@@ -238,7 +96,7 @@ def impl(qualname, types, func=None, *, lib=None):
         return _impl_in(qualname, types, func or "")
 
     def register(f):
-        op = _operator(qualname)
+        op = operator_of(qualname)
         for kind in [types] if isinstance(types, str) else types:
             if kind == "meta":
                 op.fake = f
@@ -288,7 +146,7 @@ def register_kernel(op, device_types, func=None, /, *, lib=None):
     if known is not None:
         return known.register_kernel(device_types, func)
     kinds = "default" if device_types is None else device_types
-    impl(_operator(op).name() if not isinstance(op, str) else op, kinds, func)
+    impl(operator_of(op).name() if not isinstance(op, str) else op, kinds, func)
     return func
 
 
@@ -312,7 +170,7 @@ def register_fake(op, func=None, /, *, lib=None, _stacklevel=1, allow_override=F
     """
     if func is None:
         return functools.partial(register_fake, op)
-    _operator(op).fake = func
+    operator_of(op).fake = func
     return func
 
 
@@ -342,7 +200,7 @@ def register_autograd(op, backward, /, *, setup_context=None, lib=None):
     >>> x.grad
     tensor([10.])
     """
-    found = _operator(op)
+    found = operator_of(op)
     if found._schema.is_mutable:
         raise RuntimeError(
             f"Cannot register autograd formula for non-functional operator {found} with schema "
@@ -376,7 +234,7 @@ def register_vmap(op, func=None, /, *, lib=None):
     """
     if func is None:
         return functools.partial(register_vmap, op)
-    found = _operator(op)
+    found = operator_of(op)
     found.batching, found._function, found.has_rule = func, None, True
     return func
 
@@ -410,7 +268,7 @@ def register_torch_dispatch(op, torch_dispatch_class, func=None, /, *, lib=None)
     """
     if func is None:
         return functools.partial(register_torch_dispatch, op, torch_dispatch_class)
-    _operator(op).dispatch_rules[torch_dispatch_class] = func
+    operator_of(op).dispatch_rules[torch_dispatch_class] = func
     return func
 
 
@@ -437,7 +295,7 @@ def register_autocast(op, device_type, cast_inputs, /, *, lib=None):
     """
     if device_type not in ("cpu", "cuda"):
         raise ValueError(f"register_autocast: unknown device type {device_type!r}")
-    _operator(op).autocasts[device_type] = cast_inputs
+    operator_of(op).autocasts[device_type] = cast_inputs
 
 
 def get_kernel(op, dispatch_key):
@@ -459,68 +317,7 @@ def get_kernel(op, dispatch_key):
     >>> torch.library.get_kernel("docs::nothing", "CPU")(torch.ones(1))
     tensor([1.])
     """
-    found = _operator(op)
+    found = operator_of(op)
     if dispatch_key not in found.kernels:
         raise RuntimeError(f"no kernel of {found.name()} for dispatch key {dispatch_key}")
     return found.kernels[dispatch_key]
-
-
-# Results of unknown size ------------------------------------------------------------------
-
-_context: Any = None
-
-
-class FakeContext:
-    """What a fake asks for sizes that depend on values; see ``get_ctx``."""
-
-    def __init__(self):
-        self.is_dynamic = False
-
-    def new_dynamic_size(self, *, min=0, max=None):
-        """Stand for a size that depends on values: the least one.
-
-        Args:
-            min: The least size.
-            max: The greatest size, or None.
-
-        Returns:
-            An int.
-        """
-        self.is_dynamic = True
-        return min
-
-    create_unbacked_symint = new_dynamic_size
-
-
-def get_ctx():
-    """Return what a fake asks for a size that depends on values.
-
-    Returns:
-        An object with ``new_dynamic_size()``.
-
-    Raises:
-        RuntimeError: No fake is running.
-
-    >>> import rushlight as torch
-    >>> torch.library.define("docs::found", "(Tensor x) -> Tensor")
-    >>> torch.library.impl("docs::found", "cpu", lambda x: x.nonzero())
-    >>> @torch.library.register_fake("docs::found")
-    ... def _(x):
-    ...     size = torch.library.get_ctx().new_dynamic_size()
-    ...     return x.new_empty(size, x.ndim, dtype=torch.int64)
-    >>> torch.library.opcheck(torch.ops.docs.found.default, (torch.ones(2),))["test_faketensor"]
-    'SUCCESS'
-    """
-    if _context is None:
-        raise RuntimeError("get_ctx() can only be called inside a fake of an operator")
-    return _context
-
-
-def run_fake(op, args, kwargs):
-    """(results of the operator's fake, whether their sizes depend on values)."""
-    global _context
-    was, _context = _context, FakeContext()
-    try:
-        return op.fake(*args, **kwargs), _context.is_dynamic
-    finally:
-        _context = was
