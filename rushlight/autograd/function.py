@@ -8,7 +8,7 @@ import numpy as np
 
 from rushlight import late
 from rushlight.autograd import mode
-from rushlight.autograd.saved import Packed
+from rushlight.autograd.kept import kept
 from rushlight.autograd.tape import Node, derive, output, refresh, set_history, tick
 from rushlight.autograd.write import check_write, detached, stamp
 from rushlight.dtype import OF
@@ -18,52 +18,6 @@ from rushlight.tensor import Tensor, ViewOf, from_array
 __all__ = ["Function", "FunctionCtx", "once_differentiable"]
 
 _new = object.__new__
-
-
-class _Saved:
-    """A saved tensor, kept without a reference to the tensor object.
-
-    If an output is saved, a reference to it would be a cycle, because the output holds its node.
-    """
-
-    __slots__ = ("array", "cell", "clock", "index", "node")
-
-    def __init__(self, tensor, outputs):
-        self.array = tensor.array
-        self.cell = tensor.cell
-        self.clock = tensor.cell[0]
-        self.index = next((i for i, o in enumerate(outputs) if o is tensor), None)
-        self.node = tensor.node if self.index is None else None
-
-    def tensor(self, owner):
-        if self.cell[0] != self.clock:
-            raise GraphError(
-                "one of the variables needed for gradient computation has been modified by an "
-                f"inplace operation: {owner.name()} saved a tensor {tuple(self.array.shape)} that "
-                f"was written afterwards and is now at version {self.cell[1]}. Save a clone()."
-            )
-        t = from_array(self.array)
-        t.cell = self.cell
-        if self.index is None:
-            t.node = self.node
-        elif self.index < len(owner.output_nodes):
-            t.node = owner.output_nodes[self.index]()
-        return t
-
-
-class _PackedSaved:
-    """A saved tensor that ``saved_tensors_hooks`` packed."""
-
-    __slots__ = ("node", "packed")
-
-    def __init__(self, tensor, hooks):
-        self.packed = Packed(detached(tensor), hooks)
-        self.node = tensor.node
-
-    def tensor(self, owner):
-        t = from_array(self.packed.tensor().array)
-        t.node = self.node
-        return t
 
 
 class FunctionCtx(Node):
@@ -376,7 +330,7 @@ def _attach(ctx, args, tensors, results):
     ctx.clock = tick()
     ctx.shape, ctx.dtype = ctx.output_types[0] if results else ((), np.dtype("f4"))
     hooks = mode.state.packing
-    ctx.saved = tuple([None if t is None else _kept(t, results, hooks) for t in ctx.to_save])
+    ctx.saved = tuple([None if t is None else kept(t, results, hooks) for t in ctx.to_save])
     ctx.to_save = ()
     for i, o in enumerate(results):
         node = None
@@ -426,16 +380,6 @@ def _sealed(o, args):
         root = detached(o)
         root.node = o.node
     return ViewOf(root, _SEAL, o.cell[0], False)
-
-
-def _kept(tensor, results, hooks):
-    """``tensor`` in the form in which ctx keeps it.
-
-    Hooks never pack an output, because the packed output would hold its own node.
-    """
-    if hooks is None or any(tensor is o for o in results):
-        return _Saved(tensor, results)
-    return _PackedSaved(tensor, hooks)
 
 
 def _weak(node):

@@ -1,0 +1,64 @@
+"""What a custom Function keeps of the tensors that its ``ctx`` saves."""
+
+from rushlight.autograd.saved import Packed
+from rushlight.autograd.write import detached
+from rushlight.errors import GraphError
+from rushlight.tensor import from_array
+
+__all__ = ["kept"]
+
+
+def kept(tensor, results, hooks):
+    """``tensor`` in the form in which ctx keeps it.
+
+    Hooks never pack an output, because the packed output would hold its own node.
+    """
+    if hooks is None or any(tensor is o for o in results):
+        return _Saved(tensor, results)
+    return _PackedSaved(tensor, hooks)
+
+
+class _Saved:
+    """A saved tensor, kept without a reference to the tensor object.
+
+    If an output is saved, a reference to it would be a cycle, because the output holds its node.
+    """
+
+    __slots__ = ("array", "cell", "clock", "index", "node")
+
+    def __init__(self, tensor, outputs):
+        self.array = tensor.array
+        self.cell = tensor.cell
+        self.clock = tensor.cell[0]
+        self.index = next((i for i, o in enumerate(outputs) if o is tensor), None)
+        self.node = tensor.node if self.index is None else None
+
+    def tensor(self, owner):
+        if self.cell[0] != self.clock:
+            raise GraphError(
+                "one of the variables needed for gradient computation has been modified by an "
+                f"inplace operation: {owner.name()} saved a tensor {tuple(self.array.shape)} that "
+                f"was written afterwards and is now at version {self.cell[1]}. Save a clone()."
+            )
+        t = from_array(self.array)
+        t.cell = self.cell
+        if self.index is None:
+            t.node = self.node
+        elif self.index < len(owner.output_nodes):
+            t.node = owner.output_nodes[self.index]()
+        return t
+
+
+class _PackedSaved:
+    """A saved tensor that ``saved_tensors_hooks`` packed."""
+
+    __slots__ = ("node", "packed")
+
+    def __init__(self, tensor, hooks):
+        self.packed = Packed(detached(tensor), hooks)
+        self.node = tensor.node
+
+    def tensor(self, owner):
+        t = from_array(self.packed.tensor().array)
+        t.node = self.node
+        return t
