@@ -8,16 +8,15 @@ import operator
 import sys
 import types
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import rushlight
 from rushlight.autograd import mode
 from rushlight.fx.graph import Graph
 from rushlight.fx.graph_module import GraphModule
-from rushlight.fx.node import map_aggregate
 from rushlight.fx.proxy import Proxy, TracerBase
 from rushlight.fx.targets import own_name
+from rushlight.fx.wrapping import WRAPPED, Patches, find_proxy, recorder_of, wrap
 from rushlight.locks import new_lock
 from rushlight.nn import Module, Parameter
 from rushlight.serialization.names import torch_name
@@ -26,8 +25,6 @@ __all__ = ["PH", "PHBase", "Tracer", "is_fx_symbolic_tracing", "symbolic_trace",
 
 _lock = new_lock()  # one trace at a time, because a trace changes Module and globals
 _depth = 0
-#: (globals of a module, name) of the functions that ``wrap`` marked.
-_wrapped: dict = {}
 
 
 class PHBase:
@@ -50,107 +47,6 @@ def is_fx_tracing():
 
 
 is_fx_symbolic_tracing = is_fx_tracing
-
-
-# Functions that are left whole ------------------------------------------------------------
-
-
-def wrap(fn_or_name):
-    """Mark a function that a trace does not look into: a call becomes one node.
-
-    It is called at the top level of a module, and as a decorator.
-
-    Args:
-        fn_or_name: The function, or the name of a global or built-in function.
-
-    Returns:
-        ``fn_or_name``.
-
-    Raises:
-        RuntimeError: The argument is neither.
-        NotImplementedError: The call is not at the top level of a module.
-
-    >>> import rushlight as torch
-    >>> torch.fx.wrap("len")
-    'len'
-    >>> traced = torch.fx.symbolic_trace(lambda x: x * len(x))
-    >>> traced(torch.ones(3))
-    tensor([3., 3., 3.])
-    """
-    if not callable(fn_or_name) and not isinstance(fn_or_name, str):
-        raise RuntimeError(
-            "Unsupported type for global function! Must be either a callable or string name"
-        )
-    if callable(fn_or_name):
-        if isinstance(fn_or_name, str):
-            raise AssertionError
-        name = fn_or_name.__name__
-        fn_or_name.__dict__["_fx_wrapped"] = True
-        space = fn_or_name.__globals__
-        _wrapped[id(space), name] = space
-        return fn_or_name
-    frame: Any = sys._getframe(1)
-    if frame.f_code.co_name != "<module>":
-        raise NotImplementedError("wrap must be called at the top level of a module")
-    _wrapped[id(frame.f_globals), fn_or_name] = frame.f_globals
-    return fn_or_name
-
-
-def _find_proxy(args, kwargs):
-    found: list = []
-
-    def look(x):
-        if isinstance(x, Proxy):
-            found.append(x)
-        return x
-
-    map_aggregate((args, kwargs), look)
-    return found[0] if found else None
-
-
-def _recorder_of(function):
-    """``function``; a call with a Proxy becomes a node."""
-
-    @functools.wraps(function)
-    def wrapped(*args, **kwargs):
-        proxy = _find_proxy(args, kwargs)
-        if proxy is None:
-            return function(*args, **kwargs)
-        made = proxy.tracer.create_proxy("call_function", function, args, kwargs)
-        made.node.meta["is_wrapped"] = True
-        return made
-
-    return wrapped
-
-
-class _Patches:
-    """Changes of attributes and globals that are taken back at the end."""
-
-    def __init__(self):
-        self.undo: list[Callable] = []
-
-    def name(self, space, name, value):
-        """Set a global; None as ``value`` of a missing one removes it again."""
-        missing = name not in space
-        before = space.get(name)
-        space[name] = value
-        self.undo.append(lambda: space.pop(name, None) if missing else space.update({name: before}))
-
-    def attribute(self, owner, name, value):
-        own = vars(owner)
-        missing, before = name not in own, own.get(name)
-        setattr(owner, name, value)
-        self.undo.append(lambda: delattr(owner, name) if missing else setattr(owner, name, before))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        for undo in reversed(self.undo):
-            undo()
-
-
-# The tracer -------------------------------------------------------------------------------
 
 
 class Tracer(TracerBase):
@@ -334,7 +230,7 @@ class Tracer(TracerBase):
             function = _as_function(function)
         space = inspect.unwrap(function).__globals__
         run, args = self.create_args_for_root(function, is_module, concrete_args)
-        with _Patches() as patches:
+        with Patches() as patches:
             self._patch_modules(patches)
             self._patch_functions(patches, space)
             result = self.create_arg(run(*args))
@@ -350,7 +246,7 @@ class Tracer(TracerBase):
             return self.getattr(attr, read(mod, attr), cache)
 
         def module_call(mod, *args, **kwargs):
-            if _find_proxy(args, kwargs) is None and mod not in self.submodule_paths:
+            if find_proxy(args, kwargs) is None and mod not in self.submodule_paths:
                 return call(mod, *args, **kwargs)
             return self.call_module(mod, lambda *a, **k: call(mod, *a, **k), args, kwargs)
 
@@ -358,19 +254,19 @@ class Tracer(TracerBase):
         patches.attribute(Module, "__call__", module_call)
 
     def _patch_functions(self, patches, space):
-        for (_, name), globals_ in list(_wrapped.items()):
+        for (_, name), globals_ in list(WRAPPED.items()):
             value = globals_.get(name, getattr(builtins, name, None))
             if value is not None:
-                patches.name(globals_, name, _recorder_of(value))
+                patches.name(globals_, name, recorder_of(value))
         wrapped = {id(f) for f in self._autowrap_functions}
         for name, value in list(space.items()):
             if not name.startswith("_") and callable(value) and id(value) in wrapped:
-                patches.name(space, name, _recorder_of(value))
+                patches.name(space, name, recorder_of(value))
         for f in self._autowrap_functions:
             home = sys.modules.get(getattr(f, "__module__", None) or "")
             name = getattr(f, "__name__", "")
             if home is not None and home is not rushlight and vars(home).get(name) is f:
-                patches.attribute(home, name, _recorder_of(f))
+                patches.attribute(home, name, recorder_of(f))
 
     def create_args_for_root(self, root_fn, is_module, concrete_args=None):
         """Add the arguments of the root to the graph.
