@@ -10,6 +10,7 @@
 * ``row_stream.py``: loop kernels for any number of rows.
 * ``machine.py``: the processor as the other stages see it.
 * Running kernels: ``kernel_sequence.py`` runs them one after the other, ``thread_pool.py`` on
-  threads, with ``waiting.py``, ``signals.py`` and ``float_mode.py``. ``target.py`` makes machine
-  code. ``checked_access.py`` makes a finished module's loads and stores check their addresses.
+  threads, with ``pool_caller.py``, ``pool_worker.py``, ``waiting.py``, ``signals.py`` and
+  ``float_mode.py``. ``target.py`` makes machine code. ``checked_access.py`` makes a finished
+  module's loads and stores check their addresses.
 """
