@@ -4,7 +4,8 @@ import importlib
 
 _MODULES = (
     "elementwise.activation", "linear.addmm", "elementwise.arithmetic", "linear.bilinear",
-    "elementwise.clamp", "tensor.cast", "elementwise.comparison", "elementwise.complex",
+    "elementwise.clamp", "tensor.cast", "tensor.copy_into", "elementwise.comparison",
+    "elementwise.complex",
     "tensor.conversion", "create.filled", "linear.cross", "create.from_data",
     "elementwise.division", "random.dropout", "tensor.copying", "linear.einsum",
     "tensor.interchange", "elementwise.exponential", "reduce.extrema", "create.fill",

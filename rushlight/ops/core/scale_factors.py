@@ -3,7 +3,7 @@
 import rushlight.dtype as dtypes
 from rushlight.errors import DtypeError
 from rushlight.ops.core.promotion import promote, scalar_dtype
-from rushlight.ops.tensor.cast import as_scalar
+from rushlight.ops.tensor.array_dtypes import as_scalar
 from rushlight.tensor import Tensor
 
 __all__ = ["check_category", "factor"]

@@ -5,7 +5,7 @@ from rushlight.ops.core.in_place import overwrite
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.rules import zeros
 from rushlight.ops.index.along_dim import filled
-from rushlight.ops.tensor.cast import as_scalar
+from rushlight.ops.tensor.array_dtypes import as_scalar
 from rushlight.tensor import Tensor, method, short
 
 

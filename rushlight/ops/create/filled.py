@@ -14,7 +14,7 @@ from rushlight.ops.core.kinds import source
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.promotion import scalar_dtype
 from rushlight.ops.create.from_data import check_dtype
-from rushlight.ops.tensor.cast import as_scalar
+from rushlight.ops.tensor.array_dtypes import as_scalar
 from rushlight.ops.tensor.memory_format import (
     channels_last,
     channels_last_3d,

@@ -14,7 +14,7 @@ from rushlight.docstrings import document
 from rushlight.dtype import dtype, of, promote_types
 from rushlight.meta import at, default_device, is_meta, on_meta
 from rushlight.ops.core.definition import function
-from rushlight.ops.tensor.cast import converted, holds
+from rushlight.ops.tensor.array_dtypes import converted, holds
 from rushlight.storage import UntypedStorage, foreign
 from rushlight.tensor import Tensor, from_array, short
 

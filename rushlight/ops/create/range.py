@@ -13,7 +13,7 @@ from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import source
 from rushlight.ops.core.promotion import scalar_dtype
 from rushlight.ops.create.filled import dtype_of, finished, options
-from rushlight.ops.tensor.cast import as_scalar
+from rushlight.ops.tensor.array_dtypes import as_scalar
 from rushlight.storage import settled
 from rushlight.tensor import Tensor, from_array
 

@@ -11,7 +11,7 @@ from typing import Any
 from rushlight.dtype import bool as bool_
 from rushlight.dtype import int64
 from rushlight.ops.core.range_checks import check_range
-from rushlight.ops.tensor.cast import as_scalar
+from rushlight.ops.tensor.array_dtypes import as_scalar
 from rushlight.shapes import broadcast
 
 __all__ = ["check_bounds", "filled", "positive", "read", "repeated", "slices", "write"]

@@ -18,7 +18,7 @@ from rushlight.ops.core.scale_factors import factor
 from rushlight.ops.index import along_dim
 from rushlight.ops.index.gather import explain_index, from_empty, index, key_of
 from rushlight.ops.index.subscript import check_mask, index_tensor
-from rushlight.ops.tensor.cast import as_scalar
+from rushlight.ops.tensor.array_dtypes import as_scalar
 from rushlight.strides import preserved
 from rushlight.tensor import Tensor, method
 

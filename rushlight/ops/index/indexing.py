@@ -17,7 +17,9 @@ from rushlight.ops.index.gather import check_count, explain_index, from_empty, i
 from rushlight.ops.index.index_put import put
 from rushlight.ops.index.slice import ALIAS, SELECT, SLICE, UNSQUEEZE, explain, look
 from rushlight.ops.index.subscript import index_tensor, parse
-from rushlight.ops.tensor.cast import as_scalar, converted, copy_, to
+from rushlight.ops.tensor.array_dtypes import as_scalar, converted
+from rushlight.ops.tensor.cast import to
+from rushlight.ops.tensor.copy_into import copy_
 from rushlight.tensor import Tensor, from_array, method, short
 
 # x[index] ---------------------------------------------------------------------------------

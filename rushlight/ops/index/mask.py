@@ -20,7 +20,7 @@ from rushlight.ops.create.filled import full
 from rushlight.ops.index.along_dim import filled
 from rushlight.ops.index.index_put import zero_dim
 from rushlight.ops.index.slice import embed
-from rushlight.ops.tensor.cast import as_scalar
+from rushlight.ops.tensor.array_dtypes import as_scalar
 from rushlight.tensor import Tensor, method
 
 _BOOL = np.dtype(bool)

@@ -17,7 +17,7 @@ from rushlight.ops.create.range import arange
 from rushlight.ops.index.along_dim import filled
 from rushlight.ops.index.gather import along, check_along, check_along_range
 from rushlight.ops.index.slice import embed
-from rushlight.ops.tensor.cast import as_scalar
+from rushlight.ops.tensor.array_dtypes import as_scalar
 from rushlight.tensor import Tensor, method
 
 

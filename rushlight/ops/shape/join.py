@@ -58,7 +58,7 @@ def _cat(xp, tensors, *, dim):
         common = OF[d]
         for a in tensors[1:]:
             common = promote_types(common, OF[a.dtype])
-        from rushlight.ops.tensor.cast import converted
+        from rushlight.ops.tensor.array_dtypes import converted
 
         tensors = [a if a.dtype == common.numpy else converted(a, common.numpy) for a in tensors]
     kept = [a for a in tensors if a.shape != (0,)]

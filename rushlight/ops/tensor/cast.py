@@ -1,22 +1,19 @@
 """Copies and conversions of dtype: clone, contiguous, to, float, type and their relatives."""
 
-import warnings
-
 import numpy as np
 
 import rushlight.dtype as dtypes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
-from rushlight.autograd.write import assign, check_overlap, check_write, read_only, stamp
 from rushlight.device import device, require
 from rushlight.docstrings import document
 from rushlight.errors import ShapeError
 from rushlight.meta import device_of, is_meta, on_meta, refuse
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
-from rushlight.ops.core.dispatch import overridden, record
+from rushlight.ops.core.dispatch import record
 from rushlight.ops.core.kinds import kernel
-from rushlight.ops.core.rules import zeros
+from rushlight.ops.tensor.array_dtypes import converted
 from rushlight.ops.tensor.memory_format import (
     channels_last,
     channels_last_3d,
@@ -24,7 +21,7 @@ from rushlight.ops.tensor.memory_format import (
     memory_format,
 )
 from rushlight.storage import geometry, strided, strides_of
-from rushlight.strides import copied, empty_like, ordered_like, preserved
+from rushlight.strides import copied, empty_like
 from rushlight.tensor import Tensor, from_array, method, short
 
 # Copies -----------------------------------------------------------------------------------
@@ -141,97 +138,6 @@ def is_contiguous(self, memory_format=contiguous_format):
 
 
 # Dtypes -----------------------------------------------------------------------------------
-
-
-def converted(x, dtype):
-    """Return a new array: ``x`` converted to the NumPy dtype ``dtype`` by PyTorch's rules."""
-    have = x.dtype
-    if dtype.kind == "b":
-        return ordered_like(np.asarray(x != 0), x)
-    if have.kind == "c" and dtype.kind != "c":
-        warnings.warn("Casting complex values to real discards the imaginary part", stacklevel=2)
-        return ordered_like(converted(x.real, dtype), x)
-    if dtype.kind in "iu" and have.kind not in "iub":
-        return _to_integer(x, dtype)
-    if dtype in _FLOAT8:
-        return preserved(_within(preserved(x, np.float32), dtype), dtype)
-    if dtype.itemsize == 2 and dtype.kind not in "iu" and have.itemsize == 8:
-        x = preserved(x, np.float32)  # PyTorch rounds twice: to float32 first
-    return preserved(x, dtype)
-
-
-def _within(x, dtype):
-    """``x`` with numbers that ``dtype`` can hold, as PyTorch converts those that it can't."""
-    if dtype is dtypes.float8_e4m3fn.numpy:
-        return x.clip(-448, 448)  # it has no infinities
-    if dtype is dtypes.float8_e8m0fnu.numpy:
-        return np.maximum(np.abs(x), 2.0**-127)  # it has powers of two, and neither signs nor 0
-    return x
-
-
-def _to_integer(x, dtype):
-    # PyTorch's code converts through int32 for integers of up to 32 bits, so narrow integers
-    # wrap around. PyTorch does not warn about numbers out of range, so NumPy's warning is off.
-    with np.errstate(invalid="ignore"):
-        narrow = dtype.itemsize < 4 or dtype.name == "int32"
-        found = preserved(x, np.dtype(np.int32 if narrow else np.int64))
-    return found if found.dtype == dtype else preserved(found, dtype)
-
-
-_FLOAT8 = tuple([d.numpy for d in dtypes.FLOAT8])
-
-
-def as_scalar(value, dtype):
-    """Convert a Python number or a 0-dim array to a 0-dim array of the NumPy dtype ``dtype``.
-
-    Raises:
-        RuntimeError: The dtype cannot hold the number.
-    """
-    if isinstance(value, np.ndarray):
-        return converted(value, dtype) if value.dtype != dtype else value
-    if not holds(dtype, value):
-        raise RuntimeError(
-            f"value cannot be converted to type {dtypes.OF[dtype].name} without overflow: {value}"
-        )
-    if isinstance(value, complex) and dtype.kind != "c":
-        value = value.real if dtype.kind != "b" else value != 0
-    if dtype.kind in "iu":
-        value = int(value)
-        if value < 0 and dtype.kind == "u":
-            value += 1 << 8 * dtype.itemsize
-    return np.asarray(value, dtype)
-
-
-_LARGEST = {d.numpy: dtypes.finfo(d).max for d in dtypes.DTYPES if d.category == 2}
-_REAL = {d.numpy: d.to_real().numpy for d in dtypes.DTYPES}
-_BOUNDS = {
-    d.numpy: (int(i.min) or -int(i.max), int(i.max))
-    for d in dtypes.DTYPES
-    if d.category == 1
-    for i in [np.iinfo(d.numpy)]
-}
-
-
-def holds(dtype, value):
-    """True if PyTorch converts the Python number ``value`` to the NumPy dtype without overflow.
-
-    An unsigned dtype accepts a negative int and wraps it around. It refuses a negative float,
-    because C does not define the conversion of a negative float to an unsigned integer.
-    """
-    kind = dtype.kind
-    if isinstance(value, complex):
-        if kind != "c" and kind != "b" and value.imag:
-            return False
-        return holds(_REAL[dtype], value.real) and (kind != "c" or holds(_REAL[dtype], value.imag))
-    if kind == "b":
-        return True
-    if dtype in _BOUNDS:
-        low, high = _BOUNDS[dtype]
-        low = 0 if kind == "u" and isinstance(value, float) else low
-        return value == value and low <= value <= high
-    return (
-        value != value or abs(value) in (0.0, float("inf")) or abs(value) <= _LARGEST[_REAL[dtype]]
-    )
 
 
 @kernel(public=False, method=False, name="to_copy", widen=False, primitive="copy", keeps_order=True)
@@ -468,90 +374,3 @@ def type_as(self, other):
     tensor([1])
     """
     return to(self, other.dtype)
-
-
-# Writes -----------------------------------------------------------------------------------
-
-
-@kernel(public=False, method=False, name="copy", widen=False, grad_name="CopyBackwards")
-def _overwritten(xp, x, src):
-    """Return ``src`` broadcast to the shape of ``x`` and converted to its dtype."""
-    src = src if src.dtype == x.dtype else converted(src, x.dtype)
-    return xp.broadcast_to(src, x.shape).copy()
-
-
-_overwritten.lower(lambda x, src: to(src, x.dtype).expand(x.shape))
-_overwritten.grad(x=zeros, src=lambda g: g)
-
-
-@short
-@method
-def copy_(self, src, non_blocking=False):
-    """Write ``src`` into this tensor, broadcast to its shape and converted to its dtype.
-
-    Args:
-        src: Tensor whose shape broadcasts to this tensor's, or a number.
-
-    Raises:
-        RuntimeError: ``src`` does not broadcast to this tensor's shape.
-
-    >>> import rushlight as torch
-    >>> torch.zeros(2, 2).copy_(torch.tensor([1.0, 2.0]))
-    tensor([[1., 2.],
-            [1., 2.]])
-    """
-    if not isinstance(src, Tensor) and isinstance(src, (bool, int, float, complex)):
-        if holds(self.array.dtype, src):
-            return self.fill_(src)
-        src = from_array(np.asarray(src))  # fill_ refuses the number, a tensor's wraps around
-    if not isinstance(src, Tensor):
-        found = overridden(copy_, (self, src), {})
-        if found is not NotImplemented:
-            return found
-        raise TypeError(
-            f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
-        )
-    check_write(self, "copy_", src.node is not None)
-    target = self.array.shape
-    if src.array.shape != target:
-        _check_stretch(src.array.shape, target)
-    if 0 in self.array.strides and self.array.size:
-        check_overlap(self.array, "copy_")
-    if watched(self, (src,)):
-        if is_meta(self) is not is_meta(src):
-            src = to(src, device_of(self))
-        return assign(self, _overwritten(self, src))
-    refresh(src)
-    value = src.array
-    if value.dtype != self.array.dtype:
-        value = converted(value, self.array.dtype)
-    put(self.array, ..., value, "copy_")
-    stamp(self)
-    return self
-
-
-def _check_stretch(shape, target):
-    lead = len(target) - len(shape)
-    if lead < 0 or any(n not in (1, m) for n, m in zip(shape, target[lead:], strict=False)):
-        raise ShapeError(
-            f"copy_: output with shape {list(target)} doesn't match the broadcast shape of the "
-            f"source {list(shape)}"
-        )
-
-
-def watched(x, others):
-    """True if a write of ``others`` into ``x`` must be recorded, by a trace or for gradients."""
-    if mode.intercept:
-        return True
-    if mode.grad_off and not mode.state.grad:
-        return False
-    if x.view_of is not None and x.view_of.root.node is not None:
-        return True
-    return x.node is not None or any(getattr(t, "node", None) is not None for t in others)
-
-
-def put(array, key, value, name):
-    """Assign ``array[key] = value``; raise RuntimeError if the memory is read-only."""
-    if not array.flags.writeable:
-        raise read_only(name, array)
-    array[key] = value

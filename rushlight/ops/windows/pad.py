@@ -10,7 +10,7 @@ from rushlight.ops.core.kinds import kernel
 from rushlight.ops.index.along_dim import filled
 from rushlight.ops.index.slice import placed
 from rushlight.ops.shape.join import cat
-from rushlight.ops.tensor.cast import as_scalar
+from rushlight.ops.tensor.array_dtypes import as_scalar
 from rushlight.strides import channels_order, laid, preserved
 from rushlight.tensor import Tensor
 

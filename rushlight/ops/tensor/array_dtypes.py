@@ -1,0 +1,101 @@
+"""Conversions of arrays and numbers to a dtype by PyTorch's rules, which differ from NumPy's."""
+
+import warnings
+
+import numpy as np
+
+import rushlight.dtype as dtypes
+from rushlight.strides import ordered_like, preserved
+
+__all__ = ["as_scalar", "converted", "holds"]
+
+
+def converted(x, dtype):
+    """Return a new array: ``x`` converted to the NumPy dtype ``dtype`` by PyTorch's rules."""
+    have = x.dtype
+    if dtype.kind == "b":
+        return ordered_like(np.asarray(x != 0), x)
+    if have.kind == "c" and dtype.kind != "c":
+        warnings.warn("Casting complex values to real discards the imaginary part", stacklevel=2)
+        return ordered_like(converted(x.real, dtype), x)
+    if dtype.kind in "iu" and have.kind not in "iub":
+        return _to_integer(x, dtype)
+    if dtype in _FLOAT8:
+        return preserved(_within(preserved(x, np.float32), dtype), dtype)
+    if dtype.itemsize == 2 and dtype.kind not in "iu" and have.itemsize == 8:
+        x = preserved(x, np.float32)  # PyTorch rounds twice: to float32 first
+    return preserved(x, dtype)
+
+
+def _within(x, dtype):
+    """``x`` with numbers that ``dtype`` can hold, as PyTorch converts those that it can't."""
+    if dtype is dtypes.float8_e4m3fn.numpy:
+        return x.clip(-448, 448)  # it has no infinities
+    if dtype is dtypes.float8_e8m0fnu.numpy:
+        return np.maximum(np.abs(x), 2.0**-127)  # it has powers of two, and neither signs nor 0
+    return x
+
+
+def _to_integer(x, dtype):
+    # PyTorch's code converts through int32 for integers of up to 32 bits, so narrow integers
+    # wrap around. PyTorch does not warn about numbers out of range, so NumPy's warning is off.
+    with np.errstate(invalid="ignore"):
+        narrow = dtype.itemsize < 4 or dtype.name == "int32"
+        found = preserved(x, np.dtype(np.int32 if narrow else np.int64))
+    return found if found.dtype == dtype else preserved(found, dtype)
+
+
+_FLOAT8 = tuple([d.numpy for d in dtypes.FLOAT8])
+
+
+def as_scalar(value, dtype):
+    """Convert a Python number or a 0-dim array to a 0-dim array of the NumPy dtype ``dtype``.
+
+    Raises:
+        RuntimeError: The dtype cannot hold the number.
+    """
+    if isinstance(value, np.ndarray):
+        return converted(value, dtype) if value.dtype != dtype else value
+    if not holds(dtype, value):
+        raise RuntimeError(
+            f"value cannot be converted to type {dtypes.OF[dtype].name} without overflow: {value}"
+        )
+    if isinstance(value, complex) and dtype.kind != "c":
+        value = value.real if dtype.kind != "b" else value != 0
+    if dtype.kind in "iu":
+        value = int(value)
+        if value < 0 and dtype.kind == "u":
+            value += 1 << 8 * dtype.itemsize
+    return np.asarray(value, dtype)
+
+
+_LARGEST = {d.numpy: dtypes.finfo(d).max for d in dtypes.DTYPES if d.category == 2}
+_REAL = {d.numpy: d.to_real().numpy for d in dtypes.DTYPES}
+_BOUNDS = {
+    d.numpy: (int(i.min) or -int(i.max), int(i.max))
+    for d in dtypes.DTYPES
+    if d.category == 1
+    for i in [np.iinfo(d.numpy)]
+}
+
+
+def holds(dtype, value):
+    """True if PyTorch converts the Python number ``value`` to the NumPy dtype without overflow.
+
+    An unsigned dtype accepts a negative int and wraps it around. It refuses a negative float,
+    because C does not define the conversion of a negative float to an unsigned integer.
+    """
+    kind = dtype.kind
+    if isinstance(value, complex):
+        if kind != "c" and kind != "b" and value.imag:
+            return False
+        return holds(_REAL[dtype], value.real) and (kind != "c" or holds(_REAL[dtype], value.imag))
+    if kind == "b":
+        return True
+    if dtype in _BOUNDS:
+        low, high = _BOUNDS[dtype]
+        low = 0 if kind == "u" and isinstance(value, float) else low
+        return value == value and low <= value <= high
+    return (
+        value != value or abs(value) in (0.0, float("inf")) or abs(value) <= _LARGEST[_REAL[dtype]]
+    )

@@ -1,0 +1,99 @@
+"""Writes of one tensor into another: ``copy_``."""
+
+import numpy as np
+
+from rushlight.autograd import mode
+from rushlight.autograd.tape import refresh
+from rushlight.autograd.write import assign, check_overlap, check_write, read_only, stamp
+from rushlight.errors import ShapeError
+from rushlight.meta import device_of, is_meta
+from rushlight.ops.core.dispatch import overridden
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.rules import zeros
+from rushlight.ops.tensor.array_dtypes import converted, holds
+from rushlight.ops.tensor.cast import to
+from rushlight.tensor import Tensor, from_array, method, short
+
+
+@kernel(public=False, method=False, name="copy", widen=False, grad_name="CopyBackwards")
+def _overwritten(xp, x, src):
+    """Return ``src`` broadcast to the shape of ``x`` and converted to its dtype."""
+    src = src if src.dtype == x.dtype else converted(src, x.dtype)
+    return xp.broadcast_to(src, x.shape).copy()
+
+
+_overwritten.lower(lambda x, src: to(src, x.dtype).expand(x.shape))
+_overwritten.grad(x=zeros, src=lambda g: g)
+
+
+@short
+@method
+def copy_(self, src, non_blocking=False):
+    """Write ``src`` into this tensor, broadcast to its shape and converted to its dtype.
+
+    Args:
+        src: Tensor whose shape broadcasts to this tensor's, or a number.
+
+    Raises:
+        RuntimeError: ``src`` does not broadcast to this tensor's shape.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 2).copy_(torch.tensor([1.0, 2.0]))
+    tensor([[1., 2.],
+            [1., 2.]])
+    """
+    if not isinstance(src, Tensor) and isinstance(src, (bool, int, float, complex)):
+        if holds(self.array.dtype, src):
+            return self.fill_(src)
+        src = from_array(np.asarray(src))  # fill_ refuses the number, a tensor's wraps around
+    if not isinstance(src, Tensor):
+        found = overridden(copy_, (self, src), {})
+        if found is not NotImplemented:
+            return found
+        raise TypeError(
+            f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
+        )
+    check_write(self, "copy_", src.node is not None)
+    target = self.array.shape
+    if src.array.shape != target:
+        _check_stretch(src.array.shape, target)
+    if 0 in self.array.strides and self.array.size:
+        check_overlap(self.array, "copy_")
+    if watched(self, (src,)):
+        if is_meta(self) is not is_meta(src):
+            src = to(src, device_of(self))
+        return assign(self, _overwritten(self, src))
+    refresh(src)
+    value = src.array
+    if value.dtype != self.array.dtype:
+        value = converted(value, self.array.dtype)
+    put(self.array, ..., value, "copy_")
+    stamp(self)
+    return self
+
+
+def _check_stretch(shape, target):
+    lead = len(target) - len(shape)
+    if lead < 0 or any(n not in (1, m) for n, m in zip(shape, target[lead:], strict=False)):
+        raise ShapeError(
+            f"copy_: output with shape {list(target)} doesn't match the broadcast shape of the "
+            f"source {list(shape)}"
+        )
+
+
+def watched(x, others):
+    """True if a write of ``others`` into ``x`` must be recorded, by a trace or for gradients."""
+    if mode.intercept:
+        return True
+    if mode.grad_off and not mode.state.grad:
+        return False
+    if x.view_of is not None and x.view_of.root.node is not None:
+        return True
+    return x.node is not None or any(getattr(t, "node", None) is not None for t in others)
+
+
+def put(array, key, value, name):
+    """Assign ``array[key] = value``; raise RuntimeError if the memory is read-only."""
+    if not array.flags.writeable:
+        raise read_only(name, array)
+    array[key] = value
