@@ -10,8 +10,8 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf, refresh
 from rushlight.autograd.write import detached
+from rushlight.compiler.capture.inputs import Grad
 from rushlight.compiler.capture.outer_arrays import Array
-from rushlight.compiler.capture.recorder import Grad
 from rushlight.compiler.capture.symbolic_numbers import SymbolicNumber, without_numbers
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.python.comparisons import is_plain

@@ -23,7 +23,7 @@ from rushlight.compiler.calls.hooks import hook_place
 from rushlight.compiler.calls.persistent_inputs import Held
 from rushlight.compiler.calls.results import Results, refuse_twice
 from rushlight.compiler.calls.shared_inputs import demand_apart, refuse_shared, shares
-from rushlight.compiler.capture.recorder import Grad, key_of
+from rushlight.compiler.capture.inputs import Grad, key_of
 from rushlight.compiler.capture.simplify import alive, operands
 from rushlight.compiler.capture.symbolic_numbers import SymbolicNumber
 from rushlight.compiler.ir.abstract import Abstract

@@ -16,94 +16,31 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf, output, refresh, tick
 from rushlight.autograd.write import follow, stamp
-from rushlight.compiler.capture.memory import Memory, Place, in_memory_order, lies_alike, overlaps
+from rushlight.compiler.capture.inputs import Grad, Live, key_of
+from rushlight.compiler.capture.memory import Memory, overlaps
 from rushlight.compiler.capture.outer_arrays import Array
 from rushlight.compiler.capture.symbolic_numbers import Numbers, SymbolicNumber, without_numbers
+from rushlight.compiler.capture.tracked_memory import TrackedMemory
 from rushlight.compiler.ir.abstract import HALF, Abstract, refuse_values, user_line
-from rushlight.compiler.ir.affine import strides_of
-from rushlight.compiler.ir.equation import Equation
 from rushlight.dtype import OF
 from rushlight.errors import TraceError
-from rushlight.ops.core.definition import OPS
 from rushlight.ops.core.dispatch import record as attach
 from rushlight.ops.core.dispatch import refuse
 from rushlight.ops.core.inference import infer
 from rushlight.ops.core.promotion import scalar_dtype
 from rushlight.ops.create.from_data import from_numpy
-from rushlight.ops.tensor.memory_format import contiguous_format
-from rushlight.shaped import Shaped
-from rushlight.storage import offset
-from rushlight.strides import visit_order
 from rushlight.tensor import Tensor, ViewOf, from_array
 
-__all__ = ["Recorder", "key_of"]
+__all__ = ["Recorder"]
 
 
-def key_of(array):
-    """The key of the memory that an array looks at: its address, shape, strides and dtype."""
-    if isinstance(array, Shaped):
-        raise TraceError(
-            f'{user_line()}: a tensor on the device "meta" from outside comes into torch.compile, '
-            "where it has no elements to compute with; give it as an argument of the function"
-        )
-    return array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.num
-
-
-class Captured:
-    """A tensor from outside, an input of the program.
-
-    Attributes:
-        get: How each run finds the tensor. None: it is always the same object. An integer: the
-            tensor is the argument at this position. A function: its result, as with ``Grad``.
-    """
-
-    __slots__ = ("get", "tensor", "value")
-
-    def __init__(self, tensor, get, value):
-        self.tensor, self.get, self.value = tensor, get, value
-
-
-class Grad:
-    """Finds the gradient that a leaf has at each run."""
-
-    __slots__ = ("leaf",)
-
-    def __init__(self, leaf):
-        self.leaf = leaf
-
-    def __call__(self):
-        return self.leaf._grad
-
-
-class Live:
-    """A Python number that is read again at each run; it is a 0-dim input of the program.
-
-    Attributes:
-        get: ``get()`` gives the number.
-        place: None, or ``place()`` gives the (dict, key) where the number is stored. A run calls
-            ``get`` only if the object stored there is another one than before.
-        steady: True if the number changes only together with one of the recorder's ``places``.
-        after: How many of the deferred calls run before the number is read.
-        number: None, or the ``SymbolicNumber`` whose value this is; the call's function computes
-            it.
-    """
-
-    __slots__ = ("after", "get", "number", "place", "steady", "value")
-
-    def __init__(self, get, place, steady, after, value, number=None):
-        self.get, self.place, self.steady, self.after = get, place, steady, after
-        self.value, self.number = value, number
-
-
-class Recorder:
+class Recorder(TrackedMemory):
     """The trace of one call.
 
     Attributes:
         observer: Notes which Python objects the function reads and writes; ``observe`` makes it.
             None if only operations are recorded.
-        checks: Conditions under which the program holds, each (template, objects, value). The
-            template, filled with the objects' names, is an expression that must give the value.
-            The observer's conditions are checked before these.
+        checks: See ``TrackedMemory``. The observer's conditions are checked before these.
         places: Functions without arguments. Each gives conditions about objects that may be
             replaced between calls, such as an optimizer's state. A condition here is (template,
             objects, value, fixed): only the template and ``fixed`` must stay the same.
@@ -117,35 +54,24 @@ class Recorder:
     auditing = False  # True if the recording is only compared with an earlier one: no program
 
     def __init__(self, leaves=(), is_apart=lambda container: False, observe=None):
+        super().__init__()
         self.began = tick()
         self.leaves = leaves
-        self.equations: list = []
-        self.captured: dict = {}  # memory key → Captured
-        self.outer: dict = {}  # memory key → Memory, of memory from outside
-        self.written: dict = {}  # memory keys, in order
-        self.looks: dict = {}  # id of the array of a traced tensor → Place
-        self.moved: dict = {}  # id(tensor) → (outer tensor, abstract array it looks at now, cell)
         self.lives: list = []
         self.grads: dict = {}  # id(leaf) → (leaf, its grad at entry)
         self.nodes: dict = {}  # id(tensor) → (tensor, node at entry)
-        # Tensors made here that look at memory from outside.
-        self.aliases: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
-        self.views: dict = {}  # id → view from outside whose memory is that of another tensor
         self.over_arrays: dict = {}  # id → tensor made here over a NumPy array from outside
-        self.checks: list = []
         self.places: list = []
         self.calls: list = []
         self.passed: list = []
         self.first_calls = 0
         self.hooks: dict = {}  # id → (dict of hooks from outside, its copy from before the trace)
         self.modules: dict = {}  # id → Module that was called
-        self.kept: list = []  # tensors that must stay alive, because their ids are keys
         self.made: list = []  # weak references to the tensors that the trace made
         self.stepped: dict = {}  # optimizer → the states that its steps in this trace share
         self.numbers = Numbers()
         self._tensors: dict = {}  # name of a SymbolicNumber → its input tensor
         self._over: dict = {}  # id of a stand-in → the tensor over its array
-        self.shares = False  # whether two tensors from outside look at one memory
         self.constants: list = []  # results of functions marked with assume_constant_result
         self.refused: TraceError | None = None
         self.undo: list = []  # functions that take back state made for the trace
@@ -155,92 +81,9 @@ class Recorder:
 
     # Values -----------------------------------------------------------------------------
 
-    def capture(self, tensor, get=None):
-        """Make an outer tensor an input; ``get`` finds it again. Returns its memory's key."""
-        key = key_of(tensor.array)
-        known = self.captured.get(key)
-        if known is None:
-            value = Abstract(tensor.array.shape, tensor.array.dtype, tensor.array.strides)
-            self.captured[key] = Captured(tensor, get, value)
-            look = Abstract(value.shape, value.dtype, value.strides)
-            memory = self.outer[key] = Memory(look, value, key, tensor.array)
-            self.looks[look.id] = Place(memory, (), look, value, 0)
-            self.kept.append(tensor)
-        elif known.tensor is not tensor and self.is_outer(tensor):
-            # Two tensors over one memory are one input: later calls must have it so, too.
-            template = "{0}({1}.array) == {0}({2}.array)"
-            if known.tensor.array is tensor.array:
-                template = "{1}.array is {2}.array"
-            self.checks.append((template, (key_of, known.tensor, tensor), True))
-            self.shares = True
-        return key
-
-    def place(self, x):
-        """The ``Place`` that the tensor ``x`` looks at now."""
-        array = x.array
-        if id(x) in self.moved:
-            array = self.moved[id(x)][1]
-        if type(array) is Abstract:
-            found = self.looks.get(array.id)
-            if found is None:
-                memory = Memory(array, array)
-                found = self.looks[array.id] = Place(memory, (), array, array, 0)
-            return found
-        key = key_of(array)
-        if x.view_of is None or key in self.outer:
-            return self.looks[self.outer[self.capture(x)].look.id]
-        root = self.place(x.view_of.root)
-        if id(x) not in self.views:
-            # The user may make ``x`` look at other memory, for example by ``x.data = …``.
-            self.views[id(x)] = x
-            self.checks.append(("{0}.view_of", (x,), x.view_of))
-        look = Abstract(array.shape, array.dtype, array.strides)
-        return self._look(look, root.memory, (*root.path, *x.view_of.path))
-
-    def _look(self, look, memory, path, value=None):
-        """Note the place of the abstract array ``look``; ``value`` is the value there now."""
-        version = memory.version if value is not None else -1
-        self.looks[look.id] = found = Place(memory, path, look, value, version)
-        return found
-
-    def value(self, x):
-        """The abstract value that ``x`` (a tensor or a constant) has now."""
-        if not isinstance(x, Tensor):
-            return x
-        refresh(x)  # the node of a view whose base was written since
-        array = x.array
-        if type(array) is Abstract and array.id not in self.looks:
-            return array
-        place = self.place(x)
-        memory = place.memory
-        if place.version != memory.version:
-            place.value, place.version = self._along(memory.value, place.path), memory.version
-        return place.value
-
     def _saved(self, x):
         """The array that a node saves for an operand. It looks at memory, as in eager mode."""
         return self.place(x).look if isinstance(x, Tensor) else x
-
-    def snapshot(self, x):
-        """A copy of the present value of ``x``. Later writes to ``x`` do not change the copy."""
-        (found,) = self.emit(OPS["clone"], (self.value(x),), {"memory_format": None})
-        return found
-
-    def _along(self, value, path):
-        for op, args, params in path:
-            if op.of_storage:
-                value = self._ordered(value)
-                own = value.shape, strides_of(value.shape), 0
-                params = {**params, "geometry": own}
-            (value,) = self.emit(op, (value, *args), params)
-        return value
-
-    def _ordered(self, value):
-        """``value`` with its dims in the order in which they lie in memory."""
-        dims = in_memory_order(value)
-        if dims == [*range(value.ndim)]:
-            return value
-        return self.emit(OPS["permute"], (value,), {"dims": tuple(dims)})[0]
 
     def live(self, get, place=None, steady=False):
         """A 0-dim tensor that holds ``get()`` at each run; see ``Live``."""
@@ -401,17 +244,7 @@ class Recorder:
             return tensor is None or self.is_outer(tensor)
         return node.clock < self.began
 
-    def is_outer(self, tensor):
-        """Whether a tensor was there before the trace."""
-        return type(tensor.array) is ndarray and self.aliases.get(id(tensor)) is not tensor
-
     # Operations ---------------------------------------------------------------------------
-
-    def emit(self, op, ins, params):
-        """Append an equation; returns its abstract results."""
-        outs = infer(op, ins, params, Abstract)
-        self.equations.append(Equation(op, ins, params, outs))
-        return outs
 
     def record(self, op, args, params):
         """Run ``op`` on abstract values: the traced counterpart of ``dispatch.apply``."""
@@ -476,18 +309,6 @@ class Recorder:
         self._look(found, memory, path, found)
         self._attach(op, (x,), params, [out])
         return out
-
-    def offset(self, x):
-        """The storage offset of ``x`` in elements. Later calls must have the same offset."""
-        place = self.place(x)
-        self._note_offset(place.memory)
-        return place.start()
-
-    def _note_offset(self, memory):
-        """Make the storage offset of an outer memory a condition of the program."""
-        if memory.array is not None:
-            first = (offset, self.captured[memory.key].tensor)
-            self.checks.append(("{0}({1}.array)", first, offset(memory.array)))
 
     def _without_numbers(self, op, args, params):
         """``args`` and ``params`` with each ``SymbolicNumber`` replaced by an input or its value.
@@ -562,27 +383,6 @@ class Recorder:
         follow(x, value)
         return x
 
-    def _write(self, memory, value, path):
-        """Write ``value`` to the part of ``memory`` that ``path`` views. Its layout stays."""
-        if path or not isinstance(value, Abstract) or not lies_alike(value, memory.look):
-            params = {"path": path, "strides": memory.look.strides}
-            (value,) = self.emit(OPS["patch"], (memory.value, value), params)
-        memory.write(value)
-        if memory.key is not None:
-            self.written[memory.key] = None
-
-    def _laid_out(self, value, strides):
-        """``value`` with its dims laid out in memory in the order of ``strides``."""
-        if value.strides == strides:
-            return value
-        order = visit_order(value.shape, strides)
-        if order == visit_order(value.shape, value.strides):
-            return value
-        (turned,) = self.emit(OPS["permute"], (value,), {"dims": tuple(order)})
-        (copy,) = self.emit(OPS["clone"], (turned,), {"memory_format": contiguous_format})
-        back = tuple(np.argsort(order).tolist())
-        return self.emit(OPS["permute"], (copy,), {"dims": back})[0]
-
     def replace(self, x, value):
         """``x.data = value``: from here on ``x`` looks at the memory of ``value``."""
         if type(x.array) is not ndarray or not self.is_outer(x):
@@ -615,15 +415,6 @@ class Recorder:
             # A new Memory, so that values saved for a gradient stay as they were, as in eager.
             anew = self.outer[old.key] = Memory(old.look, old.value, old.key, old.array)
             self._write(anew, memory.value, ())
-
-    def _fitted(self, value, x):
-        if not isinstance(value, Abstract):
-            return value
-        if value.dtype != x.array.dtype:
-            (value,) = self.emit(OPS["to_copy"], (value,), {"dtype": x.array.dtype})
-        if value.shape != tuple(x.array.shape):
-            (value,) = self.emit(OPS["expand"], (value,), {"size": tuple(x.array.shape)})
-        return value
 
     def restore(self):
         """Undo what the recording changed in outer tensors and in their hooks."""

@@ -1,0 +1,190 @@
+"""Memory while a call is recorded: a read gives the abstract value that the last write left there.
+
+A tensor is a way to look at a memory: a path of views. Its value is computed from the memory's
+present value, along this path, when an operation reads it after a write.
+"""
+
+import weakref
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.autograd.tape import refresh
+from rushlight.compiler.capture.inputs import Captured, key_of
+from rushlight.compiler.capture.memory import Memory, Place, in_memory_order, lies_alike
+from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.ir.affine import strides_of
+from rushlight.compiler.ir.equation import Equation
+from rushlight.ops.core.definition import OPS
+from rushlight.ops.core.inference import infer
+from rushlight.ops.tensor.memory_format import contiguous_format
+from rushlight.storage import offset
+from rushlight.strides import visit_order
+from rushlight.tensor import Tensor
+
+__all__ = ["TrackedMemory"]
+
+
+class TrackedMemory:
+    """The memory that tensors look at, and the equations that compute its values.
+
+    Attributes:
+        equations: The equations so far.
+        captured: From the key of a memory from outside to its input, a ``Captured``.
+        outer: From the key of a memory from outside to its ``Memory``.
+        written: The keys of the memories from outside that the program writes, in order.
+        looks: From the id of a traced tensor's array to its ``Place``.
+        moved: From the id of a tensor to (outer tensor, abstract array it looks at now, cell).
+        checks: Conditions under which the program holds, each (template, objects, value). The
+            template, filled with the objects' names, is an expression that must give the value.
+        shares: Whether two tensors from outside look at one memory.
+    """
+
+    def __init__(self):
+        self.equations: list = []
+        self.captured: dict = {}
+        self.outer: dict = {}
+        self.written: dict = {}
+        self.looks: dict = {}
+        self.moved: dict = {}
+        # Tensors made here that look at memory from outside.
+        self.aliases: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
+        self.views: dict = {}  # id → view from outside whose memory is that of another tensor
+        self.checks: list = []
+        self.kept: list = []  # tensors that must stay alive, because their ids are keys
+        self.shares = False
+
+    def capture(self, tensor, get=None):
+        """Make an outer tensor an input; ``get`` finds it again. Returns its memory's key."""
+        key = key_of(tensor.array)
+        known = self.captured.get(key)
+        if known is None:
+            value = Abstract(tensor.array.shape, tensor.array.dtype, tensor.array.strides)
+            self.captured[key] = Captured(tensor, get, value)
+            look = Abstract(value.shape, value.dtype, value.strides)
+            memory = self.outer[key] = Memory(look, value, key, tensor.array)
+            self.looks[look.id] = Place(memory, (), look, value, 0)
+            self.kept.append(tensor)
+        elif known.tensor is not tensor and self.is_outer(tensor):
+            # Two tensors over one memory are one input: later calls must have it so, too.
+            template = "{0}({1}.array) == {0}({2}.array)"
+            if known.tensor.array is tensor.array:
+                template = "{1}.array is {2}.array"
+            self.checks.append((template, (key_of, known.tensor, tensor), True))
+            self.shares = True
+        return key
+
+    def place(self, x):
+        """The ``Place`` that the tensor ``x`` looks at now."""
+        array = x.array
+        if id(x) in self.moved:
+            array = self.moved[id(x)][1]
+        if type(array) is Abstract:
+            found = self.looks.get(array.id)
+            if found is None:
+                memory = Memory(array, array)
+                found = self.looks[array.id] = Place(memory, (), array, array, 0)
+            return found
+        key = key_of(array)
+        if x.view_of is None or key in self.outer:
+            return self.looks[self.outer[self.capture(x)].look.id]
+        root = self.place(x.view_of.root)
+        if id(x) not in self.views:
+            # The user may make ``x`` look at other memory, for example by ``x.data = …``.
+            self.views[id(x)] = x
+            self.checks.append(("{0}.view_of", (x,), x.view_of))
+        look = Abstract(array.shape, array.dtype, array.strides)
+        return self._look(look, root.memory, (*root.path, *x.view_of.path))
+
+    def _look(self, look, memory, path, value=None):
+        """Note the place of the abstract array ``look``; ``value`` is the value there now."""
+        version = memory.version if value is not None else -1
+        self.looks[look.id] = found = Place(memory, path, look, value, version)
+        return found
+
+    def value(self, x):
+        """The abstract value that ``x`` (a tensor or a constant) has now."""
+        if not isinstance(x, Tensor):
+            return x
+        refresh(x)  # the node of a view whose base was written since
+        array = x.array
+        if type(array) is Abstract and array.id not in self.looks:
+            return array
+        place = self.place(x)
+        memory = place.memory
+        if place.version != memory.version:
+            place.value, place.version = self._along(memory.value, place.path), memory.version
+        return place.value
+
+    def snapshot(self, x):
+        """A copy of the present value of ``x``. Later writes to ``x`` do not change the copy."""
+        (found,) = self.emit(OPS["clone"], (self.value(x),), {"memory_format": None})
+        return found
+
+    def _along(self, value, path):
+        for op, args, params in path:
+            if op.of_storage:
+                value = self._ordered(value)
+                own = value.shape, strides_of(value.shape), 0
+                params = {**params, "geometry": own}
+            (value,) = self.emit(op, (value, *args), params)
+        return value
+
+    def _ordered(self, value):
+        """``value`` with its dims in the order in which they lie in memory."""
+        dims = in_memory_order(value)
+        if dims == [*range(value.ndim)]:
+            return value
+        return self.emit(OPS["permute"], (value,), {"dims": tuple(dims)})[0]
+
+    def offset(self, x):
+        """The storage offset of ``x`` in elements. Later calls must have the same offset."""
+        place = self.place(x)
+        self._note_offset(place.memory)
+        return place.start()
+
+    def _note_offset(self, memory):
+        """Make the storage offset of an outer memory a condition of the program."""
+        if memory.array is not None:
+            first = (offset, self.captured[memory.key].tensor)
+            self.checks.append(("{0}({1}.array)", first, offset(memory.array)))
+
+    def is_outer(self, tensor):
+        """Whether a tensor was there before the trace."""
+        return type(tensor.array) is ndarray and self.aliases.get(id(tensor)) is not tensor
+
+    def emit(self, op, ins, params):
+        """Append an equation; returns its abstract results."""
+        outs = infer(op, ins, params, Abstract)
+        self.equations.append(Equation(op, ins, params, outs))
+        return outs
+
+    def _write(self, memory, value, path):
+        """Write ``value`` to the part of ``memory`` that ``path`` views. Its layout stays."""
+        if path or not isinstance(value, Abstract) or not lies_alike(value, memory.look):
+            params = {"path": path, "strides": memory.look.strides}
+            (value,) = self.emit(OPS["patch"], (memory.value, value), params)
+        memory.write(value)
+        if memory.key is not None:
+            self.written[memory.key] = None
+
+    def _laid_out(self, value, strides):
+        """``value`` with its dims laid out in memory in the order of ``strides``."""
+        if value.strides == strides:
+            return value
+        order = visit_order(value.shape, strides)
+        if order == visit_order(value.shape, value.strides):
+            return value
+        (turned,) = self.emit(OPS["permute"], (value,), {"dims": tuple(order)})
+        (copy,) = self.emit(OPS["clone"], (turned,), {"memory_format": contiguous_format})
+        back = tuple(np.argsort(order).tolist())
+        return self.emit(OPS["permute"], (copy,), {"dims": back})[0]
+
+    def _fitted(self, value, x):
+        if not isinstance(value, Abstract):
+            return value
+        if value.dtype != x.array.dtype:
+            (value,) = self.emit(OPS["to_copy"], (value,), {"dtype": x.array.dtype})
+        if value.shape != tuple(x.array.shape):
+            (value,) = self.emit(OPS["expand"], (value,), {"size": tuple(x.array.shape)})
+        return value
