@@ -32,6 +32,13 @@ def array_of(t):
     return t.numpy()
 
 
+def gradient(t):
+    """The gradient of a leaf as an array; None if ``t`` has none."""
+    if not t.is_leaf or t.grad is None:
+        return None
+    return array_of(t.grad)
+
+
 def is_exact(dtype):
     """Whether numbers of the dtype are not rounded."""
     return dtype.kind in "biu"

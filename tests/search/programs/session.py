@@ -1,15 +1,10 @@
 """A program under way: rushlight and PyTorch line by line, then rushlight's compiled programs."""
 
-import os
 import re
-from math import prod
 
 import numpy as np
 
 import rushlight
-from rushlight.compiler.run import threads
-from rushlight.errors import TraceError
-from rushlight.strides import is_dense
 from tests.search.programs.comparing import (
     Difference,
     errors_agree,
@@ -17,13 +12,21 @@ from tests.search.programs.comparing import (
     same_numbers,
     unstable,
 )
-from tests.search.programs.program import backward, tensor
+from tests.search.programs.compiled import compiled
+from tests.search.programs.excuses import (
+    MISSING_BACKWARD,
+    hides_writes,
+    lacks,
+    overflows,
+    saves_otherwise,
+    spoils,
+)
 from tests.search.programs.scopes import (
     ORACLE,
     Scope,
     address,
-    array_of,
     eps,
+    gradient,
     is_exact,
     layout,
     overlaps,
@@ -31,47 +34,11 @@ from tests.search.programs.scopes import (
     torch,
 )
 
-# PyTorch's words where it has no kernel, or where only our looking (``.numpy()``) stops it.
-MISSING = (
-    "not implemented for",
-    "not supported",
-    "unsupported",
-    "Promotion for",
-    "storage that is not resizable",
-    "must have a last dimension with stride 1",  # the gradient of view_as_real of nothing
-    "doesn't match the broadcast shape",  # an ``out`` to resize that is an input, too
-)
-# PyTorch's words where its gradient divides a number by integers in the dtype of these.
-MISSING_BACKWARD = (
-    "ZeroTensors are immutable",
-    "stride divisible by 2",  # of a tensor without elements
-    "result type Float can't be cast to the desired output type",
-    "Number of groups to divide channels in must be positive",
-    "to have non-zero size for non-batch dimensions",
-    "is not implemented",
-    "trying to differentiate twice",
-    "cannot reshape tensor of 0 elements",
-    "pixel_shuffle expects",  # of nothing, which pixel_unshuffle leaves as it is
-    "returned an invalid gradient",
-    "Expected isFloatingType(grad.scalar_type())",  # where() of a complex and a real number
-)
-# Lines of which PyTorch saves an operand although their gradients need none of its numbers.
-SAVED_IN_VAIN = (
-    "scatter_reduce(", "return_indices=True", "F.pad(", "T.complex(", "avg_pool", "_mean(", ".take(",
-    "rounding_mode=", "grid_sample(", ".cummin(", ".cummax(",
-    "F.conv",
-)  # fmt: skip
-# Lines of which some framework saves the result, or more than the operands.
-SAVED = re.compile(
-    r"max_pool|attention|sgn\(|_norm\(|_mean\(|prod\(|\.(r?sqrt|exp|tanh|sigmoid|reciprocal)_\("
-)
-WRITTEN = re.compile(r"([)\]]?)\.(\w+)_\(")
 # Lines with the largest of many elements, whose place is any of those that are equal.
 CHOICE = re.compile(r"(\w+)\.(topk|kthvalue)\(1, (-?\d+)\)")
 LARGEST = 1 << 22  # elements of a value
 MANY = 1024  # elements, from which on rushlight keeps equals in order
 FLOOR = 16  # of gradients, whose weights are of size 1, in eps
-COUNTS = (1, 2, 3, 5)  # of threads
 
 
 class Session:
@@ -360,229 +327,6 @@ class Session:
             slopes = [gradient(s[name]) for s in self.noisy]
             found[f"gradient of {name}"] = [g for g in slopes if g is not None]
         return found
-
-
-def overflows(step, want, found):
-    """Whether a product is infinite, 0 or infinity times 0, as the order of its factors has it.
-
-    PyTorch's complex 0 ** 0 is such a product; and it divides by a denormal number in its fmod.
-    """
-    whole = np.isfinite(found) & np.isfinite(want)
-    other = bool((np.isnan(found) != np.isnan(want)).any())
-    other |= "prod(" in step.text and bool((((found == 0) != (want == 0)) & whole).any())
-    return other and (
-        "prod(" in step.text
-        or "fmod(" in step.text
-        or (" ** " in step.text and want.dtype.kind == "c")
-    )
-
-
-def spoils(steps, found, want, again):
-    """Whether PyTorch's gradient, of second order where ``again``, is nothing to rely on."""
-    uses = lambda *words: any(word in s.text for s in steps for word in words)
-    # Its vectors make 0 of the gradient at nan, its numbers nan.
-    if uses("logit(0.01)") and np.isnan(found).any():
-        return True
-    # The gradient of sgn is a zero that stays one where it is multiplied by nan.
-    if uses(".sgn()") and np.isnan(found).any():
-        return True
-    # Its sign of a denormal complex number is infinite, and its slope has few digits near 0.
-    if uses("polar(") and (again or not np.isfinite(want).all()):
-        return True
-    # Of equal operands its terms cancel to the last bit.
-    if uses("atan2(") and np.allclose(found, want, rtol=1e-3, atol=1e-6):
-        return True
-    # It computes trigamma to nine digits, and rounds each step in half precision.
-    # The second slope of its sinc is 0 at 0, that of its prelu is the other side's.
-    if again and (
-        uses("lgamma(", "i0(", "sinc(", "prelu(")
-        or (np.isnan(want).any() and want.dtype == "float16")
-    ):
-        return True
-    # It multiplies what is infinite, in half precision soon, by 0.
-    if uses("interpolate(", ".norm(3", " ** ") and np.isnan(want).any():
-        return True
-    # Where a slope is nan, so is that of a later key, whose weight is 0.
-    if uses("is_causal=True") and np.isnan(want).any():
-        return True
-    # Where a factor is 0, it leaves out the later products, whose slope may be nan.
-    if uses("cumprod(") and np.isnan(found).any():
-        return True
-    # Outside of the image the slope of a point is 0, which it multiplies.
-    if uses("grid_sample(") and np.isnan(want).any():
-        return True
-    # The terms of a mean of equal operands cancel but for the rounding of each.
-    if uses("lerp(") and want.dtype.itemsize == 2:
-        return True
-    # Near 0 the terms of the slope of sinc are large and cancel.
-    if uses("sinc(") and np.allclose(found, want, rtol=1e-3, atol=1e-4):
-        return True
-    # It rounds the slope to the dtype of another operand.
-    return uses("T.addc", ".addc") and np.allclose(found, want, 1e-2, 1e-2, equal_nan=True)
-
-
-def hides_writes(steps):
-    """Whether ``.data`` is written beside lines of which the frameworks save other values.
-
-    Nobody sees such a write, so each framework's gradient is of what it happened to save.
-    """
-    lines = [s.text for s in steps]
-    return any(map(SAVED.search, lines)) and any(".data" in t for t in lines)
-
-
-def saves_otherwise(ours, theirs, steps, scope):
-    """Whether only one framework refuses a write to what it saved; the other does without.
-
-    PyTorch copies batches of several dims where their memory is not that of one dim.
-    """
-    if (ours is None) == (theirs is None) or "inplace operation" not in f"{ours}{theirs}":
-        return False
-    if ours is None:  # what is written through a view is another value's copy
-        names = [
-            name for s in steps for view, name in WRITTEN.findall(s.text)
-            if view or scope[s.writes]._is_view()
-        ]  # fmt: skip
-        return any(f"output 0 of {name}," in str(theirs).lower() for name in names) or any(
-            word in s.text for s in steps for word in SAVED_IN_VAIN
-        )
-    # Theirs copies operands that rms_norm converts, and saves what cross_entropy makes of its
-    # input; ours wants the input itself for a gradient with a graph.
-    if "NllLossBackward0 saved 'x'" in str(ours) or any("F.rms_norm(" in s.text for s in steps):
-        return True
-    # Theirs goes no further with an attention of no queries, ours multiplies nothing.
-    attentions = [s for s in steps if "scaled_dot_product_attention(" in s.text]
-    if any(not scope[n].numel() for s in attentions for n in s.uses):
-        return True
-    products = [s for s in steps if " @ " in s.text or "matmul(" in s.text]
-    linear = [s for s in steps if "F.linear(" in s.text]
-    return any(scope[n].ndim > 3 for s in products for n in s.uses) or any(
-        scope[n].ndim > 2 for s in linear for n in s.uses
-    )
-
-
-def lacks(error):
-    """Whether PyTorch raised for want of a kernel."""
-    return isinstance(error, NotImplementedError) or any(m in str(error) for m in MISSING)
-
-
-def gradient(t):
-    if not t.is_leaf or t.grad is None:
-        return None
-    return array_of(t.grad)
-
-
-# Compiled -----------------------------------------------------------------------------------
-
-
-class Outcome:
-    """What a call did: results and inputs with their strides and places, or an exception."""
-
-    def __init__(self, function, program):
-        names = {"T": rushlight, "tensor": tensor}
-        given = {n: eval(x.text, names) for n, x in program.inputs.items()}
-        self.error, results = None, []
-        try:
-            results = function(*given.values())
-            if program.backward == "outside":
-                backward(rushlight, results[:: program.stride])
-        except Exception as error:
-            self.error = error
-        tensors = {**given, **{f"result {i}": t for i, t in enumerate(results)}}
-        self.arrays = {n: array_of(t).copy() for n, t in tensors.items()}
-        self.contiguous = {name: t.is_contiguous() for name, t in tensors.items()}
-        self.dense = {n: is_dense(t.shape, t.stride(), 1) for n, t in tensors.items()}
-        self.looks, places = {}, {}
-        for name, t in tensors.items():
-            where = address(t)
-            shares = name if where is None else places.setdefault(where, name)
-            self.looks[name] = (layout(t), t.requires_grad, shares)
-        for name, t in given.items():
-            slope = gradient(t)
-            if slope is not None:
-                self.arrays[f"gradient of {name}"] = slope.copy()
-
-    def against(self, want, noise, floor, exactly=False):
-        """How the call differs from ``want``: None or a Difference without its stage."""
-        if (self.error is None) != (want.error is None):
-            return Difference("error", f"{self.error!r} instead of {want.error!r}")
-        if self.error is not None and not errors_agree(self.error, want.error):
-            return Difference("error", f"{self.error!r} instead of {want.error!r}")
-        if self.arrays.keys() != want.arrays.keys():
-            return Difference("names", f"{[*self.arrays]} instead of {[*want.arrays]}")
-        for name, x in self.arrays.items():
-            y = want.arrays[name]
-            if exactly:
-                wrong = None if x.tobytes() == y.tobytes() else "not the same bits"
-            else:
-                least = 0.0
-                if name.startswith("gradient"):
-                    least = max(1.0, floor / eps(y.real.dtype))
-                most = max([a.size for a in self.arrays.values()])
-                wrong = mismatch(x, y, noise.get(name, ()), least, max(8, most // 30))
-            if wrong:
-                return Difference("value", f"{name}: {wrong}")
-        for name, look in self.looks.items():
-            (own, *rest), (strides, *others) = look, want.looks[name]
-            contiguous = want.contiguous[name] and not self.contiguous[name]
-            if rest != others or contiguous or (want.dense[name] and own != strides):
-                words = "(strides, requires_grad, shares memory with)"
-                return Difference("looks", f"{name} {words}: {look} instead of {want.looks[name]}")
-        return None
-
-
-def compiled(program, noise, floor, kind=""):
-    """Compare the compiled program with the eager one, for several numbers of threads.
-
-    ``floor``: the error allowed in gradients. ``kind``: the only kind of difference that
-    is looked for; any where it is empty.
-    """
-    scope = {"T": rushlight, "F": rushlight.nn.functional, "backward": backward}
-    exec(program.source, scope)
-    eager = scope["program"]
-    want = Outcome(eager, program)
-    whole = not any(s.dynamic for s in program.steps)
-    if not kind.startswith("replay"):
-        function = rushlight.compile(eager, fullgraph=whole)
-        first = None
-        for count in counts(program, kind):
-            threads.resize(count)
-            found = Outcome(function, program)
-            if isinstance(found.error, TraceError):  # it says what it cannot do: then eagerly
-                function = rushlight.compile(eager)
-                found = Outcome(function, program)
-            first = first or found
-            exactly = found is not first
-            wrong = found.against(first if exactly else want, noise, floor, exactly)
-            if any(
-                f"{name}Backward0 saved" in str(found.error)
-                for name in ("Attention", "IndexPut", "NllLoss")
-            ):
-                return None  # docs/differences.md says of what
-            if wrong:
-                stage = "threads" if exactly else "compiled"
-                return Difference(f"{stage} {wrong.kind}", f"{wrong.text} ({count} threads)")
-    if kind.startswith(("compiled", "threads")) or (program.seed or 0) % 3:
-        return None
-    os.environ["RUSHLIGHT_COMPILER"] = "numpy"
-    try:
-        function = rushlight.compile(eager, fullgraph=whole)
-        found = Outcome(function, program)
-        if isinstance(found.error, TraceError):
-            found = Outcome(rushlight.compile(eager), program)
-        wrong = found.against(want, noise, floor)
-    finally:
-        del os.environ["RUSHLIGHT_COMPILER"]
-    return wrong and Difference(f"replay {wrong.kind}", wrong.text)
-
-
-def counts(program, kind):
-    """The numbers of threads to try: all of them where there is work for several."""
-    if kind.startswith("compiled"):
-        return COUNTS[:1]
-    large = any(prod(x.shape) > 1000 for x in program.inputs.values())
-    if large or kind or not program.seed:
-        return COUNTS
-    return COUNTS[0], COUNTS[1 + program.seed % 3]
 
 
 def check(program, noisy=2, amount=1.5, kind=""):
