@@ -1,4 +1,4 @@
-"""Machine code that tests make stays out of the user's cache; interrupts reach what they start."""
+"""What all tests share: a cache of machine code, bytecode, collections of garbage, modes."""
 
 import atexit
 import gc
@@ -6,9 +6,12 @@ import importlib.util
 import os
 import shutil
 import signal
+import sys
 import tempfile
 
 import pytest
+
+from tests.daily import DAY
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # left so by a shell, for what it put aside
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -17,6 +20,9 @@ if "RUSHLIGHT_CACHE_DIR" not in os.environ:  # where it is there, this is a work
     folder = tempfile.mkdtemp(prefix="rushlight-tests-")
     os.environ["RUSHLIGHT_CACHE_DIR"] = folder
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", None) and not sys.pycache_prefix:
+        # A process that a test starts would compile the package anew, which takes most of its time.
+        os.environ["PYTHONPYCACHEPREFIX"] = os.path.join(folder, "bytecode")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -28,12 +34,16 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_collection_finish():
-    """Ten thousand tests are no garbage: to look through them at each collection took a fifth.
-
-    They are not frozen, since a recording is slow where the program itself freezes objects.
-    """
+    """Ten thousand tests are no garbage: to look through them at each collection took a fifth."""
     gc.collect()
+    gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Tell how to run the same part of the long lists again, if a test failed."""
+    if terminalreporter.stats.get("failed"):
+        terminalreporter.line(f"RUSHLIGHT_TESTS_DAY={DAY} draws the same cases again")
 
 
 #: What a thread may have as a reason for operations to leave the fast path, unless it is None.

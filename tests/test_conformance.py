@@ -8,10 +8,11 @@ import rushlight as torch
 from rushlight.compiler.calls.compiled import Compiled
 from rushlight.ops.core.definition import OPS
 from tests import conformance as c
+from tests.daily import drawn
 from tests.samples import SAMPLES
 
-#: How many samples of an operation the dear checks take daily; the rest are long tests.
-FEW, ALL = 3, 1 << 10
+#: How many samples of an operation the dear checks draw each day; the rest are long tests.
+FEW, ALL = 2, 1 << 10
 #: Of these, whose every sample takes its time, one.
 DEAR = {"grid_sample", "grid_sample_3d", "gru", "lstm"}
 
@@ -24,9 +25,9 @@ def by_operation(wanted=lambda s: True, most=FEW):
             found.setdefault(re.sub(r"-\d+$", "", s.name), []).append(s)
     cases = []
     for name, samples in found.items():
-        step = -(-len(samples) // (1 if name in DEAR and most == FEW else most))
-        rest = [s for i, s in enumerate(samples) if i % step]
-        cases.append(pytest.param(samples[::step], id=name))
+        chosen = drawn(samples, 1 if name in DEAR and most == FEW else most, name)
+        rest = [s for i, s in enumerate(samples) if i not in chosen]
+        cases.append(pytest.param([samples[i] for i in sorted(chosen)], id=name))
         if rest:
             cases.append(pytest.param(rest, id=f"{name}-rest", marks=pytest.mark.slow))
     return pytest.mark.parametrize("samples", cases)

@@ -6,6 +6,7 @@ import pytest
 import rushlight as torch
 from rushlight import nn
 from tests.compiler.models import CASES, GPT, ConvNet
+from tests.daily import daily
 
 
 def as_is(f):
@@ -54,8 +55,11 @@ def eagerly(case):
     return _eager[case]
 
 
-@pytest.mark.parametrize("what", ["step", "model"])
-@pytest.mark.parametrize("case", CASES, ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "case, what",
+    daily([(case, what) for case in CASES for what in ("step", "model")], 9, "trainings"),
+    ids=lambda x: getattr(x, "__name__", x),
+)
 def test_a_training_follows_the_eager_one(case, what):
     compiler = Counting()
     losses, held, drawn = trained(case, **{what: compiler})

@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 
 import rushlight
+from tests.daily import daily
 from tests.nn.cases import Inputs
 from tests.nn.conftest import outcome, same
 from tests.nn.test_layers import EVERY, build, flat
 
 CALLED = [(expression, inputs) for expression, inputs in EVERY if inputs is not None]
-by_case = pytest.mark.parametrize(
-    "expression, inputs", CALLED, ids=[f"{e}({i})" for e, i in CALLED]
-)  # fmt: skip
+IDS = [f"{e}({i})" for e, i in CALLED]
+by_case = pytest.mark.parametrize("expression, inputs", CALLED, ids=IDS)
+some_cases = pytest.mark.parametrize("expression, inputs", daily(CALLED, 100, "layers"), ids=IDS)
 
 
 def results(layer, made, given):
@@ -37,7 +38,7 @@ def compiled_equals_eager(expression, inputs):
 
 
 @pytest.mark.filterwarnings("ignore")
-@by_case
+@some_cases
 def test_compiled_on_numpy(expression, inputs, monkeypatch):
     monkeypatch.setenv("RUSHLIGHT_COMPILER", "numpy")
     compiled_equals_eager(expression, inputs)

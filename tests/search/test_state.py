@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
+from tests.daily import daily
 from tests.search.effects import EFFECTS
 from tests.search.functions import Case, Part, Step
 from tests.search.places import PLACES
@@ -27,7 +28,7 @@ def check(case):
         pytest.fail(report(case))
 
 
-@settings(max_examples=200, derandomize=True, **QUIET)
+@settings(max_examples=100, derandomize=True, **QUIET)
 @given(cases())
 def test_compiled_is_eager(case):
     check(case)
@@ -40,7 +41,7 @@ def test_compiled_is_eager_for_thousands_of_functions(part):
     settings(max_examples=1250, **QUIET)(seed(4 * SEED + part)(given(cases())(check)))()
 
 
-@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize("name", daily(PLACES, 100, "places"))
 def test_each_change_of_a_place_is_seen(name):
     place = PLACES[name]
     kind = place.kinds[0]
@@ -49,7 +50,7 @@ def test_each_change_of_a_place_is_seen(name):
     check(Case((Part(name, kind, VALUES[kind][0], use),), (), (Step(), Step(), *changes, Step())))
 
 
-@pytest.mark.parametrize("name", EFFECTS)
+@pytest.mark.parametrize("name", daily(EFFECTS, 40, "effects"))
 def test_each_effect_is_left(name):
     check(Case((Part("global"),), (name,), (Step(), Step(), Step(given=3), Step())))
 

@@ -8,6 +8,7 @@ import pytest
 
 import rushlight as torch
 from rushlight.tensor import from_array
+from tests.daily import daily
 
 DTYPES = [
     "float32",
@@ -298,7 +299,7 @@ WRITES = {
 }
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", daily(DTYPES, 8, "writes"))
 @pytest.mark.parametrize("argument", [False, True])
 def test_every_write_through_every_look(dtype, argument):
     """Programs of three writes each, drawn anew for each dtype."""

@@ -19,6 +19,7 @@ from rushlight.compiler.ir.abstract import Abstract
 from rushlight.ops.core import dispatch
 from rushlight.ops.core.definition import OPS
 from tests.compiler.loops import Loops, loop
+from tests.daily import daily
 
 DTYPES = [np.dtype(d) for d in ("f4", "f8", "i8", "i4", "u1", "?", np.float16, ml_dtypes.bfloat16)]
 NUMBERED = [np.dtype(d) for d in ("f4", "i8", np.float16)]  # with a number beside arrays
@@ -111,7 +112,7 @@ def test_what_is_left_to_scipy_has_no_machine_code():
         assert ins and price(op, ins, dict(op.defaults)) is None, name
 
 
-@pytest.mark.parametrize("op", ELEMENTWISE, ids=lambda op: op.name)
+@pytest.mark.parametrize("op", daily(ELEMENTWISE, 60, "loops"), ids=lambda op: op.name)
 def test_loop_is_eager(op):
     loops, expected = Loops(), []
     params = {**op.defaults, **PARAMS.get(op.name, {})}

@@ -14,6 +14,7 @@ from rushlight.compiler.run import native_program
 from rushlight.nn import functional as F
 from rushlight.ops.sequence.attention import _attention, _attention_back
 from tests.compiler.windows import computed, guarded
+from tests.daily import daily
 
 INF = float("inf")
 EAGER = {"attention": _attention.op, "attention_backward": _attention_back.op}
@@ -80,7 +81,7 @@ def roundings(op, ins, params):
 
 
 @every_op
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", daily(CASES, 5, "attention of shapes"))
 def test_shapes(op, case):
     *shape, causal = CASES[case]
     check(op, operands(op, *shape), causal=causal)
@@ -136,7 +137,7 @@ def masks(dtype):
 
 
 @every_op
-@pytest.mark.parametrize("mask", masks(np.float32))
+@pytest.mark.parametrize("mask", daily(masks(np.float32), 3, "attention with masks"))
 def test_masks(op, mask):
     """Queries that see nothing attend to nothing."""
     check(op, operands(op, (2, 3), 45, 150, 12, 12), masks(np.float32)[mask])

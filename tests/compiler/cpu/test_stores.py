@@ -23,6 +23,7 @@ from rushlight.compiler.run.program import Program
 from rushlight.dtype import bfloat16
 from tests.compiler import families
 from tests.compiler.machine_code import excess, stores
+from tests.daily import daily
 
 if CHECKED:
     pytest.skip("stores of kernels that check addresses are others", allow_module_level=True)
@@ -89,7 +90,7 @@ def written(target, module):
 
 
 @pytest.mark.parametrize("name", TARGETS)
-@pytest.mark.parametrize("wide, narrow", CASTS, ids=lambda d: d)
+@pytest.mark.parametrize("wide, narrow", daily(CASTS, 8, "known tails"), ids=lambda d: d)
 def test_known_tails(name, wide, narrow):
     target, wide, narrow = processor(name), numpy_dtype(wide), numpy_dtype(narrow)
     for lanes in {target.lanes(computed(wide)), 4 * target.lanes(np.float32)}:
@@ -150,7 +151,7 @@ def cases(dtypes):
     return [(n, d) for n in families.FAMILIES for d in dtypes if families.fits(n, d)]
 
 
-@pytest.mark.parametrize("name, dtype", cases(["bfloat16", "int8"]))
+@pytest.mark.parametrize("name, dtype", daily(cases(["bfloat16", "int8"]), 10, "families"))
 def test_families(name, dtype, monkeypatch):
     check(name, 33, dtype, {"skylake-avx512", "neoverse-n1"} & set(TARGETS), monkeypatch)
 
