@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rushlight import locks
+from tests.daily import daily
 
 PACKAGE = Path(locks.__file__).resolve().parent
 LOCKS = {"Lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore", "Barrier", "allocate_lock"}
@@ -173,7 +174,7 @@ WORK = {
 
 
 @forking
-@pytest.mark.parametrize("name", WORK)
+@pytest.mark.parametrize("name", daily(WORK, 4, "work of another thread"))
 def test_a_child_does_what_another_thread_was_doing(name):
     code = textwrap.dedent(WORK[name]) + textwrap.dedent("""
     def child():

@@ -6,6 +6,7 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
+from tests.daily import daily
 from tests.search import guard_pages
 
 if not guard_pages.works():
@@ -24,7 +25,7 @@ def check(cpu, todo, **how):
     assert not wrong
 
 
-@pytest.mark.parametrize("cpu", guard_pages.processors())
+@pytest.mark.parametrize("cpu", daily(guard_pages.processors(), 1, "guard pages"))
 def test_a_sample(cpu):
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")

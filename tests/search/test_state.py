@@ -71,7 +71,8 @@ _ALL_USES = [
 
 
 @pytest.mark.parametrize(
-    "place", ["attribute", "global", "closure", "dict", "list", "Module's attribute"]
+    "place",
+    daily(["attribute", "global", "closure", "dict", "list", "Module's attribute"], 3, "uses"),
 )
 def test_uses_of_a_number_that_was_read_are_compiled(place):
     warned = {}

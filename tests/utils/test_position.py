@@ -10,6 +10,7 @@ import pytest
 
 import rushlight as torch
 from rushlight.utils import data, random_state
+from tests.daily import daily
 
 pytestmark = [
     pytest.mark.usefixtures("no_process_is_left"),
@@ -168,11 +169,10 @@ def save(loader, left):
 
 
 def cases():
-    """All kinds here; with workers, which take their time to start, those that differ most."""
+    """All kinds here; with workers, which take their time to start, a few each day."""
     for workers in WORKERS:
-        for kind in LOADERS:
-            daily = workers == "here" or kind in ("shuffled", "own state", "stream", "lazy")
-            yield pytest.param(kind, workers, marks=[] if daily else [pytest.mark.slow])
+        most = len(LOADERS) if workers == "here" else 2
+        yield from daily([(kind, workers) for kind in LOADERS], most, f"loaders {workers}")
 
 
 @pytest.mark.parametrize("kind, workers", [*cases()])
