@@ -81,6 +81,8 @@ late.machine = functools.cache(
     lambda: importlib.import_module("rushlight.compiler.cpu.machine").Processor()
 )
 late.eager_kernels = lambda: importlib.import_module("rushlight.compiler.run.eager_kernels")
+late.device_programs = lambda: importlib.import_module("rushlight.compiler.device.single")
+late.remote_calls = lambda: importlib.import_module("rushlight.ops.core.remote_calls")
 
 can_cast, promote_types = [
     _guarded(_takes(asks=False)(_call), _call.__name__) for _call in (can_cast, promote_types)
@@ -114,6 +116,7 @@ _LAZY = {
     "export": "rushlight.export",
     "onnx": "rushlight.onnx",
     "profiler": "rushlight.profiler",
+    "opencl": "rushlight.opencl",
     "fx": "rushlight.fx", "library": "rushlight.library",
     "ao": "rushlight.ao", "quantization": "rushlight.quantization",
     "_C": "rushlight._C", "__config__": "rushlight.__config__", "_utils": "rushlight._utils",

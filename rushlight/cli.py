@@ -99,6 +99,12 @@ def _parser():
     _add_demo(commands)
     _add_run(commands)
     _add_check(commands)
+    devices = commands.add_parser(
+        "devices",
+        help="list the devices that tensors can be on",
+        description="List the devices that tensors can be on, with what they can do.",
+    )
+    devices.set_defaults(command=_devices)
     return parser
 
 
@@ -164,6 +170,25 @@ def _check(arguments):
     from rushlight.programs.check import check
 
     return check(arguments.targets)
+
+
+def _devices(arguments):
+    import rushlight as torch
+
+    print(f"cpu       {torch.get_num_threads()} threads")
+    for i in range(torch.opencl.device_count()):
+        p = torch.opencl.get_device_properties(i)
+        numbers = "float64" if p.float64 else "no float64"
+        print(
+            f"opencl:{i}  {p.name} ({p.kind}, {p.units} units, {p.total_memory / 2**30:.1f} GiB, "
+            f"{p.version}, {numbers})"
+        )
+    if not torch.opencl.is_available():
+        print(
+            "No OpenCL device was found. Devices need llvmlite and a driver that takes SPIR-V: a "
+            "GPU's, or `pip install intel-opencl-rt intel-cmplr-lib-rt`, which runs on the CPU."
+        )
+    return 0
 
 
 def _demo(arguments):

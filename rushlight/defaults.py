@@ -1,6 +1,6 @@
 """Settings of the whole process: default device, interop threads, denormals; and ``typename``."""
 
-from rushlight import meta
+from rushlight import remote
 from rushlight.autograd.mode import refuse_in_trace
 from rushlight.backend.native import llvm_works
 from rushlight.ops.core.dispatch import hand_over, overrides
@@ -25,7 +25,7 @@ def get_default_device():
     >>> torch.get_default_device()
     device(type='cpu')
     """
-    return meta.default_device()
+    return remote.default_device()
 
 
 def set_default_device(device):
@@ -41,7 +41,7 @@ def set_default_device(device):
     >>> import rushlight as torch
     >>> torch.set_default_device("cpu")
     """
-    meta.set_default_device(device)
+    remote.set_default_device(device)
 
 
 def get_num_interop_threads():

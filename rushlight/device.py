@@ -4,7 +4,7 @@ from rushlight import late
 
 __all__ = ["device"]
 
-# PyTorch's device types. In rushlight tensors live on the CPU; a "meta" tensor has no memory.
+# PyTorch's device types. Tensors live on the CPU, on OpenCL devices, or nowhere ("meta").
 _TYPES = (
     "cpu", "cuda", "ipu", "xpu", "mkldnn", "opengl", "opencl", "ideep", "hip", "ve", "fpga",
     "maia", "xla", "lazy", "vulkan", "mps", "meta", "hpu", "mtia", "privateuseone",
@@ -90,7 +90,8 @@ CPU, META = device("cpu"), device("meta")
 def require(d):
     """Return the device that ``d`` (None, str, int, device) names, or raise PyTorch's error.
 
-    Tensors can be on the CPU, for which None stands, too, and on the device ``meta``.
+    Tensors can be on the CPU, for which None stands, too, on the device ``meta``, and on OpenCL
+    devices.
     """
     if d is None or d is CPU:
         return CPU
@@ -99,11 +100,14 @@ def require(d):
         return CPU
     if d.type == "meta":
         return META
+    if d.type == "opencl":
+        return late.find_device(d)
     if d.type in ("cuda", "xpu"):
         raise AssertionError(
             f"Torch not compiled with {d.type.upper()} enabled: rushlight runs on the CPU; use "
             "device='cpu'"
         )
     raise RuntimeError(
-        f"device {d}: this build of rushlight runs on the CPU; use device='cpu' or 'meta'"
+        f"device {d}: rushlight runs on the CPU and on OpenCL devices; use device='cpu', 'opencl' "
+        "or 'meta'"
     )

@@ -11,9 +11,17 @@ from typing import Any
 framework: Any
 #: ``eager_kernels()`` imports the module with the kernels of large eager operations.
 eager_kernels: Callable[[], Any]
+#: ``device_programs()`` imports the module with the programs of eager calls on a device.
+device_programs: Callable[[], Any]
 #: ``machine()`` gives the machine that kernels are compiled for; see ``compiler/ir/machine.py``.
 machine: Callable[[], Any]
-#: From ``meta.py``: the device of new tensors inside of a ``with`` block.
+#: From ``device_array.py``: the device that a ``torch.device`` of the type ``opencl`` names.
+find_device: Callable[..., Any]
+#: ``remote_calls()`` imports the module with operations on tensors that are not on the CPU.
+remote_calls: Callable[[], Any]
+#: From ``device_array.py``: a NumPy array with the elements of an array on a device.
+to_host: Callable[..., Any]
+#: From ``remote.py``: the device of new tensors inside of a ``with`` block.
 enter_device: Callable[..., Any]
 leave_device: Callable[..., Any]
 #: From ``ops/core/dispatch.py``: how operations treat subclasses of Tensor.

@@ -16,8 +16,8 @@ from rushlight.errors import ShapeError
 from rushlight.shaped import Shaped
 
 __all__ = [
-    "Foreign", "Storage", "UntypedStorage", "address", "contiguous_strides", "flat", "foreign",
-    "geometry", "offset", "owner", "reach", "settled", "span", "strided", "strides_of",
+    "Foreign", "Storage", "UntypedStorage", "address", "check_reach", "contiguous_strides", "flat",
+    "foreign", "geometry", "offset", "owner", "reach", "settled", "span", "strided", "strides_of",
 ]  # fmt: skip
 
 
@@ -71,7 +71,8 @@ def root(array):
 def address(array):
     """The address of the first element; where the memory would begin at 0 if there is none."""
     if isinstance(array, Shaped):
-        return getattr(array, "start", 0)
+        memory = getattr(array, "memory", None)
+        return 0 if memory is None else memory.address + array.start
     return (
         array.__array_interface__["data"][0] if array.dtype.kind in "biufc" else array.ctypes.data
     )
@@ -165,6 +166,22 @@ def geometry(array):
     return as_strided(np.empty(1, array.dtype), array.shape, array.strides)
 
 
+def check_reach(nbytes, size, shape, strides, start, name):
+    """Raise RuntimeError if a view reaches beyond a storage of ``nbytes`` bytes.
+
+    The view's elements have ``size`` bytes; ``strides`` and ``start`` are in elements.
+    """
+    needed = (start + span(shape, strides)) * size if 0 not in shape else 0
+    if start < 0:
+        raise ShapeError(f"{name}: Tensor: invalid storage offset {start}")
+    if needed > nbytes:
+        raise ShapeError(
+            f"{name}: setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset "
+            f"{start}, and itemsize {size} requiring a storage size of {needed} are out of bounds "
+            f"for storage of size {nbytes}"
+        )
+
+
 def reach(array, shape, strides, start, name):
     """Return a view of ``array``'s storage that may reach beyond ``array`` itself.
 
@@ -176,15 +193,7 @@ def reach(array, shape, strides, start, name):
     """
     memory = flat(array)
     size = array.itemsize
-    needed = (start + span(shape, strides)) * size if 0 not in shape else 0
-    if start < 0:
-        raise ShapeError(f"{name}: Tensor: invalid storage offset {start}")
-    if needed > memory.size:
-        raise ShapeError(
-            f"{name}: setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset "
-            f"{start}, and itemsize {size} requiring a storage size of {needed} are out of bounds "
-            f"for storage of size {memory.size}"
-        )
+    check_reach(memory.size, size, shape, strides, start, name)
     if 0 in shape:
         start = min(start, memory.size // size)
     steps = [s * size for s in strides]

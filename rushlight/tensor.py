@@ -14,8 +14,10 @@ import rushlight.dtype as dtypes
 from rushlight import late
 from rushlight.autograd import mode
 from rushlight.device import CPU
+from rushlight.device_array import placed
 from rushlight.docstrings import document
-from rushlight.meta import default_device, device_of, is_meta, on_meta, refuse_reading
+from rushlight.meta import is_meta, refuse_reading
+from rushlight.remote import default_device, device_of, is_remote
 
 __all__ = [
     "Size", "Tensor", "constant", "disabled_torch_function", "from_array", "method", "reads_values",
@@ -250,7 +252,7 @@ class Tensor(metaclass=TensorMeta):
 
     @property
     def device(self):
-        """Where the elements are: the CPU, or the device ``meta`` for a tensor without elements.
+        """Where the elements are: the CPU, an OpenCL device, or the device ``meta`` for none.
 
         >>> import rushlight as torch
         >>> torch.zeros(2).device
@@ -279,8 +281,8 @@ class Tensor(metaclass=TensorMeta):
         return self.array.size * self.array.itemsize
 
     is_cpu = property(
-        lambda self: not is_meta(self),
-        doc="""True unless the tensor is on the device ``meta``.
+        lambda self: not is_remote(self),
+        doc="""True if the elements are in the computer's own memory.
 
         >>> import rushlight as torch
         >>> torch.zeros(2).is_cpu
@@ -338,7 +340,7 @@ def from_array(array):
 
 def constant(array):
     """A tensor over ``array``, an ndarray, on the device on which new tensors are made now."""
-    return from_array(array if default_device() is CPU else on_meta(array))
+    return from_array(array if default_device() is CPU else placed(array, default_device()))
 
 
 def method(function):
@@ -346,6 +348,18 @@ def method(function):
     name = function.__name__
     setattr(Tensor, name, document(function, "in_place" if name.endswith("_") else ""))
     return function
+
+
+def _read_far(x, function, args, kwargs):
+    """Run a method that reads elements on a tensor that is not on the CPU."""
+    name = function.__name__.strip("_")
+    if is_meta(x):
+        refuse_reading(x, name)
+    elif name in ("numpy", "array") and not kwargs.get("force"):
+        x.array.__array__()  # raises PyTorch's error
+    elif name not in ("deepcopy", "repr", "format"):
+        x = x.cpu()
+    return function(x, *args, **kwargs)
 
 
 def reads_values(function):
@@ -360,8 +374,8 @@ def reads_values(function):
         if mode.intercept:
             if recording := mode.recorder():
                 recording.refuse_values(self, function.__name__.strip("_"))
-            if is_meta(self):
-                refuse_reading(self, function.__name__.strip("_"))
+            if is_remote(self):
+                return _read_far(self, function, args, kwargs)
         return function(self, *args, **kwargs)
 
     return method(checked)

@@ -18,7 +18,9 @@ __all__ = [
     "set_autocast_cache_enabled", "set_autocast_dtype", "set_autocast_enabled",
 ]  # fmt: skip
 
-_DEVICES = ("cpu", "cuda", "hpu", "ipu", "maia", "mps", "mtia", "privateuseone", "xla", "xpu")
+_DEVICES = (
+    "cpu", "cuda", "hpu", "ipu", "maia", "mps", "mtia", "opencl", "privateuseone", "xla", "xpu",
+)  # fmt: skip
 
 
 # The state of this thread -----------------------------------------------------------------
@@ -28,7 +30,7 @@ def _checked(device_type):
     kind = device_of(device_type).type
     if kind not in _DEVICES:
         raise RuntimeError(f"autocast: there is none for the device type '{kind}'")
-    return kind
+    return "cpu" if kind == "opencl" else kind  # both cast in the same way
 
 
 def is_autocast_available(device_type):

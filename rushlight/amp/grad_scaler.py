@@ -336,6 +336,6 @@ def _unscale(gradients, factor):
     with no_grad():
         for g in gradients:
             g = g._values() if g.is_sparse else g  # shares the memory of the gradient
-            found = bool(found) or not np.isfinite(g.array).all()
+            found = bool(found) or not bool(g.isfinite().all())
             g.mul_(factor)
     return found

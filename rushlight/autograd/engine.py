@@ -12,7 +12,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.tape import Output, recorded_at, tick
 from rushlight.dtype import OF
 from rushlight.errors import GraphError
-from rushlight.meta import is_meta, refuse
+from rushlight.remote import device_of
 from rushlight.strides import ordered_like, visit_order
 from rushlight.tensor import from_array
 
@@ -320,8 +320,11 @@ def _accumulate(node, g, shared):
                 before.cell[1] += 1
     elif (recording := mode.recorder()) and not mode.state.grad:
         recording.accumulate(tensor, g)
-    elif is_meta(g) is not is_meta(tensor):
-        refuse()  # the tensor was moved to another device since
+    elif device_of(g) is not device_of(tensor):
+        raise RuntimeError(
+            f"backward: the gradient is on the device {g.device}, and the tensor is on "
+            f"{tensor.device}: it was moved since. Move it before it is used"
+        )
     else:
         tensor._grad = g.clone() if before is None else before + g  # memory of its own
     if node.hooks:

@@ -13,6 +13,7 @@ from rushlight.autograd.tape import derive, refresh, set_history, tick
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, GraphError, ShapeError
 from rushlight.meta import is_meta, refuse
+from rushlight.remote import is_remote
 from rushlight.tensor import from_array
 
 __all__ = [
@@ -162,9 +163,8 @@ def assign(x, value, name="write"):
     active = mode.recorder()
     if active is not None:
         return active.write(x, value)
-    if mode.intercept and (is_meta(x) or is_meta(value)):
-        if not is_meta(x):
-            refuse()
+    if mode.intercept and (is_remote(x) or is_remote(value)):
+        _write_far(x, value)
         stamp(x)
         follow(x, value)
         return x
@@ -178,6 +178,18 @@ def assign(x, value, name="write"):
     stamp(x)
     follow(x, value)
     return x
+
+
+def _write_far(x, value):
+    """``x[...] = value``, at least one of which is not on the CPU."""
+    if is_meta(x):
+        return
+    if is_meta(value):
+        refuse()
+    if is_remote(x):
+        late.remote_calls().overwrite(x.array, value.array)
+    else:
+        np.copyto(x.array, late.to_host(value.array), casting="unsafe")
 
 
 def follow(x, value):

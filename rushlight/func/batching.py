@@ -11,6 +11,7 @@ Every operation is batched by a rule of its kind, so that no operation states on
 """
 
 import warnings
+from contextlib import nullcontext
 from copy import copy
 from functools import cache
 
@@ -26,6 +27,7 @@ from rushlight.func.batch_recorder import BatchRecorder, Call
 from rushlight.func.batch_rules import Loops, rule_of
 from rushlight.ops.core.dispatch import apply
 from rushlight.ops.shape.join import stack
+from rushlight.remote import at, device_of
 from rushlight.tensor import Tensor, from_array
 from rushlight.utils._pytree import tree_flatten
 
@@ -44,6 +46,7 @@ def run(call, given, batched, size, randomness):
     before = mode.snapshot()
     try:
         with recording_lock:
+            mode.exchange("place", None)  # the samples are abstract, and so on no device
             mode.exchange("recorder", recorder)
             mode.exchange("autocast", before.get("autocast"))
             found, structure = tree_flatten(call(*samples))
@@ -68,7 +71,8 @@ def run(call, given, batched, size, randomness):
     for t, s, b in zip(given, samples, batched, strict=True):
         if b:
             batch.known[s.array.id] = t, True
-    batch.run(recorder.equations)
+    with at(device_of(given[0])) if mode.intercept and given else nullcontext():
+        batch.run(recorder.equations)
     batch.write_back(given, samples, batched)
     return [batch.whole(v) for v in values], [batch.get(v)[1] for v in values], structure
 

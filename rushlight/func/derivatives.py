@@ -318,7 +318,7 @@ def _basis(tensors):
     """For each tensor, the unit vectors of all elements of all tensors: (elements, *its shape)."""
     total, start, found = sum([t.numel() for t in tensors]), 0, []
     for t in tensors:
-        part = eye(total, dtype=t.dtype)[:, start : start + t.numel()]
+        part = eye(total, dtype=t.dtype).to(t.device)[:, start : start + t.numel()]
         found.append(part.reshape(total, *t.shape))
         start += t.numel()
     return found

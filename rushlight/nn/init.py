@@ -375,7 +375,7 @@ def orthogonal_(tensor, gain=1, generator=None):
     drawn = tensor.new_empty((rows, columns)).normal_(0, 1, generator=generator)
     if tensor.is_meta:
         return tensor.copy_(drawn.view(tensor.shape))
-    flat = drawn.double().numpy()
+    flat = drawn.double().cpu().numpy()
     q, r = np.linalg.qr(flat.T if rows < columns else flat)
     q *= np.sign(np.diag(r))  # makes the decomposition unique
     q = rushlight.from_numpy(np.ascontiguousarray(q.T if rows < columns else q))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import rushlight
 from rushlight.device import require
 from rushlight.dtype import get_default_dtype
-from rushlight.meta import default_device
 from rushlight.nn.parameter import Buffer, Parameter
+from rushlight.remote import default_device
 from rushlight.tensor import Tensor
 
 __all__ = [

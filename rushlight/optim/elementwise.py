@@ -15,11 +15,13 @@ import numpy as np
 
 import rushlight
 from rushlight.autograd import mode
+from rushlight.device_array import placed
 from rushlight.dtype import float64
 from rushlight.meta import MetaArray, is_meta
 from rushlight.optim.bundle import bundles, real_type
 from rushlight.optim.hooks import everywhere_after, everywhere_before, hooked
 from rushlight.optim.optimizer import Optimizer
+from rushlight.remote import device_of
 from rushlight.tensor import Tensor, from_array
 
 __all__ = ["Elementwise", "filled"]
@@ -428,7 +430,8 @@ def _quiet():
 def filled(shape, fill, p):
     """Return a tensor of ``shape`` with the dtype and on the device of ``p``."""
     d = p.dtype.numpy
-    return from_array(MetaArray(shape, d) if is_meta(p) else np.full(shape, fill, d))
+    array = MetaArray(shape, d) if is_meta(p) else np.full(shape, fill, d)
+    return from_array(placed(array, device_of(p)))
 
 
 def _scalar(value):

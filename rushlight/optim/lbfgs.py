@@ -7,6 +7,7 @@ from rushlight.autograd import mode
 from rushlight.optim.line_search import Point, strong_wolfe
 from rushlight.optim.optimizer import Optimizer
 from rushlight.optim.options import check_options
+from rushlight.remote import is_remote
 from rushlight.tensor import Tensor, from_array
 
 __all__ = ["LBFGS"]
@@ -155,19 +156,21 @@ class LBFGS(Optimizer):
         shares = state.setdefault("al", [None] * size)
         # The two loops over the remembered steps are on arrays, because their operations are small
         # and a tensor operation costs more than an array operation.
-        past = [
-            (y.array, s.array, r.array) for y, s, r in zip(changes, steps, inverses, strict=True)
-        ]
-        d = -g.array
+        raw = (lambda t: t) if is_remote(g) else (lambda t: t.array)
+        past = [[*map(raw, known)] for known in zip(changes, steps, inverses, strict=True)]
+        d = -raw(g)
         for i, (change, step, inverse) in reversed([*enumerate(past)]):
             share = step.dot(d) * inverse
             d -= share * change
-            shares[i] = from_array(np.asarray(share))
+            shares[i] = share
         scale = kept["H_diag"]
-        d *= scale.array if isinstance(scale, Tensor) else scale
+        d *= raw(scale) if isinstance(scale, Tensor) else scale
         for (change, step, inverse), share in zip(past, shares, strict=False):
-            d += (share.array - change.dot(d) * inverse) * step
-        return from_array(d)
+            d += (share - change.dot(d) * inverse) * step
+        for i, share in enumerate(shares):
+            if share is not None and not isinstance(share, Tensor):
+                shares[i] = from_array(np.asarray(share))
+        return d if isinstance(d, Tensor) else from_array(d)
 
     def _search(self, closure, start, t, d, most):
         """Search along ``d`` from ``start``; return (loss, gradient, step, evaluations)."""

@@ -1,7 +1,9 @@
 """The location tags of storages: ``save`` writes a tag, ``load`` places the storage by the tag."""
 
-from rushlight.device import META, device
-from rushlight.meta import Memory, MetaStorage, default_device
+from rushlight.device import META, device, require
+from rushlight.device_array import DeviceMemory
+from rushlight.meta import MetaMemory
+from rushlight.remote import RemoteStorage, default_device
 
 __all__ = [
     "default_restore_location", "location_tag", "on_meta", "placement", "register_package",
@@ -99,12 +101,28 @@ def _on_cuda(storage, location):
 
 
 def _on_meta(storage, location):
-    return MetaStorage(Memory(storage.nbytes())) if location.partition(":")[0] == "meta" else None
+    if location.partition(":")[0] != "meta":
+        return None
+    return RemoteStorage(MetaMemory(storage.nbytes()))
+
+
+def _on_device(storage, location):
+    if location.partition(":")[0] != "opencl":
+        return None
+    try:
+        memory = DeviceMemory(require(location), storage.nbytes())
+    except RuntimeError as error:
+        raise RuntimeError(f"load: {error}; or use torch.load(..., map_location='cpu')") from None
+    memory.fill(storage.bytes)
+    return RemoteStorage(memory)
 
 
 register_package(10, lambda storage: "cpu" if storage.device.type == "cpu" else None, _on_cpu)
 register_package(20, lambda storage: None, _on_cuda)
 register_package(22, lambda storage: "meta" if storage.device is META else None, _on_meta)
+register_package(
+    24, lambda storage: str(storage.device) if storage.device.type == "opencl" else None, _on_device
+)
 
 
 def on_meta(map_location):

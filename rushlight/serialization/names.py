@@ -12,15 +12,17 @@ from collections import Counter, OrderedDict
 import numpy as np
 
 from rushlight.device import device
+from rushlight.device_array import DeviceArray, DeviceMemory
 from rushlight.dtype import DTYPES, TENSOR_TYPES, uint8
 from rushlight.dtype import dtype as DType
-from rushlight.meta import Memory, MetaArray
+from rushlight.meta import MetaArray, MetaMemory
 from rushlight.nn.modules import PARTS
 from rushlight.nn.parameter import Parameter
 from rushlight.ops.core.definition import FUNCTIONS
 from rushlight.ops.tensor import memory_format
+from rushlight.remote import Memory
 from rushlight.serialization.guard import brief
-from rushlight.storage import Storage, reach, span, strided
+from rushlight.storage import Storage, check_reach, reach, span, strided
 from rushlight.tensor import Size, Tensor, from_array
 
 __all__ = [
@@ -51,11 +53,24 @@ class TypedStorage(Storage):
     __slots__ = ("dtype",)
 
     def __init__(self, array, dtype):
-        if type(array) is Memory:  # of the device meta
+        if isinstance(array, Memory):  # not on the CPU
             self._owner = array
         else:
             super().__init__(array)
         self.dtype = dtype
+
+    @property
+    def bytes(self):
+        owner = self._owner
+        return owner.bytes() if isinstance(owner, Memory) else super().bytes
+
+    @property
+    def device(self):
+        owner = self._owner
+        return owner.device if isinstance(owner, Memory) else super().device
+
+    def nbytes(self):
+        return self._owner.nbytes
 
 
 _PREFIXES = {
@@ -109,8 +124,14 @@ def _tensor(storage, dtype, start, size, stride, requires_grad, metadata):
     if not isinstance(storage, Storage) or not isinstance(dtype, DType):
         raise TypeError(f"load: a tensor needs a storage and a dtype, not {brief(storage)}")
     check_geometry(start, size, stride)
-    if type(storage._owner) is Memory:
+    if type(storage._owner) is MetaMemory:
         return rebuild_meta_tensor(dtype, size, stride, requires_grad, storage._owner, start)
+    if isinstance(storage._owner, DeviceMemory):
+        check_reach(storage._owner.nbytes, dtype.itemsize, size, stride, start, "load")
+        steps = tuple([s * dtype.itemsize for s in stride])
+        at = start * dtype.itemsize
+        t = from_array(DeviceArray(tuple(size), dtype.numpy, steps, storage._owner, at))
+        return t.requires_grad_(True) if requires_grad is True else t
     memory = storage.bytes
     memory = memory[: memory.size // dtype.itemsize * dtype.itemsize].view(dtype.numpy)
     array = reach(memory, tuple(size), tuple(stride), start, "load")

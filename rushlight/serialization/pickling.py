@@ -12,9 +12,10 @@ from typing import Any
 
 from rushlight.autograd.tape import refresh
 from rushlight.dtype import dtype
-from rushlight.meta import Memory, MetaStorage, is_meta
+from rushlight.meta import MetaMemory, is_meta
 from rushlight.nn.parameter import Parameter
 from rushlight.ops.tensor.memory_format import layout
+from rushlight.remote import RemoteStorage, is_remote
 from rushlight.serialization import names
 from rushlight.serialization.guard import brief
 from rushlight.serialization.locations import location_tag, on_meta, placement
@@ -132,7 +133,8 @@ def _rebuilt(t):
         return names.rebuild_meta_tensor, (t.dtype, array.shape, t.stride(), t.requires_grad)
     size = array.itemsize
     kind = names.storage_type(t.dtype)
-    storage = names.TypedStorage(array, t.dtype if kind.dtype is t.dtype else None)
+    memory = array.memory if is_remote(t) else array
+    storage = names.TypedStorage(memory, t.dtype if kind.dtype is t.dtype else None)
     strides = tuple([s // size for s in strides_of(array)])
     args: tuple = (storage, offset(array), array.shape, strides, t.requires_grad, OrderedDict())
     if kind.dtype is t.dtype:
@@ -175,7 +177,7 @@ class Storages:
             raise RuntimeError(f"load: not the id of a storage: {brief(pid)}")
         nbytes = numel * kind.dtype.itemsize
         if key not in self._memory and self._is_meta:
-            self._memory[key] = MetaStorage(Memory(nbytes))
+            self._memory[key] = RemoteStorage(MetaMemory(nbytes))
         if key not in self._memory:
             memory = self._archive.memory(key, nbytes)
             if self._archive.foreign_order:

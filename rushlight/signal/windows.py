@@ -10,12 +10,12 @@ import operator
 from rushlight.device import require
 from rushlight.docstrings import document
 from rushlight.dtype import float32, float64
-from rushlight.meta import at, default_device
 from rushlight.ops.create.filled import finished, ones, options
 from rushlight.ops.create.range import arange
 from rushlight.ops.create.windows import cosines, triangle
 from rushlight.ops.create.windows import kaiser as kaiser_formula
 from rushlight.ops.tensor.memory_format import strided
+from rushlight.remote import at, default_device
 
 __all__ = [
     "bartlett", "blackman", "cosine", "exponential", "gaussian", "general_cosine",

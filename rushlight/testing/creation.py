@@ -5,10 +5,10 @@ import math
 from rushlight.device import require
 from rushlight.dtype import bool as bool_
 from rushlight.dtype import finfo, float32, float64, iinfo, int64
-from rushlight.meta import at
 from rushlight.ops.create.filled import empty
 from rushlight.ops.elementwise.complex import view_as_real
 from rushlight.ops.random.sampling import randint
+from rushlight.remote import at
 from rushlight.shapes import sizes
 
 __all__ = ["make_tensor"]

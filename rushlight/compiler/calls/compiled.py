@@ -17,7 +17,7 @@ from rushlight.compiler.run.handlers import handlers_apart, is_of_handler
 from rushlight.errors import TraceError
 from rushlight.gc_pause import paused
 from rushlight.locks import new_lock
-from rushlight.meta import holds_meta
+from rushlight.remote import holds_remote
 
 __all__ = ["compile", "disable", "is_compiling", "reset"]
 
@@ -201,7 +201,7 @@ class Compiled:
         """Return the function's result for these arguments, by a program if possible."""
         if _eager or (mode.intercept and (mode.state.recorder is not None or mode.state.place)):
             return self.function(*args, **kwargs)
-        if mode.metas and any(map(holds_meta, (args, kwargs))):
+        if mode.metas and any(map(holds_remote, (args, kwargs))):
             return self.function(*args, **kwargs)
         known = self.entries
         for entry in known:

@@ -9,7 +9,7 @@ __all__ = ["Captured", "Grad", "Live", "key_of"]
 
 def key_of(array):
     """The key of the memory that an array looks at: its address, shape, strides and dtype."""
-    if isinstance(array, Shaped):
+    if isinstance(array, Shaped) and not hasattr(array, "__array_interface__"):
         raise TraceError(
             f'{user_line()}: a tensor on the device "meta" from outside comes into torch.compile, '
             "where it has no elements to compute with; give it as an argument of the function"

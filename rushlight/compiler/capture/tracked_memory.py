@@ -12,12 +12,14 @@ from numpy import ndarray
 from rushlight.autograd.tape import refresh
 from rushlight.compiler.capture.inputs import Captured, key_of
 from rushlight.compiler.capture.memory import Memory, Place, in_memory_order, lies_alike
-from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.ir.abstract import Abstract, user_line
 from rushlight.compiler.ir.affine import strides_of
 from rushlight.compiler.ir.equation import Equation
+from rushlight.errors import TraceError
 from rushlight.ops.core.definition import OPS
 from rushlight.ops.core.inference import infer
 from rushlight.ops.tensor.memory_format import contiguous_format
+from rushlight.shaped import Shaped
 from rushlight.storage import offset
 from rushlight.strides import visit_order
 from rushlight.tensor import Tensor
@@ -57,6 +59,11 @@ class TrackedMemory:
     def capture(self, tensor, get=None):
         """Make an outer tensor an input; ``get`` finds it again. Returns its memory's key."""
         key = key_of(tensor.array)
+        if isinstance(tensor.array, Shaped) and not self.batches:
+            raise TraceError(
+                f"{user_line()}: a tensor on the device {tensor.device} comes into torch.compile, "
+                "whose programs run on the CPU; the call runs eagerly, on the device"
+            )
         known = self.captured.get(key)
         if known is None:
             value = Abstract(tensor.array.shape, tensor.array.dtype, tensor.array.strides)

@@ -5,11 +5,13 @@ members of ``Machine``. The planner gets this object from ``machine()`` and does
 folder.
 """
 
+import threading
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 from rushlight import late
 
-__all__ = ["FREE", "LoopCosts", "Machine", "Price", "Work", "machine"]
+__all__ = ["FREE", "LoopCosts", "Machine", "Price", "Work", "machine", "planning_for"]
 
 
 class Price(NamedTuple):
@@ -94,6 +96,8 @@ class Machine(Protocol):
 
     Attributes:
         halves: True if the machine has instructions that convert between float16 and float32.
+        wide: True if integers may have 128 bits, with which large angles are reduced. The functions
+            of angles are the machine's own where they may not.
         scales: True if one instruction multiplies a vector by powers of two.
         vector_bytes: Bytes of a vector register.
         registers: The number of vector registers.
@@ -102,6 +106,9 @@ class Machine(Protocol):
 
     @property
     def halves(self) -> bool: ...
+
+    @property
+    def wide(self) -> bool: ...
 
     @property
     def scales(self) -> bool: ...
@@ -144,6 +151,20 @@ class Machine(Protocol):
         """Load machine code; the result's ``address(name)`` is that of a function."""
 
 
+_local = threading.local()
+
+
 def machine() -> Machine:
-    """The machine that kernels are compiled for."""
-    return late.machine()
+    """The machine that kernels are compiled for: the processor, or that of ``planning_for``."""
+    return getattr(_local, "machine", None) or late.machine()
+
+
+@contextmanager
+def planning_for(other):
+    """Compile for the machine ``other`` in the ``with`` block, in this thread."""
+    before = getattr(_local, "machine", None)
+    _local.machine = other
+    try:
+        yield
+    finally:
+        _local.machine = before

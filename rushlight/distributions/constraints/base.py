@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from rushlight.device_array import to_host
+
 __all__ = ["Bounded", "Constraint", "Dependent", "DependentProperty", "is_dependent"]
 
 
@@ -22,7 +24,7 @@ class Constraint:
 
     def _holds(self, value):
         """Whether all events of ``value`` are in the set."""
-        return bool(self.check(value).array.all())
+        return bool(to_host(self.check(value).array).all())
 
     def __repr__(self):
         return f"{type(self).__name__.lstrip('_')}()"

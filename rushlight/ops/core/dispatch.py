@@ -18,11 +18,11 @@ from rushlight.autograd.tape import output, recorded_at, refresh, tick
 from rushlight.backend import native
 from rushlight.backend import numpy as xp
 from rushlight.dtype import OF
-from rushlight.meta import MetaArray
 from rushlight.ops.core.arguments import refuse
 from rushlight.ops.core.compute import compute
 from rushlight.ops.core.definition import FUNCTIONS
 from rushlight.ops.core.promotion import scalar_dtype
+from rushlight.remote import RemoteArray
 from rushlight.tensor import Tensor, ViewOf, disabled_torch_function, from_array
 
 __all__ = [
@@ -117,14 +117,15 @@ def apply(op, args, params):
 
 
 def _on_any_device(op, inputs, params):
-    """``compute``, or for the device ``meta`` the inference of what it would give."""
-    operands = inputs[0] if op.variadic else inputs
-    meta = any(type(a) is MetaArray for a in operands)
-    if not meta and not (mode.state.place is not None and op.kind == "source"):
+    """``compute``, on the device of the operands."""
+    d = mode.state.place if op.kind == "source" else None
+    for a in inputs[0] if op.variadic else inputs:
+        if isinstance(a, RemoteArray):
+            d = a.device
+            break
+    if d is None:
         return compute(op, inputs, params)
-    from rushlight.ops.core.inference import without_elements
-
-    return without_elements(op, inputs, params)
+    return late.remote_calls().compute_on(d, op, inputs, params)
 
 
 def _refuse_numbers(op, operands):

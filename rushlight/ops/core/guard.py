@@ -15,7 +15,6 @@ from functools import wraps
 from rushlight.autograd import mode
 from rushlight.device import require
 from rushlight.errors import ArgumentError
-from rushlight.meta import at, default_device, device_of
 from rushlight.ops.core.argument_kinds import (
     decided_by_values,
     forms_of,
@@ -23,6 +22,7 @@ from rushlight.ops.core.argument_kinds import (
     with_numbers,
 )
 from rushlight.ops.core.dispatch import overridden, overrides
+from rushlight.remote import at, default_device, device_of
 from rushlight.tensor import Tensor
 
 __all__ = ["guard_all", "guarded"]

@@ -5,10 +5,10 @@ import numpy as np
 import rushlight.dtype as dtypes
 from rushlight import late, shapes
 from rushlight.autograd import mode
-from rushlight.device import META, require
+from rushlight.device import CPU, META, require
+from rushlight.device_array import placed, reserved
 from rushlight.docstrings import document
 from rushlight.errors import ShapeError
-from rushlight.meta import MetaArray, at, default_device, device_of, on_meta
 from rushlight.ops.core.definition import OPS, function
 from rushlight.ops.core.kinds import source
 from rushlight.ops.core.outputs import store
@@ -21,6 +21,7 @@ from rushlight.ops.tensor.memory_format import (
     preserve_format,
     strided,
 )
+from rushlight.remote import at, default_device, device_of
 from rushlight.storage import geometry, reach, settled, span
 from rushlight.strides import empty_like as dense_like
 from rushlight.strides import is_odd
@@ -229,9 +230,10 @@ def empty_strided(
             f"empty_strided: dimensionality of sizes ({len(shape)}) must match dimensionality of "
             f"strides ({len(stride)})"
         )
-    if default_device() is META:
+    if default_device() is not CPU:
         strides = tuple([s * d.itemsize for s in stride])
-        return finished(from_array(MetaArray(shape, d.numpy, strides)), requires_grad)
+        made = reserved(shape, d.numpy, strides, default_device())
+        return finished(from_array(made), requires_grad)
     memory = np.empty(span(shape, stride), d.numpy)
     return finished(from_array(reach(memory, shape, stride, 0, "empty_strided")), requires_grad)
 
@@ -289,8 +291,11 @@ def _made_like(input, value, name, d, form, requires_grad, device):
         from rushlight.ops.tensor.cast import laid_out
 
         found = laid_out(np.empty(array.shape, d.numpy), form, name)
-    if default_device() is META:
-        return _of_class(finished(from_array(on_meta(found)), requires_grad), input)
+    if default_device() is not CPU:
+        if value is not None and default_device() is not META:
+            found.fill(value)
+        found = placed(found, default_device())
+        return _of_class(finished(from_array(found), requires_grad), input)
     if mode.intercept and mode.recorder() is not None:
         t = made(tuple(array.shape), value, d, name)
         t = OPS["patch"].call(t, t, path=(), strides=found.strides)

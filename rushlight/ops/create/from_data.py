@@ -9,12 +9,13 @@ import numpy as np
 
 import rushlight.dtype as dtypes
 from rushlight.autograd import mode
-from rushlight.device import CPU, META, require
+from rushlight.device import CPU, require
+from rushlight.device_array import placed
 from rushlight.docstrings import document
 from rushlight.dtype import dtype, of, promote_types
-from rushlight.meta import at, default_device, is_meta, on_meta
 from rushlight.ops.core.definition import function
 from rushlight.ops.tensor.array_dtypes import converted, holds
+from rushlight.remote import at, default_device, is_remote
 from rushlight.storage import UntypedStorage, foreign
 from rushlight.tensor import Tensor, from_array, short
 
@@ -191,8 +192,8 @@ def array_of(data, wanted=None, copy=True):
 
 def new(array):
     """Return a tensor over ``array``, which nothing else uses."""
-    if default_device() is META:
-        return from_array(on_meta(array))
+    if default_device() is not CPU:
+        return from_array(placed(array, default_device()))
     t = from_array(array)
     if mode.intercept and mode.recorder() is not None:
         return t.clone()  # the array is a constant of the program; each run needs its own copy
@@ -259,7 +260,7 @@ def copied(data, dtype, device, requires_grad, instead, name):
             f"rather than {instead}.",
             stacklevel=3,
         )
-        if mode.recorder() is not None or is_meta(data):
+        if mode.recorder() is not None or is_remote(data):
             t = data.detach().clone()
             return t if dtype is None else t.to(dtype)
     live = _live(data)
@@ -370,7 +371,7 @@ def as_tensor(data, dtype=None, device=None):
     if isinstance(data, Tensor):
         return data.to(data.device if device is None and d is CPU else d, dtype)
     array, shared = array_of(data, dtype, copy=False)
-    if not shared or d is META:
+    if not shared or d is not CPU:
         with at(d):
             return new(array)
     _warn_if_read_only(array)
@@ -404,7 +405,7 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
     obj = _live(obj)
     t = as_tensor(obj, dtype, device)
     source = obj.array if isinstance(obj, Tensor) else obj if isinstance(obj, np.ndarray) else None
-    if is_meta(t):
+    if is_remote(t):
         shared = t is obj
     else:
         shared = source is not None and (

@@ -9,11 +9,11 @@ from rushlight import late
 from rushlight.device import CPU
 from rushlight.device import device as to_device
 from rushlight.dtype import TENSOR_TYPES
-from rushlight.meta import at, default_device, device_of
 from rushlight.ops.core.definition import FUNCTIONS, function
 from rushlight.ops.create.filled import empty
 from rushlight.ops.create.from_data import array_of, new
 from rushlight.ops.tensor.memory_format import strided
+from rushlight.remote import at, default_device, device_of
 from rushlight.storage import Storage
 from rushlight.tensor import Size, Tensor
 

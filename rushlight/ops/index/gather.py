@@ -17,6 +17,7 @@ from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.range_checks import check_index, check_indices, check_range, require_range
 from rushlight.ops.index import along_dim
 from rushlight.ops.shape.view import view_strides
+from rushlight.remote import device_of
 from rushlight.strides import in_order, is_odd, result_strides
 from rushlight.tensor import Tensor
 
@@ -175,7 +176,7 @@ def indexed(x, advanced):
             pass  # the call of ``index`` below raises the error that explains what is wrong
         else:
             return _taped_index(x, array, [k for _, k in advanced], keys, dims)
-    return index(x, *[t for _, t in advanced], dims=dims)
+    return index(x, *[t.to(device_of(x)) for _, t in advanced], dims=dims)
 
 
 def _taped_index(x, array, tensors, keys, dims):

@@ -20,6 +20,7 @@ from rushlight.ops.index.subscript import index_tensor, parse
 from rushlight.ops.tensor.array_dtypes import as_scalar, converted
 from rushlight.ops.tensor.cast import to
 from rushlight.ops.tensor.copy_into import copy_
+from rushlight.remote import device_of, is_remote
 from rushlight.tensor import Tensor, from_array, method, short
 
 # x[index] ---------------------------------------------------------------------------------
@@ -92,7 +93,7 @@ def __setitem__(self, index, value):
             raise
     if mode.intercept and not is_meta(self) and isinstance(value, Tensor) and is_meta(value):
         refuse()
-    if mode.recorder() is not None or is_meta(self) or _tracked(self, value):
+    if mode.recorder() is not None or is_remote(self) or _tracked(self, value):
         _write_recorded(self, op, basic, advanced, value, found)
         return
     check_write(self, "__setitem__")
@@ -175,6 +176,7 @@ def _write_recorded(x, op, basic, advanced, value, found):
         check_count(advanced)
         check_write(part, "__setitem__", value.node is not None)
         dims = tuple([d for d, _ in advanced])
-        assign(part, put(part, value, *[k for _, k in advanced], dims=dims))
+        keys = [to(k, device_of(x)) for _, k in advanced]
+        assign(part, put(part, value, *keys, dims=dims))
     else:
         copy_(part, value)

@@ -12,7 +12,6 @@ from rushlight.autograd import mode
 from rushlight.autograd.write import write
 from rushlight.backend import native
 from rushlight.errors import ShapeError
-from rushlight.meta import is_meta
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.fast_path import plain
@@ -20,6 +19,7 @@ from rushlight.ops.core.kinds import kernel, like_first
 from rushlight.ops.core.rules import total
 from rushlight.ops.norm.layer_norm import check_floats
 from rushlight.ops.norm.standardize import blocks, inner, slope, standardized
+from rushlight.remote import is_remote
 from rushlight.tensor import Tensor
 
 __all__ = ["batch_norm"]
@@ -83,10 +83,8 @@ def _move(average, value, momentum, scale):
     """
     if average is None:
         return
-    if mode.recorder() is not None:
+    if mode.recorder() is not None or is_remote(average):
         write(average, average * (1 - momentum) + value * (scale * momentum), "batch_norm")
-        return
-    if is_meta(average) and is_meta(value):
         return
     average = plain(average)
     average *= 1 - momentum

@@ -6,10 +6,10 @@ from functools import cache
 from rushlight.autograd import mode
 from rushlight.autograd.tape import set_history
 from rushlight.autograd.write import check_write, write
-from rushlight.meta import at, device_of
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.create.fill import zero
 from rushlight.ops.random.sampling import bernoulli_for, checked_generator, drawn_for, memory_order
+from rushlight.remote import at, device_of
 from rushlight.tensor import Tensor, method
 
 

@@ -6,13 +6,14 @@ their tensor. Operations whose probabilities come in tensors are kernels that dr
 only infers the shape of their result passes ``generator=None``, and nothing is drawn.
 """
 
+from contextlib import nullcontext
+
 import numpy as np
 
 import rushlight.dtype as dtypes
 from rushlight import draw, shapes
 from rushlight.autograd import mode
 from rushlight.docstrings import complete
-from rushlight.meta import at, default_device, device_of
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel, source
@@ -21,6 +22,7 @@ from rushlight.ops.create.filled import dtype_of, finished, options
 from rushlight.ops.tensor.cast import laid_out
 from rushlight.ops.tensor.memory_format import preserve_format
 from rushlight.random import Generator, default_generator
+from rushlight.remote import at, default_device, device_of
 from rushlight.strides import fill, visit_order
 from rushlight.tensor import Tensor
 
@@ -363,13 +365,14 @@ def normal(mean, std=1.0, size=None, *, generator=None, out=None, **named):
     shape = shapes.broadcast(
         "normal", *[tuple(t.array.shape) for t in tensors], names=("mean", "std")
     )
-    z = drawn_(
-        shape=shape,
-        dtype=tensors[0].array.dtype,
-        distribution="normal",
-        parameters=(),
-        generator=checked_generator(generator, "normal"),
-    )
+    with at(device_of(tensors[0])) if mode.intercept else nullcontext():
+        z = drawn_(
+            shape=shape,
+            dtype=tensors[0].array.dtype,
+            distribution="normal",
+            parameters=(),
+            generator=checked_generator(generator, "normal"),
+        )
     if isinstance(std, Tensor):
         std = std.to(z.dtype)  # the result has the dtype of mean
     return _normal(mean, std, z, out=out)

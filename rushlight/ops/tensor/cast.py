@@ -5,10 +5,11 @@ import numpy as np
 import rushlight.dtype as dtypes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
-from rushlight.device import device, require
+from rushlight.device import CPU, device, require
+from rushlight.device_array import placed
 from rushlight.docstrings import document
 from rushlight.errors import ShapeError
-from rushlight.meta import device_of, is_meta, on_meta, refuse
+from rushlight.meta import is_meta, refuse
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.dispatch import record
@@ -20,6 +21,7 @@ from rushlight.ops.tensor.memory_format import (
     contiguous_format,
     memory_format,
 )
+from rushlight.remote import Memory, device_of
 from rushlight.storage import geometry, strided, strides_of
 from rushlight.strides import copied, empty_like
 from rushlight.tensor import Tensor, from_array, method, short
@@ -226,7 +228,7 @@ def to(self, *args, **kwargs):
     if form is not None and not isinstance(form, memory_format):
         raise TypeError(f"to(): argument 'memory_format' must be torch.memory_format, not {form!r}")
     if wanted is not None and wanted is not device_of(self):
-        return _moved(self, dtype, form)
+        return _moved(self, wanted, dtype, form)
     if dtype is None or dtype.numpy == self.array.dtype:
         if copy:
             return clone(self, memory_format=form)
@@ -238,16 +240,25 @@ def to(self, *args, **kwargs):
     return cast(self, dtype=dtype.numpy, memory_format=form)
 
 
-def _moved(x, dtype, form):
-    """``x`` without its elements, on the device ``meta``; the way back is an error."""
+@kernel(public=False, method=False, name="to_device", grad_name="ToCopyBackward0", widen=False)
+def _to_device(xp, x, *, there, back, count):
+    """A copy of ``x`` on the device ``there``; gradients go to the device ``back``."""
+    return placed(x, there)
+
+
+# The node keeps ``count``, so backward knows that some tensor is not on the CPU.
+_to_device.grad(x=lambda g, back, count: to(g, back))
+
+
+def _moved(x, d, dtype, form):
+    """``x`` with its elements on the device ``d``; those of ``meta`` are lost for good."""
     if is_meta(x):
         refuse()
     refresh(x)
-    out = from_array(on_meta(x.array))
+    out = from_array(placed(x.array, d))
     if x.node is not None and mode.records():
-        params = {"dtype": x.array.dtype, "memory_format": None}
-        record(cast.op, (x,), [x.array], [x.node], params, out)
-        out.node.register_prehook(lambda grads: refuse())  # the gradient cannot go back
+        params = {"there": d, "back": device_of(x), "count": Memory(0)}
+        record(_to_device.op, (x,), [x.array], [x.node], params, out)
     return to(out, dtype, memory_format=form)
 
 
@@ -281,10 +292,11 @@ for _name, _dtype in {
 
 @method
 def cpu(self, memory_format=None):
-    """Return the tensor itself, because only tensors without elements are not on the CPU.
+    """Return the tensor with its elements in the computer's own memory.
 
     Returns:
-        This tensor. If ``memory_format`` asks for another order of the dims in memory: a copy.
+        This tensor if it is there; otherwise a copy. If ``memory_format`` asks for another order of
+        the dims in memory: a copy with that order.
 
     Raises:
         NotImplementedError: The tensor is on the device ``meta``.
@@ -294,9 +306,7 @@ def cpu(self, memory_format=None):
     >>> x.cpu() is x
     True
     """
-    if mode.intercept and is_meta(self):
-        refuse()
-    return self if memory_format is None else to(self, memory_format=memory_format)
+    return to(self, CPU, memory_format=memory_format)
 
 
 @method

@@ -6,12 +6,14 @@ import rushlight.dtype as dtypes
 from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf, Output, refresh
+from rushlight.device_array import to_host
 from rushlight.dtype import OF
-from rushlight.meta import MetaStorage, is_meta
+from rushlight.meta import is_meta
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.dispatch import overridden
 from rushlight.ops.core.fast_path import plain
 from rushlight.printing import format_tensor, set_printoptions
+from rushlight.remote import RemoteStorage, is_remote
 from rushlight.storage import Storage, address, offset, strides_of
 from rushlight.tensor import Size, Tensor, method, reads_values, short
 
@@ -185,7 +187,7 @@ def untyped_storage(self):
     >>> x[1:].untyped_storage().nbytes()
     16
     """
-    return MetaStorage(self.array.memory) if is_meta(self) else Storage(self.array)
+    return RemoteStorage(self.array.memory) if is_remote(self) else Storage(self.array)
 
 
 @method
@@ -395,11 +397,11 @@ def __repr__(self, *, tensor_contents=None):
         name = (node.source if type(node) is Output else node).name()
     kind = type(self)
     return format_tensor(
-        self.array,
+        self.array if is_meta(self) else to_host(self.array),
         self.dtype,
         default_dtype=dtypes.get_default_dtype(),
         requires_grad=node is not None,
         grad_fn_name=name,
-        device_suffix="meta" if is_meta(self) else None,
+        device_suffix=str(self.device) if is_remote(self) else None,
         class_name="tensor" if kind is Tensor else vars(kind).get("_printed_name", kind.__name__),
     )

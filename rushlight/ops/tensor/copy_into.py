@@ -6,12 +6,12 @@ from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
 from rushlight.autograd.write import assign, check_overlap, check_write, read_only, stamp
 from rushlight.errors import ShapeError
-from rushlight.meta import device_of, is_meta
 from rushlight.ops.core.dispatch import overridden
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.rules import zeros
 from rushlight.ops.tensor.array_dtypes import converted, holds
 from rushlight.ops.tensor.cast import to
+from rushlight.remote import device_of
 from rushlight.tensor import Tensor, from_array, method, short
 
 
@@ -60,7 +60,7 @@ def copy_(self, src, non_blocking=False):
     if 0 in self.array.strides and self.array.size:
         check_overlap(self.array, "copy_")
     if watched(self, (src,)):
-        if is_meta(self) is not is_meta(src):
+        if device_of(self) is not device_of(src):
             src = to(src, device_of(self))
         return assign(self, _overwritten(self, src))
     refresh(src)

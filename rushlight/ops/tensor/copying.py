@@ -5,7 +5,8 @@ import copy
 import numpy as np
 
 from rushlight.autograd.tape import Leaf, refresh
-from rushlight.meta import Memory, MetaArray, is_meta
+from rushlight.meta import MetaArray, is_meta
+from rushlight.remote import is_remote
 from rushlight.storage import Foreign, offset, owner, reach
 from rushlight.tensor import Tensor, from_array, method, reads_values
 
@@ -35,6 +36,11 @@ def rebuild(memory, dtype, shape, strides, start, requires_grad=False):
     return t.requires_grad_(True) if requires_grad else t
 
 
+def rebuild_far(make, args, place):
+    """Make a tensor, and move it to the device ``place``. Pickles of such tensors call this."""
+    return make(*args).detach().to(place).requires_grad_(args[-1] is True)
+
+
 def rebuild_as(cls, args, state, make=rebuild):
     """Call ``make``, and make the tensor an object of ``cls`` with the attributes ``state``."""
     t = make(*args)
@@ -53,6 +59,9 @@ def __reduce_ex__(self, protocol):
         if type(self) is Tensor and not self.__dict__:
             return rebuild_meta, args
         return rebuild_as, (type(self), args, self.__dict__, rebuild_meta)
+    if is_remote(self):
+        args = (*self.cpu().__reduce_ex__(protocol), str(self.device))
+        return rebuild_far, args
     memory, shape, strides, start = _memory(self.array)
     if type(memory.base) is Foreign:
         memory = memory.base.array if memory.flags.c_contiguous else memory.copy()
@@ -84,9 +93,9 @@ def __deepcopy__(self, memo):
             "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
             "protocol at the moment: detach() the tensor, or deepcopy before computing with it."
         )
-    if is_meta(self):
+    if is_remote(self):
         a = self.array
-        t = from_array(MetaArray(a.shape, a.dtype, a.strides, _copied(a.memory, memo), a.start))
+        t = from_array(type(a)(a.shape, a.dtype, a.strides, _copied(a.memory, memo), a.start))
     else:
         memory, shape, strides, start = _memory(self.array)
         t = rebuild(_copied(memory, memo), self.dtype, shape, strides, start)
@@ -104,6 +113,6 @@ def _copied(memory, memo):
     """Copy the memory, once in each deepcopy, so that its tensors share the copy too."""
     key = id(memory)
     if key not in memo:
-        memo[key] = memory.copy() if type(memory) is Memory else memory.copy(order="K")
+        memo[key] = memory.copy(order="K")
         memo.setdefault(id(memo), []).append(memory)  # keep the array alive: its id stays unique
     return memo[key]

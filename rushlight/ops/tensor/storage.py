@@ -12,17 +12,19 @@ from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf, refresh, set_history, tick, turns
 from rushlight.autograd.write import check_write, stamp
 from rushlight.device import CPU, META
+from rushlight.device_array import reserved
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
-from rushlight.meta import MetaArray, is_meta
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.shape.permute import t, transpose
 from rushlight.ops.shape.strided import as_strided, geometry
 from rushlight.ops.shape.view import squeeze, unsqueeze
 from rushlight.ops.tensor.memory_format import contiguous_format
+from rushlight.remote import is_remote
 from rushlight.storage import (
     Foreign,
     Storage,
+    check_reach,
     contiguous_strides,
     flat,
     offset,
@@ -91,9 +93,9 @@ def resize_(self, *sizes, memory_format=contiguous_format):
         return self
     start, strides = offset(array), contiguous_strides(shape)
     needed = (start + span(shape, strides)) * array.itemsize if math.prod(shape) else 0
-    if is_meta(self):
-        array.memory.nbytes = max(array.memory.nbytes, needed)
-        return _look_at(self, MetaArray(shape, array.dtype, None, array.memory, array.start))
+    if is_remote(self):
+        array.memory.grow(needed)
+        return _look_at(self, type(array)(shape, array.dtype, None, array.memory, array.start))
     memory = flat(array)
     if needed > memory.size:
         if type(owner(array).base) is Foreign:
@@ -179,8 +181,8 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
             "that do not require grad, such as a detach()"
         )
     dtype = self.array.dtype
-    if is_meta(self) or getattr(source, "device", CPU) is META:
-        return _look_at(self, _set_on_meta(self, source, storage_offset, size, stride))
+    if is_remote(self) or getattr(source, "device", CPU) is not CPU:
+        return _look_at(self, _set_far(self, source, storage_offset, size, stride))
     if source is None:
         return _look_at(self, np.empty(0, dtype))
     cell = None
@@ -208,10 +210,10 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
     return _look_at(self, reach(memory, size, stride, storage_offset, "set_"), cell)
 
 
-def _set_on_meta(x, source, start, size, stride):
-    """The array of the meta tensor ``x`` after ``x.set_(source, start, size, stride)``."""
+def _set_far(x, source, start, size, stride):
+    """The array of ``x``, not on the CPU, after ``x.set_(source, start, size, stride)``."""
     if source is None:
-        return MetaArray((0,), x.array.dtype)
+        return reserved((0,), x.array.dtype, None, x.device)
     if source.device is not x.device:
         raise RuntimeError(
             f'Attempted to set the storage of a tensor on device "{x.device}" to a storage on '
@@ -226,7 +228,9 @@ def _set_on_meta(x, source, start, size, stride):
     size = (source.nbytes() // dtype.itemsize,) if size is None else shapes.sizes((size,), "set_")
     steps = contiguous_strides(size) if stride is None else tuple(stride)
     strides = tuple([s * dtype.itemsize for s in steps])
-    return MetaArray(size, dtype, strides, source._owner, start * dtype.itemsize)
+    if x.device is not META:
+        check_reach(source.nbytes(), dtype.itemsize, size, steps, start, "set_")
+    return type(x.array)(size, dtype, strides, source._owner, start * dtype.itemsize)
 
 
 @method

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rushlight.remote import holds_remote
 from rushlight.tensor import Tensor, from_array
 from rushlight.utils.data.collate import default_collate
 from rushlight.utils.data.dataset import IterableDataset, Subset, TensorDataset
@@ -84,7 +85,7 @@ class TensorFetcher(MapFetcher):
             while type(dataset) is Subset:
                 rows = [dataset.indices[i] for i in rows]
                 dataset = dataset.dataset
-            if set(map(type, rows)) == {int}:
+            if set(map(type, rows)) == {int} and not holds_remote(dataset.tensors):
                 at = np.array(rows)
                 return [from_array(_take(tensor.array, at)) for tensor in dataset.tensors]
         except IndexError:

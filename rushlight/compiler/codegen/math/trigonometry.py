@@ -15,6 +15,7 @@ from rushlight.compiler.codegen.math.floats import (
     polynomial,
 )  # fmt: skip
 from rushlight.compiler.codegen.math.large import reduce_large
+from rushlight.compiler.ir.machine import machine
 
 __all__ = ["acos", "asin", "atan", "atan2", "cos", "sin", "sinc", "tan"]
 
@@ -63,16 +64,22 @@ def _sine(x, quarter):
 
 def sin(x):
     """The sine of x radians."""
+    if not machine().wide:
+        return x.call("llvm.sin")
     return choose(x == 0, x, _sine(x, 0))  # keeps -0
 
 
 def cos(x):
     """The cosine of x radians."""
+    if not machine().wide:
+        return x.call("llvm.cos")
     return _sine(x, 1)
 
 
 def tan(x):
     """The tangent of x radians."""
+    if not machine().wide:
+        return x.call("llvm.tan")
     q, r, rest = _reduced(x)
     z = r * r
     t = r + fma(r * z, polynomial(z, TAN[x.dtype]), fma(z, rest, rest))

@@ -1,0 +1,349 @@
+"""OpenCL by its C interface: devices, memory, kernels. Nothing here knows tensors.
+
+Kernels come as SPIR-V, so a device must take programs in an intermediate language (OpenCL 2.1 and
+3.0). Each device has one queue that runs commands in order. So memory can be used again as soon as
+the last command that uses it is in the queue.
+"""
+
+import ctypes
+import os
+import sys
+from ctypes import byref, c_char_p, c_int32, c_size_t, c_uint32, c_uint64, c_void_p
+from functools import cache
+from pathlib import Path
+
+from rushlight import locks
+from rushlight.errors import OutOfMemoryError
+
+__all__ = ["Device", "DeviceError", "Kernel", "devices"]
+
+_ALL = 0xFFFFFFFF  # CL_DEVICE_TYPE_ALL
+_NAME, _TYPE, _VERSION, _EXTENSIONS = 0x102B, 0x1000, 0x102F, 0x1030
+_UNITS, _MEMORY, _IL = 0x1002, 0x101F, 0x105B
+_KINDS = {1 << 1: "CPU", 1 << 2: "GPU", 1 << 3: "accelerator"}
+_BUILD_LOG = 0x1183
+_TRUE, _READ_WRITE = 1, 1
+_SUCCESS = 0
+_MEMORY_ERRORS = (-4, -5, -6, -61)  # no memory for an object, no resources, on the host, too large
+_ERRORS = {
+    -1: "device not found", -2: "device not available", -4: "no memory on the device",
+    -5: "out of resources", -6: "no memory on the host", -11: "the program does not build",
+    -14: "an earlier command failed", -30: "invalid value", -36: "invalid queue",
+    -38: "invalid memory", -48: "invalid kernel", -51: "invalid size of an argument",
+    -52: "invalid arguments of a kernel", -54: "invalid size of a work-group",
+    -61: "the memory is larger than the device allows",
+}  # fmt: skip
+#: Freed memory is kept by its size, rounded up to so many bytes, or to an eighth of a power of two.
+_STEP = 512
+
+
+class DeviceError(RuntimeError):
+    """A function of the driver failed."""
+
+
+# The library ------------------------------------------------------------------------------
+
+
+#: Intel's OpenCL for CPUs, where ``pip install intel-opencl-rt intel-cmplr-lib-rt`` puts it.
+_OWN = Path(sys.prefix, "lib", "libintelocl.so")
+
+
+def _paths():
+    """Where the OpenCL loader, or a driver that does without one, may lie."""
+    name = {"win32": "OpenCL.dll", "darwin": "OpenCL"}.get(sys.platform, "libOpenCL.so.1")
+    from ctypes.util import find_library
+
+    yield find_library("OpenCL") or name
+    if _OWN.exists():
+        if "OCL_ICD_VENDORS" not in os.environ:
+            os.environ.setdefault("OCL_ICD_FILENAMES", str(_OWN))
+        yield str(_OWN)
+
+
+@cache
+def _library():
+    """The OpenCL library with its functions' types; None if there is none."""
+    for path in _paths():
+        try:
+            lib = ctypes.CDLL(path)
+        except OSError:
+            continue
+        if _is_complete(lib):
+            return lib
+    return None
+
+
+def _is_complete(lib):
+    """Whether ``lib`` has all functions, whose types are then declared; older ones lack SPIR-V."""
+    for name, result, args in _FUNCTIONS:
+        function = getattr(lib, name, None)
+        if function is None:
+            return False
+        function.restype, function.argtypes = result, args
+    return True
+
+
+_P = c_void_p
+_FUNCTIONS = [
+    ("clGetPlatformIDs", c_int32, [c_uint32, _P, _P]),
+    ("clGetDeviceIDs", c_int32, [_P, c_uint64, c_uint32, _P, _P]),
+    ("clGetDeviceInfo", c_int32, [_P, c_uint32, c_size_t, _P, _P]),
+    ("clCreateContext", _P, [_P, c_uint32, _P, _P, _P, _P]),
+    ("clCreateCommandQueueWithProperties", _P, [_P, _P, _P, _P]),
+    ("clCreateProgramWithIL", _P, [_P, c_char_p, c_size_t, _P]),
+    ("clBuildProgram", c_int32, [_P, c_uint32, _P, c_char_p, _P, _P]),
+    ("clGetProgramBuildInfo", c_int32, [_P, _P, c_uint32, c_size_t, _P, _P]),
+    ("clCreateKernel", _P, [_P, c_char_p, _P]),
+    ("clReleaseProgram", c_int32, [_P]),
+    ("clCreateBuffer", _P, [_P, c_uint64, c_size_t, _P, _P]),
+    ("clReleaseMemObject", c_int32, [_P]),
+    ("clSetKernelArg", c_int32, [_P, c_uint32, c_size_t, _P]),
+    ("clEnqueueNDRangeKernel", c_int32, [_P, _P, c_uint32, _P, _P, _P, c_uint32, _P, _P]),
+    ("clEnqueueReadBuffer", c_int32, [_P, _P, c_uint32, c_size_t, c_size_t, _P, c_uint32, _P, _P]),
+    ("clEnqueueWriteBuffer", c_int32, [_P, _P, c_uint32, c_size_t, c_size_t, _P, c_uint32, _P, _P]),
+    ("clFinish", c_int32, [_P]),
+]
+
+
+def _check(code, doing):
+    if code == _SUCCESS:
+        return
+    kind = OutOfMemoryError if code in _MEMORY_ERRORS else DeviceError
+    raise kind(f"OpenCL: {doing}: {_ERRORS.get(code, 'error')} ({code})")
+
+
+def _made(function, *args, doing):
+    """The object that a function of the library makes; its last argument is an error code."""
+    code = c_int32()
+    found = function(*args, byref(code))
+    _check(code.value, doing)
+    return c_void_p(found)
+
+
+def _listed(function, *args):
+    """The objects that a function of the library lists, as numbers."""
+    count = c_uint32()
+    if function(*args, 0, None, byref(count)) != _SUCCESS or not count.value:
+        return []
+    found = (c_void_p * count.value)()
+    _check(function(*args, count.value, found, None), "listing devices")
+    return list(found)
+
+
+# Devices ----------------------------------------------------------------------------------
+
+
+@cache
+def devices():
+    """The devices that can run kernels, as a tuple of ``Device``."""
+    lib = _library()
+    if lib is None:
+        return ()
+    found = [
+        Device(lib, d)
+        for platform in _listed(lib.clGetPlatformIDs)
+        for d in _listed(lib.clGetDeviceIDs, platform, _ALL)
+    ]
+    return tuple([d for d in found if "SPIR-V" in d.languages])
+
+
+class Device:
+    """A device with its queue, its kernels and the memory that is free to use again.
+
+    Attributes:
+        name: The device's name, from its driver.
+        kind: ``"CPU"``, ``"GPU"`` or ``"accelerator"``.
+        languages: The intermediate languages that it takes.
+        allocated: Bytes of memory in use.
+        reserved: Bytes of memory in use or kept for use.
+        launches, built: The number of kernels that were started, and that were made.
+        moved: Bytes that were copied between host and device.
+    """
+
+    def __init__(self, lib, handle):
+        self.lib, self.handle = lib, c_void_p(handle)
+        self.name = self._text(_NAME)
+        self.version = self._text(_VERSION)
+        self.languages = self._text(_IL)
+        self.extensions = frozenset(self._text(_EXTENSIONS).split())
+        self.kind = _KINDS.get(self._number(_TYPE) & 0xE, "device")
+        self.units = self._number(_UNITS)
+        self.memory = self._number(_MEMORY)
+        self.doubles = "cl_khr_fp64" in self.extensions
+        self.allocated = self.reserved = self.launches = self.built = self.moved = 0
+        self._context = self._queue = None
+        self._free: dict = {}  # bytes → buffers that are free
+        self._lock = locks.new_lock()
+
+    def _info(self, what):
+        size = c_size_t()
+        if self.lib.clGetDeviceInfo(self.handle, what, 0, None, byref(size)) != _SUCCESS:
+            return b""
+        found = ctypes.create_string_buffer(size.value)
+        self.lib.clGetDeviceInfo(self.handle, what, size.value, found, None)
+        return found.raw
+
+    def _text(self, what):
+        return self._info(what).rstrip(b"\0").decode()
+
+    def _number(self, what):
+        return int.from_bytes(self._info(what), sys.byteorder)
+
+    def _open(self):
+        """Make the context and the queue, when they are first needed."""
+        with self._lock:
+            if self._queue is None:
+                one = (c_void_p * 1)(self.handle)
+                self._context = _made(self.lib.clCreateContext, None, 1, one, None, None,
+                                      doing="opening the device")  # fmt: skip
+                make = self.lib.clCreateCommandQueueWithProperties
+                self._queue = _made(make, self._context, self.handle, None, doing="making a queue")
+
+    @property
+    def queue(self):
+        if self._queue is None:
+            self._open()
+        return self._queue
+
+    # Memory -----------------------------------------------------------------------------------
+
+    def allocate(self, nbytes):
+        """(buffer, its bytes): memory of at least ``nbytes`` bytes.
+
+        Raises:
+            OutOfMemoryError: the device has not so much memory.
+        """
+        size = _rounded(nbytes)
+        kept = self._free.get(size)
+        self.allocated += size
+        try:
+            return kept.pop(), size  # type: ignore[union-attr]
+        except (AttributeError, IndexError):
+            pass
+        queue = self.queue
+        assert queue is not None
+        try:
+            buffer = self._buffer(size)
+        except OutOfMemoryError:
+            self.empty_cache()
+            try:
+                buffer = self._buffer(size)
+            except OutOfMemoryError as error:
+                self.allocated -= size
+                raise OutOfMemoryError(
+                    f"{self.name} is out of memory: tried to allocate {nbytes} bytes, while "
+                    f"{self.allocated} bytes are in use ({error})"
+                ) from None
+        self.reserved += size
+        return buffer, size
+
+    def _buffer(self, size):
+        return _made(
+            self.lib.clCreateBuffer, self._context, _READ_WRITE, size, None,
+            doing=f"allocating {size} bytes",
+        )  # fmt: skip
+
+    def free(self, buffer, size):
+        """Keep a buffer for use again. Commands in the queue may still use it."""
+        self.allocated -= size
+        self._free.setdefault(size, []).append(buffer)
+
+    def empty_cache(self):
+        """Give the memory that is kept back to the system."""
+        if self._queue is None:
+            return
+        self.synchronize()
+        for size, buffers in list(self._free.items()):
+            while buffers:
+                self.lib.clReleaseMemObject(buffers.pop())
+                self.reserved -= size
+
+    def write(self, buffer, offset, address, nbytes):
+        """Copy ``nbytes`` bytes of the host from ``address`` on to the device."""
+        if nbytes:
+            self.moved += nbytes
+            code = self.lib.clEnqueueWriteBuffer(
+                self.queue, buffer, _TRUE, offset, nbytes, address, 0, None, None
+            )
+            _check(code, "copying to the device")
+
+    def read(self, buffer, offset, address, nbytes):
+        """Copy ``nbytes`` bytes from the device to the host's memory from ``address`` on."""
+        if nbytes:
+            self.moved += nbytes
+            code = self.lib.clEnqueueReadBuffer(
+                self.queue, buffer, _TRUE, offset, nbytes, address, 0, None, None
+            )
+            _check(code, "copying from the device")
+
+    def read_into(self, target, buffer, offset):
+        """Fill the bytearray ``target`` from the device's memory."""
+        place = (ctypes.c_char * len(target)).from_buffer(target)
+        self.read(buffer, offset, ctypes.addressof(place), len(target))
+
+    def synchronize(self):
+        """Wait until all commands in the queue have run."""
+        if self._queue is not None:
+            _check(self.lib.clFinish(self._queue), "waiting for the device")
+
+    # Kernels ----------------------------------------------------------------------------------
+
+    def build(self, code, name):
+        """The kernel ``name`` of a program in SPIR-V."""
+        queue = self.queue
+        assert queue is not None
+        program = _made(self.lib.clCreateProgramWithIL, self._context, code, len(code),
+                        doing="reading a program")  # fmt: skip
+        one = (c_void_p * 1)(self.handle)
+        failed = self.lib.clBuildProgram(program, 1, one, None, None, None)
+        if failed:  # one driver was seen to fail at random, and then to succeed
+            failed = self.lib.clBuildProgram(program, 1, one, None, None, None)
+        if failed:
+            raise DeviceError(f"OpenCL: {name} does not build ({failed}): {self._log(program)}")
+        self.built += 1
+        kernel = _made(self.lib.clCreateKernel, program, name.encode(), doing="making a kernel")
+        self.lib.clReleaseProgram(program)  # the kernel keeps it
+        return kernel
+
+    def _log(self, program):
+        size = c_size_t()
+        self.lib.clGetProgramBuildInfo(program, self.handle, _BUILD_LOG, 0, None, byref(size))
+        found = ctypes.create_string_buffer(size.value)
+        self.lib.clGetProgramBuildInfo(program, self.handle, _BUILD_LOG, size.value, found, None)
+        return found.value.decode(errors="replace").strip()
+
+
+class Kernel:
+    """A kernel with the places of its arguments: each is a buffer and an offset in it, in bytes.
+
+    Args:
+        handle: From ``Device.build``.
+        groups: The number of work-groups.
+        size: The number of work-items in a group.
+    """
+
+    def __init__(self, device, handle, groups, size):
+        self.device, self.handle, self.groups = device, handle, groups
+        self._global, self._local = (c_size_t * 1)(groups * size), (c_size_t * 1)(size)
+        self._lock = locks.new_lock()
+
+    def launch(self, args):
+        """Put the kernel into the queue. ``args``: (buffer, offset) of each argument."""
+        lib, handle = self.device.lib, self.handle
+        place = c_uint64()
+        with self._lock:  # the arguments of a kernel belong to the kernel, not to the launch
+            for k, (buffer, offset) in enumerate(args):
+                lib.clSetKernelArg(handle, 2 * k, 8, byref(buffer))
+                place.value = offset
+                lib.clSetKernelArg(handle, 2 * k + 1, 8, byref(place))
+            code = lib.clEnqueueNDRangeKernel(
+                self.device.queue, handle, 1, None, self._global, self._local, 0, None, None
+            )
+        _check(code, "starting a kernel")
+        self.device.launches += 1
+
+
+def _rounded(nbytes):
+    """The size of the buffer that serves ``nbytes`` bytes: few sizes, so that buffers fit again."""
+    step = max(_STEP, (1 << max(nbytes - 1, 1).bit_length()) >> 3)
+    return max(_STEP, -(-nbytes // step) * step)

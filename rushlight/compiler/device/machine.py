@@ -1,0 +1,67 @@
+"""A device with work-groups as the stages of the compiler see it."""
+
+from rushlight.compiler.codegen import elementwise
+from rushlight.compiler.cpu import costs
+from rushlight.compiler.device.convolution import convolution
+from rushlight.compiler.device.loops import GROUP, DeviceLoops, emit
+from rushlight.compiler.device.pooling import Pooling
+from rushlight.compiler.device.product import Product
+from rushlight.compiler.ir.abstract import HALF
+from rushlight.compiler.plan.kernel_signature import signature
+
+__all__ = ["DeviceMachine"]
+
+
+class DeviceMachine:
+    """A device: a ``Machine``, as far as planning goes.
+
+    Args:
+        doubles: Whether the device computes with float64.
+    """
+
+    halves = scales = wide = False  # float16 is converted by bits, which every device can do
+    vector_bytes, registers = 4, 32
+    costs = costs.LOOPS
+
+    def __init__(self, doubles):
+        self.doubles = doubles
+
+    def price(self, op, ins, params):
+        """The Price of an elementwise operation; None if no kernel computes it here."""
+        if not self.doubles and any(getattr(x, "dtype", None) == "f8" for x in ins):
+            return None
+        return elementwise.price(op, ins, params)
+
+    def serves(self, e):
+        """Whether the contraction ``e`` has a kernel: all have but attention, which is lowered."""
+        ins = [v for v in e.ins if v is not None]
+        if e.op.role not in _WORK or len({v.dtype for v in ins}) > 1:
+            return False
+        d = ins[0].dtype
+        return (d.kind == "f" or d in HALF) and (self.doubles or d.itemsize < 8)
+
+    def work(self, group, kernel, schedule):
+        """The code for a group of equations: it has ``key``, ``operands``, ``groups``, ``size``."""
+        if group.kind == "contraction":
+            return _WORK[group.members[0].op.role](group, kernel, schedule)
+        return LoopWork(kernel, self)
+
+
+#: What computes a contraction, by its role.
+_WORK = {"product": Product, "convolution": convolution, "pooling": Pooling}
+
+
+class LoopWork:
+    """A kernel of loops."""
+
+    operands: list = []
+    size = GROUP
+
+    def __init__(self, kernel, machine):
+        self.loops, self.count = DeviceLoops(kernel, machine), len(kernel.args)
+        self.groups = self.loops.groups
+        self.key = self.loops.form + signature(self.loops)
+
+    def emit(self, module, name):
+        """Add the kernel ``name`` to ``module``."""
+        emit(module, name, self.loops, self.count)

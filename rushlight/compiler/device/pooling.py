@@ -1,0 +1,266 @@
+"""Pooling on a device: a work-item for each element of the result, which visits its windows.
+
+A gradient is a sum over the windows that contain the element, so nothing is scattered. The gradient
+of max pooling finds each of these windows' maximum again.
+"""
+
+from math import prod
+
+import numpy as np
+
+from rushlight.compiler.codegen.memory import load, maximum, memory_type, stack
+from rushlight.compiler.codegen.scope import Loop, i64
+from rushlight.compiler.codegen.value import INT, Value, computed, constant, ir_type, select
+from rushlight.compiler.cpu.pooling import describe
+from rushlight.compiler.device import spirv
+from rushlight.compiler.device.product import finish, place, unravel
+from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.plan.kernel_signature import described
+from rushlight.compiler.plan.loops import nodes_of
+
+__all__ = ["Pooling"]
+
+
+class Pooling:
+    """A pooling, or one of its gradients; ``d`` is its description, see ``cpu.pooling.Pooling``."""
+
+    size = 128
+
+    def __init__(self, group, kernel, schedule):
+        self.group, self.kernel = group, kernel
+        self.equation = e = group.members[0]
+        layouts = [(v, schedule.layout(v)) for v in e.ins]
+        self.operands = [(owner, offset * v.itemsize) for v, (owner, offset, _) in layouts]
+        ins = [
+            Abstract(v.shape, v.dtype, tuple([n * v.itemsize for n in strides]))
+            for v, (_, _, strides) in layouts
+        ]
+        self.dtypes = [v.dtype for v in ins]
+        self.d = describe(e.op.form, ins, e.outs[0].shape, e.params)
+        self.pads = bool(e.params.get("include_pad"))
+        self.groups = -(-prod(self.d.shape) // self.size)
+        self.nodes = nodes_of(kernel.stores)
+        names = {v: f"v{i}:{v.extent}" for i, v in enumerate(group.variables)}
+        root = [(i.offset, sorted([(names[v], c) for v, c in i.terms.items()])) for i in self.root]
+        shape = self.d, self.dtypes, self.pads
+        self.key = repr((shape, root, described(kernel.stores, self.nodes, names)))
+
+    @property
+    def root(self):
+        """The index of the result's element as functions of the group's variables."""
+        return self.group.index[self.equation.outs[0].id]
+
+    def emit(self, module, name):
+        """Add the kernel ``name`` to ``module``."""
+        d = self.d
+        count = len(self.operands)
+        b, self.pointers = spirv.kernel(module, name, count + len(self.kernel.args))
+        at = b.add(b.mul(spirv.work_group(b), i64(self.size)), spirv.work_item(b))
+        # The variables are made here: memory that a loop made anew would never be given back.
+        self.total = _Variable(b, computed(d.dtype))
+        self.best, self.where = _Variable(b, computed(d.dtype)), _Variable(b, INT)
+        with b.if_then(b.icmp_signed("<", at, i64(prod(d.shape)))):
+            index = unravel(b, at, d.shape)
+            lead, place_ = index[: len(d.lead)], index[len(d.lead) :]
+            found = getattr(self, "_" + d.form)(b, lead, place_)
+            finish(self, b, self.pointers[count:], index, found)
+        b.ret_void()
+
+    def _read(self, b, operand, lead, at, fits=None):
+        """An element of an operand as a Value; 0 where it does not fit."""
+        dtype, strides = self.dtypes[operand], self.d.strides[operand]
+        position = place(b, (*lead, *at), strides)
+        if fits is not None:
+            position = b.select(fits, position, i64(0))
+        source = b.gep(self.pointers[operand], [position], source_etype=memory_type(dtype))
+        return load(b, source, dtype)
+
+    # Windows ----------------------------------------------------------------------------------
+
+    def _each_element(self, b, window, body):
+        """Write ``body(b, position, fits)`` for each element of a window."""
+        d = self.d
+        if d.windows is None:
+            ends = [
+                self._span(b, q, n, o) for q, n, o in zip(window, d.size, d.places, strict=True)
+            ]
+            _nested(b, ends, lambda b, at: body(b, at, None))
+            return
+        kernel, stride, padding, dilation = d.windows
+
+        def visit(b, offsets):
+            at, fits = [], None
+            for k, (i, q) in enumerate(zip(offsets, window, strict=True)):
+                p = b.add(b.mul(q, i64(stride[k])), b.mul(i, i64(dilation[k])))
+                p = b.sub(p, i64(padding[k]))
+                fits = _both(b, fits, b.icmp_unsigned("<", p, i64(d.size[k])))
+                at.append(p)
+            body(b, at, fits)
+
+        _nested(b, [(i64(0), i64(n)) for n in kernel], visit)
+
+    def _each_window(self, b, element, body):
+        """Write ``body(b, window, fits)`` for each window that has an element."""
+        d = self.d
+        if d.windows is None:
+            ends = [
+                self._span(b, p, o, n) for p, n, o in zip(element, d.size, d.places, strict=True)
+            ]
+            _nested(b, ends, lambda b, at: body(b, at, None))
+            return
+        kernel, stride, padding, dilation = d.windows
+
+        def visit(b, offsets):
+            at, fits = [], None
+            for k, (i, p) in enumerate(zip(offsets, element, strict=True)):
+                begin = b.sub(b.add(p, i64(padding[k])), b.mul(i, i64(dilation[k])))
+                step = i64(stride[k])
+                inside = b.icmp_unsigned("<", begin, i64(d.places[k] * stride[k]))
+                whole = b.icmp_unsigned("==", b.urem(begin, step), i64(0))
+                fits = _both(b, fits, b.and_(inside, whole))
+                at.append(b.udiv(begin, step))
+            body(b, at, fits)
+
+        _nested(b, [(i64(0), i64(n)) for n in kernel], visit)
+
+    @staticmethod
+    def _span(b, i, n, o):
+        """Where window ``i`` of ``o`` windows begins and ends that cover ``n`` elements evenly."""
+        end = b.add(b.mul(b.add(i, i64(1)), i64(n)), i64(o - 1))
+        return b.udiv(b.mul(i, i64(n)), i64(o)), b.udiv(end, i64(o))
+
+    # Means ------------------------------------------------------------------------------------
+
+    def _mean(self, b, lead, window):
+        self._each_element(b, window, lambda b, at, fits: self._add(b, 0, lead, at, fits))
+        return self.total.get(b) / self._divisor(b, window)
+
+    def _mean_grad(self, b, lead, element):
+        def add(b, window, fits):
+            found = self._read(b, 0, lead, window, fits) / self._divisor(b, window)
+            self.total.add(b, found, fits)
+
+        self.total.set(b, 0.0)
+        self._each_window(b, element, add)
+        return self.total.get(b)
+
+    def _add(self, b, operand, lead, at, fits):
+        self.total.add(b, self._read(b, operand, lead, at, fits), fits)
+
+    def _divisor(self, b, window):
+        """The number by which a window's sum is divided."""
+        d, dtype = self.d, computed(self.d.dtype)
+        if not isinstance(d.divisor, tuple):
+            return constant(b, d.divisor, dtype)
+        count = i64(1)
+        for k, (q, n, o) in enumerate(zip(window, d.size, d.places, strict=True)):
+            if d.windows is None:
+                begin, end = self._span(b, q, n, o)
+            else:
+                kernel, stride, padding, _ = (w[k] for w in d.windows)
+                begin = b.sub(b.mul(q, i64(stride)), i64(padding))
+                end = _least(b, b.add(begin, i64(kernel)), i64(n + padding))
+                if not self.pads:
+                    begin = b.select(b.icmp_signed("<", begin, i64(0)), i64(0), begin)
+                    end = _least(b, end, i64(n))
+            count = b.mul(count, b.sub(end, begin))
+        return Value(b, count, INT).astype(dtype)
+
+    # Maxima -----------------------------------------------------------------------------------
+
+    def _max(self, b, lead, window):
+        self.best.set(b, -np.inf)
+
+        def take(b, at, fits):
+            found = maximum(self._read(b, 0, lead, at, fits), self.best.get(b))
+            self.best.put(b, found, fits)
+
+        self._each_element(b, window, take)
+        return self.best.get(b)
+
+    def _positions(self, b, lead, window, operand=0):
+        """The first position of the maximum, as an index into the flattened image."""
+        self.best.set(b, -np.inf)
+        self.where.set(b, -1)
+
+        def take(b, at, fits):
+            x, best, where = (
+                self._read(b, operand, lead, at, fits),
+                self.best.get(b),
+                self.where.get(b),
+            )
+            better = (x > best) | ((x != x) & (best == best)) | (where < 0)
+            here = Value(b, _flat(b, at, self.d.size), INT)
+            self.best.put(b, select(better, x, best), fits)
+            self.where.put(b, select(better, here, where), fits)
+
+        self._each_element(b, window, take)
+        return self.where.get(b)
+
+    def _pick(self, b, lead, window):
+        at = unravel(b, self._positions(b, lead, window, operand=1).v, self.d.size)
+        return self._read(b, 0, lead, at)
+
+    def _max_grad(self, b, lead, element):
+        own = Value(b, _flat(b, element, self.d.size), INT)
+        self.total.set(b, 0.0)
+
+        def add(b, window, fits):
+            found = self._positions(b, lead, window, operand=1)
+            chosen = Value(b, found.v, INT) == Value(b, own.v, INT)
+            chosen = chosen.v if fits is None else b.and_(fits, chosen.v)
+            self.total.add(b, self._read(b, 0, lead, window, fits), chosen)
+
+        self._each_window(b, element, add)
+        return self.total.get(b)
+
+
+class _Variable:
+    """A variable of one work-item."""
+
+    def __init__(self, b, dtype):
+        self.dtype, self.typ = dtype, ir_type(dtype)
+        self.slot = stack(b, self.typ)
+        if dtype.kind == "f":
+            b.store(self.typ(0.0), self.slot)
+
+    def set(self, b, number):
+        b.store(self.typ(number), self.slot)
+
+    def get(self, b):
+        return Value(b, b.load(self.slot, typ=self.typ), self.dtype)
+
+    def put(self, b, value, fits):
+        """Become ``value`` if it ``fits``."""
+        v = value.astype(self.dtype).v
+        b.store(v if fits is None else b.select(fits, v, self.get(b).v), self.slot)
+
+    def add(self, b, value, fits):
+        self.put(b, self.get(b) + value.astype(self.dtype), fits)
+
+
+def _nested(b, ends, body):
+    """Write ``body(b, numbers)`` inside a loop for each (begin, end)."""
+    loops = []
+    for begin, end in ends:
+        loops.append(Loop(b, begin, end))
+        b = loops[-1].b
+    body(b, [loop.i for loop in loops])
+    for loop in reversed(loops):
+        loop.close()
+
+
+def _both(b, x, y):
+    return y if x is None else b.and_(x, y)
+
+
+def _least(b, x, y):
+    return b.select(b.icmp_signed("<", x, y), x, y)
+
+
+def _flat(b, index, shape):
+    """The number of an element in C order."""
+    found = index[0]
+    for i, n in zip(index[1:], shape[1:], strict=True):
+        found = b.add(b.mul(found, i64(n)), i)
+    return found

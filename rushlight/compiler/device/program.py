@@ -1,0 +1,150 @@
+"""Programs whose inputs and results lie in a device's memory."""
+
+from rushlight import locks
+from rushlight.backend.opencl import Kernel
+from rushlight.compiler.device import spirv
+from rushlight.compiler.device.machine import DeviceMachine
+from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.ir.machine import planning_for
+from rushlight.compiler.plan.kernel import Kernel as Plan
+from rushlight.compiler.plan.schedule import Schedule, arrange
+from rushlight.compiler.run import cache
+from rushlight.compiler.run.assembly import primitive
+
+__all__ = ["DeviceProgram", "NotOnDevice"]
+
+
+class NotOnDevice(Exception):
+    """A program needs an operation that no kernel of the device computes."""
+
+
+class Step:
+    """One launch of a kernel: where its arguments lie, as (slot, byte offset)."""
+
+    def __init__(self, kernel, args):
+        self.kernel, self.args = kernel, args
+
+
+class DeviceProgram:
+    """A recorded call as kernels for one device.
+
+    Args:
+        equations, inputs, outputs, writes: See ``run.program.make_program``.
+        device: An ``opencl.Device``.
+
+    Raises:
+        NotOnDevice: no kernel computes an equation.
+    """
+
+    def __init__(self, equations, inputs, outputs, writes, device):
+        self.device, self.inputs = device, list(inputs)
+        self.machine = DeviceMachine(device.doubles)
+        with planning_for(self.machine):
+            self._plan(equations, outputs, writes)
+
+    def _plan(self, equations, outputs, writes):
+        equations, found, checks = primitive(equations, outputs, writes)
+        n = len(found) - len(checks) - len(writes)
+        written = [(p, v) for (p, _), v in zip(writes, found[n:], strict=False)]
+        flags = found[n + len(writes) :]
+        recorded = [v for v in outputs if isinstance(v, Abstract)]
+        results = list(zip(found[:n], recorded, strict=True))
+        self.schedule = s = Schedule(equations, self.inputs, results, written, flags)
+        #: Slots: the arena, then the inputs, then the results.
+        self._slot = {v.id: 1 + i for i, v in enumerate(self.inputs)}
+        for k, r in enumerate(s.outputs):
+            self._slot[s.owner(r)] = 1 + len(self.inputs) + k
+        spans = {owner: span for owner, span in s.spans.items() if owner not in self._slot}
+        self._offsets, self.arena = arrange(spans)
+        self.steps = [step for g in s.groups for step in self._steps(g)]
+        self.results = [(r, self._locate(r)) for r in s.outputs]
+        self.flags = [self._place(s.owner(flag), 0) for flag in flags]
+
+    def _steps(self, group):
+        if group.kind == "patch":
+            return []
+        if group.kind == "call":
+            raise NotOnDevice(group.members[0].op.name)
+        plan = Plan(group, self.schedule.wanted[group.number], self.schedule.place)
+        if not plan.stores:
+            return []
+        work = self.machine.work(group, plan, self.schedule)
+        if not work.groups:
+            return []
+        args = [self._place(*a) for a in (*work.operands, *plan.args)]
+        handle = _built(self.device, work)
+        return [Step(Kernel(self.device, handle, work.groups, work.size), args)]
+
+    def _place(self, owner, offset):
+        """(slot, byte offset) of an offset in the memory of the value ``owner``."""
+        slot = self._slot.get(owner)
+        return (slot, offset) if slot is not None else (0, self._offsets[owner] + offset)
+
+    def _locate(self, value):
+        """(byte offset, strides) of a result in the memory of its slot."""
+        _, offset, strides = self.schedule.layout(value)
+        size = value.itemsize
+        return offset * size, tuple([step * size for step in strides])
+
+    def run(self, inputs, allocate):
+        """Start the kernels; returns (memory, value, byte offset, strides) of each result.
+
+        Args:
+            inputs: (buffer, byte offset of the first element) of each input.
+            allocate: ``allocate(nbytes)`` gives an object with memory: it has ``buffer``.
+        """
+        arena = allocate(self.arena) if self.arena else None
+        made = [allocate(value.nbytes) for value, _ in self.results]
+        places = [
+            (arena.buffer if arena else None, 0), *inputs, *[(m.buffer, 0) for m in made],
+        ]  # fmt: skip
+        for step in self.steps:
+            args = []
+            for slot, offset in step.args:
+                buffer, begin = places[slot]
+                args.append((buffer, begin + offset))
+            step.kernel.launch(args)
+        if self.flags:
+            self._check(places)
+        return [(m, value, *where) for m, (value, where) in zip(made, self.results, strict=True)]
+
+    def _check(self, places):
+        raised = bytearray(1)
+        for slot, offset in self.flags:
+            buffer, begin = places[slot]
+            self.device.read_into(raised, buffer, begin + offset)
+            if raised[0]:
+                raise CheckFailed
+
+
+class CheckFailed(Exception):
+    """A check of values failed on the device: the same call on the host raises the right error."""
+
+
+_kernels: dict = {}  # (device, key of the code) → kernel
+_lock = locks.new_lock()
+
+
+def _built(device, work):
+    key = device, work.key
+    with _lock:
+        found = _kernels.get(key)
+        if found is None:
+            found = _kernels[key] = device.build(_code(work), "kernel")
+    return found
+
+
+def _code(work):
+    """The code of a kernel, from the cache on disk if it was made before."""
+    module = spirv.new_module()
+    work.emit(module, "kernel")
+    text = str(module)
+    key = "spirv 2 " + text
+    found = cache.get(key)
+    if found is None:
+        try:
+            found = spirv.code(text)
+        except spirv.NoCode as error:
+            raise NotOnDevice(str(error)) from None
+        cache.put(key, found)
+    return found

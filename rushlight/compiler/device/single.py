@@ -1,0 +1,54 @@
+"""Programs of single operations, for eager calls on a device."""
+
+from rushlight.compiler.device.program import CheckFailed, DeviceProgram, NotOnDevice
+from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.ir.equation import Equation
+from rushlight.ops.core.definition import OPS
+from rushlight.ops.core.inference import infer
+
+__all__ = ["CheckFailed", "of_call", "of_write"]
+
+
+def of_call(op, operands, params, is_input, driver):
+    """The program that computes ``op`` once.
+
+    Args:
+        operands, params: Those of a call. Those for which ``is_input`` holds are inputs of the
+            program, in this order. They have a shape, strides and a dtype.
+        driver: The ``opencl.Device``.
+
+    Returns:
+        A ``DeviceProgram``; None if an operation in it has no kernel.
+    """
+    inputs: list = []
+
+    def abstract(x):
+        if not is_input(x):
+            return x
+        inputs.append(Abstract(x.shape, x.dtype, x.strides))
+        return inputs[-1]
+
+    flat = [abstract(a) for a in operands]
+    ins = (flat,) if op.variadic else tuple(flat)
+    named = {k: abstract(v) for k, v in params.items()}
+    outs = infer(op, ins, named, Abstract)
+    if not all(v.size for v in outs):
+        return None
+    try:
+        return DeviceProgram([Equation(op, ins, named, outs)], inputs, outs, (), driver)
+    except (NotOnDevice, TypeError):  # TypeError: the forward needs a number, not an input
+        return None
+
+
+def of_write(target, source, driver):
+    """The program for ``target[...] = source``; the source is broadcast and converted."""
+    x, v = [Abstract(a.shape, a.dtype, a.strides) for a in (target, source)]
+    equations, found = [], v
+    for name, params in (
+        ("to_copy", {"dtype": x.dtype, "memory_format": None}),
+        ("expand", {"size": x.shape}),
+    ):
+        (made,) = infer(OPS[name], (found,), params, Abstract)
+        equations.append(Equation(OPS[name], (found,), params, [made]))
+        found = made
+    return DeviceProgram(equations, [x, v], [], [(0, found)], driver)

@@ -1,0 +1,201 @@
+"""Arrays in the memory of an OpenCL device, and copies between devices.
+
+The buffers come from the device's pool (``backend/opencl.py``). A buffer goes back when the last
+array that looks at it dies. Commands that use it may still be waiting then. The device runs
+commands in order, so whoever gets the buffer next uses it after them.
+"""
+
+import itertools
+from math import prod
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight import late
+from rushlight.autograd import mode
+from rushlight.backend.native import llvm_works
+from rushlight.device import CPU, META, device
+from rushlight.meta import MetaArray, NoData, on_meta
+from rushlight.remote import Memory, RemoteArray
+
+__all__ = ["DeviceArray", "DeviceMemory", "driver_of", "drivers", "placed", "reserved", "to_host"]
+
+_addresses = itertools.count(1)
+_places: dict = {}  # number of a device → its ``torch.device``
+
+
+def drivers():
+    """The OpenCL devices, as a tuple of ``opencl.Device``."""
+    from rushlight.backend import opencl  # imported late: few programs look for devices
+
+    return opencl.devices() if llvm_works() else ()
+
+
+def _find(d):
+    """The device that ``d`` names, always the same object; RuntimeError if there is none."""
+    number = d.index or 0
+    found = drivers()
+    if number >= len(found):
+        remedy = (
+            f"the last one is opencl:{len(found) - 1}" if found
+            else "no OpenCL driver that takes SPIR-V was found (`pip install intel-opencl-rt "
+            "intel-cmplr-lib-rt` brings one that runs on the CPU), or llvmlite is missing"
+        )  # fmt: skip
+        raise RuntimeError(f"device {d}: there is no such device; {remedy}")
+    return _places.setdefault(number, device("opencl", number))
+
+
+def driver_of(d):
+    """The ``opencl.Device`` of a device from ``device_of``."""
+    return drivers()[d.index]
+
+
+class DeviceMemory(Memory):
+    """A buffer on a device.
+
+    Raises:
+        OutOfMemoryError: the device has not so much memory.
+    """
+
+    __slots__ = ("_size", "address", "buffer", "device", "driver")
+
+    def __init__(self, d, nbytes):
+        self.buffer = None
+        self.device, self.driver = d, driver_of(d)
+        super().__init__(nbytes)
+        self.buffer, self._size = self.driver.allocate(nbytes)
+        #: A number that no other memory has, as the address of its first byte.
+        self.address = next(_addresses) << 44
+
+    def __del__(self, forget=mode.add_intercept):
+        super().__del__(forget)
+        if self.buffer is not None:
+            self.driver.free(self.buffer, self._size)
+
+    def grow(self, nbytes):
+        """Have at least ``nbytes`` bytes from now on; those that were there stay."""
+        if nbytes <= self.nbytes:
+            return
+        before, buffer, size = self.bytes(), self.buffer, self._size
+        self.buffer, self._size = self.driver.allocate(nbytes)
+        self.driver.free(buffer, size)
+        self.fill(before)
+        self.nbytes = nbytes
+
+    def bytes(self):
+        """The bytes as a NumPy array; waits for the commands that write them."""
+        found = np.empty(self.nbytes, np.uint8)
+        self.driver.read(self.buffer, 0, found.ctypes.data, self.nbytes)
+        return found
+
+    def fill(self, array):
+        """Copy the bytes of a contiguous NumPy array here."""
+        self.driver.write(self.buffer, 0, array.ctypes.data, array.nbytes)
+
+    def copy(self, order="K"):
+        """Other memory with the same bytes."""
+        found = DeviceMemory(self.device, self.nbytes)
+        found.fill(self.bytes())
+        return found
+
+
+class DeviceArray(RemoteArray):
+    """The array of a tensor on a device: a view of a ``DeviceMemory``."""
+
+    __slots__ = ()
+
+    device = property(lambda self: self.memory.device)
+
+    @property
+    def __array_interface__(self):
+        """Only the address: it tells which arrays share memory."""
+        return {"data": (self.memory.address + self.start, False)}
+
+    def like(self):
+        """A NumPy array of zeros that lies in other memory as this array in its own."""
+        memory = np.zeros(max(self.memory.nbytes, self.itemsize), np.uint8)
+        return ndarray(self.shape, self.dtype, memory, self.start, self.strides)
+
+    def copy(self, order="K"):
+        """An array of its own memory with the same elements and strides."""
+        return placed(to_host(self), self.device)
+
+    def item(self):
+        """The element as a Python number."""
+        return to_host(self).item()
+
+    def __repr__(self):
+        return f"{self.device}:{self.dtype.name}{list(self.shape)}"
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise NoData(f"{name}: the tensor is on the device {self.device}; copy it with cpu() first")
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError(
+            f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy "
+            "the tensor to host memory first."
+        )
+
+    def __array_function__(self, function, types, args, kwargs):
+        raise NoData(f"{function.__name__}: NumPy cannot reach the device {self.device}")
+
+    def __bool__(self):
+        return bool(to_host(self))
+
+
+# Copies -----------------------------------------------------------------------------------
+
+
+def reserved(shape, dtype, strides, d):
+    """An uninitialised array on the device ``d``, which is not the CPU. ``strides``: in bytes."""
+    if d is META:
+        return MetaArray(shape, dtype, strides)
+    found = DeviceArray(shape, dtype, strides, None, 0)
+    found.memory = DeviceMemory(d, found.reach)
+    return found
+
+
+def placed(array, d):
+    """The array of any device with its elements on the device ``d``; itself if it is there."""
+    if isinstance(array, RemoteArray):
+        if array.device is d:
+            return array
+        return placed(to_host(array), d)
+    if d is CPU:
+        return array
+    if d is META:
+        return on_meta(array)
+    if not _is_dense(array):
+        array = array.copy(order="K")
+    found = DeviceArray(array.shape, array.dtype, array.strides, DeviceMemory(d, array.nbytes), 0)
+    if array.size:
+        found.memory.fill(array)
+    return found
+
+
+def _is_dense(array):
+    """Whether the elements of a NumPy array fill a piece of memory, from its first element on."""
+    step = array.itemsize
+    for stride, n in sorted(zip(array.strides, array.shape, strict=True)):
+        if n != 1 and stride != step:
+            return prod(array.shape) == 0
+        step *= n
+    return True
+
+
+def to_host(array):
+    """A NumPy array with the elements and strides of ``array``, of memory of its own.
+
+    Raises:
+        NotImplementedError: the array is on the device ``meta``.
+    """
+    if type(array) is ndarray:
+        return array
+    memory = array.memory.bytes() if array.size else np.empty(array.itemsize, np.uint8)
+    start = array.start if array.size else 0
+    return ndarray(array.shape, array.dtype, memory, start, array.strides)
+
+
+late.find_device, late.to_host = _find, to_host

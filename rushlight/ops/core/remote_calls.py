@@ -1,0 +1,252 @@
+"""Operations on tensors that are not on the CPU.
+
+On the device ``meta`` an operation gives the shape of its result. On other devices it is a program
+of its own, like a compiled function with one line (``compiler/device/program.py``), which is kept
+for the next call whose operands look the same. Views are new looks at the same memory. What has no
+kernel is computed on the host and copied back; ``fallbacks`` counts these calls.
+"""
+
+import os
+import warnings
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight import late
+from rushlight.device import META
+from rushlight.device_array import DeviceArray, DeviceMemory, driver_of, placed, to_host
+from rushlight.ops.core.compute import compute
+from rushlight.ops.core.inference import without_elements
+from rushlight.storage import address
+from rushlight.tensor import Tensor
+
+__all__ = ["compute_on", "fallbacks", "overwrite"]
+
+#: name of an operation → how many of its calls were computed on the host.
+fallbacks: Counter = Counter()
+#: The key of a call → its program; None: no kernels compute it.
+_programs: dict = {}
+#: The key of a view → (shape, dtype, strides, bytes from the first element to the view's first).
+_looks: dict = {}
+_MOST = 10_000  # entries of a table, before it is emptied
+
+
+def compute_on(d, op, inputs, params):
+    """The result of ``op`` on the device ``d``, as an array, or as a tuple of several.
+
+    Raises:
+        RuntimeError: operands are on several devices.
+    """
+    if d is META:
+        return without_elements(op, inputs, params)
+    operands = _on(d, op, inputs[0] if op.variadic else inputs)
+    own = lambda v: _on(d, op, [v.array])[0] if isinstance(v, Tensor) else v
+    params = {k: own(v) for k, v in params.items()}
+    if op.shares:  # a view, or several
+        return _viewed(op, operands, params)
+    found = None
+    if not (op.draws or op.raises) and not _is_dynamic(op, operands, params):
+        found = _by_program(d, op, operands, params)
+    return _on_host(d, op, operands, params) if found is None else found
+
+
+def _is_dynamic(op, operands, params):
+    return op.dynamic(*operands, **params) if callable(op.dynamic) else op.dynamic
+
+
+def _on(d, op, operands):
+    """The operands on ``d``. 0-dim tensors on the CPU count as numbers; others are an error."""
+    found: list[Any] = []
+    for a in operands:
+        if type(a) is ndarray and not a.ndim:
+            a = placed(a, d)
+        elif hasattr(a, "dtype") and getattr(a, "device", None) is not d and np.ndim(a):
+            raise RuntimeError(
+                f"{op.name}: Expected all tensors to be on the same device, but found at least two "
+                f"devices, {d} and {getattr(a, 'device', 'cpu')}! Move one of them with to()"
+            )
+        found.append(a)
+    return found
+
+
+# Views --------------------------------------------------------------------------------------
+
+
+def _viewed(op, operands, params):
+    x = operands[0]
+    key = _key(op, operands, params, (x.start, x.memory.nbytes) if op.of_storage else None)
+    look = _looks.get(key)
+    if look is None:
+        base = x.like()
+        found = compute(op, (base, *[to_host(a) for a in operands[1:]]), params)
+        several = type(found) is tuple
+        look = several, [
+            (v.shape, v.dtype, v.strides, address(v) - address(base) if v.size else 0)
+            for v in (found if several else (found,))
+        ]  # fmt: skip
+        _keep(_looks, key, look)
+    several, looks = look
+    made = [
+        DeviceArray(shape, dtype, strides, x.memory, x.start + first)
+        for shape, dtype, strides, first in looks
+    ]
+    return tuple(made) if several else made[0]
+
+
+# Kernels ------------------------------------------------------------------------------------
+
+
+def _by_program(d, op, operands, params):
+    """The result by kernels; None if there are none."""
+    numbers: list = []
+    keyed, named = _without_numbers(op, operands, params, numbers)
+    key = _key(op, keyed, named, d)
+    if key is None:
+        return None
+    program = _programs.get(key, 0)
+    if program == 0:
+        program = _compiled(d, op, keyed, named)
+        if program is None and numbers:
+            program = _compiled(d, op, operands, params)
+            if program is not None:  # the numbers are parts of its code
+                return _run(d, program, operands, params)
+        _keep(_programs, key, program)
+    return None if program is None else _run(d, program, keyed, named)
+
+
+class Number:
+    """A Python float that is an input of a kernel, because it may be another one in each call."""
+
+    ndim, shape, strides, size = 0, (), (), 1
+
+    def __init__(self, value, dtype):
+        self.value, self.dtype = value, dtype
+
+
+def _without_numbers(op, operands, params, numbers):
+    """The operands and parameters, with ``Number`` objects for floats such as learning rates.
+
+    Simple numbers stay: they rarely change, and the code for ``x ** 2.0`` is another one than for
+    any power.
+    """
+    dtypes = {a.dtype for a in operands if type(a) is DeviceArray}
+    if op.kind != "elementwise" or len(dtypes) != 1 or min(dtypes).char not in "fd":
+        return operands, params
+    (dtype,) = dtypes
+
+    def number(x):
+        if type(x) is not float or (abs(x) <= 16 and (2 * x).is_integer()) or x - x != 0:
+            return x
+        numbers.append(x)
+        return Number(x, dtype)
+
+    return [number(a) for a in operands], {k: number(v) for k, v in params.items()}
+
+
+def _key(op, operands, params, place):
+    """What the code of a call at a ``place`` depends on; None if that cannot be told."""
+    key = (op, place, *map(_look, operands), *[(k, _look(v)) for k, v in params.items()])
+    try:
+        hash(key)
+    except TypeError:
+        return None
+    return key
+
+
+def _look(x):
+    if type(x) is DeviceArray or type(x) is Number:
+        return x.shape, x.strides, x.dtype, type(x) is Number
+    kind = type(x)
+    if kind in (tuple, list):
+        return kind, *map(_look, x)
+    if kind is slice:
+        return kind, x.start, x.stop, x.step
+    return kind, x, repr(x) if kind is float else None  # 0.0 is no -0.0
+
+
+def _compiled(d, op, operands, params):
+    """The program for one call; None if an operation in it has no kernel."""
+    is_input = lambda x: isinstance(x, DeviceArray | Number)
+    return late.device_programs().of_call(op, operands, params, is_input, driver_of(d))
+
+
+def _run(d, program, operands, params):
+    """Start the kernels of a program; None if a check of values fails, which the host explains."""
+    arrays = [_placed(x, d) for x in (*operands, *params.values())
+              if isinstance(x, DeviceArray | Number)]  # fmt: skip
+    places = [(a.memory.buffer, a.start) for a in arrays]
+    try:
+        found = program.run(places, lambda nbytes: DeviceMemory(d, nbytes))
+    except late.device_programs().CheckFailed:
+        return None
+    made = [DeviceArray(v.shape, v.dtype, strides, m, at) for m, v, at, strides in found]
+    return made[0] if len(made) == 1 else tuple(made)
+
+
+def _placed(x, d):
+    return placed(np.asarray(x.value, x.dtype), d) if type(x) is Number else x
+
+
+def _keep(table, key, value):
+    if len(table) >= _MOST:
+        table.clear()
+    if key is not None:
+        table[key] = value
+
+
+# Writes ---------------------------------------------------------------------------------------
+
+
+def overwrite(target, value):
+    """``target[...] = value`` for a ``DeviceArray``; the value is an array of any device."""
+    d = target.device
+    if not target.size:
+        return
+    source = value if isinstance(value, DeviceArray) else placed(np.asarray(value), d)
+    source = placed(source, d)
+    if target.dtype.kind not in "biuf" or source.dtype.kind not in "biuf":
+        host = to_host(target)  # by bytes, since kernels have no complex numbers
+        np.copyto(host, to_host(source), casting="unsafe")
+        target.memory.fill(host.base if host.base is not None else host)
+        return
+    if source.memory is target.memory:
+        source = source.copy()
+    key = (None, d, _look(target), _look(source))
+    program = _programs.get(key)
+    if program is None:
+        program = late.device_programs().of_write(target, source, driver_of(d))
+        _keep(_programs, key, program)
+    program.run([(a.memory.buffer, a.start) for a in (target, source)],
+                lambda nbytes: DeviceMemory(d, nbytes))  # fmt: skip
+
+
+# The host in place of a kernel ------------------------------------------------------------
+
+
+def _on_host(d, op, operands, params):
+    """The result of ``op``, computed on the host and copied to the device."""
+    _count(op)
+    inputs = [to_host(a) if isinstance(a, DeviceArray) else a for a in operands]
+    params = {k: to_host(v) if isinstance(v, DeviceArray) else v for k, v in params.items()}
+    found = compute(op, (inputs,) if op.variadic else tuple(inputs), params)
+    if type(found) is tuple:
+        return tuple([placed(a, d) for a in found])
+    return placed(found, d)
+
+
+def _count(op):
+    if op.kind == "source" or op.raises:  # drawn or listed numbers; checks, which read elements
+        return
+    if os.environ.get("RUSHLIGHT_FALLBACK") == "error":
+        raise RuntimeError(
+            f"{op.name}: no kernel for a device, and RUSHLIGHT_FALLBACK=error forbids the host"
+        )
+    fallbacks[op.name] += 1
+    if fallbacks[op.name] == 1:
+        warnings.warn(
+            f"{op.name} has no kernel for the device: it is computed on the host, and its operands "
+            "and results are copied (see torch.opencl.fallbacks())",
+            stacklevel=4,
+        )

@@ -1,0 +1,89 @@
+"""Every operation on a device gives what it gives on the CPU: values, gradients, dtypes, layout."""
+
+import time
+import warnings
+
+import numpy as np
+import pytest
+
+import rushlight as torch
+from tests import conformance as c
+from tests.samples import SAMPLES
+
+#: Others in each run of the default suite; the long run has all.
+_PART, _OF = int(time.time() // 86400) % 40, 40
+_NAMES = [
+    pytest.param(name, marks=() if i % _OF == _PART else pytest.mark.slow)
+    for i, name in enumerate(SAMPLES)
+]
+#: Their results may have other strides: the host's LAPACK leaves gaps that a copy has not.
+_DENSE = ("linalg_lstsq",)
+#: Bytes may be any in memory that nobody wrote.
+_UNWRITTEN = ("empty", "new_empty", "empty_like", "empty_strided", "resize")
+
+
+def _tensors(result):
+    return [t for t in c.flat(result) if isinstance(t, torch.Tensor)]
+
+
+def _alike(name, got, want):
+    assert got.dtype is want.dtype and got.shape == want.shape
+    tolerance = 2e-2 if want.dtype.itemsize == 2 else 1e-3
+    np.testing.assert_allclose(
+        c.array(got.cpu()), c.array(want), rtol=tolerance, atol=tolerance, err_msg=name
+    )
+
+
+def _run(sample, given, grad):
+    torch.manual_seed(0)
+    found = _tensors(sample.call(torch, *given))
+    if grad:
+        outs, seeds = c._seeded(torch, sample, given, None)
+        torch.autograd.backward(outs, [s.to(o.device) for s, o in zip(seeds, outs, strict=True)])
+    return found
+
+
+def _check(name, device, grad):
+    sample = SAMPLES[name]
+    near = c.tensors(torch, sample, requires_grad=grad)
+    try:
+        want = _run(sample, near, grad)
+    except (RuntimeError, IndexError, ValueError, TypeError) as error:
+        pytest.skip(f"raises on the CPU: {error}")
+    far = [
+        t.detach().to(device).requires_grad_(t.requires_grad)
+        for t in c.tensors(torch, sample, requires_grad=grad)
+    ]
+    with torch.device(device):
+        got = _run(sample, far, grad)
+    assert len(got) == len(want)
+    for g, w in zip(got, want, strict=True):
+        assert g.device == device
+        if not sample.name.startswith(_UNWRITTEN):
+            _alike(name, g, w)
+        if w.numel() and not sample.name.startswith(_DENSE):
+            assert g.stride() == w.stride()
+    for x, y in zip(far, near, strict=True):
+        assert (x.grad is None) == (y.grad is None)
+        if y.grad is not None:
+            assert x.grad.device == device
+            _alike(name, x.grad, y.grad)
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_results(name, device):
+    _check(name, device, grad=False)
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_gradients(name, device):
+    if not SAMPLES[name].grad:
+        pytest.skip("no gradient")
+    _check(name, device, grad=True)

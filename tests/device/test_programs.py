@@ -1,0 +1,356 @@
+"""What programs do with tensors, on a device as on the CPU."""
+
+import copy
+import io
+import math
+import pickle
+import warnings
+
+import pytest
+
+import rushlight as T
+from rushlight import nn
+from rushlight.backend import opencl
+from tests.device.shapes_of_windows import convolutions, poolings
+
+F = nn.functional
+CASES = {}
+
+
+def case(f):
+    CASES[f.__name__] = f
+    return f
+
+
+def normal(d, *shape):
+    return T.randn(*shape).to(d)
+
+
+def on_cpu(x):
+    """The values in a result, as lists of tensors on the CPU."""
+    if isinstance(x, T.Tensor):
+        x = x.detach().cpu()
+        return T.view_as_real(x) if x.is_complex() else x
+    return [on_cpu(y) for y in x] if isinstance(x, (list, tuple)) else x
+
+
+def assert_alike(got, want):
+    if isinstance(want, T.Tensor):
+        T.testing.assert_close(got, want, rtol=1e-3, atol=1e-3, equal_nan=True)
+    elif isinstance(want, list):
+        assert len(got) == len(want)
+        for g, w in zip(got, want, strict=True):
+            assert_alike(g, w)
+    else:
+        assert got == want
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+# Views and writes -------------------------------------------------------------------------
+
+
+@case
+def views_share_memory(d):
+    x = T.zeros(4, device=d)
+    y = x[1:3]
+    y.add_(1)
+    x.mul_(2)
+    a, b = x.split(2)
+    a += 1
+    b.sub_(2)
+    return x, y, a.reshape(-1)
+
+
+@case
+def writes_to_overlapping_views(d):
+    x = T.arange(6.0, device=d)
+    x[1:].copy_(x[:-1])
+    y = T.arange(6.0, device=d).view(2, 3)
+    y.t()[0] = 7.0
+    y[T.tensor([0]), T.tensor([1])] = 5.0
+    y[y > 6] = 0.0
+    return x, y
+
+
+@case
+def gradients_through_writes(d):
+    x = normal(d, 3, 3).requires_grad_()
+    y = x * 2
+    y[0] = 0.0
+    y[:, 1].mul_(3)
+    y.sum().backward()
+    return x.grad
+
+
+@case
+def out_and_resize(d):
+    out = T.empty(0, device=d)
+    T.mm(T.ones(3, 2, device=d), T.ones(2, 2, device=d), out=out)
+    x = T.ones(3, device=d)
+    x.resize_(2, 2)
+    return out, x.shape, x[0]
+
+
+@case
+def copies_between_devices(d):
+    x, y = T.zeros(3, device=d), T.zeros(3)
+    x.copy_(T.ones(3))
+    y.copy_(x * 2)
+    leaf = T.ones(3, requires_grad=True)
+    (leaf.to(d) * 2).to("cpu").sum().backward()
+    return x, y, leaf.grad
+
+
+# Files and copies ---------------------------------------------------------------------------
+
+
+def _saved(module, **options):
+    file = io.BytesIO()
+    T.save(module.state_dict(), file)
+    file.seek(0)
+    return T.load(file, **options)
+
+
+@case
+def files(d):
+    m = nn.Linear(3, 2).to(d)
+    same, near = _saved(m), _saved(m, map_location="cpu")
+    far = _saved(nn.Linear(3, 2), map_location=d)
+    places = [{v.device == p.device for v, p in zip(s.values(), m.parameters(), strict=True)}
+              for s in (same, far)]  # fmt: skip
+    return places, [[*s.values()] for s in (same, near, far)]
+
+
+@case
+def copies(d):
+    m = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)).to(d)
+    other = copy.deepcopy(m)
+    other[0].weight.data.zero_()
+    x = normal(d, 3, 2).t()
+    return [*m.parameters()], [*other.parameters()], pickle.loads(pickle.dumps(x))
+
+
+@case
+def storages(d):
+    x = normal(d, 3, 2)
+    return x.untyped_storage().nbytes(), x[1:].storage_offset(), x[1].data_ptr() != x.data_ptr()
+
+
+@case
+def elements(d):
+    x = normal(d, 1)
+    return (x.item(), float(x), x.tolist(), bool(x > 0), x.cpu().numpy().tolist(),
+            x.numpy(force=True).tolist(), [v.item() for v in normal(d, 3)], f"{x[0]:.2f}")  # fmt: skip
+
+
+# Training -----------------------------------------------------------------------------------
+
+
+def _network(kind, d):
+    if kind == "dense":
+        return nn.Sequential(nn.Linear(20, 64), nn.GELU(), nn.LayerNorm(64), nn.Linear(64, 10)), (
+            T.randn(32, 20)
+        )  # fmt: skip
+    if kind == "images":
+        return nn.Sequential(
+            nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Flatten(), nn.Linear(128, 10),
+        ), T.randn(32, 1, 8, 8)  # fmt: skip
+    layer = nn.TransformerEncoderLayer(32, 4, 64, 0.0, batch_first=True)
+    return nn.Sequential(nn.Embedding(10, 32), layer, nn.Flatten(), nn.Linear(160, 10)), (
+        T.randint(0, 10, (32, 5))
+    )  # fmt: skip
+
+
+def _trained(d, kind, optimizer, **options):
+    model, x = _network(kind, d)
+    model, x, y = model.to(d), x.to(d), T.randint(0, 10, (32,)).to(d)
+    o = getattr(T.optim, optimizer)(model.parameters(), **options)
+    losses = []
+    for _ in range(4):
+        o.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        o.step()
+        losses.append(loss.detach())
+    return losses, [*model.parameters()]
+
+
+for _kind in ("dense", "images", "sequences"):
+    CASES[f"training, {_kind}"] = lambda d, kind=_kind: _trained(d, kind, "AdamW", lr=1e-2)
+for _name in ("SGD", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD"):
+    CASES[f"training, {_name}"] = lambda d, name=_name: _trained(d, "dense", name, lr=1e-2)
+
+
+@case
+def lbfgs(d):
+    m, x = nn.Linear(3, 2).to(d), normal(d, 4, 3)
+    o = T.optim.LBFGS(m.parameters(), lr=0.1)
+
+    def closure():
+        o.zero_grad()
+        loss = m(x).pow(2).sum()
+        loss.backward()
+        return loss
+
+    return [o.step(closure).detach() for _ in range(3)], [*m.parameters()]
+
+
+@case
+def scaled_gradients(d):
+    s, m = T.amp.GradScaler("cpu"), nn.Linear(3, 2).to(d)
+    o = T.optim.SGD(m.parameters(), lr=0.1)
+    s.scale(m(normal(d, 4, 3)).sum()).backward()
+    s.step(o)
+    s.update()
+    return [*m.parameters()]
+
+
+@case
+def autocast(d):
+    m = nn.Linear(3, 2).to(d)
+    with T.autocast(T.device(d).type, dtype=T.bfloat16):
+        return m(normal(d, 4, 3))
+
+
+@case
+def recurrent(d):
+    m = nn.GRU(3, 4, 2, bidirectional=True).to(d)
+    y, h = m(normal(d, 5, 2, 3))
+    y.sum().backward()
+    return y, h, [p.grad for p in m.parameters()]
+
+
+@case
+def transforms(d):
+    f, x = lambda x: (x**2).sum(), normal(d, 3)
+    return (T.func.grad(f)(x), T.func.vmap(lambda v: v * 2)(x), T.func.jacrev(f)(x),
+            T.func.jvp(f, (x,), (T.ones(3, device=d),)))  # fmt: skip
+
+
+@case
+def compiled_functions_run_eagerly(d):
+    f, x = T.compile(lambda x: (x * 2).sin().sum()), normal(d, 3)
+    return f(x), f(x)
+
+
+@case
+def distributions(d):
+    n = T.distributions.Normal(T.zeros(3, device=d), T.ones(3, device=d))
+    return n.log_prob(T.ones(3, device=d)), n.sample().device == n.mean.device
+
+
+@case
+def new_tensors(d):
+    x = normal(d, 3)
+    with T.device(d):
+        made = [T.zeros(2), T.tensor([1.0]), nn.Linear(2, 2).weight]
+    made += [T.zeros_like(x), x.new_tensor([1.0]), T.rand(2, device=d), T.arange(3, device=d)]
+    return {t.device == x.device for t in made}, made[0]
+
+
+@case
+def angles(d):
+    x = T.tensor([0.0, 1.0, -2.0, 1e5, 3e7, math.inf, math.nan]).to(d)
+    return x.sin(), x.cos(), x.tan()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_as_on_the_cpu(name, device):
+    found = []
+    for d in ("cpu", "opencl"):
+        T.manual_seed(0)
+        found.append(on_cpu(CASES[name](d)))
+    assert_alike(found[1], found[0])
+
+
+# Windows ------------------------------------------------------------------------------------
+
+
+def _with_gradients(call, d, *given):
+    xs = [t.to(d).detach().requires_grad_() for t in given]
+    y = call(*xs)
+    weights = T.arange(y.numel(), dtype=y.dtype).cos().view(y.shape).to(d)
+    (y * weights).sum().backward()
+    return [y, *[x.grad for x in xs]]
+
+
+@pytest.mark.parametrize(("name", "call", "given"), [*convolutions(), *poolings()])
+def test_windows(name, call, given, monkeypatch):
+    monkeypatch.setenv("RUSHLIGHT_FALLBACK", "error")
+    near, far = [on_cpu(_with_gradients(call, d, *given)) for d in ("cpu", "opencl")]
+    assert_alike(far, near)
+
+
+# What is particular to devices ----------------------------------------------------------------
+
+
+def test_errors(device):
+    x = T.ones(3, device=device)
+    with pytest.raises(RuntimeError, match="at least two devices, opencl:0 and cpu"):
+        x + T.ones(3)
+    with pytest.raises(TypeError, match="can't convert opencl:0 device type tensor to numpy"):
+        x.numpy()
+    with pytest.raises(RuntimeError, match="there is no such device"):
+        T.ones(3, device="opencl:99")
+    with pytest.raises(IndexError):
+        x[T.tensor([7], device=device)]
+    with pytest.raises(RuntimeError, match=r"out of memory|too large"):
+        T.empty(1 << 45, device=device)
+    assert (x + 1).tolist() == [2.0, 2.0, 2.0]
+
+
+def test_a_call_without_a_kernel_is_counted(device, monkeypatch):
+    before = T.opencl.fallbacks().get("sort", 0)
+    assert T.tensor([2.0, 1.0], device=device).sort().values.tolist() == [1.0, 2.0]
+    assert T.opencl.fallbacks()["sort"] == before + 1
+    monkeypatch.setenv("RUSHLIGHT_FALLBACK", "error")
+    with pytest.raises(RuntimeError, match="sort: no kernel"):
+        T.tensor([2.0, 1.0], device=device).sort()
+
+
+def test_a_step_takes_no_new_memory(device):
+    m, x = nn.Linear(8, 8).to(device), T.randn(4, 8, device=device)
+    o = T.optim.Adam(m.parameters())
+
+    def step():
+        o.zero_grad()
+        m(x).pow(2).sum().backward()
+        o.step()
+
+    step()
+    step()
+    used, kept = T.opencl.memory_allocated(), T.opencl.memory_reserved()
+    for _ in range(20):
+        step()
+    assert (T.opencl.memory_allocated(), T.opencl.memory_reserved()) == (used, kept)
+
+
+def test_numbers_that_change_need_no_new_kernel(device):
+    x = T.ones(4, device=device)
+    _ = x * 0.123
+    (driver,) = opencl.devices()[:1]
+    built = driver.built
+    assert [(x * n).tolist()[0] for n in (0.25, 0.377)] == pytest.approx([0.25, 0.377])
+    assert driver.built <= built + 1  # simple numbers are parts of the code
+
+
+def test_integers_of_odd_widths_are_refused():
+    from rushlight.compiler.device import spirv
+
+    with pytest.raises(spirv.NoCode, match="128 bits"):
+        spirv._check("%x = add i128 %y, 1")
+
+
+def test_hundreds_of_tensors_share_what_was_freed(device):
+    before = T.opencl.memory_reserved()
+    for n in range(1, 300):
+        T.zeros(n, device=device)
+    assert T.opencl.memory_reserved() - before < 64 << 10
