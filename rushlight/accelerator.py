@@ -14,6 +14,9 @@ def _numbers():
 def is_available():
     """Return whether there is a GPU that tensors can be on.
 
+    Returns:
+        A bool.
+
     >>> import rushlight as torch
     >>> torch.accelerator.is_available() == (torch.accelerator.device_count() > 0)
     True
@@ -41,6 +44,9 @@ def current_accelerator(check_available=False):
 
 def device_count():
     """Return the number of GPUs that tensors can be on.
+
+    Returns:
+        An int.
 
     >>> import rushlight as torch
     >>> torch.accelerator.device_count() >= 0

@@ -13,7 +13,6 @@ from numpy import ndarray
 
 from rushlight import late
 from rushlight.autograd import mode
-from rushlight.backend.native import llvm_works
 from rushlight.device import CPU, META, device
 from rushlight.meta import MetaArray, NoData, on_meta
 from rushlight.remote import Memory, RemoteArray
@@ -26,9 +25,7 @@ _places: dict = {}  # number of a device → its ``torch.device``
 
 def drivers():
     """The OpenCL devices, as a tuple of ``opencl.Device``."""
-    from rushlight.backend import opencl  # imported late: few programs look for devices
-
-    return opencl.devices() if llvm_works() else ()
+    return late.opencl().devices()
 
 
 def _find(d):
@@ -109,7 +106,7 @@ class DeviceArray(RemoteArray):
     @property
     def __array_interface__(self):
         """Only the address: it tells which arrays share memory."""
-        return {"data": (self.memory.address + self.start, False)}
+        return {"data": (self.address, False)}
 
     def like(self):
         """A NumPy array of zeros that lies in other memory as this array in its own."""

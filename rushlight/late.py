@@ -17,6 +17,8 @@ device_programs: Callable[[], Any]
 machine: Callable[[], Any]
 #: From ``device_array.py``: the device that a ``torch.device`` of the type ``opencl`` names.
 find_device: Callable[..., Any]
+#: ``opencl()`` imports the module with the drivers of devices.
+opencl: Callable[[], Any]
 #: ``remote_calls()`` imports the module with operations on tensors that are not on the CPU.
 remote_calls: Callable[[], Any]
 #: From ``device_array.py``: a NumPy array with the elements of an array on a device.

@@ -26,9 +26,16 @@ __all__ = [
 
 
 class Memory:
-    """The memory that arrays share as views of each other: here only its size in bytes."""
+    """The memory that arrays share as views of each other: here only its size in bytes.
+
+    Subclasses have the ``device``, an ``address`` (a number that no other memory has) and
+    ``bytes()``, a NumPy array of the bytes.
+    """
 
     __slots__ = ("nbytes",)
+    device: Any
+    address: int
+    bytes: Any
 
     def __init__(self, nbytes):
         self.nbytes = nbytes
@@ -103,6 +110,11 @@ class RemoteArray(Shaped):
     def __init__(self, shape, dtype, strides, memory, start):
         super().__init__(shape, dtype, strides)
         self.memory, self.start = memory, start
+
+    @property
+    def address(self):
+        """A number that stands for the first element's address."""
+        return self.memory.address + self.start
 
     @property
     def reach(self):

@@ -71,8 +71,7 @@ def root(array):
 def address(array):
     """The address of the first element; where the memory would begin at 0 if there is none."""
     if isinstance(array, Shaped):
-        memory = getattr(array, "memory", None)
-        return 0 if memory is None else memory.address + array.start
+        return getattr(array, "address", 0)
     return (
         array.__array_interface__["data"][0] if array.dtype.kind in "biufc" else array.ctypes.data
     )

@@ -93,7 +93,7 @@ BOXES = [
     Box(5, 1, 2.3, 3.2, GREEN, "distributions", "probability\ndistributions", "distributions"),
     Box(5, 1, 5, 6, VIOLET, "amp, jit, …", "other names\nthat scripts use",
         "_C __config__ _utils accelerator amp backends cpu cuda defaults determinism distributed "
-        "futures jit mps mtia multiprocessing streams testing types typed_storage xpu"),
+        "futures jit mps mtia multiprocessing opencl streams testing types typed_storage xpu"),
     Box(4, 1, 0, 6, GREEN, "nn", "modules, functions, initialisation", "nn"),
     Box(3, 1, 0, 6, BLUE, "ops, linalg, fft, special, signal, sparse, nested, overrides",
         "every operation in one block: its forward, its gradient rules, its lowering",
@@ -106,8 +106,9 @@ BOXES = [
     Box(0, 1, 0, 6, GREY,
         "errors, dtype, device, meta, shapes, strides, storage, locks, autograd.mode",
         "small files that everything above uses",
-        "autograd.mode autograd.recording backend.sizes device docstrings dtype errors gc_pause "
-        "late locks meta printing selection serialization.atomic shaped shapes storage strides "
+        "autograd.mode autograd.recording backend.sizes device device_array docstrings dtype "
+        "errors gc_pause late locks meta printing remote selection serialization.atomic shaped shapes "
+        "storage strides "
         "threads torch_version utils._pytree version"),
 ]  # fmt: skip
 HOMES = {module: box for box in BOXES for module in box.modules.split()}

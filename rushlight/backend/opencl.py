@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from rushlight import locks
+from rushlight.backend.native import llvm_works
 from rushlight.errors import OutOfMemoryError
 
 __all__ = ["Device", "DeviceError", "Kernel", "devices"]
@@ -135,8 +136,8 @@ def _listed(function, *args):
 
 @cache
 def devices():
-    """The devices that can run kernels, as a tuple of ``Device``."""
-    lib = _library()
+    """The devices that can run kernels, as a tuple of ``Device``; kernels need llvmlite."""
+    lib = _library() if llvm_works() else None
     if lib is None:
         return ()
     found = [
@@ -320,10 +321,12 @@ class Kernel:
         handle: From ``Device.build``.
         groups: The number of work-groups.
         size: The number of work-items in a group.
+        limit: The kernel's last argument: the number of items that have work.
     """
 
-    def __init__(self, device, handle, groups, size):
+    def __init__(self, device, handle, groups, size, limit):
         self.device, self.handle, self.groups = device, handle, groups
+        self._limit = c_uint64(limit)
         self._global, self._local = (c_size_t * 1)(groups * size), (c_size_t * 1)(size)
         self._lock = locks.new_lock()
 
@@ -336,6 +339,7 @@ class Kernel:
                 lib.clSetKernelArg(handle, 2 * k, 8, byref(buffer))
                 place.value = offset
                 lib.clSetKernelArg(handle, 2 * k + 1, 8, byref(place))
+            lib.clSetKernelArg(handle, 2 * len(args), 8, byref(self._limit))
             code = lib.clEnqueueNDRangeKernel(
                 self.device.queue, handle, 1, None, self._global, self._local, 0, None, None
             )

@@ -1,6 +1,5 @@
 """Every operation on a device gives what it gives on the CPU: values, gradients, dtypes, layout."""
 
-import time
 import warnings
 
 import numpy as np
@@ -8,14 +7,10 @@ import pytest
 
 import rushlight as torch
 from tests import conformance as c
+from tests.daily import daily
 from tests.samples import SAMPLES
 
-#: Others in each run of the default suite; the long run has all.
-_PART, _OF = int(time.time() // 86400) % 40, 40
-_NAMES = [
-    pytest.param(name, marks=() if i % _OF == _PART else pytest.mark.slow)
-    for i, name in enumerate(SAMPLES)
-]
+_NAMES = daily(list(SAMPLES), 60, "operations on a device")
 #: Their results may have other strides: the host's LAPACK leaves gaps that a copy has not.
 _DENSE = ("linalg_lstsq",)
 #: Bytes may be any in memory that nobody wrote.

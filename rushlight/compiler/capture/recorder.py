@@ -50,7 +50,6 @@ class Recorder(TrackedMemory):
     """
 
     exporting = False  # True if torch.export records
-    batches = False  # True if vmap records
     auditing = False  # True if the recording is only compared with an earlier one: no program
 
     def __init__(self, leaves=(), is_apart=lambda container: False, observe=None):

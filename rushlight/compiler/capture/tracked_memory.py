@@ -42,6 +42,8 @@ class TrackedMemory:
         shares: Whether two tensors from outside look at one memory.
     """
 
+    batches = False  # True if vmap records
+
     def __init__(self):
         self.equations: list = []
         self.captured: dict = {}

@@ -64,7 +64,7 @@ def emit(module, name, loops, count):
 class _Emitter:
     def __init__(self, module, name, loops, count):
         self.module, self.loops = module, loops
-        b, pointers = spirv.kernel(module, name, count)
+        b, pointers, self.limit = spirv.kernel(module, name, count)
         self.kernel = Scope(b)
         self.nodes = Nodes(pointers, [self.kernel] * 3, loops)
 
@@ -80,7 +80,7 @@ class _Emitter:
             self._row(Scope(b), at)
         else:
             at = b.add(b.mul(at, i64(GROUP)), self.item)
-            with b.if_then(b.icmp_signed("<", at, i64(loops.total))):
+            with b.if_then(b.icmp_signed("<", at, self.limit)):
                 self._row(Scope(b), at)
         b.ret_void()
 

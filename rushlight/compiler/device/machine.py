@@ -59,7 +59,7 @@ class LoopWork:
 
     def __init__(self, kernel, machine):
         self.loops, self.count = DeviceLoops(kernel, machine), len(kernel.args)
-        self.groups = self.loops.groups
+        self.groups, self.limit = self.loops.groups, self.loops.total
         self.key = self.loops.form + signature(self.loops)
 
     def emit(self, module, name):

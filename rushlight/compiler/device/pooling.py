@@ -38,7 +38,8 @@ class Pooling:
         self.dtypes = [v.dtype for v in ins]
         self.d = describe(e.op.form, ins, e.outs[0].shape, e.params)
         self.pads = bool(e.params.get("include_pad"))
-        self.groups = -(-prod(self.d.shape) // self.size)
+        self.limit = prod(self.d.shape)
+        self.groups = -(-self.limit // self.size)
         self.nodes = nodes_of(kernel.stores)
         names = {v: f"v{i}:{v.extent}" for i, v in enumerate(group.variables)}
         root = [(i.offset, sorted([(names[v], c) for v, c in i.terms.items()])) for i in self.root]
@@ -54,12 +55,12 @@ class Pooling:
         """Add the kernel ``name`` to ``module``."""
         d = self.d
         count = len(self.operands)
-        b, self.pointers = spirv.kernel(module, name, count + len(self.kernel.args))
+        b, self.pointers, limit = spirv.kernel(module, name, count + len(self.kernel.args))
         at = b.add(b.mul(spirv.work_group(b), i64(self.size)), spirv.work_item(b))
         # The variables are made here: memory that a loop made anew would never be given back.
         self.total = _Variable(b, computed(d.dtype))
         self.best, self.where = _Variable(b, computed(d.dtype)), _Variable(b, INT)
-        with b.if_then(b.icmp_signed("<", at, i64(prod(d.shape)))):
+        with b.if_then(b.icmp_signed("<", at, limit)):
             index = unravel(b, at, d.shape)
             lead, place_ = index[: len(d.lead)], index[len(d.lead) :]
             found = getattr(self, "_" + d.form)(b, lead, place_)

@@ -36,6 +36,7 @@ class Tiles:
     """
 
     size = TILE * TILE
+    limit = 0  # all items have work
     batch: list
     m: int
     n: int
@@ -87,7 +88,7 @@ class Tiles:
 
     def emit(self, module, name):
         """Add the kernel ``name`` to ``module``."""
-        b, pointers = spirv.kernel(module, name, len(self.operands) + len(self.kernel.args))
+        b, pointers, _ = spirv.kernel(module, name, len(self.operands) + len(self.kernel.args))
         typ = ir_type(self.dtype)
         item, number = spirv.work_item(b), spirv.work_group(b)
         y, x = b.udiv(item, i64(TILE)), b.urem(item, i64(TILE))

@@ -73,7 +73,7 @@ class DeviceProgram:
             return []
         args = [self._place(*a) for a in (*work.operands, *plan.args)]
         handle = _built(self.device, work)
-        return [Step(Kernel(self.device, handle, work.groups, work.size), args)]
+        return [Step(Kernel(self.device, handle, work.groups, work.size, work.limit), args)]
 
     def _place(self, owner, offset):
         """(slot, byte offset) of an offset in the memory of the value ``owner``."""
@@ -139,7 +139,7 @@ def _code(work):
     module = spirv.new_module()
     work.emit(module, "kernel")
     text = str(module)
-    key = "spirv 2 " + text
+    key = "spirv 3 " + text
     found = cache.get(key)
     if found is None:
         try:

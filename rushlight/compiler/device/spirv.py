@@ -36,12 +36,18 @@ def new_module():
 
 
 def kernel(module, name, count):
-    """(builder, pointers) of an empty kernel. Each argument is a buffer and an offset in bytes."""
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [GLOBAL, I64] * count), name)
+    """(builder, pointers, limit) of an empty kernel with ``count`` buffers.
+
+    Each buffer comes with an offset in bytes. The last argument, ``limit``, is the number of items
+    that have work. (Intel's compiler was seen to crash where a kernel compares with a constant.)
+    """
+    typ = ir.FunctionType(ir.VoidType(), [*[GLOBAL, I64] * count, I64])
+    function = ir.Function(module, typ, name)
     function.calling_convention = "spir_kernel"
     b = ir.IRBuilder(function.append_basic_block("entry"))
     args = function.args
-    return b, [b.gep(args[2 * k], [args[2 * k + 1]], source_etype=_I8) for k in range(count)]
+    pointers = [b.gep(args[2 * k], [args[2 * k + 1]], source_etype=_I8) for k in range(count)]
+    return b, pointers, args[-1]
 
 
 def work_group(b):
