@@ -274,7 +274,7 @@ def rnn_relu(*args, **kwargs):
 def _cell(name, run, input, states, w_ih, w_hh, b_ih, b_hh):
     """The states after one step of one layer."""
     _check(name, input, states, w_ih)
-    weights = (w_ih, w_hh) if b_ih is None else (w_ih, w_hh, b_ih, b_hh)
+    weights = (w_ih, w_hh) if b_hh is None else (w_ih, w_hh, b_ih, b_hh)
     for s in states:
         if tuple(s.shape) != (input.shape[0], w_hh.shape[1]):
             raise ShapeError(
