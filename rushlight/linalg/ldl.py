@@ -125,7 +125,18 @@ def _check(LD, pivots, B, *, hermitian):
     return {"hermitian": bool(hermitian)}
 
 
-@kernel(public=False, method=False, name="linalg_ldl_solve", prepare=_check, columns=(0,))
+def _check_values(LD, pivots, B, *, hermitian):
+    """Raise unless each pivot names its own row or a later one."""
+    places = np.arange(1, pivots.shape[-1] + 1)
+    if np.any((abs(pivots) < places) | (abs(pivots) > len(places))):
+        raise RuntimeError(
+            "linalg.ldl_solve: the pivot of a row, or its absolute value, must be the number of "
+            "this row or of a later one, counted from 1; pass the results of ldl_factor"
+        )
+
+
+@kernel(public=False, method=False, name="linalg_ldl_solve", prepare=_check, check=_check_values,
+        columns=(0,))  # fmt: skip
 def _solve(xp, LD, pivots, B, *, hermitian):
     """Return the X of A·X = B, where LD and pivots are the factors of A."""
     lead = np.broadcast_shapes(LD.shape[:-2], B.shape[:-2])
@@ -213,7 +224,7 @@ def ldl_solve(LD, pivots, B, *, hermitian=False, out=None):
         Tensor ``(*, N, K)``.
 
     Raises:
-        RuntimeError: The shapes or dtypes do not fit.
+        RuntimeError: The shapes or dtypes do not fit, or the pivots are none of ``ldl_factor``.
 
     >>> import rushlight as torch
     >>> A = torch.tensor([[0.0, 1.0], [1.0, 0.0]])

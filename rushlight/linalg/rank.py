@@ -96,9 +96,7 @@ def _pseudoinverse(xp, A, atol, rtol, *, hermitian):
     return (Vh.conj().swapaxes(-1, -2) * reciprocal[..., None, :]) @ U.conj().swapaxes(-1, -2)
 
 
-def _slope(g, A, out, hermitian):
-    if hermitian:  # only this part of g acts on a Hermitian matrix
-        g = (g + adjoint(g)) * 0.5
+def _slope(g, A, out):
     P, PH, gH = out, adjoint(out), adjoint(g)
     left, right = gH @ P @ PH, PH @ (P @ gH)
     # The last two terms are for changes that leave the range of A, or that of its adjoint.
