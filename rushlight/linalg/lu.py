@@ -213,6 +213,7 @@ def unpacked(LU, pivots, data=True, permutation=True):
     check_matrices("lu_unpack", LU)
     P, L, U = [LU.new_empty(0) for _ in range(3)]
     if permutation:
+        pivots = pivots[..., : min(LU.shape[-2:])]
         _check_pivots("lu_unpack", LU, pivots)
         P = identity(LU.mT)[_row_order(pivots, rows=LU.shape[-2])].mT
         P = P.expand(*LU.shape[: max(LU.ndim - P.ndim, 0)], *P.shape).contiguous()
