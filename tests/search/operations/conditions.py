@@ -1,0 +1,166 @@
+"""Where docs/differences.md says that PyTorch's own answer is not kept, by conditions on a case.
+
+``CONDITIONS`` has for the last part of an operation's name, without the underscore of its in-place
+form, functions (case, ours, theirs) that tell whether the difference is the documented one.
+"""
+
+import numpy as np
+
+from tests.search.operations.case import Ref, dense
+from tests.search.programs.scopes import eps, is_exact, wide
+
+__all__ = ["CONDITIONS", "same_factors"]
+
+
+def _arguments(case):
+    """The arguments as arrays; None in place of what holds no numbers."""
+    for value in (*case.args, *[v for key, v in case.named if key != "out"]):
+        if isinstance(value, Ref):
+            x = case.inputs[value.index]
+            at = x.offset + sum(
+                (i * s for i, s in zip(np.indices(x.size), x.stride, strict=True)),
+                start=np.zeros(x.size, int),
+            )
+            yield np.asarray(x.data)[at] if x.numel else np.zeros(x.size)
+        else:
+            is_number = isinstance(value, (bool, int, float, complex))
+            yield np.asarray(value) if is_number else None
+
+
+def _numbers(case):
+    return [a for a in _arguments(case) if a is not None]
+
+
+def zero_to_zero(case, ours, theirs):
+    """0 to the power of 0 is 1 for complex numbers, too."""
+    pairs = _numbers(case)
+    has_zero = all((a == 0).any() for a in pairs)
+    return has_zero and any(t[1].dtype.kind == "c" for t in theirs.tensors)
+
+
+def at_infinity(case, ours, theirs):
+    """zeta(x, inf) is 0."""
+    return np.isposinf(np.asarray(_numbers(case)[-1], float)).any()
+
+
+def nearer_to_poles(case, ours, theirs):
+    """polygamma has 15 digits where PyTorch has 9, and it and its slope are infinite at the poles."""
+    x = np.asarray(max(_numbers(case), key=lambda a: a.ndim), float)
+    pairs = [(a[1], b[1]) for a, b in zip(ours.tensors, theirs.tensors, strict=True)]
+    pairs += [
+        (a[1], b[1])
+        for a, b in zip(ours.gradients, theirs.gradients, strict=True)
+        if a is not None and b is not None
+    ]
+    poles = (x <= 0) & (np.abs(x - np.round(x)) < 1e-3)
+    with np.errstate(all="ignore"):
+        for a, b in pairs:
+            same = (np.abs(wide(a) - wide(b)) <= 1e-6 * np.abs(wide(a))) | (a == b)
+            same |= np.isnan(a) & np.isnan(b)
+            if not (same | (poles | np.isinf(x) if x.shape == a.shape else poles.any())).all():
+                return False
+    return True
+
+
+def infinite(case, ours, theirs):
+    """The mean of infinite numbers is infinite."""
+    return any(np.isinf(np.asarray(a, complex)).any() for a in _numbers(case))
+
+
+def beyond_int32(case, ours, theirs):
+    """Exponents beyond int32 count as they are; a negative integer has the slope of its power."""
+    exponents = _numbers(case)[-1]
+    if exponents.dtype.kind not in "iu":
+        return False
+    return bool(
+        (exponents < 0).any() if ours.gradients else (np.abs(wide(exponents)) > 2**31).any()
+    )
+
+
+def with_gaps(case, ours, theirs):
+    """A copy of a window, or of a tensor whose elements share memory, is dense."""
+    x = case.inputs[case.args[0].index] if isinstance(case.args[0], Ref) else None
+    return x is not None and (len(x.data) != x.numel or x.offset > 0 or theirs.shares)
+
+
+def unsorted(case, ours, theirs):
+    """Boundaries that are not sorted have no meaning, and the place among them is any."""
+    for a in _numbers(case):
+        if a.ndim and a.dtype.kind != "c" and not (np.diff(a.astype(float)) >= 0).all():
+            return True
+    return False
+
+
+def shared_memory(case, ours, theirs):
+    """PyTorch's median of elements that share memory reads the memory behind them."""
+    return theirs.shares
+
+
+def out_with_gaps(case, ours, theirs):
+    """PyTorch's narrow_copy writes into ``out`` as if that were contiguous."""
+    out = dict(case.named).get("out")
+    return isinstance(out, Ref) and case.inputs[out.index].stride != dense(
+        case.inputs[out.index].size
+    )
+
+
+def without_share(case, ours, theirs):
+    """What does not depend on the tensor that requires a gradient requires none: copies, and nothing."""
+    pairs = zip(ours.tensors, theirs.tensors, strict=True)
+    apart = [(a[1].size, i) for i, (a, b) in enumerate(pairs) if a[3] != b[3]]
+    return all(not size or (i and case.name == "triangular_solve") for size, i in apart)
+
+
+#: The name → the kinds of differences, and the condition.
+CONDITIONS = {
+    "pow": (("value", "input changed", "gradient"), zero_to_zero),
+    "__pow__": (("value", "gradient"), zero_to_zero),
+    "__rpow__": (("value", "gradient"), zero_to_zero),
+    "zeta": (("value", "input changed", "gradient"), at_infinity),
+    "polygamma": (("value", "input changed", "gradient"), nearer_to_poles),
+    "var_mean": (("value",), infinite),
+    "std_mean": (("value",), infinite),
+    "ldexp": (("value", "input changed", "gradient"), beyond_int32),
+    "select_scatter": (("value", "strides"), with_gaps),
+    "slice_scatter": (("value", "strides"), with_gaps),
+    "searchsorted": (("value",), unsorted),
+    "bucketize": (("value",), unsorted),
+    "median": (("value",), shared_memory),
+    "nanmedian": (("value",), shared_memory),
+    "narrow_copy": (("value",), out_with_gaps),
+    "triangular_solve": (("requires_grad",), without_share),
+    "lu_unpack": (("requires_grad",), without_share),
+}
+
+
+# Factors that are not unique ---------------------------------------------------------------------
+
+
+def same_factors(case, ours, theirs, kind):
+    """Whether factors differ by what LAPACK may choose: signs, and bases where a matrix has less rank.
+
+    Products of the factors are the same, and those that are orthonormal in PyTorch are so here. Then
+    the gradients are others as well.
+    """
+    name = case.name.rsplit(".")[-1]
+    a, b = [[t[1] for t in o.tensors] for o in (ours, theirs)]
+    if any(is_exact(t.dtype) or not np.isfinite(t).all() or not t.size for t in (*a, *b)):
+        return False
+    scale = float(max(eps(t.dtype) * max(np.abs(t).max(), 1) for t in b)) * 1000
+    a, b = list(map(wide, a)), list(map(wide, b))
+    near = lambda x, y: x.shape == y.shape and np.abs(x - y).max() <= scale
+    if kind == "gradient" and all(map(near, a, b)):
+        return False
+    if not all(map(near, map(_gram, a[:1]), map(_gram, b[:1]))):
+        return False
+    if name == "svd" and len(a) == 3:
+        last = (lambda v: v) if case.name.startswith("linalg") else lambda v: v.conj().mT
+        product = lambda u, s, v: (
+            (u[..., : s.shape[-1]] * s[..., None, :]) @ last(v)[..., : s.shape[-1], :]
+        )
+        return near(a[1], b[1]) and near(product(*a), product(*b))
+    return name == "qr" and len(a) == 2 and near(a[0] @ a[1], b[0] @ b[1])
+
+
+def _gram(q):
+    return q.conj().mT @ q
