@@ -12,7 +12,6 @@ from rushlight.ops.core.rules import is_complex, kept, spread, total, where
 from rushlight.ops.reduce.sum import count
 from rushlight.tensor import Tensor
 
-
 #: Below this, squares in float32 have lost digits.
 _SMALLEST = 1e-35
 
