@@ -135,8 +135,12 @@ def _check_values(LD, pivots, B, *, hermitian):
         )
 
 
+def _shape(LD, pivots, B, *, hermitian):
+    return (*np.broadcast_shapes(LD.shape[:-2], B.shape[:-2]), *B.shape[-2:])
+
+
 @kernel(public=False, method=False, name="linalg_ldl_solve", prepare=_check, check=_check_values,
-        columns=(0,))  # fmt: skip
+        shape=_shape, columns=(0,))  # fmt: skip
 def _solve(xp, LD, pivots, B, *, hermitian):
     """Return the X of A·X = B, where LD and pivots are the factors of A."""
     lead = np.broadcast_shapes(LD.shape[:-2], B.shape[:-2])

@@ -298,7 +298,7 @@ class _Comparison:
             slack = np.abs(want - exact) + eps
             near = np.abs(found - exact) <= slack
             near |= (
-                np.isnan(want) & ~np.isnan(exact) & (np.abs(found - exact) <= 1e-2 * np.abs(exact))
+                np.isnan(want) & ~np.isnan(exact) & (np.abs(found - exact) <= 0.2 * np.abs(exact))
             )
         return bool(np.all(same | near | (np.isnan(found) & np.isnan(want))))
 
