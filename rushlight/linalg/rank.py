@@ -137,4 +137,6 @@ def pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None):
     """
     check_matrices("linalg.pinv", A)
     atol, rtol = _tolerances("linalg.pinv", A, atol, rtol if rcond is None else rcond)
+    d = A.dtype.to_real()
+    atol, rtol = [t.to(d) if isinstance(t, Tensor) else t for t in (atol, rtol)]
     return _pseudoinverse(A, atol, rtol, hermitian=hermitian, out=out)
