@@ -166,7 +166,14 @@ def resized(case, ours, theirs, found):
 
 def polynomial(case, ours, theirs, found):
     """PyTorch's angles of Chebyshev polynomials are float32, and its loops end early at nan."""
-    return found.kind == "value" and "_polynomial_" in case.name
+    if found.kind not in ("value", "input changed") or "_polynomial_" not in case.name:
+        return False
+    given = [v for x in case.inputs for v in x.data]
+    given += [v for v in case.args if isinstance(v, float)]
+    if not np.isfinite(np.asarray(given, complex)).all():
+        return True
+    a, b = ours.tensors[0][1].astype(float), theirs.tensors[0][1].astype(float)
+    return bool((np.abs(a - b) <= 1e-4 * np.maximum(np.abs(b), 10)).all())
 
 
 def shared(case, ours, theirs, found):
