@@ -190,6 +190,7 @@ def _divided(LD, pairs, B, hermitian):
     """Return D⁻¹·B. Blocks of two rows are scaled by their element off the diagonal."""
     first, second = np.array(pairs, int), np.array(pairs, int) + 1
     diagonal = np.diagonal(LD)[:, None]
+    diagonal = diagonal.real if hermitian else diagonal  # LAPACK's routine reads no more
     with np.errstate(all="ignore"):
         X = B / diagonal
         below = LD[second, first][:, None]

@@ -124,7 +124,7 @@ def factored(case, ours, theirs, found):
     """The signs of singular vectors, and what becomes of nan, are up to LAPACK and the FFT."""
     name = case.name.rsplit(".")[-1]
     known = name in _LAPACK or hasattr(rushlight.linalg, name) or hasattr(rushlight.fft, name)
-    if found.kind not in ("value", "gradient") or not known:
+    if found.kind not in ("value", "input changed", "gradient") or not known:
         return False
     gradients = [g for g in theirs.gradients if g is not None and found.kind == "gradient"]
     if name in _VECTORS or not all(np.isfinite(t[1]).all() for t in (*theirs.tensors, *gradients)):
