@@ -1,6 +1,6 @@
 """Where docs/differences.md says that PyTorch's own answer is not kept, by conditions on a case.
 
-``CONDITIONS`` has for the last part of an operation's name, without the underscore of its in-place
+``BY_NAME`` has for the last part of an operation's name, without the underscore of its in-place
 form, functions (case, ours, theirs) that tell whether the difference is the documented one.
 """
 
@@ -9,7 +9,7 @@ import numpy as np
 from tests.search.operations.case import Ref, dense
 from tests.search.programs.scopes import eps, is_exact, wide
 
-__all__ = ["CONDITIONS", "same_factors"]
+__all__ = ["BY_NAME", "same_factors"]
 
 
 def _arguments(case):
@@ -155,7 +155,7 @@ def without_share(case, ours, theirs):
 
 
 #: The name → the kinds of differences, and the condition.
-CONDITIONS = {
+BY_NAME = {
     "pow": (("value", "input changed", "gradient"), zero_to_zero),
     "__pow__": (("value", "gradient"), zero_to_zero),
     "__rpow__": (("value", "gradient"), zero_to_zero),

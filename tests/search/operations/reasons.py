@@ -10,7 +10,7 @@ import numpy as np
 
 import rushlight
 from rushlight.errors import DtypeError
-from tests.search.operations.conditions import CONDITIONS, same_factors
+from tests.search.operations.conditions import BY_NAME, same_factors
 
 __all__ = ["is_excused"]
 
@@ -148,7 +148,7 @@ DOCUMENTED = {
 def documented(case, ours, theirs, found):
     """docs/differences.md names it."""
     name = case.name.rsplit(".")[-1]
-    kinds, condition = CONDITIONS.get(name if name.endswith("__") else name.rstrip("_"), ((), None))
+    kinds, condition = BY_NAME.get(name if name.endswith("__") else name.rstrip("_"), ((), None))
     if found.kind in kinds and condition(case, ours, theirs):
         return True
     return (name, found.kind) in DOCUMENTED
