@@ -213,6 +213,11 @@ def unpacked(LU, pivots, data=True, permutation=True):
     check_matrices("lu_unpack", LU)
     P, L, U = [LU.new_empty(0) for _ in range(3)]
     if permutation:
+        if pivots.ndim >= LU.ndim:
+            raise ShapeError(
+                f"lu_unpack: pivots {tuple(pivots.shape)} have more leading dims than LU "
+                f"{tuple(LU.shape)}"
+            )
         pivots = pivots[..., : min(LU.shape[-2:])]
         _check_pivots("lu_unpack", LU, pivots)
         P = identity(LU.mT)[_row_order(pivots, rows=LU.shape[-2])].mT

@@ -12,6 +12,7 @@ import rushlight.dtype as dtypes
 from rushlight import draw, shapes
 from rushlight.autograd import mode
 from rushlight.docstrings import complete
+from rushlight.errors import UnsupportedDtypeError
 from rushlight.meta import at, default_device, device_of
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function

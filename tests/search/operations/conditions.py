@@ -118,6 +118,12 @@ def subnormal(case, ours, theirs):
     return any((np.abs(a) < 1e-37).any() for a in _numbers(case))
 
 
+def singular(case, ours, theirs):
+    """A determinant is 0, or what rounding leaves of it."""
+    last = np.asarray(ours.tensors[-1][1]), np.asarray(theirs.tensors[-1][1])
+    return any(np.isneginf(t.real).any() for t in last)
+
+
 def without_self(case, ours, theirs):
     """PyTorch counts the element of ``input`` among the extrema although it was left out."""
     text = str((case.args, case.named))
@@ -182,6 +188,8 @@ BY_NAME = {
     "scaled_modified_bessel_k1": (("value", "input changed"), subnormal),
     "split_copy": (("input's shape", "shape"), out_of_another_size),
     "split_with_sizes_copy": (("input's shape", "shape"), out_of_another_size),
+    "slogdet": (("value", "input changed"), singular),
+    "logdet": (("value", "input changed"), singular),
     "scatter_reduce": (("gradient",), without_self),
     "index_reduce": (("gradient",), without_self),
     "masked_scatter": (("value", "input changed"), of_itself),
