@@ -11,10 +11,12 @@ linear systems".
 
 import numpy as np
 
+import rushlight
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.linalg.checks import check_info, check_square
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
+from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.core.rules import conj, underivable
 from rushlight.ops.linear.matmul import same_dtype
 from rushlight.return_types import result_type
@@ -125,22 +127,18 @@ def _check(LD, pivots, B, *, hermitian):
     return {"hermitian": bool(hermitian)}
 
 
-def _check_values(LD, pivots, B, *, hermitian):
-    """Raise unless each pivot names its own row or a later one."""
-    places = np.arange(1, pivots.shape[-1] + 1)
-    if np.any((abs(pivots) < places) | (abs(pivots) > len(places))):
-        raise RuntimeError(
-            "linalg.ldl_solve: the pivot of a row, or its absolute value, must be the number of "
-            "this row or of a later one, counted from 1; pass the results of ldl_factor"
-        )
+def _check_pivots(pivots):
+    """Raise unless the absolute value of each pivot is the number of its own row or a later one."""
+    rows = pivots.shape[-1]
+    for first in (rushlight.arange(1, rows + 1), 1):
+        check_range(
+            pivots.abs() - first, low=0, high=rows - 1, error=RuntimeError,
+            message="linalg.ldl_solve: the pivot of a row, or its absolute value, must be the "
+            "number of this row or of a later one, counted from 1; pass the results of ldl_factor",
+        )  # fmt: skip
 
 
-def _shape(LD, pivots, B, *, hermitian):
-    return (*np.broadcast_shapes(LD.shape[:-2], B.shape[:-2]), *B.shape[-2:])
-
-
-@kernel(public=False, method=False, name="linalg_ldl_solve", prepare=_check, check=_check_values,
-        shape=_shape, columns=(0,))  # fmt: skip
+@kernel(public=False, method=False, name="linalg_ldl_solve", prepare=_check, columns=(0,))
 def _solve(xp, LD, pivots, B, *, hermitian):
     """Return the X of A·X = B, where LD and pivots are the factors of A."""
     lead = np.broadcast_shapes(LD.shape[:-2], B.shape[:-2])
@@ -237,5 +235,7 @@ def ldl_solve(LD, pivots, B, *, hermitian=False, out=None):
     tensor([[4.],
             [3.]])
     """
+    if pivots.dtype.category == 1 and pivots.shape == LD.shape[:-1]:
+        _check_pivots(pivots)
     found = _solve(LD, pivots, B, hermitian=hermitian)
     return found if out is None else store(out, found, "linalg.ldl_solve")
