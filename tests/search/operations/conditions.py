@@ -123,6 +123,11 @@ def singular(case, ours, theirs):
     return any(np.isneginf(t.real).any() for t in last)
 
 
+def of_complex(case, ours, theirs):
+    """The gradient of complex silu is a conjugate. (That of PyTorch's in-place form is not.)"""
+    return any(a.dtype.kind == "c" for a in _numbers(case))
+
+
 def huge(case, ours, theirs):
     """The absolute value of a complex number overflows where that of its parts does not."""
     return any((np.abs(a) > 1e38).any() for a in _numbers(case))
@@ -190,6 +195,7 @@ BY_NAME = {
     "lstm_cell": (("gradient",), near_one),
     "lstm": (("gradient",), near_one),
     "polar": (("gradient",), huge),
+    "silu": (("gradient",), of_complex),
     "linspace": (("requires_grad",), out_of_another_size),
     "logspace": (("requires_grad",), out_of_another_size),
     "layer_norm": (("value",), shared_memory),
