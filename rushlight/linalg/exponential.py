@@ -1,11 +1,18 @@
 """The exponential of a matrix."""
 
+from math import factorial
+
+import numpy as np
+
 from rushlight.linalg.checks import squares
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.linear.matmul import adjoint
 from rushlight.ops.shape.join import cat
 
 __all__ = ["matrix_exp"]
+
+#: Bytes of a real number → the largest 1-norm at which the polynomial has all digits.
+_LARGEST = {4: 3.01, 8: 1.09}
 
 
 @kernel(name="linalg_matrix_exp", public=False, method=False, prepare=squares("linalg.matrix_exp"))
@@ -21,16 +28,34 @@ def matrix_exp(xp, x):
     Raises:
         RuntimeError: ``input`` is not square, or not floating point or complex.
 
-    Source: Al-Mohy and Higham 2009, in SciPy's implementation.
+    Source: Moler and Van Loan 2003, method 3: a Taylor polynomial of x / 2ˢ, squared s times; its
+    limits are those of Bader, Blanes and Casas 2019.
 
     >>> import rushlight as torch
     >>> torch.linalg.matrix_exp(torch.tensor([[0.0, 1.0], [0.0, 0.0]]))
     tensor([[1., 1.],
             [0., 1.]])
     """
-    from scipy.linalg import expm
+    norms = np.abs(x).sum(-2).max(-1, initial=0)
+    with np.errstate(all="ignore"):
+        halvings = np.ceil(np.log2(norms / _LARGEST[norms.dtype.itemsize]))
+    halvings = np.where(np.isfinite(halvings) & (halvings > 0), halvings, 0)
+    found = _polynomial(x * (0.5**halvings).astype(norms.dtype)[..., None, None])
+    for i in range(int(halvings.max(initial=0))):
+        found = np.where((i < halvings)[..., None, None], found @ found, found)
+    return found
 
-    return expm(x).astype(x.dtype, copy=False)
+
+def _polynomial(x):
+    """The sum of xᵏ/k! up to k = 18. Source: Paterson and Stockmeyer 1973, in blocks of 3."""
+    square = x @ x
+    cube = square @ x
+    one = np.eye(x.shape[-1], dtype=x.dtype)
+    found = cube / factorial(18)
+    for k in range(15, -1, -3):
+        found = found + one / factorial(k) + x / factorial(k + 1) + square / factorial(k + 2)
+        found = found @ cube if k else found
+    return found
 
 
 def _slope(g, x):

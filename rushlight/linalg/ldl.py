@@ -11,10 +11,12 @@ linear systems".
 
 import numpy as np
 
+import rushlight
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.linalg.checks import check_info, check_square
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
+from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.core.rules import conj, underivable
 from rushlight.ops.linear.matmul import same_dtype
 from rushlight.return_types import result_type
@@ -125,6 +127,17 @@ def _check(LD, pivots, B, *, hermitian):
     return {"hermitian": bool(hermitian)}
 
 
+def _check_pivots(pivots):
+    """Raise unless the absolute value of each pivot is the number of its own row or a later one."""
+    rows = pivots.shape[-1]
+    for first in (rushlight.arange(1, rows + 1), 1):
+        check_range(
+            pivots.abs() - first, low=0, high=rows - 1, error=RuntimeError,
+            message="linalg.ldl_solve: the pivot of a row, or its absolute value, must be the "
+            "number of this row or of a later one, counted from 1; pass the results of ldl_factor",
+        )  # fmt: skip
+
+
 @kernel(public=False, method=False, name="linalg_ldl_solve", prepare=_check, columns=(0,))
 def _solve(xp, LD, pivots, B, *, hermitian):
     """Return the X of A·X = B, where LD and pivots are the factors of A."""
@@ -175,6 +188,7 @@ def _divided(LD, pairs, B, hermitian):
     """Return D⁻¹·B. Blocks of two rows are scaled by their element off the diagonal."""
     first, second = np.array(pairs, int), np.array(pairs, int) + 1
     diagonal = np.diagonal(LD)[:, None]
+    diagonal = diagonal.real if hermitian else diagonal  # LAPACK's routine reads no more
     with np.errstate(all="ignore"):
         X = B / diagonal
         below = LD[second, first][:, None]
@@ -213,7 +227,7 @@ def ldl_solve(LD, pivots, B, *, hermitian=False, out=None):
         Tensor ``(*, N, K)``.
 
     Raises:
-        RuntimeError: The shapes or dtypes do not fit.
+        RuntimeError: The shapes or dtypes do not fit, or the pivots are none of ``ldl_factor``.
 
     >>> import rushlight as torch
     >>> A = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
@@ -221,5 +235,7 @@ def ldl_solve(LD, pivots, B, *, hermitian=False, out=None):
     tensor([[4.],
             [3.]])
     """
+    if pivots.dtype.category == 1 and pivots.shape == LD.shape[:-1]:
+        _check_pivots(pivots)
     found = _solve(LD, pivots, B, hermitian=hermitian)
     return found if out is None else store(out, found, "linalg.ldl_solve")

@@ -38,6 +38,11 @@ def _depends_on_rank(A, B, *, rcond, driver):
         dynamic=_depends_on_rank, keeps_order=True, unread=(1, 2, 3))  # fmt: skip
 def _lstsq(xp, A, B, *, rcond, driver):
     """Return (X, residuals, ranks, singular values); what the driver does not compute is empty."""
+    if driver in ("gelsd", "gelss") and not np.isfinite(A).all():  # LAPACK may run forever
+        raise LinAlgError(
+            "linalg.lstsq: The least squares solution could not be computed because the input "
+            "matrix contained non-finite values"
+        )
     own, lead = A.shape[:-2], np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
     A, B = [np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (A, B)]
     (rows, n), k = A.shape[-2:], B.shape[-1]

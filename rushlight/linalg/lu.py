@@ -213,23 +213,29 @@ def unpacked(LU, pivots, data=True, permutation=True):
     check_matrices("lu_unpack", LU)
     P, L, U = [LU.new_empty(0) for _ in range(3)]
     if permutation:
-        _check_pivots("lu_unpack", pivots)
-        rows = LU.shape[-2]
-        check_range(
-            pivots - 1, low=0, high=rows - 1, error=RuntimeError,
-            message=f"lu_unpack: pivots must be between 1 and LU.size(-2) inclusive, that is {rows}"
-            "; pass the results of lu_factor",
-        )  # fmt: skip
-        P = identity(LU.mT)[_row_order(pivots, rows=rows)].mT
+        if pivots.ndim >= LU.ndim:
+            raise ShapeError(
+                f"lu_unpack: pivots {tuple(pivots.shape)} have more leading dims than LU "
+                f"{tuple(LU.shape)}"
+            )
+        pivots = pivots[..., : min(LU.shape[-2:])]
+        _check_pivots("lu_unpack", LU, pivots)
+        P = identity(LU.mT)[_row_order(pivots, rows=LU.shape[-2])].mT
         P = P.expand(*LU.shape[: max(LU.ndim - P.ndim, 0)], *P.shape).contiguous()
     if data:
         L, U = _factors(LU)
     return _Unpacked((P, L, U))
 
 
-def _check_pivots(name, pivots):
+def _check_pivots(name, LU, pivots):
     if pivots.dtype.name != "int32":
         raise DtypeError(f"{name}: the pivots must be torch.int32, got {pivots.dtype}")
+    rows = LU.shape[-2]
+    check_range(
+        pivots - 1, low=0, high=rows - 1, error=RuntimeError,
+        message=f"{name}: pivots must be between 1 and LU.size(-2) inclusive, that is {rows}; "
+        "pass the results of lu_factor",
+    )  # fmt: skip
 
 
 def lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
@@ -276,11 +282,11 @@ def _check_solve(LU, pivots, B, left):
     name = "linalg.lu_solve"
     check_square(name, LU)
     same_dtype(name, LU, B)
-    _check_pivots(name, pivots)
     if pivots.shape != LU.shape[:-1]:
         raise ShapeError(
             f"{name}: LU {tuple(LU.shape)} needs one pivot for each row, got {tuple(pivots.shape)}"
         )
+    _check_pivots(name, LU, pivots)
     dim = -2 if left else -1
     if B.dim() < 2 or B.shape[dim] != LU.shape[-1]:
         raise ShapeError(

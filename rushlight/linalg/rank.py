@@ -96,9 +96,7 @@ def _pseudoinverse(xp, A, atol, rtol, *, hermitian):
     return (Vh.conj().swapaxes(-1, -2) * reciprocal[..., None, :]) @ U.conj().swapaxes(-1, -2)
 
 
-def _slope(g, A, out, hermitian):
-    if hermitian:  # only this part of g acts on a Hermitian matrix
-        g = (g + adjoint(g)) * 0.5
+def _slope(g, A, out):
     P, PH, gH = out, adjoint(out), adjoint(g)
     left, right = gH @ P @ PH, PH @ (P @ gH)
     # The last two terms are for changes that leave the range of A, or that of its adjoint.
@@ -139,4 +137,6 @@ def pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None):
     """
     check_matrices("linalg.pinv", A)
     atol, rtol = _tolerances("linalg.pinv", A, atol, rtol if rcond is None else rcond)
+    d = A.dtype.to_real()
+    atol, rtol = [t.to(d) if isinstance(t, Tensor) else t for t in (atol, rtol)]
     return _pseudoinverse(A, atol, rtol, hermitian=hermitian, out=out)

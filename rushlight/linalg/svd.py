@@ -45,15 +45,13 @@ def _slope(g, A_shape, out, full_matrices):
     gU, gS, gVh = g
     U, S, Vh = out
     k = S.shape[-1]
-    if gU is not None or gVh is not None:
-        U, Vh = U[..., :k], Vh[..., :k, :]
-        if full_matrices and A_shape[-2] != A_shape[-1]:
-            raise RuntimeError(
-                f"linalg.svd: the vectors of A {tuple(A_shape)} have no gradient with "
-                "full_matrices=True; use full_matrices=False"
-            )
-    else:
-        return (U[..., :k] * gS[..., None, :]) @ Vh[..., :k, :]
+    U, Vh = U[..., :k], Vh[..., :k, :]
+    if gU is None and gVh is None:
+        return (U * gS[..., None, :]) @ Vh
+    if full_matrices and A_shape[-2] != A_shape[-1]:
+        gU, gVh = _of_singular_vectors(A_shape, k, gU, gVh)
+    if is_complex(U) and isinstance(U, np.ndarray):
+        _check_phases(U, Vh, gU, gVh)
     row, column = S[..., None, :], S[..., :, None]
     # Only elements off the diagonal are divided by the gaps, because the diagonal stands for
     # changes of the vectors' lengths, which are fixed. The identity avoids divisions by 0 there.
@@ -74,6 +72,32 @@ def _slope(g, A_shape, out, full_matrices):
     if gS is not None:
         inner = inner + identity(S) * gS[..., None, :]
     return U @ inner @ Vh + found
+
+
+def _of_singular_vectors(A_shape, k, gU, gVh):
+    """The gradients of the first k vectors, if those of the further ones are zero."""
+    more = (gU is not None and gU[..., k:], gVh is not None and gVh[..., k:, :])
+    if any(g is not False and (g != 0).any() for g in more):
+        raise RuntimeError(
+            f"linalg.svd: the vectors of A {tuple(A_shape)} that have no singular value have no "
+            "gradient; use full_matrices=False"
+        )
+    return gU if gU is None else gU[..., :k], gVh if gVh is None else gVh[..., :k, :]
+
+
+def _check_phases(U, Vh, gU, gVh):
+    """Raise if a change of the phases of the vectors, which are free, changes the loss."""
+    change = 0
+    if gU is not None:
+        change = change + (U.conj() * gU).sum(-2).imag
+    if gVh is not None:
+        change = change - (Vh.conj() * gVh).sum(-1).imag
+    if (np.abs(change) > 5e-3).any():
+        raise RuntimeError(
+            "svd_backward: The singular vectors in the complex case are specified up to "
+            "multiplication by e^{i phi}. The specified loss function depends on this phase term, "
+            "making it ill-defined."
+        )
 
 
 def _diagonal(x):

@@ -159,3 +159,128 @@ def test_slopes_of_a_product_with_two_zeros_are_zero_whatever_comes_back():
     x = torch.tensor([0.0, 0.0, 3.0], requires_grad=True)
     (slope,) = torch.autograd.grad(x.prod(), x, create_graph=True)
     assert torch.autograd.grad(slope.sum(), x)[0].tolist() == [3.0, 3.0, 0.0]
+
+
+def test_a_tensor_is_a_tensor_before_it_is_a_number():
+    assert torch.max(torch.tensor(1), torch.tensor(0)).item() == 1
+    assert torch.min(torch.ones(2, 3), torch.tensor(0)).shape == (2, 3)
+    mean = torch.ones((), requires_grad=True)
+    assert torch.autograd.grad(torch.normal(mean, torch.ones(3)).sum(), mean)[0].item() == 0
+    assert torch.max(torch.tensor([3, 4]), dim=torch.tensor(0)).values.item() == 4
+
+
+def test_limits_of_integers_are_integers():
+    x = torch.tensor([-1, 0, 1])
+    assert torch.threshold(x, -0.5, 3.7).tolist() == [3, 3, 1]
+    assert torch.nn.functional.threshold(x, torch.tensor(0), torch.tensor(5)).tolist() == [5, 5, 1]
+
+
+def test_log1p_of_small_and_huge_complex_numbers():
+    small = torch.log1p(torch.tensor([1e-30 + 1e-30j, 1e-4 - 1e-10j]))
+    torch.testing.assert_close(small.real, torch.tensor([1e-30, 9.9995e-05]), rtol=1e-6, atol=0)
+    huge = torch.log1p(torch.tensor([3.4e38 + 3.4e38j])).real.item()
+    assert huge == pytest.approx(math.log(3.4e38) + math.log(2) / 2, rel=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1.0, 1e20])
+def test_std_of_any_size(scale):
+    x = torch.tensor([1.0, 2.0, 4.0]) * scale
+    for found in (x.std(), torch.std_mean(x)[0], x.reshape(1, 3).std(1)[0]):
+        assert found.item() == pytest.approx(1.527525 * scale, rel=1e-5)
+    assert torch.zeros(3).std().item() == 0 and torch.tensor([1.0, math.inf]).std().isnan()
+
+
+def test_matrix_exp_has_all_digits():
+    ones = torch.linalg.matrix_exp(torch.ones(2, 3, 3, dtype=torch.float64))
+    assert ones[1, 0, 0].item() == pytest.approx(1 + (math.exp(3) - 1) / 3, rel=2e-15)
+    turn = torch.tensor([[0.0, -100.0], [100.0, 0.0]], dtype=torch.float64)
+    assert torch.linalg.matrix_exp(turn)[0, 0].item() == pytest.approx(math.cos(100), abs=1e-12)
+    assert torch.linalg.matrix_exp(torch.ones(0, 0)).shape == (0, 0)
+
+
+def test_infinite_norms_of_windows():
+    x = torch.tensor([[[1.0, -2.0, 3.0, 5.0]]])
+    lp_pool1d = torch.nn.functional.lp_pool1d
+    assert lp_pool1d(x, math.inf, 2).tolist() == [[[2, 5]]]
+    assert lp_pool1d(x, -math.inf, 2).tolist() == [[[1, 3]]]
+
+
+def test_a_cell_with_the_second_bias_alone():
+    one = torch.ones(1, 1)
+    found = torch.rnn_relu_cell(one, one, one, one, None, torch.ones(1))
+    assert found.item() == 3
+    with pytest.raises(RuntimeError, match="as many rows"):
+        torch.rnn_relu_cell(torch.ones(1, 2), torch.ones(1, 2), torch.ones(2, 2), torch.ones(1, 2))
+
+
+def test_the_gradient_of_a_hermitian_pseudoinverse_is_not_symmetric():
+    x = torch.eye(2, requires_grad=True)
+    weight = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    (found,) = torch.autograd.grad(torch.linalg.pinv(x, hermitian=True), x, weight)
+    torch.testing.assert_close(found, -weight)
+
+
+def test_vectors_without_singular_values_have_no_gradient():
+    x = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]], requires_grad=True)
+    U, S, Vh = torch.linalg.svd(x)
+    (found,) = torch.autograd.grad(((U[:, :2] * S) @ Vh).sum(), x, retain_graph=True)
+    torch.testing.assert_close(found, torch.ones(3, 2))
+    with pytest.raises(RuntimeError, match="full_matrices=False"):
+        U.sum().backward()
+
+
+def test_a_loss_that_depends_on_phases_is_refused():
+    x = torch.tensor([[1.0, 2j], [3.0, 4.0]], requires_grad=True)
+    U = torch.linalg.svd(x).U
+    U.abs().sum().backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="ill-defined"):
+        U.real.sum().backward()
+
+
+def test_numbers_are_made_in_the_shape_of_out():
+    for make in (torch.arange, lambda n, out: torch.linspace(0, n - 1, n, out=out)):
+        out = torch.empty(2, 2)
+        assert make(4, out=out) is out
+        assert out.tolist() == [[0, 1], [2, 3]]
+
+
+def test_a_weight_without_dims_has_any_dtype():
+    x, y = torch.ones(2, dtype=torch.bfloat16), torch.zeros(2, dtype=torch.bfloat16)
+    assert torch.lerp(x, y, torch.tensor(0.25)).tolist() == [0.75, 0.75]
+    with pytest.raises(RuntimeError, match="one dtype"):
+        torch.lerp(x, y, torch.tensor([0.25, 0.5]))
+
+
+def test_a_tolerance_does_not_decide_the_dtype():
+    found = torch.linalg.pinv(torch.eye(2), rtol=torch.tensor(0.1, dtype=torch.float16))
+    assert found.dtype is torch.float32
+
+
+def test_pivots_that_no_factorization_gives_are_refused():
+    x = torch.eye(2)
+    for pivots in ([0, 2], [3, 2]):
+        with pytest.raises(RuntimeError, match="pivots"):
+            torch.linalg.lu_solve(x, torch.tensor(pivots, dtype=torch.int32), x)
+    with pytest.raises(RuntimeError, match="ldl_factor"):
+        torch.linalg.ldl_solve(x, torch.tensor([1, 1]), x)
+    P, _, _ = torch.lu_unpack(torch.ones(3, 0), torch.ones(3, dtype=torch.int32))
+    assert P.tolist() == torch.eye(3).tolist()
+
+
+def test_indices_and_sizes_that_pytorch_refuses():
+    x = torch.arange(4.0)
+    with pytest.raises(RuntimeError, match="int64"):
+        torch.take_along_dim(x, torch.tensor([0], dtype=torch.int32), 0)
+    with pytest.raises(RuntimeError, match="long"):
+        torch.tensor_split(x, torch.tensor(2, dtype=torch.int16))
+    with pytest.raises(RuntimeError, match="expected 8"):
+        torch.repeat_interleave(x, 2, output_size=4)
+
+
+def test_frequencies_of_a_signal_without_elements():
+    assert torch.fft.rfftfreq(-1).tolist() == [0] and torch.fft.rfftfreq(-3).shape == (0,)
+
+
+def test_powers_of_two_in_the_precision_of_a_complex_number():
+    found = torch.ldexp(torch.ones(1, dtype=torch.complex128), torch.tensor([200]))
+    assert found.item() == 2.0**200

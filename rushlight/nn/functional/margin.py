@@ -1,6 +1,7 @@
 """Losses that demand a margin between the scores of pairs, triplets, classes or labels."""
 
 from rushlight.autograd.tape import watch
+from rushlight.dtype import bool as bool_
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.nn.functional.similarity import pairwise_distance
 from rushlight.ops.core.autocast import SINGLE, autocasts
@@ -124,7 +125,7 @@ def margin_ranking_loss(
             f"input1: {tuple(input1.shape)}, input2: {tuple(input2.shape)}, target: "
             f"{tuple(target.shape)}"
         )
-    return reduced((-target * (input1 - input2) + margin).clamp_min(0), reduction)
+    return reduced((-target * (input1 - input2) + float(margin)).clamp_min(0), reduction)
 
 
 @autocasts(SINGLE)
@@ -394,8 +395,9 @@ def multilabel_soft_margin_loss(
         raise UnsupportedDtypeError(
             f"multilabel_soft_margin_loss: not implemented for {input.dtype}"
         )
+    rest = ~target if target.dtype is bool_ else 1 - target  # in its own dtype, as in PyTorch
     input, target = in_one_dtype(input, target)
-    losses = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
+    losses = -(target * logsigmoid(input) + rest * logsigmoid(-input))
     if weight is not None:
         losses = losses * weight
     return reduced(losses.sum(input.ndim - 1) / input.shape[-1], reduction)

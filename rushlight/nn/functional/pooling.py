@@ -1,5 +1,7 @@
 """Fractional max pooling, pooling by p-norms, unpooling, and the names ``*_with_indices``."""
 
+from math import inf
+
 from rushlight.errors import IndexRangeError
 from rushlight.ops.random.sampling import rand
 from rushlight.ops.windows import adaptive_max_pool, avg_pool, max_pool
@@ -227,6 +229,15 @@ def fractional_max_pool3d(
 # By p-norms -------------------------------------------------------------------------------
 
 
+_INFINITE = (inf, -inf)
+
+
+def _largest(pool, input, norm_type, kernel_size, stride, ceil_mode):
+    """The largest absolute value in each window, or the smallest one if ``norm_type`` is -inf."""
+    sign = 1 if norm_type > 0 else -1
+    return sign * pool(sign * input.abs(), kernel_size, stride, 0, 1, ceil_mode)
+
+
 def _lp(mean, norm_type, count):
     """Compute (Σ xᵖ) ^ (1 / p) from the mean of xᵖ over windows of ``count`` elements."""
     return (mean.sign() * mean.abs().relu()).mul(count).pow(1.0 / norm_type)
@@ -245,6 +256,8 @@ def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     >>> torch.nn.functional.lp_pool1d(torch.tensor([[[3.0, 4.0]]]), 2, 2)
     tensor([[[5.]]])
     """
+    if norm_type in _INFINITE:
+        return _largest(max_pool.max_pool1d, input, norm_type, kernel_size, stride, ceil_mode)
     mean = avg_pool.avg_pool1d(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
     return _lp(mean, norm_type, per_dim(kernel_size, 1, "lp_pool1d", "kernel_size")[0])
 
@@ -264,6 +277,8 @@ def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
               [2., 2.]]]])
     """
     h, w = per_dim(kernel_size, 2, "lp_pool2d", "kernel_size")
+    if norm_type in _INFINITE:
+        return _largest(max_pool.max_pool2d, input, norm_type, kernel_size, stride, ceil_mode)
     mean = avg_pool.avg_pool2d(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
     return _lp(mean, norm_type, h * w)
 
@@ -282,6 +297,8 @@ def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     tensor([[[[[2.]]]]])
     """
     d, h, w = per_dim(kernel_size, 3, "lp_pool3d", "kernel_size")
+    if norm_type in _INFINITE:
+        return _largest(max_pool.max_pool3d, input, norm_type, kernel_size, stride, ceil_mode)
     mean = avg_pool.avg_pool3d(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
     return _lp(mean, norm_type, d * h * w)
 

@@ -362,15 +362,25 @@ def decided_by_values(call, args, named):
 
 
 def with_numbers(call, args, named):
-    """(args, named) with numbers in place of the 0-dim tensors that are given for numbers."""
+    """(args, named) with numbers in place of the 0-dim tensors that are given for numbers.
+
+    A form that takes these tensors as tensors comes before one that takes them for numbers.
+    """
     if mode.recorder() is not None:  # there the tensor has no value yet
         return args, named
-    form = next((f for f in forms_of(call) if _against("", f, args, named) is None), None)
-    if form is None:
+    first = None
+    for form in forms_of(call):
+        if _against("", form, args, named) is None:
+            kinds = [p.kind for p in form.positional] + ["any"] * len(args)
+            given = {k: form.parameters[k].kind if k in form.parameters else "any" for k in named}
+            pairs = [*zip(kinds, args, strict=False), *[(given[k], x) for k, x in named.items()]]
+            if not any(isinstance(x, Tensor) and kind in _NUMERIC for kind, x in pairs):
+                return args, named
+            first = first or (kinds, given)
+    if first is None:
         return args, named
-    kinds = [p.kind for p in form.positional] + ["any"] * len(args)
+    kinds, given = first
     plain = lambda kind, x: x.item() if isinstance(x, Tensor) and kind in _NUMERIC else x
-    given = {k: form.parameters[k].kind if k in form.parameters else "any" for k in named}
     return (
         tuple([plain(kind, x) for kind, x in zip(kinds, args, strict=False)]),
         {k: plain(given[k], x) for k, x in named.items()},

@@ -56,7 +56,7 @@ def _finish(op, call, publication):
     call.lower = op.lower
     call.lower_check = op.lower_check
     op.call = call
-    if publication.get("public", True) or publication.get("method", True):
+    if publication.get("public", True) or publication.get("method", True) or op.kinds:
         op.admitted = admitted(op)
     publish(call, op.name, **publication)
     if op.varargs and publication.get("public", True):

@@ -98,7 +98,13 @@ def arange(
     if size >= 2**48:
         raise RuntimeError(f"arange: {size} elements do not fit into memory")
     made = arange_(start=start, step=step, size=size, dtype=d.numpy)
-    return finished(made, requires_grad, out, "arange", silent=False)
+    return finished(in_shape(made, out), requires_grad, out, "arange", silent=False)
+
+
+def in_shape(made, out):
+    """The numbers ``made`` in the shape of ``out``, if that has as many elements, as in PyTorch."""
+    same = isinstance(out, Tensor) and out.ndim != 1 and out.numel() == made.numel()
+    return made.reshape(out.shape) if same else made
 
 
 def _fused(x, y, z):
@@ -156,6 +162,8 @@ def _logspace(xp, *, start, end, steps, base, dtype):
 
 
 def _steps(start, end, steps, name):
+    if any(isinstance(x, Tensor) and x.ndim for x in (start, end)):
+        raise RuntimeError(f"{name} only supports 0-dimensional start and end tensors")
     start, end = number(start, name, "start"), number(end, name, "end")
     try:
         steps = steps.__index__()
@@ -202,7 +210,7 @@ def linspace(
     start, end, steps = _steps(start, end, steps, "linspace")
     d = options(_spaced_dtype(dtype, out, start, end), layout, device, "linspace")
     made = _linspace(start=start, end=end, steps=steps, dtype=d.numpy)
-    return finished(made, requires_grad, out, "linspace")
+    return finished(in_shape(made, out), requires_grad, out, "linspace")
 
 
 @function(method=False, kinds={"start": "operand", "end": "operand"})
@@ -231,7 +239,7 @@ def logspace(
     start, end, steps = _steps(start, end, steps, "logspace")
     d = options(_spaced_dtype(dtype, out, start, end), layout, device, "logspace")
     made = _logspace(start=start, end=end, steps=steps, base=base, dtype=d.numpy)
-    return finished(made, requires_grad, out, "logspace")
+    return finished(in_shape(made, out), requires_grad, out, "logspace")
 
 
 @source(public=False, name="eye_", shape=lambda n, m, dtype: ((n, m), dtype))

@@ -105,7 +105,17 @@ def _elu_slope(g, x, alpha, scale, input_scale):
 elu.grad(x=_elu_slope)
 
 
-@_activation(dtype=real_numbers, casts=True)
+def _in_dtype(x, *, threshold, value):
+    """Of an integer tensor the limits lose their fractional parts."""
+    if x.dtype.kind in "iu":
+        threshold, value = int(threshold), int(value)
+    return {"threshold": threshold, "value": value}
+
+
+_LIMITS = {"threshold": "Number", "value": "Number"}
+
+
+@_activation(dtype=real_numbers, casts=True, prepare=_in_dtype, kinds=_LIMITS)
 def threshold(xp, x, *, threshold, value):
     """x where it is above the threshold, else ``value``."""
     return xp.where(x <= threshold, x.dtype.type(value), x)

@@ -395,7 +395,8 @@ def lerp(input, end, weight, *, out=None):
     Args:
         input: Tensor of any shape ``(*)``, floating point or complex: the result for weight 0.
         end: Tensor of ``input``'s dtype: the result for weight 1.
-        weight: Number, or tensor of ``input``'s dtype. Numbers outside of [0, 1] extrapolate.
+        weight: Number, or tensor of ``input``'s dtype, or 0-dim tensor. Numbers outside of [0, 1]
+            extrapolate.
 
     Returns:
         Tensor of the shape to which the three arguments are broadcast.
@@ -408,6 +409,9 @@ def lerp(input, end, weight, *, out=None):
     tensor([ 0.5000, 15.0000])
     """
     if isinstance(weight, Tensor):
+        if not weight.ndim and weight.dtype is not input.dtype and input.dtype is end.dtype:
+            common = promote([input, end, weight])
+            input, end, weight = input.to(common), end.to(common), weight.to(common)
         return _lerp(input, end, weight, out=out)
     if type(weight) is not float and isinstance(input, Tensor) and input.dtype.category > 1:
         weight = factor(weight, input.dtype)

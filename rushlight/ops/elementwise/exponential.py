@@ -133,7 +133,20 @@ def log1p(xp, x):
     >>> torch.log1p(torch.tensor([0.0, 1.0]))
     tensor([0.0000, 0.6931])
     """
-    return xp.log1p(x)
+    return xp.log1p(x) if x.dtype.kind != "c" else _complex_log1p(xp, x)
+
+
+def _complex_log1p(xp, x):
+    """NumPy adds 1 first, and so it loses what is small.
+
+    The square of |1 + x| is 1 + r, where r is computed without the 1.
+    """
+    one = x + 1
+    r = x.real * (x.real + 2) + x.imag * x.imag
+    near = xp.where(r == 0, x.real, xp.log1p(r) / 2)
+    return xp.from_parts(
+        xp.where(xp.abs(x) < 0.5, near, xp.log(one).real), xp.arctan2(x.imag, one.real)
+    )
 
 
 log1p.grad(x=lambda g, x: g / conj(x + 1))

@@ -115,8 +115,11 @@ def ldexp(input, other, *, out=None):
     tensor([4.0000, 1.5000])
     """
     if not input.is_floating_point() or other.dtype.category > 1:
-        # As in PyTorch, the power is rounded to the dtype of ``other`` unless that is 0-dim.
-        y = other.detach() if other.ndim else other.detach().to(promote([input, other]))
+        # As in PyTorch, the power is rounded to the dtype of ``other`` unless that is 0-dim, or
+        # has integers.
+        y = other.detach()
+        if not other.ndim or other.dtype.category == 1:
+            y = y.to(promote([input, other]).to_real())
         found = _powered(input, other, pow(2.0, y))
     elif other.dtype.category:
         found = scaled(input, other)

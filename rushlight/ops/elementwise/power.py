@@ -100,8 +100,9 @@ def _number_pow(xp, x, y):
 def _exponent_slope(g, x, y, out):
     base = typed(x, out) if hasattr(x, "dtype") else x
     slope = conj(out * log(base))
-    exponent = y.real if is_complex(y) else y
-    return g * where((x == 0) & (exponent >= 0), 0, slope)
+    # As in PyTorch, the slope of 0 to a power with an imaginary part is nan.
+    positive = (y.real >= 0) & (y.imag == 0) if is_complex(y) else y >= 0
+    return g * where((x == 0) & positive, 0, slope)
 
 
 pow_.grad(

@@ -5,7 +5,7 @@ import math
 from rushlight import shapes
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.create.filled import dtype_of, finished, options
-from rushlight.ops.create.range import arange
+from rushlight.ops.create.range import arange, in_shape
 from rushlight.ops.shape.join import cat
 from rushlight.ops.shape.repeat import roll
 
@@ -75,7 +75,8 @@ def rfftfreq(
     tensor([0.0000, 0.2500, 0.5000])
     """
     dtype = _dtype("rfftfreq", dtype, layout, device, out)
-    return finished(_divided(arange(n // 2 + 1), n, d, dtype), requires_grad, out, "rfftfreq")
+    indices = in_shape(arange((n + (n < 0)) // 2 + 1), out)
+    return finished(_divided(indices, n, d, dtype), requires_grad, out, "rfftfreq")
 
 
 def fftshift(input, dim=None):

@@ -17,7 +17,7 @@ from rushlight.ops.windows.pad import constant_pad, pad
 _KINDS = {
     "n_fft": "int", "hop_length": "int", "win_length": "int", "window": "Tensor",
     "onesided": "bool", "return_complex": "bool", "align_to_window": "bool", "length": "int",
-    "center": "bool", "normalized": "bool", "pad_mode": "str",
+    "center": "any", "normalized": "bool", "pad_mode": "str",
 }  # fmt: skip
 
 

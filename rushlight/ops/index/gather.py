@@ -9,7 +9,7 @@ from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.backend.accumulate import add_at
 from rushlight.dtype import OF, int64
-from rushlight.errors import IndexRangeError, ShapeError
+from rushlight.errors import DtypeError, IndexRangeError, ShapeError
 from rushlight.ops.core import fast_path
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.fast_path import plain, taped
@@ -425,6 +425,11 @@ def take_along_dim(input, indices, dim=None, *, out=None):
             raise TypeError(
                 f"take_along_dim(): argument '{argument}' must be Tensor, not {type(t).__name__}"
             )
+    if indices.array.dtype.name != "int64":
+        raise DtypeError(
+            f"take_along_dim(): dtype of indices should be int64 but got {indices.dtype}; convert "
+            "with .long()"
+        )
     if dim is None:
         return gather(input.reshape(-1), 0, indices.reshape(-1), out=out)
     have, index = input.array.shape, indices.array.shape

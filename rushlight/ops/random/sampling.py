@@ -14,6 +14,7 @@ import rushlight.dtype as dtypes
 from rushlight import draw, shapes
 from rushlight.autograd import mode
 from rushlight.docstrings import complete
+from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel, source
@@ -362,6 +363,8 @@ def normal(mean, std=1.0, size=None, *, generator=None, out=None, **named):
         )
     if not isinstance(std, Tensor) and not std >= 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+    if tensors[0].dtype.category < 2:
+        raise UnsupportedDtypeError(f'"normal_" not implemented for {tensors[0].dtype}')
     shape = shapes.broadcast(
         "normal", *[tuple(t.array.shape) for t in tensors], names=("mean", "std")
     )

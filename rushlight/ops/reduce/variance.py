@@ -12,6 +12,9 @@ from rushlight.ops.core.rules import is_complex, kept, spread, total, where
 from rushlight.ops.reduce.sum import count
 from rushlight.tensor import Tensor
 
+#: Below this, squares in float32 have lost digits.
+_SMALLEST = 1e-35
+
 
 def _moments(x, dim, keepdim, correction):
     """(Σ|x - mean|² / (n - correction), mean) over the tuple ``dim``, of an array or a tensor."""
@@ -49,7 +52,18 @@ def var_(xp, x, *, dim=None, keepdim=False, correction=1):
 @reduction(public=False, method=False, name="std", casts=True)
 def std_(xp, x, *, dim=None, keepdim=False, correction=1):
     """The standard deviation."""
-    return xp.sqrt(_moments(x, dim, keepdim, correction)[0])
+    return _deviation(xp, x, _moments(x, dim, keepdim, correction)[0], dim, keepdim, correction)
+
+
+def _deviation(xp, x, variance, dim, keepdim, correction):
+    """The root of the variance, in double precision where float32 has no such squares."""
+    if type(x) is not Tensor and variance.dtype.itemsize < 8:
+        lost = (variance < _SMALLEST) | (variance == xp.inf)
+        if lost.any():
+            wide = x.astype(xp.result_type(x, xp.float64))
+            exact = xp.sqrt(_moments(wide, dim, keepdim, correction)[0])
+            return exact.astype(variance.dtype)
+    return xp.sqrt(variance)
 
 
 var_.lower()
@@ -76,7 +90,7 @@ def var_mean_(xp, x, *, dim=None, keepdim=False, correction=1):
 def std_mean_(xp, x, *, dim=None, keepdim=False, correction=1):
     """The standard deviation and the mean."""
     variance, mean = _moments(x, dim, keepdim, correction)
-    return xp.sqrt(variance), mean
+    return _deviation(xp, x, variance, dim, keepdim, correction), mean
 
 
 var_mean_.lower()

@@ -53,11 +53,13 @@ def _grouped(name, params, has_biases, layers, bidirectional, projected=False):
     return [params[i : i + each] for i in range(0, len(params), each)]
 
 
-def _check(name, input, states, weight):
-    for t in (input, *states):
+def _check(name, input, states, weights):
+    for t in (input, *states, *weights):
         if not isinstance(t, Tensor):
-            raise TypeError(f"{name}(): input and states must be Tensors, not {type(t).__name__}")
-    for t in (*states, weight):
+            raise TypeError(
+                f"{name}(): input, states and weights must be Tensors, not {type(t).__name__}"
+            )
+    for t in (*states, *weights):
         if t.dtype is not input.dtype:
             raise DtypeError(
                 f"{name}: input is {input.dtype}, a state or weight is {t.dtype}; convert one with "
@@ -119,7 +121,13 @@ class _Network:
         states = (hx,) if isinstance(hx, Tensor) else tuple(hx)
         projected = len(states) == 2 and states[0].shape[-1] != states[1].shape[-1]
         weights = _grouped(self.name, params, has_biases, num_layers, bidirectional, projected)
-        _check(self.name, rows, states, weights[0][0])
+        for own in weights:
+            _check(self.name, rows, states, own[:2])
+        if len({s.shape[1] for s in states}) > 1:
+            raise ShapeError(
+                f"{self.name}: the states differ in their number of sequences: "
+                f"{[tuple(s.shape) for s in states]}"
+            )
         # As in PyTorch, one state may stand for all sequences; another number of them is an error.
         states = tuple([s.expand(s.shape[0], sizes[0], s.shape[2]) for s in states])
         ends: list = []
@@ -273,8 +281,12 @@ def rnn_relu(*args, **kwargs):
 
 def _cell(name, run, input, states, w_ih, w_hh, b_ih, b_hh):
     """The states after one step of one layer."""
-    _check(name, input, states, w_ih)
-    weights = (w_ih, w_hh) if b_ih is None else (w_ih, w_hh, b_ih, b_hh)
+    _check(name, input, states, (w_ih, w_hh))
+    if w_hh.shape[0] != w_ih.shape[0]:
+        raise ShapeError(
+            f"{name}: w_hh {tuple(w_hh.shape)} must have as many rows as w_ih {tuple(w_ih.shape)}"
+        )
+    weights = (w_ih, w_hh) if b_hh is None else (w_ih, w_hh, b_ih, b_hh)
     for s in states:
         if tuple(s.shape) != (input.shape[0], w_hh.shape[1]):
             raise ShapeError(

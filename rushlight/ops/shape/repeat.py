@@ -192,8 +192,8 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None, axis=N
             number for each slice.
         dim: The dim whose slices are repeated. Negative dims count from the end. Default: flatten
             ``input`` and repeat its elements.
-        output_size: Size of the result in ``dim``, which must be the sum of the repeats. It is
-            checked only if ``repeats`` is a tensor. Default: not checked.
+        output_size: Size of the result in ``dim``, which must be the sum of the repeats. Default:
+            not checked.
 
     Returns:
         Tensor of ``input``'s shape, or 1-dim without ``dim``. The sum of the repeats is its size in
@@ -222,6 +222,11 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None, axis=N
         return _repeat_interleave(input, repeats, dim, output_size)
     if repeats < 0:
         raise RuntimeError(f"repeat_interleave: Repeats must be non-negative, not {repeats}")
+    size = repeats * input.array.shape[dim]
+    if output_size is not None and output_size != size:
+        raise RuntimeError(
+            f"repeat_interleave: Invalid output_size, expected {size} but got {output_size}"
+        )
     return _repeat_each(input, dim, repeats)
 
 

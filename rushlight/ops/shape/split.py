@@ -5,7 +5,7 @@ from numpy import ndarray
 
 from rushlight import shapes
 from rushlight.autograd import mode
-from rushlight.errors import ArgumentError, ShapeError
+from rushlight.errors import ArgumentError, DtypeError, ShapeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.dispatch import apply
 from rushlight.ops.core.kinds import kernel
@@ -223,7 +223,13 @@ def tensor_split(input, indices_or_sections, dim=0, *, axis=None):
         raise RuntimeError("tensor_split: expected at least a 1-dimensional tensor, got 0 dims")
     n = input.array.shape[shapes.dim(dim, input.ndim, "tensor_split")]
     cuts = indices_or_sections
-    cuts = cuts.tolist() if isinstance(cuts, Tensor) else cuts
+    if isinstance(cuts, Tensor):
+        if cuts.array.dtype.name != "int64":
+            raise DtypeError(
+                "tensor_split expected tensor_indices_or_sections to have dtype of long, but got "
+                f"{cuts.dtype}"
+            )
+        cuts = cuts.tolist()
     if isinstance(cuts, int):
         if cuts <= 0:
             raise RuntimeError(

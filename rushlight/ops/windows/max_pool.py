@@ -188,7 +188,7 @@ def _pooled(name, n, input, kernel_size, stride, padding, dilation, ceil_mode, r
             "batch size for "
             f"input, but got: {list(x.shape)}"
         )
-    if x.dtype.kind in "bc" or (n == 1 and x.dtype.kind in "iu"):
+    if x.dtype.kind in "bc" or (n == 1 and x.dtype.kind in "iu" and not return_indices):
         raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
     windows = pool_geometry(name, n, x, kernel_size, stride, padding, dilation, ceil_mode)
     if n == 1 and not return_indices and not (input.requires_grad and mode.records()):

@@ -241,9 +241,10 @@ class Variation:
                 value + 1, value - 1, -value, 0, -1, 1, 2, 3, -2, 7, True, float(value), None, 20
             )
         if isinstance(value, float):
+            large = 7.5 if "_polynomial_" in self.name else 1e10  # a degree is a number of steps
             return self.of(
                 -value, 0.0, 1.0, -0.5, math.inf, math.nan, 0.5, round(value) if math.isfinite(value) else 3,
-                2, 1e10, -0.0, complex(value, 1.0), True, None,
+                2, large, -0.0, complex(value, 1.0), True, None,
             )  # fmt: skip
         if isinstance(value, complex):
             return self.of(value.conjugate(), value.real, 0j, complex(math.nan, 0.0))
