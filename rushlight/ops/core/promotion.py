@@ -83,6 +83,15 @@ def as_in_half(number, dtype):
         return float(dtype.type(number))
 
 
+def as_real(number):
+    """``number`` as a real one, where it is a complex one; RuntimeError if it has an imaginary part."""
+    if type(number) is not complex:
+        return number
+    if number.imag:
+        raise RuntimeError("value cannot be converted to type double without overflow")
+    return number.real
+
+
 def real_only(operands):
     """``promote``; complex numbers are refused, because they have no order: maximum, floor."""
     d = promote(operands)

@@ -8,7 +8,7 @@ from numpy import ndarray
 from rushlight.backend.numpy import clipped, gated
 from rushlight.backend.sizes import large_from
 from rushlight.ops.core.kinds import elementwise
-from rushlight.ops.core.promotion import as_in_half, to_float
+from rushlight.ops.core.promotion import as_in_half, as_real, to_float
 from rushlight.ops.core.rules import conj, where
 from rushlight.ops.elementwise.division import real_numbers
 from rushlight.ops.elementwise.exponential import exp, floating, floats, inexact
@@ -115,7 +115,7 @@ threshold.grad(x=lambda g, x, threshold: where(x <= threshold, 0, g))
 
 
 def _compared(x, *, lambd):
-    return {"lambd": as_in_half(lambd, x.dtype)}
+    return {"lambd": as_in_half(as_real(lambd), x.dtype)}
 
 
 @elementwise(dtype=floating, inplace=False, prepare=_compared, least=1 << 17)
