@@ -10,7 +10,7 @@ from rushlight.errors import UnsupportedDtypeError
 from rushlight.tensor import Tensor
 
 __all__ = [
-    "as_in_half", "integers", "promote", "real_only", "result_type", "scalar_dtype",
+    "as_in_half", "as_real", "integers", "promote", "real_only", "result_type", "scalar_dtype",
     "to_float",
 ]  # fmt: skip
 

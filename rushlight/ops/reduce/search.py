@@ -383,7 +383,7 @@ def _histc(xp, x, *, bins, low, high):
     return np.bincount(np.minimum(place, bins - 1), minlength=bins).astype(x.dtype)
 
 
-@function
+@function(kinds={"bins": "int", "min": "Number", "max": "Number"})
 def histc(input, bins=100, min=0, max=0, *, out=None):
     """Count the elements in each of ``bins`` equal bins from ``min`` to ``max``.
 

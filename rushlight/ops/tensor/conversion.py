@@ -11,6 +11,7 @@ from rushlight.meta import MetaStorage, is_meta
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.dispatch import overridden
 from rushlight.ops.core.fast_path import plain
+from rushlight.ops.core.promotion import as_real
 from rushlight.printing import format_tensor, set_printoptions
 from rushlight.storage import Storage, address, offset, strides_of
 from rushlight.tensor import Size, Tensor, method, reads_values, short
@@ -331,14 +332,21 @@ def _scalar(x):
     return plain(x).item()
 
 
+def _number(kind, x):
+    try:
+        return kind(x)
+    except TypeError:  # a complex number
+        return kind(as_real(x))
+
+
 @reads_values
 def __int__(self):
-    return int(_scalar(self))
+    return _number(int, _scalar(self))
 
 
 @reads_values
 def __float__(self):
-    return float(_scalar(self))
+    return _number(float, _scalar(self))
 
 
 @reads_values

@@ -228,7 +228,7 @@ def _adapted(name, n, input, output_size, return_indices):
         raise RuntimeError(f"{name}: output_size must be {n} numbers, but got {given}")
     size = tuple(x.shape[-n:])
     places = tuple([s if o is None else o for o, s in zip(given, size, strict=True)])
-    if 0 in x.shape[-n - 1 :]:
+    if 0 in x.shape[1:]:
         raise ShapeError(
             f"{name}: Expected input to have non-zero size for non-batch dimensions, but input "
             f"has sizes {list(x.shape)}"
@@ -334,6 +334,11 @@ def fractional(name, n, input, kernel_size, output_size, samples):
             f"{name}: Expected {n + 1}D or {n + 2}D tensor without empty dims, but got "
             f"{list(x.shape)}"
         )
+    if min(*kernel_size, *places) < 0 or 0 in kernel_size:
+        raise ShapeError(
+            f"{name}: kernel size {kernel_size} must be positive, and output size {places} must not "
+            "be negative"
+        )
     for size, k, o in zip(x.shape[-n:], kernel_size, places, strict=True):
         if o + k - 1 > size - (n == 3):  # in three dims the last window must not end at the edge
             raise ShapeError(
@@ -347,6 +352,9 @@ def fractional(name, n, input, kernel_size, output_size, samples):
         raise ShapeError(
             f"{name}: expected _random_samples of shape {(*lead, n)}, got {tuple(samples.shape)}"
         )
+    if 0 in places:
+        nothing = (*x.shape[:-n], *places)
+        return input.new_zeros(nothing), input.new_zeros(nothing, dtype=int64)
     at = _fractional_positions(input, samples, kernel_size=kernel_size, places=places)
     return apply(_FRACTIONAL[n], (input, at), {"n": n}), at
 
