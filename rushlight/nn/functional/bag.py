@@ -3,8 +3,8 @@
 import warnings
 
 from rushlight.autograd.tape import watch
-from rushlight.dtype import bool as bool_
 from rushlight.dtype import bfloat16, float16, float32, int64
+from rushlight.dtype import bool as bool_
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.create.range import arange

@@ -84,7 +84,7 @@ def as_in_half(number, dtype):
 
 
 def as_real(number):
-    """``number`` as a real one, where it is a complex one; RuntimeError if it has an imaginary part."""
+    """A complex ``number`` as a real one; RuntimeError if it has an imaginary part."""
     if type(number) is not complex:
         return number
     if number.imag:

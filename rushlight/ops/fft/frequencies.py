@@ -75,7 +75,7 @@ def rfftfreq(
     tensor([0.0000, 0.2500, 0.5000])
     """
     dtype = _dtype("rfftfreq", dtype, layout, device, out)
-    return finished(_divided(arange(n // 2 + 1), n, d, dtype), requires_grad, out, "rfftfreq")
+    return finished(_divided(arange(int(n / 2) + 1), n, d, dtype), requires_grad, out, "rfftfreq")
 
 
 def fftshift(input, dim=None):

@@ -75,8 +75,9 @@ def _chebyshev_step(k, x, q, p):
 def _polynomial(title, first, step, what, example, angle=None, shifted=False, far=None):
     """The operation ``torch.special.title``.
 
-    ``first``, ``step`` and ``far`` are those of ``_by_recurrence``. ``angle(n, θ)`` is the polynomial at
-    cos(θ), if there is such a formula. ``shifted``: the polynomial takes 2 · x - 1 in place of x.
+    ``first``, ``step`` and ``far`` are those of ``_by_recurrence``. ``angle(n, θ)`` is the
+    polynomial at cos(θ), if there is such a formula. ``shifted``: the polynomial takes 2 · x - 1 in
+    place of x.
     """
 
     def forward(xp, x, n):

@@ -334,10 +334,10 @@ def fractional(name, n, input, kernel_size, output_size, samples):
             f"{name}: Expected {n + 1}D or {n + 2}D tensor without empty dims, but got "
             f"{list(x.shape)}"
         )
-    if min(*kernel_size, *places) < 0 or 0 in kernel_size:
+    if min(kernel_size) < 1 or min(places) < 0:
         raise ShapeError(
-            f"{name}: kernel size {kernel_size} must be positive, and output size {places} must not "
-            "be negative"
+            f"{name}: kernel_size must be positive, and output_size not negative, but they are "
+            f"{kernel_size} and {places}"
         )
     for size, k, o in zip(x.shape[-n:], kernel_size, places, strict=True):
         if o + k - 1 > size - (n == 3):  # in three dims the last window must not end at the edge

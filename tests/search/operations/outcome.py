@@ -250,7 +250,7 @@ class _Comparison:
     def numbers(self, found, want, part):
         """What is wrong with numbers, in words, or None. ``part`` takes them from an outcome."""
         floor = _size(want) if not is_exact(want.dtype) else 0.0
-        if "out" in dict(self.case.named) and want.dtype == np.float64:
+        if "out" in dict(self.case.named) and want.dtype in (np.float64, np.complex128):
             floor *= 1 + float(
                 np.finfo(np.float32).eps / np.finfo(np.float64).eps
             )  # it was float32
