@@ -104,6 +104,8 @@ def _fractional_positions(xp, x, samples, *, kernel_size, places):
     """
     n = len(places)
     lead = x.shape[: x.ndim - n]
+    if 0 in places:
+        return np.zeros((*lead, *places), np.int64)
     samples = samples.reshape(*lead, n)
     # With two dims, the first sample belongs to the width, as in PyTorch.
     order = (1, 0) if n == 2 else (0, 1, 2)
@@ -352,9 +354,6 @@ def fractional(name, n, input, kernel_size, output_size, samples):
         raise ShapeError(
             f"{name}: expected _random_samples of shape {(*lead, n)}, got {tuple(samples.shape)}"
         )
-    if 0 in places:
-        nothing = (*x.shape[:-n], *places)
-        return input.new_zeros(nothing), input.new_zeros(nothing, dtype=int64)
     at = _fractional_positions(input, samples, kernel_size=kernel_size, places=places)
     return apply(_FRACTIONAL[n], (input, at), {"n": n}), at
 
