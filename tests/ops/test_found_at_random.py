@@ -254,3 +254,12 @@ def test_what_is_behind_a_zero_does_not_count_in_the_slopes_of_a_running_product
     x = torch.tensor([2.0, 0.0, 3.0, 0.0, math.inf], requires_grad=True)
     torch.cumprod(x, 0).sum().backward()
     assert x.grad.tolist() == [1, 8, 0, 0, 0]
+
+
+def test_the_gradient_of_eigenvectors_is_hermitian():
+    x = torch.tensor([[2.0, 1j], [-1j, 5.0]], dtype=torch.complex128).requires_grad_()
+    weight = torch.tensor([[1.0, 2.0], [3.0, 5.0]], dtype=torch.float64)
+    (torch.linalg.eigh(x)[1].abs() * weight).sum().backward()
+    assert torch.allclose(x.grad, x.grad.mH) and x.grad.abs().max() > 0.01
+    with pytest.raises(RuntimeError, match="linalg.eigh: an eigenvector is only determined"):
+        (torch.linalg.eigh(x)[1].imag * weight).sum().backward()

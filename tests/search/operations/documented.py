@@ -210,6 +210,32 @@ def _is_dense(x):
     return [s for s, _ in own] == list(dense([n for _, n in own]))
 
 
+def eigenvectors(case, ours, theirs, found):
+    """The sign or phase of an eigenvector, and a basis of the vectors of equal eigenvalues."""
+    if (_name(case), found.kind) == ("eigvals", "gradient"):  # the vectors may be nearly parallel
+        pairs = _pairs(ours, theirs, found.kind)
+        digits = [1e4 * eps(a.real.dtype) for a, _ in pairs]
+        return all(
+            np.allclose(a, b, digit, digit * np.abs(b).max(initial=0.0))
+            for (a, b), digit in zip(pairs, digits, strict=True)
+        )
+    whole = len(ours.tensors) == len(theirs.tensors) == 2
+    if _name(case) not in ("eig", "eigh") or not whole or found.kind not in ("value", "gradient"):
+        return False
+    values, vectors = [(a[1], b[1]) for a, b in zip(ours.tensors, theirs.tensors, strict=True)]
+    size = np.abs(values[1]).max(initial=0.0)
+    digit = 1e4 * eps(values[1].real.dtype)
+    gaps = np.abs(values[1][..., :, None] - values[1][..., None, :]) + size * np.eye(
+        values[1].shape[-1]
+    )
+    equal = bool((gaps < digit * size).any())
+    turned = not np.allclose(*vectors, digit, digit)
+    if found.kind == "gradient":  # it depends on the sign, and equal eigenvalues divide by 0
+        return equal or turned
+    same = np.allclose(*map(np.abs, vectors), digit, digit)
+    return bool((np.abs(values[0] - values[1]) <= digit * size).all()) and (same or equal)
+
+
 def linear(case, ours, theirs, found):
     """The derivative of as_strided_scatter, from what PyTorch's function makes of single ones."""
     if (_name(case), found.kind) != ("as_strided_scatter", "gradient"):
@@ -281,6 +307,6 @@ def _whole_of(x):
 
 
 CONDITIONS = (
-    nan_of_nan, alone, exact, rounded_alpha, smallest, hermitian, in_pieces, linear, volumes,
-    unwritten,
+    eigenvectors, nan_of_nan, alone, exact, rounded_alpha, smallest, hermitian, in_pieces, linear,
+    volumes, unwritten,
 )  # fmt: skip
