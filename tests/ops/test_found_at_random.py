@@ -261,5 +261,5 @@ def test_the_gradient_of_eigenvectors_is_hermitian():
     weight = torch.tensor([[1.0, 2.0], [3.0, 5.0]], dtype=torch.float64)
     (torch.linalg.eigh(x)[1].abs() * weight).sum().backward()
     assert torch.allclose(x.grad, x.grad.mH) and x.grad.abs().max() > 0.01
-    with pytest.raises(RuntimeError, match="linalg.eigh: an eigenvector is only determined"):
+    with pytest.raises(RuntimeError, match="an eigenvector is only determined"):
         (torch.linalg.eigh(x)[1].imag * weight).sum().backward()

@@ -90,8 +90,8 @@ leaky_relu.grad(x=lambda g, x, negative_slope: where(x > 0, g, g * negative_slop
 
 @_activation(least=1 << 16)
 def elu(xp, x, *, alpha=1.0, scale=1.0, input_scale=1.0):
-    """``scale · x`` where x is positive, else ``scale · alpha · (exp(input_scale · x) - 1)``."""
-    return xp.where(x > 0, x * scale, xp.expm1(x * input_scale) * (alpha * scale))
+    """``scale · alpha · (exp(input_scale · x) - 1)`` where x is negative, else ``scale · x``."""
+    return xp.where(x < 0, xp.expm1(x * input_scale) * (alpha * scale), x * scale)
 
 
 def _elu_slope(g, x, alpha, scale, input_scale):

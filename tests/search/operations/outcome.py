@@ -3,7 +3,7 @@
 import builtins
 import warnings
 from dataclasses import dataclass, field, replace
-from math import inf, nan
+from math import hypot, inf, nan
 
 import numpy as np
 
@@ -318,7 +318,9 @@ def _may_overflow(case):
     is_elementwise = getattr(getattr(function, "op", None), "kind", "") == "elementwise"
     if is_elementwise and not any(x.grad for x in case.inputs):
         return False
-    numbers = [(abs(v), _HUGE.get(x.dtype, 1e9)) for x in case.inputs for v in x.data]
+    numbers = [
+        (hypot(v.real, v.imag), _HUGE.get(x.dtype, 1e9)) for x in case.inputs for v in x.data
+    ]
     numbers += [(abs(v), 1e9) for _, v in case.named if isinstance(v, float)]
     return any(limit < v < inf for v, limit in numbers)
 
