@@ -111,6 +111,7 @@ def _own_edges(xp, edges, x, weight=None):
 
 
 _edges.grad(x=_no_gradient)
+_own_edges.lower(lambda edges, x, weight: edges.clone())
 _own_edges.grad(edges=_no_gradient, x=_no_gradient, weight=_no_gradient)
 _counts.grad(x=_no_gradient, edges=_no_gradient, weight=_no_gradient)
 

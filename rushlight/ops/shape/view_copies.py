@@ -55,6 +55,7 @@ def _detached(xp, x):
     return x.copy()
 
 
+_detached.lower(lambda x: x.clone())
 _detached.grad(x=underivable("detach_copy"))
 
 _copies("alias_copy", lambda input: look(input, ALIAS, (...,)))
