@@ -25,6 +25,7 @@ def binomial(generator, counts, probabilities):
 
     Raises:
         NotImplementedError: ``counts`` is not float32 or float64.
+        RuntimeError: A count is infinite or nan.
     """
     dtype = counts.dtype
     if dtype not in (F32, F64):
@@ -46,6 +47,8 @@ def _number(uniform, n, p, q):
         return 0.0
     if p >= 1:
         return n
+    if not math.isfinite(n):
+        raise RuntimeError(f"binomial: count must be finite, but an element is {n}")
     if p <= 0.5:
         return _successes(uniform, n, p)
     return n - _successes(uniform, n, q) if p > 0.5 else math.nan

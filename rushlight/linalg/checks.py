@@ -9,8 +9,8 @@ from rushlight.ops.create.range import eye
 from rushlight.tensor import Tensor
 
 __all__ = [
-    "LinAlgError", "check_floats", "check_info", "check_matrices", "check_square", "identity",
-    "squares",
+    "LinAlgError", "check_floats", "check_info", "check_matrices", "check_phases", "check_square",
+    "identity", "squares",
 ]  # fmt: skip
 
 
@@ -50,6 +50,18 @@ def check_info(name, info, what, error=LinAlgError):
     It stands for ``{}`` in ``what``, which says what is wrong, in PyTorch's words.
     """
     check_range(info, low=0, high=0, error=error, message=f"{name}: {{batch}}{what}")
+
+
+def check_phases(name, along):
+    """Raise if a loss depends on the phases of complex eigenvectors, which are arbitrary.
+
+    ``along`` has on its diagonal by how much the loss changes along each eigenvector.
+    """
+    check_range(
+        along.imag, low=-1e-2, high=1e-2, error=RuntimeError,
+        message=f"{name}: an eigenvector is only determined up to a factor of absolute value 1, "
+        "but the loss depends on this factor, so it has no gradient",
+    )  # fmt: skip
 
 
 def identity(x):

@@ -12,7 +12,7 @@ from rushlight.linalg.triangular import check_triangular, solve_triangular
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
-from rushlight.ops.core.rules import conj
+from rushlight.ops.core.rules import conj, where
 from rushlight.ops.linear.matmul import adjoint
 from rushlight.ops.linear.triangle import tril
 from rushlight.return_types import result_type
@@ -36,9 +36,12 @@ def _factor(xp, A):
     info is 0, or if there is no such L, the order of the first leading minor that is not positive.
     """
     try:
-        return np.linalg.cholesky(A), np.zeros(A.shape[:-2], np.int32)
+        L = np.linalg.cholesky(A)
     except np.linalg.LinAlgError:
         return _factor_each(A)
+    # LAPACK does not report a pivot that is nan.
+    whole = not np.isnan(L.diagonal(0, -2, -1)).any()
+    return (L, np.zeros(A.shape[:-2], np.int32)) if whole else _factor_each(A)
 
 
 def _factor_each(A):
@@ -49,6 +52,12 @@ def _factor_each(A):
     L, info = np.empty(A.shape, A.dtype), np.empty(A.shape[:-2], np.int32)
     for i in np.ndindex(info.shape):
         L[i], info[i] = potrf(A[i], lower=True, clean=True)
+        bad = np.isnan(L[i].diagonal())
+        if bad.any() and not info[i]:
+            first = int(bad.argmax())  # from here on nothing was computed
+            pivot = L[i][first, first]
+            L[i][:, first:] = np.tril(A[i])[:, first:]
+            L[i][first, first], info[i] = pivot, first + 1
     return L, info
 
 
@@ -81,7 +90,7 @@ def _factored(name, A, upper, check_errors):
     return _Factored((L, info))
 
 
-def cholesky_ex(A, *, upper=False, check_errors=False):
+def cholesky_ex(A, *, upper=False, check_errors=False, out=None):
     """Compute ``cholesky`` without raising an error for matrices that have no factor.
 
     Returns:
@@ -95,7 +104,8 @@ def cholesky_ex(A, *, upper=False, check_errors=False):
     >>> torch.linalg.cholesky_ex(-torch.eye(2)).info
     tensor(1, dtype=torch.int32)
     """
-    return _factored("linalg.cholesky_ex", A, upper, check_errors)
+    found = _factored("linalg.cholesky_ex", A, upper, check_errors)
+    return found if out is None else store(out, found, "linalg.cholesky_ex")
 
 
 def cholesky(A, *, upper=False, out=None):
@@ -150,9 +160,26 @@ _solve.grad(B=lambda g, L, upper: _solve(g, L, upper=upper), L=_slope_of_factor)
 _solve.watch(B="B out", L="B")
 
 
+def _first_zero(input):
+    """The number of the first zero on each diagonal, counted from 1; 0 where there is none."""
+    zero = input.detach().diagonal(0, -2, -1) == 0
+    n = zero.shape[-1]
+    if not n:
+        return rushlight.zeros(zero.shape[:-1], dtype=rushlight.int64)
+    order = rushlight.arange(n, 0, -1)
+    most = (zero * order).amax(-1)
+    return where(most > 0, n + 1 - most, 0)
+
+
 def cholesky_inverse(input, upper=False, *, out=None):
     """Compute ``torch.cholesky_inverse``."""
     check_square("cholesky_inverse", input)
+    check_info(
+        "cholesky_inverse",
+        _first_zero(input),
+        "The diagonal element {} is zero, the inversion could not be completed because the input "
+        "matrix is singular.",
+    )
     identity = rushlight.eye(input.shape[-1], dtype=input.dtype)
     return cholesky_solve(identity, input, upper, out=out)
 

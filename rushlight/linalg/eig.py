@@ -3,12 +3,11 @@
 import numpy as np
 
 from rushlight.autograd import mode
-from rushlight.linalg.checks import check_square, identity
+from rushlight.linalg.checks import check_phases, check_square, identity
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.definition import OPS
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
-from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.core.rules import conj
 from rushlight.ops.linear.matmul import adjoint
 from rushlight.ops.linear.triangle import tril, triu
@@ -46,11 +45,7 @@ def _slope(g, out, A_dtype):
     if slope_of_vectors is not None:
         turn = VH @ slope_of_vectors
         along = tril(triu(turn))
-        check_range(
-            along.imag, low=-1e-2, high=1e-2, error=RuntimeError,
-            message="linalg.eig: an eigenvector is only determined up to a factor of absolute "
-            "value 1, but the loss depends on this factor, so it has no gradient",
-        )  # fmt: skip
+        check_phases("linalg.eig", along)
         # Elements on the diagonal stand for changes of the vectors' lengths, which are fixed.
         inner = turn - VH @ (V * along.real.sum(-2)[..., None, :])
         gap = conj(w[..., None, :] - w[..., :, None]) + identity(w)

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from rushlight.linalg.checks import LinAlgError, check_square, identity
+from rushlight.linalg.checks import LinAlgError, check_phases, check_square, identity
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
-from rushlight.ops.core.rules import conj
+from rushlight.ops.core.rules import conj, is_complex
 from rushlight.ops.linear.triangle import tril, triu
 from rushlight.return_types import result_type
 
@@ -38,10 +38,14 @@ def _slope(g, out):
     VH = conj(V).mT
     if slope_of_vectors is None:
         return V * slope_of_values[..., None, :] @ VH
-    # Only elements off the diagonal are used, because the diagonal stands for changes of the
-    # vectors' lengths, which are fixed. The identity avoids divisions by 0 on the diagonal.
+    # The vectors turn, so only the skew-Hermitian part counts. Of that only elements off the
+    # diagonal are used, because the diagonal stands for changes of the vectors' lengths, which are
+    # fixed. The identity avoids divisions by 0 on the diagonal.
     gap = w[..., None, :] - w[..., :, None] + identity(w)
-    found = VH @ slope_of_vectors / gap
+    turn = VH @ slope_of_vectors
+    if is_complex(V):
+        check_phases("linalg.eigh", tril(triu(turn)))
+    found = (turn - conj(turn).mT) / (2 * gap)
     found = V @ (tril(found, -1) + triu(found, 1)) @ VH
     return found if slope_of_values is None else found + V * slope_of_values[..., None, :] @ VH
 

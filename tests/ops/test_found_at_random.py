@@ -284,3 +284,107 @@ def test_frequencies_of_a_signal_without_elements():
 def test_powers_of_two_in_the_precision_of_a_complex_number():
     found = torch.ldexp(torch.ones(1, dtype=torch.complex128), torch.tensor([200]))
     assert found.item() == 2.0**200
+
+
+def test_distances_of_nan():
+    x, y = torch.tensor([[math.nan, 1.0]], requires_grad=True), torch.tensor([[1.0, 1.0]])
+    for p in (0, 0.5, 1, 2, 3, math.inf):
+        found = torch.cdist(x, y, p=p)
+        assert found.isnan().all()
+        (slope,) = torch.autograd.grad(found.sum(), x)
+        assert slope[0, 0].item() == 0 if p == 0 else slope[0, 0].isnan()
+    (slope,) = torch.autograd.grad(torch.cdist(x, y, p=1).sum(), x)
+    assert slope[0, 1].item() == 0
+
+
+def test_a_matrix_of_nan_has_no_cholesky_factor():
+    x = torch.tensor([[4.0, 2, 2], [2, math.nan, 2], [2, 2, 3]])
+    L, info = torch.linalg.cholesky_ex(x)
+    assert info.item() == 2
+    assert str(L.tolist()) == "[[2.0, 0.0, 0.0], [1.0, nan, 0.0], [1.0, 2.0, 3.0]]"
+    with pytest.raises(torch.linalg.LinAlgError):
+        torch.linalg.cholesky(x)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_inverse_by_a_singular_factor_is_refused(compiled):
+    inverse = torch.compile(torch.cholesky_inverse) if compiled else torch.cholesky_inverse
+    assert inverse(torch.eye(2)).tolist() == [[1, 0], [0, 1]]
+    with pytest.raises(torch.linalg.LinAlgError, match="diagonal element 2 is zero"):
+        inverse(torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
+
+
+@pytest.mark.parametrize("name", ["legendre_polynomial_p", "laguerre_polynomial_l"])
+def test_polynomials_of_huge_degree_go_on_where_the_recurrence_ends(name, monkeypatch):
+    from rushlight.ops.special import polynomials
+
+    polynomial = getattr(torch.special, name)
+    points = [-1.0, -0.5, -1e-6, 0.0, 1e-9, 0.3, 0.99, 1.0, 1.002]
+    x = torch.tensor(points, dtype=torch.float64)
+    for n in (2000, 2001):
+        monkeypatch.setattr(polynomials, "_FAR", 1000)
+        far = polynomial(x, n)
+        monkeypatch.setattr(polynomials, "_FAR", 3000)
+        exact = polynomial(x, n)
+        assert (far - exact).abs().le(2e-4 * exact.abs() + 1e-6).all(), (far, exact)
+    found = polynomial(torch.tensor([0.3, math.nan]), 2**62)  # no recurrence gets there
+    assert abs(found[0].item()) < 1 and found[1].isnan()
+
+
+def test_a_complex_number_without_an_imaginary_part_is_a_real_one():
+    number = torch.tensor(2 + 0j)
+    assert float(number) == 2 and int(number) == 2
+    assert torch.celu(torch.ones(2), number).dtype is torch.float32
+    assert torch.kaiser_window(3, True, number).tolist() == torch.kaiser_window(3, True, 2).tolist()
+    for call in (float, int, lambda x: torch.celu(torch.ones(2), x)):
+        with pytest.raises(RuntimeError, match="without overflow"):
+            call(number + 1j)
+
+
+def test_rows_are_not_renormalized_in_a_leaf():
+    with pytest.raises(RuntimeError, match="leaf"):
+        torch.embedding_renorm_(torch.ones(2, 3, requires_grad=True), torch.tensor([1]), 1.0, 2.0)
+
+
+def test_functions_without_a_derivative_say_so_in_backward():
+    x = torch.arange(3.0, requires_grad=True)
+    for found in (torch.detach_copy(x), torch.histogram(x, 2).bin_edges):
+        with pytest.raises((NotImplementedError, RuntimeError), match="is not implemented"):
+            found.sum().backward()
+
+
+def test_binomial_counts_are_finite():
+    with pytest.raises(RuntimeError, match="must be finite"):
+        torch.binomial(torch.tensor([math.nan]), torch.tensor([0.5]))
+
+
+def test_the_power_of_an_infinite_complex_number():
+    assert torch.exp2(torch.tensor(complex(-math.inf, 1.0))).item() == 0
+
+
+@pytest.mark.parametrize("name", ["gru_cell", "lstm_cell", "rnn_tanh_cell"])
+def test_gradients_of_complex_cells(name):
+    torch.manual_seed(0)
+    gates = {"gru_cell": 3, "lstm_cell": 4, "rnn_tanh_cell": 1}[name]
+    sizes = [(2, 3), (2, 2), (2 * gates, 3), (2 * gates, 2)]
+    inputs = [torch.randn(*s, dtype=torch.complex128).requires_grad_() for s in sizes]
+
+    def call(x, h, *weights):
+        return getattr(torch, name)(x, (h, h) if name == "lstm_cell" else h, *weights)
+
+    assert torch.autograd.gradcheck(call, inputs)
+
+
+def test_what_is_behind_a_zero_does_not_count_in_the_slopes_of_a_running_product():
+    x = torch.tensor([2.0, 0.0, 3.0, 0.0, math.inf], requires_grad=True)
+    torch.cumprod(x, 0).sum().backward()
+    assert x.grad.tolist() == [1, 8, 0, 0, 0]
+
+
+def test_the_gradient_of_eigenvectors_is_hermitian():
+    x = torch.tensor([[2.0, 1j], [-1j, 5.0]], dtype=torch.complex128).requires_grad_()
+    weight = torch.tensor([[1.0, 2.0], [3.0, 5.0]], dtype=torch.float64)
+    (torch.linalg.eigh(x)[1].abs() * weight).sum().backward()
+    assert torch.allclose(x.grad, x.grad.mH) and x.grad.abs().max() > 0.01
+    with pytest.raises(RuntimeError, match="an eigenvector is only determined"):
+        (torch.linalg.eigh(x)[1].imag * weight).sum().backward()

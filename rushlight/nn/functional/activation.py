@@ -5,6 +5,7 @@ import warnings
 from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.half_precision import rounded_once
 from rushlight.ops.core.outputs import in_place
+from rushlight.ops.core.promotion import as_real
 from rushlight.ops.elementwise import activation
 from rushlight.ops.elementwise.activation import gelu, logsigmoid, softplus
 from rushlight.ops.elementwise.rectifier import prelu
@@ -31,6 +32,7 @@ def _selu(input):
 
 
 def _celu(input, alpha=1.0):
+    alpha = as_real(alpha)
     if alpha == 0:
         raise RuntimeError("celu: ZeroDivisionError: alpha cannot be 0 for CELU")
     return activation.elu(input, alpha=alpha, input_scale=1 / alpha)

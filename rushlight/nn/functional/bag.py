@@ -3,8 +3,8 @@
 import warnings
 
 from rushlight.autograd.tape import watch
+from rushlight.dtype import bfloat16, float16, float32, int64
 from rushlight.dtype import bool as bool_
-from rushlight.dtype import int64
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.create.range import arange
@@ -36,12 +36,17 @@ def _check_options(input, offsets, mode, scale_grad_by_freq, sparse, per_sample_
         )
 
 
-def _check_types(input, weight, padding_idx, per_sample_weights):
+def _check_types(input, weight, offsets, padding_idx, per_sample_weights):
     rows = weight.shape[0]
     if input.dtype.category != 1 or input.dtype.itemsize < 4:
         raise DtypeError(
             "embedding_bag: Expected 'indices' to be of type Long or Int, but got "
             f"{input.dtype}; convert with .long()"
+        )
+    if offsets is not None and (offsets.dtype.category != 1 or offsets.dtype.itemsize < 4):
+        raise DtypeError(
+            "embedding_bag: Expected 'offsets' to be of type Long or Int, but got "
+            f"{offsets.dtype}; convert with .long()"
         )
     if not weight.is_floating_point():
         raise DtypeError(f"embedding_bag: weight must be of floats, but is {weight.dtype}")
@@ -86,6 +91,8 @@ def _bags(input, offsets, include_last_offset):
 
 
 def _added(rows, bag, bags):
+    if not bags:
+        return rows.new_zeros((0, *rows.shape[1:]))
     return rows.new_zeros((bags, *rows.shape[1:])).index_add(0, bag, rows)
 
 
@@ -105,18 +112,20 @@ def _largest(rows, kept, bag, bags):
     return found.masked_fill(empty.unsqueeze(1), 0)
 
 
-def bag_records(indices, weight, offsets, mode, include_last_offset, padding_idx):
+def bag_records(indices, weight, offsets, mode, factors, include_last_offset, padding_idx):
     """Return what ``torch.embedding_bag`` tells about the bags besides its result.
 
     Returns:
         The bag of each index, the number of indices in each bag, and for maxima the row that each
         element comes from, else the number of indices again. For sums these are zeros, and no bags
-        are told, as in PyTorch.
+        are told where PyTorch sums rows that lie in one piece.
     """
     bags, bag, kept = _bags(indices, offsets, include_last_offset)
     bag, none = bag.to(indices.dtype), indices.new_zeros(bags)
     if mode == "sum":
-        return bag[:0] if padding_idx is None else bag, none, none.clone()
+        plain = padding_idx is None and weight.dtype in (float32, float16, bfloat16)
+        plain = plain and weight.stride(1) == 1 and (factors is None or factors.stride(0) == 1)
+        return bag[:0] if plain else bag, none, none.clone()
     kept = indices.new_ones(len(indices), dtype=bool_) if kept is None else kept
     if padding_idx is not None:
         kept = kept & (indices != padding_idx % weight.shape[0])
@@ -167,7 +176,7 @@ def embedding_bag(
             f"shape of input, {tuple(input.shape)}"
         )
     _check_options(input, offsets, mode, scale_grad_by_freq, sparse, per_sample_weights)
-    _check_types(input, weight, padding_idx, per_sample_weights)
+    _check_types(input, weight, offsets, padding_idx, per_sample_weights)
     bags, bag, kept = _bags(input, offsets, include_last_offset)
     index = input.reshape(-1)
     check_range(

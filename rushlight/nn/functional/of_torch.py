@@ -9,6 +9,7 @@ import inspect
 
 from rushlight.autograd.tape import watch
 from rushlight.autograd.write import check_write, write
+from rushlight.errors import DtypeError
 from rushlight.nn import functional as F
 from rushlight.nn.functional.bag import bag_records
 from rushlight.ops.core.argument_kinds import takes
@@ -123,7 +124,8 @@ def _written(drop):
     """Return the in-place version of ``drop``."""
 
     def dropped_(input, p, train):
-        check_write(input, drop.__name__ + "_")
+        if p and train:
+            check_write(input, drop.__name__ + "_")
         found = drop(input, p, train)
         return input if found is input else write(input, found, drop.__name__ + "_")
 
@@ -184,6 +186,12 @@ def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=
 
 @_published(F.embedding)
 def embedding_renorm_(input, indices, max_norm, norm_type):
+    check_write(input, "embedding_renorm_")
+    if input.dtype.category < 2:
+        raise DtypeError(
+            "embedding_renorm_: norm(): input dtype should be either floating point or complex. "
+            f"Got {input.dtype} instead."
+        )
     renorm_rows(input, indices, max_norm, norm_type)
     return input
 
@@ -198,7 +206,9 @@ def embedding_bag(
         indices, weight, offsets, None, 2, scale_grad_by_freq, pool, sparse, per_sample_weights,
         include_last_offset, padding_idx,
     )  # fmt: skip
-    records = bag_records(indices, weight, offsets, pool, include_last_offset, padding_idx)
+    records = bag_records(
+        indices, weight, offsets, pool, per_sample_weights, include_last_offset, padding_idx
+    )
     return watch(bags, *records), *records
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from rushlight.autograd import mode
 from rushlight.device import device
 from rushlight.dtype import dtype
+from rushlight.ops.core.promotion import as_real
 from rushlight.ops.tensor.memory_format import layout, memory_format
 from rushlight.tensor import Tensor
 
@@ -153,7 +154,7 @@ def _is_number(x):
 
 def _is_float(x):
     if isinstance(x, Tensor):
-        return not x.array.ndim and x.array.dtype.kind != "c"
+        return not x.array.ndim
     return _is_number(x) and not isinstance(x, (complex, np.complexfloating))
 
 
@@ -380,11 +381,16 @@ def with_numbers(call, args, named):
     if first is None:
         return args, named
     kinds, given = first
-    plain = lambda kind, x: x.item() if isinstance(x, Tensor) and kind in _NUMERIC else x
+    plain = lambda kind, x: _plain(kind, x) if isinstance(x, Tensor) and kind in _NUMERIC else x
     return (
         tuple([plain(kind, x) for kind, x in zip(kinds, args, strict=False)]),
         {k: plain(given[k], x) for k, x in named.items()},
     )
+
+
+def _plain(kind, x):
+    """The number in a tensor, as a parameter of a numeric ``kind`` takes it."""
+    return x.item() if kind == "Number" else as_real(x.item())
 
 
 _NUMERIC = ("int", "ints", "float", "Number")

@@ -10,7 +10,7 @@ from rushlight.errors import UnsupportedDtypeError
 from rushlight.tensor import Tensor
 
 __all__ = [
-    "as_in_half", "integers", "promote", "real_only", "result_type", "scalar_dtype",
+    "as_in_half", "as_real", "integers", "promote", "real_only", "result_type", "scalar_dtype",
     "to_float",
 ]  # fmt: skip
 
@@ -81,6 +81,15 @@ def as_in_half(number, dtype):
         return number
     with np.errstate(over="ignore"):
         return float(dtype.type(number))
+
+
+def as_real(number):
+    """A complex ``number`` as a real one; RuntimeError if it has an imaginary part."""
+    if type(number) is not complex:
+        return number
+    if number.imag:
+        raise RuntimeError("value cannot be converted to type double without overflow")
+    return number.real
 
 
 def real_only(operands):

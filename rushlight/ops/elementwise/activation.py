@@ -8,7 +8,7 @@ from numpy import ndarray
 from rushlight.backend.numpy import clipped, gated
 from rushlight.backend.sizes import large_from
 from rushlight.ops.core.kinds import elementwise
-from rushlight.ops.core.promotion import as_in_half, to_float
+from rushlight.ops.core.promotion import as_in_half, as_real, to_float
 from rushlight.ops.core.rules import conj, where
 from rushlight.ops.elementwise.division import real_numbers
 from rushlight.ops.elementwise.exponential import exp, floating, floats, inexact
@@ -90,8 +90,8 @@ leaky_relu.grad(x=lambda g, x, negative_slope: where(x > 0, g, g * negative_slop
 
 @_activation(least=1 << 16)
 def elu(xp, x, *, alpha=1.0, scale=1.0, input_scale=1.0):
-    """``scale · x`` where x is positive, else ``scale · alpha · (exp(input_scale · x) - 1)``."""
-    return xp.where(x > 0, x * scale, xp.expm1(x * input_scale) * (alpha * scale))
+    """``scale · alpha · (exp(input_scale · x) - 1)`` where x is negative, else ``scale · x``."""
+    return xp.where(x < 0, xp.expm1(x * input_scale) * (alpha * scale), x * scale)
 
 
 def _elu_slope(g, x, alpha, scale, input_scale):
@@ -125,7 +125,7 @@ threshold.grad(x=lambda g, x, threshold: where(x <= threshold, 0, g))
 
 
 def _compared(x, *, lambd):
-    return {"lambd": as_in_half(lambd, x.dtype)}
+    return {"lambd": as_in_half(as_real(lambd), x.dtype)}
 
 
 @elementwise(dtype=floating, inplace=False, prepare=_compared, least=1 << 17)

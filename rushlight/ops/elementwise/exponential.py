@@ -2,6 +2,9 @@
 
 from math import log as ln
 
+import numpy as np
+from numpy import ndarray
+
 from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import elementwise
@@ -52,6 +55,15 @@ def exp(xp, x):
 exp.grad(x=lambda g, out: g * conj(out))
 
 
+def _scaled(x, factor):
+    """Multiply the parts of complex numbers, so that infinite ones do not become nan."""
+    if type(x) is not ndarray:
+        return x * factor
+    out = np.empty_like(x)
+    out.real, out.imag = x.real * factor, x.imag * factor
+    return out
+
+
 @elementwise(dtype=to_float)
 def exp2(xp, x):
     """Raise 2 to the power ``input``.
@@ -60,7 +72,7 @@ def exp2(xp, x):
     >>> torch.exp2(torch.tensor([0.0, 3.0]))
     tensor([1., 8.])
     """
-    return xp.exp(x * LN2) if x.dtype.kind == "c" else xp.exp2(x)
+    return xp.exp(_scaled(x, LN2)) if x.dtype.kind == "c" else xp.exp2(x)
 
 
 exp2.grad(x=lambda g, out: g * conj(out) * LN2)

@@ -186,4 +186,4 @@ def lcm(xp, x, y):
     >>> torch.lcm(torch.tensor([4]), torch.tensor([6]))
     tensor([12])
     """
-    return xp.lcm(x, y)
+    return xp.abs(xp.lcm(x, y))  # a multiple that the dtype does not have wraps around

@@ -93,7 +93,10 @@ def _paths(log_p, targets, input_lengths, target_lengths, blank):
     alpha = _forward(emitted, skips, states < np.minimum(2, 2 * target_lengths[:, None] + 1))
     last = alpha[np.maximum(input_lengths - 1, 0), np.arange(n)]
     ends = (states == 2 * target_lengths[:, None]) | (states == 2 * target_lengths[:, None] - 1)
-    total = np.logaddexp.reduce(np.where(ends, last, -np.inf), axis=1)
+    last = np.where(ends, last, -np.inf)
+    largest = last.max(1, initial=-np.inf)
+    base = np.where(largest == -np.inf, log_p.dtype.type(0), largest)  # nan for infinity, as above
+    total = np.log(np.exp(last - base[:, None]).sum(1)) + base
     # An empty input has one path if there is no label, and none otherwise.
     none = np.where(target_lengths == 0, 0, -np.inf)
     total = np.where(input_lengths == 0, none, total)
@@ -204,6 +207,7 @@ def _back(
     found = np.exp(log_probs)
     np.subtract.at(found, (np.arange(times)[:, None, None], row[None], classes[None]), share)
     found = found * g[:, None]
+    found[:, np.isnan(losses)] = np.nan
     found[:, losses == np.inf] = 0 if zero_infinity else np.nan
     found[np.arange(times)[:, None] >= input_lengths] = 0
     return found

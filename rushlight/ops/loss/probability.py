@@ -229,6 +229,8 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
             stacklevel=2,
         )
     tensor_array(input, "kl_div")
+    if input.is_complex() or target.is_complex():
+        raise RuntimeError("kl_div: Complex inputs not supported.")
     if min(input.dtype.category, target.dtype.category) < 2:
         raise DtypeError(
             f"kl_div: Integral inputs not supported, but got {input.dtype} and {target.dtype}"

@@ -91,10 +91,9 @@ def feature_dropout(input, p, train):
     _check(p)
     if p == 0 or not train or tensor_array(input, "feature_dropout").size == 0:
         return input
-    shape = _channels(input)
     if p == 1:
         return input * input.new_zeros(())
-    return input * _kept(shape, input.array.dtype, p).div_(1 - p)
+    return input * _kept(_channels(input), input.array.dtype, p).div_(1 - p)
 
 
 def _kept_like(input, p):

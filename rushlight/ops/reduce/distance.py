@@ -63,10 +63,15 @@ def _steepness(g, d, out, p):
     """
     if p == 0:
         return zeros(d)
+    sign = where(d == d, sgn(d), d)  # that of nan is nan
+    if p == 1:
+        return sign * g
     if p == INF:  # as in PyTorch, each of several largest elements gets the whole gradient
-        return sgn(d) * (typed(abs(d) == out, g) * g)
+        gap = abs(abs(d) - out)
+        return sign * (where(gap == gap, typed(gap == 0, g), gap) * g)
     zero = out == 0
-    return slope(where(zero, 0, g), d, where(zero, 1, out), d.shape, (d.ndim - 1,), True, p)
+    found = slope(where(zero, 0, g), d, where(zero, 1, out), d.shape, (d.ndim - 1,), True, p)
+    return where(d == 0, 0, found) if p < 1 else found
 
 
 def _slope_of_rows(g, x, y, out, p):
@@ -184,11 +189,15 @@ def _lengths(xp, d, *, p):
     """The p-norms of the rows of d, with the gradient of distances."""
     if not d.shape[-1]:
         return np.zeros(d.shape[:-1], d.dtype)
+    if p == 0:  # a count of the elements that differ, and nan where it is open whether they do
+        return np.minimum(np.ceil(np.abs(d)), 1).sum(-1, dtype=d.dtype)
     return vector_norm.op.forward(xp, d, dim=(d.ndim - 1,), p=p)
 
 
 @_lengths.lower
 def _norms_of_rows(d, p):
+    if p == 0:
+        return abs(d).ceil().clamp(max=1).sum(-1)
     return vector_norm(d, -1, p=p) if d.shape[-1] else NotImplemented
 
 

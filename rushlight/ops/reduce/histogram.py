@@ -104,7 +104,15 @@ def _bin(column, edges, even):
     return np.minimum(index, count - 1)
 
 
+@kernel(public=False, method=False, name="histogram_own_edges", shape=lambda edges, *_: edges.shape)
+def _own_edges(xp, edges, x, weight=None):
+    """A copy of the ``edges`` of one column, through which no gradient goes to any argument."""
+    return edges.copy()
+
+
 _edges.grad(x=_no_gradient)
+_own_edges.lower(lambda edges, x, weight: edges.clone())
+_own_edges.grad(edges=_no_gradient, x=_no_gradient, weight=_no_gradient)
 _counts.grad(x=_no_gradient, edges=_no_gradient, weight=_no_gradient)
 
 
@@ -188,13 +196,14 @@ def _histogram(x, bins, limits, weight, density):
     rows = x.reshape((math.prod(x.shape[:-1]), x.shape[-1]))
     sizes = tuple([n + 1 for n in counts])
     if given:
-        edges, parts = cat([b.reshape(-1) for b in bins]), tuple([b.clone() for b in bins])
+        edges, parts = cat([b.reshape(-1) for b in bins]), tuple(bins)
     else:
         wanted = None if limits is None else tuple([float(v) for v in limits])
         edges = _edges(rows, bins=tuple(counts), limits=wanted)
         ends = [sum(sizes[:d]) for d in range(len(sizes) + 1)]
-        parts = tuple([edges[a:b].clone() for a, b in pairwise(ends)])
+        parts = tuple([edges[a:b] for a, b in pairwise(ends)])
     weights = None if weight is None else weight.reshape(-1)
+    parts = tuple([_own_edges(part, rows, weights) for part in parts])
     return _counts(rows, edges, weights, sizes=sizes, even=not given, density=density), parts
 
 

@@ -195,8 +195,27 @@ def _cumprod_slope(g, x, out, dim):
         return g
     if not isinstance(x, Tensor) and np.all(x):
         return reversed_sum(g * conj(out), dim) / conj(x)
+    if not isinstance(g, Tensor):
+        return _slope_with_zeros(g, x, out, dim)
     later = conj(shifted(x, dim=dim, reverse=True))
     return conj(earlier(x, dim=dim, reverse=False)) * recurrence(g, later, dim=dim, reverse=True)
+
+
+def _slope_with_zeros(g, x, out, dim):
+    """``_cumprod_slope`` of an array that has zeros.
+
+    As in PyTorch nothing is computed of elements that a zero makes ineffective, so that nan and
+    infinity among them do not count. Those are all behind the first zero.
+    """
+    count = (x == 0).cumsum(dim)
+    before, between = count == 0, count == 1
+    found = np.where(before, reversed_sum(np.where(before, g * conj(out), 0), dim) / conj(x), 0)
+    first = between & (x == 0)
+    factors = np.multiply.accumulate(np.where(between & ~first, conj(x), 1), dim)
+    slope = (factors * np.where(between, g, 0)).sum(dim, keepdims=True)
+    place = between.argmax(dim, keepdims=True)
+    ahead = np.take_along_axis(conj(out), np.maximum(place - 1, 0), dim)
+    return np.where(first, slope * np.where(place == 0, 1, ahead), found)
 
 
 cumprod_.grad(x=_cumprod_slope)

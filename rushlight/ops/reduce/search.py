@@ -9,6 +9,7 @@ from rushlight.dtype import bool as bool_
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.outputs import store
 from rushlight.ops.core.promotion import promote
 from rushlight.ops.core.rules import underivable
 from rushlight.ops.create.filled import zeros
@@ -160,7 +161,7 @@ def _isin_of_comparisons(x, y):
 
 
 @function(method=False)
-def isin(elements, test_elements, *, assume_unique=False, invert=False):
+def isin(elements, test_elements, *, assume_unique=False, invert=False, out=None):
     """True where an element of ``elements`` is among ``test_elements``.
 
     Args:
@@ -185,10 +186,12 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
         if t.dtype.category in (0, 3):  # bool and complex
             raise DtypeError(f"isin(): Unsupported input type: {t.dtype}; convert it first")
     if not tensors[0].numel():  # of dtypes that have no common one, too
-        return zeros(tensors[0].shape, dtype=bool_)
-    common = promote(given)
-    found = _isin(*[t.to(common) for t in tensors])
-    return ~found if invert else found
+        found = zeros(tensors[0].shape, dtype=bool_)
+    else:
+        common = promote(given)
+        found = _isin(*[t.to(common) for t in tensors])
+    found = ~found if invert else found
+    return found if out is None else store(out, found, "isin")
 
 
 # Places in sorted sequences ---------------------------------------------------------------
@@ -380,7 +383,7 @@ def _histc(xp, x, *, bins, low, high):
     return np.bincount(np.minimum(place, bins - 1), minlength=bins).astype(x.dtype)
 
 
-@function
+@function(kinds={"bins": "int", "min": "Number", "max": "Number"})
 def histc(input, bins=100, min=0, max=0, *, out=None):
     """Count the elements in each of ``bins`` equal bins from ``min`` to ``max``.
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd.tape import Node
+from rushlight.ops.core.rules import conj
 from rushlight.ops.shape.join import cat
 
 __all__ = [
@@ -110,7 +111,13 @@ class _Whole(Node):
         values = [self.lift(k) if symbolic else self.saved[k] for k in wanted]
         if not symbolic and self.dtype.itemsize == 2:
             g, values = [_wide(v) for v in g], [_wide(v) for v in values]
-        found = rule(g, *values)
+        if self.dtype.kind == "c":
+            # The rule computes with the derivatives themselves, and the gradient is made of their
+            # conjugates. It is the conjugate of what the rule makes of the conjugate of ``g``.
+            g = [gi if gi is None else conj(gi) for gi in g]
+            found = [gi if gi is None else conj(gi) for gi in rule(g, *values)]
+        else:
+            found = rule(g, *values)
         return [
             gi if parent is not None else None
             for parent, gi in zip(self.parents, found, strict=True)

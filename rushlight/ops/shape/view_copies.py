@@ -5,7 +5,9 @@ from functools import wraps
 
 from rushlight.dtype import dtype
 from rushlight.ops.core.definition import function
+from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
+from rushlight.ops.core.rules import underivable
 from rushlight.ops.elementwise.complex import view_as_complex, view_as_real
 from rushlight.ops.index.slice import ALIAS, look
 from rushlight.ops.index.view_scatter import slice_of
@@ -47,11 +49,20 @@ def _viewed(input, size):
     return input.view(size) if isinstance(size, dtype) else input.reshape(size)
 
 
+@kernel(public=False, method=False, name="detach_copy")
+def _detached(xp, x):
+    """A copy through which no gradient goes: as in PyTorch, going backward raises."""
+    return x.copy()
+
+
+_detached.lower(lambda x: x.clone())
+_detached.grad(x=underivable("detach_copy"))
+
 _copies("alias_copy", lambda input: look(input, ALIAS, (...,)))
 _copies("as_strided_copy", lambda input, size, stride, storage_offset=None: (
     as_strided(input, size, stride, storage_offset)
 ))  # fmt: skip
-_copies("detach_copy", lambda input: input.detach())
+_copies("detach_copy", lambda input: _detached(input))
 _copies(
     "diagonal_copy", lambda input, offset=0, dim1=0, dim2=1: diagonal(input, offset, dim1, dim2)
 )

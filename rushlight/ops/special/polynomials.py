@@ -22,6 +22,8 @@ __all__ = [
 _HIGH = 8
 #: After so many steps a recurrence looks whether there is still a finite number to go on with.
 _LOOKS = 64
+#: Above this degree the asymptotic formulas are right to 9 digits, and a recurrence takes a second.
+_FAR = 1 << 17
 
 
 def _typed(x, n):
@@ -34,14 +36,22 @@ def _degrees(n):
     return np.where((n > -1) & (n < 2.0**63), np.trunc(n), -1)
 
 
-def _by_recurrence(out, x, n, first, step):
+def _by_recurrence(out, x, n, first, step, far=None):
     """Write the polynomials of the degrees ``n`` at ``x`` into ``out``; 0 for degrees below 0.
 
     ``first(x)`` has degree 1, and ``step(k, x, q, p)`` degree k + 1, if q and p have k and k - 1.
+    ``far(n, x)``: a formula for degrees above ``_FAR``, which the recurrence would hardly reach.
     """
     np.copyto(out, n == 0)
     p, q = np.ones_like(x), first(x)
     degrees = {int(k) for k in np.unique(n) if k > 0}
+    if far is not None and max(degrees, default=0) > _FAR:
+        at = n > _FAR
+        with np.errstate(all="ignore"):
+            out[at] = far(n[at].astype(np.float64), x[at].astype(np.float64))
+        np.copyto(out, np.nan, where=at & ~np.isfinite(out))  # as the recurrence's inf - inf
+        degrees = {k for k in degrees if k <= _FAR}
+        n = np.where(at, 0, n)
     for k in range(1, max(degrees, default=0) + 1):
         if k in degrees:
             np.copyto(out, q, where=n == k)
@@ -62,11 +72,12 @@ def _chebyshev_step(k, x, q, p):
     return 2 * x * q - p
 
 
-def _polynomial(title, first, step, what, example, angle=None, shifted=False):
+def _polynomial(title, first, step, what, example, angle=None, shifted=False, far=None):
     """The operation ``torch.special.title``.
 
-    ``first`` and ``step`` are those of ``_by_recurrence``. ``angle(n, θ)`` is the polynomial at
-    cos(θ), if there is such a formula. ``shifted``: the polynomial takes 2 · x - 1 in place of x.
+    ``first``, ``step`` and ``far`` are those of ``_by_recurrence``. ``angle(n, θ)`` is the
+    polynomial at cos(θ), if there is such a formula. ``shifted``: the polynomial takes 2 · x - 1 in
+    place of x.
     """
 
     def forward(xp, x, n):
@@ -75,10 +86,11 @@ def _polynomial(title, first, step, what, example, angle=None, shifted=False):
         x, n = xp.broadcast_arrays(x, n)
         x, n = (2 * x - 1 if shifted else x), _degrees(n)
         if angle is None:
-            return _by_recurrence(out, x, n, first, step)
+            return _by_recurrence(out, x, n, first, step, far)
         inner = (abs(x) < 1) & (n > _HIGH)
         end = (abs(x) == 1) & (n > _HIGH)
-        _by_recurrence(out, x, np.where(inner | end, 0, n), first, step)
+        beyond = lambda n, x: angle(n, np.arccos(x.astype(complex))).real
+        _by_recurrence(out, x, np.where(inner | end, 0, n), first, step, beyond)
         out[end] = _at_ends(x[end], n[end], first)
         # The angle is multiplied by n, so float32 would be too coarse for it.
         out[inner] = angle(n[inner], np.arccos(x[inner].astype(np.float64)))
@@ -146,6 +158,44 @@ chebyshev_polynomial_w, shifted_chebyshev_polynomial_w = _kind(
 
 # Other families ---------------------------------------------------------------------------
 
+
+def _laguerre_far(n, x):
+    """The Laguerre polynomials of large degrees; an x so large that t is above 1 overflows.
+
+    Source: NIST Digital Library of Mathematical Functions, 18.15.19, and its like for x below 0.
+    """
+    from scipy.special import i0e, j0
+
+    nu = 4 * n + 2
+    t = x / nu
+    size = np.abs(t)
+    root = np.sqrt(size * (1 - t))
+    phase = (root + np.where(t > 0, np.arcsin(np.sqrt(size)), np.arcsinh(np.sqrt(size)))) / 2
+    wave = np.where(t > 0, j0(nu * phase), i0e(nu * phase) * np.exp(nu * phase))
+    return np.where(x == 0, 1, np.exp(x / 2) * np.sqrt(phase / root) * wave)
+
+
+def _legendre_far(n, x):
+    """The Legendre polynomials of large degrees.
+
+    Source: NIST Digital Library of Mathematical Functions, 18.15.6 with two terms; beyond 1, where
+    the angle is imaginary, with one.
+    """
+    from scipy.special import i0e, j0, j1
+
+    size, high = np.abs(x), n + 0.5
+    inside = size < 1
+    angle = np.where(inside, np.arccos(np.minimum(size, 1)), np.arccosh(np.maximum(size, 1)))
+    wave = np.where(
+        inside,
+        j0(high * angle) + (1 / np.tan(angle) - 1 / angle) / (8 * high) * j1(high * angle),
+        i0e(high * angle) * np.exp(high * angle),
+    )
+    found = np.sqrt(angle / np.where(inside, np.sin(angle), np.sinh(angle))) * wave
+    found = np.where(size == 1, 1, found)
+    return np.where(n % 2 == 1, np.sign(x) * found, found)
+
+
 hermite_polynomial_h = _polynomial(
     "hermite_polynomial_h", lambda x: 2 * x, lambda k, x, q, p: 2 * x * q - 2 * k * p,
     "physicist's Hermite polynomial", (3, "[-5., 40.]"),
@@ -157,10 +207,10 @@ hermite_polynomial_he = _polynomial(
 laguerre_polynomial_l = _polynomial(
     "laguerre_polynomial_l", lambda x: 1 - x,
     lambda k, x, q, p: ((2 * k + 1 - x) * q - k * p) / (k + 1),
-    "Laguerre polynomial", (3, "[-0.1458, -0.3333]"),
+    "Laguerre polynomial", (3, "[-0.1458, -0.3333]"), far=_laguerre_far,
 )  # fmt: skip
 legendre_polynomial_p = _polynomial(
     "legendre_polynomial_p", lambda x: x,
     lambda k, x, q, p: ((2 * k + 1) * x * q - k * p) / (k + 1),
-    "Legendre polynomial", (3, "[-0.4375, 17.0000]"),
+    "Legendre polynomial", (3, "[-0.4375, 17.0000]"), far=_legendre_far,
 )  # fmt: skip

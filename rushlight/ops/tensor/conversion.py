@@ -12,6 +12,7 @@ from rushlight.meta import is_meta
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.dispatch import overridden
 from rushlight.ops.core.fast_path import plain
+from rushlight.ops.core.promotion import as_real
 from rushlight.printing import format_tensor, set_printoptions
 from rushlight.remote import RemoteStorage, is_remote
 from rushlight.storage import Storage, address, offset, strides_of
@@ -333,14 +334,21 @@ def _scalar(x):
     return plain(x).item()
 
 
+def _number(kind, x):
+    try:
+        return kind(x)
+    except TypeError:  # a complex number
+        return kind(as_real(x))
+
+
 @reads_values
 def __int__(self):
-    return int(_scalar(self))
+    return _number(int, _scalar(self))
 
 
 @reads_values
 def __float__(self):
-    return float(_scalar(self))
+    return _number(float, _scalar(self))
 
 
 @reads_values

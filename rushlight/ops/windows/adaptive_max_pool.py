@@ -104,6 +104,8 @@ def _fractional_positions(xp, x, samples, *, kernel_size, places):
     """
     n = len(places)
     lead = x.shape[: x.ndim - n]
+    if 0 in places:
+        return np.zeros((*lead, *places), np.int64)
     samples = samples.reshape(*lead, n)
     # With two dims, the first sample belongs to the width, as in PyTorch.
     order = (1, 0) if n == 2 else (0, 1, 2)
@@ -228,7 +230,7 @@ def _adapted(name, n, input, output_size, return_indices):
         raise RuntimeError(f"{name}: output_size must be {n} numbers, but got {given}")
     size = tuple(x.shape[-n:])
     places = tuple([s if o is None else o for o, s in zip(given, size, strict=True)])
-    if 0 in x.shape[-n - 1 :]:
+    if 0 in x.shape[1:]:
         raise ShapeError(
             f"{name}: Expected input to have non-zero size for non-batch dimensions, but input "
             f"has sizes {list(x.shape)}"
@@ -333,6 +335,11 @@ def fractional(name, n, input, kernel_size, output_size, samples):
         raise ShapeError(
             f"{name}: Expected {n + 1}D or {n + 2}D tensor without empty dims, but got "
             f"{list(x.shape)}"
+        )
+    if min(kernel_size) < 1 or min(places) < 0:
+        raise ShapeError(
+            f"{name}: kernel_size must be positive, and output_size not negative, but they are "
+            f"{kernel_size} and {places}"
         )
     for size, k, o in zip(x.shape[-n:], kernel_size, places, strict=True):
         if o + k - 1 > size - (n == 3):  # in three dims the last window must not end at the edge

@@ -5,12 +5,14 @@ outcome, PyTorch's outcome, and the difference.
 """
 
 import re
+from itertools import pairwise
 
 import numpy as np
 
 import rushlight
 from rushlight.errors import DtypeError
 from tests.search.operations.conditions import BY_NAME, same_factors
+from tests.search.operations.documented import CONDITIONS
 
 __all__ = ["is_excused"]
 
@@ -117,7 +119,6 @@ _LAPACK = {
     "lu", "orgqr", "ormqr", "geqrf", "inverse", "pinverse", "cholesky_inverse", "cholesky_solve",
     "triangular_solve", "logdet",
 }  # fmt: skip
-_VECTORS = {"eigh", "eig", "householder_product", "eigvals"}
 
 
 def factored(case, ours, theirs, found):
@@ -127,31 +128,16 @@ def factored(case, ours, theirs, found):
     if found.kind not in ("value", "input changed", "gradient") or not known:
         return False
     gradients = [g for g in theirs.gradients if g is not None and found.kind == "gradient"]
-    if name in _VECTORS or not all(np.isfinite(t[1]).all() for t in (*theirs.tensors, *gradients)):
+    if not all(np.isfinite(t[1]).all() for t in (*theirs.tensors, *gradients)):
         return True
     return same_factors(case, ours, theirs, found.kind)
-
-
-#: Where docs/differences.md says that PyTorch's own answer is not kept, by operation and kind.
-DOCUMENTED = {
-    ("as_strided_scatter", "gradient"), ("as_strided_scatter", "strides"),
-    ("cholesky_inverse", "gradient"), ("cholesky_solve", "gradient"), ("cholesky_inverse", "value"),
-    ("detach_copy", "requires_grad"), ("histogram", "requires_grad"), ("conv3d", "strides"),
-    ("conv_transpose3d", "strides"), ("celu", "gradient"), ("i1", "gradient"), ("cdist", "value"), ("cdist", "gradient"), ("i1e", "gradient"),
-    ("gcd", "value"), ("digamma", "gradient"),
-    ("airy_ai", "value"), ("bessel_j0", "value"),
-    ("bessel_j1", "value"), ("bessel_y0", "value"), ("bessel_y1", "value"),
-    ("diagonal_scatter", "strides"), ("diagonal_scatter", "value"),
-}  # fmt: skip
 
 
 def documented(case, ours, theirs, found):
     """docs/differences.md names it."""
     name = case.name.rsplit(".")[-1]
     kinds, condition = BY_NAME.get(name if name.endswith("__") else name.rstrip("_"), ((), None))
-    if found.kind in kinds and condition(case, ours, theirs):
-        return True
-    return (name, found.kind) in DOCUMENTED
+    return found.kind in kinds and condition(case, ours, theirs)
 
 
 def comparison(case, ours, theirs, found):
@@ -162,18 +148,6 @@ def comparison(case, ours, theirs, found):
 def resized(case, ours, theirs, found):
     """``out=`` of another size lies in memory as the result does; PyTorch's functions differ."""
     return found.kind == "strides" and "out" in dict(case.named)
-
-
-def polynomial(case, ours, theirs, found):
-    """PyTorch's angles of Chebyshev polynomials are float32, and its loops end early at nan."""
-    if found.kind not in ("value", "input changed") or "_polynomial_" not in case.name:
-        return False
-    given = [v for x in case.inputs for v in x.data]
-    given += [v for v in case.args if isinstance(v, float)]
-    if not np.isfinite(np.asarray(given, complex)).all():
-        return True
-    a, b = ours.tensors[0][1].astype(float), theirs.tensors[0][1].astype(float)
-    return bool((np.abs(a - b) <= 1e-4 * np.maximum(np.abs(b), 10)).all())
 
 
 def shared(case, ours, theirs, found):
@@ -191,6 +165,14 @@ def composed(case, ours, theirs, found):
     return found.kind == "version" and written and not hasattr(function, "op")
 
 
+def unordered(case, ours, theirs, found):
+    """Boundaries that are not sorted have no meaning, and the place among them is any."""
+    searches = ("searchsorted", "bucketize", "histogram")
+    ascends = lambda x: all(a <= b for a, b in pairwise(x.data))
+    named = found.kind == "value" and case.name.rsplit(".")[-1] in searches
+    return named and not all(map(ascends, case.inputs))
+
+
 def _is_bool(case):
     function = getattr(rushlight, case.name.removesuffix("_"), None)
     found = function and getattr(function, "op", None)
@@ -199,7 +181,8 @@ def _is_bool(case):
 
 _KINDS = (
     lacks, careful, flags, padded, out_too, factored, broken, no_tensor, narrower, conjugate, mixed,
-    documented, comparison, composed, shared, resized, polynomial,
+    documented, comparison, unordered, composed, shared, resized,
+    *CONDITIONS,
 )  # fmt: skip
 
 

@@ -135,8 +135,9 @@ class Variation:
             (8, 3, 2, 2, 1, 1) if is_float else (16, 0, 2, 0, 1, 1),
         )[0]
         shape, rng = values.shape, self.rng
-        if way == "extreme" and "_polynomial_" in self.name:
-            way = "ties"  # a degree is a number of steps, in PyTorch as well
+        loops = "_polynomial_" in self.name or self.name == "binomial"
+        if (way == "extreme" or (way == "special" and self.name == "binomial")) and loops:
+            way = "ties"  # a degree, or a count, is a number of steps in PyTorch as well
         if way == "normal":
             values = rng.standard_normal(shape) * self.of(1.0, 1.0, 10.0, 1000.0)
         elif way == "integers":

@@ -1,6 +1,8 @@
 """What the case of one seed shows, made small, as a worker of a run reports it."""
 
+import os
 import random
+import re
 from dataclasses import replace
 
 from tests.search.operations.case import dense
@@ -16,7 +18,11 @@ KNOWN = ("error", "takes", "refuses", "backward error", "backward takes", "backw
 
 
 def case_of(seed, part=None):
-    return Variation(random.Random(seed), part).case()
+    """The case of a seed. ``SEARCH_ONLY`` is a regular expression that its operation's name matches."""
+    variation = Variation(random.Random(seed), part)
+    only = re.compile(os.environ.get("SEARCH_ONLY", ""))
+    variation.pool = {name: v for name, v in variation.pool.items() if only.search(name)}
+    return variation.case()
 
 
 def _simpler(case):
