@@ -24,6 +24,7 @@ from rushlight.ops.fft.many_dims import (
     rfftn,
 )
 from rushlight.ops.fft.one_dim import fft, hfft, ifft, ihfft, irfft, rfft
+from rushlight.tensor import Tensor as Tensor  # a name of torch.fft, too
 
 __all__ = [
     "fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "hfft2", "hfftn", "ifft", "ifft2",

@@ -19,7 +19,7 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.device import device
-from rushlight.dtype import dtype
+from rushlight.dtype import COMPLEX_KINDS, dtype
 from rushlight.ops.tensor.memory_format import layout, memory_format
 from rushlight.tensor import Tensor
 
@@ -153,7 +153,7 @@ def _is_number(x):
 
 def _is_float(x):
     if isinstance(x, Tensor):
-        return not x.array.ndim and x.array.dtype.kind != "c"
+        return not x.array.ndim and x.array.dtype.kind not in COMPLEX_KINDS
     return _is_number(x) and not isinstance(x, (complex, np.complexfloating))
 
 

@@ -5,6 +5,8 @@ import warnings
 import numpy as np
 
 import rushlight.dtype as dtypes
+from rushlight.dtype import COMPLEX_KINDS
+from rushlight.storage import strided
 from rushlight.strides import ordered_like, preserved
 
 __all__ = ["as_scalar", "converted", "holds"]
@@ -15,15 +17,18 @@ def converted(x, dtype):
     have = x.dtype
     if dtype.kind == "b":
         return ordered_like(np.asarray(x != 0), x)
-    if have.kind == "c" and dtype.kind != "c":
+    if have.kind in COMPLEX_KINDS and dtype.kind not in COMPLEX_KINDS:
         warnings.warn("Casting complex values to real discards the imaginary part", stacklevel=2)
-        return ordered_like(converted(x.real, dtype), x)
+        real = x.real if have.kind == "c" else strided(x, x.shape, x.strides, np.float16)
+        return ordered_like(converted(real, dtype), x)
     if dtype.kind in "iu" and have.kind not in "iub":
         return _to_integer(x, dtype)
     if dtype in _FLOAT8:
         return preserved(_within(preserved(x, np.float32), dtype), dtype)
     if dtype.itemsize == 2 and dtype.kind not in "iu" and have.itemsize == 8:
         x = preserved(x, np.float32)  # PyTorch rounds twice: to float32 first
+    elif dtype.kind not in "iufcb" and dtype.kind in COMPLEX_KINDS and have.itemsize > 4:
+        x = preserved(x, np.complex64)
     return preserved(x, dtype)
 
 
@@ -60,7 +65,7 @@ def as_scalar(value, dtype):
         raise RuntimeError(
             f"value cannot be converted to type {dtypes.OF[dtype].name} without overflow: {value}"
         )
-    if isinstance(value, complex) and dtype.kind != "c":
+    if isinstance(value, complex) and dtype.kind not in COMPLEX_KINDS:
         value = value.real if dtype.kind != "b" else value != 0
     if dtype.kind in "iu":
         value = int(value)
@@ -87,9 +92,9 @@ def holds(dtype, value):
     """
     kind = dtype.kind
     if isinstance(value, complex):
-        if kind != "c" and kind != "b" and value.imag:
-            return False
-        return holds(_REAL[dtype], value.real) and (kind != "c" or holds(_REAL[dtype], value.imag))
+        if kind not in COMPLEX_KINDS:
+            return (kind == "b" or not value.imag) and holds(dtype, value.real)
+        return holds(_REAL[dtype], value.real) and holds(_REAL[dtype], value.imag)
     if kind == "b":
         return True
     if dtype in _BOUNDS:
