@@ -10,6 +10,7 @@ import numpy as np
 from numpy import ndarray
 
 import rushlight.dtype as dtypes
+from rushlight import float8
 from rushlight.backend import native
 from rushlight.backend import numpy as xp
 from rushlight.dtype import OF
@@ -32,11 +33,10 @@ __all__ = ["compute", "explain", "looks"]
 
 _f4 = np.dtype("f4")
 _f8 = np.dtype("f8")
-_FLOAT8 = tuple([d.numpy for d in dtypes.FLOAT8])
 _COMPLEX_HALF = tuple([d.numpy for d in dtypes.COMPLEX32])
 #: The dtypes whose numbers are computed as float32, or as complex64, and then rounded. Numbers of 8
 #: bits are refused then.
-_HALF = (dtypes.float16.numpy, dtypes.bfloat16.numpy, *_FLOAT8, *_COMPLEX_HALF)
+_HALF = (dtypes.float16.numpy, dtypes.bfloat16.numpy, *float8.KINDS, *_COMPLEX_HALF)
 _WIDE = dict.fromkeys(_HALF, _f4) | dict.fromkeys(_COMPLEX_HALF, np.dtype("c8"))
 
 
@@ -94,7 +94,8 @@ def looks(op, inputs, common):
     for i in _deciding(op, inputs):
         x = inputs[i]
         if hasattr(x, "strides"):
-            found.append((x.shape, converted_strides(x, common)))
+            strides = x.strides if i in op.conditions else converted_strides(x, common)
+            found.append((x.shape, strides))
         elif op.inputs[i] not in op.optional:  # a number counts as an operand without dims
             found.append(((), ()))
     return found
@@ -161,8 +162,10 @@ def _final(op, array, final):
 
 
 def _rounded_to(op, result, final):
-    """The real or complex ``result`` in the precision of ``final``; an error if that has 8 bits."""
-    if final in _FLOAT8:
+    """The real or complex ``result`` in the precision of ``final``."""
+    if final in float8.KINDS:
+        if op.eight_bits and result.dtype.kind == "f":
+            return float8.narrowed(result, final)
         raise UnsupportedDtypeError(
             f'"{op.name}" not implemented for {OF[final]}, which only stores numbers; convert with '
             ".float()"
@@ -214,7 +217,8 @@ def _promoted(op, inputs):
     out: list[Any] = []
     for a in inputs:
         if type(a) is ndarray:
-            out.append(a if a.dtype is target else preserved(a, target))
+            as_it_is = a.dtype is target or len(out) in op.conditions
+            out.append(a if as_it_is else preserved(a, target))
         elif a is None:
             out.append(None)
         elif common.category < 2 or isinstance(a, np.generic):
@@ -228,6 +232,9 @@ def _in_half(op, inputs, half):
     """The operands in the wide dtype, after rounding to ``half``; see ``Op.exact``."""
     out: list[Any] = []
     for i, a in enumerate(inputs):
+        if i in op.conditions:
+            out.append(a)
+            continue
         if getattr(a, "dtype", None) is not half and not op.is_exact(i, a):
             a = _rounded(a, half)
         out.append(preserved(a, _WIDE[half]) if type(a) is ndarray else a)

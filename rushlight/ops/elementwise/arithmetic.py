@@ -217,7 +217,8 @@ def positive(input):
 # Products ---------------------------------------------------------------------------------
 
 
-@elementwise(alias="multiply", operator=("__mul__", "__rmul__"), exact=(1,), numbers=True)
+@elementwise(alias="multiply", operator=("__mul__", "__rmul__"), exact=(1,), numbers=True,
+             eight_bits=True)  # fmt: skip
 def mul(xp, x, y):
     """Multiply ``input`` by ``other``.
 
