@@ -180,7 +180,8 @@ class Tensor(metaclass=TensorMeta):
     def __init_subclass__(cls, intercepts=True, **kwargs):
         super().__init_subclass__(**kwargs)
         if cls.__torch_function__ is not disabled_torch_function:
-            late.ask(cls)
+            own = getattr(cls.__torch_function__, "__func__", None)
+            late.ask(cls, intercepts and own is not Tensor.__torch_function__.__func__)
             if not intercepts:  # instances have no array, so they never get along the fast path
                 return
             # As long as the class exists, no operation takes the fast path, because the fast path

@@ -276,6 +276,9 @@ def __matmul__(self, other):
     return found
 
 
+__matmul__.stands_for = matmul  # what handlers of classes see
+
+
 @short
 @method
 def __rmatmul__(self, other):
