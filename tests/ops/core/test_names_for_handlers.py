@@ -58,7 +58,7 @@ def test_handlers_find_what_was_called():
                 return own[func](*args, **(kwargs or {}))
             return super().__torch_function__(func, types, args, kwargs or {})
 
-    x = torch.ones(2).as_subclass(Table)
+    x = torch.ones(2, 2).as_subclass(Table)
     own |= {
         torch.Tensor.__eq__: lambda a, b: "equal", torch.Tensor.add: lambda a, b: "added",
         torch.Tensor.shape.__get__: lambda a: "shape", torch.Tensor.matmul: lambda a, b: "product",
@@ -93,3 +93,29 @@ def test_functions_are_found_by_pickle(space):
         function = getattr(namespace, name)
         assert pickle.loads(pickle.dumps(function)) is function
         assert isinstance(function, type) or function.__name__ == f"{space}_{name}"
+
+
+def test_classes_that_nothing_would_call_are_refused():
+    class Dispatching(torch.Tensor):
+        __torch_function__ = torch._C._disabled_torch_function_impl
+
+        @classmethod
+        def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+            raise AssertionError
+
+    for make in (
+        lambda: torch.ones(2).as_subclass(Dispatching),
+        lambda: torch.Tensor._make_subclass(Dispatching, torch.ones(2)),
+        lambda: torch.Tensor._make_wrapper_subclass(Dispatching, (2,)),
+    ):
+        with pytest.raises(NotImplementedError, match="TorchDispatchMode"):
+            make()
+
+    class Plain(torch.Tensor):
+        __torch_function__ = torch._C._disabled_torch_function_impl
+        __torch_dispatch__ = torch._C._disabled_torch_dispatch_impl
+
+    x = torch.Tensor._make_subclass(Plain, torch.ones(2))
+    assert type(x) is Plain and type(x + 1) is torch.Tensor
+    with pytest.raises(NotImplementedError, match="only wrap others"):
+        torch.Tensor._make_wrapper_subclass(Plain, (2,))
