@@ -58,12 +58,14 @@ class dtype:
 
     def to_real(self):
         """Return the real dtype of the same precision: complex64 → float32."""
-        return {"complex64": float32, "complex128": float64}.get(self.name, self)
+        return {"complex32": float16, "complex64": float32, "complex128": float64}.get(
+            self.name, self
+        )
 
     def to_complex(self):
         """Return the complex dtype for this dtype: float64 → complex128."""
-        pairs = {"float16": complex64, "bfloat16": complex64, "float32": complex64,
-                 "float64": complex128}  # fmt: skip
+        pairs = {"float16": COMPLEX32[0] if COMPLEX32 else complex64, "bfloat16": complex64,
+                 "float32": complex64, "float64": complex128}  # fmt: skip
         if self.is_complex:
             return self
         if self.name not in pairs:
@@ -109,6 +111,12 @@ float8_e5m2 = _make("float8_e5m2", ml_dtypes.float8_e5m2, 2)
 float8_e5m2fnuz = _make("float8_e5m2fnuz", ml_dtypes.float8_e5m2fnuz, 2)
 float8_e8m0fnu = _make("float8_e8m0fnu", ml_dtypes.float8_e8m0fnu, 2)
 FLOAT8 = (float8_e4m3fn, float8_e4m3fnuz, float8_e5m2, float8_e5m2fnuz, float8_e8m0fnu)
+#: ``torch.complex32``, if there is one: a NumPy type for it came with ml_dtypes 0.6.
+COMPLEX32: tuple[dtype, ...] = (
+    (_make("complex32", ml_dtypes.complex32, 3),) if hasattr(ml_dtypes, "complex32") else ()
+)
+#: The kinds of NumPy dtypes with complex numbers.
+COMPLEX_KINDS = ("c", *[d.numpy.kind for d in COMPLEX32])
 
 
 class QuantizedDtype(dtype):
@@ -146,12 +154,14 @@ qint32 = _make_quantized("qint32", int32)
 
 DTYPES = (
     bool, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64,
-    complex64, complex128, uint16, uint32, uint64, *FLOAT8,
+    complex64, complex128, uint16, uint32, uint64, *FLOAT8, *COMPLEX32,
 )  # fmt: skip
 ALIASES = {
     "half": float16, "float": float32, "double": float64, "short": int16, "int": int32,
     "long": int64, "cfloat": complex64, "cdouble": complex128,
 }  # fmt: skip
+if COMPLEX32:
+    ALIASES["chalf"] = COMPLEX32[0]
 _NAMES = {d.name: d for d in (*DTYPES, qint8, quint8, qint32)}
 # The legacy tensor type of each dtype: tensor.type() and tensor.type("torch.LongTensor").
 TENSOR_TYPES = {
@@ -162,6 +172,8 @@ TENSOR_TYPES = {
     "torch.ComplexFloatTensor": complex64, "torch.ComplexDoubleTensor": complex128,
     "torch.UInt16Tensor": uint16, "torch.UInt32Tensor": uint32, "torch.UInt64Tensor": uint64,
 }  # fmt: skip
+if COMPLEX32:
+    TENSOR_TYPES["torch.ComplexHalfTensor"] = COMPLEX32[0]
 TENSOR_TYPES |= {f"torch.{d.name[0].upper()}{d.name[1:]}Tensor": d for d in FLOAT8}
 TYPE_NAMES = {d: name for name, d in TENSOR_TYPES.items()}
 #: NumPy dtype → dtype.
@@ -188,10 +200,10 @@ def of(numpy_dtype):
 
 def _promotion_table():
     # The later dtype in ``order`` wins, with three exceptions. uint8 with int8 gives int16, because
-    # int16 holds both. float16 with bfloat16 gives float32. float64 with complex64 gives
-    # complex128, which keeps the precision of float64.
+    # int16 holds both. float16 with bfloat16 gives float32. A complex dtype keeps the precision of
+    # the other one: float64 with complex64 gives complex128.
     order = (bool, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64,
-             complex64, complex128)  # fmt: skip
+             *COMPLEX32, complex64, complex128)  # fmt: skip
     table = {}
     for i, a in enumerate(order):
         for b in order[i:]:
@@ -199,8 +211,8 @@ def _promotion_table():
                 c = int16
             elif a is float16 and b is bfloat16:
                 c = float32
-            elif a is float64 and b is complex64:
-                c = complex128
+            elif a.is_floating_point and b.is_complex:
+                c = max(a.to_complex(), b, key=order.index)
             else:
                 c = b
             table[a, b] = table[b, a] = c

@@ -7,7 +7,7 @@ tensor([1.+0.j, 1.+0.j, 1.+0.j])
 
 from rushlight.docstrings import document
 from rushlight.ops.core.argument_kinds import takes
-from rushlight.ops.core.guard import guarded
+from rushlight.ops.core.guard import of_space
 from rushlight.ops.fft.frequencies import fftfreq, fftshift, ifftshift, rfftfreq
 from rushlight.ops.fft.many_dims import (
     fft2,
@@ -24,6 +24,7 @@ from rushlight.ops.fft.many_dims import (
     rfftn,
 )
 from rushlight.ops.fft.one_dim import fft, hfft, ifft, ihfft, irfft, rfft
+from rushlight.tensor import Tensor as Tensor  # a name of torch.fft, too
 
 __all__ = [
     "fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "hfft2", "hfftn", "ifft", "ifft2",
@@ -38,9 +39,7 @@ def _published(name):
     """The function ``name`` with its arguments' kinds, its whole docstring, and a guard."""
     call = document(globals()[name], "fft")
     dims = "int" if call.__module__.endswith("one_dim") else "ints"
-    made = guarded(takes(kinds={**_KINDS, "dim": dims})(call), f"fft_{name}")
-    made.__module__ = __name__  # where pickle finds it
-    return made
+    return of_space(takes(kinds={**_KINDS, "dim": dims})(call), "fft", name, strict=True)
 
 
 for _name in __all__:

@@ -29,6 +29,7 @@ leave_device: Callable[..., Any]
 #: From ``ops/core/dispatch.py``: how operations treat subclasses of Tensor.
 ask: Callable[..., Any]
 keep_subclass: Callable[..., Any]
+overridden: Callable[..., Any]
 #: From ``ops/core/view_writes.py``: notes a write through a view in its base's history.
 record_patch: Callable[..., Any]
 #: From ``ops/create``: PyTorch's first constructors, and a tensor of ones.

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from rushlight.dtype import bool as bool_dtype
+from rushlight.dtype import complex64, complex128, float64, int64
 from rushlight.dtype import dtype as dtype_type
-from rushlight.dtype import int64
 
 __all__ = [
-    "OPTIONS", "PrintOptions", "contents", "format_tensor", "format_with", "set_printoptions",
+    "OPTIONS", "PrintOptions", "contents", "format_tensor", "format_with", "must_name",
+    "set_printoptions",
 ]  # fmt: skip
 
 
@@ -120,7 +121,7 @@ def format_tensor(
         suffixes.append(f"device='{device_suffix}'")
     if outline or (array.size == 0 and array.ndim != 1) or (array.size and not OPTIONS.edgeitems):
         suffixes.append(f"size={array.shape}")
-    if _must_name(dtype, default_dtype, empty=outline or array.size == 0):
+    if must_name(dtype, default_dtype, empty=outline or array.size == 0):
         suffixes.append(f"dtype={dtype}")
     if grad_fn_name is not None:
         suffixes.append(f"grad_fn=<{grad_fn_name}>")
@@ -129,12 +130,12 @@ def format_tensor(
     return _append(text, suffixes, len(start))[indent:] + ")"
 
 
-def _must_name(dtype, default_dtype, empty):
+def must_name(dtype, default_dtype, empty):
     """True if the text must name the dtype: the elements and the default dtype do not tell it."""
     if dtype is default_dtype:
         return False
-    told = (int64, bool_dtype, default_dtype.to_complex())
-    return empty or dtype not in told
+    told = complex128 if default_dtype is float64 else complex64
+    return empty or dtype not in (int64, bool_dtype, told)
 
 
 def format_with(array, dtype, suffixes):

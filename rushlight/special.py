@@ -8,6 +8,7 @@ tensor([0.5000])
 from typing import Any
 
 from rushlight.ops.core.definition import FUNCTIONS
+from rushlight.ops.core.guard import of_space
 from rushlight.ops.elementwise.activation import sigmoid as expit
 from rushlight.ops.elementwise.exponential import exp2, expm1, log1p, logit, xlogy
 from rushlight.ops.elementwise.rounding import round
@@ -80,6 +81,12 @@ __all__ = [
 ]  # fmt: skip
 
 for _name in __all__:
-    _call: Any = FUNCTIONS.get(_name)
-    if getattr(_call, "__wrapped__", None) is globals()[_name]:
-        globals()[_name] = _call  # the function of ``torch``, which checks its arguments
+    _call: Any = globals()[_name]
+    _of_torch = FUNCTIONS.get(_name)
+    if getattr(_of_torch, "__wrapped__", None) is _call:
+        _call = _of_torch  # the function of ``torch``, which checks its arguments
+    if _call.__name__ != f"special_{_name}":
+        _call = of_space(_call, "special", _name)
+    else:  # where pickle finds it
+        _call.__module__, _call.__qualname__ = __name__, _name
+    globals()[_name] = _call

@@ -16,8 +16,8 @@ from rushlight.errors import ShapeError
 from rushlight.shaped import Shaped
 
 __all__ = [
-    "Foreign", "Storage", "UntypedStorage", "address", "check_reach", "contiguous_strides", "flat",
-    "foreign", "geometry", "offset", "owner", "reach", "settled", "span", "strided", "strides_of",
+    "Foreign", "Storage", "UntypedStorage", "address", "bits", "check_reach", "contiguous_strides",
+    "flat", "foreign", "geometry", "offset", "owner", "reach", "settled", "span", "strided", "strides_of",
 ]  # fmt: skip
 
 
@@ -127,8 +127,16 @@ def flat(array):
     if root.flags.c_contiguous:
         return root.reshape(-1).view(np.uint8)
     low, high = byte_bounds(root)
-    first = as_strided(root, (1,), (root.itemsize,)).view(np.uint8)
+    first = as_strided(bits(root), (1,), (root.itemsize,)).view(np.uint8)
     return as_strided(first, (high - low,), (1,))
+
+
+def bits(array):
+    """Return a view of ``array`` as elements without a meaning, whose strides NumPy can change.
+
+    NumPy's ``as_strided`` does not know all dtypes of ml_dtypes.
+    """
+    return array.view(f"V{array.itemsize}")
 
 
 def offset(array):
@@ -162,7 +170,8 @@ def geometry(array):
     """
     if type(array) is ndarray:
         return array
-    return as_strided(np.empty(1, array.dtype), array.shape, array.strides)
+    found = as_strided(bits(np.empty(1, array.dtype)), array.shape, array.strides)
+    return found.view(array.dtype)
 
 
 def check_reach(nbytes, size, shape, strides, start, name):

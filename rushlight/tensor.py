@@ -20,8 +20,8 @@ from rushlight.meta import is_meta, refuse_reading
 from rushlight.remote import default_device, device_of, is_remote
 
 __all__ = [
-    "Size", "Tensor", "constant", "disabled_torch_function", "from_array", "method", "reads_values",
-    "short",
+    "Size", "Tensor", "constant", "disabled_torch_dispatch", "disabled_torch_function",
+    "from_array", "method", "reads_values", "refuse_dispatch", "short",
 ]  # fmt: skip
 
 
@@ -104,6 +104,21 @@ def disabled_torch_function(*args, **kwargs):
     return NotImplemented
 
 
+def disabled_torch_dispatch(*args, **kwargs):
+    """The ``__torch_dispatch__`` of classes that do not define one."""
+    return NotImplemented
+
+
+def refuse_dispatch(cls):
+    """Raise NotImplementedError if ``cls`` has a ``__torch_dispatch__``: nothing would call it."""
+    if cls.__torch_dispatch__ is not disabled_torch_dispatch:
+        raise NotImplementedError(
+            f"{cls.__name__}: __torch_dispatch__ of tensor classes is not called. Define "
+            "__torch_function__ for a class of tensors, or use TorchDispatchMode from "
+            "torch.utils._python_dispatch to see each operation, also those of backward"
+        )
+
+
 def short(function):
     """Mark a function that checks its arguments itself: the general guard is left out.
 
@@ -176,13 +191,16 @@ class Tensor(metaclass=TensorMeta):
 
         def __getattr__(self, name: str) -> Any: ...
 
+    __torch_dispatch__ = staticmethod(disabled_torch_dispatch)
+
     def __new__(cls, *args, **kwargs):
         return late.legacy_constructor(cls, *args, **kwargs)
 
     def __init_subclass__(cls, intercepts=True, **kwargs):
         super().__init_subclass__(**kwargs)
         if cls.__torch_function__ is not disabled_torch_function:
-            late.ask(cls)
+            own = getattr(cls.__torch_function__, "__func__", None)
+            late.ask(cls, intercepts and own is not vars(Tensor)["__torch_function__"].__func__)
             if not intercepts:  # instances have no array, so they never get along the fast path
                 return
             # As long as the class exists, no operation takes the fast path, because the fast path
@@ -193,6 +211,7 @@ class Tensor(metaclass=TensorMeta):
     @staticmethod
     def _make_subclass(cls, data, require_grad=False):
         """A tensor of class ``cls`` over the memory of ``data``, without history."""
+        refuse_dispatch(cls)
         self = _new(cls)
         self.array = data.array
         self._grad = None
@@ -205,6 +224,15 @@ class Tensor(metaclass=TensorMeta):
         if require_grad:
             self.requires_grad = True
         return self
+
+    @staticmethod
+    def _make_wrapper_subclass(cls, *args, **kwargs):
+        """Raise: a tensor without memory of its own needs ``__torch_dispatch__``."""
+        refuse_dispatch(cls)
+        raise NotImplementedError(
+            f"{cls.__name__}: tensors that only wrap others do not exist; derive from a class with "
+            "__torch_function__ that is no Tensor, or hold the memory by _make_subclass"
+        )
 
     @property
     def cell(self):

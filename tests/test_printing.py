@@ -161,6 +161,7 @@ shapes = st.one_of(
 
 
 @pytest.mark.parity
+@pytest.mark.filterwarnings("ignore:ComplexHalf support is experimental")
 @settings(
     max_examples=400,
     deadline=None,

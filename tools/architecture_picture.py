@@ -107,8 +107,8 @@ BOXES = [
         "errors, dtype, device, meta, shapes, strides, storage, locks, autograd.mode",
         "small files that everything above uses",
         "autograd.mode autograd.recording backend.sizes device device_array docstrings dtype "
-        "errors gc_pause late locks meta printing remote selection serialization.atomic shaped "
-        "shapes storage strides threads torch_version utils._pytree version"),
+        "errors float8 gc_pause late locks meta printing remote selection serialization.atomic "
+        "shaped shapes storage strides threads torch_version utils._pytree version"),
 ]  # fmt: skip
 HOMES = {module: box for box in BOXES for module in box.modules.split()}
 HOMES[""] = HOMES["ops"]  # rushlight/__init__.py, which publishes the operations

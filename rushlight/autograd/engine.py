@@ -9,8 +9,8 @@ from numpy import asarray, ndarray
 
 from rushlight.autograd import hooks as hooking
 from rushlight.autograd import mode
-from rushlight.autograd.tape import Output, recorded_at, tick
-from rushlight.dtype import OF
+from rushlight.autograd.tape import Output, recorded_at, tick, widened
+from rushlight.dtype import COMPLEX_KINDS, OF
 from rushlight.errors import GraphError
 from rushlight.remote import device_of
 from rushlight.strides import ordered_like, visit_order
@@ -260,8 +260,8 @@ def _fitted(node, g):
     if array.shape != node.shape:
         g = sum_to(g, node.shape)
     if array.dtype != node.dtype:
-        if array.dtype.kind == "c" and node.dtype.kind != "c":
-            g = g.real
+        if array.dtype.kind in COMPLEX_KINDS and node.dtype.kind not in COMPLEX_KINDS:
+            g = (g if array.dtype.kind == "c" else widened(g)).real
         if type(g) is not ndarray:
             return g.to(OF[node.dtype])
         g = np.asarray(g, node.dtype)

@@ -10,7 +10,14 @@ from rushlight.autograd.write import detached
 from rushlight.dtype import OF
 from rushlight.meta import is_meta
 from rushlight.shapes import flag
-from rushlight.tensor import Tensor, disabled_torch_function, from_array, method, short
+from rushlight.tensor import (
+    Tensor,
+    disabled_torch_function,
+    from_array,
+    method,
+    refuse_dispatch,
+    short,
+)
 
 __all__: list[str] = []  # everything here is bound to Tensor
 
@@ -341,6 +348,7 @@ def as_subclass(self, cls):
     """
     if not (isinstance(cls, type) and issubclass(cls, Tensor)):
         raise TypeError(f"cls must be a type (subclass of Tensor), not {cls!r}")
+    refuse_dispatch(cls)
     found = self[...]
     found.__class__ = cls
     return found

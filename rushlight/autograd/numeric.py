@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 from rushlight.autograd.gradient import grad
+from rushlight.dtype import COMPLEX_KINDS
 from rushlight.tensor import Tensor, from_array
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
@@ -44,7 +45,7 @@ def _numbers(found):
 
 
 def _double(a):
-    return a.astype(np.complex128 if a.dtype.kind == "c" else np.float64)
+    return a.astype(np.complex128 if a.dtype.kind in COMPLEX_KINDS else np.float64)
 
 
 def _numeric(function, inputs, x, eps, chosen=_outputs):

@@ -25,14 +25,16 @@ from rushlight.tensor import Tensor, from_array
 
 __all__ = [
     "Leaf", "Node", "Output", "derive", "leaf", "output", "recorded_at", "refresh", "set_history",
-    "tick", "turns", "watch",
+    "tick", "turns", "watch", "widened",
 ]  # fmt: skip
 
 #: The one clock: every recorded node and every write takes its next value.
 tick = itertools.count(1).__next__
 _new = object.__new__
-#: The half-precision dtypes: gradient rules compute with them in float32.
-_WIDE = {"float16", "bfloat16"}
+#: The half-precision dtypes, and those in which gradient rules compute with them.
+_WIDE: dict[str, type] = {
+    "float16": np.float32, "bfloat16": np.float32, "complex32": np.complex64,
+}  # fmt: skip
 #: The roles of operations whose gradient rules round several times in half precision, so that rules
 #: on tensors compute in float32. The rule of a matrix product is one product, which rounds once by
 #: itself. The rule of a view only moves elements.
@@ -139,9 +141,9 @@ class Node:
         if self.is_mixed:  # the rules compute in the result's dtype, as the forward did
             values = [self._typed(i, v) for i, v in enumerate(values)]
         half = self.dtype.name in _WIDE
-        if half and (type(g) is ndarray or (symbolic and self.op.role in _ROUNDING)):
-            # The rule computes in float32, and the engine rounds its result once.
-            g, values = _widen(g), [_widen(v) for v in values]
+        if half and (not symbolic or self.op.role in _ROUNDING):
+            # The rule computes in float32 or complex64, and the engine rounds its result once.
+            g, values = widened(g), [widened(v) for v in values]
         return [
             None if parent is None or rule is None else rule[0](g, *[values[k] for k in rule[1]])
             for parent, rule in zip(parents, rules, strict=True)
@@ -241,12 +243,15 @@ def _lifted(value, node):
     return t
 
 
-def _widen(value):
-    """An array or tensor of half precision as float32; other values are returned unchanged."""
+def widened(value):
+    """Arrays and tensors of half precision in float32 or complex64; other values unchanged."""
     if type(value) is ndarray:
-        return value.astype(np.float32) if value.dtype.name in _WIDE else value
+        wide = _WIDE.get(value.dtype.name)
+        return value if wide is None else value.astype(wide)
+    if type(value) in (tuple, list):  # several results, and their gradients
+        return type(value)([widened(v) for v in value])
     if isinstance(value, Tensor) and value.array.dtype.name in _WIDE:
-        return value.float()
+        return value.to(OF[np.dtype(_WIDE[value.array.dtype.name])])
     return value
 
 

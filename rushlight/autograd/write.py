@@ -7,7 +7,7 @@ history of the tensor that owns the memory. The other views derive their history
 
 import numpy as np
 
-from rushlight import late
+from rushlight import float8, late
 from rushlight.autograd import mode
 from rushlight.autograd.tape import derive, refresh, set_history, tick
 from rushlight.dtype import OF
@@ -169,8 +169,11 @@ def assign(x, value, name="write"):
         follow(x, value)
         return x
     try:
+        array = value.array
+        if array.dtype is not x.array.dtype and x.array.dtype in float8.KINDS:
+            array = float8.narrowed(array, x.array.dtype)
         # NumPy copies correctly even if value and x overlap in memory.
-        np.copyto(x.array, value.array, casting="unsafe")
+        np.copyto(x.array, array, casting="unsafe")
     except ValueError:
         if x.array.flags.writeable:
             raise

@@ -21,6 +21,7 @@ from rushlight.draw.words import (
     in_chunks,
     refuse,
 )
+from rushlight.dtype import COMPLEX_KINDS
 from rushlight.dtype import of as torch_dtype
 from rushlight.strides import empty_like, fill, visit_order
 
@@ -105,7 +106,7 @@ def dropout_noise(generator, x, p):
         noise[...] = 1.0 - p
         return noise
     if x.dtype not in DIGITS:
-        if x.dtype.kind == "c":
+        if x.dtype.kind in COMPLEX_KINDS:
             refuse("dropout", x.dtype)
         raise RuntimeError(f"dropout: x is {torch_dtype(x.dtype)}; it must be floating point")
     keep = 1.0 - p

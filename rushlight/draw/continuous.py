@@ -42,11 +42,12 @@ from rushlight.draw.words import (
     refuse,
     to_dtype,
 )
+from rushlight.dtype import DTYPES
 from rushlight.dtype import of as torch_dtype
 
 __all__ = ["cauchy", "exponential", "geometric", "log_normal", "normal", "uniform"]
 
-REAL = {np.dtype(np.complex64): F32, np.dtype(np.complex128): F64}
+REAL = {d.numpy: d.to_real().numpy for d in DTYPES if d.is_complex}
 FEW = 32  # up to this many single normals, Python's math is faster than NumPy
 ONE, MINUS_TWO, TWO_PI = (
     {F32: np.array(c, np.float32), F64: np.array(c)} for c in (1.0, -2.0, 2.0 * math.pi)

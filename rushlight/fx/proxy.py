@@ -298,16 +298,8 @@ class Proxy:
             return tracer.create_proxy("call_method", name, args, kwargs)
         args, kwargs = _as_pytorch_calls(func, args, kwargs)
         return tracer.create_proxy(
-            "call_function", func, args, kwargs, name=_node_name(func, tracer)
+            "call_function", func, args, kwargs, name=tracer.graph._target_to_str(func)
         )
-
-
-def _node_name(func, tracer):
-    """The name to begin with, as PyTorch's: ``linalg_det`` for ``torch.linalg.det``."""
-    parts = (own_name(func) or "").split(".")
-    name = tracer.graph._target_to_str(func)
-    space = parts[1] if len(parts) > 2 and parts[1] in ("fft", "linalg", "special") else ""
-    return f"{space}_{name}" if space and not name.startswith(f"{space}_") else name
 
 
 def _as_pytorch_calls(func, args, kwargs):

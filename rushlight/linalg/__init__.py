@@ -20,7 +20,7 @@ from rushlight.linalg.solve import solve, solve_ex, tensorsolve
 from rushlight.linalg.svd import svd, svdvals
 from rushlight.linalg.triangular import solve_triangular
 from rushlight.ops.core.argument_kinds import takes
-from rushlight.ops.core.guard import guarded
+from rushlight.ops.core.guard import of_space
 from rushlight.ops.linear.matmul import matmul
 
 __all__ = [
@@ -41,6 +41,10 @@ _KINDS = {
 
 for _name in __all__:
     _call = document(globals()[_name], "linalg")
-    if not (isinstance(_call, type) or hasattr(_call, "op") or hasattr(_call, "is_short")):
-        takes(kinds=_KINDS | getattr(_call, "kinds", {}))(_call)
-        globals()[_name] = guarded(_call, f"linalg_{_name}")
+    if hasattr(_call, "op"):
+        _call.__module__, _call.__qualname__ = __name__, _name  # where pickle finds it
+    elif not isinstance(_call, type):
+        _strict = not hasattr(_call, "is_short")
+        if _strict:
+            takes(kinds=_KINDS | getattr(_call, "kinds", {}))(_call)
+        globals()[_name] = of_space(_call, "linalg", _name, _strict)

@@ -356,7 +356,7 @@ _MISSING_TENSORS = """
 MISSING = frozenset(
     [("torch", name) for name in _MISSING_TYPES.split()]
     + [("torch._utils", f"_rebuild_{name}") for name in _MISSING_TENSORS.split()]
-)
+).difference(VALUES)
 #: From the id of each object above to PyTorch's (module, name).
 _NAMES = {id(v): k for k, v in {**_FUNCTIONS, **CLASSES, **VALUES}.items()}
 #: From rushlight's module (or class) to PyTorch's module, where the two paths differ.

@@ -3,6 +3,7 @@
 import numpy as np
 
 import rushlight
+from rushlight.autograd.tape import widened
 from rushlight.dtype import bool as bool_
 from rushlight.errors import ShapeError
 from rushlight.ops.tensor.memory_format import sparse_coo, strided
@@ -62,9 +63,9 @@ def _summed(values, order, first):
     if first.all():
         return sorted_values
     add = np.logical_or if values.dtype == bool else np.add
-    half = values.dtype.itemsize == 2 and values.dtype.kind not in "iu"
-    wide = sorted_values.astype(np.float32) if half else sorted_values
-    return add.reduceat(wide, np.flatnonzero(first), 0).astype(values.dtype, copy=False)
+    return add.reduceat(widened(sorted_values), np.flatnonzero(first), 0).astype(
+        values.dtype, copy=False
+    )
 
 
 def sum_groups(values, group, n):

@@ -1,10 +1,9 @@
 """The text of a sparse tensor: its indices, its values, and what they do not tell."""
 
 from rushlight.autograd.tape import Leaf, Output
-from rushlight.dtype import bool as bool_
-from rushlight.dtype import get_default_dtype, int64
+from rushlight.dtype import get_default_dtype
 from rushlight.ops.tensor.memory_format import sparse_coo
-from rushlight.printing import OPTIONS, contents
+from rushlight.printing import OPTIONS, contents, must_name
 from rushlight.sparse.container import BY_ROW
 
 __all__ = ["text"]
@@ -23,8 +22,7 @@ def text(x):
     lines = [_part(name, t) for name, t in parts]
     body = (",\n" + " " * _INDENT).join(lines)
     suffixes = [f"size={x.sizes}", f"nnz={x._nnz()}"]
-    default = get_default_dtype()
-    if x.dtype not in (default, int64, bool_, default.to_complex()):
+    if must_name(x.dtype, get_default_dtype(), empty=False):
         suffixes.append(f"dtype={x.dtype}")
     suffixes.append(f"layout={x.form}")
     node = x.node

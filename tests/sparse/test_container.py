@@ -57,7 +57,8 @@ def agree(a, b):
     if isinstance(a, (tuple, list)):
         return len(a) == len(b) and all(map(agree, a, b))
     if isinstance(a, torch.Tensor):
-        close = 1e-3 if a.dtype.itemsize == 2 else 1e-8
+        half = torch.half, torch.bfloat16, torch.half.to_complex()
+        close = 1e-3 if a.dtype in half else 1e-8
         return a.shape == b.shape and torch.allclose(a, b.to(a.dtype), atol=close, equal_nan=True)
     return a == b
 

@@ -19,7 +19,7 @@ from rushlight.compiler.capture.simplify import operands
 from rushlight.compiler.capture.slice_sums import sums
 from rushlight.compiler.ir.abstract import HALF, Abstract
 from rushlight.compiler.ir.roles import attention
-from rushlight.dtype import OF, float32
+from rushlight.dtype import COMPLEX_KINDS, OF, float32
 from rushlight.errors import TraceError
 from rushlight.ops.core.definition import OPS
 from rushlight.ops.index.slice import placed
@@ -118,7 +118,7 @@ def _whole(equation):
 def _serves(equation):
     """Whether lowering is of use: all values have elements, and none is complex."""
     values = (*operands(equation), *equation.outs)
-    return all(v.size and v.dtype.kind != "c" for v in values)
+    return all(v.size and v.dtype.kind not in COMPLEX_KINDS for v in values)
 
 
 # Running a rule ---------------------------------------------------------------------------

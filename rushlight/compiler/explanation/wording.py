@@ -5,6 +5,7 @@ import numpy as np
 from rushlight.compiler.capture.simplify import operands
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.run.program import native as enabled
+from rushlight.dtype import COMPLEX_KINDS
 
 __all__ = ["Names", "call_reason"]
 
@@ -68,7 +69,7 @@ def call_reason(e, native=True):
             return "the code generator failed, as a warning said"
         return "llvmlite is missing, or RUSHLIGHT_COMPILER is numpy"
     values = [*operands(e), *e.outs]
-    odd = [v.dtype.name for v in values if v.dtype.kind == "c"]
+    odd = [v.dtype.name for v in values if v.dtype.kind in COMPLEX_KINDS]
     if odd:
         return f"kernels do not compute with {odd[0]}"
     if any(not v.size for v in values):

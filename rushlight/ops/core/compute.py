@@ -10,6 +10,7 @@ import numpy as np
 from numpy import ndarray
 
 import rushlight.dtype as dtypes
+from rushlight import float8
 from rushlight.backend import native
 from rushlight.backend import numpy as xp
 from rushlight.dtype import OF
@@ -32,9 +33,11 @@ __all__ = ["compute", "explain", "looks"]
 
 _f4 = np.dtype("f4")
 _f8 = np.dtype("f8")
-_FLOAT8 = tuple([d.numpy for d in dtypes.FLOAT8])
-#: The dtypes whose numbers are computed as float32, and then rounded; those of 8 bits are not.
-_HALF = (dtypes.float16.numpy, dtypes.bfloat16.numpy, *_FLOAT8)
+_COMPLEX_HALF = tuple([d.numpy for d in dtypes.COMPLEX32])
+#: The dtypes whose numbers are computed as float32, or as complex64, and then rounded. Numbers of 8
+#: bits are refused then.
+_HALF = (dtypes.float16.numpy, dtypes.bfloat16.numpy, *float8.KINDS, *_COMPLEX_HALF)
+_WIDE = dict.fromkeys(_HALF, _f4) | dict.fromkeys(_COMPLEX_HALF, np.dtype("c8"))
 
 
 def compute(op, inputs, params, xp=xp):
@@ -91,7 +94,8 @@ def looks(op, inputs, common):
     for i in _deciding(op, inputs):
         x = inputs[i]
         if hasattr(x, "strides"):
-            found.append((x.shape, converted_strides(x, common)))
+            strides = x.strides if i in op.conditions else converted_strides(x, common)
+            found.append((x.shape, strides))
         elif op.inputs[i] not in op.optional:  # a number counts as an operand without dims
             found.append(((), ()))
     return found
@@ -118,7 +122,7 @@ def _computed(op, inputs, params, xp):
         explain(op, inputs, params, error)
         raise
     if type(result) is ndarray:
-        if final is not None and result.dtype.kind == "f":
+        if final is not None and result.dtype.kind in "fc":
             return _rounded_to(op, result, final)
         if result.dtype is _f8 and op.kind == "elementwise" and _is_single(inputs):
             return result.astype(_f4)  # NumPy's function of a Python number is a double
@@ -153,17 +157,22 @@ def _owned(op, result, inputs):
 
 
 def _final(op, array, final):
-    same = final is None or array.dtype != _f4
+    same = final is None or array.dtype.kind not in "fc" or array.dtype.itemsize > 8
     return array if same else _rounded_to(op, array, final)
 
 
 def _rounded_to(op, result, final):
-    """The float32 ``result`` in the dtype ``final``; an error if that has 8 bits."""
-    if final in _FLOAT8:
+    """The real or complex ``result`` in the precision of ``final``."""
+    if final in float8.KINDS:
+        if op.eight_bits and result.dtype.kind == "f":
+            return float8.narrowed(result, final)
         raise UnsupportedDtypeError(
             f'"{op.name}" not implemented for {OF[final]}, which only stores numbers; convert with '
             ".float()"
         )
+    if (result.dtype.kind == "c") is not (final in _COMPLEX_HALF):
+        d = OF[final]
+        final = (d.to_real() if d.is_complex else d.to_complex()).numpy
     return result.astype(final)
 
 
@@ -208,7 +217,8 @@ def _promoted(op, inputs):
     out: list[Any] = []
     for a in inputs:
         if type(a) is ndarray:
-            out.append(a if a.dtype is target else preserved(a, target))
+            as_it_is = a.dtype is target or len(out) in op.conditions
+            out.append(a if as_it_is else preserved(a, target))
         elif a is None:
             out.append(None)
         elif common.category < 2 or isinstance(a, np.generic):
@@ -219,12 +229,15 @@ def _promoted(op, inputs):
 
 
 def _in_half(op, inputs, half):
-    """The operands as float32, after rounding to the dtype ``half``; see ``Op.exact``."""
+    """The operands in the wide dtype, after rounding to ``half``; see ``Op.exact``."""
     out: list[Any] = []
     for i, a in enumerate(inputs):
+        if i in op.conditions:
+            out.append(a)
+            continue
         if getattr(a, "dtype", None) is not half and not op.is_exact(i, a):
             a = _rounded(a, half)
-        out.append(preserved(a, _f4) if type(a) is ndarray else a)
+        out.append(preserved(a, _WIDE[half]) if type(a) is ndarray else a)
     return out
 
 
@@ -244,10 +257,10 @@ def _widened(op, inputs):
         # Most arrays are float32; to compare dtypes takes longer than to see that two are the same.
         if type(a) is ndarray and a.dtype is not _f4 and a.dtype in _HALF:
             final = a.dtype
-            a = preserved(a, _f4)
+            a = preserved(a, _WIDE[final])
         elif type(a) is list and a and a[0].dtype in _HALF:
             final = a[0].dtype
-            a = [preserved(item, _f4) for item in a]
+            a = [preserved(item, _WIDE[final]) for item in a]
         out.append(a)
     return out, final
 

@@ -97,6 +97,9 @@ class Op:
         exact: Indices of the inputs that are not rounded to half precision if the result has half
             precision, and if the input is a number or a 0-dim tensor. All other operands are
             rounded first, as in PyTorch.
+        conditions: Indices of the inputs of an elementwise operation that only decide: they keep
+            their dtype.
+        eight_bits: The result may be rounded to a dtype of 8 bits, as PyTorch's is.
         keeps_floats: The promotion rule leaves operands unchanged if all are float32, or all
             float64. None until the first call finds out.
         role, form: The option ``primitive`` tells the compiler the role of the operation's
@@ -187,6 +190,8 @@ class Op:
         self.kinds = options.pop("kinds", {})
         self.admitted: dict = {}
         self.exact = options.pop("exact", ())
+        self.conditions = options.pop("conditions", ())
+        self.eight_bits = options.pop("eight_bits", False)
         self.keeps_floats = None
         least = options.pop("least", None)
         self.least = None if least is None else large_from(least)

@@ -4,6 +4,7 @@ The steps are: modes that take the operation over (a subclass's override, autoca
 and promotion by kind, the forward on arrays, and a node if a gradient is wanted.
 """
 
+import inspect
 import traceback
 from functools import wraps
 from typing import Any
@@ -358,26 +359,57 @@ def keep_subclass(cls, func, args, kwargs):
         mode.state.dispatch = was
 
 
-def ask(cls):
-    """Make the inherited ``@short`` methods of ``cls`` ask ``cls`` before they run.
+_DUNDERS = ("__contains__", "__reversed__", "__repr__")
 
-    ``cls`` is a subclass that overrides operations. Tensor's own short methods do not ask it.
+
+def ask(cls, everything):
+    """Make methods that ``cls`` inherits ask ``cls`` before they run.
+
+    ``cls`` is a subclass that overrides operations. Tensor's own ``@short`` methods do not ask it.
+    ``everything``: nor do properties, and methods that compute nothing, such as ``data_ptr``.
     """
-    for name, call in vars(Tensor).items():
-        if hasattr(call, "is_short") and getattr(cls, name) is call:
-            setattr(cls, name, _asking(call))
+    for name, member in vars(Tensor).items():
+        if getattr(cls, name) is not member and inspect.getattr_static(cls, name) is not member:
+            continue  # the class has its own
+        if hasattr(member, "is_short") or (everything and _asks_nobody(name, member)):
+            setattr(cls, name, _asking(member))
+        elif everything and type(member) is property and name != "cell":
+            setattr(cls, name, _asking_property(member))
 
 
-late.ask, late.keep_subclass = ask, keep_subclass
+late.ask, late.keep_subclass, late.overridden = ask, keep_subclass, overridden
+
+
+def _asks_nobody(name, member):
+    if not inspect.isfunction(member) or (name.startswith("_") and name not in _DUNDERS):
+        return False
+    return not any(hasattr(member, a) for a in ("op", "is_guarded", "is_in_place"))
 
 
 def _asking(function):
+    shown = getattr(function, "stands_for", function)
+
     @wraps(function)
     def call(self, *args, **named):
-        found = overridden(function, (self, *args), named)
+        found = overridden(shown, (self, *args), named)
         return function(self, *args, **named) if found is NotImplemented else found
 
     return call
+
+
+def _asking_property(member):
+    """The property for a subclass. Handlers see ``Tensor.shape.__get__``, as in PyTorch."""
+
+    def read(self):
+        found = overridden(member.__get__, (self,), {})
+        return member.__get__(self) if found is NotImplemented else found
+
+    def write(self, value):
+        found = overridden(member.__set__, (self, value), {})
+        if found is NotImplemented:
+            member.__set__(self, value)
+
+    return property(read, write if member.fset else None, member.fdel, member.__doc__)
 
 
 def _as_class(found, cls):

@@ -25,11 +25,23 @@ from rushlight.ops.core.dispatch import overridden, overrides
 from rushlight.remote import at, default_device, device_of
 from rushlight.tensor import Tensor
 
-__all__ = ["guard_all", "guarded"]
+__all__ = ["guard_all", "guarded", "of_space"]
 
 #: NumPy's names of parameters, which PyTorch's functions in C accept as well.
 _NUMPYS = {"axis": "dim", "keepdims": "keepdim"}
 _MOST = 256  # the largest number of combinations of types that the guard of a function remembers
+
+
+def of_space(call, space, name, strict=False):
+    """``guarded``, as the function ``name`` of a namespace such as ``linalg``.
+
+    Handlers of classes and modes see PyTorch's name, ``linalg_norm``. Pickle finds the function by
+    its module and ``__qualname__``.
+    """
+    made = guarded(call, f"{space}_{name}", strict)
+    made.__name__ = f"{space}_{name}"
+    made.__module__, made.__qualname__ = f"rushlight.{space}", name
+    return made
 
 
 def guarded(call, name, strict=True):

@@ -18,6 +18,7 @@ import numpy as np
 
 import rushlight.dtype as dtypes
 from rushlight import shapes
+from rushlight.autograd import mode
 from rushlight.docstrings import complete
 from rushlight.errors import DtypeError
 from rushlight.ops.core.argument_kinds import fits
@@ -65,7 +66,7 @@ def _finish(op, call, publication):
 
 
 def _split(options):
-    names = ("public", "method", "inplace", "alias", "operator")
+    names = ("public", "method", "inplace", "alias", "operator", "own_operator")
     return {n: options.pop(n) for n in names if n in options}
 
 
@@ -89,9 +90,11 @@ def elementwise(forward=None, *, dtype=promote, inplace=True, **options):
     call = generic(op) if build is None else build(op, slow)
     if build is binary:
         call = with_out(op, call)
-    operators = publication.pop("operator", ())
+    operators, own = publication.pop("operator", ()), publication.pop("own_operator", False)
     call = _finish(op, call, {"inplace": inplace, **publication})
-    if operators:
+    if own:
+        _bind_own_operator(op, build, operators)
+    elif operators:
         _bind_operators(op, build, operators)
     return call
 
@@ -115,6 +118,23 @@ def _bind_operators(op, build, names):
     operator.op = op
     for name in (names,) if type(names) is str else names:
         setattr(Tensor, name, operator)
+
+
+def _bind_own_operator(op, build, name):
+    """Bind an operator that handlers of classes see itself (``Tensor.__eq__``), as in PyTorch.
+
+    Of other operators they see the method (``Tensor.add``).
+    """
+
+    def path(op, args, out):
+        found = overridden(operator, args, {}) if mode.intercept > mode.metas else NotImplemented
+        return slow_operator(op, args, out) if found is NotImplemented else found
+
+    operator = build(op, path)
+    update_wrapper(operator, op.forward)
+    operator.__name__, operator.__qualname__ = name, f"Tensor.{name}"
+    operator.op = op
+    setattr(Tensor, name, operator)
 
 
 # Reductions -------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import warnings
 from functools import wraps
 
+from rushlight import late
 from rushlight.autograd import mode
 from rushlight.autograd.tape import watch
 from rushlight.autograd.write import assign, check_overlap, check_write, detached, write
@@ -137,6 +138,10 @@ def in_place(call, name, saves_result=False):
             raise TypeError(
                 f"{name}(): argument 'input' (position 1) must be Tensor, not {type(self).__name__}"
             )
+        if mode.intercept > mode.metas:
+            found = late.overridden(written, (self, *args), kwargs)
+            if found is not NotImplemented:
+                return found
         if kwargs and "out" in kwargs:
             raise TypeError(f"{name}() got an unexpected keyword argument 'out'")
         try:
@@ -154,6 +159,7 @@ def in_place(call, name, saves_result=False):
         except LayoutError:  # the product of a dense and a sparse tensor is sparse
             return write(self, value.to_dense(), name)
 
+    vars(written)["is_in_place"] = True
     written.__name__ = written.__qualname__ = name
     written.__doc__ = f"In-place version of ``{name[:-1]}``."
     return written

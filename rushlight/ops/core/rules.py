@@ -4,6 +4,7 @@ import numpy as np
 
 from rushlight.backend import numpy as backend
 from rushlight.backend.summation import extreme, summed
+from rushlight.dtype import COMPLEX_KINDS
 from rushlight.tensor import Tensor
 
 __all__ = [
@@ -15,13 +16,13 @@ __all__ = [
 def is_complex(x):
     """True for complex arrays, tensors and numbers."""
     array = getattr(x, "array", x)
-    return array.dtype.kind == "c" if hasattr(array, "dtype") else isinstance(x, complex)
+    return array.dtype.kind in COMPLEX_KINDS if hasattr(array, "dtype") else isinstance(x, complex)
 
 
 def conj(x):
     """The complex conjugate; real values are returned unchanged."""
     if type(x) is np.ndarray:
-        return x.conj() if x.dtype.kind == "c" else x
+        return np.conjugate(x) if x.dtype.kind in COMPLEX_KINDS else x
     if is_complex(x):
         return x.conj_physical() if hasattr(x, "conj_physical") else x.conjugate()
     return x

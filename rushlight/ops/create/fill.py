@@ -85,7 +85,7 @@ zero.grad(x=zeros)
 
 
 def _zero_into(out):
-    out.fill(0)
+    _fill_into(out, 0)
 
 
 @short

@@ -114,8 +114,8 @@ def _from_leaves(shape, leaves, wanted):
         leaves = [int(x) for x in leaves]
     if target.category == 1 and not target.is_signed:
         leaves = [x % (1 << 8 * target.itemsize) for x in map(int, leaves)]
-    # Half precision is rounded twice, from float64 to float32 and from there, as in PyTorch.
-    half = target.is_floating_point and target.itemsize == 2
+    # Low precision is rounded twice, from float64 to float32 and from there, as in PyTorch.
+    half = target.is_floating_point and target.itemsize <= 2
     array = np.array(leaves, "f8" if half else target.numpy).reshape(shape)
     return converted(array, target.numpy) if half else array
 

@@ -79,7 +79,7 @@ def arange(
         dtype = dtypes.int64 if all(k.category < 2 for k in kinds) else None
     dtype = dtype_of(out, "arange") if dtype is None else dtype
     d = options(dtype, layout, device, "arange")
-    if d.is_complex or d is dtypes.bool:
+    if d.is_complex or d is dtypes.bool or d in dtypes.FLOAT8:
         raise UnsupportedDtypeError(f"arange: not implemented for {d}")
     if step == 0 or (d.category < 2 and not int(step)):
         raise RuntimeError(f"arange: step must be nonzero, not {step} in {d}")
@@ -124,6 +124,10 @@ def spaced(xp, start, end, steps, dtype):
     As in PyTorch, the first half is counted up from ``start``, and the rest down from ``end``.
     """
     work = dtype if dtype.kind in "fc" and dtype.itemsize >= 4 else np.dtype("f4")
+    if dtype.kind in dtypes.COMPLEX_KINDS:
+        work = np.dtype("c16" if dtype.itemsize == 16 else "c8")
+    elif dtypes.OF[dtype] in dtypes.FLOAT8:
+        raise UnsupportedDtypeError(f"linspace: not implemented for {dtypes.OF[dtype]}")
     if dtype.kind in "iu":
         work = np.dtype("f8")
         start = as_scalar(start, dtype) if steps else 0

@@ -53,8 +53,8 @@ def sub_(xp, x, y):
 sub_.grad(x=lambda g: g, y=lambda g: -g)
 
 
-@elementwise(public=False, method=False, inplace=False, operator="__rsub__", name="rsub",
-             dtype=no_bool, grad_name="RsubBackward1")  # fmt: skip
+@elementwise(public=False, method=False, inplace=False, operator="__rsub__", own_operator=True,
+             name="rsub", dtype=no_bool, grad_name="RsubBackward1")  # fmt: skip
 def rsub_(xp, x, y):
     """y - x."""
     return y - x
@@ -217,7 +217,8 @@ def positive(input):
 # Products ---------------------------------------------------------------------------------
 
 
-@elementwise(alias="multiply", operator=("__mul__", "__rmul__"), exact=(1,), numbers=True)
+@elementwise(alias="multiply", operator=("__mul__", "__rmul__"), exact=(1,), numbers=True,
+             eight_bits=True)  # fmt: skip
 def mul(xp, x, y):
     """Multiply ``input`` by ``other``.
 

@@ -9,7 +9,7 @@ from rushlight.tensor import Tensor
 # Comparisons ------------------------------------------------------------------------------
 
 
-@elementwise(operator="__eq__", tensors=("x",), arrays=True)
+@elementwise(operator="__eq__", own_operator=True, tensors=("x",), arrays=True)
 def eq(xp, x, y):
     """True where ``input`` equals ``other``.
 

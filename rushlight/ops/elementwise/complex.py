@@ -4,7 +4,7 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.backend.numpy import from_parts
-from rushlight.dtype import OF
+from rushlight.dtype import COMPLEX_KINDS, OF
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.definition import FUNCTIONS, function
@@ -163,14 +163,14 @@ def _is_turned(x):
 @view(public=False, method=False, name="real", grad_name="SelectBackward0", primitive="memory")
 def _real(xp, x):
     """The real part."""
-    return x.real
+    return x.real if x.dtype.kind == "c" else _as_pairs(x)[..., 0]
 
 
 _real.grad(x=lambda g: g)
 
 
 def _needs_imaginary(x):
-    if x.dtype.kind != "c":
+    if x.dtype.kind not in COMPLEX_KINDS:
         raise RuntimeError(
             f"imag is not implemented for tensors with non-complex dtypes: {OF[x.dtype]}"
         )
@@ -181,7 +181,7 @@ def _needs_imaginary(x):
       grad_name="SelectBackward0", primitive="memory")  # fmt: skip
 def _imag(xp, x):
     """The imaginary part."""
-    return x.imag
+    return x.imag if x.dtype.kind == "c" else _as_pairs(x)[..., 1]
 
 
 def _imaginary(g):
@@ -253,7 +253,7 @@ Tensor.imag = property(imag, _write_part(imag))
 
 
 def _pairs(x):
-    if x.dtype.kind != "c":
+    if x.dtype.kind not in COMPLEX_KINDS:
         raise RuntimeError(f"view_as_real is only supported for complex tensors, not {OF[x.dtype]}")
     return {}
 
@@ -275,7 +275,11 @@ def view_as_real(xp, x):
     >>> torch.view_as_real(torch.tensor([1 + 2j]))
     tensor([[1., 2.]])
     """
-    dtype = x.real.dtype
+    return _as_pairs(x)
+
+
+def _as_pairs(x):
+    dtype = OF[x.dtype].to_real().numpy
     return strided(x, (*x.shape, 2), (*x.strides, dtype.itemsize), dtype)
 
 
@@ -289,9 +293,10 @@ def _joined(x):
 
 
 def _check_pairs(x):
-    if x.dtype.kind != "f" or x.dtype.itemsize < 4:
+    if x.dtype.kind != "f" or OF[x.dtype].to_complex().itemsize != 2 * x.itemsize:
         raise RuntimeError(
-            f"view_as_complex is only supported for floating point tensors, not {OF[x.dtype]}"
+            "view_as_complex is only supported for half, float and double tensors, but got a "
+            f"tensor of scalar type: {OF[x.dtype]}"
         )
     if not x.ndim or x.shape[-1] != 2:
         raise RuntimeError(
@@ -313,8 +318,8 @@ def view_as_complex(xp, x):
     """View the pairs of real numbers in the last dim as complex numbers.
 
     Args:
-        input: Tensor ``(*, 2)`` of dtype float32 or float64, which holds the real and imaginary
-            parts. The last dim has stride 1, and the other strides are even.
+        input: Tensor ``(*, 2)`` of dtype float16, float32 or float64, which holds the real and
+            imaginary parts. The last dim has stride 1, and the other strides are even.
 
     Returns:
         Complex tensor ``(*)``, which shares ``input``'s memory.
@@ -326,7 +331,7 @@ def view_as_complex(xp, x):
     >>> torch.view_as_complex(torch.tensor([[1.0, 2.0]]))
     tensor([1.+2.j])
     """
-    kind = np.result_type(x.dtype, np.complex64)
+    kind = OF[x.dtype].to_complex().numpy
     first = np.lib.stride_tricks.as_strided(x, (*x.shape[:-1], 2), x.strides)
     return first.view(kind)[..., 0]
 
@@ -374,7 +379,7 @@ def complex(real, imag, *, out=None):
 
     Returns:
         Complex tensor of the shape to which ``real`` and ``imag`` are broadcast. Its dtype is
-        complex128 for float64, else complex64.
+        complex128 for float64, complex32 for float16, else complex64.
 
     Raises:
         RuntimeError: the dtypes differ, or are not floating point.

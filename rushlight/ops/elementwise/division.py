@@ -111,7 +111,7 @@ def true_divide(input, other, *, out=None):
     return div_(input, other, out=out)
 
 
-@elementwise(name="floor_divide", operator="__floordiv__", dtype=real_numbers,
+@elementwise(name="floor_divide", operator="__floordiv__", own_operator=True, dtype=real_numbers,
              check=refuse_zero, grad_name="NotImplemented", exact=(1,), numbers=True)  # fmt: skip
 def floor_divide(xp, x, y):
     """Divide ``input`` by ``other`` and round down.

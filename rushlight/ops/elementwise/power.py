@@ -36,7 +36,7 @@ def _check_exponent(x, y):
 
 
 @elementwise(public=False, method=False, inplace=False, name="pow_number", grad_name="PowBackward0",
-             check=_check_exponent, varies=True, keeps_order=(0,))  # fmt: skip
+             check=_check_exponent, varies=True, keeps_order=(0,), eight_bits=True)  # fmt: skip
 def pow_number(xp, x, y):
     """x to the power of a number."""
     if x.dtype.kind not in "fc":
@@ -151,7 +151,10 @@ def float_power(input, exponent, *, out=None):
     >>> torch.float_power(torch.tensor([1, 2]), -1)
     tensor([1.0000, 0.5000], dtype=torch.float64)
     """
-    is_complex = promote([getattr(t, "array", t) for t in (input, exponent)]).is_complex
+    is_complex = any(
+        isinstance(t, complex) or (isinstance(t, Tensor) and t.is_complex())
+        for t in (input, exponent)
+    )
     target = dtypes.complex128 if is_complex else dtypes.float64
     wide = [
         t.to(target) if isinstance(t, Tensor) else target_number(t, target)

@@ -117,7 +117,7 @@ def _magnitude(operands):
     return d
 
 
-@elementwise(alias="absolute", operator="__abs__", dtype=_magnitude, inplace=False)
+@elementwise(alias="absolute", operator="__abs__", dtype=_magnitude, inplace=False, eight_bits=True)
 def abs(xp, x):
     """The absolute value, which for complex numbers is the modulus.
 

@@ -126,7 +126,12 @@ def argwhere(input):
     return _nonzero(input)
 
 
-@elementwise(public=False, method=False, inplace=False, name="where", casts=False)
+def _of_values(operands):
+    return promote(operands[1:])
+
+
+@elementwise(public=False, method=False, inplace=False, name="where", casts=False, dtype=_of_values,
+             conditions=(0,), eight_bits=True)  # fmt: skip
 def _where(xp, condition, x, y):
     """Return ``x`` where the condition is not 0, and ``y`` elsewhere."""
     return xp.where(condition != 0, x, y)

@@ -117,7 +117,8 @@ def _addmm_shape(input, mat1, mat2):
     return out
 
 
-@kernel(public=False, method=False, name="addmm", shape=_addmm_shape, prepare=of_one_dtype("addmm"))
+@kernel(public=False, method=False, name="addmm", shape=_addmm_shape, prepare=of_one_dtype("addmm"),
+        eight_bits=True)  # fmt: skip
 def _addmm(xp, input, mat1, mat2):
     """input + mat1 @ mat2."""
     out = product(xp, mat1, mat2)

@@ -71,7 +71,8 @@ def _shape(name):
 _PRODUCT = {"public": False, "method": False, "prepare": of_one_dtype("matmul")}
 
 
-@kernel(name="mm", primitive="product", shape=_shape("mm"), autocast=LOWER, **_PRODUCT)
+@kernel(name="mm", primitive="product", shape=_shape("mm"), autocast=LOWER, eight_bits=True,
+        **_PRODUCT)  # fmt: skip
 def _mm(xp, x, y):
     """The product of two matrices."""
     return product(xp, x, y)
@@ -273,6 +274,9 @@ def __matmul__(self, other):
             return matmul(self, other)
         return overridden(matmul, (self, other), {})
     return found
+
+
+__matmul__.stands_for = matmul  # what handlers of classes see
 
 
 @short

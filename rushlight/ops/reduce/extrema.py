@@ -4,8 +4,8 @@ import numpy as np
 
 from rushlight import shapes
 from rushlight.backend.summation import extreme
+from rushlight.dtype import COMPLEX_KINDS, int64
 from rushlight.dtype import bool as bool_
-from rushlight.dtype import int64
 from rushlight.errors import DimError, DtypeError, IndexRangeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
@@ -21,7 +21,7 @@ def _check(name, x, dim, given=False):
 
     ``given``: the caller named the dim.
     """
-    if x.dtype.kind == "c":
+    if x.dtype.kind in COMPLEX_KINDS:
         raise UnsupportedDtypeError(
             f"{name}: not implemented for complex tensors: they have no order"
         )
@@ -307,7 +307,7 @@ _aminmax.grad(x=_aminmax_slope)
 
 def _arg_dim(name):
     def prepare(x, *, dim, keepdim):
-        if x.dtype.kind in "bc":
+        if x.dtype.kind in ("b", *COMPLEX_KINDS):
             raise DtypeError(
                 f"{name}(): does not support {'bool' if x.dtype.kind == 'b' else 'complex'} input"
             )

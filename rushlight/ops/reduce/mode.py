@@ -3,6 +3,7 @@
 import numpy as np
 
 from rushlight import shapes
+from rushlight.dtype import COMPLEX_KINDS
 from rushlight.errors import DimError, UnsupportedDtypeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel
@@ -21,7 +22,11 @@ def _one_dim(x, *, dim, keepdim):
     dim = shapes.dim(dim, x.ndim, "mode")
     if x.ndim and not x.shape[dim]:
         raise DimError(f"mode(): Expected reduction dim {dim} to have non-zero size.")
-    if x.ndim and x.size and (x.dtype.kind == "c" or (x.dtype.kind == "u" and x.itemsize > 1)):
+    if (
+        x.ndim
+        and x.size
+        and (x.dtype.kind in COMPLEX_KINDS or (x.dtype.kind == "u" and x.itemsize > 1))
+    ):
         raise UnsupportedDtypeError(f"mode: not implemented for {x.dtype}")
     return {"dim": dim, "keepdim": shapes.flag(keepdim, "mode")}
 

@@ -4,6 +4,7 @@ import numpy as np
 
 import rushlight.dtype as dtypes
 from rushlight import shapes
+from rushlight.dtype import COMPLEX_KINDS
 from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel
@@ -146,7 +147,7 @@ def _running(name):
 
 
 def _record(xp, ufunc, name, x, dim):
-    if x.dtype.kind == "c":
+    if x.dtype.kind in COMPLEX_KINDS:
         raise UnsupportedDtypeError(
             f"{name}: not implemented for complex tensors: they have no order"
         )

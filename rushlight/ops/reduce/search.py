@@ -5,6 +5,7 @@ from math import prod
 import numpy as np
 
 from rushlight import shapes
+from rushlight.dtype import COMPLEX_KINDS
 from rushlight.dtype import bool as bool_
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.definition import function
@@ -29,7 +30,7 @@ from rushlight.tensor import Tensor, from_array
 )
 def _unique(xp, x, *, dim):
     """(the distinct elements or slices in order, the index among them of each, their counts)."""
-    if x.dtype.kind == "c":
+    if x.dtype.kind in COMPLEX_KINDS:
         raise UnsupportedDtypeError(
             "unique: not implemented for complex tensors: they have no order"
         )
@@ -215,7 +216,7 @@ def _searchsorted(xp, ordered, x, sorter=None, *, side, integer):
 
     Both have one dtype.
     """
-    if ordered.dtype.kind in "bc":
+    if ordered.dtype.kind in ("b", *COMPLEX_KINDS):
         raise UnsupportedDtypeError(f"searchsorted: not implemented for {ordered.dtype}")
     if sorter is not None:
         ordered = np.take_along_axis(ordered, sorter, -1)

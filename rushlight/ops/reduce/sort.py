@@ -3,6 +3,7 @@
 import numpy as np
 
 from rushlight import shapes
+from rushlight.dtype import COMPLEX_KINDS
 from rushlight.errors import DimError, DtypeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
@@ -23,7 +24,7 @@ _Nanmedian = result_type("nanmedian", "values", "indices")
 
 
 def _ordered(x, name):
-    if x.dtype.kind == "c":
+    if x.dtype.kind in COMPLEX_KINDS:
         kind = DtypeError if name in ("sort", "topk") else UnsupportedDtypeError
         raise kind(f"{name}: does not support complex tensors: they have no order")
 

@@ -5,6 +5,9 @@ import warnings
 import numpy as np
 
 import rushlight.dtype as dtypes
+from rushlight import float8
+from rushlight.dtype import COMPLEX_KINDS
+from rushlight.storage import strided
 from rushlight.strides import ordered_like, preserved
 
 __all__ = ["as_scalar", "converted", "holds"]
@@ -15,25 +18,19 @@ def converted(x, dtype):
     have = x.dtype
     if dtype.kind == "b":
         return ordered_like(np.asarray(x != 0), x)
-    if have.kind == "c" and dtype.kind != "c":
+    if have.kind in COMPLEX_KINDS and dtype.kind not in COMPLEX_KINDS:
         warnings.warn("Casting complex values to real discards the imaginary part", stacklevel=2)
-        return ordered_like(converted(x.real, dtype), x)
+        real = x.real if have.kind == "c" else strided(x, x.shape, x.strides, np.float16)
+        return ordered_like(converted(real, dtype), x)
     if dtype.kind in "iu" and have.kind not in "iub":
         return _to_integer(x, dtype)
-    if dtype in _FLOAT8:
-        return preserved(_within(preserved(x, np.float32), dtype), dtype)
+    if dtype in float8.KINDS:
+        return float8.narrowed(x, dtype)
     if dtype.itemsize == 2 and dtype.kind not in "iu" and have.itemsize == 8:
         x = preserved(x, np.float32)  # PyTorch rounds twice: to float32 first
+    elif dtype.kind in COMPLEX_KINDS[1:] and have.kind not in COMPLEX_KINDS:
+        x = preserved(x, np.float32)  # PyTorch rounds twice, and NumPy knows no way from 8 bits
     return preserved(x, dtype)
-
-
-def _within(x, dtype):
-    """``x`` with numbers that ``dtype`` can hold, as PyTorch converts those that it can't."""
-    if dtype is dtypes.float8_e4m3fn.numpy:
-        return x.clip(-448, 448)  # it has no infinities
-    if dtype is dtypes.float8_e8m0fnu.numpy:
-        return np.maximum(np.abs(x), 2.0**-127)  # it has powers of two, and neither signs nor 0
-    return x
 
 
 def _to_integer(x, dtype):
@@ -43,9 +40,6 @@ def _to_integer(x, dtype):
         narrow = dtype.itemsize < 4 or dtype.name == "int32"
         found = preserved(x, np.dtype(np.int32 if narrow else np.int64))
     return found if found.dtype == dtype else preserved(found, dtype)
-
-
-_FLOAT8 = tuple([d.numpy for d in dtypes.FLOAT8])
 
 
 def as_scalar(value, dtype):
@@ -60,12 +54,14 @@ def as_scalar(value, dtype):
         raise RuntimeError(
             f"value cannot be converted to type {dtypes.OF[dtype].name} without overflow: {value}"
         )
-    if isinstance(value, complex) and dtype.kind != "c":
+    if isinstance(value, complex) and dtype.kind not in COMPLEX_KINDS:
         value = value.real if dtype.kind != "b" else value != 0
     if dtype.kind in "iu":
         value = int(value)
         if value < 0 and dtype.kind == "u":
             value += 1 << 8 * dtype.itemsize
+    if dtype in float8.KINDS:
+        return float8.narrowed(np.asarray(value), dtype)
     return np.asarray(value, dtype)
 
 
@@ -87,9 +83,9 @@ def holds(dtype, value):
     """
     kind = dtype.kind
     if isinstance(value, complex):
-        if kind != "c" and kind != "b" and value.imag:
-            return False
-        return holds(_REAL[dtype], value.real) and (kind != "c" or holds(_REAL[dtype], value.imag))
+        if kind not in COMPLEX_KINDS:
+            return (kind == "b" or not value.imag) and holds(dtype, value.real)
+        return holds(_REAL[dtype], value.real) and holds(_REAL[dtype], value.imag)
     if kind == "b":
         return True
     if dtype in _BOUNDS:

@@ -13,7 +13,7 @@ from rushlight.storage import foreign
 from rushlight.tensor import Tensor, from_array, method, reads_values
 
 #: The dtypes that come from ml_dtypes.
-_NOT_NUMPYS = tuple([d.numpy for d in (dtypes.bfloat16, *dtypes.FLOAT8)])
+_NOT_NUMPYS = tuple([d.numpy for d in (dtypes.bfloat16, *dtypes.FLOAT8, *dtypes.COMPLEX32)])
 
 
 @reads_values
@@ -30,7 +30,7 @@ def numpy(self, *, force=False):
     Raises:
         RuntimeError: ``force`` is False, and the tensor is a conjugate view, or requires grad while
             grad mode is on.
-        TypeError: The dtype is bfloat16 or has 8 bits, because NumPy has no such dtype; also with
+        TypeError: NumPy has no such dtype: bfloat16, complex32 and those of 8 bits; also with
             ``force``.
 
     >>> import rushlight as torch
@@ -42,8 +42,9 @@ def numpy(self, *, force=False):
             "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
         )
     if self.array.dtype in _NOT_NUMPYS:
-        name = self.dtype.name.replace("bfl", "BFl").replace("float8", "Float8")
-        raise TypeError(f"Got unsupported ScalarType {name}: NumPy has no such type; use .float()")
+        name = dtypes.TYPE_NAMES[self.dtype].removeprefix("torch.").removesuffix("Tensor")
+        wide = "cfloat" if self.dtype.is_complex else "float"
+        raise TypeError(f"Got unsupported ScalarType {name}: NumPy has no such type; use .{wide}()")
     if self.view_of is not None and self.view_of.lazy:
         if force:
             return self.detach().clone().array
@@ -53,7 +54,7 @@ def numpy(self, *, force=False):
 
 def _refuse_lazy(t):
     """Raise PyTorch's error for a lazy conjugate: its array is a copy of the shared memory."""
-    bit, resolve = ("conjugate", "conj") if t.array.dtype.kind == "c" else ("negative", "neg")
+    bit, resolve = ("conjugate", "conj") if t.dtype.is_complex else ("negative", "neg")
     raise RuntimeError(
         f"Can't call numpy() on Tensor that has {bit} bit set. Use "
         f"tensor.resolve_{resolve}().numpy() instead."

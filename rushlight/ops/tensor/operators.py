@@ -1,5 +1,7 @@
 """Operators of Tensor that no operation defines itself: the reflected and the in-place forms."""
 
+from rushlight.autograd import mode
+from rushlight.ops.core.dispatch import overridden
 from rushlight.ops.core.promotion import scalar_dtype
 from rushlight.ops.elementwise import arithmetic, division, logic, power
 from rushlight.tensor import Tensor, method
@@ -9,14 +11,20 @@ def _takes(x):
     return isinstance(x, Tensor) or scalar_dtype(x) is not None
 
 
-def _bind(name, call, reflected=False):
+def _bind(name, call, reflected=False, own=False):
     """Define the operator ``name`` of Tensor by ``call``.
 
     If the other operand is neither a tensor nor a number, the operator returns NotImplemented, and
     Python asks the operand's class.
+
+    ``own``: handlers of classes see the operator, as in PyTorch, and not ``call``.
     """
 
     def operate(self, other):
+        if own and mode.intercept > mode.metas:
+            found = overridden(operate, (self, other), {})
+            if found is not NotImplemented:
+                return found
         if not _takes(other):
             return NotImplemented
         return call(other, self) if reflected else call(self, other)
@@ -25,13 +33,23 @@ def _bind(name, call, reflected=False):
     setattr(Tensor, name, operate)
 
 
-@method
-def __rtruediv__(self, other):
+def __rdiv__(self, other):
+    if mode.intercept > mode.metas:
+        found = overridden(__rdiv__, (self, other), {})
+        if found is not NotImplemented:
+            return found
     return self.reciprocal() * other  # if ``other`` is an ndarray, NumPy multiplies
+
+
+Tensor.__rtruediv__ = Tensor.__rdiv__ = __rdiv__
 
 
 @method
 def __pow__(self, exponent):
+    if mode.intercept > mode.metas:
+        found = overridden(Tensor.pow, (self, exponent), {})
+        if found is not NotImplemented:
+            return found
     if isinstance(exponent, Tensor):
         return power.pow_(self, exponent)
     return power.pow_number(self, exponent) if _takes(exponent) else NotImplemented
@@ -57,10 +75,10 @@ for _name, _call in {
     "xor": logic.bitwise_xor, "lshift": logic.bitwise_left_shift,
     "rshift": logic.bitwise_right_shift,
 }.items():  # fmt: skip
-    _bind(f"__{_name}__", _call)
-    _bind(f"__r{_name}__", _call, reflected=True)
-_bind("__rpow__", power.pow, reflected=True)
-_bind("__rfloordiv__", division.floor_divide, reflected=True)
+    _bind(f"__{_name}__", _call, own=_name != "mod")
+    _bind(f"__r{_name}__", _call, reflected=True, own=True)
+_bind("__rpow__", power.pow, reflected=True, own=True)
+_bind("__rfloordiv__", division.floor_divide, reflected=True, own=True)
 
 for _name, _written in {
     "add": "add_", "sub": "sub_", "mul": "mul_", "truediv": "div_", "floordiv": "floor_divide_",

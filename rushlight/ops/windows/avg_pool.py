@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from rushlight.autograd import mode
-from rushlight.dtype import OF
+from rushlight.dtype import COMPLEX_KINDS, OF
 from rushlight.errors import IndexRangeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.autocast import SINGLE
@@ -116,7 +116,7 @@ def _pooled(name, n, input, kernel_size, stride, padding, ceil_mode, include_pad
             f"{name}: Expected {n + 1} to {n + 2} dimensions, but got a {x.ndim}-dimensional input "
             f"{tuple(x.shape)}"
         )
-    if x.dtype.kind == "b" or x.dtype.kind == "c":
+    if x.dtype.kind in ("b", *COMPLEX_KINDS):
         raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
     if override == 0:
         raise RuntimeError(f"{name}: divisor must be not zero")

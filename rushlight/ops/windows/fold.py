@@ -16,6 +16,7 @@ from rushlight.ops.core.kinds import kernel
 from rushlight.ops.index.slice import placed
 from rushlight.ops.windows.pad import constant_pad
 from rushlight.ops.windows.window import Windows, inside, output_size, padded, span
+from rushlight.storage import bits
 from rushlight.tensor import Tensor
 
 __all__ = ["fold", "unfold"]
@@ -42,7 +43,8 @@ def _columns(xp, x, *, windows):
     """The windows of an image as columns."""
     w = windows
     dims = tuple(range(2, x.ndim))
-    views = sliding_window_view(padded(x, w.padding), span(w.kernel_size, w.dilation), dims)
+    image = padded(x, w.padding)
+    views = sliding_window_view(bits(image), span(w.kernel_size, w.dilation), dims).view(x.dtype)
     steps = [slice(None, None, s) for s in (1, 1, *w.stride)]
     return _as_columns(_dilated(views[tuple(steps)], w), w)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.autograd.tape import watch
-from rushlight.dtype import OF
+from rushlight.dtype import COMPLEX_KINDS, OF
 from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.dispatch import apply, refuse
@@ -188,7 +188,8 @@ def _pooled(name, n, input, kernel_size, stride, padding, dilation, ceil_mode, r
             "batch size for "
             f"input, but got: {list(x.shape)}"
         )
-    if x.dtype.kind in "bc" or (n == 1 and x.dtype.kind in "iu" and not return_indices):
+    whole = x.dtype.kind in "iu" and n == 1 and not return_indices
+    if x.dtype.kind in ("b", *COMPLEX_KINDS) or whole:
         raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
     windows = pool_geometry(name, n, x, kernel_size, stride, padding, dilation, ceil_mode)
     if n == 1 and not return_indices and not (input.requires_grad and mode.records()):
