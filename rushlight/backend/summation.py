@@ -154,27 +154,27 @@ def _by_kernel(ufunc, x):
 def squared(x, mean, axes):
     """The sums of (x - mean)² over ``axes`` by a compiled kernel, or None.
 
-    A kernel needs a large contiguous array and its last axes.
+    A ``mean`` of None counts as 0. A kernel needs a large contiguous array and its last axes.
     """
     n = prod([x.shape[i] for i in axes])
     last = tuple(range(x.ndim - len(axes), x.ndim))
     if x.size < LARGE or x.dtype not in FLOATS or axes != last or not x.flags.c_contiguous:
         return None
     if x.size > n:
-        x, mean = x.reshape(-1, n), mean.reshape(-1, 1)
+        x, mean = x.reshape(-1, n), None if mean is None else mean.reshape(-1, 1)
         found = native.matrices("squares of rows", _squares, x, mean)
         return None if found is None else found[0]
-    whole, mean = x.size - x.size % PIECE, mean.reshape(())
+    whole, mean = x.size - x.size % PIECE, None if mean is None else mean.reshape(())
     x = x.reshape(-1)
     found = native.matrices("squares", _squares, x[:whole].reshape(-1, PIECE), mean)
     if found is None:
         return None
-    rest = x[whole:] - mean
+    rest = x[whole:] if mean is None else x[whole:] - mean
     return np.add.reduce(found[0]) + rest.dot(rest)
 
 
 def _squares(x, mean):
-    gap = x - mean
+    gap = x if mean is None else x - mean
     return (gap * gap).sum(1)
 
 

@@ -58,12 +58,11 @@ def _of_degree(out, x, degree, first, step):
     if degree < 1:
         out[...] = degree == 0
         return out
+    flat, into, count = x, out, max(1, x.size)
     if x.flags.c_contiguous and out.flags.c_contiguous:
-        flat, into = x.reshape(-1), out.reshape(-1)
-        blocks = [slice(i, i + _BLOCK) for i in range(0, x.size, _BLOCK)]
-    else:
-        flat, into, blocks = x, out, [...]
-    for block in blocks:
+        flat, into, count = x.reshape(-1), out.reshape(-1), _BLOCK
+    for start in range(0, x.size, count):
+        block = slice(start, start + count) if flat.ndim else ...
         part = flat[block]
         p, q = np.ones_like(part), first(part)
         for k in range(1, degree):
