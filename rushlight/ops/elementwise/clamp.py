@@ -43,7 +43,7 @@ def minimum(xp, x, y):
     return xp.minimum(x, y)
 
 
-@elementwise(dtype=real_only, inplace=False, tensors=("x", "y"))
+@elementwise(dtype=real_only, inplace=False, tensors=("x", "y"), least=None)
 def fmax(xp, x, y):
     """Select the larger of ``input`` and ``other``; nan only if both are nan.
 
@@ -57,7 +57,7 @@ def fmax(xp, x, y):
     return xp.fmax(x, y)
 
 
-@elementwise(dtype=real_only, inplace=False, tensors=("x", "y"))
+@elementwise(dtype=real_only, inplace=False, tensors=("x", "y"), least=None)
 def fmin(xp, x, y):
     """Select the smaller of ``input`` and ``other``; nan only if both are nan.
 
