@@ -17,7 +17,8 @@ from rushlight.shaped import Shaped
 
 __all__ = [
     "Foreign", "Storage", "UntypedStorage", "address", "bits", "check_reach", "contiguous_strides",
-    "flat", "foreign", "geometry", "offset", "owner", "reach", "settled", "span", "strided", "strides_of",
+    "flat", "foreign", "geometry", "offset", "owner", "reach", "settled", "span", "strided",
+    "strides_of",
 ]  # fmt: skip
 
 

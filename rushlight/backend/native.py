@@ -3,7 +3,8 @@
 The choice depends only on the sizes, dtypes and layouts of the operands, never on earlier calls,
 so a program gives the same numbers in every run. The option ``least`` of an operation states from
 how many elements on a kernel is faster. These limits are measured
-(``python -m benchmarks.large``).
+(``python -m benchmarks.large``). Elementwise operations have kernels from ``LEAST_ELEMENTS`` on,
+unless NumPy has one fast loop for them.
 """
 
 import functools
@@ -16,7 +17,10 @@ from numpy import ndarray
 from rushlight import late
 from rushlight.backend.sizes import large_from
 
-__all__ = ["compute", "llvm_works", "matrices", "slope", "update"]
+__all__ = ["LEAST_ELEMENTS", "compute", "either", "llvm_works", "matrices", "slope", "update"]
+
+#: The option ``least`` of elementwise operations that state none.
+LEAST_ELEMENTS = 1 << 16
 
 #: The smallest number of elements for which ``matrices`` and ``update`` use a kernel. ``update``
 #: counts the elements of parameters, gradients and optimizer state together.
@@ -47,10 +51,28 @@ def _kernels():
 
 def compute(op, inputs, params):
     """The result of ``op`` on raw ``inputs``, or None if NumPy should compute the result."""
-    if max([x.size for x in inputs if type(x) is ndarray], default=0) < op.least:
-        return None
-    kernels = _kernels()
-    return None if kernels is None else kernels.compute(op, inputs, params)
+    least = op.least
+    for x in inputs:
+        if type(x) is ndarray and x.size >= least:
+            kernels = _kernels()
+            return None if kernels is None else kernels.compute(op, inputs, params)
+    return None
+
+
+def either(op):
+    """The forward of ``op``, which has two operands: a kernel on large arrays, NumPy on others."""
+    forward, least = op.forward, op.least
+    if least is None:
+        return forward
+
+    def large_or_small(xp, x, y):
+        if x.size >= least or y.size >= least:
+            found = compute(op, (x, y), {})
+            if found is not None:
+                return found
+        return forward(xp, x, y)
+
+    return large_or_small
 
 
 def slope(op, name, rule):
@@ -61,7 +83,10 @@ def slope(op, name, rule):
     least = op.least
 
     def large_or_small(g, *values):
-        if type(g) is ndarray and g.size >= least:
+        if type(g) is ndarray and (
+            g.size >= least
+            or (not g.ndim and any(type(v) is ndarray and v.size >= least for v in values))
+        ):
             kernels = _kernels()
             found = None if kernels is None else kernels.slope(op, name, rule, (g, *values))
             if found is not None:

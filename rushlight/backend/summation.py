@@ -15,7 +15,7 @@ import numpy as np
 from rushlight.backend import native
 from rushlight.backend.sizes import large_from
 
-__all__ = ["column_sums", "extreme", "folded", "squared", "summed"]
+__all__ = ["FLOATS", "PIECE", "column_sums", "extreme", "folded", "squared", "summed"]
 
 SMALL = large_from(2048)  # up to so many elements, NumPy's own reduction is fastest
 ROW = 256  # so many elements of a row are summed in one block
@@ -24,12 +24,12 @@ WIDE = 512  # rows with fewer elements are added several at a time
 LARGE = large_from(1 << 18)  # from so many elements on, a compiled kernel may be faster
 PIECE = 4096  # a kernel splits a single long row into rows of so many elements
 FEW = 8  # rows of up to so many elements are summed column by column
-_FLOATS = (np.dtype("f4"), np.dtype("f8"))
+FLOATS = (np.dtype("f4"), np.dtype("f8"))
 
 
 def summed(x, axes, keepdims=False):
     """The sum of ``x`` over the tuple ``axes``. Integers give int64."""
-    if x.size > SMALL and x.dtype in _FLOATS:
+    if x.size > SMALL and x.dtype in FLOATS:
         return folded(np.add, x, axes, keepdims)
     if x.dtype.kind in "iub":
         return np.add.reduce(x, axis=axes, keepdims=keepdims, dtype=np.int64)
@@ -48,7 +48,7 @@ def column_sums(x):
     n = len(x)
     if n == 1:
         return x[0].copy()
-    if n <= ROWS * 4 and x.size <= 4 * SMALL and x.dtype in _FLOATS:
+    if n <= ROWS * 4 and x.size <= 4 * SMALL and x.dtype in FLOATS:
         return _ones(n, x.dtype).dot(x)  # BLAS on one thread has a fifth of a reduction's overhead
     return summed(x, (0,))
 
@@ -136,7 +136,7 @@ _KERNELS: dict = {
 
 def _by_kernel(ufunc, x):
     """``_rows`` of a large array by a compiled kernel, or None if NumPy should compute it."""
-    if x.size < LARGE or x.dtype not in _FLOATS:
+    if x.size < LARGE or x.dtype not in FLOATS:
         return None
     if len(x) > 1:
         found = native.matrices(*_KERNELS[ufunc], x)
@@ -154,27 +154,27 @@ def _by_kernel(ufunc, x):
 def squared(x, mean, axes):
     """The sums of (x - mean)² over ``axes`` by a compiled kernel, or None.
 
-    A kernel needs a large contiguous array and its last axes.
+    A ``mean`` of None counts as 0. A kernel needs a large contiguous array and its last axes.
     """
     n = prod([x.shape[i] for i in axes])
     last = tuple(range(x.ndim - len(axes), x.ndim))
-    if x.size < LARGE or x.dtype not in _FLOATS or axes != last or not x.flags.c_contiguous:
+    if x.size < LARGE or x.dtype not in FLOATS or axes != last or not x.flags.c_contiguous:
         return None
     if x.size > n:
-        x, mean = x.reshape(-1, n), mean.reshape(-1, 1)
+        x, mean = x.reshape(-1, n), None if mean is None else mean.reshape(-1, 1)
         found = native.matrices("squares of rows", _squares, x, mean)
         return None if found is None else found[0]
-    whole, mean = x.size - x.size % PIECE, mean.reshape(())
+    whole, mean = x.size - x.size % PIECE, None if mean is None else mean.reshape(())
     x = x.reshape(-1)
     found = native.matrices("squares", _squares, x[:whole].reshape(-1, PIECE), mean)
     if found is None:
         return None
-    rest = x[whole:] - mean
+    rest = x[whole:] if mean is None else x[whole:] - mean
     return np.add.reduce(found[0]) + rest.dot(rest)
 
 
 def _squares(x, mean):
-    gap = x - mean
+    gap = x if mean is None else x - mean
     return (gap * gap).sum(1)
 
 

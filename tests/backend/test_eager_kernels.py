@@ -19,7 +19,7 @@ from rushlight.compiler.run import eager_kernels, threads
 
 F = torch.nn.functional
 
-ELEMENTWISE = sorted(n for n in OPS if OPS[n].least and OPS[n].kind == "elementwise")
+ELEMENTWISE = sorted(n for n in OPS if OPS[n].slopes and OPS[n].kind == "elementwise")
 ROWS = {
     "softmax": lambda x: x.softmax(-1),
     "log_softmax": lambda x: x.log_softmax(1),
@@ -242,6 +242,111 @@ def test_one_kernel_serves_every_length():
         x = sample(n)
         np.testing.assert_allclose(F.mish(x).numpy()[-5:], F.mish(x[-5:]).numpy(), rtol=1e-6)
     assert len(eager_kernels._kernels) == before
+
+
+# name → its other operands, for which one kernel must serve all numbers.
+OPERANDS = {
+    "sin": (), "sign": (), "sqrt": (), "angle": (), "hypot": (0.5, -3.0), "logaddexp": (1.5, 2.0),
+    "remainder": (3.0, -2.5), "fmod": (3.0, -2.5), "copysign": (-1.0, 2.0), "xlogy": (0.5, 2.0),
+    "heaviside": (0.5, 1.0), "atan2": (1.0, -2.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPERANDS)
+def test_most_elementwise_operations_have_kernels(name, on_numpy):
+    tensors = name in ("hypot", "logaddexp", "heaviside", "atan2")
+    function = getattr(torch, name)
+    before = len(kernels())
+    for n in (70_000, 71_001):
+        for other in OPERANDS[name] or (None,):
+            x = sample(n).reshape(-1, 7) if n % 7 == 0 else sample(n)
+            given = [] if other is None else [torch.tensor(other) if tensors else other]
+            found, near = function(x, *given), on_numpy(function, x, *given)
+            assert found.shape == x.shape
+            np.testing.assert_allclose(found.numpy(), near.numpy(), rtol=2e-6, atol=1e-6)
+            if tensors:
+                found, near = function(x, x.flip(0)), on_numpy(function, x, x.flip(0))
+                np.testing.assert_allclose(found.numpy(), near.numpy(), rtol=2e-6, atol=1e-6)
+    assert len(kernels()) == before + 1 + tensors
+
+
+def test_a_result_has_all_dims_of_its_operands(on_numpy):
+    x = sample(1 << 16)
+    for other in (torch.ones(1, 1), torch.ones(1, 1, 1)):
+        assert torch.hypot(x, other).shape == (*other.shape[:-1], 1 << 16)
+    assert torch.hypot(x[:1], torch.ones(0)).shape == (0,)
+
+
+def test_narrow_rows_have_kernels_and_wide_ones_only_if_that_is_stated():
+    before = len(kernels())
+    torch.hypot(sample(3 << 16).reshape(-1, 3), sample(3))
+    assert len(kernels()) == before + 1
+    torch.hypot(sample(1 << 18).reshape(-1, 1 << 10), sample(1 << 10))
+    assert len(kernels()) == before + 1
+
+
+def test_values_that_change_compile_nothing():
+    x, y = sample(1 << 16), sample(1 << 16) + 5
+    torch.addcdiv(x, x, y)
+    before = len(eager_kernels._kernels)
+    for k in range(3):
+        torch.addcdiv(x, x, y, value=-0.1 * k)
+        torch.lerp(x, y, 0.1 * k)
+        torch.where(x > 0, x, 0.1 * k)
+    assert len(eager_kernels._kernels) == before + 2
+
+
+LOSSES = {
+    "mse_loss": {}, "smooth_l1_loss": {"beta": 0.3}, "huber_loss": {"delta": 0.4},
+    "binary_cross_entropy": {}, "binary_cross_entropy_with_logits": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_of_any_number_of_elements(name, reduction, on_numpy):
+    loss = getattr(F, name)
+
+    def run(x, y):
+        x = x.detach().requires_grad_()
+        found = loss(x, y, reduction=reduction, **LOSSES[name])
+        g = torch.linspace(0.5, 1, found.numel()).to(x.dtype).reshape(found.shape)
+        return found.detach(), torch.autograd.grad(found, x, g)[0]
+
+    counts = []
+    for shape in ((70_001,), (300, 333)):
+        n = torch.Size(shape).numel()
+        x, y = (sample(n, low=0.01, high=0.99).reshape(shape) for _ in range(2))
+        as_good(run, on_numpy, x, y.flip(0))
+        counts.append(len(kernels()))
+    assert counts[0] == counts[1] >= 1
+
+
+def test_an_expanded_tensor_is_not_read_beyond_its_memory():
+    x = torch.full((), 3.0).expand(256, 1024)
+    found = F.cross_entropy(x, torch.zeros(256, dtype=torch.int64))
+    assert abs(found.item() - np.log(1024)) < 1e-5
+    assert F.mse_loss(x, torch.zeros(256, 1024)).item() == 9
+    images = torch.full((), 3.0).expand(64, 32, 28, 28)
+    assert not F.batch_norm(images, None, None, training=True).any()
+
+
+@pytest.mark.parametrize("shape, dim", [((70_000, 3), 1), ((500, 300), 1), ((3, 40_000), 1),
+                                        ((300, 500), 0), ((30, 70, 50), 1), ((90_001,), 0)])  # fmt: skip
+@pytest.mark.parametrize("name", ["cumsum", "cumprod", "cummax", "cummin"])
+def test_scans_of_large_arrays(name, shape, dim):
+    x = sample(int(np.prod(shape)), low=0.9, high=1.1).reshape(shape).numpy()
+    x.reshape(-1)[5::1001] = np.nan if name[3:] in ("max", "min") else 0.5
+    found = getattr(torch.from_numpy(x), name)(dim)
+    ufunc = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum}[name[3:]]
+    wide = ufunc.accumulate(x, dim, dtype=np.float64).astype(np.float32)
+    if isinstance(found, torch.Tensor):
+        np.testing.assert_array_equal(found.numpy(), wide)
+        return
+    np.testing.assert_array_equal(found.values.numpy(), wide)
+    places = np.arange(shape[dim]).reshape([-1 if i == dim else 1 for i in range(len(shape))])
+    last = np.maximum.accumulate(np.where((x == wide) | (x != x), places, 0), dim)
+    np.testing.assert_array_equal(found.indices.numpy(), last)
 
 
 @pytest.mark.parametrize("lay_out", [lambda x: x.t(), lambda x: x[:, ::2], lambda x: x[1:, 1:]])

@@ -29,16 +29,16 @@ from rushlight.tensor import from_array
 __all__ = ["expand", "recording", "unfold", "unfolded"]
 
 
-def expand(equations):
+def expand(equations, checks=True):
     """``equations`` with composite operations replaced by the operations of their lowering.
 
     The results stay the same ``Abstract`` objects, so references to them stay valid. The checks of
-    an equation's operands come just before the equation.
+    an equation's operands come just before the equation, unless ``checks`` is False.
     """
     parts = sums(equations)
     found: list = []
     for equation in equations:
-        found += _checks(equation)
+        found += _checks(equation) if checks else []
         part = parts.get(id(equation))
         found += _lowered(equation) if part is None else _joined(equation, part)
     return found

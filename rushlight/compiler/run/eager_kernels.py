@@ -9,9 +9,12 @@ import atexit
 from collections import OrderedDict
 from math import prod
 
+import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd import mode
+from rushlight.backend import numpy as xp
+from rushlight.backend.summation import FLOATS, PIECE
 from rushlight.compiler.ir import roles
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.run.handlers import handlers_apart, is_of_handler
@@ -25,6 +28,8 @@ __all__ = ["compute", "matrices", "slope", "update"]
 _MOST = 1024  # kernels that are kept; the oldest one is dropped first
 #: A row has at most this many elements; operations with longer rows are left to NumPy.
 _WIDEST = 1 << 18
+#: Up to so many elements of a row NumPy takes long for each row.
+_NARROW = 64
 _kernels: OrderedDict = OrderedDict()  # signature → Stream or Single; None if there is no kernel
 _MOST_CALLS = 4096  # calls whose kernel is looked up at once; beyond, all are forgotten
 _calls: dict = {}  # the function and its operands' layouts → what ``_chosen`` gives
@@ -40,32 +45,89 @@ def _free():
 
 def compute(op, inputs, params):
     """The result of ``op`` on arrays, or None if NumPy must compute it."""
-
-    def recorded(*values):
-        given = [v.array if isinstance(v, Tensor) else v for v in values]
-        (found,) = mode.state.recorder.emit(op, tuple(given), params)
-        return from_array(found)
-
+    if op.worth is not None and not op.worth(*inputs, **params):
+        return None
     if op.role in roles.CONTRACTIONS:
         return _fixed(op, inputs, params)
+    if params.get("reduction", "none") != "none":
+        return _summed(op, inputs, params)
+    if op.kind == "elementwise" and not op.varies:
+        inputs = _without_numbers(inputs)
 
     def prepared():
-        nonlocal params
         dim = params.get("dim")
         if dim is None:
-            return (op.name, repr(params)), _closed(recorded, inputs), _elements(inputs)
-        params = {**params, "dim": (1,)}
-        return (op.name, repr(params)), _closed(recorded, inputs), _lines(inputs, dim)
+            inner, arranged = params, _elements(inputs, _WIDEST if op.widths else _NARROW)
+        else:
+            dims = (dim,) if type(dim) is int else dim
+            inner = {**params, "dim": 1 if type(dim) is int else (1,)}
+            arranged = _lines(inputs, dims)
+        return (op.name, repr(inner)), _closed(_recorded(op, inner), inputs), arranged
 
     found = _run((op.name, repr(params) if params else ""), inputs, prepared)
     return None if found is None else found[0]
 
 
+def _recorded(op, params):
+    """A function of tensors without elements that records ``op``."""
+
+    def record(*values):
+        given = [v.array if isinstance(v, Tensor) else v for v in values]
+        (found,) = mode.state.recorder.emit(op, tuple(given), params)
+        return from_array(found)
+
+    return record
+
+
+def _summed(op, inputs, params):
+    """The result of a loss, ``op``: the sum or the mean of its results with reduction="none".
+
+    A kernel sums rows of ``PIECE`` elements, so it serves any number of elements.
+    """
+    arrays = [x for x in inputs if x is not None]
+    x = arrays[0]
+    for y in arrays:
+        if y.shape != x.shape or y.dtype != x.dtype or not y.flags.c_contiguous:
+            return None
+    whole = x.size - x.size % PIECE
+    if x.dtype not in FLOATS or not whole:
+        return None
+    flat = [y if y is None else y.reshape(-1) for y in inputs]
+    each = _recorded(op, {**params, "reduction": "none"})
+    found = matrices(
+        ("sums", op.name, repr(params)), lambda *values: each(*values).sum(1),
+        [y if y is None else y[:whole].reshape(-1, PIECE) for y in flat],
+    )  # fmt: skip
+    if found is None:
+        return None
+    rest = [y if y is None else y[whole:] for y in flat]
+    total = np.add.reduce(found[0]) + op.forward(xp, *rest, **{**params, "reduction": "sum"})
+    return np.asarray(total if params["reduction"] == "sum" else total / x.size, x.dtype)
+
+
+def _without_numbers(inputs):
+    """``inputs`` with arrays in place of Python numbers, so that one kernel serves all numbers.
+
+    A number whose dtype the arrays leave open stays, and becomes a constant of its kernel.
+    """
+    if all(type(x) is ndarray or x is None for x in inputs):
+        return inputs
+    known = {x.dtype for x in inputs if type(x) is ndarray and x.dtype != bool}
+    if len(known) != 1:
+        return inputs
+    (dtype,) = known
+    if dtype.kind not in "iuf" or dtype.itemsize < (4 if dtype.kind == "f" else 1):
+        return inputs
+    types = (int, float) if dtype.kind == "f" else (int,)
+    try:
+        return tuple([np.asarray(x, dtype) if type(x) in types else x for x in inputs])
+    except OverflowError:
+        return inputs
+
+
 def _fixed(op, inputs, params):
     """The result of a contraction, by a program for exactly these shapes; None: use NumPy."""
     arrays = [x for x in inputs if x is not None]
-    if op.worth is not None and not op.worth(*inputs, **params):
-        return None
     if not all(map(_fits, arrays)):
         return None
     key = (op.name, repr(params), tuple([x if x is None else (x.shape, x.dtype) for x in inputs]))
@@ -77,6 +139,12 @@ def _fixed(op, inputs, params):
 
 def slope(op, name, rule, values):
     """The result of a gradient rule on arrays, or None if NumPy must compute it."""
+    if "mean" in [v for v in values if type(v) is str]:
+        # The rule would count the elements of a kernel's rows, whose number is unknown.
+        g = values[0]
+        rest = ["sum" if type(v) is str and v == "mean" else v for v in values[1:]]
+        count = max(v.size for v in rest if type(v) is ndarray)
+        values = (np.asarray(g / count, g.dtype), *rest)
 
     def prepared():
         dims = [v for v in values if type(v) is tuple]
@@ -99,6 +167,8 @@ def matrices(key, function, values):
 
     def prepared():
         given = [x for x in values if x is not None]
+        if not all(x.flags.c_contiguous for x in given):  # an expanded array has fewer elements
+            return key, function, None
         shapes = [(ROWS, *x.shape[1:]) if x.ndim == values[0].ndim else x.shape for x in given]
         return key, _closed(function, values), (rows, shapes, None)
 
@@ -124,14 +194,18 @@ def update(key, function, arrays, scalars):
 # How arrays lie ---------------------------------------------------------------------------
 
 
-def _elements(values):
+def _elements(values, widest=_WIDEST):
     """(rows, shape of each array, shape of the result) for arrays that broadcast.
 
     Each array may have the shape of the result, only its last dims, all dims but the last, or one
-    element. None for other shapes, or if two arrays need rows of different lengths.
+    element. None for other shapes, if two arrays need rows of different lengths, or if a row has
+    more elements than ``widest``.
     """
-    full = max([x for x in values if type(x) is ndarray], key=lambda x: x.size).shape
+    arrays = [x for x in values if type(x) is ndarray]
+    full = max(arrays, key=lambda x: x.size).shape
     size = prod(full)
+    if not all(x.size for x in arrays):  # the result has no elements, although ``full`` has
+        return None
     inner = 1
     for x in values:
         if type(x) is not ndarray or x.size in (1, size):
@@ -140,7 +214,7 @@ def _elements(values):
         if inner not in (1, width):
             return None
         inner = width
-    if inner > _WIDEST or size % inner:
+    if inner > widest or size % inner:
         return None
     rows = size // inner
     whole = (ROWS,) if inner == 1 else (ROWS, inner)
@@ -148,6 +222,8 @@ def _elements(values):
     for x in values:
         if type(x) is not ndarray:
             continue
+        if x.ndim > len(full):  # the result has dims of size 1 more
+            return None
         if x.shape == full:
             shapes.append(whole if any(x.strides) else (1,) * len(whole))
         elif x.size == 1:

@@ -116,7 +116,8 @@ def _scheduled(function, values):
         found = function(*[from_array(v) for v in values])
         found = found if isinstance(found, tuple) else (found,)
         outputs = [recorder.value(x) for x in found]
-    equations, outputs = simplify(expand(recorder.equations), outputs)
+    # Eager mode checks the operands' values before it calls a kernel.
+    equations, outputs = simplify(expand(recorder.equations, checks=False), outputs)
     schedule = Schedule(equations, values, [(v, v) for v in outputs], [], [])
     if len(schedule.groups) != 1 or schedule.groups[0].kind != "loops":
         raise NotImplementedError(f"not one kernel, but {[g.kind for g in schedule.groups]}")

@@ -215,7 +215,7 @@ def _kept(op):
 
 
 def binary(op, slow):
-    forward = op.forward
+    forward = native.either(op)
     kept = _kept(op)
     direct = _OPERATORS.get(forward.__code__.co_code)
     numbers = op.inputs[1] not in op.tensors

@@ -106,11 +106,14 @@ class Op:
             equations and, if several operations share the role, its form, as in ``reduction add``;
             see ``compiler/ir/roles.py``. Elementwise operations are ``pointwise``, views ``view``.
         least: The number of elements of the largest operand from which on a compiled kernel
-            replaces NumPy. None: NumPy always computes the result.
-        worth: ``worth(*inputs, **params)`` tells whether a contraction has enough work for a kernel
-            that is compiled for its exact shapes. None: always.
+            replaces NumPy. None: NumPy always computes the result. Default: ``LEAST_ELEMENTS`` of
+            ``backend/native.py`` for elementwise operations, None for others.
+        widths: If an operand is broadcast along rows or columns, a kernel is compiled for each
+            width of the rows. Default: if ``least`` is stated. Else only narrow rows have one.
+        worth: ``worth(*inputs, **params)`` tells whether there is enough work for a kernel that is
+            compiled for these parameters, and for a contraction's exact shapes. None: always.
         slopes: The gradient rules also run as compiled kernels, from ``least`` elements on.
-            Default: True for elementwise operations only.
+            Default: True for elementwise operations that state ``least``.
         shares: The results may share the memory of an input, as views do.
         own_slope: The gradient rules count in more than the operation's inputs say, so the
             derivative of the lowering is not the gradient.
@@ -193,10 +196,11 @@ class Op:
         self.conditions = options.pop("conditions", ())
         self.eight_bits = options.pop("eight_bits", False)
         self.keeps_floats = None
-        least = options.pop("least", None)
+        self.widths = options.get("least") is not None
+        least = options.pop("least", native.LEAST_ELEMENTS if kind == "elementwise" else None)
         self.least = None if least is None else large_from(least)
         self.worth = options.pop("worth", None)
-        self.slopes = options.pop("slopes", kind == "elementwise")
+        self.slopes = options.pop("slopes", kind == "elementwise" and self.widths)
         self.shares = options.pop("shares", kind == "view")
         self.own_slope = options.pop("own_slope", False)
         self.batching: Any = None

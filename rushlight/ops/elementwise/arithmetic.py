@@ -32,7 +32,7 @@ def no_bool(operands):
 
 
 @elementwise(public=False, method=False, inplace=False, name="add",
-             operator=("__add__", "__radd__"), numbers=True)  # fmt: skip
+             operator=("__add__", "__radd__"), numbers=True, least=None)  # fmt: skip
 def add_(xp, x, y):
     """x + y."""
     return x + y
@@ -43,7 +43,7 @@ add_.grad(x=lambda g: g, y=lambda g: g)
 
 @elementwise(
     public=False, method=False, inplace=False, operator="__sub__", name="sub", dtype=no_bool,
-    numbers=True,
+    numbers=True, least=None,
 )  # fmt: skip
 def sub_(xp, x, y):
     """x - y."""
@@ -54,7 +54,8 @@ sub_.grad(x=lambda g: g, y=lambda g: -g)
 
 
 @elementwise(public=False, method=False, inplace=False, operator="__rsub__", own_operator=True,
-             name="rsub", dtype=no_bool, grad_name="RsubBackward1")  # fmt: skip
+             name="rsub", dtype=no_bool, grad_name="RsubBackward1",
+             least=None)  # fmt: skip
 def rsub_(xp, x, y):
     """y - x."""
     return y - x
@@ -178,7 +179,7 @@ def rsub(input, other, *, alpha=1):
     return _scaled(sub_, sub_scaled, other, input, alpha, None)
 
 
-@elementwise(operator="__neg__", alias="negative", dtype=no_bool)
+@elementwise(operator="__neg__", alias="negative", dtype=no_bool, least=None)
 def neg(xp, x):
     """Change the sign of each element.
 
@@ -218,7 +219,7 @@ def positive(input):
 
 
 @elementwise(alias="multiply", operator=("__mul__", "__rmul__"), exact=(1,), numbers=True,
-             eight_bits=True)  # fmt: skip
+             eight_bits=True, least=None)  # fmt: skip
 def mul(xp, x, y):
     """Multiply ``input`` by ``other``.
 
@@ -272,8 +273,14 @@ def _value_of(rule):
     return prepare
 
 
+def _plain_value(x, tensor1, tensor2, *, value):
+    """Whether ``value`` is 1; other values often change, and each would need a kernel."""
+    return value == 1
+
+
 @elementwise(public=False, method=False, inplace=False, name="addcmul", dtype=_numbers,
-             prepare=_value_of(_numbers), tensors=("x", "tensor1", "tensor2"))  # fmt: skip
+             prepare=_value_of(_numbers), tensors=("x", "tensor1", "tensor2"),
+             worth=_plain_value)  # fmt: skip
 def _addcmul(xp, x, tensor1, tensor2, *, value=1):
     """x + value · tensor1 · tensor2."""
     return x + value * tensor1 * tensor2
@@ -323,6 +330,7 @@ def _no_integer_division(operands):
 @elementwise(
     public=False, method=False, inplace=False, name="addcdiv", dtype=_no_integer_division,
     prepare=_value_of(_no_integer_division), tensors=("x", "tensor1", "tensor2"),
+    worth=_plain_value,
 )  # fmt: skip
 def _addcdiv(xp, x, tensor1, tensor2, *, value=1):
     """x + value · tensor1 / tensor2."""
@@ -424,7 +432,7 @@ def lerp(input, end, weight, *, out=None):
 
 @elementwise(
     public=False, method=False, inplace=False, operator="__truediv__", name="div", dtype=to_float,
-    exact=(1,), numbers=True,
+    exact=(1,), numbers=True, least=None,
 )  # fmt: skip
 def div_(xp, x, y):
     """x / y."""

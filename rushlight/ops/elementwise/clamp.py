@@ -15,7 +15,7 @@ from rushlight.tensor import Tensor
 # Of two -----------------------------------------------------------------------------------
 
 
-@elementwise(dtype=real_only, inplace=False, tensors=("x", "y"))
+@elementwise(dtype=real_only, inplace=False, tensors=("x", "y"), least=None)
 def maximum(xp, x, y):
     """Select the larger of ``input`` and ``other``; nan if one of them is nan.
 
@@ -29,7 +29,7 @@ def maximum(xp, x, y):
     return xp.maximum(x, y)
 
 
-@elementwise(dtype=real_only, inplace=False, tensors=("x", "y"))
+@elementwise(dtype=real_only, inplace=False, tensors=("x", "y"), least=None)
 def minimum(xp, x, y):
     """Select the smaller of ``input`` and ``other``; nan if one of them is nan.
 
@@ -43,7 +43,7 @@ def minimum(xp, x, y):
     return xp.minimum(x, y)
 
 
-@elementwise(dtype=real_only, inplace=False, tensors=("x", "y"))
+@elementwise(dtype=real_only, inplace=False, tensors=("x", "y"), least=None)
 def fmax(xp, x, y):
     """Select the larger of ``input`` and ``other``; nan only if both are nan.
 
@@ -57,7 +57,7 @@ def fmax(xp, x, y):
     return xp.fmax(x, y)
 
 
-@elementwise(dtype=real_only, inplace=False, tensors=("x", "y"))
+@elementwise(dtype=real_only, inplace=False, tensors=("x", "y"), least=None)
 def fmin(xp, x, y):
     """Select the smaller of ``input`` and ``other``; nan only if both are nan.
 
@@ -143,7 +143,7 @@ def _held(name, grad_name, bound):
 
     forward.__doc__ = "x between two numbers."
     op = elementwise(forward, name=name, public=False, method=False, inplace=False, dtype=real_only,
-                     grad_name=grad_name, tensors=("x",), casts=bound)  # fmt: skip
+                     grad_name=grad_name, tensors=("x",), casts=bound, least=None)  # fmt: skip
     op.grad(x=lambda g, x, min, max: where(_inside(x, min, max), g, 0))
     if bound:
         op.grad(min=_min_slope, max=_max_slope)

@@ -9,7 +9,7 @@ from rushlight.tensor import Tensor
 # Comparisons ------------------------------------------------------------------------------
 
 
-@elementwise(operator="__eq__", own_operator=True, tensors=("x",), arrays=True)
+@elementwise(operator="__eq__", own_operator=True, tensors=("x",), arrays=True, least=None)
 def eq(xp, x, y):
     """True where ``input`` equals ``other``.
 
@@ -20,7 +20,7 @@ def eq(xp, x, y):
     return x == y
 
 
-@elementwise(operator="__ne__", alias="not_equal", tensors=("x",))
+@elementwise(operator="__ne__", alias="not_equal", tensors=("x",), least=None)
 def ne(xp, x, y):
     """True where ``input`` differs from ``other``.
 
@@ -31,7 +31,7 @@ def ne(xp, x, y):
     return x != y
 
 
-@elementwise(operator="__lt__", alias="less", dtype=real_only, tensors=("x",))
+@elementwise(operator="__lt__", alias="less", dtype=real_only, tensors=("x",), least=None)
 def lt(xp, x, y):
     """True where ``input < other``.
 
@@ -42,7 +42,7 @@ def lt(xp, x, y):
     return x < y
 
 
-@elementwise(operator="__le__", alias="less_equal", dtype=real_only, tensors=("x",))
+@elementwise(operator="__le__", alias="less_equal", dtype=real_only, tensors=("x",), least=None)
 def le(xp, x, y):
     """True where ``input ≤ other``.
 
@@ -53,7 +53,7 @@ def le(xp, x, y):
     return x <= y
 
 
-@elementwise(operator="__gt__", alias="greater", dtype=real_only, tensors=("x",))
+@elementwise(operator="__gt__", alias="greater", dtype=real_only, tensors=("x",), least=None)
 def gt(xp, x, y):
     """True where ``input > other``.
 
@@ -64,7 +64,7 @@ def gt(xp, x, y):
     return x > y
 
 
-@elementwise(operator="__ge__", alias="greater_equal", dtype=real_only, tensors=("x",))
+@elementwise(operator="__ge__", alias="greater_equal", dtype=real_only, tensors=("x",), least=None)
 def ge(xp, x, y):
     """True where ``input ≥ other``.
 
@@ -78,7 +78,7 @@ def ge(xp, x, y):
 # Kinds of number --------------------------------------------------------------------------
 
 
-@elementwise(inplace=False)
+@elementwise(inplace=False, least=None)
 def isnan(xp, x):
     """True where ``input`` is not a number.
 
@@ -89,7 +89,7 @@ def isnan(xp, x):
     return x != x
 
 
-@elementwise(inplace=False)
+@elementwise(inplace=False, least=None)
 def isinf(xp, x):
     """True where ``input`` is infinite.
 
@@ -100,7 +100,7 @@ def isinf(xp, x):
     return xp.isinf(x)
 
 
-@elementwise(inplace=False)
+@elementwise(inplace=False, least=None)
 def isfinite(xp, x):
     """True where ``input`` is neither infinite nor nan.
 
@@ -111,7 +111,7 @@ def isfinite(xp, x):
     return xp.isfinite(x)
 
 
-@elementwise(inplace=False, dtype=real_only)
+@elementwise(inplace=False, dtype=real_only, least=None)
 def isposinf(xp, x):
     """True where ``input`` is +∞.
 
@@ -122,7 +122,7 @@ def isposinf(xp, x):
     return x == xp.inf
 
 
-@elementwise(inplace=False, dtype=real_only)
+@elementwise(inplace=False, dtype=real_only, least=None)
 def isneginf(xp, x):
     """True where ``input`` is -∞.
 

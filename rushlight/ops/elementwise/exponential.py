@@ -109,7 +109,7 @@ def log(xp, x):
 log.grad(x=lambda g, x: g / conj(x))
 
 
-@elementwise(dtype=to_float)
+@elementwise(dtype=to_float, least=None)
 def log2(xp, x):
     """The logarithm to base 2.
 
@@ -123,7 +123,7 @@ def log2(xp, x):
 log2.grad(x=lambda g, x: g / conj(x * LN2))
 
 
-@elementwise(dtype=to_float)
+@elementwise(dtype=to_float, least=None)
 def log10(xp, x):
     """The logarithm to base 10.
 

@@ -80,7 +80,7 @@ scaled.watch(x="out")
 
 
 @elementwise(public=False, method=False, inplace=False, name="ldexp_by_power", dtype=to_float,
-             grad_name="LdexpBackward0", keeps_order=(0, 2))  # fmt: skip
+             grad_name="LdexpBackward0", keeps_order=(0, 2), least=None)  # fmt: skip
 def _powered(xp, x, y, power):
     """x · power, where ``power`` is 2**y; all are of any dtypes."""
     return x * power

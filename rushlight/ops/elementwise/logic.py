@@ -49,7 +49,7 @@ def logical_xor(xp, x, y):
     return xp.logical_xor(x, y)
 
 
-@elementwise(casts=True)
+@elementwise(casts=True, least=None)
 def logical_not(xp, x):
     """True where ``input`` is zero.
 
@@ -70,7 +70,7 @@ def _whole(operands):
     return d
 
 
-@elementwise(dtype=integers)
+@elementwise(dtype=integers, least=None)
 def bitwise_and(xp, x, y):
     """The bits that both inputs have; ``and`` of bools.
 
@@ -81,7 +81,7 @@ def bitwise_and(xp, x, y):
     return x & y
 
 
-@elementwise(dtype=integers)
+@elementwise(dtype=integers, least=None)
 def bitwise_or(xp, x, y):
     """The bits that at least one input has; ``or`` of bools.
 
@@ -92,7 +92,7 @@ def bitwise_or(xp, x, y):
     return x | y
 
 
-@elementwise(dtype=integers)
+@elementwise(dtype=integers, least=None)
 def bitwise_xor(xp, x, y):
     """The bits in which the inputs differ.
 
@@ -103,7 +103,7 @@ def bitwise_xor(xp, x, y):
     return x ^ y
 
 
-@elementwise(dtype=integers)
+@elementwise(dtype=integers, least=None)
 def bitwise_not(xp, x):
     """Every bit inverted; ``not`` of bools.
 
@@ -161,7 +161,7 @@ def bitwise_right_shift(xp, x, y):
     return xp.where(outside, lost, x >> count)
 
 
-@elementwise(dtype=_whole, tensors=("x", "y"))
+@elementwise(dtype=_whole, tensors=("x", "y"), least=None)
 def gcd(xp, x, y):
     """Compute the greatest common divisor.
 
@@ -175,7 +175,7 @@ def gcd(xp, x, y):
     return xp.gcd(x, y)
 
 
-@elementwise(dtype=_whole, tensors=("x", "y"))
+@elementwise(dtype=_whole, tensors=("x", "y"), least=None)
 def lcm(xp, x, y):
     """Compute the least common multiple.
 

@@ -36,7 +36,8 @@ def _check_exponent(x, y):
 
 
 @elementwise(public=False, method=False, inplace=False, name="pow_number", grad_name="PowBackward0",
-             check=_check_exponent, varies=True, keeps_order=(0,), eight_bits=True)  # fmt: skip
+             check=_check_exponent, varies=True, keeps_order=(0,), eight_bits=True,
+             least=None)  # fmt: skip
 def pow_number(xp, x, y):
     """x to the power of a number."""
     if x.dtype.kind not in "fc":
@@ -72,9 +73,8 @@ def _no_bools(operands):
     return d
 
 
-@elementwise(
-    public=False, method=False, inplace=False, name="pow", grad_name="PowBackward1", dtype=_no_bools
-)
+@elementwise(public=False, method=False, inplace=False, name="pow", grad_name="PowBackward1",
+             dtype=_no_bools, least=None)  # fmt: skip
 def pow_(xp, x, y):
     """x to the power y."""
     return xp.power(x, y) if x.dtype.kind in "fc" else _integer_power(xp, x, y)
@@ -185,7 +185,7 @@ def _squared(operands):
     return promote([*operands, 2])
 
 
-@elementwise(dtype=_squared, grad_name="PowBackward0")
+@elementwise(dtype=_squared, grad_name="PowBackward0", least=None)
 def square(xp, x):
     """``input`` times itself.
 
@@ -230,7 +230,7 @@ def rsqrt(xp, x):
 rsqrt.grad(x=lambda g, out: -0.5 * g * conj(out * out * out))
 
 
-@elementwise(dtype=to_float)
+@elementwise(dtype=to_float, least=None)
 def reciprocal(xp, x):
     """One over ``input``.
 

@@ -102,7 +102,7 @@ def _slopes(xp, x, *, lower, upper, generator):
 
 @elementwise(
     public=False, method=False, inplace=False, dtype=real_numbers, name="rrelu_with_noise",
-    keeps_order=False,
+    keeps_order=False, least=None,
 )  # fmt: skip
 def _noisy(xp, x, noise):
     """x times its slope."""

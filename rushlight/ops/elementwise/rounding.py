@@ -16,7 +16,7 @@ from rushlight.tensor import Tensor
 # Whole parts ------------------------------------------------------------------------------
 
 
-@elementwise(dtype=real_numbers)
+@elementwise(dtype=real_numbers, least=None)
 def floor(xp, x):
     """The largest whole number not above ``input``.
 
@@ -27,7 +27,7 @@ def floor(xp, x):
     return xp.floor(x)
 
 
-@elementwise(dtype=real_numbers)
+@elementwise(dtype=real_numbers, least=None)
 def ceil(xp, x):
     """The smallest whole number not below ``input``.
 
@@ -38,7 +38,7 @@ def ceil(xp, x):
     return xp.ceil(x)
 
 
-@elementwise(dtype=real_numbers, alias="fix")
+@elementwise(dtype=real_numbers, alias="fix", least=None)
 def trunc(xp, x):
     """``input`` without its fractional part.
 
@@ -60,7 +60,9 @@ def frac(xp, x):
     return x - xp.trunc(x)
 
 
-@elementwise(public=False, method=False, inplace=False, name="round", dtype=real_numbers)
+@elementwise(
+    public=False, method=False, inplace=False, name="round", dtype=real_numbers, least=None
+)
 def _round(xp, x):
     """x rounded to the nearest whole number, halves to the even one."""
     return xp.rint(x) if x.dtype.kind == "f" else +x
@@ -117,7 +119,8 @@ def _magnitude(operands):
     return d
 
 
-@elementwise(alias="absolute", operator="__abs__", dtype=_magnitude, inplace=False, eight_bits=True)
+@elementwise(alias="absolute", operator="__abs__", dtype=_magnitude, inplace=False, eight_bits=True,
+             least=None)  # fmt: skip
 def abs(xp, x):
     """The absolute value, which for complex numbers is the modulus.
 
@@ -188,7 +191,7 @@ def _sgn_slope(g, x, out):
 sgn.grad(x=_sgn_slope)
 
 
-@elementwise(dtype=real_only, inplace=False)
+@elementwise(dtype=real_only, inplace=False, least=None)
 def signbit(xp, x):
     """True where the sign bit is set, -0.0 included.
 

@@ -31,7 +31,7 @@ atan = _unary("atan", "The angle with the given tangent", ("[0.0, 1.0]", "[0.000
               "arctan", "arctan")  # fmt: skip
 sinh = _unary("sinh", "The hyperbolic sine", ("[0.0, 1.0]", "[0.0000, 1.1752]"))
 cosh = _unary("cosh", "The hyperbolic cosine", ("[0.0, 1.0]", "[1.0000, 1.5431]"))
-tanh = _unary("tanh", "The hyperbolic tangent", ("[0.0, 1.0]", "[0.0000, 0.7616]"))
+tanh = _unary("tanh", "The hyperbolic tangent", ("[0.0, 1.0]", "[0.0000, 0.7616]"), least=None)
 asinh = _unary("asinh", "The inverse hyperbolic sine", ("[0.0, 1.0]", "[0.0000, 0.8814]"),
                "arcsinh", "arcsinh")  # fmt: skip
 acosh = _unary("acosh", "The inverse hyperbolic cosine", ("[1.0, 2.0]", "[0.0000, 1.3170]"),
@@ -107,7 +107,7 @@ def _sinc_slope(g, x):
 sinc.grad(x=_sinc_slope)
 
 
-@elementwise(dtype=floats, grad_name="Deg2RadBackward0", keeps_order="like")
+@elementwise(dtype=floats, grad_name="Deg2RadBackward0", keeps_order="like", least=None)
 def deg2rad(xp, x):
     """Convert degrees to radians.
 
@@ -121,7 +121,7 @@ def deg2rad(xp, x):
 deg2rad.grad(x=lambda g: g * (pi / 180))
 
 
-@elementwise(dtype=floats, grad_name="Rad2DegBackward0", keeps_order="like")
+@elementwise(dtype=floats, grad_name="Rad2DegBackward0", keeps_order="like", least=None)
 def rad2deg(xp, x):
     """Convert radians to degrees.
 

@@ -15,7 +15,7 @@ from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.range_checks import check_indices
 from rushlight.ops.create.range import arange
 from rushlight.ops.index.along_dim import filled
-from rushlight.ops.index.gather import along, check_along, check_along_range
+from rushlight.ops.index.gather import along, check_along, check_along_range, flat_places
 from rushlight.ops.index.slice import embed
 from rushlight.ops.tensor.array_dtypes import as_scalar
 from rushlight.tensor import Tensor, method
@@ -63,6 +63,14 @@ def _scatter_into(out, index, src, *, dim, reduce=None):
         src = src[tuple([slice(n) for n in index.shape])] if src.ndim else src
     else:
         src = as_scalar(src, out.dtype)
+    places = flat_places(out, index, dim) if reduce in (None, "add") else None
+    if places is not None and (reduce is None or out.dtype.char in "fd"):
+        flat, values = out.reshape(-1), src.reshape(-1) if np.ndim(src) else src
+        if reduce is None:
+            flat[places] = values
+        else:
+            np.add.at(flat, places, values)
+        return
     key = along(index, dim)
     if reduce is None:
         out[key] = src

@@ -110,7 +110,7 @@ def floating(name):
 
 
 @kernel(public=False, method=False, name="mse_loss", prepare=floating("mse_loss"), autocast=SINGLE,
-        keeps_order=(0, 1))  # fmt: skip
+        keeps_order=(0, 1), least=1 << 16, slopes=True)  # fmt: skip
 def _mse(xp, x, y, *, reduction):
     """(x - y)², its mean or its sum."""
     d = x - y
@@ -123,8 +123,9 @@ def _mse(xp, x, y, *, reduction):
 
 def _mse_slope(g, x, y, reduction):
     d = x - y
-    scale = 2 / (prod(d.shape) or 1) if reduction == "mean" else 2  # 1: any, for an empty d
-    return d * (g * scale)
+    if reduction != "mean":
+        return (d + d) * g
+    return d * (g * (2 / (prod(d.shape) or 1)))  # 1: any, for an empty d
 
 
 _mse.lower()
@@ -169,6 +170,7 @@ def _short(input, target, reduction):
             or y.dtype is not d
             or (d is not _F4 and d is not _F8)
             or x.shape != y.shape
+            or x.size >= _mse_op.least
             or reduction != "mean"
         ):
             return None
@@ -237,6 +239,8 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
     prepare=floating("smooth_l1_loss"),
     autocast=SINGLE,
     keeps_order=(0, 1),
+    least=1 << 16,
+    slopes=True,
 )
 def _smooth_l1(xp, x, y, *, reduction, beta):
     """d² / (2 beta) where |d| < beta, else |d| - beta / 2, for d = x - y."""
@@ -288,6 +292,8 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     prepare=floating("huber_loss"),
     autocast=SINGLE,
     keeps_order="like",
+    least=1 << 16,
+    slopes=True,
 )
 def _huber(xp, x, y, *, reduction, delta):
     """d² / 2 where |d| <= delta, else delta (|d| - delta / 2), for d = x - y."""

@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 from numpy import ndarray
 
+from rushlight.backend import native
 from rushlight.dtype import OF, finfo, float32, float64
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.dispatch import apply, refuse
@@ -223,11 +224,17 @@ def _group_norm(xp, x, weight=None, bias=None, *, groups, eps, memo=None):
     out, *kept = standardize.normalized(_group_rows(x, groups), eps, True)
     if memo is not None:
         memo[:] = kept
-    out = _grouped(out.reshape(x.shape), groups)
+    if weight is None and bias is None:
+        return out.reshape(x.shape)
+    out = out.reshape(*x.shape[:2], prod(x.shape[2:]))
+    columns = [None if t is None else t.reshape(-1, 1) for t in (weight, bias)]
+    found = native.matrices("channels scaled", _affine, out, *columns)
+    if found is not None:
+        return found[0].reshape(x.shape)
     if weight is not None:
-        out *= _per_group(weight, groups)
+        out *= columns[0]
     if bias is not None:
-        out += _per_group(bias, groups)
+        out += columns[1]
     return out.reshape(x.shape)
 
 

@@ -279,10 +279,7 @@ def _aminmax_dims(x, *, dim, keepdim):
 @kernel(public=False, method=False, name="aminmax", prepare=_aminmax_dims)
 def _aminmax(xp, x, *, dim=None, keepdim=False):
     """The smallest and the largest elements."""
-    return (
-        xp.minimum.reduce(x, axis=dim, keepdims=keepdim),
-        xp.maximum.reduce(x, axis=dim, keepdims=keepdim),
-    )
+    return extreme(xp.minimum, x, dim, keepdim), extreme(xp.maximum, x, dim, keepdim)
 
 
 _aminmax.lower(lambda x, dim, keepdim: (

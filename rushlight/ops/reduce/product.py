@@ -10,6 +10,7 @@ import numpy as np
 
 from rushlight import shapes
 from rushlight.autograd.mode import is_grad_enabled
+from rushlight.backend.summation import FEW, SMALL
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel
@@ -122,6 +123,12 @@ def _prod_dim(x, *, dim, keepdim):
         autocast=SINGLE, primitive="reduction mul")  # fmt: skip
 def prod_(xp, x, *, dim, keepdim=False):
     """The product along one dim."""
+    if x.size > SMALL and x.shape[dim] <= FEW and x.size:
+        factors = np.moveaxis(x, dim, 0)
+        found = factors[0].copy()
+        for k in range(1, len(factors)):
+            found *= factors[k]
+        return np.expand_dims(found, dim) if keepdim else found
     return xp.multiply.reduce(x, axis=dim if x.ndim else (), keepdims=keepdim, dtype=x.dtype)
 
 

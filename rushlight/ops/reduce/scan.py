@@ -1,9 +1,13 @@
 """Running sums and extremes along a dim."""
 
+from math import prod
+
 import numpy as np
 
 import rushlight.dtype as dtypes
 from rushlight import shapes
+from rushlight.backend import native
+from rushlight.backend.sizes import large_from
 from rushlight.dtype import COMPLEX_KINDS
 from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.core.definition import function
@@ -13,16 +17,69 @@ from rushlight.ops.elementwise.exponential import logaddexp
 from rushlight.return_types import result_type
 from rushlight.tensor import Tensor
 
+SMALL = large_from(4096)  # up to so many elements NumPy's own loop is fastest
+BLOCK = 1 << 15  # larger arrays are computed in blocks of so many elements, which stay in the cache
+MANY = large_from(256)  # so many scans take each step together
+LONG = 64  # shorter scans are faster if they take each step together
+_WIDE = {np.dtype("f4"): np.dtype("f8"), np.dtype("c8"): np.dtype("c16")}
+
 
 def accumulated(ufunc, x, dim):
     """``ufunc`` accumulated along ``dim``; single precision in double, as PyTorch does."""
     if not x.ndim:
         return x.copy()
-    if x.dtype == np.float32:
-        return ufunc.accumulate(x, axis=dim, dtype=np.float64).astype(np.float32)
-    if x.dtype == np.complex64:
-        return ufunc.accumulate(x, axis=dim, dtype=np.complex128).astype(np.complex64)
-    return ufunc.accumulate(x, axis=dim, dtype=x.dtype)
+    wide = _WIDE.get(x.dtype, x.dtype)
+    if x.size <= SMALL:
+        return ufunc.accumulate(x, axis=dim, dtype=wide).astype(x.dtype, copy=False)
+    found = _by_kernel(ufunc, x, dim)
+    if found is not None:
+        return found
+    shape = x.shape
+    x, blocks = _blocks(x, dim)
+    out = np.empty_like(x)
+    for block in blocks:
+        source, target = x[block], out[block]
+        if source.shape[0] * source.shape[2] >= MANY:
+            total = source[:, 0].astype(wide)
+            target[:, 0] = total
+            for k in range(1, source.shape[1]):
+                ufunc(total, source[:, k], out=total)
+                target[:, k] = total
+            continue
+        before = None
+        for k in range(0, source.shape[1], BLOCK):
+            part = source[:, k : k + BLOCK].astype(wide)
+            if before is not None:
+                ufunc(before, part[:, 0], out=part[:, 0])
+            ufunc.accumulate(part, axis=1, out=part)
+            target[:, k : k + BLOCK] = part
+            before = part[:, -1]
+    return out.reshape(shape)
+
+
+_KERNELS: dict = {
+    np.add: ("running sums", lambda x: x.double().cumsum(1).float()),
+    np.multiply: ("running products", lambda x: x.double().cumprod(1).float()),
+}
+
+
+def _by_kernel(ufunc, x, dim):
+    """``accumulated`` by a compiled kernel, along long rows of float32; else None."""
+    n = x.shape[dim]
+    if ufunc not in _KERNELS or x.dtype != np.float32 or n < LONG or not x.flags.c_contiguous:
+        return None
+    if x.size > n * prod(x.shape[:dim]):
+        return None
+    found = native.matrices(*_KERNELS[ufunc], x.reshape(-1, n))
+    return None if found is None else found[0].reshape(x.shape)
+
+
+def _blocks(x, dim):
+    """(``x`` as (scans before, steps, scans behind), slices of its scans of ``BLOCK`` elements)."""
+    shape = x.shape
+    x = x.reshape(prod(shape[:dim]), shape[dim], prod(shape[dim + 1 :]))
+    rows = max(1, BLOCK // (x.shape[1] * x.shape[2]))
+    return x, [slice(i, i + rows) for i in range(0, len(x), rows)]
 
 
 def widened(input, dtype, out=None):
@@ -153,10 +210,29 @@ def _record(xp, ufunc, name, x, dim):
         )
     if not x.ndim:
         return x.copy(), xp.zeros((), xp.int64)
+    # Steps along the last dim of long rows would each touch another line of the cache.
+    near = prod(x.shape[dim + 1 :]) >= 16 or x.shape[dim] <= 24
+    if near and x.size > SMALL and x.size >= MANY * x.shape[dim]:
+        return _record_together(ufunc, x, dim)
     values = ufunc.accumulate(x, axis=dim)
     places = xp.arange(x.shape[dim]).reshape([-1 if i == dim else 1 for i in range(x.ndim)])
     taken = xp.where((x == values) | (x != x), places, 0)
     return values, xp.maximum.accumulate(taken, axis=dim)
+
+
+def _record_together(ufunc, x, dim):
+    """``_record`` of many scans, which take each step together."""
+    shape = x.shape
+    x, blocks = _blocks(x, dim)
+    values, places = np.empty_like(x), np.zeros(x.shape, np.int64)
+    for block in blocks:
+        source, found, at = x[block], values[block], places[block]
+        found[:, 0] = source[:, 0]
+        for k in range(1, source.shape[1]):
+            new = source[:, k]
+            best = ufunc(found[:, k - 1], new, out=found[:, k])
+            at[:, k] = np.where((new == best) | (new != new), k, at[:, k - 1])
+    return values.reshape(shape), places.reshape(shape)
 
 
 @kernel(public=False, method=False, name="cummax", prepare=_running("cummax"))

@@ -47,7 +47,10 @@ def nansum(xp, x, *, dim=None, keepdim=False):
     """
     if x.dtype.kind == "c":
         raise DtypeError("nansum does not support complex inputs")
-    return summed(xp.where(x == x, x, 0) if x.dtype.kind == "f" else x, dim, keepdim)
+    found = summed(x, dim, keepdim)
+    if x.dtype.kind != "f" or not xp.isnan(found).any():
+        return found  # no number was nan
+    return summed(xp.where(x == x, x, 0), dim, keepdim)
 
 
 @nansum.lower

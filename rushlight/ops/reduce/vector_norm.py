@@ -1,5 +1,6 @@
 """Vector norms over dims."""
 
+from rushlight.backend.summation import squared
 from rushlight.errors import ArgumentError, DtypeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import reduction
@@ -23,6 +24,13 @@ def vector_norm(xp, x, *, dim=None, keepdim=False, p=2):
     """(Σ|x|^p)^(1/p) over ``dim``."""
     p = _order(x, dim, p)
     if p == 2 and not is_complex(x):
+        squares = None if isinstance(x, Tensor) else squared(x, None, dim)
+        if squares is not None:
+            return xp.sqrt(squares).reshape(
+                [1 if d in dim else n for d, n in enumerate(x.shape)]
+                if keepdim
+                else x.shape[: x.ndim - len(dim)]
+            )
         return xp.sqrt(total(x * x, dim, keepdim))
     size = xp.abs(x)
     if p < 0 or p == INF:

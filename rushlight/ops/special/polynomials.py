@@ -20,6 +20,7 @@ __all__ = [
 
 #: Above this degree the sines of Chebyshev polynomials are faster than their recurrence.
 _HIGH = 8
+_BLOCK = 1 << 13  # so many elements are computed together
 #: After so many steps a recurrence looks whether there is still a finite number to go on with.
 _LOOKS = 64
 #: Above this degree the asymptotic formulas are right to 9 digits, and a recurrence takes a second.
@@ -62,6 +63,24 @@ def _by_recurrence(out, x, n, first, step, far=None):
     return out
 
 
+def _of_degree(out, x, degree, first, step):
+    """Write the polynomials of one degree at ``x`` into ``out``, block by block in the cache."""
+    if degree < 1:
+        out[...] = degree == 0
+        return out
+    flat, into, count = x, out, max(1, x.size)
+    if x.flags.c_contiguous and out.flags.c_contiguous:
+        flat, into, count = x.reshape(-1), out.reshape(-1), _BLOCK
+    for start in range(0, x.size, count):
+        block = slice(start, start + count) if flat.ndim else ...
+        part = flat[block]
+        p, q = np.ones_like(part), first(part)
+        for k in range(1, degree):
+            p, q = q, step(k, part, q, p)
+        into[block] = q
+    return out
+
+
 def _at_ends(x, n, first):
     """Chebyshev polynomials where ``x`` is 1 or -1: the one of degree n is ±(1 + cn)."""
     signs = np.where((x < 0) & (n % 2 == 1), -1, 1)
@@ -83,8 +102,12 @@ def _polynomial(title, first, step, what, example, angle=None, shifted=False, fa
     def forward(xp, x, n):
         x = _typed(x, n)
         out = np.empty_like(xp.logical_or(x, n), x.dtype)  # ``out`` lies as a ufunc's result does
+        degree = int(_degrees(n)) if np.ndim(n) == 0 else _LOOKS
         x, n = xp.broadcast_arrays(x, n)
-        x, n = (2 * x - 1 if shifted else x), _degrees(n)
+        x = 2 * x - 1 if shifted else x
+        if degree <= _HIGH or (angle is None and degree < _LOOKS):
+            return _of_degree(out, x, degree, first, step)
+        n = _degrees(n)
         if angle is None:
             return _by_recurrence(out, x, n, first, step, far)
         inner = (abs(x) < 1) & (n > _HIGH)

@@ -22,11 +22,43 @@ def _taken(x, index):
     return x.gather(2, flat).reshape(n, c, k, p)
 
 
+# Small samples are joined to one that has the points and pixels of all, because NumPy then has
+# enough work in one call.
+_BLOCK = 1 << 15  # elements that are taken in one call
+
+
+def _groups(x, index):
+    """Slices of the samples of ``x`` (N, C, S) that are joined, for ``index`` (N, K, P)."""
+    step = max(1, _BLOCK // max(1, x.shape[1] * max(x.shape[2], index.shape[2])))
+    return [slice(i, i + step) for i in range(0, len(x), step)]
+
+
+def _joined(x):
+    """The samples (B, R, P) as one (R, B · P)."""
+    return x[0] if len(x) == 1 else x.transpose(1, 0, 2).reshape(x.shape[1], len(x) * x.shape[2])
+
+
+def _parted(x, shape):
+    """The samples of ``shape`` (B, R, P) that were joined to ``x``."""
+    return x.reshape(shape[1], shape[0], shape[2]).transpose(1, 0, 2)
+
+
+def _places(index, size):
+    """``index`` (B, K, P) in joined samples of ``size`` pixels each; -1 stays -1."""
+    if len(index) == 1:
+        return index[0]
+    starts = size * np.arange(len(index))[:, None, None]
+    return _joined(np.where(index < 0, -1, index + starts))
+
+
 @kernel(public=False, method=False, tensors=("weight", "index"))
 def weighted_gather(xp, x, weight, index):
     """For each point, the sum over its K elements of weight times x at ``index``."""
     found = np.zeros((*x.shape[:2], index.shape[2]), x.dtype)
-    for sample, out, w, at in zip(x, found, weight, index, strict=True):
+    for group in _groups(x, index):
+        sample, w = _joined(x[group]), _joined(weight[group])
+        at = _places(index[group], x.shape[2])
+        out = np.zeros((len(sample), at.shape[1]), x.dtype)
         for k in range(len(at)):
             part = sample.take(at[k], 1)
             part *= w[k]
@@ -34,6 +66,7 @@ def weighted_gather(xp, x, weight, index):
             if np.count_nonzero(outside):
                 part[:, outside] = 0
             out += part
+        found[group] = _parted(out, found[group].shape)
     return found
 
 
@@ -41,12 +74,15 @@ def weighted_gather(xp, x, weight, index):
 def weighted_scatter(xp, g, weight, index, *, size):
     """Add weight times g at ``index`` to zeros (N, C, size)."""
     found = np.zeros((g.shape[0], size, g.shape[1]), g.dtype)
-    for part, out, w, at in zip(g, found, weight, index, strict=True):
+    for group in _groups(g, index):
+        part, w = _joined(g[group]), _joined(weight[group])
+        at = _places(index[group], size)
         shares = w[:, :, None] * part.T
         if (at < 0).any():
             shares[at < 0] = 0
             at = at.clip(0)
-        add_rows(out, at.reshape(-1), shares.reshape(at.size, part.shape[0]))
+        out = found[group].reshape(size * len(found[group]), g.shape[1])
+        add_rows(out, at.reshape(-1), shares.reshape(at.size, len(part)))
     return np.ascontiguousarray(found.transpose(0, 2, 1))
 
 
@@ -54,9 +90,13 @@ def weighted_scatter(xp, g, weight, index, *, size):
 def gathered_dot(xp, g, x, index):
     """The sum over the channels of g times x at ``index``, as (N, K, P)."""
     found = np.empty(index.shape, g.dtype)
-    for part, sample, out, at in zip(g, x, found, index, strict=True):
+    for group in _groups(x, index):
+        part, sample = _joined(g[group]), _joined(x[group])
+        at = _places(index[group], x.shape[2])
+        out = np.empty(at.shape, g.dtype)
         for k in range(len(at)):
             np.einsum("cp,cp->p", part, sample.take(at[k], 1), out=out[k])
+        found[group] = _parted(out, found[group].shape)
     return found
 
 

@@ -1,0 +1,145 @@
+"""Ways that only large arrays take give the results of small ones, put together."""
+
+import numpy as np
+import pytest
+
+import rushlight as torch
+
+F = torch.nn.functional
+
+
+def drawn(*shape):
+    return torch.from_numpy(np.random.default_rng(5).uniform(-2, 2, shape).astype(np.float32))
+
+
+def indices(high, *shape):
+    return torch.from_numpy(np.random.default_rng(6).integers(0, high, shape))
+
+
+@pytest.mark.parametrize("dim", [0, 1, 2])
+def test_gather_and_scatter_along_each_dim(dim):
+    shape = [20, 30, 40]
+    x, index = (
+        drawn(*shape),
+        indices(shape[dim], *[n - 3 if d != dim else 50 for d, n in enumerate(shape)]),
+    )
+    found = x.gather(dim, index)
+    key = [
+        np.arange(n).reshape([-1 if i == d else 1 for i in range(3)])
+        for d, n in enumerate(index.shape)
+    ]
+    key[dim] = index.numpy()
+    np.testing.assert_array_equal(found.numpy(), x.numpy()[tuple(key)])
+    src = drawn(*index.shape)
+    wanted = x.numpy().copy()
+    np.add.at(wanted, tuple(key), src.numpy())
+    np.testing.assert_allclose(x.scatter_add(dim, index, src).numpy(), wanted, rtol=1e-6, atol=1e-6)
+    own = torch.argsort(drawn(*shape), dim)  # no index occurs twice
+    key = [
+        np.arange(n).reshape([-1 if i == d else 1 for i in range(3)]) for d, n in enumerate(shape)
+    ]
+    key[dim] = own.numpy()
+    wanted[tuple(key)] = x.numpy()
+    np.testing.assert_array_equal(torch.zeros(shape).scatter(dim, own, x).numpy(), wanted)
+    np.testing.assert_array_equal(
+        torch.zeros(shape).scatter(dim, own, 2.0).numpy(), np.full(shape, 2)
+    )
+
+
+def test_an_index_outside_is_still_refused():
+    x, index = drawn(50, 60), indices(60, 50, 60)
+    for wrong in (-1, 60):
+        index[49, 59] = wrong
+        with pytest.raises((RuntimeError, IndexError)):
+            x.gather(1, index)
+        with pytest.raises((RuntimeError, IndexError)):
+            x.scatter(1, index, x)
+
+
+def test_a_part_of_a_matrix_is_read_by_its_own_strides():
+    x, index = drawn(80, 90)[:, ::2], indices(45, 80, 45)
+    wanted = np.take_along_axis(x.numpy(), index.numpy(), 1)
+    np.testing.assert_array_equal(x.gather(1, index).numpy(), wanted)
+    whole = torch.zeros(80, 90)
+    whole[:, ::2].scatter_(1, torch.arange(45).expand(80, 45), x)
+    np.testing.assert_array_equal(whole.numpy()[:, ::2], x.numpy())
+    assert not whole[:, 1::2].any()
+
+
+@pytest.mark.parametrize("keepdim", [False, True])
+@pytest.mark.parametrize("dim", [None, 0, 1, (0, 1), (1, 2), (0, 2)])
+def test_norms_and_sums_without_nan(dim, keepdim):
+    x = drawn(64, 70, 65)
+    axis = dim if dim is not None else (0, 1, 2)
+    wide = x.numpy().astype(np.float64)
+    found = torch.linalg.vector_norm(x, 2, dim, keepdim)
+    np.testing.assert_allclose(
+        found.numpy(), np.sqrt((wide**2).sum(axis, keepdims=keepdim)), rtol=1e-6
+    )
+    for hole in (None, (3, 4, 5)):
+        if hole:
+            x[hole], wide[hole] = torch.nan, np.nan
+        found = x.nansum(dim, keepdim)
+        np.testing.assert_allclose(
+            found.numpy(), np.nansum(wide, axis, keepdims=keepdim), rtol=1e-4, atol=1e-3
+        )
+
+
+@pytest.mark.parametrize("keepdim", [False, True])
+@pytest.mark.parametrize("dim", [0, 1, 2])
+def test_products_of_few_factors(dim, keepdim):
+    for x in (drawn(5, 6, 700).transpose(0, 2), drawn(700, 6, 5), indices(4, 700, 6, 5)):
+        found = x.prod(dim, keepdim)
+        np.testing.assert_allclose(
+            found.numpy(), np.prod(x.numpy(), dim, keepdims=keepdim), rtol=1e-6
+        )
+        assert found.is_contiguous()
+
+
+@pytest.mark.parametrize("affine", ["weight", "bias", "both"])
+def test_group_norm_scales_each_channel(affine):
+    x, weight, bias = drawn(16, 12, 20, 25), drawn(12), drawn(12)
+    given = [weight if affine != "bias" else None, bias if affine != "weight" else None]
+    wanted = F.group_norm(x, 4)
+    wanted = wanted if given[0] is None else wanted * weight.reshape(-1, 1, 1)
+    wanted = wanted if given[1] is None else wanted + bias.reshape(-1, 1, 1)
+    found = F.group_norm(x, 4, *given)
+    np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["chebyshev_polynomial_v", "shifted_chebyshev_polynomial_t",
+                                  "hermite_polynomial_he", "legendre_polynomial_p"])  # fmt: skip
+def test_polynomials_of_one_degree(name):
+    function = getattr(torch.special, name)
+    for x in (drawn(9000, 2), drawn(2, 9000).t()):
+        for degree in (-1, 0, 1, 2, 7, 9):
+            several = torch.full(x.shape, degree)
+            several[0] = 3
+            np.testing.assert_array_equal(
+                function(x, degree)[1:].numpy(), function(x, several)[1:].numpy()
+            )
+
+
+@pytest.mark.parametrize(
+    "shape, places", [((900, 3, 4, 5), (3, 4)), ((300, 2, 3, 4, 3), (2, 3, 2))]
+)
+def test_many_small_images_are_sampled_as_one_by_one(shape, places):
+    x, grid = (
+        drawn(*shape).requires_grad_(),
+        (drawn(shape[0], *places, len(places)) * 0.7).requires_grad_(),
+    )
+    g = drawn(*shape[:2], *places)
+    sample = lambda x, grid: F.grid_sample(x, grid, align_corners=False)
+    whole = torch.autograd.grad(sample(x, grid), [x, grid], g)
+    np.testing.assert_array_equal(
+        sample(x, grid).detach().numpy(),
+        np.concatenate(
+            [sample(x[i : i + 1], grid[i : i + 1]).detach().numpy() for i in range(shape[0])]
+        ),
+    )
+    for i in (0, 17, shape[0] - 1):
+        a, b = (t[i : i + 1].detach().requires_grad_() for t in (x, grid))
+        for one, all in zip(
+            torch.autograd.grad(sample(a, b), [a, b], g[i : i + 1]), whole, strict=True
+        ):
+            np.testing.assert_allclose(one.numpy(), all[i : i + 1].numpy(), rtol=1e-5, atol=1e-6)
