@@ -63,6 +63,8 @@ class Composite(Tensor, intercepts=False):
         found = cls.RULES.get(name)
         if found is not None:
             return found(*args, **kwargs)
+        if name.startswith("__") or hasattr(func, "is_in_place"):
+            return NotImplemented  # it goes on, and the function that it calls asks again
         first = cls.first((*args, *kwargs.values()))
         if is_elementwise(func, name) and kwargs.get("out") is None:
             return first.elementwise(func, args, kwargs)

@@ -101,9 +101,9 @@ def _polynomial(title, first, step, what, example, angle=None, shifted=False, fa
 
     def forward(xp, x, n):
         x = _typed(x, n)
+        given, (x, n) = n, xp.broadcast_arrays(x, n)  # which kernels lack, so they refuse here
         out = np.empty_like(xp.logical_or(x, n), x.dtype)  # ``out`` lies as a ufunc's result does
-        degree = int(_degrees(n)) if np.ndim(n) == 0 else _LOOKS
-        x, n = xp.broadcast_arrays(x, n)
+        degree = int(_degrees(given)) if np.ndim(given) == 0 else _LOOKS
         x = 2 * x - 1 if shifted else x
         if degree <= _HIGH or (angle is None and degree < _LOOKS):
             return _of_degree(out, x, degree, first, step)
