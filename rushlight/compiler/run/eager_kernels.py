@@ -226,14 +226,20 @@ def _elements(values, widest=_WIDEST):
             return None
         if x.shape == full:
             shapes.append(whole if any(x.strides) else (1,) * len(whole))
-        elif x.size == 1:
+        elif x.size == 1 or not any(x.strides):  # an expanded number has memory for one element
             shapes.append((1,) * min(x.ndim, 1))
+        elif x.size == size:  # it may lack only leading dims of size 1
+            if full != (1,) * (len(full) - x.ndim) + x.shape:
+                return None
+            shapes.append(whole)
         elif x.shape == (*full[:-1], 1):
             shapes.append((ROWS, 1))
         elif x.shape == (1,) * (x.ndim - _rank(x)) + full[len(full) - _rank(x) :]:
             shapes.append((inner,))
         else:
             return None
+    if whole not in shapes:  # the kernel's result would have the shape of a column or a row
+        return None
     return rows, shapes, full
 
 
