@@ -77,7 +77,7 @@ def _take_apart(T, found, tensors):
 
 def _numbers(t):
     if "complex32" in str(t.dtype):
-        t = t.to(torch.complex64)
+        t = t.to((torch if isinstance(t, torch.Tensor) else rushlight).complex64)
     return np.array(array_of(t))
 
 
