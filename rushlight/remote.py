@@ -8,6 +8,7 @@ While such an array exists, or while new tensors are made on another device than
 at the operands' devices.
 """
 
+import weakref
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,8 +21,8 @@ from rushlight.shaped import Shaped
 from rushlight.storage import UntypedStorage, address
 
 __all__ = [
-    "Memory", "RemoteArray", "RemoteStorage", "at", "default_device", "device_of", "holds_remote",
-    "is_remote", "set_default_device",
+    "Crossing", "Memory", "RemoteArray", "RemoteStorage", "at", "crossings", "default_device",
+    "device_of", "holds_remote", "is_remote", "set_default_device",
 ]  # fmt: skip
 
 
@@ -43,6 +44,20 @@ class Memory:
 
     def __del__(self, forget=mode.add_intercept):
         forget(-1, -1)
+
+
+class Crossing(Memory):
+    """Kept by the node of a copy between devices, so that backward knows that there is one."""
+
+    __slots__ = ("__weakref__",)
+
+    def __init__(self):
+        super().__init__(0)
+        crossings.add(self)
+
+
+#: The crossings in living graphs. Gradients that pass through them must be tensors.
+crossings: weakref.WeakSet = weakref.WeakSet()
 
 
 class RemoteStorage(UntypedStorage):

@@ -385,7 +385,7 @@ def _read_far(x, function, args, kwargs):
         refuse_reading(x, name)
     elif name in ("numpy", "array") and not kwargs.get("force"):
         x.array.__array__()  # raises PyTorch's error
-    elif name not in ("deepcopy", "repr", "format"):
+    elif name not in ("deepcopy", "reduce_ex", "repr", "format"):
         x = x.cpu()
     return function(x, *args, **kwargs)
 

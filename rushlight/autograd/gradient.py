@@ -11,7 +11,7 @@ from rushlight.autograd import engine, mode
 from rushlight.autograd.tape import Node, refresh
 from rushlight.dtype import OF
 from rushlight.errors import GraphError, LayoutError
-from rushlight.remote import at, device_of
+from rushlight.remote import at, crossings, device_of, is_remote
 from rushlight.tensor import Tensor, from_array, method, short
 
 __all__ = ["backward", "grad"]
@@ -94,7 +94,9 @@ def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
     state = mode.state
     # Whoever looks at operations sees those of backward, too, so the rules compute with tensors.
     watched = state.recorder is not None or state.dispatch_modes is not None
-    on_tensors = mode.intercept > 0 and (watched or mode.metas > 0)
+    on_tensors = mode.intercept > 0 and (
+        watched or any(map(is_remote, outputs)) or len(crossings) > 0
+    )
     symbolic = bool(create_graph) or on_tensors
     roots, seeds = [], []
     for out, g in zip(outputs, grads, strict=True):

@@ -174,6 +174,7 @@ class Device:
         self.allocated = self.reserved = self.launches = self.built = self.moved = 0
         self._context = self._queue = None
         self._free: dict = {}  # bytes → buffers that are free
+        self.launching = locks.new_lock()
         self._lock = locks.new_lock()
 
     def _info(self, what):
@@ -328,13 +329,12 @@ class Kernel:
         self.device, self.handle, self.groups = device, handle, groups
         self._limit = c_uint64(limit)
         self._global, self._local = (c_size_t * 1)(groups * size), (c_size_t * 1)(size)
-        self._lock = locks.new_lock()
 
     def launch(self, args):
         """Put the kernel into the queue. ``args``: (buffer, offset) of each argument."""
         lib, handle = self.device.lib, self.handle
         place = c_uint64()
-        with self._lock:  # the arguments of a kernel belong to the kernel, not to the launch
+        with self.device.launching:  # equal kernels share one object, which holds the arguments
             for k, (buffer, offset) in enumerate(args):
                 lib.clSetKernelArg(handle, 2 * k, 8, byref(buffer))
                 place.value = offset

@@ -133,7 +133,8 @@ def copies(d):
     other = copy.deepcopy(m)
     other[0].weight.data.zero_()
     x = normal(d, 3, 2).t()
-    return [*m.parameters()], [*other.parameters()], pickle.loads(pickle.dumps(x))
+    again = pickle.loads(pickle.dumps(x))
+    return [*m.parameters()], [*other.parameters()], again, again.device == x.device
 
 
 @case
@@ -302,6 +303,14 @@ def test_errors(device):
         T.ones(3, device="opencl:99")
     with pytest.raises(IndexError):
         x[T.tensor([7], device=device)]
+    for bad in (-4, 10**6, 10**12):  # none of them is read, or written, before it is checked
+        i = T.tensor([bad], device=device)
+        for call in (
+            lambda i: x[i], lambda i: x.gather(0, i), lambda i: x.scatter(0, i, 1.0),
+            lambda i: F.embedding(i, x[:, None]), lambda i: x.index_add(0, i, x[:1]),
+        ):  # fmt: skip
+            with pytest.raises((IndexError, RuntimeError), match=r"ind|out of"):
+                call(i)
     with pytest.raises(RuntimeError, match=r"out of memory|too large"):
         T.empty(1 << 45, device=device)
     assert (x + 1).tolist() == [2.0, 2.0, 2.0]

@@ -11,7 +11,7 @@ from rushlight.compiler.codegen.value import INT, Value, constant, splat
 from rushlight.compiler.plan.kernel import Root, Scan
 from rushlight.compiler.plan.loops import REDUCING
 
-__all__ = ["Nodes"]
+__all__ = ["Nodes", "set_variables"]
 
 
 class Nodes:
@@ -161,6 +161,16 @@ class Nodes:
         values = [next(rest) if _abstract(v) else v for v in flat_ins]
         params = {k: next(rest) if _abstract(v) else v for k, v in e.params.items()}
         return elementwise(e.op, flat_ins, values, params, node.dtype)
+
+
+def set_variables(b, affine, index, variables):
+    """Set the loop variables that make up one index of a result, the outermost first."""
+    rest = index
+    terms = sorted(affine.terms.items(), key=lambda item: -item[1])
+    for k, (v, step) in enumerate(terms):
+        last = k == len(terms) - 1
+        variables[v] = rest if last else b.udiv(rest, i64(step))
+        rest = rest if last else b.urem(rest, i64(step))
 
 
 def _abstract(v):

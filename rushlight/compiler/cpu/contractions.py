@@ -7,7 +7,7 @@ operations that are fused into the result.
 from typing import Any
 
 from rushlight.compiler.codegen.memory import store
-from rushlight.compiler.codegen.nodes import Nodes
+from rushlight.compiler.codegen.nodes import Nodes, set_variables
 from rushlight.compiler.codegen.scope import I64, POINTER, Scope
 from rushlight.compiler.codegen.value import BOOL, Value, computed, splat
 from rushlight.compiler.cpu import attention, contraction, convolution, costs, pooling
@@ -167,7 +167,7 @@ class _Epilogue:
             mask = None
         scope = Scope(b)
         for affine, index in zip(root, indices, strict=True):
-            _split(b, affine, index, scope.variables)
+            set_variables(b, affine, index, scope.variables)
         lanes = _Lanes(product.group.variables, vector, value.lanes)
         nodes = Nodes(self.pointers, [scope] * 3, lanes)
         nodes.mask = mask if mask is None or isinstance(mask, Value) else Value(b, mask, BOOL)
@@ -191,13 +191,3 @@ def _first():
     from llvmlite import ir
 
     return ir.IntType(32)(0)
-
-
-def _split(b, affine, index, variables):
-    """Set the loop variables that make up one index of the result, the outermost first."""
-    rest = index
-    terms = sorted(affine.terms.items(), key=lambda item: -item[1])
-    for k, (v, step) in enumerate(terms):
-        last = k == len(terms) - 1
-        variables[v] = rest if last else b.udiv(rest, I64(step))
-        rest = rest if last else b.urem(rest, I64(step))

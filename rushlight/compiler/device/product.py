@@ -9,7 +9,7 @@ from math import prod
 from llvmlite import ir
 
 from rushlight.compiler.codegen.memory import load, memory_type, stack, store
-from rushlight.compiler.codegen.nodes import Nodes
+from rushlight.compiler.codegen.nodes import Nodes, set_variables
 from rushlight.compiler.codegen.scope import Loop, Scope, i64
 from rushlight.compiler.codegen.value import Value, computed, intrinsic, ir_type
 from rushlight.compiler.device import spirv
@@ -176,7 +176,7 @@ def finish(work, b, pointers, index, found):
     """
     scope = Scope(b)
     for affine, i in zip(work.root, index, strict=True):
-        _assign(b, affine, i, scope.variables)
+        set_variables(b, affine, i, scope.variables)
     nodes = Nodes(pointers, [scope] * 3, _One(work.group.variables))
     for node in work.nodes:
         if type(node) is Root:
@@ -226,12 +226,3 @@ def _below(b, *pairs):
         fits = b.icmp_unsigned("<", number, i64(end))
         found = fits if found is None else b.and_(found, fits)
     return found
-
-
-def _assign(b, affine, index, variables):
-    """Set the loop variables that make up one index of the result, the outermost first."""
-    terms = sorted(affine.terms.items(), key=lambda item: -item[1])
-    for k, (v, step) in enumerate(terms):
-        last = k == len(terms) - 1
-        variables[v] = index if last else b.udiv(index, i64(step))
-        index = index if last else b.urem(index, i64(step))

@@ -1,15 +1,16 @@
 """Programs whose inputs and results lie in a device's memory."""
 
+from typing import Any
+
 from rushlight import locks
 from rushlight.backend.opencl import Kernel
 from rushlight.compiler.device import spirv
 from rushlight.compiler.device.machine import DeviceMachine
-from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.ir.machine import planning_for
 from rushlight.compiler.plan.kernel import Kernel as Plan
-from rushlight.compiler.plan.schedule import Schedule, arrange
+from rushlight.compiler.plan.schedule import arrange
 from rushlight.compiler.run import cache
-from rushlight.compiler.run.assembly import primitive
+from rushlight.compiler.run.assembly import scheduled
 
 __all__ = ["DeviceProgram", "NotOnDevice"]
 
@@ -41,15 +42,14 @@ class DeviceProgram:
         self.machine = DeviceMachine(device.doubles)
         with planning_for(self.machine):
             self._plan(equations, outputs, writes)
+        # Kernels read and write at indices, so the checks of these run, and are read, before them.
+        self.guard: Any = None
+        if self.flags and (outputs or writes):
+            self.guard = DeviceProgram(equations, inputs, [], (), device)
 
     def _plan(self, equations, outputs, writes):
-        equations, found, checks = primitive(equations, outputs, writes)
-        n = len(found) - len(checks) - len(writes)
-        written = [(p, v) for (p, _), v in zip(writes, found[n:], strict=False)]
-        flags = found[n + len(writes) :]
-        recorded = [v for v in outputs if isinstance(v, Abstract)]
-        results = list(zip(found[:n], recorded, strict=True))
-        self.schedule = s = Schedule(equations, self.inputs, results, written, flags)
+        self.schedule, _, _ = scheduled(equations, self.inputs, outputs, writes)
+        s = self.schedule
         #: Slots: the arena, then the inputs, then the results.
         self._slot = {v.id: 1 + i for i, v in enumerate(self.inputs)}
         for k, r in enumerate(s.outputs):
@@ -58,7 +58,7 @@ class DeviceProgram:
         self._offsets, self.arena = arrange(spans)
         self.steps = [step for g in s.groups for step in self._steps(g)]
         self.results = [(r, self._locate(r)) for r in s.outputs]
-        self.flags = [self._place(s.owner(flag), 0) for flag in flags]
+        self.flags = [self._place(s.owner(flag), 0) for flag in s.flags]
 
     def _steps(self, group):
         if group.kind == "patch":
@@ -92,7 +92,12 @@ class DeviceProgram:
         Args:
             inputs: (buffer, byte offset of the first element) of each input.
             allocate: ``allocate(nbytes)`` gives an object with memory: it has ``buffer``.
+
+        Raises:
+            CheckFailed: a check of values failed; nothing was computed or written.
         """
+        if self.guard is not None:
+            self.guard.run(inputs, allocate)
         arena = allocate(self.arena) if self.arena else None
         made = [allocate(value.nbytes) for value, _ in self.results]
         places = [
@@ -104,7 +109,7 @@ class DeviceProgram:
                 buffer, begin = places[slot]
                 args.append((buffer, begin + offset))
             step.kernel.launch(args)
-        if self.flags:
+        if self.flags and self.guard is None:
             self._check(places)
         return [(m, value, *where) for m, (value, where) in zip(made, self.results, strict=True)]
 

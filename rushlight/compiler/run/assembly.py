@@ -18,7 +18,7 @@ from rushlight.compiler.plan.schedule import ALIGNMENT, Schedule
 from rushlight.compiler.run.manifest import Image
 from rushlight.compiler.run.numpy_call import Call, inputs_of
 
-__all__ = ["Assembly", "Step", "assemble", "primitive"]
+__all__ = ["Assembly", "Step", "assemble", "primitive", "scheduled"]
 
 #: An output of at most this many bytes is computed in the arena and then copied. A larger output
 #: is computed in an array of its own.
@@ -35,15 +35,20 @@ def primitive(equations, outputs, writes):
     return (*simplify(equations, [*wanted, *checks]), checks)
 
 
-def assemble(equations, inputs, outputs, writes, machine):
-    """The :class:`Assembly` of a recorded call."""
+def scheduled(equations, inputs, outputs, writes):
+    """(schedule, equations, checks) of a recorded call, planned for the present machine."""
     equations, found, checks = primitive(equations, outputs, writes)
     n = len(found) - len(checks) - len(writes)
     written = [(p, v) for (p, _), v in zip(writes, found[n:], strict=False)]
     flags = found[n + len(writes) :]
     recorded = [v for v in outputs if isinstance(v, Abstract)]
     results = list(zip(found[:n], recorded, strict=True))
-    schedule = Schedule(equations, inputs, results, written, flags)
+    return Schedule(equations, inputs, results, written, flags), equations, checks
+
+
+def assemble(equations, inputs, outputs, writes, machine):
+    """The :class:`Assembly` of a recorded call."""
+    schedule, equations, checks = scheduled(equations, inputs, outputs, writes)
     return Assembly(schedule, machine, equations, list(checks.values()))
 
 

@@ -108,12 +108,16 @@ def _by_program(d, op, operands, params):
     program = _programs.get(key, 0)
     if program == 0:
         program = _compiled(d, op, keyed, named)
-        if program is None and numbers:
-            program = _compiled(d, op, operands, params)
-            if program is not None:  # the numbers are parts of its code
-                return _run(d, program, operands, params)
-        _keep(_programs, key, program)
-    return None if program is None else _run(d, program, keyed, named)
+        if program is None and numbers:  # perhaps the numbers must be parts of its code
+            program, keyed, named = _compiled(d, op, operands, params), operands, params
+        if keyed is not operands or not numbers:
+            _keep(_programs, key, program)
+    if program is None:
+        return None
+    try:
+        return _run(d, program, keyed, named)
+    except late.device_programs().CheckFailed:
+        return _from_host(d, op, operands, params)  # raises the error that explains it
 
 
 class Number:
@@ -173,14 +177,11 @@ def _compiled(d, op, operands, params):
 
 
 def _run(d, program, operands, params):
-    """Start the kernels of a program; None if a check of values fails, which the host explains."""
+    """Start the kernels of a program; returns its results."""
     arrays = [_placed(x, d) for x in (*operands, *params.values())
               if isinstance(x, DeviceArray | Number)]  # fmt: skip
     places = [(a.memory.buffer, a.start) for a in arrays]
-    try:
-        found = program.run(places, lambda nbytes: DeviceMemory(d, nbytes))
-    except late.device_programs().CheckFailed:
-        return None
+    found = program.run(places, lambda nbytes: DeviceMemory(d, nbytes))
     made = [DeviceArray(v.shape, v.dtype, strides, m, at) for m, v, at, strides in found]
     return made[0] if len(made) == 1 else tuple(made)
 
@@ -226,8 +227,13 @@ def overwrite(target, value):
 
 
 def _on_host(d, op, operands, params):
-    """The result of ``op``, computed on the host and copied to the device."""
+    """The result of ``op`` from the host, which is counted."""
     _count(op)
+    return _from_host(d, op, operands, params)
+
+
+def _from_host(d, op, operands, params):
+    """The result of ``op``, computed on the host and copied to the device."""
     inputs = [to_host(a) if isinstance(a, DeviceArray) else a for a in operands]
     params = {k: to_host(v) if isinstance(v, DeviceArray) else v for k, v in params.items()}
     found = compute(op, (inputs,) if op.variadic else tuple(inputs), params)

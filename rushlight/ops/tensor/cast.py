@@ -21,7 +21,7 @@ from rushlight.ops.tensor.memory_format import (
     contiguous_format,
     memory_format,
 )
-from rushlight.remote import Memory, device_of
+from rushlight.remote import Crossing, device_of
 from rushlight.storage import geometry, strided, strides_of
 from rushlight.strides import copied, empty_like
 from rushlight.tensor import Tensor, from_array, method, short
@@ -257,7 +257,7 @@ def _moved(x, d, dtype, form):
     refresh(x)
     out = from_array(placed(x.array, d))
     if x.node is not None and mode.records():
-        params = {"there": d, "back": device_of(x), "count": Memory(0)}
+        params = {"there": d, "back": device_of(x), "count": Crossing()}
         record(_to_device.op, (x,), [x.array], [x.node], params, out)
     return to(out, dtype, memory_format=form)
 
@@ -306,6 +306,8 @@ def cpu(self, memory_format=None):
     >>> x.cpu() is x
     True
     """
+    if memory_format is None and device_of(self) is CPU:
+        return self
     return to(self, CPU, memory_format=memory_format)
 
 
