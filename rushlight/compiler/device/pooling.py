@@ -80,49 +80,44 @@ class Pooling:
 
     def _each_element(self, b, window, body):
         """Write ``body(b, position, fits)`` for each element of a window."""
-        d = self.d
-        if d.windows is None:
-            ends = [
-                self._span(b, q, n, o) for q, n, o in zip(window, d.size, d.places, strict=True)
-            ]
-            _nested(b, ends, lambda b, at: body(b, at, None))
-            return
-        kernel, stride, padding, dilation = d.windows
-
-        def visit(b, offsets):
-            at, fits = [], None
-            for k, (i, q) in enumerate(zip(offsets, window, strict=True)):
-                p = b.add(b.mul(q, i64(stride[k])), b.mul(i, i64(dilation[k])))
-                p = b.sub(p, i64(padding[k]))
-                fits = _both(b, fits, b.icmp_unsigned("<", p, i64(d.size[k])))
-                at.append(p)
-            body(b, at, fits)
-
-        _nested(b, [(i64(0), i64(n)) for n in kernel], visit)
+        self._each(b, window, self.d.size, self.d.places, self._element, body)
 
     def _each_window(self, b, element, body):
         """Write ``body(b, window, fits)`` for each window that has an element."""
-        d = self.d
-        if d.windows is None:
-            ends = [
-                self._span(b, p, o, n) for p, n, o in zip(element, d.size, d.places, strict=True)
-            ]
+        self._each(b, element, self.d.places, self.d.size, self._window, body)
+
+    def _each(self, b, index, found, given, find, body):
+        """Write ``body`` for what belongs to ``index``, of ``found`` for ``given`` in each dim.
+
+        ``find(b, dim, offset, i)`` gives (position, condition) at an offset in the window.
+        """
+        if self.d.windows is None:
+            ends = [self._span(b, *dim) for dim in zip(index, found, given, strict=True)]
             _nested(b, ends, lambda b, at: body(b, at, None))
             return
-        kernel, stride, padding, dilation = d.windows
 
         def visit(b, offsets):
             at, fits = [], None
-            for k, (i, p) in enumerate(zip(offsets, element, strict=True)):
-                begin = b.sub(b.add(p, i64(padding[k])), b.mul(i, i64(dilation[k])))
-                step = i64(stride[k])
-                inside = b.icmp_unsigned("<", begin, i64(d.places[k] * stride[k]))
-                whole = b.icmp_unsigned("==", b.urem(begin, step), i64(0))
-                fits = _both(b, fits, b.and_(inside, whole))
-                at.append(b.udiv(begin, step))
+            for dim, (offset, i) in enumerate(zip(offsets, index, strict=True)):
+                position, inside = find(b, dim, offset, i)
+                fits = inside if fits is None else b.and_(fits, inside)
+                at.append(position)
             body(b, at, fits)
 
-        _nested(b, [(i64(0), i64(n)) for n in kernel], visit)
+        _nested(b, [(i64(0), i64(n)) for n in self.d.windows[0]], visit)
+
+    def _element(self, b, dim, offset, q):
+        _, stride, padding, dilation = (w[dim] for w in self.d.windows)
+        p = b.add(b.mul(q, i64(stride)), b.mul(offset, i64(dilation)))
+        p = b.sub(p, i64(padding))
+        return p, b.icmp_unsigned("<", p, i64(self.d.size[dim]))  # a negative one is huge
+
+    def _window(self, b, dim, offset, p):
+        _, stride, padding, dilation = (w[dim] for w in self.d.windows)
+        begin = b.sub(b.add(p, i64(padding)), b.mul(offset, i64(dilation)))
+        inside = b.icmp_unsigned("<", begin, i64(self.d.places[dim] * stride))
+        whole = b.icmp_unsigned("==", b.urem(begin, i64(stride)), i64(0))
+        return b.udiv(begin, i64(stride)), b.and_(inside, whole)
 
     @staticmethod
     def _span(b, i, n, o):
@@ -249,10 +244,6 @@ def _nested(b, ends, body):
     body(b, [loop.i for loop in loops])
     for loop in reversed(loops):
         loop.close()
-
-
-def _both(b, x, y):
-    return y if x is None else b.and_(x, y)
 
 
 def _least(b, x, y):
