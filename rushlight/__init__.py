@@ -82,7 +82,6 @@ late.machine = functools.cache(
 )
 late.eager_kernels = lambda: importlib.import_module("rushlight.compiler.run.eager_kernels")
 late.device_programs = lambda: importlib.import_module("rushlight.compiler.device.single")
-late.opencl = lambda: importlib.import_module("rushlight.backend.opencl")
 late.remote_calls = lambda: importlib.import_module("rushlight.ops.core.remote_calls")
 
 can_cast, promote_types = [

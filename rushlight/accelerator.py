@@ -8,7 +8,7 @@ __all__ = ["current_accelerator", "device_count", "is_available"]
 
 def _numbers():
     """The numbers of the OpenCL devices that are GPUs; those on the CPU gain nothing."""
-    return [i for i, d in enumerate(drivers()) if d.kind == "GPU"]
+    return [i for i, d in enumerate(drivers("opencl")) if d.kind == "GPU"]
 
 
 def is_available():

@@ -2,9 +2,11 @@
 
 from rushlight import late
 
-__all__ = ["device"]
+__all__ = ["DRIVEN", "device"]
 
-# PyTorch's device types. Tensors live on the CPU, on OpenCL devices, or nowhere ("meta").
+#: The types of devices that have a driver: NVIDIA's GPUs, Intel's, and all devices with OpenCL.
+DRIVEN = ("cuda", "xpu", "opencl")
+# PyTorch's device types. Tensors live on the CPU, on devices with a driver, or nowhere ("meta").
 _TYPES = (
     "cpu", "cuda", "ipu", "xpu", "mkldnn", "opengl", "opencl", "ideep", "hip", "ve", "fpga",
     "maia", "xla", "lazy", "vulkan", "mps", "meta", "hpu", "mtia", "privateuseone",
@@ -90,8 +92,12 @@ CPU, META = device("cpu"), device("meta")
 def require(d):
     """Return the device that ``d`` (None, str, int, device) names, or raise PyTorch's error.
 
-    Tensors can be on the CPU, for which None stands, too, on the device ``meta``, and on OpenCL
-    devices.
+    Tensors can be on the CPU, for which None stands, too, on the device ``meta``, and on devices
+    with a driver. One of these without an index is the current one of its type.
+
+    Raises:
+        AssertionError: no device of the type ``cuda`` or ``xpu`` is there.
+        RuntimeError: there is no such device.
     """
     if d is None or d is CPU:
         return CPU
@@ -100,14 +106,8 @@ def require(d):
         return CPU
     if d.type == "meta":
         return META
-    if d.type == "opencl":
+    if d.type in DRIVEN:
         return late.find_device(d)
-    if d.type in ("cuda", "xpu"):
-        raise AssertionError(
-            f"Torch not compiled with {d.type.upper()} enabled: rushlight runs on the CPU; use "
-            "device='cpu'"
-        )
     raise RuntimeError(
-        f"device {d}: rushlight runs on the CPU and on OpenCL devices; use device='cpu', 'opencl' "
-        "or 'meta'"
+        f"device {d}: rushlight has the devices 'cpu', 'cuda', 'xpu', 'opencl' and 'meta'"
     )

@@ -1,11 +1,12 @@
-"""Arrays in the memory of an OpenCL device, and copies between devices.
+"""Arrays in the memory of a device with a driver, and copies between devices.
 
-The buffers come from the device's pool (``backend/opencl.py``). A buffer goes back when the last
+The buffers come from the device's pool (``backend/device.py``). A buffer goes back when the last
 array that looks at it dies. Commands that use it may still be waiting then. The device runs
 commands in order, so whoever gets the buffer next uses it after them.
 """
 
 import itertools
+import threading
 from math import prod
 
 import numpy as np
@@ -17,34 +18,67 @@ from rushlight.device import CPU, META, device
 from rushlight.meta import MetaArray, NoData, on_meta
 from rushlight.remote import Memory, RemoteArray
 
-__all__ = ["DeviceArray", "DeviceMemory", "driver_of", "drivers", "placed", "reserved", "to_host"]
+__all__ = [
+    "DeviceArray", "DeviceMemory", "current", "driver_of", "drivers", "make_current", "placed",
+    "reserved", "to_host",
+]  # fmt: skip
 
 _addresses = itertools.count(1)
-_places: dict = {}  # number of a device → its ``torch.device``
+_places: dict = {}  # (type, number) → the ``torch.device``
+_current = threading.local()  # an attribute for each type: the number of the current device
+
+_LACKING = {
+    "cuda": "Torch not compiled with CUDA enabled: no driver of NVIDIA's (libcuda) with a device "
+    "was found, or llvmlite is missing; use device='cpu'",
+    "xpu": "Torch not compiled with XPU enabled: no GPU of Intel's with an OpenCL driver was "
+    "found, or llvmlite is missing; use device='cpu'",
+    "opencl": "device opencl: there is no such device; no OpenCL driver that takes SPIR-V was "
+    "found (`pip install intel-opencl-rt intel-cmplr-lib-rt` brings one that runs on the CPU), or "
+    "llvmlite is missing",
+}
 
 
-def drivers():
-    """The OpenCL devices, as a tuple of ``opencl.Device``."""
-    return late.opencl().devices()
+def drivers(kind):
+    """The devices of a type of ``device.DRIVEN``, as a tuple of ``backend.device.Device``."""
+    if kind == "cuda":
+        from rushlight.backend import cuda
+
+        return cuda.devices()
+    from rushlight.backend import opencl
+
+    return opencl.devices() if kind == "opencl" else opencl.intel_gpus()
+
+
+def current(kind):
+    """The number of the current device of a type in this thread."""
+    return getattr(_current, kind, 0)
+
+
+def make_current(kind, number):
+    """Set the number of the current device of a type in this thread; returns the last one."""
+    before = current(kind)
+    setattr(_current, kind, number)
+    return before
 
 
 def _find(d):
-    """The device that ``d`` names, always the same object; RuntimeError if there is none."""
-    number = d.index or 0
-    found = drivers()
+    """The device that ``d`` names, always the same object."""
+    kind = d.type
+    number = current(kind) if d.index is None else d.index
+    found = drivers(kind)
+    if not found:
+        raise (RuntimeError if kind == "opencl" else AssertionError)(_LACKING[kind])
     if number >= len(found):
-        remedy = (
-            f"the last one is opencl:{len(found) - 1}" if found
-            else "no OpenCL driver that takes SPIR-V was found (`pip install intel-opencl-rt "
-            "intel-cmplr-lib-rt` brings one that runs on the CPU), or llvmlite is missing"
-        )  # fmt: skip
-        raise RuntimeError(f"device {d}: there is no such device; {remedy}")
-    return _places.setdefault(number, device("opencl", number))
+        raise RuntimeError(
+            f"device {kind}:{number}: invalid device ordinal: there is no such device; the last "
+            f"one is {kind}:{len(found) - 1}"
+        )
+    return _places.setdefault((kind, number), device(kind, number))
 
 
 def driver_of(d):
-    """The ``opencl.Device`` of a device from ``device_of``."""
-    return drivers()[d.index]
+    """The ``backend.device.Device`` of a device from ``device_of``."""
+    return drivers(d.type)[d.index]
 
 
 class DeviceMemory(Memory):

@@ -15,10 +15,8 @@ eager_kernels: Callable[[], Any]
 device_programs: Callable[[], Any]
 #: ``machine()`` gives the machine that kernels are compiled for; see ``compiler/ir/machine.py``.
 machine: Callable[[], Any]
-#: From ``device_array.py``: the device that a ``torch.device`` of the type ``opencl`` names.
+#: From ``device_array.py``: the device that a ``torch.device`` with a driver names.
 find_device: Callable[..., Any]
-#: ``opencl()`` imports the module with the drivers of devices.
-opencl: Callable[[], Any]
 #: ``remote_calls()`` imports the module with operations on tensors that are not on the CPU.
 remote_calls: Callable[[], Any]
 #: From ``device_array.py``: a NumPy array with the elements of an array on a device.

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rushlight.device import device as _device
 from rushlight.device import require
-from rushlight.device_array import drivers
+from rushlight.device_array import driver_of, drivers
 from rushlight.ops.core import remote_calls
 
 __all__ = [
@@ -54,7 +54,7 @@ def device_count():
     >>> torch.opencl.device_count() >= 0
     True
     """
-    return len(drivers())
+    return len(drivers("opencl"))
 
 
 def get_device_properties(device=None):
@@ -128,7 +128,7 @@ def empty_cache():
     >>> import rushlight as torch
     >>> torch.opencl.empty_cache()
     """
-    for d in drivers():
+    for d in drivers("opencl"):
         d.empty_cache()
 
 
@@ -152,4 +152,4 @@ def _driver(device):
     d = require(_device("opencl") if device is None else device)
     if d.type != "opencl":
         raise RuntimeError(f"expected an OpenCL device, not {d}")
-    return drivers()[d.index]
+    return driver_of(d)

@@ -1,8 +1,7 @@
 """OpenCL by its C interface: devices, memory, kernels. Nothing here knows tensors.
 
 Kernels come as SPIR-V, so a device must take programs in an intermediate language (OpenCL 2.1 and
-3.0). Each device has one queue that runs commands in order. So memory can be used again as soon as
-the last command that uses it is in the queue.
+3.0).
 """
 
 import ctypes
@@ -13,10 +12,11 @@ from functools import cache
 from pathlib import Path
 
 from rushlight import locks
+from rushlight.backend.device import Device, DeviceError
 from rushlight.backend.native import llvm_works
 from rushlight.errors import OutOfMemoryError
 
-__all__ = ["Device", "DeviceError", "Kernel", "devices"]
+__all__ = ["OpenCLDevice", "devices", "intel_gpus"]
 
 _ALL = 0xFFFFFFFF  # CL_DEVICE_TYPE_ALL
 _NAME, _TYPE, _VERSION, _EXTENSIONS = 0x102B, 0x1000, 0x102F, 0x1030
@@ -34,12 +34,6 @@ _ERRORS = {
     -52: "invalid arguments of a kernel", -54: "invalid size of a work-group",
     -61: "the memory is larger than the device allows",
 }  # fmt: skip
-#: Freed memory is kept by its size, rounded up to so many bytes, or to an eighth of a power of two.
-_STEP = 512
-
-
-class DeviceError(RuntimeError):
-    """A function of the driver failed."""
 
 
 # The library ------------------------------------------------------------------------------
@@ -136,32 +130,37 @@ def _listed(function, *args):
 
 @cache
 def devices():
-    """The devices that can run kernels, as a tuple of ``Device``; kernels need llvmlite."""
+    """The devices that can run kernels, as a tuple of ``OpenCLDevice``; kernels need llvmlite."""
     lib = _library() if llvm_works() else None
     if lib is None:
         return ()
     found = [
-        Device(lib, d)
+        OpenCLDevice(lib, d)
         for platform in _listed(lib.clGetPlatformIDs)
         for d in _listed(lib.clGetDeviceIDs, platform, _ALL)
     ]
     return tuple([d for d in found if "SPIR-V" in d.languages])
 
 
-class Device:
-    """A device with its queue, its kernels and the memory that is free to use again.
+@cache
+def intel_gpus():
+    """The devices of the type ``xpu``: Intel's GPUs, as a tuple of ``OpenCLDevice``."""
+    return tuple([d for d in devices() if d.kind == "GPU" and "Intel" in d.name])
+
+
+class OpenCLDevice(Device):
+    """A device of OpenCL.
 
     Attributes:
-        name: The device's name, from its driver.
-        kind: ``"CPU"``, ``"GPU"`` or ``"accelerator"``.
+        version: The version of OpenCL.
         languages: The intermediate languages that it takes.
-        allocated: Bytes of memory in use.
-        reserved: Bytes of memory in use or kept for use.
-        launches, built: The number of kernels that were started, and that were made.
-        moved: Bytes that were copied between host and device.
+        extensions: The names of its extensions of OpenCL.
     """
 
+    language = "SPIR-V"
+
     def __init__(self, lib, handle):
+        super().__init__()
         self.lib, self.handle = lib, c_void_p(handle)
         self.name = self._text(_NAME)
         self.version = self._text(_VERSION)
@@ -171,11 +170,8 @@ class Device:
         self.units = self._number(_UNITS)
         self.memory = self._number(_MEMORY)
         self.doubles = "cl_khr_fp64" in self.extensions
-        self.allocated = self.reserved = self.launches = self.built = self.moved = 0
-        self._context = self._queue = None
-        self._free: dict = {}  # bytes → buffers that are free
         self.launching = locks.new_lock()
-        self._lock = locks.new_lock()
+        self._context = self._queue = None
 
     def _info(self, what):
         size = c_size_t()
@@ -191,8 +187,10 @@ class Device:
     def _number(self, what):
         return int.from_bytes(self._info(what), sys.byteorder)
 
-    def _open(self):
-        """Make the context and the queue, when they are first needed."""
+    def is_open(self):
+        return self._queue is not None
+
+    def open(self):
         with self._lock:
             if self._queue is None:
                 one = (c_void_p * 1)(self.handle)
@@ -204,94 +202,39 @@ class Device:
     @property
     def queue(self):
         if self._queue is None:
-            self._open()
+            self.open()
         return self._queue
 
     # Memory -----------------------------------------------------------------------------------
 
-    def allocate(self, nbytes):
-        """(buffer, its bytes): memory of at least ``nbytes`` bytes.
-
-        Raises:
-            OutOfMemoryError: the device has not so much memory.
-        """
-        size = _rounded(nbytes)
-        kept = self._free.get(size)
-        self.allocated += size
-        try:
-            return kept.pop(), size  # type: ignore[union-attr]
-        except (AttributeError, IndexError):
-            pass
-        queue = self.queue
-        assert queue is not None
-        try:
-            buffer = self._buffer(size)
-        except OutOfMemoryError:
-            self.empty_cache()
-            try:
-                buffer = self._buffer(size)
-            except OutOfMemoryError as error:
-                self.allocated -= size
-                raise OutOfMemoryError(
-                    f"{self.name} is out of memory: tried to allocate {nbytes} bytes, while "
-                    f"{self.allocated} bytes are in use ({error})"
-                ) from None
-        self.reserved += size
-        return buffer, size
-
-    def _buffer(self, size):
+    def new_buffer(self, nbytes):
         return _made(
-            self.lib.clCreateBuffer, self._context, _READ_WRITE, size, None,
-            doing=f"allocating {size} bytes",
+            self.lib.clCreateBuffer, self._context, _READ_WRITE, nbytes, None,
+            doing=f"allocating {nbytes} bytes",
         )  # fmt: skip
 
-    def free(self, buffer, size):
-        """Keep a buffer for use again. Commands in the queue may still use it."""
-        self.allocated -= size
-        self._free.setdefault(size, []).append(buffer)
+    def release(self, buffer):
+        self.lib.clReleaseMemObject(buffer)
 
-    def empty_cache(self):
-        """Give the memory that is kept back to the system."""
-        if self._queue is None:
-            return
-        self.synchronize()
-        for size, buffers in list(self._free.items()):
-            while buffers:
-                self.lib.clReleaseMemObject(buffers.pop())
-                self.reserved -= size
+    def copy_in(self, buffer, offset, address, nbytes):
+        code = self.lib.clEnqueueWriteBuffer(
+            self.queue, buffer, _TRUE, offset, nbytes, address, 0, None, None
+        )
+        _check(code, "copying to the device")
 
-    def write(self, buffer, offset, address, nbytes):
-        """Copy ``nbytes`` bytes of the host from ``address`` on to the device."""
-        if nbytes:
-            self.moved += nbytes
-            code = self.lib.clEnqueueWriteBuffer(
-                self.queue, buffer, _TRUE, offset, nbytes, address, 0, None, None
-            )
-            _check(code, "copying to the device")
-
-    def read(self, buffer, offset, address, nbytes):
-        """Copy ``nbytes`` bytes from the device to the host's memory from ``address`` on."""
-        if nbytes:
-            self.moved += nbytes
-            code = self.lib.clEnqueueReadBuffer(
-                self.queue, buffer, _TRUE, offset, nbytes, address, 0, None, None
-            )
-            _check(code, "copying from the device")
-
-    def read_into(self, target, buffer, offset):
-        """Fill the bytearray ``target`` from the device's memory."""
-        place = (ctypes.c_char * len(target)).from_buffer(target)
-        self.read(buffer, offset, ctypes.addressof(place), len(target))
+    def copy_out(self, buffer, offset, address, nbytes):
+        code = self.lib.clEnqueueReadBuffer(
+            self.queue, buffer, _TRUE, offset, nbytes, address, 0, None, None
+        )
+        _check(code, "copying from the device")
 
     def synchronize(self):
-        """Wait until all commands in the queue have run."""
         if self._queue is not None:
             _check(self.lib.clFinish(self._queue), "waiting for the device")
 
     # Kernels ----------------------------------------------------------------------------------
 
     def build(self, code, name):
-        """The kernel ``name`` of a program in SPIR-V."""
         queue = self.queue
         assert queue is not None
         program = _made(self.lib.clCreateProgramWithIL, self._context, code, len(code),
@@ -307,6 +250,9 @@ class Device:
         self.lib.clReleaseProgram(program)  # the kernel keeps it
         return kernel
 
+    def kernel(self, handle, groups, size, limit):
+        return _Kernel(self, handle, groups, size, limit)
+
     def _log(self, program):
         size = c_size_t()
         self.lib.clGetProgramBuildInfo(program, self.handle, _BUILD_LOG, 0, None, byref(size))
@@ -315,15 +261,8 @@ class Device:
         return found.value.decode(errors="replace").strip()
 
 
-class Kernel:
-    """A kernel with the places of its arguments: each is a buffer and an offset in it, in bytes.
-
-    Args:
-        handle: From ``Device.build``.
-        groups: The number of work-groups.
-        size: The number of work-items in a group.
-        limit: The kernel's last argument: the number of items that have work.
-    """
+class _Kernel:
+    """A kernel with the places of its arguments: each is a buffer and an offset in it, in bytes."""
 
     def __init__(self, device, handle, groups, size, limit):
         self.device, self.handle, self.groups = device, handle, groups
@@ -345,9 +284,3 @@ class Kernel:
             )
         _check(code, "starting a kernel")
         self.device.launches += 1
-
-
-def _rounded(nbytes):
-    """The size of the buffer that serves ``nbytes`` bytes: few sizes, so that buffers fit again."""
-    step = max(_STEP, (1 << max(nbytes - 1, 1).bit_length()) >> 3)
-    return max(_STEP, -(-nbytes // step) * step)

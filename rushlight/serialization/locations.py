@@ -1,6 +1,6 @@
 """The location tags of storages: ``save`` writes a tag, ``load`` places the storage by the tag."""
 
-from rushlight.device import META, device, require
+from rushlight.device import DRIVEN, META, device, require
 from rushlight.device_array import DeviceMemory
 from rushlight.meta import MetaMemory
 from rushlight.remote import RemoteStorage, default_device
@@ -91,15 +91,6 @@ def _on_cpu(storage, location):
     return storage if location.partition(":")[0] == "cpu" else None
 
 
-def _on_cuda(storage, location):
-    if location.partition(":")[0] != "cuda":
-        return None
-    raise RuntimeError(
-        "load: Attempting to deserialize object on a CUDA device, and rushlight runs on the "
-        "CPU: use torch.load(..., map_location='cpu')"
-    )
-
-
 def _on_meta(storage, location):
     if location.partition(":")[0] != "meta":
         return None
@@ -107,21 +98,24 @@ def _on_meta(storage, location):
 
 
 def _on_device(storage, location):
-    if location.partition(":")[0] != "opencl":
+    if location.partition(":")[0] not in DRIVEN:
         return None
     try:
         memory = DeviceMemory(require(location), storage.nbytes())
-    except RuntimeError as error:
-        raise RuntimeError(f"load: {error}; or use torch.load(..., map_location='cpu')") from None
+    except (AssertionError, RuntimeError) as error:
+        kind = {"cuda": "a CUDA device"}.get(location.partition(":")[0], location)
+        raise RuntimeError(
+            f"load: Attempting to deserialize object on {kind}, but: {error}; or use "
+            "torch.load(..., map_location='cpu')"
+        ) from None
     memory.fill(storage.bytes)
     return RemoteStorage(memory)
 
 
 register_package(10, lambda storage: "cpu" if storage.device.type == "cpu" else None, _on_cpu)
-register_package(20, lambda storage: None, _on_cuda)
 register_package(22, lambda storage: "meta" if storage.device is META else None, _on_meta)
 register_package(
-    24, lambda storage: str(storage.device) if storage.device.type == "opencl" else None, _on_device
+    24, lambda storage: str(storage.device) if storage.device.type in DRIVEN else None, _on_device
 )
 
 

@@ -352,9 +352,9 @@ def test_numbers_that_change_need_no_new_kernel(device):
 
 
 def test_integers_of_odd_widths_are_refused():
-    from rushlight.compiler.device import spirv
+    from rushlight.compiler.device import language, spirv
 
-    with pytest.raises(spirv.NoCode, match="128 bits"):
+    with pytest.raises(language.NoCode, match="128 bits"):
         spirv._check("%x = add i128 %y, 1")
 
 

@@ -15,7 +15,7 @@ from rushlight.compiler.codegen.memory import load, memory_type, store
 from rushlight.compiler.codegen.nodes import Nodes
 from rushlight.compiler.codegen.scope import Loop, Scope, i64
 from rushlight.compiler.codegen.value import BOOL, INT, Value, select
-from rushlight.compiler.device import spirv
+from rushlight.compiler.device.language import shared
 from rushlight.compiler.plan.kernel import Extremum, Reduce, Scan, Scatter
 from rushlight.compiler.plan.loops import REDUCING, Loops
 
@@ -64,7 +64,7 @@ def emit(module, name, loops, count):
 class _Emitter:
     def __init__(self, module, name, loops, count):
         self.module, self.loops = module, loops
-        b, pointers, self.limit = spirv.kernel(module, name, count)
+        b, pointers, self.limit = module.kernel(name, count)
         self.kernel = Scope(b)
         self.nodes = Nodes(pointers, [self.kernel] * 3, loops)
 
@@ -74,8 +74,8 @@ class _Emitter:
         self.running = self.nodes.accumulators = {
             id(n): kinds[type(n)](n, self.nodes, b) for n in loops.nodes if type(n) in kinds
         }
-        self.item = spirv.work_item(b)
-        at = spirv.work_group(b)
+        self.item = self.module.work_item(b)
+        at = self.module.work_group(b)
         if loops.form == "group":
             self._row(Scope(b), at)
         else:
@@ -163,21 +163,21 @@ class _Emitter:
 
     def _combined(self, b, own, combine):
         """The tuples of all work-items combined, the upper half into the lower, step by step."""
-        shared = [_Shared(self.module, v) for v in own]
-        for array, v in zip(shared, own, strict=True):
+        arrays = [_Shared(self.module, v) for v in own]
+        for array, v in zip(arrays, own, strict=True):
             array.put(b, self.item, v)
-        spirv.wait(b)
+        self.module.wait(b)
         size = GROUP // 2
         while size:
             with b.if_then(b.icmp_unsigned("<", self.item, i64(size))):
                 other = b.add(self.item, i64(size))
-                found = combine(*[tuple([a.get(b, i) for a in shared]) for i in (self.item, other)])
-                for array, v in zip(shared, found, strict=True):
+                found = combine(*[tuple([a.get(b, i) for a in arrays]) for i in (self.item, other)])
+                for array, v in zip(arrays, found, strict=True):
                     array.put(b, self.item, v)
-            spirv.wait(b)
+            self.module.wait(b)
             size //= 2
-        found = [a.get(b, i64(0)) for a in shared]
-        spirv.wait(b)  # before the next reduction uses the memory
+        found = [a.get(b, i64(0)) for a in arrays]
+        self.module.wait(b)  # before the next reduction uses the memory
         return found
 
 
@@ -187,14 +187,14 @@ class _Shared:
     def __init__(self, module, like):
         self.dtype = like.dtype
         self.typ = ir.IntType(8) if like.dtype == BOOL else like.v.type
-        self.array = spirv.local_array(module, self.typ, GROUP)
+        self.array = module.local_array(self.typ, GROUP)
 
     def put(self, b, at, value):
         v = b.zext(value.v, self.typ) if self.dtype == BOOL else value.v
-        b.store(v, spirv.shared(b, self.array, at, self.typ))
+        b.store(v, shared(b, self.array, at, self.typ))
 
     def get(self, b, at):
-        v = b.load(spirv.shared(b, self.array, at, self.typ), typ=self.typ)
+        v = b.load(shared(b, self.array, at, self.typ), typ=self.typ)
         return Value(b, b.trunc(v, ir.IntType(1)) if self.dtype == BOOL else v, self.dtype)
 
 

@@ -17,14 +17,15 @@ class DeviceMachine:
 
     Args:
         doubles: Whether the device computes with float64.
+        wide: Whether its language has integers of 128 bits.
     """
 
-    halves = scales = wide = False  # float16 is converted by bits, which every device can do
+    halves = scales = False  # float16 is converted by bits, which every device can do
     vector_bytes, registers = 4, 32
     costs = costs.LOOPS
 
-    def __init__(self, doubles):
-        self.doubles = doubles
+    def __init__(self, doubles, wide):
+        self.doubles, self.wide = doubles, wide
 
     def price(self, op, ins, params):
         """The Price of an elementwise operation; None if no kernel computes it here."""

@@ -12,7 +12,6 @@ from rushlight.compiler.codegen.memory import load, maximum, memory_type, stack
 from rushlight.compiler.codegen.scope import Loop, i64
 from rushlight.compiler.codegen.value import INT, Value, computed, constant, ir_type, select
 from rushlight.compiler.cpu.pooling import describe
-from rushlight.compiler.device import spirv
 from rushlight.compiler.device.product import finish, place, unravel
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.plan.kernel_signature import described
@@ -55,8 +54,8 @@ class Pooling:
         """Add the kernel ``name`` to ``module``."""
         d = self.d
         count = len(self.operands)
-        b, self.pointers, limit = spirv.kernel(module, name, count + len(self.kernel.args))
-        at = b.add(b.mul(spirv.work_group(b), i64(self.size)), spirv.work_item(b))
+        b, self.pointers, limit = module.kernel(name, count + len(self.kernel.args))
+        at = b.add(b.mul(module.work_group(b), i64(self.size)), module.work_item(b))
         # The variables are made here: memory that a loop made anew would never be given back.
         self.total = _Variable(b, computed(d.dtype))
         self.best, self.where = _Variable(b, computed(d.dtype)), _Variable(b, INT)

@@ -12,7 +12,7 @@ from rushlight.compiler.codegen.memory import load, memory_type, stack, store
 from rushlight.compiler.codegen.nodes import Nodes, set_variables
 from rushlight.compiler.codegen.scope import Loop, Scope, i64
 from rushlight.compiler.codegen.value import Value, computed, intrinsic, ir_type
-from rushlight.compiler.device import spirv
+from rushlight.compiler.device.language import shared
 from rushlight.compiler.plan.kernel import Root
 from rushlight.compiler.plan.kernel_signature import described
 from rushlight.compiler.plan.loops import nodes_of
@@ -88,9 +88,9 @@ class Tiles:
 
     def emit(self, module, name):
         """Add the kernel ``name`` to ``module``."""
-        b, pointers, _ = spirv.kernel(module, name, len(self.operands) + len(self.kernel.args))
+        b, pointers, _ = module.kernel(name, len(self.operands) + len(self.kernel.args))
         typ = ir_type(self.dtype)
-        item, number = spirv.work_item(b), spirv.work_group(b)
+        item, number = module.work_item(b), module.work_group(b)
         y, x = b.udiv(item, i64(TILE)), b.urem(item, i64(TILE))
         number, across = split(b, number, -(-self.n // TILE))
         number, down = split(b, number, -(-self.m // TILE))
@@ -98,7 +98,7 @@ class Tiles:
         row, column = b.add(b.mul(down, i64(TILE)), y), b.add(b.mul(across, i64(TILE)), x)
         total = stack(b, typ)
         b.store(ir.Constant(typ, 0.0), total)
-        tiles = [spirv.local_array(module, typ, TILE * TILE) for _ in range(2)]
+        tiles = [module.local_array(typ, TILE * TILE) for _ in range(2)]
         loop = Loop(b, i64(0), i64(self.depth), TILE)
         inside = loop.b
         for tile, (i, m), (j, n), find in (
@@ -109,10 +109,10 @@ class Tiles:
             edge = _below(inside, (i, m), (j, n))
             fits = edge if fits is None else inside.and_(edge, fits)
             found = self._fetch(inside, pointers[operand], operand, at, fits)
-            inside.store(found, spirv.shared(inside, tile, item, typ))
-        spirv.wait(inside)
+            inside.store(found, shared(inside, tile, item, typ))
+        module.wait(inside)
         self._add(inside, tiles, y, x, total)
-        spirv.wait(inside)
+        module.wait(inside)
         loop.close()
         with b.if_then(_below(b, (row, self.m), (column, self.n))):
             found = Value(b, b.load(total, typ=typ), self.dtype)
@@ -137,7 +137,7 @@ class Tiles:
             left = b.add(b.mul(y, i64(TILE)), i64(k))
             right = b.add(i64(k * TILE), x)
             factors = [
-                b.load(spirv.shared(b, tile, at, typ), typ=typ)
+                b.load(shared(b, tile, at, typ), typ=typ)
                 for tile, at in zip(tiles, (left, right), strict=True)
             ]
             found = intrinsic(b, name, typ, [*factors, found])

@@ -3,9 +3,10 @@
 from typing import Any
 
 from rushlight import locks
-from rushlight.backend.opencl import Kernel
-from rushlight.compiler.device import spirv
+from rushlight.compiler.device.language import NoCode
 from rushlight.compiler.device.machine import DeviceMachine
+from rushlight.compiler.device.ptx import Ptx
+from rushlight.compiler.device.spirv import Spirv
 from rushlight.compiler.ir.machine import planning_for
 from rushlight.compiler.plan.kernel import Kernel as Plan
 from rushlight.compiler.plan.schedule import arrange
@@ -31,7 +32,7 @@ class DeviceProgram:
 
     Args:
         equations, inputs, outputs, writes: See ``run.program.make_program``.
-        device: An ``opencl.Device``.
+        device: A ``backend.device.Device``.
 
     Raises:
         NotOnDevice: no kernel computes an equation.
@@ -39,7 +40,8 @@ class DeviceProgram:
 
     def __init__(self, equations, inputs, outputs, writes, device):
         self.device, self.inputs = device, list(inputs)
-        self.machine = DeviceMachine(device.doubles)
+        self.language = LANGUAGES[device.language]
+        self.machine = DeviceMachine(device.doubles, self.language.wide)
         with planning_for(self.machine):
             self._plan(equations, outputs, writes)
         # Kernels read and write at indices, so the checks of these run, and are read, before them.
@@ -73,7 +75,7 @@ class DeviceProgram:
             return []
         args = [self._place(*a) for a in (*work.operands, *plan.args)]
         handle = _built(self.device, work)
-        return [Step(Kernel(self.device, handle, work.groups, work.size, work.limit), args)]
+        return [Step(self.device.kernel(handle, work.groups, work.size, work.limit), args)]
 
     def _place(self, owner, offset):
         """(slot, byte offset) of an offset in the memory of the value ``owner``."""
@@ -126,6 +128,8 @@ class CheckFailed(Exception):
     """A check of values failed on the device: the same call on the host raises the right error."""
 
 
+#: What a device's kernels are written in, by the name that its driver has for it.
+LANGUAGES = {"SPIR-V": Spirv, "PTX": Ptx}
 _kernels: dict = {}  # (device, key of the code) → kernel
 _lock = locks.new_lock()
 
@@ -135,21 +139,21 @@ def _built(device, work):
     with _lock:
         found = _kernels.get(key)
         if found is None:
-            found = _kernels[key] = device.build(_code(work), "kernel")
+            found = _kernels[key] = device.build(_code(device, work), "kernel")
     return found
 
 
-def _code(work):
+def _code(device, work):
     """The code of a kernel, from the cache on disk if it was made before."""
-    module = spirv.new_module()
+    module = LANGUAGES[device.language]()
     work.emit(module, "kernel")
     text = str(module)
-    key = "spirv 3 " + text
+    key = f"{module.language} {device.architecture} {text}"
     found = cache.get(key)
     if found is None:
         try:
-            found = spirv.code(text)
-        except spirv.NoCode as error:
+            found = module.code(text, device.architecture)
+        except NoCode as error:
             raise NotOnDevice(str(error)) from None
         cache.put(key, found)
     return found

@@ -1,0 +1,318 @@
+"""NVIDIA's GPUs by the interface of their driver (``libcuda``): devices, memory, kernels.
+
+Only the driver is needed, and no CUDA toolkit: kernels come as PTX, of which the driver makes
+machine code and keeps it on disk. Commands go to the device's default stream, in order.
+"""
+
+import ctypes
+import sys
+import threading
+from ctypes import byref, c_char_p, c_float, c_int, c_size_t, c_uint, c_uint64, c_void_p
+from functools import cache
+
+from rushlight import locks
+from rushlight.backend.device import Device, DeviceError
+from rushlight.backend.native import llvm_works
+from rushlight.errors import OutOfMemoryError
+
+__all__ = ["CudaDevice", "devices", "driver_version", "open_library"]
+
+_OUT_OF_MEMORY = 2
+_UNITS, _MAJOR, _MINOR = (
+    16,
+    75,
+    76,
+)  # CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, COMPUTE_CAPABILITY_*
+_ERROR_LOG, _ERROR_LOG_SIZE = 5, 6  # CU_JIT_ERROR_LOG_BUFFER, *_SIZE_BYTES
+_LOG = 8192  # bytes of what the driver says of a program
+#: The architectures that every LLVM of llvmlite >= 0.46 knows. A device runs PTX for older ones.
+_ARCHITECTURES = (50, 52, 60, 61, 70, 72, 75, 80, 86, 87, 89, 90)
+_OLDEST = 50
+
+_P = c_void_p
+_FUNCTIONS = [
+    ("cuInit", [c_uint]),
+    ("cuDriverGetVersion", [_P]),
+    ("cuGetErrorName", [c_int, _P]),
+    ("cuGetErrorString", [c_int, _P]),
+    ("cuDeviceGetCount", [_P]),
+    ("cuDeviceGet", [_P, c_int]),
+    ("cuDeviceGetName", [c_char_p, c_int, c_int]),
+    ("cuDeviceGetAttribute", [_P, c_int, c_int]),
+    ("cuDeviceTotalMem_v2", [_P, c_int]),
+    ("cuDevicePrimaryCtxRetain", [_P, c_int]),
+    ("cuCtxSetCurrent", [_P]),
+    ("cuCtxSynchronize", []),
+    ("cuMemGetInfo_v2", [_P, _P]),
+    ("cuMemAlloc_v2", [_P, c_size_t]),
+    ("cuMemFree_v2", [c_uint64]),
+    ("cuMemcpyHtoD_v2", [c_uint64, _P, c_size_t]),
+    ("cuMemcpyDtoH_v2", [_P, c_uint64, c_size_t]),
+    ("cuModuleLoadDataEx", [_P, _P, c_uint, _P, _P]),
+    ("cuModuleGetFunction", [_P, _P, c_char_p]),
+    ("cuLaunchKernel", [_P, *[c_uint] * 7, _P, _P, _P]),
+    ("cuEventCreate", [_P, c_uint]),
+    ("cuEventRecord", [_P, _P]),
+    ("cuEventQuery", [_P]),
+    ("cuEventSynchronize", [_P]),
+    ("cuEventElapsedTime", [_P, _P, _P]),
+    ("cuEventDestroy_v2", [_P]),
+]  # fmt: skip
+
+
+# The library ------------------------------------------------------------------------------
+
+
+def open_library():
+    """The driver's library; OSError if there is none."""
+    return ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+
+
+@cache
+def _library():
+    """The library with its functions' types; None if there is none, or no device that works."""
+    try:
+        lib = open_library()
+        for name, args in _FUNCTIONS:
+            function = getattr(lib, name)
+            function.restype, function.argtypes = c_int, args
+    except (OSError, AttributeError):  # none, or too old
+        return None
+    return lib if lib.cuInit(0) == 0 else None
+
+
+def _check(lib, code, doing):
+    if code == 0:
+        return
+    name, text = c_char_p(), c_char_p()
+    lib.cuGetErrorName(code, byref(name))
+    lib.cuGetErrorString(code, byref(text))
+    said = (text.value or name.value or b"unknown error").decode()
+    kind = OutOfMemoryError if code == _OUT_OF_MEMORY else DeviceError
+    raise kind(f"CUDA error: {said} (while {doing}; code {code})")
+
+
+def driver_version():
+    """The version of CUDA that the driver has, such as 12040; 0 without a driver."""
+    lib, found = _library(), c_int()
+    if lib is not None:
+        lib.cuDriverGetVersion(byref(found))
+    return found.value
+
+
+# Devices ----------------------------------------------------------------------------------
+
+
+@cache
+def devices():
+    """The devices that can run kernels, as a tuple of ``CudaDevice``; kernels need llvmlite."""
+    lib, count = _library() if llvm_works() else None, c_int()
+    if lib is None:
+        return ()
+    _check(lib, lib.cuDeviceGetCount(byref(count)), "counting devices")
+    found = [CudaDevice(lib, i) for i in range(count.value)]
+    return tuple([d for d in found if d.capability >= (_OLDEST // 10, 0)])
+
+
+_local = threading.local()  # ``device``: the one whose context is current in the thread
+
+
+class CudaDevice(Device):
+    """A GPU.
+
+    Attributes:
+        number: The driver's number of the device.
+        capability: The pair of numbers that tells what its kernels may use.
+    """
+
+    kind, language, doubles = "GPU", "PTX", True
+
+    def __init__(self, lib, number):
+        super().__init__()
+        self.lib, self.number = lib, number
+        handle, memory = c_int(), c_size_t()
+        self._do("cuDeviceGet", byref(handle), number, doing="opening the device")
+        self._handle = handle.value
+        name = ctypes.create_string_buffer(256)
+        self._do("cuDeviceGetName", name, 256, self._handle, doing="naming the device")
+        self.name = name.value.decode(errors="replace")
+        self._do("cuDeviceTotalMem_v2", byref(memory), self._handle, doing="measuring memory")
+        self.memory, self.units = memory.value, self._attribute(_UNITS)
+        major, minor = self.capability = self._attribute(_MAJOR), self._attribute(_MINOR)
+        own = 10 * major + minor
+        self.architecture = f"sm_{max([a for a in _ARCHITECTURES if a <= own] or [_OLDEST])}"
+        self._context = None
+        self._lost = ""  # why the device cannot be used any more
+        locks.around_fork(in_child=self._forked)
+
+    def _do(self, name, *args, doing):
+        """Call a function of the driver; DeviceError or OutOfMemoryError if it fails."""
+        _check(self.lib, getattr(self.lib, name)(*args), doing)
+
+    def _attribute(self, what):
+        found = c_int()
+        self._do("cuDeviceGetAttribute", byref(found), what, self._handle,
+                 doing="asking the device")  # fmt: skip
+        return found.value
+
+    def is_open(self):
+        return self._context is not None
+
+    def open(self):
+        """Make the device's context the thread's own; other functions need that.
+
+        Raises:
+            DeviceError: the process was forked after the device was used.
+        """
+        if getattr(_local, "device", None) is self and self._context is not None:
+            return
+        if self._lost:
+            raise DeviceError(self._lost)
+        with self._lock:
+            if self._context is None:
+                context = c_void_p()
+                self._do("cuDevicePrimaryCtxRetain", byref(context), self._handle,
+                         doing="opening the device")  # fmt: skip
+                self._context = context
+        self._do("cuCtxSetCurrent", self._context, doing="entering the device")
+        _local.device = self
+
+    def _forked(self):
+        """The context of a parent process is of no use in a child."""
+        if self._context is not None:
+            self._context, _local.device = None, None
+            self._free.clear()
+            self._lost = (
+                "Cannot re-initialize CUDA in forked subprocess. To use CUDA with multiprocessing, "
+                "you must use the 'spawn' start method"
+            )
+
+    # Memory: a buffer is its address --------------------------------------------------------
+
+    def new_buffer(self, nbytes):
+        found = c_uint64()
+        self._do("cuMemAlloc_v2", byref(found), nbytes, doing=f"allocating {nbytes} bytes")
+        return found.value
+
+    def release(self, buffer):
+        self.open()
+        self.lib.cuMemFree_v2(buffer)
+
+    def copy_in(self, buffer, offset, address, nbytes):
+        self.open()
+        self._do("cuMemcpyHtoD_v2", buffer + offset, address, nbytes, doing="copying to the device")
+
+    def copy_out(self, buffer, offset, address, nbytes):
+        self.open()
+        self._do("cuMemcpyDtoH_v2", address, buffer + offset, nbytes,
+                 doing="copying from the device")  # fmt: skip
+
+    def synchronize(self):
+        if self.is_open():
+            self.open()
+            self._do("cuCtxSynchronize", doing="waiting for the device")
+
+    def memory_info(self):
+        """(bytes that are free, bytes of memory)."""
+        self.open()
+        free, total = c_size_t(), c_size_t()
+        self._do("cuMemGetInfo_v2", byref(free), byref(total), doing="measuring memory")
+        return free.value, total.value
+
+    def no_memory(self, nbytes, error):
+        gib = lambda n: f"{n / 2**30:.2f} GiB"
+        free, total = self.memory_info()
+        return (
+            f"CUDA out of memory. Tried to allocate {_size(nbytes)}. GPU {self.number} has a total "
+            f"capacity of {gib(total)} of which {gib(free)} is free. Of the allocated memory "
+            f"{gib(self.allocated)} is allocated by rushlight"
+        )
+
+    # Kernels ----------------------------------------------------------------------------------
+
+    def build(self, code, name):
+        self.open()
+        log, module, function = ctypes.create_string_buffer(_LOG), c_void_p(), c_void_p()
+        options = (c_int * 2)(_ERROR_LOG, _ERROR_LOG_SIZE)
+        values = (c_void_p * 2)(ctypes.addressof(log), _LOG)
+        failed = self.lib.cuModuleLoadDataEx(byref(module), code, 2, options, values)
+        said = log.value.decode(errors="replace").strip()
+        _check(self.lib, failed, f"making a kernel: {said}")
+        self._do("cuModuleGetFunction", byref(function), module, name.encode(),
+                 doing="making a kernel")  # fmt: skip
+        self.built += 1
+        return function
+
+    def kernel(self, handle, groups, size, limit):
+        return _Kernel(self, handle, groups, size, limit)
+
+    # Moments ------------------------------------------------------------------------------------
+
+    def moment(self):
+        """A new event, which ``record`` puts behind the commands so far."""
+        self.open()
+        found = c_void_p()
+        self._do("cuEventCreate", byref(found), 0, doing="making an event")
+        return found
+
+    def record(self, event):
+        """Note the moment when all commands so far have run."""
+        self.open()
+        self._do("cuEventRecord", event, None, doing="recording an event")
+
+    def reached(self, event):
+        """Whether the moment of an event has come."""
+        self.open()
+        code = self.lib.cuEventQuery(event)
+        if code != 600:  # CUDA_ERROR_NOT_READY
+            _check(self.lib, code, "asking for an event")
+        return code == 0
+
+    def wait_for(self, event):
+        """Wait until the moment of an event has come."""
+        self.open()
+        self._do("cuEventSynchronize", event, doing="waiting for an event")
+
+    def between(self, first, last):
+        """The milliseconds between the moments of two events."""
+        self.open()
+        found = c_float()
+        self._do("cuEventElapsedTime", byref(found), first, last, doing="timing")
+        return found.value
+
+    def forget(self, event):
+        """Give an event back."""
+        if self.is_open():
+            self.open()
+            self.lib.cuEventDestroy_v2(event)
+
+
+class _Kernel:
+    """A kernel with the places of its arguments: each is a buffer and an offset in it, in bytes."""
+
+    def __init__(self, device, handle, groups, size, limit):
+        self.device, self.handle, self.groups, self.size = device, handle, groups, size
+        self.limit = limit
+
+    def launch(self, args):
+        """Put the kernel into the stream. ``args``: (buffer, offset) of each argument."""
+        device = self.device
+        device.open()
+        values = [n for pair in args for n in pair]
+        values.append(self.limit)
+        numbers = (c_uint64 * len(values))(*values)
+        first = ctypes.addressof(numbers)
+        places = (c_void_p * len(values))(*range(first, first + 8 * len(values), 8))
+        code = device.lib.cuLaunchKernel(
+            self.handle, self.groups, 1, 1, self.size, 1, 1, 0, None, places, None
+        )
+        _check(device.lib, code, "starting a kernel")
+        device.launches += 1
+
+
+def _size(nbytes):
+    """A number of bytes as PyTorch's error messages have it."""
+    for unit, name in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if nbytes >= 1 << unit:
+            return f"{nbytes / (1 << unit):.2f} {name}"
+    return f"{nbytes} bytes"
