@@ -1,15 +1,17 @@
 """``autocast``: regions of a program in which operations choose their precision.
 
-Each device type has its own switch and its own dtype. Only the CPU's switch and dtype have an
-effect on operations, because rushlight's autocast computes on the CPU only.
+Each device type has its own switch and its own dtype, which count where tensors are on such a
+device. The operations that choose a precision are those of PyTorch's list for the CPU.
 """
 
 import functools
 import warnings
 
+from rushlight.device import DRIVEN
 from rushlight.device import device as device_of
+from rushlight.device_array import drivers
 from rushlight.dtype import bfloat16, float16, float64
-from rushlight.ops.core.autocast import POLICIES, local, set_policy
+from rushlight.ops.core.autocast import local, policy_of, set_policy
 from rushlight.tensor import Tensor
 
 __all__ = [
@@ -21,6 +23,8 @@ __all__ = [
 _DEVICES = (
     "cpu", "cuda", "hpu", "ipu", "maia", "mps", "mtia", "opencl", "privateuseone", "xla", "xpu",
 )  # fmt: skip
+_COMPUTE = ("cpu", *DRIVEN)  # types of devices that tensors can be on
+_LOWER = (bfloat16, float16)
 
 
 # The state of this thread -----------------------------------------------------------------
@@ -30,7 +34,7 @@ def _checked(device_type):
     kind = device_of(device_type).type
     if kind not in _DEVICES:
         raise RuntimeError(f"autocast: there is none for the device type '{kind}'")
-    return "cpu" if kind == "opencl" else kind  # both cast in the same way
+    return kind
 
 
 def is_autocast_available(device_type):
@@ -81,7 +85,7 @@ def set_autocast_enabled(device_type, enabled):
     """
     device_type = _checked(device_type)
     local.enabled[device_type] = bool(enabled)
-    _follow(device_type)
+    _follow()
 
 
 def get_autocast_dtype(device_type):
@@ -112,13 +116,13 @@ def set_autocast_dtype(device_type, dtype):
     """
     device_type = _checked(device_type)
     local.dtypes[device_type] = dtype
-    _follow(device_type)
+    _follow()
 
 
-def _follow(device_type):
-    """Apply a change of the CPU's state to operations; other device types have no effect."""
-    if device_type == "cpu":
-        set_policy(POLICIES.get(local.dtypes["cpu"]) if local.enabled.get("cpu") else None)
+def _follow():
+    """Apply a change of this thread's settings to operations."""
+    dtypes = {k: get_autocast_dtype(k) for k, enabled in local.enabled.items() if enabled}
+    set_policy(policy_of({k: d for k, d in dtypes.items() if k in _COMPUTE and d in _LOWER}))
 
 
 def is_autocast_cache_enabled():
@@ -166,7 +170,8 @@ class autocast:
     nest: a region with ``enabled=False`` switches autocast off inside another region.
 
     Args:
-        device_type: ``"cpu"``. Other device types have no effect; ``"cuda"`` also warns.
+        device_type: The type of the tensors' device. If there is no such device, ``"cuda"`` warns
+            and has no effect.
         dtype: bfloat16 or float16. None means the dtype that ``get_autocast_dtype`` returns.
         enabled: Whether autocast is on in the region.
         cache_enabled: Whether converted weights are kept until the outermost region ends.
@@ -226,7 +231,7 @@ class autocast:
         local.nesting = nesting
         local.enabled[self.device], local.dtypes[self.device] = enabled, dtype
         local.cache_enabled = cache_enabled
-        _follow(self.device)
+        _follow()
 
     def __call__(self, function):
         @functools.wraps(function)
@@ -244,10 +249,12 @@ class autocast:
 
 def _unavailable(device_type, dtype):
     """The reason why autocast has no effect for these arguments, or None if it has."""
-    if device_type == "cuda":
-        return "autocast: CUDA is not available; disabled"
-    if device_type == "cpu" and dtype not in (bfloat16, float16):
-        return f"autocast: on the CPU to bfloat16 and float16 only, not to {dtype}; disabled"
+    if device_type == "cuda" and not drivers("cuda"):
+        return (
+            "User provided device_type of 'cuda', but CUDA is not available. Disabling autocast"
+        )
+    if device_type in _COMPUTE and dtype not in _LOWER:
+        return f"autocast: to bfloat16 and float16 only, not to {dtype}; disabled"
     return None
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.autograd.mode import no_grad
+from rushlight.device_array import drivers
 from rushlight.dtype import float16
 from rushlight.tensor import Tensor, from_array
 
@@ -37,7 +38,8 @@ class GradScaler:
     After ``growth_interval`` steps in a row without such gradients the scale grows.
 
     Args:
-        device: ``"cpu"``. For ``"cuda"`` the scaler warns and is disabled.
+        device: The type of the tensors' device. Without CUDA devices, ``"cuda"`` warns and the
+            scaler is disabled.
         init_scale: The first scale.
         growth_factor: The factor by which the scale grows, above 1.
         backoff_factor: The factor by which the scale falls after a skipped step, below 1.
@@ -67,7 +69,7 @@ class GradScaler:
         enabled=True,
     ):
         self._device = device
-        if enabled and device == "cuda":
+        if enabled and device == "cuda" and not drivers("cuda"):
             warnings.warn("GradScaler: CUDA is not available; disabled", stacklevel=2)
             enabled = False
         self._enabled = enabled

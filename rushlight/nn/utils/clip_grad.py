@@ -79,8 +79,9 @@ def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=Non
             rushlight.stack([rushlight.norm(t, norm_type) for t in tensors]), norm_type
         )
     else:
-        norms = [_norm(a, norm_type) for a in arrays]
-        total = from_array(np.asarray(_norm(np.array(norms, arrays[0].dtype), norm_type)))
+        with np.errstate(all="ignore"):  # infinite norms need no warning
+            norms = [_norm(a, norm_type) for a in arrays]
+            total = from_array(np.asarray(_norm(np.array(norms, arrays[0].dtype), norm_type)))
     if error_if_nonfinite:
         most = rushlight.finfo(total.dtype).max
         check_range(
@@ -111,9 +112,10 @@ def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
     scale = (most / (total_norm + 1e-6)).clamp(max=1.0)
     arrays = _arrays(grads)
     if arrays is not None and not scale.array.ndim and scale.array.dtype is arrays[0].dtype:
-        for grad, a in zip(grads, arrays, strict=True):
-            np.multiply(a, scale.array, out=a)
-            stamp(grad)
+        with np.errstate(all="ignore"):  # infinite gradients become nan without a warning
+            for grad, a in zip(grads, arrays, strict=True):
+                np.multiply(a, scale.array, out=a)
+                stamp(grad)
         return
     for grad in grads:
         grad.mul_(scale)

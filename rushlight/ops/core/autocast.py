@@ -20,11 +20,12 @@ from typing import Any
 
 from rushlight.autograd import mode
 from rushlight.dtype import bfloat16, float16, float32
+from rushlight.remote import device_of
 from rushlight.tensor import Tensor
 
 __all__ = [
-    "LOWER", "SINGLE", "WIDEST", "Policy", "autocasts", "local", "own_casts", "set_policy",
-    "suspended", "using",
+    "LOWER", "SINGLE", "WIDEST", "Policy", "autocasts", "local", "own_casts", "policy_of",
+    "set_policy", "suspended", "using",
 ]  # fmt: skip
 
 LOWER, SINGLE, WIDEST = "lower", "single", "widest"
@@ -36,7 +37,7 @@ class _Local(threading.local):
 
     def __init__(self):
         self.enabled: dict = {}
-        self.dtypes: dict = {"cpu": bfloat16}
+        self.dtypes: dict = {"cpu": bfloat16, "opencl": bfloat16}
         self.nesting = 0
         self.cache_enabled = True
         self.cache: dict = {}  # (id, dtype, grad mode) → (leaf, the leaf in lower precision)
@@ -46,10 +47,14 @@ local = _Local()
 
 
 class Policy:
-    """The casts for one lower precision. ``POLICIES`` has the only Policy of each dtype."""
+    """The casts where autocast is on for some types of devices. ``policy_of`` makes them.
 
-    def __init__(self, dtype):
-        self.dtype = dtype
+    Attributes:
+        dtypes: The lower precision for each type of device, by its name.
+    """
+
+    def __init__(self, dtypes):
+        self.dtypes = dtypes
 
     def apply(self, op, args, params):
         """Run ``op`` on cast operands; NotImplemented if the operation has no rule."""
@@ -69,12 +74,24 @@ class Policy:
 
     def cast(self, kind, values):
         """Cast the tensors in ``values`` (nested tuples, lists and dicts) by the rule ``kind``."""
+        kinds = {device_of(t).type for t in _flat(values)}
+        lower = next((d for k, d in self.dtypes.items() if k in kinds), None)
+        if lower is None:
+            return values
         if kind == WIDEST:
             return _cast(values, _widest(values))
-        return _cast(values, self.dtype if kind == LOWER else float32)
+        return _cast(values, lower if kind == LOWER else float32)
 
 
-POLICIES = {d: Policy(d) for d in (bfloat16, float16)}
+_policies: dict = {}  # the items of ``dtypes`` → the only Policy with them
+
+
+def policy_of(dtypes):
+    """The Policy for ``dtypes``, always the same object; None if no type of device has one."""
+    if not dtypes:
+        return None
+    key = tuple(sorted([(kind, d.name) for kind, d in dtypes.items()]))
+    return _policies.setdefault(key, Policy(dict(dtypes)))
 
 
 def _flat(values):
@@ -125,8 +142,9 @@ def set_policy(policy):
 def using(policy):
     """Context in which ``policy`` casts: a checkpoint repeats its function under its old policy."""
     was = mode.state.autocast, local.enabled, local.dtypes
-    local.enabled = was[1] | {"cpu": policy is not None}
-    local.dtypes = was[2] if policy is None else was[2] | {"cpu": policy.dtype}
+    dtypes = {} if policy is None else policy.dtypes
+    local.enabled = {kind: kind in dtypes for kind in {*was[1], *dtypes}}
+    local.dtypes = was[2] | dtypes
     set_policy(policy)
     try:
         yield

@@ -1,0 +1,185 @@
+"""A stand-in for NVIDIA's driver (``libcuda``), which runs kernels by the interpreter.
+
+Its functions have C's calling convention, so that all of ``backend/cuda.py`` runs as with a GPU.
+"""
+
+import ctypes
+import time
+from ctypes import c_char_p, c_int, c_void_p
+
+from rushlight.backend import cuda
+from tests.device.ptx.interpreter import Launch
+from tests.device.ptx.memory import Arena, Fault
+from tests.device.ptx.parsing import kernels_of
+
+__all__ = ["StandIn"]
+
+_INVALID, _OUT_OF_MEMORY, _NO_CONTEXT, _BAD_PTX, _ILLEGAL = 1, 2, 201, 218, 700
+_NAMES = {
+    _INVALID: b"invalid argument", _OUT_OF_MEMORY: b"out of memory",
+    _NO_CONTEXT: b"invalid device context", _BAD_PTX: b"a PTX JIT compilation failed",
+    _ILLEGAL: b"an illegal memory access was encountered",
+}  # fmt: skip
+_ATTRIBUTES = {16: 4, 75: 8, 76: 0}  # 4 processors, compute capability 8.0
+
+
+class StandIn:
+    """The library.
+
+    Args:
+        count: The number of devices.
+        memory: Bytes of memory of each.
+        races: Whether to look for races.
+
+    Attributes:
+        said: What was wrong with a kernel that failed. From then on all calls fail, as with a GPU.
+        calls: The names of the functions that were called.
+    """
+
+    def __init__(self, count=2, memory=1 << 25, races=True):
+        self.memory, self.races = memory, races
+        self.arenas = [Arena(memory) for _ in range(count)]
+        self.said, self.calls, self.texts = "", [], []
+        self._current = None
+        self._objects: list = []  # modules, functions and events, by their handles less one
+        self._epoch = 1
+        for name, types in cuda._FUNCTIONS:
+            types = [c_void_p if t is c_char_p else t for t in types]
+            do = getattr(self, "_" + name.removesuffix("_v2"))
+            setattr(self, name, ctypes.CFUNCTYPE(c_int, *types)(self._safely(name, do)))
+
+    def _safely(self, name, do):
+        def run(*args):
+            self.calls.append(name)
+            if self.said and not name.startswith("cuGetError"):
+                return _ILLEGAL
+            try:
+                return do(*args) or 0
+            except Fault as error:
+                self.said = str(error)
+                return _ILLEGAL
+            except Exception as error:
+                self.said = repr(error)
+                return _INVALID
+
+        return run
+
+    def _handle(self, what):
+        self._objects.append(what)
+        return len(self._objects)
+
+    @property
+    def arena(self):
+        return self.arenas[self._current]
+
+    # Devices and contexts -------------------------------------------------------------------
+
+    def _cuInit(self, flags):
+        return 0
+
+    def _cuDriverGetVersion(self, version):
+        _put(version, c_int, 12040)
+
+    def _cuGetErrorName(self, code, text):
+        _put(text, c_char_p, _NAMES.get(code, b"unknown"))
+
+    _cuGetErrorString = _cuGetErrorName
+
+    def _cuDeviceGetCount(self, count):
+        _put(count, c_int, len(self.arenas))
+
+    def _cuDeviceGet(self, device, number):
+        _put(device, c_int, number)
+
+    def _cuDeviceGetName(self, name, size, device):
+        ctypes.memmove(name, b"Stand-in GPU\0", 13)
+
+    def _cuDeviceGetAttribute(self, value, what, device):
+        _put(value, c_int, _ATTRIBUTES[what])
+
+    def _cuDeviceTotalMem(self, size, device):
+        _put(size, ctypes.c_size_t, self.memory)
+
+    def _cuDevicePrimaryCtxRetain(self, context, device):
+        _put(context, c_void_p, device + 1)
+
+    def _cuCtxSetCurrent(self, context):
+        self._current = context - 1
+
+    def _cuCtxSynchronize(self):
+        return _NO_CONTEXT if self._current is None else 0
+
+    # Memory -----------------------------------------------------------------------------------
+
+    def _cuMemGetInfo(self, free, total):
+        _put(free, ctypes.c_size_t, self.memory - self.arena.used)
+        _put(total, ctypes.c_size_t, self.memory)
+
+    def _cuMemAlloc(self, address, size):
+        found = self.arena.allocate(size)
+        if found is None:
+            return _OUT_OF_MEMORY
+        _put(address, ctypes.c_uint64, found)
+        return 0
+
+    def _cuMemFree(self, address):
+        self.arena.free(address)
+
+    def _cuMemcpyHtoD(self, target, source, size):
+        self.arena.view(target, size)[...] = _bytes(source, size)
+
+    def _cuMemcpyDtoH(self, target, source, size):
+        _bytes(target, size)[...] = self.arena.view(source, size)
+
+    # Kernels ------------------------------------------------------------------------------------
+
+    def _cuModuleLoadDataEx(self, module, image, count, options, values):
+        text = ctypes.string_at(image).decode()
+        self.texts.append(text)
+        kernels = kernels_of(text)
+        if not kernels:
+            return _BAD_PTX
+        _put(module, c_void_p, self._handle(kernels))
+        return 0
+
+    def _cuModuleGetFunction(self, function, module, name):
+        kernel = self._objects[module - 1][ctypes.string_at(name).decode()]
+        _put(function, c_void_p, self._handle(kernel))
+
+    def _cuLaunchKernel(self, function, gx, gy, gz, bx, by, bz, shared, stream, params, extra):
+        kernel = self._objects[function - 1]
+        places = ctypes.cast(params, ctypes.POINTER(c_void_p))
+        values = [
+            int.from_bytes(ctypes.string_at(places[k], size), "little")
+            for k, (_, size) in enumerate(kernel.params)
+        ]
+        launch = Launch(kernel, gx, bx, values, self.arena, self._epoch, self.races)
+        launch.run()
+        self._epoch = int(launch.epoch.max()) + 1
+
+    # Events -----------------------------------------------------------------------------------
+
+    def _cuEventCreate(self, event, flags):
+        _put(event, c_void_p, self._handle([None]))
+
+    def _cuEventRecord(self, event, stream):
+        self._objects[event - 1][0] = time.perf_counter()
+
+    def _cuEventQuery(self, event):
+        return 0
+
+    _cuEventSynchronize = _cuEventDestroy = _cuEventQuery
+
+    def _cuEventElapsedTime(self, milliseconds, first, last):
+        start, end = [self._objects[e - 1][0] for e in (first, last)]
+        _put(milliseconds, ctypes.c_float, 1000 * (end - start))
+
+
+def _put(pointer, typ, value):
+    ctypes.cast(pointer, ctypes.POINTER(typ))[0] = value
+
+
+def _bytes(address, size):
+    import numpy as np
+
+    return np.frombuffer((ctypes.c_uint8 * size).from_address(address), np.uint8)

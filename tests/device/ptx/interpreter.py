@@ -1,0 +1,164 @@
+"""An interpreter of PTX on NumPy: all threads of a launch at once.
+
+Threads that took different ways run by turns: those at the first instruction go on until they
+arrive where others wait. A thread at a barrier waits for its block.
+"""
+
+import re
+
+import numpy as np
+
+from tests.device.ptx.instructions import DTYPES, INSTRUCTIONS, Registers
+from tests.device.ptx.memory import Accesses, Fault
+
+__all__ = ["Launch"]
+
+#: The address of the first byte of a block's shared memory, and of a thread's own.
+SHARED, LOCAL = 1 << 24, 1 << 26
+
+
+class Launch(Registers):
+    """One launch of a kernel.
+
+    Args:
+        kernel: From ``kernels_of``.
+        groups, size: The number of blocks, and of threads in a block.
+        params: The bytes of the parameters.
+        arena: The device's memory.
+        first: The first epoch of the launch.
+        races: Whether to look for races.
+    """
+
+    def __init__(self, kernel, groups, size, params, arena, first=1, races=True):
+        super().__init__(kernel, groups * size)
+        self.arena, self.races = arena, races
+        threads = np.arange(self.n)
+        self.block, self.first = threads // size, first
+        self.blocks = groups
+        place = (threads % size).astype(np.uint32)
+        self.special = {
+            "%tid.x": place, "%ctaid.x": self.block.astype(np.uint32),
+            "%ntid.x": np.full(self.n, size, np.uint32),
+            "%nctaid.x": np.full(self.n, groups, np.uint32),
+        }  # fmt: skip
+        self.params = dict(zip([name for name, _ in kernel.params], params, strict=True))
+        self.width = -(-max(kernel.shared, 16) // 16) * 16
+        self.shared = np.zeros(groups * self.width, np.uint8)
+        self.frame = -(-max(kernel.frame, 16) // 16) * 16
+        self.local = np.zeros(self.n * self.frame if kernel.frame else 16, np.uint8)
+        self.epoch = np.full(groups, first, np.int64)
+        self.shared_races = Accesses(self.shared.size if races else 0)
+        if races:
+            for a in (arena.races, self.shared_races):
+                a.start(self.block)
+
+    # Memory -----------------------------------------------------------------------------------
+
+    def where(self, operand, space, size, mask, writes):
+        """(memory, the position of each thread's access), checked. ``mask``: None means all."""
+        at = self._address(operand)
+        threads = np.arange(self.n) if mask is None else np.flatnonzero(mask)
+        used = at[threads]
+        if (used % size).any():
+            raise Fault(f"a misaligned access of {size} bytes")
+        raw, used = getattr(self, "_" + space)(used, size, threads)
+        if self.races and space != "local_memory":
+            races = self.shared_races if space == "shared_memory" else self.arena.races
+            note = races.write if writes else races.read
+            block = self.block[threads]
+            note(used, size, threads, block, self.epoch[block], self.first)
+        return raw, used, threads
+
+    def _global_memory(self, at, size, threads):
+        at = at - self.arena.BASE
+        self.arena.check(at, size)
+        return self.arena.bytes, at
+
+    def _shared_memory(self, at, size, threads):
+        at = at - SHARED
+        self._within(at, size, self.kernel.shared, "shared")
+        return self.shared, at + self.block[threads] * self.width
+
+    def _local_memory(self, at, size, threads):
+        at = at - LOCAL
+        self._within(at, size, self.kernel.frame, "local")
+        return self.local, at + threads * self.frame
+
+    @staticmethod
+    def _within(at, size, end, what):
+        if at.size and (at.min() < 0 or at.max() + size > end):
+            raise Fault(f"an access of {what} memory out of bounds")
+
+    def _address(self, operand):
+        base, offset = re.fullmatch(r"\[([%\w$]+)\s*(?:\+\s*(-?\d+))?\]", operand).groups()
+        return self.value(base, "u64").astype(np.int64) + int(offset or 0)
+
+    def symbol(self, name):
+        if name in self.kernel.symbols:
+            return SHARED + self.kernel.symbols[name]
+        return LOCAL + self.kernel.local[name]
+
+    # Running ----------------------------------------------------------------------------------
+
+    def run(self):
+        """Run all threads to their ends; Fault at an access that is wrong, or at a deadlock."""
+        code = self.kernel.code
+        at = np.zeros(self.n, np.int64)
+        self.gone, self.waits = np.zeros(self.n, bool), np.zeros(self.n, bool)
+        stops = {*self.kernel.labels.values()}
+        with np.errstate(all="ignore"):
+            while self._ready():
+                active = ~self.gone & ~self.waits
+                p = int(at[active].min())
+                mine = active & (at == p)
+                mask = None if mine.all() else mine
+                while self._step(code[p], p, at, mine, mask):
+                    p += 1
+                    if p in stops:
+                        at[mine] = p
+                        break
+
+    def _ready(self):
+        """Whether a thread can go on. Lets the blocks go on whose threads are all at a barrier."""
+        while not self.gone.all():
+            if (~self.gone & ~self.waits).any():
+                return True
+            living = np.bincount(self.block[~self.gone], minlength=self.blocks)
+            waiting = np.bincount(self.block[self.waits], minlength=self.blocks)
+            free = (living == waiting) & (waiting > 0)
+            if not free.any():
+                raise Fault("a deadlock at a barrier")
+            self.waits &= ~free[self.block]
+            self.epoch[free] += 1
+        return False
+
+    def _step(self, instruction, p, at, mine, mask):
+        """Run an instruction; False where the threads must be looked at again."""
+        holds = mask
+        if instruction.guard is not None:
+            name, negated = instruction.guard
+            holds = self.register(name) ^ negated
+            holds = holds if mask is None else holds & mask
+        taken = mine if holds is None else mine & holds
+        name = instruction.words[0]
+        if name == "bra":
+            at[mine] = p + 1
+            at[taken] = self.kernel.labels[instruction.args[0]]
+            return False
+        if name in ("ret", "exit"):
+            at[mine] = p + 1
+            self.gone |= taken
+            return False
+        if name in ("bar", "barrier"):
+            if not np.isin(self.block[mine], self.block[~mine & ~self.gone & ~self.waits]).any():
+                at[mine] = p + 1
+                self.waits |= taken
+                return False
+            raise Fault("a barrier that only some threads of a block come by together")
+        if name not in INSTRUCTIONS:
+            raise NotImplementedError(f"{'.'.join(instruction.words)} {instruction.args}")
+        INSTRUCTIONS[name](self, instruction.words, instruction.args, holds)
+        return True
+
+
+assert DTYPES

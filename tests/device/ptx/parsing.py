@@ -1,0 +1,93 @@
+"""Kernels read from the text of PTX."""
+
+import re
+from dataclasses import dataclass, field
+
+__all__ = ["Instruction", "Kernel", "kernels_of"]
+
+_ENTRY = re.compile(r"\.entry\s+(\w+)\s*\((.*?)\)\s*(?:\.\w+[^{]*?)?\{(.*?)\n\}", re.S)
+_SHARED = re.compile(r"\.shared\s+\.align\s+(\d+)\s+\.b8\s+([\w$]+)\[(\d+)\]")
+_REGISTERS = re.compile(r"\.reg\s+\.(\w+)\s+%?(\w+)(?:<\d+>)?;")
+_LOCAL = re.compile(r"\.local\s+\.align\s+(\d+)\s+\.b8\s+([\w$]+)\[(\d+)\]")
+_ARGUMENT = re.compile(r"\{[^}]*\}|\[[^\]]*\]|[^,\s][^,]*")
+
+
+@dataclass
+class Instruction:
+    """``guard``: None, or (predicate, whether it is negated). ``words``: the parts of the name."""
+
+    guard: tuple | None
+    words: list
+    args: list
+
+
+@dataclass
+class Kernel:
+    """A kernel: its instructions, where its labels point, and its registers and shared memory.
+
+    Attributes:
+        params: Name and bytes of each parameter.
+        registers: The beginning of the registers' names → their type.
+        symbols: The name of an array in shared memory → its first byte; ``shared``: bytes of all.
+        local, frame: The same for arrays of each thread.
+    """
+
+    params: list
+    code: list = field(default_factory=list)
+    labels: dict = field(default_factory=dict)
+    registers: dict = field(default_factory=dict)
+    symbols: dict = field(default_factory=dict)
+    shared: int = 0
+    local: dict = field(default_factory=dict)
+    frame: int = 0
+
+
+def kernels_of(text):
+    """The kernels of a text, by name."""
+    text = re.sub(r"//.*", "", text)
+    found = {}
+    for entry in _ENTRY.finditer(text):
+        name, params, body = entry.groups()
+        sizes = [(p.split()[-1], int(re.search(r"\.[usbf](\d+)", p)[1]) // 8)
+                 for p in params.split(",") if p.strip()]  # fmt: skip
+        found[name] = _read(Kernel(sizes), text[: entry.start()] + body, body)
+    return found
+
+
+def _read(kernel, declared, body):
+    kernel.symbols, kernel.shared = _arrays(_SHARED, declared)
+    kernel.local, kernel.frame = _arrays(_LOCAL, body)
+    text = ""
+    for line in map(str.strip, body.split("\n")):
+        label = re.fullmatch(r"(\$?[\w$]+):", line)
+        line = line.removeprefix("{").removesuffix("}").strip()  # of a block with its own registers
+        registers = _REGISTERS.match(line)
+        if label:
+            kernel.labels[label[1]] = len(kernel.code)
+        elif registers:
+            kernel.registers[registers[2]] = registers[1]
+        elif line and not line.startswith((".shared", ".local", ".reg")):
+            text += " " + line
+            if line.endswith(";"):
+                kernel.code.append(_instruction(text.strip().rstrip(";")))
+                text = ""
+    return kernel
+
+
+def _arrays(pattern, text):
+    """(name → first byte, bytes of all) of the arrays that are declared in a text."""
+    found, end = {}, 0
+    for align, name, size in pattern.findall(text):
+        end = -(-end // int(align)) * int(align)
+        found[name] = end
+        end += int(size)
+    return found, end
+
+
+def _instruction(text):
+    guard = None
+    if text.startswith("@"):
+        name, text = text.split(None, 1)
+        guard = name[1:].lstrip("!"), name[1] == "!"
+    name, _, rest = text.replace("\t", " ").partition(" ")
+    return Instruction(guard, name.split("."), [a.strip() for a in _ARGUMENT.findall(rest)])
