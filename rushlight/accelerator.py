@@ -1,14 +1,18 @@
-"""torch.accelerator: the device to prefer to the CPU, which is the first GPU with OpenCL."""
+"""torch.accelerator: the device to prefer to the CPU: a GPU of NVIDIA's, Intel's or another's."""
 
-from rushlight.device import require
+from rushlight.device import DRIVEN, device
 from rushlight.device_array import drivers
 
 __all__ = ["current_accelerator", "device_count", "is_available"]
 
 
-def _numbers():
-    """The numbers of the OpenCL devices that are GPUs; those on the CPU gain nothing."""
-    return [i for i, d in enumerate(drivers("opencl")) if d.kind == "GPU"]
+def _found():
+    """The type of the devices to prefer, and their numbers; those on the CPU gain nothing."""
+    for kind in DRIVEN:
+        numbers = [i for i, d in enumerate(drivers(kind)) if d.kind == "GPU"]
+        if numbers:
+            return kind, numbers
+    return "cpu", []
 
 
 def is_available():
@@ -21,7 +25,7 @@ def is_available():
     >>> torch.accelerator.is_available() == (torch.accelerator.device_count() > 0)
     True
     """
-    return bool(_numbers())
+    return bool(_found()[1])
 
 
 def current_accelerator(check_available=False):
@@ -38,8 +42,8 @@ def current_accelerator(check_available=False):
     >>> torch.zeros(2, device=device).device.type == device.type
     True
     """
-    found = _numbers()
-    return require(f"opencl:{found[0]}") if found else None
+    kind, numbers = _found()
+    return device(kind) if numbers else None
 
 
 def device_count():
@@ -52,4 +56,4 @@ def device_count():
     >>> torch.accelerator.device_count() >= 0
     True
     """
-    return len(_numbers())
+    return len(_found()[1])

@@ -176,16 +176,23 @@ def _devices(arguments):
     import rushlight as torch
 
     print(f"cpu       {torch.get_num_threads()} threads")
-    for i in range(torch.opencl.device_count()):
-        p = torch.opencl.get_device_properties(i)
-        numbers = "float64" if p.float64 else "no float64"
+    for devices in (torch.cuda, torch.xpu, torch.opencl):
+        for i in range(devices.device_count()):
+            p = devices.get_device_properties(i)
+            numbers = "float64" if p.float64 else "no float64"
+            name = devices.__name__.rpartition(".")[2]
+            print(
+                f"{name}:{i}".ljust(9), f"{p.name} ({p.kind}, {p.multi_processor_count} units, "
+                f"{p.total_memory / 2**30:.1f} GiB, {p.version}, {numbers})",
+            )  # fmt: skip
+    if not torch.cuda.is_available():
         print(
-            f"opencl:{i}  {p.name} ({p.kind}, {p.units} units, {p.total_memory / 2**30:.1f} GiB, "
-            f"{p.version}, {numbers})"
+            "No CUDA device was found. They need llvmlite and NVIDIA's driver (libcuda), and no "
+            "CUDA toolkit."
         )
     if not torch.opencl.is_available():
         print(
-            "No OpenCL device was found. Devices need llvmlite and a driver that takes SPIR-V: a "
+            "No OpenCL device was found. They need llvmlite and a driver that takes SPIR-V: a "
             "GPU's, or `pip install intel-opencl-rt intel-cmplr-lib-rt`, which runs on the CPU."
         )
     return 0

@@ -1,497 +1,128 @@
-"""torch.cuda without CUDA devices: programs that ask for a device learn that there is none."""
+"""torch.cuda: NVIDIA's GPUs, for which only the driver is needed. Most functions: ``devices.py``.
 
-import contextlib
+Random numbers for tensors on a GPU come from the CPU's generator.
+"""
 
-from rushlight.device import require
+from typing import Any
+
+from rushlight.devices import Devices
 from rushlight.errors import OutOfMemoryError
 
 __all__ = [
-    "Event", "OutOfMemoryError", "Stream", "current_device", "current_stream",
-    "default_generators", "device", "device_count", "empty_cache", "get_arch_list",
-    "get_device_capability", "get_device_name",
-    "get_device_properties", "get_rng_state", "get_rng_state_all", "init", "is_available",
-    "is_bf16_supported", "is_initialized", "manual_seed", "manual_seed_all",
+    "Event", "OutOfMemoryError", "Stream", "can_device_access_peer", "current_device",
+    "current_stream", "default_generators", "default_stream", "device", "device_count", "device_of",
+    "empty_cache", "fallbacks", "get_arch_list", "get_device_capability", "get_device_name",
+    "get_device_properties", "get_rng_state", "get_rng_state_all", "init", "ipc_collect",
+    "is_available", "is_bf16_supported", "is_initialized", "manual_seed", "manual_seed_all",
     "max_memory_allocated", "max_memory_reserved", "mem_get_info", "memory_allocated",
-    "memory_reserved", "seed", "seed_all", "set_device", "set_rng_state_all", "stream",
-    "synchronize",
+    "memory_reserved", "memory_stats", "memory_summary", "reset_max_memory_allocated",
+    "reset_peak_memory_stats", "seed", "seed_all", "set_device", "set_rng_state",
+    "set_rng_state_all", "set_stream", "stream", "synchronize",
 ]  # fmt: skip
 
-default_generators = ()
-
-
-def is_available():
-    """Return whether there is a CUDA device: rushlight runs on the CPU.
-
-    Returns:
-        False.
-
-    >>> import rushlight as torch
-    >>> torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device(type='cpu')
-    """
-    return False
-
-
-def device_count():
-    """Return the number of CUDA devices.
-
-    Returns:
-        0.
-
-    >>> import rushlight as torch
-    >>> torch.cuda.device_count()
-    0
-    """
-    return 0
-
-
-def is_initialized():
-    """Return whether CUDA devices were prepared: there are none.
-
-    Returns:
-        False.
-
-    >>> import rushlight as torch
-    >>> torch.cuda.is_initialized()
-    False
-    """
-    return False
-
-
-def is_bf16_supported(including_emulation=True):
-    """Return whether the device computes with bfloat16: there is no device.
-
-    Args:
-        including_emulation: Accepted without effect.
-
-    Returns:
-        False.
-
-    >>> import rushlight as torch
-    >>> torch.cuda.is_bf16_supported()
-    False
-    """
-    return False
-
-
-# With no device there is nothing to seed, to free or to count.
-
-
-def manual_seed(seed):
-    """Check the seed and do nothing, because there is no device.
-
-    Args:
-        seed: An int.
-
-    >>> import rushlight as torch
-    >>> torch.cuda.manual_seed(0)
-    """
-    int(seed)
-
-
-def manual_seed_all(seed):
-    """Check the seed and do nothing, because there is no device.
-
-    Args:
-        seed: An int.
-
-    >>> import rushlight as torch
-    >>> torch.cuda.manual_seed_all(0)
-    """
-    int(seed)
-
-
-def seed_all():
-    """Do nothing, because there is no device.
-
-    >>> import rushlight as torch
-    >>> torch.cuda.seed_all()
-    """
-
-
-def empty_cache():
-    """Do nothing, because there is no device with cached memory.
-
-    >>> import rushlight as torch
-    >>> torch.cuda.empty_cache()
-    """
-
-
-def memory_allocated(device=None):
-    """Return the bytes of tensors on a device: there is no device.
-
-    Args:
-        device: Accepted without effect.
-
-    Returns:
-        0.
-
-    >>> import rushlight as torch
-    >>> torch.cuda.memory_allocated()
-    0
-    """
-    return 0
-
-
-def max_memory_allocated(device=None):
-    """Return the most bytes of tensors that were on a device: there is no device.
-
-    Args:
-        device: Accepted without effect.
-
-    Returns:
-        0.
-
-    >>> import rushlight as torch
-    >>> torch.cuda.max_memory_allocated()
-    0
-    """
-    return 0
-
-
-def memory_reserved(device=None):
-    """Return the bytes that the cache of a device holds: there is no device.
-
-    Args:
-        device: Accepted without effect.
-
-    Returns:
-        0.
-
-    >>> import rushlight as torch
-    >>> torch.cuda.memory_reserved()
-    0
-    """
-    return 0
-
-
-def max_memory_reserved(device=None):
-    """Return the most bytes that the cache of a device held: there is no device.
-
-    Args:
-        device: Accepted without effect.
-
-    Returns:
-        0.
-
-    >>> import rushlight as torch
-    >>> torch.cuda.max_memory_reserved()
-    0
-    """
-    return 0
-
-
-def get_arch_list():
-    """Return the architectures that kernels are compiled for: none.
-
-    Returns:
-        An empty list.
-
-    >>> import rushlight as torch
-    >>> torch.cuda.get_arch_list()
-    []
-    """
-    return []
-
-
-def seed():
-    """Do nothing, because there is no device.
-
-    >>> import rushlight as torch
-    >>> torch.cuda.seed()
-    """
-
-
-def get_rng_state_all():
-    """Return the states of all devices' generators, of which there are none.
-
-    Returns:
-        An empty list.
-
-    >>> import rushlight as torch
-    >>> torch.cuda.get_rng_state_all()
-    []
-    """
-    return []
-
-
-def set_rng_state_all(new_states):
-    """Set the generators of all devices, of which there are none.
-
-    Args:
-        new_states: An empty sequence.
-
-    Raises:
-        AssertionError: ``new_states`` is not empty.
-
-    >>> import rushlight as torch
-    >>> torch.cuda.set_rng_state_all([])
-    """
-    for _state in new_states:
-        require("cuda")
-
-
-class device:
-    """Context in which a CUDA device is the current one, where there is one.
-
-    Args:
-        device: None or a negative int; the context then does nothing.
-
-    Raises:
-        AssertionError: The context of any other device is entered.
-
-    >>> import rushlight as torch
-    >>> with torch.cuda.device(None):
-    ...     pass
-    """
-
-    def __init__(self, device):
-        self.idx = device
-
-    def __enter__(self):
-        if self.idx is not None and not (isinstance(self.idx, int) and self.idx < 0):
-            require("cuda")
-
-    def __exit__(self, *exc):
-        return False
-
-
-@contextlib.contextmanager
-def stream(stream):
-    """Return a context in which a stream is used; without devices it does nothing.
-
-    Args:
-        stream: Accepted without effect.
-
-    Returns:
-        Context manager.
-
-    >>> import rushlight as torch
-    >>> with torch.cuda.stream(None):
-    ...     pass
-    """
-    yield
-
-
-# What needs a device raises, as in a PyTorch that was built without CUDA.
-
-
-def init():
-    """Prepare the CUDA devices, of which there are none.
-
-    Raises:
-        AssertionError: Always.
-
-    >>> import rushlight as torch
-    >>> torch.cuda.init()  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-        ...
-    AssertionError: Torch not compiled with CUDA enabled...
-    """
-    require("cuda")
-
-
-def synchronize(device=None):
-    """Wait for the work of a CUDA device, of which there is none.
-
-    Args:
-        device: Accepted without effect.
-
-    Raises:
-        AssertionError: Always.
-
-    >>> import rushlight as torch
-    >>> torch.cuda.synchronize()  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-        ...
-    AssertionError: Torch not compiled with CUDA enabled...
-    """
-    require("cuda")
-
-
-def current_device():
-    """Return the index of the current CUDA device, of which there is none.
-
-    Raises:
-        AssertionError: Always.
-
-    >>> import rushlight as torch
-    >>> torch.cuda.current_device()  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-        ...
-    AssertionError: Torch not compiled with CUDA enabled...
-    """
-    require("cuda")
-
-
-def set_device(device):
-    """Make a CUDA device the current one; there is none.
-
-    Args:
-        device: Accepted without effect.
-
-    Raises:
-        AssertionError: Always.
-
-    >>> import rushlight as torch
-    >>> torch.cuda.set_device(0)  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-        ...
-    AssertionError: Torch not compiled with CUDA enabled...
-    """
-    require("cuda")
-
-
-def get_device_name(device=None):
-    """Return the name of a CUDA device, of which there is none.
-
-    Args:
-        device: Accepted without effect.
-
-    Raises:
-        AssertionError: Always.
-
-    >>> import rushlight as torch
-    >>> torch.cuda.get_device_name()  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-        ...
-    AssertionError: Torch not compiled with CUDA enabled...
-    """
-    require("cuda")
-
-
-def get_device_properties(device=None):
-    """Return the properties of a CUDA device, of which there is none.
-
-    Args:
-        device: Accepted without effect.
-
-    Raises:
-        AssertionError: Always.
-
-    >>> import rushlight as torch
-    >>> torch.cuda.get_device_properties()  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-        ...
-    AssertionError: Torch not compiled with CUDA enabled...
-    """
-    require("cuda")
-
-
-def get_device_capability(device=None):
-    """Return the compute capability of a CUDA device, of which there is none.
-
-    Args:
-        device: Accepted without effect.
-
-    Raises:
-        AssertionError: Always.
-
-    >>> import rushlight as torch
-    >>> torch.cuda.get_device_capability()  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-        ...
-    AssertionError: Torch not compiled with CUDA enabled...
-    """
-    require("cuda")
-
-
-def get_rng_state(device="cuda"):
-    """Return the state of a CUDA device's generator; there is none.
-
-    Args:
-        device: Accepted without effect.
-
-    Raises:
-        AssertionError: Always.
-
-    >>> import rushlight as torch
-    >>> torch.cuda.get_rng_state()  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-        ...
-    AssertionError: Torch not compiled with CUDA enabled...
-    """
-    require("cuda")
+_devices = Devices("cuda")
+Event, Stream = _devices.Event, _devices.Stream
+current_device = _devices.current_device
+current_stream = _devices.current_stream
+default_stream = _devices.default_stream
+device = _devices.device
+device_count = _devices.device_count
+device_of = _devices.device_of
+empty_cache = _devices.empty_cache
+fallbacks = _devices.fallbacks
+get_device_name = _devices.get_device_name
+get_device_properties = _devices.get_device_properties
+init = _devices.init
+is_available = _devices.is_available
+is_bf16_supported = _devices.is_bf16_supported
+is_initialized = _devices.is_initialized
+max_memory_allocated = _devices.max_memory_allocated
+max_memory_reserved = _devices.max_memory_reserved
+memory_allocated = _devices.memory_allocated
+memory_reserved = _devices.memory_reserved
+memory_stats = _devices.memory_stats
+memory_summary = _devices.memory_summary
+reset_peak_memory_stats = _devices.reset_peak_memory_stats
+set_device = _devices.set_device
+set_stream = _devices.set_stream
+stream = _devices.stream
+synchronize = _devices.synchronize
+manual_seed = _devices.manual_seed
+manual_seed_all = _devices.manual_seed_all
+seed = _devices.seed
+seed_all = _devices.seed_all
+get_rng_state = _devices.get_rng_state
+get_rng_state_all = _devices.get_rng_state_all
+set_rng_state = _devices.set_rng_state
+set_rng_state_all = _devices.set_rng_state_all
+
+default_generators: tuple = ()
+reset_max_memory_allocated = _devices.reset_peak_memory_stats
 
 
 def mem_get_info(device=None):
-    """Return the free memory of a CUDA device, of which there is none.
-
-    Args:
-        device: Accepted without effect.
+    """Return (bytes that are free, bytes of memory) of a device, as its driver tells.
 
     Raises:
-        AssertionError: Always.
+        AssertionError: there is no device.
 
     >>> import rushlight as torch
-    >>> torch.cuda.mem_get_info()  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-        ...
-    AssertionError: Torch not compiled with CUDA enabled...
+    >>> if torch.cuda.is_available():
+    ...     free, total = torch.cuda.mem_get_info()
     """
-    require("cuda")
+    return _devices.driver(device).memory_info()
 
 
-def current_stream(device=None):
-    """Return the current stream of a CUDA device, of which there is none.
-
-    Args:
-        device: Accepted without effect.
+def get_device_capability(device=None):
+    """Return the compute capability of a device, such as (9, 0).
 
     Raises:
-        AssertionError: Always.
+        AssertionError: there is no device.
 
     >>> import rushlight as torch
-    >>> torch.cuda.current_stream()  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-        ...
-    AssertionError: Torch not compiled with CUDA enabled...
+    >>> if torch.cuda.is_available():
+    ...     assert torch.cuda.get_device_capability() >= (5, 0)
     """
-    require("cuda")
+    return _devices.driver(device).capability
 
 
-class Stream:
-    """A stream of a CUDA device, of which there is none.
+def get_arch_list():
+    """Return the architectures that kernels are compiled for: those of the devices.
+
+    >>> import rushlight as torch
+    >>> len(torch.cuda.get_arch_list()) <= torch.cuda.device_count()
+    True
+    """
+    found = [_devices.driver(i).architecture for i in range(_devices.device_count())]
+    return sorted(set(found))
+
+
+def can_device_access_peer(device, peer_device):
+    """Return False: copies between devices pass through the host.
 
     Args:
-        device, priority: Accepted without effect.
-        **kwargs: Accepted without effect.
+        device, peer_device: Two devices.
 
     Raises:
-        RuntimeError: Always.
+        AssertionError: there is no device.
 
     >>> import rushlight as torch
-    >>> torch.cuda.Stream()
-    Traceback (most recent call last):
-        ...
-    RuntimeError: torch.cuda.Stream requires CUDA support
+    >>> if torch.cuda.device_count() > 1:
+    ...     assert not torch.cuda.can_device_access_peer(0, 1)
     """
+    _devices.place(device), _devices.place(peer_device)
+    return False
 
-    def __init__(self, device=None, priority=0, **kwargs):
-        raise RuntimeError("torch.cuda.Stream requires CUDA support")
 
-
-class Event:
-    """A moment in the work of a CUDA device, of which there is none.
-
-    Args:
-        enable_timing, blocking, interprocess: Accepted without effect.
-
-    Raises:
-        RuntimeError: Always. ``torch.cpu.Event`` times the work of the CPU.
+def ipc_collect():
+    """Do nothing: processes share no memory of devices.
 
     >>> import rushlight as torch
-    >>> torch.cuda.Event()
-    Traceback (most recent call last):
-        ...
-    RuntimeError: torch.cuda.Event requires CUDA support
+    >>> torch.cuda.ipc_collect()
     """
 
-    def __init__(self, enable_timing=False, blocking=False, interprocess=False):
-        raise RuntimeError("torch.cuda.Event requires CUDA support")
 
-
-def __getattr__(name):
+def __getattr__(name) -> Any:
     if name != "amp":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from rushlight.amp import cuda

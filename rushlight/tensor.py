@@ -326,16 +326,28 @@ class Tensor(metaclass=TensorMeta):
         True
         """,
     )
-    is_cuda = is_sparse = is_quantized = is_mps = is_xpu = property(
+    is_cuda, is_xpu = [
+        property(
+            lambda self, kind=kind: device_of(self).type == kind,
+            doc=f"""True if the tensor is on a device of the type ``{kind}``.
+
+            >>> import rushlight as torch
+            >>> torch.zeros(2).is_{kind}
+            False
+            """,
+        )
+        for kind in ("cuda", "xpu")
+    ]
+    is_sparse = is_quantized = is_mps = is_nested = is_mkldnn = property(
         lambda self: False,
         doc="""False: there is no such tensor.
 
         >>> import rushlight as torch
-        >>> torch.zeros(2).is_cuda
+        >>> torch.zeros(2).is_mps
         False
         """,
     )
-    is_nested = is_mkldnn = is_sparse_csr = is_vulkan = is_xla = is_ipu = is_mtia = is_cuda
+    is_sparse_csr = is_vulkan = is_xla = is_ipu = is_mtia = is_mps
     names = property(lambda self: (None,) * self.array.ndim)
 
     @property

@@ -7,8 +7,12 @@ machine code and keeps it on disk. Commands go to the device's default stream, i
 import ctypes
 import sys
 import threading
+import weakref
 from ctypes import byref, c_char_p, c_float, c_int, c_size_t, c_uint, c_uint64, c_void_p
 from functools import cache
+from typing import Any
+
+import numpy as np
 
 from rushlight import locks
 from rushlight.backend.device import Device, DeviceError
@@ -46,6 +50,8 @@ _FUNCTIONS = [
     ("cuMemGetInfo_v2", [_P, _P]),
     ("cuMemAlloc_v2", [_P, c_size_t]),
     ("cuMemFree_v2", [c_uint64]),
+    ("cuMemHostAlloc", [_P, c_size_t, c_uint]),
+    ("cuMemFreeHost", [_P]),
     ("cuMemcpyHtoD_v2", [c_uint64, _P, c_size_t]),
     ("cuMemcpyDtoH_v2", [_P, c_uint64, c_size_t]),
     ("cuModuleLoadDataEx", [_P, _P, c_uint, _P, _P]),
@@ -141,7 +147,9 @@ class CudaDevice(Device):
         major, minor = self.capability = self._attribute(_MAJOR), self._attribute(_MINOR)
         own = 10 * major + minor
         self.architecture = f"sm_{max([a for a in _ARCHITECTURES if a <= own] or [_OLDEST])}"
-        self._context = None
+        self.version = self.architecture
+        self._pinned: dict[int, int] = {}  # first byte → end of pinned memory
+        self._context: Any = None
         self._lost = ""  # why the device cannot be used any more
         locks.around_fork(in_child=self._forked)
 
@@ -211,6 +219,26 @@ class CudaDevice(Device):
         if self.is_open():
             self.open()
             self._do("cuCtxSynchronize", doing="waiting for the device")
+
+    def pinned(self, nbytes):
+        """An array of ``nbytes`` bytes of the host that the system never moves to a disk."""
+        self.open()
+        found = c_void_p()
+        self._do("cuMemHostAlloc", byref(found), nbytes, 1, doing="pinning memory")
+        start = found.value or 0
+        memory = (ctypes.c_uint8 * nbytes).from_address(start)
+        self._pinned[start] = start + nbytes
+        weakref.finalize(memory, self._unpin, start).atexit = False
+        return np.frombuffer(memory, np.uint8)
+
+    def _unpin(self, start):
+        del self._pinned[start]
+        self.open()
+        self.lib.cuMemFreeHost(start)
+
+    def is_pinned(self, address):
+        """Whether an address of the host lies in memory of ``pinned``."""
+        return any(start <= address < end for start, end in list(self._pinned.items()))
 
     def memory_info(self):
         """(bytes that are free, bytes of memory)."""

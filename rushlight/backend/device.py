@@ -5,6 +5,7 @@ last command that uses it is in the queue. Nothing here knows tensors.
 """
 
 import ctypes
+import time
 from typing import Any
 
 from rushlight import locks
@@ -28,6 +29,8 @@ class Device:
         kind: ``"CPU"``, ``"GPU"`` or ``"accelerator"``.
         language: What kernels come in: ``"SPIR-V"`` or ``"PTX"``.
         architecture: The kind of the device's machine code, where the language asks for it.
+        version: The version of the driver's language, for people.
+        capability: A pair of numbers that tells what NVIDIA's devices can do; (0, 0) for others.
         doubles: Whether the device computes with float64.
         units: The number of its compute units.
         memory: Bytes of its memory.
@@ -40,7 +43,8 @@ class Device:
     name: str
     kind: str
     language: str
-    architecture = ""
+    architecture = version = ""
+    capability = (0, 0)
     doubles: bool
     units: int
     memory: int
@@ -95,6 +99,31 @@ class Device:
             limit: The kernel's last argument: the number of items that have work.
         """
         raise NotImplementedError
+
+    # Moments. Without events of its own, a device is waited for ------------------------------
+
+    def moment(self) -> Any:
+        """A new event, which ``record`` puts behind the commands so far."""
+        return [0.0]
+
+    def record(self, event):
+        """Note the moment when all commands so far have run."""
+        self.synchronize()
+        event[0] = time.perf_counter()
+
+    def reached(self, event):
+        """Whether the moment of an event has come."""
+        return True
+
+    def wait_for(self, event):
+        """Wait until the moment of an event has come."""
+
+    def between(self, first, last):
+        """The milliseconds between the moments of two events."""
+        return 1000 * (last[0] - first[0])
+
+    def forget(self, event):
+        """Give an event back."""
 
     def no_memory(self, nbytes, error) -> str:
         """What to say where memory is lacking for ``nbytes`` bytes."""

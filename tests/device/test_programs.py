@@ -10,7 +10,7 @@ import pytest
 
 import rushlight as T
 from rushlight import nn
-from rushlight.backend import opencl
+from rushlight.device_array import driver_of
 from tests.device.shapes_of_windows import convolutions, poolings
 
 F = nn.functional
@@ -266,7 +266,7 @@ def angles(d):
 @pytest.mark.parametrize("name", CASES)
 def test_as_on_the_cpu(name, device):
     found = []
-    for d in ("cpu", "opencl"):
+    for d in ("cpu", device.type):
         T.manual_seed(0)
         found.append(on_cpu(CASES[name](d)))
     assert_alike(found[1], found[0])
@@ -284,9 +284,9 @@ def _with_gradients(call, d, *given):
 
 
 @pytest.mark.parametrize(("name", "call", "given"), [*convolutions(), *poolings()])
-def test_windows(name, call, given, monkeypatch):
+def test_windows(name, call, given, device, monkeypatch):
     monkeypatch.setenv("RUSHLIGHT_FALLBACK", "error")
-    near, far = [on_cpu(_with_gradients(call, d, *given)) for d in ("cpu", "opencl")]
+    near, far = [on_cpu(_with_gradients(call, d, *given)) for d in ("cpu", device.type)]
     assert_alike(far, near)
 
 
@@ -295,12 +295,12 @@ def test_windows(name, call, given, monkeypatch):
 
 def test_errors(device):
     x = T.ones(3, device=device)
-    with pytest.raises(RuntimeError, match="at least two devices, opencl:0 and cpu"):
+    with pytest.raises(RuntimeError, match=f"at least two devices, {device} and cpu"):
         x + T.ones(3)
-    with pytest.raises(TypeError, match="can't convert opencl:0 device type tensor to numpy"):
+    with pytest.raises(TypeError, match=f"can't convert {device} device type tensor to numpy"):
         x.numpy()
     with pytest.raises(RuntimeError, match="there is no such device"):
-        T.ones(3, device="opencl:99")
+        T.ones(3, device=f"{device.type}:99")
     with pytest.raises(IndexError):
         x[T.tensor([7], device=device)]
     for bad in (-4, 10**6, 10**12):  # none of them is read, or written, before it is checked
@@ -317,9 +317,9 @@ def test_errors(device):
 
 
 def test_a_call_without_a_kernel_is_counted(device, monkeypatch):
-    before = T.opencl.fallbacks().get("sort", 0)
+    before = getattr(T, device.type).fallbacks().get("sort", 0)
     assert T.tensor([2.0, 1.0], device=device).sort().values.tolist() == [1.0, 2.0]
-    assert T.opencl.fallbacks()["sort"] == before + 1
+    assert getattr(T, device.type).fallbacks()["sort"] == before + 1
     monkeypatch.setenv("RUSHLIGHT_FALLBACK", "error")
     with pytest.raises(RuntimeError, match="sort: no kernel"):
         T.tensor([2.0, 1.0], device=device).sort()
@@ -336,16 +336,22 @@ def test_a_step_takes_no_new_memory(device):
 
     step()
     step()
-    used, kept = T.opencl.memory_allocated(), T.opencl.memory_reserved()
+    used, kept = (
+        getattr(T, device.type).memory_allocated(),
+        getattr(T, device.type).memory_reserved(),
+    )
     for _ in range(20):
         step()
-    assert (T.opencl.memory_allocated(), T.opencl.memory_reserved()) == (used, kept)
+    assert (
+        getattr(T, device.type).memory_allocated(),
+        getattr(T, device.type).memory_reserved(),
+    ) == (used, kept)
 
 
 def test_numbers_that_change_need_no_new_kernel(device):
     x = T.ones(4, device=device)
     _ = x * 0.123
-    (driver,) = opencl.devices()[:1]
+    driver = driver_of(device)
     built = driver.built
     assert [(x * n).tolist()[0] for n in (0.25, 0.377)] == pytest.approx([0.25, 0.377])
     assert driver.built <= built + 1  # simple numbers are parts of the code
@@ -359,7 +365,7 @@ def test_integers_of_odd_widths_are_refused():
 
 
 def test_hundreds_of_tensors_share_what_was_freed(device):
-    before = T.opencl.memory_reserved()
+    before = getattr(T, device.type).memory_reserved()
     for n in range(1, 300):
         T.zeros(n, device=device)
-    assert T.opencl.memory_reserved() - before < 64 << 10
+    assert getattr(T, device.type).memory_reserved() - before < 64 << 10

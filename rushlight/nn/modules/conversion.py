@@ -150,15 +150,30 @@ class Conversion(Registry):
             device: The number of the GPU. Default: the current one.
 
         Raises:
-            AssertionError: No GPU is available, which is always so.
+            AssertionError: No GPU is available.
 
         >>> import rushlight as torch
         >>> layer = torch.nn.Linear(2, 3)
         >>> layer = layer.cuda() if torch.cuda.is_available() else layer
-        >>> layer.weight.device
-        device(type='cpu')
+        >>> layer.weight.is_cuda == torch.cuda.is_available()
+        True
         """
         return self._apply(lambda t: t.cuda(device))
+
+    def xpu(self, device=None):
+        """Move the parameters and buffers to a GPU of Intel's, in place.
+
+        Args:
+            device: The number of the GPU. Default: the current one.
+
+        Raises:
+            AssertionError: No such GPU is available.
+
+        >>> import rushlight as torch
+        >>> layer = torch.nn.Linear(2, 3)
+        >>> layer = layer.xpu() if torch.xpu.is_available() else layer
+        """
+        return self._apply(lambda t: t.xpu(device))
 
     def to_empty(self, *, device, recurse=True):
         """Give the parameters and buffers new memory with arbitrary values.

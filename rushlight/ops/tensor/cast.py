@@ -313,25 +313,52 @@ def cpu(self, memory_format=None):
 
 @method
 def cuda(self, device=None, non_blocking=False, memory_format=None):
-    """Raise the error that PyTorch raises without CUDA.
+    """Return the tensor on a CUDA device.
 
     Args:
-        device: Default: the current CUDA device. The CPU is no error here.
-        non_blocking, memory_format: Accepted without effect.
+        device: Default: the current CUDA device.
+        non_blocking: Accepted without effect.
+        memory_format: The order of the result's elements in memory. Default: as it is.
 
     Returns:
-        This tensor, if ``device`` is the CPU.
+        This tensor if it is there, else a copy.
 
     Raises:
-        AssertionError: ``device`` is a CUDA device.
+        AssertionError: There is no CUDA device.
 
     >>> import rushlight as torch
-    >>> torch.zeros(2).cuda()
-    Traceback (most recent call last):
-    AssertionError: Torch not compiled with CUDA enabled: rushlight runs on the CPU; ...
+    >>> if torch.cuda.is_available():
+    ...     assert torch.zeros(2).cuda().is_cuda
     """
-    require("cuda" if device is None else device)
-    return self
+    return _on_type(self, "cuda", device, memory_format)
+
+
+@method
+def xpu(self, device=None, non_blocking=False, memory_format=None):
+    """Return the tensor on a GPU of Intel's.
+
+    Args:
+        device: Default: the current one.
+        non_blocking: Accepted without effect.
+        memory_format: The order of the result's elements in memory. Default: as it is.
+
+    Returns:
+        This tensor if it is there, else a copy.
+
+    Raises:
+        AssertionError: There is no such device.
+
+    >>> import rushlight as torch
+    >>> if torch.xpu.is_available():
+    ...     assert torch.zeros(2).xpu().device.type == "xpu"
+    """
+    return _on_type(self, "xpu", device, memory_format)
+
+
+def _on_type(x, kind, device, memory_format):
+    if isinstance(device, int):
+        device = f"{kind}:{device}"
+    return to(x, require(kind if device is None else device), memory_format=memory_format)
 
 
 @takes("input, dtype: any?=, non_blocking=")

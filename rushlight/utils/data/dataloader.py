@@ -39,7 +39,7 @@ class DataLoader(Generic[T_co]):
         num_workers: Number of processes that read the samples. Default: 0, this process reads them.
         collate_fn: A function that makes a batch of a list of samples.
             Default: ``default_collate``, or ``default_convert`` for single samples.
-        pin_memory: Accepted without effect. Default: False.
+        pin_memory: Whether batches come in memory that CUDA devices read faster. Default: False.
         drop_last: Leave out the last batch if it has fewer than ``batch_size`` samples.
             Default: False.
         timeout: Seconds to wait for a batch from a worker. Default: 0, no limit.

@@ -6,9 +6,11 @@ import weakref
 from typing import Any
 
 import rushlight as torch
+from rushlight.device_array import drivers
 from rushlight.utils.data import position
 from rushlight.utils.data.dataset import IterableDataset
 from rushlight.utils.data.fetch import fetcher
+from rushlight.utils.data.pinning import pin
 from rushlight.utils.data.progress import Progress
 from rushlight.utils.data.worker import BATCH, ENDED, FAILED, FETCH, RESUME, RESUMED, Job
 
@@ -20,6 +22,7 @@ class _BaseDataLoaderIter:
 
     def __init__(self, loader, place=None):
         _warn_of_pinning(loader)
+        self._pin_memory = loader.pin_memory and bool(drivers("cuda"))
         self._dataset = loader.dataset
         self._num_workers = loader.num_workers
         self._pass = position.Pass(loader)
@@ -80,6 +83,8 @@ class _BaseDataLoaderIter:
         except StopIteration:
             self._pass.ended = True
             raise
+        if self._pin_memory:
+            batch = pin(batch)
         self._pass.batches += 1
         if self._expected is not None and self._pass.batches > self._expected:
             self._warn_of_length()
@@ -107,7 +112,7 @@ def _warn_of_pinning(loader):
             f"DataLoader: pin_memory_device={loader.pin_memory_device!r} is deprecated and ignored",
             stacklevel=5,
         )
-    if loader.pin_memory:
+    if loader.pin_memory and not drivers("cuda"):
         warnings.warn(
             "DataLoader: pin_memory has no effect, as no accelerator was found", stacklevel=5
         )

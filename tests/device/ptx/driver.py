@@ -43,6 +43,7 @@ class StandIn:
         self._current = None
         self._objects: list = []  # modules, functions and events, by their handles less one
         self._epoch = 1
+        self.pinned: dict = {}
         for name, types in cuda._FUNCTIONS:
             types = [c_void_p if t is c_char_p else t for t in types]
             do = getattr(self, "_" + name.removesuffix("_v2"))
@@ -124,6 +125,14 @@ class StandIn:
 
     def _cuMemFree(self, address):
         self.arena.free(address)
+
+    def _cuMemHostAlloc(self, pointer, size, flags):
+        memory = (ctypes.c_uint8 * size)()
+        self.pinned[ctypes.addressof(memory)] = memory
+        _put(pointer, c_void_p, ctypes.addressof(memory))
+
+    def _cuMemFreeHost(self, address):
+        del self.pinned[address]
 
     def _cuMemcpyHtoD(self, target, source, size):
         self.arena.view(target, size)[...] = _bytes(source, size)

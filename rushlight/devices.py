@@ -1,0 +1,606 @@
+"""The functions of ``torch.cuda``, ``torch.xpu`` and ``torch.opencl``, for devices of one type.
+
+A device has one queue, in which all its work runs in order. Every stream is this queue.
+"""
+
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from rushlight import random
+from rushlight.device import device as device_of_name
+from rushlight.device import require
+from rushlight.device_array import driver_of, drivers, make_current
+from rushlight.ops.core import remote_calls
+from rushlight.remote import device_of as device_of_tensor
+
+__all__ = ["DeviceProperties", "Devices"]
+
+
+class DeviceProperties(NamedTuple):
+    """What a device is.
+
+    Attributes:
+        name: Its name, from its driver.
+        kind: ``"GPU"``, ``"CPU"`` or ``"accelerator"``.
+        version: The version of OpenCL, or the architecture that kernels are made for.
+        total_memory: Bytes of its memory.
+        multi_processor_count: The number of its compute units.
+        float64: Whether it computes with float64.
+        major, minor: The compute capability of a CUDA device; 0 otherwise.
+    """
+
+    name: str
+    kind: str
+    version: str
+    total_memory: int
+    multi_processor_count: int
+    float64: bool
+    major: int = 0
+    minor: int = 0
+
+
+class Devices:
+    """The functions for devices of one type.
+
+    They take a ``device`` as a number, a string or a ``torch.device``. None means the current one.
+    Those that need a device raise AssertionError (RuntimeError for OpenCL) if there is none.
+
+    Args:
+        kind: The type: ``"cuda"``, ``"xpu"`` or ``"opencl"``.
+    """
+
+    def __init__(self, kind):
+        self.kind = kind
+        self.device, self.device_of = _contexts(self)
+        self.Stream, self.Event = _stream(self), _event(self)
+
+    def place(self, device=None):
+        """The ``torch.device`` that ``device`` names."""
+        if isinstance(device, int):
+            device = device_of_name(self.kind, device)
+        found = require(self.kind if device is None else device)
+        if found.type != self.kind:
+            raise ValueError(f"Expected a {self.kind} device, but got: {found}")
+        return found
+
+    def driver(self, device=None):
+        """The driver of a device."""
+        return driver_of(self.place(device))
+
+    # What there is ------------------------------------------------------------------------------
+
+    def is_available(self):
+        """Return whether there is a device.
+
+        >>> import rushlight as torch
+        >>> device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        """
+        return bool(drivers(self.kind))
+
+    def device_count(self):
+        """Return the number of devices.
+
+        >>> import rushlight as torch
+        >>> torch.cuda.device_count() >= 0
+        True
+        """
+        return len(drivers(self.kind))
+
+    def is_initialized(self):
+        """Return whether a device was used in this process.
+
+        >>> import rushlight as torch
+        >>> torch.cuda.is_initialized() in (False, True)
+        True
+        """
+        return any(d.is_open() for d in drivers(self.kind))
+
+    def init(self):
+        """Prepare the current device, which its first use does as well.
+
+        Raises:
+            AssertionError: there is no device.
+
+        >>> import rushlight as torch
+        >>> if torch.cuda.is_available():
+        ...     torch.cuda.init()
+        """
+        self.driver().open()
+
+    def get_device_name(self, device=None):
+        """Return the name of a device.
+
+        Raises:
+            AssertionError: there is no device.
+
+        >>> import rushlight as torch
+        >>> names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        """
+        return self.driver(device).name
+
+    def get_device_properties(self, device=None):
+        """Return what a device is, as ``DeviceProperties``.
+
+        Raises:
+            AssertionError: there is no device.
+
+        >>> import rushlight as torch
+        >>> for i in range(torch.cuda.device_count()):
+        ...     assert torch.cuda.get_device_properties(i).total_memory > 0
+        """
+        d = self.driver(device)
+        major, minor = d.capability
+        return DeviceProperties(
+            d.name, d.kind, d.version, d.memory, d.units, d.doubles, major, minor
+        )
+
+    def is_bf16_supported(self, including_emulation=True):
+        """Return whether there is a device: kernels convert bfloat16 themselves.
+
+        Args:
+            including_emulation: Whether such a conversion counts.
+
+        >>> import rushlight as torch
+        >>> torch.cuda.is_bf16_supported() == torch.cuda.is_available()
+        True
+        """
+        return bool(including_emulation and self.is_available())
+
+    # The current device -----------------------------------------------------------------------
+
+    def current_device(self):
+        """Return the number of the current device of this thread.
+
+        Raises:
+            AssertionError: there is no device.
+
+        >>> import rushlight as torch
+        >>> if torch.cuda.is_available():
+        ...     assert torch.cuda.current_device() >= 0
+        """
+        return self.place().index
+
+    def set_device(self, device):
+        """Make a device the current one in this thread: the one that its type's name means.
+
+        Args:
+            device: A device; a negative number has no effect.
+
+        Raises:
+            AssertionError: there is no device.
+            RuntimeError: there is no such device.
+
+        >>> import rushlight as torch
+        >>> if torch.cuda.is_available():
+        ...     torch.cuda.set_device(0)
+        """
+        if isinstance(device, int) and device < 0:
+            return
+        make_current(self.kind, self.place(device).index)
+
+    def synchronize(self, device=None):
+        """Wait until a device has done all its work.
+
+        Raises:
+            AssertionError: there is no device.
+            RuntimeError: one of its kernels failed.
+
+        >>> import rushlight as torch
+        >>> if torch.cuda.is_available():
+        ...     torch.cuda.synchronize()
+        """
+        self.driver(device).synchronize()
+
+    # Memory -----------------------------------------------------------------------------------
+
+    def _count(self, device, name):
+        """An attribute of a driver; 0 if there is no device."""
+        return getattr(self.driver(device), name) if self.is_available() else 0
+
+    def memory_allocated(self, device=None):
+        """Return the bytes of a device's memory that tensors use; 0 without a device.
+
+        >>> import rushlight as torch
+        >>> torch.cuda.memory_allocated() >= 0
+        True
+        """
+        return self._count(device, "allocated")
+
+    def memory_reserved(self, device=None):
+        """Return the bytes that tensors use or that are kept for new ones; 0 without a device.
+
+        >>> import rushlight as torch
+        >>> torch.cuda.memory_reserved() >= torch.cuda.memory_allocated()
+        True
+        """
+        return self._count(device, "reserved")
+
+    def max_memory_allocated(self, device=None):
+        """Return the most bytes that tensors used at one time; 0 without a device.
+
+        >>> import rushlight as torch
+        >>> torch.cuda.max_memory_allocated() >= torch.cuda.memory_allocated()
+        True
+        """
+        return self._count(device, "most_allocated")
+
+    def max_memory_reserved(self, device=None):
+        """Return the most bytes that were in use or kept at one time; 0 without a device.
+
+        >>> import rushlight as torch
+        >>> torch.cuda.max_memory_reserved() >= torch.cuda.memory_reserved()
+        True
+        """
+        return self._count(device, "most_reserved")
+
+    def reset_peak_memory_stats(self, device=None):
+        """Let ``max_memory_allocated`` and ``max_memory_reserved`` begin anew.
+
+        >>> import rushlight as torch
+        >>> torch.cuda.reset_peak_memory_stats()
+        """
+        if self.is_available():
+            d = self.driver(device)
+            d.most_allocated, d.most_reserved = d.allocated, d.reserved
+
+    def memory_stats(self, device=None):
+        """Return a dict of a device's memory; it is empty without a device.
+
+        Returns:
+            A dict: ``"allocated_bytes.all.current"``, ``"allocated_bytes.all.peak"``, and the same
+            for ``"reserved_bytes"``.
+
+        >>> import rushlight as torch
+        >>> torch.cuda.memory_stats().get("allocated_bytes.all.current", 0) >= 0
+        True
+        """
+        if not self.is_available():
+            return {}
+        d = self.driver(device)
+        return {
+            "allocated_bytes.all.current": d.allocated,
+            "allocated_bytes.all.peak": d.most_allocated,
+            "reserved_bytes.all.current": d.reserved,
+            "reserved_bytes.all.peak": d.most_reserved,
+        }
+
+    def memory_summary(self, device=None, abbreviated=False):
+        """Return a text about a device's memory.
+
+        Args:
+            abbreviated: Accepted without effect.
+
+        >>> import rushlight as torch
+        >>> print(torch.cuda.memory_summary())  # doctest: +SKIP
+        cuda:0  NVIDIA H100
+        allocated_bytes.all.current        1,024
+        """
+        lines = [f"{k:30}{v:>20,}" for k, v in self.memory_stats(device).items()]
+        name = self.place(device) if self.is_available() else f"no {self.kind} device"
+        return "\n".join([str(name), *lines])
+
+    def empty_cache(self):
+        """Give memory that no tensor uses back to the system, on all devices.
+
+        >>> import rushlight as torch
+        >>> torch.cuda.empty_cache()
+        """
+        for d in drivers(self.kind):
+            d.empty_cache()
+
+    def fallbacks(self):
+        """Return how often each operation was computed on the host, for want of a kernel.
+
+        Returns:
+            A dict: name of the operation → number of calls, on devices of all types. Operations
+            that draw random numbers are not counted. With RUSHLIGHT_FALLBACK=error in the
+            environment such a call is an error.
+
+        >>> import rushlight as torch
+        >>> all(n > 0 for n in torch.opencl.fallbacks().values())
+        True
+        """
+        return dict(remote_calls.fallbacks)
+
+    # Random numbers: tensors on a device get those of the CPU's generator -----------------------
+
+    def manual_seed(self, seed):
+        """Start the stream of ``seed`` for tensors on devices; without a device only check it.
+
+        Args:
+            seed: An int.
+
+        >>> import rushlight as torch
+        >>> torch.cuda.manual_seed(0)
+        """
+        if self.is_available():
+            random.manual_seed(seed)
+        int(seed)
+
+    manual_seed_all = manual_seed
+
+    def seed(self):
+        """Start the stream of an unpredictable seed for tensors on devices, if there is one.
+
+        >>> import rushlight as torch
+        >>> torch.cuda.seed()
+        """
+        if self.is_available():
+            random.seed()
+
+    seed_all = seed
+
+    def get_rng_state(self, device=None):
+        """Return the state of the generator of a device's numbers.
+
+        Raises:
+            AssertionError: there is no device.
+
+        >>> import rushlight as torch
+        >>> if torch.cuda.is_available():
+        ...     state = torch.cuda.get_rng_state()
+        """
+        self.place(device)
+        return random.get_rng_state()
+
+    def set_rng_state(self, new_state, device=None):
+        """Set the state of the generator of a device's numbers.
+
+        Args:
+            new_state: From ``get_rng_state``.
+
+        Raises:
+            AssertionError: there is no device.
+
+        >>> import rushlight as torch
+        >>> if torch.cuda.is_available():
+        ...     torch.cuda.set_rng_state(torch.cuda.get_rng_state())
+        """
+        self.place(device)
+        random.set_rng_state(new_state)
+
+    def get_rng_state_all(self):
+        """Return a list of the state for each device.
+
+        >>> import rushlight as torch
+        >>> len(torch.cuda.get_rng_state_all()) == torch.cuda.device_count()
+        True
+        """
+        return [self.get_rng_state(i) for i in range(self.device_count())]
+
+    def set_rng_state_all(self, new_states):
+        """Set the state for each device.
+
+        Args:
+            new_states: A sequence, as from ``get_rng_state_all``.
+
+        Raises:
+            AssertionError: there is no device for a state.
+
+        >>> import rushlight as torch
+        >>> torch.cuda.set_rng_state_all(torch.cuda.get_rng_state_all())
+        """
+        for i, state in enumerate(new_states):
+            self.set_rng_state(state, i)
+
+    # Streams ----------------------------------------------------------------------------------
+
+    def current_stream(self, device=None):
+        """Return the stream of a device: all its work is in one.
+
+        Raises:
+            AssertionError: there is no device.
+
+        >>> import rushlight as torch
+        >>> if torch.cuda.is_available():
+        ...     torch.cuda.current_stream().synchronize()
+        """
+        return self.Stream(device)
+
+    default_stream = current_stream
+
+    @contextmanager
+    def stream(self, stream):
+        """Return a context in which a stream is used: its device becomes the current one.
+
+        Args:
+            stream: A ``Stream``; None has no effect.
+
+        >>> import rushlight as torch
+        >>> with torch.cuda.stream(None):
+        ...     pass
+        """
+        if stream is None:
+            yield
+            return
+        with self.device(stream.device):
+            yield
+
+    set_stream = staticmethod(lambda stream: None)
+
+
+# Classes for each type ------------------------------------------------------------------------
+
+
+def _contexts(devices):
+    class device:
+        """Context in which a device is the current one of its type.
+
+        Args:
+            device: A number, string or ``torch.device``. None or a negative number has no effect.
+
+        Raises:
+            AssertionError: the context is entered, and there is no device.
+
+        >>> import rushlight as torch
+        >>> with torch.cuda.device(None):
+        ...     pass
+        """
+
+        def __init__(self, device):
+            self.idx = device
+            self._before = None
+
+        def __enter__(self):
+            if self.idx is not None and not (isinstance(self.idx, int) and self.idx < 0):
+                self._before = make_current(devices.kind, devices.place(self.idx).index)
+
+        def __exit__(self, *exc):
+            if self._before is not None:
+                make_current(devices.kind, self._before)
+            return False
+
+    class device_of(device):
+        """Context in which the device of a tensor is the current one.
+
+        Args:
+            obj: A tensor. One on a device of another type has no effect.
+
+        >>> import rushlight as torch
+        >>> with torch.cuda.device_of(torch.ones(2)):
+        ...     pass
+        """
+
+        def __init__(self, obj):
+            place = device_of_tensor(obj)
+            super().__init__(place.index if place.type == devices.kind else None)
+
+    return device, device_of
+
+
+def _stream(devices):
+    class Stream:
+        """The queue of a device, which runs all its work in order. Every stream is the same queue.
+
+        Args:
+            device: The device. Default: the current one.
+            priority: Accepted without effect.
+            **kwargs: Accepted without effect.
+
+        Raises:
+            RuntimeError: there is no device.
+
+        >>> import rushlight as torch
+        >>> if torch.cuda.is_available():
+        ...     torch.cuda.Stream().synchronize()
+        """
+
+        cuda_stream = stream_id = priority = 0
+
+        def __init__(self, device=None, priority=0, **kwargs):
+            if not devices.is_available():
+                name = devices.kind
+                raise RuntimeError(f"torch.{name}.Stream requires {name.upper()} support")
+            self.device = devices.place(device)
+
+        def synchronize(self):
+            """Wait until all work has run."""
+            devices.synchronize(self.device)
+
+        def query(self):
+            """Return True if all work has run."""
+            event = self.record_event()
+            return event.query()
+
+        def record_event(self, event=None):
+            """Return ``event``, or a new one, at the end of the work so far."""
+            event = devices.Event() if event is None else event
+            event.record(self)
+            return event
+
+        def wait_event(self, event):
+            """Do nothing: the work before an event is before all later work."""
+
+        def wait_stream(self, stream):
+            """Do nothing on one device; wait for the work of another device."""
+            if stream.device != self.device:
+                stream.synchronize()
+
+        def __enter__(self):
+            self._context = devices.device(self.device)
+            self._context.__enter__()
+            return self
+
+        def __exit__(self, *exc):
+            return self._context.__exit__(*exc)
+
+        def __eq__(self, other):
+            return type(other) is type(self) and other.device == self.device
+
+        def __hash__(self):
+            return hash(self.device)
+
+        def __repr__(self):
+            return f"<torch.{devices.kind}.Stream device={self.device} {devices.kind}_stream=0x0>"
+
+    return Stream
+
+
+def _event(devices):
+    class Event:
+        """A moment in a device's work.
+
+        Args:
+            enable_timing: Whether ``elapsed_time`` may be asked.
+            blocking, interprocess: Accepted without effect.
+
+        Raises:
+            RuntimeError: there is no device.
+
+        >>> import rushlight as torch
+        >>> if torch.cuda.is_available():
+        ...     start, end = [torch.cuda.Event(enable_timing=True) for _ in range(2)]
+        ...     start.record()
+        ...     end.record()
+        ...     end.synchronize()
+        ...     assert start.elapsed_time(end) >= 0
+        """
+
+        def __init__(self, enable_timing=False, blocking=False, interprocess=False):
+            if not devices.is_available():
+                name = devices.kind
+                raise RuntimeError(f"torch.{name}.Event requires {name.upper()} support")
+            self._timed, self._driver, self._moment = enable_timing, None, None
+
+        def record(self, stream=None):
+            """Note the moment when the work so far has run."""
+            self._forget()
+            self._driver = devices.driver(stream.device if stream is not None else None)
+            self._moment = self._driver.moment()
+            self._driver.record(self._moment)
+
+        def wait(self, stream=None):
+            """Do nothing: the work before an event is before all later work."""
+
+        def query(self):
+            """Return True if the moment has come, or was not noted."""
+            return self._moment is None or self._driver.reached(self._moment)
+
+        def synchronize(self):
+            """Wait until the moment has come."""
+            if self._moment is not None:
+                self._driver.wait_for(self._moment)
+
+        def elapsed_time(self, end_event):
+            """Return the milliseconds from this moment to that of ``end_event``.
+
+            Raises:
+                ValueError: one of them does not take times.
+                RuntimeError: one of them was not recorded.
+            """
+            if not (self._timed and end_event._timed):
+                raise ValueError("Both events must be created with argument 'enable_timing=True'.")
+            if self._moment is None or end_event._moment is None:
+                raise RuntimeError("Both events must be recorded before calculating elapsed time.")
+            end_event.synchronize()
+            return self._driver.between(self._moment, end_event._moment)
+
+        def _forget(self):
+            if self._moment is not None:
+                self._driver.forget(self._moment)
+                self._moment = None
+
+        def __del__(self):
+            self._forget()
+
+    return Event
