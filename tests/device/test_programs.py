@@ -11,6 +11,7 @@ import pytest
 import rushlight as T
 from rushlight import nn
 from rushlight.device_array import driver_of
+from tests.daily import daily
 from tests.device.shapes_of_windows import convolutions, poolings
 
 F = nn.functional
@@ -263,8 +264,14 @@ def angles(d):
     return x.sin(), x.cos(), x.tan()
 
 
+#: They take the interpreter of PTX half a minute each.
+_LONG = ("lbfgs", "training, sequences", "training, images")
+
+
 @pytest.mark.parametrize("name", CASES)
-def test_as_on_the_cpu(name, device):
+def test_as_on_the_cpu(name, device, request):
+    if device.type == "cuda" and name in _LONG and "not slow" in request.config.option.markexpr:
+        pytest.skip("long without a GPU")
     found = []
     for d in ("cpu", device.type):
         T.manual_seed(0)
@@ -283,7 +290,9 @@ def _with_gradients(call, d, *given):
     return [y, *[x.grad for x in xs]]
 
 
-@pytest.mark.parametrize(("name", "call", "given"), [*convolutions(), *poolings()])
+@pytest.mark.parametrize(
+    ("name", "call", "given"), daily([*convolutions(), *poolings()], 60, "windows")
+)
 def test_windows(name, call, given, device, monkeypatch):
     monkeypatch.setenv("RUSHLIGHT_FALLBACK", "error")
     near, far = [on_cpu(_with_gradients(call, d, *given)) for d in ("cpu", device.type)]

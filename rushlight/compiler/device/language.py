@@ -92,6 +92,9 @@ def optimised(llvm, text, machine, context, passes):
     module = llvm.parse_assembly(text, context)
     try:
         module.verify()
+        for function in module.functions:
+            if function.linkage == llvm.Linkage.internal and not function.is_declaration:
+                function.add_function_attribute("alwaysinline")  # a call would need a stack
         builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(2))
         whole = llvm.create_new_module_pass_manager()
         whole.add_always_inliner_pass()

@@ -10,7 +10,7 @@ from ctypes import c_char_p, c_int, c_void_p
 from rushlight.backend import cuda
 from tests.device.ptx.interpreter import Launch
 from tests.device.ptx.memory import Arena, Fault
-from tests.device.ptx.parsing import kernels_of
+from tests.device.ptx.parsing import constants_of, kernels_of
 
 __all__ = ["StandIn"]
 
@@ -148,6 +148,12 @@ class StandIn:
         kernels = kernels_of(text)
         if not kernels:
             return _BAD_PTX
+        places = {}
+        for name, data in constants_of(text).items():
+            places[name] = self.arena.allocate(len(data))
+            self.arena.view(places[name], len(data))[...] = list(data)
+        for kernel in kernels.values():
+            kernel.constants = places
         _put(module, c_void_p, self._handle(kernels))
         return 0
 

@@ -24,6 +24,7 @@ class Registers:
         self.kernel, self.n = kernel, n
         self.special: dict = {}
         self._registers: dict = {}
+        self.carry = np.zeros(n, bool)
 
     def register(self, name):
         """The array of a register, such as ``"%r12"``."""
@@ -91,7 +92,7 @@ def _plain(name, function, kinds=None):
 
 
 for _name, _function in {
-    "add": np.add, "sub": np.subtract, "xor": np.bitwise_xor, "sqrt": np.sqrt, "abs": np.abs,
+    "xor": np.bitwise_xor, "sqrt": np.sqrt, "abs": np.abs,
     "neg": np.negative, "rcp": lambda x: 1 / x, "popc": np.bitwise_count,
     "copysign": lambda sign, x: np.copysign(x, sign),
 }.items():  # fmt: skip
@@ -113,6 +114,22 @@ def _extreme(name, ordinary, skipping):
 
 _extreme("max", np.maximum, np.fmax)
 _extreme("min", np.minimum, np.fmin)
+
+
+@instruction("add", "addc", "sub", "subc")
+def _add(r, words, args, mask):
+    x, y = [r.value(a, words[-1]) for a in args[1:]]
+    minus = words[0].startswith("sub")
+    found = x - y if minus else x + y
+    if len(words[0]) == 4 or "cc" in words:  # with a carry, in or out, which one more bit holds
+        carry = r.carry if len(words[0]) == 4 else np.zeros(r.n, bool)
+        u, v, w = [a.view(f"u{a.itemsize}") for a in (x, y, found)]
+        total = w - carry if minus else w + carry
+        out = (w > u) | (total > w) if minus else (w < u) | (total < w)
+        if "cc" in words:
+            r.carry = out if mask is None else np.where(mask, out, r.carry)
+        found = total.view(x.dtype)
+    r.set(args[0], found, mask)
 
 
 @instruction("div", "rem")

@@ -94,6 +94,8 @@ class Launch(Registers):
         return self.value(base, "u64").astype(np.int64) + int(offset or 0)
 
     def symbol(self, name):
+        if name in self.kernel.constants:
+            return self.kernel.constants[name]
         if name in self.kernel.symbols:
             return SHARED + self.kernel.symbols[name]
         return LOCAL + self.kernel.local[name]

@@ -3,12 +3,13 @@
 import re
 from dataclasses import dataclass, field
 
-__all__ = ["Instruction", "Kernel", "kernels_of"]
+__all__ = ["Instruction", "Kernel", "constants_of", "kernels_of"]
 
 _ENTRY = re.compile(r"\.entry\s+(\w+)\s*\((.*?)\)\s*(?:\.\w+[^{]*?)?\{(.*?)\n\}", re.S)
 _SHARED = re.compile(r"\.shared\s+\.align\s+(\d+)\s+\.b8\s+([\w$]+)\[(\d+)\]")
 _REGISTERS = re.compile(r"\.reg\s+\.(\w+)\s+%?(\w+)(?:<\d+>)?;")
 _LOCAL = re.compile(r"\.local\s+\.align\s+(\d+)\s+\.b8\s+([\w$]+)\[(\d+)\]")
+_CONSTANT = re.compile(r"\.global\s+\.align\s+\d+\s+\.b8\s+([\w$]+)\[(\d+)\]\s*=\s*\{(.*?)\}")
 _ARGUMENT = re.compile(r"\{[^}]*\}|\[[^\]]*\]|[^,\s][^,]*")
 
 
@@ -40,6 +41,16 @@ class Kernel:
     shared: int = 0
     local: dict = field(default_factory=dict)
     frame: int = 0
+    constants: dict = field(default_factory=dict)  # the name of an array → its address
+
+
+def constants_of(text):
+    """The bytes of each array in a device's memory that a text declares, by name."""
+    found = _CONSTANT.findall(text)
+    return {
+        name: bytes([int(n) for n in numbers.split(",")]).ljust(int(size), b"\0")
+        for name, size, numbers in found
+    }
 
 
 def kernels_of(text):

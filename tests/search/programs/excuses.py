@@ -128,9 +128,10 @@ def saves_otherwise(ours, theirs, steps, scope):
     # input; ours wants the input itself for a gradient with a graph.
     if "NllLossBackward0 saved 'x'" in str(ours) or any("F.rms_norm(" in s.text for s in steps):
         return True
-    # Theirs goes no further with an attention of no queries, ours multiplies nothing.
+    # Theirs goes no further with an attention of no queries, ours multiplies nothing. Theirs saves
+    # no result of operands whose rows have gaps, for which it takes another way.
     attentions = [s for s in steps if "scaled_dot_product_attention(" in s.text]
-    if any(not scope[n].numel() for s in attentions for n in s.uses):
+    if any(not scope[n].numel() or scope[n].stride()[-1] != 1 for s in attentions for n in s.uses):
         return True
     products = [s for s in steps if " @ " in s.text or "matmul(" in s.text]
     linear = [s for s in steps if "F.linear(" in s.text]
