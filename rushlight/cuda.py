@@ -63,6 +63,12 @@ reset_max_memory_allocated = _devices.reset_peak_memory_stats
 def mem_get_info(device=None):
     """Return (bytes that are free, bytes of memory) of a device, as its driver tells.
 
+    Args:
+        device: A number, string or ``torch.device``. Default: the current one.
+
+    Returns:
+        A pair of ints.
+
     Raises:
         AssertionError: there is no device.
 
@@ -75,6 +81,12 @@ def mem_get_info(device=None):
 
 def get_device_capability(device=None):
     """Return the compute capability of a device, such as (9, 0).
+
+    Args:
+        device: A number, string or ``torch.device``. Default: the current one.
+
+    Returns:
+        A pair of ints.
 
     Raises:
         AssertionError: there is no device.
@@ -89,6 +101,9 @@ def get_device_capability(device=None):
 def get_arch_list():
     """Return the architectures that kernels are compiled for: those of the devices.
 
+    Returns:
+        A list of strings, such as ``"sm_90"``.
+
     >>> import rushlight as torch
     >>> len(torch.cuda.get_arch_list()) <= torch.cuda.device_count()
     True
@@ -102,6 +117,9 @@ def can_device_access_peer(device, peer_device):
 
     Args:
         device, peer_device: Two devices.
+
+    Returns:
+        False.
 
     Raises:
         AssertionError: there is no device.

@@ -4,7 +4,7 @@ A device has one queue, in which all its work runs in order. Every stream is thi
 """
 
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rushlight import random
 from rushlight.device import device as device_of_name
@@ -72,6 +72,9 @@ class Devices:
     def is_available(self):
         """Return whether there is a device.
 
+        Returns:
+            A bool.
+
         >>> import rushlight as torch
         >>> device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         """
@@ -79,6 +82,9 @@ class Devices:
 
     def device_count(self):
         """Return the number of devices.
+
+        Returns:
+            An int.
 
         >>> import rushlight as torch
         >>> torch.cuda.device_count() >= 0
@@ -88,6 +94,9 @@ class Devices:
 
     def is_initialized(self):
         """Return whether a device was used in this process.
+
+        Returns:
+            A bool.
 
         >>> import rushlight as torch
         >>> torch.cuda.is_initialized() in (False, True)
@@ -110,6 +119,12 @@ class Devices:
     def get_device_name(self, device=None):
         """Return the name of a device.
 
+        Args:
+            device: A number, string or ``torch.device``. Default: the current one.
+
+        Returns:
+            A str.
+
         Raises:
             AssertionError: there is no device.
 
@@ -120,6 +135,12 @@ class Devices:
 
     def get_device_properties(self, device=None):
         """Return what a device is, as ``DeviceProperties``.
+
+        Args:
+            device: A number, string or ``torch.device``. Default: the current one.
+
+        Returns:
+            ``DeviceProperties``.
 
         Raises:
             AssertionError: there is no device.
@@ -140,6 +161,9 @@ class Devices:
         Args:
             including_emulation: Whether such a conversion counts.
 
+        Returns:
+            A bool.
+
         >>> import rushlight as torch
         >>> torch.cuda.is_bf16_supported() == torch.cuda.is_available()
         True
@@ -150,6 +174,9 @@ class Devices:
 
     def current_device(self):
         """Return the number of the current device of this thread.
+
+        Returns:
+            An int.
 
         Raises:
             AssertionError: there is no device.
@@ -181,6 +208,9 @@ class Devices:
     def synchronize(self, device=None):
         """Wait until a device has done all its work.
 
+        Args:
+            device: A number, string or ``torch.device``. Default: the current one.
+
         Raises:
             AssertionError: there is no device.
             RuntimeError: one of its kernels failed.
@@ -200,6 +230,12 @@ class Devices:
     def memory_allocated(self, device=None):
         """Return the bytes of a device's memory that tensors use; 0 without a device.
 
+        Args:
+            device: A number, string or ``torch.device``. Default: the current one.
+
+        Returns:
+            An int.
+
         >>> import rushlight as torch
         >>> torch.cuda.memory_allocated() >= 0
         True
@@ -208,6 +244,12 @@ class Devices:
 
     def memory_reserved(self, device=None):
         """Return the bytes that tensors use or that are kept for new ones; 0 without a device.
+
+        Args:
+            device: A number, string or ``torch.device``. Default: the current one.
+
+        Returns:
+            An int.
 
         >>> import rushlight as torch
         >>> torch.cuda.memory_reserved() >= torch.cuda.memory_allocated()
@@ -218,6 +260,12 @@ class Devices:
     def max_memory_allocated(self, device=None):
         """Return the most bytes that tensors used at one time; 0 without a device.
 
+        Args:
+            device: A number, string or ``torch.device``. Default: the current one.
+
+        Returns:
+            An int.
+
         >>> import rushlight as torch
         >>> torch.cuda.max_memory_allocated() >= torch.cuda.memory_allocated()
         True
@@ -226,6 +274,12 @@ class Devices:
 
     def max_memory_reserved(self, device=None):
         """Return the most bytes that were in use or kept at one time; 0 without a device.
+
+        Args:
+            device: A number, string or ``torch.device``. Default: the current one.
+
+        Returns:
+            An int.
 
         >>> import rushlight as torch
         >>> torch.cuda.max_memory_reserved() >= torch.cuda.memory_reserved()
@@ -236,6 +290,9 @@ class Devices:
     def reset_peak_memory_stats(self, device=None):
         """Let ``max_memory_allocated`` and ``max_memory_reserved`` begin anew.
 
+        Args:
+            device: A number, string or ``torch.device``. Default: the current one.
+
         >>> import rushlight as torch
         >>> torch.cuda.reset_peak_memory_stats()
         """
@@ -245,6 +302,9 @@ class Devices:
 
     def memory_stats(self, device=None):
         """Return a dict of a device's memory; it is empty without a device.
+
+        Args:
+            device: A number, string or ``torch.device``. Default: the current one.
 
         Returns:
             A dict: ``"allocated_bytes.all.current"``, ``"allocated_bytes.all.peak"``, and the same
@@ -268,7 +328,11 @@ class Devices:
         """Return a text about a device's memory.
 
         Args:
+            device: A number, string or ``torch.device``. Default: the current one.
             abbreviated: Accepted without effect.
+
+        Returns:
+            A str.
 
         >>> import rushlight as torch
         >>> print(torch.cuda.memory_summary())  # doctest: +SKIP
@@ -333,6 +397,12 @@ class Devices:
     def get_rng_state(self, device=None):
         """Return the state of the generator of a device's numbers.
 
+        Args:
+            device: A number, string or ``torch.device``. Default: the current one.
+
+        Returns:
+            A uint8 tensor.
+
         Raises:
             AssertionError: there is no device.
 
@@ -347,6 +417,7 @@ class Devices:
         """Set the state of the generator of a device's numbers.
 
         Args:
+            device: A number, string or ``torch.device``. Default: the current one.
             new_state: From ``get_rng_state``.
 
         Raises:
@@ -361,6 +432,9 @@ class Devices:
 
     def get_rng_state_all(self):
         """Return a list of the state for each device.
+
+        Returns:
+            A list of uint8 tensors.
 
         >>> import rushlight as torch
         >>> len(torch.cuda.get_rng_state_all()) == torch.cuda.device_count()
@@ -388,6 +462,12 @@ class Devices:
     def current_stream(self, device=None):
         """Return the stream of a device: all its work is in one.
 
+        Args:
+            device: A number, string or ``torch.device``. Default: the current one.
+
+        Returns:
+            A ``Stream``.
+
         Raises:
             AssertionError: there is no device.
 
@@ -395,7 +475,7 @@ class Devices:
         >>> if torch.cuda.is_available():
         ...     torch.cuda.current_stream().synchronize()
         """
-        return self.Stream(device)
+        return self.Stream(self.place(device))
 
     default_stream = current_stream
 
@@ -405,6 +485,9 @@ class Devices:
 
         Args:
             stream: A ``Stream``; None has no effect.
+
+        Returns:
+            A context manager.
 
         >>> import rushlight as torch
         >>> with torch.cuda.stream(None):
@@ -416,7 +499,17 @@ class Devices:
         with self.device(stream.device):
             yield
 
-    set_stream = staticmethod(lambda stream: None)
+    def set_stream(self, stream):
+        """Make the device of a stream the current one of this thread.
+
+        Args:
+            stream: A ``Stream``; None has no effect.
+
+        >>> import rushlight as torch
+        >>> torch.cuda.set_stream(None)
+        """
+        if stream is not None:
+            self.set_device(stream.device)
 
 
 # Classes for each type ------------------------------------------------------------------------
@@ -560,7 +653,8 @@ def _event(devices):
             if not devices.is_available():
                 name = devices.kind
                 raise RuntimeError(f"torch.{name}.Event requires {name.upper()} support")
-            self._timed, self._driver, self._moment = enable_timing, None, None
+            self._timed, self._moment = enable_timing, None
+            self._driver: Any = None
 
         def record(self, stream=None):
             """Note the moment when the work so far has run."""

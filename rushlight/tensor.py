@@ -326,18 +326,24 @@ class Tensor(metaclass=TensorMeta):
         True
         """,
     )
-    is_cuda, is_xpu = [
-        property(
-            lambda self, kind=kind: device_of(self).type == kind,
-            doc=f"""True if the tensor is on a device of the type ``{kind}``.
+    is_cuda = property(
+        lambda self: device_of(self).type == "cuda",
+        doc="""True if the tensor is on a GPU of NVIDIA's.
 
-            >>> import rushlight as torch
-            >>> torch.zeros(2).is_{kind}
-            False
-            """,
-        )
-        for kind in ("cuda", "xpu")
-    ]
+        >>> import rushlight as torch
+        >>> torch.zeros(2).is_cuda
+        False
+        """,
+    )
+    is_xpu = property(
+        lambda self: device_of(self).type == "xpu",
+        doc="""True if the tensor is on a GPU of Intel's.
+
+        >>> import rushlight as torch
+        >>> torch.zeros(2).is_xpu
+        False
+        """,
+    )
     is_sparse = is_quantized = is_mps = is_nested = is_mkldnn = property(
         lambda self: False,
         doc="""False: there is no such tensor.

@@ -19,6 +19,7 @@ from rushlight.device import META
 from rushlight.device_array import DeviceArray, DeviceMemory, driver_of, placed, to_host
 from rushlight.ops.core.compute import compute
 from rushlight.ops.core.inference import without_elements
+from rushlight.remote import RemoteArray
 from rushlight.storage import address
 from rushlight.tensor import Tensor
 
@@ -62,7 +63,7 @@ def _on(d, op, operands):
     for a in operands:
         if type(a) is ndarray and not a.ndim:
             a = placed(a, d)
-        elif hasattr(a, "dtype") and getattr(a, "device", None) is not d and np.ndim(a):
+        elif isinstance(a, ndarray | RemoteArray) and getattr(a, "device", None) is not d:
             raise RuntimeError(
                 f"{op.name}: Expected all tensors to be on the same device, but found at least two "
                 f"devices, {d} and {getattr(a, 'device', 'cpu')}! Move one of them with to()"

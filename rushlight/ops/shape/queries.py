@@ -52,10 +52,10 @@ def is_same_size(input, other):
 
 @function(method=False)
 def get_device(input):
-    """Return the number of the GPU on which ``input`` lies.
+    """Return the number of the device on which ``input`` lies.
 
     Returns:
-        -1, because no tensor is on a GPU.
+        An int; -1 on the CPU and on the device ``meta``.
 
     >>> import rushlight as torch
     >>> torch.get_device(torch.zeros(2))

@@ -6,6 +6,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight import shapes
+from rushlight.device_array import placed, to_host
 from rushlight.dtype import OF
 from rushlight.errors import DimError, ShapeError
 from rushlight.ops.core.argument_kinds import takes
@@ -16,8 +17,9 @@ from rushlight.ops.create.range import arange
 from rushlight.ops.index.slice import FULL, SLICE
 from rushlight.ops.shape.join import cat
 from rushlight.ops.shape.view import tensor_array
+from rushlight.remote import device_of
 from rushlight.strides import in_order, ordered_like
-from rushlight.tensor import Tensor
+from rushlight.tensor import Tensor, from_array
 
 _BACK = slice(None, None, -1)
 
@@ -138,7 +140,7 @@ def _repeat_interleave(xp, x, repeats, *, dim, output_size=None):
 
 
 def _interleave_back(g, x_shape, repeats, dim):
-    counts = np.broadcast_to(getattr(repeats, "array", repeats), (x_shape[dim],))
+    counts = np.broadcast_to(to_host(getattr(repeats, "array", repeats)), (x_shape[dim],))
     rows = np.repeat(np.arange(x_shape[dim]), counts)
     if type(g) is ndarray:
         from rushlight.backend.accumulate import add_at
@@ -146,9 +148,8 @@ def _interleave_back(g, x_shape, repeats, dim):
         out = np.zeros(x_shape, g.dtype)
         add_at(out, (*[slice(None)] * dim, rows), g)
         return out
-    from rushlight.tensor import from_array
-
-    return g.new_zeros(x_shape).index_add(dim, from_array(rows), g)
+    index = from_array(placed(rows, device_of(g)))
+    return g.new_zeros(x_shape).index_add(dim, index, g)
 
 
 _repeat_interleave.grad(x=_interleave_back)

@@ -385,7 +385,8 @@ def _type(self, dtype=None, non_blocking=False):
     """
     if dtype is None:
         name = dtypes.TYPE_NAMES[self.dtype]
-        return name.replace("torch.", "torch.meta.") if is_meta(self) else name
+        place = device_of(self)
+        return name if place is CPU else name.replace("torch.", f"torch.{place.type}.")
     if isinstance(dtype, str):
         if dtype not in dtypes.TENSOR_TYPES:
             raise ValueError(f"invalid type: '{dtype}'")

@@ -14,7 +14,7 @@ from rushlight.ops.core.dispatch import overridden
 from rushlight.ops.core.fast_path import plain
 from rushlight.ops.core.promotion import as_real
 from rushlight.printing import format_tensor, set_printoptions
-from rushlight.remote import RemoteStorage, is_remote
+from rushlight.remote import RemoteStorage, device_of, is_remote
 from rushlight.storage import Storage, address, offset, strides_of
 from rushlight.tensor import Size, Tensor, method, reads_values, short
 
@@ -164,16 +164,17 @@ def element_size(self):
 
 @method
 def get_device(self):
-    """Return the number of the tensor's GPU.
+    """Return the number of the tensor's device.
 
     Returns:
-        -1, because no tensor is on a GPU.
+        An int; -1 on the CPU and on the device ``meta``.
 
     >>> import rushlight as torch
     >>> torch.zeros(2).get_device()
     -1
     """
-    return -1
+    index = device_of(self).index
+    return -1 if index is None else index
 
 
 @method

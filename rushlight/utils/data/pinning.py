@@ -38,7 +38,7 @@ def _like(batch, parts, mutable):
     """A collection as ``batch``, with other parts; a plain one if its class cannot be filled."""
     with contextlib.suppress(TypeError):
         if not isinstance(batch, mutable):
-            return type(batch)(parts)  # type: ignore[call-arg]
+            return type(batch)(parts)
         found = copy.copy(batch)
         if isinstance(found, MutableMapping):
             found.update(parts)

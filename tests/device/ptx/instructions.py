@@ -123,7 +123,7 @@ def _add(r, words, args, mask):
     found = x - y if minus else x + y
     if len(words[0]) == 4 or "cc" in words:  # with a carry, in or out, which one more bit holds
         carry = r.carry if len(words[0]) == 4 else np.zeros(r.n, bool)
-        u, v, w = [a.view(f"u{a.itemsize}") for a in (x, y, found)]
+        u, w = [a.view(f"u{a.itemsize}") for a in (x, found)]
         total = w - carry if minus else w + carry
         out = (w > u) | (total > w) if minus else (w < u) | (total < w)
         if "cc" in words:

@@ -23,7 +23,6 @@ class Arena:
     def __init__(self, size):
         self.bytes = np.zeros(size, np.uint8)
         self.spans: dict = {}  # first byte → end of each allocation
-        self._end, self._free = self._GAP, {}
         self._sorted = None
         self.races = Accesses(size)
 
@@ -32,21 +31,19 @@ class Arena:
         return sum([end - start for start, end in self.spans.items()])
 
     def allocate(self, size):
-        """The address of ``size`` bytes; None if there are not so many."""
-        kept = self._free.get(size)
-        if kept:
-            start = kept.pop()
-        else:
-            start = self._end
-            if start + size > self.bytes.size:
-                return None
-            self._end = -(-(start + size) // self._GAP) * self._GAP + self._GAP
+        """The address of ``size`` bytes, in the first gap that holds them; None if none does."""
+        start = self._GAP
+        for first, end in sorted(self.spans.items()):
+            if start + size + self._GAP <= first:
+                break
+            start = -(-end // self._GAP) * self._GAP + self._GAP
+        if start + size > self.bytes.size:
+            return None
         self.spans[start], self._sorted = start + size, None
         return self.BASE + start
 
     def free(self, address):
-        start = address - self.BASE
-        self._free.setdefault(self.spans.pop(start) - start, []).append(start)
+        del self.spans[address - self.BASE]
         self._sorted = None
 
     def check(self, at, size):

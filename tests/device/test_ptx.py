@@ -1,0 +1,248 @@
+"""NVIDIA's GPUs without one: what their assembler takes, what the driver's errors become, races."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rushlight as T
+from rushlight import nn
+from rushlight.backend import cuda
+from rushlight.backend.native import llvm_works
+from rushlight.ops.core import remote_calls
+
+pytestmark = pytest.mark.skipif(not llvm_works(), reason="kernels need llvmlite")
+
+if llvm_works():
+    from rushlight.compiler.device import program as programs
+    from rushlight.compiler.device.ptx import Ptx
+    from tests.device.ptx.driver import StandIn
+    from tests.device.ptx.interpreter import Launch
+    from tests.device.ptx.memory import Arena, Fault
+    from tests.device.ptx.parsing import kernels_of
+
+
+@pytest.fixture
+def fresh(monkeypatch):
+    """``fresh(...)`` puts a new stand-in in the driver's place, for one test."""
+
+    def make(**options):
+        found = StandIn(**options)
+        monkeypatch.setattr(cuda, "open_library", lambda: found)
+        clear()
+        return found
+
+    def clear():
+        for cached in (cuda._library, cuda.devices):
+            cached.cache_clear()
+        programs._kernels.clear()
+        remote_calls._programs.clear()
+
+    yield make
+    monkeypatch.undo()
+    clear()
+
+
+# The assembler ------------------------------------------------------------------------------
+
+
+def assembler():
+    """NVIDIA's assembler, which ``pip install --no-deps nvidia-cuda-nvcc`` brings."""
+    found = sorted(Path(sys.prefix).glob("lib/python*/site-packages/nvidia/*/bin/ptxas"))
+    return str(found[0]) if found else shutil.which("ptxas")
+
+
+def used(device):
+    """Calls whose kernels are of every form."""
+    x = T.randn(3, 40, 50, device=device, requires_grad=True)
+    conv, norm = nn.Conv2d(3, 4, 3, padding=1).to(device), nn.LayerNorm(50).to(device)
+    y = nn.functional.max_pool2d(nn.functional.gelu(norm(conv(x))), 2).softmax(-1)
+    (y @ y.mT).sin().cumsum(0).logsumexp(-1).sum().backward()
+    T.optim.AdamW([x], lr=0.1).step()
+    ids = T.tensor([1, 0, 1], device=device)
+    _ = nn.functional.embedding(ids, x.detach()[0]), x.argmax(-1), x.half() * 2, x.double().std(1)
+    _ = x.bfloat16() @ x.bfloat16().mT, x.round().int() // 3, x.erf(), x.pow(1.7)
+
+
+@pytest.mark.skipif(not assembler(), reason="no ptxas")
+@pytest.mark.parametrize("architecture", ["sm_75", "sm_80", "sm_90"])
+def test_kernels_assemble_without_spills(architecture, fresh, monkeypatch, tmp_path):
+    texts, code = [], Ptx.code
+    monkeypatch.setattr(programs.cache, "get", lambda key: None)
+    monkeypatch.setattr(programs.cache, "put", lambda key, value: None)
+    monkeypatch.setattr(
+        Ptx, "code", classmethod(lambda cls, text, arch: texts.append(text) or code(text, arch))
+    )
+    fresh(races=False)
+    used("cuda")
+    assert len(texts) > 50
+    for text in set(texts):
+        source = tmp_path / "kernel.ptx"
+        source.write_bytes(code(text, architecture))
+        command = [assembler(), "-v", f"-arch={architecture}", str(source), "-o", os.devnull]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert not done.returncode, done.stderr
+        assert " 0 bytes stack frame, 0 bytes spill stores" in done.stderr, done.stderr
+
+
+# The driver ---------------------------------------------------------------------------------
+
+
+def test_out_of_memory_leaves_all_as_it_was(fresh):
+    driver = fresh(memory=1 << 20)
+    x = T.arange(10, device="cuda")
+    kept = T.empty(500_000, dtype=T.uint8, device="cuda")
+    del kept  # the pool gives it back when memory is short
+    y = T.empty(900_000, dtype=T.uint8, device="cuda")
+    with pytest.raises(T.cuda.OutOfMemoryError, match=r"CUDA out of memory. Tried to allocate 878"):
+        T.empty(900_000, dtype=T.uint8, device="cuda")
+    assert x.sum().item() == 45
+    assert T.cuda.memory_allocated() == driver.arenas[0].used - (
+        T.cuda.memory_reserved() - T.cuda.memory_allocated()
+    )
+    del y
+
+
+def test_a_lost_device_raises_and_the_process_goes_on(fresh):
+    driver = fresh()
+    x = T.ones(4, device="cuda")
+    driver.said = "the device fell off the bus"
+    for call in (lambda: x + 1, x.cpu, T.cuda.synchronize):
+        with pytest.raises(RuntimeError, match="CUDA error: an illegal memory access"):
+            call()
+    assert (T.ones(2) + 1).tolist() == [2.0, 2.0]
+    driver.said = ""
+    assert (x + 1).tolist() == [2.0] * 4
+
+
+def test_two_devices(fresh):
+    fresh(count=2)
+    assert T.cuda.device_count() == 2
+    x = T.arange(6.0, device="cuda:1")
+    assert x.get_device() == 1
+    assert x.to("cuda:0").device == T.device("cuda", 0)
+    with T.cuda.device(1):
+        assert T.cuda.current_device() == 1
+        assert T.ones(2, device="cuda").device.index == 1
+    assert T.ones(2).cuda().device.index == 0
+    with pytest.raises(RuntimeError, match="all tensors to be on the same device"):
+        x + T.ones(6, device="cuda:0")
+    with pytest.raises(RuntimeError, match="invalid device ordinal"):
+        T.ones(2, device="cuda:2")
+
+
+def test_names_memory_and_moments(fresh):
+    fresh()
+    assert T.cuda.is_available()
+    assert T.cuda.get_device_name() == "Stand-in GPU"
+    assert T.cuda.get_device_capability() == (8, 0)
+    assert T.cuda.get_device_properties(0).total_memory == 1 << 25
+    assert T.cuda.get_arch_list() == ["sm_80"]
+    assert T.accelerator.current_accelerator() == T.device("cuda")
+    before = T.cuda.memory_allocated()
+    start, end = [T.cuda.Event(enable_timing=True) for _ in range(2)]
+    start.record()
+    x = T.zeros(1000, device="cuda")
+    end.record()
+    assert start.elapsed_time(end) >= 0
+    assert T.cuda.memory_allocated() == before + 4096 == T.cuda.max_memory_allocated()
+    del x
+    assert T.cuda.memory_allocated() == before
+    T.cuda.empty_cache()
+    assert T.cuda.memory_reserved() == before
+    with T.cuda.stream(T.cuda.Stream()):
+        T.cuda.current_stream().synchronize()
+
+
+def test_pinned_memory(fresh):
+    driver = fresh()
+    x = T.arange(6.0).reshape(2, 3)
+    pinned = x.pin_memory()
+    assert pinned.is_pinned()
+    assert pinned[1].is_pinned()
+    assert not x.is_pinned()
+    assert T.equal(pinned.to("cuda").cpu(), x)
+    batches = T.utils.data.DataLoader(T.utils.data.TensorDataset(x), 1, pin_memory=True)
+    assert [b[0].is_pinned() for b in batches] == [True, True]
+    del pinned, batches
+    assert not driver.pinned
+
+
+def test_autocast_and_scaler(fresh):
+    fresh()
+    m, x = nn.Linear(3, 2).cuda(), T.ones(4, 3, device="cuda")
+    with T.autocast("cuda"):
+        y = m(x)
+        near = nn.Linear(3, 2)(T.ones(4, 3))
+    assert y.dtype is T.float16
+    assert near.dtype is T.float32  # a tensor of another type of device
+    optimizer, scaler = T.optim.SGD(m.parameters(), 0.1), T.amp.GradScaler(init_scale=8.0)
+    before = m.weight.detach().clone()
+    scaler.scale(y.float().sum()).backward()
+    scaler.step(optimizer)
+    scaler.update()
+    assert scaler.is_enabled()
+    assert T.allclose(m.weight.detach(), before - 0.4)
+
+
+def test_files(fresh, tmp_path):
+    fresh()
+    T.save({"w": T.ones(3, device="cuda:1")}, tmp_path / "w.pt")
+    assert T.load(tmp_path / "w.pt")["w"].device == T.device("cuda:1")
+    assert T.load(tmp_path / "w.pt", map_location="cpu")["w"].device.type == "cpu"
+    assert repr(T.ones(1).cuda()) == "tensor([1.], device='cuda:0')"
+
+
+# The interpreter: what it must find ---------------------------------------------------------
+
+KERNEL = """.entry kernel(.param .u64 p)
+{
+.shared .align 4 .b8 shared[512];
+.reg .b32 %r<9>;
+.reg .b64 %rd<9>;
+.reg .pred %p<3>;
+ld.param.b64 %rd1, [p];
+mov.u32 %r1, %tid.x;
+mul.wide.u32 %rd2, %r1, 4;
+mov.b64 %rd3, shared;
+add.s64 %rd4, %rd3, %rd2;
+add.s64 %rd5, %rd1, %rd2;
+@@
+ret;
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("st.shared.b32 [%rd4], %r1; ld.shared.b32 %r2, [shared+4];", "race"),
+        ("st.shared.b32 [shared], %r1;", "one place at once"),
+        ("ld.global.b32 %r2, [%rd5+256];", "out of bounds"),
+        ("ld.shared.b32 %r2, [%rd4+400];", "out of bounds"),
+        ("ld.global.b32 %r2, [%rd5+2];", "misaligned"),
+        ("ld.global.b32 %r2, [%rd1]; bar.sync 0; st.global.b32 [%rd5], %r1;", "race"),
+        ("setp.lt.u32 %p1, %r1, 5; @%p1 bra $L; bar.sync 0; $L: bar.sync 0;", "barrier"),
+    ],
+)
+def test_faults_are_found(lines, message):
+    code = lines.replace(";", ";\n").replace("$L:", "\n$L:\n").replace("\n ", "\n")
+    arena = Arena(1 << 12)
+    start = arena.allocate(256)
+    launch = Launch(kernels_of(KERNEL.replace("@@", code))["kernel"], 2, 64, [start], arena)
+    with pytest.raises(Fault, match=message):
+        launch.run()
+
+
+def test_barriers_order_accesses():
+    lines = "st.shared.b32 [%rd4], %r1;\nbar.sync 0;\nld.shared.b32 %r2, [shared+8];\n"
+    lines += "mov.u32 %r3, %ctaid.x;\nmul.wide.u32 %rd6, %r3, 256;\nadd.s64 %rd7, %rd5, %rd6;\n"
+    lines += "st.global.b32 [%rd7], %r2;"
+    arena = Arena(1 << 12)
+    start = arena.allocate(512)
+    Launch(kernels_of(KERNEL.replace("@@", lines))["kernel"], 2, 64, [start], arena).run()
+    assert np.unique(arena.view(start, 512).view(np.int32)).tolist() == [2]
