@@ -109,6 +109,9 @@ def hides_writes(steps):
     return any(map(SAVED.search, lines)) and any(".data" in t for t in lines)
 
 
+EMPTY = re.compile(r"saved '[^']*' \((?:\d+, )*0\b")
+
+
 def saves_otherwise(ours, theirs, steps, scope):
     """Whether only one framework refuses a write to what it saved; the other does without.
 
@@ -124,6 +127,8 @@ def saves_otherwise(ours, theirs, steps, scope):
         return any(f"output 0 of {name}," in str(theirs).lower() for name in names) or any(
             word in s.text for s in steps for word in SAVED_IN_VAIN
         )
+    if EMPTY.search(str(ours)):
+        return True  # theirs saves nothing where there are no elements
     # Theirs copies operands that rms_norm converts, and saves what cross_entropy makes of its
     # input; ours wants the input itself for a gradient with a graph.
     if "NllLossBackward0 saved 'x'" in str(ours) or any("F.rms_norm(" in s.text for s in steps):
