@@ -64,6 +64,7 @@ def used(device):
     (y @ y.mT).sin().cumsum(0).logsumexp(-1).sum().backward()
     T.optim.AdamW([x], lr=0.1).step()
     ids = T.tensor([1, 0, 1], device=device)
+    _ = T.randn(300, 20, device=device) @ T.randn(20, 300, device=device)  # 64 results an item
     _ = nn.functional.embedding(ids, x.detach()[0]), x.argmax(-1), x.half() * 2, x.double().std(1)
     _ = x.bfloat16() @ x.bfloat16().mT, x.round().int() // 3, x.erf(), x.pow(1.7)
 

@@ -18,14 +18,16 @@ class DeviceMachine:
     Args:
         doubles: Whether the device computes with float64.
         wide: Whether its language has integers of 128 bits.
+        units: The number of its compute units, which all want work.
+        results: The most rows and columns of a product that a work-item computes.
     """
 
     halves = scales = False  # float16 is converted by bits, which every device can do
     vector_bytes, registers = 4, 32
     costs = costs.LOOPS
 
-    def __init__(self, doubles, wide):
-        self.doubles, self.wide = doubles, wide
+    def __init__(self, doubles, wide, units=1, results=4):
+        self.doubles, self.wide, self.units, self.results = doubles, wide, units, results
 
     def price(self, op, ins, params):
         """The Price of an elementwise operation; None if no kernel computes it here."""

@@ -4,7 +4,9 @@ The operands' tiles pass through memory that the group shares, so that each elem
 all the results of its row or column of the tile.
 """
 
+from itertools import chain
 from math import prod
+from typing import Any
 
 from llvmlite import ir
 
@@ -13,14 +15,17 @@ from rushlight.compiler.codegen.nodes import Nodes, set_variables
 from rushlight.compiler.codegen.scope import Loop, Scope, i64
 from rushlight.compiler.codegen.value import Value, computed, intrinsic, ir_type
 from rushlight.compiler.device.language import shared
+from rushlight.compiler.ir.machine import machine
 from rushlight.compiler.plan.kernel import Root
 from rushlight.compiler.plan.kernel_signature import described
 from rushlight.compiler.plan.loops import nodes_of
 
 __all__ = ["TILE", "Product", "Tiles", "finish", "place", "split", "unravel"]
 
-#: A tile has so many rows and columns, and a work-item for each result.
+#: A work-group has so many rows and columns of work-items, and adds so many products at a time.
 TILE = 16
+#: With more fused nodes a work-item computes fewer results, since their code stands for each.
+_FUSED = 24
 
 
 class Tiles:
@@ -32,10 +37,12 @@ class Tiles:
         key: Equal keys mean equal code.
         operands: (owner of the memory, byte offset) of the factors.
         batch, m, n, depth: The sizes of the batch's dims, of the matrices, and of the sums.
+        rows, columns: A work-item computes so many rows and columns of results, ``TILE`` apart.
         groups, size: The number of work-groups, and of work-items in a group.
     """
 
     size = TILE * TILE
+    rows = columns = 1
     limit = 0  # all items have work
     batch: list
     m: int
@@ -54,11 +61,11 @@ class Tiles:
         self.strides = [strides for _, _, strides in layouts]
         self.dtype = computed(self.ins[0].dtype)
         self._measure()
-        self.groups = -(-self.m // TILE) * -(-self.n // TILE) * prod(self.batch)
         self.nodes = nodes_of(kernel.stores)
+        self._divide()
         names = {v: f"v{i}:{v.extent}" for i, v in enumerate(group.variables)}
         root = [(i.offset, sorted([(names[v], c) for v, c in i.terms.items()])) for i in self.root]
-        shape = [v.dtype for v in self.ins], self.strides, self._shape()
+        shape = [v.dtype for v in self.ins], self.strides, self.rows, self.columns, self._shape()
         self.key = repr((shape, root, described(kernel.stores, self.nodes, names)))
 
     def _measure(self):
@@ -86,62 +93,133 @@ class Tiles:
         """The index of the result's element as functions of the group's variables."""
         return self.group.index[self.equation.outs[0].id]
 
+    #: Whether neighbours in memory are of one column of the left factor, of one of the right one.
+    upright = False, False
+
+    def _divide(self):
+        """Set how many results a work-item computes: as many as leave work for all units."""
+        here: Any = machine()
+        most = here.results if len(self.nodes) <= _FUSED else min(here.results, 4)
+        while self.rows < most and self.m > TILE * self.rows:
+            self.rows *= 2
+        while self.columns < most and self.n > TILE * self.columns:
+            self.columns *= 2
+        while self.groups < here.units and self.rows * self.columns > 1:
+            if self.rows >= self.columns:
+                self.rows //= 2
+            else:
+                self.columns //= 2
+
+    @property
+    def groups(self):
+        """The number of work-groups."""
+        return self._down * self._across * prod(self.batch)
+
+    @property
+    def _down(self):
+        return -(-self.m // (TILE * self.rows))
+
+    @property
+    def _across(self):
+        return -(-self.n // (TILE * self.columns))
+
     def emit(self, module, name):
         """Add the kernel ``name`` to ``module``."""
         b, pointers, _ = module.kernel(name, len(self.operands) + len(self.kernel.args))
         typ = ir_type(self.dtype)
         item, number = module.work_item(b), module.work_group(b)
         y, x = b.udiv(item, i64(TILE)), b.urem(item, i64(TILE))
-        number, across = split(b, number, -(-self.n // TILE))
-        number, down = split(b, number, -(-self.m // TILE))
+        number, across = split(b, number, self._across)
+        number, down = split(b, number, self._down)
         batch = unravel(b, number, self.batch)
-        row, column = b.add(b.mul(down, i64(TILE)), y), b.add(b.mul(across, i64(TILE)), x)
-        total = stack(b, typ)
-        b.store(ir.Constant(typ, 0.0), total)
-        tiles = [module.local_array(typ, TILE * TILE) for _ in range(2)]
+        row = b.mul(down, i64(TILE * self.rows))
+        column = b.mul(across, i64(TILE * self.columns))
+        totals = [[stack(b, typ) for _ in range(self.columns)] for _ in range(self.rows)]
+        for total in chain(*totals):
+            b.store(ir.Constant(typ, 0.0), total)
+        left, right = [_Tile(module, typ, n) for n in (self.rows, self.columns)]
         loop = Loop(b, i64(0), i64(self.depth), TILE)
         inside = loop.b
-        for tile, (i, m), (j, n), find in (
-            (tiles[0], (row, self.m), (inside.add(loop.i, x), self.depth), self._left),
-            (tiles[1], (inside.add(loop.i, y), self.depth), (column, self.n), self._right),
-        ):
-            operand, at, fits = find(inside, batch, i, j)
-            edge = _below(inside, (i, m), (j, n))
-            fits = edge if fits is None else inside.and_(edge, fits)
-            found = self._fetch(inside, pointers[operand], operand, at, fits)
-            inside.store(found, shared(inside, tile, item, typ))
+        for k in range(self.rows):
+            i, d = (x, y) if self.upright[0] else (y, x)
+            place_ = inside.add(i, i64(TILE * k))
+            found = self._left_element(inside, pointers, batch, inside.add(row, place_),
+                                       inside.add(loop.i, d))  # fmt: skip
+            left.put(inside, d, place_, found)
+        for k in range(self.columns):
+            d, i = (x, y) if self.upright[1] else (y, x)
+            place_ = inside.add(i, i64(TILE * k))
+            found = self._right_element(inside, pointers, batch, inside.add(loop.i, d),
+                                        inside.add(column, place_))  # fmt: skip
+            right.put(inside, d, place_, found)
         module.wait(inside)
-        self._add(inside, tiles, y, x, total)
+        self._add(inside, left, right, y, x, totals)
         module.wait(inside)
         loop.close()
-        with b.if_then(_below(b, (row, self.m), (column, self.n))):
-            found = Value(b, b.load(total, typ=typ), self.dtype)
-            finish(self, b, pointers[len(self.operands) :],
-                   self._index(b, batch, row, column), found)  # fmt: skip
+        rows, columns = [
+            [b.add(first, b.add(own, i64(TILE * k))) for k in range(count)]
+            for first, own, count in ((row, y, self.rows), (column, x, self.columns))
+        ]
+        for i, line in zip(rows, totals, strict=True):
+            for j, total in zip(columns, line, strict=True):
+                with b.if_then(_below(b, (i, self.m), (j, self.n))):
+                    found = Value(b, b.load(total, typ=typ), self.dtype)
+                    finish(self, b, pointers[len(self.operands) :],
+                           self._index(b, batch, i, j), found)  # fmt: skip
         b.ret_void()
 
-    def _fetch(self, b, pointer, operand, at, fits):
-        """The element ``at`` of a factor if it ``fits``, else 0. The first one is read then."""
-        dtype = self.ins[operand].dtype
-        at = b.select(fits, at, i64(0))
-        source = b.gep(pointer, [at], source_etype=memory_type(dtype))
-        found = load(b, source, dtype).astype(self.dtype).v
-        return b.select(fits, found, ir.Constant(found.type, 0.0))
+    def _left_element(self, b, pointers, batch, row, depth):
+        found = self._left(b, batch, row, depth)
+        return self._fetch(b, pointers, found, _below(b, (row, self.m), (depth, self.depth)))
 
-    def _add(self, b, tiles, y, x, total):
-        """Add the products of a row and a column of the two tiles."""
+    def _right_element(self, b, pointers, batch, depth, column):
+        found = self._right(b, batch, depth, column)
+        return self._fetch(b, pointers, found, _below(b, (depth, self.depth), (column, self.n)))
+
+    def _fetch(self, b, pointers, found, edge):
+        """The element of a factor that was ``found``, 0 beyond the ``edge``."""
+        operand, at, fits = found
+        fits = edge if fits is None else b.and_(edge, fits)
+        dtype = self.ins[operand].dtype
+        at = b.select(fits, at, i64(0))  # the first element is read where there is none
+        source = b.gep(pointers[operand], [at], source_etype=memory_type(dtype))
+        value = load(b, source, dtype).astype(self.dtype).v
+        return b.select(fits, value, ir.Constant(value.type, 0.0))
+
+    def _add(self, b, left, right, y, x, totals):
+        """Add the products of the tiles' rows and columns to the totals of a work-item."""
         typ = ir_type(self.dtype)
-        found = b.load(total, typ=typ)
         name = f"llvm.fma.f{self.dtype.itemsize * 8}"
+        found = [[b.load(total, typ=typ) for total in line] for line in totals]
         for k in range(TILE):
-            left = b.add(b.mul(y, i64(TILE)), i64(k))
-            right = b.add(i64(k * TILE), x)
-            factors = [
-                b.load(shared(b, tile, at, typ), typ=typ)
-                for tile, at in zip(tiles, (left, right), strict=True)
+            ys = [left.get(b, k, b.add(y, i64(TILE * n))) for n in range(self.rows)]
+            xs = [right.get(b, k, b.add(x, i64(TILE * n))) for n in range(self.columns)]
+            found = [
+                [intrinsic(b, name, typ, [u, v, total]) for v, total in zip(xs, line, strict=True)]
+                for u, line in zip(ys, found, strict=True)
             ]
-            found = intrinsic(b, name, typ, [*factors, found])
-        b.store(found, total)
+        for line, values in zip(totals, found, strict=True):
+            for total, value in zip(line, values, strict=True):
+                b.store(value, total)
+
+
+class _Tile:
+    """Part of a factor in memory that a work-group shares: ``TILE`` lines of the depth."""
+
+    def __init__(self, module, typ, count):
+        self.typ = typ
+        self.line = TILE * count + 1  # one more, since else lines begin in one bank of memory
+        self.array = module.local_array(typ, TILE * self.line)
+
+    def _at(self, b, depth, place):
+        line = i64(depth * self.line) if isinstance(depth, int) else b.mul(depth, i64(self.line))
+        return shared(b, self.array, b.add(line, place), self.typ)
+
+    def put(self, b, depth, place, value):
+        b.store(value, self._at(b, depth, place))
+
+    def get(self, b, depth, place):
+        return b.load(self._at(b, depth, place), typ=self.typ)
 
 
 class Product(Tiles):
@@ -150,6 +228,8 @@ class Product(Tiles):
     def _measure(self):
         *self.batch, self.m, self.n = self.equation.outs[0].shape
         self.depth = self.ins[0].shape[-1]
+        (*_, left, _), (*_, right, _) = self.strides
+        self.upright = left == 1, right == 1
 
     def _shape(self):
         return self.batch, self.m, self.n, self.depth

@@ -41,7 +41,9 @@ class DeviceProgram:
     def __init__(self, equations, inputs, outputs, writes, device):
         self.device, self.inputs = device, list(inputs)
         self.language = LANGUAGES[device.language]
-        self.machine = DeviceMachine(device.doubles, self.language.wide)
+        self.machine = DeviceMachine(
+            device.doubles, self.language.wide, device.units, 8 if device.kind == "GPU" else 4
+        )
         with planning_for(self.machine):
             self._plan(equations, outputs, writes)
         # Kernels read and write at indices, so the checks of these run, and are read, before them.
