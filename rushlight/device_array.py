@@ -5,6 +5,7 @@ array that looks at it dies. Commands that use it may still be waiting then. The
 commands in order, so whoever gets the buffer next uses it after them.
 """
 
+import importlib
 import itertools
 import threading
 from math import prod
@@ -27,6 +28,11 @@ _addresses = itertools.count(1)
 _places: dict = {}  # (type, number) → the ``torch.device``
 _current = threading.local()  # an attribute for each type: the number of the current device
 
+_MODULES = {
+    "cuda": "rushlight.backend.cuda", "xpu": "rushlight.backend.opencl",
+    "opencl": "rushlight.backend.opencl",
+}  # fmt: skip
+_finders: dict = {}  # type → the function that finds the devices
 _LACKING = {
     "cuda": "Torch not compiled with CUDA enabled: no driver of NVIDIA's (libcuda) with a device "
     "was found, or llvmlite is missing; use device='cpu'",
@@ -40,13 +46,11 @@ _LACKING = {
 
 def drivers(kind):
     """The devices of a type of ``device.DRIVEN``, as a tuple of ``backend.device.Device``."""
-    if kind == "cuda":
-        from rushlight.backend import cuda
-
-        return cuda.devices()
-    from rushlight.backend import opencl
-
-    return opencl.devices() if kind == "opencl" else opencl.intel_gpus()
+    find = _finders.get(kind)
+    if find is None:
+        module = importlib.import_module(_MODULES[kind])
+        find = _finders[kind] = module.intel_gpus if kind == "xpu" else module.devices
+    return find()
 
 
 def current(kind):
@@ -135,6 +139,8 @@ class DeviceArray(RemoteArray):
 
     __slots__ = ()
 
+    #: Fast paths for NumPy's arrays look at this first, and leave devices to the full path.
+    flags = None
     device = property(lambda self: self.memory.device)
 
     @property

@@ -149,6 +149,7 @@ class CudaDevice(Device):
         self.architecture = f"sm_{max([a for a in _ARCHITECTURES if a <= own] or [_OLDEST])}"
         self.version = self.architecture
         self._pinned: dict[int, int] = {}  # first byte → end of pinned memory
+        self.launching = locks.new_lock()
         self._context: Any = None
         self._lost = ""  # why the device cannot be used any more
         locks.around_fork(in_child=self._forked)
@@ -321,20 +322,26 @@ class _Kernel:
     def __init__(self, device, handle, groups, size, limit):
         self.device, self.handle, self.groups, self.size = device, handle, groups, size
         self.limit = limit
+        self._numbers = None
 
     def launch(self, args):
         """Put the kernel into the stream. ``args``: (buffer, offset) of each argument."""
         device = self.device
         device.open()
-        values = [n for pair in args for n in pair]
-        values.append(self.limit)
-        numbers = (c_uint64 * len(values))(*values)
-        first = ctypes.addressof(numbers)
-        places = (c_void_p * len(values))(*range(first, first + 8 * len(values), 8))
-        code = device.lib.cuLaunchKernel(
-            self.handle, self.groups, 1, 1, self.size, 1, 1, 0, None, places, None
-        )
-        _check(device.lib, code, "starting a kernel")
+        with device.launching:
+            numbers = self._numbers
+            if numbers is None:
+                count = 2 * len(args) + 1
+                numbers = self._numbers = (c_uint64 * count)()
+                numbers[-1] = self.limit
+                first = ctypes.addressof(numbers)
+                self._places = (c_void_p * count)(*range(first, first + 8 * count, 8))
+            numbers[:-1] = [n for pair in args for n in pair]
+            code = device.lib.cuLaunchKernel(
+                self.handle, self.groups, 1, 1, self.size, 1, 1, 0, None, self._places, None
+            )
+        if code:
+            _check(device.lib, code, "starting a kernel")
         device.launches += 1
 
 

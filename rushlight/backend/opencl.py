@@ -7,11 +7,11 @@ Kernels come as SPIR-V, so a device must take programs in an intermediate langua
 import ctypes
 import os
 import sys
-from ctypes import byref, c_char_p, c_int32, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import CFUNCTYPE, byref, c_char_p, c_int32, c_size_t, c_uint32, c_uint64, c_void_p
 from functools import cache
 from pathlib import Path
 
-from rushlight import locks
+from rushlight import late, locks
 from rushlight.backend.device import Device, DeviceError
 from rushlight.backend.native import llvm_works
 from rushlight.errors import OutOfMemoryError
@@ -261,26 +261,85 @@ class OpenCLDevice(Device):
         return found.value.decode(errors="replace").strip()
 
 
+# Kernels ----------------------------------------------------------------------------------
+
+#: Sets the arguments of a kernel and puts it into a queue. From Python each of these calls would
+#: take as long as all of them here. ``n``: the addresses of both functions, the queue, the kernel,
+#: the number of arguments, the addresses of the two sizes, and the arguments, of 8 bytes each.
+_START = """
+define i32 @start(ptr %n) {
+entry:
+  %queue.at = getelementptr i64, ptr %n, i64 2
+  %kernel.at = getelementptr i64, ptr %n, i64 3
+  %count.at = getelementptr i64, ptr %n, i64 4
+  %global.at = getelementptr i64, ptr %n, i64 5
+  %local.at = getelementptr i64, ptr %n, i64 6
+  %enqueue.at = getelementptr i64, ptr %n, i64 1
+  %set = load ptr, ptr %n
+  %enqueue = load ptr, ptr %enqueue.at
+  %queue = load ptr, ptr %queue.at
+  %kernel = load ptr, ptr %kernel.at
+  %count = load i64, ptr %count.at
+  %global = load ptr, ptr %global.at
+  %local = load ptr, ptr %local.at
+  br label %next
+next:
+  %i = phi i64 [ 0, %entry ], [ %following, %more ]
+  %ended = icmp eq i64 %i, %count
+  br i1 %ended, label %last, label %more
+more:
+  %place = add i64 %i, 7
+  %argument = getelementptr i64, ptr %n, i64 %place
+  %number = trunc i64 %i to i32
+  %code = call i32 %set(ptr %kernel, i32 %number, i64 8, ptr %argument)
+  %following = add i64 %i, 1
+  %good = icmp eq i32 %code, 0
+  br i1 %good, label %next, label %failed
+failed:
+  ret i32 %code
+last:
+  %result = call i32 %enqueue(ptr %queue, ptr %kernel, i32 1, ptr null, ptr %global,
+                            ptr %local, i32 0, ptr null, ptr null)
+  ret i32 %result
+}
+"""
+
+
+_loaded: list = []
+
+
+@cache
+def _start():
+    """The function ``start`` in machine code."""
+    machine = late.machine()
+    loaded = machine.load(machine.code(_START))
+    _loaded.append(loaded)  # it must live as long as the function
+    return CFUNCTYPE(c_int32, c_void_p)(loaded.address("start"))
+
+
 class _Kernel:
     """A kernel with the places of its arguments: each is a buffer and an offset in it, in bytes."""
 
     def __init__(self, device, handle, groups, size, limit):
-        self.device, self.handle, self.groups = device, handle, groups
-        self._limit = c_uint64(limit)
-        self._global, self._local = (c_size_t * 1)(groups * size), (c_size_t * 1)(size)
+        self.device, self.groups, self._limit = device, groups, limit
+        self._sizes = (c_size_t * 2)(groups * size, size)
+        at, lib = ctypes.addressof(self._sizes), device.lib
+        functions = [
+            ctypes.cast(f, c_void_p).value for f in (lib.clSetKernelArg, lib.clEnqueueNDRangeKernel)
+        ]
+        self._head = [*functions, device.queue.value, handle.value, 0, at, at + 8]
+        self._numbers = None
 
     def launch(self, args):
         """Put the kernel into the queue. ``args``: (buffer, offset) of each argument."""
-        lib, handle = self.device.lib, self.handle
-        place = c_uint64()
         with self.device.launching:  # equal kernels share one object, which holds the arguments
-            for k, (buffer, offset) in enumerate(args):
-                lib.clSetKernelArg(handle, 2 * k, 8, byref(buffer))
-                place.value = offset
-                lib.clSetKernelArg(handle, 2 * k + 1, 8, byref(place))
-            lib.clSetKernelArg(handle, 2 * len(args), 8, byref(self._limit))
-            code = lib.clEnqueueNDRangeKernel(
-                self.device.queue, handle, 1, None, self._global, self._local, 0, None, None
-            )
+            numbers = self._numbers
+            if numbers is None:
+                self._head[4] = 2 * len(args) + 1
+                numbers = self._numbers = (c_uint64 * (8 + 2 * len(args)))(*self._head)
+                numbers[-1] = self._limit
+                self._place = ctypes.addressof(numbers)
+            numbers[7:-1] = [n for buffer, offset in args for n in (buffer.value, offset)]
+            code = _start()(self._place)
         _check(code, "starting a kernel")
         self.device.launches += 1

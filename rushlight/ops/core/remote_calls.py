@@ -9,6 +9,7 @@ kernel is computed on the host and copied back; ``fallbacks`` counts these calls
 import os
 import warnings
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -136,6 +137,8 @@ def _without_numbers(op, operands, params, numbers):
     Simple numbers stay: they rarely change, and the code for ``x ** 2.0`` is another one than for
     any power.
     """
+    if float not in map(type, (*operands, *params.values())):
+        return operands, params
     dtypes = {a.dtype for a in operands if type(a) is DeviceArray}
     if op.kind != "elementwise" or len(dtypes) != 1 or min(dtypes).char not in "fd":
         return operands, params
@@ -179,16 +182,18 @@ def _compiled(d, op, operands, params):
 
 def _run(d, program, operands, params):
     """Start the kernels of a program; returns its results."""
-    arrays = [_placed(x, d) for x in (*operands, *params.values())
-              if isinstance(x, DeviceArray | Number)]  # fmt: skip
-    places = [(a.memory.buffer, a.start) for a in arrays]
-    found = program.run(places, lambda nbytes: DeviceMemory(d, nbytes))
+    places, kept = [], []
+    for x in (*operands, *params.values()):
+        kind = type(x)
+        if kind is Number:
+            x = placed(np.asarray(x.value, x.dtype), d)
+            kept.append(x)  # until the kernels are started
+        elif kind is not DeviceArray:
+            continue
+        places.append((x.memory.buffer, x.start))
+    found = program.run(places, partial(DeviceMemory, d))
     made = [DeviceArray(v.shape, v.dtype, strides, m, at) for m, v, at, strides in found]
     return made[0] if len(made) == 1 else tuple(made)
-
-
-def _placed(x, d):
-    return placed(np.asarray(x.value, x.dtype), d) if type(x) is Number else x
 
 
 def _keep(table, key, value):
