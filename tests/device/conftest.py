@@ -4,10 +4,13 @@ OpenCL: ``pip install intel-opencl-rt intel-cmplr-lib-rt`` brings a device that 
 CUDA: without a GPU, an interpreter of PTX behind a stand-in for NVIDIA's driver.
 """
 
+import os
+
 import pytest
 
 import rushlight as torch
 from rushlight.backend import cuda
+from tests.daily import drawn
 from tests.device.ptx.driver import StandIn
 
 
@@ -41,3 +44,32 @@ def device(request):
     if stand_in is not None:
         said, stand_in.said = stand_in.said, ""
         assert not said
+
+
+#: They take the interpreter half a minute each.
+_LONG = ("lbfgs", "training, sequences", "training, images")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Without a GPU, tests of CUDA run on an interpreter: a few each day, and a quarter in CI.
+
+    RUSHLIGHT_TESTS_PTX=all runs all of them.
+    """
+    if os.environ.get("RUSHLIGHT_TESTS_PTX") == "all":
+        return
+    ours = [item for item in items if _is_interpreted(item)]
+    few = drawn(ours, 40, "CUDA, each day")
+    more = drawn(ours, len(ours) // 4, "CUDA, in CI")
+    left_out = {id(item) for i, item in enumerate(ours) if i not in few | more}
+    for i, item in enumerate(ours):
+        if i not in few or any(name in item.name for name in _LONG):
+            item.add_marker(pytest.mark.slow)
+    if left_out:
+        config.hook.pytest_deselected(items=[item for item in items if id(item) in left_out])
+        items[:] = [item for item in items if id(item) not in left_out]
+
+
+def _is_interpreted(item):
+    given = getattr(getattr(item, "callspec", None), "params", {}).get("device")
+    return given == "cuda" and "tests/device" in item.path.as_posix()

@@ -264,14 +264,8 @@ def angles(d):
     return x.sin(), x.cos(), x.tan()
 
 
-#: They take the interpreter of PTX half a minute each.
-_LONG = ("lbfgs", "training, sequences", "training, images")
-
-
 @pytest.mark.parametrize("name", CASES)
-def test_as_on_the_cpu(name, device, request):
-    if device.type == "cuda" and name in _LONG and "not slow" in request.config.option.markexpr:
-        pytest.skip("long without a GPU")
+def test_as_on_the_cpu(name, device):
     found = []
     for d in ("cpu", device.type):
         T.manual_seed(0)
