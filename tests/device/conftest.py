@@ -59,15 +59,16 @@ def pytest_collection_modifyitems(config, items):
     if os.environ.get("RUSHLIGHT_TESTS_PTX") == "all":
         return
     ours = [item for item in items if _is_interpreted(item)]
-    few = drawn(ours, 40, "CUDA, each day")
-    more = drawn(ours, len(ours) // 4, "CUDA, in CI")
-    left_out = {id(item) for i, item in enumerate(ours) if i not in few | more}
-    for i, item in enumerate(ours):
-        if i not in few or any(name in item.name for name in _LONG):
+    quick = [item for item in ours if not item.get_closest_marker("slow")]
+    quick = [item for item in quick if not any(name in item.name for name in _LONG)]
+    few = {id(quick[i]) for i in drawn(quick, 40, "CUDA, each day")}
+    more = {id(ours[i]) for i in drawn(ours, len(ours) // 4, "CUDA, in CI")}
+    for item in ours:
+        if id(item) not in few:
             item.add_marker(pytest.mark.slow)
-    if left_out:
-        config.hook.pytest_deselected(items=[item for item in items if id(item) in left_out])
-        items[:] = [item for item in items if id(item) not in left_out]
+    left_out = {id(item) for item in ours} - few - more
+    config.hook.pytest_deselected(items=[item for item in items if id(item) in left_out])
+    items[:] = [item for item in items if id(item) not in left_out]
 
 
 def _is_interpreted(item):
