@@ -1,6 +1,6 @@
 """torch.cuda: NVIDIA's GPUs, for which only the driver is needed. Most functions: ``devices.py``.
 
-Random numbers for tensors on a GPU come from the CPU's generator.
+Random numbers for tensors on a GPU are those of PyTorch's CUDA generator (``draw/philox.py``).
 """
 
 from typing import Any
@@ -10,9 +10,10 @@ from rushlight.errors import OutOfMemoryError
 
 __all__ = [
     "Event", "OutOfMemoryError", "Stream", "can_device_access_peer", "current_device",
-    "current_stream", "default_generators", "default_stream", "device", "device_count", "device_of",
+    "current_stream", "default_stream", "device", "device_count", "device_of",
     "empty_cache", "fallbacks", "get_arch_list", "get_device_capability", "get_device_name",
-    "get_device_properties", "get_rng_state", "get_rng_state_all", "init", "ipc_collect",
+    "get_device_properties", "get_rng_state", "get_rng_state_all", "init", "initial_seed",
+    "ipc_collect",
     "is_available", "is_bf16_supported", "is_initialized", "manual_seed", "manual_seed_all",
     "max_memory_allocated", "max_memory_reserved", "mem_get_info", "memory_allocated",
     "memory_reserved", "memory_stats", "memory_summary", "reset_max_memory_allocated",
@@ -52,11 +53,11 @@ manual_seed_all = _devices.manual_seed_all
 seed = _devices.seed
 seed_all = _devices.seed_all
 get_rng_state = _devices.get_rng_state
+initial_seed = _devices.initial_seed
 get_rng_state_all = _devices.get_rng_state_all
 set_rng_state = _devices.set_rng_state
 set_rng_state_all = _devices.set_rng_state_all
 
-default_generators: tuple = ()
 reset_max_memory_allocated = _devices.reset_peak_memory_stats
 
 
@@ -141,6 +142,8 @@ def ipc_collect():
 
 
 def __getattr__(name) -> Any:
+    if name == "default_generators":
+        return _devices.default_generators
     if name != "amp":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from rushlight.amp import cuda

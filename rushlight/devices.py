@@ -3,6 +3,7 @@
 A device has one queue, in which all its work runs in order. Every stream is this queue.
 """
 
+import os
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -366,10 +367,18 @@ class Devices:
         """
         return dict(remote_calls.fallbacks)
 
-    # Random numbers: tensors on a device get those of the CPU's generator -----------------------
+    # Random numbers: OpenCL devices get those of the CPU's generator ----------------------------
+
+    def _generators(self):
+        return [random.generator_of(self.place(i)) for i in range(self.device_count())]
+
+    @property
+    def default_generators(self):
+        """The default generator of each device."""
+        return tuple(self._generators())
 
     def manual_seed(self, seed):
-        """Start the stream of ``seed`` for tensors on devices; without a device only check it.
+        """Start the stream of ``seed`` for the current device; without a device only check it.
 
         Args:
             seed: An int.
@@ -377,25 +386,59 @@ class Devices:
         >>> import rushlight as torch
         >>> torch.cuda.manual_seed(0)
         """
+        seed = int(seed)
         if self.is_available():
-            random.manual_seed(seed)
-        int(seed)
+            random.generator_of(self.place()).manual_seed(seed)
 
-    manual_seed_all = manual_seed
+    def manual_seed_all(self, seed):
+        """Start the stream of ``seed`` for all devices.
+
+        Args:
+            seed: An int.
+
+        >>> import rushlight as torch
+        >>> torch.cuda.manual_seed_all(0)
+        """
+        seed = int(seed)
+        for g in self._generators():
+            g.manual_seed(seed)
 
     def seed(self):
-        """Start the stream of an unpredictable seed for tensors on devices, if there is one.
+        """Start the stream of an unpredictable seed for the current device, if there is one.
 
         >>> import rushlight as torch
         >>> torch.cuda.seed()
         """
         if self.is_available():
-            random.seed()
+            random.generator_of(self.place()).seed()
 
-    seed_all = seed
+    def seed_all(self):
+        """Start the stream of one unpredictable seed for all devices.
+
+        >>> import rushlight as torch
+        >>> torch.cuda.seed_all()
+        """
+        seed = int.from_bytes(os.urandom(8), "little")
+        for g in self._generators():
+            g.manual_seed(seed)
+
+    def initial_seed(self):
+        """Return the seed of the current device's stream.
+
+        Returns:
+            An int.
+
+        Raises:
+            AssertionError: there is no device.
+
+        >>> import rushlight as torch
+        >>> if torch.cuda.is_available():
+        ...     seed = torch.cuda.initial_seed()
+        """
+        return random.generator_of(self.place()).initial_seed()
 
     def get_rng_state(self, device=None):
-        """Return the state of the generator of a device's numbers.
+        """Return the state of a device's generator.
 
         Args:
             device: A number, string or ``torch.device``. Default: the current one.
@@ -410,15 +453,14 @@ class Devices:
         >>> if torch.cuda.is_available():
         ...     state = torch.cuda.get_rng_state()
         """
-        self.place(device)
-        return random.get_rng_state()
+        return random.generator_of(self.place(device)).get_state()
 
     def set_rng_state(self, new_state, device=None):
-        """Set the state of the generator of a device's numbers.
+        """Set the state of a device's generator.
 
         Args:
-            device: A number, string or ``torch.device``. Default: the current one.
             new_state: From ``get_rng_state``.
+            device: A number, string or ``torch.device``. Default: the current one.
 
         Raises:
             AssertionError: there is no device.
@@ -427,8 +469,7 @@ class Devices:
         >>> if torch.cuda.is_available():
         ...     torch.cuda.set_rng_state(torch.cuda.get_rng_state())
         """
-        self.place(device)
-        random.set_rng_state(new_state)
+        random.generator_of(self.place(device)).set_state(new_state)
 
     def get_rng_state_all(self):
         """Return a list of the state for each device.
@@ -440,7 +481,7 @@ class Devices:
         >>> len(torch.cuda.get_rng_state_all()) == torch.cuda.device_count()
         True
         """
-        return [self.get_rng_state(i) for i in range(self.device_count())]
+        return [g.get_state() for g in self._generators()]
 
     def set_rng_state_all(self, new_states):
         """Set the state for each device.

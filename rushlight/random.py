@@ -24,7 +24,9 @@ from typing import Any
 import numpy as np
 
 from rushlight.autograd import mode
-from rushlight.device import CPU, device
+from rushlight.device import CPU, device, require
+from rushlight.device_array import driver_of
+from rushlight.draw import philox
 from rushlight.locks import new_lock
 
 __all__ = [
@@ -65,10 +67,12 @@ class Generator:
     generator's lock.
 
     Args:
-        device: None or the CPU.
+        device: The device of the tensors for which the numbers are. Default: the CPU. Numbers for
+            CUDA devices and Intel's GPUs are of another stream, PyTorch's for CUDA.
 
     Raises:
-        RuntimeError: ``device`` is not the CPU.
+        RuntimeError: the device has no generator.
+        AssertionError: there is no such device.
 
     >>> import rushlight as torch
     >>> g = torch.Generator().manual_seed(7)
@@ -84,6 +88,12 @@ class Generator:
     normal: float | None  # the second normal of a pair, which waits for the next draw
     _engine: Any
     _memory: Any
+
+    def __new__(cls, device=None):
+        """An object of the class for the device."""
+        if cls is Generator and device is not None and _kind(device) in _PHILOX:
+            return object.__new__(PhiloxGenerator)
+        return object.__new__(cls)
 
     def __init__(self, device=None):
         if device is not None:
@@ -291,14 +301,145 @@ class Generator:
         return draws
 
 
+def _kind(d):
+    return "cuda" if isinstance(d, int) else device(d).type
+
+
 def _require_cpu(d):
-    d = device(d)
-    if d.type != "cpu":
-        raise RuntimeError(f"Generator: rushlight draws on the CPU; device '{d}' is not there")
+    if _kind(d) != "cpu":
+        raise RuntimeError(f"Generator: the device '{d}' has none; its numbers are the CPU's")
+
+
+#: Types of devices with numbers of their own.
+_PHILOX = ("cuda", "xpu")
+#: PyTorch's record of a CUDA generator.
+PHILOX_STATE = np.dtype([("seed", "<u8"), ("offset", "<u8")])
+
+
+class PhiloxGenerator(Generator):
+    """The stream of a CUDA device, or of a GPU of Intel's; ``draw/philox.py`` makes its numbers.
+
+    Args:
+        device: The device.
+
+    Attributes:
+        blocks: The most blocks of threads that a kernel has.
+
+    >>> import rushlight as torch
+    >>> if torch.cuda.is_available():
+    ...     g = torch.Generator("cuda").manual_seed(0)
+    ...     torch.rand(5, generator=g, device="cuda")
+    """
+
+    __slots__ = ("_device", "_offset", "blocks")
+
+    def __init__(self, device=None):
+        super().__init__()
+        self._device = require(device if not isinstance(device, int) else f"cuda:{device}")
+        driver = driver_of(self._device)
+        self.blocks = driver.units * (driver.threads // philox.BLOCK)
+        self._offset = 0
+
+    @property
+    def device(self):
+        """The device of the numbers."""
+        return self._device
+
+    def manual_seed(self, seed, /):
+        """Start the stream of ``seed``; see ``Generator.manual_seed``."""
+        super().manual_seed(seed)
+        self._offset = 0
+        return self
+
+    def take(self, count):
+        """Take ``count`` numbers of each thread's stream: the number of the first one."""
+        first = self._offset
+        self._offset += count
+        return first
+
+    def get_offset(self):
+        """Return how many numbers of each thread's stream were taken."""
+        return self._offset
+
+    def set_offset(self, offset, /):
+        """Go on after ``offset`` numbers of each thread's stream, a multiple of 4."""
+        if offset % 4:
+            raise RuntimeError(f"offset must be a multiple of 4, got {offset}")
+        self._offset = offset
+
+    graphsafe_get_state = Generator.clone_state
+
+    def graphsafe_set_state(self, state, /):
+        """Take the state of another generator."""
+        return self.set_state_bytes(state.state_bytes())
+
+    def clone_state(self):
+        """Return a new generator in the same state."""
+        return PhiloxGenerator(self._device).set_state_bytes(self.state_bytes())
+
+    def state_bytes(self):
+        """The state as a new array of 16 uint8: the seed and the offset."""
+        _refuse_trace()
+        record = np.array((self._seed, self._offset), PHILOX_STATE)
+        return np.frombuffer(record.tobytes(), np.uint8).copy()
+
+    def set_state_bytes(self, array):
+        """Take the state from an array of 16 uint8, or of 8 with only the seed."""
+        _refuse_trace()
+        if array.size not in (8, PHILOX_STATE.itemsize):
+            raise RuntimeError(f"set_state: RNG state is wrong size: {array.size} bytes, not 16")
+        record = np.frombuffer(array.tobytes().ljust(16, b"\0"), PHILOX_STATE)[0]
+        with self.lock:
+            self._seed, self._offset = int(record["seed"]), int(record["offset"])
+            self.normal = None
+        return self
+
+    def __reduce__(self):
+        return PhiloxGenerator, (self._device,), self.state_bytes()
+
+    def mark(self):
+        """Return the present position of the stream, for ``rewind``."""
+        return self._offset, self._seed, self.normal
+
+    def rewind(self, mark):
+        """Go back to the position that ``mark`` returned."""
+        self._offset, self._seed, self.normal = mark
+
+    def words(self, count):
+        """Return ``count`` 32-bit words, for distributions without a kernel of PyTorch's here."""
+        threads = max(1, -(-count // 4))
+        return philox.words(self._seed, self.take(4) // 4, threads).T.reshape(-1)[:count]
+
+    def double_words(self, count):
+        """Return ``count`` 64-bit words; see ``words``."""
+        pairs = self.words(2 * count).astype(np.uint64)
+        return pairs[0::2] << HALF | pairs[1::2]
 
 
 default_generator = Generator()
 default_generator.seed()
+_of_devices: dict = {}  # device → its default generator
+
+
+def generator_of(d):
+    """The default generator of a device, from ``device_of``."""
+    if d.type not in _PHILOX:
+        return default_generator
+    found = _of_devices.get(d)
+    if found is None:
+        found = _of_devices[d] = PhiloxGenerator(d).manual_seed(default_generator.initial_seed())
+    return found
+
+
+def all_states():
+    """The states of all default generators, for ``restore``."""
+    return [(g, g.state_bytes()) for g in (default_generator, *_of_devices.values())]
+
+
+def restore(states):
+    """Set default generators to the ``states`` that ``all_states`` returned."""
+    for g, state in states:
+        g.set_state_bytes(state)
 
 
 def manual_seed(seed):
@@ -317,7 +458,10 @@ def manual_seed(seed):
     >>> torch.manual_seed(7) is torch.default_generator
     True
     """
-    return default_generator.manual_seed(int(seed))
+    default_generator.manual_seed(int(seed))
+    for g in _of_devices.values():
+        g.manual_seed(int(seed))
+    return default_generator
 
 
 def seed():
@@ -330,7 +474,10 @@ def seed():
     >>> torch.seed() == torch.initial_seed()
     True
     """
-    return default_generator.seed()
+    found = default_generator.seed()
+    for g in _of_devices.values():
+        g.manual_seed(found)
+    return found
 
 
 def initial_seed():
@@ -391,7 +538,7 @@ def fork_rng(
     """Restore the default generator's state after the ``with`` block or the decorated function.
 
     Args:
-        devices: GPUs whose generators are restored, too; none exist. Default: None.
+        devices: GPUs whose generators are restored, too. Default: all that were used.
         enabled: Restore the state. Default: True.
         device_type: The type of ``devices``, such as ``"cuda"``; ``"meta"`` restores nothing.
             Default: None.
@@ -401,7 +548,7 @@ def fork_rng(
 
     Raises:
         RuntimeError: ``device_type`` does not exist.
-        AssertionError: ``devices`` is not empty.
+        AssertionError: a device of ``devices`` does not exist.
 
     >>> import rushlight as torch
     >>> with torch.random.fork_rng():
@@ -413,10 +560,10 @@ def fork_rng(
     if not enabled:
         yield
         return
-    if devices is not None and list(devices):
-        raise AssertionError(f"{_caller}: rushlight runs on the CPU; use {_devices_kw}=[]")
-    state = default_generator.state_bytes()
+    for d in devices or ():
+        generator_of(require(f"{device_type or 'cuda'}:{d}" if isinstance(d, int) else d))
+    states = all_states()
     try:
         yield
     finally:
-        default_generator.set_state_bytes(state)
+        restore(states)

@@ -22,11 +22,8 @@ from rushlight.errors import OutOfMemoryError
 __all__ = ["CudaDevice", "devices", "driver_version", "open_library"]
 
 _OUT_OF_MEMORY = 2
-_UNITS, _MAJOR, _MINOR = (
-    16,
-    75,
-    76,
-)  # CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, COMPUTE_CAPABILITY_*
+#: CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, MAX_THREADS_PER_MULTIPROCESSOR, COMPUTE_CAPABILITY_*
+_UNITS, _THREADS, _MAJOR, _MINOR = 16, 39, 75, 76
 _ERROR_LOG, _ERROR_LOG_SIZE = 5, 6  # CU_JIT_ERROR_LOG_BUFFER, *_SIZE_BYTES
 _LOG = 8192  # bytes of what the driver says of a program
 #: The architectures that every LLVM of llvmlite >= 0.46 knows. A device runs PTX for older ones.
@@ -144,6 +141,7 @@ class CudaDevice(Device):
         self.name = name.value.decode(errors="replace")
         self._do("cuDeviceTotalMem_v2", byref(memory), self._handle, doing="measuring memory")
         self.memory, self.units = memory.value, self._attribute(_UNITS)
+        self.threads = self._attribute(_THREADS)
         major, minor = self.capability = self._attribute(_MAJOR), self._attribute(_MINOR)
         own = 10 * major + minor
         self.architecture = f"sm_{max([a for a in _ARCHITECTURES if a <= own] or [_OLDEST])}"

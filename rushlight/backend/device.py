@@ -33,6 +33,7 @@ class Device:
         capability: A pair of numbers that tells what NVIDIA's devices can do; (0, 0) for others.
         doubles: Whether the device computes with float64.
         units: The number of its compute units.
+        threads: The most work-items that a unit has at once.
         memory: Bytes of its memory.
         allocated, reserved: Bytes of memory in use; bytes in use or kept for use.
         most_allocated, most_reserved: The largest numbers of these so far.
@@ -47,6 +48,7 @@ class Device:
     capability = (0, 0)
     doubles: bool
     units: int
+    threads = 2048
     memory: int
 
     def __init__(self):

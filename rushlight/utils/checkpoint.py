@@ -10,7 +10,7 @@ from rushlight.autograd.recompute import forgetful, tensors_in
 from rushlight.errors import GraphError
 from rushlight.nn import Sequential
 from rushlight.ops.core.autocast import own_casts, using
-from rushlight.random import default_generator, fork_rng
+from rushlight.random import all_states, fork_rng, restore
 from rushlight.tensor import Tensor
 
 __all__ = [
@@ -133,7 +133,7 @@ class _Call:
         self.function = function
         self.args, self.kwargs = args, kwargs
         self.contexts = contexts
-        self.state = default_generator.state_bytes() if preserve else None
+        self.state = all_states() if preserve else None
         self.policy = mode.state.autocast
         self.checks = checks
 
@@ -180,7 +180,7 @@ def _same_numbers(state):
         yield
         return
     with fork_rng():
-        default_generator.set_state_bytes(state)
+        restore(state)
         yield
 
 
@@ -210,7 +210,7 @@ class CheckpointFunction(Function):
                 stacklevel=4,
             )
         ctx.again = function
-        ctx.state = default_generator.state_bytes() if preserve else None
+        ctx.state = all_states() if preserve else None
         ctx.policy = mode.state.autocast
         ctx.rest = [None if isinstance(a, Tensor) else a for a in args]
         ctx.save_for_backward(*[a if isinstance(a, Tensor) else None for a in args])

@@ -10,6 +10,7 @@ import pytest
 
 import rushlight as torch
 from rushlight.backend import cuda
+from rushlight.ops.core import remote_calls
 from tests.daily import drawn
 from tests.device.ptx.driver import StandIn
 
@@ -29,8 +30,14 @@ def stand_in():
         cached.cache_clear()
 
 
+@pytest.fixture
+def numbers_of_the_cpu(monkeypatch):
+    """Random numbers for devices are the CPU's, so that results can be compared with the CPU's."""
+    monkeypatch.setattr(remote_calls, "generator_of", lambda d: torch.default_generator)
+
+
 @pytest.fixture(params=["opencl", "cuda"])
-def device(request):
+def device(request, numbers_of_the_cpu):
     """A device of each type."""
     if request.param == "opencl":
         if not torch.opencl.is_available():

@@ -190,6 +190,52 @@ def test_autocast_and_scaler(fresh):
     assert T.allclose(m.weight.detach(), before - 0.4)
 
 
+def test_numbers_are_those_of_pytorch(fresh):
+    """The constants are what PyTorch prints on GPUs."""
+    fresh()
+    draws = [
+        (0, T.rand, [0.3990, 0.5167, 0.0249, 0.9401, 0.9459]),
+        (42, T.rand, [0.6130, 0.0101, 0.3984, 0.0403, 0.1563]),
+        (0, T.randn, [-0.9247, -0.4253, -2.6438, 0.1452, -0.1209]),
+        (42, T.randn, [0.1940, 2.1614, -0.1721, 0.8491, -1.9244]),
+    ]
+    for seed, draw, want in draws:
+        near = T.manual_seed(seed).get_state()
+        assert draw(5, device="cuda").tolist() == pytest.approx(want, abs=6e-5)
+        assert T.equal(T.get_rng_state(), near)  # the CPU's stream goes on where it was
+        T.cuda.manual_seed_all(seed)
+        assert draw(5, device="cuda").tolist() == pytest.approx(want, abs=6e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.*has no kernel")
+def test_streams_of_numbers(fresh):
+    fresh()
+    g = T.Generator("cuda").manual_seed(3)
+    state = g.get_state()
+    assert state.shape == (16,)
+    first = [T.rand(1000, generator=g, device="cuda"), T.randn(5, generator=g, device="cuda")]
+    assert g.get_offset() == 8
+    g.set_state(state)
+    again = [T.rand(1000, generator=g, device="cuda"), T.randn(5, generator=g, device="cuda")]
+    assert all(map(T.equal, first, again))
+    x = T.ones(4096, device="cuda")
+    noise = [
+        nn.functional.dropout(x, 0.25),
+        T.empty_like(x).bernoulli_(0.75),
+        T.empty_like(x).exponential_(),
+    ]
+    means = [n.mean().item() for n in noise]
+    assert means == pytest.approx([1.0, 0.75, 1.0], abs=0.1)
+    with T.random.fork_rng():
+        kept = T.rand(3, device="cuda")
+    assert T.equal(T.rand(3, device="cuda"), kept)
+    for call in (lambda: T.randperm(9, device="cuda"), lambda: T.multinomial(x[:9], 9)):
+        assert sorted(call().tolist()) == [*range(9)]
+    deep = T.rand(600_000, generator=g, device="cuda")  # more than one step of all threads
+    assert 0.499 < deep.mean().item() < 0.501
+    assert deep.unique().numel() > 580_000
+
+
 def test_files(fresh, tmp_path):
     fresh()
     T.save({"w": T.ones(3, device="cuda:1")}, tmp_path / "w.pt")

@@ -20,6 +20,7 @@ from rushlight.device import META
 from rushlight.device_array import DeviceArray, DeviceMemory, driver_of, placed, to_host
 from rushlight.ops.core.compute import compute
 from rushlight.ops.core.inference import without_elements
+from rushlight.random import default_generator, generator_of
 from rushlight.remote import RemoteArray
 from rushlight.storage import address
 from rushlight.tensor import Tensor
@@ -240,6 +241,8 @@ def _on_host(d, op, operands, params):
 
 def _from_host(d, op, operands, params):
     """The result of ``op``, computed on the host and copied to the device."""
+    if params.get("generator") is default_generator:
+        params = {**params, "generator": generator_of(d)}
     inputs = [to_host(a) if isinstance(a, DeviceArray) else a for a in operands]
     params = {k: to_host(v) if isinstance(v, DeviceArray) else v for k, v in params.items()}
     found = compute(op, (inputs,) if op.variadic else tuple(inputs), params)

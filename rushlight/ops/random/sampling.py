@@ -14,6 +14,7 @@ import rushlight.dtype as dtypes
 from rushlight import draw, shapes
 from rushlight.autograd import mode
 from rushlight.docstrings import complete
+from rushlight.draw import philox
 from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
@@ -22,7 +23,7 @@ from rushlight.ops.core.rules import zeros
 from rushlight.ops.create.filled import dtype_of, finished, options
 from rushlight.ops.tensor.cast import laid_out
 from rushlight.ops.tensor.memory_format import preserve_format
-from rushlight.random import Generator, default_generator
+from rushlight.random import Generator, PhiloxGenerator, default_generator
 from rushlight.remote import at, default_device, device_of
 from rushlight.strides import fill, visit_order
 from rushlight.tensor import Tensor
@@ -34,11 +35,12 @@ from rushlight.tensor import Tensor
 def drawn_(xp, *, shape, dtype, distribution, parameters, generator, order=None):
     """Draw numbers of a distribution. ``order``: the dims' order in memory, None for C order."""
     out = _empty(shape, dtype, order)
+    numbers = philox if isinstance(generator, PhiloxGenerator) else draw
     if distribution == "dropout":
-        return draw.dropout_noise(generator, out, *parameters)
+        return numbers.dropout_noise(generator, out, *parameters)
     if distribution == "normal":
         parameters = (*(parameters or (0.0, 1.0)), order is None)
-    return fill(out, getattr(draw, distribution)(generator, out.size, dtype, *parameters))
+    return fill(out, getattr(numbers, distribution)(generator, out.size, dtype, *parameters))
 
 
 def checked_generator(generator, name):

@@ -20,7 +20,7 @@ _NAMES = {
     _NO_CONTEXT: b"invalid device context", _BAD_PTX: b"a PTX JIT compilation failed",
     _ILLEGAL: b"an illegal memory access was encountered",
 }  # fmt: skip
-_ATTRIBUTES = {16: 4, 75: 8, 76: 0}  # 4 processors, compute capability 8.0
+_ATTRIBUTES = {16: 4, 39: 2048, 75: 8, 76: 0}  # 4 processors, compute capability 8.0
 
 
 class StandIn:

@@ -1,0 +1,272 @@
+"""Draws of PyTorch's CUDA generator: Philox numbers, in the order in which its kernels take them.
+
+A kernel has T = 256 · blocks threads: as many as there are elements, but at most as many as the
+device runs at once. Each thread has a Philox stream of its own, four 32-bit words (w0 … w3) a step.
+In step s, thread t makes the elements s·4T + t, s·4T + T + t, … of its four words; of the two
+64-bit numbers that some kernels make of the words, the elements s·2T + t and s·2T + T + t. After a
+kernel the streams of all threads go on where the last step ended.
+
+- uniform, in (0, 1]: w / 2^32 + 2^-33 in float32; for float64 z / 2^53 + 2^-54, where
+  z = w0 xor (w1 · 2^21). Then u · (high - low) + low; what becomes ``high`` becomes ``low``.
+- normal: a pair (u, v) gives s·sin(2πv) and s·cos(2πv), with s = sqrt(-2 log u).
+- integers: w mod (to - from), + from. From to - from = 2^28 on, w0 · 2^32 + w1 in place of w.
+- bernoulli: u < p. dropout, if the number of elements is divisible by 4 (by 2): a thread makes 4
+  (2) elements that lie side by side.
+- all others: the transforms for the CPU, from the words of the streams in turn. They are not
+  PyTorch's numbers.
+
+Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011; curand's documentation;
+ATen/native/cuda/DistributionTemplates.h and Dropout.cu of PyTorch. The last digits of normals,
+logarithms and tangents may differ from a GPU's.
+"""
+
+import math
+
+import numpy as np
+
+from rushlight.draw.bernoulli import KNOWN
+from rushlight.draw.continuous import REAL, _below, _check_bounds
+from rushlight.draw.integers import I64, LOWEST, _modulo, _range
+from rushlight.draw.permutation import permutation
+from rushlight.draw.rounding import fma32, fma64
+from rushlight.draw.words import BOOL, DIGITS, F64, INTEGERS, LARGEST, refuse, to_dtype
+from rushlight.strides import empty_like, fill
+
+__all__ = [
+    "bernoulli", "cauchy", "dropout_noise", "exponential", "full_range", "geometric", "integers",
+    "log_normal", "normal", "permutation", "uniform", "words",
+]  # fmt: skip
+
+BLOCK = 256  # threads of a block
+_LOW = np.uint64(0xFFFFFFFF)
+_HALF = np.uint64(32)
+_F32 = np.float32
+
+
+def words(seed, counter, threads):
+    """The four words of each thread at a step: uint32 (4, threads).
+
+    Args:
+        seed: The key, below 2^64.
+        counter: The number of the step.
+        threads: The number of threads.
+    """
+    numbers = np.arange(threads, dtype=np.uint64)
+    step = np.full(threads, counter & 0xFFFFFFFF, np.uint64)
+    c = [step, np.full(threads, counter >> 32, np.uint64), numbers & _LOW, numbers >> _HALF]
+    k0, k1 = seed & 0xFFFFFFFF, seed >> 32
+    for _ in range(10):
+        p, q = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
+        c = [
+            (q >> _HALF) ^ c[1] ^ np.uint64(k0), q & _LOW,
+            (p >> _HALF) ^ c[3] ^ np.uint64(k1), p & _LOW,
+        ]  # fmt: skip
+        k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
+    return np.stack(c).astype(np.uint32)
+
+
+def _steps(generator, count, each):
+    """The words of a kernel that makes ``each`` elements a thread and step: (steps, 4, threads)."""
+    blocks = min(-(-count // BLOCK), generator.blocks)
+    threads = blocks * BLOCK
+    steps = -(-count // (threads * each))
+    with generator.lock:
+        first = generator.take(4 * steps)
+    seed, step = generator.initial_seed(), first // 4
+    return np.stack([words(seed, step + s, threads) for s in range(steps)])
+
+
+def _single(generator, count):
+    """One 32-bit word for each element."""
+    return _steps(generator, count, 4).reshape(-1)[:count]
+
+
+def _pairs(generator, count):
+    """The pairs of words of the 64-bit numbers: two arrays (steps, 2, threads)."""
+    w = _steps(generator, count, 2)
+    return w[:, 0::2], w[:, 1::2]
+
+
+def _unit32(w):
+    """float32 in (0, 1]."""
+    return w.astype(_F32) * _F32(2.0**-32) + _F32(2.0**-33)
+
+
+def _unit64(low, high):
+    """float64 in (0, 1]."""
+    z = low.astype(np.uint64) ^ (high.astype(np.uint64) << np.uint64(21))
+    return z.astype(np.float64) * 2.0**-53 + 2.0**-54
+
+
+def _units(generator, count, dtype):
+    """Uniform numbers in (0, 1]: float64 for float64, else float32."""
+    if dtype == F64:
+        return _unit64(*_pairs(generator, count)).reshape(-1)[:count]
+    return _unit32(_single(generator, count))
+
+
+def uniform(generator, count, dtype, low=0.0, high=1.0):
+    """Draw uniform numbers from [low, high); see ``continuous.uniform``."""
+    if dtype in REAL:
+        return uniform(generator, 2 * count, REAL[dtype], low, high).view(dtype)
+    if dtype not in LARGEST:
+        refuse("uniform_", dtype)
+    _check_bounds(low, high, dtype)
+    if not count:
+        return np.empty(0, dtype)
+    u = _units(generator, count, dtype)
+    if dtype == F64:
+        return _below(fma64(u, high - low, low), low, high)
+    first = _F32(low)
+    return _below(fma32(u, _F32(high) - first, first).astype(dtype, copy=False), low, high)
+
+
+def normal(generator, count, dtype, mean=0.0, std=1.0, contiguous=True):
+    """Draw normal numbers; see ``continuous.normal``. ``contiguous`` has no effect."""
+    if not std >= 0.0:
+        raise RuntimeError(f"normal_: expects std >= 0, but found std={std}")
+    if dtype in REAL:
+        part = std / math.sqrt(2.0)
+        return normal(generator, 2 * count, REAL[dtype], mean, part).view(dtype)
+    if dtype not in LARGEST:
+        refuse("normal_", dtype)
+    if not count:
+        return np.empty(0, dtype)
+    real = np.float64 if dtype == F64 else _F32
+    with np.errstate(over="ignore", invalid="ignore"):
+        return to_dtype(_normals(generator, count, dtype) * real(std) + real(mean), dtype)
+
+
+def _normals(generator, count, dtype):
+    if dtype == F64:
+        low, high = _pairs(generator, count)
+        units = _unit64(low, high)
+        z = low.astype(np.uint64) ^ (high.astype(np.uint64) << np.uint64(21))
+        turns = z[:, 1].astype(np.float64) * 2.0**-52 + 2.0**-53
+        size, angle = np.sqrt(-2.0 * np.log(units[:, 0])), np.pi * turns
+        found = np.stack([size * np.sin(angle), size * np.cos(angle)], 1)
+    else:
+        w = _steps(generator, count, 4)
+        size = np.sqrt(_F32(-2.0) * np.log(_unit32(w[:, 0::2])))
+        turn = _F32(2.0**-32) * _F32(2.0 * np.pi)
+        angle = w[:, 1::2].astype(_F32) * turn + turn / _F32(2.0)
+        found = np.stack([size * np.sin(angle), size * np.cos(angle)], 2)
+    return found.reshape(-1)[:count]
+
+
+def integers(generator, count, dtype, low, high):
+    """Draw integers from [low, high); see ``integers.integers``."""
+    if high is None and low == LOWEST:
+        return to_dtype(_long(generator, count).view(np.int64), dtype)
+    low, size = _range(dtype, low, high)
+    if not count:
+        return np.empty(0, dtype)
+    if size >= 1 << 28:
+        draws = _modulo(_long(generator, count), size) + np.uint64(low % 2**64)
+        return to_dtype(draws.view(np.int64), dtype)
+    return to_dtype(_modulo(_single(generator, count), size).astype(np.int64) + low, dtype)
+
+
+def _long(generator, count):
+    """One 64-bit word for each element."""
+    upper, lower = _pairs(generator, count)
+    return (upper.astype(np.uint64) << _HALF | lower).reshape(-1)[:count]
+
+
+def full_range(generator, count, dtype):
+    """Draw integers from 0 to the dtype's largest value; see ``integers.full_range``."""
+    if not count:
+        return np.empty(0, dtype)
+    if dtype == BOOL:
+        size = 2
+    elif dtype in DIGITS:
+        size = 2 ** DIGITS[dtype] + 1
+    elif dtype in INTEGERS:
+        size = np.iinfo(dtype).max + 1
+    else:
+        refuse("random_", dtype)
+    draw = _long if dtype in (I64, F64) else _single
+    return to_dtype(_modulo(draw(generator, count), size).astype(np.int64), dtype)
+
+
+def bernoulli(generator, count, dtype, p):
+    """Draw ``count`` numbers: each is 1 with probability ``p``, else 0."""
+    if not 0.0 <= p <= 1.0:
+        raise RuntimeError(f"bernoulli_: expects p in [0, 1], but got p={p}")
+    if not count:
+        return np.empty(0, dtype)
+    if dtype not in KNOWN:
+        refuse("bernoulli_", dtype)
+    u = _units(generator, count, dtype)
+    return (u < u.dtype.type(p)).astype(dtype)
+
+
+def dropout_noise(generator, x, p):
+    """Draw the factors that dropout multiplies ``x`` by: 0 with probability p, else 1 / (1 - p)."""
+    noise = empty_like(x)
+    if p in (0.0, 1.0) or not x.size:
+        noise[...] = 1.0 - p
+        return noise
+    keep = 1.0 - p
+    w = _steps(generator, x.size, 4)
+    side = 4 if x.size % 4 == 0 else 2 if x.size % 2 == 0 else 1
+    steps, _, threads = w.shape
+    if side > 1:  # neighbours are of one thread: (step, part of its words, thread, neighbour)
+        w = w.reshape(steps, 4 // side, side, threads).transpose(0, 1, 3, 2)
+    hits = _unit32(w.reshape(-1)[: x.size]) < _F32(keep)
+    real = np.float64 if x.dtype == F64 else _F32
+    return fill(noise, to_dtype(hits * (real(1.0) / real(keep)), x.dtype))
+
+
+def exponential(generator, count, dtype, rate=1.0):
+    """Draw exponential numbers; see ``continuous.exponential``."""
+    _check_positive(rate, "exponential_", "lambda")
+    u = _floats(generator, count, dtype, "exponential_")
+    eps = np.finfo(u.dtype).eps
+    with np.errstate(all="ignore"):
+        log = np.where(u >= 1 - eps / 2, -eps / 2, np.log(u)).astype(u.dtype)
+        return to_dtype(u.dtype.type(-1.0) / u.dtype.type(rate) * log, dtype)
+
+
+def cauchy(generator, count, dtype, median=0.0, sigma=1.0):
+    """Draw Cauchy numbers; see ``continuous.cauchy``."""
+    _check_positive(sigma, "cauchy_", "sigma")
+    u = _floats(generator, count, dtype, "cauchy_")
+    eps, real = np.finfo(u.dtype).eps, u.dtype.type
+    u = np.clip(u, eps, 1 - eps).astype(u.dtype)
+    return to_dtype(real(median) + real(sigma) * np.tan(real(np.pi) * (u - real(0.5))), dtype)
+
+
+def log_normal(generator, count, dtype, mean=1.0, std=2.0):
+    """Draw numbers whose logarithms are normal; see ``continuous.log_normal``."""
+    _check_positive(std, "log_normal_", "std")
+    if dtype not in LARGEST:
+        refuse("log_normal_", dtype)
+    if not count:
+        return np.empty(0, dtype)
+    real = np.float64 if dtype == F64 else _F32
+    with np.errstate(over="ignore"):
+        return to_dtype(np.exp(_normals(generator, count, dtype) * real(std) + real(mean)), dtype)
+
+
+def geometric(generator, count, dtype, p):
+    """Draw numbers of trials until a success; see ``continuous.geometric``."""
+    if not 0 < p < 1:
+        raise RuntimeError(f"geometric_: expects p to be in (0, 1), but got p={p}")
+    if not count:
+        return np.empty(0, dtype)
+    u = _units(generator, count, dtype)
+    real = u.dtype.type
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        return to_dtype(np.ceil(np.log(u) / real(np.log1p(-real(p)))), dtype)
+
+
+def _floats(generator, count, dtype, name):
+    if dtype not in LARGEST:
+        refuse(name, dtype)
+    return _units(generator, count, dtype) if count else np.empty(0, np.float32)
+
+
+def _check_positive(value, name, parameter):
+    if not value > 0:
+        raise RuntimeError(f"{name}: expects {parameter} > 0, but found {parameter}={value}")
