@@ -54,6 +54,12 @@ _FUNCTIONS = [
     ("cuModuleLoadDataEx", [_P, _P, c_uint, _P, _P]),
     ("cuModuleGetFunction", [_P, _P, c_char_p]),
     ("cuLaunchKernel", [_P, *[c_uint] * 7, _P, _P, _P]),
+    ("cuGraphCreate", [_P, c_uint]),
+    ("cuGraphAddKernelNode", [_P, _P, _P, c_size_t, _P]),
+    ("cuGraphInstantiateWithFlags", [_P, _P, c_uint64]),
+    ("cuGraphLaunch", [_P, _P]),
+    ("cuGraphExecDestroy", [_P]),
+    ("cuGraphDestroy", [_P]),
     ("cuEventCreate", [_P, c_uint]),
     ("cuEventRecord", [_P, _P]),
     ("cuEventQuery", [_P]),
@@ -273,6 +279,9 @@ class CudaDevice(Device):
     def kernel(self, handle, groups, size, limit):
         return _Kernel(self, handle, groups, size, limit)
 
+    def sequence(self, launches):
+        return _Graph(self, launches)
+
     # Moments ------------------------------------------------------------------------------------
 
     def moment(self):
@@ -322,25 +331,85 @@ class _Kernel:
         self.limit = limit
         self._numbers = None
 
+    def numbers(self, args):
+        """The values of the arguments: of each the address and the offset, then the limit."""
+        values = [n for pair in args for n in pair]
+        return (c_uint64 * (len(values) + 1))(*values, self.limit)
+
+    def node(self, numbers):
+        """The kernel in a graph; ``numbers`` must live until the node is added."""
+        params = _places(numbers)
+        node = _Node(self.handle, (self.groups, 1, 1), (self.size, 1, 1), 0)
+        node.params = ctypes.addressof(params)
+        node.kept = numbers, params
+        return node
+
     def launch(self, args):
         """Put the kernel into the stream. ``args``: (buffer, offset) of each argument."""
         device = self.device
         device.open()
         with device.launching:
-            numbers = self._numbers
-            if numbers is None:
-                count = 2 * len(args) + 1
-                numbers = self._numbers = (c_uint64 * count)()
-                numbers[-1] = self.limit
-                first = ctypes.addressof(numbers)
-                self._places = (c_void_p * count)(*range(first, first + 8 * count, 8))
-            numbers[:-1] = [n for pair in args for n in pair]
+            if self._numbers is None:
+                self._numbers = self.numbers(args)
+                self._params = _places(self._numbers)
+            else:
+                self._numbers[:-1] = [n for pair in args for n in pair]
             code = device.lib.cuLaunchKernel(
-                self.handle, self.groups, 1, 1, self.size, 1, 1, 0, None, self._places, None
+                self.handle, self.groups, 1, 1, self.size, 1, 1, 0, None, self._params, None
             )
         if code:
             _check(device.lib, code, "starting a kernel")
         device.launches += 1
+
+
+def _places(numbers):
+    """The addresses of the elements of an array."""
+    first, count = ctypes.addressof(numbers), len(numbers)
+    return (c_void_p * count)(*range(first, first + 8 * count, 8))
+
+
+class _Node(ctypes.Structure):
+    """The driver's CUDA_KERNEL_NODE_PARAMS."""
+
+    _fields_ = [
+        ("function", _P), ("grid", c_uint * 3), ("block", c_uint * 3), ("shared", c_uint),
+        ("params", _P), ("extra", _P),
+    ]  # fmt: skip
+
+
+def _destroyed(device, started):
+    if device.is_open():
+        device.open()
+        device.lib.cuGraphExecDestroy(started)
+
+
+class _Graph:
+    """Many launches that the driver starts as one, each after the one before."""
+
+    def __init__(self, device, launches):
+        self.device, self.count = device, len(launches)
+        device.open()
+        graph, last = c_void_p(), None
+        device._do("cuGraphCreate", byref(graph), 0, doing="making a graph")
+        for kernel, args in launches:
+            numbers = kernel.numbers(args)
+            node, made = kernel.node(numbers), c_void_p()
+            device._do(
+                "cuGraphAddKernelNode", byref(made), graph, None if last is None else byref(last),
+                0 if last is None else 1, byref(node), doing="adding to a graph",
+            )  # fmt: skip
+            last = made
+        self._started = c_void_p()
+        device._do("cuGraphInstantiateWithFlags", byref(self._started), graph, 0,
+                   doing="preparing a graph")  # fmt: skip
+        device.lib.cuGraphDestroy(graph)
+        weakref.finalize(self, _destroyed, device, self._started).atexit = False
+
+    def launch(self):
+        """Start all kernels, in order."""
+        self.device.open()
+        self.device._do("cuGraphLaunch", self._started, None, doing="starting a graph")
+        self.device.launches += self.count
 
 
 def _size(nbytes):

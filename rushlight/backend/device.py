@@ -102,6 +102,14 @@ class Device:
         """
         raise NotImplementedError
 
+    def sequence(self, launches) -> Any:
+        """Many launches that are started as one: it has ``launch()``.
+
+        Args:
+            launches: Pairs of a kernel and its arguments, in order.
+        """
+        return _Sequence(launches)
+
     # Moments. Without events of its own, a device is waited for ------------------------------
 
     def moment(self) -> Any:
@@ -202,6 +210,16 @@ class Device:
         """Fill the bytearray ``target`` from the device's memory."""
         place = (ctypes.c_char * len(target)).from_buffer(target)
         self.read(buffer, offset, ctypes.addressof(place), len(target))
+
+
+class _Sequence:
+    def __init__(self, launches):
+        self._launches = launches
+
+    def launch(self):
+        """Start all kernels, in order."""
+        for kernel, args in self._launches:
+            kernel.launch(args)
 
 
 def _rounded(nbytes):

@@ -159,6 +159,28 @@ def test_names_memory_and_moments(fresh):
         T.cuda.current_stream().synchronize()
 
 
+def test_many_launches_as_one(fresh):
+    driver = fresh()
+    x = T.arange(4.0, device="cuda")
+    y = x * x
+    z = T.empty(4, device="cuda")
+    (program,) = [p for p in remote_calls._programs.values() if p and p.inputs]
+    (step,) = program.steps
+    places = [(t.array.memory.buffer, 0) for t in (x, y, z)]
+    launches = [
+        (step.kernel, [places[0], places[0], places[1]]),
+        (step.kernel, [places[1], places[1], places[2]]),
+    ]
+    sequence = cuda.devices()[0].sequence(launches)
+    x.copy_(T.tensor([1.0, 2.0, 3.0, 4.0]))
+    driver.calls.clear()
+    sequence.launch()
+    assert driver.calls == ["cuGraphLaunch"]
+    assert z.tolist() == [1.0, 16.0, 81.0, 256.0]
+    del sequence
+    assert "cuGraphExecDestroy" in driver.calls
+
+
 def test_pinned_memory(fresh):
     driver = fresh()
     x = T.arange(6.0).reshape(2, 3)

@@ -163,14 +163,48 @@ class StandIn:
 
     def _cuLaunchKernel(self, function, gx, gy, gz, bx, by, bz, shared, stream, params, extra):
         kernel = self._objects[function - 1]
+        self._run(kernel, gx, bx, self._values(kernel, params))
+
+    @staticmethod
+    def _values(kernel, params):
         places = ctypes.cast(params, ctypes.POINTER(c_void_p))
-        values = [
+        return [
             int.from_bytes(ctypes.string_at(places[k], size), "little")
             for k, (_, size) in enumerate(kernel.params)
         ]
-        launch = Launch(kernel, gx, bx, values, self.arena, self._epoch, self.races)
+
+    def _run(self, kernel, groups, size, values):
+        launch = Launch(kernel, groups, size, values, self.arena, self._epoch, self.races)
         launch.run()
         self._epoch = int(launch.epoch.max()) + 1
+
+    # Graphs: a node is (kernel, blocks, threads, values of the arguments) ---------------------
+
+    def _cuGraphCreate(self, graph, flags):
+        _put(graph, c_void_p, self._handle([]))
+
+    def _cuGraphAddKernelNode(self, node, graph, before, count, params):
+        p = cuda._Node.from_address(params)
+        nodes = self._objects[graph - 1]
+        last = ctypes.cast(before, ctypes.POINTER(c_void_p))[0] if count else None
+        if last != (self._objects.index(nodes[-1]) + 1 if nodes else None):
+            return _INVALID  # these graphs are chains
+        kernel = self._objects[p.function - 1]
+        nodes.append((kernel, p.grid[0], p.block[0], self._values(kernel, p.params)))
+        _put(node, c_void_p, self._handle(nodes[-1]))
+        return 0
+
+    def _cuGraphInstantiateWithFlags(self, started, graph, flags):
+        _put(started, c_void_p, self._handle([*self._objects[graph - 1]]))
+
+    def _cuGraphLaunch(self, started, stream):
+        for node in self._objects[started - 1]:
+            self._run(*node)
+
+    def _cuGraphDestroy(self, graph):
+        self._objects[graph - 1] = None
+
+    _cuGraphExecDestroy = _cuGraphDestroy
 
     # Events -----------------------------------------------------------------------------------
 
