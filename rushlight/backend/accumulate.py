@@ -37,6 +37,8 @@ def add_at(out, key, values):
 
     ``key`` is a NumPy index: a tuple of integer arrays, bool arrays and full slices.
     """
+    if not out.size:
+        return  # PyTorch does not look at indices of nothing
     arrays = [k for k in key if not isinstance(k, slice)]
     if all(a.dtype.kind == "b" for a in arrays):
         out[key] += values  # a mask selects each position at most once

@@ -127,7 +127,8 @@ def chain_product(matrices):
                 k: cost[i, k] + cost[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1]
                 for k in range(i, j)
             }
-            cut[i, j] = min(costs, key=costs.__getitem__)
+            # Of equal costs the first, but of three matrices the last, as in PyTorch.
+            cut[i, j] = min(reversed(costs) if n == 3 else costs, key=costs.__getitem__)
             cost[i, j] = costs[cut[i, j]]
 
     def product(i, j):

@@ -186,4 +186,6 @@ def lcm(xp, x, y):
     >>> torch.lcm(torch.tensor([4]), torch.tensor([6]))
     tensor([12])
     """
+    if x.dtype.itemsize < 4:  # as in C, small integers are multiplied in 32 bits, and wrap at last
+        return xp.abs(xp.lcm(x.astype(xp.int32), y.astype(xp.int32))).astype(x.dtype)
     return xp.abs(xp.lcm(x, y))  # a multiple that the dtype does not have wraps around
