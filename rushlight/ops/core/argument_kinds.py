@@ -31,6 +31,7 @@ __all__ = [
     "fits",
     "forms_of",
     "kind_of",
+    "one_by_one",
     "takes",
     "unfit",
     "violation",
@@ -268,6 +269,20 @@ def forms_of(call):
     return (form_of(inspect.signature(call), getattr(call, "kinds", {})),)
 
 
+def one_by_one(call):
+    """From how many on a method takes the ints of its list one by one, as in ``x.tile(2, 3)``.
+
+    As in PyTorch, such a method has a form with a list of ints, and no other parameter to be given
+    by position. A single int stands for itself if a form takes it. 0 for other methods.
+    """
+    if not hasattr(call, "forms"):  # a signature takes long to read
+        code = inspect.unwrap(call).__code__
+        name = code.co_varnames[1] if code.co_argcount == 2 else ""
+        return int((getattr(call, "kinds", {}).get(name) or KIND.get(name)) == "shape")
+    kinds = [f.positional[1].kind for f in forms_of(call) if len(f.positional) == 2]
+    return 0 if "shape" not in kinds else 2 if "int" in kinds else 1
+
+
 # A call -----------------------------------------------------------------------------------
 
 
@@ -307,7 +322,8 @@ def _against(name, form, args, named):
         if p.name in given:
             return f"{name}() got multiple values for argument '{key}'"
         given.add(p.name)
-        if not ((value is None and p.none) or fits(p.kind, value)):
+        kind = "shape" if p is form.rest and p.kind == "ints" else p.kind
+        if not ((value is None and p.none) or fits(kind, value)):
             return unfit(name, p, None, value)
     for p in form.parameters.values():
         if p.required and p.name not in given:

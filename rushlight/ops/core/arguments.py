@@ -35,6 +35,8 @@ def bind(op, args, kwargs):
             if key in params:
                 if name in given:
                     raise TypeError(f"{op.name}() got multiple values for argument '{key}'")
+                if op.varargs and not fits("shape", value):
+                    raise TypeError(unfit(op.name, Parameter(key, "shape"), None, value))
                 given[key] = value
             elif key in op.inputs:
                 named[key] = value

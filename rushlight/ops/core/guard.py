@@ -17,7 +17,9 @@ from rushlight.device import require
 from rushlight.errors import ArgumentError
 from rushlight.ops.core.argument_kinds import (
     decided_by_values,
+    fits,
     forms_of,
+    one_by_one,
     violation,
     with_numbers,
 )
@@ -44,8 +46,13 @@ def of_space(call, space, name, strict=False):
     return made
 
 
-def guarded(call, name, strict=True):
-    """``call`` with a guard. Without ``strict`` the arguments are checked only after a failure."""
+def guarded(call, name, strict=True, spread=0, public=None):
+    """``call`` with a guard. Without ``strict`` the arguments are checked only after a failure.
+
+    ``spread``: from this number on a method takes ints one by one in place of a list; see
+    ``one_by_one``. ``public`` is the function that handlers of classes and modes see. Default: the
+    result.
+    """
     seen: set = set()
     makes, follows = _makes(call)
     hand_over = overridden if getattr(call, "asks", True) else _nobody
@@ -55,7 +62,7 @@ def guarded(call, name, strict=True):
 
     def failed(error, args, named):
         """Return a class's own result, or raise an error of the right type, or ``error``."""
-        found = hand_over(checked, args, named, deep=True)
+        found = hand_over(public, args, named, deep=True)
         if found is not NotImplemented:
             return found
         if strict or not isinstance(error, (TypeError, RuntimeError)):
@@ -80,7 +87,9 @@ def guarded(call, name, strict=True):
             if named:
                 types = (*types, *named, *map(type, named.values()))
             if mode.intercept > mode.metas or types not in seen:
-                found = hand_over(checked, args, named, deep=True)
+                if spread and len(args) > spread and fits("int", args[1]):
+                    return checked(args[0], args[1:], **named)
+                found = hand_over(public, args, named, deep=True)
                 if found is not NotImplemented:
                     return found
             if mode.intercept or (makes and (d := named.get("device")) is not None and d != "cpu"):
@@ -107,7 +116,7 @@ def guarded(call, name, strict=True):
         def checked(*args, **named):
             if mode.intercept:  # otherwise no subclass of Tensor overrides functions
                 if mode.intercept > mode.metas:
-                    found = hand_over(checked, args, named, deep=True)
+                    found = hand_over(public, args, named, deep=True)
                     if found is not NotImplemented:
                         return found
                 d = _place(makes, follows, args, named)
@@ -119,6 +128,7 @@ def guarded(call, name, strict=True):
             except Exception as error:
                 return failed(error, args, named)
 
+    public = checked if public is None else public
     vars(checked)["is_guarded"] = True
     # Without a subclass that overrides functions, such a function is not asked, but its parts are.
     vars(checked)["asks_parts"] = not strict
@@ -192,7 +202,10 @@ def guard_all(functions, cls):
                 if owner is functions:
                     made[call].__module__ = "rushlight"  # where pickle finds it
             if owner is cls:
-                setattr(cls, name, made[call])
+                spread, found = one_by_one(call), made[call]
+                if spread:
+                    found = guarded(call, name, spread=spread, public=found)
+                setattr(cls, name, found)
             else:
                 functions[name] = made[call]
 

@@ -120,7 +120,7 @@ def _named_size(name, size, named):
         )
     if given is None:
         return size
-    return (given,) if isinstance(given, (tuple, list)) else ((given,),)
+    return (given,)
 
 
 # Filled -----------------------------------------------------------------------------------
@@ -351,6 +351,8 @@ def _new_method(name, value):
         **named,
     ):  # fmt: skip
         size = _named_size(name, size, named) if named else size
+        if not size:
+            raise TypeError(f'{name}() missing 1 required positional arguments: "size"')
         if mode.intercept and device is None and device_of(self) is not default_device():
             with at(device_of(self)):
                 return make(self, *size, dtype=dtype, requires_grad=requires_grad)

@@ -256,6 +256,7 @@ _eye.lower(lambda n, m, dtype: (arange(m) == arange(n).unsqueeze(1)).to(dtypes.O
 
 
 @function(method=False)
+@takes(f"n, *, {_OPTIONS}", f"n, m: int, *, {_OPTIONS}")
 def eye(
     n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
     pin_memory=False,

@@ -5,6 +5,7 @@ import numpy as np
 import rushlight.dtype as dtypes
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, UnsupportedDtypeError
+from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.dispatch import overridden
 from rushlight.ops.core.fast_path import FLOATS
@@ -158,7 +159,8 @@ def sub(input, other, *older, alpha=1, out=None):
 
 
 @function(method=False)
-def rsub(input, other, *, alpha=1):
+@takes("input, other: Tensor, *, alpha=", "input, other: Number, alpha=")
+def rsub(input, other, alpha=1):
     """Subtract ``alpha · input`` from ``other``.
 
     Args:

@@ -8,6 +8,7 @@ from rushlight import shapes
 from rushlight.dtype import COMPLEX_KINDS
 from rushlight.dtype import bool as bool_
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
+from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
@@ -162,6 +163,10 @@ def _isin_of_comparisons(x, y):
 
 
 @function(method=False)
+@takes(
+    "elements: Tensor, test_elements: operand, *, assume_unique=, invert=, out?=",
+    "elements: Number, test_elements: Tensor, *, assume_unique=, invert=, out?=",
+)
 def isin(elements, test_elements, *, assume_unique=False, invert=False, out=None):
     """True where an element of ``elements`` is among ``test_elements``.
 

@@ -5,6 +5,7 @@ import numpy as np
 import rushlight.dtype as dtypes
 from rushlight.backend.summation import summed
 from rushlight.errors import DtypeError
+from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import reduction
 from rushlight.ops.core.rules import kept, spread
@@ -128,18 +129,33 @@ def all(xp, x, *, dim=None, keepdim=False):
 # Counts -----------------------------------------------------------------------------------
 
 
-@reduction
-def count_nonzero(xp, x, *, dim=None, keepdim=False):
-    """The number of elements over ``dim`` that are not zero.
+@reduction(public=False, method=False, name="count_nonzero")
+def _count(xp, x, *, dim=None, keepdim=False):
+    """The number of elements over ``dim`` that are not zero."""
+    return xp.count_nonzero(x, axis=dim, keepdims=keepdim)
+
+
+_count.lower(lambda x, dim, keepdim: sum(x != 0, dim, keepdim=keepdim))
+
+
+@function
+@takes("input, dim: int?=", "input, dim: shape")
+def count_nonzero(input, dim=None):
+    """Count the elements over ``dim`` that are not zero.
+
+    Args:
+        input: Tensor of any shape ``(*)``.
+        dim: The dim or dims (tuple) to reduce; negative ones count from the end. The method also
+            takes several ints. Default: all.
+
+    Returns:
+        Tensor without the reduced dims, int64.
 
     >>> import rushlight as torch
     >>> torch.count_nonzero(torch.tensor([[0, 1], [2, 3]]), dim=0)
     tensor([1, 2])
     """
-    return xp.count_nonzero(x, axis=dim, keepdims=keepdim)
-
-
-count_nonzero.lower(lambda x, dim, keepdim: sum(x != 0, dim, keepdim=keepdim))
+    return _count(input, dim)
 
 
 @function(kinds={"dim": "ints"})

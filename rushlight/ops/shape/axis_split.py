@@ -7,7 +7,7 @@ from rushlight.ops.shape.view import tensor_array
 
 __all__ = ["dsplit", "hsplit", "vsplit"]
 
-_forms = takes("input, sections: int", "input, indices: ints")
+_forms = takes("input, sections: int", "input, indices: shape")
 
 
 def _split(name, input, sections, indices, dim, least):

@@ -82,14 +82,14 @@ def _repeat_back(g, x_shape, repeats):
 repeat.grad(x=_repeat_back)
 
 
-@function
-def tile(input, *dims):
+@function(kinds={"dims": "shape"})
+def tile(input, dims):
     """Return a copy of ``input`` that repeats it along its last dims.
 
     Args:
-        *dims: How often each of the last dims is repeated: a tuple of ints, or several ints. The
-            dims before them are not repeated. If there are more numbers than dims, the result gets
-            new leading dims.
+        dims: How often each of the last dims is repeated: a tuple of ints; the method also takes
+            several ints. The dims before them are not repeated. If there are more numbers than
+            dims, the result gets new leading dims.
 
     Returns:
         Tensor whose size in each dim is the old size times the number of repeats.
@@ -98,7 +98,6 @@ def tile(input, *dims):
     >>> torch.tensor([1, 2]).tile(2)
     tensor([1, 2, 1, 2])
     """
-    dims = tuple(dims[0]) if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims
     missing = tensor_array(input, "tile").ndim - len(dims)
     return repeat(input, (1,) * missing + tuple(dims))
 

@@ -230,7 +230,8 @@ def tensor_split(input, indices_or_sections, dim=0, *, axis=None):
                 f"{cuts.dtype}"
             )
         cuts = cuts.tolist()
-    if isinstance(cuts, int):
+    if not isinstance(cuts, (tuple, list)):
+        cuts = cuts.__index__()
         if cuts <= 0:
             raise RuntimeError(
                 f"tensor_split: number of sections must be larger than 0, got {cuts}"

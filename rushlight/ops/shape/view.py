@@ -14,6 +14,7 @@ from rushlight.backend.numpy import reshape_view
 from rushlight.dtype import OF
 from rushlight.dtype import dtype as dtype_type
 from rushlight.errors import ShapeError
+from rushlight.ops.core.argument_kinds import Parameter, takes, unfit
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.dispatch import overridden
 from rushlight.ops.core.fast_path import viewed
@@ -258,6 +259,8 @@ def reshape(input, shape):
         if found is not NotImplemented:
             return found
     array = tensor_array(input, "reshape")
+    if type(shape) is int:
+        raise TypeError(unfit("reshape", Parameter("shape", "shape"), 2, shape))
     shape = infer_size((shape,), array.size, "reshape")
     array = geometry(array)
     if array.flags.c_contiguous:
@@ -300,7 +303,7 @@ def _reshape_method(self, *shape, **named):
         shape = (named.pop("shape"),) if "shape" in named else shape
     if not shape or named:
         raise TypeError('reshape() missing 1 required positional arguments: "shape"')
-    return reshape(self, shape[0] if len(shape) == 1 else shape)
+    return reshape(self, shape[0] if len(shape) == 1 and type(shape[0]) is not int else shape)
 
 
 _reshape_method.__name__ = _reshape_method.__qualname__ = "reshape"
@@ -380,7 +383,7 @@ def flatten(input, start_dim=0, end_dim=-1):
     return reshape(input, (*shape[:first], merged, *shape[last + 1 :]))
 
 
-@function(kinds={"dim": "any", "sizes": "ints"})
+@function(kinds={"dim": "any", "sizes": "shape"})
 def unflatten(input, dim, sizes):
     """Split one dim into several, as a view.
 
@@ -403,7 +406,7 @@ def unflatten(input, dim, sizes):
     dim = shapes.dim(dim, len(shape), "unflatten")
     if not shape:
         raise RuntimeError("unflatten: Dimension specified as 0 but tensor has no dimensions")
-    sizes = (sizes,) if isinstance(sizes, int) else tuple(sizes)
+    sizes = tuple(sizes)
     if not sizes:
         raise ShapeError("unflatten: sizes must be non-empty")
     try:
@@ -497,13 +500,14 @@ _squeeze_dim = _squeezer("squeeze_dim", "SqueezeBackward1")
 _squeeze_dims = _squeezer("squeeze_dims", "SqueezeBackward2")
 
 
-@function(kinds={"dim": "ints"})
-def squeeze(input, dim=None, *, axis=None):
+@function
+@takes("input", "input, dim: int", "input, dim: shape")
+def squeeze(input, dim=None):
     """Return a view of ``input`` without its dims of size 1.
 
     Args:
         dim: The dim or dims (tuple) to remove; those of another size than 1 stay. Negative dims
-            count from the end. Default: all dims of size 1.
+            count from the end. The method also takes several ints. Default: all dims of size 1.
 
     Returns:
         Tensor of ``input``'s shape without the removed dims.
@@ -512,7 +516,6 @@ def squeeze(input, dim=None, *, axis=None):
     >>> torch.zeros(1, 3, 1).squeeze().shape, torch.zeros(1, 3, 1).squeeze(0).shape
     (torch.Size([3]), torch.Size([3, 1]))
     """
-    dim = dim if axis is None else axis
     if dim is None:
         return _squeeze_all(input)
     return (_squeeze_dims if isinstance(dim, (tuple, list)) else _squeeze_dim)(input, dim)

@@ -3,7 +3,8 @@
 import inspect
 from functools import wraps
 
-from rushlight.dtype import dtype
+from rushlight.dtype import dtype as dtype_type
+from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
@@ -44,9 +45,11 @@ def _copies(name, view, method=False, **kinds):
     function(name=name, method=method, kinds=kinds)(copied)
 
 
-def _viewed(input, size):
+@takes("input, size: shape, *, out?=", "input, dtype, *, out?=")
+def _viewed(input, size=None, dtype=None):
     """View a copy, for which every size is possible; a dtype gives a view of another dtype."""
-    return input.view(size) if isinstance(size, dtype) else input.reshape(size)
+    dtype = size if isinstance(size, dtype_type) else dtype
+    return input.reshape(size) if dtype is None else input.view(dtype)
 
 
 @kernel(public=False, method=False, name="detach_copy")
@@ -89,4 +92,4 @@ _copies("unfold_copy", lambda input, dimension, size, step: unfold(input, dimens
 _copies("unsqueeze_copy", lambda input, dim: unsqueeze(input, dim))
 _copies("view_as_complex_copy", lambda input: view_as_complex(input))
 _copies("view_as_real_copy", lambda input: view_as_real(input))
-_copies("view_copy", _viewed, size="any")
+_copies("view_copy", _viewed)

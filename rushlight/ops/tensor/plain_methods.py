@@ -9,8 +9,8 @@ from rushlight.tensor import Tensor, method
 
 
 @method
-@takes("input, *size")
-def sum_to_size(self, *size):
+@takes("input, size: shape")
+def sum_to_size(self, size):
     """Sum the tensor over the dims that would be repeated to expand ``size`` to its shape.
 
     Args:
@@ -27,7 +27,7 @@ def sum_to_size(self, *size):
     >>> torch.ones(2, 3).sum_to_size(1, 3)
     tensor([[2., 2., 2.]])
     """
-    size, have = shapes.sizes(size, "sum_to_size"), tuple(self.shape)
+    size, have = shapes.sizes((size,), "sum_to_size"), tuple(self.shape)
     lead = len(have) - len(size)
     if lead < 0 or any(n not in (1, h) for n, h in zip(size, have[lead:], strict=True)):
         raise ShapeError(f"size {{{list(size)}}} is not expandable to size {{{list(have)}}}.")

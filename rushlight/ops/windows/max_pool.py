@@ -64,7 +64,9 @@ def _known_windows(types, *given):
 def _windows(name, n, shape, kernel_size, stride, padding, dilation, ceil_mode):
     kernel_size = per_dim(kernel_size, n, name, "kernel_size")
     stride = (
-        kernel_size if stride is None or stride in ((), []) else per_dim(stride, n, name, "stride")
+        per_dim(stride, n, name, "stride")
+        if stride is not None and (type(stride) not in (tuple, list) or stride)
+        else kernel_size
     )
     padding = per_dim(padding, n, name, "padding")
     dilation = per_dim(dilation, n, name, "dilation")
