@@ -44,12 +44,19 @@ def solve_each(A, B):
     """Do the work of ``_solve`` on arrays if some matrices are singular. Their X is nan."""
     from scipy.linalg.lapack import get_lapack_funcs
 
-    (getrf,) = get_lapack_funcs(("getrf",), (A,))
-    info = np.array([getrf(A[i])[2] for i in np.ndindex(A.shape[:-2])], np.int32)
-    info = info.reshape(A.shape[:-2])
-    singular = info[..., None, None] > 0
-    X = np.linalg.solve(np.where(singular, np.eye(A.shape[-1], dtype=A.dtype), A), B)
-    return np.where(singular, X.dtype.type(np.nan), X), info
+    getrf, getrs = get_lapack_funcs(("getrf", "getrs"), (A, B))
+    info = np.zeros(A.shape[:-2], np.int32)
+    batch = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
+    X = np.full((*batch, *B.shape[-2:]), np.nan, np.result_type(A, B))
+    places = np.broadcast_to(np.arange(info.size).reshape(info.shape), batch)
+    factors = [getrf(A[i]) for i in np.ndindex(info.shape)]
+    info[...] = np.reshape([f[2] for f in factors], info.shape)
+    right = np.broadcast_to(B, X.shape)
+    for i in np.ndindex(batch):
+        lu, pivots, zero = factors[places[i]]
+        if not zero:
+            X[i] = getrs(lu, pivots, right[i])[0]
+    return X, info
 
 
 def _slope(g, A, out):

@@ -388,3 +388,44 @@ def test_the_gradient_of_eigenvectors_is_hermitian():
     assert torch.allclose(x.grad, x.grad.mH) and x.grad.abs().max() > 0.01
     with pytest.raises(RuntimeError, match="an eigenvector is only determined"):
         (torch.linalg.eigh(x)[1].imag * weight).sum().backward()
+
+
+def test_a_margin_is_converted_to_the_dtype_of_distances_first():
+    """(uint8 wraps around, as in PyTorch.)"""
+    loss = torch.nn.functional.hinge_embedding_loss
+    x, away = torch.tensor([3, 8], dtype=torch.uint8), torch.tensor([-1, -1])
+    assert loss(x, away, 1.1, reduction="none").tolist() == [254, 249]
+    assert loss(x.float() / 4, away, True, reduction="none").tolist() == [0.25, 0]
+
+
+def test_means_of_integers_are_cut_exactly():
+    x = torch.tensor([[[-(2**62), 1, 1, 1], [7, -9, 2**62, 5]]])
+    assert torch.nn.functional.avg_pool2d(x, (1, 4)).tolist() == [[[-(2**60) + 1], [2**60]]]
+    small = torch.nn.functional.avg_pool2d(x[:, 1:, :2].to(torch.int8), (1, 2))
+    assert small.tolist() == [[[-1]]]
+
+
+def test_batch_norm_of_no_values_leaves_the_statistics():
+    mean, var = torch.ones(3), torch.ones(3)
+    weight = torch.ones(3, requires_grad=True)
+    found = torch.nn.functional.batch_norm(torch.ones(0, 3, 2), mean, var, weight, training=True)
+    found.sum().backward()
+    assert mean.tolist() == var.tolist() == [1, 1, 1] and weight.grad.tolist() == [0, 0, 0]
+
+
+def test_batch_norm_by_a_variance_below_zero_is_nan():
+    x, var = torch.ones(2, 2), torch.tensor([1.0, -math.inf])
+    found = torch.nn.functional.batch_norm(x, torch.zeros(2), var)
+    assert found.isnan().tolist() == [[False, True]] * 2
+    with pytest.raises(ValueError, match="non-negative"):
+        torch.nn.functional.batch_norm(x, torch.zeros(2), var, eps=-1e-5)
+    assert torch.batch_norm(x, None, None, None, None, True, 0.1, 0, False).shape == (2, 2)
+
+
+def test_inverses_beside_a_singular_matrix():
+    A = torch.tensor([[[2.0, 0], [0, 4]], [[1, 1], [1, 1]]])
+    inverse, info = torch.linalg.inv_ex(A)
+    assert info.tolist() == [0, 2] and inverse[1].isnan().all()
+    assert inverse[0].tolist() == [[0.5, 0], [0, 0.25]]
+    found, info = torch.linalg.solve_ex(A, torch.ones(3, 1, 2, 1))
+    assert found.shape == (3, 2, 2, 1) and found[2, 0, :, 0].tolist() == [0.5, 0.25]

@@ -89,7 +89,9 @@ def hinge_embedding_loss(
     tensor(0.5000)
     """
     reduction = reduction_of(reduction, size_average, reduce)
-    apart = (margin - input).to(input.dtype).clamp_min(0).where(target != 1, 0)
+    if input.dtype.category < 2 or margin is True:  # PyTorch converts the margin first
+        margin = input.new_full((), margin)
+    apart = (margin - input).clamp_min(0).where(target != 1, 0)
     return reduced(apart + input.where(target != -1, 0), reduction)
 
 

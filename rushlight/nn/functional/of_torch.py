@@ -17,6 +17,7 @@ from rushlight.ops.core.guard import guarded
 from rushlight.ops.elementwise.activation import threshold
 from rushlight.ops.index.embedding import renorm_rows
 from rushlight.ops.loss.regression import reduced
+from rushlight.ops.norm.batch_norm import batch_normalized
 from rushlight.ops.random import dropout
 from rushlight.ops.windows.conv import convolved
 from rushlight.ops.windows.conv_transpose import conv_transposed
@@ -149,7 +150,7 @@ feature_dropout_ = _published(F.dropout2d)(_written(dropout.feature_dropout))
 def batch_norm(
     input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled
 ):
-    return F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+    return batch_normalized(input, running_mean, running_var, weight, bias, training, momentum, eps)
 
 
 @_published(F.instance_norm, use_input_stats="bool")

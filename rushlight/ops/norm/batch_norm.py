@@ -22,7 +22,7 @@ from rushlight.ops.norm.standardize import blocks, inner, slope, standardized
 from rushlight.remote import is_remote
 from rushlight.tensor import Tensor
 
-__all__ = ["batch_norm"]
+__all__ = ["batch_norm", "batch_normalized"]
 
 
 def _rows(x):
@@ -38,8 +38,13 @@ def _along(v, x):
 
 
 def _counted(x):
-    """The number of values in a channel of x."""
-    return prod(x.shape) // x.shape[1] if x.shape[1] else 0
+    """The number of values in a channel of x, at least 1: the mean of no values is 0."""
+    return max(prod(x.shape) // x.shape[1], 1) if x.shape[1] else 1
+
+
+def _inverse_root(v):
+    """1 / √v of an array or a tensor; nan for -inf."""
+    return 1 / np.sqrt(v) if type(v) is ndarray else v.rsqrt()
 
 
 @kernel(
@@ -119,7 +124,7 @@ def _batch_norm(xp, x, mean, var, weight=None, bias=None, *, eps, memo=None):
 
 def _normalized(x, mean, var, weight, bias, eps):
     rows, _ = _rows(x)
-    scale = (var + eps) ** -0.5
+    scale = _inverse_root(var + eps)
     if weight is not None:
         scale = scale * weight
     mean, scale = _along(mean, x), _along(scale, x)
@@ -149,7 +154,7 @@ def _scaled_tensors(x, mean, scale, bias):
 
 def _hat(x, mean, var, eps):
     """(x normalised, 1 / √(var + eps)) of tensors, shaped like ``_rows(x)``."""
-    scale = _along((var + eps) ** -0.5, x)
+    scale = _along(_inverse_root(var + eps), x)
     return (_rows(x)[0] - _along(mean, x)) * scale, scale
 
 
@@ -190,7 +195,7 @@ def _sums(g, x, mean, memo):
 def _slope(g, x, mean, var, weight, eps, memo):
     if type(g) is not ndarray or memo is None:
         return _slope_of_tensors(g, x, mean, var, weight, eps)
-    scale, n = (var + eps) ** -0.5, _counted(x)
+    scale, n = _inverse_root(var + eps), _counted(x)
     sum_g, sum_gd = _sums(g, x, mean, memo)
     slant = _along(sum_gd * (scale * scale / n), x)
     level = _along(sum_g / n, x)
@@ -235,7 +240,7 @@ def _slope_of_tensors(g, x, mean, var, weight, eps):
 
 def _weight_slope(g, x, mean, var, eps, memo):
     if type(g) is ndarray and memo is not None:
-        return _sums(g, x, mean, memo)[1] * (var + eps) ** -0.5
+        return _sums(g, x, mean, memo)[1] * _inverse_root(var + eps)
     h, dims = _rows(g)
     return inner(h, _standardized(x, mean, var, eps)[0], dims).reshape(-1)
 
@@ -266,7 +271,7 @@ _fixed.lower(lambda x, mean, var, weight, bias, eps: (
 
 
 def _fixed_slope(g, var, weight, eps):
-    scale = (var + eps) ** -0.5
+    scale = _inverse_root(var + eps)
     if weight is not None:
         scale = scale * weight
     return (_rows(g)[0] * _along(scale, g)).reshape(tuple(g.shape))
@@ -274,7 +279,7 @@ def _fixed_slope(g, var, weight, eps):
 
 def _fixed_weight_slope(g, x, mean, var, eps):
     h, dims = _rows(g)
-    hat = (_rows(x)[0] - _along(mean, x)) * _along((var + eps) ** -0.5, x)
+    hat = (_rows(x)[0] - _along(mean, x)) * _along(_inverse_root(var + eps), x)
     return inner(h, hat, dims).reshape(-1)
 
 
@@ -284,7 +289,7 @@ _fixed.watch(x="x mean", weight="weight", bias="x mean var weight")
 # Function ----------------------------------------------------------------------------------
 
 
-def _check(x, training, eps, **vectors):
+def _check(x, training, **vectors):
     if x.ndim < 2:
         raise ShapeError(
             f"batch_norm: expected input of at least 2 dims (N, C, …), but got {tuple(x.shape)}"
@@ -305,8 +310,6 @@ def _check(x, training, eps, **vectors):
         raise ValueError(
             "batch_norm: running_mean and running_var must either both be None or neither be None"
         )
-    if training and not eps > 0:
-        raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
     if training and prod(x.shape[:1] + x.shape[2:]) == 1:
         raise ValueError(
             "batch_norm: Expected more than 1 value per channel when training, got input size "
@@ -329,8 +332,8 @@ def batch_norm(
             them, in place. False (default): use the running statistics.
 
     Raises:
-        ValueError: In training, a channel has only one value, ``eps`` is not positive, or only one
-            of the running statistics is given.
+        ValueError: ``eps`` is negative. In training, a channel has only one value, ``eps`` is 0, or
+            only one of the running statistics is given.
         RuntimeError: Sizes or dtypes do not fit; running statistics are missing without
             ``training``.
 
@@ -342,10 +345,19 @@ def batch_norm(
     """
     if not isinstance(input, Tensor):
         refuse(_batch_norm.op, 0, input)
+    if eps < 0 or (training and eps == 0):
+        least = "positive during training" if training else "non-negative"
+        raise ValueError(f"batch_norm eps must be {least}, but got {eps}")
+    return batch_normalized(input, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+def batch_normalized(
+    input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
+):
+    """``batch_norm`` with any ``eps``, as in ``torch.batch_norm``."""
     x = input.array
     _check(
-        x, training, eps, running_mean=running_mean, running_var=running_var, weight=weight,
-        bias=bias,
+        x, training, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias,
     )  # fmt: skip
     if not training:
         return apply(_fixed.op, (input, running_mean, running_var, weight, bias), {"eps": eps})
@@ -353,8 +365,9 @@ def batch_norm(
     try:
         mean, var = apply(_statistics.op, (input,), {})
         n = _counted(x)
-        _move(running_mean, mean, momentum, 1)
-        _move(running_var, var, momentum, n / (n - 1) if n > 1 else 1)
+        if prod(x.shape):
+            _move(running_mean, mean, momentum, 1)
+            _move(running_var, var, momentum, n / (n - 1) if n > 1 else 1)
     finally:
         mode.set_grad(was)
     return apply(_batch_norm.op, (input, mean, var, weight, bias), {"eps": eps})

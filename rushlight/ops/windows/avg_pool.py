@@ -43,7 +43,9 @@ def _divisor(size, w, include_pad, override):
 def _divided(total, divisor):
     if total.dtype.kind in "iu":
         # The integer quotient is rounded towards zero, as in C++.
-        return np.trunc(total / divisor).astype(total.dtype)
+        quotient, rest = np.divmod(total.astype(np.int64, copy=False), divisor)
+        quotient += (rest != 0) & (quotient < 0)
+        return quotient.astype(total.dtype, copy=False)
     return np.true_divide(total, divisor, dtype=total.dtype)
 
 

@@ -320,14 +320,43 @@ def others(case, ours, theirs, found):
     if name == "det":
         digit = eps(theirs.tensors[0][1].real.dtype) if theirs.tensors else 0.0
         return found.kind == "gradient" and bool((np.abs(theirs.tensors[0][1]) <= 64 * digit).any())
-    if name in ("group_norm", "acosh", "arccosh"):
-        given = case.inputs[1:] if name == "group_norm" else case.inputs
+    if name in ("group_norm", "batch_norm", "acosh", "arccosh"):
+        given = case.inputs[1:] if name.endswith("norm") else case.inputs
         infinite = any(inf in (abs(v.real), abs(v.imag)) for x in given for v in x.data)
-        return infinite and all(np.isnan(b[_apart(a, b, 1e-3)]).all() for a, b in pairs)
+        return infinite and all(
+            np.isnan(b[_apart(a, b, max(1e-3, 4 * eps(b.dtype)))]).all() for a, b in pairs
+        )
     return name == "fftfreq" and isinstance(out, Ref) and not _is_dense(case.inputs[out.index])
+
+
+def weight_with_gaps(case, ours, theirs, found):
+    """PyTorch's gradient of batch_norm reads the weight as if it were contiguous."""
+    x = case.inputs[0] if case.inputs else None
+    named = _name(case) == "batch_norm" and found.kind == "gradient"
+    return named and any(t.size == x.size[1:2] and not _is_dense(t) for t in case.inputs[1:])
+
+
+def without_channels(case, ours, theirs, found):
+    """A convolution without input channels is its bias. PyTorch's result has no channels either."""
+    names = ("conv1d", "conv2d", "conv3d", "convolution", "conv_tbc")
+    return _name(case) in names and any(0 in x.size[1:2] for x in case.inputs[:2])
+
+
+def singular_condition(case, ours, theirs, found):
+    """The condition number of a singular matrix is infinite or huge, by the rounding of LAPACK."""
+    if _name(case) != "cond" or found.kind not in ("value", "gradient", "input changed"):
+        return False
+    pairs = _pairs(ours, theirs, "value")
+    with np.errstate(all="ignore"):
+        huge = [
+            ~(np.minimum(np.abs(wide(a)), np.abs(wide(b))) < 0.01 / eps(b.dtype)) for a, b in pairs
+        ]
+    return found.kind == "gradient" or all(
+        h[_apart(a, b, 1e-3)].all() for h, (a, b) in zip(huge, pairs, strict=True)
+    )
 
 
 CONDITIONS = (
     eigenvectors, nan_of_nan, alone, exact, rounded_alpha, smallest, hermitian, in_pieces, linear,
-    volumes, unwritten, others,
+    volumes, unwritten, others, weight_with_gaps, without_channels, singular_condition,
 )  # fmt: skip
