@@ -429,3 +429,25 @@ def test_inverses_beside_a_singular_matrix():
     assert inverse[0].tolist() == [[0.5, 0], [0, 0.25]]
     found, info = torch.linalg.solve_ex(A, torch.ones(3, 1, 2, 1))
     assert found.shape == (3, 2, 2, 1) and found[2, 0, :, 0].tolist() == [0.5, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda x, f: x.index_add(5, f, x), IndexError),
+        (lambda x, f: x.index_select(5, f), IndexError),
+        (lambda x, f: x.index_select(0, f), RuntimeError),
+        (lambda x, f: x.index_copy(0, f, f), IndexError),
+        (lambda x, f: x.index_copy(0, f, x), RuntimeError),
+        (lambda x, f: x.index_fill(0, f, 1.0), IndexError),
+        (lambda x, f: x.index_fill(0, f.long()[None], 1.0), RuntimeError),
+        # Types come before shapes and dtypes.
+        (lambda x, f: torch.nn.functional.conv1d(x.bool(), x.bool(), stride=True), TypeError),
+        (lambda x, f: torch.nn.functional.max_pool2d(x[:0], 2, ceil_mode=None), TypeError),
+        (lambda x, f: torch.nn.functional.group_norm(x, 3, f, eps=None), TypeError),
+    ],
+)
+def test_the_error_that_pytorch_finds_first(call, error):
+    with pytest.raises((IndexError, RuntimeError, TypeError)) as found:
+        call(torch.ones(2, 3), torch.zeros(1))
+    assert isinstance(found.value, error)

@@ -58,7 +58,7 @@ _NAMES = {
     "float": "p eps momentum label_smoothing rtol atol nan posinf neginf mean std",
     "bool": (
         "keepdim descending stable largest sorted replacement unbiased accumulate right ceil_mode "
-        "return_indices return_inverse return_counts equal_nan requires_grad sparse_grad wrap "
+        "return_inverse return_counts equal_nan requires_grad sparse_grad wrap "
         "out_int32 log_target is_causal count_include_pad pin_memory train non_blocking "
         "assume_unique invert"
     ),
@@ -67,7 +67,7 @@ _NAMES = {
     "device": "device",
     "layout": "layout",
     "format": "memory_format",
-    "any": "out generator data obj args reduction inplace training padding",
+    "any": "out generator data obj args reduction inplace training padding return_indices",
 }
 KIND = {name: kind for kind, names in _NAMES.items() for name in names.split()}
 

@@ -65,7 +65,9 @@ def guarded(call, name, strict=True, spread=0, public=None):
         found = hand_over(public, args, named, deep=True)
         if found is not NotImplemented:
             return found
-        if strict or not isinstance(error, (TypeError, RuntimeError)):
+        # An operation has judged its own arguments already.
+        judged = isinstance(error, RuntimeError) and hasattr(call, "op")
+        if strict or not (judged or isinstance(error, TypeError)):
             _check(call, name, args, named, strict)
         elif isinstance(error, TypeError) and not isinstance(error, ArgumentError):
             text = str(error)

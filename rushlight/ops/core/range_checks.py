@@ -8,10 +8,10 @@ from rushlight.ops.core.kinds import kernel
 __all__ = ["check_index", "check_indices", "check_range", "require_range"]
 
 
-def check_index(name, index, *, shape=None):
-    """Raise unless ``index`` is an array of int32 or int64."""
+def check_index(name, index, *, shape=None, error=RuntimeError):
+    """Raise ``error`` unless ``index`` is an array of int32 or int64."""
     if index.dtype.kind != "i" or index.dtype.itemsize < 4:
-        raise RuntimeError(
+        raise error(
             f"{name}(): Expected dtype int32/int64 for index, got {OF[index.dtype]}; use .long()"
         )
 

@@ -223,10 +223,10 @@ def index_select(input, dim, index, *, out=None):
 
 
 def _selectable(x, index, *, dim):
-    check_index("index_select", index)
+    dim = shapes.dim(dim, x.ndim, "index_select")
     if index.ndim > 1:
         raise IndexError(f"index_select(): Index is supposed to be a vector, not {index.shape}")
-    dim = shapes.dim(dim, x.ndim, "index_select")
+    check_index("index_select", index)
     if not x.ndim and index.size != 1:
         raise RuntimeError(
             f"index_select(): Index to scalar can have only 1 value, got {index.size} value(s)"

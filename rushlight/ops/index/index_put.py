@@ -190,10 +190,18 @@ def _along(dim, index):
 
 def checked_dim(name, x, index, source, dim):
     """Return ``dim`` counted from the front; raise if the 1-D ``index`` or ``source`` don't fit."""
-    check_index(name, index)
-    if index.ndim > 1:
-        raise IndexError(f"{name}(): Index is supposed to be a vector, but got dim: {index.ndim}")
+    if name == "index_fill":  # the order of the checks is PyTorch's
+        check_index(name, index, error=IndexError)
     dim = shapes.dim(dim, x.ndim, name)
+    if index.ndim > 1:
+        error = RuntimeError if name == "index_fill" else IndexError
+        raise error(f"{name}(): Index is supposed to be a vector, but got dim: {index.ndim}")
+    if name == "index_copy" and x.ndim != source.ndim and x.ndim and source.ndim:
+        raise IndexError(
+            f"{name}(): When source and destination are not scalars, their dimensionality must "
+            f"match. Source dimensionality ({source.ndim}), destination dimensionality ({x.ndim})"
+        )
+    check_index(name, index)
     if source is not None:
         if x.dtype != source.dtype:
             raise DtypeError(

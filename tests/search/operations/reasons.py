@@ -70,7 +70,7 @@ def out_too(case, ours, theirs, found):
     """Methods, views and a few functions take ``out=``: see docs/differences.md."""
     error = str(theirs.error)
     return (
-        found.kind == "takes"
+        found.kind in ("takes", "error")
         and isinstance(theirs.error, TypeError)
         and "out" in dict(case.named)
         and "out" in error
