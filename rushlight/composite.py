@@ -95,6 +95,11 @@ class Composite(Tensor, intercepts=False):
 
     # What a class defines -----------------------------------------------------------------
 
+    @classmethod
+    def write_out(cls, out, found, name):
+        """Write the result ``found`` of the function ``name`` into ``out``: ``out=``."""
+        raise LayoutError(f"{name}: out= is not there for {cls.noun}; copy the result")
+
     backend = property(lambda self: "CPU", doc="What PyTorch's messages call tensors of the kind.")
 
     def elementwise(self, func, args, kwargs):

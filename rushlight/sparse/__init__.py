@@ -16,10 +16,11 @@ from rushlight.sparse import shape as shape
 from rushlight.sparse.functions import addmm, log_softmax, mm, sampled_addmm, softmax, spdiags, sum
 from rushlight.sparse.gradients import as_sparse_gradcheck
 from rushlight.sparse.invariants import check_sparse_tensor_invariants
+from rushlight.sparse.systems import spsolve
 
 __all__ = [
     "addmm", "as_sparse_gradcheck", "check_sparse_tensor_invariants", "log_softmax", "mm",
-    "sampled_addmm", "softmax", "spdiags", "sum",
+    "sampled_addmm", "softmax", "spdiags", "spsolve", "sum",
 ]  # fmt: skip
 
 container.bind_in_place()

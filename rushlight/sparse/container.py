@@ -63,8 +63,6 @@ def rule(function=None, *, name=None, method=True):
     @wraps(function)
     def call(*args, **named):
         SparseTensor.refuse_trace(key)
-        if named.pop("out", None) is not None:
-            raise LayoutError(f"{key}: out= is not there for sparse operands; copy the result")
         try:
             return function(*args, **named)
         except AttributeError as error:
@@ -135,7 +133,20 @@ class SparseTensor(Composite, intercepts=False):
         dense: Any = args[0] if args else None
         if name.endswith("_") and not isinstance(dense, cls) and name[:-1] in RULES:
             return dense.copy_(RULES[name[:-1]](*args, **kwargs or {}).to_dense())
-        return super().__torch_function__(func, types, args, kwargs)
+        out = kwargs.get("out") if kwargs else None
+        if out is None:
+            return super().__torch_function__(func, types, args, kwargs)
+        rest = {key: value for key, value in kwargs.items() if key != "out"}
+        if cls.first((*args, *rest.values())) is None:
+            out.refuse(name)
+        found = super().__torch_function__(func, types, args, rest)
+        return found if found is NotImplemented else cls.write_out(out, found, name)
+
+    @classmethod
+    def write_out(cls, out, found, name):
+        from rushlight.sparse.outputs import write_out
+
+        return write_out(out, found, name)
 
     def refuse(self, name):
         refuse(name, self)
@@ -259,6 +270,18 @@ def order_of(indices):
 # Functions of single elements -------------------------------------------------------------
 
 
+def cast_into(x, dtype, name):
+    """Return the sparse tensor ``x`` in the dtype of the tensor that the function writes."""
+    if x.dtype is dtype:
+        return x
+    if x.dtype.category > dtype.category:
+        raise RuntimeError(
+            f"{name}: result type {x.dtype.name} can't be cast to the desired output type "
+            f"{dtype.name}"
+        )
+    return x.with_values(x.stored.to(dtype))
+
+
 def _in_place(name, call):
     """The method ``name``, which replaces a tensor by the result of ``call``."""
 
@@ -271,14 +294,7 @@ def _in_place(name, call):
                 f"{name}: output with shape {list(self.sizes)} doesn't match the shape "
                 f"{list(found.sizes)} of the result"
             )
-        if found.dtype is not self.dtype:
-            if found.dtype.category > self.dtype.category:
-                raise RuntimeError(
-                    f"{name}: result type {found.dtype.name} can't be cast to the desired output "
-                    f"type {self.dtype.name}"
-                )
-            found = found.with_values(found.stored.to(self.dtype))
-        return self.become(found)
+        return self.become(cast_into(found, self.dtype, name))
 
     written.__name__ = name
     return written

@@ -10,6 +10,7 @@ from rushlight.shapes import dims as dims_of
 from rushlight.sparse.container import SparseTensor, coo, refuse
 from rushlight.sparse.conversion import as_coo, as_layout, require_coo
 from rushlight.sparse.matmul import add_to_product, matrix_product, sampled_sum
+from rushlight.sparse.outputs import write_out
 from rushlight.sparse.reductions import softmax as scaled
 from rushlight.sparse.reductions import total
 from rushlight.tensor import Tensor, from_array
@@ -17,14 +18,12 @@ from rushlight.tensor import Tensor, from_array
 __all__ = ["addmm", "log_softmax", "mm", "sampled_addmm", "softmax", "spdiags", "sum"]
 
 
-def _enter(name, x, out=None):
+def _enter(name, x):
     mode.refuse_in_trace(f"torch.sparse.{name} has a sparse operand, whose size depends on values")
     if not isinstance(x, Tensor):
         raise TypeError(
             f"{name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}"
         )
-    if out is not None:
-        raise LayoutError(f"sparse.{name}: out= is not there for sparse operands; copy the result")
 
 
 def mm(mat1, mat2, reduce=None):
@@ -67,7 +66,7 @@ def addmm(mat, mat1, mat2, *, beta=1.0, alpha=1.0, out=None):
         mat1: Tensor ``(n, k)``, of any layout.
         mat2: Tensor ``(k, m)``, of any layout and of the same dtype.
         beta, alpha: Factors of ``mat`` and of the product. Default: 1.
-        out: None; sparse operands write into no other tensor.
+        out: The tensor to write into, of the result's layout. Default: a new one.
 
     Returns:
         Tensor ``(n, m)``: sparse if both operands of the product and ``mat`` are, else dense.
@@ -80,10 +79,11 @@ def addmm(mat, mat1, mat2, *, beta=1.0, alpha=1.0, out=None):
     tensor([[2., 2.],
             [2., 2.]])
     """
-    _enter("addmm", mat, out)
+    _enter("addmm", mat)
     if not any(isinstance(x, SparseTensor) for x in (mat1, mat2)):
-        return rushlight.addmm(mat, mat1, mat2, beta=beta, alpha=alpha)
-    return add_to_product("sparse.addmm", mat, mat1, mat2, beta, alpha)
+        return rushlight.addmm(mat, mat1, mat2, beta=beta, alpha=alpha, out=out)
+    found = add_to_product("sparse.addmm", mat, mat1, mat2, beta, alpha)
+    return found if out is None else write_out(out, found, "sparse.addmm")
 
 
 def sampled_addmm(input, mat1, mat2, *, beta=1.0, alpha=1.0, out=None):
@@ -94,7 +94,7 @@ def sampled_addmm(input, mat1, mat2, *, beta=1.0, alpha=1.0, out=None):
         mat1: Dense tensor ``(n, k)``.
         mat2: Dense tensor ``(k, m)``.
         beta, alpha: Factors of ``input`` and of the product. Default: 1.
-        out: None; sparse operands write into no other tensor.
+        out: The tensor to write into, of the result's layout. Default: a new one.
 
     Returns:
         Sparse tensor ``(n, m)`` with the indices of ``input``.
@@ -108,10 +108,11 @@ def sampled_addmm(input, mat1, mat2, *, beta=1.0, alpha=1.0, out=None):
     tensor([[4., 0.],
             [0., 4.]])
     """
-    _enter("sampled_addmm", input, out)
+    _enter("sampled_addmm", input)
     if not input.is_sparse_csr:
         refuse("sampled_addmm", input)
-    return sampled_sum(input, mat1, mat2, beta, alpha)
+    found = sampled_sum(input, mat1, mat2, beta, alpha)
+    return found if out is None else write_out(out, found, "sparse.sampled_addmm")
 
 
 def sum(input, dim=None, dtype=None):

@@ -4,6 +4,7 @@ import rushlight
 import rushlight.sparse  # binds the rules
 from rushlight.sparse.container import RULES, SparseTensor
 from rushlight.sparse.conversion import require_coo
+from rushlight.sparse.outputs import write_out
 
 __all__ = ["dsmm", "hspmm", "saddmm", "smm", "spmm", "sspaddmm"]
 
@@ -32,12 +33,13 @@ def smm(input, mat):
     return RULES["smm"](input, mat)
 
 
-def hspmm(mat1, mat2):
+def hspmm(mat1, mat2, *, out=None):
     """Multiply a sparse matrix by a dense one; the result is hybrid: sparse rows, each dense.
 
     Args:
         mat1: Sparse tensor ``(n, k)``.
         mat2: Dense tensor ``(k, m)``.
+        out: The sparse tensor to write into. Default: a new one.
 
     Returns:
         Sparse tensor ``(n, m)`` with one sparse and one dense dim.
@@ -47,7 +49,8 @@ def hspmm(mat1, mat2):
     1
     """
     _check("hspmm", mat1)
-    return RULES["hspmm"](mat1, mat2)
+    found = RULES["hspmm"](mat1, mat2)
+    return found if out is None else write_out(out, found, "hspmm")
 
 
 def sspaddmm(input, mat1, mat2, *, beta=1, alpha=1):

@@ -153,8 +153,6 @@ def test_refusals_name_the_function_and_the_remedy():
             call(made("coo"))
     with pytest.raises(LayoutError, match="to_dense"):
         _ = made("csr").array
-    with pytest.raises(NotImplementedError, match=r"out= .*sparse"):
-        torch.mm(made("coo"), dense(), out=dense())
 
 
 def test_dense_calls_keep_their_fast_path():

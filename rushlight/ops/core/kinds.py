@@ -166,7 +166,8 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, **options):
             dtype = out.dtype  # the reduction is computed in this dtype, too
         args, params = bind(op, args, kwargs)
         if dtype is not None:
-            found = overridden(op.call, args, {**params, "dtype": dtype})
+            given = {**params, "dtype": dtype} | ({} if out is None else {"out": out})
+            found = overridden(op.call, args, given)
             if found is not NotImplemented:
                 return found
             if not isinstance(args[0], Tensor):

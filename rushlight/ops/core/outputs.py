@@ -52,6 +52,10 @@ def store(out, result, name, casts=False, silent=False, error=DtypeError):
         return type(result)(*out) if hasattr(result, "_fields") else tuple(out)
     if not isinstance(out, Tensor):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+    if type(out) is not Tensor or type(result) is not Tensor:
+        for x in (out, result):
+            if hasattr(x, "write_out"):  # a sparse or nested tensor, which has no array
+                return x.write_out(out, result, name)
     if 0 in out.array.strides and out.array.size:
         check_overlap(out.array, name)
     refuse_gradients(name, (out, result))
