@@ -151,6 +151,11 @@ class SparseTensor(Composite, intercepts=False):
     def refuse(self, name):
         refuse(name, self)
 
+    @classmethod
+    def refuse_trace(cls, name):
+        if not getattr(mode.recorder(), "batches", False):  # vmap knows the indices from outside
+            super().refuse_trace(name)
+
     # What a tensor tells about itself -----------------------------------------------------
 
     layout = property(lambda self: self.form)

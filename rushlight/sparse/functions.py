@@ -3,7 +3,6 @@
 import numpy as np
 
 import rushlight
-from rushlight.autograd import mode
 from rushlight.errors import LayoutError
 from rushlight.ops.tensor.memory_format import sparse_coo
 from rushlight.shapes import dims as dims_of
@@ -19,7 +18,7 @@ __all__ = ["addmm", "log_softmax", "mm", "sampled_addmm", "softmax", "spdiags", 
 
 
 def _enter(name, x):
-    mode.refuse_in_trace(f"torch.sparse.{name} has a sparse operand, whose size depends on values")
+    SparseTensor.refuse_trace(f"torch.sparse.{name}")
     if not isinstance(x, Tensor):
         raise TypeError(
             f"{name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}"

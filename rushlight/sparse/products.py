@@ -9,6 +9,7 @@ import numpy as np
 
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.rules import conj
+from rushlight.tensor import from_array
 
 __all__ = ["product", "sampled"]
 
@@ -66,3 +67,39 @@ sampled.grad(
         g, conj(x), columns, rows, size=(y_shape[0], x_shape[0])
     ),
 )
+
+
+# Batches of ``vmap`` ----------------------------------------------------------------------
+
+
+def _stacked(places, size, n):
+    """The ``places`` of each of ``size`` matrices of ``n`` rows, one below the other."""
+    steps = from_array(np.arange(size)[:, None] * n)
+    return (places + steps).reshape(-1)
+
+
+def _products(batch, e, operands, params):
+    """The samples are more columns; if the values differ, they are blocks of one matrix."""
+    (x, varies), (y, several), (rows, _), (columns, _) = operands
+    (n, k), b, m = params["size"], batch.size, y.shape[-1]
+    if not varies:
+        y = y.permute(1, 0, 2).reshape(k, b * m)
+        return product(x, y, rows, columns, size=(n, k)).reshape(n, b, m).permute(1, 0, 2)
+    y = y if several else y.expand(b, *y.shape)
+    rows, columns = _stacked(rows, b, n), _stacked(columns, b, k)
+    found = product(x.reshape(-1), y.reshape(b * k, m), rows, columns, size=(b * n, b * k))
+    return found.reshape(b, n, m)
+
+
+def _samples(batch, e, operands, params):
+    """The samples are matrices one below the other."""
+    b = batch.size
+    x, y = [t if many else t.expand(b, *t.shape) for t, many in operands[:2]]
+    rows, columns = [t for t, _ in operands[2:]]
+    rows, columns = _stacked(rows, b, x.shape[1]), _stacked(columns, b, y.shape[1])
+    x, y = [t.reshape(b * t.shape[1], t.shape[2]) for t in (x, y)]
+    return sampled(x, y, rows, columns).reshape(b, *e.outs[0].shape)
+
+
+product.op.batching = _products
+sampled.op.batching = _samples
