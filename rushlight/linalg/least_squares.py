@@ -141,7 +141,7 @@ def lstsq(A, B, rcond=None, *, driver=None, out=None):
 
     Args:
         A: Tensor ``(*, M, N)``, floating point or complex.
-        B: Tensor ``(*, M, K)``; or vectors ``(*, M)``, if B has one dim less than A.
+        B: Tensor ``(*, M, K)``; or vectors ``(*, M)`` of the batch of A.
         rcond: Singular values below ``rcond`` times the largest count as 0. Default: the dtype's
             ``eps`` times max(M, N).
         driver: LAPACK's routine. ``"gelsy"`` (default) uses a QR factorization with pivots,
@@ -180,7 +180,7 @@ def lstsq(A, B, rcond=None, *, driver=None, out=None):
         raise RuntimeError(
             f"linalg.lstsq: parameter `driver` should be one of {_DRIVERS}, not {driver!r}"
         )
-    vectors = B.dim() < A.dim()
+    vectors = B.dim() == 1 or tuple(B.shape) == tuple(A.shape[:-1])
     rcond = _least_part(A) if rcond is None else float(rcond)
     found = _lstsq(A, B.unsqueeze(-1) if vectors else B, rcond=rcond, driver=driver)
     X, residuals, rank, S = found

@@ -451,3 +451,10 @@ def test_the_error_that_pytorch_finds_first(call, error):
     with pytest.raises((IndexError, RuntimeError, TypeError)) as found:
         call(torch.ones(2, 3), torch.zeros(1))
     assert isinstance(found.value, error)
+
+
+def test_vectors_of_lstsq_have_the_batch_of_the_matrices():
+    A = torch.ones(2, 4, 3)
+    assert torch.linalg.lstsq(A, torch.ones(2, 4)).solution.shape == (2, 3)
+    with pytest.raises(RuntimeError, match=r"size\(-2\)"):
+        torch.linalg.lstsq(A, torch.ones(1, 4))

@@ -320,7 +320,8 @@ def others(case, ours, theirs, found):
     if name == "det":
         digit = eps(theirs.tensors[0][1].real.dtype) if theirs.tensors else 0.0
         return found.kind == "gradient" and bool((np.abs(theirs.tensors[0][1]) <= 64 * digit).any())
-    if name in ("group_norm", "batch_norm", "acosh", "arccosh"):
+    norms = "group_norm", "batch_norm", "instance_norm"
+    if name in (*norms, "acosh", "arccosh", "asinh", "arcsinh"):
         given = case.inputs[1:] if name.endswith("norm") else case.inputs
         infinite = any(inf in (abs(v.real), abs(v.imag)) for x in given for v in x.data)
         return infinite and all(
