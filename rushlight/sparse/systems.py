@@ -16,11 +16,11 @@ from rushlight.sparse.container import SparseTensor, refuse
 from rushlight.sparse.conversion import as_coo, places
 from rushlight.sparse.products import sampled
 
-__all__ = ["spsolve"]
+__all__ = ["solved", "spsolve"]
 
 
 @kernel(public=False, method=False, name="sparse_solve", shape=lambda x, y, rows, columns: y.shape)
-def _solved(xp, x, y, rows, columns):
+def solved(xp, x, y, rows, columns):
     """Return X (n, m) with A·X = y; the matrix A has the values ``x`` at ``rows``, ``columns``."""
     try:
         from scipy.sparse import csc_array
@@ -40,10 +40,10 @@ def _solved(xp, x, y, rows, columns):
 
 
 def _slope(g, x, rows, columns):
-    return _solved(conj(x), g, columns, rows)
+    return solved(conj(x), g, columns, rows)
 
 
-_solved.grad(
+solved.grad(
     x=lambda g, x, out, rows, columns: (
         -sampled(_slope(g, x, rows, columns), conj(out), rows, columns)
     ),
@@ -97,4 +97,4 @@ def spsolve(input, other, *, left=True):
         )
     x = as_coo(input)
     rows, columns = places(x.pattern[0])
-    return _solved(x.stored, other.unsqueeze(1), rows, columns).squeeze(1)
+    return solved(x.stored, other.unsqueeze(1), rows, columns).squeeze(1)

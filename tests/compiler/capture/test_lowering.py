@@ -62,7 +62,7 @@ OPAQUE = {
         "linalg_lstsq linalg_cofactor lobpcg"
     ),
     "a view, where the gradient lies in memory otherwise than the tensor": "seen",
-    "products with a sparse matrix": "sparse_product sparse_sampled_product",
+    "products with a sparse matrix": "sparse_product sparse_sampled_product sparse_solve",
     "sums windows that overlap": "collect pick overlap_add",
 }
 ALLOWED = PRIMITIVES | {name for names in OPAQUE.values() for name in names.split()}
