@@ -1,31 +1,111 @@
-"""torch.accelerator: the device to prefer to the CPU: a GPU of NVIDIA's, Intel's or another's."""
+"""torch.accelerator: the devices to prefer to the CPU: GPUs of NVIDIA's, Intel's or another's.
+
+``devices.py`` has most functions. They are those of the type of the accelerator.
+"""
 
 from rushlight.device import DRIVEN, device
 from rushlight.device_array import drivers
+from rushlight.devices import Devices
 
-__all__ = ["current_accelerator", "device_count", "is_available"]
+__all__ = [
+    "current_accelerator", "current_device_idx", "current_device_index", "current_stream",
+    "device_count", "device_index", "empty_cache", "get_device_capability",
+    "get_memory_info", "is_available",
+    "max_memory_allocated", "max_memory_reserved", "memory_allocated", "memory_reserved",
+    "memory_stats", "reset_peak_memory_stats", "set_device_idx", "set_device_index", "set_stream",
+    "synchronize",
+]  # fmt: skip
 
 
-def _found():
-    """The type of the devices to prefer, and their numbers; those on the CPU gain nothing."""
+def _kind():
+    """The type of the devices to prefer; None if none gains anything over the CPU."""
     for kind in DRIVEN:
-        numbers = [i for i, d in enumerate(drivers(kind)) if d.kind == "GPU"]
-        if numbers:
-            return kind, numbers
-    return "cpu", []
+        if any(d.kind == "GPU" for d in drivers(kind)):
+            return kind
+    return None
 
 
-def is_available():
-    """Return whether there is a GPU that tensors can be on.
+class _Accelerators(Devices):
+    """The functions for the devices of whatever type ``_kind`` tells."""
 
-    Returns:
-        A bool.
+    kind = property(lambda self: _kind() or "cuda", lambda self, kind: None)
 
-    >>> import rushlight as torch
-    >>> torch.accelerator.is_available() == (torch.accelerator.device_count() > 0)
-    True
-    """
-    return bool(_found()[1])
+    def place(self, device=None):
+        if _kind() is None:
+            raise RuntimeError("Cannot access accelerator device when none is available.")
+        return super().place(device)
+
+    def is_available(self):
+        """Return whether there is a GPU that tensors can be on.
+
+        Returns:
+            A bool.
+
+        >>> import rushlight as torch
+        >>> torch.accelerator.is_available() == (torch.accelerator.device_count() > 0)
+        True
+        """
+        return _kind() is not None
+
+    def device_count(self):
+        """Return the number of GPUs that tensors can be on.
+
+        Returns:
+            An int.
+
+        >>> import rushlight as torch
+        >>> torch.accelerator.device_count() >= 0
+        True
+        """
+        return len(drivers(self.kind)) if _kind() else 0
+
+    def _count(self, device, name):
+        return getattr(self.driver(device), name)
+
+    def empty_cache(self):
+        """Give memory that no tensor uses back to the system, on all devices.
+
+        Raises:
+            RuntimeError: there is no accelerator.
+
+        >>> import rushlight as torch
+        >>> if torch.accelerator.is_available():
+        ...     torch.accelerator.empty_cache()
+        """
+        self.place()
+        super().empty_cache()
+
+    def get_memory_info(self, device=None):
+        """Return (bytes that are free, bytes of memory) of a device.
+
+        Args:
+            device: A number, string or ``torch.device``. Default: the current one.
+
+        Returns:
+            A pair of ints. OpenCL does not tell what other processes use.
+
+        Raises:
+            RuntimeError: there is no accelerator.
+
+        >>> import rushlight as torch
+        >>> if torch.accelerator.is_available():
+        ...     free, total = torch.accelerator.get_memory_info()
+        """
+        return self.driver(device).memory_info()
+
+
+_devices = _Accelerators("")
+is_available, device_count = _devices.is_available, _devices.device_count
+current_device_index = current_device_idx = _devices.current_device
+set_device_index = set_device_idx = _devices.set_device
+device_index = _devices.device
+current_stream, set_stream = _devices.current_stream, _devices.set_stream
+get_memory_info = _devices.get_memory_info
+synchronize, empty_cache = _devices.synchronize, _devices.empty_cache
+memory_allocated, memory_reserved = _devices.memory_allocated, _devices.memory_reserved
+max_memory_allocated = _devices.max_memory_allocated
+max_memory_reserved = _devices.max_memory_reserved
+memory_stats, reset_peak_memory_stats = _devices.memory_stats, _devices.reset_peak_memory_stats
 
 
 def current_accelerator(check_available=False):
@@ -35,25 +115,36 @@ def current_accelerator(check_available=False):
         check_available: Accepted without effect: a device is only returned if it is there.
 
     Returns:
-        A ``torch.device``; None if there is none.
+        A ``torch.device`` without an index; None if there is none.
 
     >>> import rushlight as torch
     >>> device = torch.accelerator.current_accelerator() or torch.device("cpu")
     >>> torch.zeros(2, device=device).device.type == device.type
     True
     """
-    kind, numbers = _found()
-    return device(kind) if numbers else None
+    kind = _kind()
+    return device(kind) if kind else None
 
 
-def device_count():
-    """Return the number of GPUs that tensors can be on.
+def get_device_capability(device=None):
+    """Return what a device computes with.
+
+    Args:
+        device: A number, string or ``torch.device``. Default: the current one.
 
     Returns:
-        An int.
+        A dict: ``"supported_dtypes"`` has a set of dtypes.
+
+    Raises:
+        RuntimeError: there is no accelerator.
 
     >>> import rushlight as torch
-    >>> torch.accelerator.device_count() >= 0
-    True
+    >>> if torch.accelerator.is_available():
+    ...     assert torch.float32 in torch.accelerator.get_device_capability()["supported_dtypes"]
     """
-    return len(_found()[1])
+    from rushlight.dtype import DTYPES
+
+    driver = _devices.driver(device)
+    without = {"float64", "complex128"} if not driver.doubles else set()
+    found = {d for d in DTYPES if d.name not in without and not d.is_complex}
+    return {"supported_dtypes": found}

@@ -135,6 +135,10 @@ class Device:
     def forget(self, event):
         """Give an event back."""
 
+    def memory_info(self):
+        """(bytes that are free, bytes of memory), as far as this process knows."""
+        return self.memory - self.reserved, self.memory
+
     def no_memory(self, nbytes, error) -> str:
         """What to say where memory is lacking for ``nbytes`` bytes."""
         return (
