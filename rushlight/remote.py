@@ -22,7 +22,7 @@ from rushlight.storage import UntypedStorage, address
 
 __all__ = [
     "Crossing", "Memory", "RemoteArray", "RemoteStorage", "at", "crossings", "default_device",
-    "device_of", "holds_remote", "is_remote", "set_default_device",
+    "device_of", "holds_remote", "is_remote", "place_of", "set_default_device",
 ]  # fmt: skip
 
 
@@ -151,22 +151,30 @@ def is_remote(x):
     return device_of(x) is not CPU
 
 
+def place_of(array):
+    """The device of an array: NumPy's, one in a device's memory, or one without elements."""
+    return array.device if isinstance(array, Shaped) else CPU
+
+
 def device_of(x):
     """The device of the tensor ``x``."""
     try:
         a = x.array
     except AttributeError:  # a sparse tensor, whose values know
         return x.device
-    return CPU if type(a) is ndarray or not isinstance(a, RemoteArray) else a.device
+    return CPU if type(a) is ndarray else place_of(a)
 
 
-def holds_remote(value):
-    """Whether a tensor, or a tuple, list or dict of values, has a tensor that is not on the CPU."""
-    if isinstance(value, (tuple, list)):
-        return any(map(holds_remote, value))
-    if isinstance(value, dict):
-        return any(map(holds_remote, value.values()))
-    return isinstance(getattr(value, "array", None), RemoteArray)
+def holds_remote(value, d=None):
+    """Whether a tensor, or a tuple, list or dict of values, has a tensor that is not on the CPU.
+
+    ``d``: the device that counts. Default: any.
+    """
+    if isinstance(value, (tuple, list, dict)):
+        items = value.values() if isinstance(value, dict) else value
+        return any([holds_remote(item, d) for item in items])
+    array = getattr(value, "array", None)
+    return isinstance(array, RemoteArray) and (d is None or array.device is d)
 
 
 # Where new tensors are made ---------------------------------------------------------------
@@ -181,8 +189,8 @@ def _set_place(d):
     """Make new tensors on ``d``; returns the previous ``mode.state.place``, None for the CPU."""
     d = require(d)
     place: Any = None if d is CPU else d
-    if place is not None:
-        mode.refuse_in_trace(f'tensors are made on the device "{d}", which a program cannot do')
+    if place is not None and mode.intercept and (recording := mode.recorder()):
+        recording.enter(d)
     return mode.exchange("place", place)
 
 

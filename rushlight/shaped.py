@@ -1,8 +1,11 @@
 """Arrays without elements: shape, dtype and strides, from which shape rules find a result's."""
 
 from math import prod
+from typing import Any
 
 import numpy as np
+
+from rushlight.device import CPU
 
 __all__ = ["Shaped"]
 
@@ -16,6 +19,8 @@ class Shaped:
 
     __slots__ = ("dtype", "shape", "strides")
     is_abstract = True
+    #: Where the elements would be.
+    device: Any = CPU
     #: Whether there may be more elements than fit into memory.
     may_be_huge = False
     shape: tuple

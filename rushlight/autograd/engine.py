@@ -318,13 +318,13 @@ def _accumulate(node, g, shared):
             else:
                 before.cell[0] = tick()
                 before.cell[1] += 1
-    elif (recording := mode.recorder()) and not mode.state.grad:
-        recording.accumulate(tensor, g)
     elif device_of(g) is not device_of(tensor):
         raise RuntimeError(
             f"backward: the gradient is on the device {g.device}, and the tensor is on "
             f"{tensor.device}: it was moved since. Move it before it is used"
         )
+    elif (recording := mode.recorder()) and not mode.state.grad:
+        recording.accumulate(tensor, g)
     else:
         tensor._grad = g.clone() if before is None else before + g  # memory of its own
     if node.hooks:

@@ -38,6 +38,9 @@ class Recording(Protocol):
     stepped: dict
     first_calls: int
 
+    def enter(self, device) -> None:
+        """Refuse new tensors on a device that a program cannot have."""
+
     # Operations and values
 
     def record(self, op, args, params) -> Any:

@@ -258,7 +258,7 @@ class State:
         for p in self.params:
             for name in (*optimizer._numbers, *optimizer._names_of(p, self.names)):
                 tensor = state[p][name]
-                if type(tensor.array) is np.ndarray:
+                if recorder.is_outer(tensor):
                     recorder.capture(tensor, lambda p=p, name=name: self.optimizer.state[p][name])
         for i, (_, _, tensor) in enumerate(self.counters):
             recorder.capture(tensor, lambda i=i: self.counters[i][2])

@@ -9,14 +9,18 @@ from rushlight.compiler.calls.guard import GONE, demand_there
 from rushlight.compiler.python.comparisons import is_plain
 from rushlight.errors import TraceError
 from rushlight.ops.tensor.memory_format import strided
+from rushlight.remote import RemoteArray
 from rushlight.tensor import Tensor
 
 __all__ = ["Arguments", "check_array"]
 
 
 def check_array(source, name, array):
-    """Add a guard: the array ``name`` has the shape, strides and dtype of ``array``."""
+    """Add a guard: the array ``name`` has the device, shape, strides and dtype of ``array``."""
     dtype = source.name(array.dtype)
+    source.demand(f"type({name}) is {source.name(type(array))}")
+    if isinstance(array, RemoteArray):
+        source.demand(f"{name}.device is {source.name(array.device)}")
     source.demand(
         f"{name}.shape == {array.shape!r} and {name}.strides == {array.strides!r} "
         f"and ({name}.dtype is {dtype} or {name}.dtype == {dtype})"

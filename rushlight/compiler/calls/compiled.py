@@ -14,6 +14,7 @@ from rushlight.compiler.calls.guard import MISS
 from rushlight.compiler.ir.abstract import user_line
 from rushlight.compiler.run import denormals
 from rushlight.compiler.run.handlers import handlers_apart, is_of_handler
+from rushlight.device import META
 from rushlight.errors import TraceError
 from rushlight.gc_pause import paused
 from rushlight.locks import new_lock
@@ -199,9 +200,9 @@ class Compiled:
 
     def call(self, args, kwargs):
         """Return the function's result for these arguments, by a program if possible."""
-        if _eager or (mode.intercept and (mode.state.recorder is not None or mode.state.place)):
+        if _eager or (mode.intercept and mode.state.recorder is not None):
             return self.function(*args, **kwargs)
-        if mode.metas and any(map(holds_remote, (args, kwargs))):
+        if mode.metas and any([holds_remote(x, META) for x in (args, kwargs)]):
             return self.function(*args, **kwargs)
         known = self.entries
         for entry in known:

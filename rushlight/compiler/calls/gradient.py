@@ -10,6 +10,7 @@ from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.run.handlers import handlers_apart
 from rushlight.compiler.run.program import make_program
 from rushlight.errors import GraphError, TraceError
+from rushlight.remote import at, place_of
 from rushlight.tensor import from_array
 
 __all__ = ["gradients"]
@@ -44,7 +45,7 @@ class CompiledNode(Node):
                 )
 
     def backward(self, g, symbolic):
-        if symbolic:
+        if symbolic and mode.records():
             raise GraphError(
                 "CompiledFunctionBackward: a compiled forward cannot be differentiated twice from "
                 "outside; put the gradient inside the compiled function, or run it eagerly"
@@ -54,7 +55,10 @@ class CompiledNode(Node):
         given = tuple([i for i, g in enumerate(gs) if g is not None])
         program, read = self.gradient.program(given)
         self.check(read=read)
-        # The gradient of a sum is often an expanded array; native code needs contiguous ones.
+        # The gradient of a sum is often an expanded array; programs need contiguous ones.
+        if symbolic:  # tensors, because the graph has values on devices
+            found = program.run([*self.saved, *[gs[i].contiguous().array for i in given]])
+            return [None if a is None else from_array(a) for a in found]
         seeds = [gs[i] if gs[i].flags.c_contiguous else gs[i].copy() for i in given]
         return program.run([*self.saved, *seeds])
 
@@ -89,7 +93,8 @@ class Gradient:
             for node in (*inner, *found):
                 passing.setdefault(node, set()).add(i)
         self.start = len(recorder.equations)
-        self.seeds = [Abstract(outs[k][2].shape, outs[k][2].dtype) for k in self.outs]
+        arrays = [outs[k][2] for k in self.outs]
+        self.seeds = [Abstract(a.shape, a.dtype, None, place_of(a)) for a in arrays]
         self.reach = [passing[end] for end in ends]
         self.parents = [(node, _owner(recorder, node)) for node in ends]
         seeds = [from_array(s) for s in self.seeds]
@@ -100,7 +105,7 @@ class Gradient:
         try:
             # One end may be an ancestor of another. The path between them belongs to the outer
             # graph, so this run stops at every end.
-            with recorder.observer:  # hooks run
+            with at(self.seeds[0].device), recorder.observer:  # hooks run
                 arrived = engine.run(
                     roots, seeds, True, True, {*map(id, ends)}, False, beyond=False
                 )

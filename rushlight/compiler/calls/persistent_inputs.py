@@ -17,7 +17,9 @@ from rushlight.autograd.tape import tick
 from rushlight.compiler.calls.guard import MISS
 from rushlight.compiler.calls.shared_inputs import all_apart, owners
 from rushlight.compiler.python.comparisons import equal, is_plain, same_objects
-from rushlight.shaped import Shaped
+from rushlight.device import CPU
+from rushlight.device_array import reserved
+from rushlight.remote import device_of
 from rushlight.tensor import from_array
 
 __all__ = ["Held"]
@@ -35,7 +37,12 @@ class Slot:
 
     def renew(self):
         """Take new memory, because other objects refer to the old memory."""
-        self.tensor = from_array(np.empty(self.value.shape, self.value.dtype))
+        value, d = self.value, self.value.device
+        if d is CPU:
+            array = np.empty(value.shape, value.dtype)
+        else:
+            array = reserved(value.shape, value.dtype, None, d)
+        self.tensor = from_array(array)
 
     @property
     def array(self):
@@ -183,7 +190,7 @@ class Held:
             a = t.array
             if (a.shape, a.strides, a.dtype) != (value.shape, value.strides, value.dtype):
                 return False
-            if isinstance(a, Shaped):  # of the device meta
+            if device_of(t) is not value.device:
                 return False
             self.tensors[i] = t
             for name in (self.tensor_names[i], self.other_names[i]):

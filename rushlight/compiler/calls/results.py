@@ -5,8 +5,6 @@ import types
 import weakref
 from functools import partial
 
-from numpy import ndarray
-
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf, refresh
 from rushlight.autograd.write import detached
@@ -193,7 +191,7 @@ class Results:
         for grad, name in self._grads:
             if grad() is t:
                 return name
-        if type(t.array) is not ndarray:
+        if type(t.array) is Abstract:
             return None
         captured = self.recorder.captured[self.recorder.capture(t)]
         if isinstance(captured.get, Grad) and self.recorder.is_outer(t):

@@ -6,16 +6,35 @@ shares memory with another input. Other calls run eagerly.
 
 import numpy as np
 
+from rushlight import storage
+from rushlight.device import CPU
 from rushlight.errors import TraceError
-from rushlight.storage import root
+from rushlight.remote import RemoteArray
 
 __all__ = ["all_apart", "apart", "demand_apart", "owners", "refuse_shared", "shares"]
 
 _WORK = 10_000  # the limit on NumPy's search for a common element (max_work)
 
 
+def root(array):
+    """The object that owns the memory of an array: NumPy's, or one on a device."""
+    return array.memory if isinstance(array, RemoteArray) else storage.root(array)
+
+
+def _span(array):
+    """(first address, one past the last) of an array."""
+    if not isinstance(array, RemoteArray):
+        return np.lib.array_utils.byte_bounds(array)
+    return array.address, array.address + array.reach
+
+
 def shares(x, y):
     """Whether two arrays have an element in common; True also if the answer takes too long."""
+    if isinstance(x, RemoteArray) or isinstance(y, RemoteArray):
+        if root(x) is not root(y):
+            return False
+        whole = np.empty(x.memory.nbytes, np.uint8)  # stands for the memory; nobody reads it
+        x, y = [np.ndarray(a.shape, a.dtype, whole, a.start, a.strides) for a in (x, y)]
     try:
         return np.shares_memory(x, y, max_work=_WORK)  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
@@ -72,7 +91,7 @@ def refuse_shared(captured, written):
                 f"a tensor of shape {list(c.value.shape)} is written inside torch.compile, and "
                 "several of its elements lie at one place in memory"
             )
-    spans = [(*np.lib.array_utils.byte_bounds(c.tensor.array), c) for c in captured]
+    spans = [(*_span(c.tensor.array), c) for c in captured]
     reaching: list = []  # (end, input) of earlier inputs that reach beyond the present start
     for low, high, c in sorted(spans, key=lambda span: span[:2]):
         reaching = [(end, other) for end, other in reaching if end > low]
@@ -102,7 +121,12 @@ def demand_apart(source, fresh, written, held, count):
         count: The number of tensors among the inputs that stay.
     """
     source.names.update(shares=shares, apart=apart, root=root)
-    whole = lambda name: f"id({name} if {name}.base is None else root({name}))"
+    far = {name for name, c in fresh.items() if c.value.device is not CPU}
+
+    def whole(name):
+        alone = f"{name} if {name}.base is None else "
+        return f"id({'' if name in far else alone}root({name}))"
+
     if held:
         for name in fresh:
             alone = f"{whole(name)} not in held.owners"
@@ -113,4 +137,6 @@ def demand_apart(source, fresh, written, held, count):
         for name in fresh:
             if name != w and (name not in written or name > w):
                 alone = f"{w}.base is None and {name}.base is None"
+                if far:
+                    alone = f"root({w}) is not root({name})"
                 source.demand(f"({alone} or not shares({w}, {name}))")

@@ -9,8 +9,6 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
-from numpy import ndarray
-
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf
 from rushlight.autograd.write import stamp
@@ -31,6 +29,7 @@ from rushlight.compiler.python.locations import NOTHING, getter, in_words
 from rushlight.compiler.run.program import make_program
 from rushlight.errors import TraceError
 from rushlight.locks import new_lock
+from rushlight.remote import device_of
 from rushlight.tensor import Tensor
 
 __all__ = ["Wrapper"]
@@ -241,13 +240,13 @@ class Wrapper:
             owner = results.outer(leaf)
             if now is None:
                 lines.append(f"{owner}._grad = None")
-            elif type(now.array) is ndarray or self.arguments.expression(leaf):
+            elif type(now.array) is not Abstract or self.arguments.expression(leaf):
                 # One traced tensor may be the gradient of several leaves: each leaf gets a copy.
                 shared = id(now) in given
                 lines.append(f"{owner}._grad = {results.expression(now, apart=shared)}")
                 given.add(id(now))
             else:
-                place = Abstract(now.array.shape, now.array.dtype)
+                place = Abstract(now.array.shape, now.array.dtype, None, device_of(now))
                 grads.append((leaf, place, recorder.value(now)))
         return grads, lines
 
@@ -353,7 +352,7 @@ class Wrapper:
         """Add guards that no argument is a tensor that the function also finds outside."""
         outer = {id(v): v for *_, v in checks if isinstance(v, Tensor)}
         for v in outer.values():
-            if type(v.array) is not ndarray or self.arguments.expression(v):
+            if type(v.array) is Abstract or self.arguments.expression(v):
                 continue
             for i, t in enumerate(self.arguments.leaves[: self.arguments.given]):
                 if (v.array.shape, v.array.dtype) == (t.array.shape, t.array.dtype):
@@ -494,7 +493,9 @@ def _stays(captured):
 def _kind(value):
     """The properties of a tensor that Python code can test without its values."""
     given = isinstance(value, Tensor)
-    return (type(value), *((value.shape, value.dtype, value.requires_grad) if given else ()))
+    if not given:
+        return (type(value),)
+    return type(value), value.shape, value.dtype, value.requires_grad, device_of(value)
 
 
 def _placed(template, objects, get):
@@ -503,5 +504,5 @@ def _placed(template, objects, get):
     if not isinstance(t, Tensor):
         return [(template, objects, t, MISS)]
     a = t.array
-    look = f"{type(t).__name__} {a.shape} {a.strides} {a.dtype.name}"
+    look = f"{type(t).__name__} {a.shape} {a.strides} {a.dtype.name} {device_of(t)}"
     return [(template, objects, t, look), ("{0}.node", (t,), t.node, t.node)]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from rushlight.backend import numpy as xp
+from rushlight.shaped import Shaped
 from rushlight.storage import address, offset, reach, span
 from rushlight.strides import is_dense
 
@@ -42,7 +43,9 @@ class Memory:
     @property
     def geometry(self):
         """A NumPy array with the shape, dtype and strides of this memory."""
-        return self.look.like() if self.array is None else self.array
+        if self.array is None:
+            return self.look.like()
+        return self.array.like() if isinstance(self.array, Shaped) else self.array
 
     def within(self, size, stride, start, **_):
         """``start`` of a view of the storage, counted from the first element of this memory.

@@ -22,13 +22,15 @@ from rushlight.compiler.capture.outer_arrays import Array
 from rushlight.compiler.capture.symbolic_numbers import Numbers, SymbolicNumber, without_numbers
 from rushlight.compiler.capture.tracked_memory import TrackedMemory
 from rushlight.compiler.ir.abstract import HALF, Abstract, refuse_values, user_line
+from rushlight.device import META
 from rushlight.dtype import OF
 from rushlight.errors import TraceError
 from rushlight.ops.core.dispatch import record as attach
 from rushlight.ops.core.dispatch import refuse
-from rushlight.ops.core.inference import infer
 from rushlight.ops.core.promotion import scalar_dtype
+from rushlight.ops.core.remote_calls import check_devices
 from rushlight.ops.create.from_data import from_numpy
+from rushlight.remote import device_of
 from rushlight.tensor import Tensor, ViewOf, from_array
 
 __all__ = ["Recorder"]
@@ -49,7 +51,6 @@ class Recorder(TrackedMemory):
         passed: (number of equations at that time, node) for each node that a gradient passed.
     """
 
-    exporting = False  # True if torch.export records
     auditing = False  # True if the recording is only compared with an earlier one: no program
 
     def __init__(self, leaves=(), is_apart=lambda container: False, observe=None):
@@ -79,6 +80,14 @@ class Recorder(TrackedMemory):
             self.captured[self.capture(t)].get = i
 
     # Values -----------------------------------------------------------------------------
+
+    def enter(self, device):
+        """Refuse new tensors on ``device`` if the program cannot make them there."""
+        if device is META or self.batches or self.exporting:
+            self.refuse(
+                f'inside torch.compile, tensors are made on the device "{device}", which a program '
+                "cannot do"
+            )
 
     def _saved(self, x):
         """The array that a node saves for an operand. It looks at memory, as in eager mode."""
@@ -214,7 +223,7 @@ class Recorder(TrackedMemory):
         if id(source) in self.moved:
             tensor.array = self.moved[id(source)][1]
         self.note(tensor)
-        if type(tensor.array) is ndarray:
+        if type(tensor.array) is not Abstract:
             self.aliases[id(tensor)] = tensor
             if source.view_of is None and self.is_outer(source):
                 self.capture(source)
@@ -268,6 +277,8 @@ class Recorder(TrackedMemory):
         if op.prepare is not None:
             params = op.prepare(*((values,) if op.variadic else values), **params)
         params = {k: self._parameter(v) for k, v in params.items()}
+        if self.observer is not None:  # else others looked at the devices
+            check_devices(op, (*values, *params.values()))
         results = self.emit(op, (values,) if op.variadic else tuple(values), params)
         if op.kind == "view":
             results = [self._view(op, args, values, params, results[0])]
@@ -284,7 +295,7 @@ class Recorder(TrackedMemory):
         place = self.place(args[0])
         look = value
         if place.look.strides != values[0].strides:  # the value has not the memory's layout
-            (look,) = infer(op, (place.look, *values[1:]), params, Abstract)
+            (look,) = self.infer(op, (place.look, *values[1:]), params)
         self._look(look, place.memory, (*place.path, (op, args[1:], params)), value)
         return look
 
@@ -384,7 +395,7 @@ class Recorder(TrackedMemory):
 
     def replace(self, x, value):
         """``x.data = value``: from here on ``x`` looks at the memory of ``value``."""
-        if type(x.array) is not ndarray or not self.is_outer(x):
+        if not self.is_outer(x):
             x.array, x.cell, x.view_of = value.array, [*x.cell], None
             self.note_alias(x, value)
             if x.node is not None:
@@ -393,6 +404,7 @@ class Recorder(TrackedMemory):
         place = self.place(value)
         now, new = x.array, place.look
         alike = (now.shape, now.dtype, now.strides) == (new.shape, new.dtype, new.strides)
+        alike = alike and device_of(x) is new.device
         if not alike or place.memory.key is not None or place.path or x.view_of is not None:
             self.refuse(
                 ".data of a tensor from outside can only be set to a new tensor of the same shape, "
@@ -438,4 +450,4 @@ def _alone(arrays):
 
 
 def key_known(recorder, x):
-    return type(x.array) is ndarray and key_of(x.array) in recorder.outer
+    return type(x.array) is not Abstract and key_of(x.array) in recorder.outer

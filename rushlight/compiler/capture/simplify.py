@@ -8,7 +8,7 @@ from rushlight.compiler.ir.affine import strides_of, view_map
 from rushlight.compiler.ir.equation import Equation
 from rushlight.ops.core.definition import OPS
 
-__all__ = ["alive", "operands", "simplify", "without"]
+__all__ = ["alive", "operands", "renamed", "simplify", "without"]
 
 
 def operands(equation):
@@ -17,16 +17,16 @@ def operands(equation):
     return [v for v in (*flat, *equation.params.values()) if isinstance(v, Abstract)]
 
 
-def alive(equations, outputs, checking=False):
+def alive(equations, outputs, checking=False, drawing=True):
     """The equations that ``outputs`` depend on, and those that draw random numbers or only check.
 
-    With ``checking``, equations whose forward also checks values are kept, too. This is needed
+    Without ``drawing``, random numbers that nothing reads are not drawn. With ``checking``, equations whose forward also checks values are kept, too. This is needed
     until ``lowering.expand`` has made the checks equations of their own.
     """
     wanted = {v.id for v in outputs if isinstance(v, Abstract)}
     kept = []
     for e in reversed(equations):
-        acts = e.op.draws or e.op.raises or (checking and _checks(e.op))
+        acts = (drawing and e.op.draws) or e.op.raises or (checking and _checks(e.op))
         if acts or any(v.id in wanted for v in e.outs):
             kept.append(e)
             wanted.update(v.id for v in operands(e))
@@ -51,7 +51,7 @@ def simplify(equations, outputs):
         if e.op.role == "memory" or (e.op.by_layout and not roles.dtype(v.dtype))
     }  # fmt: skip
     for e in equations:
-        e = _renamed(e, same)
+        e = renamed(e, same)
         if _idle(e) and (e.outs[0].id not in laid or e.ins[0].strides == e.outs[0].strides):
             same[e.outs[0].id] = e.ins[0]
             continue
@@ -84,7 +84,8 @@ def _stand_in(value, same):
     return same.get(value.id, value) if isinstance(value, Abstract) else value
 
 
-def _renamed(e, same):
+def renamed(e, same):
+    """The equation ``e`` on other values. ``same``: id of a value → the value in its place."""
     if not any(v.id in same for v in operands(e)):
         return e
     if e.op.variadic:
@@ -110,7 +111,7 @@ def without(equations, grads, absent, present):
     same: dict = {}  # id of a sum → its other addend
     kept = []
     for e, passed in equations:
-        e = _renamed(e, same)
+        e = renamed(e, same)
         gone = {v.id: v for v in operands(e) if v.id in absent}
         rest = [v for v in operands(e) if v.id in present]
         ids = {v.id for v in e.outs}
@@ -119,7 +120,7 @@ def without(equations, grads, absent, present):
         elif passed:
             zeros = [_zeros(v) for v in gone.values()]
             named = {i: z.outs[0] for i, z in zip(gone, zeros, strict=True)}
-            kept += [*zeros, _renamed(e, named)]
+            kept += [*zeros, renamed(e, named)]
             present |= ids
         else:
             absent |= ids

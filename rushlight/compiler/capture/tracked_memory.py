@@ -7,7 +7,6 @@ present value, along this path, when an operation reads it after a write.
 import weakref
 
 import numpy as np
-from numpy import ndarray
 
 from rushlight.autograd.tape import refresh
 from rushlight.compiler.capture.inputs import Captured, key_of
@@ -15,10 +14,12 @@ from rushlight.compiler.capture.memory import Memory, Place, in_memory_order, li
 from rushlight.compiler.ir.abstract import Abstract, user_line
 from rushlight.compiler.ir.affine import strides_of
 from rushlight.compiler.ir.equation import Equation
+from rushlight.device import CPU
 from rushlight.errors import TraceError
 from rushlight.ops.core.definition import OPS
 from rushlight.ops.core.inference import infer
 from rushlight.ops.tensor.memory_format import contiguous_format
+from rushlight.remote import default_device, place_of
 from rushlight.shaped import Shaped
 from rushlight.storage import offset
 from rushlight.strides import visit_order
@@ -43,6 +44,7 @@ class TrackedMemory:
     """
 
     batches = False  # True if vmap records
+    exporting = False  # True if torch.export records
 
     def __init__(self):
         self.equations: list = []
@@ -61,16 +63,16 @@ class TrackedMemory:
     def capture(self, tensor, get=None):
         """Make an outer tensor an input; ``get`` finds it again. Returns its memory's key."""
         key = key_of(tensor.array)
-        if isinstance(tensor.array, Shaped) and not self.batches:
+        if self.exporting and isinstance(tensor.array, Shaped):
             raise TraceError(
-                f"{user_line()}: a tensor on the device {tensor.device} comes into torch.compile, "
-                "whose programs run on the CPU; the call runs eagerly, on the device"
+                f"{user_line()}: a tensor on the device {tensor.device} comes into torch.export, "
+                "whose programs run on the CPU; move the model with cpu() first"
             )
         known = self.captured.get(key)
         if known is None:
-            value = Abstract(tensor.array.shape, tensor.array.dtype, tensor.array.strides)
+            value = self._like(tensor.array)
             self.captured[key] = Captured(tensor, get, value)
-            look = Abstract(value.shape, value.dtype, value.strides)
+            look = self._like(value)
             memory = self.outer[key] = Memory(look, value, key, tensor.array)
             self.looks[look.id] = Place(memory, (), look, value, 0)
             self.kept.append(tensor)
@@ -102,7 +104,7 @@ class TrackedMemory:
             # The user may make ``x`` look at other memory, for example by ``x.data = …``.
             self.views[id(x)] = x
             self.checks.append(("{0}.view_of", (x,), x.view_of))
-        look = Abstract(array.shape, array.dtype, array.strides)
+        look = self._like(array)
         return self._look(look, root.memory, (*root.path, *x.view_of.path))
 
     def _look(self, look, memory, path, value=None):
@@ -160,13 +162,33 @@ class TrackedMemory:
 
     def is_outer(self, tensor):
         """Whether a tensor was there before the trace."""
-        return type(tensor.array) is ndarray and self.aliases.get(id(tensor)) is not tensor
+        return type(tensor.array) is not Abstract and self.aliases.get(id(tensor)) is not tensor
 
     def emit(self, op, ins, params):
         """Append an equation; returns its abstract results."""
-        outs = infer(op, ins, params, Abstract)
+        outs = self.infer(op, ins, params)
         self.equations.append(Equation(op, ins, params, outs))
         return outs
+
+    def infer(self, op, ins, params):
+        """The abstract results of an equation, on their device."""
+        outs = infer(op, ins, params, Abstract)
+        if op.kind == "source":
+            d = default_device()
+        elif "there" in params:  # a copy between devices
+            d = params["there"]
+        else:
+            flat = ins[0] if op.variadic else ins
+            found = [v.device for v in flat if type(v) is Abstract and v.device is not CPU]
+            d = found[0] if found else CPU
+        for out in outs:
+            out.device = d
+        return outs
+
+    def _like(self, array):
+        """An abstract array that lies as ``array``, on its device."""
+        d = CPU if self.batches else place_of(array)
+        return Abstract(array.shape, array.dtype, array.strides, d)
 
     def _write(self, memory, value, path):
         """Write ``value`` to the part of ``memory`` that ``path`` views. Its layout stays."""
@@ -192,6 +214,10 @@ class TrackedMemory:
     def _fitted(self, value, x):
         if not isinstance(value, Abstract):
             return value
+        there = self.place(x).look.device
+        if value.device is not there:
+            params = {"there": there, "back": value.device, "count": None}
+            (value,) = self.emit(OPS["to_device"], (value,), params)
         if value.dtype != x.array.dtype:
             (value,) = self.emit(OPS["to_copy"], (value,), {"dtype": x.array.dtype})
         if value.shape != tuple(x.array.shape):

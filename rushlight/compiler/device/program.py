@@ -3,6 +3,8 @@
 from typing import Any
 
 from rushlight import locks
+from rushlight.compiler.capture.simplify import alive
+from rushlight.compiler.device.host_step import HostStep
 from rushlight.compiler.device.language import NoCode
 from rushlight.compiler.device.machine import DeviceMachine
 from rushlight.compiler.device.ptx import Ptx
@@ -12,6 +14,7 @@ from rushlight.compiler.plan.kernel import Kernel as Plan
 from rushlight.compiler.plan.schedule import arrange
 from rushlight.compiler.run import cache
 from rushlight.compiler.run.assembly import scheduled
+from rushlight.compiler.run.program import generators, marked, rewind
 
 __all__ = ["DeviceProgram", "NotOnDevice"]
 
@@ -20,11 +23,19 @@ class NotOnDevice(Exception):
     """A program needs an operation that no kernel of the device computes."""
 
 
-class Step:
+class Launch:
     """One launch of a kernel: where its arguments lie, as (slot, byte offset)."""
 
-    def __init__(self, kernel, args):
-        self.kernel, self.args = kernel, args
+    def __init__(self, kernel, args, group):
+        self.kernel, self.args, self.group = kernel, args, group
+
+    def run(self, places):
+        """Start the kernel. ``places``: (buffer, offset) of each slot."""
+        args = []
+        for slot, offset in self.args:
+            buffer, begin = places[slot]
+            args.append((buffer, begin + offset))
+        self.kernel.launch(args)
 
 
 class DeviceProgram:
@@ -33,26 +44,36 @@ class DeviceProgram:
     Args:
         equations, inputs, outputs, writes: See ``run.program.make_program``.
         device: A ``backend.device.Device``.
+        whole: Whether kernels must compute everything. Otherwise the host computes what has none.
+
+    Attributes:
+        steps: The launches of kernels and the host's steps, in order.
+        guard: The program that checks values before this one runs, or None.
 
     Raises:
-        NotOnDevice: no kernel computes an equation.
+        NotOnDevice: no kernel computes an equation, and the program must be ``whole``.
     """
 
-    def __init__(self, equations, inputs, outputs, writes, device):
+    def __init__(self, equations, inputs, outputs, writes, device, whole=False):
+        self.whole = whole
         self.device, self.inputs = device, list(inputs)
         self.language = LANGUAGES[device.language]
         self.machine = DeviceMachine(
             device.doubles, self.language.wide, device.units, 8 if device.kind == "GPU" else 4
         )
-        with planning_for(self.machine):
-            self._plan(equations, outputs, writes)
+        self.generators = generators(equations)
         # Kernels read and write at indices, so the checks of these run, and are read, before them.
         self.guard: Any = None
-        if self.flags and (outputs or writes):
-            self.guard = DeviceProgram(equations, inputs, [], (), device)
+        checks = alive(equations, (), checking=True, drawing=False)
+        if checks and (outputs or writes):
+            guard = DeviceProgram(checks, inputs, [], (), device, whole)
+            self.guard = guard if guard.steps else None
+        with planning_for(self.machine):
+            self._plan(equations, outputs, writes)
 
     def _plan(self, equations, outputs, writes):
-        self.schedule, _, _ = scheduled(equations, self.inputs, outputs, writes)
+        checking = not (outputs or writes)
+        self.schedule, *_ = scheduled(equations, self.inputs, outputs, writes, checking)
         s = self.schedule
         #: Slots: the arena, then the inputs, then the results.
         self._slot = {v.id: 1 + i for i, v in enumerate(self.inputs)}
@@ -68,7 +89,7 @@ class DeviceProgram:
         if group.kind == "patch":
             return []
         if group.kind == "call":
-            raise NotOnDevice(group.members[0].op.name)
+            return [self._on_host(group, group.members[0].op.name)]
         plan = Plan(group, self.schedule.wanted[group.number], self.schedule.place)
         if not plan.stores:
             return []
@@ -76,8 +97,22 @@ class DeviceProgram:
         if not work.groups:
             return []
         args = [self._place(*a) for a in (*work.operands, *plan.args)]
-        handle = _built(self.device, work)
-        return [Step(self.device.kernel(handle, work.groups, work.size, work.limit), args)]
+        try:
+            handle = _built(self.device, work)
+        except NoCode as error:
+            return [self._on_host(group, str(error))]
+        kernel = self.device.kernel(handle, work.groups, work.size, work.limit)
+        return [Launch(kernel, args, group)]
+
+    def _on_host(self, group, reason):
+        if self.whole:
+            raise NotOnDevice(reason)
+        locate = lambda v: self._lies(*self.schedule.layout(v), v.itemsize)
+        return HostStep(self.device, group.members, self.schedule.wanted[group.number], locate)
+
+    def _lies(self, owner, offset, strides, size):
+        """(slot, byte offset, strides in bytes) of a value from its layout."""
+        return (*self._place(owner, offset * size), tuple([step * size for step in strides]))
 
     def _place(self, owner, offset):
         """(slot, byte offset) of an offset in the memory of the value ``owner``."""
@@ -86,9 +121,8 @@ class DeviceProgram:
 
     def _locate(self, value):
         """(byte offset, strides) of a result in the memory of its slot."""
-        _, offset, strides = self.schedule.layout(value)
-        size = value.itemsize
-        return offset * size, tuple([step * size for step in strides])
+        _, offset, strides = self._lies(*self.schedule.layout(value), value.itemsize)
+        return offset, strides
 
     def run(self, inputs, allocate):
         """Start the kernels; returns (memory, value, byte offset, strides) of each result.
@@ -101,19 +135,17 @@ class DeviceProgram:
             CheckFailed: a check of values failed; nothing was computed or written.
         """
         if self.guard is not None:
+            marks = marked(self.guard.generators)
             self.guard.run(inputs, allocate)
+            rewind(marks)  # the same numbers are drawn again
         arena = allocate(self.arena) if self.arena else None
         made = [allocate(value.nbytes) for value, _ in self.results]
         places = [
             (arena.buffer if arena else None, 0), *inputs, *[(m.buffer, 0) for m in made],
         ]  # fmt: skip
         for step in self.steps:
-            args = []
-            for slot, offset in step.args:
-                buffer, begin = places[slot]
-                args.append((buffer, begin + offset))
-            step.kernel.launch(args)
-        if self.flags and self.guard is None:
+            step.run(places)
+        if self.flags:
             self._check(places)
         return [(m, value, *where) for m, (value, where) in zip(made, self.results, strict=True)]
 
@@ -153,9 +185,6 @@ def _code(device, work):
     key = f"{module.language} {device.architecture} {text}"
     found = cache.get(key)
     if found is None:
-        try:
-            found = module.code(text, device.architecture)
-        except NoCode as error:
-            raise NotOnDevice(str(error)) from None
+        found = module.code(text, device.architecture)
         cache.put(key, found)
     return found

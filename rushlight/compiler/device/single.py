@@ -38,7 +38,7 @@ def of_call(op, operands, params, is_input, driver):
     if not all(v.size for v in outs):
         return None
     try:
-        return DeviceProgram([Equation(op, ins, named, outs)], inputs, outs, (), driver)
+        return DeviceProgram([Equation(op, ins, named, outs)], inputs, outs, (), driver, whole=True)
     except (NotOnDevice, TypeError):  # TypeError: the forward needs a number, not an input
         return None
 
@@ -54,4 +54,4 @@ def of_write(target, source, driver):
         (made,) = infer(OPS[name], (found,), params, Abstract)
         equations.append(Equation(OPS[name], (found,), params, [made]))
         found = made
-    return DeviceProgram(equations, [x, v], [], [(0, found)], driver)
+    return DeviceProgram(equations, [x, v], [], [(0, found)], driver, whole=True)

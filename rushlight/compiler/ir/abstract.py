@@ -8,6 +8,7 @@ import sys
 import sysconfig
 from types import FrameType
 
+from rushlight.device import CPU
 from rushlight.dtype import bfloat16, float16
 from rushlight.errors import TraceError
 from rushlight.shaped import Shaped
@@ -49,13 +50,14 @@ def refuse_values(name, shape):
 
 
 class Abstract(Shaped):
-    """One value of a trace: it stands for an array, with shape, dtype and strides only."""
+    """One value of a trace: it stands for an array, with shape, dtype, strides and device only."""
 
-    __slots__ = ("id",)
+    __slots__ = ("device", "id")
     _ids = itertools.count()
 
-    def __init__(self, shape, dtype, strides=None):
+    def __init__(self, shape, dtype, strides=None, device=CPU):
         super().__init__(shape, dtype, strides)
+        self.device = device
         self.id = next(Abstract._ids)
 
     @staticmethod

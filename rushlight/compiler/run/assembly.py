@@ -27,17 +27,24 @@ SMALL = 4096
 BRIEF = large_from(20_000)
 
 
-def primitive(equations, outputs, writes):
-    """The lowered and simplified recording: (equations, results, flags → the checks)."""
+def primitive(equations, outputs, writes, checking=True):
+    """The lowered and simplified recording: (equations, results, flags → the checks).
+
+    Without ``checking``, checks that have flags are left out.
+    """
     wanted = [*[v for v in outputs if isinstance(v, Abstract)], *[v for _, v in writes]]
     # Unread equations are dropped before lowering, because their inputs may be missing.
     equations, checks = native_checks(expand(alive(equations, wanted, checking=True)))
+    checks = checks if checking else {}
     return (*simplify(equations, [*wanted, *checks]), checks)
 
 
-def scheduled(equations, inputs, outputs, writes):
-    """(schedule, equations, checks) of a recorded call, planned for the present machine."""
-    equations, found, checks = primitive(equations, outputs, writes)
+def scheduled(equations, inputs, outputs, writes, checking=True):
+    """(schedule, equations, checks) of a recorded call, planned for the present machine.
+
+    ``checking``: see ``primitive``.
+    """
+    equations, found, checks = primitive(equations, outputs, writes, checking)
     n = len(found) - len(checks) - len(writes)
     written = [(p, v) for (p, _), v in zip(writes, found[n:], strict=False)]
     flags = found[n + len(writes) :]

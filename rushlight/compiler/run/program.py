@@ -12,6 +12,7 @@ from rushlight.backend.native import llvm_works
 from rushlight.compiler.capture.simplify import alive
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.run.handlers import is_of_handler
+from rushlight.device import CPU
 from rushlight.ops.core.compute import compute
 from rushlight.ops.core.view_writes import laid_out, lying
 
@@ -33,7 +34,13 @@ def make_program(equations, inputs, outputs, writes=()):
             returned array shares memory with an input or with another output.
         writes: (position in ``inputs``, value): the value is written to the input's array. All
             writes come after all computations, so that a failure leaves every input as it was.
+
+    If values lie on devices, their part of the program runs there.
     """
+    if any(v.device is not CPU for v in (*inputs, *[v for e in equations for v in e.outs])):
+        from rushlight.compiler.device.placed_program import PlacedProgram
+
+        return PlacedProgram(equations, inputs, outputs, writes)
     if native():
         from rushlight.compiler.run.native_program import NativeProgram
 

@@ -16,16 +16,17 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight import late
-from rushlight.device import META
+from rushlight.device import CPU, META
 from rushlight.device_array import DeviceArray, DeviceMemory, driver_of, placed, to_host
 from rushlight.ops.core.compute import compute
 from rushlight.ops.core.inference import without_elements
 from rushlight.random import default_generator, generator_of
-from rushlight.remote import RemoteArray
+from rushlight.remote import place_of
+from rushlight.shaped import Shaped
 from rushlight.storage import address
 from rushlight.tensor import Tensor
 
-__all__ = ["compute_on", "fallbacks", "overwrite"]
+__all__ = ["check_devices", "compute_on", "count", "fallbacks", "overwrite"]
 
 #: name of an operation → how many of its calls were computed on the host.
 fallbacks: Counter = Counter()
@@ -61,17 +62,32 @@ def _is_dynamic(op, operands, params):
 
 def _on(d, op, operands):
     """The operands on ``d``. 0-dim tensors on the CPU count as numbers; others are an error."""
-    found: list[Any] = []
+    _check_all_on(d, op, operands)
+    return [placed(a, d) if type(a) is ndarray else a for a in operands]
+
+
+def _check_all_on(d, op, operands):
     for a in operands:
-        if type(a) is ndarray and not a.ndim:
-            a = placed(a, d)
-        elif isinstance(a, ndarray | RemoteArray) and getattr(a, "device", None) is not d:
+        if not isinstance(a, ndarray | Shaped):
+            continue
+        there = place_of(a)
+        if there is not d and (a.ndim or there is not CPU):
             raise RuntimeError(
                 f"{op.name}: Expected all tensors to be on the same device, but found at least two "
-                f"devices, {d} and {getattr(a, 'device', 'cpu')}! Move one of them with to()"
+                f"devices, {d} and {there}! Move one of them with to()"
             )
-        found.append(a)
-    return found
+
+
+def check_devices(op, operands):
+    """Raise RuntimeError if the ``operands`` in a trace, all but numbers, are on several devices.
+
+    0-dim operands on the CPU count as numbers.
+    """
+    for a in operands:
+        d = place_of(a)
+        if d is not CPU:
+            _check_all_on(d, op, operands)
+            return
 
 
 # Views --------------------------------------------------------------------------------------
@@ -235,7 +251,7 @@ def overwrite(target, value):
 
 def _on_host(d, op, operands, params):
     """The result of ``op`` from the host, which is counted."""
-    _count(op)
+    count(op, stacklevel=4)
     return _from_host(d, op, operands, params)
 
 
@@ -251,7 +267,12 @@ def _from_host(d, op, operands, params):
     return placed(found, d)
 
 
-def _count(op):
+def count(op, stacklevel=2):
+    """Note that a call of ``op`` on a device is computed on the host; the first one warns.
+
+    Raises:
+        RuntimeError: RUSHLIGHT_FALLBACK=error forbids it.
+    """
     if op.kind == "source" or op.raises:  # drawn or listed numbers; checks, which read elements
         return
     if os.environ.get("RUSHLIGHT_FALLBACK") == "error":
@@ -263,5 +284,5 @@ def _count(op):
         warnings.warn(
             f"{op.name} has no kernel for the device: it is computed on the host, and its operands "
             "and results are copied (see torch.opencl.fallbacks())",
-            stacklevel=4,
+            stacklevel=stacklevel + 1,
         )

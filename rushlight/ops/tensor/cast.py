@@ -5,7 +5,7 @@ import numpy as np
 import rushlight.dtype as dtypes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
-from rushlight.device import CPU, device, require
+from rushlight.device import CPU, META, device, require
 from rushlight.device_array import placed
 from rushlight.docstrings import document
 from rushlight.errors import ShapeError
@@ -243,7 +243,7 @@ def to(self, *args, **kwargs):
 @kernel(public=False, method=False, name="to_device", grad_name="ToCopyBackward0", widen=False)
 def _to_device(xp, x, *, there, back, count):
     """A copy of ``x`` on the device ``there``; gradients go to the device ``back``."""
-    return placed(x, there)
+    return x.copy(order="K") if getattr(xp, "dry", False) else placed(x, there)
 
 
 # The node keeps ``count``, so backward knows that some tensor is not on the CPU.
@@ -254,6 +254,11 @@ def _moved(x, d, dtype, form):
     """``x`` with its elements on the device ``d``; those of ``meta`` are lost for good."""
     if is_meta(x):
         refuse()
+    recording = mode.recorder()
+    if recording is not None and not recording.batches and d is not META:
+        recording.enter(d)
+        out = _to_device(x, there=d, back=device_of(x), count=None)
+        return to(out, dtype, memory_format=form)
     refresh(x)
     out = from_array(placed(x.array, d))
     if x.node is not None and mode.records():

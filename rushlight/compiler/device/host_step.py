@@ -1,0 +1,64 @@
+"""Equations without a kernel for the device: the host computes them in the middle of a program."""
+
+from math import prod
+
+import numpy as np
+
+from rushlight.compiler.capture.simplify import operands
+from rushlight.compiler.run.program import Program
+from rushlight.ops.core.remote_calls import count
+
+__all__ = ["HostStep"]
+
+
+class HostStep:
+    """A group of equations that the host computes on copies of the device's values.
+
+    Args:
+        device: The driver's ``backend.device.Device``.
+        members: The equations.
+        wanted: The ids of the values that others read.
+        locate: ``locate(value)`` gives the (slot, byte offset, strides) of a value.
+    """
+
+    def __init__(self, device, members, wanted, locate):
+        self.device, self.members = device, members
+        made = {v.id for e in members for v in e.outs}
+        reads = {v.id: v for e in members for v in operands(e) if v.id not in made}
+        stores = [v for e in members for v in e.outs if v.id in wanted]
+        self.reads = [(v, locate(v)) for v in reads.values()]
+        self.stores = [(v, locate(v)) for v in stores]
+        self.program = Program(members, list(reads.values()), stores, ())
+
+    def run(self, places):
+        """Compute. ``places``: (buffer, offset) of each slot."""
+        for e in self.members:
+            count(e.op)
+        found = self.program.run([self._read(places, *at) for at in self.reads])
+        for (value, place), array in zip(self.stores, found, strict=True):
+            self._store(places, value, place, array)
+
+    def _read(self, places, value, place):
+        """A NumPy array with the elements and strides of ``value``."""
+        slot, offset, strides = place
+        buffer, begin = places[slot]
+        memory = np.empty(_reach(value, strides), np.uint8)
+        self.device.read(buffer, begin + offset, memory.ctypes.data, memory.nbytes)
+        return np.ndarray(value.shape, value.dtype, memory, 0, strides)
+
+    def _store(self, places, value, place, array):
+        slot, offset, strides = place
+        if value.nbytes == _reach(value, strides):
+            found = np.ndarray(value.shape, value.dtype, bytearray(value.nbytes), 0, strides)
+        else:  # other values lie in the gaps
+            found = self._read(places, value, place)
+        np.copyto(found, array)
+        buffer, begin = places[slot]
+        self.device.write(buffer, begin + offset, found.ctypes.data, _reach(value, strides))
+
+
+def _reach(value, strides):
+    """Bytes from the first element of ``value`` to the end of its last one."""
+    if not prod(value.shape):
+        return 0
+    return sum([(n - 1) * s for n, s in zip(value.shape, strides, strict=True)]) + value.itemsize

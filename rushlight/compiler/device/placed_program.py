@@ -1,0 +1,304 @@
+"""Programs whose values lie on devices: a chain of parts, each on the host or on one device.
+
+Each recorded value lies where eager mode would have it. A part has the equations whose results lie
+in one place; values pass from part to part. In most steps of training there are two parts. The host
+counts the steps of the optimizer and computes the numbers that depend on the count. Then the device
+does everything else, and writes to its inputs in place.
+
+Inputs on the host are written at the end, so that a failure before leaves them as they were.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rushlight.backend.device import DeviceError
+from rushlight.compiler.capture.simplify import alive, operands, renamed
+from rushlight.compiler.device.program import DeviceProgram
+from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.ir.equation import Equation
+from rushlight.compiler.run.handlers import is_of_handler
+from rushlight.compiler.run.program import generators, make_program, marked, rewind
+from rushlight.device import CPU
+from rushlight.device_array import DeviceArray, DeviceMemory, driver_of, placed, reserved, to_host
+from rushlight.ops.core.definition import OPS
+from rushlight.ops.core.remote_calls import overwrite
+
+__all__ = ["PlacedProgram", "devices_of"]
+
+#: Values of at most so many bytes go from the host to a device together, in one copy.
+SMALL = 4096
+_ALIGNMENT = 64
+
+
+def devices_of(equations, inputs):
+    """The devices of a recording's values, without the CPU, in order."""
+    values = [*inputs, *[v for e in equations for v in e.outs]]
+    return list(dict.fromkeys([v.device for v in values if v.device is not CPU]))
+
+
+class PlacedProgram:
+    """A recorded call with values on devices. ``run`` has the same meaning as ``Program.run``.
+
+    Attributes:
+        parts: The parts in the order in which they run: each a ``HostPart`` or a ``DevicePart``.
+        devices: The devices, as ``torch.device``.
+    """
+
+    def __init__(self, equations, inputs, outputs, writes):
+        self.inputs, self.outputs = list(inputs), list(outputs)
+        self.recorded = equations, self.inputs, self.outputs, writes
+        self.devices = devices_of(equations, inputs)
+        self.generators = generators(equations)
+        self.aliases: dict = {}  # id of a copy on another device → the value that is copied
+        wanted = [*outputs, *[v for _, v in writes]]
+        stages = self._staged(alive(equations, wanted, checking=True))
+        #: For each output: (value, its device), or the constant.
+        self.given = [
+            (self._source(v), v.device) if isinstance(v, Abstract) else v for v in outputs
+        ]
+        writes = [(i, self._source(v)) for i, v in writes]
+        self._share_out(stages, writes)
+
+    def _source(self, value):
+        return self.aliases.get(value.id, value)
+
+    def _staged(self, equations):
+        """The equations of each stage, in order: a list of (device, equations).
+
+        A part reads only what earlier parts have made. Random numbers are drawn in the order of the
+        recording.
+        """
+        places = [CPU, *self.devices]
+        stages: dict = {}
+        made: dict = {}  # id of a value → its stage
+        drawn = 0
+        for e in equations:
+            if e.op.name == "to_device":
+                x, out = self._source(e.ins[0]), e.outs[0]
+                if x.device is not out.device and x.strides == out.strides:
+                    self.aliases[out.id] = x
+                    continue
+                e = Equation(OPS["clone"], (x,), {"memory_format": None}, e.outs)
+            e = renamed(e, self.aliases)
+            there = [v.device for v in (*e.outs, *operands(e))]
+            place = places.index(there[0] if e.outs or not there else _far(there))
+            stage = max([made.get(v.id, 0) for v in operands(e)], default=0)
+            if e.op.draws:
+                stage = max(stage, drawn)
+            stage += (place - stage) % len(places)
+            if e.op.draws:
+                drawn = stage
+            made.update(dict.fromkeys([v.id for v in e.outs], stage))
+            stages.setdefault(stage, []).append(e)
+        self.made = made
+        return [(places[s % len(places)], stages[s], s) for s in sorted(stages)]
+
+    def _share_out(self, stages, writes):
+        """Make the parts, and find out which of them write to inputs."""
+        self.landings: list = []  # (position of an input, value) that are written at the end
+        last = {device: s for device, _, s in stages}
+        direct: dict = {s: [] for _, _, s in stages}
+        for i, v in writes:
+            s = last.get(self.inputs[i].device)
+            if s is not None and self._writes_itself(stages, s, i, v):
+                direct[s].append((i, v))
+            else:
+                self.landings.append((i, v))
+        final = [v for v, _ in [g for g in self.given if type(g) is tuple]]
+        final += [v for _, v in self.landings]
+        reads = {s: _read(equations) for _, equations, s in stages}
+        self.parts: list = []
+        for device, equations, s in stages:
+            later = [v for t, found in reads.items() if t > s for v in found]
+            later += [v for t, found in direct.items() if t > s for _, v in found]
+            keys = {v.id: v for v in (*later, *final) if self.made.get(v.id) == s}
+            part = HostPart if device is CPU else DevicePart
+            self.parts.append(part(self, device, equations, [*keys.values()], direct[s]))
+
+    def _writes_itself(self, stages, s, i, value):
+        """Whether the part ``s`` can write ``value`` to the input ``i`` of its device.
+
+        No later part may read the input, or fail.
+        """
+        later = [e for _, equations, t in stages if t > s for e in equations]
+        checked = any(e.op.raises or e.op.check or e.op.checking for e in later)
+        reads = {v.id for v in _read(later)}
+        early = self.made.get(value.id, 0) <= s
+        return early and self.inputs[i].device is not CPU and not checked and (
+            self.inputs[i].id not in reads
+        )  # fmt: skip
+
+    # Running --------------------------------------------------------------------------------
+
+    def run(self, arrays, held=()):
+        """Run on the inputs' arrays: carry out the writes, and return the arrays of the outputs.
+
+        An exception before the first write gets the attribute ``came_first``, and the random
+        generators go back to where they were. This does not apply to a signal handler's exception.
+        """
+        arrays = [*arrays, *held]
+        found = {v.id: a for v, a in zip(self.inputs, arrays, strict=True)}
+        marks = marked(self.generators) if self.generators else ()
+        try:
+            for part in self.parts:
+                part.run(found)
+        except Exception as error:
+            if is_of_handler(error) or isinstance(error, DeviceError):
+                raise
+            rewind(marks)
+            error.came_first = True  # type: ignore[attr-defined]
+            raise
+        outputs = self._outputs(found)
+        self._land(arrays, found)
+        return outputs
+
+    def _outputs(self, found):
+        """The arrays of the outputs; none shares memory with another, or with an input."""
+        taken = {v.id for v in self.inputs}
+        outputs = []
+        for given in self.given:
+            if type(given) is not tuple:
+                outputs.append(given)
+                continue
+            value, device = given
+            array = found[value.id]
+            if value.device is not device:
+                array = placed(to_host(array), device)
+            elif value.id in taken:
+                array = array.copy()
+            else:
+                taken.add(value.id)
+            outputs.append(array)
+        return outputs
+
+    def _land(self, arrays, found):
+        inputs = {v.id for v in self.inputs}
+        values = [found[v.id].copy() if v.id in inputs else found[v.id] for _, v in self.landings]
+        for (i, _), value in zip(self.landings, values, strict=True):
+            if self.inputs[i].device is CPU:
+                np.copyto(arrays[i], to_host(value), casting="unsafe")
+            else:
+                overwrite(arrays[i], value)
+
+
+class HostPart:
+    """Equations whose values lie on the host."""
+
+    def __init__(self, whole, device, equations, products, writes):
+        self.products = products
+        self.inputs = _read(equations)
+        self.program = make_program(equations, self.inputs, products)
+
+    def run(self, found):
+        """Add the arrays of the ``products`` to ``found``, which has the arrays of all inputs."""
+        made = self.program.run([to_host(found[v.id]) for v in self.inputs])
+        found.update(zip([v.id for v in self.products], made, strict=True))
+
+
+class Crossing(NamedTuple):
+    """A value that goes to the device: where it is found, and where it lies in the small copy."""
+
+    value: Abstract
+    offset: int | None
+
+
+class DevicePart:
+    """Equations whose values lie on one device.
+
+    Attributes:
+        program: The ``DeviceProgram``.
+    """
+
+    def __init__(self, whole, device, equations, products, writes):
+        self.device, self.products = device, products
+        targets = [whole.inputs[i] for i, _ in writes]
+        reads = _read(equations, (*products, *[v for _, v in writes], *targets))
+        self.inputs = [v for v in reads if v.device is device]
+        self.crossings: list = []
+        self.staged = 0
+        entering: dict = {}  # id of a value from elsewhere → the input that holds it here
+        doubles = driver_of(device).doubles
+        for v in reads:
+            if v.device is not device:
+                entering[v.id] = self._enter(v, doubles)
+        equations = [renamed(e, entering) for e in equations]
+        inputs = [*self.inputs, *entering.values()]
+        position = {v.id: i for i, v in enumerate(inputs)}
+        writes = [(position[whole.inputs[i].id], entering.get(v.id, v)) for i, v in writes]
+        self.program: Any = DeviceProgram(equations, inputs, products, writes, driver_of(device))
+        self.written = {p for p, _ in writes}
+
+    def _enter(self, value, doubles):
+        """The input for a value from elsewhere. A device without float64 gets a number in float32."""
+        narrow = value.dtype == np.float64 and not value.ndim and not doubles
+        dtype = np.dtype(np.float32) if narrow else value.dtype
+        found = Abstract(value.shape, dtype, None, self.device)
+        offset = None
+        if found.nbytes <= SMALL:
+            offset, self.staged = self.staged, self.staged + found.nbytes
+            self.staged = -(-self.staged // _ALIGNMENT) * _ALIGNMENT
+        self.crossings.append((Crossing(value, offset), found))
+        return found
+
+    def run(self, found):
+        """As ``HostPart.run``."""
+        held = [self._fitting(k, v, found[v.id]) for k, v in enumerate(self.inputs)]
+        places = [(a.memory.buffer, a.start) for a in held]
+        # ``entered`` keeps the memory until all kernels are in the queue.
+        entered, more = self._entered(found)
+        allocate = lambda nbytes: DeviceMemory(self.device, nbytes)
+        made = self.program.run([*places, *more], allocate)
+        del entered
+        for product, (memory, value, at, strides) in zip(self.products, made, strict=True):
+            steps = _of_trace(product, strides)
+            found[product.id] = DeviceArray(value.shape, value.dtype, steps, memory, at)
+
+    def _fitting(self, k, value, array):
+        """``array``, copied if its elements lie otherwise than those of ``value``."""
+        if array.strides == value.strides or _of_trace(value, array.strides) == value.strides:
+            return array
+        if k in self.written or not array.size:
+            return array
+        copy = reserved(value.shape, value.dtype, value.strides, self.device)
+        overwrite(copy, array)
+        return copy
+
+    def _entered(self, found):
+        """(what must stay alive, the place of each value that comes from elsewhere)."""
+        if not self.crossings:
+            return (), ()
+        small = DeviceMemory(self.device, self.staged) if self.staged else None
+        stage = np.empty(self.staged, np.uint8)
+        kept, places = [small], []
+        for (value, offset), there in self.crossings:
+            array = to_host(found[value.id])
+            if offset is None:
+                there = placed(np.ascontiguousarray(array), self.device)
+                kept.append(there.memory)
+                places.append((there.memory.buffer, 0))
+                continue
+            place = np.ndarray(there.shape, there.dtype, stage, offset)
+            np.copyto(place, array, casting="unsafe")
+            places.append((small.buffer, offset))
+        if small is not None:
+            small.fill(stage)
+        return kept, places
+
+
+def _far(devices):
+    """The first of ``devices`` that is not the CPU, if there is one."""
+    return next((d for d in devices if d is not CPU), CPU)
+
+
+def _read(equations, more=()):
+    """The values that ``equations`` read and do not make, and of ``more`` those not made here."""
+    made = {v.id for e in equations for v in e.outs}
+    reads = [v for e in equations for v in operands(e)]
+    return [*{v.id: v for v in (*reads, *more) if v.id not in made}.values()]
+
+
+def _of_trace(value, strides):
+    """``strides``, with those of ``value`` for dims of size 1, which kernels ignore."""
+    steps = zip(value.shape, strides, value.strides, strict=True)
+    return tuple([traced if n == 1 else s for n, s, traced in steps])
