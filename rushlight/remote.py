@@ -172,7 +172,7 @@ def holds_remote(value, d=None):
     """
     if isinstance(value, (tuple, list, dict)):
         items = value.values() if isinstance(value, dict) else value
-        return any([holds_remote(item, d) for item in items])
+        return any(holds_remote(item, d) for item in items)
     array = getattr(value, "array", None)
     return isinstance(array, RemoteArray) and (d is None or array.device is d)
 

@@ -11,7 +11,7 @@ from rushlight.autograd import engine, mode
 from rushlight.autograd.tape import Node, refresh
 from rushlight.dtype import OF
 from rushlight.errors import GraphError, LayoutError
-from rushlight.remote import at, crossings, default_device, device_of, is_remote
+from rushlight.remote import at, crossings, device_of, is_remote
 from rushlight.tensor import Tensor, from_array, method, short
 
 __all__ = ["backward", "grad"]
@@ -124,7 +124,8 @@ def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
     before, state.roots = state.roots, roots
     was = mode.set_grad(bool(create_graph)) if symbolic else None
     try:
-        far = mode.intercept and outputs and device_of(outputs[0]) is not default_device()
+        batches = state.recorder is not None and state.recorder.batches  # vmap knows no devices
+        far = mode.intercept and outputs and not batches
         with at(device_of(outputs[0])) if far else nullcontext():
             return engine.run(roots, seeds, retain, symbolic, targets, accumulate)
     finally:

@@ -202,7 +202,7 @@ class Compiled:
         """Return the function's result for these arguments, by a program if possible."""
         if _eager or (mode.intercept and mode.state.recorder is not None):
             return self.function(*args, **kwargs)
-        if mode.metas and any([holds_remote(x, META) for x in (args, kwargs)]):
+        if mode.metas and (holds_remote(args, META) or holds_remote(kwargs, META)):
             return self.function(*args, **kwargs)
         known = self.entries
         for entry in known:

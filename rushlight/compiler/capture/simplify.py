@@ -20,8 +20,9 @@ def operands(equation):
 def alive(equations, outputs, checking=False, drawing=True):
     """The equations that ``outputs`` depend on, and those that draw random numbers or only check.
 
-    Without ``drawing``, random numbers that nothing reads are not drawn. With ``checking``, equations whose forward also checks values are kept, too. This is needed
-    until ``lowering.expand`` has made the checks equations of their own.
+    Without ``drawing``, random numbers that nothing reads are not drawn. With ``checking``,
+    equations whose forward also checks values are kept, too. This is needed until
+    ``lowering.expand`` has made the checks equations of their own.
     """
     wanted = {v.id for v in outputs if isinstance(v, Abstract)}
     kept = []

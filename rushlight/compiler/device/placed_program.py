@@ -74,7 +74,7 @@ class PlacedProgram:
         made: dict = {}  # id of a value → its stage
         drawn = 0
         for e in equations:
-            if e.op.name == "to_device":
+            if "there" in e.params:  # a copy between devices
                 x, out = self._source(e.ins[0]), e.outs[0]
                 if x.device is not out.device and x.strides == out.strides:
                     self.aliases[out.id] = x
@@ -230,7 +230,7 @@ class DevicePart:
         self.written = {p for p, _ in writes}
 
     def _enter(self, value, doubles):
-        """The input for a value from elsewhere. A device without float64 gets a number in float32."""
+        """The input for a value from elsewhere: a number in float32 if there is no float64."""
         narrow = value.dtype == np.float64 and not value.ndim and not doubles
         dtype = np.dtype(np.float32) if narrow else value.dtype
         found = Abstract(value.shape, dtype, None, self.device)
@@ -268,7 +268,7 @@ class DevicePart:
         """(what must stay alive, the place of each value that comes from elsewhere)."""
         if not self.crossings:
             return (), ()
-        small = DeviceMemory(self.device, self.staged) if self.staged else None
+        small = DeviceMemory(self.device, self.staged)
         stage = np.empty(self.staged, np.uint8)
         kept, places = [small], []
         for (value, offset), there in self.crossings:
@@ -281,8 +281,7 @@ class DevicePart:
             place = np.ndarray(there.shape, there.dtype, stage, offset)
             np.copyto(place, array, casting="unsafe")
             places.append((small.buffer, offset))
-        if small is not None:
-            small.fill(stage)
+        small.fill(stage)
         return kept, places
 
 

@@ -82,7 +82,7 @@ class DeviceProgram:
         spans = {owner: span for owner, span in s.spans.items() if owner not in self._slot}
         self._offsets, self.arena = arrange(spans)
         self.steps = [step for g in s.groups for step in self._steps(g)]
-        self.results = [(r, self._locate(r)) for r in s.outputs]
+        self.results = [(r, self._locate(r)[1:]) for r in s.outputs]
         self.flags = [self._place(s.owner(flag), 0) for flag in s.flags]
 
     def _steps(self, group):
@@ -107,12 +107,8 @@ class DeviceProgram:
     def _on_host(self, group, reason):
         if self.whole:
             raise NotOnDevice(reason)
-        locate = lambda v: self._lies(*self.schedule.layout(v), v.itemsize)
-        return HostStep(self.device, group.members, self.schedule.wanted[group.number], locate)
-
-    def _lies(self, owner, offset, strides, size):
-        """(slot, byte offset, strides in bytes) of a value from its layout."""
-        return (*self._place(owner, offset * size), tuple([step * size for step in strides]))
+        wanted = self.schedule.wanted[group.number]
+        return HostStep(self.device, group.members, wanted, self._locate)
 
     def _place(self, owner, offset):
         """(slot, byte offset) of an offset in the memory of the value ``owner``."""
@@ -120,9 +116,10 @@ class DeviceProgram:
         return (slot, offset) if slot is not None else (0, self._offsets[owner] + offset)
 
     def _locate(self, value):
-        """(byte offset, strides) of a result in the memory of its slot."""
-        _, offset, strides = self._lies(*self.schedule.layout(value), value.itemsize)
-        return offset, strides
+        """(slot, byte offset, strides in bytes) of a value."""
+        owner, offset, strides = self.schedule.layout(value)
+        size = value.itemsize
+        return (*self._place(owner, offset * size), tuple([step * size for step in strides]))
 
     def run(self, inputs, allocate):
         """Start the kernels; returns (memory, value, byte offset, strides) of each result.

@@ -10,7 +10,6 @@ import os
 import warnings
 from collections import Counter
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy import ndarray
