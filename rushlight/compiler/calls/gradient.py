@@ -10,7 +10,7 @@ from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.run.handlers import handlers_apart
 from rushlight.compiler.run.program import make_program
 from rushlight.errors import GraphError, TraceError
-from rushlight.remote import at, place_of
+from rushlight.remote import Crossing, at, place_of
 from rushlight.tensor import from_array
 
 __all__ = ["gradients"]
@@ -19,11 +19,12 @@ __all__ = ["gradients"]
 class CompiledNode(Node):
     """The tape node of a compiled forward."""
 
-    __slots__ = ("gradient", "reason")
+    __slots__ = ("crossing", "gradient", "reason")
     is_plain = False
     if TYPE_CHECKING:
         gradient: Any  # the ``Gradient``, or None
         reason: RuntimeError | None
+        crossing: Any  # a ``Crossing`` if gradients go from one device to another
 
     def name(self):
         return "CompiledFunctionBackward"
@@ -73,6 +74,7 @@ class Gradient:
         parents: (node, argument or None): the nodes of the outer graph at which the traced graph
             ends, and the arguments that they belong to.
         grads: The abstract gradient that arrives at each parent.
+        crosses: Whether gradients go from one device to another.
         equations: The equations that compute ``grads`` from ``saved`` and ``seeds``, each as
             (equation, results whose gradients pass the equation's node). Results are numbered by
             their position in ``outs``.
@@ -114,6 +116,8 @@ class Gradient:
         self.grads = [recorder.value(arrived[id(n)]) if id(n) in arrived else None for n in ends]
         self._programs: dict = {}  # results with a gradient → (program, positions it reads)
         self._take_apart(recorder, passing)
+        passed_on = [*self.seeds, *[g for g in self.grads if g is not None]]
+        self.crosses = len({v.device for v in passed_on}) > 1
 
     def _take_apart(self, recorder, passing):
         """Set ``equations`` and ``saved``: the backward's equations, and the values they need.
@@ -181,6 +185,7 @@ class Gradient:
         """
         node = _node(outs[0], tuple(parents), tuple(saved), tuple(cells))
         node.gradient = self
+        node.crossing = Crossing() if self.crosses else None
         if len(outs) == 1:
             outs[0].node = node
             return

@@ -17,6 +17,7 @@ from rushlight.compiler.capture.simplify import alive, operands, renamed
 from rushlight.compiler.device.program import DeviceProgram
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.ir.equation import Equation
+from rushlight.compiler.plan.schedule import CyclicWrites
 from rushlight.compiler.run.handlers import is_of_handler
 from rushlight.compiler.run.program import generators, make_program, marked, rewind
 from rushlight.device import CPU
@@ -58,13 +59,16 @@ class PlacedProgram:
             (self._source(v), v.device) if isinstance(v, Abstract) else v for v in outputs
         ]
         writes = [(i, self._source(v)) for i, v in writes]
-        self._share_out(stages, writes)
+        try:
+            self._share_out(stages, writes)
+        except CyclicWrites:  # such as those that exchange two inputs
+            self._share_out(stages, writes, in_place=False)
 
     def _source(self, value):
         return self.aliases.get(value.id, value)
 
     def _staged(self, equations):
-        """The equations of each stage, in order: a list of (device, equations).
+        """The equations of each stage, in order.
 
         A part reads only what earlier parts have made. Random numbers are drawn in the order of the
         recording.
@@ -92,42 +96,44 @@ class PlacedProgram:
             made.update(dict.fromkeys([v.id for v in e.outs], stage))
             stages.setdefault(stage, []).append(e)
         self.made = made
-        return [(places[s % len(places)], stages[s], s) for s in sorted(stages)]
+        return [Stage(s, places[s % len(places)], stages[s]) for s in sorted(stages)]
 
-    def _share_out(self, stages, writes):
-        """Make the parts, and find out which of them write to inputs."""
+    def _share_out(self, stages, writes, in_place=True):
+        """Make the parts, and find out which of them write to inputs.
+
+        Without ``in_place``, all inputs are written at the end.
+        """
         self.landings: list = []  # (position of an input, value) that are written at the end
-        last = {device: s for device, _, s in stages}
-        direct: dict = {s: [] for _, _, s in stages}
+        results = [given[0] for given in self.given if type(given) is tuple]
+        last = {stage.device: stage.number for stage in stages}
+        direct: dict = {stage.number: [] for stage in stages}
         for i, v in writes:
-            s = last.get(self.inputs[i].device)
-            if s is not None and self._writes_itself(stages, s, i, v):
-                direct[s].append((i, v))
+            n = last.get(self.inputs[i].device)
+            kept = any(self.inputs[i] is r for r in results)  # the old value is a result
+            if in_place and n is not None and not kept and self._can_write(stages, n, i, v):
+                direct[n].append((i, v))
             else:
                 self.landings.append((i, v))
-        final = [v for v, _ in [g for g in self.given if type(g) is tuple]]
-        final += [v for _, v in self.landings]
-        reads = {s: _read(equations) for _, equations, s in stages}
+        final = [*results, *[v for _, v in self.landings]]
         self.parts: list = []
-        for device, equations, s in stages:
-            later = [v for t, found in reads.items() if t > s for v in found]
-            later += [v for t, found in direct.items() if t > s for _, v in found]
-            keys = {v.id: v for v in (*later, *final) if self.made.get(v.id) == s}
-            part = HostPart if device is CPU else DevicePart
-            self.parts.append(part(self, device, equations, [*keys.values()], direct[s]))
+        for stage in stages:
+            later = [v for s in stages if s.number > stage.number for v in _read(s.equations)]
+            later += [v for n, found in direct.items() if n > stage.number for _, v in found]
+            keys = {v.id: v for v in (*later, *final) if self.made.get(v.id) == stage.number}
+            part = HostPart if stage.device is CPU else DevicePart
+            self.parts.append(part(self, stage, [*keys.values()], direct[stage.number]))
 
-    def _writes_itself(self, stages, s, i, value):
-        """Whether the part ``s`` can write ``value`` to the input ``i`` of its device.
+    def _can_write(self, stages, number, i, value):
+        """Whether the part of a stage can write ``value`` to the input ``i`` of its device.
 
         No later part may read the input, or fail.
         """
-        later = [e for _, equations, t in stages if t > s for e in equations]
+        target = self.inputs[i]
+        later = [e for stage in stages if stage.number > number for e in stage.equations]
         checked = any(e.op.raises or e.op.check or e.op.checking for e in later)
-        reads = {v.id for v in _read(later)}
-        early = self.made.get(value.id, 0) <= s
-        return early and self.inputs[i].device is not CPU and not checked and (
-            self.inputs[i].id not in reads
-        )  # fmt: skip
+        read = any(v is target for v in _read(later))
+        made = self.made.get(value.id, 0) <= number
+        return target.device is not CPU and made and not checked and not read
 
     # Running --------------------------------------------------------------------------------
 
@@ -182,13 +188,25 @@ class PlacedProgram:
                 overwrite(arrays[i], value)
 
 
+class Stage(NamedTuple):
+    """The equations of one part: which part it is, and the device of their results."""
+
+    number: int
+    device: Any
+    equations: list
+
+
 class HostPart:
     """Equations whose values lie on the host."""
 
-    def __init__(self, whole, device, equations, products, writes):
-        self.products = products
+    def __init__(self, whole, stage, products, writes):
+        self.products, equations = products, stage.equations
         self.inputs = _read(equations)
-        self.program = make_program(equations, self.inputs, products)
+        entering = {
+            v.id: Abstract(v.shape, v.dtype, v.strides) for v in self.inputs if v.device is not CPU
+        }
+        inputs = [entering.get(v.id, v) for v in self.inputs]
+        self.program = make_program([renamed(e, entering) for e in equations], inputs, products)
 
     def run(self, found):
         """Add the arrays of the ``products`` to ``found``, which has the arrays of all inputs."""
@@ -210,7 +228,8 @@ class DevicePart:
         program: The ``DeviceProgram``.
     """
 
-    def __init__(self, whole, device, equations, products, writes):
+    def __init__(self, whole, stage, products, writes):
+        device, equations = stage.device, stage.equations
         self.device, self.products = device, products
         targets = [whole.inputs[i] for i, _ in writes]
         reads = _read(equations, (*products, *[v for _, v in writes], *targets))

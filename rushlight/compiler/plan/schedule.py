@@ -15,9 +15,13 @@ from rushlight.compiler.plan.kernel import Kernel, Load, outside
 from rushlight.compiler.plan.loops import nodes_of
 from rushlight.ops.core.definition import OPS
 
-__all__ = ["ALIGNMENT", "Schedule"]
+__all__ = ["ALIGNMENT", "CyclicWrites", "Schedule"]
 
 ALIGNMENT = 64
+
+
+class CyclicWrites(Exception):
+    """Inputs get values that are computed from each other's old values, as in an exchange."""
 
 
 class Schedule:
@@ -116,7 +120,7 @@ class Schedule:
             alone = fused.eject(group, copy)
             self.readers.setdefault(self.graph.source(copy.ins[0]).id, set()).add(alone.number)
             if not fused.require(alone.number, (first | {group.number}) - {alone.number}):
-                raise AssertionError("a copy at the end cannot come before anything")
+                raise CyclicWrites("each of several copies at the end must come before another")
 
     def _wanted(self, group):
         """ids of the values that other groups read, or that are results or flags."""
