@@ -171,3 +171,367 @@ def test_one_function_keeps_a_program_for_each_device(device):
         assert f(x.to(d)).item() == 12
     assert f._compiled.count == 2
     assert len(f._compiled.entries) == 2
+
+
+# One function on the CPU and on the device ---------------------------------------------------
+
+CASES = {}
+
+
+def case(f):
+    CASES[f.__name__] = f
+    return f
+
+
+def normal(d, *shape):
+    return T.randn(*shape).to(d)
+
+
+def small(d):
+    return nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5, affine=False), nn.ReLU(),
+                         nn.Linear(5, 2)).to(d)  # fmt: skip
+
+
+@case
+def inference(d):
+    model = T.compile(small(d).eval())
+    with T.no_grad():
+        found = [model(normal(d, n, 3)) for n in (4, 4, 6)]
+    with T.inference_mode():
+        last = model(normal(d, 4, 3))
+    assert last.is_inference()
+    return found, last
+
+
+@case
+def backward_outside(d):
+    model = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2)).to(d)
+    compiled, optimizer = T.compile(model), T.optim.Adam(model.parameters(), lr=0.1)
+    found = []
+    for _ in range(3):
+        x = normal(d, 4, 3).requires_grad_()
+        optimizer.zero_grad()
+        loss = compiled(x).pow(2).mean()
+        loss.backward()
+        optimizer.step()
+        found += [loss, x.grad]
+    assert loss.grad_fn.next_functions[0][0].name() != ""
+    return found, [*model.parameters()]
+
+
+@case
+def several_results(d):
+    f, x = T.compile(lambda x: (x.sin(), (x * 2).sum(), x)), normal(d, 3).requires_grad_()
+    a, b, c = f(x)
+    (a.sum() + b).backward()
+    first, x.grad = x.grad, None
+    a, b, c = f(x)
+    a.sum().backward()  # only one of them has a gradient
+    return a, b, c is x, first, x.grad
+
+
+@case
+def views_of_arguments(d):
+    f = T.compile(lambda x: (x.t(), x[0], x.view(-1)[2:]))
+    x = normal(d, 3, 2)
+    for _ in range(2):
+        a, b, c = f(x)
+    x.zero_()
+    b.add_(1)
+    return a, b, c, x
+
+
+@case
+def writes_to_arguments(d):
+    def function(x, y):
+        x.add_(1)
+        y[0].mul_(2)
+        y[:, 1] = x[0]
+        x[x > 1] = 0.5
+        return x * y
+
+    f, x, y = T.compile(function), normal(d, 2, 2), normal(d, 2, 2)
+    return [f(x, y) for _ in range(3)], x, y
+
+
+@case
+def writes_to_what_is_outside(d):
+    w = normal(d, 4, 4)
+    part = w[1:3]
+    kept = normal(d, 4, 4)
+
+    def function():
+        part.add_(1)
+        w.mul_(0.5)
+        before = kept.clone()
+        kept.copy_(w)
+        return w.sum(), before
+
+    f = T.compile(function)
+    return [f() for _ in range(3)], w, part, kept
+
+
+@case
+def old_values_are_saved(d):
+    """The gradient needs what a tensor was before the call wrote to it."""
+    w = normal(d, 3)
+
+    def function(x):
+        y = x * w.clone()
+        w.add_(1)
+        return y
+
+    f, x = T.compile(function), normal(d, 3).requires_grad_()
+    f(x)
+    f(x).sum().backward()
+    return x.grad, w
+
+
+@case
+def exchanged_tensors(d):
+    a, b = normal(d, 3), normal(d, 3)
+
+    def function():
+        before = a.clone()
+        a.copy_(b)
+        b.copy_(before)
+
+    f = T.compile(function)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # on the CPU it runs on NumPy
+        for _ in range(3):
+            f()
+    return a, b
+
+
+@case
+def numbers_on_the_cpu(d):
+    f = T.compile(lambda x, s: x * s + s.sin())
+    x = normal(d, 3)
+    return [f(x, T.tensor(v, dtype=t)) for v, t in ((2.0, T.float32), (3, T.float64), (4, T.int64))]
+
+
+@case
+def random_numbers(d):
+    def function(x):
+        more = T.rand(3, device=x.device), T.randn_like(x), T.randint(9, (2,), device=x.device)
+        return x + more[0], more, F.dropout(x, 0.5), T.rand(2)
+
+    f = T.compile(function)
+    return [f(normal(d, 3)) for _ in range(3)], T.rand(2)
+
+
+@case
+def new_tensors(d):
+    def function(x):
+        a = T.zeros(2, 2, device=x.device) + T.arange(2, device=x.device) + x.new_ones(2)
+        return a + T.full_like(x, 3.0)[:2] + T.tensor([1.0, 2.0], device=x.device)
+
+    f = T.compile(function)
+    return [f(normal(d, 3)) for _ in range(2)]
+
+
+@case
+def default_device(d):
+    f = T.compile(lambda: T.zeros(3) + T.ones(3))
+    with T.device(d):
+        f(), (a := f())
+    b = f()
+    assert a.device == T.device(d)
+    assert b.device.type == "cpu"
+    return a, b
+
+
+@case
+def copies_between_devices(d):
+    other, near = normal(d, 3), T.randn(3)
+
+    def function(x):
+        other.copy_(x)
+        near.copy_(other * 2)
+        return (x.to(d) * 2).cpu() + near, x.t().to(d), other.double().cpu()
+
+    f = T.compile(function)
+    return [f(T.randn(2, 3)[0]) for _ in range(3)], other, near
+
+
+@case
+def gradients_between_devices(d):
+    model = nn.Linear(3, 2).to(d)
+    f = T.compile(lambda x: model(x.to(d)).sum().cpu() * 2)
+    x = T.randn(2, 3, requires_grad=True)
+    f(x).backward()
+    f(x).backward()
+    return x.grad, model.weight.grad
+
+
+@case
+def schedulers_and_clipping(d):
+    model = nn.Linear(3, 2).to(d)
+    optimizer = T.optim.AdamW(model.parameters(), lr=0.1)
+    scheduler = T.optim.lr_scheduler.CosineAnnealingLR(optimizer, 5)
+
+    def step(x):
+        optimizer.zero_grad()
+        loss = model(x).pow(2).sum()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+        optimizer.step()
+        scheduler.step()
+        return loss, norm
+
+    f = T.compile(step)
+    return [f(normal(d, 4, 3)) for _ in range(5)], [*model.parameters()]
+
+
+@case
+def scaled_gradients(d):
+    model, scaler = nn.Linear(3, 2).to(d), T.amp.GradScaler("cpu", init_scale=4.0)
+    optimizer = T.optim.SGD(model.parameters(), lr=0.1)
+
+    def step(x):
+        optimizer.zero_grad()
+        scaler.scale(model(x).pow(2).sum()).backward()
+
+    f = T.compile(step)
+    for k in range(4):
+        f(normal(d, 4, 3) * (float("inf") if k == 2 else 1))
+        scaler.step(optimizer)  # looks at values, as on the CPU
+        scaler.update()
+    return [*model.parameters()], scaler.get_scale()
+
+
+@case
+def accumulated_gradients(d):
+    model = nn.Linear(3, 2).to(d)
+    f = T.compile(lambda x: model(x).sum().backward())
+    for _ in range(3):
+        f(normal(d, 4, 3))
+    return model.weight.grad
+
+
+@case
+def gradients_inside(d):
+    def function(x):
+        (a,) = T.autograd.grad((x**3).sum(), x, create_graph=True)
+        return a, *T.autograd.grad(a.sum(), x)
+
+    f, x = T.compile(function), normal(d, 3).requires_grad_()
+    return f(x), f(x)
+
+
+@case
+def averages(d):
+    model = nn.Linear(3, 2).to(d)
+    kept = [p.detach().clone() for p in model.parameters()]
+
+    @T.no_grad()
+    def step():
+        for k, p in zip(kept, model.parameters(), strict=True):
+            k.lerp_(p, 0.1)
+            p.mul_(0.9)
+
+    f = T.compile(step)
+    for _ in range(3):
+        f()
+    return kept, [*model.parameters()]
+
+
+@case
+def layouts_and_dtypes(d):
+    f = T.compile(lambda x: x @ x.t())
+    found = [f(normal(d, 3, 4).t()), f(normal(d, 4, 3)), f(normal(d, 4, 6)[:, ::2])]
+    g = T.compile(lambda x: (x // 2, x % 3, x.bool().any(), x.cumsum(0), x.argmax()))
+    return found, f(normal(d, 4, 3).half()), f(normal(d, 4, 3).double()), g(T.arange(6).to(d))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_as_on_the_cpu(name, device):
+    found = []
+    for d in ("cpu", device):
+        T.manual_seed(0)
+        found.append(CASES[name](d))
+    _assert_all_alike(*found[::-1])
+
+
+def _assert_all_alike(got, want):
+    if isinstance(want, (tuple, list)):
+        assert len(got) == len(want)
+        for g, w in zip(got, want, strict=True):
+            _assert_all_alike(g, w)
+    elif isinstance(want, T.Tensor):
+        assert (got.shape, got.dtype, got.stride()) == (want.shape, want.dtype, want.stride())
+        assert got.requires_grad == want.requires_grad
+        assert_alike(got, want, rtol=1e-3, atol=1e-5)
+    else:
+        assert got == want
+
+
+# What a program cannot do -----------------------------------------------------------------
+
+
+def test_a_missing_kernel_leaves_the_rest_to_the_device(device, monkeypatch):
+    def function(x):
+        return T.linalg.svdvals(x * 2).sum() + x.sum()
+
+    f, x = T.compile(function), normal(device, 3, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the first call of the host warns
+        f(x)
+    before = T.opencl.fallbacks()["linalg_svd"]
+    launches, _ = counted(lambda: assert_alike(f(x), function(x.cpu())))
+    assert launches >= 2
+    assert T.opencl.fallbacks()["linalg_svd"] == before + 1
+    monkeypatch.setenv("RUSHLIGHT_FALLBACK", "error")
+    with pytest.raises(RuntimeError, match="linalg_svd: no kernel for a device"):
+        f(x)
+
+
+def test_a_failed_check_raises_the_error_and_changes_nothing(device):
+    model, optimizer, step, (x, y) = training("mlp, adamw", device)
+    for _ in range(2):
+        step(x, y)
+    before = [v.clone() for v in model.state_dict().values()]
+    wrong = y.clone()
+    wrong[3] = 10
+    with pytest.raises(IndexError, match="Target 10 is out of bounds"):
+        step(x, wrong)
+    for got, want in zip(model.state_dict().values(), before, strict=True):
+        assert_alike(got, want, rtol=0, atol=0)
+    assert all(own["step"] == 2 for own in optimizer.state.values())
+    step(x, y)
+    assert all(own["step"] == 3 for own in optimizer.state.values())
+
+
+def test_tensors_of_two_devices_are_the_eager_error(device):
+    x, y = normal(device, 3), T.randn(3)
+    for given in ((x, y), (y, x)):
+        with pytest.raises(RuntimeError) as eager:
+            T.add(*given)
+        with pytest.raises(RuntimeError) as compiled:
+            T.compile(lambda a, b: T.add(a, b))(*given)
+        assert str(compiled.value) == str(eager.value)
+        assert "Expected all tensors to be on the same device" in str(eager.value)
+
+
+def test_shapes_that_depend_on_values_run_eagerly(device):
+    f, x = T.compile(lambda x: x[x > 0].sum()), T.tensor([1.0, -1.0, 2.0]).to(device)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert f(x).item() == 3
+    assert "running eagerly" in str(caught[0].message)
+    assert "shape depends on values" in str(caught[0].message)
+
+
+def test_explain_names_the_device_and_its_launches(device):
+    _, _, step, args = training("mlp, adamw", device)
+    step(*args)
+    found = T.compiler.explain(step)(*args)
+    assert found.launches == counted(lambda: step(*args))[0]
+    assert found.devices == [f"{device} ({T.opencl.get_device_name()})"]
+    assert f"On {found.devices[0]}: {found.launches} launches, " in str(found)
+    assert f"args[0] is on {device}" in found.guards
+    # Some kernels compute on the host, from the number of steps.
+    assert len([k for k in found.kernels if k.seconds > 1e-6]) >= found.launches
+    with pytest.raises(RuntimeError, match="the code of programs on opencl:0"):
+        found.llvm  # noqa: B018

@@ -105,7 +105,7 @@ def demand_there(source, name, template, owner):
 def demand_modes(source):
     """Add guards that the modes and the default dtype are the same as now."""
     source.names.update(mode=mode, state=mode.state, dtypes=_dtypes)
-    source.demand(f"state.place is {source.name(mode.state.place)}")
+    source.demand(source.same("state.place", mode.state.place))
     source.demand(f"(not mode.grad_off or state.grad) is {mode.records()}")
     source.demand(f"state.inference is {mode.state.inference}")
     if mode.state.inference:

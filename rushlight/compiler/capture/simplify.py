@@ -136,7 +136,7 @@ def _alike(x, y):
 
 def _zeros(v):
     params = {"shape": v.shape, "value": 0, "dtype": v.dtype}
-    return Equation(OPS["full"], (), params, [Abstract(v.shape, v.dtype)])
+    return Equation(OPS["full"], (), params, [Abstract(v.shape, v.dtype, None, v.device)])
 
 
 def _idle(e):

@@ -8,6 +8,7 @@ does everything else, and writes to its inputs in place.
 Inputs on the host are written at the end, so that a failure before leaves them as they were.
 """
 
+import time
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,6 +45,7 @@ class PlacedProgram:
     Attributes:
         parts: The parts in the order in which they run: each a ``HostPart`` or a ``DevicePart``.
         devices: The devices, as ``torch.device``.
+        seconds: phase of compilation → the seconds that it took.
     """
 
     def __init__(self, equations, inputs, outputs, writes):
@@ -59,10 +61,12 @@ class PlacedProgram:
             (self._source(v), v.device) if isinstance(v, Abstract) else v for v in outputs
         ]
         writes = [(i, self._source(v)) for i, v in writes]
+        begin = time.perf_counter()
         try:
             self._share_out(stages, writes)
         except CyclicWrites:  # such as those that exchange two inputs
             self._share_out(stages, writes, in_place=False)
+        self.seconds = {"planning and building kernels": time.perf_counter() - begin}
 
     def _source(self, value):
         return self.aliases.get(value.id, value)
@@ -210,8 +214,12 @@ class HostPart:
 
     def run(self, found):
         """Add the arrays of the ``products`` to ``found``, which has the arrays of all inputs."""
-        made = self.program.run([to_host(found[v.id]) for v in self.inputs])
+        made = self.program.run(self.arrays(found))
         found.update(zip([v.id for v in self.products], made, strict=True))
+
+    def arrays(self, found):
+        """The arrays of the program's inputs."""
+        return [to_host(found[v.id]) for v in self.inputs]
 
 
 class Crossing(NamedTuple):
@@ -262,16 +270,22 @@ class DevicePart:
 
     def run(self, found):
         """As ``HostPart.run``."""
-        held = [self._fitting(k, v, found[v.id]) for k, v in enumerate(self.inputs)]
-        places = [(a.memory.buffer, a.start) for a in held]
-        # ``entered`` keeps the memory until all kernels are in the queue.
-        entered, more = self._entered(found)
-        allocate = lambda nbytes: DeviceMemory(self.device, nbytes)
-        made = self.program.run([*places, *more], allocate)
-        del entered
+        places, kept = self.places(found)
+        made = self.program.run(places, self.allocate)
+        del kept  # only now, because the kernels in the queue may free nothing that they use
         for product, (memory, value, at, strides) in zip(self.products, made, strict=True):
             steps = _of_trace(product, strides)
             found[product.id] = DeviceArray(value.shape, value.dtype, steps, memory, at)
+
+    def allocate(self, nbytes):
+        """Memory on the device."""
+        return DeviceMemory(self.device, nbytes)
+
+    def places(self, found):
+        """((buffer, offset) of each input of the program, what must stay alive with them)."""
+        held = [self._fitting(k, v, found[v.id]) for k, v in enumerate(self.inputs)]
+        kept, places = self._entered(found)
+        return [*[(a.memory.buffer, a.start) for a in held], *places], (held, kept)
 
     def _fitting(self, k, value, array):
         """``array``, copied if its elements lie otherwise than those of ``value``."""

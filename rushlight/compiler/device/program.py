@@ -24,10 +24,18 @@ class NotOnDevice(Exception):
 
 
 class Launch:
-    """One launch of a kernel: where its arguments lie, as (slot, byte offset)."""
+    """One launch of a kernel.
 
-    def __init__(self, kernel, args, group):
-        self.kernel, self.args, self.group = kernel, args, group
+    Attributes:
+        handle: The code, which launches share.
+        args: Where the arguments lie, as (slot, byte offset).
+        owners: The ids of the values in whose memory they lie.
+        group: The equations.
+    """
+
+    def __init__(self, handle, kernel, args, owners, group):
+        self.handle, self.kernel, self.args = handle, kernel, args
+        self.owners, self.group = owners, group
 
     def run(self, places):
         """Start the kernel. ``places``: (buffer, offset) of each slot."""
@@ -96,13 +104,14 @@ class DeviceProgram:
         work = self.machine.work(group, plan, self.schedule)
         if not work.groups:
             return []
-        args = [self._place(*a) for a in (*work.operands, *plan.args)]
+        operands = [*work.operands, *plan.args]
         try:
             handle = _built(self.device, work)
         except NoCode as error:
             return [self._on_host(group, str(error))]
         kernel = self.device.kernel(handle, work.groups, work.size, work.limit)
-        return [Launch(kernel, args, group)]
+        args, owners = [self._place(*a) for a in operands], [owner for owner, _ in operands]
+        return [Launch(handle, kernel, args, owners, group)]
 
     def _on_host(self, group, reason):
         if self.whole:
@@ -135,16 +144,19 @@ class DeviceProgram:
             marks = marked(self.guard.generators)
             self.guard.run(inputs, allocate)
             rewind(marks)  # the same numbers are drawn again
-        arena = allocate(self.arena) if self.arena else None
-        made = [allocate(value.nbytes) for value, _ in self.results]
-        places = [
-            (arena.buffer if arena else None, 0), *inputs, *[(m.buffer, 0) for m in made],
-        ]  # fmt: skip
+        places, made, _arena = self.bind(inputs, allocate)
         for step in self.steps:
             step.run(places)
         if self.flags:
             self._check(places)
         return [(m, value, *where) for m, (value, where) in zip(made, self.results, strict=True)]
+
+    def bind(self, inputs, allocate):
+        """((buffer, offset) of each slot, the memory of the results, the arena's); see ``run``."""
+        arena = allocate(self.arena) if self.arena else None
+        made = [allocate(value.nbytes) for value, _ in self.results]
+        own = arena.buffer if arena is not None else None
+        return [(own, 0), *inputs, *[(m.buffer, 0) for m in made]], made, arena
 
     def _check(self, places):
         raised = bytearray(1)

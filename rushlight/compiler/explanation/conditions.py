@@ -73,6 +73,14 @@ class _Words:
         elif text.startswith("state.inference"):
             if text.endswith("True"):
                 self.phrases.append("in inference mode")
+        elif text.startswith("state.place"):
+            if not text.endswith("None"):
+                place = self._value(text.split()[-1])
+                self.phrases.append(f"new tensors are made on {place}")
+        elif ".device is " in text:
+            name, place = text.split(".device is ")
+            owner = self.fetched.get(name.replace("a", "t"), f"the gradient {name}")
+            self.phrases.append(f"{owner} is on {self._value(place)}")
         elif text.startswith("dtypes._default"):
             self.phrases.append(f"the default dtype is {self._shown(text.split()[-1])}")
         elif text.startswith("t") and ".node" in text:

@@ -3,13 +3,17 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from rushlight.autograd import mode
 from rushlight.compiler.calls.compiled import Compiled, compile
 from rushlight.compiler.calls.gradient import CompiledNode
 from rushlight.compiler.explanation.conditions import conditions
 from rushlight.compiler.explanation.rehearsal import Watch, rehearse, rehearse_replay
 from rushlight.compiler.explanation.wording import Names, call_reason
+from rushlight.compiler.run.native_program import NativeProgram
 from rushlight.compiler.run.program import Program
+from rushlight.device_array import placed
 from rushlight.tensor import Tensor
 
 __all__ = ["Explanation", "KernelReport", "explain"]
@@ -59,7 +63,7 @@ class KernelReport:
         members: The equations that the kernel computes, as text.
         domain: The number of iterations of each loop, outermost first.
         loops: How the loops run, in words: rows, columns, lanes, passes.
-        chunks: The number of pieces that threads may share.
+        chunks: The number of pieces that threads may share, or of a device's work-groups.
         reads, writes: The names of the values in memory that the kernel reads and stores.
         flops, bytes: The least numbers of floating-point operations and of bytes moved.
         seconds: The measured time, the median of several runs.
@@ -102,6 +106,9 @@ class Explanation:
         compiling: The seconds of each phase of compilation.
         seconds: The measured seconds of one run of all kernels.
         backward: The Explanation of the gradient that ``backward()`` would run, or None.
+        devices: The names of the devices that run a part of the program.
+        launches: The number of kernels that a run starts on devices.
+        moved: The bytes that a run copies between the host and devices.
     """
 
     name: str
@@ -114,6 +121,9 @@ class Explanation:
     compiling: dict = field(default_factory=dict)
     seconds: float = 0.0
     backward: Any = None
+    devices: list = field(default_factory=list)
+    launches: int = 0
+    moved: int = 0
     _program: Any = field(default=None, repr=False)
 
     @property
@@ -137,7 +147,8 @@ class Explanation:
         Raises:
             RuntimeError: there is no native code.
         """
-        return self._program.machine.assembly(self.llvm) if self.native else self._assembly()
+        text = self.llvm  # raises if there is no native code
+        return self._program.machine.assembly(text)
 
     def loops_of(self, name):
         """The loops of one kernel of kind ``loops``: addresses and operations, as text.
@@ -193,6 +204,8 @@ class Explanation:
     def _assembly(self):
         if not self.native:
             raise RuntimeError("explain: there is no native code: NumPy runs this program")
+        if self.devices:
+            raise RuntimeError(f"explain: the code of programs on {self.devices[0]} is not shown")
         return self._program.assembly
 
     def __str__(self):
@@ -218,9 +231,7 @@ def _explanation(compiled, watch, result):
     node = _compiled_node(result)
     if node is not None and mode.records() and node.gradient and node.saved is not None:
         gradient = node.gradient
-        seeds = [v.like() for v in gradient.seeds]
-        for seed in seeds:
-            seed[...] = 1
+        seeds = [placed(np.ones(v.shape, v.dtype), v.device) for v in gradient.seeds]
         behind = Watch()
         behind.take(gradient.program(tuple(range(len(seeds))))[0], [*node.saved, *seeds])
         found.backward = _of_program(f"the gradient of {name}", behind, {})
@@ -280,6 +291,8 @@ def _of_program(name, watch, names):
     labels = Names(program.inputs, names)
     if isinstance(program, Program):
         return _of_replay(name, watch, labels)
+    if not isinstance(program, NativeProgram):
+        return _of_parts(name, watch, labels)
     from rushlight.compiler.explanation.inventory import Inventory, memory_of
 
     recorded = [labels.text(e) for e in program.recorded[0]]
@@ -289,7 +302,21 @@ def _of_program(name, watch, names):
         kernel.seconds = taken
     return Explanation(
         name, None, recorded, len(program.schedule.graph.equations), kernels,
-        memory_of(program, labels), [], dict(program.seconds), whole, None, program,
+        memory_of(program, labels), [], dict(program.seconds), whole, _program=program,
+    )  # fmt: skip
+
+
+def _of_parts(name, watch, labels):
+    """The Explanation of a program of which devices run a part."""
+    from rushlight.compiler.explanation.device_steps import Rehearsal
+
+    program = watch.program
+    recorded = [labels.text(e) for e in program.recorded[0]]
+    found = Rehearsal(watch, labels, KernelReport, lambda part: _of_program(name, part, {}))
+    return Explanation(
+        name, None, recorded, found.equations, found.kernels, None, [], dict(program.seconds),
+        found.seconds, None,
+        found.devices, found.launches, found.moved, program,
     )  # fmt: skip
 
 
@@ -306,4 +333,6 @@ def _of_replay(name, watch, labels):
         for e, text, s in zip(program.equations, texts, seconds, strict=True)
     ]  # fmt: skip
     total = sum(seconds)
-    return Explanation(name, None, texts, len(texts), kernels, None, [], {}, total, None, program)
+    return Explanation(
+        name, None, texts, len(texts), kernels, None, [], {}, total, _program=program
+    )

@@ -14,8 +14,9 @@ from statistics import median
 import numpy as np
 
 from rushlight.random import default_generator
+from rushlight.remote import RemoteArray
 
-__all__ = ["LEAST", "Watch", "rehearse", "rehearse_replay"]
+__all__ = ["LEAST", "Watch", "kept_generators", "rehearse", "rehearse_replay", "timed"]
 
 _SECONDS, _FEWEST, _MOST = 0.3, 3, 101
 #: Kernels estimated at less than ``_BRIEF`` nanoseconds are run ``_TIMES`` times at a time.
@@ -87,6 +88,8 @@ class Watch:
 
 
 def _copied(value, array):
+    if isinstance(array, RemoteArray):
+        return array.copy()
     found = value.like()
     np.copyto(found, array)
     return found
@@ -119,8 +122,8 @@ def rehearse(watch):
             if new is not old:
                 np.copyto(new, old)
 
-    with _kept_generators(program.schedule.graph.equations):
-        times = _timed(runs, restore)
+    with kept_generators(program.schedule.graph.equations):
+        times = timed(runs, restore)
     *seconds, whole = times[: -2 * _IDLE]
     alone, together = min(times[-2 * _IDLE : -_IDLE]), min(times[-_IDLE:])
     return [
@@ -162,7 +165,7 @@ def _call(step, assembly, state):
     return call_kernel(kernel, args, step.chunks if _called_together(step) else 0, _times(step))
 
 
-def _timed(runs, restore):
+def timed(runs, restore):
     """The median seconds of each of ``runs``. All are called in turn, for several rounds."""
     times: list = [[] for _ in runs]
     clock = time.perf_counter_ns
@@ -179,7 +182,7 @@ def _timed(runs, restore):
 
 
 @contextmanager
-def _kept_generators(equations):
+def kept_generators(equations):
     """Context that restores the state of every generator that ``equations`` draw from."""
     drawing = [e.params.get("generator") for e in equations if e.op.draws]
     generators = {id(g): g for g in [g or default_generator for g in drawing]}.values()
@@ -203,7 +206,7 @@ def rehearse_replay(watch):
         for step, found in zip(program.steps, times, strict=True)
     ]
     begin = time.perf_counter()
-    with _kept_generators(program.equations):
+    with kept_generators(program.equations):
         for n in range(_MOST):
             if n >= _FEWEST and time.perf_counter() - begin > _SECONDS:
                 break

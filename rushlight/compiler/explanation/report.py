@@ -42,8 +42,8 @@ def _section(title, lines):
     return "\n".join([title, *[f"  {line}" for line in lines]])
 
 
-def _count(n, one):
-    return f"{n} {one}{'' if n == 1 else 's'}"
+def _count(n, one, many=None):
+    return f"{n} {one if n == 1 else many or one + 's'}"
 
 
 def _head(x):
@@ -56,6 +56,11 @@ def _head(x):
         f"{' and '.join(steps) or 'no step'}",
         f"One run takes {duration(x.seconds)}",
     ]
+    if x.devices:
+        lines.append(
+            f"On {' and '.join(x.devices)}: {_count(x.launches, 'launch', 'launches')}, "
+            f"{amount(x.moved)} between host and device"
+        )
     if x.compiling:
         phases = [f"{phase} {duration(s)}" for phase, s in x.compiling.items()]
         lines.append(f"Compiled in {duration(sum(x.compiling.values()))}: {', '.join(phases)}")

@@ -1,0 +1,114 @@
+"""A description of a program of which devices run a part: its steps, timed one by one."""
+
+import time
+from math import prod
+
+from rushlight.compiler.device.placed_program import DevicePart
+from rushlight.compiler.explanation.inventory import Inventory
+from rushlight.compiler.explanation.rehearsal import Watch, kept_generators, timed
+from rushlight.compiler.explanation.wording import call_reason
+from rushlight.device_array import driver_of
+
+__all__ = ["Rehearsal"]
+
+
+class Rehearsal:
+    """One run of a ``PlacedProgram`` on copies of its inputs, and the times of its steps.
+
+    Args:
+        watch: The copies.
+        names: The ``Names`` of the program's values.
+        make: The class of the reports, ``KernelReport``.
+        explain: ``explain(watch)`` gives the Explanation of a part on the host.
+
+    Attributes:
+        kernels: A report of each step.
+        devices, launches, moved, equations, seconds: See ``Explanation``.
+    """
+
+    def __init__(self, watch, names, make, explain):
+        program = watch.program
+        drivers = [driver_of(d) for d in program.devices]
+        named = zip(program.devices, drivers, strict=True)
+        self.devices = [f"{d} ({driver.name})" for d, driver in named]
+        arrays = [*watch.arrays, *watch.held]
+        found = {v.id: a for v, a in zip(program.inputs, arrays, strict=True)}
+        before = [(d.launches, d.moved) for d in drivers]
+        begin = time.perf_counter()
+        with kept_generators(program.recorded[0]):
+            program.run(arrays)
+            for d in drivers:
+                d.synchronize()
+            self.seconds = time.perf_counter() - begin
+            after = [(d.launches, d.moved) for d in drivers]
+            self.launches, self.moved = [
+                sum([b[k] - a[k] for a, b in zip(before, after, strict=True)]) for k in (0, 1)
+            ]
+            self.kernels: list = []
+            self.equations = 0
+            for part in program.parts:
+                self._add(part, found, names, make, explain)
+                part.run(found)
+
+    def _add(self, part, found, names, make, explain):
+        if not isinstance(part, DevicePart):
+            watch = Watch()
+            watch.take(part.program, part.arrays(found))
+            explained = explain(watch)
+            self.kernels += explained.kernels
+            self.equations += explained.equations
+            return
+        for (value, _), entered in part.crossings:
+            names.given[entered.id] = names.name(value)
+        places, kept = part.places(found)
+        for program in (part.program.guard, part.program):
+            if program is not None:
+                self.equations += len(program.schedule.graph.equations)
+                self.kernels += DeviceInventory(program, names).timed_reports(
+                    make, places, part.allocate
+                )
+        del kept
+
+
+class DeviceInventory(Inventory):
+    """The steps of a ``DeviceProgram``."""
+
+    def timed_reports(self, make, inputs, allocate):
+        """A report of each step, with its time. ``inputs``, ``allocate``: as for a run."""
+        program, numbers = self.program, dict[int, str]()
+        places, *kept = program.bind(inputs, allocate)
+
+        def run(step):
+            step.run(places)
+            program.device.synchronize()
+
+        found = [self._report(step, make, numbers) for step in program.steps]
+        times = timed([lambda s=s: run(s) for s in program.steps], lambda: None)
+        for report, seconds in zip(found, times, strict=True):
+            report.seconds = seconds
+        del kept
+        return found
+
+    def _report(self, step, make, numbers):
+        if not hasattr(step, "group"):
+            return self._host_step(step, make)
+        group = step.group
+        kind = group.kind if group.kind == "loops" else group.members[0].op.role
+        name = numbers.setdefault(id(step.handle), f"{kind}{len(numbers)}")
+        wanted = self.schedule.wanted[group.number]
+        writes = [v for e in group.members for v in e.outs if v.id in wanted]
+        groups = step.kernel.groups
+        sizes = [self.values[owner].nbytes for owner in step.owners if owner in self.values]
+        return make(
+            name, group.kind, self._members(group), tuple([v.extent for v in group.variables]),
+            f"{groups} work-group{'' if groups == 1 else 's'}", groups,
+            self._reads(group.members), [self.owner(v) for v in writes], bytes=sum(sizes),
+        )  # fmt: skip
+
+    def _host_step(self, step, make):
+        shape = prod(step.members[-1].outs[0].shape)
+        return make(
+            step.members[0].op.name, "call", [self.names.text(e) for e in step.members], (shape,),
+            reads=self._reads(step.members), writes=[self.owner(v) for v, _ in step.stores],
+            reason=f"the host computes it: {call_reason(step.members[0])}",
+        )  # fmt: skip
