@@ -200,7 +200,9 @@ class Compiled:
 
     def call(self, args, kwargs):
         """Return the function's result for these arguments, by a program if possible."""
-        if _eager or (mode.intercept and mode.state.recorder is not None):
+        if _eager or (
+            mode.intercept and (mode.state.recorder is not None or mode.state.place is META)
+        ):
             return self.function(*args, **kwargs)
         if mode.metas and (holds_remote(args, META) or holds_remote(kwargs, META)):
             return self.function(*args, **kwargs)

@@ -13,8 +13,8 @@ from statistics import median
 
 import numpy as np
 
+from rushlight.device_array import DeviceArray
 from rushlight.random import default_generator
-from rushlight.remote import RemoteArray
 
 __all__ = ["LEAST", "Watch", "kept_generators", "rehearse", "rehearse_replay", "timed"]
 
@@ -88,7 +88,7 @@ class Watch:
 
 
 def _copied(value, array):
-    if isinstance(array, RemoteArray):
+    if isinstance(array, DeviceArray):
         return array.copy()
     found = value.like()
     np.copyto(found, array)
