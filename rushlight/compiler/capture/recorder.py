@@ -278,7 +278,7 @@ class Recorder(TrackedMemory):
             params = op.prepare(*((values,) if op.variadic else values), **params)
         params = {k: self._parameter(v) for k, v in params.items()}
         if self.observer is not None:  # else others looked at the devices
-            check_devices(op, (*values, *params.values()))
+            check_devices(op, [*values, *[v for v in params.values() if type(v) is Abstract]])
         results = self.emit(op, (values,) if op.variadic else tuple(values), params)
         if op.kind == "view":
             results = [self._view(op, args, values, params, results[0])]

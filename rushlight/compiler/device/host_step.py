@@ -42,23 +42,29 @@ class HostStep:
         """A NumPy array with the elements and strides of ``value``."""
         slot, offset, strides = place
         buffer, begin = places[slot]
-        memory = np.empty(_reach(value, strides), np.uint8)
-        self.device.read(buffer, begin + offset, memory.ctypes.data, memory.nbytes)
-        return np.ndarray(value.shape, value.dtype, memory, 0, strides)
+        below, size = _extent(value, strides)
+        memory = np.empty(size, np.uint8)
+        self.device.read(buffer, begin + offset - below, memory.ctypes.data, size)
+        return np.ndarray(value.shape, value.dtype, memory, below, strides)
 
     def _store(self, places, value, place, array):
         slot, offset, strides = place
-        if value.nbytes == _reach(value, strides):
-            found = np.ndarray(value.shape, value.dtype, bytearray(value.nbytes), 0, strides)
+        below, size = _extent(value, strides)
+        if value.nbytes == size:
+            memory = np.empty(size, np.uint8)
+            found = np.ndarray(value.shape, value.dtype, memory, below, strides)
         else:  # other values lie in the gaps
             found = self._read(places, value, place)
+            memory = found.base
         np.copyto(found, array)
         buffer, begin = places[slot]
-        self.device.write(buffer, begin + offset, found.ctypes.data, _reach(value, strides))
+        self.device.write(buffer, begin + offset - below, memory.ctypes.data, size)
 
 
-def _reach(value, strides):
-    """Bytes from the first element of ``value`` to the end of its last one."""
+def _extent(value, strides):
+    """(bytes of ``value`` that lie before its first element, bytes of all that it reaches)."""
     if not prod(value.shape):
-        return 0
-    return sum([(n - 1) * s for n, s in zip(value.shape, strides, strict=True)]) + value.itemsize
+        return 0, 0
+    spans = [(n - 1) * s for n, s in zip(value.shape, strides, strict=True)]
+    below = -sum([s for s in spans if s < 0])
+    return below, below + sum([s for s in spans if s > 0]) + value.itemsize
