@@ -7,7 +7,8 @@ import pytest
 
 import rushlight as T
 from rushlight import nn
-from rushlight.backend import opencl
+from rushlight.device_array import driver_of
+from rushlight.ops.core import remote_calls
 
 F = nn.functional
 
@@ -25,9 +26,9 @@ def assert_alike(got, want, **tolerances):
                            **tolerances)  # fmt: skip
 
 
-def counted(call):
+def counted(device, call):
     """(launches, bytes that were moved) of a call."""
-    driver = opencl.devices()[0]
+    driver = driver_of(device)
     launches, moved = driver.launches, driver.moved
     call()
     return driver.launches - launches, driver.moved - moved
@@ -91,6 +92,7 @@ ADAMW = lambda p: T.optim.AdamW(p, lr=1e-2)
 #: model, optimizer, shape of the inputs (a number: of words), number of classes
 STEPS = {
     "mlp, adamw": (mlp, ADAMW, (8, 20), 10),
+    "linear, adamw": (lambda: nn.Linear(20, 10), ADAMW, (8, 20), 10),
     "mlp, sgd": (mlp, lambda p: T.optim.SGD(p, lr=0.05, momentum=0.9), (8, 20), 10),
     "mlp, nadam": (mlp, lambda p: T.optim.NAdam(p, lr=1e-2), (8, 20), 10),
     "mlp, rmsprop": (mlp, lambda p: T.optim.RMSprop(p, lr=1e-3, centered=True), (8, 20), 10),
@@ -140,26 +142,28 @@ def test_losses_of_steps_are_the_cpus(device, name):
     [("mlp, adamw", 18), ("cnn, sgd", 16)],
 )
 def test_a_step_stays_on_the_device(device, name, most):
+    before = remote_calls.fallbacks.copy()
     _, _, step, args = training(name, device)
     for _ in range(3):
         loss = step(*args)
-    launches, moved = counted(lambda: step(*args))
+    launches, moved = counted(device, lambda: step(*args))
     assert launches <= most
     assert moved < 1024  # the optimizer's numbers, and whether the checks of the labels failed
     assert loss.device == device
-    assert not T.opencl.fallbacks()
+    assert remote_calls.fallbacks == before
 
 
 def test_steps_need_no_more_memory(device):
-    model, _, step, args = training("mlp, adamw", device)
+    model, _, step, args = training("linear, adamw", device)
     for _ in range(3):
         step(*args)
     gc.collect()
-    before = T.opencl.memory_allocated(device), T.opencl.memory_reserved(device)
+    driver = driver_of(device)
+    before = driver.allocated, driver.reserved
     for _ in range(30):
         step(*args)
     gc.collect()
-    assert (T.opencl.memory_allocated(device), T.opencl.memory_reserved(device)) == before
+    assert (driver.allocated, driver.reserved) == before
     assert all(p.grad.device == device for p in model.parameters())
 
 
@@ -478,10 +482,10 @@ def test_a_missing_kernel_leaves_the_rest_to_the_device(device, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the first call of the host warns
         f(x)
-    before = T.opencl.fallbacks()["linalg_svd"]
-    launches, _ = counted(lambda: assert_alike(f(x), function(x.cpu())))
+    before = remote_calls.fallbacks["linalg_svd"]
+    launches, _ = counted(device, lambda: assert_alike(f(x), function(x.cpu())))
     assert launches >= 2
-    assert T.opencl.fallbacks()["linalg_svd"] == before + 1
+    assert remote_calls.fallbacks["linalg_svd"] == before + 1
     monkeypatch.setenv("RUSHLIGHT_FALLBACK", "error")
     with pytest.raises(RuntimeError, match="linalg_svd: no kernel for a device"):
         f(x)
@@ -527,11 +531,11 @@ def test_explain_names_the_device_and_its_launches(device):
     _, _, step, args = training("mlp, adamw", device)
     step(*args)
     found = T.compiler.explain(step)(*args)
-    assert found.launches == counted(lambda: step(*args))[0]
-    assert found.devices == [f"{device} ({T.opencl.get_device_name()})"]
+    assert found.launches == counted(device, lambda: step(*args))[0]
+    assert found.devices == [f"{device} ({driver_of(device).name})"]
     assert f"On {found.devices[0]}: {found.launches} launches, " in str(found)
     assert f"args[0] is on {device}" in found.guards
     # Some kernels compute on the host, from the number of steps.
     assert len([k for k in found.kernels if k.seconds > 1e-6]) >= found.launches
-    with pytest.raises(RuntimeError, match="the code of programs on opencl:0"):
+    with pytest.raises(RuntimeError, match=f"the code of programs on {device}"):
         found.llvm  # noqa: B018
