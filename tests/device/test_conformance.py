@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import rushlight as torch
+from rushlight.compiler.calls.compiled import Compiled
+from rushlight.errors import TraceError
 from tests import conformance as c
 from tests.daily import daily
 from tests.samples import SAMPLES
@@ -29,16 +31,16 @@ def _alike(name, got, want):
     )
 
 
-def _run(sample, given, grad):
+def _run(sample, given, grad, call=None):
     torch.manual_seed(0)
-    found = _tensors(sample.call(torch, *given))
+    found = _tensors((call or sample.call)(torch, *given))
     if grad:
-        outs, seeds = c._seeded(torch, sample, given, None)
+        outs, seeds = c._seeded(torch, sample, given, call)
         torch.autograd.backward(outs, [s.to(o.device) for s, o in zip(seeds, outs, strict=True)])
     return found
 
 
-def _check(name, device, grad):
+def _check(name, device, grad, call=None):
     sample = SAMPLES[name]
     near = c.tensors(torch, sample, requires_grad=grad)
     try:
@@ -50,7 +52,7 @@ def _check(name, device, grad):
         for t in c.tensors(torch, sample, requires_grad=grad)
     ]
     with torch.device(device):
-        got = _run(sample, far, grad)
+        got = _run(sample, far, grad, call)
     assert len(got) == len(want)
     for g, w in zip(got, want, strict=True):
         assert g.device == device
@@ -82,3 +84,13 @@ def test_gradients(name, device):
     if not SAMPLES[name].grad:
         pytest.skip("no gradient")
     _check(name, device, grad=True)
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_compiled(name, device):
+    sample = SAMPLES[name]
+    compiled = Compiled(lambda *xs: sample.call(torch, *xs), fullgraph=True)
+    try:
+        _check(name, device, sample.grad, lambda _, *xs: compiled(*xs))
+    except TraceError as error:
+        pytest.skip(f"runs eagerly: {error}")
