@@ -8,11 +8,16 @@ from llvmlite import ir
 from rushlight.compiler.codegen.scope import I64
 from rushlight.compiler.device.language import DeviceModule, NoCode, optimised
 
-__all__ = ["Spirv", "renumbered"]
+__all__ = ["Spirv", "defined"]
 
 _I32 = ir.IntType(32)
 #: LLVM's code generator for SPIR-V is wrong in silence after ``instcombine``.
 _PASSES = ("sroa", "simplify_cfg", "new_gvn", "dead_code_elimination", "simplify_cfg")
+
+#: LLVM gives types and blocks the same numbers now and then: at random, in about every third
+#: module. Intel's compiler then ends the process, or takes one for the other. So code is made again
+#: until each number stands for one thing, at most so many times.
+_TRIES = 100
 
 
 class Spirv(DeviceModule):
@@ -46,19 +51,29 @@ class Spirv(DeviceModule):
 
     @classmethod
     def code(cls, text, architecture):
-        import llvmlite.binding as llvm
+        for _ in range(_TRIES):
+            found = _emitted(text)
+            numbers = defined(found)
+            if len(numbers) == len(set(numbers)):
+                return found
+        raise NoCode("LLVM gives two values one number")
 
-        llvm.initialize_all_targets()
-        llvm.initialize_all_asmprinters()
-        # At a higher level LLVM rewrites loops with integers of 2 bits, and then takes 8 for them.
-        machine = llvm.Target.from_triple(cls.target).create_target_machine(opt=0)
-        with llvm.create_context() as context:
-            module = optimised(llvm, text, machine, context, _PASSES)
-            try:
-                _check(str(module))
-                return renumbered(machine.emit_object(module))
-            finally:
-                module.close()
+
+def _emitted(text):
+    """LLVM's code for the text of a module."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    # At a higher level LLVM rewrites loops with integers of 2 bits, and then takes 8 for them.
+    machine = llvm.Target.from_triple(Spirv.target).create_target_machine(opt=0)
+    with llvm.create_context() as context:
+        module = optimised(llvm, text, machine, context, _PASSES)
+        try:
+            _check(str(module))
+            return machine.emit_object(module)
+        finally:
+            module.close()
 
 
 def _check(text):
@@ -68,40 +83,22 @@ def _check(text):
         raise NoCode(f"integers of {max(widths)} bits")
 
 
-_LABEL, _PHI, _SWITCH, _FUNCTION, _BRANCH = 248, 245, 251, 54, 249
-#: The words of instructions, by their codes, that name blocks.
-_BLOCKS = {_LABEL: (1,), _BRANCH: (1,), 250: (2, 3), 246: (1, 2), 247: (1,)}
+_LABEL, _STRING, _IMPORT, _TYPES = 248, 7, 11, range(19, 39)
+#: The codes of instructions without a result. The others have it in their second word, or, after
+#: the type of the result, in their third.
+_WITHOUT = frozenset((
+    *(0, 3, 4, 5, 6, 8, 10, 14, 15, 16, 17, 39, 56, 62, 63, 64, 71, 72), *range(224, 227), 228,
+    *(246, 247), *range(249, 258), 317, 330, 331, 332,
+))  # fmt: skip
 
 
-def renumbered(code):
-    """The module ``code`` with other numbers for its blocks.
-
-    LLVM may give a block the number of a type: it differs from run to run of the code generator.
-    Then Intel's compiler ends the process, or not, depending on what it did before.
-    """
-    words = list(struct.unpack(f"<{len(code) // 4}I", code))
-    found, at = [], 5  # the header has 5 words
+def defined(code):
+    """The numbers that the instructions of a module define, in order."""
+    words, at, found = struct.unpack(f"<{len(code) // 4}I", code), 5, []
     while at < len(words):
-        found.append((words[at] & 0xFFFF, at, words[at] >> 16))
-        at += words[at] >> 16
-    functions = [k for k, (op, _, _) in enumerate(found) if op == _FUNCTION]
-    for begin, end in zip(functions, [*functions[1:], len(found)], strict=True):
-        body = found[begin:end]
-        labels = {words[at + 1]: words[3] + k
-                  for k, (_, at, _) in enumerate([i for i in body if i[0] == _LABEL])}  # fmt: skip
-        words[3] += len(labels)  # the number above all others
-        for op, at, size in body:
-            for k in _named(op, words[at : at + size], labels):
-                words[at + k] = labels[words[at + k]]
-    return struct.pack(f"<{len(words)}I", *words)
-
-
-def _named(op, words, labels):
-    """The positions in an instruction of the numbers of blocks."""
-    if op == _PHI:
-        return range(4, len(words), 2)
-    if op == _SWITCH:  # pairs of a constant, of one word or two, and a block
-        pairs = range(4, len(words), 2)
-        short = len(words) % 2 and all(words[k] in labels for k in pairs)
-        return [2, *(pairs if short else range(5, len(words), 3))]
-    return _BLOCKS.get(op, ())
+        op, size = words[at] & 0xFFFF, words[at] >> 16
+        if op not in _WITHOUT:
+            untyped = op in (_LABEL, _STRING, _IMPORT) or op in _TYPES
+            found.append(words[at + (1 if untyped else 2)])
+        at += size
+    return found
