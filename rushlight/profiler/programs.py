@@ -29,11 +29,13 @@ def watch():
             return
         kinds: dict = {Program: _stepwise}
         if native():
+            from rushlight.compiler.device.placed_program import PlacedProgram
             from rushlight.compiler.explanation.machine_peak import idle_kernel
             from rushlight.compiler.run.native_program import NativeProgram
 
             idle_kernel(0)()  # compiles the helper that calls single kernels, before any timing
             kinds[NativeProgram] = _kernelwise
+            kinds[PlacedProgram] = copy.copy  # one event: the kernels of devices are not timed
         for cls, make in kinds.items():
             _plain[cls] = cls.run
             cls.run = _watched(cls.run, make)

@@ -471,6 +471,16 @@ def _assert_all_alike(got, want):
         assert got == want
 
 
+def test_profilers_see_a_compiled_call(device):
+    f = T.compile(lambda x: (x * 2).sum())
+    x = normal(device, 3)
+    f(x)
+    with T.profiler.profile() as profile:
+        f(x)
+    names = [e.key for e in profile.key_averages()]
+    assert names == ["Torch-Compiled Region"]
+
+
 # What a program cannot do -----------------------------------------------------------------
 
 
