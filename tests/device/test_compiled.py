@@ -360,6 +360,22 @@ def copies_between_devices(d):
 
 
 @case
+def old_values_go_to_the_host(d):
+    other, near = normal(d, 3), T.randn(3)
+    last = normal(d, 3)
+
+    def function():
+        near.copy_(other)
+        before = other.to("cpu", copy=True)
+        last.copy_(other)
+        other.add_(1)
+        return before, (last * 2).cpu().sum() + near.sum()
+
+    f = T.compile(function)
+    return [f() for _ in range(3)], other, near, last
+
+
+@case
 def gradients_between_devices(d):
     model = nn.Linear(3, 2).to(d)
     f = T.compile(lambda x: model(x.to(d)).sum().cpu() * 2)

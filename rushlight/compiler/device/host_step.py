@@ -30,10 +30,13 @@ class HostStep:
         self.stores = [(v, locate(v)) for v in stores]
         self.program = Program(members, list(reads.values()), stores, ())
 
-    def run(self, places):
-        """Compute. ``places``: (buffer, offset) of each slot."""
+    def count(self):
+        """Note that the host will compute; an error if that is forbidden."""
         for e in self.members:
             count(e.op)
+
+    def run(self, places):
+        """Compute. ``places``: (buffer, offset) of each slot."""
         found = self.program.run([self._read(places, *at) for at in self.reads])
         for (value, place), array in zip(self.stores, found, strict=True):
             self._store(places, value, place, array)

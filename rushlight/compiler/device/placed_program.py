@@ -107,37 +107,48 @@ class PlacedProgram:
 
         Without ``in_place``, all inputs are written at the end.
         """
-        self.landings: list = []  # (position of an input, value) that are written at the end
         results = [given[0] for given in self.given if type(given) is tuple]
-        last = {stage.device: stage.number for stage in stages}
-        direct: dict = {stage.number: [] for stage in stages}
-        for i, v in writes:
-            n = last.get(self.inputs[i].device)
-            kept = any(self.inputs[i] is r for r in results)  # the old value is a result
-            if in_place and n is not None and not kept and self._can_write(stages, n, i, v):
-                direct[n].append((i, v))
-            else:
-                self.landings.append((i, v))
+        own: dict = {stage.number: [] for stage in stages}  # the writes of each part
+        #: (position of an input, value) of the writes that come at the end.
+        self.landings = writes
+        if in_place:
+            self.landings = self._landings(stages, writes, results)
+            late = {i for i, _ in self.landings}
+            last = {stage.device: stage.number for stage in stages}
+            for i, v in writes:
+                if i not in late:
+                    own[last[self.inputs[i].device]].append((self.inputs[i], v))
         final = [*results, *[v for _, v in self.landings]]
         self.parts: list = []
         for stage in stages:
-            later = [v for s in stages if s.number > stage.number for v in _read(s.equations)]
-            later += [v for n, found in direct.items() if n > stage.number for _, v in found]
-            keys = {v.id: v for v in (*later, *final) if self.made.get(v.id) == stage.number}
+            n = stage.number
+            reads = [v for s in stages if s.number > n for v in _read(s.equations)]
+            reads += [v for k, found in own.items() if k > n for _, v in found]
+            made = {v.id: v for v in (*reads, *final) if self.made.get(v.id) == n}
             part = HostPart if stage.device is CPU else DevicePart
-            self.parts.append(part(self, stage, [*keys.values()], direct[stage.number]))
+            self.parts.append(part(stage, [*made.values()], own[n]))
 
-    def _can_write(self, stages, number, i, value):
-        """Whether the part of a stage can write ``value`` to the input ``i`` of its device.
+    def _landings(self, stages, writes, results):
+        """Those of ``writes`` that must come at the end.
 
-        No later part may read the input, or fail.
+        These are the writes to the host, and to inputs whose old values are results, or are read by
+        later parts or by other writes at the end.
         """
-        target = self.inputs[i]
-        later = [e for stage in stages if stage.number > number for e in stage.equations]
-        checked = any(e.op.raises or e.op.check or e.op.checking for e in later)
-        read = any(v is target for v in _read(later))
-        made = self.made.get(value.id, 0) <= number
-        return target.device is not CPU and made and not checked and not read
+        last = {stage.device: stage.number for stage in stages}
+        late = set()
+        for i, v in writes:
+            target = self.inputs[i]
+            n = last.get(target.device, -1)
+            reads = [v for s in stages if s.number > n for v in _read(s.equations)]
+            here = target.device is not CPU and self.made.get(v.id, 0) <= n
+            if not here or any(v is target for v in reads):
+                late.add(i)
+        while True:
+            read = {v.id for v in results} | {v.id for i, v in writes if i in late}
+            more = {i for i, _ in writes if self.inputs[i].id in read} - late
+            if not more:
+                return [(i, v) for i, v in writes if i in late]
+            late |= more
 
     # Running --------------------------------------------------------------------------------
 
@@ -150,11 +161,13 @@ class PlacedProgram:
         arrays = [*arrays, *held]
         found = {v.id: a for v, a in zip(self.inputs, arrays, strict=True)}
         marks = marked(self.generators) if self.generators else ()
+        wrote = False
         try:
             for part in self.parts:
                 part.run(found)
+                wrote = wrote or part.writes
         except Exception as error:
-            if is_of_handler(error) or isinstance(error, DeviceError):
+            if is_of_handler(error) or isinstance(error, DeviceError) or wrote:
                 raise
             rewind(marks)
             error.came_first = True  # type: ignore[attr-defined]
@@ -201,9 +214,17 @@ class Stage(NamedTuple):
 
 
 class HostPart:
-    """Equations whose values lie on the host."""
+    """Equations whose values lie on the host.
 
-    def __init__(self, whole, stage, products, writes):
+    Args:
+        stage: The ``Stage``.
+        products: The values that others read.
+        writes: None: inputs on the host are written at the end.
+    """
+
+    writes = False  # whether the part writes to inputs
+
+    def __init__(self, stage, products, writes):
         self.products, equations = products, stage.equations
         self.inputs = _read(equations)
         entering = {
@@ -232,15 +253,19 @@ class Crossing(NamedTuple):
 class DevicePart:
     """Equations whose values lie on one device.
 
+    Args:
+        stage, products: As for a ``HostPart``.
+        writes: (input, value) of the inputs that the part writes.
+
     Attributes:
         program: The ``DeviceProgram``.
+        crossings: (the ``Crossing``, the program's input for it) of values from elsewhere.
     """
 
-    def __init__(self, whole, stage, products, writes):
+    def __init__(self, stage, products, writes):
         device, equations = stage.device, stage.equations
-        self.device, self.products = device, products
-        targets = [whole.inputs[i] for i, _ in writes]
-        reads = _read(equations, (*products, *[v for _, v in writes], *targets))
+        self.device, self.products, self.writes = device, products, bool(writes)
+        reads = _read(equations, (*products, *[v for write in writes for v in write]))
         self.inputs = [v for v in reads if v.device is device]
         self.crossings: list = []
         self.staged = 0
@@ -252,9 +277,9 @@ class DevicePart:
         equations = [renamed(e, entering) for e in equations]
         inputs = [*self.inputs, *entering.values()]
         position = {v.id: i for i, v in enumerate(inputs)}
-        writes = [(position[whole.inputs[i].id], entering.get(v.id, v)) for i, v in writes]
-        self.program: Any = DeviceProgram(equations, inputs, products, writes, driver_of(device))
-        self.written = {p for p, _ in writes}
+        places = [(position[target.id], entering.get(v.id, v)) for target, v in writes]
+        self.program: Any = DeviceProgram(equations, inputs, products, places, driver_of(device))
+        self.written = {p for p, _ in places}
 
     def _enter(self, value, doubles):
         """The input for a value from elsewhere: a number in float32 if there is no float64."""
@@ -272,7 +297,7 @@ class DevicePart:
         """As ``HostPart.run``."""
         places, kept = self.places(found)
         made = self.program.run(places, self.allocate)
-        del kept  # only now, because the kernels in the queue may free nothing that they use
+        del kept  # only now: until the kernels are in the queue, nobody else may get the memory
         for product, (memory, value, at, strides) in zip(self.products, made, strict=True):
             steps = _of_trace(product, strides)
             found[product.id] = DeviceArray(value.shape, value.dtype, steps, memory, at)

@@ -90,6 +90,7 @@ class DeviceProgram:
         spans = {owner: span for owner, span in s.spans.items() if owner not in self._slot}
         self._offsets, self.arena = arrange(spans)
         self.steps = [step for g in s.groups for step in self._steps(g)]
+        self.host_steps = [step for step in self.steps if isinstance(step, HostStep)]
         self.results = [(r, self._locate(r)[1:]) for r in s.outputs]
         self.flags = [self._place(s.owner(flag), 0) for flag in s.flags]
 
@@ -144,6 +145,8 @@ class DeviceProgram:
             marks = marked(self.guard.generators)
             self.guard.run(inputs, allocate)
             rewind(marks)  # the same numbers are drawn again
+        for host_step in self.host_steps:  # before anything is written
+            host_step.count()
         places, made, _arena = self.bind(inputs, allocate)
         for step in self.steps:
             step.run(places)
