@@ -8,6 +8,7 @@ import weakref
 
 import numpy as np
 
+from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
 from rushlight.compiler.capture.inputs import Captured, key_of
 from rushlight.compiler.capture.memory import Memory, Place, in_memory_order, lies_alike
@@ -19,6 +20,7 @@ from rushlight.errors import TraceError
 from rushlight.ops.core.definition import OPS
 from rushlight.ops.core.inference import infer
 from rushlight.ops.tensor.memory_format import contiguous_format
+from rushlight.random import default_generator, generator_of
 from rushlight.remote import default_device, place_of
 from rushlight.shaped import Shaped
 from rushlight.storage import offset
@@ -167,6 +169,9 @@ class TrackedMemory:
     def emit(self, op, ins, params):
         """Append an equation; returns its abstract results."""
         outs = self.infer(op, ins, params)
+        if op.draws and params["generator"] is default_generator:
+            with mode.suspended():  # the device's generator is made when it is first used
+                params = {**params, "generator": generator_of(outs[0].device)}
         self.equations.append(Equation(op, ins, params, outs))
         return outs
 

@@ -139,7 +139,7 @@ class _Writer:
             return "array", _kind(x.dtype), x.shape, x.tobytes()
         if kind is type:  # the class of an error
             return x.__module__, x.__qualname__
-        if kind is Generator:
+        if isinstance(x, Generator):
             return "generator"  # any one: the code does not depend on the generator
         raise TypeError(f"nothing is known of {kind}")
 
