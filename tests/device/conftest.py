@@ -10,6 +10,7 @@ import pytest
 
 import rushlight as torch
 from rushlight.backend import cuda
+from rushlight.compiler.capture import tracked_memory
 from rushlight.ops.core import remote_calls
 from tests.daily import drawn
 from tests.device.ptx.driver import StandIn
@@ -33,7 +34,8 @@ def stand_in():
 @pytest.fixture
 def numbers_of_the_cpu(monkeypatch):
     """Random numbers for devices are the CPU's, so that results can be compared with the CPU's."""
-    monkeypatch.setattr(remote_calls, "generator_of", lambda d: torch.default_generator)
+    for module in (remote_calls, tracked_memory):
+        monkeypatch.setattr(module, "generator_of", lambda d: torch.default_generator)
 
 
 @pytest.fixture(params=["opencl", "cuda"])

@@ -7,8 +7,10 @@ import pytest
 
 import rushlight as T
 from rushlight import nn
+from rushlight.compiler.capture import tracked_memory
 from rushlight.device_array import driver_of
 from rushlight.ops.core import remote_calls
+from rushlight.random import generator_of
 
 F = nn.functional
 
@@ -472,7 +474,9 @@ def _assert_all_alike(got, want):
         assert got == want
 
 
-def test_random_numbers_are_those_of_eager_mode(device):
+def test_random_numbers_are_those_of_eager_mode(device, monkeypatch):
+    for module in (remote_calls, tracked_memory):  # of CUDA's own stream, too
+        monkeypatch.setattr(module, "generator_of", generator_of)
     w = normal(device, 3).requires_grad_()
 
     def function(x):
