@@ -129,6 +129,13 @@ def files(d):
 
 
 @case
+def safetensors(d):
+    from rushlight.serialization.safetensors import load, save
+
+    return load(save({"x": normal(d, 3), "y": normal(d, 2).to("cpu")}))["x"]
+
+
+@case
 def copies(d):
     m = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)).to(d)
     other = copy.deepcopy(m)
@@ -228,6 +235,23 @@ def recurrent(d):
     y, h = m(normal(d, 5, 2, 3))
     y.sum().backward()
     return y, h, [p.grad for p in m.parameters()]
+
+
+@case
+def dropout_between_layers(d):
+    m = nn.LSTM(3, 4, 2, dropout=0.5).to(d)
+    return m(normal(d, 5, 2, 3))[0]
+
+
+@case
+def tied_weights(d):
+    m = nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 5, bias=False))
+    m[1].weight = m[0].weight
+    o = T.optim.SGD(m.parameters(), lr=0.1)  # made before the move
+    m.to(d)
+    m(T.arange(5, device=d)).pow(2).sum().backward()
+    o.step()
+    return len([*m.parameters()]), m[1].weight is m[0].weight, m[0].weight
 
 
 @case

@@ -1,15 +1,19 @@
 """SPIR-V, in which OpenCL devices take their kernels."""
 
 import re
+from contextlib import ExitStack
 
 from llvmlite import ir
 
 from rushlight.compiler.codegen.scope import I64
+from rushlight.compiler.device.labels import Ambiguous, relabelled
 from rushlight.compiler.device.language import DeviceModule, NoCode, optimised
 
 __all__ = ["Spirv"]
 
 _I32 = ir.IntType(32)
+#: How often a module is emitted, until its labels are in order.
+_TRIES = 50
 #: LLVM's code generator for SPIR-V is wrong in silence after ``instcombine``.
 _PASSES = ("sroa", "simplify_cfg", "new_gvn", "dead_code_elimination", "simplify_cfg")
 
@@ -17,7 +21,7 @@ _PASSES = ("sroa", "simplify_cfg", "new_gvn", "dead_code_elimination", "simplify
 class Spirv(DeviceModule):
     """A module whose code is SPIR-V."""
 
-    language, convention = "spirv 3", "spir_kernel"
+    language, convention = "spirv 4", "spir_kernel"
     target = "spirv64-unknown-unknown"
     wide = False
 
@@ -49,15 +53,24 @@ class Spirv(DeviceModule):
 
         llvm.initialize_all_targets()
         llvm.initialize_all_asmprinters()
-        # At a higher level LLVM rewrites loops with integers of 2 bits, and then takes 8 for them.
-        machine = llvm.Target.from_triple(cls.target).create_target_machine(opt=0)
-        with llvm.create_context() as context:
-            module = optimised(llvm, text, machine, context, _PASSES)
-            try:
-                _check(str(module))
-                return machine.emit_object(module)
-            finally:
-                module.close()
+        with ExitStack() as tried:
+            for _ in range(_TRIES):
+                try:
+                    return relabelled(_emitted(llvm, cls.target, text, tried))
+                except Ambiguous:
+                    continue  # what was tried keeps its memory, so the next function lies elsewhere
+        raise NoCode("blocks with unique labels")
+
+
+def _emitted(llvm, target, text, stack):
+    """The SPIR-V of a module; ``stack`` keeps what LLVM made for it."""
+    # At a higher level LLVM rewrites loops with integers of 2 bits, and then takes 8 for them.
+    machine = llvm.Target.from_triple(target).create_target_machine(opt=0)
+    context = stack.enter_context(llvm.create_context())
+    module = optimised(llvm, text, machine, context, _PASSES)
+    stack.callback(module.close)
+    _check(str(module))
+    return machine.emit_object(module)
 
 
 def _check(text):
