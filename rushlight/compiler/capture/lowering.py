@@ -18,6 +18,7 @@ from rushlight.compiler.capture.recorder import Recorder
 from rushlight.compiler.capture.simplify import operands
 from rushlight.compiler.capture.slice_sums import sums
 from rushlight.compiler.ir.abstract import HALF, Abstract
+from rushlight.compiler.ir.machine import machine
 from rushlight.compiler.ir.roles import attention
 from rushlight.dtype import COMPLEX_KINDS, OF, float32
 from rushlight.errors import TraceError
@@ -93,11 +94,16 @@ def _made_of(equation):
 
     None if the operation has no lowering, or the lowering does not serve this equation.
     """
-    if equation.op.lowering is None or not _serves(equation):
+    op = equation.op
+    rules = [op.lowering] if machine().calls else [op.lowering, op.far_lowering]
+    if not any(rules) or not _serves(equation):
         return None
-    recorder = Recorder()
-    results = _run(equation.op.lowering, equation, recorder, equation.op.widen)
-    if results is NotImplemented:
+    for rule in filter(None, rules):
+        recorder = Recorder()
+        results = _run(rule, equation, recorder, op.widen)
+        if results is not NotImplemented:
+            break
+    else:
         return None
     _deliver(equation, results if isinstance(results, (tuple, list)) else (results,), recorder)
     return recorder.equations

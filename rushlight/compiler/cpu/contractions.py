@@ -26,6 +26,8 @@ _EMITTERS = {
 
 def serves(e):
     """Whether there is an emitter for the contraction ``e``: see ``Machine.serves``."""
+    if e.op.role not in _EMITTERS:
+        return False
     ins = [v for v in e.ins if v is not None]
     if e.op.role != "attention":
         return _floating(ins[0].dtype) and len({v.dtype for v in ins}) == 1

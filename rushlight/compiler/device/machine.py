@@ -6,6 +6,7 @@ from rushlight.compiler.device.convolution import convolution
 from rushlight.compiler.device.loops import GROUP, DeviceLoops, emit
 from rushlight.compiler.device.pooling import Pooling
 from rushlight.compiler.device.product import Product
+from rushlight.compiler.device.sorting import sort
 from rushlight.compiler.ir.abstract import HALF
 from rushlight.compiler.plan.kernel_signature import signature
 
@@ -22,6 +23,7 @@ class DeviceMachine:
         results: The most rows and columns of a product that a work-item computes.
     """
 
+    calls = False
     halves = scales = False  # float16 is converted by bits, which every device can do
     vector_bytes, registers = 4, 32
     costs = costs.LOOPS
@@ -38,10 +40,11 @@ class DeviceMachine:
     def serves(self, e):
         """Whether the contraction ``e`` has a kernel: all have but attention, which is lowered."""
         ins = [v for v in e.ins if v is not None]
-        if e.op.role not in _WORK or len({v.dtype for v in ins}) > 1:
-            return False
         d = ins[0].dtype
-        return (d.kind == "f" or d in HALF) and (self.doubles or d.itemsize < 8)
+        floating = d.kind == "f" or d in HALF
+        if e.op.role not in _WORK or (floating and d.itemsize == 8 and not self.doubles):
+            return False
+        return e.op.role == "sort" or (floating and len({v.dtype for v in ins}) == 1)
 
     def work(self, group, kernel, schedule):
         """The code for a group of equations: it has ``key``, ``operands``, ``groups``, ``size``."""
@@ -51,7 +54,7 @@ class DeviceMachine:
 
 
 #: What computes a contraction, by its role.
-_WORK = {"product": Product, "convolution": convolution, "pooling": Pooling}
+_WORK = {"product": Product, "convolution": convolution, "pooling": Pooling, "sort": sort}
 
 
 class LoopWork:

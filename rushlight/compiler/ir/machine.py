@@ -95,6 +95,8 @@ class Machine(Protocol):
     """What the stages of the compiler ask of a machine.
 
     Attributes:
+        calls: True if the machine can call the NumPy forward of an operation without a kernel. If
+            not, operations are lowered by ``Op.lower_on_devices``, too.
         halves: True if the machine has instructions that convert between float16 and float32.
         wide: True if integers may have 128 bits, with which large angles are reduced. The functions
             of angles are the machine's own where they may not.
@@ -103,6 +105,9 @@ class Machine(Protocol):
         registers: The number of vector registers.
         costs: The figures by which loops are scheduled.
     """
+
+    @property
+    def calls(self) -> bool: ...
 
     @property
     def halves(self) -> bool: ...

@@ -10,8 +10,8 @@
 ``extremum``   The position of the largest (``max``) or smallest (``min``) element of a dim.
 ``gather``     Reads elements by indices along a dim; ``scatter`` writes or adds elements there.
 ``patch``      A copy of a value, with one part replaced by another value.
-contractions   ``product`` of matrices; ``convolution``, ``pooling`` and ``attention`` in the forms
-               for which the emitters of these names have code.
+contractions   ``product`` of matrices; ``convolution``, ``pooling``, ``attention`` and ``sort`` in
+               the forms for which the emitters of these names have code.
 =============  ===================================================================================
 
 A view whose result depends on how its operand lies in memory states ``memory``. An operation
@@ -27,7 +27,7 @@ from rushlight.compiler.ir.machine import machine
 __all__ = ["CONTRACTIONS", "attention", "dtype", "role"]
 
 _KINDS = "biuf"
-CONTRACTIONS = {"product", "convolution", "pooling", "attention"}
+CONTRACTIONS = {"product", "convolution", "pooling", "attention", "sort"}
 
 
 def dtype(d):

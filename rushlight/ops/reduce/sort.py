@@ -12,6 +12,7 @@ from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.rules import scattered, typed, where
 from rushlight.ops.reduce.extrema import selected
+from rushlight.ops.reduce.merge_sort import rank, ranked
 from rushlight.return_types import result_type
 from rushlight.selection import SMALL, first, kth, order, settle
 from rushlight.strides import ordered_like
@@ -29,34 +30,9 @@ def _ordered(x, name):
         raise kind(f"{name}: does not support complex tensors: they have no order")
 
 
-def rank(x, dim, descending=False):
-    """The indices that sort ``x`` along ``dim``. Equal elements keep their order.
-
-    nan counts as the largest number.
-    """
-    if not descending:
-        return x.argsort(dim, "stable")
-    if x.dtype.kind == "f":
-        found = (-x).argsort(dim, "stable")
-        return _nan_first(x, dim) if _ends_with_nan(x, found) else found
-    return x.shape[dim] - 1 - np.flip(np.argsort(np.flip(x, dim), axis=dim, kind="stable"), dim)
-
-
-def _ends_with_nan(x, index):
-    """Whether ``x`` has a nan; ``index`` sorts it, with nan last."""
-    if x.ndim > 1 or not len(x):
-        return np.isnan(x).any()
-    last = x[index[-1]]
-    return last != last
-
-
 def _picked(x, index, dim):
     """``np.take_along_axis`` without most of its overhead for vectors."""
     return x[index] if x.ndim == 1 else np.take_along_axis(x, index, dim)
-
-
-def _nan_first(x, dim):
-    return x.shape[dim] - 1 - np.flip(np.argsort(np.flip(x, dim), axis=dim, kind="stable"), dim)
 
 
 # Sorting ----------------------------------------------------------------------------------
@@ -113,6 +89,14 @@ def sort_(xp, x, *, dim=-1, descending=False, stable=False):
 
 def _scattered_back(g, index, x_shape, dim):
     return None if g[0] is None else scattered(g[0], index, dim, x_shape)
+
+
+@sort_.lower_on_devices
+def _sorted_on_devices(x, dim, descending):
+    if not x.ndim:
+        return NotImplemented
+    index = ranked(x, dim, descending)
+    return x.gather(dim, index), index
 
 
 sort_.grad(x=_scattered_back)
@@ -173,6 +157,11 @@ def argsort(xp, x, *, dim=-1, descending=False, stable=False):
     if not x.ndim:
         return xp.zeros((), xp.int64)
     return ordered_like(_sorted(x, dim, descending, stable)[1], x)
+
+
+@argsort.lower_on_devices
+def _argsort_on_devices(x, dim, descending):
+    return ranked(x, dim, descending) if x.ndim else NotImplemented
 
 
 @function
@@ -255,6 +244,14 @@ def _of_k(x, k, dim, largest):
     part = order[(*(slice(None),) * dim, slice(n - k, None) if largest else slice(k))]
     part = np.sort(part, axis=dim)  # sort the indices, so that equal elements keep their order
     return np.take_along_axis(part, rank(np.take_along_axis(x, part, dim), dim, largest), dim)
+
+
+@topk_.lower_on_devices
+def _topk_on_devices(x, k, dim, largest):
+    if not x.ndim:
+        return NotImplemented
+    index = ranked(x, dim, largest).narrow(dim, 0, k)
+    return x.gather(dim, index), index
 
 
 topk_.grad(x=_scattered_back)
