@@ -122,9 +122,14 @@ def _whole(equation):
 
 
 def _serves(equation):
-    """Whether lowering is of use: all values have elements, and none is complex."""
+    """Whether lowering is of use: all values have elements, and none is complex.
+
+    Of a list of operands, some may be empty.
+    """
     values = (*operands(equation), *equation.outs)
-    return all(v.size and v.dtype.kind not in COMPLEX_KINDS for v in values)
+    filled = equation.outs if equation.op.variadic else values
+    real = all(v.dtype.kind not in COMPLEX_KINDS for v in values)
+    return real and all(v.size for v in filled)
 
 
 # Running a rule ---------------------------------------------------------------------------

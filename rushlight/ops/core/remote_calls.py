@@ -16,14 +16,16 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight import late
+from rushlight.autograd import mode
 from rushlight.device import META
 from rushlight.device_array import DeviceArray, DeviceMemory, driver_of, placed, to_host
+from rushlight.dtype import COMPLEX_KINDS
 from rushlight.ops.core.compute import compute
 from rushlight.ops.core.inference import without_elements
 from rushlight.random import default_generator, generator_of
-from rushlight.remote import RemoteArray
+from rushlight.remote import RemoteArray, at
 from rushlight.storage import address
-from rushlight.tensor import Tensor
+from rushlight.tensor import Tensor, from_array
 
 __all__ = ["compute_on", "fallbacks", "overwrite"]
 
@@ -49,8 +51,8 @@ def compute_on(d, op, inputs, params):
     params = {k: own(v) for k, v in params.items()}
     if op.shares:  # a view, or several
         return _viewed(op, operands, params)
-    found = None
-    if not (op.draws or op.raises) and not _is_dynamic(op, operands, params):
+    found = _by_counting(d, op, operands, params) if op.counting is not None else None
+    if found is None and not (op.draws or op.raises) and not _is_dynamic(op, operands, params):
         found = _by_program(d, op, operands, params)
     return _on_host(d, op, operands, params) if found is None else found
 
@@ -121,6 +123,24 @@ def _by_program(d, op, operands, params):
         return _run(d, program, keyed, named)
     except late.device_programs().CheckFailed:
         return _from_host(d, op, operands, params)  # raises the error that explains it
+
+
+def _by_counting(d, op, operands, params):
+    """The result of an operation whose rule may read numbers; None if the rule does not serve."""
+    if any(a.dtype.kind in COMPLEX_KINDS for a in operands if isinstance(a, DeviceArray)):
+        return None
+    rule, names = op.counting
+    given = dict(zip(op.inputs, operands, strict=False)) | params
+    tensor = lambda v: from_array(v) if isinstance(v, DeviceArray) else v
+    with at(d), mode.no_grad():
+        autocast = mode.exchange("autocast", None)
+        try:
+            found = rule(*[tensor(given.get(name)) for name in names])
+        finally:
+            mode.exchange("autocast", autocast)
+    if found is NotImplemented:
+        return None
+    return found.array if isinstance(found, Tensor) else tuple([t.array for t in found])
 
 
 class Number:
@@ -235,7 +255,8 @@ def overwrite(target, value):
 
 def _on_host(d, op, operands, params):
     """The result of ``op`` from the host, which is counted."""
-    _count(op)
+    if any(a.size for a in operands if isinstance(a, DeviceArray)) or not operands:
+        _count(op)
     return _from_host(d, op, operands, params)
 
 

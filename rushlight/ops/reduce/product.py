@@ -6,6 +6,8 @@ product of all factors before an element, and ``recurrence``, ``y[j] = x[j] + a[
 gradients of both are made of these operations and shifts, so gradients of every order are exact.
 """
 
+import operator
+
 import numpy as np
 
 from rushlight import shapes
@@ -16,6 +18,7 @@ from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.rules import conj, kept, where
 from rushlight.ops.index.slice import placed
+from rushlight.ops.reduce.parallel_scan import in_blocks
 from rushlight.ops.reduce.scan import accumulated, one_dim, reversed_sum, widened
 from rushlight.tensor import Tensor
 
@@ -195,6 +198,9 @@ def prod(input, dim=None, keepdim=False, *, dtype=None, out=None):
 def cumprod_(xp, x, *, dim):
     """The running product."""
     return accumulated(xp.multiply, x, dim)
+
+
+cumprod_.lower_on_devices(lambda x, dim: in_blocks(x, dim, cumprod_, operator.mul, 1))
 
 
 def _cumprod_slope(g, x, out, dim):

@@ -5,7 +5,7 @@ from math import prod
 import numpy as np
 
 from rushlight import shapes
-from rushlight.dtype import COMPLEX_KINDS
+from rushlight.dtype import COMPLEX_KINDS, OF, int64
 from rushlight.dtype import bool as bool_
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
@@ -231,6 +231,28 @@ def _searchsorted(xp, ordered, x, sorter=None, *, side, integer):
     rows = zip(ordered.reshape(count, -1), x.reshape(count, -1), strict=True) if x.size else ()
     found = [np.searchsorted(row, values, side) for row, values in rows]
     return np.array(found, integer).reshape(x.shape)
+
+
+@_searchsorted.lower_on_devices
+def _by_halves(ordered, x, sorter, side, integer):
+    """Binary searches that all elements make at the same time."""
+    if sorter is not None:
+        ordered = ordered.gather(-1, sorter)
+    lead, n = x.shape, ordered.shape[-1]
+    rows = x.reshape(-1) if len(ordered.shape) == 1 else x
+    found, step = rows.new_zeros(rows.shape, dtype=int64), 1 << (n.bit_length() - 1)
+    while step:
+        ahead = found + step
+        other = ordered.gather(-1, ahead.clamp(1, n) - 1)
+        below = _is_less(other, rows) if side == "left" else ~_is_less(rows, other)
+        found, step = ahead.where(below & (ahead <= n), found), step // 2
+    return found.reshape(lead).to(OF[np.dtype(integer)])
+
+
+def _is_less(x, y):
+    """Whether x is less than y. nan is the largest number."""
+    less = x < y
+    return less | ((y != y) & (x == x)) if x.dtype.is_floating_point else less
 
 
 def _as_tensor(x):
