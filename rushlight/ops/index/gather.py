@@ -18,6 +18,7 @@ from rushlight.ops.core.fast_path import plain, taped
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.range_checks import check_index, check_indices, check_range, require_range
 from rushlight.ops.index import along_dim
+from rushlight.ops.index.compaction import without_masks
 from rushlight.ops.shape.view import view_strides
 from rushlight.remote import device_of
 from rushlight.strides import in_order, is_odd, result_strides
@@ -155,6 +156,12 @@ index.lower(lambda x, i0, i1, i2, i3, i4, i5, dims: (
 index.lower_check(lambda x, i0, i1, i2, i3, i4, i5, dims: (
     along_dim.check_bounds(x, dims, (i0, i1, i2, i3, i4, i5))
 ))  # fmt: skip
+
+
+@index.lower_by_counting
+def _index_at_marks(x, i0, i1, i2, i3, i4, i5, dims):
+    found = without_masks(dims, (i0, i1, i2, i3, i4, i5)) if x.numel() else None
+    return NotImplemented if found is None else index(x, *found[1], dims=found[0])
 
 
 def check_count(advanced):

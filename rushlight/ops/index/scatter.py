@@ -126,6 +126,19 @@ def _lowered(op, joined):
     return lowered
 
 
+def _of_one_element(op):
+    """The lowering of ``op`` on devices: where there are no dims, with one dim."""
+
+    def lowered(x, index, src, dim, reduce):
+        if x.shape and index.shape:
+            return NotImplemented
+        return op(x.reshape(-1), index.reshape(-1), src.reshape(-1), 0, reduce).reshape(x.shape)
+
+    return lowered
+
+
+for _op in (_scatter_write, _scatter_reduce):
+    _op.lower_on_devices(_of_one_element(_op))
 _scatter_write.lower(_lowered(_scatter_write, lambda x, src, reduce: src))
 _scatter_reduce.lower(_lowered(
     _scatter_reduce, lambda x, src, reduce: x * src if reduce == "multiply" else x + src

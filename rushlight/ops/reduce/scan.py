@@ -231,23 +231,23 @@ def _record(xp, ufunc, name, x, dim):
 
 @kernel(public=False, method=False, name="running_max", prepare=one_dim("cummax"),
         primitive="scan max")  # fmt: skip
-def _running_max(xp, x, *, dim):
+def running_max(xp, x, *, dim):
     """The running maximum; nan is larger than any number."""
     return xp.maximum.accumulate(x, axis=dim)
 
 
 @kernel(public=False, method=False, name="running_min", prepare=one_dim("cummin"),
         primitive="scan min")  # fmt: skip
-def _running_min(xp, x, *, dim):
+def running_min(xp, x, *, dim):
     """The running minimum; nan is smaller than any number."""
     return xp.minimum.accumulate(x, axis=dim)
 
 
-_running_max.lower_on_devices(
-    lambda x, dim: in_blocks(x, dim, _running_max, maximum, _extreme(x.dtype, "min"))
+running_max.lower_on_devices(
+    lambda x, dim: in_blocks(x, dim, running_max, maximum, _extreme(x.dtype, "min"))
 )
-_running_min.lower_on_devices(
-    lambda x, dim: in_blocks(x, dim, _running_min, minimum, _extreme(x.dtype, "max"))
+running_min.lower_on_devices(
+    lambda x, dim: in_blocks(x, dim, running_min, minimum, _extreme(x.dtype, "max"))
 )
 
 
@@ -268,7 +268,7 @@ def _record_on_devices(running):
         alike = x == values
         if x.dtype.is_floating_point:
             alike = alike | (x != x)
-        return values, _running_max(places_along(x, dim).where(alike, 0), dim=dim)
+        return values, running_max(places_along(x, dim).where(alike, 0), dim=dim)
 
     return lowered
 
@@ -313,8 +313,8 @@ def _gathered_back(g, index, x_shape, dim):
     return out
 
 
-cummax_.lower_on_devices(_record_on_devices(_running_max))
-cummin_.lower_on_devices(_record_on_devices(_running_min))
+cummax_.lower_on_devices(_record_on_devices(running_max))
+cummin_.lower_on_devices(_record_on_devices(running_min))
 cummax_.grad(x=_gathered_back)
 cummin_.grad(x=_gathered_back)
 cummax_.watch(x="x")

@@ -365,6 +365,31 @@ def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
     return _Kthvalue(kthvalue_(input, k=k, dim=dim, keepdim=keepdim, out=out))
 
 
+def _rank_on_devices(place_of):
+    """The lowering of an element of a rank: ``place_of(x, nans, k)`` is its place in sorted order.
+
+    ``nans`` is the number of nan, and ``k`` the parameter if there is one.
+    """
+
+    def lowered(x, k, dim, keepdim):
+        if not x.shape:
+            return NotImplemented
+        nans = (x != x).sum(dim, keepdim=True)
+        index = ranked(x, dim).gather(dim, place_of(x.shape[dim], nans, k))
+        found = x.gather(dim, index), index
+        return found if keepdim else tuple([v.squeeze(dim) for v in found])
+
+    return lowered
+
+
+def _middle_on_devices(n, nans, _):
+    return (n - nans).where(nans > 0, (n - 1) // 2)
+
+
+def _middle_of_numbers(n, nans, _):
+    return (n - nans - 1).clamp(0) // 2
+
+
 def _middle(x, dim, ignore_nan):
     """The place of the lower median in sorted order.
 
@@ -402,6 +427,12 @@ def nanmedian_dim(xp, x, *, dim, keepdim=False):
     return values, index
 
 
+_find = _rank_on_devices(lambda n, nans, k: nans * 0 + (k - 1))
+kthvalue_.lower_on_devices(lambda x, k, dim, keepdim: _find(x, k, dim, keepdim))
+_find_middle = _rank_on_devices(_middle_on_devices)
+median_dim.lower_on_devices(lambda x, dim, keepdim: _find_middle(x, None, dim, keepdim))
+_find_number = _rank_on_devices(_middle_of_numbers)
+nanmedian_dim.lower_on_devices(lambda x, dim, keepdim: _find_number(x, None, dim, keepdim))
 for _op in (kthvalue_, median_dim, nanmedian_dim):
     _op.grad(x=selected)
 
@@ -438,6 +469,10 @@ def median_all(xp, x):
 def nanmedian_all(xp, x):
     """The lower median of all elements that are not nan."""
     return _of_all(x, "nanmedian", True)
+
+
+median_all.lower_on_devices(lambda x: median_dim(x.reshape(-1), dim=0)[0])
+nanmedian_all.lower_on_devices(lambda x: nanmedian_dim(x.reshape(-1), dim=0)[0])
 
 
 def _median_slope(g, x, out):
