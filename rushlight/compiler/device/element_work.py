@@ -84,7 +84,7 @@ class ElementWork:
 
 
 class Variable:
-    """A variable of one work-item. It must be made outside of loops: its memory is not given back."""
+    """A variable of one work-item. It is made outside of loops: its memory is not given back."""
 
     def __init__(self, b, dtype):
         self.dtype, self.typ = dtype, ir_type(dtype)

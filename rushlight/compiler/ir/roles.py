@@ -8,7 +8,8 @@
 ``reduction``  Elements combined over dims by ``add``, ``mul``, ``max``, ``min``, ``or`` or ``and``.
 ``scan``       A running reduction: each element combines the elements up to its place in a dim.
 ``extremum``   The position of the largest (``max``) or smallest (``min``) element of a dim.
-``gather``     Reads elements by indices along a dim; ``scatter`` writes or adds elements there.
+``gather``     Reads elements by indices along a dim; ``scatter`` writes, adds or joins
+               elements there.
 ``patch``      A copy of a value, with one part replaced by another value.
 contractions   ``product`` of matrices; ``convolution``, ``pooling``, ``attention`` and ``sort`` in
                the forms for which the emitters of these names have code.
@@ -24,9 +25,11 @@ from rushlight.compiler.ir.abstract import HALF
 from rushlight.compiler.ir.affine import path_map, strides_of
 from rushlight.compiler.ir.machine import machine
 
-__all__ = ["CONTRACTIONS", "attention", "dtype", "role"]
+__all__ = ["CONTRACTIONS", "JOINS", "attention", "dtype", "role"]
 
 _KINDS = "biuf"
+#: How a ``scatter`` joins elements at one place, by its parameter ``reduce``: a reduction's form.
+JOINS = {None: "", "add": "add", "multiply": "mul", "prod": "mul", "amax": "max", "amin": "min"}
 CONTRACTIONS = {"product", "convolution", "pooling", "attention", "sort"}
 
 
@@ -65,7 +68,8 @@ def gather(e):
 def scatter(e):
     x, index, src = e.ins
     fits = x.ndim and index.shape == getattr(src, "shape", None) and index.dtype == np.int64
-    return fits and e.params["reduce"] in (None, "add") and x.dtype == src.dtype
+    known = (None, "add") if machine().calls else JOINS
+    return fits and e.params["reduce"] in known and x.dtype == src.dtype
 
 
 def patch(e):
