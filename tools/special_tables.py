@@ -1,10 +1,9 @@
 """Compute the tables of special functions on devices: ``python tools/special_tables.py``.
 
-It writes ``rushlight/ops/elementwise/special_tables.py``: Chebyshev coefficients, found with mpmath.
-It is run only if a function is added.
+It writes ``rushlight/ops/elementwise/special_tables.py``: Chebyshev coefficients, by mpmath. It is
+run only if a function is added.
 """
 
-import math
 import pprint
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import mpmath
 from mpmath import mpf
 
 FILE = Path(__file__).resolve().parent.parent / "rushlight/ops/elementwise/special_tables.py"
-HEAD = '''"""Coefficients of Chebyshev series for ``special_on_devices.py``, by ``tools/special_tables.py``."""
+HEAD = '''"""Chebyshev series for ``special_on_devices.py``, by ``tools/special_tables.py``."""
 
 __all__ = ["TABLES"]
 
@@ -71,6 +70,7 @@ def trigamma_far(t):
 
 def near(order):
     """The scaled Bessel function for x = 4 (1 + t), over x if the order is 1."""
+
     def f(t):
         x = 4 * (1 + t)
         return mpmath.besseli(order, x) * mpmath.exp(-x) / (x if order else 1)
@@ -80,6 +80,7 @@ def near(order):
 
 def far(order):
     """The scaled Bessel function times √x for 1 / x = (1 + t) / 16."""
+
     def f(t):
         x = 16 / (1 + t)
         return mpmath.besseli(order, x) * mpmath.exp(-x) * mpmath.sqrt(x)
@@ -96,8 +97,8 @@ def main():
     }  # fmt: skip
     tables = {name: series(f) for name, f in functions.items()}
     print({name: len(t) for name, t in tables.items()})
-    text = HEAD + "TABLES = " + pprint.pformat(tables, width=98, compact=True, sort_dicts=False)
-    FILE.write_text(text + "\n", encoding="utf-8", newline="\n")
+    body = pprint.pformat(tables, width=90, compact=True, sort_dicts=False)
+    FILE.write_text(f"{HEAD}TABLES = {body}  # fmt: skip\n", encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

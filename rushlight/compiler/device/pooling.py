@@ -162,7 +162,7 @@ class Pooling(ElementWork):
                 self.best.get(b),
                 self.where.get(b),
             )
-            better = (x > best) | ((x != x) & (best == best)) | (where < 0)
+            better = (x > best) | (x != x) | (where < 0)
             here = Value(b, _flat(b, at, self.d.size), INT)
             self.best.put(b, select(better, x, best), fits)
             self.where.put(b, select(better, here, where), fits)

@@ -190,6 +190,8 @@ def _look(x):
     kind = type(x)
     if kind in (tuple, list):
         return kind, *map(_look, x)
+    if kind is dict:
+        return kind, *[(k, _look(v)) for k, v in x.items()]
     if kind is slice:
         return kind, x.start, x.stop, x.step
     return kind, x, repr(x) if kind is float else None  # 0.0 is no -0.0

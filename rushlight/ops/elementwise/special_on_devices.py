@@ -1,11 +1,11 @@
 """Special functions on devices, where SciPy cannot run: what they are made of, in tensors.
 
-Most are Chebyshev series between poles and asymptotes (``special_tables.py``). Half precision comes
-as float32.
+Most are Chebyshev series between poles and asymptotes (``special_tables.py``). Half precision is
+float32 here.
 
-Sources: Shepherd and Laframboise, Chebyshev approximation of (1 + 2x) exp(x²) erfc x, Mathematics of
-Computation 36 (1981); Giles, Approximating the erfinv function, GPU Computing Gems (2010); Clenshaw,
-A note on the summation of Chebyshev series, Mathematics of Computation 9 (1955).
+Sources: Shepherd and Laframboise, Chebyshev approximation of (1 + 2x) exp(x²) erfc x, Mathematics
+of Computation 36 (1981); Giles, Approximating the erfinv function, GPU Computing Gems (2010);
+Clenshaw, A note on the summation of Chebyshev series, Mathematics of Computation 9 (1955).
 """
 
 from math import inf, nan, pi, sqrt

@@ -139,6 +139,9 @@ def _of_one_element(op):
 
 for _op in (_scatter_write, _scatter_reduce):
     _op.lower_on_devices(_of_one_element(_op))
+_scatter_value.lower_on_devices(lambda x, index, src, dim: (
+    _of_one_element(_scatter_write)(x, index, x.new_full(index.shape, src), dim, None)
+))  # fmt: skip
 _scatter_write.lower(_lowered(_scatter_write, lambda x, src, reduce: src))
 _scatter_reduce.lower(_lowered(
     _scatter_reduce, lambda x, src, reduce: x * src if reduce == "multiply" else x + src

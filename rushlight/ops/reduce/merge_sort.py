@@ -6,9 +6,10 @@ step merges pairs of runs: every element finds its place by a binary search in t
 
 import numpy as np
 
+from rushlight.dtype import int64
 from rushlight.ops.core.kinds import kernel
 
-__all__ = ["RUN", "rank", "ranked"]
+__all__ = ["RUN", "alone", "rank", "ranked"]
 
 #: A work-group sorts so many elements: a power of two.
 RUN = 256
@@ -55,6 +56,11 @@ def merged_runs(xp, x, order, *, run, descending):
         again = rank(np.take_along_axis(x, places, 1), 1, descending)
         parts.append(np.take_along_axis(places, again, 1))
     return np.concatenate(parts, 1)
+
+
+def alone(x):
+    """(the only element of a 0-dim tensor, its index)."""
+    return x.clone(), x.new_zeros((), dtype=int64)
 
 
 def ranked(x, dim, descending=False):

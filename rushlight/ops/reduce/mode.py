@@ -8,7 +8,7 @@ from rushlight.errors import DimError, UnsupportedDtypeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.reduce.extrema import selected
-from rushlight.ops.reduce.merge_sort import ranked
+from rushlight.ops.reduce.merge_sort import alone, ranked
 from rushlight.ops.reduce.parallel_scan import places_along
 from rushlight.ops.reduce.scan import running_max
 from rushlight.return_types import result_type
@@ -91,7 +91,7 @@ def _end_of_longest_run(ordered):
 @_mode.lower_on_devices
 def _mode_on_devices(x, dim, keepdim):
     if not x.shape:
-        return NotImplemented
+        return alone(x)
     order = ranked(x, dim)
     ordered, places = x.gather(dim, order), places_along(x, dim)
     before = ordered.gather(dim, (places - 1).clamp(0).expand(x.shape))

@@ -16,6 +16,7 @@ from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.rules import conj, is_complex, log, where
 from rushlight.ops.elementwise.clamp import maximum, minimum
 from rushlight.ops.elementwise.exponential import logaddexp
+from rushlight.ops.reduce.merge_sort import alone
 from rushlight.ops.reduce.parallel_scan import doubled, in_blocks, places_along
 from rushlight.return_types import result_type
 from rushlight.tensor import Tensor
@@ -263,7 +264,7 @@ def _record_on_devices(running):
 
     def lowered(x, dim):
         if not x.shape:
-            return NotImplemented
+            return alone(x)
         values = running(x, dim=dim)
         alike = x == values
         if x.dtype.is_floating_point:

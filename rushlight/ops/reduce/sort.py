@@ -12,7 +12,7 @@ from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.rules import scattered, typed, where
 from rushlight.ops.reduce.extrema import selected
-from rushlight.ops.reduce.merge_sort import rank, ranked
+from rushlight.ops.reduce.merge_sort import alone, rank, ranked
 from rushlight.return_types import result_type
 from rushlight.selection import SMALL, first, kth, order, settle
 from rushlight.strides import ordered_like
@@ -93,8 +93,8 @@ def _scattered_back(g, index, x_shape, dim):
 
 @sort_.lower_on_devices
 def _sorted_on_devices(x, dim, descending):
-    if not x.ndim:
-        return NotImplemented
+    if not x.shape:
+        return alone(x)
     index = ranked(x, dim, descending)
     return x.gather(dim, index), index
 
@@ -161,7 +161,7 @@ def argsort(xp, x, *, dim=-1, descending=False, stable=False):
 
 @argsort.lower_on_devices
 def _argsort_on_devices(x, dim, descending):
-    return ranked(x, dim, descending) if x.ndim else NotImplemented
+    return ranked(x, dim, descending) if x.shape else alone(x)[1]
 
 
 @function
@@ -248,8 +248,8 @@ def _of_k(x, k, dim, largest):
 
 @topk_.lower_on_devices
 def _topk_on_devices(x, k, dim, largest):
-    if not x.ndim:
-        return NotImplemented
+    if not x.shape:
+        return alone(x)
     index = ranked(x, dim, largest).narrow(dim, 0, k)
     return x.gather(dim, index), index
 
@@ -373,7 +373,7 @@ def _rank_on_devices(place_of):
 
     def lowered(x, k, dim, keepdim):
         if not x.shape:
-            return NotImplemented
+            return alone(x)
         nans = (x != x).sum(dim, keepdim=True)
         index = ranked(x, dim).gather(dim, place_of(x.shape[dim], nans, k))
         found = x.gather(dim, index), index

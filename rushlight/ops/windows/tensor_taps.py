@@ -49,7 +49,7 @@ def _taps(n, places, mode, align, factor, kind):
 
 
 def _tables(size, places, dtype, mode, align, factors):
-    """(number of the dim among the last ones, its taps), for dims in the order of ``apply_taps``."""
+    """(number among the last dims, its taps) of each dim, in the order of ``apply_taps``."""
     kind = float64 if dtype is float64 else float32
     order = sorted(range(len(size)), key=lambda d: (places[d] / size[d], -d))
     return [(d, _taps(size[d], places[d], mode, align, factors[d], kind)) for d in order]
