@@ -173,7 +173,8 @@ def _first_places(x, size, fill_value):
         return NotImplemented
     running = (x != 0).reshape(-1).to(int64).cumsum(0)
     rank = arange(size)
-    flat, columns = searchsorted(running, rank + 1), []
+    flat = searchsorted(running, rank + 1)
+    columns: list[Tensor] = []
     for n in reversed(x.shape):
         columns.insert(0, (flat % n).where(rank < running[-1], fill_value))
         flat = flat // n

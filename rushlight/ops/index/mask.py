@@ -96,7 +96,8 @@ def _nonzero(xp, x):
 def _marked_places(x):
     if not x.ndim:
         return NotImplemented
-    flat, columns = marked((x != 0).reshape(-1)), []
+    flat = marked((x != 0).reshape(-1))
+    columns: list[Tensor] = []
     for n in reversed(x.shape):
         columns.insert(0, flat % n)
         flat = flat // n
