@@ -16,7 +16,7 @@ from numpy import ndarray
 
 from rushlight import late
 from rushlight.autograd import mode
-from rushlight.device import CPU, device, require
+from rushlight.device import CPU, META, device, require
 from rushlight.shaped import Shaped
 from rushlight.storage import UntypedStorage, address
 
@@ -181,7 +181,9 @@ def _set_place(d):
     """Make new tensors on ``d``; returns the previous ``mode.state.place``, None for the CPU."""
     d = require(d)
     place: Any = None if d is CPU else d
-    if place is not None:
+    recording = mode.state.recorder if place is not None else None
+    # What vmap records runs as it is, with tensors from outside: a new tensor may be one of them.
+    if recording is not None and not (recording.batches and place is not META):
         mode.refuse_in_trace(f'tensors are made on the device "{d}", which a program cannot do')
     return mode.exchange("place", place)
 
