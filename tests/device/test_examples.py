@@ -8,7 +8,6 @@ import rushlight as torch
 from rushlight.cli import main
 from tests.programs.test_examples import RUSHLIGHT, SHORT, assert_same, output
 
-
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not torch.opencl.is_available(), reason="no OpenCL device"),

@@ -68,8 +68,7 @@ def sort(d):
     found = []
     for n in (1, 17, 300, 600):  # a run, a part of one, and several that are merged
         for x in (odd(d, 2, n), T.randint(0, 9, (2, n)).to(d), odd(d, 2, n).half()):
-            for down in (False, True):
-                found.append(x.sort(descending=down, stable=True))
+            found += [x.sort(descending=down, stable=True) for down in (False, True)]
     return found
 
 
@@ -169,6 +168,14 @@ def reductions_at_indices(d):
 
 
 @case
+def many_elements_at_few_places(d):
+    x, i, s = T.arange(9.0).to(d), T.randint(0, 7, (2500,)).to(d), normal(d, 2500)
+    found = [x.scatter_reduce(0, i, s, name) for name in ("sum", "mean", "amax", "amin")]
+    wide = T.zeros(2, 9, device=d).index_add(1, i, T.stack([s, -s]))
+    return *found, wide, x.scatter(0, i, s), x.half().scatter_add(0, i[:2100], s[:2100].half() / 99)
+
+
+@case
 def without_elements(d):
     x = T.zeros(0, 3, device=d)
     return (
@@ -238,6 +245,13 @@ def test_errors_of_the_forward(device, monkeypatch):
         x.repeat_interleave(T.tensor([1, -1, 0, 0], device=device))
     with pytest.raises(RuntimeError, match="non-negative"):
         T.tensor([1, -1], device=device).bincount()
+
+
+def test_segments_on_the_cpu():
+    from rushlight.ops.index.segments import segments
+
+    x, src, ends = T.ones(1, 3), T.tensor([[2.0, 3.0, 5.0]]), T.tensor([[2, 2, 3]])
+    assert segments(x, src, ends, reduce="add").tolist() == [[6.0, 1.0, 6.0]]
 
 
 def test_no_step_of_a_sort_is_missing():

@@ -5,11 +5,13 @@ which gives the place of its element. To merge two runs, each work-item counts, 
 how many elements of the other run come before its own. Equal elements keep their order.
 """
 
+from rushlight.compiler.codegen.memory import COMBINE
 from rushlight.compiler.codegen.scope import Loop, i64
 from rushlight.compiler.codegen.value import BOOL, INT, Value, computed, ir_type
 from rushlight.compiler.device.element_work import ElementWork, Variable
 from rushlight.compiler.device.language import shared
 from rushlight.compiler.device.product import finish, split
+from rushlight.compiler.ir.roles import JOINS
 from rushlight.ops.reduce.merge_sort import RUN
 
 __all__ = ["sort"]
@@ -128,7 +130,35 @@ class _Merge(_Sorting):
         loop.close()
 
 
-_FORMS = {"runs": _Runs, "merge": _Merge}
+class _Segments(ElementWork):
+    """Segments of sorted elements joined; a work-item has a segment. See ``ops/index/segments.py``."""
+
+    def _measure(self):
+        self.join = JOINS[self.equation.params["reduce"]]
+        self.rows, self.length = self.ins[0].shape
+        self.limit = self.rows * self.length
+        self.groups = -(-self.limit // self.size)
+
+    def _shape(self):
+        return self.rows, self.length, self.join
+
+    def body(self, module, b, limit):
+        """Write the kernel."""
+        found, at = Variable(b, computed(self.dtypes[0])), self.item(module, b)
+        with b.if_then(b.icmp_signed("<", at, limit)):
+            row, place = split(b, at, self.length)
+            first = b.icmp_signed("==", place, i64(0))
+            before = b.select(first, i64(0), b.sub(place, i64(1)))
+            begin = b.select(first, i64(0), self.read(b, 2, (row, before)).v)
+            found.put(b, self.read(b, 0, (row, place)))
+            loop = Loop(b, begin, self.read(b, 2, (row, place)).v)
+            value = self.read(loop.b, 1, (row, loop.i)).astype(found.dtype)
+            found.put(loop.b, COMBINE[self.join](found.get(loop.b), value))
+            loop.close()
+            finish(self, b, self.targets, (row, place), found.get(b))
+
+
+_FORMS = {"runs": _Runs, "merge": _Merge, "segments": _Segments}
 
 
 def _least(b, x, y):

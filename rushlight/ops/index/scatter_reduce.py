@@ -14,6 +14,7 @@ from rushlight.ops.core.range_checks import check_indices
 from rushlight.ops.create.range import arange
 from rushlight.ops.index.gather import along, check_along, check_along_range
 from rushlight.ops.index.mask import where
+from rushlight.ops.index.segments import joined_at
 from rushlight.tensor import Tensor, from_array
 
 # Kernels ----------------------------------------------------------------------------------
@@ -57,7 +58,7 @@ scatter_reduced.lower_check(lambda x, index, dim: check_indices("scatter", x, in
 @scatter_reduced.lower_on_devices
 def _reduced_on_devices(x, index, src, dim, reduce):
     if x.shape and index.dtype is int64:
-        return NotImplemented
+        return joined_at(x, index, src, dim, reduce)
     flat = [t if t.shape else t.reshape(1) for t in (x, index.to(int64), src)]
     return scatter_reduced(*flat, dim=dim, reduce=reduce).reshape(x.shape)
 

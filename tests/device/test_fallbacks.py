@@ -1,0 +1,53 @@
+"""Which operations devices leave to the host, over all samples: no other ones may, and none less.
+
+Whoever writes a kernel takes the operation's name out of ``HOST``. Operations on complex numbers
+are not listed: the host computes all of them.
+"""
+
+import warnings
+from contextlib import suppress
+
+import pytest
+
+import rushlight as torch
+from rushlight.dtype import COMPLEX_KINDS
+from rushlight.ops.core import remote_calls
+from tests.device.test_conformance import _check
+from tests.samples import SAMPLES
+
+#: Names of operations.
+HOST = frozenset([])
+
+
+def _is_complex(x):
+    return hasattr(x, "dtype") and x.dtype.kind in COMPLEX_KINDS
+
+
+def _met(monkeypatch, device):
+    """The names of the operations on real numbers that the host computed."""
+    found: set = set()
+    before = remote_calls._on_host
+
+    def on_host(d, op, operands, params):
+        counted = sum(remote_calls.fallbacks.values())
+        result = before(d, op, operands, params)
+        values = [*operands, *params.values(), *(result if type(result) is tuple else [result])]
+        if sum(remote_calls.fallbacks.values()) > counted and not any(map(_is_complex, values)):
+            found.add(op.name)
+        return result
+
+    monkeypatch.setattr(remote_calls, "_on_host", on_host)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, sample in SAMPLES.items():
+            for grad in (False, True)[: 1 + sample.grad]:
+                with suppress(pytest.skip.Exception):
+                    _check(name, device, grad)
+    return found
+
+
+@pytest.mark.slow
+def test_operations_of_the_host(monkeypatch):
+    if not torch.opencl.is_available():
+        pytest.skip("no OpenCL device")
+    assert _met(monkeypatch, torch.device("opencl", 0)) == HOST
