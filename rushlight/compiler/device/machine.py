@@ -6,7 +6,7 @@ from rushlight.compiler.device.convolution import convolution
 from rushlight.compiler.device.loops import GROUP, DeviceLoops, emit
 from rushlight.compiler.device.pooling import Pooling
 from rushlight.compiler.device.product import Product
-from rushlight.compiler.device.sorting import sort
+from rushlight.compiler.device.sorting import sorting
 from rushlight.compiler.ir.abstract import HALF
 from rushlight.compiler.plan.kernel_signature import signature
 
@@ -44,7 +44,7 @@ class DeviceMachine:
         floating = d.kind == "f" or d in HALF
         if e.op.role not in _WORK or (floating and d.itemsize == 8 and not self.doubles):
             return False
-        return e.op.role == "sort" or (floating and len({v.dtype for v in ins}) == 1)
+        return e.op.role == "sorting" or (floating and len({v.dtype for v in ins}) == 1)
 
     def work(self, group, kernel, schedule):
         """The code for a group of equations: it has ``key``, ``operands``, ``groups``, ``size``."""
@@ -54,7 +54,7 @@ class DeviceMachine:
 
 
 #: What computes a contraction, by its role.
-_WORK = {"product": Product, "convolution": convolution, "pooling": Pooling, "sort": sort}
+_WORK = {"product": Product, "convolution": convolution, "pooling": Pooling, "sorting": sorting}
 
 
 class LoopWork:

@@ -11,13 +11,13 @@ from rushlight.compiler.codegen.value import BOOL, INT, Value, computed, ir_type
 from rushlight.compiler.device.element_work import ElementWork, Variable
 from rushlight.compiler.device.language import shared
 from rushlight.compiler.device.product import finish, split
-from rushlight.compiler.ir.roles import JOINS
+from rushlight.compiler.ir.roles import joins
 from rushlight.ops.reduce.merge_sort import RUN
 
-__all__ = ["sort"]
+__all__ = ["sorting"]
 
 
-def sort(group, kernel, schedule):
+def sorting(group, kernel, schedule):
     """The work for a step of sorting."""
     return _FORMS[group.members[0].op.form](group, kernel, schedule)
 
@@ -131,10 +131,10 @@ class _Merge(_Sorting):
 
 
 class _Segments(ElementWork):
-    """Segments of sorted elements joined; a work-item has a segment. See ``ops/index/segments.py``."""
+    """Segments of sorted elements joined, as ``ops/index/segments.py`` says; one a work-item."""
 
     def _measure(self):
-        self.join = JOINS[self.equation.params["reduce"]]
+        self.join = joins(self.equation)
         self.rows, self.length = self.ins[0].shape
         self.limit = self.rows * self.length
         self.groups = -(-self.limit // self.size)

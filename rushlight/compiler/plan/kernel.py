@@ -10,7 +10,7 @@ from typing import Any
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.ir.affine import Affine, Var, broadcast, flat, strides_of, unravel
 from rushlight.compiler.ir.equation import Equation
-from rushlight.compiler.ir.roles import JOINS
+from rushlight.compiler.ir.roles import joins
 
 __all__ = [
     "Compute", "Constant", "Extremum", "Indirect", "Kernel", "Load", "Position", "Reduce", "Root",
@@ -241,9 +241,8 @@ class Kernel:
         _, where, source = e.ins
         _, address, stride = self._along(value, index, e.params["dim"])
         node, place = self._element(source, index), self._element(where, index)
-        joins = JOINS[e.params["reduce"]]
         memory = self._arg(owner, address, value.dtype)
-        return Scatter(*memory, node, value.dtype, place, stride, joins)
+        return Scatter(*memory, node, value.dtype, place, stride, joins(e))
 
     def _along(self, value, index, dim):
         """(owner, address, stride) of the elements of ``value`` along ``dim``.

@@ -35,7 +35,9 @@ def _prepare(x, index, src, *, dim, reduce):
     return {"dim": dim, "reduce": reduce}
 
 
-_AT = {"amax": np.maximum, "amin": np.minimum, "prod": np.multiply}
+#: name of a reduction → its form, as the compiler has it.
+_FORMS = {"prod": "mul", "amax": "max", "amin": "min"}
+_AT = {"mul": np.multiply, "max": np.maximum, "min": np.minimum}
 
 
 @kernel(public=False, method=False, prepare=_prepare, check=check_along_range,
@@ -43,7 +45,7 @@ _AT = {"amax": np.maximum, "amin": np.minimum, "prod": np.multiply}
 def scatter_reduced(xp, x, index, src, *, dim, reduce):
     """Return a copy of ``x`` with each element reduced with the elements of ``src`` for its index.
 
-    ``reduce`` is the reduction: "amax", "amin" or "prod".
+    ``reduce`` is the form of the reduction: "max", "min" or "mul".
     """
     out = x.copy()
     if index.size:
@@ -88,7 +90,7 @@ def _shares(g, x, index, src, out, dim):
 
 
 def _slope_of_x(g, x, index, src, out, dim, reduce):
-    if reduce != "prod":
+    if reduce != "mul":
         share, own, _ = _shares(g, x, index, src, out, dim)
         return share * own
     safe = where(x == 0, 1, x)
@@ -96,7 +98,7 @@ def _slope_of_x(g, x, index, src, out, dim, reduce):
 
 
 def _slope_of_src(g, x, index, src, out, dim, reduce):
-    if reduce != "prod":
+    if reduce != "mul":
         share, _, met = _shares(g, x, index, src, out, dim)
         return share.gather(dim, index) * met
     # If exactly one factor of a product is 0, its derivative is the product of the other factors.
@@ -177,7 +179,7 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
     elif reduce == "mean":
         found = _mean(x, dim, index, src, include_self)
     else:
-        found = scatter_reduced(x, index, src, dim=dim, reduce=reduce)
+        found = scatter_reduced(x, index, src, dim=dim, reduce=_FORMS[reduce])
     watch(found, *given, found)
     return found if out is None else out.copy_(found)
 

@@ -17,11 +17,13 @@ __all__ = ["joined_at"]
 
 #: From this many elements for each column on, and for up to so many columns, elements are sorted.
 _LONG, _FEW = 2048, 32
-_AT = {"add": np.add, "multiply": np.multiply, "prod": np.multiply, "amax": np.maximum,
-       "amin": np.minimum}  # fmt: skip
+_AT = {
+    "add": np.add, "multiply": np.multiply, "mul": np.multiply, "max": np.maximum,
+    "min": np.minimum,
+}  # fmt: skip
 
 
-@kernel(public=False, method=False, name="segments", primitive="sort segments")
+@kernel(public=False, method=False, name="segments", primitive="sorting segments")
 def segments(xp, x, src, ends, *, reduce):
     """x (R, N) joined with the elements of src (R, M) in N segments of each row.
 

@@ -40,14 +40,14 @@ def _nan_first(x, dim):
     return x.shape[dim] - 1 - np.flip(np.argsort(np.flip(x, dim), axis=dim, kind="stable"), dim)
 
 
-@kernel(public=False, method=False, name="sorted_runs", primitive="sort runs")
+@kernel(public=False, method=False, name="sorted_runs", primitive="sorting runs")
 def sorted_runs(xp, x, *, descending):
     """The indices that sort each run of ``RUN`` elements in the rows of x (R, N)."""
     starts = range(0, x.shape[1], RUN)
     return np.concatenate([rank(x[:, k : k + RUN], 1, descending) + k for k in starts], 1)
 
 
-@kernel(public=False, method=False, name="merged_runs", primitive="sort merge")
+@kernel(public=False, method=False, name="merged_runs", primitive="sorting merge")
 def merged_runs(xp, x, order, *, run, descending):
     """The indices ``order``, which sort runs of ``run`` elements, merged for runs twice as long."""
     parts = []
