@@ -380,6 +380,13 @@ def _gathered(x, index, dim):
     return NotImplemented if index.dtype is int64 else _gather(x, index.to(int64), dim)
 
 
+@_gather.lower_on_devices
+def _gathered_of_one(x, index, dim):
+    if x.shape and index.shape:
+        return NotImplemented
+    return _gather(x.reshape(-1), index.reshape(-1), 0).reshape(index.shape)
+
+
 def _gather_back(g, x_shape, index, dim):
     if type(g) is not ndarray:
         return g.new_zeros(x_shape).scatter_add(dim, index, g)
