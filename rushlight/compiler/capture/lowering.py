@@ -19,7 +19,7 @@ from rushlight.compiler.capture.simplify import operands
 from rushlight.compiler.capture.slice_sums import sums
 from rushlight.compiler.ir.abstract import HALF, Abstract
 from rushlight.compiler.ir.machine import machine
-from rushlight.compiler.ir.roles import attention
+from rushlight.compiler.ir.roles import attention, joins
 from rushlight.dtype import COMPLEX_KINDS, OF, float32
 from rushlight.errors import TraceError
 from rushlight.ops.core.definition import OPS
@@ -85,6 +85,8 @@ def _lowered(equation):
     if attention(equation):
         return _whole(equation)
     made = _made_of(equation)
+    if made is None and equation.op.role == "scatter" and joins(equation):
+        return _whole(equation)  # a sum in half precision would be rounded at each step
     # The checks of the composite operation suffice: the parts of a lowering are not checked again.
     return [equation] if made is None else [e for m in made for e in _lowered(m)]
 

@@ -29,6 +29,7 @@ class Processor:
         return self._target or host()
 
     calls = wide = True
+    spreads = False
     halves = property(lambda self: self.target.halves)
     scales = property(lambda self: "+avx512f" in self.target.features.split(","))
     vector_bytes = property(lambda self: self.target.vector_bytes)

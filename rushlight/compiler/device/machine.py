@@ -21,6 +21,7 @@ class DeviceMachine:
         wide: Whether its language has integers of 128 bits.
         units: The number of its compute units, which all want work.
         results: The most rows and columns of a product that a work-item computes.
+        spreads: Whether it has many work-items at the same time: it is no CPU.
     """
 
     calls = False
@@ -28,8 +29,9 @@ class DeviceMachine:
     vector_bytes, registers = 4, 32
     costs = costs.LOOPS
 
-    def __init__(self, doubles, wide, units=1, results=4):
+    def __init__(self, doubles, wide, units=1, results=4, spreads=False):
         self.doubles, self.wide, self.units, self.results = doubles, wide, units, results
+        self.spreads = spreads
 
     def price(self, op, ins, params):
         """The Price of an elementwise operation; None if no kernel computes it here."""

@@ -7,6 +7,7 @@ place, which joins what belongs there. The results are those of the loop, to the
 
 import numpy as np
 
+from rushlight import late
 from rushlight.dtype import int64
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.create.range import arange
@@ -39,7 +40,7 @@ def segments(xp, x, src, ends, *, reduce):
 def joined_at(x, index, src, dim, reduce):
     """The lowering of a scatter that joins by ``reduce``; NotImplemented if a loop is as good."""
     shape, count = index.shape, index.shape[dim]
-    if shape != src.shape or count < _LONG or shape.numel() > _FEW * count:
+    if not late.spreads() or shape != src.shape or count < _LONG or shape.numel() > _FEW * count:
         return NotImplemented
     if any(n != m for d, (n, m) in enumerate(zip(x.shape, shape, strict=True)) if d != dim):
         return NotImplemented
