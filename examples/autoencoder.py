@@ -55,12 +55,14 @@ def show(*pictures):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--compile", action="store_true", help="compile the training step")
+    parser.add_argument("--device", default="cpu", help="where to compute, such as cuda")
     parser.add_argument("--steps", type=int, default=1500, help="steps of training")
     options = parser.parse_args()
+    device = torch.device(options.device)
 
     torch.manual_seed(1)
     pictures = digits()
-    model = Autoencoder(11 * 8, 8)
+    model = Autoencoder(11 * 8, 8).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     loss_of = nn.BCELoss()
 
@@ -77,14 +79,15 @@ def main():
 
     mean = 0.0
     for i in range(1, options.steps + 1):
-        mean += step(*batch(pictures, 64)).item() / 250
+        clean, noisy = batch(pictures, 64)
+        mean += step(clean.to(device), noisy.to(device)).item() / 250
         if i % 250 == 0:
             print(f"step {i}: loss {mean:.4f}")
             mean = 0.0
 
     with torch.no_grad():
         clean, noisy = batch(pictures, 1)
-        cleaned = model(noisy)
+        cleaned = model(noisy.to(device)).cpu()
     print("noisy, cleaned, the original:")
     show(*[t.reshape(11, 8) for t in (noisy, cleaned, clean)])
 

@@ -76,13 +76,13 @@ class Network(nn.Module):
         return self.head(self.dropout(found))
 
 
-def evaluate(model, loader):
+def evaluate(model, loader, device):
     """(accuracy, a confusion matrix) on the pictures of ``loader``."""
     confusion = torch.zeros(len(NAMES), len(NAMES), dtype=torch.long)
     model.eval()
     with torch.no_grad():
         for pictures, labels in loader:
-            guesses = model(pictures).argmax(dim=1)
+            guesses = model(pictures.to(device)).argmax(dim=1)
             for label, guess in zip(labels.tolist(), guesses.tolist(), strict=True):
                 confusion[label, guess] += 1
     return (confusion.diagonal().sum() / confusion.sum()).item(), confusion
@@ -91,13 +91,15 @@ def evaluate(model, loader):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--compile", action="store_true", help="compile the training step")
+    parser.add_argument("--device", default="cpu", help="where to compute, such as cuda")
     parser.add_argument("--epochs", type=int, default=6, help="passes over the pictures")
     options = parser.parse_args()
+    device = torch.device(options.device)
 
     torch.manual_seed(0)
     batches = DataLoader(Shapes(1000, augment=True), batch_size=40, shuffle=True)
     test = DataLoader(Shapes(200, augment=False), batch_size=100)
-    model = Network()
+    model = Network().to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.005, momentum=0.9, nesterov=True)
 
     def step(pictures, labels):
@@ -114,10 +116,10 @@ def main():
         model.train()
         total = 0.0
         for pictures, labels in batches:
-            total += step(pictures, labels).item()
+            total += step(pictures.to(device), labels.to(device)).item()
         print(f"epoch {epoch + 1}: loss {total / len(batches):.4f}")
 
-    accuracy, confusion = evaluate(model, test)
+    accuracy, confusion = evaluate(model, test, device)
     print(f"accuracy on new pictures: {accuracy:.2f}")
     for name, row in zip(NAMES, confusion.tolist(), strict=True):
         print(f"{name:>9} was taken for", *[f"{n:3d} {NAMES[i]}" for i, n in enumerate(row)])

@@ -61,14 +61,18 @@ def observe(places):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--compile", action="store_true", help="compile the training step")
+    parser.add_argument("--device", default="cpu", help="where to compute, such as cuda")
     parser.add_argument("--episodes", type=int, default=160, help="episodes to play")
     options = parser.parse_args()
+    device = torch.device(options.device)
 
     random.seed(0)
     torch.manual_seed(0)
     maze, memory = Maze(), deque(maxlen=5000)
     network, target = (
-        nn.Sequential(nn.Linear(Maze.rows + Maze.columns, 64), nn.ReLU(), nn.Linear(64, 4))
+        nn.Sequential(nn.Linear(Maze.rows + Maze.columns, 64), nn.ReLU(), nn.Linear(64, 4)).to(
+            device
+        )
         for _ in range(2)
     )
     target.load_state_dict(network.state_dict())
@@ -100,13 +104,15 @@ def main():
                 action = random.randrange(4)
             else:
                 with torch.no_grad():
-                    action = network(observe(torch.tensor([state]))).argmax().item()
+                    place = torch.tensor([state], device=device)
+                    action = network(observe(place)).argmax().item()
             following, reward, over = maze.step(action)
             memory.append((state, action, reward, following, over))
             state, score = following, score + reward
             if len(memory) >= 64:
                 batch = zip(*random.sample(memory, 64), strict=True)
-                losses.append(step(*map(torch.tensor, batch)).item())
+                given = [torch.tensor(column, device=device) for column in batch]
+                losses.append(step(*given).item())
         scores.append(score)
         if episode % 20 == 0:
             mean_loss = sum(losses[-500:]) / len(losses[-500:])
@@ -114,7 +120,7 @@ def main():
 
     print("the way it goes from each place:")
     for row, line in enumerate(MAZE):
-        places = torch.tensor([(row, column) for column in range(len(line))])
+        places = torch.tensor([(row, column) for column in range(len(line))], device=device)
         moves = network(observe(places)).argmax(dim=1)
         print("".join(c if c in "#oG" else ARROWS[m] for c, m in zip(line, moves, strict=True)))
 

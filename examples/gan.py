@@ -34,11 +34,13 @@ def perceptron(inputs, outputs, width=64):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--compile", action="store_true", help="compile the training step")
+    parser.add_argument("--device", default="cpu", help="where to compute, such as cuda")
     parser.add_argument("--steps", type=int, default=1500, help="steps of training")
     options = parser.parse_args()
+    device = torch.device(options.device)
 
     torch.manual_seed(0)
-    generator, discriminator = perceptron(4, 2), perceptron(2, 1)
+    generator, discriminator = perceptron(4, 2).to(device), perceptron(2, 1).to(device)
     of_generator = torch.optim.Adam(generator.parameters(), lr=1e-3, betas=(0.5, 0.999))
     of_discriminator = torch.optim.Adam(discriminator.parameters(), lr=1e-3, betas=(0.5, 0.999))
 
@@ -64,13 +66,13 @@ def main():
         step = torch.compile(step)
 
     for i in range(1, options.steps + 1):
-        of_two = step(ring(128), torch.randn(128, 4))
+        of_two = step(ring(128).to(device), torch.randn(128, 4).to(device))
         if i % 250 == 0:
             shown = [f"{loss.item():.4f}" for loss in of_two]
             print(f"step {i}: discriminator {shown[0]}, generator {shown[1]}")
 
     with torch.no_grad():
-        points = generator(torch.randn(1000, 4))
+        points = generator(torch.randn(1000, 4).to(device)).cpu()
     radius = points.norm(dim=1)
     print(f"distance from the centre: {radius.mean():.3f} ± {radius.std():.3f}")
     sector = ((torch.atan2(points[:, 1], points[:, 0]) / (2 * math.pi) * 8).round() % 8).long()

@@ -53,21 +53,25 @@ class Network(nn.Module):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--compile", action="store_true", help="compile the training step")
+    parser.add_argument("--device", default="cpu", help="where to compute, such as cuda")
     parser.add_argument("--epochs", type=int, default=200, help="steps of training")
     options = parser.parse_args()
+    device = torch.device(options.device)
 
     torch.manual_seed(0)
     edges, community = graph()
     n = len(community)
     loops = torch.arange(n).expand(2, n)
-    source, target = torch.cat([edges, loops], dim=1)
-    degree = torch.zeros(n).scatter_add(0, target, torch.ones(len(target)))
+    source, target = torch.cat([edges, loops], dim=1).to(device)
+    ones = torch.ones(len(target), device=device)
+    degree = torch.zeros(n, device=device).scatter_add(0, target, ones)
     weight = (degree[source] * degree[target]).rsqrt()
-    x = torch.eye(n)  # a member has no features but who it is
+    x = torch.eye(n, device=device)  # a member has no features but who it is
     labelled = torch.cat([torch.arange(4) + MEMBERS * c for c in range(COMMUNITIES)])
     hidden = torch.ones(n, dtype=torch.bool).index_fill(0, labelled, False)
+    community, labelled, hidden = [t.to(device) for t in (community, labelled, hidden)]
 
-    model = Network(n, COMMUNITIES)
+    model = Network(n, COMMUNITIES).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01, weight_decay=5e-4)
 
     def step():

@@ -69,7 +69,9 @@ class GPT(nn.Module):
             nn.init.normal_(embedding.weight, std=0.1)
 
     def forward(self, tokens):
-        x = self.characters(tokens) + self.places(torch.arange(tokens.shape[1]))
+        x = self.characters(tokens) + self.places(
+            torch.arange(tokens.shape[1], device=tokens.device)
+        )
         return self.head(self.norm(self.blocks(x)))
 
 
@@ -77,7 +79,7 @@ class GPT(nn.Module):
 def write(model, text, n, temperature=0.7, likeliest=8):
     """``text`` and ``n`` characters that the model writes after it."""
     model.eval()
-    tokens = encode(text)
+    tokens = encode(text).to(model.head.weight.device)
     for _ in range(n):
         logits = model(tokens[None, -LENGTH:])[0, -1] / temperature
         best, which = logits.topk(likeliest)
@@ -89,12 +91,14 @@ def write(model, text, n, temperature=0.7, likeliest=8):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--compile", action="store_true", help="compile the training step")
+    parser.add_argument("--device", default="cpu", help="where to compute, such as cuda")
     parser.add_argument("--steps", type=int, default=400, help="steps of training")
     options = parser.parse_args()
+    device = torch.device(options.device)
 
     torch.manual_seed(0)
     text = encode(TEXT)
-    model = GPT()
+    model = GPT().to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1, (step + 1) / 50))
     print(f"{len(text)} characters, {len(ALPHABET)} different,", end=" ")
@@ -114,7 +118,7 @@ def main():
 
     for i in range(1, options.steps + 1):
         starts = torch.randint(len(text) - LENGTH, (16,))
-        loss = step(text[starts[:, None] + torch.arange(LENGTH + 1)])
+        loss = step(text[starts[:, None] + torch.arange(LENGTH + 1)].to(device))
         schedule.step()
         if i % 50 == 0:
             print(f"step {i}: loss {loss.item():.4f}")

@@ -80,7 +80,8 @@ class Model(nn.Module):
         """A sentence, word by word: the state is carried along."""
         words, state = [BEGIN], None
         while words[-1] != "." and len(words) < 12:
-            last = self.embedding(torch.tensor([[WORDS.index(words[-1])]]))
+            word = torch.tensor([[WORDS.index(words[-1])]], device=self.head.weight.device)
+            last = self.embedding(word)
             output, state = self.lstm(last, state)
             chances = F.softmax(self.head(output[0, 0]), dim=-1)
             words.append(WORDS[torch.multinomial(chances, 1).item()])
@@ -90,12 +91,14 @@ class Model(nn.Module):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--compile", action="store_true", help="compile the training step")
+    parser.add_argument("--device", default="cpu", help="where to compute, such as cuda")
     parser.add_argument("--steps", type=int, default=300, help="steps of training")
     options = parser.parse_args()
+    device = torch.device(options.device)
 
     random.seed(0)
     torch.manual_seed(0)
-    model = Model()
+    model = Model().to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
 
     def step(words):
@@ -112,14 +115,16 @@ def main():
 
     for i in range(1, options.steps + 1):
         words, _ = batch([sentence()[0] for _ in range(32)])
-        loss = step(words)
+        loss = step(words.to(device))
         if i % 50 == 0:
             print(f"step {i}: loss {loss.item():.4f}")
 
     sentences, chances = zip(*[sentence() for _ in range(2000)], strict=True)
     least = -sum(chances) / sum(map(len, sentences))
     model.eval()
-    print(f"loss on new sentences: {model.loss(*batch(sentences)):.3f}; the least: {least:.3f}")
+    words, counts = batch(sentences)  # packing takes the counts from the CPU
+    found = model.loss(words.to(device), counts)
+    print(f"loss on new sentences: {found:.3f}; the least: {least:.3f}")
     for _ in range(5):
         print(" ".join(model.sample()))
 

@@ -21,13 +21,14 @@ def spirals(n, noise=0.05):
     return points + noise * torch.randn(n, 2), labels
 
 
-def accuracy(model, loader):
+def accuracy(model, loader, device):
     """The part of the points whose likelier class is the right one."""
     model.eval()
     right = total = 0
     with torch.no_grad():
         for points, labels in loader:
-            right += (model(points).argmax(dim=1) == labels).sum().item()
+            guesses = model(points.to(device)).argmax(dim=1)
+            right += (guesses == labels.to(device)).sum().item()
             total += len(labels)
     model.train()
     return right / total
@@ -36,8 +37,10 @@ def accuracy(model, loader):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--compile", action="store_true", help="compile the training step")
+    parser.add_argument("--device", default="cpu", help="where to compute, such as cuda")
     parser.add_argument("--epochs", type=int, default=60, help="passes over the points")
     options = parser.parse_args()
+    device = torch.device(options.device)
 
     torch.manual_seed(0)
     data = TensorDataset(*spirals(1200))
@@ -48,7 +51,7 @@ def main():
         nn.Linear(2, 64), nn.Tanh(),
         nn.Linear(64, 64), nn.Tanh(),
         nn.Linear(64, 2),
-    )  # fmt: skip
+    ).to(device)  # fmt: skip
     loss_of = nn.CrossEntropyLoss()
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=options.epochs)
@@ -66,11 +69,13 @@ def main():
     for epoch in range(options.epochs):
         total = 0.0
         for points, labels in batches:
-            total += step(points, labels).item() * len(labels)
+            loss = step(points.to(device), labels.to(device))
+            total += loss.item() * len(labels)
         schedule.step()
         if epoch % 10 == 9:
             print(f"epoch {epoch + 1}: loss {total / len(training):.4f}")
-    print(f"accuracy on new points: {accuracy(model, DataLoader(test, batch_size=200)):.3f}")
+    found = accuracy(model, DataLoader(test, batch_size=200), device)
+    print(f"accuracy on new points: {found:.3f}")
 
 
 if __name__ == "__main__":

@@ -43,12 +43,15 @@ class Network(nn.Module):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--compile", action="store_true", help="compile the training step")
+    parser.add_argument("--device", default="cpu", help="where to compute, such as cuda")
     parser.add_argument("--steps", type=int, default=2000, help="steps of training")
     options = parser.parse_args()
+    device = torch.device(options.device)
 
     torch.manual_seed(0)
-    network = Network().double()
-    t = torch.linspace(0, 2, 64, dtype=torch.float64).reshape(-1, 1).requires_grad_()
+    network = Network().double().to(device)
+    t = torch.linspace(0, 2, 64, dtype=torch.float64, device=device)
+    t = t.reshape(-1, 1).requires_grad_()
 
     optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.999)

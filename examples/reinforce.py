@@ -45,13 +45,14 @@ class CartPole:
 
 
 @torch.no_grad()
-def play(environment, policy):
+def play(environment, policy, device):
     """The states, the actions taken in them, and the rewards, of one episode."""
     state, over = environment.reset(), False
     states, actions, rewards = [], [], []
     while not over:
         states.append(state)
-        actions.append(Categorical(logits=policy(torch.tensor(state))).sample().item())
+        logits = policy(torch.tensor(state, device=device))
+        actions.append(Categorical(logits=logits.cpu()).sample().item())
         state, reward, over = environment.step(actions[-1])
         rewards.append(reward)
     return torch.tensor(states), torch.tensor(actions), rewards
@@ -75,12 +76,14 @@ def filled(x):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--compile", action="store_true", help="compile the training step")
+    parser.add_argument("--device", default="cpu", help="where to compute, such as cuda")
     parser.add_argument("--episodes", type=int, default=150, help="episodes to play")
     options = parser.parse_args()
+    device = torch.device(options.device)
 
     random.seed(0)
     torch.manual_seed(0)
-    policy = nn.Sequential(nn.Linear(4, 32), nn.Tanh(), nn.Linear(32, 2))
+    policy = nn.Sequential(nn.Linear(4, 32), nn.Tanh(), nn.Linear(32, 2)).to(device)
     optimizer = torch.optim.Adam(policy.parameters(), lr=0.005)
     environment = CartPole()
 
@@ -97,8 +100,9 @@ def main():
 
     lengths, losses = [], []
     for episode in range(1, options.episodes + 1):
-        states, actions, rewards = play(environment, policy)
-        loss = step(filled(states), filled(actions), filled(returns(rewards)))
+        states, actions, rewards = play(environment, policy, device)
+        given = [filled(x).to(device) for x in (states, actions, returns(rewards))]
+        loss = step(*given)
         lengths.append(len(rewards))
         losses.append(loss.item())
         if episode % 25 == 0:

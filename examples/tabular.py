@@ -56,12 +56,14 @@ def table(n):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--compile", action="store_true", help="compile the training step")
+    parser.add_argument("--device", default="cpu", help="where to compute, such as cuda")
     parser.add_argument("--epochs", type=int, default=40, help="most passes over the rows")
     options = parser.parse_args()
+    device = torch.device(options.device)
 
     random.seed(0)
     torch.manual_seed(0)
-    numbers, categories, prices = table(2000)
+    numbers, categories, prices = [t.to(device) for t in table(2000)]
     mean, deviation = numbers[:1400].mean(dim=0), numbers[:1400].std(dim=0)
     numbers = (numbers - mean) / deviation
     middle, spread = prices[:1400].mean(), prices[:1400].std()
@@ -70,7 +72,7 @@ def main():
         TensorDataset(numbers[p], categories[p], (prices[p] - middle) / spread) for p in parts
     ]
 
-    model = Network(4, [len(DISTRICTS), len(HEATING)])
+    model = Network(4, [len(DISTRICTS), len(HEATING)]).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.3, patience=3)
     loss_of = nn.HuberLoss()

@@ -71,24 +71,32 @@ def train(model, draw, options):
 
     if options.compile:
         step = torch.compile(step)
-    last = [step(*draw()).item() for _ in range(options.steps)][-20:]
+    last = []
+    for _ in range(options.steps):
+        pictures, labels = draw()
+        last.append(step(pictures.to(options.device), labels.to(options.device)).item())
+    last = last[-20:]
     return sum(last) / len(last)
 
 
 @torch.no_grad()
 def accuracy(model, pictures, labels):
     """The part of the pictures that ``model`` names right."""
-    return (model(pictures).argmax(dim=1) == labels).float().mean().item()
+    device = model.head[0].weight.device
+    right = model(pictures.to(device)).argmax(dim=1) == labels.to(device)
+    return right.float().mean().item()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--compile", action="store_true", help="compile the training step")
+    parser.add_argument("--device", default="cpu", help="where to compute, such as cuda")
     parser.add_argument("--steps", type=int, default=250, help="steps of each training")
     options = parser.parse_args()
+    device = torch.device(options.device)
 
     torch.manual_seed(0)
-    source = Network(SLOPES)
+    source = Network(SLOPES).to(device)
     loss = train(source, lambda: stripes(64), options)
     print(f"source task: loss {loss:.4f}, accuracy {accuracy(source, *stripes(500)):.2f}")
 
@@ -96,14 +104,14 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "source.pt"
         torch.save({"model": source.state_dict(), "slopes": SLOPES}, file)
-        loaded = torch.load(file)["model"]
+        loaded = torch.load(file, map_location=device)["model"]
     body = {name: value for name, value in loaded.items() if name.startswith("body.")}
-    transferred = Network(2)
+    transferred = Network(2).to(device)
     answer = transferred.load_state_dict(body, strict=False)
     print("not in the checkpoint:", ", ".join(answer.missing_keys))
     transferred.body.requires_grad_(False)
 
-    scratch = Network(2)
+    scratch = Network(2).to(device)
     for name, model in (("transferred", transferred), ("from scratch", scratch)):
         loss = train(model, lambda: few, options)
         print(f"{name}: loss {loss:.4f}, accuracy {accuracy(model, *many):.2f}")

@@ -79,7 +79,8 @@ class Translator(nn.Module):
 
     def forward(self, words, digits):
         padding = words == PAD
-        later = nn.Transformer.generate_square_subsequent_mask(digits.shape[1]) < 0
+        n, device = digits.shape[1], digits.device
+        later = nn.Transformer.generate_square_subsequent_mask(n, device=device) < 0
         found = self.transformer(
             self.words(words), self.digits(digits), tgt_mask=later,
             src_key_padding_mask=padding, memory_key_padding_mask=padding,
@@ -90,8 +91,9 @@ class Translator(nn.Module):
     @torch.no_grad()
     def translate(self, numbers):
         """The digits, as text, that the model writes for some numbers given in words."""
-        words, _ = batch(numbers)
-        digits = torch.full((len(numbers), 1), BEGIN)
+        device = self.head.weight.device
+        words = batch(numbers)[0].to(device)
+        digits = torch.full((len(numbers), 1), BEGIN, device=device)
         for _ in range(4):
             following = self(words, digits)[:, -1].argmax(dim=-1, keepdim=True)
             digits = torch.cat([digits, following], dim=1)
@@ -102,15 +104,17 @@ class Translator(nn.Module):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--compile", action="store_true", help="compile the training step")
+    parser.add_argument("--device", default="cpu", help="where to compute, such as cuda")
     parser.add_argument("--steps", type=int, default=300, help="steps of training")
     options = parser.parse_args()
+    device = torch.device(options.device)
 
     random.seed(0)
     torch.manual_seed(0)
     numbers = list(range(1000))
     random.shuffle(numbers)
     training, test = numbers[:800], numbers[800:]
-    model = Translator()
+    model = Translator().to(device)
     loss_of = nn.CrossEntropyLoss(ignore_index=PAD, label_smoothing=0.05)
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
 
@@ -126,7 +130,8 @@ def main():
         step = torch.compile(step)
 
     for i in range(1, options.steps + 1):
-        loss = step(*batch(random.sample(training, 64)))
+        words, digits = batch(random.sample(training, 64))
+        loss = step(words.to(device), digits.to(device))
         if i % 50 == 0:
             print(f"step {i}: loss {loss.item():.4f}")
 

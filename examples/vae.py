@@ -52,11 +52,13 @@ def negative_bound(x, output, mean, log_variance):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--compile", action="store_true", help="compile the training step")
+    parser.add_argument("--device", default="cpu", help="where to compute, such as cuda")
     parser.add_argument("--steps", type=int, default=1200, help="steps of training")
     options = parser.parse_args()
+    device = torch.device(options.device)
 
     torch.manual_seed(0)
-    model = VAE()
+    model = VAE().to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 
     def step(x, noise):
@@ -71,13 +73,13 @@ def main():
         step = torch.compile(step)
 
     for i in range(1, options.steps + 1):
-        parts = step(curves(128), torch.randn(128, 2))
+        parts = step(curves(128).to(device), torch.randn(128, 2).to(device))
         if i % 200 == 0:
             loss, error, divergence = [f"{part.item():.3f}" for part in parts]
             print(f"step {i}: loss {loss} = error {error} + divergence {divergence}")
 
     with torch.no_grad():
-        drawn = model.decoder(torch.randn(4, 2))
+        drawn = model.decoder(torch.randn(4, 2).to(device)).cpu()
     print("four curves drawn from the prior:")
     for curve in drawn:
         print("".join(" .:-=+*#"[int(v.clamp(0, 0.99) * 8)] for v in curve))

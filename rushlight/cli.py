@@ -129,6 +129,8 @@ def _add_demo(commands):
         help=f"the same seed gives the same result (default: {usual.seed})")  # fmt: skip
     add("--data", type=_data, metavar="FOLDER",
         help="a folder of IDX files, as MNIST's, in place of the digits")  # fmt: skip
+    add("--device", metavar="NAME",
+        help=f"where to compute, such as opencl (default: {usual.device})")  # fmt: skip
     add("--out", type=_folder, metavar="FOLDER", default=OUT,
         help=f"where everything is written (default: {OUT})")  # fmt: skip
     add("--resume", action="store_true", help="go on with the run saved there")

@@ -15,6 +15,9 @@ eager_kernels: Callable[[], Any]
 device_programs: Callable[[], Any]
 #: ``machine()`` gives the machine that kernels are compiled for; see ``compiler/ir/machine.py``.
 machine: Callable[[], Any]
+#: ``spreads()`` tells whether the machine that is planned for has many work-items at the same time;
+#: see ``compiler/ir/machine.py``.
+spreads: Callable[[], bool]
 #: From ``device_array.py``: the device that a ``torch.device`` with a driver names.
 find_device: Callable[..., Any]
 #: ``remote_calls()`` imports the module with operations on tensors that are not on the CPU.

@@ -120,7 +120,8 @@ def test_default_run(tmp_path, capsys):
     assert matrix.trace() == round(facts["test_accuracy"] * 360)
     for name, content in files.items():
         assert not name.endswith(".png") or (content.startswith(PNG) and len(content) > 10_000)
-    _, tally = training.evaluate(results.load_model(out / "model.safetensors"), load(None).test)
+    model = results.load_model(out / "model.safetensors")
+    _, tally = training.evaluate(model, load(None).test, "cpu")
     assert tally.accuracy == facts["test_accuracy"]
     printed = capsys.readouterr()
     assert f"test accuracy {facts['test_accuracy']:.2%}" in printed.out

@@ -20,6 +20,7 @@ class Options:
         lr: Learning rate at the start; it falls to zero along half a cosine.
         seed: Seed of the weights, the dropout and the order of the images.
         data: Absolute path of a folder of IDX files, or None for the digits in the package.
+        device: The name of the device that computes.
     """
 
     model: str = "mlp"
@@ -28,6 +29,7 @@ class Options:
     lr: float = 0.003
     seed: int = 0
     data: str | None = None
+    device: str = "cpu"
 
 
 def chosen(given, saved):

@@ -27,12 +27,13 @@ def write(training, out, stopping):
     """
     pictures = _pictures()
     test = training.data.test
-    logits, tally = evaluate(training.model, test)
+    device = training.options.device
+    logits, tally = evaluate(training.model, test, device)
     print(
         f"test accuracy {tally.accuracy:.2%} ({tally.hits:,} of {tally.seen:,} images)", flush=True
     )
     save_model(out / MODEL, training)
-    _prove(out / MODEL, test, logits)
+    _prove(out / MODEL, test, logits, device)
     matrix = confusion(test.labels, logits.argmax(1), training.data.classes)
     contents = {
         "results.json": lambda: _json(training, tally, matrix),
@@ -96,9 +97,9 @@ def confusion(labels, predicted, classes):
     return counts.reshape(classes, classes)
 
 
-def _prove(path, test, logits):
+def _prove(path, test, logits, device):
     """Load the saved model into a new network and compare all its predictions."""
-    again, _ = evaluate(load_model(path), test)
+    again, _ = evaluate(load_model(path).to(device), test, device)
     if not torch.equal(again, logits):
         raise DemoError(f"{path}: the loaded model does not give the predictions it gave before")
     print(f"{path}: loaded again, it gives the same {len(test):,} predictions", flush=True)

@@ -51,7 +51,7 @@ class Training:
         torch.manual_seed(options.seed)
         self.options = options
         self.data = data
-        self.model = build(options.model, data.size, data.classes)
+        self.model = build(options.model, data.size, data.classes).to(_found(options.device))
         self.batches = math.ceil(len(data.train) / options.batch_size)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=options.lr)
         self.scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(
@@ -84,7 +84,9 @@ class Training:
             self.tally = Tally()
         start = self.batch * self.options.batch_size
         chosen = self.order[start : start + self.options.batch_size]
-        images, labels = self.data.train.images[chosen], self.data.train.labels[chosen]
+        device = self.options.device
+        images = self.data.train.images[chosen].to(device)
+        labels = self.data.train.labels[chosen].to(device)
         logits = self.model(images)
         loss = F.cross_entropy(logits, labels)
         self._check(loss.item())
@@ -138,7 +140,7 @@ class Training:
             )
 
     def _end_epoch(self):
-        _, test = evaluate(self.model, self.data.test)
+        _, test = evaluate(self.model, self.data.test, self.options.device)
         self._check(test.mean_loss)
         self.history.append({
             "train_loss": self.tally.mean_loss,
@@ -149,14 +151,26 @@ class Training:
         self.batch = 0
 
 
-def evaluate(model, part):
-    """The logits (N, classes) of all images in evaluation mode, and their tally."""
+def _found(device):
+    """The device of a name.
+
+    Raises:
+        DemoError: There is no such device.
+    """
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        raise DemoError(f"--device {device}: {error}") from error
+
+
+def evaluate(model, part, device):
+    """The logits (N, classes) of all images in evaluation mode, on the CPU, and their tally."""
     tally, logits = Tally(), []
     model.eval()
     with torch.no_grad():
         for images, labels in zip(part.images.split(EVALUATION_BATCH),
                                   part.labels.split(EVALUATION_BATCH), strict=True):  # fmt: skip
-            logits.append(model(images))
+            logits.append(model(images.to(device)).cpu())
             tally.add(F.cross_entropy(logits[-1], labels).item(), logits[-1], labels)
     model.train()
     return torch.cat(logits), tally

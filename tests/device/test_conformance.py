@@ -15,6 +15,8 @@ from tests.samples import SAMPLES
 _NAMES = daily(list(SAMPLES), 60, "operations on a device")
 #: Their results may have other strides: the host's LAPACK leaves gaps that a copy has not.
 _DENSE = ("linalg_lstsq",)
+#: Their last result is the index of one of several equal elements, whichever.
+_AMONG_EQUALS = ("mode",)
 #: Bytes may be any in memory that nobody wrote.
 _UNWRITTEN = ("empty", "new_empty", "empty_like", "empty_strided", "resize")
 
@@ -56,7 +58,8 @@ def _check(name, device, grad, call=None):
     assert len(got) == len(want)
     for g, w in zip(got, want, strict=True):
         assert g.device == device
-        if not sample.name.startswith(_UNWRITTEN):
+        chosen = name.split("-")[0] in _AMONG_EQUALS and not w.is_floating_point()
+        if not sample.name.startswith(_UNWRITTEN) and not chosen:
             _alike(name, g, w)
         if w.numel() and not sample.name.startswith(_DENSE):
             assert g.stride() == w.stride()

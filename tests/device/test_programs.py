@@ -129,6 +129,13 @@ def files(d):
 
 
 @case
+def safetensors(d):
+    from rushlight.serialization.safetensors import load, save
+
+    return load(save({"x": normal(d, 3), "y": normal(d, 2).to("cpu")}))["x"]
+
+
+@case
 def copies(d):
     m = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)).to(d)
     other = copy.deepcopy(m)
@@ -234,10 +241,28 @@ def recurrent(d):
 
 
 @case
+def dropout_between_layers(d):
+    m = nn.LSTM(3, 4, 2, dropout=0.5).to(d)
+    return m(normal(d, 5, 2, 3))[0]
+
+
+@case
+def tied_weights(d):
+    m = nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 5, bias=False))
+    m[1].weight = m[0].weight
+    o = T.optim.SGD(m.parameters(), lr=0.1)  # made before the move
+    m.to(d)
+    m(T.arange(5, device=d)).pow(2).sum().backward()
+    o.step()
+    return len([*m.parameters()]), m[1].weight is m[0].weight, m[0].weight
+
+
+@case
 def transforms(d):
     f, x = lambda x: (x**2).sum(), normal(d, 3)
     return (T.func.grad(f)(x), T.func.vmap(lambda v: v * 2)(x), T.func.jacrev(f)(x),
-            T.func.jvp(f, (x,), (T.ones(3, device=d),)))  # fmt: skip
+            T.func.jvp(f, (x,), (T.ones(3, device=d),)), T.func.hessian(lambda x: (x**3).sum())(x),
+            T.func.vmap(lambda v: T.zeros(2, device=d) + v)(x))  # fmt: skip
 
 
 @case
@@ -323,12 +348,13 @@ def test_errors(device):
 
 
 def test_a_call_without_a_kernel_is_counted(device, monkeypatch):
-    before = getattr(T, device.type).fallbacks().get("sort", 0)
-    assert T.tensor([2.0, 1.0], device=device).sort().values.tolist() == [1.0, 2.0]
-    assert getattr(T, device.type).fallbacks()["sort"] == before + 1
+    x = T.eye(2, device=device)
+    before = getattr(T, device.type).fallbacks().get("linalg_eigh", 0)
+    assert T.linalg.eigh(x).eigenvalues.tolist() == [1.0, 1.0]
+    assert getattr(T, device.type).fallbacks()["linalg_eigh"] == before + 1
     monkeypatch.setenv("RUSHLIGHT_FALLBACK", "error")
-    with pytest.raises(RuntimeError, match="sort: no kernel"):
-        T.tensor([2.0, 1.0], device=device).sort()
+    with pytest.raises(RuntimeError, match="linalg_eigh: no kernel"):
+        T.linalg.eigh(x)
 
 
 def test_a_step_takes_no_new_memory(device):

@@ -18,7 +18,8 @@ from rushlight.compiler.capture.recorder import Recorder
 from rushlight.compiler.capture.simplify import operands
 from rushlight.compiler.capture.slice_sums import sums
 from rushlight.compiler.ir.abstract import HALF, Abstract
-from rushlight.compiler.ir.roles import attention
+from rushlight.compiler.ir.machine import machine
+from rushlight.compiler.ir.roles import attention, joins
 from rushlight.dtype import COMPLEX_KINDS, OF, float32
 from rushlight.errors import TraceError
 from rushlight.ops.core.definition import OPS
@@ -84,6 +85,8 @@ def _lowered(equation):
     if attention(equation):
         return _whole(equation)
     made = _made_of(equation)
+    if made is None and equation.op.role == "scatter" and joins(equation):
+        return _whole(equation)  # a sum in half precision would be rounded at each step
     # The checks of the composite operation suffice: the parts of a lowering are not checked again.
     return [equation] if made is None else [e for m in made for e in _lowered(m)]
 
@@ -93,11 +96,16 @@ def _made_of(equation):
 
     None if the operation has no lowering, or the lowering does not serve this equation.
     """
-    if equation.op.lowering is None or not _serves(equation):
+    op = equation.op
+    rules = [op.lowering] if machine().calls else [op.lowering, op.far_lowering]
+    if not any(rules) or not _serves(equation):
         return None
-    recorder = Recorder()
-    results = _run(equation.op.lowering, equation, recorder, equation.op.widen)
-    if results is NotImplemented:
+    for rule in filter(None, rules):
+        recorder = Recorder()
+        results = _run(rule, equation, recorder, op.widen)
+        if results is not NotImplemented:
+            break
+    else:
         return None
     _deliver(equation, results if isinstance(results, (tuple, list)) else (results,), recorder)
     return recorder.equations
@@ -116,9 +124,14 @@ def _whole(equation):
 
 
 def _serves(equation):
-    """Whether lowering is of use: all values have elements, and none is complex."""
+    """Whether lowering is of use: all values have elements, and none is complex.
+
+    Of a list of operands, some may be empty.
+    """
     values = (*operands(equation), *equation.outs)
-    return all(v.size and v.dtype.kind not in COMPLEX_KINDS for v in values)
+    filled = equation.outs if equation.op.variadic else values
+    real = all(v.dtype.kind not in COMPLEX_KINDS for v in values)
+    return real and all(v.size for v in filled)
 
 
 # Running a rule ---------------------------------------------------------------------------

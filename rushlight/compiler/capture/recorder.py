@@ -83,7 +83,7 @@ class Recorder(TrackedMemory):
 
     def enter(self, device):
         """Refuse new tensors on ``device`` if the program cannot make them there."""
-        if device is META or self.batches or self.exporting:
+        if device is META or self.exporting:
             inside = "torch.export" if self.exporting else "torch.compile"
             self.refuse(
                 f'inside {inside}, tensors are made on the device "{device}", which a program '

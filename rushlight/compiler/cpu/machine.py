@@ -28,7 +28,8 @@ class Processor:
     def target(self):
         return self._target or host()
 
-    wide = True
+    calls = wide = True
+    spreads = False
     halves = property(lambda self: self.target.halves)
     scales = property(lambda self: "+avx512f" in self.target.features.split(","))
     vector_bytes = property(lambda self: self.target.vector_bytes)

@@ -11,10 +11,10 @@ from math import prod
 from llvmlite import ir
 
 from rushlight.compiler.codegen.accumulators import Accumulator, Search
-from rushlight.compiler.codegen.memory import load, memory_type, store
+from rushlight.compiler.codegen.memory import COMBINE, load, memory_type, store
 from rushlight.compiler.codegen.nodes import Nodes
 from rushlight.compiler.codegen.scope import Loop, Scope, i64
-from rushlight.compiler.codegen.value import BOOL, INT, Value, select
+from rushlight.compiler.codegen.value import BOOL, INT, Value, computed, select
 from rushlight.compiler.device.language import shared
 from rushlight.compiler.plan.kernel import Extremum, Reduce, Scan, Scatter
 from rushlight.compiler.plan.loops import REDUCING, Loops
@@ -140,8 +140,8 @@ class _Emitter:
             element = memory_type(s.dtype)
             pointer = b.gep(pointer, [b.mul(where.v, i64(s.stride))], source_etype=element)
             value = value.astype(s.dtype)
-            if s.adds:
-                value = load(b, pointer, s.dtype) + value
+            if s.joins:
+                value = COMBINE[s.joins](load(b, pointer, s.dtype), value.astype(computed(s.dtype)))
         store(b, value, pointer, s.dtype)
 
     # Combining the work-items of a group ------------------------------------------------------

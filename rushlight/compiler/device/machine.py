@@ -6,6 +6,7 @@ from rushlight.compiler.device.convolution import convolution
 from rushlight.compiler.device.loops import GROUP, DeviceLoops, emit
 from rushlight.compiler.device.pooling import Pooling
 from rushlight.compiler.device.product import Product
+from rushlight.compiler.device.sorting import sorting
 from rushlight.compiler.ir.abstract import HALF
 from rushlight.compiler.plan.kernel_signature import signature
 
@@ -20,14 +21,17 @@ class DeviceMachine:
         wide: Whether its language has integers of 128 bits.
         units: The number of its compute units, which all want work.
         results: The most rows and columns of a product that a work-item computes.
+        spreads: Whether it has many work-items at the same time: it is no CPU.
     """
 
+    calls = False
     halves = scales = False  # float16 is converted by bits, which every device can do
     vector_bytes, registers = 4, 32
     costs = costs.LOOPS
 
-    def __init__(self, doubles, wide, units=1, results=4):
+    def __init__(self, doubles, wide, units=1, results=4, spreads=False):
         self.doubles, self.wide, self.units, self.results = doubles, wide, units, results
+        self.spreads = spreads
 
     def price(self, op, ins, params):
         """The Price of an elementwise operation; None if no kernel computes it here."""
@@ -38,10 +42,11 @@ class DeviceMachine:
     def serves(self, e):
         """Whether the contraction ``e`` has a kernel: all have but attention, which is lowered."""
         ins = [v for v in e.ins if v is not None]
-        if e.op.role not in _WORK or len({v.dtype for v in ins}) > 1:
-            return False
         d = ins[0].dtype
-        return (d.kind == "f" or d in HALF) and (self.doubles or d.itemsize < 8)
+        floating = d.kind == "f" or d in HALF
+        if e.op.role not in _WORK or (floating and d.itemsize == 8 and not self.doubles):
+            return False
+        return e.op.role == "sorting" or (floating and len({v.dtype for v in ins}) == 1)
 
     def work(self, group, kernel, schedule):
         """The code for a group of equations: it has ``key``, ``operands``, ``groups``, ``size``."""
@@ -51,7 +56,7 @@ class DeviceMachine:
 
 
 #: What computes a contraction, by its role.
-_WORK = {"product": Product, "convolution": convolution, "pooling": Pooling}
+_WORK = {"product": Product, "convolution": convolution, "pooling": Pooling, "sorting": sorting}
 
 
 class LoopWork:

@@ -8,63 +8,41 @@ from math import prod
 
 import numpy as np
 
-from rushlight.compiler.codegen.memory import load, maximum, memory_type, stack
+from rushlight.compiler.codegen.memory import load, maximum, memory_type
 from rushlight.compiler.codegen.scope import Loop, i64
-from rushlight.compiler.codegen.value import INT, Value, computed, constant, ir_type, select
+from rushlight.compiler.codegen.value import INT, Value, computed, constant, select
 from rushlight.compiler.cpu.pooling import describe
+from rushlight.compiler.device.element_work import ElementWork, Variable
 from rushlight.compiler.device.product import finish, place, unravel
-from rushlight.compiler.ir.abstract import Abstract
-from rushlight.compiler.plan.kernel_signature import described
-from rushlight.compiler.plan.loops import nodes_of
 
 __all__ = ["Pooling"]
 
 
-class Pooling:
+class Pooling(ElementWork):
     """A pooling, or one of its gradients; ``d`` is its description, see ``cpu.pooling.Pooling``."""
 
-    size = 128
-
-    def __init__(self, group, kernel, schedule):
-        self.group, self.kernel = group, kernel
-        self.equation = e = group.members[0]
-        layouts = [(v, schedule.layout(v)) for v in e.ins]
-        self.operands = [(owner, offset * v.itemsize) for v, (owner, offset, _) in layouts]
-        ins = [
-            Abstract(v.shape, v.dtype, tuple([n * v.itemsize for n in strides]))
-            for v, (_, _, strides) in layouts
-        ]
-        self.dtypes = [v.dtype for v in ins]
-        self.d = describe(e.op.form, ins, e.outs[0].shape, e.params)
+    def _measure(self):
+        e = self.equation
+        self.d = describe(e.op.form, self.ins, e.outs[0].shape, e.params)
         self.pads = bool(e.params.get("include_pad"))
         self.limit = prod(self.d.shape)
         self.groups = -(-self.limit // self.size)
-        self.nodes = nodes_of(kernel.stores)
-        names = {v: f"v{i}:{v.extent}" for i, v in enumerate(group.variables)}
-        root = [(i.offset, sorted([(names[v], c) for v, c in i.terms.items()])) for i in self.root]
-        shape = self.d, self.dtypes, self.pads
-        self.key = repr((shape, root, described(kernel.stores, self.nodes, names)))
 
-    @property
-    def root(self):
-        """The index of the result's element as functions of the group's variables."""
-        return self.group.index[self.equation.outs[0].id]
+    def _shape(self):
+        return self.d, self.pads
 
-    def emit(self, module, name):
-        """Add the kernel ``name`` to ``module``."""
+    def body(self, module, b, limit):
+        """Write the kernel."""
         d = self.d
-        count = len(self.operands)
-        b, self.pointers, limit = module.kernel(name, count + len(self.kernel.args))
-        at = b.add(b.mul(module.work_group(b), i64(self.size)), module.work_item(b))
+        at = self.item(module, b)
         # The variables are made here: memory that a loop made anew would never be given back.
-        self.total = _Variable(b, computed(d.dtype))
-        self.best, self.where = _Variable(b, computed(d.dtype)), _Variable(b, INT)
+        self.total = Variable(b, computed(d.dtype))
+        self.best, self.where = Variable(b, computed(d.dtype)), Variable(b, INT)
         with b.if_then(b.icmp_signed("<", at, limit)):
             index = unravel(b, at, d.shape)
             lead, place_ = index[: len(d.lead)], index[len(d.lead) :]
             found = getattr(self, "_" + d.form)(b, lead, place_)
-            finish(self, b, self.pointers[count:], index, found)
-        b.ret_void()
+            finish(self, b, self.targets, index, found)
 
     def _read(self, b, operand, lead, at, fits=None):
         """An element of an operand as a Value; 0 where it does not fit."""
@@ -72,7 +50,7 @@ class Pooling:
         position = place(b, (*lead, *at), strides)
         if fits is not None:
             position = b.select(fits, position, i64(0))
-        source = b.gep(self.pointers[operand], [position], source_etype=memory_type(dtype))
+        source = b.gep(self.sources[operand], [position], source_etype=memory_type(dtype))
         return load(b, source, dtype)
 
     # Windows ----------------------------------------------------------------------------------
@@ -184,7 +162,7 @@ class Pooling:
                 self.best.get(b),
                 self.where.get(b),
             )
-            better = (x > best) | ((x != x) & (best == best)) | (where < 0)
+            better = (x > best) | (x != x) | (where < 0)
             here = Value(b, _flat(b, at, self.d.size), INT)
             self.best.put(b, select(better, x, best), fits)
             self.where.put(b, select(better, here, where), fits)
@@ -208,30 +186,6 @@ class Pooling:
 
         self._each_window(b, element, add)
         return self.total.get(b)
-
-
-class _Variable:
-    """A variable of one work-item."""
-
-    def __init__(self, b, dtype):
-        self.dtype, self.typ = dtype, ir_type(dtype)
-        self.slot = stack(b, self.typ)
-        if dtype.kind == "f":
-            b.store(self.typ(0.0), self.slot)
-
-    def set(self, b, number):
-        b.store(self.typ(number), self.slot)
-
-    def get(self, b):
-        return Value(b, b.load(self.slot, typ=self.typ), self.dtype)
-
-    def put(self, b, value, fits):
-        """Become ``value`` if it ``fits``."""
-        v = value.astype(self.dtype).v
-        b.store(v if fits is None else b.select(fits, v, self.get(b).v), self.slot)
-
-    def add(self, b, value, fits):
-        self.put(b, self.get(b) + value.astype(self.dtype), fits)
 
 
 def _nested(b, ends, body):

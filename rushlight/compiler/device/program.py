@@ -67,8 +67,9 @@ class DeviceProgram:
         self.device, self.inputs = device, list(inputs)
         self.language = LANGUAGES[device.language]
         self.machine = DeviceMachine(
-            device.doubles, self.language.wide, device.units, 8 if device.kind == "GPU" else 4
-        )
+            device.doubles, self.language.wide, device.units, 8 if device.kind == "GPU" else 4,
+            spreads=device.kind != "CPU",
+        )  # fmt: skip
         self.generators = generators(equations)
         # Kernels read and write at indices, so the checks of these run, and are read, before them.
         self.guard: Any = None

@@ -35,12 +35,25 @@ def of_call(op, operands, params, is_input, driver):
         outs = infer(op, ins, named, Abstract)
     except (RuntimeError, ValueError, IndexError):  # the host knows masks' elements, or raises, too
         return None
+    if not any(v.size for v in outs):
+        return Nothing(outs)
     if not all(v.size for v in outs):
         return None
     try:
         return DeviceProgram([Equation(op, ins, named, outs)], inputs, outs, (), driver, whole=True)
     except (NotOnDevice, TypeError):  # TypeError: the forward needs a number, not an input
         return None
+
+
+class Nothing:
+    """The program of a call whose results have no elements."""
+
+    def __init__(self, outs):
+        self.outs = outs
+
+    def run(self, inputs, allocate):
+        """As ``DeviceProgram.run``."""
+        return [(allocate(0), v, 0, v.strides) for v in self.outs]
 
 
 def of_write(target, source, driver):

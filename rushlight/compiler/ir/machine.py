@@ -95,6 +95,10 @@ class Machine(Protocol):
     """What the stages of the compiler ask of a machine.
 
     Attributes:
+        calls: True if the machine can call the NumPy forward of an operation without a kernel. If
+            not, operations are lowered by ``Op.lower_on_devices``, too.
+        spreads: True if so many work-items run at the same time that work gains by being spread
+            over them, even if it becomes more. Rules of lowering ask for it by ``late.spreads``.
         halves: True if the machine has instructions that convert between float16 and float32.
         wide: True if integers may have 128 bits, with which large angles are reduced. The functions
             of angles are the machine's own where they may not.
@@ -103,6 +107,12 @@ class Machine(Protocol):
         registers: The number of vector registers.
         costs: The figures by which loops are scheduled.
     """
+
+    @property
+    def calls(self) -> bool: ...
+
+    @property
+    def spreads(self) -> bool: ...
 
     @property
     def halves(self) -> bool: ...
@@ -157,6 +167,9 @@ _local = threading.local()
 def machine() -> Machine:
     """The machine that kernels are compiled for: the processor, or that of ``planning_for``."""
     return getattr(_local, "machine", None) or late.machine()
+
+
+late.spreads = lambda: machine().spreads
 
 
 @contextmanager

@@ -8,10 +8,11 @@
 ``reduction``  Elements combined over dims by ``add``, ``mul``, ``max``, ``min``, ``or`` or ``and``.
 ``scan``       A running reduction: each element combines the elements up to its place in a dim.
 ``extremum``   The position of the largest (``max``) or smallest (``min``) element of a dim.
-``gather``     Reads elements by indices along a dim; ``scatter`` writes or adds elements there.
+``gather``     Reads elements by indices along a dim; ``scatter`` writes, adds or joins
+               elements there.
 ``patch``      A copy of a value, with one part replaced by another value.
-contractions   ``product`` of matrices; ``convolution``, ``pooling`` and ``attention`` in the forms
-               for which the emitters of these names have code.
+contractions   ``product`` of matrices; ``convolution``, ``pooling``, ``attention`` and
+               ``sorting`` in the forms for which the emitters of these names have code.
 =============  ===================================================================================
 
 A view whose result depends on how its operand lies in memory states ``memory``. An operation
@@ -24,10 +25,10 @@ from rushlight.compiler.ir.abstract import HALF
 from rushlight.compiler.ir.affine import path_map, strides_of
 from rushlight.compiler.ir.machine import machine
 
-__all__ = ["CONTRACTIONS", "attention", "dtype", "role"]
+__all__ = ["CONTRACTIONS", "attention", "dtype", "joins", "role"]
 
 _KINDS = "biuf"
-CONTRACTIONS = {"product", "convolution", "pooling", "attention"}
+CONTRACTIONS = {"product", "convolution", "pooling", "attention", "sorting"}
 
 
 def dtype(d):
@@ -65,7 +66,14 @@ def gather(e):
 def scatter(e):
     x, index, src = e.ins
     fits = x.ndim and index.shape == getattr(src, "shape", None) and index.dtype == np.int64
-    return fits and e.params["reduce"] in (None, "add") and x.dtype == src.dtype
+    known = not machine().calls or joins(e) in ("", "add")
+    return fits and known and x.dtype == src.dtype
+
+
+def joins(e):
+    """The form of the reduction by which a ``scatter`` joins elements at one place, or ``""``."""
+    reduce = e.params["reduce"] or ""
+    return "mul" if reduce == "multiply" else reduce
 
 
 def patch(e):

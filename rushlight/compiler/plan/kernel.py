@@ -10,6 +10,7 @@ from typing import Any
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.ir.affine import Affine, Var, broadcast, flat, strides_of, unravel
 from rushlight.compiler.ir.equation import Equation
+from rushlight.compiler.ir.roles import joins
 
 __all__ = [
     "Compute", "Constant", "Extremum", "Indirect", "Kernel", "Load", "Position", "Reduce", "Root",
@@ -113,13 +114,22 @@ class Store:
 
 
 class Scatter(Store):
-    """``node`` is stored, or added, at ``address + where · stride`` of argument ``arg``."""
+    """``node`` is stored at ``address + where · stride`` of argument ``arg``.
 
-    __slots__ = ("adds", "stride", "where")
+    ``joins`` is the form of the reduction that joins it with what is there: ``add``, ``mul``,
+    ``max`` or ``min``. If it is empty, ``node`` replaces what is there.
+    """
 
-    def __init__(self, arg, address, node, dtype, where, stride, adds):
+    __slots__ = ("joins", "stride", "where")
+
+    def __init__(self, arg, address, node, dtype, where, stride, joins):
         super().__init__(arg, address, node, dtype)
-        self.where, self.stride, self.adds = where, stride, adds
+        self.where, self.stride, self.joins = where, stride, joins
+
+    @property
+    def adds(self):
+        """Whether the node is added."""
+        return self.joins == "add"
 
 
 class Kernel:
@@ -231,9 +241,8 @@ class Kernel:
         _, where, source = e.ins
         _, address, stride = self._along(value, index, e.params["dim"])
         node, place = self._element(source, index), self._element(where, index)
-        adds = e.params["reduce"] == "add"
         memory = self._arg(owner, address, value.dtype)
-        return Scatter(*memory, node, value.dtype, place, stride, adds)
+        return Scatter(*memory, node, value.dtype, place, stride, joins(e))
 
     def _along(self, value, index, dim):
         """(owner, address, stride) of the elements of ``value`` along ``dim``.

@@ -29,7 +29,7 @@ def described(stores, nodes, names):
     lines = [(type(n).__name__, n.dtype.str, _own(n, names), [number[id(c)] for c in n.operands])
              for n in nodes]  # fmt: skip
     ends = [(s.arg, _address(s.address, names), number[id(s.node)], s.dtype.str, name_of(s.dtype),
-             (number[id(s.where)], s.stride, s.adds) if type(s) is Scatter else None)
+             (number[id(s.where)], s.stride, s.joins) if type(s) is Scatter else None)
             for s in stores]  # fmt: skip
     return lines, ends
 

@@ -29,8 +29,8 @@ class Conversion(Registry):
             with no_grad():
                 found = fn(parameter)
                 grad = None if parameter.grad is None else fn(parameter.grad)
-                if mode.intercept and not is_lazy(parameter) and found.device != parameter.device:
-                    # A tensor cannot change its device, so the module gets another parameter.
+                if mode.intercept and not is_lazy(parameter) and found.is_meta != parameter.is_meta:
+                    # A tensor cannot get or lose its elements: the module gets another parameter.
                     made = self._parameters[name] = Parameter(found, parameter.requires_grad)
                     made._grad = grad
                     continue
@@ -46,7 +46,7 @@ class Conversion(Registry):
         """Convert the module to a dtype, to a device, or to a tensor's dtype and device, in place.
 
         The call is to(device, dtype), to(dtype) or to(tensor). Integer tensors keep their dtype.
-        On another device, the module gets new parameters.
+        To or from the device ``meta``, the module gets new parameters.
 
         Args:
             *args, **kwargs: ``device``, ``dtype``, ``tensor``, ``non_blocking`` (accepted without

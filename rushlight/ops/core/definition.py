@@ -138,6 +138,8 @@ class Op:
         raises: The operation computes nothing and raises if values are wrong, so a program keeps
             it.
         lowering: (rule, names that the rule wants): what the operation is made of; see ``lower``.
+        far_lowering: The same for devices that cannot run the forward; see ``lower_on_devices``.
+        counting: The rule of a dynamic operation for devices; see ``lower_by_counting``.
         checking: (rule, names that the rule wants): the checks of values; see ``lower_check``.
         store: ``store(out, result)`` writes the result into ``out``. The option ``casts`` says
             which dtypes ``out`` may have besides the result's own; see ``outputs.py``.
@@ -186,6 +188,8 @@ class Op:
         self.draws = options.pop("draws", False)
         self.raises = options.pop("raises", False)
         self.lowering: Any = None
+        self.far_lowering: Any = None
+        self.counting: Any = None
         self.checking: Any = None
         self.arrays = options.pop("arrays", False)
         self.tensors = options.pop("tensors", ())
@@ -302,6 +306,22 @@ class Op:
             self.lowering = self._forward_of_tensors, (*self.inputs, *self.params)
         else:
             self.lowering = rule, self._named(rule)
+        return rule
+
+    def lower_on_devices(self, rule):
+        """State what the operation is made of where NumPy cannot run its forward: on devices.
+
+        The rule is one as for ``lower``. The processor keeps to the forward, which is faster there.
+        """
+        self.far_lowering = rule, self._named(rule)
+        return rule
+
+    def lower_by_counting(self, rule):
+        """State a dynamic operation in others that may read numbers, for eager calls on devices.
+
+        The rule gets tensors with elements, and may ask them for a number: ``x.sum().item()``.
+        """
+        self.counting = rule, self._named(rule)
         return rule
 
     def _forward_of_tensors(self, *values):

@@ -15,15 +15,17 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight import late
+from rushlight.autograd import mode
 from rushlight.device import CPU, META
 from rushlight.device_array import DeviceArray, DeviceMemory, driver_of, placed, to_host
+from rushlight.dtype import COMPLEX_KINDS
 from rushlight.ops.core.compute import compute
 from rushlight.ops.core.inference import without_elements
 from rushlight.random import default_generator, generator_of
-from rushlight.remote import place_of
+from rushlight.remote import at, place_of
 from rushlight.shaped import Shaped
 from rushlight.storage import address
-from rushlight.tensor import Tensor
+from rushlight.tensor import Tensor, from_array
 
 __all__ = ["check_devices", "compute_on", "count", "fallbacks", "overwrite"]
 
@@ -49,8 +51,8 @@ def compute_on(d, op, inputs, params):
     params = {k: own(v) for k, v in params.items()}
     if op.shares:  # a view, or several
         return _viewed(op, operands, params)
-    found = None
-    if not (op.draws or op.raises) and not _is_dynamic(op, operands, params):
+    found = _by_counting(d, op, operands, params) if op.counting is not None else None
+    if found is None and not (op.draws or op.raises) and not _is_dynamic(op, operands, params):
         found = _by_program(d, op, operands, params)
     return _on_host(d, op, operands, params) if found is None else found
 
@@ -138,6 +140,24 @@ def _by_program(d, op, operands, params):
         return _from_host(d, op, operands, params)  # raises the error that explains it
 
 
+def _by_counting(d, op, operands, params):
+    """The result of an operation whose rule may read numbers; None if the rule does not serve."""
+    if any(a.dtype.kind in COMPLEX_KINDS for a in operands if isinstance(a, DeviceArray)):
+        return None
+    rule, names = op.counting
+    given = dict(zip(op.inputs, operands, strict=False)) | params
+    tensor = lambda v: from_array(v) if isinstance(v, DeviceArray) else v
+    with at(d), mode.no_grad():
+        autocast = mode.exchange("autocast", None)
+        try:
+            found = rule(*[tensor(given.get(name)) for name in names])
+        finally:
+            mode.exchange("autocast", autocast)
+    if found is NotImplemented:
+        return None
+    return found.array if isinstance(found, Tensor) else tuple([t.array for t in found])
+
+
 class Number:
     """A Python float that is an input of a kernel, because it may be another one in each call."""
 
@@ -185,6 +205,8 @@ def _look(x):
     kind = type(x)
     if kind in (tuple, list):
         return kind, *map(_look, x)
+    if kind is dict:
+        return kind, *[(k, _look(v)) for k, v in x.items()]
     if kind is slice:
         return kind, x.start, x.stop, x.step
     return kind, x, repr(x) if kind is float else None  # 0.0 is no -0.0
@@ -250,7 +272,8 @@ def overwrite(target, value):
 
 def _on_host(d, op, operands, params):
     """The result of ``op`` from the host, which is counted."""
-    count(op, stacklevel=4)
+    if any(a.size for a in operands if isinstance(a, DeviceArray)) or not operands:
+        count(op, stacklevel=4)
     return _from_host(d, op, operands, params)
 
 

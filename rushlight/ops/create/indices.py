@@ -163,6 +163,24 @@ def _nonzero(xp, x, *, size, fill_value):
     return found
 
 
+@_nonzero.lower_on_devices
+def _first_places(x, size, fill_value):
+    from rushlight.ops.create.range import arange
+    from rushlight.ops.reduce.search import searchsorted
+    from rushlight.ops.shape.join import stack
+
+    if not x.shape:
+        return NotImplemented
+    running = (x != 0).reshape(-1).to(int64).cumsum(0)
+    rank = arange(size)
+    flat = searchsorted(running, rank + 1)
+    columns: list[Tensor] = []
+    for n in reversed(x.shape):
+        columns.insert(0, (flat % n).where(rank < running[-1], fill_value))
+        flat = flat // n
+    return stack(columns, 1)
+
+
 @function(kinds={"size": "int", "fill_value": "int"})
 def nonzero_static(input, *, size, fill_value=-1, out=None):
     """Return the indices of the first ``size`` elements that are not zero.

@@ -11,6 +11,7 @@ from math import log as ln
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import elementwise
 from rushlight.ops.core.rules import typed, where
+from rushlight.ops.elementwise import special_on_devices as on_devices
 from rushlight.ops.elementwise.activation import erf
 from rushlight.ops.elementwise.exponential import exp, floating, floats, log
 from rushlight.ops.elementwise.unary import tabled
@@ -111,6 +112,17 @@ def _polygamma_method(self, n):
     return polygamma(n, self)
 
 
+lgamma.lower_on_devices(on_devices.lgamma)
+digamma.lower_on_devices(on_devices.digamma)
+
+
+@_polygamma.lower_on_devices
+def _polygamma_of_low_order(x, n):
+    if n > 1:
+        return NotImplemented
+    return on_devices.trigamma(x) if n else on_devices.digamma(x)
+
+
 lgamma.grad(x=lambda g, x: g * digamma(x))
 digamma.grad(x=lambda g, x: g * _polygamma(x, n=1))
 _polygamma.grad(x=lambda g, x, n: g * _polygamma(x, n=n + 1))
@@ -130,6 +142,12 @@ def _mvlgamma_slope(g, x, p):
     for k in range(1, p):
         slope = slope + digamma(x - k / 2)
     return g * slope
+
+
+@_mvlgamma.lower_on_devices
+def _mvlgamma_on_devices(x, p):
+    constant = p * (p - 1) / 4 * ln(pi)
+    return sum([on_devices.lgamma(x - k / 2) for k in range(1, p)], on_devices.lgamma(x) + constant)
 
 
 _mvlgamma.grad(x=_mvlgamma_slope)
@@ -237,6 +255,12 @@ ndtri = _special("ndtri", "The inverse of ``ndtr``: the standard normal quantile
 log_ndtr = _special("log_ndtr", "The logarithm of ``ndtr``, precise for very negative numbers",
                     ("[-40.0, -30.0]", "[-804.6085, -454.3213]"))  # fmt: skip
 
+erfc.lower_on_devices(on_devices.erfc)
+erfinv.lower_on_devices(on_devices.erfinv)
+erfcx.lower_on_devices(on_devices.erfcx)
+ndtr.lower_on_devices(on_devices.ndtr)
+ndtri.lower_on_devices(on_devices.ndtri)
+log_ndtr.lower_on_devices(on_devices.log_ndtr)
 erfc.grad(x=lambda g, x: g * (exp(-x * x) * (-2 / sqrt(pi))))
 
 
@@ -278,6 +302,10 @@ def _over(out, x):
     return where(zero, 0.5, out / where(zero, 1.0, x))
 
 
+i0.lower_on_devices(on_devices.i0)
+i0e.lower_on_devices(on_devices.i0e)
+i1.lower_on_devices(on_devices.i1)
+i1e.lower_on_devices(on_devices.i1e)
 i0.grad(x=lambda g, x: g * i1(x))
 i0e.grad(x=lambda g, x, out: g * (i1e(x) - _sign(x) * out))
 i1.grad(x=lambda g, x, out: g * (i0(x) - _over(out, x)))

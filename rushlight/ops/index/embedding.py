@@ -5,13 +5,16 @@ import numpy as np
 from rushlight.autograd import mode
 from rushlight.autograd.write import write
 from rushlight.backend.accumulate import add_rows
-from rushlight.dtype import OF
+from rushlight.dtype import OF, int64
+from rushlight.dtype import bool as bool_
 from rushlight.errors import DtypeError, IndexRangeError, ShapeError
 from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.range_checks import check_range
+from rushlight.ops.create.filled import zeros
 from rushlight.ops.create.range import arange
 from rushlight.ops.index.along_dim import repeated, slices
+from rushlight.ops.reduce.vector_norm import vector_norm
 from rushlight.tensor import Tensor
 
 __all__ = ["embedding"]
@@ -162,6 +165,17 @@ def _renormed(xp, x, indices, *, max_norm, norm_type):
     scale = (max_norm / (norms[long] + 1e-7)).astype(x.dtype)
     found[rows[long]] *= scale[:, None]
     return found
+
+
+@_renormed.lower_by_counting
+def _renormed_on_devices(x, indices, max_norm, norm_type):
+    flat = indices.reshape(-1).to(int64)
+    if not flat.numel() or flat.min().item() < 0 or flat.max().item() >= len(x):
+        return NotImplemented  # the forward raises the error
+    read = zeros(len(x), dtype=bool_).index_fill(0, flat, True)
+    norms = vector_norm(x, dim=(1,), p=norm_type, keepdim=False)
+    scale = (max_norm / (norms + 1e-7)).where(read & (norms > max_norm), 1.0)
+    return x * scale[:, None]
 
 
 def embedding(

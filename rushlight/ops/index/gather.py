@@ -18,6 +18,7 @@ from rushlight.ops.core.fast_path import plain, taped
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.range_checks import check_index, check_indices, check_range, require_range
 from rushlight.ops.index import along_dim
+from rushlight.ops.index.compaction import without_masks
 from rushlight.ops.shape.view import view_strides
 from rushlight.remote import device_of
 from rushlight.strides import in_order, is_odd, result_strides
@@ -155,6 +156,12 @@ index.lower(lambda x, i0, i1, i2, i3, i4, i5, dims: (
 index.lower_check(lambda x, i0, i1, i2, i3, i4, i5, dims: (
     along_dim.check_bounds(x, dims, (i0, i1, i2, i3, i4, i5))
 ))  # fmt: skip
+
+
+@index.lower_by_counting
+def _index_at_marks(x, i0, i1, i2, i3, i4, i5, dims):
+    found = without_masks(dims, (i0, i1, i2, i3, i4, i5)) if x.numel() else None
+    return NotImplemented if found is None else index(x, *found[1], dims=found[0])
 
 
 def check_count(advanced):
@@ -371,6 +378,13 @@ def _gathered(x, index, dim):
     if not index.numel():
         return x.new_zeros(index.shape)
     return NotImplemented if index.dtype is int64 else _gather(x, index.to(int64), dim)
+
+
+@_gather.lower_on_devices
+def _gathered_of_one(x, index, dim):
+    if x.shape and index.shape:
+        return NotImplemented
+    return _gather(x.reshape(-1), index.reshape(-1), 0).reshape(index.shape)
 
 
 def _gather_back(g, x_shape, index, dim):

@@ -16,6 +16,7 @@ from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.range_checks import check_index, check_indices, require_range
 from rushlight.ops.core.scale_factors import factor
 from rushlight.ops.index import along_dim
+from rushlight.ops.index.compaction import without_masks
 from rushlight.ops.index.gather import explain_index, from_empty, index, key_of
 from rushlight.ops.index.subscript import check_mask, index_tensor
 from rushlight.ops.tensor.array_dtypes import as_scalar
@@ -107,6 +108,21 @@ def _put_back_values(g, i0, i1, i2, i3, i4, i5, dims):
 put.lower(lambda x, values, i0, i1, i2, i3, i4, i5, dims, accumulate: (
     along_dim.write(x, values, dims, (i0, i1, i2, i3, i4, i5), accumulate)
 ))  # fmt: skip
+
+
+@put.lower_by_counting
+def _put_at_marks(x, values, i0, i1, i2, i3, i4, i5, dims, accumulate):
+    keys = (i0, i1, i2, i3, i4, i5)
+    if values.numel() == 1 and i1 is None and not accumulate:
+        return NotImplemented  # where() suffices
+    found = without_masks(dims, keys)
+    return (
+        NotImplemented
+        if found is None
+        else put(x, values, *found[1], dims=found[0], accumulate=accumulate)
+    )
+
+
 put.lower_check(lambda x, i0, i1, i2, i3, i4, i5, dims: (
     along_dim.check_bounds(x, dims, (i0, i1, i2, i3, i4, i5))
 ))  # fmt: skip

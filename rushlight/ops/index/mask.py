@@ -8,7 +8,7 @@ from numpy import ndarray
 from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.backend import numpy as backend
-from rushlight.dtype import OF
+from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
@@ -18,8 +18,11 @@ from rushlight.ops.core.kinds import elementwise, kernel
 from rushlight.ops.core.promotion import promote
 from rushlight.ops.create.filled import full
 from rushlight.ops.index.along_dim import filled
+from rushlight.ops.index.compaction import marked
 from rushlight.ops.index.index_put import zero_dim
 from rushlight.ops.index.slice import embed
+from rushlight.ops.reduce.scan import cumsum_
+from rushlight.ops.shape.join import stack
 from rushlight.ops.tensor.array_dtypes import as_scalar
 from rushlight.tensor import Tensor, method
 
@@ -59,6 +62,13 @@ def masked_select(xp, x, mask):
     return x[mask]
 
 
+@masked_select.lower_by_counting
+def _marked_elements(x, mask):
+    shape = shapes.broadcast("masked_select", x.shape, mask.shape)
+    places = marked(mask.expand(shape).reshape(-1))
+    return x.expand(shape).reshape(-1).index_select(0, places)
+
+
 def _masked_select_back(g, x_shape, mask):
     shape = np.broadcast_shapes(x_shape, mask.shape)
     if type(g) is not ndarray:
@@ -80,6 +90,18 @@ def _nonzero(xp, x):
         return xp.empty((int(bool(x)), 0), xp.int64)
     flat = xp.flatnonzero(x if x.dtype.kind == "b" else x != 0)
     return xp.stack(xp.unravel_index(flat, x.shape)).astype(xp.int64, copy=False).T
+
+
+@_nonzero.lower_by_counting
+def _marked_places(x):
+    if not x.ndim:
+        return NotImplemented
+    flat = marked((x != 0).reshape(-1))
+    columns: list[Tensor] = []
+    for n in reversed(x.shape):
+        columns.insert(0, flat % n)
+        flat = flat // n
+    return stack(columns).t()
 
 
 @function
@@ -329,6 +351,17 @@ def _masked_scatter(xp, x, mask, source):
     out = xp.broadcast_to(x, xp.broadcast_shapes(x.shape, mask.shape)).copy()
     _scatter_mask_into(out, mask, source)
     return out
+
+
+@_masked_scatter.lower_by_counting
+def _scattered_to_marks(x, mask, source):
+    shape = shapes.broadcast("masked_scatter", x.shape, mask.shape)
+    mask = mask.expand(shape).reshape(-1)
+    places = cumsum_(mask.to(int64), dim=0) - 1
+    if not source.numel() or places[-1].item() >= source.numel():
+        return NotImplemented  # too few elements: the forward raises the error
+    taken = source.reshape(-1).index_select(0, places.clamp(0))
+    return taken.where(mask, x.expand(shape).reshape(-1)).reshape(shape)
 
 
 def _masked_source_back(g, mask, source_shape):

@@ -16,6 +16,7 @@ from rushlight.ops.core.range_checks import check_indices
 from rushlight.ops.create.range import arange
 from rushlight.ops.index.along_dim import filled
 from rushlight.ops.index.gather import along, check_along, check_along_range, flat_places
+from rushlight.ops.index.segments import joined_at
 from rushlight.ops.index.slice import embed
 from rushlight.ops.tensor.array_dtypes import as_scalar
 from rushlight.tensor import Tensor, method
@@ -126,6 +127,22 @@ def _lowered(op, joined):
     return lowered
 
 
+def _on_devices(op):
+    """The lowering of ``op`` on devices: in 0-dim tensors with one dim, of many elements sorted."""
+
+    def lowered(x, index, src, dim, reduce):
+        if x.shape and index.shape:
+            return joined_at(x, index, src, dim, reduce)
+        return op(x.reshape(-1), index.reshape(-1), src.reshape(-1), 0, reduce).reshape(x.shape)
+
+    return lowered
+
+
+for _op in (_scatter_write, _scatter_reduce):
+    _op.lower_on_devices(_on_devices(_op))
+_scatter_value.lower_on_devices(lambda x, index, src, dim: (
+    _on_devices(_scatter_write)(x, index, x.new_full(index.shape, src), dim, None)
+))  # fmt: skip
 _scatter_write.lower(_lowered(_scatter_write, lambda x, src, reduce: src))
 _scatter_reduce.lower(_lowered(
     _scatter_reduce, lambda x, src, reduce: x * src if reduce == "multiply" else x + src

@@ -4,7 +4,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd.tape import watch
-from rushlight.dtype import OF
+from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
@@ -14,12 +14,13 @@ from rushlight.ops.core.range_checks import check_indices
 from rushlight.ops.create.range import arange
 from rushlight.ops.index.gather import along, check_along, check_along_range
 from rushlight.ops.index.mask import where
+from rushlight.ops.index.segments import joined_at
 from rushlight.tensor import Tensor, from_array
 
 # Kernels ----------------------------------------------------------------------------------
 
 
-def _prepare(x, index, src, *, dim, name):
+def _prepare(x, index, src, *, dim, reduce):
     if x.dtype != src.dtype:
         raise DtypeError(
             f"scatter(): Expected self.dtype to be equal to src.dtype, but self is {OF[x.dtype]} "
@@ -31,35 +32,46 @@ def _prepare(x, index, src, *, dim, name):
             f"scatter: Expected index {list(index.shape)} to be no larger size than src "
             f"{list(src.shape)}"
         )
-    return {"dim": dim, "name": name}
+    return {"dim": dim, "reduce": reduce}
 
 
-_AT = {"amax": np.maximum, "amin": np.minimum, "prod": np.multiply}
+#: name of a reduction → its form, as the compiler has it.
+_FORMS = {"prod": "mul", "amax": "max", "amin": "min"}
+_AT = {"mul": np.multiply, "max": np.maximum, "min": np.minimum}
 
 
-@kernel(public=False, method=False, prepare=_prepare, check=check_along_range)
-def scatter_reduced(xp, x, index, src, *, dim, name):
+@kernel(public=False, method=False, prepare=_prepare, check=check_along_range,
+        primitive="scatter")  # fmt: skip
+def scatter_reduced(xp, x, index, src, *, dim, reduce):
     """Return a copy of ``x`` with each element reduced with the elements of ``src`` for its index.
 
-    ``name`` is the reduction: "amax", "amin" or "prod".
+    ``reduce`` is the form of the reduction: "max", "min" or "mul".
     """
     out = x.copy()
     if index.size:
         whole, index, src = [a.reshape(a.shape or (1,)) for a in (out, index, src)]
-        _AT[name].at(whole, along(index, dim), src)
+        _AT[reduce].at(whole, along(index, dim), src)
     return out
 
 
 scatter_reduced.lower_check(lambda x, index, dim: check_indices("scatter", x, index, dim))
 
 
+@scatter_reduced.lower_on_devices
+def _reduced_on_devices(x, index, src, dim, reduce):
+    if x.shape and index.dtype is int64:
+        return joined_at(x, index, src, dim, reduce)
+    flat = [t if t.shape else t.reshape(1) for t in (x, index.to(int64), src)]
+    return scatter_reduced(*flat, dim=dim, reduce=reduce).reshape(x.shape)
+
+
 def _as_tensors(rule):
     """Wrap a gradient rule on tensors so that it also takes arrays, and then returns an array."""
 
-    def run(g, x, index, src, out, dim, name):
+    def run(g, x, index, src, out, dim, reduce):
         values = g, x, index, src, out
         tensors = [from_array(v) if type(v) is ndarray else v for v in values]
-        found = rule(*tensors, dim, name)
+        found = rule(*tensors, dim, reduce)
         return found.array if type(g) is ndarray else found
 
     return run
@@ -77,31 +89,31 @@ def _shares(g, x, index, src, out, dim):
     return g / own.scatter_add(dim, index, met), own, met
 
 
-def _slope_of_x(g, x, index, src, out, dim, name):
-    if name != "prod":
+def _slope_of_x(g, x, index, src, out, dim, reduce):
+    if reduce != "mul":
         share, own, _ = _shares(g, x, index, src, out, dim)
         return share * own
     safe = where(x == 0, 1, x)
-    return g * scatter_reduced(safe, index, src, dim=dim, name=name) / safe
+    return g * scatter_reduced(safe, index, src, dim=dim, reduce=reduce) / safe
 
 
-def _slope_of_src(g, x, index, src, out, dim, name):
-    if name != "prod":
+def _slope_of_src(g, x, index, src, out, dim, reduce):
+    if reduce != "mul":
         share, _, met = _shares(g, x, index, src, out, dim)
         return share.gather(dim, index) * met
     # If exactly one factor of a product is 0, its derivative is the product of the other factors.
     zero = src == 0
     count = x.new_zeros(x.shape).scatter_add(dim, index, zero.to(x.dtype)).gather(dim, index)
     single = zero & (count == 1)
-    others = scatter_reduced(x, index, where(single, 1, src), dim=dim, name=name)
+    others = scatter_reduced(x, index, where(single, 1, src), dim=dim, reduce=reduce)
     rest = (g * out).gather(dim, index) / where(zero, 1, src)
     return where(single, (g * others).gather(dim, index), rest)
 
 
 _of_x, _of_src = _as_tensors(_slope_of_x), _as_tensors(_slope_of_src)
 scatter_reduced.grad(
-    x=lambda g, x, index, src, out, dim, name: _of_x(g, x, index, src, out, dim, name),
-    src=lambda g, x, index, src, out, dim, name: _of_src(g, x, index, src, out, dim, name),
+    x=lambda g, x, index, src, out, dim, reduce: _of_x(g, x, index, src, out, dim, reduce),
+    src=lambda g, x, index, src, out, dim, reduce: _of_src(g, x, index, src, out, dim, reduce),
 )
 
 
@@ -167,7 +179,7 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
     elif reduce == "mean":
         found = _mean(x, dim, index, src, include_self)
     else:
-        found = scatter_reduced(x, index, src, dim=dim, name=reduce)
+        found = scatter_reduced(x, index, src, dim=dim, reduce=_FORMS[reduce])
     watch(found, *given, found)
     return found if out is None else out.copy_(found)
 

@@ -78,6 +78,14 @@ def _mm(xp, x, y):
     return product(xp, x, y)
 
 
+def _product_of_integers(x, y):
+    """The lowering on devices, whose kernels for products are for floating-point numbers."""
+    if x.is_floating_point() or not x.shape[-1]:
+        return NotImplemented
+    return (x[..., :, :, None] * y[..., None, :, :]).sum(-2).to(x.dtype)
+
+
+_mm.lower_on_devices(_product_of_integers)
 _mm.grad(x=lambda g, y: times(g, adjoint(y)), y=lambda g, x: times(adjoint(x), g))
 
 
@@ -88,6 +96,9 @@ _MM = _mm.op
 def _bmm(xp, x, y):
     """Products of matrices whose leading dims broadcast."""
     return product(xp, x, y)
+
+
+_bmm.lower_on_devices(_product_of_integers)
 
 
 @_bmm.lower

@@ -3,11 +3,15 @@
 Source: Srivastava et al. 2014; Klambauer et al. 2017 for alpha dropout.
 """
 
+from contextlib import nullcontext
+
+from rushlight.autograd import mode
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.random.sampling import drawn_, drawn_for
 from rushlight.ops.shape.view import tensor_array
 from rushlight.random import default_generator
+from rushlight.remote import at, device_of
 
 __all__ = ["alpha_dropout", "dropout", "dropout_", "feature_alpha_dropout", "feature_dropout"]
 
@@ -54,7 +58,8 @@ def dropout_noise(input, p, train):
     array = tensor_array(input, "dropout")
     if p == 0 or not train or array.size == 0:
         return None
-    return drawn_for(array, array.dtype, "dropout", (float(p),), default_generator)
+    with at(device_of(input)) if mode.intercept else nullcontext():
+        return drawn_for(array, array.dtype, "dropout", (float(p),), default_generator)
 
 
 @function(name="dropout_", method=False)

@@ -107,6 +107,13 @@ def _cdist_by_product(xp, x, y):
     return np.sqrt(np.maximum(out, 0, out=out), out=out)  # rounding may give squares below 0
 
 
+@_cdist_by_product.lower_on_devices
+def _cdist_on_devices(x, y):
+    lengths = [(v * v).sum(-1) for v in (x, y)]
+    found = x @ (-2 * y).mT + lengths[0][..., None] + lengths[1][..., None, :]
+    return found.clamp(0).sqrt()
+
+
 def _product_slope(g, x, y, out):
     ratio = where(out == 0, 0, g / where(out == 0, 1, out))
     return ratio.sum(-1)[..., None] * x - ratio @ y

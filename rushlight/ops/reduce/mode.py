@@ -8,6 +8,9 @@ from rushlight.errors import DimError, UnsupportedDtypeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.reduce.extrema import selected
+from rushlight.ops.reduce.merge_sort import alone, ranked
+from rushlight.ops.reduce.parallel_scan import places_along
+from rushlight.ops.reduce.scan import running_max
 from rushlight.return_types import result_type
 from rushlight.selection import SMALL, order
 
@@ -83,6 +86,20 @@ def _end_of_longest_run(ordered):
     begins[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
     start = np.maximum.accumulate(np.where(begins, place, 0), axis=1)
     return (place - start).argmax(axis=1)
+
+
+@_mode.lower_on_devices
+def _mode_on_devices(x, dim, keepdim):
+    if not x.shape:
+        return alone(x)
+    order = ranked(x, dim)
+    ordered, places = x.gather(dim, order), places_along(x, dim)
+    before = ordered.gather(dim, (places - 1).clamp(0).expand(x.shape))
+    begins = (ordered != before) | (places == 0)
+    length = places - running_max(places.where(begins, 0), dim=dim)
+    index = order.gather(dim, length.argmax(dim, keepdim=True))
+    found = x.gather(dim, index), index
+    return found if keepdim else tuple([v.squeeze(dim) for v in found])
 
 
 _mode.grad(x=selected)

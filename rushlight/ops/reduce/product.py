@@ -6,6 +6,8 @@ product of all factors before an element, and ``recurrence``, ``y[j] = x[j] + a[
 gradients of both are made of these operations and shifts, so gradients of every order are exact.
 """
 
+import operator
+
 import numpy as np
 
 from rushlight import shapes
@@ -16,6 +18,7 @@ from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.rules import conj, kept, where
 from rushlight.ops.index.slice import placed
+from rushlight.ops.reduce.parallel_scan import in_blocks, places_along
 from rushlight.ops.reduce.scan import accumulated, one_dim, reversed_sum, widened
 from rushlight.tensor import Tensor
 
@@ -60,6 +63,26 @@ def recurrence(xp, x, a, *, dim, reverse):
         ahead[j] = xs[j] if last is None else xs[j] + factors[j] * last
         last = ahead[j]
     return out
+
+
+@recurrence.lower_on_devices
+def _doubled_recurrence(x, a, dim, reverse):
+    if not a.shape:
+        return NotImplemented
+    found = (x + a * 0).flip(dim) if reverse else x + a * 0
+    a = a.flip(dim) if reverse else a
+    at, step = places_along(a, dim), 1
+    while step < a.shape[dim]:
+        places = (at - step).clamp(0).expand(a.shape)
+        found, a = [
+            joined.where(at >= step, old)
+            for joined, old in (
+                (found + a * found.gather(dim, places), found),
+                (a * a.gather(dim, places), a),
+            )
+        ]
+        step *= 2
+    return found.flip(dim) if reverse else found
 
 
 def _recurrence_back(g, a, dim, reverse):
@@ -195,6 +218,9 @@ def prod(input, dim=None, keepdim=False, *, dtype=None, out=None):
 def cumprod_(xp, x, *, dim):
     """The running product."""
     return accumulated(xp.multiply, x, dim)
+
+
+cumprod_.lower_on_devices(lambda x, dim: in_blocks(x, dim, cumprod_, operator.mul, 1))
 
 
 def _cumprod_slope(g, x, out, dim):

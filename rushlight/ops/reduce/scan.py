@@ -1,5 +1,6 @@
 """Running sums and extremes along a dim."""
 
+import operator
 from math import prod
 
 import numpy as np
@@ -13,7 +14,10 @@ from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.rules import conj, is_complex, log, where
+from rushlight.ops.elementwise.clamp import maximum, minimum
 from rushlight.ops.elementwise.exponential import logaddexp
+from rushlight.ops.reduce.merge_sort import alone
+from rushlight.ops.reduce.parallel_scan import doubled, in_blocks, places_along
 from rushlight.return_types import result_type
 from rushlight.tensor import Tensor
 
@@ -111,6 +115,9 @@ def cumsum_(xp, x, *, dim):
     return found
 
 
+cumsum_.lower_on_devices(lambda x, dim: in_blocks(x, dim, cumsum_, operator.add, 0))
+
+
 def reversed_sum(g, dim):
     """The running sum from the end."""
     if isinstance(g, Tensor):
@@ -168,6 +175,9 @@ def logcumsumexp(xp, x, *, dim):
     return xp.moveaxis(rows, 0, dim) if x.ndim else x.copy()
 
 
+logcumsumexp.lower_on_devices(lambda x, dim: doubled(x, dim, logaddexp) if x.shape else x.clone())
+
+
 def _logcumsumexp_slope(g, x, out, dim):
     if not x.shape:
         return g
@@ -220,6 +230,50 @@ def _record(xp, ufunc, name, x, dim):
     return values, xp.maximum.accumulate(taken, axis=dim)
 
 
+@kernel(public=False, method=False, name="running_max", prepare=one_dim("cummax"),
+        primitive="scan max")  # fmt: skip
+def running_max(xp, x, *, dim):
+    """The running maximum; nan is larger than any number."""
+    return xp.maximum.accumulate(x, axis=dim)
+
+
+@kernel(public=False, method=False, name="running_min", prepare=one_dim("cummin"),
+        primitive="scan min")  # fmt: skip
+def running_min(xp, x, *, dim):
+    """The running minimum; nan is smaller than any number."""
+    return xp.minimum.accumulate(x, axis=dim)
+
+
+running_max.lower_on_devices(
+    lambda x, dim: in_blocks(x, dim, running_max, maximum, _extreme(x.dtype, "min"))
+)
+running_min.lower_on_devices(
+    lambda x, dim: in_blocks(x, dim, running_min, minimum, _extreme(x.dtype, "max"))
+)
+
+
+def _extreme(dtype, end):
+    """The smallest (``min``) or the largest (``max``) number of a dtype."""
+    if dtype.is_floating_point:
+        return -np.inf if end == "min" else np.inf
+    return end == "max" if dtype is dtypes.bool else int(getattr(np.iinfo(dtype.numpy), end))
+
+
+def _record_on_devices(running):
+    """The lowering of a running extreme, which ``running`` gives, and its index."""
+
+    def lowered(x, dim):
+        if not x.shape:
+            return alone(x)
+        values = running(x, dim=dim)
+        alike = x == values
+        if x.dtype.is_floating_point:
+            alike = alike | (x != x)
+        return values, running_max(places_along(x, dim).where(alike, 0), dim=dim)
+
+    return lowered
+
+
 def _record_together(ufunc, x, dim):
     """``_record`` of many scans, which take each step together."""
     shape = x.shape
@@ -260,6 +314,8 @@ def _gathered_back(g, index, x_shape, dim):
     return out
 
 
+cummax_.lower_on_devices(_record_on_devices(running_max))
+cummin_.lower_on_devices(_record_on_devices(running_min))
 cummax_.grad(x=_gathered_back)
 cummin_.grad(x=_gathered_back)
 cummax_.watch(x="x")

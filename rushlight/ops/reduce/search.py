@@ -5,7 +5,7 @@ from math import prod
 import numpy as np
 
 from rushlight import shapes
-from rushlight.dtype import COMPLEX_KINDS
+from rushlight.dtype import COMPLEX_KINDS, OF, float32, float64, int64
 from rushlight.dtype import bool as bool_
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
@@ -14,7 +14,10 @@ from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.promotion import promote
 from rushlight.ops.core.rules import underivable
-from rushlight.ops.create.filled import zeros
+from rushlight.ops.create.filled import full, ones, zeros
+from rushlight.ops.create.range import arange
+from rushlight.ops.reduce.sort import sort_
+from rushlight.ops.shape.join import cat
 from rushlight.tensor import Tensor, from_array
 
 # Distinct values --------------------------------------------------------------------------
@@ -63,6 +66,16 @@ def _none_of(x, dim):
 def _comparable(x):
     """``x`` in a dtype that NumPy can sort: bfloat16 becomes float32."""
     return x.astype(np.float32) if x.dtype.name == "bfloat16" else x
+
+
+@_unique.lower_by_counting
+def _unique_of_sorted(x, dim):
+    if dim is not None or not x.numel():
+        return NotImplemented
+    values, order = x.reshape(-1).sort(stable=True)
+    found, rank, counts = _runs(values, dim=None)
+    inverse = rank.new_zeros(rank.shape).scatter(0, order, rank)
+    return found, inverse.reshape(x.shape), counts
 
 
 def _no_gradient(g):
@@ -126,6 +139,20 @@ def _runs(xp, x, *, dim):
     return np.moveaxis(np.take(np.moveaxis(x, dim, 0), first, axis=0), 0, dim), inverse, lengths
 
 
+@_runs.lower_by_counting
+def _runs_on_devices(x, dim):
+    if dim is not None or not x.numel():
+        return NotImplemented
+    from rushlight.ops.index.compaction import marked
+
+    flat = x.reshape(-1)
+    starts = cat([ones(1, dtype=bool_), flat[1:] != flat[:-1]])
+    first = marked(starts)
+    ends = cat([first[1:], full((1,), flat.numel(), dtype=int64)])
+    inverse = starts.to(int64).cumsum(0) - 1
+    return flat.index_select(0, first), inverse.reshape(x.shape), ends - first
+
+
 @function
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
     """Return the first element of each run of equal elements.
@@ -160,6 +187,13 @@ def _isin(xp, x, y):
 def _isin_of_comparisons(x, y):
     few = 32  # up to so many elements of y, comparing each pair is faster than sorting
     return (x.unsqueeze(-1) == y.reshape(y.numel())).any(-1) if y.numel() <= few else NotImplemented
+
+
+@_isin.lower_on_devices
+def _isin_of_search(x, y):
+    ordered = sort_(y.reshape(-1), dim=0)[0]
+    places = _searchsorted(ordered, x, None, side="left", integer=np.int64)
+    return ordered.gather(0, places.clamp(max=y.numel() - 1).reshape(-1)).reshape(x.shape) == x
 
 
 @function(method=False)
@@ -231,6 +265,28 @@ def _searchsorted(xp, ordered, x, sorter=None, *, side, integer):
     rows = zip(ordered.reshape(count, -1), x.reshape(count, -1), strict=True) if x.size else ()
     found = [np.searchsorted(row, values, side) for row, values in rows]
     return np.array(found, integer).reshape(x.shape)
+
+
+@_searchsorted.lower_on_devices
+def _by_halves(ordered, x, sorter, side, integer):
+    """Binary searches that all elements make at the same time."""
+    if sorter is not None:
+        ordered = ordered.gather(-1, sorter)
+    lead, n = x.shape, ordered.shape[-1]
+    rows = x.reshape(-1) if len(ordered.shape) == 1 else x
+    found, step = rows.new_zeros(rows.shape, dtype=int64), 1 << (n.bit_length() - 1)
+    while step:
+        ahead = found + step
+        other = ordered.gather(-1, ahead.clamp(1, n) - 1)
+        below = _is_less(other, rows) if side == "left" else ~_is_less(rows, other)
+        found, step = ahead.where(below & (ahead <= n), found), step // 2
+    return found.reshape(lead).to(OF[np.dtype(integer)])
+
+
+def _is_less(x, y):
+    """Whether x is less than y. nan is the largest number."""
+    less = x < y
+    return less | ((y != y) & (x == x)) if x.dtype.is_floating_point else less
 
 
 def _as_tensor(x):
@@ -348,6 +404,22 @@ def _bincount(xp, x, weights=None, *, minlength=0):
     return found if weights is None or weights.dtype != np.float32 else found.astype(np.float32)
 
 
+@_bincount.lower_by_counting
+def _counts_on_devices(x, weights, minlength):
+    if len(x.shape) != 1 or not x.numel() or x.dtype.category != 1 or minlength < 0:
+        return NotImplemented
+    x = x.to(int64)
+    if x.min().item() < 0 or (weights is not None and weights.shape != x.shape):
+        return NotImplemented
+    size = max(x.max().item() + 1, minlength)
+    if weights is not None:
+        weights = weights.to(weights.dtype if weights.dtype is float32 else float64)
+        return weights.new_zeros(size).scatter_add(0, x, weights)
+    ordered = sort_(x, dim=0)[0]
+    ends = searchsorted(ordered, arange(size), right=True)
+    return ends - cat([ends.new_zeros(1), ends[:-1]])
+
+
 @function
 def bincount(input, weights=None, minlength=0):
     """Count how often each integer from 0 on occurs, or sum the ``weights`` of its places.
@@ -387,6 +459,22 @@ def _histc(xp, x, *, bins, low, high):
     inside = flat[(flat >= low) & (flat <= high)]
     place = ((inside - low) / (high - low) * bins).astype(np.int64)
     return np.bincount(np.minimum(place, bins - 1), minlength=bins).astype(x.dtype)
+
+
+@_histc.lower_by_counting
+def _histc_on_devices(x, bins, low, high):
+    flat = x.reshape(-1)
+    if not flat.numel():
+        return NotImplemented
+    if low == high:
+        low, high = flat.min().item(), flat.max().item()
+    if low == high:
+        low, high = low - 1, high + 1
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return NotImplemented
+    place = ((flat - low) / (high - low) * bins).to(int64).clamp(0, bins - 1)
+    place = place.where((flat >= low) & (flat <= high), bins)
+    return _bincount(place, None, minlength=bins + 1)[:bins].to(x.dtype)
 
 
 @function(kinds={"bins": "int", "min": "Number", "max": "Number"})

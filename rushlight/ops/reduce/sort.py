@@ -12,6 +12,7 @@ from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.rules import scattered, typed, where
 from rushlight.ops.reduce.extrema import selected
+from rushlight.ops.reduce.merge_sort import alone, rank, ranked
 from rushlight.return_types import result_type
 from rushlight.selection import SMALL, first, kth, order, settle
 from rushlight.strides import ordered_like
@@ -29,34 +30,9 @@ def _ordered(x, name):
         raise kind(f"{name}: does not support complex tensors: they have no order")
 
 
-def rank(x, dim, descending=False):
-    """The indices that sort ``x`` along ``dim``. Equal elements keep their order.
-
-    nan counts as the largest number.
-    """
-    if not descending:
-        return x.argsort(dim, "stable")
-    if x.dtype.kind == "f":
-        found = (-x).argsort(dim, "stable")
-        return _nan_first(x, dim) if _ends_with_nan(x, found) else found
-    return x.shape[dim] - 1 - np.flip(np.argsort(np.flip(x, dim), axis=dim, kind="stable"), dim)
-
-
-def _ends_with_nan(x, index):
-    """Whether ``x`` has a nan; ``index`` sorts it, with nan last."""
-    if x.ndim > 1 or not len(x):
-        return np.isnan(x).any()
-    last = x[index[-1]]
-    return last != last
-
-
 def _picked(x, index, dim):
     """``np.take_along_axis`` without most of its overhead for vectors."""
     return x[index] if x.ndim == 1 else np.take_along_axis(x, index, dim)
-
-
-def _nan_first(x, dim):
-    return x.shape[dim] - 1 - np.flip(np.argsort(np.flip(x, dim), axis=dim, kind="stable"), dim)
 
 
 # Sorting ----------------------------------------------------------------------------------
@@ -113,6 +89,14 @@ def sort_(xp, x, *, dim=-1, descending=False, stable=False):
 
 def _scattered_back(g, index, x_shape, dim):
     return None if g[0] is None else scattered(g[0], index, dim, x_shape)
+
+
+@sort_.lower_on_devices
+def _sorted_on_devices(x, dim, descending):
+    if not x.shape:
+        return alone(x)
+    index = ranked(x, dim, descending)
+    return x.gather(dim, index), index
 
 
 sort_.grad(x=_scattered_back)
@@ -173,6 +157,11 @@ def argsort(xp, x, *, dim=-1, descending=False, stable=False):
     if not x.ndim:
         return xp.zeros((), xp.int64)
     return ordered_like(_sorted(x, dim, descending, stable)[1], x)
+
+
+@argsort.lower_on_devices
+def _argsort_on_devices(x, dim, descending):
+    return ranked(x, dim, descending) if x.shape else alone(x)[1]
 
 
 @function
@@ -255,6 +244,14 @@ def _of_k(x, k, dim, largest):
     part = order[(*(slice(None),) * dim, slice(n - k, None) if largest else slice(k))]
     part = np.sort(part, axis=dim)  # sort the indices, so that equal elements keep their order
     return np.take_along_axis(part, rank(np.take_along_axis(x, part, dim), dim, largest), dim)
+
+
+@topk_.lower_on_devices
+def _topk_on_devices(x, k, dim, largest):
+    if not x.shape:
+        return alone(x)
+    index = ranked(x, dim, largest).narrow(dim, 0, k)
+    return x.gather(dim, index), index
 
 
 topk_.grad(x=_scattered_back)
@@ -368,6 +365,31 @@ def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
     return _Kthvalue(kthvalue_(input, k=k, dim=dim, keepdim=keepdim, out=out))
 
 
+def _rank_on_devices(place_of):
+    """The lowering of an element of a rank: ``place_of(x, nans, k)`` is its place in sorted order.
+
+    ``nans`` is the number of nan, and ``k`` the parameter if there is one.
+    """
+
+    def lowered(x, k, dim, keepdim):
+        if not x.shape:
+            return alone(x)
+        nans = (x != x).sum(dim, keepdim=True)
+        index = ranked(x, dim).gather(dim, place_of(x.shape[dim], nans, k))
+        found = x.gather(dim, index), index
+        return found if keepdim else tuple([v.squeeze(dim) for v in found])
+
+    return lowered
+
+
+def _middle_on_devices(n, nans, _):
+    return (n - nans).where(nans > 0, (n - 1) // 2)
+
+
+def _middle_of_numbers(n, nans, _):
+    return (n - nans - 1).clamp(0) // 2
+
+
 def _middle(x, dim, ignore_nan):
     """The place of the lower median in sorted order.
 
@@ -405,6 +427,12 @@ def nanmedian_dim(xp, x, *, dim, keepdim=False):
     return values, index
 
 
+_find = _rank_on_devices(lambda n, nans, k: nans * 0 + (k - 1))
+kthvalue_.lower_on_devices(lambda x, k, dim, keepdim: _find(x, k, dim, keepdim))
+_find_middle = _rank_on_devices(_middle_on_devices)
+median_dim.lower_on_devices(lambda x, dim, keepdim: _find_middle(x, None, dim, keepdim))
+_find_number = _rank_on_devices(_middle_of_numbers)
+nanmedian_dim.lower_on_devices(lambda x, dim, keepdim: _find_number(x, None, dim, keepdim))
 for _op in (kthvalue_, median_dim, nanmedian_dim):
     _op.grad(x=selected)
 
@@ -441,6 +469,10 @@ def median_all(xp, x):
 def nanmedian_all(xp, x):
     """The lower median of all elements that are not nan."""
     return _of_all(x, "nanmedian", True)
+
+
+median_all.lower_on_devices(lambda x: median_dim(x.reshape(-1), dim=0)[0])
+nanmedian_all.lower_on_devices(lambda x: nanmedian_dim(x.reshape(-1), dim=0)[0])
 
 
 def _median_slope(g, x, out):

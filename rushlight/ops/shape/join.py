@@ -83,6 +83,8 @@ def _cat_of_patches(tensors, dim):
     shape[dim] = sum([t.shape[dim] for t in kept])
     out, start = kept[0].new_zeros(shape, dtype=dtype), 0
     for t in kept:
+        if not t.shape[dim]:
+            continue
         stop = start + t.shape[dim]
         out = placed(out, t.to(dtype), (slice(None),) * dim + (slice(start, stop), ...))
         start = stop

@@ -14,6 +14,7 @@ from rushlight.ops.core.definition import OPS, function
 from rushlight.ops.core.dispatch import apply
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.create.range import arange
+from rushlight.ops.index.compaction import spread
 from rushlight.ops.index.slice import FULL, SLICE
 from rushlight.ops.shape.join import cat
 from rushlight.ops.shape.view import tensor_array
@@ -138,7 +139,21 @@ def _repeat_interleave(xp, x, repeats, *, dim, output_size=None):
     return xp.repeat(x, repeats if repeats.ndim else int(repeats), dim)
 
 
+@_repeat_interleave.lower_by_counting
+def _interleaved(x, repeats, dim, output_size):
+    repeats = repeats.expand(x.shape[dim]) if x.shape else repeats.reshape(-1)
+    if not repeats.numel() or repeats.min().item() < 0:
+        return NotImplemented
+    rows = spread(repeats)
+    if output_size not in (None, len(rows)):
+        return NotImplemented  # the forward raises the error
+    return x.index_select(dim, rows)
+
+
 def _interleave_back(g, x_shape, repeats, dim):
+    if isinstance(g, Tensor) and isinstance(repeats, Tensor):
+        rows = _repeat_interleave(arange(x_shape[dim]), repeats, dim=0)
+        return g.new_zeros(x_shape).index_add(dim, rows, g)
     counts = np.broadcast_to(to_host(getattr(repeats, "array", repeats)), (x_shape[dim],))
     rows = np.repeat(np.arange(x_shape[dim]), counts)
     if type(g) is ndarray:

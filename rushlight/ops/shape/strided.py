@@ -355,6 +355,19 @@ def overlap_add(xp, x, *, shape, dimension, step):
     return out.reshape(shape)
 
 
+@overlap_add.lower_on_devices
+def _overlaps_on_devices(x, shape, dimension, step):
+    from rushlight.ops.create.range import arange
+
+    if not shape:
+        return x.reshape(())
+    windows = x.movedim(-1, dimension + 1)
+    count, size = windows.shape[dimension : dimension + 2]
+    places = (arange(count).reshape(-1, 1) * step + arange(size)).reshape(-1)
+    windows = windows.reshape(*shape[:dimension], count * size, *shape[dimension + 1 :])
+    return x.new_zeros(shape).index_add(dimension, places, windows)
+
+
 unfold.grad(
     x=lambda g, x_shape, dimension, step: overlap_add(
         g, shape=tuple(x_shape), dimension=dimension, step=step

@@ -82,7 +82,8 @@ def _regions(size, places):
     return starts, ends
 
 
-@kernel(public=False, method=False, name="adaptive_max_positions", widen=False, keeps_order=True)
+@kernel(public=False, method=False, name="adaptive_max_positions", widen=False, keeps_order=True,
+        primitive="pooling positions")  # fmt: skip
 def _adaptive_positions(xp, x, *, places):
     """The positions of the maxima of ``places`` windows that cover x evenly."""
     n = len(places)
@@ -203,6 +204,10 @@ def _adaptive(xp, x, *, places):
     return x
 
 
+def _adaptive_on_devices(x, places):
+    return _picked_by_gather(x, _adaptive_positions(x, places=places), len(places))
+
+
 def _adaptive_slope(g, x, places):
     at = _adaptive_positions(x, places=places)
     return _spread(g, at, size=tuple(x.shape[len(x.shape) - len(places) :]))
@@ -215,6 +220,7 @@ for _n in (1, 2, 3):
         channels=1, lines=(0,) if _n == 1 else (), autocast=SINGLE if _n == 3 else None,
         grad_name="SqueezeBackward1" if _n == 1 else f"AdaptiveMaxPool{_n}DBackward0",
     )  # fmt: skip
+    _op.lower_on_devices(_adaptive_on_devices)
     _op.grad(x=_adaptive_slope)
     _ADAPTIVE[_n] = _op.op
 

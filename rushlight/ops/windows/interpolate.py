@@ -14,6 +14,7 @@ from rushlight.ops.windows.avg_pool import (
     adaptive_avg_pool3d,
 )
 from rushlight.ops.windows.resample import apply_taps, apply_taps_to_bytes, taps, transposed
+from rushlight.ops.windows.tensor_taps import resampled, resampled_back
 from rushlight.tensor import Tensor
 
 __all__ = ["interpolate"]
@@ -92,6 +93,13 @@ def _summed(g, size, mode, factors):
     return g.reshape((*lead, *[n for pair in repeats for n in pair])).sum(dims)
 
 
+_upsample_grad.lower_on_devices(
+    lambda g, size, mode, align, factors, antialias: resampled_back(
+        g, size, mode, align, factors, antialias
+    )
+)
+
+
 def _op(name, title, nearest):
     op = kernel(
         _upsample, public=False, method=False, name=f"upsample_{name}", widen=not nearest,
@@ -99,6 +107,7 @@ def _op(name, title, nearest):
         grad_name=f"Upsample{title}Backward0",
     )  # fmt: skip
     op.lower(_repeated)
+    op.lower_on_devices(resampled)
     op.grad(x=_slope)
     return op.op
 

@@ -9,12 +9,12 @@ from functools import lru_cache
 
 import numpy as np
 
-__all__ = ["apply_taps", "apply_taps_to_bytes", "taps", "transposed"]
+__all__ = ["apply_taps", "apply_taps_to_bytes", "scale_of", "taps", "transposed"]
 
 # Geometry ---------------------------------------------------------------------------------
 
 
-def _scale(n, places, align, factor, kind):
+def scale_of(n, places, align, factor, kind):
     """The distance in x between the points of two neighbouring results."""
     if align:
         return kind(n - 1) / kind(places - 1) if places > 1 else kind(0)
@@ -26,7 +26,7 @@ def _nearest(n, places, factor, exact, kind):
     if not exact and places in (n, 2 * n):
         return out * n // places
     at = out.astype(kind) + kind(0.5 if exact else 0)
-    return np.minimum(np.floor(at * _scale(n, places, False, factor, kind)).astype(int), n - 1)
+    return np.minimum(np.floor(at * scale_of(n, places, False, factor, kind)).astype(int), n - 1)
 
 
 def _triangle(x):
@@ -56,7 +56,7 @@ _FILTERS = {
 
 def _points(n, places, align, factor, kind, mode):
     """The taps of interpolation between neighbours in x: two (linear) or four (cubic)."""
-    scale = _scale(n, places, align, factor, kind)
+    scale = scale_of(n, places, align, factor, kind)
     out = np.arange(places).astype(kind)
     at = out * scale if align else scale * (out + kind(0.5)) - kind(0.5)
     if mode == "linear":
@@ -72,7 +72,7 @@ def _points(n, places, align, factor, kind, mode):
 
 def _antialiased(n, places, align, factor, kind, mode):
     """The taps of a filter that widens with the step in x, so that no element is skipped."""
-    scale = _scale(n, places, align, factor, kind)
+    scale = scale_of(n, places, align, factor, kind)
     weigh, reach = _FILTERS[mode]
     support = reach * max(scale, kind(1))
     centre = scale * (np.arange(places).astype(kind) + kind(0.5))

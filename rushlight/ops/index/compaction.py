@@ -1,0 +1,37 @@
+"""The places that a mask marks, found by steps that many can take at the same time: for devices."""
+
+from rushlight.dtype import bool as bool_
+from rushlight.dtype import int64
+from rushlight.ops.create.range import arange
+from rushlight.ops.reduce.scan import cumsum_
+from rushlight.ops.reduce.search import searchsorted
+
+__all__ = ["marked", "spread", "without_masks"]
+
+
+def marked(mask):
+    """The places, in order, where a bool tensor (N,) is True; reads how many there are."""
+    if not mask.numel():
+        return arange(0)
+    running = cumsum_(mask.to(int64), dim=0)
+    return searchsorted(running, arange(1, running[-1].item() + 1))
+
+
+def spread(counts):
+    """0 ``counts[0]`` times, 1 ``counts[1]`` times, and so on; reads how many these are."""
+    if not counts.numel():
+        return arange(0)
+    ends = cumsum_(counts.to(int64), dim=0)
+    return searchsorted(ends, arange(ends[-1].item()), right=True)
+
+
+def without_masks(dims, keys):
+    """(dims, keys) with the places that the masks among the keys mark; None if there are none."""
+    keys = [k for k in keys if k is not None]
+    if not any(k.dtype is bool_ for k in keys):
+        return None
+    found: list = []
+    for dim, key in zip(dims, keys, strict=True):
+        parts = [key] if key.dtype is not bool_ else key.nonzero().unbind(1)
+        found += [(dim + i, part) for i, part in enumerate(parts)]
+    return tuple([d for d, _ in found]), [part for _, part in found]

@@ -1,0 +1,105 @@
+"""Compute the tables of special functions on devices: ``python tools/special_tables.py``.
+
+It writes ``rushlight/ops/elementwise/special_tables.py``: Chebyshev coefficients, by mpmath. It is
+run only if a function is added.
+"""
+
+import pprint
+from pathlib import Path
+
+import mpmath
+from mpmath import mpf
+
+FILE = Path(__file__).resolve().parent.parent / "rushlight/ops/elementwise/special_tables.py"
+HEAD = '''"""Chebyshev series for ``special_on_devices.py``, by ``tools/special_tables.py``."""
+
+__all__ = ["TABLES"]
+
+#: name → the coefficients; the function's domain is mapped to [-1, 1] where it is used.
+'''
+POINTS = 64
+
+
+def series(f):
+    """The Chebyshev coefficients of ``f`` on [-1, 1], down to the precision of float64."""
+    nodes = [mpmath.cos(mpmath.pi * (k + mpf(1) / 2) / POINTS) for k in range(POINTS)]
+    values = [f(x) for x in nodes]
+    found = []
+    for j in range(POINTS):
+        terms = [
+            v * mpmath.cos(mpmath.pi * j * (k + mpf(1) / 2) / POINTS) for k, v in enumerate(values)
+        ]
+        found.append(2 * mpmath.fsum(terms) / POINTS)
+    found[0] /= 2
+    least = max(map(abs, found)) * mpf(2) ** -55
+    while abs(found[-1]) < least:
+        found.pop()
+    return [float(c) for c in found]
+
+
+def erfcx(t):
+    """e^x² erfc(x) · (1 + 2 x) for x = 3.75 (1 + t) / (1 - t)."""
+    x = mpf(3.75) * (1 + t) / (1 - t)
+    return mpmath.exp(x * x) * mpmath.erfc(x) * (1 + 2 * x)
+
+
+def lgamma_near(t):
+    """lgamma(x) / ((x - 1) (x - 2)) for x = 2 + t."""
+    x = 2 + t
+    return mpmath.loggamma(x) / ((x - 1) * (x - 2))
+
+
+def lgamma_far(t):
+    """What Stirling's formula lacks of lgamma(x), times x, for 1 / x = (1 + t) / 6."""
+    x = 6 / (1 + t)
+    whole = (x - mpf(1) / 2) * mpmath.log(x) - x + mpmath.log(2 * mpmath.pi) / 2
+    return (mpmath.loggamma(x) - whole) * x
+
+
+def digamma_far(t):
+    """(log(x) - 1 / (2 x) - digamma(x)) · x² for 1 / x = (1 + t) / 6."""
+    x = 6 / (1 + t)
+    return (mpmath.log(x) - 1 / (2 * x) - mpmath.digamma(x)) * x * x
+
+
+def trigamma_far(t):
+    """(trigamma(x) - 1 / x - 1 / (2 x²)) · x³ for 1 / x = (1 + t) / 6."""
+    x = 6 / (1 + t)
+    return (mpmath.polygamma(1, x) - 1 / x - 1 / (2 * x * x)) * x**3
+
+
+def near(order):
+    """The scaled Bessel function for x = 4 (1 + t), over x if the order is 1."""
+
+    def f(t):
+        x = 4 * (1 + t)
+        return mpmath.besseli(order, x) * mpmath.exp(-x) / (x if order else 1)
+
+    return f
+
+
+def far(order):
+    """The scaled Bessel function times √x for 1 / x = (1 + t) / 16."""
+
+    def f(t):
+        x = 16 / (1 + t)
+        return mpmath.besseli(order, x) * mpmath.exp(-x) * mpmath.sqrt(x)
+
+    return f
+
+
+def main():
+    mpmath.mp.dps = 60
+    functions = {
+        "erfcx": erfcx, "lgamma_near": lgamma_near, "lgamma_far": lgamma_far,
+        "digamma_far": digamma_far, "trigamma_far": trigamma_far, "i0_near": near(0),
+        "i0_far": far(0), "i1_near": near(1), "i1_far": far(1),
+    }  # fmt: skip
+    tables = {name: series(f) for name, f in functions.items()}
+    print({name: len(t) for name, t in tables.items()})
+    body = pprint.pformat(tables, width=90, compact=True, sort_dicts=False)
+    FILE.write_text(f"{HEAD}TABLES = {body}  # fmt: skip\n", encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    main()
