@@ -25,7 +25,7 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.device import CPU, device, require
-from rushlight.device_array import driver_of
+from rushlight.device_array import driver_of, drivers
 from rushlight.draw import philox
 from rushlight.locks import new_lock
 
@@ -335,6 +335,12 @@ class PhiloxGenerator(Generator):
 
     def __init__(self, device=None):
         super().__init__()
+        kind = _kind(device)
+        if not drivers(kind):
+            raise RuntimeError(
+                f"Device type {kind.upper()} is not supported for torch.Generator() api: no such "
+                "device was found"
+            )
         self._device = require(device if not isinstance(device, int) else f"cuda:{device}")
         driver = driver_of(self._device)
         self.blocks = driver.units * (driver.threads // philox.BLOCK)
