@@ -54,12 +54,6 @@ _FUNCTIONS = [
     ("cuModuleLoadDataEx", [_P, _P, c_uint, _P, _P]),
     ("cuModuleGetFunction", [_P, _P, c_char_p]),
     ("cuLaunchKernel", [_P, *[c_uint] * 7, _P, _P, _P]),
-    ("cuGraphCreate", [_P, c_uint]),
-    ("cuGraphAddKernelNode", [_P, _P, _P, c_size_t, _P]),
-    ("cuGraphInstantiateWithFlags", [_P, _P, c_uint64]),
-    ("cuGraphLaunch", [_P, _P]),
-    ("cuGraphExecDestroy", [_P]),
-    ("cuGraphDestroy", [_P]),
     ("cuEventCreate", [_P, c_uint]),
     ("cuEventRecord", [_P, _P]),
     ("cuEventQuery", [_P]),
@@ -67,6 +61,17 @@ _FUNCTIONS = [
     ("cuEventElapsedTime", [_P, _P, _P]),
     ("cuEventDestroy_v2", [_P]),
 ]  # fmt: skip
+
+
+#: Functions of graphs, without which launches are single ones.
+_GRAPHS = [
+    ("cuGraphCreate", [_P, c_uint]),
+    ("cuGraphAddKernelNode", [_P, _P, _P, c_size_t, _P]),
+    ("cuGraphInstantiateWithFlags", [_P, _P, c_uint64]),
+    ("cuGraphLaunch", [_P, _P]),
+    ("cuGraphExecDestroy", [_P]),
+    ("cuGraphDestroy", [_P]),
+]
 
 
 # The library ------------------------------------------------------------------------------
@@ -82,9 +87,11 @@ def _library():
     """The library with its functions' types; None if there is none, or no device that works."""
     try:
         lib = open_library()
-        for name, args in _FUNCTIONS:
+        has_graphs = all(hasattr(lib, name) for name, _ in _GRAPHS)
+        for name, args in [*_FUNCTIONS, *(_GRAPHS if has_graphs else ())]:
             function = getattr(lib, name)
             function.restype, function.argtypes = c_int, args
+        lib.has_graphs = has_graphs
     except (OSError, AttributeError):  # none, or too old
         return None
     return lib if lib.cuInit(0) == 0 else None
@@ -138,7 +145,7 @@ class CudaDevice(Device):
 
     def __init__(self, lib, number):
         super().__init__()
-        self.lib, self.number = lib, number
+        self.lib, self.number, self.chains = lib, number, lib.has_graphs
         handle, memory = c_int(), c_size_t()
         self._do("cuDeviceGet", byref(handle), number, doing="opening the device")
         self._handle = handle.value

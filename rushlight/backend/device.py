@@ -37,6 +37,7 @@ class Device:
         memory: Bytes of its memory.
         allocated, reserved: Bytes of memory in use; bytes in use or kept for use.
         most_allocated, most_reserved: The largest numbers of these so far.
+        chains: Whether ``sequence`` is faster than single launches.
         launches, built: The number of kernels that were started, and that were made.
         moved: Bytes that were copied between host and device.
     """
@@ -46,6 +47,7 @@ class Device:
     language: str
     architecture = version = ""
     capability = (0, 0)
+    chains = False
     doubles: bool
     units: int
     threads = 2048

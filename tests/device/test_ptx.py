@@ -181,6 +181,32 @@ def test_many_launches_as_one(fresh):
     assert "cuGraphExecDestroy" in driver.calls
 
 
+def test_steps_become_one_submission(fresh):
+    driver = fresh()
+    losses = []
+    for d in ("cpu", "cuda"):
+        T.manual_seed(0)
+        model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2)).to(d)
+        optimizer = T.optim.AdamW(model.parameters(), lr=0.05)
+        x = T.randn(6, 4, generator=T.Generator().manual_seed(1)).to(d)
+
+        @T.compile
+        def step(x, model=model, optimizer=optimizer):
+            optimizer.zero_grad()
+            loss = model(x).square().mean()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        found = []
+        for _ in range(8):
+            found.append(step(x).item())
+            calls, driver.calls = driver.calls, []
+        losses.append(found)
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    assert (calls.count("cuGraphLaunch"), calls.count("cuLaunchKernel")) == (1, 0)
+
+
 def test_pinned_memory(fresh):
     driver = fresh()
     x = T.arange(6.0).reshape(2, 3)

@@ -19,6 +19,10 @@ from rushlight.compiler.run.program import generators, marked, rewind
 __all__ = ["DeviceProgram", "NotOnDevice"]
 
 
+#: So many launches are worth a sequence; a program keeps so many.
+_CHAIN, _KEPT = 4, 8
+
+
 class NotOnDevice(Exception):
     """A program needs an operation that no kernel of the device computes."""
 
@@ -37,13 +41,17 @@ class Launch:
         self.handle, self.kernel, self.args = handle, kernel, args
         self.owners, self.group = owners, group
 
-    def run(self, places):
-        """Start the kernel. ``places``: (buffer, offset) of each slot."""
+    def bound(self, places):
+        """The arguments: (buffer, offset) of each. ``places``: the same of each slot."""
         args = []
         for slot, offset in self.args:
             buffer, begin = places[slot]
             args.append((buffer, begin + offset))
-        self.kernel.launch(args)
+        return args
+
+    def run(self, places):
+        """Start the kernel. ``places``: (buffer, offset) of each slot."""
+        self.kernel.launch(self.bound(places))
 
 
 class DeviceProgram:
@@ -79,6 +87,9 @@ class DeviceProgram:
             self.guard = guard if guard.steps else None
         with planning_for(self.machine):
             self._plan(equations, outputs, writes)
+        #: The places of a run → its launches as one sequence; None after the first run with them.
+        self._sequences: dict = {}
+        self.chains = device.chains and not self.host_steps and len(self.steps) >= _CHAIN
 
     def _plan(self, equations, outputs, writes):
         checking = not (outputs or writes)
@@ -149,11 +160,30 @@ class DeviceProgram:
         for host_step in self.host_steps:  # before anything is written
             host_step.count()
         places, made, _arena = self.bind(inputs, allocate)
-        for step in self.steps:
-            step.run(places)
+        self._start(places)
         if self.flags:
             self._check(places)
         return [(m, value, *where) for m, (value, where) in zip(made, self.results, strict=True)]
+
+    def _start(self, places):
+        """Run all steps: as one sequence, if an earlier run had the same places.
+
+        The pool gives the steps of a training loop the same memory again and again.
+        """
+        key = tuple(places) if self.chains else ()
+        sequence = self._sequences.get(key)
+        if self.chains and sequence is None and key in self._sequences:
+            launches = [(step.kernel, step.bound(places)) for step in self.steps]
+            sequence = self._sequences[key] = self.device.sequence(launches)
+        if sequence is not None:
+            sequence.launch()
+            return
+        for step in self.steps:
+            step.run(places)
+        if self.chains:
+            if len(self._sequences) >= _KEPT:
+                self._sequences.clear()
+            self._sequences[key] = None
 
     def bind(self, inputs, allocate):
         """((buffer, offset) of each slot, the memory of the results, the arena's); see ``run``."""

@@ -46,7 +46,7 @@ class StandIn:
         self._objects: list = []  # modules, functions and events, by their handles less one
         self._epoch = 1
         self.pinned: dict = {}
-        for name, types in cuda._FUNCTIONS:
+        for name, types in [*cuda._FUNCTIONS, *cuda._GRAPHS]:
             types = [c_void_p if t is c_char_p else t for t in types]
             do = getattr(self, "_" + name.removesuffix("_v2"))
             setattr(self, name, ctypes.CFUNCTYPE(c_int, *types)(self._safely(name, do)))
@@ -199,18 +199,19 @@ class StandIn:
         p = cuda._Node.from_address(params)
         nodes = self._objects[graph - 1]
         last = ctypes.cast(before, ctypes.POINTER(c_void_p))[0] if count else None
-        if last != (self._objects.index(nodes[-1]) + 1 if nodes else None):
+        if last != (nodes[-1][-1] if nodes else None):
             return _INVALID  # these graphs are chains
         kernel = self._objects[p.function - 1]
-        nodes.append((kernel, p.grid[0], p.block[0], self._values(kernel, p.params)))
-        _put(node, c_void_p, self._handle(nodes[-1]))
+        handle = self._handle("node")
+        nodes.append((kernel, p.grid[0], p.block[0], self._values(kernel, p.params), handle))
+        _put(node, c_void_p, handle)
         return 0
 
     def _cuGraphInstantiateWithFlags(self, started, graph, flags):
         _put(started, c_void_p, self._handle([*self._objects[graph - 1]]))
 
     def _cuGraphLaunch(self, started, stream):
-        for node in self._objects[started - 1]:
+        for *node, _ in self._objects[started - 1]:
             self._run(*node)
 
     def _cuGraphDestroy(self, graph):
