@@ -34,6 +34,7 @@ class Device:
         doubles: Whether the device computes with float64.
         units: The number of its compute units.
         threads: The most work-items that a unit has at once.
+        most: The most work-items of a group.
         memory: Bytes of its memory.
         allocated, reserved: Bytes of memory in use; bytes in use or kept for use.
         most_allocated, most_reserved: The largest numbers of these so far.
@@ -50,7 +51,7 @@ class Device:
     chains = False
     doubles: bool
     units: int
-    threads = 2048
+    threads, most = 2048, 1024
     memory: int
 
     def __init__(self):

@@ -7,6 +7,7 @@ memory that they share.
 """
 
 from math import prod
+from typing import Any
 
 from llvmlite import ir
 
@@ -16,13 +17,16 @@ from rushlight.compiler.codegen.nodes import Nodes
 from rushlight.compiler.codegen.scope import Loop, Scope, i64
 from rushlight.compiler.codegen.value import BOOL, INT, Value, computed, select
 from rushlight.compiler.device.language import shared
+from rushlight.compiler.ir.machine import machine
 from rushlight.compiler.plan.kernel import Extremum, Reduce, Scan, Scatter
 from rushlight.compiler.plan.loops import REDUCING, Loops
 
 __all__ = ["GROUP", "DeviceLoops", "emit"]
 
-#: Work-items of a group.
-GROUP = 128
+#: Work-items of a group; of one for a long row, where there are too few rows for all units.
+GROUP, MANY = 128, 1024
+#: A row is long from so many elements on.
+_LONG = 4096
 #: Rows of at most so many elements have a work-item each, not a group.
 _SHORT = 32
 
@@ -32,7 +36,7 @@ class DeviceLoops(Loops):
 
     Attributes:
         form: ``"each"``, ``"row"`` or ``"group"``: what a work-item computes (see above).
-        groups: The number of work-groups.
+        groups, size: The number of work-groups, and of work-items in a group.
     """
 
     def _orient(self):
@@ -51,6 +55,11 @@ class DeviceLoops(Loops):
         ordered = any(type(n) is Scan for n in self.nodes) or type(self.stores[0]) is Scatter
         short = self.width <= _SHORT
         self.form = "each" if not self.columns else "row" if ordered or short else "group"
+        self.size = GROUP
+        here: Any = machine()
+        few = self.total < 4 * here.units and self.width >= _LONG
+        if self.form == "group" and few and here.spreads:
+            self.size = min(MANY, here.most)
         self.groups = self.total if self.form == "group" else -(-self.total // GROUP)
         self.steps, self.pieces = self.total, 1
         self.nanoseconds = float(self.total * self.width)
@@ -117,7 +126,8 @@ class _Emitter:
             self._body(roots)
             return
         whole = loops.form == "row"
-        loop = Loop(row.b, i64(0) if whole else self.item, i64(loops.width), 1 if whole else GROUP)
+        begin, step = (i64(0), 1) if whole else (self.item, loops.size)
+        loop = Loop(row.b, begin, i64(loops.width), step)
         column = Scope(loop.b)
         _unravel(column, loop.i, loops.columns)
         self.nodes.scopes = [self.kernel, row, column]
@@ -163,11 +173,11 @@ class _Emitter:
 
     def _combined(self, b, own, combine):
         """The tuples of all work-items combined, the upper half into the lower, step by step."""
-        arrays = [_Shared(self.module, v) for v in own]
+        arrays = [_Shared(self.module, v, self.loops.size) for v in own]
         for array, v in zip(arrays, own, strict=True):
             array.put(b, self.item, v)
         self.module.wait(b)
-        size = GROUP // 2
+        size = self.loops.size // 2
         while size:
             with b.if_then(b.icmp_unsigned("<", self.item, i64(size))):
                 other = b.add(self.item, i64(size))
@@ -184,10 +194,10 @@ class _Emitter:
 class _Shared:
     """An element for each work-item, in memory that the group shares."""
 
-    def __init__(self, module, like):
+    def __init__(self, module, like, size):
         self.dtype = like.dtype
         self.typ = ir.IntType(8) if like.dtype == BOOL else like.v.type
-        self.array = module.local_array(self.typ, GROUP)
+        self.array = module.local_array(self.typ, size)
 
     def put(self, b, at, value):
         v = b.zext(value.v, self.typ) if self.dtype == BOOL else value.v

@@ -3,7 +3,7 @@
 from rushlight.compiler.codegen import elementwise
 from rushlight.compiler.cpu import costs
 from rushlight.compiler.device.convolution import convolution
-from rushlight.compiler.device.loops import GROUP, DeviceLoops, emit
+from rushlight.compiler.device.loops import DeviceLoops, emit
 from rushlight.compiler.device.pooling import Pooling
 from rushlight.compiler.device.product import Product
 from rushlight.compiler.device.sorting import sorting
@@ -22,6 +22,7 @@ class DeviceMachine:
         units: The number of its compute units, which all want work.
         results: The most rows and columns of a product that a work-item computes.
         spreads: Whether it has many work-items at the same time: it is no CPU.
+        most: The most work-items of a group.
     """
 
     calls = False
@@ -29,9 +30,9 @@ class DeviceMachine:
     vector_bytes, registers = 4, 32
     costs = costs.LOOPS
 
-    def __init__(self, doubles, wide, units=1, results=4, spreads=False):
+    def __init__(self, doubles, wide, units=1, results=4, spreads=False, most=1024):
         self.doubles, self.wide, self.units, self.results = doubles, wide, units, results
-        self.spreads = spreads
+        self.spreads, self.most = spreads, most
 
     def price(self, op, ins, params):
         """The Price of an elementwise operation; None if no kernel computes it here."""
@@ -63,12 +64,12 @@ class LoopWork:
     """A kernel of loops."""
 
     operands: list = []
-    size = GROUP
 
     def __init__(self, kernel, machine):
         self.loops, self.count = DeviceLoops(kernel, machine), len(kernel.args)
         self.groups, self.limit = self.loops.groups, self.loops.total
-        self.key = self.loops.form + signature(self.loops)
+        self.size = self.loops.size
+        self.key = f"{self.loops.form} {self.size} {signature(self.loops)}"
 
     def emit(self, module, name):
         """Add the kernel ``name`` to ``module``."""

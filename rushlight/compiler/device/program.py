@@ -76,7 +76,7 @@ class DeviceProgram:
         self.language = LANGUAGES[device.language]
         self.machine = DeviceMachine(
             device.doubles, self.language.wide, device.units, 8 if device.kind == "GPU" else 4,
-            spreads=device.kind != "CPU",
+            spreads=device.kind != "CPU", most=device.most,
         )  # fmt: skip
         self.generators = generators(equations)
         # Kernels read and write at indices, so the checks of these run, and are read, before them.

@@ -1,8 +1,11 @@
 """Sums, means and counts over dims, and tests for any or all non-zero elements."""
 
+import math
+
 import numpy as np
 
 import rushlight.dtype as dtypes
+from rushlight import late
 from rushlight.backend.summation import summed
 from rushlight.errors import DtypeError
 from rushlight.ops.core.argument_kinds import takes
@@ -10,6 +13,9 @@ from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import reduction
 from rushlight.ops.core.rules import kept, spread
 from rushlight.ops.elementwise.arithmetic import div_
+
+#: On devices with many units, sums of so many elements are made of so many parts.
+_MANY, _PARTS = 1 << 16, 1024
 
 # Sums -------------------------------------------------------------------------------------
 
@@ -31,6 +37,19 @@ def sum(xp, x, *, dim=None, keepdim=False):
 
 
 sum.grad(x=lambda g, x_shape, dim, keepdim: spread(g, x_shape, dim, keepdim))
+
+
+@sum.lower_on_devices
+def _in_parts(x, dim, keepdim):
+    """The sum of all of many elements in two steps: one row alone would keep one unit busy."""
+    n = math.prod(x.shape)
+    if n < _MANY or len(dim) < len(x.shape) or not late.spreads():
+        return NotImplemented
+    flat, size = x.reshape(-1), n // _PARTS
+    total = sum(sum(flat[: _PARTS * size].reshape(_PARTS, size), dim=1), dim=0)
+    if n % _PARTS:
+        total = total + sum(flat[_PARTS * size :], dim=0)
+    return total.reshape([1] * len(x.shape)) if keepdim else total
 
 
 @reduction(takes_dtype=True, grad_name="NansumBackward0")
