@@ -37,8 +37,6 @@ def add_at(out, key, values):
 
     ``key`` is a NumPy index: a tuple of integer arrays, bool arrays and full slices.
     """
-    if not out.size:
-        return  # PyTorch does not look at indices of nothing
     arrays = [k for k in key if not isinstance(k, slice)]
     if all(a.dtype.kind == "b" for a in arrays):
         out[key] += values  # a mask selects each position at most once
@@ -61,8 +59,10 @@ def add_at(out, key, values):
     index_shape = common[0].shape
     rest = [d for d in range(out.ndim) if d not in dims]
     sizes = [out.shape[d] for d in dims]
-    rows = _flattened(common, sizes)
     inner = [out.shape[d] for d in rest]
+    if 0 in (*inner, *index_shape):
+        return  # no element is asked for, so PyTorch looks at no index
+    rows = _flattened(common, sizes)
     adjacent = dims == list(range(dims[0], dims[0] + len(dims)))
     lead = dims[0] if adjacent else 0
     result = (*inner[:lead], *index_shape, *inner[lead:])

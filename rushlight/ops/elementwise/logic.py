@@ -1,5 +1,7 @@
 """Logic on truth values and on bits, element by element."""
 
+import numpy as np
+
 from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.core.kinds import elementwise
 from rushlight.ops.core.promotion import integers
@@ -187,5 +189,5 @@ def lcm(xp, x, y):
     tensor([12])
     """
     if x.dtype.itemsize < 4:  # as in C, small integers are multiplied in 32 bits, and wrap at last
-        return xp.abs(xp.lcm(x.astype(xp.int32), y.astype(xp.int32))).astype(x.dtype)
+        return xp.abs(xp.lcm(x.astype(np.int32), y.astype(np.int32))).astype(x.dtype)
     return xp.abs(xp.lcm(x, y))  # a multiple that the dtype does not have wraps around
