@@ -5,10 +5,12 @@ CUDA: without a GPU, an interpreter of PTX behind a stand-in for NVIDIA's driver
 """
 
 import os
+from functools import cache
 
 import pytest
 
 import rushlight as torch
+from rushlight import device_array
 from rushlight.backend import cuda
 from rushlight.compiler.capture import tracked_memory
 from rushlight.ops.core import remote_calls
@@ -16,19 +18,27 @@ from tests.daily import drawn
 from tests.device.ptx.driver import StandIn
 
 
-@pytest.fixture(scope="session")
-def stand_in():
-    """The stand-in for NVIDIA's driver; None where there is a GPU."""
-    if cuda.devices():
-        return None
+@cache
+def _interpreted():
+    """The stand-in for NVIDIA's driver, and its devices, which all tests share with its kernels."""
     found, before = StandIn(), cuda.open_library
     cuda.open_library = lambda: found
-    for cached in (cuda._library, cuda.devices):
-        cached.cache_clear()
-    yield found
-    cuda.open_library = before
-    for cached in (cuda._library, cuda.devices):
-        cached.cache_clear()
+    try:
+        return found, cuda.devices.__wrapped__()
+    finally:
+        cuda.open_library = before
+        cuda._library.cache_clear()
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """The stand-in for NVIDIA's driver, which is there in this test; None where there is a GPU."""
+    if cuda.devices():
+        return None
+    cuda._library.cache_clear()
+    found, devices = _interpreted()
+    monkeypatch.setitem(device_array._finders, "cuda", lambda: devices)
+    return found
 
 
 @pytest.fixture
@@ -70,7 +80,7 @@ def pytest_collection_modifyitems(config, items):
     ours = [item for item in items if _is_interpreted(item)]
     quick = [item for item in ours if not item.get_closest_marker("slow")]
     quick = [item for item in quick if not any(name in item.name for name in _LONG)]
-    few = {id(quick[i]) for i in drawn(quick, 40, "CUDA, each day")}
+    few = {id(quick[i]) for i in drawn(quick, 20, "CUDA, each day")}
     more = {id(ours[i]) for i in drawn(ours, len(ours) // 4, "CUDA, in CI")}
     for item in ours:
         if id(item) not in few:

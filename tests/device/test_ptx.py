@@ -14,6 +14,7 @@ from rushlight import nn
 from rushlight.backend import cuda
 from rushlight.backend.native import llvm_works
 from rushlight.ops.core import remote_calls
+from tests.daily import daily
 
 pytestmark = pytest.mark.skipif(not llvm_works(), reason="kernels need llvmlite")
 
@@ -70,7 +71,7 @@ def used(device):
 
 
 @pytest.mark.skipif(not assembler(), reason="no ptxas")
-@pytest.mark.parametrize("architecture", ["sm_75", "sm_80", "sm_90"])
+@pytest.mark.parametrize("architecture", daily(["sm_75", "sm_80", "sm_90"], 1, "architectures"))
 def test_kernels_assemble_without_spills(architecture, fresh, monkeypatch, tmp_path):
     texts, code = [], Ptx.code
     monkeypatch.setattr(programs.cache, "get", lambda key: None)
