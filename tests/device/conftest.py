@@ -71,7 +71,7 @@ _LONG = ("lbfgs", "training, sequences", "training, images")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Without a GPU, tests of CUDA run on an interpreter: a few each day, and a quarter in CI.
+    """Without a GPU, tests of CUDA run on an interpreter: a few each day, and a sixth in CI.
 
     RUSHLIGHT_TESTS_PTX=all runs all of them.
     """
@@ -81,7 +81,7 @@ def pytest_collection_modifyitems(config, items):
     quick = [item for item in ours if not item.get_closest_marker("slow")]
     quick = [item for item in quick if not any(name in item.name for name in _LONG)]
     few = {id(quick[i]) for i in drawn(quick, 20, "CUDA, each day")}
-    more = {id(ours[i]) for i in drawn(ours, len(ours) // 4, "CUDA, in CI")}
+    more = {id(ours[i]) for i in drawn(ours, len(ours) // 6, "CUDA, in CI")}
     for item in ours:
         if id(item) not in few:
             item.add_marker(pytest.mark.slow)
