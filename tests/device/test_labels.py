@@ -4,6 +4,8 @@ import struct
 
 import pytest
 
+pytest.importorskip("llvmlite")
+
 from rushlight.compiler.device import labels
 from rushlight.compiler.device.language import NoCode
 from rushlight.compiler.device.spirv import Spirv

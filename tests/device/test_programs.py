@@ -390,6 +390,7 @@ def test_numbers_that_change_need_no_new_kernel(device):
 
 
 def test_integers_of_odd_widths_are_refused():
+    pytest.importorskip("llvmlite")
     from rushlight.compiler.device import language, spirv
 
     with pytest.raises(language.NoCode, match="128 bits"):

@@ -18,7 +18,7 @@ from rushlight.compiler.capture.recorder import Recorder
 from rushlight.compiler.capture.simplify import operands
 from rushlight.compiler.capture.slice_sums import sums
 from rushlight.compiler.ir.abstract import HALF, Abstract
-from rushlight.compiler.ir.machine import machine
+from rushlight.compiler.ir.machine import other_machine
 from rushlight.compiler.ir.roles import attention, joins
 from rushlight.dtype import COMPLEX_KINDS, OF, float32
 from rushlight.errors import TraceError
@@ -97,7 +97,9 @@ def _made_of(equation):
     None if the operation has no lowering, or the lowering does not serve this equation.
     """
     op = equation.op
-    rules = [op.lowering] if machine().calls else [op.lowering, op.far_lowering]
+    other = other_machine()
+    far = other is not None and not other.calls
+    rules = [op.lowering, op.far_lowering] if far else [op.lowering]
     if not any(rules) or not _serves(equation):
         return None
     for rule in filter(None, rules):

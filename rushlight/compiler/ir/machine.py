@@ -11,7 +11,9 @@ from typing import Any, NamedTuple, Protocol
 
 from rushlight import late
 
-__all__ = ["FREE", "LoopCosts", "Machine", "Price", "Work", "machine", "planning_for"]
+__all__ = [
+    "FREE", "LoopCosts", "Machine", "Price", "Work", "machine", "other_machine", "planning_for",
+]  # fmt: skip
 
 
 class Price(NamedTuple):
@@ -166,10 +168,20 @@ _local = threading.local()
 
 def machine() -> Machine:
     """The machine that kernels are compiled for: the processor, or that of ``planning_for``."""
-    return getattr(_local, "machine", None) or late.machine()
+    return other_machine() or late.machine()
 
 
-late.spreads = lambda: machine().spreads
+def other_machine() -> Any:
+    """The machine of ``planning_for``; None for the processor, which may have no llvmlite."""
+    return getattr(_local, "machine", None)
+
+
+def _spreads():
+    other = other_machine()
+    return other is not None and other.spreads
+
+
+late.spreads = _spreads
 
 
 @contextmanager
