@@ -19,7 +19,10 @@ from rushlight.sparse.products import sampled
 __all__ = ["solved", "spsolve"]
 
 
-@kernel(public=False, method=False, name="sparse_solve", shape=lambda x, y, rows, columns: y.shape)
+@kernel(
+    public=False, method=False, name="sparse_solve", columns=(0,),
+    shape=lambda x, y, rows, columns: y.shape,
+)  # fmt: skip
 def solved(xp, x, y, rows, columns):
     """Return X (n, m) with A·X = y; the matrix A has the values ``x`` at ``rows``, ``columns``."""
     try:

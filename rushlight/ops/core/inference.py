@@ -36,7 +36,11 @@ def infer(op, ins, params, kind):
         first = ins[: op.channels]
         order = channels_order(first, op.lines, op.by_contents) if first else None
         dtype = ins[0].dtype
-        return [kind(shape, dtype, _ordered(shape, dtype, order)) for shape in found]
+        return [
+            _by_columns(shape, dtype, kind) if i in op.columns and len(shape) > 1
+            else kind(shape, dtype, _ordered(shape, dtype, order))
+            for i, shape in enumerate(found)
+        ]  # fmt: skip
     if op.kind == "reduction" and ins[0].size > 4096:
         return _reduction(op, ins, params, kind)
     if kind.may_be_huge and op.kind == "kernel" and _is_large(op, ins):
@@ -44,6 +48,13 @@ def infer(op, ins, params, kind):
         if found is not None:
             return found
     return _dry_run(op, ins, params, kind)
+
+
+def _by_columns(shape, dtype, kind):
+    """An array of ``shape`` whose matrices lie column by column."""
+    *lead, m, n = shape
+    *steps, across, down = kind((*lead, n, m), dtype).strides
+    return kind(shape, dtype, (*steps, down, across))
 
 
 def _is_large(op, ins):
