@@ -28,7 +28,12 @@ def _kind():
 class _Accelerators(Devices):
     """The functions for the devices of whatever type ``_kind`` tells."""
 
-    kind = property(lambda self: _kind() or "cuda", lambda self, kind: None)
+    def __init__(self):
+        super().__init__("")
+
+    @property
+    def kind(self):
+        return _kind() or "cuda"
 
     def place(self, device=None):
         if _kind() is None:
@@ -94,7 +99,7 @@ class _Accelerators(Devices):
         return self.driver(device).memory_info()
 
 
-_devices = _Accelerators("")
+_devices = _Accelerators()
 is_available, device_count = _devices.is_available, _devices.device_count
 current_device_index = current_device_idx = _devices.current_device
 set_device_index = set_device_idx = _devices.set_device

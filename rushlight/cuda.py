@@ -8,57 +8,14 @@ from typing import Any
 from rushlight.devices import Devices
 from rushlight.errors import OutOfMemoryError
 
-__all__ = [
-    "Event", "OutOfMemoryError", "Stream", "can_device_access_peer", "current_device",
-    "current_stream", "default_stream", "device", "device_count", "device_of",
-    "empty_cache", "fallbacks", "get_arch_list", "get_device_capability", "get_device_name",
-    "get_device_properties", "get_rng_state", "get_rng_state_all", "init", "initial_seed",
-    "ipc_collect",
-    "is_available", "is_bf16_supported", "is_initialized", "manual_seed", "manual_seed_all",
-    "max_memory_allocated", "max_memory_reserved", "mem_get_info", "memory_allocated",
-    "memory_reserved", "memory_stats", "memory_summary", "reset_max_memory_allocated",
-    "reset_peak_memory_stats", "seed", "seed_all", "set_device", "set_rng_state",
-    "set_rng_state_all", "set_stream", "stream", "synchronize",
-]  # fmt: skip
-
 _devices = Devices("cuda")
-Event, Stream = _devices.Event, _devices.Stream
-current_device = _devices.current_device
-current_stream = _devices.current_stream
-default_stream = _devices.default_stream
-device = _devices.device
-device_count = _devices.device_count
-device_of = _devices.device_of
-empty_cache = _devices.empty_cache
-fallbacks = _devices.fallbacks
-get_device_name = _devices.get_device_name
-get_device_properties = _devices.get_device_properties
-init = _devices.init
-is_available = _devices.is_available
-is_bf16_supported = _devices.is_bf16_supported
-is_initialized = _devices.is_initialized
-max_memory_allocated = _devices.max_memory_allocated
-max_memory_reserved = _devices.max_memory_reserved
-memory_allocated = _devices.memory_allocated
-memory_reserved = _devices.memory_reserved
-memory_stats = _devices.memory_stats
-memory_summary = _devices.memory_summary
-reset_peak_memory_stats = _devices.reset_peak_memory_stats
-set_device = _devices.set_device
-set_stream = _devices.set_stream
-stream = _devices.stream
-synchronize = _devices.synchronize
-manual_seed = _devices.manual_seed
-manual_seed_all = _devices.manual_seed_all
-seed = _devices.seed
-seed_all = _devices.seed_all
-get_rng_state = _devices.get_rng_state
-initial_seed = _devices.initial_seed
-get_rng_state_all = _devices.get_rng_state_all
-set_rng_state = _devices.set_rng_state
-set_rng_state_all = _devices.set_rng_state_all
-
+_functions = _devices.functions()
+globals().update(_functions)
 reset_max_memory_allocated = _devices.reset_peak_memory_stats
+__all__ = [
+    "OutOfMemoryError", "can_device_access_peer", "get_arch_list", "get_device_capability",
+    "ipc_collect", "mem_get_info", "reset_max_memory_allocated", *_functions,
+]  # fmt: skip
 
 
 def mem_get_info(device=None):

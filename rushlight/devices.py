@@ -5,16 +5,20 @@ A device has one queue, in which all its work runs in order. Every stream is thi
 
 import os
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rushlight import random
 from rushlight.device import device as device_of_name
 from rushlight.device import require
 from rushlight.device_array import driver_of, drivers, make_current
+from rushlight.device_streams import Current, CurrentOf, Event, Stream
+from rushlight.docstrings import document
 from rushlight.ops.core import remote_calls
-from rushlight.remote import device_of as device_of_tensor
 
 __all__ = ["DeviceProperties", "Devices"]
+
+
+_CLASSES = {"device": Current, "device_of": CurrentOf, "Stream": Stream, "Event": Event}
 
 
 class DeviceProperties(NamedTuple):
@@ -51,9 +55,20 @@ class Devices:
     """
 
     def __init__(self, kind):
-        self.kind = kind
-        self.device, self.device_of = _contexts(self)
-        self.Stream, self.Event = _stream(self), _event(self)
+        self._kind = kind
+        self.device, self.device_of, self.Stream, self.Event = [
+            type(name, (base,), {"_devices": self, "__doc__": base.__doc__})
+            for name, base in _CLASSES.items()
+        ]
+
+    @property
+    def kind(self):
+        """The type of the devices."""
+        return self._kind
+
+    def functions(self):
+        """The functions and classes for a module, by name."""
+        return {name: getattr(self, name) for name in _NAMES}
 
     def place(self, device=None):
         """The ``torch.device`` that ``device`` names."""
@@ -120,9 +135,6 @@ class Devices:
     def get_device_name(self, device=None):
         """Return the name of a device.
 
-        Args:
-            device: A number, string or ``torch.device``. Default: the current one.
-
         Returns:
             A str.
 
@@ -136,9 +148,6 @@ class Devices:
 
     def get_device_properties(self, device=None):
         """Return what a device is, as ``DeviceProperties``.
-
-        Args:
-            device: A number, string or ``torch.device``. Default: the current one.
 
         Returns:
             ``DeviceProperties``.
@@ -209,9 +218,6 @@ class Devices:
     def synchronize(self, device=None):
         """Wait until a device has done all its work.
 
-        Args:
-            device: A number, string or ``torch.device``. Default: the current one.
-
         Raises:
             AssertionError: there is no device.
             RuntimeError: one of its kernels failed.
@@ -231,9 +237,6 @@ class Devices:
     def memory_allocated(self, device=None):
         """Return the bytes of a device's memory that tensors use; 0 without a device.
 
-        Args:
-            device: A number, string or ``torch.device``. Default: the current one.
-
         Returns:
             An int.
 
@@ -245,9 +248,6 @@ class Devices:
 
     def memory_reserved(self, device=None):
         """Return the bytes that tensors use or that are kept for new ones; 0 without a device.
-
-        Args:
-            device: A number, string or ``torch.device``. Default: the current one.
 
         Returns:
             An int.
@@ -261,9 +261,6 @@ class Devices:
     def max_memory_allocated(self, device=None):
         """Return the most bytes that tensors used at one time; 0 without a device.
 
-        Args:
-            device: A number, string or ``torch.device``. Default: the current one.
-
         Returns:
             An int.
 
@@ -275,9 +272,6 @@ class Devices:
 
     def max_memory_reserved(self, device=None):
         """Return the most bytes that were in use or kept at one time; 0 without a device.
-
-        Args:
-            device: A number, string or ``torch.device``. Default: the current one.
 
         Returns:
             An int.
@@ -291,9 +285,6 @@ class Devices:
     def reset_peak_memory_stats(self, device=None):
         """Let ``max_memory_allocated`` and ``max_memory_reserved`` begin anew.
 
-        Args:
-            device: A number, string or ``torch.device``. Default: the current one.
-
         >>> import rushlight as torch
         >>> torch.cuda.reset_peak_memory_stats()
         """
@@ -303,9 +294,6 @@ class Devices:
 
     def memory_stats(self, device=None):
         """Return a dict of a device's memory; it is empty without a device.
-
-        Args:
-            device: A number, string or ``torch.device``. Default: the current one.
 
         Returns:
             A dict: ``"allocated_bytes.all.current"``, ``"allocated_bytes.all.peak"``, and the same
@@ -329,7 +317,6 @@ class Devices:
         """Return a text about a device's memory.
 
         Args:
-            device: A number, string or ``torch.device``. Default: the current one.
             abbreviated: Accepted without effect.
 
         Returns:
@@ -440,9 +427,6 @@ class Devices:
     def get_rng_state(self, device=None):
         """Return the state of a device's generator.
 
-        Args:
-            device: A number, string or ``torch.device``. Default: the current one.
-
         Returns:
             A uint8 tensor.
 
@@ -460,7 +444,6 @@ class Devices:
 
         Args:
             new_state: From ``get_rng_state``.
-            device: A number, string or ``torch.device``. Default: the current one.
 
         Raises:
             AssertionError: there is no device.
@@ -502,9 +485,6 @@ class Devices:
 
     def current_stream(self, device=None):
         """Return the stream of a device: all its work is in one.
-
-        Args:
-            device: A number, string or ``torch.device``. Default: the current one.
 
         Returns:
             A ``Stream``.
@@ -553,189 +533,8 @@ class Devices:
             self.set_device(stream.device)
 
 
-# Classes for each type ------------------------------------------------------------------------
-
-
-def _contexts(devices):
-    class device:
-        """Context in which a device is the current one of its type.
-
-        Args:
-            device: A number, string or ``torch.device``. None or a negative number has no effect.
-
-        Raises:
-            AssertionError: the context is entered, and there is no device.
-
-        >>> import rushlight as torch
-        >>> with torch.cuda.device(None):
-        ...     pass
-        """
-
-        def __init__(self, device):
-            self.idx = device
-            self._before = None
-
-        def __enter__(self):
-            if self.idx is not None and not (isinstance(self.idx, int) and self.idx < 0):
-                self._before = make_current(devices.kind, devices.place(self.idx).index)
-
-        def __exit__(self, *exc):
-            if self._before is not None:
-                make_current(devices.kind, self._before)
-            return False
-
-    class device_of(device):
-        """Context in which the device of a tensor is the current one.
-
-        Args:
-            obj: A tensor. One on a device of another type has no effect.
-
-        >>> import rushlight as torch
-        >>> with torch.cuda.device_of(torch.ones(2)):
-        ...     pass
-        """
-
-        def __init__(self, obj):
-            place = device_of_tensor(obj)
-            super().__init__(place.index if place.type == devices.kind else None)
-
-    return device, device_of
-
-
-def _stream(devices):
-    class Stream:
-        """The queue of a device, which runs all its work in order. Every stream is the same queue.
-
-        Args:
-            device: The device. Default: the current one.
-            priority: Accepted without effect.
-            **kwargs: Accepted without effect.
-
-        Raises:
-            RuntimeError: there is no device.
-
-        >>> import rushlight as torch
-        >>> if torch.cuda.is_available():
-        ...     torch.cuda.Stream().synchronize()
-        """
-
-        cuda_stream = stream_id = priority = 0
-
-        def __init__(self, device=None, priority=0, **kwargs):
-            if not devices.is_available():
-                name = devices.kind
-                raise RuntimeError(f"torch.{name}.Stream requires {name.upper()} support")
-            self.device = devices.place(device)
-
-        def synchronize(self):
-            """Wait until all work has run."""
-            devices.synchronize(self.device)
-
-        def query(self):
-            """Return True if all work has run."""
-            event = self.record_event()
-            return event.query()
-
-        def record_event(self, event=None):
-            """Return ``event``, or a new one, at the end of the work so far."""
-            event = devices.Event() if event is None else event
-            event.record(self)
-            return event
-
-        def wait_event(self, event):
-            """Do nothing: the work before an event is before all later work."""
-
-        def wait_stream(self, stream):
-            """Do nothing on one device; wait for the work of another device."""
-            if stream.device != self.device:
-                stream.synchronize()
-
-        def __enter__(self):
-            self._context = devices.device(self.device)
-            self._context.__enter__()
-            return self
-
-        def __exit__(self, *exc):
-            return self._context.__exit__(*exc)
-
-        def __eq__(self, other):
-            return type(other) is type(self) and other.device == self.device
-
-        def __hash__(self):
-            return hash(self.device)
-
-        def __repr__(self):
-            return f"<torch.{devices.kind}.Stream device={self.device} {devices.kind}_stream=0x0>"
-
-    return Stream
-
-
-def _event(devices):
-    class Event:
-        """A moment in a device's work.
-
-        Args:
-            enable_timing: Whether ``elapsed_time`` may be asked.
-            blocking, interprocess: Accepted without effect.
-
-        Raises:
-            RuntimeError: there is no device.
-
-        >>> import rushlight as torch
-        >>> if torch.cuda.is_available():
-        ...     start, end = [torch.cuda.Event(enable_timing=True) for _ in range(2)]
-        ...     start.record()
-        ...     end.record()
-        ...     end.synchronize()
-        ...     assert start.elapsed_time(end) >= 0
-        """
-
-        def __init__(self, enable_timing=False, blocking=False, interprocess=False):
-            if not devices.is_available():
-                name = devices.kind
-                raise RuntimeError(f"torch.{name}.Event requires {name.upper()} support")
-            self._timed, self._moment = enable_timing, None
-            self._driver: Any = None
-
-        def record(self, stream=None):
-            """Note the moment when the work so far has run."""
-            self._forget()
-            self._driver = devices.driver(stream.device if stream is not None else None)
-            self._moment = self._driver.moment()
-            self._driver.record(self._moment)
-
-        def wait(self, stream=None):
-            """Do nothing: the work before an event is before all later work."""
-
-        def query(self):
-            """Return True if the moment has come, or was not noted."""
-            return self._moment is None or self._driver.reached(self._moment)
-
-        def synchronize(self):
-            """Wait until the moment has come."""
-            if self._moment is not None:
-                self._driver.wait_for(self._moment)
-
-        def elapsed_time(self, end_event):
-            """Return the milliseconds from this moment to that of ``end_event``.
-
-            Raises:
-                ValueError: one of them does not take times.
-                RuntimeError: one of them was not recorded.
-            """
-            if not (self._timed and end_event._timed):
-                raise ValueError("Both events must be created with argument 'enable_timing=True'.")
-            if self._moment is None or end_event._moment is None:
-                raise RuntimeError("Both events must be recorded before calculating elapsed time.")
-            end_event.synchronize()
-            return self._driver.between(self._moment, end_event._moment)
-
-        def _forget(self):
-            if self._moment is not None:
-                self._driver.forget(self._moment)
-                self._moment = None
-
-        def __del__(self):
-            self._forget()
-
-    return Event
+_OWN = ("default_generators", "driver", "functions", "kind", "place")  # not for the modules
+_NAMES = [*_CLASSES, *[n for n in vars(Devices) if not n.startswith("_") and n not in _OWN]]
+for _name in _NAMES[len(_CLASSES) :]:
+    if _name != "default_stream":  # the same function as current_stream
+        document(vars(Devices)[_name], "devices")

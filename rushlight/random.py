@@ -427,9 +427,14 @@ default_generator.seed()
 _of_devices: dict = {}  # device → its default generator
 
 
+def generator_type(d):
+    """The type of the device whose generators draw for the device ``d``."""
+    return d.type if d.type in _PHILOX else "cpu"
+
+
 def generator_of(d):
     """The default generator of a device, from ``device_of``."""
-    if d.type not in _PHILOX:
+    if generator_type(d) == "cpu":
         return default_generator
     found = _of_devices.get(d)
     if found is None:

@@ -93,8 +93,8 @@ BOXES = [
     Box(5, 1, 2.3, 3.2, GREEN, "distributions", "probability\ndistributions", "distributions"),
     Box(5, 1, 5, 6, VIOLET, "amp, jit, …", "other names\nthat scripts use",
         "_C __config__ _utils accelerator amp backends cpu cuda defaults determinism distributed "
-        "devices futures jit mps mtia multiprocessing opencl streams testing types typed_storage "
-        "xpu"),
+        "device_streams devices futures jit mps mtia multiprocessing opencl streams testing types "
+        "typed_storage xpu"),
     Box(4, 1, 0, 6, GREEN, "nn", "modules, functions, initialisation", "nn"),
     Box(3, 1, 0, 6, BLUE, "ops, linalg, fft, special, signal, sparse, nested, overrides",
         "every operation in one block: its forward, its gradient rules, its lowering",

@@ -369,6 +369,7 @@ BY_KIND = {
         "size": "The shape of the result: ints, or one tuple of ints.",
         "dtype": "The dtype of the result. Default: ``out``'s, else ``torch.get_default_dtype()``.",
     },
+    "devices": {"device": "A number, string or ``torch.device``. Default: the current one."},
     "like": {
         "device": "Where the result lies. Default: the device of ``input``.",
         "dtype": "The dtype of the result. Default: that of ``input``.",

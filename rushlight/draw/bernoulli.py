@@ -91,10 +91,11 @@ def bernoulli_like(generator, out, p):
         return fill(out, draw(generator, out.size) < p)
 
 
-def dropout_noise(generator, x, p):
+def dropout_noise(generator, x, p, draw=bernoulli):
     """Draw the factors that dropout multiplies ``x`` by: 0 with probability p, else 1 / (1 - p).
 
-    If p is 0 or 1, no random number is drawn. The result has the memory layout of ``x``.
+    If p is 0 or 1, no random number is drawn. The result has the memory layout of ``x``. ``draw``
+    has the arguments of ``bernoulli``.
 
     Raises:
         RuntimeError: p is not inside [0, 1], or ``x`` is not floating point.
@@ -111,7 +112,7 @@ def dropout_noise(generator, x, p):
         raise RuntimeError(f"dropout: x is {torch_dtype(x.dtype)}; it must be floating point")
     keep = 1.0 - p
     real = np.float64 if x.dtype == F64 else np.float32
-    fill(noise, bernoulli(generator, x.size, x.dtype, keep))
+    fill(noise, draw(generator, x.size, x.dtype, keep))
     with np.errstate(over="ignore"):
         scale = x.dtype.type(real(1.0) / real(keep))
     if np.isinf(scale):

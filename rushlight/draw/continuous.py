@@ -45,7 +45,10 @@ from rushlight.draw.words import (
 from rushlight.dtype import DTYPES
 from rushlight.dtype import of as torch_dtype
 
-__all__ = ["cauchy", "exponential", "geometric", "log_normal", "normal", "uniform"]
+__all__ = [
+    "below", "cauchy", "check_bounds", "check_geometric", "exponential", "geometric", "log_normal",
+    "normal", "require_continuous", "require_positive", "uniform",
+]  # fmt: skip
 
 REAL = {d.numpy: d.to_real().numpy for d in DTYPES if d.is_complex}
 FEW = 32  # up to this many single normals, Python's math is faster than NumPy
@@ -68,14 +71,15 @@ def uniform(generator, count, dtype, low=0.0, high=1.0):
     if low == 0.0 and high == 1.0 and dtype.itemsize > 2:
         make = partial(doubles if dtype == F64 else floats, generator)
     else:
-        _check_bounds(low, high, dtype)
+        check_bounds(low, high, dtype)
         between = _uniform64 if dtype == F64 else _uniform32
         make = partial(between, generator, dtype=dtype, low=low, high=high)
     with generator.lock:
         return in_chunks(make, count, dtype)
 
 
-def _check_bounds(low, high, dtype):
+def check_bounds(low, high, dtype):
+    """Raise RuntimeError unless the dtype holds the bounds and the width between them."""
     largest = LARGEST[dtype]
     for name, bound in (("from", low), ("to", high)):
         if not -largest <= bound <= largest:
@@ -93,14 +97,15 @@ def _check_bounds(low, high, dtype):
 def _uniform32(generator, count, dtype, low, high):
     first = np.float32(low)
     values = fma32(floats(generator, count), np.float32(high) - first, first)
-    return _below(values.astype(dtype, copy=False), low, high)
+    return below(values.astype(dtype, copy=False), low, high)
 
 
 def _uniform64(generator, count, dtype, low, high):
-    return _below(fma64(doubles(generator, count), high - low, low), low, high)
+    return below(fma64(doubles(generator, count), high - low, low), low, high)
 
 
-def _below(values, low, high):
+def below(values, low, high):
+    """``values``, with ``low`` where rounding reached ``high``."""
     reached = values == values.dtype.type(high)
     if reached.any():
         values[reached] = values.dtype.type(low)
@@ -210,8 +215,7 @@ def log_normal(generator, count, dtype, mean=1.0, std=2.0):
         RuntimeError: std is not positive.
         NotImplementedError: ``dtype`` is not floating point.
     """
-    if not std > 0.0:
-        raise RuntimeError(f"log_normal_: expects std > 0, but found std={std}")
+    require_positive("log_normal_", "std", std)
     if count and dtype not in LARGEST:
         refuse("log_normal_", dtype)
     with generator.lock:
@@ -226,10 +230,9 @@ def exponential(generator, count, dtype, rate=1.0):
     Raises:
         RuntimeError: rate is not positive, or ``dtype`` is not floating point.
     """
-    if not rate > 0.0:
-        raise RuntimeError(f"exponential_: expects lambda > 0, but found lambda={rate}")
+    require_positive("exponential_", "lambda", rate)
     if count:
-        _require_continuous("exponential_", dtype)
+        require_continuous("exponential_", dtype)
     scale = -1.0 / rate
 
     def make(n):
@@ -246,9 +249,8 @@ def cauchy(generator, count, dtype, median=0.0, sigma=1.0):
     Raises:
         RuntimeError: sigma is not positive, or ``dtype`` is not floating point.
     """
-    if not sigma > 0.0:
-        raise RuntimeError(f"cauchy_: expects sigma > 0, but found sigma={sigma}")
-    _require_continuous("cauchy_", dtype)
+    require_positive("cauchy_", "sigma", sigma)
+    require_continuous("cauchy_", dtype)
 
     def make(n):
         with np.errstate(over="ignore"):
@@ -259,7 +261,14 @@ def cauchy(generator, count, dtype, median=0.0, sigma=1.0):
         return in_chunks(make, count, dtype)
 
 
-def _require_continuous(name, dtype):
+def require_positive(name, parameter, value):
+    """Raise RuntimeError unless the parameter of the distribution is positive."""
+    if not value > 0.0:
+        raise RuntimeError(f"{name}: expects {parameter} > 0, but found {parameter}={value}")
+
+
+def require_continuous(name, dtype):
+    """Raise RuntimeError unless ``dtype`` is floating point."""
     if dtype not in LARGEST:
         raise RuntimeError(
             f"{name}: the distribution is continuous; the dtype must be floating point, "
@@ -276,10 +285,7 @@ def geometric(generator, count, dtype, p):
         RuntimeError: p is not inside (0, 1).
         NotImplementedError: ``dtype`` is bool, complex, uint16, uint32 or uint64.
     """
-    if not 0.0 < p < 1.0:
-        raise RuntimeError(f"geometric_: expects p in (0, 1), but got p={p}")
-    if count and dtype not in LARGEST and dtype not in INTEGERS:
-        refuse("geometric_", dtype)
+    check_geometric(count, dtype, p)
     scale = math.log1p(-p)
 
     def make(n):
@@ -288,3 +294,11 @@ def geometric(generator, count, dtype, p):
 
     with generator.lock:
         return in_chunks(make, count, dtype)
+
+
+def check_geometric(count, dtype, p):
+    """Raise the errors of ``geometric``."""
+    if not 0.0 < p < 1.0:
+        raise RuntimeError(f"geometric_: expects p in (0, 1), but got p={p}")
+    if count and dtype not in LARGEST and dtype not in INTEGERS:
+        refuse("geometric_", dtype)

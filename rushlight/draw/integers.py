@@ -32,7 +32,7 @@ from rushlight.draw.words import (
 )
 from rushlight.dtype import of as torch_dtype
 
-__all__ = ["full_range", "integers"]
+__all__ = ["full_range", "integers", "whole_size"]
 
 I64, U64 = np.dtype(np.int64), np.dtype(np.uint64)
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
@@ -115,19 +115,23 @@ def full_range(generator, count, dtype):
     """
     if count == 0:
         return np.empty(0, dtype)
-    if dtype == BOOL:
-        size = 2
-    elif dtype in DIGITS:
-        size = 2 ** DIGITS[dtype] + 1
-    elif dtype in INTEGERS:
-        size = np.iinfo(dtype).max + 1
-    else:
-        refuse("random_", dtype)
+    size = whole_size(dtype)
     draw = generator.double_words if dtype in (I64, F64) else generator.words
     with generator.lock:
         return in_chunks(
             lambda n: to_dtype(_modulo(draw(n), size).astype(np.int64), dtype), count, dtype
         )
+
+
+def whole_size(dtype):
+    """The number of integers from 0 to the dtype's largest value; see ``full_range``."""
+    if dtype == BOOL:
+        return 2
+    if dtype in DIGITS:
+        return 2 ** DIGITS[dtype] + 1
+    if dtype not in INTEGERS:
+        refuse("random_", dtype)
+    return np.iinfo(dtype).max + 1
 
 
 def _range(dtype, low, high):

@@ -25,12 +25,19 @@ import math
 import numpy as np
 
 from rushlight.draw.bernoulli import KNOWN
-from rushlight.draw.continuous import REAL, _below, _check_bounds
-from rushlight.draw.integers import I64, LOWEST, _modulo, _range
+from rushlight.draw.bernoulli import dropout_noise as noise_of
+from rushlight.draw.continuous import (
+    REAL,
+    below,
+    check_bounds,
+    check_geometric,
+    require_continuous,
+    require_positive,
+)
+from rushlight.draw.integers import I64, LOWEST, _modulo, _range, whole_size
 from rushlight.draw.permutation import permutation
 from rushlight.draw.rounding import fma32, fma64
-from rushlight.draw.words import BOOL, DIGITS, F64, INTEGERS, LARGEST, refuse, to_dtype
-from rushlight.strides import empty_like, fill
+from rushlight.draw.words import F64, LARGEST, refuse, to_dtype
 
 __all__ = [
     "bernoulli", "cauchy", "dropout_noise", "exponential", "full_range", "geometric", "integers",
@@ -111,14 +118,14 @@ def uniform(generator, count, dtype, low=0.0, high=1.0):
         return uniform(generator, 2 * count, REAL[dtype], low, high).view(dtype)
     if dtype not in LARGEST:
         refuse("uniform_", dtype)
-    _check_bounds(low, high, dtype)
+    check_bounds(low, high, dtype)
     if not count:
         return np.empty(0, dtype)
     u = _units(generator, count, dtype)
     if dtype == F64:
-        return _below(fma64(u, high - low, low), low, high)
+        return below(fma64(u, high - low, low), low, high)
     first = _F32(low)
-    return _below(fma32(u, _F32(high) - first, first).astype(dtype, copy=False), low, high)
+    return below(fma32(u, _F32(high) - first, first).astype(dtype, copy=False), low, high)
 
 
 def normal(generator, count, dtype, mean=0.0, std=1.0, contiguous=True):
@@ -177,14 +184,7 @@ def full_range(generator, count, dtype):
     """Draw integers from 0 to the dtype's largest value; see ``integers.full_range``."""
     if not count:
         return np.empty(0, dtype)
-    if dtype == BOOL:
-        size = 2
-    elif dtype in DIGITS:
-        size = 2 ** DIGITS[dtype] + 1
-    elif dtype in INTEGERS:
-        size = np.iinfo(dtype).max + 1
-    else:
-        refuse("random_", dtype)
+    size = whole_size(dtype)
     draw = _long if dtype in (I64, F64) else _single
     return to_dtype(_modulo(draw(generator, count), size).astype(np.int64), dtype)
 
@@ -202,48 +202,55 @@ def bernoulli(generator, count, dtype, p):
 
 
 def dropout_noise(generator, x, p):
-    """Draw the factors that dropout multiplies ``x`` by: 0 with probability p, else 1 / (1 - p)."""
-    noise = empty_like(x)
-    if p in (0.0, 1.0) or not x.size:
-        noise[...] = 1.0 - p
-        return noise
-    keep = 1.0 - p
-    w = _steps(generator, x.size, 4)
-    side = 4 if x.size % 4 == 0 else 2 if x.size % 2 == 0 else 1
+    """Draw the factors that dropout multiplies ``x`` by; see ``bernoulli.dropout_noise``."""
+    return noise_of(generator, x, p, _kept)
+
+
+def _kept(generator, count, dtype, keep):
+    """``count`` ones with probability ``keep``, else zeros, as a kernel of dropout draws them."""
+    if not count:
+        return np.empty(0, dtype)
+    w = _steps(generator, count, 4)
+    side = 4 if count % 4 == 0 else 2 if count % 2 == 0 else 1
     steps, _, threads = w.shape
     if side > 1:  # neighbours are of one thread: (step, part of its words, thread, neighbour)
         w = w.reshape(steps, 4 // side, side, threads).transpose(0, 1, 3, 2)
-    hits = _unit32(w.reshape(-1)[: x.size]) < _F32(keep)
-    real = np.float64 if x.dtype == F64 else _F32
-    return fill(noise, to_dtype(hits * (real(1.0) / real(keep)), x.dtype))
+    return (_unit32(w.reshape(-1)[:count]) < _F32(keep)).astype(dtype)
 
 
 def exponential(generator, count, dtype, rate=1.0):
     """Draw exponential numbers; see ``continuous.exponential``."""
-    _check_positive(rate, "exponential_", "lambda")
-    u = _floats(generator, count, dtype, "exponential_")
-    eps = np.finfo(u.dtype).eps
-    with np.errstate(all="ignore"):
-        log = np.where(u >= 1 - eps / 2, -eps / 2, np.log(u)).astype(u.dtype)
-        return to_dtype(u.dtype.type(-1.0) / u.dtype.type(rate) * log, dtype)
+    require_positive("exponential_", "lambda", rate)
+    if not count:
+        return np.empty(0, dtype)
+    require_continuous("exponential_", dtype)
+    u = _units(generator, count, dtype)
+    eps, real = np.finfo(u.dtype).eps, u.dtype.type
+    log = np.where(u >= 1 - eps / 2, -eps / 2, np.log(u)).astype(u.dtype)
+    with np.errstate(over="ignore"):
+        return to_dtype(real(-1.0) / real(rate) * log, dtype)
 
 
 def cauchy(generator, count, dtype, median=0.0, sigma=1.0):
     """Draw Cauchy numbers; see ``continuous.cauchy``."""
-    _check_positive(sigma, "cauchy_", "sigma")
-    u = _floats(generator, count, dtype, "cauchy_")
+    require_positive("cauchy_", "sigma", sigma)
+    require_continuous("cauchy_", dtype)
+    if not count:
+        return np.empty(0, dtype)
+    u = _units(generator, count, dtype)
     eps, real = np.finfo(u.dtype).eps, u.dtype.type
-    u = np.clip(u, eps, 1 - eps).astype(u.dtype)
-    return to_dtype(real(median) + real(sigma) * np.tan(real(np.pi) * (u - real(0.5))), dtype)
+    angle = real(np.pi) * (np.clip(u, eps, 1 - eps) - real(0.5))
+    with np.errstate(over="ignore"):
+        return to_dtype(real(median) + real(sigma) * np.tan(angle), dtype)
 
 
 def log_normal(generator, count, dtype, mean=1.0, std=2.0):
     """Draw numbers whose logarithms are normal; see ``continuous.log_normal``."""
-    _check_positive(std, "log_normal_", "std")
-    if dtype not in LARGEST:
-        refuse("log_normal_", dtype)
+    require_positive("log_normal_", "std", std)
     if not count:
         return np.empty(0, dtype)
+    if dtype not in LARGEST:
+        refuse("log_normal_", dtype)
     real = np.float64 if dtype == F64 else _F32
     with np.errstate(over="ignore"):
         return to_dtype(np.exp(_normals(generator, count, dtype) * real(std) + real(mean)), dtype)
@@ -251,22 +258,10 @@ def log_normal(generator, count, dtype, mean=1.0, std=2.0):
 
 def geometric(generator, count, dtype, p):
     """Draw numbers of trials until a success; see ``continuous.geometric``."""
-    if not 0 < p < 1:
-        raise RuntimeError(f"geometric_: expects p to be in (0, 1), but got p={p}")
+    check_geometric(count, dtype, p)
     if not count:
         return np.empty(0, dtype)
     u = _units(generator, count, dtype)
     real = u.dtype.type
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         return to_dtype(np.ceil(np.log(u) / real(np.log1p(-real(p)))), dtype)
-
-
-def _floats(generator, count, dtype, name):
-    if dtype not in LARGEST:
-        refuse(name, dtype)
-    return _units(generator, count, dtype) if count else np.empty(0, np.float32)
-
-
-def _check_positive(value, name, parameter):
-    if not value > 0:
-        raise RuntimeError(f"{name}: expects {parameter} > 0, but found {parameter}={value}")

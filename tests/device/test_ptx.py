@@ -285,6 +285,30 @@ def test_streams_of_numbers(fresh):
     assert deep.cpu().unique().numel() > 580_000
 
 
+def test_generators_draw_for_their_own_devices(fresh):
+    fresh()
+    near, far = T.Generator(), T.Generator("cuda")
+    x, y = T.ones(3), T.ones(3, device="cuda")
+    for g, d, t in ((near, "cuda", y), (far, "cpu", x)):
+        for call in (
+            lambda g, d, t: T.rand(3, generator=g, device=d), lambda g, d, t: t.normal_(generator=g),
+            lambda g, d, t: T.bernoulli(t, generator=g), lambda g, d, t: T.randperm(3, generator=g, device=d),
+            lambda g, d, t: T.multinomial(t, 2, generator=g),
+        ):  # fmt: skip
+            with pytest.raises(RuntimeError, match=f"Expected a '{d}' device type for generator"):
+                call(g, d, t)
+    assert T.rand(3, generator=far, device="cuda").device.type == "cuda"
+    assert y.normal_(generator=far).device.type == "cuda"
+
+
+def test_dropout_that_keeps_next_to_nothing(fresh):
+    fresh()
+    x = T.ones(1000, dtype=T.float16, device="cuda")
+    assert T.dropout(x, 1 - 1e-9, True).eq(0).all()
+    with pytest.raises(RuntimeError, match="floating point"):
+        T.dropout(T.ones(3, dtype=T.int64, device="cuda"), 0.5, True)
+
+
 def test_files(fresh, tmp_path):
     fresh()
     T.save({"w": T.ones(3, device="cuda:1")}, tmp_path / "w.pt")

@@ -17,12 +17,14 @@ class DeviceMachine:
     """A device: a ``Machine``, as far as planning goes.
 
     Args:
-        doubles: Whether the device computes with float64.
+        device: The ``backend.device.Device``.
         wide: Whether its language has integers of 128 bits.
+
+    Attributes:
         units: The number of its compute units, which all want work.
-        results: The most rows and columns of a product that a work-item computes.
-        spreads: Whether it has many work-items at the same time: it is no CPU.
         most: The most work-items of a group.
+        spreads: Whether it has many work-items at the same time: it is no CPU.
+        results: The most rows and columns of a product that a work-item computes.
     """
 
     calls = False
@@ -30,9 +32,12 @@ class DeviceMachine:
     vector_bytes, registers = 4, 32
     costs = costs.LOOPS
 
-    def __init__(self, doubles, wide, units=1, results=4, spreads=False, most=1024):
-        self.doubles, self.wide, self.units, self.results = doubles, wide, units, results
-        self.spreads, self.most = spreads, most
+    def __init__(self, device, wide):
+        self.doubles, self.units, self.most, self.wide = (
+            device.doubles, device.units, device.most, wide,
+        )  # fmt: skip
+        self.spreads = device.kind != "CPU"
+        self.results = 8 if self.spreads else 4
 
     def price(self, op, ins, params):
         """The Price of an elementwise operation; None if no kernel computes it here."""

@@ -74,10 +74,7 @@ class DeviceProgram:
         self.whole = whole
         self.device, self.inputs = device, list(inputs)
         self.language = LANGUAGES[device.language]
-        self.machine = DeviceMachine(
-            device.doubles, self.language.wide, device.units, 8 if device.kind == "GPU" else 4,
-            spreads=device.kind != "CPU", most=device.most,
-        )  # fmt: skip
+        self.machine = DeviceMachine(device, self.language.wide)
         self.generators = generators(equations)
         # Kernels read and write at indices, so the checks of these run, and are read, before them.
         self.guard: Any = None

@@ -74,7 +74,7 @@ class Policy:
 
     def cast(self, kind, values):
         """Cast the tensors in ``values`` (nested tuples, lists and dicts) by the rule ``kind``."""
-        kinds = {device_of(t).type for t in _flat(values)}
+        kinds = {device_of(t).type for t in _flat(values)} if mode.metas else {"cpu"}
         lower = next((d for k, d in self.dtypes.items() if k in kinds), None)
         if lower is None:
             return values

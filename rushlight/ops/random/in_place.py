@@ -15,8 +15,8 @@ from rushlight.tensor import Tensor, method
 
 def _fill(self, name, distribution, parameters, generator):
     check_write(self, name)
-    generator = checked_generator(generator, name)
     with at(device_of(self)) if mode.intercept else nullcontext():
+        generator = checked_generator(generator, name)
         value = drawn_for(self.array, self.array.dtype, distribution, parameters, generator)
     return _write(self, value, name)
 

@@ -23,7 +23,7 @@ from rushlight.ops.core.rules import zeros
 from rushlight.ops.create.filled import dtype_of, finished, options
 from rushlight.ops.tensor.cast import laid_out
 from rushlight.ops.tensor.memory_format import preserve_format
-from rushlight.random import Generator, PhiloxGenerator, default_generator
+from rushlight.random import Generator, PhiloxGenerator, default_generator, generator_type
 from rushlight.remote import at, default_device, device_of
 from rushlight.strides import fill, visit_order
 from rushlight.tensor import Tensor
@@ -52,6 +52,13 @@ def checked_generator(generator, name):
             f"{name}(): argument 'generator' must be torch.Generator, "
             f"not {type(generator).__name__}"
         )
+    if mode.intercept or isinstance(generator, PhiloxGenerator):
+        own = generator_type(default_device())
+        if generator.device.type != own:
+            raise RuntimeError(
+                f"{name}: Expected a '{own}' device type for generator but found "
+                f"'{generator.device.type}'"
+            )
     return generator
 
 

@@ -8,6 +8,8 @@ import sys
 import time
 from ctypes import c_char_p, c_int, c_void_p
 
+import numpy as np
+
 from rushlight.backend import cuda
 from rushlight.compiler.python import levels
 from tests.device.ptx.interpreter import Launch
@@ -242,6 +244,4 @@ def _put(pointer, typ, value):
 
 
 def _bytes(address, size):
-    import numpy as np
-
     return np.frombuffer((ctypes.c_uint8 * size).from_address(address), np.uint8)

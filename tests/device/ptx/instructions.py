@@ -80,7 +80,7 @@ def instruction(*names):
     return add
 
 
-def _plain(name, function, kinds=None):
+def _plain(name, function):
     """An instruction that computes ``function`` of its operands, in the type at its end."""
 
     def run(r, words, args, mask):
@@ -92,13 +92,9 @@ def _plain(name, function, kinds=None):
 
 
 for _name, _function in {
-    "xor": np.bitwise_xor, "sqrt": np.sqrt, "abs": np.abs,
-    "neg": np.negative, "rcp": lambda x: 1 / x, "popc": np.bitwise_count,
-    "copysign": lambda sign, x: np.copysign(x, sign),
-}.items():  # fmt: skip
-    _plain(_name, _function)
-for _name, _function in {
-    "and": np.bitwise_and, "or": np.bitwise_or, "not": np.bitwise_not,
+    "xor": np.bitwise_xor, "and": np.bitwise_and, "or": np.bitwise_or, "not": np.bitwise_not,
+    "sqrt": np.sqrt, "abs": np.abs, "neg": np.negative, "rcp": lambda x: 1 / x,
+    "popc": np.bitwise_count, "copysign": lambda sign, x: np.copysign(x, sign),
 }.items():  # fmt: skip
     _plain(_name, _function)
 

@@ -8,7 +8,7 @@ import re
 
 import numpy as np
 
-from tests.device.ptx.instructions import DTYPES, INSTRUCTIONS, Registers
+from tests.device.ptx.instructions import INSTRUCTIONS, Registers
 from tests.device.ptx.memory import Accesses, Fault
 
 __all__ = ["Launch"]
@@ -161,6 +161,3 @@ class Launch(Registers):
             raise NotImplementedError(f"{'.'.join(instruction.words)} {instruction.args}")
         INSTRUCTIONS[name](self, instruction.words, instruction.args, holds)
         return True
-
-
-assert DTYPES
