@@ -11,6 +11,7 @@ from rushlight.compiler.capture import tracked_memory
 from rushlight.device_array import driver_of
 from rushlight.ops.core import remote_calls
 from rushlight.random import generator_of
+from tests.device.cases import Cases, normal
 
 F = nn.functional
 
@@ -176,16 +177,8 @@ def test_one_function_keeps_a_program_for_each_device(device):
 
 # One function on the CPU and on the device ---------------------------------------------------
 
-CASES = {}
-
-
-def case(f):
-    CASES[f.__name__] = f
-    return f
-
-
-def normal(d, *shape):
-    return T.randn(*shape).to(d)
+CASES = Cases()
+case = CASES.add
 
 
 def small(d):

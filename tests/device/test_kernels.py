@@ -7,14 +7,11 @@ import numpy as np
 import pytest
 
 import rushlight as T
+from tests.device.cases import Cases, normal
 
 F = T.nn.functional
-CASES = {}
-
-
-def case(f):
-    CASES[f.__name__] = f
-    return f
+CASES = Cases()
+case = CASES.add
 
 
 @pytest.fixture(autouse=True)
@@ -39,10 +36,6 @@ def _tensors(found):
     if isinstance(found, T.Tensor):
         return [found]
     return [t for part in found for t in _tensors(part)]
-
-
-def normal(d, *shape):
-    return T.randn(*shape).to(d)
 
 
 def odd(d, *shape):

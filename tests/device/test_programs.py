@@ -12,19 +12,12 @@ import rushlight as T
 from rushlight import nn
 from rushlight.device_array import driver_of
 from tests.daily import daily
+from tests.device.cases import Cases, normal
 from tests.device.shapes_of_windows import convolutions, poolings
 
 F = nn.functional
-CASES = {}
-
-
-def case(f):
-    CASES[f.__name__] = f
-    return f
-
-
-def normal(d, *shape):
-    return T.randn(*shape).to(d)
+CASES = Cases()
+case = CASES.add
 
 
 def on_cpu(x):

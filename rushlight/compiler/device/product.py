@@ -38,11 +38,13 @@ class Tiles:
         operands: (owner of the memory, byte offset) of the factors.
         batch, m, n, depth: The sizes of the batch's dims, of the matrices, and of the sums.
         rows, columns: A work-item computes so many rows and columns of results, ``TILE`` apart.
+        upright: Whether neighbours in memory are of one column, of the left and the right factor.
         groups, size: The number of work-groups, and of work-items in a group.
     """
 
     size = TILE * TILE
     rows = columns = 1
+    upright = False, False
     limit = 0  # all items have work
     batch: list
     m: int
@@ -93,9 +95,6 @@ class Tiles:
         """The index of the result's element as functions of the group's variables."""
         return self.group.index[self.equation.outs[0].id]
 
-    #: Whether neighbours in memory are of one column of the left factor, of one of the right one.
-    upright = False, False
-
     def _divide(self):
         """Set how many results a work-item computes: as many as leave work for all units."""
         here: Any = machine()
@@ -140,18 +139,16 @@ class Tiles:
         left, right = [_Tile(module, typ, n) for n in (self.rows, self.columns)]
         loop = Loop(b, i64(0), i64(self.depth), TILE)
         inside = loop.b
-        for k in range(self.rows):
-            i, d = (x, y) if self.upright[0] else (y, x)
-            place_ = inside.add(i, i64(TILE * k))
-            found = self._left_element(inside, pointers, batch, inside.add(row, place_),
-                                       inside.add(loop.i, d))  # fmt: skip
-            left.put(inside, d, place_, found)
-        for k in range(self.columns):
-            d, i = (x, y) if self.upright[1] else (y, x)
-            place_ = inside.add(i, i64(TILE * k))
-            found = self._right_element(inside, pointers, batch, inside.add(loop.i, d),
-                                        inside.add(column, place_))  # fmt: skip
-            right.put(inside, d, place_, found)
+        for tile, count, first, (i, d), element in (
+            (left, self.rows, row, (x, y) if self.upright[0] else (y, x), self._left_element),
+            (right, self.columns, column, (y, x) if self.upright[1] else (x, y),
+             self._right_element),
+        ):  # fmt: skip
+            depth = inside.add(loop.i, d)
+            for k in range(count):
+                at = inside.add(i, i64(TILE * k))
+                found = element(inside, pointers, batch, inside.add(first, at), depth)
+                tile.put(inside, d, at, found)
         module.wait(inside)
         self._add(inside, left, right, y, x, totals)
         module.wait(inside)
@@ -172,7 +169,7 @@ class Tiles:
         found = self._left(b, batch, row, depth)
         return self._fetch(b, pointers, found, _below(b, (row, self.m), (depth, self.depth)))
 
-    def _right_element(self, b, pointers, batch, depth, column):
+    def _right_element(self, b, pointers, batch, column, depth):
         found = self._right(b, batch, depth, column)
         return self._fetch(b, pointers, found, _below(b, (depth, self.depth), (column, self.n)))
 

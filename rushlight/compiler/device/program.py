@@ -167,20 +167,19 @@ class DeviceProgram:
 
         The pool gives the steps of a training loop the same memory again and again.
         """
-        key = tuple(places) if self.chains else ()
-        sequence = self._sequences.get(key)
-        if self.chains and sequence is None and key in self._sequences:
-            launches = [(step.kernel, step.bound(places)) for step in self.steps]
-            sequence = self._sequences[key] = self.device.sequence(launches)
-        if sequence is not None:
-            sequence.launch()
-            return
-        for step in self.steps:
-            step.run(places)
         if self.chains:
+            key = tuple(places)
+            if key in self._sequences:
+                if self._sequences[key] is None:
+                    launches = [(step.kernel, step.bound(places)) for step in self.steps]
+                    self._sequences[key] = self.device.sequence(launches)
+                self._sequences[key].launch()
+                return
             if len(self._sequences) >= _KEPT:
                 self._sequences.clear()
             self._sequences[key] = None
+        for step in self.steps:
+            step.run(places)
 
     def bind(self, inputs, allocate):
         """((buffer, offset) of each slot, the memory of the results, the arena's); see ``run``."""
