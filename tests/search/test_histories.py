@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 import rushlight
+from rushlight.errors import GraphError
 from tests.search.lines import Family, alike, table
 
 VIEWS = table("""
@@ -89,3 +90,12 @@ def test_found(lines, results, gradient):
     for way in ("compiled", "graph"):
         assert alike(HISTORIES.outcome(lines, results.split(), rushlight, **{way: True}), want)
     assert want[0][1][0][0][0] == gradient
+
+
+@pytest.mark.filterwarnings("ignore:torch.compile")
+def test_a_part_of_a_written_base():
+    """No gradient passes a part that split gave before its base was written, as in PyTorch."""
+    lines = ["v0 = x * 2", "v1 = v0.chunk(2, -1)[0]", "v0.copy_(b.sum())"]
+    for results in (["v1"], ["v0", "v1"]):
+        for ways in ({}, {"compiled": True}, {"graph": True}):
+            assert type(HISTORIES.outcome(lines, results, rushlight, **ways)[0]) is GraphError

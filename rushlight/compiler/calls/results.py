@@ -257,7 +257,7 @@ class Results:
             if not moved and not was_detached:
                 known = self._names.get(id(view.root))
         if known is not None:
-            self._refuse_hooks(t)
+            self._refuse_history(t)
             if not all(isinstance(op, Op) for op, _, _ in view.path):
                 raise TraceError(
                     "a view that a custom Function returned is returned from torch.compile; "
@@ -281,14 +281,22 @@ class Results:
         path = self.source.name(tuple(path))
         return f"{self.source.name(_along)}({root}, {path}, {tracked})"
 
-    def _refuse_hooks(self, t):
-        """Refuse hooks on the view ``t``, and on nodes between it and its root tensor."""
+    def _refuse_history(self, t):
+        """Refuse the view ``t`` if its nodes, up to its root tensor's, have hooks or an error.
+
+        Each call makes these nodes anew, without either.
+        """
         node, root = t.node, t.view_of.root.node
         while node is not None and node is not root:
             if node.hooks:
                 raise TraceError(
                     "a view with a hook is returned beside the tensor that it is a view of; "
                     "register the hook outside torch.compile, or return a clone of the view"
+                )
+            if any(cell is not None and cell[0] > node.clock for cell in node.cells):
+                raise TraceError(
+                    "a part that split or unbind gave is returned after a write to its base, so that "
+                    "no gradient can pass it; return a clone of the part"
                 )
             node = node.parents[0] if node.parents else None
 
