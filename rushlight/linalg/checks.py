@@ -73,8 +73,8 @@ def identity(x):
 def squares(name):
     """Return the ``prepare`` function of an operation whose only input is square matrices."""
 
-    def prepare(x):
+    def prepare(x, **params):
         check_square(name, x)
-        return {}
+        return params
 
     return prepare

@@ -30,11 +30,13 @@ _Factored = result_type("linalg_cholesky_ex", "L", "info")
     autocast=SINGLE,
     columns=(0,),
 )
-def _factor(xp, A):
-    """Return (L, info) with A = L·Lᴴ.
+def _factor(xp, A, *, upper=False):
+    """Return (L, info) with A = L·Lᴴ, from the lower or the upper triangle of A.
 
     info is 0, or if there is no such L, the order of the first leading minor that is not positive.
     """
+    if upper:
+        A = conj(A.swapaxes(-1, -2))
     try:
         L = np.linalg.cholesky(A)
     except np.linalg.LinAlgError:
@@ -76,7 +78,7 @@ _factor.grad(A=_slope)
 
 
 def _factored(name, A, upper, check_errors):
-    L, info = _factor(A.mH if upper else A)
+    L, info = _factor(A, upper=bool(upper))
     if check_errors:
         check_info(
             name,

@@ -83,7 +83,9 @@ def test_eig_writes_into_wider_tensors():
 @pytest.mark.parametrize(("shape", "place"), [((3, 2), ""), ((4, 3, 2), r"\(Batch element 0\)")])
 def test_gels_refuses_matrices_without_full_rank(shape, place):
     matrices = torch.ones(shape)
-    matrices[..., 1] = 0  # LAPACK looks for an exact 0, which equal columns leave on some processors only
+    matrices[..., 1] = (
+        0  # LAPACK looks for an exact 0, which equal columns leave on some processors only
+    )
     with pytest.raises(torch.linalg.LinAlgError, match=f"lstsq: {place}.*full rank"):
         torch.linalg.lstsq(matrices, matrices[..., :1], driver="gels")
 

@@ -295,8 +295,8 @@ class Results:
                 )
             if any(cell is not None and cell[0] > node.clock for cell in node.cells):
                 raise TraceError(
-                    "a part that split or unbind gave is returned after a write to its base, so that "
-                    "no gradient can pass it; return a clone of the part"
+                    "a part that split or unbind gave is returned after a write to its base, so "
+                    "that no gradient can pass it; return a clone of the part"
                 )
             node = node.parents[0] if node.parents else None
 

@@ -54,7 +54,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
         input: Tensor ``(*)``: the means.
         target: Tensor that broadcasts with ``input``.
         var: The variances: a number, or a tensor of ``input``'s shape, or of that shape without its
-            last dim or with size 1 there.
+            last dim or with one dim of size 1.
         eps: A smaller variance is raised to this number. Default: 1e-6.
 
     Raises:
@@ -73,10 +73,10 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
             raise ValueError(f"{negative}: {var}")
         var = input.new_full(input.shape, var)
     elif var.shape != input.shape:
+        spread = [v for n, v in zip(input.shape, var.shape, strict=False) if n != v]
         if input.shape[:-1] == var.shape and input.ndim:
             var = var.unsqueeze(-1)
-        elif not (var.ndim == input.ndim and var.ndim and var.shape[:-1] == input.shape[:-1]
-                  and var.shape[-1] == 1):  # fmt: skip
+        elif var.ndim != input.ndim or spread != [1]:
             raise ValueError(
                 f"gaussian_nll_loss: var is of incorrect size: {tuple(var.shape)} for input "
                 f"{tuple(input.shape)}"

@@ -2,10 +2,13 @@
 
 import numpy as np
 
-from rushlight.dtype import OF
+from rushlight.dtype import OF, finfo, iinfo
 from rushlight.ops.core.kinds import kernel
+from rushlight.ops.tensor.array_dtypes import as_scalar
 
-__all__ = ["check_index", "check_indices", "check_range", "require_range"]
+__all__ = [
+    "check_fit", "check_index", "check_indices", "check_range", "require_fit", "require_range",
+]  # fmt: skip
 
 
 def check_index(name, index, *, shape=None, error=RuntimeError):
@@ -57,3 +60,28 @@ def check_indices(name, x, index, dim, error=RuntimeError, negative=False):
     n = x.shape[dim] if x.shape else 1
     low = -n if negative else 0
     check_range(index, low=low, high=n - 1, error=error, message=_message(name, dim, n))
+
+
+def require_fit(x, value):
+    """Raise RuntimeError if the dtype of ``x`` cannot hold the number in the 0-dim array ``value``.
+
+    Python's numbers are checked where they are converted.
+    """
+    if isinstance(value, np.ndarray) and value.dtype != x.dtype:
+        as_scalar(value.item(), x.dtype)
+
+
+def check_fit(x, value):
+    """``require_fit`` for tensors, by operations."""
+    dtype = x.dtype
+    if not hasattr(value, "array") or value.dtype == dtype or not dtype.category:
+        return
+    message = f"value cannot be converted to type {dtype.name} without overflow: {{}}"
+    if value.dtype.is_complex and not dtype.is_complex:
+        check_range(value.imag, low=0, high=0, error=RuntimeError, message=message)
+    parts = [value.real, value.imag] if value.dtype.is_complex else [value]
+    limits = iinfo(dtype) if dtype.category == 1 else finfo(dtype)
+    for part in parts:
+        if dtype.category > 1:
+            part = part.where(part.isfinite(), 0)
+        check_range(part, low=limits.min, high=limits.max, error=RuntimeError, message=message)

@@ -1,5 +1,7 @@
 """Numbers by which operations scale a tensor: ``alpha``, ``beta``, ``value``, ``weight``."""
 
+from numpy import ndarray
+
 import rushlight.dtype as dtypes
 from rushlight.errors import DtypeError
 from rushlight.ops.core.promotion import promote, scalar_dtype
@@ -21,14 +23,16 @@ def factor(value, dtype, rounded=False):
     Raises:
         RuntimeError: ``dtype`` has no such number.
     """
+    if isinstance(value, Tensor):
+        if type(value.array) is not ndarray:
+            return value  # its number is not known in a trace, nor on this side of a device
+        value = value.item()
     kind = type(value)
     if kind is float or kind is int:  # most numbers need no conversion
         if dtype is _F4 and -_LARGE < value < _LARGE:
             return value
         if dtype is _F8 or (kind is int and 0 <= value < 128 and dtype is not dtypes.bool):
             return value
-    if isinstance(value, Tensor):
-        return value
     if dtype.category > 1 and kind not in (float, int, bool, complex):
         return value  # a symbolic number of a trace: its value is not known yet
     half = dtype.itemsize == 2 and dtype.category == 2

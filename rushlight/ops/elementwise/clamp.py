@@ -10,6 +10,7 @@ from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import elementwise
 from rushlight.ops.core.promotion import as_in_half, real_only
 from rushlight.ops.core.rules import typed, where
+from rushlight.ops.tensor.array_dtypes import as_scalar
 from rushlight.tensor import Tensor
 
 # Of two -----------------------------------------------------------------------------------
@@ -158,7 +159,12 @@ _clamp_max_tensor = _held("clamp_max", "ClampMaxBackward1", True)
 
 
 def _bound(number, x):
-    return as_in_half(number, x.array.dtype) if isinstance(x, Tensor) else number
+    if not isinstance(x, Tensor):
+        return number
+    dtype = x.array.dtype
+    if type(number) is int and dtype.kind in "iu":
+        as_scalar(number, dtype)  # raises if the dtype has no such number
+    return as_in_half(number, dtype)
 
 
 @function(inplace=True, alias="clip", kinds={"min": "operand", "max": "operand"})

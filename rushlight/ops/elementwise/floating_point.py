@@ -119,7 +119,8 @@ def ldexp(input, other, *, out=None):
         # has integers.
         y = other.detach()
         if not other.ndim or other.dtype.category == 1:
-            y = y.to(promote([input, other]).to_real())
+            kind = promote([input, other])
+            y = y.to(kind if other.is_complex() else kind.to_real())
         found = _powered(input, other, pow(2.0, y))
     elif other.dtype.category:
         found = scaled(input, other)

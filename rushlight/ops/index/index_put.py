@@ -13,7 +13,13 @@ from rushlight.ops.core.autocast import WIDEST
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.in_place import overwrite
 from rushlight.ops.core.kinds import kernel
-from rushlight.ops.core.range_checks import check_index, check_indices, require_range
+from rushlight.ops.core.range_checks import (
+    check_fit,
+    check_index,
+    check_indices,
+    require_fit,
+    require_range,
+)  # fmt: skip
 from rushlight.ops.core.scale_factors import factor
 from rushlight.ops.index import along_dim
 from rushlight.ops.index.compaction import without_masks
@@ -420,6 +426,7 @@ def _fillable(x, index, value, *, dim):
 def _wrapping(x, index, value, *, dim):
     n = x.shape[dim] if x.ndim else 1
     require_range("index_fill", index, n, dim, IndexError if n else IndexRangeError, low=-n)
+    require_fit(x, value)
 
 
 def zero_dim(name, value):
@@ -463,9 +470,10 @@ def _filled(x, index, value, dim):
     return x.scatter(dim, index, value if type(value) is not Tensor else value.expand(index.shape))
 
 
-_index_fill.lower_check(lambda x, index, dim: (
+@_index_fill.lower_check
+def _check_fill(x, index, value, dim):
     check_indices("index_fill", x, index, dim, IndexError, negative=True)
-))  # fmt: skip
+    check_fit(x, value)
 
 
 def _filled_sum(g, index, dim):

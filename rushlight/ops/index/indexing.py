@@ -9,7 +9,7 @@ import numpy as np
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
 from rushlight.autograd.write import assign, check_overlap, check_write, read_only, stamp
-from rushlight.dtype import OF
+from rushlight.dtype import OF, bfloat16, float16
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.meta import is_meta, refuse
 from rushlight.ops.core.dispatch import overridden
@@ -67,7 +67,14 @@ def _as_value(x, value):
             refresh(value)
         return value.array
     if isinstance(value, (bool, int, float, complex, np.integer)):
-        return as_scalar(value, x.dtype)
+        try:
+            return as_scalar(value, x.dtype)
+        except RuntimeError:
+            if OF[x.dtype] not in (float16, bfloat16):
+                raise
+            # Here, but not in ``fill_``, PyTorch makes infinities of numbers that are too large.
+            with np.errstate(over="ignore"):
+                return converted(as_scalar(value, np.dtype(np.float64)), x.dtype)
     raise TypeError(f"can't assign a {type(value).__name__} to a torch.{OF[x.dtype].name} tensor")
 
 

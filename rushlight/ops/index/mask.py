@@ -16,6 +16,7 @@ from rushlight.ops.core.fast_path import FLOATS, plain, taped
 from rushlight.ops.core.in_place import overwrite
 from rushlight.ops.core.kinds import elementwise, kernel
 from rushlight.ops.core.promotion import promote
+from rushlight.ops.core.range_checks import check_fit, require_fit
 from rushlight.ops.create.filled import full
 from rushlight.ops.index.along_dim import filled
 from rushlight.ops.index.compaction import marked
@@ -216,9 +217,13 @@ def where(condition, input=None, other=None, *, out=None):
             "condition instead.", stacklevel=2,
         )  # fmt: skip
         condition = condition.bool()
-    if not isinstance(input, Tensor) and not isinstance(other, Tensor):
+    if not isinstance(input, Tensor) or not isinstance(other, Tensor):
         dtype = promote((input, other))
-        input, other = full((), input, dtype=dtype), full((), other, dtype=dtype)
+        for v in (input, other):
+            if type(v) is int and dtype.category == 1:
+                as_scalar(v, dtype.numpy)  # raises if the dtype has no such number
+        if not isinstance(input, Tensor) and not isinstance(other, Tensor):
+            input, other = full((), input, dtype=dtype), full((), other, dtype=dtype)
     return _where(condition, input, other, out=out)
 
 
@@ -282,13 +287,15 @@ def _mask_into(out, mask, value):
     np.copyto(out, as_scalar(value, out.dtype), where=mask)
 
 
-@kernel(widen=False, prepare=_maskable, public=False, method=False, name="masked_fill")
+@kernel(widen=False, prepare=_maskable, public=False, method=False, name="masked_fill",
+        check=lambda x, _, value: require_fit(x, value))  # fmt: skip
 def _masked_fill(xp, x, mask, value):
     """Return a copy of ``x`` with ``value`` where ``mask`` is True."""
     return xp.where(mask, as_scalar(value, x.dtype), x)
 
 
 _masked_fill.lower(lambda x, mask, value: where(mask, filled(x, value), x))
+_masked_fill.lower_check(lambda x, value: check_fit(x, value))
 _masked_fill.grad(
     x=lambda g, mask: choose(mask, 0, g),
     value=lambda g, mask: choose(mask, g, 0).sum(),

@@ -251,7 +251,7 @@ def _by_rank(x, y):
         return _own(matmul(x, y.unsqueeze(-1)).squeeze(-1))
     if m == 2 and n > 2:
         # One large product instead of a batch of small ones.
-        rows = x.reshape(-1, x.array.shape[-1])
+        rows = x.reshape(shapes.numel(x.array.shape[:-1]), x.array.shape[-1])
         return _own(_mm(rows, y).reshape(*x.array.shape[:-1], y.array.shape[-1]))
     return _bmm(x, y)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.backend import native
-from rushlight.dtype import OF, finfo, float32, float64
+from rushlight.dtype import OF, complex128, finfo, float32, float64
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.kinds import kernel, like_first
@@ -60,7 +60,6 @@ def _check_shape(name, x, shape, weight, bias):
             f"{name}: Given normalized_shape={list(shape)}, expected input with shape "
             f"[*, {', '.join(map(str, shape))}], but got input of size {list(x.shape)}"
         )
-    check_floats(name, x, weight, bias)
 
 
 def _norm_kernel(name, grad_name, centred):
@@ -152,6 +151,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     if not isinstance(input, Tensor):
         refuse(_LAYER_NORM, 0, input)
     _check_shape("layer_norm", input.array, normalized_shape, weight, bias)
+    check_floats("layer_norm", input.array, weight, bias)
     return apply(_LAYER_NORM, (input, weight, bias), {"n": len(normalized_shape), "eps": eps})
 
 
@@ -184,7 +184,12 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     _check_shape("rms_norm", input.array, normalized_shape, weight, None)
     if eps is None:
         # Half precision is computed in float32, so eps is float32's.
-        eps = finfo(float64 if input.dtype is float64 else float32).eps
+        eps = finfo(float64 if input.dtype in (float64, complex128) else float32).eps
+    if input.is_complex():  # as in PyTorch, by the squares and not by their absolute values
+        dims = tuple(range(-len(normalized_shape), 0))
+        found = input * ((input * input).mean(dims, keepdim=True) + eps).rsqrt()
+        return found if weight is None else found * weight
+    check_floats("rms_norm", input.array, weight)
     params = {"n": len(normalized_shape), "eps": eps}
     fixed = weight is not None and weight.requires_grad and not input.requires_grad
     # The product saves the normalised result for the gradient of weight, so the input itself may

@@ -182,18 +182,18 @@ def _logcumsumexp_slope(g, x, out, dim):
     if not x.shape:
         return g
     exp = (lambda v: v.exp()) if isinstance(x, Tensor) else np.exp
-    if is_complex(x):
-        return conj(exp(x)) * reversed_sum(g * conj(exp(-out)), dim)
-    # The gradient is Σ g[j] exp(x[i] - out[j]) over j ≥ i. It is computed with logarithms, because
-    # exp(x) and exp(-out) may overflow. Positive and negative g are summed separately.
-    size = log(abs(g))
     lowest = -float(np.finfo(np.float32).max)
 
-    def share(counts):
+    # The gradient is Σ g[j] exp(x[i] - out[j]) over j ≥ i. It is computed with logarithms, because
+    # exp(x) and exp(-out) may overflow. Positive and negative g are summed separately.
+    def share(counts, size):
         terms = where(counts, size, lowest) - out
         return exp(_flipped(logcumsumexp(_flipped(terms, dim), dim), dim) + x)
 
-    return share(g > 0) - share(g < 0)
+    if is_complex(x):
+        return conj(share(g != 0, log(conj(g))))
+    size = log(abs(g))
+    return share(g > 0, size) - share(g < 0, size)
 
 
 def _flipped(x, dim):

@@ -11,7 +11,7 @@ import numpy as np
 
 from rushlight.autograd.tape import watch
 from rushlight.dtype import OF, int64
-from rushlight.errors import ShapeError, UnsupportedDtypeError
+from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.kinds import kernel
@@ -356,10 +356,17 @@ def fractional(name, n, input, kernel_size, output_size, samples):
     if x.dtype.kind not in "fV":
         raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
     lead = x.shape[:-n] if x.ndim == n + 2 else (1, *x.shape[:-n])
-    if tuple(samples.shape) != (*lead, n):
+    count, *rest = samples.shape or (0,)
+    if rest != [*lead[1:], n] or count < lead[0]:
         raise ShapeError(
             f"{name}: expected _random_samples of shape {(*lead, n)}, got {tuple(samples.shape)}"
         )
+    if samples.dtype != input.dtype:
+        raise DtypeError(
+            f"{name}: Expect _random_samples to have the same dtype as input, {input.dtype}, but "
+            f"they are {samples.dtype}"
+        )
+    samples = samples[: lead[0]]  # those that are left over are ignored
     at = _fractional_positions(input, samples, kernel_size=kernel_size, places=places)
     return apply(_FRACTIONAL[n], (input, at), {"n": n}), at
 

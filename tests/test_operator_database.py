@@ -1,0 +1,138 @@
+"""Each operator and module of PyTorch's own test database gives what PyTorch gives."""
+
+import itertools
+import re
+
+import pytest
+
+import rushlight
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("expecttest")  # the database imports it
+
+from torch.testing._internal.common_methods_invocations import op_db  # noqa: E402
+from torch.testing._internal.common_modules import module_db  # noqa: E402
+
+from tests.daily import daily, drawn  # noqa: E402
+from tests.operator_database import (  # noqa: E402
+    Other,
+    Twins,
+    difference,
+    outcome,
+    resolved,
+    with_rushlight,
+)
+
+pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]
+
+#: Operators whose results are another framework's choice, or that docs/differences.md tells of.
+OTHERWISE = re.compile("|".join([
+    "as_strided_scatter", "mode", "(arg|m)?sort",  # gradients with gaps; the order of many ties
+    ".*polygamma", "special.bessel.*",  # ours have more digits
+    "renorm",  # complex numbers, whose gradient is nan in PyTorch
+    "(linalg.)?svd(_lowrank)?", "pca_lowrank", "linalg.eigh?",  # signs
+    "cov", "corrcoef", "nn.functional.layer_norm", "logcumsumexp",  # what cancels but for rounding
+    "nn.functional.batch_norm",  # of a tensor of one dim, without elements
+    "(new_)?empty.*",  # memory that nobody wrote
+    ".*(sparse|jiterator|_scaled_mm|_flash|_efficient|_backward).*", "c(float|double|half)",
+]))  # fmt: skip
+OPERATORS = {
+    f"{op.name} {op.variant_test_name}".strip(): op
+    for op in op_db if not OTHERWISE.fullmatch(op.name)
+}  # fmt: skip
+DTYPES = {"float32": torch.float32, "complex64": torch.complex64, "int64": torch.int64}
+CASES = [
+    (name, dtype)
+    for name, op in OPERATORS.items()
+    for dtype, d in DTYPES.items() if d in op.supported_dtypes("cpu")
+]  # fmt: skip
+#: The most samples of an operator in one dtype.
+MOST = 40
+
+
+@pytest.mark.parametrize(("name", "dtype"), daily(CASES, 100, "operators"))
+def test_operators(name, dtype):
+    op, ours = OPERATORS[name], _ours(OPERATORS[name])
+    for k, sample in _samples(op, DTYPES[dtype]):
+        _compare(f"sample {k}", ours, op.op, (sample.input, *sample.args), sample.kwargs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", sorted(drawn(CASES, 150, "compiled operators")))
+def test_compiled_operators(case):
+    name, dtype = CASES[case]
+    ours = _ours(OPERATORS[name])
+    for k, sample in _samples(OPERATORS[name], DTYPES[dtype]):
+        args = sample.input, *sample.args
+        try:
+            found, want = [
+                outcome(rushlight, call, twins.of(args), twins.of(sample.kwargs))
+                for call in (rushlight.compile(lambda *a, **kw: ours(*a, **kw)), ours)
+                for twins in [Twins()]
+            ]
+        except Other:
+            continue
+        wrong = difference(found, want, compiled=True)
+        assert not wrong, f"{name} {dtype}, sample {k}: {wrong}"
+
+
+def _ours(op):
+    home = getattr(op.op, "__module__", None) or ""
+    wrapped = op.op.__name__ == "<lambda>" or home.startswith("torch.testing")
+    try:
+        return with_rushlight(op.op) if wrapped else resolved(op.name)
+    except Other:
+        pytest.skip("rushlight has no such function")
+
+
+def _samples(op, dtype):
+    torch.manual_seed(0)
+    tracked = op.supports_autograd and dtype is not torch.int64
+    return enumerate(itertools.islice(op.sample_inputs("cpu", dtype, tracked), MOST))
+
+
+@pytest.mark.parametrize("name", daily([info.name for info in module_db], 20, "modules"))
+@pytest.mark.parametrize("training", [True, False])
+def test_modules(name, training):
+    info = next(info for info in module_db if info.name == name)
+    torch.manual_seed(0)
+    given = {"device": "cpu", "dtype": torch.float32, "requires_grad": True, "training": training}
+    for k, inputs in enumerate(info.module_inputs_func(info, **given)):
+        made, called = inputs.constructor_input, inputs.forward_input
+
+        def build(framework, args, named):
+            framework.manual_seed(0)
+            cls = (
+                info.module_cls
+                if framework is torch
+                else resolved(f"nn.{info.module_cls.__name__}")
+            )
+            return cls(*args, **named).train(training)
+
+        twins = Twins()
+        try:
+            ours = build(rushlight, twins.of(made.args), twins.of(made.kwargs))
+        except Other:
+            continue
+        theirs = build(torch, made.args, made.kwargs)
+        assert repr(ours) == repr(theirs)
+        assert [*ours.state_dict()] == [*theirs.state_dict()]
+        if name == "nn.CTCLoss" and k == 5:
+            continue  # a long sum of which either framework has four digits
+        _compare(f"sample {k} {ours}", ours, theirs, called.args, called.kwargs)
+        for (label, p), q in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+            wrong = difference((None, [p], None, [p.grad]), (None, [q], None, [q.grad]))
+            assert not wrong, f"sample {k} {ours}: {label}: {wrong}"
+
+
+def _compare(label, ours, theirs, args, named):
+    twins = Twins()
+    try:
+        own_args, own_named = twins.of(args), twins.of(named)
+    except Other:
+        return
+    state = torch.get_rng_state()  # of the samples that are still to come
+    want = outcome(torch, theirs, args, named)
+    torch.set_rng_state(state)
+    wrong = difference(outcome(rushlight, ours, own_args, own_named), want)
+    assert not wrong, f"{label}: {wrong}"
