@@ -162,6 +162,17 @@ ALIASES = {
 }  # fmt: skip
 if COMPLEX32:
     ALIASES["chalf"] = COMPLEX32[0]
+_OF_PYTHON = {
+    builtins.bool: bool, builtins.int: int64, builtins.float: float64,
+    builtins.complex: complex128,
+}  # fmt: skip
+
+
+def from_python(x):
+    """Return the dtype for which one of Python's types stands: ``float``; any other x as it is."""
+    return _OF_PYTHON.get(x, x) if isinstance(x, type) else x
+
+
 _NAMES = {d.name: d for d in (*DTYPES, qint8, quint8, qint32)}
 # The legacy tensor type of each dtype: tensor.type() and tensor.type("torch.LongTensor").
 TENSOR_TYPES = {
@@ -347,7 +358,7 @@ class finfo:
     """
 
     def __init__(self, type=None):
-        d = _default if type is None else type
+        d = _default if type is None else from_python(type)
         if not isinstance(d, dtype):
             raise TypeError(f"finfo(): argument 'type' must be torch.dtype, not {d!r}")
         if d.category < 2:
@@ -393,6 +404,7 @@ class iinfo:
     """
 
     def __init__(self, type):
+        type = from_python(type)
         if not isinstance(type, dtype):
             raise TypeError(f"iinfo(): argument 'type' must be torch.dtype, not {type!r}")
         if type.category > 1 or type is bool:
@@ -409,4 +421,4 @@ class iinfo:
         )
 
     def __repr__(self):
-        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
+        return f"iinfo(min={self.min:g}, max={self.max:g}, dtype={self.dtype})"

@@ -94,7 +94,7 @@ BOXES = [
     Box(5, 1, 5, 6, VIOLET, "amp, jit, …", "other names\nthat scripts use",
         "_C __config__ _utils accelerator amp backends cpu cuda defaults determinism distributed "
         "device_streams devices futures jit mps mtia multiprocessing opencl streams testing types "
-        "typed_storage xpu"),
+        "xpu"),
     Box(4, 1, 0, 6, GREEN, "nn", "modules, functions, initialisation", "nn"),
     Box(3, 1, 0, 6, BLUE, "ops, linalg, fft, special, signal, sparse, nested, overrides",
         "every operation in one block: its forward, its gradient rules, its lowering",
@@ -103,13 +103,14 @@ BOXES = [
     Box(2, 1, 0, 3, BLUE, "autograd", "tape, engine, hooks, in-place writes", "autograd"),
     Box(2, 2, 3, 4.5, BLUE, "random, draw", "PyTorch's\nrandom numbers", "random draw"),
     Box(2, 2, 4.5, 6, BLUE, "backend", "NumPy and SciPy, and\nthreads for large arrays", "backend"),
-    Box(1, 1, 0, 3, BLUE, "tensor", "the class Tensor: an array and its history", "tensor"),
+    Box(1, 1, 0, 3, BLUE, "tensor", "the class Tensor: an array and its history",
+        "tensor typed_storage"),
     Box(0, 1, 0, 6, GREY,
         "errors, dtype, device, meta, shapes, strides, storage, locks, autograd.mode",
         "small files that everything above uses",
         "autograd.mode autograd.recording backend.sizes device device_array docstrings dtype "
-        "errors float8 gc_pause late locks meta printing remote selection serialization.atomic "
-        "shaped shapes storage strides threads torch_version utils._pytree version"),
+        "errors float8 gc_pause late locks meta ours printing remote selection "
+        "serialization.atomic shaped shapes storage strides threads torch_version utils._pytree version"),
 ]  # fmt: skip
 HOMES = {module: box for box in BOXES for module in box.modules.split()}
 HOMES[""] = HOMES["ops"]  # rushlight/__init__.py, which publishes the operations

@@ -181,7 +181,10 @@ def unpack_dual(tensor, *, level=None):
         pairs = [(p, v) for p, v in zip(pulled, tangents, strict=True) if p is not None]
         if not pairs:
             return UnpackedDualTensor(tensor, None)
-        pulled, tangents = zip(*[(p, v) for p, v in pairs if p.requires_grad], strict=True)
+        pairs = [(p, v) for p, v in pairs if p.requires_grad]
+        if not pairs:  # the derivative is 0 everywhere, as that of a sign
+            return UnpackedDualTensor(tensor, tensor.detach().new_zeros(tensor.shape))
+        pulled, tangents = zip(*pairs, strict=True)
         graph = any(t.requires_grad for t in tangents)
         (found,) = grad(
             pulled, weights, tangents, retain_graph=True, create_graph=graph,

@@ -7,6 +7,7 @@ import rushlight
 from rushlight.autograd.mode import no_grad, recorder
 from rushlight.distributions import constraints
 from rushlight.distributions.utils import lazy_property
+from rushlight.ours import is_ours
 from rushlight.tensor import Size, Tensor
 
 __all__ = ["Distribution"]
@@ -175,7 +176,7 @@ class Distribution:
         If a user's subclass defines ``__init__``, the result is ``Distribution``.
         """
         found = next(c for c in type(self).__mro__ if "__init__" in vars(c))
-        return found if found.__module__.startswith(__package__) else Distribution
+        return found if is_ours(found) else Distribution
 
     def _expanded_parameters(self, batch_shape):
         """The parameters that were given, by name, with their batch dims expanded."""

@@ -127,7 +127,7 @@ class Wishart(OfCovariance, ExponentialFamily):
         below = rushlight.randn(
             (*Size(sample_shape), *self._batch_shape, n * (n - 1) // 2), dtype=self.df.dtype
         )
-        A = rushlight.diag_embed(diagonal.clamp(min=rushlight.finfo(self.df.dtype).tiny))
+        A = rushlight.diag_embed(diagonal.clamp(min=rushlight.finfo(diagonal.dtype).tiny))
         A = A + vec_to_tril_matrix(below, -1)
         factor = self._unbroadcasted_scale_tril @ A
         return factor @ factor.mT
@@ -161,7 +161,7 @@ class Wishart(OfCovariance, ExponentialFamily):
         nu, n = self.df, self._event_shape[-1]
         L = self._unbroadcasted_scale_tril
         trace = rushlight.cholesky_solve(value, L).diagonal(dim1=-2, dim2=-1).sum(-1)
-        log_determinant = 2 * log_diagonal(rushlight.linalg.cholesky(value))
+        log_determinant = rushlight.linalg.slogdet(value).logabsdet
         return (
             0.5 * (nu - n - 1) * log_determinant
             - 0.5 * trace

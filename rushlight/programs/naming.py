@@ -6,6 +6,7 @@ pickles, and programs that look at ``type(x).__module__`` find the expected name
 
 from types import FunctionType
 
+from rushlight.programs.places import locate
 from rushlight.serialization.names import torch_name
 
 __all__ = ["rename"]
@@ -32,5 +33,5 @@ def _place(value, name, path):
             value.__module__ = path
         return
     found = (path, name) if path == "torch" else torch_name(value)
-    if found is not None and found[1] == value.__qualname__:
-        value.__module__ = found[0]
+    if found is not None and found[1] == value.__qualname__ and locate(found[0]) is not None:
+        value.__module__ = found[0]  # pickle looks there

@@ -201,3 +201,36 @@ def test_versions_compare():
     assert not version < "2.13.0" and version < "2.14" and version == "2.13.0+rushlight"
     assert TorchVersion("2.13.0rc1") < "2.13.0" and TorchVersion("2.13.0") == "2.13"
     assert len({version, str(version)}) == 1
+
+
+def test_classes_are_known_by_either_name(tmp_path):
+    """Distributions, nested tensors and schedulers recognise rushlight's classes under PyTorch's names."""
+    script = tmp_path / "script.py"
+    script.write_text("""
+import copy, pickle, torch
+from torch.distributions import Bernoulli, LogisticNormal
+assert LogisticNormal(0.2, 0.6).sample().shape == (2,)
+assert Bernoulli(0.5).expand((3,)).batch_shape == (3,)
+nested = torch.nested.nested_tensor([torch.ones(1), torch.ones(2)], layout=torch.jagged)
+assert type(pickle.loads(pickle.dumps(nested))) is type(nested) is type(copy.deepcopy(nested))
+p = torch.nn.Parameter(torch.ones(2))
+optimizer = torch.optim.SGD([p], 0.1)
+scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda k: 0.5**k)
+
+@torch.compile(fullgraph=True)
+def step():
+    p.square().sum().backward()
+    optimizer.step()
+    optimizer.zero_grad()
+
+for _ in range(3):
+    step()
+    scheduler.step()
+print(p.tolist())
+""")
+    done = subprocess.run(
+        [sys.executable, "-m", "rushlight", "run", str(script)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("[0.68")

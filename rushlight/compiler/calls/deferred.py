@@ -8,6 +8,7 @@ steps run after it.
 from rushlight.compiler.python.locations import in_words
 from rushlight.compiler.run.handlers import is_of_handler
 from rushlight.errors import TraceError
+from rushlight.ours import is_ours
 from rushlight.tensor import Tensor
 
 __all__ = ["Deferred"]
@@ -104,15 +105,11 @@ def _remember(schedulers):
 
 def _runs_users_code(scheduler):
     """Whether the steps of a scheduler call functions of the user, as those of LambdaLR do."""
-    if _is_users(scheduler):
+    if not is_ours(scheduler):
         return True
     for value in vars(scheduler).values():
         for x in value if isinstance(value, list | tuple) else (value,):
             inner = hasattr(x, "optimizer") and hasattr(x, "step")
-            if _runs_users_code(x) if inner else callable(x) and _is_users(x):
+            if _runs_users_code(x) if inner else callable(x) and not is_ours(x):
                 return True
     return False
-
-
-def _is_users(x):
-    return (getattr(x, "__module__", None) or "").split(".")[0] != "rushlight"

@@ -34,6 +34,7 @@ from rushlight.compiler.python.specials import (
     note_special,
 )
 from rushlight.compiler.run.handlers import is_of_handler
+from rushlight.ours import is_ours
 from rushlight.tensor import Tensor
 
 __all__ = ["Calls", "Unsuited"]
@@ -93,7 +94,7 @@ class Calls:
         return self._in_c(function, args, kwargs)
 
     def _python(self, function, args, kwargs):
-        if (function.__module__ or "").split(".")[0] != "rushlight":
+        if not is_ours(function):
             return None
         self._look_into(args, kwargs)
         name = function.__name__

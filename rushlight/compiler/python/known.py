@@ -13,6 +13,8 @@ import types
 import weakref
 from collections import OrderedDict, defaultdict, deque
 
+from rushlight.ours import is_our_module, is_ours
+
 __all__ = [
     "MUTATORS", "OF_VALUES", "PURE_TYPES", "REPLAYED", "REPLAYED_OURS", "home_of", "is_pure",
 ]  # fmt: skip
@@ -119,7 +121,7 @@ def is_pure(function):
         if home in PURE_TYPES or issubclass(home, BaseException):
             return True
         home = home.__module__
-    root = (home or "").split(".")[0]
+    root = "rushlight" if is_our_module(home) else (home or "").split(".")[0]
     if home in _BUILTINS:
         return name not in _IMPURE_BUILTINS
     if (home or "").startswith("numpy.random"):
@@ -138,6 +140,7 @@ def _pure_class(cls):
             continue
         if c.__flags__ & 1 << 9:  # made by a class statement
             continue
-        if c.__module__.split(".")[0] not in _PURE_MODULES or "random" in c.__module__:
+        known = is_ours(c) or c.__module__.split(".")[0] in _PURE_MODULES
+        if not known or "random" in c.__module__:
             return c is threading.local
     return True

@@ -37,7 +37,9 @@ _MOST_BYTES = 1 << 20
 _FACTS = (bool, int, str, tuple, dtype, UntypedStorage)
 _DICTS = (dict, UserDict, ChainMap, types.MappingProxyType)
 _VIEWS: tuple = (type({}.keys()), type({}.values()), type({}.items()))
-_FOREIGN = frozenset({*sys.stdlib_module_names, "rushlight", "torch", "numpy", "scipy"})
+_FOREIGN = frozenset(
+    {*sys.stdlib_module_names, "rushlight", "torch", "torchvision", "numpy", "scipy"}
+)
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
 _ARRAY = Tensor.__dict__["array"]
 _METHODS = (

@@ -6,6 +6,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.mode import no_grad
 from rushlight.device import require
 from rushlight.dtype import dtype as dtype_type
+from rushlight.dtype import from_python
 from rushlight.meta import NoData
 from rushlight.nn.modules.registry import Registry
 from rushlight.nn.parameter import Parameter
@@ -210,6 +211,7 @@ def parse_to(*args, **kwargs):
         TypeError: The arguments have none of these forms.
         RuntimeError: ``copy=True`` is given, but a module is converted in place.
     """
+    args, kwargs = tuple(map(from_python, args)), {k: from_python(v) for k, v in kwargs.items()}
     names = ["device", "dtype", "non_blocking", "copy"]
     if "tensor" in kwargs or (args and isinstance(args[0], Tensor)):
         names[:2] = ["tensor"]

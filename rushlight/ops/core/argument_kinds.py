@@ -19,7 +19,7 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.device import device
-from rushlight.dtype import dtype
+from rushlight.dtype import dtype, from_python
 from rushlight.ops.core.promotion import as_real
 from rushlight.ops.tensor.memory_format import layout, memory_format
 from rushlight.tensor import Tensor
@@ -81,7 +81,6 @@ _WORDS = {
 #: Kind of a list → the kind of its elements.
 _ONE = {"ints": "int", "shape": "int", "Tensors": "Tensor"}
 _DEVICES = (device, str, int)
-_NUMBERS = (float, int, bool, complex)
 
 
 class Parameter:
@@ -180,7 +179,7 @@ _FITS = {
     "value": lambda x: isinstance(x, (Tensor, Number, np.generic)),
     "bool": lambda x: type(x) is bool or isinstance(x, np.bool_),
     "str": lambda x: isinstance(x, str),
-    "dtype": lambda x: isinstance(x, dtype) or any(x is t for t in _NUMBERS),
+    "dtype": lambda x: isinstance(from_python(x), dtype),
     "device": lambda x: isinstance(x, _DEVICES) and type(x) is not bool,
     "index": lambda x: isinstance(x, Tensor) or _is_int(x),
     "order": lambda x: x is None or isinstance(x, str) or _is_number(x),

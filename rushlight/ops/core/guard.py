@@ -14,6 +14,7 @@ from functools import wraps
 
 from rushlight.autograd import mode
 from rushlight.device import require
+from rushlight.dtype import from_python
 from rushlight.errors import ArgumentError
 from rushlight.ops.core.argument_kinds import (
     decided_by_values,
@@ -65,6 +66,9 @@ def guarded(call, name, strict=True, spread=0, public=None):
         found = hand_over(public, args, named, deep=True)
         if found is not NotImplemented:
             return found
+        if any(from_python(x) is not x for x in (*args, *named.values())):
+            named = {k: from_python(v) for k, v in named.items()}
+            return checked(*map(from_python, args), **named)
         # An operation has judged its own arguments already.
         judged = isinstance(error, RuntimeError) and hasattr(call, "op")
         if strict or not (judged or isinstance(error, TypeError)):

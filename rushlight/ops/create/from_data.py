@@ -12,7 +12,7 @@ from rushlight.autograd import mode
 from rushlight.device import CPU, require
 from rushlight.device_array import placed
 from rushlight.docstrings import document
-from rushlight.dtype import dtype, of, promote_types
+from rushlight.dtype import dtype, from_python, of, promote_types
 from rushlight.ops.core.definition import function
 from rushlight.ops.tensor.array_dtypes import converted, holds
 from rushlight.remote import at, default_device, is_remote
@@ -252,6 +252,7 @@ def copied(data, dtype, device, requires_grad, instead, name):
     if device is not None and (d := require(device)) is not default_device():
         with at(d):
             return copied(data, dtype, None, requires_grad, instead, name)
+    dtype = from_python(dtype)
     check_dtype(dtype, name)
     if isinstance(data, Tensor):
         warnings.warn(

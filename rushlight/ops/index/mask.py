@@ -217,13 +217,12 @@ def where(condition, input=None, other=None, *, out=None):
             "condition instead.", stacklevel=2,
         )  # fmt: skip
         condition = condition.bool()
-    if not isinstance(input, Tensor) or not isinstance(other, Tensor):
+    for v in (input, other):
+        if type(v) is int and (dtype := promote((input, other))).category == 1:
+            as_scalar(v, dtype.numpy)  # raises if the dtype has no such number
+    if not isinstance(input, Tensor) and not isinstance(other, Tensor):
         dtype = promote((input, other))
-        for v in (input, other):
-            if type(v) is int and dtype.category == 1:
-                as_scalar(v, dtype.numpy)  # raises if the dtype has no such number
-        if not isinstance(input, Tensor) and not isinstance(other, Tensor):
-            input, other = full((), input, dtype=dtype), full((), other, dtype=dtype)
+        input, other = full((), input, dtype=dtype), full((), other, dtype=dtype)
     return _where(condition, input, other, out=out)
 
 

@@ -19,7 +19,12 @@ from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.shape.permute import t, transpose
 from rushlight.ops.shape.strided import as_strided, geometry
 from rushlight.ops.shape.view import squeeze, unsqueeze
-from rushlight.ops.tensor.memory_format import contiguous_format
+from rushlight.ops.tensor.memory_format import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    preserve_format,
+)  # fmt: skip
 from rushlight.remote import is_remote
 from rushlight.storage import (
     Foreign,
@@ -34,6 +39,7 @@ from rushlight.storage import (
     span,
 )  # fmt: skip
 from rushlight.tensor import Tensor, from_array, method
+from rushlight.typed_storage import TypedStorage
 
 # Storage ----------------------------------------------------------------------------------
 
@@ -51,6 +57,31 @@ def _refuse_outer(x):
         )
 
 
+#: Memory format → the number of dims that it is for.
+_RANKS = {channels_last: 4, channels_last_3d: 5}
+
+
+def _strides_in(form, shape):
+    """The strides, in elements, of a tensor of ``shape`` without gaps in a memory format."""
+    if form is None or form is contiguous_format:
+        return contiguous_strides(shape)
+    if form is preserve_format:
+        raise RuntimeError("resize_: Unsupported memory format: torch.preserve_format")
+    if len(shape) != _RANKS[form]:
+        raise ShapeError(
+            f"resize_: required rank {_RANKS[form]} tensor to use {form.name} format, but the "
+            f"shape is {shape}"
+        )
+    n, *places, channels = contiguous_strides((shape[0], *shape[2:], shape[1]))
+    return (n, channels, *places)
+
+
+def _format_of(x):
+    """The memory format of a tensor, by its strides."""
+    found = [form for form in (contiguous_format, *_RANKS) if x.is_contiguous(form)]
+    return found[0] if found else contiguous_format
+
+
 def _look_at(x, array, cell=None):
     """Make ``array`` the memory of the tensor ``x``, in place."""
     _refuse_outer(x)
@@ -63,7 +94,7 @@ def _look_at(x, array, cell=None):
 
 
 @method
-def resize_(self, *sizes, memory_format=contiguous_format):
+def resize_(self, *sizes, memory_format=None):
     """Change the shape in place.
 
     The tensor keeps its storage if the storage is large enough, and elements beyond a smaller shape
@@ -72,7 +103,8 @@ def resize_(self, *sizes, memory_format=contiguous_format):
 
     Args:
         sizes: The new shape: ints, or one tuple of ints.
-        memory_format: Accepted without effect: the result is contiguous.
+        memory_format: The order of the elements in memory. Default: contiguous, if the shape
+            changes.
 
     Raises:
         RuntimeError: The tensor requires grad, or its memory would have to grow and belongs to a
@@ -90,9 +122,9 @@ def resize_(self, *sizes, memory_format=contiguous_format):
         raise RuntimeError("resize_: cannot resize variables that require grad; detach() it first")
     shape = shapes.sizes(sizes, "resize_")
     array = self.array
-    if shape == array.shape:
+    if shape == array.shape and memory_format is None:
         return self
-    start, strides = offset(array), contiguous_strides(shape)
+    start, strides = offset(array), _strides_in(memory_format, shape)
     needed = (start + span(shape, strides)) * array.itemsize if math.prod(shape) else 0
     if is_remote(self):
         array.memory.grow(needed)
@@ -106,7 +138,8 @@ def resize_(self, *sizes, memory_format=contiguous_format):
             )
         grown = np.empty(needed, np.uint8)
         grown[: memory.size] = memory
-        return _look_at(self, np.ndarray(shape, array.dtype, grown, start * array.itemsize))
+        whole = np.ndarray(grown.size // array.itemsize, array.dtype, grown)
+        return _look_at(self, reach(whole, shape, strides, start, "resize_"))
     found = reach(array, shape, strides, start, "resize_")
     view = self.view_of
     _look_at(self, found)
@@ -121,7 +154,8 @@ def resize_as_(self, other, memory_format=None):
 
     Args:
         other: Tensor of any shape.
-        memory_format: Accepted without effect: the result is contiguous.
+        memory_format: As for ``resize_``; ``torch.preserve_format`` takes the order that ``other``
+            has.
 
     Raises:
         RuntimeError: The tensor requires grad, or its memory would have to grow and belongs to a
@@ -131,7 +165,9 @@ def resize_as_(self, other, memory_format=None):
     >>> torch.zeros(6).resize_as_(torch.zeros(2, 3)).shape
     torch.Size([2, 3])
     """
-    return resize_(self, *other.array.shape) if other.array.ndim else resize_(self, ())
+    if memory_format is preserve_format:
+        memory_format = _format_of(other)
+    return resize_(self, other.array.shape, memory_format=memory_format)
 
 
 @method
@@ -196,7 +232,8 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
         if size is None:
             return _look_at(self, source.array, source.cell)
         memory, cell = source.array, source.cell
-    elif isinstance(source, Storage):
+    elif isinstance(source, (Storage, TypedStorage)):
+        source = source.untyped()
         memory = source.bytes[: source.nbytes() // dtype.itemsize * dtype.itemsize].view(dtype)
     else:
         raise TypeError(f"set_(): argument 'source' must be Tensor or Storage, not {type(source)}")

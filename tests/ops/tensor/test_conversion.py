@@ -249,3 +249,20 @@ def test_copy_of_a_number_converts_as_a_tensor_does():
     assert torch.zeros((), dtype=torch.uint32).copy_(-0.75).item() == 0
     with pytest.raises(RuntimeError, match="without overflow"):
         torch.zeros((), dtype=torch.uint32).fill_(-0.75)
+
+
+def test_resize_to_a_memory_format():
+    x = torch.zeros(1).resize_(2, 3, 4, 5, memory_format=torch.channels_last)
+    assert x.stride() == (60, 1, 15, 3) and x.untyped_storage().nbytes() == 480
+    assert x.resize_(2, 3, 4, 5).stride() == (60, 1, 15, 3)  # the shape stays
+    assert x.resize_(2, 3, 4, 5, memory_format=torch.contiguous_format).stride() == (60, 20, 5, 1)
+    other = torch.zeros(1, 3, 2, 2).to(memory_format=torch.channels_last)
+    assert x.resize_as_(other, memory_format=torch.preserve_format).stride() == other.stride()
+    with pytest.raises(RuntimeError, match="rank 4"):
+        x.resize_(2, 3, memory_format=torch.channels_last)
+
+
+def test_set_to_a_typed_storage():
+    x = torch.arange(4.0)
+    y = torch.empty(0).set_(x.storage(), 1, (2,), (2,))
+    assert y.tolist() == [1, 3] and y.data_ptr() == x[1:].data_ptr()
