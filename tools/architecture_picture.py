@@ -110,7 +110,8 @@ BOXES = [
         "small files that everything above uses",
         "autograd.mode autograd.recording backend.sizes device device_array docstrings dtype "
         "errors float8 gc_pause late locks meta ours printing remote selection "
-        "serialization.atomic shaped shapes storage strides threads torch_version utils._pytree version"),
+        "serialization.atomic shaped shapes storage strides threads torch_version "
+        "utils._pytree version"),
 ]  # fmt: skip
 HOMES = {module: box for box in BOXES for module in box.modules.split()}
 HOMES[""] = HOMES["ops"]  # rushlight/__init__.py, which publishes the operations
