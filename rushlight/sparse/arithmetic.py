@@ -127,14 +127,21 @@ def neg(input):
 rule(neg, name="negative")
 
 
+@rule
+def positive(input):
+    return input
+
+
 # Products ---------------------------------------------------------------------------------
 
 
 @rule
 def mul(input, other):
     input, other = operand(input), operand(other)
-    if not isinstance(input, SparseTensor):
+    if not isinstance(input, SparseTensor) or (isinstance(other, SparseTensor) and not input.sizes):
         input, other = other, input
+    if isinstance(other, SparseTensor) and not other.sizes:
+        other = other.to_dense()
     if _is_number(other):
         return input.with_values(_scaled(input.stored, other))
     x = as_coo(input)

@@ -121,7 +121,7 @@ def _fitting(at, v, size):
     d, dense = len(at), tuple(v.shape[1:])
     if size is None:
         if not at.shape[1]:
-            raise RuntimeError("sparse_coo_tensor: without indices, the size must be given")
+            return (*[0] * d, *dense)
         return (*[int(n) + 1 for n in at.max(1)], *dense)
     size = _size(size)
     if len(size) != d + len(dense):
@@ -258,6 +258,8 @@ def _check_compressed(name, layout, starts, inner, v, size, block):
         raise RuntimeError(
             f"`0 <= {across}_indices < {'ncols' if by_row else 'nrows'}` is not satisfied."
         )
+    if not nnz:
+        return
     for s, row in zip(starts.reshape(-1, n + 1), inner.reshape(-1, nnz), strict=True):
         owner = np.repeat(np.arange(n), np.diff(s))
         if nnz > 1 and ((np.diff(row) <= 0) & (np.diff(owner) == 0)).any():

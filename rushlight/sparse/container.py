@@ -287,6 +287,10 @@ def cast_into(x, dtype, name):
     return x.with_values(x.stored.to(dtype))
 
 
+#: In-place methods that exchange dims.
+_TURNS = ("t_", "transpose_", "swapaxes_", "swapdims_")
+
+
 def _in_place(name, call):
     """The method ``name``, which replaces a tensor by the result of ``call``."""
 
@@ -294,7 +298,7 @@ def _in_place(name, call):
         found = call(self, *args, **named)
         if not isinstance(found, SparseTensor):
             refuse(name, self)
-        if found.sizes != self.sizes:
+        if found.sizes != self.sizes and name not in _TURNS:
             raise RuntimeError(
                 f"{name}: output with shape {list(self.sizes)} doesn't match the shape "
                 f"{list(found.sizes)} of the result"

@@ -244,7 +244,8 @@ def spdiags(diagonals, offsets, shape, layout=None):
         j = np.arange(max(0, step), min(columns, rows + step, diagonals.shape[1]))
         picked.append(np.stack([np.full(len(j), k), j]))
         at.append(np.stack([j - step, j]))
-    which = np.concatenate(picked, 1) if picked else np.zeros((2, 0), np.int64)
+    which = np.concatenate([np.zeros((2, 0), np.int64), *picked], 1)
     values = diagonals[from_array(which[0]), from_array(which[1])]
-    found = coo(from_array(np.concatenate(at, 1)), values, (rows, columns))
+    places = np.concatenate([np.zeros((2, 0), np.int64), *at], 1)
+    found = coo(from_array(places), values, (rows, columns))
     return found if layout in (None, sparse_coo) else as_layout(found, layout)

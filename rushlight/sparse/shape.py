@@ -55,8 +55,9 @@ def t(input):
 
 
 @rule
-def permute(input, *dims):
-    given = dims[0] if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims
+def permute(input, *order, dims=None):
+    given = order if dims is None else dims
+    given = given[0] if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
     n = len(input.sizes)
     order = [shapes.dim(k, n, "permute") for k in given]
     if sorted(order) != list(range(n)):
@@ -230,6 +231,7 @@ def index_select(input, dim, index):
     n = x.sizes[dim]
     if wanted.dtype.kind != "i":
         raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
+    wanted = np.where(wanted < 0, wanted + n, wanted)  # unlike in a dense tensor
     if wanted.size and (wanted.min() < 0 or wanted.max() >= n):
         raise IndexError(f"index_select(): an index is out of range for size {n} at dim {dim}")
     size = (*x.sizes[:dim], len(wanted), *x.sizes[dim + 1 :])
@@ -240,6 +242,17 @@ def index_select(input, dim, index):
     found = at[:, k].copy()
     found[dim] = i
     return coo(from_array(found), x.stored[from_array(k)], size)
+
+
+@rule
+def narrow_copy(input, dim, start, length):
+    n = input.sizes[shapes.dim(dim, len(input.sizes), "narrow_copy")]
+    start = start + n if start < 0 else start
+    if not 0 <= start <= n - length <= n:
+        raise RuntimeError(
+            f"narrow_copy(): start ({start}) and length ({length}) leave dim {dim} of size {n}"
+        )
+    return index_select(input, dim, rushlight.arange(start, start + length))
 
 
 def _item(self, index):
