@@ -335,7 +335,15 @@ def set_default_dtype(d):
     _default = d
 
 
-class finfo:
+class _Limits:
+    def __eq__(self, other):
+        return type(other) is type(self) and other.dtype == self.dtype
+
+    def __hash__(self):
+        return hash((type(self), self.dtype))
+
+
+class finfo(_Limits):
     """The limits of a floating-point dtype.
 
     Attributes:
@@ -384,7 +392,7 @@ class finfo:
         )
 
 
-class iinfo:
+class iinfo(_Limits):
     """The limits of an integer dtype.
 
     Attributes:

@@ -1,10 +1,14 @@
 """``torch.futures``: results that another thread will give."""
 
+import logging
 import threading
+from types import GenericAlias
 
 from rushlight import locks
 
 __all__ = ["Future", "collect_all", "wait_all"]
+
+_log = logging.getLogger(__name__)
 
 
 class Future:
@@ -20,6 +24,8 @@ class Future:
     >>> double.wait()
     6
     """
+
+    __class_getitem__ = classmethod(GenericAlias)
 
     def __init__(self, *, devices=None):
         self._lock = locks.new_lock()
@@ -83,13 +89,19 @@ class Future:
         """Call a function when the result is there, at once if it is there already.
 
         Args:
-            callback: A function of this future. Its result is dropped.
+            callback: A function of this future. Its result is dropped, and its error is logged.
         """
         with self._lock:
             if not self.done():
                 self._callbacks.append(callback)
                 return
-        callback(self)
+        self._call(callback)
+
+    def _call(self, callback):
+        try:
+            callback(self)
+        except Exception:  # it has no place in a call that completes the future
+            _log.exception("Future: a callback raised an error, which is ignored")
 
     def set_result(self, result):
         """Complete the future with a result.
@@ -126,7 +138,7 @@ class Future:
             self._result, self._error = result, error
             self._there.set()
         for callback in self._callbacks:
-            callback(self)
+            self._call(callback)
 
 
 def collect_all(futures):

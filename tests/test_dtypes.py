@@ -290,3 +290,9 @@ def test_all_numbers_become_pytorchs_8_bits(name):
         found = torch.from_numpy(a.copy()).to(getattr(torch, name))
         want = pt.from_numpy(a.copy()).to(getattr(pt, name))
         np.testing.assert_array_equal(found.float().numpy(), want.float().numpy())
+
+
+def test_limits_are_equal_by_their_dtypes():
+    assert torch.finfo(torch.float32) == torch.finfo() == torch.finfo(torch.complex64)
+    assert torch.iinfo(torch.int8) != torch.iinfo(torch.uint8)
+    assert len({torch.iinfo(torch.int8), torch.iinfo(torch.int8)}) == 1

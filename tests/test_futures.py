@@ -51,3 +51,16 @@ def test_many_futures():
     assert both.wait() == [a, b]
     assert wait_all([a, b]) == [1, 2]
     assert collect_all([]).wait() == []
+
+
+def test_a_future_of_a_type():
+    assert Future[int]().done() is False
+
+
+def test_a_callback_that_raises_keeps_no_other_from_running(caplog):
+    future, seen = Future(), []
+    future.add_done_callback(lambda done: 1 / 0)
+    future.add_done_callback(lambda done: seen.append(done.value()))
+    future.set_result(3)
+    assert seen == [3]
+    assert "a callback raised an error" in caplog.text
