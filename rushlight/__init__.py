@@ -138,7 +138,12 @@ _LAZY_NAMES = {
     ),
     "Event": "rushlight.streams", "Stream": "rushlight.streams",
     "GradScaler": "rushlight.amp", "OutOfMemoryError": "rushlight.errors",
-    "to_dlpack": "rushlight.utils.dlpack", "TypedStorage": "rushlight.typed_storage",
+    "to_dlpack": "rushlight.utils.dlpack",
+    **dict.fromkeys(
+        ("BFloat16Storage", "BoolStorage", "ByteStorage", "CharStorage", "ComplexDoubleStorage",
+         "ComplexFloatStorage", "DoubleStorage", "FloatStorage", "HalfStorage", "IntStorage",
+         "LongStorage", "ShortStorage", "TypedStorage"), "rushlight.typed_storage",
+    ),
     "set_anomaly_enabled": "rushlight.autograd.anomaly",
     "get_deterministic_debug_mode": "rushlight.determinism",
     "set_deterministic_debug_mode": "rushlight.determinism",

@@ -18,6 +18,9 @@ def use_deterministic_algorithms(mode, *, warn_only=False):
         mode: A bool.
         warn_only: A bool, which is stored, too. Default: False.
 
+    Raises:
+        TypeError: An argument is no bool.
+
     >>> import rushlight as torch
     >>> torch.use_deterministic_algorithms(True)
     >>> torch.are_deterministic_algorithms_enabled()
@@ -25,7 +28,12 @@ def use_deterministic_algorithms(mode, *, warn_only=False):
     >>> torch.use_deterministic_algorithms(False)
     """
     global _deterministic, _warn_only
-    _deterministic, _warn_only = bool(mode), bool(warn_only)
+    for value in (mode, warn_only):
+        if not isinstance(value, bool):
+            raise TypeError(
+                f"use_deterministic_algorithms: expected a bool, not {type(value).__name__}"
+            )
+    _deterministic, _warn_only = mode, warn_only
 
 
 def are_deterministic_algorithms_enabled():

@@ -21,7 +21,7 @@ class device:
         index: The number of the device, if ``type`` does not tell it. Default: None.
 
     Raises:
-        RuntimeError: the string names no device type.
+        RuntimeError: the string names no device type, or the index is negative.
 
     >>> import rushlight as torch
     >>> torch.device("cpu"), torch.device("cuda:1").index
@@ -52,6 +52,8 @@ class device:
             if not digits.isdigit() or (len(digits) > 1 and digits[0] == "0"):
                 raise RuntimeError(f"Invalid device string: '{type}'")
             index = int(digits)
+        if index is not None and index < 0:
+            raise RuntimeError(f"device index must be non-negative, got {index}")
         if name not in _TYPES:
             raise RuntimeError(
                 f"Expected one of {', '.join(_TYPES)} device type at start of device string: {type}"

@@ -12,6 +12,7 @@ from numpy import ndarray
 from numpy.lib.array_utils import byte_bounds
 from numpy.lib.stride_tricks import as_strided
 
+from rushlight import late
 from rushlight.errors import ShapeError
 from rushlight.shaped import Shaped
 
@@ -34,8 +35,8 @@ class Foreign:
 
 def foreign(array):
     """Return a view of ``array`` whose storage starts at the first element of ``array``."""
-    if array.dtype.kind not in "biufc":
-        return array.view(ndarray)  # ml_dtypes' types have no array interface
+    if array.dtype.isbuiltin != 1:  # ml_dtypes' types have no array interface
+        return foreign(array.view(f"u{array.itemsize}")).view(array.dtype)
     return np.asarray(Foreign(array))
 
 
@@ -215,6 +216,7 @@ class UntypedStorage:
     Args:
         source: The number of bytes, uninitialised; or a sequence of bytes, as ints from 0 to 255.
             Default: 0.
+        device: None or the CPU.
 
     >>> import rushlight as torch
     >>> x = torch.zeros(4)
@@ -224,7 +226,12 @@ class UntypedStorage:
 
     __slots__ = ("_owner",)
 
-    def __init__(self, source=0):
+    def __init__(self, source=0, *, device=None):
+        if device is not None:
+            from rushlight.device import CPU, require
+
+            if require(device) is not CPU:
+                raise NotImplementedError(f"UntypedStorage: makes no memory on the device {device}")
         if isinstance(source, ndarray):
             self._owner = owner(source)
         elif isinstance(source, int):
@@ -290,7 +297,18 @@ class UntypedStorage:
 
         return CPU
 
-    is_cuda = False
+    is_cuda = is_sparse = False
+
+    def is_pinned(self):
+        """Return True if the memory stays where it is: never."""
+        return False
+
+    def type(self):
+        """Return the name of the class."""
+        return "torch.storage.UntypedStorage"
+
+    def __sizeof__(self):
+        return object.__sizeof__(self) + self.nbytes()
 
     def resizable(self):
         """Return True unless the memory is another library's or a mapped file: it may grow."""
@@ -351,3 +369,9 @@ class UntypedStorage:
 
 
 Storage = UntypedStorage
+
+
+def __getattr__(name):
+    if name == "TypedStorage":  # PyTorch's torch.storage has it
+        return late.framework.TypedStorage
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -25,11 +25,24 @@ __all__ = [
 ]  # fmt: skip
 
 
+def _whole(n):
+    """Return the size ``n`` as an int; a symbolic size, such as a ragged one, as it is."""
+    if getattr(type(n), "symbolic", False):
+        return n
+    try:
+        return int(n.__index__())
+    except (AttributeError, TypeError):
+        raise TypeError(f"Size: a size must be an int, not {type(n).__name__}") from None
+
+
 class Size(tuple):
     """A tensor's shape: a tuple with ``numel()``.
 
     Args:
         iterable: The size of each dim, an int. Default: no dims.
+
+    Raises:
+        TypeError: A size is no whole number.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, 3).shape, torch.Size([2, 3]).numel()
@@ -37,6 +50,13 @@ class Size(tuple):
     """
 
     __slots__ = ()
+
+    def __new__(cls, iterable=()):
+        sizes = tuple.__new__(cls, iterable)
+        for n in sizes:
+            if type(n) is not int:
+                return tuple.__new__(cls, map(_whole, sizes))
+        return sizes
 
     def __repr__(self):
         return f"torch.Size({list(self)})"
@@ -66,6 +86,10 @@ class Size(tuple):
 
     def __reduce__(self):
         return Size, (tuple(self),)
+
+
+#: Makes a ``Size`` of a tuple of ints, without looking at them.
+_known_sizes = tuple.__new__
 
 
 class ViewOf:
@@ -256,7 +280,7 @@ class Tensor(metaclass=TensorMeta):
         >>> torch.zeros(2, 3).shape
         torch.Size([2, 3])
         """
-        return Size(self.array.shape)
+        return _known_sizes(Size, self.array.shape)
 
     @property
     def dtype(self):

@@ -1,8 +1,29 @@
 """``TypedStorage``: a tensor's memory as numbers. PyTorch keeps it for old programs."""
 
+import sys
+
+import numpy as np
+
+import rushlight.dtype as dtypes
+from rushlight import late
+from rushlight.storage import UntypedStorage
 from rushlight.tensor import from_array
 
-__all__ = ["TypedStorage"]
+_PREFIXES = {
+    "bool": "Bool", "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int",
+    "int64": "Long", "float16": "Half", "bfloat16": "BFloat16", "float32": "Float",
+    "float64": "Double", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
+}  # fmt: skip
+#: dtype → the name of its old storage class, such as ``FloatStorage``.
+NAMES = {d: f"{_PREFIXES[d.name]}Storage" for d in dtypes.DTYPES if d.name in _PREFIXES}
+
+
+def _memory(source, dtype, device):
+    """Return the memory of a new typed storage."""
+    if isinstance(source, int):
+        return UntypedStorage(source * dtype.itemsize, device=device)
+    numbers = late.framework.tensor(source, dtype=dtype, device=device or "cpu")
+    return numbers.untyped_storage()
 
 
 class TypedStorage:
@@ -11,8 +32,10 @@ class TypedStorage:
     Deprecated: use ``tensor.untyped_storage()``.
 
     Args:
-        wrap_storage: The memory, an ``UntypedStorage``.
-        dtype: The dtype of the numbers.
+        source: The number of numbers, uninitialised; or a sequence of numbers. Default: 0.
+        dtype: The dtype of the numbers. Default: ``torch.get_default_dtype()``.
+        device: None or the CPU.
+        wrap_storage: The memory, an ``UntypedStorage``, in place of ``source``. Default: None.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([1.0, 2.0])
@@ -20,8 +43,12 @@ class TypedStorage:
     (2.0, 2)
     """
 
-    def __init__(self, *, wrap_storage, dtype, device=None):
-        self._untyped_storage, self.dtype = wrap_storage, dtype
+    def __init__(self, source=0, *, dtype=None, device=None, wrap_storage=None):
+        self.dtype = dtypes.get_default_dtype() if dtype is None else dtype
+        if wrap_storage is None:
+            self._untyped_storage = _memory(source, self.dtype, device)
+        else:
+            self._untyped_storage = wrap_storage
 
     @property
     def _numbers(self):
@@ -37,7 +64,19 @@ class TypedStorage:
     def device(self):
         return self._untyped_storage.device
 
-    is_cuda = False
+    is_cuda = is_sparse = False
+
+    def is_shared(self):
+        """Return True if the memory can be shared with other processes."""
+        return self._numbers.is_shared()
+
+    def is_pinned(self):
+        """Return True if the memory stays where it is: never."""
+        return False
+
+    def type(self):
+        """Return the name of the old class, such as ``"torch.FloatStorage"``."""
+        return f"torch.{NAMES[self.dtype]}"
 
     def nbytes(self):
         """Return the size of the memory in bytes."""
@@ -82,6 +121,9 @@ class TypedStorage:
         self._numbers.copy_(source._numbers)
         return self
 
+    def __sizeof__(self):
+        return object.__sizeof__(self) + self.nbytes()
+
     def clone(self):
         """Return a copy with memory of its own."""
         return TypedStorage(wrap_storage=self._untyped_storage.clone(), dtype=self.dtype)
@@ -104,3 +146,84 @@ class TypedStorage:
             f"{lines}[torch.storage.TypedStorage(dtype={self.dtype}, device=cpu) of size "
             f"{self.size()}]"
         )
+
+
+# The casts ``storage.float()`` and the like -----------------------------------------------
+
+
+def _cast(name, dtype):
+    def cast(self):
+        numbers = self._numbers.to(dtype)
+        return TypedStorage(wrap_storage=numbers.untyped_storage(), dtype=dtype)
+
+    cast.__name__ = cast.__qualname__ = name
+    cast.__doc__ = f"""Return the numbers as {dtype}: itself if they are, else a copy."""
+    return cast
+
+
+for _name, _dtype in {
+    "bool": dtypes.bool, "byte": dtypes.uint8, "char": dtypes.int8, "short": dtypes.int16,
+    "int": dtypes.int32, "long": dtypes.int64, "half": dtypes.float16, "bfloat16": dtypes.bfloat16,
+    "float": dtypes.float32, "double": dtypes.float64, "complex_float": dtypes.complex64,
+    "complex_double": dtypes.complex128,
+}.items():  # fmt: skip
+    setattr(TypedStorage, _name, _cast(_name, _dtype))
+
+
+# The old classes, one for each dtype ------------------------------------------------------
+
+
+class StorageClass(type):
+    """The metaclass of the old storage classes, such as ``torch.FloatStorage``."""
+
+    dtype: dtypes.dtype
+
+    def __instancecheck__(cls, instance):
+        return isinstance(instance, TypedStorage) and instance.dtype is cls.dtype
+
+    def __call__(cls, source=0, *, device=None, wrap_storage=None):
+        return TypedStorage(source, dtype=cls.dtype, device=device, wrap_storage=wrap_storage)
+
+    def from_buffer(cls, buffer, byte_order="native", count=-1, offset=0):
+        """Copy ``count`` numbers of a Python buffer, from the byte ``offset`` on.
+
+        Args:
+            buffer: An object with Python's buffer protocol.
+            byte_order: ``"native"``, ``"little"`` or ``"big"``.
+            count: Number of numbers. Default: -1, all that follow.
+            offset: Where the first number begins, in bytes.
+        """
+        if byte_order not in ("native", "little", "big"):
+            raise ValueError(f"invalid byte_order '{byte_order}': native, little or big")
+        found = np.frombuffer(buffer, cls.dtype.numpy, count, offset)
+        swap = byte_order not in ("native", sys.byteorder)
+        return cls(wrap_storage=UntypedStorage(found.byteswap() if swap else found.copy()))
+
+    def from_file(cls, filename, shared=False, size=0):
+        """Map ``size`` numbers of a file to memory; see ``UntypedStorage.from_file``."""
+        nbytes = size * cls.dtype.itemsize
+        return cls(wrap_storage=UntypedStorage.from_file(filename, shared, nbytes))
+
+
+for _dtype, _name in NAMES.items():
+    globals()[_name] = StorageClass(
+        _name,
+        (),
+        {
+            "__module__": "torch",
+            "__doc__": f"""The old class of storages of {_dtype} numbers.
+
+    Args:
+        source: The number of numbers, uninitialised; or a sequence of numbers. Default: 0.
+
+    >>> import rushlight as torch
+    >>> torch.{_name}([1, 0]).dtype
+    {_dtype}
+    """,
+            "dtype": _dtype,
+            "is_cuda": False,
+            "is_sparse": False,
+        },
+    )
+
+__all__ = ["NAMES", "StorageClass", "TypedStorage", *NAMES.values()]

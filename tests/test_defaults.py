@@ -56,3 +56,11 @@ def test_defaults():
 @pytest.mark.parity
 def test_as_pytorch():
     assert answers(rushlight) == answers(pytest.importorskip("torch"))
+
+
+def test_arguments_that_are_no_device_or_switch():
+    for wrong in ((-1,), ("cpu", -1)):
+        with pytest.raises(RuntimeError, match="non-negative"):
+            rushlight.device(*wrong)
+    with pytest.raises(TypeError, match="expected a bool"):
+        rushlight.use_deterministic_algorithms(1)

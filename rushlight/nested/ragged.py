@@ -23,6 +23,7 @@ class NestedInt:
     """
 
     __slots__ = ("coefficient", "number")
+    symbolic = True  # a Size keeps it as it is
 
     def __init__(self, number, coefficient=1):
         self.number, self.coefficient = number, coefficient

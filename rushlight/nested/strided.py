@@ -256,7 +256,9 @@ def contiguous(self, memory_format=None):
 
 @rule
 def is_same_size(input, other):
-    return isinstance(other, StridedNestedTensor) and input.shapes == other.shapes
+    if not (isinstance(input, StridedNestedTensor) and isinstance(other, StridedNestedTensor)):
+        raise RuntimeError("is_same_size: one is a nested tensor, and the other is none")
+    return input.shapes == other.shapes
 
 
 def _sizes(self):

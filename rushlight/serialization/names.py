@@ -24,6 +24,7 @@ from rushlight.remote import Memory
 from rushlight.serialization.guard import brief
 from rushlight.storage import Storage, check_reach, reach, span, strided
 from rushlight.tensor import Size, Tensor, from_array
+from rushlight.typed_storage import NAMES as OLD_NAMES
 
 __all__ = [
     "CALLS", "CLASSES", "MISSING", "DimRange", "UNTYPED", "VALUES", "StorageType", "TypedStorage",
@@ -73,12 +74,7 @@ class TypedStorage(Storage):
         return self._owner.nbytes
 
 
-_PREFIXES = {
-    "bool": "Bool", "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int",
-    "int64": "Long", "float16": "Half", "bfloat16": "BFloat16", "float32": "Float",
-    "float64": "Double", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
-}  # fmt: skip
-_TYPED = {d: StorageType(f"{_PREFIXES[d.name]}Storage", d) for d in DTYPES if d.name in _PREFIXES}
+_TYPED = {d: StorageType(name, d) for d, name in OLD_NAMES.items()}
 UNTYPED = StorageType("UntypedStorage", uint8)
 
 

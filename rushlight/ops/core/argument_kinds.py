@@ -143,6 +143,8 @@ def takes(*forms, **judgement):
 def _is_int(x):
     if isinstance(x, Tensor):
         return not x.array.ndim and x.array.dtype.kind in "iu"
+    if isinstance(x, np.ndarray):
+        return not x.ndim and x.dtype.kind in "iu"
     return isinstance(x, (int, np.integer)) and type(x) is not bool
 
 

@@ -145,6 +145,8 @@ def _filler(name, value, example):
             raise TypeError(f'{name}() missing 1 required positional arguments: "size"')
         dtype = dtype_of(out, name) if dtype is None else dtype
         if layout is not None and layout is not strided:
+            if out is not None:
+                raise RuntimeError(f"{name}: layout {layout} does not match that of out, {strided}")
             return _sparse(name, sized(size, name), value, dtype, layout, requires_grad)
         d = options(dtype, layout, device, name)
         t = made(sized(size, name), value, d, name)
@@ -197,6 +199,8 @@ def full(
         fill_value = fill_value.item()
     if dtype is None:
         dtype = dtype_of(out, "full") or scalar_dtype(fill_value)
+        if dtype is not None and dtype.is_complex and dtype.itemsize < 8:
+            dtype = dtypes.complex64  # in half precision, too, as in PyTorch
     d = options(dtype, layout, device, "full")
     value = as_scalar(fill_value, d.numpy)[()]
     return finished(made(sized((size,), "full"), value, d, "full"), requires_grad, out, "full")
@@ -217,7 +221,8 @@ def empty_strided(
         Tensor of shape ``size``.
 
     Raises:
-        RuntimeError: ``size`` and ``stride`` differ in length.
+        RuntimeError: ``size`` and ``stride`` differ in length, a stride is negative, or the memory
+            is too large.
 
     >>> import rushlight as torch
     >>> torch.empty_strided((2, 3), (1, 2)).stride()
@@ -234,7 +239,12 @@ def empty_strided(
         strides = tuple([s * d.itemsize for s in stride])
         made = reserved(shape, d.numpy, strides, default_device())
         return finished(from_array(made), requires_grad)
-    memory = np.empty(span(shape, stride), d.numpy)
+    n = span(shape, stride)
+    if min(stride, default=0) < 0:
+        raise RuntimeError(f"empty_strided: strides must not be negative, but are {tuple(stride)}")
+    if n * d.itemsize >= 2**63:
+        raise ShapeError(f"empty_strided: Storage size calculation overflowed: {n} elements")
+    memory = np.empty(n, d.numpy)
     return finished(from_array(reach(memory, shape, stride, 0, "empty_strided")), requires_grad)
 
 

@@ -18,6 +18,7 @@ from rushlight.ops.tensor.array_dtypes import converted, holds
 from rushlight.remote import at, default_device, is_remote
 from rushlight.storage import UntypedStorage, foreign
 from rushlight.tensor import Tensor, from_array, short
+from rushlight.typed_storage import TypedStorage
 
 # What data is -----------------------------------------------------------------------------
 
@@ -35,11 +36,10 @@ def _leaf_dtype(kind, leaves):
     if issubclass(kind, np.generic):
         return of(np.dtype(kind))
     if issubclass(kind, Tensor):
+        return functools.reduce(promote_types, {x.dtype for x in leaves if isinstance(x, kind)})
+    if issubclass(kind, np.ndarray):
         found = {x.dtype for x in leaves if isinstance(x, kind)}
-        common = found.pop()
-        for d in found:
-            common = promote_types(common, d)
-        return common
+        return functools.reduce(promote_types, map(of, found))
     for python in (bool, int, float, complex):
         if issubclass(kind, python):
             return _leaf_dtype(python, leaves)
@@ -54,7 +54,7 @@ def _is_sequence(x):
         return True
     if kind in (float, int, bool, complex) or isinstance(x, (str, bytes, dict, np.generic)):
         return False
-    if isinstance(x, Tensor):
+    if isinstance(x, Tensor) or (isinstance(x, np.ndarray) and not x.ndim):
         return False
     return isinstance(x, Sequence) or (
         hasattr(x, "__len__") and hasattr(x, "__getitem__") and not isinstance(x, (set, dict))
@@ -64,6 +64,8 @@ def _is_sequence(x):
 def _flattened(data):
     """Return (shape, flat list of the numbers) of nested sequences.
 
+    A tensor beside a sequence is a sequence, too; the first item at a depth must be none.
+
     Raises:
         ValueError: Sequences at one depth differ in length.
     """
@@ -71,7 +73,7 @@ def _flattened(data):
     while len(level) and _is_sequence(level[0]):
         n = len(level[0])
         for item in level:
-            if not _is_sequence(item):
+            if not (_is_sequence(item) or (isinstance(item, Tensor) and item.dim())):
                 _leaf_dtype(type(item), [item])  # raises if it is no number at all
                 raise TypeError(f"not a sequence: {item!r} stands beside sequences of length {n}")
             if len(item) != n:
@@ -84,7 +86,7 @@ def _flattened(data):
     if len(level) and isinstance(level[0], str):
         raise ValueError(f"too many dimensions 'str': {level[0]!r} is no number")
     for item in level:
-        if isinstance(item, (list, tuple)):
+        if isinstance(item, (list, tuple)) or (isinstance(item, np.ndarray) and item.ndim):
             raise TypeError(
                 f"'{type(item).__name__}' object cannot be interpreted as a number: it stands "
                 "beside numbers"
@@ -98,7 +100,7 @@ def _number(x):
             f"only one element tensors can be converted to Python scalars, not {tuple(x.shape)}; "
             "use torch.stack"
         )
-    return x.item() if isinstance(x, (Tensor, np.generic)) else x
+    return x.item() if isinstance(x, (Tensor, np.generic, np.ndarray)) else x
 
 
 def _from_leaves(shape, leaves, wanted):
@@ -122,7 +124,7 @@ def _from_leaves(shape, leaves, wanted):
 
 def _check_leaves(leaves, found, target):
     """Raise if ``target`` cannot hold one of the numbers ``leaves``."""
-    if target.category < found.category and found.is_complex:
+    if found.is_complex and 0 < target.category < found.category:
         kind = "an integer" if target.category == 1 else "a real number"
         raise TypeError(f"tensor: a complex number cannot be interpreted as {kind}")
     if target.category != 1:
@@ -153,6 +155,19 @@ def _checked(array):
     return array
 
 
+def _stored(storage, wanted):
+    """Return the numbers of a storage as an array.
+
+    As in PyTorch, the bytes of an ``UntypedStorage`` are read as ``wanted``, or as int64.
+    """
+    if isinstance(storage, TypedStorage):
+        if wanted not in (None, storage.dtype):
+            raise RuntimeError(f"expected a storage of {wanted} numbers, got {storage.dtype}")
+        wanted, storage = storage.dtype, storage.untyped()
+    d = (wanted or dtypes.int64).numpy
+    return storage.bytes[: storage.nbytes() // d.itemsize * d.itemsize].view(d)
+
+
 def array_of(data, wanted=None, copy=True):
     """Return ``data`` as (array, True if the array shares the memory of ``data``).
 
@@ -164,6 +179,8 @@ def array_of(data, wanted=None, copy=True):
         found = _checked(np.asarray(data))
     elif isinstance(data, (bool, int, float, complex, np.generic)):
         return _from_leaves((), [data], wanted), False
+    elif isinstance(data, (UntypedStorage, TypedStorage)):
+        found = _stored(data, wanted)
     elif _is_sequence(data):
         if not hasattr(data, "__array_interface__"):
             if len(data) and isinstance(data[0], np.ndarray) and data[0].ndim:
@@ -379,13 +396,31 @@ def as_tensor(data, dtype=None, device=None):
     return from_array(foreign(array))
 
 
+def _over_memory(obj, dtype):
+    """Return a tensor over the memory of a DLPack capsule or a Python buffer; anything else as is.
+
+    As in PyTorch, the bytes of a buffer are read as ``dtype``, or as the default dtype.
+    """
+    from rushlight.ops.tensor.interchange import from_dlpack, frombuffer, is_capsule
+
+    if is_capsule(obj):
+        return from_dlpack(obj)
+    try:
+        memoryview(obj)
+    except TypeError:
+        return obj
+    return frombuffer(obj, dtype=dtypes.get_default_dtype() if dtype is None else dtype)
+
+
 @function(method=False, asks=False)
 def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
     """Return ``obj`` as a tensor; ``copy`` says whether the two share memory.
 
     Args:
-        obj: A number, nested sequences of numbers, an array, a tensor or an ``UntypedStorage``.
-        dtype: The dtype of the result. Default: as for ``torch.tensor``.
+        obj: A number, nested sequences of numbers, an array, a tensor, a storage, a DLPack capsule,
+            or an object with Python's buffer protocol.
+        dtype: The dtype of the result. Default: as for ``torch.tensor``. The bytes of a buffer are
+            read as this dtype; default: ``torch.get_default_dtype()``.
         copy: True always copies, and False never does. Default: None, copy only if the memory
             cannot be shared.
         requires_grad: Record the result's use, for gradients. Default: None, as for ``obj``.
@@ -395,14 +430,19 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
 
     Raises:
         ValueError: ``copy`` is False, and the memory of ``obj`` cannot be shared.
+        RuntimeError: ``copy`` is False, and ``obj`` is a NumPy scalar.
 
     >>> import rushlight as torch
     >>> torch.asarray([1, 2])
     tensor([1, 2])
     """
     check_dtype(dtype, "asarray")
-    if isinstance(obj, UntypedStorage):
-        obj = obj.bytes
+    if isinstance(obj, (UntypedStorage, TypedStorage)):
+        obj = from_array(foreign(_stored(obj, dtype)))
+    elif isinstance(obj, np.generic) and copy is False:
+        raise RuntimeError("can't alias NumPy scalars: leave out copy=False, or pass an ndarray")
+    elif not isinstance(obj, (Tensor, np.ndarray, np.generic)):
+        obj = _over_memory(obj, dtype)
     obj = _live(obj)
     t = as_tensor(obj, dtype, device)
     source = obj.array if isinstance(obj, Tensor) else obj if isinstance(obj, np.ndarray) else None

@@ -16,6 +16,7 @@ from rushlight.ops.tensor.memory_format import strided
 from rushlight.remote import at, default_device, device_of
 from rushlight.storage import Storage
 from rushlight.tensor import Size, Tensor
+from rushlight.typed_storage import TypedStorage
 
 __all__ = ["TensorType", "legacy_constructor"]
 
@@ -36,7 +37,7 @@ def _constructed(d, args, device, any_dtype=False, where=CPU):
     if len(args) == 1 and not isinstance(first, Size):
         if isinstance(first, Tensor):
             return _alias(first, d, any_dtype)
-        if isinstance(first, Storage):
+        if isinstance(first, (Storage, TypedStorage)):
             return empty(0, dtype=d).set_(first)
         if isinstance(first, (bool, float, complex)) and not isinstance(first, np.integer):
             raise TypeError(f"new(): data must be a sequence (got {type(first).__name__})")
@@ -66,7 +67,7 @@ def legacy_constructor(cls, *args, dtype=None, device=None):
 late.legacy_constructor = legacy_constructor
 
 
-def _new(self, *args, device=None):
+def _new(self, *args, device=None, size=None):
     """Make a tensor of this tensor's dtype by PyTorch's first constructor.
 
     ``torch.tensor`` and ``new_zeros`` say more clearly what they make.
@@ -75,6 +76,7 @@ def _new(self, *args, device=None):
         *args: The sizes of an uninitialised tensor, or one sequence with its elements. A tensor or
             a storage gives a tensor that shares its memory. Default: no elements, shape ``(0,)``.
         device: None or the CPU.
+        size: The sizes, in place of ``args``.
 
     Returns:
         Tensor of the given sizes, or with the sequence's shape.
@@ -86,6 +88,7 @@ def _new(self, *args, device=None):
     >>> torch.zeros(1).new([1, 2])
     tensor([1., 2.])
     """
+    args = args if size is None else (Size(size),)
     return _constructed(self.dtype, args, device, where=device_of(self))
 
 

@@ -162,7 +162,8 @@ def _logspace(xp, *, start, end, steps, base, dtype):
         step, i = (last - first) / np.float32(steps - 1), xp.arange(steps, dtype=xp.float32)
         exponents = xp.where(i < steps // 2, first + step * i, last - step * (steps - 1 - i))
         return xp.power(np.float32(base), exponents).astype(dtype)
-    return xp.power(base, spaced(xp, start, end, steps, xp.dtype("f8"))).astype(dtype)
+    work = np.dtype("c16" if dtype.kind in dtypes.COMPLEX_KINDS else "f8")
+    return xp.power(work.type(base), spaced(xp, start, end, steps, work)).astype(dtype)
 
 
 def _steps(start, end, steps, name):
@@ -180,11 +181,14 @@ def _steps(start, end, steps, name):
     return start, end, steps
 
 
-def _spaced_dtype(dtype, out, start, end):
+def _spaced_dtype(dtype, out, start, end, name):
     if dtype is None and out is not None:
-        return dtype_of(out, "linspace")
-    if dtype is None and (isinstance(start, complex) or isinstance(end, complex)):
-        return dtypes.get_default_dtype().to_complex()
+        dtype = dtype_of(out, name)
+    if isinstance(start, complex) or isinstance(end, complex):
+        if dtype is None:
+            return dtypes.get_default_dtype().to_complex()
+        if not dtype.is_complex:
+            raise RuntimeError(f"{name}: complex start or end, but the dtype is {dtype}")
     return dtype
 
 
@@ -205,14 +209,14 @@ def linspace(
         Tensor of shape (steps,).
 
     Raises:
-        RuntimeError: ``steps`` is negative.
+        RuntimeError: ``steps`` is negative, or a bound is complex and ``dtype`` is not.
 
     >>> import rushlight as torch
     >>> torch.linspace(0, 1, 5)
     tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
     """
     start, end, steps = _steps(start, end, steps, "linspace")
-    d = options(_spaced_dtype(dtype, out, start, end), layout, device, "linspace")
+    d = options(_spaced_dtype(dtype, out, start, end, "linspace"), layout, device, "linspace")
     made = _linspace(start=start, end=end, steps=steps, dtype=d.numpy)
     return finished(in_shape(made, out), requires_grad, out, "linspace")
 
@@ -225,23 +229,27 @@ def logspace(
     """Return ``base`` to the power of ``steps`` evenly spaced numbers from ``start`` to ``end``.
 
     Args:
-        start, end: The first and the last exponent: a real number or a 0-dim tensor.
+        start, end: The first and the last exponent: number or 0-dim tensor.
         steps: Number of elements.
-        base: The base of the powers. Default: 10.
-        dtype: The dtype of the result. Default: ``out``'s, else ``torch.get_default_dtype()``.
+        base: The base of the powers, a real number. Default: 10.
+        dtype: The dtype of the result. Default: ``out``'s, else ``torch.get_default_dtype()``, or
+            its complex counterpart for complex exponents.
 
     Returns:
         Tensor of shape (steps,).
 
     Raises:
-        RuntimeError: ``steps`` is negative.
+        RuntimeError: ``steps`` is negative, or an exponent is complex and ``dtype`` is not.
+        TypeError: ``base`` is complex.
 
     >>> import rushlight as torch
     >>> torch.logspace(0, 2, 3)
     tensor([  1.,  10., 100.])
     """
     start, end, steps = _steps(start, end, steps, "logspace")
-    d = options(_spaced_dtype(dtype, out, start, end), layout, device, "logspace")
+    if isinstance(base, complex):
+        raise TypeError("logspace(): argument 'base' must be float, not complex")
+    d = options(_spaced_dtype(dtype, out, start, end, "logspace"), layout, device, "logspace")
     made = _logspace(start=start, end=end, steps=steps, base=base, dtype=d.numpy)
     return finished(in_shape(made, out), requires_grad, out, "logspace")
 

@@ -412,7 +412,7 @@ def meshgrid(*tensors, indexing=None):
         Tuple of n tensors of the grid's n-dim shape. Each is a view of its tensor.
 
     Raises:
-        RuntimeError: A tensor has more than 1 dim, or the dtypes differ.
+        RuntimeError: A tensor has more than 1 dim, or the dtypes or devices differ.
 
     >>> import rushlight as torch
     >>> x, y = torch.meshgrid(torch.arange(2), torch.arange(3), indexing="ij")
@@ -441,6 +441,8 @@ def meshgrid(*tensors, indexing=None):
         )
     if len({t.array.dtype for t in tensors}) > 1:
         raise RuntimeError("meshgrid expects all tensors to have the same dtype")
+    if len({device_of(t) for t in tensors}) > 1:
+        raise RuntimeError("meshgrid expects all tensors to have the same device")
     n = len(tensors)
     # With "xy", the first tensor varies along dim 1 and the second along dim 0.
     axes = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else range(n)

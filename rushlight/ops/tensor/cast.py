@@ -396,6 +396,8 @@ def _type(self, dtype=None, non_blocking=False):
         if dtype not in dtypes.TENSOR_TYPES:
             raise ValueError(f"invalid type: '{dtype}'")
         dtype = dtypes.TENSOR_TYPES[dtype]
+    if dtype is Tensor:
+        dtype = dtypes.get_default_dtype()
     return to(self, getattr(dtype, "dtype", dtype))  # a legacy type knows its dtype
 
 

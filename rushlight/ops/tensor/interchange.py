@@ -1,5 +1,6 @@
 """Memory shared with NumPy and other libraries, through NumPy's protocols, buffers and DLPack."""
 
+import ctypes
 import warnings
 
 import numpy as np
@@ -14,6 +15,39 @@ from rushlight.tensor import Tensor, from_array, method, reads_values
 
 #: The dtypes that come from ml_dtypes.
 _NOT_NUMPYS = tuple([d.numpy for d in (dtypes.bfloat16, *dtypes.FLOAT8, *dtypes.COMPLEX32)])
+
+#: DLPack's (code, bits) of these dtypes. Source: the header dlpack.h, version 1.1.
+_DLPACK_TYPES = {
+    dtypes.bfloat16: (4, 16),
+    dtypes.float8_e4m3fn: (10, 8),
+    dtypes.float8_e4m3fnuz: (11, 8),
+    dtypes.float8_e5m2: (12, 8),
+    dtypes.float8_e5m2fnuz: (13, 8),
+    dtypes.float8_e8m0fnu: (14, 8),
+    **dict.fromkeys(dtypes.COMPLEX32, (5, 32)),
+}
+_FROM_DLPACK = {kind: d for d, kind in _DLPACK_TYPES.items()}
+
+_capsule_name = ctypes.PYFUNCTYPE(ctypes.c_char_p, ctypes.py_object)(
+    ("PyCapsule_GetName", ctypes.pythonapi)
+)
+_capsule_pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
+    ("PyCapsule_GetPointer", ctypes.pythonapi)
+)
+
+
+def _type_field(capsule):
+    """Return the bytes (code, bits) of the dtype in a DLPack capsule: writes change the capsule."""
+    name = _capsule_name(capsule)
+    # In a versioned capsule four fields of 8 bytes come before the DLTensor. In a DLTensor the
+    # data's address (8 bytes), the device (8) and the number of dims (4) come before the dtype.
+    offset = 52 if name == b"dltensor_versioned" else 20
+    return (ctypes.c_uint8 * 2).from_address(_capsule_pointer(capsule, name) + offset)
+
+
+def is_capsule(x):
+    """Return True if ``x`` is a capsule: an address that C code gave to Python."""
+    return type(x).__name__ == "PyCapsule"
 
 
 @reads_values
@@ -77,23 +111,29 @@ def __array_wrap__(self, array, context=None, return_scalar=False):
     return from_numpy(array.astype(np.uint8) if array.dtype == bool else array)
 
 
+def _refuse_export(t):
+    """Raise if ``t`` requires grad, or is a lazy conjugate, whose array is a copy."""
+    if t.requires_grad:
+        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+    if t.view_of is not None and t.view_of.lazy:
+        raise BufferError("Can't export tensors with the conjugate bit set")
+
+
 @reads_values
 def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
     """Return a DLPack capsule over the tensor's memory."""
-    if self.requires_grad:
-        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-    if self.array.dtype in _NOT_NUMPYS:
-        raise BufferError(
-            f"{self.dtype} cannot be exported: NumPy, which writes the capsule, lacks it"
-        )
-    if self.view_of is not None and self.view_of.lazy:
-        raise BufferError("Can't export tensors with the conjugate bit set")
+    _refuse_export(self)
     options = {"max_version": max_version} if max_version is not None else {}
     if dl_device is not None:
         options["dl_device"] = tuple(dl_device)
     if copy is not None:
         options["copy"] = copy
-    return self.array.__dlpack__(**options)
+    if self.array.dtype not in _NOT_NUMPYS:
+        return self.array.__dlpack__(**options)
+    bits = self.array.view(f"u{self.dtype.itemsize}")  # NumPy lacks the dtype
+    capsule = bits.__dlpack__(**options)
+    _type_field(capsule)[:2] = _DLPACK_TYPES[self.dtype]
+    return capsule
 
 
 @method
@@ -116,15 +156,18 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
         Tensor of shape (count,).
 
     Raises:
-        ValueError: The buffer is empty or too short, or ``count`` is 0; or ``count`` is -1 and the
-            bytes after ``offset`` are no whole number of elements.
+        ValueError: ``buffer`` is no buffer, or it is empty or too short, or ``count`` is 0; or
+            ``count`` is -1 and the bytes after ``offset`` are no whole number of elements.
 
     >>> import rushlight as torch
     >>> torch.frombuffer(bytearray([1, 0, 2, 0]), dtype=torch.int16)
     tensor([1, 2], dtype=torch.int16)
     """
     check_dtype(dtype, "frombuffer")
-    memory = np.frombuffer(buffer, np.uint8)
+    try:
+        memory = np.frombuffer(buffer, np.uint8)
+    except TypeError as error:
+        raise ValueError(f"frombuffer: {error}") from None
     if memory.size == 0 or count == 0:
         raise ValueError(f"both buffer length ({memory.size}) and count ({count}) must not be 0")
     rest = memory.size - offset
@@ -154,17 +197,28 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     return t.requires_grad_(True) if requires_grad else t
 
 
-class _Capsule:
-    """A bare DLPack capsule in an object with the methods that ``np.from_dlpack`` calls."""
+class _Source:
+    """What ``np.from_dlpack`` reads: a bare DLPack capsule, or an object that makes one.
 
-    def __init__(self, capsule):
-        self.capsule = capsule
+    A type that NumPy lacks is replaced in the capsule by an unsigned integer of its size, and kept
+    in ``dtype``.
+    """
 
-    def __dlpack__(self, **kwargs):
-        return self.capsule
+    def __init__(self, source):
+        self.source, self.dtype = source, None
+
+    def __dlpack__(self, **options):
+        capsule = self.source
+        if not is_capsule(capsule):
+            capsule = capsule.__dlpack__(**options)
+        kind = _type_field(capsule)
+        self.dtype = _FROM_DLPACK.get((kind[0], kind[1]))
+        if self.dtype is not None:
+            kind[0] = 1
+        return capsule
 
     def __dlpack_device__(self):
-        return (1, 0)
+        return (1, 0) if is_capsule(self.source) else self.source.__dlpack_device__()
 
 
 @function(method=False, asks=False)
@@ -198,20 +252,18 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
 
 def _from_dlpack(ext_tensor):
     if isinstance(ext_tensor, Tensor):
-        if ext_tensor.requires_grad:
-            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        _refuse_export(ext_tensor)
         t = from_array(ext_tensor.array)
         t.cell = ext_tensor.cell
         return t
-    if not hasattr(ext_tensor, "__dlpack__"):
-        if type(ext_tensor).__name__ != "PyCapsule":
-            raise RuntimeError(
-                "from_dlpack: expected an array with __dlpack__, or a DLPack capsule, got "
-                f"{type(ext_tensor).__name__}"
-            )
-        ext_tensor = _Capsule(ext_tensor)
+    if not (hasattr(ext_tensor, "__dlpack__") or is_capsule(ext_tensor)):
+        raise RuntimeError(
+            "from_dlpack: expected an array with __dlpack__, or a DLPack capsule, got "
+            f"{type(ext_tensor).__name__}"
+        )
+    source = _Source(ext_tensor)
     try:
-        array = np.from_dlpack(ext_tensor)
+        array = np.from_dlpack(source)
     except ValueError as error:
         raise RuntimeError(
             f"from_dlpack: {error}; a DLPack capsule can be used only once"
@@ -220,6 +272,8 @@ def _from_dlpack(ext_tensor):
         # Not all libraries use DLPack's flag for read-only memory, so NumPy makes the array
         # read-only in case of doubt. PyTorch makes it writable.
         array = _writable(array)
+    if source.dtype is not None:
+        array = array.view(source.dtype.numpy)
     return from_array(foreign(array))
 
 

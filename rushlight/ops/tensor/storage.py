@@ -1,6 +1,7 @@
 """Operations that change a tensor's memory or dims in place: resize_, set_, transpose_, …"""
 
 import math
+import numbers
 import sys
 import weakref
 from functools import wraps
@@ -195,8 +196,8 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
     """Make this tensor show the memory of another tensor or of a storage, in place.
 
     Args:
-        source: A tensor of this tensor's dtype, or an ``UntypedStorage``. Default: None, so that
-            the tensor becomes empty, with shape (0,).
+        source: A tensor or ``TypedStorage`` of this tensor's dtype, or an ``UntypedStorage``.
+            Default: None, so that the tensor becomes empty, with shape (0,).
         storage_offset: Position of the first element in the storage, in elements. Default: 0.
             It counts only if ``size`` is given.
         size: The new shape. Default: that of the tensor ``source``, or all of the storage.
@@ -212,6 +213,12 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
     tensor([1, 4])
     """
     check_write(self, "set_")
+    if isinstance(source, TypedStorage):
+        if source.dtype is not self.dtype:
+            raise RuntimeError(
+                f"set_: expected a storage of {self.dtype} numbers, but it has {source.dtype}"
+            )
+        source = source.untyped()
     if mode.records() and any(getattr(t, "requires_grad", False) for t in (self, source)):
         raise RuntimeError(
             "derivative for set_ is not implemented: call it in no_grad(), or on and with tensors "
@@ -366,6 +373,13 @@ def _plain(x, name):
         )
 
 
+def _put(array, place, value, name):
+    """Write the ``value`` that a callable returned."""
+    if not isinstance(value, (numbers.Number, Tensor, np.generic)):
+        raise TypeError(f"{name}: the callable must return a number, not {type(value).__name__}")
+    array[place] = value
+
+
 @method
 def apply_(self, callable):
     """Replace each element by ``callable(element)``.
@@ -377,6 +391,7 @@ def apply_(self, callable):
 
     Raises:
         RuntimeError: The tensor requires grad.
+        TypeError: ``callable`` returns no number.
 
     >>> import rushlight as torch
     >>> torch.tensor([1.0, 2.0]).apply_(lambda v: v + 1)
@@ -385,7 +400,7 @@ def apply_(self, callable):
     _plain(self, "apply_")
     array = self.array
     for place in np.ndindex(array.shape):
-        array[place] = callable(array[place].item())
+        _put(array, place, callable(array[place].item()), "apply_")
     stamp(self)
     return self
 
@@ -402,7 +417,7 @@ def map_(self, tensor, callable):
 
     Raises:
         RuntimeError: A tensor requires grad.
-        TypeError: ``tensor`` has another dtype.
+        TypeError: ``tensor`` has another dtype, or ``callable`` returns no number.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([1.0, 2.0])
@@ -418,7 +433,7 @@ def map_(self, tensor, callable):
         )
     other = tensor.expand(array.shape).array
     for place in np.ndindex(array.shape):
-        array[place] = callable(array[place].item(), other[place].item())
+        _put(array, place, callable(array[place].item(), other[place].item()), "map_")
     stamp(self)
     return self
 

@@ -307,3 +307,84 @@ def test_sizes_that_cannot_be():
     ]:
         with pytest.raises(RuntimeError, match=text):
             call()
+
+
+def test_arrays_and_tensors_stand_beside_sequences_and_numbers():
+    x = torch.tensor([[1, 2], torch.tensor([1.5, 2.0]), np.array([3, 4])])
+    assert x.tolist() == [[1, 2], [1.5, 2], [3, 4]] and x.dtype == torch.float32
+    x = torch.tensor([[7, np.array(5)], [np.array(9), 0.5]])
+    assert x.tolist() == [[7, 5], [9, 0.5]] and x.dtype == torch.float32
+    assert torch.tensor([1, np.array(0.5)]).dtype == torch.float64
+    for wrong in ([1, np.ones(1)], [[1], torch.tensor(1)], [np.array(1), [1]]):
+        with pytest.raises(TypeError):
+            torch.tensor(wrong)
+    with pytest.raises(ValueError, match="expected sequence of length 2"):
+        torch.tensor([[1, 2], torch.ones(3)])
+
+
+def test_complex_numbers_as_bools():
+    assert torch.tensor([1j, 0j, 1], dtype=torch.bool).tolist() == [True, False, True]
+
+
+def test_asarray_reads_the_bytes_of_a_buffer():
+    memory = bytearray(8)
+    x = torch.asarray(memory, dtype=torch.int32)
+    x.fill_(1)
+    assert memory == b"\1\0\0\0\1\0\0\0"
+    assert torch.asarray(memory, dtype=torch.int64, copy=True).fill_(0).item() == 0
+    assert memory == b"\1\0\0\0\1\0\0\0"
+    assert torch.asarray(bytearray(8)).dtype == torch.float32
+    with pytest.raises(ValueError, match="multiple of element size"):
+        torch.asarray(bytearray(7), dtype=torch.int32)
+    with pytest.raises(RuntimeError, match="NumPy scalars"):
+        torch.asarray(np.float32(1), copy=False)
+
+
+def test_numbers_of_a_storage():
+    x = torch.tensor([1.0, 2.0])
+    for make in (torch.tensor, torch.as_tensor, torch.asarray):
+        assert make(x.untyped_storage(), dtype=torch.float32).tolist() == [1, 2]
+        assert make(x.storage()).tolist() == [1, 2]
+        assert make(x.untyped_storage()).tolist() == [0x400000003F800000]
+        with pytest.raises(RuntimeError, match="expected a storage"):
+            make(x.storage(), dtype=torch.int32)
+    torch.asarray(x.storage())[0] = 5
+    torch.FloatTensor(x.storage())[1] = 6
+    assert x.tolist() == [5, 6]
+
+
+def test_complex_bounds_of_spaced_numbers():
+    x = torch.logspace(1j, 2, 2)
+    assert torch.allclose(x, torch.tensor([-0.66820151 + 0.74398034j, 100]))
+    x = torch.logspace(1, 2, 3, dtype=torch.complex128, base=-2)
+    assert torch.allclose(x, torch.tensor([-2, -(8**0.5) * 1j, 4], dtype=torch.complex128))
+    for spaced in (torch.linspace, torch.logspace):
+        with pytest.raises(RuntimeError, match="complex start or end"):
+            spaced(1j, 2, 3, dtype=torch.float32)
+    with pytest.raises(TypeError):
+        torch.logspace(1, 2, 3, base=2j)
+
+
+def test_full_of_a_complex_number_in_half_precision():
+    torch.set_default_dtype(torch.float16)
+    try:
+        assert torch.full((1,), 1j).dtype == torch.complex64
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_sizes_of_numpy_and_tensors():
+    assert torch.ones(np.array(3), np.int64(4)).shape == (3, 4)
+    assert torch.ones(3).narrow(0, np.array(1), 1).shape == (1,)
+    assert torch.ones(1).new(size=(3, 4)).shape == (3, 4)
+    assert all(type(n) is int for n in torch.Size([torch.tensor(2), np.int64(3), True]))
+    for wrong in (torch.ones(2), [1.5], "12"):
+        with pytest.raises(TypeError, match="size must be an int"):
+            torch.Size(wrong)
+    with pytest.raises(RuntimeError, match="overflowed"):
+        torch.empty_strided((8, 8), (2**61, 1))
+
+
+def test_tensors_of_one_grid_lie_on_one_device():
+    with pytest.raises(RuntimeError, match="same device"):
+        torch.meshgrid(torch.ones(3), torch.ones(3, device="meta"), indexing="ij")

@@ -150,6 +150,47 @@ def test_dlpack_both_ways():
 
 
 @pytest.mark.parity
+def test_dlpack_of_dtypes_that_numpy_lacks():
+    for dtype in (torch.bfloat16, torch.float8_e5m2):
+        for version in (None, (1, 0)):
+            x = torch.ones(3, 2).to(dtype).t()
+            y = torch.from_dlpack(x.__dlpack__(max_version=version))
+            assert y.dtype == dtype and y.shape == (2, 3) and y.stride() == x.stride()
+            y.zero_()
+            assert not x.to(torch.float32).any()
+    assert torch.asarray(torch.ones(1, dtype=torch.bfloat16).__dlpack__()).item() == 1
+    with pytest.raises(BufferError, match="conjugate"):
+        torch.from_dlpack(torch.ones(1, dtype=torch.complex64).conj())
+
+
+def test_typed_storages():
+    s = torch.FloatStorage([1, 2])
+    assert s.tolist() == [1, 2] and s.type() == "torch.FloatStorage"
+    assert isinstance(s, torch.FloatStorage) and isinstance(s, torch.TypedStorage)
+    assert not isinstance(s.double(), torch.FloatStorage) and s.long().tolist() == [1, 2]
+    x = torch.tensor([]).set_(s)
+    x[0] = 5
+    assert s[0] == 5
+    assert torch.tensor([]).set_(s, 1, (1,), (1,)).tolist() == [2]
+    with pytest.raises(RuntimeError, match="expected a storage of"):
+        torch.tensor([], dtype=torch.float64).set_(s)
+    assert torch.IntStorage.from_buffer(b"\1\0\0\0", "big").tolist() == [1 << 24]
+    assert torch.IntStorage.from_buffer(b"\1\0\0\0", "little").tolist() == [1]
+    assert torch.TypedStorage(3, dtype=torch.int8).nbytes() == 3
+    assert torch.UntypedStorage(3, device="cpu").nbytes() == 3
+
+
+def test_functions_for_elements_return_numbers():
+    with pytest.raises(TypeError, match="must return a number"):
+        torch.ones(2).apply_(str)
+    with pytest.raises(TypeError, match="must return a number"):
+        torch.ones(2).map_(torch.ones(2), lambda a, b: None)
+
+
+def test_type_of_tensor_is_the_default_dtype():
+    assert torch.ones(1, dtype=torch.int32).type(torch.Tensor).dtype == torch.float32
+
+
 def test_dlpack_with_pytorch():
     oracle = pytest.importorskip("torch")
     for dtype in ("float32", "int64", "uint8", "complex64", "float16", "bool"):
