@@ -371,3 +371,8 @@ def test_a_masked_tensor_brings_its_own_mask():
 def test_data_that_requires_grad_is_warned_of():
     with pytest.warns(UserWarning, match="not recommended"):
         masked.masked_tensor(torch.ones(1, requires_grad=True), torch.tensor([True]))
+
+
+def test_prod_over_an_empty_list_of_dims_reduces_nothing():
+    assert masked.prod(X + 1, dim=[], mask=MASK).tolist() == [[1, 1, 3], [1, 1, 1]]
+    assert masked.prod(X + 1, dim=(), mask=MASK).item() == 3

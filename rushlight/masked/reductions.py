@@ -54,7 +54,8 @@ def prod(input, dim=None, *, keepdim=False, dtype=None, mask=None):
     """
     x = filled(input, mask, identity(1), "prod")
     x = x.to(_accumulated(x.dtype) if dtype is None else dtype)
-    for d in reversed(dims(dim, x.ndim)):  # ``torch.prod`` reduces one dim at a time
+    some = [] if dim == [] else dims(dim, x.ndim)  # in PyTorch only () stands for all dims
+    for d in reversed(some):  # ``torch.prod`` reduces one dim at a time
         x = x.prod(dim=d, keepdim=bool(keepdim))
     return x
 

@@ -142,15 +142,17 @@ def _bind_own_operator(op, build, name):
 # Reductions -------------------------------------------------------------------------------
 
 
-def reduction(forward=None, *, whole_name=None, takes_dtype=False, **options):
+def reduction(forward=None, *, whole_name=None, takes_dtype=False, of_no_dims=None, **options):
     """An operation over some dims, by default all; with ``keepdim`` these dims stay with size 1.
 
     The forward and the rules get ``dim`` as a tuple of dims counted from the front.
     ``whole_name`` is the node's name if no dim is given. ``takes_dtype``: the function has an
-    argument ``dtype=``, and the input is converted to it first.
+    argument ``dtype=``, and the input is converted to it first. ``of_no_dims`` gives the result for
+    ``dim=()``; without it ``()`` stands for all dims.
     """
     if forward is None:
-        return lambda f: reduction(f, whole_name=whole_name, takes_dtype=takes_dtype, **options)
+        more = {"whole_name": whole_name, "takes_dtype": takes_dtype, "of_no_dims": of_no_dims}
+        return lambda f: reduction(f, **more, **options)
     publication = _split(options)
     op = Op("reduction", forward, prepare=None, **options)
     op.prepare = lambda x, *, dim, keepdim, **rest: {
@@ -182,7 +184,11 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, **options):
                 raise TypeError(f"{op.name}() got an unexpected keyword argument 'dtype'")
             args = (args[0].to(dtype),)
         try:
-            found = apply(op, args, params)
+            no_dims = of_no_dims is not None and params["dim"] in ((), [])
+            if no_dims and isinstance(args[0], Tensor) and args[0].dim():
+                found = of_no_dims(args[0])
+            else:
+                found = apply(op, args, params)
         except (RuntimeError, ValueError, IndexError, AttributeError):
             judge(op, params)
             raise
@@ -194,7 +200,7 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, **options):
             found.node.__class__ = whole
         return found if out is None else op.store(out, found)
 
-    plain = op.params == ("dim", "keepdim")
+    plain = op.params == ("dim", "keepdim") and of_no_dims is None
     call = reducer(op, whole, full) if plain else lambda *args, **named: full(args, named)
     return _finish(op, call, publication)
 

@@ -121,7 +121,13 @@ mean.grad(x=lambda g, x_shape, dim, keepdim: spread(g / count(x_shape, dim), x_s
 # Truth ------------------------------------------------------------------------------------
 
 
-@reduction(casts=(dtypes.uint8,), primitive="reduction or")
+def _truths(x):
+    """True where an element is not zero; uint8 for uint8, as the results of ``any`` and ``all``."""
+    found = x != 0
+    return found.to(x.dtype) if x.dtype is dtypes.uint8 else found
+
+
+@reduction(casts=(dtypes.uint8,), primitive="reduction or", of_no_dims=_truths)
 def any(xp, x, *, dim=None, keepdim=False):
     """True where any element over ``dim`` is non-zero.
 
@@ -133,7 +139,7 @@ def any(xp, x, *, dim=None, keepdim=False):
     return found.astype(x.dtype) if x.dtype == xp.uint8 else found
 
 
-@reduction(casts=(dtypes.uint8,), primitive="reduction and")
+@reduction(casts=(dtypes.uint8,), primitive="reduction and", of_no_dims=_truths)
 def all(xp, x, *, dim=None, keepdim=False):
     """True where all elements over ``dim`` are non-zero.
 

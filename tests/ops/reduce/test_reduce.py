@@ -285,3 +285,14 @@ def test_the_norm_of_one_number_is_its_size(p):
     for found in (norms(x), torch.compile(norms)(x)):
         assert found[0].tolist() == x.abs()[:, 0].tolist()
         assert found[1].item() == x[1].abs().item()
+
+
+def test_any_and_all_over_no_dims_reduce_nothing():
+    x = torch.tensor([[0.0, 2.0], [3.0, 0.0]])
+    for name in ("any", "all"):
+        for dim in ((), []):
+            found = getattr(torch, name)(x, dim=dim, keepdim=True)
+            assert found.tolist() == [[False, True], [True, False]]
+        found = getattr(x.to(torch.uint8), name)(dim=())
+        assert found.tolist() == [[0, 1], [1, 0]] and found.dtype == torch.uint8
+    assert x.sum(dim=()).item() == 5 and not x.all()
