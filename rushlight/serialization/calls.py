@@ -87,7 +87,7 @@ def _tensor(unpickler, function, args):
     if args and function is not names.rebuild_meta_tensor and names.marks(args[-1]):
         storage, _, size, stride = args[:4]
         names.check_geometry(0, size, stride)
-        most = storage.nbytes() if isinstance(storage, names.Storage) else 0
+        most = storage.nbytes() if isinstance(storage, (names.Storage, names.TypedStorage)) else 0
         needed = span(size, stride) * 16  # bytes of the widest dtype
         unpickler.budget.take_bytes(min(most, needed), "a tensor marked conj or neg")
 

@@ -149,6 +149,19 @@ def load(
     return _read(_sought(f), map_location, unpickler, False, pickle_load_args)
 
 
+class _Seekable:
+    """A file-like object that can seek but has no method ``seekable``, which zipfile asks for."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+    def seekable(self):
+        return True
+
+
 def _sought(f):
     """Return the file ``f`` if it is seekable, else raise an error."""
     try:
@@ -158,7 +171,7 @@ def _sought(f):
             f"load: {error}. You can only torch.load from a file that is seekable: read it into an "
             "io.BytesIO and load from that"
         ) from None
-    return f
+    return f if hasattr(f, "seekable") else _Seekable(f)
 
 
 def _read(file, map_location, unpickler, mapped, load_args):

@@ -18,11 +18,11 @@ import numpy as np
 
 from rushlight.serialization.guard import brief
 from rushlight.serialization.locations import placement
-from rushlight.serialization.names import StorageType, TypedStorage, rebuild_tensor
+from rushlight.serialization.names import StorageType, rebuild_tensor, typed
 from rushlight.serialization.pickling import Storages
 from rushlight.serialization.safety import WeightsUnpickler
 from rushlight.serialization.survey import Survey
-from rushlight.storage import foreign
+from rushlight.storage import Storage, foreign
 
 __all__ = ["is_stream", "is_tar", "read_stream", "read_tar"]
 
@@ -165,8 +165,8 @@ def _part(storage, start, numel):
             f"load: a storage has no part of {brief(numel)} elements from {brief(start)}"
         )
     size = storage.dtype.itemsize
-    part = storage.bytes[start * size : (start + numel) * size]
-    return TypedStorage(foreign(part), storage.dtype)
+    part = storage.untyped().bytes[start * size : (start + numel) * size]
+    return typed(foreign(part), storage.dtype)
 
 
 # Before 0.1.10 ----------------------------------------------------------------------------
@@ -218,8 +218,8 @@ def _tar_storages(file, place, budget, options):
         if not isinstance(kind, StorageType):
             raise TypeError(f"{brief(kind)} is no type of storage")
         memory = _memory(file, kind.dtype)
-        placed = place(TypedStorage(memory, kind.dtype), str(_name(location)))
-        found[_name(key)] = TypedStorage(placed._owner, kind.dtype)
+        placed = place(Storage(memory), str(_name(location)))
+        found[_name(key)] = typed(placed._owner, kind.dtype)
     for view in _items(_plain(file, budget, options)):
         key, root, start, numel = _items(view)
         found[_name(key)] = _part(found[_name(root)], start, numel)

@@ -20,14 +20,15 @@ from rushlight.nn.modules import PARTS
 from rushlight.nn.parameter import Parameter
 from rushlight.ops.core.definition import FUNCTIONS
 from rushlight.ops.tensor import memory_format
-from rushlight.remote import Memory
+from rushlight.remote import Memory, RemoteStorage
 from rushlight.serialization.guard import brief
 from rushlight.storage import Storage, check_reach, reach, span, strided
 from rushlight.tensor import Size, Tensor, from_array
 from rushlight.typed_storage import NAMES as OLD_NAMES
+from rushlight.typed_storage import TypedStorage
 
 __all__ = [
-    "CALLS", "CLASSES", "MISSING", "DimRange", "UNTYPED", "VALUES", "StorageType", "TypedStorage",
+    "CALLS", "CLASSES", "MISSING", "DimRange", "UNTYPED", "VALUES", "StorageType", "SavedStorage",
     "check_geometry", "encode", "get_layout", "make_bytearray", "marks", "rebuild_from_type",
     "rebuild_jagged", "rebuild_nested", "rebuild_sparse_tensor",
     "rebuild_parameter", "rebuild_parameter_with_state", "rebuild_tensor", "rebuild_tensor_v2",
@@ -48,8 +49,8 @@ class StorageType:
         self.dtype = dtype
 
 
-class TypedStorage(Storage):
-    """A storage together with the dtype that a file gives for it."""
+class SavedStorage(Storage):
+    """A storage together with the dtype that a file will give for it."""
 
     __slots__ = ("dtype",)
 
@@ -72,6 +73,12 @@ class TypedStorage(Storage):
 
     def nbytes(self):
         return self._owner.nbytes
+
+
+def typed(memory, dtype):
+    """Return a storage of ``dtype`` over an array, or over memory that is not on the CPU."""
+    storage = RemoteStorage(memory) if isinstance(memory, Memory) else Storage(memory)
+    return TypedStorage(wrap_storage=storage, dtype=dtype)
 
 
 _TYPED = {d: StorageType(name, d) for d, name in OLD_NAMES.items()}
@@ -117,6 +124,8 @@ def marks(metadata):
 
 
 def _tensor(storage, dtype, start, size, stride, requires_grad, metadata):
+    if isinstance(storage, TypedStorage):
+        storage = storage.untyped()
     if not isinstance(storage, Storage) or not isinstance(dtype, DType):
         raise TypeError(f"load: a tensor needs a storage and a dtype, not {brief(storage)}")
     check_geometry(start, size, stride)

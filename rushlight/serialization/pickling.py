@@ -22,6 +22,7 @@ from rushlight.serialization.locations import location_tag, on_meta, placement
 from rushlight.serialization.nesting import DeepPickler
 from rushlight.storage import Storage, offset, strides_of
 from rushlight.tensor import Tensor
+from rushlight.typed_storage import TypedStorage
 
 __all__ = ["FullUnpickler", "Storages", "TensorPickler", "pickled"]
 
@@ -59,6 +60,8 @@ class TensorPickler(DeepPickler):
             self.write(self.get(self.memo[id(known)][0]))
 
     def persistent_id(self, value):
+        if isinstance(value, TypedStorage):
+            value = names.SavedStorage(value.untyped()._owner, value.dtype)
         if not isinstance(value, Storage):
             return None
         kind = names.storage_type(getattr(value, "dtype", None))
@@ -134,7 +137,7 @@ def _rebuilt(t):
     size = array.itemsize
     kind = names.storage_type(t.dtype)
     memory = array.memory if is_remote(t) else array
-    storage = names.TypedStorage(memory, t.dtype if kind.dtype is t.dtype else None)
+    storage = names.SavedStorage(memory, t.dtype if kind.dtype is t.dtype else None)
     strides = tuple([s // size for s in strides_of(array)])
     args: tuple = (storage, offset(array), array.shape, strides, t.requires_grad, OrderedDict())
     if kind.dtype is t.dtype:
@@ -186,7 +189,7 @@ class Storages:
         storage = self._memory[key]
         if kind is names.UNTYPED:
             return storage
-        return names.TypedStorage(storage._owner, kind.dtype)
+        return names.typed(storage._owner, kind.dtype)
 
 
 def _swap(memory, dtype):

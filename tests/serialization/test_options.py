@@ -283,3 +283,25 @@ def test_unsafe_globals_are_pytorchs(tmp_path):
     ours = serialization.get_unsafe_globals_in_checkpoint(path)
     assert ours == sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
     assert "torch.nn.modules.linear.Linear" in ours
+
+
+def test_typed_storages_are_numbers_again():
+    x = rushlight.arange(3, dtype=rushlight.bfloat16)
+    file = io.BytesIO()
+    rushlight.save([x, x[1:].storage()], file)
+    file.seek(0)
+    tensor, storage = rushlight.load(file)
+    assert isinstance(storage, rushlight.BFloat16Storage) and storage.tolist() == [0, 1, 2]
+    tensor.fill_(5)
+    assert storage.tolist() == [5, 5, 5]
+
+
+def test_load_reads_an_object_that_has_only_the_methods_of_a_file():
+    file = io.BytesIO()
+    rushlight.save(rushlight.ones(2), file)
+
+    class Plain:
+        read, readline, seek, tell = file.read, file.readline, file.seek, file.tell
+
+    file.seek(0)
+    assert rushlight.load(Plain()).tolist() == [1, 1]
