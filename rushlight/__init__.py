@@ -119,6 +119,7 @@ _LAZY = {
     "opencl": "rushlight.opencl",
     "fx": "rushlight.fx", "library": "rushlight.library",
     "ao": "rushlight.ao", "quantization": "rushlight.quantization",
+    "quasirandom": "rushlight.quasirandom",
     "_C": "rushlight._C", "__config__": "rushlight.__config__", "_utils": "rushlight._utils",
     "futures": "rushlight.futures",
     "types": "rushlight.types",

@@ -94,7 +94,7 @@ BOXES = [
     Box(5, 1, 5, 6, VIOLET, "amp, jit, …", "other names\nthat scripts use",
         "_C __config__ _utils accelerator amp backends cpu cuda defaults determinism distributed "
         "device_streams devices futures jit mps mtia multiprocessing opencl streams testing types "
-        "xpu"),
+        "quasirandom xpu"),
     Box(4, 1, 0, 6, GREEN, "nn", "modules, functions, initialisation", "nn"),
     Box(3, 1, 0, 6, BLUE, "ops, linalg, fft, special, signal, sparse, nested, overrides",
         "every operation in one block: its forward, its gradient rules, its lowering",

@@ -52,7 +52,8 @@ class Torch(ModuleType):
         rename(self, "torch")
 
     def __getattr__(self, name):
-        if name in INTERNAL or (name.startswith("__") and name.endswith("__")):
+        dunder = name.startswith("__") and name.endswith("__") and name != "__config__"
+        if name in INTERNAL or dunder:
             _refuse("torch", name)
         try:
             found = getattr(rushlight, name)

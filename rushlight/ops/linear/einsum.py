@@ -9,11 +9,12 @@ from rushlight.autograd import mode
 from rushlight.errors import ShapeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.linear.matmul import bmm, matmul
+from rushlight.tensor import Tensor
 
 __all__ = ["einsum"]
 
 
-@function(method=False)
+@function(method=False, kinds={"equation": "any", "operands": "any"})
 def einsum(equation, *operands):
     """Sum products over the dims that ``equation`` names, for example ``"bij,bjk->bik"``.
 
@@ -167,10 +168,21 @@ def _one_product(equation, x, y):
 
 
 def _from_lists(arguments):
+    """(equation, operands) from operands that are each followed by a list of subscripts."""
     operands, subscripts = [], []
     letters = string.ascii_uppercase + string.ascii_lowercase
-    spell = lambda s: "".join("..." if i is Ellipsis else letters[i] for i in s)
+
+    def spell(numbers):
+        if any(i is not Ellipsis and not 0 <= i < len(letters) for i in numbers):
+            raise ValueError(f"einsum(): a subscript of {numbers} is not in the range [0, 52)")
+        return "".join(["..." if i is Ellipsis else letters[i] for i in numbers])
+
     pairs = len(arguments) // 2
+    if not pairs:
+        raise ValueError("einsum(): an operand needs a list of its subscripts")
+    for x in arguments[: 2 * pairs : 2]:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"einsum(): an operand must be Tensor, not {type(x).__name__}")
     for i in range(pairs):
         operands.append(arguments[2 * i])
         subscripts.append(spell(arguments[2 * i + 1]))
