@@ -28,7 +28,10 @@ def _restored(name, values):
 def result_type(name, *fields):
     """The class of results called ``name`` with the given fields."""
     members = {field: property(itemgetter(i)) for i, field in enumerate(fields)}
-    found = type(name, (NamedResult,), {"__slots__": (), "fields": fields, **members})
+    n = len(fields)
+    # Libraries that walk through nested results know such a tuple by these counts.
+    counts = {"n_fields": n, "n_sequence_fields": n, "n_unnamed_fields": 0}
+    found = type(name, (NamedResult,), {"__slots__": (), "fields": fields, **counts, **members})
     found.__module__ = "torch.return_types"
     globals()[name] = found
     __all__.append(name)
