@@ -8,7 +8,7 @@ from rushlight.ops.core.definition import OPS
 from rushlight.ops.core.kinds import kernel
 from rushlight.tensor import Tensor
 
-__all__ = ["iterated"]
+__all__ = ["iterated", "of_matrix"]
 
 
 def _shapes(A, X, B=None, iK=None, *, k, niter, tol, largest):
@@ -22,20 +22,19 @@ def iterated(xp, A, X, B=None, iK=None, *, k, niter, tol, largest):
     for i in np.ndindex(A.shape[:-2]):
         metric, near = [None if t is None else np.broadcast_to(t, A.shape)[i] for t in (B, iK)]
         start = np.broadcast_to(X, (*A.shape[:-2], *X.shape[-2:]))[i]
-        w, V = _of_matrix(A[i], start, metric, near, niter, tol, largest)
+        size = np.linalg.norm(A[i])
+        w, V = of_matrix(A[i], start, metric, near, tol * size, niter, largest)
         values[i], vectors[i] = w[:k], V[:, :k]
     return values, vectors
 
 
-def _of_matrix(A, X, B, iK, niter, tol, largest):
-    """Do the work of ``iterated`` for one matrix."""
+def of_matrix(A, X, B, iK, tol, niter, largest):
+    """Do the work of ``iterated`` for one matrix, an array or one of SciPy's sparse arrays."""
     from scipy.sparse.linalg import lobpcg as solve
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SciPy warns of a limited number of iterations
-        return solve(
-            A, np.array(X), B, iK, tol=tol * np.linalg.norm(A), maxiter=niter, largest=largest
-        )
+        return solve(A, np.array(X), B, iK, tol=tol, maxiter=niter, largest=largest)
 
 
 def _slope(g, A, B, out, k, largest):

@@ -12,6 +12,7 @@ from rushlight.sparse import arithmetic as arithmetic
 from rushlight.sparse import container
 from rushlight.sparse import conversion as conversion
 from rushlight.sparse import copying as copying
+from rushlight.sparse import low_rank as low_rank
 from rushlight.sparse import shape as shape
 from rushlight.sparse.functions import addmm, log_softmax, mm, sampled_addmm, softmax, spdiags, sum
 from rushlight.sparse.gradients import as_sparse_gradcheck

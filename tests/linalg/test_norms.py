@@ -70,3 +70,11 @@ def test_second_derivatives():
     x = (torch.arange(9.0, dtype=torch.float64).reshape(3, 3).sin() + torch.eye(3)).requires_grad_()
     assert torch.autograd.gradgradcheck(lambda x: torch.linalg.slogdet(x)[1], x)
     assert torch.autograd.gradgradcheck(lambda x: torch.linalg.svd(x, False)[0].abs(), x)
+
+
+def test_nuclear_norm():
+    x = torch.diag(torch.tensor([3.0, -4.0])).expand(5, 2, 2)
+    assert torch.nuclear_norm(x).tolist() == pytest.approx([7] * 5)
+    assert torch.nuclear_norm(x, True).shape == (5, 1, 1)
+    assert torch.nuclear_norm(x, (0, 2)).shape == (2,)
+    assert torch.nuclear_norm(x, out=torch.empty(0)).shape == (5,)

@@ -5,7 +5,7 @@ from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.random.sampling import randn
 
-__all__ = ["lobpcg"]
+__all__ = ["arguments", "lobpcg"]
 
 _FOREVER = 10**6
 
@@ -57,6 +57,13 @@ def lobpcg(
     """
     from rushlight.linalg.lobpcg import iterated
 
+    k, X, options = arguments(A, k, X, n, niter, tol, largest, tracker)
+    A = (A + A.mT) / 2 if A.requires_grad else A
+    return iterated(A, X, B, None if iK is None else iK.detach(), k=k, **options)
+
+
+def arguments(A, k, X, n, niter, tol, largest, tracker):
+    """Return ``k``, the first X and the options of the iteration; raise if an argument is wrong."""
     if tracker is not None:
         raise NotImplementedError("lobpcg: tracker is not supported; leave it out")
     if A.dtype not in (float32, float64):
@@ -74,9 +81,6 @@ def lobpcg(
     if not 1 <= k <= n:
         raise ValueError(f"lobpcg: k must be from 1 to the number of columns of X, {n}, not {k}")
     X = randn(*A.shape[:-2], rows, n, dtype=A.dtype) if X is None else X.detach()
-    A = (A + A.mT) / 2 if A.requires_grad else A
-    return iterated(
-        A, X, B, None if iK is None else iK.detach(), k=k, largest=largest is not False,
-        niter=_FOREVER if niter == -1 else niter or 1000,
-        tol=finfo(A.dtype).eps ** 0.5 if tol is None else tol,
-    )  # fmt: skip
+    niter = _FOREVER if niter == -1 else niter or 1000
+    tol = finfo(A.dtype).eps ** 0.5 if tol is None else tol
+    return k, X, {"niter": niter, "tol": tol, "largest": largest is not False}

@@ -9,18 +9,32 @@ from rushlight.ops.core.definition import function
 from rushlight.ops.linear.matmul import adjoint
 from rushlight.ops.random.sampling import randn
 
-__all__ = ["pca_lowrank", "svd_lowrank"]
+__all__ = ["components", "factored", "pca_lowrank", "svd_lowrank"]
 
 
-def _range_of(A, q, niter):
-    """Return orthonormal columns that nearly span the columns of A."""
-    from rushlight.linalg import qr
+def factored(times, back, shape, dtype, q, niter):
+    """Return U, S and V of matrices A of ``shape`` (*, M, N), of which only products are needed.
 
-    Q = qr(A @ randn(A.shape[-1], q, dtype=A.dtype)).Q
+    ``times(X)`` is A·X, and ``back(X)`` is Aᴴ·X.
+    """
+    from rushlight.linalg import qr, svd
+
+    if dtype.itemsize < 4 or dtype.category < 2:
+        raise UnsupportedDtypeError(f"svd_lowrank: not implemented for {dtype}")
+    if shape[-2] < shape[-1]:
+        turned = (*shape[:-2], shape[-1], shape[-2])
+        V, S, U = factored(back, times, turned, dtype, q, niter)
+        return U, S, V
+    Q = qr(times(randn(shape[-1], q, dtype=dtype))).Q  # its columns nearly span those of A
     for _ in range(niter):
-        Q = qr(adjoint(A) @ Q).Q
-        Q = qr(A @ Q).Q
-    return Q
+        Q = qr(back(Q)).Q
+        Q = qr(times(Q)).Q
+    U, S, Vh = svd(adjoint(back(Q)), full_matrices=False)
+    return Q @ U, S, adjoint(Vh)
+
+
+def _factors(A, q, niter):
+    return factored(lambda X: A @ X, lambda X: adjoint(A) @ X, A.shape, A.dtype, q, niter)
 
 
 @function(method=False, kinds={"A": "Tensor", "q": "int", "niter": "int", "M": "Tensor"})
@@ -55,20 +69,7 @@ def svd_lowrank(A, q=6, niter=2, M=None):
     q, niter = 6 if q is None else q, 2 if niter is None else niter
     if len(A.shape) < 2:
         raise ValueError(f"svd_lowrank: expected matrices (…, M, N), got {tuple(A.shape)}")
-    return _factored(A if M is None else A - M, q, niter)
-
-
-def _factored(A, q, niter):
-    from rushlight.linalg import svd
-
-    if A.dtype.itemsize < 4 or A.dtype.category < 2:
-        raise UnsupportedDtypeError(f"svd_lowrank: not implemented for {A.dtype}")
-    turned = A.shape[-2] < A.shape[-1]
-    A = adjoint(A) if turned else A
-    Q = _range_of(A, q, niter)
-    U, S, Vh = svd(adjoint(Q) @ A, full_matrices=False)
-    U, V = Q @ U, adjoint(Vh)
-    return (V, S, U) if turned else (U, S, V)
+    return _factors(A if M is None else A - M, q, niter)
 
 
 @function(method=False, kinds={"A": "Tensor", "q": "int", "niter": "int"})
@@ -93,6 +94,12 @@ def pca_lowrank(A, q=None, center=True, niter=2):
     >>> torch.pca_lowrank(x, q=1)[1]
     tensor([3.1623])
     """
+    q = components(A, q, niter)
+    return _factors(A - A.mean(-2, keepdim=True) if center else A, q, niter)
+
+
+def components(A, q, niter):
+    """Return how many components ``pca_lowrank`` finds; raise if an argument is wrong."""
     if len(A.shape) < 2:
         raise ValueError(f"pca_lowrank: expected matrices (…, M, N), got {tuple(A.shape)}")
     most = min(A.shape[-2:])
@@ -104,4 +111,4 @@ def pca_lowrank(A, q=None, center=True, niter=2):
         )
     if niter < 0:
         raise ValueError(f"pca_lowrank: niter(={niter}) must be non-negative integer")
-    return _factored(A - A.mean(-2, keepdim=True) if center else A, q, niter)
+    return q
