@@ -169,3 +169,9 @@ def test_the_cosine_loss_of_a_zero_vector_has_a_gradient():
     # 1e-12 is added to the squared norms: -other / √(1e-12 · 25).
     assert loss == 1
     np.testing.assert_allclose(zero.grad.numpy(), [[-6e5, -8e5]])
+
+
+def test_multilabel_margin_loss_takes_a_number_for_one_class():
+    loss = rushlight.nn.functional.multilabel_margin_loss
+    assert loss(rushlight.tensor(1.0), rushlight.tensor([0])).item() == 0
+    assert loss(rushlight.ones(1), rushlight.tensor(0)).item() == 0

@@ -349,7 +349,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     reduction = reduction_of(reduction, size_average, reduce)
     rows = _rows("multilabel_margin_loss", input)
     n, classes = rows.shape
-    if target.shape != input.shape:
+    if (target.shape or (1,)) != (input.shape or (1,)):
         raise ShapeError(
             f"multilabel_margin_loss: inconsistent target size: {list(target.shape)} for input of "
             f"size: {list(input.shape)}"

@@ -198,7 +198,9 @@ def full(
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
     if dtype is None:
-        dtype = dtype_of(out, "full") or scalar_dtype(fill_value)
+        dtype = dtype_of(out, "full")
+    if dtype is None:
+        dtype = scalar_dtype(fill_value)
         if dtype is not None and dtype.is_complex and dtype.itemsize < 8:
             dtype = dtypes.complex64  # in half precision, too, as in PyTorch
     d = options(dtype, layout, device, "full")

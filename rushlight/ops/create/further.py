@@ -9,7 +9,7 @@ from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
 from rushlight.ops.create.filled import dtype_of, empty_strided, finished, full, options, sized
-from rushlight.ops.create.range import arange_, number
+from rushlight.ops.create.range import arange_, in_shape, number
 from rushlight.storage import contiguous_strides
 from rushlight.tensor import method
 
@@ -69,7 +69,7 @@ def range(
         start, step = int(start), int(step)
     size = math.floor((end - start) / step) + 1
     made = arange_(start=start, step=step, size=size, dtype=d.numpy)
-    return finished(made, requires_grad, out, "range")
+    return finished(in_shape(made, out), requires_grad, out, "range")
 
 
 @function(method=False)

@@ -239,8 +239,7 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
         if size is None:
             return _look_at(self, source.array, source.cell)
         memory, cell = source.array, source.cell
-    elif isinstance(source, (Storage, TypedStorage)):
-        source = source.untyped()
+    elif isinstance(source, Storage):
         memory = source.bytes[: source.nbytes() // dtype.itemsize * dtype.itemsize].view(dtype)
     else:
         raise TypeError(f"set_(): argument 'source' must be Tensor or Storage, not {type(source)}")

@@ -388,3 +388,9 @@ def test_sizes_of_numpy_and_tensors():
 def test_tensors_of_one_grid_lie_on_one_device():
     with pytest.raises(RuntimeError, match="same device"):
         torch.meshgrid(torch.ones(3), torch.ones(3, device="meta"), indexing="ij")
+
+
+def test_range_keeps_the_shape_of_out():
+    x = torch.zeros(2, 3)
+    torch.range(0, 3, out=x[:, 1:])
+    assert x.tolist() == [[0, 0, 1], [0, 2, 3]]
