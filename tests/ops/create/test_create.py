@@ -390,6 +390,7 @@ def test_tensors_of_one_grid_lie_on_one_device():
         torch.meshgrid(torch.ones(3), torch.ones(3, device="meta"), indexing="ij")
 
 
+@pytest.mark.filterwarnings("ignore:torch.range is deprecated")
 def test_range_keeps_the_shape_of_out():
     x = torch.zeros(2, 3)
     torch.range(0, 3, out=x[:, 1:])
