@@ -73,7 +73,9 @@ class Size(tuple):
         return Size(tuple.__add__(self, tuple(other)))
 
     def __radd__(self, other):
-        return Size(tuple(other) + tuple(self))
+        if not isinstance(other, tuple):
+            return NotImplemented  # Python asks here first for ``some_list += size``, too
+        return Size(other + tuple(self))
 
     def __mul__(self, n):
         return Size(tuple.__mul__(self, n))

@@ -395,3 +395,12 @@ def test_range_keeps_the_shape_of_out():
     x = torch.zeros(2, 3)
     torch.range(0, 3, out=x[:, 1:])
     assert x.tolist() == [[0, 0, 1], [0, 2, 3]]
+
+
+def test_lists_and_sizes():
+    sizes = [2]
+    sizes += torch.Size([1])
+    assert sizes == [2, 1] and type(sizes) is list
+    assert type((2,) + torch.Size([1])) is torch.Size
+    with pytest.raises(TypeError):
+        [2] + torch.Size([1])
