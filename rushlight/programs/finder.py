@@ -12,7 +12,7 @@ from typing import Any
 
 import rushlight
 from rushlight.programs.naming import rename
-from rushlight.programs.places import GAP, INTERNAL, family, locate
+from rushlight.programs.places import GAP, INTERNAL, family, locate, members
 from rushlight.version import __version__
 
 __all__ = ["Torch", "install"]
@@ -142,6 +142,11 @@ def _adopt(module, path):
             hidden = sys.modules[f"{module.__name__}.{name}"]
             _adopt(hidden, f"{path}.{name}")
             sys.modules[f"{path}.{name}"] = hidden
+    for name in members(path):
+        # So would a module that rushlight has no file for, where the package's ``__all__`` has a
+        # function of this name (gradcheck).
+        if name in vars(module)["__all__"] and locate(f"{path}.{name}") == module.__name__:
+            sys.modules[f"{path}.{name}"] = module
 
 
 def _explain_gaps(module, path, own):

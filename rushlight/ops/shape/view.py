@@ -13,6 +13,7 @@ from rushlight.backend import numpy as xp
 from rushlight.backend.numpy import reshape_view
 from rushlight.dtype import OF
 from rushlight.dtype import dtype as dtype_type
+from rushlight.dtype import from_python
 from rushlight.errors import ShapeError
 from rushlight.ops.core.argument_kinds import Parameter, takes, unfit
 from rushlight.ops.core.definition import function
@@ -199,8 +200,9 @@ def view_method(self, *shape, dtype=None, size=None):
     """
     if size is not None:
         shape = (size,)
-    if dtype is None and len(shape) == 1 and isinstance(shape[0], dtype_type):
+    if dtype is None and len(shape) == 1 and isinstance(shape[0], (dtype_type, type)):
         dtype, shape = shape[0], ()
+    dtype = from_python(dtype)
     if dtype is not None and not shape:
         if not isinstance(dtype, dtype_type):
             raise TypeError(
