@@ -120,7 +120,7 @@ def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
     retain = bool(create_graph) if retain_graph is None else bool(retain_graph)
     in_rule, state.in_rule = state.in_rule, True
     autocast, state.autocast = state.autocast, None  # gradients have their tensors' dtypes
-    selective, state.selective = state.selective, targets is not None
+    ends, state.targets = state.targets, targets
     before, state.roots = state.roots, roots
     was = mode.set_grad(bool(create_graph)) if symbolic else None
     try:
@@ -131,7 +131,7 @@ def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
     finally:
         if symbolic:
             mode.set_grad(was)
-        state.in_rule, state.selective, state.autocast = in_rule, selective, autocast
+        state.in_rule, state.targets, state.autocast = in_rule, ends, autocast
         state.roots = before
 
 
