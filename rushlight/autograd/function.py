@@ -160,7 +160,7 @@ class _FunctionMeta(type):
     def __init__(cls, name, bases, namespace):
         super().__init__(name, bases, namespace)
         if "vjp" in namespace and "backward" not in namespace:
-            cls.backward = cls.vjp
+            cls.backward = namespace["vjp"]
         cls._ctx_class = type(name + "Backward", (FunctionCtx,), {"function": cls, "__slots__": ()})
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import rushlight
 from rushlight.programs.naming import rename
-from rushlight.programs.places import GAP, INTERNAL, family, locate, members
+from rushlight.programs.places import GAP, INTERNAL, family, is_known, locate, members
 from rushlight.version import __version__
 
 __all__ = ["Torch", "install"]
@@ -161,6 +161,8 @@ def _explain_gaps(module, path, own):
             siblings = vars(importlib.import_module(package))
             if name in siblings:
                 return siblings[name]
+        if is_known(f"{path}.{name}"):
+            return importlib.import_module(f"{path}.{name}")
         return _refuse(path, name)
 
     vars(__getattr__)["__rushlight__"] = True

@@ -146,14 +146,15 @@ def in_place(call, name, saves_result=False):
 
     @wraps(call)
     def written(self, *args, **kwargs):
-        if not isinstance(self, Tensor):
-            raise TypeError(
-                f"{name}(): argument 'input' (position 1) must be Tensor, not {type(self).__name__}"
-            )
-        if mode.intercept > mode.metas:
+        is_tensor = isinstance(self, Tensor)
+        if mode.intercept > mode.metas or not is_tensor:
             found = late.overridden(written, (self, *args), kwargs)
             if found is not NotImplemented:
                 return found
+        if not is_tensor:
+            raise TypeError(
+                f"{name}(): argument 'input' (position 1) must be Tensor, not {type(self).__name__}"
+            )
         if kwargs and "out" in kwargs:
             raise TypeError(f"{name}() got an unexpected keyword argument 'out'")
         try:
