@@ -263,6 +263,13 @@ def _row_check(name, error):
     return check
 
 
+def _by_parts(batch, e, operands, params):
+    """No rule for batches: ``index`` has one dim, also where the operands have more.
+
+    So ``vmap`` runs what the operation is made of.
+    """
+
+
 def _addable(x, index, source, *, dim, alpha):
     alpha = factor(alpha, OF[x.dtype], rounded=True)
     return {"dim": checked_dim("index_add", x, index, source, dim), "alpha": alpha}
@@ -300,6 +307,7 @@ def _repeated(index, dim, x):
     return along_dim.repeated(index.reshape(index.numel()), dim, x.shape)
 
 
+_index_add.op.batching = _by_parts
 _index_add.lower_check(lambda x, index, dim: check_indices("index_add", x, index, dim))
 
 
@@ -369,6 +377,9 @@ def _index_copy(xp, x, index, source, *, dim):
     out = x.copy()
     _copy_into(out, index, source, dim=dim)
     return out
+
+
+_index_copy.op.batching = _by_parts
 
 
 @_index_copy.lower
@@ -459,6 +470,9 @@ def _index_fill(xp, x, index, value, *, dim):
     out = preserved(x)
     _fill_into(out, index, value, dim=dim)
     return out
+
+
+_index_fill.op.batching = _by_parts
 
 
 @_index_fill.lower
