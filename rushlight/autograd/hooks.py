@@ -179,9 +179,14 @@ def _of_outputs(g):
     return g if type(g) is list else [g]
 
 
-def _like(found, grads):
-    """What a hook returned in place of ``grads``: arrays if these are arrays, else tensors."""
-    raw = ndarray in map(type, grads)
+def _like(found, grads, raw):
+    """What a hook returned in place of ``grads``, as arrays if ``raw``, else as tensors."""
+    found = found if isinstance(found, (tuple, list)) else (found,)
+    if len(found) != len(grads):
+        raise GraphError(
+            f"hook has returned an incorrect number of values (got {len(found)}, but expected "
+            f"{len(grads)})"
+        )
     return [f.array if raw and f is not None else f for f in found]
 
 
@@ -191,7 +196,7 @@ def run_before(node, g):
         grads = _of_outputs(g)
         found = hook(tuple(map(_as_tensor, grads)))
         if found is not None:
-            found = _like(found, grads)
+            found = _like(found, grads, ndarray in map(type, grads))
             g = found if type(g) is list else found[0]
     return g
 
@@ -201,7 +206,7 @@ def run_after(node, grads, g):
     for hook in _of_kind(node, "post"):
         found = hook(tuple(map(_as_tensor, grads)), tuple(map(_as_tensor, _of_outputs(g))))
         if found is not None:
-            grads = _like(found, _of_outputs(g))
+            grads = _like(found, grads, ndarray in map(type, _of_outputs(g)))
     return grads
 
 

@@ -432,3 +432,11 @@ def test_a_hook_of_several_tensors_waits_for_those_of_this_backward():
     torch.autograd.grad(out, y, retain_graph=True)
     out.backward()
     assert log == [[True, False, True], [False, True, False], [True, True, True]]
+
+
+def test_a_hook_that_returns_another_number_of_gradients():
+    for register in ("register_hook", "register_prehook"):
+        y = torch.ones(2, requires_grad=True) * 2
+        getattr(y.grad_fn, register)(lambda *grads: ())
+        with pytest.raises(RuntimeError, match="got 0, but expected"):
+            y.sum().backward()

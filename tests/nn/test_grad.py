@@ -19,3 +19,8 @@ def test_gradients_of_convolutions(n, dtype):
     of_weight = getattr(torch.nn.grad, f"conv{n}d_weight")(x, weight.shape, g, **options)
     assert torch.allclose(of_x, want[0]) and torch.allclose(of_weight, want[1])
     assert of_x.requires_grad and of_weight.requires_grad
+
+
+def test_other_names():
+    assert F.grad is torch.nn.grad and not hasattr(F, "no_such_function")
+    assert torch.backends.cuda.SDPBackend is torch.nn.attention.SDPBackend
