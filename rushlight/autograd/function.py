@@ -156,11 +156,19 @@ class FunctionCtx(Node):
             )
 
 
+def _ambiguous(ctx, *grads):
+    raise RuntimeError(
+        f"{ctx.name()}: Implementing both 'backward' and 'vjp' for a custom Function is not "
+        "allowed. You should only implement one of them."
+    )
+
+
 class _FunctionMeta(type):
     def __init__(cls, name, bases, namespace):
         super().__init__(name, bases, namespace)
-        if "vjp" in namespace and "backward" not in namespace:
-            cls.backward = namespace["vjp"]
+        if bases and "vjp" in namespace:
+            both = "backward" in namespace
+            cls.backward = staticmethod(_ambiguous) if both else namespace["vjp"]
         cls._ctx_class = type(name + "Backward", (FunctionCtx,), {"function": cls, "__slots__": ()})
 
 

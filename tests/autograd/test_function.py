@@ -343,3 +343,15 @@ def test_vjp_is_another_name_of_backward():
     x = torch.ones(2, requires_grad=True)
     Double.apply(x).sum().backward()
     assert x.grad.tolist() == [2, 2]
+
+    class Both(Double):
+        @staticmethod
+        def vjp(ctx, g):
+            return g
+
+        @staticmethod
+        def backward(ctx, g):
+            return g
+
+    with pytest.raises(RuntimeError, match="both 'backward' and 'vjp'"):
+        Both.apply(x).sum().backward()

@@ -440,3 +440,10 @@ def test_a_hook_that_returns_another_number_of_gradients():
         getattr(y.grad_fn, register)(lambda *grads: ())
         with pytest.raises(RuntimeError, match="got 0, but expected"):
             y.sum().backward()
+
+
+def test_zeros_in_place_of_gradients_can_be_differentiated():
+    x, a = (torch.tensor(1.0, requires_grad=True) for _ in range(2))
+    first = torch.autograd.grad(x * a, x, create_graph=True)
+    second = torch.autograd.grad(first, x, create_graph=True, materialize_grads=True)
+    assert torch.autograd.grad(second, x, materialize_grads=True) == (0,)
