@@ -11,9 +11,8 @@ from rushlight.autograd.tape import refresh
 from rushlight.autograd.write import detached
 from rushlight.backend import numpy as xp
 from rushlight.backend.numpy import reshape_view
-from rushlight.dtype import OF
+from rushlight.dtype import OF, from_python
 from rushlight.dtype import dtype as dtype_type
-from rushlight.dtype import from_python
 from rushlight.errors import ShapeError
 from rushlight.ops.core.argument_kinds import Parameter, takes, unfit
 from rushlight.ops.core.definition import function
