@@ -198,3 +198,18 @@ def test_operations_with_one_index_write_each_sample_alone(k, many):
         )
         want = [f(x[i], index[i if many else 0], source[i]) for i in range(3)]
         assert torch.equal(found, torch.stack(want))
+
+
+def test_masks_from_outside_have_values():
+    x = torch.arange(8.0).reshape(2, 4)
+    mask = torch.tensor([True, False, True, False])
+    assert torch.vmap(lambda x: x[mask])(x).tolist() == [[0, 2], [4, 6]]
+    put = torch.vmap(lambda x, v: x.index_put((mask,), v))
+    assert put(x, x[:, :2]).tolist() == [[0, 1, 1, 3], [4, 5, 5, 7]]
+    cubes = torch.vmap(torch.func.grad(lambda x: (x[mask] ** 3).sum()))
+    assert cubes(x).tolist() == [[0, 0, 12, 0], [48, 0, 108, 0]]
+    y = x[0].clone().requires_grad_()
+    rows = torch.autograd.grad(y[mask], y, torch.eye(2), is_grads_batched=True)[0]
+    assert rows.tolist() == [[1, 0, 0, 0], [0, 0, 1, 0]]
+    with pytest.raises(RuntimeError, match="dynamic shape"):
+        torch.vmap(lambda x: x[x > 1])(x)

@@ -22,7 +22,7 @@ from rushlight.ops.core.range_checks import (
 )  # fmt: skip
 from rushlight.ops.core.scale_factors import factor
 from rushlight.ops.index import along_dim
-from rushlight.ops.index.compaction import without_masks
+from rushlight.ops.index.compaction import places_of, without_masks
 from rushlight.ops.index.gather import explain_index, from_empty, index, key_of
 from rushlight.ops.index.subscript import check_mask, index_tensor
 from rushlight.ops.tensor.array_dtypes import as_scalar
@@ -102,13 +102,15 @@ def _put_back_x(g, i0, i1, i2, i3, i4, i5, dims, accumulate):
         out = g.copy()
         out[_key_in(g, dims, i0, i1, i2, i3, i4, i5)] = 0
         return out
-    return put(g, g.new_zeros(()), i0, i1, i2, i3, i4, i5, dims=dims)
+    dims, keys = places_of(dims, (i0, i1, i2, i3, i4, i5))
+    return put(g, g.new_zeros(()), *keys, dims=dims)
 
 
 def _put_back_values(g, i0, i1, i2, i3, i4, i5, dims):
     if type(g) is ndarray:
         return g[_key_in(g, dims, i0, i1, i2, i3, i4, i5)]
-    return index(g, i0, i1, i2, i3, i4, i5, dims=dims)
+    dims, keys = places_of(dims, (i0, i1, i2, i3, i4, i5))
+    return index(g, *keys, dims=dims)
 
 
 put.lower(lambda x, values, i0, i1, i2, i3, i4, i5, dims, accumulate: (
@@ -164,7 +166,8 @@ def _put_arguments(x, indices, values, name):
         raise IndexError(f"{name}: takes 1 to 6 index tensors, not {len(found)}")
     for dim, k in zip(dims, found, strict=True):
         check_mask(k, dim, x.array.shape)
-    return (values, *found), tuple(dims)
+    dims, found = places_of(tuple(dims), found)
+    return (values, *found), dims
 
 
 @function
