@@ -296,3 +296,30 @@ def test_limits_are_equal_by_their_dtypes():
     assert torch.finfo(torch.float32) == torch.finfo() == torch.finfo(torch.complex64)
     assert torch.iinfo(torch.int8) != torch.iinfo(torch.uint8)
     assert len({torch.iinfo(torch.int8), torch.iinfo(torch.int8)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "d"),
+    [(bool, torch.bool), (int, torch.int64), (float, torch.float64), (complex, torch.complex128)],
+)
+def test_types_of_python_stand_for_dtypes(kind, d):
+    x = torch.ones(2)
+    found = [
+        torch.zeros(2, dtype=kind), torch.tensor([1], dtype=kind), torch.full((), 1, dtype=kind),
+        torch.zeros_like(x, dtype=kind), torch.as_tensor([1], dtype=kind), torch.eye(2, dtype=kind),
+        torch.asarray([1], dtype=kind), x.new_ones(2, dtype=kind), x.to(kind), x.to("cpu", kind),
+        x.to(dtype=kind), x.sum(dtype=kind), torch.empty(16, dtype=torch.uint8).view(kind),
+    ]  # fmt: skip
+    assert {t.dtype for t in found} == {d}
+
+
+def test_functions_of_dtypes_take_types_of_python():
+    assert torch.finfo(float).dtype == "float64" and torch.iinfo(int).dtype == "int64"
+    assert torch.promote_types(int, torch.float16) is torch.float16
+    assert torch.can_cast(int, float) and not torch.can_cast(torch.float32, bool)
+    assert torch.softmax(torch.ones(2), 0, float).dtype is torch.float64
+    assert torch.nn.functional.softmax(torch.ones(2), 0, dtype=float).dtype is torch.float64
+    assert torch.nn.Linear(1, 1, dtype=float).to(torch.float32).to(float).weight.dtype.itemsize == 8
+    for wrong in (lambda: torch.zeros(2, dtype=str), lambda: torch.set_default_dtype(float)):
+        with pytest.raises(TypeError):
+            wrong()

@@ -16,7 +16,7 @@ from rushlight.remote import device_of
 from rushlight.strides import ordered_like, visit_order
 from rushlight.tensor import from_array
 
-__all__ = ["run"]
+__all__ = ["leading", "run"]
 
 _clock = attrgetter("clock")
 _f4 = np.dtype("f4")
@@ -34,6 +34,23 @@ def sum_to(g, shape):
     return g.sum(axes, keepdim=True).reshape(shape) if axes else g.reshape(shape)
 
 
+def leading(targets, roots):
+    """Ids of ``targets`` and of all nodes on a path from ``roots`` to one of these ids."""
+    leads = set(targets)
+    found = set(roots)
+    nodes = list(found)
+    for node in nodes:  # the list grows during the loop
+        for parent in node.parents:
+            if parent is not None and parent not in found:
+                found.add(parent)
+                nodes.append(parent)
+    nodes.sort(key=_clock)
+    for node in nodes:  # oldest first, so parents come before the nodes computed from them
+        if any(id(p) in leads for p in node.parents):
+            leads.add(id(node))
+    return leads
+
+
 class _Targets:
     """The target nodes, at which gradients are wanted, and the gradients that arrived there.
 
@@ -45,18 +62,7 @@ class _Targets:
         self.ids = ids
         self.beyond = beyond
         self.arrived: dict = {}
-        self.leading = set(ids)  # ids of the targets and of all nodes with a path to a target
-        found = set(roots)
-        nodes = list(found)
-        for node in nodes:  # the list grows during the loop
-            for parent in node.parents:
-                if parent is not None and parent not in found:
-                    found.add(parent)
-                    nodes.append(parent)
-        nodes.sort(key=_clock)
-        for node in nodes:  # oldest first, so parents come before the nodes computed from them
-            if any(id(p) in self.leading for p in node.parents):
-                self.leading.add(id(node))
+        self.leading = leading(ids, roots)
 
     def concern(self, node, g):
         """Whether the run visits ``node``. A target that ends the graph only keeps ``g``."""
@@ -131,7 +137,7 @@ def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=Tr
         if wanted is not None or node.hooks:
             g = _arrive(node, g, shared, symbolic, wanted)
         if accumulate and g is not None:
-            _accumulate(node, g, shared)
+            (_accumulate_hooked if node.hooks else _accumulate)(node, g, shared)
     return {} if wanted is None else wanted.arrived
 
 
@@ -329,6 +335,16 @@ def _accumulate(node, g, shared):
         tensor._grad = g.clone() if before is None else before + g  # memory of its own
     if node.hooks:
         hooking.tell_accumulated(node, tensor)
+
+
+def _accumulate_hooked(node, g, shared):
+    """``_accumulate``, between the hooks that were put on the leaf's node itself."""
+    with mode.no_grad():
+        g = hooking.run_before(node, g)
+    shared.add(id(g))
+    _accumulate(node, g, shared)
+    with mode.no_grad():
+        hooking.run_after(node, (), g)
 
 
 def _laid_out(g, leaf, own):

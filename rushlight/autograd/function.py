@@ -15,7 +15,7 @@ from rushlight.dtype import OF
 from rushlight.errors import GraphError
 from rushlight.tensor import Tensor, ViewOf, from_array
 
-__all__ = ["Function", "FunctionCtx", "once_differentiable"]
+__all__ = ["Function", "FunctionCtx", "InplaceFunction", "once_differentiable"]
 
 _new = object.__new__
 
@@ -35,7 +35,7 @@ class FunctionCtx(Node):
     materialize_grads: bool
     needs_input_grad: tuple[bool, ...]
     output_nodes: list
-    output_types: list
+    output_types: list  # (shape, dtype) of each output; None for one that is no tensor
     arity: int  # how many arguments forward had
     positions: list[int]  # the indices of the tensors among these arguments
     input_types: list  # (shape, dtype) of each of these tensors
@@ -139,10 +139,9 @@ class FunctionCtx(Node):
 
     def _given(self, i, g):
         if g is None:
-            if not self.materialize_grads:
-                return None
-            shape, dtype = self.output_types[i]
-            return from_array(np.zeros(shape, dtype))
+            shaped = self.output_types[i]
+            wanted = self.materialize_grads and shaped is not None
+            return from_array(np.zeros(*shaped)) if wanted else None
         return from_array(g) if isinstance(g, np.ndarray) else g
 
     def _check_shape(self, position, g, parent):
@@ -157,9 +156,19 @@ class FunctionCtx(Node):
             )
 
 
+def _ambiguous(ctx, *grads):
+    raise RuntimeError(
+        f"{ctx.name()}: Implementing both 'backward' and 'vjp' for a custom Function is not "
+        "allowed. You should only implement one of them."
+    )
+
+
 class _FunctionMeta(type):
     def __init__(cls, name, bases, namespace):
         super().__init__(name, bases, namespace)
+        if bases and "vjp" in namespace:
+            both = "backward" in namespace
+            cls.backward = staticmethod(_ambiguous) if both else namespace["vjp"]
         cls._ctx_class = type(name + "Backward", (FunctionCtx,), {"function": cls, "__slots__": ()})
 
 
@@ -169,7 +178,8 @@ class Function(metaclass=_FunctionMeta):
     All methods are static. A subclass defines ``forward(ctx, *args)``, or ``forward(*args)`` and
     ``setup_context(ctx, inputs, output)``. ``backward(ctx, *grads)`` returns one gradient (or None)
     for each argument of forward. For forward mode, ``jvp(ctx, *tangents)`` returns one tangent for
-    each output; without it, forward mode differentiates ``backward``.
+    each output; without it, forward mode differentiates ``backward``. ``vjp`` is another name of
+    ``backward``.
 
     >>> import rushlight as torch
     >>> class Cube(torch.autograd.Function):
@@ -203,7 +213,7 @@ class Function(metaclass=_FunctionMeta):
             *args: The arguments of ``apply``, after ``ctx`` if there is no ``setup_context``.
 
         Returns:
-            A tensor, or a tuple of tensors.
+            A tensor, or a tuple of tensors and other objects.
         """
         raise NotImplementedError(
             "You must implement the forward function for custom autograd.Function."
@@ -235,6 +245,8 @@ class Function(metaclass=_FunctionMeta):
             "You must implement either the backward or vjp method for your custom "
             "autograd.Function to use it with backward mode AD."
         )
+
+    vjp = backward
 
     @staticmethod
     def jvp(ctx, *grad_inputs):
@@ -304,7 +316,7 @@ class Function(metaclass=_FunctionMeta):
             if d.cell[1] == versions.get(id(d)):
                 stamp(d)
         if recording:
-            _attach(ctx, args, tensors, [o for o in outputs if isinstance(o, Tensor)])
+            _attach(ctx, args, tensors, outputs)
         if single:
             return outputs[0]
         return outputs if type(found) is list else tuple(outputs)
@@ -320,20 +332,24 @@ def _own(o, args, ctx):
     return o
 
 
-def _attach(ctx, args, tensors, results):
-    """Make ``ctx`` the node of ``results``."""
+def _attach(ctx, args, tensors, outputs):
+    """Make ``ctx`` the node of ``outputs``, of which some may be no tensors."""
+    results = [o if isinstance(o, Tensor) else None for o in outputs]
     ctx.arity = len(args)
     ctx.positions = [i for i, _ in tensors]
     ctx.input_types = [(a.array.shape, a.array.dtype) for _, a in tensors]
     ctx.parents = tuple([a.node for _, a in tensors])
-    ctx.output_types = [(o.array.shape, o.array.dtype) for o in results]
+    ctx.output_types = [o if o is None else (o.array.shape, o.array.dtype) for o in results]
     ctx.clock = tick()
-    ctx.shape, ctx.dtype = ctx.output_types[0] if results else ((), np.dtype("f4"))
+    ctx.shape, ctx.dtype = next(filter(None, ctx.output_types), ((), np.dtype("f4")))
     hooks = mode.state.packing
     ctx.saved = tuple([None if t is None else kept(t, results, hooks) for t in ctx.to_save])
     ctx.to_save = ()
     for i, o in enumerate(results):
         node = None
+        if o is None:
+            ctx.output_nodes.append(_weak(node))
+            continue
         constant = any(o is n for n in ctx.non_differentiable)
         if OF[o.array.dtype].category > 1 and not constant:
             node = ctx if len(results) == 1 else output(ctx, i, len(results), o.array)
@@ -463,3 +479,7 @@ def once_differentiable(backward):
         return guarded[0] if single else tuple(guarded)
 
     return wrapped
+
+
+class InplaceFunction(Function):
+    """An older base class of custom operations that write to their inputs; use ``Function``."""

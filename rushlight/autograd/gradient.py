@@ -120,7 +120,7 @@ def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
     retain = bool(create_graph) if retain_graph is None else bool(retain_graph)
     in_rule, state.in_rule = state.in_rule, True
     autocast, state.autocast = state.autocast, None  # gradients have their tensors' dtypes
-    selective, state.selective = state.selective, targets is not None
+    ends, state.targets = state.targets, targets
     before, state.roots = state.roots, roots
     was = mode.set_grad(bool(create_graph)) if symbolic else None
     try:
@@ -131,7 +131,7 @@ def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
     finally:
         if symbolic:
             mode.set_grad(was)
-        state.in_rule, state.selective, state.autocast = in_rule, selective, autocast
+        state.in_rule, state.targets, state.autocast = in_rule, ends, autocast
         state.roots = before
 
 
@@ -279,7 +279,9 @@ def grad(
             )
     targets = {id(t.node) for t in inputs}
     found = _run(outputs, grads, retain_graph, create_graph, targets, False, "grad")
-    return tuple([_arrived(t, found, allow_unused, materialize_grads) for t in inputs])
+    return tuple(
+        [_arrived(t, found, allow_unused, materialize_grads, create_graph) for t in inputs]
+    )
 
 
 def _of_rows(outputs, inputs, grads, create_graph, options):
@@ -296,7 +298,7 @@ def _of_rows(outputs, inputs, grads, create_graph, options):
     return tuple([None if missing else next(found) for missing in unused])
 
 
-def _arrived(t, found, allow_unused, materialize):
+def _arrived(t, found, allow_unused, materialize, create_graph):
     g = found.get(id(t.node)) if t.node is not None else None
     if g is None:
         if not allow_unused:
@@ -307,7 +309,9 @@ def _arrived(t, found, allow_unused, materialize):
         if not materialize:
             return None
         values = t.stored if hasattr(t, "gradient_of_values") else t
-        g = np.zeros(values.array.shape, values.array.dtype)
+        g = from_array(np.zeros(values.array.shape, values.array.dtype))
+        if create_graph:
+            g.requires_grad_()  # so that it can be differentiated again, which gives zeros, too
     g = from_array(g) if isinstance(g, ndarray) else g
     # The history of a sparse or nested tensor is that of its values.
     return t.gradient_of_values(g) if hasattr(t, "gradient_of_values") else g

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from rushlight.autograd import mode
+from rushlight.autograd.engine import leading
 from rushlight.autograd.hooks import RemovableHandle
 from rushlight.autograd.saved import set_disabled, set_hooks
 from rushlight.autograd.tape import Node, Output, refresh
@@ -248,7 +249,7 @@ class _Arrived:
             roots = mode.state.roots
             if roots is not self.run:
                 self.run, self.grads = roots, [None] * len(self.nodes)
-                self.expected = len(_reached(roots, self.nodes)) if self.all_of_them else 1
+                self.expected = len(_visited(roots, self.nodes)) if self.all_of_them else 1
             if not self.expected:
                 return
             self.grads[i] = g
@@ -259,8 +260,12 @@ class _Arrived:
         return hook
 
 
-def _reached(roots: Iterable, wanted):
-    """The nodes of ``wanted`` to which a path leads from ``roots``; duplicates are kept."""
+def _visited(roots: Iterable, wanted):
+    """The nodes of ``wanted`` that the running backward visits; duplicates are kept."""
+    targets = mode.state.targets
+    if targets is not None:
+        leads = leading(targets, roots)
+        wanted = [node for node in wanted if id(node) in leads]
     seen = set(roots)
     todo = list(seen)
     while todo:

@@ -174,22 +174,39 @@ def _replaced(hook, g):
     return found.array if type(g) is ndarray else found
 
 
+def _of_outputs(g):
+    """The gradients of a node's outputs; ``g`` is a list if there are several outputs."""
+    return g if type(g) is list else [g]
+
+
+def _like(found, grads, raw):
+    """What a hook returned in place of ``grads``, as arrays if ``raw``, else as tensors."""
+    found = found if isinstance(found, (tuple, list)) else (found,)
+    if len(found) != len(grads):
+        raise GraphError(
+            f"hook has returned an incorrect number of values (got {len(found)}, but expected "
+            f"{len(grads)})"
+        )
+    return [f.array if raw and f is not None else f for f in found]
+
+
 def run_before(node, g):
     """``g`` after the hooks that run before the node."""
     for hook in _of_kind(node, "pre"):
-        found = hook((_as_tensor(g),))
+        grads = _of_outputs(g)
+        found = hook(tuple(map(_as_tensor, grads)))
         if found is not None:
-            g = found[0].array if type(g) is ndarray else found[0]
+            found = _like(found, grads, ndarray in map(type, grads))
+            g = found if type(g) is list else found[0]
     return g
 
 
 def run_after(node, grads, g):
     """``grads`` after the hooks that run after the node; the node computed them from ``g``."""
     for hook in _of_kind(node, "post"):
-        found = hook(tuple(map(_as_tensor, grads)), (_as_tensor(g),))
+        found = hook(tuple(map(_as_tensor, grads)), tuple(map(_as_tensor, _of_outputs(g))))
         if found is not None:
-            raw = type(g) is ndarray
-            grads = [f.array if raw and f is not None else f for f in found]
+            grads = _like(found, grads, ndarray in map(type, _of_outputs(g)))
     return grads
 
 

@@ -39,7 +39,7 @@ class _State(threading.local):
     profiler: Any = None  # the profiler that notes operations, or None
     in_rule = False  # a gradient rule is running, so operations accept raw arrays
     forward = False  # the running backward serves forward mode, see forward_ad.py
-    selective = False  # a backward is running that computes the gradients of some tensors only
+    targets: Any = None  # ids of the nodes at which the running backward ends; None: at all leaves
     packing: Any = None  # (pack, unpack) of saved_tensors_hooks, or None
     packing_refused: Any = None  # the message of disable_saved_tensors_hooks, or None
     roots: Any = None  # the nodes from which the running backward started
@@ -301,7 +301,8 @@ class _Decorator:
                 try:
                     resume, value = generator.send, (yield item)
                 except GeneratorExit:
-                    generator.close()
+                    with self.clone():
+                        generator.close()
                     raise
                 except BaseException as error:
                     resume, value = generator.throw, error

@@ -17,7 +17,8 @@ from rushlight.remote import is_remote
 from rushlight.tensor import from_array
 
 __all__ = [
-    "assign", "check_overlap", "check_write", "detached", "follow", "read_only", "stamp", "write",
+    "assign", "check_inference", "check_overlap", "check_write", "detached", "follow", "read_only",
+    "stamp", "write",
 ]  # fmt: skip
 
 
@@ -39,12 +40,10 @@ def check_write(x, name="an in-place operation", tracked=False):
     if x.view_of is not None and x.view_of.lazy:
         _refuse_conjugate(name)
     if not mode.records():
-        if len(x.cell) > 2 and not mode.state.inference:
-            _refuse_inference(name)
+        check_inference(x, name)
         return
     refresh(x)
-    if len(x.cell) > 2 and not mode.state.inference:
-        _refuse_inference(name)
+    check_inference(x, name)
     view = x.view_of
     if view is None:
         if x.node is not None and x.node.clock == 0:
@@ -109,11 +108,13 @@ def read_only(name, array):
     )
 
 
-def _refuse_inference(name):
-    raise GraphError(
-        f"{name}: Inplace update to inference tensor outside InferenceMode is not allowed. "
-        "Make a clone to get a normal tensor before doing inplace update."
-    )
+def check_inference(x, name):
+    """Raise if ``x`` was made in inference mode and would be written outside of it."""
+    if len(x.cell) > 2 and not mode.state.inference:
+        raise GraphError(
+            f"{name}: Inplace update to inference tensor outside InferenceMode is not allowed. "
+            "Make a clone to get a normal tensor before doing inplace update."
+        )
 
 
 def _refuse_conjugate(name):

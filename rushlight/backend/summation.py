@@ -15,7 +15,16 @@ import numpy as np
 from rushlight.backend import native
 from rushlight.backend.sizes import large_from
 
-__all__ = ["FLOATS", "PIECE", "column_sums", "extreme", "folded", "squared", "summed"]
+__all__ = [
+    "FLOATS",
+    "PIECE",
+    "column_sums",
+    "extreme",
+    "folded",
+    "inner_products",
+    "squared",
+    "summed",
+]
 
 SMALL = large_from(2048)  # up to so many elements, NumPy's own reduction is fastest
 ROW = 256  # so many elements of a row are summed in one block
@@ -149,6 +158,20 @@ def _by_kernel(ufunc, x):
         return None
     part = _rows(ufunc, part.reshape(1, -1))
     return part if whole == x.size else ufunc(part, _rows(ufunc, x[:, whole:]))
+
+
+def inner_products(x, y):
+    """The sums of x · y along the last axis, at which both have the same size.
+
+    BLAS adds up in a few registers, so that the error grows with the length. Long rows are split.
+    """
+    n = x.shape[-1]
+    if n <= 4 * PIECE:
+        return np.vecdot(x, y)
+    whole = n - n % PIECE
+    parts = [a[..., :whole].reshape(*a.shape[:-1], -1, PIECE) for a in (x, y)]
+    found = np.add.reduce(np.vecdot(*parts), axis=-1)
+    return found + np.vecdot(x[..., whole:], y[..., whole:])
 
 
 def squared(x, mean, axes):

@@ -1,6 +1,7 @@
 """CUDA's switches, which programs set before they train."""
 
 import contextlib
+import importlib
 from types import SimpleNamespace
 
 __all__ = [
@@ -100,3 +101,9 @@ def sdp_kernel(enable_flash=True, enable_math=True, enable_mem_efficient=True, e
         yield {}
     finally:
         _allowed.update(before)
+
+
+def __getattr__(name):
+    if name == "SDPBackend":  # its module needs far more than these switches
+        return importlib.import_module("rushlight.nn.attention").SDPBackend
+    raise AttributeError(f"module 'rushlight.backends.cuda' has no attribute {name!r}")

@@ -37,11 +37,15 @@ from rushlight.jit.tasks import Future, fork, wait
 
 __all__ = [
     "Attribute", "CompilationUnit", "Error", "Final", "Future", "ScriptFunction", "ScriptModule",
-    "annotate", "enable_onednn_fusion", "export", "fork", "freeze", "ignore", "interface",
-    "is_scripting", "is_tracing", "isinstance", "load", "onednn_fusion_enabled",
+    "TracerWarning", "annotate", "enable_onednn_fusion", "export", "fork", "freeze", "ignore",
+    "interface", "is_scripting", "is_tracing", "isinstance", "load", "onednn_fusion_enabled",
     "optimize_for_inference", "save", "script", "script_if_tracing", "script_method",
     "set_fusion_strategy", "strict_fusion", "trace", "trace_module", "unused", "wait",
 ]  # fmt: skip
+
+
+class TracerWarning(Warning):
+    """The category of warnings that PyTorch's ``trace`` gives. rushlight never gives one."""
 
 
 class Error(RuntimeError):

@@ -18,6 +18,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> _Any:
-    if name == "attention":  # imported at first use
-        return importlib.import_module("rushlight.nn.attention")
+    if name in ("attention", "grad"):  # imported at first use
+        return importlib.import_module(f"rushlight.nn.{name}")
     raise AttributeError(f"module 'rushlight.nn' has no attribute {name!r}")

@@ -262,7 +262,7 @@ class Optimizer:
         index: dict[int, int] = {}
         groups, start = [], 0
         for group in self.param_groups:
-            index.update((id(p), i) for i, p in enumerate(group["params"], start))
+            index = {**{id(p): i for i, p in enumerate(group["params"], start)}, **index}
             start += len(group["params"])
             packed = {key: value for key, value in group.items() if key != "params"}
             packed["params"] = [index[id(p)] for p in group["params"]]

@@ -12,7 +12,7 @@ from typing import Any
 
 import rushlight
 from rushlight.programs.naming import rename
-from rushlight.programs.places import GAP, INTERNAL, family, locate
+from rushlight.programs.places import GAP, INTERNAL, family, is_known, locate, members
 from rushlight.version import __version__
 
 __all__ = ["Torch", "install"]
@@ -143,6 +143,11 @@ def _adopt(module, path):
             hidden = sys.modules[f"{module.__name__}.{name}"]
             _adopt(hidden, f"{path}.{name}")
             sys.modules[f"{path}.{name}"] = hidden
+    for name in members(path):
+        # So would a module that rushlight has no file for, where the package's ``__all__`` has a
+        # function of this name (gradcheck).
+        if name in vars(module)["__all__"] and locate(f"{path}.{name}") == module.__name__:
+            sys.modules[f"{path}.{name}"] = module
 
 
 def _explain_gaps(module, path, own):
@@ -157,6 +162,8 @@ def _explain_gaps(module, path, own):
             siblings = vars(importlib.import_module(package))
             if name in siblings:
                 return siblings[name]
+        if is_known(f"{path}.{name}"):
+            return importlib.import_module(f"{path}.{name}")
         return _refuse(path, name)
 
     vars(__getattr__)["__rushlight__"] = True

@@ -3,7 +3,7 @@
 import importlib
 import importlib.util
 
-__all__ = ["GAP", "INTERNAL", "family", "locate"]
+__all__ = ["GAP", "INTERNAL", "family", "is_known", "locate", "members"]
 
 GAP = (
     "rushlight, which runs this program in PyTorch's place, does not have it: see docs/coverage.md"
@@ -61,6 +61,21 @@ def family(path):
         if path.startswith(package + ".") and path[len(package) + 1 :] in modules.split():
             return package
     return None
+
+
+def members(package):
+    """Return the names of PyTorch's modules whose names ``package`` also holds.
+
+    >>> members("torch.autograd")[:3]
+    ['anomaly_mode', 'forward_ad', 'function']
+    """
+    return _FAMILIES.get(package, "").split()
+
+
+def is_known(path):
+    """Whether ``path`` is a module of PyTorch's that rushlight has in another place."""
+    package, _, name = path.rpartition(".")
+    return path in _MOVED or name in members(package)
 
 
 def locate(path):

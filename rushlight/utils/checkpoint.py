@@ -218,7 +218,7 @@ class CheckpointFunction(Function):
 
     @staticmethod
     def backward(ctx, *grads):
-        if mode.state.selective:
+        if mode.state.targets is not None:
             raise RuntimeError(_SELECTIVE)
         given = [
             rest if t is None else t.detach().requires_grad_(t.requires_grad)

@@ -4,6 +4,7 @@ import pytest
 
 import rushlight as torch
 from rushlight.autograd import Function
+from rushlight.autograd.function import InplaceFunction
 
 
 class Scale(Function):
@@ -303,3 +304,54 @@ def test_gradcheck_of_batches():
         torch.autograd.gradcheck(torch.sin, x, check_batched_forward_grad=True)
     with pytest.raises(AssertionError, match="must be True"):
         torch.autograd.gradcheck(torch.sin, x, check_backward_ad=False)
+
+
+def test_outputs_that_are_no_tensors_have_none_as_gradient():
+    class Mixed(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return 3, x * 2, None, x * 5, "text"
+
+        @staticmethod
+        def backward(ctx, *grads):
+            assert len(grads) == 5 and [g is None for g in grads] == [
+                True,
+                False,
+                True,
+                False,
+                True,
+            ]
+            return grads[1] * 2 + grads[3] * 5
+
+    x = torch.ones(2, requires_grad=True)
+    number, twice, nothing, five, text = Mixed.apply(x)
+    assert (number, nothing, text) == (3, None, "text") and five.grad_fn is twice.grad_fn
+    twice.sum().backward()
+    assert x.grad.tolist() == [2, 2]
+
+
+def test_vjp_is_another_name_of_backward():
+    class Double(InplaceFunction):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def vjp(ctx, g):
+            return g * 2
+
+    x = torch.ones(2, requires_grad=True)
+    Double.apply(x).sum().backward()
+    assert x.grad.tolist() == [2, 2]
+
+    class Both(Double):
+        @staticmethod
+        def vjp(ctx, g):
+            return g
+
+        @staticmethod
+        def backward(ctx, g):
+            return g
+
+    with pytest.raises(RuntimeError, match="both 'backward' and 'vjp'"):
+        Both.apply(x).sum().backward()

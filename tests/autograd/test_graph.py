@@ -389,3 +389,61 @@ def test_gradients_of_windows_can_be_viewed(f, again):
     slopes = torch.autograd.grad(f(x, w).square().sum(), (x, w), create_graph=again)
     assert slopes[0].is_contiguous()
     assert all(t.view(len(t), -1).shape[0] == len(t) for t in slopes)
+
+
+def test_hooks_on_the_node_of_a_leaf_run_around_the_accumulation():
+    x, log = torch.ones(2, requires_grad=True), []
+    node = x.view_as(x).grad_fn.next_functions[0][0]
+    node.register_prehook(lambda grads: log.append(x.grad) or (grads[0] * 10,))
+    handle = node.register_hook(lambda before, after: log.append((before, after[0].tolist())))
+    x.register_hook(lambda g: log.append("tensor"))
+    x.register_post_accumulate_grad_hook(lambda x: log.append(x.grad.tolist()))
+    torch.autograd.grad((x * 3).sum(), x)
+    assert log == ["tensor"]  # nothing is accumulated
+    (x * 3).sum().backward()
+    assert log == ["tensor", "tensor", None, [30, 30], ((), [30, 30])]
+    handle.remove()
+    (x * 3).sum().backward(inputs=x)
+    assert len(log) == 8 and x.grad.tolist() == [60, 60]
+
+
+def test_hooks_of_a_node_with_several_outputs_get_all_gradients():
+    x = torch.tensor([1.0, 3.0], requires_grad=True)
+    variance, mean = torch.var_mean(x)
+    log = []
+    mean.grad_fn.register_prehook(lambda grads: (grads[0] * 2, grads[1] * 2))
+    mean.grad_fn.register_hook(lambda inputs, outputs: log.append([g.tolist() for g in outputs]))
+    (variance + mean).backward()
+    assert log == [[2, 2]] and x.grad.tolist() == [-3, 5]
+    first = x.detach().requires_grad_().chunk(2)[0]
+    first.grad_fn.register_prehook(lambda grads: log.append(grads[1]))
+    first.sum().backward()
+    assert log[-1] is None
+
+
+def test_a_hook_of_several_tensors_waits_for_those_of_this_backward():
+    x, y, z = (torch.ones(1, requires_grad=True) for _ in range(3))
+    log = []
+    torch.autograd.graph.register_multi_grad_hook(
+        (x, y, z), lambda grads: log.append([g is not None for g in grads])
+    )
+    out = (x + y + z).sum()
+    out.backward(inputs=(x, z), retain_graph=True)
+    torch.autograd.grad(out, y, retain_graph=True)
+    out.backward()
+    assert log == [[True, False, True], [False, True, False], [True, True, True]]
+
+
+def test_a_hook_that_returns_another_number_of_gradients():
+    for register in ("register_hook", "register_prehook"):
+        y = torch.ones(2, requires_grad=True) * 2
+        getattr(y.grad_fn, register)(lambda *grads: ())
+        with pytest.raises(RuntimeError, match="got 0, but expected"):
+            y.sum().backward()
+
+
+def test_zeros_in_place_of_gradients_can_be_differentiated():
+    x, a = (torch.tensor(1.0, requires_grad=True) for _ in range(2))
+    first = torch.autograd.grad(x * a, x, create_graph=True)
+    second = torch.autograd.grad(first, x, create_graph=True, materialize_grads=True)
+    assert torch.autograd.grad(second, x, materialize_grads=True) == (0,)

@@ -44,3 +44,29 @@ def test_hooks_pack_what_is_saved_after_a_kernel_was_compiled():
         _large()
         torch.ones(2, requires_grad=True).exp()
     assert packed[-1] == (2,)
+
+
+def test_a_generator_is_closed_in_its_mode():
+    log = []
+
+    @torch.no_grad()
+    def numbers():
+        try:
+            yield 1
+        finally:
+            log.append(torch.is_grad_enabled())
+
+    running = numbers()
+    next(running)
+    running.close()
+    assert log == [False] and torch.is_grad_enabled()
+
+
+def test_an_inference_tensor_is_no_out_elsewhere():
+    with torch.inference_mode():
+        out = torch.zeros(2)
+        torch.add(torch.ones(2), 1, out=out)
+    for write in (lambda: torch.add(torch.ones(2), 1, out=out), lambda: out.resize_(1)):
+        with pytest.raises(RuntimeError, match="inference tensor"):
+            write()
+    assert out.tolist() == [2, 2]

@@ -180,3 +180,36 @@ def test_cotangents_have_the_structure_of_the_outputs():
     _, product = torch.func.vjp(lambda x: [x, x], torch.ones(2))
     with pytest.raises(RuntimeError, match="structure of cotangents"):
         product((torch.ones(2), torch.ones(2)))
+
+
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("many", [True, False])
+def test_operations_with_one_index_write_each_sample_alone(k, many):
+    x, source = torch.arange(12.0).reshape(3, 4), torch.arange(3.0 * k).reshape(3, k) + 20
+    index = torch.tensor([[0, 1, 3], [2, 0, 1], [3, 2, 0]])[:, :k]
+    for f in (
+        lambda x, i, s: x.index_add(0, i, s, alpha=2),
+        lambda x, i, s: x.index_copy(0, i, s),
+        lambda x, i, s: x.index_fill(0, i, 7),
+        lambda x, i, s: x.index_select(0, i),
+    ):
+        found = torch.vmap(f, in_dims=(0, 0 if many else None, 0))(
+            x, index if many else index[0], source
+        )
+        want = [f(x[i], index[i if many else 0], source[i]) for i in range(3)]
+        assert torch.equal(found, torch.stack(want))
+
+
+def test_masks_from_outside_have_values():
+    x = torch.arange(8.0).reshape(2, 4)
+    mask = torch.tensor([True, False, True, False])
+    assert torch.vmap(lambda x: x[mask])(x).tolist() == [[0, 2], [4, 6]]
+    put = torch.vmap(lambda x, v: x.index_put((mask,), v))
+    assert put(x, x[:, :2]).tolist() == [[0, 1, 1, 3], [4, 5, 5, 7]]
+    cubes = torch.vmap(torch.func.grad(lambda x: (x[mask] ** 3).sum()))
+    assert cubes(x).tolist() == [[0, 0, 12, 0], [48, 0, 108, 0]]
+    y = x[0].clone().requires_grad_()
+    rows = torch.autograd.grad(y[mask], y, torch.eye(2), is_grads_batched=True)[0]
+    assert rows.tolist() == [[1, 0, 0, 0], [0, 0, 1, 0]]
+    with pytest.raises(RuntimeError, match="dynamic shape"):
+        torch.vmap(lambda x: x[x > 1])(x)

@@ -598,3 +598,10 @@ def test_every_sample_is_traced_or_refused():
             graph(*inputs[0]), s.call(rushlight, *inputs[1]), equal_nan=True
         )
     assert traced > 2000
+
+
+def test_functions_that_write_in_place_take_a_proxy():
+    graph = rushlight.fx.symbolic_trace(lambda x: rushlight.relu_(rushlight.log_(x))).graph
+    assert [node.name for node in graph.nodes] == ["x", "log_", "relu_", "output"]
+    with pytest.raises(TypeError, match="must be Tensor"):
+        rushlight.log_(3)

@@ -147,3 +147,24 @@ def test_compiled_once_for_other_tensors():
         w = rushlight.full((1, 2), float(k))
         assert call(w, rushlight.ones(2)).item() == pytest.approx(2 * k + module.bias.item())
     assert len(call._compiled.entries) == 1
+
+
+def test_a_module_that_contains_itself():
+    outer = nn.Sequential(nn.Linear(1, 1))
+    outer[0].around = outer
+    given = {"0.around.0.weight": rushlight.full((1, 1), 3.0), "0.bias": rushlight.zeros(1)}
+    found = functional_call(outer, given, rushlight.ones(1), tie_weights=False)
+    assert found.tolist() == [3] and outer[0].weight.item() != 3
+
+
+def test_a_parameter_under_a_new_name_is_one_of_the_module_during_the_call():
+    class Count(nn.Module):
+        def forward(self):
+            return len([*self.parameters()])
+
+    module, extra = Count(), nn.Parameter(rushlight.ones(1))
+    assert functional_call(module, {"extra": extra}, ()) == 1
+    assert not hasattr(module, "extra")
+    module.text = "no tensor"
+    with pytest.raises(TypeError, match="no Tensor"):
+        functional_call(module, {"text": extra}, ())

@@ -378,3 +378,9 @@ def test_under_other_modes(parity):
         return seen
 
     parity(script, rtol=1e-6)
+
+
+def test_a_parameter_in_two_groups_keeps_its_first_index():
+    optimizer = rushlight.optim.SGD([rushlight.ones(2), rushlight.ones(3)], lr=0.1)
+    optimizer.param_groups.extend(optimizer.param_groups)
+    assert [g["params"] for g in optimizer.state_dict()["param_groups"]] == [[0, 1], [0, 1]]

@@ -41,6 +41,7 @@ from torch.nn.modules.container import ParameterList
 from torch.cuda.amp.grad_scaler import GradScaler
 from torch.distributions.normal import Normal
 from torch.nn.modules.linear import Linear
+from torch.autograd.gradcheck import GradcheckError
 from torch.optim.adam import Adam
 from torch.optim.lr_scheduler import StepLR
 from torch.utils.data import DataLoader
@@ -49,6 +50,9 @@ from torch.utils.data.dataloader import default_collate
 assert sys.argv == [__file__, "--lr", "3"], sys.argv
 assert __name__ == "__main__" and sys.modules["__main__"].Linear is nn.Linear
 assert Adam is optim.Adam and ParameterList is nn.ParameterList and torch.nn is nn
+assert torch.autograd.gradcheck.__name__ == "gradcheck" and issubclass(GradcheckError, RuntimeError)
+assert torch.autograd.variable.Variable and torch.utils.hooks and torch.utils.data.distributed
+assert issubclass(torch.jit.TracerWarning, Warning)
 assert torch.__version__ == importlib.metadata.version("torch") == "2.13.0+rushlight"
 assert torch.__version__ >= (2, 0) and torch.version.cuda is None and not cudnn.is_available()
 assert not torch.cuda.is_available() and torch.cuda.amp.GradScaler is GradScaler

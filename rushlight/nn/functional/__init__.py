@@ -1,5 +1,7 @@
 """Functions of neural networks, under the names of ``torch.nn.functional``."""
 
+import importlib
+
 from rushlight.docstrings import document
 from rushlight.nn.functional.activation import (
     celu,
@@ -189,3 +191,9 @@ for _name in __all__:
         _call = guarded(_call, _name, strict=hasattr(_call, "strict"))
         _call.__module__ = __name__  # pickle looks the function up here
         globals()[_name] = _call
+
+
+def __getattr__(name):
+    if name == "grad":  # this module needs the operations of all layers
+        return importlib.import_module("rushlight.nn.grad")
+    raise AttributeError(f"module 'rushlight.nn.functional' has no attribute {name!r}")

@@ -3,6 +3,7 @@
 import warnings
 
 from rushlight.autograd import mode
+from rushlight.nn.parameter import Parameter
 from rushlight.tensor import Tensor
 
 __all__ = ["functional_call"]
@@ -45,11 +46,12 @@ class _Swapped:
                 raise TypeError(
                     f"functional_call: {name!r} must be a Tensor, not {type(tensor).__name__}"
                 )
-        own = _own(module)
+        # A module that contains itself has no list of its tensors under all of their names.
+        own = _own(module) if tie_weights or strict else {}
         self.tensors = _tied(own, tensors) if tie_weights else tensors
         if strict:
             _check_names(module, own, self.tensors)
-        self.places = {name: _place(module, name) for name in self.tensors}
+        self.places = {name: _place(module, name, t) for name, t in self.tensors.items()}
 
     def __enter__(self):
         if recording := mode.recorder():
@@ -109,8 +111,8 @@ def _check_names(module, own, tensors):
         )
 
 
-def _place(module, name):
-    """Return (the dict that holds the tensor ``name``, its key in the dict)."""
+def _place(module, name, tensor):
+    """Return (the dict that holds, or will hold, ``tensor`` by its ``name``, its key there)."""
     path, _, key = name.rpartition(".")
     owner = module.get_submodule(path)
     if isinstance(getattr(type(owner), key, None), property):
@@ -121,4 +123,11 @@ def _place(module, name):
     for registry in (owner._parameters, owner._buffers):
         if key in registry:
             return registry, key
+    before = owner.__dict__.get(key)
+    if before is not None and not isinstance(before, Tensor):
+        raise TypeError(
+            f"functional_call: attribute {name!r} is no Tensor, but {type(before).__name__}"
+        )
+    if isinstance(tensor, Parameter):
+        return owner._parameters, key
     return owner.__dict__, key

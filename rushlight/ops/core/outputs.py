@@ -6,7 +6,14 @@ from functools import wraps
 from rushlight import late
 from rushlight.autograd import mode
 from rushlight.autograd.tape import watch
-from rushlight.autograd.write import assign, check_overlap, check_write, detached, write
+from rushlight.autograd.write import (
+    assign,
+    check_inference,
+    check_overlap,
+    check_write,
+    detached,
+    write,
+)
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, GraphError, LayoutError
 from rushlight.meta import is_meta
@@ -58,6 +65,7 @@ def store(out, result, name, casts=False, silent=False, error=DtypeError):
                 return x.write_out(out, result, name)
     if 0 in out.array.strides and out.array.size:
         check_overlap(out.array, name)
+    check_inference(out, name)
     refuse_gradients(name, (out, result))
     if out.array.dtype != result.array.dtype:
         _check_dtype(OF[out.array.dtype], OF[result.array.dtype], name, casts, error)
@@ -138,14 +146,15 @@ def in_place(call, name, saves_result=False):
 
     @wraps(call)
     def written(self, *args, **kwargs):
-        if not isinstance(self, Tensor):
-            raise TypeError(
-                f"{name}(): argument 'input' (position 1) must be Tensor, not {type(self).__name__}"
-            )
-        if mode.intercept > mode.metas:
+        is_tensor = isinstance(self, Tensor)
+        if mode.intercept > mode.metas or not is_tensor:
             found = late.overridden(written, (self, *args), kwargs)
             if found is not NotImplemented:
                 return found
+        if not is_tensor:
+            raise TypeError(
+                f"{name}(): argument 'input' (position 1) must be Tensor, not {type(self).__name__}"
+            )
         if kwargs and "out" in kwargs:
             raise TypeError(f"{name}() got an unexpected keyword argument 'out'")
         try:

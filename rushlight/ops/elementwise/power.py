@@ -99,6 +99,8 @@ def _number_pow(xp, x, y):
 
 def _exponent_slope(g, x, y, out):
     base = typed(x, out) if hasattr(x, "dtype") else x
+    if is_complex(out) and isinstance(base, (int, float)):
+        base = complex(base)  # a real number below 0 has a complex logarithm only
     slope = conj(out * log(base))
     # As in PyTorch, the slope of 0 to a power with an imaginary part is nan.
     positive = (y.real >= 0) & (y.imag == 0) if is_complex(y) else y >= 0

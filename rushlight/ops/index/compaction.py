@@ -1,12 +1,15 @@
 """The places that a mask marks, found by steps that many can take at the same time: for devices."""
 
+from numpy import ndarray
+
+from rushlight.autograd import mode
 from rushlight.dtype import bool as bool_
 from rushlight.dtype import int64
 from rushlight.ops.create.range import arange
 from rushlight.ops.reduce.scan import cumsum_
 from rushlight.ops.reduce.search import searchsorted
 
-__all__ = ["marked", "spread", "without_masks"]
+__all__ = ["marked", "places_of", "spread", "without_masks"]
 
 
 def marked(mask):
@@ -35,3 +38,18 @@ def without_masks(dims, keys):
         parts = [key] if key.dtype is not bool_ else key.nonzero().unbind(1)
         found += [(dim + i, part) for i, part in enumerate(parts)]
     return tuple([d for d, _ in found]), [part for _, part in found]
+
+
+def places_of(dims, keys):
+    """(dims, keys) for a recording of ``vmap``, in which masks become the places that they mark.
+
+    Masks that the batch has no part in have values there. Other masks are kept, and so are all
+    masks elsewhere.
+    """
+    recording = mode.recorder() if mode.intercept else None
+    masks = [k for k in keys if k is not None and k.dtype is bool_]
+    known = recording is not None and recording.batches and masks
+    if not known or not all(isinstance(k.array, ndarray) for k in masks):
+        return dims, [k for k in keys if k is not None]
+    with mode.suspended():
+        return without_masks(dims, keys)

@@ -18,7 +18,7 @@ from rushlight.ops.core.fast_path import plain, taped
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.range_checks import check_index, check_indices, check_range, require_range
 from rushlight.ops.index import along_dim
-from rushlight.ops.index.compaction import without_masks
+from rushlight.ops.index.compaction import places_of, without_masks
 from rushlight.ops.shape.view import view_strides
 from rushlight.remote import device_of
 from rushlight.strides import in_order, is_odd, result_strides
@@ -146,7 +146,8 @@ def _index_back(g, x_shape, i0, i1, i2, i3, i4, i5, dims):
         return out
     from rushlight.ops.index.index_put import put
 
-    return put(g.new_zeros(x_shape), g, i0, i1, i2, i3, i4, i5, dims=dims, accumulate=True)
+    dims, keys = places_of(dims, (i0, i1, i2, i3, i4, i5))
+    return put(g.new_zeros(x_shape), g, *keys, dims=dims, accumulate=True)
 
 
 index.grad(x=_index_back)
@@ -185,7 +186,8 @@ def indexed(x, advanced):
             pass  # the call of ``index`` below raises the error that explains what is wrong
         else:
             return _taped_index(x, array, [k for _, k in advanced], keys, dims)
-    return index(x, *[t.to(device_of(x)) for _, t in advanced], dims=dims)
+    dims, keys = places_of(dims, [t for _, t in advanced])
+    return index(x, *[t.to(device_of(x)) for t in keys], dims=dims)
 
 
 def _taped_index(x, array, tensors, keys, dims):

@@ -22,7 +22,7 @@ from rushlight.ops.core.range_checks import (
 )  # fmt: skip
 from rushlight.ops.core.scale_factors import factor
 from rushlight.ops.index import along_dim
-from rushlight.ops.index.compaction import without_masks
+from rushlight.ops.index.compaction import places_of, without_masks
 from rushlight.ops.index.gather import explain_index, from_empty, index, key_of
 from rushlight.ops.index.subscript import check_mask, index_tensor
 from rushlight.ops.tensor.array_dtypes import as_scalar
@@ -102,13 +102,15 @@ def _put_back_x(g, i0, i1, i2, i3, i4, i5, dims, accumulate):
         out = g.copy()
         out[_key_in(g, dims, i0, i1, i2, i3, i4, i5)] = 0
         return out
-    return put(g, g.new_zeros(()), i0, i1, i2, i3, i4, i5, dims=dims)
+    dims, keys = places_of(dims, (i0, i1, i2, i3, i4, i5))
+    return put(g, g.new_zeros(()), *keys, dims=dims)
 
 
 def _put_back_values(g, i0, i1, i2, i3, i4, i5, dims):
     if type(g) is ndarray:
         return g[_key_in(g, dims, i0, i1, i2, i3, i4, i5)]
-    return index(g, i0, i1, i2, i3, i4, i5, dims=dims)
+    dims, keys = places_of(dims, (i0, i1, i2, i3, i4, i5))
+    return index(g, *keys, dims=dims)
 
 
 put.lower(lambda x, values, i0, i1, i2, i3, i4, i5, dims, accumulate: (
@@ -164,7 +166,8 @@ def _put_arguments(x, indices, values, name):
         raise IndexError(f"{name}: takes 1 to 6 index tensors, not {len(found)}")
     for dim, k in zip(dims, found, strict=True):
         check_mask(k, dim, x.array.shape)
-    return (values, *found), tuple(dims)
+    dims, found = places_of(tuple(dims), found)
+    return (values, *found), dims
 
 
 @function
@@ -263,6 +266,13 @@ def _row_check(name, error):
     return check
 
 
+def _by_parts(batch, e, operands, params):
+    """No rule for batches: ``index`` has one dim, also where the operands have more.
+
+    So ``vmap`` runs what the operation is made of.
+    """
+
+
 def _addable(x, index, source, *, dim, alpha):
     alpha = factor(alpha, OF[x.dtype], rounded=True)
     return {"dim": checked_dim("index_add", x, index, source, dim), "alpha": alpha}
@@ -300,6 +310,7 @@ def _repeated(index, dim, x):
     return along_dim.repeated(index.reshape(index.numel()), dim, x.shape)
 
 
+_index_add.op.batching = _by_parts
 _index_add.lower_check(lambda x, index, dim: check_indices("index_add", x, index, dim))
 
 
@@ -369,6 +380,9 @@ def _index_copy(xp, x, index, source, *, dim):
     out = x.copy()
     _copy_into(out, index, source, dim=dim)
     return out
+
+
+_index_copy.op.batching = _by_parts
 
 
 @_index_copy.lower
@@ -459,6 +473,9 @@ def _index_fill(xp, x, index, value, *, dim):
     out = preserved(x)
     _fill_into(out, index, value, dim=dim)
     return out
+
+
+_index_fill.op.batching = _by_parts
 
 
 @_index_fill.lower

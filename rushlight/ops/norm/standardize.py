@@ -17,7 +17,7 @@ from numpy import ndarray
 
 from rushlight.backend import native
 from rushlight.backend.numpy import matrix_product
-from rushlight.backend.summation import summed
+from rushlight.backend.summation import inner_products, summed
 from rushlight.ops.core.rules import total
 
 __all__ = [
@@ -65,7 +65,7 @@ def normalized(x, eps, centred, weight=None, bias=None):
         part, into = x[block], out[block]
         if mean is not None:
             part = np.subtract(part, mean[block], out=into)
-        scale[block, 0] = (np.vecdot(part, part) / n + eps) ** -0.5
+        scale[block, 0] = (inner_products(part, part) / n + eps) ** -0.5
         np.multiply(part, scale[block], out=into)
         if weight is not None:
             into *= weight
@@ -95,12 +95,13 @@ def row_slope(g, x, mean, scale, weight=None):
         h, into = g[block], dx[block]
         hat = hat_of(x[block], None if mean is None else mean[block], scale[block])
         if dw is None:
-            slant = np.vecdot(h, hat)
+            slant = inner_products(h, hat)
             level = np.add.reduce(h, axis=1)
         else:
             met = np.multiply(h, hat, out=into)
             dw += np.add.reduce(met, axis=0)
-            slant, level = matrix_product(met, weight), matrix_product(h, weight)
+            times = matrix_product if n < BLOCK else inner_products
+            slant, level = times(met, weight), times(h, weight)
             h = h * weight
         hat *= slant[:, None] / n
         np.subtract(h, hat, out=into)
@@ -135,7 +136,7 @@ def inner(x, y, dims):
     """The sum of x · y over ``dims``. The result keeps these dims with size 1."""
     if type(x) is not ndarray or dims[-1] != x.ndim - 1 or len(dims) == x.ndim:
         return total(x * y, dims)
-    found = np.vecdot(x, y)[..., None]
+    found = inner_products(x, y)[..., None]
     rest = dims[:-1]
     return total(found, rest) if rest else found
 

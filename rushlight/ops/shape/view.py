@@ -11,7 +11,7 @@ from rushlight.autograd.tape import refresh
 from rushlight.autograd.write import detached
 from rushlight.backend import numpy as xp
 from rushlight.backend.numpy import reshape_view
-from rushlight.dtype import OF
+from rushlight.dtype import OF, from_python
 from rushlight.dtype import dtype as dtype_type
 from rushlight.errors import ShapeError
 from rushlight.ops.core.argument_kinds import Parameter, takes, unfit
@@ -199,8 +199,9 @@ def view_method(self, *shape, dtype=None, size=None):
     """
     if size is not None:
         shape = (size,)
-    if dtype is None and len(shape) == 1 and isinstance(shape[0], dtype_type):
+    if dtype is None and len(shape) == 1 and isinstance(shape[0], (dtype_type, type)):
         dtype, shape = shape[0], ()
+    dtype = from_python(dtype)
     if dtype is not None and not shape:
         if not isinstance(dtype, dtype_type):
             raise TypeError(

@@ -11,7 +11,7 @@ import numpy as np
 from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf, refresh, set_history, tick, turns
-from rushlight.autograd.write import check_write, stamp
+from rushlight.autograd.write import check_inference, check_write, stamp
 from rushlight.device import CPU, META
 from rushlight.device_array import drivers, reserved
 from rushlight.dtype import OF
@@ -88,6 +88,8 @@ def _look_at(x, array, cell=None):
     _refuse_outer(x)
     x.array, x.turned = array, True
     x.view_of = None
+    if type(x.node) is Leaf:  # the gradient will have the new shape
+        x.node.shape = array.shape
     if cell is not None:
         x.cell = cell
     stamp(x)
@@ -121,6 +123,7 @@ def resize_(self, *sizes, memory_format=None):
     """
     if self.requires_grad:
         raise RuntimeError("resize_: cannot resize variables that require grad; detach() it first")
+    check_inference(self, "resize_")
     shape = shapes.sizes(sizes, "resize_")
     array = self.array
     if shape == array.shape and memory_format is None:

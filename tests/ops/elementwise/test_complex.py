@@ -1,5 +1,7 @@
 """Complex numbers of real and imaginary parts."""
 
+import math
+
 import rushlight as torch
 
 
@@ -14,3 +16,10 @@ def test_infinite_imaginary_parts_leave_real_parts_alone():
     assert slope[0, 0].item() == complex(1, float("inf")) and slope[0, 1].item() == 0
     kept = torch.tensor(complex(1, float("inf"))).nan_to_num(posinf=float("inf"))
     assert kept.item() == complex(1, float("inf"))
+
+
+def test_a_negative_number_to_a_complex_power_has_a_slope():
+    y = torch.tensor([0.0, 1j], dtype=torch.complex128, requires_grad=True)
+    torch.pow(-1, y).real.sum().backward()  # (-1)^y = e^(iπy), whose slope is iπ times itself
+    want = [-1j * math.pi, -1j * math.pi * math.exp(-math.pi)]
+    assert torch.allclose(y.grad, torch.tensor(want, dtype=torch.complex128))

@@ -307,3 +307,11 @@ def test_set_to_a_typed_storage():
     x = torch.arange(4.0)
     y = torch.empty(0).set_(x.storage(), 1, (2,), (2,))
     assert y.tolist() == [1, 3] and y.data_ptr() == x[1:].data_ptr()
+
+
+def test_the_gradient_of_a_leaf_has_the_shape_that_set_gave_it():
+    p = torch.nn.Parameter(torch.ones(4))
+    with torch.no_grad():
+        p.set_(p[1:])
+    torch.cat((p, p)).sum().backward()
+    assert p.grad.tolist() == [2, 2, 2]
