@@ -336,6 +336,8 @@ def set_default_dtype(d):
 
 
 class _Limits:
+    dtype: str
+
     def __eq__(self, other):
         return type(other) is type(self) and other.dtype == self.dtype
 

@@ -3,6 +3,7 @@
 import logging
 import threading
 from types import GenericAlias
+from typing import Any
 
 from rushlight import locks
 
@@ -25,7 +26,7 @@ class Future:
     6
     """
 
-    __class_getitem__ = classmethod(GenericAlias)
+    __class_getitem__: Any = classmethod(GenericAlias)
 
     def __init__(self, *, devices=None):
         self._lock = locks.new_lock()

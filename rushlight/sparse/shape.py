@@ -55,8 +55,8 @@ def t(input):
 
 
 @rule
-def permute(input, *order, dims=None):
-    given = order if dims is None else dims
+def permute(input, *spread, dims=None):
+    given = spread if dims is None else dims
     given = given[0] if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
     n = len(input.sizes)
     order = [shapes.dim(k, n, "permute") for k in given]
