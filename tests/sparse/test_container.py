@@ -38,7 +38,8 @@ OTHERS = {
     "crow_indices", "col_indices", "ccol_indices", "row_indices", "smm", "sspaddmm",
     "sparse_mask", "rand_like", "randn_like", "randint_like", "empty_like", "new_empty",
     "bernoulli", "multinomial", "normal", "poisson", "binomial", "dropout", "exponential_",
-    "uniform_", "register_hook", "cuda", "retain_grad", "share_memory_", "_make_subclass",
+    "uniform_", "svd_lowrank", "pca_lowrank", "lobpcg",  # which draw numbers
+    "register_hook", "cuda", "retain_grad", "share_memory_", "_make_subclass",
 }  # fmt: skip
 #: Division by the number 0 concerns the stored elements alone, as in PyTorch.
 DIVISIONS = "div", "truediv", "divide", "floordiv"
