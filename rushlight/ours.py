@@ -4,9 +4,9 @@ Where rushlight runs a program in PyTorch's place, its public classes and functi
 module is PyTorch's (``programs/naming.py``). There is no PyTorch in such a process.
 """
 
-__all__ = ["is_ours", "is_our_module"]
+__all__ = ["PACKAGES", "is_our_module", "is_ours"]
 
-_PACKAGES = ("rushlight", "torch", "torchvision")
+PACKAGES = ("rushlight", "torch", "torchvision")
 
 
 def is_our_module(name):
@@ -15,7 +15,7 @@ def is_our_module(name):
     >>> is_our_module("torch.nn"), is_our_module("numpy")
     (True, False)
     """
-    return isinstance(name, str) and name.partition(".")[0] in _PACKAGES
+    return isinstance(name, str) and name.partition(".")[0] in PACKAGES
 
 
 def is_ours(x):

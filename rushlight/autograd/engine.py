@@ -16,7 +16,7 @@ from rushlight.remote import device_of
 from rushlight.strides import ordered_like, visit_order
 from rushlight.tensor import from_array
 
-__all__ = ["leading", "run"]
+__all__ = ["ancestors", "leading", "run"]
 
 _clock = attrgetter("clock")
 _f4 = np.dtype("f4")
@@ -34,16 +34,22 @@ def sum_to(g, shape):
     return g.sum(axes, keepdim=True).reshape(shape) if axes else g.reshape(shape)
 
 
+def ancestors(nodes):
+    """A list of ``nodes`` and of all nodes that they were computed from."""
+    seen = set(nodes)
+    found = list(seen)
+    for node in found:  # the list grows during the loop
+        for parent in node.parents:
+            if parent is not None and parent not in seen:
+                seen.add(parent)
+                found.append(parent)
+    return found
+
+
 def leading(targets, roots):
     """Ids of ``targets`` and of all nodes on a path from ``roots`` to one of these ids."""
     leads = set(targets)
-    found = set(roots)
-    nodes = list(found)
-    for node in nodes:  # the list grows during the loop
-        for parent in node.parents:
-            if parent is not None and parent not in found:
-                found.add(parent)
-                nodes.append(parent)
+    nodes = ancestors(roots)
     nodes.sort(key=_clock)
     for node in nodes:  # oldest first, so parents come before the nodes computed from them
         if any(id(p) in leads for p in node.parents):

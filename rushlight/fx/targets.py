@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import rushlight
+from rushlight.ours import is_our_module
 from rushlight.overrides import _names
 
 __all__ = ["OF_C", "is_of_torch", "locate", "own_name", "qualified_name", "type_name"]
@@ -70,7 +71,7 @@ def own_name(function):
         return f"{module}.{function.__name__}"
     if module.startswith("rushlight.ops."):
         return None
-    if module.partition(".")[0] in ("rushlight", "torch") and name and name.isidentifier():
+    if is_our_module(module) and name and name.isidentifier():
         if getattr(rushlight, name, None) is function:
             return f"torch.{name}"
         candidate = "torch." + f"{module}.{name}".partition(".")[2]

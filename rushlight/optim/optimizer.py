@@ -262,6 +262,7 @@ class Optimizer:
         index: dict[int, int] = {}
         groups, start = [], 0
         for group in self.param_groups:
+            # As in PyTorch, the last of its places in a group counts, in the first of its groups.
             index = {**{id(p): i for i, p in enumerate(group["params"], start)}, **index}
             start += len(group["params"])
             packed = {key: value for key, value in group.items() if key != "params"}

@@ -37,6 +37,16 @@ def test_filling_with_a_tensor(fill, compiled, value):
 
 
 @pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("value, want", [(-1, 255), (-255, 1), (255, 255), (5.9, 5), (True, 1)])
+def test_negative_ints_wrap_in_unsigned_dtypes(compiled, value, want):
+    fill = torch.compile(torch.masked_fill) if compiled else torch.masked_fill
+    assert fill(SMALL, MASK, torch.tensor(value)).tolist() == [want, 2]
+    for outside in (-256, -0.5 - 1, 256):
+        with pytest.raises(RuntimeError, match="without overflow"):
+            fill(SMALL, MASK, torch.tensor(outside))
+
+
+@pytest.mark.parametrize("compiled", [False, True])
 def test_filling_halves_with_a_tensor(compiled):
     fill = torch.compile(torch.masked_fill) if compiled else torch.masked_fill
     assert fill(HALF, MASK, torch.tensor(float("-inf"))).tolist() == [float("-inf"), 2]

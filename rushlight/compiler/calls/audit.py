@@ -19,7 +19,7 @@ import numpy as np
 from rushlight.compiler.python.comparisons import is_plain
 from rushlight.compiler.run.manifest import key_of
 from rushlight.ops.core.definition import Op
-from rushlight.ours import is_our_module
+from rushlight.ours import PACKAGES
 from rushlight.tensor import Tensor
 
 __all__ = ["Audit", "Stale"]
@@ -32,7 +32,7 @@ _WARM, _TIMED = 32, 3
 _SMALL = 1 << 16  # arrays of at most this many bytes are compared by their elements
 _NAME = re.compile(r"\b[a-z]\d+\b")
 #: Packages whose objects a recording makes anew; objects of other packages come from outside.
-_RECORDINGS = ("builtins", "functools", "_thread", "numpy")
+_RECORDINGS = (*PACKAGES, "builtins", "functools", "_thread", "numpy")
 
 
 class Stale(Exception):
@@ -150,6 +150,6 @@ def _form(value):
         small = array.nbytes <= _SMALL
         return f"Tensor {array.tobytes() if small else array.__array_interface__['data'][0]!r}"
     home = value.__module__ if isinstance(value, FunctionType) else kind.__module__
-    if not is_our_module(home) and (home or "").split(".")[0] not in _RECORDINGS:
+    if (home or "").split(".")[0] not in _RECORDINGS:
         return f"{kind.__qualname__} {id(value)}"
     return getattr(value, "__qualname__", kind.__qualname__)

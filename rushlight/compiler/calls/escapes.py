@@ -9,6 +9,7 @@ import types
 from collections import Counter
 from sys import getrefcount
 
+from rushlight.autograd.engine import ancestors
 from rushlight.autograd.tape import Node
 from rushlight.errors import TraceError
 from rushlight.tensor import ViewOf
@@ -28,7 +29,7 @@ def assignments(made, results, collect=gc.collect):
     if held:
         collect()
         held = _held(made, results)
-    nodes = _nodes([t.node for t in (*held, *results) if t.node is not None]) if held else ()
+    nodes = ancestors([t.node for t in (*held, *results) if t.node is not None]) if held else ()
     ours = {id(held), id(results), *[id(n.__dict__) for n in nodes if hasattr(n, "__dict__")]}
     found: list = []
     asked = tuple(held)
@@ -41,17 +42,6 @@ def assignments(made, results, collect=gc.collect):
         for t in held:
             if id(t) in parts:
                 found.append((owner, _target(owner, t), t))  # noqa: PERF401
-    return found
-
-
-def _nodes(found):
-    """The nodes in ``found`` and all nodes that they were computed from."""
-    seen = set(found)
-    for node in found:  # the list grows during the loop
-        for parent in node.parents:
-            if parent is not None and parent not in seen:
-                seen.add(parent)
-                found.append(parent)
     return found
 
 

@@ -13,7 +13,7 @@ import types
 import weakref
 from collections import OrderedDict, defaultdict, deque
 
-from rushlight.ours import is_our_module, is_ours
+from rushlight.ours import PACKAGES
 
 __all__ = [
     "MUTATORS", "OF_VALUES", "PURE_TYPES", "REPLAYED", "REPLAYED_OURS", "home_of", "is_pure",
@@ -27,7 +27,7 @@ _PURE_MODULES = frozenset((
     "_statistics", "_string", "_struct", "_typing", "abc", "array", "binascii", "cmath",
     "collections", "copy", "copyreg", "ctypes", "dataclasses", "datetime", "decimal", "enum",
     "fractions", "functools", "inspect", "itertools", "llvmlite", "math", "ml_dtypes", "numbers",
-    "numpy", "operator", "re", "rushlight", "scipy", "string", "struct", "types", "typing",
+    "numpy", "operator", "re", *PACKAGES, "scipy", "string", "struct", "types", "typing",
     "unicodedata", "zlib",
 ))  # fmt: skip
 #: The exceptions: functions of these modules that read or change something else.
@@ -121,7 +121,7 @@ def is_pure(function):
         if home in PURE_TYPES or issubclass(home, BaseException):
             return True
         home = home.__module__
-    root = "rushlight" if is_our_module(home) else (home or "").split(".")[0]
+    root = (home or "").split(".")[0]
     if home in _BUILTINS:
         return name not in _IMPURE_BUILTINS
     if (home or "").startswith("numpy.random"):
@@ -140,7 +140,6 @@ def _pure_class(cls):
             continue
         if c.__flags__ & 1 << 9:  # made by a class statement
             continue
-        known = is_ours(c) or c.__module__.split(".")[0] in _PURE_MODULES
-        if not known or "random" in c.__module__:
+        if c.__module__.split(".")[0] not in _PURE_MODULES or "random" in c.__module__:
             return c is threading.local
     return True

@@ -22,6 +22,7 @@ from rushlight.compiler.python.comparisons import equal, is_plain, same_objects
 from rushlight.compiler.python.locations import item, member_of
 from rushlight.dtype import dtype
 from rushlight.errors import TraceError
+from rushlight.ours import PACKAGES
 from rushlight.storage import UntypedStorage
 from rushlight.tensor import Tensor
 
@@ -37,9 +38,7 @@ _MOST_BYTES = 1 << 20
 _FACTS = (bool, int, str, tuple, dtype, UntypedStorage)
 _DICTS = (dict, UserDict, ChainMap, types.MappingProxyType)
 _VIEWS: tuple = (type({}.keys()), type({}.values()), type({}.items()))
-_FOREIGN = frozenset(
-    {*sys.stdlib_module_names, "rushlight", "torch", "torchvision", "numpy", "scipy"}
-)
+_FOREIGN = frozenset({*sys.stdlib_module_names, *PACKAGES, "numpy", "scipy"})
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
 _ARRAY = Tensor.__dict__["array"]
 _METHODS = (

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from rushlight.dtype import OF, finfo, iinfo
+from rushlight.dtype import OF
 from rushlight.ops.core.kinds import kernel
-from rushlight.ops.tensor.array_dtypes import as_scalar
+from rushlight.ops.tensor.array_dtypes import as_scalar, bounds
 
 __all__ = [
     "check_fit", "check_index", "check_indices", "check_range", "require_fit", "require_range",
@@ -80,8 +80,8 @@ def check_fit(x, value):
     if value.dtype.is_complex and not dtype.is_complex:
         check_range(value.imag, low=0, high=0, error=RuntimeError, message=message)
     parts = [value.real, value.imag] if value.dtype.is_complex else [value]
-    limits = iinfo(dtype) if dtype.category == 1 else finfo(dtype)
+    low, high = bounds(dtype.to_real().numpy, value.dtype.category < 2)
     for part in parts:
         if dtype.category > 1:
             part = part.where(part.isfinite(), 0)
-        check_range(part, low=limits.min, high=limits.max, error=RuntimeError, message=message)
+        check_range(part, low=low, high=high, error=RuntimeError, message=message)

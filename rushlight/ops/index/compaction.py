@@ -46,10 +46,12 @@ def places_of(dims, keys):
     Masks that the batch has no part in have values there. Other masks are kept, and so are all
     masks elsewhere.
     """
+    keys = [k for k in keys if k is not None]
     recording = mode.recorder() if mode.intercept else None
-    masks = [k for k in keys if k is not None and k.dtype is bool_]
-    known = recording is not None and recording.batches and masks
-    if not known or not all(isinstance(k.array, ndarray) for k in masks):
-        return dims, [k for k in keys if k is not None]
+    if recording is None or not recording.batches:
+        return dims, keys
+    masks = [k for k in keys if k.dtype is bool_]
+    if not masks or not all(isinstance(k.array, ndarray) for k in masks):
+        return dims, keys
     with mode.suspended():
         return without_masks(dims, keys)

@@ -10,7 +10,7 @@ from rushlight.dtype import COMPLEX_KINDS
 from rushlight.storage import strided
 from rushlight.strides import ordered_like, preserved
 
-__all__ = ["as_scalar", "converted", "holds"]
+__all__ = ["as_scalar", "bounds", "converted", "holds"]
 
 
 def converted(x, dtype):
@@ -75,12 +75,20 @@ _BOUNDS = {
 }
 
 
-def holds(dtype, value):
-    """True if PyTorch converts the Python number ``value`` to the NumPy dtype without overflow.
+def bounds(dtype, whole):
+    """The lowest and the highest number that PyTorch converts to the real NumPy dtype.
 
-    An unsigned dtype accepts a negative int and wraps it around. It refuses a negative float,
-    because C does not define the conversion of a negative float to an unsigned integer.
+    ``whole``: the number is an int. An unsigned dtype accepts a negative int and wraps it around.
+    It refuses a negative float, because C does not define this conversion.
     """
+    if dtype in _BOUNDS:
+        low, high = _BOUNDS[dtype]
+        return (low if whole or dtype.kind == "i" else 0), high
+    return -_LARGEST[dtype], _LARGEST[dtype]
+
+
+def holds(dtype, value):
+    """True if PyTorch converts the Python number ``value`` to the NumPy dtype without overflow."""
     kind = dtype.kind
     if isinstance(value, complex):
         if kind not in COMPLEX_KINDS:
@@ -88,10 +96,6 @@ def holds(dtype, value):
         return holds(_REAL[dtype], value.real) and holds(_REAL[dtype], value.imag)
     if kind == "b":
         return True
-    if dtype in _BOUNDS:
-        low, high = _BOUNDS[dtype]
-        low = 0 if kind == "u" and isinstance(value, float) else low
-        return value == value and low <= value <= high
-    return (
-        value != value or abs(value) in (0.0, float("inf")) or abs(value) <= _LARGEST[_REAL[dtype]]
-    )
+    low, high = bounds(_REAL[dtype], not isinstance(value, float))
+    fits = low <= value <= high  # False for nan
+    return fits if dtype in _BOUNDS else fits or value != value or abs(value) == float("inf")

@@ -8,7 +8,6 @@ from rushlight.autograd.tape import refresh
 from rushlight.device import CPU, META, device, require
 from rushlight.device_array import placed
 from rushlight.docstrings import document
-from rushlight.errors import ShapeError
 from rushlight.meta import is_meta, refuse
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
@@ -16,10 +15,10 @@ from rushlight.ops.core.dispatch import record
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.tensor.array_dtypes import converted
 from rushlight.ops.tensor.memory_format import (
-    channels_last,
-    channels_last_3d,
+    check_rank,
     contiguous_format,
     memory_format,
+    preserve_format,
 )
 from rushlight.remote import Crossing, device_of
 from rushlight.storage import geometry, strided, strides_of
@@ -38,11 +37,7 @@ def laid_out(array, form, name):
         return empty_like(array)
     if form is contiguous_format:
         return np.empty(array.shape, array.dtype)
-    n = {channels_last: 4, channels_last_3d: 5}[form]
-    if array.ndim != n:
-        raise ShapeError(
-            f"{name}: required rank {n} tensor to use {form.name} format, but got {array.ndim} dims"
-        )
+    check_rank(form, array.ndim, name)
     shape = array.shape
     return np.moveaxis(np.empty((shape[0], *shape[2:], shape[1]), array.dtype), -1, 1)
 
@@ -80,12 +75,11 @@ def _dense_in(array, form):
     array = geometry(array)
     if form is None or form is contiguous_format:
         return array.flags.c_contiguous
-    if form not in (channels_last, channels_last_3d):
+    if form is preserve_format:
         raise RuntimeError(
             "contiguous: preserve memory format is unsupported by the contiguous operator"
         )
-    n = 4 if form is channels_last else 5
-    return array.ndim == n and np.moveaxis(array, 1, -1).flags.c_contiguous
+    return array.ndim == form.rank and np.moveaxis(array, 1, -1).flags.c_contiguous
 
 
 @method

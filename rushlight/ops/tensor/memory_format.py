@@ -1,6 +1,7 @@
 """Memory layouts and memory formats: constants that PyTorch's functions take as arguments."""
 
 from rushlight import late
+from rushlight.errors import ShapeError
 
 __all__ = [
     "channels_last", "channels_last_3d", "contiguous_format", "jagged", "layout", "memory_format",
@@ -18,6 +19,7 @@ class memory_format:
 
     Args:
         name: The name that prints after ``torch.``.
+        rank: The number of dims that the format is for. Default: None, any.
 
     >>> import rushlight as torch
     >>> torch.channels_last
@@ -26,16 +28,24 @@ class memory_format:
     torch.Size([1, 2, 3, 4])
     """
 
-    __slots__ = ("name",)
+    __slots__ = ("name", "rank")
 
-    def __init__(self, name):
-        self.name = name
+    def __init__(self, name, rank=None):
+        self.name, self.rank = name, rank
 
     def __repr__(self):
         return f"torch.{self.name}"
 
     def __reduce__(self):
         return self.name
+
+
+def check_rank(form, n, name):
+    """Raise RuntimeError if the memory format ``form`` is not for tensors of ``n`` dims."""
+    if form.rank not in (None, n):
+        raise ShapeError(
+            f"{name}: required rank {form.rank} tensor to use {form.name} format, but got {n} dims"
+        )
 
 
 class layout:
@@ -68,8 +78,8 @@ class layout:
 
 contiguous_format = memory_format("contiguous_format")
 preserve_format = memory_format("preserve_format")
-channels_last = memory_format("channels_last")
-channels_last_3d = memory_format("channels_last_3d")
+channels_last = memory_format("channels_last", 4)
+channels_last_3d = memory_format("channels_last_3d", 5)
 late.strided = strided = layout("strided")
 sparse_coo, sparse_csr, sparse_csc, sparse_bsr, sparse_bsc = map(
     layout, ("sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc")

@@ -23,6 +23,7 @@ from rushlight.ops.shape.view import squeeze, unsqueeze
 from rushlight.ops.tensor.memory_format import (
     channels_last,
     channels_last_3d,
+    check_rank,
     contiguous_format,
     preserve_format,
 )  # fmt: skip
@@ -58,29 +59,21 @@ def _refuse_outer(x):
         )
 
 
-#: Memory format → the number of dims that it is for.
-_RANKS = {channels_last: 4, channels_last_3d: 5}
-
-
 def _strides_in(form, shape):
     """The strides, in elements, of a tensor of ``shape`` without gaps in a memory format."""
     if form is None or form is contiguous_format:
         return contiguous_strides(shape)
     if form is preserve_format:
         raise RuntimeError("resize_: Unsupported memory format: torch.preserve_format")
-    if len(shape) != _RANKS[form]:
-        raise ShapeError(
-            f"resize_: required rank {_RANKS[form]} tensor to use {form.name} format, but the "
-            f"shape is {shape}"
-        )
+    check_rank(form, len(shape), "resize_")
     n, *places, channels = contiguous_strides((shape[0], *shape[2:], shape[1]))
     return (n, channels, *places)
 
 
 def _format_of(x):
     """The memory format of a tensor, by its strides."""
-    found = [form for form in (contiguous_format, *_RANKS) if x.is_contiguous(form)]
-    return found[0] if found else contiguous_format
+    known = contiguous_format, channels_last, channels_last_3d
+    return next((form for form in known if x.is_contiguous(form)), contiguous_format)
 
 
 def _look_at(x, array, cell=None):
@@ -132,7 +125,8 @@ def resize_(self, *sizes, memory_format=None):
     needed = (start + span(shape, strides)) * array.itemsize if math.prod(shape) else 0
     if is_remote(self):
         array.memory.grow(needed)
-        return _look_at(self, type(array)(shape, array.dtype, None, array.memory, array.start))
+        steps = tuple([step * array.itemsize for step in strides])
+        return _look_at(self, type(array)(shape, array.dtype, steps, array.memory, array.start))
     memory = flat(array)
     if needed > memory.size:
         if type(owner(array).base) is Foreign:

@@ -296,6 +296,8 @@ def test_resize_to_a_memory_format():
     x = torch.zeros(1).resize_(2, 3, 4, 5, memory_format=torch.channels_last)
     assert x.stride() == (60, 1, 15, 3) and x.untyped_storage().nbytes() == 480
     assert x.resize_(2, 3, 4, 5).stride() == (60, 1, 15, 3)  # the shape stays
+    far = torch.zeros(1, device="meta").resize_(2, 3, 4, 5, memory_format=torch.channels_last)
+    assert far.stride() == (60, 1, 15, 3)
     assert x.resize_(2, 3, 4, 5, memory_format=torch.contiguous_format).stride() == (60, 20, 5, 1)
     other = torch.zeros(1, 3, 2, 2).to(memory_format=torch.channels_last)
     assert x.resize_as_(other, memory_format=torch.preserve_format).stride() == other.stride()
