@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from math import prod
 
 import pytest
 
@@ -30,13 +31,18 @@ pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]
 OTHERWISE = re.compile("|".join([
     "as_strided_scatter", "mode", "(arg|m)?sort",  # gradients with gaps; the order of many ties
     ".*polygamma", "special.bessel.*",  # ours have more digits
-    "renorm",  # complex numbers, whose gradient is nan in PyTorch
     "(linalg.)?svd(_lowrank)?", "pca_lowrank", "linalg.eigh?",  # signs
-    "cov", "corrcoef", "nn.functional.layer_norm", "logcumsumexp",  # what cancels but for rounding
-    "nn.functional.batch_norm",  # of a tensor of one dim, without elements
+    "cov", "corrcoef",  # what cancels but for rounding
     "(new_)?empty.*",  # memory that nobody wrote
     ".*(sparse|jiterator|_scaled_mm|_flash|_efficient|_backward).*", "c(float|double|half)",
 ]))  # fmt: skip
+#: Of other operators, the samples for which the same holds.
+EXCUSED = {
+    "nn.functional.batch_norm": lambda x, *_: x.ndim < 2,  # it has no elements
+    "nn.functional.layer_norm": lambda x, shape, *_: prod(shape) == 1,  # 0 but for rounding
+    "logcumsumexp": lambda x, *_: x.is_complex(),  # a logarithm of large numbers has few digits
+    "renorm": lambda x, *_: x.is_complex(),  # the gradient is nan in PyTorch
+}
 OPERATORS = {
     f"{op.name} {op.variant_test_name}".strip(): op
     for op in op_db if not OTHERWISE.fullmatch(op.name)
@@ -89,7 +95,10 @@ def _ours(op):
 def _samples(op, dtype):
     torch.manual_seed(0)
     tracked = op.supports_autograd and dtype is not torch.int64
-    return enumerate(itertools.islice(op.sample_inputs("cpu", dtype, tracked), MOST))
+    excused = EXCUSED.get(op.name, lambda *_: False)
+    for k, sample in enumerate(itertools.islice(op.sample_inputs("cpu", dtype, tracked), MOST)):
+        if not excused(sample.input, *sample.args):
+            yield k, sample
 
 
 @pytest.mark.parametrize("name", daily([info.name for info in module_db], 20, "modules"))
