@@ -99,6 +99,7 @@ def _parser():
     _add_demo(commands)
     _add_run(commands)
     _add_check(commands)
+    _add_adopt(commands)
     devices = commands.add_parser(
         "devices",
         help="list the devices that tensors can be on",
@@ -172,6 +173,42 @@ def _check(arguments):
     from rushlight.programs.check import check
 
     return check(arguments.targets)
+
+
+def _add_adopt(commands):
+    adopt = commands.add_parser(
+        "adopt",
+        help="make rushlight the torch of this environment",
+        description="Make rushlight the torch and torchvision of the environment it is installed "
+        "in: `import torch` gives rushlight, and pip does not bring PyTorch for other libraries.",
+    )
+    adopt.set_defaults(command=_adopt)
+    adopt.add_argument("--undo", action="store_true", help="take it back")
+    doctor = commands.add_parser(
+        "doctor",
+        help="say what this environment has",
+        description="Print versions, whose torch this environment has, and which names of torch "
+        "the installed libraries use that rushlight lacks.",
+    )
+    doctor.set_defaults(command=_doctor)
+    doctor.add_argument("--all", action="store_true", help="list every name that is missing")
+
+
+def _adopt(arguments):
+    from rushlight.programs.adopt import AdoptError, adopt, undo
+
+    try:
+        undo() if arguments.undo else adopt()
+    except AdoptError as error:
+        print(f"rushlight adopt: {error}", file=sys.stderr)
+        return FAILED
+    return 0
+
+
+def _doctor(arguments):
+    from rushlight.programs.doctor import doctor
+
+    return doctor(arguments.all)
 
 
 def _devices(arguments):

@@ -5,6 +5,7 @@ names of PyTorch. Every chain of attributes that begins with such a name is look
 """
 
 import ast
+import contextlib
 import errno
 import importlib
 import io
@@ -18,7 +19,7 @@ from typing import NamedTuple
 
 from rushlight.programs.places import INTERNAL, family, locate
 
-__all__ = ["Missing", "check", "missing"]
+__all__ = ["Missing", "check", "missing", "missing_in"]
 
 BAD_USE = 2
 
@@ -60,6 +61,15 @@ def check(targets):
     elif count or not complaints:
         print(f"{read}: rushlight has every torch name used")
     return BAD_USE if complaints else int(bool(found))
+
+
+def missing_in(folders):
+    """Return the ``Missing`` entries of all files in folders that can be read and are Python."""
+    found = []
+    for file in (file for folder in folders for file in _files(folder, [])):
+        with contextlib.suppress(OSError, *NOT_PYTHON):
+            found += missing(file)
+    return found
 
 
 #: The errors of parsing a file that is not Python, or is nested too deeply.
