@@ -1,0 +1,205 @@
+"""Run PyTorch's libraries on rushlight, and compare what they give with what they give on PyTorch.
+
+    python tools/libraries/run.py                     # all cases, compared with recorded answers
+    python tools/libraries/run.py timm peft           # these cases
+    python tools/libraries/run.py --quarter           # a quarter of them, another one each day
+    python tools/libraries/run.py --pytorch --page    # with PyTorch live; record, and make the page
+
+Each file in ``cases/`` is a real use of a library. The libraries are installed into a fresh
+environment, which ``rushlight adopt`` has given rushlight for its torch; pip brings no PyTorch.
+Needs: pip, and a network that reaches PyPI.
+"""
+
+import argparse
+import ast
+import concurrent.futures
+import datetime
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from compare import differences
+from page import write_page
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+CASES, ANSWERS, VERSIONS = HERE / "cases", HERE / "answers", HERE / "versions.txt"
+LIMIT = 300  # seconds that a case may take, on a busy machine
+#: Nothing is downloaded, and each case has one thread.
+OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "0",
+    "MPLBACKEND": "agg",
+}
+
+
+@dataclass
+class Case:
+    """A file of ``cases/``: what it says of itself, without being run."""
+
+    file: Path
+    title: str = ""
+    constants: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        tree = ast.parse(self.file.read_text(encoding="utf-8"))
+        self.title = (ast.get_docstring(tree) or self.file.stem).splitlines()[0]
+        for node in tree.body:
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                try:
+                    self.constants[node.targets[0].id] = ast.literal_eval(node.value)
+                except ValueError:  # not a literal, so no constant that is meant for this script
+                    continue
+
+    @property
+    def name(self):
+        return self.file.stem
+
+    @property
+    def requires(self):
+        return self.constants["requires"]
+
+    @property
+    def answer(self):
+        return ANSWERS / f"{self.name}.json"
+
+
+class Environment:
+    """A virtual environment whose torch is rushlight or PyTorch."""
+
+    def __init__(self, folder, torch):
+        self.folder, self.torch = Path(folder), torch
+        bin_ = "Scripts" if os.name == "nt" else "bin"
+        self.python = self.folder / bin_ / "python"
+
+    def make(self, requirements):
+        """Make the environment with these libraries, in the versions that were recorded."""
+        if not self.python.exists():
+            venv.create(self.folder, with_pip=True)
+            if self.torch == "rushlight":
+                self.pip("install", str(ROOT))
+                subprocess.run(
+                    [self.python, "-m", "rushlight", "adopt"], check=True, cwd=self.folder
+                )
+            else:
+                self.pip("install", "torch", "torchvision")
+        pins = ["--constraint", str(VERSIONS)] if VERSIONS.exists() else []
+        self.pip("install", *pins, *requirements)
+        assert self.version("torch").endswith("+rushlight") == (self.torch == "rushlight")
+
+    def pip(self, *arguments):
+        command = [self.python, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments]
+        subprocess.run(command, check=True, stdout=sys.stderr)
+
+    def version(self, name):
+        code = f"import importlib.metadata; print(importlib.metadata.version({name!r}))"
+        return subprocess.run(
+            [self.python, "-c", code], capture_output=True, text=True
+        ).stdout.strip()
+
+    def freeze(self):
+        """The lines of ``pip freeze`` but for torch and what only PyTorch's build needs."""
+        command = [self.python, "-m", "pip", "freeze", "--exclude-editable"]
+        lines = subprocess.run(
+            command, capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+        dropped = ("torch==", "torchvision==", "nvidia", "triton", "rushlight", "cuda")
+        return [line for line in lines if "==" in line and not line.startswith(dropped)]
+
+    def size(self):
+        """MB on disk."""
+        files = (Path(folder, f) for folder, _, names in os.walk(self.folder) for f in names)
+        return sum(f.lstat().st_size for f in files) / 2**20
+
+    def run(self, case):
+        """What ``one.py`` has written of the case, in a process of this environment."""
+        with tempfile.TemporaryDirectory() as folder:
+            result = Path(folder, "result.json")
+            command = [self.python, HERE / "one.py", case.file, result]
+            env = {**os.environ, **OFFLINE}
+            try:
+                done = subprocess.run(
+                    command, capture_output=True, text=True, cwd=folder, timeout=LIMIT, env=env
+                )  # fmt: skip
+            except subprocess.TimeoutExpired:
+                return {"error": f"still running after {LIMIT} s"}
+            if not result.exists():
+                return {"error": f"exit code {done.returncode}\n{done.stderr[-2000:]}"}
+            return json.loads(result.read_text())
+
+
+def main():
+    options = parse()
+    cases = [Case(file) for file in sorted(CASES.glob("*.py"))]
+    if options.cases:
+        cases = [case for case in cases if case.name in options.cases]
+    if options.quarter:
+        day = os.environ.get("RUSHLIGHT_TESTS_DAY") or str(datetime.date.today())
+        cases = cases[datetime.date.fromisoformat(day).toordinal() % 4 :: 4]
+    requirements = sorted({name for case in cases for name in case.requires})
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(options.folder or temporary)
+        ours = Environment(folder / "rushlight", "rushlight")
+        theirs = Environment(folder / "pytorch", "pytorch") if options.pytorch else None
+        for environment in filter(None, (theirs, ours)):
+            print(
+                f"installing {len(requirements)} libraries beside {environment.torch}", flush=True
+            )
+            environment.make(requirements)
+        if theirs:
+            VERSIONS.write_text("\n".join(theirs.freeze()) + "\n")
+        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+            rows = list(pool.map(lambda case: judge(case, ours, theirs), cases))
+        if options.page:
+            write_page(rows, ours, theirs)
+    wrong = [row for row in rows if not row["equal"]]
+    print(f"{len(rows)} cases, {len(rows) - len(wrong)} equal to PyTorch's")
+    return int(bool(wrong))
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="names of files in cases/")
+    parser.add_argument("--quarter", action="store_true", help="a quarter, another one each day")
+    parser.add_argument(
+        "--pytorch", action="store_true", help="run PyTorch, and record its answers"
+    )
+    parser.add_argument("--page", action="store_true", help="write docs/libraries.md (all cases)")
+    parser.add_argument("--folder", help="where the environments are made, to be used again")
+    parser.add_argument("--jobs", type=int, default=1, help="cases at a time; 1 for fair times")
+    options = parser.parse_args()
+    if options.page and (options.cases or options.quarter or not options.pytorch):
+        parser.error("--page needs all cases, and --pytorch")
+    return options
+
+
+def judge(case, ours, theirs):
+    """A case's row of the page; prints it."""
+    if theirs:
+        want = theirs.run(case)
+        if "error" in want:
+            raise SystemExit(f"{case.name} fails on PyTorch:\n{want['error']}")
+        case.answer.write_text(json.dumps(want["values"], indent=None) + "\n")
+    found = ours.run(case)
+    if "error" in found:
+        lines = [found["error"]]
+    else:
+        values = json.loads(case.answer.read_text())
+        lines = differences(found["values"], values, case.constants.get("tolerance"))
+    print(
+        f"{case.name}: {'equal' if not lines else 'DIFFERENT'}", *lines[:5], sep="\n  ", flush=True
+    )
+    row = {"case": case, "equal": not lines, "version": ours.version(case.requires[0])}
+    if theirs:
+        row |= {key: (found.get(key), want[key]) for key in ("seconds", "memory")}
+    return row
+
+
+if __name__ == "__main__":
+    sys.exit(main())
