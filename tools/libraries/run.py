@@ -82,13 +82,12 @@ class Environment:
         """Make the environment with these libraries, in the versions that were recorded."""
         if not self.python.exists():
             venv.create(self.folder, with_pip=True)
-            if self.torch == "rushlight":
-                self.pip("install", str(ROOT))
-                subprocess.run(
-                    [self.python, "-m", "rushlight", "adopt"], check=True, cwd=self.folder
-                )
-            else:
+            if self.torch == "pytorch":
                 self.pip("install", "torch", "torchvision")
+        if self.torch == "rushlight":
+            self.pip("install", str(ROOT))
+            command = [self.python, "-m", "rushlight", "adopt"]
+            subprocess.run(command, check=True, cwd=self.folder, stdout=sys.stderr)
         pins = ["--constraint", str(VERSIONS)] if VERSIONS.exists() else []
         self.pip("install", *pins, *requirements)
         assert self.version("torch").endswith("+rushlight") == (self.torch == "rushlight")
@@ -99,18 +98,16 @@ class Environment:
 
     def version(self, name):
         code = f"import importlib.metadata; print(importlib.metadata.version({name!r}))"
-        return subprocess.run(
-            [self.python, "-c", code], capture_output=True, text=True
-        ).stdout.strip()
+        done = subprocess.run([self.python, "-c", code], capture_output=True, text=True)
+        return done.stdout.strip()
 
     def freeze(self):
-        """The lines of ``pip freeze`` but for torch and what only PyTorch's build needs."""
+        """name -> line of ``pip freeze``, but for torch and what only PyTorch's build needs."""
         command = [self.python, "-m", "pip", "freeze", "--exclude-editable"]
-        lines = subprocess.run(
-            command, capture_output=True, text=True, check=True
-        ).stdout.splitlines()
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
         dropped = ("torch==", "torchvision==", "nvidia", "triton", "rushlight", "cuda")
-        return [line for line in lines if "==" in line and not line.startswith(dropped)]
+        lines = [line for line in done.stdout.splitlines() if not line.startswith(dropped)]
+        return {line.partition("==")[0]: line for line in lines if "==" in line}
 
     def size(self):
         """MB on disk."""
@@ -148,12 +145,10 @@ def main():
         ours = Environment(folder / "rushlight", "rushlight")
         theirs = Environment(folder / "pytorch", "pytorch") if options.pytorch else None
         for environment in filter(None, (theirs, ours)):
-            print(
-                f"installing {len(requirements)} libraries beside {environment.torch}", flush=True
-            )
+            print(f"{len(requirements)} libraries beside {environment.torch}", flush=True)
             environment.make(requirements)
         if theirs:
-            VERSIONS.write_text("\n".join(theirs.freeze()) + "\n")
+            record_versions(theirs)
         with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
             rows = list(pool.map(lambda case: judge(case, ours, theirs), cases))
         if options.page:
@@ -167,9 +162,7 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cases", nargs="*", metavar="CASE", help="names of files in cases/")
     parser.add_argument("--quarter", action="store_true", help="a quarter, another one each day")
-    parser.add_argument(
-        "--pytorch", action="store_true", help="run PyTorch, and record its answers"
-    )
+    parser.add_argument("--pytorch", action="store_true", help="record PyTorch's answers")
     parser.add_argument("--page", action="store_true", help="write docs/libraries.md (all cases)")
     parser.add_argument("--folder", help="where the environments are made, to be used again")
     parser.add_argument("--jobs", type=int, default=1, help="cases at a time; 1 for fair times")
@@ -177,6 +170,13 @@ def parse():
     if options.page and (options.cases or options.quarter or not options.pytorch):
         parser.error("--page needs all cases, and --pytorch")
     return options
+
+
+def record_versions(environment):
+    """Note the versions that the environment has; those of other libraries stay."""
+    before = VERSIONS.read_text().split() if VERSIONS.exists() else []
+    lines = {line.partition("==")[0]: line for line in before} | environment.freeze()
+    VERSIONS.write_text("\n".join(sorted(lines.values(), key=str.lower)) + "\n")
 
 
 def judge(case, ours, theirs):
@@ -192,9 +192,8 @@ def judge(case, ours, theirs):
     else:
         values = json.loads(case.answer.read_text())
         lines = differences(found["values"], values, case.constants.get("tolerance"))
-    print(
-        f"{case.name}: {'equal' if not lines else 'DIFFERENT'}", *lines[:5], sep="\n  ", flush=True
-    )
+    verdict = f"{case.name}: {'DIFFERENT' if lines else 'equal'}"
+    print(verdict, *lines[:5], sep="\n  ", flush=True)
     row = {"case": case, "equal": not lines, "version": ours.version(case.requires[0])}
     if theirs:
         row |= {key: (found.get(key), want[key]) for key in ("seconds", "memory")}
