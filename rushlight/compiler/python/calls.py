@@ -93,6 +93,15 @@ class Calls:
             return None  # the method is Python code, which is observed itself
         return self._in_c(function, args, kwargs)
 
+    def call_with_unknown(self, function):
+        """Note a call that takes its arguments from an iterator."""
+        inner = function.__func__ if isinstance(function, types.MethodType) else function
+        if not isinstance(inner, types.FunctionType) or is_ours(inner):
+            self.refuse(
+                f"the function spreads an iterator as the arguments of {function!r}; make a list "
+                "or a tuple of it"
+            )
+
     def _python(self, function, args, kwargs):
         if not is_ours(function):
             return None
@@ -179,6 +188,11 @@ class Calls:
         if result is not NULL:
             self.origins.note_outer(result)
 
+    def hold_what_is_in(self, owner):
+        """Return ``_hold`` if ``owner`` was there before the call; what lies in it was there, too."""
+        is_outer = isinstance(owner, type | types.ModuleType) or self.origins.is_outer(owner)
+        return self._hold if is_outer else None
+
     # Functions in C ---------------------------------------------------------------------
 
     def _in_c(self, function, args, kwargs):
@@ -242,9 +256,10 @@ class Calls:
             return
         home, name = home_of(x)
         reads = (home == "builtins" and name in _ATTRIBUTES) or isinstance(x, REPLAYED_TYPES)
-        if reads or name in _METHODS_OF_ATTRIBUTES or name in MUTATORS or not is_pure(x):
-            self.refuse(f"the function hands {name}() to a function in C, which may call it")
         bound = getattr(x, "__self__", None)
+        changes = name in MUTATORS and (bound is None or self.origins.is_outer(bound))
+        if reads or name in _METHODS_OF_ATTRIBUTES or changes or not is_pure(x):
+            self.refuse(f"the function hands {name}() to a function in C, which may call it")
         if bound is not None and not isinstance(bound, types.ModuleType):
             self.look(bound)
 

@@ -124,7 +124,7 @@ def _imported(frame, name, result):
 @_kind(1, "LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM")
 def _load_attribute(frame, instruction, owner):
     if frame.level == OURS and _is_ours(owner, instruction.argval):
-        return frame.observer.calls._hold
+        return frame.observer.calls.hold_what_is_in(owner)
     if type(owner) is super:
         return partial(_from_super, frame, instruction.argval, owner)
     return partial(_attribute_found, frame, instruction, owner)
@@ -191,7 +191,7 @@ def _subscript(frame, instruction, container, key):
     if isinstance(container, Tensor | type):
         return None
     if frame.level == OURS and type(key) is str and key in _OUR_NAMES:
-        return frame.observer.calls._hold
+        return frame.observer.calls.hold_what_is_in(container)
     return partial(_item_found, frame, container, key)
 
 
@@ -416,8 +416,16 @@ def _call_spread(frame, instruction, *operands):
     found = [x for x in operands if x is not NULL]
     function, args = found[:2]
     kwargs = found[2] if len(found) > 2 else {}
-    frame.observer.calls.look(args)
-    frame.observer.calls.look(kwargs)
+    calls = frame.observer.calls
+    calls.look(args)
+    calls.look(kwargs)
     if not isinstance(kwargs, dict):
         return None
-    return frame.observer.calls.call(function, [*args], {**kwargs})
+    if type(args) not in _SPREAD:
+        # Only the call itself may run the iterator's code.
+        return calls.call_with_unknown(function)
+    return calls.call(function, [*args], {**kwargs})
+
+
+#: Types whose items can be looked at before a call that spreads them takes them.
+_SPREAD = tuple, list, dict, set, frozenset, str, range, deque

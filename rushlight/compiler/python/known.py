@@ -49,7 +49,8 @@ _PURE_FUNCTIONS = frozenset((
     "_thread.release", "_thread.acquire_lock", "_thread.release_lock", "_thread.__enter__",
     "_thread.__exit__", "_thread.RLock", "_thread._is_owned",
     "_weakref.proxy", "_weakref.getweakrefcount", "_imp.acquire_lock",
-    "_imp.release_lock", "posix.fspath", "nt.fspath", "warnings._filters_mutated",
+    "_imp.release_lock", "posix.fspath", "nt.fspath", "_warnings._filters_mutated",
+    "_warnings._filters_mutated_lock_held", "_warnings._acquire_lock", "_warnings._release_lock",
 ))  # fmt: skip
 #: Functions that read a state. Each later call calls them again and compares the result.
 REPLAYED = frozenset((
@@ -105,11 +106,17 @@ def home_of(function):
         if isinstance(owner, types.ModuleType):
             return owner.__name__, function.__name__
         if owner is not None:
-            owner = owner if isinstance(owner, type) else type(owner)
+            owner = _definer(owner if isinstance(owner, type) else type(owner), function)
     name = getattr(function, "__name__", type(function).__name__)
     if owner is not None:
         return owner, name
     return getattr(function, "__module__", None) or type(function).__module__, name
+
+
+def _definer(cls, function):
+    """The class among ``cls`` and its bases that a bound method in C comes from."""
+    name = getattr(function, "__name__", None)
+    return next((c for c in cls.__mro__ if name in c.__dict__), cls)
 
 
 def is_pure(function):

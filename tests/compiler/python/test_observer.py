@@ -137,7 +137,8 @@ def test_threads_that_record_at_once():
 #: Modules and functions of other platforms or versions.
 ELSEWHERE = {
     "nt", "_sha256", "_sha512", "_sha2", "numpy._get_extobj_dict", "numpy.seterr", "sys.exception",
-    "sys._getframemodulename", "warnings._filters_mutated", "_thread._is_owned",
+    "sys._getframemodulename", "_warnings._filters_mutated", "_thread._is_owned",
+    "_warnings._filters_mutated_lock_held", "_warnings._acquire_lock", "_warnings._release_lock",
 }  # fmt: skip
 
 
