@@ -215,7 +215,9 @@ class Reads:
                 self.note(f"{{0}}.{name}.__func__", (cls,), value.__func__)
             return
         kind = type(cls)
-        if member_of(cls, name) is None and isinstance(member_of(kind, name), _METHODS):
+        if name == "__dict__":  # each read makes another view of the class's dict
+            self._hold(value)
+        elif member_of(cls, name) is None and isinstance(member_of(kind, name), _METHODS):
             if is_users(kind):
                 self.class_member(kind, name, member_of(kind, name))
         else:

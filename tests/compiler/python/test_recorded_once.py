@@ -335,6 +335,17 @@ def a_cached_function(m, x):
     return x * table(4)[2] + len(table(m.n))
 
 
+@typing.runtime_checkable
+class Scales(typing.Protocol):
+    scale: float
+
+
+@idiom
+def a_protocol(m, x):
+    static = inspect.getattr_static(m.config, "scale") * Config.__dict__["n"]
+    return x * static if isinstance(m.config, Scales) and not isinstance(m, Scales) else x
+
+
 class Base(abc.ABC):
     @abc.abstractmethod
     def run(self, x): ...
