@@ -178,7 +178,7 @@ def excess(assembly, ir, register):
     """The stores of machine code that its LLVM IR has no reason for.
 
     A store must have one in the IR of its width, and no two the same one, or be a part of a wider
-    one that no other stands for. Only a function's narrowest may be more, for they cannot be wider
+    one that no other stands for, or be two or more narrower ones that are side by side. Only a function's narrowest may be more, for they cannot be wider
     than they should be; LLVM copies blocks.
     """
     allowed, wrong = ir_stores(ir, register), []
@@ -192,8 +192,22 @@ def excess(assembly, ir, register):
                 left[s.width] -= 1
             elif s.width > narrowest:
                 rest.append(s)
-        wrong += [(name, s) for s in rest if not _taken(left, s.width)]
+        wrong += [
+            (name, s) for s in rest if not _taken(left, s.width) and not _merged(left, s.width)
+        ]
     return wrong
+
+
+def _merged(left, width):
+    """Take ``width`` bytes from narrower stores of one width, at least 8 bytes, that are left.
+
+    (LLVM merges shorter ones as well, but a store of a few narrow lanes that writes too much would
+    look the same.)
+    """
+    found = [w for w, n in left.items() if 8 <= w < width and width % w == 0 and n * w >= width]
+    if found:
+        left[max(found)] -= width // max(found)
+    return bool(found)
 
 
 def _taken(left, width):

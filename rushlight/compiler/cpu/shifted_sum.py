@@ -18,7 +18,6 @@ from rushlight.compiler.codegen.frame import (
     kernel,
     least,
     lookup,
-    offset,
     table,
     tail,
 )  # fmt: skip
@@ -29,6 +28,12 @@ from rushlight.compiler.codegen.value import lift as as_value
 from rushlight.compiler.cpu.convolution_tiles import shifted_product
 from rushlight.compiler.cpu.convolution_tiling import cheapest
 from rushlight.compiler.cpu.image_strips import fetch_ahead, lay_out, round_up
+from rushlight.compiler.cpu.weight_packing import (
+    channels_of,
+    packed_place,
+    phases_of,
+    write_packing,
+)  # fmt: skip
 
 __all__ = ["emit", "plan"]
 
@@ -47,78 +52,12 @@ def plan(d, target, name):
     return Plan(d, target, kernels, (max(panels * cut.panel, 1) * size,), cut)
 
 
-# Packing ----------------------------------------------------------------------------------
-
-
-def _emit_pack(module, plan):
-    """Write the kernel that packs the weight in the order in which it is read.
-
-    The order is group, block of channels, panel, phase, channel, tap, row.
-    """
-    d, c = plan.description, plan.choice
-    size = d.compute.itemsize
-    b, args, chunk, _ = kernel(module, plan.kernels[0].name)
-    strides, places = _weight_strides(d)
-    taps = c.layout.taps()
-    places = table(module, [places[index] for phase in taps for index, _ in phase])
-    firsts, counts = _phases(module, taps)
-    weight, packed = entry(b, args, 1), entry(b, args, len(d.strides))
-    first_panel = chunk * c.packed_at_once
-    last_panel = least(first_panel + c.packed_at_once, d.groups * c.all_panels)
-    with loop(b, first_panel, last_panel) as i, loop(b, 0, c.tile.rows) as row:
-        group, panel = digits(i, (d.groups, c.all_panels))
-        # Rows of a panel past the last channel repeat that channel; their sums are never stored.
-        result = least(panel * c.tile.rows + row, c.results - 1)
-        start = address(b, weight, offset((group, result), strides[:2]), d.dtype.itemsize)
-        with loop(b, 0, c.blocks) as k, loop(b, 0, len(taps)) as phase:
-            first, count = lookup(b, firsts, phase), lookup(b, counts, phase)
-            channels = _channels(b, c, k)
-            into = _packed(b, c, (group, k, panel), channels, first) + row
-            into = address(b, packed, into, size)
-            with loop(b, 0, channels) as channel, loop(b, 0, count) as t:
-                place = (k * c.block + channel) * strides[2] + lookup(b, places, first + t)
-                value = load(b, address(b, start, place, d.dtype.itemsize), d.dtype)
-                place = (channel * count + t) * c.tile.rows
-                store(b, value, address(b, into, place, size), d.compute)
-    b.ret_void()
-
-
-def _channels(b, c, block):
-    """The number of channels in a block; the last block may be smaller."""
-    return least(c.inputs - block * c.block, c.block)
-
-
-def _packed(b, c, where, channels, first):
-    """The offset of the packed weights of a (group, block, panel) from tap number ``first`` on."""
-    group, block, panel = where
-    rows = c.layout.shifts.size * c.tile.rows
-    before = (group * c.inputs + block * c.block) * (c.all_panels * rows)
-    return before + channels * (panel * rows + first * c.tile.rows)
-
-
-def _phases(module, taps):
-    """Tables of each phase's first tap and of its number of taps."""
-    firsts = [sum(map(len, taps[:i])) for i in range(len(taps))]
-    return table(module, firsts), table(module, map(len, taps))
-
-
-def _weight_strides(d):
-    """(The weight's strides of group, result channel, summed channel; the offsets of its taps)."""
-    outer, inner, *steps = d.strides[1]
-    places = [0]
-    for n, step in zip(d.kernel, steps, strict=True):
-        places = [place + k * step for place in places for k in range(n)]
-    group = d.outputs // d.groups * outer
-    strides = (group, outer, inner) if d.form == "result" else (group, inner, outer)
-    return strides, places
-
-
 # The product ------------------------------------------------------------------------------
 
 
 def emit(module, plan, sink):
     """As ``convolution.emit``."""
-    _emit_pack(module, plan)
+    write_packing(module, plan.kernels[0].name, plan)
     c = plan.choice
     b, args, chunk, scratch = kernel(module, plan.kernels[1].name)
     sums = address(b, scratch, c.source * plan.description.compute.itemsize)
@@ -141,11 +80,11 @@ def _emit_sums(b, plan, args, scratch, sums, step):
     dtype, layout, tile, size = d.compute, c.layout, c.tile, d.compute.itemsize
     x, packed = entry(b, args, 0), entry(b, args, len(d.strides))
     taps = layout.taps()
-    firsts, counts = _phases(b.module, taps)
+    firsts, counts = phases_of(b.module, taps)
     offsets = table(b.module, [place for phase in taps for _, place in phase])
     product = shifted_product(b.module, tile)
     image, group, part, t, block = _source(c, step)
-    channels = _channels(b, c, block)
+    channels = channels_of(c, block)
     source = (image, group * c.inputs + block * c.block)
     lay_out(b, layout, d.images(), x, scratch, dtype, source, channels, t)
     panels = least(c.all_panels - part * c.panels, c.panels)
@@ -156,7 +95,7 @@ def _emit_sums(b, plan, args, scratch, sums, step):
         with loop(b, 0, c.columns) as j, loop(b, 0, panels) as p:
             turn = (phase * c.columns + j) * c.panels + p
             fetch_ahead(b, d.images(), x, ahead, (turn, len(taps) * c.columns * c.panels))
-            weights = _packed(b, c, (group, block, part * c.panels + p), channels, first)
+            weights = packed_place(c, (group, block, part * c.panels + p), channels, first)
             row, column = (phase * c.panels + p) * tile.rows, j * (tile.columns * layout.lanes)
             into = address(b, sums, row * c.width + column, size)
             with _unless_empty(b, c, taps, count, into):

@@ -189,7 +189,7 @@ class Calls:
             self.origins.note_outer(result)
 
     def hold_what_is_in(self, owner):
-        """Return ``_hold`` if ``owner`` was there before the call; what lies in it was there, too."""
+        """Return ``_hold`` if ``owner`` was there before the call; its contents then were, too."""
         is_outer = isinstance(owner, type | types.ModuleType) or self.origins.is_outer(owner)
         return self._hold if is_outer else None
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("llvmlite")
 
-import rushlight  # noqa: F401  (defines the operations)
+import rushlight as torch
 from rushlight.compiler.codegen.frame import storing
 from rushlight.compiler.codegen.value import constant, select
 from rushlight.compiler.cpu import convolution
@@ -19,6 +19,7 @@ from rushlight.dtype import bfloat16
 from rushlight.ops.windows.conv import conv, conv_input, conv_weight
 from rushlight.ops.windows.window import output_size
 from tests.compiler.windows import computed, guarded
+from tests.daily import daily
 
 OPS = {
     "convolution": conv,
@@ -165,3 +166,42 @@ def test_any_geometry(data):
     op = data.draw(st.sampled_from(list(OPS)))
     channels, outputs = groups * draw(1, 5), groups * draw(1, 20)
     check(op, *arrays_of(op, draw(1, 4), channels, outputs, size, kernel, np.float32, **windows))
+
+
+#: The shape of a weight and how it lies in memory, so that each way of packing is taken.
+WEIGHTS = {
+    "contiguous": ((29, 17, 3, 3), lambda w: w),
+    "channels last": ((29, 17, 3, 3), lambda w: w.to(memory_format=torch.channels_last)),
+    "two taps": ((29, 33, 1, 2), lambda w: w),
+    "turned": ((29, 17, 3, 3), lambda w: w.transpose(0, 1).contiguous().transpose(0, 1)),
+    "every other": ((29, 17, 3, 3), lambda w: torch.cat([w, w]).view(29, 2, 17, 3, 3)[:, 1]),
+    "few results": ((3, 17, 3, 3), lambda w: w),
+}  # fmt: skip
+
+
+PACKED = [
+    (name, dtype, stride)
+    for name in WEIGHTS
+    for dtype in (torch.float32, torch.float64, torch.bfloat16)
+    for stride in (1, 2, (3, 1))
+]
+
+
+@pytest.mark.parametrize("name, dtype, stride", daily(PACKED, 6, "packed weights"))
+def test_each_way_of_packing_the_weight(name, dtype, stride):
+    shape, lay = WEIGHTS[name]
+    rng = np.random.default_rng(0)
+    drawn = lambda *shape: torch.tensor(rng.integers(-4, 5, shape)).to(dtype)
+    x, w = drawn(2, shape[1], 7, 9), lay(drawn(*shape))
+
+    def both(x, w, g):
+        y = torch.nn.functional.conv2d(x, w, None, stride, 1)
+        return y.detach(), *torch.autograd.grad(y, (x, w), g)
+
+    g = drawn(*torch.nn.functional.conv2d(x, w, None, stride, 1).shape)
+    inputs = [t.requires_grad_() for t in (x, w)]
+    wide = [t.detach().double().contiguous().requires_grad_() for t in (x, w)]
+    want = both(*wide, g.double())
+    for found, exact in zip(torch.compile(both, fullgraph=True)(*inputs, g), want, strict=True):
+        # Sums of small whole numbers are exact in float32; bfloat16 rounds them once.
+        torch.testing.assert_close(found, exact.to(dtype), rtol=0, atol=0)

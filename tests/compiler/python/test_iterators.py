@@ -141,4 +141,4 @@ def test_an_iterator_is_read_once(use, monkeypatch):
         RAN.clear()
         found = compiled(x)
         torch.testing.assert_close(found, want)
-        assert RAN == ran
+        assert ran == RAN

@@ -1,0 +1,219 @@
+"""Packing a convolution's weight: copies of it in the order in which ``shifted_product`` reads it.
+
+The order is group, block of channels, panel, phase, channel, tap, row. A row is a result channel of
+the panel. In memory the rows lie far apart, so packing is a transposition: squares of as many rows
+and columns as a vector has lanes are turned in registers. What a column is depends on what lies
+together in memory; see ``_columns``.
+"""
+
+from rushlight.compiler.codegen.frame import (
+    digits,
+    entry,
+    kernel,
+    least,
+    lookup,
+    offset,
+    table,
+    tail,
+)  # fmt: skip
+from rushlight.compiler.codegen.loop import address, loop
+from rushlight.compiler.codegen.memory import load, store
+from rushlight.compiler.cpu.microkernel import transposed
+
+__all__ = ["channels_of", "packed_place", "phases_of", "write_packing"]
+
+LEAST_TAPS, MOST_TAPS = 4, 64  # of a kernel whose taps are the columns of squares
+
+
+def write_packing(module, name, plan):
+    """Write the kernel ``name`` that packs the weight for the plan's cut."""
+    c, d = plan.choice, plan.description
+    b, args, chunk, _ = kernel(module, name)
+    first_panel = chunk * c.packed_at_once
+    last_panel = least(first_panel + c.packed_at_once, d.groups * c.all_panels)
+    packing = Packing(b, plan, args)
+    with loop(b, first_panel, last_panel) as i:
+        group, panel = digits(i, (d.groups, c.all_panels))
+        for first in range(0, c.tile.rows, c.tile.lanes):
+            rows = packing.rows(group, panel, first)
+            with loop(b, 0, c.blocks) as block:
+                packing.copy((group, block, panel), first, rows)
+    b.ret_void()
+
+
+class Packing:
+    """Writes the code that copies the rows of a panel, a vector's lanes of them at a time."""
+
+    def __init__(self, b, plan, args):
+        self.b, self.d, self.cut = b, plan.description, plan.choice
+        self.strides, self.places = _weight_strides(self.d)
+        self.taps = self.cut.layout.taps()
+        self.tables = phases_of(b.module, self.taps)
+        order = [self.places[index] for phase in self.taps for index, _ in phase]
+        self.order = table(b.module, order)
+        self.weight, self.packed = entry(b, args, 1), entry(b, args, len(self.d.strides))
+        self.copy_columns = self._columns()
+
+    def _columns(self):
+        """The method for what lies together in memory.
+
+        That is all taps of all channels, the channels of a tap, the taps of a channel, or nothing.
+        """
+        summed, taps = self.strides[2], len(self.places)
+        together = self.places == list(range(taps))
+        in_order = len(self.taps) == 1 and [i for i, _ in self.taps[0]] == list(range(taps))
+        if self.cut.tile.rows * 4 < self.cut.tile.lanes or self.cut.tile.lanes == 1:
+            return self._one_by_one
+        if together and in_order and summed == taps:
+            return self._runs
+        if summed == 1:
+            return self._channels
+        if together and LEAST_TAPS <= taps <= MOST_TAPS:
+            return self._taps
+        return self._one_by_one
+
+    def rows(self, group, panel, first):
+        """The addresses in the weight of a panel's rows from row ``first`` on.
+
+        Rows past the last channel repeat that channel; their sums are never stored.
+        """
+        b, c = self.b, self.cut
+        found = []
+        for row in range(first, min(first + c.tile.lanes, c.tile.rows)):
+            result = least(panel * c.tile.rows + row, c.results - 1)
+            place = offset((group, result), self.strides[:2])
+            found.append(address(b, self.weight, place, self.d.dtype.itemsize))
+        return found
+
+    def copy(self, where, first, rows):
+        """Copy one block of channels of the rows from row ``first`` on."""
+        channels = channels_of(self.cut, where[1])
+        self.copy_columns(where, first, rows, channels)
+
+    def _target(self, where, channels, phase_first, first):
+        place = packed_place(self.cut, where, channels, phase_first) + first
+        return address(self.b, self.packed, place, self.d.compute.itemsize)
+
+    # The methods ---------------------------------------------------------------------------
+
+    def _runs(self, where, first, rows, channels):
+        taps = len(self.places)
+        to = self._target(where, channels, 0, first)
+        start = where[1] * (self.cut.block * self.strides[2])
+        self._turned(rows, start, channels * taps, to, self.cut.tile.rows)
+
+    def _channels(self, where, first, rows, channels):
+        for place, t, before, count in self._all_taps():
+            to = self._target(where, channels, before, first)
+            to = address(self.b, to, t * self.cut.tile.rows, self.d.compute.itemsize)
+            start = where[1] * self.cut.block + place
+            self._turned(rows, start, channels, to, count * self.cut.tile.rows)
+
+    def _taps(self, where, first, rows, channels):
+        b, lanes, height = self.b, self.cut.tile.lanes, self.cut.tile.rows
+        target = {}
+        before = 0
+        for phase in self.taps:
+            for t, (index, _) in enumerate(phase):
+                target[self.places[index]] = before, len(phase), t
+            before += len(phase)
+        with loop(b, 0, channels) as channel:
+            start = (where[1] * self.cut.block + channel) * self.strides[2]
+            for column in range(0, len(self.places), lanes):
+                count = min(lanes, len(self.places) - column)
+                stores = []
+                for e in range(column, column + count):
+                    if e in target:  # a stride may leave taps without a result
+                        before, width, t = target[e]
+                        to = self._target(where, channels, before, first)
+                        place = (channel * width + t) * height
+                        to = address(b, to, place, self.d.compute.itemsize)
+                        stores.append((e - column, to))
+                self._square(rows, start + column, count, stores)
+
+    def _one_by_one(self, where, first, rows, channels):
+        b, c = self.b, self.cut
+        for place, t, before, count in self._all_taps():
+            to = self._target(where, channels, before, first)
+            with loop(b, 0, channels) as channel:
+                start = (where[1] * c.block + channel) * self.strides[2] + place
+                at = (channel * count + t) * c.tile.rows
+                self._column(rows, start, address(b, to, at, self.d.compute.itemsize))
+
+    def _all_taps(self):
+        """Write loops over the taps of all phases.
+
+        For each tap: its place in the weight, its number in its phase, the taps of the phases
+        before, and the number of the phase's taps.
+        """
+        b, (firsts, counts) = self.b, self.tables
+        with loop(b, 0, len(self.taps)) as phase:
+            before, count = lookup(b, firsts, phase), lookup(b, counts, phase)
+            with loop(b, 0, count) as t:
+                yield lookup(b, self.order, before + t), t, before, count
+
+    # Parts ---------------------------------------------------------------------------------
+
+    def _turned(self, rows, start, columns, to, pitch):
+        """Copy ``columns`` columns that lie together; their copies are ``pitch`` elements apart."""
+        b, lanes, size = self.b, self.cut.tile.lanes, self.d.compute.itemsize
+        whole = columns & -lanes
+        with loop(b, 0, whole, lanes) as j:
+            stores = [(e, address(b, to, (j + e) * pitch, size)) for e in range(lanes)]
+            self._square(rows, start + j, lanes, stores)
+        if not isinstance(columns, int) or whole < columns:
+            with loop(b, whole, columns) as j:
+                self._column(rows, start + j, address(b, to, j * pitch, size))
+
+    def _square(self, rows, start, columns, stores):
+        """Load ``columns`` elements of each row from ``start`` on; store these columns."""
+        b, lanes, d = self.b, self.cut.tile.lanes, self.d
+        mask = None if columns == lanes else tail(b, columns, lanes)
+        found = []
+        for row in rows:
+            at = address(b, row, start, d.dtype.itemsize)
+            found.append(load(b, at, d.dtype, lanes, mask).astype(d.compute))
+        found += [found[-1]] * (lanes - len(rows))
+        some = None if len(rows) == lanes else tail(b, len(rows), lanes)
+        turned = transposed(b, found)
+        for column, to in stores:
+            store(b, turned[column], to, d.compute, some)
+
+    def _column(self, rows, start, to):
+        b, d = self.b, self.d
+        for i, row in enumerate(rows):
+            value = load(b, address(b, row, start, d.dtype.itemsize), d.dtype)
+            store(b, value, address(b, to, i, d.compute.itemsize), d.compute)
+
+
+# The order ---------------------------------------------------------------------------------
+
+
+def channels_of(c, block):
+    """The number of channels in a block; the last block may be smaller."""
+    return least(c.inputs - block * c.block, c.block)
+
+
+def packed_place(c, where, channels, first):
+    """The offset of the packed weights of a (group, block, panel) from tap number ``first`` on."""
+    group, block, panel = where
+    rows = c.layout.shifts.size * c.tile.rows
+    before = (group * c.inputs + block * c.block) * (c.all_panels * rows)
+    return before + channels * (panel * rows + first * c.tile.rows)
+
+
+def phases_of(module, taps):
+    """Tables of each phase's first tap and of its number of taps."""
+    firsts = [sum(map(len, taps[:i])) for i in range(len(taps))]
+    return table(module, firsts), table(module, map(len, taps))
+
+
+def _weight_strides(d):
+    """(The weight's strides of group, result channel, summed channel; the offsets of its taps)."""
+    outer, inner, *steps = d.strides[1]
+    places = [0]
+    for n, step in zip(d.kernel, steps, strict=True):
+        places = [place + k * step for place in places for k in range(n)]
+    group = d.outputs // d.groups * outer
+    strides = (group, outer, inner) if d.form == "result" else (group, inner, outer)
+    return strides, places
