@@ -12,7 +12,7 @@ import pytest
 import rushlight as torch
 
 FOLDER = Path(__file__).parents[2] / "tools" / "libraries"
-CASES = sorted((FOLDER / "cases").glob("*.py"))
+CASES = sorted((FOLDER / "cases").glob("*/*.py"))
 
 
 def loaded(name):
@@ -59,9 +59,10 @@ def test_a_case_says_what_it_does_and_has_pytorchs_answer(file):
     names = [node.targets[0].id for node in tree.body if isinstance(node, ast.Assign)]
     assert ast.get_docstring(tree).endswith(".") and "requires" in names
     assert any(isinstance(node, ast.FunctionDef) and node.name == "run" for node in tree.body)
-    assert json.loads((FOLDER / "answers" / f"{file.stem}.json").read_text())
+    assert json.loads((FOLDER / "answers" / file.parent.name / f"{file.stem}.json").read_text())
     versions = {
-        line.partition("==")[0].lower() for line in (FOLDER / "versions.txt").read_text().split()
+        line.partition("==")[0].lower()
+        for line in (FOLDER / "versions" / f"{file.parent.name}.txt").read_text().split()
     }
     requires = ast.literal_eval(
         next(

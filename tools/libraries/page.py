@@ -16,23 +16,20 @@ made by `pip install` of rushlight, `rushlight adopt`, and `pip install` of the 
 {torch} and one thread. Seconds and memory are those of the whole process: imports, the first use of
 kernels, and the run. A ratio below 1 means that rushlight takes less.
 
-**{equal} of {count} cases are equal.** {disk}
+**{equal} of {count} cases are equal.** Before the libraries, the environment takes {ours:.0f} MB with
+rushlight, and {theirs:.0f} MB with PyTorch and torchvision.
 
 | library | version | case | equal | PyTorch's seconds | ratio | its memory | ratio |
 | --- | --- | --- | --- | --- | --- | --- | --- |
 """
 
 
-def write_page(rows, ours, theirs):
+def write_page(rows):
     """Write the page of these rows, from a run in both environments."""
-    a, b = ours.size(), theirs.size()
-    disk = (
-        f"With all these libraries the environment takes {a / 1024:.1f} GB with rushlight, and "
-        f"{b / 1024:.1f} GB with PyTorch."
-    )
     head = HEAD.format(
-        python=platform.python_version(), torch=theirs.version("torch"), disk=disk,
+        python=platform.python_version(), torch=rows[0]["torch"],
         equal=sum(row["equal"] for row in rows), count=len(rows),
+        ours=rows[0]["disk"][0], theirs=rows[0]["disk"][1],
     )  # fmt: skip
     PAGE.write_text(head + "".join(map(_line, rows)), encoding="utf-8")
 

@@ -2,11 +2,11 @@
 
     python tools/libraries/run.py                     # all cases, compared with recorded answers
     python tools/libraries/run.py timm peft           # these cases
-    python tools/libraries/run.py --quarter           # a quarter of them, another one each day
+    python tools/libraries/run.py --today             # one group of them, another one each day
     python tools/libraries/run.py --pytorch --page    # with PyTorch live; record, and make the page
 
-Each file in ``cases/`` is a real use of a library. The libraries are installed into a fresh
-environment, which ``rushlight adopt`` has given rushlight for its torch; pip brings no PyTorch.
+Each file in ``cases/GROUP/`` is a real use of a library. A group's libraries are installed into a
+fresh environment, which ``rushlight adopt`` has given rushlight for its torch; pip brings no PyTorch.
 Needs: pip, and a network that reaches PyPI.
 """
 
@@ -28,7 +28,7 @@ from page import write_page
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-CASES, ANSWERS, VERSIONS = HERE / "cases", HERE / "answers", HERE / "versions.txt"
+CASES, ANSWERS, VERSIONS = HERE / "cases", HERE / "answers", HERE / "versions"
 LIMIT = 300  # seconds that a case may take, on a busy machine
 #: Nothing is downloaded, and each case has one thread.
 OFFLINE = {
@@ -66,21 +66,26 @@ class Case:
         return self.constants["requires"]
 
     @property
+    def group(self):
+        return self.file.parent.name
+
+    @property
     def answer(self):
-        return ANSWERS / f"{self.name}.json"
+        return ANSWERS / self.group / f"{self.name}.json"
 
 
 class Environment:
-    """A virtual environment whose torch is rushlight or PyTorch."""
+    """A virtual environment of a group of cases, whose torch is rushlight or PyTorch."""
 
-    def __init__(self, folder, torch):
-        self.folder, self.torch = Path(folder), torch
-        bin_ = "Scripts" if os.name == "nt" else "bin"
-        self.python = self.folder / bin_ / "python"
+    def __init__(self, folder, group, torch):
+        self.folder, self.torch = Path(folder, group, torch), torch
+        self.versions = VERSIONS / f"{group}.txt"
+        self.python = self.folder / ("Scripts" if os.name == "nt" else "bin") / "python"
 
-    def make(self, requirements):
-        """Make the environment with these libraries, in the versions that were recorded."""
-        if not self.python.exists():
+    def make(self, cases):
+        """Make the environment with the cases' libraries, in the versions that were recorded."""
+        is_new = not self.python.exists()
+        if is_new:
             venv.create(self.folder, with_pip=True)
             if self.torch == "pytorch":
                 self.pip("install", "torch", "torchvision")
@@ -88,7 +93,11 @@ class Environment:
             self.pip("install", str(ROOT))
             command = [self.python, "-m", "rushlight", "adopt"]
             subprocess.run(command, check=True, cwd=self.folder, stdout=sys.stderr)
-        pins = ["--constraint", str(VERSIONS)] if VERSIONS.exists() else []
+        if is_new:
+            self.bare.write_text(str(self.size()))
+        pins = ["--constraint", str(self.versions)] if self.versions.exists() else []
+        requirements = sorted({name for case in cases for name in case.requires})
+        print(f"{len(requirements)} libraries beside {self.torch}", flush=True)
         self.pip("install", *pins, *requirements)
         assert self.version("torch").endswith("+rushlight") == (self.torch == "rushlight")
 
@@ -108,6 +117,11 @@ class Environment:
         dropped = ("torch==", "torchvision==", "nvidia", "triton", "rushlight", "cuda")
         lines = [line for line in done.stdout.splitlines() if not line.startswith(dropped)]
         return {line.partition("==")[0]: line for line in lines if "==" in line}
+
+    @property
+    def bare(self):
+        """The file with the MB on disk that the environment took before the libraries came."""
+        return self.folder / "bare.txt"
 
     def size(self):
         """MB on disk."""
@@ -133,50 +147,58 @@ class Environment:
 
 def main():
     options = parse()
-    cases = [Case(file) for file in sorted(CASES.glob("*.py"))]
+    groups = sorted(folder.name for folder in CASES.iterdir() if folder.is_dir())
+    if options.today:
+        day = os.environ.get("RUSHLIGHT_TESTS_DAY") or str(datetime.date.today())
+        groups = [groups[datetime.date.fromisoformat(day).toordinal() % len(groups)]]
+    cases = [Case(file) for group in groups for file in sorted((CASES / group).glob("*.py"))]
     if options.cases:
         cases = [case for case in cases if case.name in options.cases]
-    if options.quarter:
-        day = os.environ.get("RUSHLIGHT_TESTS_DAY") or str(datetime.date.today())
-        cases = cases[datetime.date.fromisoformat(day).toordinal() % 4 :: 4]
-    requirements = sorted({name for case in cases for name in case.requires})
+    rows = []
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(options.folder or temporary)
-        ours = Environment(folder / "rushlight", "rushlight")
-        theirs = Environment(folder / "pytorch", "pytorch") if options.pytorch else None
-        for environment in filter(None, (theirs, ours)):
-            print(f"{len(requirements)} libraries beside {environment.torch}", flush=True)
-            environment.make(requirements)
-        if theirs:
-            record_versions(theirs)
-        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-            rows = list(pool.map(lambda case: judge(case, ours, theirs), cases))
-        if options.page:
-            write_page(rows, ours, theirs)
+        for group in groups:
+            chosen = [case for case in cases if case.group == group]
+            if chosen:
+                rows += run_group(group, chosen, options, options.folder or temporary)
+    if options.page:
+        write_page(rows)
     wrong = [row for row in rows if not row["equal"]]
     print(f"{len(rows)} cases, {len(rows) - len(wrong)} equal to PyTorch's")
     return int(bool(wrong))
 
 
+def run_group(group, cases, options, folder):
+    """The rows of the page of a group's cases."""
+    ours = Environment(folder, group, "rushlight")
+    theirs = Environment(folder, group, "pytorch") if options.pytorch else None
+    if theirs:
+        theirs.make(cases)
+        record_versions(theirs)
+    ours.make(cases)
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        return list(pool.map(lambda case: judge(case, ours, theirs), cases))
+
+
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cases", nargs="*", metavar="CASE", help="names of files in cases/")
-    parser.add_argument("--quarter", action="store_true", help="a quarter, another one each day")
+    parser.add_argument("--today", action="store_true", help="one group, another one each day")
     parser.add_argument("--pytorch", action="store_true", help="record PyTorch's answers")
     parser.add_argument("--page", action="store_true", help="write docs/libraries.md (all cases)")
     parser.add_argument("--folder", help="where the environments are made, to be used again")
     parser.add_argument("--jobs", type=int, default=1, help="cases at a time; 1 for fair times")
     options = parser.parse_args()
-    if options.page and (options.cases or options.quarter or not options.pytorch):
+    if options.page and (options.cases or options.today or not options.pytorch):
         parser.error("--page needs all cases, and --pytorch")
     return options
 
 
 def record_versions(environment):
     """Note the versions that the environment has; those of other libraries stay."""
-    before = VERSIONS.read_text().split() if VERSIONS.exists() else []
+    file = environment.versions
+    before = file.read_text().split() if file.exists() else []
     lines = {line.partition("==")[0]: line for line in before} | environment.freeze()
-    VERSIONS.write_text("\n".join(sorted(lines.values(), key=str.lower)) + "\n")
+    file.write_text("\n".join(sorted(lines.values(), key=str.lower)) + "\n")
 
 
 def judge(case, ours, theirs):
@@ -185,6 +207,7 @@ def judge(case, ours, theirs):
         want = theirs.run(case)
         if "error" in want:
             raise SystemExit(f"{case.name} fails on PyTorch:\n{want['error']}")
+        case.answer.parent.mkdir(exist_ok=True)
         case.answer.write_text(json.dumps(want["values"], indent=None) + "\n")
     found = ours.run(case)
     if "error" in found:
@@ -196,6 +219,8 @@ def judge(case, ours, theirs):
     print(verdict, *lines[:5], sep="\n  ", flush=True)
     row = {"case": case, "equal": not lines, "version": ours.version(case.requires[0])}
     if theirs:
+        row["torch"] = want["torch"]
+        row["disk"] = [float(environment.bare.read_text()) for environment in (ours, theirs)]
         row |= {key: (found.get(key), want[key]) for key in ("seconds", "memory")}
     return row
 
