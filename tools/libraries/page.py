@@ -16,8 +16,8 @@ made by `pip install` of rushlight, `rushlight adopt`, and `pip install` of the 
 {torch} and one thread. Seconds and memory are those of the whole process: imports, the first use of
 kernels, and the run. A ratio below 1 means that rushlight takes less.
 
-**{equal} of {count} cases are equal.** Before the libraries, the environment takes {ours:.0f} MB with
-rushlight, and {theirs:.0f} MB with PyTorch and torchvision.
+**{equal} of {count} cases are equal.** Without the libraries, the environment takes {ours:.0f} MB
+with rushlight, and {theirs:.0f} MB with PyTorch and torchvision.
 
 | library | version | case | equal | PyTorch's seconds | ratio | its memory | ratio |
 | --- | --- | --- | --- | --- | --- | --- | --- |

@@ -6,7 +6,7 @@
     python tools/libraries/run.py --pytorch --page    # with PyTorch live; record, and make the page
 
 Each file in ``cases/GROUP/`` is a real use of a library. A group's libraries are installed into a
-fresh environment, which ``rushlight adopt`` has given rushlight for its torch; pip brings no PyTorch.
+fresh environment, which ``rushlight adopt`` has given rushlight for its torch. pip brings no torch.
 Needs: pip, and a network that reaches PyPI.
 """
 

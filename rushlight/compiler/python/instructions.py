@@ -421,11 +421,13 @@ def _call_spread(frame, instruction, *operands):
     calls.look(kwargs)
     if not isinstance(kwargs, dict):
         return None
-    if type(args) not in _SPREAD:
-        # Only the call itself may run the iterator's code.
+    if member_of(type(args), "__iter__") not in _SPREAD:
+        # Only the call itself may run the code of an iterator.
         return calls.call_with_unknown(function)
     return calls.call(function, [*args], {**kwargs})
 
 
-#: Types whose items can be looked at before a call that spreads them takes them.
-_SPREAD = tuple, list, dict, set, frozenset, str, range, deque
+#: How the containers iterate whose items can be looked at before a call takes them.
+_SPREAD = tuple(
+    kind.__iter__ for kind in (tuple, list, dict, set, frozenset, str, range, deque)
+)  # fmt: skip

@@ -92,6 +92,8 @@ USES = {
     "spread method": lambda x: x.new_ones(2).add(*itertools.islice(given(), 1)),
     "spread class": lambda x: x * collections.namedtuple("P", "a b c")(*given()).c,
     "spread builtin": lambda x: x * max(*given()),
+    "spread size": lambda x: x.view(*x.shape) + x.new_ones(*x.unsqueeze(1).shape, 1).sum(),
+    "spread list subclass": lambda x: x + total(*type("L", (list,), {})(given())),
     "spread ours": lambda x: torch.maximum(*itertools.islice(tensors(x), 2)),
     "list": lambda x: x + len([*given()]) + list(given())[1],
     "tuple": lambda x: x + (*given(), 4)[2],
