@@ -115,18 +115,16 @@ def reduce_alone(tensor, op):
 class _OldReduceOp:
     """``reduce_op``, the name of ReduceOp before there was a class: its use warns."""
 
-    def __getattribute__(self, name):
+    def __getattr__(self, name):
+        if name not in RedOpType.__members__:
+            raise AttributeError(f"reduce_op has no attribute {name!r}")
         warnings.warn(
             "`torch.distributed.reduce_op` is deprecated, please use "
             "`torch.distributed.ReduceOp` instead",
             category=FutureWarning,
             stacklevel=2,
         )
-        return (
-            getattr(ReduceOp, name)
-            if name in RedOpType.__members__
-            else object.__getattribute__(self, name)
-        )
+        return getattr(ReduceOp, name)
 
 
 reduce_op = _OldReduceOp()
