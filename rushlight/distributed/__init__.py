@@ -1,7 +1,8 @@
 """torch.distributed: processes that compute together. So far there is one process.
 
-``transport.py`` is what another way to connect processes has to provide. Above it are collectives on
-tensors (``carried.py``, ``collectives.py``, ``point_to_point.py``) and on objects, and above these
+``transport.py`` is what another way to connect processes has to provide. Above it are collectives
+on tensors (``carried.py``, ``collectives.py``, ``point_to_point.py``) and on objects, and above
+these
 everything else: ``DistributedDataParallel``, ``fsdp``, ``tensor``, ``checkpoint``.
 """
 
@@ -13,7 +14,7 @@ from rushlight.distributed.backend import (
     BackendConfig,
     get_default_backend_for_device,
 )
-from rushlight.distributed.collectives import CoalescingManager as _CoalescingManager
+from rushlight.distributed.collectives import CoalescingManager as _CoalescingManager  # noqa: F401
 from rushlight.distributed.collectives import (
     all_gather,
     all_gather_coalesced,
@@ -33,7 +34,7 @@ from rushlight.distributed.collectives import (
     reduce_scatter_tensor,
     scatter,
 )
-from rushlight.distributed.collectives import coalescing as _coalescing_manager
+from rushlight.distributed.collectives import coalescing as _coalescing_manager  # noqa: F401
 from rushlight.distributed.constants import (
     default_pg_timeout,
 )
@@ -84,7 +85,7 @@ from rushlight.distributed.reduce_op import (
     ReduceOp,
     supports_complex,
 )
-from rushlight.distributed.reduce_op import premul_sum as _make_nccl_premul_sum
+from rushlight.distributed.reduce_op import premul_sum as _make_nccl_premul_sum  # noqa: F401
 from rushlight.distributed.reduce_op import reduce_op as reduce_op
 from rushlight.distributed.rendezvous import (
     register_rendezvous_handler,

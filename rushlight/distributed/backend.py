@@ -8,8 +8,8 @@ __all__ = ["Backend", "BackendConfig", "backend_name", "get_default_backend_for_
 class Backend(str):
     """The name of a backend, in lower case.
 
-    All of PyTorch's names stand for the transport of one process. A name like ``"cpu:gloo,cuda:nccl"``
-    gives a backend for each type of device.
+    All of PyTorch's names stand for the transport of one process. A name like
+    ``"cpu:gloo,cuda:nccl"`` gives a backend for each type of device.
 
     Args:
         name: The name.

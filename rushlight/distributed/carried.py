@@ -1,7 +1,8 @@
 """Collectives of a group, on tensors: checks of sizes, then the transport.
 
-Each function takes the group, returns a ``Work``, and reads and writes the memory of tensors without
-a part in their history, as PyTorch's backends do. ``collectives.py`` has the public functions.
+Each function takes the group, returns a ``Work``, and reads and writes the memory of tensors
+without a part in their history, as PyTorch's backends do. ``collectives.py`` has the public
+functions.
 """
 
 from math import prod
@@ -150,8 +151,8 @@ def reduce_scatter_flat(pg, output, tensor, op):
         or (tensor.ndim and (output.ndim == 0 or output.shape[0] * pg.size() != tensor.shape[0]))
     ):
         raise ShapeError(
-            f"reduce_scatter_tensor: an output of shape {tuple(output.shape)} and {output.dtype} is "
-            f"not a part of an input of shape {tuple(tensor.shape)} and {tensor.dtype} for each of "
+            f"reduce_scatter_tensor: an output of shape {tuple(output.shape)} and {output.dtype} "
+            f"is not a part of an input of shape {tuple(tensor.shape)} and {tensor.dtype} for each of "
             f"{pg.size()} processes"
         )
     with no_grad():

@@ -7,7 +7,10 @@ from contextlib import contextmanager
 
 from rushlight.distributed.telling import told
 
-__all__ = ["DebugLevel", "breakpoint", "get_debug_level", "record_comm", "set_debug_level", "set_debug_level_from_env"]  # fmt: skip
+__all__ = [
+    "DebugLevel", "breakpoint", "get_debug_level", "record_comm", "set_debug_level",
+    "set_debug_level_from_env",
+]  # fmt: skip
 
 
 class DebugLevel(enum.IntEnum):

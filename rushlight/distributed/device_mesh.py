@@ -1,6 +1,7 @@
 """DeviceMesh: processes in a grid, with a group for each of its lines."""
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class DeviceMesh:
         grid = mesh.numpy() if isinstance(mesh, Tensor) else np.asarray(mesh)
         self.device_type = device_type
         self.mesh = from_array(np.array(grid, np.int32))
-        self.mesh_dim_names = tuple(mesh_dim_names) if mesh_dim_names else None
+        self.mesh_dim_names: Any = tuple(mesh_dim_names) if mesh_dim_names else None
         self._rank = resolve().rank()
         self._root: DeviceMesh | None = None
         self._flattened: dict = {}
@@ -131,8 +132,7 @@ class DeviceMesh:
         known = self.mesh_dim_names or ()
         if not known or any(name not in known for name in names):
             raise KeyError(
-                f"Invalid mesh_dim_names {names} specified. Valid mesh_dim_names are "
-                f"{list(known)}."
+                f"Invalid mesh_dim_names {names} specified. Valid mesh_dim_names are {list(known)}."
             )
         if names == known:
             return self
@@ -163,7 +163,9 @@ class DeviceMesh:
     def from_group(group, device_type, mesh=None, *, mesh_dim_names=None):
         """A mesh of a group, or of a list of groups with the grid ``mesh``."""
         if isinstance(group, ProcessGroup):
-            return DeviceMesh(device_type, group.ranks, mesh_dim_names=mesh_dim_names, _groups=[group])
+            return DeviceMesh(
+                device_type, group.ranks, mesh_dim_names=mesh_dim_names, _groups=[group]
+            )
         if mesh is None:
             raise ValueError("Must pass mesh if passing multiple ProcessGroups")
         return DeviceMesh(device_type, mesh, mesh_dim_names=mesh_dim_names, _groups=group)
@@ -187,8 +189,9 @@ class DeviceMesh:
 
     def __repr__(self):
         names = self.mesh_dim_names
-        sizes = [f"{n}={s}" for n, s in zip(names, self.shape, strict=True)] if names else None
-        text = f"({', '.join(sizes)})" if sizes else str(self.shape)
+        text = str(self.shape)
+        if names:
+            text = f"({', '.join(f'{n}={s}' for n, s in zip(names, self.shape, strict=True))})"
         return f"DeviceMesh({text}, {self.device_type!r})"
 
 

@@ -1,8 +1,8 @@
-"""The module in which PyTorch has the functions of ``torch.distributed``, with its private names."""
+"""PyTorch's module of the functions of ``torch.distributed``, with its private names."""
 
 import pickle
 
-from rushlight.distributed import *
+from rushlight.distributed import *  # noqa: F403
 from rushlight.distributed import __all__ as _names
 from rushlight.distributed.constants import default_pg_nccl_timeout, default_pg_timeout
 from rushlight.distributed.objects import to_bytes as _packed

@@ -108,7 +108,8 @@ def new_subgroups_by_enumeration(
     """
     if not ranks_per_subgroup_list:
         raise ValueError("The arg 'ranks_per_subgroup_list' cannot be empty")
-    own, found, homes = None, [], {}
+    own, found = None, []
+    homes: dict = {}
     for ranks in ranks_per_subgroup_list:
         for rank in ranks:
             if rank in homes:
@@ -171,6 +172,6 @@ def shrink_group(ranks_to_exclude, group=None, shrink_flags=0, pg_options=None):
     refused
     """
     raise ValueError(
-        f"Cannot shrink a process group with size {resolve(group).size()}. Group must have at least "
-        "2 ranks to support shrinking."
+        f"Cannot shrink a process group with size {resolve(group).size()}. Group must have at "
+        "least 2 ranks to support shrinking."
     )

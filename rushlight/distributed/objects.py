@@ -93,8 +93,8 @@ def gather_object(obj, object_gather_list=None, dst=None, group=None, group_dst=
     data, size = to_bytes(obj)
     sizes = _sizes(pg, size)
     here = pg.rank() == root
-    parts = [_zeros(max(sizes)) for _ in sizes] if here else None
-    collectives.gather(_padded(data, max(sizes)), parts, group=pg, group_dst=root)
+    parts = [_zeros(max(sizes)) for _ in sizes] if here else []
+    collectives.gather(_padded(data, max(sizes)), parts or None, group=pg, group_dst=root)
     for i, n in enumerate(sizes if here else ()):
         object_gather_list[i] = to_object(parts[i], n)
 

@@ -23,7 +23,8 @@ class BackendType(enum.Enum):
 class ProcessGroup:
     """A group of processes that compute together. ``new_group`` makes one.
 
-    The methods are collectives on lists of tensors; the functions of ``torch.distributed`` are easier.
+    The methods are collectives on lists of tensors; the functions of ``torch.distributed`` are
+    easier.
 
     Args:
         transport: What carries tensors between the processes: a ``Transport``.

@@ -36,7 +36,8 @@ def rendezvous(url, rank=-1, world_size=-1, **kwargs):
     """Find the other processes.
 
     Args:
-        url: ``env://``, ``tcp://host:port`` or ``file:///path``; ``?rank=0&world_size=1`` may follow.
+        url: ``env://``, ``tcp://host:port`` or ``file:///path``; ``?rank=0&world_size=1`` may
+            follow.
         rank: The rank of this process, if the URL does not have it.
         world_size: The number of processes, if the URL does not have it.
 
@@ -53,7 +54,7 @@ def rendezvous(url, rank=-1, world_size=-1, **kwargs):
     >>> rank, size
     (0, 1)
     """
-    if not isinstance(url, str | bytes):
+    if not isinstance(url, str):
         raise RuntimeError(f"`url` must be a string. {type(url)}: {url}")
     parts = urlparse(url)
     query = {key: values[-1] for key, values in parse_qs(parts.query).items()}

@@ -252,8 +252,8 @@ class FileStore(_MapStore):
     """A store in a file that several processes of one machine share.
 
     The file holds one line for each change: the key and the value in hexadecimal digits, or the key
-    alone where it was deleted. Each object counts itself in the file while it exists, and the last one
-    deletes the file, if ``world_size`` is known.
+    alone where it was deleted. Each object counts itself in the file while it exists, and the last
+    one deletes the file, if ``world_size`` is known.
 
     Args:
         file_name: The path of the file. It is made if it does not exist.
@@ -336,7 +336,7 @@ def _line(key, value):
 
 def _read(file):
     file.seek(0)
-    items = {}
+    items: dict = {}
     for line in file:
         key, _, value = line.strip().partition(b" ")
         name = bytes.fromhex(key.decode()).decode()

@@ -9,6 +9,7 @@ import socketserver
 import struct
 import threading
 import time
+from typing import Any
 
 from rushlight import locks
 from rushlight.distributed.errors import DistNetworkError, DistStoreError, QueueEmptyError
@@ -75,6 +76,8 @@ class _Plain(pickle.Unpickler):
 class _Handler(socketserver.BaseRequestHandler):
     """Answers the calls of one client, until it closes the connection."""
 
+    server: Any
+
     def handle(self):
         store = self.server.items.clone()
         with contextlib.suppress(ConnectionError, struct.error, OSError, pickle.UnpicklingError):
@@ -94,6 +97,7 @@ def _answer(store, name, args):
 
 
 class _Server(socketserver.ThreadingTCPServer):
+    items: HashStore
     daemon_threads = True
     block_on_close = False
     allow_reuse_address = True
@@ -137,7 +141,8 @@ class TCPStore(Store):
         self.host = host_name
         self.libuvBackend = use_libuv
         self._lock = locks.new_lock()
-        self._server = self._connection = None
+        self._server: Any = None
+        self._connection: Any = None
         if is_master:
             self._server = self._serve(port, multi_tenant, master_listen_fd)
             port = self._server.server_address[1]
@@ -161,7 +166,7 @@ class TCPStore(Store):
             server.socket.close()
             server.socket = socket.socket(fileno=descriptor)
             server.server_address = server.socket.getsockname()
-        server.items = HashStore()  # type: ignore[attr-defined]
+        server.items = HashStore()
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         if shared:
             self._servers[server.server_address[1]] = server

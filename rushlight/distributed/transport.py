@@ -27,7 +27,7 @@ class Transport:
         raise NotImplementedError
 
     def recv(self, tensor, source, tag):
-        """Receive into ``tensor`` from the rank ``source``, or from any if None; return the rank."""
+        """Receive from the rank ``source``, or any if it is None; return the rank."""
         raise NotImplementedError
 
     def broadcast(self, tensor, root):
@@ -67,7 +67,7 @@ class Transport:
         raise NotImplementedError
 
     def split(self, ranks):
-        """Return the transport of the group of ``ranks``; None if this process is not among them."""
+        """Return the transport of the group of ``ranks``; None if it lacks this process."""
         raise NotImplementedError
 
 

@@ -104,10 +104,11 @@ def init_process_group(
     """Make the group of all processes. In rushlight there is one process, so far.
 
     Args:
-        backend: ``"gloo"``, ``"nccl"``, ``"mpi"``, or a text such as ``"cpu:gloo,cuda:nccl"``. All of
-            them do the same for one process. Default: gloo.
+        backend: ``"gloo"``, ``"nccl"``, ``"mpi"``, or a text such as ``"cpu:gloo,cuda:nccl"``. All
+            of them do the same for one process. Default: gloo.
         init_method: A URL by which processes find each other: ``env://`` (the variables RANK,
-            WORLD_SIZE, MASTER_ADDR and MASTER_PORT; the default), ``tcp://host:port`` or ``file:///path``.
+            WORLD_SIZE, MASTER_ADDR and MASTER_PORT; the default), ``tcp://host:port`` or
+            ``file:///path``.
         timeout: A ``timedelta``: how long to wait for other processes.
         world_size: The number of processes, if the URL does not tell it.
         rank: The rank of this process, if the URL does not tell it.

@@ -1,6 +1,7 @@
 """Nested dicts and lists as one dict, whose names are paths."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 from rushlight.tensor import Tensor
 
@@ -14,7 +15,8 @@ def _is_whole(value):
     if not isinstance(value, list):
         return True
     return not any(
-        isinstance(v, Tensor) or (isinstance(v, (Mapping, list)) and not _is_whole(v)) for v in value
+        isinstance(v, Tensor) or (isinstance(v, (Mapping, list)) and not _is_whole(v))
+        for v in value
     )
 
 
@@ -45,7 +47,7 @@ def flatten_state_dict(state_dict):
 
 def set_element(root, path, value):
     """Set the element of nested dicts and lists at a path; make what is missing."""
-    for key, following in zip(path, path[1:], strict=False):
+    for key, following in pairwise(path):
         root = _child(root, key, list if type(following) is int else dict)
     if isinstance(root, list):
         root.extend([None] * (path[-1] + 1 - len(root)))

@@ -23,5 +23,6 @@ class CheckpointException(BaseException):
     def __str__(self):
         text = f"CheckpointException ranks:{self._failures.keys()}\n"
         for rank, (error, _) in self._failures.items():
-            text += f"Traceback (most recent call last): (RANK {rank})\n{type(error).__name__}: {error}\n"
+            text += f"Traceback (most recent call last): (RANK {rank})\n"
+            text += f"{type(error).__name__}: {error}\n"
         return text

@@ -178,7 +178,7 @@ def _unpickled(stream):
         return load(stream, weights_only=True)
     except pickle.UnpicklingError as error:
         raise pickle.UnpicklingError(
-            f"{error}\nA checkpoint's objects are read as torch.load(weights_only=True) reads them; "
+            f"{error}\nA checkpoint's objects are read as by torch.load(weights_only=True); "
             "torch.serialization.add_safe_globals allows more classes"
         ) from error
 

@@ -1,4 +1,4 @@
-"""What a checkpoint has: names, shapes, and the places in files. PyTorch reads and writes the same."""
+"""What a checkpoint has, in PyTorch's format: names, shapes, and the places in files."""
 
 import os
 from collections.abc import Sequence
@@ -11,10 +11,14 @@ from rushlight.dtype import float32
 from rushlight.ops.tensor.memory_format import (
     channels_last,
     contiguous_format,
-    layout as _layout,
-    memory_format as _memory_format,
     preserve_format,
     strided,
+)
+from rushlight.ops.tensor.memory_format import (
+    layout as _layout,
+)
+from rushlight.ops.tensor.memory_format import (
+    memory_format as _memory_format,
 )
 from rushlight.tensor import Size
 

@@ -64,7 +64,9 @@ class WriteItem:
         """The bytes of the tensor; None if it is none."""
         if self.tensor_data is None:
             return None
-        return reduce(operator.mul, self.tensor_data.size, self.tensor_data.properties.dtype.itemsize)
+        return reduce(
+            operator.mul, self.tensor_data.size, self.tensor_data.properties.dtype.itemsize
+        )
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,8 @@ def _inside(modules):
 
 def _parameter_names(model):
     """From each parameter to its clean name."""
-    return {p: _clean(model, n) for n, p in model.named_parameters()}
+    params = model.named_parameters()
+    return {getattr(p, "_local_tensor", p): _clean(model, n) for n, p in params}
 
 
 def _moved(value, options):
@@ -251,7 +252,9 @@ def _part(optim_state_dict, optimizer, names):
             known = optim_state_dict["state"].get(names[p], {})
         else:
             start = f"state.{names[p]}."
-            known = {k.removeprefix(start): v for k, v in optim_state_dict.items() if k.startswith(start)}
+            known = {
+                k.removeprefix(start): v for k, v in optim_state_dict.items() if k.startswith(start)
+            }
         if known:
             state[i] = known
     groups = []
@@ -329,5 +332,3 @@ def set_state_dict(model, optimizers, *, model_state_dict, optim_state_dict, opt
     if optimizers:
         set_optimizer_state_dict(model, optimizers, optim_state_dict, options=options)
     return set_model_state_dict(model, model_state_dict, options=options)
-
-

@@ -74,7 +74,9 @@ def load_state_dict(
         "'load' instead.", FutureWarning, stacklevel=2,
     )  # fmt: skip
     storage_reader.reset()
-    _load(state_dict, storage_reader, Steps(process_group, no_dist), planner or DefaultLoadPlanner())
+    _load(
+        state_dict, storage_reader, Steps(process_group, no_dist), planner or DefaultLoadPlanner()
+    )
 
 
 def _load_state_dict_from_keys(

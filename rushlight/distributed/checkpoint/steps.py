@@ -2,6 +2,7 @@
 
 import os
 import traceback
+from typing import Any
 
 from rushlight.distributed.checkpoint.api import CheckpointException
 from rushlight.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
@@ -22,9 +23,10 @@ class Steps:
 
     def __init__(self, process_group=None, alone=False):
         together = is_initialized() and not alone
-        self.group = resolve(process_group) if together else None
-        self.rank = self.group.rank() if together else 0
-        self.size = self.group.size() if together else 1
+        self.group: Any = resolve(process_group) if together else None
+        self.rank, self.size = 0, 1
+        if self.group is not None:
+            self.rank, self.size = self.group.rank(), self.group.size()
         self.is_coordinator = self.rank == 0
 
     def decide(self, name, local, overall):
@@ -52,7 +54,9 @@ class Steps:
         except CheckpointException as error:
             return error
         except Exception as error:
-            return CheckpointException("", {self.rank: (error, traceback.extract_tb(error.__traceback__))})
+            return CheckpointException(
+                "", {self.rank: (error, traceback.extract_tb(error.__traceback__))}
+            )
 
     def _collected(self, mine):
         if self.size == 1:

@@ -22,8 +22,7 @@ class UnshardHandle:
 class FSDPModule:
     """What ``fully_shard`` adds to the class of a module. In one process nothing has to be done."""
 
-    def __new__(cls, *args, **kwargs):
-        return super().__new__(cls)
+    _fsdp_policy: MixedPrecisionPolicy
 
     def unshard(self, async_op=False):
         """Make the parameters whole, which they are."""
@@ -35,12 +34,12 @@ class FSDPModule:
     def __call__(self, *args, **kwargs):
         policy = self._fsdp_policy
         if policy.param_dtype is None:
-            found = super().__call__(*args, **kwargs)
+            found = super().__call__(*args, **kwargs)  # type: ignore[misc]
         else:
             if policy.cast_forward_inputs:
                 args, kwargs = cast(args, policy.param_dtype), cast(kwargs, policy.param_dtype)
             with lowered(_places(self), policy.param_dtype):
-                found = super().__call__(*args, **kwargs)
+                found = super().__call__(*args, **kwargs)  # type: ignore[misc]
         return found if policy.output_dtype is None else cast(found, policy.output_dtype)
 
 
@@ -53,14 +52,25 @@ def _setting(name):
     return method
 
 
-for _name in (
-    "set_is_last_backward set_requires_gradient_sync set_requires_all_reduce "
-    "set_reshard_after_forward set_reshard_after_backward set_modules_to_forward_prefetch "
-    "set_modules_to_backward_prefetch set_custom_all_gather set_custom_reduce_scatter "
-    "set_all_reduce_hook set_post_optim_event set_reduce_scatter_divide_factor "
-    "set_gradient_divide_factor set_force_sum_reduction_for_comms set_unshard_in_backward "
-    "set_allocate_memory_from_process_group_for_comm set_reduce_scatter_unused_params"
-).split():
+for _name in [
+    "set_is_last_backward",
+    "set_requires_gradient_sync",
+    "set_requires_all_reduce",
+    "set_reshard_after_forward",
+    "set_reshard_after_backward",
+    "set_modules_to_forward_prefetch",
+    "set_modules_to_backward_prefetch",
+    "set_custom_all_gather",
+    "set_custom_reduce_scatter",
+    "set_all_reduce_hook",
+    "set_post_optim_event",
+    "set_reduce_scatter_divide_factor",
+    "set_gradient_divide_factor",
+    "set_force_sum_reduction_for_comms",
+    "set_unshard_in_backward",
+    "set_allocate_memory_from_process_group_for_comm",
+    "set_reduce_scatter_unused_params",
+]:
     setattr(FSDPModule, _name, _setting(_name))
 
 
@@ -116,10 +126,16 @@ def fully_shard(
     parts = module if isinstance(module, (list, tuple)) else [module]
     for part in parts:
         kind = type(part)
-        if type(part).__name__ in ("ModuleList", "ModuleDict") and kind.forward is _unforwarded(part):
-            raise ValueError(f"fully_shard does not support containers that do not implement forward: {part}")
+        if type(part).__name__ in ("ModuleList", "ModuleDict") and kind.forward is _unforwarded(
+            part
+        ):
+            raise ValueError(
+                f"fully_shard does not support containers that do not implement forward: {part}"
+            )
         if kind not in _classes:
-            _classes[kind] = type(f"FSDP{kind.__name__}", (FSDPModule, kind), {"__module__": __name__})
+            _classes[kind] = type(
+                f"FSDP{kind.__name__}", (FSDPModule, kind), {"__module__": __name__}
+            )
         part.__class__ = _classes[kind]
         part._fsdp_policy = mp_policy or MixedPrecisionPolicy()
         part._fsdp_offload = offload_policy or OffloadPolicy()

@@ -41,8 +41,9 @@ class FlatParameter(Parameter):
 class FullyShardedDataParallel(Module):
     """A module whose parameters are divided among the processes of a group.
 
-    A process that is alone has all of them, under their own names and in their shapes (PyTorch joins
-    them to one unless ``use_orig_params`` is True). ``state_dict()`` has the names of the module.
+    A process that is alone has all of them, under their own names and in their shapes (PyTorch
+    joins them to one unless ``use_orig_params`` is True). ``state_dict()`` has the names of the
+    module.
 
     Args:
         module: The module.
@@ -143,7 +144,7 @@ class FullyShardedDataParallel(Module):
         left_out = tuple(self.mixed_precision._module_classes_to_ignore or ())
 
         def walk(module):
-            if isinstance(module, FullyShardedDataParallel) or isinstance(module, left_out):
+            if isinstance(module, (FullyShardedDataParallel, *left_out)):
                 return
             for name, param in module._parameters.items():
                 if param is not None and param.is_floating_point():
@@ -199,7 +200,9 @@ class FullyShardedDataParallel(Module):
 
     def register_comm_hook(self, state, hook):
         """Raise: gradients of one process are not reduced."""
-        raise NotImplementedError("FullyShardedDataParallel.register_comm_hook needs several processes")
+        raise NotImplementedError(
+            "FullyShardedDataParallel.register_comm_hook needs several processes"
+        )
 
     # The state of models and optimizers ---------------------------------------------------
 
@@ -269,7 +272,10 @@ class FullyShardedDataParallel(Module):
         numbers = {name: i for i, name in _names(model, optim).items()}
         state = optim_state_dict
         groups = [{**g, "params": [numbers[n] for n in g["params"]]} for g in state["param_groups"]]
-        found = {"state": {numbers[n]: s for n, s in state["state"].items()}, "param_groups": groups}
+        found = {
+            "state": {numbers[n]: s for n, s in state["state"].items()},
+            "param_groups": groups,
+        }
         if load_directly:
             optim.load_state_dict(found)
         return found

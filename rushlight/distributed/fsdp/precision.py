@@ -26,7 +26,8 @@ def lowered(places, dtype):
 
     The parameters get their gradients in their own dtype, through the casts.
     """
-    before, made = [], {}
+    before: list = []
+    made: dict = {}
     for module, name in places:
         param = module._parameters[name]
         before.append((module, name, param))

@@ -18,4 +18,6 @@ class ShardedGradScaler(GradScaler):
         self, device="cuda", init_scale=2.0**16, backoff_factor=0.5, growth_factor=2.0,
         growth_interval=2000, enabled=True, process_group=None,
     ):  # fmt: skip
-        super().__init__(device, init_scale, growth_factor, backoff_factor, growth_interval, enabled)
+        super().__init__(
+            device, init_scale, growth_factor, backoff_factor, growth_interval, enabled
+        )

@@ -91,16 +91,19 @@ def size_based_auto_wrap_policy(
     exclude_wrap_modules=None,
 ):  # fmt: skip
     """Wrap the modules with at least ``min_num_params`` parameters that no other wraps."""
-    leaves = force_leaf_modules or size_based_auto_wrap_policy.FORCE_LEAF_MODULES
-    excluded = exclude_wrap_modules or size_based_auto_wrap_policy.EXCLUDE_WRAP_MODULES
+    defaults = vars(size_based_auto_wrap_policy)
     large = nonwrapped_numel >= min_num_params
     if recurse:
-        return large and not isinstance(module, tuple(leaves))
+        return large and not isinstance(
+            module, tuple(force_leaf_modules or defaults["FORCE_LEAF_MODULES"])
+        )
+    excluded = exclude_wrap_modules or defaults["EXCLUDE_WRAP_MODULES"]
     return large and not isinstance(module, tuple(excluded))
 
 
-size_based_auto_wrap_policy.FORCE_LEAF_MODULES = set()  # type: ignore[attr-defined]
-size_based_auto_wrap_policy.EXCLUDE_WRAP_MODULES = {ModuleList, ModuleDict}  # type: ignore[attr-defined]
+vars(size_based_auto_wrap_policy).update(
+    FORCE_LEAF_MODULES=set(), EXCLUDE_WRAP_MODULES={ModuleList, ModuleDict}
+)
 
 
 def chosen(root, policy, ignored=(), options=None):
@@ -174,6 +177,6 @@ def _module_wrap_policy(module, recurse, nonwrapped_numel, module_classes):
 
 
 def _or_policy(module, recurse, nonwrapped_numel, policies):
-    return any(p(module=module, recurse=recurse, nonwrapped_numel=nonwrapped_numel) for p in policies)
-
-
+    return any(
+        p(module=module, recurse=recurse, nonwrapped_numel=nonwrapped_numel) for p in policies
+    )

@@ -19,7 +19,7 @@ class PostLocalSGDOptimizer(Optimizer):
         self.averager = averager
 
     @property
-    def state(self):
+    def state(self):  # type: ignore[override]
         """The state of the optimizer."""
         return self.optim.state
 

@@ -11,8 +11,8 @@ __all__ = ["ZeroRedundancyOptimizer"]
 class ZeroRedundancyOptimizer(Optimizer, Joinable):
     """An optimizer of which each process has the state of some parameters.
 
-    A process updates its parameters and gives them to the others. Parameters go, the largest first, to
-    the process that has the fewest elements.
+    A process updates its parameters and gives them to the others. Parameters go, the largest
+    first, to the process that has the fewest elements.
 
     Args:
         params: The parameters, or dicts of groups.
@@ -110,7 +110,9 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
     def consolidate_state_dict(self, to=0):
         """Collect the state of all processes on the process ``to``, for ``state_dict``."""
         if self.world_size > 1:
-            raise NotImplementedError("ZeroRedundancyOptimizer.consolidate_state_dict of several processes")
+            raise NotImplementedError(
+                "ZeroRedundancyOptimizer.consolidate_state_dict of several processes"
+            )
         self._saved = self.optim.state_dict()
 
     def state_dict(self):

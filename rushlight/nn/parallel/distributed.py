@@ -12,8 +12,8 @@ from rushlight.nn.modules.module import Module
 __all__ = ["DistributedDataParallel"]
 
 _NO_PARAMETERS = (
-    "DistributedDataParallel is not needed when a module doesn't have any parameters that require a "
-    "gradient."
+    "DistributedDataParallel is not needed when a module doesn't have any parameter that requires "
+    "a gradient."
 )
 
 
@@ -24,8 +24,9 @@ class _Hook(JoinHook):
 class DistributedDataParallel(Module, Joinable):
     """A module whose gradients are averaged over all processes.
 
-    Parameters and buffers of the first process are given to all. Each parameter's gradient is averaged
-    when it is complete in a backward pass. The state of the module is kept under ``module.``.
+    Parameters and buffers of the first process are given to all. Each parameter's gradient is
+    averaged when it is complete in a backward pass. The state of the module is kept under
+    ``module.``.
 
     Args:
         module: The module.
@@ -33,7 +34,8 @@ class DistributedDataParallel(Module, Joinable):
         dim, check_reduction, bucket_cap_mb, gradient_as_bucket_view, static_graph: Accepted
             without effect.
         find_unused_parameters: Accepted without effect: each gradient is averaged by itself.
-        broadcast_buffers: Whether buffers are those of the first process in each call. Default: True.
+        broadcast_buffers: Whether buffers are those of the first process in each call. Default:
+            True.
         init_sync: Whether parameters are given to all processes at the beginning.
         process_group: The group. Default: all processes.
         delay_all_reduce_named_params, param_to_hook_all_reduce: Accepted without effect.
@@ -165,12 +167,16 @@ class DistributedDataParallel(Module, Joinable):
         if not callable(hook):
             raise TypeError("Communication hook must be callable.")
         if self._comm_hook is not None:
-            raise RuntimeError("register_comm_hook or register_builtin_comm_hook can only be called once.")
+            raise RuntimeError(
+                "register_comm_hook or register_builtin_comm_hook can only be called once."
+            )
         self._comm_hook = state, hook
         if not self._handles:
             self._watch_gradients()
 
-    def join(self, divide_by_initial_world_size=True, enable=True, throw_on_early_termination=False):
+    def join(
+        self, divide_by_initial_world_size=True, enable=True, throw_on_early_termination=False
+    ):
         """A context in which processes may have inputs of different lengths."""
         return Join(
             [self], enable, throw_on_early_termination,

@@ -159,7 +159,8 @@ def parallel_apply(modules, inputs, kwargs_tup=None, devices=None):
     kwargs_tup = kwargs_tup or ({},) * len(modules)
     if not len(modules) == len(inputs) == len(kwargs_tup):
         raise AssertionError(
-            f"The number of modules {len(modules)} is not equal to the number of inputs {len(inputs)}"
+            f"The number of modules {len(modules)} is not equal to the number of inputs "
+            f"{len(inputs)}"
         )
     calls = zip(modules, inputs, kwargs_tup, strict=True)
     return [m(*(x if isinstance(x, (list, tuple)) else (x,)), **k) for m, x, k in calls]

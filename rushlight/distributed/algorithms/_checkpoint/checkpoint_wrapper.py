@@ -114,5 +114,5 @@ def apply_activation_checkpointing(
     if auto_wrap_policy is not None:
         replace_modules(model, chosen(model, auto_wrap_policy), checkpoint_wrapper_fn)
         return
-    found = {m: {} for m in model.modules() if m is not model and check_fn(m)}
+    found: dict = {m: {} for m in model.modules() if m is not model and check_fn(m)}
     replace_modules(model, found, checkpoint_wrapper_fn)
