@@ -152,8 +152,8 @@ def reduce_scatter_flat(pg, output, tensor, op):
     ):
         raise ShapeError(
             f"reduce_scatter_tensor: an output of shape {tuple(output.shape)} and {output.dtype} "
-            f"is not a part of an input of shape {tuple(tensor.shape)} and {tensor.dtype} for each of "
-            f"{pg.size()} processes"
+            f"is not a part of an input of shape {tuple(tensor.shape)} and {tensor.dtype} for "
+            f"each of {pg.size()} processes"
         )
     with no_grad():
         parts = _plain(tensor).reshape(pg.size(), *output.shape).unbind(0)

@@ -24,7 +24,7 @@ class DeviceMesh:
         device_type: The type of device of the tensors: "cpu" or "cuda".
         mesh: The ranks in a grid: a tensor or nested lists.
         mesh_dim_names: A name for each dim.
-        _groups: A group for each dim, if they exist.
+        backend_override: Accepted without effect.
 
     Raises:
         RuntimeError: A rank does not exist.

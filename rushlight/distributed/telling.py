@@ -1,6 +1,7 @@
 """Docstrings of collectives: what all of them take, and an example that runs."""
 
 import inspect
+import re
 
 __all__ = ["told"]
 
@@ -32,19 +33,17 @@ _AFTER = "\n>>> dist.destroy_process_group()"
 
 def told(function):
     """Complete a docstring: the shared parameters, the result, and a group around the example."""
-    text = inspect.cleandoc(function.__doc__)
-    head, _, example = text.partition(">>>")
-    body, _, after = head.partition("\nReturns:")
+    text, _, example = inspect.cleandoc(function.__doc__).partition(">>>")
+    head, *rest = re.split(r"\n(?=(?:Args|Returns|Raises):\n)", text)
+    parts = {part.partition(":")[0]: part.rstrip() for part in rest}
     names = inspect.signature(function).parameters
-    lines = [f"    {name}: {_SHARED[name]}" for name in names
-             if name in _SHARED and f"\n    {name}: " not in body]  # fmt: skip
-    if lines:
-        body = body.rstrip() + ("\n" if "\nArgs:" in body else "\n\nArgs:\n")
-        body += "\n".join(lines) + "\n"
-    if after:
-        body = f"{body.rstrip()}\n\nReturns:{after}"
-    elif "async_op" in names:
-        body = f"{body.rstrip()}\n\n{_WORK}\n"
-    example = f">>>{example.rstrip()}" if example else ""
-    function.__doc__ = f"{body.rstrip()}\n\n{_BEFORE}{example}{_AFTER}\n"
+    known = parts.get("Args", "Args:")
+    more = [f"    {n}: {_SHARED[n]}" for n in names if n in _SHARED and f"\n    {n}: " not in known]
+    if more or "Args" in parts:
+        parts["Args"] = "\n".join([known, *more])
+    if "async_op" in names:
+        parts.setdefault("Returns", _WORK)
+    sections = [head.rstrip(), *(parts[n] for n in ("Args", "Returns", "Raises") if n in parts)]
+    shown = f"{_BEFORE}>>>{example.rstrip()}{_AFTER}"
+    function.__doc__ = "\n\n".join([*sections, shown]) + "\n"
     return function

@@ -65,6 +65,14 @@ def _load(state, reader, steps, planner):
     steps.agree("read", read, lambda results: None)
 
 
+def _load_state_dict(
+    state_dict, storage_reader, process_group=None, coordinator_rank=0, no_dist=False, planner=None
+):
+    """Read a checkpoint into a dict; ``load`` also gives objects their states."""
+    storage_reader.reset()
+    _load(state_dict, storage_reader, Steps(process_group, no_dist), planner or DefaultLoadPlanner())
+
+
 def load_state_dict(
     state_dict, storage_reader, process_group=None, coordinator_rank=0, no_dist=False, planner=None
 ):

@@ -7,14 +7,19 @@ from rushlight import late
 from rushlight.autograd import no_grad
 from rushlight.distributed.collectives import broadcast
 from rushlight.distributed.fsdp.api import (
+    BackwardPrefetch,
+    CPUOffload,
     FullOptimStateDictConfig,
     FullStateDictConfig,
     LocalOptimStateDictConfig,
     LocalStateDictConfig,
+    MixedPrecision,
+    OptimStateDictConfig,
     OptimStateKeyType,
     ShardedOptimStateDictConfig,
     ShardedStateDictConfig,
     ShardingStrategy,
+    StateDictConfig,
     StateDictSettings,
     StateDictType,
 )
@@ -24,7 +29,13 @@ from rushlight.distributed.process_group import resolve
 from rushlight.nn.modules.module import Module
 from rushlight.nn.parameter import Parameter
 
-__all__ = ["FlatParameter", "FullyShardedDataParallel", "OptimStateKeyType"]
+__all__ = [
+    "BackwardPrefetch", "CPUOffload", "FlatParameter", "FullOptimStateDictConfig",
+    "FullStateDictConfig", "FullyShardedDataParallel", "LocalOptimStateDictConfig",
+    "LocalStateDictConfig", "MixedPrecision", "OptimStateDictConfig", "OptimStateKeyType",
+    "ShardedOptimStateDictConfig", "ShardedStateDictConfig", "ShardingStrategy", "StateDictConfig",
+    "StateDictSettings", "StateDictType",
+]  # fmt: skip
 
 _PREFIX = "_fsdp_wrapped_module."
 _CONFIGS = {

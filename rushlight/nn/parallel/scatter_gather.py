@@ -123,7 +123,8 @@ def replicate(network, devices, detach=False):
         return copy.detach() if detach else copy
 
     def copied(module, device):
-        twin = module._replicate_for_data_parallel()
+        twin = object.__new__(type(module))
+        twin.__dict__.update(vars(module))
         twin._modules = {n: m and copied(m, device) for n, m in module._modules.items()}
         twin._parameters = {}
         twin._buffers = {n: b if b is None else b.to(device) for n, b in module._buffers.items()}
