@@ -209,6 +209,11 @@ def __getattr__(name: str) -> Any:
         found = getattr(importlib.import_module(f"{__name__}.{_LATE[name]}"), name)
     elif name in _MODULES:
         found = importlib.import_module(f"{__name__}.{name}")
+    elif name.startswith("_") and not name.startswith("__"):
+        private = importlib.import_module(f"{__name__}.distributed_c10d")
+        if name not in vars(private):
+            raise AttributeError(f"module 'rushlight.distributed' has no attribute {name!r}")
+        found = vars(private)[name]
     else:
         raise AttributeError(
             f"module 'rushlight.distributed' has no attribute {name!r}; see docs/coverage.md"

@@ -29,6 +29,9 @@ class RedOpType(enum.Enum):
     def __int__(self):
         return self.value
 
+    def __hash__(self):
+        return self.value
+
 
 RedOpType.__qualname__ = "ReduceOp.RedOpType"
 

@@ -134,13 +134,12 @@ def init_process_group(
     if store is not None and not (world_size > 0 and rank >= 0):
         what = "world_size" if world_size <= 0 else "rank"
         raise AssertionError(f"{what} must be positive if using store")
-    backend = backend_name(backend)
     timeout = default_pg_timeout if timeout is None else timeout
     if store is None:
         url = "env://" if init_method is None else init_method
-        # The size is checked before a store waits for processes that never come.
         store, rank, world_size = next(rendezvous(url, rank, world_size, timeout=timeout))
         store.set_timeout(timeout)
+    backend = backend_name(backend)
     name = next(iter(BackendConfig(backend).get_device_backend_map().values()))
     transport = connect(name, store, rank, world_size)
     world.default_pg = _registered(

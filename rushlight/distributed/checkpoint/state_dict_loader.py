@@ -70,7 +70,9 @@ def _load_state_dict(
 ):
     """Read a checkpoint into a dict; ``load`` also gives objects their states."""
     storage_reader.reset()
-    _load(state_dict, storage_reader, Steps(process_group, no_dist), planner or DefaultLoadPlanner())
+    _load(
+        state_dict, storage_reader, Steps(process_group, no_dist), planner or DefaultLoadPlanner()
+    )
 
 
 def load_state_dict(
