@@ -28,7 +28,7 @@ def to_bytes(obj):
 
 def to_object(data, size):
     """The object in the first ``size`` bytes of a tensor."""
-    return pickle.loads(data[: int(size)].array.tobytes())
+    return pickle.loads(data[: int(size)].numpy().tobytes())
 
 
 def _zeros(size, dtype=uint8):
