@@ -189,3 +189,30 @@ def test_parts_on_several_devices():
     outs = parallel.parallel_apply(copies, [torch.ones(1, 2), torch.ones(2, 2)])
     parallel.gather(outs, "cpu").sum().backward()
     assert model.bias.grad.item() == 3
+
+
+def test_compiled_models(group):
+    wanted = losses(small())
+    assert losses(torch.compile(nn.parallel.DistributedDataParallel(small()))) == wanted
+    assert losses(torch.compile(fsdp.FullyShardedDataParallel(small()))) == wanted
+    assert losses(torch.compile(fsdp.fully_shard(small()))) == wanted
+
+
+def test_functions_of_dtensors_run_eagerly_with_a_warning(group):
+    mesh = dist.init_device_mesh("cpu", (1,))
+    x = distribute_tensor(torch.ones(2), mesh, [Shard(0)])
+    with pytest.warns(UserWarning, match="an argument is one of the DTensors"):
+        assert torch.compile(lambda a: (a * 2).sum())(x).item() == 4
+
+
+def test_a_compiled_step_has_collectives(group):
+    @torch.compile
+    def step(x):
+        y = x * 2
+        dist.all_reduce(y)
+        found = [torch.zeros(2)]
+        dist.all_gather(found, y)
+        return found[0] + 1
+
+    assert step(torch.ones(2)).tolist() == [3, 3]
+    assert step(torch.full((2,), 3.0)).tolist() == [7, 7]

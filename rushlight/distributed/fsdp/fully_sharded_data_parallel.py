@@ -100,12 +100,14 @@ class FullyShardedDataParallel(Module):
         self.sharding_strategy = sharding_strategy or ShardingStrategy.FULL_SHARD
         self.cpu_offload, self.mixed_precision = cpu_offload, mixed_precision
         self._use_orig_params = use_orig_params
-        self._is_root = None
+        self._is_root = True
         self._settings = _settings(StateDictType.FULL_STATE_DICT, None, None)
         if auto_wrap_policy is not None:
             ignored = [m for part in ignored_modules or () for m in part.modules()]
             found = chosen(module, auto_wrap_policy, ignored, options)
             replace_modules(module, found, type(self))
+        for part in FullyShardedDataParallel.fsdp_modules(module):
+            part._is_root = False
         self._prepare(module, param_init_fn, device_id, sync_module_states)
         self._fsdp_wrapped_module = module
         self.register_state_dict_post_hook(_without_prefix)
@@ -166,9 +168,6 @@ class FullyShardedDataParallel(Module):
         return list(walk(self._fsdp_wrapped_module))
 
     def forward(self, *args, **kwargs):
-        if self._is_root is None:
-            for part in FullyShardedDataParallel.fsdp_modules(self):
-                part._is_root = part is self
         policy = self.mixed_precision
         if policy is None or policy.param_dtype is None:
             return self._fsdp_wrapped_module(*args, **kwargs)
@@ -178,8 +177,8 @@ class FullyShardedDataParallel(Module):
             return self._fsdp_wrapped_module(*args, **kwargs)
 
     def check_is_root(self):
-        """Whether no other wrapper has this one inside; known after the first call."""
-        return self._is_root is not False
+        """Whether no other wrapper has this one inside."""
+        return self._is_root
 
     @staticmethod
     def fsdp_modules(module, root_only=False):
