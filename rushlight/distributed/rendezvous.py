@@ -7,7 +7,7 @@ from rushlight.distributed.constants import default_pg_timeout
 from rushlight.distributed.store import FileStore
 from rushlight.distributed.tcp_store import TCPStore
 
-__all__ = ["register_rendezvous_handler", "rendezvous"]
+__all__ = ["expected_size", "register_rendezvous_handler", "rendezvous"]
 
 _handlers: dict = {}
 
@@ -66,6 +66,14 @@ def rendezvous(url, rank=-1, world_size=-1, **kwargs):
     if parts.scheme not in _OWN:
         return iter(_handlers[parts.scheme](_rebuilt(parts, query), **kwargs))
     return iter(_handlers[parts.scheme](parts, query, **kwargs))
+
+
+def expected_size(url, world_size):
+    """The number of processes as far as it is known before they find each other; otherwise 0."""
+    told = parse_qs(urlparse(url).query).get("world_size", [world_size])[-1]
+    if told == -1 and url.startswith("env://"):
+        told = os.environ.get("WORLD_SIZE", 0)
+    return int(told)
 
 
 def _rebuilt(parts, query):

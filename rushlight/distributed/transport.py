@@ -8,7 +8,7 @@ or how they are connected, so MPI is one more subclass, and one more line in ``T
 
 from rushlight.distributed.reduce_op import reduce_alone
 
-__all__ = ["TRANSPORTS", "OneProcess", "Transport", "connect"]
+__all__ = ["TRANSPORTS", "OneProcess", "Transport", "check_size", "connect"]
 
 
 class Transport:
@@ -115,13 +115,18 @@ class OneProcess(Transport):
         return self if 0 in ranks else None
 
 
-def _connect_one(store, rank, size):
+def check_size(size):
+    """Raise if no transport connects ``size`` processes. It is asked before anything waits."""
     if size > 1:
         raise RuntimeError(
             f"init_process_group: world_size is {size}, and rushlight has no transport between "
             "processes yet. Run the program in one process: WORLD_SIZE=1 and RANK=0 in the "
             "environment, torchrun --nproc-per-node=1, or world_size=1"
         )
+
+
+def _connect_one(store, rank, size):
+    check_size(size)
     if rank != 0:
         raise RuntimeError(f"init_process_group: rank {rank} is not less than the world size 1")
     return OneProcess()

@@ -5,10 +5,10 @@ import os
 from rushlight.distributed.backend import Backend, BackendConfig, backend_name
 from rushlight.distributed.constants import default_pg_timeout
 from rushlight.distributed.process_group import GroupMember, ProcessGroup, resolve, world
-from rushlight.distributed.rendezvous import rendezvous
+from rushlight.distributed.rendezvous import expected_size, rendezvous
 from rushlight.distributed.store import PrefixStore
 from rushlight.distributed.telling import told
-from rushlight.distributed.transport import connect
+from rushlight.distributed.transport import check_size, connect
 
 __all__ = [
     "destroy_process_group", "get_backend", "get_backend_config", "get_global_rank",
@@ -137,6 +137,7 @@ def init_process_group(
     timeout = default_pg_timeout if timeout is None else timeout
     if store is None:
         url = "env://" if init_method is None else init_method
+        check_size(expected_size(url, world_size))
         store, rank, world_size = next(rendezvous(url, rank, world_size, timeout=timeout))
         store.set_timeout(timeout)
     backend = backend_name(backend)

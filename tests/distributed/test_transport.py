@@ -119,8 +119,13 @@ def test_gradients_add_up_under_no_sync_and_hooks_reduce_them():
     assert run(work) == [(1.0, 3.0, 1.5), (2.0, 3.0, 1.5)]
 
 
-def test_a_world_of_several_names_the_remedy():
+def test_a_world_of_several_names_the_remedy(monkeypatch):
     with pytest.raises(RuntimeError, match=r"world_size is 2.*WORLD_SIZE=1"):
         dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=2)
+    for options in {"init_method": "tcp://127.0.0.1:1?rank=1&world_size=2"}, {}:
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        monkeypatch.setenv("RANK", "1")
+        with pytest.raises(RuntimeError, match="world_size is 2"):  # and waits for nobody
+            dist.init_process_group("gloo", **options)
     assert not dist.is_initialized()
     assert isinstance(connect("nccl", None, 0, 1), OneProcess)
