@@ -25,6 +25,10 @@ class ModuleWrapPolicy(_Policy):
 
     Args:
         module_classes: The classes.
+
+    >>> from rushlight.distributed.fsdp.wrap import ModuleWrapPolicy
+    >>> ModuleWrapPolicy({ModuleList})(ModuleList(), recurse=False)
+    True
     """
 
     def __init__(self, module_classes):
@@ -50,6 +54,8 @@ class CustomPolicy(_Policy):
 
     Args:
         lambda_fn: The function.
+
+    >>> policy = CustomPolicy(lambda module: isinstance(module, ModuleList))
     """
 
     def __init__(self, lambda_fn):
@@ -72,17 +78,53 @@ class CustomPolicy(_Policy):
 
 
 def always_wrap_policy(*args, **kwargs):
-    """Return True: every module is wrapped."""
+    """Return True: every module is wrapped.
+
+    Args:
+        args, kwargs: Accepted without effect.
+
+    Returns:
+        True.
+
+    >>> always_wrap_policy()
+    True
+    """
     return True
 
 
 def lambda_auto_wrap_policy(module, recurse, nonwrapped_numel, lambda_fn):
-    """Wrap the modules for which ``lambda_fn`` is true."""
+    """Wrap the modules for which ``lambda_fn`` is true.
+
+    Args:
+        module: A module.
+        recurse: Whether it is asked if the modules inside may be wrapped, and not the module.
+        nonwrapped_numel: The number of its parameters that no module inside wraps.
+        lambda_fn: A function of a module.
+
+    Returns:
+        A bool.
+
+    >>> lambda_auto_wrap_policy(None, False, 0, lambda module: module is None)
+    True
+    """
     return True if recurse else lambda_fn(module)
 
 
 def transformer_auto_wrap_policy(module, recurse, nonwrapped_numel, transformer_layer_cls):
-    """Wrap the modules of some classes."""
+    """Wrap the modules of some classes.
+
+    Args:
+        module: A module.
+        recurse: Whether it is asked if the modules inside may be wrapped, and not the module.
+        nonwrapped_numel: The number of its parameters that no module inside wraps.
+        transformer_layer_cls: The classes.
+
+    Returns:
+        A bool.
+
+    >>> transformer_auto_wrap_policy(ModuleList(), False, 0, {ModuleList})
+    True
+    """
     return True if recurse else isinstance(module, tuple(transformer_layer_cls))
 
 
@@ -90,7 +132,22 @@ def size_based_auto_wrap_policy(
     module, recurse, nonwrapped_numel, min_num_params=int(1e8), force_leaf_modules=None,
     exclude_wrap_modules=None,
 ):  # fmt: skip
-    """Wrap the modules with at least ``min_num_params`` parameters that no other wraps."""
+    """Wrap the modules with at least ``min_num_params`` parameters that no other wraps.
+
+    Args:
+        module: A module.
+        recurse: Whether it is asked if the modules inside may be wrapped, and not the module.
+        nonwrapped_numel: The number of its parameters that no module inside wraps.
+        min_num_params: The least number of parameters.
+        force_leaf_modules: Classes in which nothing is wrapped.
+        exclude_wrap_modules: Classes that are not wrapped. Default: ``ModuleList``, ``ModuleDict``.
+
+    Returns:
+        A bool.
+
+    >>> size_based_auto_wrap_policy(None, False, 100, min_num_params=50)
+    True
+    """
     defaults = vars(size_based_auto_wrap_policy)
     large = nonwrapped_numel >= min_num_params
     if recurse:
@@ -156,6 +213,13 @@ def enable_wrap(*, wrapper_cls, **wrapper_kwargs):
     Args:
         wrapper_cls: The wrapper.
         wrapper_kwargs: Its options.
+
+    Yields:
+        None.
+
+    >>> with enable_wrap(wrapper_cls=lambda module: [module]):
+    ...     wrap("module")
+    ['module']
     """
     _wrapping.append((wrapper_cls, wrapper_kwargs))
     try:
@@ -165,7 +229,19 @@ def enable_wrap(*, wrapper_cls, **wrapper_kwargs):
 
 
 def wrap(module, **wrap_overrides):
-    """Wrap a module inside of ``enable_wrap``; return it as it is elsewhere."""
+    """Wrap a module inside of ``enable_wrap``; return it as it is elsewhere.
+
+    Args:
+        module: The module.
+        wrap_overrides: Options of the wrapper, in the place of those of ``enable_wrap``.
+
+    Returns:
+        A module.
+
+    >>> with enable_wrap(wrapper_cls=lambda module: [module]):
+    ...     wrap("module")
+    ['module']
+    """
     if not _wrapping:
         return module
     wrapper, options = _wrapping[-1]
