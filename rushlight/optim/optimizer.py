@@ -193,6 +193,8 @@ class Optimizer:
         _name_params(owner, param_group)
         for p in param_group["params"]:
             self._check_param(p)
+        # A DTensor is updated through its local tensor, which has the gradient.
+        param_group["params"] = [getattr(p, "_local_tensor", p) for p in param_group["params"]]
         for name, default in self.defaults.items():
             if default is required and name not in param_group:
                 raise ValueError(

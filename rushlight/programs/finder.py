@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import rushlight
-from rushlight.programs.naming import rename
+from rushlight.programs.naming import rename, renamed
 from rushlight.programs.places import GAP, INTERNAL, family, is_known, locate, members
 from rushlight.version import __version__
 
@@ -156,7 +156,10 @@ def _explain_gaps(module, path, own):
     def __getattr__(name):
         if own is not None:
             with contextlib.suppress(AttributeError):
-                return own(name)
+                found = own(name)
+                if isinstance(found, ModuleType) and found.__name__ == f"{module.__name__}.{name}":
+                    return importlib.import_module(f"{path}.{name}")
+                return renamed(found, name, path)
         package = family(path)
         if package is not None and not name.startswith("__"):
             siblings = vars(importlib.import_module(package))

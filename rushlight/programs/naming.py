@@ -9,7 +9,7 @@ from types import FunctionType
 from rushlight.programs.places import locate
 from rushlight.serialization.names import torch_name
 
-__all__ = ["rename"]
+__all__ = ["rename", "renamed"]
 
 
 def rename(module, path):
@@ -21,6 +21,13 @@ def rename(module, path):
         home = getattr(value, "__module__", None)
         if isinstance(value, type | FunctionType) and _ours(home) and not name.startswith("__"):
             _place(value, name, path)
+
+
+def renamed(value, name, path):
+    """Return ``value``, which the module ``path`` loads when its ``name`` is first asked for."""
+    if isinstance(value, type | FunctionType) and _ours(getattr(value, "__module__", None)):
+        _place(value, name, path)
+    return value
 
 
 def _ours(home):

@@ -60,6 +60,13 @@ assert Normal is torch.distributions.Normal
 assert importlib.util.find_spec("torch") and importlib.util.find_spec("torch.package") is None
 assert not hasattr(torch, "datasets") and not hasattr(nn, "Foo")
 
+import torch.distributed as dist
+from torch.distributed.fsdp import FullyShardedDataParallel
+from torch.distributed.distributed_c10d import _get_default_group
+from torch.nn.parallel import DistributedDataParallel
+assert dist.is_available() and DistributedDataParallel.__module__ == "torch.nn.parallel.distributed"
+assert dist.tensor.DTensor.__module__.startswith("torch.distributed.tensor")
+
 class Net(nn.Sequential):
     pass
 

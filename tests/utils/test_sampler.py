@@ -96,5 +96,10 @@ def test_a_sampler_follows_data_that_grows():
 
 
 def test_a_share_needs_the_world():
-    with pytest.raises(RuntimeError, match=r"pass both \(got num_replicas=2, rank=None\)"):
+    with pytest.raises(ValueError, match="Default process group has not been initialized"):
         data.DistributedSampler(range(3), 2)
+    torch.distributed.init_process_group(store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        assert list(data.DistributedSampler(range(3), shuffle=False)) == [0, 1, 2]
+    finally:
+        torch.distributed.destroy_process_group()

@@ -7,8 +7,8 @@ import numpy as np
 from rushlight.autograd.tape import refresh
 from rushlight.compiler.calls.guard import GONE, demand_there
 from rushlight.compiler.python.comparisons import is_plain
+from rushlight.composite import Composite
 from rushlight.errors import TraceError
-from rushlight.ops.tensor.memory_format import strided
 from rushlight.remote import RemoteArray
 from rushlight.tensor import Tensor
 
@@ -155,10 +155,9 @@ class Arguments:
 
     def _tensor(self, expression, t):
         source = self.source
-        if t.layout is not strided or t.is_nested:
-            kind = "nested" if t.is_nested else "sparse"
+        if isinstance(t, Composite):
             self.refusal = TraceError(
-                f"an argument is a {kind} tensor of layout {t.layout}; pass a dense tensor"
+                f"an argument is one of the {t.noun}, of layout {t.layout}; {t.remedy}"
             )
             source.demand(f"type({expression}) is {source.name(type(t))}")
             return

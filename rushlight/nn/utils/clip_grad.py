@@ -21,7 +21,8 @@ __all__ = [
 
 
 def _as_list(tensors):
-    return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    found = [tensors] if isinstance(tensors, Tensor) else tensors
+    return [getattr(t, "_local_tensor", t) for t in found]  # that of a DTensor
 
 
 def _grads(parameters):

@@ -252,8 +252,8 @@ class DistributedSampler(Sampler[int]):
 
     Args:
         dataset: The data set; only its length is used.
-        num_replicas: Number of processes.
-        rank: The index of this process, from 0 to ``num_replicas - 1``.
+        num_replicas: Number of processes. Default: that of ``torch.distributed``'s group.
+        rank: The index of this process, from 0 to ``num_replicas - 1``. Default: that in the group.
         shuffle: Put the samples in a random order. Default: True.
         seed: An int that decides the order, together with the epoch. It must be the same in all
             processes. Default: 0.
@@ -261,8 +261,8 @@ class DistributedSampler(Sampler[int]):
             Default: False.
 
     Raises:
-        RuntimeError: ``num_replicas`` or ``rank`` is missing.
-        ValueError: ``rank`` is not in [0, num_replicas).
+        ValueError: ``rank`` is not in [0, num_replicas), or one of both is missing, and there is no
+            process group.
 
     >>> import rushlight as torch
     >>> list(torch.utils.data.DistributedSampler("abcde", 2, rank=1, shuffle=False))
@@ -272,11 +272,10 @@ class DistributedSampler(Sampler[int]):
     def __init__(
         self, dataset, num_replicas=None, rank=None, shuffle=True, seed=0, drop_last=False
     ):
-        if num_replicas is None or rank is None:
-            raise RuntimeError(
-                "DistributedSampler: no process group tells the world's size and the rank here; "
-                f"pass both (got num_replicas={num_replicas}, rank={rank})"
-            )
+        if num_replicas is None:
+            num_replicas = torch.distributed.get_world_size()
+        if rank is None:
+            rank = torch.distributed.get_rank()
         if not 0 <= rank < num_replicas:
             raise ValueError(
                 f"DistributedSampler: rank {rank} is not in [0, {num_replicas - 1}], "

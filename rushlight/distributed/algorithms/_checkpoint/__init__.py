@@ -1,0 +1,1 @@
+"""Checkpoints of a part of a model."""

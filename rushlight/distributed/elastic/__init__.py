@@ -1,0 +1,1 @@
+"""What starts processes again. rushlight starts one (``torch.distributed.run``)."""

@@ -1,0 +1,1 @@
+"""The launcher's process on each machine."""
