@@ -128,9 +128,9 @@ _LAZY = {
 }  # fmt: skip
 _LAZY_NAMES = {
     **dict.fromkeys(
-        ("_assert", "get_default_device", "get_num_interop_threads", "set_default_device",
-         "set_flush_denormal", "set_num_interop_threads", "typename", "is_warn_always_enabled",
-         "set_warn_always"), "rushlight.defaults",
+        ("_assert", "get_default_device", "get_device_module", "get_num_interop_threads",
+         "set_default_device", "set_flush_denormal", "set_num_interop_threads", "typename",
+         "is_warn_always_enabled", "set_warn_always"), "rushlight.defaults",
     ),
     **dict.fromkeys(
         ("_check", "_check_index", "_check_is_size", "_check_not_implemented", "_check_tensor_all",

@@ -87,11 +87,11 @@ class GetAttrKey(_Key):
     __slots__ = ("name",)
 
     def __str__(self):
-        return f".{self.name}"
+        return f".{self._value}"
 
     def get(self, container):
         """The attribute of ``container``."""
-        return getattr(container, self.name)
+        return getattr(container, self._value)
 
 
 def _list_flatten(d):
