@@ -249,4 +249,4 @@ def test_options_for_a_while():
     with pytest.raises(KeyError), printoptions(precision=2, sci_mode=False):
         assert OPTIONS.precision == 2 and OPTIONS.sci_mode is False
         raise KeyError
-    assert OPTIONS == PrintOptions()
+    assert PrintOptions() == OPTIONS
