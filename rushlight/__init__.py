@@ -71,10 +71,10 @@ __all__ = [
     "enable_grad", "finfo",
     "get_default_dtype", "get_rng_state", "iinfo", "inf", "inference_mode", "initial_seed",
     "is_grad_enabled", "is_inference_mode_enabled", "jagged", "layout", "legacy_contiguous_format",
-    "manual_seed", "memory_format", "nan", "newaxis", "no_grad", "ops", "pi", "preserve_format", "promote_types",
-    "result_type", "seed", "set_default_dtype", "set_grad_enabled", "set_printoptions",
-    "set_rng_state", "sparse_bsc", "sparse_bsr", "sparse_coo", "sparse_csc", "sparse_csr",
-    "strided",
+    "manual_seed", "memory_format", "nan", "newaxis", "no_grad", "ops", "pi", "preserve_format",
+    "promote_types", "result_type", "seed", "set_default_dtype", "set_grad_enabled",
+    "set_printoptions", "set_rng_state", "sparse_bsc", "sparse_bsr", "sparse_coo", "sparse_csc",
+    "sparse_csr", "strided",
 ]  # fmt: skip
 
 late.framework = importlib.import_module(__name__)
