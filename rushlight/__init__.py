@@ -39,6 +39,7 @@ from rushlight.ops.tensor.memory_format import (
     contiguous_format,
     jagged,
     layout,
+    legacy_contiguous_format,
     memory_format,
     preserve_format,
     sparse_bsc,
@@ -69,11 +70,11 @@ __all__ = [
     "channels_last_3d", "contiguous_format", "default_generator", "device", "dtype", "e",
     "enable_grad", "finfo",
     "get_default_dtype", "get_rng_state", "iinfo", "inf", "inference_mode", "initial_seed",
-    "is_grad_enabled", "is_inference_mode_enabled", "jagged", "layout", "manual_seed",
-    "memory_format", "nan", "newaxis", "no_grad", "ops", "pi", "preserve_format", "promote_types",
-    "result_type", "seed", "set_default_dtype", "set_grad_enabled", "set_printoptions",
-    "set_rng_state", "sparse_bsc", "sparse_bsr", "sparse_coo", "sparse_csc", "sparse_csr",
-    "strided",
+    "is_grad_enabled", "is_inference_mode_enabled", "jagged", "layout", "legacy_contiguous_format",
+    "manual_seed", "memory_format", "nan", "newaxis", "no_grad", "ops", "pi", "preserve_format",
+    "promote_types", "result_type", "seed", "set_default_dtype", "set_grad_enabled",
+    "set_printoptions", "set_rng_state", "sparse_bsc", "sparse_bsr", "sparse_coo", "sparse_csc",
+    "sparse_csr", "strided",
 ]  # fmt: skip
 
 late.framework = importlib.import_module(__name__)
@@ -128,9 +129,9 @@ _LAZY = {
 }  # fmt: skip
 _LAZY_NAMES = {
     **dict.fromkeys(
-        ("_assert", "get_default_device", "get_num_interop_threads", "set_default_device",
-         "set_flush_denormal", "set_num_interop_threads", "typename", "is_warn_always_enabled",
-         "set_warn_always"), "rushlight.defaults",
+        ("_assert", "get_default_device", "get_device_module", "get_num_interop_threads",
+         "set_default_device", "set_flush_denormal", "set_num_interop_threads", "typename",
+         "is_warn_always_enabled", "set_warn_always"), "rushlight.defaults",
     ),
     **dict.fromkeys(
         ("_check", "_check_index", "_check_is_size", "_check_not_implemented", "_check_tensor_all",

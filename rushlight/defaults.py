@@ -1,14 +1,19 @@
 """Settings of the whole process: default device, interop threads, denormals; and ``typename``."""
 
-from rushlight import remote
+from types import ModuleType
+
+from rushlight import accelerator, late, remote
 from rushlight.autograd.mode import refuse_in_trace
 from rushlight.backend.native import llvm_works
+from rushlight.device import CPU
+from rushlight.device import device as device_type
 from rushlight.ops.core.dispatch import hand_over, overrides
 from rushlight.tensor import Tensor
 
 __all__ = [
-    "get_default_device", "get_num_interop_threads", "is_warn_always_enabled", "set_default_device",
-    "set_flush_denormal", "set_num_interop_threads", "set_warn_always", "typename",
+    "get_default_device", "get_device_module", "get_num_interop_threads",
+    "is_warn_always_enabled", "set_default_device", "set_flush_denormal",
+    "set_num_interop_threads", "set_warn_always", "typename",
 ]  # fmt: skip
 
 _interop_threads = 1
@@ -26,6 +31,36 @@ def get_default_device():
     device(type='cpu')
     """
     return remote.default_device()
+
+
+def get_device_module(device=None):
+    """Return the module of a type of devices.
+
+    Args:
+        device: A ``torch.device`` or its name. Default: the accelerator, or the CPU if there is
+            none.
+
+    Returns:
+        The module, such as ``torch.cpu`` or ``torch.cuda``.
+
+    Raises:
+        RuntimeError: ``device`` names no device, or one whose type has no module.
+
+    >>> import rushlight as torch
+    >>> torch.get_device_module("cpu").is_available()
+    True
+    """
+    if device is None:
+        found = accelerator.current_accelerator(check_available=True) or CPU
+    elif isinstance(device, str | device_type):
+        found = device_type(device)
+    else:
+        raise RuntimeError(f"Invalid value of device '{device}', expect torch.device, str, or None")
+    # rushlight.meta is a module of rushlight's own.
+    module = None if found.type == "meta" else getattr(late.framework, found.type, None)
+    if not isinstance(module, ModuleType):
+        raise RuntimeError(f"Device '{found.type}' does not have a corresponding module registered")
+    return module
 
 
 def set_default_device(device):

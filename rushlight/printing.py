@@ -4,6 +4,8 @@ A tensor's text is made in three steps: choose the elements to show, format them
 width (``_align``), and lay the texts out in brackets (``_layout``). The suffixes come last.
 """
 
+import contextlib
+import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from rushlight.dtype import dtype as dtype_type
 
 __all__ = [
     "OPTIONS", "PrintOptions", "contents", "format_tensor", "format_with", "must_name",
-    "set_printoptions",
+    "printoptions", "set_printoptions",
 ]  # fmt: skip
 
 
@@ -84,6 +86,30 @@ def set_printoptions(
         if value is not None:
             setattr(OPTIONS, name, value)
     OPTIONS.sci_mode = sci_mode
+
+
+@contextlib.contextmanager
+def printoptions(**options):
+    """Context in which tensors print as with ``set_printoptions(**options)``.
+
+    Args:
+        **options: The arguments of ``set_printoptions``.
+
+    Returns:
+        Context manager, which restores the options.
+
+    >>> import rushlight as torch
+    >>> from rushlight.printing import printoptions
+    >>> with printoptions(precision=2):
+    ...     print(torch.tensor([0.5]))
+    tensor([0.50])
+    """
+    before = dataclasses.asdict(OPTIONS)
+    set_printoptions(**options)
+    try:
+        yield
+    finally:
+        set_printoptions(**before)
 
 
 def format_tensor(

@@ -137,3 +137,10 @@ def test_switches_are_pytorchs():
     if torch.cuda.is_available() or torch.version.cuda:
         pytest.skip("this PyTorch has CUDA")
     assert switched(rushlight) == switched(torch)
+
+
+def test_what_pytorch_has_for_graphs_of_a_gpu():
+    assert not rushlight.cuda.is_current_stream_capturing()
+    for cls in (rushlight.cuda.CUDAGraph, lambda: rushlight.cuda.graph(None)):
+        with pytest.raises(NotImplementedError, match=r"torch\.cuda\."):
+            cls()

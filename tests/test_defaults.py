@@ -64,3 +64,15 @@ def test_arguments_that_are_no_device_or_switch():
             rushlight.device(*wrong)
     with pytest.raises(TypeError, match="expected a bool"):
         rushlight.use_deterministic_algorithms(1)
+
+
+def test_the_module_of_a_device():
+    assert (
+        rushlight.get_device_module("cpu")
+        is rushlight.get_device_module(rushlight.device("cpu"))
+        is rushlight.cpu
+    )
+    assert rushlight.get_device_module("cuda:1") is rushlight.cuda
+    for wrong in ("nothing", 3, "ve", "meta"):
+        with pytest.raises(RuntimeError):
+            rushlight.get_device_module(wrong)

@@ -13,7 +13,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from rushlight.dtype import DTYPES, bfloat16, float16, float32, float64, of
-from rushlight.printing import OPTIONS, PrintOptions, format_tensor, set_printoptions
+from rushlight.printing import (
+    OPTIONS,
+    PrintOptions,
+    format_tensor,
+    printoptions,
+    set_printoptions,
+)
 
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "printing.json"
 BY_NAME = {d.name: d for d in DTYPES}
@@ -237,3 +243,10 @@ def test_a_parameter_prints_under_its_heading():
     parameter = torch.nn.Parameter(torch.from_numpy(array))
     text = text_of(array, requires_grad=True)
     assert repr(parameter) == "Parameter containing:\n" + text
+
+
+def test_options_for_a_while():
+    with pytest.raises(KeyError), printoptions(precision=2, sci_mode=False):
+        assert OPTIONS.precision == 2 and OPTIONS.sci_mode is False
+        raise KeyError
+    assert PrintOptions() == OPTIONS

@@ -107,7 +107,7 @@ def test_registered_containers():
     assert (found["k"].a, found["k"].b) == (2, [4])
     with pytest.raises(ValueError, match="already registered"):
         pytree.register_pytree_node(Pair, None, None)
-    del pytree._REGISTERED[Pair]
+    del pytree.SUPPORTED_NODES[Pair]
 
 
 def test_collect_env_prints_versions():

@@ -89,11 +89,13 @@ class GraphModule(Module):
     def __new__(cls, *args, **kwargs):
         own = next(c for c in cls.__mro__ if "_of_instance" not in vars(c))
         made = type(own.__name__, (own,), {"_of_instance": True, "__module__": own.__module__})
+        # Libraries know the class, whatever its name, by PyTorch's qualified name.
+        made.__qualname__ = "GraphModule.__new__.<locals>.GraphModuleImpl"
         return super().__new__(made)
 
     def __init__(self, root, graph, class_name="GraphModule"):
         super().__init__()
-        self.__class__.__name__ = self.__class__.__qualname__ = class_name
+        self.__class__.__name__ = class_name
         wanted = sorted(
             {n.target for n in graph.nodes if n.op in ("get_attr", "call_module")},
             key=lambda path: path.count("."),

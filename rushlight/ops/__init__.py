@@ -24,8 +24,8 @@ _MODULES = (
     "reduce.difference", "reduce.quantile", "reduce.mode", "reduce.covariance", "reduce.histogram",
     "reduce.frobenius_norm", "shape.compose", "create.indices", "create.further", "shape.queries",
     "elementwise.quantize",
-    "linear.factors", "linear.matrices", "linear.scaled_mm", "linear.trace", "linear.vander",
-    "linear.vdot", "linear.nuclear_norm", "tensor.sparse_methods",
+    "linear.factors", "linear.grouped_mm", "linear.matrices", "linear.scaled_mm", "linear.trace",
+    "linear.vander", "linear.vdot", "linear.nuclear_norm", "tensor.sparse_methods",
 )  # fmt: skip
 
 for _name in _MODULES:

@@ -29,6 +29,8 @@ _MOVED = {
     "torch.distributed._tensor.experimental": "rushlight.distributed.tensor.experimental",
     "torch.distributed._tensor.placement_types": "rushlight.distributed.tensor.placement_types",
     "torch.distributed.tensor._api": "rushlight.distributed.tensor",
+    "torch.cuda.random": "rushlight.cuda",
+    "torch.cuda.streams": "rushlight.cuda",
     "torch.utils.data._utils": "rushlight.utils.data",
     "torch.utils.data.distributed": "rushlight.utils.data.sampler",
     "torchvision": "rushlight.vision",

@@ -605,3 +605,9 @@ def test_functions_that_write_in_place_take_a_proxy():
     assert [node.name for node in graph.nodes] == ["x", "log_", "relu_", "output"]
     with pytest.raises(TypeError, match="must be Tensor"):
         rushlight.log_(3)
+
+
+def test_the_class_of_a_graph_module_has_pytorchs_qualified_name():
+    """accelerate sets the forward of the class of such a module, and deletes it afterwards."""
+    traced = rushlight.fx.symbolic_trace(rushlight.nn.Linear(2, 2))
+    assert "GraphModuleImpl" in str(type(traced)) and type(traced).__name__ == "Linear"

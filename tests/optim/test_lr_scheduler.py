@@ -4,6 +4,7 @@ import copy
 import json
 import pathlib
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -366,3 +367,30 @@ def test_the_old_base_class_name():
     assert issubclass(
         rushlight.optim.lr_scheduler.StepLR, rushlight.optim.lr_scheduler._LRScheduler
     )
+
+
+def test_an_optimizer_that_wraps_another_has_a_scheduler():
+    """accelerate's optimizer never calls ``Optimizer.__init__``."""
+
+    class Wrapper(rushlight.optim.Optimizer):
+        def __init__(self, inner):
+            self.inner = inner
+
+        @property
+        def param_groups(self):
+            return self.inner.param_groups
+
+        def step(self):
+            self.inner.step()
+
+    steps = []
+    w = rushlight.ones(1, requires_grad=True)
+    wrapper = Wrapper(rushlight.optim.SGD([w], lr=1.0))
+    scheduler = rushlight.optim.lr_scheduler.StepLR(wrapper, 1, gamma=0.5)
+    w.grad = rushlight.ones(1)
+    with rushlight.optim.optimizer.register_optimizer_step_post_hook(lambda *a: steps.append(1)):
+        wrapper.step()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scheduler.step()
+    assert w.tolist() == [0.0] and wrapper.param_groups[0]["lr"] == 0.5 and steps == [1]

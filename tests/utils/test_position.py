@@ -246,3 +246,10 @@ def test_positions_of_other_loaders_are_refused():
     other.load_state_dict(loader.state_dict())
     with pytest.raises(ValueError, match="load_state_dict"):
         iter(other)
+
+
+def test_a_class_has_no_state_of_its_own():
+    """accelerate makes a loader of a class while it unpickles a loader."""
+    loader = data.DataLoader.__new__(data.DataLoader)
+    data.DataLoader.__init__(loader, data.DataLoader, sampler=[0])
+    assert loader.state_dict()["dataset"] is None

@@ -99,6 +99,7 @@ from rushlight.ops.core.arguments import admitted
 from rushlight.ops.core.guard import guarded
 from rushlight.ops.index.embedding import embedding
 from rushlight.ops.linear.bilinear import bilinear
+from rushlight.ops.linear.grouped_mm import grouped_mm
 from rushlight.ops.linear.linear import linear
 from rushlight.ops.loss.cross_entropy import cross_entropy, nll_loss
 from rushlight.ops.loss.ctc import ctc_loss
@@ -148,6 +149,7 @@ __all__ = [
     "dropout3d", "elu", "elu_", "embedding", "embedding_bag", "feature_alpha_dropout", "fold",
     "fractional_max_pool2d", "fractional_max_pool2d_with_indices", "fractional_max_pool3d",
     "fractional_max_pool3d_with_indices", "gaussian_nll_loss", "gelu", "glu", "grid_sample",
+    "grouped_mm",
     "group_norm", "gumbel_softmax", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
     "hardtanh_", "hinge_embedding_loss", "huber_loss", "instance_norm", "interpolate", "kl_div",
     "l1_loss", "layer_norm", "leaky_relu", "leaky_relu_", "linear", "linear_cross_entropy",

@@ -4,9 +4,9 @@ from rushlight import late
 from rushlight.errors import ShapeError
 
 __all__ = [
-    "channels_last", "channels_last_3d", "contiguous_format", "jagged", "layout", "memory_format",
-    "preserve_format", "sparse_bsc", "sparse_bsr", "sparse_coo", "sparse_csc", "sparse_csr",
-    "strided",
+    "channels_last", "channels_last_3d", "contiguous_format", "jagged", "layout",
+    "legacy_contiguous_format", "memory_format", "preserve_format", "sparse_bsc", "sparse_bsr",
+    "sparse_coo", "sparse_csc", "sparse_csr", "strided",
 ]  # fmt: skip
 
 
@@ -77,6 +77,7 @@ class layout:
 
 
 contiguous_format = memory_format("contiguous_format")
+legacy_contiguous_format = contiguous_format
 preserve_format = memory_format("preserve_format")
 channels_last = memory_format("channels_last", 4)
 channels_last_3d = memory_format("channels_last_3d", 5)

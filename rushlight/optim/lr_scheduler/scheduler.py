@@ -203,9 +203,24 @@ def watch(optimizer):
         return
     optimizer._watched = True
     optimizer._opt_called = False
-    if not hasattr(optimizer.step, "hooked"):  # the user assigned a step to this instance
-        step = hooked(optimizer.step.__func__)
+    if not hasattr(optimizer.step, "hooked"):
+        # Either the user assigned a step to this instance, or the optimizer is a wrapper that did
+        # not call ``Optimizer.__init__``, and has no hooks.
+        own = "_optimizer_step_pre_hooks" in optimizer.__dict__
+        step = (hooked if own else _noted)(optimizer.step.__func__)
         optimizer.step = types.MethodType(step, optimizer)
+
+
+def _noted(step):
+    """Wrap ``step`` so that the optimizer notes that it was called."""
+
+    @functools.wraps(step)
+    def wrapper(self, *args, **kwargs):
+        self._opt_called = True
+        return step(self, *args, **kwargs)
+
+    wrapper.hooked = True  # type: ignore[attr-defined]
+    return wrapper
 
 
 def check_optimizer(owner, optimizer):

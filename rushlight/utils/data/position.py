@@ -30,6 +30,8 @@ __all__ = [
 
 def is_stateful(thing):
     """True if ``thing`` has ``state_dict`` and ``load_state_dict``."""
+    if isinstance(thing, type):  # a class has the methods, but no state
+        return False
     return callable(getattr(thing, "state_dict", None)) and hasattr(thing, "load_state_dict")
 
 

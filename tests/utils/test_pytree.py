@@ -1,0 +1,89 @@
+"""torch.utils._pytree: containers, places of leaves, and trees that do not fit."""
+
+from collections import OrderedDict, defaultdict, deque, namedtuple
+
+import pytest
+
+import rushlight as torch
+from rushlight.utils import _pytree as pytree
+
+Pair = namedtuple("Pair", "first second")
+
+
+class Kind(dict):
+    """A class of dicts that is not registered, such as a model's output."""
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"b": 1, "a": [2, (3,)]},
+        OrderedDict(b=1, a=2),
+        defaultdict(list, {"b": 1}),
+        deque([1, 2], maxlen=3),
+        Pair(1, [2]),
+    ],
+)
+def test_every_container_is_built_again(tree):
+    leaves, spec = pytree.tree_flatten(tree)
+    again = pytree.tree_unflatten(leaves, spec)
+    assert again == tree and type(again) is type(tree)
+    assert pytree.tree_structure(again) == spec and hash(pytree.tree_structure(again)) == hash(spec)
+    assert [leaf for _, leaf in pytree.tree_leaves_with_path(tree)] == leaves
+    if isinstance(tree, deque):
+        assert again.maxlen == 3
+    if isinstance(tree, defaultdict):
+        assert again.default_factory is list
+
+
+def test_results_of_operations_are_containers():
+    found = torch.max(torch.tensor([[1, 2]]), 1)
+    doubled = pytree.tree_map(lambda x: x * 2, found)
+    assert type(doubled) is type(found) and doubled.values.tolist() == [4]
+
+
+def test_subclasses_of_containers_are_leaves():
+    tree = Kind(a=1)
+    assert pytree.tree_leaves(tree) == [tree] and pytree.tree_is_leaf(tree)
+
+
+def test_places():
+    tree = {"a": [1, Pair(2, 3)]}
+    places = [pytree.keystr(path) for path, _ in pytree.tree_leaves_with_path(tree)]
+    assert places == ["['a'][0]", "['a'][1].first", "['a'][1].second"]
+    named = pytree.tree_map_with_path(lambda path, x, y: (path[-1], x + y), [1, 2], [10, 20])
+    assert named == [(pytree.SequenceKey(0), 11), (pytree.SequenceKey(1), 22)]
+    assert pytree.MappingKey("a").get(tree) is tree["a"]
+
+
+def test_a_registered_class_has_places_if_it_says_so():
+    class Box:
+        def __init__(self, inside):
+            self.inside = inside
+
+    pytree.register_pytree_node(Box, lambda b: ([b.inside], None), lambda parts, _: Box(*parts))
+    with pytest.raises(ValueError, match="flatten_with_keys_fn"):
+        pytree.tree_leaves_with_path(Box(1))
+    with pytest.raises(ValueError, match="already registered"):
+        pytree._register_pytree_node(Box, None, None)
+    del pytree.SUPPORTED_NODES[Box]
+
+
+def test_other_trees_go_along_by_structure():
+    pairs = pytree.tree_map(lambda x, y: (x, y), {"a": 1, "b": 2}, {"b": 3, "a": [4]})
+    assert pairs == {"a": (1, [4]), "b": (2, 3)}
+    for other in [[1, 2, 3], (1, 2), {"a": 1}]:
+        with pytest.raises(ValueError, match="mismatch"):
+            pytree.tree_map(lambda x, y: x, [1, 2], other)
+    with pytest.raises(ValueError, match="keys mismatch"):
+        pytree.tree_map(lambda x, y: x, {"a": 1}, {"b": 1})
+
+
+def test_leaves_are_chosen_by_class_or_function():
+    tree = [1, "a", 2.0]
+    assert pytree.tree_map_only(int | float, lambda x: -x, tree) == [-1, "a", -2.0]
+    assert pytree.tree_map_only(lambda x: x == "a", str.upper, tree) == [1, "A", 2.0]
+    assert pytree.tree_all_only((int, float), lambda x: x > 0, tree)
+    assert pytree.tree_any_only(str, str.islower, tree)
+    with pytest.raises(TypeError, match="type"):
+        pytree.tree_map_only(3, str, tree)
