@@ -12,7 +12,7 @@ from typing import Any
 
 import rushlight
 from rushlight.programs.naming import rename
-from rushlight.programs.places import GAP, INTERNAL, family, is_known, locate, members
+from rushlight.programs.places import GAP, INTERNAL, is_known, locate, members, names_from
 from rushlight.version import __version__
 
 __all__ = ["Torch", "install"]
@@ -157,7 +157,7 @@ def _explain_gaps(module, path, own):
         if own is not None:
             with contextlib.suppress(AttributeError):
                 return own(name)
-        package = family(path)
+        package = names_from(path)
         if package is not None and not name.startswith("__"):
             siblings = vars(importlib.import_module(package))
             if name in siblings:

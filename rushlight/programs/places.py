@@ -3,7 +3,7 @@
 import importlib
 import importlib.util
 
-__all__ = ["GAP", "INTERNAL", "family", "is_known", "locate", "members"]
+__all__ = ["GAP", "INTERNAL", "family", "is_known", "locate", "members", "names_from"]
 
 GAP = (
     "rushlight, which runs this program in PyTorch's place, does not have it: see docs/coverage.md"
@@ -61,6 +61,18 @@ def family(path):
         if path.startswith(package + ".") and path[len(package) + 1 :] in modules.split():
             return package
     return None
+
+
+def names_from(path):
+    """Return the package whose names PyTorch's module ``path`` has as well, or None.
+
+    Modules of distributions import each other's classes, and libraries take them from there.
+
+    >>> names_from("torch.distributions.normal")
+    'torch.distributions'
+    """
+    package = path.rpartition(".")[0]
+    return package if package == "torch.distributions" else family(path)
 
 
 def members(package):
