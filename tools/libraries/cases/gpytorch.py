@@ -77,8 +77,8 @@ def run():
         predicted = likelihood(model(test))
     results["multitask"] = [losses, predicted.mean, predicted.variance]
 
-    labels = (y > 0).float()
-    model, likelihood = Sparse(x[::5].unsqueeze(-1).clone()), gpytorch.likelihoods.BernoulliLikelihood()
+    x, test, labels = x.double(), test.double(), (y > 0).double()
+    model, likelihood = Sparse(x[::5].unsqueeze(-1).clone()).double(), gpytorch.likelihoods.BernoulliLikelihood()
     objective = gpytorch.mlls.VariationalELBO(likelihood, model, num_data=40)
     optimizer = torch.optim.Adam([*model.parameters(), *likelihood.parameters()], lr=0.05)
     losses = []
