@@ -605,3 +605,10 @@ def test_functions_that_write_in_place_take_a_proxy():
     assert [node.name for node in graph.nodes] == ["x", "log_", "relu_", "output"]
     with pytest.raises(TypeError, match="must be Tensor"):
         rushlight.log_(3)
+
+
+@both
+def test_einsum_is_recorded_with_its_operands_one_by_one(torch):
+    graph = torch.fx.symbolic_trace(lambda a, b: torch.einsum("ij,jk", [a, b])).graph
+    (found,) = graph.find_nodes(op="call_function", target=torch.einsum)
+    assert [str(x) for x in found.args] == ["ij,jk", "a", "b"]
