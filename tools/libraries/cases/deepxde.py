@@ -40,7 +40,7 @@ def run():
 
     start = dde.icbc.IC(timed, lambda x: np.sin(np.pi * x[:, :1]), lambda _, on: on)
     data = dde.data.TimePDE(timed, heat, [start], num_domain=20, num_initial=8, num_boundary=4)
-    model = dde.Model(data, dde.nn.PFNN([2, 8, 8, 1], "sin", "Glorot normal"))
+    model = dde.Model(data, dde.nn.FNN([2, 8, 8, 1], "sin", "Glorot normal"))
     model.compile("adam", lr=0.01, external_trainable_variables=[rate], loss_weights=[1, 10])
     history, _ = model.train(iterations=20, display_every=10, verbose=0)
     results["heat"] = [np.array(history.loss_train), rate]

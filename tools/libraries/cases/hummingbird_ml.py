@@ -51,4 +51,6 @@ def run():
     results["linear"] = convert(LinearRegression().fit(x[:, :5], y), "pytorch").predict(x[:20, :5])
     forest = IsolationForest(n_estimators=5, random_state=0).fit(x)
     results["isolation"] = convert(forest, "pytorch").decision_function(x[:20])
+    scripted = convert(models["tree"], "torchscript", x[:60])
+    results["scripted"] = scripted.predict(x[:60])
     return results
