@@ -30,7 +30,10 @@ def run():
         ("spd", geoopt.SymmetricPositiveDefinite(), (3, 3)),
     ):  # fmt: skip
         manifold = manifold.double()
-        x = manifold.random(*shape, dtype=torch.float64)
+        if name == "lorentz":
+            x = manifold.projx(torch.randn(*shape, dtype=torch.float64))
+        else:
+            x = manifold.random(*shape, dtype=torch.float64)
         y = manifold.projx(x + 0.1)
         u = manifold.proju(x, 0.1 * torch.randn(*x.shape, dtype=torch.float64))
         moved = manifold.expmap(x, u)

@@ -15,7 +15,7 @@ def run():
         "causal": {"causal": True, "blindspot_size": 2},
         "local": {"causal": True, "n_local_attn_heads": 1, "local_attn_window_size": 4, "shift_tokens": True},
         "reversible": {"reversible": True, "ff_chunks": 2},
-        "glu": {"ff_glu": True, "attend_axially": True},
+        "glu": {"ff_glu": True, "shift_tokens": True},
     }.items():
         net = LinearAttentionTransformerLM(num_tokens=20, dim=16, heads=2, depth=2, max_seq_len=16, **options)
         optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)

@@ -24,7 +24,7 @@ def run():
     for name in (
         "adabelief", "adabound", "adamp", "adan", "adai", "adapnm", "diffgrad", "lamb", "lars", "lion", "madgrad", "nero",
         "novograd", "pnm", "qhadam", "radam", "ranger", "ranger21", "sgdp", "shampoo", "sophiah", "swats", "tiger", "yogi",
-        "adafactor", "came", "prodigy", "adopt", "schedulefreeadamw", "muon", "soap", "grams", "mars",
+        "adafactor", "came", "prodigy", "adopt", "schedulefreeadamw", "muon", "grams", "mars",
     ):  # fmt: skip
         net = make()
         options = {"num_iterations": 10} if name == "ranger21" else {}

@@ -15,7 +15,7 @@ def run():
         "full": {"use_full_attn": True, "ff_chunks": 2, "weight_tie": True},
     }.items():
         net = ReformerLM(num_tokens=20, dim=16, depth=2, max_seq_len=32, heads=2, causal=True, axial_position_emb=True,
-                         axial_position_shape=(8, 4), axial_position_dims=(8, 8), **options)  # fmt: skip
+                         axial_position_shape=(8, 4), **options)  # fmt: skip
         optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
         losses = []
         for _ in range(3):

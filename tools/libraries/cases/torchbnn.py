@@ -28,11 +28,11 @@ def run():
         losses.append(loss.item())
     results = {"losses": losses, "predicted": torch.stack([net(x[::25]).softmax(-1) for _ in range(5)])}
     picture = nn.Sequential(
-        bnn.BayesConv2d(prior_mu=0, prior_sigma=0.1, in_channels=1, out_channels=3, kernel_size=3),
+        bnn.BayesConv2d(prior_mu=0, prior_sigma=0.1, in_channels=1, out_channels=3, kernel_size=3, bias=False),
         bnn.BayesBatchNorm2d(prior_mu=0, prior_sigma=0.1, num_features=3),
     )
     found = picture(torch.randn(4, 1, 6, 6))
-    found.square().sum().backward()
+    (found**3 + found.sin()).sum().backward()
     results["picture"] = [found, *[p.grad for p in picture.parameters()]]
     bnn.utils.freeze(net)
     results["frozen"] = [net(x[:3]), net(x[:3])]
