@@ -1,6 +1,6 @@
-"""Annotations of shapes and dtypes, which jaxtyping and torchtyping check in calls and data classes."""
+"""Annotations of shapes and dtypes, which jaxtyping checks in calls and data classes."""
 
-requires = ["jaxtyping", "torchtyping", "typeguard<3", "beartype"]
+requires = ["jaxtyping", "beartype"]
 
 
 def run():
