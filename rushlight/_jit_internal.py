@@ -1,14 +1,12 @@
 """torch._jit_internal: the marks of TorchScript by the names that libraries import."""
 
-from rushlight.jit.marks import (
-    _overload,
-    _overload_method,
-    export,
-    ignore,
-    is_scripting,
-    unused,
-)
-from rushlight.jit.tasks import Future
+from rushlight.jit.marks import _overload as _overload
+from rushlight.jit.marks import _overload_method as _overload_method
+from rushlight.jit.marks import export as export
+from rushlight.jit.marks import ignore as ignore
+from rushlight.jit.marks import is_scripting as is_scripting
+from rushlight.jit.marks import unused as unused
+from rushlight.jit.tasks import Future as Future
 
 __all__: list[str] = []
 

@@ -2,7 +2,14 @@
 
 import rushlight
 from rushlight.dtype import (
-    float16, float32, float64, int8, int16, int32, int64, uint8,
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
 )  # fmt: skip
 
 __all__: list[str] = []
@@ -18,11 +25,6 @@ def _cast(kind):
 _cast_Byte, _cast_Char, _cast_Short = _cast(uint8), _cast(int8), _cast(int16)
 _cast_Int, _cast_Long, _cast_Half = _cast(int32), _cast(int64), _cast(float16)
 _cast_Float, _cast_Double = _cast(float32), _cast(float64)
-
-
-def _shape_as_tensor(input):
-    """The shape of a tensor, as a tensor."""
-    return rushlight.tensor(input.shape, dtype=int64)
 
 
 def _convert_indices_from_coo_to_csr(input, size, *, out_int32=False, out=None):

@@ -13,7 +13,8 @@ __all__ = ["AtenOverload", "AtenPacket", "overload_of", "packet"]
 #: The names of overloads in PyTorch. All of them are one object here.
 _OVERLOADS = (
     "default", "Tensor", "Scalar", "Tensor_Scalar", "Tensor_Tensor", "int", "dim", "self", "out",
-    "dim_IntList", "dim_int", "Dimname", "correction", "using_ints", "start", "start_step", "stable",
+    "dim_IntList", "dim_int", "Dimname", "correction", "using_ints", "start", "start_step",
+    "stable",
 )  # fmt: skip
 
 
@@ -137,13 +138,17 @@ def _slice(self, dim=0, start=None, end=None, step=1):
     return self[tuple(index)]
 
 
+def _sparse_addmm(*args, **options):
+    return rushlight.sparse.addmm(*args, **options)
+
+
 #: Operators that Tensor has under another name, or only in the form of a subscript.
-_UNNAMED = {
+_UNNAMED: dict = {
     "_to_copy": _to_copy,
     "slice": _slice,
     "alias": lambda self: self.view_as(self),
     "_pin_memory": lambda self, device=None: self.pin_memory(),
-    "_sparse_addmm": lambda *args, **options: rushlight.sparse.addmm(*args, **options),
+    "_sparse_addmm": _sparse_addmm,
 }
 
 

@@ -22,6 +22,7 @@ _MOVED = {
     "torch.cpu.amp.autocast_mode": "rushlight.amp.cpu",
     "torch.cpu.amp.grad_scaler": "rushlight.amp.cpu",
     "torch.cuda.amp": "rushlight.amp.cuda",
+    "torch.cuda.nvtx": "rushlight.nvtx",
     "torch.cuda.amp.autocast_mode": "rushlight.amp.cuda",
     "torch.cuda.amp.grad_scaler": "rushlight.amp.cuda",
     "torch.utils.data._utils": "rushlight.utils.data",

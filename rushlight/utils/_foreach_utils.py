@@ -31,6 +31,9 @@ def _group_tensors_by_device_and_dtype(tensorlistlist, with_indices=False):
     for i, tensor in enumerate(tensorlistlist[0]):
         groups.setdefault((tensor.device, tensor.dtype), []).append(i)
     return {
-        key: ([[part[i] for i in places] for part in tensorlistlist], places if with_indices else [])
+        key: (
+            [[part[i] for i in places] for part in tensorlistlist],
+            places if with_indices else [],
+        )
         for key, places in groups.items()
     }

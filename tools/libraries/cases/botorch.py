@@ -6,7 +6,11 @@ requires = ["botorch"]
 def run():
     """Return named numbers or texts, which PyTorch's run is compared with."""
     import torch
-    from botorch.acquisition import LogExpectedImprovement, UpperConfidenceBound, qLogExpectedImprovement
+    from botorch.acquisition import (
+        LogExpectedImprovement,
+        UpperConfidenceBound,
+        qLogExpectedImprovement,
+    )
     from botorch.fit import fit_gpytorch_mll
     from botorch.models import SingleTaskGP
     from botorch.models.transforms import Normalize, Standardize
@@ -29,7 +33,12 @@ def run():
         fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
         acquisition = LogExpectedImprovement(model, best_f=y.max())
         candidate, value = optimize_acqf(
-            acquisition, unit, q=1, num_restarts=3, raw_samples=32, options={"seed": step, "maxiter": 40}
+            acquisition,
+            unit,
+            q=1,
+            num_restarts=3,
+            raw_samples=32,
+            options={"seed": step, "maxiter": 40},
         )
         results[f"candidate {step}"] = [candidate, value, model.covar_module.lengthscale]
         x = torch.cat([x, candidate])
@@ -51,5 +60,5 @@ def run():
     return results
 
 
-# The optimiser follows the likelihood's slope until it hardly changes, so the last digits of a sum move the end.
+# The optimizer stops where the likelihood hardly changes, so the last digits move the end.
 tolerance = 5e-3

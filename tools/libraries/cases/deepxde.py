@@ -1,4 +1,4 @@
-"""A physics-informed network solves the Poisson equation and an inverse problem; a DeepONet learns an operator."""
+"""Physics-informed networks solve two equations, one with an unknown rate; a DeepONet learns."""
 
 requires = ["deepxde"]
 
@@ -22,11 +22,16 @@ def run():
 
     interval = dde.geometry.Interval(-1, 1)
     edge = dde.icbc.DirichletBC(interval, lambda x: np.sin(np.pi * x), lambda _, on: on)
-    data = dde.data.PDE(interval, poisson, edge, 16, 2, solution=lambda x: np.sin(np.pi * x), num_test=20)
+    data = dde.data.PDE(
+        interval, poisson, edge, 16, 2, solution=lambda x: np.sin(np.pi * x), num_test=20
+    )
     model = dde.Model(data, dde.nn.FNN([1, 16, 16, 1], "tanh", "Glorot uniform"))
     model.compile("adam", lr=0.005, metrics=["l2 relative error"])
     history, _ = model.train(iterations=30, display_every=10, verbose=0)
-    results["poisson"] = [np.array(history.loss_train), model.predict(np.linspace(-1, 1, 7)[:, None])]
+    results["poisson"] = [
+        np.array(history.loss_train),
+        model.predict(np.linspace(-1, 1, 7)[:, None]),
+    ]
     model.compile("L-BFGS")
     dde.optimizers.set_LBFGS_options(maxiter=10)
     history, _ = model.train(verbose=0, display_every=1000)
@@ -46,7 +51,10 @@ def run():
     results["heat"] = [np.array(history.loss_train), rate]
 
     draw = np.random.RandomState(0)
-    inputs, places = draw.randn(12, 6).astype(np.float32), np.linspace(0, 1, 9, dtype=np.float32)[:, None]
+    inputs, places = (
+        draw.randn(12, 6).astype(np.float32),
+        np.linspace(0, 1, 9, dtype=np.float32)[:, None],
+    )
     outputs = np.cumsum(np.repeat(inputs.mean(1, keepdims=True), 9, 1), 1).astype(np.float32)
     data = dde.data.TripleCartesianProd((inputs, places), outputs, (inputs, places), outputs)
     net = dde.nn.DeepONetCartesianProd([6, 10, 10], [1, 10, 10], "relu", "Glorot normal")

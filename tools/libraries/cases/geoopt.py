@@ -1,4 +1,4 @@
-"""Optimization on manifolds: Stiefel, Poincaré ball, sphere, SPD matrices; Riemannian SGD and Adam."""
+"""Manifolds (Stiefel, Poincaré ball, sphere, SPD …) with Riemannian SGD and Adam on them."""
 
 requires = ["geoopt"]
 
@@ -12,7 +12,10 @@ def run():
     data = torch.randn(30, 4, dtype=torch.float64)
     covariance = data.T @ data / 30
     stiefel = geoopt.Stiefel()
-    for kind, options in ((geoopt.optim.RiemannianSGD, {"lr": 0.1, "momentum": 0.5}), (geoopt.optim.RiemannianAdam, {"lr": 0.05})):
+    for kind, options in (
+        (geoopt.optim.RiemannianSGD, {"lr": 0.1, "momentum": 0.5}),
+        (geoopt.optim.RiemannianAdam, {"lr": 0.05}),
+    ):
         start = torch.linalg.qr(torch.randn(4, 2, dtype=torch.float64))[0]
         frame = geoopt.ManifoldParameter(start, manifold=stiefel)
         optimizer = kind([frame], **options)
@@ -25,10 +28,12 @@ def run():
             losses.append(loss.item())
         results[kind.__name__] = [losses, frame.T @ frame]
     for name, manifold, shape in (
-        ("ball", geoopt.PoincareBall(c=1.0), (5, 3)), ("sphere", geoopt.Sphere(), (5, 3)),
-        ("lorentz", geoopt.Lorentz(), (5, 3)), ("euclidean", geoopt.Euclidean(1), (5, 3)),
+        ("ball", geoopt.PoincareBall(c=1.0), (5, 3)),
+        ("sphere", geoopt.Sphere(), (5, 3)),
+        ("lorentz", geoopt.Lorentz(), (5, 3)),
+        ("euclidean", geoopt.Euclidean(1), (5, 3)),
         ("spd", geoopt.SymmetricPositiveDefinite(), (3, 3)),
-    ):  # fmt: skip
+    ):
         manifold = manifold.double()
         if name == "lorentz":
             x = manifold.projx(torch.randn(*shape, dtype=torch.float64))
@@ -37,7 +42,15 @@ def run():
         y = manifold.projx(x + 0.1)
         u = manifold.proju(x, 0.1 * torch.randn(*x.shape, dtype=torch.float64))
         moved = manifold.expmap(x, u)
-        results[name] = [x, y, u, moved, manifold.dist(x, y), manifold.inner(x, u, u), manifold.retr(x, u)]
+        results[name] = [
+            x,
+            y,
+            u,
+            moved,
+            manifold.dist(x, y),
+            manifold.inner(x, u, u),
+            manifold.retr(x, u),
+        ]
         results[name].append(manifold.logmap(x, moved))
     product = geoopt.ProductManifold((geoopt.Sphere(), 3), (geoopt.PoincareBall(), 2))
     x = product.projx(torch.randn(5, 5))

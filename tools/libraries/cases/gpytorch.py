@@ -8,7 +8,14 @@ def run():
     import gpytorch
     import torch
     from gpytorch.distributions import MultitaskMultivariateNormal, MultivariateNormal
-    from gpytorch.kernels import LinearKernel, MaternKernel, MultitaskKernel, PeriodicKernel, RBFKernel, ScaleKernel
+    from gpytorch.kernels import (
+        LinearKernel,
+        MaternKernel,
+        MultitaskKernel,
+        PeriodicKernel,
+        RBFKernel,
+        ScaleKernel,
+    )
 
     class Exact(gpytorch.models.ExactGP):
         def __init__(self, x, y, likelihood, kernel):
@@ -22,7 +29,9 @@ def run():
     class Multitask(Exact):
         def __init__(self, x, y, likelihood, kernel):
             super().__init__(x, y, likelihood, kernel)
-            self.mean_module = gpytorch.means.MultitaskMean(gpytorch.means.ConstantMean(), num_tasks=2)
+            self.mean_module = gpytorch.means.MultitaskMean(
+                gpytorch.means.ConstantMean(), num_tasks=2
+            )
 
         def forward(self, x):
             return MultitaskMultivariateNormal(self.mean_module(x), self.covar_module(x))
@@ -78,7 +87,10 @@ def run():
     results["multitask"] = [losses, predicted.mean, predicted.variance]
 
     x, test, labels = x.double(), test.double(), (y > 0).double()
-    model, likelihood = Sparse(x[::5].unsqueeze(-1).clone()).double(), gpytorch.likelihoods.BernoulliLikelihood()
+    model, likelihood = (
+        Sparse(x[::5].unsqueeze(-1).clone()).double(),
+        gpytorch.likelihoods.BernoulliLikelihood(),
+    )
     objective = gpytorch.mlls.VariationalELBO(likelihood, model, num_data=40)
     optimizer = torch.optim.Adam([*model.parameters(), *likelihood.parameters()], lr=0.05)
     losses = []

@@ -1,4 +1,4 @@
-"""MAML by differentiable inner loops: the model and its optimizer become functions of their parameters."""
+"""MAML: the inner loop's model and optimizer are functions of their parameters."""
 
 requires = ["higher"]
 
@@ -19,7 +19,10 @@ def run():
             phase = 3 * torch.rand(1)
             x, z = torch.randn(8, 1), torch.randn(8, 1)
             inner = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.5)
-            with higher.innerloop_ctx(net, inner, copy_initial_weights=False) as (functional, adapted):
+            with higher.innerloop_ctx(net, inner, copy_initial_weights=False) as (
+                functional,
+                adapted,
+            ):
                 for _ in range(3):
                     adapted.step((functional(x) - torch.sin(x + phase)).square().mean())
                 loss = (functional(z) - torch.sin(z + phase)).square().mean()
@@ -32,7 +35,10 @@ def run():
     rate = torch.tensor(0.05, requires_grad=True)
     for kind in (torch.optim.Adam, torch.optim.RMSprop, torch.optim.Adagrad):
         inner = kind(net.parameters(), lr=0.05)
-        with higher.innerloop_ctx(net, inner, override={"lr": [rate]}, track_higher_grads=True) as (functional, adapted):
+        with higher.innerloop_ctx(net, inner, override={"lr": [rate]}, track_higher_grads=True) as (
+            functional,
+            adapted,
+        ):
             for _ in range(2):
                 adapted.step((functional(x) - 1).square().mean())
             (slope,) = torch.autograd.grad((functional(z) - 1).square().mean(), rate)

@@ -10,7 +10,11 @@ def run():
     from sklearn.datasets import load_digits
     from sklearn.decomposition import PCA
     from sklearn.ensemble import (
-        ExtraTreesClassifier, GradientBoostingClassifier, IsolationForest, RandomForestClassifier, RandomForestRegressor,
+        ExtraTreesClassifier,
+        GradientBoostingClassifier,
+        IsolationForest,
+        RandomForestClassifier,
+        RandomForestRegressor,
     )
     from sklearn.linear_model import LinearRegression, LogisticRegression
     from sklearn.naive_bayes import GaussianNB
@@ -32,7 +36,9 @@ def run():
         "network": MLPClassifier((10,), max_iter=20, random_state=0),
         "svc": SVC(probability=False),
         "pipeline": make_pipeline(StandardScaler(), PCA(8), LogisticRegression(max_iter=50)),
-        "polynomial": make_pipeline(MinMaxScaler(), PCA(4), PolynomialFeatures(2), LogisticRegression(max_iter=50)),
+        "polynomial": make_pipeline(
+            MinMaxScaler(), PCA(4), PolynomialFeatures(2), LogisticRegression(max_iter=50)
+        ),
     }
     results = {}
     for name, model in models.items():

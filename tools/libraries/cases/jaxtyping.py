@@ -1,5 +1,7 @@
 """Annotations of shapes and dtypes, which jaxtyping checks in calls and data classes."""
 
+# ruff: noqa: F722
+
 requires = ["jaxtyping", "beartype"]
 
 
@@ -13,7 +15,9 @@ def run():
     from torch import Tensor
 
     @jaxtyped(typechecker=beartype)
-    def attend(q: Float[Tensor, "batch n d"], k: Float[Tensor, "batch m d"], hidden: Bool[Tensor, "n m"]) -> Float[Tensor, "batch n m"]:
+    def attend(
+        q: Float[Tensor, "batch n d"], k: Float[Tensor, "batch m d"], hidden: Bool[Tensor, "n m"]
+    ) -> Float[Tensor, "batch n m"]:
         return (q @ k.mT).masked_fill(hidden, -1e9).softmax(-1)
 
     @jaxtyped(typechecker=beartype)
@@ -39,8 +43,11 @@ def run():
         refused(lambda: Batch(torch.ones(2, 3, dtype=torch.int64), torch.ones(2, 3))),
     ]
     results["is"] = [
-        isinstance(q, Float[Tensor, "2 3 4"]), isinstance(q, Shaped[Tensor, "... 4"]), isinstance(q, Float[Tensor, "2 3"]),
-        isinstance(torch.nn.Parameter(q), Float[Tensor, "_ _ _"]), isinstance(q.bfloat16(), Float[Tensor, "..."]),
+        isinstance(q, Float[Tensor, "2 3 4"]),
+        isinstance(q, Shaped[Tensor, "... 4"]),
+        isinstance(q, Float[Tensor, "2 3"]),
+        isinstance(torch.nn.Parameter(q), Float[Tensor, "_ _ _"]),
+        isinstance(q.bfloat16(), Float[Tensor, "..."]),
         isinstance(q, Int[Tensor, "..."]),
-    ]  # fmt: skip
+    ]
     return results

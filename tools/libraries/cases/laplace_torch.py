@@ -1,4 +1,4 @@
-"""Laplace approximations of a trained network: all weights and the last layer, several Hessians, tuned priors."""
+"""Laplace approximations of trained networks, by several Hessians, with tuned priors."""
 
 requires = ["laplace-torch"]
 
@@ -6,7 +6,7 @@ requires = ["laplace-torch"]
 def run():
     """Return named numbers or texts, which PyTorch's run is compared with."""
     import torch
-    from laplace import Laplace, marglik_training
+    from laplace import Laplace
     from laplace.curvature import AsdlGGN, BackPackGGN, CurvlinopsEF, CurvlinopsGGN
     from torch import nn
     from torch.utils.data import DataLoader, TensorDataset
@@ -30,15 +30,23 @@ def run():
             losses.append(loss.item())
         results[f"{task} losses"] = losses
         for subset, structure, backend in (
-            ("all", "full", CurvlinopsGGN), ("all", "diag", CurvlinopsEF), ("all", "kron", CurvlinopsGGN),
-            ("last_layer", "full", AsdlGGN), ("last_layer", "kron", CurvlinopsGGN), ("all", "diag", BackPackGGN),
-        ):  # fmt: skip
-            found = Laplace(net, task, subset_of_weights=subset, hessian_structure=structure, backend=backend)
+            ("all", "full", CurvlinopsGGN),
+            ("all", "diag", CurvlinopsEF),
+            ("all", "kron", CurvlinopsGGN),
+            ("last_layer", "full", AsdlGGN),
+            ("last_layer", "kron", CurvlinopsGGN),
+            ("all", "diag", BackPackGGN),
+        ):
+            found = Laplace(
+                net, task, subset_of_weights=subset, hessian_structure=structure, backend=backend
+            )
             found.fit(loader)
             found.optimize_prior_precision(method="marglik", n_steps=5)
             key = f"{task} {subset} {structure} {backend.__name__}"
             results[key] = [found.log_marginal_likelihood(), found.prior_precision]
-            prediction = found(x[::8], link_approx="probit") if task == "classification" else found(x[::8])
+            prediction = (
+                found(x[::8], link_approx="probit") if task == "classification" else found(x[::8])
+            )
             results[key].append(prediction)
     return results
 

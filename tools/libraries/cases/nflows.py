@@ -11,9 +11,16 @@ def run():
     from nflows.flows.base import Flow
     from nflows.nn.nets import ResidualNet
     from nflows.transforms import (
-        ActNorm, BatchNorm, CompositeTransform, LULinear, MaskedAffineAutoregressiveTransform,
-        MaskedPiecewiseRationalQuadraticAutoregressiveTransform, PiecewiseRationalQuadraticCouplingTransform,
-        RandomPermutation, ReversePermutation, SVDLinear,
+        ActNorm,
+        BatchNorm,
+        CompositeTransform,
+        LULinear,
+        MaskedAffineAutoregressiveTransform,
+        MaskedPiecewiseRationalQuadraticAutoregressiveTransform,
+        PiecewiseRationalQuadraticCouplingTransform,
+        RandomPermutation,
+        ReversePermutation,
+        SVDLinear,
     )
     from nflows.utils.torchutils import create_alternating_binary_mask
     from sklearn.datasets import make_moons
@@ -25,30 +32,46 @@ def run():
     def coupling(i):
         return PiecewiseRationalQuadraticCouplingTransform(
             create_alternating_binary_mask(2, even=i % 2 == 0),
-            lambda a, b: ResidualNet(a, b, hidden_features=16, num_blocks=1), tails="linear", tail_bound=3.0, num_bins=6,
-        )  # fmt: skip
+            lambda a, b: ResidualNet(a, b, hidden_features=16, num_blocks=1),
+            tails="linear",
+            tail_bound=3.0,
+            num_bins=6,
+        )
 
-    spline = CompositeTransform([
-        ActNorm(2), coupling(0), LULinear(2), coupling(1), SVDLinear(2, num_householder=2), BatchNorm(2),
-    ])  # fmt: skip
-    auto = CompositeTransform([
-        ReversePermutation(2),
-        MaskedAffineAutoregressiveTransform(2, 16, context_features=1, num_blocks=1),
-        RandomPermutation(2),
-        MaskedPiecewiseRationalQuadraticAutoregressiveTransform(
-            2, 16, context_features=1, num_bins=4, tails="linear", tail_bound=3.0, num_blocks=1
-        ),
-    ])  # fmt: skip
+    spline = CompositeTransform(
+        [
+            ActNorm(2),
+            coupling(0),
+            LULinear(2),
+            coupling(1),
+            SVDLinear(2, num_householder=2),
+            BatchNorm(2),
+        ]
+    )
+    auto = CompositeTransform(
+        [
+            ReversePermutation(2),
+            MaskedAffineAutoregressiveTransform(2, 16, context_features=1, num_blocks=1),
+            RandomPermutation(2),
+            MaskedPiecewiseRationalQuadraticAutoregressiveTransform(
+                2, 16, context_features=1, num_bins=4, tails="linear", tail_bound=3.0, num_blocks=1
+            ),
+        ]
+    )
     flows = {
         "realnvp": SimpleRealNVP(2, 16, num_layers=2, num_blocks_per_layer=1),
-        "maf": MaskedAutoregressiveFlow(2, 16, num_layers=2, num_blocks_per_layer=1, batch_norm_between_layers=True),
+        "maf": MaskedAutoregressiveFlow(
+            2, 16, num_layers=2, num_blocks_per_layer=1, batch_norm_between_layers=True
+        ),
         "spline": Flow(spline, StandardNormal([2])),
-        "conditional": Flow(auto, ConditionalDiagonalNormal([2], context_encoder=torch.nn.Linear(1, 4))),
+        "conditional": Flow(
+            auto, ConditionalDiagonalNormal([2], context_encoder=torch.nn.Linear(1, 4))
+        ),
     }
     results = {}
     for name, flow in flows.items():
         given = {"context": context} if name == "conditional" else {}
-        # A bias before a batch norm has the gradient 0 up to rounding, of which Adam would make whole steps.
+        # A bias before a batch norm has the gradient 0 up to rounding; Adam would step by that.
         optimizer = torch.optim.SGD(flow.parameters(), lr=5e-3, momentum=0.9)
         losses = []
         for _ in range(8):

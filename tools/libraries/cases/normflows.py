@@ -1,4 +1,4 @@
-"""Flows of normflows: RealNVP with ActNorm, neural splines, Glow's blocks, planar and residual flows, reverse KL."""
+"""Flows (RealNVP, splines, Glow, planar, residual) are trained by both divergences."""
 
 requires = ["normflows"]
 
@@ -17,13 +17,20 @@ def run():
         flows = []
         for _ in range(3):
             parameters = nf.nets.MLP([1, 16, 16, 2], init_zeros=False)
-            flows += [nf.flows.AffineCouplingBlock(parameters), nf.flows.Permute(2, mode="swap"), nf.flows.ActNorm(2)]
+            flows += [
+                nf.flows.AffineCouplingBlock(parameters),
+                nf.flows.Permute(2, mode="swap"),
+                nf.flows.ActNorm(2),
+            ]
         return nf.NormalizingFlow(nf.distributions.base.DiagGaussian(2), flows, moons)
 
     def spline():
         flows = []
         for _ in range(2):
-            flows += [nf.flows.AutoregressiveRationalQuadraticSpline(2, 1, 16), nf.flows.LULinearPermute(2)]
+            flows += [
+                nf.flows.AutoregressiveRationalQuadraticSpline(2, 1, 16),
+                nf.flows.LULinearPermute(2),
+            ]
         return nf.NormalizingFlow(nf.distributions.DiagGaussian(2, trainable=False), flows, moons)
 
     def planar():
@@ -51,7 +58,10 @@ def run():
     block = nf.flows.GlowBlock(8, 8, split_mode="channel", scale=True)
     squeeze = nf.flows.Squeeze()
     flow = nf.MultiscaleFlow(
-        [nf.distributions.GlowBase((8, 2, 2))], [[block, squeeze]], [], transform=nf.transforms.Logit(0.05)
+        [nf.distributions.GlowBase((8, 2, 2))],
+        [[block, squeeze]],
+        [],
+        transform=nf.transforms.Logit(0.05),
     )
     losses = []
     optimizer = torch.optim.Adamax(flow.parameters(), lr=1e-3)
@@ -65,7 +75,7 @@ def run():
 
     net = nf.nets.LipschitzMLP([2, 8, 2], init_zeros=False, lipschitz_const=0.9)
     residual = nf.flows.Residual(net, reduce_memory=False)
-    z, determinant = residual(points[:4])
+    z, _ = residual(points[:4])
     results["residual"] = [z]
     target = nf.distributions.CircularGaussianMixture()
     results["target"] = [target.log_prob(points[:5]), target.sample(3)]

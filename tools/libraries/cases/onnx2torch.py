@@ -1,4 +1,4 @@
-"""ONNX models, which are made here, become modules by torch.fx; they predict, and one is trained on."""
+"""ONNX models, which are made here, become modules by torch.fx; they predict and learn."""
 
 requires = ["onnx2torch", "onnx"]
 
@@ -34,10 +34,19 @@ def run():
             node("Gemm", ["f", "k", "q"], ["y"], transB=1),
             node("Softmax", ["y"], ["z"], axis=-1),
         ],
-        [None, 2, 8, 8], "z",
-        {"w": array(4, 2, 3, 3), "b": array(4), "g": array(4), "h": array(4), "m": array(4), "v": np.ones(4, np.float32),
-         "k": array(3, 4), "q": array(3)},
-    )  # fmt: skip
+        [None, 2, 8, 8],
+        "z",
+        {
+            "w": array(4, 2, 3, 3),
+            "b": array(4),
+            "g": array(4),
+            "h": array(4),
+            "m": array(4),
+            "v": np.ones(4, np.float32),
+            "k": array(3, 4),
+            "q": array(3),
+        },
+    )
     attention = model(
         [
             node("MatMul", ["x", "wq"], ["q"]),
@@ -53,18 +62,29 @@ def run():
             node("ReduceMean", ["u"], ["y"], axes=[1], keepdims=0),
             node("Erf", ["y"], ["z"]),
         ],
-        [None, 5, 6], "z",
-        {"wq": array(6, 6), "wk": array(6, 6), "scale": np.float32(2.4), "g": array(6), "h": array(6),
-         "from": np.array([1]), "to": np.array([4]), "axes": np.array([1])},
+        [None, 5, 6],
+        "z",
+        {
+            "wq": array(6, 6),
+            "wk": array(6, 6),
+            "scale": np.float32(2.4),
+            "g": array(6),
+            "h": array(6),
+            "from": np.array([1]),
+            "to": np.array([4]),
+            "axes": np.array([1]),
+        },
         opset=17,
-    )  # fmt: skip
+    )
     results = {}
     for name, onnx, shape in (("image", image, (5, 2, 8, 8)), ("attention", attention, (5, 5, 6))):
         net = convert(onnx)
         x = torch.randn(shape)
         results[name] = [net.eval()(x), [n.op for n in net.graph.nodes], sorted(net.state_dict())]
         net.train()
-        optimizer = torch.optim.SGD([p for p in net.parameters() if p.requires_grad] or [torch.zeros(1)], lr=0.1)
+        optimizer = torch.optim.SGD(
+            [p for p in net.parameters() if p.requires_grad] or [torch.zeros(1)], lr=0.1
+        )
         losses = []
         for _ in range(3):
             optimizer.zero_grad()

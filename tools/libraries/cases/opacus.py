@@ -1,4 +1,4 @@
-"""Training with differential privacy: gradients of single samples, clipping, noise and the accountant."""
+"""Training with differential privacy: gradients of single samples, clipping and noise."""
 
 requires = ["opacus"]
 
@@ -15,7 +15,12 @@ def run():
     results = {}
     x, y = torch.randn(32, 1, 8, 8), torch.randint(0, 3, (32,))
     net = nn.Sequential(
-        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(36, 3)
+        nn.Conv2d(1, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(36, 3),
     )
     results["errors"] = [type(e).__name__ for e in ModuleValidator.validate(net, strict=False)]
     net = ModuleValidator.fix(net)
@@ -24,9 +29,13 @@ def run():
     engine = PrivacyEngine(accountant="rdp")
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
     model, optimizer, loader = engine.make_private(
-        module=net, optimizer=optimizer, data_loader=DataLoader(TensorDataset(x, y), batch_size=8),
-        noise_multiplier=1.0, max_grad_norm=1.0, noise_generator=torch.Generator().manual_seed(3),
-    )  # fmt: skip
+        module=net,
+        optimizer=optimizer,
+        data_loader=DataLoader(TensorDataset(x, y), batch_size=8),
+        noise_multiplier=1.0,
+        max_grad_norm=1.0,
+        noise_generator=torch.Generator().manual_seed(3),
+    )
     losses = []
     for inputs, targets in loader:
         optimizer.zero_grad()
@@ -34,7 +43,11 @@ def run():
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    results["private"] = [losses, engine.get_epsilon(delta=1e-3), [p.detach() for p in model.parameters()]]
+    results["private"] = [
+        losses,
+        engine.get_epsilon(delta=1e-3),
+        [p.detach() for p in model.parameters()],
+    ]
 
     layers = {
         "linear": (nn.Linear(4, 3), torch.randn(5, 2, 4)),
@@ -49,7 +62,9 @@ def run():
         out = sampled(inputs)
         (out[0] if isinstance(out, tuple) else out).square().sum().backward()
         results[name] = [p.grad_sample for p in sampled.parameters()]
-    sampled = GradSampleModule(nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2)), force_functorch=True)
+    sampled = GradSampleModule(
+        nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2)), force_functorch=True
+    )
     sampled(torch.randn(5, 4)).square().sum().backward()
     results["functorch"] = [p.grad_sample for p in sampled.parameters()]
     attention = DPMultiheadAttention(4, 2)

@@ -47,7 +47,9 @@ def run():
         return qml.state()
 
     results["state"] = state(torch.tensor(0.4))
-    results["jacobian"] = torch.autograd.functional.jacobian(lambda w: torch.stack(circuit(w, x)), weights)
+    results["jacobian"] = torch.autograd.functional.jacobian(
+        lambda w: torch.stack(circuit(w, x)), weights
+    )
 
     @qml.qnode(device, interface="torch")
     def layer(inputs, weights):

@@ -8,8 +8,21 @@ def run():
     import pyro
     import pyro.distributions as dist
     import torch
-    from pyro.infer import MCMC, NUTS, SVI, Predictive, Trace_ELBO, TraceEnum_ELBO, config_enumerate, infer_discrete
-    from pyro.infer.autoguide import AutoDiagonalNormal, AutoLowRankMultivariateNormal, AutoMultivariateNormal
+    from pyro.infer import (
+        MCMC,
+        NUTS,
+        SVI,
+        Predictive,
+        Trace_ELBO,
+        TraceEnum_ELBO,
+        config_enumerate,
+        infer_discrete,
+    )
+    from pyro.infer.autoguide import (
+        AutoDiagonalNormal,
+        AutoLowRankMultivariateNormal,
+        AutoMultivariateNormal,
+    )
     from pyro.nn import PyroModule, PyroSample
 
     pyro.set_rng_seed(0)
@@ -38,7 +51,9 @@ def run():
         guide = kind(model)
         svi = SVI(model, guide, pyro.optim.ClippedAdam({"lr": 0.03}), Trace_ELBO())
         losses = [svi.step(x, y) for _ in range(40)]
-        samples = Predictive(model, guide=guide, num_samples=10, return_sites=("y", "sigma", "linear.weight"))(x[:5])
+        samples = Predictive(
+            model, guide=guide, num_samples=10, return_sites=("y", "sigma", "linear.weight")
+        )(x[:5])
         results[kind.__name__] = [losses[::5], guide.median(x, y), samples]
 
     def schools(sigma, y=None):
@@ -51,23 +66,36 @@ def run():
     sigma = torch.tensor([15.0, 10.0, 16.0, 11.0])
     effects = torch.tensor([28.0, 8.0, -3.0, 7.0])
     pyro.set_rng_seed(1)
-    chain = MCMC(NUTS(schools, max_tree_depth=4), num_samples=8, warmup_steps=6, disable_progbar=True)
+    chain = MCMC(
+        NUTS(schools, max_tree_depth=4), num_samples=8, warmup_steps=6, disable_progbar=True
+    )
     chain.run(sigma, effects)
     results["chain"] = chain.get_samples()["mu"][:3]
     results["predicted"] = Predictive(schools, chain.get_samples())(sigma)["y"].shape
 
     @config_enumerate
     def mixture(data):
-        weights = pyro.param("weights", torch.tensor([0.4, 0.6]), constraint=dist.constraints.simplex)
+        weights = pyro.param(
+            "weights", torch.tensor([0.4, 0.6]), constraint=dist.constraints.simplex
+        )
         places = pyro.param("places", torch.tensor([-1.0, 1.0]))
         with pyro.plate("data", len(data)):
             which = pyro.sample("which", dist.Categorical(weights))
             pyro.sample("value", dist.Normal(places[which], 0.5), obs=data)
 
     pyro.clear_param_store()
-    svi = SVI(mixture, lambda data: None, pyro.optim.Adam({"lr": 0.05}), TraceEnum_ELBO(max_plate_nesting=1))
+    svi = SVI(
+        mixture,
+        lambda data: None,
+        pyro.optim.Adam({"lr": 0.05}),
+        TraceEnum_ELBO(max_plate_nesting=1),
+    )
     data = torch.cat([torch.randn(20) * 0.5 - 2, torch.randn(30) * 0.5 + 2])
-    results["mixture"] = [[svi.step(data) for _ in range(20)], pyro.param("weights"), pyro.param("places")]
+    results["mixture"] = [
+        [svi.step(data) for _ in range(20)],
+        pyro.param("weights"),
+        pyro.param("places"),
+    ]
     trace = pyro.poutine.trace(infer_discrete(mixture, first_available_dim=-2)).get_trace(data)
     results["classes"] = trace.nodes["which"]["value"]
     return results

@@ -9,7 +9,13 @@ def run():
 
     import torch
     from pytorch_optimizer import (
-        CosineAnnealingWarmupRestarts, FocalLoss, Lookahead, SAM, create_optimizer, get_optimizer_parameters, load_optimizer,
+        SAM,
+        CosineAnnealingWarmupRestarts,
+        FocalLoss,
+        Lookahead,
+        create_optimizer,
+        get_optimizer_parameters,
+        load_optimizer,
     )
     from torch import nn
 
@@ -21,17 +27,22 @@ def run():
         return nn.Sequential(nn.Linear(4, 8), nn.LayerNorm(8), nn.Tanh(), nn.Linear(8, 1))
 
     results = {}
-    for name in (
-        "adabelief", "adabound", "adamp", "adan", "adai", "adapnm", "diffgrad", "lamb", "lars", "lion", "madgrad", "nero",
-        "novograd", "pnm", "qhadam", "radam", "ranger", "ranger21", "sgdp", "shampoo", "sophiah", "swats", "tiger", "yogi",
-        "adafactor", "came", "prodigy", "adopt", "schedulefreeadamw", "muon", "grams", "mars",
-    ):  # fmt: skip
+    names = """
+        adabelief adabound adamp adan adai adapnm diffgrad lamb lars lion madgrad nero
+        novograd pnm qhadam radam ranger ranger21 sgdp shampoo sophiah swats tiger yogi
+        adafactor came prodigy adopt schedulefreeadamw muon grams mars
+    """
+    for name in names.split():
         net = make()
         options = {"num_iterations": 10} if name == "ranger21" else {}
         if name == "muon":
-            options["params"] = [{"params": [p for p in net.parameters() if p.ndim > 1], "use_muon": True},
-                                 {"params": [p for p in net.parameters() if p.ndim < 2], "use_muon": False}]
-        optimizer = load_optimizer(name)(options.pop("params", net.parameters()), lr=1e-2, **options)
+            options["params"] = [
+                {"params": [p for p in net.parameters() if p.ndim > 1], "use_muon": True},
+                {"params": [p for p in net.parameters() if p.ndim < 2], "use_muon": False},
+            ]
+        optimizer = load_optimizer(name)(
+            options.pop("params", net.parameters()), lr=1e-2, **options
+        )
         if hasattr(optimizer, "train"):
             optimizer.train()
         losses = []
@@ -52,8 +63,12 @@ def run():
         optimizer.second_step(zero_grad=True)
     results["sam"] = net[0].weight
     net = make()
-    optimizer = Lookahead(load_optimizer("radam")(get_optimizer_parameters(net, 0.1, ["bias"]), lr=0.01), k=2)
-    schedule = CosineAnnealingWarmupRestarts(optimizer, first_cycle_steps=6, max_lr=0.1, min_lr=0.01, warmup_steps=2)
+    optimizer = Lookahead(
+        load_optimizer("radam")(get_optimizer_parameters(net, 0.1, ["bias"]), lr=0.01), k=2
+    )
+    schedule = CosineAnnealingWarmupRestarts(
+        optimizer, first_cycle_steps=6, max_lr=0.1, min_lr=0.01, warmup_steps=2
+    )
     rates = []
     for _ in range(6):
         optimizer.zero_grad()

@@ -1,4 +1,4 @@
-"""A Reformer with LSH attention and reversible layers is trained; a full-attention one generates."""
+"""Reformers with hashed and with full attention and reversible layers are trained."""
 
 requires = ["reformer-pytorch"]
 
@@ -14,8 +14,17 @@ def run():
         "hashed": {"n_hashes": 2, "bucket_size": 8, "lsh_dropout": 0.0},
         "full": {"use_full_attn": True, "ff_chunks": 2, "weight_tie": True},
     }.items():
-        net = ReformerLM(num_tokens=20, dim=16, depth=2, max_seq_len=32, heads=2, causal=True, axial_position_emb=True,
-                         axial_position_shape=(8, 4), **options)  # fmt: skip
+        net = ReformerLM(
+            num_tokens=20,
+            dim=16,
+            depth=2,
+            max_seq_len=32,
+            heads=2,
+            causal=True,
+            axial_position_emb=True,
+            axial_position_shape=(8, 4),
+            **options,
+        )
         optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
         losses = []
         for _ in range(3):
@@ -26,6 +35,10 @@ def run():
             losses.append(loss.item())
         net.eval()
         results[name] = [losses, net(tokens)]
-    results["layer"] = LSHSelfAttention(dim=16, heads=2, bucket_size=8, n_hashes=2, causal=False)(torch.randn(1, 32, 16))
-    results["encoder"] = Reformer(dim=16, depth=1, heads=2, bucket_size=8, n_hashes=2)(torch.randn(1, 32, 16))
+    results["layer"] = LSHSelfAttention(dim=16, heads=2, bucket_size=8, n_hashes=2, causal=False)(
+        torch.randn(1, 32, 16)
+    )
+    results["encoder"] = Reformer(dim=16, depth=1, heads=2, bucket_size=8, n_hashes=2)(
+        torch.randn(1, 32, 16)
+    )
     return results

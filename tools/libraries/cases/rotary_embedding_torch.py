@@ -1,4 +1,4 @@
-"""Rotary embeddings of queries and keys: of sequences, of images, with xpos and with interpolation."""
+"""Rotary embeddings of sequences and images, with xpos and with interpolation."""
 
 requires = ["rotary-embedding-torch"]
 
@@ -8,7 +8,10 @@ def run():
     import torch
     from rotary_embedding_torch import RotaryEmbedding, apply_rotary_emb
 
-    q, k = torch.randn(1, 2, 12, 16, requires_grad=True), torch.randn(1, 2, 12, 16, requires_grad=True)
+    q, k = (
+        torch.randn(1, 2, 12, 16, requires_grad=True),
+        torch.randn(1, 2, 12, 16, requires_grad=True),
+    )
     results = {}
     rotary = RotaryEmbedding(dim=8)
     turned = rotary.rotate_queries_or_keys(q)
@@ -17,7 +20,9 @@ def run():
     results["plain"] = [turned, scores, q.grad, k.grad]
     results["cached"] = rotary.rotate_queries_with_cached_keys(q[:, :, -1:], k)
     results["xpos"] = RotaryEmbedding(dim=8, use_xpos=True).rotate_queries_and_keys(q, k)
-    results["interpolated"] = RotaryEmbedding(dim=8, interpolate_factor=2.0).rotate_queries_or_keys(q)
+    results["interpolated"] = RotaryEmbedding(dim=8, interpolate_factor=2.0).rotate_queries_or_keys(
+        q
+    )
     learnt = RotaryEmbedding(dim=8, learned_freq=True, theta=500)
     learnt.rotate_queries_or_keys(q).sum().backward()
     results["learnt"] = [p.grad for p in learnt.parameters()]

@@ -19,12 +19,19 @@ def run():
     x = theta**2 + 0.1 * torch.randn(120, 2)
     observed = torch.tensor([[0.25, 0.3]])
     results = {"theta": theta, "x": x}
-    for name, method, net in (("npe", NPE, "maf"), ("mdn", NPE, "mdn"), ("nle", NLE, "maf"), ("nre", NRE, "mlp")):
+    for name, method, net in (
+        ("npe", NPE, "maf"),
+        ("mdn", NPE, "mdn"),
+        ("nle", NLE, "maf"),
+        ("nre", NRE, "mlp"),
+    ):
         torch.manual_seed(3)
         option = {"classifier": net} if method is NRE else {"density_estimator": net}
         inference = method(prior, show_progress_bars=False, **option)
         inference.append_simulations(theta, x)
-        estimator = inference.train(max_num_epochs=3, training_batch_size=40, show_train_summary=False)
+        estimator = inference.train(
+            max_num_epochs=3, training_batch_size=40, show_train_summary=False
+        )
         summary = inference.summary
         results[name] = [summary["training_loss"], summary["validation_loss"]]
         if method is NPE:
@@ -33,7 +40,8 @@ def run():
             results[name] += [samples, posterior.log_prob(samples[:5], x=observed[0])]
         else:
             posterior = inference.build_posterior(
-                mcmc_method="slice_np_vectorized", mcmc_parameters={"num_chains": 2, "warmup_steps": 3, "thin": 1}
+                mcmc_method="slice_np_vectorized",
+                mcmc_parameters={"num_chains": 2, "warmup_steps": 3, "thin": 1},
             )
             results[name].append(posterior.potential(theta[:6], x=observed[0]))
     return results

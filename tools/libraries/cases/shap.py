@@ -1,4 +1,4 @@
-"""SHAP values of small networks by DeepExplainer, GradientExplainer and the model-free explainers."""
+"""SHAP values of small networks by DeepExplainer, GradientExplainer and two others."""
 
 requires = ["shap", "scikit-learn"]
 
@@ -14,7 +14,9 @@ def run():
     data = load_iris()
     x = torch.tensor((data.data - data.data.mean(0)) / data.data.std(0), dtype=torch.float32)
     y = torch.tensor(data.target)
-    net = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Dropout(0.1), nn.Linear(16, 8), nn.Tanh(), nn.Linear(8, 3))
+    net = nn.Sequential(
+        nn.Linear(4, 16), nn.ReLU(), nn.Dropout(0.1), nn.Linear(16, 8), nn.Tanh(), nn.Linear(8, 3)
+    )
     optimizer = torch.optim.Adam(net.parameters(), lr=0.02)
     losses = []
     for _ in range(30):
@@ -28,11 +30,20 @@ def run():
     results = {"losses": losses[::5]}
     deep = shap.DeepExplainer(net, background)
     results["deep"] = [deep.shap_values(samples), deep.expected_value]
-    results["gradient"] = shap.GradientExplainer(net, background).shap_values(samples, nsamples=40, rseed=1)
-    results["layer"] = shap.GradientExplainer((net, net[3]), background).shap_values(samples, nsamples=20, rseed=1)
+    results["gradient"] = shap.GradientExplainer(net, background).shap_values(
+        samples, nsamples=40, rseed=1
+    )
+    results["layer"] = shap.GradientExplainer((net, net[3]), background).shap_values(
+        samples, nsamples=20, rseed=1
+    )
 
     image = nn.Sequential(
-        nn.Conv2d(1, 3, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(27, 2), nn.Softmax(dim=1)
+        nn.Conv2d(1, 3, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(27, 2),
+        nn.Softmax(dim=1),
     ).eval()
     pictures = torch.randn(8, 1, 8, 8)
     deep = shap.DeepExplainer(image, pictures[:6])

@@ -18,7 +18,9 @@ def run():
     kinds = {
         name: kind
         for name, kind in vars(torch_optimizer).items()
-        if inspect.isclass(kind) and issubclass(kind, torch.optim.Optimizer) and kind is not torch.optim.Optimizer
+        if inspect.isclass(kind)
+        and issubclass(kind, torch.optim.Optimizer)
+        and kind is not torch.optim.Optimizer
     }
     for name, kind in sorted(kinds.items()):
         torch.manual_seed(1)

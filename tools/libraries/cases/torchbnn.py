@@ -26,9 +26,14 @@ def run():
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    results = {"losses": losses, "predicted": torch.stack([net(x[::25]).softmax(-1) for _ in range(5)])}
+    results = {
+        "losses": losses,
+        "predicted": torch.stack([net(x[::25]).softmax(-1) for _ in range(5)]),
+    }
     picture = nn.Sequential(
-        bnn.BayesConv2d(prior_mu=0, prior_sigma=0.1, in_channels=1, out_channels=3, kernel_size=3, bias=False),
+        bnn.BayesConv2d(
+            prior_mu=0, prior_sigma=0.1, in_channels=1, out_channels=3, kernel_size=3, bias=False
+        ),
         bnn.BayesBatchNorm2d(prior_mu=0, prior_sigma=0.1, num_features=3),
     )
     found = picture(torch.randn(4, 1, 6, 6))

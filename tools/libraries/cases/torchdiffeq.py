@@ -11,7 +11,9 @@ def run():
     class Field(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.net = torch.nn.Sequential(torch.nn.Linear(2, 16), torch.nn.Tanh(), torch.nn.Linear(16, 2))
+            self.net = torch.nn.Sequential(
+                torch.nn.Linear(2, 16), torch.nn.Tanh(), torch.nn.Linear(16, 2)
+            )
 
         def forward(self, t, y):
             return self.net(y**3)
@@ -34,20 +36,37 @@ def run():
         results[name] = [losses, [p.grad for p in field.parameters()]]
     y0 = torch.tensor([1.0, 0.5], dtype=torch.float64)
     t = t.double()
-    for method in ("euler", "midpoint", "rk4", "heun3", "adaptive_heun", "bosh3", "dopri8", "fehlberg2",
-                   "explicit_adams", "implicit_adams", "scipy_solver"):  # fmt: skip
+    for method in (
+        "euler",
+        "midpoint",
+        "rk4",
+        "heun3",
+        "adaptive_heun",
+        "bosh3",
+        "dopri8",
+        "fehlberg2",
+        "explicit_adams",
+        "implicit_adams",
+        "scipy_solver",
+    ):
         options = {"solver": "LSODA"} if method == "scipy_solver" else None
-        results[method] = odeint(lambda t, y: torch.stack([y[1], -y[0]]), y0, t, method=method, options=options)
+        results[method] = odeint(
+            lambda t, y: torch.stack([y[1], -y[0]]), y0, t, method=method, options=options
+        )
 
     gravity = torch.tensor(9.8, requires_grad=True)
     state = (torch.tensor(10.0), torch.tensor(0.0))
     time, states = odeint_event(
-        lambda t, s: (s[1], -gravity), state, torch.tensor(0.0), event_fn=lambda t, s: s[0], odeint_interface=odeint
+        lambda t, s: (s[1], -gravity),
+        state,
+        torch.tensor(0.0),
+        event_fn=lambda t, s: s[0],
+        odeint_interface=odeint,
     )
     time.backward()
     results["event"] = [time, states[0][-1] * 0, states[1], gravity.grad]
     return results
 
 
-# The adaptive solvers choose their steps by an estimated error, which is a difference of close numbers.
+# The adaptive solvers choose their steps by a difference of close numbers.
 tolerance = 2e-3

@@ -1,4 +1,4 @@
-"""Stochastic differential equations by several solvers, and a latent SDE trained with the adjoint."""
+"""Stochastic differential equations by several solvers; a latent one is trained."""
 
 requires = ["torchsde"]
 
@@ -25,13 +25,21 @@ def run():
     results = {}
     ts, y0 = torch.linspace(0, 1, 6), torch.full((4, 3), 0.1)
     for noise, sde, method in (
-        ("diagonal", "ito", "euler"), ("diagonal", "ito", "milstein"), ("diagonal", "ito", "srk"),
-        ("diagonal", "stratonovich", "heun"), ("general", "stratonovich", "midpoint"),
+        ("diagonal", "ito", "euler"),
+        ("diagonal", "ito", "milstein"),
+        ("diagonal", "ito", "srk"),
+        ("diagonal", "stratonovich", "heun"),
+        ("general", "stratonovich", "midpoint"),
         ("general", "stratonovich", "reversible_heun"),
-    ):  # fmt: skip
+    ):
         equation = Equation(noise, sde)
-        motion = torchsde.BrownianInterval(t0=0.0, t1=1.0, size=(4, 2 if noise == "general" else 3), entropy=3,
-                                            levy_area_approximation="space-time")
+        motion = torchsde.BrownianInterval(
+            t0=0.0,
+            t1=1.0,
+            size=(4, 2 if noise == "general" else 3),
+            entropy=3,
+            levy_area_approximation="space-time",
+        )
         solve = torchsde.sdeint if method != "midpoint" else torchsde.sdeint_adjoint
         ys = solve(equation, y0, ts, bm=motion, method=method, dt=0.05)
         ys[-1].square().mean().backward()
@@ -40,10 +48,14 @@ def run():
     class Latent(torchsde.SDEIto):
         def __init__(self):
             super().__init__(noise_type="diagonal")
-            self.net = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
+            self.net = torch.nn.Sequential(
+                torch.nn.Linear(3, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1)
+            )
 
         def f(self, t, y):
-            return self.net(torch.cat([torch.sin(t).expand_as(y), torch.cos(t).expand_as(y), y], dim=-1))
+            return self.net(
+                torch.cat([torch.sin(t).expand_as(y), torch.cos(t).expand_as(y), y], dim=-1)
+            )
 
         def g(self, t, y):
             return torch.full_like(y, 0.5)
@@ -56,10 +68,18 @@ def run():
     losses = []
     for step in range(3):
         optimizer.zero_grad()
-        motion = torchsde.BrownianInterval(t0=0.0, t1=1.0, size=(8, 2), entropy=step)  # one more column for the ratio
+        motion = torchsde.BrownianInterval(
+            t0=0.0, t1=1.0, size=(8, 2), entropy=step
+        )  # one more column for the ratio
         ys, ratio = torchsde.sdeint_adjoint(
-            sde, torch.zeros(8, 1), ts, bm=motion, logqp=True, method="euler", dt=0.1,
-        )  # fmt: skip
+            sde,
+            torch.zeros(8, 1),
+            ts,
+            bm=motion,
+            logqp=True,
+            method="euler",
+            dt=0.1,
+        )
         loss = (ys - torch.sin(ts)[:, None, None]).square().mean() + ratio.sum(0).mean()
         loss.backward()
         optimizer.step()

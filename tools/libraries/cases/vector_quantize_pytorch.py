@@ -1,4 +1,4 @@
-"""Vector quantizers: EMA codebooks, residual, finite scalar, lookup free, random projection; a small VQ-VAE is trained."""
+"""Vector quantizers of ten kinds, and a small VQ-VAE that is trained."""
 
 requires = ["vector-quantize-pytorch"]
 
@@ -8,7 +8,14 @@ def run():
     import torch
     from torch import nn
     from vector_quantize_pytorch import (
-        FSQ, LFQ, GroupedResidualVQ, RandomProjectionQuantizer, ResidualFSQ, ResidualVQ, SimVQ, VectorQuantize,
+        FSQ,
+        LFQ,
+        GroupedResidualVQ,
+        RandomProjectionQuantizer,
+        ResidualFSQ,
+        ResidualVQ,
+        SimVQ,
+        VectorQuantize,
     )
 
     x = torch.randn(2, 24, 8)
@@ -17,7 +24,9 @@ def run():
         "ema": VectorQuantize(dim=8, codebook_size=16, decay=0.8, commitment_weight=1.0),
         "kmeans": VectorQuantize(dim=8, codebook_size=16, kmeans_init=True, kmeans_iters=3),
         "cosine": VectorQuantize(dim=8, codebook_size=16, use_cosine_sim=True, codebook_dim=4),
-        "learnt": VectorQuantize(dim=8, codebook_size=16, learnable_codebook=True, ema_update=False),
+        "learnt": VectorQuantize(
+            dim=8, codebook_size=16, learnable_codebook=True, ema_update=False
+        ),
         "heads": VectorQuantize(dim=8, codebook_size=16, heads=2, separate_codebook_per_head=True),
         "residual": ResidualVQ(dim=8, num_quantizers=3, codebook_size=16),
         "grouped": GroupedResidualVQ(dim=8, num_quantizers=2, groups=2, codebook_size=16),
@@ -32,10 +41,14 @@ def run():
         found[0].square().sum().backward()
         results[name] = [*found, given.grad]
     with torch.no_grad():
-        results["random"] = RandomProjectionQuantizer(dim=8, num_codebooks=2, codebook_dim=4, codebook_size=16)(x)
+        results["random"] = RandomProjectionQuantizer(
+            dim=8, num_codebooks=2, codebook_dim=4, codebook_size=16
+        )(x)
 
     encoder, decoder = nn.Sequential(nn.Linear(6, 8), nn.GELU(), nn.Linear(8, 8)), nn.Linear(8, 6)
-    quantizer = VectorQuantize(dim=8, codebook_size=12, threshold_ema_dead_code=2, rotation_trick=True)
+    quantizer = VectorQuantize(
+        dim=8, codebook_size=12, threshold_ema_dead_code=2, rotation_trick=True
+    )
     optimizer = torch.optim.AdamW([*encoder.parameters(), *decoder.parameters()], lr=1e-2)
     data, losses = torch.randn(4, 10, 6), []
     for _ in range(6):

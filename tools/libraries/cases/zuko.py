@@ -1,4 +1,4 @@
-"""Flows of zuko (NSF, MAF, coupling, continuous, mixtures) are trained with and without a context."""
+"""Flows (NSF, MAF, coupling, continuous, mixtures …) are trained with a context."""
 
 requires = ["zuko"]
 
@@ -13,9 +13,13 @@ def run():
         "nsf": zuko.flows.NSF(3, 2, transforms=2, hidden_features=(16, 16)),
         "maf": zuko.flows.MAF(3, 2, transforms=2, hidden_features=(16,), randperm=True),
         "nice": zuko.flows.NICE(3, 2, transforms=2, hidden_features=(16,)),
-        "sospf": zuko.flows.SOSPF(3, 2, degree=2, polynomials=2, transforms=1, hidden_features=(12,)),
+        "sospf": zuko.flows.SOSPF(
+            3, 2, degree=2, polynomials=2, transforms=1, hidden_features=(12,)
+        ),
         "bpf": zuko.flows.BPF(3, 2, degree=6, transforms=1, hidden_features=(12,)),
-        "naf": zuko.flows.NAF(3, 2, transforms=1, signal=4, hidden_features=(12,), network={"hidden_features": (8,)}),
+        "naf": zuko.flows.NAF(
+            3, 2, transforms=1, signal=4, hidden_features=(12,), network={"hidden_features": (8,)}
+        ),
         "gf": zuko.flows.GF(3, 2, components=3, transforms=1, hidden_features=(12,)),
         "mixture": zuko.flows.GMM(3, 2, components=3, hidden_features=(12,)),
         "continuous": zuko.flows.CNF(3, 2, hidden_features=(8,)),
@@ -31,7 +35,11 @@ def run():
             optimizer.step()
             losses.append(loss.item())
         results[name] = [losses, flow(context[:4]).log_prob(x[:4])]
-        if name not in ("naf", "sospf", "bpf"):  # these are inverted by bisection, to 1e-6 of an interval
+        if name not in (
+            "naf",
+            "sospf",
+            "bpf",
+        ):  # these are inverted by bisection, to 1e-6 of an interval
             with torch.no_grad():
                 results[name].append(flow(context[0]).sample((3,)))
     d = zuko.distributions
@@ -40,10 +48,14 @@ def run():
     results["other"] = [
         d.GeneralizedNormal(torch.tensor(1.5)).log_prob(torch.tensor(0.3)),
         d.DiagNormal(torch.zeros(3), torch.ones(3)).entropy(),
-        d.Sort(torch.distributions.Normal(torch.zeros(()), 1.0), n=2).log_prob(torch.tensor([0.1, 0.5])),
+        d.Sort(torch.distributions.Normal(torch.zeros(()), 1.0), n=2).log_prob(
+            torch.tensor([0.1, 0.5])
+        ),
         d.Truncated(torch.distributions.Normal(0.0, 1.0), torch.tensor(1.0)).sample((3,)),
     ]
-    transform = zuko.transforms.MonotonicRQSTransform(torch.randn(3, 5), torch.randn(3, 5), torch.randn(3, 4))
+    transform = zuko.transforms.MonotonicRQSTransform(
+        torch.randn(3, 5), torch.randn(3, 5), torch.randn(3, 4)
+    )
     y, ladj = transform.call_and_ladj(torch.tensor([0.1, -0.4, 7.0]))
     results["spline"] = [y, ladj, transform.inv(y)]
     return results
