@@ -4,11 +4,21 @@ Any other name of torch._C raises the error for a name that rushlight lacks.
 """
 
 from rushlight.autograd import mode
+from rushlight.defaults import get_default_device
+from rushlight.device import device as device
+from rushlight.dtype import dtype as dtype
 from rushlight.linalg import LinAlgError as _LinAlgError  # noqa: F401 - programs catch it
+from rushlight.random import Generator as Generator
+from rushlight.random import default_generator as default_generator
+from rushlight.tensor import Size as Size
+from rushlight.tensor import Tensor
 from rushlight.tensor import disabled_torch_dispatch as _disabled_torch_dispatch_impl  # noqa: F401
 from rushlight.tensor import disabled_torch_function as _disabled_torch_function_impl  # noqa: F401
 
 __all__: list[str] = []
+
+TensorBase = _TensorBase = Tensor
+_TensorMeta = type(Tensor)
 
 
 def _log_api_usage_once(event):
@@ -23,3 +33,38 @@ class DisableTorchFunctionSubclass:
 
     def __exit__(self, *error):
         mode.state.dispatch = self.was
+
+
+def _get_tracing_state():
+    """Return None: ``torch.jit.trace`` runs the function and records nothing."""
+
+
+def _get_default_device():
+    """Return the type of the device on which new tensors are made, such as ``"cpu"``."""
+    return get_default_device().type
+
+
+class _OfTorchScript:
+    """A class of PyTorch's TorchScript, which programs name in annotations."""
+
+    def __init__(self, *args, **kwargs):
+        raise NotImplementedError(
+            f"torch._C.{type(self).__name__}: rushlight runs TorchScript as Python and has no "
+            "graphs of it"
+        )
+
+
+class Graph(_OfTorchScript):
+    """The graph of a function in TorchScript."""
+
+
+class Node(_OfTorchScript):
+    """An operation in a graph of TorchScript."""
+
+
+class Value(_OfTorchScript):
+    """A value in a graph of TorchScript."""
+
+
+class ScriptObject(_OfTorchScript):
+    """An object of a class that is written in TorchScript."""

@@ -101,6 +101,9 @@ __all__ += [_name for _name in _bound if not _name.startswith("_")]
 _LAZY = {
     "amp": "rushlight.amp",
     "autograd": "rushlight.autograd", "compiler": "rushlight.compiler", "nn": "rushlight.nn",
+    "_higher_order_ops": "rushlight._higher_order_ops",
+    "_jit_internal": "rushlight._jit_internal",
+    "_tensor_str": "rushlight._tensor_str",
     "_dynamo": "rushlight._dynamo", "_inductor": "rushlight._inductor",
     "optim": "rushlight.optim", "random": "rushlight.random", "utils": "rushlight.utils",
     "datasets": "rushlight.datasets", "distributions": "rushlight.distributions",
@@ -170,6 +173,12 @@ _LAZY_NAMES = {
     ),
     **dict.fromkeys(("qint8", "quint8", "qint32"), "rushlight.dtype"),
     "qscheme": "rushlight.quantized",
+    **dict.fromkeys(
+        ("_cast_Byte", "_cast_Char", "_cast_Double", "_cast_Float", "_cast_Half", "_cast_Int",
+         "_cast_Long", "_cast_Short", "_convert_indices_from_coo_to_csr",
+         "_convert_indices_from_csr_to_coo", "_segment_reduce", "segment_reduce"),
+        "rushlight.private_functions",
+    ),
     "vmap": "rushlight.func.vmap",
     "get_num_threads": "rushlight.threads", "set_num_threads": "rushlight.threads",
     "compile": "rushlight.compiler.calls.compiled",

@@ -145,6 +145,8 @@ class graph:
 def __getattr__(name) -> Any:
     if name == "default_generators":
         return _devices.default_generators
+    if name == "_initialized":  # a variable, which libraries read
+        return _devices.is_initialized()
     if name != "amp":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from rushlight.amp import cuda

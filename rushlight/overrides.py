@@ -13,6 +13,7 @@ from rushlight.tensor import Tensor
 
 __all__ = [
     "BaseTorchFunctionMode", "TorchFunctionMode", "enable_reentrant_dispatch",
+    "get_default_nowrap_functions",
     "get_ignored_functions", "get_overridable_functions", "get_testing_overrides",
     "handle_torch_function", "has_torch_function", "has_torch_function_unary",
     "has_torch_function_variadic", "is_tensor_like", "is_tensor_method_or_property", "resolve_name",
@@ -319,6 +320,19 @@ def _constant(function):
     with suppress(TypeError, ValueError):  # a method of C has no signature
         call.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     return call
+
+
+def get_default_nowrap_functions():
+    """Return the getters of which a class with ``__torch_function__`` gets the tensor as it is.
+
+    Returns:
+        A set of functions.
+
+    >>> import rushlight as torch
+    >>> torch.Tensor.grad.__get__ in torch.overrides.get_default_nowrap_functions()
+    True
+    """
+    return {Tensor.grad.__get__, Tensor._base.__get__}
 
 
 def is_tensor_method_or_property(func):

@@ -17,7 +17,7 @@ from rushlight.dtype import complex64, complex128, float64, int64
 from rushlight.dtype import dtype as dtype_type
 
 __all__ = [
-    "OPTIONS", "PrintOptions", "contents", "format_tensor", "format_with", "must_name",
+    "OPTIONS", "PrintOptions", "append", "contents", "format_tensor", "format_with", "must_name",
     "printoptions", "set_printoptions",
 ]  # fmt: skip
 
@@ -153,7 +153,7 @@ def format_tensor(
         suffixes.append(f"grad_fn=<{grad_fn_name}>")
     elif requires_grad:
         suffixes.append("requires_grad=True")
-    return _append(text, suffixes, len(start))[indent:] + ")"
+    return append(text, suffixes, len(start))[indent:] + ")"
 
 
 def must_name(dtype, default_dtype, empty):
@@ -167,10 +167,10 @@ def must_name(dtype, default_dtype, empty):
 def format_with(array, dtype, suffixes):
     """Return the text of an array as a tensor's, with these suffixes."""
     start = "tensor("
-    return _append(start + contents(array, dtype, len(start)), suffixes, len(start)) + ")"
+    return append(start + contents(array, dtype, len(start)), suffixes, len(start)) + ")"
 
 
-def _append(text, suffixes, indent):
+def append(text, suffixes, indent):
     """Add the suffixes, each on a new line where the last one has no room for it."""
     # PyTorch counts the first line two columns longer than it is, so it breaks a little early.
     column = len(text) - (text.rfind("\n") + 1) + 2

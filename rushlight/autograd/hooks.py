@@ -143,22 +143,27 @@ def _of_kind(node, kind):
 
 
 def run_on_result(node, g, symbolic):
-    """``g`` after the hooks on the tensor. Their computations are recorded only if ``symbolic``."""
+    """``g`` after the hooks on the tensor. Their computations are recorded only if ``symbolic``.
+
+    All hooks get the same tensor, up to one that replaces it: a hook may leave attributes on the
+    tensor for the next one.
+    """
     was = mode.state.grad
     if not symbolic and was:
         mode.set_grad(False)
     try:
+        given = _as_tensor(g)
         for kind in ("tensor", "retain"):
             for hook in _of_kind(node, kind):
-                g = _replaced(hook, g)
-        return g
+                given = _replaced(hook, given)
+        return given.array if type(g) is ndarray else given
     finally:
         if mode.state.grad is not was:
             mode.set_grad(was)
 
 
 def _replaced(hook, g):
-    found = hook(_as_tensor(g))
+    found = hook(g)
     if found is None:
         return g
     if not isinstance(found, Tensor):
@@ -171,7 +176,7 @@ def _replaced(hook, g):
             f"hook {getattr(hook, '__name__', hook)!r} has changed the size of value: "
             f"{tuple(g.shape)} became {tuple(found.shape)}"
         )
-    return found.array if type(g) is ndarray else found
+    return found
 
 
 def _of_outputs(g):
@@ -179,35 +184,45 @@ def _of_outputs(g):
     return g if type(g) is list else [g]
 
 
-def _like(found, grads, raw):
-    """What a hook returned in place of ``grads``, as arrays if ``raw``, else as tensors."""
+def _like(found, given):
+    """What a hook returned in place of ``given``, as a tuple."""
     found = found if isinstance(found, (tuple, list)) else (found,)
-    if len(found) != len(grads):
+    if len(found) != len(given):
         raise GraphError(
             f"hook has returned an incorrect number of values (got {len(found)}, but expected "
-            f"{len(grads)})"
+            f"{len(given)})"
         )
-    return [f.array if raw and f is not None else f for f in found]
+    return tuple(found)
+
+
+def _raw(given, like):
+    """The gradients ``given`` as arrays if those of ``like`` are arrays, else as tensors."""
+    raw = ndarray in map(type, like)
+    return [x.array if raw and x is not None else x for x in given]
 
 
 def run_before(node, g):
     """``g`` after the hooks that run before the node."""
+    given = first = tuple(map(_as_tensor, _of_outputs(g)))
     for hook in _of_kind(node, "pre"):
-        grads = _of_outputs(g)
-        found = hook(tuple(map(_as_tensor, grads)))
+        found = hook(given)
         if found is not None:
-            found = _like(found, grads, ndarray in map(type, grads))
-            g = found if type(g) is list else found[0]
-    return g
+            given = _like(found, given)
+    if given is first:
+        return g
+    found = _raw(given, _of_outputs(g))
+    return found if type(g) is list else found[0]
 
 
 def run_after(node, grads, g):
     """``grads`` after the hooks that run after the node; the node computed them from ``g``."""
+    given = first = tuple(map(_as_tensor, grads))
+    above = tuple(map(_as_tensor, _of_outputs(g)))
     for hook in _of_kind(node, "post"):
-        found = hook(tuple(map(_as_tensor, grads)), tuple(map(_as_tensor, _of_outputs(g))))
+        found = hook(given, above)
         if found is not None:
-            grads = _like(found, grads, ndarray in map(type, _of_outputs(g)))
-    return grads
+            given = _like(found, given)
+    return grads if given is first else _raw(given, _of_outputs(g))
 
 
 def tell_accumulated(node, tensor):

@@ -9,12 +9,22 @@ from rushlight.distributions.covariance import (
     given_matrix,
     log_diagonal,
     mahalanobis,
+    precision_to_scale_tril,
     scale_factor,
 )
 from rushlight.distributions.utils import validated
 from rushlight.tensor import Size
 
 __all__ = ["MultivariateNormal"]
+
+# PyTorch's names, which libraries with distributions of their own import from here.
+_batch_mahalanobis = mahalanobis
+_precision_to_scale_tril = precision_to_scale_tril
+
+
+def _batch_mv(matrix, vector):
+    """The products of matrices (…, N, M) and vectors (…, M)."""
+    return (matrix @ vector.unsqueeze(-1)).squeeze(-1)
 
 
 class MultivariateNormal(OfCovariance):
@@ -93,7 +103,7 @@ class MultivariateNormal(OfCovariance):
     def rsample(self, sample_shape=()):
         """loc + L·noise."""
         noise = rushlight.randn(self._extended_shape(sample_shape), dtype=self.loc.dtype)
-        return self.loc + (self._unbroadcasted_scale_tril @ noise.unsqueeze(-1)).squeeze(-1)
+        return self.loc + _batch_mv(self._unbroadcasted_scale_tril, noise)
 
     @validated
     def log_prob(self, value):

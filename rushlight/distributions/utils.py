@@ -74,6 +74,9 @@ def sum_rightmost(value, dims):
     return value.reshape((*value.shape[:-dims], -1)).sum(-1) if dims else value
 
 
+_sum_rightmost = sum_rightmost  # PyTorch's name, which libraries import
+
+
 def logits_to_probs(logits, is_binary=False):
     """Compute the probabilities that logits stand for.
 

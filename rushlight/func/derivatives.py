@@ -6,11 +6,17 @@ backward passes: ``uᵀ J`` is linear in u, and its gradient with respect to u a
 every operation with second gradients has them.
 """
 
+from contextlib import nullcontext
 from functools import partial, wraps
 
 from rushlight.autograd.forward_ad import first_pass
 from rushlight.autograd.gradient import grad as gradients_of
-from rushlight.autograd.mode import enable_grad
+from rushlight.autograd.mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+)
 from rushlight.autograd.tape import Leaf
 from rushlight.func.vmap import vmap
 from rushlight.ops.create.filled import zeros_like
@@ -19,6 +25,11 @@ from rushlight.tensor import Tensor
 from rushlight.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 __all__ = ["grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "vjp"]
+
+
+def _recording():
+    """A context in which operations are recorded, also inside ``no_grad`` or inference mode."""
+    return inference_mode(False) if is_inference_mode_enabled() else enable_grad()
 
 
 class _Run:
@@ -37,7 +48,7 @@ class _Run:
         chosen = range(len(args)) if argnums is None else argnums
         fresh = {i: self._fresh(args[i]) for i in chosen}
         self.inputs = [t for i in chosen for t in tree_flatten(fresh[i])[0]]
-        with enable_grad():
+        with _recording():
             found = func(*[fresh.get(i, a) for i, a in enumerate(args)])
         self.aux = None
         if has_aux:
@@ -53,7 +64,7 @@ class _Run:
                 raise RuntimeError(
                     f"{name}: Expected f(*args) to return only tensors, got {type(t).__name__}"
                 )
-        self.goes_on = self._reaches_outside()
+        self.goes_on = is_grad_enabled() and self._reaches_outside()
 
     def _fresh(self, tree):
         return tree_map(self._own, tree)
@@ -68,7 +79,11 @@ class _Run:
                 f"{self.name}: only Tensors of floating point and complex dtype can require "
                 f"gradients, got {t.dtype}"
             )
-        return t.view_as(t) if t.requires_grad else t.detach().requires_grad_()
+        # Under no_grad, the derivative is a constant to what is outside.
+        outer = t.requires_grad and is_grad_enabled()
+        with inference_mode(False) if is_inference_mode_enabled() else nullcontext():
+            t = t.clone() if t.is_inference() else t
+            return t.view_as(t) if outer else t.detach().requires_grad_()
 
     def _reaches_outside(self):
         """Whether a path leads from an output to a leaf that is none of the new tensors."""
@@ -111,7 +126,7 @@ def _gradients(outputs, inputs, weights, graph):
     if not pairs:
         return [zeros_like(x) for x in inputs]
     outputs, weights = zip(*pairs, strict=True)
-    with enable_grad():
+    with _recording():
         found = gradients_of(
             outputs, inputs, weights, retain_graph=True, create_graph=graph, allow_unused=True
         )
@@ -247,7 +262,7 @@ def vjp(func, *primals, has_aux=False):
 
 def _forward(run, tangents):
     """``J v`` of the outputs of ``run``: the gradient of ``uᵀ J v`` with respect to u."""
-    with enable_grad():
+    with _recording():
         weights = [zeros_like(o).requires_grad_() for o in run.outputs]
     with first_pass():
         pulled = run.products(weights, create_graph=True)

@@ -5,6 +5,7 @@ a ``ScriptModule``: a twin that shares the module's parameters and has its own m
 ``torch.compile`` is the way to make a program faster.
 """
 
+import contextlib
 from typing import Any, Final
 
 from rushlight.jit.files import load, save
@@ -39,8 +40,9 @@ __all__ = [
     "Attribute", "CompilationUnit", "Error", "Final", "Future", "ScriptFunction", "ScriptModule",
     "TracerWarning", "annotate", "enable_onednn_fusion", "export", "fork", "freeze", "ignore",
     "interface", "is_scripting", "is_tracing", "isinstance", "load", "onednn_fusion_enabled",
-    "optimize_for_inference", "save", "script", "script_if_tracing", "script_method",
-    "set_fusion_strategy", "strict_fusion", "trace", "trace_module", "unused", "wait",
+    "optimize_for_inference", "optimized_execution", "save", "script", "script_if_tracing",
+    "script_method", "set_fusion_strategy", "strict_fusion", "trace", "trace_module", "unused",
+    "wait",
 ]  # fmt: skip
 
 
@@ -99,6 +101,23 @@ def enable_onednn_fusion(enabled):
     >>> import rushlight as torch
     >>> torch.jit.enable_onednn_fusion(True)
     """
+
+
+@contextlib.contextmanager
+def optimized_execution(should_optimize):
+    """Accept PyTorch's option without effect: rushlight does not optimise scripted functions.
+
+    Args:
+        should_optimize: Accepted without effect.
+
+    Returns:
+        Context manager that does nothing.
+
+    >>> import rushlight as torch
+    >>> with torch.jit.optimized_execution(False):
+    ...     pass
+    """
+    yield
 
 
 def onednn_fusion_enabled():

@@ -14,6 +14,7 @@ __all__ = ["AtenOverload", "AtenPacket", "overload_of", "packet"]
 _OVERLOADS = (
     "default", "Tensor", "Scalar", "Tensor_Scalar", "Tensor_Tensor", "int", "dim", "self", "out",
     "dim_IntList", "dim_int", "Dimname", "correction", "using_ints", "start", "start_step",
+    "stable",
 )  # fmt: skip
 
 
@@ -125,10 +126,36 @@ class AtenPacket:
         return self
 
 
+def _to_copy(self, *, dtype=None, non_blocking=False, memory_format=None, **options):
+    options.pop("pin_memory", None), options.pop("layout", None)
+    format = rushlight.preserve_format if memory_format is None else memory_format
+    return self.to(**options, dtype=dtype or self.dtype, copy=True, memory_format=format)
+
+
+def _slice(self, dim=0, start=None, end=None, step=1):
+    index = [slice(None)] * self.ndim
+    index[dim] = slice(start, end, step)
+    return self[tuple(index)]
+
+
+def _sparse_addmm(*args, **options):
+    return rushlight.sparse.addmm(*args, **options)
+
+
+#: Operators that Tensor has under another name, or only in the form of a subscript.
+_UNNAMED: dict = {
+    "_to_copy": _to_copy,
+    "slice": _slice,
+    "alias": lambda self: self.view_as(self),
+    "_pin_memory": lambda self, device=None: self.pin_memory(),
+    "_sparse_addmm": _sparse_addmm,
+}
+
+
 @cache
 def packet(name):
     """Return the operation ``torch.ops.aten.<name>``, or None."""
-    call = FUNCTIONS.get(name)
+    call = FUNCTIONS.get(name) or _UNNAMED.get(name)
     if call is None:
         call = getattr(rushlight.nn.functional, name, None)
     if call is None and callable(getattr(Tensor, name, None)):

@@ -96,6 +96,8 @@ class Optimizer:
         if not hasattr(cls.step, "hooked"):
             cls.step = hooked(cls.step)  # type: ignore[method-assign]
 
+    _patch_step_function = _prepare  # wrappers of optimizers call it by PyTorch's name
+
     def __getstate__(self):
         return {
             "defaults": self.defaults,

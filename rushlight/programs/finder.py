@@ -12,7 +12,7 @@ from typing import Any
 
 import rushlight
 from rushlight.programs.naming import rename, renamed
-from rushlight.programs.places import GAP, INTERNAL, family, is_known, locate, members
+from rushlight.programs.places import GAP, INTERNAL, is_known, locate, members, names_from
 from rushlight.version import __version__
 
 __all__ = ["Torch", "install"]
@@ -160,7 +160,7 @@ def _explain_gaps(module, path, own):
                 if isinstance(found, ModuleType) and found.__name__ == f"{module.__name__}.{name}":
                     return importlib.import_module(f"{path}.{name}")
                 return renamed(found, name, path)
-        package = family(path)
+        package = names_from(path)
         if package is not None and not name.startswith("__"):
             siblings = vars(importlib.import_module(package))
             if name in siblings:

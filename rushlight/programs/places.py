@@ -3,7 +3,7 @@
 import importlib
 import importlib.util
 
-__all__ = ["GAP", "INTERNAL", "family", "is_known", "locate", "members"]
+__all__ = ["GAP", "INTERNAL", "family", "is_known", "locate", "members", "names_from"]
 
 GAP = (
     "rushlight, which runs this program in PyTorch's place, does not have it: see docs/coverage.md"
@@ -22,6 +22,7 @@ _MOVED = {
     "torch.cpu.amp.autocast_mode": "rushlight.amp.cpu",
     "torch.cpu.amp.grad_scaler": "rushlight.amp.cpu",
     "torch.cuda.amp": "rushlight.amp.cuda",
+    "torch.cuda.nvtx": "rushlight.nvtx",
     "torch.cuda.amp.autocast_mode": "rushlight.amp.cuda",
     "torch.cuda.amp.grad_scaler": "rushlight.amp.cuda",
     "torch.distributed._tensor.api": "rushlight.distributed.tensor",
@@ -68,6 +69,18 @@ def family(path):
         if path.startswith(package + ".") and path[len(package) + 1 :] in modules.split():
             return package
     return None
+
+
+def names_from(path):
+    """Return the package whose names PyTorch's module ``path`` has as well, or None.
+
+    Modules of distributions import each other's classes, and libraries take them from there.
+
+    >>> names_from("torch.distributions.normal")
+    'torch.distributions'
+    """
+    package = path.rpartition(".")[0]
+    return package if package == "torch.distributions" else family(path)
 
 
 def members(package):

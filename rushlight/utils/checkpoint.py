@@ -3,6 +3,7 @@
 import contextlib
 import warnings
 
+import rushlight as torch
 from rushlight.autograd import backward as run_backward
 from rushlight.autograd import mode
 from rushlight.autograd.function import Function
@@ -15,7 +16,7 @@ from rushlight.tensor import Tensor
 
 __all__ = [
     "CheckpointError", "CheckpointFunction", "checkpoint", "checkpoint_sequential",
-    "noop_context_fn", "set_checkpoint_early_stop",
+    "get_device_states", "noop_context_fn", "set_checkpoint_early_stop", "set_device_states",
 ]  # fmt: skip
 
 _ASK = (
@@ -124,6 +125,38 @@ def checkpoint(
         return CheckpointFunction.apply(function, preserve, *args)
     call = _Call(function, args, kwargs, preserve, context_fn(), determinism_check == "default")
     return forgetful(call.first, call.again) if mode.records() else call.first()
+
+
+def get_device_states(*args):
+    """Return the devices of tensors that are not on the CPU, and their generators' states.
+
+    Args:
+        *args: Tensors, in nested lists, tuples and dicts, too. Other objects are skipped.
+
+    Returns:
+        A list of the devices' numbers, and a list of as many states.
+
+    >>> import rushlight as torch
+    >>> torch.utils.checkpoint.get_device_states(torch.ones(1))
+    ([], [])
+    """
+    places = {t.device for t in tensors_in(args) if t.device.type == "cuda"}
+    numbers = sorted(place.index or 0 for place in places)
+    return numbers, [torch.cuda.get_rng_state(i) for i in numbers]
+
+
+def set_device_states(devices, states, *, device_type=None):
+    """Give the generators of devices the states that ``get_device_states`` returned.
+
+    Args:
+        devices, states: The two lists that ``get_device_states`` returned.
+        device_type: Accepted without effect.
+
+    >>> import rushlight as torch
+    >>> torch.utils.checkpoint.set_device_states([], [])
+    """
+    for i, state in zip(devices, states, strict=True):
+        torch.cuda.set_rng_state(state, i)
 
 
 class _Call:

@@ -390,3 +390,27 @@ def test_a_frozen_leaf_with_hooks_is_let_go_of():
     del w
     gc.collect()
     assert gone() is None
+
+
+def test_the_hooks_of_a_tensor_get_one_tensor():
+    seen = []
+
+    def leave_a_note(g):
+        g.note = 3
+
+    def read_it(g):
+        seen.append(g.note)
+        return g * 2
+
+    x = torch.ones(2, requires_grad=True)
+    y = x * 1
+    y.register_hook(leave_a_note)
+    y.register_hook(read_it)
+    y.register_hook(lambda g: seen.append(hasattr(g, "note")))
+    y.grad_fn.register_prehook(lambda grads: leave_a_note(grads[0]))
+    y.grad_fn.register_prehook(lambda grads: seen.append(grads[0].note))
+    y.grad_fn.register_hook(lambda grads, above: leave_a_note(grads[0]))
+    y.grad_fn.register_hook(lambda grads, above: seen.append(grads[0].note))
+    y.sum().backward()
+    assert seen == [3, False, 3, 3]
+    assert x.grad.tolist() == [2, 2]

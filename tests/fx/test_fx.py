@@ -611,3 +611,10 @@ def test_the_class_of_a_graph_module_has_pytorchs_qualified_name():
     """accelerate sets the forward of the class of such a module, and deletes it afterwards."""
     traced = rushlight.fx.symbolic_trace(rushlight.nn.Linear(2, 2))
     assert "GraphModuleImpl" in str(type(traced)) and type(traced).__name__ == "Linear"
+
+
+@both
+def test_einsum_is_recorded_with_its_operands_one_by_one(torch):
+    graph = torch.fx.symbolic_trace(lambda a, b: torch.einsum("ij,jk", [a, b])).graph
+    (found,) = graph.find_nodes(op="call_function", target=torch.einsum)
+    assert [str(x) for x in found.args] == ["ij,jk", "a", "b"]

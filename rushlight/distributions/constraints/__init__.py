@@ -78,5 +78,12 @@ positive_definite = PositiveDefinite()
 cat = Cat
 stack = Stack
 
+#: PyTorch's names of the classes, which libraries use to register their own rules.
+globals().update({
+    f"_{kind.__name__}": kind
+    for kind in list(globals().values())
+    if isinstance(kind, type) and issubclass(kind, Constraint) and kind is not Constraint
+})  # fmt: skip
+
 for _name in __all__:
     document(globals()[_name], "constraint")

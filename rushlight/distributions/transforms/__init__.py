@@ -1,6 +1,7 @@
 """Invertible transformations with the determinants of their Jacobians."""
 
 from rushlight.distributions.transforms.base import Transform
+from rushlight.distributions.transforms.base import _InverseTransform as _InverseTransform
 from rushlight.distributions.transforms.composite import (
     CatTransform,
     ComposeTransform,

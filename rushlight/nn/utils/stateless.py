@@ -35,6 +35,13 @@ def call_with(module, tensors, args, kwargs, tie_weights, strict):
         return module(*args, **(kwargs or {}))
 
 
+def _reparametrize_module(
+    module, parameters_and_buffers, tie_weights=False, strict=False, stack_weights=False
+):
+    """PyTorch's name of the context manager, inside which ``module`` holds other tensors."""
+    return _Swapped(module, parameters_and_buffers, tie_weights, strict)
+
+
 class _Swapped:
     """A context manager, inside which ``module`` holds other tensors."""
 

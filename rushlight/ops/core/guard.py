@@ -57,6 +57,8 @@ def guarded(call, name, strict=True, spread=0, public=None):
     seen: set = set()
     makes, follows = _makes(call)
     hand_over = overridden if getattr(call, "asks", True) else _nobody
+    if arrange := getattr(call, "arrange", None):
+        hand_over = _arranged(hand_over, arrange)
     code = inspect.unwrap(call).__code__
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     spelled = {a: b for a, b in _NUMPYS.items() if b in names and a not in names}
@@ -139,6 +141,15 @@ def guarded(call, name, strict=True, spread=0, public=None):
     # Without a subclass that overrides functions, such a function is not asked, but its parts are.
     vars(checked)["asks_parts"] = not strict
     return checked
+
+
+def _arranged(hand_over, arrange):
+    """``hand_over``, which shows the arguments in one form of several that the function takes."""
+
+    def handed(call, args, params, deep=False):
+        return hand_over(call, arrange(*args), params, deep)
+
+    return handed
 
 
 def _refuse_others(error, name, args, named):

@@ -37,10 +37,7 @@ def einsum(equation, *operands):
     >>> torch.einsum("ij,ij->i", torch.ones(2, 3), torch.ones(2, 3))
     tensor([3., 3.])
     """
-    if not isinstance(equation, str):
-        equation, operands = _from_lists((equation, *operands))
-    if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
-        operands = tuple(operands[0])
+    equation, *operands = _arranged(equation, *operands)
     if not operands:
         raise ValueError(
             "einsum(): must specify the equation string and at least one operand, or operands and "
@@ -66,6 +63,19 @@ def einsum(equation, *operands):
         found = found.sum(tuple(gone))
         letters = [c for c in letters if c in result]
     return found.permute(*[letters.index(c) for c in result]) if result else found
+
+
+def _arranged(equation, *operands):
+    """The arguments as an equation in letters and several operands."""
+    if not isinstance(equation, str):
+        equation, operands = _from_lists((equation, *operands))
+    if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
+        operands = tuple(operands[0])
+    return equation, *operands
+
+
+#: A class or mode that takes ``einsum`` over, such as a trace of torch.fx, sees this form only.
+einsum.arrange = _arranged
 
 
 # One product --------------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 import itertools
 import os
 import warnings
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 from rushlight.utils.data import position
 from rushlight.utils.data.collate import default_collate, default_convert
@@ -18,6 +19,8 @@ from rushlight.utils.data.worker import get_worker_info
 __all__ = ["DataLoader", "default_collate", "default_convert", "get_worker_info"]
 
 T_co = TypeVar("T_co", covariant=True)
+
+_collate_fn_t = Callable[[list], Any]  # PyTorch's name, which libraries annotate with
 
 FIXED = {"batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers"}
 

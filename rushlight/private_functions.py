@@ -1,0 +1,137 @@
+"""Functions of ``torch`` that are private in PyTorch, and which libraries call all the same."""
+
+import rushlight
+from rushlight.dtype import (
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+)  # fmt: skip
+
+__all__: list[str] = []
+
+
+def _cast(kind):
+    def cast(input, non_blocking=False):
+        return input.to(kind)
+
+    return cast
+
+
+_cast_Byte, _cast_Char, _cast_Short = _cast(uint8), _cast(int8), _cast(int16)
+_cast_Int, _cast_Long, _cast_Half = _cast(int32), _cast(int64), _cast(float16)
+_cast_Float, _cast_Double = _cast(float32), _cast(float64)
+
+
+def _convert_indices_from_coo_to_csr(input, size, *, out_int32=False, out=None):
+    """Where each of ``size`` rows begins among sorted row numbers ``input``, and the last ends.
+
+    >>> import rushlight as torch
+    >>> torch._convert_indices_from_coo_to_csr(torch.tensor([0, 0, 2]), 3)
+    tensor([0, 2, 2, 3])
+    """
+    rows = rushlight.arange(size + 1, dtype=input.dtype, device=input.device)
+    return rushlight.searchsorted(input, rows, out_int32=out_int32, out=out)
+
+
+def _convert_indices_from_csr_to_coo(
+    crow_indices, col_indices, *, out_int32=False, transpose=False, out=None
+):
+    """The row and column of each element of a CSR tensor; ``transpose`` gives the column first.
+
+    >>> import rushlight as torch
+    >>> torch._convert_indices_from_csr_to_coo(torch.tensor([0, 2, 3]), torch.tensor([1, 4, 0]))
+    tensor([[0, 0, 1],
+            [1, 4, 0]])
+    """
+    rows = rushlight.arange(crow_indices.shape[-1] - 1, device=crow_indices.device)
+    rows = rows.repeat_interleave(crow_indices.diff())
+    pair = [col_indices, rows] if transpose else [rows, col_indices]
+    kind = int32 if out_int32 else int64
+    found = rushlight.stack([indices.to(kind) for indices in pair])
+    return found if out is None else out.copy_(found)
+
+
+def segment_reduce(
+    data, reduce, *, lengths=None, indices=None, offsets=None, axis=0, unsafe=False, initial=None
+):
+    """Reduce the consecutive segments of a dim, each to one element.
+
+    Args:
+        data: Floating-point tensor.
+        reduce: ``"sum"``, ``"mean"``, ``"max"``, ``"min"`` or ``"prod"``.
+        lengths: Integer tensor ``(*, N)``, the lengths of the N segments. Its dims before the last
+            are those of ``data`` before ``axis``.
+        indices: Refused, as in PyTorch.
+        offsets: Integer tensor ``(*, N + 1)`` in place of ``lengths``: where each segment begins,
+            and the last one ends.
+        axis: The dim of the segments: the last dim of ``lengths``. Default: 0.
+        unsafe: Leave out the check of ``lengths``. Default: False.
+        initial: The number that each reduction begins with, and the result of an empty segment.
+            Default: 0 for a sum, 1 for a product, infinities for extrema, nan for a mean.
+
+    Returns:
+        Tensor of ``data``'s shape, with N elements in the dim ``axis``.
+
+    Raises:
+        RuntimeError: neither ``lengths`` nor ``offsets`` is given, they do not fit ``data``, or
+            ``reduce`` is another string.
+
+    >>> import rushlight as torch
+    >>> torch.segment_reduce(torch.tensor([1.0, 2.0, 5.0]), "sum", lengths=torch.tensor([2, 1]))
+    tensor([3., 5.])
+    """
+    starts = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "max": -float("inf"), "min": float("inf")}
+    if reduce not in starts:
+        raise RuntimeError(f"segment_reduce: reduce must be one of {[*starts]}, got {reduce!r}")
+    bounds = _bounds(data, lengths, indices, offsets, axis, unsafe)
+    axis, n = bounds.ndim - 1, bounds.shape[-1] - 1
+    start = starts[reduce] if initial is None else initial
+    places = rushlight.arange(data.shape[axis], device=data.device, dtype=bounds.dtype)
+    places = places.expand((*bounds.shape[:-1], -1)).contiguous()
+    trailing = (1,) * (data.ndim - bounds.ndim)
+    which = rushlight.searchsorted(bounds, places, right=True)
+    which = which.reshape(which.shape + trailing).expand(data.shape)
+    # What lies before the first segment goes into an element of its own, and what lies behind.
+    shape = (*data.shape[:axis], n + 2, *data.shape[axis + 1 :])
+    form = {"max": "amax", "min": "amin", "mean": "sum"}.get(reduce, reduce)
+    found = data.new_full(shape, start).scatter_reduce(axis, which, data, form)
+    found = found.narrow(axis, 1, n)
+    if reduce == "mean":
+        count = bounds.diff().reshape(*bounds.shape[:-1], n, *trailing)
+        empty = float("nan") if initial is None else initial
+        found = (found / count.clamp(min=1)).masked_fill(count == 0, empty)
+    return found.contiguous()
+
+
+def _bounds(data, lengths, indices, offsets, axis, unsafe):
+    """Check the segments; return where each one begins, and the last one ends."""
+    if indices is not None:
+        raise RuntimeError("segment_reduce(): indices based reduction is not supported yet.")
+    given = offsets if lengths is None else lengths
+    if given is None:
+        raise RuntimeError("segment_reduce(): Either lengths or offsets must be defined.")
+    if axis % data.ndim != given.ndim - 1:
+        raise RuntimeError(
+            f"segment_reduce(): Expected axis to be the last dimension of lengths, got {axis}"
+        )
+    if lengths is None:
+        return offsets.contiguous()
+    if not unsafe:
+        if lengths.numel() and lengths.min() < 0:
+            raise RuntimeError("lengths contains negative value!")
+        if bool((lengths.sum(-1) != data.shape[lengths.ndim - 1]).any()):
+            raise RuntimeError(
+                "segment_reduce(): Expected all rows of lengths along axis to sum to data.size("
+                "lengths.dim()-1) when !unsafe."
+            )
+    return rushlight.nn.functional.pad(lengths.cumsum(-1), (1, 0))
+
+
+def _segment_reduce(data, reduce, **options):
+    """The name by which libraries call ``segment_reduce``."""
+    return segment_reduce(data, reduce, **options)
