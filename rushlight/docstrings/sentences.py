@@ -273,6 +273,13 @@ _BOXES = {
     "iou_threshold": "The largest intersection over union that does not drop a box.",
     "eps": "Number added to a denominator, so that it is not 0. Default: 1e-7.",
 }
+_REGIONS = {
+    "boxes": "List of a Tensor ``(L, 4)`` of boxes (x1, y1, x2, y2) for each image, or one Tensor "
+    "``(K, 5)`` whose first column is the image's number.",
+    "output_size": "Number of bins of a region: (rows, columns), or one int for both.",
+    "spatial_scale": "Factor from the boxes' coordinates to those of the feature map.",
+    "sampling_ratio": "Number of samples of a bin along each axis; 0 and less: as many as pixels.",
+}
 _IMAGE_MODELS = {
     "weights": "A member of the model's ``WeightsEnum``, or its name. Default: untrained.",
     "progress": "Accepted without effect. Default: True.",
@@ -411,6 +418,7 @@ BY_KIND = {
     "image data": _IMAGE_DATA,
     "image file": _IMAGE_FILES,
     "boxes": _BOXES,
+    "regions": _REGIONS,
     "image model": _IMAGE_MODELS,
     "image model builder": _IMAGE_MODELS,
     "scheduler": _SCHEDULERS,

@@ -3,6 +3,7 @@
 import rushlight as torch
 from rushlight.tensor import Tensor
 from rushlight.vision import tv_tensors
+from rushlight.vision.ops.rotated import four_points, one_corner, turned
 from rushlight.vision.transforms.v2.functional.registry import is_pure_tensor
 from rushlight.vision.transforms.v2.functional.rotated import clamped_rotated
 from rushlight.vision.tv_tensors import BoundingBoxes, BoundingBoxFormat, KeyPoints
@@ -49,40 +50,6 @@ def _from_corners(boxes, format):
     return torch.cat([first if format is XYWH else _half(first * 2 + size), size], -1)
 
 
-def _turned(boxes, format, way):
-    """XYWHR from CXCYWHR (``way`` -1), or the other way round (1): half a diagonal is between."""
-    half = boxes[..., 2:4] / 2
-    angle = boxes[..., 4].mul(torch.pi).div(180.0)
-    cos, sin = angle.cos(), angle.sin()
-    x = boxes[..., 0] + way * (half[..., 0] * cos + half[..., 1] * sin)
-    y = boxes[..., 1] + way * (half[..., 1] * cos - half[..., 0] * sin)
-    return torch.stack([x, y, boxes[..., 2], boxes[..., 3], boxes[..., 4]], -1)
-
-
-def _four_points(boxes):
-    """XYXYXYXY from XYWHR; the angle turns counter-clockwise."""
-    x, y, w, h, degrees = boxes.unbind(-1)
-    angle = degrees.mul(torch.pi).div(180.0)
-    cos, sin = angle.cos(), angle.sin()
-    across, down = (w * cos, -(w * sin)), (h * sin, h * cos)
-    points = [
-        x, y, x + across[0], y + across[1], x + (across[0] + down[0]), y + (across[1] + down[1]),
-        x + down[0], y + down[1],
-    ]  # fmt: skip
-    return torch.stack(points, -1)
-
-
-def _one_corner(points):
-    """XYWHR from XYXYXYXY."""
-    if points.dtype not in (torch.float32, torch.float64):
-        return _one_corner(points.float()).to(points.dtype)
-    x1, y1, x2, y2, x3, y3 = points[..., :6].unbind(-1)
-    angle = torch.atan2(y1 - y2, x2 - x1) / torch.pi * 180.0
-    width = ((x2 - x1) ** 2 + (y2 - y1) ** 2).sqrt()
-    height = ((x3 - x2) ** 2 + (y3 - y2) ** 2).sqrt()
-    return torch.stack([x1, y1, width, height, angle], -1)
-
-
 def converted(boxes, old, new):
     """Plain boxes in another format.
 
@@ -95,12 +62,12 @@ def converted(boxes, old, new):
         raise ValueError("Cannot convert between rotated and unrotated bounding boxes.")
     if is_rotated(old):
         if old is CXCYWHR:
-            boxes = _turned(boxes, old, -1)
+            boxes = turned(boxes, -1)
         elif old is XYXYXYXY:
-            boxes = _one_corner(boxes)
+            boxes = one_corner(boxes)
         if new is CXCYWHR:
-            return _turned(boxes, new, 1)
-        return _four_points(boxes) if new is XYXYXYXY else boxes
+            return turned(boxes, 1)
+        return four_points(boxes) if new is XYXYXYXY else boxes
     if old is XYWH and new is CXCYWH:
         return torch.cat([boxes[..., :2] + _half(boxes[..., 2:]), boxes[..., 2:]], -1)
     return _from_corners(_to_corners(boxes, old), new)
