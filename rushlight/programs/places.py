@@ -29,6 +29,9 @@ _MOVED = {
     "torchvision": "rushlight.vision",
     "torchvision.models._utils": "rushlight.vision.models.blocks",
     "torchvision.models._api": "rushlight.vision.models.registry",
+    "torchvision.models.detection._utils": "rushlight.vision.models.detection.coding",
+    "torchvision.models.detection.image_list": "rushlight.vision.models.detection.anchor_utils",
+    "torchvision.models.segmentation._utils": "rushlight.vision.models.segmentation.model",
     "torchvision.transforms._presets": "rushlight.vision.transforms.presets",
     "torchvision.transforms.v2._utils": "rushlight.vision.transforms.v2.samples",
     "torchvision.transforms.v2.functional._utils": "rushlight.vision.transforms.v2.functional"

@@ -173,8 +173,8 @@ def undrawn(monkeypatch):
 
 @pytest.mark.parametrize("name", models.list_models())
 def test_states_are_as_recorded(name, undrawn):
-    extra = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-    assert golden.described(models.get_model(name, **extra)) == golden.load()[name]
+    model = models.get_model(name, **golden.options(name))
+    assert golden.described(model) == golden.load()[name]
 
 
 def test_every_recorded_model_exists():
