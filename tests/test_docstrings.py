@@ -28,7 +28,8 @@ MODULES = [
     "serialization.sharded", "signal.windows", "testing", "threads", "types", "utils.checkpoint", "utils.dlpack",
     "utils.hooks", "utils.random_state", "utils.training_state", "vision.datasets", "vision.io",
     "vision.models", "vision.ops", "vision.transforms", "vision.transforms.functional",
-    "vision.models.detection", "vision.models.segmentation", "vision.transforms.v2", "vision.transforms.v2.functional", "vision.tv_tensors",
+    "vision.models.detection", "vision.models.feature_extraction",
+    "vision.models.segmentation", "vision.transforms.v2", "vision.transforms.v2.functional", "vision.tv_tensors",
     "vision.utils", "xpu",
 ]  # fmt: skip
 
