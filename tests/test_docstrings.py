@@ -30,6 +30,8 @@ MODULES = [
     "serialization.sharded", "signal.windows", "testing", "threads", "types", "utils.checkpoint", "utils.dlpack",
     "utils.hooks", "utils.random_state", "utils.training_state", "vision.datasets", "vision.io",
     "vision.models", "vision.ops", "vision.transforms", "vision.transforms.functional",
+    "vision.models.detection", "vision.models.feature_extraction",
+    "vision.models.segmentation", "vision.transforms.v2", "vision.transforms.v2.functional", "vision.tv_tensors",
     "vision.utils", "xpu",
 ]  # fmt: skip
 
@@ -42,7 +44,7 @@ CLASSES = [
 
 #: Docstrings that refer to another function, whose parameters are theirs.
 REFERS = re.compile(
-    r"In-place version of|Copying version of|The deprecated name of|Accepted, and remembered|Deprecated: use"
+    r"The kernel of|In-place version of|Copying version of|The deprecated name of|Accepted, and remembered|Deprecated: use"
 )
 #: Names of parameters that say nothing, and NumPy's names of others.
 PLAIN = {"self", "cls", "args", "kwargs", "named", "older", "axis", "keepdims"}

@@ -236,6 +236,19 @@ _IMAGES = {
     "transforms": "Sequence of transforms.",
     "num_magnitude_bins": "Number of strengths that each operation has. Default: 31.",
 }
+_SAMPLES = _IMAGES | {
+    "inpt": "Image, video, mask, boxes or points: of ``tv_tensors``, a Pillow image, or a plain "
+    "tensor, which counts as an image.",
+    "interpolation": "The ``InterpolationMode`` that gives the values between pixels, or its name.",
+    "fill": "Value outside the image: a number, or one for each channel. A transform also takes a "
+    "dict from the inputs' classes to such values. Default: 0.",
+    "max_size": "The largest length of the longer side, in pixels. Default: None, no limit.",
+}
+_IMAGE_TENSORS = {
+    "dtype": "The dtype of the result. Default: that of ``data``.",
+    "device": "Where the result lies. Default: where ``data`` is.",
+    "requires_grad": "Record the result's use, for gradients. Default: as ``data`` does.",
+}
 _IMAGE_DATA = {
     "root": "The folder of the data.",
     "train": "Take the images for training; False: those for testing. Default: True.",
@@ -259,6 +272,13 @@ _BOXES = {
     "scores": "Tensor ``(N,)``: the score of each box.",
     "iou_threshold": "The largest intersection over union that does not drop a box.",
     "eps": "Number added to a denominator, so that it is not 0. Default: 1e-7.",
+}
+_REGIONS = {
+    "boxes": "List of a Tensor ``(L, 4)`` of boxes (x1, y1, x2, y2) for each image, or one Tensor "
+    "``(K, 5)`` whose first column is the image's number.",
+    "output_size": "Number of bins of a region: (rows, columns), or one int for both.",
+    "spatial_scale": "Factor from the boxes' coordinates to those of the feature map.",
+    "sampling_ratio": "Number of samples of a bin along each axis; 0 and less: as many as pixels.",
 }
 _IMAGE_MODELS = {
     "weights": "A member of the model's ``WeightsEnum``, or its name. Default: untrained.",
@@ -392,9 +412,13 @@ BY_KIND = {
     "derivative": _DERIVATIVES,
     "image function": _IMAGES,
     "image transform": _IMAGES,
+    "image input function": _SAMPLES,
+    "image tensor": _IMAGE_TENSORS,
+    "sample transform": _SAMPLES,
     "image data": _IMAGE_DATA,
     "image file": _IMAGE_FILES,
     "boxes": _BOXES,
+    "regions": _REGIONS,
     "image model": _IMAGE_MODELS,
     "image model builder": _IMAGE_MODELS,
     "scheduler": _SCHEDULERS,
@@ -447,6 +471,7 @@ RETURNS = {
     "new": "Tensor of shape ``size``.",
     "in_place": "This tensor.",
     "image function": "Image of the same kind as ``img``.",
+    "image input function": "The same kind of thing as ``inpt``.",
     "image model builder": "The model, in training mode.",
     "conversion": "The module itself.",
     "hook": "``RemovableHandle`` whose ``remove()`` takes the hook away.",

@@ -14,6 +14,7 @@ import rushlight
 from rushlight.programs.naming import rename, renamed
 from rushlight.programs.places import GAP, INTERNAL, is_known, locate, members, names_from
 from rushlight.version import __version__
+from rushlight.version import vision as vision_version
 
 __all__ = ["Torch", "install"]
 
@@ -85,18 +86,22 @@ class TorchFinder(MetaPathFinder):
         return ModuleSpec(fullname, AliasLoader(place), origin=rushlight.__file__, is_package=True)
 
     def find_distributions(self, context=None):
-        """What ``importlib.metadata`` is told of a distribution called torch."""
+        """What ``importlib.metadata`` is told of distributions called torch and torchvision."""
         name = getattr(context, "name", None)
-        return [TorchDistribution()] if name is None or name.lower() == "torch" else []
+        return [Distribution(own) for own in _PACKAGES if name is None or name.lower() == own]
 
 
-class TorchDistribution(importlib.metadata.Distribution):
-    """The installed distribution "torch", for libraries that ask for its version."""
+class Distribution(importlib.metadata.Distribution):
+    """An installed distribution, "torch" or "torchvision", whose version libraries ask for."""
+
+    def __init__(self, name):
+        self._name = name
 
     def read_text(self, filename):
-        if filename == "METADATA":
-            return f"Metadata-Version: 2.1\nName: torch\nVersion: {__version__}\n"
-        return None
+        if filename != "METADATA":
+            return None
+        version = __version__ if self._name == "torch" else vision_version
+        return f"Metadata-Version: 2.1\nName: {self._name}\nVersion: {version}\n"
 
     def locate_file(self, path):
         return path

@@ -37,7 +37,13 @@ _MOVED = {
     "torchvision": "rushlight.vision",
     "torchvision.models._utils": "rushlight.vision.models.blocks",
     "torchvision.models._api": "rushlight.vision.models.registry",
+    "torchvision.models.detection._utils": "rushlight.vision.models.detection.coding",
+    "torchvision.models.detection.image_list": "rushlight.vision.models.detection.anchor_utils",
+    "torchvision.models.segmentation._utils": "rushlight.vision.models.segmentation.model",
     "torchvision.transforms._presets": "rushlight.vision.transforms.presets",
+    "torchvision.transforms.v2._utils": "rushlight.vision.transforms.v2.samples",
+    "torchvision.transforms.v2.functional._utils": "rushlight.vision.transforms.v2.functional"
+    ".registry",
 }
 
 #: From a package to those of PyTorch's modules in it that rushlight divides in another way. All
@@ -54,6 +60,11 @@ _FAMILIES = {
     "torch.autograd": "anomaly_mode forward_ad function functional grad_mode gradcheck variable",
     "torch.utils.data": "dataset dataloader sampler datapipes _utils.collate _utils.worker",
     "torchvision.transforms": "autoaugment transforms",
+    "torchvision.transforms.v2": """
+        _augment _auto_augment _color _container _geometry _meta _misc _temporal _transform
+        _type_conversion""",
+    "torchvision.transforms.v2.functional": """
+        _augment _color _geometry _meta _misc _temporal _type_conversion""",
     "torch.distributions": "constraints kl transforms utils distribution",
     "torch": "functional random serialization storage _utils _tensor",
 }

@@ -17,6 +17,14 @@ def described(model):
     return [len(lines), hashlib.sha256("\n".join(lines).encode()).hexdigest()]
 
 
+def options(name):
+    """Options with which a model needs no file and little time."""
+    if name in ("googlenet", "inception_v3"):
+        return {"init_weights": False}
+    on_another = "_fpn" in name or name.startswith(("fcn", "deeplab", "lraspp"))
+    return {"weights_backbone": None} if on_another else {}
+
+
 def load():
     """The recorded descriptions by name of the model."""
     return json.loads(FILE.read_text(encoding="utf-8"))
@@ -32,8 +40,7 @@ def record():
     found = {}
     with torch.device("meta"):
         for name in list_models():
-            extra = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-            found[name] = described(torchvision.models.get_model(name, **extra))
+            found[name] = described(torchvision.models.get_model(name, **options(name)))
     lines = [f' "{name}": {json.dumps(entry)}' for name, entry in found.items()]
     FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 

@@ -54,6 +54,7 @@ assert torch.autograd.gradcheck.__name__ == "gradcheck" and issubclass(Gradcheck
 assert torch.autograd.variable.Variable and torch.utils.hooks and torch.utils.data.distributed
 assert issubclass(torch.jit.TracerWarning, Warning)
 assert torch.__version__ == importlib.metadata.version("torch") == "2.13.0+rushlight"
+assert importlib.metadata.version("torchvision") == "0.28.0+rushlight"
 assert torch.__version__ >= (2, 0) and torch.version.cuda is None and not cudnn.is_available()
 assert not torch.cuda.is_available() and torch.cuda.amp.GradScaler is GradScaler
 assert Normal is torch.distributions.Normal

@@ -173,8 +173,8 @@ def undrawn(monkeypatch):
 
 @pytest.mark.parametrize("name", models.list_models())
 def test_states_are_as_recorded(name, undrawn):
-    extra = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-    assert golden.described(models.get_model(name, **extra)) == golden.load()[name]
+    model = models.get_model(name, **golden.options(name))
+    assert golden.described(model) == golden.load()[name]
 
 
 def test_every_recorded_model_exists():
@@ -305,3 +305,24 @@ def test_results_of_layers():
     assert repr(ours) == repr(theirs) and list(ours.state_dict()) == list(theirs.state_dict())
     with pytest.raises(ValueError, match="layer9"):
         models.blocks.IntermediateLayerGetter(models.resnet18(), {"layer9": "c"})
+
+
+def test_features_from_inside_a_model():
+    from rushlight.vision.models.feature_extraction import (
+        create_feature_extractor,
+        get_graph_node_names,
+    )
+
+    model = rushlight.nn.Sequential(
+        rushlight.nn.Sequential(rushlight.nn.Conv2d(3, 4, 3), rushlight.nn.ReLU()),
+        rushlight.nn.Dropout(),
+    ).eval()
+    assert get_graph_node_names(model)[1] == ["input", "0.0", "0.1", "1"]
+    found = create_feature_extractor(model, {"0": "maps", "0.0": "raw"})
+    assert found.get_submodule("0.0") is model[0][0]
+    out = found(rushlight.ones(1, 3, 5, 5))
+    assert list(out) == ["raw", "maps"] and rushlight.equal(out["raw"].relu(), out["maps"])
+    assert list(found.state_dict()) == list(model.state_dict())
+    assert found.train().training and list(found(rushlight.ones(1, 3, 5, 5))) == list(out)
+    with pytest.raises(ValueError, match="not present"):
+        create_feature_extractor(model, ["2"])

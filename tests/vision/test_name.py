@@ -29,9 +29,12 @@ from torchvision.models.resnet import BasicBlock
 from torchvision.ops.misc import Conv2dNormActivation
 from torchvision.transforms.autoaugment import AutoAugmentPolicy
 from torchvision.transforms.transforms import Compose
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as F2
 from torchvision.utils import make_grid
 
 assert "rushlight" in torchvision.__version__ and Compose is transforms.Compose
+assert v2.Resize.__module__.startswith("torchvision.transforms.v2") and torchvision.tv_tensors.Mask
 assert BasicBlock.__module__ == "torchvision.models.resnet"
 assert pickle.loads(pickle.dumps(ResNet18_Weights.DEFAULT)) is ResNet18_Weights.IMAGENET1K_V1
 assert repr(pickle.loads(pickle.dumps(Compose([TF.hflip])))).startswith("Compose(")

@@ -1,6 +1,7 @@
 """Networks that classify images: the state of each has torchvision's keys."""
 
 from rushlight.docstrings import document
+from rushlight.vision.models import detection, segmentation
 from rushlight.vision.models.alexnet import *  # noqa: F403
 from rushlight.vision.models.alexnet import __all__ as _alexnet
 from rushlight.vision.models.convnext import *  # noqa: F403
@@ -37,10 +38,10 @@ from rushlight.vision.models.vision_transformer import __all__ as _vision_transf
 from rushlight.vision.models.weights import Weights, WeightsEnum
 
 __all__ = [
-    "Weights", "WeightsEnum", "get_model", "get_model_builder", "get_model_weights", "get_weight",
-    "list_models", *_alexnet, *_convnext, *_densenet, *_efficientnet, *_googlenet, *_inception,
-    *_mobilenetv2, *_mobilenetv3, *_resnet, *_shufflenetv2, *_squeezenet, *_vgg,
-    *_vision_transformer,
+    "Weights", "WeightsEnum", "detection", "get_model", "get_model_builder", "get_model_weights",
+    "get_weight", "list_models", "segmentation", *_alexnet, *_convnext, *_densenet,
+    *_efficientnet, *_googlenet, *_inception, *_mobilenetv2, *_mobilenetv3, *_resnet,
+    *_shufflenetv2, *_squeezenet, *_vgg, *_vision_transformer,
 ]  # fmt: skip
 
 for _name in __all__:

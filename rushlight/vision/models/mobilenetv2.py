@@ -36,6 +36,7 @@ class InvertedResidual(nn.Module):
         self.stride = stride
         self.use_res_connect = stride == 1 and inp == oup
         self.out_channels = oup
+        self._is_cn = stride > 1  # detectors look at the blocks that make maps smaller
         hidden = round(inp * expand_ratio)
         block = partial(Conv2dNormActivation, norm_layer=norm_layer, activation_layer=nn.ReLU6)
         layers: list[nn.Module] = []

@@ -53,6 +53,7 @@ class InvertedResidual(nn.Module):
             raise ValueError(f"InvertedResidual: stride must be 1 or 2, got {cnf.stride}")
         self.use_res_connect = cnf.stride == 1 and cnf.input_channels == cnf.out_channels
         self.out_channels = cnf.out_channels
+        self._is_cn = cnf.stride > 1  # detectors look at the blocks that make maps smaller
         se_layer = se_layer or partial(SqueezeExcitation, scale_activation=nn.Hardsigmoid)
         activation = nn.Hardswish if cnf.use_hs else nn.ReLU
         block = partial(Conv2dNormActivation, norm_layer=norm_layer, activation_layer=activation)

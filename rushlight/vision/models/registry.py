@@ -16,6 +16,8 @@ __all__ = [
 ]  # fmt: skip
 
 BUILDERS: dict = {}
+#: The packages of the builders, as they are before programs see PyTorch's names.
+_HOMES: dict = {}
 KEYWORD = inspect.Parameter.KEYWORD_ONLY
 SIGNATURE = inspect.Signature([
     inspect.Parameter("weights", KEYWORD, default=None),
@@ -98,6 +100,7 @@ def register_model(name=None):
         if key in BUILDERS:
             raise ValueError(f"register_model: {key!r} is registered already")
         BUILDERS[key] = build
+        _HOMES[key] = build.__module__.rpartition(".")[0]
         return build
 
     return decorate
@@ -119,8 +122,7 @@ def list_models(module=None, include=None, exclude=None):
     ['resnet34', 'resnet50']
     """
     names = [
-        name for name, build in BUILDERS.items()
-        if module is None or build.__module__.rpartition(".")[0] == module.__name__
+        name for name in BUILDERS if module is None or _HOMES[name] == module.__name__
     ]  # fmt: skip
     if include:
         names = [name for name in names if _matches(name, include)]

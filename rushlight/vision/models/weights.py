@@ -1,7 +1,7 @@
 """Trained weights: where torchvision publishes them, and facts about them.
 
-``weights.json`` has a line for each published file. ``imagenet.txt`` has the names of the 1,000
-classes.
+``weights.json`` has a line for each published file. ``imagenet.txt``, ``coco.txt`` and ``voc.txt``
+have the names of the classes.
 """
 
 import functools
@@ -106,17 +106,20 @@ class WeightsEnum(Enum):
         return getattr, (type(self), self.name)
 
 
-def weights_enum(name, module):
-    """The ``WeightsEnum`` of this name, made from the table, as a class of ``module``."""
+def weights_enum(name, module, preset=ImageClassification):
+    """The ``WeightsEnum`` of this name, made from the table, as a class of ``module``.
+
+    ``preset`` is the class of the transform that prepares an image.
+    """
     members = {}
     for member, entry in _table()[name].items():
         options = dict(entry["transforms"])
         if "interpolation" in options:
             options["interpolation"] = InterpolationMode(options["interpolation"])
-        meta = {"categories": _categories(), **entry["meta"]}
+        meta = {"categories": _categories(entry.get("categories", "imagenet")), **entry["meta"]}
         if "min_size" in meta:
             meta["min_size"] = tuple(meta["min_size"])
-        transforms = functools.partial(ImageClassification, **options)
+        transforms = functools.partial(preset, **options) if options else preset
         members[member] = Weights(entry["url"], transforms, meta)
         if entry["default"]:
             default = members[member]
@@ -130,5 +133,6 @@ def _table():
 
 
 @functools.cache
-def _categories():
-    return files(__package__).joinpath("imagenet.txt").read_text(encoding="utf-8").splitlines()
+def _categories(name):
+    """The names of the classes: of "imagenet", "coco" or "voc"."""
+    return files(__package__).joinpath(f"{name}.txt").read_text(encoding="utf-8").splitlines()

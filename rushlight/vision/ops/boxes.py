@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 import rushlight as torch
+from rushlight.vision.ops import rotated
 
 __all__ = [
     "batched_nms", "box_area", "box_convert", "box_iou", "clip_boxes_to_image",
@@ -17,22 +18,25 @@ __all__ = [
 ]  # fmt: skip
 
 FORMATS = ("xyxy", "xywh", "cxcywh")
+ROTATED = ("xywhr", "cxcywhr", "xyxyxyxy")
 
 
 def box_convert(boxes, in_fmt, out_fmt):
     """Convert boxes from one format to another.
 
     Args:
-        boxes: Tensor ``(..., 4)``.
+        boxes: Tensor ``(..., 4)``; rotated boxes have 5 or 8 numbers.
         in_fmt: Format of ``boxes``: ``"xyxy"`` (two corners), ``"xywh"`` (a corner, width and
-            height) or ``"cxcywh"`` (the centre, width and height).
+            height) or ``"cxcywh"`` (the centre, width and height). Rotated boxes are ``"xywhr"``
+            and ``"cxcywhr"``, with an angle in degrees, or ``"xyxyxyxy"``.
         out_fmt: Format of the result.
 
     Returns:
-        Tensor of ``boxes``' shape.
+        Tensor of boxes.
 
     Raises:
         ValueError: a format is not known.
+        NotImplementedError: only one of the formats is for rotated boxes.
 
     >>> import rushlight as torch
     >>> from rushlight.vision.ops import box_convert
@@ -40,10 +44,15 @@ def box_convert(boxes, in_fmt, out_fmt):
     tensor([[2.5000, 5.0000, 3.0000, 6.0000]])
     """
     for fmt in (in_fmt, out_fmt):
-        if fmt not in FORMATS:
-            raise ValueError(f"box_convert: a format must be one of {FORMATS}, got {fmt!r}")
+        if fmt not in FORMATS + ROTATED:
+            known = FORMATS + ROTATED
+            raise ValueError(f"box_convert: a format must be one of {known}, got {fmt!r}")
     if in_fmt == out_fmt:
         return boxes.clone()
+    if (in_fmt in ROTATED) != (out_fmt in ROTATED):
+        raise NotImplementedError(f"box_convert: {in_fmt} cannot be converted to {out_fmt}")
+    if in_fmt in ROTATED:
+        return rotated.converted(boxes, in_fmt, out_fmt)
     x, y, w, h = boxes.unbind(-1)
     if in_fmt == "xywh":
         x, y, w, h = x, y, x + w, y + h
@@ -122,6 +131,8 @@ def box_iou(boxes1, boxes2, fmt="xyxy"):
     >>> box_iou(torch.tensor([[0, 0, 2, 2]]), torch.tensor([[1, 0, 3, 2], [5, 5, 6, 6]]))
     tensor([[0.3333, 0.0000]])
     """
+    if fmt not in FORMATS:
+        raise ValueError(f"box_iou: fmt must be one of {FORMATS}, got {fmt!r}")
     boxes1, boxes2 = box_convert(boxes1, fmt, "xyxy"), box_convert(boxes2, fmt, "xyxy")
     intersection, union = _overlap(boxes1, boxes2)
     return intersection / union
@@ -220,15 +231,32 @@ def nms(boxes, scores, iou_threshold):
         )
     order = scores.detach().sort(stable=True, descending=True)[1]
     sorted_boxes = boxes.detach()[order].numpy()
-    alive = np.ones(len(sorted_boxes), bool)
-    corner, end = sorted_boxes[:, :2], sorted_boxes[:, 2:]
-    area = np.prod(end - corner, axis=1)
-    for i in range(len(alive)):
-        if alive[i]:
-            sides = np.minimum(end[i], end[i + 1 :]) - np.maximum(corner[i], corner[i + 1 :])
-            both = np.prod(np.maximum(sides, 0), axis=1)
-            alive[i + 1 :] &= ~(both > iou_threshold * (area[i] + area[i + 1 :] - both))
-    return order[torch.from_numpy(alive)]
+    kept, rest = [], np.arange(len(sorted_boxes))
+    while rest.size:
+        block, rest = rest[:_BLOCK], rest[_BLOCK:]
+        over = _overlap_more(sorted_boxes[block], sorted_boxes[block], iou_threshold)
+        alive = np.ones(len(block), bool)
+        for i in range(len(block)):
+            if alive[i]:
+                alive[i + 1 :] &= ~over[i, i + 1 :]
+        kept.append(block[alive])
+        dropped = _overlap_more(sorted_boxes[block[alive]], sorted_boxes[rest], iou_threshold)
+        rest = rest[~dropped.any(0)]
+    return order[torch.from_numpy(np.concatenate([np.zeros(0, np.int64), *kept]))]
+
+
+_BLOCK = 128  # boxes of which all pairs are compared at once
+
+
+def _overlap_more(boxes1, boxes2, threshold):
+    """Whether each pair of boxes (N, M) overlaps by more than ``threshold``."""
+    left, top = (np.maximum(boxes1[:, None, i], boxes2[None, :, i]) for i in (0, 1))
+    right, bottom = (np.minimum(boxes1[:, None, i], boxes2[None, :, i]) for i in (2, 3))
+    both = np.maximum(right - left, 0) * np.maximum(bottom - top, 0)
+    area1, area2 = (
+        (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) for boxes in (boxes1, boxes2)
+    )
+    return both > threshold * (area1[:, None] + area2 - both)
 
 
 def batched_nms(boxes, scores, idxs, iou_threshold):
@@ -248,6 +276,13 @@ def batched_nms(boxes, scores, idxs, iou_threshold):
     """
     if boxes.numel() == 0:
         return torch.empty((0,), dtype=torch.int64)
+    if boxes.numel() > 4000:  # a large offset would cost digits of the coordinates
+        kept = torch.zeros_like(scores, dtype=torch.bool)
+        for category in torch.unique(idxs):
+            own = torch.where(idxs == category)[0]
+            kept[own[nms(boxes[own], scores[own], iou_threshold)]] = True
+        found = torch.where(kept)[0]
+        return found[scores[found].sort(descending=True)[1]]
     apart = idxs.to(boxes.dtype) * (boxes.max() + 1)  # moves the categories apart, without overlap
     return nms(boxes + apart[:, None], scores, iou_threshold)
 

@@ -3,6 +3,8 @@
 The numbers that they draw are torchvision's for the same seed.
 """
 
+import importlib
+
 from rushlight.docstrings import document
 from rushlight.vision.transforms import functional
 from rushlight.vision.transforms.auto import (
@@ -71,6 +73,13 @@ __all__ = [
     "RandomTransforms", "RandomVerticalFlip", "Resize", "TenCrop", "ToPILImage", "ToTensor",
     "TrivialAugmentWide", "functional",
 ]  # fmt: skip
+
+
+def __getattr__(name):
+    if name == "v2":  # loaded when used, because of its ``tv_tensors``
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 for _name in __all__:
     document(globals()[_name], "image transform")

@@ -14,49 +14,60 @@ from rushlight.vision.transforms.draws import below, within
 from rushlight.vision.transforms.functional import InterpolationMode
 from rushlight.vision.transforms.policies import POLICIES
 
-__all__ = ["AugMix", "AutoAugment", "AutoAugmentPolicy", "RandAugment", "TrivialAugmentWide"]
-
-
-def _affine(img, interpolation, fill, translate=(0, 0), shear=(0.0, 0.0), center=None):
-    return F.affine(img, 0.0, translate, 1.0, shear, interpolation, fill, center)
+__all__ = [
+    "AugMix", "AutoAugment", "AutoAugmentPolicy", "RandAugment", "TrivialAugmentWide",
+    "operations", "shares_of", "space_of",
+]  # fmt: skip
 
 
 def _degrees(magnitude):
     return math.degrees(math.atan(magnitude))
 
 
-#: name of an operation → function (image, magnitude, interpolation, fill) → changed image
-OPERATIONS = {
-    "Identity": lambda img, m, mode, fill: img,
-    "ShearX": lambda img, m, mode, fill: _affine(
-        img, mode, fill, shear=(_degrees(m), 0.0), center=[0, 0]
-    ),
-    "ShearY": lambda img, m, mode, fill: _affine(
-        img, mode, fill, shear=(0.0, _degrees(m)), center=[0, 0]
-    ),
-    "TranslateX": lambda img, m, mode, fill: _affine(img, mode, fill, translate=(int(m), 0)),
-    "TranslateY": lambda img, m, mode, fill: _affine(img, mode, fill, translate=(0, int(m))),
-    "Rotate": lambda img, m, mode, fill: F.rotate(img, m, mode, fill=fill),
-    "Brightness": lambda img, m, mode, fill: F.adjust_brightness(img, 1.0 + m),
-    "Color": lambda img, m, mode, fill: F.adjust_saturation(img, 1.0 + m),
-    "Contrast": lambda img, m, mode, fill: F.adjust_contrast(img, 1.0 + m),
-    "Sharpness": lambda img, m, mode, fill: F.adjust_sharpness(img, 1.0 + m),
-    "Posterize": lambda img, m, mode, fill: F.posterize(img, int(m)),
-    "Solarize": lambda img, m, mode, fill: F.solarize(img, m),
-    "AutoContrast": lambda img, m, mode, fill: F.autocontrast(img),
-    "Equalize": lambda img, m, mode, fill: F.equalize(img),
-    "Invert": lambda img, m, mode, fill: F.invert(img),
-}
+def operations(F):
+    """Name of an operation → function (image, magnitude, interpolation, fill) → changed image.
+
+    ``F`` is the module of functions: that of ``transforms`` or of ``transforms.v2``.
+    """
+
+    def affine(img, interpolation, fill, translate=(0, 0), shear=(0.0, 0.0), center=None):
+        return F.affine(img, 0.0, translate, 1.0, shear, interpolation, fill, center)
+
+    return {
+        "Identity": lambda img, m, mode, fill: img,
+        "ShearX": lambda img, m, mode, fill: affine(
+            img, mode, fill, shear=(_degrees(m), 0.0), center=[0, 0]
+        ),
+        "ShearY": lambda img, m, mode, fill: affine(
+            img, mode, fill, shear=(0.0, _degrees(m)), center=[0, 0]
+        ),
+        "TranslateX": lambda img, m, mode, fill: affine(img, mode, fill, translate=(int(m), 0)),
+        "TranslateY": lambda img, m, mode, fill: affine(img, mode, fill, translate=(0, int(m))),
+        "Rotate": lambda img, m, mode, fill: F.rotate(img, m, mode, fill=fill),
+        "Brightness": lambda img, m, mode, fill: F.adjust_brightness(img, 1.0 + m),
+        "Color": lambda img, m, mode, fill: F.adjust_saturation(img, 1.0 + m),
+        "Contrast": lambda img, m, mode, fill: F.adjust_contrast(img, 1.0 + m),
+        "Sharpness": lambda img, m, mode, fill: F.adjust_sharpness(img, 1.0 + m),
+        "Posterize": lambda img, m, mode, fill: F.posterize(img, int(m)),
+        "Solarize": lambda img, m, mode, fill: F.solarize(img, m),
+        "AutoContrast": lambda img, m, mode, fill: F.autocontrast(img),
+        "Equalize": lambda img, m, mode, fill: F.equalize(img),
+        "Invert": lambda img, m, mode, fill: F.invert(img),
+    }
+
+
+OPERATIONS = operations(F)
 COLOURS = ("Brightness", "Color", "Contrast", "Sharpness")
 PLAIN = ("AutoContrast", "Equalize", "Invert")  # these have no magnitude
 
 
 @functools.lru_cache(maxsize=64)  # images of a data set often have one size
-def _space(names, bins, colour, shear, x, y, degrees, posterize):
+def space_of(names, bins, colour, shear, x, y, degrees, posterize, white=255.0):
     """Return name → (magnitudes, whether a sign is drawn too) for each operation in ``names``.
 
     There are ``bins`` magnitudes for each operation, or None if the operation has no magnitude. The
-    arguments from ``colour`` to ``degrees`` are the largest magnitudes.
+    arguments from ``colour`` to ``degrees`` are the largest magnitudes. ``white`` is the largest
+    threshold of Solarize.
     """
     largest = {
         "ShearX": shear, "ShearY": shear, "TranslateX": x, "TranslateY": y, "Rotate": degrees,
@@ -71,14 +82,14 @@ def _space(names, bins, colour, shear, x, y, degrees, posterize):
             bits = (torch.arange(bins) / ((bins - 1) / steps)).round().int()
             space[name] = (first - bits).tolist(), False
         elif name == "Solarize":
-            space[name] = torch.linspace(255.0, 0.0, bins).tolist(), False
+            space[name] = torch.linspace(white, 0.0, bins).tolist(), False
         else:
             space[name] = None, False
     return space
 
 
 class _Drawn(nn.Module):
-    """The base class: draws an operation from a ``space`` (see ``_space``) and applies it."""
+    """The base class: draws an operation from a ``space`` (see ``space_of``) and applies it."""
 
     def __init__(self, interpolation, fill):
         super().__init__()
@@ -160,7 +171,7 @@ class AutoAugment(_Drawn):
         fill = fill_for(img, self.fill)
         _, height, width = F.get_dimensions(img)
         which, chances, signs = self.get_params(len(self.policies))
-        space = _space(
+        space = space_of(
             self.SPACE, 10, 0.9, 0.3, 150.0 / 331.0 * width, 150.0 / 331.0 * height, 30.0, (8, 4)
         )
         for i, (name, p, index) in enumerate(self.policies[which]):
@@ -208,7 +219,7 @@ class RandAugment(_Drawn):
     def forward(self, img):
         fill = fill_for(img, self.fill)
         _, height, width = F.get_dimensions(img)
-        space = _space(
+        space = space_of(
             self.SPACE, self.num_magnitude_bins, 0.9, 0.3, 150.0 / 331.0 * width,
             150.0 / 331.0 * height, 30.0, (8, 4),
         )  # fmt: skip
@@ -245,12 +256,18 @@ class TrivialAugmentWide(_Drawn):
 
     def forward(self, img):
         bins = self.num_magnitude_bins
-        space = _space(self.SPACE, bins, 0.99, 0.99, 32.0, 32.0, 135.0, (8, 6))
+        space = space_of(self.SPACE, bins, 0.99, 0.99, 32.0, 32.0, 135.0, (8, 6))
         name, magnitude = self.draw(space, lambda magnitudes: below(len(magnitudes)))
         return self.change(img, name, magnitude, fill_for(img, self.fill))
 
     def __repr__(self):
         return self._shown("num_magnitude_bins", "interpolation", "fill")
+
+
+def shares_of(alpha, count, batch):
+    """Draw (batch, count) shares, which add up to 1, from a Dirichlet distribution."""
+    distributions: Any = torch.distributions
+    return distributions.Dirichlet(torch.tensor([alpha] * count).expand(batch, -1)).sample()
 
 
 class AugMix(_Drawn):
@@ -298,23 +315,16 @@ class AugMix(_Drawn):
     def _index(self, magnitudes):
         return below(self.severity)
 
-    def _shares(self, count, batch):
-        """Draw (N, count) shares, which add up to 1, from a Dirichlet distribution."""
-        distributions: Any = torch.distributions
-        return distributions.Dirichlet(
-            torch.tensor([self.alpha] * count).expand(len(batch), -1)
-        ).sample()
-
     def forward(self, orig_img):
         img = orig_img if isinstance(orig_img, Tensor) else F.pil_to_tensor(orig_img)
         fill = fill_for(orig_img, self.fill)
         height, width = img.shape[-2:]
         names = self.SPACE + (COLOURS if self.all_ops else ())
-        space = _space(names, self.BINS, 0.9, 0.3, width / 3.0, height / 3.0, 30.0, (4, 4))
+        space = space_of(names, self.BINS, 0.9, 0.3, width / 3.0, height / 3.0, 30.0, (4, 4))
         batch = img.reshape([1] * max(4 - img.ndim, 0) + list(img.shape))
         each = [len(batch)] + [1] * (batch.ndim - 1)
-        kept = self._shares(2, batch)
-        shares = self._shares(self.mixture_width, batch) * kept[:, 1:]
+        kept = shares_of(self.alpha, 2, len(batch))
+        shares = shares_of(self.alpha, self.mixture_width, len(batch)) * kept[:, 1:]
         mixed = kept[:, 0].reshape(each) * batch
         for i in range(self.mixture_width):
             changed = batch

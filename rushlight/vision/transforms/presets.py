@@ -6,7 +6,7 @@ from rushlight.tensor import Tensor
 from rushlight.vision.transforms import functional as F
 from rushlight.vision.transforms.functional import InterpolationMode
 
-__all__ = ["ImageClassification"]
+__all__ = ["ImageClassification", "ObjectDetection", "SemanticSegmentation"]
 
 
 class ImageClassification(nn.Module):
@@ -50,4 +50,66 @@ class ImageClassification(nn.Module):
             f"Takes a Pillow image or a tensor (..., C, H, W). It is resized to {self.resize_size} "
             f"by {self.interpolation}, cropped to {self.crop_size}, scaled to [0.0, 1.0], and "
             f"normalised with mean={self.mean} and std={self.std}."
+        )
+
+
+class ObjectDetection(nn.Module):
+    """Scales the values to 0 to 1; the model does the rest.
+
+    Shape: a Pillow image, or a tensor (..., 3, H, W) → (..., 3, H, W), float32.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.presets import ObjectDetection
+    >>> ObjectDetection()(torch.full((3, 1, 1), 51, dtype=torch.uint8)).flatten()
+    tensor([0.2000, 0.2000, 0.2000])
+    """
+
+    def forward(self, img):
+        img = img if isinstance(img, Tensor) else F.pil_to_tensor(img)
+        return F.convert_image_dtype(img, torch.float32)
+
+    def describe(self):
+        """What the transform does, in words."""
+        return "Takes a Pillow image or a tensor (..., C, H, W). It is scaled to [0.0, 1.0]."
+
+
+class SemanticSegmentation(nn.Module):
+    """Resizes the image, scales the values to 0 to 1, and normalises them.
+
+    Shape: a Pillow image, or a tensor (..., 3, H, W) → (..., 3, H', W'), float32.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.presets import SemanticSegmentation
+    >>> SemanticSegmentation(resize_size=20)(torch.zeros(3, 30, 40)).shape
+    torch.Size([3, 20, 26])
+    """
+
+    def __init__(
+        self, *, resize_size, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225),
+        interpolation=InterpolationMode.BILINEAR, antialias=True,
+    ):  # fmt: skip
+        super().__init__()
+        self.resize_size = None if resize_size is None else [resize_size]
+        self.mean = list(mean)
+        self.std = list(std)
+        self.interpolation = interpolation
+        self.antialias = antialias
+
+    def forward(self, img):
+        if self.resize_size is not None:
+            img = F.resize(img, self.resize_size, self.interpolation, antialias=self.antialias)
+        img = img if isinstance(img, Tensor) else F.pil_to_tensor(img)
+        return F.normalize(F.convert_image_dtype(img, torch.float32), self.mean, self.std)
+
+    def __repr__(self):
+        names = ("resize_size", "mean", "std", "interpolation")
+        lines = [f"\n    {name}={getattr(self, name)}" for name in names]
+        return f"{type(self).__name__}({''.join(lines)}\n)"
+
+    def describe(self):
+        """What the transform does, in words."""
+        return (
+            f"Takes a Pillow image or a tensor (..., C, H, W). It is resized to {self.resize_size} "
+            f"by {self.interpolation}, scaled to [0.0, 1.0], and normalised with "
+            f"mean={self.mean} and std={self.std}."
         )

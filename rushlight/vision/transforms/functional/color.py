@@ -8,12 +8,12 @@ from rushlight.vision.transforms.functional.convert import convert_image_dtype, 
 
 __all__ = [
     "adjust_brightness", "adjust_contrast", "adjust_gamma", "adjust_hue", "adjust_saturation",
-    "autocontrast", "blend", "equalize", "invert", "posterize", "rgb_to_grayscale", "solarize",
-    "to_grayscale",
+    "autocontrast", "blend", "checked", "equalize", "equalized", "invert", "luma", "posterize",
+    "rgb_to_grayscale", "solarize", "to_grayscale", "turned",
 ]  # fmt: skip
 
 
-def _coloured(img, name, dims=2, dtype=None):
+def checked(img, name, dims=2, dtype=None):
     """Whether the image is a tensor; if so, check that it has 1 or 3 channels.
 
     Raises:
@@ -62,16 +62,16 @@ def rgb_to_grayscale(img, num_output_channels=1):
     """
     if num_output_channels not in (1, 3):
         raise ValueError(f"rgb_to_grayscale: 1 or 3 channels come out, not {num_output_channels}")
-    if not _coloured(img, "rgb_to_grayscale", 3):
+    if not checked(img, "rgb_to_grayscale", 3):
         grey = img.convert("L")
         if num_output_channels == 1:
             return grey
         return from_array(np.repeat(np.asarray(grey)[:, :, None], 3, 2), "RGB")
-    grey = _luma(img) if img.shape[-3] == 3 else img.clone()
+    grey = luma(img) if img.shape[-3] == 3 else img.clone()
     return grey.expand(img.shape) if num_output_channels == 3 else grey
 
 
-def _luma(img):
+def luma(img):
     red, green, blue = img.unbind(-3)
     return (0.2989 * red + 0.587 * green + 0.114 * blue).to(img.dtype).unsqueeze(-3)
 
@@ -112,7 +112,7 @@ def adjust_brightness(img, brightness_factor):
     if not is_tensor(img, "adjust_brightness"):
         return pillow("ImageEnhance").Brightness(img).enhance(brightness_factor)
     _not_negative("adjust_brightness", "brightness_factor", brightness_factor)
-    _coloured(img, "adjust_brightness")
+    checked(img, "adjust_brightness")
     return blend(img, torch.zeros_like(img), brightness_factor)
 
 
@@ -134,8 +134,8 @@ def adjust_contrast(img, contrast_factor):
     if not is_tensor(img, "adjust_contrast"):
         return pillow("ImageEnhance").Contrast(img).enhance(contrast_factor)
     _not_negative("adjust_contrast", "contrast_factor", contrast_factor)
-    _coloured(img, "adjust_contrast")
-    grey = _luma(img) if channels_of(img) == 3 else img
+    checked(img, "adjust_contrast")
+    grey = luma(img) if channels_of(img) == 3 else img
     grey = grey if grey.is_floating_point() else grey.float()
     return blend(img, grey.mean((-3, -2, -1), keepdim=True), contrast_factor)
 
@@ -158,8 +158,8 @@ def adjust_saturation(img, saturation_factor):
     if not is_tensor(img, "adjust_saturation"):
         return pillow("ImageEnhance").Color(img).enhance(saturation_factor)
     _not_negative("adjust_saturation", "saturation_factor", saturation_factor)
-    _coloured(img, "adjust_saturation")
-    return img if channels_of(img) == 1 else blend(img, _luma(img), saturation_factor)
+    checked(img, "adjust_saturation")
+    return img if channels_of(img) == 1 else blend(img, luma(img), saturation_factor)
 
 
 def adjust_hue(img, hue_factor):
@@ -178,18 +178,22 @@ def adjust_hue(img, hue_factor):
     """
     if not -0.5 <= hue_factor <= 0.5:
         raise ValueError(f"adjust_hue: hue_factor must be from -0.5 to 0.5, got {hue_factor}")
-    if _coloured(img, "adjust_hue"):
+    if checked(img, "adjust_hue"):
         if channels_of(img) == 1:
             return img
-        hue, saturation, value = _hsv(convert_image_dtype(img, torch.float32))
-        turned = _rgb((hue + hue_factor) % 1.0, saturation, value)
-        return convert_image_dtype(turned, img.dtype)
+        return convert_image_dtype(turned(convert_image_dtype(img), hue_factor), img.dtype)
     if img.mode in ("L", "1", "I", "F"):
         return img
     hue, saturation, value = img.convert("HSV").split()
     step = np.int32(hue_factor * 255).astype(np.uint8)  # wraps around modulo 256
     hue = from_array(np.asarray(hue) + step, "L")
     return pillow().merge("HSV", (hue, saturation, value)).convert(img.mode)
+
+
+def turned(img, hue_factor):
+    """The hue of float colours (..., 3, H, W) moved by a share of a turn."""
+    hue, saturation, value = _hsv(img)
+    return _rgb((hue + hue_factor) % 1.0, saturation, value)
 
 
 def _hsv(img):
@@ -239,7 +243,7 @@ def adjust_gamma(img, gamma, gain=1):
     tensor([[[0.2500]]])
     """
     _not_negative("adjust_gamma", "gamma", gamma)
-    if _coloured(img, "adjust_gamma"):
+    if checked(img, "adjust_gamma"):
         x = img if img.is_floating_point() else convert_image_dtype(img)
         return convert_image_dtype((gain * x.pow(gamma)).clamp(0, 1), img.dtype)
     table = [int((256 - 1e-3) * gain * (value / 255.0) ** gamma) for value in range(256)]
@@ -254,7 +258,7 @@ def invert(img):
     >>> invert(torch.tensor([[[0, 55]]], dtype=torch.uint8))
     tensor([[[255, 200]]], dtype=torch.uint8)
     """
-    if not _coloured(img, "invert", 3):
+    if not checked(img, "invert", 3):
         return pillow("ImageOps").invert(img)
     return largest(img.dtype) - img
 
@@ -277,7 +281,7 @@ def posterize(img, bits):
     """
     if not 0 <= bits <= 8:
         raise ValueError(f"posterize: bits must be from 0 to 8, got {bits}")
-    if not _coloured(img, "posterize", 3, torch.uint8):
+    if not checked(img, "posterize", 3, torch.uint8):
         return pillow("ImageOps").posterize(img, bits)
     return img & (256 - 2 ** (8 - bits))
 
@@ -296,7 +300,7 @@ def solarize(img, threshold):
     >>> solarize(torch.tensor([[[0.25, 0.75]]]), 0.5)
     tensor([[[0.2500, 0.2500]]])
     """
-    if not _coloured(img, "solarize", 3):
+    if not checked(img, "solarize", 3):
         return pillow("ImageOps").solarize(img, threshold)
     if threshold > largest(img.dtype):
         raise TypeError(f"solarize: threshold {threshold} is beyond white in {img.dtype}")
@@ -311,7 +315,7 @@ def autocontrast(img):
     >>> autocontrast(torch.tensor([[[0.25, 0.75]]]))
     tensor([[[0., 1.]]])
     """
-    if not _coloured(img, "autocontrast", 3):
+    if not checked(img, "autocontrast", 3):
         return pillow("ImageOps").autocontrast(img)
     white = largest(img.dtype)
     x = img if img.is_floating_point() else img.float()
@@ -336,13 +340,19 @@ def equalize(img):
     >>> equalize(torch.tensor([[[10, 20]]], dtype=torch.uint8)).dtype
     torch.uint8
     """
-    if not _coloured(img, "equalize", 3, torch.uint8):
+    if not checked(img, "equalize", 3, torch.uint8):
         return pillow("ImageOps").equalize(img)
+    return equalized(img)
+
+
+def equalized(img):
+    """The equalised channels of a uint8 tensor (..., H, W)."""
     flat = img.detach().numpy().reshape(-1, *img.shape[-2:])
-    return torch.from_numpy(np.stack([_equalized(channel) for channel in flat])).reshape(img.shape)
+    found = np.stack([_equalized_channel(channel) for channel in flat])
+    return torch.from_numpy(found).reshape(img.shape)
 
 
-def _equalized(channel):
+def _equalized_channel(channel):
     counts = np.bincount(channel.ravel(), minlength=256)
     step = counts[counts > 0][:-1].sum() // 255
     if step == 0:

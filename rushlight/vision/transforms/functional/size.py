@@ -1,5 +1,6 @@
 """Functions that change the size of an image (resizing, padding, cropping), and flips."""
 
+import math
 import numbers
 import warnings
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from rushlight.vision.transforms.functional.interpolation import (
 
 __all__ = [
     "center_crop", "crop", "erase", "five_crop", "float_batch", "hflip", "pad", "pil_fill",
-    "resize", "resized_crop", "ten_crop", "two_sizes", "vflip",
+    "resize", "resized_crop", "resized_size", "sides", "ten_crop", "two_sizes", "vflip",
 ]  # fmt: skip
 
 
@@ -26,17 +27,19 @@ def float_batch(image, dtypes=(torch.float32, torch.float64)):
     """Convert a tensor to (N, C, H, W) in one of ``dtypes``.
 
     Returns the converted tensor and a function that converts a result back to the original dtype
-    and number of dims.
+    and dims.
     """
-    dtype, batched = image.dtype, image.ndim >= 4
+    dtype, before, dims = image.dtype, image.shape[:-3], image.ndim
 
     def undo(x):
-        x = x if batched else x.squeeze(0)
+        if dims != 4:
+            x = x.squeeze(0) if dims < 4 else x.reshape(*before, *x.shape[-3:])
         if x.dtype is dtype:
             return x
         return (x if dtype.is_floating_point else x.round()).to(dtype)
 
-    x = image if batched else image.unsqueeze(0)
+    x = image.unsqueeze(0) if dims < 4 else image
+    x = x.reshape(math.prod(before), *x.shape[-3:]) if dims > 4 else x
     return (x if dtype in dtypes else x.to(dtypes[0])), undo
 
 
@@ -70,13 +73,27 @@ def two_sizes(size, name):
     return size
 
 
-def _resized(height, width, size, max_size):
-    """The new (height, width). If ``size`` has one number, the shorter side gets this length."""
-    if len(size) == 2:
+def resized_size(height, width, size, max_size):
+    """The new (height, width). If ``size`` has one number, the shorter side gets this length.
+
+    ``size`` None gives the longer side the length ``max_size``.
+
+    Raises:
+        ValueError: ``max_size`` does not fit ``size``.
+    """
+    size = [size] if isinstance(size, int) else size
+    if size is not None and len(size) == 2:
+        if max_size is not None:
+            raise ValueError(f"resize: max_size is for a size of one number, got {size}")
         return tuple(size)
     short, long = sorted((height, width))
-    new_short, new_long = size[0], int(size[0] * long / short)
-    if max_size is not None:
+    if size is None:
+        if not isinstance(max_size, int):
+            raise ValueError(f"resize: max_size must be an int if size is None, got {max_size}")
+        new_short, new_long = int(max_size * short / long), max_size
+    else:
+        new_short, new_long = size[0], int(size[0] * long / short)
+    if size is not None and max_size is not None:
         if max_size <= size[0]:
             raise ValueError(f"resize: max_size={max_size} must be greater than size={size[0]}")
         if new_long > max_size:
@@ -104,10 +121,8 @@ def resize(img, size, interpolation=InterpolationMode.BILINEAR, max_size=None, a
     size = [size] if isinstance(size, int) else list(size)
     if len(size) not in (1, 2):
         raise ValueError(f"resize: size must have one or two numbers, got {size}")
-    if max_size is not None and len(size) == 2:
-        raise ValueError(f"resize: max_size is for a size of one number, got {size}")
     height, width = size_of(img, "resize")
-    size = _resized(height, width, size, max_size)
+    size = resized_size(height, width, size, max_size)
     if size == (height, width):
         return img
     if not is_tensor(img, "resize"):
@@ -125,8 +140,13 @@ def resize(img, size, interpolation=InterpolationMode.BILINEAR, max_size=None, a
     return undo(x)
 
 
-def _sides(padding):
-    """(left, top, right, bottom) from one, two or four numbers."""
+def sides(padding):
+    """(left, top, right, bottom) from one, two or four numbers.
+
+    Raises:
+        TypeError: ``padding`` is neither a number nor a sequence.
+        ValueError: The sequence has another length.
+    """
     if isinstance(padding, numbers.Number):
         padding = [padding]
     if not isinstance(padding, (tuple, list)):
@@ -156,7 +176,7 @@ def pad(img, padding, fill=0, padding_mode="constant"):
     >>> pad(torch.tensor([[[1, 2]]]), [1, 0], padding_mode="symmetric")
     tensor([[[1, 1, 2, 2]]])
     """
-    sides = _sides(padding)
+    amounts = sides(padding)
     if not isinstance(padding_mode, str):
         raise TypeError(f"pad: padding_mode must be a str, got {type(padding_mode)}")
     if padding_mode not in ("constant", "edge", "reflect", "symmetric"):
@@ -164,38 +184,38 @@ def pad(img, padding, fill=0, padding_mode="constant"):
             f"pad: padding_mode must be constant, edge, reflect or symmetric, got {padding_mode!r}"
         )
     if is_tensor(img, "pad"):
-        return _pad_tensor(img, sides, fill, padding_mode)
+        return _pad_tensor(img, amounts, fill, padding_mode)
     if fill is not None and not isinstance(fill, (numbers.Number, tuple, list)):
         raise TypeError(f"pad: fill must be a number or a sequence, got {type(fill)}")
     if padding_mode == "constant":
-        out = pillow("ImageOps").expand(img, border=sides, fill=pil_fill(fill, img))
+        out = pillow("ImageOps").expand(img, border=amounts, fill=pil_fill(fill, img))
     else:
-        out = _pad_pixels(img, sides, padding_mode)
+        out = _pad_pixels(img, amounts, padding_mode)
     if img.mode == "P":
         out.putpalette(img.getpalette())
     return out
 
 
-def _pad_pixels(img, sides, mode):
-    left, top, right, bottom = (min(side, 0) for side in sides)
+def _pad_pixels(img, amounts, mode):
+    left, top, right, bottom = (min(side, 0) for side in amounts)
     img = img.crop((-left, -top, img.width + right, img.height + bottom))
-    left, top, right, bottom = (max(side, 0) for side in sides)
+    left, top, right, bottom = (max(side, 0) for side in amounts)
     array = np.asarray(img)
-    amounts = [(top, bottom), (left, right), (0, 0)][: array.ndim]
-    return pillow().fromarray(np.pad(array, amounts, mode))
+    widths = [(top, bottom), (left, right), (0, 0)][: array.ndim]
+    return pillow().fromarray(np.pad(array, widths, mode))
 
 
-def _pad_tensor(img, sides, fill, mode):
-    left, top, right, bottom = sides
+def _pad_tensor(img, amounts, fill, mode):
+    left, top, right, bottom = amounts
     if mode == "symmetric":
         return _mirrored(_mirrored(img, -1, left, right), -2, top, bottom)
     if fill is not None and not isinstance(fill, (int, float)):
         raise TypeError(f"pad: fill must be a number for a tensor, got {type(fill)}")
     x, undo = (img, None) if mode == "constant" else float_batch(img)
-    amounts = [left, right, top, bottom]
+    ordered = [left, right, top, bottom]
     if undo is None:
-        return F.pad(x, amounts, "constant", float(fill or 0))
-    return undo(F.pad(x, amounts, "replicate" if mode == "edge" else mode))
+        return F.pad(x, ordered, "constant", float(fill or 0))
+    return undo(F.pad(x, ordered, "replicate" if mode == "edge" else mode))
 
 
 def _mirrored(img, dim, before, after):

@@ -17,11 +17,14 @@ from rushlight.vision.transforms.functional.interpolation import (
 )
 from rushlight.vision.transforms.functional.size import float_batch, pil_fill
 
-__all__ = ["affine", "elastic_transform", "perspective", "rotate"]
+__all__ = [
+    "affine", "affine_arguments", "affine_matrix", "eight_numbers", "elastic_transform",
+    "expanded", "identity_grid", "perspective", "projected", "rotate",
+]  # fmt: skip
 
 
-def _inverse_matrix(center, angle, translate, scale, shear):
-    """Return the six numbers of the inverse of an affine map.
+def affine_matrix(center, angle, translate, scale, shear, inverse=False):
+    """Return the six numbers of an affine map, or of its inverse.
 
     The map moves the centre to the origin, shears in y and x, rotates, scales, moves the centre
     back, and translates. The inverse takes each point of the result to the point of the image that
@@ -32,8 +35,11 @@ def _inverse_matrix(center, angle, translate, scale, shear):
     b = -a * math.tan(shear_x) - math.sin(rotation)
     c = math.sin(rotation - shear_y) / math.cos(shear_y)
     d = -c * math.tan(shear_x) + math.cos(rotation)
-    a, b, c, d = d / scale, -b / scale, -c / scale, a / scale  # the determinant is 1
     (cx, cy), (tx, ty) = center, translate
+    if not inverse:
+        a, b, c, d = a * scale, b * scale, c * scale, d * scale
+        return [a, b, cx + tx - a * cx - b * cy, c, d, cy + ty - c * cx - d * cy]
+    a, b, c, d = d / scale, -b / scale, -c / scale, a / scale  # the determinant is 1
     x, y = -cx - tx, -cy - ty
     return [a, b, a * x + b * y + cx, c, d, c * x + d * y + cy]
 
@@ -73,9 +79,11 @@ def rotate(
     _check_sequence("rotate", "center", center)
     if not is_tensor(img, "rotate"):
         return img.rotate(angle, pil_mode(mode), expand, center, fillcolor=pil_fill(fill, img))
-    matrix = _inverse_matrix(_from_centre(center, img), -angle, (0.0, 0.0), 1.0, (0.0, 0.0))
+    matrix = affine_matrix(
+        _from_centre(center, img), -angle, (0.0, 0.0), 1.0, (0.0, 0.0), inverse=True
+    )
     height, width = img.shape[-2:]
-    size = _expanded(matrix, height, width) if expand else (height, width)
+    size = expanded(matrix, height, width) if expand else (height, width)
     return _sample("rotate", img, _affine_grid(matrix, img, size), mode, fill)
 
 
@@ -84,7 +92,7 @@ def _check_sequence(name, parameter, value):
         raise TypeError(f"{name}: {parameter} must be a sequence, got {type(value)}")
 
 
-def _expanded(matrix, height, width):
+def expanded(matrix, height, width):
     """The (height, width) of the smallest image that holds all transformed corners.
 
     Coordinates are cut to multiples of 1e-4 first, so that rounding errors add no pixels.
@@ -98,6 +106,32 @@ def _expanded(matrix, height, width):
     low = np.floor(np.trunc(points.min(0) / tiny) * tiny)
     new_width, new_height = (high - low).tolist()
     return int(new_height), int(new_width)
+
+
+def affine_arguments(name, angle, translate, scale, shear, center):
+    """Check the arguments of an affine map; return (angle, translate, shear as two numbers).
+
+    Raises:
+        TypeError: An argument has a wrong type.
+        ValueError: An argument has a wrong number of numbers, or ``scale`` is not positive.
+    """
+    if not isinstance(angle, (int, float)):
+        raise TypeError(f"{name}: angle must be a number, got {type(angle)}")
+    if not isinstance(translate, (list, tuple)):
+        raise TypeError(f"{name}: translate must be a sequence, got {type(translate)}")
+    if not isinstance(shear, (numbers.Number, list, tuple)):
+        raise TypeError(f"{name}: shear must be a number or a sequence, got {type(shear)}")
+    _check_sequence(name, "center", center)
+    if isinstance(shear, numbers.Number):
+        shear = [shear, 0.0]
+    shear = list(shear) * 2 if len(shear) == 1 else shear
+    if len(translate) != 2 or len(shear) != 2:
+        raise ValueError(
+            f"{name}: translate and shear need two numbers, got {translate} and {shear}"
+        )
+    if scale <= 0:
+        raise ValueError(f"{name}: scale must be positive, got {scale}")
+    return angle, translate, shear
 
 
 def affine(
@@ -124,36 +158,35 @@ def affine(
              [0, 3]]])
     """
     mode = as_mode(interpolation, "affine")
-    if not isinstance(angle, (int, float)):
-        raise TypeError(f"affine: angle must be a number, got {type(angle)}")
-    if not isinstance(translate, (list, tuple)):
-        raise TypeError(f"affine: translate must be a sequence, got {type(translate)}")
-    if not isinstance(shear, (numbers.Number, list, tuple)):
-        raise TypeError(f"affine: shear must be a number or a sequence, got {type(shear)}")
-    _check_sequence("affine", "center", center)
-    if isinstance(shear, numbers.Number):
-        shear = [shear, 0.0]
-    shear = list(shear) * 2 if len(shear) == 1 else shear
-    if len(translate) != 2 or len(shear) != 2:
-        raise ValueError(
-            f"affine: translate and shear need two numbers, got {translate} and {shear}"
-        )
-    if scale <= 0:
-        raise ValueError(f"affine: scale must be positive, got {scale}")
+    angle, translate, shear = affine_arguments("affine", angle, translate, scale, shear, center)
     if is_tensor(img, "affine"):
-        matrix = _inverse_matrix(_from_centre(center, img), angle, translate, scale, shear)
+        matrix = affine_matrix(
+            _from_centre(center, img), angle, translate, scale, shear, inverse=True
+        )
         return _sample("affine", img, _affine_grid(matrix, img, img.shape[-2:]), mode, fill)
     center = [img.width * 0.5, img.height * 0.5] if center is None else center
-    matrix = _inverse_matrix(center, angle, translate, scale, shear)
+    matrix = affine_matrix(center, angle, translate, scale, shear, inverse=True)
     kind = pillow().Transform.AFFINE
     return img.transform(img.size, kind, matrix, pil_mode(mode), fillcolor=pil_fill(fill, img))
 
 
-def _eight_numbers(startpoints, endpoints):
+def eight_numbers(startpoints, endpoints, coefficients=None):
     """Return the eight numbers of the perspective that takes each end point to its start point.
 
-    The numbers a, …, h map a point (x, y) to (ax + by + c, dx + ey + f) / (gx + hy + 1).
+    The numbers a, …, h map a point (x, y) to (ax + by + c, dx + ey + f) / (gx + hy + 1). They may
+    be given as ``coefficients`` in place of the points.
+
+    Raises:
+        ValueError: There are not eight coefficients or four points, or both are given, or neither.
     """
+    if coefficients is not None:
+        if startpoints is not None and endpoints is not None:
+            raise ValueError("perspective: give the points or the coefficients, not both")
+        if len(coefficients) != 8:
+            raise ValueError(f"perspective: eight coefficients are needed, got {coefficients}")
+        return coefficients
+    if startpoints is None or endpoints is None:
+        raise ValueError("perspective: startpoints and endpoints, or coefficients, are needed")
     if len(startpoints) != 4 or len(endpoints) != 4:
         raise ValueError(
             f"perspective: four corners are needed, got {len(startpoints)} startpoints and "
@@ -184,7 +217,11 @@ def perspective(img, startpoints, endpoints, interpolation=InterpolationMode.BIL
     >>> perspective(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]), corners, corners).shape
     torch.Size([1, 2, 2])
     """
-    coefficients = _eight_numbers(startpoints, endpoints)
+    return projected(img, eight_numbers(startpoints, endpoints), interpolation, fill)
+
+
+def projected(img, coefficients, interpolation, fill):
+    """The image in the perspective of eight numbers (``eight_numbers``)."""
     mode = as_mode(interpolation, "perspective")
     if not is_tensor(img, "perspective"):
         kind = pillow().Transform.PERSPECTIVE
@@ -221,11 +258,16 @@ def elastic_transform(img, displacement, interpolation=InterpolationMode.BILINEA
             f"elastic_transform: displacement must be {(1, height, width, 2)}, "
             f"got {tuple(displacement.shape)}"
         )
-    columns = torch.linspace((1 - width) / width, (width - 1) / width, width)
-    rows = torch.linspace((1 - height) / height, (height - 1) / height, height)
-    places = torch.stack([columns.expand(height, width), rows[:, None].expand(height, width)], -1)
-    out = _sample("elastic_transform", x, places[None] + displacement, mode, fill)
+    places = identity_grid(height, width, torch.float32)
+    out = _sample("elastic_transform", x, places + displacement, mode, fill)
     return to_pil_image(out, img.mode) if is_pil(img) else out
+
+
+def identity_grid(height, width, dtype):
+    """(1, H, W, 2): x and y of each pixel, from -1 to 1 at the image's borders."""
+    x = torch.linspace((1 - width) / width, (width - 1) / width, width, dtype=dtype)
+    y = torch.linspace((1 - height) / height, (height - 1) / height, height, dtype=dtype)
+    return torch.stack([x.expand(height, width), y[:, None].expand(height, width)], -1)[None]
 
 
 def _pixels(img, size, middle):

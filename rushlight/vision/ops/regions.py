@@ -1,0 +1,408 @@
+"""Fixed-size features of regions of interest (RoI): aligned, pooled and position-sensitive.
+
+The places that a region takes from the image, and their weights, are found in NumPy, because they
+have no gradient. ``weighted_gather`` takes them, so that the gradient goes to the image.
+"""
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+import rushlight as torch
+from rushlight import nn
+from rushlight.ops.windows.grid_sample import weighted_gather
+
+__all__ = [
+    "PSRoIAlign", "PSRoIPool", "RoIAlign", "RoIPool", "ps_roi_align", "ps_roi_pool", "roi_align",
+    "roi_pool", "rois_of",
+]  # fmt: skip
+
+
+def rois_of(boxes, name):
+    """Boxes as one tensor (K, 5), whose first column is the number of the image.
+
+    Raises:
+        RuntimeError: The boxes have another shape. (AssertionError in torchvision's terms.)
+    """
+    if isinstance(boxes, (list, tuple)):
+        for box in boxes:
+            if box.shape[1] != 4:
+                raise AssertionError(f"{name}: boxes in a list must be (L, 4), got {box.shape}")
+        numbered = [torch.full_like(box[:, :1], i) for i, box in enumerate(boxes)]
+        return torch.cat([torch.cat(numbered), torch.cat(list(boxes))], 1)
+    if not isinstance(boxes, torch.Tensor) or boxes.shape[1] != 5:
+        raise AssertionError(f"{name}: boxes must be a Tensor (K, 5) or a list of Tensors (L, 4)")
+    return boxes
+
+
+def _two(size):
+    return (size, size) if isinstance(size, int) else tuple(size)
+
+
+def _arrays(input, boxes, name):
+    """The images' numbers (K,), and the boxes (K, 4) as an array."""
+    rois = rois_of(boxes, name)
+    if rois.dtype is not input.dtype:
+        raise RuntimeError(
+            f"{name}: Expected tensor for argument #1 'input' to have the same type as tensor for "
+            f"argument #2 'rois'; but type {input.dtype} does not equal {rois.dtype}"
+        )
+    array = rois.detach().numpy()
+    return array[:, 0].astype(np.int64), array[:, 1:]
+
+
+def _axis(start, length, bins, samples, size):
+    """Where the samples of one axis lie: places and weights (K, bins, 2 · samples).
+
+    Each of the ``bins`` of each region has ``samples`` points, and each point lies between two
+    pixels. The place -1 stands for points that are more than one pixel outside.
+    """
+    width = (length / bins)[:, None, None]
+    steps = np.arange(bins, dtype=start.dtype)[None, :, None]
+    inside = np.arange(samples, dtype=start.dtype) + start.dtype.type(0.5)
+    at = start[:, None, None] + steps * width + inside * (width / samples)
+    outside = (at < -1) | (at > size)
+    at = np.maximum(at, 0)
+    low = np.minimum(at.astype(np.int64), size - 1)
+    high = np.minimum(low + 1, size - 1)
+    share = np.where(low >= size - 1, 0, at - low).astype(start.dtype)
+    places = np.concatenate([low, high], 2)
+    weights = np.concatenate([1 - share, share], 2)
+    return np.where(np.concatenate([outside, outside], 2), -1, places), weights
+
+
+def _crossed(rows, columns, width):
+    """Places and weights (K, PH, PW, taps) in the flattened image, from those of both axes."""
+    (y, y_weight), (x, x_weight) = rows, columns
+    y, x = y[:, :, None, :, None], x[:, None, :, None, :]
+    places = np.where((y < 0) | (x < 0), -1, y * width + x)
+    weights = y_weight[:, :, None, :, None] * x_weight[:, None, :, None, :]
+    return places.reshape(*places.shape[:3], -1), weights.reshape(*weights.shape[:3], -1)
+
+
+def _sampled(input, numbers, start, length, bins, ratio, gather):
+    """Average the samples of each bin. ``gather`` takes (image, places, weights) to (K, …).
+
+    Regions of one image and one number of samples are computed together. Regions without an area
+    have no samples, and give 0.
+    """
+    height, width = input.shape[-2:]
+    if ratio > 0:
+        samples = np.full((len(numbers), 2), ratio)
+    else:
+        samples = np.ceil(length / np.array(bins, length.dtype)).astype(np.int64)
+    keys = np.concatenate([numbers[:, None], samples], 1)
+    found, order = [], []
+    for key in np.unique(keys, axis=0):
+        chosen = np.flatnonzero((keys == key).all(1))
+        number, grid = int(key[0]), key[1:]
+        count = grid[0] * grid[1] if min(grid) > 0 else np.inf
+        rows, columns = [
+            _axis(start[chosen, i], length[chosen, i], bins[i], max(int(grid[i]), 1), size)
+            for i, size in enumerate((height, width))
+        ]
+        places, weights = _crossed(rows, columns, width)
+        weights = (weights / weights.dtype.type(count)).astype(weights.dtype)
+        found.append(gather(input[number], places, weights))
+        order.append(chosen)
+    back = np.argsort(np.concatenate(order), kind="stable")
+    return torch.cat(found)[torch.from_numpy(back)]
+
+
+def roi_align(input, boxes, output_size, spatial_scale=1.0, sampling_ratio=-1, aligned=False):
+    """Average bilinear samples in each bin of each region.
+
+    Args:
+        input: Tensor ``(N, C, H, W)``.
+        aligned: Move the boxes by half a pixel, so that a pixel's centre is its place. Default:
+            False.
+
+    Returns:
+        Tensor ``(K, C, *output_size)``.
+
+    Raises:
+        AssertionError: The boxes have another shape.
+        RuntimeError: The boxes have another dtype than ``input``.
+
+    Source: He et al. 2017, https://arxiv.org/abs/1703.06870
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.ops import roi_align
+    >>> image = torch.arange(16.0).reshape(1, 1, 4, 4)
+    >>> roi_align(image, [torch.tensor([[0.0, 0.0, 3.0, 3.0]])], 1, aligned=True)
+    tensor([[[[5.]]]])
+    """
+    numbers, array = _arrays(input, boxes, "roi_align")
+    bins, channels = _two(output_size), input.shape[1]
+    if not len(numbers):
+        return input.new_zeros((0, channels, *bins))
+    scaled = array * array.dtype.type(spatial_scale) - array.dtype.type(0.5 * aligned)
+    start, end = scaled[:, 1::-1], scaled[:, :1:-1]  # (y, x)
+    length = end - start if aligned else np.maximum(end - start, 1)
+
+    def gather(image, places, weights):
+        k, taps = len(places), places.shape[-1]
+        at, share = (torch.from_numpy(a.reshape(1, -1, taps)).mT for a in (places, weights))
+        out = weighted_gather(image.reshape(1, channels, -1), share.contiguous(), at.contiguous())
+        return out.reshape(channels, k, *bins).transpose(0, 1)
+
+    return _sampled(input, numbers, start, length, bins, sampling_ratio, gather)
+
+
+def _divided(input, bins, name):
+    """The channels for each bin: input (N, C·PH·PW, H, W) gives C.
+
+    Raises:
+        RuntimeError: The number of channels is no multiple of that of bins.
+    """
+    if input.shape[1] % (bins[0] * bins[1]):
+        raise RuntimeError(
+            f"{name}: input channels must be a multiple of pooling height * pooling width, got "
+            f"{input.shape[1]} and {bins}"
+        )
+    return input.shape[1] // (bins[0] * bins[1])
+
+
+def ps_roi_align(input, boxes, output_size, spatial_scale=1.0, sampling_ratio=-1):
+    """``roi_align`` in which each bin has channels of its own.
+
+    Args:
+        input: Tensor ``(N, C·PH·PW, H, W)`` for an ``output_size`` of (PH, PW).
+
+    Returns:
+        Tensor ``(K, C, PH, PW)``.
+
+    Raises:
+        AssertionError: The boxes have another shape.
+        RuntimeError: The number of channels is no multiple of PH·PW, or the dtypes differ.
+
+    Source: Li et al. 2017, https://arxiv.org/abs/1711.07264
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.ops import ps_roi_align
+    >>> ps_roi_align(torch.zeros(1, 8, 4, 4), [torch.tensor([[0.0, 0.0, 3.0, 3.0]])], 2).shape
+    torch.Size([1, 2, 2, 2])
+    """
+    numbers, array = _arrays(input, boxes, "ps_roi_align")
+    bins = _two(output_size)
+    channels = _divided(input, bins, "ps_roi_align")
+    if not len(numbers):
+        return input.new_zeros((0, channels, *bins))
+    scaled = array * array.dtype.type(spatial_scale) - array.dtype.type(0.5)
+    start, end = scaled[:, 1::-1], scaled[:, :1:-1]
+
+    def gather(image, places, weights):
+        k, taps, each = len(places), places.shape[-1], bins[0] * bins[1]
+        image = image.reshape(channels, each, -1).transpose(0, 1)
+        at, share = (
+            torch.from_numpy(np.ascontiguousarray(a.reshape(k, each, taps).transpose(1, 2, 0)))
+            for a in (places, weights)
+        )
+        return weighted_gather(image, share, at).reshape(*bins, channels, k).permute(3, 2, 0, 1)
+
+    found = _sampled(input, numbers, start, end - start, bins, sampling_ratio, gather)
+    if sampling_ratio > 0:
+        return found
+    empty = torch.from_numpy((end <= start).any(1))  # an average of nothing
+    return found.masked_fill(empty[:, None, None, None], float("nan"))
+
+
+def _rounded(x):
+    """Integers, halves away from 0."""
+    return (np.sign(x) * np.floor(np.abs(x) + x.dtype.type(0.5))).astype(np.int64)
+
+
+def _edges(start, length, bins, size):
+    """The first element of each bin, and the first one after it: (K, bins) each."""
+    width = (length.astype(np.float32) / np.float32(bins))[:, None]
+    steps = np.arange(bins, dtype=np.float32)
+    first = np.floor(steps * width).astype(np.int64) + start[:, None]
+    last = np.ceil((steps + 1) * width).astype(np.int64) + start[:, None]
+    return first.clip(0, size), last.clip(0, size)
+
+
+def roi_pool(input, boxes, output_size, spatial_scale=1.0):
+    """Find the maximum of each bin of each region, whose borders are rounded to pixels.
+
+    Args:
+        input: Tensor ``(N, C, H, W)``.
+
+    Returns:
+        Tensor ``(K, C, *output_size)``; 0 for empty bins.
+
+    Raises:
+        AssertionError: The boxes have another shape.
+        RuntimeError: The boxes have another dtype than ``input``.
+
+    Source: Girshick 2015, https://arxiv.org/abs/1504.08083
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.ops import roi_pool
+    >>> image = torch.arange(16.0).reshape(1, 1, 4, 4)
+    >>> roi_pool(image, [torch.tensor([[0.0, 0.0, 3.0, 3.0]])], 2).flatten()
+    tensor([ 5.,  7., 13., 15.])
+    """
+    numbers, array = _arrays(input, boxes, "roi_pool")
+    bins, (_, channels, height, width) = _two(output_size), input.shape
+    if not len(numbers):
+        return input.new_zeros((0, channels, *bins))
+    corners = _rounded(array * array.dtype.type(spatial_scale))
+    length = np.maximum(corners[:, 2:] - corners[:, :2] + 1, 1)
+    top, bottom = _edges(corners[:, 1], length[:, 1], bins[0], height)
+    left, right = _edges(corners[:, 0], length[:, 0], bins[1], width)
+    pixels = input.detach().numpy()
+    places = np.full((len(numbers), channels, *bins), -1, np.int64)
+    for k, i, j in itertools.product(range(len(numbers)), range(bins[0]), range(bins[1])):
+        y, x, columns = top[k, i], left[k, j], right[k, j] - left[k, j]
+        part = pixels[numbers[k], :, y : bottom[k, i], x : right[k, j]]
+        if part.size:
+            at = part.reshape(channels, -1).argmax(1)
+            places[k, :, i, j] = (y + at // columns) * width + x + at % columns
+    flat = input.reshape(len(input), channels, -1)[torch.from_numpy(numbers)]
+    at = torch.from_numpy(places).reshape(len(numbers), channels, -1)
+    found = flat.gather(2, at.clamp(min=0)).masked_fill(at < 0, 0)
+    return found.reshape(len(numbers), channels, *bins)
+
+
+def ps_roi_pool(input, boxes, output_size, spatial_scale=1.0):
+    """Average each bin of each region, in which each bin has channels of its own.
+
+    Args:
+        input: Tensor ``(N, C·PH·PW, H, W)`` for an ``output_size`` of (PH, PW).
+
+    Returns:
+        Tensor ``(K, C, PH, PW)``; 0 for empty bins.
+
+    Raises:
+        AssertionError: The boxes have another shape.
+        RuntimeError: The number of channels is no multiple of PH·PW, or the dtypes differ.
+
+    Source: Dai et al. 2016, https://arxiv.org/abs/1605.06409
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.ops import ps_roi_pool
+    >>> ps_roi_pool(torch.ones(1, 8, 4, 4), [torch.tensor([[0.0, 0.0, 3.0, 3.0]])], 2).mean()
+    tensor(1.)
+    """
+    numbers, array = _arrays(input, boxes, "ps_roi_pool")
+    bins, (height, width) = _two(output_size), input.shape[-2:]
+    channels = _divided(input, bins, "ps_roi_pool")
+    if not len(numbers):
+        return input.new_zeros((0, channels, *bins))
+    corners = _rounded(array * array.dtype.type(spatial_scale))
+    length = np.maximum(corners[:, 2:] - corners[:, :2], 1)
+    shares = []
+    for start, count, size, axis in (
+        (corners[:, 1], bins[0], height, 1), (corners[:, 0], bins[1], width, 0),
+    ):  # fmt: skip
+        first, last = _edges(start, length[:, axis], count, size - 1)
+        at = np.arange(size)
+        inside = (at >= first[..., None]) & (at < last[..., None])
+        each = inside / np.maximum(inside.sum(-1, keepdims=True), 1)
+        shares.append(torch.from_numpy(each.astype(array.dtype)))
+    images = input.reshape(len(input), channels, *bins, height, width)
+    found = [
+        torch.einsum("cijhw,ih,jw->cij", images[int(number)], shares[0][k], shares[1][k])
+        for k, number in enumerate(numbers)
+    ]
+    return torch.stack(found)
+
+
+class _Regions(nn.Module):
+    """A layer of one of the functions above; ``function`` gets the attributes named ``OWN``."""
+
+    OWN: tuple[str, ...] = ()
+    function: Any = None
+
+    def forward(self, input, rois):
+        return type(self).function(input, rois, *(getattr(self, name) for name in self.OWN))
+
+    def __repr__(self):
+        shown = ", ".join(f"{name}={getattr(self, name)}" for name in self.OWN)
+        return f"{type(self).__name__}({shown})"
+
+
+class RoIAlign(_Regions):
+    """Averages bilinear samples in each bin of each region, as ``roi_align`` does.
+
+    Shape: input: (N, C, H, W), rois: (K, 5) or a list of (L, 4) → (K, C, *output_size).
+
+    Args:
+        aligned: Move the boxes by half a pixel, so that a pixel's centre is its place. Default:
+            False.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.ops import RoIAlign
+    >>> layer = RoIAlign(2, spatial_scale=1.0, sampling_ratio=2)
+    >>> layer(torch.zeros(1, 3, 4, 4), [torch.tensor([[0.0, 0.0, 3.0, 3.0]])]).shape
+    torch.Size([1, 3, 2, 2])
+    """
+
+    OWN = ("output_size", "spatial_scale", "sampling_ratio", "aligned")
+    function = staticmethod(roi_align)
+
+    def __init__(self, output_size, spatial_scale, sampling_ratio, aligned=False):
+        super().__init__()
+        self.output_size = output_size
+        self.spatial_scale = spatial_scale
+        self.sampling_ratio = sampling_ratio
+        self.aligned = aligned
+
+
+class PSRoIAlign(_Regions):
+    """``RoIAlign`` in which each bin has channels of its own, as ``ps_roi_align`` does.
+
+    Shape: input: (N, C·PH·PW, H, W), rois: (K, 5) or a list of (L, 4) → (K, C, PH, PW).
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.ops import PSRoIAlign
+    >>> layer = PSRoIAlign(2, spatial_scale=1.0, sampling_ratio=2)
+    >>> layer(torch.zeros(1, 8, 4, 4), [torch.tensor([[0.0, 0.0, 3.0, 3.0]])]).shape
+    torch.Size([1, 2, 2, 2])
+    """
+
+    OWN = ("output_size", "spatial_scale", "sampling_ratio")
+    function = staticmethod(ps_roi_align)
+
+    def __init__(self, output_size, spatial_scale, sampling_ratio):
+        super().__init__()
+        self.output_size = output_size
+        self.spatial_scale = spatial_scale
+        self.sampling_ratio = sampling_ratio
+
+
+class RoIPool(_Regions):
+    """Finds the maximum of each bin of each region, as ``roi_pool`` does.
+
+    Shape: input: (N, C, H, W), rois: (K, 5) or a list of (L, 4) → (K, C, *output_size).
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.ops import RoIPool
+    >>> layer = RoIPool(2, spatial_scale=1.0)
+    >>> layer(torch.zeros(1, 3, 4, 4), [torch.tensor([[0.0, 0.0, 3.0, 3.0]])]).shape
+    torch.Size([1, 3, 2, 2])
+    """
+
+    OWN = ("output_size", "spatial_scale")
+    function = staticmethod(roi_pool)
+
+    def __init__(self, output_size, spatial_scale):
+        super().__init__()
+        self.output_size = output_size
+        self.spatial_scale = spatial_scale
+
+
+class PSRoIPool(RoIPool):
+    """Averages each bin of each region, each of its own channels, as ``ps_roi_pool`` does.
+
+    Shape: input: (N, C·PH·PW, H, W), rois: (K, 5) or a list of (L, 4) → (K, C, PH, PW).
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.ops import PSRoIPool
+    >>> layer = PSRoIPool(2, spatial_scale=1.0)
+    >>> layer(torch.zeros(1, 8, 4, 4), [torch.tensor([[0.0, 0.0, 3.0, 3.0]])]).shape
+    torch.Size([1, 2, 2, 2])
+    """
+
+    function = staticmethod(ps_roi_pool)
