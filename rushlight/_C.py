@@ -4,6 +4,7 @@ Any other name of torch._C raises the error for a name that rushlight lacks.
 """
 
 from rushlight.autograd import mode
+from rushlight.autograd.mode import unasked as DisableTorchFunction  # noqa: F401
 from rushlight.linalg import LinAlgError as _LinAlgError  # noqa: F401 - programs catch it
 from rushlight.tensor import disabled_torch_dispatch as _disabled_torch_dispatch_impl  # noqa: F401
 from rushlight.tensor import disabled_torch_function as _disabled_torch_function_impl  # noqa: F401

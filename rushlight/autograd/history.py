@@ -349,9 +349,13 @@ def as_subclass(self, cls):
     if not (isinstance(cls, type) and issubclass(cls, Tensor)):
         raise TypeError(f"cls must be a type (subclass of Tensor), not {cls!r}")
     refuse_dispatch(cls)
-    found = self[...]
+    with mode.unasked():
+        found = self[...]
     found.__class__ = cls
     return found
+
+
+vars(as_subclass)["asks"] = False  # a class that overrides functions does not name the result's class
 
 
 @method

@@ -333,7 +333,10 @@ def _against(name, form, args, named):
 
 
 #: Other names that PyTorch's functions accept for a parameter, for example NumPy's ``axis``.
-_OTHER_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "self": "input"}
+_OTHER_NAMES = {
+    "axis": "dim", "keepdims": "keepdim", "x": "input", "self": "input",
+    "split_size": "split_size_or_sections",
+}  # fmt: skip
 
 
 def _spread(name, p, position, values):
