@@ -355,7 +355,9 @@ def as_subclass(self, cls):
     return found
 
 
-vars(as_subclass)["asks"] = False  # a class that overrides functions does not name the result's class
+vars(as_subclass)["asks"] = (
+    False  # a class that overrides functions does not name the result's class
+)
 
 
 @method

@@ -49,6 +49,7 @@ class Torch(ModuleType):
         self.__version__ = __version__
         self.__file__ = rushlight.__file__
         self.__path__ = []
+        self.torch = self  # PyTorch's package imports itself, and libraries write torch.torch
         rename(self, "torch")
 
     def __getattr__(self, name):

@@ -17,13 +17,18 @@ INTERNAL = frozenset({
 
 #: From PyTorch's module to rushlight's module, where the names differ.
 _MOVED = {
+    "torch._C._functorch": "rushlight.func.interior",
+    "torch._C._nn": "rushlight.nn.interior",
+    "torch._functorch.vmap": "rushlight.func.interior",
     "torch._tensor": "rushlight.tensor",
+    "torch.autograd.profiler_util": "rushlight.profiler.events",
     "torch.cpu.amp": "rushlight.amp.cpu",
     "torch.cpu.amp.autocast_mode": "rushlight.amp.cpu",
     "torch.cpu.amp.grad_scaler": "rushlight.amp.cpu",
     "torch.cuda.amp": "rushlight.amp.cuda",
     "torch.cuda.amp.autocast_mode": "rushlight.amp.cuda",
     "torch.cuda.amp.grad_scaler": "rushlight.amp.cuda",
+    "torch.profiler.profiler": "rushlight.profiler.session",
     "torch.utils.data._utils": "rushlight.utils.data",
     "torch.utils.data.distributed": "rushlight.utils.data.sampler",
     "torchvision": "rushlight.vision",

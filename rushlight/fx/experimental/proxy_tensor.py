@@ -10,10 +10,19 @@ from rushlight.fx.graph import Graph
 from rushlight.fx.graph_module import GraphModule
 from rushlight.fx.node import map_aggregate
 from rushlight.nn import Module, Parameter
-from rushlight.utils._python_dispatch import TorchDispatchMode
+from rushlight.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode_stack
 from rushlight.utils._pytree import tree_flatten, tree_unflatten
 
-__all__ = ["make_fx"]
+__all__ = ["get_proxy_mode", "make_fx"]
+
+
+def get_proxy_mode():
+    """Return the mode in which ``make_fx`` records a call now; None outside of ``make_fx``.
+
+    >>> get_proxy_mode() is None
+    True
+    """
+    return next((m for m in _get_current_dispatch_mode_stack() if isinstance(m, _Recorder)), None)
 
 
 class _Recorder(TorchDispatchMode):
