@@ -65,7 +65,7 @@ def _get_device_module(device_type):
 
 
 def _get_device_index(device, optional=False, allow_cpu=False):
-    """Return the number of a device; of one without a number the current one (0) if ``optional``."""
+    """Return the number of a device; if ``optional``, 0 for a device without a number."""
     if isinstance(device, int):
         return device
     found = rushlight.device(device) if device is not None else rushlight.device("cuda")

@@ -1,7 +1,7 @@
 """Symbolic numbers: PyTorch's classes for sizes that a recording leaves open.
 
-Rushlight records with plain numbers, so there are no objects of these classes. Libraries ask whether
-a size is one, and convert numbers by functions that also know symbolic ones.
+Rushlight records with plain numbers, so there are no objects of these classes. Libraries ask
+whether a size is one, and convert numbers by functions that also know symbolic ones.
 """
 
 import math

@@ -14,7 +14,7 @@ _params_t: TypeAlias = ParamsT  # the older name
 
 
 def _use_grad_for_differentiable(func):
-    """Let ``func``, an optimizer's step, record gradients if the optimizer is ``differentiable``."""
+    """Let an optimizer's step record gradients if the optimizer is ``differentiable``."""
 
     @functools.wraps(func)
     def step(self, *args, **kwargs):

@@ -10,8 +10,8 @@ __all__: list[str] = []
 class _DecoratorContextManager:
     """The base class of a context. An object ``c`` decorates a function by ``@c``.
 
-    Each call of the function enters a copy of the context. A generator enters a copy for each of its
-    steps, so that the caller's code between the steps runs outside the context.
+    Each call of the function enters a copy of the context. A generator enters a copy for each of
+    its steps, so that the caller's code between the steps runs outside the context.
 
     >>> class Loud(_DecoratorContextManager):
     ...     def __enter__(self):

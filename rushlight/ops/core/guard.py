@@ -30,7 +30,7 @@ from rushlight.tensor import Tensor
 
 __all__ = ["guard_all", "guarded", "of_space"]
 
-#: Other names of parameters: NumPy's, which PyTorch's functions in C accept as well, and a method's.
+#: Other names of parameters: NumPy's, which PyTorch's functions in C accept, and a method's.
 _OTHERS = {"axis": "dim", "keepdims": "keepdim", "split_size": "split_size_or_sections"}
 _MOST = 256  # the largest number of combinations of types that the guard of a function remembers
 
