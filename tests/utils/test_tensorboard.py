@@ -125,7 +125,7 @@ def test_figure(tmp_path):
 
 
 def test_hyper_parameters():
-    experiment, start, end = hparams(
+    _, start, _ = hparams(
         {"a": 1, "b": "x", "c": True, "d": None}, {"m": 1}, {"b": ["x"]}
     )
     plugin = fields(fields(fields(start)[1][0])[9][0])[1][0]
