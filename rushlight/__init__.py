@@ -144,6 +144,7 @@ _LAZY_NAMES = {
     ),
     **dict.fromkeys(("ScriptFunction", "ScriptModule"), "rushlight.jit"),
     "Future": "rushlight.futures",
+    **dict.fromkeys(("PyTorchFileReader", "PyTorchFileWriter"), "rushlight.serialization.reader"),
     **dict.fromkeys(("_assert_async", "_int_mm", "_shape_as_tensor"), "rushlight.checks"),
     "Event": "rushlight.streams", "Stream": "rushlight.streams",
     "GradScaler": "rushlight.amp", "OutOfMemoryError": "rushlight.errors",
