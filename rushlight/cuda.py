@@ -13,8 +13,9 @@ _functions = _devices.functions()
 globals().update(_functions)
 reset_max_memory_allocated = _devices.reset_peak_memory_stats
 __all__ = [
-    "OutOfMemoryError", "can_device_access_peer", "get_arch_list", "get_device_capability",
-    "ipc_collect", "mem_get_info", "reset_max_memory_allocated", *_functions,
+    "CUDAGraph", "OutOfMemoryError", "can_device_access_peer", "get_arch_list",
+    "get_device_capability", "graph", "ipc_collect", "mem_get_info",
+    "reset_max_memory_allocated", *_functions,
 ]  # fmt: skip
 
 
@@ -96,6 +97,39 @@ def ipc_collect():
     >>> import rushlight as torch
     >>> torch.cuda.ipc_collect()
     """
+
+
+class CUDAGraph:
+    """PyTorch's recorded work of a GPU, which rushlight does not have.
+
+    Libraries use the class in annotations.
+
+    Raises:
+        NotImplementedError: an object is made.
+    """
+
+    def __init__(self, keep_graph=False):
+        raise NotImplementedError(
+            "torch.cuda.CUDAGraph: rushlight records no work of a GPU; use torch.compile, which "
+            "makes one program of a call"
+        )
+
+
+class graph:
+    """PyTorch's context that records work in a ``CUDAGraph``, which rushlight does not have.
+
+    Args:
+        cuda_graph, pool, stream, capture_error_mode: PyTorch's arguments.
+
+    Raises:
+        NotImplementedError: an object is made.
+    """
+
+    def __init__(self, cuda_graph, pool=None, stream=None, capture_error_mode="global"):
+        raise NotImplementedError(
+            "torch.cuda.graph: rushlight records no work of a GPU; use torch.compile, which makes "
+            "one program of a call"
+        )
 
 
 def __getattr__(name) -> Any:

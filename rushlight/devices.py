@@ -520,6 +520,33 @@ class Devices:
         with self.device(stream.device):
             yield
 
+    def StreamContext(self, stream):
+        """Return the context ``stream(stream)``.
+
+        Args:
+            stream: A ``Stream``; None has no effect.
+
+        Returns:
+            A context manager.
+
+        >>> import rushlight as torch
+        >>> with torch.cuda.StreamContext(None):
+        ...     pass
+        """
+        return self.stream(stream)
+
+    def is_current_stream_capturing(self):
+        """Return whether a graph records the work of the current stream: there are no graphs.
+
+        Returns:
+            False.
+
+        >>> import rushlight as torch
+        >>> torch.cuda.is_current_stream_capturing()
+        False
+        """
+        return False
+
     def set_stream(self, stream):
         """Make the device of a stream the current one of this thread.
 

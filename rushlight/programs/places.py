@@ -29,6 +29,8 @@ _MOVED = {
     "torch.cuda.amp.autocast_mode": "rushlight.amp.cuda",
     "torch.cuda.amp.grad_scaler": "rushlight.amp.cuda",
     "torch.profiler.profiler": "rushlight.profiler.session",
+    "torch.cuda.random": "rushlight.cuda",
+    "torch.cuda.streams": "rushlight.cuda",
     "torch.utils.data._utils": "rushlight.utils.data",
     "torch.utils.data.distributed": "rushlight.utils.data.sampler",
     "torchvision": "rushlight.vision",

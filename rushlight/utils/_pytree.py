@@ -1,56 +1,41 @@
 """torch.utils._pytree: flatten nested tuples, lists and dicts to leaves, and build them again."""
 
+from types import UnionType
 from typing import Any
 
+from rushlight.utils._pytree_nodes import (
+    SUPPORTED_NODES,
+    GetAttrKey,
+    LeafSpec,
+    MappingKey,
+    NodeDef,
+    SequenceKey,
+    TreeSpec,
+    _dict_flatten,
+    _dict_flatten_with_keys,
+    _dict_unflatten,
+    _list_flatten,
+    _list_flatten_with_keys,
+    _list_unflatten,
+    _tuple_flatten,
+    _tuple_flatten_with_keys,
+    _tuple_unflatten,
+    node_type,
+)  # fmt: skip
+
 __all__ = [
-    "TreeSpec", "register_pytree_node", "tree_all", "tree_any", "tree_flatten", "tree_leaves",
-    "tree_map", "tree_map_", "tree_map_only", "tree_structure", "tree_unflatten",
+    "SUPPORTED_NODES", "Context", "GetAttrKey", "LeafSpec", "MappingKey", "NodeDef", "PyTree",
+    "SequenceKey", "TreeSpec", "_dict_flatten", "_dict_flatten_with_keys", "_dict_unflatten",
+    "_list_flatten", "_list_flatten_with_keys", "_list_unflatten", "_register_pytree_node",
+    "_tuple_flatten", "_tuple_flatten_with_keys", "_tuple_unflatten", "keystr",
+    "register_pytree_node", "tree_all", "tree_all_only", "tree_any", "tree_any_only",
+    "tree_flatten", "tree_flatten_with_path", "tree_is_leaf", "tree_iter", "tree_leaves",
+    "tree_leaves_with_path", "tree_map", "tree_map_", "tree_map_only", "tree_map_only_",
+    "tree_map_with_path", "tree_structure", "tree_unflatten"
 ]  # fmt: skip
 
-
-class TreeSpec:
-    """The structure of a tree, without its leaves.
-
-    Attributes:
-        type: The class of the container; None for a leaf.
-        context: The keys of a dict; None for other containers and leaves.
-        children: The structures of the container's parts.
-
-    Args:
-        type, context, children: As the attributes.
-
-    >>> tree_structure([1, 2]).num_leaves
-    2
-    """
-
-    def __init__(self, type, context, children):
-        self.type, self.context, self.children = type, context, children
-
-    @property
-    def num_leaves(self):
-        """The number of leaves."""
-        return sum([c.num_leaves for c in self.children]) if self.type is not None else 1
-
-    def is_leaf(self):
-        """True if the structure is a single leaf."""
-        return self.type is None
-
-    def __eq__(self, other):
-        if not isinstance(other, TreeSpec):
-            return NotImplemented
-        mine = self.type, self.context, self.children
-        return mine == (other.type, other.context, other.children)
-
-    __hash__ = object.__hash__
-
-    def __repr__(self):
-        if self.type is None:
-            return "*"
-        return f"TreeSpec({self.type.__name__}, {self.context}, {self.children})"
-
-
-#: Class of a container → (function that takes it apart, function that builds it).
-_REGISTERED: dict = {}
+#: Types for annotations: what a container keeps beside its parts, and a tree.
+Context = PyTree = Any
 
 
 def register_pytree_node(
@@ -63,8 +48,9 @@ def register_pytree_node(
         cls: The class. Its subclasses are not registered.
         flatten_fn: Function of an object that returns a list of its parts, and a context.
         unflatten_fn: Function of an iterable of parts and the context that returns an object.
-        serialized_type_name, to_dumpable_context, from_dumpable_context, flatten_with_keys_fn:
-            Accepted without effect.
+        serialized_type_name, to_dumpable_context, from_dumpable_context: Accepted without effect.
+        flatten_with_keys_fn: Function of an object that returns a list of tuples (key, part), and
+            a context, for ``tree_flatten_with_path``. Default: paths cannot be asked for.
 
     Raises:
         ValueError: The class is registered already.
@@ -76,24 +62,29 @@ def register_pytree_node(
     >>> tree_leaves([Pair(1, 2), 3])
     [1, 2, 3]
     """
-    if cls in _REGISTERED:
+    if cls in SUPPORTED_NODES:
         raise ValueError(f"{cls} is already registered as pytree node.")
-    _REGISTERED[cls] = flatten_fn, unflatten_fn
+    SUPPORTED_NODES[cls] = NodeDef(cls, flatten_fn, unflatten_fn, flatten_with_keys_fn)
 
 
-def _parts(tree, is_leaf):
-    """Return (context, parts) of a container, or None for a leaf."""
-    if is_leaf is not None and is_leaf(tree):
-        return None
-    if type(tree) in _REGISTERED:
-        parts, context = _REGISTERED[type(tree)][0](tree)
-        return context, list(parts)
-    if isinstance(tree, dict):
-        return list(tree), list(tree.values())
-    named = hasattr(tree, "_fields") or type(tree).__module__ == "torch.return_types"
-    if type(tree) in (tuple, list) or named:
-        return None if isinstance(tree, str) else (None, list(tree))
-    return None
+#: The name that PyTorch gave the function before 2.2.
+_register_pytree_node = register_pytree_node
+
+
+def tree_is_leaf(tree, is_leaf=None):
+    """Return whether a tree is a single leaf.
+
+    Args:
+        tree: The tree.
+        is_leaf: A function that returns True for containers to treat as leaves. Default: None.
+
+    Returns:
+        True or False.
+
+    >>> tree_is_leaf(1), tree_is_leaf([1])
+    (True, False)
+    """
+    return bool(is_leaf and is_leaf(tree)) or node_type(tree) is None
 
 
 def tree_flatten(tree, is_leaf=None):
@@ -116,12 +107,94 @@ def tree_flatten(tree, is_leaf=None):
 
 def _visit(part, leaves, is_leaf):
     """Append the leaves of ``part`` to ``leaves``; returns its structure."""
-    found = _parts(part, is_leaf)
-    if found is None:
+    kind = node_type(part)
+    if kind is None or (is_leaf is not None and is_leaf(part)):
         leaves.append(part)
-        return TreeSpec(None, None, [])
-    context, parts = found
-    return TreeSpec(type(part), context, [_visit(p, leaves, is_leaf) for p in parts])
+        return LeafSpec()
+    parts, context = SUPPORTED_NODES[kind].flatten_fn(part)
+    return TreeSpec(kind, context, [_visit(p, leaves, is_leaf) for p in parts])
+
+
+def tree_iter(tree, is_leaf=None):
+    """Return an iterator of the leaves of a tree.
+
+    Args:
+        tree: The tree.
+        is_leaf: A function that returns True for containers to treat as leaves. Default: None.
+
+    Returns:
+        Iterator.
+
+    >>> list(tree_iter([1, (2, 3)]))
+    [1, 2, 3]
+    """
+    return iter(tree_leaves(tree, is_leaf))
+
+
+def tree_flatten_with_path(tree, is_leaf=None):
+    """Return the leaves of a tree with their places, and its structure.
+
+    Args:
+        tree: The tree.
+        is_leaf: A function that returns True for containers to treat as leaves. Default: None.
+
+    Returns:
+        Tuple of a list of tuples (tuple of keys, leaf), and a ``TreeSpec``.
+
+    Raises:
+        ValueError: a container was registered without ``flatten_with_keys_fn``.
+
+    >>> tree_flatten_with_path({"a": [5]})[0]
+    [((MappingKey(key='a'), SequenceKey(idx=0)), 5)]
+    """
+    return list(_paths((), tree, is_leaf)), tree_structure(tree, is_leaf)
+
+
+def _paths(path, part, is_leaf):
+    """Yield tuples (path, leaf) for the leaves of ``part``, whose own path is ``path``."""
+    if tree_is_leaf(part, is_leaf):
+        yield path, part
+        return
+    kind = node_type(part)
+    with_keys = SUPPORTED_NODES[kind].flatten_with_keys_fn
+    if with_keys is None:
+        raise ValueError(
+            f"Did not find a flatten_with_keys_fn for type: {kind}. "
+            "Please pass a flatten_with_keys_fn argument to register_pytree_node."
+        )
+    for key, child in with_keys(part)[0]:
+        yield from _paths((*path, key), child, is_leaf)
+
+
+def tree_leaves_with_path(tree, is_leaf=None):
+    """Return the leaves of a tree with their places.
+
+    Args:
+        tree: The tree.
+        is_leaf: A function that returns True for containers to treat as leaves. Default: None.
+
+    Returns:
+        List of tuples (tuple of keys, leaf).
+
+    >>> tree_leaves_with_path((5,))
+    [((SequenceKey(idx=0),), 5)]
+    """
+    return tree_flatten_with_path(tree, is_leaf)[0]
+
+
+def keystr(kp):
+    """Return a place in a tree as Python writes it.
+
+    Args:
+        kp: Tuple of keys, as ``tree_flatten_with_path`` gives them.
+
+    Returns:
+        str.
+
+    >>> keystr((MappingKey("a"), SequenceKey(0)))
+    "['a'][0]"
+    """
+    return "".join([str(key) for key in kp])
 
 
 def tree_unflatten(leaves, treespec):
@@ -141,31 +214,7 @@ def tree_unflatten(leaves, treespec):
     >>> tree_unflatten([x * 2 for x in leaves], structure)
     (2, [4, 6])
     """
-    leaves = list(leaves)
-    if len(leaves) != treespec.num_leaves:
-        raise ValueError(
-            f"tree_unflatten: a structure of {treespec.num_leaves} leaves was given {len(leaves)}"
-        )
-    return _build(treespec, iter(leaves))
-
-
-def _build(spec, leaves) -> Any:
-    """The tree of the structure ``spec`` with the next of ``leaves``."""
-    if spec.type is None:
-        return next(leaves)
-    parts = [_build(child, leaves) for child in spec.children]
-    if spec.type in _REGISTERED:
-        return _REGISTERED[spec.type][1](parts, spec.context)
-    if issubclass(spec.type, dict):
-        items = zip(spec.context, parts, strict=True)
-        return dict(items) if spec.type is dict else _filled(spec.type, items)
-    return spec.type(*parts) if hasattr(spec.type, "_fields") else spec.type(parts)
-
-
-def _filled(cls, items):
-    made = cls()
-    made.update(items)
-    return made
+    return treespec.unflatten(leaves)
 
 
 def tree_leaves(tree, is_leaf=None):
@@ -207,7 +256,7 @@ def tree_map(func, tree, *rests, is_leaf=None):
         func: The function. It gets a leaf, and the leaves at the same place in each tree of
             ``rests``.
         tree: The tree.
-        *rests: Trees of the same structure.
+        *rests: Trees of the same structure. Where ``tree`` has a leaf they may have a container.
         is_leaf: A function that returns True for containers to treat as leaves. Default: None.
 
     Returns:
@@ -217,7 +266,7 @@ def tree_map(func, tree, *rests, is_leaf=None):
     [11, (22,)]
     """
     leaves, structure = tree_flatten(tree, is_leaf)
-    others = [tree_leaves(rest, is_leaf) for rest in rests]
+    others = [structure.flatten_up_to(rest) for rest in rests]
     return tree_unflatten([func(*row) for row in zip(leaves, *others, strict=True)], structure)
 
 
@@ -228,7 +277,7 @@ def tree_map_(func, tree, *rests, is_leaf=None):
         func: The function. It gets a leaf, and the leaves at the same place in each tree of
             ``rests``.
         tree: The tree.
-        *rests: Trees of the same structure.
+        *rests: Trees of the same structure. Where ``tree`` has a leaf they may have a container.
         is_leaf: A function that returns True for containers to treat as leaves. Default: None.
 
     Returns:
@@ -243,11 +292,34 @@ def tree_map_(func, tree, *rests, is_leaf=None):
     return tree
 
 
-def tree_map_only(kind, func, tree, is_leaf=None):
+def tree_map_with_path(func, tree, *rests, is_leaf=None):
+    """Return a tree of the results of a function that is called on each place and leaf.
+
+    Args:
+        func: The function. It gets a tuple of keys, the leaf, and the part at the same place in
+            each tree of ``rests``.
+        tree: The tree.
+        *rests: Trees of the same structure. Where ``tree`` has a leaf they may have a container.
+        is_leaf: A function that returns True for containers to treat as leaves. Default: None.
+
+    Returns:
+        Tree of the structure of ``tree``.
+
+    >>> tree_map_with_path(lambda path, x: f"{keystr(path)}={x}", {"a": 1})
+    {'a': "['a']=1"}
+    """
+    placed, structure = tree_flatten_with_path(tree, is_leaf)
+    others = [structure.flatten_up_to(rest) for rest in rests]
+    results = [func(*row, *more) for row, *more in zip(placed, *others, strict=True)]
+    return tree_unflatten(results, structure)
+
+
+def tree_map_only(type_or_types_or_pred, /, func, tree, is_leaf=None):
     """Apply ``tree_map`` to the leaves of some classes, and keep other leaves.
 
     Args:
-        kind: A class, or a tuple of classes.
+        type_or_types_or_pred: A class, a tuple or a union of classes, or a function that returns
+            True for the leaves to apply ``func`` to.
         func: A function of a leaf.
         tree: The tree.
         is_leaf: A function that returns True for containers to treat as leaves. Default: None.
@@ -258,7 +330,36 @@ def tree_map_only(kind, func, tree, is_leaf=None):
     >>> tree_map_only(int, lambda x: x + 1, [1, "a"])
     [2, 'a']
     """
-    return tree_map(lambda x: func(x) if isinstance(x, kind) else x, tree, is_leaf=is_leaf)
+    chosen = _chooses(type_or_types_or_pred)
+    return tree_map(lambda x: func(x) if chosen(x) else x, tree, is_leaf=is_leaf)
+
+
+def tree_map_only_(type_or_types_or_pred, /, func, tree, is_leaf=None):
+    """Call a function on each leaf of some classes, and ignore the results.
+
+    Args:
+        type_or_types_or_pred, func, tree, is_leaf: As for ``tree_map_only``.
+
+    Returns:
+        ``tree`` itself.
+
+    >>> tree_map_only_(int, print, [1, "a"])
+    1
+    [1, 'a']
+    """
+    tree_map_only(type_or_types_or_pred, func, tree, is_leaf)
+    return tree
+
+
+def _chooses(kinds):
+    """Return a function that tells whether a leaf is of ``kinds``, or ``kinds`` if it is one."""
+    if isinstance(kinds, type | tuple | UnionType):
+        return lambda x: isinstance(x, kinds)
+    if callable(kinds):
+        return kinds
+    raise TypeError(
+        f"Argument must be a type, a tuple of types, or a callable, but got {type(kinds).__name__}"
+    )
 
 
 def tree_all(predicate, tree, is_leaf=None):
@@ -293,3 +394,39 @@ def tree_any(predicate, tree, is_leaf=None):
     True
     """
     return any(map(predicate, tree_leaves(tree, is_leaf)))
+
+
+def tree_all_only(type_or_types, /, pred, tree, is_leaf=None):
+    """Return whether a predicate holds for all leaves of some classes.
+
+    Args:
+        type_or_types: A class, or a tuple or a union of classes.
+        pred: A function of a leaf.
+        tree: The tree.
+        is_leaf: A function that returns True for containers to treat as leaves. Default: None.
+
+    Returns:
+        True or False.
+
+    >>> tree_all_only(int, lambda x: x > 0, [1, "a"])
+    True
+    """
+    return all(pred(x) for x in tree_leaves(tree, is_leaf) if isinstance(x, type_or_types))
+
+
+def tree_any_only(type_or_types, /, pred, tree, is_leaf=None):
+    """Return whether a predicate holds for at least one leaf of some classes.
+
+    Args:
+        type_or_types: A class, or a tuple or a union of classes.
+        pred: A function of a leaf.
+        tree: The tree.
+        is_leaf: A function that returns True for containers to treat as leaves. Default: None.
+
+    Returns:
+        True or False.
+
+    >>> tree_any_only(int, lambda x: x > 1, [1, "a"])
+    False
+    """
+    return any(pred(x) for x in tree_leaves(tree, is_leaf) if isinstance(x, type_or_types))

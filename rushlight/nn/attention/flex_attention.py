@@ -25,11 +25,15 @@ from rushlight.ops.sequence.attention import attention_of
 from rushlight.tensor import Tensor
 
 __all__ = [
-    "AuxOutput", "AuxRequest", "BlockMask", "FlexKernelOptions", "and_masks", "create_block_mask",
-    "create_mask", "flex_attention", "noop_mask", "or_masks",
+    "_DEFAULT_SPARSE_BLOCK_SIZE", "AuxOutput", "AuxRequest", "BlockMask", "FlexKernelOptions",
+    "and_masks", "create_block_mask", "create_mask", "flex_attention", "noop_mask",
+    "or_masks",
 ]  # fmt: skip
 
 INF = float("inf")
+
+#: The numbers of queries and of keys in a block of a mask, where ``BLOCK_SIZE`` is not given.
+_DEFAULT_SPARSE_BLOCK_SIZE = 128
 
 #: The type of ``kernel_options``: settings of PyTorch's GPU kernels.
 FlexKernelOptions = dict

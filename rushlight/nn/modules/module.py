@@ -15,6 +15,7 @@ from rushlight.nn.modules.hooks import (
     registered,
 )
 from rushlight.nn.modules.hooks import _WrappedHook as _WrappedHook  # PyTorch has this name here
+from rushlight.nn.modules.state import _EXTRA_STATE_KEY_SUFFIX as _EXTRA_STATE_KEY_SUFFIX
 from rushlight.nn.modules.state import State
 from rushlight.nn.modules.state import _IncompatibleKeys as _IncompatibleKeys  # PyTorch's place
 from rushlight.nn.modules.tree import Tree

@@ -15,7 +15,7 @@ from rushlight.tensor import Tensor
 
 __all__ = ["State"]
 
-_EXTRA_STATE = "_extra_state"
+_EXTRA_STATE_KEY_SUFFIX = "_extra_state"
 
 
 class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
@@ -92,7 +92,7 @@ class State(Registry):
             if tensor is not None:
                 destination[prefix + name] = tensor if keep_vars else tensor.detach()
         if type(self).get_extra_state is not State.get_extra_state:
-            destination[prefix + _EXTRA_STATE] = self.get_extra_state()
+            destination[prefix + _EXTRA_STATE_KEY_SUFFIX] = self.get_extra_state()
 
     def _persistent_buffers(self):
         transient = self._non_persistent_buffers_set
@@ -204,14 +204,14 @@ class State(Registry):
                     error_msgs.append(error)
             elif strict:
                 missing_keys.append(key)
-        extra = prefix + _EXTRA_STATE
+        extra = prefix + _EXTRA_STATE_KEY_SUFFIX
         wants_extra = type(self).set_extra_state is not State.set_extra_state
         if wants_extra and extra in state_dict:
             self.set_extra_state(state_dict[extra])
         elif wants_extra and strict:
             missing_keys.append(extra)
         if strict:
-            known = own.keys() | ({_EXTRA_STATE} if wants_extra else set())
+            known = own.keys() | ({_EXTRA_STATE_KEY_SUFFIX} if wants_extra else set())
             unexpected_keys.extend(_unexpected(state_dict, prefix, known, self._modules))
 
     # Hooks --------------------------------------------------------------------------------
