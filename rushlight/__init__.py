@@ -143,7 +143,7 @@ _LAZY_NAMES = {
          "sym_not", "sym_sqrt", "sym_sum"), "rushlight.symbolic",
     ),
     **dict.fromkeys(("ScriptFunction", "ScriptModule"), "rushlight.jit"),
-    "Future": "rushlight.futures",
+    "Future": "rushlight.futures", "StorageBase": "rushlight.storage",
     **dict.fromkeys(("PyTorchFileReader", "PyTorchFileWriter"), "rushlight.serialization.reader"),
     **dict.fromkeys(("_assert_async", "_int_mm", "_shape_as_tensor"), "rushlight.checks"),
     "Event": "rushlight.streams", "Stream": "rushlight.streams",

@@ -210,7 +210,13 @@ def reach(array, shape, strides, start, name):
     return ndarray(shape, array.dtype, memory, start * size, steps)
 
 
-class UntypedStorage:
+class StorageBase:
+    """The base class of storages of bytes."""
+
+    __slots__ = ()
+
+
+class UntypedStorage(StorageBase):
     """A tensor's memory as bytes, shared by all its views: ``tensor.untyped_storage()``.
 
     Args:

@@ -17,7 +17,7 @@ from rushlight.version import __version__
 
 __all__ = ["Torch", "install"]
 
-_PACKAGES = ("torch", "torchvision")
+_PACKAGES = ("torch", "torchvision", "functorch")
 
 
 def install():

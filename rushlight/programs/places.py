@@ -17,8 +17,10 @@ INTERNAL = frozenset({
 
 #: From PyTorch's module to rushlight's module, where the names differ.
 _MOVED = {
+    "functorch": "rushlight.func.functorch",
     "torch._C._functorch": "rushlight.func.interior",
     "torch._C._nn": "rushlight.nn.interior",
+    "torch._functorch.make_functional": "rushlight.func.functorch",
     "torch._functorch.vmap": "rushlight.func.interior",
     "torch._tensor": "rushlight.tensor",
     "torch.autograd.profiler_util": "rushlight.profiler.events",

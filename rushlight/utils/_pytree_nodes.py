@@ -319,3 +319,13 @@ class LeafSpec(TreeSpec):
 
     def __init__(self):
         super().__init__(None, None, [])
+
+
+def is_structseq_instance(obj):
+    """Whether ``obj`` is a result with named parts, such as that of ``x.max(0)``."""
+    return isinstance(obj, tuple) and type(obj).__module__ == "torch.return_types"
+
+
+def is_namedtuple_instance(obj):
+    """Whether ``obj`` is a ``namedtuple``."""
+    return node_type(obj) is namedtuple

@@ -125,9 +125,7 @@ def test_figure(tmp_path):
 
 
 def test_hyper_parameters():
-    _, start, _ = hparams(
-        {"a": 1, "b": "x", "c": True, "d": None}, {"m": 1}, {"b": ["x"]}
-    )
+    _, start, _ = hparams({"a": 1, "b": "x", "c": True, "d": None}, {"m": 1}, {"b": ["x"]})
     plugin = fields(fields(fields(start)[1][0])[9][0])[1][0]
     assert fields(plugin)[1] == [b"hparams"]
     started = fields(fields(fields(plugin)[2][0])[3][0])[1]

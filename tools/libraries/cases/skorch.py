@@ -12,7 +12,13 @@ def run():
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from skorch import NeuralNetClassifier, NeuralNetRegressor
-    from skorch.callbacks import Checkpoint, EarlyStopping, EpochScoring, GradientNormClipping, LRScheduler
+    from skorch.callbacks import (
+        Checkpoint,
+        EarlyStopping,
+        EpochScoring,
+        GradientNormClipping,
+        LRScheduler,
+    )
     from skorch.helper import predefined_split
     from skorch.dataset import Dataset
 
@@ -20,7 +26,10 @@ def run():
         def __init__(self, hidden=8, inputs=4, outputs=3, final=torch.nn.Softmax(-1)):
             super().__init__()
             self.layers = torch.nn.Sequential(
-                torch.nn.Linear(inputs, hidden), torch.nn.ReLU(), torch.nn.Dropout(0.1), torch.nn.Linear(hidden, outputs)
+                torch.nn.Linear(inputs, hidden),
+                torch.nn.ReLU(),
+                torch.nn.Dropout(0.1),
+                torch.nn.Linear(hidden, outputs),
             )
             self.final = final
 
@@ -42,11 +51,15 @@ def run():
         "losses": net.history[:, "train_loss"], "validation": net.history[:, "valid_loss"],
         "F1": net.history[:, "f1"], "probabilities": net.predict_proba(x[:5]),
     }  # fmt: skip
-    net.load_params(checkpoint=net.callbacks_[[n for n, _ in net.callbacks_].index("Checkpoint")][1])
+    net.load_params(
+        checkpoint=net.callbacks_[[n for n, _ in net.callbacks_].index("Checkpoint")][1]
+    )
     found["accuracy of the best"] = net.score(x, y)
     torch.manual_seed(1)
     plain = NeuralNetClassifier(Net, max_epochs=3, verbose=0, optimizer=torch.optim.Adam)
-    search = GridSearchCV(plain, {"lr": [0.01, 0.1], "module__hidden": [4, 8]}, cv=2, scoring="accuracy")
+    search = GridSearchCV(
+        plain, {"lr": [0.01, 0.1], "module__hidden": [4, 8]}, cv=2, scoring="accuracy"
+    )
     search.fit(x, y)
     found["best parameters"] = {k: float(v) for k, v in search.best_params_.items()}
     found["scores"] = search.cv_results_["mean_test_score"]

@@ -15,11 +15,20 @@ def run():
     small = {"net_arch": [16]}
     envs = VecNormalize(DummyVecEnv([lambda: gym.make("CartPole-v1")] * 2))
     ppo = PPO(
-        "MlpPolicy", envs, n_steps=32, batch_size=16, n_epochs=2, seed=1, policy_kwargs=small, device="cpu"
+        "MlpPolicy",
+        envs,
+        n_steps=32,
+        batch_size=16,
+        n_epochs=2,
+        seed=1,
+        policy_kwargs=small,
+        device="cpu",
     )
     ppo.learn(128)
     found["PPO's weights"] = [p.detach() for p in ppo.policy.parameters()]
-    found["PPO's losses"] = {k: float(v) for k, v in ppo.logger.name_to_value.items() if "loss" in k}
+    found["PPO's losses"] = {
+        k: float(v) for k, v in ppo.logger.name_to_value.items() if "loss" in k
+    }
     ppo.save("ppo")
     again = PPO.load("ppo", device="cpu")
     observations = np.linspace(-0.1, 0.1, 12, dtype=np.float32).reshape(3, 4)
@@ -37,7 +46,13 @@ def run():
     found["DQN's return"] = float(returns[0])
 
     sac = SAC(
-        "MlpPolicy", "Pendulum-v1", learning_starts=20, batch_size=8, seed=4, policy_kwargs=small, device="cpu"
+        "MlpPolicy",
+        "Pendulum-v1",
+        learning_starts=20,
+        batch_size=8,
+        seed=4,
+        policy_kwargs=small,
+        device="cpu",
     ).learn(40)
     found["SAC's actor"] = [p.detach() for p in sac.actor.parameters()]
     found["SAC's entropy"] = float(sac.log_ent_coef.exp())

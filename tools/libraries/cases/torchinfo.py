@@ -26,9 +26,14 @@ def run():
     conv[0].weight.requires_grad_(False)
     columns = ["input_size", "output_size", "num_params", "kernel_size", "mult_adds", "trainable"]
     first = summary(conv, (2, 3, 8, 8), col_names=columns, depth=3, verbose=0)
-    second = summary(Recurrent(), input_data=torch.ones(2, 5, dtype=torch.long), verbose=0, scale=2.0)
+    second = summary(
+        Recurrent(), input_data=torch.ones(2, 5, dtype=torch.long), verbose=0, scale=2.0
+    )
     third = summary(
-        nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16), 2), (5, 2, 8), depth=4, verbose=0
+        nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16), 2),
+        (5, 2, 8),
+        depth=4,
+        verbose=0,
     )
     return {
         "convolutions": str(first), "recurrent": str(second), "transformer": str(third),

@@ -16,7 +16,11 @@ def run():
         MulticlassMatthewsCorrCoef, MultilabelRankingLoss,
     )  # fmt: skip
     from torchmetrics.functional import pairwise_cosine_similarity
-    from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure, TotalVariation
+    from torchmetrics.image import (
+        PeakSignalNoiseRatio,
+        StructuralSimilarityIndexMeasure,
+        TotalVariation,
+    )
     from torchmetrics.retrieval import RetrievalMAP, RetrievalNormalizedDCG
     from torchmetrics.text import BLEUScore, CharErrorRate, Perplexity, WordErrorRate
     from torchmetrics.wrappers import BootStrapper, MetricTracker
@@ -27,12 +31,16 @@ def run():
         "confusion": MulticlassConfusionMatrix(5, normalize="true"), "AUROC": MulticlassAUROC(5),
         "Matthews": MulticlassMatthewsCorrCoef(5),
     })  # fmt: skip
-    numbers = MetricCollection([MeanAbsoluteError(), R2Score(), PearsonCorrCoef(), SpearmanCorrCoef()])
-    binary = MetricCollection([BinaryAUROC(), BinaryAveragePrecision(thresholds=20), BinaryCalibrationError()])
+    numbers = MetricCollection(
+        [MeanAbsoluteError(), R2Score(), PearsonCorrCoef(), SpearmanCorrCoef()]
+    )
+    binary = MetricCollection(
+        [BinaryAUROC(), BinaryAveragePrecision(thresholds=20), BinaryCalibrationError()]
+    )
     search = MetricCollection([RetrievalMAP(), RetrievalNormalizedDCG(top_k=3)])
-    images = MetricCollection([
-        PeakSignalNoiseRatio(1.0), StructuralSimilarityIndexMeasure(data_range=1.0)
-    ])
+    images = MetricCollection(
+        [PeakSignalNoiseRatio(1.0), StructuralSimilarityIndexMeasure(data_range=1.0)]
+    )
     mean, kept, perplexity, variation = MeanMetric(), CatMetric(), Perplexity(), TotalVariation()
     labels_of_many, tracker = MultilabelRankingLoss(4), MetricTracker(MulticlassAccuracy(5))
     for _ in range(3):
