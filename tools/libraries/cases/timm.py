@@ -5,8 +5,8 @@ requires = ["timm"]
 MODELS = {
     "resnet10t": 64, "vit_tiny_patch16_224": 224, "mobilenetv3_small_050": 64,
     "convnext_atto": 64, "efficientnet_b0": 64, "regnetx_002": 64, "ghostnet_050": 64,
-    "mixer_s32_224": 224, "levit_128s": 224, "edgenext_xx_small": 64, "poolformerv2_s12": 64,
-    "fastvit_t8": 64, "repvgg_a0": 64, "deit_tiny_patch16_224": 224,
+    "mixer_s32_224": 224, "levit_128s": 224, "edgenext_xx_small": 64, "fastvit_t8": 64,
+    "repvgg_a0": 64,
 }  # fmt: skip
 
 
