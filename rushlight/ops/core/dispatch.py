@@ -23,6 +23,7 @@ from rushlight.ops.core.arguments import refuse
 from rushlight.ops.core.compute import compute
 from rushlight.ops.core.definition import FUNCTIONS
 from rushlight.ops.core.promotion import scalar_dtype
+from rushlight.ours import is_our_module
 from rushlight.remote import RemoteArray
 from rushlight.tensor import Tensor, ViewOf, disabled_torch_function, from_array
 
@@ -382,6 +383,8 @@ late.ask, late.keep_subclass, late.overridden = ask, keep_subclass, overridden
 
 def _asks_nobody(name, member):
     if not inspect.isfunction(member) or (name.startswith("_") and name not in _DUNDERS):
+        return False
+    if not is_our_module(member.__module__):  # a library's method, which it has put on Tensor
         return False
     return not any(hasattr(member, a) for a in ("op", "is_guarded", "is_in_place"))
 
