@@ -38,7 +38,10 @@ def run():
     data = CacheDataset(samples, before, progress=False)
     loader = DataLoader(data, batch_size=2)
     model = UNet(3, 1, 2, channels=(4, 8, 16), strides=(2, 2), num_res_units=1)
-    optimizer, loss_of = torch.optim.Adam(model.parameters(), 1e-2), DiceCELoss(to_onehot_y=True, softmax=True)
+    optimizer, loss_of = (
+        torch.optim.Adam(model.parameters(), 1e-2),
+        DiceCELoss(to_onehot_y=True, softmax=True),
+    )
     losses = []
     for _ in range(2):
         for batch in loader:
@@ -50,14 +53,23 @@ def run():
     found["losses"] = losses
     found["image"], found["affine"] = batch["image"].as_tensor(), batch["image"].affine
     found["kind"] = type(batch["image"]).__name__
-    found["operations"] = [str(o["class"]) for o in decollate_batch(batch)[0]["image"].applied_operations]
+    found["operations"] = [
+        str(o["class"]) for o in decollate_batch(batch)[0]["image"].applied_operations
+    ]
     model.eval()
     dice, iou = DiceMetric(include_background=False), MeanIoU()
     distance = HausdorffDistanceMetric(percentile=95)
-    after = Compose([Activationsd("pred", softmax=True), AsDiscreted(["pred", "label"], argmax=(True, False), to_onehot=2)])
+    after = Compose(
+        [
+            Activationsd("pred", softmax=True),
+            AsDiscreted(["pred", "label"], argmax=(True, False), to_onehot=2),
+        ]
+    )
     with torch.no_grad():
         for batch in loader:
-            batch["pred"] = sliding_window_inference(batch["image"], (8, 8, 8), 2, model, overlap=0.5, mode="gaussian")
+            batch["pred"] = sliding_window_inference(
+                batch["image"], (8, 8, 8), 2, model, overlap=0.5, mode="gaussian"
+            )
             parts = [after(part) for part in decollate_batch(batch)]
             for metric in (dice, iou, distance):
                 metric([p["pred"] for p in parts], [p["label"] for p in parts])
@@ -65,7 +77,10 @@ def run():
     found["scores"] = [dice.aggregate(), iou.aggregate(), distance.aggregate()]
     x = torch.randn(1, 1, 16, 16, 16)
     torch.manual_seed(2)
-    for net in (SegResNet(3, 8, 1, 2), ViT(1, 16, 8, hidden_size=12, mlp_dim=16, num_layers=1, num_heads=2)):
+    for net in (
+        SegResNet(3, 8, 1, 2),
+        ViT(1, 16, 8, hidden_size=12, mlp_dim=16, num_layers=1, num_heads=2),
+    ):
         out = net.eval()(x)
         found[type(net).__name__] = out[0] if isinstance(out, tuple) else out
     target = (x > 0).float()

@@ -16,7 +16,9 @@ def run():
     for name in ("yolov8n.yaml", "yolo11n-seg.yaml", "yolo11n-cls.yaml"):
         torch.manual_seed(0)
         model = YOLO(name)
-        result = model.predict(image, imgsz=96, conf=1e-6, max_det=5, device="cpu", verbose=False)[0]
+        result = model.predict(image, imgsz=96, conf=1e-6, max_det=5, device="cpu", verbose=False)[
+            0
+        ]
         if result.probs is not None:
             found[name] = result.probs.data
         else:
