@@ -171,7 +171,7 @@ def _replaced(hook, g):
             f"hook {getattr(hook, '__name__', hook)!r} has changed the size of value: "
             f"{tuple(g.shape)} became {tuple(found.shape)}"
         )
-    return found.array if type(g) is ndarray else found
+    return found._array if type(g) is ndarray else found
 
 
 def _of_outputs(g):
@@ -187,7 +187,7 @@ def _like(found, grads, raw):
             f"hook has returned an incorrect number of values (got {len(found)}, but expected "
             f"{len(grads)})"
         )
-    return [f.array if raw and f is not None else f for f in found]
+    return [f._array if raw and f is not None else f for f in found]
 
 
 def run_before(node, g):

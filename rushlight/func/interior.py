@@ -27,7 +27,7 @@ def is_batchedtensor(tensor):
     >>> is_batchedtensor(torch.ones(2))
     False
     """
-    return are_transforms_active() and isinstance(tensor.array, Abstract)
+    return are_transforms_active() and isinstance(tensor._array, Abstract)
 
 
 is_functorch_wrapped_tensor = is_batchedtensor

@@ -160,7 +160,7 @@ def _state(t):
 def _rebuilt(t):
     """Return the function, and its arguments, that builds the tensor from its storage."""
     refresh(t)
-    array = t.array
+    array = t._array
     if is_meta(t):
         return names.rebuild_meta_tensor, (t.dtype, array.shape, t.stride(), t.requires_grad)
     size = array.itemsize

@@ -38,7 +38,7 @@ class _Recorder(TorchDispatchMode):
     def node_of(self, x):
         if not isinstance(x, rushlight.Tensor):
             return x
-        if id(x.array) not in self.nodes:
+        if id(x._array) not in self.nodes:
             if mode.state.in_rule:
                 raise NotImplementedError(
                     "make_fx: a gradient rule reads a value that its forward kept to itself, so it "
@@ -51,7 +51,7 @@ class _Recorder(TorchDispatchMode):
             name = f"{kind}{count}"
             setattr(self.root, name, x)
             self.note(x, self.graph.get_attr(name))
-        tensor, node, writes = self.nodes[id(x.array)]
+        tensor, node, writes = self.nodes[id(x._array)]
         if tensor.cell[1] != writes:
             raise NotImplementedError(
                 "make_fx: a tensor was written in place; use the function that gives a new tensor"
@@ -59,7 +59,7 @@ class _Recorder(TorchDispatchMode):
         return node
 
     def note(self, x, node):
-        self.nodes[id(x.array)] = x, node, x.cell[1]  # holds the array, so that its id stays its
+        self.nodes[id(x._array)] = x, node, x.cell[1]  # holds the array, so that its id stays its
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))

@@ -99,7 +99,7 @@ class TensorFetcher(MapFetcher):
                 dataset = dataset.dataset
             if set(map(type, rows)) == {int} and not holds_remote(dataset.tensors):
                 at = np.array(rows)
-                return [from_array(_take(tensor.array, at)) for tensor in dataset.tensors]
+                return [from_array(_take(tensor._array, at)) for tensor in dataset.tensors]
         except IndexError:
             pass  # the error of reading the samples one by one names the wrong index
         return super().fetch(index)
