@@ -211,6 +211,8 @@ def guard_all(functions, cls):
                 spread, found = one_by_one(call), made[call]
                 if spread:
                     found = guarded(call, name, spread=spread, public=found)
+                elif getattr(call, "apart", False):
+                    found = guarded(call, name)
                 setattr(cls, name, found)
             else:
                 functions[name] = made[call]

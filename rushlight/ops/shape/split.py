@@ -93,6 +93,11 @@ def unbind(input, dim=0, *, axis=None):
     return _taken_apart(input, UNBIND, UNBIND_ONE, [(*lead, i, ...) for i in range(shape[dim])])
 
 
+# Handlers see the method as another function than torch.unbind: MONAI answers the method by a call
+# of the function, which would never end.
+vars(unbind)["apart"] = True
+
+
 @function(kinds={"split_size_or_sections": "ints"}, refusal=ArgumentError)
 def split(tensor, split_size_or_sections, dim=0):
     """Split a tensor along ``dim`` into several views.
