@@ -257,11 +257,14 @@ def _has(path, value, attributes):
         if path == "torch" and i == 0 and name in INTERNAL:
             return False
         package = family(path) if i == 0 else None
-        if not hasattr(value, name) and package is not None and package != "torch":
-            value = importlib.import_module(locate(package))
-        if not hasattr(value, name):
-            return False
-        value = getattr(value, name)
+        try:
+            if not hasattr(value, name) and package is not None and package != "torch":
+                value = importlib.import_module(locate(package))
+            if not hasattr(value, name):
+                return False
+            value = getattr(value, name)
+        except ImportError:
+            return True  # a module of this name, which needs a package that is not installed
         if not isinstance(value, type | type(importlib)):
             return True  # the attributes of a value are only known when the program runs
     return True
