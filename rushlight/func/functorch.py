@@ -43,7 +43,7 @@ class FunctionalModuleWithBuffers(Module):
         self.param_names = tuple(name for name, _ in stateless_model.named_parameters())
         self.buffer_names = tuple(name for name, _ in stateless_model.named_buffers())
 
-    def forward(self, params, buffers, *args, **kwargs):
+    def forward(self, params, buffers, *args, **kwargs):  # type: ignore[override]
         """Run the module with these parameters and buffers."""
         state = dict(zip(self.param_names, params, strict=True))
         state.update(zip(self.buffer_names, buffers, strict=True))
@@ -62,7 +62,7 @@ class FunctionalModule(FunctionalModuleWithBuffers):
     tensor([3.])
     """
 
-    def forward(self, params, *args, **kwargs):
+    def forward(self, params, *args, **kwargs):  # type: ignore[override]
         """Run the module with these parameters."""
         return super().forward(params, (), *args, **kwargs)
 

@@ -242,7 +242,7 @@ class DataLoader(Generic[T_co]):
     def __len__(self):
         if self._dataset_kind == _DatasetKind.Map:
             return len(self._index_sampler)
-        samples = self._IterableDataset_len_called = len(self.dataset)  # type: ignore[arg-type]
+        samples = self._IterableDataset_len_called = len(self.dataset)
         if self.batch_size is None:
             return samples
         full, rest = divmod(samples, self.batch_size)

@@ -4,6 +4,7 @@ import os
 import socket
 import time
 from datetime import datetime
+from typing import Any
 
 from rushlight.tensor import Tensor
 from rushlight.utils.tensorboard import images, summary
@@ -103,7 +104,8 @@ class SummaryWriter:
         self.max_queue = max_queue
         self.flush_secs = flush_secs
         self.filename_suffix = filename_suffix
-        self.file_writer = self.all_writers = None
+        self.file_writer: Any = None
+        self.all_writers: Any = None
         self._get_file_writer()
         self.default_bins = summary.default_bins()
 

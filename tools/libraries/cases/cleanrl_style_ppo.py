@@ -1,4 +1,4 @@
-"""PPO in a single file, as CleanRL writes it, on CartPole: rollouts, advantages, clipped updates."""
+"""PPO in a single file, as CleanRL writes it, on CartPole: rollouts and clipped updates."""
 
 requires = ["gymnasium"]
 
@@ -12,7 +12,7 @@ def run():
     from torch.distributions.categorical import Categorical
     from torch.utils.tensorboard import SummaryWriter
 
-    def layer(inputs, outputs, std=np.sqrt(2)):
+    def layer(inputs, outputs, std=2**0.5):
         made = nn.Linear(inputs, outputs)
         nn.init.orthogonal_(made.weight, std)
         nn.init.constant_(made.bias, 0.0)

@@ -9,12 +9,25 @@ def run():
     from ignite.contrib.handlers import ProgressBar  # noqa: F401 - the import is a part of the test
     from ignite.engine import Events, create_supervised_evaluator, create_supervised_trainer
     from ignite.handlers import (
-        Checkpoint, CosineAnnealingScheduler, DiskSaver, EarlyStopping, EMAHandler, FastaiLRFinder,  # noqa: F401
-        TerminateOnNan, create_lr_scheduler_with_warmup,
-    )  # fmt: skip
+        Checkpoint,
+        CosineAnnealingScheduler,
+        DiskSaver,
+        EarlyStopping,
+        EMAHandler,
+        FastaiLRFinder,  # noqa: F401
+        TerminateOnNan,
+        create_lr_scheduler_with_warmup,
+    )
     from ignite.metrics import (
-        Accuracy, ConfusionMatrix, Fbeta, Loss, Precision, Recall, RunningAverage, TopKCategoricalAccuracy
-    )  # fmt: skip
+        Accuracy,
+        ConfusionMatrix,
+        Fbeta,
+        Loss,
+        Precision,
+        Recall,
+        RunningAverage,
+        TopKCategoricalAccuracy,
+    )
     from ignite.utils import manual_seed
     from torch.utils.data import DataLoader, TensorDataset
 
@@ -26,11 +39,18 @@ def run():
     criterion = torch.nn.CrossEntropyLoss()
     trainer = create_supervised_trainer(model, optimizer, criterion)
     precision, recall = Precision(average=False), Recall(average=False)
-    evaluator = create_supervised_evaluator(model, metrics={
-        "accuracy": Accuracy(), "loss": Loss(criterion), "precision": precision, "recall": recall,
-        "F1": Fbeta(1, precision=precision, recall=recall), "confusion": ConfusionMatrix(3),
-        "top 2": TopKCategoricalAccuracy(2),
-    })  # fmt: skip
+    evaluator = create_supervised_evaluator(
+        model,
+        metrics={
+            "accuracy": Accuracy(),
+            "loss": Loss(criterion),
+            "precision": precision,
+            "recall": recall,
+            "F1": Fbeta(1, precision=precision, recall=recall),
+            "confusion": ConfusionMatrix(3),
+            "top 2": TopKCategoricalAccuracy(2),
+        },
+    )
     RunningAverage(output_transform=lambda out: out).attach(trainer, "average")
     cosine = CosineAnnealingScheduler(optimizer, "lr", 0.02, 0.001, 12)
     warmup = create_lr_scheduler_with_warmup(cosine, 0.0, 4, 0.02)
@@ -52,9 +72,11 @@ def run():
         epochs.append(evaluator.state.metrics["accuracy"])
 
     saver = Checkpoint(
-        {"model": model, "optimizer": optimizer, "trainer": trainer}, DiskSaver("saved", create_dir=True),
-        n_saved=2, score_function=lambda e: e.state.metrics["accuracy"],
-    )  # fmt: skip
+        {"model": model, "optimizer": optimizer, "trainer": trainer},
+        DiskSaver("saved", create_dir=True),
+        n_saved=2,
+        score_function=lambda e: e.state.metrics["accuracy"],
+    )
     evaluator.add_event_handler(Events.COMPLETED, saver)
     evaluator.add_event_handler(
         Events.COMPLETED, EarlyStopping(3, lambda e: e.state.metrics["accuracy"], trainer)
@@ -71,9 +93,13 @@ def run():
             )["model"]
         },
     )
-    metrics = {k: v for k, v in evaluator.state.metrics.items()}
+    metrics = dict(evaluator.state.metrics.items())
     return {
-        "losses": losses, "rates": rates, "accuracies": epochs, "metrics": metrics,
-        "average": trainer.state.metrics["average"], "loaded": again[0].weight,
+        "losses": losses,
+        "rates": rates,
+        "accuracies": epochs,
+        "metrics": metrics,
+        "average": trainer.state.metrics["average"],
+        "loaded": again[0].weight,
         "moving average": ema.ema_model[0].weight,
-    }  # fmt: skip
+    }

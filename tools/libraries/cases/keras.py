@@ -1,4 +1,4 @@
-"""Keras 3 on the torch backend: fit, evaluate, predict, recurrent and convolutional layers, saved models."""
+"""Keras on the torch backend: fit, evaluate, predict, recurrent layers, saved models."""
 
 requires = ["keras"]
 
@@ -26,8 +26,9 @@ def run():
     model = keras.Model(inputs, layers.Dense(2, activation="softmax")(h))
     model.compile(
         keras.optimizers.AdamW(keras.optimizers.schedules.CosineDecay(0.02, 20)),
-        "sparse_categorical_crossentropy", metrics=["accuracy"],
-    )  # fmt: skip
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
     history = model.fit(
         x, y, batch_size=16, epochs=3, validation_split=0.25, verbose=0, shuffle=False
     )
@@ -36,10 +37,15 @@ def run():
     found["loaded"] = keras.models.load_model("model.keras").predict(x[:4], verbose=0)
 
     ids = rng.integers(1, 20, (32, 6))
-    reader = keras.Sequential([
-        layers.Embedding(20, 8, mask_zero=True), layers.Bidirectional(layers.LSTM(6, return_sequences=True)),
-        layers.GRU(5), layers.LayerNormalization(), layers.Dense(1),
-    ])  # fmt: skip
+    reader = keras.Sequential(
+        [
+            layers.Embedding(20, 8, mask_zero=True),
+            layers.Bidirectional(layers.LSTM(6, return_sequences=True)),
+            layers.GRU(5),
+            layers.LayerNormalization(),
+            layers.Dense(1),
+        ]
+    )
     reader.compile("rmsprop", "mse", metrics=["mae"])
     target = ids.mean(1, keepdims=True).astype("float32")
     history = reader.fit(ids, target, epochs=2, verbose=0, shuffle=False)
@@ -65,7 +71,11 @@ def run():
     found["a step of torch's"] = net(a)
     image = ops.image.resize(ops.convert_to_tensor(x[:1]), (4, 4))
     found["ops"] = [
-        image, ops.top_k(a[0], 2)[1], ops.einsum("bij,bkj->bik", a, a), ops.nn.one_hot(y[:3], 2),
-        ops.segment_sum(a[0, :, 0], ops.convert_to_tensor([0, 0, 1, 1, 2]), 3), ops.fft((a[0], a[0] * 0))[0],
-    ]  # fmt: skip
+        image,
+        ops.top_k(a[0], 2)[1],
+        ops.einsum("bij,bkj->bik", a, a),
+        ops.nn.one_hot(y[:3], 2),
+        ops.segment_sum(a[0, :, 0], ops.convert_to_tensor([0, 0, 1, 1, 2]), 3),
+        ops.fft((a[0], a[0] * 0))[0],
+    ]
     return found

@@ -9,12 +9,21 @@ def run():
 
     import torch
     from lightly.loss import (
-        BarlowTwinsLoss, DINOLoss, NegativeCosineSimilarity, NTXentLoss, SwaVLoss, VICRegLoss,
-    )  # fmt: skip
+        BarlowTwinsLoss,
+        DINOLoss,
+        NegativeCosineSimilarity,
+        NTXentLoss,
+        SwaVLoss,
+        VICRegLoss,
+    )
     from lightly.models.modules import (
-        BYOLPredictionHead, BYOLProjectionHead, DINOProjectionHead, SimCLRProjectionHead,
-        SwaVProjectionHead, SwaVPrototypes,
-    )  # fmt: skip
+        BYOLPredictionHead,
+        BYOLProjectionHead,
+        DINOProjectionHead,
+        SimCLRProjectionHead,
+        SwaVProjectionHead,
+        SwaVPrototypes,
+    )
     from lightly.models.utils import deactivate_requires_grad, update_momentum
     from lightly.utils.scheduler import cosine_schedule
 
@@ -33,9 +42,12 @@ def run():
     net, head = backbone(), SimCLRProjectionHead(8, 8, 6)
     z0, z1 = (head(net(v)) for v in views)
     for name, loss in {
-        "SimCLR": NTXentLoss(), "with memory": NTXentLoss(memory_bank_size=(16, 6)), "Barlow twins": BarlowTwinsLoss(),
-        "VICReg": VICRegLoss(), "cosine": NegativeCosineSimilarity(),
-    }.items():  # fmt: skip
+        "SimCLR": NTXentLoss(),
+        "with memory": NTXentLoss(memory_bank_size=(16, 6)),
+        "Barlow twins": BarlowTwinsLoss(),
+        "VICReg": VICRegLoss(),
+        "cosine": NegativeCosineSimilarity(),
+    }.items():
         value = loss(z0, z1)
         found[name] = [
             value,

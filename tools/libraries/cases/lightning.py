@@ -8,9 +8,12 @@ def run():
     import lightning as L
     import torch
     from lightning.pytorch.callbacks import (
-        EarlyStopping, GradientAccumulationScheduler, LearningRateMonitor, ModelCheckpoint,
+        EarlyStopping,
+        GradientAccumulationScheduler,
+        LearningRateMonitor,
+        ModelCheckpoint,
         StochasticWeightAveraging,
-    )  # fmt: skip
+    )
     from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
     from torch.utils.data import DataLoader, TensorDataset, random_split
 
@@ -59,15 +62,21 @@ def run():
     data = TensorDataset(x, (x[:, 0] > 0).long() + (x[:, 1] > 0).long())
     train, rest = random_split(data, [64, 32])
     loaders = DataLoader(train, 16, shuffle=True), DataLoader(rest, 16)
-    options = dict(accelerator="cpu", enable_progress_bar=False, enable_model_summary=False)
+    options = {"accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False}
     checkpoint = ModelCheckpoint("saved", monitor="val_loss", filename="best")
     trainer = L.Trainer(
-        max_epochs=3, logger=[CSVLogger("logs"), TensorBoardLogger("logs")], gradient_clip_val=1.0, log_every_n_steps=1,
+        max_epochs=3,
+        logger=[CSVLogger("logs"), TensorBoardLogger("logs")],
+        gradient_clip_val=1.0,
+        log_every_n_steps=1,
         callbacks=[
-            checkpoint, EarlyStopping("val_loss", patience=5), LearningRateMonitor(),
+            checkpoint,
+            EarlyStopping("val_loss", patience=5),
+            LearningRateMonitor(),
             GradientAccumulationScheduler({0: 1, 2: 2}),
-        ], **options,
-    )  # fmt: skip
+        ],
+        **options,
+    )
     model = Classifier()
     trainer.fit(model, *loaders)
     found = {"losses": model.seen, "test": trainer.test(model, loaders[1], verbose=False)}

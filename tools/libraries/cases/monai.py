@@ -13,27 +13,53 @@ def run():
     from monai.metrics import DiceMetric, HausdorffDistanceMetric, MeanIoU
     from monai.networks.nets import SegResNet, SwinUNETR, UNet, ViT  # noqa: F401 - imported as users do
     from monai.transforms import (
-        Activationsd, AsDiscreted, Compose, EnsureChannelFirstd, EnsureTyped, NormalizeIntensityd,
-        RandAffined, RandFlipd, RandGaussianNoised, RandSpatialCropd, ScaleIntensityd,
+        Activationsd,
+        AsDiscreted,
+        Compose,
+        EnsureChannelFirstd,
+        EnsureTyped,
+        NormalizeIntensityd,
+        RandAffined,
+        RandFlipd,
+        RandGaussianNoised,
+        RandSpatialCropd,
+        ScaleIntensityd,
         Spacingd,
-    )  # fmt: skip
+    )
 
     monai.utils.set_determinism(0)
     found, keys = {}, ["image", "label"]
     samples = []
     for _ in range(4):
         image = torch.randn(20, 18, 16)
-        samples.append({
-            "image": MetaTensor(image, affine=torch.diag(torch.tensor([1.0, 1.0, 1.5, 1.0]))),
-            "label": MetaTensor((image > 0.5).float(), affine=torch.diag(torch.tensor([1.0, 1.0, 1.5, 1.0]))),
-        })  # fmt: skip
-    before = Compose([
-        EnsureChannelFirstd(keys, channel_dim="no_channel"),
-        Spacingd(keys, (1.2, 1.2, 1.5), mode=("bilinear", "nearest")), NormalizeIntensityd("image"),
-        RandSpatialCropd(keys, (16, 12, 8), random_size=False), RandFlipd(keys, 0.5, 0),
-        RandAffined(keys, prob=1.0, rotate_range=0.2, scale_range=0.1, mode=("bilinear", "nearest"), padding_mode="zeros"),
-        RandGaussianNoised("image", 1.0), ScaleIntensityd("image"), EnsureTyped(keys),
-    ])  # fmt: skip
+        samples.append(
+            {
+                "image": MetaTensor(image, affine=torch.diag(torch.tensor([1.0, 1.0, 1.5, 1.0]))),
+                "label": MetaTensor(
+                    (image > 0.5).float(), affine=torch.diag(torch.tensor([1.0, 1.0, 1.5, 1.0]))
+                ),
+            }
+        )
+    before = Compose(
+        [
+            EnsureChannelFirstd(keys, channel_dim="no_channel"),
+            Spacingd(keys, (1.2, 1.2, 1.5), mode=("bilinear", "nearest")),
+            NormalizeIntensityd("image"),
+            RandSpatialCropd(keys, (16, 12, 8), random_size=False),
+            RandFlipd(keys, 0.5, 0),
+            RandAffined(
+                keys,
+                prob=1.0,
+                rotate_range=0.2,
+                scale_range=0.1,
+                mode=("bilinear", "nearest"),
+                padding_mode="zeros",
+            ),
+            RandGaussianNoised("image", 1.0),
+            ScaleIntensityd("image"),
+            EnsureTyped(keys),
+        ]
+    )
     before.set_random_state(1)
     data = CacheDataset(samples, before, progress=False)
     loader = DataLoader(data, batch_size=2)

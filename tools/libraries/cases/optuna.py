@@ -53,9 +53,13 @@ def run():
     def of_skorch(trial):
         torch.manual_seed(trial.number)
         net = NeuralNetClassifier(
-            Net, module__width=trial.suggest_int("width", 2, 8), max_epochs=3, verbose=0, lr=0.1,
+            Net,
+            module__width=trial.suggest_int("width", 2, 8),
+            max_epochs=3,
+            verbose=0,
+            lr=0.1,
             callbacks=[SkorchPruningCallback(trial, "valid_acc")],
-        )  # fmt: skip
+        )
         net.fit(x.numpy(), y.numpy())
         return float(np.mean(net.predict(x.numpy()) == y.numpy()))
 
@@ -65,6 +69,8 @@ def run():
     second.optimize(of_skorch, 4)
     return {
         "values": [t.value for t in study.trials if t.value is not None],
-        "states": [t.state.name for t in study.trials], "best": dict(study.best_params),
-        "accuracies": [t.value for t in second.trials], "widths": [t.params["width"] for t in second.trials],
-    }  # fmt: skip
+        "states": [t.state.name for t in study.trials],
+        "best": dict(study.best_params),
+        "accuracies": [t.value for t in second.trials],
+        "widths": [t.params["width"] for t in second.trials],
+    }

@@ -11,9 +11,12 @@ def run():
     found = {}
     x = torch.randn(2, 3, 64, 64)
     for decoder, encoder in [
-        ("Unet", "resnet18"), ("UnetPlusPlus", "timm-mobilenetv3_small_minimal_100"), ("FPN", "mobilenet_v2"),
-        ("DeepLabV3Plus", "resnet18"), ("Segformer", "mit_b0"),
-    ]:  # fmt: skip
+        ("Unet", "resnet18"),
+        ("UnetPlusPlus", "timm-mobilenetv3_small_minimal_100"),
+        ("FPN", "mobilenet_v2"),
+        ("DeepLabV3Plus", "resnet18"),
+        ("Segformer", "mit_b0"),
+    ]:
         torch.manual_seed(0)
         model = smp.create_model(decoder, encoder, encoder_weights=None, classes=2).eval()
         mask = model(x)
@@ -37,7 +40,9 @@ def run():
     found["losses"] = losses
     found["IoU"] = smp.metrics.iou_score(*counts, reduction="micro")
     found["other losses"] = [
-        smp.losses.JaccardLoss("binary")(scores, mask), smp.losses.TverskyLoss("binary")(scores, mask),
-        smp.losses.LovaszLoss("binary")(scores, mask), smp.losses.SoftBCEWithLogitsLoss(smooth_factor=0.1)(scores, mask.float()),
-    ]  # fmt: skip
+        smp.losses.JaccardLoss("binary")(scores, mask),
+        smp.losses.TverskyLoss("binary")(scores, mask),
+        smp.losses.LovaszLoss("binary")(scores, mask),
+        smp.losses.SoftBCEWithLogitsLoss(smooth_factor=0.1)(scores, mask.float()),
+    ]
     return found

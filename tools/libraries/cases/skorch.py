@@ -1,4 +1,4 @@
-"""Fit classifiers and a regressor in scikit-learn's way: pipeline, grid search, callbacks, saved files."""
+"""Fit classifiers and a regressor: pipeline, grid search, callbacks, saved files."""
 
 requires = ["skorch", "scikit-learn"]
 
@@ -19,11 +19,11 @@ def run():
         GradientNormClipping,
         LRScheduler,
     )
-    from skorch.helper import predefined_split
     from skorch.dataset import Dataset
+    from skorch.helper import predefined_split
 
     class Net(torch.nn.Module):
-        def __init__(self, hidden=8, inputs=4, outputs=3, final=torch.nn.Softmax(-1)):
+        def __init__(self, hidden=8, inputs=4, outputs=3, final=torch.nn.Softmax):
             super().__init__()
             self.layers = torch.nn.Sequential(
                 torch.nn.Linear(inputs, hidden),
@@ -31,7 +31,7 @@ def run():
                 torch.nn.Dropout(0.1),
                 torch.nn.Linear(hidden, outputs),
             )
-            self.final = final
+            self.final = final(-1)
 
         def forward(self, X):
             return self.final(self.layers(X))
@@ -39,18 +39,27 @@ def run():
     x, y = load_iris(return_X_y=True)
     x = StandardScaler().fit_transform(x).astype(np.float32)
     net = NeuralNetClassifier(
-        Net, max_epochs=8, lr=0.1, batch_size=16, iterator_train__shuffle=True, verbose=0,
+        Net,
+        max_epochs=8,
+        lr=0.1,
+        batch_size=16,
+        iterator_train__shuffle=True,
+        verbose=0,
         callbacks=[
-            EarlyStopping(patience=5), LRScheduler("StepLR", step_size=3, gamma=0.5),
-            GradientNormClipping(1.0), Checkpoint(dirname="saved", monitor="valid_loss_best"),
+            EarlyStopping(patience=5),
+            LRScheduler("StepLR", step_size=3, gamma=0.5),
+            GradientNormClipping(1.0),
+            Checkpoint(dirname="saved", monitor="valid_loss_best"),
             EpochScoring("f1_macro", name="f1", lower_is_better=False),
         ],
-    )  # fmt: skip
+    )
     net.fit(x, y)
     found = {
-        "losses": net.history[:, "train_loss"], "validation": net.history[:, "valid_loss"],
-        "F1": net.history[:, "f1"], "probabilities": net.predict_proba(x[:5]),
-    }  # fmt: skip
+        "losses": net.history[:, "train_loss"],
+        "validation": net.history[:, "valid_loss"],
+        "F1": net.history[:, "f1"],
+        "probabilities": net.predict_proba(x[:5]),
+    }
     net.load_params(
         checkpoint=net.callbacks_[[n for n, _ in net.callbacks_].index("Checkpoint")][1]
     )
@@ -67,9 +76,15 @@ def run():
     x, y = load_diabetes(return_X_y=True)
     x, y = x.astype(np.float32), (y / 100).astype(np.float32)[:, None]
     regressor = NeuralNetRegressor(
-        Net, module__inputs=10, module__outputs=1, module__final=torch.nn.Identity(), lr=0.05,
-        max_epochs=4, verbose=0, train_split=predefined_split(Dataset(x[:50], y[:50])),
-    )  # fmt: skip
+        Net,
+        module__inputs=10,
+        module__outputs=1,
+        module__final=torch.nn.Identity,
+        lr=0.05,
+        max_epochs=4,
+        verbose=0,
+        train_split=predefined_split(Dataset(x[:50], y[:50])),
+    )
     pipeline = make_pipeline(StandardScaler(), regressor)
     pipeline.fit(x, y)
     found["regression"] = pipeline.predict(x[:6])

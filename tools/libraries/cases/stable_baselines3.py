@@ -38,9 +38,16 @@ def run():
     found["A2C's weights"] = [p.detach() for p in a2c.policy.parameters()]
 
     dqn = DQN(
-        "MlpPolicy", "CartPole-v1", learning_starts=20, train_freq=4, batch_size=8, seed=3,
-        policy_kwargs=small, target_update_interval=30, device="cpu",
-    ).learn(120)  # fmt: skip
+        "MlpPolicy",
+        "CartPole-v1",
+        learning_starts=20,
+        train_freq=4,
+        batch_size=8,
+        seed=3,
+        policy_kwargs=small,
+        target_update_interval=30,
+        device="cpu",
+    ).learn(120)
     found["DQN's weights"] = [p.detach() for p in dqn.q_net.parameters()]
     returns = evaluate_policy(dqn, dqn.get_env(), n_eval_episodes=3, warn=False)
     found["DQN's return"] = float(returns[0])

@@ -47,10 +47,21 @@ def run():
         zero = model(td.clone())["out"]
     kept = TensorDictParams(TensorDict({"w": torch.ones(2)}))
     return {
-        "joined": joined["a"], "stacked": stacked["inner", "b"], "lazy": lazy["a"], "flat": flat,
-        "doubled": doubled.to_dict(), "masked": masked["a"], "loaded": loaded["inner", "c"],
-        "mapped": mapped, "samples": samples[1:].image, "labels": samples.label, "losses": losses,
-        "zero": zero, "parameters": sorted(params.keys(True, True), key=str),
-        "kept": [list(p.shape) for p in kept.parameters()], "text": str(td),
-        "view": td.reshape(2, 2)["a"], "norm": td.select("a").norm().to_dict(),
-    }  # fmt: skip
+        "joined": joined["a"],
+        "stacked": stacked["inner", "b"],
+        "lazy": lazy["a"],
+        "flat": flat,
+        "doubled": doubled.to_dict(),
+        "masked": masked["a"],
+        "loaded": loaded["inner", "c"],
+        "mapped": mapped,
+        "samples": samples[1:].image,
+        "labels": samples.label,
+        "losses": losses,
+        "zero": zero,
+        "parameters": sorted(params.keys(True, True), key=str),
+        "kept": [list(p.shape) for p in kept.parameters()],
+        "text": str(td),
+        "view": td.reshape(2, 2)["a"],
+        "norm": td.select("a").norm().to_dict(),
+    }

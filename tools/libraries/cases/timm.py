@@ -1,13 +1,21 @@
-"""Run a dozen small models forward and backward, and train one with timm's optimizer and schedule."""
+"""Run small models forward and backward, and train one with timm's optimizer and schedule."""
 
 requires = ["timm"]
 
 MODELS = {
-    "resnet10t": 64, "vit_tiny_patch16_224": 224, "mobilenetv3_small_050": 64,
-    "convnext_atto": 64, "efficientnet_b0": 64, "regnetx_002": 64, "ghostnet_050": 64,
-    "mixer_s32_224": 224, "levit_128s": 224, "edgenext_xx_small": 64, "fastvit_t8": 64,
+    "resnet10t": 64,
+    "vit_tiny_patch16_224": 224,
+    "mobilenetv3_small_050": 64,
+    "convnext_atto": 64,
+    "efficientnet_b0": 64,
+    "regnetx_002": 64,
+    "ghostnet_050": 64,
+    "mixer_s32_224": 224,
+    "levit_128s": 224,
+    "edgenext_xx_small": 64,
+    "fastvit_t8": 64,
     "repvgg_a0": 64,
-}  # fmt: skip
+}
 
 
 def run():

@@ -20,9 +20,13 @@ def run():
             return self.head(self.lstm(self.embed(ids))[0]) * scale
 
     conv = nn.Sequential(
-        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(),
-        nn.Sequential(nn.Conv2d(8, 8, 3, groups=8), nn.MaxPool2d(2)), nn.Flatten(), nn.Linear(72, 5),
-    )  # fmt: skip
+        nn.Conv2d(3, 8, 3, padding=1),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.Sequential(nn.Conv2d(8, 8, 3, groups=8), nn.MaxPool2d(2)),
+        nn.Flatten(),
+        nn.Linear(72, 5),
+    )
     conv[0].weight.requires_grad_(False)
     columns = ["input_size", "output_size", "num_params", "kernel_size", "mult_adds", "trainable"]
     first = summary(conv, (2, 3, 8, 8), col_names=columns, depth=3, verbose=0)
@@ -36,6 +40,9 @@ def run():
         verbose=0,
     )
     return {
-        "convolutions": str(first), "recurrent": str(second), "transformer": str(third),
-        "parameters": first.total_params, "multiplications": first.total_mult_adds,
-    }  # fmt: skip
+        "convolutions": str(first),
+        "recurrent": str(second),
+        "transformer": str(third),
+        "parameters": first.total_params,
+        "multiplications": first.total_mult_adds,
+    }

@@ -7,14 +7,26 @@ def run():
     """Return the values of the metrics."""
     import torch
     from torchmetrics import (
-        MeanAbsoluteError, MeanMetric, MetricCollection, PearsonCorrCoef, R2Score, SpearmanCorrCoef
-    )  # fmt: skip
+        MeanAbsoluteError,
+        MeanMetric,
+        MetricCollection,
+        PearsonCorrCoef,
+        R2Score,
+        SpearmanCorrCoef,
+    )
     from torchmetrics.aggregation import CatMetric
     from torchmetrics.classification import (
-        BinaryAUROC, BinaryAveragePrecision, BinaryCalibrationError, MulticlassAccuracy,
-        MulticlassAUROC, MulticlassCohenKappa, MulticlassConfusionMatrix, MulticlassF1Score,
-        MulticlassMatthewsCorrCoef, MultilabelRankingLoss,
-    )  # fmt: skip
+        BinaryAUROC,
+        BinaryAveragePrecision,
+        BinaryCalibrationError,
+        MulticlassAccuracy,
+        MulticlassAUROC,
+        MulticlassCohenKappa,
+        MulticlassConfusionMatrix,
+        MulticlassF1Score,
+        MulticlassMatthewsCorrCoef,
+        MultilabelRankingLoss,
+    )
     from torchmetrics.functional import pairwise_cosine_similarity
     from torchmetrics.image import (
         PeakSignalNoiseRatio,
@@ -25,12 +37,17 @@ def run():
     from torchmetrics.text import BLEUScore, CharErrorRate, Perplexity, WordErrorRate
     from torchmetrics.wrappers import BootStrapper, MetricTracker
 
-    classes = MetricCollection({
-        "accuracy": MulticlassAccuracy(5), "top 2": MulticlassAccuracy(5, top_k=2),
-        "F1": MulticlassF1Score(5, average="macro"), "kappa": MulticlassCohenKappa(5),
-        "confusion": MulticlassConfusionMatrix(5, normalize="true"), "AUROC": MulticlassAUROC(5),
-        "Matthews": MulticlassMatthewsCorrCoef(5),
-    })  # fmt: skip
+    classes = MetricCollection(
+        {
+            "accuracy": MulticlassAccuracy(5),
+            "top 2": MulticlassAccuracy(5, top_k=2),
+            "F1": MulticlassF1Score(5, average="macro"),
+            "kappa": MulticlassCohenKappa(5),
+            "confusion": MulticlassConfusionMatrix(5, normalize="true"),
+            "AUROC": MulticlassAUROC(5),
+            "Matthews": MulticlassMatthewsCorrCoef(5),
+        }
+    )
     numbers = MetricCollection(
         [MeanAbsoluteError(), R2Score(), PearsonCorrCoef(), SpearmanCorrCoef()]
     )
@@ -63,11 +80,20 @@ def run():
     bootstrap.update(torch.arange(10.0), torch.ones(10))
     texts = ["the cat sat on the mat"], ["a cat sat on the mat"]
     return {
-        "classes": classes.compute(), "numbers": numbers.compute(), "binary": binary.compute(),
-        "search": search.compute(), "images": images.compute(), "mean": mean.compute(),
-        "kept": kept.compute(), "perplexity": perplexity.compute(), "variation": variation.compute(),
-        "ranking loss": labels_of_many.compute(), "best": tracker.best_metric(),
-        "bootstrap": bootstrap.compute(), "words": WordErrorRate()(*texts),
-        "letters": CharErrorRate()(*texts), "BLEU": BLEUScore(2)(texts[0], [texts[1]]),
+        "classes": classes.compute(),
+        "numbers": numbers.compute(),
+        "binary": binary.compute(),
+        "search": search.compute(),
+        "images": images.compute(),
+        "mean": mean.compute(),
+        "kept": kept.compute(),
+        "perplexity": perplexity.compute(),
+        "variation": variation.compute(),
+        "ranking loss": labels_of_many.compute(),
+        "best": tracker.best_metric(),
+        "bootstrap": bootstrap.compute(),
+        "words": WordErrorRate()(*texts),
+        "letters": CharErrorRate()(*texts),
+        "BLEU": BLEUScore(2)(texts[0], [texts[1]]),
         "cosine": pairwise_cosine_similarity(torch.randn(3, 4)),
-    }  # fmt: skip
+    }

@@ -30,9 +30,10 @@ def run():
     optimizer = torch.optim.SGD(net.parameters(), 0.01, momentum=0.9, nesterov=True)
     images = torch.rand(2, 3, 64, 64)
     targets = {
-        "batch_idx": torch.tensor([0.0, 0.0, 1.0]), "cls": torch.tensor([[3.0], [7.0], [1.0]]),
+        "batch_idx": torch.tensor([0.0, 0.0, 1.0]),
+        "cls": torch.tensor([[3.0], [7.0], [1.0]]),
         "bboxes": torch.tensor([[0.5, 0.5, 0.4, 0.3], [0.3, 0.6, 0.2, 0.2], [0.6, 0.4, 0.5, 0.6]]),
-    }  # fmt: skip
+    }
     losses = []
     for _ in range(2):
         loss, parts = loss_of(net(images), targets)
