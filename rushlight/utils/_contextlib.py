@@ -3,6 +3,7 @@
 import functools
 import inspect
 import warnings
+from typing import Any
 
 __all__: list[str] = []
 
@@ -31,7 +32,7 @@ class _DecoratorContextManager:
                 FutureWarning,
                 stacklevel=2,
             )
-            func.__init__ = self(func.__init__)
+            func.__init__ = self(func.__init__)  # type: ignore[method-assign]
             return func
         if inspect.isgeneratorfunction(func):
             return self._around_generator(func)
@@ -47,7 +48,8 @@ class _DecoratorContextManager:
         @functools.wraps(func)
         def call(*args, **kwargs):
             steps = func(*args, **kwargs)
-            advance, given = steps.send, (None,)
+            advance: Any = steps.send
+            given: tuple = (None,)
             while True:
                 try:
                     with self.clone():

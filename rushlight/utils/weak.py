@@ -24,7 +24,7 @@ class WeakIdRef(weakref.ref):
     __slots__ = ("_id",)
 
     def __init__(self, key, callback=None):
-        super().__init__(key, callback)
+        super().__init__(key, callback)  # type: ignore[call-arg]
         self._id = id(key)
 
     def __hash__(self):
@@ -55,7 +55,7 @@ class WeakIdKeyDictionary(MutableMapping):
     """
 
     def __init__(self, dict=None, ref_type=WeakIdRef):
-        self.data = {}
+        self.data: dict = {}
         self.ref_type = ref_type
         data = self.data
         self._forget = lambda reference: data.pop(reference, None)
