@@ -104,8 +104,14 @@ class CUDAGraph:
 
     Libraries use the class in annotations.
 
+    Args:
+        keep_graph: PyTorch's argument.
+
     Raises:
         NotImplementedError: an object is made.
+
+    >>> import rushlight as torch
+    >>> graphs: list[torch.cuda.CUDAGraph] = []
     """
 
     def __init__(self, keep_graph=False):
@@ -123,6 +129,10 @@ class graph:
 
     Raises:
         NotImplementedError: an object is made.
+
+    >>> import rushlight as torch
+    >>> callable(torch.cuda.graph)
+    True
     """
 
     def __init__(self, cuda_graph, pool=None, stream=None, capture_error_mode="global"):

@@ -197,7 +197,7 @@ class Tensor(metaclass=TensorMeta):
     # _leaf    unset, or the leaf node of a tensor whose requires_grad was turned off: the tensor
     #          gets the same node again when requires_grad is turned on
     __slots__ = (
-        "__dict__", "__weakref__", "_cell", "_grad", "_leaf", "_array", "node", "turned", "view_of",
+        "__dict__", "__weakref__", "_array", "_cell", "_grad", "_leaf", "node", "turned", "view_of",
     )  # fmt: skip
 
     __array_priority__ = 1000  # NumPy arrays leave operators to us

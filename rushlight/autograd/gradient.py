@@ -66,7 +66,7 @@ def _tuple(x):
 class _AtEdge:
     """Stands for the tensor whose gradient enters the graph at a GradientEdge."""
 
-    __slots__ = ("_grad", "_array", "node", "view_of")
+    __slots__ = ("_array", "_grad", "node", "view_of")
 
     def __init__(self, node):
         self.node = node

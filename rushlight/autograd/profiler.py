@@ -76,6 +76,10 @@ class emit_nvtx:
 
     Raises:
         NotImplementedError: It is entered with ``enabled``.
+
+    >>> import rushlight as torch
+    >>> with torch.autograd.profiler.emit_nvtx(enabled=False):
+    ...     x = torch.ones(2)
     """
 
     def __init__(self, enabled=True, record_shapes=False):
@@ -102,4 +106,8 @@ class emit_itt(emit_nvtx):
 
     Raises:
         NotImplementedError: It is entered with ``enabled``.
+
+    >>> import rushlight as torch
+    >>> with torch.autograd.profiler.emit_itt(enabled=False):
+    ...     x = torch.ones(2)
     """

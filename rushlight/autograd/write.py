@@ -140,8 +140,8 @@ def check_result(x, value, name):
             )
     if OF[value._array.dtype].category > OF[x._array.dtype].category:
         raise DtypeError(
-            f"{name}: result type {OF[value._array.dtype].name} can't be cast to the desired output "
-            f"type {OF[x._array.dtype].name}; use the out-of-place form"
+            f"{name}: result type {OF[value._array.dtype].name} can't be cast to the desired "
+            f"output type {OF[x._array.dtype].name}; use the out-of-place form"
         )
 
 

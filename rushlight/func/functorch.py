@@ -20,8 +20,8 @@ from rushlight.nn.modules.module import Module
 
 __all__ = [
     "FunctionalModule", "FunctionalModuleWithBuffers", "combine_state_for_ensemble",
-    "functionalize", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "make_functional",
-    "make_functional_with_buffers", "make_fx", "vjp", "vmap",
+    "functionalize", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp",
+    "make_functional", "make_functional_with_buffers", "make_fx", "vjp", "vmap",
 ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from types import UnionType
 from typing import Any
 
+from rushlight.utils._pytree_kinds import is_namedtuple_instance, is_structseq_instance
 from rushlight.utils._pytree_nodes import (
     SUPPORTED_NODES,
     GetAttrKey,
@@ -20,8 +21,6 @@ from rushlight.utils._pytree_nodes import (
     _tuple_flatten,
     _tuple_flatten_with_keys,
     _tuple_unflatten,
-    is_namedtuple_instance,
-    is_structseq_instance,
     node_type,
 )  # fmt: skip
 

@@ -87,11 +87,11 @@ class GetAttrKey(_Key):
     __slots__ = ("name",)
 
     def __str__(self):
-        return f".{self.name}"
+        return f".{self._value}"
 
     def get(self, container):
         """The attribute of ``container``."""
-        return getattr(container, self.name)
+        return getattr(container, self._value)
 
 
 def _list_flatten(d):
@@ -319,13 +319,3 @@ class LeafSpec(TreeSpec):
 
     def __init__(self):
         super().__init__(None, None, [])
-
-
-def is_structseq_instance(obj):
-    """Whether ``obj`` is a result with named parts, such as that of ``x.max(0)``."""
-    return isinstance(obj, tuple) and type(obj).__module__ == "torch.return_types"
-
-
-def is_namedtuple_instance(obj):
-    """Whether ``obj`` is a ``namedtuple``."""
-    return node_type(obj) is namedtuple

@@ -17,7 +17,10 @@ __all__ = ["get_proxy_mode", "make_fx"]
 
 
 def get_proxy_mode():
-    """Return the mode in which ``make_fx`` records a call now; None outside of ``make_fx``.
+    """Return the mode in which ``make_fx`` records a call now.
+
+    Returns:
+        The mode; None outside of ``make_fx``.
 
     >>> get_proxy_mode() is None
     True

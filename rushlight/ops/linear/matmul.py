@@ -525,7 +525,7 @@ def _contracted(a, b, dims):
         ):
             raise ShapeError(
                 "tensordot: contracted dimensions need to match, but first has size "
-                f"{a._array.shape[i]} in dim {i} and second has size {b._array.shape[j]} in dim {j}: "
-                f"{tuple(a.shape)} and {tuple(b.shape)}"
+                f"{a._array.shape[i]} in dim {i} and second has size {b._array.shape[j]} in dim "
+                f"{j}: {tuple(a.shape)} and {tuple(b.shape)}"
             )
     return first, second

@@ -65,7 +65,7 @@ _init_weights = init_weights  # another name, because VGG has an argument ``init
 
 
 def make_layers(cfg, batch_norm=False):
-    """Make the convolutions: one of 3×3 for each number of channels, a max pooling for each ``"M"``.
+    """Make a convolution of 3×3 for each number of channels, and a max pooling for each ``"M"``.
 
     Args:
         cfg: A list of numbers of channels and ``"M"``.
