@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import MutableMapping
+from typing import Any
 
 from rushlight.tensor import Tensor
 
@@ -55,7 +56,7 @@ class WeakIdKeyDictionary(MutableMapping):
     """
 
     def __init__(self, dict=None, ref_type=WeakIdRef):
-        self.data: dict = {}
+        self.data: Any = {}
         self.ref_type = ref_type
         data = self.data
         self._forget = lambda reference: data.pop(reference, None)
