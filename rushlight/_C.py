@@ -4,6 +4,7 @@ Any other name of torch._C raises the error for a name that rushlight lacks.
 """
 
 from rushlight.autograd import mode
+from rushlight.autograd.mode import unasked as DisableTorchFunction  # noqa: F401
 from rushlight.defaults import get_default_device
 from rushlight.device import device as device
 from rushlight.dtype import dtype as dtype
@@ -18,7 +19,30 @@ from rushlight.tensor import disabled_torch_function as _disabled_torch_function
 __all__: list[str] = []
 
 TensorBase = _TensorBase = Tensor
+
 _TensorMeta = type(Tensor)
+
+
+def _are_functorch_transforms_active():
+    """True inside a function that ``vmap`` runs."""
+    from rushlight.func.interior import are_transforms_active
+
+    return are_transforms_active()
+
+
+def _is_alias_of(a, b):
+    """Whether two tensors share their memory."""
+    return a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
+
+
+def _is_torch_function_mode_enabled():
+    """Whether a ``TorchFunctionMode`` is entered in this thread."""
+    return bool(mode.state.function_modes)
+
+
+def _get_privateuse1_backend_name():
+    """The name of a device type for other libraries' drivers."""
+    return "privateuseone"
 
 
 def _log_api_usage_once(event):

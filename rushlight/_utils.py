@@ -1,5 +1,6 @@
 """``torch._utils``: the helpers that programs for several processes take from it."""
 
+import rushlight
 from rushlight.ops.shape.join import cat
 
 __all__: list[str] = []
@@ -43,3 +44,35 @@ def _take_tensors(tensors, size_limit):
         taken[t.dtype] = ([*held, t], size + own)
     for held, _ in taken.values():
         yield held
+
+
+def _element_size(dtype):
+    """Return the size of an element in bytes."""
+    return dtype.itemsize
+
+
+def _get_available_device_type():
+    """Return the name of the accelerator that is there, or None."""
+    return next((n for n in ("cuda", "xpu") if getattr(rushlight, n).is_available()), None)
+
+
+def _get_device_module(device_type):
+    """Return the module of a device type, such as ``torch.cuda``."""
+    module = getattr(rushlight, device_type, None)
+    if module is None:
+        raise RuntimeError(f"Device '{device_type}' does not have a corresponding module")
+    return module
+
+
+def _get_device_index(device, optional=False, allow_cpu=False):
+    """Return the number of a device; if ``optional``, 0 for a device without a number."""
+    if isinstance(device, int):
+        return device
+    found = rushlight.device(device) if device is not None else rushlight.device("cuda")
+    if found.type == "cpu" and not allow_cpu:
+        raise ValueError(f"Expected a non cpu device, but got: {found}")
+    if found.type == "cpu":
+        return -1
+    if found.index is None and not optional:
+        raise ValueError(f"Expected a device with a specified index, but got: {device}")
+    return found.index or 0

@@ -2,6 +2,8 @@
 
 import builtins
 
+from rushlight.dtype import int8, int64
+from rushlight.ops.create.from_data import tensor
 from rushlight.tensor import Tensor
 
 __all__: list[str] = []  # all names are private in PyTorch, too
@@ -66,3 +68,21 @@ def _check_tensor_all_with(error_type, cond, message=None):
 def _check_tensor_all(cond, message=None):
     """Raise RuntimeError unless all elements of the bool tensor ``cond`` are True."""
     _check_tensor_all_with(RuntimeError, cond, message)
+
+
+def _assert_async(input, assert_msg=None):
+    """Raise RuntimeError, with the text ``assert_msg``, unless the only element is true."""
+    if not input:
+        raise RuntimeError(assert_msg or "Expected Tensor with single nonzero value, but got zero")
+
+
+def _shape_as_tensor(input):
+    """Return the sizes of ``input`` as an int64 tensor ``(input.ndim,)``."""
+    return tensor(list(input.shape), dtype=int64)
+
+
+def _int_mm(input, mat2):
+    """Return the product of two int8 matrices, summed in int32."""
+    if input.dtype != int8 or mat2.dtype != int8:
+        raise RuntimeError(f"_int_mm: expected int8 matrices, got {input.dtype} and {mat2.dtype}")
+    return input.int() @ mat2.int()

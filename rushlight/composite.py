@@ -4,7 +4,7 @@ A composite tensor is a Tensor without an array. Its values are an ordinary tens
 history: an operation on a composite tensor is a composition of operations on the values, so
 gradients, also of higher order, need no rules of their own.
 
-Dense calls pay nothing for composite operands. The fast path of every operation reads ``x.array``.
+Dense calls pay nothing for composite operands. The fast path of every operation reads ``x._array``.
 A composite tensor raises AttributeError there, and the full path then asks the operand's class
 (``__torch_function__``), as it does for any class that is no plain tensor. The class looks up the
 rule of the function by name. A function without a rule raises LayoutError: no result is ever
@@ -121,7 +121,7 @@ class Composite(Tensor, intercepts=False):
     # What a tensor tells about itself -----------------------------------------------------
 
     @property
-    def array(self):
+    def _array(self):
         raise LayoutError(
             f"there is no rule for {self.noun} of layout {self.layout} here; {self.remedy}"
         )
@@ -223,7 +223,7 @@ class _Accumulator:
     def __init__(self, leaf):
         self.leaf = leaf
 
-    array = property(lambda self: self.leaf.stored.array)
+    _array = property(lambda self: self.leaf.stored._array)
     node = property(lambda self: self.leaf.stored.node)
 
     def _add(self, g):

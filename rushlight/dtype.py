@@ -151,6 +151,8 @@ def _make_quantized(name, stored):
 qint8 = _make_quantized("qint8", int8)
 quint8 = _make_quantized("quint8", uint8)
 qint32 = _make_quantized("qint32", int32)
+# Several numbers in a byte: the names exist, and no tensor has such a dtype.
+quint4x2, quint2x4 = _make_quantized("quint4x2", uint8), _make_quantized("quint2x4", uint8)
 
 DTYPES = (
     bool, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64,
@@ -173,7 +175,7 @@ def from_python(x):
     return _OF_PYTHON.get(x, x) if isinstance(x, type) else x
 
 
-_NAMES = {d.name: d for d in (*DTYPES, qint8, quint8, qint32)}
+_NAMES = {d.name: d for d in (*DTYPES, qint8, quint8, qint32, quint4x2, quint2x4)}
 # The legacy tensor type of each dtype: tensor.type() and tensor.type("torch.LongTensor").
 TENSOR_TYPES = {
     "torch.BoolTensor": bool, "torch.ByteTensor": uint8, "torch.CharTensor": int8,

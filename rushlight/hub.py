@@ -26,6 +26,12 @@ _dir: str | None = None
 OFFLINE = "{}: rushlight fetches nothing from the network; {}"
 
 
+def _get_torch_home():
+    """The folder ``$TORCH_HOME``, by default ``~/.cache/torch``."""
+    cache = os.environ.get("XDG_CACHE_HOME", os.path.join("~", ".cache"))
+    return os.path.expanduser(os.environ.get("TORCH_HOME", os.path.join(cache, "torch")))
+
+
 def get_dir():
     """Return the folder of downloaded files: that of ``set_dir``, or ``$TORCH_HOME/hub``.
 
@@ -38,9 +44,7 @@ def get_dir():
     """
     if _dir is not None:
         return _dir
-    cache = os.environ.get("XDG_CACHE_HOME", os.path.join("~", ".cache"))
-    home = os.environ.get("TORCH_HOME", os.path.join(cache, "torch"))
-    return os.path.join(os.path.expanduser(home), "hub")
+    return os.path.join(_get_torch_home(), "hub")
 
 
 def set_dir(d):

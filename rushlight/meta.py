@@ -37,7 +37,7 @@ def refuse_reading(x, name):
         return
     if name not in ("item", "bool", "int", "float", "complex", "index"):
         refuse(name)
-    if x.array.size == 1:
+    if x._array.size == 1:
         refuse("item")
 
 

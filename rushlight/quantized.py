@@ -205,7 +205,7 @@ class QuantizedTensor:
             scheme += [f"scale={self.scale}", f"zero_point={self.zero_point}", f"axis={self.axis}"]
         numbers = self.dequantize()
         found = [f"size={tuple(self.shape)}", f"dtype={self.dtype}", *scheme]
-        return format_with(numbers.array, numbers.dtype, found)
+        return format_with(numbers._array, numbers.dtype, found)
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):

@@ -166,9 +166,9 @@ class Generator:
 
         if not isinstance(new_state, Tensor):
             raise TypeError(f"set_state: expected a uint8 tensor, got {type(new_state).__name__}")
-        if new_state.array.dtype != np.uint8:
+        if new_state._array.dtype != np.uint8:
             raise TypeError(f"set_state: expected a uint8 tensor, got {new_state.dtype}")
-        return self.set_state_bytes(new_state.array)
+        return self.set_state_bytes(new_state._array)
 
     def clone_state(self):
         """Return a new generator in the same state."""

@@ -159,7 +159,7 @@ def place_of(array):
 def device_of(x):
     """The device of the tensor ``x``."""
     try:
-        a = x.array
+        a = x._array
     except AttributeError:  # a sparse tensor, whose values know
         return x.device
     return CPU if type(a) is ndarray else place_of(a)
@@ -173,7 +173,7 @@ def holds_remote(value, d=None):
     if isinstance(value, (tuple, list, dict)):
         items = value.values() if isinstance(value, dict) else value
         return any(holds_remote(item, d) for item in items)
-    array = getattr(value, "array", None)
+    array = getattr(value, "_array", None)
     return isinstance(array, RemoteArray) and (d is None or array.device is d)
 
 

@@ -26,10 +26,10 @@ __all__ = [
 class Foreign:
     """Holds an array that another library owns; the storage begins at the array's first element."""
 
-    __slots__ = ("__array_interface__", "array")
+    __slots__ = ("__array_interface__", "_array")
 
     def __init__(self, array):
-        self.array = array
+        self._array = array
         self.__array_interface__ = array.__array_interface__
 
 
@@ -60,7 +60,7 @@ def root(array):
     found = array
     while True:
         if type(found) is Foreign:
-            found = found.array
+            found = found._array
         elif type(found) is memoryview:
             found = found.obj
         else:
@@ -210,7 +210,13 @@ def reach(array, shape, strides, start, name):
     return ndarray(shape, array.dtype, memory, start * size, steps)
 
 
-class UntypedStorage:
+class StorageBase:
+    """The base class of storages of bytes."""
+
+    __slots__ = ()
+
+
+class UntypedStorage(StorageBase):
     """A tensor's memory as bytes, shared by all its views: ``tensor.untyped_storage()``.
 
     Args:

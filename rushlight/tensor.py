@@ -187,7 +187,7 @@ class Tensor(metaclass=TensorMeta):
             [3., 4.]])
     """
 
-    # array    the elements: a NumPy array; without elements a MetaArray, or an abstract value
+    # _array   the elements: a NumPy array; without elements a MetaArray, or an abstract value
     #          inside a trace
     # node     the history: a node on the tape, or None if no gradient is wanted
     # _grad    the accumulated gradient of a leaf
@@ -197,7 +197,7 @@ class Tensor(metaclass=TensorMeta):
     # _leaf    unset, or the leaf node of a tensor whose requires_grad was turned off: the tensor
     #          gets the same node again when requires_grad is turned on
     __slots__ = (
-        "__dict__", "__weakref__", "_cell", "_grad", "_leaf", "array", "node", "turned", "view_of",
+        "__dict__", "__weakref__", "_array", "_cell", "_grad", "_leaf", "node", "turned", "view_of",
     )  # fmt: skip
 
     __array_priority__ = 1000  # NumPy arrays leave operators to us
@@ -208,7 +208,7 @@ class Tensor(metaclass=TensorMeta):
         return late.keep_subclass(cls, func, args, kwargs or {})
 
     if TYPE_CHECKING:
-        array: Any
+        _array: Any
         node: Any
         _grad: Any
         view_of: ViewOf | None
@@ -239,7 +239,7 @@ class Tensor(metaclass=TensorMeta):
         """A tensor of class ``cls`` over the memory of ``data``, without history."""
         refuse_dispatch(cls)
         self = _new(cls)
-        self.array = data.array
+        self._array = data._array
         self._grad = None
         self.view_of = None
         self.turned = True
@@ -282,7 +282,7 @@ class Tensor(metaclass=TensorMeta):
         >>> torch.zeros(2, 3).shape
         torch.Size([2, 3])
         """
-        return _known_sizes(Size, self.array.shape)
+        return _known_sizes(Size, self._array.shape)
 
     @property
     def dtype(self):
@@ -292,7 +292,7 @@ class Tensor(metaclass=TensorMeta):
         >>> torch.zeros(2).dtype
         torch.float32
         """
-        return dtypes.OF[self.array.dtype]
+        return dtypes.OF[self._array.dtype]
 
     @property
     def ndim(self):
@@ -302,7 +302,7 @@ class Tensor(metaclass=TensorMeta):
         >>> torch.zeros(2, 3).ndim
         2
         """
-        return self.array.ndim
+        return self._array.ndim
 
     @property
     def device(self):
@@ -322,7 +322,7 @@ class Tensor(metaclass=TensorMeta):
         >>> torch.zeros(2).itemsize
         4
         """
-        return self.array.itemsize
+        return self._array.itemsize
 
     @property
     def nbytes(self):
@@ -332,7 +332,7 @@ class Tensor(metaclass=TensorMeta):
         >>> torch.zeros(2).nbytes
         8
         """
-        return self.array.size * self.array.itemsize
+        return self._array.size * self._array.itemsize
 
     is_cpu = property(
         lambda self: not is_remote(self),
@@ -380,7 +380,7 @@ class Tensor(metaclass=TensorMeta):
         """,
     )
     is_sparse_csr = is_vulkan = is_xla = is_ipu = is_mtia = is_mps
-    names = property(lambda self: (None,) * self.array.ndim)
+    names = property(lambda self: (None,) * self._array.ndim)
 
     @property
     def layout(self):
@@ -389,9 +389,9 @@ class Tensor(metaclass=TensorMeta):
 
     @short
     def __len__(self):
-        if not self.array.ndim:
+        if not self._array.ndim:
             raise TypeError("len() of a 0-d tensor")
-        return self.array.shape[0]
+        return self._array.shape[0]
 
     def __hash__(self):
         return id(self)
@@ -403,7 +403,7 @@ def from_array(array):
     ``array`` must be an ndarray, or an abstract value inside a trace.
     """
     self = _new(Tensor)
-    self.array = array
+    self._array = array
     self.node = self._grad = self.view_of = None
     self.turned = True
     self._cell = mode.new_cell() if mode.grad_off else None
@@ -428,7 +428,7 @@ def _read_far(x, function, args, kwargs):
     if is_meta(x):
         refuse_reading(x, name)
     elif name in ("numpy", "array") and not kwargs.get("force"):
-        x.array.__array__()  # raises PyTorch's error
+        x._array.__array__()  # raises PyTorch's error
     elif name not in ("deepcopy", "reduce_ex", "repr", "format"):
         x = x.cpu()
     return function(x, *args, **kwargs)

@@ -430,14 +430,14 @@ REFUSED = {
     "extension": b"\x80\x02\x82\x01.",
     "text id": b"Pstorage\n.",
     "call a class": b"\x80\x02ctorch\nTensor\n)R.",
-    "attributes of a tensor": b"\x80\x02" + TENSOR + b"}X\x05\x00\x00\x00array]sb.",
+    "attributes of a tensor": b"\x80\x02" + TENSOR + b"}X\x06\x00\x00\x00_array]sb.",
     "attributes of a type": b"\x80\x02ctorch\nfloat32\nN}X\x04\x00\x00\x00nameK\x01s\x86b.",
     "attributes of a function": b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n}b.",
     "class of a tensor": b"\x80\x02ctorch._tensor\n_rebuild_from_type_v2\n(c__builtin__\nset\nc__builtin__\nset\n)}tR.",
     "nested": b"\x80\x02ctorch._tensor\n_rebuild_from_type_v2\n(ctorch._tensor\n_rebuild_from_type_v2\n"
               b"ctorch\nTensor\n)}tR.",
     "slots": b"\x80\x02ctorch._tensor\n_rebuild_from_type_v2\n(ctorch._utils\n_rebuild_tensor_v2\nctorch\nTensor\n("
-             + STORAGE + b"K\x00K\x02\x85K\x01\x85\x89" + HOOKS + b"tN}X\x05\x00\x00\x00array]s\x86tR.",
+             + STORAGE + b"K\x00K\x02\x85K\x01\x85\x89" + HOOKS + b"tN}X\x06\x00\x00\x00_array]s\x86tR.",
     "codec": b"\x80\x02c_codecs\nencode\nX\x01\x00\x00\x00aX\x05\x00\x00\x00rot13\x86R.",
     "bytearray of a size": b"\x80\x02c__builtin__\nbytearray\nJ\xff\xff\xff\x7f\x85R.",
     "stated size": b"\x80\x05\x96\xff\xff\xff\xff\xff\x00\x00\x00.",
@@ -503,3 +503,23 @@ def test_options():
         rushlight.save(1, io.BytesIO(), pickle_protocol=0)
     with pytest.raises(ValueError, match=r"1\.6"):
         rushlight.save(1, io.BytesIO(), _use_new_zipfile_serialization=False)
+
+
+def test_another_modules_pickler():
+    class Module:
+        class Pickler(pickle.Pickler):  # the C pickler, as cloudpickle's
+            def reducer_override(self, value):
+                return (int, ("7",)) if value is marker else NotImplemented
+
+        Unpickler = pickle.Unpickler
+
+    marker, file = (lambda: 0), io.BytesIO()
+    x = rushlight.arange(4)
+    parts = {"x": x, "view": x[1:], "dtype": rushlight.float32, "marker": marker}
+    rushlight.save(parts, file, pickle_module=Module)
+    file.seek(0)
+    found = rushlight.load(file, pickle_module=Module, weights_only=False)
+    assert found["view"].tolist() == [1, 2, 3] and found["dtype"] is rushlight.float32
+    assert found["marker"] == 7 and found["x"].data_ptr() + 8 == found["view"].data_ptr()
+    with pytest.raises(ValueError, match="must have a Pickler"):
+        rushlight.save(x, io.BytesIO(), pickle_module=io)

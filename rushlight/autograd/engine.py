@@ -264,7 +264,7 @@ def _fitted(node, g):
     """``g`` in the shape and dtype of ``node``: broadcasting and promotion undone."""
     array = g
     if type(g) is not ndarray:
-        array = getattr(g, "array", None)
+        array = getattr(g, "_array", None)
         if array is None:
             if hasattr(g, "layout"):
                 return _fitted_sparse(node, g)
@@ -287,8 +287,8 @@ def _fitted_sparse(node, g):
     """
     if node.clock:
         dense = g.to_dense()
-        return _fitted(node, dense if mode.recorder() or dense.node is not None else dense.array)
-    return g if g.stored.array.dtype == node.dtype else g.to(OF[node.dtype])
+        return _fitted(node, dense if mode.recorder() or dense.node is not None else dense._array)
+    return g if g.stored._array.dtype == node.dtype else g.to(OF[node.dtype])
 
 
 def _send_output(pending, queue, node, g):
@@ -317,14 +317,14 @@ def _accumulate(node, g, shared):
             # An array without other holders becomes the gradient without a copy.
             own = g.base is None and id(g) not in shared
             # The usual case is asked here, because a call takes as long as the rest.
-            if not (own and g.flags.c_contiguous and tensor.array.flags.c_contiguous):
-                g = _laid_out(g, tensor.array, own)
+            if not (own and g.flags.c_contiguous and tensor._array.flags.c_contiguous):
+                g = _laid_out(g, tensor._array, own)
             tensor._grad = from_array(g)
         elif before.node is not None:
             tensor._grad = before + from_array(g)
         else:
             try:
-                np.add(before.array, g, out=before.array)
+                np.add(before._array, g, out=before._array)
             except AttributeError:  # a sparse gradient came first; the sum is dense
                 tensor._grad = from_array(g) + before
             else:
@@ -372,7 +372,7 @@ def _watched(node, g, symbolic, check_nan):
         found = node.backward(g, symbolic)
         if check_nan:
             for i, gi in enumerate(found):
-                if _has_nan(getattr(gi, "array", gi)):
+                if _has_nan(getattr(gi, "_array", gi)):
                     raise GraphError(
                         f"Function '{node.name()}' returned nan values in its {i}th output."
                     )

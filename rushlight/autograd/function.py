@@ -132,8 +132,8 @@ class FunctionCtx(Node):
                 )
             if gi is not None and parent is not None:
                 self._check_shape(position, gi, parent)
-            if gi is not None and not symbolic and isinstance(gi.array, np.ndarray):
-                gi = gi.array.copy()  # the user may still hold the returned tensor
+            if gi is not None and not symbolic and isinstance(gi._array, np.ndarray):
+                gi = gi._array.copy()  # the user may still hold the returned tensor
             out.append(gi)
         return out
 
@@ -146,13 +146,13 @@ class FunctionCtx(Node):
 
     def _check_shape(self, position, g, parent):
         try:
-            fits = np.broadcast_shapes(g.array.shape, parent.shape) == g.array.shape
+            fits = np.broadcast_shapes(g._array.shape, parent.shape) == g._array.shape
         except ValueError:
             fits = False
         if not fits:
             raise RuntimeError(
                 f"Function {self.name()} returned an invalid gradient at index {position} - got "
-                f"{list(g.array.shape)} but expected shape compatible with {list(parent.shape)}"
+                f"{list(g._array.shape)} but expected shape compatible with {list(parent.shape)}"
             )
 
 
@@ -337,9 +337,9 @@ def _attach(ctx, args, tensors, outputs):
     results = [o if isinstance(o, Tensor) else None for o in outputs]
     ctx.arity = len(args)
     ctx.positions = [i for i, _ in tensors]
-    ctx.input_types = [(a.array.shape, a.array.dtype) for _, a in tensors]
+    ctx.input_types = [(a._array.shape, a._array.dtype) for _, a in tensors]
     ctx.parents = tuple([a.node for _, a in tensors])
-    ctx.output_types = [o if o is None else (o.array.shape, o.array.dtype) for o in results]
+    ctx.output_types = [o if o is None else (o._array.shape, o._array.dtype) for o in results]
     ctx.clock = tick()
     ctx.shape, ctx.dtype = next(filter(None, ctx.output_types), ((), np.dtype("f4")))
     hooks = mode.state.packing
@@ -351,8 +351,8 @@ def _attach(ctx, args, tensors, outputs):
             ctx.output_nodes.append(_weak(node))
             continue
         constant = any(o is n for n in ctx.non_differentiable)
-        if OF[o.array.dtype].category > 1 and not constant:
-            node = ctx if len(results) == 1 else output(ctx, i, len(results), o.array)
+        if OF[o._array.dtype].category > 1 and not constant:
+            node = ctx if len(results) == 1 else output(ctx, i, len(results), o._array)
         if o.view_of is not None and any(o is d for d in ctx.dirty):
             written = detached(o)
             written.node = node

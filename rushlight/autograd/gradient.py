@@ -25,35 +25,35 @@ for _array in _ONE.values():
 def _seed(out, g, create_graph, name):
     """The gradient to start from at ``out``: ``g`` after checks, or 1 if ``g`` is None."""
     if g is None:
-        found = None if create_graph or out.array.ndim else _ONE.get(out.array.dtype)
+        found = None if create_graph or out._array.ndim else _ONE.get(out._array.dtype)
         return _one(out, create_graph, name) if found is None else found
     if not isinstance(g, Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
-    if g.array.shape != out.array.shape:
+    if g._array.shape != out._array.shape:
         raise GraphError(
             f"{name}: Mismatch in shape: the gradient has a shape of {tuple(g.shape)} and the "
             f"output has a shape of {tuple(out.shape)}."
         )
     if g.dtype.is_complex != out.dtype.is_complex:
         raise GraphError(f"{name}: the gradient is {g.dtype} and the output is {out.dtype}")
-    return g if create_graph else g.array
+    return g if create_graph else g._array
 
 
 def _one(out, create_graph, name):
     """The gradient of a scalar output with respect to itself."""
-    if out.array.size != 1:
+    if out._array.size != 1:
         raise GraphError(
             f"{name}: grad can be implicitly created only for scalar outputs, not for shape "
             f"{tuple(out.shape)}; pass gradient=, or reduce with .sum() or .mean()"
         )
-    if OF[out.array.dtype].is_complex:
+    if OF[out._array.dtype].is_complex:
         raise GraphError(
             f"{name}: grad can be implicitly created only for real scalar outputs but got "
             f"{out.dtype}"
         )
     if create_graph:
         return late.ones_like(out)
-    return np.ones(out.array.shape, out.array.dtype)
+    return np.ones(out._array.shape, out._array.dtype)
 
 
 def _tuple(x):
@@ -66,15 +66,15 @@ def _tuple(x):
 class _AtEdge:
     """Stands for the tensor whose gradient enters the graph at a GradientEdge."""
 
-    __slots__ = ("_grad", "array", "node", "view_of")
+    __slots__ = ("_array", "_grad", "node", "view_of")
 
     def __init__(self, node):
         self.node = node
-        self.array = np.broadcast_to(np.zeros((), node.dtype), node.shape)
+        self._array = np.broadcast_to(np.zeros((), node.dtype), node.shape)
         self._grad = self.view_of = None
 
-    shape = property(lambda self: self.array.shape)
-    dtype = property(lambda self: OF[self.array.dtype])
+    shape = property(lambda self: self._array.shape)
+    dtype = property(lambda self: OF[self._array.dtype])
 
     def retain_grad(self):
         """Do nothing, because there is no tensor that could keep a gradient."""
@@ -309,7 +309,7 @@ def _arrived(t, found, allow_unused, materialize, create_graph):
         if not materialize:
             return None
         values = t.stored if hasattr(t, "gradient_of_values") else t
-        g = from_array(np.zeros(values.array.shape, values.array.dtype))
+        g = from_array(np.zeros(values._array.shape, values._array.dtype))
         if create_graph:
             g.requires_grad_()  # so that it can be differentiated again, which gives zeros, too
     g = from_array(g) if isinstance(g, ndarray) else g

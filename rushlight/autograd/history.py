@@ -39,7 +39,7 @@ def _set_requires_grad(self, value):
             if type(self.node) is not Leaf:
                 raise RuntimeError("you can only change requires_grad flags of leaf variables.")
             return
-        if OF[self.array.dtype].category < 2:
+        if OF[self._array.dtype].category < 2:
             raise RuntimeError(
                 "only Tensors of floating point and complex dtype can require gradients, not "
                 f"{self.dtype}"
@@ -85,7 +85,7 @@ def _keep_leaf(x):
 
 def _leaf_again(x):
     node = getattr(x, "_leaf", None)
-    if node is None or (node.shape, node.dtype) == (x.array.shape, x.array.dtype):
+    if node is None or (node.shape, node.dtype) == (x._array.shape, x._array.dtype):
         return node or leaf(x)
     hooks, node = node.hooks, leaf(x)
     node.hooks = hooks
@@ -183,8 +183,8 @@ def _set_grad(self, value):
     if value is self:
         raise RuntimeError("can't assign Variable as its own grad")
     try:
-        same_dtype = value.array.dtype == self.array.dtype
-        same_shape = value.array.shape == self.array.shape
+        same_dtype = value._array.dtype == self._array.dtype
+        same_shape = value._array.shape == self._array.shape
     except AttributeError:  # one of the two is sparse
         same_dtype, same_shape = value.dtype is self.dtype, value.shape == self.shape
     if not same_dtype:
@@ -241,12 +241,12 @@ def _set_data(self, value):
             "Attempted to call `variable.set_data(tensor)`, but `variable` and `tensor` have "
             f"incompatible tensor type: the devices are {self.device} and {value.device}"
         )
-    if value.array is not self.array:  # other memory needs a clock of its own
+    if value._array is not self._array:  # other memory needs a clock of its own
         self.cell = [*self.cell]
-    self.array, self.turned = value.array, True
+    self._array, self.turned = value._array, True
     self.view_of = None
     if self.node is not None:
-        self.node.shape, self.node.dtype = value.array.shape, value.array.dtype
+        self.node.shape, self.node.dtype = value._array.shape, value._array.dtype
 
 
 @_property("data", _set_data)
@@ -266,7 +266,7 @@ def data(self):
     """
     if self.view_of is not None and self.view_of.lazy:
         return detached(self)
-    t = from_array(self.array)
+    t = from_array(self._array)
     t.__class__ = Tensor
     if mode.intercept and (recording := mode.recorder()):
         recording.note_alias(t, self)
@@ -349,9 +349,15 @@ def as_subclass(self, cls):
     if not (isinstance(cls, type) and issubclass(cls, Tensor)):
         raise TypeError(f"cls must be a type (subclass of Tensor), not {cls!r}")
     refuse_dispatch(cls)
-    found = self[...]
+    with mode.unasked():
+        found = self[...]
     found.__class__ = cls
     return found
+
+
+vars(as_subclass)["asks"] = (
+    False  # a class that overrides functions does not name the result's class
+)
 
 
 @method

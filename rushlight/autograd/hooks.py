@@ -156,7 +156,7 @@ def run_on_result(node, g, symbolic):
         for kind in ("tensor", "retain"):
             for hook in _of_kind(node, kind):
                 given = _replaced(hook, given)
-        return given.array if type(g) is ndarray else given
+        return given._array if type(g) is ndarray else given
     finally:
         if mode.state.grad is not was:
             mode.set_grad(was)
@@ -198,7 +198,7 @@ def _like(found, given):
 def _raw(given, like):
     """The gradients ``given`` as arrays if those of ``like`` are arrays, else as tensors."""
     raw = ndarray in map(type, like)
-    return [x.array if raw and x is not None else x for x in given]
+    return [x._array if raw and x is not None else x for x in given]
 
 
 def run_before(node, g):

@@ -24,10 +24,10 @@ class _Saved:
     If an output is saved, a reference to it would be a cycle, because the output holds its node.
     """
 
-    __slots__ = ("array", "cell", "clock", "index", "node")
+    __slots__ = ("_array", "cell", "clock", "index", "node")
 
     def __init__(self, tensor, outputs):
-        self.array = tensor.array
+        self._array = tensor._array
         self.cell = tensor.cell
         self.clock = tensor.cell[0]
         self.index = next((i for i, o in enumerate(outputs) if o is tensor), None)
@@ -37,10 +37,10 @@ class _Saved:
         if self.cell[0] != self.clock:
             raise GraphError(
                 "one of the variables needed for gradient computation has been modified by an "
-                f"inplace operation: {owner.name()} saved a tensor {tuple(self.array.shape)} that "
+                f"inplace operation: {owner.name()} saved a tensor {tuple(self._array.shape)} that "
                 f"was written afterwards and is now at version {self.cell[1]}. Save a clone()."
             )
-        t = from_array(self.array)
+        t = from_array(self._array)
         t.cell = self.cell
         if self.index is None:
             t.node = self.node
@@ -59,6 +59,6 @@ class _PackedSaved:
         self.node = tensor.node
 
     def tensor(self, owner):
-        t = from_array(self.packed.tensor().array)
+        t = from_array(self.packed.tensor()._array)
         t.node = self.node
         return t

@@ -94,6 +94,18 @@ def exchange(name, value):
     return own.update({name: value}) or was
 
 
+class unasked:
+    """A context in which neither classes nor modes take functions over (``__torch_function__``)."""
+
+    def __enter__(self):
+        self.was = state.dispatch, exchange("function_modes", None)
+        state.dispatch = False
+
+    def __exit__(self, *error):
+        state.dispatch, modes = self.was
+        exchange("function_modes", modes)
+
+
 def _count(change):
     """Add ``change`` to ``intercept`` and to this thread's share of it.
 

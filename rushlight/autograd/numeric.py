@@ -24,7 +24,7 @@ def _inputs(inputs):
             "have requires_grad=True."
         )
     for t in wanted:
-        if t.array.dtype not in (np.float64, np.complex128):
+        if t._array.dtype not in (np.float64, np.complex128):
             warnings.warn(
                 "gradcheck: an input requires gradient and is not a double precision floating "
                 f"point or complex, but {t.dtype}. This check will likely fail if all the inputs "
@@ -56,15 +56,15 @@ def _numeric(function, inputs, x, eps, chosen=_outputs):
     """
     steps = (eps, eps * 1j) if x.dtype.is_complex else (eps,)
     columns: list = []
-    for index in np.ndindex(*x.array.shape):
+    for index in np.ndindex(*x._array.shape):
         row = []
         for step in steps:
-            was = x.array[index]
+            was = x._array[index]
             values = []
             for sign in (1, -1):
-                x.array[index] = was + sign * step
-                values.append([_double(o.array) for o in chosen(function(*inputs))])
-            x.array[index] = was
+                x._array[index] = was + sign * step
+                values.append([_double(o._array) for o in chosen(function(*inputs))])
+            x._array[index] = was
             row.append([(a - b) / (2 * eps) for a, b in zip(*values, strict=True)])
         columns.append(row)
     return columns
@@ -72,7 +72,7 @@ def _numeric(function, inputs, x, eps, chosen=_outputs):
 
 def _analytic(outputs, x, k, seed):
     (g,) = grad(outputs[k], x, from_array(seed), retain_graph=True, allow_unused=True)
-    return np.zeros(x.array.shape, x.array.dtype) if g is None else g.detach().array
+    return np.zeros(x._array.shape, x._array.dtype) if g is None else g.detach()._array
 
 
 class Case:
@@ -104,16 +104,16 @@ class Case:
         columns = _numeric(self.func, self.inputs, x, self.eps)
         if backward:
             for k, out in enumerate(self.outputs):
-                for j, index in enumerate(np.ndindex(*out.array.shape)):
+                for j, index in enumerate(np.ndindex(*out._array.shape)):
                     for seed in (1, 1j) if out.dtype.is_complex else (1,):
                         self._compare_gradient(x, columns, k, j, index, seed)
         if forward:
-            for index, row in zip(np.ndindex(*x.array.shape), columns, strict=True):
+            for index, row in zip(np.ndindex(*x._array.shape), columns, strict=True):
                 for step, want in zip((1, 1j), row, strict=False):
                     self._compare_tangents(x, index, step, want)
 
     def _compare_gradient(self, x, columns, k, j, index, seed):
-        v = np.zeros(self.outputs[k].array.shape, self.outputs[k].array.dtype)
+        v = np.zeros(self.outputs[k]._array.shape, self.outputs[k]._array.dtype)
         v[index] = seed
         got = self._gradient(x, k, v)
         want = _expected(columns, k, index, seed, x)
@@ -124,7 +124,7 @@ class Case:
             )
 
     def _compare_tangents(self, x, index, step, want):
-        direction = np.zeros(x.array.shape, x.array.dtype)
+        direction = np.zeros(x._array.shape, x._array.dtype)
         direction[index] = step
         for k, (t, w) in enumerate(zip(self._tangents(x, direction), want, strict=True)):
             if not np.allclose(t, w, self.rtol, self.atol, equal_nan=True):
@@ -138,7 +138,7 @@ class Case:
     def in_one_direction(self, x, forward, backward):
         """Compare the derivatives along one random direction of ``x`` and of each output."""
         rng = np.random.default_rng(0)
-        direction = _unit(rng, x.array)
+        direction = _unit(rng, x._array)
         chosen = _outputs if self.outputs else _numbers
         wants = self._differences(x, direction, chosen)
         if not self.outputs:
@@ -147,7 +147,7 @@ class Case:
             return
         tangents = self._tangents(x, direction) if forward else [None] * len(wants)
         for k, (want, tangent) in enumerate(zip(wants, tangents, strict=True)):
-            v = _unit(rng, self.outputs[k].array)
+            v = _unit(rng, self.outputs[k]._array)
             sums = np.abs(direction).sum() * np.abs(v).sum()
             found = [("", direction, self._gradient(x, k, v))] if backward else []
             found += [("computed with forward mode ", v, tangent)] if forward else []
@@ -162,12 +162,12 @@ class Case:
 
     def _differences(self, x, direction, chosen):
         """The tangents of the outputs along ``direction``, by central differences."""
-        was = x.array.copy()
+        was = x._array.copy()
         values = []
         for sign in (1, -1):
-            x.array[...] = was + sign * self.eps * direction
-            values.append([_double(o.array) for o in chosen(self.func(*self.inputs))])
-        x.array[...] = was
+            x._array[...] = was + sign * self.eps * direction
+            values.append([_double(o._array) for o in chosen(self.func(*self.inputs))])
+        x._array[...] = was
         return [(a - b) / (2 * self.eps) for a, b in zip(*values, strict=True)]
 
     # Batches ------------------------------------------------------------------------------
@@ -176,23 +176,23 @@ class Case:
         """Compare the gradients of ``x`` for a batch of gradients of an output with single ones."""
         rng = np.random.default_rng(0)
         for k, out in enumerate(self.outputs):
-            seeds = [_random(rng, out.array) for _ in range(2)]
+            seeds = [_random(rng, out._array) for _ in range(2)]
             (got,) = grad(out, x, from_array(np.stack(seeds)), retain_graph=True,
                           allow_unused=True, is_grads_batched=True)  # fmt: skip
             want = np.stack([self._gradient(x, k, v) for v in seeds])
-            self._compare_batch(x, k, np.zeros_like(want) if got is None else got.array, want)
+            self._compare_batch(x, k, np.zeros_like(want) if got is None else got._array, want)
 
     def batch_of_tangents(self, x):
         """Compare the tangents for a batch of directions of ``x`` with single ones."""
         from rushlight.func import vmap
 
         rng = np.random.default_rng(0)
-        directions = [_random(rng, x.array) for _ in range(2)]
+        directions = [_random(rng, x._array) for _ in range(2)]
         batch = from_array(np.stack(directions))
         found = vmap(lambda d: self._tangents_of_tensors(x, d))(batch)
         for k, got in enumerate(found):
             want = np.stack([self._tangents(x, d)[k] for d in directions])
-            self._compare_batch(x, k, got.array, want)
+            self._compare_batch(x, k, got._array, want)
 
     def _compare_batch(self, x, k, got, want):
         if not np.allclose(got, want, self.rtol, self.atol, equal_nan=True):
@@ -214,7 +214,7 @@ class Case:
 
     def _tangents(self, x, direction):
         found = self._tangents_of_tensors(x, from_array(direction))
-        return [t.detach().array for t in found]
+        return [t.detach()._array for t in found]
 
     def _tangents_of_tensors(self, x, direction):
         from rushlight.autograd import forward_ad
@@ -321,11 +321,11 @@ def gradcheck(
 def _expected(columns, k, index, seed, x):
     """The numeric gradient of x for one ``seed``, in PyTorch's convention for complex numbers."""
     real = np.array([np.real(np.conj(seed) * row[0][k][index]) for row in columns])
-    want = real.astype(x.array.dtype)
+    want = real.astype(x._array.dtype)
     if x.dtype.is_complex:
         imag = np.array([np.real(np.conj(seed) * row[1][k][index]) for row in columns])
         want.imag = imag
-    return want.reshape(x.array.shape)
+    return want.reshape(x._array.shape)
 
 
 def gradgradcheck(
@@ -383,7 +383,7 @@ def gradgradcheck(
     outputs = _outputs(func(*inputs))
     if grad_outputs is None:
         rng = np.random.default_rng(0)
-        seeds = [from_array(_random(rng, o.array)) for o in outputs]
+        seeds = [from_array(_random(rng, o._array)) for o in outputs]
         if gen_non_contig_grad_outputs:
             seeds = [_spaced(g) for g in seeds]
         seeds = [g.requires_grad_() for g in seeds]

@@ -4,7 +4,10 @@ from rushlight.profiler import session
 from rushlight.profiler.events import EventList, FunctionEvent, FunctionEventAvg
 from rushlight.profiler.recorder import record_function
 
-__all__ = ["EventList", "FunctionEvent", "FunctionEventAvg", "profile", "record_function"]
+__all__ = [
+    "EventList", "FunctionEvent", "FunctionEventAvg", "emit_itt", "emit_nvtx", "profile",
+    "record_function",
+]  # fmt: skip
 
 
 class profile(session.profile):
@@ -62,3 +65,49 @@ class profile(session.profile):
 
     def __str__(self):
         return "<unfinished torch.autograd.profile>" if self._events is None else str(self._events)
+
+
+class emit_nvtx:
+    """A context that marks operations for NVIDIA's profiler. Rushlight does not have it.
+
+    Args:
+        enabled: Mark operations. Default: True.
+        record_shapes: PyTorch's option.
+
+    Raises:
+        NotImplementedError: It is entered with ``enabled``.
+
+    >>> import rushlight as torch
+    >>> with torch.autograd.profiler.emit_nvtx(enabled=False):
+    ...     x = torch.ones(2)
+    """
+
+    def __init__(self, enabled=True, record_shapes=False):
+        self.enabled = enabled
+
+    def __enter__(self):
+        if self.enabled:
+            raise NotImplementedError(
+                f"torch.autograd.profiler.{type(self).__name__}: rushlight marks no operations for "
+                "other profilers; use torch.profiler.profile"
+            )
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+
+class emit_itt(emit_nvtx):
+    """A context that marks operations for Intel's profiler. Rushlight does not have it.
+
+    Args:
+        enabled: Mark operations. Default: True.
+        record_shapes: PyTorch's option.
+
+    Raises:
+        NotImplementedError: It is entered with ``enabled``.
+
+    >>> import rushlight as torch
+    >>> with torch.autograd.profiler.emit_itt(enabled=False):
+    ...     x = torch.ones(2)
+    """

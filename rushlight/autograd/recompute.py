@@ -86,12 +86,12 @@ def forgetful(run, again):
     node.saved = node.cells = ()
     node.hooks = None
     node.clock = tick()
-    first = found[which[0]].array
+    first = found[which[0]]._array
     node.shape, node.dtype = first.shape, first.dtype
     node.again, node.which = again, which
     for k, i in enumerate(which):
         t = found[i]
-        t.node = node if len(which) == 1 else output(node, k, len(which), t.array)
+        t.node = node if len(which) == 1 else output(node, k, len(which), t._array)
         t.view_of = None
     return result
 

@@ -55,7 +55,7 @@ class Packed:
 def _unpacked(value):
     """A saved value in the form that gradient rules take: packed tensors become arrays."""
     if type(value) is Packed:
-        return value.tensor().array
+        return value.tensor()._array
     if type(value) in (list, tuple):
         return type(value)([_unpacked(v) for v in value])
     return value
@@ -119,7 +119,7 @@ def _packed(value, cell, hooks):
 
 def _is_itself(packed, value):
     """Whether the hook kept the memory of the tensor, not a copy."""
-    return type(packed) is Packed and getattr(packed.held, "array", None) is value
+    return type(packed) is Packed and getattr(packed.held, "_array", None) is value
 
 
 def pack_results(run, op, args, params):

@@ -152,7 +152,7 @@ class Node:
     def _typed(self, i, value):
         """The saved value ``i``; an operand, unless it is a mask, in the dtype of the result."""
         origin = self.op.origins[i]
-        array = value.array if isinstance(value, Tensor) else value
+        array = value._array if isinstance(value, Tensor) else value
         if origin is None or origin < 0 or getattr(array, "dtype", self.dtype) == self.dtype:
             return value
         if self.op.inputs[origin] in ("condition", "mask"):
@@ -250,8 +250,8 @@ def widened(value):
         return value if wide is None else value.astype(wide)
     if type(value) in (tuple, list):  # several results, and their gradients
         return type(value)([widened(v) for v in value])
-    if isinstance(value, Tensor) and value.array.dtype.name in _WIDE:
-        return value.to(OF[np.dtype(_WIDE[value.array.dtype.name])])
+    if isinstance(value, Tensor) and value._array.dtype.name in _WIDE:
+        return value.to(OF[np.dtype(_WIDE[value._array.dtype.name])])
     return value
 
 
@@ -303,8 +303,8 @@ def leaf(tensor):
     node.saved = node.cells = ()
     node.clock = 0
     node.hooks = None
-    node.shape = tensor.array.shape
-    node.dtype = tensor.array.dtype
+    node.shape = tensor._array.shape
+    node.dtype = tensor._array.dtype
     node.ref = weakref.ref(tensor)
     return node
 
@@ -369,7 +369,7 @@ def derive(x):
         if view.seen < clock:  # the path starts at the root's dims from before the change
             view.path = (*root.as_strided(*geometry).view_of.path, *view.path)
             break
-    if any(op.of_storage for op, _, _ in view.path[1:]) and root.array.dtype == x.array.dtype:
+    if any(op.of_storage for op, _, _ in view.path[1:]) and root._array.dtype == x._array.dtype:
         _lead_straight(x, view)
     if root.node is not None or x.node is not None or view.lazy:
         t = root
@@ -383,6 +383,6 @@ def derive(x):
         if recorder is not None and recorder.is_outer(x):
             recorder.note_history(x)
         elif view.lazy:  # other views keep their memory, even if the root now has other memory
-            x.array, x.turned = t.array, True
+            x._array, x.turned = t._array, True
         set_history(x, t.node)
     view.seen = x.cell[0]

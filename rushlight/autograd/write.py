@@ -59,7 +59,7 @@ def check_write(x, name="an in-place operation", tracked=False):
             f"{name}: a view of a leaf Variable that requires grad is being used in an in-place "
             "operation; wrap it in torch.no_grad(), or use the out-of-place form"
         )
-    if root is not None or (tracked and OF[x.array.dtype].category > 1):
+    if root is not None or (tracked and OF[x._array.dtype].category > 1):
         _check_view(x, view, name)
         if any(op.of_storage for op, _, _ in view.path[1:]):
             derive(x)  # by a path from the root, so that no element's gradient is lost
@@ -127,7 +127,7 @@ def _refuse_conjugate(name):
 
 def check_result(x, value, name):
     """Raise if ``value`` does not fit into ``x`` by its shape or its dtype category."""
-    shape, target = value.array.shape, x.array.shape
+    shape, target = value._array.shape, x._array.shape
     if shape != target:
         try:
             fits = np.broadcast_shapes(shape, target) == target
@@ -138,10 +138,10 @@ def check_result(x, value, name):
                 f"{name}: output with shape {list(target)} doesn't match the broadcast shape "
                 f"{list(shape)}: an in-place operation cannot enlarge its tensor"
             )
-    if OF[value.array.dtype].category > OF[x.array.dtype].category:
+    if OF[value._array.dtype].category > OF[x._array.dtype].category:
         raise DtypeError(
-            f"{name}: result type {OF[value.array.dtype].name} can't be cast to the desired output "
-            f"type {OF[x.array.dtype].name}; use the out-of-place form"
+            f"{name}: result type {OF[value._array.dtype].name} can't be cast to the desired "
+            f"output type {OF[x._array.dtype].name}; use the out-of-place form"
         )
 
 
@@ -152,8 +152,8 @@ def write(x, value, name="copy_", uniform=False):
     """
     check_write(x, name, value.node is not None)
     check_result(x, value, name)
-    if 0 in x.array.strides and x.array.size and not uniform:
-        check_overlap(x.array, name)
+    if 0 in x._array.strides and x._array.size and not uniform:
+        check_overlap(x._array, name)
     return assign(x, value, name)
 
 
@@ -170,15 +170,15 @@ def assign(x, value, name="write"):
         follow(x, value)
         return x
     try:
-        array = value.array
-        if array.dtype is not x.array.dtype and x.array.dtype in float8.KINDS:
-            array = float8.narrowed(array, x.array.dtype)
+        array = value._array
+        if array.dtype is not x._array.dtype and x._array.dtype in float8.KINDS:
+            array = float8.narrowed(array, x._array.dtype)
         # NumPy copies correctly even if value and x overlap in memory.
-        np.copyto(x.array, array, casting="unsafe")
+        np.copyto(x._array, array, casting="unsafe")
     except ValueError:
-        if x.array.flags.writeable:
+        if x._array.flags.writeable:
             raise
-        raise read_only(name, x.array) from None
+        raise read_only(name, x._array) from None
     stamp(x)
     follow(x, value)
     return x
@@ -191,9 +191,9 @@ def _write_far(x, value):
     if is_meta(value):
         refuse()
     if is_remote(x):
-        late.remote_calls().overwrite(x.array, value.array)
+        late.remote_calls().overwrite(x._array, value._array)
     else:
-        np.copyto(x.array, late.to_host(value.array), casting="unsafe")
+        np.copyto(x._array, late.to_host(value._array), casting="unsafe")
 
 
 def follow(x, value):
@@ -204,9 +204,9 @@ def follow(x, value):
     if view is None:
         node = value.node
         if node is not None and (
-            value.array.shape != x.array.shape or value.array.dtype != x.array.dtype
+            value._array.shape != x._array.shape or value._array.dtype != x._array.dtype
         ):
-            node = value.expand(x.array.shape).to(OF[x.array.dtype]).node
+            node = value.expand(x._array.shape).to(OF[x._array.dtype]).node
         elif node is not None:
             node = _rebase(node, x, value)
         set_history(x, node)
@@ -225,7 +225,7 @@ def _rebase(node, x, value):
     if any(cell is x.cell for cell in node.cells):
         return node  # it saved x's old values, now overwritten: backward raises, as in PyTorch
     if value.cell[0] <= node.clock and any(c is value.cell for c in node.cells):
-        node.saved = tuple([x.array if s is value.array else s for s in node.saved])
+        node.saved = tuple([x._array if s is value._array else s for s in node.saved])
         node.cells = tuple([x.cell if c is value.cell else c for c in node.cells])
         node.clock = tick()
     return node
@@ -238,12 +238,12 @@ def _copied(x, value):
 
 def detached(x):
     """A tensor without history that shares the memory and the clock of ``x``."""
-    t = from_array(x.array)
+    t = from_array(x._array)
     t.cell = x.cell
     view = x.view_of
     if view is not None and view.lazy:
         refresh(x)
-        t.array = x.array
+        t._array = x._array
         t.view_of = type(view)(detached(view.root), view.path, x.cell[0], True)
     if mode.intercept and (recording := mode.recorder()):
         recording.note_alias(t, x)

@@ -1,5 +1,7 @@
 """torch.backends: switches of libraries that PyTorch uses and rushlight does without."""
 
+import contextlib
+
 from rushlight.backends import (
     cpu,
     cuda,
@@ -20,3 +22,9 @@ __all__ = [
 ]  # fmt: skip
 
 fp32_precision = "none"
+
+
+@contextlib.contextmanager
+def __allow_nonbracketed_mutation():
+    """Allow switches to be set by assignment, which rushlight always does."""
+    yield

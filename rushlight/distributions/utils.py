@@ -39,7 +39,7 @@ def broadcast_all(*values):
                 f"broadcast_all: expected tensors and numbers, got {type(value).__name__}"
             )
     tensors = [v for v in values if isinstance(v, Tensor)]
-    if len(tensors) == len(values) and len({t.array.shape for t in tensors}) == 1:
+    if len(tensors) == len(values) and len({t._array.shape for t in tensors}) == 1:
         return values
     dtype = tensors[0].dtype if tensors else rushlight.get_default_dtype()
     return tuple(

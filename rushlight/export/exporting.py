@@ -183,7 +183,7 @@ class Exporter:
             changed = {d: sizes[n] for (leaf, d), n in self.dims.items() if leaf == i}
             if changed:
                 shape = [changed.get(d, n) for d, n in enumerate(x.shape)]
-                leaves[i] = zeros(shape, dtype=OF[x.array.dtype])
+                leaves[i] = zeros(shape, dtype=OF[x._array.dtype])
         args, kwargs = rebuilt((self.args, self.kwargs), iter(leaves))
         found = Recording(self.mod, args, kwargs)
         wanted = [*found.results, *[v for _, v in found.writes]]

@@ -197,7 +197,7 @@ def _unpacked(value, nodes) -> Any:
     if tag == "size":
         return Size({tuple(names): n for names, n in one})
     simple = {
-        "tensor": lambda: one, "array": lambda: one.array, "node": lambda: nodes[one],
+        "tensor": lambda: one, "array": lambda: one._array, "node": lambda: nodes[one],
         "part": lambda: Part(nodes[one], rest[1]), "unknown": Unknown, "...": lambda: ...,
         "numpy": lambda: _dtype(one).numpy, "dtype": lambda: _dtype(one),
     }  # fmt: skip

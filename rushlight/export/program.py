@@ -152,8 +152,8 @@ class ExportedProgram:
         if not isinstance(x, Tensor) or x.ndim != len(value.shape):
             got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
             raise ShapeError(f"ExportedProgram: {node.name} is to be {value!r}, not {got}")
-        if x.array.dtype != value.dtype:
-            raise TypeError(f"ExportedProgram: {node.name} is {value!r}, not {OF[x.array.dtype]}")
+        if x._array.dtype != value.dtype:
+            raise TypeError(f"ExportedProgram: {node.name} is {value!r}, not {OF[x._array.dtype]}")
         for d, (have, want) in enumerate(zip(x.shape, value.shape, strict=True)):
             if isinstance(want, Size):
                 ((name,),) = want.terms

@@ -79,7 +79,7 @@ class BatchRecorder(ReplayRecorder):
     def sample(self, t):
         """A tensor like one sample of the batch ``t``, without elements."""
         shape = tuple(t.shape[1:])
-        value = Abstract(shape, t.array.dtype)
+        value = Abstract(shape, t._array.dtype)
         self.own.add(value.id)
         found = from_array(value)
         return found.requires_grad_() if t.requires_grad and mode.state.grad else found
@@ -122,15 +122,15 @@ class BatchRecorder(ReplayRecorder):
         if self.place(x).memory.version:
             return super().value(x)
         if id(x) not in self.tensors:
-            value = Abstract(x.array.shape, x.array.dtype, x.array.strides)
+            value = Abstract(x._array.shape, x._array.dtype, x._array.strides)
             self.tensors[id(x)] = x, value
         return self.tensors[id(x)][1]
 
     def _is_outside(self, x):
         if id(x) in self.moved:
             return False
-        if isinstance(x.array, Abstract):
-            return x.array.id not in self.own
+        if isinstance(x._array, Abstract):
+            return x._array.id not in self.own
         return self.is_outer(x)
 
     def function(self, function, args):
@@ -153,11 +153,11 @@ class BatchRecorder(ReplayRecorder):
             raise RuntimeError(
                 f"vmap: {function.__name__} writes to its inputs, which vmap does not support"
             )
-        outs = [Abstract(t.array.shape, t.array.dtype) for t in results]
+        outs = [Abstract(t._array.shape, t._array.dtype) for t in results]
         self.equations.append(Equation(Call(function, args), tuple(values), {}, outs))
         self.own.update([v.id for v in outs])
         for t, value in zip(results, outs, strict=True):
-            t.array = value
+            t._array = value
         return found
 
     def refuse_values(self, tensor, name):
@@ -191,6 +191,6 @@ class BatchRecorder(ReplayRecorder):
         return found
 
     def _was_written(self, s):
-        array = s.array if isinstance(s, Tensor) else None
+        array = s._array if isinstance(s, Tensor) else None
         place = self.looks.get(array.id) if isinstance(array, Abstract) else None
         return place is not None and place.memory.version > 0

@@ -70,7 +70,7 @@ def run(call, given, batched, size, randomness):
     batch = Batch(recorder, size, randomness)
     for t, s, b in zip(given, samples, batched, strict=True):
         if b:
-            batch.known[s.array.id] = t, True
+            batch.known[s._array.id] = t, True
     with at(device_of(given[0])) if mode.intercept and given else nullcontext():
         batch.run(recorder.equations)
     batch.write_back(given, samples, batched)

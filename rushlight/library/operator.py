@@ -195,7 +195,7 @@ class OpOverload:
 
 def _base(x):
     """The array that owns the memory of a tensor."""
-    a = x.array
+    a = x._array
     while getattr(a, "base", None) is not None:
         a = a.base
     return a

@@ -20,7 +20,7 @@ class LinAlgError(RuntimeError):
 
 def check_floats(name, x):
     """Raise unless ``x`` holds floating-point or complex numbers."""
-    dtype = OF[getattr(x, "array", x).dtype]
+    dtype = OF[getattr(x, "_array", x).dtype]
     if dtype.category < 2:
         raise UnsupportedDtypeError(
             f"{name}: expected floating-point or complex numbers, got {dtype}"

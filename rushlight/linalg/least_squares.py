@@ -127,7 +127,7 @@ def _pseudoinverse(A):
 
 def _least_part(A):
     """The part of the largest singular value below which others count as 0, by default."""
-    return rushlight.finfo(OF[getattr(A, "array", A).dtype]).eps * max(A.shape[-2:])
+    return rushlight.finfo(OF[getattr(A, "_array", A).dtype]).eps * max(A.shape[-2:])
 
 
 _lstsq.grad(A=_slope_of_A, B=_slope_of_B)

@@ -79,13 +79,13 @@ def block_of(array):
 
 def share(t):
     """Move a tensor's storage to memory that processes share, in place."""
-    array = t.array
+    array = t._array
     if block_of(array) is None:
         memory = flat(array)
         start = array.ctypes.data - memory.ctypes.data if memory.size else 0
         block = Block.of_size(memory.size)
         np.frombuffer(block, np.uint8)[: memory.size] = memory
-        t.array = _view(block, array.shape, array.dtype, start, array.strides)
+        t._array = _view(block, array.shape, array.dtype, start, array.strides)
         t.view_of = None
 
 
@@ -103,7 +103,7 @@ def _reduce(t):
             f"multiprocessing: a tensor of shape {tuple(t.shape)} was computed with gradients, and "
             "its history cannot leave the process; send x.detach()"
         )
-    array = t.array
+    array = t._array
     block = block_of(array)
     attributes = {name: value for name, value in t.__dict__.items() if name != "_shared"}
     if block is None:

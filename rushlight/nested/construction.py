@@ -204,14 +204,14 @@ def _check_pattern(values, offsets, lengths, ragged):
             f"nested_tensor_from_jagged(): jagged_dim {ragged} is out of range for values of shape "
             f"{tuple(values.shape)}"
         )
-    ends, total = offsets.array, values.shape[ragged - 1]
+    ends, total = offsets._array, values.shape[ragged - 1]
     if not len(ends):
         raise RuntimeError("nested_tensor_from_jagged(): offsets must have at least one element")
     if lengths is None:
         fits = (np.diff(ends) >= 0).all() and ends[0] >= 0 and ends[-1] <= total
     else:
         _check_ints("lengths", lengths)
-        counts = lengths.array
+        counts = lengths._array
         if len(counts) != len(ends) - 1:
             raise RuntimeError(
                 "offsets and lengths batch sizes must match: offsets.shape[0] - 1 = "
@@ -223,7 +223,7 @@ def _check_pattern(values, offsets, lengths, ragged):
         raise RuntimeError(
             "nested_tensor_from_jagged(): the offsets and lengths do not fit the size "
             f"{total} of the values at dim {ragged - 1}: offsets {ends.tolist()}"
-            + ("" if lengths is None else f", lengths {lengths.array.tolist()}")
+            + ("" if lengths is None else f", lengths {lengths._array.tolist()}")
         )
 
 
@@ -285,7 +285,7 @@ def narrow(tensor, dim, start, length, layout=None):
 
 
 def _per_row(given, batch):
-    array = given.array if isinstance(given, Tensor) else np.int64(given)
+    array = given._array if isinstance(given, Tensor) else np.int64(given)
     try:
         return np.broadcast_to(array, (batch,)).astype(np.int64)
     except ValueError:

@@ -41,12 +41,12 @@ class NestedTensor(Nested, intercepts=False):
     RULES: dict[str, Any] = {}  # filled by the modules of the rules
 
     layout = property(lambda self: jagged_layout)
-    ndim = property(lambda self: self.stored.array.ndim + 1)
+    ndim = property(lambda self: self.stored._array.ndim + 1)
 
     @property
     def sizes(self):
         """The shape as a tuple, in which the ragged dim has its symbolic size."""
-        shape, r = self.stored.array.shape, self.ragged
+        shape, r = self.stored._array.shape, self.ragged
         return (len(self.pattern), *shape[: r - 1], self.pattern.size, *shape[r:])
 
     @property
@@ -176,7 +176,7 @@ def _spread(x, y, name):
 def _owners(x):
     """The number of the sequence that each position of the ragged dim of the values is for."""
     total = x.stored.shape[x.ragged - 1]
-    ends = x.pattern.offsets.array
+    ends = x.pattern.offsets._array
     found = np.searchsorted(ends, np.arange(total), "right") - 1
     return np.clip(found, 0, len(x.pattern) - 1)
 

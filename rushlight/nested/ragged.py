@@ -108,17 +108,17 @@ class Ragged:
         return cls(from_array(offsets), None, min(lengths, default=0), max(lengths, default=0))
 
     def __len__(self):
-        return self.offsets.array.shape[0] - 1
+        return self.offsets._array.shape[0] - 1
 
     @property
     def starts(self):
         """Where each sequence begins, an array (B,)."""
-        return self.offsets.array[:-1]
+        return self.offsets._array[:-1]
 
     @property
     def counts(self):
         """The length of each sequence, an array (B,)."""
-        return np.diff(self.offsets.array) if self.lengths is None else self.lengths.array
+        return np.diff(self.offsets._array) if self.lengths is None else self.lengths._array
 
     @property
     def max(self):
@@ -136,7 +136,7 @@ class Ragged:
 
     def is_whole(self, total):
         """Tell whether each of ``total`` positions belongs to a sequence, in order."""
-        ends = self.offsets.array
+        ends = self.offsets._array
         return self.lengths is None and ends[0] == 0 and ends[-1] == total
 
     def positions(self):

@@ -215,7 +215,7 @@ def _batch_parts(x, counts):
     if x.pattern.lengths is not None:
         raise LayoutError("chunk(): not supported on dim=0 for nested tensors with holes")
     found, start, r = [], 0, x.ragged
-    lengths, ends = x.pattern.counts, x.pattern.offsets.array
+    lengths, ends = x.pattern.counts, x.pattern.offsets._array
     for n in counts:
         values = x.stored.narrow(r - 1, int(ends[start]), int(ends[start + n] - ends[start]))
         found.append(jagged(values, Ragged.of_lengths(lengths[start : start + n]), r))

@@ -67,11 +67,11 @@ class UninitializedTensorMixin:
         requires_grad = self._wants_grad
         del self._dtype, self._device, self._wants_grad
         self.__class__ = self.cls_to_become
-        self.array, self.cell = made.array, made.cell  # type: ignore[misc]
+        self._array, self.cell = made._array, made.cell  # type: ignore[misc]
         self.requires_grad = requires_grad
 
     @property
-    def array(self):
+    def _array(self):
         raise ValueError(NO_ELEMENTS)
 
     @property

@@ -8,6 +8,16 @@ from rushlight.optim.adam import Adam
 from rushlight.optim.adamax import Adamax
 from rushlight.optim.adamw import AdamW
 from rushlight.optim.asgd import ASGD
+from rushlight.optim.helpers import (  # noqa: F401 - torch.optim.optimizer has these names
+    ParamsT,
+    _default_to_fused_or_foreach,
+    _get_capturable_supported_devices,
+    _get_scalar_dtype,
+    _get_value,
+    _params_t,
+    _stack_if_compiling,
+    _use_grad_for_differentiable,
+)
 from rushlight.optim.lbfgs import LBFGS
 from rushlight.optim.muon import Muon
 from rushlight.optim.nadam import NAdam

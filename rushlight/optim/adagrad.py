@@ -91,9 +91,9 @@ class Adagrad(Elementwise):
             raise RuntimeError("`_fused_adagrad` does not support sparse gradients")
         count, total = self._complete(p, ("sum",)), self.state[p]["sum"]
         count.add_(1)
-        rate = float(group["lr"]) / (1 + (float(count.array) - 1) * group["lr_decay"])
+        rate = float(group["lr"]) / (1 + (float(count._array) - 1) * group["lr_decay"])
         at, values = rows_of(-g if group["maximize"] else g)
-        total.array[at] += values * values
-        place(p)[at] -= values / (np.sqrt(total.array[at]) + group["eps"]) * rate
+        total._array[at] += values * values
+        place(p)[at] -= values / (np.sqrt(total._array[at]) + group["eps"]) * rate
         stamp(total)
         stamp(p)

@@ -33,7 +33,7 @@ def real_type(p):
 
     Bundles take float32 and float64, and complex numbers as pairs of these.
     """
-    array = p.array
+    array = p._array
     return _REAL.get(array.dtype) if type(array) is np.ndarray else None
 
 
@@ -50,7 +50,7 @@ def bundles(params, columns, counts, numbers):
     made = []
     for member in zip(params, columns, counts, numbers, strict=True):
         p, _, count, others = member
-        size, memory = p.array.size, p.array.__array_interface__["data"][0]
+        size, memory = p._array.size, p._array.__array_interface__["data"][0]
         key = real_type(p), float(count), *map(float, others)
         found = kinds.get(key)
         if size >= SMALL:
@@ -87,7 +87,7 @@ class Bundle:
 
     def __init__(self, params, columns, counts, numbers):
         self.params = params
-        self.arrays = [p.array for p in params]
+        self.arrays = [p._array for p in params]
         for a in self.arrays:
             if not a.flags.writeable:
                 raise read_only("step", a)
@@ -101,7 +101,7 @@ class Bundle:
         else:
             self.p, self.g = np.empty(size, real), np.empty(size, real)
             parts = zip(_parts(self.p, self.arrays), _parts(self.g, self.arrays), strict=True)
-            self.members = [(p, p.array, *part) for p, part in zip(params, parts, strict=True)]
+            self.members = [(p, p._array, *part) for p, part in zip(params, parts, strict=True)]
         self.buffers = [self._adopt(tensors, real, size) for tensors in zip(*columns, strict=True)]
         self.taken = counts[0]
         self.steps = None if isinstance(counts[0], float) else self._adopt_counts(counts)
@@ -113,24 +113,24 @@ class Bundle:
     def _adopt(self, tensors, real, size):
         """Return a flat array with the values of ``tensors``; make the tensors views of it."""
         for t, array in zip(tensors, self.arrays, strict=True):
-            if t.array.shape != array.shape:
+            if t._array.shape != array.shape:
                 raise ShapeError(
-                    f"step: a state tensor {t.array.shape} does not have the shape {array.shape} "
+                    f"step: a state tensor {t._array.shape} does not have the shape {array.shape} "
                     "of its parameter; delete the state, or make it anew"
                 )
-        if self.direct and _plain(tensors[0].array, self.arrays[0]):
-            return tensors[0].array.reshape(-1).view(real)
+        if self.direct and _plain(tensors[0]._array, self.arrays[0]):
+            return tensors[0]._array.reshape(-1).view(real)
         flat = np.empty(size, real)
         for t, part in zip(tensors, _parts(flat, self.arrays), strict=True):
-            part[...] = t.array
-            t.array = part
+            part[...] = t._array
+            t._array = part
         return flat
 
     @staticmethod
     def _adopt_counts(counts):
-        steps = np.array([t.array for t in counts])
+        steps = np.array([t._array for t in counts])
         for i, t in enumerate(counts):
-            t.array = steps[i, ...]
+            t._array = steps[i, ...]
         return steps
 
     def gather(self):
@@ -141,13 +141,13 @@ class Bundle:
         try:
             if self.direct:
                 (p,) = self.params
-                self.g = p._grad.array.reshape(-1).view(self.p.dtype)
-                return p.array is self.arrays[0]
+                self.g = p._grad._array.reshape(-1).view(self.p.dtype)
+                return p._array is self.arrays[0]
             for p, array, p_part, g_part in self.members:
-                if p.array is not array:
+                if p._array is not array:
                     return False
                 p_part[...] = array
-                g_part[...] = p._grad.array
+                g_part[...] = p._grad._array
         except AttributeError:  # the gradient is None
             return False
         return True

@@ -26,7 +26,7 @@ from rushlight.tensor import Tensor, from_array
 
 __all__ = ["Elementwise", "filled"]
 
-_array = attrgetter("array")
+_array = attrgetter("_array")
 
 
 class Plan:
@@ -117,7 +117,7 @@ class Elementwise(Optimizer):
                 "optimizer whose state begins with the learning rate; take that step outside"
             )
         group = next(g for g in self.param_groups if any(p is q for q in g["params"]))
-        return float(group["lr"].array if isinstance(group["lr"], Tensor) else group["lr"])
+        return float(group["lr"]._array if isinstance(group["lr"], Tensor) else group["lr"])
 
     def _prepare(self):
         super()._prepare()
@@ -204,7 +204,7 @@ class Elementwise(Optimizer):
         dicts = [s for s in held if type(s) is dict]
         values = [v for s in dicts for v in s.values()]
         tensors = [v for v in values if isinstance(v, Tensor) and not v.is_sparse]
-        self._known = held, dicts, values, tensors, [t.array for t in tensors]
+        self._known = held, dicts, values, tensors, [t._array for t in tensors]
 
     def _undisturbed(self):
         """True if the state still holds the same tensors, over the same memory."""
@@ -321,7 +321,7 @@ class Elementwise(Optimizer):
                 self.state[p][name] = self._made(p, name)
                 count = 0.0
                 if p in self._counters:
-                    self._counters[p].array[...] = 0.0
+                    self._counters[p]._array[...] = 0.0
         return self.state[p]["step"] if self._counted else count
 
     def _made(self, p, name):
@@ -348,11 +348,11 @@ class Elementwise(Optimizer):
     def _step_tensors(self, group, members):
         shared: dict = {}  # step count → scalars
         for p, count in members:
-            key = count.array.item() if isinstance(count, Tensor) else count
+            key = count._array.item() if isinstance(count, Tensor) else count
             if isinstance(count, Tensor):
                 count.add_(1)
             if self._numbers:
-                arrays = [self.state[p][name].array for name in self._numbers]
+                arrays = [self.state[p][name]._array for name in self._numbers]
                 scalars = self._turn(group, key + 1, arrays)
             else:
                 if key not in shared:

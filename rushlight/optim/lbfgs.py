@@ -156,7 +156,7 @@ class LBFGS(Optimizer):
         shares = state.setdefault("al", [None] * size)
         # The two loops over the remembered steps are on arrays, because their operations are small
         # and a tensor operation costs more than an array operation.
-        raw = (lambda t: t) if is_remote(g) else (lambda t: t.array)
+        raw = (lambda t: t) if is_remote(g) else (lambda t: t._array)
         past = [[*map(raw, known)] for known in zip(changes, steps, inverses, strict=True)]
         d = -raw(g)
         for i, (change, step, inverse) in reversed([*enumerate(past)]):

@@ -30,6 +30,18 @@ class _Required:
 required = _Required()
 
 
+class _Hooks:
+    """The descriptor of an optimizer's hooks: it makes their dict when an object has none yet."""
+
+    def __set_name__(self, owner, name):
+        self._name = name
+
+    def __get__(self, optimizer, owner=None):
+        if optimizer is None:
+            return self
+        return optimizer.__dict__.setdefault(self._name, OrderedDict())
+
+
 class Optimizer:
     """The base class of all optimizers: groups of parameters with options, and their state.
 
@@ -62,12 +74,13 @@ class Optimizer:
     _traced = False  # True if step() records itself in a trace
     _opt_called = False  # True after a step(); schedulers check it
 
-    _optimizer_step_pre_hooks: OrderedDict
-    _optimizer_step_post_hooks: OrderedDict
-    _optimizer_state_dict_pre_hooks: OrderedDict
-    _optimizer_state_dict_post_hooks: OrderedDict
-    _optimizer_load_state_dict_pre_hooks: OrderedDict
-    _optimizer_load_state_dict_post_hooks: OrderedDict
+    # A subclass that does not call this class's __init__ gets its hooks at their first use.
+    _optimizer_step_pre_hooks = _Hooks()
+    _optimizer_step_post_hooks = _Hooks()
+    _optimizer_state_dict_pre_hooks = _Hooks()
+    _optimizer_state_dict_post_hooks = _Hooks()
+    _optimizer_load_state_dict_pre_hooks = _Hooks()
+    _optimizer_load_state_dict_post_hooks = _Hooks()
 
     def __init__(self, params, defaults):
         self.defaults = defaults

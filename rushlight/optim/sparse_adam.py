@@ -110,10 +110,10 @@ class SparseAdam(Optimizer):
         beta1, beta2 = map(float, group["betas"])
         count = int(own["step"])
         mean, square = own["exp_avg"], own["exp_avg_sq"]
-        m, v = mean.array[at], square.array[at]
+        m, v = mean._array[at], square._array[at]
         m = m + (values - m) * (1 - beta1)
         v = v + (values * values - v) * (1 - beta2)
-        mean.array[at], square.array[at] = m, v
+        mean._array[at], square._array[at] = m, v
         rate = float(group["lr"]) * sqrt(1 - beta2**count) / (1 - beta1**count)
         place(p)[at] -= m / (np.sqrt(v) + group["eps"]) * rate
         for t in (mean, square, p):

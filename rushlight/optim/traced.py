@@ -140,11 +140,11 @@ def _arrays_of(optimizer):
     """
     found = [t for own in optimizer.state.values() if type(own) is dict for t in own.values()]
     tensors = [t for t in (*found, *optimizer._counters.values()) if isinstance(t, Tensor)]
-    arrays = [t.array for t in tensors]
+    arrays = [t._array for t in tensors]
 
     def undo():
         for t, array in zip(tensors, arrays, strict=True):
-            t.array = array
+            t._array = array
 
     return undo
 
@@ -215,7 +215,7 @@ class State:
             count = optimizer._complete(p, self.names)
             if self.counts:
                 count = optimizer._counter(p, count)
-                found.setdefault(count.array.item(), []).append((p, count))
+                found.setdefault(count._array.item(), []).append((p, count))
         self.shown = ("step", *optimizer._numbers) if optimizer._counted else ()
         stateful = self.names or self.shown
         self.dicts = [optimizer.state[p] for p in self.params] if stateful else []
@@ -224,12 +224,12 @@ class State:
         for members in found.values():
             params, counts = zip(*members, strict=True)
             tensor = before.get(tuple(map(id, params)))
-            if tensor is None or any(t.array.base is not tensor.array for t in counts):
-                steps = np.array([t.array for t in counts])
+            if tensor is None or any(t._array.base is not tensor._array for t in counts):
+                steps = np.array([t._array for t in counts])
                 for i, t in enumerate(counts):
-                    t.array = steps[i, ...]
+                    t._array = steps[i, ...]
                 tensor = from_array(steps) if tensor is None else tensor
-                tensor.array = steps
+                tensor._array = steps
             self.counters.append((params, counts, tensor))
 
     def places(self):
@@ -246,10 +246,10 @@ class State:
         for own in self.dicts:
             found += [(f"{{0}}[{n!r}]", (own,), own[n], None) for n in names if n in own]
         for params, counts, tensor in self.counters:
-            found += [("{0}.array", (t,), t.array, None) for t in counts]
+            found += [("{0}._array", (t,), t._array, None) for t in counts]
             abreast = len(counts), *map(id, params)
             alike = "(n := {0}.tolist()).count(n[0]) == len(n)"
-            found.append((alike, (tensor.array,), True, abreast))
+            found.append((alike, (tensor._array,), True, abreast))
         return found
 
     def capture(self, recorder: Recording):

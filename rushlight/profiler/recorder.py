@@ -107,7 +107,7 @@ class Recorder:
 
 
 def _array(x):
-    return x.array if isinstance(x, Tensor) else x
+    return x._array if isinstance(x, Tensor) else x
 
 
 def _stack():

@@ -165,7 +165,7 @@ class Reader(ast.NodeVisitor):
         self.used.append((node.module, node))
         place = locate(node.module)
         if place is not None:
-            module = importlib.import_module(place)
+            module = _module(place)
             names = getattr(module, "__all__", dir(module))
             self._scopes[-1].update({name: f"{node.module}.{name}" for name in names})
 
@@ -239,8 +239,17 @@ def _exists(name):
         path = ".".join(parts[:cut])
         place = locate(path)
         if place is not None:
-            return _has(path, importlib.import_module(place), parts[cut:])
+            module = _module(place)
+            return module is None or _has(path, module, parts[cut:])
     return False
+
+
+def _module(place):
+    """Import rushlight's module ``place``; None if a package that it needs is not installed."""
+    try:
+        return importlib.import_module(place)
+    except ImportError:
+        return None
 
 
 def _has(path, value, attributes):
@@ -248,11 +257,14 @@ def _has(path, value, attributes):
         if path == "torch" and i == 0 and name in INTERNAL:
             return False
         package = family(path) if i == 0 else None
-        if not hasattr(value, name) and package is not None and package != "torch":
-            value = importlib.import_module(locate(package))
-        if not hasattr(value, name):
-            return False
-        value = getattr(value, name)
+        try:
+            if not hasattr(value, name) and package is not None and package != "torch":
+                value = importlib.import_module(locate(package))
+            if not hasattr(value, name):
+                return False
+            value = getattr(value, name)
+        except ImportError:
+            return True  # a module of this name, which needs a package that is not installed
         if not isinstance(value, type | type(importlib)):
             return True  # the attributes of a value are only known when the program runs
     return True

@@ -18,7 +18,7 @@ from rushlight.version import vision as vision_version
 
 __all__ = ["Torch", "install"]
 
-_PACKAGES = ("torch", "torchvision")
+_PACKAGES = ("torch", "torchvision", "functorch")
 
 
 def install():
@@ -50,6 +50,7 @@ class Torch(ModuleType):
         self.__version__ = __version__
         self.__file__ = rushlight.__file__
         self.__path__ = []
+        self.torch = self  # PyTorch's package imports itself, and libraries write torch.torch
         rename(self, "torch")
 
     def __getattr__(self, name):
@@ -69,6 +70,9 @@ class Torch(ModuleType):
 
     def __dir__(self):
         return sorted({*self.__dict__, *dir(rushlight)} - INTERNAL)
+
+    def __reduce__(self):  # cloudpickle knows modules by their exact class
+        return importlib.import_module, ("torch",)
 
 
 class TorchFinder(MetaPathFinder):
@@ -142,6 +146,7 @@ def _adopt(module, path):
     for name, value in list(vars(module).items()):
         if isinstance(value, ModuleType) and value.__name__ == f"{module.__name__}.{name}":
             _adopt(value, f"{path}.{name}")
+            sys.modules.setdefault(f"{path}.{name}", value)  # its functions say that they are there
         elif f"{module.__name__}.{name}" in sys.modules:
             # A module that a function of the same name hides, such as weight_norm. Importing the
             # module under PyTorch's name would replace the function, so it is registered here.

@@ -17,7 +17,13 @@ INTERNAL = frozenset({
 
 #: From PyTorch's module to rushlight's module, where the names differ.
 _MOVED = {
+    "functorch": "rushlight.func.functorch",
+    "torch._C._functorch": "rushlight.func.interior",
+    "torch._C._nn": "rushlight.nn.interior",
+    "torch._functorch.make_functional": "rushlight.func.functorch",
+    "torch._functorch.vmap": "rushlight.func.interior",
     "torch._tensor": "rushlight.tensor",
+    "torch.autograd.profiler_util": "rushlight.profiler.events",
     "torch.cpu.amp": "rushlight.amp.cpu",
     "torch.cpu.amp.autocast_mode": "rushlight.amp.cpu",
     "torch.cpu.amp.grad_scaler": "rushlight.amp.cpu",
@@ -30,6 +36,7 @@ _MOVED = {
     "torch.distributed._tensor.experimental": "rushlight.distributed.tensor.experimental",
     "torch.distributed._tensor.placement_types": "rushlight.distributed.tensor.placement_types",
     "torch.distributed.tensor._api": "rushlight.distributed.tensor",
+    "torch.profiler.profiler": "rushlight.profiler.session",
     "torch.cuda.random": "rushlight.cuda",
     "torch.cuda.streams": "rushlight.cuda",
     "torch.utils.data._utils": "rushlight.utils.data",

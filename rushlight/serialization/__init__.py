@@ -29,6 +29,8 @@ from rushlight.serialization.safety import (
 )
 from rushlight.serialization.survey import get_unsafe_globals_in_checkpoint
 
+DEFAULT_PROTOCOL = 2  # of pickle; ``save`` takes another one by ``pickle_protocol``
+
 __all__ = [
     "LoadEndianness", "SourceChangeWarning", "add_safe_globals", "clear_safe_globals",
     "default_restore_location", "get_crc32_options", "get_default_load_endianness",

@@ -47,7 +47,8 @@ def save(
     Args:
         obj: The object: tensors, containers, or anything that can be pickled.
         f: The path of the file, or a binary file object.
-        pickle_module: Only the module ``pickle`` is supported.
+        pickle_module: The module with the ``Pickler``, for example cloudpickle. Of other modules
+            than ``pickle``, only rushlight reads the file.
         pickle_protocol: The version of pickle's format, 1 or more. Default: 2.
         _use_new_zipfile_serialization, _disable_byteorder_record: Accepted for PyTorch's sake; the
             first must be True.
@@ -63,8 +64,8 @@ def save(
     >>> torch.load(file)
     {'weight': tensor([1., 1.]), 'epoch': 3}
     """
-    if pickle_module is not pickle:
-        raise ValueError(f"save: pickle_module must be pickle, not {pickle_module!r}")
+    if not hasattr(pickle_module, "Pickler"):
+        raise ValueError(f"save: pickle_module must have a Pickler, got {pickle_module!r}")
     if not _use_new_zipfile_serialization:
         raise ValueError("save: the format from before PyTorch 1.6 is not written")
     if not _is_path(f) and not hasattr(f, "write"):
@@ -75,7 +76,7 @@ def save(
     if pickle_protocol == 0:
         raise ValueError("save: pickle_protocol must be 1 or more: 0 spells storages as text")
     _refuse_in_a_trace("save")
-    pickle_bytes, storages = pickled(obj, pickle_protocol)
+    pickle_bytes, storages = pickled(obj, pickle_protocol, pickle_module)
     if not _is_path(f):
         archive.write(f, "archive", pickle_bytes, storages)
         return
@@ -95,7 +96,7 @@ def load(
         map_location: The place of the loaded storages: ``"cpu"``, a device, a dict from saved
             locations to new locations, or a function of (storage, location). Default: the CPU for
             storages that were there.
-        pickle_module: Only the module ``pickle`` is supported. Default: None, which means the same.
+        pickle_module: A module whose ``Unpickler`` is that of ``pickle``. Default: ``pickle``.
         weights_only: True loads tensors, containers, numbers and the classes that
             ``serialization.add_safe_globals`` allows, and runs no other code that the file names.
             False imports and calls everything that the file names: use it only for files that you
@@ -128,8 +129,8 @@ def load(
     mapped = options.load.mmap if mmap is None else bool(mmap)
     if weights_only and pickle_module is not None:
         raise RuntimeError("load: weights_only=True has its own unpickler: leave pickle_module out")
-    if pickle_module not in (None, pickle):
-        raise ValueError(f"load: pickle_module must be pickle, not {pickle_module!r}")
+    if getattr(pickle_module, "Unpickler", pickle.Unpickler) is not pickle.Unpickler:
+        raise ValueError(f"load: pickle_module must have pickle's Unpickler, got {pickle_module!r}")
     if not (map_location is None or callable(map_location)
             or isinstance(map_location, (str, dict, device))):  # fmt: skip
         raise TypeError(

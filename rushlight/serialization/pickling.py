@@ -6,6 +6,7 @@ In the pickle each tensor refers to a storage, and each storage refers to a reco
 import copyreg
 import pickle
 from collections import OrderedDict
+from functools import cache
 from io import BytesIO
 from types import FunctionType
 from typing import Any
@@ -27,37 +28,25 @@ from rushlight.typed_storage import TypedStorage
 __all__ = ["FullUnpickler", "Storages", "TensorPickler", "pickled"]
 
 
-def pickled(value, protocol):
+def pickled(value, protocol, module=pickle):
     """Pickle ``value``.
 
     Returns the bytes of the pickle, and a list of the storages' bytes as arrays. A storage's index
-    in the list is its key in the pickle.
+    in the list is its key in the pickle. ``module`` has another ``Pickler``, such as cloudpickle's.
     """
     stream = BytesIO()
-    pickler = TensorPickler(stream, protocol)
+    pickler = (TensorPickler if module is pickle else _pickler_of(module))(stream, protocol)
     pickler.dump(value)
     return stream.getvalue(), [storage.bytes for storage in pickler.storages]
 
 
-class TensorPickler(DeepPickler):
-    """Pickles tensors and rushlight's classes and functions under PyTorch's names."""
+class _Tensors:
+    """The part of a pickler that writes tensors and their storages."""
 
     def __init__(self, file, protocol):
-        super().__init__(file, protocol)
-        self.storages = []
-        self._texts = {}
-        self._keys = {}  # address of the storage's owner → (key, dtype)
-
-    def save_str(self, value):
-        """Write a text; a text that equals an earlier one is written as a reference to it.
-
-        So equal objects give equal files, whether or not their texts are the same Python objects.
-        """
-        known = self._texts.setdefault(value, value)
-        if known is value:
-            super().save_str(value)
-        else:
-            self.write(self.get(self.memo[id(known)][0]))
+        super().__init__(file, protocol)  # type: ignore[call-arg]
+        self.storages: list = []
+        self._keys: dict = {}  # address of the storage's owner → (key, dtype)
 
     def persistent_id(self, value):
         if isinstance(value, TypedStorage):
@@ -104,6 +93,25 @@ class TensorPickler(DeepPickler):
             return function, args
         return names.rebuild_from_type, (function, cls, args, state)
 
+
+class TensorPickler(_Tensors, DeepPickler):
+    """Pickles tensors and rushlight's classes and functions under PyTorch's names."""
+
+    def __init__(self, file, protocol):
+        super().__init__(file, protocol)
+        self._texts = {}
+
+    def save_str(self, value):
+        """Write a text; a text that equals an earlier one is written as a reference to it.
+
+        So equal objects give equal files, whether or not their texts are the same Python objects.
+        """
+        known = self._texts.setdefault(value, value)
+        if known is value:
+            super().save_str(value)
+        else:
+            self.write(self.get(self.memo[id(known)][0]))
+
     def save_global(self, value, name=None):
         found = names.torch_name(value)
         if found is None:
@@ -113,6 +121,27 @@ class TensorPickler(DeepPickler):
             self.memoize(value)
 
     dispatch = {**DeepPickler.dispatch, str: save_str, FunctionType: save_global}
+
+
+@cache
+def _pickler_of(module):
+    """The class of picklers that write tensors, and all else as the Pickler of ``module`` does.
+
+    The class may be written in C, so it cannot write rushlight's names as PyTorch's. What has no
+    module of its own is found by the function ``names.resolve``.
+    """
+    base = module.Pickler
+
+    class ForeignPickler(_Tensors, base):  # type: ignore[misc, valid-type]
+        def reducer_override(self, value):
+            if isinstance(value, (dtype, names.StorageType)):
+                return names.resolve, names.torch_name(value)
+            found = super().reducer_override(value)
+            if found is NotImplemented and hasattr(base, "reducer_override"):
+                return base.reducer_override(self, value)
+            return found
+
+    return ForeignPickler
 
 
 _slot_names: Any = copyreg._slotnames  # type: ignore[attr-defined]
@@ -131,7 +160,7 @@ def _state(t):
 def _rebuilt(t):
     """Return the function, and its arguments, that builds the tensor from its storage."""
     refresh(t)
-    array = t.array
+    array = t._array
     if is_meta(t):
         return names.rebuild_meta_tensor, (t.dtype, array.shape, t.stride(), t.requires_grad)
     size = array.itemsize

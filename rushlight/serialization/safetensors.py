@@ -117,7 +117,7 @@ def _pieces(tensors, metadata, name):
         start = end
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
-    arrays = [t.detach().cpu().array.reshape(-1).view(np.uint8) for _, t in ordered]
+    arrays = [t.detach().cpu()._array.reshape(-1).view(np.uint8) for _, t in ordered]
     return [struct.pack("<Q", len(text)) + text, *[memoryview(a) for a in arrays]]
 
 

@@ -223,7 +223,7 @@ def _operator(call, reflected=False):
         if not (isinstance(other, (Tensor, int, float, complex, np.generic, np.ndarray))):
             return NotImplemented
         if isinstance(other, np.ndarray) and mode.state.in_rule and call is add:
-            return add(from_array(other), self).array  # two gradients of one tensor
+            return add(from_array(other), self)._array  # two gradients of one tensor
         return call(other, self) if reflected else call(self, other)
 
     return operate

@@ -95,7 +95,7 @@ def sparse_coo_tensor(
     if not v.ndim:
         v = v.reshape(1)
     t = _indices(indices)
-    at = t.array if t.array.dtype == np.int64 else t.array.astype(np.int64)
+    at = t._array if t._array.dtype == np.int64 else t._array.astype(np.int64)
     if at.ndim != 2:
         raise RuntimeError(f"indices must be sparse_dim x nnz, but got: {list(at.shape)}")
     if at.shape[1] != v.shape[0]:
@@ -104,7 +104,7 @@ def sparse_coo_tensor(
             f"{at.shape[1]}, nnz from values: {v.shape[0]}"
         )
     size = _fitting(at, v, size)
-    kept = t if at is t.array else from_array(at)
+    kept = t if at is t._array else from_array(at)
     found = coo(kept, v, size, _merged(at, size, is_coalesced))
     return _finished(found, requires_grad)
 
@@ -209,7 +209,7 @@ def sparse_compressed_tensor(
             raise ShapeError(f"{name}: values {tuple(v.shape)} must hold blocks of two dims")
         block = tuple(v.shape[starts.ndim : starts.ndim + 2])
     size = _matrix_size(layout, starts, inner, v, size, block)
-    _check_compressed(name, layout, starts.array, inner.array, v, size, block)
+    _check_compressed(name, layout, starts._array, inner._array, v, size, block)
     return _finished(compressed(layout, (starts, inner), v, size), requires_grad)
 
 
@@ -217,7 +217,7 @@ def _matrix_size(layout, starts, inner, v, size, block):
     if size is not None:
         return _size(size)
     outer = starts.shape[-1] - 1
-    across = int(inner.array.max()) + 1 if inner.numel() else 0
+    across = int(inner._array.max()) + 1 if inner.numel() else 0
     rows, columns = (outer, across) if layout in BY_ROW else (across, outer)
     dense = v.shape[starts.ndim + (2 if layout in BLOCKED else 0) :]
     return (*starts.shape[:-1], rows * block[0], columns * block[1], *dense)

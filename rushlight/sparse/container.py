@@ -186,7 +186,7 @@ class SparseTensor(Composite, intercepts=False):
         if self.form is not sparse_coo or self.merged:
             return self.with_values(g)
         # Elements of one index count together, so each of their gradients is that of the sum.
-        order, first = order_of(self.pattern[0].array)
+        order, first = order_of(self.pattern[0]._array)
         keep = from_array(order[first])
         return coo(self.pattern[0].index_select(1, keep), g.index_select(0, keep), self.sizes, True)
 
@@ -245,7 +245,7 @@ class SparseTensor(Composite, intercepts=False):
             self.refuse(func.__name__)
         with mode.no_grad():
             found = func(self.stored.new_zeros(1), *args[1:], **kwargs)
-        if found.array[0] != 0:  # also nan
+        if found._array[0] != 0:  # also nan
             self.refuse(func.__name__)
         x = self.coalesce() if self.form is sparse_coo else self
         return x.with_values(func(x.stored, *args[1:], **kwargs))

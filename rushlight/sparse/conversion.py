@@ -28,12 +28,12 @@ __all__ = ["as_coo", "as_layout", "count", "coordinates", "dense_to_sparse", "ma
 
 def coordinates(x):
     """Return the indices of a COO tensor as an array (sparse dims, nnz)."""
-    return x.pattern[0].array
+    return x.pattern[0]._array
 
 
 def places(indices):
     """Return the indices, a tensor or an array (dims, nnz), as a tuple of index tensors."""
-    array = getattr(indices, "array", indices)
+    array = getattr(indices, "_array", indices)
     return tuple([from_array(np.ascontiguousarray(row)) for row in array])
 
 
@@ -49,7 +49,7 @@ def coalesce(self):
     order, first = order_of(coordinates(self))
     indices = from_array(coordinates(self)[:, order[first]])
     if self.stored.node is None and len(order):
-        return coo(indices, from_array(_summed(self.stored.array, order, first)), self.sizes, True)
+        return coo(indices, from_array(_summed(self.stored._array, order, first)), self.sizes, True)
     values = self.stored[from_array(order)]
     if not first.all():
         group = from_array(np.cumsum(first) - 1)
@@ -91,8 +91,8 @@ def as_coo(x):
     if x.form is sparse_coo:
         return x
     batch, values = x.pattern[0].shape[:-1], x.stored
-    starts = x.pattern[0].array.reshape(-1, x.pattern[0].shape[-1]).astype(np.int64)
-    inner = x.pattern[1].array.reshape(len(starts), -1).astype(np.int64)
+    starts = x.pattern[0]._array.reshape(-1, x.pattern[0].shape[-1]).astype(np.int64)
+    inner = x.pattern[1]._array.reshape(len(starts), -1).astype(np.int64)
     n = inner.shape[1]
     outer = np.stack([np.repeat(np.arange(len(s) - 1), np.diff(s)) for s in starts])
     rows, columns = (outer, inner) if x.form in BY_ROW else (inner, outer)
@@ -184,7 +184,7 @@ def dense_to_sparse(x, sparse_dim, layout, blocksize, dense_dim):
         )
     if n and not kept:
         raise RuntimeError("dense_to_sparse: sparse_dim argument must be in >0 when self.dim()>0")
-    array = x.detach().array
+    array = x.detach()._array
     stored = (array != 0).any(axis=tuple(range(kept, n))) if kept < n else array != 0
     indices = np.stack(stored.nonzero()) if n else np.zeros((0, int(bool(array != 0))), np.int64)
     indices = np.ascontiguousarray(indices, np.int64)
@@ -288,7 +288,7 @@ def mask(x, pattern):
         ordered = pattern.with_values(from_array(np.arange(pattern.stored.shape[0])))
         entries = as_coo(ordered)
         found = mask(x, entries)
-        back = from_array(np.argsort(entries.stored.array, kind="stable"))
+        back = from_array(np.argsort(entries.stored._array, kind="stable"))
         return pattern.with_values(found.stored[back])
     if not isinstance(x, SparseTensor):
         d = count(pattern)

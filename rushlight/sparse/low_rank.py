@@ -61,8 +61,8 @@ def lobpcg(
 def _of_scipy(t):
     """Return the matrix ``t`` as an array, or a sparse one as SciPy's ``csr_array``."""
     if not isinstance(t, SparseTensor):
-        return t.array
+        return t._array
     from scipy.sparse import csr_array
 
     t = as_coo(t)
-    return csr_array((t._values().array, t._indices().array), shape=tuple(t.shape))
+    return csr_array((t._values()._array, t._indices()._array), shape=tuple(t.shape))

@@ -191,7 +191,7 @@ def as_coo_entries(x):
         return coordinates(x)
     ordered = as_coo(x.with_values(from_array(np.arange(x.stored.shape[0]))))
     found = np.empty_like(coordinates(ordered))
-    found[:, ordered.stored.array] = coordinates(ordered)
+    found[:, ordered.stored._array] = coordinates(ordered)
     return found
 
 

@@ -36,7 +36,7 @@ def text(x):
 
 def _part(name, t):
     start = f"{name}=tensor("
-    found = start + contents(t.array, t.dtype, _INDENT + len(start))
+    found = start + contents(t._array, t.dtype, _INDENT + len(start))
     return found + (")" if t.numel() else f", size={tuple(t.shape)})")
 
 

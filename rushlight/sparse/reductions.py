@@ -102,8 +102,8 @@ def softmax(name, input, dim, dtype, log):
     group[order] = np.cumsum(first) - 1
     n, at = int(group.max()) + 1, from_array(group)
     values = x.stored
-    most = np.full((n, *values.shape[1:]), -np.inf, values.detach().array.dtype)
-    np.maximum.at(most, group, values.detach().array)
+    most = np.full((n, *values.shape[1:]), -np.inf, values.detach()._array.dtype)
+    np.maximum.at(most, group, values.detach()._array)
     most[~np.isfinite(most)] = 0
     shifted = values - from_array(most)[at]
     weights = shifted.exp()

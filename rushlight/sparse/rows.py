@@ -27,7 +27,7 @@ def gradient_of_rows(g, indices, rows, padding_idx, scale_grad_by_freq):
             "embedding_backward: scale_grad_by_freq not supported with sparse gradients; use "
             "sparse=False"
         )
-    at = (indices.array if isinstance(indices, Tensor) else indices).reshape(-1)
+    at = (indices._array if isinstance(indices, Tensor) else indices).reshape(-1)
     values = g.reshape(len(at), g.shape[-1])
     if padding_idx >= 0:
         keep = np.flatnonzero(at != padding_idx)
@@ -45,13 +45,13 @@ def rows_of(g):
     Each place occurs once.
     """
     g = g.coalesce()
-    return tuple(g.pattern[0].array), g.stored.array
+    return tuple(g.pattern[0]._array), g.stored._array
 
 
 def place(x):
     """Return the array of the dense tensor ``x``, for a write."""
     refresh(x)
-    return x.array
+    return x._array
 
 
 def add_rows(x, g, factor):

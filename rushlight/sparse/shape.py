@@ -227,7 +227,7 @@ def joined_rows(wanted, there):
 def index_select(input, dim, index):
     x = as_coo(input)
     dim, d = shapes.dim(dim, len(x.sizes), "index_select"), count(x)
-    wanted = index.array.reshape(-1)
+    wanted = index._array.reshape(-1)
     n = x.sizes[dim]
     if wanted.dtype.kind != "i":
         raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")

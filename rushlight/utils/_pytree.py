@@ -3,6 +3,7 @@
 from types import UnionType
 from typing import Any
 
+from rushlight.utils._pytree_kinds import is_namedtuple_instance, is_structseq_instance
 from rushlight.utils._pytree_nodes import (
     SUPPORTED_NODES,
     GetAttrKey,
@@ -27,7 +28,8 @@ __all__ = [
     "SUPPORTED_NODES", "Context", "GetAttrKey", "LeafSpec", "MappingKey", "NodeDef", "PyTree",
     "SequenceKey", "TreeSpec", "_dict_flatten", "_dict_flatten_with_keys", "_dict_unflatten",
     "_list_flatten", "_list_flatten_with_keys", "_list_unflatten", "_register_pytree_node",
-    "_tuple_flatten", "_tuple_flatten_with_keys", "_tuple_unflatten", "keystr",
+    "_tuple_flatten", "_tuple_flatten_with_keys", "_tuple_unflatten", "is_namedtuple_instance",
+    "is_structseq_instance", "keystr",
     "register_pytree_node", "tree_all", "tree_all_only", "tree_any", "tree_any_only",
     "tree_flatten", "tree_flatten_with_path", "tree_is_leaf", "tree_iter", "tree_leaves",
     "tree_leaves_with_path", "tree_map", "tree_map_", "tree_map_only", "tree_map_only_",
@@ -430,3 +432,6 @@ def tree_any_only(type_or_types, /, pred, tree, is_leaf=None):
     False
     """
     return any(pred(x) for x in tree_leaves(tree, is_leaf) if isinstance(x, type_or_types))
+
+
+_get_node_type = node_type  # PyTorch's name

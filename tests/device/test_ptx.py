@@ -167,7 +167,7 @@ def test_many_launches_as_one(fresh):
     z = T.empty(4, device="cuda")
     (program,) = [p for p in remote_calls._programs.values() if p and p.inputs]
     (step,) = program.steps
-    places = [(t.array.memory.buffer, 0) for t in (x, y, z)]
+    places = [(t._array.memory.buffer, 0) for t in (x, y, z)]
     launches = [
         (step.kernel, [places[0], places[0], places[1]]),
         (step.kernel, [places[1], places[1], places[2]]),

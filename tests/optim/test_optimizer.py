@@ -384,3 +384,37 @@ def test_a_parameter_in_two_groups_keeps_its_first_index():
     optimizer = rushlight.optim.SGD([rushlight.ones(2), rushlight.ones(3)], lr=0.1)
     optimizer.param_groups.extend(optimizer.param_groups)
     assert [g["params"] for g in optimizer.state_dict()["param_groups"]] == [[0, 1], [0, 1]]
+
+
+def test_an_optimizer_without_super_init():
+    class Plain(rushlight.optim.Optimizer):
+        def __init__(self, params):
+            self.param_groups = [{"params": list(params), "lr": 1.0}]
+            self.defaults, self.state = {}, {}
+
+        def step(self, closure=None):
+            pass
+
+    optimizer = Plain([rushlight.ones(1)])
+    scheduler = rushlight.optim.lr_scheduler.StepLR(optimizer, 1, 0.5)
+    optimizer.step()
+    scheduler.step()
+    assert optimizer.param_groups[0]["lr"] == 0.5
+    calls = []
+    optimizer.register_step_pre_hook(lambda *args: calls.append(args))
+    assert len(optimizer._optimizer_step_pre_hooks) == 1
+    assert not Plain([rushlight.ones(1)])._optimizer_step_pre_hooks  # each has its own
+
+
+def test_names_for_optimizers_of_libraries():
+    from rushlight.optim import _get_value, _use_grad_for_differentiable
+
+    class Descent(rushlight.optim.Optimizer):
+        @_use_grad_for_differentiable
+        def step(self):
+            return rushlight.is_grad_enabled()
+
+    w = [rushlight.ones(1, requires_grad=True)]
+    assert Descent(w, {"differentiable": True}).step() is True
+    assert Descent(w, {"differentiable": False}).step() is False
+    assert _get_value(rushlight.tensor(2.0)) == 2.0

@@ -176,7 +176,7 @@ for name, size, want in (
     found = model(torch.randn(1, 3, size, size)).sum().item()
     assert abs(found - want) < 1e-5, (name, found, want)
 """),
-    "tensorboard": (["tensorboardX"], """
+    "tensorboard": ([], """
 import torch
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.writer import SummaryWriter as Same

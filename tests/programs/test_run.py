@@ -170,7 +170,7 @@ lambda layers: layers.Hidden
 """
 
 
-def test_check_lists_the_names_that_are_missing(tmp_path, capsys):
+def test_check_lists_the_names_that_are_missing(tmp_path, capsys, monkeypatch):
     file = write(tmp_path, USED)
     assert main(["check", str(tmp_path)]) == 1
     lines = capsys.readouterr().out.splitlines()
@@ -185,6 +185,9 @@ def test_check_lists_the_names_that_are_missing(tmp_path, capsys):
     assert main(["check", str(file)]) == 0
     assert "every torch name" in capsys.readouterr().out
     assert main(["check", str(write(tmp_path, "import torch ="))]) == 2
+    monkeypatch.setitem(sys.modules, "rushlight.onnx", None)  # a package that it needs is missing
+    assert main(["check", str(write(tmp_path, "from torch.onnx import *"))]) == 0
+    assert main(["check", str(write(tmp_path, "from torch.onnx import export"))]) == 0
     assert main(["check", str(tmp_path / "none.py")]) == 2
     errors = capsys.readouterr().err.splitlines()
     assert all(line.startswith("rushlight check: ") for line in errors) and len(errors) == 2

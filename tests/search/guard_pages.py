@@ -110,7 +110,7 @@ def guard(memory):
     costs.LOOPS = costs.LOOPS._replace(piece=50.0)
     costs.POOLING_CHUNK = 1 << 8
     costs.GRADIENT_CHUNK = costs.PRODUCT_CHUNK = 1 << 9
-    families.placed = lambda x: from_array(memory.copy(x.array))
+    families.placed = lambda x: from_array(memory.copy(x._array))
 
 
 # Cases ------------------------------------------------------------------------------------
@@ -156,8 +156,8 @@ def _program(name, dtype, width):
     def once(memory):
         for entry in compiled._compiled.entries:
             entry.program.__dict__.get("states", []).clear()
-        given = [from_array(memory.copy(x.array)) for x in arguments]
-        return _arrays(compiled(*given)), [x.array for x in given]
+        given = [from_array(memory.copy(x._array)) for x in arguments]
+        return _arrays(compiled(*given)), [x._array for x in given]
 
     return once
 
@@ -167,7 +167,7 @@ def _stream(name, dtype, width):
     from rushlight.compiler.run.row_functions import ROWS, Stream
     from tests.compiler.families import numbers
 
-    arguments = [numbers(7, width, dtype=dtype).array, numbers(width, dtype=dtype).array]
+    arguments = [numbers(7, width, dtype=dtype)._array, numbers(width, dtype=dtype)._array]
     values = [Abstract((ROWS, width), arguments[0].dtype), Abstract((width,), arguments[0].dtype)]
     kernel = Stream(streams()[name][1], values)
 
@@ -181,7 +181,7 @@ def _stream(name, dtype, width):
 def _arrays(found):
     if isinstance(found, list | tuple):
         return [a for part in found for a in _arrays(part)]
-    return [] if found is None else [found.array]
+    return [] if found is None else [found._array]
 
 
 def examine(memory, name, dtype, width):

@@ -154,7 +154,7 @@ class Grammar:
         key = self.draw.choice((b")", b"K\x00", b"N", self.scalar(depth)))
         value = self.draw.choice((b"K\x01", self.value(depth)))
         attribute = text(self.draw.choice(
-            ("append", "items", "__class__", "data", "dtype", "array", "x", "real")
+            ("append", "items", "__class__", "data", "dtype", "_array", "x", "real")
         ))  # fmt: skip
         return owner + self.draw.choice((
             b"(" + key + value + b"u", key + value + b"s", b"(" + key + value + b"\x90",

@@ -41,7 +41,7 @@ def _fault(peer, where, name, given, rest, prepare):
     if _sharing(ours, got) != _sharing(theirs, want):
         return f"shares {_sharing(ours, got)}, PyTorch {_sharing(theirs, want)}"
     dense = [t for t in got if t.layout is rushlight.strided]
-    if not all(t.array.flags.writeable for t in dense):
+    if not all(t._array.flags.writeable for t in dense):
         return "may not be written"
     return None
 

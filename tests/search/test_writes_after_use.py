@@ -62,7 +62,7 @@ def _is_wrong(sample, which, k):
 def _is_view(out, given):
     """Whether ``out`` looks at the memory of ``given``; a conjugate does, and refuses writes."""
     lazy = out.view_of is not None and out.view_of.lazy
-    return lazy or np.may_share_memory(out.array, given.array)
+    return lazy or np.may_share_memory(out._array, given._array)
 
 
 def _faults(samples):

@@ -153,14 +153,14 @@ def test_refusals_name_the_function_and_the_remedy():
         with pytest.raises(NotImplementedError, match=rf"'{name}'.*SparseCPU.*to_dense\(\)"):
             call(made("coo"))
     with pytest.raises(LayoutError, match="to_dense"):
-        _ = made("csr").array
+        _ = made("csr")._array
 
 
 def test_dense_calls_keep_their_fast_path():
     before = mode.intercept
     x = made("coo")
     assert mode.intercept == before
-    assert isinstance(x, torch.Tensor) and not hasattr(x, "array")
+    assert isinstance(x, torch.Tensor) and not hasattr(x, "_array")
 
 
 @pytest.mark.parametrize("layout", [*LAYOUTS, "bsr"])

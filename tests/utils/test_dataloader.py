@@ -344,3 +344,39 @@ def test_an_iterator_is_not_pickled():
     with pytest.raises(NotImplementedError, match="pickle the DataLoader"):
         pickle.dumps(iter(data.DataLoader([1])))
     assert list(pickle.loads(pickle.dumps(data.DataLoader([1, 2], None)))) == [1, 2]
+
+
+def test_the_iterator_reads_a_librarys_own_loader_by_its_kind():
+    from rushlight.utils.data.dataloader import (
+        _BaseDataLoaderIter,
+        _DatasetKind,
+        _SingleProcessDataLoaderIter,
+    )
+
+    class Loader:  # as fastai's
+        _IterableDataset_len_called, _auto_collation, drop_last, in_order = None, False, False, True
+        _index_sampler, generator, prefetch_factor = range(100), None, None
+        _dataset_kind = _DatasetKind.Iterable
+        pin_memory, pin_memory_device, num_workers, timeout = False, "", 0, 0
+        persistent_workers, worker_init_fn, multiprocessing_context = False, None, None
+
+        def __init__(self, stream):
+            self.dataset, self.stream = self, stream
+
+        def collate_fn(self, x):
+            return x
+
+        def __iter__(self):
+            return iter(self.stream)
+
+    iterator = _SingleProcessDataLoaderIter(Loader(["a", "b"]))
+    assert list(iterator) == ["a", "b"] and isinstance(iterator, _BaseDataLoaderIter)
+    assert data.DataLoader([1])._dataset_kind == _DatasetKind.Map
+    fetcher = _DatasetKind.create_fetcher(_DatasetKind.Map, [1, 2], True, sum, False)
+    assert fetcher.fetch([0, 1]) == 3
+
+
+def test_seeds_of_numpy_in_workers():
+    from rushlight.utils.data.worker import _generate_state
+
+    assert _generate_state(123, 1) == [3294636787, 2680389647, 2065414824, 2956203954]

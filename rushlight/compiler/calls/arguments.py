@@ -180,8 +180,8 @@ class Arguments:
             source.line(f"refresh(t{i})")
             if not lazy:
                 source.demand(f"not t{i}.view_of.lazy")
-        source.line(f"a{i} = t{i}.array")
-        check_array(source, f"a{i}", t.array)
+        source.line(f"a{i} = t{i}._array")
+        check_array(source, f"a{i}", t._array)
         if t.node is None:
             source.demand(f"t{i}.node is None")
         else:
@@ -189,8 +189,8 @@ class Arguments:
             source.demand(f"t{i}.node is not None and {leaf}t{i}.node.clock")
         for j, other in enumerate(self.leaves):
             # Whether two arguments share their array must be as in the recorded call.
-            if other.array.shape == t.array.shape and other.array.dtype == t.array.dtype:
-                one = other.array is t.array  # a tensor and its detach(), for example
+            if other._array.shape == t._array.shape and other._array.dtype == t._array.dtype:
+                one = other._array is t._array  # a tensor and its detach(), for example
                 also = f" and t{i} is not t{j}" if one else ""
                 source.demand(f"a{i} is {'' if one else 'not '}a{j}{also}")
         self.leaves.append(t)

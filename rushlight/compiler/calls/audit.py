@@ -144,9 +144,9 @@ def _form(value):
     if isinstance(value, Op):
         return value.name
     kind = type(value)
-    if isinstance(value, Tensor) and isinstance(value.array, np.ndarray):
+    if isinstance(value, Tensor) and isinstance(value._array, np.ndarray):
         # Each recording makes its constants anew, so they are compared by their elements.
-        array = value.array
+        array = value._array
         small = array.nbytes <= _SMALL
         return f"Tensor {array.tobytes() if small else array.__array_interface__['data'][0]!r}"
     home = value.__module__ if isinstance(value, FunctionType) else kind.__module__

@@ -91,7 +91,7 @@ def _remember(schedulers):
         schedulers += vars(scheduler).get("_schedulers", ())
     before = [(own, own.copy()) for own in owners]
     rates = [own["lr"] for own in owners if isinstance(own.get("lr"), Tensor)]
-    arrays = [(rate.array, rate.array.copy()) for rate in rates]
+    arrays = [(rate._array, rate._array.copy()) for rate in rates]
 
     def back():
         for own, values in before:

@@ -74,6 +74,6 @@ def _target(owner, t):
         if value is t and isinstance(key, str):
             return f"{{0}}[{key!r}]" if owner is named else f"{{0}}.{key}"
     raise TraceError(
-        f"a tensor of shape {list(t.array.shape)} that was made inside torch.compile is kept "
+        f"a tensor of shape {list(t._array.shape)} that was made inside torch.compile is kept "
         f"outside, by a {type(owner).__name__}; return it, and keep it there"
     )

@@ -58,7 +58,7 @@ class CompiledNode(Node):
         self.check(read=read)
         # The gradient of a sum is often an expanded array; programs need contiguous ones.
         if symbolic:  # tensors, because the graph has values on devices
-            found = program.run([*self.saved, *[gs[i].contiguous().array for i in given]])
+            found = program.run([*self.saved, *[gs[i].contiguous()._array for i in given]])
             return [None if a is None else from_array(a) for a in found]
         seeds = [gs[i] if gs[i].flags.c_contiguous else gs[i].copy() for i in given]
         return program.run([*self.saved, *seeds])
@@ -190,7 +190,7 @@ class Gradient:
             outs[0].node = node
             return
         for i, out in enumerate(outs):
-            out.node = output(node, i, len(outs), out.array)
+            out.node = output(node, i, len(outs), out._array)
 
 
 class Refused:
@@ -268,7 +268,7 @@ def _node(out, parents, saved, cells):
     node.parents, node.saved, node.cells = parents, saved, cells
     node.clock = tick()
     node.hooks = node.reason = node.gradient = None
-    node.shape, node.dtype = out.array.shape, out.array.dtype
+    node.shape, node.dtype = out._array.shape, out._array.dtype
     return node
 
 

@@ -45,14 +45,14 @@ class Slot:
         self.tensor = from_array(array)
 
     @property
-    def array(self):
+    def _array(self):
         """The array of the gradient; None if its memory was released."""
-        return None if self.tensor is None else self.tensor.array
+        return None if self.tensor is None else self.tensor._array
 
     def references(self):
         """(references to the tensor, without the leaf's; references to its array)."""
         tensor = self.tensor
-        return getrefcount(tensor) - (self.leaf._grad is tensor), getrefcount(tensor.array)
+        return getrefcount(tensor) - (self.leaf._grad is tensor), getrefcount(tensor._array)
 
 
 class Place:
@@ -121,7 +121,7 @@ class Held:
         self.places = [Place(find, source) for find in places]
         self.tensors = [c.tensor for c in captured]
         self.tensor_names = [source.bind("p", t) for t in self.tensors]
-        self.array_names = [source.bind("h", t.array) for t in self.tensors]
+        self.array_names = [source.bind("h", t._array) for t in self.tensors]
         self.numbers = [np.empty((), live.value.dtype) for live in lives]
         self.number_names = [tuple([source.bind("n", x) for x in (None, None)]) for live in lives]
         self.slots = [Slot(leaf, value) for leaf, value in grads]
@@ -144,7 +144,7 @@ class Held:
         tensors = zip(self.tensor_names, self.array_names, strict=True)
         found = [
             *[condition for place in self.places for condition in place.conditions],
-            *[f"{tensor}.array is {array}" for tensor, array in tensors],
+            *[f"{tensor}._array is {array}" for tensor, array in tensors],
         ]
         return ["settled", *found] if found or self.slots else []
 
@@ -187,7 +187,7 @@ class Held:
                 return False
         for i, (get, value) in enumerate(self.captured):
             t = self.tensors[i] if get is None else get()
-            a = t.array
+            a = t._array
             if (a.shape, a.strides, a.dtype) != (value.shape, value.strides, value.dtype):
                 return False
             if device_of(t) is not value.device:
@@ -196,7 +196,7 @@ class Held:
             for name in (self.tensor_names[i], self.other_names[i]):
                 if name is not None:
                     self.names[name] = t
-        if self.written and not all_apart([t.array for t in self.tensors], self.written):
+        if self.written and not all_apart([t._array for t in self.tensors], self.written):
             return False
         for i in range(len(self.lives)):
             self.set_number(i)
@@ -206,7 +206,7 @@ class Held:
 
     def _gather(self):
         """Take the tensors' present arrays; their shapes, strides and dtypes are known to fit."""
-        arrays = [t.array for t in self.tensors]
+        arrays = [t._array for t in self.tensors]
         self.names.update(zip(self.array_names, arrays, strict=True))
         self._join([*arrays, *self.numbers])
 
@@ -215,7 +215,7 @@ class Held:
         self._join(self.arrays[: len(self.tensors) + len(self.numbers)])
 
     def _join(self, known):
-        arrays = [*known, *[s.array for s in self.slots]]
+        arrays = [*known, *[s._array for s in self.slots]]
         if not same_objects(arrays, self.arrays):
             self.arrays = (*arrays,)
         written = [self.arrays[i] for i in self.written]
@@ -245,7 +245,7 @@ class Held:
             if (
                 getrefcount(tensor) - (s.leaf._grad is tensor) != tensors  # also if it is None
                 or tensor.node is not None
-                or getrefcount(tensor.array) != arrays
+                or getrefcount(tensor._array) != arrays
             ):
                 names["settled"] = False
                 s.renew()

@@ -71,7 +71,7 @@ class Results:
         if type(tree) is SymbolicNumber:
             return tree.name
         if type(tree) is Array:
-            return self.source.name(tree.array)
+            return self.source.name(tree._array)
         if isinstance(tree, Tensor):
             return self._new(tree) if apart else self._tensor(tree)
         owner = self.arguments.owner(tree)
@@ -191,13 +191,13 @@ class Results:
         for grad, name in self._grads:
             if grad() is t:
                 return name
-        if type(t.array) is Abstract:
+        if type(t._array) is Abstract:
             return None
         captured = self.recorder.captured[self.recorder.capture(t)]
         if isinstance(captured.get, Grad) and self.recorder.is_outer(t):
             return f"{self.outer(captured.get.leaf)}._grad"
         if t is self.recorder.over_arrays.get(id(t)) and t is captured.tensor:
-            return f"wrap({self.source.name(t.array)})"  # a new tensor in each call, as from_numpy
+            return f"wrap({self.source.name(t._array)})"  # a new tensor in each call, as from_numpy
         outer = captured.tensor is t or self.recorder.is_outer(t) or self.arguments.expression(t)
         return self.outer(t) if outer else None
 
@@ -223,7 +223,7 @@ class Results:
         """(tensor, its name) over ``memory`` that exists without the program, or (None, None)."""
         for reference, name in self._grads:
             grad = reference()
-            if grad is None or type(grad.array) is not Abstract:
+            if grad is None or type(grad._array) is not Abstract:
                 continue
             if self.recorder.place(grad).memory is memory:
                 return grad, name
@@ -274,7 +274,7 @@ class Results:
             return self._line(self.shared, t, look)
         self._line(self.new, t, look)
         self._refuse_leaf(t)
-        self.others.append((self._names[id(t)], t.node, t.array))
+        self.others.append((self._names[id(t)], t.node, t._array))
         return None
 
     def _seen(self, root, path, tracked):

@@ -86,18 +86,18 @@ def refuse_shared(captured, written):
     if not written:
         return
     for c in captured:
-        if c.value.id in written and overlaps_itself(c.tensor.array):
+        if c.value.id in written and overlaps_itself(c.tensor._array):
             raise TraceError(
                 f"a tensor of shape {list(c.value.shape)} is written inside torch.compile, and "
                 "several of its elements lie at one place in memory"
             )
-    spans = [(*_span(c.tensor.array), c) for c in captured]
+    spans = [(*_span(c.tensor._array), c) for c in captured]
     reaching: list = []  # (end, input) of earlier inputs that reach beyond the present start
     for low, high, c in sorted(spans, key=lambda span: span[:2]):
         reaching = [(end, other) for end, other in reaching if end > low]
         for _, other in reaching:
             one = c.value.id in written or other.value.id in written
-            if one and shares(c.tensor.array, other.tensor.array):
+            if one and shares(c.tensor._array, other.tensor._array):
                 error = TraceError(
                     f"tensors of shape {list(other.value.shape)} and {list(c.value.shape)} share "
                     "memory, and one of them is written inside torch.compile"

@@ -73,7 +73,7 @@ class Wrapper:
         pair = getattr(refusal, "pair", None)
         if pair is not None:
             x, y = [self.arguments.expression(t) or self.source.name(t) for t in pair]
-            self.source.demand(f"{self.source.name(shares)}({x}.array, {y}.array)")
+            self.source.demand(f"{self.source.name(shares)}({x}._array, {y}._array)")
         self.source.line(f"return {self._eager}")
 
     def write(self, box, recorder, set_anew, late, grad):
@@ -102,7 +102,7 @@ class Wrapper:
         early, late_effects = self._assignments(recorder, results, set_anew, calls)
         effects += early
         results.settle()
-        outs = [(n, t.node, t.array) for n, t in zip(results.names, results.tensors, strict=True)]
+        outs = [(n, t.node, t._array) for n, t in zip(results.names, results.tensors, strict=True)]
         outs += results.others + written
         backward, refused = gradients(recorder, outs)
         if backward is not None:
@@ -240,13 +240,13 @@ class Wrapper:
             owner = results.outer(leaf)
             if now is None:
                 lines.append(f"{owner}._grad = None")
-            elif type(now.array) is not Abstract or self.arguments.expression(leaf):
+            elif type(now._array) is not Abstract or self.arguments.expression(leaf):
                 # One traced tensor may be the gradient of several leaves: each leaf gets a copy.
                 shared = id(now) in given
                 lines.append(f"{owner}._grad = {results.expression(now, apart=shared)}")
                 given.add(id(now))
             else:
-                place = Abstract(now.array.shape, now.array.dtype, None, device_of(now))
+                place = Abstract(now._array.shape, now._array.dtype, None, device_of(now))
                 grads.append((leaf, place, recorder.value(now)))
         return grads, lines
 
@@ -276,7 +276,7 @@ class Wrapper:
             if now is None or type(now) is Leaf:
                 flags.append(f"{name}.requires_grad_({now is not None})")
             else:
-                found.append((name, tensor.node, tensor.array))
+                found.append((name, tensor.node, tensor._array))
         return found, flags
 
     def _assignments(self, recorder, results, set_anew, calls):
@@ -352,10 +352,10 @@ class Wrapper:
         """Add guards that no argument is a tensor that the function also finds outside."""
         outer = {id(v): v for *_, v in checks if isinstance(v, Tensor)}
         for v in outer.values():
-            if type(v.array) is Abstract or self.arguments.expression(v):
+            if type(v._array) is Abstract or self.arguments.expression(v):
                 continue
             for i, t in enumerate(self.arguments.leaves[: self.arguments.given]):
-                if (v.array.shape, v.array.dtype) == (t.array.shape, t.array.dtype):
+                if (v._array.shape, v._array.dtype) == (t._array.shape, t._array.dtype):
                     self.source.demand(f"t{i} is not {self.source.name(v)}")
 
     def _numbers(self, recorder):
@@ -387,7 +387,7 @@ class Wrapper:
             template, objects, value = check
             captured = None
             if isinstance(value, Tensor) and not self.arguments.expression(value):
-                captured = recorder.captured.get(key_of(value.array))
+                captured = recorder.captured.get(key_of(value._array))
                 unread = captured is None and id(value) not in touched
                 if unread and (template, id(objects[0])) in set_anew:
                     check = (f"{{1}}({template}) == {{2}}", (*objects, _kind, _kind(value)), True)
@@ -435,8 +435,8 @@ class Wrapper:
             leaf = c.get.leaf
             owner = self.arguments.expression(leaf) or self.source.name(leaf)
             self.source.line(f"g{i} = {owner}._grad")
-            self.source.line(f"b{i} = g{i}.array")
-            check_array(self.source, f"b{i}", c.tensor.array)
+            self.source.line(f"b{i} = g{i}._array")
+            check_array(self.source, f"b{i}", c.tensor._array)
             found[f"b{i}"] = c
         return found
 
@@ -503,6 +503,6 @@ def _placed(template, objects, get):
     t = get(*objects)
     if not isinstance(t, Tensor):
         return [(template, objects, t, MISS)]
-    a = t.array
+    a = t._array
     look = f"{type(t).__name__} {a.shape} {a.strides} {a.dtype.name} {device_of(t)}"
     return [(template, objects, t, look), ("{0}.node", (t,), t.node, t.node)]

@@ -29,10 +29,10 @@ class Memory:
         array: The NumPy array over memory from outside, or None.
     """
 
-    __slots__ = ("array", "key", "look", "value", "version")
+    __slots__ = ("_array", "key", "look", "value", "version")
 
     def __init__(self, look, value, key=None, array=None):
-        self.look, self.value, self.key, self.array = look, value, key, array
+        self.look, self.value, self.key, self._array = look, value, key, array
         self.version = 0
 
     def write(self, value):
@@ -43,9 +43,9 @@ class Memory:
     @property
     def geometry(self):
         """A NumPy array with the shape, dtype and strides of this memory."""
-        if self.array is None:
+        if self._array is None:
             return self.look.like()
-        return self.array.like() if isinstance(self.array, Shaped) else self.array
+        return self._array.like() if isinstance(self._array, Shaped) else self._array
 
     def within(self, size, stride, start, **_):
         """``start`` of a view of the storage, counted from the first element of this memory.

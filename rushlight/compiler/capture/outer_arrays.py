@@ -22,23 +22,23 @@ _KNOWN = ("dtype", "itemsize", "nbytes", "ndim", "shape", "size", "strides")
 class Array:
     """A stand-in for ``array``."""
 
-    __slots__ = ("array",)
+    __slots__ = ("_array",)
 
     def __init__(self, array):
-        self.array = array
+        self._array = array
 
     __class__ = property(lambda self: np.ndarray)
 
     def __len__(self):
-        return len(self.array)
+        return len(self._array)
 
     def __getattr__(self, name):
-        return getattr(self.array, name) if name in _KNOWN else _refuse(self)
+        return getattr(self._array, name) if name in _KNOWN else _refuse(self)
 
 
 def _refuse(self, *args, **kwargs) -> Any:
     mode.refuse_in_trace(
-        f"a NumPy array of {self.array.nbytes} bytes is read, too many to be compared at each "
+        f"a NumPy array of {self._array.nbytes} bytes is read, too many to be compared at each "
         "call; make a tensor of it with torch.from_numpy, or pass what it needs as tensors"
     )
 

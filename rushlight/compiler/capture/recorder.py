@@ -129,7 +129,7 @@ class Recorder(TrackedMemory):
             return data
         if id(data) not in self._over:
             with mode.suspended():
-                self._over[id(data)] = from_numpy(data.array)
+                self._over[id(data)] = from_numpy(data._array)
         return self._over[id(data)]
 
     def constant(self, compute):
@@ -175,7 +175,7 @@ class Recorder(TrackedMemory):
         """Add ``g`` to the gradient of ``leaf``. A first gradient gets memory of its own."""
         before = leaf._grad
         if before is None:
-            leaf._grad = from_array(self._laid_out(self.snapshot(g), leaf.array.strides))
+            leaf._grad = from_array(self._laid_out(self.snapshot(g), leaf._array.strides))
             self.note(leaf._grad)
         else:
             before.add_(g)
@@ -186,7 +186,7 @@ class Recorder(TrackedMemory):
         The value at recording time would be frozen into every later run.
         """
         try:
-            refuse_values(name, tensor.array.shape)
+            refuse_values(name, tensor._array.shape)
         except TraceError as error:
             self.refused = self.refused or error  # is raised at the end even if somebody catches it
             raise
@@ -216,15 +216,15 @@ class Recorder(TrackedMemory):
 
     def note(self, tensor):
         """Note a tensor that the trace made, in case the function keeps it somewhere outside."""
-        if type(tensor.array) is Abstract:
+        if type(tensor._array) is Abstract:
             self.made.append(weakref.ref(tensor))
 
     def note_alias(self, tensor, source):
         """Note a tensor that has the memory of ``source`` without its history, as ``detach()``."""
         if id(source) in self.moved:
-            tensor.array = self.moved[id(source)][1]
+            tensor._array = self.moved[id(source)][1]
         self.note(tensor)
-        if type(tensor.array) is not Abstract:
+        if type(tensor._array) is not Abstract:
             self.aliases[id(tensor)] = tensor
             if source.view_of is None and self.is_outer(source):
                 self.capture(source)
@@ -304,7 +304,7 @@ class Recorder(TrackedMemory):
         """A view of the whole storage of ``x``, not only of the part that ``x`` shows."""
         refresh(x)
         memory = self.place(x).memory
-        alike = x.array.dtype == memory.look.dtype
+        alike = x._array.dtype == memory.look.dtype
         start = memory.within(**params) if alike else None
         if start is None:
             self.refuse(
@@ -330,7 +330,7 @@ class Recorder(TrackedMemory):
         params = {k: without_numbers(v) for k, v in params.items()}
         if op.kind != "elementwise" or op.varies:
             return [without_numbers(v) for v in args], params
-        arrays = [x.array for x in args if isinstance(x, Tensor)]
+        arrays = [x._array for x in args if isinstance(x, Tensor)]
         most = max([OF[a.dtype].category for a in arrays], default=0)
         dtype = _alone([a for a in arrays if OF[a.dtype].category == most])
         dtypes = {int: 1, float: 2}
@@ -371,9 +371,9 @@ class Recorder(TrackedMemory):
         if len(outs) > 1:
             node = attach(op, operands, saved, parents, params, outs[0], outs)
             for i, o in enumerate(outs):
-                floating = node is not None and OF[o.array.dtype].category > 1
-                o.node = output(node, i, len(outs), o.array) if floating else None
-        elif OF[outs[0].array.dtype].category > 1:
+                floating = node is not None and OF[o._array.dtype].category > 1
+                o.node = output(node, i, len(outs), o._array) if floating else None
+        elif OF[outs[0]._array.dtype].category > 1:
             attach(op, operands, saved, parents, params, outs[0])
 
     # Writes -------------------------------------------------------------------------------
@@ -397,13 +397,13 @@ class Recorder(TrackedMemory):
     def replace(self, x, value):
         """``x.data = value``: from here on ``x`` looks at the memory of ``value``."""
         if not self.is_outer(x):
-            x.array, x.cell, x.view_of = value.array, [*x.cell], None
+            x._array, x.cell, x.view_of = value._array, [*x.cell], None
             self.note_alias(x, value)
             if x.node is not None:
-                x.node.shape, x.node.dtype = value.array.shape, value.array.dtype
+                x.node.shape, x.node.dtype = value._array.shape, value._array.dtype
             return
         place = self.place(value)
-        now, new = x.array, place.look
+        now, new = x._array, place.look
         alike = (now.shape, now.dtype, now.strides) == (new.shape, new.dtype, new.strides)
         alike = alike and device_of(x) is new.device
         if not alike or place.memory.key is not None or place.path or x.view_of is not None:
@@ -419,13 +419,13 @@ class Recorder(TrackedMemory):
     def settle_moved(self):
         """Finish ``x.data = value``: the program writes each value into the old memory of ``x``."""
         for x, look, _ in self.moved.values():
-            memory, old = self.looks[look.id].memory, self.outer[key_of(x.array)]
+            memory, old = self.looks[look.id].memory, self.outer[key_of(x._array)]
             seen = [reference() for reference in self.made] + [*self.aliases.values()]
             for t in seen:
                 if t is not None and self.place(t).memory in (memory, old):
                     self.refuse("what .data of a tensor from outside was, or became, is used again")
             # A new Memory, so that values saved for a gradient stay as they were, as in eager.
-            anew = self.outer[old.key] = Memory(old.look, old.value, old.key, old.array)
+            anew = self.outer[old.key] = Memory(old.look, old.value, old.key, old._array)
             self._write(anew, memory.value, ())
 
     def restore(self):
@@ -451,4 +451,4 @@ def _alone(arrays):
 
 
 def key_known(recorder, x):
-    return type(x.array) is not Abstract and key_of(x.array) in recorder.outer
+    return type(x._array) is not Abstract and key_of(x._array) in recorder.outer

@@ -62,7 +62,7 @@ class ReplayRecorder(Recorder):
             return super().note_alias(tensor, source)
         value = self._detached(self.value(source))
         self._split.update((id(self.place(source).memory), value.id))
-        tensor.array = value
+        tensor._array = value
         self.note(tensor)
         return None
 

@@ -64,32 +64,32 @@ class TrackedMemory:
 
     def capture(self, tensor, get=None):
         """Make an outer tensor an input; ``get`` finds it again. Returns its memory's key."""
-        key = key_of(tensor.array)
-        if self.exporting and isinstance(tensor.array, Shaped):
+        key = key_of(tensor._array)
+        if self.exporting and isinstance(tensor._array, Shaped):
             raise TraceError(
                 f"{user_line()}: a tensor on the device {tensor.device} comes into torch.export, "
                 "whose programs run on the CPU; move the model with cpu() first"
             )
         known = self.captured.get(key)
         if known is None:
-            value = self._like(tensor.array)
+            value = self._like(tensor._array)
             self.captured[key] = Captured(tensor, get, value)
             look = self._like(value)
-            memory = self.outer[key] = Memory(look, value, key, tensor.array)
+            memory = self.outer[key] = Memory(look, value, key, tensor._array)
             self.looks[look.id] = Place(memory, (), look, value, 0)
             self.kept.append(tensor)
         elif known.tensor is not tensor and self.is_outer(tensor):
             # Two tensors over one memory are one input: later calls must have it so, too.
-            template = "{0}({1}.array) == {0}({2}.array)"
-            if known.tensor.array is tensor.array:
-                template = "{1}.array is {2}.array"
+            template = "{0}({1}._array) == {0}({2}._array)"
+            if known.tensor._array is tensor._array:
+                template = "{1}._array is {2}._array"
             self.checks.append((template, (key_of, known.tensor, tensor), True))
             self.shares = True
         return key
 
     def place(self, x):
         """The ``Place`` that the tensor ``x`` looks at now."""
-        array = x.array
+        array = x._array
         if id(x) in self.moved:
             array = self.moved[id(x)][1]
         if type(array) is Abstract:
@@ -120,7 +120,7 @@ class TrackedMemory:
         if not isinstance(x, Tensor):
             return x
         refresh(x)  # the node of a view whose base was written since
-        array = x.array
+        array = x._array
         if type(array) is Abstract and array.id not in self.looks:
             return array
         place = self.place(x)
@@ -158,13 +158,13 @@ class TrackedMemory:
 
     def _note_offset(self, memory):
         """Make the storage offset of an outer memory a condition of the program."""
-        if memory.array is not None:
+        if memory._array is not None:
             first = (offset, self.captured[memory.key].tensor)
-            self.checks.append(("{0}({1}.array)", first, offset(memory.array)))
+            self.checks.append(("{0}({1}._array)", first, offset(memory._array)))
 
     def is_outer(self, tensor):
         """Whether a tensor was there before the trace."""
-        return type(tensor.array) is not Abstract and self.aliases.get(id(tensor)) is not tensor
+        return type(tensor._array) is not Abstract and self.aliases.get(id(tensor)) is not tensor
 
     def emit(self, op, ins, params):
         """Append an equation; returns its abstract results."""
@@ -223,8 +223,8 @@ class TrackedMemory:
         if value.device is not there:
             params = {"there": there, "back": value.device, "count": None}
             (value,) = self.emit(OPS["to_device"], (value,), params)
-        if value.dtype != x.array.dtype:
-            (value,) = self.emit(OPS["to_copy"], (value,), {"dtype": x.array.dtype})
-        if value.shape != tuple(x.array.shape):
-            (value,) = self.emit(OPS["expand"], (value,), {"size": tuple(x.array.shape)})
+        if value.dtype != x._array.dtype:
+            (value,) = self.emit(OPS["to_copy"], (value,), {"dtype": x._array.dtype})
+        if value.shape != tuple(x._array.shape):
+            (value,) = self.emit(OPS["expand"], (value,), {"size": tuple(x._array.shape)})
         return value

@@ -197,14 +197,14 @@ class _Shared:
     def __init__(self, module, like, size):
         self.dtype = like.dtype
         self.typ = ir.IntType(8) if like.dtype == BOOL else like.v.type
-        self.array = module.local_array(self.typ, size)
+        self._array = module.local_array(self.typ, size)
 
     def put(self, b, at, value):
         v = b.zext(value.v, self.typ) if self.dtype == BOOL else value.v
-        b.store(v, shared(b, self.array, at, self.typ))
+        b.store(v, shared(b, self._array, at, self.typ))
 
     def get(self, b, at):
-        v = b.load(shared(b, self.array, at, self.typ), typ=self.typ)
+        v = b.load(shared(b, self._array, at, self.typ), typ=self.typ)
         return Value(b, b.trunc(v, ir.IntType(1)) if self.dtype == BOOL else v, self.dtype)
 
 

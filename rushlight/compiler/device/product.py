@@ -206,11 +206,11 @@ class _Tile:
     def __init__(self, module, typ, count):
         self.typ = typ
         self.line = TILE * count + 1  # one more, since else lines begin in one bank of memory
-        self.array = module.local_array(typ, TILE * self.line)
+        self._array = module.local_array(typ, TILE * self.line)
 
     def _at(self, b, depth, place):
         line = i64(depth * self.line) if isinstance(depth, int) else b.mul(depth, i64(self.line))
-        return shared(b, self.array, b.add(line, place), self.typ)
+        return shared(b, self._array, b.add(line, place), self.typ)
 
     def put(self, b, depth, place, value):
         b.store(value, self._at(b, depth, place))

@@ -40,7 +40,7 @@ _DICTS = (dict, UserDict, ChainMap, types.MappingProxyType)
 _VIEWS: tuple = (type({}.keys()), type({}.values()), type({}.items()))
 _FOREIGN = frozenset({*sys.stdlib_module_names, *PACKAGES, "numpy", "scipy"})
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
-_ARRAY = Tensor.__dict__["array"]
+_ARRAY = Tensor.__dict__["_array"]
 _METHODS = (
     types.FunctionType, classmethod, staticmethod, property, functools.cached_property,
     functools.partialmethod, functools.singledispatchmethod,

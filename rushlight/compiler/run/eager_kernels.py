@@ -72,7 +72,7 @@ def _recorded(op, params):
     """A function of tensors without elements that records ``op``."""
 
     def record(*values):
-        given = [v.array if isinstance(v, Tensor) else v for v in values]
+        given = [v._array if isinstance(v, Tensor) else v for v in values]
         (found,) = mode.state.recorder.emit(op, tuple(given), params)
         return from_array(found)
 

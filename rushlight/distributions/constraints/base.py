@@ -24,7 +24,7 @@ class Constraint:
 
     def _holds(self, value):
         """Whether all events of ``value`` are in the set."""
-        return bool(to_host(self.check(value).array).all())
+        return bool(to_host(self.check(value)._array).all())
 
     def __repr__(self):
         return f"{type(self).__name__.lstrip('_')}()"

@@ -10,10 +10,22 @@ from rushlight.fx.graph import Graph
 from rushlight.fx.graph_module import GraphModule
 from rushlight.fx.node import map_aggregate
 from rushlight.nn import Module, Parameter
-from rushlight.utils._python_dispatch import TorchDispatchMode
+from rushlight.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode_stack
 from rushlight.utils._pytree import tree_flatten, tree_unflatten
 
-__all__ = ["make_fx"]
+__all__ = ["get_proxy_mode", "make_fx"]
+
+
+def get_proxy_mode():
+    """Return the mode in which ``make_fx`` records a call now.
+
+    Returns:
+        The mode; None outside of ``make_fx``.
+
+    >>> get_proxy_mode() is None
+    True
+    """
+    return next((m for m in _get_current_dispatch_mode_stack() if isinstance(m, _Recorder)), None)
 
 
 class _Recorder(TorchDispatchMode):
@@ -29,7 +41,7 @@ class _Recorder(TorchDispatchMode):
     def node_of(self, x):
         if not isinstance(x, rushlight.Tensor):
             return x
-        if id(x.array) not in self.nodes:
+        if id(x._array) not in self.nodes:
             if mode.state.in_rule:
                 raise NotImplementedError(
                     "make_fx: a gradient rule reads a value that its forward kept to itself, so it "
@@ -42,7 +54,7 @@ class _Recorder(TorchDispatchMode):
             name = f"{kind}{count}"
             setattr(self.root, name, x)
             self.note(x, self.graph.get_attr(name))
-        tensor, node, writes = self.nodes[id(x.array)]
+        tensor, node, writes = self.nodes[id(x._array)]
         if tensor.cell[1] != writes:
             raise NotImplementedError(
                 "make_fx: a tensor was written in place; use the function that gives a new tensor"
@@ -50,7 +62,7 @@ class _Recorder(TorchDispatchMode):
         return node
 
     def note(self, x, node):
-        self.nodes[id(x.array)] = x, node, x.cell[1]  # holds the array, so that its id stays its
+        self.nodes[id(x._array)] = x, node, x.cell[1]  # holds the array, so that its id stays its
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))

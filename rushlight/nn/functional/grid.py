@@ -330,7 +330,7 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     _check(input, grid, mode)
     size, places = tuple(input.shape[2:]), tuple(grid.shape[1:-1])
     points = grid.reshape(grid.shape[0], prod(places), len(size))
-    if OF[input.array.dtype].itemsize < 4:
+    if OF[input._array.dtype].itemsize < 4:
         points = points.float()  # half precision has too few digits for pixel positions
     if _is_plain(points) and mode != "bicubic" and padding_mode != "reflection":
         found = _taps_of_arrays(plain(points), size, align, mode, padding_mode)

@@ -110,7 +110,7 @@ def one_hot(tensor, num_classes=-1):
         raise RuntimeError(
             f"one_hot is only applicable to index tensor of type LongTensor, not {tensor.dtype}"
         )
-    if tensor.array.size == 0:
+    if tensor._array.size == 0:
         if num_classes <= 0:
             raise RuntimeError("one_hot: Can not infer total number of classes from empty tensor.")
         return tensor.new_zeros((*tensor.shape, num_classes))

@@ -29,6 +29,10 @@ __all__ = [
     "register_module_module_registration_hook", "register_module_parameter_registration_hook",
 ]  # fmt: skip
 
+_global_parameter_registration_hooks = Everywhere.on_parameter  # PyTorch's names
+_global_buffer_registration_hooks = Everywhere.on_buffer
+_global_module_registration_hooks = Everywhere.on_module
+
 BEFORE_INIT = (
     "cannot assign {kind} {name!r} before Module.__init__() ran; "
     "call super().__init__() first in {owner}.__init__"

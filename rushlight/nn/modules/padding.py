@@ -207,7 +207,11 @@ class CircularPad3d(_CircularPadNd):
         self.padding = _sides(padding, 3)
 
 
-class ReflectionPad1d(_PadNd):
+class _ReflectionPadNd(_PadNd):
+    pass
+
+
+class ReflectionPad1d(_ReflectionPadNd):
     """Pads the last dim with values mirrored at the border.
 
     Shape: x: (N, C, W) or (C, W) → (N, C, left + W + right), or without N.
@@ -227,7 +231,7 @@ class ReflectionPad1d(_PadNd):
         self.padding = _sides(padding, 1)
 
 
-class ReflectionPad2d(_PadNd):
+class ReflectionPad2d(_ReflectionPadNd):
     """Pads images with values mirrored at the border.
 
     Shape: x: (N, C, H, W) or (C, H, W) → (N, C, top + H + bottom, left + W + right), or without N.
@@ -247,7 +251,7 @@ class ReflectionPad2d(_PadNd):
         self.padding = _sides(padding, 2)
 
 
-class ReflectionPad3d(_PadNd):
+class ReflectionPad3d(_ReflectionPadNd):
     """Pads volumes with values mirrored at the border.
 
     Shape: x: (N, C, D, H, W) or (C, D, H, W) → (N, C, front + D + back, top + H + bottom,
@@ -268,7 +272,11 @@ class ReflectionPad3d(_PadNd):
         self.padding = _sides(padding, 3)
 
 
-class ReplicationPad1d(_PadNd):
+class _ReplicationPadNd(_PadNd):
+    pass
+
+
+class ReplicationPad1d(_ReplicationPadNd):
     """Pads the last dim by repeating the values at the border.
 
     Shape: x: (N, C, W) or (C, W) → (N, C, left + W + right), or without N.
@@ -285,7 +293,7 @@ class ReplicationPad1d(_PadNd):
         self.padding = _sides(padding, 1)
 
 
-class ReplicationPad2d(_PadNd):
+class ReplicationPad2d(_ReplicationPadNd):
     """Pads images by repeating the values at the border.
 
     Shape: x: (N, C, H, W) or (C, H, W) → (N, C, top + H + bottom, left + W + right), or without N.
@@ -302,7 +310,7 @@ class ReplicationPad2d(_PadNd):
         self.padding = _sides(padding, 2)
 
 
-class ReplicationPad3d(_PadNd):
+class ReplicationPad3d(_ReplicationPadNd):
     """Pads volumes by repeating the values at the border.
 
     Shape: x: (N, C, D, H, W) or (C, D, H, W) → (N, C, front + D + back, top + H + bottom,

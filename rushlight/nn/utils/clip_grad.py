@@ -40,8 +40,8 @@ def _arrays(tensors):
     for t in tensors:
         if type(t) is not Tensor or t.view_of is not None or len(t.cell) > 2:
             return None
-        a = t.array
-        if a.dtype not in FLOATS or a.dtype is not tensors[0].array.dtype:
+        a = t._array
+        if a.dtype not in FLOATS or a.dtype is not tensors[0]._array.dtype:
             return None
         if not (a.flags.c_contiguous and a.flags.writeable):
             return None
@@ -112,10 +112,10 @@ def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
         return
     scale = (most / (total_norm + 1e-6)).clamp(max=1.0)
     arrays = _arrays(grads)
-    if arrays is not None and not scale.array.ndim and scale.array.dtype is arrays[0].dtype:
+    if arrays is not None and not scale._array.ndim and scale._array.dtype is arrays[0].dtype:
         with np.errstate(all="ignore"):  # infinite gradients become nan without a warning
             for grad, a in zip(grads, arrays, strict=True):
-                np.multiply(a, scale.array, out=a)
+                np.multiply(a, scale._array, out=a)
                 stamp(grad)
         return
     for grad in grads:

@@ -142,7 +142,7 @@ def takes(*forms, **judgement):
 
 def _is_int(x):
     if isinstance(x, Tensor):
-        return not x.array.ndim and x.array.dtype.kind in "iu"
+        return not x._array.ndim and x._array.dtype.kind in "iu"
     if isinstance(x, np.ndarray):
         return not x.ndim and x.dtype.kind in "iu"
     return isinstance(x, (int, np.integer)) and type(x) is not bool
@@ -150,13 +150,13 @@ def _is_int(x):
 
 def _is_number(x):
     if isinstance(x, Tensor):
-        return not x.array.ndim
+        return not x._array.ndim
     return isinstance(x, (Number, np.generic))
 
 
 def _is_float(x):
     if isinstance(x, Tensor):
-        return not x.array.ndim
+        return not x._array.ndim
     return _is_number(x) and not isinstance(x, (complex, np.complexfloating))
 
 
@@ -333,7 +333,10 @@ def _against(name, form, args, named):
 
 
 #: Other names that PyTorch's functions accept for a parameter, for example NumPy's ``axis``.
-_OTHER_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "self": "input"}
+_OTHER_NAMES = {
+    "axis": "dim", "keepdims": "keepdim", "x": "input", "self": "input",
+    "split_size": "split_size_or_sections",
+}  # fmt: skip
 
 
 def _spread(name, p, position, values):

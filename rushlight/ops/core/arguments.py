@@ -124,7 +124,7 @@ def _kind(op, name):
 
 def number(value):
     """The number in a tensor of no dims that is given for one; anything else as it is."""
-    if isinstance(value, Tensor) and not value.array.ndim and mode.recorder() is None:
+    if isinstance(value, Tensor) and not value._array.ndim and mode.recorder() is None:
         return value.item()
     return value
 

@@ -105,7 +105,7 @@ def _look(x):
     """
     if x.view_of is not None:
         refresh(x)
-    a = x.array
+    a = x._array
     if a.flags.c_contiguous:
         if is_odd(a):
             return True
@@ -149,7 +149,7 @@ def unary(op, slow):
             turned = input.turned
             if turned:
                 turned = _look(input)
-            a = input.array
+            a = input._array
             d = a.dtype
             if (d is not _f4 and d is not _f8) or mode.intercept or out is not None:
                 return slow(op, (input,), out)
@@ -163,7 +163,7 @@ def unary(op, slow):
         if type(result) is not ndarray:
             result = _asarray(result)
         o = _new(Tensor)
-        o.array = result
+        o._array = result
         o.turned = turned
         o._grad = o.view_of = o._cell = None
         node = input.node
@@ -238,7 +238,7 @@ def binary(op, slow):
             turned = input.turned
             if turned:
                 turned = _look(input)
-            a = input.array
+            a = input._array
             d = a.dtype
             kind = type(other)
             if d is not _f4 and d is not _f8 and (d not in kept or kind is not Tensor):
@@ -248,7 +248,7 @@ def binary(op, slow):
             if kind is Tensor or (kind is not float and kind is not int) or not numbers:
                 if other.turned:
                     turned = _look(other) or turned
-                b = other.array
+                b = other._array
                 if b.dtype is not d:
                     return slow(op, (input, other), None)
                 py = other.node
@@ -264,7 +264,7 @@ def binary(op, slow):
         if type(result) is not ndarray:
             result = _asarray(result)
         o = _new(Tensor)
-        o.array = result
+        o._array = result
         o.turned = turned
         o._grad = o.view_of = o._cell = None
         px = input.node
@@ -358,7 +358,7 @@ def reducer(op, whole, slow):
             turned = input.turned
             if turned:
                 turned = _look(input)
-            a = input.array
+            a = input._array
             d = a.dtype
             if (
                 (d is not _f4 and d is not _f8)
@@ -380,7 +380,7 @@ def reducer(op, whole, slow):
         if type(result) is not ndarray:
             result = _asarray(result)
         o = _new(Tensor)
-        o.array = result
+        o._array = result
         o._grad = o.view_of = o._cell = o.turned = None
         node = input.node
         if mode.grad_off:
@@ -430,10 +430,10 @@ def looking(op):
             if len(args) != len(names):
                 return general(input, *args)
         try:
-            x = input.array
+            x = input._array
             if input.view_of is not None:
                 refresh(input)
-                x = input.array
+                x = input._array
             params = dict(zip(names, args, strict=True))
             if prepare is not None:
                 params = prepare(x, **params)

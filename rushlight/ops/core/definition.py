@@ -290,7 +290,7 @@ class Op:
         if mode.recorder() is None:
             return compute(self, inputs, params)
         found = apply(self, [from_array(x) if hasattr(x, "shape") else x for x in inputs], params)
-        return tuple([t.array for t in found]) if type(found) is tuple else found.array
+        return tuple([t._array for t in found]) if type(found) is tuple else found._array
 
     def lower(self, rule=None):
         """State what the operation is made of: ``lambda x, dim: exp(x) / total(exp(x), dim)``.

@@ -23,6 +23,7 @@ from rushlight.ops.core.arguments import refuse
 from rushlight.ops.core.compute import compute
 from rushlight.ops.core.definition import FUNCTIONS
 from rushlight.ops.core.promotion import scalar_dtype
+from rushlight.ours import is_our_module
 from rushlight.remote import RemoteArray
 from rushlight.tensor import Tensor, ViewOf, disabled_torch_function, from_array
 
@@ -59,12 +60,12 @@ def apply(op, args, params):
     for i, x in enumerate(operands):
         kind = type(x)
         if (kind is float or kind is int) and not (op.variadic or op.inputs[i] in op.tensors):
-            # Numbers have no ``array``; the exception below would cost as much as all the rest.
+            # Numbers have no ``_array``; the exception below would cost as much as all the rest.
             arrays.append(x)
             parents.append(None)
             continue
         try:
-            a = x.array
+            a = x._array
         except AttributeError:
             if hasattr(kind, "__torch_function__"):
                 found = overridden(op.call, args, params, op.variadic)
@@ -86,7 +87,7 @@ def apply(op, args, params):
             continue
         if x.view_of is not None:
             refresh(x)
-            a = x.array
+            a = x._array
         tensors += 1
         node = x.node
         if node is not None and grad:
@@ -175,8 +176,8 @@ def _many(op, args, arrays, parents, params, results):
         operands = args[0] if op.variadic else args
         node = record(op, operands, arrays, parents, params, outs[0], outs)
         for i, o in enumerate(outs):
-            if OF[o.array.dtype].category > 1:
-                o.node = output(node, i, len(outs), o.array)
+            if OF[o._array.dtype].category > 1:
+                o.node = output(node, i, len(outs), o._array)
             else:
                 o.node = None
     return tuple(outs)
@@ -196,9 +197,9 @@ def record(op, operands, arrays, parents, params, out, outs=None):
         elif origin is None:
             value = params[name] if name in params else _described(op, name, arrays)
         elif origin == -2:
-            value, cell = outs[-1].array, outs[-1].cell
+            value, cell = outs[-1]._array, outs[-1].cell
         elif origin < 0:
-            value = out.array if outs is None else tuple([o.array for o in outs])
+            value = out._array if outs is None else tuple([o._array for o in outs])
             cell = out.cell
         elif op.variadic:
             value = list(arrays)
@@ -225,8 +226,8 @@ def record(op, operands, arrays, parents, params, out, outs=None):
     node.cells = tuple(cells)
     node.clock = tick()
     node.hooks = None
-    node.shape = out.array.shape
-    node.dtype = out.array.dtype
+    node.shape = out._array.shape
+    node.dtype = out._array.dtype
     if op.kind == "elementwise" and len(op.inputs) > 1 and _is_mixed(op, saved, node.dtype):
         node.__class__ = op.mixed_node
     out.node = node
@@ -250,7 +251,7 @@ def _watched(op, operands, parents, out, outs):
 
 def _copied(x):
     recorder = mode.recorder() if mode.intercept else None
-    return x.array.copy() if recorder is None else recorder.snapshot(x)
+    return x._array.copy() if recorder is None else recorder.snapshot(x)
 
 
 def _is_mixed(op, saved, dtype):
@@ -382,6 +383,8 @@ late.ask, late.keep_subclass, late.overridden = ask, keep_subclass, overridden
 
 def _asks_nobody(name, member):
     if not inspect.isfunction(member) or (name.startswith("_") and name not in _DUNDERS):
+        return False
+    if not is_our_module(member.__module__):  # a library's method, which it has put on Tensor
         return False
     return not any(hasattr(member, a) for a in ("op", "is_guarded", "is_in_place"))
 

@@ -22,7 +22,7 @@ def plain(x):
     """The up-to-date array of the tensor ``x``; AttributeError for anything else."""
     if x.view_of is not None:
         refresh(x)
-    return x.array
+    return x._array
 
 
 def taped(op, array, parents, saved, cells):
@@ -40,7 +40,7 @@ def taped(op, array, parents, saved, cells):
 def recorded(op, array, parents, saved, cells):
     """``taped`` for callers that know that a parent is a node."""
     o = _new(Tensor)
-    o.array = array
+    o._array = array
     o._grad = o.view_of = o.node = o._cell = o.turned = None
     if mode.grad_off:
         o._cell = mode.new_cell()
@@ -99,7 +99,7 @@ def several(op, x, params):
 def viewed(op, x, array, params):
     """A tensor over ``array``, which ``op`` made as a view of the up-to-date tensor ``x``."""
     o = _new(Tensor)
-    o.array = array
+    o._array = array
     o.turned = True
     o._grad = o.node = None
     o.cell = cell = x.cell
@@ -115,7 +115,7 @@ def viewed(op, x, array, params):
     if node is not None and grad and op.rules[0] is not None:
         o.node = n = op.node()
         n.parents = (node,)
-        n.saved = tuple([params.get(s, x.array.shape) for s in op.saves])
+        n.saved = tuple([params.get(s, x._array.shape) for s in op.saves])
         n.cells = (None,) * len(op.saves)
         n.clock = tick()
         n.hooks = None

@@ -30,8 +30,8 @@ from rushlight.tensor import Tensor
 
 __all__ = ["guard_all", "guarded", "of_space"]
 
-#: NumPy's names of parameters, which PyTorch's functions in C accept as well.
-_NUMPYS = {"axis": "dim", "keepdims": "keepdim"}
+#: Other names of parameters: NumPy's, which PyTorch's functions in C accept, and a method's.
+_OTHERS = {"axis": "dim", "keepdims": "keepdim", "split_size": "split_size_or_sections"}
 _MOST = 256  # the largest number of combinations of types that the guard of a function remembers
 
 
@@ -61,7 +61,7 @@ def guarded(call, name, strict=True, spread=0, public=None):
         hand_over = _arranged(hand_over, arrange)
     code = inspect.unwrap(call).__code__
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    spelled = {a: b for a, b in _NUMPYS.items() if b in names and a not in names}
+    spelled = {a: b for a, b in _OTHERS.items() if b in names and a not in names}
 
     def failed(error, args, named):
         """Return a class's own result, or raise an error of the right type, or ``error``."""
@@ -222,6 +222,8 @@ def guard_all(functions, cls):
                 spread, found = one_by_one(call), made[call]
                 if spread:
                     found = guarded(call, name, spread=spread, public=found)
+                elif getattr(call, "apart", False):
+                    found = guarded(call, name)
                 setattr(cls, name, found)
             else:
                 functions[name] = made[call]

@@ -29,22 +29,22 @@ def overwrite(x, call, others, params, into, uniform=False, shared=False):
     for t in others:
         if isinstance(t, Tensor):
             refresh(t)
-            arrays.append(t.array)
+            arrays.append(t._array)
         else:
             arrays.append(t)
     if op.prepare is not None:
-        params = op.prepare(x.array, *arrays, **params)
+        params = op.prepare(x._array, *arrays, **params)
     if op.check is not None:
-        op.check(x.array, *arrays, **params)
-    if 0 in x.array.strides and x.array.size and not (uniform or shared):
-        check_overlap(x.array, op.name + "_")
-    if not x.array.flags.writeable:  # np.add.at would write nevertheless
-        raise read_only(op.name + "_", x.array)
+        op.check(x._array, *arrays, **params)
+    if 0 in x._array.strides and x._array.size and not (uniform or shared):
+        check_overlap(x._array, op.name + "_")
+    if not x._array.flags.writeable:  # np.add.at would write nevertheless
+        raise read_only(op.name + "_", x._array)
     try:
-        into(x.array, *arrays, **params)
+        into(x._array, *arrays, **params)
     except (ValueError, IndexError) as error:
         if op.explain is not None:
-            op.explain(x.array, *arrays, **params)
+            op.explain(x._array, *arrays, **params)
         raise ShapeError(f"{op.name}_: {error}") from None
     stamp(x)
     return x

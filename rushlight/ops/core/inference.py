@@ -190,7 +190,7 @@ def without_elements(op, inputs, params):
 
     ``inputs`` has a meta array, or ``op`` makes a new tensor on the device ``meta``.
     """
-    params = {k: on_meta(v.array) if isinstance(v, Tensor) else v for k, v in params.items()}
+    params = {k: on_meta(v._array) if isinstance(v, Tensor) else v for k, v in params.items()}
     operands = matching(op, inputs[0] if op.variadic else inputs)
     found = infer(op, (operands,) if op.variadic else tuple(operands), params, MetaArray)
     return found[0] if len(found) == 1 else tuple(found)

@@ -63,18 +63,18 @@ def store(out, result, name, casts=False, silent=False, error=DtypeError):
         for x in (out, result):
             if hasattr(x, "write_out"):  # a sparse or nested tensor, which has no array
                 return x.write_out(out, result, name)
-    if 0 in out.array.strides and out.array.size:
-        check_overlap(out.array, name)
+    if 0 in out._array.strides and out._array.size:
+        check_overlap(out._array, name)
     check_inference(out, name)
     refuse_gradients(name, (out, result))
-    if out.array.dtype != result.array.dtype:
-        _check_dtype(OF[out.array.dtype], OF[result.array.dtype], name, casts, error)
+    if out._array.dtype != result._array.dtype:
+        _check_dtype(OF[out._array.dtype], OF[result._array.dtype], name, casts, error)
     written = out.cell[1]
-    if out.array.shape != result.array.shape:
-        if out.array.size and not silent:
+    if out._array.shape != result._array.shape:
+        if out._array.size and not silent:
             _warn_of_size(out, result, name)
-        out.resize_(result.array.shape)
-        array = result.array
+        out.resize_(result._array.shape)
+        array = result._array
         if not result.is_contiguous() and is_dense(array.shape, array.strides, array.itemsize):
             out.as_strided_(array.shape, result.stride())
         out.cell[1] = written  # a change of the size does not count as another write
@@ -106,8 +106,8 @@ def _check_dtype(given, wanted, name, casts, error):
 def _warn_of_size(out, result, name):
     warnings.warn(
         f"An output with one or more elements was resized since it had shape "
-        f"{list(out.array.shape)}, which does not match the required output shape "
-        f"{list(result.array.shape)} of {name}; reuse an out tensor by resizing it to zero "
+        f"{list(out._array.shape)}, which does not match the required output shape "
+        f"{list(result._array.shape)} of {name}; reuse an out tensor by resizing it to zero "
         "elements first: t.resize_(0)",
         stacklevel=4,
     )
@@ -117,11 +117,11 @@ def _keep_overwritten(node, x):
     """Give ``node`` a copy of its first input ``x``, whose memory is about to be overwritten."""
     recorder = mode.recorder()
     for i, origin in enumerate(node.op.origins):
-        if origin == 0 and (recorder is not None or node.saved[i] is x.array):
+        if origin == 0 and (recorder is not None or node.saved[i] is x._array):
             if recorder is not None:
                 copy = recorder.snapshot(x)
             else:
-                copy = x.array if is_meta(x) else x.array.copy()
+                copy = x._array if is_meta(x) else x._array.copy()
             node.saved = (*node.saved[:i], copy, *node.saved[i + 1 :])
             node.cells = (*node.cells[:i], None, *node.cells[i + 1 :])
     known = len(node.saved)

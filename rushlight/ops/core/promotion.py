@@ -44,7 +44,7 @@ def _combine(higher, lower):
 
 
 def _tensor_dtype(x):
-    return OF[x.array.dtype]
+    return OF[x._array.dtype]
 
 
 def promote(operands):
@@ -53,7 +53,7 @@ def promote(operands):
     for x in operands:
         if x is None:
             continue
-        array = getattr(x, "array", x)
+        array = getattr(x, "_array", x)
         if hasattr(array, "dtype") and not isinstance(x, np.generic):
             d = OF[array.dtype]
             if array.shape:

@@ -74,7 +74,7 @@ def require_fit(x, value):
 def check_fit(x, value):
     """``require_fit`` for tensors, by operations."""
     dtype = x.dtype
-    if not hasattr(value, "array") or value.dtype == dtype or not dtype.category:
+    if not hasattr(value, "_array") or value.dtype == dtype or not dtype.category:
         return
     message = f"value cannot be converted to type {dtype.name} without overflow: {{}}"
     if value.dtype.is_complex and not dtype.is_complex:

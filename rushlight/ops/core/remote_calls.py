@@ -47,7 +47,7 @@ def compute_on(d, op, inputs, params):
     if d is META:
         return without_elements(op, inputs, params)
     operands = _on(d, op, inputs[0] if op.variadic else inputs)
-    own = lambda v: _on(d, op, [v.array])[0] if isinstance(v, Tensor) else v
+    own = lambda v: _on(d, op, [v._array])[0] if isinstance(v, Tensor) else v
     params = {k: own(v) for k, v in params.items()}
     if op.shares:  # a view, or several
         return _viewed(op, operands, params)
@@ -155,7 +155,7 @@ def _by_counting(d, op, operands, params):
             mode.exchange("autocast", autocast)
     if found is NotImplemented:
         return None
-    return found.array if isinstance(found, Tensor) else tuple([t.array for t in found])
+    return found._array if isinstance(found, Tensor) else tuple([t._array for t in found])
 
 
 class Number:

@@ -15,7 +15,7 @@ __all__ = [
 
 def is_complex(x):
     """True for complex arrays, tensors and numbers."""
-    array = getattr(x, "array", x)
+    array = getattr(x, "_array", x)
     return array.dtype.kind in COMPLEX_KINDS if hasattr(array, "dtype") else isinstance(x, complex)
 
 
@@ -61,7 +61,7 @@ def log(x):
 
 def number(x):
     """The Python number in a 0-dim array or tensor; Python numbers are returned unchanged."""
-    return getattr(x, "array", x).item() if hasattr(x, "item") else x
+    return getattr(x, "_array", x).item() if hasattr(x, "item") else x
 
 
 def typed(x, like):

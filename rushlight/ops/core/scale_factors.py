@@ -24,7 +24,7 @@ def factor(value, dtype, rounded=False):
         RuntimeError: ``dtype`` has no such number.
     """
     if isinstance(value, Tensor):
-        if type(value.array) is not ndarray:
+        if type(value._array) is not ndarray:
             return value  # its number is not known in a trace, nor on this side of a device
         value = value.item()
     kind = type(value)

@@ -104,7 +104,7 @@ def seen(xp, x, *, path, strides, steps=None):
 
 def _unseen(g, x_shape, x_dtype, path, strides, steps):
     raw = isinstance(g, ndarray)
-    own = g.dtype if raw else g.array.dtype
+    own = g.dtype if raw else g._array.dtype
     dtype = x_dtype if OF[x_dtype].is_complex else own  # a view of real parts has a real g
     base = xp.zeros(x_shape, dtype) if raw else g.new_zeros(x_shape, dtype=OF[dtype])
     put = partial(patch.op.forward, xp) if raw else patch
@@ -113,7 +113,7 @@ def _unseen(g, x_shape, x_dtype, path, strides, steps):
 
 @seen.lower
 def _seen_of_views(x, path, strides, steps):
-    if steps is not None or x.array.strides != tuple(strides):
+    if steps is not None or x._array.strides != tuple(strides):
         return NotImplemented
     for op, args, params in path:
         x = apply(op, (x, *args), params)
@@ -125,7 +125,7 @@ seen.grad(x=_unseen)
 
 def _written(g, path, strides, steps):
     raw = isinstance(g, ndarray)
-    like = g if raw else _empty(g.array.shape, strides, g.array.dtype)
+    like = g if raw else _empty(g._array.shape, strides, g._array.dtype)
     part = _opened(like, path, strides, steps)[1]
     found = part.copy() if raw else seen(g, path=path, strides=strides, steps=steps)
     if not overlaps(part):
@@ -152,8 +152,8 @@ patch.grad(base=_kept, value=_written)
 
 def record_patch(root, value, path):
     """Record in the history of ``root`` that ``value`` was written to the view along ``path``."""
-    arrays = [root.array, value.array]
-    params = {"path": path, "strides": root.array.strides, "steps": None}
+    arrays = [root._array, value._array]
+    params = {"path": path, "strides": root._array.strides, "steps": None}
     if path and path[0][0].of_storage:
         (op, args, view), *rest = path
         _, params["steps"], first = geometry(root)

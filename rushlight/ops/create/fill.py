@@ -119,7 +119,7 @@ def fill_diagonal_(self, fill_value, wrap=False):
     tensor([[5., 0., 0.],
             [0., 5., 0.]])
     """
-    shape = self.array.shape
+    shape = self._array.shape
     if len(shape) < 2:
         raise RuntimeError("fill_diagonal_: dimensions must larger than 1")
     if len(shape) > 2 and len(set(shape)) > 1:

@@ -290,9 +290,9 @@ def _made_like(input, value, name, d, form, requires_grad, device):
     if mode.intercept and device is None and device_of(input) is not default_device():
         with at(device_of(input)):
             return _made_like(input, value, name, d, form, requires_grad, device)
-    array = geometry(input.array)  # for an array without elements one that looks like it
+    array = geometry(input._array)  # for an array without elements one that looks like it
     plain = form is None or form is preserve_format
-    odd = array is input.array and is_odd(array)
+    odd = array is input._array and is_odd(array)
     if (plain and array.flags.c_contiguous and not odd) or (
         not plain and form not in (channels_last, channels_last_3d)
     ):  # fmt: skip

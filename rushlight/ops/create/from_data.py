@@ -95,7 +95,7 @@ def _flattened(data):
 
 
 def _number(x):
-    if isinstance(x, Tensor) and x.array.size != 1:
+    if isinstance(x, Tensor) and x._array.size != 1:
         raise ValueError(
             f"only one element tensors can be converted to Python scalars, not {tuple(x.shape)}; "
             "use torch.stack"
@@ -174,7 +174,7 @@ def array_of(data, wanted=None, copy=True):
     ``wanted`` is the dtype of the array; None keeps the dtype of ``data``.
     """
     if isinstance(data, Tensor):
-        found = data.array
+        found = data._array
     elif isinstance(data, np.ndarray):
         found = _checked(np.asarray(data))
     elif isinstance(data, (bool, int, float, complex, np.generic)):
@@ -198,7 +198,7 @@ def array_of(data, wanted=None, copy=True):
     elif hasattr(data, "__dlpack__"):
         from rushlight.ops.tensor.interchange import from_dlpack
 
-        found = from_dlpack(data).array
+        found = from_dlpack(data)._array
     else:
         _leaf_dtype(type(data), [data])
         raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
@@ -445,13 +445,13 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
         obj = _over_memory(obj, dtype)
     obj = _live(obj)
     t = as_tensor(obj, dtype, device)
-    source = obj.array if isinstance(obj, Tensor) else obj if isinstance(obj, np.ndarray) else None
+    source = obj._array if isinstance(obj, Tensor) else obj if isinstance(obj, np.ndarray) else None
     if is_remote(t):
         shared = t is obj
     else:
         shared = source is not None and (
-            np.may_share_memory(t.array, source)
-            or (not source.size and t.array.dtype == source.dtype)
+            np.may_share_memory(t._array, source)
+            or (not source.size and t._array.dtype == source.dtype)
         )
     if copy is False and not shared:
         what = (

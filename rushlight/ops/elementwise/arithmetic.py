@@ -95,8 +95,8 @@ def _scaled(plain, scaled, x, y, alpha, out):
     if kind is int and alpha == 1:
         return plain(x, y, out=out)
     if (kind is float or kind is int) and type(x) is Tensor is type(y):
-        d = x.array.dtype
-        if d is y.array.dtype and (d is _F4 or d is _F8):
+        d = x._array.dtype
+        if d is y._array.dtype and (d is _F4 or d is _F8):
             y = mul(y, factor(alpha, OF[d]))
             return plain(x, y) if out is None else plain(x, y, out=out)
     found = overridden(plain, (x, y), {"alpha": alpha})
@@ -108,7 +108,7 @@ def _scaled(plain, scaled, x, y, alpha, out):
     alpha = factor(alpha, result, rounded=True)
     if not isinstance(y, Tensor):
         return plain(x, y and alpha if result is dtypes.bool else y * alpha, out=out)
-    if y.array.dtype is result.numpy and result in (dtypes.float32, dtypes.float64):
+    if y._array.dtype is result.numpy and result in (dtypes.float32, dtypes.float64):
         return plain(x, mul(y, alpha), out=out)
     return scaled(x, y, alpha, out=out)
 

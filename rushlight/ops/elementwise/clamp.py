@@ -161,7 +161,7 @@ _clamp_max_tensor = _held("clamp_max", "ClampMaxBackward1", True)
 def _bound(number, x):
     if not isinstance(x, Tensor):
         return number
-    dtype = x.array.dtype
+    dtype = x._array.dtype
     if type(number) is int and dtype.kind in "iu":
         as_scalar(number, dtype)  # raises if the dtype has no such number
     return as_in_half(number, dtype)

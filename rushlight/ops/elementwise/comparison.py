@@ -248,6 +248,6 @@ def equal(input, other):
                 f"equal(): argument '{('input', 'other')[i]}' (position {i + 1}) must be Tensor, "
                 f"not {type(x).__name__}"
             )
-    if input.array.shape != other.array.shape:
+    if input._array.shape != other._array.shape:
         return False
     return bool((input == other).all())

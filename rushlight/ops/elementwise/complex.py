@@ -21,7 +21,7 @@ from rushlight.tensor import LazyViewOf, Tensor
 def _is_complex(x, name):
     if not isinstance(x, Tensor):
         raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(x).__name__}")
-    return OF[x.array.dtype].is_complex
+    return OF[x._array.dtype].is_complex
 
 
 @elementwise(public=False, method=False, inplace=False, name="conj", grad_name="ConjBackward0",

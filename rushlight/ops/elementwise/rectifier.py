@@ -62,7 +62,7 @@ def prelu(input, weight):
                 f"prelu(): argument '{argument}' (position {position}) must be Tensor, not "
                 f"{type(t).__name__}"
             )
-    x, w = input.array, weight.array
+    x, w = input._array, weight._array
     if x.dtype != w.dtype:
         raise DtypeError(
             f"prelu: Type promoting not supported. Got {input.dtype} and {weight.dtype}"

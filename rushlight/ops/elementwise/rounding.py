@@ -181,7 +181,7 @@ def sgn(xp, x):
 
 
 def _sgn_slope(g, x, out):
-    if getattr(x, "array", x).dtype.kind != "c":
+    if getattr(x, "_array", x).dtype.kind != "c":
         return zeros(g)
     size = abs(x)
     slope = (g - out * (conj(out) * g).real) / size

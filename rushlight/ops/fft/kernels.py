@@ -152,7 +152,7 @@ def _scaled(x, dim, n, factor):
     They are all but the first and, if n is even, the last.
     """
     factors = np.ones(
-        n // 2 + 1, np.finfo(x.dtype if type(x) is np.ndarray else x.array.dtype).dtype
+        n // 2 + 1, np.finfo(x.dtype if type(x) is np.ndarray else x._array.dtype).dtype
     )
     factors[1 : (n + 1) // 2] = factor
     factors = factors.reshape([-1] + [1] * (x.ndim - 1 - dim))

@@ -103,7 +103,7 @@ def _masked(x, values, dims, indices, accumulate):
     if len(indices) > 1 or values.numel() != 1 or accumulate:
         return NotImplemented
     (mask,) = indices
-    after = x.array.ndim - dims[0] - mask.array.ndim
+    after = x._array.ndim - dims[0] - mask._array.ndim
     return x.masked_fill(mask.reshape((*mask.shape, *[1] * after)), values.reshape(()))
 
 
@@ -126,4 +126,6 @@ def check_bounds(x, dims, keys):
 
 def filled(x, value):
     """Convert ``value``, a number or a 0-dim tensor, to the dtype of ``x``."""
-    return value.to(x.dtype) if hasattr(value, "array") else as_scalar(value, x.array.dtype).item()
+    return (
+        value.to(x.dtype) if hasattr(value, "_array") else as_scalar(value, x._array.dtype).item()
+    )

@@ -51,7 +51,7 @@ def places_of(dims, keys):
     if recording is None or not recording.batches:
         return dims, keys
     masks = [k for k in keys if k.dtype is bool_]
-    if not masks or not all(isinstance(k.array, ndarray) for k in masks):
+    if not masks or not all(isinstance(k._array, ndarray) for k in masks):
         return dims, keys
     with mode.suspended():
         return without_masks(dims, keys)

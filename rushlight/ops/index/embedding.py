@@ -217,7 +217,7 @@ def embedding(
             "embedding(): argument 'indices' (position 2) must be Tensor, not "
             f"{type(input).__name__}"
         )
-    w, indices = weight.array, input.array
+    w, indices = weight._array, input._array
     if w.ndim != 2:
         raise ShapeError(f"embedding: 'weight' must be 2-D, but is {tuple(w.shape)}")
     if indices.dtype.name not in ("int64", "int32"):
@@ -274,7 +274,7 @@ def _one_hot_of_comparison(x, num_classes):
 
 @one_hot.lower_check
 def _classes(x, num_classes):
-    most = np.iinfo(x.array.dtype).max
+    most = np.iinfo(x._array.dtype).max
     message = "one_hot: Class values must be non-negative, but one is {}"
     check_range(x, low=0, high=most, error=RuntimeError, message=message)
     message = (

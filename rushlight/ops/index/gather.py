@@ -194,7 +194,7 @@ def _taped_index(x, array, tensors, keys, dims):
     if x.node is None:
         return _maybe_turned(taped(index.op, array, (), (), ()))
     n = len(index.op.inputs) - 1
-    saved = {"x_shape": x.array.shape, "dims": dims}
+    saved = {"x_shape": x._array.shape, "dims": dims}
     cells = {}
     for i in range(n):
         saved[f"i{i}"] = keys[i] if i < len(keys) else None
@@ -466,14 +466,14 @@ def take_along_dim(input, indices, dim=None, *, out=None):
             raise TypeError(
                 f"take_along_dim(): argument '{argument}' must be Tensor, not {type(t).__name__}"
             )
-    if indices.array.dtype.name != "int64":
+    if indices._array.dtype.name != "int64":
         raise DtypeError(
             f"take_along_dim(): dtype of indices should be int64 but got {indices.dtype}; convert "
             "with .long()"
         )
     if dim is None:
         return gather(input.reshape(-1), 0, indices.reshape(-1), out=out)
-    have, index = input.array.shape, indices.array.shape
+    have, index = input._array.shape, indices._array.shape
     if len(have) != len(index):
         raise ShapeError(
             "take_along_dim(): input and indices should have the same number of dimensions, but "

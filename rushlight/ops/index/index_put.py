@@ -157,15 +157,15 @@ def _put_arguments(x, indices, values, name):
         k = index_tensor(k)
         dims.append(d)
         found.append(k)
-        d += k.array.ndim if k.array.dtype.kind == "b" else 1
-    if d > x.array.ndim:
+        d += k._array.ndim if k._array.dtype.kind == "b" else 1
+    if d > x._array.ndim:
         raise IndexError(
-            f"{name}: too many indices for tensor of dimension {x.array.ndim} (got {d})"
+            f"{name}: too many indices for tensor of dimension {x._array.ndim} (got {d})"
         )
     if not 1 <= len(found) <= 6:
         raise IndexError(f"{name}: takes 1 to 6 index tensors, not {len(found)}")
     for dim, k in zip(dims, found, strict=True):
-        check_mask(k, dim, x.array.shape)
+        check_mask(k, dim, x._array.shape)
     dims, found = places_of(tuple(dims), found)
     return (values, *found), dims
 

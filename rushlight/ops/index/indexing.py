@@ -38,7 +38,7 @@ def __getitem__(self, index):
         except TypeError:
             pass  # the slice's ends are not plain ints: ``parse`` below converts them
     if kind is Tensor:
-        key, shape = index.array, self.array.shape
+        key, shape = index._array, self._array.shape
         fits = key.dtype.kind == "i" or (key.dtype.kind == "b" and key.shape == shape[: key.ndim])
         if fits and key.ndim and shape:
             return indexed(self, [(0, index_tensor(index))])
@@ -65,7 +65,7 @@ def _as_value(x, value):
     if isinstance(value, Tensor):
         if value.view_of is not None:
             refresh(value)
-        return value.array
+        return value._array
     if isinstance(value, (bool, int, float, complex, np.integer)):
         try:
             return as_scalar(value, x.dtype)
@@ -82,7 +82,7 @@ def _as_value(x, value):
 @method
 def __setitem__(self, index, value):
     try:
-        found = _as_value(self.array, value)
+        found = _as_value(self._array, value)
     except TypeError:
         if overridden(__setitem__, (self, index, value), {}) is NotImplemented:
             raise
@@ -105,9 +105,9 @@ def __setitem__(self, index, value):
         return
     check_write(self, "__setitem__")
     try:
-        part = self.array[basic]
+        part = self._array[basic]
     except IndexError:
-        explain(basic, self.array)
+        explain(basic, self._array)
         raise
     if found.dtype != part.dtype:
         if advanced and isinstance(value, Tensor):
@@ -118,7 +118,7 @@ def __setitem__(self, index, value):
     if advanced:
         while found.ndim and found.shape[0] == 1:
             found = found[0]
-        key = key_of(part.ndim, [d for d, _ in advanced], [k.array for _, k in advanced])
+        key = key_of(part.ndim, [d for d, _ in advanced], [k._array for _, k in advanced])
     else:
         key = ...
         if 0 in part.strides and part.size:
@@ -139,7 +139,7 @@ def _tracked(x, value):
 
 
 def _check_dtypes(x, value, advanced):
-    if len(advanced) == 1 and advanced[0][1].array.dtype.kind == "b" and value.array.size == 1:
+    if len(advanced) == 1 and advanced[0][1]._array.dtype.kind == "b" and value._array.size == 1:
         return  # a single value for a mask is converted, as in masked_fill_
     raise DtypeError(
         f"Index put requires the source and destination dtypes match, got {x.dtype} for the "
@@ -158,7 +158,7 @@ def _put(part, key, value, advanced):
             f"indexing result of shape {list(part[key].shape)}"
         ) from None
     except IndexError:
-        dims, keys = [d for d, _ in advanced], [k.array for _, k in advanced]
+        dims, keys = [d for d, _ in advanced], [k._array for _, k in advanced]
         if not part.size:
             from_empty(part, dims, keys)
             return  # nothing is written, and PyTorch does not check the indices either
@@ -170,15 +170,15 @@ def _write_recorded(x, op, basic, advanced, value, found):
     """Do ``x[index] = value`` by recorded operations, for gradients and traces."""
     part = x if op is None else look(x, op, basic)
     if not isinstance(value, Tensor):
-        value = from_array(converted(found, x.array.dtype))
-    elif advanced and value.array.dtype != x.array.dtype:
+        value = from_array(converted(found, x._array.dtype))
+    elif advanced and value._array.dtype != x._array.dtype:
         _check_dtypes(x, value, advanced)
         value = to(value, x.dtype)
     lead = 0
-    while value.array.ndim - lead > 0 and value.array.shape[lead] == 1:
+    while value._array.ndim - lead > 0 and value._array.shape[lead] == 1:
         lead += 1
     if lead:
-        value = value.reshape(value.array.shape[lead:])
+        value = value.reshape(value._array.shape[lead:])
     if advanced:
         check_count(advanced)
         check_write(part, "__setitem__", value.node is not None)

@@ -205,7 +205,7 @@ def where(condition, input=None, other=None, *, out=None):
         raise TypeError(f"where() received an invalid combination of arguments - got ({given})")
     if input is None:
         return nonzero(condition, as_tuple=True)
-    d = condition.array.dtype
+    d = condition._array.dtype
     if d.kind != "b":
         if d.name != "uint8":
             raise RuntimeError(
@@ -378,7 +378,7 @@ def _masked_source_back(g, mask, source_shape):
         out[: taken.size] = taken
         return out.reshape(source_shape)
     taken = g.masked_select(mask)
-    return embed(taken, shape=(n,), index=(slice(taken.array.size),)).reshape(source_shape)
+    return embed(taken, shape=(n,), index=(slice(taken._array.size),)).reshape(source_shape)
 
 
 _masked_scatter.grad(x=lambda g, mask: choose(mask, 0, g), source=_masked_source_back)

@@ -72,7 +72,7 @@ def _as_tensors(rule):
         values = g, x, index, src, out
         tensors = [from_array(v) if type(v) is ndarray else v for v in values]
         found = rule(*tensors, dim, reduce)
-        return found.array if type(g) is ndarray else found
+        return found._array if type(g) is ndarray else found
 
     return run
 
@@ -124,7 +124,7 @@ def _neutral(x, reduce):
     """Return the neutral element of the reduction in the dtype of ``x``, such as 0 for a sum."""
     if reduce in ("sum", "mean", "prod"):
         return int(reduce == "prod")
-    dtype = x.array.dtype
+    dtype = x._array.dtype
     if dtype.kind == "b":
         return reduce == "amin"
     if dtype.kind in "iu":

@@ -86,7 +86,7 @@ def embed(xp, x, *, shape, index):
 def placed(base, value, index):
     """Return a copy of the tensor ``base`` with ``value`` written at the basic ``index``."""
     path = ((SLICE, (), {"index": index}),)
-    return OPS["patch"].call(base, value, path=path, strides=base.array.strides)
+    return OPS["patch"].call(base, value, path=path, strides=base._array.strides)
 
 
 embed.lower(lambda x, shape, index: placed(x.new_zeros(shape), x, index))
@@ -119,17 +119,17 @@ def look(x, op, index):
         try:
             return apply(op, (x,), {"index": index})
         except IndexError:
-            explain(index, x.array)
+            explain(index, x._array)
             raise
     if x.view_of is not None:
         refresh(x)
     try:
-        array = x.array[index]
+        array = x._array[index]
     except IndexError:
-        explain(index, x.array)
+        explain(index, x._array)
         raise
     if None in index or not array.size:
-        array = _exact(x.array, index)
+        array = _exact(x._array, index)
     return viewed(op, x, array, {"index": index})
 
 

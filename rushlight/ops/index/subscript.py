@@ -43,7 +43,7 @@ _INDICES = (
 def index_tensor(k):
     """Convert an index that is a tensor, an array or a sequence to a tensor of ints or bools."""
     if isinstance(k, Tensor):
-        d = k.array.dtype
+        d = k._array.dtype
         if d.kind == "b" or (d.kind == "i" and d.itemsize >= 4):
             return k
         if d.name == "uint8":
@@ -52,7 +52,7 @@ def index_tensor(k):
                 "instead.", stacklevel=4,
             )  # fmt: skip
             return to(k, OF[np.dtype(bool)])
-        if k.array.ndim == 0 and d.kind in "iu":
+        if k._array.ndim == 0 and d.kind in "iu":
             return to(k, OF[np.dtype("i8")])
         raise IndexError(
             f"tensors used as indices must be long, int, byte or bool tensors, not {k.dtype}"
@@ -65,7 +65,7 @@ def index_tensor(k):
         from rushlight.ops.create.from_data import tensor
 
         found = tensor(k) if len(k) or isinstance(k, ndarray) else from_array(np.empty(0, np.int64))
-        if found.array.dtype.kind == "b" or found.array.dtype == np.uint8:
+        if found._array.dtype.kind == "b" or found._array.dtype == np.uint8:
             return index_tensor(found)
         return to(found, OF[np.dtype("i8")])
     raise IndexError(f"{_INDICES} (got {type(k).__name__})")
@@ -81,7 +81,7 @@ def _as_tuple(index):
         return index
     if isinstance(index, list) and len(index) < 32 and any(
         k is None or k is Ellipsis or isinstance(k, (slice, list, tuple, ndarray))
-        or (isinstance(k, Tensor) and k.array.ndim) for k in index
+        or (isinstance(k, Tensor) and k._array.ndim) for k in index
     ):  # fmt: skip
         return tuple(index)
     return (index,)
@@ -98,8 +98,8 @@ def _simplified(k):
     if not isinstance(k, (Tensor, ndarray)) and hasattr(k, "__index__"):
         return operator.index(k)
     k = index_tensor(k if not isinstance(k, ndarray) or k.ndim else from_array(k))
-    if k.array.ndim == 0 and mode.recorder() is None:
-        return k.array.item()  # 0-dim tensors mean the same as Python's ints and bools
+    if k._array.ndim == 0 and mode.recorder() is None:
+        return k._array.item()  # 0-dim tensors mean the same as Python's ints and bools
     return k
 
 
@@ -107,8 +107,8 @@ def _consumed(k):
     """Return how many dims of the tensor an item of an index uses up."""
     if k is None or k is Ellipsis or k is True or k is False:
         return 0
-    if isinstance(k, Tensor) and k.array.dtype.kind == "b":
-        return k.array.ndim
+    if isinstance(k, Tensor) and k._array.dtype.kind == "b":
+        return k._array.ndim
     return 1
 
 
@@ -123,7 +123,7 @@ def parse(x, index):
     are those of the view.
     """
     items = [_simplified(k) for k in _as_tuple(index)]
-    shape = x.array.shape
+    shape = x._array.shape
     used = sum(map(_consumed, items))
     if used > len(shape):
         _too_many(items, len(shape))
@@ -186,7 +186,7 @@ def _check_bounds(k, dim, shape):
 
 def check_mask(k, dim, shape):
     """Raise IndexError if ``k`` is a mask whose shape differs from ``shape``, from ``dim`` on."""
-    array = k.array
+    array = k._array
     if array.dtype.kind == "b" and array.shape != shape[dim : dim + array.ndim]:
         at = next((i for i in range(array.ndim) if array.shape[i] != shape[dim + i]), 0)
         raise IndexError(

@@ -119,7 +119,7 @@ def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
     n = input.ndim
     dims = {"dim1": shapes.dim(dim1, n, "diagonal"), "dim2": shapes.dim(dim2, n, "diagonal")}
     path = ((diagonal.op, (), {"offset": offset, **dims}),)
-    return OPS["patch"].call(input, src, path=path, strides=input.array.strides)
+    return OPS["patch"].call(input, src, path=path, strides=input._array.strides)
 
 
 @function
@@ -147,7 +147,7 @@ def as_strided_scatter(input, src, size, stride, storage_offset=None):
     array = tensor_array(input, "as_strided_scatter")
     view = as_strided(input, size, stride, storage_offset)
     src = _fitted(src, view)
-    check_overlap(view.array, "as_strided_scatter")
+    check_overlap(view._array, "as_strided_scatter")
     _, steps, first = geometry(input)
     start = 0 if storage_offset is None else storage_offset - first  # from the first element on
     params = {"size": tuple(size), "stride": tuple(stride), "start": start, "geometry": None}

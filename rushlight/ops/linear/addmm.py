@@ -68,9 +68,9 @@ def _sum(product_, input, alpha, beta, name, operand):
         found = found + (input if beta == 1 else input * beta)
     elif input.requires_grad and mode.records():
         found = where(found.new_ones((), dtype=dtypes.bool), found, input)  # its gradient is 0
-    elif found.array.shape != input.array.shape:
-        found = found.expand(shapes.broadcast(name, found.array.shape, input.array.shape))
-    if found.array.shape != product_.array.shape:
+    elif found._array.shape != input._array.shape:
+        found = found.expand(shapes.broadcast(name, found._array.shape, input._array.shape))
+    if found._array.shape != product_._array.shape:
         raise ShapeError(
             f"{name}: input {tuple(input.shape)} must be broadcastable to the product's shape "
             f"{tuple(product_.shape)}"
@@ -200,7 +200,7 @@ def addr(input, vec1, vec2, *older, beta=1, alpha=1, out=None):
     if result is dtypes.bool:
         found = (input & bool(beta)) | (outer(vec1, vec2) & bool(alpha))
         return found if out is None else store(out, found, "addr", casts=True)
-    op = _outer_by_columns if _by_columns(input.array) else outer
+    op = _outer_by_columns if _by_columns(input._array) else outer
     return _axpby(op, vec1, vec2, input.to(result), alpha, beta, "addr", out, casts=True)
 
 

@@ -85,7 +85,7 @@ class _Shape:
     """What ``_parse`` and ``_letter_sizes`` ask of an operand."""
 
     def __init__(self, shape):
-        self.array, self.shape, self.ndim = self, shape, len(shape)
+        self._array, self.shape, self.ndim = self, shape, len(shape)
 
 
 class _Plan(NamedTuple):
@@ -158,7 +158,7 @@ def _unless_sorted(order):
 def _one_product(equation, x, y):
     """The result of an equation that is a single product of matrices, else None."""
     try:
-        plan = _plan(equation, x.array.shape, y.array.shape)
+        plan = _plan(equation, x._array.shape, y._array.shape)
     except (AttributeError, RuntimeError):  # raised again, with the operands
         return None
     if plan is None:
@@ -267,7 +267,7 @@ def _once(terms, dots):
 def _letter_sizes(equation, terms, operands):
     sizes: dict = {}
     for term, t in zip(terms, operands, strict=True):
-        for c, n in zip(term, t.array.shape, strict=True):
+        for c, n in zip(term, t._array.shape, strict=True):
             if sizes.get(c, 1) == 1:
                 sizes[c] = n
             elif n not in (1, sizes[c]):
@@ -317,7 +317,7 @@ def _pair(x, lx, y, ly, order, sizes):
     """
     single = [
         c for t, letters in ((x, lx), (y, ly))
-        for c, n in zip(letters, t.array.shape, strict=True) if n == 1 and c not in order
+        for c, n in zip(letters, t._array.shape, strict=True) if n == 1 and c not in order
     ]  # fmt: skip
     x, lx = _without(x, lx, single)
     y, ly = _without(y, ly, single)
@@ -331,14 +331,14 @@ def _pair(x, lx, y, ly, order, sizes):
     left = [c for c in order if c in lx and c not in ly]
     right = [c for c in order if c in ly and c not in lx]
     spread = lambda t, letters: t.expand([
-        sizes[c] if c in both else n for c, n in zip(letters, t.array.shape, strict=True)
+        sizes[c] if c in both else n for c, n in zip(letters, t._array.shape, strict=True)
     ])  # fmt: skip
     x, y = spread(x, lx), spread(y, ly)
     count = lambda letters: shapes.numel(sizes[c] for c in letters)
     xs = x.permute(*[lx.index(c) for c in batch + left + inner]) if lx else x
     ys = y.permute(*[ly.index(c) for c in batch + inner + right]) if ly else y
-    own = dict(zip(lx, x.array.shape, strict=True))
-    own.update(zip(ly, y.array.shape, strict=True))
+    own = dict(zip(lx, x._array.shape, strict=True))
+    own.update(zip(ly, y._array.shape, strict=True))
     xs = xs.reshape(count(batch), shapes.numel(own[c] for c in left), count(inner))
     ys = ys.reshape(count(batch), count(inner), shapes.numel(own[c] for c in right))
     found = bmm(xs, ys).reshape([own[c] for c in batch + left + right])
@@ -353,7 +353,7 @@ def _without(t, letters, gone):
     for c in gone:
         if c in letters:
             i = letters.index(c)
-            t = t.squeeze(i) if t.array.shape[i] == 1 else t.sum(i)
+            t = t.squeeze(i) if t._array.shape[i] == 1 else t.sum(i)
             letters = [*letters[:i], *letters[i + 1 :]]
     return t, letters
 

@@ -155,7 +155,7 @@ def linear(input, weight, bias=None):
             refresh(input)
         if weight.view_of is not None:
             refresh(weight)
-        x, w = input.array, weight.array
+        x, w = input._array, weight._array
         d = x.dtype
         if mode.intercept or w.ndim != 2 or w.dtype is not d or (d is not _F4 and d is not _F8):
             return _general(input, weight, bias)
@@ -193,12 +193,12 @@ def _general(input, weight, bias):
                 f"linear(): argument '{name}' (position {position}) must be Tensor, not "
                 f"{type(t).__name__}"
             )
-    if weight.array.ndim == 1 and bias is None:
+    if weight._array.ndim == 1 and bias is None:
         return input @ weight
-    _check(None if bias is None else bias.array, input.array, weight.array)
-    matrix = input.array.ndim == 2
+    _check(None if bias is None else bias._array, input._array, weight._array)
+    matrix = input._array.ndim == 2
     if bias is None:
         return apply(_UNBIASED if matrix else _UNBIASED_ND, (input, weight), {})
-    if bias.array.ndim != 1:
+    if bias._array.ndim != 1:
         return _general(input, weight, None) + bias
     return apply(_AFFINE if matrix else _AFFINE_ND, (bias, input, weight), {})

@@ -185,7 +185,7 @@ def matmul(input, other, *, out=None):
             return found
         check_tensors("matmul", input=input, other=other)
     try:
-        are_matrices = input.array.ndim == 2 == other.array.ndim
+        are_matrices = input._array.ndim == 2 == other._array.ndim
     except AttributeError:  # a class whose tensors have no array has rules of its own
         return overridden(matmul, (input, other), {} if out is None else {"out": out})
     if are_matrices:
@@ -204,7 +204,7 @@ def _short(input, other):
             refresh(input)
         if other.view_of is not None:
             refresh(other)
-        x, y = input.array, other.array
+        x, y = input._array, other._array
         d = x.dtype
         if (d is not _F4 and d is not _F8) or y.dtype is not d or mode.intercept:
             return None
@@ -228,22 +228,22 @@ def _short(input, other):
 
 def _by_rank(x, y):
     """``x @ y`` by the operation for the operands' numbers of dims."""
-    n, m = x.array.ndim, y.array.ndim
+    n, m = x._array.ndim, y._array.ndim
     if n == 1 and m == 1:
         return _dot(x, y)
     if n == 2 and m == 1:
         return _mv(x, y)
-    shapes.matmul(tuple(x.array.shape), tuple(y.array.shape))
-    if n == 3 == m and x.array.shape[0] != y.array.shape[0]:
-        if x.array.shape[0] == 1 and x.node is not None:
+    shapes.matmul(tuple(x._array.shape), tuple(y._array.shape))
+    if n == 3 == m and x._array.shape[0] != y._array.shape[0]:
+        if x._array.shape[0] == 1 and x.node is not None:
             x, n = x.squeeze(0), 2
-        elif y.array.shape[0] == 1 and y.node is not None:
+        elif y._array.shape[0] == 1 and y.node is not None:
             y, m = y.squeeze(0), 2
     if n <= 2 < m and x.node is not None:
-        columns = n == 1 or 1 in (x.array.shape[0], y.array.shape[-1])
+        columns = n == 1 or 1 in (x._array.shape[0], y._array.shape[-1])
         if columns and not (mode.intercept and mode.recorder()):
             return _of_columns(x, y)
-        if reshape_view(geometry(y.array).mT, (-1, y.array.shape[-2])) is None:
+        if reshape_view(geometry(y._array).mT, (-1, y._array.shape[-2])) is None:
             y = y.clone()  # PyTorch multiplies the columns of all batches as one matrix
     if n == 1:
         return _own(matmul(x.unsqueeze(0), y).squeeze(-2))
@@ -251,18 +251,18 @@ def _by_rank(x, y):
         return _own(matmul(x, y.unsqueeze(-1)).squeeze(-1))
     if m == 2 and n > 2:
         # One large product instead of a batch of small ones.
-        rows = x.reshape(shapes.numel(x.array.shape[:-1]), x.array.shape[-1])
-        return _own(_mm(rows, y).reshape(*x.array.shape[:-1], y.array.shape[-1]))
+        rows = x.reshape(shapes.numel(x._array.shape[:-1]), x._array.shape[-1])
+        return _own(_mm(rows, y).reshape(*x._array.shape[:-1], y._array.shape[-1]))
     return _bmm(x, y)
 
 
 def _of_columns(x, y):
     """A vector or matrix ``x`` times a batch ``y``, whose columns form one large matrix."""
-    *batch, k, width = y.array.shape
+    *batch, k, width = y._array.shape
     columns = y.mT.reshape(shapes.numel((*batch, width)), k)
-    if x.array.ndim == 1:
+    if x._array.ndim == 1:
         return _own(_mv(columns, x).reshape(*batch, width))
-    found = _mm(columns, x.t()).reshape(*batch, width, x.array.shape[0])
+    found = _mm(columns, x.t()).reshape(*batch, width, x._array.shape[0])
     return _own(found.mT.contiguous())
 
 
@@ -301,9 +301,9 @@ def __rmatmul__(self, other):
 def ranked(name, op, ranks, **given):
     check_tensors(name, **given)
     for (argument, t), rank in zip(given.items(), ranks, strict=True):
-        if t.array.ndim != rank:
+        if t._array.ndim != rank:
             raise ShapeError(
-                f"{name}: {argument} must be a {rank}D tensor, but it is {t.array.ndim}D: "
+                f"{name}: {argument} must be a {rank}D tensor, but it is {t._array.ndim}D: "
                 f"{tuple(t.shape)}"
             )
     return op
@@ -350,10 +350,10 @@ def bmm(input, mat2, *, out=None):
     torch.Size([5, 2, 4])
     """
     ranked("bmm", _bmm, (3, 3), input=input, mat2=mat2)
-    if input.array.shape[0] != mat2.array.shape[0]:
+    if input._array.shape[0] != mat2._array.shape[0]:
         raise ShapeError(
             f"bmm: batch1 {tuple(input.shape)} and batch2 {tuple(mat2.shape)} must have the same "
-            f"batch size: {input.array.shape[0]} and {mat2.array.shape[0]}"
+            f"batch size: {input._array.shape[0]} and {mat2._array.shape[0]}"
         )
     return _bmm(input, mat2, out=out)
 
@@ -445,13 +445,13 @@ def inner(input, other, *, out=None):
     tensor(11.)
     """
     check_tensors("inner", input=input, other=other)
-    if not input.array.ndim or not other.array.ndim:
+    if not input._array.ndim or not other._array.ndim:
         found = input * other
         return found if out is None else store(out, found, "inner")
-    if input.array.shape[-1] != other.array.shape[-1]:
+    if input._array.shape[-1] != other._array.shape[-1]:
         raise ShapeError(
             f"inner: the last dims of {tuple(input.shape)} and {tuple(other.shape)} must match: "
-            f"{input.array.shape[-1]} and {other.array.shape[-1]}"
+            f"{input._array.shape[-1]} and {other._array.shape[-1]}"
         )
     return tensordot(input, other, ([-1], [-1]), out=out)
 
@@ -480,18 +480,18 @@ def tensordot(a, b, dims=2, out=None):
     check_tensors("tensordot", a=a, b=b)
     dims_a, dims_b = _contracted(a, b, dims)
     for i, j in zip(dims_a, dims_b, strict=True):
-        if b.array.shape[j] == 1:
+        if b._array.shape[j] == 1:
             a = a.sum(i, keepdim=True, dtype=a.dtype)
-        elif a.array.shape[i] == 1:
+        elif a._array.shape[i] == 1:
             b = b.sum(j, keepdim=True, dtype=b.dtype)
-    keep_a = [i for i in range(a.array.ndim) if i not in dims_a]
-    keep_b = [i for i in range(b.array.ndim) if i not in dims_b]
-    shape = [a.array.shape[i] for i in keep_a] + [b.array.shape[i] for i in keep_b]
-    k = shapes.numel(a.array.shape[i] for i in dims_a)
+    keep_a = [i for i in range(a._array.ndim) if i not in dims_a]
+    keep_b = [i for i in range(b._array.ndim) if i not in dims_b]
+    shape = [a._array.shape[i] for i in keep_a] + [b._array.shape[i] for i in keep_b]
+    k = shapes.numel(a._array.shape[i] for i in dims_a)
     rows = a.permute([*keep_a, *dims_a]).reshape(
-        -1 if k else shapes.numel(a.array.shape[i] for i in keep_a), k
+        -1 if k else shapes.numel(a._array.shape[i] for i in keep_a), k
     )
-    width = shapes.numel(b.array.shape[i] for i in keep_b)
+    width = shapes.numel(b._array.shape[i] for i in keep_b)
     columns = b.permute([*dims_b, *keep_b]).reshape(k, width)
     found = _mm(rows, columns).reshape(shape)
     return found if out is None else store(out, found, "tensordot")
@@ -503,12 +503,12 @@ def _contracted(a, b, dims):
     if isinstance(dims, int):
         if dims < 0:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
-        if dims > min(a.array.ndim, b.array.ndim):
+        if dims > min(a._array.ndim, b._array.ndim):
             raise RuntimeError(
                 f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims} for "
                 f"{tuple(a.shape)} and {tuple(b.shape)}"
             )
-        dims = range(a.array.ndim - dims, a.array.ndim), range(dims)
+        dims = range(a._array.ndim - dims, a._array.ndim), range(dims)
     first, second = dims
     first = [first] if isinstance(first, int) else list(first)
     second = [second] if isinstance(second, int) else list(second)
@@ -516,13 +516,16 @@ def _contracted(a, b, dims):
         raise RuntimeError(
             f"tensordot: both dimension lists should have same length, got {first} and {second}"
         )
-    first = [shapes.dim(d, a.array.ndim, "tensordot") for d in first]
-    second = [shapes.dim(d, b.array.ndim, "tensordot") for d in second]
+    first = [shapes.dim(d, a._array.ndim, "tensordot") for d in first]
+    second = [shapes.dim(d, b._array.ndim, "tensordot") for d in second]
     for i, j in zip(first, second, strict=True):
-        if a.array.shape[i] != b.array.shape[j] and 1 not in (a.array.shape[i], b.array.shape[j]):
+        if a._array.shape[i] != b._array.shape[j] and 1 not in (
+            a._array.shape[i],
+            b._array.shape[j],
+        ):
             raise ShapeError(
                 "tensordot: contracted dimensions need to match, but first has size "
-                f"{a.array.shape[i]} in dim {i} and second has size {b.array.shape[j]} in dim {j}: "
-                f"{tuple(a.shape)} and {tuple(b.shape)}"
+                f"{a._array.shape[i]} in dim {i} and second has size {b._array.shape[j]} in dim "
+                f"{j}: {tuple(a.shape)} and {tuple(b.shape)}"
             )
     return first, second

@@ -90,7 +90,7 @@ def _diag_of_patch(x, diagonal):
     n = x.shape[0] + abs(diagonal)
     base = x.new_zeros((n, n))
     path = ((OPS["diagonal"], (), {"offset": diagonal, "dim1": 0, "dim2": 1}),)
-    return OPS["patch"].call(base, x, path=path, strides=base.array.strides)
+    return OPS["patch"].call(base, x, path=path, strides=base._array.strides)
 
 
 _diag_matrix.grad(

@@ -215,11 +215,11 @@ def _cross_entropy_slope(g, x, target, weight, reduction, ignore_index, name, me
         return found - _place(e.shape, target, scale)
     scale = class_indices.scale(g, x.shape, target, weight, reduction, ignore_index)
     hot = class_indices.hot(target, x.shape, ignore_index)
-    return softmax(x, class_dim(x.array.shape)) * scale - scale.where(hot, 0)
+    return softmax(x, class_dim(x._array.shape)) * scale - scale.where(hot, 0)
 
 
 def _cross_entropy_of_tensors(x, target, weight, reduction, ignore_index):
-    dim = class_dim(x.array.shape)
+    dim = class_dim(x._array.shape)
     largest = x.amax(dim, keepdim=True)
     total = (x - largest).exp().sum(dim, keepdim=True)
     surprise = total.log() - (class_indices.picked(x, target, ignore_index) - largest)
@@ -265,7 +265,7 @@ def nll_loss(
     }  # fmt: skip
     if not isinstance(input, Tensor):
         refuse(_NLL[0], 0, input)
-    return apply(_NLL[input.array.ndim > 2], (input, target, weight), params)
+    return apply(_NLL[input._array.ndim > 2], (input, target, weight), params)
 
 
 def cross_entropy(
@@ -305,12 +305,12 @@ def cross_entropy(
         refuse(_CROSS_ENTROPY[0], 1, target)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
-    if input.array.shape == target.array.shape:
+    if input._array.shape == target._array.shape:
         return _of_probabilities(input, target, weight, reduction, label_smoothing)
     if label_smoothing:
         return _smoothed(input, target, weight, ignore_index, reduction, label_smoothing)
     params = {"reduction": reduction, "ignore_index": ignore_index, "name": "cross_entropy"}
-    return apply(_CROSS_ENTROPY[input.array.ndim > 2], (input, target, weight), params)
+    return apply(_CROSS_ENTROPY[input._array.ndim > 2], (input, target, weight), params)
 
 
 def _short(input, target, ignore_index):
@@ -324,7 +324,7 @@ def _short(input, target, ignore_index):
             refresh(input)
         if target.view_of is not None:
             refresh(target)
-        x, t = input.array, target.array
+        x, t = input._array, target._array
         d = x.dtype
         if (
             mode.intercept
@@ -347,14 +347,14 @@ def _short(input, target, ignore_index):
 
 @autocasts(SINGLE)
 def _of_probabilities(input, target, weight, reduction, label_smoothing):
-    if target.array.dtype.kind in "iub":
+    if target._array.dtype.kind in "iub":
         raise DtypeError(
             f"cross_entropy: Expected floating point type for target with class probabilities, got "
             f"{target.dtype}: target has input's shape {tuple(input.shape)}; class indices have no "
             "dim of classes"
         )
-    dim = class_dim(input.array.shape)
-    classes = input.array.shape[dim]
+    dim = class_dim(input._array.shape)
+    classes = input._array.shape[dim]
     if weight is not None and tuple(weight.shape) != (classes,):
         raise ShapeError(
             "cross_entropy: weight tensor should be defined either for all or no classes: input "
@@ -367,7 +367,7 @@ def _of_probabilities(input, target, weight, reduction, label_smoothing):
         terms = terms * _per_class(weight, input)
     losses = -terms.sum(dim)
     if reduction == "mean":
-        return losses.sum() / (input.array.size // classes if classes else 0)
+        return losses.sum() / (input._array.size // classes if classes else 0)
     return losses.sum() if reduction == "sum" else losses
 
 
@@ -378,13 +378,13 @@ def _share(label_smoothing, classes):
 
 def _per_class(weight, input):
     """``weight`` (C), reshaped to broadcast along the classes of ``input``."""
-    return weight.reshape(-1, *[1] * (input.array.ndim - 2)) if input.array.ndim > 2 else weight
+    return weight.reshape(-1, *[1] * (input._array.ndim - 2)) if input._array.ndim > 2 else weight
 
 
 @autocasts(SINGLE)
 def _smoothed(input, target, weight, ignore_index, reduction, label_smoothing):
-    dim = class_dim(input.array.shape)
-    classes = input.array.shape[dim]
+    dim = class_dim(input._array.shape)
+    classes = input._array.shape[dim]
     log_p = log_softmax(input, dim)
     picked = nll_loss(log_p, target, weight, ignore_index=ignore_index, reduction=reduction)
     each = -(log_p if weight is None else log_p * _per_class(weight, input)).sum(dim)

@@ -103,7 +103,7 @@ def binary_cross_entropy(
     """
     reduction = reduction_of(reduction, size_average, reduce)
     _same_shape("binary_cross_entropy", input, target)
-    if input.array.dtype != target.array.dtype:
+    if input._array.dtype != target._array.dtype:
         raise DtypeError(
             f"binary_cross_entropy: Found dtype {target.dtype} but expected {input.dtype}: both "
             "must have one dtype; convert with .to()"
@@ -120,7 +120,7 @@ def _same_shape(name, input, target):
                 f"{name}(): argument '{argument}' (position {position}) must be Tensor, not "
                 f"{type(t).__name__}"
             )
-    if input.array.shape != target.array.shape:
+    if input._array.shape != target._array.shape:
         raise ValueError(
             f"{name}: target {tuple(target.shape)} must have the same size as input "
             f"{tuple(input.shape)}; reshape one of them"
@@ -241,7 +241,7 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
         target.exp() * (target - input) if log_target else xlogy(target, target) - target * input
     )
     if reduction == "batchmean":
-        return losses.sum() / input.array.shape[0] if input.array.ndim else losses.sum()
+        return losses.sum() / input._array.shape[0] if input._array.ndim else losses.sum()
     losses = reduced(losses, reduction)
     # The flags of old decide how the losses are reduced, and "batchmean" divides all the same.
-    return losses / input.array.shape[0] if by_batch and input.array.ndim else losses
+    return losses / input._array.shape[0] if by_batch and input._array.ndim else losses

@@ -66,7 +66,7 @@ def compared(name, input, target):
                 f"{name}(): argument '{argument}' (position {position}) must be Tensor, not "
                 f"{type(t).__name__}"
             )
-    if input.array.shape != target.array.shape:
+    if input._array.shape != target._array.shape:
         warnings.warn(
             f"Using a target size ({target.shape}) that is different to the input size "
             f"({input.shape}): {name} broadcasts them, which often is a mistake. Please ensure they"
@@ -86,10 +86,10 @@ def stored(losses, dtype):
 
 def in_one_dtype(x, y):
     """Both tensors, converted to their common dtype."""
-    if x.array.dtype == y.array.dtype:
+    if x._array.dtype == y._array.dtype:
         return x, y
     # Both are broadcast first, so a tensor of no dims counts as much as the other one.
-    common = promote_types(OF[x.array.dtype], OF[y.array.dtype])
+    common = promote_types(OF[x._array.dtype], OF[y._array.dtype])
     return x.to(common), y.to(common)
 
 
@@ -191,7 +191,7 @@ def _short(input, target, reduction):
 
 def weighted(losses, input, weight, reduction):
     """The weighted mean of ``losses``, or the sum or each element of ``losses · weight``."""
-    if weight.array.shape != input.array.shape:
+    if weight._array.shape != input._array.shape:
         raise ValueError(
             f"Weights and input must have the same size, not {tuple(weight.shape)} and "
             f"{tuple(input.shape)}"

@@ -93,7 +93,7 @@ def _move(average, value, momentum, scale):
         return
     average = plain(average)
     average *= 1 - momentum
-    average += value.array * (scale * momentum)
+    average += value._array * (scale * momentum)
 
 
 @_statistics.lower
@@ -296,9 +296,9 @@ def _check(x, training, **vectors):
         )
     check_floats("batch_norm", x, *vectors.values())
     for name, v in vectors.items():
-        if v is not None and (v.array.ndim != 1 or v.array.shape[0] != x.shape[1]):
+        if v is not None and (v._array.ndim != 1 or v._array.shape[0] != x.shape[1]):
             raise ShapeError(
-                f"batch_norm: {name} should contain {x.shape[1]} elements not {v.array.size}: "
+                f"batch_norm: {name} should contain {x.shape[1]} elements not {v._array.size}: "
                 "input "
                 f"{tuple(x.shape)} has {x.shape[1]} channels in dim 1, {name} is {tuple(v.shape)}"
             )
@@ -355,7 +355,7 @@ def batch_normalized(
     input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
 ):
     """``batch_norm`` with any ``eps``, as in ``torch.batch_norm``."""
-    x = input.array
+    x = input._array
     _check(
         x, training, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias,
     )  # fmt: skip

@@ -27,7 +27,7 @@ def check_floats(name, x, *others):
         )
     fitting = (x.dtype, np.float32) if x.dtype.itemsize == 2 else (x.dtype,)
     for t in others:
-        if t is not None and t.array.dtype not in fitting:
+        if t is not None and t._array.dtype not in fitting:
             raise DtypeError(
                 f"{name}: mixed dtype: expected weight and bias in {OF[x.dtype]} as the input, or "
                 f"float32 for half precision, but got {t.dtype}; convert with .to()"
@@ -49,7 +49,7 @@ def _check_shape(name, x, shape, weight, bias):
             f"{name}: Expected normalized_shape to be at least 1-dimensional, but got ()"
         )
     for what, t in (("weight", weight), ("bias", bias)):
-        if t is not None and t.array.shape != shape:
+        if t is not None and t._array.shape != shape:
             raise ShapeError(
                 f"{name}: Expected {what} to be of same shape as normalized_shape, but got "
                 f"{what} of shape "
@@ -150,8 +150,8 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     """
     if not isinstance(input, Tensor):
         refuse(_LAYER_NORM, 0, input)
-    _check_shape("layer_norm", input.array, normalized_shape, weight, bias)
-    check_floats("layer_norm", input.array, weight, bias)
+    _check_shape("layer_norm", input._array, normalized_shape, weight, bias)
+    check_floats("layer_norm", input._array, weight, bias)
     return apply(_LAYER_NORM, (input, weight, bias), {"n": len(normalized_shape), "eps": eps})
 
 
@@ -174,14 +174,14 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     """
     if not isinstance(input, Tensor):
         refuse(_RMS_NORM, 0, input)
-    if input.array.ndim < len(normalized_shape):
+    if input._array.ndim < len(normalized_shape):
         raise ValueError(
             f"rms_norm: input must have at least {len(normalized_shape)} dimensions, but is "
             f"{tuple(input.shape)}"
         )
     if weight is not None and weight.dtype.itemsize < input.dtype.itemsize:
         weight = weight.to(input.dtype)
-    _check_shape("rms_norm", input.array, normalized_shape, weight, None)
+    _check_shape("rms_norm", input._array, normalized_shape, weight, None)
     if eps is None:
         # Half precision is computed in float32, so eps is float32's.
         eps = finfo(float64 if input.dtype in (float64, complex128) else float32).eps
@@ -189,7 +189,7 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
         dims = tuple(range(-len(normalized_shape), 0))
         found = input * ((input * input).mean(dims, keepdim=True) + eps).rsqrt()
         return found if weight is None else found * weight
-    check_floats("rms_norm", input.array, weight)
+    check_floats("rms_norm", input._array, weight)
     params = {"n": len(normalized_shape), "eps": eps}
     fixed = weight is not None and weight.requires_grad and not input.requires_grad
     # The product saves the normalised result for the gradient of weight, so the input itself may
@@ -295,7 +295,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     """
     if not isinstance(input, Tensor):
         refuse(_group_norm.op, 0, input)
-    x = input.array
+    x = input._array
     if x.ndim < 2:
         raise ShapeError(
             f"group_norm: Expected at least 2 dimensions for input tensor but received {x.ndim}: "
@@ -309,7 +309,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
             f"of shape {list(x.shape)} and num_groups={num_groups}"
         )
     for what, t in (("weight", weight), ("bias", bias)):
-        if t is not None and t.array.shape != (channels,):
+        if t is not None and t._array.shape != (channels,):
             raise ShapeError(
                 f"group_norm: Expected {what} to be a vector of size equal to the number of "
                 "channels in "

@@ -98,12 +98,12 @@ def feature_dropout(input, p, train):
         return input
     if p == 1:
         return input * input.new_zeros(())
-    return input * _kept(_channels(input), input.array.dtype, p).div_(1 - p)
+    return input * _kept(_channels(input), input._array.dtype, p).div_(1 - p)
 
 
 def _kept_like(input, p):
     """``_kept`` for each element of ``input``, in the order of its elements in memory."""
-    array = input.array
+    array = input._array
     return drawn_for(array, array.dtype, "bernoulli", (1 - p,), default_generator)
 
 
@@ -145,4 +145,4 @@ def feature_alpha_dropout(input, p, train):
     _check(p)
     if p == 0 or not train or tensor_array(input, "feature_alpha_dropout").size == 0:
         return input
-    return _alpha(input, p, lambda x, p: _kept(_channels(x), x.array.dtype, p))
+    return _alpha(input, p, lambda x, p: _kept(_channels(x), x._array.dtype, p))

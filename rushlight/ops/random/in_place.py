@@ -17,7 +17,7 @@ def _fill(self, name, distribution, parameters, generator):
     check_write(self, name)
     with at(device_of(self)) if mode.intercept else nullcontext():
         generator = checked_generator(generator, name)
-        value = drawn_for(self.array, self.array.dtype, distribution, parameters, generator)
+        value = drawn_for(self._array, self._array.dtype, distribution, parameters, generator)
     return _write(self, value, name)
 
 
@@ -151,7 +151,7 @@ def bernoulli_(self, p=0.5, *, generator=None):
         return _fill(self, "bernoulli_", "bernoulli", (float(p),), generator)
     check_write(self, "bernoulli_")
     generator = checked_generator(generator, "bernoulli_")
-    value = bernoulli_for(self.array, p.detach(), generator, memory_order(self.array))
+    value = bernoulli_for(self._array, p.detach(), generator, memory_order(self._array))
     return _write(self, value, "bernoulli_")
 
 

@@ -75,7 +75,7 @@ def _new(name, size, distribution, parameters, named, dtype=None):
     shape = shapes.sizes(size, name)
     order = None
     if out is not None and out.shape == shape:  # its elements are drawn as they lie in memory
-        order = memory_order(out.array)
+        order = memory_order(out._array)
     t = drawn_(
         shape=shape, dtype=d.numpy, distribution=distribution, parameters=parameters,
         generator=generator, order=order,
@@ -218,7 +218,7 @@ def _like(name, input, distribution, parameters, named):
     named.pop("pin_memory", None)
     if named:
         raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(named))}'")
-    array = input.array
+    array = input._array
     if form is not None and form is not preserve_format:
         array = laid_out(np.empty(array.shape, np.bool_), form, name)
     order = memory_order(array) or ()
@@ -375,12 +375,12 @@ def normal(mean, std=1.0, size=None, *, generator=None, out=None, **named):
     if tensors[0].dtype.category < 2:
         raise UnsupportedDtypeError(f'"normal_" not implemented for {tensors[0].dtype}')
     shape = shapes.broadcast(
-        "normal", *[tuple(t.array.shape) for t in tensors], names=("mean", "std")
+        "normal", *[tuple(t._array.shape) for t in tensors], names=("mean", "std")
     )
     with at(device_of(tensors[0])) if mode.intercept else nullcontext():
         z = drawn_(
             shape=shape,
-            dtype=tensors[0].array.dtype,
+            dtype=tensors[0]._array.dtype,
             distribution="normal",
             parameters=(),
             generator=checked_generator(generator, "normal"),
@@ -436,11 +436,11 @@ def bernoulli(input, p=None, *, generator=None, out=None):
     """
     generator = checked_generator(generator, "bernoulli")
     if p is None:
-        found = bernoulli_for(input.array, input, generator)
+        found = bernoulli_for(input._array, input, generator)
     else:
         found = drawn_(
-            shape=tuple(input.array.shape),
-            dtype=input.array.dtype,
+            shape=tuple(input._array.shape),
+            dtype=input._array.dtype,
             distribution="bernoulli",
             parameters=(float(p),),
             generator=generator,

@@ -44,7 +44,10 @@ def shifted(xp, x, *, dim, reverse):
 
 @shifted.lower
 def _shifted_of_slices(x, dim, reverse):
-    ahead, behind = _at(x.array.ndim, dim, slice(1, None)), _at(x.array.ndim, dim, slice(None, -1))
+    ahead, behind = (
+        _at(x._array.ndim, dim, slice(1, None)),
+        _at(x._array.ndim, dim, slice(None, -1)),
+    )
     source, target = (ahead, behind) if reverse else (behind, ahead)
     return placed(x.new_zeros(x.shape), x[source], target)
 
@@ -119,7 +122,7 @@ def _earlier_slope(g, x, dim, reverse):
 
 @earlier.lower
 def _earlier_of_cumprod(x, dim, reverse):
-    ndim = x.array.ndim
+    ndim = x._array.ndim
     x = x.flip(dim) if reverse else x
     product = cumprod_(x[_at(ndim, dim, slice(None, -1))], dim)
     out = placed(x.new_ones(x.shape), product, _at(ndim, dim, slice(1, None)))

@@ -71,7 +71,7 @@ def _recorded(op, x, dims, node):
         array = op.forward(backend, x, dim=dims)
     found = taped(op, in_order(array), (node,), (None, dims), (None, None))
     if found.node is not None:
-        found.node.saved = (found.array, dims)
+        found.node.saved = (found._array, dims)
         found.node.cells = (found.cell, None)
     return found
 

@@ -165,7 +165,7 @@ def _options(name, input, args, named):
     )
     correction = 1 if correction is None else correction
     dim = given.get("dim")
-    n = count(input.array.shape, shapes.dims(dim, input.array.ndim, name))
+    n = count(input._array.shape, shapes.dims(dim, input._array.ndim, name))
     if n <= correction:
         warnings.warn(
             f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the "

@@ -107,7 +107,7 @@ def _slopes(g, query, key, value, mask, noise, scale, causal):
     dropped = weights if noise is None else weights * noise
     to_weights = matmul(g, value.mT)
     met = (to_weights if noise is None else to_weights * noise) * weights
-    to_scores = (met - weights * total(met, (met.array.ndim - 1,))) * scale
+    to_scores = (met - weights * total(met, (met._array.ndim - 1,))) * scale
     return matmul(to_scores, key), matmul(to_scores.mT, query), matmul(dropped.mT, g)
 
 
@@ -125,7 +125,7 @@ def _on_arrays(written_out):
         tensors = [None if a is None else from_array(a) for a in arrays]
         with mode.suspended(), mode.no_grad():
             found = written_out(*tensors, **params)
-        return tuple([t.array for t in found]) if type(found) is tuple else found.array
+        return tuple([t._array for t in found]) if type(found) is tuple else found._array
 
     return forward
 
@@ -250,7 +250,7 @@ def attention_of(
     """``scaled_dot_product_attention`` of arguments that fit, without a look at them."""
     noise = None
     if dropout_p > 0:
-        batch = broadcast("attention", *[t.array.shape[:-2] for t in (query, key)])
+        batch = broadcast("attention", *[t._array.shape[:-2] for t in (query, key)])
         shape = (*batch, query.shape[-2], key.shape[-2])
         noise = dropout_noise(query.new_empty(shape), dropout_p, True)
     whole = mode.recorder() is not None and (attn_mask is None or attn_mask.node is None)
@@ -284,7 +284,7 @@ def _is_one_operation(query, key, value, mask, noise):
 
 def _laid_as(query, found):
     """``found`` with its dims in the memory order of ``query`` (batch, heads, L, E)."""
-    x = query.array
+    x = query._array
     if x.ndim != 4 or x.strides[-1] != x.itemsize or query.is_contiguous():
         return found
     order = visit_order(x.shape, x.strides)

@@ -92,7 +92,7 @@ class _Network:
             raise ShapeError(f"{self.name}: input must have 3 dims, but is {tuple(input.shape)}")
         if batch_first:
             input = input.transpose(0, 1)
-        length, batch, features = input.array.shape
+        length, batch, features = input._array.shape
         if not length:
             raise RuntimeError(
                 f"{self.name}: Expected sequence length to be larger than 0 in RNN: input is "
@@ -102,7 +102,7 @@ class _Network:
             input.reshape(length * batch, features), (batch,) * length, hx, params, has_biases,
             num_layers, dropout, train, bidirectional,
         )  # fmt: skip
-        out = rows.reshape(length, batch, rows.array.shape[1])
+        out = rows.reshape(length, batch, rows._array.shape[1])
         return out.transpose(0, 1) if batch_first else out, *ends
 
     def packed(

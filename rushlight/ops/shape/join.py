@@ -289,7 +289,7 @@ def _at_least(n, place):
     def widened(*tensors):
         if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
             return tuple([widened(t) for t in tensors[0]])
-        found = tuple([place(t) if t.array.ndim < n else t for t in tensors])
+        found = tuple([place(t) if t._array.ndim < n else t for t in tensors])
         return found[0] if len(found) == 1 else found
 
     widened.__name__ = widened.__qualname__ = f"atleast_{n}d"
@@ -310,11 +310,11 @@ def _at_least(n, place):
 
 
 atleast_1d = _at_least(1, lambda t: t.reshape(1))
-atleast_2d = _at_least(2, lambda t: t.unsqueeze(0) if t.array.ndim else t.reshape(1, 1))
+atleast_2d = _at_least(2, lambda t: t.unsqueeze(0) if t._array.ndim else t.reshape(1, 1))
 
 
 def _raised_3d(t):
-    n = t.array.ndim
+    n = t._array.ndim
     return (
         t.reshape(1, 1, 1)
         if n == 0
@@ -344,7 +344,7 @@ def hstack(tensors, *, out=None):
             [0., 1.]])
     """
     tensors = [atleast_1d(t) for t in _listed(tensors, "hstack")]
-    return cat(tensors, 0 if tensors[0].array.ndim == 1 else 1, out=out)
+    return cat(tensors, 0 if tensors[0]._array.ndim == 1 else 1, out=out)
 
 
 @function(method=False, alias="row_stack")
@@ -402,4 +402,4 @@ def column_stack(tensors, *, out=None):
             [2, 4]])
     """
     tensors = _listed(tensors, "column_stack")
-    return hstack([t.reshape(-1, 1) if t.array.ndim < 2 else t for t in tensors], out=out)
+    return hstack([t.reshape(-1, 1) if t._array.ndim < 2 else t for t in tensors], out=out)

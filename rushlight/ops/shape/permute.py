@@ -190,7 +190,7 @@ def T(self):
             [2],
             [3]])
     """
-    n = self.array.ndim
+    n = self._array.ndim
     if n == 2:
         return permute(self, (1, 0))
     warnings.warn(
@@ -202,7 +202,7 @@ def T(self):
 
 
 def _matrices(x, name):
-    n = x.array.ndim
+    n = x._array.ndim
     if n == 1:
         raise ShapeError(
             f"{name}: tensor.{name} is only supported on matrices or batches of matrices. Got "
@@ -219,7 +219,7 @@ def mT(self):
     torch.Size([5, 3, 2])
     """
     _matrices(self, "mT")
-    return transpose(self, -2, -1) if self.array.ndim else self
+    return transpose(self, -2, -1) if self._array.ndim else self
 
 
 @_property
@@ -231,9 +231,9 @@ def H(self):
     tensor([[0.-1.j],
             [2.-0.j]])
     """
-    if self.array.ndim not in (0, 2):
+    if self._array.ndim not in (0, 2):
         raise ShapeError(
-            f"H: tensor.H is only supported on matrices (2-D tensors). Got {self.array.ndim}-D "
+            f"H: tensor.H is only supported on matrices (2-D tensors). Got {self._array.ndim}-D "
             "tensor."
         )
     return _adjoint(self)
@@ -274,5 +274,5 @@ def adjoint(input):
 
 
 def _adjoint(x):
-    turned = transpose(x, -2, -1) if x.array.ndim else x
+    turned = transpose(x, -2, -1) if x._array.ndim else x
     return turned.conj() if x.dtype.is_complex else turned

@@ -11,7 +11,7 @@ __all__ = ["channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
 
 def _as_image(x, input):
     """Return ``x`` in memory of its own: channels last if ``input`` is so, otherwise contiguous."""
-    order = channels_order([input.array])
+    order = channels_order([input._array])
     if order is not None:
         return x.clone(memory_format=channels_last if len(order) == 4 else channels_last_3d)
     if x.view_of is None:

@@ -154,7 +154,7 @@ def _interleave_back(g, x_shape, repeats, dim):
     if isinstance(g, Tensor) and isinstance(repeats, Tensor):
         rows = _repeat_interleave(arange(x_shape[dim]), repeats, dim=0)
         return g.new_zeros(x_shape).index_add(dim, rows, g)
-    counts = np.broadcast_to(to_host(getattr(repeats, "array", repeats)), (x_shape[dim],))
+    counts = np.broadcast_to(to_host(getattr(repeats, "_array", repeats)), (x_shape[dim],))
     rows = np.repeat(np.arange(x_shape[dim]), counts)
     if type(g) is ndarray:
         from rushlight.backend.accumulate import add_at
@@ -223,21 +223,21 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None, axis=N
     """
     dim = dim if axis is None else axis
     if repeats is None:
-        if input.array.ndim != 1:
+        if input._array.ndim != 1:
             raise RuntimeError("repeat_interleave: repeats must be 1-dim tensor")
-        return _repeat_interleave(arange(input.array.shape[0]), input, 0, output_size)
+        return _repeat_interleave(arange(input._array.shape[0]), input, 0, output_size)
     if dim is None:
         input, dim = input.reshape(-1), 0
-    elif not input.array.ndim:
+    elif not input._array.ndim:
         raise DimError(
             f"repeat_interleave: Dimension specified as {dim} but tensor has no dimensions"
         )
-    dim = shapes.dim(dim, input.array.ndim, "repeat_interleave")
+    dim = shapes.dim(dim, input._array.ndim, "repeat_interleave")
     if isinstance(repeats, Tensor):
         return _repeat_interleave(input, repeats, dim, output_size)
     if repeats < 0:
         raise RuntimeError(f"repeat_interleave: Repeats must be non-negative, not {repeats}")
-    size = repeats * input.array.shape[dim]
+    size = repeats * input._array.shape[dim]
     if output_size is not None and output_size != size:
         raise RuntimeError(
             f"repeat_interleave: Invalid output_size, expected {size} but got {output_size}"
@@ -273,7 +273,7 @@ def flip(xp, x, *, dims):
 
 @flip.lower
 def _flip_of_slice(x, dims):
-    index = tuple([_BACK if d in dims else FULL for d in range(x.array.ndim)])
+    index = tuple([_BACK if d in dims else FULL for d in range(x._array.ndim)])
     return apply(SLICE, (x,), {"index": index})
 
 
@@ -435,11 +435,11 @@ def meshgrid(*tensors, indexing=None):
             f'meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}'
         )
     if any(tensor_array(t, "meshgrid").ndim > 1 for t in tensors):
-        bad = next(t for t in tensors if t.array.ndim > 1)
+        bad = next(t for t in tensors if t._array.ndim > 1)
         raise RuntimeError(
             f"meshgrid: Expected 0D or 1D tensor in the tensor list but got: {tuple(bad.shape)}"
         )
-    if len({t.array.dtype for t in tensors}) > 1:
+    if len({t._array.dtype for t in tensors}) > 1:
         raise RuntimeError("meshgrid expects all tensors to have the same dtype")
     if len({device_of(t) for t in tensors}) > 1:
         raise RuntimeError("meshgrid expects all tensors to have the same device")
@@ -448,7 +448,7 @@ def meshgrid(*tensors, indexing=None):
     axes = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else range(n)
     shape = [0] * n
     for axis, t in zip(axes, tensors, strict=True):
-        shape[axis] = t.array.size
+        shape[axis] = t._array.size
     return tuple(
         [
             t.reshape([-1 if d == axis else 1 for d in range(n)]).expand(shape)

@@ -59,7 +59,7 @@ def _taken_apart(x, op, single, places):
     traced = mode.intercept and mode.recorder() is not None
     if traced or x.node is None or not grad or not places:
         return tuple([look(x, single, place) for place in places])
-    shape = tuple(x.array.shape)
+    shape = tuple(x._array.shape)
     outs = apply(op, (x,), {"shape": shape, "places": places})
     view = x.view_of
     root, path = (x, ()) if view is None else (view.root, view.path)
@@ -91,6 +91,11 @@ def unbind(input, dim=0, *, axis=None):
     dim = shapes.dim(dim, len(shape), "unbind")
     lead = (slice(None),) * dim
     return _taken_apart(input, UNBIND, UNBIND_ONE, [(*lead, i, ...) for i in range(shape[dim])])
+
+
+# Handlers see the method as another function than torch.unbind: MONAI answers the method by a call
+# of the function, which would never end.
+vars(unbind)["apart"] = True
 
 
 @function(kinds={"split_size_or_sections": "ints"}, refusal=ArgumentError)
@@ -221,10 +226,10 @@ def tensor_split(input, indices_or_sections, dim=0, *, axis=None):
     dim = dim if axis is None else axis
     if not tensor_array(input, "tensor_split").ndim:
         raise RuntimeError("tensor_split: expected at least a 1-dimensional tensor, got 0 dims")
-    n = input.array.shape[shapes.dim(dim, input.ndim, "tensor_split")]
+    n = input._array.shape[shapes.dim(dim, input.ndim, "tensor_split")]
     cuts = indices_or_sections
     if isinstance(cuts, Tensor):
-        if cuts.array.dtype.name != "int64":
+        if cuts._array.dtype.name != "int64":
             raise DtypeError(
                 "tensor_split expected tensor_indices_or_sections to have dtype of long, but got "
                 f"{cuts.dtype}"

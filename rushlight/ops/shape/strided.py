@@ -181,7 +181,7 @@ def broadcast_tensors(*tensors):
         *[tensor_array(t, "broadcast_tensors").shape for t in tensors],
         names=names,
     )
-    return tuple([t if t.array.shape == shape else expand(t, shape) for t in tensors])
+    return tuple([t if t._array.shape == shape else expand(t, shape) for t in tensors])
 
 
 # The gradient of any strided view ---------------------------------------------------------
@@ -281,7 +281,7 @@ def _diagonal_back(g, x_shape, offset, dim1, dim2):
     if type(g) is not ndarray:
         base = g.new_zeros(x_shape)
         path = ((diagonal.op, (), {"offset": offset, "dim1": dim1, "dim2": dim2}),)
-        return OPS["patch"].call(base, g, path=path, strides=base.array.strides)
+        return OPS["patch"].call(base, g, path=path, strides=base._array.strides)
     return collected(g, x_shape, _positions(x_shape).diagonal(offset, dim1, dim2))
 
 
@@ -468,7 +468,7 @@ def as_strided(input, size, stride, storage_offset=None):
 
 def geometry(x):
     """Return (shape, strides, offset) of a tensor, in elements."""
-    array = x.array
+    array = x._array
     recorder = mode.recorder() if mode.intercept else None
     first = offset(array) if recorder is None else recorder.offset(x)
     return array.shape, tuple([s // array.itemsize for s in array.strides]), first

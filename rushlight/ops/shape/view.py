@@ -208,11 +208,11 @@ def view_method(self, *shape, dtype=None, size=None):
                 f"view() received an invalid combination of arguments - got ({dtype!r})"
             )
         # As in PyTorch, the result is detached from the history even if the dtype is the same.
-        same = dtype.numpy == self.array.dtype
+        same = dtype.numpy == self._array.dtype
         return detached(self) if same else _bytes_as(self, dtype.numpy)
     if not shape:
         raise TypeError("view() received an invalid combination of arguments - got ()")
-    return seen_as(self, infer_size(shape, self.array.size, "view"))
+    return seen_as(self, infer_size(shape, self._array.size, "view"))
 
 
 view_method.__name__ = view_method.__qualname__ = "view"
@@ -278,9 +278,9 @@ def seen_as(x, shape):
     if x.view_of is not None:
         refresh(x)
     try:
-        array = _view.op.forward(xp, x.array, shape=shape)
+        array = _view.op.forward(xp, x._array, shape=shape)
     except ValueError as error:
-        raise ShapeError(f"view: {error} (x {tuple(x.array.shape)})") from None
+        raise ShapeError(f"view: {error} (x {tuple(x._array.shape)})") from None
     return viewed(_view.op, x, array, {"shape": shape})
 
 
@@ -317,7 +317,7 @@ def tensor_array(input, name, argument="input"):
         raise TypeError(
             f"{name}(): argument '{argument}' must be Tensor, not {type(input).__name__}"
         )
-    return input.array
+    return input._array
 
 
 @function(public=False)

@@ -106,7 +106,7 @@ def contiguous(self, memory_format=contiguous_format):
     >>> x.contiguous() is x, x.t().contiguous().stride()
     (True, (2, 1))
     """
-    if _dense_in(self.array, memory_format):
+    if _dense_in(self._array, memory_format):
         return self
     return clone(self, memory_format=memory_format)
 
@@ -130,7 +130,7 @@ def is_contiguous(self, memory_format=contiguous_format):
     >>> x.is_contiguous(), x.t().is_contiguous()
     (True, False)
     """
-    return _dense_in(self.array, memory_format)
+    return _dense_in(self._array, memory_format)
 
 
 # Dtypes -----------------------------------------------------------------------------------
@@ -223,7 +223,7 @@ def to(self, *args, **kwargs):
         raise TypeError(f"to(): argument 'memory_format' must be torch.memory_format, not {form!r}")
     if wanted is not None and wanted is not device_of(self):
         return _moved(self, wanted, dtype, form)
-    if dtype is None or dtype.numpy == self.array.dtype:
+    if dtype is None or dtype.numpy == self._array.dtype:
         if copy:
             return clone(self, memory_format=form)
         return (
@@ -254,10 +254,10 @@ def _moved(x, d, dtype, form):
         out = _to_device(x, there=d, back=device_of(x), count=None)
         return to(out, dtype, memory_format=form)
     refresh(x)
-    out = from_array(placed(x.array, d))
+    out = from_array(placed(x._array, d))
     if x.node is not None and mode.records():
         params = {"there": d, "back": device_of(x), "count": Crossing()}
-        record(_to_device.op, (x,), [x.array], [x.node], params, out)
+        record(_to_device.op, (x,), [x._array], [x.node], params, out)
     return to(out, dtype, memory_format=form)
 
 

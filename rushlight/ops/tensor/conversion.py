@@ -33,7 +33,7 @@ def dim(self):
     >>> torch.zeros(2, 3).dim()
     2
     """
-    return self.array.ndim
+    return self._array.ndim
 
 
 Tensor.ndimension = dim
@@ -59,7 +59,7 @@ def numel(input):
             return found
     if not isinstance(input, Tensor):
         raise TypeError(f"numel(): argument 'input' must be Tensor, not {type(input).__name__}")
-    return input.array.size
+    return input._array.size
 
 
 Tensor.nelement = numel
@@ -84,7 +84,7 @@ def size(self, dim=None):
     >>> x.size(), x.size(-1)
     (torch.Size([2, 3]), 3)
     """
-    shape = self.array.shape
+    shape = self._array.shape
     if dim is None:
         return Size(shape)
     if not shape:
@@ -109,7 +109,7 @@ def stride(self, dim=None):
     >>> torch.zeros(2, 3).stride()
     (3, 1)
     """
-    array = self.array
+    array = self._array
     step = array.itemsize
     if dim is None:
         return tuple([s // step for s in strides_of(array)])
@@ -130,7 +130,7 @@ def storage_offset(self):
     1
     """
     recorder = mode.recorder() if mode.intercept else None
-    return offset(self.array) if recorder is None else recorder.offset(self)
+    return offset(self._array) if recorder is None else recorder.offset(self)
 
 
 @method
@@ -145,7 +145,7 @@ def data_ptr(self):
     >>> x[1:].data_ptr() - x.data_ptr()
     4
     """
-    return address(self.array) if self.array.size else 0
+    return address(self._array) if self._array.size else 0
 
 
 @method
@@ -159,7 +159,7 @@ def element_size(self):
     >>> torch.zeros(2, dtype=torch.float64).element_size()
     8
     """
-    return self.array.itemsize
+    return self._array.itemsize
 
 
 @method
@@ -189,7 +189,7 @@ def untyped_storage(self):
     >>> x[1:].untyped_storage().nbytes()
     16
     """
-    return RemoteStorage(self.array.memory) if is_remote(self) else Storage(self.array)
+    return RemoteStorage(self._array.memory) if is_remote(self) else Storage(self._array)
 
 
 @method
@@ -207,7 +207,7 @@ def is_set_to(self, tensor):
     >>> x.is_set_to(x.view(2)), x.is_set_to(x.clone())
     (True, False)
     """
-    a, b = self.array, tensor.array
+    a, b = self._array, tensor._array
     return (
         untyped_storage(self) == untyped_storage(tensor)
         and address(a) == address(b)
@@ -223,7 +223,7 @@ def _described(name, is_so, doc):
             raise TypeError(
                 f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}"
             )
-        return is_so(OF[input.array.dtype])
+        return is_so(OF[input._array.dtype])
 
     ask.__name__ = ask.__qualname__ = name
     ask.__doc__ = f"""{doc}
@@ -327,10 +327,10 @@ def __bool__(self):
 
 
 def _scalar(x):
-    if x.array.size != 1:
+    if x._array.size != 1:
         raise ValueError(
             "only one element tensors can be converted to Python scalars, not a tensor of shape "
-            f"{tuple(x.array.shape)}"
+            f"{tuple(x._array.shape)}"
         )
     return plain(x).item()
 
@@ -359,10 +359,10 @@ def __complex__(self):
 
 @reads_values
 def __index__(self):
-    if OF[self.array.dtype].category > 1 or self.array.size != 1:
+    if OF[self._array.dtype].category > 1 or self._array.size != 1:
         raise TypeError(
             "only integer tensors of a single element can be converted to an index, not "
-            f"{self.dtype} of shape {tuple(self.array.shape)}"
+            f"{self.dtype} of shape {tuple(self._array.shape)}"
         )
     return int(plain(self).item())
 
@@ -378,21 +378,21 @@ def __contains__(self, element):
 
 @method
 def __iter__(self):
-    if not self.array.ndim:
+    if not self._array.ndim:
         raise TypeError("iteration over a 0-d tensor")
     return iter(self.unbind(0))
 
 
 @method
 def __reversed__(self):
-    return self.flip(0) if self.array.ndim else self
+    return self.flip(0) if self._array.ndim else self
 
 
 @reads_values
 def __format__(self, spec):
     if is_meta(self) and not spec:
         return repr(self)
-    if self.array.ndim or (type(self) is not Tensor and not spec):
+    if self._array.ndim or (type(self) is not Tensor and not spec):
         return object.__format__(self, spec)
     return format(item(self), spec)
 
@@ -406,7 +406,7 @@ def __repr__(self, *, tensor_contents=None):
         name = (node.source if type(node) is Output else node).name()
     kind = type(self)
     return format_tensor(
-        self.array if is_meta(self) else to_host(self.array),
+        self._array if is_meta(self) else to_host(self._array),
         self.dtype,
         default_dtype=dtypes.get_default_dtype(),
         requires_grad=node is not None,

@@ -43,7 +43,7 @@ def copy_(self, src, non_blocking=False):
             [1., 2.]])
     """
     if not isinstance(src, Tensor) and isinstance(src, (bool, int, float, complex)):
-        if holds(self.array.dtype, src):
+        if holds(self._array.dtype, src):
             return self.fill_(src)
         src = from_array(np.asarray(src))  # fill_ refuses the number, a tensor's wraps around
     if not isinstance(src, Tensor):
@@ -54,20 +54,20 @@ def copy_(self, src, non_blocking=False):
             f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
         )
     check_write(self, "copy_", src.node is not None)
-    target = self.array.shape
-    if src.array.shape != target:
-        _check_stretch(src.array.shape, target)
-    if 0 in self.array.strides and self.array.size:
-        check_overlap(self.array, "copy_")
+    target = self._array.shape
+    if src._array.shape != target:
+        _check_stretch(src._array.shape, target)
+    if 0 in self._array.strides and self._array.size:
+        check_overlap(self._array, "copy_")
     if watched(self, (src,)):
         if device_of(self) is not device_of(src):
             src = to(src, device_of(self))
         return assign(self, _overwritten(self, src))
     refresh(src)
-    value = src.array
-    if value.dtype != self.array.dtype:
-        value = converted(value, self.array.dtype)
-    put(self.array, ..., value, "copy_")
+    value = src._array
+    if value.dtype != self._array.dtype:
+        value = converted(value, self._array.dtype)
+    put(self._array, ..., value, "copy_")
     stamp(self)
     return self
 

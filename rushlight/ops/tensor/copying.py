@@ -62,9 +62,9 @@ def __reduce_ex__(self, protocol):
     if is_remote(self):
         args = (*self.cpu().__reduce_ex__(protocol), str(self.device))
         return rebuild_far, args
-    memory, shape, strides, start = _memory(self.array)
+    memory, shape, strides, start = _memory(self._array)
     if type(memory.base) is Foreign:
-        memory = memory.base.array if memory.flags.c_contiguous else memory.copy()
+        memory = memory.base._array if memory.flags.c_contiguous else memory.copy()
     args = (memory, self.dtype, shape, strides, start, self.node is not None)
     if type(self) is Tensor and not self.__dict__:
         return rebuild, args
@@ -94,10 +94,10 @@ def __deepcopy__(self, memo):
             "protocol at the moment: detach() the tensor, or deepcopy before computing with it."
         )
     if is_remote(self):
-        a = self.array
+        a = self._array
         t = from_array(type(a)(a.shape, a.dtype, a.strides, _copied(a.memory, memo), a.start))
     else:
-        memory, shape, strides, start = _memory(self.array)
+        memory, shape, strides, start = _memory(self._array)
         t = rebuild(_copied(memory, memo), self.dtype, shape, strides, start)
     if type(self) is not Tensor:
         t = Tensor._make_subclass(type(self), t)

@@ -75,15 +75,15 @@ def numpy(self, *, force=False):
         raise RuntimeError(
             "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
         )
-    if self.array.dtype in _NOT_NUMPYS:
+    if self._array.dtype in _NOT_NUMPYS:
         name = dtypes.TYPE_NAMES[self.dtype].removeprefix("torch.").removesuffix("Tensor")
         wide = "cfloat" if self.dtype.is_complex else "float"
         raise TypeError(f"Got unsupported ScalarType {name}: NumPy has no such type; use .{wide}()")
     if self.view_of is not None and self.view_of.lazy:
         if force:
-            return self.detach().clone().array
+            return self.detach().clone()._array
         _refuse_lazy(self)
-    return self.array.view(np.ndarray)
+    return self._array.view(np.ndarray)
 
 
 def _refuse_lazy(t):
@@ -128,9 +128,9 @@ def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None
         options["dl_device"] = tuple(dl_device)
     if copy is not None:
         options["copy"] = copy
-    if self.array.dtype not in _NOT_NUMPYS:
-        return self.array.__dlpack__(**options)
-    bits = self.array.view(f"u{self.dtype.itemsize}")  # NumPy lacks the dtype
+    if self._array.dtype not in _NOT_NUMPYS:
+        return self._array.__dlpack__(**options)
+    bits = self._array.view(f"u{self.dtype.itemsize}")  # NumPy lacks the dtype
     capsule = bits.__dlpack__(**options)
     _type_field(capsule)[:2] = _DLPACK_TYPES[self.dtype]
     return capsule
@@ -139,7 +139,7 @@ def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None
 @method
 def __dlpack_device__(self):
     """Return (1, 0), which is DLPack's name for the CPU."""
-    return self.array.__dlpack_device__()
+    return self._array.__dlpack_device__()
 
 
 @function(method=False, asks=False)
@@ -253,7 +253,7 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
 def _from_dlpack(ext_tensor):
     if isinstance(ext_tensor, Tensor):
         _refuse_export(ext_tensor)
-        t = from_array(ext_tensor.array)
+        t = from_array(ext_tensor._array)
         t.cell = ext_tensor.cell
         return t
     if not (hasattr(ext_tensor, "__dlpack__") or is_capsule(ext_tensor)):

@@ -54,7 +54,7 @@ def _refuse_outer(x):
     recording = mode.recorder() if mode.intercept else None
     if recording is not None and recording.is_outer(x):
         recording.refuse(
-            f"a tensor of shape {list(x.array.shape)} from outside is turned or moved in place "
+            f"a tensor of shape {list(x._array.shape)} from outside is turned or moved in place "
             "inside torch.compile; do that to a view of it, or outside"
         )
 
@@ -79,7 +79,7 @@ def _format_of(x):
 def _look_at(x, array, cell=None):
     """Make ``array`` the memory of the tensor ``x``, in place."""
     _refuse_outer(x)
-    x.array, x.turned = array, True
+    x._array, x.turned = array, True
     x.view_of = None
     if type(x.node) is Leaf:  # the gradient will have the new shape
         x.node.shape = array.shape
@@ -118,7 +118,7 @@ def resize_(self, *sizes, memory_format=None):
         raise RuntimeError("resize_: cannot resize variables that require grad; detach() it first")
     check_inference(self, "resize_")
     shape = shapes.sizes(sizes, "resize_")
-    array = self.array
+    array = self._array
     if shape == array.shape and memory_format is None:
         return self
     start, strides = offset(array), _strides_in(memory_format, shape)
@@ -165,7 +165,7 @@ def resize_as_(self, other, memory_format=None):
     """
     if memory_format is preserve_format:
         memory_format = _format_of(other)
-    return resize_(self, other.array.shape, memory_format=memory_format)
+    return resize_(self, other._array.shape, memory_format=memory_format)
 
 
 @method
@@ -221,21 +221,21 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
             "derivative for set_ is not implemented: call it in no_grad(), or on and with tensors "
             "that do not require grad, such as a detach()"
         )
-    dtype = self.array.dtype
+    dtype = self._array.dtype
     if is_remote(self) or getattr(source, "device", CPU) is not CPU:
         return _look_at(self, _set_far(self, source, storage_offset, size, stride))
     if source is None:
         return _look_at(self, np.empty(0, dtype))
     cell = None
     if isinstance(source, Tensor):
-        if source.array.dtype != dtype:
+        if source._array.dtype != dtype:
             raise DtypeError(
                 f"set_: Could not set tensor of type {source.dtype.name} to a tensor of type "
                 f"{self.dtype.name}"
             )
         if size is None:
-            return _look_at(self, source.array, source.cell)
-        memory, cell = source.array, source.cell
+            return _look_at(self, source._array, source.cell)
+        memory, cell = source._array, source.cell
     elif isinstance(source, Storage):
         memory = source.bytes[: source.nbytes() // dtype.itemsize * dtype.itemsize].view(dtype)
     else:
@@ -254,7 +254,7 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
 def _set_far(x, source, start, size, stride):
     """The array of ``x``, not on the CPU, after ``x.set_(source, start, size, stride)``."""
     if source is None:
-        return reserved((0,), x.array.dtype, None, x.device)
+        return reserved((0,), x._array.dtype, None, x.device)
     if source.device is not x.device:
         raise RuntimeError(
             f'Attempted to set the storage of a tensor on device "{x.device}" to a storage on '
@@ -263,15 +263,15 @@ def _set_far(x, source, start, size, stride):
         )
     if isinstance(source, Tensor):
         if size is None:
-            return source.array
+            return source._array
         source = source.untyped_storage()
-    dtype = x.array.dtype
+    dtype = x._array.dtype
     size = (source.nbytes() // dtype.itemsize,) if size is None else shapes.sizes((size,), "set_")
     steps = contiguous_strides(size) if stride is None else tuple(stride)
     strides = tuple([s * dtype.itemsize for s in steps])
     if x.device is not META:
         check_reach(source.nbytes(), dtype.itemsize, size, steps, start, "set_")
-    return type(x.array)(size, dtype, strides, source._owner, start * dtype.itemsize)
+    return type(x._array)(size, dtype, strides, source._owner, start * dtype.itemsize)
 
 
 @method
@@ -304,7 +304,7 @@ def is_shared(self):
     False
     """
     sharing = sys.modules.get("rushlight.multiprocessing.sharing")
-    return sharing is not None and sharing.block_of(self.array) is not None
+    return sharing is not None and sharing.block_of(self._array) is not None
 
 
 @method
@@ -330,7 +330,7 @@ def pin_memory(self, device=None):
         raise RuntimeError(f"cannot pin '{self.type()}' only dense CPU tensors can be pinned")
     if is_pinned(self):
         return self
-    source = self.array
+    source = self._array
     memory = drivers("cuda")[0].pinned(max(source.nbytes, 1))
     array = memory[: source.nbytes].view(source.dtype).reshape(source.shape)
     array[...] = source
@@ -353,7 +353,7 @@ def is_pinned(self, device=None):
     """
     if is_remote(self):
         return False
-    at = address(self.array)
+    at = address(self._array)
     return any(d.is_pinned(at) for d in drivers("cuda"))
 
 
@@ -394,7 +394,7 @@ def apply_(self, callable):
     tensor([2., 3.])
     """
     _plain(self, "apply_")
-    array = self.array
+    array = self._array
     for place in np.ndindex(array.shape):
         _put(array, place, callable(array[place].item()), "apply_")
     stamp(self)
@@ -422,12 +422,12 @@ def map_(self, tensor, callable):
     """
     _plain(self, "map_")
     _plain(tensor, "map_")
-    array = self.array
-    if tensor.array.dtype != array.dtype:
+    array = self._array
+    if tensor._array.dtype != array.dtype:
         raise TypeError(
             f"map_: expected {OF[array.dtype]} for argument 'tensor' but got {tensor.dtype}"
         )
-    other = tensor.expand(array.shape).array
+    other = tensor.expand(array.shape)._array
     for place in np.ndindex(array.shape):
         _put(array, place, callable(array[place].item(), other[place].item()), "map_")
     stamp(self)
@@ -461,9 +461,9 @@ def _in_place_view(name, call):
             _note_turn(self)
         with mode.inference_mode(False):
             found = call(self, *args, **kwargs)
-        self.array, self.turned = found.array, True
+        self._array, self.turned = found._array, True
         if type(self.node) is Leaf:  # grad mode is off, so the tensor stays a leaf
-            self.node.shape = found.array.shape
+            self.node.shape = found._array.shape
         else:
             set_history(self, found.node)
         if self.view_of is not None:

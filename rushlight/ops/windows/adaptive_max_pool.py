@@ -228,7 +228,7 @@ for _n in (1, 2, 3):
 def _adapted(name, n, input, output_size, return_indices):
     if not isinstance(input, Tensor):
         refuse(_ADAPTIVE[2], 0, input)
-    x = input.array
+    x = input._array
     given = places_of(name, n, x, output_size)
     if x.ndim not in (n + 1, n + 2):
         raise ShapeError(f"{name}: Expected {n + 1}D or {n + 2}D tensor, but got {list(x.shape)}")
@@ -336,7 +336,7 @@ def fractional(name, n, input, kernel_size, output_size, samples):
     """Check the arguments, and return (maxima, positions) of fractional pooling over ``n`` dims."""
     kernel_size = per_dim(kernel_size, n, name, "kernel_size")
     places = per_dim(output_size, n, name, "output_size")
-    x = input.array
+    x = input._array
     if x.ndim not in (n + 1, n + 2) or 0 in x.shape[-n:]:
         raise ShapeError(
             f"{name}: Expected {n + 1}D or {n + 2}D tensor without empty dims, but got "
@@ -429,7 +429,7 @@ def unpool(name, n, input, indices, size):
         raise RuntimeError(
             f"{name}: elements in indices should be type int64 but got: {indices.dtype}"
         )
-    if input.array.ndim not in (n + 1, n + 2):
+    if input._array.ndim not in (n + 1, n + 2):
         raise ShapeError(
             f"{name}: Expected {n + 1}D or {n + 2}D input, but got {list(input.shape)}"
         )

@@ -112,7 +112,7 @@ _avg_pool_grad.grad(g=_avg_pool_again)
 def _pooled(name, n, input, kernel_size, stride, padding, ceil_mode, include_pad, override=None):
     if not isinstance(input, Tensor):
         refuse(_AVG_POOL[n], 0, input)
-    x = input.array
+    x = input._array
     if x.ndim not in (n + 1, n + 2):
         raise (IndexRangeError if x.ndim <= n else ShapeError)(
             f"{name}: Expected {n + 1} to {n + 2} dimensions, but got a {x.ndim}-dimensional input "
@@ -277,7 +277,7 @@ def places_of(name, n, x, output_size):
 def _adapted(name, n, input, output_size):
     if not isinstance(input, Tensor):
         refuse(_ADAPTIVE[n], 0, input)
-    x = input.array
+    x = input._array
     given = places_of(name, n, x, output_size)
     if len(given) != n:
         raise RuntimeError(f"{name}: output_size must be {n} numbers, but got {given}")
@@ -306,9 +306,9 @@ def _adapted(name, n, input, output_size):
 def _mean_of_all(n, input):
     """The mean of each channel. The result is channels-last in memory if ``input`` is."""
     found = input.mean(tuple(range(-n, 0)), keepdim=True)
-    plain = mode.recorder() is not None or input.array.ndim < n + 2
-    if not plain and channels_order([input.array]) is not None:
-        found.array = laid(found.array, (0, *range(2, n + 2), 1))
+    plain = mode.recorder() is not None or input._array.ndim < n + 2
+    if not plain and channels_order([input._array]) is not None:
+        found._array = laid(found._array, (0, *range(2, n + 2), 1))
         found.turned = True
     return found
 

@@ -167,7 +167,7 @@ def _conv_and_bias(x, weight, bias, stride, padding, dilation, groups):
     out = conv(
         x, weight, stride=stride, padding=padding, dilation=dilation, groups=groups,
     )  # fmt: skip
-    return out + bias.reshape(-1, *[1] * (out.array.ndim - 2))
+    return out + bias.reshape(-1, *[1] * (out._array.ndim - 2))
 
 
 def _parts(out, weight_shape):
@@ -286,7 +286,7 @@ def convolved(name, n, input, weight, bias, stride, padding, dilation, groups):
     for i, t in enumerate((input, weight)):
         if not isinstance(t, Tensor):
             refuse(conv.op, i, t)
-    x, w = input.array, weight.array
+    x, w = input._array, weight._array
     if x.ndim not in (n + 1, n + 2):
         raise ShapeError(
             f"{name}: Expected {n + 1}D (unbatched) or {n + 2}D (batched) input, but got "

@@ -175,17 +175,17 @@ def conv_transposed(
     for i, t in enumerate((input, weight)):
         if not isinstance(t, Tensor):
             refuse(conv_transpose.op, i, t)
-    if input.array.ndim not in (n + 1, n + 2):
+    if input._array.ndim not in (n + 1, n + 2):
         raise ShapeError(
             f"{name}: Expected {n + 1}D (unbatched) or {n + 2}D (batched) input, but got "
             f"{tuple(input.shape)}"
         )
-    if weight.array.ndim != n + 2:
+    if weight._array.ndim != n + 2:
         raise ShapeError(
             f"{name}: w must have {n + 2} dims (C, O / groups, *kernel), but is "
             f"{tuple(weight.shape)}; x is {tuple(input.shape)}"
         )
-    single = input.array.ndim == n + 1
+    single = input._array.ndim == n + 1
     batch = input.unsqueeze(0) if single else input
     params = {
         "stride": stride, "padding": padding, "output_padding": output_padding,

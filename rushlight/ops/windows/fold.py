@@ -151,7 +151,7 @@ def _checked(op, name, input, dims, expected):
     """
     if not isinstance(input, Tensor):
         refuse(op, 0, input)
-    x = input.array
+    x = input._array
     if x.ndim not in (dims - 1, dims) or 0 in x.shape[x.ndim - dims + 1 :]:
         raise (IndexRangeError if x.ndim < dims - 1 else ShapeError)(
             f"{name}: Expected {expected} with possibly 0 batch size and other non-zero "

@@ -227,7 +227,7 @@ def interpolate(
     """
     if not isinstance(input, Tensor):
         refuse(_OPS["nearest", False, 2], 0, input)
-    n = input.array.ndim - 2
+    n = input._array.ndim - 2
     _check_options(n, mode, align_corners, antialias, size, recompute_scale_factor)
     places, factors = _factors(n, size, scale_factor)
     shape = tuple(input.shape[2:])
@@ -244,7 +244,7 @@ def interpolate(
             f"{tuple(input.shape)}: 3D takes nearest, nearest-exact, linear and area; 4D "
             "bilinear, bicubic and lanczos, 5D trilinear in place of linear"
         )
-    _check_sizes(input.array, places, kind)
+    _check_sizes(input._array, places, kind)
     params = {
         "places": places, "mode": kind, "align": bool(align_corners),
         "factors": (None,) * n if factors is None else tuple(map(float, factors)),

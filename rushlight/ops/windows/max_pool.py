@@ -116,7 +116,7 @@ def as_input(found, x, n):
 
 def rows_first(input, n):
     """``input``, or a contiguous copy if ``input`` is channels-last in memory."""
-    order = channels_order([input.array], (0,) if n == 1 else ())
+    order = channels_order([input._array], (0,) if n == 1 else ())
     return input if order is None else input.clone(memory_format=contiguous_format)
 
 
@@ -183,7 +183,7 @@ max_pool_pick.grad(h=_pick_slope)
 def _pooled(name, n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
     if not isinstance(input, Tensor):
         refuse(MAX_POOL[n], 0, input)
-    x = input.array
+    x = input._array
     if x.ndim not in (n + 1, n + 2):
         raise ShapeError(
             f"{name}: Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim "

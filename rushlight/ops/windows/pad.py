@@ -72,7 +72,7 @@ def _overlap(shape, pairs):
 @constant_pad.lower
 def _constant_pad_of_patch(x, pad, value):
     target, source = _overlap(x.shape, _pairs(pad, len(x.shape), "constant_pad_nd"))
-    base = x.new_full(_constant_shape(x.array, pad=pad), filled(x, value))
+    base = x.new_full(_constant_shape(x._array, pad=pad), filled(x, value))
     return placed(base, x[source], target)
 
 
@@ -243,7 +243,7 @@ def pad(input, pad, mode="constant", value=None):
         return constant_pad(input, pad=pad, value=value)
     if value:
         raise ValueError(f'pad: padding mode "{mode}" takes no value, but got {value}')
-    x = input.array
+    x = input._array
     n = len(pad) // 2
     if (
         mode not in ("reflect", "replicate", "circular")

@@ -1,6 +1,7 @@
 """Collation: make one batch of a list of samples that have the same structure."""
 
 import copy
+import re
 from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from rushlight.tensor import Tensor
 __all__ = ["collate", "default_collate", "default_collate_fn_map", "default_convert"]
 
 TEXT_OR_OBJECT = "SUO"  # NumPy's kinds of elements that no tensor holds
+np_str_obj_array_pattern = re.compile("[SaUO]")  # the same, to search in ``dtype.str``
 
 
 def default_collate(batch):
@@ -157,38 +159,38 @@ def _unfit(found):
     )
 
 
-def _collate_tensors(batch, *, collate_fn_map=None):
+def collate_tensor_fn(batch, *, collate_fn_map=None):
     return torch.stack(batch, 0)
 
 
-def _collate_arrays(batch, *, collate_fn_map=None):
+def collate_numpy_array_fn(batch, *, collate_fn_map=None):
     if batch[0].dtype.kind in TEXT_OR_OBJECT:
         raise TypeError(_unfit(f"an array of {batch[0].dtype}"))
     return collate([torch.as_tensor(array) for array in batch], collate_fn_map=collate_fn_map)
 
 
-def _collate_numpy_scalars(batch, *, collate_fn_map=None):
+def collate_numpy_scalar_fn(batch, *, collate_fn_map=None):
     return torch.as_tensor(batch)
 
 
-def _collate_floats(batch, *, collate_fn_map=None):
+def collate_float_fn(batch, *, collate_fn_map=None):
     return torch.as_tensor(batch, dtype=torch.float64)
 
 
-def _collate_ints(batch, *, collate_fn_map=None):
+def collate_int_fn(batch, *, collate_fn_map=None):
     return torch.as_tensor(batch)
 
 
-def _keep(batch, *, collate_fn_map=None):
+def collate_str_fn(batch, *, collate_fn_map=None):
     return batch
 
 
 default_collate_fn_map: dict[Any, Callable] = {
-    Tensor: _collate_tensors,
-    np.ndarray: _collate_arrays,
-    (np.bool_, np.number, np.object_): _collate_numpy_scalars,
-    float: _collate_floats,
-    int: _collate_ints,
-    str: _keep,
-    bytes: _keep,
+    Tensor: collate_tensor_fn,
+    np.ndarray: collate_numpy_array_fn,
+    (np.bool_, np.number, np.object_): collate_numpy_scalar_fn,
+    float: collate_float_fn,
+    int: collate_int_fn,
+    str: collate_str_fn,
+    bytes: collate_str_fn,
 }

@@ -9,7 +9,9 @@ from typing import Any, Generic, TypeVar
 from rushlight.utils.data import position
 from rushlight.utils.data.collate import default_collate, default_convert
 from rushlight.utils.data.dataset import IterableDataset
+from rushlight.utils.data.fetch import _DatasetKind
 from rushlight.utils.data.iterator import (
+    _BaseDataLoaderIter,  # noqa: F401 - libraries ask for it here
     _MultiProcessingDataLoaderIter,
     _SingleProcessDataLoaderIter,
 )
@@ -102,6 +104,7 @@ class DataLoader(Generic[T_co]):
         if num_workers > 0 and prefetch_factor is None:
             prefetch_factor = 2
         self.dataset = dataset
+        self._dataset_kind = _DatasetKind.of(dataset)
         self.num_workers = num_workers
         self.prefetch_factor = prefetch_factor
         self.pin_memory = pin_memory
@@ -240,9 +243,9 @@ class DataLoader(Generic[T_co]):
         return {**self.__dict__, "_last": None}
 
     def __len__(self):
-        if not isinstance(self.dataset, IterableDataset):
+        if self._dataset_kind == _DatasetKind.Map:
             return len(self._index_sampler)
-        samples = self._IterableDataset_len_called = len(self.dataset)  # type: ignore[arg-type]
+        samples = self._IterableDataset_len_called = len(self.dataset)
         if self.batch_size is None:
             return samples
         full, rest = divmod(samples, self.batch_size)

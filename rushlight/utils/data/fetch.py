@@ -7,16 +7,28 @@ from rushlight.tensor import Tensor, from_array
 from rushlight.utils.data.collate import default_collate
 from rushlight.utils.data.dataset import IterableDataset, Subset, TensorDataset
 
-__all__ = ["fetcher"]
+__all__ = ["_DatasetKind", "fetcher"]
 
 
-def fetcher(dataset, batched, collate_fn, drop_last):
+def fetcher(kind, dataset, batched, collate_fn, drop_last):
     """Return the fetcher that turns the sampler's next index or indices into a batch."""
-    if isinstance(dataset, IterableDataset):
+    if kind == _DatasetKind.Iterable:
         return StreamFetcher(dataset, batched, collate_fn, drop_last)
     if batched and collate_fn is default_collate and _stacks_plain_tensors(dataset):
         return TensorFetcher(dataset, batched, collate_fn)
     return MapFetcher(dataset, batched, collate_fn)
+
+
+class _DatasetKind:
+    """How a data set is read. A library's own loader may read any object as a stream."""
+
+    Map, Iterable = 0, 1
+    create_fetcher = staticmethod(fetcher)
+
+    @classmethod
+    def of(cls, dataset):
+        """The kind of ``dataset`` by its class."""
+        return cls.Iterable if isinstance(dataset, IterableDataset) else cls.Map
 
 
 class MapFetcher:
@@ -25,7 +37,7 @@ class MapFetcher:
     ended = False
     draws = True  # the data set may use random numbers
 
-    def __init__(self, dataset, batched, collate_fn):
+    def __init__(self, dataset, batched, collate_fn, drop_last=False):
         self.dataset = dataset
         self.batched = batched
         self.collate_fn = collate_fn
@@ -87,7 +99,7 @@ class TensorFetcher(MapFetcher):
                 dataset = dataset.dataset
             if set(map(type, rows)) == {int} and not holds_remote(dataset.tensors):
                 at = np.array(rows)
-                return [from_array(_take(tensor.array, at)) for tensor in dataset.tensors]
+                return [from_array(_take(tensor._array, at)) for tensor in dataset.tensors]
         except IndexError:
             pass  # the error of reading the samples one by one names the wrong index
         return super().fetch(index)
@@ -107,3 +119,6 @@ def _stacks_plain_tensors(dataset):
     return type(dataset) is TensorDataset and all(
         type(tensor) is Tensor and not tensor.requires_grad for tensor in dataset.tensors
     )
+
+
+_MapDatasetFetcher, _IterableDatasetFetcher = MapFetcher, StreamFetcher  # PyTorch's names

@@ -8,8 +8,7 @@ from typing import Any
 import rushlight as torch
 from rushlight.device_array import drivers
 from rushlight.utils.data import position
-from rushlight.utils.data.dataset import IterableDataset
-from rushlight.utils.data.fetch import fetcher
+from rushlight.utils.data.fetch import _DatasetKind, fetcher
 from rushlight.utils.data.pinning import pin
 from rushlight.utils.data.progress import Progress
 from rushlight.utils.data.worker import BATCH, ENDED, FAILED, FETCH, RESUME, RESUMED, Job
@@ -129,11 +128,15 @@ class _SingleProcessDataLoaderIter(_BaseDataLoaderIter):
         if place is not None and own_state:
             loader.dataset.load_state_dict(place["dataset"])
         self._fetcher = fetcher(
-            loader.dataset, loader._auto_collation, loader.collate_fn, loader.drop_last
+            loader._dataset_kind,
+            loader.dataset,
+            loader._auto_collation,
+            loader.collate_fn,
+            loader.drop_last,
         )
         if place is None:
             return
-        if isinstance(loader.dataset, IterableDataset) and not own_state:
+        if loader._dataset_kind == _DatasetKind.Iterable and not own_state:
             for _ in range(place["batches"]):
                 self._next_data()
         self._fetcher.ended = self._pass.fetched = place["fetched"]
@@ -160,6 +163,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         self._max_tasks = loader.prefetch_factor * loader.num_workers
         self._pass.workers = Progress(loader, place)
         job = Job(
+            loader._dataset_kind,
             loader.dataset,
             loader._auto_collation,
             loader.collate_fn,

@@ -18,7 +18,7 @@ import numpy as np
 
 from rushlight.random import Generator, default_generator
 from rushlight.tensor import from_array
-from rushlight.utils.data.dataset import IterableDataset
+from rushlight.utils.data.fetch import _DatasetKind
 from rushlight.utils.data.sampler import Sampler
 from rushlight.utils.random_state import at_state, look, plain
 
@@ -41,8 +41,9 @@ def stateful_sampler(loader):
 
 
 def _samplers(loader):
-    inner = getattr(loader.batch_sampler, "sampler", None)
-    return [s for s in (loader.batch_sampler, inner, loader.sampler) if s is not None]
+    batches = getattr(loader, "batch_sampler", None)  # a library's own loader may have no samplers
+    found = batches, getattr(batches, "sampler", None), getattr(loader, "sampler", None)
+    return [s for s in found if s is not None]
 
 
 def generators(loader):
@@ -82,7 +83,7 @@ class Pass:
         self.num_workers, self.dataset = loader.num_workers, loader.dataset
         self.index_sampler, self.sampler = loader._index_sampler, stateful_sampler(loader)
         self.generators = generators(loader)
-        self.any_draws = isinstance(loader.dataset, IterableDataset) or not all(
+        self.any_draws = loader._dataset_kind == _DatasetKind.Iterable or not all(
             type(sampler).__module__ == Sampler.__module__ for sampler in _samplers(loader)
         )
         self.base_seed = self.drawn = self.batches = 0

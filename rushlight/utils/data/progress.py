@@ -3,7 +3,7 @@
 from typing import Any
 
 from rushlight.utils import random_state
-from rushlight.utils.data.dataset import IterableDataset
+from rushlight.utils.data.fetch import _DatasetKind
 from rushlight.utils.data.position import is_stateful
 from rushlight.utils.data.worker import SKIP
 
@@ -22,7 +22,8 @@ class Progress:
 
     def __init__(self, loader, place):
         dataset = loader.dataset
-        self.is_stream = isinstance(dataset, IterableDataset) and not is_stateful(dataset)
+        stream = loader._dataset_kind == _DatasetKind.Iterable
+        self.is_stream = stream and not is_stateful(dataset)
         self.restored = None
         if place is None:
             new: dict[str, Any] = {

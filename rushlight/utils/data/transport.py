@@ -49,7 +49,7 @@ class _Pickler(reduction.ForkingPickler):
                 f"DataLoader: a tensor of shape {tuple(x.shape)} in a worker's batch was computed "
                 "with gradients, and its history cannot leave the worker; send x.detach()"
             )
-        return _tensor, (x.array, x.requires_grad)
+        return _tensor, (x._array, x.requires_grad)
 
 
 def _tensor(array, requires_grad):

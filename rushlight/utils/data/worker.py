@@ -14,9 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 import rushlight as torch
 from rushlight.utils import random_state
-from rushlight.utils.data.dataset import IterableDataset
+from rushlight.utils.data.fetch import _DatasetKind, fetcher
 from rushlight.utils.data.position import is_stateful
 
 __all__ = ["Failure", "Job", "WorkerInfo", "get_worker_info", "run"]
@@ -66,6 +68,7 @@ def get_worker_info():
 class Job:
     """The data that every worker of one iterator gets at its start."""
 
+    kind: int
     dataset: Any
     batched: bool
     collate_fn: Callable
@@ -250,14 +253,14 @@ class Worker:
         return {"random": seen, "dataset": dataset, "ended": ended}
 
     def _start_pass(self):
-        from rushlight.utils.data.fetch import fetcher
-
         job = self.job
         self.ended = False
         self.failure = self.init_failure
         if self.failure is None:
             try:
-                self.fetcher = fetcher(job.dataset, job.batched, job.collate_fn, job.drop_last)
+                self.fetcher = fetcher(
+                    job.kind, job.dataset, job.batched, job.collate_fn, job.drop_last
+                )
             except Exception as error:
                 self.failure = Failure(error, self.id)
 
@@ -274,7 +277,7 @@ class Worker:
             batch = self.fetcher.fetch(index)
             return BATCH, batch if kind == FETCH else None, self._state()
         except Exception as error:
-            if isinstance(error, StopIteration) and isinstance(self.job.dataset, IterableDataset):
+            if isinstance(error, StopIteration) and self.job.kind == _DatasetKind.Iterable:
                 self.ended = True
                 return ENDED, None, self._state()
             return FAILED, Failure(error, self.id), self._state()
@@ -293,13 +296,17 @@ class Worker:
 
 def _seed(base_seed, worker_id):
     """Seed every generator of this process as PyTorch seeds its workers; return the seed."""
-    import numpy as np
-
     seed = base_seed + worker_id
     random.seed(seed)
     torch.manual_seed(seed)
-    # NumPy's generator is an MT19937, too. Its seed is mixed, so that it draws other numbers than
-    # torch's generator.
-    mixed = np.random.SeedSequence([worker_id, base_seed & 0xFFFFFFFF, base_seed >> 32, 0])
-    np.random.seed(mixed.generate_state(4))
+    np.random.seed(_generate_state(base_seed, worker_id))
     return seed
+
+
+def _generate_state(base_seed, worker_id):
+    """Return the four numbers that seed NumPy's generator in a worker.
+
+    The generator is an MT19937, as torch's is. The seed is mixed, so that it draws other numbers.
+    """
+    mixed = np.random.SeedSequence([worker_id, base_seed & 0xFFFFFFFF, base_seed >> 32, 0])
+    return mixed.generate_state(4).tolist()

@@ -1,5 +1,6 @@
-"""torch.utils.tensorboard: what a training tells TensorBoard, written by tensorboardX."""
+"""torch.utils.tensorboard: what a training tells TensorBoard, as event files."""
 
+from rushlight.utils.tensorboard import summary
 from rushlight.utils.tensorboard.writer import FileWriter, SummaryWriter
 
-__all__ = ["FileWriter", "SummaryWriter"]
+__all__ = ["FileWriter", "SummaryWriter", "summary"]

@@ -64,18 +64,35 @@ class VGG(FeatureClassifier):
 _init_weights = init_weights  # another name, because VGG has an argument ``init_weights``
 
 
-def _vgg(depth, batch_norm=False, **options):
+def make_layers(cfg, batch_norm=False):
+    """Make a convolution of 3×3 for each number of channels, and a max pooling for each ``"M"``.
+
+    Args:
+        cfg: A list of numbers of channels and ``"M"``.
+        batch_norm: Follow each convolution by a batch normalisation. Default: False.
+
+    >>> len(make_layers([8, "M", 16]))
+    5
+    """
     layers: list[nn.Module] = []
     channels = 3
+    for entry in cfg:
+        if entry == "M":
+            layers.append(nn.MaxPool2d(2, stride=2))
+            continue
+        layers.append(nn.Conv2d(channels, entry, 3, padding=1))
+        if batch_norm:
+            layers.append(nn.BatchNorm2d(entry))
+        layers.append(nn.ReLU(inplace=True))
+        channels = entry
+    return nn.Sequential(*layers)
+
+
+def _vgg(depth, batch_norm=False, **options):
+    cfg: list = []
     for wider, count in zip((64, 128, 256, 512, 512), DEPTHS[depth], strict=True):
-        for _ in range(count):
-            layers.append(nn.Conv2d(channels, wider, 3, padding=1))
-            if batch_norm:
-                layers.append(nn.BatchNorm2d(wider))
-            layers.append(nn.ReLU(inplace=True))
-            channels = wider
-        layers.append(nn.MaxPool2d(2, stride=2))
-    return VGG(nn.Sequential(*layers), **options)
+        cfg += [*[wider] * count, "M"]
+    return VGG(make_layers(cfg, batch_norm), **options)
 
 
 def _trained(weights, options):

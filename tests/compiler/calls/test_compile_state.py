@@ -562,9 +562,9 @@ def test_a_gradient_that_somebody_holds_is_let_alone():
     f(torch.ones(3) * 3)
     f(torch.ones(3) * 4)
     assert (g.tolist(), array.tolist(), w.grad.tolist()) == ([1] * 3, [2] * 3, [4] * 3)
-    memory = w.grad.array.ctypes.data
+    memory = w.grad._array.ctypes.data
     f(torch.ones(3))
-    assert w.grad.array.ctypes.data == memory  # nobody held it
+    assert w.grad._array.ctypes.data == memory  # nobody held it
 
 
 def test_leaves_with_one_gradient_are_clipped_once():

@@ -38,17 +38,17 @@ def numbers(dtype, *shape):
 
 def copy_of(x):
     """A tensor that lies in memory of its own as ``x`` does."""
-    base = x.array if x.array.base is None else x.array.base
-    if base is x.array or not isinstance(base, np.ndarray):
-        return from_array(x.array.copy(order="K"))
-    first = x.array.ctypes.data - base.ctypes.data
-    return from_array(np.ndarray(x.shape, x.array.dtype, base.copy(), first, x.array.strides))
+    base = x._array if x._array.base is None else x._array.base
+    if base is x._array or not isinstance(base, np.ndarray):
+        return from_array(x._array.copy(order="K"))
+    first = x._array.ctypes.data - base.ctypes.data
+    return from_array(np.ndarray(x.shape, x._array.dtype, base.copy(), first, x._array.strides))
 
 
 def shared(tensors):
     """Which of the tensors share memory."""
     pairs = itertools.combinations(tensors, 2)
-    return [np.shares_memory(a.array, b.array) for a, b in pairs]
+    return [np.shares_memory(a._array, b._array) for a, b in pairs]
 
 
 def value(x):

@@ -103,7 +103,7 @@ def test_gradients_lie_as_their_leaves(third):
 def _geometry(sample, inputs, wanted):
     """For each result its strides, and which inputs it shares memory with."""
     given = [tensor(torch, a) for a in inputs]
-    arrays = [t.array for t in given]
+    arrays = [t._array for t in given]
     for t in given:
         t.requires_grad_(wanted and t.dtype.category > 1)
     torch.manual_seed(0)
@@ -111,7 +111,7 @@ def _geometry(sample, inputs, wanted):
         found = [t for t in flat(sample.call(torch, *given)) if isinstance(t, Tensor)]
     except RuntimeError:
         return None
-    shared = lambda t: [np.shares_memory(t.array, a) for a in arrays]
+    shared = lambda t: [np.shares_memory(t._array, a) for a in arrays]
     return [(strides(t), shared(t)) for t in found]
 
 
@@ -155,7 +155,7 @@ def _check_compiled(part):
         compiled = Compiled(lambda *xs, s=sample: s.call(torch, *xs), fullgraph=True)
         for g, w in zip(_given(lambda _, *xs, f=compiled: f(*xs), inputs), eager, strict=True):
             # A result of a compiled call is dense, also where eager gives a view with gaps.
-            gaps = not is_dense(w.shape, w.array.strides, w.array.itemsize)
+            gaps = not is_dense(w.shape, w._array.strides, w._array.itemsize)
             if _apart(g) != _apart(w) and not (gaps and g.is_contiguous()):
                 wrong.append(f"{key}: {g.stride()}, eager {w.stride()}")
     assert not wrong, "\n".join([f"{len(wrong)} results lie otherwise:", *wrong[:40]])

@@ -167,3 +167,50 @@ def test_a_mode_changes_what_is_made_while_a_function_is_compiled():
     with Twice():
         x = torch.ones(3)
         assert torch.equal(torch.compile(torch.sin)(x), x.sin())
+
+
+def test_as_subclass_asks_no_class():
+    class Asks(torch.Tensor):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            seen.append(func)
+            return super().__torch_function__(func, types, args, kwargs or {})
+
+    seen = []
+    x = torch.ones(2).as_subclass(Asks)
+    assert type(x.as_subclass(torch.Tensor)) is torch.Tensor and not seen
+    x.unbind()
+    torch.unbind(x)
+    assert seen == [torch.Tensor.unbind, torch.unbind] and seen[0] is not seen[1]
+
+
+def test_a_method_that_a_library_puts_on_tensor_asks_no_class(monkeypatch):
+    monkeypatch.setattr(torch.Tensor, "plain", lambda x: x.as_subclass(torch.Tensor), raising=False)
+
+    class Asks(torch.Tensor):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            return super().__torch_function__(func, types, args, kwargs or {})
+
+    assert type(torch.ones(2).as_subclass(Asks).plain()) is torch.Tensor
+
+
+def test_a_subclass_may_have_an_attribute_array():
+    class Holder(torch.Tensor):
+        @property
+        def array(self):
+            return self.detach().numpy()
+
+    x = torch.ones(2).as_subclass(Holder)
+    assert (x + 1).array.tolist() == [2, 2] and not hasattr(torch.ones(1), "array")
+
+
+def test_disable_torch_function():
+    from rushlight._C import DisableTorchFunction
+
+    class Named(torch.Tensor):
+        pass
+
+    with DisableTorchFunction():
+        assert type(torch.ones(2).as_subclass(Named) + 1) is torch.Tensor
+    assert type(torch.ones(2).as_subclass(Named) + 1) is Named

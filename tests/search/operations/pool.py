@@ -40,7 +40,7 @@ class Given:
 
     def __init__(self, t):
         self.dtype = str(t.dtype).removeprefix("torch.")
-        self.array = np.array(array_of(t))
+        self._array = np.array(array_of(t))
         self.order = tuple(sorted(range(t.ndim), key=lambda d: -t.stride(d)))
 
 
@@ -104,7 +104,7 @@ DTYPES = (
 def _form(value):
     """What tells recorded arguments apart: not the numbers of tensors."""
     if isinstance(value, Given):
-        return value.dtype, value.array.shape
+        return value.dtype, value._array.shape
     if isinstance(value, (tuple, list)):
         return list(map(_form, value))
     return {key: _form(v) for key, v in value.items()} if isinstance(value, dict) else value

@@ -107,7 +107,7 @@ class Variation:
         return value
 
     def tensor(self, given):
-        values = given.array
+        values = given._array
         if self.chance(0.12):
             values = self.other_shape(values)
         dtype = self.dtype(given)

@@ -24,7 +24,7 @@ ORACLE = torch or rushlight
 def array_of(t):
     """The numbers of a tensor of either framework, in its memory where that can be."""
     if isinstance(t, rushlight.Tensor):
-        return t.detach().resolve_conj().array
+        return t.detach().resolve_conj()._array
     t = t.detach().resolve_conj().resolve_neg()
     t = t.clone() if t._is_zerotensor() else t
     if t.dtype is torch.bfloat16:

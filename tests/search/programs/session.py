@@ -226,7 +226,7 @@ class Session:
             return Difference("value", f"is {wrong}")
         if found.tobytes() != want.tobytes():
             with np.errstate(all="ignore"):
-                self.ours[name].array[...] = want
+                self.ours[name]._array[...] = want
         return None
 
     # The end --------------------------------------------------------------------------------

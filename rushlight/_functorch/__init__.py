@@ -1,0 +1,3 @@
+"""torch._functorch: PyTorch's place for the interior of ``torch.func``."""
+
+__all__: list[str] = []

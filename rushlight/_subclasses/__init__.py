@@ -1,0 +1,3 @@
+"""torch._subclasses: PyTorch's tensors without elements. Rushlight has the device ``meta``."""
+
+__all__: list[str] = []
