@@ -4,6 +4,7 @@ Any other name of torch._C raises the error for a name that rushlight lacks.
 """
 
 from rushlight.autograd import mode
+from rushlight.autograd.mode import classes_unasked as DisableTorchFunctionSubclass  # noqa: F401
 from rushlight.autograd.mode import unasked as DisableTorchFunction  # noqa: F401
 from rushlight.defaults import get_default_device
 from rushlight.device import device as device
@@ -47,16 +48,6 @@ def _get_privateuse1_backend_name():
 
 def _log_api_usage_once(event):
     """Do nothing: rushlight does not log which functions are used."""
-
-
-class DisableTorchFunctionSubclass:
-    """A context in which the ``__torch_function__`` of classes is not called."""
-
-    def __enter__(self):
-        self.was, mode.state.dispatch = mode.state.dispatch, False
-
-    def __exit__(self, *error):
-        mode.state.dispatch = self.was
 
 
 def _get_tracing_state():

@@ -30,7 +30,7 @@ TARGET = ROOT / "docs" / "architecture.svg"
 GREY, BLUE, GREEN, ORANGE, VIOLET = "#eceff1", "#dbe9f8", "#ddf1df", "#fde8cf", "#ebe4f5"
 INK, PALE, LINE = "#1f2933", "#52606d", "#7b8794"
 
-WIDTH, HEIGHT = 8.6, 7.56  # inches of the picture; boxes are measured in columns and rows
+WIDTH, HEIGHT = 8.6, 8.52  # inches of the picture; boxes are measured in columns and rows
 COLUMN, ROW = 1.42, 0.96  # inches from one column, or row, to the next
 GAP, BETWEEN = 0.12, 0.36  # inches between the boxes of a row, and between rows
 LEGEND = """An arrow points from a box
@@ -75,9 +75,11 @@ class Box(NamedTuple):
 
 
 BOXES = [
-    Box(7, 1, 3, 4, VIOLET, "vision", "torchvision's\nnames", "vision"),
-    Box(7, 1, 4, 5, VIOLET, "demo, cli", "command line", "demo cli __main__"),
-    Box(6, 1, 0, 1, GREEN, "optim", "optimizers,\nschedulers", "optim"),
+    Box(8, 1, 0.4, 4.4, VIOLET, "distributed, functorch", "groups of processes;\nolder names",
+        "distributed func.functorch nn.parallel.distributed"),
+    Box(7, 1, 3, 3.8, VIOLET, "vision", "torchvision's\nnames", "vision"),
+    Box(7, 1, 4.2, 5.4, VIOLET, "demo, cli", "command line", "demo cli __main__"),
+    Box(6, 1, 0, 1, GREEN, "optim, amp", "optimizers,\nschedulers", "optim amp"),
     Box(6, 1, 1, 2, GREEN, "func, masked", "vmap, jvp; masks;\nflex attention",
         "func masked nn.attention"),
     Box(6, 1, 2, 3.5, ORANGE, "export, onnx, fx, library, profiler",
@@ -89,12 +91,13 @@ BOXES = [
     Box(5, 1, 0, 2.3, ORANGE, "compiler",
         "torch.compile: record a call, fuse, emit\nLLVM IR, run machine code",
         "compiler _dynamo _inductor"),
-    Box(5, 1, 3.2, 5, VIOLET, "serialization", "save and load", "serialization"),
+    Box(5, 1, 3.2, 5, VIOLET, "serialization", "save and load", "futures serialization"),
     Box(5, 1, 2.3, 3.2, GREEN, "distributions", "probability\ndistributions", "distributions"),
-    Box(5, 1, 5, 6, VIOLET, "amp, jit, …", "other names\nthat scripts use",
-        "_C __config__ _utils accelerator amp backends cpu cuda defaults determinism distributed "
-        "device_streams devices futures jit mps mtia multiprocessing opencl streams testing types "
-        "quasirandom xpu"),
+    Box(5, 1, 5, 6, VIOLET, "jit, cuda, …", "other names\nthat scripts use",
+        "_C _VF __config__ _functorch _guards _higher_order_ops _jit_internal _subclasses "
+        "_tensor_str _utils accelerator backends cpu cuda defaults determinism device_streams "
+        "devices jit mps mtia multiprocessing nvtx opencl private_functions quasirandom "
+        "streams symbolic testing types xpu"),
     Box(4, 1, 0, 6, GREEN, "nn", "modules, functions, initialisation", "nn"),
     Box(3, 1, 0, 6, BLUE, "ops, linalg, fft, special, signal, sparse, nested, overrides",
         "every operation in one block: its forward, its gradient rules, its lowering",
@@ -111,7 +114,7 @@ BOXES = [
         "autograd.mode autograd.recording backend.sizes device device_array docstrings dtype "
         "errors float8 gc_pause late locks meta ours printing remote selection "
         "serialization.atomic shaped shapes storage strides threads torch_version "
-        "utils._pytree version"),
+        "utils._pytree utils._pytree_kinds utils._pytree_nodes version"),
 ]  # fmt: skip
 HOMES = {module: box for box in BOXES for module in box.modules.split()}
 HOMES[""] = HOMES["ops"]  # rushlight/__init__.py, which publishes the operations

@@ -94,6 +94,16 @@ def exchange(name, value):
     return own.update({name: value}) or was
 
 
+class classes_unasked:
+    """A context in which classes do not take functions over (``__torch_function__``)."""
+
+    def __enter__(self):
+        self.was, state.dispatch = state.dispatch, False
+
+    def __exit__(self, *error):
+        state.dispatch = self.was
+
+
 class unasked:
     """A context in which neither classes nor modes take functions over (``__torch_function__``)."""
 

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any
 
 import rushlight as torch
-from rushlight._C import DisableTorchFunctionSubclass
+from rushlight.autograd.mode import classes_unasked
 from rushlight.docstrings import complete
 from rushlight.tensor import Tensor
 from rushlight.utils._pytree import tree_flatten
@@ -132,7 +132,7 @@ class TVTensor(Tensor):
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         if not all(issubclass(cls, kind) for kind in types):
             return NotImplemented
-        with DisableTorchFunctionSubclass():
+        with classes_unasked():
             output = func(*args, **(kwargs or {}))
             if isinstance(output, cls) and output is not args[0]:
                 # A copy has the class, but not what the tensor says about itself.
@@ -149,25 +149,25 @@ class TVTensor(Tensor):
     @property
     def shape(self):
         """The size of each dim, read without ``__torch_function__``, which takes longer."""
-        with DisableTorchFunctionSubclass():
+        with classes_unasked():
             return super().shape
 
     @property
     def ndim(self):
         """The number of dims."""
-        with DisableTorchFunctionSubclass():
+        with classes_unasked():
             return super().ndim
 
     @property
     def device(self):
         """Where the elements are."""
-        with DisableTorchFunctionSubclass():
+        with classes_unasked():
             return super().device
 
     @property
     def dtype(self):
         """The type of the elements."""
-        with DisableTorchFunctionSubclass():
+        with classes_unasked():
             return super().dtype
 
     def __deepcopy__(self, memo):

@@ -3,6 +3,7 @@
 import math
 
 RELATIVE, OF_LARGEST = 2e-4, 2e-5
+ARRAY = {"dtype", "shape", "largest", "kept"}  # what ``one.of_array`` keeps of an array
 
 
 def differences(found, want, tolerance=None, path=""):
@@ -11,7 +12,7 @@ def differences(found, want, tolerance=None, path=""):
     Floats may differ by 2e-4 of themselves and 2e-5 of the largest of their array; with a
     ``tolerance``, by this share of the largest.
     """
-    if isinstance(want, dict) and "kept" in want and isinstance(found, dict):
+    if isinstance(want, dict) and want.keys() == ARRAY and isinstance(found, dict):
         return _of_array(found, want, tolerance, path)
     if isinstance(want, dict) and isinstance(found, dict) and found.keys() == want.keys():
         pairs = [(f"{path}/{key}", found[key], want[key]) for key in want]

@@ -1,6 +1,6 @@
 """Adapters of a small Llama: LoRA and 18 other methods train, are saved, loaded and merged."""
 
-requires = ["peft"]
+requires = ["peft", "jinja2"]
 
 
 def run():

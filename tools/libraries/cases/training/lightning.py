@@ -1,6 +1,6 @@
 """Train a module with Trainer: callbacks, schedules, checkpoints, resuming, Fabric."""
 
-requires = ["lightning"]
+requires = ["lightning", "tensorboard"]
 
 
 def run():
