@@ -3,7 +3,7 @@
     python tools/libraries/run.py                     # all cases, compared with recorded answers
     python tools/libraries/run.py timm peft           # these cases
     python tools/libraries/run.py --today             # one group of them, another one each day
-    python tools/libraries/run.py --pytorch --page    # with PyTorch live; record, and make the page
+    python tools/libraries/run.py --pytorch           # with PyTorch live: record, and make the page
 
 Each file in ``cases/GROUP/`` is a real use of a library. A group's libraries are installed into a
 fresh environment, which ``rushlight adopt`` has given rushlight for its torch. pip brings no torch.
@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from compare import differences
-from page import write_page
+from page import note, write_page
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -151,7 +151,7 @@ def main():
     if options.today:
         day = os.environ.get("RUSHLIGHT_TESTS_DAY") or str(datetime.date.today())
         groups = [groups[datetime.date.fromisoformat(day).toordinal() % len(groups)]]
-    cases = [Case(file) for group in groups for file in sorted((CASES / group).glob("*.py"))]
+    cases = cases_of(groups)
     if options.cases:
         cases = [case for case in cases if case.name in options.cases]
     rows = []
@@ -160,11 +160,16 @@ def main():
             chosen = [case for case in cases if case.group == group]
             if chosen:
                 rows += run_group(group, chosen, options, options.folder or temporary)
-    if options.page:
-        write_page(rows)
+    if options.pytorch:
+        note(rows)
+        write_page(cases_of(groups))
     wrong = [row for row in rows if not row["equal"]]
     print(f"{len(rows)} cases, {len(rows) - len(wrong)} equal to PyTorch's")
     return int(bool(wrong))
+
+
+def cases_of(groups):
+    return [Case(file) for group in groups for file in sorted((CASES / group).glob("*.py"))]
 
 
 def run_group(group, cases, options, folder):
@@ -183,14 +188,11 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cases", nargs="*", metavar="CASE", help="names of files in cases/")
     parser.add_argument("--today", action="store_true", help="one group, another one each day")
-    parser.add_argument("--pytorch", action="store_true", help="record PyTorch's answers")
-    parser.add_argument("--page", action="store_true", help="write docs/libraries.md (all cases)")
+    parser.add_argument("--pytorch", action="store_true",
+        help="record PyTorch's answers, and make docs/libraries.md")  # fmt: skip
     parser.add_argument("--folder", help="where the environments are made, to be used again")
     parser.add_argument("--jobs", type=int, default=1, help="cases at a time; 1 for fair times")
-    options = parser.parse_args()
-    if options.page and (options.cases or options.today or not options.pytorch):
-        parser.error("--page needs all cases, and --pytorch")
-    return options
+    return parser.parse_args()
 
 
 def record_versions(environment):
@@ -217,7 +219,7 @@ def judge(case, ours, theirs):
         lines = differences(found["values"], values, case.constants.get("tolerance"))
     verdict = f"{case.name}: {'DIFFERENT' if lines else 'equal'}"
     print(verdict, *lines[:5], sep="\n  ", flush=True)
-    row = {"case": case, "equal": not lines, "version": ours.version(case.requires[0])}
+    row = {"case": case.name, "equal": not lines, "version": ours.version(case.requires[0])}
     if theirs:
         row["torch"] = want["torch"]
         row["disk"] = [float(environment.bare.read_text()) for environment in (ours, theirs)]
