@@ -355,9 +355,8 @@ def as_subclass(self, cls):
     return found
 
 
-vars(as_subclass)["asks"] = (
-    False  # a class that overrides functions does not name the result's class
-)
+# A class that takes functions over does not name the result's class.
+vars(as_subclass)["asks"] = False
 
 
 @method
