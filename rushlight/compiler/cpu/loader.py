@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight.compiler.cpu.target import CHECKED, host
+from rushlight.compiler.cpu.target import CHECKED, apart, host
 
 __all__ = ["RECORD", "Library", "load", "record"]
 
@@ -28,14 +28,17 @@ class Library:
     __slots__ = ("_addresses", "_linker", "_parts")
 
     def __init__(self, object_code, imports):
+        self._parts = []  # before anything can fail, because __del__ reads it
+        self._addresses = {}
+        host()  # sets LLVM up
+        apart(lambda: self._link(object_code, imports))
+
+    def _link(self, object_code, imports):
         import llvmlite.binding as llvm
 
-        self._parts = []  # before anything can fail, because __del__ reads it
-        host()  # sets LLVM up
         builder = llvm.JITLibraryBuilder().add_object_img(object_code).add_current_process()
         for name, address in imports.items():
             builder.import_symbol(name, address)
-        self._addresses = {}
         self._linker = llvm.create_lljit_compiler(
             use_jit_link=os.name != "nt", suppress_errors=True
         )
@@ -49,7 +52,7 @@ class Library:
         """
         if name not in self._addresses:
             try:
-                found = self._linker.lookup("kernels", name)
+                found = apart(lambda: self._linker.lookup("kernels", name))
             except RuntimeError as error:
                 raise KeyError(str(error)) from None
             self._parts.append(found)
@@ -71,8 +74,9 @@ class Library:
     def __del__(self, ending=sys.is_finalizing):
         if ending():  # llvmlite may be gone already; the code is freed with the process
             return
-        for part in reversed(getattr(self, "_parts", ())):  # missing after an early interrupt
-            part.close()
+        parts = getattr(self, "_parts", ())  # missing after an early interrupt
+        if parts:
+            apart(lambda: [part.close() for part in reversed(parts)])
 
 
 def load(object_code, imports=None):

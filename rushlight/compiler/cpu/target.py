@@ -16,7 +16,7 @@ from rushlight import locks
 from rushlight.backend.sizes import CHECKS
 from rushlight.gc_pause import paused
 
-__all__ = ["CHECKED", "PROCESSORS", "Target", "host", "processor"]
+__all__ = ["CHECKED", "PROCESSORS", "Target", "apart", "host", "processor"]
 
 #: Whether loads and stores check their addresses first; see ``cpu/checked_access.py``.
 CHECKED = "bounds" in CHECKS
@@ -89,7 +89,7 @@ class Target:
 
     def _generate(self, module, level, form):
         text = str(module)
-        return _apart(lambda: self._generated(text, level, form))
+        return apart(lambda: self._generated(text, level, form))
 
     def _generated(self, text, level, form):
         import llvmlite.binding as llvm
@@ -118,11 +118,13 @@ class Target:
 
 
 @paused()  # a finaliser that ran in the new thread could wait for a lock of this thread
-def _apart(work):
+def apart(work):
     """``work()``, run in a thread of its own, because signal handlers run in the main thread only.
 
     llvmlite takes and releases its lock in Python. If a handler (Ctrl-C's, for example) raised
     between these two lines, the lock would stay taken, and no thread could ever compile again.
+    Objects of LLVM would be freed twice, or in the wrong order. If a handler raises while the new
+    thread works, the work is done to its end, and its result is dropped.
     """
     if threading.current_thread() is not threading.main_thread():
         return work()
@@ -180,7 +182,7 @@ def host():
     Raises:
         ImportError: llvmlite is missing.
     """
-    return _apart(_this_machine)
+    return apart(_this_machine)
 
 
 def _this_machine():

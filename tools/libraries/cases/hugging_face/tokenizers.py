@@ -1,4 +1,4 @@
-"""Trains a BPE, a WordPiece and a Unigram tokenizer; their padded batches feed an embedding."""
+"""Trains a BPE and a Unigram tokenizer; their padded batches feed an embedding."""
 
 requires = ["tokenizers"]
 
@@ -12,7 +12,6 @@ def run():
 
     kinds = {
         "BPE": (models.BPE(unk_token="[UNK]"), trainers.BpeTrainer),
-        "WordPiece": (models.WordPiece(unk_token="[UNK]"), trainers.WordPieceTrainer),
         "Unigram": (models.Unigram(), trainers.UnigramTrainer),
     }
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
@@ -37,7 +36,7 @@ def run():
         results[name] = {
             "mask": mask,
             "texts": tokenizer.decode_batch(ids.tolist()),
-            "offsets": batch[0].offsets if name == "WordPiece" else None,
+            "offsets": batch[0].offsets,
             "rows with a gradient": int(embedding.weight.grad.any(1).sum()),
             "shape": list(mean.shape),
         }
