@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -56,22 +57,15 @@ def test_a_tolerance_is_a_share_of_the_largest():
 @pytest.mark.parametrize("file", CASES, ids=lambda file: file.stem)
 def test_a_case_says_what_it_does_and_has_pytorchs_answer(file):
     tree = ast.parse(file.read_text())
-    names = [node.targets[0].id for node in tree.body if isinstance(node, ast.Assign)]
-    assert ast.get_docstring(tree).endswith(".") and "requires" in names
+    values = {
+        n.targets[0].id: n.value
+        for n in tree.body
+        if isinstance(n, ast.Assign) and isinstance(n.targets[0], ast.Name)
+    }
+    assert ast.get_docstring(tree).endswith(".")
     assert any(isinstance(node, ast.FunctionDef) and node.name == "run" for node in tree.body)
     assert json.loads((FOLDER / "answers" / file.parent.name / f"{file.stem}.json").read_text())
-    versions = {
-        line.partition("==")[0].lower()
-        for line in (FOLDER / "versions" / f"{file.parent.name}.txt").read_text().split()
-    }
-    requires = ast.literal_eval(
-        next(
-            n.value
-            for n in tree.body
-            if isinstance(n, ast.Assign) and n.targets[0].id == "requires"
-        )
-    )
-    requires = [name for name in requires if name != "torchvision"]  # which is adopted
-    assert {name.partition("[")[0].lower().replace("_", "-") for name in requires} <= {
-        v.replace("_", "-") for v in versions
-    }
+    plain = lambda name: re.split(r"[\[=]", name)[0].lower().replace("_", "-")
+    pinned = (FOLDER / "versions" / f"{file.parent.name}.txt").read_text().split()
+    requires = {plain(name) for name in ast.literal_eval(values["requires"])} - {"torchvision"}
+    assert requires <= {plain(line) for line in pinned}

@@ -16,8 +16,8 @@ made by `pip install` of rushlight, `rushlight adopt`, and `pip install` of the 
 
 `python tools/libraries/run.py --pytorch` made this page, with Python {python}, PyTorch {torch} and
 one thread, on a machine that did other work as well. Seconds and memory are those of the whole
-process: imports, the first use of kernels, and the run. A ratio below 1 means that rushlight takes
-less.
+process: imports and the run. Rushlight's kernels come from its cache on disk where an earlier run
+left them there. A ratio below 1 means that rushlight takes less.
 
 **{equal} of {count} cases are equal.** Without the libraries, the environment takes {ours:.0f} MB
 with rushlight, and {theirs:.0f} MB with PyTorch and torchvision.
