@@ -16,7 +16,7 @@ import warnings
 import weakref
 from typing import Any
 
-__all__ = ["adopt", "around_fork", "new_lock"]
+__all__ = ["adopt", "around_fork", "new_condition", "new_lock"]
 
 _PATIENCE = 10.0  # seconds
 #: The locks by their ids. ``valuerefs`` lists the locks in one step, so that other threads may add
@@ -30,6 +30,14 @@ _taken: list = []  # the locks that the fork in progress has taken
 def new_lock(awaited=False) -> Any:
     """Return a new reentrant lock. A fork waits until it gets each ``awaited`` lock."""
     return adopt(threading.RLock(), awaited)
+
+
+def new_condition():
+    """A condition variable whose lock is made anew in the child of a fork.
+
+    Threads do not live on in the child, so nothing waits for the condition there.
+    """
+    return threading.Condition(new_lock())
 
 
 def adopt(lock, awaited=False):

@@ -1,7 +1,6 @@
 """Stores: maps from names to bytes, by which processes find each other."""
 
 import os
-import threading
 import time
 from datetime import timedelta
 
@@ -205,7 +204,7 @@ class HashStore(_MapStore):
     def __init__(self):
         self._items: dict = {}
         self._queues: dict = {}
-        self._changed = threading.Condition(locks.new_lock())
+        self._changed = locks.new_condition()
 
     def _change(self, function):
         with self._changed:

@@ -126,7 +126,7 @@ def apart(work):
     Objects of LLVM would be freed twice, or in the wrong order. If a handler raises while the new
     thread works, the work is done to its end, and its result is dropped.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread() or _holds_lock():
         return work()
     found: list = []
 
@@ -190,7 +190,7 @@ def _this_machine():
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    _adopt_lock(llvm)
+    _adopt_lock()
     named = os.environ.get("RUSHLIGHT_CPU")
     if named:
         return processor(named, llvm.get_process_triple())
@@ -250,13 +250,27 @@ def _target(triple, cpu, features, vector_bytes, registers, fma, halves):
     )
 
 
-def _adopt_lock(llvm):
+def _lock():
+    """LLVM's lock, or None if this llvmlite has another kind."""
+    import llvmlite.binding as llvm
+
+    lock = getattr(getattr(llvm.ffi.lib, "_lock", None), "_lock", None)
+    return lock if hasattr(lock, "_is_owned") else None
+
+
+def _holds_lock():
+    """Whether this thread holds LLVM's lock, as it does while the process forks."""
+    lock = _lock()
+    return lock is not None and lock._is_owned()
+
+
+def _adopt_lock():
     """Make forks wait until no thread is inside LLVM.
 
     Otherwise the child could get a taken lock and never compile.
     """
-    lock = getattr(getattr(llvm.ffi.lib, "_lock", None), "_lock", None)
-    if hasattr(lock, "_is_owned"):
+    lock = _lock()
+    if lock is not None:
         locks.adopt(lock, awaited=True)
 
 

@@ -2,13 +2,13 @@
 
 import os
 import socket
-import threading
 import time
 from functools import cache
 from itertools import count
 
 import numpy as np
 
+from rushlight import locks
 from rushlight.utils.tensorboard.wire import double, integer, message, sized
 
 __all__ = ["EventFile", "crc32c"]
@@ -107,7 +107,7 @@ class EventFile:
         self._max_queue, self._flush_secs = max_queue, flush_secs
         self._waiting: list[bytes] = []
         self._flushed = time.monotonic()
-        self._lock = threading.Lock()
+        self._lock = locks.new_lock()
         self.closed = False
         self.write(message(double(1, now), sized(3, "brain.Event:2")))
         self.flush()
