@@ -130,7 +130,8 @@ class Calls:
                 f"the function reads from a {type(x).__name__}, which gives something else at "
                 "each call; read it outside torch.compile, and pass what it gave"
             )
-        if type(x).__module__ == "weakref":
+        of_class = type(x) is weakref.ref and isinstance(x(), type)  # inspect asks for these
+        if type(x).__module__ == "weakref" and not of_class:
             self.refuse(f"the function reads from a {type(x).__name__}, which may lose entries")
         if type(x) is decimal.Decimal:
             self.reads.note("{0}()", (_decimal_context,), _decimal_context())
