@@ -1,7 +1,10 @@
 """Stores: maps from names to bytes, by which processes find each other."""
 
+import atexit
+import contextlib
 import os
 import time
+import weakref
 from datetime import timedelta
 
 from rushlight import locks
@@ -271,6 +274,8 @@ class FileStore(_MapStore):
         self._world_size = world_size
         self._lock = locks.new_lock()
         self.add("efcount/", 1)
+        self._is_counted = True
+        _of_files.add(self)
 
     def _change(self, function):
         with self._lock, open(self.path, "ab+") as file, _locked(file):
@@ -301,14 +306,25 @@ class FileStore(_MapStore):
         """Another object of the same file."""
         return FileStore(self.path, self._world_size)
 
-    def __del__(self):
-        if "_lock" not in vars(self):
+    def _leave(self):
+        """Count this store out; the last one deletes the file."""
+        if not vars(self).pop("_is_counted", False):  # its making failed, or it has left
             return
-        try:
+        with contextlib.suppress(OSError, ValueError):  # the folder may be gone
             if os.path.exists(self.path) and self.add("efcount/", -1) == 0 < self._world_size:
                 os.unlink(self.path)
-        except (OSError, ValueError, TypeError):
-            pass  # the folder is gone, or Python is ending
+
+    __del__ = _leave
+
+
+#: The stores of files. At exit they leave while Python still can open files.
+_of_files: weakref.WeakSet = weakref.WeakSet()
+
+
+@atexit.register
+def _leave_files():
+    for store in list(_of_files):
+        store._leave()
 
 
 class _locked:
