@@ -30,9 +30,11 @@ if llvm_works():
 @pytest.fixture
 def fresh(monkeypatch):
     """``fresh(...)`` puts a new stand-in in the driver's place, for one test."""
+    made = []
 
     def make(**options):
         found = StandIn(**options)
+        made.append(found)
         monkeypatch.setattr(cuda, "open_library", lambda: found)
         clear()
         return found
@@ -46,6 +48,9 @@ def fresh(monkeypatch):
     yield make
     monkeypatch.undo()
     clear()
+    for driver in made:  # 512 MB, and something may keep the driver
+        for arena in driver.arenas:
+            del arena.races
 
 
 # The assembler ------------------------------------------------------------------------------
