@@ -199,12 +199,12 @@ def excess(assembly, ir, register):
 
 
 def _merged(left, width):
-    """Take ``width`` bytes from narrower stores of one width, at least 8 bytes, that are left.
+    """Take ``width`` bytes from narrower stores of one width, at least 4 bytes, that are left.
 
     (LLVM merges shorter ones as well, but a store of a few narrow lanes that writes too much would
     look the same.)
     """
-    found = [w for w, n in left.items() if 8 <= w < width and width % w == 0 and n * w >= width]
+    found = [w for w, n in left.items() if 4 <= w < width and width % w == 0 and n * w >= width]
     if found:
         left[max(found)] -= width // max(found)
     return bool(found)
