@@ -6,6 +6,9 @@ and columns as a vector has lanes are turned in registers. What a column is depe
 together in memory; see ``_columns``.
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 from rushlight.compiler.codegen.frame import (
     digits,
     entry,
@@ -41,6 +44,13 @@ def write_packing(module, name, plan):
     b.ret_void()
 
 
+class Rows(NamedTuple):
+    """Rows of the weight: the addresses of their first elements, and the function of a row's."""
+
+    addresses: list
+    at: Callable
+
+
 class Packing:
     """Writes the code that copies the rows of a panel, a vector's lanes of them at a time."""
 
@@ -73,17 +83,18 @@ class Packing:
         return self._one_by_one
 
     def rows(self, group, panel, first):
-        """The addresses in the weight of a panel's rows from row ``first`` on.
+        """The :class:`Rows` of a panel from row ``first`` on, at most as many as a vector's lanes.
 
         Rows past the last channel repeat that channel; their sums are never stored.
         """
-        b, c = self.b, self.cut
-        found = []
-        for row in range(first, min(first + c.tile.lanes, c.tile.rows)):
-            result = least(panel * c.tile.rows + row, c.results - 1)
+        c = self.cut
+
+        def at(i):
+            result = least(panel * c.tile.rows + first + i, c.results - 1)
             place = offset((group, result), self.strides[:2])
-            found.append(address(b, self.weight, place, self.d.dtype.itemsize))
-        return found
+            return address(self.b, self.weight, place, self.d.dtype.itemsize)
+
+        return Rows([at(i) for i in range(min(c.tile.lanes, c.tile.rows - first))], at)
 
     def copy(self, where, first, rows):
         """Copy one block of channels of the rows from row ``first`` on."""
@@ -170,19 +181,19 @@ class Packing:
         b, lanes, d = self.b, self.cut.tile.lanes, self.d
         mask = None if columns == lanes else tail(b, columns, lanes)
         found = []
-        for row in rows:
+        for row in rows.addresses:
             at = address(b, row, start, d.dtype.itemsize)
             found.append(load(b, at, d.dtype, lanes, mask).astype(d.compute))
-        found += [found[-1]] * (lanes - len(rows))
-        some = None if len(rows) == lanes else tail(b, len(rows), lanes)
+        some = None if len(found) == lanes else tail(b, len(found), lanes)
+        found += [found[-1]] * (lanes - len(found))
         turned = transposed(b, found)
         for column, to in stores:
             store(b, turned[column], to, d.compute, some)
 
     def _column(self, rows, start, to):
         b, d = self.b, self.d
-        for i, row in enumerate(rows):
-            value = load(b, address(b, row, start, d.dtype.itemsize), d.dtype)
+        with loop(b, 0, len(rows.addresses)) as i:
+            value = load(b, address(b, rows.at(i), start, d.dtype.itemsize), d.dtype)
             store(b, value, address(b, to, i, d.compute.itemsize), d.compute)
 
 

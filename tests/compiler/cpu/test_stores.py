@@ -123,6 +123,19 @@ def test_the_old_form_is_found():
     assert found == {"skylake-avx512": (4, 1), "haswell": (2, 0)}
 
 
+@pytest.mark.parametrize("typ, stores, merged", [
+    ("float", 4, True), ("float", 3, False), ("float", 1, False), ("<2 x float>", 2, True),
+    ("<2 x float>", 1, False), ("double", 2, True), ("i16", 8, False), ("i8", 16, False),
+])  # fmt: skip
+def test_a_wide_store_stands_for_as_many_narrow_ones_as_it_has_room_for(typ, stores, merged):
+    """LLVM merges stores side by side. The wide one may not be wider than all of them together."""
+    ir = f"define void @f(ptr %p) {{\n{f'  store {typ} zeroinitializer, ptr %p{chr(10)}' * stores}}}\n"
+    code = "f:\n\tmovups\t%xmm0, (%rdi)\n\tretq\n"
+    assert bool(excess(code, ir, 16)) is not merged
+    twice = code.replace("\tretq", "\tmovups\t%xmm0, 16(%rdi)\n\tretq")
+    assert excess(twice, ir, 16), "each of them stands for one store only"
+
+
 # Families of kernels ----------------------------------------------------------------------
 
 
