@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rushlight.compiler.cpu.target import CHECKED, apart, host
+from rushlight.compiler.cpu.llvm_lock import apart
+from rushlight.compiler.cpu.target import CHECKED, host
 
 __all__ = ["RECORD", "Library", "load", "record"]
 

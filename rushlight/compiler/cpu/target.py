@@ -4,7 +4,6 @@ import ctypes
 import os
 import platform
 import sys
-import threading
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -12,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from rushlight import locks
 from rushlight.backend.sizes import CHECKS
-from rushlight.gc_pause import paused
+from rushlight.compiler.cpu.llvm_lock import apart, mend_lock
 
-__all__ = ["CHECKED", "PROCESSORS", "Target", "apart", "host", "processor"]
+__all__ = ["CHECKED", "PROCESSORS", "Target", "host", "processor"]
 
 #: Whether loads and stores check their addresses first; see ``cpu/checked_access.py``.
 CHECKED = "bounds" in CHECKS
@@ -117,37 +115,6 @@ class Target:
         return self._machines[level]
 
 
-@paused()  # a finaliser that ran in the new thread could wait for a lock of this thread
-def apart(work):
-    """``work()``, run in a thread of its own, because signal handlers run in the main thread only.
-
-    llvmlite takes and releases its lock in Python. If a handler (Ctrl-C's, for example) raised
-    between these two lines, the lock would stay taken, and no thread could ever compile again.
-    Objects of LLVM would be freed twice, or in the wrong order. If a handler raises while the new
-    thread works, the work is done to its end, and its result is dropped.
-    """
-    if threading.current_thread() is not threading.main_thread() or _holds_lock():
-        return work()
-    found: list = []
-
-    def run():
-        try:
-            found.append((work(), None))
-        except BaseException as error:
-            found.append((None, error))
-
-    thread = threading.Thread(target=run, name="rushlight code generation")
-    try:
-        thread.start()
-    except RuntimeError:  # the interpreter is ending, or has no threads
-        return work()
-    thread.join()
-    ((result, error),) = found
-    if error is not None:
-        raise error
-    return result
-
-
 def _optimise(module, machine, level):
     """Inline the functions that are marked ``alwaysinline``, and clean up.
 
@@ -190,7 +157,7 @@ def _this_machine():
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    _adopt_lock()
+    mend_lock()
     named = os.environ.get("RUSHLIGHT_CPU")
     if named:
         return processor(named, llvm.get_process_triple())
@@ -248,30 +215,6 @@ def _target(triple, cpu, features, vector_bytes, registers, fma, halves):
         halves=halves,
         key=f"llvm {version} {triple} {cpu} {features} {l1} {l2} {','.join(CHECKS)}",
     )
-
-
-def _lock():
-    """LLVM's lock, or None if this llvmlite has another kind."""
-    import llvmlite.binding as llvm
-
-    lock = getattr(getattr(llvm.ffi.lib, "_lock", None), "_lock", None)
-    return lock if hasattr(lock, "_is_owned") else None
-
-
-def _holds_lock():
-    """Whether this thread holds LLVM's lock, as it does while the process forks."""
-    lock = _lock()
-    return lock is not None and lock._is_owned()
-
-
-def _adopt_lock():
-    """Make forks wait until no thread is inside LLVM.
-
-    Otherwise the child could get a taken lock and never compile.
-    """
-    lock = _lock()
-    if lock is not None:
-        locks.adopt(lock, awaited=True)
 
 
 def _features(llvm) -> dict[str, bool]:

@@ -1,4 +1,4 @@
-"""Signals while code is loaded and freed: LLVM's lock is free afterwards, and nothing is freed twice."""
+"""Signals while code is loaded and freed: LLVM's lock is free afterwards, and the process ends."""
 
 import os
 import subprocess
@@ -11,9 +11,9 @@ pytest.importorskip("llvmlite")
 
 SCRIPT = """
 import random, signal, sys
-import llvmlite.binding as llvm
 from llvmlite import ir
 import rushlight
+from rushlight.compiler.cpu.llvm_lock import _holds_lock
 from rushlight.compiler.cpu.loader import load
 from rushlight.compiler.cpu.target import host
 
@@ -48,7 +48,7 @@ for _ in range(int(sys.argv[2])):
     except Stop:
         armed = False
     signal.setitimer(signal.ITIMER_REAL, 0)
-    found += llvm.ffi.lib._lock._lock._is_owned()
+    found += _holds_lock()
 print(found, "of the interrupts left the lock taken")
 """
 
@@ -64,3 +64,20 @@ def test_the_lock_is_free_after_an_interrupt():
         done.stdout,
         done.stderr,
     )
+
+
+def test_other_libraries_can_still_register_functions_with_the_lock():
+    script = """
+import llvmlite.binding as llvm
+from rushlight.compiler.cpu.target import host
+host()
+seen = []
+llvm.ffi.register_lock_callback(lambda: seen.append("taken"), lambda: seen.append("released"))
+llvm.get_host_cpu_name()
+print(*seen)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+    )  # fmt: skip
+    assert done.stdout.split() == ["taken", "released"]
