@@ -16,7 +16,7 @@ import warnings
 import weakref
 from typing import Any
 
-__all__ = ["adopt", "around_fork", "new_condition", "new_lock"]
+__all__ = ["adopt", "around_fork", "new_condition", "new_gate", "new_lock"]
 
 _PATIENCE = 10.0  # seconds
 #: The locks by their ids. ``valuerefs`` lists the locks in one step, so that other threads may add
@@ -38,6 +38,13 @@ def new_condition():
     Threads do not live on in the child, so nothing waits for the condition there.
     """
     return threading.Condition(new_lock())
+
+
+def new_gate():
+    """Return a plain lock that is taken: who acquires it waits until another thread opens it."""
+    gate = threading.Lock()
+    gate.acquire()
+    return gate
 
 
 def adopt(lock, awaited=False):

@@ -16,7 +16,7 @@ from rushlight.gc_pause import paused
 __all__ = ["apart", "mend_lock"]
 
 
-class _Lock(type(threading.RLock())):  # type: ignore[misc]
+class _Lock(type(locks.new_lock())):  # type: ignore[misc]
     """A reentrant lock in C, in the place of llvmlite's."""
 
     def register(self, *callbacks):
@@ -76,8 +76,7 @@ def apart(work):
     if threading.current_thread() is not threading.main_thread() or _holds_lock():
         return work()
     found: list = []
-    done = _thread.allocate_lock()
-    done.acquire()
+    done = locks.new_gate()
 
     def run():
         try:

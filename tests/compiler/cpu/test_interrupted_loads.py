@@ -80,4 +80,4 @@ print(*seen)
         [sys.executable, "-c", script], capture_output=True, text=True, check=True,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
     )  # fmt: skip
-    assert done.stdout.split() == ["taken", "released"]
+    assert done.stdout.split()[:2] == ["taken", "released"]
