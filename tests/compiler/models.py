@@ -71,7 +71,8 @@ class ConvNet(nn.Module):
 
     def forward(self, x):
         x = F.max_pool2d(F.relu(self.norm1(self.conv1(x))), 2)
-        x = F.silu(self.norm2(self.conv2(x)))
+        # Right before the norm, the bias would have no gradient but rounding, which Adam magnifies.
+        x = self.norm2(F.silu(self.conv2(x)))
         return self.head(self.drop(x.mean((2, 3))))
 
 
