@@ -54,11 +54,15 @@ def differs(a, b):
 
 
 def names(peer, path):
-    """The functions that both have, but for those that make or change something."""
+    """The functions that both have, but for classes and those that make or change something.
+
+    PyTorch's own PyTorchFileWriter ends the process when it is called with a tensor.
+    """
     ours, theirs = space(rushlight, path), space(peer, path)
     for name in dir(theirs):
         other = name.startswith(("_", "set_", "manual", "get_", "is_", "use_")) or name[-1] == "_"
-        if not other and callable(getattr(theirs, name)) and hasattr(ours, name):
+        value = getattr(theirs, name)
+        if not other and callable(value) and not isinstance(value, type) and hasattr(ours, name):
             yield name
 
 
