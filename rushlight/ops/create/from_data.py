@@ -422,7 +422,7 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
         dtype: The dtype of the result. Default: as for ``torch.tensor``. The bytes of a buffer are
             read as this dtype; default: ``torch.get_default_dtype()``.
         copy: True always copies, and False never does. Default: None, copy only if the memory
-            cannot be shared.
+            cannot be shared. A NumPy array without dimensions is always copied.
         requires_grad: Record the result's use, for gradients. Default: None, as for ``obj``.
 
     Returns:
@@ -460,7 +460,8 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
             else (f"tensor with dtype '{source.dtype}' into dtype '{t.dtype}'")
         )
         raise ValueError(f"can't alias {what}.")
-    if copy and shared:
+    zero_dim = isinstance(obj, np.ndarray) and not obj.ndim  # PyTorch takes it for a number
+    if shared and (copy or zero_dim):
         t = t.clone()
     if requires_grad is None:
         return t

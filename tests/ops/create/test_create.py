@@ -340,6 +340,13 @@ def test_asarray_reads_the_bytes_of_a_buffer():
         torch.asarray(np.float32(1), copy=False)
 
 
+@pytest.mark.parametrize("copy", [None, False, True])
+def test_asarray_copies_an_array_without_dimensions(copy):
+    number = np.array(1.0)
+    torch.asarray(number, copy=copy).fill_(2)
+    assert number == 1.0
+
+
 def test_numbers_of_a_storage():
     x = torch.tensor([1.0, 2.0])
     for make in (torch.tensor, torch.as_tensor, torch.asarray):

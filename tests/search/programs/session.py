@@ -32,6 +32,7 @@ from tests.search.programs.scopes import (
     overlaps,
     strides,
     torch,
+    wide,
 )
 
 # Lines with the largest of many elements, whose place is any of those that are equal.
@@ -285,7 +286,7 @@ class Session:
                 both = np.isinf(want) & np.isnan(found)
                 found = np.where(np.isnan(want) | both, want, found)
             noisy = [gradient(s[name]) for s in self.noisy]
-            floor = FLOOR * 16 if again else self.floor
+            floor = self.second_floor(steps) if again else self.floor
             digits = 8 * max(1.0, self.coarsest() / eps(want.real.dtype))
             noisy = [g for g in noisy if g is not None]
             wrong = mismatch(found, want, noisy, floor, digits)
@@ -306,6 +307,18 @@ class Session:
         """
         steepest = max([s.steepest for s in self.noisy], default=0.0)
         return FLOOR + 4 * steepest + 1000 * self.has_sinc
+
+    def second_floor(self, steps):
+        """The error of a gradient of second order, in eps.
+
+        The terms of the second slopes of atan2 are 1 / x², and cancel where one value is both
+        operands.
+        """
+        used = {n for s in steps if "atan2(" in s.text for n in s.uses if n in self.theirs.values}
+        with np.errstate(all="ignore"):
+            terms = [wide(self.theirs.array(n)) ** -2.0 for n in used]
+        finite = [np.abs(t[np.isfinite(t)]).max(initial=0.0) for t in terms]
+        return FLOOR * 16 + 4 * max(finite, default=0.0)
 
     def coarsest(self):
         """The eps of the dtype that rounds most, of those that gradients may have passed."""
