@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import rushlight
+from tests.search.lines import table
 
 #: Of these PyTorch has several functions, and takes one by its libraries and numbers of threads.
 _BY_LIBRARY = ("conv3d", "conv_transpose3d")
@@ -181,8 +182,44 @@ def _product_faults(seed, count):
     return found
 
 
+# Dims of size 1 -----------------------------------------------------------------------------
+
+#: Calls of images with dims of size 1, whose strides may say that the image is channels-last.
+_CALLS = table("""
+T.cat([x, x], d) | T.cat([x, y], d) | T.cat([y, x], d) | x + 1 | x + y | y + x | T.addcmul(x, x, y) | x.double() | x > 0 | x.clone()
+T.where(x > 0, x, y) | T.where(x > 0, x, 0.0) | x.lerp(y, 0.5) | x.contiguous() | F.gelu(x) | x.softmax(d) | x.sum(d, keepdim=True)
+x.cumsum(d) | x.flip(d) | x.roll(1, d) | F.pad(x, (1, 1)) | x.repeat(1, 1, 2, 1) | x.index_select(d, T.tensor([0])) | x.sort(d)[0]
+F.max_pool2d(x, 1) | F.avg_pool2d(x, 1) | F.interpolate(x, scale_factor=2.0) | F.conv2d(x, T.ones(2, x.shape[1], 1, 1))
+F.batch_norm(x, None, None, training=True) | F.group_norm(x, 1) | F.pixel_shuffle(x, 1) | x.var(d, keepdim=True) | F.normalize(x, dim=d)
+x.reshape(-1) | x.flatten(1) | x[:, :1] | x.permute(0, 2, 3, 1).contiguous() | T.zeros_like(x) | x.masked_fill(x > 3, 0.0)
+""")
+
+
+def _one_pixel_faults(seed, count):
+    found = []
+    for i in range(count):
+        chance = random.Random(seed + i)
+        shape, d = [chance.choice([1, 1, 2, 3]) for _ in range(4)], chance.randrange(4)
+        strides, step = [0] * 4, 1
+        for k in chance.sample(range(4), 4):
+            strides[k] = chance.choice([1, 2, 3, 4, 6]) if shape[k] == 1 else step
+            step *= shape[k]
+        call = chance.choice(_CALLS)
+
+        def made(T, call=call, shape=shape, strides=strides, d=d):
+            names = {"T": T, "F": T.nn.functional, "d": d, "y": T.ones(shape)}
+            return eval(call, names | {"x": T.arange(54.0).as_strided(shape, strides)})
+
+        want, got = [_attempt(made, T) for T in (pytest.importorskip("torch"), rushlight)]
+        if want != got and not isinstance(want, Exception):
+            found.append(f"{call} of {shape}, {strides}, {d = }: {got}, not {want}")
+    return found
+
+
 @pytest.mark.parity
-@pytest.mark.parametrize("faults", [_window_faults, _index_faults, _product_faults])
+@pytest.mark.parametrize(
+    "faults", [_window_faults, _index_faults, _product_faults, _one_pixel_faults]
+)
 @pytest.mark.parametrize("count", [300, pytest.param(4000, marks=pytest.mark.slow)])
 def test_random_layouts(faults, count):
     seed = random.randrange(1 << 30)

@@ -88,13 +88,17 @@ def _deciding(op, inputs):
 def looks(op, inputs, common):
     """The (shape, strides) of the operands that decide the order of the result's dims.
 
-    The strides are those of the operands after conversion to the dtype ``common``.
+    The strides are those of the operands after conversion to the dtype ``common``. A condition is
+    not converted; its strides count elements of that size, too, so that strides can be compared.
     """
     found = []
     for i in _deciding(op, inputs):
         x = inputs[i]
         if hasattr(x, "strides"):
-            strides = x.strides if i in op.conditions else converted_strides(x, common)
+            if i in op.conditions:
+                strides = tuple([s // x.itemsize * common.itemsize for s in x.strides])
+            else:
+                strides = converted_strides(x, common)
             found.append((x.shape, strides))
         elif op.inputs[i] not in op.optional:  # a number counts as an operand without dims
             found.append(((), ()))

@@ -162,8 +162,8 @@ def _joined_directly(tensors, dim):
             return None
         if any(a.dtype is not first.dtype for a in arrays):
             return None
-        if first.ndim > 3 and first.shape[1] == 1 and channels_order([first]):
-            return None  # NumPy sees such a channels-last array as contiguous
+        if first.ndim > 3 and channels_order([first]):
+            return None  # with one channel or one pixel, NumPy sees such an array as contiguous
         array = np.concatenate(arrays, dim)
     except (AttributeError, IndexError, TypeError, ValueError):
         return None
