@@ -288,7 +288,7 @@ class Session:
                 both = np.isinf(want) & np.isnan(found)
                 found = np.where(np.isnan(want) | both, want, found)
             noisy = [gradient(s[name]) for s in self.noisy]
-            floor = self.second_floor(steps) if again else self.floor
+            floor = self.floor(steps, again)
             digits = 8 * max(1.0, self.coarsest() / eps(want.real.dtype))
             noisy = [g for g in noisy if g is not None]
             wrong = mismatch(found, want, noisy, floor, digits)
@@ -301,26 +301,24 @@ class Session:
         used = [n for s in steps if "atan2(" in s.text for n in s.uses if n in self.theirs.values]
         return any(is_exact(self.theirs.array(n).dtype) for n in used)
 
-    @property
-    def floor(self):
+    def floor(self, steps, again=False):
         """The error of a gradient, in eps: that of its weights, and of what may cancel in it.
 
-        The terms of the slope of sinc are 1 / x, and cancel where x is small.
+        The terms of the slope of sinc are 1 / x, and cancel where x is small. So are those of the
+        second slopes of atan2, 1 / x², where one value is both operands.
         """
+        if again:
+            return FLOOR * 16 + 4 * self.largest(steps, "atan2(", -2.0)
         steepest = max([s.steepest for s in self.noisy], default=0.0)
-        return FLOOR + 4 * steepest + 1000 * self.has_sinc
+        sinc = 4 * self.largest(steps, ".sinc(", -1.0)
+        return FLOOR + 4 * steepest + max(sinc, 1000 * self.has_sinc)
 
-    def second_floor(self, steps):
-        """The error of a gradient of second order, in eps.
-
-        The terms of the second slopes of atan2 are 1 / x², and cancel where one value is both
-        operands.
-        """
-        used = {n for s in steps if "atan2(" in s.text for n in s.uses if n in self.theirs.values}
+    def largest(self, steps, call, power):
+        """The largest finite power of a number that a call got, as far as it is still there."""
+        used = {n for s in steps if call in s.text for n in s.uses if n in self.theirs.values}
         with np.errstate(all="ignore"):
-            terms = [wide(self.theirs.array(n)) ** -2.0 for n in used]
-        finite = [np.abs(t[np.isfinite(t)]).max(initial=0.0) for t in terms]
-        return FLOOR * 16 + 4 * max(finite, default=0.0)
+            terms = [np.abs(wide(self.theirs.array(n))) ** power for n in used]
+        return max([t[np.isfinite(t)].max(initial=0.0) for t in terms], default=0.0)
 
     def coarsest(self):
         """The eps of the dtype that rounds most, of those that gradients may have passed."""
@@ -378,7 +376,7 @@ def finish(session, program, kind=""):
             return None
     wrong = None
     if kind not in ("gradient", "backward"):
-        floor = session.floor * session.coarsest()
+        floor = session.floor(program.steps) * session.coarsest()
         wrong = compiled(program, session.noise(program.outputs), floor, kind)
     if wrong is None and program.backward and program.twice:
         found = session.second_gradients(program.steps)
