@@ -1,19 +1,28 @@
 """Levels of observation: how far a frame is observed depends on whose code it runs."""
 
 import os
+import re
 import sysconfig
+from importlib.util import find_spec
 
 __all__ = ["LIBRARY", "NOT", "OURS", "USERS", "is_inside", "is_installed", "level_of"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 _STANDARD = tuple([sysconfig.get_paths()[kind] + os.sep for kind in ("stdlib", "platstdlib")])
-_SITES = tuple([sysconfig.get_paths()[kind] + os.sep for kind in ("purelib", "platlib")])
+_SITES = re.compile(r"[\\/](site|dist)-packages[\\/]")
+
+
+def _needed():
+    """Where the packages lie that rushlight computes with, wherever they were installed."""
+    for name in ("numpy", "scipy", "llvmlite", "threadpoolctl"):
+        spec = find_spec(name)
+        if spec is not None and spec.origin is not None:
+            is_folder = spec.submodule_search_locations is not None
+            yield os.path.dirname(spec.origin) + os.sep if is_folder else spec.origin
+
+
 #: Packages that rushlight computes with. They call no functions but those they are given.
-_NEEDED = tuple([
-    site + part
-    for site in _SITES
-    for part in ("numpy" + os.sep, "scipy" + os.sep, "llvmlite" + os.sep, "threadpoolctl.py")
-])  # fmt: skip
+_NEEDED = tuple(_needed())
 #: Parts of rushlight that hold the user's state; they are followed like the user's own code.
 _FOLLOWED = tuple([
     _PACKAGE + part.replace("/", os.sep)
@@ -45,7 +54,7 @@ def level_of(code):
 
 def is_installed(code):
     """Whether the code belongs to a package that pip installed."""
-    return code.co_filename.startswith(_SITES)
+    return _SITES.search(code.co_filename) is not None
 
 
 def is_inside(code):
@@ -61,6 +70,6 @@ def _level(code):
         if not name.startswith(_FOLLOWED) or name.startswith(_PASSED):
             return NOT
         return NOT if _UNOBSERVED.get(code.co_name) == name else OURS
-    if name.startswith("<frozen ") or (name.startswith(_STANDARD) and not name.startswith(_SITES)):
+    if name.startswith("<frozen ") or (name.startswith(_STANDARD) and not _SITES.search(name)):
         return NOT if "importlib" in name or name.endswith("weakref.py") else LIBRARY
     return USERS
