@@ -1,4 +1,4 @@
-"""Compute the tables of special functions on devices: ``python tools/special_tables.py``.
+"""Compute the tables of special functions in tensors: ``python tools/special_tables.py``.
 
 It writes ``rushlight/ops/elementwise/special_tables.py``: Chebyshev coefficients, by mpmath. It is
 run only if a function is added.
@@ -11,7 +11,7 @@ import mpmath
 from mpmath import mpf
 
 FILE = Path(__file__).resolve().parent.parent / "rushlight/ops/elementwise/special_tables.py"
-HEAD = '''"""Chebyshev series for ``special_on_devices.py``, by ``tools/special_tables.py``."""
+HEAD = '''"""Chebyshev series for ``special_formulas.py``, by ``tools/special_tables.py``."""
 
 __all__ = ["TABLES"]
 
@@ -41,6 +41,30 @@ def erfcx(t):
     """e^x² erfc(x) · (1 + 2 x) for x = 3.75 (1 + t) / (1 - t)."""
     x = mpf(3.75) * (1 + t) / (1 - t)
     return mpmath.exp(x * x) * mpmath.erfc(x) * (1 + 2 * x)
+
+
+def _erfinv(w):
+    """erfinv(x) for w = -log(1 - x²), by Newton's method for the logarithm of erfc."""
+    wanted = mpmath.log(-mpmath.expm1(mpmath.log1p(-mpmath.exp(-w)) / 2))
+    return mpmath.findroot(lambda y: mpmath.log(mpmath.erfc(y)) - wanted, mpmath.sqrt(w) * 0.9)
+
+
+def erfinv_near(t):
+    """erfinv(x) / x for w = 3.125 (1 + t)."""
+    w = mpf(3.125) * (1 + t)
+    return _erfinv(w) / mpmath.sqrt(-mpmath.expm1(-w))
+
+
+def erfinv_middle(t):
+    """erfinv(x) / x for √w = 3.25 + 0.75 t."""
+    w = (mpf(3.25) + mpf(0.75) * t) ** 2
+    return _erfinv(w) / mpmath.sqrt(-mpmath.expm1(-w))
+
+
+def erfinv_far(t):
+    """erfinv(x) / √w for 1 / √w = (4 + 3 t) / 28: to where 1 - x is the least float64."""
+    root = 28 / (4 + 3 * t)
+    return _erfinv(root * root) / root
 
 
 def lgamma_near(t):
@@ -91,7 +115,8 @@ def far(order):
 def main():
     mpmath.mp.dps = 60
     functions = {
-        "erfcx": erfcx, "lgamma_near": lgamma_near, "lgamma_far": lgamma_far,
+        "erfcx": erfcx, "erfinv_near": erfinv_near, "erfinv_middle": erfinv_middle,
+        "erfinv_far": erfinv_far, "lgamma_near": lgamma_near, "lgamma_far": lgamma_far,
         "digamma_far": digamma_far, "trigamma_far": trigamma_far, "i0_near": near(0),
         "i0_far": far(0), "i1_near": near(1), "i1_far": far(1),
     }  # fmt: skip

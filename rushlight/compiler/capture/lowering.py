@@ -99,7 +99,7 @@ def _made_of(equation):
     op = equation.op
     other = other_machine()
     far = other is not None and not other.calls
-    rules = [op.lowering, op.far_lowering] if far else [op.lowering]
+    rules = [op.far_lowering, op.lowering] if far else [op.lowering]
     if not any(rules) or not _serves(equation):
         return None
     for rule in filter(None, rules):

@@ -311,7 +311,8 @@ class Op:
     def lower_on_devices(self, rule):
         """State what the operation is made of where NumPy cannot run its forward: on devices.
 
-        The rule is one as for ``lower``. The processor keeps to the forward, which is faster there.
+        The rule is one as for ``lower``, and comes before it. Without a rule for ``lower`` the
+        processor keeps to the forward.
         """
         self.far_lowering = rule, self._named(rule)
         return rule

@@ -1,7 +1,8 @@
 """Special functions, element by element: gamma, error and Bessel functions.
 
-SciPy computes them. Their derivatives consist of functions of the same families, so gradients of
-every order work. Functions that PyTorch has only in ``torch.special`` are published only there
+SciPy computes few numbers. Programs, kernels of many numbers and devices compute formulas
+(``special_formulas.py``). The derivatives consist of functions of the same families, so gradients
+of every order work. Functions that PyTorch has only in ``torch.special`` are published only there
 (``rushlight/special.py``).
 """
 
@@ -11,7 +12,7 @@ from math import log as ln
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import elementwise
 from rushlight.ops.core.rules import typed, where
-from rushlight.ops.elementwise import special_on_devices as on_devices
+from rushlight.ops.elementwise import special_formulas as formulas
 from rushlight.ops.elementwise.activation import erf
 from rushlight.ops.elementwise.exponential import exp, floating, floats, log
 from rushlight.ops.elementwise.unary import tabled
@@ -21,6 +22,8 @@ __all__ = [
     "igammac", "lgamma", "log_ndtr", "mvlgamma", "ndtr", "ndtri", "polygamma", "xlog1py", "zeta",
 ]  # fmt: skip
 
+#: From so many numbers on, a kernel saves more time than it took to make.
+_MANY = 1 << 14
 _SPECIAL_ONLY = {"public": False, "method": False, "inplace": False}
 
 
@@ -30,7 +33,7 @@ def _unary(title, what, example, **options):
     def forward(xp, x):
         return getattr(xp, title)(x)
 
-    return tabled(forward, title, what, example, dtype=floats, **options)
+    return tabled(forward, title, what, example, dtype=floats, least=_MANY, **options)
 
 
 def _special(title, what, example, **options):
@@ -39,6 +42,12 @@ def _special(title, what, example, **options):
     return _unary(
         title, what, example, space="torch.special", name=name, **_SPECIAL_ONLY, **options
     )
+
+
+def _computed_by(op, formula, on_processors=formulas.wide):
+    """State the formula of ``op``. Devices, which may have no float64, compute it as it is."""
+    op.lower(on_processors(formula))
+    op.lower_on_devices(formulas.narrow(formula))
 
 
 # Gamma and its logarithmic derivatives ----------------------------------------------------
@@ -52,12 +61,12 @@ def _log_gamma(xp, x):
 
 lgamma = tabled(
     _log_gamma, "lgamma", "The logarithm of the absolute value of the gamma function",
-    ("[1.0, 4.0]", "[0.0000, 1.7918]"), dtype=floats,
+    ("[1.0, 4.0]", "[0.0000, 1.7918]"), dtype=floats, least=_MANY,
 )  # fmt: skip
 digamma = _unary("digamma", "The derivative of ``lgamma``", ("[1.0, 2.0]", "[-0.5772,  0.4228]"))
 
 
-@elementwise(**_SPECIAL_ONLY, dtype=floats, name="polygamma")
+@elementwise(**_SPECIAL_ONLY, dtype=floats, name="polygamma", least=_MANY)
 def _polygamma(xp, x, *, n):
     found = xp.polygamma(n, x)
     if n == 1:  # it is periodic far to the left, so there is no limit
@@ -112,15 +121,17 @@ def _polygamma_method(self, n):
     return polygamma(n, self)
 
 
-lgamma.lower_on_devices(on_devices.lgamma)
-digamma.lower_on_devices(on_devices.digamma)
+_computed_by(lgamma, formulas.lgamma)
+_computed_by(digamma, formulas.digamma)
 
 
-@_polygamma.lower_on_devices
-def _polygamma_of_low_order(x, n):
-    if n > 1:
-        return NotImplemented
-    return on_devices.trigamma(x) if n else on_devices.digamma(x)
+def _low_orders(width):
+    rules = width(formulas.digamma), width(formulas.trigamma)
+    return lambda x, n: rules[n](x) if n < 2 else NotImplemented
+
+
+_polygamma.lower(_low_orders(formulas.wide))
+_polygamma.lower_on_devices(_low_orders(formulas.narrow))
 
 
 lgamma.grad(x=lambda g, x: g * digamma(x))
@@ -129,7 +140,7 @@ _polygamma.grad(x=lambda g, x, n: g * _polygamma(x, n=n + 1))
 
 
 @elementwise(public=False, method=False, inplace=False, dtype=floats, name="mvlgamma",
-             keeps_order=False)  # fmt: skip
+             keeps_order=False, least=_MANY)  # fmt: skip
 def _mvlgamma(xp, x, *, p):
     total = _log_gamma(xp, x) + p * (p - 1) / 4 * ln(pi)
     for k in range(1, p):
@@ -144,10 +155,19 @@ def _mvlgamma_slope(g, x, p):
     return g * slope
 
 
-@_mvlgamma.lower_on_devices
-def _mvlgamma_on_devices(x, p):
-    constant = p * (p - 1) / 4 * ln(pi)
-    return sum([on_devices.lgamma(x - k / 2) for k in range(1, p)], on_devices.lgamma(x) + constant)
+def _sum_of_lgammas(width):
+    def rule(x, p):
+        def formula(x, short):
+            terms = [formulas.lgamma(x - k / 2, short) for k in range(p)]
+            return sum(terms, p * (p - 1) / 4 * ln(pi))
+
+        return width(formula)(x)
+
+    return rule
+
+
+_mvlgamma.lower(_sum_of_lgammas(formulas.wide))
+_mvlgamma.lower_on_devices(_sum_of_lgammas(formulas.narrow))
 
 
 _mvlgamma.grad(x=_mvlgamma_slope)
@@ -255,12 +275,13 @@ ndtri = _special("ndtri", "The inverse of ``ndtr``: the standard normal quantile
 log_ndtr = _special("log_ndtr", "The logarithm of ``ndtr``, precise for very negative numbers",
                     ("[-40.0, -30.0]", "[-804.6085, -454.3213]"))  # fmt: skip
 
-erfc.lower_on_devices(on_devices.erfc)
-erfinv.lower_on_devices(on_devices.erfinv)
-erfcx.lower_on_devices(on_devices.erfcx)
-ndtr.lower_on_devices(on_devices.ndtr)
-ndtri.lower_on_devices(on_devices.ndtri)
-log_ndtr.lower_on_devices(on_devices.log_ndtr)
+# In float32 these are within 6 units in the last place, so they need not be computed in float64.
+_computed_by(erfc, formulas.erfc, formulas.narrow)
+_computed_by(erfinv, formulas.erfinv, formulas.narrow)
+_computed_by(ndtr, formulas.ndtr, formulas.narrow)
+_computed_by(erfcx, formulas.erfcx)
+_computed_by(ndtri, formulas.ndtri)
+_computed_by(log_ndtr, formulas.log_ndtr)
 erfc.grad(x=lambda g, x: g * (exp(-x * x) * (-2 / sqrt(pi))))
 
 
@@ -302,10 +323,10 @@ def _over(out, x):
     return where(zero, 0.5, out / where(zero, 1.0, x))
 
 
-i0.lower_on_devices(on_devices.i0)
-i0e.lower_on_devices(on_devices.i0e)
-i1.lower_on_devices(on_devices.i1)
-i1e.lower_on_devices(on_devices.i1e)
+_computed_by(i0, formulas.i0)
+_computed_by(i0e, formulas.i0e)
+_computed_by(i1, formulas.i1)
+_computed_by(i1e, formulas.i1e)
 i0.grad(x=lambda g, x: g * i1(x))
 i0e.grad(x=lambda g, x, out: g * (i1e(x) - _sign(x) * out))
 i1.grad(x=lambda g, x, out: g * (i0(x) - _over(out, x)))
