@@ -43,7 +43,7 @@ def infer(op, ins, params, kind):
         ]  # fmt: skip
     if op.kind == "reduction" and ins[0].size > 4096:
         return _reduction(op, ins, params, kind)
-    if kind.may_be_huge and op.kind == "kernel" and _is_large(op, ins):
+    if op.kind == "kernel" and _is_large(op, ins, kind):
         found = infer_small(op, ins, params, kind, partial(_run, op))
         if found is not None:
             return found
@@ -57,9 +57,10 @@ def _by_columns(shape, dtype, kind):
     return kind(shape, dtype, (*steps, down, across))
 
 
-def _is_large(op, ins):
+def _is_large(op, ins, kind):
     operands = ins[0] if op.variadic else ins
-    return any(isinstance(x, Shaped) and x.size > LARGE for x in operands)
+    large = LARGE if kind.may_be_huge else _LARGE_IN_PROGRAMS
+    return any(isinstance(x, Shaped) and x.size > large for x in operands)
 
 
 # By running it ----------------------------------------------------------------------------
@@ -67,6 +68,8 @@ def _is_large(op, ins):
 _DRY = xp.Dry()
 #: A kernel whose operands have more elements is run on small arrays, if its results tell the shape.
 LARGE = 1 << 16
+#: The same in a trace: what is traced will run on so many numbers anyway, or on a few rows of them.
+_LARGE_IN_PROGRAMS = 1 << 22
 #: A kernel is not run on more elements than these to find the shape of its results.
 _MOST = 1 << 31
 

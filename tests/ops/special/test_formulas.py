@@ -54,6 +54,22 @@ def test_formulas_give_scipys_values(name, dtype):
     assert same.all(), [x[~same][:5], got[~same][:5], want[~same][:5]]
 
 
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_many_numbers_have_the_values_and_slopes_of_few(name):
+    low, high = FUNCTIONS[name]
+    x = np.random.default_rng(0).uniform(max(low, -9) + 0.01, min(high, 9) - 0.01, 17_000)
+    function = _function(name)
+
+    def run(x):
+        x = torch.from_numpy(x).requires_grad_()
+        y = function(x)
+        return y.detach(), torch.autograd.grad(y.sum(), x)[0]
+
+    few = [run(part) for part in np.split(x, 17)]
+    for got, want in zip(run(x), map(torch.cat, zip(*few, strict=True)), strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-11, atol=1e-12)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.int64])
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_formulas_of_narrow_numbers(name, dtype):
