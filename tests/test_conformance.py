@@ -158,6 +158,7 @@ def _parity(s, peer):
                     c.same(g, w, 10 * s.tolerance, f"{dtype} gradient")
 
 
+@pytest.mark.slow
 def test_every_operation_has_a_sample():
     seen = {name for s in SAMPLES.values() for name in c.operations(s)}
     # Checks, and attention kept whole, are in programs only: tests/compiler/capture/test_lowering.py.

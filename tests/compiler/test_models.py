@@ -57,7 +57,7 @@ def eagerly(case):
 
 @pytest.mark.parametrize(
     "case, what",
-    daily([(case, what) for case in CASES for what in ("step", "model")], 9, "trainings"),
+    daily([(case, what) for case in CASES for what in ("step", "model")], 6, "trainings"),
     ids=lambda x: getattr(x, "__name__", x),
 )
 def test_a_training_follows_the_eager_one(case, what):

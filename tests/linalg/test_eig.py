@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import rushlight as torch
+from tests.daily import daily
 
 
 @pytest.fixture
@@ -148,7 +149,7 @@ def test_lstsq_with_a_rank_of_its_own_is_not_compiled():
 
 
 @pytest.mark.parametrize("hermitian", [False, True])
-@pytest.mark.parametrize("n", [1, 2, 5, 8])
+@pytest.mark.parametrize("n", daily([1, 2, 5, 8], 2, "ldl"))
 def test_ldl_solutions_and_their_gradient(n, hermitian):
     rng = np.random.default_rng(n)
     A = rng.normal(size=(2, n, n)) + 1j * rng.normal(size=(2, n, n))

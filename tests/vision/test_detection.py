@@ -8,6 +8,7 @@ from rushlight.vision import models, ops
 from rushlight.vision.models import detection, segmentation
 from rushlight.vision.models.detection.anchor_utils import AnchorGenerator
 from rushlight.vision.models.detection.coding import BoxCoder, BoxLinearCoder, Matcher
+from tests.daily import daily
 
 
 class Body(nn.Module):
@@ -72,7 +73,7 @@ LOSSES = {
 SEGMENTED = -224.485
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", daily([*LOSSES], 1, "detectors"))
 def test_a_detector_is_torchvisions(name):
     model = build(name)
     images, targets = batch(name)
