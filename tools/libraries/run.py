@@ -7,7 +7,8 @@
 
 Each file in ``cases/GROUP/`` is a real use of a library. A group's libraries are installed into a
 fresh environment, which ``rushlight adopt`` has given rushlight for its torch. pip brings no torch.
-Needs: pip, and a network that reaches PyPI.
+Needs: pip, and a network that reaches PyPI. The exit code is 3 if a library differs, and another one
+if the libraries could not be installed or a case took too long.
 """
 
 import argparse
@@ -139,7 +140,7 @@ class Environment:
                     command, capture_output=True, text=True, cwd=folder, timeout=LIMIT, env=env
                 )  # fmt: skip
             except subprocess.TimeoutExpired:
-                return {"error": f"still running after {LIMIT} s"}
+                return {"error": f"still running after {LIMIT} s", "late": True}
             if not result.exists():
                 return {"error": f"exit code {done.returncode}\n{done.stderr[-2000:]}"}
             return json.loads(result.read_text())
@@ -163,9 +164,9 @@ def main():
     if options.pytorch:
         note(rows)
         write_page(cases_of(groups))
-    wrong = [row for row in rows if not row["equal"]]
-    print(f"{len(rows)} cases, {len(rows) - len(wrong)} equal to PyTorch's")
-    return int(bool(wrong))
+    equal = [row["equal"] for row in rows]
+    print(f"{len(rows)} cases, {equal.count(True)} equal to PyTorch's")
+    return 3 if False in equal else int(None in equal)
 
 
 def cases_of(groups):
@@ -219,7 +220,8 @@ def judge(case, ours, theirs):
         lines = differences(found["values"], values, case.constants.get("tolerance"))
     verdict = f"{case.name}: {'DIFFERENT' if lines else 'equal'}"
     print(verdict, *lines[:5], sep="\n  ", flush=True)
-    row = {"case": case.name, "equal": not lines, "version": ours.version(case.requires[0])}
+    equal = None if "late" in found else not lines
+    row = {"case": case.name, "equal": equal, "version": ours.version(case.requires[0])}
     if theirs:
         row["torch"] = want["torch"]
         row["disk"] = [float(environment.bare.read_text()) for environment in (ours, theirs)]
