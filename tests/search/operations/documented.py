@@ -11,7 +11,7 @@ from math import inf, nan
 import numpy as np
 
 import rushlight
-from tests.search.operations.case import Input, Ref, dense
+from tests.search.operations.case import Input, Ref, dense, incoming
 from tests.search.programs.scopes import array_of, eps, torch, wide
 
 __all__ = ["CONDITIONS"]
@@ -264,10 +264,8 @@ def _zeros(x, stride):
 
 
 def _weights(out):
-    """The incoming gradient of the first result, as the search draws it."""
-    random = np.random.default_rng(0)
-    weights = random.uniform(0.5, 1.5, out.shape)
-    return weights + 1j * random.uniform(0.5, 1.5, out.shape) if out.dtype.kind == "c" else weights
+    """The incoming gradient of the first result."""
+    return incoming(out.shape, out.dtype.kind == "c")
 
 
 def _slopes(case, i, weights):
@@ -357,7 +355,23 @@ def singular_condition(case, ours, theirs, found):
     )
 
 
+def of_less_rank(case, ours, theirs, found):
+    """The pseudo-inverse has the reciprocals of singular values that are rounding, and no others."""
+    if _name(case) not in ("pinverse", "pinv") or found.kind not in ("value", "gradient"):
+        return False
+    x, digit = _points(case), eps(theirs.tensors[0][1].real.dtype)
+    given = [*case.args[1:2], *(v for key, v in case.named if key in ("rcond", "rtol"))]
+    usual = 1e-15 if _name(case) == "pinverse" else digit * max(x.shape[-2:])
+    cutoff = given[0] if given else usual
+    if not isinstance(cutoff, (bool, int, float)) or not x.size or not np.isfinite(x).all():
+        return False
+    sizes = np.linalg.svd(x, compute_uv=False)
+    share = sizes / sizes.max(-1, keepdims=True)
+    return bool(((share > cutoff - digit) & (share < _DIGITS * digit)).any())
+
+
 CONDITIONS = (
     eigenvectors, nan_of_nan, alone, exact, rounded_alpha, smallest, hermitian, in_pieces, linear,
     volumes, unwritten, others, weight_with_gaps, without_channels, singular_condition,
+    of_less_rank,
 )  # fmt: skip
