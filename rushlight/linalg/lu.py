@@ -210,7 +210,8 @@ def lu(A, *, pivot=True, out=None):
 
 def unpacked(LU, pivots, data=True, permutation=True):
     """Compute ``torch.lu_unpack``: (P, L, U), with empty tensors for what is not wanted."""
-    check_matrices("lu_unpack", LU)
+    if LU.ndim < 2:
+        raise ShapeError(f"lu_unpack: expected matrices (…, M, N), got {tuple(LU.shape)}")
     P, L, U = [LU.new_empty(0) for _ in range(3)]
     if permutation:
         if pivots.ndim >= LU.ndim:

@@ -1,5 +1,6 @@
 """Bags of embeddings: a bag is a group of indices, whose rows become one sum, mean or maximum."""
 
+import operator
 import warnings
 
 from rushlight.autograd.tape import watch
@@ -55,7 +56,7 @@ def _check_types(input, weight, offsets, padding_idx, per_sample_weights):
             f"embedding_bag: per_sample_weights {per_sample_weights.dtype} must be of weight's "
             f"type {weight.dtype}"
         )
-    if padding_idx is not None and not -rows <= padding_idx < rows:
+    if padding_idx is not None and not -rows <= operator.index(padding_idx) < rows:
         raise RuntimeError(
             f"embedding_bag: padding_idx must be within the number of embeddings, {-rows} through "
             f"{rows - 1}, but got {padding_idx}"

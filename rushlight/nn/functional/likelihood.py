@@ -35,6 +35,7 @@ def poisson_nll_loss(
     """
     reduction = reduction_of(reduction, size_average, reduce)
     tensor_array(input, "poisson_nll_loss")
+    tensor_array(target, "poisson_nll_loss", "target")
     if log_input:
         losses = input.exp() - target * input
     else:

@@ -9,9 +9,9 @@ import inspect
 
 from rushlight.autograd.tape import watch
 from rushlight.autograd.write import check_write, write
-from rushlight.errors import DtypeError
 from rushlight.nn import functional as F
 from rushlight.nn.functional.bag import bag_records
+from rushlight.nn.functional.margin import ranking_losses
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.guard import guarded
 from rushlight.ops.elementwise.activation import threshold
@@ -188,11 +188,6 @@ def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=
 @_published(F.embedding)
 def embedding_renorm_(input, indices, max_norm, norm_type):
     check_write(input, "embedding_renorm_")
-    if input.dtype.category < 2:
-        raise DtypeError(
-            "embedding_renorm_: norm(): input dtype should be either floating point or complex. "
-            f"Got {input.dtype} instead."
-        )
     renorm_rows(input, indices, max_norm, norm_type)
     return input
 
@@ -319,7 +314,8 @@ def kl_div(input, target, reduction=0, *, log_target=False):
 
 @_published(F.margin_ranking_loss)
 def margin_ranking_loss(input1, input2, target, margin=0.0, reduction=0):
-    return F.margin_ranking_loss(input1, input2, target, margin, reduction=_word(reduction))
+    # Only ``nn.functional`` demands equal numbers of dims.
+    return ranking_losses(input1, input2, target, margin, _word(reduction))
 
 
 @_published(F.poisson_nll_loss, log_input="bool", full="bool")

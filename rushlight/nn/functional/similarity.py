@@ -62,6 +62,7 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     return found if out is None else store(out, found, "normalize")
 
 
+@takes(strict=True, kinds={"x1": "Tensor", "x2": "Tensor"})
 def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     """Compute the p-norm of ``x1 - x2 + eps`` over the last dim.
 

@@ -131,7 +131,7 @@ def lu(A, pivot=True, get_infos=False, out=None):
     _deprecated("lu", "lu_factor")
     found = tuple(linalg.lu_factor_ex(A, pivot=pivot))
     found = found if get_infos else found[:2]
-    return found if out is None else tuple(store(out, found, "lu"))
+    return found if out is None else tuple(store(out, found, "lu", casts=True))
 
 
 @function(kinds={"LU_data": "Tensor", "LU_pivots": "Tensor"})

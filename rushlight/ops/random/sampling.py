@@ -372,6 +372,8 @@ def normal(mean, std=1.0, size=None, *, generator=None, out=None, **named):
         )
     if not isinstance(std, Tensor) and not std >= 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+    if isinstance(std, Tensor) and std.is_complex():
+        raise RuntimeError(f"normal expects a real standard deviation, but found {std.dtype}")
     if tensors[0].dtype.category < 2:
         raise UnsupportedDtypeError(f'"normal_" not implemented for {tensors[0].dtype}')
     shape = shapes.broadcast(

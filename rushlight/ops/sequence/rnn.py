@@ -67,6 +67,14 @@ def _check(name, input, states, weights):
             )
 
 
+def _check_rows(name, w_ih, w_hh):
+    if w_hh.ndim != 2 or w_hh.shape[0] != w_ih.shape[0]:
+        raise ShapeError(
+            f"{name}: w_hh {tuple(w_hh.shape)} must be a matrix with as many rows as w_ih "
+            f"{tuple(w_ih.shape)}"
+        )
+
+
 class _Network:
     """One of PyTorch's functions for a whole network, for padded and for packed sequences.
 
@@ -123,6 +131,13 @@ class _Network:
         weights = _grouped(self.name, params, has_biases, num_layers, bidirectional, projected)
         for own in weights:
             _check(self.name, rows, states, own[:2])
+            _check_rows(self.name, *own[:2])
+        for s in states:
+            if s.shape[0] != len(weights):
+                raise ShapeError(
+                    f"{self.name}: a state {tuple(s.shape)} must have {len(weights)} parts, one "
+                    "for each layer and direction"
+                )
         if len({s.shape[1] for s in states}) > 1:
             raise ShapeError(
                 f"{self.name}: the states differ in their number of sequences: "
@@ -279,20 +294,23 @@ def rnn_relu(*args, **kwargs):
 # Cells ------------------------------------------------------------------------------------
 
 
-def _cell(name, run, input, states, w_ih, w_hh, b_ih, b_hh):
-    """The states after one step of one layer."""
-    _check(name, input, states, (w_ih, w_hh))
-    if w_hh.shape[0] != w_ih.shape[0]:
-        raise ShapeError(
-            f"{name}: w_hh {tuple(w_hh.shape)} must have as many rows as w_ih {tuple(w_ih.shape)}"
-        )
-    weights = (w_ih, w_hh) if b_hh is None else (w_ih, w_hh, b_ih, b_hh)
+def _check_shapes(name, input, states, w_ih, w_hh):
+    _check_rows(name, w_ih, w_hh)
     for s in states:
         if tuple(s.shape) != (input.shape[0], w_hh.shape[1]):
             raise ShapeError(
                 f"{name}: a state {tuple(s.shape)} does not fit the input {tuple(input.shape)}: it "
                 f"needs {(input.shape[0], w_hh.shape[1])}"
             )
+
+
+def _cell(name, run, input, states, w_ih, w_hh, b_ih, b_hh):
+    """The states after one step of one layer."""
+    _check(name, input, states, (w_ih, w_hh))
+    _check_shapes(name, input, states, w_ih, w_hh)
+    if b_hh is not None and b_hh.ndim == 0:  # PyTorch broadcasts biases
+        b_hh = b_hh.expand(w_hh.shape[0])
+    weights = (w_ih, w_hh) if b_hh is None else (w_ih, w_hh, b_ih, b_hh)
     drive = linear(input, w_ih, b_ih)
     _, *last = run(drive, states, weights, sizes=(input.shape[0],))
     return last
@@ -321,7 +339,24 @@ def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     >>> torch.lstm_cell(torch.ones(1, 1), (h, c), torch.ones(4, 1), torch.ones(4, 1))[0]
     tensor([[0.3696]])
     """
+    if isinstance(hx, Tensor):
+        raise TypeError("lstm_cell(): argument 'hx' must be a pair of Tensors, not Tensor")
+    if len(hx) != 2:
+        raise RuntimeError(f"lstm_cell expects two hidden states, but got {len(hx)}")
+    kinds = [s.dtype for s in hx if isinstance(s, Tensor)]
+    if len(kinds) == 2 and kinds[0] is not kinds[1] and kinds[1].is_floating_point:
+        return _lstm_of_two_dtypes(input, *hx, w_ih, w_hh, b_ih, b_hh)
     return tuple(_cell("lstm_cell", _lstm_direction, input, hx, w_ih, w_hh, b_ih, b_hh))
+
+
+def _lstm_of_two_dtypes(input, h, c, w_ih, w_hh, b_ih, b_hh):
+    """A step with c in another dtype, such as float32 beside half precision: both are promoted."""
+    _check("lstm_cell", input, (h,), (w_ih, w_hh))
+    _check_shapes("lstm_cell", input, (h, c), w_ih, w_hh)
+    gates = linear(input, w_ih, b_ih) + linear(h, w_hh, b_hh)
+    first, forget, new, last = gates.chunk(4, 1)
+    c = forget.sigmoid() * c + first.sigmoid() * new.tanh()
+    return last.sigmoid() * c.tanh(), c
 
 
 @function(method=False)

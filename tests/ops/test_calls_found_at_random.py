@@ -1,0 +1,110 @@
+"""Calls that PyTorch takes or refuses, and rushlight did not: the random search found them."""
+
+import pytest
+
+import rushlight as torch
+
+ONE = torch.zeros(1, 1, dtype=torch.int64)
+
+
+@pytest.mark.parametrize(
+    ("call", "wanted"),
+    [
+        (lambda x, out: torch.mvlgamma(x + 2, 2, out=out), [[1.5502, 1.5502], [1.5502, 1.5502]]),
+        (lambda x, out: torch.scatter_reduce(x, 0, ONE, x, "sum", out=out), [[2, 1], [1, 1]]),
+        (lambda x, out: torch.nn.functional.avg_pool2d(x[None], 2, out=out), [[[1]]]),
+        (
+            lambda x, out: torch.nn.functional.avg_pool3d(x[None, None], (1, 2, 2), out=out),
+            [[[[1]]]],
+        ),
+    ],
+)
+def test_results_that_go_into_out(call, wanted):
+    out = torch.empty(0)
+    assert call(torch.ones(2, 2), out) is out
+    torch.testing.assert_close(out, torch.tensor(wanted, dtype=out.dtype), atol=1e-4, rtol=0)
+    with pytest.raises(RuntimeError, match=r"dtype|can.t be cast"):
+        call(torch.ones(2, 2), torch.empty(0, dtype=torch.int64))
+
+
+def test_absolute_values_of_complex_numbers_go_into_complex_ones():
+    x = torch.tensor([3 + 4j])
+    assert torch.abs(x, out=x) is x and x.tolist() == [5]
+
+
+@pytest.mark.parametrize("option", ["requires_grad", "pin_memory"])
+def test_none_is_the_default_of_an_option(option):
+    assert not torch.ones(2, **{option: None}).requires_grad
+    assert torch.ones(2).new_full((2,), 3.0, **{option: None}).tolist() == [3, 3]
+    with pytest.raises(TypeError):
+        torch.ones(2).requires_grad_(None)
+
+
+def test_limits_of_threshold_are_numbers_of_the_dtype():
+    x = torch.tensor([3, 4], dtype=torch.uint8)
+    assert torch.threshold(x, 3.7, -3).tolist() == [253, 4]  # a negative int wraps around
+    with pytest.raises(RuntimeError, match="without overflow"):
+        torch.threshold(x, 3, 300)
+    with pytest.raises(RuntimeError, match="without overflow"):
+        torch.threshold(torch.ones(1), 0, 1j)
+    half = torch.tensor([0.3], dtype=torch.float16)  # it is 0.30005
+    assert torch.threshold(half, 0.3, 1.0).tolist() == half.tolist()
+
+
+# Recurrent layers -------------------------------------------------------------------------------
+
+
+def test_a_cell_state_may_be_wider_than_the_rest():
+    low = torch.bfloat16
+    x, h, c = torch.ones(2, 3, dtype=low), torch.ones(2, 2, dtype=low), torch.ones(2, 2)
+    found = torch.lstm_cell(x, (h, c), torch.ones(8, 3, dtype=low), torch.ones(8, 2, dtype=low))
+    assert [t.dtype for t in found] == [torch.float32, torch.float32]
+    torch.testing.assert_close(found[0], torch.full((2, 2), 0.9554), atol=1e-4, rtol=0)
+    with pytest.raises(RuntimeError, match="does not fit"):
+        torch.lstm_cell(x, (h, c[:1]), torch.ones(8, 3, dtype=low), torch.ones(8, 2, dtype=low))
+    with pytest.raises(RuntimeError, match="expects two hidden states"):
+        torch.lstm_cell(x, (h,), torch.ones(8, 3, dtype=low), torch.ones(8, 2, dtype=low))
+
+
+def test_a_bias_of_a_cell_may_be_one_number():
+    x, h, weights = torch.ones(2, 3), torch.zeros(2, 2), (torch.ones(6, 3), torch.ones(6, 2))
+    wide = torch.gru_cell(x, h, *weights, torch.zeros(6), torch.full((6,), 0.5))
+    assert torch.gru_cell(x, h, *weights, torch.zeros(6), torch.tensor(0.5)).equal(wide)
+
+
+@pytest.mark.parametrize(
+    ("parts", "w_hh"), [(1, (6, 2)), (3, (6, 2)), (4, (6, 2)), (2, (5, 2)), (2, (6,))]
+)
+def test_states_and_weights_of_a_network_fit(parts, w_hh):
+    x, h, weights = torch.ones(3, 2, 2), torch.ones(parts, 2, 2), [torch.ones(6, 2)] * 4
+    weights[3] = torch.ones(w_hh)
+    with pytest.raises(RuntimeError, match=r"must have 2 parts|must be a matrix"):
+        torch.gru(x, h, weights, False, 1, 0.0, False, True, False)
+
+
+# Errors -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda x, i: torch.tensor(None), RuntimeError),
+        (lambda x, i: torch.tensor([1, None], dtype=torch.int64), TypeError),
+        (lambda x, i: x.new_tensor(None), TypeError),
+        (lambda x, i: torch.zero_(0.5), TypeError),
+        (lambda x, i: torch.binomial(x, i), ValueError),
+        (lambda x, i: torch.normal(x, torch.ones(2, dtype=torch.complex64)), RuntimeError),
+        (lambda x, i: torch.pinverse(x[None], None), TypeError),
+        (lambda x, i: torch.embedding_renorm_(x[0], i, 1.0, 2.0), RuntimeError),
+        (lambda x, i: torch.embedding_renorm_(x[None], i.to(torch.int8), 1.0, 2.0), RuntimeError),
+        (lambda x, i: torch.nn.functional.embedding(i, i[None], max_norm=1.0), RuntimeError),
+        (lambda x, i: torch.nn.functional.embedding_bag(i[None], x[None], padding_idx=0.5), TypeError),
+        (lambda x, i: torch.nn.functional.pairwise_distance(x, x, p=None), TypeError),
+        (lambda x, i: torch.nn.functional.poisson_nll_loss(x, 2), TypeError),
+        (lambda x, i: torch.nn.functional.pad(x[None], (1, 1), "reflect", 0.5), RuntimeError),
+    ],
+)  # fmt: skip
+def test_the_kind_of_error(call, error):
+    with pytest.raises((IndexError, RuntimeError, TypeError, ValueError)) as found:
+        call(torch.ones(2), torch.zeros(2, dtype=torch.int64))
+    assert isinstance(found.value, error)
