@@ -66,10 +66,47 @@ def test_a_cell_state_may_be_wider_than_the_rest():
         torch.lstm_cell(x, (h,), torch.ones(8, 3, dtype=low), torch.ones(8, 2, dtype=low))
 
 
-def test_a_bias_of_a_cell_may_be_one_number():
-    x, h, weights = torch.ones(2, 3), torch.zeros(2, 2), (torch.ones(6, 3), torch.ones(6, 2))
-    wide = torch.gru_cell(x, h, *weights, torch.zeros(6), torch.full((6,), 0.5))
-    assert torch.gru_cell(x, h, *weights, torch.zeros(6), torch.tensor(0.5)).equal(wide)
+@pytest.mark.parametrize("size", [(), (1,), (2, 1)])
+@pytest.mark.parametrize(
+    ("name", "gates"),
+    [("gru_cell", 3), ("lstm_cell", 4), ("rnn_tanh_cell", 1), ("rnn_relu_cell", 1)],
+)
+def test_biases_of_cells_broadcast(name, gates, size):
+    x, h, rows = torch.ones(2, 3), torch.full((2, 2), 0.25), 2 * gates
+    states = (h, h) if name == "lstm_cell" else h
+    weights = (
+        torch.linspace(-1, 1, 3 * rows).view(rows, 3),
+        torch.linspace(0, 1, 2 * rows).view(rows, 2),
+    )
+    found = []
+    for bias in (torch.full(size, 0.5), torch.full((rows,), 0.5)):
+        bias.requires_grad_()
+        out = getattr(torch, name)(x, states, *weights, torch.zeros(rows), bias)
+        out = out[0] if type(out) is tuple else out
+        out.sum().backward()
+        found.append((out, bias.grad.sum()))
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_rows_behind_a_packed_sequence_are_not_read():
+    x, h, weights = torch.ones(4, 1), torch.ones(1, 2, 1), [torch.ones(1, 1), torch.ones(1, 1)]
+    out, last = torch.rnn_relu(x, torch.tensor([2, 1]), h, weights, False, 1, 0.0, False, False)
+    assert out.flatten().tolist() == [2, 2, 3] and last.flatten().tolist() == [3, 2]
+
+
+def test_indices_of_bags_and_their_offsets_are_promoted():
+    indices, offsets = torch.tensor([1, 0, 1], dtype=torch.uint8), torch.tensor([0, 2])
+    bags = torch.embedding_bag(torch.eye(2), indices, offsets, mode=1)
+    assert bags[0].tolist() == [[0.5, 0.5], [0.0, 1.0]]
+    assert [t.dtype for t in bags[1:]] == [torch.int64] * 3
+    with pytest.raises(RuntimeError, match="Long or Int"):
+        torch.embedding_bag(torch.eye(2), indices, offsets.to(torch.int16))
+
+
+def test_the_mean_of_a_bag_that_ends_before_the_indices():
+    table, end = torch.tensor([[1.0], [2.0], [6.0]]), torch.tensor([0, 2])
+    bag = torch.nn.functional.embedding_bag
+    assert bag(torch.tensor([0, 1, 2]), table, end, include_last_offset=True).tolist() == [[1.5]]
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def cosine_embedding_loss(
         )
     cosine = _cosine(input1, input2, dims - 1)
     alike = (1 - cosine).where(target == 1, 0)
-    apart = (cosine - margin).clamp_min(0).where(target == -1, 0)
+    apart = (cosine - float(margin)).clamp_min(0).where(target == -1, 0)
     return reduced(alike + apart, reduction)
 
 

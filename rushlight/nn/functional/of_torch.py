@@ -10,7 +10,7 @@ import inspect
 from rushlight.autograd.tape import watch
 from rushlight.autograd.write import check_write, write
 from rushlight.nn import functional as F
-from rushlight.nn.functional.bag import bag_records
+from rushlight.nn.functional.bag import bag_records, in_one_type
 from rushlight.nn.functional.margin import ranking_losses
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.guard import guarded
@@ -198,6 +198,7 @@ def embedding_bag(
     per_sample_weights=None, include_last_offset=False, padding_idx=None,
 ):  # fmt: skip
     pool = _chosen(_POOLS, mode, "mode")
+    indices, offsets = in_one_type(indices, offsets)
     bags = F.embedding_bag(
         indices, weight, offsets, None, 2, scale_grad_by_freq, pool, sparse, per_sample_weights,
         include_last_offset, padding_idx,
