@@ -27,6 +27,27 @@ def test_results_that_go_into_out(call, wanted):
         call(torch.ones(2, 2), torch.empty(0, dtype=torch.int64))
 
 
+def test_normals_are_drawn_in_the_dtype_of_out():
+    torch.manual_seed(0)
+    found = torch.normal(0.0, torch.ones(2), out=torch.empty(2, dtype=torch.complex64))
+    parts = torch.tensor([1.0896, -0.2075, -1.5406, 0.4019])  # PyTorch's
+    torch.testing.assert_close(torch.view_as_real(found).flatten(), parts, atol=1e-4, rtol=0)
+    torch.normal(torch.tensor([1, 2]), 1.0, out=torch.empty(2))
+    with pytest.raises(NotImplementedError):
+        torch.normal(torch.ones(2), 1.0, out=torch.tensor([1, 2]))
+
+
+def test_distances_of_integers_are_floats():
+    x = torch.tensor([1, 2])
+    assert torch.pairwise_distance(x, x + 1, 2, eps=1).item() == 0
+    assert torch.pairwise_distance(x, x + 1).item() == pytest.approx(2**0.5, rel=1e-5)
+
+
+def test_complex_rms_norm_is_contiguous():
+    x = torch.ones(2, 6, 3, dtype=torch.complex64).mT
+    assert torch.rms_norm(x, (6,)).stride() == (18, 6, 1)
+
+
 def test_absolute_values_of_complex_numbers_go_into_complex_ones():
     x = torch.tensor([3 + 4j])
     assert torch.abs(x, out=x) is x and x.tolist() == [5]

@@ -82,7 +82,7 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     >>> torch.nn.functional.pairwise_distance(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]))
     tensor([5.0000])
     """
-    return norm(x1 - x2 + eps, p, max(x1.ndim, x2.ndim) - 1, keepdim)
+    return norm(x1 - x2 + float(eps), p, max(x1.ndim, x2.ndim) - 1, keepdim)
 
 
 def one_hot(tensor, num_classes=-1):

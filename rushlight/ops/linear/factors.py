@@ -106,7 +106,7 @@ def cholesky_solve(input, L, upper=False, *, out=None):
 # LU ---------------------------------------------------------------------------------------
 
 
-@function(kinds={"A": "Tensor"})
+@function(kinds={"A": "Tensor", "get_infos": "any"})
 def lu(A, pivot=True, get_infos=False, out=None):
     """Factor A = P·L·U, and return the factors as ``lu_solve`` takes them.
 

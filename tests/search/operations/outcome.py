@@ -283,12 +283,16 @@ class _Comparison:
         """
         if want.dtype not in (np.float64, np.complex128):
             return False
+        exact = self.in_double(self.case, part)
+        return mismatch(exact, want, [], _DIGITS * _size(want), _DIGITS) is not None
+
+    def in_double(self, case, part):
+        """Numbers of PyTorch's where functions of integers, and new tensors, are float64."""
         torch.set_default_dtype(torch.float64)
         try:
-            exact = part(run(torch, self.case))
+            return part(run(torch, case))
         finally:
             torch.set_default_dtype(torch.float32)
-        return mismatch(exact, want, [], _DIGITS * _size(want), _DIGITS) is not None
 
     def noisy(self):
         """Outcomes of PyTorch's: a second one, and those of inputs that differ in the last digits."""
@@ -302,7 +306,7 @@ class _Comparison:
     def is_nearer(self, found, want, part):
         """Whether PyTorch's own numbers in double precision say that ours are no worse than its."""
         try:
-            exact = part(run(torch, _doubled(self.case)))
+            exact = self.in_double(_doubled(self.case), part)
         except Exception:
             return False
         if exact.shape != want.shape or is_exact(exact.dtype):
