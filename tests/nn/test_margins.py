@@ -190,6 +190,13 @@ def test_soft_margins_of_targets_in_any_dtype(dtype):
         rushlight.nn.functional.soft_margin_loss(x, 1)
 
 
+def test_the_triplet_loss_of_torch_takes_any_margin():
+    x = rushlight.zeros(1, 2)
+    assert rushlight.triplet_margin_loss(x, x, x, -1.0, reduction=2).item() == 0
+    with pytest.raises(ValueError, match="greater than 0"):
+        rushlight.nn.functional.triplet_margin_loss(x, x, x, margin=-1.0)
+
+
 def test_ranking_losses_of_torch_broadcast():
     a, b, target = rushlight.ones(3, 2), rushlight.zeros(3, 2), rushlight.tensor([1.0, -1.0])
     assert rushlight.margin_ranking_loss(a, b, target, 0.5, 2).item() == 4.5

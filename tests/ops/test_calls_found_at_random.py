@@ -1,5 +1,8 @@
 """Calls that PyTorch takes or refuses, and rushlight did not: the random search found them."""
 
+import warnings
+from functools import partial
+
 import pytest
 
 import rushlight as torch
@@ -46,6 +49,26 @@ def test_distances_of_integers_are_floats():
 def test_complex_rms_norm_is_contiguous():
     x = torch.ones(2, 6, 3, dtype=torch.complex64).mT
     assert torch.rms_norm(x, (6,)).stride() == (18, 6, 1)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        torch.linalg.pinv, torch.linalg.cond, torch.linalg.tensorinv, torch.cholesky,
+        torch.cholesky_inverse, torch.nn.functional.normalize,
+        lambda A, out: torch.linalg.matrix_power(A, 4, out=out),
+        lambda A, out: torch.linalg.tensorsolve(A, A[0], out=out),
+        lambda A, out: torch.orgqr(A, A[0], out=out),
+    ],
+)  # fmt: skip
+def test_out_may_be_wider_than_the_result(call):
+    A, out = torch.eye(2), torch.empty(0, dtype=torch.float64)
+    call = partial(call, ind=1) if call is torch.linalg.tensorinv else call
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert call(A, out=out) is out
+        with pytest.raises(RuntimeError):
+            call(A, out=out.long())
 
 
 def test_absolute_values_of_complex_numbers_go_into_complex_ones():
@@ -150,6 +173,7 @@ def test_states_and_weights_of_a_network_fit(parts, w_hh):
         (lambda x, i: torch.tensor([1, None], dtype=torch.int64), TypeError),
         (lambda x, i: x.new_tensor(None), TypeError),
         (lambda x, i: torch.zero_(0.5), TypeError),
+        (lambda x, i: torch.einsum("i,i->", 1), TypeError),
         (lambda x, i: torch.binomial(x, i), ValueError),
         (lambda x, i: torch.normal(x, torch.ones(2, dtype=torch.complex64)), RuntimeError),
         (lambda x, i: torch.pinverse(x[None], None), TypeError),

@@ -200,6 +200,12 @@ def triplet_margin_loss(
     tensor_array(anchor, "triplet_margin_loss", "anchor")
     if margin <= 0:
         raise ValueError(f"triplet_margin_loss: margin must be greater than 0, got {margin}")
+    return triplet_losses(anchor, positive, negative, margin, p, eps, swap, reduction)
+
+
+@autocasts(SINGLE)
+def triplet_losses(anchor, positive, negative, margin, p, eps, swap, reduction):
+    """``triplet_margin_loss`` with any margin."""
     if not anchor.ndim == positive.ndim == negative.ndim:
         raise ShapeError(
             "triplet_margin_loss: The anchor, positive, and negative tensors are expected to have "

@@ -11,7 +11,7 @@ from rushlight.autograd.tape import watch
 from rushlight.autograd.write import check_write, write
 from rushlight.nn import functional as F
 from rushlight.nn.functional.bag import bag_records, in_one_type
-from rushlight.nn.functional.margin import ranking_losses
+from rushlight.nn.functional.margin import ranking_losses, triplet_losses
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.guard import guarded
 from rushlight.ops.elementwise.activation import threshold
@@ -328,6 +328,5 @@ def poisson_nll_loss(input, target, log_input, full, eps, reduction):
 def triplet_margin_loss(
     anchor, positive, negative, margin=1.0, p=2.0, eps=1e-6, swap=False, reduction=0
 ):
-    return F.triplet_margin_loss(
-        anchor, positive, negative, margin, p, eps, swap, reduction=_word(reduction)
-    )
+    # Only ``nn.functional`` demands a margin above 0.
+    return triplet_losses(anchor, positive, negative, margin, p, eps, swap, _word(reduction))

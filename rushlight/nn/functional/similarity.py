@@ -59,7 +59,7 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     tensor([[0.6000, 0.8000]])
     """
     found = input / norm(input, p, dim, keepdim=True).clamp_min(eps).expand_as(input)
-    return found if out is None else store(out, found, "normalize")
+    return found if out is None else store(out, found, "normalize", casts=True)
 
 
 @takes(strict=True, kinds={"x1": "Tensor", "x2": "Tensor"})

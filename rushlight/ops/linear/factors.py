@@ -50,7 +50,8 @@ def cholesky(input, upper=False, *, out=None):
     from rushlight import linalg
 
     _deprecated("cholesky", "cholesky")
-    return linalg.cholesky(input, upper=upper, out=out)
+    found = linalg.cholesky(input, upper=upper)
+    return found if out is None else store(out, found, "cholesky", casts=True)
 
 
 @function
