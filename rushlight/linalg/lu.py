@@ -219,6 +219,11 @@ def unpacked(LU, pivots, data=True, permutation=True):
                 f"lu_unpack: pivots {tuple(pivots.shape)} have more leading dims than LU "
                 f"{tuple(LU.shape)}"
             )
+        batch = LU.shape[LU.ndim - 1 - pivots.ndim : -2]
+        if pivots.shape[:-1] != batch or pivots.shape[-1] < min(LU.shape[-2:]):
+            raise ShapeError(
+                f"lu_unpack: pivots {tuple(pivots.shape)} do not belong to LU {tuple(LU.shape)}"
+            )
         pivots = pivots[..., : min(LU.shape[-2:])]
         _check_pivots("lu_unpack", LU, pivots)
         P = identity(LU.mT)[_row_order(pivots, rows=LU.shape[-2])].mT

@@ -378,6 +378,22 @@ def far_below(case, ours, theirs, found):
     )
 
 
+def as_converted(case, ours, theirs, found):
+    """A gradient as beside floats. PyTorch's rules compute in 8 bits, which wrap around."""
+    from tests.search.operations.outcome import run
+
+    narrow = [x for x in case.inputs if x.dtype in ("uint8", "int8")]
+    if found.kind != "gradient" or not narrow or not theirs.tensors:
+        return False
+    wider = theirs.tensors[0][0].removeprefix("torch.")
+    to = lambda x: replace(x, dtype=wider, data=tuple(map(float, x.data))) if x in narrow else x
+    plain = run(torch, replace(case, inputs=tuple(map(to, case.inputs))))
+    pairs = _pairs(ours, plain, "gradient") if plain.backward is None else []
+    return bool(pairs) and all(
+        a.shape == b.shape and not _apart(a, b, 256 * eps(b.real.dtype)).any() for a, b in pairs
+    )
+
+
 def of_less_rank(case, ours, theirs, found):
     """The pseudo-inverse has the reciprocals of singular values that are rounding, and no others."""
     if _name(case) not in ("pinverse", "pinv") or found.kind not in ("value", "gradient"):
@@ -396,5 +412,5 @@ def of_less_rank(case, ours, theirs, found):
 CONDITIONS = (
     eigenvectors, nan_of_nan, alone, exact, rounded_alpha, smallest, hermitian, in_pieces, linear,
     volumes, unwritten, others, weight_with_gaps, without_channels, singular_condition,
-    of_less_rank, rounded_determinant, far_below,
+    of_less_rank, rounded_determinant, far_below, as_converted,
 )  # fmt: skip
