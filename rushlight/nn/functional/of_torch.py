@@ -22,6 +22,7 @@ from rushlight.ops.random import dropout
 from rushlight.ops.windows.conv import convolved
 from rushlight.ops.windows.conv_transpose import conv_transposed
 from rushlight.ops.windows.pad import constant_pad
+from rushlight.tensor import Tensor
 
 #: Functions that are the same in ``torch`` as in ``nn.functional``.
 SAME = (
@@ -282,6 +283,8 @@ grid_sampler_2d, grid_sampler_3d = _sampler(2), _sampler(3)
 
 @_published(F.binary_cross_entropy_with_logits, pos_weight="Tensor?")
 def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None, reduction=0):
+    if isinstance(input, Tensor) and isinstance(target, Tensor):
+        input = input.expand(target.shape)  # only ``nn.functional`` demands equal shapes
     return F.binary_cross_entropy_with_logits(
         input, target, weight, reduction=_word(reduction), pos_weight=pos_weight
     )

@@ -355,6 +355,20 @@ def singular_condition(case, ours, theirs, found):
     )
 
 
+def of_no_inverse(case, ours, theirs, found):
+    """The inverse of a singular matrix is nan, or huge, by the rounding of LAPACK."""
+    if _name(case) not in ("inv", "inv_ex", "inverse") or found.kind not in ("value", "gradient"):
+        return False
+    x = _points(case)
+    if not x.size or not np.isfinite(x).all():
+        return False
+    sizes = np.linalg.svd(x, compute_uv=False)
+    singular = sizes[..., -1] <= _DIGITS * eps(theirs.tensors[0][1].real.dtype) * sizes[..., 0]
+    apart = [_apart(a, b, 1e-3) for a, b in _pairs(ours, theirs, found.kind)]
+    apart = [m if m.ndim == singular.ndim else m.any((-2, -1)) for m in apart]
+    return bool(apart) and not any((m & ~singular).any() for m in apart)
+
+
 def rounded_determinant(case, ours, theirs, found):
     """The error of a determinant is in digits of the largest one that rows of these sizes have."""
     if _name(case) != "det" or found.kind != "value":
@@ -412,5 +426,5 @@ def of_less_rank(case, ours, theirs, found):
 CONDITIONS = (
     eigenvectors, nan_of_nan, alone, exact, rounded_alpha, smallest, hermitian, in_pieces, linear,
     volumes, unwritten, others, weight_with_gaps, without_channels, singular_condition,
-    of_less_rank, rounded_determinant, far_below, as_converted,
+    of_less_rank, rounded_determinant, far_below, of_no_inverse, as_converted,
 )  # fmt: skip
