@@ -95,6 +95,10 @@ def test_limits_of_threshold_are_numbers_of_the_dtype():
     assert torch.threshold(half, 0.3, 1.0).tolist() == half.tolist()
 
 
+def test_the_exponential_of_one_number():
+    assert torch.linalg.matrix_exp(torch.tensor([[-float("inf")]])).tolist() == [[0]]
+
+
 def test_the_pivots_of_other_matrices_are_refused():
     LU, pivots = torch.eye(3).expand(2, 3, 3), torch.ones(3, 3, dtype=torch.int32)
     assert torch.lu_unpack(LU, pivots[0]).P.shape == (2, 3, 3)
