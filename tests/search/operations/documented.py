@@ -374,6 +374,42 @@ def singular_condition(case, ours, theirs, found):
     )
 
 
+def nan_places(case, ours, theirs, found):
+    """Gradients of places beside nan: a nan place is one at the border, and the border's slope is 0.
+
+    PyTorch's gradient at a nan place is 0, and at the border it is nan beside a nan image.
+    """
+    if "grid_sample" not in _name(case) or found.kind != "gradient":
+        return False
+    given = any(v != v for x in case.inputs for v in x.data)
+    return given and all(
+        ((b == 0) | (np.isnan(b) & (a == 0)))[_apart(a, b, 1e-4)].all()
+        for a, b in _pairs(ours, theirs, found.kind)
+    )
+
+
+def derivative_of_ctc(case, ours, theirs, found):
+    """The derivative of ctc_loss, 0 for a class of probability 0.
+
+    PyTorch's is nan there, and leaves out a path whose last target is the blank.
+    """
+    if _name(case) != "ctc_loss" or found.kind != "gradient":
+        return False
+    blank = dict(case.named).get("blank", (case.args[4:] or [0])[0])
+    if blank in case.inputs[case.args[1].index].data:
+        return True
+    pairs = _pairs(ours, theirs, found.kind)
+    return all((np.isnan(b) & (a == 0))[_apart(a, b, 1e-3)].all() for a, b in pairs)
+
+
+def overflowing_gates(case, ours, theirs, found):
+    """Gates of large complex numbers are 0 or 1. PyTorch's are nan, as its complex sigmoid is."""
+    named = _name(case) in ("lstm", "gru", "lstm_cell", "gru_cell")
+    large = any(isinstance(v, complex) and abs(v) > 80 for x in case.inputs for v in x.data)
+    pairs = _pairs(ours, theirs, found.kind)
+    return named and large and all(np.isnan(b[_apart(a, b, 1e-3)]).all() for a, b in pairs)
+
+
 def of_no_inverse(case, ours, theirs, found):
     """The inverse of a singular matrix is nan, or huge, by the rounding of LAPACK."""
     if _name(case) not in ("inv", "inv_ex", "inverse") or found.kind not in ("value", "gradient"):
@@ -445,5 +481,6 @@ def of_less_rank(case, ours, theirs, found):
 CONDITIONS = (
     eigenvectors, nan_of_nan, alone, exact, rounded_alpha, smallest, hermitian, in_pieces, linear,
     volumes, unwritten, others, weight_with_gaps, without_channels, singular_condition,
-    of_less_rank, exact_gamma, rounded_determinant, far_below, of_no_inverse, as_converted,
+    of_less_rank, exact_gamma, rounded_determinant, far_below, nan_places, derivative_of_ctc,
+    overflowing_gates, of_no_inverse, as_converted,
 )  # fmt: skip
