@@ -16,6 +16,7 @@ from numpy import ndarray
 from rushlight import late
 from rushlight.autograd import mode
 from rushlight.device import CPU, META, device
+from rushlight.errors import NoDeviceError
 from rushlight.meta import MetaArray, NoData, on_meta
 from rushlight.remote import Memory, RemoteArray
 
@@ -71,7 +72,7 @@ def _find(d):
     number = current(kind) if d.index is None else d.index
     found = drivers(kind)
     if not found:
-        raise (RuntimeError if kind == "opencl" else AssertionError)(_LACKING[kind])
+        raise NoDeviceError(_LACKING[kind])
     if number >= len(found):
         raise RuntimeError(
             f"device {kind}:{number}: invalid device ordinal: there is no such device; the last "

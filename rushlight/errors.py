@@ -8,6 +8,7 @@
     │   ├── UnsupportedDtypeError   also a NotImplementedError: no kernel for the type
     │   └── ArgumentDtypeError      also a TypeError: PyTorch raises either
     ├── OutOfMemoryError  for programs that catch it: Python raises MemoryError instead
+    ├── NoDeviceError   also an AssertionError: PyTorch raises either
     ├── LayoutError     no rule for a layout; also a NotImplementedError and AttributeError
     ├── GraphError      a graph that cannot be differentiated as asked
     └── TraceError      Python that depends on a value, inside ``torch.compile``
@@ -26,6 +27,7 @@ __all__ = [
     "GraphError",
     "IndexRangeError",
     "LayoutError",
+    "NoDeviceError",
     "OutOfMemoryError",
     "ShapeError",
     "TraceError",
@@ -63,6 +65,10 @@ class LayoutError(NotImplementedError, AttributeError):
 
 class OutOfMemoryError(RuntimeError):
     """An accelerator ran out of memory. It exists for programs that catch it."""
+
+
+class NoDeviceError(AssertionError, RuntimeError):
+    """There is no device of a type: PyTorch's error for ``"cuda"``, and the one for a number."""
 
 
 class TraceError(RuntimeError):

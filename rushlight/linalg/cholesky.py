@@ -189,4 +189,4 @@ def cholesky_inverse(input, upper=False, *, out=None):
 def cholesky_solve(input, L, upper=False, *, out=None):
     """Compute ``torch.cholesky_solve``."""
     found = _solve(input, L, upper=upper)
-    return found if out is None else store(out, found, "cholesky_solve")
+    return found if out is None else store(out, found, "cholesky_solve", casts=True)

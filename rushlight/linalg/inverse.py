@@ -124,4 +124,4 @@ def tensorinv(A, ind=2, *, out=None):
             f"elements, and the others {n}; both numbers must be equal"
         )
     found = inv(A.reshape(n, n)).reshape(*columns, *rows)
-    return found if out is None else store(out, found, "linalg.tensorinv")
+    return found if out is None else store(out, found, "linalg.tensorinv", casts=True)

@@ -185,4 +185,4 @@ def lstsq(A, B, rcond=None, *, driver=None, out=None):
     found = _lstsq(A, B.unsqueeze(-1) if vectors else B, rcond=rcond, driver=driver)
     X, residuals, rank, S = found
     found = _Solved((X.squeeze(-1) if vectors else X, residuals, rank, S.detach()))
-    return found if out is None else store(out, found, "linalg.lstsq")
+    return found if out is None else store(out, found, "linalg.lstsq", casts=True)

@@ -210,13 +210,19 @@ def lu(A, *, pivot=True, out=None):
 
 def unpacked(LU, pivots, data=True, permutation=True):
     """Compute ``torch.lu_unpack``: (P, L, U), with empty tensors for what is not wanted."""
-    check_matrices("lu_unpack", LU)
+    if LU.ndim < 2:
+        raise ShapeError(f"lu_unpack: expected matrices (…, M, N), got {tuple(LU.shape)}")
     P, L, U = [LU.new_empty(0) for _ in range(3)]
     if permutation:
         if pivots.ndim >= LU.ndim:
             raise ShapeError(
                 f"lu_unpack: pivots {tuple(pivots.shape)} have more leading dims than LU "
                 f"{tuple(LU.shape)}"
+            )
+        batch = LU.shape[LU.ndim - 1 - pivots.ndim : -2]
+        if pivots.shape[:-1] != batch or pivots.shape[-1] < min(LU.shape[-2:]):
+            raise ShapeError(
+                f"lu_unpack: pivots {tuple(pivots.shape)} do not belong to LU {tuple(LU.shape)}"
             )
         pivots = pivots[..., : min(LU.shape[-2:])]
         _check_pivots("lu_unpack", LU, pivots)

@@ -183,4 +183,4 @@ def cond(A, p=None, *, out=None):
         inverse = inverse.masked_fill(singular[..., None, None], 0)  # instead of nan
         found = matrix_norm(A, p) * matrix_norm(inverse, p)
         found = found.masked_fill(singular, INF)
-    return found if out is None else store(out, found, name)
+    return found if out is None else store(out, found, name, casts=True)

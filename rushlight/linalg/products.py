@@ -43,7 +43,7 @@ def matrix_power(A, n, *, out=None):
         found = A.clone(memory_format=contiguous_format)
     else:
         found = _positive_power(A if n > 0 else inv(A), abs(n))
-    return found if out is None else store(out, found, "linalg.matrix_power")
+    return found if out is None else store(out, found, "linalg.matrix_power", casts=True)
 
 
 def _positive_power(A, n):

@@ -120,7 +120,7 @@ def geqrf(input, *, out=None):
     """Compute ``torch.geqrf``."""
     found = _reflections(input)
     if out is not None:
-        found = tuple([store(o, f, "geqrf") for o, f in zip(out, found, strict=True)])
+        found = tuple([store(o, f, "geqrf", casts=True) for o, f in zip(out, found, strict=True)])
     return _Reflections(found)
 
 
@@ -164,7 +164,7 @@ def householder_product(A, tau, *, out=None):
     inner = solve_triangular(inverse, scale * VH[..., :columns], upper=True, unitriangular=True)
     found = in_columns(rushlight.eye(rows, columns, dtype=A.dtype) - V @ inner)
     watch(found, A, tau, found)
-    return found if out is None else store(out, found, "linalg.householder_product")
+    return found if out is None else store(out, found, "linalg.householder_product", casts=True)
 
 
 def _block(A, tau):

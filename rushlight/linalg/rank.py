@@ -82,7 +82,8 @@ def _check(A, atol, rtol, *, hermitian):
     return {"hermitian": bool(hermitian)}
 
 
-@kernel(public=False, method=False, name="linalg_pinv", prepare=_check, autocast=SINGLE)
+@kernel(public=False, method=False, name="linalg_pinv", prepare=_check, autocast=SINGLE,
+        casts=True)  # fmt: skip
 def _pseudoinverse(xp, A, atol, rtol, *, hermitian):
     """Return the Moore-Penrose inverses V·S⁺·Uᴴ."""
     if hermitian:

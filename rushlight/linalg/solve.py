@@ -163,4 +163,4 @@ def tensorsolve(A, B, dims=None, *, out=None):
             f" its first {B.dim()} dims and in the others"
         )
     found = solve(A.reshape(n, n), B.reshape(n)).reshape(shape)
-    return found if out is None else store(out, found, "linalg.tensorsolve")
+    return found if out is None else store(out, found, "linalg.tensorsolve", casts=True)

@@ -226,6 +226,32 @@ def test_chosen_kernels_nest_decorate_and_end_with_an_error():
     close(F.scaled_dot_product_attention(q, k, v, dropout_p=0.0), plain)
 
 
+@pytest.mark.parametrize(
+    "change, strides",
+    [
+        ({}, (320, 8, 32, 1)),  # one operation: as query
+        ({"key": lambda k: k.mT.contiguous().mT}, (320, 80, 8, 1)),  # products: contiguous
+        ({"value": lambda v: v[..., :3]}, (120, 30, 3, 1)),
+        ({"dropout_p": 0.5}, (320, 80, 8, 1)),
+        ({"mask": lambda q: q.new_zeros(L, S).requires_grad_()}, (320, 80, 8, 1)),
+        ({"mask": lambda q: q.new_zeros(L, S)}, (320, 8, 32, 1)),
+    ],
+)
+def test_how_the_result_of_a_transposed_query_lies(change, strides):
+    q, k, v = inputs(rushlight)
+    q = q.detach().transpose(1, 2).contiguous().transpose(1, 2)
+    keep = lambda x: x
+    mask = change.get("mask", lambda q: None)(q)
+    out = F.scaled_dot_product_attention(
+        q,
+        change.get("key", keep)(k),
+        change.get("value", keep)(v),
+        mask,
+        change.get("dropout_p", 0),
+    )
+    assert out.stride() == strides
+
+
 def test_a_causal_bias_in_a_compiled_function_and_under_autocast():
     q, k, v = inputs(rushlight)
     bias = causal_lower_right(L, S)

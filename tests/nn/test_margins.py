@@ -175,3 +175,30 @@ def test_multilabel_margin_loss_takes_a_number_for_one_class():
     loss = rushlight.nn.functional.multilabel_margin_loss
     assert loss(rushlight.tensor(1.0), rushlight.tensor([0])).item() == 0
     assert loss(rushlight.ones(1), rushlight.tensor(0)).item() == 0
+
+
+@pytest.mark.parametrize(
+    "dtype", [rushlight.bool, rushlight.uint8, rushlight.int8, rushlight.float64]
+)
+def test_soft_margins_of_targets_in_any_dtype(dtype):
+    x = rushlight.tensor([1.0, 2.0], requires_grad=True)
+    loss = rushlight.nn.functional.soft_margin_loss(x, rushlight.tensor([1, 0]).to(dtype))
+    loss.backward()
+    assert loss.item() == pytest.approx(0.50320446)  # PyTorch's
+    assert x.grad.tolist() == pytest.approx([-0.13447072, 0.0])
+    with pytest.raises(TypeError, match="'target' must be Tensor"):
+        rushlight.nn.functional.soft_margin_loss(x, 1)
+
+
+def test_the_triplet_loss_of_torch_takes_any_margin():
+    x = rushlight.zeros(1, 2)
+    assert rushlight.triplet_margin_loss(x, x, x, -1.0, reduction=2).item() == 0
+    with pytest.raises(ValueError, match="greater than 0"):
+        rushlight.nn.functional.triplet_margin_loss(x, x, x, margin=-1.0)
+
+
+def test_ranking_losses_of_torch_broadcast():
+    a, b, target = rushlight.ones(3, 2), rushlight.zeros(3, 2), rushlight.tensor([1.0, -1.0])
+    assert rushlight.margin_ranking_loss(a, b, target, 0.5, 2).item() == 4.5
+    with pytest.raises(RuntimeError, match="same dimension"):
+        rushlight.nn.functional.margin_ranking_loss(a, b, target)

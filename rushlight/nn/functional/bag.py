@@ -1,9 +1,10 @@
 """Bags of embeddings: a bag is a group of indices, whose rows become one sum, mean or maximum."""
 
+import operator
 import warnings
 
 from rushlight.autograd.tape import watch
-from rushlight.dtype import bfloat16, float16, float32, int64
+from rushlight.dtype import bfloat16, float16, float32, int64, promote_types
 from rushlight.dtype import bool as bool_
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.range_checks import check_range
@@ -55,11 +56,19 @@ def _check_types(input, weight, offsets, padding_idx, per_sample_weights):
             f"embedding_bag: per_sample_weights {per_sample_weights.dtype} must be of weight's "
             f"type {weight.dtype}"
         )
-    if padding_idx is not None and not -rows <= padding_idx < rows:
+    if padding_idx is not None and not -rows <= operator.index(padding_idx) < rows:
         raise RuntimeError(
             f"embedding_bag: padding_idx must be within the number of embeddings, {-rows} through "
             f"{rows - 1}, but got {padding_idx}"
         )
+
+
+def in_one_type(indices, offsets):
+    """``indices`` and ``offsets`` in the dtype to which both are promoted."""
+    if offsets is None or offsets.dtype is indices.dtype:
+        return indices, offsets
+    kind = promote_types(indices.dtype, offsets.dtype)
+    return indices.to(kind), offsets.to(kind)
 
 
 def _check_offsets(offsets, n):
@@ -176,6 +185,7 @@ def embedding_bag(
             f"shape of input, {tuple(input.shape)}"
         )
     _check_options(input, offsets, mode, scale_grad_by_freq, sparse, per_sample_weights)
+    input, offsets = in_one_type(input, offsets)
     _check_types(input, weight, offsets, padding_idx, per_sample_weights)
     bags, bag, kept = _bags(input, offsets, include_last_offset)
     index = input.reshape(-1)

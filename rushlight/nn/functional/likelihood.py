@@ -35,6 +35,7 @@ def poisson_nll_loss(
     """
     reduction = reduction_of(reduction, size_average, reduce)
     tensor_array(input, "poisson_nll_loss")
+    tensor_array(target, "poisson_nll_loss", "target")
     if log_input:
         losses = input.exp() - target * input
     else:
@@ -119,6 +120,11 @@ def linear_cross_entropy(
     >>> torch.nn.functional.linear_cross_entropy(x, w, torch.tensor([1]))
     tensor(0.6931)
     """
+    if linear_weight.ndim < 2:
+        raise ShapeError(
+            "linear_cross_entropy: expected linear_weight with at least 2 dims, got "
+            f"{tuple(linear_weight.shape)}"
+        )
     classes, *places, features = linear_weight.shape
     if places:
         if input.ndim != 2:

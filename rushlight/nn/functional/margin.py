@@ -60,7 +60,7 @@ def cosine_embedding_loss(
         )
     cosine = _cosine(input1, input2, dims - 1)
     alike = (1 - cosine).where(target == 1, 0)
-    apart = (cosine - margin).clamp_min(0).where(target == -1, 0)
+    apart = (cosine - float(margin)).clamp_min(0).where(target == -1, 0)
     return reduced(alike + apart, reduction)
 
 
@@ -127,6 +127,12 @@ def margin_ranking_loss(
             f"input1: {tuple(input1.shape)}, input2: {tuple(input2.shape)}, target: "
             f"{tuple(target.shape)}"
         )
+    return ranking_losses(input1, input2, target, margin, reduction)
+
+
+@autocasts(SINGLE)
+def ranking_losses(input1, input2, target, margin, reduction):
+    """``margin_ranking_loss`` of tensors of any shapes that broadcast."""
     return reduced((-target * (input1 - input2) + float(margin)).clamp_min(0), reduction)
 
 
@@ -143,16 +149,19 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
     """
     reduction = reduction_of(reduction, size_average, reduce)
     tensor_array(input, "soft_margin_loss")
+    tensor_array(target, "soft_margin_loss", "target")
     if not input.is_floating_point():
         raise UnsupportedDtypeError(f"soft_margin_loss: not implemented for {input.dtype}")
-    losses = (input * -target).exp().log1p()
+    if target.is_complex():
+        raise DtypeError(f"soft_margin_loss: target must be real, but is {target.dtype}")
+    # PyTorch computes the losses in memory that has the input's dtype.
+    losses = (input * -target.to(input.dtype)).exp().log1p()
     if losses.shape != input.shape:
         raise ShapeError(
             f"soft_margin_loss: target {tuple(target.shape)} does not broadcast to input "
             f"{tuple(input.shape)}"
         )
-    # PyTorch computes the losses in memory that has the input's dtype.
-    return watch(reduced(losses.to(input.dtype), reduction), input, target)
+    return watch(reduced(losses, reduction), input, target)
 
 
 # Triplets -----------------------------------------------------------------------------------
@@ -191,6 +200,12 @@ def triplet_margin_loss(
     tensor_array(anchor, "triplet_margin_loss", "anchor")
     if margin <= 0:
         raise ValueError(f"triplet_margin_loss: margin must be greater than 0, got {margin}")
+    return triplet_losses(anchor, positive, negative, margin, p, eps, swap, reduction)
+
+
+@autocasts(SINGLE)
+def triplet_losses(anchor, positive, negative, margin, p, eps, swap, reduction):
+    """``triplet_margin_loss`` with any margin."""
     if not anchor.ndim == positive.ndim == negative.ndim:
         raise ShapeError(
             "triplet_margin_loss: The anchor, positive, and negative tensors are expected to have "

@@ -9,9 +9,9 @@ import inspect
 
 from rushlight.autograd.tape import watch
 from rushlight.autograd.write import check_write, write
-from rushlight.errors import DtypeError
 from rushlight.nn import functional as F
-from rushlight.nn.functional.bag import bag_records
+from rushlight.nn.functional.bag import bag_records, in_one_type
+from rushlight.nn.functional.margin import ranking_losses, triplet_losses
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.guard import guarded
 from rushlight.ops.elementwise.activation import threshold
@@ -22,6 +22,7 @@ from rushlight.ops.random import dropout
 from rushlight.ops.windows.conv import convolved
 from rushlight.ops.windows.conv_transpose import conv_transposed
 from rushlight.ops.windows.pad import constant_pad
+from rushlight.tensor import Tensor
 
 #: Functions that are the same in ``torch`` as in ``nn.functional``.
 SAME = (
@@ -188,11 +189,6 @@ def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=
 @_published(F.embedding)
 def embedding_renorm_(input, indices, max_norm, norm_type):
     check_write(input, "embedding_renorm_")
-    if input.dtype.category < 2:
-        raise DtypeError(
-            "embedding_renorm_: norm(): input dtype should be either floating point or complex. "
-            f"Got {input.dtype} instead."
-        )
     renorm_rows(input, indices, max_norm, norm_type)
     return input
 
@@ -203,6 +199,7 @@ def embedding_bag(
     per_sample_weights=None, include_last_offset=False, padding_idx=None,
 ):  # fmt: skip
     pool = _chosen(_POOLS, mode, "mode")
+    indices, offsets = in_one_type(indices, offsets)
     bags = F.embedding_bag(
         indices, weight, offsets, None, 2, scale_grad_by_freq, pool, sparse, per_sample_weights,
         include_last_offset, padding_idx,
@@ -286,6 +283,8 @@ grid_sampler_2d, grid_sampler_3d = _sampler(2), _sampler(3)
 
 @_published(F.binary_cross_entropy_with_logits, pos_weight="Tensor?")
 def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None, reduction=0):
+    if isinstance(input, Tensor) and isinstance(target, Tensor):
+        input = input.expand(target.shape)  # only ``nn.functional`` demands equal shapes
     return F.binary_cross_entropy_with_logits(
         input, target, weight, reduction=_word(reduction), pos_weight=pos_weight
     )
@@ -319,7 +318,8 @@ def kl_div(input, target, reduction=0, *, log_target=False):
 
 @_published(F.margin_ranking_loss)
 def margin_ranking_loss(input1, input2, target, margin=0.0, reduction=0):
-    return F.margin_ranking_loss(input1, input2, target, margin, reduction=_word(reduction))
+    # Only ``nn.functional`` demands equal numbers of dims.
+    return ranking_losses(input1, input2, target, margin, _word(reduction))
 
 
 @_published(F.poisson_nll_loss, log_input="bool", full="bool")
@@ -331,6 +331,5 @@ def poisson_nll_loss(input, target, log_input, full, eps, reduction):
 def triplet_margin_loss(
     anchor, positive, negative, margin=1.0, p=2.0, eps=1e-6, swap=False, reduction=0
 ):
-    return F.triplet_margin_loss(
-        anchor, positive, negative, margin, p, eps, swap, reduction=_word(reduction)
-    )
+    # Only ``nn.functional`` demands a margin above 0.
+    return triplet_losses(anchor, positive, negative, margin, p, eps, swap, _word(reduction))

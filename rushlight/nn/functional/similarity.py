@@ -59,9 +59,10 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     tensor([[0.6000, 0.8000]])
     """
     found = input / norm(input, p, dim, keepdim=True).clamp_min(eps).expand_as(input)
-    return found if out is None else store(out, found, "normalize")
+    return found if out is None else store(out, found, "normalize", casts=True)
 
 
+@takes(strict=True, kinds={"x1": "Tensor", "x2": "Tensor"})
 def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     """Compute the p-norm of ``x1 - x2 + eps`` over the last dim.
 
@@ -81,7 +82,7 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     >>> torch.nn.functional.pairwise_distance(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]))
     tensor([5.0000])
     """
-    return norm(x1 - x2 + eps, p, max(x1.ndim, x2.ndim) - 1, keepdim)
+    return norm(x1 - x2 + float(eps), p, max(x1.ndim, x2.ndim) - 1, keepdim)
 
 
 def one_hot(tensor, num_classes=-1):

@@ -246,9 +246,9 @@ def form_of(signature, kinds):
         kind = kinds.get(p.name) or (
             p.annotation if isinstance(p.annotation, str) else kind_of(p.name, p.default)
         )
-        made = Parameter(
-            p.name, kind, p.default is EMPTY, p.default is None, p.kind is p.KEYWORD_ONLY
-        )
+        by_name = p.kind is p.KEYWORD_ONLY
+        none = p.default is None or (by_name and p.name in ("requires_grad", "pin_memory"))
+        made = Parameter(p.name, kind, p.default is EMPTY, none, by_name)
         if p.kind is p.VAR_POSITIONAL:
             rest = made
             made.required = False

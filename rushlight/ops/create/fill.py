@@ -97,6 +97,8 @@ def zero_(self):
     >>> torch.ones(2).zero_()
     tensor([0., 0.])
     """
+    if not isinstance(self, Tensor):
+        raise TypeError(f"zero_(): argument 'input' must be Tensor, not {type(self).__name__}")
     return overwrite(self, zero, (), {}, _zero_into, uniform=True)
 
 

@@ -25,7 +25,7 @@ from rushlight.typed_storage import TypedStorage
 _PYTHON = {bool: dtypes.bool, int: dtypes.int64}
 
 
-def _leaf_dtype(kind, leaves):
+def _leaf_dtype(kind, leaves, wanted=None):
     """Return the dtype that PyTorch gives to data of the Python type ``kind``."""
     if kind is float:
         return dtypes.get_default_dtype()
@@ -45,6 +45,8 @@ def _leaf_dtype(kind, leaves):
             return _leaf_dtype(python, leaves)
     if issubclass(kind, (str, bytes)):
         raise TypeError(f"new(): invalid data type '{kind.__name__}'")
+    if wanted is not None:
+        raise TypeError(f"must be a number, not {kind.__name__}")
     raise RuntimeError(f"Could not infer dtype of {kind.__name__}")
 
 
@@ -107,7 +109,7 @@ def _from_leaves(shape, leaves, wanted):
     kinds = set(map(type, leaves))
     if not kinds:
         return np.empty(shape, (wanted or dtypes.get_default_dtype()).numpy)
-    found = functools.reduce(promote_types, [_leaf_dtype(kind, leaves) for kind in kinds])
+    found = functools.reduce(promote_types, [_leaf_dtype(kind, leaves, wanted) for kind in kinds])
     if not kinds <= {bool, int, float, complex}:
         leaves = [_number(x) for x in leaves]
     target = found if wanted is None else wanted
@@ -200,7 +202,7 @@ def array_of(data, wanted=None, copy=True):
 
         found = from_dlpack(data)._array
     else:
-        _leaf_dtype(type(data), [data])
+        _leaf_dtype(type(data), [data], wanted)
         raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
     if wanted is not None and wanted.numpy != found.dtype:
         return converted(found, wanted.numpy), False

@@ -13,6 +13,7 @@ from rushlight.ops.core.rules import conj, where
 from rushlight.ops.elementwise.division import real_numbers
 from rushlight.ops.elementwise.exponential import exp, floating, floats, inexact
 from rushlight.ops.elementwise.trigonometry import tanh
+from rushlight.ops.tensor.array_dtypes import as_scalar
 from rushlight.tensor import Tensor
 
 __all__ = [
@@ -107,9 +108,12 @@ elu.grad(x=_elu_slope)
 
 def _in_dtype(x, *, threshold, value):
     """Of an integer tensor the limits lose their fractional parts."""
-    if x.dtype.kind in "iu":
-        threshold, value = int(threshold), int(value)
-    return {"threshold": threshold, "value": value}
+    whole = x.dtype.kind in "iu"
+    dtype = x.dtype if whole or x.dtype.itemsize > 2 else np.dtype(np.float32)
+    held = [as_scalar(number, dtype).item() for number in (threshold, value)]
+    # Numbers beside half precision are compared as they are.
+    limits = held if whole else [as_real(number) for number in (threshold, value)]
+    return dict(zip(("threshold", "value"), limits, strict=True))
 
 
 _LIMITS = {"threshold": "Number", "value": "Number"}

@@ -120,7 +120,7 @@ def _magnitude(operands):
 
 
 @elementwise(alias="absolute", operator="__abs__", dtype=_magnitude, inplace=False, eight_bits=True,
-             least=None)  # fmt: skip
+             casts=(dtypes.complex64, dtypes.complex128), least=None)  # fmt: skip
 def abs(xp, x):
     """The absolute value, which for complex numbers is the modulus.
 

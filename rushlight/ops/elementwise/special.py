@@ -174,7 +174,7 @@ _mvlgamma.grad(x=_mvlgamma_slope)
 
 
 @function(inplace=True)
-def mvlgamma(input, p):
+def mvlgamma(input, p, *, out=None):
     """Compute the logarithm of the multivariate gamma function.
 
     Args:
@@ -193,7 +193,7 @@ def mvlgamma(input, p):
     """
     if p < 1:
         raise RuntimeError(f"mvlgamma: p={p}, but p has to be greater than or equal to 1")
-    return _mvlgamma(input, p=p)
+    return _mvlgamma(input, p=p, out=out)
 
 
 def _no_gradient(g):

@@ -5,8 +5,8 @@ import numpy as np
 from rushlight.autograd import mode
 from rushlight.autograd.write import write
 from rushlight.backend.accumulate import add_rows
-from rushlight.dtype import OF, int64
 from rushlight.dtype import bool as bool_
+from rushlight.dtype import int64
 from rushlight.errors import DtypeError, IndexRangeError, ShapeError
 from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.kinds import kernel
@@ -178,6 +178,14 @@ def _renormed_on_devices(x, indices, max_norm, norm_type):
     return x * scale[:, None]
 
 
+def _check_kind(indices):
+    if indices.dtype.name not in ("int64", "int32"):
+        raise DtypeError(
+            "embedding: Expected tensor for argument #1 'indices' to have one of the following "
+            f"scalar types: Long, Int; but got {indices.dtype}; convert with .long()"
+        )
+
+
 def embedding(
     input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False,
     sparse=False,
@@ -217,15 +225,10 @@ def embedding(
             "embedding(): argument 'indices' (position 2) must be Tensor, not "
             f"{type(input).__name__}"
         )
-    w, indices = weight._array, input._array
+    w = weight._array
     if w.ndim != 2:
         raise ShapeError(f"embedding: 'weight' must be 2-D, but is {tuple(w.shape)}")
-    if indices.dtype.name not in ("int64", "int32"):
-        raise DtypeError(
-            "embedding: Expected tensor for argument #1 'indices' to have one of the following "
-            "scalar "
-            f"types: Long, Int; but got {OF[indices.dtype]}; convert with .long()"
-        )
+    _check_kind(input)
     if padding_idx is None:
         padding_idx = -1
     else:
@@ -244,6 +247,15 @@ def embedding(
 
 
 def renorm_rows(weight, input, max_norm, norm_type):
+    """Scale the rows of ``weight`` that ``input`` names down to the norm ``max_norm``, in place."""
+    if weight.ndim != 2:
+        raise ShapeError(f"embedding_renorm_: expected 2-dimensional rows, not {weight.ndim}D")
+    if weight.dtype.category < 2:
+        raise DtypeError(
+            "embedding_renorm_: norm(): input dtype should be either floating point or complex. "
+            f"Got {weight.dtype} instead."
+        )
+    _check_kind(input)
     was = mode.set_grad(False)
     try:
         found = _renormed(weight, input, max_norm=max_norm, norm_type=norm_type)

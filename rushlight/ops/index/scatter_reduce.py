@@ -9,7 +9,7 @@ from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel
-from rushlight.ops.core.outputs import in_place
+from rushlight.ops.core.outputs import in_place, store
 from rushlight.ops.core.range_checks import check_indices
 from rushlight.ops.create.range import arange
 from rushlight.ops.index.gather import along, check_along, check_along_range
@@ -181,7 +181,7 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
     else:
         found = scatter_reduced(x, index, src, dim=dim, reduce=_FORMS[reduce])
     watch(found, *given, found)
-    return found if out is None else out.copy_(found)
+    return found if out is None else store(out, found, "scatter_reduce")
 
 
 Tensor.scatter_reduce_ = in_place(scatter_reduce, "scatter_reduce_")

@@ -43,6 +43,9 @@ def einsum(equation, *operands):
             "einsum(): must specify the equation string and at least one operand, or operands and "
             "lists"
         )
+    for x in operands:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"einsum(): an operand must be Tensor, not {type(x).__name__}")
     if len(operands) == 2 and not mode.intercept:
         found = _one_product(equation, *operands)
         if found is not None:

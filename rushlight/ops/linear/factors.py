@@ -50,7 +50,8 @@ def cholesky(input, upper=False, *, out=None):
     from rushlight import linalg
 
     _deprecated("cholesky", "cholesky")
-    return linalg.cholesky(input, upper=upper, out=out)
+    found = linalg.cholesky(input, upper=upper)
+    return found if out is None else store(out, found, "cholesky", casts=True)
 
 
 @function
@@ -106,7 +107,7 @@ def cholesky_solve(input, L, upper=False, *, out=None):
 # LU ---------------------------------------------------------------------------------------
 
 
-@function(kinds={"A": "Tensor"})
+@function(kinds={"A": "Tensor", "get_infos": "any"})
 def lu(A, pivot=True, get_infos=False, out=None):
     """Factor A = P·L·U, and return the factors as ``lu_solve`` takes them.
 
@@ -131,7 +132,7 @@ def lu(A, pivot=True, get_infos=False, out=None):
     _deprecated("lu", "lu_factor")
     found = tuple(linalg.lu_factor_ex(A, pivot=pivot))
     found = found if get_infos else found[:2]
-    return found if out is None else tuple(store(out, found, "lu"))
+    return found if out is None else tuple(store(out, found, "lu", casts=True))
 
 
 @function(kinds={"LU_data": "Tensor", "LU_pivots": "Tensor"})

@@ -103,7 +103,7 @@ def inverse(input, *, out=None):
     return linalg.inv(input, out=out)
 
 
-@function(kinds={"rcond": "any"})
+@function(kinds={"rcond": "value"})
 def pinverse(input, rcond=1e-15):
     """Return the pseudoinverses (Moore-Penrose inverses) of matrices.
 

@@ -186,6 +186,7 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
         # Half precision is computed in float32, so eps is float32's.
         eps = finfo(float64 if input.dtype in (float64, complex128) else float32).eps
     if input.is_complex():  # as in PyTorch, by the squares and not by their absolute values
+        input = input.contiguous()
         dims = tuple(range(-len(normalized_shape), 0))
         found = input * ((input * input).mean(dims, keepdim=True) + eps).rsqrt()
         return found if weight is None else found * weight

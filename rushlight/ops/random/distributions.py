@@ -162,8 +162,9 @@ def binomial(count, prob, generator=None):
     tensor([0., 3.])
     """
     if isinstance(count, Tensor) and isinstance(prob, Tensor):
-        if not count.is_floating_point():
-            raise ValueError(f"binomial: count is {count.dtype}, not floating point")
+        for name, t in (("count", count), ("prob", prob)):
+            if not t.is_floating_point():
+                raise ValueError(f"binomial: {name} is {t.dtype}, not floating point")
         if count.dtype is not prob.dtype:
             raise DtypeError(f"binomial: count is {count.dtype}, but prob is {prob.dtype}")
     return _binomial(count, prob, generator=checked_generator(generator, "binomial"))

@@ -372,15 +372,18 @@ def normal(mean, std=1.0, size=None, *, generator=None, out=None, **named):
         )
     if not isinstance(std, Tensor) and not std >= 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
-    if tensors[0].dtype.category < 2:
-        raise UnsupportedDtypeError(f'"normal_" not implemented for {tensors[0].dtype}')
+    if isinstance(std, Tensor) and std.is_complex():
+        raise RuntimeError(f"normal expects a real standard deviation, but found {std.dtype}")
+    drawn_in = (out if isinstance(out, Tensor) else tensors[0])._array.dtype
+    if dtypes.OF[drawn_in].category < 2:
+        raise UnsupportedDtypeError(f'"normal_" not implemented for {dtypes.OF[drawn_in]}')
     shape = shapes.broadcast(
         "normal", *[tuple(t._array.shape) for t in tensors], names=("mean", "std")
     )
     with at(device_of(tensors[0])) if mode.intercept else nullcontext():
         z = drawn_(
             shape=shape,
-            dtype=tensors[0]._array.dtype,
+            dtype=drawn_in,
             distribution="normal",
             parameters=(),
             generator=checked_generator(generator, "normal"),

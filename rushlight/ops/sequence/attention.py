@@ -253,39 +253,51 @@ def attention_of(
         batch = broadcast("attention", *[t._array.shape[:-2] for t in (query, key)])
         shape = (*batch, query.shape[-2], key.shape[-2])
         noise = dropout_noise(query.new_empty(shape), dropout_p, True)
+    one = _is_one_operation(query, key, value, attn_mask, noise, enable_gqa)
     whole = mode.recorder() is not None and (attn_mask is None or attn_mask.node is None)
     if whole:
         if enable_gqa:
             key, value = _shared(query, key, value)
         found = _attention(query, key, value, attn_mask, noise, scale=scale, causal=is_causal)
-        return _laid_as(query, found)
+        return _laid_as(query, found) if one else found
 
     def written_out(query, key, value, mask, noise):
         if enable_gqa:
             key, value = _shared(query, key, value)
         return _attended(query, key, value, mask, noise, scale, is_causal)
 
-    found = _laid_as(query, rounded_once(written_out, query, key, value, attn_mask, noise))
-    if found.node is not None and _is_one_operation(query, key, value, attn_mask, noise):
+    found = rounded_once(written_out, query, key, value, attn_mask, noise)
+    if not one:
+        return found
+    found = _laid_as(query, found)
+    if found.node is not None:
         watch(found, query, key, value, found)
     return found
 
 
-def _is_one_operation(query, key, value, mask, noise):
-    """Whether PyTorch runs one operation, which saves its operands and its result."""
-    shapes = [tuple(t.shape) for t in (query, key, value)]
+def _is_one_operation(query, key, value, mask, noise, shares_heads):
+    """Whether PyTorch runs one operation, which saves its operands and its result.
+
+    Otherwise PyTorch's result is that of a matrix product, which is contiguous.
+    """
+    first, *others = [tuple(t.shape) for t in (query, key, value)]
     return (
         noise is None
         and (mask is None or mask.node is None)
-        and all(len(s) == 4 and 0 not in s for s in shapes)
-        and len({(*s[:2], s[3]) for s in shapes}) == 1
+        and len(first) == 4
+        and 0 not in first
+        and all(
+            len(s) == 4 and 0 not in s and s[0] == first[0] and s[3] == first[3] for s in others
+        )
+        and (shares_heads or all(s[1] == first[1] for s in others))
+        and all(t.stride(-1) == 1 for t in (query, key, value))
     )
 
 
 def _laid_as(query, found):
     """``found`` with its dims in the memory order of ``query`` (batch, heads, L, E)."""
     x = query._array
-    if x.ndim != 4 or x.strides[-1] != x.itemsize or query.is_contiguous():
+    if query.is_contiguous():
         return found
     order = visit_order(x.shape, x.strides)
     return found.permute(order).contiguous().permute(*np.argsort(order).tolist())

@@ -67,6 +67,14 @@ def _check(name, input, states, weights):
             )
 
 
+def _check_rows(name, w_ih, w_hh):
+    if w_hh.ndim != 2 or w_hh.shape[0] != w_ih.shape[0]:
+        raise ShapeError(
+            f"{name}: w_hh {tuple(w_hh.shape)} must be a matrix with as many rows as w_ih "
+            f"{tuple(w_ih.shape)}"
+        )
+
+
 class _Network:
     """One of PyTorch's functions for a whole network, for padded and for packed sequences.
 
@@ -110,6 +118,8 @@ class _Network:
     ):
         """Run packed sequences. Step t has the next ``batch_sizes[t]`` rows of data."""
         sizes = batch_sizes if type(batch_sizes) is tuple else tuple(batch_sizes.tolist())
+        if data.shape[0] > sum(sizes):  # as in PyTorch, further rows are not read
+            data = data[: sum(sizes)]
         rows, ends = self._cast_layers(
             data, sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional
         )
@@ -123,6 +133,13 @@ class _Network:
         weights = _grouped(self.name, params, has_biases, num_layers, bidirectional, projected)
         for own in weights:
             _check(self.name, rows, states, own[:2])
+            _check_rows(self.name, *own[:2])
+        for s in states:
+            if s.shape[0] != len(weights):
+                raise ShapeError(
+                    f"{self.name}: a state {tuple(s.shape)} must have {len(weights)} parts, one "
+                    "for each layer and direction"
+                )
         if len({s.shape[1] for s in states}) > 1:
             raise ShapeError(
                 f"{self.name}: the states differ in their number of sequences: "
@@ -279,14 +296,15 @@ def rnn_relu(*args, **kwargs):
 # Cells ------------------------------------------------------------------------------------
 
 
-def _cell(name, run, input, states, w_ih, w_hh, b_ih, b_hh):
-    """The states after one step of one layer."""
-    _check(name, input, states, (w_ih, w_hh))
-    if w_hh.shape[0] != w_ih.shape[0]:
-        raise ShapeError(
-            f"{name}: w_hh {tuple(w_hh.shape)} must have as many rows as w_ih {tuple(w_ih.shape)}"
-        )
-    weights = (w_ih, w_hh) if b_hh is None else (w_ih, w_hh, b_ih, b_hh)
+def _cell(name, run, written_out, input, states, w_ih, w_hh, b_ih, b_hh):
+    """The states after one step of one layer, a list.
+
+    ``run`` is the layer as one operation. ``written_out`` is the step as a function of tensors: of
+    what the gates get from ``input``, what they get from the state h, and the states. It serves
+    operands that the operation does not take, and that PyTorch promotes or broadcasts.
+    """
+    _check(name, input, states[:1], (w_ih, w_hh))
+    _check_rows(name, w_ih, w_hh)
     for s in states:
         if tuple(s.shape) != (input.shape[0], w_hh.shape[1]):
             raise ShapeError(
@@ -294,8 +312,24 @@ def _cell(name, run, input, states, w_ih, w_hh, b_ih, b_hh):
                 f"needs {(input.shape[0], w_hh.shape[1])}"
             )
     drive = linear(input, w_ih, b_ih)
+    alike = all(s.dtype is input.dtype for s in states) and input.dtype.category > 1
+    if not alike or not (b_hh is None or tuple(b_hh.shape) == (w_hh.shape[0],)):
+        return written_out(drive, linear(states[0], w_hh, b_hh), *states)
+    weights = (w_ih, w_hh) if b_hh is None else (w_ih, w_hh, b_ih, b_hh)
     _, *last = run(drive, states, weights, sizes=(input.shape[0],))
     return last
+
+
+def _lstm_step(drive, met, h, c):
+    taken, kept, new, shown = (drive + met).chunk(4, 1)
+    c = kept.sigmoid() * c + taken.sigmoid() * new.tanh()
+    return [shown.sigmoid() * c.tanh(), c]
+
+
+def _gru_step(drive, met, h):
+    reset, kept, new = zip(drive.chunk(3, 1), met.chunk(3, 1), strict=True)
+    now = (new[0] + sum(reset).sigmoid() * new[1]).tanh()
+    return [now + sum(kept).sigmoid() * (h - now)]
 
 
 @function(method=False)
@@ -321,7 +355,11 @@ def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     >>> torch.lstm_cell(torch.ones(1, 1), (h, c), torch.ones(4, 1), torch.ones(4, 1))[0]
     tensor([[0.3696]])
     """
-    return tuple(_cell("lstm_cell", _lstm_direction, input, hx, w_ih, w_hh, b_ih, b_hh))
+    if isinstance(hx, Tensor) or not all(isinstance(s, Tensor) for s in hx):
+        raise TypeError("lstm_cell(): argument 'hx' must be a pair of Tensors")
+    if len(hx) != 2:
+        raise RuntimeError(f"lstm_cell expects two hidden states, but got {len(hx)}")
+    return tuple(_cell("lstm_cell", _lstm_direction, _lstm_step, input, hx, w_ih, w_hh, b_ih, b_hh))
 
 
 @function(method=False)
@@ -346,7 +384,7 @@ def gru_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     >>> torch.gru_cell(torch.ones(1, 1), torch.zeros(1, 1), torch.ones(3, 1), torch.ones(3, 1))
     tensor([[0.2048]])
     """
-    found = _cell("gru_cell", _gru_direction, input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+    found = _cell("gru_cell", _gru_direction, _gru_step, input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
     return found if hx.is_contiguous() else empty_like(hx).copy_(found)
 
 
@@ -371,7 +409,9 @@ def rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     >>> torch.rnn_tanh_cell(torch.ones(1, 1), torch.zeros(1, 1), torch.ones(1, 1), torch.ones(1, 1))
     tensor([[0.7616]])
     """
-    found = _cell("rnn_tanh_cell", _rnn_direction(False), input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+    step = lambda drive, met, h: [(drive + met).tanh()]
+    run = _rnn_direction(False)
+    found = _cell("rnn_tanh_cell", run, step, input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
     return watch(found, found)
 
 
@@ -392,5 +432,7 @@ def rnn_relu_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     >>> torch.rnn_relu_cell(torch.ones(1, 1), torch.ones(1, 1), torch.ones(1, 1), torch.ones(1, 1))
     tensor([[2.]])
     """
-    found = _cell("rnn_relu_cell", _rnn_direction(True), input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+    step = lambda drive, met, h: [(drive + met).relu()]
+    run = _rnn_direction(True)
+    found = _cell("rnn_relu_cell", run, step, input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
     return watch(found, found)

@@ -11,6 +11,7 @@ from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.outputs import store
 from rushlight.ops.windows.max_pool import pool_geometry, pooled_shape
 from rushlight.ops.windows.window import inside, offsets, spaced
 from rushlight.strides import channels_order, laid
@@ -152,7 +153,7 @@ def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
 @takes(strict=True)
 def avg_pool2d(
     input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
-    divisor_override=None,
+    divisor_override=None, *, out=None,
 ):  # fmt: skip
     """Compute the mean of each window, or its sum divided by ``divisor_override``.
 
@@ -171,15 +172,16 @@ def avg_pool2d(
     tensor([[[[ 2.5000,  4.5000],
               [10.5000, 12.5000]]]])
     """
-    return _pooled(
+    found = _pooled(
         "avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad,
         divisor_override,
     )  # fmt: skip
+    return found if out is None else store(out, found, "avg_pool2d")
 
 
 def avg_pool3d(
     input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
-    divisor_override=None,
+    divisor_override=None, *, out=None,
 ):  # fmt: skip
     """Compute the mean of each window, or its sum divided by ``divisor_override``.
 
@@ -196,10 +198,11 @@ def avg_pool3d(
     >>> torch.nn.functional.avg_pool3d(torch.ones(1, 1, 4, 4, 4), 2).shape
     torch.Size([1, 1, 2, 2, 2])
     """
-    return _pooled(
+    found = _pooled(
         "avg_pool3d", 3, input, kernel_size, stride, padding, ceil_mode, count_include_pad,
         divisor_override,
     )  # fmt: skip
+    return found if out is None else store(out, found, "avg_pool3d")
 
 
 # Adaptive windows ----------------------------------------------------------------------------

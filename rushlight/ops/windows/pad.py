@@ -242,7 +242,7 @@ def pad(input, pad, mode="constant", value=None):
         value = float(value) if type(value) is int and value else value or 0  # as in PyTorch
         return constant_pad(input, pad=pad, value=value)
     if value:
-        raise ValueError(f'pad: padding mode "{mode}" takes no value, but got {value}')
+        raise RuntimeError(f'pad: padding mode "{mode}" takes no value, but got {value}')
     x = input._array
     n = len(pad) // 2
     if (

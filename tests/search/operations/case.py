@@ -3,7 +3,9 @@
 import math
 from dataclasses import dataclass
 
-__all__ = ["OPERATORS", "Case", "Input", "Name", "Ref", "written"]
+import numpy as np
+
+__all__ = ["OPERATORS", "Case", "Input", "Name", "Ref", "dense", "incoming", "written"]
 
 #: Python's operators, by the methods that stand for them.
 OPERATORS = {
@@ -78,6 +80,14 @@ def dense(size):
         found.append(step)
         step *= max(n, 1)
     return tuple(reversed(found))
+
+
+def incoming(shape, is_complex, number=0):
+    """The gradient that a backward begins with at the result of a number."""
+    random = np.random.default_rng(number)
+    # All dtypes have these numbers, so that a run in double precision has the same weights.
+    weights = random.integers(64, 192, shape) / 128
+    return weights + 1j * random.integers(64, 192, shape) / 128 if is_complex else weights
 
 
 def written(value):

@@ -169,6 +169,20 @@ def without_share(case, ours, theirs):
     return all(not size or (i and case.name == "triangular_solve") for size, i in apart)
 
 
+def before_the_end(case, ours, theirs):
+    """Indices behind the last offset are in no bag, and do not count in its mean."""
+    named = dict(case.named)
+    in_nn = case.name.startswith("nn.")
+    indices = case.args[0 if in_nn else 1]
+    offsets = named.get("offsets", case.args[2] if len(case.args) > 2 else None)
+    is_last = named.get("include_last_offset", (case.args[9 if in_nn else 7 :] or [False])[0])
+    if not is_last or not isinstance(indices, Ref) or not isinstance(offsets, Ref):
+        return False
+    ends = case.inputs[offsets.index]
+    last = ends.data[ends.offset + (ends.numel - 1) * ends.stride[0]] if ends.numel else 0
+    return last < case.inputs[indices.index].numel
+
+
 #: The name → the kinds of differences, and the condition.
 BY_NAME = {
     "pow": (("value", "input changed", "gradient"), zero_to_zero),
@@ -211,6 +225,7 @@ BY_NAME = {
     "index_reduce": (("gradient",), without_self),
     "masked_scatter": (("value", "input changed"), of_itself),
     "subtract": (("dtype",), of_old),
+    "embedding_bag": (("value", "gradient"), before_the_end),
     "unbind_copy": (("input's shape", "shape"), out_of_another_size),
 }
 

@@ -11,7 +11,7 @@ from math import inf, nan
 import numpy as np
 
 import rushlight
-from tests.search.operations.case import Input, Ref, dense
+from tests.search.operations.case import Input, Ref, dense, incoming
 from tests.search.programs.scopes import array_of, eps, torch, wide
 
 __all__ = ["CONDITIONS"]
@@ -159,6 +159,25 @@ def _is(function, x, found, weight, dtype):
         return abs(found - want) <= slack or (abs(want) > largest and abs(found) == inf)
 
 
+def exact_gamma(case, ours, theirs, found):
+    """Our incomplete gamma functions are exact to rounding. PyTorch's have 9 digits at ``input``."""
+    import mpmath as mp
+
+    name = {"gammainc": "igamma", "gammaincc": "igammac"}.get(_name(case), _name(case))
+    if name not in ("igamma", "igammac") or found.kind != "value":
+        return False
+    a, b = ours.tensors[0][1], theirs.tensors[0][1]
+    for at in zip(*np.nonzero(_apart(a, b)), strict=True):
+        s, x = [float(_at(case.inputs[arg.index], at, a.shape)) for arg in case.args[:2]]
+        with mp.workdps(40):
+            want = (
+                mp.gammainc(s, 0, x, True) if name == "igamma" else mp.gammainc(s, x, mp.inf, True)
+            )
+        if not abs(a[at] - want) <= _DIGITS * eps(a.dtype) * abs(want):
+            return False
+    return True
+
+
 # Other operations -----------------------------------------------------------------------------
 
 
@@ -264,10 +283,8 @@ def _zeros(x, stride):
 
 
 def _weights(out):
-    """The incoming gradient of the first result, as the search draws it."""
-    random = np.random.default_rng(0)
-    weights = random.uniform(0.5, 1.5, out.shape)
-    return weights + 1j * random.uniform(0.5, 1.5, out.shape) if out.dtype.kind == "c" else weights
+    """The incoming gradient of the first result."""
+    return incoming(out.shape, out.dtype.kind == "c")
 
 
 def _slopes(case, i, weights):
@@ -357,7 +374,113 @@ def singular_condition(case, ours, theirs, found):
     )
 
 
+def nan_places(case, ours, theirs, found):
+    """Gradients of places beside nan: a nan place is one at the border, and the border's slope is 0.
+
+    PyTorch's gradient at a nan place is 0, and at the border it is nan beside a nan image.
+    """
+    if "grid_sample" not in _name(case) or found.kind != "gradient":
+        return False
+    given = any(v != v for x in case.inputs for v in x.data)
+    return given and all(
+        ((b == 0) | (np.isnan(b) & (a == 0)))[_apart(a, b, 1e-4)].all()
+        for a, b in _pairs(ours, theirs, found.kind)
+    )
+
+
+def derivative_of_ctc(case, ours, theirs, found):
+    """The derivative of ctc_loss, 0 for a class of probability 0.
+
+    PyTorch's is nan there, and leaves out a path whose last target is the blank.
+    """
+    if _name(case) != "ctc_loss" or found.kind != "gradient":
+        return False
+    blank = dict(case.named).get("blank", (case.args[4:] or [0])[0])
+    if blank in case.inputs[case.args[1].index].data:
+        return True
+    pairs = _pairs(ours, theirs, found.kind)
+    return all((np.isnan(b) & (a == 0))[_apart(a, b, 1e-3)].all() for a, b in pairs)
+
+
+def overflowing_gates(case, ours, theirs, found):
+    """Gates of large complex numbers are 0 or 1. PyTorch's are nan, as its complex sigmoid is."""
+    named = _name(case) in ("lstm", "gru", "lstm_cell", "gru_cell")
+    large = any(isinstance(v, complex) and abs(v) > 80 for x in case.inputs for v in x.data)
+    pairs = _pairs(ours, theirs, found.kind)
+    return named and large and all(np.isnan(b[_apart(a, b, 1e-3)]).all() for a, b in pairs)
+
+
+def of_no_inverse(case, ours, theirs, found):
+    """The inverse of a singular matrix is nan, or huge, by the rounding of LAPACK."""
+    if _name(case) not in ("inv", "inv_ex", "inverse") or found.kind not in ("value", "gradient"):
+        return False
+    x = _points(case)
+    if not x.size or not np.isfinite(x).all():
+        return False
+    sizes = np.linalg.svd(x, compute_uv=False)
+    singular = sizes[..., -1] <= _DIGITS * eps(theirs.tensors[0][1].real.dtype) * sizes[..., 0]
+    apart = [_apart(a, b, 1e-3) for a, b in _pairs(ours, theirs, found.kind)]
+    apart = [m if m.ndim == singular.ndim else m.any((-2, -1)) for m in apart]
+    return bool(apart) and not any((m & ~singular).any() for m in apart)
+
+
+def rounded_determinant(case, ours, theirs, found):
+    """The error of a determinant is in digits of the largest one that rows of these sizes have."""
+    if _name(case) != "det" or found.kind != "value":
+        return False
+    x = _points(case)
+    largest = np.prod(np.linalg.norm(x, axis=-1), axis=-1)
+    a, b = [wide(o.tensors[0][1]) for o in (ours, theirs)]
+    with np.errstate(all="ignore"):
+        near = np.abs(a - b) <= _DIGITS * eps(theirs.tensors[0][1].real.dtype) * largest
+    return bool(near.all())
+
+
+def far_below(case, ours, theirs, found):
+    """The slope of log_ndtr at -infinity is infinite. PyTorch's is nan."""
+    if _name(case) != "log_ndtr" or found.kind != "gradient":
+        return False
+    x = _points(case)
+    return all(
+        a.shape == x.shape and np.isneginf(x[_apart(a, b)]).all()
+        for a, b in _pairs(ours, theirs, found.kind)
+    )
+
+
+def as_converted(case, ours, theirs, found):
+    """A gradient as beside floats. PyTorch's rules compute in 8 bits, which wrap around."""
+    from tests.search.operations.outcome import run
+
+    narrow = [x for x in case.inputs if x.dtype in ("uint8", "int8")]
+    if found.kind != "gradient" or not narrow or not theirs.tensors:
+        return False
+    wider = theirs.tensors[0][0].removeprefix("torch.")
+    to = lambda x: replace(x, dtype=wider, data=tuple(map(float, x.data))) if x in narrow else x
+    plain = run(torch, replace(case, inputs=tuple(map(to, case.inputs))))
+    pairs = _pairs(ours, plain, "gradient") if plain.backward is None else []
+    return bool(pairs) and all(
+        a.shape == b.shape and not _apart(a, b, 256 * eps(b.real.dtype)).any() for a, b in pairs
+    )
+
+
+def of_less_rank(case, ours, theirs, found):
+    """The pseudo-inverse has the reciprocals of singular values that are rounding, and no others."""
+    if _name(case) not in ("pinverse", "pinv") or found.kind not in ("value", "gradient"):
+        return False
+    x, digit = _points(case), eps(theirs.tensors[0][1].real.dtype)
+    given = [*case.args[1:2], *(v for key, v in case.named if key in ("rcond", "rtol"))]
+    usual = 1e-15 if _name(case) == "pinverse" else digit * max(x.shape[-2:])
+    cutoff = given[0] if given else usual
+    if not isinstance(cutoff, (bool, int, float)) or not x.size or not np.isfinite(x).all():
+        return False
+    sizes = np.linalg.svd(x, compute_uv=False)
+    share = sizes / sizes.max(-1, keepdims=True)
+    return bool(((share > cutoff - digit) & (share < _DIGITS * digit)).any())
+
+
 CONDITIONS = (
     eigenvectors, nan_of_nan, alone, exact, rounded_alpha, smallest, hermitian, in_pieces, linear,
     volumes, unwritten, others, weight_with_gaps, without_channels, singular_condition,
+    of_less_rank, exact_gamma, rounded_determinant, far_below, nan_places, derivative_of_ctc,
+    overflowing_gates, of_no_inverse, as_converted,
 )  # fmt: skip
