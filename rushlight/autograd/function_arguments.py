@@ -18,5 +18,6 @@ def bound(forward, args, named, has_setup):
     if has_setup:
         found.apply_defaults()
     if found.kwargs:  # backward gives gradients by position
-        raise TypeError(f"forward() got an unexpected keyword argument {[*found.kwargs][0]!r}")
+        name = next(iter(found.kwargs))
+        raise TypeError(f"forward() got an unexpected keyword argument {name!r}")
     return found.args

@@ -53,9 +53,8 @@ def _check(query, key, value, mask, dropout_p, is_causal):
         raise RuntimeError(f"{name}: Explicit attn_mask should not be set when is_causal=True")
     if mask is not None and mask.dtype not in (bool_, float32, query.dtype):
         raise DtypeError(
-            f"{name}: Expected attn_mask dtype to be bool or float or to match query dtype, but got "
-            f"{mask.dtype} and "
-            f"{query.dtype}"
+            f"{name}: Expected attn_mask dtype to be bool or float or to match query dtype, but "
+            f"got {mask.dtype} and {query.dtype}"
         )
     if not 0 <= dropout_p <= 1:
         raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {dropout_p}")
