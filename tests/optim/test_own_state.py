@@ -52,3 +52,20 @@ def test_state_in_shared_memory_stays_there():
     tensors = [t for state in optimizer.state.values() for t in state.values()]
     assert all(t.is_shared() for t in tensors)
     assert [t.item() for t in tensors if t.shape == (1,)] == [3, 3]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_rprop_takes_no_step_where_a_gradient_is_nan(compiled):
+    p = torch.nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.Rprop([p])
+    factor = torch.tensor([float("nan"), 1.0, -1.0])
+
+    def step():
+        optimizer.zero_grad()
+        (p * factor).sum().backward()
+        optimizer.step()
+
+    call = torch.compile(step) if compiled else step
+    for _ in range(2):
+        call()
+    assert p.tolist() == pytest.approx([1.0, 0.978, 1.022])
