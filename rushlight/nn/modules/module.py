@@ -430,6 +430,15 @@ def _lines(module):
     return lines
 
 
+def _addindent(s_, numSpaces):
+    """The text ``s_`` with its lines moved to the right, except for the first.
+
+    Programs import this function for a ``__repr__`` of their own.
+    """
+    first, *rest = s_.split("\n")
+    return "\n".join([first, *[numSpaces * " " + line for line in rest]])
+
+
 def _is_tensor(value):
     return isinstance(value, Tensor) or hasattr(value, "__torch_function__")
 
