@@ -348,7 +348,10 @@ def _attach(ctx, args, tensors, outputs):
     results = [o if isinstance(o, Tensor) else None for o in outputs]
     ctx.arity = len(args)
     ctx.positions = [i for i, _ in tensors]
-    ctx.input_types = [(a._array.shape, a._array.dtype) for _, a in tensors]
+    ctx.input_types = [
+        (tuple(a.shape), a.dtype.numpy) if a.node is None else (a._array.shape, a._array.dtype)
+        for _, a in tensors
+    ]
     ctx.parents = tuple([a.node for _, a in tensors])
     ctx.output_types = [o if o is None else (o._array.shape, o._array.dtype) for o in results]
     ctx.clock = tick()

@@ -48,3 +48,36 @@ def test_types_of_cuda_are_there_without_a_device():
             torch.cuda.FloatTensor(2)
         with pytest.raises(AssertionError, match="CUDA"):
             VALUES.type("torch.cuda.FloatTensor")
+
+
+def test_a_variable_of_a_sparse_tensor_is_sparse():
+    x = torch.sparse_coo_tensor(INDICES, VALUES, (2, 3))
+    variable = torch.autograd.Variable(x, requires_grad=True)
+    assert variable.is_sparse and variable.requires_grad and not x.requires_grad
+    torch.sparse.mm(variable, torch.ones(3, 1)).sum().backward()
+    assert variable.grad.to_dense().tolist() == [[0, 0, 1], [1, 0, 1]]
+
+
+class SparseProduct(torch.autograd.Function):
+    """A product that makes its sparse operand and saves it."""
+
+    @staticmethod
+    def forward(ctx, given, values, dense):
+        made = torch.sparse_coo_tensor(INDICES, values, (2, 3))
+        ctx.save_for_backward(given, made, dense)
+        return made @ dense
+
+    @staticmethod
+    def backward(ctx, g):
+        given, made, dense = ctx.saved_tensors
+        assert given.is_sparse and given.to_dense().sum() == 12
+        slopes = g @ dense.t()
+        return None, slopes[INDICES[0], INDICES[1]], made.t() @ g
+
+
+def test_a_custom_function_saves_sparse_tensors():
+    given = torch.sparse_coo_tensor(INDICES, VALUES, (2, 3))
+    values = VALUES.double().requires_grad_()
+    dense = torch.arange(6.0, dtype=torch.float64).view(3, 2).requires_grad_()
+    call = lambda v, d: SparseProduct.apply(given, v, d)
+    assert torch.autograd.gradcheck(call, (values, dense))

@@ -64,7 +64,7 @@ def einsum(equation, *operands):
         if kept != result:  # so that the sum lies in memory in the order of the result's dims
             kept = result
             order = [*[letters.index(c) for c in result], *gone]
-            found, gone = found.permute(*order), range(len(result), len(order))
+            found, gone = found.permute(*order), [*range(len(result), len(order))]
         found, letters = found.sum(tuple(gone)), kept
     return found.permute(*[letters.index(c) for c in result]) if result else found
 
