@@ -156,7 +156,8 @@ _LAZY_NAMES = {
     **dict.fromkeys(
         ("BFloat16Storage", "BoolStorage", "ByteStorage", "CharStorage", "ComplexDoubleStorage",
          "ComplexFloatStorage", "DoubleStorage", "FloatStorage", "HalfStorage", "IntStorage",
-         "LongStorage", "ShortStorage", "TypedStorage"), "rushlight.typed_storage",
+         "LongStorage", "ShortStorage", "TypedStorage",
+         "is_storage"), "rushlight.typed_storage",
     ),
     "set_anomaly_enabled": "rushlight.autograd.anomaly",
     "get_deterministic_debug_mode": "rushlight.determinism",

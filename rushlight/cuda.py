@@ -7,6 +7,7 @@ from typing import Any
 
 from rushlight.devices import Devices
 from rushlight.errors import OutOfMemoryError
+from rushlight.ops.create.legacy import CUDA_TYPES
 
 _devices = Devices("cuda")
 _functions = _devices.functions()
@@ -147,6 +148,8 @@ def __getattr__(name) -> Any:
         return _devices.default_generators
     if name == "_initialized":  # a variable, which libraries read
         return _devices.is_initialized()
+    if name in CUDA_TYPES:
+        return CUDA_TYPES[name]
     if name != "amp":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from rushlight.amp import cuda

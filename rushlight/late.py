@@ -35,6 +35,7 @@ overridden: Callable[..., Any]
 record_patch: Callable[..., Any]
 #: From ``ops/create``: PyTorch's first constructors, and a tensor of ones.
 legacy_constructor: Callable[..., Any]
+named_type: Callable[[str], Any]
 ones_like: Callable[..., Any]
 #: From ``ops/shape``: ``stack``, ``as_strided``, and a view's size, strides and storage offset.
 stack: Callable[..., Any]

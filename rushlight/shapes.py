@@ -83,8 +83,9 @@ def broadcast(name, *shapes, names="xyzw"):
                         f"{k} {tuple(s)}" for k, s in zip(names, shapes, strict=False)
                     )
                     raise ShapeError(
-                        f"{name}: {listed} do not broadcast together: the sizes {out[i]} and {n} "
-                        f"must match, or be 1, at dimension {i} (of {ndim})"
+                        f"{name}: {listed} do not broadcast together: The size of tensor a "
+                        f"({out[i]}) must match the size of tensor b ({n}) at non-singleton "
+                        f"dimension {i}"
                     )
                 out[i] = n
     return tuple(out)

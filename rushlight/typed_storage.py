@@ -227,3 +227,20 @@ for _dtype, _name in NAMES.items():
     )
 
 __all__ = ["NAMES", "StorageClass", "TypedStorage", *NAMES.values()]
+
+
+def is_storage(obj):
+    """Tell whether ``obj`` is a tensor's memory.
+
+    Args:
+        obj: Any object.
+
+    Returns:
+        True for an ``UntypedStorage`` and for a ``TypedStorage``.
+
+    >>> import rushlight as torch
+    >>> x = torch.zeros(1)
+    >>> torch.is_storage(x.untyped_storage()), torch.is_storage(x)
+    (True, False)
+    """
+    return isinstance(obj, (UntypedStorage, TypedStorage))

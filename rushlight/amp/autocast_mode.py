@@ -280,7 +280,7 @@ class autocast:
 def _unavailable(device_type, dtype):
     """The reason why autocast has no effect for these arguments, or None if it has."""
     if device_type == "cuda" and not drivers("cuda"):
-        return "User provided device_type of 'cuda', but CUDA is not available. Disabling autocast"
+        return "CUDA is not available: Disabling autocast"
     if device_type in _COMPUTE and dtype not in _LOWER:
         return f"autocast: to bfloat16 and float16 only, not to {dtype}; disabled"
     return None

@@ -70,7 +70,10 @@ class GradScaler:
     ):
         self._device = device
         if enabled and device == "cuda" and not drivers("cuda"):
-            warnings.warn("GradScaler: CUDA is not available; disabled", stacklevel=2)
+            warnings.warn(
+                "torch.cuda.amp.GradScaler is enabled, but CUDA is not available: disabled",
+                stacklevel=2,
+            )
             enabled = False
         self._enabled = enabled
         if not enabled:

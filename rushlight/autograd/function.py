@@ -8,6 +8,7 @@ import numpy as np
 
 from rushlight import late
 from rushlight.autograd import mode
+from rushlight.autograd.function_arguments import bound, leaves_out
 from rushlight.autograd.kept import kept
 from rushlight.autograd.tape import Node, derive, output, refresh, set_history, tick
 from rushlight.autograd.write import check_write, detached, stamp
@@ -121,6 +122,12 @@ class FunctionCtx(Node):
             raise RuntimeError(
                 f"function {self.name()} returned an incorrect number of gradients "
                 f"(expected {self.arity}, got {len(found)})"
+            )
+        odd = [i for i, f in enumerate(found) if f is not None and i not in self.positions]
+        if odd:
+            raise RuntimeError(
+                f"function {self.name()} returned a gradient different than None at position "
+                f"{odd[0] + 1}, but the corresponding forward input was not a Variable"
             )
         out = []
         for position, parent in zip(self.positions, self.parents, strict=True):
@@ -265,11 +272,12 @@ class Function(metaclass=_FunctionMeta):
         )
 
     @classmethod
-    def apply(cls, *args):
+    def apply(cls, *args, **named):
         """Run ``forward``, and record the call so that ``backward`` gives its gradient.
 
         Args:
             *args: The arguments of ``forward`` without ``ctx``.
+            **named: Arguments of ``forward`` by name, if none before them is left out.
 
         Returns:
             What ``forward`` returns.
@@ -282,6 +290,9 @@ class Function(metaclass=_FunctionMeta):
         >>> Twice.apply(torch.ones(2))
         tensor([2., 2.])
         """
+        has_setup = cls.setup_context is not Function.setup_context
+        if named or (has_setup and leaves_out(cls.forward, args)):
+            args = bound(cls.forward, args, named, has_setup)
         active = mode.recorder() if mode.intercept else None
         if active is not None and active.batches:
             return active.function(cls, args)
@@ -298,11 +309,11 @@ class Function(metaclass=_FunctionMeta):
         ctx.needs_input_grad = tuple([isinstance(a, Tensor) and a.requires_grad for a in args])
         versions = {id(a): a.cell[1] for _, a in tensors}
         with mode.no_grad():
-            if cls.setup_context is Function.setup_context:
-                found = cls.forward(ctx, *args)
-            else:
+            if has_setup:
                 found = cls.forward(*args)
                 cls.setup_context(ctx, args, found)
+            else:
+                found = cls.forward(ctx, *args)
         single = not isinstance(found, (tuple, list))
         outputs = [found] if single else list(found)
         given, outputs = outputs, [_own(o, args, ctx) for o in outputs]
@@ -337,7 +348,10 @@ def _attach(ctx, args, tensors, outputs):
     results = [o if isinstance(o, Tensor) else None for o in outputs]
     ctx.arity = len(args)
     ctx.positions = [i for i, _ in tensors]
-    ctx.input_types = [(a._array.shape, a._array.dtype) for _, a in tensors]
+    ctx.input_types = [
+        (tuple(a.shape), a.dtype.numpy) if a.node is None else (a._array.shape, a._array.dtype)
+        for _, a in tensors
+    ]
     ctx.parents = tuple([a.node for _, a in tensors])
     ctx.output_types = [o if o is None else (o._array.shape, o._array.dtype) for o in results]
     ctx.clock = tick()

@@ -13,6 +13,8 @@ def kept(tensor, results, hooks):
 
     Hooks never pack an output, because the packed output would hold its own node.
     """
+    if hasattr(tensor, "stored"):
+        return _SavedComposite(tensor, hooks)
     if hooks is None or any(tensor is o for o in results):
         return _Saved(tensor, results)
     return _PackedSaved(tensor, hooks)
@@ -62,3 +64,16 @@ class _PackedSaved:
         t = from_array(self.packed.tensor()._array)
         t.node = self.node
         return t
+
+
+class _SavedComposite:
+    """A saved sparse or nested tensor, whose values are kept as a tensor is."""
+
+    __slots__ = ("frame", "values")
+
+    def __init__(self, tensor, hooks):
+        self.frame = tensor.detach()
+        self.values = kept(tensor.stored, (), hooks)
+
+    def tensor(self, owner):
+        return self.frame.with_values(self.values.tensor(owner))

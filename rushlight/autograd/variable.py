@@ -21,7 +21,8 @@ class _VariableMeta(type):
                 "volatile was removed and now has no effect: use `with torch.no_grad():`",
                 stacklevel=2,
             )
-        return Tensor._make_subclass(Tensor, data, requires_grad)
+        # A sparse tensor has a ``_make_subclass`` of its own, and keeps its class.
+        return type(data)._make_subclass(Tensor, data, requires_grad)
 
 
 class Variable(metaclass=_VariableMeta):

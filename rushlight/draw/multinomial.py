@@ -93,5 +93,6 @@ def _check_weights(rows):
         raise RuntimeError("multinomial: a weight is negative, infinite or nan")
     if np.count_nonzero(most) < len(most):
         raise RuntimeError(
-            f"multinomial: the weights of row {np.flatnonzero(most == 0)[0]} are all zero"
+            "invalid multinomial distribution (sum of probabilities <= 0): the weights of row "
+            f"{np.flatnonzero(most == 0)[0]} are all zero"
         )

@@ -124,7 +124,7 @@ class Batch:
         elif many:
             results = self._batched(e, operands, params)
         else:
-            results = self.apply(e.op, [x for x, _ in operands], params)
+            results = self._alone(e.op, [x for x, _ in operands], params)
         if results is not None:  # else the equations that it is made of were computed
             self._keep(e, results, many)
 
@@ -133,8 +133,16 @@ class Batch:
         for value, tensor in zip(e.outs, results, strict=True):
             self.known[value.id] = tensor, batched
 
+    def _alone(self, op, operands, params):
+        """The operation on values that are the same for all samples."""
+        if op.kind == "view" and "shape" in params and not op.of_storage:
+            return operands[0].reshape(params["shape"])  # it may lie in memory in another way
+        return self.apply(op, operands, params)
+
     def _batched(self, e, operands, params):
         rule = rule_of(e)
+        outer = mode.recorder()  # of a vmap around this one
+        so_far = None if outer is None else len(outer.equations)
         if rule is not None:
             try:
                 found = rule(self, e, operands, params)
@@ -142,6 +150,8 @@ class Batch:
                 found = None  # the samples one by one either serve, or raise what is wrong
             if found is not None and self._fits(e, found):
                 return found
+            if outer is not None:
+                del outer.equations[so_far:]  # what the rule has recorded in vain
         parts = None if e.op.own_slope else unfolded(e)
         if parts is not None:
             for part in parts:

@@ -354,7 +354,8 @@ def _is_empty(tensor):
     if 0 not in tensor.shape:
         return False
     warnings.warn(
-        f"init: tensor {tuple(tensor.shape)} has no elements; nothing is drawn", stacklevel=4
+        f"Initializing zero-element tensors is a no-op: the shape is {tuple(tensor.shape)}",
+        stacklevel=4,
     )
     return True
 

@@ -17,7 +17,7 @@ from rushlight.backend import native
 from rushlight.backend.sizes import large_from
 from rushlight.errors import ShapeError
 
-__all__ = ["CACHE", "SMALL", "Bundle", "bundles", "real_type"]
+__all__ = ["CACHE", "SMALL", "Bundle", "adopt_counts", "bundles", "real_type"]
 
 #: Parameters with fewer elements than this are joined. In measurements, joining was no faster from
 #: twice this size on.
@@ -35,6 +35,14 @@ def real_type(p):
     """
     array = p._array
     return _REAL.get(array.dtype) if type(array) is np.ndarray else None
+
+
+def adopt_counts(counts):
+    """Return an array of the numbers in ``counts``; make these one-element tensors views of it."""
+    steps = np.array([t._array.reshape(()) for t in counts])
+    for i, t in enumerate(counts):
+        t._array = steps[i, ...].reshape(t._array.shape)
+    return steps
 
 
 def bundles(params, columns, counts, numbers):
@@ -104,8 +112,8 @@ class Bundle:
             self.members = [(p, p._array, *part) for p, part in zip(params, parts, strict=True)]
         self.buffers = [self._adopt(tensors, real, size) for tensors in zip(*columns, strict=True)]
         self.taken = counts[0]
-        self.steps = None if isinstance(counts[0], float) else self._adopt_counts(counts)
-        self.numbers = [*map(self._adopt_counts, zip(*numbers, strict=True))]
+        self.steps = None if isinstance(counts[0], float) else adopt_counts(counts)
+        self.numbers = [*map(adopt_counts, zip(*numbers, strict=True))]
         self.known = None
         # A block needs the parameter, the gradient, the state tensors and a temporary.
         self.block = CACHE // (self.p.itemsize * (3 + len(self.buffers)))
@@ -125,13 +133,6 @@ class Bundle:
             part[...] = t._array
             t._array = part
         return flat
-
-    @staticmethod
-    def _adopt_counts(counts):
-        steps = np.array([t._array for t in counts])
-        for i, t in enumerate(counts):
-            t._array = steps[i, ...]
-        return steps
 
     def gather(self):
         """Copy the parameters and gradients into the flat arrays.

@@ -254,7 +254,10 @@ class Elementwise(Optimizer):
         if not ready:
             return
         self._known = None
-        flat = [(p, c) for p, c in ready if real_type(p) and id(p) not in plan.repeated]
+        flat = [
+            (p, c) for p, c in ready
+            if real_type(p) and id(p) not in plan.repeated and not self._is_shared(p)
+        ]  # fmt: skip
         if flat and self._joint:
             params, counts = zip(*flat, strict=True)
             columns = [[self.state[p][name] for name in plan.names] for p in params]
@@ -269,6 +272,10 @@ class Elementwise(Optimizer):
             ready = [(p, c) for p, c in ready if id(p) not in bundled]
         with mode.no_grad():
             self._step_tensors(plan.group, ready)
+
+    def _is_shared(self, p):
+        """True if other processes see the state of ``p``, which then stays in its memory."""
+        return any(isinstance(t, Tensor) and t.is_shared() for t in self.state[p].values())
 
     def _step_sparse(self, plan):
         """Update the idle parameters with sparse gradients; return the other idle parameters."""
@@ -322,7 +329,15 @@ class Elementwise(Optimizer):
                 count = 0.0
                 if p in self._counters:
                     self._counters[p]._array[...] = 0.0
-        return self.state[p]["step"] if self._counted else count
+        if not self._counted:
+            return count
+        step = self.state[p]["step"]
+        if not isinstance(step, Tensor) or step._array.size != 1:
+            raise RuntimeError(
+                f"{type(self).__name__}: API has changed, the state 'step' must be a singleton "
+                f"tensor, but is {step!r}"
+            )
+        return step
 
     def _made(self, p, name):
         """Return a new state tensor for ``p``."""

@@ -87,8 +87,9 @@ class Optimizer:
         self._prepare()
         if isinstance(params, Tensor):
             raise TypeError(
-                f"{type(self).__name__}: params must be an iterable of tensors or dicts, but got "
-                f"a {type(params).__name__} of shape {tuple(params.shape)}; put it into a list"
+                f"{type(self).__name__}: params argument given to the optimizer should be an "
+                f"iterable of tensors or dicts, but got a {type(params).__name__} of shape "
+                f"{tuple(params.shape)}; put it into a list"
             )
         self.state: defaultdict = defaultdict(dict)
         self.param_groups: list[dict] = []

@@ -77,9 +77,14 @@ class Rprop(Elementwise):
         loss, gain, least, most = scalars
         if group["maximize"]:
             g = -g
-        turn = xp.sign(xp.multiply(last, g))
+        turn = _sign(xp, xp.multiply(last, g))
         factor = 1 + xp.clip(turn, 0, 1) * gain + xp.clip(turn, -1, 0) * loss
         length[...] = xp.clip(xp.multiply(length, factor), least, most)
         g = xp.where(turn < 0, xp.zeros_like(g), g)
-        p -= xp.sign(g) * length
+        p -= _sign(xp, g) * length
         last[...] = g
+
+
+def _sign(xp, x):
+    """The sign of ``x``; 0 for nan, so that an element without a gradient takes no step."""
+    return xp.where(x == x, xp.sign(x), 0)

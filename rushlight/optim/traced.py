@@ -8,14 +8,13 @@ computes the scalars that depend on the count, once for all these parameters.
 from functools import partial
 from operator import is_
 
-import numpy as np
-
 from rushlight.autograd import mode
 from rushlight.autograd.recording import Recording
 from rushlight.compiler.capture.symbolic_numbers import SymbolicNumber
 from rushlight.compiler.python.comparisons import is_plain
 from rushlight.dtype import float64
 from rushlight.errors import TraceError
+from rushlight.optim.bundle import adopt_counts
 from rushlight.tensor import Tensor, from_array
 
 __all__ = ["record_step"]
@@ -225,9 +224,7 @@ class State:
             params, counts = zip(*members, strict=True)
             tensor = before.get(tuple(map(id, params)))
             if tensor is None or any(t._array.base is not tensor._array for t in counts):
-                steps = np.array([t._array for t in counts])
-                for i, t in enumerate(counts):
-                    t._array = steps[i, ...]
+                steps = adopt_counts(counts)
                 tensor = from_array(steps) if tensor is None else tensor
                 tensor._array = steps
             self.counters.append((params, counts, tensor))

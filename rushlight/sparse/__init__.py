@@ -17,11 +17,19 @@ from rushlight.sparse import shape as shape
 from rushlight.sparse.functions import addmm, log_softmax, mm, sampled_addmm, softmax, spdiags, sum
 from rushlight.sparse.gradients import as_sparse_gradcheck
 from rushlight.sparse.invariants import check_sparse_tensor_invariants
+from rushlight.sparse.legacy_types import SPARSE_TYPES
 from rushlight.sparse.systems import spsolve
 
 __all__ = [
     "addmm", "as_sparse_gradcheck", "check_sparse_tensor_invariants", "log_softmax", "mm",
     "sampled_addmm", "softmax", "spdiags", "spsolve", "sum",
 ]  # fmt: skip
+
+
+def __getattr__(name):
+    if name not in SPARSE_TYPES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return SPARSE_TYPES[name]
+
 
 container.bind_in_place()

@@ -20,8 +20,8 @@ __all__ = [
 ]  # fmt: skip
 
 _ASK = (
-    "torch.utils.checkpoint: pass use_reentrant explicitly; use_reentrant=False is recommended, "
-    "and without it this call is use_reentrant=True"
+    "torch.utils.checkpoint: the use_reentrant parameter should be passed explicitly; "
+    "use_reentrant=False is recommended, and without it this call is use_reentrant=True"
 )
 _SELECTIVE = (
     "checkpoint: with use_reentrant=True it works neither under torch.autograd.grad nor with "
@@ -238,7 +238,7 @@ class CheckpointFunction(Function):
     def forward(ctx, function, preserve, *args):
         if not any(isinstance(a, Tensor) and a.requires_grad for a in args):
             warnings.warn(
-                "checkpoint: None of the inputs have requires_grad=True. Gradients will be None; "
+                "None of the inputs have requires_grad=True. Gradients will be None; "
                 "use_reentrant=False does not need one",
                 stacklevel=4,
             )

@@ -355,3 +355,72 @@ def test_vjp_is_another_name_of_backward():
 
     with pytest.raises(RuntimeError, match="both 'backward' and 'vjp'"):
         Both.apply(x).sum().backward()
+
+
+class Named(Function):
+    """A Function with a default that takes its arguments by name."""
+
+    @staticmethod
+    def forward(ctx, x, k=3):
+        ctx.k = k
+        return x * k
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * ctx.k, None
+
+
+class NamedWithSetup(Function):
+    @staticmethod
+    def forward(x, k=3, shift=1):
+        return x * k + shift
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.k, ctx.shift = inputs[1:]
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * ctx.k, None, None
+
+
+@pytest.mark.parametrize(
+    "call, slope",
+    [
+        (lambda x: Named.apply(x, k=2), 2.0),
+        (lambda x: Named.apply(k=4, x=x), 4.0),
+        (lambda x: NamedWithSetup.apply(x), 3.0),
+        (lambda x: NamedWithSetup.apply(x, shift=5), 3.0),
+        (lambda x: NamedWithSetup.apply(shift=5, x=x, k=7), 7.0),
+    ],
+)
+def test_arguments_by_name(call, slope):
+    x = torch.ones(2, requires_grad=True)
+    call(x).sum().backward()
+    assert x.grad.tolist() == [slope, slope]
+
+
+def test_arguments_by_name_leave_none_out():
+    class Two(Function):
+        @staticmethod
+        def forward(ctx, x, k=1, n=1):
+            return x * k * n
+
+    with pytest.raises(TypeError, match="unexpected keyword argument 'n'"):
+        Two.apply(torch.ones(2), n=2)
+    with pytest.raises(TypeError, match="'x'"):
+        Two.apply(k=2)
+
+
+def test_gradient_of_a_number_is_refused():
+    class Odd(Function):
+        @staticmethod
+        def forward(ctx, x, k):
+            return x * k
+
+        @staticmethod
+        def backward(ctx, g):
+            return g, g
+
+    with pytest.raises(RuntimeError, match="different than None at position 2"):
+        Odd.apply(torch.ones(2, requires_grad=True), 2.0).sum().backward()

@@ -210,6 +210,24 @@ def test_errors_say_what_does_not_fit():
         and_masks(causal, 3)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_a_float32_mask_meets_every_dtype(dtype, compiled):
+    def attend(x, mask):
+        return F.scaled_dot_product_attention(x, x, x, attn_mask=mask)
+
+    call = rushlight.compile(attend) if compiled else attend
+    x = rushlight.tensor([[[0.5, 1.0], [2.0, -1.0]]], requires_grad=True)
+    mask = rushlight.tensor([[0.0, -1e9], [0.25, 0.0]])  # -1e9 is no number of float16
+    narrow = x.detach().to(getattr(rushlight, dtype)).requires_grad_()
+    attend(x, mask).sum().backward()
+    found = call(narrow, mask)
+    found.sum().backward()
+    assert found.dtype is narrow.grad.dtype is narrow.dtype
+    np.testing.assert_allclose(found.float().detach(), attend(x, mask).detach(), rtol=8e-3)
+    np.testing.assert_allclose(narrow.grad.float(), x.grad, rtol=8e-3)
+
+
 def test_chosen_kernels_nest_decorate_and_end_with_an_error():
     q, k, v = inputs(rushlight)
     plain = F.scaled_dot_product_attention(q, k, v)

@@ -71,7 +71,7 @@ REFUSED = {
     "conv2d: odd groups": (lambda t, F: F.conv2d(t.ones(1, 3, 8, 8), t.ones(4, 1, 3, 3), groups=3), "groups=3"),
     "conv2d: kernel": (lambda t, F: F.conv2d(t.ones(1, 3, 8, 8), t.ones(4, 3, 9, 9)), "(9, 9)"),
     "conv2d: dtypes": (lambda t, F: F.conv2d(t.ones(1, 3, 8, 8).double(), t.ones(4, 3, 3, 3)), "torch.float64, torch.float32"),
-    "conv2d: bias dtype": (lambda t, F: F.conv2d(t.ones(1, 3, 8, 8), t.ones(4, 3, 3, 3), t.ones(4).double()), "same dtype"),
+    "conv2d: bias dtype": (lambda t, F: F.conv2d(t.ones(1, 3, 8, 8), t.ones(4, 3, 3, 3), t.ones(4).double()), "should be the same"),
     "conv2d: bool": (lambda t, F: F.conv2d(t.ones(1, 3, 8, 8).bool(), t.ones(4, 3, 3, 3).bool()), "torch.bool"),
     "conv2d: no outputs": (lambda t, F: F.conv2d(t.ones(1, 3, 8, 8), t.ones(0, 3, 3, 3)), "(0, 3, 3, 3)"),
     "conv2d: no pixels": (lambda t, F: F.conv2d(t.ones(1, 3, 0, 8), t.ones(4, 3, 3, 3), padding=2), "(1, 3, 0, 8)"),

@@ -62,3 +62,18 @@ def test_a_large_number_assigned_to_halves_is_infinite(index, dtype):
     assert x.tolist() == [float("-inf"), 1]
     with pytest.raises(RuntimeError, match="without overflow"):
         x.fill_(-1e39)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("make", [
+    lambda value, dtype: torch.full((2,), value, dtype=dtype),
+    lambda value, dtype: torch.ones(1, dtype=dtype).new_full((2,), value),
+    lambda value, dtype: torch.scalar_tensor(value, dtype=dtype).expand(2),
+])  # fmt: skip
+def test_halves_that_are_made_of_a_large_number_are_infinite(make, compiled):
+    make = torch.compile(make) if compiled else make
+    assert make(-1e9, torch.float16).tolist() == [float("-inf")] * 2
+    assert make(1e39, torch.bfloat16).tolist() == [float("inf")] * 2
+    assert make(1e9, torch.float8_e4m3fn).float().tolist() == [448.0] * 2
+    with pytest.raises(RuntimeError, match="without overflow"):
+        make(1e39, torch.float32)

@@ -230,7 +230,7 @@ def test_reentrant_refuses_what_pytorch_refuses():
         checkpoint(lambda x: x, x, determinism_check="some", use_reentrant=False)
     with pytest.warns(UserWarning, match="None of the inputs"):
         checkpoint(lambda x: x, rushlight.ones(1), use_reentrant=True)
-    with pytest.warns(UserWarning, match="use_reentrant explicitly"):
+    with pytest.warns(UserWarning, match="use_reentrant parameter should be passed explicitly"):
         assert checkpoint(lambda x: x * 2, x).tolist() == [2, 2]
     with pytest.raises(ValueError, match="segments"):
         checkpoint_sequential([abs], 2, x, use_reentrant=False)

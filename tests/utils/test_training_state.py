@@ -16,7 +16,7 @@ from rushlight.utils.training_state import TrainingState
 pytestmark = [
     # Python 3.12 and later warn of every fork of a process with threads, BLAS's too.
     pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:.*workers share the:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.*This DataLoader will create:UserWarning"),
 ]
 
 

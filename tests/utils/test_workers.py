@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.usefixtures("no_process_is_left"),
     # Python 3.12 and later warn of every fork of a process with threads, BLAS's too.
     pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:.*workers share the:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.*This DataLoader will create:UserWarning"),
     pytest.mark.skipif("fork" not in METHODS, reason="the data sets here do what only forks can"),
 ]
 

@@ -26,8 +26,17 @@ class OptimizedModule(Module):
     def __init__(self, module, fullgraph=False, audited=True):
         super().__init__()
         self._orig_mod = module
-        self.training = module.training
         object.__setattr__(self, "_compiled", Compiled(module, fullgraph, audited))
+
+    @property
+    def training(self):
+        """The original Module's ``training``."""
+        return self._orig_mod.training
+
+    @training.setter
+    def training(self, value):
+        if "_compiled" in self.__dict__:  # not yet while the constructor of Module runs
+            self._orig_mod.training = value
 
     def __call__(self, *args, **kwargs):
         # Global hooks for all modules run for the original Module, so they must not run here.

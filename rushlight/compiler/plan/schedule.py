@@ -45,23 +45,34 @@ class Schedule:
     def __init__(self, equations, inputs, outputs, writes, flags):
         self.inputs = inputs
         self.flags = flags
+        self.written = {inputs[position].id for position, _ in writes}
+        try:
+            self._plan(list(equations), outputs, writes)
+        except CyclicWrites:
+            self._plan(list(equations), outputs, writes, apart=True)
+
+    def _plan(self, equations, outputs, writes, apart=False):
+        """Find the order of the groups and the places of their values.
+
+        With ``apart``, an input's old value that is written to another input is copied before all
+        writes, so that inputs can be exchanged.
+        """
         self.targets: dict = {}  # id of a result → the input that it is written to
         self.results = []
-        equations = list(equations)
         for v, recorded in outputs:
             self.results.append(self._leaving(v, equations, recorded))
         self.outputs = list(self.results)
-        self.written = {inputs[position].id for position, _ in writes}
         views = {e.outs[0].id for e in equations if e.op.kind == "view"}
         for position, v in writes:
-            if v.id in views:  # perhaps a view of the target itself, so it is copied before
+            # A view may be one of the target itself.
+            if v.id in views or (apart and v.id in self.written):
                 v = self._leaving(v, equations, v)
             result = self._leaving(v, equations, v)
-            self.targets[result.id] = inputs[position]
+            self.targets[result.id] = self.inputs[position]
             self.results.append(result)
-        self.graph = Graph(equations, inputs)
-        self.graph.checks = {v.id for v in flags}
-        self.leaving = {v.id for v in (*self.results, *flags)}
+        self.graph = Graph(equations, self.inputs)
+        self.graph.checks = {v.id for v in self.flags}
+        self.leaving = {v.id for v in (*self.results, *self.flags)}
         self.graph.leaving = {v.id for v in self.results}
         self.fused = fuse(self.graph)
         self._settle_writes()
@@ -107,7 +118,8 @@ class Schedule:
         """Let kernels store to inputs directly where this is safe; otherwise copy at the end."""
         fused = self.fused
         self.readers = readers_of(fused.alive(), self.graph)
-        fallible = {g.number for g in fused.alive() if may_fail(g)}
+        copies = {id(self.graph.makers[r.id]) for r in self.results}
+        fallible = {g.number for g in fused.alive() if may_fail(g, copies)}
         for result in self.results:
             target = self.targets.get(result.id)
             if target is None:
@@ -214,8 +226,10 @@ def reads_of(group, graph):
     return found
 
 
-def may_fail(group):
-    return group.kind == "call" or group.checks
+def may_fail(group, copies):
+    """Whether ``group`` may raise. A copy does not; ``copies`` has the ids of such equations."""
+    calls = group.kind == "call" and any(id(e) not in copies for e in group.members)
+    return calls or group.checks
 
 
 def arrange(spans):

@@ -306,7 +306,8 @@ def _dim(name, input, dim, stacklevel):
     if dim is None:
         dim = 0 if input.ndim in (0, 1, 3) else 1
         warnings.warn(
-            f"{name}: the choice of a dim is deprecated; pass dim={dim} for the one chosen here",
+            f"Implicit dimension choice for {name} has been deprecated: pass dim={dim} for the one "
+            "chosen here",
             stacklevel=stacklevel + 1,
         )
     return dim

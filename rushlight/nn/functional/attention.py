@@ -31,7 +31,8 @@ def canonical_mask(mask, name, dtype, other=None, other_name=""):
         )
     if other is not None and other.dtype is not mask.dtype:
         warnings.warn(
-            f"{name} is {mask.dtype} and {other_name} {other.dtype}: give both the same dtype",
+            f"Support for mismatched {name} and {other_name} is deprecated: they are "
+            f"{mask.dtype} and {other.dtype}; give both the same dtype",
             stacklevel=3,
         )
     if mask.dtype is bool_:

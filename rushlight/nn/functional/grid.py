@@ -31,7 +31,8 @@ __all__ = ["affine_grid", "grid_sample"]
 def _aligned(name, align_corners):
     if align_corners is None:
         warnings.warn(
-            f"{name}: align_corners is False unless given, since PyTorch 1.3; pass it",
+            "Default grid_sample and affine_grid behavior: align_corners is False unless given, "
+            f"since PyTorch 1.3; pass it to {name}",
             stacklevel=3,
         )
     return bool(align_corners)

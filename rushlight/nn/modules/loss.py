@@ -20,7 +20,8 @@ def _reduction(size_average, reduce, reduction):
     else:
         reduction = "sum" if size_average is False else "mean"
     warnings.warn(
-        f"size_average and reduce are deprecated; use reduction={reduction!r}", stacklevel=5
+        f"size_average and reduce args will be deprecated; use reduction={reduction!r}",
+        stacklevel=5,
     )
     return reduction
 

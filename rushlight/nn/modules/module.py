@@ -81,7 +81,8 @@ class Module(Call, Tree, State, Conversion):
         >>> torch.nn.Linear(2, 3).forward(torch.ones(2)).shape
         torch.Size([3])
         """
-        raise NotImplementedError(f"{type(self).__name__} defines no forward")
+        name = type(self).__name__
+        raise NotImplementedError(f'Module [{name}] is missing the required "forward" function')
 
     def compile(self, *args, **kwargs):
         """Compile the call of this module, in place.
@@ -121,10 +122,7 @@ class Module(Call, Tree, State, Conversion):
         self._check_name("parameter", name, "_parameters")
         if param is not None:
             if not isinstance(param, Parameter):
-                raise TypeError(
-                    f"cannot assign a {_typename(param)} as parameter {name!r}; "
-                    "nn.Parameter(tensor) or None is needed"
-                )
+                _refuse(param, "parameter", name, "torch.nn.Parameter")
             if param.grad_fn is not None:
                 raise ValueError(
                     f"cannot assign a tensor with a history as parameter {name!r}; "
@@ -152,10 +150,7 @@ class Module(Call, Tree, State, Conversion):
         """
         self._check_name("buffer", name, "_buffers")
         if tensor is not None and not _is_tensor(tensor):
-            raise TypeError(
-                f"cannot assign a {_typename(tensor)} as buffer {name!r}; "
-                "a Tensor or None is needed"
-            )
+            _refuse(tensor, "buffer", name, "torch.Tensor")
         self._buffers[name] = registered(Everywhere.on_buffer, self, name, tensor)
         if persistent:
             self._non_persistent_buffers_set.discard(name)
@@ -233,14 +228,14 @@ class Module(Call, Tree, State, Conversion):
             self.register_parameter(name, value)
         elif name in own.get("_parameters", ()):
             if value is not None:
-                _refuse(value, "parameter", name, "nn.Parameter(tensor)")
+                _refuse(value, "parameter", name, "torch.nn.Parameter")
             self.register_parameter(name, value)
         elif isinstance(value, Module):
             self._take(name, "module", "_modules")
             own["_modules"][name] = registered(Everywhere.on_module, self, name, value)
         elif name in own.get("_modules", ()):
             if value is not None:
-                _refuse(value, "child module", name, "a Module")
+                _refuse(value, "child module", name, "torch.nn.Module")
             own["_modules"][name] = registered(Everywhere.on_module, self, name, value)
         elif name in own.get("_buffers", ()) or (
             isinstance(value, Tensor) and isinstance(value, Buffer)
@@ -263,7 +258,7 @@ class Module(Call, Tree, State, Conversion):
 
     def _set_buffer(self, name, value):
         if value is not None and not _is_tensor(value):
-            _refuse(value, "buffer", name, "a Tensor")
+            _refuse(value, "buffer", name, "torch.Tensor")
         marked = isinstance(value, Tensor) and isinstance(value, Buffer)
         if marked:
             persistent = value.persistent
@@ -435,13 +430,22 @@ def _lines(module):
     return lines
 
 
+def _addindent(s_, numSpaces):
+    """The text ``s_`` with its lines moved to the right, except for the first.
+
+    Programs import this function for a ``__repr__`` of their own.
+    """
+    first, *rest = s_.split("\n")
+    return "\n".join([first, *[numSpaces * " " + line for line in rest]])
+
+
 def _is_tensor(value):
     return isinstance(value, Tensor) or hasattr(value, "__torch_function__")
 
 
 def _refuse(value, kind, name, needed):
     raise TypeError(
-        f"cannot assign a {_typename(value)} as {kind} {name!r}; {needed} or None is needed"
+        f"cannot assign '{_typename(value)}' as {kind} {name!r} ({needed} or None expected)"
     )
 
 

@@ -62,8 +62,8 @@ class RNNBase(Module):
             raise ValueError(f"RNNBase: dropout must be a number in [0, 1], got {dropout!r}")
         if dropout > 0 and self.num_layers == 1:
             warnings.warn(
-                f"RNNBase: dropout={dropout} has no effect with num_layers=1: it comes between "
-                "layers",
+                "dropout option adds dropout after all but last recurrent layer, so "
+                f"dropout={dropout} has no effect with num_layers=1",
                 stacklevel=4,
             )
         for name in ("bias", "batch_first"):

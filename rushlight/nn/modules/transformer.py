@@ -229,8 +229,8 @@ class TransformerEncoder(Module):
         reason = _why_not_nested(encoder_layer)
         if enable_nested_tensor and reason:
             warnings.warn(
-                "TransformerEncoder: enable_nested_tensor is True, but self.use_nested_tensor is "
-                f"False because {reason}",
+                "enable_nested_tensor is True, but self.use_nested_tensor is False because "
+                f"{reason}",
                 stacklevel=2,
             )
             self.use_nested_tensor = False

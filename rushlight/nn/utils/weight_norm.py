@@ -86,7 +86,7 @@ def weight_norm(module, name="weight", dim=0):
     ['bias', 'weight_g', 'weight_v']
     """
     warnings.warn(
-        "torch.nn.utils.weight_norm is deprecated in favor of "
+        "`torch.nn.utils.weight_norm` is deprecated in favor of "
         "torch.nn.utils.parametrizations.weight_norm.",
         FutureWarning,
         stacklevel=2,

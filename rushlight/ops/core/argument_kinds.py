@@ -13,7 +13,6 @@ known to be valid run none of this code.
 
 import inspect
 from functools import cache
-from numbers import Number
 
 import numpy as np
 
@@ -38,6 +37,8 @@ __all__ = [
 ]
 
 EMPTY = inspect.Parameter.empty
+#: The classes of numbers. Those that only Python knows (``Fraction``, ``Decimal``) are none.
+NUMBERS = (int, float, complex, np.generic)
 
 #: Kind → the names of its parameters. For other names the type of the default decides.
 _NAMES = {
@@ -151,7 +152,7 @@ def _is_int(x):
 def _is_number(x):
     if isinstance(x, Tensor):
         return not x._array.ndim
-    return isinstance(x, (Number, np.generic))
+    return isinstance(x, NUMBERS)
 
 
 def _is_float(x):
@@ -170,7 +171,7 @@ def _are_tensors(x):
 
 _FITS = {
     "Tensor": lambda x: isinstance(x, Tensor),
-    "operand": lambda x: isinstance(x, (Tensor, Number, np.generic)),
+    "operand": lambda x: isinstance(x, (Tensor, *NUMBERS)),
     "Tensor?": lambda x: x is None or isinstance(x, Tensor),
     "Tensors": _are_tensors,
     "int": _is_int,
@@ -178,7 +179,7 @@ _FITS = {
     "shape": lambda x: _are_ints(x) and not isinstance(x, (int, np.integer)),
     "float": _is_float,
     "Number": _is_number,
-    "value": lambda x: isinstance(x, (Tensor, Number, np.generic)),
+    "value": lambda x: isinstance(x, (Tensor, *NUMBERS)),
     "bool": lambda x: type(x) is bool or isinstance(x, np.bool_),
     "str": lambda x: isinstance(x, str),
     "dtype": lambda x: isinstance(from_python(x), dtype),

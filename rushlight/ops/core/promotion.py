@@ -1,7 +1,5 @@
 """The dtype in which an operation computes, by PyTorch's rules for tensors and Python numbers."""
 
-import numbers
-
 import numpy as np
 
 import rushlight.dtype as dtypes
@@ -20,11 +18,11 @@ def scalar_dtype(x):
     kind = type(x)
     if kind is bool or kind is np.bool_:
         return dtypes.bool
-    if kind is int or isinstance(x, numbers.Integral):
+    if kind is int or isinstance(x, (int, np.integer)):
         return dtypes.int64
-    if kind is float or isinstance(x, numbers.Real):
+    if kind is float or isinstance(x, (float, np.floating)):
         return dtypes._default
-    if kind is complex or isinstance(x, numbers.Complex):
+    if kind is complex or isinstance(x, (complex, np.complexfloating)):
         return dtypes._default.to_complex()
     return None
 

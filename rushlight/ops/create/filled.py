@@ -14,7 +14,7 @@ from rushlight.ops.core.kinds import source
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.promotion import scalar_dtype
 from rushlight.ops.create.from_data import check_dtype
-from rushlight.ops.tensor.array_dtypes import as_scalar
+from rushlight.ops.tensor.array_dtypes import as_element, as_scalar
 from rushlight.ops.tensor.memory_format import (
     channels_last,
     channels_last_3d,
@@ -204,7 +204,7 @@ def full(
         if dtype is not None and dtype.is_complex and dtype.itemsize < 8:
             dtype = dtypes.complex64  # in half precision, too, as in PyTorch
     d = options(dtype, layout, device, "full")
-    value = as_scalar(fill_value, d.numpy)[()]
+    value = as_element(fill_value, d.numpy)[()]
     return finished(made(sized((size,), "full"), value, d, "full"), requires_grad, out, "full")
 
 

@@ -1,6 +1,7 @@
 """PyTorch's first constructors: ``torch.Tensor(2, 3)``, ``torch.FloatTensor``, ``x.new``."""
 
 import numbers
+from typing import Any
 
 import numpy as np
 
@@ -8,6 +9,7 @@ import rushlight.dtype as dtypes
 from rushlight import late
 from rushlight.device import CPU
 from rushlight.device import device as to_device
+from rushlight.device_array import drivers
 from rushlight.dtype import TENSOR_TYPES
 from rushlight.ops.core.definition import FUNCTIONS, function
 from rushlight.ops.create.filled import empty
@@ -18,7 +20,7 @@ from rushlight.storage import Storage
 from rushlight.tensor import Size, Tensor
 from rushlight.typed_storage import TypedStorage
 
-__all__ = ["TensorType", "legacy_constructor"]
+__all__ = ["CUDA_TYPES", "CudaType", "TensorType", "legacy_constructor", "named_type"]
 
 
 def _constructed(d, args, device, any_dtype=False, where=CPU):
@@ -100,22 +102,55 @@ class TensorType(type):
     """The metaclass of the legacy types, such as ``torch.FloatTensor``, each for one dtype."""
 
     dtype: dtypes.dtype
+    layout: Any = strided
+    place = "cpu"  # the kind of device
+    is_cuda = is_sparse = False
+
+    def __new__(mcs, name, module, dtype, doc):
+        return super().__new__(mcs, name, (), {"__module__": module, "__doc__": doc})
+
+    def __init__(cls, name, module, dtype, doc):
+        super().__init__(name, (), {})
+        cls.dtype = dtype
 
     def __instancecheck__(cls, instance):
-        return isinstance(instance, Tensor) and instance.dtype is cls.dtype
+        return (
+            isinstance(instance, Tensor)
+            and instance.dtype is cls.dtype
+            and instance.layout is cls.layout
+            and instance.device.type == cls.place
+        )
 
     def __call__(cls, *args, device=None):
         return _constructed(cls.dtype, args, device)
+
+
+class CudaType(TensorType):
+    """The metaclass of the legacy types of NVIDIA's GPUs, such as ``torch.cuda.FloatTensor``."""
+
+    place = "cuda"
+    is_cuda = True
+
+    def check(cls):
+        """Raise TypeError if there is no such device."""
+        if not drivers("cuda"):
+            raise TypeError(
+                f"type {cls.__module__}.{cls.__name__} not available. Torch not compiled with CUDA "
+                "enabled."
+            )
+
+    def __call__(cls, *args, device=None):
+        cls.check()
+        return _constructed(cls.dtype, args, device, where=to_device("cuda"))
 
 
 for _name, _dtype in TENSOR_TYPES.items():
     _short = _name.removeprefix("torch.")
     FUNCTIONS[_short] = TensorType(
         _short,
-        (),
-        {
-            "__module__": "torch",
-            "__doc__": f"""The legacy type of {_dtype} tensors.
+        "torch",
+        _dtype,
+        f"""The legacy type of {_dtype} tensors.
 
     Args:
         *args: The sizes of an uninitialised tensor, or one sequence with its elements. A tensor or
@@ -126,12 +161,30 @@ for _name, _dtype in TENSOR_TYPES.items():
     >>> torch.{_short}([1, 0]).dtype
     {_dtype}
     """,
-            "dtype": _dtype,
-            "layout": strided,
-            "is_cuda": False,
-            "is_sparse": False,
-        },
     )
+
+_PLACED = ("Bool", "Byte", "Char", "Short", "Int", "Long", "Half", "BFloat16", "Float", "Double")
+#: Name → the legacy type of tensors on NVIDIA's GPUs.
+CUDA_TYPES = {
+    f"{n}Tensor": CudaType(
+        f"{n}Tensor",
+        "torch.cuda",
+        TENSOR_TYPES[f"torch.{n}Tensor"],
+        "The legacy type of tensors of one dtype on NVIDIA's GPUs.",
+    )
+    for n in _PLACED
+}
+
+
+def named_type(name):
+    """The legacy type that ``Tensor.type`` calls ``name``; None if there is none."""
+    kind, _, short = name.removeprefix("torch.").rpartition(".")
+    types = {"": FUNCTIONS, "cuda": CUDA_TYPES, "sparse": FUNCTIONS}.get(kind, {})
+    found = types.get(short) if name.startswith("torch.") else None
+    return found if isinstance(found, TensorType) else None
+
+
+late.named_type = named_type
 
 
 @function(method=False)
@@ -151,9 +204,13 @@ def set_default_tensor_type(t):
     >>> torch.set_default_tensor_type("torch.FloatTensor")
     """
     if isinstance(t, str):
-        if t not in TENSOR_TYPES:
+        named = named_type(t)
+        if named is None:
             raise TypeError(f"invalid type object: {t!r} names no tensor type")
-        t = FUNCTIONS[t.removeprefix("torch.")]
+        t = named
     if not isinstance(t, TensorType):
         raise TypeError(f"invalid type object: {t!r} is no tensor type")
+    if isinstance(t, CudaType):
+        t.check()
+        late.framework.set_default_device("cuda")
     dtypes.set_default_dtype(t.dtype)

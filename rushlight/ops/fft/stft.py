@@ -24,7 +24,7 @@ _KINDS = {
 @cache
 def _warn_of_no_window(name):
     warnings.warn(
-        f"{name}: A window was not provided. A rectangular window will be applied, which is known "
+        "A window was not provided. A rectangular window will be applied, which is known "
         "to cause spectral leakage. Use torch.hann_window, for example; window=torch.ones(...) "
         "suppresses this warning.",
         stacklevel=4,

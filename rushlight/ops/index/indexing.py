@@ -9,7 +9,7 @@ import numpy as np
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
 from rushlight.autograd.write import assign, check_overlap, check_write, read_only, stamp
-from rushlight.dtype import OF, bfloat16, float16
+from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.meta import is_meta, refuse
 from rushlight.ops.core.dispatch import overridden
@@ -17,7 +17,7 @@ from rushlight.ops.index.gather import check_count, explain_index, from_empty, i
 from rushlight.ops.index.index_put import put
 from rushlight.ops.index.slice import ALIAS, SELECT, SLICE, UNSQUEEZE, explain, look
 from rushlight.ops.index.subscript import index_tensor, parse
-from rushlight.ops.tensor.array_dtypes import as_scalar, converted
+from rushlight.ops.tensor.array_dtypes import as_element, as_scalar, converted
 from rushlight.ops.tensor.cast import to
 from rushlight.ops.tensor.copy_into import copy_
 from rushlight.remote import device_of, is_remote
@@ -67,14 +67,7 @@ def _as_value(x, value):
             refresh(value)
         return value._array
     if isinstance(value, (bool, int, float, complex, np.integer)):
-        try:
-            return as_scalar(value, x.dtype)
-        except RuntimeError:
-            if OF[x.dtype] not in (float16, bfloat16):
-                raise
-            # Here, but not in ``fill_``, PyTorch makes infinities of numbers that are too large.
-            with np.errstate(over="ignore"):
-                return converted(as_scalar(value, np.dtype(np.float64)), x.dtype)
+        return as_element(value, x.dtype)
     raise TypeError(f"can't assign a {type(value).__name__} to a torch.{OF[x.dtype].name} tensor")
 
 

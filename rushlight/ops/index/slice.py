@@ -90,7 +90,8 @@ def placed(base, value, index):
 
 
 embed.lower(lambda x, shape, index: placed(x.new_zeros(shape), x, index))
-embed.grad(x=lambda g, index: g[index])
+# Indices of a trace may have negative steps, which ``Tensor.__getitem__`` refuses.
+embed.grad(x=lambda g, index: g[index] if type(g) is ndarray else SLICE.call(g, index=index))
 
 
 def _embedded(g, x_shape, index):

@@ -38,7 +38,9 @@ def cross(input, other, dim=None, *, out=None):
             f"cross: inputs must have the same number of dimensions, but got {x} and {y}"
         )
     if dim is None:
-        warnings.warn("cross: leaving dim out is deprecated; give it", stacklevel=2)
+        warnings.warn(
+            "Using torch.cross without specifying the dim arg is deprecated; give it", stacklevel=2
+        )
         if 3 not in x:
             raise ShapeError(f"cross: no dimension of size 3 in input {x}")
         dim = x.index(3)

@@ -63,8 +63,12 @@ def einsum(equation, *operands):
         found, letters = _pair(*pair[0], *pair[1], order, sizes)
     gone = [i for i, c in enumerate(letters) if c not in result]
     if gone:
-        found = found.sum(tuple(gone))
-        letters = [c for c in letters if c in result]
+        kept = [c for c in letters if c in result]
+        if kept != result:  # so that the sum lies in memory in the order of the result's dims
+            kept = result
+            order = [*[letters.index(c) for c in result], *gone]
+            found, gone = found.permute(*order), [*range(len(result), len(order))]
+        found, letters = found.sum(tuple(gone)), kept
     return found.permute(*[letters.index(c) for c in result]) if result else found
 
 

@@ -122,7 +122,7 @@ def _same_shape(name, input, target):
             )
     if input._array.shape != target._array.shape:
         raise ValueError(
-            f"{name}: target {tuple(target.shape)} must have the same size as input "
+            f"{name}: Target size {tuple(target.shape)} must be the same as input size "
             f"{tuple(input.shape)}; reshape one of them"
         )
 
@@ -225,9 +225,8 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
         reduction = reduction_of(reduction, size_average, reduce)
     if reduction == "mean":
         warnings.warn(
-            "kl_div: reduction='mean' divides by the number of elements; 'batchmean' divides by "
-            "the "
-            "batch size, as the divergence is defined",
+            "reduction: 'mean' divides the total loss by the number of elements in kl_div; "
+            "'batchmean' divides by the batch size, as the divergence is defined",
             stacklevel=2,
         )
     tensor_array(input, "kl_div")

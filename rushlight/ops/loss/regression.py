@@ -33,7 +33,8 @@ def reduction_of(reduction, size_average=None, reduce=None):
         total = size_average is not None and not size_average
         reduction = "none" if each else "sum" if total else "mean"
         warnings.warn(
-            f"size_average and reduce are deprecated; use reduction='{reduction}'", stacklevel=3
+            f"size_average and reduce args will be deprecated; use reduction='{reduction}'",
+            stacklevel=3,
         )
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not a valid value for reduction")

@@ -9,6 +9,7 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.autograd.tape import watch
 from rushlight.dtype import bool as bool_
+from rushlight.dtype import float32
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.autocast import LOWER, autocasts
@@ -50,11 +51,10 @@ def _check(query, key, value, mask, dropout_p, is_causal):
         )
     if is_causal and mask is not None:
         raise RuntimeError(f"{name}: Explicit attn_mask should not be set when is_causal=True")
-    if mask is not None and mask.dtype is not bool_ and mask.dtype is not query.dtype:
+    if mask is not None and mask.dtype not in (bool_, float32, query.dtype):
         raise DtypeError(
-            f"{name}: Expected attn_mask dtype to be bool or to match query dtype, but got "
-            f"{mask.dtype} and "
-            f"{query.dtype}"
+            f"{name}: Expected attn_mask dtype to be bool or float or to match query dtype, but "
+            f"got {mask.dtype} and {query.dtype}"
         )
     if not 0 <= dropout_p <= 1:
         raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {dropout_p}")
@@ -259,18 +259,27 @@ def attention_of(
         if enable_gqa:
             key, value = _shared(query, key, value)
         found = _attention(query, key, value, attn_mask, noise, scale=scale, causal=is_causal)
+<<<<<<< HEAD
         return _laid_as(query, found) if one else found
+=======
+        return _laid_as(query, found.to(query.dtype))  # a float32 mask makes half precision float32
+>>>>>>> u
 
-    def written_out(query, key, value, mask, noise):
+    def written_out(query, key, value, noise):  # a float32 mask may meet half precision
         if enable_gqa:
             key, value = _shared(query, key, value)
-        return _attended(query, key, value, mask, noise, scale, is_causal)
+        return _attended(query, key, value, attn_mask, noise, scale, is_causal)
 
+<<<<<<< HEAD
     found = rounded_once(written_out, query, key, value, attn_mask, noise)
     if not one:
         return found
     found = _laid_as(query, found)
     if found.node is not None:
+=======
+    found = _laid_as(query, rounded_once(written_out, query, key, value, noise))
+    if found.node is not None and _is_one_operation(query, key, value, attn_mask, noise):
+>>>>>>> u
         watch(found, query, key, value, found)
     return found
 

@@ -194,7 +194,7 @@ def T(self):
     if n == 2:
         return permute(self, (1, 0))
     warnings.warn(
-        f"T: The use of `x.T` on tensors of dimension other than 2 ({n} here) is deprecated; use "
+        f"The use of `x.T` on tensors of dimension other than 2 ({n} here) is deprecated; use "
         "`x.mT` for batches of matrices, or `x.permute(*torch.arange(x.ndim - 1, -1, -1))`",
         stacklevel=2,
     )

@@ -10,7 +10,7 @@ from rushlight.dtype import COMPLEX_KINDS
 from rushlight.storage import strided
 from rushlight.strides import ordered_like, preserved
 
-__all__ = ["as_scalar", "bounds", "converted", "holds"]
+__all__ = ["as_element", "as_scalar", "bounds", "converted", "holds"]
 
 
 def converted(x, dtype):
@@ -63,6 +63,18 @@ def as_scalar(value, dtype):
     if dtype in float8.KINDS:
         return float8.narrowed(np.asarray(value), dtype)
     return np.asarray(value, dtype)
+
+
+def as_element(value, dtype):
+    """``as_scalar``, but in 16 and 8 bits a number that is too large becomes infinite.
+
+    So it is in ``x[i] = value`` and ``full``, while ``fill_`` raises, as in PyTorch.
+    """
+    narrow = dtype.itemsize <= 2 and dtypes.OF[dtype].category == 2
+    if not narrow or isinstance(value, (np.ndarray, complex)) or holds(dtype, value):
+        return as_scalar(value, dtype)
+    with np.errstate(over="ignore"):
+        return converted(as_scalar(value, np.dtype(np.float64)), dtype)
 
 
 _LARGEST = {d.numpy: dtypes.finfo(d).max for d in dtypes.DTYPES if d.category == 2}

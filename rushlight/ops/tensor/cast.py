@@ -3,6 +3,7 @@
 import numpy as np
 
 import rushlight.dtype as dtypes
+from rushlight import late
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
 from rushlight.device import CPU, META, device, require
@@ -387,11 +388,15 @@ def _type(self, dtype=None, non_blocking=False):
         place = device_of(self)
         return name if place is CPU else name.replace("torch.", f"torch.{place.type}.")
     if isinstance(dtype, str):
-        if dtype not in dtypes.TENSOR_TYPES:
+        named = late.named_type(dtype)
+        if named is None:
             raise ValueError(f"invalid type: '{dtype}'")
-        dtype = dtypes.TENSOR_TYPES[dtype]
+        dtype = named
     if dtype is Tensor:
         dtype = dtypes.get_default_dtype()
+    place = getattr(dtype, "place", None)
+    if place is not None and place != device_of(self).type:
+        self = to(self, require(place))
     return to(self, getattr(dtype, "dtype", dtype))  # a legacy type knows its dtype
 
 

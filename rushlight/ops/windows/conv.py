@@ -54,7 +54,9 @@ def geometry(name, x, weight, bias, stride, padding, dilation, groups):
         raise ShapeError(
             f"{name}: x {tuple(x.shape)} has {x.shape[1]} channels in dim 1; w "
             f"{tuple(weight.shape)} "
-            f"with groups={groups} expects {weight.shape[1] * groups}"
+            f"with groups={groups} expects {weight.shape[1] * groups} (expected "
+            f"input{list(x.shape)} to have {weight.shape[1] * groups} channels, but got "
+            f"{x.shape[1]} channels instead)"
         )
     if bias is not None and tuple(bias.shape) != (weight.shape[0],):
         raise ShapeError(
@@ -80,8 +82,8 @@ def _check_types(name, x, weight, bias):
     if x.dtype != weight.dtype or (bias is not None and bias.dtype != x.dtype):
         given = [str(OF[a.dtype]) for a in (x, weight, bias) if a is not None]
         raise DtypeError(
-            f"{name}: input, weight and bias must have the same dtype, but are {', '.join(given)}; "
-            "convert with .to()"
+            f"{name}: Input type, weight type and bias type should be the same, but are "
+            f"{', '.join(given)}; convert with .to()"
         )
     if x.dtype.kind == "b":
         raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")

@@ -80,7 +80,7 @@ def _check_channels(name, x, weight, bias, groups):
     if x.dtype != weight.dtype or (bias is not None and bias.dtype != x.dtype):
         given = [str(OF[a.dtype]) for a in (x, weight, bias) if a is not None]
         raise DtypeError(
-            f"{name}: input, weight and bias must have the same dtype, but are "
+            f"{name}: Input type, weight type and bias type should be the same, but are "
             f"{', '.join(given)}; convert with .to()"
         )
     if x.dtype.kind == "b":

@@ -263,8 +263,8 @@ class DataLoader(Generic[T_co]):
             cpus = os.cpu_count() or 1
         if self.num_workers > cpus:
             warnings.warn(
-                f"DataLoader: {self.num_workers} workers share the {cpus} CPUs that this process "
-                "may use, which can be slower than fewer workers",
+                f"This DataLoader will create {self.num_workers} worker processes for the {cpus} "
+                "CPUs that this process may use, which can be slower than fewer workers",
                 stacklevel=3,
             )
 

@@ -113,7 +113,8 @@ def _warn_of_pinning(loader):
         )
     if loader.pin_memory and not drivers("cuda"):
         warnings.warn(
-            "DataLoader: pin_memory has no effect, as no accelerator was found", stacklevel=5
+            "'pin_memory' argument is set as true but no accelerator is found: it has no effect",
+            stacklevel=5,
         )
 
 

@@ -330,3 +330,14 @@ def test_collection_waits_while_a_call_is_recorded(monkeypatch):
     finally:
         gc.enable()
         gc.set_threshold(*usual)
+
+
+def test_a_compiled_module_has_the_mode_of_the_module():
+    model = nn.Dropout()
+    compiled = torch.compile(model)
+    model.eval()
+    assert not compiled.training
+    compiled.train()
+    assert model.training
+    compiled.training = False
+    assert not model.training

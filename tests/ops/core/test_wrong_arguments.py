@@ -8,6 +8,8 @@ import ast
 import collections
 import random
 import warnings
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -191,3 +193,17 @@ def test_a_bool_is_no_dim_and_a_function_takes_dims_in_one_tuple():
 @pytest.mark.parity
 def test_which_dims_pytorch_takes():
     check_dims(pytest.importorskip("torch"))
+
+
+@pytest.mark.parametrize("value", [Fraction(1, 2), Decimal("0.5")])
+@pytest.mark.parametrize("call", [
+    lambda x, v: x + v, lambda x, v: v - x, lambda x, v: x < v,
+    lambda x, v: rushlight.where(x > 0, x, v), lambda x, v: x.clone().mul_(v),
+    lambda x, v: rushlight.full((1,), v), lambda x, v: rushlight.add(x, x, alpha=v),
+    lambda x, v: x.masked_fill(x > 0, v), lambda x, v: rushlight.arange(v),
+])  # fmt: skip
+def test_numbers_that_only_python_knows_are_refused(call, value):
+    for x in (rushlight.ones(2), rushlight.arange(3)):
+        with pytest.raises(TypeError):
+            call(x, value)
+    assert (x == value) is False

@@ -1,4 +1,4 @@
-"""Equations of ``einsum`` that are given as lists of numbers."""
+"""Equations of ``einsum``: as lists of numbers, and where a sum lies in memory."""
 
 import pytest
 
@@ -23,3 +23,11 @@ def test_lists_that_are_refused():
         torch.einsum(x)
     with pytest.raises(TypeError, match="must be Tensor"):
         torch.einsum([0, 1], x)
+
+
+@pytest.mark.parametrize("equation", ["ijk->ki", "ijk->kj", "ijk->ji", "ijk->ik"])
+def test_a_sum_lies_in_memory_as_the_result(equation):
+    x = torch.arange(24.0).view(2, 3, 4)
+    found = torch.einsum(equation, x)
+    assert found.is_contiguous()
+    assert found.view(-1).sum() == x.sum()
