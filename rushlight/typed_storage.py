@@ -92,6 +92,11 @@ class TypedStorage:
 
     __len__ = size
 
+    def resize_(self, size):
+        """Change the number of numbers, in place; see ``UntypedStorage.resize_``."""
+        self._untyped_storage.resize_(size * self.dtype.itemsize)
+        return self
+
     def data_ptr(self):
         """Return the address of the first number."""
         return self._untyped_storage.data_ptr()

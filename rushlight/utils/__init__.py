@@ -3,10 +3,11 @@
 import importlib
 
 from rushlight.utils import data as data
+from rushlight.utils._swap import swap_tensors
 
 __all__ = [
     "benchmark", "checkpoint", "collect_env", "data", "dlpack", "model_zoo", "serialization",
-    "training_state",
+    "swap_tensors", "training_state",
 ]  # fmt: skip
 
 _LAZY = (

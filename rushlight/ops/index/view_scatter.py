@@ -9,6 +9,7 @@ from rushlight import shapes
 from rushlight.autograd.write import check_overlap
 from rushlight.errors import ShapeError
 from rushlight.ops.core.definition import OPS, function
+from rushlight.ops.core.outputs import store
 from rushlight.ops.index.slice import FULL, SLICE, look, placed
 from rushlight.ops.shape.split import select
 from rushlight.ops.shape.strided import as_strided, diagonal, geometry
@@ -68,7 +69,7 @@ def select_scatter(input, src, dim, index):
 
 
 @function(kinds={"start": "int", "end": "int"})
-def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
+def slice_scatter(input, src, dim=0, start=None, end=None, step=1, *, out=None):
     """Return a copy of ``input`` with ``src`` written into some slices along ``dim``.
 
     Args:
@@ -77,6 +78,7 @@ def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
         start: Position of the first slice to write. Default: the first of all.
         end: Position before which the writing stops. Default: the end of ``dim``.
         step: Distance from one written slice to the next, at least 1. Default: 1.
+        out: Tensor that receives the result; it must have the result's dtype.
 
     Returns:
         Tensor of ``input``'s shape and dtype.
@@ -90,7 +92,8 @@ def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
     tensor([1., 0., 1., 0.])
     """
     view, place = slice_of(input, dim, start, end, step)
-    return placed(input, _fitted(src, view), place)
+    found = placed(input, _fitted(src, view), place)
+    return found if out is None else store(out, found, "slice_scatter")
 
 
 @function

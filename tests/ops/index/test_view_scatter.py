@@ -71,3 +71,9 @@ def test_a_view_before_the_input_in_its_storage_does_not_show():
     x = torch.arange(6.0)[2:]
     assert x.as_strided_scatter(torch.zeros(1), (1,), (1,), 0).tolist() == [2, 3, 4, 5]
     assert x.as_strided_scatter(torch.zeros(1), (1,), (1,), 2).tolist() == [0, 3, 4, 5]
+
+
+def test_slice_scatter_writes_its_out():
+    out = torch.empty(0)
+    assert torch.slice_scatter(torch.zeros(3), torch.ones(1), 0, 1, 2, out=out) is out
+    assert out.tolist() == [0, 1, 0]
