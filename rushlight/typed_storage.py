@@ -204,6 +204,8 @@ class StorageClass(type):
         swap = byte_order not in ("native", sys.byteorder)
         return cls(wrap_storage=UntypedStorage(found.byteswap() if swap else found.copy()))
 
+    _from_buffer = from_buffer  # PyTorch's older name
+
     def from_file(cls, filename, shared=False, size=0):
         """Map ``size`` numbers of a file to memory; see ``UntypedStorage.from_file``."""
         nbytes = size * cls.dtype.itemsize

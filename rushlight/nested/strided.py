@@ -20,7 +20,7 @@ from rushlight.tensor import Tensor, from_array
 
 __all__ = [
     "StridedNestedTensor", "from_buffer", "from_list", "geometry", "packed", "packed_geometry",
-    "rule", "view_of",
+    "rule", "view_from_buffer", "view_of",
 ]  # fmt: skip
 
 
@@ -53,6 +53,14 @@ def view_of(x, shapes, strides, offsets):
         counts = sum(map(prod, shapes))
         return _made(values.narrow(0, 0, counts), shapes)
     return _made(values, shapes, strides, offsets)
+
+
+def view_from_buffer(buffer, shapes, strides, offsets):
+    """Return the nested tensor of these parts of the 1-D ``buffer``, whose memory it shares."""
+    start = buffer.storage_offset()
+    for part in zip(shapes, strides, offsets, strict=True):
+        buffer.as_strided(*part[:2], start + part[2])  # raises if the part does not fit
+    return view_of(_made(buffer, shapes, strides, offsets), shapes, strides, offsets)
 
 
 def packed_geometry(shapes):

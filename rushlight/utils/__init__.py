@@ -11,8 +11,8 @@ __all__ = [
 ]  # fmt: skip
 
 _LAZY = (
-    "_pytree", "benchmark", "checkpoint", "collect_env", "dlpack", "hooks", "model_zoo",
-    "serialization", "training_state",
+    "_pytree", "benchmark", "checkpoint", "collect_env", "deterministic", "dlpack", "hooks",
+    "model_zoo", "serialization", "training_state",
 )  # fmt: skip
 
 
