@@ -1,4 +1,4 @@
-"""ResNets of videos: convolutions are 3-d, or only in the first stage, or of space and time apart."""
+"""ResNets of videos: convolutions in 3-d, or only at first, or of space and time apart."""
 
 from rushlight import nn
 from rushlight.vision.models.blocks import init_weights
