@@ -161,7 +161,7 @@ class SSD(Detector):
         return [self._best(*row) for row in rows], {}
 
     def compute_loss(self, targets, head_outputs, anchors, matched_idxs):
-        """The losses of the boxes and the classes; of the background, only the worst boxes count."""
+        """The losses of the boxes and the classes; only the worst of the background counts."""
         codes, logits = head_outputs["bbox_regression"], head_outputs["cls_logits"]
         of_boxes, wanted = [], []
         for target, own, matched, code in zip(targets, anchors, matched_idxs, codes, strict=True):
