@@ -14,6 +14,8 @@ from rushlight.vision.models.googlenet import *  # noqa: F403
 from rushlight.vision.models.googlenet import __all__ as _googlenet
 from rushlight.vision.models.inception import *  # noqa: F403
 from rushlight.vision.models.inception import __all__ as _inception
+from rushlight.vision.models.maxvit import *  # noqa: F403
+from rushlight.vision.models.maxvit import __all__ as _maxvit
 from rushlight.vision.models.mnasnet import *  # noqa: F403
 from rushlight.vision.models.mnasnet import __all__ as _mnasnet
 from rushlight.vision.models.mobilenetv2 import *  # noqa: F403
@@ -46,8 +48,8 @@ from rushlight.vision.models.weights import Weights, WeightsEnum
 __all__ = [
     "Weights", "WeightsEnum", "detection", "get_model", "get_model_builder", "get_model_weights",
     "get_weight", "list_models", "segmentation", "video", *_alexnet, *_convnext, *_densenet,
-    *_efficientnet, *_googlenet, *_inception, *_mnasnet, *_mobilenetv2, *_mobilenetv3, *_regnet,
-    *_resnet, *_shufflenetv2, *_squeezenet, *_swin, *_vgg, *_vision_transformer,
+    *_efficientnet, *_googlenet, *_inception, *_maxvit, *_mnasnet, *_mobilenetv2, *_mobilenetv3,
+    *_regnet, *_resnet, *_shufflenetv2, *_squeezenet, *_swin, *_vgg, *_vision_transformer,
 ]  # fmt: skip
 
 for _name in __all__:
