@@ -174,7 +174,7 @@ def overwrite_eps(model, eps):
 def retrieve_out_channels(model, size):
     """The channels of each map of a backbone, found by a run on an image of (width, height)."""
     told = getattr(model, "out_channels", None)
-    if told is not None:
+    if isinstance(told, (list, tuple)):
         return told
     training = model.training
     with torch.no_grad():

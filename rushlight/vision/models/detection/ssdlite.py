@@ -91,6 +91,7 @@ class SSDLiteFeatureExtractorMobileNet(nn.Module):
         )
         widths = [backbone[-1].out_channels]
         widths += [max(min_depth, int(n * width_mult)) for n in (512, 256, 256, 128)]
+        self.out_channels = [middle.block[0].out_channels, *widths]
         self.extra = nn.ModuleList([_halved(a, b, norm_layer) for a, b in pairwise(widths)])
         _draw(self.extra)
 
