@@ -9,14 +9,12 @@ from rushlight.nn import functional as F
 from rushlight.vision import ops
 from rushlight.vision.models.detection.anchor_utils import AnchorGenerator
 from rushlight.vision.models.detection.coding import BoxLinearCoder
-from rushlight.vision.models.detection.faster_rcnn import resnet50_pyramid
-from rushlight.vision.models.detection.one_stage import OneStage, check_parts
+from rushlight.vision.models.detection.one_stage import OneStage, check_parts, deep_pyramid
 from rushlight.vision.models.detection.rpn import flat
 from rushlight.vision.models.detection.transform import GeneralizedRCNNTransform
 from rushlight.vision.models.detection.weights import published, trained
 from rushlight.vision.models.registry import builder
 from rushlight.vision.models.resnet import ResNet50_Weights
-from rushlight.vision.ops.feature_pyramid_network import LastLevelP6P7
 
 __all__ = ["FCOS", "FCOS_ResNet50_FPN_Weights", "fcos_resnet50_fpn"]
 
@@ -239,8 +237,5 @@ def fcos_resnet50_fpn(
     >>> len(fcos_resnet50_fpn.weights.DEFAULT.meta["categories"])
     91
     """
-    body = resnet50_pyramid(
-        weights_backbone, trainable_backbone_layers, is_trained, returned_layers=[2, 3, 4],
-        extra_blocks=partial(LastLevelP6P7, 256, 256),
-    )  # fmt: skip
+    body = deep_pyramid(weights_backbone, trainable_backbone_layers, is_trained)
     return FCOS(body, num_classes, **options)

@@ -1,11 +1,15 @@
 """What detectors of one stage share: a head looks at all anchors of all maps at once."""
 
+from functools import partial
+
 import rushlight as torch
 from rushlight.vision import ops
 from rushlight.vision.models.detection.anchor_utils import AnchorGenerator
+from rushlight.vision.models.detection.faster_rcnn import resnet50_pyramid
 from rushlight.vision.models.detection.generalized_rcnn import Detector
+from rushlight.vision.ops.feature_pyramid_network import LastLevelP6P7
 
-__all__ = ["OneStage", "check_parts"]
+__all__ = ["OneStage", "check_parts", "deep_pyramid"]
 
 
 def check_parts(backbone, anchor_generator):
@@ -20,6 +24,14 @@ def check_parts(backbone, anchor_generator):
             "anchor_generator should be of type AnchorGenerator or None instead of "
             f"{type(anchor_generator)}"
         )
+
+
+def deep_pyramid(weights_backbone, trainable, is_trained, channels=256, frozen=True):
+    """A pyramid on the last stages of ResNet-50, with two further maps of ``channels`` at first."""
+    return resnet50_pyramid(
+        weights_backbone, trainable, is_trained, frozen, returned_layers=[2, 3, 4],
+        extra_blocks=partial(LastLevelP6P7, channels, 256),
+    )  # fmt: skip
 
 
 class OneStage(Detector):

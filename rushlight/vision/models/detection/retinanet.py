@@ -8,14 +8,12 @@ from rushlight import nn
 from rushlight.vision import ops
 from rushlight.vision.models.detection.anchor_utils import AnchorGenerator
 from rushlight.vision.models.detection.coding import BoxCoder, Matcher, box_loss
-from rushlight.vision.models.detection.faster_rcnn import resnet50_pyramid
-from rushlight.vision.models.detection.one_stage import OneStage, check_parts
+from rushlight.vision.models.detection.one_stage import OneStage, check_parts, deep_pyramid
 from rushlight.vision.models.detection.rpn import flat
 from rushlight.vision.models.detection.transform import GeneralizedRCNNTransform
 from rushlight.vision.models.detection.weights import published, trained
 from rushlight.vision.models.registry import builder
 from rushlight.vision.models.resnet import ResNet50_Weights
-from rushlight.vision.ops.feature_pyramid_network import LastLevelP6P7
 
 __all__ = [
     "RetinaNet", "RetinaNet_ResNet50_FPN_V2_Weights", "RetinaNet_ResNet50_FPN_Weights",
@@ -230,10 +228,7 @@ def retinanet_resnet50_fpn(
     >>> len(retinanet_resnet50_fpn.weights.DEFAULT.meta["categories"])
     91
     """
-    body = resnet50_pyramid(
-        weights_backbone, trainable_backbone_layers, is_trained, returned_layers=[2, 3, 4],
-        extra_blocks=partial(LastLevelP6P7, 256, 256),
-    )  # fmt: skip
+    body = deep_pyramid(weights_backbone, trainable_backbone_layers, is_trained)
     return RetinaNet(body, num_classes, **options)
 
 
@@ -250,10 +245,7 @@ def retinanet_resnet50_fpn_v2(
     >>> len(retinanet_resnet50_fpn_v2.weights.DEFAULT.meta["categories"])
     91
     """
-    body = resnet50_pyramid(
-        weights_backbone, trainable_backbone_layers, is_trained, frozen=False,
-        returned_layers=[2, 3, 4], extra_blocks=partial(LastLevelP6P7, 2048, 256),
-    )  # fmt: skip
+    body = deep_pyramid(weights_backbone, trainable_backbone_layers, is_trained, 2048, False)
     anchors = default_anchors()
     head = RetinaNetHead(
         body.out_channels, anchors.num_anchors_per_location()[0], num_classes,
