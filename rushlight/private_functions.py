@@ -110,8 +110,8 @@ def _nested_view_from_buffer(input, nested_size, nested_strides, offsets):
     """
     from rushlight.nested.strided import view_from_buffer
 
-    rows = [tuple(map(tuple, table.tolist())) for table in (nested_size, nested_strides)]
-    return view_from_buffer(input, *rows, tuple(offsets.tolist()))
+    sizes, strides = (tuple(map(tuple, t.tolist())) for t in (nested_size, nested_strides))
+    return view_from_buffer(input, sizes, strides, tuple(offsets.tolist()))
 
 
 def segment_reduce(

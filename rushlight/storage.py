@@ -361,10 +361,11 @@ class UntypedStorage(StorageBase):
     def _grow(self, memory, nbytes):
         grown = np.empty(nbytes, np.uint8)
         grown[: memory.size] = memory
-        moves = self._holder is not None and owner(self._holder._array) is self._owner
-        if moves:
-            late.move_memory(self._holder, grown)
-        self._owner = owner(self._holder._array) if moves else grown
+        holder = self._holder
+        if holder is not None and owner(holder._array) is self._owner:
+            late.move_memory(holder, grown)
+            grown = owner(holder._array)
+        self._owner = grown
 
     def tolist(self):
         """Return the bytes as a list of ints."""

@@ -245,7 +245,7 @@ def _called(node, *grads):
     return fitted[0] if len(fitted) == 1 else tuple(fitted)
 
 
-Node.__call__ = _called
+Node.__call__ = _called  # type: ignore[method-assign]
 
 
 def _step(pending, queue, shared, node, g, symbolic):

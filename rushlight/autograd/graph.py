@@ -133,7 +133,7 @@ class allow_mutation_on_saved_tensors(saved_tensors_hooks):
 
     def __init__(self):
         super().__init__(self._copied, self._kept)
-        self.copies = weakref.WeakSet()
+        self.copies: weakref.WeakSet = weakref.WeakSet()
 
     def __enter__(self):
         pack = None if mode.state.packing is None else mode.state.packing[0]

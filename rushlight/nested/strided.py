@@ -165,11 +165,14 @@ class StridedNestedTensor(Nested, intercepts=False):
         """Call the in-place method ``func`` on each part of a view."""
         start = 0
         for part in self.unbind():
-            place = slice(start, start + part.numel())
-            start += part.numel()
+            count = part.numel()
 
-            def of_part(x, place=place, shape=part.shape):
-                return x[place].view(shape) if isinstance(x, Tensor) and x.numel() > 1 else x
+            def of_part(x, start=start, count=count, shape=part.shape):
+                if not isinstance(x, Tensor) or x.numel() <= 1:
+                    return x
+                return x.narrow(0, start, count).view(shape)
+
+            start += count
 
             named = {key: of_part(x) for key, x in kwargs.items()}
             func(part, *[of_part(x) for x in operands], **named)

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class MBConv(nn.Module):
         norm_layer, p_stochastic_dropout=0.0,
     ):  # fmt: skip
         super().__init__()
-        self.proj = nn.Identity()
+        self.proj: nn.Module = nn.Identity()
         if stride != 1 or in_channels != out_channels:
             pool = nn.AvgPool2d(3, stride=stride, padding=1)
             self.proj = nn.Sequential(pool, nn.Conv2d(in_channels, out_channels, 1))
@@ -79,7 +80,8 @@ class RelativePositionalMultiHeadAttention(nn.Module):
     def forward(self, x):
         split = self.to_qkv(x).unflatten(-1, (3, self.n_heads, self.head_dim))
         q, k, v = split.permute(3, 0, 1, 4, 2, 5)
-        biases = self.relative_position_bias_table[self.relative_position_index].permute(2, 0, 1)
+        table: Any = self.relative_position_bias_table
+        biases = table[self.relative_position_index].permute(2, 0, 1)
         weights = (q @ (k * self.scale_factor).transpose(-2, -1) + biases).softmax(-1)
         return self.merge((weights @ v).transpose(-3, -2).flatten(-2))
 

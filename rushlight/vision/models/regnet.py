@@ -87,7 +87,7 @@ class BottleneckTransform(nn.Sequential):
     ):  # fmt: skip
         conv = partial(Conv2dNormActivation, norm_layer=norm_layer)
         inner = round(width_out * bottleneck_multiplier)
-        layers = OrderedDict()
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
         layers["a"] = conv(width_in, inner, kernel_size=1, activation_layer=activation_layer)
         layers["b"] = conv(
             inner, inner, stride=stride, groups=inner // group_width,
@@ -248,7 +248,9 @@ class RegNet(nn.Module):
 
 def _regnet(row, options, se_ratio=None):
     """A model from its depth, w_0, w_a, w_m and width of a group."""
-    return RegNet(BlockParams.from_init_params(*row, se_ratio=se_ratio), **options)
+    names = ("depth", "w_0", "w_a", "w_m", "group_width")
+    given = dict(zip(names, row, strict=True))
+    return RegNet(BlockParams.from_init_params(**given, se_ratio=se_ratio), **options)
 
 
 @builder(RegNet_X_400MF_Weights)

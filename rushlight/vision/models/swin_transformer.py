@@ -6,6 +6,7 @@ The windows may have any number of dims: ``rushlight.vision.models.video`` has t
 import math
 from functools import partial
 from itertools import product
+from typing import Any
 
 import rushlight as torch
 from rushlight import nn
@@ -35,7 +36,7 @@ Swin_V2_B_Weights = weights_enum("Swin_V2_B_Weights", __name__)
 def relative_positions(window_size):
     """For each pair of places in a window, the row of their distance in a table, (L, L)."""
     axes = torch.meshgrid(*[torch.arange(n) for n in window_size], indexing="ij")
-    found: torch.Tensor | int = 0
+    found: Any = 0
     for axis, n in zip(axes, window_size, strict=True):
         place = axis.flatten()
         found = found * (2 * n - 1) + (place[:, None] - place[None, :] + n - 1)
@@ -66,7 +67,7 @@ def shift_mask(sizes, window, shift):
     Returns:
         Tensor (number of windows, L, L).
     """
-    region: torch.Tensor | int = 0
+    region: Any = 0
     for size, w, s in zip(sizes, window, shift, strict=True):
         place = torch.arange(size)
         part = (place >= size - w).int() + (place >= size - s).int() if s else place * 0
@@ -211,7 +212,8 @@ class ShiftedWindowAttentionV2(ShiftedWindowAttention):
             nn.Linear(512, num_heads, bias=False),
         )  # fmt: skip
         if qkv_bias:
-            nn.init.zeros_(self.qkv.bias[dim : 2 * dim].detach())
+            bias: Any = self.qkv.bias
+            nn.init.zeros_(bias[dim : 2 * dim].detach())
 
     def _make_positions(self):
         axes = [torch.arange(1 - n, n, dtype=torch.float32) / (n - 1) * 8 for n in self.window_size]
@@ -232,9 +234,9 @@ class ShiftedWindowAttentionV2(ShiftedWindowAttention):
     def _projected(self, x):
         if self.qkv.bias is None:
             return self.qkv(x)
-        bias, third = self.qkv.bias, self.qkv.bias.numel() // 3
-        bias = torch.cat([bias[:third], bias[third : 2 * third] * 0, bias[2 * third :]])
-        return F.linear(x, self.qkv.weight, bias)  # keys have no bias, whatever was learned
+        q, _, v = self.qkv.bias.chunk(3)
+        bias = torch.cat([q, torch.zeros_like(q), v])  # keys have none, whatever was learned
+        return F.linear(x, self.qkv.weight, bias)
 
 
 class SwinTransformerBlock(nn.Module):

@@ -336,9 +336,12 @@ class AugMix(_Drawn):
         names = self.SPACE + (COLOURS if self.all_ops else ())
         space = space_of(names, self.BINS, 0.9, 0.3, width / 3.0, height / 3.0, 30.0, (4, 4))
         batch = img.reshape([1] * max(4 - img.ndim, 0) + list(img.shape))
-        mixed = mixed_with_changed(
-            batch, self, lambda x: self.change(x, *self.draw(space, self._index), fill)
-        )
+
+        def change(x):
+            name, magnitude = self.draw(space, self._index)
+            return self.change(x, name, magnitude, fill)
+
+        mixed = mixed_with_changed(batch, self, change)
         mixed = mixed.reshape(img.shape).to(img.dtype)
         return mixed if isinstance(orig_img, Tensor) else F.to_pil_image(mixed)
 

@@ -104,7 +104,7 @@ class MultiscaleAttention(nn.Module):
         self.residual_pool = residual_pool
         self.residual_with_cls_embed = residual_with_cls_embed
         self.qkv = nn.Linear(embed_dim, 3 * output_dim)
-        layers = [nn.Linear(output_dim, output_dim)]
+        layers: list[nn.Module] = [nn.Linear(output_dim, output_dim)]
         if dropout > 0.0:
             layers.append(nn.Dropout(dropout, inplace=True))
         self.project = nn.Sequential(*layers)
@@ -207,7 +207,9 @@ class PositionalEncoding(nn.Module):
         super().__init__()
         self.spatial_size, self.temporal_size = spatial_size, temporal_size
         self.class_token = nn.Parameter(torch.zeros(embed_size))
-        self.spatial_pos = self.temporal_pos = self.class_pos = None
+        self.spatial_pos: Any = None
+        self.temporal_pos: Any = None
+        self.class_pos: Any = None
         if not rel_pos_embed:
             self.spatial_pos = nn.Parameter(torch.zeros(math.prod(spatial_size), embed_size))
             self.temporal_pos = nn.Parameter(torch.zeros(temporal_size, embed_size))

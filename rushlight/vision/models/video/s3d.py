@@ -86,6 +86,7 @@ class S3D(nn.Module):
         super().__init__()
         norm_layer = norm_layer or partial(nn.BatchNorm3d, eps=0.001, momentum=0.001)
         separable = partial(TemporalSeparableConv, norm_layer=norm_layer)
+        block = partial(SepInceptionBlock3D, norm_layer=norm_layer)
 
         def pool():
             return nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1))
@@ -96,7 +97,7 @@ class S3D(nn.Module):
             separable(64, 192, 3, 1, 1), pool(),
         ]  # fmt: skip
         rest = [
-            SepInceptionBlock3D(*row, norm_layer) if len(row) > 3
+            block(*row) if len(row) > 3
             else nn.MaxPool3d(*[(n, n, n) for n in row])
             for row in _STAGES
         ]  # fmt: skip
