@@ -238,6 +238,29 @@ def test_auxiliary_classifiers(name, size):
         np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-5, atol=1e-8)
 
 
+def test_the_flow_between_two_images():
+    rushlight.manual_seed(0)
+    small = models.optical_flow.raft_small()
+    first, second = rushlight.randn(2, 1, 3, 128, 128)
+    flows = small(first, second, num_flow_updates=2)
+    assert [flow.square().mean().item() for flow in flows] == pytest.approx(
+        [0.481534, 1.274724], rel=1e-3
+    )
+    flows[-1].square().mean().backward()
+    encoders = small.feature_encoder, small.context_encoder
+    found = [encoder.conv.weight.grad.square().sum().item() for encoder in encoders]
+    assert found == pytest.approx([0.0391183, 40.6235], rel=1e-3)
+    rushlight.manual_seed(0)
+    large = models.optical_flow.raft_large().eval()
+    with rushlight.no_grad():
+        (flow,) = large(first, second, num_flow_updates=1)
+    assert flow.square().mean().item() == pytest.approx(0.0529955, rel=1e-3)
+    with pytest.raises(ValueError, match="divisible by 8"):
+        small(first[..., :100], second[..., :100])
+    with pytest.raises(ValueError, match="too small"):
+        small(first[..., :64], second[..., :64])
+
+
 @pytest.fixture
 def undrawn(monkeypatch):
     """Weights are left as memory had them: a large model is built at once."""

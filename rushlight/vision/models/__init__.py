@@ -1,7 +1,7 @@
 """Networks that classify images: the state of each has torchvision's keys."""
 
 from rushlight.docstrings import document
-from rushlight.vision.models import detection, segmentation, video
+from rushlight.vision.models import detection, optical_flow, segmentation, video
 from rushlight.vision.models.alexnet import *  # noqa: F403
 from rushlight.vision.models.alexnet import __all__ as _alexnet
 from rushlight.vision.models.convnext import *  # noqa: F403
@@ -47,7 +47,8 @@ from rushlight.vision.models.weights import Weights, WeightsEnum
 
 __all__ = [
     "Weights", "WeightsEnum", "detection", "get_model", "get_model_builder", "get_model_weights",
-    "get_weight", "list_models", "segmentation", "video", *_alexnet, *_convnext, *_densenet,
+    "get_weight", "list_models", "optical_flow", "segmentation", "video", *_alexnet, *_convnext,
+    *_densenet,
     *_efficientnet, *_googlenet, *_inception, *_maxvit, *_mnasnet, *_mobilenetv2, *_mobilenetv3,
     *_regnet, *_resnet, *_shufflenetv2, *_squeezenet, *_swin, *_vgg, *_vision_transformer,
 ]  # fmt: skip

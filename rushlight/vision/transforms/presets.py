@@ -7,7 +7,8 @@ from rushlight.vision.transforms import functional as F
 from rushlight.vision.transforms.functional import InterpolationMode
 
 __all__ = [
-    "ImageClassification", "ObjectDetection", "SemanticSegmentation", "VideoClassification",
+    "ImageClassification", "ObjectDetection", "OpticalFlow", "SemanticSegmentation",
+    "VideoClassification",
 ]  # fmt: skip
 
 
@@ -73,6 +74,29 @@ class ObjectDetection(nn.Module):
     def describe(self):
         """What the transform does, in words."""
         return "Takes a Pillow image or a tensor (..., C, H, W). It is scaled to [0.0, 1.0]."
+
+
+class OpticalFlow(nn.Module):
+    """Scales the values of two images to -1 to 1.
+
+    Shape: two Pillow images, or tensors (..., 3, H, W) → a pair of (..., 3, H, W), float32.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.presets import OpticalFlow
+    >>> black = torch.zeros(3, 1, 1, dtype=torch.uint8)
+    >>> OpticalFlow()(black, black + 255)[1].flatten()
+    tensor([1., 1., 1.])
+    """
+
+    def forward(self, img1, img2):
+        images = [img if isinstance(img, Tensor) else F.pil_to_tensor(img) for img in (img1, img2)]
+        images = [F.convert_image_dtype(img, torch.float32) for img in images]
+        half = [0.5] * 3
+        return tuple([F.normalize(img, half, half).contiguous() for img in images])
+
+    def describe(self):
+        """What the transform does, in words."""
+        return "Takes two Pillow images or tensors (..., C, H, W). They are scaled to [-1.0, 1.0]."
 
 
 class SemanticSegmentation(nn.Module):
