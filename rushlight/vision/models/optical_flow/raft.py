@@ -104,9 +104,9 @@ class MotionEncoder(nn.Module):
         self.convcorr1 = _conv(in_channels_corr, corr_layers[0], 1)
         self.convcorr2: nn.Module = nn.Identity()
         if len(corr_layers) == 2:
-            self.convcorr2 = _conv(*corr_layers, 3)
+            self.convcorr2 = _conv(corr_layers[0], corr_layers[1], 3)
         self.convflow1 = _conv(2, flow_layers[0], 7)
-        self.convflow2 = _conv(*flow_layers, 3)
+        self.convflow2 = _conv(flow_layers[0], flow_layers[1], 3)
         self.conv = _conv(corr_layers[-1] + flow_layers[-1], out_channels - 2, 3)
         self.out_channels = out_channels
 
