@@ -172,7 +172,10 @@ class Node:
             return _lifted(value, None)
         if origin < 0 and type(value) is tuple:  # the results
             count = len(value)
-            return tuple([_lifted(v, output(self, k, count, v)) for k, v in enumerate(value)])
+            outputs = self.outputs
+            found = tuple([_lifted(v, output(self, k, count, v)) for k, v in enumerate(value)])
+            self.outputs = outputs  # ``output`` counts results without a gradient, too
+            return found
         if origin < 0:  # the result
             return _lifted(value, self)
         if type(value) is list:
