@@ -145,6 +145,13 @@ class graph:
 def __getattr__(name) -> Any:
     if name == "default_generators":
         return _devices.default_generators
+    if name.endswith("Tensor"):  # the first constructors, such as FloatTensor
+        from rushlight.ops.create.legacy import cuda_type
+
+        found = cuda_type(name)
+        if found is not None:
+            globals()[name] = found
+            return found
     if name == "_initialized":  # a variable, which libraries read
         return _devices.is_initialized()
     if name != "amp":

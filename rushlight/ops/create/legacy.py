@@ -6,7 +6,7 @@ import numpy as np
 
 import rushlight.dtype as dtypes
 from rushlight import late
-from rushlight.device import CPU
+from rushlight.device import CPU, require
 from rushlight.device import device as to_device
 from rushlight.dtype import TENSOR_TYPES
 from rushlight.ops.core.definition import FUNCTIONS, function
@@ -106,6 +106,29 @@ class TensorType(type):
 
     def __call__(cls, *args, device=None):
         return _constructed(cls.dtype, args, device)
+
+
+class CudaType(TensorType):
+    """The metaclass of the legacy types of tensors on CUDA devices."""
+
+    def __instancecheck__(cls, instance):
+        return super().__instancecheck__(instance) and device_of(instance).type == "cuda"
+
+    def __call__(cls, *args, device=None):
+        try:
+            where = require("cuda")
+        except AssertionError as error:
+            raise TypeError(f"type torch.cuda.{cls.__name__} not available. {error}") from None
+        return _constructed(cls.dtype, args, device, where=where)
+
+
+def cuda_type(short):
+    """Return the legacy type ``torch.cuda.FloatTensor`` and the like, or None."""
+    dtype = TENSOR_TYPES.get(f"torch.{short}")
+    if dtype is None:
+        return None
+    facts = {"dtype": dtype, "layout": strided, "is_cuda": True, "is_sparse": False}
+    return CudaType(short, (), {"__module__": "torch.cuda", **facts})
 
 
 for _name, _dtype in TENSOR_TYPES.items():
