@@ -3,9 +3,11 @@
 Any other name of torch._C raises the error for a name that rushlight lacks.
 """
 
+from rushlight.accelerator import current_accelerator
 from rushlight.autograd import mode
 from rushlight.autograd.mode import classes_unasked as DisableTorchFunctionSubclass  # noqa: F401
 from rushlight.autograd.mode import unasked as DisableTorchFunction  # noqa: F401
+from rushlight.backends import cudnn
 from rushlight.defaults import get_default_device
 from rushlight.device import device as device
 from rushlight.dtype import dtype as dtype
@@ -50,6 +52,16 @@ def _log_api_usage_once(event):
     """Do nothing: rushlight does not log which functions are used."""
 
 
+def _get_accelerator():
+    """Return the device of the accelerator, or the CPU if there is none."""
+    return current_accelerator() or device("cpu")
+
+
+def _get_cudnn_enabled():
+    """Return the switch ``torch.backends.cudnn.enabled``."""
+    return cudnn.enabled
+
+
 def _get_tracing_state():
     """Return None: ``torch.jit.trace`` runs the function and records nothing."""
 
@@ -57,6 +69,15 @@ def _get_tracing_state():
 def _get_default_device():
     """Return the type of the device on which new tensors are made, such as ``"cpu"``."""
     return get_default_device().type
+
+
+def _set_math_sdp_allow_fp16_bf16_reduction(allow):
+    """Do nothing: attention in half precision sums in float32."""
+
+
+def _jit_set_texpr_fuser_enabled(enabled):
+    """Return False, and do nothing: no TorchScript is compiled."""
+    return False
 
 
 class _OfTorchScript:

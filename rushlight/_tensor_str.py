@@ -2,6 +2,7 @@
 
 from rushlight.printing import OPTIONS as PRINT_OPTS  # noqa: F401
 from rushlight.printing import append, contents
+from rushlight.printing import printoptions as printoptions
 
 __all__: list[str] = []
 

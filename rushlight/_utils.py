@@ -2,6 +2,8 @@
 
 import rushlight
 from rushlight.ops.shape.join import cat
+from rushlight.serialization.names import rebuild_parameter as _rebuild_parameter  # noqa: F401
+from rushlight.serialization.names import rebuild_tensor_v2 as _rebuild_tensor_v2  # noqa: F401
 
 __all__: list[str] = []
 

@@ -89,6 +89,7 @@ class device:
 
 
 CPU, META = device("cpu"), device("meta")
+DeviceObjType = device  # PyTorch's other name of the class
 
 
 def require(d):

@@ -41,5 +41,7 @@ ones_like: Callable[..., Any]
 stack: Callable[..., Any]
 as_strided: Callable[..., Any]
 geometry: Callable[..., Any]
+#: From ``ops/tensor/storage.py``: a tensor moves to other memory, in which it lies as it did.
+move_memory: Callable[..., Any]
 #: From ``ops/tensor/memory_format.py``: ``torch.strided``.
 strided: Any

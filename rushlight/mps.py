@@ -2,7 +2,8 @@
 
 __all__ = [
     "current_allocated_memory", "device_count", "driver_allocated_memory", "empty_cache",
-    "is_available", "manual_seed", "recommended_max_memory", "seed", "synchronize",
+    "get_rng_state",
+    "is_available", "manual_seed", "recommended_max_memory", "seed", "set_rng_state", "synchronize",
 ]  # fmt: skip
 
 
@@ -53,7 +54,7 @@ def seed():
 
 
 def _without(name):
-    def refuse():
+    def refuse(*args, **named):
         raise RuntimeError(f"Cannot execute {name}() without MPS backend.")
 
     refuse.__name__ = refuse.__qualname__ = name
@@ -71,6 +72,8 @@ def _without(name):
     return refuse
 
 
+get_rng_state = _without("get_rng_state")
+set_rng_state = _without("set_rng_state")
 current_allocated_memory = _without("current_allocated_memory")
 driver_allocated_memory = _without("driver_allocated_memory")
 empty_cache = _without("empty_cache")

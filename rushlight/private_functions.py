@@ -56,6 +56,64 @@ def _convert_indices_from_csr_to_coo(
     return found if out is None else out.copy_(found)
 
 
+def _is_all_true(input):
+    """Whether all elements of a bool tensor are True, as a 0-dim tensor."""
+    return input.all()
+
+
+def _is_any_true(input):
+    """Whether an element of a bool tensor is True, as a 0-dim tensor."""
+    return input.any()
+
+
+def _local_scalar_dense(input):
+    """The only element, as a Python number."""
+    return input.item()
+
+
+def _unsafe_view(input, size):
+    """``input.view(size)``."""
+    return input.view(size)
+
+
+def _softmax_backward_data(grad_output, output, dim, input_dtype):
+    """The gradient of a softmax's input, from that of its result ``output``.
+
+    >>> import rushlight as torch
+    >>> y = torch.tensor([0.25, 0.75])
+    >>> torch._softmax_backward_data(torch.tensor([1.0, 0.0]), y, 0, torch.float32)
+    tensor([ 0.1875, -0.1875])
+    """
+    weighted = grad_output * output
+    return (weighted - output * weighted.sum(dim, True)).to(input_dtype)
+
+
+def _log_softmax_backward_data(grad_output, output, dim, input_dtype):
+    """The gradient of a log-softmax's input, from that of its result ``output``.
+
+    >>> import rushlight as torch
+    >>> y = torch.tensor([0.25, 0.75]).log()
+    >>> torch._log_softmax_backward_data(torch.tensor([1.0, 0.0]), y, 0, torch.float32)
+    tensor([ 0.7500, -0.7500])
+    """
+    return (grad_output - output.exp() * grad_output.sum(dim, True)).to(input_dtype)
+
+
+def _nested_view_from_buffer(input, nested_size, nested_strides, offsets):
+    """The strided nested tensor whose parts lie in the 1-D tensor ``input`` as the numbers say.
+
+    >>> import rushlight as torch
+    >>> sizes, strides = torch.tensor([[2], [1]]), torch.tensor([[1], [1]])
+    >>> x = torch._nested_view_from_buffer(torch.arange(3), sizes, strides, torch.tensor([1, 0]))
+    >>> [part.tolist() for part in x.unbind()]
+    [[1, 2], [0]]
+    """
+    from rushlight.nested.strided import view_from_buffer
+
+    sizes, strides = (tuple(map(tuple, t.tolist())) for t in (nested_size, nested_strides))
+    return view_from_buffer(input, sizes, strides, tuple(offsets.tolist()))
+
+
 def segment_reduce(
     data, reduce, *, lengths=None, indices=None, offsets=None, axis=0, unsafe=False, initial=None
 ):

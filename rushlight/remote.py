@@ -85,6 +85,11 @@ class RemoteStorage(UntypedStorage):
         """Return True: such tensors may grow."""
         return True
 
+    def resize_(self, nbytes):
+        """Let the memory grow to ``nbytes`` bytes; smaller memory stays as it is."""
+        self._owner.grow(nbytes)
+        return self
+
     def clone(self):
         """Return a storage with the same bytes on the same device."""
         return RemoteStorage(self._owner.copy())

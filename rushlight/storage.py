@@ -6,6 +6,7 @@ so ``storage_offset`` and ``untyped_storage`` are read from the arrays' addresse
 
 import mmap
 import os
+import weakref
 
 import numpy as np
 from numpy import ndarray
@@ -210,6 +211,11 @@ def reach(array, shape, strides, start, name):
     return ndarray(shape, array.dtype, memory, start * size, steps)
 
 
+#: id of the array that owns a storage's memory → the storage's size in bytes after a ``resize_``
+#: to fewer than the memory has. An entry goes with its array.
+_shrunk: dict = {}
+
+
 class StorageBase:
     """The base class of storages of bytes."""
 
@@ -230,9 +236,12 @@ class UntypedStorage(StorageBase):
     (16, True)
     """
 
-    __slots__ = ("_owner",)
+    # _owner   the array that owns the memory
+    # _holder  the tensor that was asked for its storage, or None; it follows when memory grows
+    __slots__ = ("_holder", "_owner")
 
     def __init__(self, source=0, *, device=None):
+        self._holder = None
         if device is not None:
             from rushlight.device import CPU, require
 
@@ -278,7 +287,8 @@ class UntypedStorage(StorageBase):
     @property
     def bytes(self):
         """The memory as a NumPy array of uint8."""
-        return flat(self._owner)
+        memory = flat(self._owner)
+        return memory[: _shrunk.get(id(self._owner), memory.size)]
 
     def nbytes(self):
         """Return the size of the memory in bytes."""
@@ -319,6 +329,43 @@ class UntypedStorage(StorageBase):
     def resizable(self):
         """Return True unless the memory is another library's or a mapped file: it may grow."""
         return type(self._owner.base) not in (Foreign, mmap.mmap)
+
+    def resize_(self, nbytes):
+        """Change the size, in place, and return this storage.
+
+        A smaller storage keeps its memory, for tensors that look at it. A larger one is new
+        memory, whose further bytes are uninitialised: the tensor that gave this storage moves
+        there, and other tensors keep the memory that they had.
+
+        Args:
+            nbytes: The new size, in bytes.
+
+        Raises:
+            RuntimeError: The size is negative, or the memory belongs to another library.
+        """
+        if nbytes < 0 or not self.resizable():
+            raise RuntimeError(
+                f"resize_: Trying to resize storage that is not resizable, to {nbytes} bytes"
+            )
+        memory = flat(self._owner)
+        if nbytes > memory.size:
+            self._grow(memory, nbytes)
+        elif nbytes < memory.size:
+            if id(self._owner) not in _shrunk:
+                weakref.finalize(self._owner, _shrunk.pop, id(self._owner), None).atexit = False
+            _shrunk[id(self._owner)] = nbytes
+        elif id(self._owner) in _shrunk:
+            _shrunk[id(self._owner)] = nbytes
+        return self
+
+    def _grow(self, memory, nbytes):
+        grown = np.empty(nbytes, np.uint8)
+        grown[: memory.size] = memory
+        holder = self._holder
+        if holder is not None and owner(holder._array) is self._owner:
+            late.move_memory(holder, grown)
+            grown = owner(holder._array)
+        self._owner = grown
 
     def tolist(self):
         """Return the bytes as a list of ints."""

@@ -92,6 +92,11 @@ class TypedStorage:
 
     __len__ = size
 
+    def resize_(self, size):
+        """Change the number of numbers, in place; see ``UntypedStorage.resize_``."""
+        self._untyped_storage.resize_(size * self.dtype.itemsize)
+        return self
+
     def data_ptr(self):
         """Return the address of the first number."""
         return self._untyped_storage.data_ptr()
@@ -198,6 +203,8 @@ class StorageClass(type):
         found = np.frombuffer(buffer, cls.dtype.numpy, count, offset)
         swap = byte_order not in ("native", sys.byteorder)
         return cls(wrap_storage=UntypedStorage(found.byteswap() if swap else found.copy()))
+
+    _from_buffer = from_buffer  # PyTorch's older name
 
     def from_file(cls, filename, shared=False, size=0):
         """Map ``size`` numbers of a file to memory; see ``UntypedStorage.from_file``."""

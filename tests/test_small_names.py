@@ -39,6 +39,69 @@ def test_deterministic_debug_mode():
         torch.set_deterministic_debug_mode(1.0)
 
 
+def test_names_that_libraries_take_from_inside():
+    x = torch.tensor([[1.0, 2.0, 0.5]], requires_grad=True)
+    g = torch.tensor([[1.0, -1.0, 2.0]])
+    for name in ("softmax", "log_softmax"):
+        y = getattr(torch, name)(x, 1)
+        y.backward(g)
+        found = getattr(torch, f"_{name}_backward_data")(g, y.detach(), 1, torch.float32)
+        torch.testing.assert_close(found, x.grad)
+        x.grad = None
+    start = torch.tensor(0), torch.tensor([1.0])
+    n, y = torch.while_loop(lambda n, y: n < 3, lambda n, y: (n + 1, y * 2), start)
+    assert (n.item(), y.item()) == (3, 8)
+    with pytest.raises(RuntimeError, match="1 values for 2"):
+        torch.while_loop(lambda n, y: n < 3, lambda n, y: n, start)
+    from rushlight.fx import _pytree as along
+    from rushlight.fx.experimental import symbolic_shapes
+
+    assert along.tree_flatten_spec({"a": (1, 2)}, pytree.tree_structure({"a": 0})) == [(1, 2)]
+    assert symbolic_shapes.guard_or_true(1 > 2) is False
+    assert torch._is_all_true(torch.tensor([True, False])).item() is False
+    assert torch._C._get_accelerator().type in ("cpu", "cuda", "xpu", "opencl")
+    assert torch.DeviceObjType is type(torch.device("cpu"))
+    assert not torch.autograd._profiler_enabled()
+    with torch.profiler.profile():
+        assert torch.autograd._profiler_enabled()
+
+
+def test_first_constructors_of_other_layouts_and_places():
+    x = torch.sparse.FloatTensor(torch.tensor([[0, 1], [1, 0]]), torch.tensor([1.0, 2.0]))
+    assert x.to_dense().tolist() == [[0, 1], [2, 0]] and torch.sparse.FloatTensor().shape == (0,)
+    assert isinstance(x, torch.sparse.FloatTensor) and not isinstance(x, torch.sparse.LongTensor)
+    assert not isinstance(torch.ones(1), torch.sparse.FloatTensor)
+    assert x.type(torch.sparse.DoubleTensor).dtype is torch.float64
+    with pytest.raises(TypeError, match="invalid combination"):
+        torch.sparse.FloatTensor(torch.ones(2))
+    assert not isinstance(torch.ones(1), torch.cuda.FloatTensor)
+    if not torch.cuda.is_available():
+        with pytest.raises(TypeError, match=r"torch\.cuda\.HalfTensor not available"):
+            torch.cuda.HalfTensor(3)
+    for name in ("eig", "lstsq", "matrix_rank", "solve", "symeig"):
+        with pytest.raises(RuntimeError, match=rf"now removed\. torch\.{name}: use torch\.linalg"):
+            getattr(torch, name)(torch.eye(2))
+
+
+def test_inner_names_of_serialization():
+    inner = torch.serialization
+    assert inner.StorageType("BFloat16Storage").dtype is torch.bfloat16
+    assert inner.normalize_storage_type(torch.LongStorage) is torch.LongStorage
+    assert (
+        inner._maybe_decode_ascii(b"cpu") == "cpu"
+        and inner._get_layout("torch.strided") is torch.strided
+    )
+    with pytest.raises(NotImplementedError, match=r"serialization._load: .*torch.load"):
+        inner._load(None, None, None)
+
+
+def test_a_scripted_module_has_no_graph():
+    traced = torch.jit.trace(torch.nn.Linear(2, 1), torch.ones(1, 2))
+    assert not hasattr(traced, "graph") and traced.weight.shape == (1, 2)
+    with pytest.raises(AttributeError, match=r"ScriptModule.code: .*symbolic_trace"):
+        getattr(traced, "code")  # noqa: B009
+
+
 def test_switches():
     torch.set_warn_always(True)
     assert torch.is_warn_always_enabled()

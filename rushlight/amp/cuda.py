@@ -7,6 +7,7 @@
 False
 """
 
+from rushlight import cuda
 from rushlight.amp import autocast_mode
 from rushlight.amp.deprecated import deprecated_autocast, deprecated_scaler, warn
 from rushlight.dtype import float16
@@ -15,6 +16,11 @@ __all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd"]
 
 autocast = deprecated_autocast("cuda", float16)
 GradScaler = deprecated_scaler("cuda")
+
+
+def amp_definitely_not_available():
+    """Return whether there is no device on which CUDA's autocast could run."""
+    return not cuda.is_available()
 
 
 def custom_fwd(fwd=None, *, cast_inputs=None):

@@ -2,7 +2,13 @@
 
 import importlib
 
-from rushlight.autograd.mode import enable_grad, inference_mode, no_grad, set_grad_enabled
+from rushlight.autograd.mode import (
+    enable_grad,
+    inference_mode,
+    no_grad,
+    set_grad_enabled,
+    state,
+)
 
 __all__ = [
     "Function", "backward", "detect_anomaly", "enable_grad", "grad", "gradcheck", "gradgradcheck",
@@ -18,6 +24,11 @@ _HOMES = {
     "Variable": "variable",
     "GradcheckError": "numeric", "gradcheck": "numeric", "gradgradcheck": "numeric",
 }  # fmt: skip
+
+
+def _profiler_enabled():
+    """Whether operations of this thread are recorded by a profile."""
+    return state.profiler is not None
 
 
 def __getattr__(name):

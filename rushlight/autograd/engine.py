@@ -9,12 +9,12 @@ from numpy import asarray, ndarray
 
 from rushlight.autograd import hooks as hooking
 from rushlight.autograd import mode
-from rushlight.autograd.tape import Output, recorded_at, tick, widened
+from rushlight.autograd.tape import Leaf, Node, Output, recorded_at, tick, widened
 from rushlight.dtype import COMPLEX_KINDS, OF
 from rushlight.errors import GraphError
 from rushlight.remote import device_of
 from rushlight.strides import ordered_like, visit_order
-from rushlight.tensor import from_array
+from rushlight.tensor import Tensor, from_array
 
 __all__ = ["ancestors", "leading", "run"]
 
@@ -196,14 +196,62 @@ def _plain_step(pending, queue, shared, node, g):
                 heappush(queue, (-parent.clock, parent))
 
 
-def _step(pending, queue, shared, node, g, symbolic):
-    """Run one node of any kind, with its hooks."""
-    recorder, was = mode.recorder(), mode.state.grad
+def _refuse_outer(node):
+    """Raise if a trace is being recorded and ``node`` is older than the trace."""
+    recorder = mode.recorder()
     if recorder is not None and node.clock < recorder.began and not recorder.batches:
         recorder.refuse(
             "the gradient goes through what a tensor from outside was computed from, another "
             "graph in each call; compute it inside torch.compile, or call backward() outside"
         )
+
+
+def _called(node, *grads):
+    """Return the gradients of the node's inputs, from the gradients of its results.
+
+    Hooks do not run, and the saved values are kept. In grad mode the results have a history.
+
+    Args:
+        *grads: The gradient of each result, a tensor or None.
+
+    Returns:
+        Tensor or None for one input, else a tuple of them. Of a leaf: the empty tuple, after the
+        gradient was added to the leaf's ``grad``.
+
+    Raises:
+        TypeError: the number of gradients is not that of the results; one is no tensor.
+        RuntimeError: the node's saved values were freed.
+    """
+    last, count = getattr(node, "outputs", (0, 1))
+    if len(grads) not in (last + 1, count):
+        raise TypeError(f"expected {last + 1} arguments, got {len(grads)} instead")
+    for i, g in enumerate(grads):
+        if g is not None and not isinstance(g, Tensor):
+            raise TypeError(f"argument {i} is not a Variable")
+    if type(node) is Leaf:
+        if grads[0] is not None:
+            _accumulate(node, grads[0], set())
+        return ()
+    _refuse_outer(node)
+    if all(g is None for g in grads):
+        found = [None] * len(node.parents)
+    else:
+        missing = [None] * (count - len(grads))
+        found = node.backward(grads[0] if count == 1 else [*grads, *missing], symbolic=True)
+    fitted = [
+        None if gi is None or parent is None else _fitted(parent, gi)
+        for parent, gi in zip(node.parents, found, strict=True)
+    ]
+    return fitted[0] if len(fitted) == 1 else tuple(fitted)
+
+
+Node.__call__ = _called  # type: ignore[method-assign]
+
+
+def _step(pending, queue, shared, node, g, symbolic):
+    """Run one node of any kind, with its hooks."""
+    _refuse_outer(node)
+    was = mode.state.grad
     if not symbolic and was:
         mode.set_grad(False)  # the computations of hooks and custom functions are not recorded
     try:

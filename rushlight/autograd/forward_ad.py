@@ -39,6 +39,12 @@ class _Levels(threading.local):
 _levels = _Levels()
 
 
+def __getattr__(name):
+    if name == "_current_level":  # PyTorch's variable; -1 outside of all levels
+        return len(_levels.open) - 1
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 class UnpackedDualTensor(NamedTuple):
     """The two parts of a dual tensor.
 

@@ -100,6 +100,17 @@ class FunctionCtx(Node):
     def name(self):
         return self.function.__name__ + "Backward"
 
+    def __call__(self, *grads):
+        raise TypeError(f"'{self.name()}' object is not callable")
+
+    def apply(self, *grads):
+        """Return what ``backward`` computes from the gradients of the outputs."""
+        found = Node.__call__(self, *grads)
+        if self.arity == len(self.parents):
+            return found
+        grads_of = dict(zip(self.positions, found if type(found) is tuple else (found,)))  # noqa: B905
+        return tuple([grads_of.get(i) for i in range(self.arity)])
+
     def check(self, symbolic=True):
         pass  # a backward that reads no saved tensors may run again; ``saved_tensors`` checks
 

@@ -1,6 +1,8 @@
 """Public access to the graph of gradients: ``torch.autograd.graph``."""
 
+import weakref
 from collections.abc import Iterable
+from types import MethodType
 from typing import Any, NamedTuple
 
 from rushlight.autograd import mode
@@ -12,8 +14,9 @@ from rushlight.autograd.write import stamp
 from rushlight.tensor import Tensor
 
 __all__ = [
-    "GradientEdge", "Node", "disable_saved_tensors_hooks", "get_gradient_edge",
-    "increment_version", "register_multi_grad_hook", "save_on_cpu", "saved_tensors_hooks",
+    "GradientEdge", "Node", "allow_mutation_on_saved_tensors", "disable_saved_tensors_hooks",
+    "get_gradient_edge", "increment_version", "register_multi_grad_hook", "save_on_cpu",
+    "saved_tensors_hooks",
 ]  # fmt: skip
 
 
@@ -104,6 +107,71 @@ class disable_saved_tensors_hooks(mode._Decorator):
 
     def clone(self):
         return type(self)(self.error_message)
+
+
+class allow_mutation_on_saved_tensors(saved_tensors_hooks):
+    """Context in which tensors may be written although a gradient needs their values.
+
+    Each tensor that the graph saves is copied, and backward, which must run in the same context,
+    computes with the copies.
+
+    Raises:
+        RuntimeError: contexts are nested.
+        AssertionError: in backward, if the context in which the graph was recorded has ended, or
+            ``clear()`` was called since.
+
+    >>> import rushlight as torch
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> with torch.autograd.graph.allow_mutation_on_saved_tensors():
+    ...     y = x.clone()
+    ...     total = (y ** 2).sum()
+    ...     _ = y.zero_()
+    ...     total.backward()
+    >>> x.grad
+    tensor([2., 2.])
+    """
+
+    def __init__(self):
+        super().__init__(self._copied, self._kept)
+        self.copies: weakref.WeakSet = weakref.WeakSet()
+
+    def __enter__(self):
+        pack = None if mode.state.packing is None else mode.state.packing[0]
+        owner = pack.__self__ if isinstance(pack, MethodType) else None
+        if isinstance(owner, allow_mutation_on_saved_tensors):
+            raise RuntimeError("allow_mutation_on_saved_tensors contexts cannot be nested")
+        super().__enter__()
+        return self
+
+    def __exit__(self, *exc):
+        super().__exit__(*exc)
+        self.clear()
+
+    def clear(self):
+        """Forget the copies: graphs that were recorded before can't go backward any more."""
+        for copy in self.copies:
+            copy.tensor = None
+
+    def _copied(self, tensor):
+        copy = _Copy(tensor.detach().clone())
+        self.copies.add(copy)
+        return copy
+
+    @staticmethod
+    def _kept(copy):
+        if copy.tensor is None:
+            raise AssertionError(
+                "Trying to backward outside of the 'allow_mutation_on_saved_tensors' context in "
+                "which the graph was originally recorded."
+            )
+        return copy.tensor
+
+
+class _Copy:
+    """The copy of a saved tensor; None once its context has ended."""
+
+    def __init__(self, tensor):
+        self.tensor = tensor
 
 
 # Edges ------------------------------------------------------------------------------------

@@ -50,7 +50,9 @@ class Node:
     True
     """
 
-    __slots__ = ("__weakref__", "cells", "clock", "dtype", "hooks", "parents", "saved", "shape")
+    __slots__ = (
+        "__weakref__", "cells", "clock", "dtype", "hooks", "outputs", "parents", "saved", "shape",
+    )  # fmt: skip
     op: Any = None  # the Op, set by each operation's own subclass
     is_plain = True  # a backward only needs to call the rules on arrays
     holds = True  # it saves tensors' values, which must be freed; False: only shapes and parameters
@@ -63,6 +65,7 @@ class Node:
     #          results, the cells of all results but the first.
     # clock    the time at which the node was recorded; 0 for a leaf
     # hooks    None, or {handle id: (kind, hook)}
+    # outputs  (index of the last result with a gradient, number of results); unset for one result
     # shape, dtype  of the result
     if TYPE_CHECKING:
         parents: tuple
@@ -70,6 +73,7 @@ class Node:
         cells: tuple
         clock: int
         hooks: dict | None
+        outputs: tuple[int, int]
         shape: tuple[int, ...]
         dtype: np.dtype
 
@@ -168,7 +172,10 @@ class Node:
             return _lifted(value, None)
         if origin < 0 and type(value) is tuple:  # the results
             count = len(value)
-            return tuple([_lifted(v, output(self, k, count, v)) for k, v in enumerate(value)])
+            outputs = self.outputs
+            found = tuple([_lifted(v, output(self, k, count, v)) for k, v in enumerate(value)])
+            self.outputs = outputs  # ``output`` counts results without a gradient, too
+            return found
         if origin < 0:  # the result
             return _lifted(value, self)
         if type(value) is list:
@@ -319,6 +326,7 @@ def output(source, index, count, array):
     node.shape = array.shape
     node.dtype = array.dtype
     node.source = source
+    source.outputs = (index, count)
     node.index = index
     node.count = count
     return node

@@ -45,6 +45,14 @@ def is_flash_attention_available():
     return False
 
 
+def _none_usable(params, debug=False):
+    """Return False: attention on the CPU uses none of CUDA's kernels."""
+    return False
+
+
+can_use_cudnn_attention = can_use_efficient_attention = can_use_flash_attention = _none_usable
+
+
 # Which of CUDA's kernels attention may use: remembered, and asked by nobody.
 
 _allowed = dict.fromkeys(("cudnn", "flash", "math", "mem_efficient"), True)

@@ -11,7 +11,7 @@ from rushlight.utils._pytree import tree_flatten, tree_unflatten
 
 __all__ = [
     "Tensor", "are_transforms_active", "is_batchedtensor", "is_functorch_wrapped_tensor",
-    "tree_flatten", "tree_unflatten",
+    "is_legacy_batchedtensor", "tree_flatten", "tree_unflatten",
 ]  # fmt: skip
 
 
@@ -33,6 +33,15 @@ def is_batchedtensor(tensor):
 is_functorch_wrapped_tensor = is_batchedtensor
 
 
+def is_legacy_batchedtensor(tensor):
+    """Return False: there is one kind of ``vmap``.
+
+    >>> is_legacy_batchedtensor(None)
+    False
+    """
+    return False
+
+
 def _get_name(func):
     return getattr(func, "__name__", repr(func))
 
@@ -50,5 +59,8 @@ def _missing(name) -> Any:
 
 
 _add_batch_dim, _remove_batch_dim = _missing("_add_batch_dim"), _missing("_remove_batch_dim")
+_create_batched_inputs = _missing("_create_batched_inputs")
+_process_batched_inputs = _missing("_process_batched_inputs")
+_unwrap_batched = _missing("_unwrap_batched")
 _maybe_remove_batch_dim = _missing("_maybe_remove_batch_dim")
 get_unwrapped, maybe_get_bdim = _missing("get_unwrapped"), _missing("maybe_get_bdim")

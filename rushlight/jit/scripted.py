@@ -23,6 +23,11 @@ class ScriptFunction:
     """
 
 
+#: Attributes of PyTorch's scripted modules that tell their TorchScript.
+_OF_GRAPHS = frozenset({"code", "code_with_constants", "forward_magic_method", "graph",
+                        "graph_for", "inlined_graph"})  # fmt: skip
+
+
 class ScriptModule(Module):
     """A module that ``script`` or ``trace`` returns: a twin of the original module.
 
@@ -36,6 +41,15 @@ class ScriptModule(Module):
     >>> isinstance(scripted, torch.jit.ScriptModule), scripted.weight is model.weight
     (True, True)
     """
+
+    def __getattr__(self, name):
+        if name in _OF_GRAPHS:
+            raise AttributeError(
+                f"torch.jit.ScriptModule.{name}: rushlight runs the module's Python and has no "
+                "TorchScript of it; torch.fx.symbolic_trace(module) has a graph and code, "
+                "torch.export.export(module, inputs) the operations of a call"
+            )
+        return super().__getattr__(name)
 
     @property
     def original_name(self):

@@ -15,6 +15,7 @@ from rushlight.nested import matmul as matmul
 from rushlight.nested import padding as padding
 from rushlight.nested import reductions as reductions
 from rushlight.nested import shape as shape
+from rushlight.nested import strided_views as strided_views
 from rushlight.nested.construction import (
     as_nested_tensor,
     masked_select,

@@ -15,9 +15,13 @@ from rushlight.nested import container
 from rushlight.nested.container import Nested, make, refuse
 from rushlight.ops.tensor.memory_format import strided as strided_layout
 from rushlight.shapes import dim as checked_dim
+from rushlight.storage import contiguous_strides
 from rushlight.tensor import Tensor, from_array
 
-__all__ = ["StridedNestedTensor", "from_buffer", "from_list"]
+__all__ = [
+    "StridedNestedTensor", "from_buffer", "from_list", "geometry", "packed", "packed_geometry",
+    "rule", "view_from_buffer", "view_of",
+]  # fmt: skip
 
 
 def from_list(tensors, dtype, device):
@@ -36,10 +40,44 @@ def from_list(tensors, dtype, device):
     return _made(values, shapes)
 
 
-def _made(values, shapes):
+def _made(values, shapes, strides=None, offsets=None):
     self = make(StridedNestedTensor, values)
-    self.shapes = shapes
+    self.shapes, self.strides, self.offsets = shapes, strides, offsets
     return self
+
+
+def view_of(x, shapes, strides, offsets):
+    """Return a nested tensor of other shapes that shares the memory of ``x``."""
+    values = x.stored.view_as(x.stored)  # a node of its own, because a view is no leaf
+    if (strides, offsets) == packed_geometry(shapes):
+        counts = sum(map(prod, shapes))
+        return _made(values.narrow(0, 0, counts), shapes)
+    return _made(values, shapes, strides, offsets)
+
+
+def view_from_buffer(buffer, shapes, strides, offsets):
+    """Return the nested tensor of these parts of the 1-D ``buffer``, whose memory it shares."""
+    start = buffer.storage_offset()
+    for part in zip(shapes, strides, offsets, strict=True):
+        buffer.as_strided(*part[:2], start + part[2])  # raises if the part does not fit
+    return view_of(_made(buffer, shapes, strides, offsets), shapes, strides, offsets)
+
+
+def packed_geometry(shapes):
+    """The strides and the offsets of parts that follow each other without gaps."""
+    counts = np.array([prod(s) for s in shapes], np.int64)
+    offsets = tuple((np.cumsum(counts) - counts).tolist())
+    return tuple([contiguous_strides(s) for s in shapes]), offsets
+
+
+def geometry(x):
+    """The strides and the offsets of the parts of ``x``, in elements of its values."""
+    return packed_geometry(x.shapes) if x.strides is None else (x.strides, x.offsets)
+
+
+def packed(x):
+    """Return ``x``, or a copy whose parts follow each other if those of ``x`` do not."""
+    return x if x.strides is None else from_list(x.unbind(), None, None)
 
 
 def from_buffer(buffer, shapes):
@@ -60,10 +98,13 @@ class StridedNestedTensor(Nested, intercepts=False):
     (True, torch.strided, 2)
     """
 
-    # shapes  the shape of each tensor; its elements follow each other in the 1-D values
-    __slots__ = ("shapes",)
+    # shapes    the shape of each part
+    # strides, offsets  of each part in the 1-D values; None if the parts follow each other there
+    __slots__ = ("offsets", "shapes", "strides")
     if TYPE_CHECKING:
         shapes: tuple
+        strides: tuple | None
+        offsets: tuple | None
     RULES: dict[str, Any] = {}  # filled below
 
     layout = property(lambda self: strided_layout)
@@ -77,35 +118,79 @@ class StridedNestedTensor(Nested, intercepts=False):
         )
 
     def with_values(self, values):
-        return _made(values, self.shapes)
+        return _made(values, self.shapes, self.strides, self.offsets)
 
     def like(self, other):
+        return self._filled(other, self.stored)
+
+    def _filled(self, other, buffer):
+        """Return values with the elements of ``other``, and those of ``buffer`` in the gaps."""
         if not isinstance(other, StridedNestedTensor) or other.shapes != self.shapes:
             raise ShapeError("expected a nested tensor of the same sizes")
-        return other.stored
+        if self.strides is None:
+            return packed(other).stored
+        filled = self.with_values(buffer.clone())
+        for mine, part in zip(filled.unbind(), other.unbind(), strict=True):
+            mine.copy_(part)
+        return filled.stored
+
+    def as_values(self, gradient):
+        if gradient is None or self.strides is None:
+            return super().as_values(gradient)
+        return self.stored, self._filled(gradient, rushlight.zeros_like(self.stored))
+
+    def register_hook(self, hook):
+        if self.strides is None:
+            return super().register_hook(hook)
+
+        def on_values(g):
+            found = hook(self.with_values(g))
+            return None if found is None else self._filled(found, g)
+
+        return self.stored.register_hook(on_values)
 
     def elementwise(self, func, args, kwargs):
         container.refuse_trace(func.__name__)
         operands = [_fitted(self, x, func.__name__) for x in args]
         kwargs = {key: _fitted(self, x, func.__name__) for key, x in kwargs.items()}
+        if func.__name__.endswith("_") and self.strides is not None:
+            self._write(func, operands[1:], kwargs)
+            return self
         found = func(*operands, **kwargs)
         if isinstance(found, tuple):
             refuse(func.__name__, self)
-        return self.with_values(found)
+        return _made(found, self.shapes)
+
+    def _write(self, func, operands, kwargs):
+        """Call the in-place method ``func`` on each part of a view."""
+        start = 0
+        for part in self.unbind():
+            count = part.numel()
+
+            def of_part(x, start=start, count=count, shape=part.shape):
+                if not isinstance(x, Tensor) or x.numel() <= 1:
+                    return x
+                return x.narrow(0, start, count).view(shape)
+
+            start += count
+
+            named = {key: of_part(x) for key, x in kwargs.items()}
+            func(part, *[of_part(x) for x in operands], **named)
 
     def parts(self):
         """The function and the arguments from which a file makes the tensor."""
         from rushlight.serialization.names import rebuild_nested
 
-        sizes = np.array(self.shapes, np.int64).reshape(len(self.shapes), -1)
-        strides = np.array([_contiguous(s) for s in self.shapes], np.int64).reshape(sizes.shape)
-        counts = np.array([prod(s) for s in self.shapes], np.int64)
-        geometry = (sizes, strides, np.cumsum(counts) - counts)
-        buffer = self.stored.detach().requires_grad_(self.requires_grad)
-        return rebuild_nested, (buffer, *map(from_array, geometry))
+        buffer = packed(self).stored.detach().requires_grad_(self.requires_grad)
+        strides, offsets = packed_geometry(self.shapes)
+        return rebuild_nested, (
+            buffer,
+            *map(_table, (self.shapes, strides)),
+            from_array(np.array(offsets, np.int64)),
+        )
 
     def copied(self, memo):
-        return self.with_values(self.stored.detach().clone())
+        return _made(packed(self).stored.detach().clone(), self.shapes)
 
     def __repr__(self, *, tensor_contents=None):
         container.refuse_trace("printing")
@@ -123,14 +208,21 @@ class StridedNestedTensor(Nested, intercepts=False):
     __hash__ = Tensor.__hash__
 
 
-def _contiguous(shape):
-    return [prod(shape[k + 1 :]) for k in range(len(shape))]
+def _table(rows):
+    """Return the rows, of which each has as many ints, as an int64 tensor."""
+    return _whole(rows).reshape(len(rows), -1)
+
+
+def _whole(numbers):
+    return from_array(np.array(numbers, np.int64))
 
 
 def _fitted(x, y, name):
     """The operand ``y`` of an elementwise function, to broadcast with the values of ``x``."""
     if isinstance(y, StridedNestedTensor):
-        return x.like(y)
+        if y.shapes != x.shapes:
+            raise ShapeError("expected a nested tensor of the same sizes")
+        return packed(y).stored
     if not isinstance(y, Tensor) or not y.ndim or (y.numel() == 1 and y.ndim == 1):
         return y
     if isinstance(y, Nested) or y.layout is not strided_layout:
@@ -175,19 +267,16 @@ def unbind(input, dim=0):
         raise LayoutError(
             f"NestedTensor can only be unbound along dimension 0 got dimension {dim} instead."
         )
+    if input.strides is not None:
+        start, places = input.stored.storage_offset(), zip(*geometry(input), strict=True)
+        found = [
+            input.stored.as_strided(shape, stride, start + offset)
+            for shape, (stride, offset) in zip(input.shapes, places, strict=True)
+        ]
+        return tuple(found)
     counts = [prod(s) for s in input.shapes]
     parts = input.stored.split(counts) if counts else ()
     return tuple([t.view(s) for t, s in zip(parts, input.shapes, strict=True)])
-
-
-@rule
-def select(input, dim, index):
-    if checked_dim(dim, input.ndim, "select") != 0:
-        raise LayoutError("select(): only dim=0 of a strided nested tensor; use unbind()")
-    n = len(input.shapes)
-    if not -n <= index < n:
-        raise IndexError(f"index {index} is out of bounds for dimension 0 with size {n}")
-    return input.unbind()[index]
 
 
 def _item(self, index):
@@ -195,7 +284,7 @@ def _item(self, index):
         found = self[index[0]]
         return found[index[1:]] if len(index) > 1 else found
     if isinstance(index, (int, np.integer)) and type(index) is not bool:
-        return select(self, 0, int(index))
+        return self.select(0, int(index))
     raise LayoutError("indexing a strided nested tensor takes an int first; use unbind()")
 
 
@@ -233,7 +322,7 @@ def to_padded_tensor(input, padding, output_size=None):
 
 @rule
 def numel(input):
-    return input.stored.numel()
+    return sum(map(prod, input.shapes))
 
 
 rule(numel, name="nelement")
@@ -241,17 +330,17 @@ rule(numel, name="nelement")
 
 @rule
 def clone(input, *, memory_format=None):
-    return input.with_values(input.stored.clone())
+    return packed(input) if input.strides is not None else _made(input.stored.clone(), input.shapes)
 
 
 @rule
 def is_contiguous(self, memory_format=None):
-    return True
+    return self.strides is None
 
 
 @rule
 def contiguous(self, memory_format=None):
-    return self
+    return packed(self)
 
 
 @rule
@@ -263,10 +352,12 @@ def is_same_size(input, other):
 
 def _sizes(self):
     """Return the shape of each part, int64 tensor (B, dims)."""
-    return from_array(np.array(self.shapes, np.int64).reshape(len(self.shapes), -1))
+    return _table(self.shapes)
 
 
 StridedNestedTensor._nested_tensor_size = _sizes
+StridedNestedTensor._nested_tensor_strides = lambda self: _table(geometry(self)[0])
+StridedNestedTensor._nested_tensor_storage_offsets = lambda self: _whole(geometry(self)[1])
 StridedNestedTensor.values = lambda self: self.stored.view_as(self.stored)
 
 
@@ -277,17 +368,9 @@ def linear(input, weight, bias=None):
     if input.ndim < 2:
         raise LayoutError("linear(): the parts of a nested tensor need at least one dim")
     features = input.size(-1)
-    found = rushlight.nn.functional.linear(input.stored.view(-1, features), weight, bias)
+    found = rushlight.nn.functional.linear(packed(input).stored.view(-1, features), weight, bias)
     shapes = tuple([(*s[:-1], weight.shape[0]) for s in input.shapes])
     return _made(found.reshape(-1), shapes)
-
-
-@rule
-def transpose(input, dim0, dim1):
-    a, b = (checked_dim(k, input.ndim, "transpose") for k in (dim0, dim1))
-    if 0 in (a, b):
-        raise LayoutError("Nested tensor dimension 0 cannot be transposed")
-    return _each(input, lambda t: t.transpose(a - 1, b - 1))
 
 
 def _of_parts(name):
@@ -304,6 +387,7 @@ _of_parts("layer_norm")
 
 @rule
 def dropout(input, p=0.5, training=True, inplace=False):
+    input = input if inplace else packed(input)
     found = rushlight.nn.functional.dropout(input.stored, p, training, inplace)
     return input.with_values(found)
 

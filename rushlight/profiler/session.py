@@ -135,6 +135,10 @@ def tensorboard_trace_handler(dir_name, worker_name=None, use_gzip=False, use_py
     return write
 
 
+def _default_schedule_fn(step):
+    return ProfilerAction.RECORD
+
+
 class profile:
     """Context in which this thread's operations, gradients and compiled kernels are timed.
 
@@ -169,7 +173,7 @@ class profile:
         custom_trace_id_callback=None, post_processing_timeout_s=None,
     ):  # fmt: skip
         self.activities = set(activities or supported_activities())
-        self.schedule = schedule or (lambda step: ProfilerAction.RECORD)
+        self.schedule = schedule or _default_schedule_fn
         self.on_trace_ready = on_trace_ready
         self.record_shapes, self.profile_memory = record_shapes, profile_memory
         self.with_stack = with_stack

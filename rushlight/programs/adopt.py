@@ -87,7 +87,7 @@ class Adoption:
                 written += [name, record]
             for name in written:  # whole folders take their places, one after the other
                 os.rename(Path(draft, name), self.site / name)
-        return [str(Path(name, "")) for name in written]
+        return written
 
     def remove(self):
         """Remove what ``write`` has written, and what is left of a run that was stopped."""

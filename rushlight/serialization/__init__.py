@@ -1,5 +1,6 @@
 """Files of tensors: PyTorch's own ``.pt`` format, read and written."""
 
+import importlib
 from collections.abc import Callable
 from os import PathLike
 from typing import Any
@@ -50,3 +51,10 @@ class SourceChangeWarning(Warning):
 
     It exists for programs that filter it.
     """
+
+
+def __getattr__(name):
+    inner = importlib.import_module("rushlight.serialization.inner")
+    if name in inner.__all__:
+        return getattr(inner, name)
+    raise AttributeError(f"module 'rushlight.serialization' has no attribute {name!r}")

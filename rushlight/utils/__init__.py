@@ -3,15 +3,16 @@
 import importlib
 
 from rushlight.utils import data as data
+from rushlight.utils._swap import swap_tensors
 
 __all__ = [
     "benchmark", "checkpoint", "collect_env", "data", "dlpack", "model_zoo", "serialization",
-    "training_state",
+    "swap_tensors", "training_state",
 ]  # fmt: skip
 
 _LAZY = (
-    "_pytree", "benchmark", "checkpoint", "collect_env", "dlpack", "hooks", "model_zoo",
-    "serialization", "training_state",
+    "_pytree", "benchmark", "checkpoint", "collect_env", "deterministic", "dlpack", "hooks",
+    "model_zoo", "serialization", "training_state",
 )  # fmt: skip
 
 

@@ -3,6 +3,12 @@
 from types import UnionType
 from typing import Any
 
+from rushlight.utils._pytree_json import (
+    name_kind,
+    register_namedtuple,
+    treespec_dumps,
+    treespec_loads,
+)  # fmt: skip
 from rushlight.utils._pytree_kinds import is_namedtuple_instance, is_structseq_instance
 from rushlight.utils._pytree_nodes import (
     SUPPORTED_NODES,
@@ -27,13 +33,14 @@ from rushlight.utils._pytree_nodes import (
 __all__ = [
     "SUPPORTED_NODES", "Context", "GetAttrKey", "LeafSpec", "MappingKey", "NodeDef", "PyTree",
     "SequenceKey", "TreeSpec", "_dict_flatten", "_dict_flatten_with_keys", "_dict_unflatten",
-    "_list_flatten", "_list_flatten_with_keys", "_list_unflatten", "_register_pytree_node",
+    "_list_flatten", "_list_flatten_with_keys", "_list_unflatten", "_register_namedtuple",
+    "_register_pytree_node",
     "_tuple_flatten", "_tuple_flatten_with_keys", "_tuple_unflatten", "is_namedtuple_instance",
     "is_structseq_instance", "keystr",
     "register_pytree_node", "tree_all", "tree_all_only", "tree_any", "tree_any_only",
     "tree_flatten", "tree_flatten_with_path", "tree_is_leaf", "tree_iter", "tree_leaves",
     "tree_leaves_with_path", "tree_map", "tree_map_", "tree_map_only", "tree_map_only_",
-    "tree_map_with_path", "tree_structure", "tree_unflatten"
+    "tree_map_with_path", "tree_structure", "tree_unflatten", "treespec_dumps", "treespec_loads",
 ]  # fmt: skip
 
 #: Types for annotations: what a container keeps beside its parts, and a tree.
@@ -50,12 +57,16 @@ def register_pytree_node(
         cls: The class. Its subclasses are not registered.
         flatten_fn: Function of an object that returns a list of its parts, and a context.
         unflatten_fn: Function of an iterable of parts and the context that returns an object.
-        serialized_type_name, to_dumpable_context, from_dumpable_context: Accepted without effect.
+        serialized_type_name: The name of the class in the text of ``treespec_dumps``. Default:
+            None, which that function refuses.
+        to_dumpable_context, from_dumpable_context: Functions that make of a context what JSON
+            takes, and a context of that. Default: the context is written as JSON.
         flatten_with_keys_fn: Function of an object that returns a list of tuples (key, part), and
             a context, for ``tree_flatten_with_path``. Default: paths cannot be asked for.
 
     Raises:
-        ValueError: The class is registered already.
+        ValueError: The class is registered already, or one of the functions for contexts is
+            missing.
 
     >>> class Pair:
     ...     def __init__(self, a, b):
@@ -66,11 +77,13 @@ def register_pytree_node(
     """
     if cls in SUPPORTED_NODES:
         raise ValueError(f"{cls} is already registered as pytree node.")
+    name_kind(cls, serialized_type_name, to_dumpable_context, from_dumpable_context)
     SUPPORTED_NODES[cls] = NodeDef(cls, flatten_fn, unflatten_fn, flatten_with_keys_fn)
 
 
 #: The name that PyTorch gave the function before 2.2.
 _register_pytree_node = register_pytree_node
+_register_namedtuple = register_namedtuple
 
 
 def tree_is_leaf(tree, is_leaf=None):

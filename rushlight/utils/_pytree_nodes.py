@@ -3,6 +3,8 @@
 from collections import OrderedDict, defaultdict, deque, namedtuple
 from typing import Any, NamedTuple
 
+from rushlight.tensor import Size
+
 __all__ = [
     "SUPPORTED_NODES",
     "GetAttrKey",
@@ -160,6 +162,7 @@ SUPPORTED_NODES: dict = {
     for kind, *functions in [
         (tuple, _tuple_flatten, _tuple_unflatten, _tuple_flatten_with_keys),
         (list, _list_flatten, _list_unflatten, _list_flatten_with_keys),
+        (Size, _tuple_flatten, _tuple_unflatten, _tuple_flatten_with_keys),
         (dict, _dict_flatten, _dict_unflatten, _dict_flatten_with_keys),
         (
             namedtuple, _namedtuple_flatten, lambda values, cls: cls(*values),

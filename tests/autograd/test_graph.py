@@ -447,3 +447,73 @@ def test_zeros_in_place_of_gradients_can_be_differentiated():
     first = torch.autograd.grad(x * a, x, create_graph=True)
     second = torch.autograd.grad(first, x, create_graph=True, materialize_grads=True)
     assert torch.autograd.grad(second, x, materialize_grads=True) == (0,)
+
+
+# Calls of nodes ---------------------------------------------------------------------------
+
+
+@each
+def test_a_node_can_be_called(t):
+    x, w = t.tensor([1.0, 2.0], requires_grad=True), t.tensor([3.0, 4.0], requires_grad=True)
+    g = t.ones(2)
+    y = x * w
+    dx, dw = y.grad_fn(g)
+    assert dx.tolist() == [3, 4] and dw.tolist() == [1, 2]
+    assert t.autograd.grad(dx.sum(), w)[0].tolist() == [1, 1]
+    assert y.grad_fn(g)[0].tolist() == [3, 4], "the saved values were kept"
+    assert (x * 2).grad_fn(g)[1] is None and x.exp().sum().grad_fn(t.ones(())).tolist() == [1, 1]
+    first, _ = x.split(1)
+    assert first.grad_fn(t.ones(1), None).tolist() == [1, 0]
+    assert (x * 2).grad_fn.next_functions[0][0](g) == () and x.grad.tolist() == [1, 1]
+    for wrong, message in (((), "expected 1 arguments"), ((g, g), "got 2"), ((1.0,), "argument 0")):
+        with pytest.raises(TypeError, match=message):
+            y.grad_fn(*wrong)
+    y.sum().backward()
+    with pytest.raises(RuntimeError, match="a second time"):
+        y.grad_fn(g)
+
+
+@each
+def test_the_node_of_a_custom_function_is_applied(t):
+    class Scaled(t.autograd.Function):
+        @staticmethod
+        def forward(ctx, k, x):
+            ctx.k = k
+            return x * k
+
+        @staticmethod
+        def backward(ctx, g):
+            return None, g * ctx.k
+
+    node = Scaled.apply(3, t.ones(2, requires_grad=True)).grad_fn
+    nothing, dx = node.apply(t.ones(2))
+    assert nothing is None and dx.tolist() == [3, 3]
+    with pytest.raises(TypeError, match="'ScaledBackward' object is not callable"):
+        node(t.ones(2))
+
+
+# Saved tensors that are written -----------------------------------------------------------
+
+
+@each
+def test_saved_tensors_may_be_written_in_the_context(t):
+    x = t.full((2,), 3.0, requires_grad=True)
+    w = t.full((2,), 5.0, requires_grad=True)
+    allow = t.autograd.graph.allow_mutation_on_saved_tensors
+    with allow() as context:
+        a = x.clone()
+        y, z = (a**3).sum(), (a * w).exp().log().sum()
+        a.zero_()
+        with t.no_grad():
+            w.zero_()
+        (g,) = t.autograd.grad(y, x, create_graph=True)
+        assert g.tolist() == [27, 27] and t.autograd.grad(g.sum(), x)[0].tolist() == [18, 18]
+        assert t.autograd.grad(z, x, retain_graph=True)[0].tolist() == pytest.approx([5, 5])
+        context.clear()
+        with pytest.raises(AssertionError, match="originally recorded"):
+            z.backward()
+        with pytest.raises(RuntimeError, match="cannot be nested"):
+            allow().__enter__()
+        late = (x**2).sum()
+    with pytest.raises(AssertionError, match="originally recorded"):
+        late.backward()

@@ -21,7 +21,7 @@ def options(name):
     """Options with which a model needs no file and little time."""
     if name in ("googlenet", "inception_v3"):
         return {"init_weights": False}
-    on_another = "_fpn" in name or name.startswith(("fcn", "deeplab", "lraspp"))
+    on_another = "_fpn" in name or name.startswith(("fcn", "deeplab", "lraspp", "ssd"))
     return {"weights_backbone": None} if on_another else {}
 
 
@@ -38,8 +38,9 @@ def record():
     from rushlight.vision.models import list_models
 
     found = {}
-    with torch.device("meta"):
-        for name in list_models():
+    for name in list_models():
+        # torchvision computes RegNet's widths by tensors, which need values.
+        with torch.device("cpu" if name.startswith("regnet") else "meta"):
             found[name] = described(torchvision.models.get_model(name, **options(name)))
     lines = [f' "{name}": {json.dumps(entry)}' for name, entry in found.items()]
     FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")

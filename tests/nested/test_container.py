@@ -387,7 +387,7 @@ def test_masked_select():
         lambda x: torch.einsum("bij->bj", x), lambda x: torch.where(x > 0), lambda x: x.nonzero(),
         lambda x: F.pad(x, (0, 1)), lambda x: F.cross_entropy(x, torch.zeros(2).long()),
         lambda x: torch.zeros(2, 4, 3).add_(x), lambda x: torch.zeros(2, 4, 3).copy_(x),
-        lambda x: torch.nn.MultiheadAttention(3, 1, batch_first=True)(x, x, x),
+        lambda x: torch.nn.MultiheadAttention(3, 1)(x, x, x),
         lambda x: torch.nn.Conv1d(3, 3, 1)(x), lambda x: torch.nn.LSTM(3, 3, batch_first=True)(x),
         lambda x: torch.nn.BatchNorm1d(3)(x), lambda x: torch.vmap(lambda t: t * 2)(x),
         lambda x: torch.relu(x, out=x), lambda x: bool(x), lambda x: float(x), lambda x: x.to_sparse(),

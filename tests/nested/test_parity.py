@@ -156,7 +156,14 @@ STRIDED = """
     torch.ones_like(x); torch.zeros_like(x); torch.empty_like(x).size(0); x.ndim;
     torch.bmm(x.transpose(1,2),y); torch.matmul(x,y.transpose(-2,-1)); x.is_same_size(y);
     str(torch.nested.nested_tensor([])); torch.nested.nested_tensor([1,2]).unbind();
-    torch.nested.nested_tensor([[1,2],[3]]).unbind()"""
+    torch.nested.nested_tensor([[1,2],[3]]).unbind(); x.chunk(2,-1); x.chunk(2,-1)[1].contiguous();
+    x.chunk(2,-1)[1]*2; x.chunk(4,2)[1].is_contiguous(); x.split_with_sizes([1,3],-1)[1].clone();
+    torch.split(x,[3,1],-1); x.view(3,-1,2,2); x.view(3,-1,2,2).transpose(1,2); x.reshape(3,-1,4,1);
+    x.transpose(1,2).view(3,4,-1,1); x.unsqueeze(1); x.unsqueeze(-1).squeeze(-1); x.squeeze(-1);
+    x.narrow(0,1,2); x.narrow(0,0,2).contiguous(); x.sum(-1,keepdim=True);
+    x.transpose(1,2)._nested_tensor_strides(); x.chunk(2,-1)[1]._nested_tensor_storage_offsets();
+    F.scaled_dot_product_attention(*[t.view(3,-1,2,2).transpose(1,2).contiguous() for t in (x,y,x)])
+    """
 
 
 def _run_strided(torch, text, requires_grad):
@@ -193,3 +200,44 @@ def test_the_strided_layout_is_pytorchs(text):
                 continue
             raise
         assert_same(_run_strided(rushlight, text, requires_grad), expected)
+
+
+def test_views_of_the_strided_layout_share_memory():
+    torch = rushlight
+    x = torch.nested.nested_tensor(
+        [torch.arange(8.0).view(2, 4), torch.arange(4.0).view(1, 4)], requires_grad=True
+    )
+    a, b = x.chunk(2, -1)
+    assert not b.is_leaf and not b.is_contiguous() and b.numel() == 6
+    y = b.log()  # of the other half, which is not in the view, the logarithm has no slope
+    y.backward(torch.ones_like(y))
+    assert x.grad.unbind()[1].tolist() == [[0, 0, 0.5, pytest.approx(1 / 3)]]
+    b.register_hook(lambda g: g * 3)
+    b.backward(torch.ones_like(b))
+    assert x.grad.unbind()[1].tolist() == [[0, 0, 3.5, pytest.approx(10 / 3)]]
+    with torch.no_grad():
+        b.mul_(2)
+        a.copy_(b)
+        x.transpose(1, 2).add_(1)
+    assert x.unbind()[1].tolist() == [[5, 7, 5, 7]]
+
+
+def test_attention_of_the_strided_layout():
+    torch = rushlight
+    torch.manual_seed(0)
+    attention = torch.nn.MultiheadAttention(4, 2, batch_first=True)
+    x = torch.nested.nested_tensor([torch.randn(2, 4), torch.randn(3, 4)])
+    out, weights = attention(x, x, x)
+    padded = x.to_padded_tensor(0.0)
+    hidden = torch.tensor([[False, False, True], [False] * 3])
+    expected, by_padding = attention(padded, padded, padded, key_padding_mask=hidden)
+    for k, part in enumerate(out.unbind()):
+        torch.testing.assert_close(part, expected[k, : len(part)])
+        torch.testing.assert_close(weights[k, : len(part)], by_padding[k, : len(part)])
+    assert weights[0, 2].tolist() == [0, 0, 0]
+    layer = torch.nn.TransformerEncoderLayer(4, 2, 8, batch_first=True).eval()
+    alone = [layer(part[None])[0] for part in x.unbind()]
+    for part, mine in zip(layer(x).unbind(), alone, strict=True):
+        torch.testing.assert_close(part, mine)
+    with pytest.raises(RuntimeError, match="no masks"):
+        attention(x, x, x, key_padding_mask=hidden)

@@ -137,7 +137,7 @@ def test_without_rushlight_the_error_says_what_to_do(site):
     adopt()
     for name in ("torch", "torchvision"):
         said = python(f"import {name}", site, options=["-S"])
-        assert f"{name} is rushlight's in this environment" in said.splitlines()[-1]
+        assert "torch is rushlight's in this environment" in said.splitlines()[-1]
 
 
 def test_an_environment_of_the_system_is_refused(tmp_path, monkeypatch):

@@ -87,3 +87,49 @@ def test_leaves_are_chosen_by_class_or_function():
     assert pytree.tree_any_only(str, str.islower, tree)
     with pytest.raises(TypeError, match="type"):
         pytree.tree_map_only(3, str, tree)
+
+
+# Structures as text -----------------------------------------------------------------------
+
+
+def test_a_structure_is_written_and_read():
+    tree = OrderedDict(b=[1, (2,)], a=defaultdict(list, {"k": deque([3], maxlen=2)}))
+    spec = pytree.tree_structure([tree, {"x": 1, 2: 3}, torch.Size([4])])
+    assert pytree.treespec_loads(pytree.treespec_dumps(spec)) == spec
+    assert pytree.treespec_dumps(pytree.tree_structure({"a": (1,)})) == (
+        '[1, {"type": "builtins.dict", "context": "[\\"a\\"]", "children_spec": [{"type": '
+        '"builtins.tuple", "context": "null", "children_spec": [{"type": null, "context": null, '
+        '"children_spec": []}]}]}]'
+    )
+
+
+def test_classes_in_a_text_need_a_name():
+    Point = namedtuple("Point", "x y")
+    spec = pytree.tree_structure(Point(1, 2))
+    with pytest.raises(NotImplementedError, match="_register_namedtuple"):
+        pytree.treespec_dumps(spec)
+    pytree._register_namedtuple(Point, serialized_type_name="tests.Point")
+    assert pytree.treespec_loads(pytree.treespec_dumps(spec)) == spec
+
+    class Named(list):
+        pass
+
+    parts = {"flatten_fn": lambda x: (list(x), 5), "unflatten_fn": lambda x, _: Named(x)}
+    with pytest.raises(ValueError, match="must be None or registered"):
+        pytree.register_pytree_node(Named, **parts, to_dumpable_context=str)
+    pytree.register_pytree_node(
+        Named, **parts, serialized_type_name="tests.Named", to_dumpable_context=lambda n: n + 1,
+        from_dumpable_context=lambda n: n - 1,
+    )  # fmt: skip
+    text = pytree.treespec_dumps(pytree.tree_structure(Named([1])))
+    assert '"context": 6' in text and pytree.treespec_loads(text).context == 5
+    for wrong, error in (
+        ("[9, {}]", "protocol 9"),
+        (text.replace("Named", "Other"), "not registered"),
+    ):
+        with pytest.raises((ValueError, NotImplementedError), match=error):
+            pytree.treespec_loads(wrong)
+
+
+def test_sizes_are_containers():
+    assert pytree.tree_map(lambda n: n + 1, torch.Size([1, 2])) == (2, 3)

@@ -6,7 +6,7 @@ import rushlight as torch
 from rushlight import nn
 from rushlight.vision import models, ops
 from rushlight.vision.models import detection, segmentation
-from rushlight.vision.models.detection.anchor_utils import AnchorGenerator
+from rushlight.vision.models.detection.anchor_utils import AnchorGenerator, DefaultBoxGenerator
 from rushlight.vision.models.detection.coding import BoxCoder, BoxLinearCoder, Matcher
 from tests.daily import daily
 
@@ -25,6 +25,14 @@ class Body(nn.Module):
         return self.fpn({"0": fine, "1": self.second(fine)})
 
 
+class Maps(Body):
+    out_channels = None  # asks for a run
+
+    def forward(self, x):
+        fine = self.first(x)
+        return {"0": fine, "1": self.second(fine)}
+
+
 def anchors():
     return AnchorGenerator(((16,), (32,)), ((0.5, 1.0, 2.0),) * 2)
 
@@ -40,6 +48,13 @@ def build(name):
         return detection.RetinaNet(
             Body(), 3, anchor_generator=anchors(), score_thresh=0.009, **sizes
         )
+    if name == "FCOS":
+        own = AnchorGenerator(((4,), (8,)), ((1.0,),) * 2)
+        head = detection.fcos.FCOSHead(16, 1, 3, num_convs=0)
+        return detection.FCOS(Body(), 3, anchor_generator=own, head=head, score_thresh=0.0, **sizes)
+    if name == "SSD":
+        own = DefaultBoxGenerator([[2], [2, 3]], min_ratio=0.3, max_ratio=0.6)
+        return detection.ssd.SSD(Maps(), own, (64, 64), 3)
     parts = {"rpn_anchor_generator": anchors(), "box_roi_pool": pool(3), **sizes}
     if name == "MaskRCNN":
         parts["mask_roi_pool"] = pool(4)
@@ -69,6 +84,8 @@ LOSSES = {
     "MaskRCNN": ({'loss_classifier': 1.1308, 'loss_box_reg': 0.059, 'loss_mask': 0.7255, 'loss_objectness': 0.6931, 'loss_rpn_box_reg': 0.0037}, 100, 0.37216),
     "KeypointRCNN": ({'loss_classifier': 1.0993, 'loss_box_reg': 0.051, 'loss_keypoint': 5.5428, 'loss_objectness': 0.6927, 'loss_rpn_box_reg': 0.0037}, 100, 0.36626),
     "RetinaNet": ({'classification': 1.1293, 'bbox_regression': 0.7841}, 300, 0.01),
+    "FCOS": ({'classification': 1.1397, 'bbox_regression': 1.0, 'bbox_ctrness': 0.686}, 100, 0.08162),
+    "SSD": ({'bbox_regression': 2.6524, 'classification': 6.0137}, 148, 0.65859),
 }  # fmt: skip
 SEGMENTED = -224.485
 
@@ -113,6 +130,17 @@ def test_boxes_come_back_from_their_codes():
     torch.testing.assert_close(coder.decode_single(coder.encode_single(boxes, near), near), boxes)
     linear = BoxLinearCoder()
     torch.testing.assert_close(linear.decode(linear.encode(near, boxes), near), boxes)
+
+
+def test_images_without_objects_train():
+    for name in ("FCOS", "SSD"):
+        model = build(name)
+        images, targets = batch(name)
+        targets[1] = {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.int64)}
+        losses = model(images, targets)
+        assert all(loss.isfinite() for loss in losses.values())
+    with pytest.raises(ValueError, match="one anchor"):
+        detection.FCOS(Body(), 3, anchor_generator=anchors())
 
 
 def test_no_box_stays_without_its_best_proposal():

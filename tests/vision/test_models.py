@@ -36,13 +36,53 @@ SHRUNK = {
         32, 8, 2, 2, 16, 32, num_classes=7, representation_size=12,
         conv_stem_configs=[m.vision_transformer.ConvStemConfig(6, 3, 2)] * 3,
     ),
+    "shrunk mnasnet": lambda m: m.MNASNet(0.1, num_classes=7),
+    "shrunk regnet": lambda m: m.RegNet(
+        m.regnet.BlockParams.from_init_params(4, 8, 9.0, 2.1, 8, se_ratio=0.25), num_classes=7
+    ),
+    "shrunk swin": lambda m: m.SwinTransformer(
+        [4, 4], 8, [1, 2], [2, 4], [3, 2], num_classes=7, stochastic_depth_prob=0.5
+    ),
+    "shrunk swin 2": lambda m: m.SwinTransformer(
+        [4, 4], 8, [2, 1], [2, 4], [4, 4], num_classes=7, attention_dropout=0.1,
+        block=m.swin_transformer.SwinTransformerBlockV2,
+        downsample_layer=m.swin_transformer.PatchMergingV2,
+    ),
+    "shrunk maxvit": lambda m: m.MaxVit((32, 32), 8, 2, [8, 16], [1, 2], 4, 0.4, num_classes=7),
 }  # fmt: skip
-QUICK = ["squeezenet1_1", *SHRUNK]
+
+
+def _blocks(m):
+    block = m.video.mvit.MSBlockConfig
+    return [block(2, 8, 16, [3, 3, 3], [3, 3, 3], [1, 2, 2], [1, 2, 2]),
+            block(2, 16, 16, [], [3, 3, 3], [], [1, 4, 4])]  # fmt: skip
+
+
+# Small models of videos of 4 frames of 32×32.
+VIDEOS = {
+    "resnet": lambda m: m.video.VideoResNet(
+        m.video.resnet.BasicBlock,
+        [m.video.resnet.Conv3DSimple, m.video.resnet.Conv2Plus1D,
+         *[m.video.resnet.Conv3DNoTemporal] * 2],
+        [1, 1, 1, 1], m.video.resnet.R2Plus1dStem, num_classes=7,
+    ),
+    "swin3d": lambda m: m.video.SwinTransformer3d(
+        [2, 4, 4], 8, [1, 2], [2, 4], [4, 3, 3], num_classes=7, stochastic_depth_prob=0.5
+    ),
+    "mvit 1": lambda m: m.video.MViT(
+        (32, 32), 4, _blocks(m), False, True, False, False, num_classes=7
+    ),
+    "mvit 2": lambda m: m.video.MViT(
+        (32, 32), 4, _blocks(m), True, False, True, True, num_classes=7, attention_dropout=0.1
+    ),
+}  # fmt: skip
+QUICK = ["squeezenet1_1", *SHRUNK, *VIDEOS]
 LONG = [
     "alexnet", "vgg11_bn", "squeezenet1_0", "densenet121", "mobilenet_v2", "mobilenet_v3_large",
     "efficientnet_b0", "efficientnet_b5", "efficientnet_v2_s", "googlenet", "inception_v3",
     "resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2", "vit_b_32",
-    "convnext_tiny", "shufflenet_v2_x1_0",
+    "convnext_tiny", "shufflenet_v2_x1_0", "mnasnet1_3", "regnet_x_400mf", "regnet_y_400mf", "swin_t",
+    "swin_v2_t",
 ]  # fmt: skip
 
 
@@ -56,17 +96,22 @@ def options(name):
     return found
 
 
-SIZES = {"alexnet": 64, "inception_v3": 75, "shrunk vit": 32}
+SIZES = {"alexnet": 64, "inception_v3": 75, "shrunk vit": 32, "shrunk maxvit": 32}
 
 
 def size(name):
-    return 64 if name.startswith("vit") else SIZES.get(name, 33)
+    """The sizes of an image or video, without its channels."""
+    if name in VIDEOS:
+        return 4, 32, 32
+    n = 64 if name.startswith("vit") else SIZES.get(name, 33)
+    return n, n
 
 
 def build(library, name):
     """The model ``name`` of ``rushlight.vision.models`` or ``torchvision.models``."""
-    if name in SHRUNK:
-        return SHRUNK[name](library)
+    for small in (SHRUNK, VIDEOS):
+        if name in small:
+            return small[name](library)
     return library.get_model(name, **options(name))
 
 
@@ -78,6 +123,15 @@ def pair(name, seed=3):
     theirs = build(torchvision.models, name)
     rushlight.manual_seed(seed)
     return build(models, name), theirs
+
+
+def give(ours, theirs):
+    """Copy our state into torchvision's model."""
+    import torch
+
+    state = theirs.state_dict()
+    for key, value in ours.state_dict().items():
+        state[key].copy_(torch.from_numpy(value.numpy()))
 
 
 def check(name):
@@ -94,11 +148,33 @@ def check(name):
         rushlight.nn.init.normal_(parameter, std=0.1)
         with torch.no_grad():
             other.copy_(torch.from_numpy(parameter.detach().numpy()))
-    x = np.random.default_rng(0).normal(size=(2, 3, size(name), size(name))).astype(np.float32)
+    x = np.random.default_rng(0).normal(size=(2, 3, *size(name))).astype(np.float32)
     with torch.no_grad(), rushlight.no_grad():
         found = ours.eval()(rushlight.from_numpy(x)).numpy()
         wanted = theirs.eval()(torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5 * abs(wanted).max())
+
+
+#: Sums of the results for a seed, as torchvision has them.
+SUMS = {
+    "shrunk regnet": 0.00488049,
+    "shrunk swin": 0.00654288,
+    "shrunk swin 2": 0.0130362,
+    "shrunk maxvit": 0.00010565,
+    "resnet": 0.0111538,
+    "swin3d": 0.0047924,
+    "mvit 1": 0.170161,
+    "mvit 2": 0.0410711,
+}
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_results_are_as_recorded(name):
+    rushlight.manual_seed(0)
+    model = build(models, name).eval()
+    x = rushlight.randn(2, 3, *size(name))
+    with rushlight.no_grad():
+        assert model(x).square().sum().item() == pytest.approx(SUMS[name], rel=1e-3)
 
 
 @pytest.mark.parity
@@ -121,15 +197,16 @@ def test_as_torchvision_long(name):
         pytest.param(
             name, marks=pytest.mark.slow if name.startswith(("shrunk mob", "shrunk res")) else ()
         )
-        for name in SHRUNK
+        for name in (*SHRUNK, *VIDEOS)
     ],
 )
 def test_a_training_step_is_torchvisions(name):
     torch = pytest.importorskip("torch")
     ours, theirs = pair(name)
-    theirs.load_state_dict({k: torch.from_numpy(v.numpy()) for k, v in ours.state_dict().items()})
+    give(ours, theirs)
     ours.double(), theirs.double()  # float32 would lose much in normalising so few values
-    x = np.random.default_rng(1).normal(size=(4, 3, 32, 32))
+    shape = (4, 32, 32) if name in VIDEOS else (32, 32)
+    x = np.random.default_rng(1).normal(size=(4, 3, *shape))
     losses, gradients = [], []
     for library, model in ((rushlight, ours), (torch, theirs)):
         library.manual_seed(0)  # for dropout and stochastic depth
@@ -149,7 +226,7 @@ def test_a_training_step_is_torchvisions(name):
 def test_auxiliary_classifiers(name, size):
     torch = pytest.importorskip("torch")
     ours, theirs = pair(name)
-    theirs.load_state_dict({k: torch.from_numpy(v.numpy()) for k, v in ours.state_dict().items()})
+    give(ours, theirs)
     ours.double(), theirs.double()
     x = np.random.default_rng(1).normal(size=(2, 3, size, size))
     rushlight.manual_seed(0)
@@ -159,6 +236,29 @@ def test_auxiliary_classifiers(name, size):
     assert found._fields == wanted._fields
     for a, b in zip(found, wanted, strict=True):
         np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-5, atol=1e-8)
+
+
+def test_the_flow_between_two_images():
+    rushlight.manual_seed(0)
+    small = models.optical_flow.raft_small()
+    first, second = rushlight.randn(2, 1, 3, 128, 128)
+    flows = small(first, second, num_flow_updates=2)
+    assert [flow.square().mean().item() for flow in flows] == pytest.approx(
+        [0.481534, 1.274724], rel=1e-3
+    )
+    flows[-1].square().mean().backward()
+    encoders = small.feature_encoder, small.context_encoder
+    found = [encoder.conv.weight.grad.square().sum().item() for encoder in encoders]
+    assert found == pytest.approx([0.0391183, 40.6235], rel=1e-3)
+    rushlight.manual_seed(0)
+    large = models.optical_flow.raft_large().eval()
+    with rushlight.no_grad():
+        (flow,) = large(first, second, num_flow_updates=1)
+    assert flow.square().mean().item() == pytest.approx(0.0529955, rel=1e-3)
+    with pytest.raises(ValueError, match="divisible by 8"):
+        small(first[..., :100], second[..., :100])
+    with pytest.raises(ValueError, match="too small"):
+        small(first[..., :64], second[..., :64])
 
 
 @pytest.fixture
@@ -260,6 +360,19 @@ def test_old_names_in_checkpoints():
     old = {k.replace("mlp.0.", "mlp.linear_1.").replace("mlp.3.", "mlp.linear_2."): v
            for k, v in vit.state_dict().items()}  # fmt: skip
     vit.load_state_dict(old)
+
+
+def test_a_checkpoint_of_mnasnet_version_1():
+    state = models.mnasnet0_5().state_dict()
+    state._metadata[""]["version"] = 1
+    first = models.mnasnet0_5()
+    with pytest.warns(UserWarning, match="version 1"), pytest.raises(RuntimeError, match="size"):
+        first.load_state_dict(state)  # its layers are of version 2
+    assert first.state_dict()["layers.0.weight"].shape == (32, 3, 3, 3)
+    second = models.mnasnet0_5()
+    with pytest.warns(UserWarning, match="version 1"):
+        second.load_state_dict(first.state_dict())
+    assert second.layers[6].weight.equal(first.layers[6].weight)
 
 
 def test_models_are_found_by_name():

@@ -45,6 +45,26 @@ class Shard(Placement):
     def _key(self):
         return Shard, self.dim
 
+    @staticmethod
+    def local_shard_size_and_offset(curr_local_size, num_chunks, rank):
+        """Return the size of the part number ``rank`` of ``num_chunks``, and where it begins.
+
+        Args:
+            curr_local_size: The size of the whole dim.
+            num_chunks: The number of parts; all but the last ones have the same size.
+            rank: The index of the part.
+
+        >>> from rushlight.distributed.tensor import Shard
+        >>> [Shard.local_shard_size_and_offset(7, 3, rank) for rank in range(3)]
+        [(3, 0), (3, 3), (1, 6)]
+        """
+        size = -(-curr_local_size // num_chunks)
+        start = min(size * rank, curr_local_size)
+        return min(size, curr_local_size - start), start
+
+    def _local_shard_size_and_offset(self, curr_local_size, num_chunks, rank):
+        return self.local_shard_size_and_offset(curr_local_size, num_chunks, rank)
+
     def __repr__(self):
         return f"Shard(dim={self.dim})"
 

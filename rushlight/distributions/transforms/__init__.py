@@ -18,6 +18,9 @@ from rushlight.distributions.transforms.elementwise import (
     SoftplusTransform,
     TanhTransform,
 )
+from rushlight.distributions.transforms.elementwise import (
+    clipped_sigmoid as _clipped_sigmoid,  # noqa: F401 - PyTorch's name
+)
 from rushlight.distributions.transforms.event import IndependentTransform, ReshapeTransform
 from rushlight.distributions.transforms.matrix import (
     CorrCholeskyTransform,

@@ -78,6 +78,7 @@ def slice_scatter(input, src, dim=0, start=None, end=None, step=1, *, out=None):
         start: Position of the first slice to write. Default: the first of all.
         end: Position before which the writing stops. Default: the end of ``dim``.
         step: Distance from one written slice to the next, at least 1. Default: 1.
+        out: Tensor that receives the result; it must have the result's dtype.
 
     Returns:
         Tensor of ``input``'s shape and dtype.

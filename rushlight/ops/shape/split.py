@@ -46,6 +46,11 @@ def _parts_back(g, shape, places):
 SPLIT = _parts("split_parts", "SplitBackward0")
 SPLIT_SIZES = _parts("split_sizes_parts", "SplitWithSizesBackward0")
 UNBIND = _parts("unbind_parts", "UnbindBackward0")
+#: The operation of ``unsafe_split`` for the operation of ``split``; only the names differ.
+_UNSAFE = {
+    SPLIT: _parts("unsafe_split_parts", "UnsafeSplitBackward0"),
+    SPLIT_SIZES: _parts("unsafe_split_sizes_parts", "UnsafeSplitWithSizesBackward0"),
+}
 # Each of these operations returns a single part. They are the steps in ``ViewOf.path``, and they
 # run if no gradient is wanted.
 SPLIT_ONE = basic("split_part", "SplitBackward0", one_of_many=True)
@@ -118,19 +123,22 @@ def split(tensor, split_size_or_sections, dim=0):
     >>> torch.arange(5).split(2)
     (tensor([0, 1]), tensor([2, 3]), tensor([4]))
     """
+    return _taken_apart(tensor, *_cuts(tensor, split_size_or_sections, dim))
+
+
+def _cuts(tensor, sections, dim):
+    """The operation that splits ``tensor``, that of a single part, and the place of each part."""
     shape = tensor_array(tensor, "split").shape
-    if not isinstance(split_size_or_sections, (tuple, list)) and not hasattr(
-        split_size_or_sections, "__index__"
-    ):
+    if not isinstance(sections, (tuple, list)) and not hasattr(sections, "__index__"):
         raise TypeError(
             "split(): argument 'split_size_or_sections' must be int or list of ints, not "
-            f"{type(split_size_or_sections).__name__}"
+            f"{type(sections).__name__}"
         )
     if not shape:
         raise RuntimeError("split: split expects at least a 1-dimensional tensor")
     dim = shapes.dim(dim, len(shape), "split")
     n = shape[dim]
-    op, one, sizes = SPLIT, SPLIT_ONE, split_size_or_sections
+    op, one, sizes = SPLIT, SPLIT_ONE, sections
     if isinstance(sizes, (tuple, list)):
         op, one = SPLIT_SIZES, SPLIT_SIZES_ONE
         if any(s < 0 for s in sizes) or sum(sizes) != n:
@@ -147,7 +155,7 @@ def split(tensor, split_size_or_sections, dim=0):
                 f"dimension, but got split_size={size} for dimension {dim} of size {n}"
             )
         sizes = [size] * (n // size) + [n % size] * (n % size > 0) if n else [0]
-    return _taken_apart(tensor, op, one, _ranges(dim, sizes))
+    return op, one, _ranges(dim, sizes)
 
 
 def _ranges(dim, sizes):
@@ -196,15 +204,88 @@ def chunk(input, chunks, dim=0, *, axis=None):
     [[0, 1], [2, 3], [4]]
     """
     dim = dim if axis is None else axis
+    return split(input, _chunk_sizes(input, chunks, dim), dim)
+
+
+def _chunk_sizes(input, chunks, dim):
+    """The size of each chunk, or a list of sizes if the dim has no elements."""
     shape = tensor_array(input, "chunk").shape
     if not shape:
         raise RuntimeError("chunk: chunk expects at least a 1-dimensional tensor")
     if chunks <= 0:
         raise RuntimeError(f"chunk: chunk expects `chunks` to be greater than 0, got: {chunks}")
     n = shape[shapes.dim(dim, len(shape), "chunk")]
-    if not n:
-        return split(input, [0] * chunks, dim)
-    return split(input, -(-n // chunks), dim)
+    return -(-n // chunks) if n else [0] * chunks
+
+
+# Parts that may be written ----------------------------------------------------------------
+
+
+def _apart(tensor, sections, dim):
+    """``split`` into parts that share memory and nothing else: each has its own history."""
+    op, one, places = _cuts(tensor, sections, dim)
+    parts = _taken_apart(tensor, _UNSAFE[op], one, places)
+    if not (mode.intercept and mode.recorder() is not None):  # a trace follows each write
+        for part in parts:
+            part.view_of, part.cell, part.turned = None, None, True
+    return parts
+
+
+@function(kinds={"split_size": "int"})
+def unsafe_split(input, split_size, dim=0):
+    """Split ``input`` like ``split``, into parts that may be written in place with a gradient.
+
+    The parts share ``input``'s memory, but no write to a part is noticed elsewhere. So gradients
+    that need the values of before the write, of ``input`` or of another part, are wrong in silence.
+
+    Args:
+        split_size: Size of each part in ``dim``; the last part may be smaller.
+        dim: The dim to split. Negative dims count from the end. Default: 0.
+
+    Returns:
+        Tuple of tensors.
+
+    >>> import rushlight as torch
+    >>> torch.arange(5).unsafe_split(2)
+    (tensor([0, 1]), tensor([2, 3]), tensor([4]))
+    """
+    return _apart(input, split_size, dim)
+
+
+@function(kinds={"split_sizes": "ints"})
+def unsafe_split_with_sizes(input, split_sizes, dim=0):
+    """Split ``input`` like ``split_with_sizes``; the parts are those of ``unsafe_split``.
+
+    Args:
+        split_sizes: List with the size of each part in ``dim``. They sum to ``input``'s size there.
+        dim: The dim to split. Negative dims count from the end. Default: 0.
+
+    Returns:
+        Tuple of tensors.
+
+    >>> import rushlight as torch
+    >>> torch.arange(3).unsafe_split_with_sizes([1, 2])
+    (tensor([0]), tensor([1, 2]))
+    """
+    return _apart(input, list(split_sizes), dim)
+
+
+@function
+def unsafe_chunk(input, chunks, dim=0):
+    """Split ``input`` like ``chunk``; the parts are those of ``unsafe_split``.
+
+    Args:
+        chunks: Number of parts. There may be fewer, because the size of a part is rounded up.
+        dim: The dim to split. Negative dims count from the end. Default: 0.
+
+    Returns:
+        Tuple of at most ``chunks`` tensors.
+
+    >>> import rushlight as torch
+    >>> [c.tolist() for c in torch.arange(5).unsafe_chunk(3)]
+    [[0, 1], [2, 3], [4]]
+    """
+    return _apart(input, _chunk_sizes(input, chunks, dim), dim)
 
 
 @function

@@ -189,7 +189,11 @@ def untyped_storage(self):
     >>> x[1:].untyped_storage().nbytes()
     16
     """
-    return RemoteStorage(self._array.memory) if is_remote(self) else Storage(self._array)
+    if is_remote(self):
+        return RemoteStorage(self._array.memory)
+    found = Storage(self._array)
+    found._holder = self
+    return found
 
 
 @method

@@ -8,7 +8,7 @@ from functools import wraps
 
 import numpy as np
 
-from rushlight import shapes
+from rushlight import late, shapes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf, refresh, set_history, tick, turns
 from rushlight.autograd.write import check_inference, check_write, stamp
@@ -89,6 +89,25 @@ def _look_at(x, array, cell=None):
     return x
 
 
+def _typed(memory, array):
+    """The bytes ``memory`` as elements of ``array``'s dtype, as many as it has room for."""
+    return np.ndarray(memory.size // array.itemsize, array.dtype, memory)
+
+
+def _move_memory(x, memory):
+    """Make the bytes ``memory`` the storage of ``x``, whose shape, strides and offset stay.
+
+    The elements are those of before, so the move counts as no write.
+    """
+    _refuse_outer(x)
+    shape, strides, start = x._array.shape, x.stride(), offset(x._array)
+    x._array = reach(_typed(memory, x._array), shape, strides, start, "resize_")
+    x.view_of, x.turned, x.cell = None, True, list(x.cell)
+
+
+late.move_memory = _move_memory
+
+
 @method
 def resize_(self, *sizes, memory_format=None):
     """Change the shape in place.
@@ -136,8 +155,7 @@ def resize_(self, *sizes, memory_format=None):
             )
         grown = np.empty(needed, np.uint8)
         grown[: memory.size] = memory
-        whole = np.ndarray(grown.size // array.itemsize, array.dtype, grown)
-        return _look_at(self, reach(whole, shape, strides, start, "resize_"))
+        return _look_at(self, reach(_typed(grown, array), shape, strides, start, "resize_"))
     found = reach(array, shape, strides, start, "resize_")
     view = self.view_of
     _look_at(self, found)

@@ -61,7 +61,7 @@ def init_weights(model, mode="fan_out", linear=None):
     Source: He et al. 2015, https://arxiv.org/abs/1502.01852
     """
     for module in model.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, (nn.Conv2d, nn.Conv3d)):
             nn.init.kaiming_normal_(module.weight, mode=mode)
         elif isinstance(module, nn.Linear) and linear is not None:
             linear(module.weight)

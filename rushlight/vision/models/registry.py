@@ -42,7 +42,7 @@ def builder(weights, trained=None, pretrained="IMAGENET1K_V1"):
                 return build(**options)
             state = member.get_state_dict(progress=progress, check_hash=True, weights_only=True)
             finish = None if trained is None else trained(member, options)
-            if member.meta["categories"] is not None:
+            if member.meta.get("categories") is not None:
                 require(options, "num_classes", len(member.meta["categories"]))
             model = build(**options)
             model.load_state_dict(state)

@@ -1,7 +1,7 @@
 """Trained weights: where torchvision publishes them, and facts about them.
 
-``weights.json`` has a line for each published file. ``imagenet.txt``, ``coco.txt`` and ``voc.txt``
-have the names of the classes.
+``weights.json`` has a line for each published file. ``imagenet.txt``, ``coco.txt``, ``voc.txt``
+and ``kinetics.txt`` have the names of the classes.
 """
 
 import functools
@@ -116,7 +116,8 @@ def weights_enum(name, module, preset=ImageClassification):
         options = dict(entry["transforms"])
         if "interpolation" in options:
             options["interpolation"] = InterpolationMode(options["interpolation"])
-        meta = {"categories": _categories(entry.get("categories", "imagenet")), **entry["meta"]}
+        classes = entry.get("categories", "imagenet")
+        meta = {**({"categories": _categories(classes)} if classes else {}), **entry["meta"]}
         if "min_size" in meta:
             meta["min_size"] = tuple(meta["min_size"])
         transforms = functools.partial(preset, **options) if options else preset
@@ -134,5 +135,5 @@ def _table():
 
 @functools.cache
 def _categories(name):
-    """The names of the classes: of "imagenet", "coco" or "voc"."""
+    """The names of the classes: of "imagenet", "coco", "voc" or "kinetics"."""
     return files(__package__).joinpath(f"{name}.txt").read_text(encoding="utf-8").splitlines()

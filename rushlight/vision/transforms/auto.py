@@ -270,6 +270,20 @@ def shares_of(alpha, count, batch):
     return distributions.Dirichlet(torch.tensor([alpha] * count).expand(batch, -1)).sample()
 
 
+def mixed_with_changed(batch, options, change):
+    """Images mixed with those that chains of ``change`` make, as the options of ``AugMix`` say."""
+    each = [len(batch)] + [1] * (batch.ndim - 1)
+    kept = shares_of(options.alpha, 2, len(batch))
+    shares = shares_of(options.alpha, options.mixture_width, len(batch)) * kept[:, 1:]
+    mixed = kept[:, 0].reshape(each) * batch
+    for i in range(options.mixture_width):
+        changed, depth = batch, options.chain_depth
+        for _ in range(depth if depth > 0 else within(1, 4)):
+            changed = change(changed)
+        mixed = mixed + shares[:, i].reshape(each) * changed
+    return mixed
+
+
 class AugMix(_Drawn):
     """Mixes the image with changed images, each of which a chain of operations makes.
 
@@ -322,17 +336,12 @@ class AugMix(_Drawn):
         names = self.SPACE + (COLOURS if self.all_ops else ())
         space = space_of(names, self.BINS, 0.9, 0.3, width / 3.0, height / 3.0, 30.0, (4, 4))
         batch = img.reshape([1] * max(4 - img.ndim, 0) + list(img.shape))
-        each = [len(batch)] + [1] * (batch.ndim - 1)
-        kept = shares_of(self.alpha, 2, len(batch))
-        shares = shares_of(self.alpha, self.mixture_width, len(batch)) * kept[:, 1:]
-        mixed = kept[:, 0].reshape(each) * batch
-        for i in range(self.mixture_width):
-            changed = batch
-            deep = self.chain_depth
-            for _ in range(deep if deep > 0 else within(1, 4)):
-                name, magnitude = self.draw(space, self._index)
-                changed = self.change(changed, name, magnitude, fill)
-            mixed.add_(shares[:, i].reshape(each) * changed)
+
+        def change(x):
+            name, magnitude = self.draw(space, self._index)
+            return self.change(x, name, magnitude, fill)
+
+        mixed = mixed_with_changed(batch, self, change)
         mixed = mixed.reshape(img.shape).to(img.dtype)
         return mixed if isinstance(orig_img, Tensor) else F.to_pil_image(mixed)
 

@@ -6,7 +6,10 @@ from rushlight.tensor import Tensor
 from rushlight.vision.transforms import functional as F
 from rushlight.vision.transforms.functional import InterpolationMode
 
-__all__ = ["ImageClassification", "ObjectDetection", "SemanticSegmentation"]
+__all__ = [
+    "ImageClassification", "ObjectDetection", "OpticalFlow", "SemanticSegmentation",
+    "VideoClassification",
+]  # fmt: skip
 
 
 class ImageClassification(nn.Module):
@@ -73,6 +76,29 @@ class ObjectDetection(nn.Module):
         return "Takes a Pillow image or a tensor (..., C, H, W). It is scaled to [0.0, 1.0]."
 
 
+class OpticalFlow(nn.Module):
+    """Scales the values of two images to -1 to 1.
+
+    Shape: two Pillow images, or tensors (..., 3, H, W) → a pair of (..., 3, H, W), float32.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.presets import OpticalFlow
+    >>> black = torch.zeros(3, 1, 1, dtype=torch.uint8)
+    >>> OpticalFlow()(black, black + 255)[1].flatten()
+    tensor([1., 1., 1.])
+    """
+
+    def forward(self, img1, img2):
+        images = [img if isinstance(img, Tensor) else F.pil_to_tensor(img) for img in (img1, img2)]
+        images = [F.convert_image_dtype(img, torch.float32) for img in images]
+        half = [0.5] * 3
+        return tuple([F.normalize(img, half, half).contiguous() for img in images])
+
+    def describe(self):
+        """What the transform does, in words."""
+        return "Takes two Pillow images or tensors (..., C, H, W). They are scaled to [-1.0, 1.0]."
+
+
 class SemanticSegmentation(nn.Module):
     """Resizes the image, scales the values to 0 to 1, and normalises them.
 
@@ -112,4 +138,48 @@ class SemanticSegmentation(nn.Module):
             f"Takes a Pillow image or a tensor (..., C, H, W). It is resized to {self.resize_size} "
             f"by {self.interpolation}, scaled to [0.0, 1.0], and normalised with "
             f"mean={self.mean} and std={self.std}."
+        )
+
+
+class VideoClassification(nn.Module):
+    """Resizes the frames, crops the middle, scales the values to 0 to 1, and normalises them.
+
+    Shape: vid: (..., T, 3, H, W) → (..., 3, T, crop_size), float32.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.models.video import R3D_18_Weights
+    >>> R3D_18_Weights.DEFAULT.transforms()(torch.zeros(4, 3, 120, 160)).shape
+    torch.Size([3, 4, 112, 112])
+    """
+
+    def __init__(
+        self, *, crop_size, resize_size, mean=(0.43216, 0.394666, 0.37645),
+        std=(0.22803, 0.22145, 0.216989), interpolation=InterpolationMode.BILINEAR,
+    ):  # fmt: skip
+        super().__init__()
+        self.crop_size = list(crop_size)
+        self.resize_size = list(resize_size)
+        self.mean = list(mean)
+        self.std = list(std)
+        self.interpolation = interpolation
+
+    def forward(self, vid):
+        frames = vid.reshape(-1, *vid.shape[-3:])
+        # Trained models were measured on frames that were resized without antialiasing.
+        frames = F.resize(frames, self.resize_size, self.interpolation, antialias=False)
+        frames = F.convert_image_dtype(F.center_crop(frames, self.crop_size), torch.float32)
+        frames = F.normalize(frames, self.mean, self.std)
+        return frames.reshape(*vid.shape[:-2], *frames.shape[-2:]).transpose(-3, -4)
+
+    def __repr__(self):
+        names = ("crop_size", "resize_size", "mean", "std", "interpolation")
+        lines = [f"\n    {name}={getattr(self, name)}" for name in names]
+        return f"{type(self).__name__}({''.join(lines)}\n)"
+
+    def describe(self):
+        """What the transform does, in words."""
+        return (
+            f"Takes a tensor (..., T, C, H, W). Its frames are resized to {self.resize_size} by "
+            f"{self.interpolation}, cropped to {self.crop_size}, scaled to [0.0, 1.0], and "
+            f"normalised with mean={self.mean} and std={self.std}; channels come before frames."
         )

@@ -3,7 +3,7 @@
 import rushlight as torch
 from rushlight import nn
 
-__all__ = ["AnchorGenerator", "ImageList"]
+__all__ = ["AnchorGenerator", "DefaultBoxGenerator", "ImageList"]
 
 
 class ImageList:
@@ -77,3 +77,72 @@ class AnchorGenerator(nn.Module):
         self.set_cell_anchors(feature_maps[0].dtype, feature_maps[0].device)
         together = torch.cat(self.grid_anchors(grids, strides))
         return [together for _ in image_list.image_sizes]
+
+
+class DefaultBoxGenerator(nn.Module):
+    """Makes boxes of several shapes at each place of feature maps, in parts of the image's size.
+
+    ``aspect_ratios`` has a list for each map: ratios of the sides, each of which stands for two
+    boxes; there are two squares besides. ``scales`` has the sides of each map's boxes and of one
+    more map; by default they grow evenly from ``min_ratio`` to ``max_ratio``. ``steps`` has the
+    pixels between a map's places; by default the places divide the image evenly. With ``clip``, no
+    side is longer than the image.
+    """
+
+    def __init__(
+        self, aspect_ratios, min_ratio=0.15, max_ratio=0.9, scales=None, steps=None, clip=True
+    ):
+        super().__init__()
+        count = len(aspect_ratios)
+        if steps is not None and len(steps) != count:
+            raise AssertionError(f"{len(steps)} steps were given for {count} aspect_ratios")
+        self.aspect_ratios, self.steps, self.clip = aspect_ratios, steps, clip
+        if scales is None and count == 1:
+            scales = [min_ratio, max_ratio]
+        elif scales is None:
+            span = max_ratio - min_ratio
+            scales = [*[min_ratio + span * k / (count - 1.0) for k in range(count)], 1.0]
+        self.scales = scales
+        self._wh_pairs = [self._sides(k) for k in range(count)]
+
+    def _sides(self, k):
+        """The widths and heights (N, 2) of the boxes of map ``k``."""
+        side, between = self.scales[k], (self.scales[k] * self.scales[k + 1]) ** 0.5
+        found = [[side, side], [between, between]]
+        for ratio in self.aspect_ratios[k]:
+            long, short = side * ratio**0.5, side / ratio**0.5
+            found += [[long, short], [short, long]]
+        return torch.as_tensor(found, dtype=torch.float32)
+
+    def num_anchors_per_location(self):
+        """The number of boxes at a place of each map."""
+        return [2 + 2 * len(ratios) for ratios in self.aspect_ratios]
+
+    def _grid(self, k, size, image_size):
+        """The boxes of map ``k``: centres and sides, (N, 4)."""
+        places = size
+        if self.steps is not None:
+            places = [pixels / self.steps[k] for pixels in image_size]
+        y, x = ((torch.arange(n) + 0.5) / of for n, of in zip(size, places, strict=True))
+        y, x = torch.meshgrid(y.float(), x.float(), indexing="ij")
+        sides = self._wh_pairs[k].clamp(0, 1) if self.clip else self._wh_pairs[k]
+        centres = torch.stack([x.reshape(-1), y.reshape(-1)], 1)
+        centres = centres.repeat_interleave(len(sides), 0)
+        return torch.cat([centres, sides.repeat(size[0] * size[1], 1)], 1)
+
+    def forward(self, image_list, feature_maps):
+        height, width = image_list.tensors.shape[-2:]
+        grids = [
+            self._grid(k, tuple(x.shape[-2:]), (height, width)) for k, x in enumerate(feature_maps)
+        ]
+        boxes = torch.cat(grids).to(feature_maps[0].dtype)
+        centres, half = boxes[:, :2], 0.5 * boxes[:, 2:]
+        size = torch.tensor([width, height, width, height], dtype=boxes.dtype)
+        return [torch.cat([centres - half, centres + half], 1) * size
+                for _ in image_list.image_sizes]  # fmt: skip
+
+    def __repr__(self):
+        return (
+            f"{type(self).__name__}(aspect_ratios={self.aspect_ratios}, clip={self.clip}, "
+            f"scales={self.scales}, steps={self.steps})"
+        )

@@ -88,16 +88,21 @@ def stages_of(features):
     return [0, *inner, len(features) - 1]
 
 
-def mobilenet_fpn(backbone, trainable, fpn=True, returned_layers=None, extra_blocks=None):
-    """A pyramid on the stages of a MobileNet, or, without ``fpn``, its last map."""
-    features = backbone.features
-    stages = stages_of(features)
+def freeze(features, stages, trainable):
+    """Freeze ``features`` but for the last ``trainable`` of the stages that begin at ``stages``."""
     if not 0 <= trainable <= len(stages):
         raise ValueError(f"Trainable layers should be from 0 to {len(stages)}, got {trainable}")
     frozen = len(features) if trainable == 0 else stages[len(stages) - trainable]
     for block in features[:frozen]:
         for parameter in block.parameters():
             parameter.requires_grad_(False)
+
+
+def mobilenet_fpn(backbone, trainable, fpn=True, returned_layers=None, extra_blocks=None):
+    """A pyramid on the stages of a MobileNet, or, without ``fpn``, its last map."""
+    features = backbone.features
+    stages = stages_of(features)
+    freeze(features, stages, trainable)
     if not fpn:
         head = nn.Sequential(features, nn.Conv2d(features[-1].out_channels, 256, 1))
         vars(head)["out_channels"] = 256

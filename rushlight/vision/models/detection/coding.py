@@ -13,7 +13,7 @@ from rushlight.vision.ops import (
 
 __all__ = [
     "BalancedPositiveNegativeSampler", "BoxCoder", "BoxLinearCoder", "Matcher", "SSDMatcher",
-    "box_loss", "overwrite_eps",
+    "box_loss", "overwrite_eps", "retrieve_out_channels",
 ]  # fmt: skip
 
 
@@ -169,6 +169,19 @@ def overwrite_eps(model, eps):
     for module in model.modules():
         if isinstance(module, FrozenBatchNorm2d):
             module.eps = eps
+
+
+def retrieve_out_channels(model, size):
+    """The channels of each map of a backbone, found by a run on an image of (width, height)."""
+    told = getattr(model, "out_channels", None)
+    if isinstance(told, (list, tuple)):
+        return told
+    training = model.training
+    with torch.no_grad():
+        found = model.eval()(torch.zeros(1, 3, size[1], size[0]))
+    model.train(training)
+    maps = [found] if isinstance(found, torch.Tensor) else found.values()
+    return [each.shape[1] for each in maps]
 
 
 _IOU_LOSSES = {

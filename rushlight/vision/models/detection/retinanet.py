@@ -8,14 +8,12 @@ from rushlight import nn
 from rushlight.vision import ops
 from rushlight.vision.models.detection.anchor_utils import AnchorGenerator
 from rushlight.vision.models.detection.coding import BoxCoder, Matcher, box_loss
-from rushlight.vision.models.detection.faster_rcnn import resnet50_pyramid
-from rushlight.vision.models.detection.generalized_rcnn import Detector
+from rushlight.vision.models.detection.one_stage import OneStage, check_parts, deep_pyramid
 from rushlight.vision.models.detection.rpn import flat
 from rushlight.vision.models.detection.transform import GeneralizedRCNNTransform
 from rushlight.vision.models.detection.weights import published, trained
 from rushlight.vision.models.registry import builder
 from rushlight.vision.models.resnet import ResNet50_Weights
-from rushlight.vision.ops.feature_pyramid_network import LastLevelP6P7
 
 __all__ = [
     "RetinaNet", "RetinaNet_ResNet50_FPN_V2_Weights", "RetinaNet_ResNet50_FPN_Weights",
@@ -155,7 +153,7 @@ class RetinaNetHead(nn.Module):
         }  # fmt: skip
 
 
-class RetinaNet(Detector):
+class RetinaNet(OneStage):
     """Finds objects' boxes and classes, in one stage.
 
     Shape: a list of (3, H, W) → in training, with a list of dicts of "boxes" (N, 4) and "labels"
@@ -194,16 +192,7 @@ class RetinaNet(Detector):
         topk_candidates=1000, **kwargs,
     ):  # fmt: skip
         super().__init__()
-        if not hasattr(backbone, "out_channels"):
-            raise ValueError(
-                "backbone should contain an attribute out_channels specifying the number of output "
-                "channels (assumed to be the same for all the levels)"
-            )
-        if not isinstance(anchor_generator, (AnchorGenerator, type(None))):
-            raise TypeError(
-                "anchor_generator should be of type AnchorGenerator or None instead of "
-                f"{type(anchor_generator)}"
-            )
+        check_parts(backbone, anchor_generator)
         self.backbone = backbone
         self.anchor_generator = anchor_generator or default_anchors()
         count = self.anchor_generator.num_anchors_per_location()[0]
@@ -227,49 +216,6 @@ class RetinaNet(Detector):
         ]
         return self.head.compute_loss(targets, head_outputs, anchors, matched)
 
-    def detect(self, images, features, targets):
-        """(detections, losses)."""
-        maps = list(features.values())
-        outputs = self.head(maps)
-        anchors = self.anchor_generator(images, maps)
-        if self.training:
-            return [], self.compute_loss(targets, outputs, anchors)
-        places = [x.shape[2] * x.shape[3] for x in maps]
-        each = outputs["cls_logits"].shape[1] // sum(places)
-        levels = [place * each for place in places]
-        return [
-            self._best(
-                {name: output[i].split(levels) for name, output in outputs.items()},
-                own.split(levels), shape,
-            )
-            for i, (own, shape) in enumerate(zip(anchors, images.image_sizes, strict=True))
-        ], {}  # fmt: skip
-
-    def _scores(self, outputs, level):
-        """The scores of one map's anchors."""
-        return torch.sigmoid(outputs["cls_logits"][level])
-
-    def _decoded(self, codes, anchors):
-        return self.box_coder.decode_single(codes, anchors)
-
-    def _best(self, outputs, anchors, shape):
-        """The detections of one image."""
-        found: tuple[list, list, list] = ([], [], [])
-        for level, own in enumerate(anchors):
-            scores = self._scores(outputs, level)
-            classes, scores = scores.shape[-1], scores.flatten()
-            places = torch.where(scores > self.score_thresh)[0]
-            best, order = scores[places].topk(min(self.topk_candidates, len(places)))
-            places = places[order]
-            rows = torch.div(places, classes, rounding_mode="floor")
-            boxes = self._decoded(outputs["bbox_regression"][level][rows], own[rows])
-            parts = ops.clip_boxes_to_image(boxes, shape), best, places % classes
-            for together, part in zip(found, parts, strict=True):
-                together.append(part)
-        boxes, scores, labels = (torch.cat(parts) for parts in found)
-        kept = ops.batched_nms(boxes, scores, labels, self.nms_thresh)[: self.detections_per_img]
-        return {"boxes": boxes[kept], "scores": scores[kept], "labels": labels[kept]}
-
 
 @builder(RetinaNet_ResNet50_FPN_Weights, trained, "COCO_V1")
 def retinanet_resnet50_fpn(
@@ -282,10 +228,7 @@ def retinanet_resnet50_fpn(
     >>> len(retinanet_resnet50_fpn.weights.DEFAULT.meta["categories"])
     91
     """
-    body = resnet50_pyramid(
-        weights_backbone, trainable_backbone_layers, is_trained, returned_layers=[2, 3, 4],
-        extra_blocks=partial(LastLevelP6P7, 256, 256),
-    )  # fmt: skip
+    body = deep_pyramid(weights_backbone, trainable_backbone_layers, is_trained)
     return RetinaNet(body, num_classes, **options)
 
 
@@ -302,10 +245,7 @@ def retinanet_resnet50_fpn_v2(
     >>> len(retinanet_resnet50_fpn_v2.weights.DEFAULT.meta["categories"])
     91
     """
-    body = resnet50_pyramid(
-        weights_backbone, trainable_backbone_layers, is_trained, frozen=False,
-        returned_layers=[2, 3, 4], extra_blocks=partial(LastLevelP6P7, 2048, 256),
-    )  # fmt: skip
+    body = deep_pyramid(weights_backbone, trainable_backbone_layers, is_trained, 2048, False)
     anchors = default_anchors()
     head = RetinaNetHead(
         body.out_channels, anchors.num_anchors_per_location()[0], num_classes,

@@ -8,11 +8,11 @@ from rushlight.vision.images import is_pil
 from rushlight.vision.transforms.auto import (
     COLOURS,
     AutoAugmentPolicy,
+    mixed_with_changed,
     operations,
-    shares_of,
     space_of,
 )
-from rushlight.vision.transforms.draws import below, between, within
+from rushlight.vision.transforms.draws import below, between
 from rushlight.vision.transforms.functional.convert import largest
 from rushlight.vision.transforms.policies import POLICIES
 from rushlight.vision.transforms.v2 import functional as F
@@ -241,19 +241,10 @@ class AugMix(_Drawn):
         plain = F.pil_to_tensor(image) if is_pil(image) else image.as_subclass(Tensor)
         dims = 5 if isinstance(image, tv_tensors.Video) else 4
         batch = plain.reshape([1] * max(dims - plain.ndim, 0) + list(plain.shape))
-        mixed = self._mixed(batch, space).reshape(plain.shape).to(plain.dtype)
+        mixed = mixed_with_changed(
+            batch, self, lambda x: self.drawn(x, space, lambda: below(self.severity))
+        )
+        mixed = mixed.reshape(plain.shape).to(plain.dtype)
         if is_pil(image):
             return F.to_pil_image(mixed)
         return mixed if is_pure_tensor(image) else tv_tensors.wrap(mixed, like=image)
-
-    def _mixed(self, batch, space):
-        each = [len(batch)] + [1] * (batch.ndim - 1)
-        kept = shares_of(self.alpha, 2, len(batch))
-        shares = shares_of(self.alpha, self.mixture_width, len(batch)) * kept[:, 1:]
-        mixed = kept[:, 0].reshape(each) * batch
-        for i in range(self.mixture_width):
-            changed = batch
-            for _ in range(self.chain_depth if self.chain_depth > 0 else within(1, 4)):
-                changed = self.drawn(changed, space, lambda: below(self.severity))
-            mixed = mixed + shares[:, i].reshape(each) * changed
-        return mixed

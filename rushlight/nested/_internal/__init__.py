@@ -1,0 +1,1 @@
+"""PyTorch's inner modules of nested tensors, by the names that libraries import."""
