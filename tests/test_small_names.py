@@ -66,18 +66,7 @@ def test_names_that_libraries_take_from_inside():
         assert torch.autograd._profiler_enabled()
 
 
-def test_first_constructors_of_other_layouts_and_places():
-    x = torch.sparse.FloatTensor(torch.tensor([[0, 1], [1, 0]]), torch.tensor([1.0, 2.0]))
-    assert x.to_dense().tolist() == [[0, 1], [2, 0]] and torch.sparse.FloatTensor().shape == (0,)
-    assert isinstance(x, torch.sparse.FloatTensor) and not isinstance(x, torch.sparse.LongTensor)
-    assert not isinstance(torch.ones(1), torch.sparse.FloatTensor)
-    assert x.type(torch.sparse.DoubleTensor).dtype is torch.float64
-    with pytest.raises(TypeError, match="invalid combination"):
-        torch.sparse.FloatTensor(torch.ones(2))
-    assert not isinstance(torch.ones(1), torch.cuda.FloatTensor)
-    if not torch.cuda.is_available():
-        with pytest.raises(TypeError, match=r"torch\.cuda\.HalfTensor not available"):
-            torch.cuda.HalfTensor(3)
+def test_removed_functions_name_the_new_ones():
     for name in ("eig", "lstsq", "matrix_rank", "solve", "symeig"):
         with pytest.raises(RuntimeError, match=rf"now removed\. torch\.{name}: use torch\.linalg"):
             getattr(torch, name)(torch.eye(2))

@@ -33,12 +33,3 @@ def __getattr__(name):
 
 
 container.bind_in_place()
-
-
-def __getattr__(name):
-    if name.endswith("Tensor"):  # the first constructors, such as FloatTensor
-        from rushlight.sparse.legacy import TYPES
-
-        if name in TYPES:
-            return TYPES[name]
-    raise AttributeError(f"module 'rushlight.sparse' has no attribute {name!r}")

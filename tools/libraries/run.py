@@ -7,8 +7,8 @@
 
 Each file in ``cases/GROUP/`` is a real use of a library. A group's libraries are installed into a
 fresh environment, which ``rushlight adopt`` has given rushlight for its torch. pip brings no torch.
-Needs: pip, and a network that reaches PyPI. The exit code is 3 if a library differs, and another one
-if the libraries could not be installed or a case took too long.
+Needs: pip, and a network that reaches PyPI. The exit code is 3 if a library differs, and 1 if the
+libraries could not be installed or a case took too long.
 """
 
 import argparse

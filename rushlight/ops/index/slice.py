@@ -1,5 +1,7 @@
 """Basic indexing as views: ints, slices, None and Ellipsis, with PyTorch's strides."""
 
+from typing import Any
+
 import numpy as np
 from numpy import ndarray
 
@@ -109,7 +111,7 @@ def basic(name, grad_name, **options):
 
 # These are the same operation. Their names, and the names of their nodes, are as in PyTorch.
 SELECT = basic("select_index", "SelectBackward0")
-SLICE = basic("slice_index", "SliceBackward0")
+SLICE: Any = basic("slice_index", "SliceBackward0")
 UNSQUEEZE = basic("unsqueeze_index", "UnsqueezeBackward0")
 ALIAS = basic("alias_index", "AliasBackward0")
 

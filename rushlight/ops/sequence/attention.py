@@ -259,27 +259,19 @@ def attention_of(
         if enable_gqa:
             key, value = _shared(query, key, value)
         found = _attention(query, key, value, attn_mask, noise, scale=scale, causal=is_causal)
-<<<<<<< HEAD
+        found = found.to(query.dtype)  # a float32 mask makes half precision float32
         return _laid_as(query, found) if one else found
-=======
-        return _laid_as(query, found.to(query.dtype))  # a float32 mask makes half precision float32
->>>>>>> u
 
     def written_out(query, key, value, noise):  # a float32 mask may meet half precision
         if enable_gqa:
             key, value = _shared(query, key, value)
         return _attended(query, key, value, attn_mask, noise, scale, is_causal)
 
-<<<<<<< HEAD
-    found = rounded_once(written_out, query, key, value, attn_mask, noise)
+    found = rounded_once(written_out, query, key, value, noise)
     if not one:
         return found
     found = _laid_as(query, found)
     if found.node is not None:
-=======
-    found = _laid_as(query, rounded_once(written_out, query, key, value, noise))
-    if found.node is not None and _is_one_operation(query, key, value, attn_mask, noise):
->>>>>>> u
         watch(found, query, key, value, found)
     return found
 
