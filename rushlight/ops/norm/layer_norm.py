@@ -15,6 +15,7 @@ from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.kinds import kernel, like_first
 from rushlight.ops.core.rules import total
 from rushlight.ops.norm import standardize
+from rushlight.strides import channels_order
 from rushlight.tensor import Tensor
 
 __all__ = ["group_norm", "layer_norm", "rms_norm"]
@@ -323,4 +324,6 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
             "group_norm: Expected more than 1 value per channel when training, got input size "
             f"{list(x.shape)}"
         )
+    if not input.is_contiguous() and channels_order([x]) is None:
+        input = input.contiguous()  # as in PyTorch, which therefore saves a copy
     return apply(_group_norm.op, (input, weight, bias), {"groups": num_groups, "eps": eps})
