@@ -237,7 +237,8 @@ class UntypedStorage(StorageBase):
     """
 
     # _owner   the array that owns the memory
-    # _holder  the tensor that was asked for its storage, or None; it follows when memory grows
+    # _holder  a weak reference to the tensor that was asked for its storage, which follows when
+    #          the memory grows; or None
     __slots__ = ("_holder", "_owner")
 
     def __init__(self, source=0, *, device=None):
@@ -361,7 +362,7 @@ class UntypedStorage(StorageBase):
     def _grow(self, memory, nbytes):
         grown = np.empty(nbytes, np.uint8)
         grown[: memory.size] = memory
-        holder = self._holder
+        holder = self._holder() if self._holder is not None else None
         if holder is not None and owner(holder._array) is self._owner:
             late.move_memory(holder, grown)
             grown = owner(holder._array)

@@ -1,5 +1,7 @@
 """Tensors as Python values: sizes and addresses, numbers, lists, iteration, printing."""
 
+import weakref
+
 import numpy as np
 
 import rushlight.dtype as dtypes
@@ -192,7 +194,7 @@ def untyped_storage(self):
     if is_remote(self):
         return RemoteStorage(self._array.memory)
     found = Storage(self._array)
-    found._holder = self
+    found._holder = weakref.ref(self)
     return found
 
 
