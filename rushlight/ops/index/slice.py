@@ -92,8 +92,6 @@ def placed(base, value, index):
 
 
 embed.lower(lambda x, shape, index: placed(x.new_zeros(shape), x, index))
-# Indices of a trace may have negative steps, which ``Tensor.__getitem__`` refuses.
-embed.grad(x=lambda g, index: g[index] if type(g) is ndarray else SLICE.call(g, index=index))
 
 
 def _embedded(g, x_shape, index):
@@ -114,6 +112,9 @@ SELECT = basic("select_index", "SelectBackward0")
 SLICE: Any = basic("slice_index", "SliceBackward0")
 UNSQUEEZE = basic("unsqueeze_index", "UnsqueezeBackward0")
 ALIAS = basic("alias_index", "AliasBackward0")
+
+# Indices of a trace may have negative steps, which ``Tensor.__getitem__`` refuses.
+embed.grad(x=lambda g, index: g[index] if type(g) is ndarray else SLICE.call(g, index=index))
 
 
 def look(x, op, index):

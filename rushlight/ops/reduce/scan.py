@@ -6,7 +6,8 @@ from math import prod
 import numpy as np
 
 import rushlight.dtype as dtypes
-from rushlight import shapes
+from rushlight import late, shapes
+from rushlight.autograd import mode
 from rushlight.backend import native
 from rushlight.backend.sizes import large_from
 from rushlight.dtype import COMPLEX_KINDS
@@ -178,9 +179,15 @@ def logcumsumexp(xp, x, *, dim):
 logcumsumexp.lower_on_devices(lambda x, dim: doubled(x, dim, logaddexp) if x.shape else x.clone())
 
 
+#: Up to as many elements of a matrix of weights the gradient of ``logcumsumexp`` is linear in g.
+_MATRIX = 1 << 24
+
+
 def _logcumsumexp_slope(g, x, out, dim):
     if not x.shape:
         return g
+    if isinstance(g, Tensor) and mode.records() and g.numel() * x.shape[dim] <= _MATRIX:
+        return _weighted(g, x, out, dim)  # logarithms have no derivative where g is 0
     exp = (lambda v: v.exp()) if isinstance(x, Tensor) else np.exp
     lowest = -float(np.finfo(np.float32).max)
 
@@ -194,6 +201,15 @@ def _logcumsumexp_slope(g, x, out, dim):
         return conj(share(g != 0, log(conj(g))))
     size = log(abs(g))
     return share(g > 0, size) - share(g < 0, size)
+
+
+def _weighted(g, x, out, dim):
+    """Σ g[j] exp(x[i] - out[j]) over j ≥ i: a product by a matrix of weights that are at most 1."""
+    n = x.shape[dim]
+    g, x, out = [t.movedim(dim, -1) for t in (g, x, out)]
+    earlier = late.framework.ones(n, n, dtype=dtypes.bool, device=x.device).tril(-1)
+    sizes = (x.unsqueeze(-1) - out.unsqueeze(-2)).masked_fill(earlier, -np.inf)
+    return (conj(sizes.exp()) * g.unsqueeze(-2)).sum(-1).movedim(-1, dim)
 
 
 def _flipped(x, dim):
