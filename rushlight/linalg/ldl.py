@@ -188,9 +188,8 @@ def _divided(LD, pairs, B, hermitian):
     """Return D⁻¹·B. Blocks of two rows are scaled by their element off the diagonal."""
     first, second = np.array(pairs, int), np.array(pairs, int) + 1
     diagonal = np.diagonal(LD)[:, None]
-    diagonal = diagonal.real if hermitian else diagonal  # LAPACK's routine reads no more
     with np.errstate(all="ignore"):
-        X = B / diagonal
+        X = B / (diagonal.real if hermitian else diagonal)  # LAPACK's routine reads no more
         below = LD[second, first][:, None]
         right = below.conj() if hermitian else below
         a, d = diagonal[first] / right, diagonal[second] / below

@@ -187,6 +187,7 @@ def before_the_end(case, ours, theirs):
 BY_NAME = {
     "pow": (("value", "input changed", "gradient"), zero_to_zero),
     "__pow__": (("value", "gradient"), zero_to_zero),
+    "float_power": (("value", "input changed", "gradient"), zero_to_zero),
     "__rpow__": (("value", "gradient"), zero_to_zero),
     "zeta": (("value", "input changed", "gradient"), at_infinity),
     "polygamma": (("value", "input changed", "gradient"), nearer_to_poles),

@@ -8,7 +8,7 @@ from math import inf, nan
 import numpy as np
 
 import rushlight
-from tests.search.operations.case import Name, incoming
+from tests.search.operations.case import Name, dense, incoming
 from tests.search.operations.reasons import is_excused
 from tests.search.programs.comparing import Difference, mismatch
 from tests.search.programs.scopes import (
@@ -263,9 +263,10 @@ class _Comparison:
             apart = ~(np.isfinite(wide(found)) & np.isfinite(wide(want)))
             found = np.where(apart, want, found)
         noisy = []
-        for other in self.noisy():
+        for k, other in enumerate(self.noisy()):
             try:
-                noisy.append(part(other))
+                if k <= _NOISES or part(other).shape == want.shape:
+                    noisy.append(part(other))
             except (IndexError, TypeError):  # noise makes it another result, or an error
                 return None
         wrong = mismatch(found, want, noisy, _DIGITS * floor, _DIGITS)
@@ -297,9 +298,10 @@ class _Comparison:
     def noisy(self):
         """Outcomes of PyTorch's: a second one, and those of inputs that differ in the last digits."""
         if self.others is None:
+            cases = [self.case, _unshared(self.case)] if self.theirs.shares else [self.case]
             self.others = [
                 run(torch, self.case),
-                *(run(torch, self.case, k + 1) for k in range(_NOISES)),
+                *(run(torch, case, k + 1) for case in cases for k in range(_NOISES)),
             ]
         return self.others
 
@@ -345,6 +347,17 @@ def _may_overflow(case):
     numbers = [(float(np.abs(v)), _HUGE.get(x.dtype, 1e9)) for x in case.inputs for v in x.data]
     numbers += [(abs(v), 1e9) for _, v in case.named if isinstance(v, float)]
     return any(limit < v < inf for v, limit in numbers)
+
+
+def _unshared(case):
+    """The case with inputs whose elements have places of their own, so that each has its own noise."""
+
+    def alone(x):
+        at = x.offset + sum(np.indices(x.size)[d] * s for d, s in enumerate(x.stride))
+        data = tuple([x.data[i] for i in np.ravel(at)]) if x.numel else ()
+        return replace(x, data=data, stride=dense(x.size), offset=0)
+
+    return replace(case, inputs=tuple(map(alone, case.inputs)))
 
 
 def _doubled(case):
