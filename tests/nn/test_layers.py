@@ -318,14 +318,14 @@ def test_first_values_are_as_recorded(expression):
 
 
 def test_group_norm_saves_a_copy_of_what_lies_in_another_order():
-    x = torch.rand(6, 4, requires_grad=True)
+    x = rushlight.rand(6, 4, requires_grad=True)
     turned = x.t() * 1
-    y = torch.nn.functional.group_norm(turned, 2)
+    y = rushlight.nn.functional.group_norm(turned, 2)
     turned.add_(1)
     y.sum().backward()
     assert x.grad is not None and y.is_contiguous()
     straight = x * 1
-    y = torch.nn.functional.group_norm(straight, 2)
+    y = rushlight.nn.functional.group_norm(straight, 2)
     straight.add_(1)
     with pytest.raises(RuntimeError, match="inplace operation"):
         y.sum().backward()
