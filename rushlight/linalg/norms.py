@@ -6,6 +6,7 @@ from rushlight.linalg.checks import check_floats, check_matrices, check_square
 from rushlight.linalg.inverse import inv_ex
 from rushlight.linalg.svd import svdvals
 from rushlight.ops.core.outputs import store
+from rushlight.ops.core.promotion import as_number
 from rushlight.ops.reduce.vector_norm import INF
 from rushlight.ops.reduce.vector_norm import vector_norm as _vector_norm
 
@@ -46,7 +47,7 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
     tensor(5.)
     """
     x = _converted("linalg.vector_norm", x, dtype)
-    return _vector_norm(x, dim, keepdim, p=ord, out=out)
+    return _vector_norm(x, dim, keepdim, p=as_number(ord), out=out)
 
 
 def _extreme(x, dim, ord, keepdim=False):

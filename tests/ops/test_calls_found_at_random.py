@@ -107,6 +107,28 @@ def test_the_pivots_of_other_matrices_are_refused():
             torch.lu_unpack(LU, wrong)
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, n: torch.nn.functional.rrelu(x, n, 1e10),
+        lambda x, n: torch.nn.functional.celu(x, n),
+        lambda x, n: torch.nn.functional.alpha_dropout(x, n, True),
+        lambda x, n: torch.nn.functional.dropout1d(x[None], n, True),
+        lambda x, n: torch.nn.functional.cross_entropy(x, torch.tensor([0, 1]), label_smoothing=n),
+        lambda x, n: torch.nn.functional.lp_pool1d(x[None].abs(), n, 2),
+        lambda x, n: torch.nn.functional.embedding(torch.tensor([0]), x.clone(), max_norm=n),
+        lambda x, n: torch.linalg.vector_norm(x, n),
+    ],
+)
+def test_numbers_in_tensors_of_half_precision_are_numbers(call):
+    x, number = torch.tensor([[-1.0, 2.0], [0.0, -3.0]]), torch.tensor(0.3, dtype=torch.float16)
+    found = []
+    for n in (number, number.item()):
+        torch.manual_seed(0)
+        found.append(call(x, n))
+    torch.testing.assert_close(*found, rtol=1e-6, atol=1e-6)
+
+
 # Recurrent layers -------------------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ import warnings
 from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.half_precision import rounded_once
 from rushlight.ops.core.outputs import in_place
-from rushlight.ops.core.promotion import as_real
+from rushlight.ops.core.promotion import as_number, as_real
 from rushlight.ops.elementwise import activation
 from rushlight.ops.elementwise.activation import gelu, logsigmoid, softplus
 from rushlight.ops.elementwise.rectifier import prelu
@@ -124,7 +124,7 @@ def celu(input, alpha=1.0, inplace=False):
     >>> torch.nn.functional.celu(torch.tensor([-1.0, 2.0]), 2.0)
     tensor([-0.7869,  2.0000])
     """
-    return (celu_ if inplace else _celu)(input, alpha=alpha)
+    return (celu_ if inplace else _celu)(input, alpha=as_number(alpha))
 
 
 def rrelu(input, lower=1 / 8, upper=1 / 3, training=False, inplace=False):

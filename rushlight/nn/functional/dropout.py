@@ -4,6 +4,7 @@ import warnings
 
 from rushlight.autograd.write import check_write, write
 from rushlight.ops.core.argument_kinds import takes
+from rushlight.ops.core.promotion import as_number
 from rushlight.ops.random import dropout as _dropout
 
 __all__ = [
@@ -17,6 +18,7 @@ def _check(p):
 
 
 def _run(drop, input, p, training, inplace):
+    p = as_number(p)
     _check(p)
     if not inplace:
         return drop(input, p, training)

@@ -81,6 +81,11 @@ def as_in_half(number, dtype):
         return float(dtype.type(number))
 
 
+def as_number(x):
+    """The number in a 0-dim tensor, so that arithmetic with it is Python's; others as they are."""
+    return x.item() if isinstance(x, Tensor) else x
+
+
 def as_real(number):
     """A complex ``number`` as a real one; RuntimeError if it has an imaginary part."""
     if type(number) is not complex:

@@ -9,6 +9,7 @@ from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import LOWER, autocasts
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import elementwise, kernel
+from rushlight.ops.core.promotion import as_number
 from rushlight.ops.core.rules import where
 from rushlight.ops.elementwise.activation import leaky_relu
 from rushlight.ops.elementwise.division import real_numbers
@@ -136,6 +137,7 @@ def rrelu(input, lower=1 / 8, upper=1 / 3, training=False, generator=None):
     >>> torch.rrelu(torch.tensor([-1.0, 2.0]), 0.1, 0.3)
     tensor([-0.2000,  2.0000])
     """
+    lower, upper = as_number(lower), as_number(upper)
     for name, bound in (("lower", lower), ("upper", upper)):
         if not math.isfinite(bound):
             raise RuntimeError(f"rrelu: {name} bound must be finite, got {bound}")

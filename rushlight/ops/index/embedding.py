@@ -10,6 +10,7 @@ from rushlight.dtype import int64
 from rushlight.errors import DtypeError, IndexRangeError, ShapeError
 from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.promotion import as_number
 from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.create.filled import zeros
 from rushlight.ops.create.range import arange
@@ -256,6 +257,7 @@ def renorm_rows(weight, input, max_norm, norm_type):
             f"Got {weight.dtype} instead."
         )
     _check_kind(input)
+    max_norm, norm_type = as_number(max_norm), as_number(norm_type)
     was = mode.set_grad(False)
     try:
         found = _renormed(weight, input, max_norm=max_norm, norm_type=norm_type)

@@ -14,6 +14,7 @@ from rushlight.ops.core.autocast import SINGLE, autocasts
 from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.fast_path import FLOATS, taped
 from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.promotion import as_number
 from rushlight.ops.loss import class_indices, cross_entropy_arrays
 from rushlight.ops.loss.class_indices import class_dim
 from rushlight.ops.loss.regression import reduction_of
@@ -294,6 +295,7 @@ def cross_entropy(
     >>> torch.nn.functional.cross_entropy(x, torch.tensor([0, 1]))
     tensor(0.2201)
     """
+    label_smoothing = as_number(label_smoothing)
     if reduction == "mean" and weight is size_average is reduce is None and not label_smoothing:
         found = _short(input, target, ignore_index)
         if found is not None:
