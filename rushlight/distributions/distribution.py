@@ -135,8 +135,8 @@ class Distribution:
         if recorder() is None and not support._holds(value):
             raise ValueError(
                 f"Expected value argument ({type(value).__name__} of shape {tuple(shape)}) to be "
-                f"within the support ({support!r}) of the distribution {self!r}, but found invalid values:\n"
-                f"{value}"
+                f"within the support ({support!r}) of the distribution {self!r}, but found invalid "
+                f"values:\n{value}"
             )
 
     # Shapes -------------------------------------------------------------------------------
