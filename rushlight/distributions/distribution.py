@@ -95,7 +95,7 @@ class Distribution:
                 raise ValueError(
                     f"Expected parameter {name} ({type(value).__name__} of shape "
                     f"{tuple(value.shape)}) of distribution {self!r} to satisfy the constraint "
-                    f"{constraint!r}, but it holds\n{value}"
+                    f"{constraint!r}, but found invalid values:\n{value}"
                 )
 
     def _is_derived(self, name):
@@ -135,8 +135,8 @@ class Distribution:
         if recorder() is None and not support._holds(value):
             raise ValueError(
                 f"Expected value argument ({type(value).__name__} of shape {tuple(shape)}) to be "
-                f"within the support ({support!r}) of the distribution {self!r}, but it holds\n"
-                f"{value}"
+                f"within the support ({support!r}) of the distribution {self!r}, but found invalid "
+                f"values:\n{value}"
             )
 
     # Shapes -------------------------------------------------------------------------------

@@ -275,7 +275,8 @@ class Elementwise(Optimizer):
 
     def _is_shared(self, p):
         """True if other processes see the state of ``p``, which then stays in its memory."""
-        return any(isinstance(t, Tensor) and t.is_shared() for t in self.state[p].values())
+        own = self.state.get(p) or {}
+        return any(isinstance(t, Tensor) and t.is_shared() for t in own.values())
 
     def _step_sparse(self, plan):
         """Update the idle parameters with sparse gradients; return the other idle parameters."""

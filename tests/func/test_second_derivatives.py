@@ -15,6 +15,7 @@ FUNCTIONS = {
     "index_add": lambda p: (torch.zeros(2, dtype=p.dtype).index_add(0, INDEX, p) ** 3).sum(),
     "index_select": lambda p: (p.index_select(0, INDEX) ** 3).sum(),
     "logcumsumexp": lambda p: (p.logcumsumexp(0) * p.new_tensor([1, 0, -2])).pow(2).sum(),
+    "sinc": lambda p: ((p - 0.2).sinc() * p).sum(),
     "expand": lambda p: (p.expand(2, 3) * p.view(3, 1).expand(3, 2).T).sin().sum(),
 }
 

@@ -110,7 +110,7 @@ def test_refusals_are_pytorchs(parity, what):
 def test_messages_name_what_disagrees():
     w = rushlight.ones(2, 3, requires_grad=True)
     sgd = rushlight.optim.SGD
-    with pytest.raises(TypeError, match=r"SGD: params argument given to the optimizer should be.*Tensor of shape \(2, 3\)"):
+    with pytest.raises(TypeError, match=r"SGD: params argument.*Tensor of shape \(2, 3\)"):
         sgd(w)
     with pytest.raises(ValueError, match=r"can't optimize a non-leaf.*\(2, 3\).*MulBackward0"):
         sgd([w * 2])

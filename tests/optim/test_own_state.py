@@ -69,3 +69,11 @@ def test_rprop_takes_no_step_where_a_gradient_is_nan(compiled):
     for _ in range(2):
         call()
     assert p.tolist() == pytest.approx([1.0, 0.978, 1.022])
+
+
+def test_a_step_without_state_makes_none():
+    p = torch.nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.SGD([p], lr=0.1)
+    p.sum().backward()
+    optimizer.step()
+    assert not optimizer.state and not optimizer.state_dict()["state"]

@@ -286,3 +286,13 @@ def test_a_slope_with_a_graph_where_the_other_operand_is_a_number():
     x = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
     (slope,) = torch.autograd.grad(torch.special.xlog1py(x, 2), x, create_graph=True)
     assert slope.item() == pytest.approx(np.log(3))
+
+
+def test_derivatives_of_sinc_at_0():
+    x = torch.tensor([0.0, 1e-9, 0.5], dtype=torch.float64)
+    slope, curvature = -4 / torch.pi, 16 / torch.pi - 2 * torch.pi
+    assert torch.func.jvp(torch.sinc, (x,), (torch.ones_like(x),))[1].tolist() == pytest.approx(
+        [0, -(torch.pi**2) / 3 * 1e-9, slope]
+    )
+    second = torch.func.hessian(lambda x: x.sinc().sum())(x).diagonal()
+    assert second.tolist() == pytest.approx([-(torch.pi**2) / 3] * 2 + [curvature])
