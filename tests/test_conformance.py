@@ -11,13 +11,11 @@ from tests import conformance as c
 from tests.daily import drawn
 from tests.samples import SAMPLES
 
-#: How many samples of an operation the dear checks draw each day; the rest are long tests.
-FEW, ALL = 2, 1 << 10
-#: Of these, whose every sample takes its time, one.
-DEAR = {"grid_sample", "grid_sample_3d", "gru", "lstm"}
+#: The dear checks draw one sample of an operation each day; the rest are long tests.
+ONE, ALL = 1, 1 << 10
 
 
-def by_operation(wanted=lambda s: True, most=FEW):
+def by_operation(wanted=lambda s: True, most=ONE):
     """Parametrise by operation: a test gets samples of one, as ``samples``."""
     found = {}
     for s in SAMPLES.values():
@@ -25,7 +23,7 @@ def by_operation(wanted=lambda s: True, most=FEW):
             found.setdefault(re.sub(r"-\d+$", "", s.name), []).append(s)
     cases = []
     for name, samples in found.items():
-        chosen = drawn(samples, 1 if name in DEAR and most == FEW else most, name)
+        chosen = drawn(samples, most, name)
         rest = [s for i, s in enumerate(samples) if i not in chosen]
         cases.append(pytest.param([samples[i] for i in sorted(chosen)], id=name))
         if rest:

@@ -13,6 +13,7 @@ from rushlight.autograd import mode
 from rushlight.meta import MetaArray
 from rushlight.ops.core import inference
 from tests import conformance as c
+from tests.daily import daily
 from tests.samples import SAMPLES
 
 nn = torch.nn
@@ -258,7 +259,7 @@ def on_meta(framework, sample, **options):
         return given, c.flat(sample.call(framework, *given))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", daily(NAMES, 200, "every_operation"))
 def test_every_operation(name):
     """The shape, dtype, strides and offset of the results on the CPU, without a random number."""
     for s in [s for n, s in SAMPLES.items() if n.split("-")[0] == name]:
@@ -278,7 +279,7 @@ def test_every_operation(name):
             assert look(g) == look(w), s.name
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", daily(NAMES, 200, "every_gradient"))
 def test_every_gradient(name):
     for s in [s for n, s in SAMPLES.items() if n.split("-")[0] == name]:
         if not s.grad or s.name.startswith(READING):
