@@ -32,7 +32,9 @@ class _Saved:
         self._array = tensor._array
         self.cell = tensor.cell
         self.clock = tensor.cell[0]
-        self.index = next((i for i, o in enumerate(outputs) if o is tensor), None)
+        # A tensor that is two outputs has the node of the last one.
+        places = [i for i, o in enumerate(outputs) if o is tensor]
+        self.index = places[-1] if places else None
         self.node = tensor.node if self.index is None else None
 
     def tensor(self, owner):

@@ -424,3 +424,21 @@ def test_gradient_of_a_number_is_refused():
 
     with pytest.raises(RuntimeError, match="different than None at position 2"):
         Odd.apply(torch.ones(2, requires_grad=True), 2.0).sum().backward()
+
+
+def test_a_saved_output_that_is_returned_twice_keeps_its_history():
+    class Twice(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, a):
+            out = a * 2
+            ctx.save_for_backward(out)
+            return out, out
+
+        @staticmethod
+        def backward(ctx, g, h):
+            return ctx.saved_tensors[0] * h
+
+    x = torch.ones(2, requires_grad=True)
+    y, _ = Twice.apply(x)
+    (slope,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+    assert slope.requires_grad
