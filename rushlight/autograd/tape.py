@@ -326,7 +326,8 @@ def output(source, index, count, array):
     node.shape = array.shape
     node.dtype = array.dtype
     node.source = source
-    source.outputs = (index, count)
+    if source is not None:  # some operations have results that require grad, and no gradient
+        source.outputs = (index, count)
     node.index = index
     node.count = count
     return node

@@ -20,7 +20,7 @@ _OTHERWISE = {
 }  # fmt: skip
 #: PyTorch's own error there: an overflow, a vector's nan, the noise next to a pole.
 _SLOPES = {"digamma", "psi", "erfcx", "i0", "i0e", "i1", "i1e", "log_ndtr", "logit", "celu", "elu",
-           "selu", "hardswish"}  # fmt: skip
+           "selu", "hardswish", "sinc"}  # fmt: skip
 #: At nan their slope is 1 in PyTorch's scalar code and 0 in its vectors, so it depends on the place.
 _BUT_AT_NAN = {"hardshrink", "hardtanh", "relu6", "softshrink"}
 _VALUES = {"i0", "i1", "gelu", "modified_bessel_i0", "modified_bessel_i1", "airy_ai"}

@@ -13,7 +13,7 @@ __all__ = ["Spirv"]
 
 _I32 = ir.IntType(32)
 #: How often a module is emitted, until its labels are in order.
-_TRIES = 50
+_TRIES = 300
 #: LLVM's code generator for SPIR-V is wrong in silence after ``instcombine``.
 _PASSES = ("sroa", "simplify_cfg", "new_gvn", "dead_code_elimination", "simplify_cfg")
 

@@ -176,8 +176,10 @@ def _many(op, args, arrays, parents, params, results):
         operands = args[0] if op.variadic else args
         node = record(op, operands, arrays, parents, params, outs[0], outs)
         for i, o in enumerate(outs):
-            has_node = node is not None and OF[o._array.dtype].category > 1
-            o.node = output(node, i, len(outs), o._array) if has_node else None
+            if OF[o._array.dtype].category > 1:
+                o.node = output(node, i, len(outs), o._array)
+            else:
+                o.node = None
     return tuple(outs)
 
 
