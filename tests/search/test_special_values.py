@@ -20,9 +20,11 @@ _OTHERWISE = {
 }  # fmt: skip
 #: PyTorch's own error there: an overflow, a vector's nan, the noise next to a pole.
 _SLOPES = {"digamma", "psi", "erfcx", "i0", "i0e", "i1", "i1e", "log_ndtr", "logit", "celu", "elu",
-           "selu", "hardswish", "sinc"}  # fmt: skip
+           "selu", "hardswish"}  # fmt: skip
 #: At nan their slope is 1 in PyTorch's scalar code and 0 in its vectors, so it depends on the place.
 _BUT_AT_NAN = {"hardshrink", "hardtanh", "relu6", "softshrink"}
+#: There PyTorch's slope is the difference of two rounded numbers, which is 0.
+_BUT_NEAR_0 = {"sinc"}
 _VALUES = {"i0", "i1", "gelu", "modified_bessel_i0", "modified_bessel_i1", "airy_ai"}
 
 
@@ -87,6 +89,8 @@ def test_values_and_slopes(path, dtype):
         slopes = [got[1], want[1]]
         if name in _BUT_AT_NAN:
             slopes = [None if s is None else s[~np.isnan(NUMBERS)] for s in slopes]
+        if name in _BUT_NEAR_0:
+            slopes = [None if s is None else s[np.array(NUMBERS) != 1e-10] for s in slopes]
         if name not in _SLOPES and differs(*slopes):
             faults.append(("slope", name))
     assert found > 15 and not faults

@@ -45,8 +45,7 @@ WRITTEN = re.compile(r"([)\]]?)\.(\w+)_\(")
 def overflows(step, want, found):
     """Whether a product is infinite, 0 or infinity times 0, as the order of its factors has it.
 
-    PyTorch's complex 0 ** 0 is such a product, and so is each difference of complex numbers, which
-    dist takes; and PyTorch divides by a denormal number in its fmod.
+    PyTorch's complex 0 ** 0 is such a product; and it divides by a denormal number in its fmod.
     """
     whole = np.isfinite(found) & np.isfinite(want)
     other = bool((np.isnan(found) != np.isnan(want)).any())
@@ -54,7 +53,6 @@ def overflows(step, want, found):
     return other and (
         "prod(" in step.text
         or "fmod(" in step.text
-        or "dist(" in step.text
         or (" ** " in step.text and want.dtype.kind == "c")
     )
 
@@ -96,8 +94,8 @@ def spoils(steps, found, want, again):
     # The terms of a mean of equal operands cancel but for the rounding of each.
     if uses("lerp(") and want.dtype.itemsize == 2:
         return True
-    # Of many equal numbers, which one it takes depends on how it sorts.
-    if uses("quantile(") and np.isclose(found.sum(), want.sum(), rtol=1e-4):
+    # Of many equal numbers, which one it takes depends on how it sorts: the slopes change places.
+    if uses("quantile(") and np.allclose(np.sort(found, None), np.sort(want, None), rtol=1e-4):
         return True
     # Near 0 the terms of the slope of sinc are large and cancel.
     if uses("sinc(") and np.allclose(found, want, rtol=1e-3, atol=1e-4):

@@ -199,6 +199,12 @@ class Session:
         arrays = [self.theirs.array(n) for n in step.uses if n in self.theirs.values]
         return "copysign" in step.text and any(bool((x != x).any()) for x in arrays)
 
+    def subtracts_infinities(self, step):
+        """Whether dist gets complex infinities: PyTorch's difference multiplies them by 1 + 0j."""
+        arrays = [self.theirs.array(n) for n in step.uses if n in self.theirs.values]
+        kinds = {x.dtype.kind for x in arrays}
+        return "T.dist(" in step.text and "c" in kinds and any(np.isinf(x).any() for x in arrays)
+
     def equally_large(self, name, step):
         """Whether a value has places of many elements that are as large as PyTorch's."""
         chosen = CHOICE.search(step.text)
@@ -218,10 +224,12 @@ class Session:
             self.unsure |= {n for n in self.theirs.values if memory(n) == memory(name)}
             return "unstable"
         most = max([self.ours[n].numel() for n in step.uses if n in self.ours.values], default=0)
-        if self.copies_sign(step):
+        if self.copies_sign(step) or self.subtracts_infinities(step):
             return "unstable"
-        # PyTorch's variances are updated number by number, so their errors grow with the count.
-        grows = 1 if re.search(r"\.(var|std)(_mean)?\(", step.text) else 30
+        # PyTorch's variances are updated number by number, so their errors grow with the count. Those
+        # of single precision are computed in double.
+        updated = re.search(r"\.(var|std)(_mean)?\(", step.text) and want.dtype == np.float64
+        grows = 1 if updated else 30
         wrong = mismatch(found, want, noisy, digits=max(8, most // grows))
         if wrong and (self.shows_nan(name) or overflows(step, want, found)):
             return "unstable"
