@@ -91,12 +91,12 @@ BOXES = [
     Box(5, 1, 0, 2.3, ORANGE, "compiler",
         "torch.compile: record a call, fuse, emit\nLLVM IR, run machine code",
         "compiler _dynamo _inductor"),
-    Box(5, 1, 3.2, 5, VIOLET, "serialization", "save and load", "futures serialization"),
+    Box(5, 1, 3.2, 5, VIOLET, "serialization", "save and load", "_utils futures serialization"),
     Box(5, 1, 2.3, 3.2, GREEN, "distributions", "probability\ndistributions", "distributions"),
     Box(5, 1, 5, 6, VIOLET, "jit, cuda, …", "other names\nthat scripts use",
-        "_C _VF __config__ _functorch _guards _higher_order_ops _jit_internal _subclasses "
-        "_tensor_str _utils accelerator backends cpu cuda defaults determinism device_streams "
-        "devices jit mps mtia multiprocessing nvtx opencl private_functions quasirandom "
+        "_C _VF __config__ _functorch _guards _higher_order_ops _jit_internal _prims_common "
+        "_subclasses _tensor_str accelerator backends cpu cuda defaults determinism device_streams "
+        "devices jit mps mtia multiprocessing nvtx opencl private_functions quasirandom removed "
         "streams symbolic testing types xpu"),
     Box(4, 1, 0, 6, GREEN, "nn", "modules, functions, initialisation", "nn"),
     Box(3, 1, 0, 6, BLUE, "ops, linalg, fft, special, signal, sparse, nested, overrides",
@@ -107,14 +107,14 @@ BOXES = [
     Box(2, 2, 3, 4.5, BLUE, "random, draw", "PyTorch's\nrandom numbers", "random draw"),
     Box(2, 2, 4.5, 6, BLUE, "backend", "NumPy and SciPy, and\nthreads for large arrays", "backend"),
     Box(1, 1, 0, 3, BLUE, "tensor", "the class Tensor: an array and its history",
-        "tensor typed_storage"),
+        "tensor typed_storage utils._pytree utils._pytree_json utils._pytree_kinds "
+        "utils._pytree_nodes"),
     Box(0, 1, 0, 6, GREY,
         "errors, dtype, device, meta, shapes, strides, storage, locks, autograd.mode",
         "small files that everything above uses",
         "autograd.mode autograd.recording backend.sizes device device_array docstrings dtype "
         "errors float8 gc_pause late locks meta ours printing remote selection "
-        "serialization.atomic shaped shapes storage strides threads torch_version "
-        "utils._pytree utils._pytree_kinds utils._pytree_nodes version"),
+        "serialization.atomic shaped shapes storage strides threads torch_version version"),
 ]  # fmt: skip
 HOMES = {module: box for box in BOXES for module in box.modules.split()}
 HOMES[""] = HOMES["ops"]  # rushlight/__init__.py, which publishes the operations

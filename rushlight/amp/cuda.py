@@ -7,9 +7,9 @@
 False
 """
 
-from rushlight import cuda
 from rushlight.amp import autocast_mode
 from rushlight.amp.deprecated import deprecated_autocast, deprecated_scaler, warn
+from rushlight.device_array import drivers
 from rushlight.dtype import float16
 
 __all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd"]
@@ -20,7 +20,7 @@ GradScaler = deprecated_scaler("cuda")
 
 def amp_definitely_not_available():
     """Return whether there is no device on which CUDA's autocast could run."""
-    return not cuda.is_available()
+    return not drivers("cuda")
 
 
 def custom_fwd(fwd=None, *, cast_inputs=None):
