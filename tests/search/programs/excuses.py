@@ -85,8 +85,9 @@ def spoils(steps, found, want, again):
     # Where a slope is nan, so is that of a later key, whose weight is 0.
     if uses("is_causal=True") and np.isnan(want).any():
         return True
-    # Where a factor is 0, it leaves out the later products, whose slope may be nan.
-    if uses("cumprod(") and np.isnan(found).any():
+    # Where a factor is 0, it leaves out the later products, whose slope may be nan. The second slope
+    # of a product of all is made of such products.
+    if uses("prod(" if again else "cumprod(") and np.isnan(found).any():
         return True
     # Outside of the image the slope of a point is 0, which it multiplies.
     if uses("grid_sample(") and np.isnan(want).any():
