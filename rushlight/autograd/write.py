@@ -18,7 +18,7 @@ from rushlight.tensor import from_array
 
 __all__ = [
     "assign", "check_inference", "check_overlap", "check_write", "detached", "follow", "read_only",
-    "stamp", "write",
+    "stamp", "watched", "write",
 ]  # fmt: skip
 
 
@@ -248,3 +248,14 @@ def detached(x):
     if mode.intercept and (recording := mode.recorder()):
         recording.note_alias(t, x)
     return t
+
+
+def watched(x, others):
+    """True if a write of ``others`` into ``x`` must be recorded, by a trace or for gradients."""
+    if mode.intercept:
+        return True
+    if mode.grad_off and not mode.state.grad:
+        return False
+    if x.view_of is not None and x.view_of.root.node is not None:
+        return True
+    return x.node is not None or any(getattr(t, "node", None) is not None for t in others)

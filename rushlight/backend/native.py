@@ -49,13 +49,16 @@ def _kernels():
     return _eager or None
 
 
-def compute(op, inputs, params):
-    """The result of ``op`` on raw ``inputs``, or None if NumPy should compute the result."""
+def compute(op, inputs, params, outs=None):
+    """The result of ``op`` on raw ``inputs``, or None if NumPy should compute the result.
+
+    ``outs``: a list of the array to write the result to, which may be an input.
+    """
     least = op.least
     for x in inputs:
         if type(x) is ndarray and x.size >= least:
             kernels = _kernels()
-            return None if kernels is None else kernels.compute(op, inputs, params)
+            return None if kernels is None else kernels.compute(op, inputs, params, outs)
     return None
 
 

@@ -43,8 +43,12 @@ def _free():
     _kernels.clear()
 
 
-def compute(op, inputs, params):
-    """The result of ``op`` on arrays, or None if NumPy must compute it."""
+def compute(op, inputs, params, outs=None):
+    """The result of ``op`` on arrays, or None if NumPy must compute it.
+
+    ``outs``: for an elementwise operation, a list of the array to write the result to. It has the
+    result's shape, and may be an input.
+    """
     if op.worth is not None and not op.worth(*inputs, **params):
         return None
     if op.role in roles.CONTRACTIONS:
@@ -64,7 +68,7 @@ def compute(op, inputs, params):
             arranged = _lines(inputs, dims)
         return (op.name, repr(inner)), _closed(_recorded(op, inner), inputs), arranged
 
-    found = _run((op.name, repr(params) if params else ""), inputs, prepared)
+    found = _run((op.name, repr(params) if params else ""), inputs, prepared, outs)
     return None if found is None else found[0]
 
 
@@ -294,7 +298,7 @@ def _run(key, values, prepared, outs=None):
             _calls.clear()
         _calls[call] = known
     stream, rows, shape = known
-    if stream is None:
+    if stream is None or (outs and [o.dtype for o in outs] != [r.dtype for r in stream.results]):
         return None
     found = stream(rows, *[x for x in values if type(x) is ndarray], outs=outs)
     return found if shape is None else [r.reshape(shape) for r in found]

@@ -29,7 +29,7 @@ from rushlight.strides import (
 )
 from rushlight.tensor import Tensor
 
-__all__ = ["compute", "explain", "looks"]
+__all__ = ["compute", "explain", "keeps_floats", "looks"]
 
 _f4 = np.dtype("f4")
 _f8 = np.dtype("f8")
@@ -180,12 +180,15 @@ def _rounded_to(op, result, final):
     return result.astype(final)
 
 
-def _keeps_floats(rule, n):
-    """Whether the promotion rule leaves ``n`` arrays of float32, or of float64, unchanged."""
-    try:
-        return all(rule([np.ones(1, d)] * n).numpy is d for d in (_f4, _f8))
-    except DtypeError:
-        return False
+def keeps_floats(op):
+    """Whether ``op`` computes in float32 if all operands have it, and likewise in float64."""
+    if op.keeps_floats is None:
+        n = len(op.inputs)
+        try:
+            op.keeps_floats = all(op.dtype([np.ones(1, d)] * n).numpy is d for d in (_f4, _f8))
+        except DtypeError:
+            op.keeps_floats = False
+    return op.keeps_floats
 
 
 def _of_one_float(inputs):
@@ -207,9 +210,7 @@ def _promoted(op, inputs):
 
     ``final`` is the result's dtype if the computation has another dtype, else None.
     """
-    if op.keeps_floats is None:
-        op.keeps_floats = _keeps_floats(op.dtype, len(op.inputs))
-    if op.keeps_floats and _of_one_float(inputs):
+    if keeps_floats(op) and _of_one_float(inputs):
         return inputs, None
     try:
         common = op.dtype(inputs)

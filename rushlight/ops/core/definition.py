@@ -364,8 +364,13 @@ def _camel(name):
     return "".join([part.capitalize() for part in name.split("_")])
 
 
-def publish(call, name, public=True, method=True, inplace=False, alias=(), operator=None):
-    """Publish ``call`` as a function of ``torch``, as a method of Tensor, and by its aliases."""
+def publish(
+    call, name, public=True, method=True, inplace=False, alias=(), operator=None, direct=False
+):
+    """Publish ``call`` as a function of ``torch``, as a method of Tensor, and by its aliases.
+
+    ``inplace`` adds the in-place methods; ``direct`` is an option of ``outputs.in_place``.
+    """
     names = (name, *((alias,) if isinstance(alias, str) else alias))
     for n in names:
         if public:
@@ -373,7 +378,7 @@ def publish(call, name, public=True, method=True, inplace=False, alias=(), opera
         if method:
             setattr(Tensor, n, call)
         if inplace:
-            setattr(Tensor, n + "_", in_place(call, n + "_"))
+            setattr(Tensor, n + "_", in_place(call, n + "_", direct=direct))
             if public:
                 FUNCTIONS[n + "_"] = Tensor.__dict__[n + "_"]
     if operator:
@@ -381,16 +386,20 @@ def publish(call, name, public=True, method=True, inplace=False, alias=(), opera
 
 
 def function(
-    call=None, *, name=None, public=True, method=True, inplace=False, alias=(), **judgement
-):
+    call=None, *, name=None, public=True, method=True, inplace=False, alias=(), direct=False,
+    **judgement,
+):  # fmt: skip
     """Publish a composite: a plain Python function that calls several operations.
 
-    ``judgement``: options for the check of its arguments, see ``argument_kinds.takes``.
+    ``inplace``, ``direct``: as in ``publish``. ``judgement``: options for the check of its
+    arguments, see ``argument_kinds.takes``.
     """
     if call is None:
         return lambda f: function(
-            f, name=name, public=public, method=method, inplace=inplace, alias=alias, **judgement
-        )
+            f, name=name, public=public, method=method, inplace=inplace, alias=alias,
+            direct=direct, **judgement,
+        )  # fmt: skip
     document(takes(**judgement)(call))
-    publish(call, name or call.__name__.strip("_"), public, method, inplace, alias)
+    name = name or call.__name__.strip("_")
+    publish(call, name, public, method, inplace, alias, direct=direct)
     return call

@@ -6,9 +6,8 @@ a trace must see the write, the method copies the kernel's result into the tenso
 """
 
 from rushlight.autograd.tape import refresh
-from rushlight.autograd.write import check_overlap, check_write, read_only, stamp, write
+from rushlight.autograd.write import check_overlap, check_write, read_only, stamp, watched, write
 from rushlight.errors import ShapeError
-from rushlight.ops.tensor.copy_into import watched
 from rushlight.tensor import Tensor
 
 __all__ = ["overwrite"]

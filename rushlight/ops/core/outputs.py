@@ -12,11 +12,13 @@ from rushlight.autograd.write import (
     check_overlap,
     check_write,
     detached,
+    stamp,
     write,
 )
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, GraphError, LayoutError
 from rushlight.meta import is_meta
+from rushlight.ops.core.destination import Destination
 from rushlight.return_types import NamedResult
 from rushlight.strides import is_dense
 from rushlight.tensor import Tensor
@@ -138,10 +140,11 @@ def _refuse_types(call, x, args, kwargs):
         return
 
 
-def in_place(call, name, saves_result=False):
+def in_place(call, name, saves_result=False, direct=False):
     """The method ``name`` that writes the result of ``call`` back into its tensor.
 
     ``saves_result``: PyTorch's gradient of the method needs the result: a write to it is refused.
+    ``direct``: ``call`` takes a ``Destination`` as ``out``.
     """
 
     @wraps(call)
@@ -162,7 +165,13 @@ def in_place(call, name, saves_result=False):
         except GraphError:
             _refuse_types(call, self, args, kwargs)
             raise
-        value = call(self, *args, **kwargs)
+        if direct and Destination.suits(self, (*args, *kwargs.values())):
+            value = call(self, *args, **kwargs, out=Destination(self))
+            if type(value) is Destination:
+                stamp(self)
+                return self
+        else:
+            value = call(self, *args, **kwargs)
         if value.node is not None and value.node.saved is not None:
             _keep_overwritten(value.node, self)
         if saves_result:
@@ -172,7 +181,7 @@ def in_place(call, name, saves_result=False):
         except LayoutError:  # the product of a dense and a sparse tensor is sparse
             return write(self, value.to_dense(), name)
 
-    vars(written)["is_in_place"] = True
+    vars(written).update(is_in_place=True, is_direct=direct)
     written.__name__ = written.__qualname__ = name
     written.__doc__ = f"In-place version of ``{name[:-1]}``."
     return written

@@ -114,7 +114,7 @@ def _scaled(plain, scaled, x, y, alpha, out):
 
 
 @short
-@function(inplace=True)
+@function(inplace=True, direct=True)
 @takes_older_order
 def add(input, other, *older, alpha=1, out=None):
     """Add ``alpha · other`` to ``input``.
@@ -135,7 +135,7 @@ def add(input, other, *older, alpha=1, out=None):
 
 
 @short
-@function(inplace=True, alias="subtract")
+@function(inplace=True, alias="subtract", direct=True)
 @takes_older_order
 def sub(input, other, *older, alpha=1, out=None):
     """Subtract ``alpha · other`` from ``input``.
@@ -235,7 +235,7 @@ def mul(xp, x, y):
 mul.grad(x=lambda g, y: g * conj(y), y=lambda g, x: g * conj(x))
 
 
-@function(inplace=True)
+@function(inplace=True, direct=True)
 @takes_older_order
 def addcmul(input, tensor1, tensor2, *older, value=1, out=None):
     """Add ``value · tensor1 · tensor2`` to ``input``.
@@ -253,7 +253,7 @@ def addcmul(input, tensor1, tensor2, *older, value=1, out=None):
     """
     if older:
         tensor1, tensor2, value = scaled_order("addcmul", "value", tensor1, tensor2, *older)
-    return _addcmul(input, tensor1, tensor2, value=value, out=out)
+    return _with_value(_addcmul, (input, tensor1, tensor2), value, out)
 
 
 def _numbers(operands):
@@ -263,27 +263,21 @@ def _numbers(operands):
     return d
 
 
-def _value_of(rule):
-    """A ``prepare`` function that converts ``value`` to the dtype that ``rule`` gives."""
-
-    def prepare(x, tensor1, tensor2, *, value):
-        d = x.dtype
-        of_one_float = d is tensor1.dtype is tensor2.dtype and (d is _F4 or d is _F8)
-        common = OF[d] if of_one_float else rule([x, tensor1, tensor2])
-        return {"value": factor(value, common)}
-
-    return prepare
+def _first_three(rule):
+    return lambda operands: rule(operands[:3])
 
 
-def _plain_value(x, tensor1, tensor2, *, value):
-    """Whether ``value`` is 1; other values often change, and each would need a kernel."""
-    return value == 1
+def _with_value(op, tensors, value, out):
+    """``op(*tensors, value)``, with the number in the dtype in which ``op`` computes."""
+    if all(isinstance(t, Tensor) for t in tensors):  # if not, ``op`` raises
+        value = factor(value, op.op.dtype(tensors))
+    return op(*tensors, value, out=out)
 
 
-@elementwise(public=False, method=False, inplace=False, name="addcmul", dtype=_numbers,
-             prepare=_value_of(_numbers), tensors=("x", "tensor1", "tensor2"),
-             worth=_plain_value)  # fmt: skip
-def _addcmul(xp, x, tensor1, tensor2, *, value=1):
+@elementwise(public=False, method=False, inplace=False, name="addcmul",
+             dtype=_first_three(_numbers), tensors=("x", "tensor1", "tensor2"), exact=(3,),
+             keeps_order=(0, 1, 2))  # fmt: skip
+def _addcmul(xp, x, tensor1, tensor2, value):
     """x + value · tensor1 · tensor2."""
     return x + value * tensor1 * tensor2
 
@@ -295,7 +289,7 @@ _addcmul.grad(  # g is scaled, not the other factor, which may have a narrow int
 )
 
 
-@function(inplace=True)
+@function(inplace=True, direct=True)
 @takes_older_order
 def addcdiv(input, tensor1, tensor2, *older, value=1, out=None):
     """Add ``value · tensor1 / tensor2`` to ``input``.
@@ -317,7 +311,7 @@ def addcdiv(input, tensor1, tensor2, *older, value=1, out=None):
     """
     if older:
         tensor1, tensor2, value = scaled_order("addcdiv", "value", tensor1, tensor2, *older)
-    return _addcdiv(input, tensor1, tensor2, value=value, out=out)
+    return _with_value(_addcdiv, (input, tensor1, tensor2), value, out)
 
 
 def _no_integer_division(operands):
@@ -330,11 +324,11 @@ def _no_integer_division(operands):
 
 
 @elementwise(
-    public=False, method=False, inplace=False, name="addcdiv", dtype=_no_integer_division,
-    prepare=_value_of(_no_integer_division), tensors=("x", "tensor1", "tensor2"),
-    worth=_plain_value,
+    public=False, method=False, inplace=False, name="addcdiv",
+    dtype=_first_three(_no_integer_division), tensors=("x", "tensor1", "tensor2"), exact=(3,),
+    keeps_order=(0, 1, 2),
 )  # fmt: skip
-def _addcdiv(xp, x, tensor1, tensor2, *, value=1):
+def _addcdiv(xp, x, tensor1, tensor2, value):
     """x + value · tensor1 / tensor2."""
     return x + value * tensor1 / tensor2
 
@@ -397,7 +391,7 @@ _lerp.grad(
 )
 
 
-@function(inplace=True, kinds={"weight": "value"})
+@function(inplace=True, direct=True, kinds={"weight": "value"})
 def lerp(input, end, weight, *, out=None):
     """Interpolate linearly between ``input`` and ``end``.
 

@@ -63,7 +63,7 @@ for _op in (div_floor, div_trunc):
 
 
 @short
-@function(inplace=True, alias="divide")
+@function(inplace=True, alias="divide", direct=True)
 def div(input, other, *, rounding_mode=None, out=None):
     """Divide ``input`` by ``other``.
 
@@ -97,7 +97,7 @@ def div(input, other, *, rounding_mode=None, out=None):
 
 
 @short
-@function(inplace=True)
+@function(inplace=True, direct=True)
 def true_divide(input, other, *, out=None):
     """Divide ``input`` by ``other`` without rounding, so that integers give floats.
 

@@ -2,9 +2,15 @@
 
 import numpy as np
 
-from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
-from rushlight.autograd.write import assign, check_overlap, check_write, read_only, stamp
+from rushlight.autograd.write import (
+    assign,
+    check_overlap,
+    check_write,
+    read_only,
+    stamp,
+    watched,
+)
 from rushlight.errors import ShapeError
 from rushlight.ops.core.dispatch import overridden
 from rushlight.ops.core.kinds import kernel
@@ -79,17 +85,6 @@ def _check_stretch(shape, target):
             f"copy_: output with shape {list(target)} doesn't match the broadcast shape of the "
             f"source {list(shape)}"
         )
-
-
-def watched(x, others):
-    """True if a write of ``others`` into ``x`` must be recorded, by a trace or for gradients."""
-    if mode.intercept:
-        return True
-    if mode.grad_off and not mode.state.grad:
-        return False
-    if x.view_of is not None and x.view_of.root.node is not None:
-        return True
-    return x.node is not None or any(getattr(t, "node", None) is not None for t in others)
 
 
 def put(array, key, value, name):
