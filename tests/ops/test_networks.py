@@ -569,3 +569,16 @@ def test_a_query_that_sees_nothing_has_the_gradient_0(compiled):
         out.sum().backward()
         assert not out[0].any() and not query.grad[0].any()
         assert all(t.grad.isfinite().all() for t in (query, key, value))
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_channel_without_variance_is_normalised_to_0_if_eps_is_0(compiled):
+    def f(x):
+        out = rushlight.batch_norm(x, None, None, None, None, True, 0.1, 0.0, False)
+        return out, (out * rushlight.tensor([[1.0], [3.0], [5.0]])).sum()
+
+    x = rushlight.tensor([[1.0, 2.0], [1.0, 3.0], [1.0, 4.0]], requires_grad=True)
+    out, total = (rushlight.compile(f) if compiled else f)(x)
+    total.backward()
+    assert out[:, 0].tolist() == [0, 0, 0] and round(out[2, 1].item(), 4) == 1.2247
+    assert x.grad[:, 0].tolist() == [0, 0, 0] and x.grad.isfinite().all()

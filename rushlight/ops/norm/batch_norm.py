@@ -16,7 +16,7 @@ from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.fast_path import plain
 from rushlight.ops.core.kinds import kernel, like_first
-from rushlight.ops.core.rules import total
+from rushlight.ops.core.rules import total, where
 from rushlight.ops.norm.layer_norm import check_floats
 from rushlight.ops.norm.standardize import blocks, inner, slope, standardized
 from rushlight.remote import is_remote
@@ -45,6 +45,12 @@ def _counted(x):
 def _inverse_root(v):
     """1 / √v of an array or a tensor; nan for -inf."""
     return 1 / np.sqrt(v) if type(v) is ndarray else v.rsqrt()
+
+
+def _batch_scale(var, eps):
+    """1 / √(var + eps) of a batch's own variance; 0 where both are 0, as in PyTorch."""
+    scale = _inverse_root(var + eps)
+    return scale if eps else where(var == 0, 0, scale)
 
 
 @kernel(
@@ -119,12 +125,11 @@ def _shared(x, *others, eps):
 )  # fmt: skip
 def _batch_norm(xp, x, mean, var, weight=None, bias=None, *, eps, memo=None):
     """Normalise x by its own mean and var. The gradient includes that both depend on x."""
-    return _normalized(x, mean, var, weight, bias, eps)
+    return _normalized(x, mean, _batch_scale(var, eps), weight, bias)
 
 
-def _normalized(x, mean, var, weight, bias, eps):
+def _normalized(x, mean, scale, weight, bias):
     rows, _ = _rows(x)
-    scale = _inverse_root(var + eps)
     if weight is not None:
         scale = scale * weight
     mean, scale = _along(mean, x), _along(scale, x)
@@ -152,22 +157,22 @@ def _scaled_tensors(x, mean, scale, bias):
     return out if bias is None else out + bias
 
 
-def _hat(x, mean, var, eps):
-    """(x normalised, 1 / √(var + eps)) of tensors, shaped like ``_rows(x)``."""
-    scale = _along(_inverse_root(var + eps), x)
+def _hat(x, mean, scale):
+    """(x normalised, its scale) of tensors, shaped like ``_rows(x)``."""
+    scale = _along(scale, x)
     return (_rows(x)[0] - _along(mean, x)) * scale, scale
 
 
-def _written_out(x, mean, var, weight, bias, eps):
+def _written_out(x, mean, scale, weight, bias):
     """``_normalized`` of tensors."""
-    out, _ = _hat(x, mean, var, eps)
+    out, _ = _hat(x, mean, scale)
     if weight is not None:
         out = out * _along(weight, x)
     return (out if bias is None else out + _along(bias, x)).reshape(x.shape)
 
 
 _batch_norm.lower(lambda x, mean, var, weight, bias, eps: (
-    _written_out(x, mean, var, weight, bias, eps)
+    _written_out(x, mean, _batch_scale(var, eps), weight, bias)
 ))  # fmt: skip
 
 
@@ -195,7 +200,7 @@ def _sums(g, x, mean, memo):
 def _slope(g, x, mean, var, weight, eps, memo):
     if type(g) is not ndarray or memo is None:
         return _slope_of_tensors(g, x, mean, var, weight, eps)
-    scale, n = _inverse_root(var + eps), _counted(x)
+    scale, n = _batch_scale(var, eps), _counted(x)
     sum_g, sum_gd = _sums(g, x, mean, memo)
     slant = _along(sum_gd * (scale * scale / n), x)
     level = _along(sum_g / n, x)
@@ -227,7 +232,7 @@ def _standardized(x, mean, var, eps):
         # dependence on x.
         rows, dims = _rows(x)
         return standardized(rows, dims, eps)
-    return _hat(x, mean, var, eps)
+    return _hat(x, mean, _batch_scale(var, eps))
 
 
 def _slope_of_tensors(g, x, mean, var, weight, eps):
@@ -240,7 +245,7 @@ def _slope_of_tensors(g, x, mean, var, weight, eps):
 
 def _weight_slope(g, x, mean, var, eps, memo):
     if type(g) is ndarray and memo is not None:
-        return _sums(g, x, mean, memo)[1] * _inverse_root(var + eps)
+        return _sums(g, x, mean, memo)[1] * _batch_scale(var, eps)
     h, dims = _rows(g)
     return inner(h, _standardized(x, mean, var, eps)[0], dims).reshape(-1)
 
@@ -262,11 +267,11 @@ _batch_norm.grad(
         channels=1, by_contents=True)  # fmt: skip
 def _fixed(xp, x, mean, var, weight=None, bias=None, *, eps):
     """Normalise x by a mean and var that do not depend on x."""
-    return _normalized(x, mean, var, weight, bias, eps)
+    return _normalized(x, mean, _inverse_root(var + eps), weight, bias)
 
 
 _fixed.lower(lambda x, mean, var, weight, bias, eps: (
-    _written_out(x, mean, var, weight, bias, eps)
+    _written_out(x, mean, _inverse_root(var + eps), weight, bias)
 ))  # fmt: skip
 
 
@@ -279,7 +284,7 @@ def _fixed_slope(g, var, weight, eps):
 
 def _fixed_weight_slope(g, x, mean, var, eps):
     h, dims = _rows(g)
-    hat = (_rows(x)[0] - _along(mean, x)) * _along(_inverse_root(var + eps), x)
+    hat, _ = _hat(x, mean, _inverse_root(var + eps))
     return inner(h, hat, dims).reshape(-1)
 
 
