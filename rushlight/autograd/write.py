@@ -18,7 +18,7 @@ from rushlight.tensor import from_array
 
 __all__ = [
     "assign", "check_inference", "check_overlap", "check_write", "detached", "follow", "read_only",
-    "stamp", "watched", "write",
+    "stamp", "tracked", "watched", "write",
 ]  # fmt: skip
 
 
@@ -252,8 +252,11 @@ def detached(x):
 
 def watched(x, others):
     """True if a write of ``others`` into ``x`` must be recorded, by a trace or for gradients."""
-    if mode.intercept:
-        return True
+    return mode.intercept or tracked(x, others)
+
+
+def tracked(x, others):
+    """True if a write of ``others`` into ``x`` must be recorded for gradients."""
     if mode.grad_off and not mode.state.grad:
         return False
     if x.view_of is not None and x.view_of.root.node is not None:

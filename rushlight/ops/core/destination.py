@@ -10,10 +10,12 @@ from functools import cache
 from operator import is_
 
 import numpy as np
+from numpy import ndarray
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
-from rushlight.autograd.write import check_inference, stamp, watched
+from rushlight.autograd.write import check_inference, stamp, tracked
 from rushlight.backend import native
 from rushlight.backend.sizes import large_from
 from rushlight.ops.core.compute import keeps_floats
@@ -42,7 +44,9 @@ class Destination:
     def suits(x, others):
         """Whether a result for the tensor ``x``, computed from ``others`` too, may have one."""
         a = x._array
-        if a.size < LEAST or watched(x, others) or a.dtype not in FLOATS or type(x) is not Tensor:
+        if a.size < LEAST or mode.intercept > mode.metas or type(a) is not ndarray:
+            return False
+        if a.dtype not in FLOATS or type(x) is not Tensor or tracked(x, others):
             return False
         return a.flags.c_contiguous and a.flags.writeable
 
@@ -95,7 +99,7 @@ def took(out, op, operands, params):
 
 def _fits(a, out):
     """Whether the operand ``a`` can be read while its results are written to ``out``."""
-    if a.dtype is not out.dtype or not a.flags.c_contiguous:
+    if type(a) is not ndarray or a.dtype is not out.dtype or not a.flags.c_contiguous:
         return False
     if a.shape == out.shape and a.ctypes.data == out.ctypes.data:
         return True

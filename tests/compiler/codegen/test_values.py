@@ -35,7 +35,6 @@ N = 45  # not a whole number of vectors
 PARAMS = {
     "round_decimals": {"decimals": 2},
     "threshold": {"threshold": 0.5, "value": 20}, "logit": {"eps": 1e-3},
-    "addcmul": {"value": 2}, "addcdiv": {"value": 2},
     "isclose": {"rtol": 1e-1, "atol": 1e-2, "equal_nan": True}, "nan_to_num": {"nan": 3.0},
     "fake_quantize_per_tensor_affine_cachemask": {"quant_min": -8, "quant_max": 7},
     "fake_quantize_per_channel_affine_cachemask": {"quant_min": -8, "quant_max": 7},
@@ -141,16 +140,16 @@ def body(op, ins, params, out_dtype):
 
 
 def test_a_live_parameter_is_like_a_python_number():
-    op, arrays = OPS["addcmul"], [operand(np.dtype("f4"), k) for k in range(3)]
-    ins = [Abstract((N,), a.dtype) for a in arrays]
+    op, x = OPS["leaky_relu"], operand(np.dtype("f4"), 0)
+    ins = [Abstract((N,), x.dtype)]
 
     def body(b, *values):
         *given, live = values
         assert live.dtype == np.float64
-        return elementwise(op, ins, given, {"value": live}, np.dtype("f4"))
+        return elementwise(op, ins, given, {"negative_slope": live}, np.dtype("f4"))
 
-    got = loop(["f4"] * 3 + ["f8"], "f4", body)(*arrays, np.full(N, 0.3))
-    np.testing.assert_array_equal(got, dispatch.compute(op, tuple(arrays), {"value": 0.3}))
+    got = loop(["f4", "f8"], "f4", body)(x, np.full(N, 0.3))
+    np.testing.assert_array_equal(got, dispatch.compute(op, (x,), {"negative_slope": 0.3}))
 
 
 # Memory -----------------------------------------------------------------------------------
