@@ -132,10 +132,26 @@ def traced(sample):
     (entry,) = compiled.entries
     if type(entry.program) is Program:
         entry.program.__class__ = Checked
-    torch.manual_seed(0)
-    found = compiled(*tensors(torch, sample))
+    given, found = _run(compiled, sample)
     assert compiled.count == 1, "the second run recorded again"
-    return [t for t in flat(found) if isinstance(t, Tensor)]
+    assert _shared(given, found) <= _shared(*_run(lambda *xs: sample.call(torch, *xs), sample))
+    return found
+
+
+def _run(call, sample):
+    """The inputs of a sample, and the tensors that ``call`` makes of them."""
+    torch.manual_seed(0)
+    given = tensors(torch, sample)
+    return given, [t for t in flat(call(*given)) if isinstance(t, Tensor)]
+
+
+def _shared(given, found):
+    """The pairs of an output and an input, or another output, that share memory."""
+    arrays = [t._array for t in (*given, *found)]
+    return {
+        (i, j) for i in range(len(given), len(arrays)) for j in range(i)
+        if np.shares_memory(arrays[i], arrays[j])
+    }  # fmt: skip
 
 
 class _Everything:

@@ -1,6 +1,7 @@
 """Rules of the house: calls per operation, imports, exports, the coverage page."""
 
 import ast
+import functools
 import gc
 import subprocess
 import sys
@@ -95,9 +96,14 @@ def _layer(module):
     return best
 
 
+@functools.cache
+def parsed(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imports(path):
     """The modules that a file imports from the package, inside functions, too."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rushlight"):
             for name in node.names:
                 full = f"{node.module}.{name.name}".removeprefix("rushlight.")
@@ -139,7 +145,7 @@ ALLOWED = {
 
 def lists_of_operations(path):
     """Lines on which a list, a set or a table names several operations; ``__all__`` may."""
-    tree = ast.parse(path.read_text("utf-8"))
+    tree = parsed(path)
     exported = [
         n.value
         for n in tree.body
@@ -162,7 +168,7 @@ def lists_of_operations(path):
 
 def names_compared(path):
     """Lines on which the name of an operation decides something."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(parsed(path)):
         asked = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("op.name.startswith"):
             asked = [node.func.value]
@@ -181,7 +187,7 @@ def test_an_operation_is_named_in_its_block_alone():
 
 def test_the_package_never_imports_pytorch():
     for path in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             names = (
                 [a.name for a in node.names]
                 if isinstance(node, ast.Import)

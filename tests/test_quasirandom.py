@@ -17,6 +17,10 @@ def test_points_are_the_same_however_they_are_drawn():
     assert e.draw().tolist() + e.draw(2).tolist() + e.draw(2).tolist() == points
     assert engine(3).fast_forward(3).draw(2).tolist() == points[3:]
     assert e.reset().draw_base2(2).tolist() == points[:4] and e.num_generated == 4
+
+
+@pytest.mark.slow
+def test_points_of_most_dims():
     assert engine(21201).draw(2)[1].eq(0.5).all()
 
 

@@ -15,6 +15,7 @@ from rushlight.autograd.function import Function
 from rushlight.autograd.write import stamp
 from rushlight.library.schema import ArgumentRefusal, Schema
 from rushlight.ops.core.dispatch import overridden
+from rushlight.storage import root
 from rushlight.tensor import Tensor
 
 __all__ = ["Namespace", "OpOverload", "OpOverloadPacket", "find", "namespace", "publish"]
@@ -178,9 +179,9 @@ class OpOverload:
         results = [x for x in _leaves((found,)) if isinstance(x, Tensor)]
         given = [x for x in _leaves((*args, *kwargs.values())) if isinstance(x, Tensor)]
         cells = [id(x.cell) for x in given]
-        arrays = [_base(x) for x in given]
+        arrays = [root(x._array) for x in given]
         for x in results:
-            if id(x.cell) in cells or any(_base(x) is a for a in arrays):
+            if id(x.cell) in cells or any(root(x._array) is a for a in arrays):
                 raise RuntimeError(
                     f"{self._opname}: The output of this custom operator (1) must not also be an "
                     "input to this custom operator and (2) may not alias any inputs to this custom "
@@ -190,15 +191,7 @@ class OpOverload:
                     "the custom operator to not return y."
                 )
             cells.append(id(x.cell))
-            arrays.append(_base(x))
-
-
-def _base(x):
-    """The array that owns the memory of a tensor."""
-    a = x._array
-    while getattr(a, "base", None) is not None:
-        a = a.base
-    return a
+            arrays.append(root(x._array))
 
 
 # Gradients --------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from tests import conformance as c
 from tests.daily import daily
 from tests.samples import SAMPLES
 
-_NAMES = daily(list(SAMPLES), 60, "operations on a device")
+_NAMES = daily(list(SAMPLES), 30, "operations on a device")
 #: Their results may have other strides: the host's LAPACK leaves gaps that a copy has not.
 _DENSE = ("linalg_lstsq",)
 #: Their last result is the index of one of several equal elements, whichever.

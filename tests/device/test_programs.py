@@ -306,7 +306,7 @@ def _with_gradients(call, d, *given):
 
 
 @pytest.mark.parametrize(
-    ("name", "call", "given"), daily([*convolutions(), *poolings()], 60, "windows")
+    ("name", "call", "given"), daily([*convolutions(), *poolings()], 25, "windows")
 )
 def test_windows(name, call, given, device, monkeypatch):
     monkeypatch.setenv("RUSHLIGHT_FALLBACK", "error")

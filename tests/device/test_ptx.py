@@ -76,7 +76,7 @@ def used(device):
 
 
 @pytest.mark.skipif(not assembler(), reason="no ptxas")
-@pytest.mark.parametrize("architecture", daily(["sm_75", "sm_80", "sm_90"], 1, "architectures"))
+@pytest.mark.parametrize("architecture", daily(["sm_75", "sm_80", "sm_90"], 0, "architectures"))
 def test_kernels_assemble_without_spills(architecture, fresh, monkeypatch, tmp_path):
     texts, code = [], Ptx.code
     monkeypatch.setattr(programs.cache, "get", lambda key: None)

@@ -32,6 +32,7 @@ for _kw in ({"kernel_size": 2}, {"kernel_size": (2, 3), "stride": (2, 1), "paddi
     sample("unfold_images", f("unfold", **_kw), floats(2, 2, 5, 4), dtypes=HALF)
 sample("unfold_images", f("unfold", kernel_size=2), floats(2, 5, 4))
 sample("unfold_images", f("unfold", kernel_size=2), floats(0, 2, 5, 4))
+sample("unfold_images", f("unfold", kernel_size=2), floats(1, 2, 2))  # the image is the one window
 sample("fold", f("fold", output_size=(4, 5), kernel_size=2), floats(2, 8, 12), dtypes=HALF)
 sample("fold", f("fold", output_size=(5, 4), kernel_size=(2, 3), stride=(2, 1), padding=(0, 1)), floats(12, 8))
 sample("fold", f("fold", output_size=6, kernel_size=(3, 1), dilation=(2, 1), padding=1, stride=2), floats(1, 6, 8))

@@ -127,7 +127,7 @@ def draw(choose):
 
 
 def test_some_lives():
-    search(draw, difference, 40, 3)
+    search(draw, difference, 15, 3)
 
 
 @pytest.mark.search

@@ -38,7 +38,7 @@ def clean(work, folder, seed, count, jobs=1, seconds=float("inf")):
 
 
 def test_some_programs(tmp_path):
-    assert clean(Programs, tmp_path, 7, 6)
+    assert clean(Programs, tmp_path, 7, 3)
 
 
 def test_some_loops(tmp_path):

@@ -28,7 +28,7 @@ def check(case):
         pytest.fail(report(case))
 
 
-@settings(max_examples=100, derandomize=True, **QUIET)
+@settings(max_examples=35, derandomize=True, **QUIET)
 @given(cases())
 def test_compiled_is_eager(case):
     check(case)
@@ -41,7 +41,7 @@ def test_compiled_is_eager_for_thousands_of_functions(part):
     settings(max_examples=1250, **QUIET)(seed(4 * SEED + part)(given(cases())(check)))()
 
 
-@pytest.mark.parametrize("name", daily(PLACES, 100, "places"))
+@pytest.mark.parametrize("name", daily(PLACES, 50, "places"))
 def test_each_change_of_a_place_is_seen(name):
     place = PLACES[name]
     kind = place.kinds[0]
@@ -50,7 +50,7 @@ def test_each_change_of_a_place_is_seen(name):
     check(Case((Part(name, kind, VALUES[kind][0], use),), (), (Step(), Step(), *changes, Step())))
 
 
-@pytest.mark.parametrize("name", daily(EFFECTS, 40, "effects"))
+@pytest.mark.parametrize("name", daily(EFFECTS, 20, "effects"))
 def test_each_effect_is_left(name):
     check(Case((Part("global"),), (name,), (Step(), Step(), Step(given=3), Step())))
 
@@ -72,7 +72,7 @@ _ALL_USES = [
 
 @pytest.mark.parametrize(
     "place",
-    daily(["attribute", "global", "closure", "dict", "list", "Module's attribute"], 3, "uses"),
+    daily(["attribute", "global", "closure", "dict", "list", "Module's attribute"], 1, "uses"),
 )
 def test_uses_of_a_number_that_was_read_are_compiled(place):
     warned = {}

@@ -238,6 +238,7 @@ def test_auxiliary_classifiers(name, size):
         np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-5, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_the_flow_between_two_images():
     rushlight.manual_seed(0)
     small = models.optical_flow.raft_small()

@@ -15,6 +15,7 @@ from rushlight.compiler.run.handlers import is_of_handler
 from rushlight.device import CPU
 from rushlight.ops.core.compute import compute
 from rushlight.ops.core.view_writes import laid_out, lying
+from rushlight.storage import root
 
 __all__ = ["Program", "generators", "make_program", "marked", "rewind"]
 
@@ -178,17 +179,13 @@ def _apart(outputs, inputs):
     An output is copied if it shares memory with an input or an earlier output, or if several of its
     elements share memory (a stride is 0).
     """
-    taken: set = set()
-    for a in inputs:
-        taken |= {id(a), id(a.base)}
-    taken.discard(id(None))
+    taken = {id(root(a)) for a in inputs}
     for i, a in enumerate(outputs):
         if a is None:  # a gradient that does not exist
             continue
-        owner = a if a.base is None else a.base
-        if id(owner) in taken or 0 in a.strides:
-            owner = outputs[i] = a.copy(order="K")
-        taken.add(id(owner))
+        if id(root(a)) in taken or 0 in a.strides:
+            a = outputs[i] = a.copy(order="K")
+        taken.add(id(root(a)))
     return outputs
 
 

@@ -14,6 +14,7 @@ import rushlight.nn.functional as F
 from rushlight import nn
 from rushlight.errors import GraphError
 from rushlight.nn.utils import prune
+from tests.daily import daily
 
 
 def compiled(f):
@@ -262,7 +263,9 @@ def test_a_scheduler_between_steps(make):
     assert programs(make, lambda: [(torch.ones(3, 2) / k,) for k in range(1, 5)]) == 1
 
 
-@pytest.mark.parametrize("name", ["Adam", "NAdam", "RAdam", "Adagrad", "ASGD", "Adafactor"])
+@pytest.mark.parametrize(
+    "name", daily(["Adam", "NAdam", "RAdam", "Adagrad", "ASGD", "Adafactor"], 2, "several steps")
+)
 def test_several_steps_in_one_call(name):
     """The count goes on from step to step."""
 

@@ -299,7 +299,7 @@ WRITES = {
 }
 
 
-@pytest.mark.parametrize("dtype", daily(DTYPES, 8, "writes"))
+@pytest.mark.parametrize("dtype", daily(DTYPES, 3, "writes"))
 @pytest.mark.parametrize("argument", [False, True])
 def test_every_write_through_every_look(dtype, argument):
     """Programs of three writes each, drawn anew for each dtype."""

@@ -199,7 +199,9 @@ def slope(x, w, mask=None, **options):
     return y, torch.autograd.grad(y.sum(), x)[0]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
+@pytest.mark.parametrize(
+    "dtype", daily(["float32", "float64", "float16", "bfloat16"], 2, "programs with attention")
+)
 @pytest.mark.parametrize("masked", [True, False])
 def test_program(dtype, masked, programs):
     """One kernel a direction, of views of one tensor."""

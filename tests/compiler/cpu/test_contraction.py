@@ -129,7 +129,7 @@ def test_shapes(shape, layouts):
     check(samples((m, k), layout=layouts[0]), samples((k, n), layout=layouts[1], seed=1))
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(st.data())
 def test_random(data):
     size = st.one_of(st.integers(1, 20), st.integers(1, 150))

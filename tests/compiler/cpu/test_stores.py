@@ -90,7 +90,7 @@ def written(target, module):
 
 
 @pytest.mark.parametrize("name", TARGETS)
-@pytest.mark.parametrize("wide, narrow", daily(CASTS, 8, "known tails"), ids=lambda d: d)
+@pytest.mark.parametrize("wide, narrow", daily(CASTS, 3, "known tails"), ids=lambda d: d)
 def test_known_tails(name, wide, narrow):
     target, wide, narrow = processor(name), numpy_dtype(wide), numpy_dtype(narrow)
     for lanes in {target.lanes(computed(wide)), 4 * target.lanes(np.float32)}:
@@ -164,7 +164,7 @@ def cases(dtypes):
     return [(n, d) for n in families.FAMILIES for d in dtypes if families.fits(n, d)]
 
 
-@pytest.mark.parametrize("name, dtype", daily(cases(["bfloat16", "int8"]), 10, "families"))
+@pytest.mark.parametrize("name, dtype", daily(cases(["bfloat16", "int8"]), 4, "families"))
 def test_families(name, dtype, monkeypatch):
     check(name, 33, dtype, {"skylake-avx512", "neoverse-n1"} & set(TARGETS), monkeypatch)
 

@@ -10,6 +10,7 @@ from rushlight import nn
 pytest.importorskip("llvmlite")
 from rushlight.compiler.run.native_program import NativeProgram
 from rushlight.compiler.run.numpy_call import Call
+from tests.daily import daily
 
 
 def program(function, *args):
@@ -103,7 +104,9 @@ def _step(optimizer, **options):
     return step
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
+@pytest.mark.parametrize(
+    "name", daily(["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"], 2, "native steps")
+)
 def test_a_training_step_is_all_native(name):
     step = _step(getattr(torch.optim, name), lr=0.01)
     compiled = torch.compile(step, fullgraph=True)

@@ -15,6 +15,7 @@ import rushlight as torch
 from rushlight.compiler.calls.entry import Entry
 from rushlight.compiler.cpu.target import CHECKED, host
 from rushlight.compiler.run import eager_kernels, native_program, program
+from tests.daily import daily
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
 
@@ -58,7 +59,7 @@ def interrupt_after(seconds, answers):
     threading.Timer(seconds, send).start()
 
 
-@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("n", daily([1, 2, 3], 1, "threads of a long call"))
 def test_a_long_call_answers_an_interrupt(long, n):
     f, x, want = long
     torch.set_num_threads(n)
