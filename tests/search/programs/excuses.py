@@ -32,7 +32,7 @@ MISSING_BACKWARD = (
 SAVED_IN_VAIN = (
     "scatter_reduce(", "return_indices=True", "F.pad(", "T.complex(", "avg_pool", "_mean(", ".take(",
     "rounding_mode=", "grid_sample(", ".cummin(", ".cummax(",
-    "F.conv",
+    "F.conv", "T.lerp(",
 )  # fmt: skip
 # Lines of which some framework saves the result, or more than the operands.
 SAVED = re.compile(

@@ -96,20 +96,20 @@ class Session:
             return "unstable"  # it would take too much memory to look at
         if any(scope.run(step) is not None for scope in self.noisy):
             return "unstable"
+        word = None
         try:
             for name in step.makes or self.ours.values:
                 found = (torch and self.looks(name, step)) or self.numbers(name, step)
-                if found:
-                    break
-        except (
-            RuntimeError
-        ) as error:  # PyTorch refuses to look at a part of a split that was written
+                if isinstance(found, Difference):
+                    found.text = f"{step.text}: {name} {found.text}"
+                    return found
+                word = word or found
+        except RuntimeError as error:
+            # PyTorch refuses to look at a part of a split that was written.
             if " its base " not in str(error):
                 raise
             return "raises"
-        if isinstance(found, Difference):
-            found.text = f"{step.text}: {name} {found.text}"
-        return found
+        return word
 
     def reaches_nothing(self, step):
         """Whether what a line makes, or the part that it writes, has no elements."""
@@ -312,10 +312,9 @@ class Session:
         return any(is_exact(self.theirs.array(n).dtype) for n in used)
 
     def picks_of_equals(self, steps):
-        """Whether PyTorch's quantile got many equal numbers: how it sorts says whose slope it is."""
-        used = {
-            n for s in steps if "quantile(" in s.text for n in s.uses if n in self.theirs.values
-        }
+        """Whether PyTorch sorted many equal numbers: how it does says whose slope it is."""
+        picks = [s for s in steps if "quantile(" in s.text or ".mode(" in s.text]
+        used = {n for s in picks for n in s.uses if n in self.theirs.values}
         arrays = [self.theirs.array(n) for n in used]
         return any(x.size >= MANY and np.unique(x).size < x.size for x in arrays)
 
