@@ -48,33 +48,35 @@ def _states(targets, lengths, blank):
     return classes, skips
 
 
-def _added(x, y, z):
-    """log(exp x + exp y + exp z), without nan if all three are -inf."""
-    largest = np.maximum(np.maximum(x, y), z)
-    base = np.where(largest == -np.inf, x.dtype.type(0), largest)
-    total = np.exp(x - base)
-    total += np.exp(y - base)
-    total += np.exp(z - base)
-    return np.log(total) + base
-
-
 def _forward(emitted, skips, first):
     """Log-probabilities (T, N, L) of all paths into each state. Paths start in ``first`` (N, L).
 
-    ``emitted`` (T, N, L) has the log-probability of each state's class at each time.
+    ``emitted`` (T, N, L) has the log-probability of each state's class at each time. All arrays of
+    a step are made once, because a step is short.
     """
-    steps, n, states = emitted.shape
     found = np.empty_like(emitted)
-    padded = np.full((n, states + 2), -np.inf, emitted.dtype)
-    now = np.where(first, emitted[0], -np.inf)
-    found[0] = now
-    for t in range(1, steps):
-        padded[:, 2:] = now
-        by_two = np.where(skips, padded[:, :-2], -np.inf)
-        now = _added(now, padded[:, 1:-1], by_two)
-        now += emitted[t]
-        found[t] = now
+    found[0] = np.where(first, emitted[0], -np.inf)
+    # The log-probabilities of the paths that stay, that move by one state, and by two.
+    ways = np.full((3, *skips.shape), -np.inf, emitted.dtype)
+    shares, base, closed = np.empty_like(ways), np.empty_like(ways[0]), np.empty_like(skips)
+    for last, now, here in zip(found[:-1], found[1:], emitted[1:], strict=True):
+        ways[0] = last
+        ways[1, :, 1:] = last[:, :-1]
+        np.copyto(ways[2, :, 2:], last[:, :-2], where=skips[:, 2:])
+        # log(Σ exp), without nan if all three are -inf.
+        np.maximum.reduce(ways, 0, out=base)
+        np.copyto(base, 0, where=np.equal(base, -np.inf, out=closed))
+        np.exp(np.subtract(ways, base, out=shares), out=shares)
+        np.add.reduce(shares, 0, out=now)
+        np.log(now, out=now)
+        now += base
+        now += here
     return found
+
+
+def _longest(input_lengths):
+    """The number of times that some input reaches; 1 if all inputs are empty."""
+    return int(input_lengths.max(initial=1))
 
 
 def _reversed_times(x, lengths):
@@ -87,6 +89,7 @@ def _reversed_times(x, lengths):
 def _paths(log_p, targets, input_lengths, target_lengths, blank):
     """(alpha, negative log-likelihoods, emitted, classes, skips), as ``_forward`` has them."""
     classes, skips = _states(targets, target_lengths, blank)
+    log_p = log_p[: _longest(input_lengths)]
     times, n, _ = log_p.shape
     emitted = np.take_along_axis(log_p, np.broadcast_to(classes, (times, *classes.shape)), 2)
     states = np.arange(classes.shape[1])
@@ -184,7 +187,7 @@ def _back(
     """
     found = memo or _paths(log_probs, targets, input_lengths, target_lengths, blank)
     alpha, losses, emitted, classes, skips = found
-    times, n, _ = log_probs.shape
+    n, times = len(losses), len(alpha)
     states = np.arange(classes.shape[1])
     # beta is the log-probability of the paths from each state to the end. If times and states are
     # reversed, these are paths into the state, which ``_forward`` computes. ``turn`` reverses the
@@ -204,13 +207,15 @@ def _back(
                            input_lengths)  # fmt: skip
     share = np.exp(alpha + beta - emitted + losses[:, None])
     share[:, states > 2 * target_lengths[:, None]] = 0
-    found = np.exp(log_probs)
+    whole = np.zeros_like(log_probs)  # 0 beyond the longest input
+    found = np.exp(log_probs[:times])
     np.subtract.at(found, (np.arange(times)[:, None, None], row[None], classes[None]), share)
     found = found * g[:, None]
     found[:, np.isnan(losses)] = np.nan
     found[:, losses == np.inf] = 0 if zero_infinity else np.nan
     found[np.arange(times)[:, None] >= input_lengths] = 0
-    return found
+    whole[:times] = found
+    return whole
 
 
 def _once(g):

@@ -9,6 +9,7 @@ is taken there, even where the weight 0 would make a nan of an infinite number.
 import numpy as np
 
 from rushlight.backend.accumulate import add_rows
+from rushlight.backend.sizes import large_from
 from rushlight.ops.core.kinds import kernel
 
 __all__ = ["weighted_gather"]
@@ -51,7 +52,25 @@ def _places(index, size):
     return _joined(np.where(index < 0, -1, index + starts))
 
 
-@kernel(public=False, method=False, tensors=("weight", "index"))
+#: From so many elements that are taken, a program for the exact shapes of many small samples is
+#: faster than NumPy. A small sample has at most ``_SMALL`` pixels, and points, in all channels.
+_MANY, _SMALL = large_from(1 << 18), 1 << 12
+
+
+def _worth(x, index, size):
+    """Whether a program for these shapes is worth its compilation."""
+    channels = x.shape[1]
+    return (
+        x.dtype.char in "fd"
+        and channels * index.size >= _MANY
+        and channels * max(size, index.shape[2]) <= _SMALL
+    )
+
+
+@kernel(
+    public=False, method=False, tensors=("weight", "index"), least=1 << 12, fixed=True,
+    worth=lambda x, weight, index: _worth(x, index, x.shape[2]),
+)  # fmt: skip
 def weighted_gather(xp, x, weight, index):
     """For each point, the sum over its K elements of weight times x at ``index``."""
     found = np.zeros((*x.shape[:2], index.shape[2]), x.dtype)
@@ -59,18 +78,25 @@ def weighted_gather(xp, x, weight, index):
         sample, w = _joined(x[group]), _joined(weight[group])
         at = _places(index[group], x.shape[2])
         out = np.zeros((len(sample), at.shape[1]), x.dtype)
+        outside = at < 0
+        last = sample[:, -1]  # the pixel that -1 takes
+        finite = bool(np.isfinite(last).all())
+        if outside.any():
+            w = np.where(outside, w.dtype.type(0), w)
         for k in range(len(at)):
             part = sample.take(at[k], 1)
             part *= w[k]
-            outside = at[k] < 0
-            if np.count_nonzero(outside):
-                part[:, outside] = 0
+            if not finite:
+                part[:, outside[k]] = 0
             out += part
         found[group] = _parted(out, found[group].shape)
     return found
 
 
-@kernel(public=False, method=False, tensors=("weight", "index"))
+@kernel(
+    public=False, method=False, tensors=("weight", "index"), least=1 << 12, fixed=True,
+    worth=lambda g, weight, index, *, size: _worth(g, index, size),
+)  # fmt: skip
 def weighted_scatter(xp, g, weight, index, *, size):
     """Add weight times g at ``index`` to zeros (N, C, size)."""
     found = np.zeros((g.shape[0], size, g.shape[1]), g.dtype)
@@ -86,7 +112,10 @@ def weighted_scatter(xp, g, weight, index, *, size):
     return np.ascontiguousarray(found.transpose(0, 2, 1))
 
 
-@kernel(public=False, method=False, tensors=("x", "index"))
+@kernel(
+    public=False, method=False, tensors=("x", "index"), least=1 << 12, fixed=True,
+    worth=lambda g, x, index: _worth(x, index, x.shape[2]),
+)  # fmt: skip
 def gathered_dot(xp, g, x, index):
     """The sum over the channels of g times x at ``index``, as (N, K, P)."""
     found = np.empty(index.shape, g.dtype)
