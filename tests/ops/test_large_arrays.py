@@ -204,3 +204,15 @@ def test_times_beyond_the_longest_input_count_nothing_in_ctc_loss():
         assert not grad[4:].any()
     for one, other in zip(*grads, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("p", [0.0, 1.0, 2.0, float("inf"), 3.0])
+@pytest.mark.parametrize("lead, other", [((), ()), ((2, 3), ()), ((3,), (3,)), ((2, 1), (3,))])
+def test_distances_of_many_pairs_are_those_of_few(p, lead, other):
+    x, y = drawn(*lead, 500, 4), drawn(*other, 40, 4)
+    x[..., 3, 1], y[..., 2, 0], x[..., 7, :] = float("nan"), float("inf"), y[..., 5, :].mean()
+    mode = "donot_use_mm_for_euclid_dist"
+    found = torch.cdist(x, y, p, mode)
+    one_by_one = torch.stack([torch.cdist(x[..., i : i + 1, :], y, p, mode) for i in range(0, 9)])
+    wanted = one_by_one[..., 0, :].movedim(0, -2)
+    np.testing.assert_allclose(found[..., :9, :].numpy(), wanted.numpy(), rtol=1e-6)
