@@ -213,6 +213,6 @@ def test_distances_of_many_pairs_are_those_of_few(p, lead, other):
     x[..., 3, 1], y[..., 2, 0], x[..., 7, :] = float("nan"), float("inf"), y[..., 5, :].mean()
     mode = "donot_use_mm_for_euclid_dist"
     found = torch.cdist(x, y, p, mode)
-    one_by_one = torch.stack([torch.cdist(x[..., i : i + 1, :], y, p, mode) for i in range(0, 9)])
+    one_by_one = torch.stack([torch.cdist(x[..., i : i + 1, :], y, p, mode) for i in range(9)])
     wanted = one_by_one[..., 0, :].movedim(0, -2)
     np.testing.assert_allclose(found[..., :9, :].numpy(), wanted.numpy(), rtol=1e-6)
