@@ -216,3 +216,16 @@ def test_distances_of_many_pairs_are_those_of_few(p, lead, other):
     one_by_one = torch.stack([torch.cdist(x[..., i : i + 1, :], y, p, mode) for i in range(9)])
     wanted = one_by_one[..., 0, :].movedim(0, -2)
     np.testing.assert_allclose(found[..., :9, :].numpy(), wanted.numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("width", [250, 256, 257, 700])
+def test_positions_in_wide_windows(width):
+    """A byte holds the places of up to 256 elements."""
+    x = drawn(3, 4, width)
+    x[0, 0, -1], x[1, 1, 3], x[2, 2, 1], x[2, 3] = 9, float("nan"), float("-inf"), float("-inf")
+    wanted = x.reshape(3, 4, -1).max(-1).indices
+    found = F.max_pool1d(x, width, return_indices=True)[1]
+    assert found[..., 0].tolist() == wanted.tolist()
+    halves = F.adaptive_max_pool1d(torch.cat([x, x, x[..., :1]], -1), 2, return_indices=True)[1]
+    assert halves[0, 0].tolist() == [width - 1, 2 * width - 1]
+    assert halves[1, 1].tolist() == [3, width + 3]

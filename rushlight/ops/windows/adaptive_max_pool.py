@@ -146,9 +146,15 @@ def _flat(x, n):
     return x.reshape((*lead, prod(x.shape[len(lead) :])))
 
 
+def _in_all(at, n, count):
+    """Positions in all of the memory, for flat positions ``at`` in ``n`` dims of ``count``."""
+    lead = at.shape[: at.ndim - n]
+    return at + np.arange(0, prod(lead) * count, max(1, count)).reshape(*lead, *[1] * n)
+
+
 def _picked(xp, x, at, *, n):
     """The elements of x at the flat positions ``at``."""
-    return np.take_along_axis(_flat(x, n), _flat(at, n), -1).reshape(at.shape)
+    return x.reshape(-1).take(_in_all(at, n, prod(x.shape[x.ndim - n :])))
 
 
 def _picked_by_gather(x, at, n):
@@ -160,10 +166,8 @@ def _spread(xp, g, at, *, size):
     """Zeros of ``size`` to which ``g`` is added at the flat positions ``at``."""
     n = len(size)
     lead = g.shape[: g.ndim - n]
-    rows = np.arange(prod(lead))[:, None] * prod(size)
-    flat = (at.reshape(prod(lead), prod(at.shape[len(lead) :])) + rows).reshape(-1)
     out = np.zeros(prod(lead) * prod(size), g.dtype)
-    np.add.at(out, flat, g.reshape(-1))
+    np.add.at(out, _in_all(at, n, prod(size)).reshape(-1), g.reshape(-1))
     return out.reshape(*lead, *size)
 
 
@@ -385,8 +389,8 @@ def fractional(name, n, input, kernel_size, output_size, samples):
 
 def _check_positions(x, at, *, size):
     count = prod(size)
-    wrong = at[(at < 0) | (at >= count)]
-    if wrong.size:
+    if at.size and (at.min() < 0 or at.max() >= count):
+        wrong = at[(at < 0) | (at >= count)]
         raise RuntimeError(
             f"max_unpool: found an invalid max index {wrong.flat[0]} for an output of size {size}"
         )
@@ -396,8 +400,8 @@ def _unpooled(xp, x, at, *, size):
     """Zeros of ``size`` with x at the flat positions ``at``."""
     n = len(size)
     lead = x.shape[: x.ndim - n]
-    out = np.zeros((*lead, prod(size)), x.dtype)
-    np.put_along_axis(out, _flat(at, n), _flat(x, n), -1)
+    out = np.zeros(prod(lead) * prod(size), x.dtype)
+    out[_in_all(at, n, prod(size))] = x
     return out.reshape(*lead, *size)
 
 
