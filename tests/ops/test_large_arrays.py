@@ -229,3 +229,19 @@ def test_positions_in_wide_windows(width):
     halves = F.adaptive_max_pool1d(torch.cat([x, x, x[..., :1]], -1), 2, return_indices=True)[1]
     assert halves[0, 0].tolist() == [width - 1, 2 * width - 1]
     assert halves[1, 1].tolist() == [3, width + 3]
+
+
+@pytest.mark.parametrize("dims", [(0,), (1,), (0, 1)])
+def test_narrow_rows_are_turned_as_wide_ones(dims):
+    x = drawn(1500, 3)
+    wide = torch.cat([x] * 10, 1).flip(dims)
+    np.testing.assert_array_equal(x.flip(dims).numpy(), wide[:, :3].numpy())
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int64, torch.float32])
+def test_modes_of_many_short_rows_are_those_of_few(dtype):
+    x = (drawn(900, 5) * 1.4).round().to(dtype)
+    values, places = torch.mode(x)
+    few = [torch.mode(x[i : i + 9]) for i in range(0, 900, 9)]
+    assert values.tolist() == torch.cat([f.values for f in few]).tolist()
+    assert places.tolist() == torch.cat([f.indices for f in few]).tolist()
