@@ -7,7 +7,6 @@ from rushlight.nn.functional.similarity import pairwise_distance
 from rushlight.ops.core.autocast import SINGLE, autocasts
 from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.elementwise.activation import logsigmoid
-from rushlight.ops.loss.class_indices import hot
 from rushlight.ops.loss.multilabel_margin import multilabel_hinges
 from rushlight.ops.loss.regression import in_one_dtype, reduced, reduction_of
 from rushlight.ops.shape.view import tensor_array
@@ -318,7 +317,7 @@ def multi_margin_loss(
     )  # fmt: skip
     index = target.reshape(n, 1)
     gap = rows - rows.gather(1, index) + margin
-    counts = (gap > 0) & ~hot(target.reshape(n), rows.shape, -1)
+    counts = (gap > 0).scatter(1, index, False)
     gap = gap.where(counts, 0)
     losses = gap if p == 1 else gap * gap
     if weight is not None:  # a weight may be infinite, and infinity times 0 is nan
