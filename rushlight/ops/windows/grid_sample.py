@@ -93,6 +93,21 @@ def weighted_gather(xp, x, weight, index):
     return found
 
 
+#: From so many elements on, a product with a sparse matrix adds them.
+_PRODUCT = large_from(2048)
+
+
+def _product(g, weight, index, size):
+    """What ``weighted_scatter`` gives for one sample: (size, C)."""
+    from scipy.sparse import csc_array
+
+    k, points = index.shape
+    places = np.where(index < 0, size, index).T.reshape(-1)  # the row behind the last is left out
+    ends = np.arange(points + 1) * k
+    shares = csc_array((weight.T.reshape(-1), places, ends), shape=(size + 1, points))
+    return (shares @ np.ascontiguousarray(g.T))[:size]
+
+
 @kernel(
     public=False, method=False, tensors=("weight", "index"), least=1 << 12, fixed=True,
     worth=lambda g, weight, index, *, size: _worth(g, index, size),
@@ -103,11 +118,14 @@ def weighted_scatter(xp, g, weight, index, *, size):
     for group in _groups(g, index):
         part, w = _joined(g[group]), _joined(weight[group])
         at = _places(index[group], size)
+        out = found[group].reshape(size * len(found[group]), g.shape[1])
+        if at.size * len(part) >= _PRODUCT:
+            out[...] = _product(part, w, at, len(out))
+            continue
         shares = w[:, :, None] * part.T
         if (at < 0).any():
             shares[at < 0] = 0
             at = at.clip(0)
-        out = found[group].reshape(size * len(found[group]), g.shape[1])
         add_rows(out, at.reshape(-1), shares.reshape(at.size, len(part)))
     return np.ascontiguousarray(found.transpose(0, 2, 1))
 
