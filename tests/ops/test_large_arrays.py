@@ -154,7 +154,7 @@ def test_many_small_images_are_sampled_as_one_by_one(shape, places):
 def test_the_kernel_of_many_points_samples_as_tensors_do(mode, padding_mode, dims):
     if mode == "bicubic" and dims == 3:
         pytest.skip("volumes have no bicubic sampling")
-    places = (46, 47) if dims == 2 else (12, 13, 14)
+    places = (92, 47) if dims == 2 else (14, 14, 14)
     x, grid = drawn(2, 3, 7, 5, *[4] * (dims - 2)), drawn(2, *places, dims)
     grid[0, 0, 0], grid[1, 3, 2, ..., 0] = float("nan"), float("inf")
     call = lambda grid: F.grid_sample(x, grid, mode, padding_mode, align_corners=False)

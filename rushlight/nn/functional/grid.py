@@ -275,7 +275,7 @@ def _taps_of_arrays(points, size, align, mode, padding_mode):
 
 
 #: From so many coordinates on, a kernel computes the taps.
-_LEAST = large_from(1 << 12)
+_LEAST = large_from(1 << 14)
 
 
 def _tap_columns(points, size, align, mode, padding_mode):
