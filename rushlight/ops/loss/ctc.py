@@ -58,14 +58,20 @@ def _forward(emitted, skips, first):
     found[0] = np.where(first, emitted[0], -np.inf)
     # The log-probabilities of the paths that stay, that move by one state, and by two.
     ways = np.full((3, *skips.shape), -np.inf, emitted.dtype)
-    shares, base, closed = np.empty_like(ways), np.empty_like(ways[0]), np.empty_like(skips)
+    shares, base, lowest = np.empty_like(ways), np.empty_like(ways[0]), np.finfo(ways.dtype).min
+    open_ = skips[:, 2:]
+    # A sum is faster than a masked copy, but inf - inf would be nan.
+    barrier = np.where(open_, ways.dtype.type(0), -np.inf) if emitted.max() < np.inf else None
     for last, now, here in zip(found[:-1], found[1:], emitted[1:], strict=True):
         ways[0] = last
         ways[1, :, 1:] = last[:, :-1]
-        np.copyto(ways[2, :, 2:], last[:, :-2], where=skips[:, 2:])
+        if barrier is None:
+            np.copyto(ways[2, :, 2:], last[:, :-2], where=open_)
+        else:
+            np.add(last[:, :-2], barrier, out=ways[2, :, 2:])
         # log(Σ exp), without nan if all three are -inf.
         np.maximum.reduce(ways, 0, out=base)
-        np.copyto(base, 0, where=np.equal(base, -np.inf, out=closed))
+        np.maximum(base, lowest, out=base)
         np.exp(np.subtract(ways, base, out=shares), out=shares)
         np.add.reduce(shares, 0, out=now)
         np.log(now, out=now)
