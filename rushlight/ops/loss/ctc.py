@@ -80,6 +80,13 @@ def _forward(emitted, skips, first):
     return found
 
 
+def _taken(x, index):
+    """The elements of ``x`` (T, N, K) at ``index`` (N, L) in the last dim, at all times."""
+    times, n, k = x.shape
+    places = index + np.arange(n)[:, None] * k
+    return x.reshape(times, n * k).take(places, 1)
+
+
 def _longest(input_lengths):
     """The number of times that some input reaches; 1 if all inputs are empty."""
     return int(input_lengths.max(initial=1))
@@ -96,8 +103,8 @@ def _paths(log_p, targets, input_lengths, target_lengths, blank):
     """(alpha, negative log-likelihoods, emitted, classes, skips), as ``_forward`` has them."""
     classes, skips = _states(targets, target_lengths, blank)
     log_p = log_p[: _longest(input_lengths)]
-    times, n, _ = log_p.shape
-    emitted = np.take_along_axis(log_p, np.broadcast_to(classes, (times, *classes.shape)), 2)
+    n = log_p.shape[1]
+    emitted = _taken(log_p, classes)
     states = np.arange(classes.shape[1])
     alpha = _forward(emitted, skips, states < np.minimum(2, 2 * target_lengths[:, None] + 1))
     last = alpha[np.maximum(input_lengths - 1, 0), np.arange(n)]
@@ -200,17 +207,14 @@ def _back(
     # states of each labelling.
     turn = np.where(states <= 2 * target_lengths[:, None],
                     2 * target_lengths[:, None] - states, states)  # fmt: skip
-    turned = np.take_along_axis(
-        _reversed_times(emitted, input_lengths), np.broadcast_to(turn, emitted.shape), 2
-    )
+    turned = _taken(_reversed_times(emitted, input_lengths), turn)
     row = np.arange(n)[:, None]
     passed = np.zeros(skips.shape, bool)
     passed[:, 2:] = skips[row, turn][:, :-2]
     passed &= states <= 2 * target_lengths[:, None]
     first = states < np.minimum(2, 2 * target_lengths[:, None] + 1)
     beta = _forward(turned, passed, first)
-    beta = _reversed_times(np.take_along_axis(beta, np.broadcast_to(turn, beta.shape), 2),
-                           input_lengths)  # fmt: skip
+    beta = _reversed_times(_taken(beta, turn), input_lengths)
     share = np.exp(alpha + beta - emitted + losses[:, None])
     share[:, states > 2 * target_lengths[:, None]] = 0
     whole = np.zeros_like(log_probs)  # 0 beyond the longest input
