@@ -50,11 +50,11 @@ def _by_kernel(x, y, p):
     if np.prod(shape) * m < _LARGE or p not in (0, 1, 2, INF):  # NumPy's powers are faster
         return None
     if np.prod(y.shape[:-2]) == 1:
-        key, given = "distances", (x.reshape(-1, m), y.reshape(1, -1, m))
+        key, given = "distances", [x.reshape(-1, m), y.reshape(1, -1, m)]
         function = lambda x, y: _lengths(x.unsqueeze(1) - y, p=p)
     else:
-        given = [np.broadcast_to(v, (*shape[:-2], *v.shape[-2:])) for v in (x, y)]
-        key, given = "batch distances", [v.reshape(-1, *v.shape[-2:]) for v in given]
+        wide = [np.broadcast_to(v, (*shape[:-2], *v.shape[-2:])) for v in (x, y)]
+        key, given = "batch distances", [v.reshape(-1, *v.shape[-2:]) for v in wide]
         function = lambda x, y: _lengths(_differences(x, y), p=p)
     found = native.matrices((key, p), function, *map(np.ascontiguousarray, given), least=1)
     return None if found is None else found[0].reshape(shape)

@@ -6,6 +6,7 @@ x (…, *size), at and out (…, *places).
 """
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,8 @@ def _best(x, starts, ends):
     """
     n = len(starts)
     lead = x.shape[: x.ndim - n]
-    best, at, step = x.reshape(prod(lead), *x.shape[x.ndim - n :]), None, 1
+    best, step = x.reshape(prod(lead), *x.shape[x.ndim - n :]), 1
+    at: Any = None
     nans = bool((x != x).any())
     for d in reversed(range(n)):
         best = np.ascontiguousarray(np.moveaxis(best, -1, 0))

@@ -6,6 +6,7 @@ Shapes: x (…, *size), best and g (…, *places). ``best`` holds the maxima, an
 
 import sys
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -76,7 +77,7 @@ def positions(x, w):
     nans = x.dtype.kind in "fV" and bool((x != x).any())
     # The number of the best element in its window, from 1 on. It grows from step to step, so the
     # last better element has the largest one.
-    number = np.zeros(best.shape, np.uint8 if prod(w.kernel_size) < 256 else np.int64)
+    number: Any = np.zeros(best.shape, np.uint8 if prod(w.kernel_size) < 256 else np.int64)
     shifts = [0]
     for k, (at, met) in enumerate(offsets(w.kernel_size, w.stride, w.dilation, w.places), 1):
         value = wide[(..., *met)]
