@@ -6,7 +6,7 @@ import numpy as np
 
 from rushlight.backend.sizes import large_from
 
-__all__ = ["add_at", "add_rows"]
+__all__ = ["add_at", "add_rows", "sum_runs"]
 
 # With at least this many values, a sparse matrix product is faster than np.add.at.
 _MANY = large_from(2048)
@@ -30,6 +30,20 @@ def add_rows(out, rows, values):
         ones = np.ones(n, out.dtype)
         rows = np.where(rows < 0, rows + len(out), rows)
         out += csc_array((ones, rows, np.arange(n + 1)), shape=(len(out), n)) @ values
+
+
+def sum_runs(table, rows, ends, factors=None):
+    """For each run of ``rows``, the sum of the table's rows that it names; None: not worth it.
+
+    ``ends`` (runs + 1) begins with 0 and never falls. It has the place in ``rows`` where each run
+    begins, and then the last run's end. ``factors`` (N) multiply the rows.
+    """
+    if len(rows) * table.shape[1] < _MANY or len(ends) < 2 or table.dtype.char not in "fd":
+        return None
+    from scipy.sparse import csr_array
+
+    shares = np.ones(len(rows), table.dtype) if factors is None else factors
+    return csr_array((shares, rows, ends), shape=(len(ends) - 1, len(table))) @ table
 
 
 def add_at(out, key, values):

@@ -99,20 +99,21 @@ def slope(op, name, rule):
     return large_or_small
 
 
-def matrices(key, function, *values):
+def matrices(key, function, *values, outs=None, least=None):
     """Run ``function``, written for tensors, as a kernel on the arrays ``values``.
 
     The kernel serves any number of rows. An array has rows (its first dim) if it has as many dims
     as the first array of ``values``; other arrays have none. A None in ``values`` is passed on.
-    ``key`` identifies the function among the stored kernels.
+    ``key`` identifies the function among the stored kernels. ``outs`` are the results' arrays, if
+    the caller has them. ``least`` replaces the limit ``LEAST_MATRIX``.
 
     Returns:
         The list of results, or None if NumPy should compute them.
     """
-    if values[0].size < LEAST_MATRIX:
+    if values[0].size < (LEAST_MATRIX if least is None else least):
         return None
     kernels = _kernels()
-    return None if kernels is None else kernels.matrices(key, function, values)
+    return None if kernels is None else kernels.matrices(key, function, values, outs)
 
 
 def update(rule, p, g, buffers, scalars, group):

@@ -64,3 +64,33 @@ def test_padding_of_infinities_counts_nothing():
         assert bag(index, table, mode=mode, padding_idx=0).tolist() == [[1, 2], [0, 0]]
     index = rushlight.tensor([[1, 2]])
     assert bag(index, table, mode="max", padding_idx=1)[0, 0] == -np.inf
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean"])
+@pytest.mark.parametrize("padding_idx", [None, 3])
+@pytest.mark.parametrize("last", [False, True])
+def test_sums_in_one_pass_are_those_that_record_a_gradient(mode, padding_idx, last):
+    rng = np.random.default_rng(7)
+    table = rng.normal(size=(20, 9))
+    table[3, 2] = np.inf
+    index = rushlight.from_numpy(rng.integers(0, 20, 400))
+    offsets = rushlight.tensor([0, 5, 5, 180, 399])
+    options = {"mode": mode, "padding_idx": padding_idx, "include_last_offset": last}
+    if mode == "sum":
+        options["per_sample_weights"] = rushlight.from_numpy(rng.normal(size=400))
+    found = [
+        rushlight.nn.functional.embedding_bag(index, weight, offsets, **options)
+        for weight in (rushlight.tensor(table), rushlight.tensor(table, requires_grad=True))
+    ]
+    assert found[0].grad_fn is None and found[1].grad_fn is not None
+    np.testing.assert_array_equal(found[0].numpy(), found[1].detach().numpy())
+
+
+def test_the_first_of_equal_maxima_gets_the_gradient():
+    table = rushlight.tensor([[1.0, 4.0], [3.0, 4.0], [3.0, 2.0]], requires_grad=True)
+    index = rushlight.tensor([0, 1, 2, 2, 1, 0])
+    found = rushlight.nn.functional.embedding_bag(
+        index, table, rushlight.tensor([0, 3]), mode="max"
+    )
+    (found * rushlight.tensor([1.0, 10.0])).sum().backward()
+    assert table.grad.tolist() == [[0, 10], [1, 10], [1, 0]]

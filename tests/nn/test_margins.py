@@ -202,3 +202,15 @@ def test_ranking_losses_of_torch_broadcast():
     assert rushlight.margin_ranking_loss(a, b, target, 0.5, 2).item() == 4.5
     with pytest.raises(RuntimeError, match="same dimension"):
         rushlight.nn.functional.margin_ranking_loss(a, b, target)
+
+
+def test_random_slopes_are_rounded_as_pytorch_s():
+    """PyTorch 2.13's slopes: bounds in the dtype of the computation, products rounded first."""
+    for dtype, wanted in (
+        (rushlight.float64, [0.32661096149376967, 0.2824751880762115, 0.1596181450792414]),
+        (rushlight.float32, [0.32661095, 0.2824752, 0.15961815]),
+    ):
+        rushlight.manual_seed(3)
+        x = -rushlight.ones(24, dtype=dtype)
+        found = rushlight.nn.functional.rrelu(x, 0.1, 0.4, training=True).numpy()
+        np.testing.assert_array_equal(-found[4:7], np.array(wanted, found.dtype))

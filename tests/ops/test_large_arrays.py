@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 import rushlight as torch
+from rushlight.backend import native
+from rushlight.backend import numpy as xp
+from rushlight.ops.windows import grid_sample
 
 F = torch.nn.functional
 
@@ -143,3 +146,102 @@ def test_many_small_images_are_sampled_as_one_by_one(shape, places):
             torch.autograd.grad(sample(a, b), [a, b], g[i : i + 1]), whole, strict=True
         ):
             np.testing.assert_allclose(one.numpy(), all[i : i + 1].numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+@pytest.mark.parametrize("padding_mode", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_the_kernel_of_many_points_samples_as_tensors_do(mode, padding_mode, dims):
+    if mode == "bicubic" and dims == 3:
+        pytest.skip("volumes have no bicubic sampling")
+    places = (92, 47) if dims == 2 else (14, 14, 14)
+    x, grid = drawn(2, 3, 7, 5, *[4] * (dims - 2)), drawn(2, *places, dims)
+    grid[0, 0, 0], grid[1, 3, 2, ..., 0] = float("nan"), float("inf")
+    call = lambda grid: F.grid_sample(x, grid, mode, padding_mode, align_corners=False)
+    by_tensors = call(grid.clone().requires_grad_())
+    np.testing.assert_array_equal(call(grid).numpy(), by_tensors.detach().numpy())
+
+
+def test_many_small_images_are_sampled_by_a_program_as_by_numpy():
+    x, weight, g = drawn(4000, 2, 6), drawn(4000, 4, 9), drawn(4000, 2, 9)
+    x[7, 1, 5] = float("inf")  # index -1 must not take it
+    index = indices(7, 4000, 4, 9) - 1
+    for op, operands, params in (
+        (grid_sample.weighted_gather.op, (x, weight, index), {}),
+        (grid_sample.weighted_scatter.op, (g, weight, index), {"size": 6}),
+        (grid_sample.gathered_dot.op, (g, drawn(4000, 2, 6), index.clamp(min=0)), {}),
+    ):
+        arrays = [t.numpy() for t in operands]
+        found = native.compute(op, arrays, params)
+        if not native.llvm_works():
+            pytest.skip("no LLVM")
+        np.testing.assert_allclose(found, op.forward(xp, *arrays, **params), rtol=1e-6, atol=1e-6)
+
+
+def test_a_convolution_of_a_transposed_image_runs_in_its_program(monkeypatch):
+    """Dims of size 1 may have any strides; NumPy computed such calls."""
+    if not native.llvm_works():
+        pytest.skip("no LLVM")
+    from rushlight.compiler.run.native_program import NativeProgram
+
+    monkeypatch.setattr(NativeProgram, "_replay", lambda *_: pytest.fail("computed by NumPy"))
+    x, weight = drawn(16, 1, 40, 40), drawn(32, 16, 3, 3)
+    found = F.conv2d(x.transpose(0, 1), weight)
+    wanted = F.conv2d(x.transpose(0, 1).clone(), weight)
+    np.testing.assert_array_equal(found.numpy(), wanted.numpy())
+
+
+def test_times_beyond_the_longest_input_count_nothing_in_ctc_loss():
+    x = drawn(50, 2, 3)
+    grads = []
+    for times in (50, 4):
+        part = x[:times].clone().requires_grad_()
+        loss = F.ctc_loss(
+            part.log_softmax(2), torch.tensor([[1, 2], [2, 2]]), [4, 3], [2, 2], reduction="none"
+        )
+        (grad,) = torch.autograd.grad(loss.sum(), part)
+        grads.append((loss.detach().numpy(), grad[:4].numpy()))
+        assert not grad[4:].any()
+    for one, other in zip(*grads, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("p", [0.0, 1.0, 2.0, float("inf"), 3.0])
+@pytest.mark.parametrize("lead, other", [((), ()), ((2, 3), ()), ((3,), (3,)), ((2, 1), (3,))])
+def test_distances_of_many_pairs_are_those_of_few(p, lead, other):
+    x, y = drawn(*lead, 500, 4), drawn(*other, 40, 4)
+    x[..., 3, 1], y[..., 2, 0], x[..., 7, :] = float("nan"), float("inf"), y[..., 5, :].mean()
+    mode = "donot_use_mm_for_euclid_dist"
+    found = torch.cdist(x, y, p, mode)
+    one_by_one = torch.stack([torch.cdist(x[..., i : i + 1, :], y, p, mode) for i in range(9)])
+    wanted = one_by_one[..., 0, :].movedim(0, -2)
+    np.testing.assert_allclose(found[..., :9, :].numpy(), wanted.numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("width", [250, 256, 257, 700])
+def test_positions_in_wide_windows(width):
+    """A byte holds the places of up to 256 elements."""
+    x = drawn(3, 4, width)
+    x[0, 0, -1], x[1, 1, 3], x[2, 2, 1], x[2, 3] = 9, float("nan"), float("-inf"), float("-inf")
+    wanted = x.reshape(3, 4, -1).max(-1).indices
+    found = F.max_pool1d(x, width, return_indices=True)[1]
+    assert found[..., 0].tolist() == wanted.tolist()
+    halves = F.adaptive_max_pool1d(torch.cat([x, x, x[..., :1]], -1), 2, return_indices=True)[1]
+    assert halves[0, 0].tolist() == [width - 1, 2 * width - 1]
+    assert halves[1, 1].tolist() == [3, width + 3]
+
+
+@pytest.mark.parametrize("dims", [(0,), (1,), (0, 1)])
+def test_narrow_rows_are_turned_as_wide_ones(dims):
+    x = drawn(1500, 3)
+    wide = torch.cat([x] * 10, 1).flip(dims)
+    np.testing.assert_array_equal(x.flip(dims).numpy(), wide[:, :3].numpy())
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int64, torch.float32])
+def test_modes_of_many_short_rows_are_those_of_few(dtype):
+    x = (drawn(900, 5) * 1.4).round().to(dtype)
+    values, places = torch.mode(x)
+    few = [torch.mode(x[i : i + 9]) for i in range(0, 900, 9)]
+    assert values.tolist() == torch.cat([f.values for f in few]).tolist()
+    assert places.tolist() == torch.cat([f.indices for f in few]).tolist()

@@ -51,7 +51,7 @@ def compute(op, inputs, params, outs=None):
     """
     if op.worth is not None and not op.worth(*inputs, **params):
         return None
-    if op.role in roles.CONTRACTIONS:
+    if op.fixed or op.role in roles.CONTRACTIONS:
         return _fixed(op, inputs, params)
     if params.get("reduction", "none") != "none":
         return _summed(op, inputs, params)
@@ -130,8 +130,14 @@ def _without_numbers(inputs):
 
 
 def _fixed(op, inputs, params):
-    """The result of a contraction, by a program for exactly these shapes; None: use NumPy."""
-    arrays = [x for x in inputs if x is not None]
+    """The result of ``op``, by a program for exactly these shapes; None: use NumPy."""
+    # A copy is less work than an operation that is ``fixed``. If ``reshape`` makes none, it still
+    # gives dims of size 1 the strides that the program expects.
+    arrays = [
+        x.reshape(-1).reshape(x.shape) if op.fixed or x.flags.c_contiguous else x
+        for x in inputs
+        if x is not None
+    ]
     if not all(map(_fits, arrays)):
         return None
     key = (op.name, repr(params), tuple([x if x is None else (x.shape, x.dtype) for x in inputs]))
@@ -160,7 +166,7 @@ def slope(op, name, rule, values):
     return None if found is None else found[0]
 
 
-def matrices(key, function, values):
+def matrices(key, function, values, outs=None):
     """The results of ``function``, in a list, or None if NumPy must compute them.
 
     Arrays with as many dims as the first one have their rows in dim 0; the others have no rows.
@@ -176,7 +182,7 @@ def matrices(key, function, values):
         shapes = [(ROWS, *x.shape[1:]) if x.ndim == values[0].ndim else x.shape for x in given]
         return key, _closed(function, values), (rows, shapes, None)
 
-    return _run(key, values, prepared)
+    return _run(key, values, prepared, outs)
 
 
 def update(key, function, arrays, scalars):

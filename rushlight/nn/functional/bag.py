@@ -3,15 +3,21 @@
 import operator
 import warnings
 
+import numpy as np
+
+from rushlight.autograd import mode as modes
 from rushlight.autograd.tape import watch
+from rushlight.backend.accumulate import sum_runs
 from rushlight.dtype import bfloat16, float16, float32, int64, promote_types
 from rushlight.dtype import bool as bool_
 from rushlight.errors import DtypeError, ShapeError
+from rushlight.ops.core.fast_path import plain
 from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.create.range import arange
 from rushlight.ops.index.embedding import embedding
 from rushlight.ops.index.embedding_bag import bag_maxima
 from rushlight.ops.reduce.search import searchsorted
+from rushlight.tensor import from_array
 
 __all__ = ["bag_records", "embedding_bag"]
 
@@ -72,6 +78,9 @@ def in_one_type(indices, offsets):
 
 
 def _check_offsets(offsets, n):
+    """Raise if the first or the last offset is wrong for ``n`` indices."""
+    if offsets is None or not offsets.numel():
+        return
     check_range(
         offsets[:1], low=0, high=0, error=ShapeError,
         message="embedding_bag: offsets[0] has to be 0, the start of the first bag, but got {}",
@@ -91,8 +100,6 @@ def _bags(input, offsets, include_last_offset):
     if input.ndim == 2:
         bags, n = input.shape
         return bags, arange(bags).unsqueeze(1).expand(bags, n).reshape(-1), None
-    if offsets.numel():
-        _check_offsets(offsets, input.numel())
     starts = offsets[:-1] if include_last_offset else offsets
     places = arange(input.numel(), dtype=offsets.dtype)
     bag = searchsorted(starts.contiguous(), places, right=True) - 1
@@ -129,6 +136,7 @@ def bag_records(indices, weight, offsets, mode, factors, include_last_offset, pa
         element comes from, else the number of indices again. For sums these are zeros, and no bags
         are told where PyTorch sums rows that lie in one piece.
     """
+    _check_offsets(offsets, indices.numel())
     bags, bag, kept = _bags(indices, offsets, include_last_offset)
     bag, none = bag.to(indices.dtype), indices.new_zeros(bags)
     if mode == "sum":
@@ -187,22 +195,55 @@ def embedding_bag(
     _check_options(input, offsets, mode, scale_grad_by_freq, sparse, per_sample_weights)
     input, offsets = in_one_type(input, offsets)
     _check_types(input, weight, offsets, padding_idx, per_sample_weights)
-    bags, bag, kept = _bags(input, offsets, include_last_offset)
+    _check_offsets(offsets, input.numel())
     index = input.reshape(-1)
     check_range(
         index, low=0, high=weight.shape[0] - 1, error=RuntimeError,
         message=f"embedding_bag: index {{}} is not in the valid range [0, {weight.shape[0]})",
     )  # fmt: skip
     skipped = padding_idx if sparse else None  # a sparse gradient does not store this row
+    factors = per_sample_weights
+    if mode != "max" and max_norm is None and not _recorded(weight, factors):
+        found = _summed(input, weight, offsets, mode, factors, include_last_offset, padding_idx)
+        if found is not None:
+            return watch(found, input, offsets, factors)
+    bags, bag, kept = _bags(input, offsets, include_last_offset)
     rows = embedding(index, weight, skipped, max_norm, norm_type, scale_grad_by_freq, sparse)
     if padding_idx is not None:
         counted = index != padding_idx % weight.shape[0]
         kept = counted if kept is None else kept & counted
-    factors = per_sample_weights
     found = _reduced(rows, kept, bag, bags, mode, factors)
     # PyTorch's gradient needs these, and the table only for that of the factors.
     table = weight if factors is not None and factors.requires_grad else None
     return watch(found, input, offsets, factors, table)
+
+
+def _recorded(*tensors):
+    """Whether a gradient of one of ``tensors`` may be wanted, or operations must be seen."""
+    wanted = any(t is not None and t.node is not None for t in tensors)
+    return modes.intercept or (wanted and modes.records())
+
+
+def _summed(input, weight, offsets, mode, factors, include_last_offset, padding_idx):
+    """The sums or means of bags, which are runs of indices, in one pass; None: see ``sum_runs``."""
+    index = plain(input).reshape(-1)
+    if offsets is None:
+        ends = np.arange(len(input) + 1) * input.shape[1]
+    else:
+        ends = plain(offsets)
+        ends = ends if include_last_offset else np.append(ends, len(index))
+        if (ends[1:] < ends[:-1]).any():
+            return None
+    factors = None if factors is None else plain(factors).reshape(-1)
+    if padding_idx is not None:
+        kept = index != padding_idx % len(weight)
+        ends = np.append(0, np.cumsum(kept))[ends]
+        index, factors = index[kept], None if factors is None else factors[kept]
+    table = plain(weight)
+    total = sum_runs(table, index, ends, factors)
+    if total is not None and mode == "mean":
+        total /= np.maximum(np.diff(ends), 1).astype(table.dtype)[:, None]
+    return None if total is None else from_array(total)
 
 
 def _reduced(rows, kept, bag, bags, mode, factors):

@@ -13,6 +13,8 @@ import numpy as np
 from rushlight.autograd import mode as modes
 from rushlight.autograd.mode import recorder
 from rushlight.autograd.tape import watch
+from rushlight.backend import native
+from rushlight.backend.sizes import large_from
 from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.meta import is_meta
@@ -193,6 +195,24 @@ def _taps(x, n, align, mode, padding_mode, volume):
     return stack([first, first + 1], 1).detach(), stack([1 - t, t], 1)
 
 
+def _single_taps(x, n, align, mode, padding_mode, volume):
+    """Return a list with (position, weight) of each tap. A kernel cannot stack them as ``_taps``.
+
+    Many small operations take longer than few, so eager tensors are left to ``_taps``.
+    """
+    x = _pixels(x, n, align)
+    if mode == "bicubic":
+        first = x.floor()
+        places = [_within(first + k, n, align, padding_mode, volume) for k in (-1, 0, 1, 2)]
+        return list(zip(places, _cubic(x - first), strict=True))
+    x = _within(x, n, align, padding_mode, volume)
+    if mode == "nearest":
+        return [(x.round(), _constant(x, 1.0))]
+    first = x.floor()
+    t = x - first
+    return [(first, 1 - t), (first + 1, t)]
+
+
 def _inside(place, weight, n):
     """Return the positions as indices, their weights, and a mask of those inside the image.
 
@@ -219,10 +239,10 @@ def _combined(dims, sizes):
 
 def _lost(found, points):
     """``found`` (N, C, P) with nan for points that lie nowhere, as their taps have no place."""
-    nowhere = points.isfinite().all(-1).logical_not()
-    if recorder() is None and not is_meta(nowhere) and not nowhere.any():
+    known = points.isfinite()
+    if recorder() is None and not is_meta(known) and known.all():
         return found
-    return found.masked_fill(nowhere.unsqueeze(1), float("nan"))
+    return found.masked_fill(known.all(-1).logical_not().unsqueeze(1), float("nan"))
 
 
 def _taps_of_arrays(points, size, align, mode, padding_mode):
@@ -254,12 +274,64 @@ def _taps_of_arrays(points, size, align, mode, padding_mode):
     return np.where(is_in, at, -1), np.where(is_in, share, x.dtype.type(0))
 
 
+#: From so many coordinates on, a kernel computes the taps.
+_LEAST = large_from(1 << 14)
+
+
+def _tap_columns(points, size, align, mode, padding_mode):
+    """The indices of the K taps of ``points`` (P, dims), then their weights: 2 K tensors (P)."""
+    dims = []
+    for d, n in enumerate(size):
+        taps = _single_taps(points[:, -1 - d], n, align, mode, padding_mode, len(size) == 3)
+        dims.append([_inside(place, weight, n) for place, weight in taps])
+    taps = dims[0]
+    for more, n in zip(dims[1:], size[1:], strict=True):
+        taps = [(i * n + j, w * v, a & b) for i, w, a in taps for j, v, b in more]
+    return (*[i.where(a, -1) for i, _, a in taps], *[w.where(a, 0) for _, w, a in taps])
+
+
+def _taps_by_kernel(points, size, *options):
+    """As ``_taps_of_arrays``, by a kernel for any number of points; None without a kernel.
+
+    The results lie in memory as (taps, N, P).
+    """
+    n, count, dims = points.shape
+    if points.size < _LEAST:
+        return None
+    taps = {"nearest": 1, "bilinear": 2, "bicubic": 4}[options[1]] ** dims
+    index = np.empty((taps, n, count), np.int64)
+    weight = np.empty(index.shape, points.dtype)
+    found = native.matrices(
+        ("grid taps", size, *options), lambda x: _tap_columns(x, size, *options),
+        np.ascontiguousarray(points).reshape(n * count, dims),
+        outs=[column.reshape(-1) for part in (index, weight) for column in part], least=_LEAST,
+    )  # fmt: skip
+    return None if found is None else (index.transpose(1, 0, 2), weight.transpose(1, 0, 2))
+
+
 # The function -----------------------------------------------------------------------------
 
 
 def _is_plain(points):
     """Whether nobody asks for a gradient of the points, and no mode for their operations."""
     return not (modes.intercept or (points.node is not None and modes.records()))
+
+
+def _all_taps(points, size, align, mode, padding_mode):
+    """(flat indices, weights) of all taps of ``points`` (N, P, dims): tensors (N, taps, P)."""
+    if _is_plain(points):
+        array = plain(points)
+        found = _taps_by_kernel(array, size, align, mode, padding_mode)
+        if found is None and mode != "bicubic" and padding_mode != "reflection":
+            found = _taps_of_arrays(array, size, align, mode, padding_mode)
+        if found is not None:
+            return tuple(map(from_array, found))
+    dims = []
+    for d, n in enumerate(size):
+        at = points[..., -1 - d]
+        place, weight = _taps(at, n, align, mode, padding_mode, len(size) == 3)
+        dims.append(_inside(place, weight, n))
+    return _combined(dims, size)
 
 
 def _check(input, grid, mode):
@@ -333,16 +405,7 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     points = grid.reshape(grid.shape[0], prod(places), len(size))
     if OF[input._array.dtype].itemsize < 4:
         points = points.float()  # half precision has too few digits for pixel positions
-    if _is_plain(points) and mode != "bicubic" and padding_mode != "reflection":
-        found = _taps_of_arrays(plain(points), size, align, mode, padding_mode)
-        index, weight = map(from_array, found)
-    else:
-        dims = []
-        for d, n in enumerate(size):
-            at = points[..., -1 - d]
-            place, weight = _taps(at, n, align, mode, padding_mode, len(size) == 3)
-            dims.append(_inside(place, weight, n))
-        index, weight = _combined(dims, size)
+    index, weight = _all_taps(points, size, align, mode, padding_mode)
     flat = input.reshape(*input.shape[:2], prod(size))
     found = weighted_gather(flat, weight.to(input.dtype), index)
     if len(size) == 2 and mode != "nearest" and (mode == "bicubic" or padding_mode == "zeros"):

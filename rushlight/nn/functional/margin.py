@@ -7,7 +7,7 @@ from rushlight.nn.functional.similarity import pairwise_distance
 from rushlight.ops.core.autocast import SINGLE, autocasts
 from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.elementwise.activation import logsigmoid
-from rushlight.ops.loss.class_indices import hot
+from rushlight.ops.loss.multilabel_margin import multilabel_hinges
 from rushlight.ops.loss.regression import in_one_dtype, reduced, reduction_of
 from rushlight.ops.shape.view import tensor_array
 
@@ -317,7 +317,7 @@ def multi_margin_loss(
     )  # fmt: skip
     index = target.reshape(n, 1)
     gap = rows - rows.gather(1, index) + margin
-    counts = (gap > 0) & ~hot(target.reshape(n), rows.shape, -1)
+    counts = (gap > 0).scatter(1, index, False)
     gap = gap.where(counts, 0)
     losses = gap if p == 1 else gap * gap
     if weight is not None:  # a weight may be infinite, and infinity times 0 is nan
@@ -377,14 +377,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
         target, low=-1, high=classes - 1, error=RuntimeError,
         message="multilabel_margin_loss: argument #2 'target' is out of range: {}",
     )  # fmt: skip
-    labels = target.reshape(n, classes)
-    counts = (labels < 0).cumsum(1) == 0  # before the first -1
-    index = labels.where(counts, 0)
-    label = counts.new_zeros(n, classes, dtype=rows.dtype)
-    label = label.scatter_add(1, index, counts.to(rows.dtype)) > 0
-    gap = 1 - rows.gather(1, index).unsqueeze(2) + rows.unsqueeze(1)
-    gap = gap.where((gap > 0) & counts.unsqueeze(2) & ~label.unsqueeze(1), 0)
-    losses = gap.sum((1, 2)) / classes
+    losses = multilabel_hinges(rows, target.reshape(n, classes))
     losses = losses if input.ndim == 2 else losses.reshape(())
     return watch(reduced(losses, reduction), input, target)
 

@@ -112,6 +112,8 @@ class Op:
             width of the rows. Default: if ``least`` is stated. Else only narrow rows have one.
         worth: ``worth(*inputs, **params)`` tells whether there is enough work for a kernel that is
             compiled for these parameters, and for a contraction's exact shapes. None: always.
+        fixed: The kernel for large arrays is the program of ``lowering`` for the exact shapes of
+            the operands, as that of a contraction is. Default: False.
         slopes: The gradient rules also run as compiled kernels, from ``least`` elements on.
             Default: True for elementwise operations that state ``least``.
         shares: The results may share the memory of an input, as views do.
@@ -204,6 +206,7 @@ class Op:
         least = options.pop("least", native.LEAST_ELEMENTS if kind == "elementwise" else None)
         self.least = None if least is None else large_from(least)
         self.worth = options.pop("worth", None)
+        self.fixed = options.pop("fixed", False)
         self.slopes = options.pop("slopes", kind == "elementwise" and self.widths)
         self.shares = options.pop("shares", kind == "view")
         self.own_slope = options.pop("own_slope", False)

@@ -95,9 +95,12 @@ def _slopes(xp, x, *, lower, upper, generator):
     """A slope for each element of x: 1 if it is positive, else random from [lower, upper)."""
     slopes = xp.ones(x.shape, x.dtype)
     if generator is not None:
-        place = x <= 0
-        count = int(np.count_nonzero(place))
-        slopes[place] = draw.uniform(generator, count, np.dtype("f8"), lower, upper)
+        places = np.flatnonzero(x <= 0)  # faster than a mask
+        # As in PyTorch, the bounds are rounded to the dtype of the computation, and the product of
+        # doubles is rounded before the sum. ``uniform_`` rounds once.
+        low, high = (v if x.dtype.itemsize == 8 else float(np.float32(v)) for v in (lower, upper))
+        drawn = draw.uniform(generator, len(places), np.dtype("f8"))
+        slopes.reshape(-1)[places] = drawn * (high - low) + low
     return slopes
 
 

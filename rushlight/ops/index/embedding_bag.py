@@ -22,12 +22,18 @@ def bag_maxima(xp, x, bag, kept, *, bags):
     places = np.flatnonzero(kept)
     if not len(places):
         return found
-    x, bag = x[places], bag[places]
+    if len(places) < len(x):
+        x, bag = x[places], bag[places]
     starts = np.flatnonzero(np.diff(bag, prepend=-1))
     first = x[starts]
     best = np.fmax.reduceat(x, starts, 0)
-    which = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(x)))
-    rows = np.where(x == best[which], np.arange(len(x))[:, None], len(x))
-    rows = np.where(first == first, np.minimum.reduceat(rows, starts, 0), starts[:, None])
+    lengths = np.diff(starts, append=len(x))
+    # Backwards, so that the first of equal maxima is written last. The copies are needed, because
+    # NumPy would go through reversed views from their other end.
+    row, column = (at[::-1].copy() for at in np.nonzero(x == np.repeat(best, lengths, 0)))
+    which = np.repeat(np.arange(len(starts)), lengths)[row]
+    rows = np.repeat(starts[:, None], x.shape[1], 1)
+    rows[which, column] = row
+    rows = np.where(first == first, rows, starts[:, None])
     found[bag[starts]] = places[rows]
     return found

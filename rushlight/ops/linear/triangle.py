@@ -7,7 +7,6 @@ from rushlight import shapes
 from rushlight.ops.core.definition import OPS, function
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.create.range import arange
-from rushlight.ops.shape.join import cat
 from rushlight.ops.shape.view import tensor_array
 
 
@@ -79,25 +78,33 @@ triu.lower(lambda x, diagonal: x.masked_fill(_rise(x) < diagonal, 0))
 triu.grad(x=lambda g, diagonal: np.triu(g, diagonal) if type(g) is ndarray else triu(g, diagonal))
 
 
-@kernel(public=False, method=False, name="diag_embed", widen=False)
-def _diag_matrix(xp, x, *, diagonal):
-    """A matrix with the vector ``x`` on a diagonal."""
-    return xp.diag(x, diagonal)
+def _embedded_shape(x, *, offset, dim1, dim2):
+    """The shape of matrices with the last dim of ``x`` on a diagonal."""
+    n = x.shape[-1] + abs(offset)
+    sizes = list(x.shape[:-1])
+    for d in sorted((dim1, dim2)):
+        sizes.insert(d, n)
+    return tuple(sizes)
 
 
-@_diag_matrix.lower
-def _diag_of_patch(x, diagonal):
-    n = x.shape[0] + abs(diagonal)
-    base = x.new_zeros((n, n))
-    path = ((OPS["diagonal"], (), {"offset": diagonal, "dim1": 0, "dim2": 1}),)
+@kernel(public=False, method=False, name="diag_embed", widen=False, shape=_embedded_shape)
+def _embedded(xp, x, *, offset, dim1, dim2):
+    """Matrices with the last dim of ``x`` on a diagonal."""
+    out = np.zeros(_embedded_shape(x, offset=offset, dim1=dim1, dim2=dim2), x.dtype)
+    line = out.diagonal(offset, dim1, dim2)
+    line.flags.writeable = True
+    line[...] = x
+    return out
+
+
+@_embedded.lower
+def _diag_of_patch(x, offset, dim1, dim2):
+    base = x.new_zeros(_embedded_shape(x, offset=offset, dim1=dim1, dim2=dim2))
+    path = ((OPS["diagonal"], (), {"offset": offset, "dim1": dim1, "dim2": dim2}),)
     return OPS["patch"].call(base, x, path=path, strides=base._array.strides)
 
 
-_diag_matrix.grad(
-    x=lambda g, diagonal: (
-        g.diagonal(diagonal) if type(g) is not ndarray else np.diagonal(g, diagonal)
-    )
-)
+_embedded.grad(x=lambda g, offset, dim1, dim2: g.diagonal(offset, dim1, dim2))
 
 
 @function
@@ -125,7 +132,7 @@ def diag(input, diagonal=0, *, out=None):
     if n not in (1, 2):
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {n}D")
     if n == 1:
-        return _diag_matrix(input, diagonal, out=out)
+        return _embedded(input, offset=diagonal, dim1=0, dim2=1, out=out)
     found = input.diagonal(diagonal).clone()
     if out is None:
         return found
@@ -160,13 +167,4 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     first, second = [shapes.dim(d, x.ndim + 1, "diag_embed") for d in (dim1, dim2)]
     if first == second:
         raise RuntimeError(f"diag_embed: dim1 and dim2 are the same dim: {dim1} and {dim2}")
-    rows = input
-    if offset:  # pad with zeros, so that row i of the result has element i of ``rows``
-        gap = input.new_zeros((*x.shape[:-1], abs(offset)))
-        rows = cat((input, gap) if offset > 0 else (gap, input), -1)
-    n = rows.shape[-1]
-    matrices = rows.unsqueeze(-1).expand((*rows.shape, n))
-    found = matrices.masked_fill(_rise(matrices) != offset, 0)
-    if (first, second) == (x.ndim - 1, x.ndim):
-        return found
-    return found.movedim((-2, -1), (first, second)).contiguous()
+    return _embedded(input, offset=offset, dim1=first, dim2=second)

@@ -48,33 +48,48 @@ def _states(targets, lengths, blank):
     return classes, skips
 
 
-def _added(x, y, z):
-    """log(exp x + exp y + exp z), without nan if all three are -inf."""
-    largest = np.maximum(np.maximum(x, y), z)
-    base = np.where(largest == -np.inf, x.dtype.type(0), largest)
-    total = np.exp(x - base)
-    total += np.exp(y - base)
-    total += np.exp(z - base)
-    return np.log(total) + base
-
-
 def _forward(emitted, skips, first):
     """Log-probabilities (T, N, L) of all paths into each state. Paths start in ``first`` (N, L).
 
-    ``emitted`` (T, N, L) has the log-probability of each state's class at each time.
+    ``emitted`` (T, N, L) has the log-probability of each state's class at each time. All arrays of
+    a step are made once, because a step is short.
     """
-    steps, n, states = emitted.shape
     found = np.empty_like(emitted)
-    padded = np.full((n, states + 2), -np.inf, emitted.dtype)
-    now = np.where(first, emitted[0], -np.inf)
-    found[0] = now
-    for t in range(1, steps):
-        padded[:, 2:] = now
-        by_two = np.where(skips, padded[:, :-2], -np.inf)
-        now = _added(now, padded[:, 1:-1], by_two)
-        now += emitted[t]
-        found[t] = now
+    found[0] = np.where(first, emitted[0], -np.inf)
+    # The log-probabilities of the paths that stay, that move by one state, and by two.
+    ways = np.full((3, *skips.shape), -np.inf, emitted.dtype)
+    shares, base, lowest = np.empty_like(ways), np.empty_like(ways[0]), np.finfo(ways.dtype).min
+    open_ = skips[:, 2:]
+    # A sum is faster than a masked copy, but inf - inf would be nan.
+    barrier = np.where(open_, ways.dtype.type(0), -np.inf) if emitted.max() < np.inf else None
+    for last, now, here in zip(found[:-1], found[1:], emitted[1:], strict=True):
+        ways[0] = last
+        ways[1, :, 1:] = last[:, :-1]
+        if barrier is None:
+            np.copyto(ways[2, :, 2:], last[:, :-2], where=open_)
+        else:
+            np.add(last[:, :-2], barrier, out=ways[2, :, 2:])
+        # log(Σ exp), without nan if all three are -inf.
+        np.maximum.reduce(ways, 0, out=base)
+        np.maximum(base, lowest, out=base)
+        np.exp(np.subtract(ways, base, out=shares), out=shares)
+        np.add.reduce(shares, 0, out=now)
+        np.log(now, out=now)
+        now += base
+        now += here
     return found
+
+
+def _taken(x, index):
+    """The elements of ``x`` (T, N, K) at ``index`` (N, L) in the last dim, at all times."""
+    times, n, k = x.shape
+    places = index + np.arange(n)[:, None] * k
+    return x.reshape(times, n * k).take(places, 1)
+
+
+def _longest(input_lengths):
+    """The number of times that some input reaches; 1 if all inputs are empty."""
+    return int(input_lengths.max(initial=1))
 
 
 def _reversed_times(x, lengths):
@@ -87,8 +102,9 @@ def _reversed_times(x, lengths):
 def _paths(log_p, targets, input_lengths, target_lengths, blank):
     """(alpha, negative log-likelihoods, emitted, classes, skips), as ``_forward`` has them."""
     classes, skips = _states(targets, target_lengths, blank)
-    times, n, _ = log_p.shape
-    emitted = np.take_along_axis(log_p, np.broadcast_to(classes, (times, *classes.shape)), 2)
+    log_p = log_p[: _longest(input_lengths)]
+    n = log_p.shape[1]
+    emitted = _taken(log_p, classes)
     states = np.arange(classes.shape[1])
     alpha = _forward(emitted, skips, states < np.minimum(2, 2 * target_lengths[:, None] + 1))
     last = alpha[np.maximum(input_lengths - 1, 0), np.arange(n)]
@@ -184,33 +200,32 @@ def _back(
     """
     found = memo or _paths(log_probs, targets, input_lengths, target_lengths, blank)
     alpha, losses, emitted, classes, skips = found
-    times, n, _ = log_probs.shape
+    n, times = len(losses), len(alpha)
     states = np.arange(classes.shape[1])
     # beta is the log-probability of the paths from each state to the end. If times and states are
     # reversed, these are paths into the state, which ``_forward`` computes. ``turn`` reverses the
     # states of each labelling.
     turn = np.where(states <= 2 * target_lengths[:, None],
                     2 * target_lengths[:, None] - states, states)  # fmt: skip
-    turned = np.take_along_axis(
-        _reversed_times(emitted, input_lengths), np.broadcast_to(turn, emitted.shape), 2
-    )
+    turned = _taken(_reversed_times(emitted, input_lengths), turn)
     row = np.arange(n)[:, None]
     passed = np.zeros(skips.shape, bool)
     passed[:, 2:] = skips[row, turn][:, :-2]
     passed &= states <= 2 * target_lengths[:, None]
     first = states < np.minimum(2, 2 * target_lengths[:, None] + 1)
     beta = _forward(turned, passed, first)
-    beta = _reversed_times(np.take_along_axis(beta, np.broadcast_to(turn, beta.shape), 2),
-                           input_lengths)  # fmt: skip
+    beta = _reversed_times(_taken(beta, turn), input_lengths)
     share = np.exp(alpha + beta - emitted + losses[:, None])
     share[:, states > 2 * target_lengths[:, None]] = 0
-    found = np.exp(log_probs)
+    whole = np.zeros_like(log_probs)  # 0 beyond the longest input
+    found = np.exp(log_probs[:times])
     np.subtract.at(found, (np.arange(times)[:, None, None], row[None], classes[None]), share)
     found = found * g[:, None]
     found[:, np.isnan(losses)] = np.nan
     found[:, losses == np.inf] = 0 if zero_infinity else np.nan
     found[np.arange(times)[:, None] >= input_lengths] = 0
-    return found
+    whole[:times] = found
+    return whole
 
 
 def _once(g):

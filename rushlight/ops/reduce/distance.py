@@ -4,6 +4,8 @@ import numpy as np
 
 from rushlight import shapes
 from rushlight.autograd.tape import watch
+from rushlight.backend import native
+from rushlight.backend.sizes import large_from
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.autocast import SINGLE, autocasts
@@ -18,6 +20,7 @@ from rushlight.tensor import Tensor
 __all__ = ["cdist", "dist", "pdist"]
 
 _BLOCK = 1 << 18  # differences that are computed at a time, so that they stay in the cache
+_LARGE = large_from(1 << 16)  # from so many differences on, a kernel may compute the distances
 _MANY = 25  # more vectors than these in a set are compared by a matrix product, as in PyTorch
 
 
@@ -41,9 +44,28 @@ def _differences(x, y):
     return x[..., :, None, :] - y[..., None, :, :]
 
 
+def _by_kernel(x, y, p):
+    """``_cdist`` by a kernel for any number of rows, or of batches; None: NumPy computes it."""
+    shape, m = _pairs(x, y), x.shape[-1]
+    if np.prod(shape) * m < _LARGE or p not in (0, 1, 2, INF):  # NumPy's powers are faster
+        return None
+    if np.prod(y.shape[:-2]) == 1:
+        key, given = "distances", [x.reshape(-1, m), y.reshape(1, -1, m)]
+        function = lambda x, y: _lengths(x.unsqueeze(1) - y, p=p)
+    else:
+        wide = [np.broadcast_to(v, (*shape[:-2], *v.shape[-2:])) for v in (x, y)]
+        key, given = "batch distances", [v.reshape(-1, *v.shape[-2:]) for v in wide]
+        function = lambda x, y: _lengths(_differences(x, y), p=p)
+    found = native.matrices((key, p), function, *map(np.ascontiguousarray, given), least=1)
+    return None if found is None else found[0].reshape(shape)
+
+
 @kernel(public=False, method=False, name="cdist", shape=_pairs)
 def _cdist(xp, x, y, *, p):
     """The p-norms of the differences of all pairs of rows of x and y."""
+    found = _by_kernel(x, y, p)
+    if found is not None:
+        return found
     out = np.zeros(_pairs(x, y), x.dtype)
     for rows in _blocks(x, y):
         out[..., rows, :] = _lengths.op.forward(xp, _differences(x[..., rows, :], y), p=p)

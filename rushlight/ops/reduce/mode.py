@@ -3,6 +3,7 @@
 import numpy as np
 
 from rushlight import shapes
+from rushlight.backend.sizes import large_from
 from rushlight.dtype import COMPLEX_KINDS
 from rushlight.errors import DimError, UnsupportedDtypeError
 from rushlight.ops.core.definition import function
@@ -19,6 +20,9 @@ _Mode = result_type("mode", "values", "indices")
 #: In tensors with fewer elements, the index is PyTorch's. It depends on the moves of a sort that is
 #: not stable, which take a microsecond for each element. See ``sort``.
 _MANY = 1024
+
+#: From so many elements on, short rows are counted instead of sorted.
+_COUNTED = large_from(4096)
 
 
 def _one_dim(x, *, dim, keepdim):
@@ -42,12 +46,33 @@ def _mode(xp, x, *, dim=-1, keepdim=False):
     rows = np.moveaxis(x, dim, -1)
     lead, n = rows.shape[:-1], rows.shape[-1]
     rows = np.ascontiguousarray(rows).reshape(-1, n)
-    by_size = _sorted(rows, n)
-    ordered = np.take_along_axis(rows, by_size, 1)
-    index = np.take_along_axis(by_size, _end_of_longest_run(ordered)[:, None], 1)
-    values = np.take_along_axis(rows, index, 1).reshape(lead)
-    values, index = values, index.reshape(lead)
+    index = _by_counts(rows, n) if n <= SMALL and rows.size >= _COUNTED else None
+    if index is None:
+        by_size = _sorted(rows, n)
+        ordered = np.take_along_axis(rows, by_size, 1)
+        index = np.take_along_axis(by_size, _end_of_longest_run(ordered)[:, None], 1)
+    values = np.take_along_axis(rows, index.reshape(-1, 1), 1).reshape(lead)
+    index = index.reshape(lead)
     return (np.expand_dims(values, dim), np.expand_dims(index, dim)) if keepdim else (values, index)
+
+
+def _by_counts(rows, n):
+    """The index of each short row's mode, by comparisons of all pairs; None if there is a nan."""
+    if rows.dtype.kind == "f" and np.isnan(rows).any():
+        return None
+    columns = np.ascontiguousarray(rows.T)
+    counts = np.zeros(columns.shape, np.uint8)  # of equal elements in the row, besides the own one
+    for i in range(1, n):
+        same = columns[:i] == columns[i]
+        counts[:i] += same
+        counts[i] += np.add.reduce(same, 0, np.uint8)
+    if rows.dtype == bool:
+        columns = columns.view(np.uint8)
+    largest = np.inf if rows.dtype.kind == "f" else np.iinfo(columns.dtype).max
+    rare = counts != np.maximum.reduce(counts, 0)
+    values = np.minimum.reduce(np.where(rare, columns.dtype.type(largest), columns), 0)
+    places = (columns == values) * np.arange(n, dtype=np.uint8)[:, None]
+    return np.maximum.reduce(places, 0).astype(np.int64)  # a stable sort puts the last place last
 
 
 def _sorted(rows, n):

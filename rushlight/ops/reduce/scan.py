@@ -63,17 +63,18 @@ def accumulated(ufunc, x, dim):
 
 
 _KERNELS: dict = {
-    np.add: ("running sums", lambda x: x.double().cumsum(1).float()),
-    np.multiply: ("running products", lambda x: x.double().cumprod(1).float()),
+    np.add: ("running sums", lambda x: x.double().cumsum(1).to(x.dtype)),
+    np.multiply: ("running products", lambda x: x.double().cumprod(1).to(x.dtype)),
 }
+_FEW = large_from(16)  # a kernel takes several rows together, so fewer rows are left to NumPy
 
 
 def _by_kernel(ufunc, x, dim):
-    """``accumulated`` by a compiled kernel, along long rows of float32; else None."""
+    """``accumulated`` by a compiled kernel, along many long rows of floats; else None."""
     n = x.shape[dim]
-    if ufunc not in _KERNELS or x.dtype != np.float32 or n < LONG or not x.flags.c_contiguous:
+    if ufunc not in _KERNELS or x.dtype.char not in "fd" or n < LONG or not x.flags.c_contiguous:
         return None
-    if x.size > n * prod(x.shape[:dim]):
+    if x.size > n * prod(x.shape[:dim]) or x.size < n * _FEW:
         return None
     found = native.matrices(*_KERNELS[ufunc], x.reshape(-1, n))
     return None if found is None else found[0].reshape(x.shape)

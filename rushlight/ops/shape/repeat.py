@@ -6,6 +6,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight import shapes
+from rushlight.backend.sizes import large_from
 from rushlight.device_array import placed, to_host
 from rushlight.dtype import OF
 from rushlight.errors import DimError, ShapeError
@@ -252,6 +253,21 @@ def _flippable(x, *, dims):
     return {"dims": shapes.dims(dims, x.ndim, "flip") if isinstance(dims, int) or dims else ()}
 
 
+#: Rows of at most ``_NARROW`` elements are copied column by column, from ``_LARGE`` elements on.
+_NARROW, _LARGE = 16, large_from(4096)
+
+
+def _turned(x, dims):
+    """A copy of the array ``x`` with the elements of ``dims`` in reversed order."""
+    found = np.flip(x, dims)
+    if x.size < _LARGE or not x.ndim or not 1 < x.shape[-1] <= _NARROW:
+        return found.copy()
+    out = np.empty(x.shape, x.dtype)
+    for k in range(x.shape[-1]):
+        out[..., k] = found[..., k]
+    return out
+
+
 @kernel(widen=False, varargs=True, prepare=_flippable, keeps_order=True)
 def flip(xp, x, *, dims):
     """Return a copy of ``input`` with the order of elements reversed along some dims.
@@ -268,7 +284,7 @@ def flip(xp, x, *, dims):
     tensor([[3, 4],
             [1, 2]])
     """
-    return ordered_like(xp.flip(x, dims).copy(), x)
+    return ordered_like(_turned(x, dims), x)
 
 
 @flip.lower
@@ -277,7 +293,7 @@ def _flip_of_slice(x, dims):
     return apply(SLICE, (x,), {"index": index})
 
 
-flip.grad(x=lambda g, dims: np.flip(g, dims).copy() if type(g) is ndarray else flip(g, dims))
+flip.grad(x=lambda g, dims: _turned(g, dims) if type(g) is ndarray else flip(g, dims))
 
 
 @function

@@ -6,6 +6,7 @@ x (…, *size), at and out (…, *places).
 """
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -35,43 +36,53 @@ def _best(x, starts, ends):
 
     ``starts`` and ``ends`` have an array for each pooled dim: the first element of each window,
     and the element after its last. An array's shape is (places) or (…, places).
+
+    One dim after the other, the last one first, moves to the front and is reduced there, because
+    NumPy is fast on long rows. The dims are then (size, *later places, rows, *earlier sizes).
     """
     n = len(starts)
-    best, at, step = x, None, 1
+    lead = x.shape[: x.ndim - n]
+    best, step = x.reshape(prod(lead), *x.shape[x.ndim - n :]), 1
+    at: Any = None
     nans = bool((x != x).any())
     for d in reversed(range(n)):
-        dim = x.ndim - n + d
-        start, end = (
-            a.reshape(*a.shape[:-1], *[1] * (dim - a.ndim + 1), a.shape[-1], *[1] * (n - 1 - d))
-            for a in (starts[d], ends[d])
-        )
-        best, where = _best_along(best, start, end, dim, nans)
-        at = where if at is None else np.take_along_axis(at, where, dim) + where * step
-        step *= x.shape[dim]
-    return at
+        best = np.ascontiguousarray(np.moveaxis(best, -1, 0))
+        # A row of windows for each row of ``x``, or one for all.
+        rows, count = 1 if starts[d].ndim == 1 else prod(lead), starts[d].shape[-1]
+        shape = (count, *[1] * (n - 1 - d), rows, *[1] * d)
+        start, end = (a.reshape(rows, count).T.reshape(shape) for a in (starts[d], ends[d]))
+        size = len(best)
+        best, where = _best_of_rows(best, start, end, nans)
+        if at is not None:
+            at = np.take_along_axis(np.moveaxis(at, -1, 0), where, 0)
+        at = where if at is None else at + where * step
+        step *= size
+    return np.ascontiguousarray(np.moveaxis(at, -1, 0)).reshape(*lead, *at.shape[:-1])
 
 
-def _best_along(x, start, end, dim, nans):
-    """(maxima, their positions) of the windows along ``dim``."""
-    found = _taken(x, start, dim)
-    where = np.broadcast_to(start, found.shape).copy()
-    for t in range(1, int((end - start).max(initial=0))):
-        index = np.minimum(start + t, end - 1)
-        value = _taken(x, index, dim)
+def _best_of_rows(x, start, end, nans):
+    """(maxima, their positions) of the windows along dim 0."""
+    longest = int((end - start).max(initial=0))
+    found = _rows(x, start)
+    # The position within the window grows from step to step, so the last better one is the largest.
+    place = np.zeros(found.shape, np.uint8 if longest <= 256 else np.int64)
+    for t in range(1, longest):
+        value = _rows(x, np.minimum(start + t, end - 1))
         better = value > found
         if nans:
             better |= value != value
-        np.copyto(found, value, where=better)
-        np.copyto(where, index, where=better)
-    return found, where
+        np.maximum(found, value, out=found)
+        np.maximum(place, better * place.dtype.type(t), out=place)
+    return found, np.minimum(start + place, end - 1)
 
 
-def _taken(x, index, dim):
-    if index.size == index.shape[dim]:
-        return x.take(index.reshape(-1), dim)
-    lead = np.broadcast_shapes(index.shape[:dim], x.shape[:dim])
-    full = np.broadcast_to(index, (*lead, index.shape[dim], *x.shape[dim + 1 :]))
-    return np.take_along_axis(x, full, dim)
+def _rows(x, index):
+    """The elements of ``x``, in C order, at ``index`` along dim 0."""
+    if index.size == len(index):
+        return x.take(index.reshape(-1), 0)
+    n = prod(x.shape[1:])
+    places = index * n + np.arange(n).reshape(x.shape[1:])
+    return x.reshape(-1).take(places)
 
 
 def _regions(size, places):
@@ -137,9 +148,15 @@ def _flat(x, n):
     return x.reshape((*lead, prod(x.shape[len(lead) :])))
 
 
+def _in_all(at, n, count):
+    """Positions in all of the memory, for flat positions ``at`` in ``n`` dims of ``count``."""
+    lead = at.shape[: at.ndim - n]
+    return at + np.arange(0, prod(lead) * count, max(1, count)).reshape(*lead, *[1] * n)
+
+
 def _picked(xp, x, at, *, n):
     """The elements of x at the flat positions ``at``."""
-    return np.take_along_axis(_flat(x, n), _flat(at, n), -1).reshape(at.shape)
+    return x.reshape(-1).take(_in_all(at, n, prod(x.shape[x.ndim - n :])))
 
 
 def _picked_by_gather(x, at, n):
@@ -151,10 +168,8 @@ def _spread(xp, g, at, *, size):
     """Zeros of ``size`` to which ``g`` is added at the flat positions ``at``."""
     n = len(size)
     lead = g.shape[: g.ndim - n]
-    rows = np.arange(prod(lead))[:, None] * prod(size)
-    flat = (at.reshape(prod(lead), prod(at.shape[len(lead) :])) + rows).reshape(-1)
     out = np.zeros(prod(lead) * prod(size), g.dtype)
-    np.add.at(out, flat, g.reshape(-1))
+    np.add.at(out, _in_all(at, n, prod(size)).reshape(-1), g.reshape(-1))
     return out.reshape(*lead, *size)
 
 
@@ -376,8 +391,8 @@ def fractional(name, n, input, kernel_size, output_size, samples):
 
 def _check_positions(x, at, *, size):
     count = prod(size)
-    wrong = at[(at < 0) | (at >= count)]
-    if wrong.size:
+    if at.size and (at.min() < 0 or at.max() >= count):
+        wrong = at[(at < 0) | (at >= count)]
         raise RuntimeError(
             f"max_unpool: found an invalid max index {wrong.flat[0]} for an output of size {size}"
         )
@@ -387,8 +402,8 @@ def _unpooled(xp, x, at, *, size):
     """Zeros of ``size`` with x at the flat positions ``at``."""
     n = len(size)
     lead = x.shape[: x.ndim - n]
-    out = np.zeros((*lead, prod(size)), x.dtype)
-    np.put_along_axis(out, _flat(at, n), _flat(x, n), -1)
+    out = np.zeros(prod(lead) * prod(size), x.dtype)
+    out[_in_all(at, n, prod(size))] = x
     return out.reshape(*lead, *size)
 
 

@@ -9,6 +9,7 @@ is taken there, even where the weight 0 would make a nan of an infinite number.
 import numpy as np
 
 from rushlight.backend.accumulate import add_rows
+from rushlight.backend.sizes import large_from
 from rushlight.ops.core.kinds import kernel
 
 __all__ = ["weighted_gather"]
@@ -51,7 +52,25 @@ def _places(index, size):
     return _joined(np.where(index < 0, -1, index + starts))
 
 
-@kernel(public=False, method=False, tensors=("weight", "index"))
+#: From so many elements that are taken, a program for the exact shapes of many small samples is
+#: faster than NumPy. A small sample has at most ``_SMALL`` pixels, and points, in all channels.
+_MANY, _SMALL = large_from(1 << 18), 1 << 12
+
+
+def _worth(x, index, size):
+    """Whether a program for these shapes is worth its compilation."""
+    channels = x.shape[1]
+    return (
+        x.dtype.char in "fd"
+        and channels * index.size >= _MANY
+        and channels * max(size, index.shape[2]) <= _SMALL
+    )
+
+
+@kernel(
+    public=False, method=False, tensors=("weight", "index"), least=1 << 12, fixed=True,
+    worth=lambda x, weight, index: _worth(x, index, x.shape[2]),
+)  # fmt: skip
 def weighted_gather(xp, x, weight, index):
     """For each point, the sum over its K elements of weight times x at ``index``."""
     found = np.zeros((*x.shape[:2], index.shape[2]), x.dtype)
@@ -59,34 +78,62 @@ def weighted_gather(xp, x, weight, index):
         sample, w = _joined(x[group]), _joined(weight[group])
         at = _places(index[group], x.shape[2])
         out = np.zeros((len(sample), at.shape[1]), x.dtype)
+        outside = at < 0
+        last = sample[:, -1]  # the pixel that -1 takes
+        finite = bool(np.isfinite(last).all())
+        if outside.any():
+            w = np.where(outside, w.dtype.type(0), w)
         for k in range(len(at)):
             part = sample.take(at[k], 1)
             part *= w[k]
-            outside = at[k] < 0
-            if np.count_nonzero(outside):
-                part[:, outside] = 0
+            if not finite:
+                part[:, outside[k]] = 0
             out += part
         found[group] = _parted(out, found[group].shape)
     return found
 
 
-@kernel(public=False, method=False, tensors=("weight", "index"))
+#: From so many elements on, a product with a sparse matrix adds them.
+_PRODUCT = large_from(2048)
+
+
+def _product(g, weight, index, size):
+    """What ``weighted_scatter`` gives for one sample: (size, C)."""
+    from scipy.sparse import csc_array
+
+    k, points = index.shape
+    places = np.where(index < 0, size, index).T.reshape(-1)  # the row behind the last is left out
+    ends = np.arange(points + 1) * k
+    shares = csc_array((weight.T.reshape(-1), places, ends), shape=(size + 1, points))
+    return (shares @ np.ascontiguousarray(g.T))[:size]
+
+
+@kernel(
+    public=False, method=False, tensors=("weight", "index"), least=1 << 12, fixed=True,
+    worth=lambda g, weight, index, *, size: _worth(g, index, size),
+)  # fmt: skip
 def weighted_scatter(xp, g, weight, index, *, size):
     """Add weight times g at ``index`` to zeros (N, C, size)."""
     found = np.zeros((g.shape[0], size, g.shape[1]), g.dtype)
     for group in _groups(g, index):
         part, w = _joined(g[group]), _joined(weight[group])
         at = _places(index[group], size)
+        out = found[group].reshape(size * len(found[group]), g.shape[1])
+        if at.size * len(part) >= _PRODUCT:
+            out[...] = _product(part, w, at, len(out))
+            continue
         shares = w[:, :, None] * part.T
         if (at < 0).any():
             shares[at < 0] = 0
             at = at.clip(0)
-        out = found[group].reshape(size * len(found[group]), g.shape[1])
         add_rows(out, at.reshape(-1), shares.reshape(at.size, len(part)))
     return np.ascontiguousarray(found.transpose(0, 2, 1))
 
 
-@kernel(public=False, method=False, tensors=("x", "index"))
+@kernel(
+    public=False, method=False, tensors=("x", "index"), least=1 << 12, fixed=True,
+    worth=lambda g, x, index: _worth(x, index, x.shape[2]),
+)  # fmt: skip
 def gathered_dot(xp, g, x, index):
     """The sum over the channels of g times x at ``index``, as (N, K, P)."""
     found = np.empty(index.shape, g.dtype)

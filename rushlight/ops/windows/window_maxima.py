@@ -6,6 +6,7 @@ Shapes: x (…, *size), best and g (…, *places). ``best`` holds the maxima, an
 
 import sys
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -73,19 +74,35 @@ def positions(x, w):
     size = x.shape[-n:]
     wide = _surrounded(x, w)
     best = np.full((*x.shape[:-n], *w.places), _lowest(x.dtype), x.dtype)
+    nans = x.dtype.kind in "fV" and bool((x != x).any())
+    # The number of the best element in its window, from 1 on. It grows from step to step, so the
+    # last better element has the largest one.
+    number: Any = np.zeros(best.shape, np.uint8 if prod(w.kernel_size) < 256 else np.int64)
+    shifts = [0]
+    for k, (at, met) in enumerate(offsets(w.kernel_size, w.stride, w.dilation, w.places), 1):
+        value = wide[(..., *met)]
+        better = value > best
+        if nans:
+            better |= value != value
+        np.maximum(best, value, out=best)
+        np.maximum(number, better * number.dtype.type(k), out=number)
+        shifts.append(sum(a * d * s for a, d, s in zip(at, w.dilation, _steps(size), strict=True)))
+    found = np.array(shifts).take(number)
+    found += _flat(w, size, [0] * n)
+    if number.all():
+        return found
     # If no element of a window exceeds the lowest number, the position is that of the window's
     # first element that is not padding.
     outside = [
         np.maximum(-(-(p - np.arange(o) * step) // d), 0)
         for p, o, step, d in zip(w.padding, w.places, w.stride, w.dilation, strict=True)
     ]
-    found = np.broadcast_to(_flat(w, size, outside), best.shape).copy()
-    for at, met in offsets(w.kernel_size, w.stride, w.dilation, w.places):
-        value = wide[(..., *met)]
-        better = (value > best) | (value != value)
-        np.copyto(best, value, where=better)
-        np.copyto(found, _flat(w, size, at), where=better)
-    return found
+    return np.where(number, found, _flat(w, size, outside))
+
+
+def _steps(size):
+    """How far the flat positions of neighbours along each dim of an image of ``size`` are apart."""
+    return [prod(size[d + 1 :]) for d in range(len(size))]
 
 
 def _flat(w, size, at):
