@@ -160,10 +160,13 @@ def _kind(value):
 
 
 def _one(value):
-    """An array of one element like ``value``. It is 0-dim if ``value`` is, for type promotion."""
+    """An array of one element like ``value``. It is 0-dim if ``value`` is, for type promotion.
+
+    An array without elements stays one: no value of it can be refused.
+    """
     if not isinstance(value, Shaped):
         return value
-    return np.ones((1,) * min(len(value.shape), 1), value.dtype)
+    return np.ones((min(value.size, 1),) * min(len(value.shape), 1), value.dtype)
 
 
 # Sources ----------------------------------------------------------------------------------

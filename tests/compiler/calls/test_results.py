@@ -118,6 +118,15 @@ def test_integers_divided_by_the_number_zero():
         compiled(x, 0)
 
 
+@pytest.mark.parametrize("f", [
+    lambda x: x // 0, lambda x: x % 0, lambda x: torch.fmod(x, 0), lambda x: 0 // x,
+    lambda x: torch.div(x, 0, rounding_mode="trunc"),
+])  # fmt: skip
+def test_no_integers_are_divided_by_zero_without_an_error(f):
+    x = torch.zeros(0, 2, dtype=torch.int8)
+    assert torch.compile(f, fullgraph=True)(x).shape == f(x).shape == f(x.to("meta")).shape
+
+
 def test_a_gradient_that_is_not_defined_raises_where_it_is_asked_for():
     x = torch.tensor(7.0, requires_grad=True)
     found = torch.compile(lambda x: x // 3, fullgraph=True)(x)

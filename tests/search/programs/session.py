@@ -288,7 +288,7 @@ class Session:
                 if again and np.abs(found if want is None else want).max(initial=0) < 1e-5:
                     continue  # where a slope is constant, one has no gradient and one zeros
                 return Difference("gradient", f"of {name}: {found} instead of {want}")
-            if want is None or spoils(steps, found, want, again) or self.squares_integers(steps):
+            if want is None or spoils(steps, found, want, again) or self.wraps_integers(steps):
                 continue
             if self.picks_of_equals(steps):
                 continue
@@ -306,9 +306,10 @@ class Session:
                 return Difference("gradient", f"of {name}: {wrong}")
         return None
 
-    def squares_integers(self, steps):
-        """Whether PyTorch's slope of atan2 squares integers, which may wrap, as they are."""
-        used = [n for s in steps if "atan2(" in s.text for n in s.uses if n in self.theirs.values]
+    def wraps_integers(self, steps):
+        """Whether PyTorch's slopes multiply integers as they are: squares, or by a ``value``."""
+        lines = [s for s in steps if any(word in s.text for word in ("atan2(", "addcmul"))]
+        used = [n for s in lines for n in s.uses if n in self.theirs.values]
         return any(is_exact(self.theirs.array(n).dtype) for n in used)
 
     def picks_of_equals(self, steps):
