@@ -34,12 +34,17 @@ def main():
     parser.add_argument("--only", default="", help="only rows whose name contains this")
     parser.add_argument("--table", choices=tables.TABLES, help="only this table")
     parser.add_argument("--roofline", action="store_true", help="each kernel of each step instead")
+    parser.add_argument("--against", metavar="FOLDER", help="against the version checked out there")
     parser.add_argument("--operations", action="store_true", help="every operation instead")
     options = parser.parse_args()
     if options.roofline:
         from benchmarks import roofline
 
         return roofline.show(options.only)
+    if options.against:
+        from benchmarks import against
+
+        return against.show(options.against, options.only, options.rounds)
     if options.operations:
         return one_thread_each(options.only)
     # Only the child processes import NumPy and the peers, because a child's peak memory includes

@@ -8,28 +8,33 @@ import sys
 import time
 from contextlib import contextmanager
 
-__all__ = ["UNSET", "Worker", "busy_cores", "median_ratio", "rounds_of", "shown"]
+__all__ = ["PACKAGE", "UNSET", "Worker", "busy_cores", "median_ratio", "rounds_of", "shown"]
 
 # Environment variables that are removed for the processes. The first two force OpenBLAS to certain
 # kernels; without them, OpenBLAS asks the processor. The third would keep Python from writing
 # bytecode, but an installed package comes with its bytecode.
 UNSET = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONDONTWRITEBYTECODE")
+PACKAGE = "BENCHMARKS_PACKAGE"  # names the folder from which a worker takes rushlight
 ENVIRONMENT = {k: v for k, v in os.environ.items() if k not in UNSET}
 
 
 class Worker:
     """A process that runs the row ``row`` of ``table`` in one way, block after block.
 
+    Args:
+        cache: The folder for compilers' caches. Default: None, where each has its own.
+        package: The folder with the package ``rushlight``. Default: None, this checkout.
+
     Attributes:
         error: Why the process cannot run the row, in a few words; None if it can.
     """
 
-    def __init__(self, table, way, row, cache=None):
+    def __init__(self, table, way, row, cache=None, package=None):
         self.error = None
         self.process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker", table, way, row],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            env=ENVIRONMENT | _caches(cache),
+            env=ENVIRONMENT | _caches(cache) | ({PACKAGE: str(package)} if package else {}),
         )  # fmt: skip
 
     def ask(self, what):
