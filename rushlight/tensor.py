@@ -406,7 +406,7 @@ def from_array(array):
     self._array = array
     self.node = self._grad = self.view_of = None
     self.turned = True
-    self._cell = mode.new_cell() if mode.grad_off else None
+    self._cell = mode.new_cell() if mode.grad_off and mode.state.inference else None
     return self
 
 

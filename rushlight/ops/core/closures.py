@@ -173,8 +173,10 @@ def unary(op, slow):
         o._grad = o.view_of = o._cell = None
         node = input.node
         if mode.grad_off:
-            o._cell = mode.new_cell()
-            if not mode.state.grad:
+            state = mode.state
+            if state.inference:
+                o._cell = mode.new_cell()
+            if not state.grad:
                 node = None
         if node is None or not ruled:
             o.node = None
@@ -274,8 +276,10 @@ def binary(op, slow):
         o._grad = o.view_of = o._cell = None
         px = input.node
         if mode.grad_off:
-            o._cell = mode.new_cell()
-            if not mode.state.grad:
+            state = mode.state
+            if state.inference:
+                o._cell = mode.new_cell()
+            if not state.grad:
                 px = py = None
         if (px is None and py is None) or not ruled:
             o.node = None
@@ -391,8 +395,10 @@ def reducer(op, whole, slow):
         o._grad = o.view_of = o._cell = o.turned = None
         node = input.node
         if mode.grad_off:
-            o._cell = mode.new_cell()
-            if not mode.state.grad:
+            state = mode.state
+            if state.inference:
+                o._cell = mode.new_cell()
+            if not state.grad:
                 node = None
         if node is None or not ruled:
             o.node = None

@@ -43,8 +43,10 @@ def recorded(op, array, parents, saved, cells):
     o._array = array
     o._grad = o.view_of = o.node = o._cell = o.turned = None
     if mode.grad_off:
-        o._cell = mode.new_cell()
-        if not mode.state.grad:
+        state = mode.state
+        if state.inference:
+            o._cell = mode.new_cell()
+        if not state.grad:
             return o
     if mode.inferred:
         _check_saved(op, cells)
