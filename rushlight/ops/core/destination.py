@@ -70,8 +70,13 @@ class Destination:
             params = op.prepare(*arrays, **params)
         with np.errstate(all="ignore"):
             if op.least is not None:
-                large = out.size >= op.least
-                return large and native.compute(op, tuple(arrays), params, [out]) is not None
+                if out.size < op.least:
+                    return False
+                try:
+                    return native.compute(op, tuple(arrays), params, [out]) is not None
+                except BaseException:  # an interrupt: a part may be written
+                    stamp(self.x)
+                    raise
             loop = _loop(op)
             if loop is None or params:
                 return False
