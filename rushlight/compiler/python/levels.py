@@ -4,6 +4,7 @@ import os
 import re
 import sysconfig
 from importlib.util import find_spec
+from weakref import WeakKeyDictionary
 
 __all__ = ["LIBRARY", "NOT", "OURS", "USERS", "is_inside", "is_installed", "level_of"]
 
@@ -41,7 +42,7 @@ _UNOBSERVED = {"__getattr__": _PACKAGE + f"nn{os.sep}modules{os.sep}module.py"}
 #: The levels: code that is not followed; rushlight's, whose globals count as constants; code of
 #: Python's library and of the packages that rushlight needs; the user's and all other code.
 NOT, OURS, LIBRARY, USERS = range(4)
-_levels: dict = {}
+_levels: WeakKeyDictionary = WeakKeyDictionary()  # code → its level
 
 
 def level_of(code):

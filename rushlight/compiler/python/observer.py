@@ -10,6 +10,7 @@ debugger's, for example) still gets all its events.
 import sys
 import types
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from rushlight.autograd import mode
 from rushlight.compiler.python.calls import Calls
@@ -25,7 +26,7 @@ from rushlight.errors import TraceError
 __all__ = ["Observer"]
 
 _ATTRIBUTES = ("LOAD_ATTR", "LOAD_SUPER_ATTR")
-_codes: dict = {}
+_codes: WeakKeyDictionary = WeakKeyDictionary()  # code → its instructions
 
 
 class Observer:

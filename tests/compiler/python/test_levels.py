@@ -1,5 +1,6 @@
 """Whose code is observed how far."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+import rushlight as torch
 
 
 def test_numpy_outside_of_site_packages(tmp_path):
@@ -31,3 +34,16 @@ def test_numpy_outside_of_site_packages(tmp_path):
         [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
         env=os.environ | {"PYTHONPATH": path}, check=True, timeout=120,
     )  # fmt: skip
+
+
+def test_nothing_is_kept_of_functions_that_are_gone():
+    def compile_some(start, count):
+        for k in range(start, start + count):
+            scope = {}
+            exec(f"def f(x):\n    return (x * {k}).sum()", scope)
+            torch.compile(scope["f"])(torch.ones(3))
+        gc.collect()
+        return len(gc.get_objects())
+
+    before = compile_some(0, 5)
+    assert compile_some(5, 20) - before < 200  # the instructions of one function are 40 objects
