@@ -11,7 +11,7 @@ from tests import conformance as c
 from tests.daily import drawn
 from tests.samples import SAMPLES
 
-#: The dear checks draw one sample of an operation each day; the rest are long tests.
+#: The dear checks draw one sample each day, of a half of the operations; the rest are long tests.
 ONE, ALL = 1, 1 << 10
 
 
@@ -22,10 +22,12 @@ def by_operation(wanted=lambda s: True, most=ONE):
         if wanted(s):
             found.setdefault(re.sub(r"-\d+$", "", s.name), []).append(s)
     cases = []
-    for name, samples in found.items():
+    today = drawn(found, len(found) // 2 if most == ONE else len(found), "operations")
+    for k, (name, samples) in enumerate(found.items()):
         chosen = drawn(samples, most, name)
         rest = [s for i, s in enumerate(samples) if i not in chosen]
-        cases.append(pytest.param([samples[i] for i in sorted(chosen)], id=name))
+        marks = () if k in today else pytest.mark.slow
+        cases.append(pytest.param([samples[i] for i in sorted(chosen)], id=name, marks=marks))
         if rest:
             cases.append(pytest.param(rest, id=f"{name}-rest", marks=pytest.mark.slow))
     return pytest.mark.parametrize("samples", cases)

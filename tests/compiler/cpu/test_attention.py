@@ -81,7 +81,7 @@ def roundings(op, ins, params):
 
 
 @every_op
-@pytest.mark.parametrize("case", daily(CASES, 5, "attention of shapes"))
+@pytest.mark.parametrize("case", daily(CASES, 3, "attention of shapes"))
 def test_shapes(op, case):
     *shape, causal = CASES[case]
     check(op, operands(op, *shape), causal=causal)
@@ -102,7 +102,10 @@ def test_float64_and_layouts(op, causal):
 
 
 @every_op
-@pytest.mark.parametrize(("vector", "registers", "fma"), [(32, 16, True), (16, 16, False)])
+@pytest.mark.parametrize(
+    ("vector", "registers", "fma"),
+    daily([(32, 16, True), (16, 16, False)], 1, "narrower attention"),
+)
 def test_narrower_vectors(op, vector, registers, fma):
     """The code of processors with shorter and fewer registers, which this one can run, too."""
     if vector >= host().vector_bytes:
@@ -137,7 +140,7 @@ def masks(dtype):
 
 
 @every_op
-@pytest.mark.parametrize("mask", daily(masks(np.float32), 3, "attention with masks"))
+@pytest.mark.parametrize("mask", daily(masks(np.float32), 1, "attention with masks"))
 def test_masks(op, mask):
     """Queries that see nothing attend to nothing."""
     check(op, operands(op, (2, 3), 45, 150, 12, 12), masks(np.float32)[mask])
