@@ -245,3 +245,23 @@ def test_modes_of_many_short_rows_are_those_of_few(dtype):
     few = [torch.mode(x[i : i + 9]) for i in range(0, 900, 9)]
     assert values.tolist() == torch.cat([f.values for f in few]).tolist()
     assert places.tolist() == torch.cat([f.indices for f in few]).tolist()
+
+
+CALLS = {
+    "grid_sample": (lambda x, grid: F.grid_sample(x, grid, align_corners=False), (1024, 4, 8, 8), (1024, 8, 8, 2)),
+    "conv2d": (F.conv2d, (8, 8, 32, 32), (8, 8, 3, 3)),
+    "max_pool2d": (lambda x: F.max_pool2d(x, 2), (8, 16, 64, 64)),
+    "multilabel_margin_loss": (lambda x: F.multilabel_margin_loss(x, indices(8, *x.shape), reduction="none"), (8192, 8)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_the_gradient_of_a_sum_is_that_of_a_gradient_in_memory(name):
+    """The gradient of a sum is one number that is expanded, which programs of fixed shapes copy."""
+    call, *shapes = CALLS[name]
+    given = [drawn(*shape).requires_grad_() for shape in shapes]
+    out = call(*given)
+    ones = torch.ones(out.shape)
+    wanted = torch.autograd.grad(out, given, ones, retain_graph=True)
+    for found, want in zip(torch.autograd.grad(out.sum(), given), wanted, strict=True):
+        assert torch.equal(found, want)

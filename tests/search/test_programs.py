@@ -1,5 +1,7 @@
 """Random programs and training loops: eager as PyTorch, compiled as eager, on any number of threads."""
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -49,6 +51,15 @@ def test_some_loops(tmp_path):
 def test_many_programs(tmp_path):
     """3,000, of another seed each time: it is printed, and makes the same programs again."""
     assert clean(Programs, tmp_path, int(time.time()), 3000, jobs=2, seconds=200)
+
+
+@pytest.mark.search
+def test_many_programs_whose_arrays_count_as_large(tmp_path, monkeypatch):
+    """Eager operations run as kernels then, and in-place methods in the tensor's own memory."""
+    monkeypatch.setenv("RUSHLIGHT_CHECK", "large")  # the package reads it when it is imported
+    options = ["--count", "600", "--seconds", "100", "--jobs", "2", "--folder", str(tmp_path)]
+    command = [sys.executable, "-m", "tests.search.programs", "--seed", str(int(time.time()))]
+    assert subprocess.run([*command, *options]).returncode == 0
 
 
 @pytest.mark.search

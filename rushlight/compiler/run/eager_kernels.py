@@ -131,13 +131,7 @@ def _without_numbers(inputs):
 
 def _fixed(op, inputs, params):
     """The result of ``op``, by a program for exactly these shapes; None: use NumPy."""
-    # A copy is less work than an operation that is ``fixed``. If ``reshape`` makes none, it still
-    # gives dims of size 1 the strides that the program expects.
-    arrays = [
-        x.reshape(-1).reshape(x.shape) if op.fixed or x.flags.c_contiguous else x
-        for x in inputs
-        if x is not None
-    ]
+    arrays = [_in_c_order(x, op.fixed) for x in inputs if x is not None]
     if not all(map(_fits, arrays)):
         return None
     key = (op.name, repr(params), tuple([x if x is None else (x.shape, x.dtype) for x in inputs]))
@@ -145,6 +139,19 @@ def _fixed(op, inputs, params):
     if found is key:
         found = _compiled(key, lambda: Single(op, inputs, params))
     return None if found is None else found(arrays)
+
+
+def _in_c_order(x, fixed):
+    """``x`` as a program for its shape expects it; if it is not ``fixed``, x may be unfit.
+
+    A copy is less work than such an operation. An expanded number, such as the gradient of a sum,
+    is always copied. If ``reshape`` makes no copy, it gives dims of size 1 their usual strides.
+    """
+    if not x.flags.c_contiguous:
+        if not fixed and any(x.strides):
+            return x
+        x = x.copy()
+    return x.reshape(-1).reshape(x.shape)
 
 
 def slope(op, name, rule, values):
