@@ -4,6 +4,7 @@ import gc
 import subprocess
 import sys
 import tracemalloc
+import warnings
 from collections import OrderedDict
 
 import numpy as np
@@ -439,3 +440,22 @@ assert "rushlight.compiler.run.eager_kernels" in sys.modules
 def test_small_arrays_load_nothing():
     done = subprocess.run([sys.executable, "-W", "error", "-c", _SMALL], capture_output=True)
     assert done.returncode == 0 and not done.stderr, done.stderr.decode()
+
+
+@pytest.mark.parametrize("call", [
+    torch.special.xlog1py, torch.hypot, torch.maximum, torch.nn.functional.mse_loss,
+    lambda x, y: torch.where(x > 0.5, y, 2.0), lambda x, y: torch.lerp(x, y, 0.5),
+])  # fmt: skip
+def test_a_long_column_beside_an_expanded_number(call):
+    """The number lies in memory as one element, but the result has its columns."""
+    x, y = torch.rand(70_000, 1, requires_grad=True), torch.ones(1).expand(4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # mse_loss tells of different sizes
+        found, want = call(x, y), call(x[:5], y)
+    if found.ndim:
+        assert found.shape == (70_000, 4) and torch.equal(found[:5], want)
+    else:
+        assert abs(found.item() - ((x - 1) ** 2).mean().item()) < 1e-6
+    if found.requires_grad:
+        found.sum().backward()
+        assert x.grad.shape == x.shape

@@ -221,8 +221,11 @@ def _elements(values, widest=_WIDEST):
     arrays = [x for x in values if type(x) is ndarray]
     full = max(arrays, key=lambda x: x.size).shape
     size = prod(full)
-    if not all(x.size for x in arrays):  # the result has no elements, although ``full`` has
-        return None
+    try:
+        if np.broadcast_shapes(*[x.shape for x in arrays]) != full:  # a column beside a row
+            return None
+    except ValueError:
+        return None  # NumPy raises the error
     inner = 1
     for x in values:
         if type(x) is not ndarray or x.size in (1, size):

@@ -22,8 +22,9 @@ __all__ = ["interpolate"]
 # Kernels ----------------------------------------------------------------------------------
 
 
-def _geometries(size, places, mode, align, factors, antialias, dtype):
-    kind = np.float64 if dtype in (np.float64, np.uint8) else np.float32
+def _geometries(size, places, mode, align, factors, antialias, dtype, single=False):
+    """The arguments of ``taps`` for each dim; ``single``: positions are computed in float32."""
+    kind = np.float64 if dtype in (np.float64, np.uint8) and not single else np.float32
     return [
         (n, o, mode, align, factor, antialias, kind)
         for n, o, factor in zip(size, places, factors, strict=True)
@@ -33,17 +34,33 @@ def _geometries(size, places, mode, align, factors, antialias, dtype):
 def _upsample(xp, x, *, places, mode, align=False, factors, antialias=False):
     """x with its last dims resampled to ``places``."""
     size = x.shape[x.ndim - len(places) :]
-    tables = _geometries(size, places, mode, align, factors, antialias, x.dtype)
+    quick = mode.startswith("nearest") and _is_quick(x, places)
+    if mode == "nearest" and not quick:
+        mode = "nearest, by factor"
+    single = quick or (x.dtype == np.uint8 and mode.startswith("nearest"))
+    tables = _geometries(size, places, mode, align, factors, antialias, x.dtype, single)
     if x.dtype == np.uint8 and not mode.startswith("nearest"):
         return apply_taps_to_bytes(x, [taps(*g) for g in tables])
     return apply_taps(x, [taps(*g) for g in tables])
+
+
+def _is_quick(x, places):
+    """Whether PyTorch takes the quicker one of its two kernels for the nearest element.
+
+    It computes positions in float32. Whatever the factor is, it copies dims that keep their size in
+    the mode "nearest", and repeats those that double it. So do the gradients of both kernels.
+    """
+    n = len(places)
+    last = n > 1 and x.shape[1] > 3 and np.moveaxis(x, 1, -1).flags.c_contiguous
+    return last or (n == 2 and sum(places) <= 128)
 
 
 @kernel(public=False, method=False, name="upsample_backward")
 def _upsample_grad(xp, g, *, size, mode, align, factors, antialias):
     """The gradient of resampling an image of ``size``: the transpose of the taps, applied to g."""
     places = g.shape[g.ndim - len(size) :]
-    tables = _geometries(size, places, mode, align, factors, antialias, g.dtype)
+    nearest = mode.startswith("nearest")
+    tables = _geometries(size, places, mode, align, factors, antialias, g.dtype, nearest)
     return apply_taps(g, [transposed(*t) for t in tables])
 
 

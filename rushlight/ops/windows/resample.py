@@ -21,12 +21,13 @@ def scale_of(n, places, align, factor, kind):
     return kind(1 / factor) if factor else kind(n) / kind(places)
 
 
-def _nearest(n, places, factor, exact, kind):
+def _nearest(n, places, factor, mode, kind):
     out = np.arange(places)
-    if not exact and places in (n, 2 * n):
+    if mode == "nearest" and places in (n, 2 * n):
         return out * n // places
-    at = out.astype(kind) + kind(0.5 if exact else 0)
-    return np.minimum(np.floor(at * scale_of(n, places, False, factor, kind)).astype(int), n - 1)
+    at = out.astype(kind) + kind(0.5 if mode == "nearest-exact" else 0)
+    at = at * scale_of(n, places, False, factor, kind)
+    return np.minimum(np.floor(at.astype(np.float32)).astype(int), n - 1)  # rounded, as in PyTorch
 
 
 def _triangle(x):
@@ -87,9 +88,12 @@ def _antialiased(n, places, align, factor, kind, mode):
 
 @lru_cache(256)
 def taps(n, places, mode, align, factor, antialias, kind):
-    """The table that resamples a dim from size ``n`` to ``places``, computed in dtype ``kind``."""
+    """The table that resamples a dim from size ``n`` to ``places``, computed in dtype ``kind``.
+
+    The mode "nearest, by factor" uses the factor also if it keeps the size, or doubles it.
+    """
     if mode.startswith("nearest"):
-        return _nearest(n, places, factor, mode == "nearest-exact", kind)[None], None
+        return _nearest(n, places, factor, mode, kind)[None], None
     # A dim that keeps its size is copied, even if ``factor`` is not exactly 1.
     if n == places and (antialias or mode == "linear"):
         return np.arange(n)[None], np.ones((1, n), kind)
