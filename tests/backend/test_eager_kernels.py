@@ -443,7 +443,7 @@ def test_small_arrays_load_nothing():
 
 
 @pytest.mark.parametrize("call", [
-    torch.special.xlog1py, torch.hypot, torch.maximum, torch.nn.functional.mse_loss,
+    torch.xlogy, torch.hypot, torch.maximum, torch.nn.functional.mse_loss,
     lambda x, y: torch.where(x > 0.5, y, 2.0), lambda x, y: torch.lerp(x, y, 0.5),
 ])  # fmt: skip
 def test_a_long_column_beside_an_expanded_number(call):
