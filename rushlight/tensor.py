@@ -262,7 +262,7 @@ class Tensor(metaclass=TensorMeta):
 
     @property
     def cell(self):
-        """The clock of the memory; see ``mode.new_cell``."""
+        """The clock of the memory; see ``mode.inference_cell``."""
         found = self._cell
         if found is None:
             found = self._cell = [0, 0]
@@ -406,7 +406,7 @@ def from_array(array):
     self._array = array
     self.node = self._grad = self.view_of = None
     self.turned = True
-    self._cell = mode.new_cell() if mode.grad_off and mode.state.inference else None
+    self._cell = mode.inference_cell() if mode.grad_off and mode.state.inference else None
     return self
 
 

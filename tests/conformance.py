@@ -134,6 +134,7 @@ def traced(sample):
         entry.program.__class__ = Checked
     given, found = _run(compiled, sample)
     assert compiled.count == 1, "the second run recorded again"
+    # Not all looks are shared: an element picked by a tensor's number is a copy in a program.
     assert _shared(given, found) <= _shared(*_run(lambda *xs: sample.call(torch, *xs), sample))
     return found
 

@@ -283,13 +283,13 @@ class suspended:
         state.recorder = self.was
 
 
-def new_cell():
-    """The clock cell of a new tensor: [time of the last write, number of writes].
+def inference_cell():
+    """The clock cell of a tensor made in inference mode, which the third entry marks.
 
-    A third entry marks a tensor made in inference mode. Other tensors have None, and get a cell
-    when the cell is first needed: for a write, a view, or a saved value.
+    The others are [time of the last write, number of writes]. Other new tensors have None, and get
+    a cell when the cell is first needed: for a write, a view, or a saved value.
     """
-    return [0, 0, True] if state.inference else None
+    return [0, 0, True]
 
 
 class _Decorator:

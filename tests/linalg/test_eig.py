@@ -149,7 +149,7 @@ def test_lstsq_with_a_rank_of_its_own_is_not_compiled():
 
 
 @pytest.mark.parametrize("hermitian", [False, True])
-@pytest.mark.parametrize("n", daily([1, 2, 5, 8], 2, "ldl"))
+@pytest.mark.parametrize("n", [1, 2, *daily([5, 8], 0, "ldl")])
 def test_ldl_solutions_and_their_gradient(n, hermitian):
     rng = np.random.default_rng(n)
     A = rng.normal(size=(2, n, n)) + 1j * rng.normal(size=(2, n, n))
@@ -160,7 +160,8 @@ def test_ldl_solutions_and_their_gradient(n, hermitian):
     call = lambda B: torch.linalg.ldl_solve(LD, pivots, B, hermitian=hermitian)
     assert np.allclose(A @ call(B).detach().numpy(), B.detach().numpy())
     # Element by element where that is quick, else along one direction.
-    assert torch.autograd.gradcheck(call, [B], atol=1e-4, fast_mode=n > 2)
+    # Element by element where that is quick, else along one direction.
+    assert torch.autograd.gradcheck(call, [B], atol=1e-4, fast_mode=n > 5)
     assert torch.autograd.gradgradcheck(call, [B], atol=1e-4, fast_mode=n > 2)
 
 

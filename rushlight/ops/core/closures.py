@@ -175,7 +175,7 @@ def unary(op, slow):
         if mode.grad_off:
             state = mode.state
             if state.inference:
-                o._cell = mode.new_cell()
+                o._cell = mode.inference_cell()
             if not state.grad:
                 node = None
         if node is None or not ruled:
@@ -278,7 +278,7 @@ def binary(op, slow):
         if mode.grad_off:
             state = mode.state
             if state.inference:
-                o._cell = mode.new_cell()
+                o._cell = mode.inference_cell()
             if not state.grad:
                 px = py = None
         if (px is None and py is None) or not ruled:
@@ -397,7 +397,7 @@ def reducer(op, whole, slow):
         if mode.grad_off:
             state = mode.state
             if state.inference:
-                o._cell = mode.new_cell()
+                o._cell = mode.inference_cell()
             if not state.grad:
                 node = None
         if node is None or not ruled:

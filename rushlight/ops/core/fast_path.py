@@ -45,7 +45,7 @@ def recorded(op, array, parents, saved, cells):
     if mode.grad_off:
         state = mode.state
         if state.inference:
-            o._cell = mode.new_cell()
+            o._cell = mode.inference_cell()
         if not state.grad:
             return o
     if mode.inferred:

@@ -17,6 +17,7 @@ from rushlight.ops.core.scale_factors import check_category, factor
 from rushlight.tensor import Tensor, short
 
 _F4, _F8 = FLOATS
+_FLOATS = (dtypes.float32, dtypes.float64)
 
 # Sums -------------------------------------------------------------------------------------
 
@@ -270,7 +271,9 @@ def _first_three(rule):
 def _with_value(op, tensors, value, out):
     """``op(*tensors, value)``, with the number in the dtype in which ``op`` computes."""
     if all(isinstance(t, Tensor) for t in tensors):  # if not, ``op`` raises
-        value = factor(value, op.op.dtype(tensors))
+        d, others = tensors[0].dtype, tensors[1:]
+        of_one_float = d in _FLOATS and others[0].dtype is d is others[1].dtype
+        value = factor(value, d if of_one_float else op.op.dtype(tensors))
     return op(*tensors, value, out=out)
 
 

@@ -31,7 +31,7 @@ def _gaps(x, labels):
 
 
 def _gaps_of_arrays(x, labels):
-    """``_gaps`` for arrays."""
+    """``_gaps`` for arrays: NumPy's running sums and scatters take longer than these steps."""
     counts = np.empty(labels.shape, bool)
     before = np.ones(len(labels), bool)  # whether no label so far was negative
     for k in range(labels.shape[1]):

@@ -8,10 +8,7 @@ __all__ = ["resampled", "resampled_back"]
 
 
 def _nearest(n, places, factor, exact, kind):
-    out = arange(places)
-    if not exact and places in (n, 2 * n):
-        return out * n // places
-    at = out.to(kind) + (0.5 if exact else 0)
+    at = arange(places).to(kind) + (0.5 if exact else 0)
     return (at * _scale(n, places, False, factor, kind)).floor().to(int64).clamp(max=n - 1)
 
 

@@ -129,9 +129,14 @@ def test_shapes(shape, layouts):
     check(samples((m, k), layout=layouts[0]), samples((k, n), layout=layouts[1], seed=1))
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
-@given(st.data())
-def test_random(data):
+@pytest.mark.parametrize("count", [15, pytest.param(40, marks=pytest.mark.slow)])
+def test_random(count):
+    settings(max_examples=count, deadline=None, derandomize=True)(
+        given(st.data())(random_product)
+    )()
+
+
+def random_product(data):
     size = st.one_of(st.integers(1, 20), st.integers(1, 150))
     m, n, k = (data.draw(size) for _ in range(3))
     dtype = data.draw(st.sampled_from([F4, F4, F8]))
