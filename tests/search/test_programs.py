@@ -29,12 +29,16 @@ def _threads():
     threads.resize(before)
 
 
+def show(folder):
+    for script in folder.glob("*.py"):
+        print(script.read_text())
+
+
 def clean(work, folder, seed, count, jobs=1, seconds=float("inf")):
     """Whether no seed shows a difference; the scripts of those that do are printed."""
     run = Run(work, folder, seed, count, seconds)
     code = run.go(jobs)
-    for script in folder.glob("*.py"):
-        print(script.read_text())
+    show(folder)
     assert run.done > 0
     return code == 0
 
@@ -59,7 +63,9 @@ def test_many_programs_whose_arrays_count_as_large(tmp_path, monkeypatch):
     monkeypatch.setenv("RUSHLIGHT_CHECK", "large")  # the package reads it when it is imported
     options = ["--count", "600", "--seconds", "100", "--jobs", "2", "--folder", str(tmp_path)]
     command = [sys.executable, "-m", "tests.search.programs", "--seed", str(int(time.time()))]
-    assert subprocess.run([*command, *options]).returncode == 0
+    code = subprocess.run([*command, *options]).returncode
+    show(tmp_path)
+    assert code == 0
 
 
 @pytest.mark.search

@@ -22,9 +22,8 @@ __all__ = ["interpolate"]
 # Kernels ----------------------------------------------------------------------------------
 
 
-def _geometries(size, places, mode, align, factors, antialias, dtype, single=False):
-    """The arguments of ``taps`` for each dim; ``single``: positions are computed in float32."""
-    kind = np.float64 if dtype in (np.float64, np.uint8) and not single else np.float32
+def _geometries(size, places, mode, align, factors, antialias, kind):
+    """The arguments of ``taps`` for each dim. ``kind``: the dtype of positions and weights."""
     return [
         (n, o, mode, align, factor, antialias, kind)
         for n, o, factor in zip(size, places, factors, strict=True)
@@ -34,12 +33,14 @@ def _geometries(size, places, mode, align, factors, antialias, dtype, single=Fal
 def _upsample(xp, x, *, places, mode, align=False, factors, antialias=False):
     """x with its last dims resampled to ``places``."""
     size = x.shape[x.ndim - len(places) :]
-    quick = mode.startswith("nearest") and _is_quick(x, places)
-    if mode == "nearest" and not quick:
-        mode = "nearest, by factor"
-    single = quick or (x.dtype == np.uint8 and mode.startswith("nearest"))
-    tables = _geometries(size, places, mode, align, factors, antialias, x.dtype, single)
-    if x.dtype == np.uint8 and not mode.startswith("nearest"):
+    nearest = mode.startswith("nearest")
+    kind = np.float64 if x.dtype in (np.float64, np.uint8) else np.float32
+    if nearest:
+        quick = _is_quick(x, places)
+        kind = np.float64 if x.dtype == np.float64 and not quick else np.float32
+        mode = "nearest, by factor" if mode == "nearest" and not quick else mode
+    tables = _geometries(size, places, mode, align, factors, antialias, kind)
+    if x.dtype == np.uint8 and not nearest:
         return apply_taps_to_bytes(x, [taps(*g) for g in tables])
     return apply_taps(x, [taps(*g) for g in tables])
 
@@ -59,8 +60,9 @@ def _is_quick(x, places):
 def _upsample_grad(xp, g, *, size, mode, align, factors, antialias):
     """The gradient of resampling an image of ``size``: the transpose of the taps, applied to g."""
     places = g.shape[g.ndim - len(size) :]
-    nearest = mode.startswith("nearest")
-    tables = _geometries(size, places, mode, align, factors, antialias, g.dtype, nearest)
+    double = g.dtype == np.float64 and not mode.startswith("nearest")
+    kind = np.float64 if double else np.float32
+    tables = _geometries(size, places, mode, align, factors, antialias, kind)
     return apply_taps(g, [transposed(*t) for t in tables])
 
 
