@@ -178,6 +178,11 @@ def _leading(batch, e, operands, params):
     return batch.apply(e.op, [_expanded(batch, x, b) for x, b in operands], params)
 
 
+def _padding(batch, e, operands, params):
+    """The padding of the last dims; ``pad`` has no numbers for the dim of the batch."""
+    return batch.apply(e.op, [operands[0][0]], params)
+
+
 def _merged(x):
     return x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
 
@@ -221,6 +226,6 @@ _BY_KIND = {"elementwise": _elementwise, "reduction": _reduction, "view": _view}
 _BY_ROLE = {
     "product": _product, "convolution": _convolution, "pooling": _images, "copy": _copy,
     "view": _view, "patch": _patch, "scan": _along, "extremum": _along, "gather": _along,
-    "scatter": _along,
+    "scatter": _along, "padding": _padding,
 }  # fmt: skip
 assert {"product", "convolution", "pooling"} <= roles.CONTRACTIONS

@@ -56,7 +56,7 @@ def simplify(equations, outputs):
         if _idle(e) and (e.outs[0].id not in laid or e.ins[0].strides == e.outs[0].strides):
             same[e.outs[0].id] = e.ins[0]
             continue
-        key = None if e.op.draws else _key(e)
+        key = None if e.op.draws or e.op.form == "unset" else _key(e)
         earlier = known.get(key) if key is not None else None
         if earlier is None:
             kept.append(e)

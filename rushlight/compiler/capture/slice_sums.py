@@ -7,7 +7,8 @@ only the part, so it is replaced by a write::
     whole[index] = whole[index] + part
 
 If the whole is a sum of other parts that do not overlap this one, it is zero there. Then the write
-is ``whole[index] = part``.
+is ``whole[index] = part``. A part that makes up much of the whole is added after all: its zeros
+need no memory, as kernels read it as a padded value.
 """
 
 from collections import Counter
@@ -16,10 +17,13 @@ from typing import NamedTuple
 from rushlight.compiler.capture.simplify import operands
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.ops.core.definition import OPS
+from rushlight.ops.index.slice import box, solid
 
 __all__ = ["Sum", "sums"]
 
 _EMBED, _ADD = OPS["embed"], OPS["add"]
+#: From a _FEW-th of the whole on, a part is padded with zeros and added.
+_FEW = 4
 
 
 class Sum(NamedTuple):
@@ -39,20 +43,20 @@ def sums(equations):
     found: dict = {}
     for e in equations:
         if e.op is _EMBED:
-            box = _box(e.outs[0].shape, e.params["index"])
-            if box is not None:
+            places = box(e.outs[0].shape, e.params["index"])
+            if places is not None and not (solid(places) and _is_large(e)):
                 embeds[e.outs[0].id] = e
-                filled[e.outs[0].id] = [box]
+                filled[e.outs[0].id] = [places]
         elif e.op is _ADD:
             terms = _sum_of(e, embeds, uses)
             if terms is None:
                 continue
             whole, embed = terms
-            box = filled[embed.outs[0].id][0]
+            (places,) = filled[embed.outs[0].id]
             boxes = filled.get(whole.id)
-            fresh = boxes is not None and all(_apart(box, b) for b in boxes)
+            fresh = boxes is not None and all(_apart(places, b) for b in boxes)
             if boxes is not None:
-                filled[e.outs[0].id] = [*boxes, box]
+                filled[e.outs[0].id] = [*boxes, places]
             found[id(e)] = Sum(whole, embed.ins[0], embed.params["index"], fresh)
     return found
 
@@ -71,20 +75,8 @@ def _sum_of(e, embeds, uses):
     return None
 
 
-# Boxes: for each dim the range of positions that an index selects -----------------------------
-
-
-def _box(shape, index):
-    """The ranges of a basic index; None if the index adds dims."""
-    if any(k is None for k in index):
-        return None
-    missing = len(shape) - sum(k is not Ellipsis for k in index)
-    at = index.index(Ellipsis) if Ellipsis in index else len(index)
-    full = (*index[:at], *[slice(None)] * missing, *index[at + 1 :])
-    return [
-        range(n)[k] if isinstance(k, slice) else range(k % n, k % n + 1)
-        for n, k in zip(shape, full, strict=True)
-    ]
+def _is_large(e):
+    return e.ins[0].size * _FEW >= e.outs[0].size
 
 
 def _apart(x, y):

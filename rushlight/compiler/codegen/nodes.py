@@ -2,16 +2,19 @@
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 
 from rushlight.compiler.codegen.elementwise import elementwise
 from rushlight.compiler.codegen.memory import gather, iota, load, memory_type
 from rushlight.compiler.codegen.scope import i64
-from rushlight.compiler.codegen.value import INT, Value, constant, splat
+from rushlight.compiler.codegen.value import INT, Value, constant, select, splat
 from rushlight.compiler.plan.kernel import Root, Scan
 from rushlight.compiler.plan.loops import REDUCING
 
 __all__ = ["Nodes", "set_variables"]
+
+_I32, _U32 = np.dtype(np.int32), np.dtype(np.uint32)
 
 
 class Nodes:
@@ -117,6 +120,31 @@ class Nodes:
     def mask_in(self, scope):
         return None if self.mask is None else self.mask.to(scope.b)
 
+    def _inside(self, node, scope):
+        b, step = scope.b, node.address.terms.get(self.vector, 0)
+        at = Value(b, self.offset(node.address, self.scopes.index(scope)), INT).astype(_I32)
+        if step:
+            at = splat(at, self.lanes) + iota(b, self.lanes, _I32) * step
+        return at.bits(_U32) < node.size
+
+    def _guarded(self, node, scope):
+        b, dtype = scope.b, node.dtype
+        number, *guards = [self._in(scope, c) for c in node.operands]
+        along = _all([g for g in guards if g.lanes > 1])
+        here = _all([g for g in guards if g.lanes == 1])
+        pointer = self.pointer(node.arg, node.address, dtype, self.scopes.index(scope))
+        step = node.address.terms.get(self.vector, 0)
+        if step:
+            mask = _all([m for m in (self.mask_in(scope), here, along) if m is not None])
+            value = load(b, pointer, dtype, self.lanes, mask, step)
+        else:
+            if here is not None:  # an element that does not exist is not read
+                pointer = b.select(here.v, pointer, self.pointers[node.arg])
+            value = load(b, pointer, dtype)
+        for mask in (here, along):
+            value = value if mask is None else select(mask, value, number)
+        return value
+
     def _indirect(self, node, scope):
         level = self.scopes.index(scope)
         b = scope.b
@@ -161,6 +189,14 @@ class Nodes:
         values = [next(rest) if _abstract(v) else v for v in flat_ins]
         params = {k: next(rest) if _abstract(v) else v for k, v in e.params.items()}
         return elementwise(e.op, flat_ins, values, params, node.dtype)
+
+
+def _all(masks):
+    """Where all ``masks`` are True, or None if there is none."""
+    found = None
+    for mask in masks:
+        found = mask if found is None else found & mask
+    return found
 
 
 def set_variables(b, affine, index, variables):

@@ -4,7 +4,9 @@ from rushlight.compiler.plan.kernel import (
     Compute,
     Constant,
     Extremum,
+    Guarded,
     Indirect,
+    Inside,
     Load,
     Position,
     Reduce,
@@ -57,6 +59,11 @@ class _Listing:
             return f"m{n.arg}[{self._address(n.address)}]"
         if type(n) is Indirect:
             return f"m{n.arg}[{self._address(n.address)} + {_term(n.stride, given[0])}]"
+        if type(n) is Inside:
+            return f"0 <= {self._address(n.address)} < {n.size}"
+        if type(n) is Guarded:
+            there = " and ".join(given[1:]) or "true"
+            return f"m{n.arg}[{self._address(n.address)}] if {there} else {given[0]}"
         if type(n) is Constant:
             return str(n.value)
         if type(n) is Position:

@@ -11,6 +11,7 @@
 ``gather``     Reads elements by indices along a dim; ``scatter`` writes, adds or joins
                elements there.
 ``patch``      A copy of a value, with one part replaced by another value.
+``padding``    The elements of another value where they exist, and a number around them.
 contractions   ``product`` of matrices; ``convolution``, ``pooling``, ``attention`` and
                ``sorting`` in the forms for which the emitters of these names have code.
 =============  ===================================================================================

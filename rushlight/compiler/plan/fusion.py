@@ -197,6 +197,8 @@ class Group:
         if self.graph.roles[id(e)] == "gather":
             x, where = e.ins
             return self._outside(x) and self.reads(where, index)
+        if self.graph.roles[id(e)] == "padding":
+            return self._outside(e.ins[0])
         return all(self.reads(v, broadcast(index, v.shape)) for v in operands(e))
 
     def _outside(self, value):
@@ -248,7 +250,7 @@ class Grouping:
         if role in ("view", "constant"):
             return
         needs = self._needs(e)
-        fuses = role in ("pointwise", "gather", "reduction", "extremum", "scan")
+        fuses = role in ("pointwise", "gather", "padding", "reduction", "extremum", "scan")
         if fuses and not self._spreads(e):
             for number in sorted(needs, key=self._preference, reverse=True):
                 if self._join(e, number, needs):

@@ -39,7 +39,8 @@ class Graph:
 
     Attributes:
         roles: id(equation) → ``constant``, ``view``, ``pointwise``, ``gather``, ``reduction``,
-            ``extremum``, ``scan``, ``scatter``, ``contraction``, ``patch`` or ``call``.
+            ``extremum``, ``scan``, ``scatter``, ``padding``, ``contraction``, ``patch`` or
+            ``call``.
         makers: value id → the equation that makes it.
         views: value id → View, of values that are views.
         patches: value id → (other value, offset, strides): the value lies in the other's memory.
@@ -62,7 +63,7 @@ class Graph:
         self._copies: dict = {}
         for e in equations:
             role = self._role(e)
-            if role in ("call", "contraction", "gather", "scatter"):
+            if role in ("call", "contraction", "gather", "scatter", "padding"):
                 e = self._in_memory(e)
             if role in ("contraction", "reduction", "patch", "scatter"):
                 e = getattr(self, "_" + role)(e)
@@ -182,14 +183,16 @@ class Graph:
     def _patch(self, e):
         """A write of a value into a view of a base, as two copies into one memory.
 
-        If nothing else reads the base, the base is not copied: its memory is written.
+        If nothing else reads the base, the base is not copied: its memory is written. A base that
+        is ``unset`` has nothing to copy.
         """
         base, value = e.ins
         out = e.outs[0]
         offset, strides, shape = path_map(base.shape, e.params["path"])
         if not isinstance(value, Abstract):
             value = self._constant(value, shape, base.dtype)
-        if self.uses[base.id] > 1 or self.role(base) in (None, "constant", "view"):
+        fixed = self.role(base) in (None, "constant", "view") and not self._unset(base)
+        if self.uses[base.id] > 1 or fixed:
             start = Abstract(base.shape, base.dtype)
             self._add(
                 Equation(OPS["clone"], (base,), {"memory_format": None}, [start]), "pointwise"
@@ -204,6 +207,10 @@ class Graph:
         self._add(copy, "pointwise")
         self.patches[part.id] = out, offset, strides
         return Equation(e.op, (start, part), e.params, e.outs)
+
+    def _unset(self, value):
+        maker = self.makers.get(value.id)
+        return maker is not None and maker.op.form == "unset"
 
     def _constant(self, number, shape, dtype):
         found = Abstract(shape, dtype)

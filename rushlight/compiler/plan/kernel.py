@@ -7,14 +7,17 @@ stored. The addresses are all that the code generator must know of memory.
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from rushlight.compiler.ir.abstract import Abstract
-from rushlight.compiler.ir.affine import Affine, Var, broadcast, flat, strides_of, unravel
+from rushlight.compiler.ir.affine import ZERO, Affine, Var, broadcast, flat, strides_of, unravel
 from rushlight.compiler.ir.equation import Equation
 from rushlight.compiler.ir.roles import joins
+from rushlight.ops.tensor.array_dtypes import as_scalar
 
 __all__ = [
-    "Compute", "Constant", "Extremum", "Indirect", "Kernel", "Load", "Position", "Reduce", "Root",
-    "Scan", "Scatter", "Store", "outside",
+    "Compute", "Constant", "Extremum", "Guarded", "Indirect", "Inside", "Kernel", "Load",
+    "Position", "Reduce", "Root", "Scan", "Scatter", "Store", "outside",
 ]  # fmt: skip
 
 
@@ -26,6 +29,30 @@ class Load:
 
     def __init__(self, arg, address, dtype):
         self.arg, self.address, self.dtype = arg, address, dtype
+
+
+class Inside:
+    """Whether ``address``, here a position in a dim of ``size``, is one of the dim's elements."""
+
+    __slots__ = ("address", "dtype", "size")
+    operands = ()
+
+    def __init__(self, address, size):
+        self.address, self.size, self.dtype = address, size, np.dtype(bool)
+
+
+class Guarded:
+    """The element at ``address`` of argument ``arg`` if it exists, else another number.
+
+    The operands are nodes: the other number, and an ``Inside`` for each dim in which elements may
+    be missing. Address 0 is the first element of the value.
+    """
+
+    __slots__ = ("address", "arg", "dtype", "operands")
+
+    def __init__(self, arg, address, number, guards, dtype):
+        self.arg, self.address, self.dtype = arg, address, dtype
+        self.operands = (number, *guards)
 
 
 class Indirect:
@@ -236,6 +263,20 @@ class Kernel:
         place = self._arg(owner, address, x.dtype)
         return Indirect(*place, self._element(where, index), stride, x.dtype)
 
+    def _padding(self, e, value, index):
+        x = e.ins[0]
+        within, guards = list(index), []
+        for dim, before in before_of(e):
+            within[dim] = at = index[dim].plus(Affine(-before))
+            low, high = at.bounds()
+            if low < 0 or high >= x.shape[dim]:
+                guards.append(Inside(at, x.shape[dim]))
+        owner, address = self._outside(x, tuple(within))
+        _, first = self._outside(x, (ZERO,) * x.ndim)
+        arg, _ = self._arg(owner, first, x.dtype)
+        number = Constant(as_scalar(e.params["value"], x.dtype), x.dtype)
+        return Guarded(arg, address.plus(first, -1), number, guards, x.dtype)
+
     def _scatter(self, value, index, owner):
         e = self.graph.makers[value.id]
         _, where, source = e.ins
@@ -297,6 +338,12 @@ def outside(graph, place, value, index):
             return owner, position.plus(Affine(offset))
         index = _followed(position, view, value, source, index)
     return owner, flat(index, strides, offset)
+
+
+def before_of(e):
+    """(dim, the number of elements that the padding ``e`` adds before it), for its last dims."""
+    before = e.params["pad"][::2]
+    return [(e.ins[0].ndim - 1 - k, n) for k, n in enumerate(before)]
 
 
 def dims_of(e):

@@ -36,6 +36,12 @@ def full_(xp, *, shape, value, dtype):
     return settled(xp.full(shape, value, dtype))
 
 
+@source(public=False, primitive="constant unset")
+def unset(xp, *, shape, dtype, value=0):
+    """Return zeros that are all overwritten: compiled programs leave this memory as it is."""
+    return xp.zeros(shape, dtype)
+
+
 @source(public=False)
 def empty_(xp, *, shape, dtype):
     """Return an uninitialised array."""

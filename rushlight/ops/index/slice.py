@@ -20,10 +20,12 @@ __all__ = [
     "SLICE",
     "UNSQUEEZE",
     "basic",
+    "box",
     "embed",
     "explain",
     "look",
     "placed",
+    "solid",
 ]
 
 FULL = slice(None)
@@ -91,7 +93,29 @@ def placed(base, value, index):
     return OPS["patch"].call(base, value, path=path, strides=base._array.strides)
 
 
-embed.lower(lambda x, shape, index: placed(x.new_zeros(shape), x, index))
+def box(shape, index):
+    """The positions that a basic ``index`` selects, a range for each dim; None if it adds dims."""
+    if None in index:
+        return None
+    return [
+        range(n)[k] if isinstance(k, slice) else range(k % n, k % n + 1)
+        for n, k in zip(shape, _filled(len(shape), index), strict=True)
+    ]
+
+
+def solid(places):
+    """Whether the ranges of a ``box`` leave no element out between their first and their last."""
+    return places is not None and all(r.step == 1 or len(r) == 1 for r in places)
+
+
+@embed.lower
+def _padded_or_placed(x, shape, index):
+    places = box(shape, index)
+    if not solid(places):
+        return placed(x.new_zeros(shape), x, index)
+    pad = [k for r, n in zip(places, shape, strict=True) for k in (n - 1 - r[-1], r[0])]
+    x = x.reshape([len(r) for r in places])
+    return OPS["constant_pad_nd"].call(x, pad=tuple(reversed(pad)), value=0)
 
 
 def _embedded(g, x_shape, index):

@@ -11,6 +11,7 @@ from rushlight.ops.core.autocast import WIDEST
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.fast_path import plain, taped
 from rushlight.ops.core.kinds import kernel
+from rushlight.ops.create.filled import unset
 from rushlight.ops.create.range import arange
 from rushlight.ops.index.slice import placed
 from rushlight.ops.shape.view import tensor_array
@@ -81,7 +82,7 @@ def _cat_of_patches(tensors, dim):
         dtype = promote_types(dtype, t.dtype)
     shape = list(kept[0].shape)
     shape[dim] = sum([t.shape[dim] for t in kept])
-    out, start = kept[0].new_zeros(shape, dtype=dtype), 0
+    out, start = unset(shape=tuple(shape), dtype=dtype.numpy), 0
     for t in kept:
         if not t.shape[dim]:
             continue
@@ -196,12 +197,13 @@ def _stack(xp, tensors, *, dim):
 @_stack.lower
 def _stack_of_patches(tensors, dim):
     first = tensors[0].shape
-    out = tensors[0].new_zeros((*first[:dim], len(tensors), *first[dim:]))
     if not first:  # 0-dim tensors: one elementwise kernel writes all of them
-        places = arange(len(tensors))
+        out, places = tensors[0].new_zeros(len(tensors)), arange(len(tensors))
         for i, t in enumerate(tensors):
             out = t.where(places == i, out)
         return out
+    shape = (*first[:dim], len(tensors), *first[dim:])
+    out = unset(shape=shape, dtype=tensors[0].dtype.numpy)
     for i, t in enumerate(tensors):
         out = placed(out, t, (slice(None),) * dim + (i, ...))
     return out

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from rushlight.dtype import OF
+from rushlight.dtype import OF, float64
 from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.kinds import kernel
@@ -90,23 +90,42 @@ def _repeats(shape, size, places, mode, factors):
     return tuple(shape[: len(shape) - len(size)]), repeats
 
 
-def _repeated(x, places, mode, factors):
-    """The lowering for whole factors: each element is repeated."""
-    found = _repeats(x.shape, x.shape[len(x.shape) - len(places) :], places, mode, factors)
+def _lowered(x, places, mode, align, factors, antialias):
+    """Elements are repeated if all factors are whole, and gathered by taps if not."""
+    size = x.shape[len(x.shape) - len(places) :]
+    found = _repeats(x.shape, size, places, mode, factors)
     if found is None:
-        return NotImplemented
+        if not _taps_are_exact(x, size, places, mode, factors):
+            return NotImplemented
+        return resampled(x, places, mode, align, factors, antialias)
     lead, repeats = found
     ones = [k for n, _ in repeats for k in (n, 1)]
     many = [k for pair in repeats for k in pair]
     return x.reshape((*lead, *ones)).expand((*lead, *many)).reshape((*lead, *places))
 
 
+def _taps_are_exact(x, size, places, mode, factors):
+    """Whether taps that are computed with tensors find the same elements as ``taps`` does.
+
+    Not in float64, whose nearest elements may be found in float32, nor where a factor is given but
+    may be ignored: see ``_is_quick``.
+    """
+    if not mode.startswith("nearest"):
+        return True
+    sizes = zip(size, places, factors, strict=True)
+    ignored = any(factor is not None and o in (n, 2 * n) for n, o, factor in sizes)
+    return x.dtype is not float64 and not (mode == "nearest" and ignored)
+
+
 @_upsample_grad.lower
-def _summed(g, size, mode, factors):
-    """The lowering for whole factors: the gradients of an element's repetitions are summed."""
-    found = _repeats(g.shape, size, g.shape[len(g.shape) - len(size) :], mode, factors)
+def _summed(g, size, mode, align, factors, antialias):
+    """The gradients of an element's repetitions are summed, or added by taps."""
+    places = g.shape[len(g.shape) - len(size) :]
+    found = _repeats(g.shape, size, places, mode, factors)
     if found is None:
-        return NotImplemented
+        if not _taps_are_exact(g, size, places, mode, factors):
+            return NotImplemented
+        return resampled_back(g, size, mode, align, factors, antialias)
     lead, repeats = found
     dims = tuple([len(lead) + 2 * k + 1 for k in range(len(size))])
     return g.reshape((*lead, *[n for pair in repeats for n in pair])).sum(dims)
@@ -125,7 +144,7 @@ def _op(name, title, nearest):
         channels=1, shape=lambda x, *, places, **_: (*x.shape[: x.ndim - len(places)], *places),
         grad_name=f"Upsample{title}Backward0",
     )  # fmt: skip
-    op.lower(_repeated)
+    op.lower(_lowered)
     op.lower_on_devices(resampled)
     op.grad(x=_slope)
     return op.op

@@ -47,7 +47,8 @@ def _constant_shape(x, *, pad, value=0):
     return out
 
 
-@kernel(public=False, method=False, name="constant_pad_nd", widen=False, keeps_order=True)
+@kernel(public=False, method=False, name="constant_pad_nd", widen=False, keeps_order=True,
+        primitive="padding")  # fmt: skip
 def constant_pad(xp, x, *, pad, value=0):
     """x with ``value`` around it. Negative numbers in ``pad`` cut elements off."""
     shape = _constant_shape(x, pad=pad)
@@ -70,8 +71,12 @@ def _overlap(shape, pairs):
 
 
 @constant_pad.lower
-def _constant_pad_of_patch(x, pad, value):
+def _cropped_or_patched(x, pad, value):
     target, source = _overlap(x.shape, _pairs(pad, len(x.shape), "constant_pad_nd"))
+    if max(pad, default=0) <= 0:
+        return x[source]
+    if not isinstance(value, Tensor):
+        return NotImplemented
     base = x.new_full(_constant_shape(x._array, pad=pad), filled(x, value))
     return placed(base, x[source], target)
 

@@ -1,4 +1,4 @@
-"""Resampling by taps on devices: the tables of ``resample.py``, computed with tensors there."""
+"""Resampling by taps in compiled programs: the tables of ``resample.py``, computed with tensors."""
 
 from rushlight.dtype import float32, float64, int64
 from rushlight.ops.create.range import arange
