@@ -31,6 +31,8 @@ __all__ = [
 
 _I32 = ir.IntType(32)
 _I64 = ir.IntType(64)
+#: Up to this stride, vectors of all elements are read, and the wanted ones are picked from them.
+_FEW = 4
 
 
 def memory_type(dtype, lanes=1):
@@ -126,9 +128,44 @@ def load(b, pointer, dtype, lanes=1, mask=None, stride=1):
         v = b.load(pointer, typ=typ, align=dtype.itemsize)
     elif lanes == 1 or (isinstance(stride, int) and stride == 1):
         v = _load_vector(b, pointer, dtype, lanes, mask)
+    elif isinstance(stride, int) and abs(stride) <= _FEW:
+        v = _load_near(b, pointer, dtype, lanes, mask, stride)
     else:
         return load_from(b, _spaced(b, pointer, dtype, lanes, stride), dtype, lanes, mask)
     return _from_memory(b, v, dtype)
+
+
+def _load_near(b, pointer, dtype, lanes, mask, stride):
+    """Elements a small ``stride`` apart, picked from whole vectors: a gather takes much longer.
+
+    No memory before the first or after the last of the elements is read.
+    """
+    step, order = abs(stride), list(range(lanes))
+    bits = None if mask is None else _bits_of_mask(b, mask, lanes)
+    if stride < 0:
+        order.reverse()
+        pointer = b.gep(pointer, [_I64((lanes - 1) * stride)], source_etype=memory_type(dtype))
+        bits = bits and picked(b, [bits], [0], order)
+    begins = [k * lanes for k in range(step - 1)] + [(lanes - 1) * (step - 1)]
+    parts = []
+    for begin in begins:
+        at = b.gep(pointer, [_I64(begin)], source_etype=memory_type(dtype))
+        places = range(begin, begin + lanes)
+        wanted = bits and b.and_(
+            picked(b, [bits], [0], [i // step for i in places]),
+            ir.Constant(bits.type, [i % step == 0 for i in places]),
+        )
+        parts.append(_load_vector(b, at, dtype, lanes, wanted and Value(b, wanted, BOOL)))
+    return picked(b, parts, begins, [i * step for i in order])
+
+
+def picked(b, parts, begins, places):
+    """A vector of the elements at ``places`` of vectors, which begin at the places ``begins``."""
+    found, lanes = parts[0], len(places)
+    for part, begin, end in zip(parts, begins, [*begins[1:], max(places) + 1], strict=True):
+        picks = [lanes + i - begin if begin <= i < end else k for k, i in enumerate(places)]
+        found = b.shuffle_vector(found, part, ir.Constant(ir.VectorType(_I32, lanes), picks))
+    return found
 
 
 def load_from(b, places, dtype, lanes, mask=None):
