@@ -109,6 +109,25 @@ def strided(width, dtype):
 
 
 @family(EVERY)
+def few_apart(width, dtype):
+    def call(x, y):
+        return [*[x[:, k - 1 :: k] ^ y if dtype == "bool" else x[:, k - 1 :: k] + y for k in
+                  (3, 4) if x.shape[1] == k * width], x.flip(1)[:, ::2]]  # fmt: skip
+
+    step = 3 + width % 2
+    return call, [numbers(ROWS, step * width, dtype=dtype), numbers(width, dtype=dtype)]
+
+
+@family(EVERY)
+def padded(width, dtype):
+    def call(x, y):
+        by_one = F.pad(x, (1, 0, 0, 1)), F.pad(x, (-1, 1)), F.pad(y, (1, 1), value=1)
+        return *by_one, F.pad(x.t(), (2, 1, 1, 0)), F.pad(x[:, ::2], (1, 1))
+
+    return call, [numbers(ROWS, width, dtype=dtype), numbers(width, dtype=dtype)]
+
+
+@family(EVERY)
 def indexed(width, dtype):
     def call(x, index, to):
         to.scatter_(1, index, x)
