@@ -618,3 +618,20 @@ def test_pairs_of_an_expanded_complex_number():
     f = lambda x, y: torch.view_as_complex(torch.view_as_real(x)) * y
     given = torch.tensor([1 + 2j]).expand(3), torch.tensor(2.0)
     assert torch.equal(torch.compile(f, fullgraph=True)(*given), f(*given))
+
+
+def test_a_view_of_the_one_gradient_that_there_is(monkeypatch):
+    """The gradient of both results would be contiguous; that of the first alone is expanded."""
+    monkeypatch.setenv("RUSHLIGHT_COMPILER", "numpy")
+
+    def f(x, weight, bias):
+        y = nn.functional.conv2d(x, weight, bias)
+        return y.sum((0, 1, 2), keepdim=True), y
+
+    x, weight = torch.randn(1, 1, 2, 2), torch.randn(4, 1, 1, 1)
+    slopes = []
+    for way in (f, torch.compile(f)):
+        bias = torch.zeros(4, requires_grad=True)
+        way(x, weight, bias)[0].sum().backward()
+        slopes.append(bias.grad)
+    torch.testing.assert_close(*slopes)

@@ -117,7 +117,12 @@ def without(equations, grads, absent, present):
         rest = [v for v in operands(e) if v.id in present]
         ids = {v.id for v in e.outs}
         if gone and e.op is OPS["add"] and not e.params and rest and _alike(rest[0], e.outs[0]):
-            same[e.outs[0].id] = rest[0]
+            (out,) = e.outs
+            if rest[0].strides == out.strides:
+                same[out.id] = rest[0]
+            else:  # later views were recorded on the strides of the sum
+                kept.append(Equation(OPS["clone"], (rest[0],), {"memory_format": None}, [out]))
+                present.add(out.id)
         elif passed:
             zeros = [_zeros(v) for v in gone.values()]
             named = {i: z.outs[0] for i, z in zip(gone, zeros, strict=True)}

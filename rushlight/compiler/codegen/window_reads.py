@@ -1,14 +1,14 @@
 """Which elements each result of a window operation reads, dim by dim.
 
-Windows, their transpose (which windows contain an element), and the uneven windows of adaptive
-pooling all have the same form here: a table, by tap and result, of the element that is read, or -1.
-If the elements that a tap reads follow a regular rule, vectors are read without the table.
+Windows and their transpose (which windows contain an element) have the same form here: a table, by
+tap and result, of the element that is read, or -1. If the elements that a tap reads follow a
+regular rule, vectors are read without the table.
 """
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["Reads", "Regular", "of_spans", "of_windows", "spans", "transposed"]
+__all__ = ["Reads", "Regular", "of_windows", "transposed"]
 
 
 class Regular(NamedTuple):
@@ -66,19 +66,6 @@ def of_windows(size, kernel, stride, padding, dilation, places):
     step = stride if places > 1 else 1  # for one result, the unused lanes read nearby elements
     taps = [Regular(k * dilation - padding, step) for k in range(kernel)]
     return _of_regular(size, places, taps, (kernel, stride, padding, dilation))
-
-
-def spans(size, places):
-    """(start, end) of each of ``places`` windows that cover ``size`` elements evenly."""
-    return [(i * size // places, -(-(i + 1) * size // places)) for i in range(places)]
-
-
-def of_spans(size, places):
-    """The reads of the windows that ``spans`` gives."""
-    found = spans(size, places)
-    longest = max(end - start for start, end in found)
-    table = [[s + k if s + k < end else -1 for s, end in found] for k in range(longest)]
-    return Reads(size, places, tuple(map(tuple, table)))
 
 
 def transposed(reads):

@@ -26,9 +26,7 @@ _EMITTERS = {
 
 def serves(e):
     """Whether there is an emitter for the contraction ``e``: see ``Machine.serves``."""
-    # Adaptive pooling has no ``windows``; only devices find the maxima of its windows.
-    adaptive = (e.op.role, e.op.form) == ("pooling", "positions") and "windows" not in e.params
-    if e.op.role not in _EMITTERS or adaptive:
+    if e.op.role not in _EMITTERS or (e.op.role == "pooling" and not pooling.serves(e)):
         return False
     ins = [v for v in e.ins if v is not None]
     if e.op.role != "attention":

@@ -1,4 +1,6 @@
-"""Kernels of pooling: maxima and means of windows, the positions of maxima, and the gradients.
+"""Kernels of pooling: the positions of windows' maxima, and the gradients of maxima and sums.
+
+Maxima and sums themselves are loops over the elements of windows (``ops/windows/window.py``).
 
 A unit of work is a row of results, with lanes along the width. The gradient of an element is
 computed as a sum over the windows that contain the element, so nothing is scattered. The gradient
@@ -7,7 +9,6 @@ of max pooling first stores the position of each window's maximum.
 
 from dataclasses import dataclass
 from math import ceil, prod
-from typing import Any
 
 import numpy as np
 
@@ -16,12 +17,12 @@ from rushlight.compiler.codegen.frame import digits, entry, kernel, least, offse
 from rushlight.compiler.codegen.loop import address, lift, loop
 from rushlight.compiler.codegen.memory import store
 from rushlight.compiler.codegen.value import INT, Value, computed
-from rushlight.compiler.codegen.window_reads import of_spans, of_windows, spans, transposed
+from rushlight.compiler.codegen.window_reads import of_windows, transposed
 from rushlight.compiler.cpu import costs
 from rushlight.compiler.cpu.pooling_forms import FORMS
 from rushlight.compiler.plan.pieces import share
 
-__all__ = ["Pooling", "describe", "emit", "plan"]
+__all__ = ["Pooling", "describe", "emit", "plan", "serves"]
 
 _I32 = np.dtype(np.int32)
 
@@ -33,15 +34,13 @@ class Pooling:
     """One pooling operation.
 
     Attributes:
-        form: ``max``, ``positions``, ``pick``, ``max_grad``, ``mean`` or ``mean_grad``.
+        form: ``positions``, ``pick``, ``max_grad`` or ``sum_grad``.
         dtype: The dtype of the first operand.
         lead: The shape before the pooled dims.
         size: The sizes of the image's pooled dims.
         places: The number of windows in each pooled dim.
         windows: (kernel size, stride, padding, dilation), or None for the windows of adaptive
-            pooling, which cover the image evenly.
-        divisor: The number by which each window's sum is divided. If windows differ, a tuple of
-            numbers for each dim, whose product is the divisor of a window.
+            pooling, which cover the image evenly; only devices have kernels for these.
         strides: The element strides of each operand.
     """
 
@@ -51,7 +50,6 @@ class Pooling:
     size: tuple
     places: tuple
     windows: tuple | None
-    divisor: Any
     strides: tuple
 
     @property
@@ -67,54 +65,33 @@ class Pooling:
     def flops(self):
         """The number of floating-point operations."""
         images, places = prod(self.lead) * prod(self.size), prod(self.lead) * prod(self.places)
-        if self.windows is None:  # the windows of adaptive pooling cover the image evenly
+        if self.windows is None:
             return max(images, places)
         return min(images, places) * prod(self.windows[0])
 
     @property
     def reads(self):
         """For each pooled dim, the elements that its windows read."""
-        if self.windows is None:
-            return [of_spans(n, o) for n, o in zip(self.size, self.places, strict=True)]
+        assert self.windows is not None
         dims = zip(self.size, *self.windows, self.places, strict=True)
         return [of_windows(*dim) for dim in dims]
+
+
+def serves(e):
+    """Whether there is a kernel for the pooling ``e``."""
+    return e.op.form in FORMS and "windows" in e.params
 
 
 def describe(form, ins, out_shape, params):
     """Return the description of an equation: its form, inputs, result's shape and parameters."""
     w = params.get("windows")
-    if w is not None:
-        n = len(w.places)
-    else:
-        n = len(params["size"] if "size" in params else params["places"])
-    image, places = ins[0].shape[-n:], tuple(out_shape[-n:])
-    if form == "mean_grad":
-        image, places = places, image
-    elif form in ("max_grad", "pick"):
-        image = ins[1].shape[-n:]
-    image, places = tuple(image), tuple(places if w is None else w.places)
+    places = tuple(params["places"] if w is None else w.places)
+    n = len(places)
+    images = {"sum_grad": out_shape, "positions": ins[0].shape}
+    image = tuple(images[form] if form in images else ins[1].shape)[-n:]
     windows = None if w is None else (w.kernel_size, w.stride, w.padding, w.dilation)
-    divisor = _divisor(image, places, w, params) if form.startswith("mean") else None
     strides = tuple([tuple([s // x.dtype.itemsize for s in x.strides]) for x in ins])
-    return Pooling(form, ins[0].dtype, tuple(out_shape[:-n]), image, places, windows, divisor,
-                   strides)  # fmt: skip
-
-
-def _divisor(size, places, w, params):
-    """The divisor of the windows' sums: a number, or numbers for each dim."""
-    if params.get("override") is not None:
-        return params["override"]
-    counts = []
-    for d, (n, o) in enumerate(zip(size, places, strict=True)):
-        if w is None:
-            found = spans(n, o)
-        else:
-            starts = [i * w.stride[d] - w.padding[d] for i in range(o)]
-            found = [(s, min(s + w.kernel_size[d], n + w.padding[d])) for s in starts]
-            if not params["include_pad"]:
-                found = [(max(s, 0), min(e, n)) for s, e in found]
-        counts.append(tuple([e - s for s, e in found]))
-    return prod(c[0] for c in counts) if all(len(set(c)) == 1 for c in counts) else tuple(counts)
+    return Pooling(form, ins[0].dtype, tuple(out_shape[:-n]), image, places, windows, strides)
 
 
 # Plans ------------------------------------------------------------------------------------
@@ -148,7 +125,7 @@ def _together(d):
 
 def _noting(d):
     """The description of the pooling that finds the positions for the gradient of max pooling."""
-    return Pooling("positions", d.dtype, d.lead, d.size, d.places, d.windows, None, d.strides)
+    return Pooling("positions", d.dtype, d.lead, d.size, d.places, d.windows, d.strides)
 
 
 def emit(module, plan, sink):

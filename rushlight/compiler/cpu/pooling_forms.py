@@ -10,13 +10,13 @@ import numpy as np
 
 from rushlight.compiler.codegen.frame import entry, lookup, offset, quotient, table
 from rushlight.compiler.codegen.loop import address, carried, lift
-from rushlight.compiler.codegen.memory import gather, iota, load, maximum
+from rushlight.compiler.codegen.memory import gather, iota, load
 from rushlight.compiler.codegen.row_reads import spaced, stretch, stretched
 from rushlight.compiler.codegen.value import BOOL, INT, Value, constant, select, splat
 from rushlight.compiler.codegen.window_reads import Reads, transposed
 from rushlight.compiler.cpu import costs
 
-__all__ = ["FORMS", "Maximum", "MaximumGrad", "Mean", "MeanGrad", "Pick", "Positions"]
+__all__ = ["FORMS", "MaximumGrad", "Pick", "Positions", "SumGrad"]
 
 _I32 = np.dtype(np.int32)
 _ALONE = Reads(1, 1, ((0,),))
@@ -157,21 +157,6 @@ def _lowest(b, dtype, lanes):
     return constant(b, -np.inf if dtype.kind == "f" else np.iinfo(dtype).min, dtype, lanes)
 
 
-class Maximum(Form):
-    """The maximum of each window."""
-
-    def start(self, b):
-        return [_lowest(b, self.d.compute, self.lanes)]
-
-    def take(self, b, args, lead, image, tap, state):
-        (best,) = state
-        x, mask = tap.read(image, self.d.dtype, self.strides(self.operand)[1])
-        return [select(mask, maximum(best, x), best)]
-
-    def result(self, b, args, lead, place, best):
-        return best
-
-
 class Positions(Form):
     """The position of each window's maximum in the image: of the first, or of the last nan."""
 
@@ -253,77 +238,26 @@ def _contiguous(shape):
     return [prod(shape[i + 1 :]) for i in range(len(shape))]
 
 
-# Means ------------------------------------------------------------------------------------
+# Sums -------------------------------------------------------------------------------------
 
 
-class Mean(Form):
-    """The sum of each window, divided by the window's divisor."""
+class SumGrad(Form):
+    """The gradient of each element: the sum of ``g`` over the windows that contain it."""
 
     def start(self, b):
         return [constant(b, 0, self.d.compute, self.lanes)]
 
     def take(self, b, args, lead, image, tap, state):
-        x, _ = tap.read(image, self.d.dtype, self.strides(0)[1])
-        return [state[0] + x]
-
-    def result(self, b, args, lead, place, total):
-        return self.divided(b, total, place)
-
-    def divided(self, b, total, place, columns=None):
-        """``total`` divided by the divisors of the lanes' windows.
-
-        ``columns`` are the windows' indices in the last dim. Without them, the lanes' windows are
-        consecutive from ``place`` on.
-        """
-        if isinstance(self.d.divisor, tuple):
-            *outer, last = [
-                table(b.module, counts)
-                for counts in (*[(1,)] * (3 - len(self.d.size)), *self._padded())
-            ]
-            divisor = lift(b, 1)
-            for counts, i in zip(outer, place[:2], strict=True):
-                divisor = divisor * lookup(b, counts, i)
-            if columns is None:
-                divisor = splat(divisor, self.lanes) * load(
-                    b, address(b, last, place[2], 8), INT, self.lanes
-                )
-            else:
-                mask = constant(b, True, BOOL, self.lanes)
-                divisor = splat(divisor, self.lanes) * gather(b, last, columns, INT, mask)
-        else:
-            divisor = lift(b, self.d.divisor)
-        if total.dtype.kind == "f":
-            return total / divisor.astype(total.dtype)
-        real = np.dtype(np.float64)  # integers are divided towards zero, as in C++
-        return (total.astype(real) / divisor.astype(real)).astype(total.dtype)
-
-    def _padded(self):
-        """The divisors of each dim; those of the last dim are padded to whole vectors."""
-        *outer, last = self.d.divisor
-        return (*outer, (*last, *[1] * (-len(last) % self.lanes)))
-
-
-class MeanGrad(Mean):
-    """The gradient of each element: the sum of its shares of the windows that contain it."""
-
-    def take(self, b, args, lead, image, tap, state):
         g, mask = tap.read(image, self.d.dtype, self.strides(0)[1])
-        columns = None
-        if isinstance(self.d.divisor, tuple):
-            none = constant(b, 0, _I32, self.lanes)
-            columns = select(mask, tap.columns(), none).astype(INT)
-        row = [self._existing(i) for i in tap.row]
-        share = self.divided(b, g, (*row, None), columns)
-        return [state[0] + select(mask, share, constant(b, 0, share.dtype))]
-
-    def _existing(self, i):
-        return select(i < 0, lift(i.b, 0), i)
+        return [state[0] + select(mask, g, constant(b, 0, g.dtype))]
 
     def result(self, b, args, lead, place, total):
         return total
 
 
 FORMS = {
-    "max": Maximum, "positions": Positions, "pick": Pick, "max_grad": MaximumGrad,
-    "mean": Mean, "mean_grad": MeanGrad,
-}  # fmt: skip
+    "positions": Positions,
+    "pick": Pick,
+    "max_grad": MaximumGrad,
+    "sum_grad": SumGrad,
+}

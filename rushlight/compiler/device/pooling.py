@@ -8,9 +8,9 @@ from math import prod
 
 import numpy as np
 
-from rushlight.compiler.codegen.memory import load, maximum, memory_type
+from rushlight.compiler.codegen.memory import load, memory_type
 from rushlight.compiler.codegen.scope import Loop, i64
-from rushlight.compiler.codegen.value import INT, Value, computed, constant, select
+from rushlight.compiler.codegen.value import INT, Value, computed, select
 from rushlight.compiler.cpu.pooling import describe
 from rushlight.compiler.device.element_work import ElementWork, Variable
 from rushlight.compiler.device.product import finish, place, unravel
@@ -21,15 +21,16 @@ __all__ = ["Pooling"]
 class Pooling(ElementWork):
     """A pooling, or one of its gradients; ``d`` is its description, see ``cpu.pooling.Pooling``."""
 
+    forms = ("positions", "pick", "max_grad", "sum_grad")
+
     def _measure(self):
         e = self.equation
         self.d = describe(e.op.form, self.ins, e.outs[0].shape, e.params)
-        self.pads = bool(e.params.get("include_pad"))
         self.limit = prod(self.d.shape)
         self.groups = -(-self.limit // self.size)
 
     def _shape(self):
-        return self.d, self.pads
+        return self.d
 
     def body(self, module, b, limit):
         """Write the kernel."""
@@ -102,54 +103,17 @@ class Pooling(ElementWork):
         end = b.add(b.mul(b.add(i, i64(1)), i64(n)), i64(o - 1))
         return b.udiv(b.mul(i, i64(n)), i64(o)), b.udiv(end, i64(o))
 
-    # Means ------------------------------------------------------------------------------------
+    # Sums -------------------------------------------------------------------------------------
 
-    def _mean(self, b, lead, window):
-        self._each_element(b, window, lambda b, at, fits: self._add(b, 0, lead, at, fits))
-        return self.total.get(b) / self._divisor(b, window)
-
-    def _mean_grad(self, b, lead, element):
+    def _sum_grad(self, b, lead, element):
         def add(b, window, fits):
-            found = self._read(b, 0, lead, window, fits) / self._divisor(b, window)
-            self.total.add(b, found, fits)
+            self.total.add(b, self._read(b, 0, lead, window, fits), fits)
 
         self.total.set(b, 0.0)
         self._each_window(b, element, add)
         return self.total.get(b)
 
-    def _add(self, b, operand, lead, at, fits):
-        self.total.add(b, self._read(b, operand, lead, at, fits), fits)
-
-    def _divisor(self, b, window):
-        """The number by which a window's sum is divided."""
-        d, dtype = self.d, computed(self.d.dtype)
-        if not isinstance(d.divisor, tuple):
-            return constant(b, d.divisor, dtype)
-        count = i64(1)
-        for k, (q, n, o) in enumerate(zip(window, d.size, d.places, strict=True)):
-            if d.windows is None:
-                begin, end = self._span(b, q, n, o)
-            else:
-                kernel, stride, padding, _ = (w[k] for w in d.windows)
-                begin = b.sub(b.mul(q, i64(stride)), i64(padding))
-                end = _least(b, b.add(begin, i64(kernel)), i64(n + padding))
-                if not self.pads:
-                    begin = b.select(b.icmp_signed("<", begin, i64(0)), i64(0), begin)
-                    end = _least(b, end, i64(n))
-            count = b.mul(count, b.sub(end, begin))
-        return Value(b, count, INT).astype(dtype)
-
     # Maxima -----------------------------------------------------------------------------------
-
-    def _max(self, b, lead, window):
-        self.best.set(b, -np.inf)
-
-        def take(b, at, fits):
-            found = maximum(self._read(b, 0, lead, at, fits), self.best.get(b))
-            self.best.put(b, found, fits)
-
-        self._each_element(b, window, take)
-        return self.best.get(b)
 
     def _positions(self, b, lead, window, operand=0):
         """The first position of the maximum, as an index into the flattened image."""
@@ -197,10 +161,6 @@ def _nested(b, ends, body):
     body(b, [loop.i for loop in loops])
     for loop in reversed(loops):
         loop.close()
-
-
-def _least(b, x, y):
-    return b.select(b.icmp_signed("<", x, y), x, y)
 
 
 def _flat(b, index, shape):

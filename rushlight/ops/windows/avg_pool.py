@@ -1,6 +1,9 @@
 """Average pooling with windows of a fixed size, and adaptive average pooling."""
 
 from functools import lru_cache
+from math import prod
+from operator import add
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +15,9 @@ from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
+from rushlight.ops.create.range import arange
 from rushlight.ops.windows.max_pool import pool_geometry, pooled_shape
-from rushlight.ops.windows.window import inside, offsets, spaced
+from rushlight.ops.windows.window import Windows, folded, inside, offsets, spaced
 from rushlight.strides import channels_order, laid
 from rushlight.tensor import Tensor
 
@@ -39,6 +43,19 @@ def _divisor(size, w, include_pad, override):
         counts = np.multiply.outer(counts, end - start)
     same = counts.size and (counts == counts.flat[0]).all()
     return int(counts.flat[0]) if same else counts
+
+
+def _counts(size, w, include_pad):
+    """The divisors of the windows' sums as a tensor."""
+    counts = 1
+    for d, (n, k, step, p, o) in enumerate(
+        zip(size, w.kernel_size, w.stride, w.padding, w.places, strict=True)
+    ):
+        start = arange(o) * step - p
+        end = (start + k).clamp(max=n + p if include_pad else n)
+        start = start if include_pad else start.clamp(min=0)
+        counts = counts * (end - start).reshape([-1 if i == d else 1 for i in range(len(size))])
+    return counts
 
 
 def _divided(total, divisor):
@@ -69,19 +86,48 @@ def _avg_pool(xp, x, *, windows, include_pad, override):
     return _divided(x, divisor)
 
 
-@kernel(
-    public=False, method=False, name="avg_pool_backward", least=1 << 17,
-    primitive="pooling mean_grad",
-    shape=lambda g, *, size, **params: (*g.shape[: -len(size)], *size),
-)  # fmt: skip
-def _avg_pool_grad(xp, g, *, size, windows, include_pad, override):
-    """The gradient of avg_pool: each window adds ``g``, divided, to all its elements."""
+def _divided_tensor(total, size, w, include_pad, override):
+    divisor = _divisor(tuple(size), w, include_pad, override)
+    if not isinstance(divisor, int):
+        divisor = _counts(size, w, include_pad)
+    if total.dtype.is_floating_point:
+        return total / divisor
+    return total.div(divisor, rounding_mode="trunc").to(total.dtype)
+
+
+def _mean_of_elements(x, windows, include_pad, override):
+    total = folded(x, windows, 0, add) + 0  # a sum of -0.0 is 0.0
+    return _divided_tensor(total, x.shape[-len(windows.places) :], windows, include_pad, override)
+
+
+def _image_shape(g, *, size, **params):
+    return (*g.shape[: -len(size)], *size)
+
+
+@kernel(public=False, method=False, primitive="pooling sum_grad", shape=_image_shape)
+def window_sum_backward(xp, g, *, size, windows):
+    """The gradient of windows' sums: each element of ``g`` is added to all elements of its window.
+
+    The result has ``size`` in the last dims.
+    """
     w = windows
-    share = _divided(g, _divisor(size, w, include_pad, override))
     found = np.zeros((*g.shape[: -len(size)], *w.reach(size)), g.dtype)
     for _, met in offsets(w.kernel_size, w.stride, w.dilation, w.places):
-        found[(..., *met)] += share
+        found[(..., *met)] += g
     return np.ascontiguousarray(inside(found, w.padding, size))
+
+
+@kernel(public=False, method=False, name="avg_pool_backward", least=1 << 17, shape=_image_shape)
+def _avg_pool_grad(xp, g, *, size, windows, include_pad, override):
+    """The gradient of avg_pool: each window adds ``g``, divided, to all its elements."""
+    share = _divided(g, _divisor(size, windows, include_pad, override))
+    return window_sum_backward.op.forward(xp, share, size=size, windows=windows)
+
+
+@_avg_pool_grad.lower
+def _spread(g, size, windows, include_pad, override):
+    share = _divided_tensor(g, size, windows, include_pad, override)
+    return window_sum_backward(share, size=size, windows=windows)
 
 
 def _avg_pool_slope(g, x_shape, windows, include_pad, override):
@@ -97,6 +143,7 @@ for _n in (1, 2, 3):
         least=1 << 17, autocast=SINGLE if _n == 3 else None,
         grad_name="SqueezeBackward1" if _n == 1 else f"AvgPool{_n}DBackward0",
     )  # fmt: skip
+    _op.lower(_mean_of_elements)
     _op.grad(x=_avg_pool_slope)
     _op.watch(x="x")
     _AVG_POOL[_n] = _op.op
@@ -229,8 +276,51 @@ def _adaptive(xp, x, *, places):
     return x
 
 
-@kernel(public=False, method=False, name="adaptive_avg_pool_backward",
-        primitive="pooling mean_grad")  # fmt: skip
+def _adaptive_of_elements(x, places):
+    size = tuple(x.shape[-len(places) :])
+    if prod(places) == 1:
+        return x.mean(tuple(range(-len(places), 0)), keepdim=True)
+    windows = _even(size, places)
+    if windows is not None:
+        return _mean_of_elements(x, windows, True, None)
+    for d, (n, o) in enumerate(zip(size, places, strict=True), x.ndim - len(places)):
+        most = max(end - start for start, end in _spans(n, o))
+        begin, end = _bounds(arange(o), n, o)
+        x = _gathered(x, d, begin, end, most) / _along(end - begin, d, x.ndim)
+    return x
+
+
+def _even(size, places):
+    """The windows of equal sizes that cover ``size``; None if they are not equal."""
+    if any(n % o for n, o in zip(size, places, strict=True)):
+        return None
+    kernel_size = tuple([n // o for n, o in zip(size, places, strict=True)])
+    return Windows(kernel_size, kernel_size, (0,) * len(size), (1,) * len(size), tuple(places))
+
+
+def _bounds(i, n, o):
+    """Where window ``i`` of ``o`` windows that cover ``n`` elements begins and ends."""
+    return i * n // o, ((i + 1) * n + o - 1) // o
+
+
+def _along(t, dim, ndim):
+    return t.reshape([-1 if d == dim else 1 for d in range(ndim)])
+
+
+def _gathered(x, dim, begin, end, most):
+    """For each i, the sum of the elements ``begin[i]`` to ``end[i] - 1`` of x along ``dim``.
+
+    There are at most ``most`` elements in a sum.
+    """
+    total: Any = 0
+    for k in range(most):
+        part = x.index_select(dim, (begin + k).clamp(max=x.shape[dim] - 1))
+        total = part.where(_along(begin + k < end, dim, x.ndim), 0) + total
+    return total
+
+
+@kernel(public=False, method=False, name="adaptive_avg_pool_backward", least=1 << 17,
+        shape=_image_shape)  # fmt: skip
 def _adaptive_grad(xp, g, *, size):
     """The gradient of adaptive_avg_pool."""
     n = len(size)
@@ -244,14 +334,33 @@ def _adaptive_grad(xp, g, *, size):
     return g
 
 
+@_adaptive_grad.lower
+def _adaptive_spread(g, size):
+    places = tuple(g.shape[-len(size) :])
+    if prod(places) == 1:
+        return (g / prod(size)).expand((*g.shape[: -len(size)], *size)).clone()
+    windows = _even(size, places)
+    if windows is not None:
+        return window_sum_backward(g / prod(windows.kernel_size), size=tuple(size), windows=windows)
+    for d, (n, o) in enumerate(zip(size, places, strict=True), g.ndim - len(size)):
+        begin, end = _bounds(arange(o), n, o)
+        # Windows and elements change places: element i lies in as many windows as window i of the
+        # other direction has elements.
+        first, last = _bounds(arange(n), o, n)
+        most = max(end - start for start, end in _spans(o, n))
+        g = _gathered(g / _along(end - begin, d, g.ndim), d, first, last, most)
+    return g
+
+
 _ADAPTIVE = {}
 for _n in (1, 2, 3):
     _op = kernel(
         _adaptive, public=False, method=False, name=f"adaptive_avg_pool{_n}d",
         primitive="pooling mean", channels=int(_n < 3), lines=(0,) if _n == 1 else (),
-        autocast=SINGLE if _n == 3 else None,
+        least=1 << 17, autocast=SINGLE if _n == 3 else None,
         grad_name="SqueezeBackward1" if _n == 1 else f"AdaptiveAvgPool{_n}DBackward0",
     )  # fmt: skip
+    _op.lower(_adaptive_of_elements)
     _op.grad(x=lambda g, x_shape, places: _adaptive_grad(g, size=tuple(x_shape[-len(places) :])))
     _op.watch(x="x")
     _ADAPTIVE[_n] = _op.op

@@ -1,7 +1,7 @@
 """Max pooling in one, two or three dims: the maxima, their positions, and the gradient."""
 
 from functools import lru_cache
-from math import prod
+from math import inf, prod
 
 import numpy as np
 
@@ -12,9 +12,10 @@ from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.kinds import kernel
+from rushlight.ops.elementwise.clamp import maximum
 from rushlight.ops.tensor.memory_format import contiguous_format
 from rushlight.ops.windows import window_maxima
-from rushlight.ops.windows.window import Windows, per_dim, span
+from rushlight.ops.windows.window import Windows, folded, per_dim, span
 from rushlight.strides import channels_order, in_order, laid
 from rushlight.tensor import Tensor
 
@@ -137,6 +138,11 @@ def _max_pool(xp, x, *, windows):
     return window_maxima.maxima(x, windows)
 
 
+def _max_of_elements(x, windows):
+    lowest = -inf if x.dtype.is_floating_point else np.iinfo(x.dtype.numpy).min
+    return folded(x, windows, lowest, maximum)  # of equal elements the first
+
+
 @kernel(
     public=False, method=False, name="max_pool_backward", least=1 << 17,
     primitive="pooling max_grad",
@@ -165,6 +171,7 @@ for _n in (1, 2, 3):
         shape=pooled_shape, least=1 << 17, autocast=SINGLE if _n == 3 else None,
         grad_name="SqueezeBackward1" if _n == 1 else f"MaxPool{_n}DWithIndicesBackward0",
     )  # fmt: skip
+    _op.lower(_max_of_elements)
     _op.grad(x=lambda g, x, out, windows: max_pool_grad(g, x, out, windows=windows))
     MAX_POOL[_n] = _op.op
 

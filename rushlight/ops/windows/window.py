@@ -1,11 +1,20 @@
 """Windows that slide over an image: their geometry, and the image elements under them."""
 
 import itertools
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Windows", "inside", "offsets", "output_size", "padded", "per_dim", "spaced", "span"]
+from rushlight.ops.core.definition import OPS
+
+__all__ = [
+    "Windows", "folded", "inside", "of_elements", "offsets", "output_size", "padded", "per_dim",
+    "spaced", "span",
+]  # fmt: skip
+
+#: Windows of up to so many elements are read by one compiled loop, larger ones dim by dim.
+_TOGETHER = 16
 
 
 class Windows(NamedTuple):
@@ -87,6 +96,55 @@ def spaced(x, dim, start, step, count):
     """The view of ``count`` elements along ``dim``, ``step`` apart, from ``start`` on."""
     end = start + step * (count - 1) + 1
     return x[(*[slice(None)] * dim, slice(start, end, step))]
+
+
+def folded(x, w, value, combine):
+    """The elements of each window combined: a tensor (…, *places).
+
+    ``combine`` gets a new element and what was combined before. ``value`` stands for elements
+    outside ``x``; it must not change what it is combined with.
+    """
+    steps = [w] if prod(w.kernel_size) <= _TOGETHER else _by_dims(x.shape, w)
+    for step in steps:
+        found, *others = of_elements(x, step, value)
+        for other in others:
+            found = combine(other, found)
+        x = found
+    return x
+
+
+def _by_dims(shape, w):
+    """Windows along one dim each, the last first, which together are the windows ``w``."""
+    size, n = list(shape[-len(w.places) :]), len(w.places)
+    for d in reversed(range(n)):
+        along = [[1] * n, [1] * n, [0] * n, [1] * n, size]
+        for all_dims, own in zip(along, w, strict=True):
+            all_dims[d] = own[d]
+        yield Windows(*map(tuple, along))
+
+
+def of_elements(x, w, value):
+    """For each element of a window, yield the elements of ``x`` that lie under it in all windows.
+
+    They are a tensor (…, *places), with ``value`` in windows that have no such element. An element
+    that lies outside ``x`` in all windows is left out.
+    """
+    for at in itertools.product(*map(range, w.kernel_size)):
+        index, pad = [], []
+        for k, n, d, step, p, o in zip(
+            at, x.shape[-len(at) :], w.dilation, w.stride, w.padding, w.places, strict=True
+        ):
+            start = k * d - p
+            first = max(0, -(start // step))
+            end = min(o, (n - 1 - start) // step + 1)
+            index.append(slice(start + first * step, start + (end - 1) * step + 1, step))
+            pad += [o - end, first]
+            if end <= first:
+                break
+        else:
+            found = x[(..., *index)]
+            pad = tuple(reversed(pad))
+            yield OPS["constant_pad_nd"].call(found, pad=pad, value=value) if any(pad) else found
 
 
 def offsets(kernel, stride, dilation, out):

@@ -36,16 +36,13 @@ OPAQUE = {
     "searches": "searchsorted histc histogram_counts bag_maxima nonzero_static",
     "the bits of a number": "frexp ldexp nextafter",
     "pools": (
-        "max_pool1d max_pool2d max_pool3d max_pool_backward max_pool_positions avg_pool1d "
-        "avg_pool2d avg_pool3d avg_pool_backward adaptive_avg_pool1d adaptive_avg_pool2d "
-        "adaptive_avg_pool3d adaptive_avg_pool_backward adaptive_max_pool1d adaptive_max_pool2d "
-        "adaptive_max_pool3d adaptive_max_positions fractional_max_positions"
+        "max_pool_backward max_pool_positions window_sum_backward adaptive_max_pool1d "
+        "adaptive_max_pool2d adaptive_max_pool3d adaptive_max_positions fractional_max_positions"
     ),
     "weights from a table, made once for the sizes": (
         "upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_nearest_exact1d "
-        "upsample_nearest_exact2d upsample_nearest_exact3d upsample_linear1d upsample_bilinear2d "
-        "upsample_trilinear3d upsample_bicubic2d upsample_bilinear2d_aa upsample_bicubic2d_aa "
-        "upsample_lanczos2d_aa upsample_backward"
+        "upsample_nearest_exact2d upsample_nearest_exact3d upsample_bilinear2d_aa "
+        "upsample_bicubic2d_aa upsample_lanczos2d_aa upsample_backward"
     ),
     "each element needs the one before": "recurrence logcumsumexp ctc_loss ctc_loss_backward",
     "a constant, made once": "linspace_ logspace_ triangle_indices",

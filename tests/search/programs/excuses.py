@@ -36,7 +36,7 @@ SAVED_IN_VAIN = (
 )  # fmt: skip
 # Lines of which some framework saves the result, or more than the operands.
 SAVED = re.compile(
-    r"max_pool|attention|sgn\(|_norm\(|_mean\(|prod\(|inplace=True"
+    r"max_pool|attention|sgn\(|_norm\(|_mean\(|prod_?\(|inplace=True"
     r"|\.(r?sqrt|exp|tanh|sigmoid|reciprocal|relu)_\("
 )
 WRITTEN = re.compile(r"([)\]]?)\.(\w+)_\(")
@@ -109,6 +109,15 @@ def hides_writes(steps):
     """
     lines = [s.text for s in steps]
     return any(map(SAVED.search, lines)) and any(".data" in t for t in lines)
+
+
+def hides_a_running_product(steps, what):
+    """Whether ``.data`` may change the result of a ``cumprod``, of which compiled gradients are not.
+
+    ``what``: the difference between eager and compiled.
+    """
+    lines = "".join([s.text for s in steps])
+    return "cumprod" in lines and ".data" in lines and what.startswith("gradient")
 
 
 EMPTY = re.compile(r"saved '[^']*' \((?:\d+, )*0\b")
