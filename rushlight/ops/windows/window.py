@@ -143,8 +143,9 @@ def of_elements(x, w, value):
                 break
         else:
             found = x[(..., *index)]
-            pad = tuple(reversed(pad))
-            yield OPS["constant_pad_nd"].call(found, pad=pad, value=value) if any(pad) else found
+            if any(pad):
+                found = OPS["constant_pad_nd"].call(found, pad=tuple(reversed(pad)), value=value)
+            yield found
 
 
 def offsets(kernel, stride, dilation, out):
