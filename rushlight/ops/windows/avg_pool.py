@@ -117,7 +117,8 @@ def window_sum_backward(xp, g, *, size, windows):
     return np.ascontiguousarray(inside(found, w.padding, size))
 
 
-@kernel(public=False, method=False, name="avg_pool_backward", least=1 << 17, shape=_image_shape)
+@kernel(public=False, method=False, name="avg_pool_backward", least=1 << 17, fixed=True,
+        shape=_image_shape)  # fmt: skip
 def _avg_pool_grad(xp, g, *, size, windows, include_pad, override):
     """The gradient of avg_pool: each window adds ``g``, divided, to all its elements."""
     share = _divided(g, _divisor(size, windows, include_pad, override))
@@ -126,6 +127,10 @@ def _avg_pool_grad(xp, g, *, size, windows, include_pad, override):
 
 @_avg_pool_grad.lower
 def _spread(g, size, windows, include_pad, override):
+    divisor = _divisor(tuple(size), windows, include_pad, override)
+    apart = all(k <= s for k, s in zip(windows.kernel_size, windows.stride, strict=True))
+    if apart and isinstance(divisor, int):  # then the kernel that spreads the gradient divides it
+        return window_sum_backward(g, size=size, windows=windows) / divisor
     share = _divided_tensor(g, size, windows, include_pad, override)
     return window_sum_backward(share, size=size, windows=windows)
 
@@ -319,7 +324,7 @@ def _gathered(x, dim, begin, end, most):
     return total
 
 
-@kernel(public=False, method=False, name="adaptive_avg_pool_backward", least=1 << 17,
+@kernel(public=False, method=False, name="adaptive_avg_pool_backward", least=1 << 17, fixed=True,
         shape=_image_shape)  # fmt: skip
 def _adaptive_grad(xp, g, *, size):
     """The gradient of adaptive_avg_pool."""
@@ -341,7 +346,7 @@ def _adaptive_spread(g, size):
         return (g / prod(size)).expand((*g.shape[: -len(size)], *size)).clone()
     windows = _even(size, places)
     if windows is not None:
-        return window_sum_backward(g / prod(windows.kernel_size), size=tuple(size), windows=windows)
+        return _spread(g, tuple(size), windows, True, None)
     for d, (n, o) in enumerate(zip(size, places, strict=True), g.ndim - len(size)):
         begin, end = _bounds(arange(o), n, o)
         # Windows and elements change places: element i lies in as many windows as window i of the
