@@ -11,7 +11,7 @@ import tempfile
 
 import pytest
 
-from tests.daily import DAY
+from tests.daily import DAY, rested
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # left so by a shell, for what it put aside
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -30,12 +30,27 @@ if os.environ.get("RUSHLIGHT_TESTS_AS_TORCH"):  # everything public has PyTorch'
     rename_all()
 
 
+def pytest_configure(config):
+    """Note for the workers whether this is a run of everything: neither paths nor ``-m`` given."""
+    if (
+        config.args_source is pytest.Config.ArgsSource.TESTPATHS
+        and "not slow" in config.option.markexpr
+    ):
+        os.environ.setdefault("RUSHLIGHT_TESTS_WHOLE", "yes")
+
+
 def pytest_collection_modifyitems(config, items):
-    """Without PyTorch, leave out what compares with it: to skip 8,000 tests one by one takes long."""
+    """Leave out what cannot run here, and most cases of tests that have many.
+
+    Without PyTorch, all that compares with it is left out: to skip 8,000 tests takes long.
+    """
+    left_out = set()
     if os.environ.get("RUSHLIGHT_TESTS_AS_TORCH") or importlib.util.find_spec("torch") is None:
-        parity = [item for item in items if item.get_closest_marker("parity")]
-        config.hook.pytest_deselected(items=parity)
-        items[:] = [item for item in items if not item.get_closest_marker("parity")]
+        left_out = {item for item in items if item.get_closest_marker("parity")}
+    if os.environ.get("RUSHLIGHT_TESTS_WHOLE"):
+        left_out |= rested([item for item in items if item not in left_out])
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_collection_finish():

@@ -10,6 +10,8 @@ import random
 
 import pytest
 
+#: A test of more cases runs a third of them each day, but not fewer than these.
+MANY = 12
 #: The day whose part runs. The workers of a run inherit it, so that midnight does not divide them.
 DAY = os.environ.setdefault("RUSHLIGHT_TESTS_DAY", datetime.date.today().isoformat())
 
@@ -18,6 +20,23 @@ def drawn(cases, most, name):
     """The indices of ``most`` of the cases, drawn for the day; ``name`` tells lists apart."""
     count = len(cases)
     return set(random.Random(f"{DAY} {name}").sample(range(count), min(most, count)))
+
+
+def rested(items):
+    """The tests among ``items`` that rest today: of many cases of one test, a part runs each day.
+
+    ``items`` are pytest's. Cases that are slow, or searches, are not counted.
+    """
+    cases: dict = {}
+    for item in items:
+        if not any(item.iter_markers("slow")) and not any(item.iter_markers("search")):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    found = set()
+    for name, alike in cases.items():
+        if len(alike) > MANY:
+            chosen = drawn(alike, max(MANY, len(alike) // 3), name)
+            found |= {item for i, item in enumerate(alike) if i not in chosen}
+    return found
 
 
 def daily(cases, most, name):
