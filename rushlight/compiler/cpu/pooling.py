@@ -21,8 +21,9 @@ from rushlight.compiler.codegen.window_reads import of_windows, transposed
 from rushlight.compiler.cpu import costs
 from rushlight.compiler.cpu.pooling_forms import FORMS
 from rushlight.compiler.plan.pieces import share
+from rushlight.ops.windows.window import meets
 
-__all__ = ["Pooling", "describe", "emit", "plan", "serves"]
+__all__ = ["Pooling", "describe", "emit", "picks", "plan", "serves"]
 
 _I32 = np.dtype(np.int32)
 
@@ -79,7 +80,13 @@ class Pooling:
 
 def serves(e):
     """Whether there is a kernel for the pooling ``e``."""
-    return e.op.form in FORMS and "windows" in e.params
+    w = e.params.get("windows")
+    return e.op.form in FORMS and w is not None and picks(e, w)
+
+
+def picks(e, w):
+    """False if ``e`` picks elements at windows' maxima, and a window has none in the image."""
+    return e.op.form != "pick" or bool(meets(e.ins[1].shape[-len(w.places) :], w).all())
 
 
 def describe(form, ins, out_shape, params):

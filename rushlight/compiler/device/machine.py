@@ -50,7 +50,7 @@ class DeviceMachine:
         ins = [v for v in e.ins if v is not None]
         d = ins[0].dtype
         floating = d.kind == "f" or d in HALF
-        if e.op.role == "pooling" and e.op.form not in Pooling.forms:
+        if e.op.role == "pooling" and not Pooling.serves(e):
             return False
         if e.op.role not in _WORK or (floating and d.itemsize == 8 and not self.doubles):
             return False

@@ -11,7 +11,7 @@ import numpy as np
 from rushlight.compiler.codegen.memory import load, memory_type
 from rushlight.compiler.codegen.scope import Loop, i64
 from rushlight.compiler.codegen.value import INT, Value, computed, select
-from rushlight.compiler.cpu.pooling import describe
+from rushlight.compiler.cpu.pooling import describe, picks
 from rushlight.compiler.device.element_work import ElementWork, Variable
 from rushlight.compiler.device.product import finish, place, unravel
 
@@ -21,7 +21,11 @@ __all__ = ["Pooling"]
 class Pooling(ElementWork):
     """A pooling, or one of its gradients; ``d`` is its description, see ``cpu.pooling.Pooling``."""
 
-    forms = ("positions", "pick", "max_grad", "sum_grad")
+    @staticmethod
+    def serves(e):
+        """Whether there is a kernel for the pooling ``e``."""
+        known = e.op.form in ("positions", "pick", "max_grad", "sum_grad")
+        return known and ("windows" not in e.params or picks(e, e.params["windows"]))
 
     def _measure(self):
         e = self.equation

@@ -15,7 +15,7 @@ from rushlight.ops.core.kinds import kernel
 from rushlight.ops.elementwise.clamp import maximum
 from rushlight.ops.tensor.memory_format import contiguous_format
 from rushlight.ops.windows import window_maxima
-from rushlight.ops.windows.window import Windows, folded, per_dim, span
+from rushlight.ops.windows.window import Windows, folded, meets, per_dim, span
 from rushlight.strides import channels_order, in_order, laid
 from rushlight.tensor import Tensor
 
@@ -156,11 +156,12 @@ def max_pool_grad(xp, g, x, best, *, windows):
 @kernel(public=False, method=False, name="max_pool_pick", primitive="pooling pick")
 def max_pool_pick(xp, h, x, *, windows):
     """The elements of ``h`` at the places where ``x`` has its windows' maxima."""
-    at = window_maxima.positions(x, windows)
+    there = meets(x.shape[-len(windows.places) :], windows)
+    at = np.where(there, window_maxima.positions(x, windows), 0)
     lead = x.shape[: -len(windows.places)]
     flat = h.reshape(*lead, prod(h.shape[len(lead) :]))
     picked = np.take_along_axis(flat, at.reshape(*lead, prod(windows.places)), -1)
-    return picked.reshape(at.shape)
+    return np.where(there, picked.reshape(at.shape), h.dtype.type(0))
 
 
 MAX_POOL = {}

@@ -1,6 +1,7 @@
 """Windows that slide over an image: their geometry, and the image elements under them."""
 
 import itertools
+from functools import lru_cache, reduce
 from math import prod
 from typing import NamedTuple
 
@@ -9,8 +10,8 @@ import numpy as np
 from rushlight.ops.core.definition import OPS
 
 __all__ = [
-    "Windows", "folded", "inside", "of_elements", "offsets", "output_size", "padded", "per_dim",
-    "spaced", "span",
+    "Windows", "folded", "inside", "meets", "of_elements", "offsets", "output_size", "padded",
+    "per_dim", "spaced", "span",
 ]  # fmt: skip
 
 #: Windows of up to so many elements are read by one compiled loop, larger ones dim by dim.
@@ -98,6 +99,21 @@ def spaced(x, dim, start, step, count):
     return x[(*[slice(None)] * dim, slice(start, end, step))]
 
 
+@lru_cache(1024)
+def meets(size, w):
+    """Whether each window has an element of an image of ``size``: bools of shape (*places).
+
+    With a dilation beyond the size, all elements of a window may lie in the padding.
+    """
+    found = np.ones((), bool)
+    for n, k, step, p, d, o in zip(
+        size, w.kernel_size, w.stride, w.padding, w.dilation, w.places, strict=True
+    ):
+        at = np.arange(o)[:, None] * step - p + np.arange(k) * d
+        found = np.logical_and.outer(found, ((at >= 0) & (at < n)).any(1))
+    return found
+
+
 def folded(x, w, value, combine):
     """The elements of each window combined: a tensor (…, *places).
 
@@ -106,10 +122,10 @@ def folded(x, w, value, combine):
     """
     steps = [w] if prod(w.kernel_size) <= _TOGETHER else _by_dims(x.shape, w)
     for step in steps:
-        found, *others = of_elements(x, step, value)
-        for other in others:
-            found = combine(other, found)
-        x = found
+        parts = list(of_elements(x, step, value))
+        if not parts:  # all elements of all windows lie in the padding
+            parts = [x.new_full((*x.shape[: -len(step.places)], *step.places), value)]
+        x = reduce(lambda found, part: combine(part, found), parts)
     return x
 
 

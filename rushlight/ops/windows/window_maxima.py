@@ -12,7 +12,7 @@ import numpy as np
 
 from rushlight.backend import numpy as backend
 from rushlight.backend.parallel import each, parts
-from rushlight.ops.windows.window import inside, offsets, spaced
+from rushlight.ops.windows.window import inside, meets, offsets, spaced
 
 __all__ = ["maxima", "positions", "slope"]
 
@@ -131,7 +131,10 @@ def slope(g, x, best, w):
         return _overlapping_slope(g, x, best, w)
     area = prod(x.shape[-n:])
     planes = prod(x.shape[:-n])
-    flat = positions(x, w).reshape(planes, -1) + np.arange(planes)[:, None] * area
+    there = meets(x.shape[-n:], w)
+    flat = np.where(there, positions(x, w), 0).reshape(planes, -1)
+    flat += np.arange(planes)[:, None] * area
+    g = np.where(there, g, 0)
     found = np.zeros(planes * area, g.dtype)
     np.add.at(found, flat.ravel(), g.ravel())
     return found.reshape(x.shape)

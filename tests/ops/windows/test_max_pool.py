@@ -1,0 +1,23 @@
+"""Max pooling: windows of which all elements lie in the padding."""
+
+import math
+
+import pytest
+
+import rushlight as torch
+import rushlight.nn.functional as F
+
+
+@pytest.mark.parametrize("way", [lambda f: f, torch.compile])
+def test_windows_that_lie_in_the_padding_alone(way):
+    """Nothing goes back to the image, nor to the next one. (PyTorch writes beyond the image.)"""
+    x = torch.arange(8.0).reshape(2, 2, 2).requires_grad_()
+    call = way(lambda x: F.max_pool1d(x, 2, 1, 1, 3))
+    assert call(x).tolist() == [[[-math.inf]] * 2] * 2
+    (slope,) = torch.autograd.grad(call(x).sum(), x, create_graph=True)
+    assert not slope.any()
+    weights = torch.ones_like(x, requires_grad=True)
+    g = torch.ones(2, 2, 1, requires_grad=True)
+    (slope,) = torch.autograd.grad(F.max_pool1d(x, 2, 1, 1, 3), x, g, create_graph=True)
+    (again,) = torch.autograd.grad((slope * weights).sum(), g)
+    assert again.tolist() == [[[0.0]] * 2] * 2
