@@ -12,7 +12,6 @@ Every operation is batched by a rule of its kind, so that no operation states on
 
 import warnings
 from contextlib import nullcontext
-from copy import copy
 from functools import cache
 
 import numpy as np
@@ -25,7 +24,7 @@ from rushlight.dtype import OF
 from rushlight.errors import TraceError
 from rushlight.func.batch_recorder import BatchRecorder, Call
 from rushlight.func.batch_rules import Loops, rule_of
-from rushlight.ops.core.dispatch import apply
+from rushlight.ops.core.dispatch import repeat
 from rushlight.ops.shape.join import stack
 from rushlight.remote import at, device_of
 from rushlight.tensor import Tensor, from_array
@@ -168,10 +167,7 @@ class Batch:
 
     def apply(self, op, operands, params):
         """Run an operation whose parameters are prepared already."""
-        params = dict(params)
-        if "memo" in params:  # a list for what gradient rules reuse, None in a trace
-            params["memo"] = [] if mode.recorder() is None else None
-        return apply(_prepared(op), (operands,) if op.variadic else operands, params)
+        return repeat(op, (operands,) if op.variadic else operands, params)
 
     # Samples one by one ---------------------------------------------------------------------
 
@@ -243,14 +239,6 @@ class Batch:
 def _sample(op, x, i):
     """Sample ``i`` of a batch; contiguous where the operation looks at memory."""
     return x[i].clone() if op.of_storage or op.by_layout else x[i]
-
-
-@cache
-def _prepared(op):
-    """``op`` without its ``prepare`` step, because recorded parameters are prepared already."""
-    found = copy(op)
-    found.prepare = None
-    return found
 
 
 @cache

@@ -12,7 +12,7 @@ from tests.search.lines import table
 from tests.search.lives import SEED, attempt, close, search
 
 #: What a compiled call says that it cannot do; see docs/differences.md.
-LOUD = "cannot be differentiated twice", "a second time", "saved 'out'"
+LOUD = "cannot be differentiated in turn", "a second time", "saved 'out'"
 #: What only an eager call says: results that were views of what the function made are none, and a
 #: compiled gradient may need other values.
 EAGER = (

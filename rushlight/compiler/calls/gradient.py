@@ -10,6 +10,7 @@ from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.run.handlers import handlers_apart
 from rushlight.compiler.run.program import make_program
 from rushlight.errors import GraphError, TraceError
+from rushlight.ops.core.dispatch import repeat
 from rushlight.remote import Crossing, at, place_of
 from rushlight.tensor import from_array
 
@@ -30,12 +31,12 @@ class CompiledNode(Node):
         return "CompiledFunctionBackward"
 
     def check(self, symbolic=True, read=None):
-        """As ``Node.check``. ``read``: positions of the saved values to check; None: all."""
+        """As ``Node.check``. ``read``: positions of the values to check; None: all of ``saved``."""
         if self.reason is not None:
             raise type(self.reason)(*self.reason.args)
         if self.saved is None:
             super().check(symbolic)
-        for i in range(len(self.cells)) if read is None else read:
+        for i in range(len(self.gradient.saved)) if read is None else read:
             cell = self.cells[i]
             if cell is not None and cell[0] > self.clock:
                 raise GraphError(
@@ -46,22 +47,21 @@ class CompiledNode(Node):
                 )
 
     def backward(self, g, symbolic):
-        if symbolic and mode.records():
-            raise GraphError(
-                "CompiledFunctionBackward: a compiled forward cannot be differentiated twice from "
-                "outside; put the gradient inside the compiled function, or run it eagerly"
-            )
-        self.check(read=())
         gs = g if type(g) is list else [g]
         given = tuple([i for i, g in enumerate(gs) if g is not None])
+        self.check(read=())
+        if symbolic and mode.records():
+            self.check(read=range(len(self.cells)))
+            return self.gradient.recorded(self.saved, self.parents, gs)
         program, read = self.gradient.program(given)
         self.check(read=read)
+        saved = self.saved[: len(self.gradient.saved)]
         # The gradient of a sum is often an expanded array; programs need contiguous ones.
         if symbolic:  # tensors, because the graph has values on devices
-            found = program.run([*self.saved, *[gs[i].contiguous()._array for i in given]])
+            found = program.run([*saved, *[gs[i].contiguous()._array for i in given]])
             return [None if a is None else from_array(a) for a in found]
         seeds = [gs[i] if gs[i].flags.c_contiguous else gs[i].copy() for i in given]
-        return program.run([*self.saved, *seeds])
+        return program.run([*saved, *seeds])
 
 
 class Gradient:
@@ -79,6 +79,11 @@ class Gradient:
             (equation, results whose gradients pass the equation's node). Results are numbered by
             their position in ``outs``.
         saved: The values of the forward that the gradient needs.
+        forward: The equations that compute the results from saved values and inputs, for gradients
+            that are differentiated in turn. None: not all of these values are there later.
+        inputs: What only ``forward`` needs: inputs, random numbers. Nodes hold it after ``saved``.
+        values: The results, as values of the recording.
+        sources: For each parent the id of the input whose node it is, or None.
         reach: For each parent, the results whose gradients arrive there.
     """
 
@@ -116,6 +121,9 @@ class Gradient:
         self.grads = [recorder.value(arrived[id(n)]) if id(n) in arrived else None for n in ends]
         self._programs: dict = {}  # results with a gradient → (program, positions it reads)
         self._take_apart(recorder, passing)
+        self.values = [recorder.value(from_array(outs[k][2])) for k in self.outs]
+        self.sources = [_source(recorder, node) for node in ends]
+        self._find_forward(recorder.equations[: self.start])
         passed_on = [*self.seeds, *[g for g in self.grads if g is not None]]
         self.crosses = len({v.device for v in passed_on}) > 1
 
@@ -141,6 +149,52 @@ class Gradient:
                 passed.insert(0, everything)
         self.equations = [*zip(equations, passed, strict=True)]
         self.saved = list(saved.values())
+
+    def _find_forward(self, equations):
+        """Set ``forward`` and ``inputs``. Random numbers are not drawn again but held, too."""
+        forward = alive(equations, self.values, drawing=False)
+        self.forward: list | None = [e for e in forward if not e.op.draws]
+        known = {v.id for v in self.saved} | {v.id for e in self.forward for v in e.outs}
+        needed = {v.id: v for v in _read(self.forward, ()) if v.id not in known}
+        self.inputs = list(needed.values())
+        if any(e.op.draws and any(e.op.rules) for e in forward):
+            self.forward, self.inputs = None, []
+
+    def kept(self, changed):
+        """The values that a node holds. ``changed``: ids of the inputs that the call writes."""
+        if any(v.id in changed for v in self.inputs):
+            self.forward, self.inputs = None, []
+        return [*self.saved, *self.inputs]
+
+    def recorded(self, arrays, parents, gs):
+        """The gradients for ``parents`` with a graph, for the results' gradients ``gs``.
+
+        The forward is computed again, operation by operation, so that each has a node.
+        ``arrays`` are those of ``kept``.
+        """
+        if self.forward is None:
+            raise GraphError(
+                "CompiledFunctionBackward: a gradient of this compiled function cannot be "
+                "differentiated in turn, because the function writes to an argument, or has an "
+                "operation that draws random numbers; put the gradient inside the compiled "
+                "function, or run it eagerly"
+            )
+        kept = zip([*self.saved, *self.inputs], arrays, strict=True)
+        found = {v.id: from_array(a) for v, a in kept}
+        for source, parent in zip(self.sources, parents, strict=True):
+            if source in found:
+                found[source].node = parent
+        was = mode.exchange("autocast", None)
+        try:
+            for e in self.forward:
+                _compute(e, found)
+        finally:
+            mode.exchange("autocast", was)
+        pairs = zip(self.values, gs, strict=True)
+        roots, seeds = zip(*[(found[v.id].node, g) for v, g in pairs if g is not None], strict=True)
+        targets = {*map(id, parents)}
+        arrived = engine.run(roots, seeds, True, True, targets, False, beyond=False)
+        return [arrived.get(id(p)) for p in parents]
 
     @property
     def recording(self):
@@ -270,6 +324,27 @@ def _node(out, parents, saved, cells):
     node.hooks = node.reason = node.gradient = None
     node.shape, node.dtype = out._array.shape, out._array.dtype
     return node
+
+
+def _ids(values):
+    return [v.id for v in values]
+
+
+def _source(recorder, node):
+    """The id of the input whose node ``node`` is, or None."""
+    for captured in recorder.captured.values():
+        if captured.tensor.node is node or _of(node) is captured.tensor:
+            return captured.value.id
+    return None
+
+
+def _compute(e, found):
+    """Compute an equation with tensors. ``found``: id of a value → its tensor."""
+    look = lambda v: found[v.id] if isinstance(v, Abstract) else v
+    ins = ([look(v) for v in e.ins[0]],) if e.op.variadic else tuple(map(look, e.ins))
+    results = repeat(e.op, ins, {k: look(v) for k, v in e.params.items()})
+    results = results if isinstance(results, (tuple, list)) else (results,)
+    found.update(zip(_ids(e.outs), results, strict=True))
 
 
 def _read(equations, outputs):

@@ -140,7 +140,7 @@ class Wrapper:
         equations = recorder.equations[: None if backward is None else backward.start]
         changed = {recorder.captured[k].value.id: recorder.outer[k].value for k in recorder.written}
         changed |= {place.id: value for _, place, value in grads}
-        saves = [] if backward is None else backward.saved
+        saves = [] if backward is None else backward.kept(changed)
         read = [*results.values, *saves, *changed.values()]
         used = changed.keys() | {v.id for v in read if isinstance(v, Abstract)}
         used |= {v.id for e in alive(equations, read, checking=True) for v in operands(e)}
@@ -455,7 +455,7 @@ class Wrapper:
         made = {v.id: k for k, v in reversed([*enumerate(results.values)])}
         pairs: list = []
         more: list = []
-        for v in backward.saved:
+        for v in backward.kept(()):
             if v.id in inputs:
                 array, tensor = inputs[v.id]
                 pairs.append((array, f"{tensor}.cell"))

@@ -233,7 +233,8 @@ def _explanation(compiled, watch, result):
         gradient = node.gradient
         seeds = [placed(np.ones(v.shape, v.dtype), v.device) for v in gradient.seeds]
         behind = Watch()
-        behind.take(gradient.program(tuple(range(len(seeds))))[0], [*node.saved, *seeds])
+        saved = node.saved[: len(gradient.saved)]
+        behind.take(gradient.program(tuple(range(len(seeds))))[0], [*saved, *seeds])
         found.backward = _of_program(f"the gradient of {name}", behind, {})
     programs = [x for x in (found, found.backward) if x is not None]
     made = sum(sum(x.compiling.values()) for x in programs)

@@ -6,7 +6,8 @@ and promotion by kind, the forward on arrays, and a node if a gradient is wanted
 
 import inspect
 import traceback
-from functools import wraps
+from copy import copy
+from functools import cache, wraps
 from typing import Any
 
 import numpy as np
@@ -35,12 +36,29 @@ __all__ = [
     "raw",
     "record",
     "refuse",
+    "repeat",
 ]
 
 _new = object.__new__
 
 
 # The path ---------------------------------------------------------------------------------
+
+
+def repeat(op, args, params):
+    """``apply`` with the parameters of a recorded equation, which are prepared already."""
+    params = {**op.defaults, **params}
+    if "memo" in params:  # a list for what gradient rules reuse, None in a trace
+        params["memo"] = [] if mode.recorder() is None else None
+    return apply(_prepared(op), args, params)
+
+
+@cache
+def _prepared(op):
+    """``op`` without its ``prepare`` step."""
+    found = copy(op)
+    found.prepare = None
+    return found
 
 
 def apply(op, args, params):
