@@ -31,11 +31,10 @@ if os.environ.get("RUSHLIGHT_TESTS_AS_TORCH"):  # everything public has PyTorch'
 
 
 def pytest_configure(config):
-    """Note for the workers whether this is a run of everything: neither paths nor ``-m`` given."""
-    if (
-        config.args_source is pytest.Config.ArgsSource.TESTPATHS
-        and "not slow" in config.option.markexpr
-    ):
+    """Note for the workers whether this is a run of everything, with no path or option to choose."""
+    chosen = config.option.keyword or config.getoption("lf", False)
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not chosen
+    if whole and "not slow" in config.option.markexpr:
         os.environ.setdefault("RUSHLIGHT_TESTS_WHOLE", "yes")
 
 

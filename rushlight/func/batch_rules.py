@@ -190,7 +190,7 @@ def _merged(x):
 def _images(batch, e, operands, params):
     """Samples of several images (N, …) become one sample of more images."""
     ranks = {_per_sample(x, b) for x, b in operands if isinstance(x, Tensor)}
-    if ranks != {e.outs[0].ndim} or "size" in params:
+    if ranks != {e.outs[0].ndim}:
         raise Loops
     whole = [_merged(_expanded(batch, x, b)) for x, b in operands]
     found = batch.apply(e.op, whole, params)

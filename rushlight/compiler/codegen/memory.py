@@ -26,13 +26,14 @@ from rushlight.compiler.codegen.value import (
 )  # fmt: skip
 
 __all__ = [
-    "Prefix", "addresses", "gather", "iota", "load", "prefix_mask", "reduce", "stack", "store",
+    "FEW", "Prefix", "addresses", "gather", "iota", "load", "picked", "prefix_mask", "reduce",
+    "stack", "store",
 ]  # fmt: skip
 
 _I32 = ir.IntType(32)
 _I64 = ir.IntType(64)
 #: Up to this stride, vectors of all elements are read, and the wanted ones are picked from them.
-_FEW = 4
+FEW = 4
 
 
 def memory_type(dtype, lanes=1):
@@ -128,7 +129,7 @@ def load(b, pointer, dtype, lanes=1, mask=None, stride=1):
         v = b.load(pointer, typ=typ, align=dtype.itemsize)
     elif lanes == 1 or (isinstance(stride, int) and stride == 1):
         v = _load_vector(b, pointer, dtype, lanes, mask)
-    elif isinstance(stride, int) and abs(stride) <= _FEW:
+    elif isinstance(stride, int) and abs(stride) <= FEW:
         v = _load_near(b, pointer, dtype, lanes, mask, stride)
     else:
         return load_from(b, _spaced(b, pointer, dtype, lanes, stride), dtype, lanes, mask)
@@ -146,7 +147,8 @@ def _load_near(b, pointer, dtype, lanes, mask, stride):
         order.reverse()
         pointer = b.gep(pointer, [_I64((lanes - 1) * stride)], source_etype=memory_type(dtype))
         bits = bits and picked(b, [bits], [0], order)
-    begins = [k * lanes for k in range(step - 1)] + [(lanes - 1) * (step - 1)]
+    last = (lanes - 1) * (step - 1)  # where the vector begins that ends with the last element
+    begins = sorted({min(k * lanes, last) for k in range(step)})
     parts = []
     for begin in begins:
         at = b.gep(pointer, [_I64(begin)], source_etype=memory_type(dtype))

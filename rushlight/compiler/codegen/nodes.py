@@ -122,10 +122,12 @@ class Nodes:
 
     def _inside(self, node, scope):
         b, step = scope.b, node.address.terms.get(self.vector, 0)
-        at = Value(b, self.offset(node.address, self.scopes.index(scope)), INT).astype(_I32)
+        low, high = node.address.bounds()
+        dtype = _I32 if -(2**31) <= low <= high < 2**31 else INT
+        at = Value(b, self.offset(node.address, self.scopes.index(scope)), INT).astype(dtype)
         if step:
-            at = splat(at, self.lanes) + iota(b, self.lanes, _I32) * step
-        return at.bits(_U32) < node.size
+            at = splat(at, self.lanes) + iota(b, self.lanes, dtype) * step
+        return (at >= 0) & (at < node.size) if dtype is INT else at.bits(_U32) < node.size
 
     def _guarded(self, node, scope):
         b, dtype = scope.b, node.dtype

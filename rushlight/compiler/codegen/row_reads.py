@@ -4,13 +4,12 @@ import numpy as np
 from llvmlite import ir
 
 from rushlight.compiler.codegen.loop import address, lift
-from rushlight.compiler.codegen.memory import iota, load
+from rushlight.compiler.codegen.memory import FEW, iota, load, picked
 from rushlight.compiler.codegen.value import INT, Value, constant, splat
 
 __all__ = ["spaced", "stretch", "stretched"]
 
 _I32 = np.dtype(np.int32)
-_FEW = 4  # up to this step, whole vectors are read and the wanted elements are picked from them
 
 
 def spaced(b, row, dtype, lanes, first, step, size, stride, valid=None):
@@ -19,12 +18,11 @@ def spaced(b, row, dtype, lanes, first, step, size, stride, valid=None):
     The row lies at ``row``, and its elements lie ``stride`` apart. If the bool ``valid`` is False,
     the row does not exist.
     """
-    if stride == 1 and 1 < step <= _FEW:
-        parts = [
-            spaced(b, row, dtype, lanes, first + i * lanes, 1, size, 1, valid)[0]
-            for i in range(step)
-        ]
-        return _picked(b, parts, step), _inside(b, lanes, first, step, size, valid)
+    if stride == 1 and 1 < step <= FEW:
+        begins = [i * lanes for i in range(step)]
+        parts = [spaced(b, row, dtype, lanes, first + i, 1, size, 1, valid)[0] for i in begins]
+        found = picked(b, [part.v for part in parts], begins, [i * step for i in range(lanes)])
+        return Value(b, found, parts[0].dtype), _inside(b, lanes, first, step, size, valid)
     mask = _inside(b, lanes, first, step, size, valid)
     start = address(b, row, first * stride, dtype.itemsize)
     step = step * stride or constant(b, 0, INT).v  # ``load`` ignores the mask for a Python 0
@@ -35,22 +33,6 @@ def _inside(b, lanes, first, step, size, valid):
     first = lift(b, first).astype(_I32)
     found = (splat(first, lanes) + iota(b, lanes, _I32) * step).bits(np.uint32) < size
     return found if valid is None else found & splat(valid, lanes)
-
-
-def _picked(b, parts, step):
-    """Every ``step``-th element of vectors that follow one another in memory."""
-    lanes = parts[0].lanes
-    found = parts[0].v
-    kept = [i * step if i * step < lanes else None for i in range(lanes)]
-    for number, part in enumerate(parts[1:], 1):
-        picks = []
-        for i in range(lanes):
-            place = i * step - number * lanes
-            picks.append(lanes + place if 0 <= place < lanes else kept[i] or 0)
-        kept = list(range(lanes))
-        picks = ir.Constant(_indices(lanes), picks)
-        found = b.shuffle_vector(found, part.v, picks)
-    return Value(b, found, parts[0].dtype)
 
 
 def stretched(b, row, dtype, lanes, first, regular, size, stride, valid=None):

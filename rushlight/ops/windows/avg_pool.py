@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rushlight.autograd import mode
-from rushlight.dtype import COMPLEX_KINDS, OF
+from rushlight.dtype import COMPLEX_KINDS, OF, int64
 from rushlight.errors import IndexRangeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.autocast import SINGLE
@@ -16,8 +16,9 @@ from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
 from rushlight.ops.create.range import arange
+from rushlight.ops.shape.join import cat
 from rushlight.ops.windows.max_pool import pool_geometry, pooled_shape
-from rushlight.ops.windows.window import Windows, folded, inside, offsets, spaced
+from rushlight.ops.windows.window import LONG, Windows, folded, inside, offsets, spaced
 from rushlight.strides import channels_order, laid
 from rushlight.tensor import Tensor
 
@@ -64,7 +65,9 @@ def _divided(total, divisor):
         quotient, rest = np.divmod(total.astype(np.int64, copy=False), divisor)
         quotient += (rest != 0) & (quotient < 0)
         return quotient.astype(total.dtype, copy=False)
-    return np.true_divide(total, divisor, dtype=total.dtype)
+    found = np.true_divide(total, divisor, dtype=total.dtype)
+    found += 0  # a mean of -0.0 is 0.0
+    return found
 
 
 def _avg_pool(xp, x, *, windows, include_pad, override):
@@ -87,16 +90,17 @@ def _avg_pool(xp, x, *, windows, include_pad, override):
 
 
 def _divided_tensor(total, size, w, include_pad, override):
-    divisor = _divisor(tuple(size), w, include_pad, override)
-    if not isinstance(divisor, int):
+    divisor: Any = _divisor(tuple(size), w, include_pad, override)
+    if isinstance(divisor, np.ndarray):
         divisor = _counts(size, w, include_pad)
     if total.dtype.is_floating_point:
         return total / divisor
-    return total.div(divisor, rounding_mode="trunc").to(total.dtype)
+    return total.to(int64).div(divisor, rounding_mode="trunc").to(total.dtype)
 
 
 def _mean_of_elements(x, windows, include_pad, override):
-    total = folded(x, windows, 0, add) + 0  # a sum of -0.0 is 0.0
+    together = lambda t: t.sum(-1, dtype=t.dtype)
+    total = folded(x, windows, 0, add, together) + 0  # a sum of -0.0 is 0.0
     return _divided_tensor(total, x.shape[-len(windows.places) :], windows, include_pad, override)
 
 
@@ -173,6 +177,12 @@ def _pooled(name, n, input, kernel_size, stride, padding, ceil_mode, include_pad
         )
     if x.dtype.kind in ("b", *COMPLEX_KINDS):
         raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
+    if override is not None:
+        if isinstance(override, bool) or not hasattr(override, "__index__"):
+            raise TypeError(
+                f"{name}(): argument 'divisor_override' must be int, not {type(override).__name__}"
+            )
+        override = override.__index__()
     if override == 0:
         raise RuntimeError(f"{name}: divisor must be not zero")
     windows = pool_geometry(name, n, x, kernel_size, stride, padding, 1, ceil_mode)
@@ -289,9 +299,11 @@ def _adaptive_of_elements(x, places):
     if windows is not None:
         return _mean_of_elements(x, windows, True, None)
     for d, (n, o) in enumerate(zip(size, places, strict=True), x.ndim - len(places)):
-        most = max(end - start for start, end in _spans(n, o))
         begin, end = _bounds(arange(o), n, o)
-        x = _gathered(x, d, begin, end, most) / _along(end - begin, d, x.ndim)
+        total = _summed(x, d, _spans(n, o), begin, end)
+        if total is NotImplemented:
+            return NotImplemented
+        x = total / _along(end - begin, d, x.ndim)
     return x
 
 
@@ -312,11 +324,15 @@ def _along(t, dim, ndim):
     return t.reshape([-1 if d == dim else 1 for d in range(ndim)])
 
 
-def _gathered(x, dim, begin, end, most):
-    """For each i, the sum of the elements ``begin[i]`` to ``end[i] - 1`` of x along ``dim``.
+def _summed(x, dim, spans, begin, end):
+    """The sum of x along ``dim`` over each of ``spans``, which begin and end at two tensors.
 
-    There are at most ``most`` elements in a sum.
+    NotImplemented: there are many spans, and they are long.
     """
+    most = max(b - a for a, b in spans)
+    if most > LONG:
+        parts = [x.narrow(dim, a, b - a).sum(dim, keepdim=True) for a, b in spans[: LONG + 1]]
+        return cat(parts, dim) if len(spans) <= LONG else NotImplemented
     total: Any = 0
     for k in range(most):
         part = x.index_select(dim, (begin + k).clamp(max=x.shape[dim] - 1))
@@ -352,8 +368,9 @@ def _adaptive_spread(g, size):
         # Windows and elements change places: element i lies in as many windows as window i of the
         # other direction has elements.
         first, last = _bounds(arange(n), o, n)
-        most = max(end - start for start, end in _spans(o, n))
-        g = _gathered(g / _along(end - begin, d, g.ndim), d, first, last, most)
+        g = _summed(g / _along(end - begin, d, g.ndim), d, _spans(o, n), first, last)
+        if g is NotImplemented:
+            return NotImplemented
     return g
 
 

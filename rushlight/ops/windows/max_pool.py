@@ -140,7 +140,8 @@ def _max_pool(xp, x, *, windows):
 
 def _max_of_elements(x, windows):
     lowest = -inf if x.dtype.is_floating_point else np.iinfo(x.dtype.numpy).min
-    return folded(x, windows, lowest, maximum)  # of equal elements the first
+    together = lambda t: t.amax(-1)
+    return folded(x, windows, lowest, maximum, together)  # of equal elements the first
 
 
 @kernel(

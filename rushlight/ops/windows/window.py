@@ -10,12 +10,14 @@ import numpy as np
 from rushlight.ops.core.definition import OPS
 
 __all__ = [
-    "Windows", "folded", "inside", "meets", "of_elements", "offsets", "output_size", "padded",
-    "per_dim", "spaced", "span",
+    "LONG", "Windows", "folded", "inside", "meets", "of_elements", "offsets", "output_size",
+    "padded", "per_dim", "spaced", "span",
 ]  # fmt: skip
 
 #: Windows of up to so many elements are read by one compiled loop, larger ones dim by dim.
 _TOGETHER = 16
+#: Longer windows are not read element by element, which would take long to compile.
+LONG = 32
 
 
 class Windows(NamedTuple):
@@ -114,14 +116,18 @@ def meets(size, w):
     return found
 
 
-def folded(x, w, value, combine):
+def folded(x, w, value, combine, together):
     """The elements of each window combined: a tensor (…, *places).
 
-    ``combine`` gets a new element and what was combined before. ``value`` stands for elements
-    outside ``x``; it must not change what it is combined with.
+    ``combine`` gets a new element and what was combined before; ``together`` gets a tensor and
+    combines its last dim. ``value`` stands for elements outside ``x``; it must not change what it
+    is combined with.
     """
     steps = [w] if prod(w.kernel_size) <= _TOGETHER else _by_dims(x.shape, w)
     for step in steps:
+        if max(step.kernel_size) > LONG:
+            x = together(_windows_along(x, step, value))
+            continue
         parts = list(of_elements(x, step, value))
         if not parts:  # all elements of all windows lie in the padding
             parts = [x.new_full((*x.shape[: -len(step.places)], *step.places), value)]
@@ -137,6 +143,18 @@ def _by_dims(shape, w):
         for all_dims, own in zip(along, w, strict=True):
             all_dims[d] = own[d]
         yield Windows(*map(tuple, along))
+
+
+def _windows_along(x, w, value):
+    """The windows ``w``, which are along one dim, as the last dim of a view of the padded ``x``."""
+    d = max(range(len(w.places)), key=lambda d: w.kernel_size[d])
+    reach = span(w.kernel_size, w.dilation)[d]
+    dim = x.ndim - len(w.places) + d
+    after = (w.places[d] - 1) * w.stride[d] + reach - w.padding[d] - x.shape[dim]
+    pad = (*(0, 0) * (x.ndim - 1 - dim), w.padding[d], after)
+    if any(pad):
+        x = OPS["constant_pad_nd"].call(x, pad=pad, value=value)
+    return x.unfold(dim, reach, w.stride[d])[..., :: w.dilation[d]]
 
 
 def of_elements(x, w, value):

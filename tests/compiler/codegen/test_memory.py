@@ -27,3 +27,13 @@ def test_random_steps(seed):
     call = lambda x: (x.flip(1) if turned else x)[:, start::step].clone()
     what = f"{DAY} {seed}: {dtype} {rows} rows of {width * step}, {turned=} {start=} {step=}"
     torch.testing.assert_close(Compiled(call, fullgraph=True)(x), call(x), rtol=0, atol=0, msg=what)
+
+
+@pytest.mark.parametrize("step", [2, 3, 4])
+def test_nothing_behind_the_last_element_is_read(step):
+    """CI runs this with ``RUSHLIGHT_CHECK=bounds``, which sees what is read."""
+    for width in range(1, 20):
+        x = torch.arange((width - 1) * step + 1, dtype=torch.int64)
+        call = lambda x: (x[::step] * 1, x.flip(0)[::step] * 1)
+        for got, want in zip(Compiled(call, fullgraph=True)(x), call(x), strict=True):
+            assert torch.equal(got, want)
