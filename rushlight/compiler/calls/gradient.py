@@ -34,7 +34,7 @@ class CompiledNode(Node):
         """As ``Node.check``. ``read``: positions of the values to check; None: all of ``saved``."""
         if self.reason is not None:
             raise type(self.reason)(*self.reason.args)
-        if self.saved is None:
+        if self.saved is None and self.gradient.saved:
             super().check(symbolic)
         for i in range(len(self.gradient.saved)) if read is None else read:
             cell = self.cells[i]
@@ -51,11 +51,13 @@ class CompiledNode(Node):
         given = tuple([i for i, g in enumerate(gs) if g is not None])
         self.check(read=())
         if symbolic and mode.records():
+            if self.saved is None:
+                super().check(symbolic)
             self.check(read=range(len(self.cells)))
             return self.gradient.recorded(self.saved, self.parents, gs)
         program, read = self.gradient.program(given)
         self.check(read=read)
-        saved = self.saved[: len(self.gradient.saved)]
+        saved = (self.saved or ())[: len(self.gradient.saved)]
         # The gradient of a sum is often an expanded array; programs need contiguous ones.
         if symbolic:  # tensors, because the graph has values on devices
             found = program.run([*saved, *[gs[i].contiguous()._array for i in given]])
