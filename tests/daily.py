@@ -10,8 +10,8 @@ import random
 
 import pytest
 
-#: A test of more cases runs a quarter of them each day, but not fewer than these.
-MANY = 8
+#: A test of more cases runs a fifth of them each day, but not fewer than these.
+MANY = 6
 #: The day whose part runs. The workers of a run inherit it, so that midnight does not divide them.
 DAY = os.environ.setdefault("RUSHLIGHT_TESTS_DAY", datetime.date.today().isoformat())
 
@@ -34,7 +34,7 @@ def rested(items):
     found = set()
     for name, alike in cases.items():
         if len(alike) > MANY:
-            chosen = drawn(alike, max(MANY, len(alike) // 4), name)
+            chosen = drawn(alike, max(MANY, len(alike) // 5), name)
             found |= {item for i, item in enumerate(alike) if i not in chosen}
     return found
 
