@@ -160,7 +160,6 @@ def test_ldl_solutions_and_their_gradient(n, hermitian):
     call = lambda B: torch.linalg.ldl_solve(LD, pivots, B, hermitian=hermitian)
     assert np.allclose(A @ call(B).detach().numpy(), B.detach().numpy())
     # Element by element where that is quick, else along one direction.
-    # Element by element where that is quick, else along one direction.
     assert torch.autograd.gradcheck(call, [B], atol=1e-4, fast_mode=n > 5)
     assert torch.autograd.gradgradcheck(call, [B], atol=1e-4, fast_mode=n > 2)
 

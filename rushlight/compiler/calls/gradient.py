@@ -1,5 +1,6 @@
 """The gradient of a compiled forward for a backward outside: it is a program, too."""
 
+from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,13 @@ from rushlight.remote import Crossing, at, place_of
 from rushlight.tensor import from_array
 
 __all__ = ["gradients"]
+
+_ONCE = (
+    "CompiledFunctionBackward: a gradient of this compiled function cannot be differentiated in "
+    "turn, because the function detaches values, has hooks or gradients of its own, writes to an "
+    "argument, or has an operation that draws random numbers; put the gradient inside the compiled "
+    "function, or run it eagerly"
+)
 
 
 class CompiledNode(Node):
@@ -85,6 +93,7 @@ class Gradient:
             that are differentiated in turn. None: not all of these values are there later.
         inputs: What only ``forward`` needs: inputs, random numbers. Nodes hold it after ``saved``.
         values: The results, as values of the recording.
+        graph: What the traced graph consists of, as ``_graph_of`` counts it.
         sources: For each parent the id of the input whose node it is, or None.
         reach: For each parent, the results whose gradients arrive there.
     """
@@ -126,6 +135,10 @@ class Gradient:
         self.values = [recorder.value(from_array(outs[k][2])) for k in self.outs]
         self.sources = [_source(recorder, node) for node in ends]
         self._find_forward(recorder.equations[: self.start])
+        nodes = {node for inner, _ in wanted.values() for node in inner}
+        self.graph = _graph_of(nodes)
+        if any(node.hooks for node in nodes):
+            self.forward, self.inputs = None, []
         passed_on = [*self.seeds, *[g for g in self.grads if g is not None]]
         self.crosses = len({v.device for v in passed_on}) > 1
 
@@ -171,29 +184,30 @@ class Gradient:
     def recorded(self, arrays, parents, gs):
         """The gradients for ``parents`` with a graph, for the results' gradients ``gs``.
 
-        The forward is computed again, operation by operation, so that each has a node.
-        ``arrays`` are those of ``kept``.
+        The forward is computed again, operation by operation, so that each has a node. What the
+        function detached, or gave a gradient of its own, has more nodes then than in the trace, or
+        others: that is an error. ``arrays`` are those of ``kept``.
         """
         if self.forward is None:
-            raise GraphError(
-                "CompiledFunctionBackward: a gradient of this compiled function cannot be "
-                "differentiated in turn, because the function writes to an argument, or has an "
-                "operation that draws random numbers; put the gradient inside the compiled "
-                "function, or run it eagerly"
-            )
+            raise GraphError(_ONCE)
         kept = zip([*self.saved, *self.inputs], arrays, strict=True)
         found = {v.id: from_array(a) for v, a in kept}
         for source, parent in zip(self.sources, parents, strict=True):
             if source in found:
                 found[source].node = parent
-        was = mode.exchange("autocast", None)
+        began, was = tick(), mode.exchange("autocast", None)
         try:
             for e in self.forward:
                 _compute(e, found)
         finally:
             mode.exchange("autocast", was)
-        pairs = zip(self.values, gs, strict=True)
-        roots, seeds = zip(*[(found[v.id].node, g) for v, g in pairs if g is not None], strict=True)
+        nodes = [found[v.id].node for v in self.values]
+        behind = {n for node in nodes if node is not None for n in _behind(node, began)[0]}
+        if None in nodes or _graph_of(behind) != self.graph:
+            raise GraphError(_ONCE)
+        roots, seeds = zip(
+            *[pair for pair in zip(nodes, gs, strict=True) if pair[1] is not None], strict=True
+        )
         targets = {*map(id, parents)}
         arrived = engine.run(roots, seeds, True, True, targets, False, beyond=False)
         return [arrived.get(id(p)) for p in parents]
@@ -289,7 +303,7 @@ def gradients(recorder, outs):
     for k, (_, node, _) in enumerate(outs):
         if node is None:
             continue
-        inner, ends = _behind(node)
+        inner, ends = _behind(node, mode.state.recorder.began)
         error = _error_of(inner)
         if error is None:
             wanted[k] = inner, ends
@@ -357,9 +371,22 @@ def _read(equations, outputs):
     return [v for v in read if isinstance(v, Abstract)]
 
 
-def _behind(root):
-    """The nodes that a gradient from ``root`` passes: (traced nodes, outer nodes at the end)."""
-    began = mode.state.recorder.began
+def _passed(node):
+    """The parents of ``node``, with None for those to which no gradient goes."""
+    rules = () if node.op is None else node.op.rules
+    if len(rules) != len(node.parents):
+        return node.parents
+    return [p if r is not None else None for p, r in zip(node.parents, rules, strict=True)]
+
+
+def _graph_of(nodes):
+    """How many nodes there are of each operation, and of each pattern of missing parents."""
+    kind = lambda node: node.name() if node.op is None else node.op.name
+    return Counter([(kind(node), tuple([p is None for p in _passed(node)])) for node in nodes])
+
+
+def _behind(root, began):
+    """The nodes that a gradient from ``root`` passes: (newer ones than ``began``, ends)."""
     found, stack, inner, ends = {root}, [root], [], []
     while stack:
         node = stack.pop()
@@ -367,10 +394,8 @@ def _behind(root):
             ends.append(node)
             continue
         inner.append(node)
-        rules = () if node.op is None else node.op.rules
-        known = len(rules) == len(node.parents)
-        for i, p in enumerate(node.parents):
-            if p is not None and p not in found and not (known and rules[i] is None):
+        for p in _passed(node):
+            if p is not None and p not in found:
                 found.add(p)
                 stack.append(p)
     return inner, ends

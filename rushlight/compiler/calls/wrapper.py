@@ -166,7 +166,7 @@ class Wrapper:
         saved, more = [], []
         if backward is not None:
             unwritten = {k: v for k, v in names.items() if k not in changed}
-            saved, more = self._saved(backward, results, unwritten)
+            saved, more = self._saved(saves, results, unwritten)
         writes = [(i, changed[v.id]) for i, v in enumerate(inputs) if v.id in changed]
         self.shares = recorder.shares
         self.recordings.insert(0, (equations, inputs, [*results.values, *more], writes))
@@ -446,7 +446,7 @@ class Wrapper:
         held = zip(self.held.array_names, self.held.tensor_names, strict=True)
         return names | {c.value.id: pair for c, pair in zip(kept, held, strict=True)}
 
-    def _saved(self, backward, results, inputs):
+    def _saved(self, saves, results, inputs):
         """Where the values come from that the gradient saves.
 
         Returns (array, cell) expressions of all saved values, and the values that the program must
@@ -455,7 +455,7 @@ class Wrapper:
         made = {v.id: k for k, v in reversed([*enumerate(results.values)])}
         pairs: list = []
         more: list = []
-        for v in backward.kept(()):
+        for v in saves:
             if v.id in inputs:
                 array, tensor = inputs[v.id]
                 pairs.append((array, f"{tensor}.cell"))

@@ -141,8 +141,63 @@ def test_a_function_that_writes_an_argument():
         torch.autograd.grad(torch.compile(f)(x, y).sum(), x, create_graph=True)
 
 
-# lobpcg begins with random numbers, so it is not computed again.
-@by_operation(lambda s: s.trace and s.grad and s.second and not s.name.startswith("lobpcg"))
+class Tenfold(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * 10
+
+
+def without_grad(x):
+    with torch.no_grad():
+        s = x.sum()
+    return x * s
+
+
+def hooked(x):
+    y = x * 2
+    y.register_hook(lambda g: g * 100)
+    return y * x
+
+
+def gradient_inside(x):
+    (g,) = torch.autograd.grad((x**3).sum(), x)
+    return g * x
+
+
+#: Computed again from their operations, these would have another gradient.
+OTHERS = {
+    "detach": lambda x: x * x.detach(), "data": lambda x: x * x.data, "no_grad": without_grad,
+    "Function": lambda x: Tenfold.apply(x) * x, "hook": hooked, "gradient inside": gradient_inside,
+    "cosine_similarity": lambda x: F.cosine_similarity(x[None], x[None] * 2 + 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_operations_do_not_tell_raises(name):
+    call = OTHERS[name]
+    given = torch.tensor([1.0, 2.0])
+    first = []
+    for way in (call, torch.compile(call)):
+        x = given.clone().requires_grad_()
+        first += torch.autograd.grad(way(x).sum(), x)
+    torch.testing.assert_close(*first)
+    x = given.clone().requires_grad_()
+    with pytest.raises(GraphError, match="cannot be differentiated in turn"):
+        torch.autograd.grad(torch.compile(call)(x).sum(), x, create_graph=True)
+
+
+#: Samples that refuse: lobpcg draws random numbers; the others detach values, or have other nodes
+#: when their operations are repeated.
+ONCE = (
+    "lobpcg", "cosine_similarity", "gaussian_nll_loss", "selu-3", "put-2", "as_strided_copy-2",
+)  # fmt: skip
+
+
+@by_operation(lambda s: s.trace and s.grad and s.second and not s.name.startswith(ONCE))
 def test_operations(samples):
     every(samples, _second_gradients)
 
