@@ -134,11 +134,9 @@ class Gradient:
         self._take_apart(recorder, passing)
         self.values = [recorder.value(from_array(outs[k][2])) for k in self.outs]
         self.sources = [_source(recorder, node) for node in ends]
-        self._find_forward(recorder.equations[: self.start])
         nodes = {node for inner, _ in wanted.values() for node in inner}
         self.graph = _graph_of(nodes)
-        if any(node.hooks for node in nodes):
-            self.forward, self.inputs = None, []
+        self._find_forward(recorder.equations[: self.start], nodes)
         passed_on = [*self.seeds, *[g for g in self.grads if g is not None]]
         self.crosses = len({v.device for v in passed_on}) > 1
 
@@ -165,14 +163,15 @@ class Gradient:
         self.equations = [*zip(equations, passed, strict=True)]
         self.saved = list(saved.values())
 
-    def _find_forward(self, equations):
+    def _find_forward(self, equations, nodes):
         """Set ``forward`` and ``inputs``. Random numbers are not drawn again but held, too."""
         forward = alive(equations, self.values, drawing=False)
         self.forward: list | None = [e for e in forward if not e.op.draws]
         known = {v.id for v in self.saved} | {v.id for e in self.forward for v in e.outs}
         needed = {v.id: v for v in _read(self.forward, ()) if v.id not in known}
         self.inputs = list(needed.values())
-        if any(e.op.draws and any(e.op.rules) for e in forward):
+        draws = any(e.op.draws and any(e.op.rules) for e in forward)
+        if draws or any(node.hooks for node in nodes):
             self.forward, self.inputs = None, []
 
     def kept(self, changed):

@@ -272,7 +272,7 @@ def avg_pool3d(
 
 def _spans(n, places):
     """(start, end) of each of ``places`` windows that cover a dim of size n evenly."""
-    return [(i * n // places, -(-(i + 1) * n // places)) for i in range(places)]
+    return [_bounds(i, n, places) for i in range(places)]
 
 
 def _adaptive(xp, x, *, places):
