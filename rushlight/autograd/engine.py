@@ -365,7 +365,8 @@ def _accumulate(node, g, shared):
             # An array without other holders becomes the gradient without a copy.
             own = g.base is None and id(g) not in shared
             # The usual case is asked here, because a call takes as long as the rest.
-            if not (own and g.flags.c_contiguous and tensor._array.flags.c_contiguous):
+            plain = tensor.turned is None or tensor._array.flags.c_contiguous
+            if not (own and plain and g.flags.c_contiguous):
                 g = _laid_out(g, tensor._array, own)
             tensor._grad = from_array(g)
         elif before.node is not None:

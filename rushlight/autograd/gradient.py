@@ -92,12 +92,13 @@ def _at_edge(edge):
 
 def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
     state = mode.state
-    # Whoever looks at operations sees those of backward, too, so the rules compute with tensors.
-    watched = state.recorder is not None or state.dispatch_modes is not None
-    on_tensors = mode.intercept > 0 and (
-        watched or any(map(is_remote, outputs)) or len(crossings) > 0
-    )
-    symbolic = bool(create_graph) or on_tensors
+    symbolic, far = bool(create_graph), None
+    if mode.intercept:
+        # Modes and traces see the operations of backward, too, so the rules compute with tensors.
+        watched = state.recorder is not None or state.dispatch_modes is not None
+        symbolic = symbolic or watched or any(map(is_remote, outputs)) or len(crossings) > 0
+        batches = state.recorder is not None and state.recorder.batches  # vmap knows no devices
+        far = device_of(outputs[0]) if outputs and not batches else None
     roots, seeds = [], []
     for out, g in zip(outputs, grads, strict=True):
         if out.view_of is not None:
@@ -124,9 +125,9 @@ def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
     before, state.roots = state.roots, roots
     was = mode.set_grad(bool(create_graph)) if symbolic else None
     try:
-        batches = state.recorder is not None and state.recorder.batches  # vmap knows no devices
-        far = mode.intercept and outputs and not batches
-        with at(device_of(outputs[0])) if far else nullcontext():
+        if far is None:
+            return engine.run(roots, seeds, retain, symbolic, targets, accumulate)
+        with at(far):
             return engine.run(roots, seeds, retain, symbolic, targets, accumulate)
     finally:
         if symbolic:

@@ -21,11 +21,12 @@ from rushlight.autograd import mode
 from rushlight.autograd.hooks import add_hook, move_retained
 from rushlight.dtype import OF
 from rushlight.errors import GraphError
+from rushlight.strides import is_odd
 from rushlight.tensor import Tensor, from_array
 
 __all__ = [
-    "Leaf", "Node", "Output", "derive", "leaf", "output", "recorded_at", "refresh", "set_history",
-    "tick", "turns", "watch", "widened",
+    "Leaf", "Node", "Output", "derive", "leaf", "look", "output", "recorded_at", "refresh",
+    "set_history", "tick", "turns", "watch", "widened",
 ]  # fmt: skip
 
 #: The one clock: every recorded node and every write takes its next value.
@@ -305,6 +306,8 @@ class Output(Node):
 
 def leaf(tensor):
     """A new Leaf for ``tensor``."""
+    if tensor.view_of is None and type(tensor._array) is ndarray:
+        look(tensor)  # mark it, so that its gradients are laid out without a look at it
     node = _new(Leaf)
     node.parents = ()
     node.saved = node.cells = ()
@@ -358,6 +361,26 @@ def refresh(x):
     view = x.view_of
     if view is not None and view.seen != x.cell[0]:
         derive(x)
+
+
+def look(x):
+    """Bring ``x`` up to date; None if its elements lie in the order of its dims, else True.
+
+    A contiguous tensor that is no view is marked (``turned = None``), and not looked at again.
+    """
+    if x.view_of is not None:
+        refresh(x)
+    a = x._array
+    if a.flags.c_contiguous:
+        if is_odd(a):
+            return True
+        if x.view_of is None:
+            x.turned = None
+        return None
+    s = a.strides
+    if len(s) == 2:  # usually a part of a matrix, with gaps between its rows
+        return None if s[0] > s[1] > 0 else True
+    return None if len(s) == 1 else True
 
 
 def _lead_straight(x, view):

@@ -85,18 +85,27 @@ def slope(op, name, rule):
     """
     least = op.least
 
+    def of_kernel(g, *values):
+        arrays = [g] if g.ndim else [v for v in values if type(v) is ndarray]
+        if any(v.size >= least for v in arrays) and (kernels := _kernels()) is not None:
+            return kernels.slope(op, name, rule, (g, *values))
+        return None
+
     def large_or_small(g, *values):
-        if type(g) is ndarray and (
-            g.size >= least
-            or (not g.ndim and any(type(v) is ndarray and v.size >= least for v in values))
-        ):
-            kernels = _kernels()
-            found = None if kernels is None else kernels.slope(op, name, rule, (g, *values))
+        if type(g) is ndarray and (g.size >= least or not g.ndim):
+            found = of_kernel(g, *values)
             if found is not None:
                 return found
         return rule(g, *values)
 
-    return large_or_small
+    def large_or_small_of_one(g, value):  # the same without ``*``, which takes longer than the rest
+        if type(g) is ndarray and (g.size >= least or not g.ndim):
+            found = of_kernel(g, value)
+            if found is not None:
+                return found
+        return rule(g, value)
+
+    return large_or_small_of_one if rule.__code__.co_argcount == 2 else large_or_small
 
 
 def matrices(key, function, *values, outs=None, least=None):

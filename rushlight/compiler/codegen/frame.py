@@ -62,6 +62,19 @@ def tail(b, count, lanes):
     return prefix_mask(b, lift(b, count).v, lanes)
 
 
+def row_end(b, size, first, lanes):
+    """The mask of a vector from element ``first`` on, in a row of ``size`` elements.
+
+    ``size`` is a Python number, and ``first`` a multiple of ``lanes`` within the row. None: the row
+    consists of whole vectors.
+    """
+    if not size % lanes:
+        return None
+    mask = tail(b, size - first, lanes)
+    mask.rest = size % lanes
+    return mask
+
+
 def least(x, y):
     """The smaller of two indices."""
     if isinstance(x, int) and isinstance(y, int):

@@ -66,17 +66,21 @@ def iota(b, lanes, dtype=INT):
 
 
 class Prefix(Value):
-    """A mask of the first ``count`` lanes: a Python number, or an i64 of at most the lanes."""
+    """A mask of the first ``count`` lanes: a Python number, or an i64 of at most the lanes.
 
-    __slots__ = ("count",)
+    ``rest`` is ``count`` as a Python number wherever it is not the number of lanes; None: unknown.
+    """
 
-    def __init__(self, b, v, count):
+    __slots__ = ("count", "rest")
+
+    def __init__(self, b, v, count, rest=None):
         super().__init__(b, v, BOOL)
         self.count = count
+        self.rest = rest
 
     def to(self, b):
         """The same mask for the instructions of another builder."""
-        return Prefix(b, self.v, self.count)
+        return Prefix(b, self.v, self.count, self.rest)
 
 
 def prefix_mask(b, count, lanes):
@@ -231,7 +235,10 @@ def store(b, value, pointer, dtype, mask=None, stride=1):
             with whole:
                 b.store(v, pointer, align=dtype.itemsize)
             with some:
-                _store_some(b, v, pointer, dtype.itemsize, mask.count)
+                if mask.rest is None:
+                    _store_some(b, v, pointer, dtype.itemsize, mask.count)
+                else:
+                    _store_known(b, v, pointer, dtype.itemsize, mask.rest)
 
 
 def _store_known(b, v, pointer, itemsize, count):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight.compiler.codegen.frame import entry, least, offset, tail
+from rushlight.compiler.codegen.frame import entry, least, offset, row_end, tail
 from rushlight.compiler.codegen.loop import address, carried, lift, loop
 from rushlight.compiler.codegen.math.exponential import exp
 from rushlight.compiler.codegen.memory import iota, load, store
@@ -113,7 +113,7 @@ def copied(b, cut, operand, first, to, factor=None):
     """
     lanes, pitch = cut.lanes, cut.padded(operand.columns)
     with loop(b, 0, cut.width) as i, loop(b, 0, pitch, lanes) as j:
-        mask = tail(b, operand.columns - j, lanes) if operand.columns % lanes else None
+        mask = row_end(b, operand.columns, j, lanes)
         at = operand.place(b, least(first + i, operand.rows - 1), j)
         x = splat(load(b, at, cut.dtype, lanes, mask, operand.column), lanes)
         x = x if factor is None else x * factor
@@ -134,7 +134,7 @@ def drain(b, cut, panel, rows, columns, give, change=None):
     """
     lanes, pitch = cut.lanes, cut.padded(columns)
     with loop(b, 0, rows) as i, loop(b, 0, columns, lanes) as j:
-        mask = tail(b, columns - j, lanes) if columns % lanes else None
+        mask = row_end(b, columns, j, lanes)
         at = address(b, panel, i * pitch + j, cut.dtype.itemsize)
         value = load(b, at, cut.dtype, lanes)
         give(i, j, value if change is None else change(at, value), mask)

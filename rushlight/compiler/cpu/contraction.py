@@ -15,9 +15,9 @@ from math import prod
 import numpy as np
 
 from rushlight.compiler.codegen.emission import Launch, Plan
-from rushlight.compiler.codegen.frame import entry, kernel, least
+from rushlight.compiler.codegen.frame import entry, kernel, least, row_end
 from rushlight.compiler.codegen.loop import address, lift, loop, unravel
-from rushlight.compiler.codegen.memory import load, prefix_mask
+from rushlight.compiler.codegen.memory import load
 from rushlight.compiler.codegen.value import INT, Value, constant
 from rushlight.compiler.cpu import costs
 from rushlight.compiler.cpu.contraction_kernels import (
@@ -219,7 +219,7 @@ def _write_sum(module, name, form, parts, lanes, place, sink):
     with loop(b, first, least(first + costs.COMBINED, rows * vectors)) as i:
         batch, m, vector = unravel(b, i, (prod(form.batch), form.m, vectors))
         n = vector * lanes
-        mask = prefix_mask(b, (form.n - n).v, lanes) if form.n % lanes else None
+        mask = row_end(b, form.n, n, lanes)
         at = address(b, entry(b, args, place), (batch * form.m + m) * form.n + n, itemsize)
         total = constant(b, 0, form.dtype, lanes)
         for part in range(parts):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import ceil, prod
 
 from rushlight.compiler.codegen.emission import Launch, Plan
-from rushlight.compiler.codegen.frame import digits, entry, kernel, least, offset, tail
+from rushlight.compiler.codegen.frame import digits, entry, kernel, least, offset, row_end
 from rushlight.compiler.codegen.loop import address, carried, lift, loop
 from rushlight.compiler.codegen.memory import load, reduce, store
 from rushlight.compiler.codegen.value import constant
@@ -208,7 +208,7 @@ def _emit_total(module, plan, sink):
 
             (total,) = carried(b, 0, c.parts, [zero], add)
             store(b, reduce(total, "add"), address(b, scratch, i, size), dtype)
-        mask = tail(b, c.columns - j, lanes)
+        mask = row_end(b, c.columns, j, lanes)
         value = load(b, scratch, dtype, lanes, mask)
         sink(b, args, [output.v, lift(b, j).v], value, mask)
     b.ret_void()

@@ -13,7 +13,7 @@ from math import ceil, prod
 import numpy as np
 
 from rushlight.compiler.codegen.emission import Launch, Plan
-from rushlight.compiler.codegen.frame import digits, entry, kernel, least, offset, tail
+from rushlight.compiler.codegen.frame import digits, entry, kernel, least, offset, row_end
 from rushlight.compiler.codegen.loop import address, lift, loop
 from rushlight.compiler.codegen.memory import store
 from rushlight.compiler.codegen.value import INT, Value, computed
@@ -180,9 +180,7 @@ def _emit_rows(module, name, form, sink):
     with loop(b, start, least(start + together, _rows(d))) as row:
         *lead, z, y = digits(row, shape)
         with loop(b, 0, width, form.lanes) as x:
-            mask = None
-            if width % form.lanes:
-                mask = tail(b, width - x, form.lanes)
+            mask = row_end(b, width, x, form.lanes)
             place = (z, y, x)
             found = form.fold(b, args, lead, place)
             value = form.result(b, args, lead, place, *found)

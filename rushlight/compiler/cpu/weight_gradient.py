@@ -18,8 +18,8 @@ from rushlight.compiler.codegen.frame import (
     least,
     offset,
     quotient,
-    tail,
-)  # fmt: skip
+    row_end,
+)
 from rushlight.compiler.codegen.loop import address, carried, lift, loop
 from rushlight.compiler.codegen.memory import load, store
 from rushlight.compiler.codegen.value import constant
@@ -303,7 +303,7 @@ def _emit_total(module, plan, sink):
             place = (chunk * c.rows + j + i) * c.panel + v * lanes
             total = _emit_sum(b, c, address(b, entry(b, args, 2), place, size), dtype)
             store(b, total, address(b, scratch, i * c.panel + v * lanes, size), dtype)
-        mask = tail(b, columns - j, lanes)
+        mask = row_end(b, columns, j, lanes)
         with loop(b, 0, outputs) as o:
             value = load(b, address(b, scratch, o, size), dtype, lanes, mask, c.panel)
             index = (group * c.results + panel * c.panel + o, j)

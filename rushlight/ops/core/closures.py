@@ -7,7 +7,6 @@ small operation. A closure's ``specialise`` runs when the gradient rules are sta
 values the rules want saved.
 """
 
-import operator as operators_of_python
 from functools import partial
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy import ndarray
 
 from rushlight import shapes
 from rushlight.autograd import mode
-from rushlight.autograd.tape import refresh, tick
+from rushlight.autograd.tape import look, refresh, tick
 from rushlight.backend import native
 from rushlight.backend import numpy as xp
 from rushlight.errors import DtypeError
@@ -27,7 +26,7 @@ from rushlight.ops.core.dispatch import apply, overridden
 from rushlight.ops.core.fast_path import viewed
 from rushlight.ops.core.outputs import refuse_gradients
 from rushlight.ops.core.promotion import scalar_dtype
-from rushlight.strides import in_order, is_odd, result_order, visited
+from rushlight.strides import in_order, result_order, visited
 from rushlight.tensor import Tensor, from_array
 
 __all__ = [
@@ -94,33 +93,13 @@ def listed(op, method):
 # Elementwise ------------------------------------------------------------------------------
 
 
-# A forward that only applies a Python operator is replaced by ``operator.add`` and the like: a
-# function in C saves the call of a Python function.
+# A forward that only applies a Python operator is replaced by NumPy's function, which saves a call
+# of a Python function.
 _OPERATORS = {
-    (lambda xp, x, y: x + y).__code__.co_code: operators_of_python.add,
-    (lambda xp, x, y: x - y).__code__.co_code: operators_of_python.sub,
-    (lambda xp, x, y: x * y).__code__.co_code: operators_of_python.mul,
+    (lambda xp, x, y: x + y).__code__.co_code: np.add,
+    (lambda xp, x, y: x - y).__code__.co_code: np.subtract,
+    (lambda xp, x, y: x * y).__code__.co_code: np.multiply,
 }
-
-
-def _look(x):
-    """Bring ``x`` up to date; None if its elements lie in the order of its dims, else True.
-
-    A contiguous tensor that is no view is marked (``turned = None``), and not looked at again.
-    """
-    if x.view_of is not None:
-        refresh(x)
-    a = x._array
-    if a.flags.c_contiguous:
-        if is_odd(a):
-            return True
-        if x.view_of is None:
-            x.turned = None
-        return None
-    s = a.strides
-    if len(s) == 2:  # usually a part of a matrix, with gaps between its rows
-        return None if s[0] > s[1] > 0 else True
-    return None if len(s) == 1 else True
 
 
 def _arranged_unary(forward, a):
@@ -153,19 +132,20 @@ def unary(op, slow):
         try:
             turned = input.turned
             if turned:
-                turned = _look(input)
+                turned = look(input)
             a = input._array
             d = a.dtype
-            if (d is not _f4 and d is not _f8) or mode.intercept or out is not None:
-                return slow(op, (input,), out)
-            result = None
-            if least is not None and a.size >= least:
-                result = native.compute(op, (a,), {})
-            if result is None:
-                result = forward(xp, a) if turned is None else _arranged_unary(forward, a)
+            result = None  # stays None if this path does not serve
+            if (d is _f4 or d is _f8) and not mode.intercept and out is None:
+                if least is not None and a.size >= least:
+                    result = native.compute(op, (a,), {})
+                if result is None:
+                    result = forward(xp, a) if turned is None else _arranged_unary(forward, a)
         except (AttributeError, TypeError, RuntimeWarning):
-            return slow(op, (input,), out)
+            result = None
         if type(result) is not ndarray:
+            if result is None:
+                return slow(op, (input,), out)
             result = _asarray(result)
         o = _new(Tensor)
         o._array = result
@@ -244,31 +224,35 @@ def binary(op, slow):
         try:
             turned = input.turned
             if turned:
-                turned = _look(input)
+                turned = look(input)
             a = input._array
             d = a.dtype
             kind = type(other)
-            if d is not _f4 and d is not _f8 and (d not in kept or kind is not Tensor):
-                return slow(op, (input, other), None)
-            if mode.intercept:
-                return slow(op, (input, other), None)
-            if kind is Tensor or (kind is not float and kind is not int) or not numbers:
+            b = None  # stays None if this path does not serve
+            if mode.intercept or (
+                d is not _f4 and d is not _f8 and (d not in kept or kind is not Tensor)
+            ):
+                pass
+            elif kind is Tensor or (kind is not float and kind is not int) or not numbers:
                 if other.turned:
-                    turned = _look(other) or turned
-                b = other._array
-                if b.dtype is not d:
-                    return slow(op, (input, other), None)
+                    turned = look(other) or turned
+                if other._array.dtype is d:
+                    b = other._array
                 py = other.node
             else:
                 b = _asarray(other, d)  # NumPy is twice as fast on a 0-dim array as on a number
                 py = None
-            if turned:
+            if b is None:
+                result = None
+            elif turned:
                 result = arranged(forward, a, b)
             else:
                 result = forward(xp, a, b) if direct is None else direct(a, b)
         except (AttributeError, TypeError, ValueError, RuntimeWarning, OverflowError):
-            return slow(op, (input, other), None)
+            result = None
         if type(result) is not ndarray:
+            if result is None:
+                return slow(op, (input, other), None)
             result = _asarray(result)
         o = _new(Tensor)
         o._array = result
@@ -368,27 +352,30 @@ def reducer(op, whole, slow):
         try:
             turned = input.turned
             if turned:
-                turned = _look(input)
+                turned = look(input)
             a = input._array
             d = a.dtype
+            result = None  # stays None if this path does not serve
             if (
-                (d is not _f4 and d is not _f8)
-                or mode.intercept
-                or named
-                or (keepdim is not False and keepdim is not True)
+                (d is _f4 or d is _f8)
+                and not mode.intercept
+                and not named
+                and (keepdim is False or keepdim is True)
             ):
-                return slow((input, dim, keepdim), named)
-            axes = _ALL_DIMS[a.ndim] if dim is None else shapes.dims(dim, a.ndim, op.name)
-            result = forward(xp, a, dim=axes, keepdim=keepdim)
-            if dim is not None and result.ndim > 1 and (turned or not result.flags.c_contiguous):
-                result = in_order(result)
+                axes = _ALL_DIMS[a.ndim] if dim is None else shapes.dims(dim, a.ndim, op.name)
+                result = forward(xp, a, dim=axes, keepdim=keepdim)
+                wide = dim is not None and result.ndim > 1
+                if wide and (turned or not result.flags.c_contiguous):
+                    result = in_order(result)
         except (AttributeError, RuntimeWarning, ValueError):
-            return slow((input, dim, keepdim), named)
+            result = None
         except TypeError:
             if dim is REQUIRED:
                 return slow((input,), named)  # says that dim is missing
             raise
         if type(result) is not ndarray:
+            if result is None:
+                return slow((input, dim, keepdim), named)
             result = _asarray(result)
         o = _new(Tensor)
         o._array = result

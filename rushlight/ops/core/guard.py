@@ -62,6 +62,7 @@ def guarded(call, name, strict=True, spread=0, public=None):
     code = inspect.unwrap(call).__code__
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     spelled = {a: b for a, b in _OTHERS.items() if b in names and a not in names}
+    special = {*spelled, "device"} if makes else {*spelled}  # names of arguments to be looked at
 
     def failed(error, args, named):
         """Return a class's own result, or raise an error of the right type, or ``error``."""
@@ -94,6 +95,14 @@ def guarded(call, name, strict=True, spread=0, public=None):
             types: tuple = tuple(map(type, args))
             if named:
                 types = (*types, *named, *map(type, named.values()))
+            if mode.intercept or types not in seen or (named and not special.isdisjoint(named)):
+                return looked_at(types, args, named)
+            try:
+                return call(*args, **named)
+            except Exception as error:
+                return failed(error, args, named)
+
+        def looked_at(types, args, named):
             if mode.intercept > mode.metas or types not in seen:
                 if spread and len(args) > spread and fits("int", args[1]):
                     return checked(args[0], args[1:], **named)
@@ -111,7 +120,7 @@ def guarded(call, name, strict=True, spread=0, public=None):
                     args, named = with_numbers(call, args, named)
                 elif len(seen) < _MOST:
                     seen.add(types)
-            if named and not spelled.keys().isdisjoint(named):
+            if not spelled.keys().isdisjoint(named):
                 named = {spelled.get(k, k): v for k, v in named.items()}
             try:
                 return call(*args, **named)

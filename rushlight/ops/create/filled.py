@@ -92,6 +92,8 @@ def made(shape, value, d, name):
             return empty_(shape=shape, dtype=d.numpy)
         return full_(shape=shape, value=value, dtype=d.numpy)
     except (MemoryError, ValueError) as error:
+        if mode.intercept and not isinstance(error, MemoryError):
+            raise  # it may be the error of a handler
         size = shapes.numel(shape) * d.itemsize
         raise RuntimeError(
             f"{name}: can't allocate memory: you tried to allocate {size} bytes for shape "

@@ -43,12 +43,13 @@ def relu(xp, x):
 
 def _relu_slope(g, out):
     # The result is never negative. For nan, ``!= 0`` is true, so the gradient passes.
-    zero = _ZERO.get(out.dtype) if type(out) is ndarray else None
-    if zero is not None and out.ndim and g.dtype is out.dtype:
+    d = out.dtype
+    zero = _ZERO.get(d) if type(out) is ndarray else None
+    if zero is not None and g.dtype is d and out.ndim:
         if out.size > _FEW:
             return gated(out != zero, g)
         found = g.copy()
-        found[out == zero] = zero
+        np.putmask(found, np.equal(out, zero), zero)
         return found
     return where(out != 0, g, 0)
 

@@ -12,7 +12,7 @@ from rushlight.backend.summation import column_sums
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import LOWER, autocasts
 from rushlight.ops.core.dispatch import apply
-from rushlight.ops.core.fast_path import FLOATS, plain, recorded, taped
+from rushlight.ops.core.fast_path import FLOATS, recorded, taped
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.rules import conj
 from rushlight.ops.linear.matmul import product, times
@@ -82,14 +82,14 @@ def _lowered(x, weight, bias=None):
 
 
 def _x_slope(g, weight):
-    if type(g) is ndarray and g.ndim == 2 and g.dtype.kind == "f":
+    if (g.dtype is _F4 or g.dtype is _F8) and g.ndim == 2:
         return matrix_product(g, weight)
     found = times(_rows(g), conj(weight))
     return found if len(g.shape) == 2 else found.reshape(*g.shape[:-1], weight.shape[1])
 
 
 def _weight_slope(g, x):
-    if type(g) is ndarray and g.ndim == 2 and g.dtype.kind == "f":
+    if (g.dtype is _F4 or g.dtype is _F8) and g.ndim == 2:
         return matrix_product(g.T, x)
     g = _rows(g)
     return times(g.T if type(g) is ndarray else g.t(), conj(_rows(x)))
@@ -156,23 +156,31 @@ def linear(input, weight, bias=None):
         if weight.view_of is not None:
             refresh(weight)
         x, w = input._array, weight._array
-        d = x.dtype
-        if mode.intercept or w.ndim != 2 or w.dtype is not d or (d is not _F4 and d is not _F8):
-            return _general(input, weight, bias)
-        matrix = x.ndim == 2
-        out = matrix_product(x, w.T) if matrix else _product(x, w)
-        px, pw = input.node, weight.node
-        parents: tuple
+        d, op = x.dtype, None  # op stays None if this path does not serve
         if bias is None:
-            op, parents = _UNBIASED if matrix else _UNBIASED_ND, (px, pw)
+            b = None
         else:
-            b = plain(bias)
-            if b.dtype is not d or b.ndim != 1:
-                return _general(input, weight, bias)
-            row = out[0] if len(out) == 1 and matrix else out
-            row += b  # adding arrays of equal shape is twice as fast as broadcasting
-            op, parents = _AFFINE if matrix else _AFFINE_ND, (bias.node, px, pw)
+            if bias.view_of is not None:
+                refresh(bias)
+            b = bias._array
+        fits = b is None or (b.dtype is d and b.ndim == 1)
+        if fits and (d is _F4 or d is _F8) and w.dtype is d and w.ndim == 2 and not mode.intercept:
+            matrix = x.ndim == 2
+            if not matrix:
+                out = _product(x, w)
+            else:  # as ``matrix_product``
+                out = x.dot(w.T) if x.size > 1 < w.size else np.matmul(x, w.T)
+            px, pw = input.node, weight.node
+            parents: tuple
+            if b is None:
+                op, parents = _UNBIASED if matrix else _UNBIASED_ND, (px, pw)
+            else:
+                row = out[0] if len(out) == 1 and matrix else out
+                row += b  # adding arrays of equal shape is twice as fast as broadcasting
+                op, parents = _AFFINE if matrix else _AFFINE_ND, (bias.node, px, pw)
     except (AttributeError, ValueError, IndexError, RuntimeWarning):
+        op = None
+    if op is None:
         return _general(input, weight, bias)
     kept_w = cell_w = None
     if px is not None:

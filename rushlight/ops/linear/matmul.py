@@ -175,10 +175,11 @@ def matmul(input, other, *, out=None):
     >>> torch.matmul(torch.ones(2, 3), torch.ones(3))
     tensor([3., 3.])
     """
-    if out is None:
-        found = _short(input, other)
-        if found is not None:
-            return found
+    return _product(input, other) if out is None else _any_product(input, other, out)
+
+
+def _any_product(input, other, out=None):
+    """``matmul`` for operands of every kind, cast already."""
     if mode.intercept or not isinstance(input, Tensor) or not isinstance(other, Tensor):
         found = overridden(matmul, (input, other), {} if out is None else {"out": out})
         if found is not NotImplemented:
@@ -194,37 +195,44 @@ def matmul(input, other, *, out=None):
     return found if out is None else store(out, found, "matmul")
 
 
-def _short(input, other):
-    """The product of two float matrices, or of two equally long batches, by the short path.
+def _short_path(full):
+    """The product of two float matrices, or of two equally long batches, by a short path.
 
-    None: the full path is needed.
+    ``full`` is the function for all other operands. It is called from within, because one more
+    Python call around the short path would take a twentieth of a small product's time.
     """
-    try:
-        if input.view_of is not None:
-            refresh(input)
-        if other.view_of is not None:
-            refresh(other)
-        x, y = input._array, other._array
-        d = x.dtype
-        if (d is not _F4 and d is not _F8) or y.dtype is not d or mode.intercept:
-            return None
-        op = _MM
-        if x.ndim == 2 == y.ndim:
-            # As ``matrix_product``: a call would take a tenth of a small product's time.
-            found = x.dot(y) if x.size > 1 < y.size else np.matmul(x, y)
-        elif x.ndim == y.ndim > 2 and x.shape[:-2] == y.shape[:-2]:
-            op, found = _BMM, in_order(np.matmul(x, y))
-        else:
-            return None
-    except (AttributeError, ValueError, RuntimeWarning):
-        return None
-    px, py = input.node, other.node
-    if px is None and py is None:
-        return from_array(found)
-    kept = (None if px is None else y, None if py is None else x)
-    cell_x = None if py is None else input._cell or input.cell
-    cell_y = None if px is None else other._cell or other.cell
-    return recorded(op, found, (px, py), kept, (cell_y, cell_x))
+
+    def product(input, other):
+        try:
+            if input.view_of is not None:
+                refresh(input)
+            if other.view_of is not None:
+                refresh(other)
+            x, y = input._array, other._array
+            d = x.dtype
+            found = None  # stays None if this path does not serve
+            if (d is _F4 or d is _F8) and y.dtype is d and not mode.intercept:
+                if x.ndim == 2 == y.ndim:
+                    # As ``matrix_product``: a call would take a tenth of a small product's time.
+                    op, found = _MM, x.dot(y) if x.size > 1 < y.size else np.matmul(x, y)
+                elif x.ndim == y.ndim > 2 and x.shape[:-2] == y.shape[:-2]:
+                    op, found = _BMM, in_order(np.matmul(x, y))
+        except (AttributeError, ValueError, RuntimeWarning):
+            found = None
+        if found is None:
+            return full(input, other)
+        px, py = input.node, other.node
+        if px is None and py is None:
+            return from_array(found)
+        kept = (None if px is None else y, None if py is None else x)
+        cell_x = None if py is None else input._cell or input.cell
+        cell_y = None if px is None else other._cell or other.cell
+        return recorded(op, found, (px, py), kept, (cell_y, cell_x))
+
+    return product
+
+
+_product = _short_path(_any_product)
 
 
 def _by_rank(x, y):
@@ -277,26 +285,22 @@ def _own(view):
     return view
 
 
-@short
-@method
-def __matmul__(self, other):
-    found = _short(self, other)
-    if found is None:
-        if isinstance(other, Tensor):
-            return matmul(self, other)
-        return overridden(matmul, (self, other), {})
-    return found
+def _operator(self, other):
+    if isinstance(other, Tensor):
+        return matmul(self, other)
+    return overridden(matmul, (self, other), {})
 
 
+__matmul__ = _short_path(_operator)
+__matmul__.__name__ = "__matmul__"
+short(method(__matmul__))
 __matmul__.stands_for = matmul  # what handlers of classes see
 
 
 @short
 @method
 def __rmatmul__(self, other):
-    if isinstance(other, Tensor):
-        return matmul(other, self)
-    return overridden(matmul, (other, self), {})
+    return _operator(other, self)
 
 
 def ranked(name, op, ranks, **given):

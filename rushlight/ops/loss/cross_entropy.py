@@ -295,11 +295,11 @@ def cross_entropy(
     >>> torch.nn.functional.cross_entropy(x, torch.tensor([0, 1]))
     tensor(0.2201)
     """
-    label_smoothing = as_number(label_smoothing)
     if reduction == "mean" and weight is size_average is reduce is None and not label_smoothing:
         found = _short(input, target, ignore_index)
         if found is not None:
             return found
+    label_smoothing = as_number(label_smoothing)
     reduction = reduction_of(reduction, size_average, reduce)
     if not isinstance(input, Tensor):
         refuse(_CROSS_ENTROPY[0], 0, input)

@@ -36,7 +36,10 @@ def softmax_(xp, x, *, dim):
     """exp(x) / Σ exp(x)."""
     z = _shifted(xp, x, dim)
     e = xp.exp(z, out=z)
-    return xp.divide(e, total(e, dim), out=e)
+    sums = total(e, dim)
+    if dim == (x.ndim - 1,):  # PyTorch rounds twice along the last dim, and once along others
+        return xp.multiply(e, 1 / sums, out=e)
+    return xp.divide(e, sums, out=e)
 
 
 def _softmax_slope(g, out, dim):
