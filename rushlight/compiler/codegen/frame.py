@@ -11,7 +11,7 @@ from llvmlite import ir
 from rushlight.compiler.codegen.loop import address, lift
 from rushlight.compiler.codegen.memory import prefix_mask, store
 from rushlight.compiler.codegen.scope import constant_array, kernel_function
-from rushlight.compiler.codegen.value import INT, Value, intrinsic, select
+from rushlight.compiler.codegen.value import INT, Value, constant, intrinsic, select
 
 __all__ = [
     "below", "digits", "entry", "kernel", "least", "lookup", "offset", "prefetch",
@@ -93,7 +93,8 @@ def below(b, index, size):
 
 def quotient(b, index, n):
     """A Value that isn't negative, divided by a Python number and rounded down."""
-    return Value(b, b.udiv(index.v, _I64(n)), INT)
+    n = constant(b, n, index.dtype, index.lanes)
+    return Value(b, b.udiv(index.v, n.v), index.dtype)
 
 
 def prefetch(b, pointer, near=False, write=False):

@@ -37,6 +37,7 @@ class Contraction:
     """``c[batch, m, n] = Σ_k a[batch, m, k] · b[batch, k, n]``, computed in ``dtype``.
 
     ``dtype`` is float32 or float64; operands of another dtype are converted as they are read.
+    ``args`` are the places, among the kernels' ``args``, of a, of b and of the first temporary.
 
     >>> rows, columns = Matrix(np.dtype("f4"), (), 64, 1), Matrix(np.dtype("f4"), (), 1, 64)
     >>> linear = Contraction(np.dtype("f4"), (), 32, 10, 64, rows, columns)  # x @ w.T
@@ -49,6 +50,7 @@ class Contraction:
     k: int
     a: Matrix
     b: Matrix
+    args: tuple[int, int, int] = (0, 1, 2)
 
     @property
     def flops(self):
@@ -66,8 +68,9 @@ def plan(contraction, target, name="contraction"):
     form = _folded(contraction)
     parts = _parts(form)
     split, last_depth = _split(form, parts)
-    a, b = Operand.first(split.a), Operand.second(split.b)
+    a, b = Operand.first(split.a, form.args[0]), Operand.second(split.b, form.args[1])
     cut = blocking(a, b, form.dtype, split.batch, form.m, form.n, split.k, last_depth, target)
+    cut = replace(cut, before=form.args[2])
     kernels = [Launch(name, prod(cut.grid), sum(cut.scratch))]
     temporaries = [size for size in cut.ahead if size]
     if temporaries:
@@ -83,11 +86,12 @@ def plan(contraction, target, name="contraction"):
 def emit(module, plan, sink):
     """Add a plan's kernels to an ``llvmlite.ir.Module``.
 
-    The kernels' ``args`` are the addresses of a, of b, of the plan's temporaries, and of the
-    memories that the sink uses. ``sink(b, args, batch, m, n, value, mask)`` is called for each
-    finished vector of sums. ``value`` has the sums of row ``m`` from column ``n`` on; ``mask`` (or
-    None) tells which columns exist. ``batch`` is a list of indices. All indices are int64 LLVM
-    values. If the sink is a :class:`Storing`, tiles are stored directly where possible.
+    The kernels' ``args`` are the addresses of a and b, of the plan's temporaries, and of the
+    memories that the sink uses; see ``Contraction``. ``sink(b, args, batch, m, n, value, mask)`` is
+    called for each finished vector of sums. ``value`` has the sums of row ``m`` from column ``n``
+    on; ``mask`` (or None) tells which columns exist. ``batch`` is a list of indices. All indices
+    are int64 LLVM values. If the sink is a :class:`Storing`, tiles are stored directly where
+    possible.
     """
     names = [kernel.name for kernel in plan.kernels]
     if plan.choice is None:
@@ -101,7 +105,7 @@ def emit(module, plan, sink):
     if parts == 1:
         write_blocks(module, names[0], cut, sink)
         return
-    place = 1 + len(plan.temporaries)
+    place = cut.before + len(plan.temporaries) - 1
     shape = (parts, *form.batch, form.m, form.n)
     write_blocks(module, names[0], cut, Storing(place, form.dtype, _strides(shape)))
     _write_sum(module, names[1], form, parts, cut.tile.lanes, place, sink)

@@ -58,16 +58,15 @@ class _Operands:
     def __init__(self, b, cut, args, batch):
         self.b, self.cut, self.batch = b, cut, batch
         self.indices = indices = unravel(b, batch, cut.batch)
-        places = (1, 0) if cut.turned else (0, 1)
         self.left, self.right = [
-            Source(b, operand, cut.tile.dtype, args, entry(b, args, i), indices)
-            for operand, i in zip((cut.left, cut.right), places, strict=True)
+            Source(b, operand, cut.tile.dtype, args, entry(b, args, operand.arg), indices)
+            for operand in (cut.left, cut.right)
         ]
         self.depth = cut.depth
         if cut.last_depth != cut.depth:
             last = lift(b, indices[0]) == cut.batch[0] - 1
             self.depth = select(last, lift(b, cut.last_depth), lift(b, cut.depth))
-        following = iter(range(2, 4))
+        following = iter(range(cut.before, cut.before + 2))
         self.ahead = [
             entry(b, args, next(following)) if when == "ahead" else None
             for when in (cut.pack_left, cut.pack_right)

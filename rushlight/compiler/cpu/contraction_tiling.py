@@ -33,6 +33,7 @@ class Blocking:
         depth_block: The number of steps after which the sums are stored and loaded again.
         batches, row_tiles, column_tiles: The batch indices, the tiles down and the tiles across
             that a chunk computes.
+        before: The place of the first temporary among the kernels' ``args``.
     """
 
     left: Operand
@@ -51,6 +52,7 @@ class Blocking:
     batches: int = 1
     row_tiles: int = 1
     column_tiles: int = 1
+    before: int = 2
 
     @property
     def width(self):

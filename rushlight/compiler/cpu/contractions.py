@@ -4,6 +4,8 @@ A ``Product`` describes the operation to the emitter of its kind. The epilogue i
 operations that are fused into the result.
 """
 
+from dataclasses import replace
+from math import prod
 from typing import Any
 
 from rushlight.compiler.codegen.memory import store
@@ -56,8 +58,8 @@ class Product:
         self.layouts = [(v, schedule.layout(v)) for v in self.equation.ins if v is not None]
         self.operands = [(o, offset * v.itemsize) for v, (o, offset, _) in self.layouts]
         self.emitter: Any = _EMITTERS[self.equation.op.role]
-        self.description = self._describe()
         self.nodes = nodes_of(kernel.stores)
+        self.description = self._describe()
         names = {v: f"v{i}:{v.extent}" for i, v in enumerate(group.variables)}
         root = [
             (i.offset, sorted([(names[v], c) for v, c in i.terms.items()])) for i in self._root()
@@ -71,7 +73,8 @@ class Product:
                 Abstract(v.shape, v.dtype, tuple([step * v.itemsize for step in strides]))
                 for v, (_, _, strides) in self.layouts
             ]
-            return self.emitter.describe(e.op.form, ins, e.outs[0].shape, e.params)
+            found = self.emitter.describe(e.op.form, ins, e.outs[0].shape, e.params)
+            return replace(found, flat=self._flat()) if self.emitter is convolution else found
         (x, (_, _, xs)), (y, (_, _, ys)) = self.layouts
         out = e.outs[0].shape
         a = Matrix(x.dtype, tuple(xs[:-2]), xs[-2], xs[-1])
@@ -114,6 +117,29 @@ class Product:
         if strides[-1] != 1:
             return None
         return Storing(first + s.arg, s.dtype, strides, s.address.offset)
+
+    def _flat(self):
+        """Whether one step along the last dim goes on in the next row, everywhere in the epilogue.
+
+        A vector of the convolution's results may then start in one row and end in another.
+        """
+        spatial = self._root()[2:]
+        if any(i.offset or {*i.terms.values()} - {1} or len(i.terms) > 1 for i in spatial):
+            return False
+        found = [next(iter(i.terms)) for i in spatial if i.terms]
+        if not found:
+            return True
+        *outer, last = found
+        if not spatial[-1].terms:
+            return False  # lanes run along the last dim
+        nodes = [*self.nodes, *self.kernel.stores]
+        addresses = [node.address for node in nodes if hasattr(node, "address")]
+        steps = [prod(v.extent for v in found[k + 1 :]) for k in range(len(outer))]
+        return all(
+            a.terms.get(v, 0) == step * a.terms.get(last, 0)
+            for a in addresses
+            for v, step in zip(outer, steps, strict=True)
+        )
 
     def _root(self):
         return self.group.index[self.equation.outs[0].id]

@@ -7,7 +7,12 @@ import numpy as np
 
 from rushlight.compiler.codegen.emission import Plan
 from rushlight.compiler.codegen.value import computed
-from rushlight.compiler.cpu import narrow_gradient, shifted_sum, weight_gradient
+from rushlight.compiler.cpu import (
+    convolution_product,
+    narrow_gradient,
+    shifted_sum,
+    weight_gradient,
+)
 from rushlight.compiler.cpu.image_strips import Images
 
 __all__ = ["Convolution", "describe", "emit", "plan"]
@@ -27,6 +32,8 @@ class Convolution:
         kernel, stride, padding, dilation: For each dim, the parameters of the windows.
         strides: The element strides of each operand, in the order of the operation's signature; the
             bias is the last.
+        flat: Whether the sink takes the places numbered through, as the index of the last dim, with
+            0 for the dims before it.
     """
 
     form: str
@@ -42,6 +49,7 @@ class Convolution:
     dilation: tuple
     groups: int
     strides: tuple
+    flat: bool = False
 
     @property
     def compute(self):
@@ -95,7 +103,7 @@ def plan(description, target, name="convolution"):
     """The kernels that compute ``description``; their names start with ``name``."""
     if not prod(description.shape):
         return Plan(description, target, (), ())
-    return _emitter(description).plan(description, target, name)
+    return _emitter(description, target).plan(description, target, name)
 
 
 def emit(module, plan, sink):
@@ -107,10 +115,12 @@ def emit(module, plan, sink):
     first lane. A weight gradient counts as a matrix (O, C / groups · kernel).
     """
     if plan.kernels:
-        _emitter(plan.description).emit(module, plan, sink)
+        _emitter(plan.description, plan.target).emit(module, plan, sink)
 
 
-def _emitter(description):
+def _emitter(description, target):
+    if convolution_product.fits(description, target):
+        return convolution_product
     if description.form != "weight_grad":
         return shifted_sum
     return narrow_gradient if narrow_gradient.fits(description) else weight_gradient

@@ -45,22 +45,24 @@ class Operand:
 
     Attributes:
         axis: ``"side"`` or ``"depth"``: the direction of the vectors that are read.
+        arg: The place of its address among the kernels' ``args``.
     """
 
     matrix: Matrix
     side: int
     depth: int
     axis: str
+    arg: int
 
     @classmethod
-    def first(cls, matrix):
+    def first(cls, matrix, arg):
         """``matrix`` as the first factor of a product: its columns are summed."""
-        return cls(matrix, matrix.row, matrix.column, "depth" if _by_row(matrix) else "side")
+        return cls(matrix, matrix.row, matrix.column, "depth" if _by_row(matrix) else "side", arg)
 
     @classmethod
-    def second(cls, matrix):
+    def second(cls, matrix, arg):
         """``matrix`` as the second factor: its rows are summed."""
-        return cls(matrix, matrix.column, matrix.row, "side" if _by_row(matrix) else "depth")
+        return cls(matrix, matrix.column, matrix.row, "side" if _by_row(matrix) else "depth", arg)
 
     @property
     def along_depth(self):

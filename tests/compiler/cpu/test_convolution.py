@@ -13,7 +13,8 @@ pytest.importorskip("llvmlite")
 import rushlight as torch
 from rushlight.compiler.codegen.frame import storing
 from rushlight.compiler.codegen.value import constant, select
-from rushlight.compiler.cpu import convolution
+from rushlight.compiler.cpu import convolution, convolution_product, costs
+from rushlight.compiler.cpu.contractions import Product
 from rushlight.compiler.cpu.target import host
 from rushlight.dtype import bfloat16
 from rushlight.ops.windows.conv import conv, conv_input, conv_weight
@@ -79,8 +80,12 @@ def arrays_of(op, n, c, o, size, kernel, dtype, bias=False, **windows):
     return [draw(g), draw(x)], {"kernel_size": kernel, **params}, w
 
 
-def check(op, arrays, params, shape, **how):
+def check(op, arrays, params, shape, product=False, **how):
+    """Compare with the eager operation; ``product``: by the kernels of products of matrices."""
     description = convolution.describe(OPS[op].op.form, arrays, shape, params)
+    if product:
+        description = dataclasses.replace(description, flat=True)
+        assert convolution_product.fits(description, how.get("target") or host())
     out = computed(convolution, description, arrays, arrays[0].dtype, **how).reshape(shape)
     wide = [a.astype(np.float64) for a in arrays]
     exact = OPS[op].op.forward(np, *wide, **params)
@@ -127,6 +132,62 @@ def test_layouts(op):
     check(op, [guarded(a) for a in arrays], params, shape)
     flat = [np.broadcast_to(a[..., :1], a.shape) for a in arrays]
     check(op, flat, params, shape)
+
+
+#: Convolutions as products: (N, C, O, size, kernel, windows).
+PRODUCTS = {
+    "points": (3, 7, 20, (5, 9), (1, 1), {}),
+    "one place": (4, 33, 5, (1, 1), (1, 1), {}),
+    "points of a line": (1, 5, 3, (40,), (1,), {}),
+    "points of a volume": (2, 3, 18, (3, 5, 7), (1, 1, 1), {}),
+    "windows": (1, 9, 20, (7, 7), (3, 3), {"padding": (1, 1)}),
+    "far windows": (1, 4, 17, (12, 13), (3, 2), {"stride": (2, 1), "padding": (2, 1), "dilation": (2, 3)}),
+    "strided points": (1, 9, 5, (9, 16), (1, 1), {"stride": (2, 2)}),
+    "padded points": (1, 3, 4, (6, 6), (1, 1), {"padding": (1, 1)}),
+    "line": (1, 3, 6, (33,), (5,), {"stride": (2,), "padding": (2,)}),
+    "depth": (1, 2, 17, (5, 4, 6), (3, 2, 3), {"stride": (2, 1, 1), "padding": (1, 1, 0)}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", PRODUCTS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_products(case, dtype, monkeypatch):
+    monkeypatch.setattr(costs, "LARGE_WEIGHT", 0)
+    n, c, o, size, kernel, windows = PRODUCTS[case]
+    arrays, params, shape = arrays_of("convolution", n, c, o, size, kernel, dtype, **windows)
+    check("convolution", arrays, params, shape, product=True)
+    if len(size) == 2:  # channels last, between pages that may not be touched
+        x = guarded(np.moveaxis(np.moveaxis(arrays[0], 1, -1).copy(), -1, 1))
+        check("convolution", [x, guarded(arrays[1])], params, shape, product=True)
+
+
+@pytest.mark.parametrize("case", [k for k, v in PRODUCTS.items() if "points" in k and not v[-1]])
+def test_input_gradients_as_products(case):
+    n, c, o, size, kernel, _ = PRODUCTS[case]
+    given = arrays_of("convolution_input_grad", n, c, o, size, kernel, np.float32)
+    check("convolution_input_grad", *given, product=True)
+
+
+def test_epilogues_decide_what_is_flat(monkeypatch, tmp_path):
+    """A vector of results may go on in the next row only if everything that is fused does."""
+    monkeypatch.setenv("RUSHLIGHT_CACHE_DIR", str(tmp_path))  # so that kernels are planned
+    chosen = []
+    flat = Product._flat
+    monkeypatch.setattr(Product, "_flat", lambda self: chosen.append(flat(self)) or chosen[-1])
+    x, w, rows = torch.randn(2, 3, 6, 7), torch.randn(4, 3, 1, 1), torch.randn(6, 1)
+    cases = [
+        (True, lambda: torch.conv2d(x, w).relu()),
+        (True, lambda: torch.conv2d(x, w) + torch.randn(4, 1, 1)),
+        (False, lambda: torch.conv2d(x, w) * rows),
+        (False, lambda: torch.conv2d(x, w) + torch.arange(7.0)),
+    ]
+    for wanted, call in cases:
+        chosen.clear()
+        torch.manual_seed(0)
+        found = torch.compile(call)()
+        assert {*chosen} == {wanted}
+        torch.manual_seed(0)
+        torch.testing.assert_close(found, call())
 
 
 def test_sink():
