@@ -32,13 +32,18 @@ def fits(d, target):
     places = prod(d.places)
     if d.form == "weight_grad" or not d.flat or d.groups > 1 or len(d.strides) > 2:
         return False
-    if prod(d.kernel) == 1 and {*d.stride, *d.padding} == {0, 1}:
+    if _of_points(d):
         enough = places == 1 or places >= target.lanes(d.compute)
         return enough and _merged(d.size, d.strides[0][2:])
     few = d.batch == 1 and places <= costs.FEW_PLACES
     large = prod((d.outputs, d.channels, *d.kernel)) >= costs.LARGE_WEIGHT
     taps = _merged((d.channels, *d.kernel), d.strides[1][1:])
     return d.form == "result" and few and large and taps and d.dtype.kind == "f"
+
+
+def _of_points(d):
+    """Whether each place of the result sees the one point of the image at the same place."""
+    return {*d.kernel, *d.stride} == {1} and not any(d.padding)
 
 
 def _merged(sizes, strides):
@@ -75,7 +80,7 @@ def _product(d):
     else:
         rows, depth = d.channels, d.outputs
         a = Matrix(d.dtype, (0,), weight[1], weight[0])
-    if taps == 1 and d.size == d.places:
+    if _of_points(d):
         b = Matrix(d.dtype, (image[0],), image[1], _step(d.places, image[2:]))
     else:
         b = Matrix(d.dtype, (0,), fetch=_Windows(d))

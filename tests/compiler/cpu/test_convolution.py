@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -80,11 +81,11 @@ def arrays_of(op, n, c, o, size, kernel, dtype, bias=False, **windows):
     return [draw(g), draw(x)], {"kernel_size": kernel, **params}, w
 
 
-def check(op, arrays, params, shape, product=False, **how):
+def check(op, arrays, params, shape, product=False, flat=False, **how):
     """Compare with the eager operation; ``product``: by the kernels of products of matrices."""
     description = convolution.describe(OPS[op].op.form, arrays, shape, params)
+    description = dataclasses.replace(description, flat=product or flat)
     if product:
-        description = dataclasses.replace(description, flat=True)
         assert convolution_product.fits(description, how.get("target") or host())
     out = computed(convolution, description, arrays, arrays[0].dtype, **how).reshape(shape)
     wide = [a.astype(np.float64) for a in arrays]
@@ -144,6 +145,7 @@ PRODUCTS = {
     "far windows": (1, 4, 17, (12, 13), (3, 2), {"stride": (2, 1), "padding": (2, 1), "dilation": (2, 3)}),
     "strided points": (1, 9, 5, (9, 16), (1, 1), {"stride": (2, 2)}),
     "padded points": (1, 3, 4, (6, 6), (1, 1), {"padding": (1, 1)}),
+    "as many places as points": (1, 3, 9, (2, 2), (1, 1), {"stride": (2, 2), "padding": (1, 1)}),
     "line": (1, 3, 6, (33,), (5,), {"stride": (2,), "padding": (2,)}),
     "depth": (1, 2, 17, (5, 4, 6), (3, 2, 3), {"stride": (2, 1, 1), "padding": (1, 1, 0)}),
 }  # fmt: skip
@@ -214,10 +216,10 @@ def test_sink():
 @given(st.data())
 def test_any_geometry(data):
     draw = lambda low, high: data.draw(st.integers(low, high))
-    rank, groups = draw(1, 3), draw(1, 3)
+    rank, groups, largest = draw(1, 3), draw(1, 3), draw(0, 1) * 3 + 1
     kernel, stride, dilation, padding = (
         tuple(draw(low, high) for _ in range(rank))
-        for low, high in ((1, 4), (1, 3), (1, 2), (0, 3))
+        for low, high in ((1, largest), (1, 3), (1, 2), (0, 3))
     )
     size = tuple(
         max(1, d * (k - 1) + 1 - 2 * p) + draw(0, 12)
@@ -226,7 +228,9 @@ def test_any_geometry(data):
     windows = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     op = data.draw(st.sampled_from(list(OPS)))
     channels, outputs = groups * draw(1, 5), groups * draw(1, 20)
-    check(op, *arrays_of(op, draw(1, 4), channels, outputs, size, kernel, np.float32, **windows))
+    case = arrays_of(op, draw(1, 4), channels, outputs, size, kernel, np.float32, **windows)
+    with mock.patch.object(costs, "LARGE_WEIGHT", 0):
+        check(op, *case, flat=data.draw(st.booleans()))
 
 
 #: The shape of a weight and how it lies in memory, so that each way of packing is taken.
@@ -266,3 +270,13 @@ def test_each_way_of_packing_the_weight(name, dtype, stride):
     for found, exact in zip(torch.compile(both, fullgraph=True)(*inputs, g), want, strict=True):
         # Sums of small whole numbers are exact in float32; bfloat16 rounds them once.
         torch.testing.assert_close(found, exact.to(dtype), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    "windows", [{"padding": (1, 0)}, {"stride": (1, 2)}, {"stride": (2, 2), "padding": (1, 1)}]
+)
+def test_only_points_of_one_image_are_products_in_batches(windows):
+    arrays, params, shape = arrays_of(
+        "convolution", 3, 40, 50, (2, 32), (1, 1), np.float32, **windows
+    )
+    check("convolution", arrays, params, shape, flat=True)
