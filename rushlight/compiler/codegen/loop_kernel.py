@@ -31,8 +31,6 @@ __all__ = ["LoopEmitter", "emit_loops"]
 
 #: The number of terms of a short sum.
 BLOCK = 32
-#: Several rows of up to this many bytes fit the first-level cache.
-NEAR = 1 << 13
 
 
 class LoopEmitter:
@@ -248,7 +246,7 @@ class LoopEmitter:
         for k in range(0, self.loops.lanes * size, self.loops.costs.line):
             address = access.address.plus(Affine(row * loads + k // size))
             place = self.nodes.pointer(access.arg, address, access.dtype)
-            prefetch(self.nodes.scopes[2].b, place, row * size <= NEAR, not loads)
+            prefetch(self.nodes.scopes[2].b, place, row * size <= self.loops.costs.kept, not loads)
 
     def _store(self, s):
         nodes = self.nodes

@@ -8,19 +8,15 @@ from math import prod
 
 import numpy as np
 
-from rushlight.backend.sizes import large_from
 from rushlight.compiler.codegen.frame import entry, kernel, least
 from rushlight.compiler.codegen.loop import address, lift, loop, unravel
 from rushlight.compiler.codegen.memory import load, prefix_mask, store
 from rushlight.compiler.codegen.value import INT, Value, constant, select
+from rushlight.compiler.cpu import costs
 from rushlight.compiler.cpu.microkernel import inner, tile_function
 from rushlight.compiler.cpu.packing import Source, pack_left, pack_right, turn_panel
 
 __all__ = ["Storing", "packing_chunks", "write_blocks", "write_packing"]
-
-PACKED = large_from(
-    1 << 14
-)  # a chunk packs about this many elements of the right operand, but at least one tile
 
 
 class Storing:
@@ -110,7 +106,7 @@ def packing_chunks(cut):
 
 def _packed_tiles(cut):
     """The number of tiles of the right operand that a chunk packs."""
-    return max(1, PACKED // (cut.width * cut.depth_block))
+    return max(1, costs.PACKED // (cut.width * cut.depth_block))
 
 
 def write_packing(module, name, cut):

@@ -9,7 +9,7 @@ from rushlight.compiler.ir.machine import LoopCosts
 #: The most pieces of a kernel. More would only cost time, as there are not so many threads.
 MOST_PIECES = 64
 LOOPS = LoopCosts(
-    line=64, part=16, streamed=1 << 24, prefetched=1 << 16, tile=16, short=16, long=14,
+    line=64, part=16, streamed=1 << 24, prefetched=1 << 16, kept=1 << 13, tile=16, short=16, long=14,
     cheap=0.15, division=1.5, heavy=4.0, near=0.008, far=0.03, cache=1 << 22,
     piece=large_from(8000), pieces=MOST_PIECES,
 )  # fmt: skip
@@ -35,6 +35,7 @@ LATE = 250  # cycles of a read from memory that was not prefetched: each row of 
 START, CHUNK_START = 4000, 300  # cycles to start a kernel on all threads, and to start a chunk
 CODE = 400  # a choice that needs more code must save this many cycles
 SHARE = 1 << 13  # n threads are worth it if each has n times this many cycles of work
+PACKED = large_from(1 << 14)  # a chunk packs about this many elements, but at least a tile or panel
 COMBINED = large_from(1 << 10)  # vectors of results for which a chunk adds up the parts of k
 STREAMS = 10  # streams from memory that a core's prefetcher can follow at a time
 STEPS = 8  # steps that are packed at a time, so that a whole cache line is written at once
@@ -44,7 +45,6 @@ PRODUCTS = 50  # multiplications in a nanosecond, roughly
 
 POOLING_CHUNK = large_from(1 << 16)  # a chunk reads about this many elements
 CONVOLUTION_CHUNK = large_from(1 << 16)  # a chunk takes at least about this many cycles
-PACKED = large_from(1 << 14)  # a chunk packs about this many elements of the weight
 GRADIENT_CHUNK = large_from(1 << 21)  # multiplications that are worth a chunk of weight gradients
 STRIP = 1.2  # a strip of the result's gradient may take this multiple of the first-level cache
 SHORT = 96  # images with fewer windows than this form strips of several images

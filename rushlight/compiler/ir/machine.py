@@ -41,6 +41,7 @@ class LoopCosts(NamedTuple):
         part: Bytes of the smallest part of a line that is stored past the caches.
         streamed: Bytes of a memory so large that its stores would evict all other data.
         prefetched: Bytes of the longest row that is prefetched: longer rows evict their own lines.
+        kept: Bytes of the longest row of which the first-level cache keeps several.
         tile: Rows of a tile: the elements of a cache line.
         short: A row of at most this many elements hardly fills a vector.
         long: An operation with at least this many instructions is heavy; ``exp`` is one.
@@ -58,6 +59,7 @@ class LoopCosts(NamedTuple):
     part: int
     streamed: int
     prefetched: int
+    kept: int
     tile: int
     short: int
     long: int
