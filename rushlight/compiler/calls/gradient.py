@@ -272,7 +272,7 @@ class Refused:
 
     def __init__(self, out, reason, parents):
         self.out, self.reason, self.parents = out, type(reason)(*reason.args), parents
-        self._node: Any = None
+        self.node: Any = None  # of all runs, if the parents are fixed: one node is faster
 
     @property
     def is_fixed(self):
@@ -284,12 +284,11 @@ class Refused:
         out.node = _node(out, tuple(parents), (), ())
         out.node.reason = self.reason
 
-    def attach_fixed(self, out):
-        """As ``attach``, for fixed parents: all runs share one node, because that is faster."""
-        if self._node is None:
-            self.attach(out, [node for node, _ in self.parents])
-            self._node = out.node
-        out.node = self._node
+    def first_node(self, out):
+        """Make the node of the results of all runs from the first result; the parents are fixed."""
+        self.attach(out, [node for node, _ in self.parents])
+        self.node = out.node
+        return self.node
 
 
 def gradients(recorder, outs):

@@ -267,11 +267,6 @@ class Held:
             if s.leaf._grad is s.tensor:
                 s.leaf._grad = None
 
-    def finish(self):
-        """After a run: give the leaves their gradients."""
-        for s in self.slots:
-            s.leaf._grad = s.tensor
-
     def release(self):
         """Free the gradients' memory until the next run, because another program is used now."""
         settled, self.names["settled"] = self.names["settled"], False

@@ -120,7 +120,8 @@ class Wrapper:
             self._attach(backward, outs, saved)
         for r in refused:
             if r.is_fixed:
-                source.line(f"{source.name(r.attach_fixed)}({outs[r.out][0]})")
+                out, made = outs[r.out][0], source.name(r)
+                source.line(f"{out}.node = {made}.node or {made}.first_node({out})")
             else:
                 attach, parents = source.name(r.attach), self._parents(r)
                 source.line(f"{attach}({outs[r.out][0]}, [{parents}])")
@@ -217,7 +218,7 @@ class Wrapper:
         source.line(f"if found is None: return {self._eager}")
         held.note_written(written)
         if held.slots:
-            source.line("held.finish()")
+            source.line("for slot in held.slots: slot.leaf._grad = slot.tensor")
         self.begun = len(source.lines)
 
     @property

@@ -9,8 +9,8 @@ from rushlight.compiler.ir.machine import LoopCosts
 #: The most pieces of a kernel. More would only cost time, as there are not so many threads.
 MOST_PIECES = 64
 LOOPS = LoopCosts(
-    line=64, part=16, streamed=1 << 24, prefetched=1 << 16, kept=1 << 13, tile=16, short=16, long=14,
-    cheap=0.15, division=1.5, heavy=4.0, near=0.008, far=0.03, cache=1 << 22,
+    line=64, part=16, streamed=1 << 24, prefetched=1 << 16, kept=1 << 13, tile=16, short=16,
+    long=14, cheap=0.15, division=1.5, heavy=4.0, near=0.008, far=0.03, cache=1 << 22,
     piece=large_from(8000), pieces=MOST_PIECES,
 )  # fmt: skip
 

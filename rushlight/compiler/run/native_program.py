@@ -1,6 +1,7 @@
 """A program as machine code: kernels, the functions that call them in order, and their memory."""
 
 import ctypes
+import operator
 import sys
 import time
 from functools import cached_property, partial
@@ -127,7 +128,7 @@ class NativeProgram:
                 segment(state)
             elif end := segment(table):
                 return self._failed(end, arrays, held, marks)
-        found = [make() for make in state.makers]
+        found = [*map(operator.call, state.makers)]
         self.states.append(state)
         return found
 
@@ -235,24 +236,25 @@ class State:
 
         Returns False if the code cannot use an input.
         """
+        bound, copies, last = self.bound, self.copies, self.last
         for i, a in enumerate(arrays):
-            if a is self.bound[i]:
+            if a is bound[i]:
                 continue
-            copy = self.copies[i]
-            if copy is not None and a is not self.last[i]:
+            copy = copies[i]
+            if copy is not None and a is not last[i]:
                 copy[...] = a
-                self.last[i] = a
-                if self.bound[i] is not copy:
-                    self.bound[i] = copy
+                last[i] = a
+                if bound[i] is not copy:
+                    bound[i] = copy
                     self.table[2 + i] = address(copy)
                 continue
             if not self._enter(i, a):
                 return False
-            self.bound[i] = a
+            bound[i] = a
             if self.spans:
                 low, high = _span(a)
                 if any(low < end and begin < high for begin, end, _ in self.spans):
-                    self.bound[i] = None
+                    bound[i] = None
                     return False
         for k, slot in self.program.image.large:
             self.table[slot] = address(self._fresh(k))

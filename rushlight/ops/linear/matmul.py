@@ -214,7 +214,7 @@ def _short_path(full):
             if (d is _F4 or d is _F8) and y.dtype is d and not mode.intercept:
                 if x.ndim == 2 == y.ndim:
                     # As ``matrix_product``: a call would take a tenth of a small product's time.
-                    op, found = _MM, x.dot(y) if x.size > 1 < y.size else np.matmul(x, y)
+                    op, found = _MM, x.dot(y) if len(y) > 1 else np.matmul(x, y)
                 elif x.ndim == y.ndim > 2 and x.shape[:-2] == y.shape[:-2]:
                     op, found = _BMM, in_order(np.matmul(x, y))
         except (AttributeError, ValueError, RuntimeWarning):

@@ -420,4 +420,4 @@ def test_the_checks_of_a_small_step_are_few():
     sys.setprofile(note)
     f(x)
     sys.setprofile(None)
-    assert calls == ["run", "call", "call", "begin", "run", "finish"]
+    assert calls == ["run", "call", "call", "begin", "run"]
