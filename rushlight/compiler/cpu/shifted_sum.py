@@ -18,9 +18,10 @@ from rushlight.compiler.codegen.frame import (
     kernel,
     least,
     lookup,
+    row_end,
     table,
     tail,
-)  # fmt: skip
+)
 from rushlight.compiler.codegen.loop import address, lift, loop
 from rushlight.compiler.codegen.memory import gather, load, store
 from rushlight.compiler.codegen.value import INT, constant, splat
@@ -191,8 +192,9 @@ def _emit_row(b, plan, args, sums, index, column, bias, sink):
         places = table(b.module, places)
     with loop(b, 0, length, lanes) as i:
         x = column * width.spread + i
-        mask = None
-        if not c.layout.whole or length % lanes:
+        if c.layout.whole:
+            mask = row_end(b, length, i, lanes)
+        else:
             mask = tail(b, least(length - i, width.result - x), lanes)
         if places is not None:
             found = load(b, address(b, places, i, 8), INT, lanes)
