@@ -24,6 +24,9 @@ from rushlight.tensor import Tensor
 
 __all__ = ["batch_norm", "batch_normalized"]
 
+#: From so many places on, a channel of an image may be a row for the kernel.
+_LONG = 32
+
 
 def _rows(x):
     """(x as (N, C, places) or (N, C), all its dims except the channels')."""
@@ -149,6 +152,12 @@ def _scaled(x, *vectors):
     """(x - mean) · scale + bias by a compiled kernel, or None if NumPy should compute it."""
     given = [v if v is None or v.ndim == 1 else v[0] for v in vectors]
     found = native.matrices("scaled", _scaled_tensors, x, *given)
+    if found is None and x.ndim == 3 and x.shape[2] >= _LONG and x.flags.c_contiguous:
+        # One image, or images that are too large for a row: each channel of an image is a row.
+        count, channels, places = x.shape
+        given = [v if v is None else np.tile(v.reshape(-1, 1), (count, 1)) for v in vectors]
+        rows = x.reshape(count * channels, places)
+        found = native.matrices("scaled", _scaled_tensors, rows, *given)
     return None if found is None else found[0]
 
 
