@@ -1,11 +1,12 @@
 """The gradient of a compiled forward for a backward outside: it is a program, too."""
 
 from collections import Counter
+from contextlib import nullcontext
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from rushlight.autograd import engine, mode
-from rushlight.autograd.tape import Leaf, Node, output, tick
+from rushlight.autograd.tape import Leaf, Node, Output, output, tick
 from rushlight.compiler.capture.simplify import alive, operands, without
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.run.handlers import handlers_apart
@@ -13,13 +14,13 @@ from rushlight.compiler.run.program import make_program
 from rushlight.errors import GraphError, TraceError
 from rushlight.ops.core.dispatch import repeat
 from rushlight.remote import Crossing, at, place_of
-from rushlight.tensor import from_array
+from rushlight.tensor import Tensor, from_array
 
 __all__ = ["gradients"]
 
 _ONCE = (
     "CompiledFunctionBackward: a gradient of this compiled function cannot be differentiated in "
-    "turn, because the function detaches values, has hooks or gradients of its own, writes to an "
+    "turn, because the function has hooks, an autograd.Function or leaves of its own, writes to an "
     "argument, or has an operation that draws random numbers; put the gradient inside the compiled "
     "function, or run it eagerly"
 )
@@ -93,6 +94,9 @@ class Gradient:
             that are differentiated in turn. None: not all of these values are there later.
         inputs: What only ``forward`` needs: inputs, random numbers. Nodes hold it after ``saved``.
         values: The results, as values of the recording.
+        histories: For each equation of ``forward`` the numbers of its operands' nodes and of its
+            results' nodes in the trace; None: not known. See ``_numbered``.
+        ends: For each parent the number of its node in the trace; ``roots``: for each result.
         graph: What the traced graph consists of, as ``_graph_of`` counts it.
         sources: For each parent the id of the input whose node it is, or None.
         reach: For each parent, the results whose gradients arrive there.
@@ -136,7 +140,12 @@ class Gradient:
         self.sources = [_source(recorder, node) for node in ends]
         nodes = {node for inner, _ in wanted.values() for node in inner}
         self.graph = _graph_of(nodes)
-        self._find_forward(recorder.equations[: self.start], nodes)
+        self._find_forward(recorder, nodes)
+        number = _numbers_of_nodes(ends, self.sources)
+        self.ends, self.roots = number(ends), number(roots)
+        self.histories = [
+            _numbered(recorder.histories.get(id(e)), number) for e in self.forward or ()
+        ]
         passed_on = [*self.seeds, *[g for g in self.grads if g is not None]]
         self.crosses = len({v.device for v in passed_on}) > 1
 
@@ -163,15 +172,16 @@ class Gradient:
         self.equations = [*zip(equations, passed, strict=True)]
         self.saved = list(saved.values())
 
-    def _find_forward(self, equations, nodes):
+    def _find_forward(self, recorder, nodes):
         """Set ``forward`` and ``inputs``. Random numbers are not drawn again but held, too."""
-        forward = alive(equations, self.values, drawing=False)
+        forward = alive(recorder.equations[: self.start], self.values, drawing=False)
         self.forward: list | None = [e for e in forward if not e.op.draws]
         known = {v.id for v in self.saved} | {v.id for e in self.forward for v in e.outs}
         needed = {v.id: v for v in _read(self.forward, ()) if v.id not in known}
         self.inputs = list(needed.values())
         draws = any(e.op.draws and any(e.op.rules) for e in forward)
-        if draws or any(node.hooks for node in nodes):
+        hooked = any(node.hooks for node in nodes)
+        if draws or hooked or _written_quietly(recorder.histories.values()):
             self.forward, self.inputs = None, []
 
     def kept(self, changed):
@@ -183,29 +193,33 @@ class Gradient:
     def recorded(self, arrays, parents, gs):
         """The gradients for ``parents`` with a graph, for the results' gradients ``gs``.
 
-        The forward is computed again, operation by operation, so that each has a node. What the
-        function detached, or gave a gradient of its own, has more nodes then than in the trace, or
-        others: that is an error. ``arrays`` are those of ``kept``.
+        The forward is computed again, operation by operation, so that each has a node. An operand
+        without a node in the trace, as after ``detach()``, has none here either. If the graph is
+        not that of the trace, for example because a function gave its result a gradient of its own,
+        that is an error. ``arrays`` are those of ``kept``.
         """
         if self.forward is None:
             raise GraphError(_ONCE)
         kept = zip([*self.saved, *self.inputs], arrays, strict=True)
         found = {v.id: from_array(a) for v, a in kept}
-        for source, parent in zip(self.sources, parents, strict=True):
+        nodes: dict = {}  # number of a node in the trace → the node here
+        for source, parent, end in zip(self.sources, parents, self.ends, strict=True):
             if source in found:
-                found[source].node = parent
+                found[source].node = nodes[end] = parent
         began, was = tick(), mode.exchange("autocast", None)
         try:
-            for e in self.forward:
-                _compute(e, found)
+            for e, history in zip(self.forward, self.histories, strict=True):
+                _compute(e, found, history, nodes)
         finally:
             mode.exchange("autocast", was)
-        nodes = [found[v.id].node for v in self.values]
-        behind = {n for node in nodes if node is not None for n in _behind(node, began)[0]}
-        if None in nodes or _graph_of(behind) != self.graph:
+        made = [
+            nodes.get(n, found[v.id].node) for n, v in zip(self.roots, self.values, strict=True)
+        ]
+        behind = {n for node in made if node is not None for n in _behind(node, began)[0]}
+        if None in made or _INNER in self.roots or _graph_of(behind) != self.graph:
             raise GraphError(_ONCE)
         roots, seeds = zip(
-            *[pair for pair in zip(nodes, gs, strict=True) if pair[1] is not None], strict=True
+            *[pair for pair in zip(made, gs, strict=True) if pair[1] is not None], strict=True
         )
         targets = {*map(id, parents)}
         arrived = engine.run(roots, seeds, True, True, targets, False, beyond=False)
@@ -352,13 +366,89 @@ def _source(recorder, node):
     return None
 
 
-def _compute(e, found):
-    """Compute an equation with tensors. ``found``: id of a value → its tensor."""
+def _numbers_of_nodes(ends, sources):
+    """A function that gives the numbers of nodes; None has none.
+
+    Ends of the graph that are no input's node, such as leaves that the function made itself, have
+    the number ``_INNER``: a graph that is made again would not end there.
+    """
+    numbers: dict = {
+        node: _INNER if source is None else k
+        for k, (node, source) in enumerate(zip(ends, sources, strict=True))
+    }
+
+    def number(nodes):
+        for node in nodes:
+            if node is not None and node not in numbers:
+                numbers[node] = _INNER if type(node) is Leaf else len(numbers)
+        return [None if node is None else numbers[node] for node in nodes]
+
+    return number
+
+
+_INNER = -1
+
+
+def _numbered(history, number):
+    """A history of ``Recorder.histories`` with numbers in place of nodes."""
+    if history is None:
+        return None
+    given = history.given
+    return None if given is None else number(given), number(history.made)
+
+
+def _written_quietly(histories):
+    """Whether memory was written, as through ``.data``, after a node saved an array over it.
+
+    The node's rule reads what is written then, which nodes that are made again could not.
+    """
+    for history in histories:
+        written = {
+            look for look, (memory, version) in history.seen.items() if memory.version != version
+        }
+        for node in history.made if written else ():
+            node = node.source if type(node) is Output else node
+            for value in () if node is None else node.saved or ():
+                parts = value if type(value) in (tuple, list) else (value,)
+                if any(getattr(v, "id", None) in written for v in parts):
+                    return True
+    return False
+
+
+def _compute(e, found, history, nodes):
+    """Compute an equation with tensors, each with a node exactly if it had one in the trace.
+
+    ``found``: id of a value → its tensor. ``nodes``: number of a node → the node here.
+    """
     look = lambda v: found[v.id] if isinstance(v, Abstract) else v
-    ins = ([look(v) for v in e.ins[0]],) if e.op.variadic else tuple(map(look, e.ins))
-    results = repeat(e.op, ins, {k: look(v) for k, v in e.params.items()})
+    ins = [look(v) for v in (e.ins[0] if e.op.variadic else e.ins)]
+    given, made = history or (None, None)
+    if given is not None:
+        ins = [_with_history(x, n, nodes) for x, n in zip(ins, given, strict=True)]
+    with nullcontext() if history is None or given is not None else mode.no_grad():
+        params = {k: look(v) for k, v in e.params.items()}
+        results = repeat(e.op, (ins,) if e.op.variadic else tuple(ins), params)
     results = results if isinstance(results, (tuple, list)) else (results,)
     found.update(zip(_ids(e.outs), results, strict=True))
+    for n, result in zip(made or (), results, strict=False):
+        if (n is None) is not (result.node is None):
+            raise GraphError(_ONCE)
+        nodes[n] = result.node
+
+
+def _with_history(x, n, nodes):
+    """The tensor ``x`` with the node that its operand had in the trace, number ``n``."""
+    if not isinstance(x, Tensor):
+        return x
+    if n is None:
+        return x if x.node is None else from_array(x._array)
+    node = nodes.get(n, x.node)
+    if node is None or n == _INNER:
+        raise GraphError(_ONCE)
+    if x.node is not node:  # the value was written where gradients were off
+        x = from_array(x._array)
+        x.node = node
+    return x
 
 
 def _read(equations, outputs):

@@ -8,7 +8,7 @@ changed nothing: the call then runs eagerly, and eager mode raises the error.
 
 import weakref
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -36,6 +36,26 @@ from rushlight.tensor import Tensor, ViewOf, from_array
 __all__ = ["Recorder"]
 
 
+class History(NamedTuple):
+    """The nodes of one equation in the traced graph.
+
+    Attributes:
+        given: The nodes of its operands. None: gradients were off.
+        made: The nodes of its results.
+        seen: id of an abstract array → (its memory, the memory's version then): the operands and
+            results, if a result has a node, which may save these arrays.
+    """
+
+    equation: Any
+    given: list | None
+    made: list
+    seen: dict
+
+    def look_at(self, place):
+        """Note the present version of the memory at a ``Place``."""
+        self.seen[place.look.id] = place.memory, place.memory.version
+
+
 class Recorder(TrackedMemory):
     """The trace of one call.
 
@@ -49,6 +69,8 @@ class Recorder(TrackedMemory):
         calls: Deferred calls, each (function, arguments, keywords), which every run makes. The
             first ``first_calls`` of them run before the program, the others after it.
         passed: (number of equations at that time, node) for each node that a gradient passed.
+        histories: id of an equation → its ``History``. Equations that operations on memory added,
+            such as a write's, have none.
     """
 
     auditing = False  # True if the recording is only compared with an earlier one: no program
@@ -64,6 +86,8 @@ class Recorder(TrackedMemory):
         self.places: list = []
         self.calls: list = []
         self.passed: list = []
+        self.histories: dict = {}
+        self._history_of: dict = {}  # node → the History of the equation that made it
         self.first_calls = 0
         self.hooks: dict = {}  # id → (dict of hooks from outside, its copy from before the trace)
         self.modules: dict = {}  # id → Module that was called
@@ -281,6 +305,7 @@ class Recorder(TrackedMemory):
         if self.observer is not None:  # else others looked at the devices
             check_devices(op, [*values, *[v for v in params.values() if type(v) is Abstract]])
         results = self.emit(op, (values,) if op.variadic else tuple(values), params)
+        equation, given = self.equations[-1], [getattr(x, "node", None) for x in operands]
         if op.kind == "view":
             results = [self._view(op, args, values, params, results[0])]
         outs = [from_array(r) for r in results]
@@ -289,7 +314,19 @@ class Recorder(TrackedMemory):
         if op.kind == "view":
             self._link(outs[0], args, op, params)
         self._attach(op, operands, params, outs)
+        self._note_nodes(equation, given, operands, outs)
         return outs[0] if len(outs) == 1 else tuple(outs)
+
+    def _note_nodes(self, equation, given, operands, outs):
+        """Enter ``equation`` in ``histories``; ``given`` are the operands' nodes before it."""
+        made = [out.node for out in outs]
+        history = History(equation, given if mode.records() else None, made, {})
+        if any(node is not None for node in made):
+            for x in (*operands, *outs):
+                if isinstance(x, Tensor):
+                    history.look_at(self.place(x))
+            self._history_of.update({node: history for node in made if node is not None})
+        self.histories[id(equation)] = history
 
     def _view(self, op, args, values, params, value):
         """The array of a view with the elements ``value``."""
@@ -392,6 +429,9 @@ class Recorder(TrackedMemory):
             self.note_history(t)
         stamp(x)
         follow(x, value)
+        history = self._history_of.get(getattr(value, "node", None))
+        if history is not None:  # x takes over the node, which may save the memory of x now
+            history.look_at(self.place(x))
         return x
 
     def replace(self, x, value):

@@ -1,5 +1,8 @@
 """Gradients of compiled functions that are differentiated in turn, from outside."""
 
+import random
+from collections import Counter
+
 import pytest
 
 import rushlight as torch
@@ -8,6 +11,7 @@ from rushlight import nn
 from rushlight.compiler.calls.compiled import Compiled
 from rushlight.errors import GraphError
 from tests import conformance as c
+from tests.daily import DAY
 from tests.test_conformance import by_operation, every
 
 
@@ -17,8 +21,9 @@ def second(call, *given):
     y = call(*leaves)
     first = torch.autograd.grad((y * y.detach().cos()).sum(), leaves, create_graph=True)
     total = sum([(g * g).sum() for g in first])
-    again = torch.autograd.grad(total, leaves, allow_unused=True)
-    return [y, *first, *[g for g in again if g is not None]]
+    again = torch.autograd.grad(total, leaves, allow_unused=True) if total.requires_grad else ()
+    recorded = torch.tensor([g.requires_grad for g in first])
+    return [y, *first, recorded, *[g for g in again if g is not None]]
 
 
 def inner(x):
@@ -168,11 +173,59 @@ def gradient_inside(x):
     return g * x
 
 
+def leaf_inside(x):
+    y = x * 2
+    z = y.detach().requires_grad_()
+    return z * 3 + y
+
+
+def write_without_grad(x):
+    y = x * x
+    with torch.no_grad():
+        y *= 2
+    return y * x.sin()
+
+
+def write_through_data(x):
+    y = x.sin()
+    y.data *= 3
+    return y * x
+
+
+def graph_inside(x):
+    (g,) = torch.autograd.grad((x**3).sum(), x, create_graph=True)
+    return g * x
+
+
+def stop(x):
+    a = x.exp()
+    return a * a.detach() + (a.detach() * x).sin()
+
+
+#: Where the function says that no gradient passes, or asks for gradients itself.
+DETACHING = {
+    "detach": lambda x: x * x.detach(), "data": lambda x: x * x.data, "no_grad": without_grad,
+    "gradient inside": gradient_inside, "graph inside": graph_inside, "stop": stop,
+    "parts": lambda x: torch.stack([x, x.detach().exp()]).prod(0) * x[0].detach(),
+    "straight through": lambda x: (x + (x.round() - x).detach()) * x.square(),
+    "cosine_similarity": lambda x: F.cosine_similarity(x[None], x[None] * 2 + 1),
+    "write without grad": write_without_grad, "write through data": write_through_data,
+    "max": lambda x: (x - x.amax().detach()).exp().sum().log() * x,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DETACHING)
+def test_values_without_history_have_none_again(name):
+    given = torch.tensor([1.25, 2.5], dtype=torch.float64)
+    call = DETACHING[name]
+    compiled = torch.compile(call, fullgraph=True)
+    for _ in range(2):
+        torch.testing.assert_close(second(compiled, given), second(call, given))
+
+
 #: Computed again from their operations, these would have another gradient.
 OTHERS = {
-    "detach": lambda x: x * x.detach(), "data": lambda x: x * x.data, "no_grad": without_grad,
-    "Function": lambda x: Tenfold.apply(x) * x, "hook": hooked, "gradient inside": gradient_inside,
-    "cosine_similarity": lambda x: F.cosine_similarity(x[None], x[None] * 2 + 1),
+    "Function": lambda x: Tenfold.apply(x) * x, "hook": hooked, "leaf inside": leaf_inside,
 }  # fmt: skip
 
 
@@ -190,11 +243,74 @@ def test_what_operations_do_not_tell_raises(name):
         torch.autograd.grad(torch.compile(call)(x).sum(), x, create_graph=True)
 
 
-#: Samples that refuse: lobpcg draws random numbers; the others detach values, or have other nodes
-#: when their operations are repeated.
-ONCE = (
-    "lobpcg", "cosine_similarity", "gaussian_nll_loss", "selu-3", "put-2", "as_strided_copy-2",
+#: What a random function may do with two of its tensors, a and b; each gives a new tensor.
+STEPS = (
+    lambda a, b: a * b, lambda a, b: a + b.sin(), lambda a, b: (a * 0.5).exp(), lambda a, b: a - b,
+    lambda a, b: a.detach(), lambda a, b: a.data * b, lambda a, b: a.detach().requires_grad_(),
+    lambda a, b: torch.where(a > b, a, b), lambda a, b: torch.stack([a, b]).prod(0),
+    lambda a, b: a.clone().mul_(b), lambda a, b: a.flip(0), lambda a, b: torch.cat([a[1:], b[:1]]),
+    lambda a, b: _quietly(lambda: a * b), lambda a, b: _quietly(lambda: a.mul_(0.5)),
+    lambda a, b: a.data.mul_(0.5), lambda a, b: _filled(a, b), lambda a, b: Tenfold.apply(a),
+    lambda a, b: a.detach() + a - a.detach() * b, lambda a, b: _slope(a, b),
 )  # fmt: skip
+
+
+def _quietly(call):
+    with torch.no_grad():
+        return call()
+
+
+def _filled(a, b):
+    c = a * 1
+    c[0] = b[1]
+    return c
+
+
+def _slope(a, b):
+    y = (a * a * b).sum()
+    if not y.requires_grad or not a.requires_grad:
+        return y * a
+    return torch.autograd.grad(y, a, create_graph=True)[0]
+
+
+def random_function(seed):
+    """A function of one tensor, made of random steps."""
+    draw = random.Random(seed)
+    plan = [(draw.choice(STEPS), draw.random(), draw.random()) for _ in range(draw.randint(2, 9))]
+
+    def call(x):
+        known = [x * 1]
+        for step, i, k in plan:
+            known.append(step(known[int(i * len(known))], known[int(k * len(known))]))
+        return sum([t * w for t, w in zip(known, (0.3, 0.7, 1.1) * 4, strict=False)])
+
+    return call
+
+
+@pytest.mark.parametrize("first", [0, pytest.param(40, marks=pytest.mark.slow)])
+def test_random_functions_that_detach(first):
+    """The compiled gradients are the eager ones, or raise GraphError."""
+    start = random.Random(f"{DAY} second gradients").randrange(1 << 30) + first
+    found: Counter = Counter()
+    for seed in range(start, start + (300 if first else 40)):
+        answers = []
+        for way in (lambda f: f, torch.compile):
+            x = torch.tensor([0.5, 1.25, -0.75], dtype=torch.float64, requires_grad=True)
+            try:
+                y = way(random_function(seed))(x)
+                (g,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+                again = torch.autograd.grad(g.square().sum(), x) if g.requires_grad else ()
+                answers.append([y, g, *again])
+            except RuntimeError as error:
+                answers.append(type(error))
+        found[isinstance(answers[1], list)] += 1
+        if isinstance(answers[1], list):
+            torch.testing.assert_close(*answers[::-1], msg=lambda m, seed=seed: f"seed {seed}: {m}")
+    assert found[True] * 4 > found.total()
+
+
+#: Samples that refuse: lobpcg draws random numbers; the others have other nodes when repeated.
+ONCE = ("lobpcg", "selu-3", "as_strided_copy-2")
 
 
 @by_operation(lambda s: s.trace and s.grad and s.second and not s.name.startswith(ONCE))
