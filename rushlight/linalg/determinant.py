@@ -4,6 +4,7 @@ import numpy as np
 
 from rushlight.linalg.checks import check_square, squares
 from rushlight.linalg.inverse import inverse
+from rushlight.linalg.many import are_many, eliminated
 from rushlight.linalg.svd import decompose
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
@@ -75,6 +76,11 @@ def _det(xp, A):
 
     if not A.size:
         return np.ones(A.shape[:-2], A.dtype)
+    if are_many(A):
+        LU, pivots, _ = eliminated(A)
+        swaps = (pivots != np.arange(len(LU))[:, None]).sum(0)
+        found = np.prod(np.einsum("iic->ic", LU), 0) * np.where(swaps % 2, -1, 1)
+        return np.asarray(found.reshape(A.shape[:-2]), A.dtype)
     return np.asarray(det(A, check_finite=False), A.dtype)
 
 

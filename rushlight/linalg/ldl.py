@@ -14,6 +14,7 @@ import numpy as np
 import rushlight
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.linalg.checks import check_info, check_square
+from rushlight.linalg.many import in_front, substituted
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.range_checks import check_range
@@ -143,59 +144,58 @@ def _solve(xp, LD, pivots, B, *, hermitian):
     """Return the X of A·X = B, where LD and pivots are the factors of A."""
     lead = np.broadcast_shapes(LD.shape[:-2], B.shape[:-2])
     LD, B = [np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (LD, B)]
-    pivots = np.broadcast_to(pivots, LD.shape[:-1])
-    X = np.empty(B.shape, B.dtype)
-    for i in np.ndindex(lead):
-        X[i] = _solved(LD[i], pivots[i], B[i], hermitian and LD.dtype.kind == "c")
-    return X
-
-
-def _solved(LD, pivots, B, hermitian):
-    """Do the work of ``_solve`` for one matrix."""
-    from scipy.linalg import solve_triangular
-
     if not B.size:
-        return B
-    L, order, pairs = _unpacked(LD, pivots)
-    half = solve_triangular(L, B[order], lower=True, unit_diagonal=True, check_finite=False)
-    half = _divided(LD, pairs, half, hermitian)
-    X = np.empty_like(B)
-    X[order] = solve_triangular(
-        L, half, lower=True, trans="C" if hermitian else "T", unit_diagonal=True,
-        check_finite=False,
-    )  # fmt: skip
-    return X
+        return np.empty(B.shape, B.dtype)
+    pivots = np.broadcast_to(pivots, LD.shape[:-1])
+    hermitian = hermitian and LD.dtype.kind == "c"
+    numbers, factors, rows = in_front(pivots, 1), in_front(LD, 2), in_front(B, 2)
+    L, order, pairs = _unpacked(factors, numbers)
+    order = order[:, None]
+    half = substituted(L, np.take_along_axis(rows, order, 0), lower=True)
+    half = _divided(factors, pairs, half, hermitian)
+    upper = L.swapaxes(0, 1)
+    half = substituted(upper.conj() if hermitian else upper, half, lower=False)
+    np.put_along_axis(rows, order, half, 0)
+    return np.moveaxis(rows, -1, 0).reshape(B.shape)
 
 
 def _unpacked(LD, pivots):
-    """Return L, the order of A's rows in L·D·Lᵀ, and the first rows of the blocks of two rows."""
-    L, order, pairs = np.tril(LD, -1), np.arange(len(LD)), []
-    i = 0
-    while i < len(LD):
-        last = i + (pivots[i] < 0)
-        if last > i:
-            pairs.append(i)
-            L[last, i] = 0  # an element of D
-        other = abs(pivots[i]) - 1
+    """The factors L, the orders of A's rows in L·D·Lᵀ, and the first rows of blocks of two rows.
+
+    As all arrays here, they have the number of the matrix in the last dim. The blocks are a mask.
+    """
+    n, _, count = LD.shape
+    L, order = LD.copy(), np.tile(np.arange(n)[:, None], (1, count))
+    pairs, seconds = np.zeros((2, n, count), bool)
+    for i in range(n):
+        starts = ~seconds[i]
+        pairs[i] = starts & (pivots[i] < 0)
+        if i + 1 < n:
+            seconds[i + 1] = pairs[i]
+            L[i + 1, i][pairs[i]] = 0  # elements of D
+        last, other = i + pairs[i], abs(pivots[i]) - 1
+        (m,) = np.nonzero(starts & (last != other))
+        last, other = last[m], other[m]
         # The columns of earlier blocks still have their rows in the order before this swap.
-        L[[last, other], :i] = L[[other, last], :i]
-        order[[last, other]] = order[[other, last]]
-        i = last + 1
+        L[last, :i, m], L[other, :i, m] = L[other, :i, m], L[last, :i, m]
+        order[last, m], order[other, m] = order[other, m], order[last, m]
     return L, order, pairs
 
 
 def _divided(LD, pairs, B, hermitian):
     """Return D⁻¹·B. Blocks of two rows are scaled by their element off the diagonal."""
-    first, second = np.array(pairs, int), np.array(pairs, int) + 1
-    diagonal = np.diagonal(LD)[:, None]
+    diagonal = np.einsum("iic->ic", LD)
     with np.errstate(all="ignore"):
-        X = B / (diagonal.real if hermitian else diagonal)  # LAPACK's routine reads no more
-        below = LD[second, first][:, None]
-        right = below.conj() if hermitian else below
-        a, d = diagonal[first] / right, diagonal[second] / below
-        x, y = B[first] / right, B[second] / below
-        det = a * d - 1
-        X[first], X[second] = (d * x - y) / det, (a * y - x) / det
+        # LAPACK's routine reads no more than the real part.
+        X = B / (diagonal.real if hermitian else diagonal)[:, None]
+        for i in np.nonzero(pairs.any(1))[0]:
+            (m,) = np.nonzero(pairs[i])
+            below = LD[i + 1, i, m]
+            right = below.conj() if hermitian else below
+            a, d = diagonal[i, m] / right, diagonal[i + 1, m] / below
+            x, y = B[i, :, m].T / right, B[i + 1, :, m].T / below
+            det = a * d - 1
+            X[i, :, m], X[i + 1, :, m] = ((d * x - y) / det).T, ((a * y - x) / det).T
     return X
 
 

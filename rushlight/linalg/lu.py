@@ -14,6 +14,7 @@ from rushlight.autograd.tape import watch
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.linalg.checks import check_info, check_matrices, check_square, identity
 from rushlight.linalg.columns import in_columns
+from rushlight.linalg.many import are_many, eliminated
 from rushlight.linalg.triangular import solve_triangular
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
@@ -46,6 +47,10 @@ def _factor(xp, A):
     """Return (LU, pivots, info). info is 0, or the number of U's first pivot that is 0."""
     from scipy.linalg.lapack import get_lapack_funcs
 
+    if are_many(A):
+        LU, pivots, info = eliminated(A)
+        LU = np.moveaxis(LU, -1, 0).reshape(A.shape)
+        return LU, pivots.T.reshape(A.shape[:-1]) + np.int32(1), info.reshape(A.shape[:-2])
     (getrf,) = get_lapack_funcs(("getrf",), (A,))
     LU = np.empty(A.shape, A.dtype)
     pivots = np.empty((*A.shape[:-2], min(A.shape[-2:])), np.int32)

@@ -1,0 +1,57 @@
+"""Many small matrices at once give what LAPACK gives for each of them, and leave the operands."""
+
+import sys
+
+import numpy as np
+import pytest
+
+import rushlight as torch
+from rushlight.linalg.many import in_front
+
+KINDS = ("float32", "float64", "complex64", "complex128")
+
+
+def matrices(n, dtype, lead=(40,)):
+    draw = np.random.default_rng(n).standard_normal((*lead, n, n))
+    if dtype.startswith("complex"):
+        draw = draw + 1j * draw.swapaxes(-1, -2)[..., ::-1]
+    A = draw.astype(dtype)
+    A[0] = 0
+    A[1] = np.eye(n)[::-1]  # every step exchanges rows
+    return A
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 8])
+@pytest.mark.parametrize("dtype", KINDS)
+def test_factors_and_determinants(n, dtype, monkeypatch):
+    A = matrices(n, dtype)
+    before, found = A.copy(), []
+    for many in (True, False):
+        for module in ("lu", "determinant"):
+            name = f"rushlight.linalg.{module}"
+            monkeypatch.setattr(sys.modules[name], "are_many", lambda A, many=many: many)
+        t = torch.from_numpy(A)
+        found.append([*torch.linalg.lu_factor_ex(t), torch.linalg.det(t)])
+    torch.testing.assert_close(*found, rtol=1e-3 if "4" in dtype[-2:] else 1e-4, atol=1e-4)
+    assert (before == A).all()
+    assert found[0][0].stride() == found[1][0].stride()
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 12])
+@pytest.mark.parametrize("dtype", KINDS)
+@pytest.mark.parametrize("hermitian", [False, True])
+def test_solutions_from_factors(n, dtype, hermitian):
+    A = torch.from_numpy(matrices(n, dtype, (2, 3)))
+    A = A + (A.mH if hermitian else A.mT) + torch.eye(n, dtype=A.dtype)
+    B = torch.ones(3, n, 2, dtype=A.dtype).cumsum(-1)
+    before = B.clone()
+    X = torch.linalg.ldl_solve(
+        *torch.linalg.ldl_factor(A, hermitian=hermitian), B, hermitian=hermitian
+    )
+    torch.testing.assert_close(A @ X, B.expand(2, 3, n, 2), rtol=1e-2, atol=1e-2)
+    assert torch.equal(B, before)
+
+
+def test_the_copy_is_one():
+    x = np.zeros((1, 1, 1))
+    assert not np.shares_memory(in_front(x, 2), x)
