@@ -112,6 +112,9 @@ class Op:
             width of the rows. Default: if ``least`` is stated. Else only narrow rows have one.
         worth: ``worth(*inputs, **params)`` tells whether there is enough work for a kernel that is
             compiled for these parameters, and for a contraction's exact shapes. None: always.
+        into: ``into(out, *inputs)`` writes the result of an elementwise operation on floats into
+            the array ``out``, which may be an input. It serves large arrays of operations that are
+            neither a kernel nor one function of NumPy.
         fixed: The kernel for large arrays is the program of ``lowering`` for the exact shapes of
             the operands, as that of a contraction is. Default: False.
         slopes: The gradient rules also run as compiled kernels, from ``least`` elements on.
@@ -206,6 +209,7 @@ class Op:
         least = options.pop("least", native.LEAST_ELEMENTS if kind == "elementwise" else None)
         self.least = None if least is None else large_from(least)
         self.worth = options.pop("worth", None)
+        self.into = options.pop("into", None)
         self.fixed = options.pop("fixed", False)
         self.slopes = options.pop("slopes", kind == "elementwise" and self.widths)
         self.shares = options.pop("shares", kind == "view")

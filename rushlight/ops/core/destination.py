@@ -62,7 +62,7 @@ class Destination:
                 arrays.append(y._array)
                 if not _fits(y._array, out):
                     return False
-            elif type(y) in (float, int) and op.inputs[i] not in op.tensors:
+            elif op.into is not None if y is None else _is_number(y, op.inputs[i], op):
                 arrays.append(y)
             else:
                 return False
@@ -77,6 +77,9 @@ class Destination:
                 except BaseException:  # an interrupt: a part may be written
                     stamp(self.x)
                     raise
+            if op.into is not None:
+                op.into(out, *arrays)
+                return True
             loop = _loop(op)
             if loop is None or params:
                 return False
@@ -100,6 +103,11 @@ def took(out, op, operands, params):
     if done:
         stamp(out)
     return done
+
+
+def _is_number(y, name, op):
+    """Whether ``y`` is a number that the operand ``name`` may be."""
+    return type(y) in (float, int) and name not in op.tensors
 
 
 def _fits(a, out):

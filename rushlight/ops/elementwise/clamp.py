@@ -133,6 +133,10 @@ clamp_.grad(
 )
 
 
+def _clip(out, x, min, max):
+    np.clip(x, -np.inf if min is None else min, np.inf if max is None else max, out)
+
+
 def _held(name, grad_name, bound):
     """``clamp`` under one of PyTorch's names for its gradient.
 
@@ -143,8 +147,10 @@ def _held(name, grad_name, bound):
         return _clamped(xp, x, min, max)
 
     forward.__doc__ = "x between two numbers."
-    op = elementwise(forward, name=name, public=False, method=False, inplace=False, dtype=real_only,
-                     grad_name=grad_name, tensors=("x",), casts=bound, least=None)  # fmt: skip
+    op = elementwise(
+        forward, name=name, public=False, method=False, inplace=False, dtype=real_only,
+        grad_name=grad_name, tensors=("x",), casts=bound, least=None, into=_clip,
+    )  # fmt: skip
     op.grad(x=lambda g, x, min, max: where(_inside(x, min, max), g, 0))
     if bound:
         op.grad(min=_min_slope, max=_max_slope)
@@ -159,15 +165,15 @@ _clamp_max_tensor = _held("clamp_max", "ClampMaxBackward1", True)
 
 
 def _bound(number, x):
-    if not isinstance(x, Tensor):
+    if number is None or not isinstance(x, Tensor):
         return number
     dtype = x._array.dtype
-    if type(number) is int and dtype.kind in "iu":
+    if (type(number) is int and dtype.kind in "iu") or dtype.kind == "f":
         as_scalar(number, dtype)  # raises if the dtype has no such number
     return as_in_half(number, dtype)
 
 
-@function(inplace=True, alias="clip", kinds={"min": "operand", "max": "operand"})
+@function(inplace=True, direct=True, alias="clip", kinds={"min": "operand", "max": "operand"})
 def clamp(input, min=None, max=None, *, out=None):
     """Limit ``input`` to the range [min, max].
 
@@ -205,7 +211,7 @@ def clamp(input, min=None, max=None, *, out=None):
     return _clamp_number(input, _bound(min, input), _bound(max, input), out=out)
 
 
-@function(inplace=True, kinds={"min": "operand"})
+@function(inplace=True, direct=True, kinds={"min": "operand"})
 def clamp_min(input, min, *, out=None):
     """Raise elements that are below ``min`` to ``min``.
 
@@ -225,7 +231,7 @@ def clamp_min(input, min, *, out=None):
     return _clamp_min_number(input, _bound(min, input), out=out)
 
 
-@function(inplace=True, kinds={"max": "operand"})
+@function(inplace=True, direct=True, kinds={"max": "operand"})
 def clamp_max(input, max, *, out=None):
     """Lower elements that are above ``max`` to ``max``.
 
