@@ -37,6 +37,8 @@ def accumulated(ufunc, x, dim):
     if x.size <= SMALL:
         return ufunc.accumulate(x, axis=dim, dtype=wide).astype(x.dtype, copy=False)
     found = _by_kernel(ufunc, x, dim)
+    if found is None and ufunc is np.add and x.size == x.shape[dim]:
+        found = _in_parts(x)
     if found is not None:
         return found
     shape = x.shape
@@ -66,6 +68,7 @@ _KERNELS: dict = {
     np.add: ("running sums", lambda x: x.double().cumsum(1).to(x.dtype)),
     np.multiply: ("running products", lambda x: x.double().cumprod(1).to(x.dtype)),
 }
+_PARTS = 64  # of a long row
 _FEW = large_from(16)  # a kernel takes several rows together, so fewer rows are left to NumPy
 
 
@@ -78,6 +81,31 @@ def _by_kernel(ufunc, x, dim):
         return None
     found = native.matrices(*_KERNELS[ufunc], x.reshape(-1, n))
     return None if found is None else found[0].reshape(x.shape)
+
+
+def _in_parts(x):
+    """The running sums of one long row of float32, or None.
+
+    The row is cut into parts that a kernel sums side by side, in double precision, before the sums
+    of the earlier parts are added. NumPy's loop waits for each addition.
+    """
+    if x.dtype.char != "f" or not x.flags.c_contiguous or x.size < native.LEAST_MATRIX:
+        return None
+    row = x.reshape(-1)
+    whole = row.size // _PARTS * _PARTS
+    sums = native.matrices("parts of running sums", lambda x: x.double().cumsum(1),
+                           row[:whole].reshape(_PARTS, -1))  # fmt: skip
+    if sums is None:
+        return None
+    ends = np.add.accumulate(sums[0][:, -1:], axis=0)
+    before = np.concatenate([np.zeros((1, 1)), ends[:-1]])
+    joined = native.matrices("joined running sums", lambda x, y: (x + y).float(), sums[0], before)
+    if joined is None:
+        return None
+    out = np.empty_like(row)
+    out[:whole] = joined[0].reshape(-1)
+    out[whole:] = ends[-1] + np.add.accumulate(row[whole:], dtype=np.float64)
+    return out.reshape(x.shape)
 
 
 def _blocks(x, dim):
