@@ -307,7 +307,7 @@ class Output(Node):
 def leaf(tensor):
     """A new Leaf for ``tensor``."""
     if tensor.view_of is None and type(tensor._array) is ndarray:
-        look(tensor)  # mark it, so that its gradients are laid out without a look at it
+        look(tensor)  # marks it if it is contiguous, so that the engine need not read its flags
     node = _new(Leaf)
     node.parents = ()
     node.saved = node.cells = ()

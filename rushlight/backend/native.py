@@ -98,7 +98,7 @@ def slope(op, name, rule):
                 return found
         return rule(g, *values)
 
-    def large_or_small_of_one(g, value):  # the same without ``*``, which takes longer than the rest
+    def large_or_small_of_one(g, value):  # to unpack ``*values`` would take longer than the rest
         if type(g) is ndarray and (g.size >= least or not g.ndim):
             found = of_kernel(g, value)
             if found is not None:

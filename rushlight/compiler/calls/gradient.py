@@ -96,7 +96,8 @@ class Gradient:
         values: The results, as values of the recording.
         histories: For each equation of ``forward`` the numbers of its operands' nodes and of its
             results' nodes in the trace; None: not known. See ``_numbered``.
-        ends: For each parent the number of its node in the trace; ``roots``: for each result.
+        ends: For each parent the number of its node in the trace.
+        roots: For each result the number of its node in the trace.
         graph: What the traced graph consists of, as ``_graph_of`` counts it.
         sources: For each parent the id of the input whose node it is, or None.
         reach: For each parent, the results whose gradients arrive there.
@@ -369,11 +370,11 @@ def _source(recorder, node):
 def _numbers_of_nodes(ends, sources):
     """A function that gives the numbers of nodes; None has none.
 
-    Ends of the graph that are no input's node, such as leaves that the function made itself, have
-    the number ``_INNER``: a graph that is made again would not end there.
+    Leaves that the function made itself have the number ``_INNER``: a graph that is made again has
+    no such leaf.
     """
     numbers: dict = {
-        node: _INNER if source is None else k
+        node: _INNER if source is None and type(node) is Leaf else k
         for k, (node, source) in enumerate(zip(ends, sources, strict=True))
     }
 
@@ -398,9 +399,10 @@ def _numbered(history, number):
 
 
 def _written_quietly(histories):
-    """Whether memory was written, as through ``.data``, after a node saved an array over it.
+    """Whether memory was written unseen, as through ``.data``, after a node had saved it.
 
-    The node's rule reads what is written then, which nodes that are made again could not.
+    In the trace the node's rule reads the new contents. A node that is made again would save the
+    old ones.
     """
     for history in histories:
         written = {

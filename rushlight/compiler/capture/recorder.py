@@ -42,8 +42,8 @@ class History(NamedTuple):
     Attributes:
         given: The nodes of its operands. None: gradients were off.
         made: The nodes of its results.
-        seen: id of an abstract array → (its memory, the memory's version then): the operands and
-            results, if a result has a node, which may save these arrays.
+        seen: id of an abstract array → (its memory, the memory's version then). It has the operands
+            and results if a result has a node, because the node may save these arrays.
     """
 
     equation: Any

@@ -68,7 +68,7 @@ def iota(b, lanes, dtype=INT):
 class Prefix(Value):
     """A mask of the first ``count`` lanes: a Python number, or an i64 of at most the lanes.
 
-    ``rest`` is ``count`` as a Python number wherever it is not the number of lanes; None: unknown.
+    ``rest``, if known, is the Python number that ``count`` equals whenever the vector is not full.
     """
 
     __slots__ = ("count", "rest")

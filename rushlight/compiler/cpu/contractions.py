@@ -119,9 +119,10 @@ class Product:
         return Storing(first + s.arg, s.dtype, strides, s.address.offset)
 
     def _flat(self):
-        """Whether one step along the last dim goes on in the next row, everywhere in the epilogue.
+        """Whether the places of the result can be numbered through.
 
-        A vector of the convolution's results may then start in one row and end in another.
+        They can if each address in the epilogue is a linear function of that number, also where a
+        row ends. A vector of results may then start in one row and end in the next.
         """
         spatial = self._root()[2:]
         if any(i.offset or {*i.terms.values()} - {1} or len(i.terms) > 1 for i in spatial):

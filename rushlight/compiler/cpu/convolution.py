@@ -32,8 +32,8 @@ class Convolution:
         kernel, stride, padding, dilation: For each dim, the parameters of the windows.
         strides: The element strides of each operand, in the order of the operation's signature; the
             bias is the last.
-        flat: Whether the sink takes the places numbered through, as the index of the last dim, with
-            0 for the dims before it.
+        flat: Whether the sink may be given one running number for all places: as the index of the
+            last dim, with 0 for the dims before it.
     """
 
     form: str

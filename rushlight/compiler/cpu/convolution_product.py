@@ -42,8 +42,8 @@ def fits(d, target):
 
 
 def _of_points(d):
-    """Whether each place of the result sees the one point of the image at the same place."""
-    return {*d.kernel, *d.stride} == {1} and not any(d.padding)
+    """Whether a place of the result depends only on the image's elements at that place."""
+    return {*d.kernel, *d.stride} == {1} and not any(d.padding) and d.size == d.places
 
 
 def _merged(sizes, strides):

@@ -24,7 +24,7 @@ from rushlight.tensor import Tensor
 
 __all__ = ["batch_norm", "batch_normalized"]
 
-#: From so many places on, a channel of an image may be a row for the kernel.
+#: Channels with fewer places are too short to be rows of the kernel.
 _LONG = 32
 
 

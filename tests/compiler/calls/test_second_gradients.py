@@ -339,3 +339,13 @@ def _of_sample(sample, way):
     first = torch.autograd.grad(total, wanted, create_graph=True, allow_unused=True)
     squares = [(g * g.conj()).real.sum() for g in first if g is not None and g.requires_grad]
     return torch.autograd.grad(sum(squares), wanted, allow_unused=True) if squares else []
+
+
+def test_an_argument_that_is_a_view_of_another():
+    f = lambda x, w: x * w * w
+    found = []
+    for way in (f, torch.compile(f)):
+        x = torch.tensor([1.0, 2.0], requires_grad=True)
+        (g,) = torch.autograd.grad(way(x, x.view(2)).sum(), x, create_graph=True)
+        found.append([g, *torch.autograd.grad(g.sum(), x)])
+    torch.testing.assert_close(*found)

@@ -228,9 +228,15 @@ def test_any_geometry(data):
     windows = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     op = data.draw(st.sampled_from(list(OPS)))
     channels, outputs = groups * draw(1, 5), groups * draw(1, 20)
-    case = arrays_of(op, draw(1, 4), channels, outputs, size, kernel, np.float32, **windows)
+    arrays, params, shape = arrays_of(
+        op, draw(1, 4), channels, outputs, size, kernel, np.float32, **windows
+    )
+    if op == "convolution_input_grad":  # elements past the last window, as output_padding makes
+        rest = [draw(0, max(s, d) - 1) for s, d in zip(stride, dilation, strict=True)]
+        params["size"] = tuple(n + r for n, r in zip(size, rest, strict=True))
+        shape = (*shape[:2], *params["size"])
     with mock.patch.object(costs, "LARGE_WEIGHT", 0):
-        check(op, *case, flat=data.draw(st.booleans()))
+        check(op, arrays, params, shape, flat=data.draw(st.booleans()))
 
 
 #: The shape of a weight and how it lies in memory, so that each way of packing is taken.
@@ -280,3 +286,13 @@ def test_only_points_of_one_image_are_products_in_batches(windows):
         "convolution", 3, 40, 50, (2, 32), (1, 1), np.float32, **windows
     )
     check("convolution", arrays, params, shape, flat=True)
+
+
+@pytest.mark.parametrize("size", [(30,), (5, 6), (3, 4, 5)])
+def test_elements_past_the_last_window_are_zeros(size):
+    """A transposed convolution of one tap with output_padding."""
+    rest = (1,) + (0,) * (len(size) - 1)
+    call = getattr(torch.nn.functional, f"conv_transpose{len(size)}d")
+    f = lambda x, w: call(x, w, output_padding=rest, dilation=2)
+    x, w = torch.randn(2, 4, *size), torch.randn(4, 3, *[1] * len(size))
+    torch.testing.assert_close(torch.compile(f)(x, w), f(x, w))
