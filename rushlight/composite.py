@@ -219,6 +219,7 @@ class _Accumulator:
     """Stands for a composite leaf where the engine adds the gradient of its values."""
 
     __slots__ = ("leaf",)
+    turned = True  # as a tensor's: nothing is known of its memory
 
     def __init__(self, leaf):
         self.leaf = leaf

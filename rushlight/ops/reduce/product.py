@@ -15,7 +15,7 @@ from rushlight.autograd.mode import is_grad_enabled
 from rushlight.backend.summation import FEW, SMALL
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.definition import function
-from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.kinds import kernel, like_first
 from rushlight.ops.core.rules import conj, kept, where
 from rushlight.ops.index.slice import placed
 from rushlight.ops.reduce.parallel_scan import in_blocks, places_along
@@ -216,7 +216,7 @@ def prod(input, dim=None, keepdim=False, *, dtype=None, out=None):
     return prod_(input, dim=dim, keepdim=keepdim, out=out)
 
 
-@kernel(public=False, method=False, name="cumprod", prepare=one_dim("cumprod"),
+@kernel(public=False, method=False, name="cumprod", prepare=one_dim("cumprod"), shape=like_first,
         primitive="scan mul")  # fmt: skip
 def cumprod_(xp, x, *, dim):
     """The running product."""

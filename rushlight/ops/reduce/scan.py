@@ -13,7 +13,7 @@ from rushlight.backend.sizes import large_from
 from rushlight.dtype import COMPLEX_KINDS
 from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.core.definition import function
-from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.kinds import kernel, like_first
 from rushlight.ops.core.rules import conj, is_complex, log, where
 from rushlight.ops.elementwise.clamp import maximum, minimum
 from rushlight.ops.elementwise.exponential import logaddexp
@@ -89,7 +89,7 @@ def _in_parts(x):
     The row is cut into parts that a kernel sums side by side, in double precision, before the sums
     of the earlier parts are added. NumPy's loop waits for each addition.
     """
-    if x.dtype.char != "f" or not x.flags.c_contiguous or x.size < native.LEAST_MATRIX:
+    if x.dtype.char != "f" or not x.flags.c_contiguous or x.size < max(native.LEAST_MATRIX, _PARTS):
         return None
     row = x.reshape(-1)
     whole = row.size // _PARTS * _PARTS
@@ -135,7 +135,7 @@ def one_dim(name):
     return lambda x, *, dim, **rest: {"dim": shapes.dim(dim, x.ndim, name), **rest}
 
 
-@kernel(public=False, method=False, name="cumsum", prepare=one_dim("cumsum"),
+@kernel(public=False, method=False, name="cumsum", prepare=one_dim("cumsum"), shape=like_first,
         primitive="scan add")  # fmt: skip
 def cumsum_(xp, x, *, dim):
     """The running sum."""
