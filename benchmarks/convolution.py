@@ -8,6 +8,7 @@ import ctypes
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -33,6 +34,8 @@ SHAPES = {
     "512→512, 7²": (16, 512, 512, (7, 7), (3, 3), {"padding": 1}),
     "3→64, 224², 7×7, stride 2": (4, 3, 64, (224, 224), (7, 7), {"padding": 3, "stride": 2}),
     "64→256, 28², 1×1": (16, 64, 256, (28, 28), (1, 1), {}),
+    "512→2048, 7², 1×1, one image": (1, 512, 2048, (7, 7), (1, 1), {}),
+    "512→512, 7², one image": (1, 512, 512, (7, 7), (3, 3), {"padding": 1}),
     "depthwise 64, 56²": (16, 64, 64, (56, 56), (3, 3), {"padding": 1, "groups": 64}),
     "64→64, 512, 5": (16, 64, 64, (512,), (5,), {"padding": 2}),
 }
@@ -138,7 +141,7 @@ def main():
     rushlight.set_num_threads(options.threads)
     limit = peak(min(options.threads, os.cpu_count() or 1))
     print(f"{options.threads} threads, {limit / 1e9:.0f} GFLOP/s at most")
-    print(f"{'':27}{'':13}{'ms':>9}{'GFLOP/s':>9}{'of peak':>9}{'PyTorch ms':>12}{'ratio':>7}")
+    print(f"{'':31}{'':13}{'ms':>9}{'GFLOP/s':>9}{'of peak':>9}{'PyTorch ms':>12}{'ratio':>7}")
     for name, shape in SHAPES.items():
         if options.shapes and not any(part in name for part in options.shapes):
             continue
@@ -148,11 +151,12 @@ def main():
 
 def _report(name, op, shape, limit, rounds):
     arrays, params, result, work = _numbers(op, shape)
-    ours = Compiled(convolution.describe(op[12:] or "result", arrays, result, params), arrays)
+    description = convolution.describe(op[12:] or "result", arrays, result, params)
+    ours = Compiled(replace(description, flat=True), arrays)  # the result is contiguous
     theirs = _pytorch(op, arrays, params, result)
     calls = [run for run in (ours, theirs) if run is not None]
     best = measured(calls, rounds)
-    line = f"{name:27}{op[12:] or 'forward':13}{best[0] * 1e3:9.3f}{work / best[0] / 1e9:9.0f}"
+    line = f"{name:31}{op[12:] or 'forward':13}{best[0] * 1e3:9.3f}{work / best[0] / 1e9:9.0f}"
     line += f"{work / best[0] / limit:9.0%}"
     if theirs is not None:
         line += f"{best[1] * 1e3:12.3f}{best[0] / best[1]:7.2f}"

@@ -166,16 +166,16 @@ def _unpacked(LD, pivots):
     """
     n, _, count = LD.shape
     L, order = LD.copy(), np.tile(np.arange(n)[:, None], (1, count))
-    pairs, seconds = np.zeros((2, n, count), bool)
-    for i in range(n):
-        starts = ~seconds[i]
-        pairs[i] = starts & (pivots[i] < 0)
-        if i + 1 < n:
-            seconds[i + 1] = pairs[i]
-            L[i + 1, i][pairs[i]] = 0  # elements of D
-        last, other = i + pairs[i], abs(pivots[i]) - 1
-        (m,) = np.nonzero(starts & (last != other))
-        last, other = last[m], other[m]
+    rows, negative = np.arange(n)[:, None], pivots < 0
+    before = np.maximum.accumulate(np.where(negative, -1, rows), axis=0)  # the last positive pivot
+    pairs = negative & ((rows - before) % 2 == 1)
+    row, m = np.nonzero(pairs)
+    L[row + 1, row, m] = 0  # elements of D
+    lasts, others = rows + pairs, abs(pivots) - 1
+    swapped = (pairs | ~negative) & (lasts != others)
+    for i in np.nonzero(swapped.any(1))[0]:
+        (m,) = np.nonzero(swapped[i])
+        last, other = lasts[i, m], others[i, m]
         # The columns of earlier blocks still have their rows in the order before this swap.
         L[last, :i, m], L[other, :i, m] = L[other, :i, m], L[last, :i, m]
         order[last, m], order[other, m] = order[other, m], order[last, m]
@@ -188,14 +188,13 @@ def _divided(LD, pairs, B, hermitian):
     with np.errstate(all="ignore"):
         # LAPACK's routine reads no more than the real part.
         X = B / (diagonal.real if hermitian else diagonal)[:, None]
-        for i in np.nonzero(pairs.any(1))[0]:
-            (m,) = np.nonzero(pairs[i])
-            below = LD[i + 1, i, m]
-            right = below.conj() if hermitian else below
-            a, d = diagonal[i, m] / right, diagonal[i + 1, m] / below
-            x, y = B[i, :, m].T / right, B[i + 1, :, m].T / below
-            det = a * d - 1
-            X[i, :, m], X[i + 1, :, m] = ((d * x - y) / det).T, ((a * y - x) / det).T
+        i, m = np.nonzero(pairs)
+        below = LD[i + 1, i, m][:, None]
+        right = below.conj() if hermitian else below
+        a, d = diagonal[i, m][:, None] / right, diagonal[i + 1, m][:, None] / below
+        x, y = B[i, :, m] / right, B[i + 1, :, m] / below
+        det = a * d - 1
+        X[i, :, m], X[i + 1, :, m] = (d * x - y) / det, (a * y - x) / det
     return X
 
 

@@ -76,7 +76,15 @@ def substituted(T, B, lower):
     Returns:
         B.
     """
-    n = len(T)
+    n, _, count = T.shape
+    if count < max(4, n // 4):  # a call of LAPACK for each matrix takes less time
+        from scipy.linalg import solve_triangular
+
+        for m in range(count):
+            B[..., m] = solve_triangular(
+                T[..., m], B[..., m], lower=lower, unit_diagonal=True, check_finite=False
+            )
+        return B
     for i in range(n) if lower else reversed(range(n)):
         known = slice(0, i) if lower else slice(i + 1, n)
         B[i] -= np.einsum("jc,jkc->kc", T[i, known], B[known])

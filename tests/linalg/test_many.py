@@ -40,15 +40,16 @@ def test_factors_and_determinants(n, dtype, monkeypatch):
 @pytest.mark.parametrize("n", [1, 2, 5, 12])
 @pytest.mark.parametrize("dtype", KINDS)
 @pytest.mark.parametrize("hermitian", [False, True])
-def test_solutions_from_factors(n, dtype, hermitian):
-    A = torch.from_numpy(matrices(n, dtype, (2, 3)))
+@pytest.mark.parametrize("lead", [(2, 3), (2,)])
+def test_solutions_from_factors(n, dtype, hermitian, lead):
+    A = torch.from_numpy(matrices(n, dtype, lead))
     A = A + (A.mH if hermitian else A.mT) + torch.eye(n, dtype=A.dtype)
-    B = torch.ones(3, n, 2, dtype=A.dtype).cumsum(-1)
+    B = torch.ones(*lead[1:], n, 2, dtype=A.dtype).cumsum(-1)
     before = B.clone()
     X = torch.linalg.ldl_solve(
         *torch.linalg.ldl_factor(A, hermitian=hermitian), B, hermitian=hermitian
     )
-    torch.testing.assert_close(A @ X, B.expand(2, 3, n, 2), rtol=1e-2, atol=1e-2)
+    torch.testing.assert_close(A @ X, B.expand(*lead, n, 2), rtol=1e-2, atol=1e-2)
     assert torch.equal(B, before)
 
 

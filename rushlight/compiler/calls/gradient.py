@@ -1,29 +1,28 @@
 """The gradient of a compiled forward for a backward outside: it is a program, too."""
 
 from collections import Counter
-from contextlib import nullcontext
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from rushlight.autograd import engine, mode
-from rushlight.autograd.tape import Leaf, Node, Output, output, tick
+from rushlight.autograd.tape import Leaf, Node, output, tick
+from rushlight.compiler.calls.forward_again import (
+    INNER,
+    ONCE,
+    compute_again,
+    numbered,
+    numbers_of_nodes,
+    written_quietly,
+)
 from rushlight.compiler.capture.simplify import alive, operands, without
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.run.handlers import handlers_apart
 from rushlight.compiler.run.program import make_program
 from rushlight.errors import GraphError, TraceError
-from rushlight.ops.core.dispatch import repeat
 from rushlight.remote import Crossing, at, place_of
-from rushlight.tensor import Tensor, from_array
+from rushlight.tensor import from_array
 
 __all__ = ["gradients"]
-
-_ONCE = (
-    "CompiledFunctionBackward: a gradient of this compiled function cannot be differentiated in "
-    "turn, because the function has hooks, an autograd.Function or leaves of its own, writes to an "
-    "argument, or has an operation that draws random numbers; put the gradient inside the compiled "
-    "function, or run it eagerly"
-)
 
 
 class CompiledNode(Node):
@@ -95,7 +94,7 @@ class Gradient:
         inputs: What only ``forward`` needs: inputs, random numbers. Nodes hold it after ``saved``.
         values: The results, as values of the recording.
         histories: For each equation of ``forward`` the numbers of its operands' nodes and of its
-            results' nodes in the trace; None: not known. See ``_numbered``.
+            results' nodes in the trace; None: not known. See ``numbered``.
         ends: For each parent the number of its node in the trace.
         roots: For each result the number of its node in the trace.
         graph: What the traced graph consists of, as ``_graph_of`` counts it.
@@ -142,10 +141,10 @@ class Gradient:
         nodes = {node for inner, _ in wanted.values() for node in inner}
         self.graph = _graph_of(nodes)
         self._find_forward(recorder, nodes)
-        number = _numbers_of_nodes(ends, self.sources)
+        number = numbers_of_nodes(ends, self.sources)
         self.ends, self.roots = number(ends), number(roots)
         self.histories = [
-            _numbered(recorder.histories.get(id(e)), number) for e in self.forward or ()
+            numbered(recorder.histories.get(id(e)), number) for e in self.forward or ()
         ]
         passed_on = [*self.seeds, *[g for g in self.grads if g is not None]]
         self.crosses = len({v.device for v in passed_on}) > 1
@@ -182,7 +181,7 @@ class Gradient:
         self.inputs = list(needed.values())
         draws = any(e.op.draws and any(e.op.rules) for e in forward)
         hooked = any(node.hooks for node in nodes)
-        if draws or hooked or _written_quietly(recorder.histories.values()):
+        if draws or hooked or written_quietly(recorder.histories.values()):
             self.forward, self.inputs = None, []
 
     def kept(self, changed):
@@ -200,7 +199,7 @@ class Gradient:
         that is an error. ``arrays`` are those of ``kept``.
         """
         if self.forward is None:
-            raise GraphError(_ONCE)
+            raise GraphError(ONCE)
         kept = zip([*self.saved, *self.inputs], arrays, strict=True)
         found = {v.id: from_array(a) for v, a in kept}
         nodes: dict = {}  # number of a node in the trace → the node here
@@ -210,15 +209,15 @@ class Gradient:
         began, was = tick(), mode.exchange("autocast", None)
         try:
             for e, history in zip(self.forward, self.histories, strict=True):
-                _compute(e, found, history, nodes)
+                compute_again(e, found, history, nodes)
         finally:
             mode.exchange("autocast", was)
         made = [
             nodes.get(n, found[v.id].node) for n, v in zip(self.roots, self.values, strict=True)
         ]
         behind = {n for node in made if node is not None for n in _behind(node, began)[0]}
-        if None in made or _INNER in self.roots or _graph_of(behind) != self.graph:
-            raise GraphError(_ONCE)
+        if None in made or INNER in self.roots or _graph_of(behind) != self.graph:
+            raise GraphError(ONCE)
         roots, seeds = zip(
             *[pair for pair in zip(made, gs, strict=True) if pair[1] is not None], strict=True
         )
@@ -365,92 +364,6 @@ def _source(recorder, node):
         if captured.tensor.node is node or _of(node) is captured.tensor:
             return captured.value.id
     return None
-
-
-def _numbers_of_nodes(ends, sources):
-    """A function that gives the numbers of nodes; None has none.
-
-    Leaves that the function made itself have the number ``_INNER``: a graph that is made again has
-    no such leaf.
-    """
-    numbers: dict = {
-        node: _INNER if source is None and type(node) is Leaf else k
-        for k, (node, source) in enumerate(zip(ends, sources, strict=True))
-    }
-
-    def number(nodes):
-        for node in nodes:
-            if node is not None and node not in numbers:
-                numbers[node] = _INNER if type(node) is Leaf else len(numbers)
-        return [None if node is None else numbers[node] for node in nodes]
-
-    return number
-
-
-_INNER = -1
-
-
-def _numbered(history, number):
-    """A history of ``Recorder.histories`` with numbers in place of nodes."""
-    if history is None:
-        return None
-    given = history.given
-    return None if given is None else number(given), number(history.made)
-
-
-def _written_quietly(histories):
-    """Whether memory was written unseen, as through ``.data``, after a node had saved it.
-
-    In the trace the node's rule reads the new contents. A node that is made again would save the
-    old ones.
-    """
-    for history in histories:
-        written = {
-            look for look, (memory, version) in history.seen.items() if memory.version != version
-        }
-        for node in history.made if written else ():
-            node = node.source if type(node) is Output else node
-            for value in () if node is None else node.saved or ():
-                parts = value if type(value) in (tuple, list) else (value,)
-                if any(getattr(v, "id", None) in written for v in parts):
-                    return True
-    return False
-
-
-def _compute(e, found, history, nodes):
-    """Compute an equation with tensors, each with a node exactly if it had one in the trace.
-
-    ``found``: id of a value → its tensor. ``nodes``: number of a node → the node here.
-    """
-    look = lambda v: found[v.id] if isinstance(v, Abstract) else v
-    ins = [look(v) for v in (e.ins[0] if e.op.variadic else e.ins)]
-    given, made = history or (None, None)
-    if given is not None:
-        ins = [_with_history(x, n, nodes) for x, n in zip(ins, given, strict=True)]
-    with nullcontext() if history is None or given is not None else mode.no_grad():
-        params = {k: look(v) for k, v in e.params.items()}
-        results = repeat(e.op, (ins,) if e.op.variadic else tuple(ins), params)
-    results = results if isinstance(results, (tuple, list)) else (results,)
-    found.update(zip(_ids(e.outs), results, strict=True))
-    for n, result in zip(made or (), results, strict=False):
-        if (n is None) is not (result.node is None):
-            raise GraphError(_ONCE)
-        nodes[n] = result.node
-
-
-def _with_history(x, n, nodes):
-    """The tensor ``x`` with the node that its operand had in the trace, number ``n``."""
-    if not isinstance(x, Tensor):
-        return x
-    if n is None:
-        return x if x.node is None else from_array(x._array)
-    node = nodes.get(n, x.node)
-    if node is None or n == _INNER:
-        raise GraphError(_ONCE)
-    if x.node is not node:  # the value was written where gradients were off
-        x = from_array(x._array)
-        x.node = node
-    return x
 
 
 def _read(equations, outputs):

@@ -62,7 +62,7 @@ class Destination:
                 arrays.append(y._array)
                 if not _fits(y._array, out):
                     return False
-            elif op.into is not None if y is None else _is_number(y, op.inputs[i], op):
+            elif _is_number(y, op.inputs[i], op) or (y is None and op.into is not None):
                 arrays.append(y)
             else:
                 return False

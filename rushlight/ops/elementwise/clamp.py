@@ -164,12 +164,17 @@ _clamp_max_number = _held("clamp_max_number", "ClampMaxBackward0", False)
 _clamp_max_tensor = _held("clamp_max", "ClampMaxBackward1", True)
 
 
+_SURE = 65504  # each floating dtype has the numbers up to this one
+
+
 def _bound(number, x):
     if number is None or not isinstance(x, Tensor):
         return number
     dtype = x._array.dtype
-    if (type(number) is int and dtype.kind in "iu") or dtype.kind == "f":
+    if type(number) is int and dtype.kind in "iu":
         as_scalar(number, dtype)  # raises if the dtype has no such number
+    elif type(number) in (int, float) and dtype.kind == "f" and not -_SURE <= number <= _SURE:
+        as_scalar(number, dtype)
     return as_in_half(number, dtype)
 
 

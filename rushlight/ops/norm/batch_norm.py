@@ -150,6 +150,8 @@ def _normalized(x, mean, scale, weight, bias):
 
 def _scaled(x, *vectors):
     """(x - mean) · scale + bias by a compiled kernel, or None if NumPy should compute it."""
+    if x.size < native.LEAST_MATRIX:
+        return None
     given = [v if v is None or v.ndim == 1 else v[0] for v in vectors]
     found = native.matrices("scaled", _scaled_tensors, x, *given)
     if found is None and x.ndim == 3 and x.shape[2] >= _LONG and x.flags.c_contiguous:
