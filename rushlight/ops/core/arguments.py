@@ -12,49 +12,90 @@ __all__ = ["admitted", "bind", "judge", "number", "refuse"]
 _KEYWORDS = {"axis": "dim", "keepdims": "keepdim", "input": "x", "other": "y", "self": "x"}
 
 
+class _Any:
+    def __contains__(self, kind):
+        return True
+
+
+#: The types of a parameter that is not checked at sight.
+_ANY = _Any()
+
+
 def bind(op, args, kwargs):
     """(inputs, params) from the arguments of a call."""
+    form = op.forms.get((len(args), *kwargs) if kwargs else len(args))
+    if form is None:
+        return _bind(op, args, kwargs)
+    n, placed, named, missing = form
+    params = {**op.defaults, **kwargs}
+    for i, name, known in placed:
+        value = args[i]
+        if type(value) not in known:
+            return _bind(op, args, kwargs)
+        params[name] = value
+    for name, known in named:
+        if type(kwargs[name]) not in known:
+            return _bind(op, args, kwargs)
+    return args[:n] + missing, params
+
+
+def _bind(op, args, kwargs):
+    """``bind`` for a call of any form. It notes the form if later calls can be bound faster."""
     n = len(op.inputs)
     inputs = args[:n]
     rest = args[n:]
-    if not kwargs and not rest and len(inputs) == n:
-        params = op.defaults
-    else:
-        params = dict(op.defaults)
-        if op.varargs and (len(rest) > 1 or (rest and not isinstance(rest[0], (tuple, list)))):
-            rest = (rest,)
-        if len(rest) > len(op.params):
-            raise TypeError(
-                f"{op.name}() takes {n + len(op.params)} positional arguments but {len(args)} were "
-                "given"
-            )
-        given = dict(zip(op.params, rest, strict=False)) if rest else {}
-        named = {}
-        for name, value in kwargs.items():
-            key = name if name in params or name in op.inputs else _KEYWORDS.get(name, name)
-            if key in params:
-                if name in given:
-                    raise TypeError(f"{op.name}() got multiple values for argument '{key}'")
-                if op.varargs and not fits("shape", value):
-                    raise TypeError(unfit(op.name, Parameter(key, "shape"), None, value))
-                given[key] = value
-            elif key in op.inputs:
-                named[key] = value
-            else:
-                raise TypeError(f"{op.name}() got an unexpected keyword argument '{name}'")
-        params.update(given)
-        known = op.admitted
-        if known:
-            for key, value in given.items():
-                if key in known and type(value) not in known[key]:
-                    _admit(op, key, value)
-                    params[key] = number(value)
-        if named or len(inputs) < n:
-            inputs = _named_inputs(op, inputs, named)
+    params = dict(op.defaults)
+    if op.varargs and (len(rest) > 1 or (rest and not isinstance(rest[0], (tuple, list)))):
+        rest = (rest,)
+    if len(rest) > len(op.params):
+        raise TypeError(
+            f"{op.name}() takes {n + len(op.params)} positional arguments but {len(args)} were "
+            "given"
+        )
+    given = dict(zip(op.params, rest, strict=False)) if rest else {}
+    named = {}
+    for name, value in kwargs.items():
+        key = name if name in params or name in op.inputs else _KEYWORDS.get(name, name)
+        if key in params:
+            if name in given:
+                raise TypeError(f"{op.name}() got multiple values for argument '{key}'")
+            if op.varargs and not fits("shape", value):
+                raise TypeError(unfit(op.name, Parameter(key, "shape"), None, value))
+            given[key] = value
+        elif key in op.inputs:
+            named[key] = value
+        else:
+            raise TypeError(f"{op.name}() got an unexpected keyword argument '{name}'")
+    params.update(given)
+    for key, value in given.items():
+        if key in op.admitted and type(value) not in op.admitted[key]:
+            _admit(op, key, value)
+            params[key] = number(value)
+    missing = len(inputs)
+    usual = not (op.varargs or named) and given.keys() >= kwargs.keys()
+    if named or missing < n:
+        inputs = _named_inputs(op, inputs, named)
     for name in op.required:
         if params[name] is REQUIRED:
             raise TypeError(f"{op.name}() missing 1 required argument: '{name}'")
+    if usual:
+        _note_form(op, args, kwargs, inputs[missing:])
     return inputs, params
+
+
+def _note_form(op, args, kwargs, missing):
+    """Let ``bind`` bind later calls like this one at once, if the types of their values are known.
+
+    ``missing`` are the inputs that the call leaves out.
+    """
+    n = len(op.inputs)
+    placed = [
+        (i, name, op.admitted.get(name, _ANY))
+        for i, name in zip(range(n, len(args)), op.params, strict=False)
+    ]
+    named = [(name, op.admitted[name]) for name in kwargs if name in op.admitted]
+    form = (n, placed, named, missing)
+    op.forms[(len(args), *kwargs) if kwargs else len(args)] = form
 
 
 def _named_inputs(op, given, named):

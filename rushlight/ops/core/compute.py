@@ -37,6 +37,7 @@ _COMPLEX_HALF = tuple([d.numpy for d in dtypes.COMPLEX32])
 #: The dtypes whose numbers are computed as float32, or as complex64, and then rounded. Numbers of 8
 #: bits are refused then.
 _HALF = (dtypes.float16.numpy, dtypes.bfloat16.numpy, *float8.KINDS, *_COMPLEX_HALF)
+_FULL = (_f4, np.dtype("i8"), _f8)
 _WIDE = dict.fromkeys(_HALF, _f4) | dict.fromkeys(_COMPLEX_HALF, np.dtype("c8"))
 
 
@@ -256,11 +257,16 @@ def _rounded(a, half):
 
 def _widened(op, inputs):
     """(inputs, final): half-precision arrays as float32, and the dtype to round the result to."""
+    for a in inputs:
+        # To compare dtypes takes longer than to see that two are the same.
+        if type(a) is list or (type(a) is ndarray and a.dtype not in _FULL):
+            break
+    else:
+        return inputs, None
     final = None
     out = []
     for a in inputs:
-        # Most arrays are float32; to compare dtypes takes longer than to see that two are the same.
-        if type(a) is ndarray and a.dtype is not _f4 and a.dtype in _HALF:
+        if type(a) is ndarray and a.dtype in _HALF:
             final = a.dtype
             a = preserved(a, _WIDE[final])
         elif type(a) is list and a and a[0].dtype in _HALF:

@@ -139,6 +139,8 @@ class Op:
         kinds: {name: kind} of the parameters whose name and default don't determine the kind; see
             ``argument_kinds.py``.
         admitted: Name of a parameter → the types that are admitted at sight (``arguments.py``).
+        forms: The number of positional arguments, with the names of the others → how calls of this
+            form are bound (``arguments.py``).
         draws: The operation draws from a random generator, so a program keeps it, and its order.
         raises: The operation computes nothing and raises if values are wrong, so a program keeps
             it.
@@ -201,6 +203,7 @@ class Op:
         self.numbers = options.pop("numbers", False)
         self.kinds = options.pop("kinds", {})
         self.admitted: dict = {}
+        self.forms: dict = {}
         self.exact = options.pop("exact", ())
         self.conditions = options.pop("conditions", ())
         self.eight_bits = options.pop("eight_bits", False)

@@ -72,9 +72,7 @@ def apply(op, args, params):
     operands = args[0] if op.variadic else args
     arrays: list[Any] = []
     parents: list[Any] = []
-    recording = False
-    tensors = 0
-    grad = not mode.grad_off or mode.state.grad
+    tensors = False
     for i, x in enumerate(operands):
         kind = type(x)
         if (kind is float or kind is int) and not (op.variadic or op.inputs[i] in op.tensors):
@@ -106,16 +104,13 @@ def apply(op, args, params):
         if x.view_of is not None:
             refresh(x)
             a = x._array
-        tensors += 1
-        node = x.node
-        if node is not None and grad:
-            recording = True
-            parents.append(node)
-        else:
-            parents.append(None)
+        tensors = True
         arrays.append(a)
+        parents.append(x.node)
     if not tensors and op.inputs:
         return apply(op, (_no_tensor(op, operands), *args[1:]), params)
+    grad = not mode.grad_off or mode.state.grad
+    recording = grad and any(parents)
     if op.prepare is not None:
         try:
             params = op.prepare(*((arrays,) if op.variadic else arrays), **params)
