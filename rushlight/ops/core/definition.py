@@ -375,7 +375,7 @@ def _camel(name):
 
 
 def publish(
-    call, name, public=True, method=True, inplace=False, alias=(), operator=None, direct=False
+    call, name, public=True, method=True, inplace=False, alias=(), operator=None, direct=None
 ):
     """Publish ``call`` as a function of ``torch``, as a method of Tensor, and by its aliases.
 
@@ -396,7 +396,7 @@ def publish(
 
 
 def function(
-    call=None, *, name=None, public=True, method=True, inplace=False, alias=(), direct=False,
+    call=None, *, name=None, public=True, method=True, inplace=False, alias=(), direct=None,
     **judgement,
 ):  # fmt: skip
     """Publish a composite: a plain Python function that calls several operations.

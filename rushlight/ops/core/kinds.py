@@ -93,7 +93,7 @@ def elementwise(forward=None, *, dtype=promote, inplace=True, **options):
     if build is binary:
         call = with_out(op, call)
     operators, own = publication.pop("operator", ()), publication.pop("own_operator", False)
-    call = _finish(op, call, {"inplace": inplace, "direct": True, **publication})
+    call = _finish(op, call, {"inplace": inplace, **publication})
     if own:
         _bind_own_operator(op, build, operators)
     elif operators:

@@ -140,12 +140,15 @@ def _refuse_types(call, x, args, kwargs):
         return
 
 
-def in_place(call, name, saves_result=False, direct=False):
+def in_place(call, name, saves_result=False, direct=None):
     """The method ``name`` that writes the result of ``call`` back into its tensor.
 
     ``saves_result``: PyTorch's gradient of the method needs the result: a write to it is refused.
-    ``direct``: ``call`` takes a ``Destination`` as ``out``.
+    ``direct``: ``call`` takes a ``Destination`` as ``out``. Default: if it is an elementwise
+    operation.
     """
+    if direct is None:
+        direct = hasattr(call, "op") and call.op.kind == "elementwise"
 
     @wraps(call)
     def written(self, *args, **kwargs):

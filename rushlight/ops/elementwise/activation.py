@@ -57,7 +57,7 @@ def _relu_slope(g, out):
 relu.grad(x=_relu_slope)
 
 
-@elementwise(dtype=to_float, least=1 << 17)
+@elementwise(dtype=to_float, least=1 << 15)
 def sigmoid(xp, x):
     """Compute ``1 / (1 + exp(-input))``.
 
@@ -81,7 +81,7 @@ def _activation(forward=None, *, dtype=floating, **options):
 # Around zero ------------------------------------------------------------------------------
 
 
-@_activation(least=1 << 16)
+@_activation(least=1 << 15)
 def leaky_relu(xp, x, *, negative_slope=0.01):
     """x where it is positive, else ``negative_slope · x``."""
     return xp.where(x > 0, x, x * negative_slope)
@@ -90,7 +90,7 @@ def leaky_relu(xp, x, *, negative_slope=0.01):
 leaky_relu.grad(x=lambda g, x, negative_slope: where(x > 0, g, g * negative_slope))
 
 
-@_activation(least=1 << 16)
+@_activation(least=1 << 15)
 def elu(xp, x, *, alpha=1.0, scale=1.0, input_scale=1.0):
     """``scale · alpha · (exp(input_scale · x) - 1)`` where x is negative, else ``scale · x``."""
     return xp.where(x < 0, xp.expm1(x * input_scale) * (alpha * scale), x * scale)
@@ -133,7 +133,7 @@ def _compared(x, *, lambd):
     return {"lambd": as_in_half(as_real(lambd), x.dtype)}
 
 
-@elementwise(dtype=floating, inplace=False, prepare=_compared, least=1 << 17)
+@elementwise(dtype=floating, inplace=False, prepare=_compared, least=1 << 15)
 def hardshrink(xp, x, *, lambd=0.5):
     """Set the elements from ``-lambd`` to ``lambd`` to 0.
 
@@ -157,7 +157,7 @@ def _not_negative(x, *, lambd):
     return {"lambd": lambd}
 
 
-@_activation(prepare=_not_negative, least=1 << 17)
+@_activation(prepare=_not_negative, least=1 << 15)
 def softshrink(xp, x, *, lambd=0.5):
     """Move each element by ``lambd`` towards 0, but not beyond 0.
 
@@ -194,7 +194,7 @@ def hardtanh(xp, x, *, min_val=-1.0, max_val=1.0):
 hardtanh.grad(x=lambda g, x, min_val, max_val: where((x <= min_val) | (x >= max_val), 0, g))
 
 
-@_activation(least=1 << 17)
+@_activation(least=1 << 15)
 def hardsigmoid(xp, x):
     """x / 6 + 1/2, limited to [0, 1]."""
     return xp.minimum(xp.maximum(x + 3, 0), 6) / 6
@@ -205,7 +205,7 @@ _SIXTH = float(np.float32(1 / 6))
 hardsigmoid.grad(x=lambda g, x: where((x > -3) & (x < 3), g * _SIXTH, 0))
 
 
-@_activation(least=1 << 17)
+@_activation(least=1 << 15)
 def hardswish(xp, x):
     """``x · hardsigmoid(x)``."""
     return x * xp.minimum(xp.maximum(x + 3, 0), 6) / 6
@@ -216,7 +216,7 @@ hardswish.grad(x=lambda g, x: where(x <= -3, 0, where(x < 3, g * (x / 3 + 0.5), 
 # Smooth -----------------------------------------------------------------------------------
 
 
-@_activation(dtype=inexact, least=1 << 17)
+@_activation(dtype=inexact, least=1 << 15)
 def silu(xp, x):
     """``x · sigmoid(x)``."""
     return x / (1 + xp.exp(-x))
@@ -230,7 +230,7 @@ def _silu_slope(g, x):
 silu.grad(x=_silu_slope)
 
 
-@_activation(least=1 << 16)
+@_activation(least=1 << 14)
 def mish(xp, x):
     """``x · tanh(log(1 + exp(x)))``."""
     return x * xp.tanh(xp.logaddexp(x, x.dtype.type(0)))
@@ -244,7 +244,7 @@ def _mish_slope(g, x):
 mish.grad(x=_mish_slope)
 
 
-@_activation(least=1 << 16)
+@_activation(least=1 << 15)
 def softplus(xp, x, *, beta=1.0, threshold=20.0):
     """Compute ``log(1 + exp(beta · x)) / beta``, a smooth version of ``relu``.
 
@@ -264,7 +264,7 @@ def softplus(xp, x, *, beta=1.0, threshold=20.0):
 softplus.grad(x=lambda g, x, beta, threshold: where(x * beta > threshold, g, g * sigmoid(x * beta)))
 
 
-@_activation(grad_name="LogSigmoidBackward0", least=1 << 16, keeps_order=False)
+@_activation(grad_name="LogSigmoidBackward0", least=1 << 15, keeps_order=False)
 def logsigmoid(xp, x):
     """Compute the logarithm of ``sigmoid``: ``log(1 / (1 + exp(-x)))``.
 
@@ -284,7 +284,7 @@ _CUBE = 0.044715  # the factor of x³ in the tanh approximation of gelu
 _BETA = sqrt(2 / pi)
 
 
-@_activation(least=1 << 16)
+@_activation(least=1 << 14)
 def gelu(xp, x, *, approximate="none"):
     """Compute ``x · Φ(x)``, where Φ is the standard normal distribution function.
 
@@ -323,7 +323,7 @@ gelu.grad(x=_gelu_slope)
 # The error function -----------------------------------------------------------------------
 
 
-@elementwise(dtype=floats, least=1 << 16)
+@elementwise(dtype=floats, least=1 << 14)
 def erf(xp, x):
     """The error function.
 

@@ -68,6 +68,23 @@ def test_an_in_place_method_writes_what_the_function_returns(name, filled):
     assert filled or name not in SURE
 
 
+ACTIVATIONS = ["hardtanh", "hardswish", "hardsigmoid", "silu", "mish", "leaky_relu", "elu", "relu"]
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_activation_in_place_writes_what_it_returns(name, filled):
+    activation = getattr(torch.nn.functional, name)
+    random = np.random.default_rng(len(name))
+    for n in (0, 1, 7, 70_000):
+        memory = torch.from_numpy(random.uniform(-8, 8, 2 * n).astype("f4"))
+        for x in (memory[:n], memory[::2], memory.view(2, n).t()):
+            want = activation(x)
+            version = x._version
+            assert activation(x, inplace=True) is x and x._version == version + 1
+            assert torch.equal(x, want)
+    assert name in filled
+
+
 @pytest.mark.parametrize("name", [n[:-1] for n in METHODS if hasattr(torch, n[:-1])])
 def test_out_takes_what_the_function_returns(name, filled):
     function = getattr(torch, name)
