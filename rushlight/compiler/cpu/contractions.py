@@ -15,7 +15,7 @@ from rushlight.compiler.codegen.value import BOOL, Value, computed, splat
 from rushlight.compiler.cpu import attention, contraction, convolution, costs, pooling
 from rushlight.compiler.cpu.contraction import Contraction, Matrix, Storing
 from rushlight.compiler.ir.abstract import HALF, Abstract
-from rushlight.compiler.plan.kernel import Root, Store
+from rushlight.compiler.plan.kernel import Load, Root, Store
 from rushlight.compiler.plan.kernel_signature import described
 from rushlight.compiler.plan.loops import nodes_of
 
@@ -89,6 +89,13 @@ class Product:
         out = self.equation.outs[0].size
         depth = max(ins) * min(ins) / max(out, 1)
         return out * max(1.0, depth**0.5) / costs.PRODUCTS
+
+    @property
+    def simple(self):
+        loads = sum(type(n) is Load for n in self.nodes)
+        if self.emitter is not convolution or loads > 1 or len(self.kernel.stores) > 1:
+            return False
+        return convolution.is_simple(self.description, self.target)
 
     def plan(self, name):
         return self.emitter.plan(self.description, self.target, name)

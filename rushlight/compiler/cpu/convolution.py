@@ -15,7 +15,7 @@ from rushlight.compiler.cpu import (
 )
 from rushlight.compiler.cpu.image_strips import Images
 
-__all__ = ["Convolution", "describe", "emit", "plan"]
+__all__ = ["Convolution", "describe", "emit", "is_simple", "plan"]
 
 # Descriptions -----------------------------------------------------------------------------
 
@@ -116,6 +116,11 @@ def emit(module, plan, sink):
     """
     if plan.kernels:
         _emitter(plan.description, plan.target).emit(module, plan, sink)
+
+
+def is_simple(description, target):
+    """Whether LLVM's loop strength reduction gains nothing, as was measured; see ``Work``."""
+    return _emitter(description, target) is not convolution_product
 
 
 def _emitter(description, target):

@@ -8,12 +8,13 @@ the main thread only: what is made in pieces, or freed in order, is finished.
 
 import _thread
 import threading
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from rushlight import locks
 from rushlight.gc_pause import paused
 
-__all__ = ["apart", "mend_lock"]
+__all__ = ["apart", "held", "mend_lock"]
 
 
 class _Lock(type(locks.new_lock())):  # type: ignore[misc]
@@ -59,6 +60,14 @@ def _lock():
     lock = getattr(_llvm().lib, "_lock", None)
     lock = lock if isinstance(lock, _Lock) else getattr(lock, "_lock", None)
     return lock if hasattr(lock, "_is_owned") else None
+
+
+@contextmanager
+def held():
+    """Hold LLVM's lock; gives False, and holds nothing, if this llvmlite has an unknown lock."""
+    lock = _lock()
+    with lock or nullcontext():
+        yield lock is not None
 
 
 def _holds_lock():

@@ -13,6 +13,9 @@ from rushlight.compiler.plan.loops import Loops
 
 __all__ = ["Processor"]
 
+#: Loops over so many arrays gain nothing by LLVM's loop strength reduction (measured).
+_FEW = 3
+
 
 class Processor:
     """A processor: a ``Machine``.
@@ -61,6 +64,7 @@ class LoopWork:
 
     def __init__(self, kernel, schedule, machine):
         self.machine, self.count = machine, len(kernel.args)
+        self.simple = self.count <= _FEW
         self.loops = Loops(kernel, machine)
         if machine.target.streams:
             self.loops.stream([_aligned(schedule, *kernel.args[s.arg]) for s in self.loops.stores])

@@ -17,6 +17,7 @@ def program_module(program):
     module = ir.Module("program")
     for name, work in program.kernels.values():
         work.emit(module, name)
+    module.simple = all(work.simple for _, work in program.kernels.values())
     for name, steps in program.stretches.items():
         _write(module, name, steps, program)
     return instrument(module, program.stretches) if CHECKED else module

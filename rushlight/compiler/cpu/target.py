@@ -4,6 +4,7 @@ import ctypes
 import os
 import platform
 import sys
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -12,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from rushlight.backend.sizes import CHECKS
-from rushlight.compiler.cpu.llvm_lock import apart, mend_lock
+from rushlight.compiler.cpu.llvm_lock import apart, held, mend_lock
 
 __all__ = ["CHECKED", "PROCESSORS", "Target", "host", "processor"]
 
 #: Whether loads and stores check their addresses first; see ``cpu/checked_access.py``.
 CHECKED = "bounds" in CHECKS
 
+_NEWEST = 22  # the newest version of LLVM whose options are known
 _L1, _L2 = 32 << 10, 512 << 10  # assumed bytes, if the system does not tell the caches' sizes
 _AVX512 = ("avx512f", "avx512bw", "avx512dq", "avx512vl")  # the parts that kernels use
 #: The processors that can be named: name → (LLVM's architecture, bytes of a vector register).
@@ -70,7 +72,8 @@ class Target:
     def object_code(self, module, level=2):
         """The machine code of ``module`` (an ``llvmlite.ir.Module`` or its text) as an object file.
 
-        ``level`` is how hard LLVM tries: 1, 2 or 3.
+        ``level`` is how hard LLVM tries: 1, 2 or 3. A module with a true attribute ``simple``, as
+        ``program_module`` sets it, is generated without loop strength reduction.
 
         Raises:
             RuntimeError: the module isn't valid LLVM IR.
@@ -86,10 +89,10 @@ class Target:
         return self._generate(module, level, None)
 
     def _generate(self, module, level, form):
-        text = str(module)
-        return apart(lambda: self._generated(text, level, form))
+        text, simple = str(module), getattr(module, "simple", False)
+        return apart(lambda: self._generated(text, level, form, simple))
 
-    def _generated(self, text, level, form):
+    def _generated(self, text, level, form, simple):
         import llvmlite.binding as llvm
 
         machine = self._machine(level)
@@ -101,7 +104,10 @@ class Target:
                 parsed.data_layout = str(machine.target_data)
                 parsed.verify()
                 _optimise(parsed, machine, level)
-                return str(parsed) if form is None else getattr(machine, form)(parsed)
+                if form is None:
+                    return str(parsed)
+                with _without_reduction() if simple else nullcontext():
+                    return getattr(machine, form)(parsed)
             finally:
                 parsed.close()
 
@@ -113,6 +119,27 @@ class Target:
                 cpu=self.cpu, features=self.features, opt=level, reloc="pic", codemodel="small"
             )
         return self._machines[level]
+
+
+@contextmanager
+def _without_reduction():
+    """Generate machine code without loop strength reduction.
+
+    LLVM's pass takes half of the time for kernels with many addresses in a loop. The option holds
+    for the whole process, so that the lock keeps other users of llvmlite (numba) out meanwhile. Of
+    an option that it does not know LLVM would end the process, so only known versions get it.
+    """
+    import llvmlite.binding as llvm
+
+    with held() as known:
+        if not known or llvm.llvm_version_info[0] > _NEWEST:
+            yield
+            return
+        llvm.set_option("rushlight", "-disable-lsr=true")
+        try:
+            yield
+        finally:
+            llvm.set_option("rushlight", "-disable-lsr=false")
 
 
 def _optimise(module, machine, level):

@@ -81,12 +81,14 @@ class Work(Protocol):
         key: Equal keys mean equal code.
         operands: (owner of the memory, byte offset) of the arguments before those of the kernel.
         nanoseconds: The estimated time.
+        simple: True if loops step their addresses themselves, so that LLVM need not.
     """
 
     stem: str
     key: str
     operands: list
     nanoseconds: float
+    simple: bool
 
     def plan(self, name) -> Any:
         """The kernels in order and the temporaries between them: a ``codegen.emission.Plan``."""

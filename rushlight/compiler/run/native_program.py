@@ -316,7 +316,7 @@ def _span(a):
 def _aligned(value):
     """An uninitialised array for ``value`` that begins at a cache line."""
     memory = np.empty(value.nbytes + _LINE, np.uint8)
-    begin = -memory.ctypes.data % _LINE
+    begin = -address(memory) % _LINE
     # The base is no array, so that views of this array hold the array itself (see _fresh), and
     # its storage begins with its first element.
     held: Any = (ctypes.c_char * memory.size).from_buffer(memory.data)

@@ -115,15 +115,21 @@ def _prepared(x, weight, bias, *, name="convolution", **params):
 
 # Kernels ----------------------------------------------------------------------------------
 
-#: A convolution with at least ``_MANY`` multiplications gets a kernel compiled for its exact shape.
-#: The limit is lower by the factor ``_DEPTHWISE`` for depthwise convolutions, because NumPy is
-#: slower there.
-_MANY, _DEPTHWISE = 1 << 22, 16
+#: A convolution with at least ``_MANY`` multiplications gets a kernel compiled for its exact shape:
+#: some hundred calls then save the time that the compilation takes. The limit is lower by the
+#: factor ``_DEPTHWISE`` for depthwise convolutions, where NumPy is slower, and higher by the factor
+#: ``_ONE_TAP`` for windows of one element, where BLAS multiplies the images as they are.
+_MANY, _DEPTHWISE, _ONE_TAP = 1 << 24, 64, 16
 
 
-def _worth(multiplications, groups, each):
-    """True if so many multiplications justify a kernel. ``each``: input channels of a group."""
-    return multiplications * (_DEPTHWISE if groups > 1 == each else 1) >= _MANY
+def _worth(multiplications, groups, each, taps):
+    """True if so many multiplications justify a kernel.
+
+    ``each``: input channels of a group. ``taps``: elements of a window.
+    """
+    if groups > 1 == each:
+        return multiplications * _DEPTHWISE >= _MANY
+    return multiplications >= _MANY * (_ONE_TAP if taps == 1 else 1)
 
 
 def _shape(x, weight, bias=None, *, stride, padding, dilation, **params):
@@ -136,7 +142,8 @@ def _shape(x, weight, bias=None, *, stride, padding, dilation, **params):
     prepare=_prepared, shape=_shape, least=1 << 12, autocast=LOWER,
     primitive="convolution result", channels=2, lines=(0, 1),
     worth=lambda x, weight, bias=None, *, groups, **windows: _worth(
-        prod(_shape(x, weight, **windows)) * weight[0].size, groups, weight.shape[1]
+        prod(_shape(x, weight, **windows)) * weight[0].size, groups, weight.shape[1],
+        prod(weight.shape[2:]),
     ),
 )  # fmt: skip
 def conv(xp, x, weight, bias=None, *, stride, padding, dilation, groups, name="convolution"):
@@ -185,7 +192,7 @@ def _is_depthwise(weight, groups):
     public=False, method=False, name="convolution_input_grad", least=1 << 12,
     primitive="convolution input_grad",
     worth=lambda g, weight, *, groups, **_: _worth(
-        g.size * weight[0].size, groups, weight.shape[1]
+        g.size * weight[0].size, groups, weight.shape[1], prod(weight.shape[2:])
     ),
     shape=lambda g, weight, *, size, groups, **_: (g.shape[0], weight.shape[1] * groups, *size),
 )  # fmt: skip
@@ -195,10 +202,12 @@ def conv_input(xp, g, weight, *, size, stride, padding, dilation, groups):
     Each window adds g times weight to its elements.
     """
     full = [n + 2 * p for n, p in zip(size, padding, strict=True)]
-    found = np.zeros((len(g), weight.shape[1] * groups, *full), g.dtype)
+    deep = _is_depthwise(weight, groups)
+    whole = not deep and im2col.meets_all(weight, full, g)
+    found = (np.empty if whole else np.zeros)((len(g), weight.shape[1] * groups, *full), g.dtype)
 
     def work(part):
-        if _is_depthwise(weight, groups):
+        if deep:
             im2col.spread_depthwise(found[part], g[part], weight, stride, dilation)
         else:
             im2col.spread(found[part], g[part], weight, stride, dilation, groups)
@@ -212,7 +221,8 @@ def conv_input(xp, g, weight, *, size, stride, padding, dilation, groups):
     public=False, method=False, name="convolution_weight_grad", least=1 << 12,
     primitive="convolution weight_grad",
     worth=lambda g, x, *, kernel_size, groups, **_: _worth(
-        g.size * (x.shape[1] // groups) * prod(kernel_size), groups, x.shape[1] // groups
+        g.size * (x.shape[1] // groups) * prod(kernel_size), groups, x.shape[1] // groups,
+        prod(kernel_size),
     ),
     shape=lambda g, x, *, kernel_size, groups, **_: (
         g.shape[1], x.shape[1] // groups, *kernel_size

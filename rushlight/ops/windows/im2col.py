@@ -14,7 +14,9 @@ import numpy as np
 from rushlight.ops.windows.window import offsets
 from rushlight.storage import strided
 
-__all__ = ["convolve", "correlate_weight", "depthwise", "spread", "spread_depthwise"]
+__all__ = [
+    "convolve", "correlate_weight", "depthwise", "meets_all", "spread", "spread_depthwise",
+]  # fmt: skip
 
 BLOCK = 1 << 20  # bytes of columns that are packed at a time
 
@@ -27,12 +29,13 @@ def _blocks(images, bytes_each):
     return [slice(i, min(i + step, images)) for i in range(0, images, step)]
 
 
-def _is_small(images, places, rows=0):
+def _is_small(images, places, rows=0, taps=2):
     """True if images become lanes. The more rows the columns have, the more this layout saves.
 
-    A single image lies in memory in the same way in both layouts.
+    A single image lies in memory in the same way in both layouts. Images need no packing if a
+    window has one element (``taps``), so that only the smallest are worth another layout.
     """
-    return images > 1 and prod(places) < (128 if rows >= 64 else 32)
+    return images > 1 and prod(places) < (16 if taps == 1 else 128 if rows >= 64 else 32)
 
 
 class _Scratch:
@@ -75,6 +78,8 @@ def _matrices(x, groups):
 def _columns(x, kernel, stride, dilation, places, groups, scratch):
     """The columns of a layout: (batch, groups, channels / groups · kernel, places · lanes)."""
     n = len(kernel)
+    if prod(kernel) == 1 == max(stride):
+        return _matrices(x, groups)
     step = x.strides[2 : 2 + n]
     view = strided(
         x,
@@ -99,14 +104,11 @@ def convolve(x, weight, out, stride, dilation, groups, bias):
     """Write the convolution of the padded ``x`` with weight, plus bias, into ``out``."""
     kernel, places = weight.shape[2:], out.shape[2:]
     matrices = weight.reshape(groups, len(weight) // groups, -1)
-    small = _is_small(len(x), places, matrices.shape[2])
+    small = _is_small(len(x), places, matrices.shape[2], prod(kernel))
     scratch = _Scratch(x.dtype)
     for block in _blocks(len(x), x.shape[1] * prod(kernel) * prod(places) * x.itemsize):
         part = _laid_out(x[block], small)
-        if prod(kernel) == 1 == max(stride):
-            columns = _matrices(part, groups)
-        else:
-            columns = _columns(part, kernel, stride, dilation, places, groups, scratch)
+        columns = _columns(part, kernel, stride, dilation, places, groups, scratch)
         if small:
             found = np.matmul(matrices, columns)
             out[block] = _images(found.reshape(1, len(weight), *places, -1), small)
@@ -123,20 +125,40 @@ def correlate_weight(g, x, kernel, stride, dilation, groups):
     """
     places = g.shape[2:]
     rows = x.shape[1] * prod(kernel) // groups
-    found = np.zeros((groups, rows, g.shape[1] // groups), g.dtype)
-    small = _is_small(len(x), places, rows)
+    found: np.ndarray = None  # type: ignore[assignment]
+    small = _is_small(len(x), places, rows, prod(kernel))
     scratch = _Scratch(x.dtype)
     for block in _blocks(len(x), groups * rows * prod(places) * x.itemsize):
         part = _laid_out(x[block], small)
         columns = _columns(part, kernel, stride, dilation, places, groups, scratch)
         slope = _matrices(_laid_out(g[block], small), groups)
-        found += np.matmul(columns, slope.mT).sum(0)
-    return found.mT.reshape(g.shape[1], x.shape[1] // groups, *kernel)
+        for one, met in zip(slope, columns, strict=True):
+            product = np.matmul(one, met.mT)
+            found = product if found is None else np.add(found, product, out=found)
+    return found.reshape(g.shape[1], x.shape[1] // groups, *kernel)
+
+
+def meets_all(weight, size, g):
+    """Whether each element of the padded images is a window of its own; then ``spread`` writes all.
+
+    ``size`` is the size of the images.
+    """
+    return prod(weight.shape[2:]) == 1 and tuple(size) == g.shape[2:]
 
 
 def spread(found, g, weight, stride, dilation, groups):
     """Add the gradient of x to the padded ``found``: ``g`` times weight, at each window's place."""
     kernel = weight.shape[2:]
+    if prod(kernel) == 1:  # a window is one element, and no element is in two windows
+        matrices = weight.reshape(groups, -1, weight.shape[1]).mT
+        slopes = _matrices(g[..., None], groups)
+        if meets_all(weight, found.shape[2:], g):
+            np.matmul(matrices, slopes, out=_matrices(found[..., None], groups))
+        else:
+            ((_, met),) = offsets(kernel, stride, dilation, g.shape[2:])
+            shares = np.matmul(matrices, slopes).reshape(len(g), -1, *g.shape[2:])
+            found[(slice(None), slice(None), *met)] = shares
+        return
     grouped = weight.reshape(groups, len(weight) // groups, weight.shape[1], -1)
     matrices = grouped.transpose(0, 3, 2, 1).reshape(groups, -1, len(weight) // groups)
     small = _is_small(len(g), g.shape[2:])
