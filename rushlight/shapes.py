@@ -43,8 +43,10 @@ def dims(d, ndim, name="dim"):
     """Return a tuple of different dims from an int or a sequence; None and () mean all dims."""
     if d is None:
         return tuple(range(ndim))
+    if type(d) is int and -ndim <= d < ndim:
+        return (d % ndim,)
     if isinstance(d, (tuple, list)):
-        found = tuple([dim(i, ndim, name) for i in d])
+        found = tuple([i if type(i) is int and 0 <= i < ndim else dim(i, ndim, name) for i in d])
         if len(set(found)) != len(found):
             twice = next(i for i in found if found.count(i) > 1)
             raise ShapeError(
@@ -73,6 +75,8 @@ def broadcast(name, *shapes, names="xyzw"):
     >>> broadcast("add", (2, 1), (3,))
     (2, 3)
     """
+    if shapes and shapes.count(shapes[0]) == len(shapes):
+        return tuple(shapes[0])
     ndim = max(map(len, shapes), default=0)
     out = [1] * ndim
     for shape in shapes:
@@ -97,18 +101,19 @@ def sizes(shape, name="size"):
         shape = shape[0]
     out = []
     for n in shape:
-        try:
-            n = n.__index__()
-        except (AttributeError, TypeError):
-            raise TypeError(
-                f"{name}: sizes must be ints, not {type(n).__name__} in {tuple(shape)}"
-            ) from None
+        if type(n) is not int:
+            try:
+                n = n.__index__()
+            except (AttributeError, TypeError):
+                raise TypeError(
+                    f"{name}: sizes must be ints, not {type(n).__name__} in {tuple(shape)}"
+                ) from None
         if n < 0:
             raise ShapeError(
                 f"{name}: Trying to create tensor with negative dimension {n}: {tuple(shape)}"
             )
         out.append(n)
-    if prod(out) >= 2**63 or any(n >= 2**63 for n in out):
+    if prod(out) >= 2**63 or (0 in out and max(out) >= 2**63):
         raise ShapeError(f"{name}: Storage size calculation overflowed with sizes={list(out)}")
     return tuple(out)
 

@@ -14,8 +14,8 @@ from numpy.lib.array_utils import byte_bounds
 from numpy.lib.stride_tricks import as_strided
 
 from rushlight import late
+from rushlight.backend.address import address as pointer
 from rushlight.errors import ShapeError
-from rushlight.shaped import Shaped
 
 __all__ = [
     "Foreign", "Storage", "UntypedStorage", "address", "bits", "check_reach", "contiguous_strides",
@@ -73,11 +73,7 @@ def root(array):
 
 def address(array):
     """The address of the first element; where the memory would begin at 0 if there is none."""
-    if isinstance(array, Shaped):
-        return getattr(array, "address", 0)
-    return (
-        array.__array_interface__["data"][0] if array.dtype.kind in "biufc" else array.ctypes.data
-    )
+    return pointer(array) if isinstance(array, ndarray) else getattr(array, "address", 0)
 
 
 def span(shape, strides):
@@ -134,6 +130,12 @@ def flat(array):
     return as_strided(first, (high - low,), (1,))
 
 
+def _block(array):
+    """All memory of ``array``'s storage as a contiguous array of some dtype."""
+    root = owner(array)
+    return root if root.flags.c_contiguous else flat(array)
+
+
 def bits(array):
     """Return a view of ``array`` as elements without a meaning, whose strides NumPy can change.
 
@@ -159,8 +161,8 @@ def strided(array, shape, strides, dtype=None):
     dtype = dtype or array.dtype
     if array.flags.c_contiguous:
         return ndarray(shape, dtype, array, 0, strides)
-    memory = flat(array)
-    found = ndarray(shape, dtype, memory, address(array) - address(memory), strides)
+    memory = _block(array)
+    found = ndarray(shape, dtype, memory, pointer(array) - pointer(memory), strides)
     if not array.flags.writeable:
         found.flags.writeable = False
     return found
@@ -202,11 +204,11 @@ def reach(array, shape, strides, start, name):
     Raises:
         RuntimeError: the view reaches beyond the storage.
     """
-    memory = flat(array)
+    memory = _block(array)
     size = array.itemsize
-    check_reach(memory.size, size, shape, strides, start, name)
+    check_reach(memory.nbytes, size, shape, strides, start, name)
     if 0 in shape:
-        start = min(start, memory.size // size)
+        start = min(start, memory.nbytes // size)
     steps = [s * size for s in strides]
     return ndarray(shape, array.dtype, memory, start * size, steps)
 

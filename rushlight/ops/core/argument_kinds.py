@@ -415,4 +415,4 @@ def _plain(kind, x):
 
 
 _NUMERIC = ("int", "ints", "float", "Number")
-_OF_TENSORS = ("Tensor", "Tensor?", "operand", "any", "value")
+_OF_TENSORS = ("Tensor", "Tensor?", "Tensors", "operand", "any", "value")

@@ -19,7 +19,7 @@ from rushlight.backend import native
 from rushlight.backend import numpy as xp
 from rushlight.errors import DtypeError
 from rushlight.ops.core.argument_kinds import Parameter, fits, unfit
-from rushlight.ops.core.arguments import bind, judge
+from rushlight.ops.core.arguments import admitted, bind, judge
 from rushlight.ops.core.definition import REQUIRED
 from rushlight.ops.core.destination import Destination, took
 from rushlight.ops.core.dispatch import apply, overridden
@@ -416,30 +416,42 @@ def reducer(op, whole, slow):
 
 
 def looking(op):
-    """The public function of a view: a fast path for a tensor and parameters by position."""
-    general = generic(op)
-    forward, prepare, names = op.forward, op.prepare, op.params
-    count = None if op.varargs or None in op.defaults.values() else len(names)
+    """The public function of a view: a fast path for a tensor and parameters of plain types."""
+    general, plain = generic(op), _plain(op)
+    forward, prepare, varargs = op.forward, op.prepare, op.varargs
 
     def call(input=None, *args, **named):
-        if named or mode.intercept or (len(args) != count and count is not None):
-            return general(input, *args, **named) if input is not None else general(*args, **named)
-        if count is None:
-            if len(args) > 1 or (args and not isinstance(args[0], (tuple, list))):
-                args = (args,)
-            if len(args) != len(names):
-                return general(input, *args)
+        given = args
+        if varargs and (len(args) > 1 or (args and not isinstance(args[0], (tuple, list)))):
+            given = (args,)
         try:
-            x = input._array
-            if input.view_of is not None:
-                refresh(input)
+            params = None if mode.intercept or (named and varargs) else plain(*given, **named)
+            if params is not None:
                 x = input._array
-            params = dict(zip(names, args, strict=True))
-            if prepare is not None:
-                params = prepare(x, **params)
-            array = forward(xp, x, **params)
-        except (AttributeError, ValueError, RuntimeError, IndexError):
-            return general(input, *args)
+                if input.view_of is not None:
+                    refresh(input)
+                    x = input._array
+                if prepare is not None:
+                    params = prepare(x, **params)
+                array = forward(xp, x, **params)
+        except (AttributeError, ValueError, RuntimeError, IndexError, TypeError):
+            params = None
+        if params is None:
+            return general(input, *args, **named) if input is not None else general(*args, **named)
         return viewed(op, input, array, params)
 
     return call
+
+
+def _plain(op):
+    """A function that gives all parameters of ``op`` by name, or None for types to be looked at.
+
+    It takes the parameters of a call, and raises TypeError if they do not fit. Python's own call of
+    a function with this signature is several times as fast as a loop over names.
+    """
+    known, defaults = admitted(op), op.defaults
+    given = [n if n in op.required else f"{n}=defaults['{n}']" for n in op.params]
+    tests = [f"type({n}) in known['{n}']" for n in op.params if n in known]
+    pairs = ", ".join([f"'{n}': {n}" for n in op.params])
+    text = f"lambda {', '.join(given)}: {{{pairs}}} if {' and '.join(tests) or True} else None"
+    return eval(text, {"known": known, "defaults": defaults})

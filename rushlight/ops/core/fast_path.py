@@ -104,7 +104,7 @@ def viewed(op, x, array, params):
     o._array = array
     o.turned = True
     o._grad = o.node = None
-    o.cell = cell = x.cell
+    o._cell = cell = x._cell or x.cell
     source = x.view_of
     step = (op, (), params)
     grad = not mode.grad_off or mode.state.grad

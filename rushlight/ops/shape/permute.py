@@ -160,10 +160,12 @@ def movedim(input, source, destination):
             f"movedim: Invalid source or destination dims: source ({source} dims) should contain "
             f"the same number of dims as destination ({destination} dims)"
         )
-    for d in (*source, *destination):
-        shapes.dim(d, n, "movedim")
-    source = shapes.dims(source, n, "movedim") if source else ()
-    destination = shapes.dims(destination, n, "movedim") if destination else ()
+    source, destination = [
+        [shapes.dim(d, n, "movedim") for d in dims] for dims in (source, destination)
+    ]
+    for dims in (source, destination):
+        if len(set(dims)) < len(dims):
+            shapes.dims(dims, n, "movedim")  # raises
     if n == 0:
         return look(input, ALIAS, (...,))
     order = [d for d in range(n) if d not in source]

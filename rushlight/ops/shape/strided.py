@@ -19,30 +19,30 @@ from rushlight.tensor import Size
 
 
 def _expanded(x, *, size):
-    size = tuple([n.__index__() for n in size]) if isinstance(size, (tuple, list)) else (size,)
-    lead = len(size) - x.ndim
+    size = size if isinstance(size, (tuple, list)) else (size,)
+    size = tuple([n if type(n) is int else n.__index__() for n in size])
+    have = x.shape
+    lead = len(size) - len(have)
     if lead < 0:
         raise ShapeError(
             f"expand: the number of sizes provided ({len(size)}) must be greater or equal to the "
-            f"number of dimensions in the tensor ({x.ndim}): size {size}, x {tuple(x.shape)}"
+            f"number of dimensions in the tensor ({len(have)}): size {size}, x {tuple(have)}"
         )
-    out = []
-    for i, n in enumerate(size):
-        have = x.shape[i - lead] if i >= lead else None
-        if n == -1:
-            if have is None:
-                raise ShapeError(
-                    "expand: The expanded size of the tensor (-1) isn't allowed in a leading, "
-                    f"non-existing dimension {i} of size {size}"
-                )
-            n = have
-        if have is not None and have not in (1, n):
+    if -1 in size[:lead]:
+        raise ShapeError(
+            "expand: The expanded size of the tensor (-1) isn't allowed in a leading, "
+            f"non-existing dimension {size.index(-1)} of size {size}"
+        )
+    out = list(size)
+    for i, n in enumerate(have, lead):
+        if out[i] == -1:
+            out[i] = n
+        elif n != 1 and n != out[i]:
             raise ShapeError(
-                f"expand: The expanded size of the tensor ({n}) must match the existing size "
-                f"({have}) at non-singleton dimension {i}. Target sizes: {list(size)}. Tensor "
-                f"sizes: {list(x.shape)}"
+                f"expand: The expanded size of the tensor ({out[i]}) must match the existing size "
+                f"({n}) at non-singleton dimension {i}. Target sizes: {list(size)}. Tensor "
+                f"sizes: {list(have)}"
             )
-        out.append(n)
     return {"size": shapes.sizes((out,), "expand")}
 
 
@@ -69,14 +69,9 @@ def expand(xp, x, *, size):
     """
     shape, have = x.shape, strides_of(x)
     lead = len(size) - len(shape)
-    strides = [0] * len(size)
-    for i in range(len(size) - 1, -1, -1):
-        if not shape:
-            break
-        if i >= lead:
-            strides[i] = have[i - lead] if shape[i - lead] == size[i] else 0
-        elif size[i] == 1:
-            strides[i] = size[i + 1] * strides[i + 1]
+    strides = [s if shape[i] == size[lead + i] else 0 for i, s in enumerate(have)]
+    for i in range(lead - 1, -1, -1):
+        strides.insert(0, size[i + 1] * strides[0] if shape and size[i] == 1 else 0)
     return strided(x, size, strides)
 
 
@@ -259,22 +254,14 @@ def diagonal(xp, x, *, offset=0, dim1=0, dim2=1):
     >>> torch.arange(9).reshape(3, 3).diagonal(1)
     tensor([1, 5])
     """
+    found = x.diagonal(offset, dim1, dim2)
+    if found.size:
+        if x.flags.writeable:
+            found.flags.writeable = True
+        return found
     strides = strides_of(x)
-    rows, columns = x.shape[dim1], x.shape[dim2]
-    n = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
     rest = [d for d in range(x.ndim) if d not in (dim1, dim2)]
-    shape = (*[x.shape[d] for d in rest], n)
-    steps = (*[strides[d] for d in rest], strides[dim1] + strides[dim2])
-    if not x.size or not n:
-        return strided(x, shape, steps)
-    first = x[tuple([slice(s, None) for s in _starts(x.ndim, dim1, dim2, offset)])]
-    return strided(first, shape, steps)
-
-
-def _starts(ndim, dim1, dim2, offset):
-    starts = [0] * ndim
-    starts[dim1], starts[dim2] = max(-offset, 0), max(offset, 0)
-    return starts
+    return strided(x, found.shape, (*[strides[d] for d in rest], strides[dim1] + strides[dim2]))
 
 
 def _diagonal_back(g, x_shape, offset, dim1, dim2):
@@ -456,7 +443,7 @@ def as_strided(input, size, stride, storage_offset=None):
         raise ShapeError(
             f"as_strided: mismatch in length of strides and shape: size {size}, stride {stride}"
         )
-    if any(s < 0 for s in stride):
+    if min(stride, default=0) < 0:
         raise ShapeError(
             "as_strided: Negative strides are not supported at the moment, got strides: "
             f"{list(stride)}"

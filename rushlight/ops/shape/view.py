@@ -461,7 +461,10 @@ def unsqueeze(xp, x, *, dim):
     >>> torch.zeros(3).unsqueeze(0).shape
     torch.Size([1, 3])
     """
-    shape, strides = x.shape, strides_of(x)
+    shape = x.shape
+    if x.flags.c_contiguous and x.size and 1 not in shape:
+        return x.reshape((*shape[:dim], 1, *shape[dim:]))
+    strides = strides_of(x)
     step = shape[dim] * strides[dim] if dim < len(shape) else x.itemsize
     return strided(x, (*shape[:dim], 1, *shape[dim:]), (*strides[:dim], step, *strides[dim:]))
 
@@ -472,7 +475,7 @@ unsqueeze.grad(x=lambda g, x_shape: g.reshape(x_shape))
 @view(public=False, method=False, name="squeeze")
 def _squeeze_all(xp, x):
     """Return x without its dims of size 1."""
-    return xp.squeeze(x)
+    return x.squeeze()
 
 
 _squeeze_all.grad(x=lambda g, x_shape: g.reshape(x_shape))
@@ -487,7 +490,7 @@ def _squeezable(x, *, dim):
 def _squeezer(name, grad_name):
     def squeeze_dims(xp, x, *, dim):
         """Return x without the dims ``dim``, which all have size 1."""
-        return xp.squeeze(x, dim)
+        return x.squeeze(dim)
 
     made = view(
         squeeze_dims, public=False, method=False, name=name, prepare=_squeezable,
