@@ -16,7 +16,7 @@ from rushlight.ops.core.dispatch import overridden
 from rushlight.ops.index.gather import check_count, explain_index, from_empty, indexed, key_of
 from rushlight.ops.index.index_put import put
 from rushlight.ops.index.slice import ALIAS, SELECT, SLICE, UNSQUEEZE, explain, look
-from rushlight.ops.index.subscript import index_tensor, parse
+from rushlight.ops.index.subscript import ENDS, index_tensor, parse, plain_parts
 from rushlight.ops.tensor.array_dtypes import as_element, as_scalar, converted
 from rushlight.ops.tensor.cast import to
 from rushlight.ops.tensor.copy_into import copy_
@@ -32,11 +32,13 @@ def __getitem__(self, index):
     kind = type(index)
     if kind is int:
         return look(self, SELECT, (index, ...))
-    if kind is slice and index.step is None:
-        try:
+    if kind is slice:
+        if index.step is None and type(index.start) in ENDS and type(index.stop) in ENDS:
             return look(self, SLICE, (index, ...))
-        except TypeError:
-            pass  # the slice's ends are not plain ints: ``parse`` below converts them
+    elif kind is tuple:
+        op, basic = plain_parts(self._array.shape, index)
+        if op is not None:
+            return look(self, op, basic)
     if kind is Tensor:
         key, shape = index._array, self._array.shape
         fits = key.dtype.kind == "i" or (key.dtype.kind == "b" and key.shape == shape[: key.ndim])

@@ -11,7 +11,7 @@ from rushlight.ops.core.definition import OPS
 from rushlight.ops.core.dispatch import apply
 from rushlight.ops.core.fast_path import viewed
 from rushlight.ops.core.kinds import kernel, view
-from rushlight.storage import contiguous_strides, offset, reach, strided, strides_of
+from rushlight.storage import offset, reach, strides_of
 
 __all__ = [
     "ALIAS",
@@ -44,13 +44,10 @@ def _exact(x, index):
 
     NumPy chooses others if the index has None, or if the result is empty.
     """
-    if x.flags.c_contiguous and x.size and 1 not in x.shape:
-        for k in index:
-            if k is not None and k is not Ellipsis:
-                break
-        else:
-            out = x[index]
-            return strided(out, out.shape, contiguous_strides(out.shape, x.itemsize))
+    out = x[index]
+    if out.size == x.size > 0 and x.flags.c_contiguous and 1 not in x.shape:
+        if min(out.strides, default=0) >= 0:  # the index only adds dims
+            return x.reshape(out.shape)
     size = x.itemsize
     have = [s // size for s in strides_of(x)]
     shape, strides, start, dim = [], [], offset(x), 0
@@ -68,7 +65,7 @@ def _exact(x, index):
             start += (k % x.shape[dim]) * have[dim]
         dim += 1
     if start < 0:  # an empty slice of a flipped view; only compiled programs have flipped views
-        return x[index]
+        return out
     return reach(x, shape, strides, start, "index")
 
 

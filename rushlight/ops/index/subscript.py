@@ -15,7 +15,10 @@ from rushlight.ops.index.slice import FULL, SELECT, SLICE, UNSQUEEZE
 from rushlight.ops.tensor.cast import to
 from rushlight.tensor import Tensor, from_array
 
-__all__ = ["check_mask", "index_tensor", "parse"]
+__all__ = ["ENDS", "check_mask", "index_tensor", "parse", "plain_parts"]
+
+
+ENDS = (int, type(None))  # the types of plain ends of a slice
 
 
 def _integer_slice(s):
@@ -114,6 +117,38 @@ def _consumed(k):
 
 def _is_full(k, n):
     return not k.start and k.step == 1 and (k.stop is None or k.stop >= n)
+
+
+def plain_parts(shape, index):
+    """Return ``parse``'s op and basic index for a tuple of ints, slices, None and one Ellipsis.
+
+    The op is None if ``parse`` must look at the index: if it has other items, or slices with steps,
+    or changes nothing.
+    """
+    op, at, dots = None, 0, False
+    for k in index:
+        kind = type(k)
+        if kind is int:
+            op = SELECT
+            at += 1
+        elif kind is slice:
+            start, stop = k.start, k.stop
+            if k.step is not None or type(start) not in ENDS or type(stop) not in ENDS:
+                return None, ()
+            if start:
+                op = SLICE
+            elif stop is not None:  # the slice changes nothing if it is as long as the dim
+                if dots or at >= len(shape):
+                    return None, ()
+                op = SLICE if stop < shape[at] else op
+            at += 1
+        elif k is None:
+            op = UNSQUEEZE
+        elif k is Ellipsis and not dots:
+            dots = True
+        else:
+            return None, ()
+    return op, index if dots else (*index, Ellipsis)
 
 
 def parse(x, index):
