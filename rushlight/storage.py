@@ -86,7 +86,7 @@ def span(shape, strides):
     """
     if 0 in shape:
         return 0
-    return 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+    return 1 + sum([(n - 1) * s for n, s in zip(shape, strides, strict=True)])
 
 
 def contiguous_strides(shape, step=1):

@@ -19,7 +19,7 @@ from rushlight.backend import native
 from rushlight.backend import numpy as xp
 from rushlight.errors import DtypeError
 from rushlight.ops.core.argument_kinds import Parameter, fits, unfit
-from rushlight.ops.core.arguments import admitted, bind, judge
+from rushlight.ops.core.arguments import bind, judge
 from rushlight.ops.core.definition import REQUIRED
 from rushlight.ops.core.destination import Destination, took
 from rushlight.ops.core.dispatch import apply, overridden
@@ -449,7 +449,7 @@ def _plain(op):
     It takes the parameters of a call, and raises TypeError if they do not fit. Python's own call of
     a function with this signature is several times as fast as a loop over names.
     """
-    known, defaults = admitted(op), op.defaults
+    known, defaults = op.admitted, op.defaults
     given = [n if n in op.required else f"{n}=defaults['{n}']" for n in op.params]
     tests = [f"type({n}) in known['{n}']" for n in op.params if n in known]
     pairs = ", ".join([f"'{n}': {n}" for n in op.params])

@@ -18,14 +18,16 @@ from rushlight.tensor import Tensor, constant
 @source(public=False, name="triangle_indices")
 def _triangle(xp, *, row, col, offset, upper, dtype):
     """The positions (2, n) of the elements of a triangle, row by row."""
-    border = np.arange(row) + offset
-    first = np.clip(border, 0, col) if upper else np.zeros(row, np.int64)
-    stop = np.full(row, col) if upper else np.clip(border + 1, 0, col)
-    lengths = stop - first
-    rows = np.repeat(np.arange(row), lengths)
-    begins = np.cumsum(lengths) - lengths
-    columns = np.arange(len(rows)) - np.repeat(begins - first, lengths)
-    return np.stack((rows, columns)).astype(dtype)
+    border = np.arange(offset, offset + row) + (not upper)
+    border = np.minimum(np.maximum(border, 0), col)
+    lengths = col - border if upper else border
+    ends = lengths.cumsum()
+    out = np.empty((2, ends[-1] if row else 0), dtype)
+    out[0] = np.arange(row).repeat(lengths)
+    # The column is the place in the result minus the place of its row's column 0.
+    zeros = ends - col if upper else ends - lengths
+    np.subtract(np.arange(out.shape[1]), zeros.repeat(lengths), out[1], casting="unsafe")
+    return out
 
 
 def _indices(name, row, col, offset, upper, dtype, device, layout, requires_grad):

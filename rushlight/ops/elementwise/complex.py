@@ -302,15 +302,20 @@ def _check_pairs(x):
         raise RuntimeError(
             f"Tensor must have a last dimension of size 2, but its shape is {tuple(x.shape)}"
         )
-    steps = [s for n, s in zip(x.shape[:-1], x.strides, strict=False) if n > 1]
-    apart = x.strides[-1] != x.itemsize or any(s % (2 * x.itemsize) for s in steps)
-    if x.size and apart:
+    if x.size and _apart(x):
         raise RuntimeError(
             "Tensor must have a last dimension with stride 1 and others divisible by 2"
         )
     if isinstance(x, np.ndarray) and offset(x) % 2:
         raise RuntimeError("Tensor must have a storage_offset divisible by 2")
     return {}
+
+
+def _apart(x):
+    """Whether a real and an imaginary part are not neighbours, or a pair begins inside another."""
+    size, strides = x.itemsize, x.strides
+    steps = [s for n, s in zip(x.shape, strides[:-1], strict=False) if n > 1 and s % (2 * size)]
+    return strides[-1] != size or steps != []
 
 
 @view(prepare=_check_pairs, method=False, by_layout=True, autocast=SINGLE, primitive="memory")
@@ -331,9 +336,7 @@ def view_as_complex(xp, x):
     >>> torch.view_as_complex(torch.tensor([[1.0, 2.0]]))
     tensor([1.+2.j])
     """
-    kind = OF[x.dtype].to_complex().numpy
-    first = np.lib.stride_tricks.as_strided(x, (*x.shape[:-1], 2), x.strides)
-    return first.view(kind)[..., 0]
+    return strided(x, x.shape[:-1], x.strides[:-1], OF[x.dtype].to_complex().numpy)
 
 
 view_as_complex.grad(

@@ -1,5 +1,7 @@
 """Triangles and diagonals of matrices: tril, triu, diag."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy import ndarray
 
@@ -9,6 +11,8 @@ from rushlight.ops.core.kinds import kernel
 from rushlight.ops.create.range import arange
 from rushlight.ops.shape.view import tensor_array
 
+_SMALL = 4096  # the most elements of a mask that is kept for later calls
+
 
 def _matrix(x, *, diagonal):
     if x.ndim < 2:
@@ -16,6 +20,30 @@ def _matrix(x, *, diagonal):
             f"tril/triu: input tensor must have at least 2 dimensions, got {x.shape}"
         )
     return {"diagonal": diagonal}
+
+
+@lru_cache(256)
+def _mask(rows, columns, diagonal):
+    """True for the elements of a matrix up to its diagonal number ``diagonal``."""
+    found = np.tri(rows, columns, diagonal, bool)
+    found.flags.writeable = False
+    return found
+
+
+def _below(x, diagonal):
+    """``np.tril``, which makes its mask anew for each call."""
+    rows, columns = x.shape[-2:]
+    if rows * columns > _SMALL:
+        return np.tril(x, diagonal)
+    return np.where(_mask(rows, columns, diagonal), x, np.zeros((), x.dtype))
+
+
+def _above(x, diagonal):
+    """``np.triu``, which makes its mask anew for each call."""
+    rows, columns = x.shape[-2:]
+    if rows * columns > _SMALL:
+        return np.triu(x, diagonal)
+    return np.where(_mask(rows, columns, diagonal - 1), np.zeros((), x.dtype), x)
 
 
 @kernel(widen=False, prepare=_matrix, inplace=True)
@@ -38,7 +66,7 @@ def tril(xp, x, *, diagonal=0):
     tensor([[1., 0.],
             [1., 1.]])
     """
-    return xp.tril(x, diagonal)
+    return _below(x, diagonal)
 
 
 def _rise(x):
@@ -48,7 +76,7 @@ def _rise(x):
 
 
 tril.lower(lambda x, diagonal: x.masked_fill(_rise(x) > diagonal, 0))
-tril.grad(x=lambda g, diagonal: np.tril(g, diagonal) if type(g) is ndarray else tril(g, diagonal))
+tril.grad(x=lambda g, diagonal: _below(g, diagonal) if type(g) is ndarray else tril(g, diagonal))
 
 
 @kernel(widen=False, prepare=_matrix, inplace=True)
@@ -71,11 +99,11 @@ def triu(xp, x, *, diagonal=0):
     tensor([[1., 1.],
             [0., 1.]])
     """
-    return xp.triu(x, diagonal)
+    return _above(x, diagonal)
 
 
 triu.lower(lambda x, diagonal: x.masked_fill(_rise(x) < diagonal, 0))
-triu.grad(x=lambda g, diagonal: np.triu(g, diagonal) if type(g) is ndarray else triu(g, diagonal))
+triu.grad(x=lambda g, diagonal: _above(g, diagonal) if type(g) is ndarray else triu(g, diagonal))
 
 
 def _embedded_shape(x, *, offset, dim1, dim2):
