@@ -1,6 +1,7 @@
 """Operations that repeat or reorder elements: repeat, tile, flip, roll, meshgrid."""
 
 import warnings
+from math import prod
 
 import numpy as np
 from numpy import ndarray
@@ -24,6 +25,7 @@ from rushlight.strides import in_order, ordered_like
 from rushlight.tensor import Tensor, from_array
 
 _BACK = slice(None, None, -1)
+_BITS = {n: np.dtype(f"u{n}") for n in (1, 2, 4, 8)}
 
 # Repeating --------------------------------------------------------------------------------
 
@@ -253,19 +255,38 @@ def _flippable(x, *, dims):
     return {"dims": shapes.dims(dims, x.ndim, "flip") if isinstance(dims, int) or dims else ()}
 
 
-#: Rows of at most ``_NARROW`` elements are copied column by column, from ``_LARGE`` elements on.
-_NARROW, _LARGE = 16, large_from(4096)
+#: From ``_LARGE`` elements on, rows of at most ``_NARROW`` elements are turned column by column, and
+#: rows that stay as they are and have at most ``_WIDE`` bytes are copied as single elements.
+_NARROW, _WIDE, _LARGE = 8, 4096, large_from(4096)
 
 
 def _turned(x, dims):
     """A copy of the array ``x`` with the elements of ``dims`` in reversed order."""
-    found = np.flip(x, dims)
-    if x.size < _LARGE or not x.ndim or not 1 < x.shape[-1] <= _NARROW:
-        return found.copy()
-    out = np.empty(x.shape, x.dtype)
-    for k in range(x.shape[-1]):
-        out[..., k] = found[..., k]
-    return out
+    if not dims or not x.size:
+        return x.copy()
+    if x.size < _LARGE or not x.flags.c_contiguous:
+        return x[(*[_BACK if d in dims else FULL for d in range(x.ndim)], ...)].copy()
+    sizes: list[int] = []  # neighbouring dims that are turned together, or stay, count as one
+    turns: list[bool] = []
+    for d, n in enumerate(x.shape):
+        if turns and (d in dims) is turns[-1]:
+            sizes[-1] *= n
+        else:
+            sizes.append(n)
+            turns.append(d in dims)
+    kind = _BITS.get(x.itemsize, x.dtype)  # NumPy is slow with complex64
+    if not turns[-1] and sizes[-1] * x.itemsize <= _WIDE:
+        kind = f"V{sizes[-1] * x.itemsize}"
+        sizes[-1] = 1
+    rows = x.reshape(-1).view(kind).reshape(sizes)
+    found = rows[tuple([_BACK if turned else FULL for turned in turns])]
+    if turns[-1] and 1 < sizes[-1] <= _NARROW:
+        out = np.empty(rows.shape, rows.dtype)
+        for k in range(sizes[-1]):
+            out[..., k] = found[..., k]
+    else:
+        out = found.copy()
+    return out.reshape(-1).view(x.dtype).reshape(x.shape)
 
 
 @kernel(widen=False, varargs=True, prepare=_flippable, keeps_order=True)
