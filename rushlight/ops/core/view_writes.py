@@ -37,6 +37,11 @@ def _opened(array, path, strides, steps):
     # A view of the storage may contain memory between the array's elements, and beyond them.
     (_, _, params), *rest = path
     size, stride, start = params["size"], params["stride"], params["start"]
+    plain = array.flags.c_contiguous and 1 not in array.shape and array.size
+    if plain and 0 <= start <= array.size - span(size, stride):  # the view lies in the array
+        out = array.copy()
+        steps = [n * array.itemsize for n in stride]
+        return out, _look(strided(out.reshape(-1)[start:], size, steps), rest)
     before = max(-start, 0)
     length = before + max(span(array.shape, steps), start + span(size, stride))
     memory = xp.zeros(length, array.dtype)
@@ -50,6 +55,8 @@ def _opened(array, path, strides, steps):
 
 def laid_out(array, strides):
     """A copy of ``array`` whose dims lie in memory in the order of ``strides``, without gaps."""
+    if array.flags.c_contiguous and array.strides == strides and 1 not in array.shape:
+        return array.copy()
     out = _empty(array.shape, strides, array.dtype)
     out[...] = array
     return out
@@ -88,7 +95,7 @@ def patch(xp, base, value, *, path, strides, steps=None):
     """
     out, part = _opened(base, path, strides, steps)
     part[...] = value
-    return out if steps is None else laid_out(out, strides)
+    return out if steps is None or out.base is None else laid_out(out, strides)
 
 
 def _kept(g, path, strides, steps):
