@@ -45,9 +45,9 @@ def _exact(x, index):
     NumPy chooses others if the index has None, or if the result is empty.
     """
     out = x[index]
-    if out.size == x.size > 0 and x.flags.c_contiguous and 1 not in x.shape:
-        if min(out.strides, default=0) >= 0:  # the index only adds dims
-            return x.reshape(out.shape)
+    whole = out.size == x.size > 0 and min(out.strides, default=0) >= 0
+    if whole and x.flags.c_contiguous and 1 not in x.shape:  # the index only adds dims
+        return x.reshape(out.shape)
     size = x.itemsize
     have = [s // size for s in strides_of(x)]
     shape, strides, start, dim = [], [], offset(x), 0

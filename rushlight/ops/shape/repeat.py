@@ -1,7 +1,6 @@
 """Operations that repeat or reorder elements: repeat, tile, flip, roll, meshgrid."""
 
 import warnings
-from math import prod
 
 import numpy as np
 from numpy import ndarray
@@ -21,7 +20,7 @@ from rushlight.ops.index.slice import FULL, SLICE
 from rushlight.ops.shape.join import cat
 from rushlight.ops.shape.view import tensor_array
 from rushlight.remote import device_of
-from rushlight.strides import in_order, ordered_like
+from rushlight.strides import ordered_like
 from rushlight.tensor import Tensor, from_array
 
 _BACK = slice(None, None, -1)
@@ -255,8 +254,8 @@ def _flippable(x, *, dims):
     return {"dims": shapes.dims(dims, x.ndim, "flip") if isinstance(dims, int) or dims else ()}
 
 
-#: From ``_LARGE`` elements on, rows of at most ``_NARROW`` elements are turned column by column, and
-#: rows that stay as they are and have at most ``_WIDE`` bytes are copied as single elements.
+#: From ``_LARGE`` elements on, rows of at most ``_NARROW`` elements are turned column by column.
+#: Rows of at most ``_WIDE`` bytes that stay as they are are copied as single elements.
 _NARROW, _WIDE, _LARGE = 8, 4096, large_from(4096)
 
 
@@ -396,12 +395,15 @@ def roll(xp, x, *, shifts, dims=None):
     tensor([3, 0, 1, 2])
     """
     if not dims:
-        return in_order(xp.roll(x, shifts[0]))
+        return roll.op.forward(xp, x.reshape(-1), shifts=shifts, dims=(0,)).reshape(x.shape)
     for shift, dim in zip(shifts, dims, strict=True):
-        cut = -shift % x.shape[dim]
-        ahead = (slice(None),) * dim
+        cut = -shift % (x.shape[dim] or 1)
+        ahead = (FULL,) * dim
         parts = [x[(*ahead, slice(cut, None))], x[(*ahead, slice(cut))]]
-        x = OPS["cat"].forward(xp, parts, dim=dim)
+        if x.ndim < 4:
+            x = np.concatenate(parts, dim, np.empty(x.shape, x.dtype))
+        else:  # images keep the order of their dims
+            x = OPS["cat"].forward(xp, parts, dim=dim)
     return x
 
 

@@ -89,13 +89,17 @@ def unbind(input, dim=0, *, axis=None):
     >>> torch.tensor([[1, 2], [3, 4]]).unbind()
     (tensor([1, 2]), tensor([3, 4]))
     """
-    dim = dim if axis is None else axis
+    return _taken_apart(input, *rows(input, dim if axis is None else axis))
+
+
+def rows(input, dim):
+    """``cuts`` for ``unbind``."""
     shape = tensor_array(input, "unbind").shape
     if not shape:
         raise IndexError("unbind: Dimension specified as 0 but tensor has no dimensions")
     dim = shapes.dim(dim, len(shape), "unbind")
     lead = (slice(None),) * dim
-    return _taken_apart(input, UNBIND, UNBIND_ONE, [(*lead, i, ...) for i in range(shape[dim])])
+    return UNBIND, UNBIND_ONE, [(*lead, i, ...) for i in range(shape[dim])]
 
 
 # Handlers see the method as another function than torch.unbind: MONAI answers the method by a call
@@ -123,10 +127,10 @@ def split(tensor, split_size_or_sections, dim=0):
     >>> torch.arange(5).split(2)
     (tensor([0, 1]), tensor([2, 3]), tensor([4]))
     """
-    return _taken_apart(tensor, *_cuts(tensor, split_size_or_sections, dim))
+    return _taken_apart(tensor, *cuts(tensor, split_size_or_sections, dim))
 
 
-def _cuts(tensor, sections, dim):
+def cuts(tensor, sections, dim):
     """The operation that splits ``tensor``, that of a single part, and the place of each part."""
     shape = tensor_array(tensor, "split").shape
     if not isinstance(sections, (tuple, list)) and not hasattr(sections, "__index__"):
@@ -223,7 +227,7 @@ def _chunk_sizes(input, chunks, dim):
 
 def _apart(tensor, sections, dim):
     """``split`` into parts that share memory and nothing else: each has its own history."""
-    op, one, places = _cuts(tensor, sections, dim)
+    op, one, places = cuts(tensor, sections, dim)
     parts = _taken_apart(tensor, _UNSAFE[op], one, places)
     if not (mode.intercept and mode.recorder() is not None):  # a trace follows each write
         for part in parts:

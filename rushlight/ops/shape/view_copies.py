@@ -3,9 +3,11 @@
 import inspect
 from functools import wraps
 
+from rushlight.autograd import mode
 from rushlight.dtype import dtype as dtype_type
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
+from rushlight.ops.core.fast_path import plain
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.rules import underivable
@@ -13,22 +15,32 @@ from rushlight.ops.elementwise.complex import view_as_complex, view_as_real
 from rushlight.ops.index.slice import ALIAS, look
 from rushlight.ops.index.view_scatter import slice_of
 from rushlight.ops.shape.permute import permute, t, transpose
-from rushlight.ops.shape.split import narrow, select, split, split_with_sizes, unbind
+from rushlight.ops.shape.split import cuts, narrow, rows, select, split, split_with_sizes, unbind
 from rushlight.ops.shape.strided import as_strided, diagonal, expand, unfold
 from rushlight.ops.shape.view import squeeze, unsqueeze
 from rushlight.ops.tensor.memory_format import contiguous_format
+from rushlight.strides import copied as copy_of
+from rushlight.tensor import from_array
 
 _OUT = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
 
 
-def _copies(name, view, method=False, **kinds):
+def _copies(name, view, method=False, places=None, **kinds):
     """Publish the function ``name``, which returns contiguous copies of what ``view`` returns.
 
+    ``places`` gives the indices of the parts if ``view`` returns several: without gradients these
+    are copied one by one, because Python's garbage collector is slow with many views at once.
     ``kinds`` are those of ``argument_kinds.takes``.
     """
 
     @wraps(view)
     def copied(*args, out=None, **named):
+        if places is not None and out is None and not mode.intercept:
+            indices = places(*args, **named)
+            x = args[0] if args else named["input"]
+            array = plain(x)
+            if x.node is None or not mode.records():
+                return tuple([from_array(copy_of(array[index])) for index in indices])
         found = view(*args, **named)
         if not isinstance(found, tuple):
             found = found.clone(memory_format=contiguous_format)
@@ -78,15 +90,18 @@ _copies("slice_copy", lambda input, dim=0, start=None, end=None, step=1: (
     slice_of(input, dim, start, end, step)[0]
 ), start="int", end="int")  # fmt: skip
 _copies("split_copy", lambda input, split_size, dim=0: split(input, split_size, dim),
+        places=lambda input, split_size, dim=0: cuts(input, split_size, dim)[2],
         split_size="int")  # fmt: skip
 _copies("split_with_sizes_copy", lambda input, split_sizes, dim=0: (
     split_with_sizes(input, split_sizes, dim)
-), split_sizes="ints")  # fmt: skip
+), places=lambda input, split_sizes, dim=0: cuts(input, list(split_sizes), dim)[2],
+        split_sizes="ints")  # fmt: skip
 _copies("squeeze_copy", lambda input, dim=None: squeeze(input) if dim is None else
         squeeze(input, dim), dim="ints")  # fmt: skip
 _copies("t_copy", lambda input: t(input))
 _copies("transpose_copy", lambda input, dim0, dim1: transpose(input, dim0, dim1))
-_copies("unbind_copy", lambda input, dim=0: unbind(input, dim))
+_copies("unbind_copy", lambda input, dim=0: unbind(input, dim),
+        places=lambda input, dim=0: rows(input, dim)[2])  # fmt: skip
 _copies("unfold_copy", lambda input, dimension, size, step: unfold(input, dimension, size, step),
         size="int")  # fmt: skip
 _copies("unsqueeze_copy", lambda input, dim: unsqueeze(input, dim))
