@@ -200,6 +200,10 @@ def where(condition, input=None, other=None, *, out=None):
         found = _chosen_directly(condition, input, other)
         if found is not None:
             return found
+    elif out is None and type(condition) is Tensor and not mode.intercept:
+        found = _chosen_or_number(condition, input, other)
+        if found is not None:
+            return found
     if not isinstance(condition, Tensor) or (input is None) != (other is None):
         given = ", ".join([type(v).__name__ for v in (condition, input, other) if v is not None])
         raise TypeError(f"where() received an invalid combination of arguments - got ({given})")
@@ -239,6 +243,25 @@ def _chosen_directly(condition, x, y):
         return None
     found = np.where(c, a, b) if a.size < 4096 else backend.where(c, a, b)
     return taped(_where.op, found, (None, x.node, y.node), (c,), (condition.cell,))
+
+
+def _chosen_or_number(condition, x, y):
+    """``where`` of a few contiguous floats and a number on the fast path, or None."""
+    t, number = (x, y) if type(x) is Tensor else (y, x)
+    if type(t) is not Tensor or (type(number) is not float and type(number) is not int):
+        return None
+    c, a = plain(condition), plain(t)
+    if a.dtype not in FLOATS or c.dtype is not _BOOL or a.shape != c.shape or a.size >= 4096:
+        return None
+    if 1 in a.shape or not (a.flags.c_contiguous and c.flags.c_contiguous):
+        return None
+    try:
+        b = np.asarray(number, a.dtype)
+    except (OverflowError, RuntimeWarning):
+        return None
+    found = np.where(c, a, b) if t is x else np.where(c, b, a)
+    nodes = (None, t.node, None) if t is x else (None, None, t.node)
+    return taped(_where.op, found, nodes, (c,), (condition.cell,))
 
 
 def _where_method(self, condition, other):

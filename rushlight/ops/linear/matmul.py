@@ -11,7 +11,7 @@ from rushlight.errors import ArgumentError, DtypeError, ShapeError, UnsupportedD
 from rushlight.ops.core.autocast import LOWER, autocasts
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.dispatch import overridden
-from rushlight.ops.core.fast_path import FLOATS, recorded
+from rushlight.ops.core.fast_path import FLOATS, plain, recorded
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.rules import conj
@@ -427,7 +427,20 @@ def outer(input, vec2, *, out=None):
     from rushlight.ops.elementwise.arithmetic import mul
 
     ranked("outer", None, (1, 1), input=input, vec2=vec2)
+    if out is None and not mode.intercept and vec2._array.size <= 8 and input._array.size >= 1024:
+        x, y = plain(input), plain(vec2)
+        unrecorded = not mode.records() or (input.node is None and vec2.node is None)
+        if unrecorded and x.dtype in FLOATS and x.dtype is y.dtype:
+            return from_array(_by_columns(x, y))
     return mul(input.unsqueeze(1), vec2, out=out)
+
+
+def _by_columns(x, y):
+    """The outer product of a long vector and a short one. NumPy is slow with short rows."""
+    out = np.empty((x.size, y.size), x.dtype)
+    for i in range(y.size):
+        np.multiply(x, y[i], out[:, i])
+    return out
 
 
 @function

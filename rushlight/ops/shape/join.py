@@ -262,21 +262,26 @@ late.stack = stack
 def _stacked_ahead(tensors):
     """``stack`` along dim 0, of tensors of one shape and dtype in the dims' order, or None."""
     try:
-        arrays = [plain(t) for t in tensors]
-        first = arrays[0]
+        first = plain(tensors[0])
         if not 0 < first.ndim < 4 or not first.flags.c_contiguous:
             return None
+        arrays, nodes = [], []
         shape, dtype = first.shape, first.dtype
-        for a in arrays:
+        for t in tensors:
+            a = t._array if t.view_of is None else plain(t)
             if a.shape != shape or a.dtype is not dtype:
                 return None
+            arrays.append(a)
+            nodes.append(t.node)
         out = np.empty((len(arrays), *shape), dtype)
         np.concatenate(arrays, 0, out.reshape(-1, *shape[1:]))
     except (AttributeError, IndexError, ValueError):
         return None
-    nodes = tuple([t.node for t in tensors])
+    if not any(nodes):
+        return taped(_stack.op, out, (), (), ())
     saved = {"tensors_shape": [shape] * len(arrays), "dim": 0}
-    return taped(_stack.op, out, nodes, tuple([saved[s] for s in _stack.op.saves]), (None, None))
+    saved = tuple([saved[s] for s in _stack.op.saves])
+    return taped(_stack.op, out, tuple(nodes), saved, (None, None))
 
 
 def _stacked_directly(tensors, dim):

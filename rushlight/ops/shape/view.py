@@ -17,7 +17,7 @@ from rushlight.errors import ShapeError
 from rushlight.ops.core.argument_kinds import Parameter, takes, unfit
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.dispatch import overridden
-from rushlight.ops.core.fast_path import viewed
+from rushlight.ops.core.fast_path import plain, taped, viewed
 from rushlight.ops.core.kinds import kernel, view
 from rushlight.storage import geometry, offset, settled, strided, strides_of
 from rushlight.tensor import Tensor, short
@@ -28,7 +28,7 @@ from rushlight.tensor import Tensor, short
 def infer_size(shape, numel, name="view"):
     """Return ``shape`` with its -1, if any, replaced so that the shape has ``numel`` elements."""
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
-        shape = shape[0]
+        shape = tuple(shape[0])
     known = shapes.numel(shape) if type(shape) is tuple else None
     if type(known) is int:  # plain ints only
         if known == numel and known > 0 and (not shape or min(shape) > 0):
@@ -266,9 +266,16 @@ def reshape(input, shape):
     array = geometry(array)
     if array.flags.c_contiguous:
         return seen_as(input, shape)
-    if reshape_view(array, shape) is None:
-        return _reshape_copy(input, shape)
-    return _alias(input, shape)
+    return (_copied if reshape_view(array, shape) is None else _alias)(input, shape)
+
+
+def _copied(x, shape):
+    """Return a copy of the tensor ``x`` in ``shape``, which has the same number of elements."""
+    if mode.intercept:
+        return _reshape_copy(x, shape)
+    op, array = _reshape_copy.op, plain(x)
+    found = op.forward(xp, array, shape=shape)
+    return taped(op, found, (x.node,), (array.shape,), (None,))
 
 
 def seen_as(x, shape):

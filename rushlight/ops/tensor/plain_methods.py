@@ -36,7 +36,8 @@ def sum_to_size(self, size):
     if size == have:
         return self
     ones = [d + lead for d, n in enumerate(size) if n == 1 != have[d + lead]]
-    return self.sum((*range(lead), *ones), keepdim=True).reshape(size)
+    found = self.sum((*range(lead), *ones), keepdim=True)
+    return found.reshape(size) if lead else found
 
 
 @method
