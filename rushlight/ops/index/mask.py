@@ -222,8 +222,10 @@ def where(condition, input=None, other=None, *, out=None):
         )  # fmt: skip
         condition = condition.bool()
     for v in (input, other):
-        if type(v) is int and (dtype := promote((input, other))).category == 1:
-            as_scalar(v, dtype.numpy)  # raises if the dtype has no such number
+        if type(v) is int or type(v) is float:
+            dtype = promote((input, other))
+            if dtype.category == 1 if type(v) is int else dtype.numpy in FLOATS:
+                as_scalar(v, dtype.numpy)  # raises if the dtype has no such number
     if not isinstance(input, Tensor) and not isinstance(other, Tensor):
         dtype = promote((input, other))
         input, other = full((), input, dtype=dtype), full((), other, dtype=dtype)
@@ -255,10 +257,9 @@ def _chosen_or_number(condition, x, y):
         return None
     if 1 in a.shape or not (a.flags.c_contiguous and c.flags.c_contiguous):
         return None
-    try:
-        b = np.asarray(number, a.dtype)
-    except (OverflowError, RuntimeWarning):
+    if not -3e38 < number < 3e38:  # the dtype may have no such number
         return None
+    b = np.asarray(number, a.dtype)
     found = np.where(c, a, b) if t is x else np.where(c, b, a)
     nodes = (None, t.node, None) if t is x else (None, None, t.node)
     return taped(_where.op, found, nodes, (c,), (condition.cell,))

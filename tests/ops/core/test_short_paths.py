@@ -86,3 +86,67 @@ def test_a_bound_of_zero_keeps_the_sign_of_zero_in_large_tensors():
 def test_addresses_are_numpys():
     for a in (np.zeros(3), np.zeros((4, 4))[1:, 2:], np.zeros(0), np.zeros((), "i2")):
         assert address(a) == a.ctypes.data
+
+
+def test_views_by_default_and_by_name_are_those_by_position():
+    x = numbers(3, 4, 5).requires_grad_()
+    for found, wanted in (
+        (x.diagonal(), x.diagonal(0, 0, 1)),
+        (x.diagonal(dim2=2, offset=1), x.diagonal(1, 0, 2)),
+        (x.transpose(dim1=0, dim0=2), x.transpose(2, 0)),
+        (x.unfold(size=2, step=2, dimension=1), x.unfold(1, 2, 2)),
+    ):
+        assert found.grad_fn.name() == wanted.grad_fn.name()
+        assert found.view_of.path == wanted.view_of.path
+        np.testing.assert_array_equal(found.detach().numpy(), wanted.detach().numpy())
+    for call in (lambda: x.diagonal(True), lambda: x.unfold(0, 2.0, 1), lambda: x.transpose(0)):
+        with pytest.raises(TypeError):
+            call()
+
+
+def test_clones_keep_the_order_of_dims():
+    x = torch.zeros(2, 3, 4, 4).to(memory_format=torch.channels_last).requires_grad_()
+    for found, wanted in ((x.clone(), x), (x.clone(memory_format=torch.contiguous_format), x[:])):
+        wanted = wanted if found.stride() == x.stride() else wanted.contiguous()
+        assert found.stride() == wanted.stride() and found.grad_fn.name() == "CloneBackward0"
+        assert (found + found).stride() == (wanted + wanted).stride()
+
+
+@pytest.mark.parametrize("number", [0.0, -0.0, 2, float("inf"), float("nan")])
+def test_where_with_a_number_is_that_of_a_full_tensor(number):
+    x = numbers(3, 4).requires_grad_()
+    full = torch.full((3, 4), number)
+    for found, wanted in (
+        (torch.where(x > 0, x, number), torch.where(x > 0, x, full)),
+        (torch.where(x > 0, number, x), torch.where(x > 0, full, x)),
+    ):
+        assert found.dtype is torch.float32
+        np.testing.assert_array_equal(found.detach().numpy(), wanted.detach().numpy())
+        slopes = [torch.autograd.grad(y.sum(), x)[0].numpy() for y in (found, wanted)]
+        np.testing.assert_array_equal(*slopes)
+
+
+def test_where_refuses_numbers_beyond_the_dtype():
+    for x in (torch.ones(2), torch.ones(2, 2).t()):
+        with pytest.raises(RuntimeError, match="without overflow"):
+            torch.where(x > 0, x, 1e300)
+        assert torch.where(x > 0, x.double(), 1e300).dtype is torch.float64
+    assert torch.where(torch.ones(1) < 0, torch.ones(1).half(), 1e300).isinf().all()
+
+
+@pytest.mark.parametrize("columns", [1, 3, 8])
+def test_outer_products_of_a_long_and_a_short_vector(columns):
+    x, y = numbers(1500), numbers(columns, seed=1)
+    found = torch.outer(x, y)
+    assert found.is_contiguous()
+    np.testing.assert_array_equal(found.numpy(), np.multiply.outer(x.numpy(), y.numpy()))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "c8", "u1", "c16"])
+@pytest.mark.parametrize("shape", [(3000, 3), (1200, 2, 5), (700, 16), (9000,), (2, 3, 2500)])
+def test_large_tensors_are_flipped(shape, dtype):
+    x = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+    last = len(shape) - 1
+    for dims in ((0,), (last,), tuple(range(last)), tuple(range(last + 1)), tuple({0, last})):
+        found = torch.from_numpy(x).flip(dims)
+        np.testing.assert_array_equal(found.numpy(), np.flip(x, dims))

@@ -483,3 +483,11 @@ def test_a_slice_that_is_filled_twice_counts_once_for_the_value(compiled):
     run = torch.compile(fill) if compiled else fill
     (run(torch.zeros(3), value) * torch.tensor([1.0, 10.0, 100.0])).sum().backward()
     assert value.grad == 10
+
+
+def test_ends_of_slices_are_numbers_and_may_be_written():
+    x, i = torch.arange(5.0, requires_grad=True), torch.tensor(1)
+    y, z = x[i : i + 2], x.reshape(1, 5)[:, i:]
+    i.add_(3)
+    assert torch.autograd.grad(y.sum(), x)[0].tolist() == [0, 1, 1, 0, 0]
+    assert torch.autograd.grad(z.sum(), x)[0].tolist() == [0, 1, 1, 1, 1]

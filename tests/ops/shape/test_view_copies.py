@@ -14,6 +14,17 @@ def test_copies_share_no_memory_and_are_contiguous():
     assert x.tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
+def test_parts_are_copied_with_and_without_a_gradient():
+    x = torch.arange(6.0).reshape(3, 2)
+    for call in (lambda x: torch.split_copy(x, 2), lambda x: torch.unbind_copy(input=x, dim=1),
+                 lambda x: torch.split_with_sizes_copy(x, (1, 2))):  # fmt: skip
+        tracked = call(x.detach().requires_grad_())
+        assert all(part.grad_fn is not None for part in tracked)
+        for found, wanted in zip(call(x), tracked, strict=True):
+            assert found.view_of is None and found.stride() == wanted.stride()
+            assert found.tolist() == wanted.tolist()
+
+
 def test_copies_write_into_out():
     x, out = torch.arange(6.0).reshape(2, 3), torch.empty(0)
     assert torch.transpose_copy(x, 0, 1, out=out) is out
