@@ -374,13 +374,19 @@ def unfit(name, p, position, value):
 
 
 def decided_by_values(call, args, named):
-    """Whether a tensor is given for a number, so that its dims and dtype decide, not its type."""
+    """Whether a tensor is given for a number, so that its dims and dtype decide, not its type.
+
+    If a form takes all tensors as tensors, they are given for no numbers.
+    """
+    found = False
     for form in forms_of(call):
         pairs = [*zip(form.positional, args, strict=False)]
         pairs += [(form.parameters[k], v) for k, v in named.items() if k in form.parameters]
         if any(isinstance(v, Tensor) and p.kind not in _OF_TENSORS for p, v in pairs):
-            return True
-    return False
+            found = True
+        elif _against("", form, args, named) is None:
+            return False
+    return found
 
 
 def with_numbers(call, args, named):

@@ -280,8 +280,8 @@ def _stacked_ahead(tensors):
     if not any(nodes):
         return taped(_stack.op, out, (), (), ())
     saved = {"tensors_shape": [shape] * len(arrays), "dim": 0}
-    saved = tuple([saved[s] for s in _stack.op.saves])
-    return taped(_stack.op, out, tuple(nodes), saved, (None, None))
+    values = tuple([saved[s] for s in _stack.op.saves])
+    return taped(_stack.op, out, tuple(nodes), values, (None, None))
 
 
 def _stacked_directly(tensors, dim):
