@@ -112,8 +112,8 @@ BOXES = [
     Box(0, 1, 0, 6, GREY,
         "errors, dtype, device, meta, shapes, strides, storage, locks, autograd.mode",
         "small files that everything above uses",
-        "autograd.mode autograd.recording backend.sizes device device_array docstrings dtype "
-        "errors float8 gc_pause late locks meta ours printing remote selection "
+        "autograd.mode autograd.recording backend.address backend.sizes device device_array "
+        "docstrings dtype errors float8 gc_pause late locks meta ours printing remote selection "
         "serialization.atomic shaped shapes storage strides threads torch_version version"),
 ]  # fmt: skip
 HOMES = {module: box for box in BOXES for module in box.modules.split()}

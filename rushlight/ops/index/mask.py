@@ -222,7 +222,7 @@ def where(condition, input=None, other=None, *, out=None):
         )  # fmt: skip
         condition = condition.bool()
     for v in (input, other):
-        if type(v) is int or type(v) is float:
+        if type(v) is int or (type(v) is float and abs(v) > 3e38):
             dtype = promote((input, other))
             if dtype.category == 1 if type(v) is int else dtype.numpy in FLOATS:
                 as_scalar(v, dtype.numpy)  # raises if the dtype has no such number
