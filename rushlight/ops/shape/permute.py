@@ -163,7 +163,7 @@ def movedim(input, source, destination):
     source, destination = [
         [shapes.dim(d, n, "movedim") for d in dims] for dims in (source, destination)
     ]
-    for dims in (source, destination):
+    for dims in (source, destination) if len(source) > 1 else ():
         if len(set(dims)) < len(dims):
             shapes.dims(dims, n, "movedim")  # raises
     if n == 0:

@@ -474,7 +474,7 @@ def meshgrid(*tensors, indexing=None):
         raise RuntimeError(
             f'meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}'
         )
-    if any(tensor_array(t, "meshgrid").ndim > 1 for t in tensors):
+    if max([tensor_array(t, "meshgrid").ndim for t in tensors]) > 1:
         bad = next(t for t in tensors if t._array.ndim > 1)
         raise RuntimeError(
             f"meshgrid: Expected 0D or 1D tensor in the tensor list but got: {tuple(bad.shape)}"
@@ -491,7 +491,7 @@ def meshgrid(*tensors, indexing=None):
         shape[axis] = t._array.size
     return tuple(
         [
-            t.reshape([-1 if d == axis else 1 for d in range(n)]).expand(shape)
+            t.reshape((1,) * axis + (-1,) + (1,) * (n - 1 - axis)).expand(shape)
             for axis, t in zip(axes, tensors, strict=True)
         ]
     )
