@@ -11,6 +11,8 @@ from typing import Any
 framework: Any
 #: ``eager_kernels()`` imports the module with the kernels of large eager operations.
 eager_kernels: Callable[[], Any]
+#: From ``backend/native.py``: machine code draws a number for each row of columns.
+sampled: Callable[..., Any]
 #: ``device_programs()`` imports the module with the programs of eager calls on a device.
 device_programs: Callable[[], Any]
 #: ``machine()`` gives the machine that kernels are compiled for; see ``compiler/ir/machine.py``.

@@ -280,6 +280,11 @@ class Generator:
         words: Any = (ctypes.c_uint32 * (BLOCK + 1)).from_address(address)
         self._memory = np.frombuffer(words, np.uint32)
 
+    def engine(self):
+        """NumPy's bit generator, which gives the next words. The caller must hold the lock."""
+        self._start()
+        return self._engine
+
     def words(self, count):
         """Return the next ``count`` 32-bit words. The caller must hold the lock.
 
@@ -410,6 +415,10 @@ class PhiloxGenerator(Generator):
     def rewind(self, mark):
         """Go back to the position that ``mark`` returned."""
         self._offset, self._seed, self.normal = mark
+
+    def engine(self):
+        """None, because the stream has no engine of NumPy."""
+        return None
 
     def words(self, count):
         """Return ``count`` 32-bit words, for distributions without a kernel of PyTorch's here."""

@@ -17,7 +17,16 @@ from numpy import ndarray
 from rushlight import late
 from rushlight.backend.sizes import large_from
 
-__all__ = ["LEAST_ELEMENTS", "compute", "either", "llvm_works", "matrices", "slope", "update"]
+__all__ = [
+    "LEAST_ELEMENTS",
+    "compute",
+    "either",
+    "llvm_works",
+    "matrices",
+    "sampled",
+    "slope",
+    "update",
+]
 
 #: The option ``least`` of elementwise operations that state none.
 LEAST_ELEMENTS = 1 << 16
@@ -146,3 +155,16 @@ def update(rule, p, g, buffers, scalars, group):
 
     key = (rule.__qualname__, n, tuple(options))
     return kernels.update(key, function, [p, g, *buffers], scalars)
+
+
+def sampled(function, stream, engine, state, columns):
+    """Draw a number for each row of ``columns`` by machine code; see ``draw/singles.py``.
+
+    ``state`` has the values of the slots of the class ``stream``, and a free element. Returns None
+    if Python should draw the numbers.
+    """
+    kernels = _kernels()
+    return None if kernels is None else kernels.sampled(function, stream, engine, state, columns)
+
+
+late.sampled = sampled

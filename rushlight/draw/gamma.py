@@ -8,12 +8,13 @@ import math
 
 import numpy as np
 
-from rushlight.draw.singles import Singles
+from rushlight.draw.singles import each
 from rushlight.draw.words import F32, F64, refuse
 
 __all__ = ["dirichlet", "gamma"]
 
 THIRD = np.float32(1 / 3)
+TINY = {d: np.finfo(d).tiny for d in (F32, F64)}
 
 
 def gamma(generator, shapes):
@@ -27,11 +28,11 @@ def gamma(generator, shapes):
     """
     if shapes.dtype not in (F32, F64):
         refuse("gamma_cpu", shapes.dtype)
-    with Singles(generator, 4 * shapes.size) as singles:
-        numbers = [_number(singles, *row) for row in _constants(shapes)]
-    with np.errstate(over="ignore", under="ignore"):
-        found = np.array(numbers, np.float64).astype(shapes.dtype).reshape(shapes.shape)
-    return np.maximum(found, np.finfo(shapes.dtype).tiny)
+    found = each(generator, _number, *_constants(shapes)).reshape(shapes.shape)
+    if shapes.dtype == F32:
+        with np.errstate(over="ignore", under="ignore"):
+            found = found.astype(F32)
+    return np.fmax(found, TINY[shapes.dtype])
 
 
 def dirichlet(generator, concentrations):
@@ -45,37 +46,38 @@ def dirichlet(generator, concentrations):
         refuse("dirichlet", dtype)
     parts = gamma(generator, concentrations.astype(np.float64))
     found = (parts / parts.sum(-1, keepdims=True)).astype(dtype)
-    return np.clip(found, np.finfo(dtype).tiny, np.nextafter(dtype.type(1), dtype.type(0)))
+    return np.clip(found, TINY[dtype], np.nextafter(dtype.type(1), dtype.type(0)))
 
 
 def _constants(shapes):
-    """Return the constants (inverse, d, c) of the method for each shape parameter.
+    """Return the constants (d, c, inverse) of the method for each shape parameter.
 
     A gamma number of a shape below 1 is drawn for shape + 1 and then scaled by a uniform number to
     the power ``inverse`` = 1 / shape. From shape 1 on, ``inverse`` is 0. ``d`` is the shape less
     1/3, and ``c`` is 1 / sqrt(9 d). The constants are rounded as in PyTorch, where 1/3 is a float32
     number.
     """
-    shapes = shapes.reshape(-1)
     small = shapes < 1
+    if not small.any():
+        d = shapes - THIRD
+        return d, 1 / np.sqrt(9 * d.astype(np.float64)), 0.0
     with np.errstate(all="ignore"):
         inverse = np.where(small, 1 / shapes, 0)  # inf for a shape of 0
         d = np.where(small, shapes + 1, shapes) - THIRD
-        c = 1 / np.sqrt(9 * d.astype(np.float64))
-    return zip(inverse.tolist(), d.tolist(), c.tolist(), strict=True)
+        return d, 1 / np.sqrt(9 * d.astype(np.float64)), inverse
 
 
-def _number(singles, inverse, d, c):
+def _number(stream, d, c, inverse):
     if inverse == math.inf:
         return 0.0
-    scale = (1.0 - singles.uniform()) ** inverse if inverse else 1.0
+    scale = (1.0 - stream.uniform()) ** inverse if inverse else 1.0
     while True:
         y = 0.0
         while y <= 0.0:
-            x = singles.normal()
+            x = stream.normal()
             y = 1.0 + c * x
         v = y * y * y
-        u = 1.0 - singles.uniform()
+        u = 1.0 - stream.uniform()
         square = x * x
         if u < 1.0 - 0.0331 * square * square:
             return scale * d * v

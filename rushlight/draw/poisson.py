@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from rushlight.draw.singles import Singles
+from rushlight.draw.singles import each
 from rushlight.draw.words import DIGITS, refuse, to_dtype
 
 __all__ = ["poisson"]
@@ -29,39 +29,37 @@ def poisson(generator, rates):
     if not (rates >= 0).all():
         raise RuntimeError("poisson: a rate is negative or nan")
 
-    means = rates.astype(np.float64).reshape(-1).tolist()
-    with Singles(generator, 4 * len(means)) as singles:
-        numbers = [
-            (_by_rejection if mean >= 10.0 else _by_product)(singles.uniform, mean)
-            for mean in means
-        ]
-    with np.errstate(over="ignore"):
-        return to_dtype(np.array(numbers, np.int64), rates.dtype).reshape(rates.shape)
+    numbers = each(generator, _number, rates)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return to_dtype(numbers.astype(np.int64), rates.dtype).reshape(rates.shape)
 
 
-def _by_product(uniform, rate):
+def _number(stream, rate):
+    if rate >= 10.0:
+        return _by_rejection(stream, rate)
     if rate == 0.0:
-        return 0
+        return 0.0
     limit = math.exp(-rate)
     number = 0
-    product = uniform()
+    product = stream.uniform()
     while product > limit:
         number += 1
-        product *= uniform()
+        product *= stream.uniform()
     return number
 
 
-def _by_rejection(uniform, rate):
+def _by_rejection(stream, rate):
     b = 0.931 + 2.53 * math.sqrt(rate)
     a = -0.059 + 0.02483 * b
     inverse_alpha = 1.1239 + 1.1328 / (b - 3.4)
     squeeze = 0.9277 - 3.6224 / (b - 2.0)
     log_rate = math.log(rate)
     while True:
-        u = uniform() - 0.5
-        v = uniform()
+        u = stream.uniform() - 0.5
+        v = stream.uniform()
         us = 0.5 - abs(u)
-        number = math.floor((2.0 * a / us + b) * u + rate + 0.43)
+        number = (2.0 * a / us + b) * u + rate + 0.43
+        number = math.floor(number) if abs(number) < math.inf else number
         if us >= 0.07 and v <= squeeze:
             return number
         if number < 0 or (us < 0.013 and v > us):

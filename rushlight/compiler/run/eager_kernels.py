@@ -20,10 +20,11 @@ from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.run.handlers import handlers_apart, is_of_handler
 from rushlight.compiler.run.operation_program import Single
 from rushlight.compiler.run.row_functions import ROWS, Stream
+from rushlight.compiler.run.scalar_kernels import Sampler
 from rushlight.locks import new_lock
 from rushlight.tensor import Tensor, from_array
 
-__all__ = ["compute", "matrices", "slope", "update"]
+__all__ = ["compute", "matrices", "sampled", "slope", "update"]
 
 _MOST = 1024  # kernels that are kept; the oldest one is dropped first
 #: A row has at most this many elements; operations with longer rows are left to NumPy.
@@ -206,6 +207,15 @@ def update(key, function, arrays, scalars):
         return key, _closed(function, values), (arrays[0].size, shapes, None)
 
     return _run(key, values, prepared, changed) is not None
+
+
+def sampled(function, stream, engine, state, columns):
+    """A float64 array with a number for each row of ``columns``; None: Python draws them."""
+    key = function, stream
+    found = _kernels.get(key, key)
+    if found is key:
+        found = _compiled(key, lambda: Sampler(function, stream, engine, len(columns)))
+    return None if found is None else found(state, engine, columns)
 
 
 # How arrays lie ---------------------------------------------------------------------------
