@@ -24,6 +24,8 @@ _SPECIAL = {
     "ndtri", "polygamma", "xlog1py", "xlogy", "y0", "y1", "zeta",
 }  # fmt: skip
 
+_FEW = 4096  # up to this many elements, ``weighted_sum`` computes all its terms at the same time
+
 
 def from_parts(real, imag):
     """Return complex numbers with these parts, which are arrays of one shape and dtype.
@@ -68,6 +70,14 @@ def __getattr__(name):
         found = getattr(np, name)
     globals()[name] = found
     return found
+
+
+def weighted_sum(function, places, weights, like):
+    """The sum of weight · function(place), for results of the shape of the array ``like``."""
+    if like.size <= _FEW:
+        found = function(places.reshape(-1, *[1] * like.ndim))
+        return np.tensordot(weights, found, 1)
+    return sum([w * function(p) for p, w in zip(places, weights, strict=True)])
 
 
 def reshape_view(x, shape):

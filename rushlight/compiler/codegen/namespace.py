@@ -2,16 +2,21 @@
 
 import numpy as np
 
+from rushlight.compiler.codegen.control import repeat_while
 from rushlight.compiler.codegen.math import division, error, exponential, hyperbolic, trigonometry
 from rushlight.compiler.codegen.math.floats import choose, copysign
 from rushlight.compiler.codegen.math.power import hypot, integer_power, power
-from rushlight.compiler.codegen.memory import maximum, minimum
+from rushlight.compiler.codegen.memory import load, maximum, minimum
+from rushlight.compiler.codegen.scope import constant_array
 from rushlight.compiler.codegen.value import (
     BOOL,
+    INT,
     Unsupported,
     Value,
     aligned,
     common,
+    constant,
+    ir_type,
     lift,
     pair,
     select,
@@ -40,6 +45,22 @@ class Namespace:
         The forward then does for all elements what it does if some element needs it.
         """
         return True
+
+    def weighted_sum(self, function, places, weights, like):
+        """The sum of weight · function(place), with the lanes of ``like``, in a loop."""
+        module, double = self.b.module, ir_type(DOUBLE)
+        tables = [
+            constant_array(module, module.get_unique_name("table"), double, t.tolist())
+            for t in (places, weights)
+        ]
+
+        def step(i, total):
+            entry = lambda t: self.b.gep(t, [i.v], source_etype=double)
+            place, weight = [load(self.b, entry(t), DOUBLE) for t in tables]
+            return i + 1, total + weight * function(place)
+
+        start = constant(self.b, 0, INT), constant(self.b, 0, DOUBLE, like.lanes)
+        return repeat_while(lambda i, total: i < len(places), step, start)[1]
 
     # Choice ---------------------------------------------------------------------------
 

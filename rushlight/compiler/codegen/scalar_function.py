@@ -275,11 +275,12 @@ class _Body:
         if stream is not None:
             return self.method(stream, e.func.attr)
         args = [self.streams.get(_name(a)) or self.value(a) for a in e.args]
-        function: Any = self.constant(e.func)
+        function = self.constant(e.func)
         if function in _INSTRUCTIONS:
             return intrinsic(self.b, f"{_INSTRUCTIONS[function]}.f64", _DOUBLE, args)
-        if function is getattr(math, function.__name__, None):
-            return self.translation.call(self.b, function.__name__, args)
+        name = getattr(function, "__name__", "")
+        if function is getattr(math, name, None):
+            return self.translation.call(self.b, name, args)
         return self.translation.write(self.b, function, args)
 
     def method(self, stream, name):

@@ -7,14 +7,23 @@ While a trace infers the shape of a result, ``generator`` is None and nothing is
 import numpy as np
 
 from rushlight import draw
+from rushlight.dtype import float32, float64
 from rushlight.errors import DtypeError
 from rushlight.ops.core.definition import FUNCTIONS, function
-from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.kinds import elementwise, kernel
+from rushlight.ops.elementwise.exponential import floating
+from rushlight.ops.elementwise.special import digamma
+from rushlight.ops.random.reparametrization import beta_slope, gamma_slope
 from rushlight.ops.random.sampling import checked_generator
+from rushlight.ops.special.bessel import full_precision
 from rushlight.random import default_generator
 from rushlight.tensor import Tensor
 
 __all__ = ["angles", "binomial"]
+
+#: From this many samples on, a kernel saves more time than it took to make.
+_MANY = 1 << 14
+_PRIVATE = {"public": False, "method": False, "inplace": False}
 
 
 def _slope_of(name):
@@ -27,12 +36,41 @@ def _slope_of(name):
 # Gamma ------------------------------------------------------------------------------------
 
 
-@kernel(public=False, method=False, name="_standard_gamma_grad")
+def _integral(forward):
+    """An operation that ``forward`` computes in float64; ``short``: for a float32 result."""
+    return elementwise(forward, **_PRIVATE, dtype=full_precision, name=forward.__name__.strip("_"))
+
+
+def _one_dtype(operands):
+    found = {x.dtype for x in operands}
+    if len(found) > 1:
+        raise DtypeError(f"the operands have different dtypes: {', '.join(map(str, found))}")
+    floating(operands)
+    return full_precision(operands)
+
+
+@_integral
+def _gamma_slope(xp, x, output, digammas, *, short):
+    return gamma_slope(xp, x, output, digammas, short)
+
+
+@elementwise(**_PRIVATE, dtype=_one_dtype, name="_standard_gamma_grad", least=_MANY,
+             tensors=("x", "output"))  # fmt: skip
 def standard_gamma_grad(xp, x, output):
     """The derivative of gamma samples ``output`` by their shape parameters ``x``."""
-    from rushlight.ops.random.reparametrization import gamma_slope
+    shape, sample = x.astype(np.float64), output.astype(np.float64)
+    found = gamma_slope(xp, shape, sample, xp.digamma(shape), x.dtype == np.float32)
+    return found.astype(x.dtype)
 
-    return gamma_slope(*np.broadcast_arrays(x, output)).astype(output.dtype)
+
+def _as_integral(x, output):
+    shape, sample = x.to(float64), output.to(float64)
+    found = _gamma_slope(shape, sample, digamma(shape), short=x.dtype is float32)
+    return found.to(x.dtype)
+
+
+standard_gamma_grad.lower(_as_integral)
+standard_gamma_grad.lower_on_devices(lambda x: NotImplemented)  # some have no float64
 
 
 @kernel(public=False, method=False, name="standard_gamma", widen=False, draws=True)
@@ -70,19 +108,35 @@ def standard_gamma(input, generator=None):
 # Dirichlet --------------------------------------------------------------------------------
 
 
-@kernel(public=False, method=False, name="_dirichlet_grad")
+@_integral
+def _beta_slope(xp, x, alpha, beta, digammas, *, short):
+    return beta_slope(xp, x, alpha, beta, digammas, short)
+
+
+@elementwise(**_PRIVATE, dtype=_one_dtype, name="_dirichlet_grad", least=_MANY,
+             tensors=("x", "alpha", "total"))  # fmt: skip
 def dirichlet_grad(xp, x, alpha, total):
     """The derivative of a Dirichlet coordinate ``x`` by its parameter ``alpha``, over 1 - x.
 
     ``total`` is the sum of all parameters. The coordinate alone has a beta distribution with the
     parameters ``alpha`` and ``total - alpha``.
     """
-    from rushlight.ops.random.reparametrization import beta_slope
+    dtype = x.dtype
+    x, alpha, total = [v.astype(np.float64) for v in (x, alpha, total)]
+    digammas = xp.digamma(alpha) - xp.digamma(total)
+    found = beta_slope(xp, x, alpha, total - alpha, digammas, dtype == np.float32)
+    return found.astype(dtype)
 
-    x, alpha, total = np.broadcast_arrays(x, alpha, total)
-    return beta_slope(x, alpha, total - alpha).astype(x.dtype)
+
+def _as_beta_integral(x, alpha, total):
+    sample, alpha, total = [v.to(float64) for v in (x, alpha, total)]
+    digammas = digamma(alpha) - digamma(total)
+    short = x.dtype is float32
+    return _beta_slope(sample, alpha, total - alpha, digammas, short=short).to(x.dtype)
 
 
+dirichlet_grad.lower(_as_beta_integral)
+dirichlet_grad.lower_on_devices(lambda x: NotImplemented)
 dirichlet_grad.grad(**dict.fromkeys(("x", "alpha", "total"), _slope_of("_dirichlet_grad")))
 
 

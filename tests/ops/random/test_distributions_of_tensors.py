@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import rushlight as torch
+from rushlight.backend import numpy as xp
 from rushlight.ops.random.reparametrization import beta_slope, gamma_slope
 
 SHAPES = np.array([1e-3, 0.02, 0.3, 0.9, 1.0, 2.5, 17.0, 200.0])
@@ -21,27 +22,52 @@ def derivative(cdf, x, a):
         return float(-by_a / a / (by_x / x))
 
 
+@np.errstate(all="ignore")
 @pytest.mark.parametrize("a", SHAPES)
 def test_gamma_slope(a):
-    from scipy.special import gammaincinv
+    from scipy.special import digamma, gammaincinv
 
     for x in gammaincinv(a, QUANTILES):
         if x > 1e-280:
             want = derivative(lambda mp, a, x: mp.gammainc(a, 0, x, regularized=True), x, a)
-            got = gamma_slope(np.array([a]), np.array([x]))
+            got = gamma_slope(xp, np.array([a]), np.array([x]), digamma(a), False)
             np.testing.assert_allclose(got, want, rtol=1e-11)
 
 
+@np.errstate(all="ignore")
 @pytest.mark.parametrize("a", SHAPES[1:])
 @pytest.mark.parametrize("b", [0.05, 1.0, 30.0])
 def test_beta_slope(a, b):
-    from scipy.special import betaincinv
+    from scipy.special import betaincinv, digamma
 
     for x in betaincinv(a, b, QUANTILES):
         if 1e-250 < x < 1 - 1e-6:
             want = derivative(lambda mp, a, x: mp.betainc(a, b, 0, x, regularized=True), x, a)
-            got = beta_slope(*np.array([[x], [a], [b]])) * (1 - x)
+            given = np.array([[x], [a], [b]])
+            got = beta_slope(xp, *given, digamma(a) - digamma(a + b), False) * (1 - x)
             np.testing.assert_allclose(got, want, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["_standard_gamma_grad", "_dirichlet_grad"])
+def test_gradients_of_many_samples_are_those_of_few(name):
+    """A kernel computes them. Operands broadcast; at 0 the derivative is 0."""
+    rng = np.random.default_rng(0)
+    x = torch.tensor(rng.gamma(2.0, size=(5000, 4)) / 16)
+    x[0, :] = 0
+    rest = torch.tensor([[0.2], [3.0], [0.4], [20.0], [0.7]]), torch.tensor([1.0, 2.0, 30.0, 0.5])
+    alpha, total = [t.double().repeat(1000, 1) if t.ndim == 2 else t.double() for t in rest]
+    for dtype, precision in ((torch.float32, 1e-5), (torch.float64, 1e-9)):
+        given = [t.to(dtype) for t in (x.clamp(max=0.9), alpha, alpha + total)]
+        given = given[1::-1] if name == "_standard_gamma_grad" else given
+        many = getattr(torch, name)(*given)
+        few = torch.cat([
+            getattr(torch, name)(*[t[k : k + 500].contiguous() for t in given])
+            for k in range(0, 5000, 500)
+        ])  # fmt: skip
+        exact = getattr(torch, name)(*[t[:500].double() for t in given])
+        assert many.dtype is dtype and (many[0] == 0).all()
+        torch.testing.assert_close(many, few, rtol=precision / 10, atol=0)
+        torch.testing.assert_close(many[:500].double(), exact, rtol=precision, atol=1e-30)
 
 
 @pytest.mark.parity
