@@ -58,6 +58,8 @@ def compute(op, inputs, params, outs=None):
         return _summed(op, inputs, params)
     if op.kind == "elementwise" and not op.varies:
         inputs = _without_numbers(inputs)
+        if op.spreads:
+            inputs = _spread(inputs)
 
     def prepared():
         dim = params.get("dim")
@@ -128,6 +130,18 @@ def _without_numbers(inputs):
         return tuple([np.asarray(x, dtype) if type(x) in types else x for x in inputs])
     except OverflowError:
         return inputs
+
+
+def _spread(inputs):
+    """``inputs`` copied to the shape of the result, if they are arrays of one dtype."""
+    arrays = [x for x in inputs if type(x) is ndarray]
+    shapes, dtypes = {x.shape for x in arrays}, {x.dtype for x in arrays}
+    if len(arrays) < len(inputs) or len(shapes) == 1 or len(dtypes) > 1:
+        return inputs
+    try:
+        return [np.ascontiguousarray(x) for x in np.broadcast_arrays(*inputs)]
+    except ValueError:
+        return inputs  # NumPy raises the error
 
 
 def _fixed(op, inputs, params):

@@ -110,6 +110,8 @@ class Op:
             ``backend/native.py`` for elementwise operations, None for others.
         widths: If an operand is broadcast along rows or columns, a kernel is compiled for each
             width of the rows. Default: if ``least`` is stated. Else only narrow rows have one.
+        spreads: Each element takes so long that operands are first copied to one shape for a
+            kernel, so that one kernel serves all shapes. Default: False.
         worth: ``worth(*inputs, **params)`` tells whether there is enough work for a kernel that is
             compiled for these parameters, and for a contraction's exact shapes. None: always.
         into: ``into(out, *inputs)`` writes the result of an elementwise operation on floats into
@@ -209,6 +211,7 @@ class Op:
         self.eight_bits = options.pop("eight_bits", False)
         self.keeps_floats = None
         self.widths = options.get("least") is not None
+        self.spreads = options.pop("spreads", False)
         least = options.pop("least", native.LEAST_ELEMENTS if kind == "elementwise" else None)
         self.least = None if least is None else large_from(least)
         self.worth = options.pop("worth", None)

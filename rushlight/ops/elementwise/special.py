@@ -15,6 +15,7 @@ from rushlight.ops.core.rules import typed, where
 from rushlight.ops.elementwise import special_formulas as formulas
 from rushlight.ops.elementwise.activation import erf
 from rushlight.ops.elementwise.exponential import exp, floating, floats, log
+from rushlight.ops.elementwise.incomplete_gamma import as_integral
 from rushlight.ops.elementwise.unary import tabled
 
 __all__ = [
@@ -200,7 +201,7 @@ def _no_gradient(g):
     raise NotImplementedError("igamma, igammac, zeta: no derivative in the first argument")
 
 
-@elementwise(dtype=floating, tensors=("x", "y"))
+@elementwise(dtype=floating, tensors=("x", "y"), least=_MANY, spreads=True)
 def igamma(xp, x, y):
     """Compute the regularised lower incomplete gamma function.
 
@@ -218,7 +219,7 @@ def igamma(xp, x, y):
     return xp.gammainc(x, y)
 
 
-@elementwise(dtype=floating, tensors=("x", "y"))
+@elementwise(dtype=floating, tensors=("x", "y"), least=_MANY, spreads=True)
 def igammac(xp, x, y):
     """Compute 1 - ``igamma``, precisely even if the result is small.
 
@@ -233,6 +234,12 @@ def igammac(xp, x, y):
     tensor([0.1353])
     """
     return xp.gammaincc(x, y)
+
+
+igamma.lower(as_integral(upper=False))
+igammac.lower(as_integral(upper=True))
+igamma.lower_on_devices(lambda x: NotImplemented)  # some have no float64
+igammac.lower_on_devices(lambda x: NotImplemented)
 
 
 def _gamma_density(x, y):

@@ -54,7 +54,7 @@ def _gamma_slope(xp, x, output, digammas, *, short):
     return gamma_slope(xp, x, output, digammas, short)
 
 
-@elementwise(**_PRIVATE, dtype=_one_dtype, name="_standard_gamma_grad", least=_MANY,
+@elementwise(**_PRIVATE, dtype=_one_dtype, name="_standard_gamma_grad", least=_MANY, spreads=True,
              tensors=("x", "output"))  # fmt: skip
 def standard_gamma_grad(xp, x, output):
     """The derivative of gamma samples ``output`` by their shape parameters ``x``."""
@@ -113,7 +113,7 @@ def _beta_slope(xp, x, alpha, beta, digammas, *, short):
     return beta_slope(xp, x, alpha, beta, digammas, short)
 
 
-@elementwise(**_PRIVATE, dtype=_one_dtype, name="_dirichlet_grad", least=_MANY,
+@elementwise(**_PRIVATE, dtype=_one_dtype, name="_dirichlet_grad", least=_MANY, spreads=True,
              tensors=("x", "alpha", "total"))  # fmt: skip
 def dirichlet_grad(xp, x, alpha, total):
     """The derivative of a Dirichlet coordinate ``x`` by its parameter ``alpha``, over 1 - x.

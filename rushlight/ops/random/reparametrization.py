@@ -15,26 +15,14 @@ fall to e^-24 and fewer nodes give six.
 Source: Figurnov, Mohamed and Mnih, Implicit reparameterization gradients, NeurIPS 2018.
 """
 
-from functools import cache
-
-import numpy as np
+from rushlight.ops.elementwise.incomplete_gamma import distance, excess, positive_root, quadrature
 
 __all__ = ["beta_slope", "gamma_slope"]
 
 
-@cache
-def _rule(short):
-    """(how far h falls over the range, the nodes in [0, 1], their weights)."""
-    nodes, weights = np.polynomial.legendre.leggauss(28 if short else 64)
-    # The integral of f over [0, 1] is that of 2u f(u²), so that the nodes u² are dense close to z.
-    u = (1 + nodes) / 2
-    return (24.0 if short else 40.0), u**2, u * weights
-
-
-def _root(xp, a, b, c):
-    """The positive s with a s² + b s = c, for positive a and c."""
-    root = xp.sqrt(b * b + 4 * a * c)
-    return xp.where(b > 0, 2 * c / (b + root), (root - b) / (2 * a))
+def _precision(short):
+    """(how far h falls over the range of integration, the nodes, their weights)."""
+    return (24.0, *quadrature(28)) if short else (40.0, *quadrature(64))
 
 
 def gamma_slope(xp, shape, x, digamma, short):
@@ -42,19 +30,14 @@ def gamma_slope(xp, shape, x, digamma, short):
 
     With z = log x, h(z) = αz - e^z and A(z) = z. ``digamma`` is that of ``shape``.
     """
-    drop, places, weights = _rule(short)
+    drop, places, weights = _precision(short)
     side = xp.where(x < shape, -1.0, 1.0)
     mean = xp.log(x) - digamma
-    # At the distance s from z, h has fallen by side · (x - α) s + x (e^±s - 1 ∓ s). A bound of the
-    # last factor, s² / (2 + s) or s² / 2, gives a distance at which h has fallen by ``drop``.
-    left = _root(xp, shape, 2 * (shape - x) - drop, 2 * drop)
-    right = _root(xp, x / 2, x - shape, drop)
-    right = xp.log1p((drop + shape * right) / x)  # a step of a fixed point that stays above it
-    reach = xp.where(side < 0, left, right)
+    reach = distance(xp, shape, x, side, drop)
 
     def value(place):
         s = side * reach * place
-        return (mean + s) * xp.exp(shape * s - x * xp.expm1(s))
+        return (mean + s) * xp.exp((shape - x) * s - x * excess(xp, s, short))
 
     found = side * reach * x * xp.weighted_sum(value, places, weights, mean)
     return xp.where(x == 0, 0.0, found)
@@ -66,7 +49,7 @@ def beta_slope(xp, x, alpha, beta, digammas, short):
     With z = log(x / (1 - x)), h(z) = α log x + β log(1 - x) and A(z) = log x. ``digammas`` is that
     of α less that of α + β.
     """
-    drop, places, weights = _rule(short)
+    drop, places, weights = _precision(short)
     rest, total = 1 - x, alpha + beta
     falling = x * beta < alpha * rest  # h falls from z downwards, else upwards
     mean = xp.log(x) - digammas
@@ -75,7 +58,7 @@ def beta_slope(xp, x, alpha, beta, digammas, short):
     other, far = xp.where(falling, beta, alpha), xp.where(falling, rest, x)
     # A bound of log1p(...) + q s is q (1 - q) s² / (2 + (1 - q) s).
     steep = xp.maximum(p - total * q, 0.0)
-    reach = _root(xp, far * (steep + total * q) / 2, steep - drop * far / 2, drop)
+    reach = positive_root(xp, far * (steep + total * q) / 2, steep - drop * far / 2, drop)
     # A step of a fixed point that stays above it.
     reach = xp.minimum(reach, xp.log1p(xp.expm1((drop + other * reach) / total) / far))
     shift = xp.where(falling, 1.0, 0.0)
