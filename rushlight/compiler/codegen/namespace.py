@@ -4,7 +4,7 @@ import numpy as np
 
 from rushlight.compiler.codegen.control import repeat_while
 from rushlight.compiler.codegen.math import division, error, exponential, hyperbolic, trigonometry
-from rushlight.compiler.codegen.math.floats import choose, copysign
+from rushlight.compiler.codegen.math.floats import choose, copysign, nextafter
 from rushlight.compiler.codegen.math.power import hypot, integer_power, power
 from rushlight.compiler.codegen.memory import load, maximum, minimum
 from rushlight.compiler.codegen.scope import constant_array
@@ -193,7 +193,8 @@ _UNARY = {
 }  # fmt: skip
 _BINARY = {
     "arctan2": trigonometry.atan2, "hypot": hypot, "copysign": copysign,
-    "logaddexp": exponential.logaddexp, "logaddexp2": exponential.logaddexp2,
+    "nextafter": nextafter, "logaddexp": exponential.logaddexp,
+    "logaddexp2": exponential.logaddexp2,
 }  # fmt: skip
 _DIVIDING = {
     "floor_divide": division.floor_divide, "remainder": division.remainder,

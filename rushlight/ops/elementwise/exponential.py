@@ -30,6 +30,14 @@ def floats(operands):
     return d if d.category > 1 else to_float(operands)
 
 
+def full_precision(operands):
+    """``floats``, with an error for half precision, which PyTorch's functions do not take."""
+    d = floats(operands)
+    if d.itemsize < 4:
+        raise UnsupportedDtypeError(f"not implemented for {d}; convert with .float()")
+    return d
+
+
 def inexact(operands):
     """``promote``, with an error unless the result is floating point or complex."""
     d = promote(operands)

@@ -4,6 +4,7 @@ from math import log
 
 import numpy as np
 
+from rushlight.backend import native
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
@@ -11,6 +12,7 @@ from rushlight.ops.core.kinds import elementwise, kernel
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.promotion import promote, to_float
 from rushlight.ops.core.rules import conj, where, zeros
+from rushlight.ops.elementwise.exponential import full_precision
 from rushlight.ops.elementwise.power import pow
 from rushlight.return_types import result_type
 
@@ -132,12 +134,20 @@ def ldexp(input, other, *, out=None):
 # Neighbours -------------------------------------------------------------------------------
 
 
-@kernel(public=False, method=False, name="nextafter", widen=False, keeps_order=(0, 1))
+@elementwise(public=False, method=False, inplace=False, dtype=full_precision, name="neighbour")
+def _neighbour(xp, x, y):
+    """``_nextafter`` of numbers that are not half precision."""
+    return xp.nextafter(x, y)
+
+
+@kernel(public=False, method=False, name="nextafter", widen=False, keeps_order=(0, 1),
+        least=native.LEAST_ELEMENTS, slopes=False)  # fmt: skip
 def _nextafter(xp, x, y):
     """The neighbour of x towards y; both have one dtype."""
     return xp.nextafter(x, y)
 
 
+_nextafter.lower(lambda x, y: _neighbour(x, y) if x.dtype.itemsize > 2 else NotImplemented)
 _nextafter.grad(
     x=lambda g, x, y: where(x == y, 0, g),
     y=lambda g: zeros(g),
@@ -167,5 +177,6 @@ def nextafter(input, other, *, out=None):
     common = promote([input, other])
     if not common.is_floating_point:
         raise UnsupportedDtypeError(f"nextafter: not implemented for {common}")
-    found = _nextafter(input.to(common), other.to(common))
+    given = [t if t.dtype is common else t.to(common) for t in (input, other)]
+    found = _nextafter(*given)
     return found if out is None else store(out, found, "nextafter", casts=True)

@@ -21,7 +21,7 @@ import numpy as np
 from rushlight.dtype import float32, float64
 from rushlight.ops.core.kinds import elementwise
 from rushlight.ops.elementwise import special_formulas as formulas
-from rushlight.ops.elementwise.exponential import floating
+from rushlight.ops.elementwise.exponential import full_precision
 
 __all__ = ["as_integral", "distance", "excess", "positive_root", "quadrature"]
 
@@ -106,7 +106,9 @@ def _log_density(xp, a, x, log_gamma):
     return xp.where(a > 10, combined, a * xp.log(x) - x - log_gamma)
 
 
-@elementwise(public=False, method=False, inplace=False, dtype=floating, name="igamma_integral")
+@elementwise(
+    public=False, method=False, inplace=False, dtype=full_precision, name="igamma_integral"
+)
 def _integral(xp, x, y, log_gamma, *, upper, short):
     """igamma of exponents ``x`` and limits ``y``, or igammac if ``upper``."""
     found = _both(xp, x, y, log_gamma, short)[upper]

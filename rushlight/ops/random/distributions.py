@@ -11,11 +11,10 @@ from rushlight.dtype import float32, float64
 from rushlight.errors import DtypeError
 from rushlight.ops.core.definition import FUNCTIONS, function
 from rushlight.ops.core.kinds import elementwise, kernel
-from rushlight.ops.elementwise.exponential import floating
+from rushlight.ops.elementwise.exponential import floating, full_precision
 from rushlight.ops.elementwise.special import digamma
 from rushlight.ops.random.reparametrization import beta_slope, gamma_slope
 from rushlight.ops.random.sampling import checked_generator
-from rushlight.ops.special.bessel import full_precision
 from rushlight.random import default_generator
 from rushlight.tensor import Tensor
 

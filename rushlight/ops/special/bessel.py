@@ -3,33 +3,26 @@
 SciPy computes them. ``i0`` and ``i1``, which have gradients, are in ``ops/elementwise/special.py``.
 """
 
-from rushlight.errors import UnsupportedDtypeError
-from rushlight.ops.elementwise.exponential import floats
+from rushlight.ops.elementwise.exponential import full_precision
 from rushlight.ops.elementwise.unary import tabled
+from rushlight.ops.special.airy import airy_lowering, far
 
 __all__ = [
-    "airy_ai", "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1", "full_precision",
+    "airy_ai", "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1",
     "modified_bessel_i0", "modified_bessel_i1", "modified_bessel_k0", "modified_bessel_k1",
     "scaled_modified_bessel_k0", "scaled_modified_bessel_k1", "spherical_bessel_j0",
 ]  # fmt: skip
 
 
-def full_precision(operands):
-    """``floats``, with an error for half precision, which PyTorch's functions do not take."""
-    d = floats(operands)
-    if d.itemsize < 4:
-        raise UnsupportedDtypeError(f"not implemented for {d}; convert with .float()")
-    return d
-
-
 _ONLY_SPECIAL = {"public": False, "method": False, "inplace": False}
 
 
-def _bessel(title, forward, what, example):
+def _bessel(title, forward, what, example, **options):
     """The operation ``torch.special.title``, which has no gradient."""
     return tabled(
         forward, title, f"{what}.\n\n    There is no gradient, as in PyTorch", example,
         space="torch.special", name=f"special_{title}", dtype=full_precision, **_ONLY_SPECIAL,
+        **options,
     )  # fmt: skip
 
 
@@ -44,9 +37,11 @@ def _decaying(name):
 
 
 def _airy(xp, x):
-    # Ai underflows above 108; SciPy gives nan for very large numbers.
-    found = xp.where(x > 200, 0, xp.airy(x)[0])
-    return xp.where(xp.isinf(x), xp.nan, found).astype(x.dtype)
+    found = xp.airy(x)[0]
+    distant = xp.abs(x) > 1e5
+    if distant.any():
+        found = xp.where(distant, far(xp, x.astype(xp.float64)), found)
+    return found.astype(x.dtype)
 
 
 def _sine_quotient(xp, x):
@@ -56,7 +51,9 @@ def _sine_quotient(xp, x):
 
 
 airy_ai = _bessel("airy_ai", _airy, "The Airy function Ai",
-                  ("[0.0, 1.0]", "[0.3550, 0.1353]"))  # fmt: skip
+                  ("[0.0, 1.0]", "[0.3550, 0.1353]"), least=1 << 14)  # fmt: skip
+airy_ai.lower(airy_lowering)
+airy_ai.lower_on_devices(lambda x: NotImplemented)  # some have no float64
 bessel_j0 = _bessel("bessel_j0", _finite("j0"),
                     "The Bessel function of the first kind and order 0",
                     ("[0.0, 1.0]", "[1.0000, 0.7652]"))  # fmt: skip

@@ -8,7 +8,7 @@ for the four kinds of Chebyshev polynomials Mason and Handscomb 2003, Chebyshev 
 import numpy as np
 
 from rushlight.ops.core.kinds import elementwise
-from rushlight.ops.special.bessel import full_precision
+from rushlight.ops.elementwise.exponential import full_precision
 
 __all__ = [
     "chebyshev_polynomial_t", "chebyshev_polynomial_u", "chebyshev_polynomial_v",

@@ -28,7 +28,7 @@ SCIPY = {
     "digamma", "erfc", "erfinv", "i0", "igamma", "igammac", "lgamma", "mvlgamma", "polygamma",
     "special_erfcx",
     "special_i0e", "special_i1", "special_i1e", "special_log_ndtr", "special_ndtr", "special_ndtri",
-    "zeta",
+    "zeta", "_standard_gamma_grad", "_dirichlet_grad",
 }  # fmt: skip
 ELEMENTWISE = [op for op in OPS.values() if op.kind == "elementwise" and op.name not in SCIPY]
 N = 45  # not a whole number of vectors
@@ -39,7 +39,8 @@ PARAMS = {
     "fake_quantize_per_tensor_affine_cachemask": {"quant_min": -8, "quant_max": 7},
     "fake_quantize_per_channel_affine_cachemask": {"quant_min": -8, "quant_max": 7},
     "special_series": {"name": "i0_near", "short": True},
-    "gelu": {"approximate": "tanh"}, "hardtanh": {"min_val": 0, "max_val": 1},
+    "igamma_integral": {"upper": True, "short": False}, "gamma_slope": {"short": False},
+    "beta_slope": {"short": True}, "gelu": {"approximate": "tanh"}, "hardtanh": {"min_val": 0, "max_val": 1},
 }  # fmt: skip
 
 

@@ -139,3 +139,19 @@ def test_values_equal_pytorchs():
                 warnings.simplefilter("ignore")
                 found, want = call(torch, *given[0]), call(peer, *given[1])
             np.testing.assert_array_equal(found.double().numpy(), want.double().numpy())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_neighbours_of_many_numbers(dtype):
+    """A kernel gives NumPy's bits."""
+    info = np.finfo(dtype)
+    edges = [0.0, -0.0, 1.0, -1.0, INF, -INF, NAN, info.max, -info.max, info.tiny]
+    edges += [info.smallest_subnormal, -info.smallest_subnormal]
+    x, y = [v.ravel() for v in np.meshgrid(edges, edges)]
+    rng = np.random.default_rng(0)
+    x, y = [np.concatenate([v, rng.standard_normal(70000)]).astype(dtype) for v in (x, y)]
+    found = torch.nextafter(torch.tensor(x), torch.tensor(y)).numpy()
+    with np.errstate(all="ignore"):
+        want = np.nextafter(x, y)
+    np.testing.assert_array_equal(found, want)
+    np.testing.assert_array_equal(np.signbit(found), np.signbit(want))

@@ -50,6 +50,25 @@ def test_the_airy_function_of_a_very_large_number_is_zero():
     assert torch.special.airy_ai(torch.tensor([1e300], dtype=torch.float64)).item() == 0
 
 
+def test_the_airy_function_far_to_the_left_is_a_wave():
+    """SciPy gives nan there."""
+    x = torch.tensor([-1e7, -1e8, -2.0], dtype=torch.float64)
+    want = [0.0054185054895, -0.0055540906684, 0.2274074282017]
+    np.testing.assert_allclose(torch.special.airy_ai(x).numpy(), want, rtol=1e-8)
+
+
+def test_the_airy_function_of_many_numbers():
+    """A kernel computes float32, and SciPy the others."""
+    x = np.concatenate([np.linspace(-60, 20, 20000), [0, 200, 1e30, INF, -INF, NAN]]).astype("f4")
+    found = torch.special.airy_ai(torch.tensor(x))
+    want = torch.special.airy_ai(torch.tensor(x).double())
+    assert found.dtype is torch.float32
+    size = np.where(x < -1, np.maximum(np.abs(x), 1) ** -0.25, np.abs(want.numpy()))
+    difference = found.double() - want
+    assert (difference.nan_to_num().abs().numpy() <= 2e-7 * np.nan_to_num(size) + 1e-37).all()
+    np.testing.assert_array_equal(found.isnan().numpy(), want.isnan().numpy())
+
+
 def test_there_is_no_gradient_as_in_pytorch():
     x = torch.ones(3, requires_grad=True)
     assert not torch.special.bessel_j0(x).requires_grad

@@ -9,8 +9,8 @@ from rushlight.compiler.codegen.value import Value, aligned, constant, intrinsic
 from rushlight.compiler.ir.machine import machine
 
 __all__ = [
-    "Format", "choose", "copysign", "fma", "format_of", "full", "polynomial", "power_of_two",
-    "scale", "shifted", "whole",
+    "Format", "choose", "copysign", "fma", "format_of", "full", "nextafter", "polynomial",
+    "power_of_two", "scale", "shifted", "whole",
 ]  # fmt: skip
 
 
@@ -137,3 +137,16 @@ def _scalef(b, x, n, size, dtype):
 
 def _indices(numbers):
     return ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), list(numbers))
+
+
+def nextafter(x, y):
+    """The number next to ``x`` in the direction of ``y``."""
+    integer = format_of(x).integer
+    bits = x.bits(integer)
+    away = (y > x) == (x > 0)
+    bits = select(away, bits + 1, bits - 1)
+    # The neighbour of 0 is the smallest denormal number with the sign of y.
+    least = constant(x.b, 1, integer) | (y.bits(integer) & np.iinfo(integer).min)
+    bits = select(x == 0, least, bits)
+    found = select(x == y, y, bits.bits(x.dtype))
+    return select((x == x) & (y == y), found, x + y)
