@@ -46,8 +46,12 @@ def _airy(xp, x):
 
 def _sine_quotient(xp, x):
     # sin(x) / x is exact to rounding for every x but 0 and ±inf.
-    quotient = xp.sin(x) / xp.where(x == 0, 1, x)
-    return xp.where(x == 0, 1, xp.where(abs(x) == xp.inf, 0, quotient)).astype(x.dtype)
+    quotient = xp.sin(x) / x
+    undefined = quotient != quotient
+    if xp.any(undefined):
+        limit = xp.where(x == 0, 1, xp.where(abs(x) == xp.inf, 0, x))
+        quotient = xp.where(undefined, limit, quotient)
+    return quotient
 
 
 airy_ai = _bessel("airy_ai", _airy, "The Airy function Ai",

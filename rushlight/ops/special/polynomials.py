@@ -100,8 +100,12 @@ def _polynomial(title, first, step, what, example, angle=None, shifted=False, fa
     """
 
     def forward(xp, x, n):
+        broadcast = xp.broadcast_arrays  # which kernels lack, so they refuse here
+        if type(n) is int and n < _HIGH:
+            x = 2 * x - 1 if shifted else x
+            return _of_degree(np.empty_like(x), x, n, first, step)
         x = _typed(x, n)
-        given, (x, n) = n, xp.broadcast_arrays(x, n)  # which kernels lack, so they refuse here
+        given, (x, n) = n, broadcast(x, n)
         out = np.empty_like(xp.logical_or(x, n), x.dtype)  # ``out`` lies as a ufunc's result does
         degree = int(_degrees(given)) if np.ndim(given) == 0 else _LOOKS
         x = 2 * x - 1 if shifted else x
