@@ -190,6 +190,8 @@ def _float_range(dtype, low, high):
 
 
 def _rounded(n, dtype):
+    if abs(n) <= 1 << DIGITS[dtype]:
+        return n
     with np.errstate(over="ignore"):
         value = float(to_dtype(np.array([n], np.int64), dtype)[0])
     return int(value) if LOWEST <= value <= HIGHEST and value < 2.0**63 else LOWEST

@@ -49,10 +49,10 @@ def _native(generator, engine, function, count, columns):
     ]
     waiting = generator.normal
     state = np.array([waiting or 0.0, waiting is not None, 0.0])
-    found = late.sampled(function, Stream, engine, state, columns)
-    if found is not None:
+    try:
+        return late.sampled(function, Stream, engine, state, columns)
+    finally:
         generator.normal = float(state[0]) if state[1] else None
-    return found
 
 
 class Stream:

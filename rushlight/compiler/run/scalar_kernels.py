@@ -21,6 +21,8 @@ from rushlight.compiler.run import cache
 __all__ = ["Sampler"]
 
 _DOUBLE = ir.DoubleType()
+#: After this many numbers, a few hundredths of a second, Python may run the handlers of signals.
+_PIECE = 1 << 18
 
 
 class Sampler:
@@ -51,8 +53,10 @@ class Sampler:
         """
         state[-1:].view(np.int64)[0] = engine.ctypes.state_address
         out = np.empty(len(columns[0]))
-        table = np.array([len(out), *[address(x) for x in (state, out, *columns)]], np.int64)
-        self.run(address(table))
+        for start in range(0, len(out), _PIECE):
+            part = [x[start : start + _PIECE] for x in (out, *columns)]
+            table = np.array([len(part[0]), *map(address, (state, *part))], np.int64)
+            self.run(address(table))
         return out
 
 

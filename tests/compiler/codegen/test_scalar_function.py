@@ -8,6 +8,7 @@ import pytest
 import rushlight as torch
 from rushlight.draw import binomial, gamma, poisson, singles
 
+scalar_kernels = pytest.importorskip("rushlight.compiler.run.scalar_kernels")
 eager_kernels = pytest.importorskip("rushlight.compiler.run.eager_kernels")
 
 TABLE = (0.5, -1.0, 3.0)
@@ -48,6 +49,7 @@ def _both(function, *columns):
         torch.randn(1, generator=g)  # the second of its pair waits
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(singles, "MANY", many)
+            patch.setattr(scalar_kernels, "_PIECE", 200)
             found.append((function(g, *columns), g.get_state().tolist()))
     return found
 
