@@ -68,7 +68,7 @@ def _number(stream, n, p, split):
 
 
 def _successes(stream, n, p, split):
-    if _rounded(n * p, split) >= 10.0:
+    if n * p >= 9.99 and _rounded(n * p, split) >= 10.0:  # most means need no rounding
         return _by_rejection(stream, n, p, split)
     return _by_waiting(stream, n, p, split)
 
