@@ -149,10 +149,15 @@ class Node:
         if half and (not symbolic or self.op.role in _ROUNDING):
             # The rule computes in float32 or complex64, and the engine rounds its result once.
             g, values = widened(g), [widened(v) for v in values]
-        return [
+        found = [
             None if parent is None or rule is None else rule[0](g, *[values[k] for k in rule[1]])
             for parent, rule in zip(parents, rules, strict=True)
         ]
+        if symbolic and self.op.flat and mode.records():
+            for parent, gi in zip(parents, found, strict=True):
+                if gi is not None and gi is not g:
+                    gi.node = _flat(gi, parent)
+        return found
 
     def _typed(self, i, value):
         """The saved value ``i``; an operand, unless it is a mask, in the dtype of the result."""
@@ -302,6 +307,36 @@ class Output(Node):
 
     def free(self):
         pass
+
+
+class Flat(Node):
+    """The gradient of a function that is made of straight pieces, such as relu.
+
+    The gradient changes with the function's operand only in steps, so its slope is 0. As in
+    PyTorch, the operand gets zeros as the second derivative. Without this node the operand would
+    count as unused, and asking for a second derivative would be an error.
+    """
+
+    __slots__ = ()
+    is_plain = False
+
+    def name(self):
+        return "ZerosBackward0"
+
+    def backward(self, g, symbolic):
+        return [g, g.new_zeros(g.shape) if isinstance(g, Tensor) else np.zeros_like(g)]
+
+
+def _flat(g, parent):
+    """The node of ``g``, a gradient that is constant near each value of ``parent``."""
+    node = _new(Flat)
+    node.parents = (g.node, parent)
+    node.saved = node.cells = ()
+    node.clock = tick()
+    node.hooks = None
+    node.shape = g._array.shape
+    node.dtype = g._array.dtype
+    return node
 
 
 def leaf(tensor):

@@ -132,6 +132,8 @@ class Op:
         spared: Names of the inputs that the rules on arrays do not read, because the forward left
             in ``memo`` what the rules need of them.
         unread: Indices of the results that the rules do not read, although they name ``out``.
+        flat: The gradients change with the operands only in steps, and their slope counts as 0, as
+            in PyTorch. Without this a second derivative counts the operand as unused.
         copied: Names of the inputs of which a node saves a copy, because PyTorch saves a value made
             of them, so that they may be written before backward.
         autocast: The rule for autocast, see ``autocast.py``; None: no casts.
@@ -225,6 +227,7 @@ class Op:
         self.spared = options.pop("spared", ())
         self.unread = options.pop("unread", ())
         self.copied = options.pop("copied", ())
+        self.flat = options.pop("flat", False)
         self.autocast = options.pop("autocast", None)
         self.rules: list[Any] = [None] * len(names)
         self.closures: list[Any] = []

@@ -28,7 +28,7 @@ _ZERO = {d: np.zeros((), d) for d in (np.dtype("f4"), np.dtype("f8"))}
 _FEW = large_from(64)
 
 
-@elementwise(dtype=real_numbers, least=1 << 15)
+@elementwise(dtype=real_numbers, least=1 << 15, flat=True)
 def relu(xp, x):
     """``input`` where it is positive, else 0.
 
@@ -81,7 +81,7 @@ def _activation(forward=None, *, dtype=floating, **options):
 # Around zero ------------------------------------------------------------------------------
 
 
-@_activation(least=1 << 15)
+@_activation(least=1 << 15, flat=True)
 def leaky_relu(xp, x, *, negative_slope=0.01):
     """x where it is positive, else ``negative_slope · x``."""
     return xp.where(x > 0, x, x * negative_slope)
@@ -120,7 +120,7 @@ def _in_dtype(x, *, threshold, value):
 _LIMITS = {"threshold": "Number", "value": "Number"}
 
 
-@_activation(dtype=real_numbers, casts=True, prepare=_in_dtype, kinds=_LIMITS)
+@_activation(dtype=real_numbers, casts=True, prepare=_in_dtype, kinds=_LIMITS, flat=True)
 def threshold(xp, x, *, threshold, value):
     """x where it is above the threshold, else ``value``."""
     return xp.where(x <= threshold, x.dtype.type(value), x)
@@ -133,7 +133,7 @@ def _compared(x, *, lambd):
     return {"lambd": as_in_half(as_real(lambd), x.dtype)}
 
 
-@elementwise(dtype=floating, inplace=False, prepare=_compared, least=1 << 15)
+@elementwise(dtype=floating, inplace=False, prepare=_compared, least=1 << 15, flat=True)
 def hardshrink(xp, x, *, lambd=0.5):
     """Set the elements from ``-lambd`` to ``lambd`` to 0.
 
@@ -157,7 +157,7 @@ def _not_negative(x, *, lambd):
     return {"lambd": lambd}
 
 
-@_activation(prepare=_not_negative, least=1 << 15)
+@_activation(prepare=_not_negative, least=1 << 15, flat=True)
 def softshrink(xp, x, *, lambd=0.5):
     """Move each element by ``lambd`` towards 0, but not beyond 0.
 
@@ -180,7 +180,7 @@ softshrink.grad(x=lambda g, x, lambd: where((x >= -lambd) & (x <= lambd), 0, g))
 # Between bounds ---------------------------------------------------------------------------
 
 
-@_activation(dtype=real_numbers, keeps_order="like")
+@_activation(dtype=real_numbers, keeps_order="like", flat=True)
 def hardtanh(xp, x, *, min_val=-1.0, max_val=1.0):
     """x, limited to [min_val, max_val]. For integers the limits lose their fractional parts."""
     if x.dtype.kind in "iu":
@@ -194,7 +194,7 @@ def hardtanh(xp, x, *, min_val=-1.0, max_val=1.0):
 hardtanh.grad(x=lambda g, x, min_val, max_val: where((x <= min_val) | (x >= max_val), 0, g))
 
 
-@_activation(least=1 << 15)
+@_activation(least=1 << 15, flat=True)
 def hardsigmoid(xp, x):
     """x / 6 + 1/2, limited to [0, 1]."""
     return xp.minimum(xp.maximum(x + 3, 0), 6) / 6

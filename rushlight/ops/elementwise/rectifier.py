@@ -23,7 +23,7 @@ __all__ = ["prelu", "rrelu"]
 
 
 @elementwise(public=False, method=False, inplace=False, dtype=real_numbers, name="prelu_kernel",
-             keeps_order="like")  # fmt: skip
+             keeps_order="like", flat=True)  # fmt: skip
 def _sloped(xp, x, weight):
     """x where it is positive, else ``weight · x``."""
     return xp.where(x > 0, x, weight * x)
@@ -106,7 +106,7 @@ def _slopes(xp, x, *, lower, upper, generator):
 
 @elementwise(
     public=False, method=False, inplace=False, dtype=real_numbers, name="rrelu_with_noise",
-    keeps_order=False, least=None,
+    keeps_order=False, least=None, flat=True,
 )  # fmt: skip
 def _noisy(xp, x, noise):
     """x times its slope."""

@@ -161,6 +161,8 @@ def _nll_of_tensors(x, target, weight, reduction, ignore_index):
 
 
 _NLL = _both_ranks(_nll, "nll_loss", _nll_slope, _nll_of_tensors)
+for _op in _NLL:
+    _op.flat = True
 
 
 @kernel(public=False, method=False, name="nll_loss_backward")

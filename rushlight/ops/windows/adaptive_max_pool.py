@@ -184,7 +184,7 @@ def _spread_by_scatter(g, at, size):
 def _pick_op(name, title, **options):
     op = kernel(
         _picked, public=False, method=False, name=name, widen=False, grad_name=f"{title}Backward0",
-        **options,
+        flat=True, **options,
     )  # fmt: skip
     op.lower(lambda x, at, n: _picked_by_gather(x, at, n))
     op.grad(x=lambda g, at, x_shape, n: _spread(g, at, size=tuple(x_shape[-n:])))
@@ -232,6 +232,7 @@ _ADAPTIVE = {}
 for _n in (1, 2, 3):
     _op = kernel(
         _adaptive, public=False, method=False, name=f"adaptive_max_pool{_n}d", widen=False,
+        flat=True,
         channels=1, lines=(0,) if _n == 1 else (), autocast=SINGLE if _n == 3 else None,
         grad_name="SqueezeBackward1" if _n == 1 else f"AdaptiveMaxPool{_n}DBackward0",
     )  # fmt: skip

@@ -147,7 +147,7 @@ def _avg_pool_slope(g, x_shape, windows, include_pad, override):
 _AVG_POOL = {}
 for _n in (1, 2, 3):
     _op = kernel(
-        _avg_pool, public=False, method=False, name=f"avg_pool{_n}d", shape=pooled_shape,
+        _avg_pool, public=False, method=False, name=f"avg_pool{_n}d", shape=pooled_shape, flat=True,
         primitive="pooling mean", channels=int(_n < 3), lines=(0,) if _n == 1 else (),
         least=1 << 17, autocast=SINGLE if _n == 3 else None,
         grad_name="SqueezeBackward1" if _n == 1 else f"AvgPool{_n}DBackward0",
@@ -377,7 +377,7 @@ def _adaptive_spread(g, size):
 _ADAPTIVE = {}
 for _n in (1, 2, 3):
     _op = kernel(
-        _adaptive, public=False, method=False, name=f"adaptive_avg_pool{_n}d",
+        _adaptive, public=False, method=False, name=f"adaptive_avg_pool{_n}d", flat=True,
         primitive="pooling mean", channels=int(_n < 3), lines=(0,) if _n == 1 else (),
         least=1 << 17, autocast=SINGLE if _n == 3 else None,
         grad_name="SqueezeBackward1" if _n == 1 else f"AdaptiveAvgPool{_n}DBackward0",

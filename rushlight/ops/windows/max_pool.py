@@ -168,7 +168,7 @@ def max_pool_pick(xp, h, x, *, windows):
 MAX_POOL = {}
 for _n in (1, 2, 3):
     _op = kernel(
-        _max_pool, public=False, method=False, name=f"max_pool{_n}d", widen=False,
+        _max_pool, public=False, method=False, name=f"max_pool{_n}d", widen=False, flat=True,
         primitive="pooling max", again=True, channels=1, lines=(0,) if _n == 1 else (),
         shape=pooled_shape, least=1 << 17, autocast=SINGLE if _n == 3 else None,
         grad_name="SqueezeBackward1" if _n == 1 else f"MaxPool{_n}DWithIndicesBackward0",

@@ -194,6 +194,7 @@ def _named(name, grad_name, autocast):
     op = kernel(
         _extended, name=name, grad_name=grad_name, public=False, method=False, widen=False,
         autocast=autocast, channels=int(not name.startswith("circular")),
+        flat=not name.startswith("circular"),
     )  # fmt: skip
     op.lower(lambda x, pad, mode: _extended_tensor(x, pad, mode))
     op.grad(x=lambda g, x_shape, pad, mode: _folded(g, shape=tuple(x_shape), pad=pad, mode=mode))
