@@ -306,10 +306,7 @@ def _as_pytorch_calls(func, args, kwargs):
     """The operands of a function of nn.functional in PyTorch's form: optional ones by name."""
     name = getattr(func, "__name__", "")
     call: Any = func
-    if hasattr(func, "op"):  # its optional operands have been filled in
-        defaults = func.op.defaults
-        return args, {k: v for k, v in kwargs.items() if k not in defaults or v is not defaults[k]}
-    if name in OF_C or getattr(F, name, None) is not func:
+    if hasattr(func, "op") or name in OF_C or getattr(F, name, None) is not func:
         return args, kwargs
     try:
         signature = inspect.signature(call)

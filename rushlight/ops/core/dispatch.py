@@ -26,6 +26,7 @@ from rushlight.ops.core.definition import FUNCTIONS
 from rushlight.ops.core.promotion import scalar_dtype
 from rushlight.ours import is_our_module
 from rushlight.remote import RemoteArray
+from rushlight.return_types import NamedResult
 from rushlight.tensor import Tensor, ViewOf, disabled_torch_function, from_array
 
 __all__ = [
@@ -331,7 +332,20 @@ def overridden(call, args, params, deep=False):
             kind = type(item)
             if kind not in types and overrides(kind):
                 types.append(kind)
-    return hand_over(_public(call), types, args, params) if types or modes else NotImplemented
+    if not (types or modes):
+        return NotImplemented
+    return hand_over(_public(call), types, args, _changed(call, params))
+
+
+def _changed(call, params):
+    """The parameters of an operation that differ from their defaults, and all of other functions.
+
+    A handler may have only the parameters that it knows, as ``def mean(input)``.
+    """
+    if not hasattr(call, "op"):
+        return params
+    defaults = call.op.defaults
+    return {k: v for k, v in params.items() if k not in defaults or v is not defaults[k]}
 
 
 def hand_over(call, types, args, params):
@@ -432,6 +446,6 @@ def _as_class(found, cls):
     if type(found) is Tensor and cls is not Tensor:
         found.__class__ = cls
         return found
-    if type(found) in (tuple, list):
+    if type(found) in (tuple, list) or isinstance(found, NamedResult):
         return type(found)([_as_class(f, cls) for f in found])
     return found

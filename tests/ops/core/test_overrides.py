@@ -214,3 +214,22 @@ def test_disable_torch_function():
     with DisableTorchFunction():
         assert type(torch.ones(2).as_subclass(Named) + 1) is torch.Tensor
     assert type(torch.ones(2).as_subclass(Named) + 1) is Named
+
+
+def test_a_handler_gets_the_parameters_that_are_not_the_defaults():
+    class Q:
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            return func.__name__, kwargs
+
+    q = Q()
+    assert torch.mean(q) == ("mean", {}) and torch.sum(q, dim=1) == ("sum", {"dim": 1})
+    assert (F.gelu(q), torch.clone(q), torch.tril(q)) == (("gelu", {}), ("clone", {}), ("tril", {}))
+
+
+def test_results_with_names_are_of_the_subclass():
+    class Named(torch.Tensor):
+        pass
+
+    found = torch.arange(3.0).as_subclass(Named).max(0)
+    assert type(found).__name__ == "max" and type(found.values) is type(found.indices) is Named
