@@ -96,17 +96,15 @@ class GraphModule(Module):
     def __init__(self, root, graph, class_name="GraphModule"):
         super().__init__()
         self.__class__.__name__ = class_name
-        wanted = sorted(
-            {n.target for n in graph.nodes if n.op in ("get_attr", "call_module")},
-            key=lambda path: path.count("."),
-        )
+        # In the graph's order, so that parameters() gives the same order in each process.
+        wanted = dict.fromkeys(n.target for n in graph.nodes if n.op in ("get_attr", "call_module"))
         if isinstance(root, Module):
             if hasattr(root, "training"):
                 self.training = root.training
             for path in wanted:
                 _copy_attr(root, self, path)
         else:
-            for path in wanted:
+            for path in sorted(wanted, key=lambda path: path.count(".")):
                 if path not in root:
                     raise RuntimeError(
                         f"Node {path} referenced target {path} but that target was not provided "

@@ -5,6 +5,7 @@ import math
 import operator
 import pickle
 import re
+from collections import OrderedDict
 
 import pytest
 
@@ -618,3 +619,9 @@ def test_einsum_is_recorded_with_its_operands_one_by_one(torch):
     graph = torch.fx.symbolic_trace(lambda a, b: torch.einsum("ij,jk", [a, b])).graph
     (found,) = graph.find_nodes(op="call_function", target=torch.einsum)
     assert [str(x) for x in found.args] == ["ij,jk", "a", "b"]
+
+
+def test_submodules_lie_in_the_order_of_the_graph():
+    names = ["w", "k", "c", "z", "a", "m"]
+    net = rushlight.nn.Sequential(OrderedDict((n, rushlight.nn.Linear(1, 1)) for n in names))
+    assert [n for n, _ in rushlight.fx.symbolic_trace(net).named_children()] == names

@@ -103,7 +103,7 @@ def fuse(model, inplace=False, no_trace=False):
             replace_node_module(node.args[0], modules, fuse_conv_bn_eval(conv, norm))
             node.replace_all_uses_with(node.args[0])
             graph.erase_node(node)
-    return GraphModule(traced, graph, type(model).__name__)
+    return GraphModule(traced, graph)
 
 
 def remove_dropout(model):

@@ -198,4 +198,6 @@ for _name in __all__:
 def __getattr__(name):
     if name == "grad":  # this module needs the operations of all layers
         return importlib.import_module("rushlight.nn.grad")
+    if name == "conv_tbc":  # its module needs this one
+        return importlib.import_module("rushlight.nn.functional.of_torch").conv_tbc
     raise AttributeError(f"module 'rushlight.nn.functional' has no attribute {name!r}")
