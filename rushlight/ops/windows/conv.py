@@ -23,12 +23,12 @@ from rushlight.ops.windows.pad import constant_pad
 from rushlight.ops.windows.window import inside, output_size, padded, per_dim, span
 from rushlight.tensor import Tensor
 
-__all__ = ["conv", "conv1d", "conv2d", "conv3d", "conv_input", "conv_weight"]
+__all__ = ["conv", "conv1d", "conv2d", "conv3d", "conv_input", "conv_weight", "remembered"]
 
 # Geometry ---------------------------------------------------------------------------------
 
 
-def geometry(name, x, weight, bias, stride, padding, dilation, groups):
+def _geometry(x, weight, bias, *, stride, padding, dilation, groups, name="convolution"):
     """Check a convolution's arguments, and return its parameters as tuples of ints."""
     n = weight.ndim - 2
     listed = f"x {tuple(x.shape)}; w {tuple(weight.shape)}"
@@ -75,7 +75,9 @@ def geometry(name, x, weight, bias, stride, padding, dilation, groups):
             f"{name}: Kernel size can't be greater than actual input size: the padded input is "
             f"{tuple(size)}, the kernel covers {span(weight.shape[2:], dilation)}: {listed}"
         )
-    return {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    return {
+        "stride": stride, "padding": padding, "dilation": dilation, "groups": groups, "name": name,
+    }  # fmt: skip
 
 
 def _check_types(name, x, weight, bias):
@@ -97,20 +99,28 @@ class _Operand(NamedTuple):
     ndim: int
 
 
-@lru_cache(4096, typed=True)
-def _known_geometry(types, name, x, weight, bias, **params):
-    return geometry(name, x, weight, bias, **params)
+def remembered(geometry):
+    """``geometry(x, weight, bias, **params)``, whose results are kept by the operands' looks."""
 
+    @lru_cache(4096, typed=True)
+    def known(types, x, x_dtype, weight, weight_dtype, bias, bias_dtype, **params):
+        x, weight = _Operand(x, x_dtype, len(x)), _Operand(weight, weight_dtype, len(weight))
+        bias = None if bias is None else _Operand(bias, bias_dtype, len(bias))
+        return geometry(x, weight, bias, **params)
 
-def _prepared(x, weight, bias, *, name="convolution", **params):
-    operands = [a if a is None else _Operand(a.shape, a.dtype, a.ndim) for a in (x, weight, bias)]
-    # 1.0 equals 1, but is refused, so the types of numbers count as well.
-    types = tuple([tuple(map(type, v)) for v in params.values() if type(v) is tuple])
-    try:
-        found = _known_geometry(types, name, *operands, **params)
-    except TypeError:  # a parameter is a list, or of the wrong type
-        found = geometry(name, x, weight, bias, **params)
-    return {**found, "name": name}
+    def prepared(x, weight, bias, **params):
+        no_bias = bias is None
+        try:
+            # 1.0 equals 1, but is refused, so the types of numbers count as well.
+            types = tuple([tuple(map(type, v)) for v in params.values() if type(v) is tuple])
+            return known(
+                types, x.shape, x.dtype, weight.shape, weight.dtype,
+                None if no_bias else bias.shape, None if no_bias else bias.dtype, **params,
+            )  # fmt: skip
+        except TypeError:  # a parameter is a list, or of the wrong type
+            return geometry(x, weight, bias, **params)
+
+    return prepared
 
 
 # Kernels ----------------------------------------------------------------------------------
@@ -132,6 +142,9 @@ def _worth(multiplications, groups, each, taps):
     return multiplications >= _MANY * (_ONE_TAP if taps == 1 else 1)
 
 
+_places = lru_cache(4096)(output_size)
+
+
 def _shape(x, weight, bias=None, *, stride, padding, dilation, **params):
     places = output_size(x.shape[2:], weight.shape[2:], stride, padding, dilation)
     return (x.shape[0], weight.shape[0], *places)
@@ -139,7 +152,7 @@ def _shape(x, weight, bias=None, *, stride, padding, dilation, **params):
 
 @kernel(
     public=False, method=False, name="convolution", grad_name="ConvolutionBackward0",
-    prepare=_prepared, shape=_shape, least=1 << 12, autocast=LOWER,
+    prepare=remembered(_geometry), shape=_shape, least=1 << 12, autocast=LOWER,
     primitive="convolution result", channels=2, lines=(0, 1),
     worth=lambda x, weight, bias=None, *, groups, **windows: _worth(
         prod(_shape(x, weight, **windows)) * weight[0].size, groups, weight.shape[1],
@@ -149,12 +162,16 @@ def _shape(x, weight, bias=None, *, stride, padding, dilation, **params):
 def conv(xp, x, weight, bias=None, *, stride, padding, dilation, groups, name="convolution"):
     """The sum over each window of x times weight, plus bias."""
     kernel_size = weight.shape[2:]
-    places = output_size(x.shape[2:], kernel_size, stride, padding, dilation)
+    places = _places(x.shape[2:], kernel_size, stride, padding, dilation)
+    if bias is not None:
+        bias = bias.reshape(-1, *[1] * len(places))
+    if im2col.is_one_block(x, kernel_size, places, weight.size // len(weight)):
+        x = padded(x, padding)
+        out = im2col.products(x, weight, places, stride, dilation, groups)
+        return out if bias is None else np.add(out, bias, out)
     out = np.empty((len(x), len(weight), *places), x.dtype)
     if not out.size:
         return out
-    if bias is not None:
-        bias = bias.reshape(-1, *[1] * len(places))
     x = padded(x, padding)
 
     def work(part):

@@ -11,7 +11,7 @@ from rushlight.ops.core.autocast import LOWER
 from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.rules import conj, total
-from rushlight.ops.windows.conv import conv, conv_input, conv_weight
+from rushlight.ops.windows.conv import conv, conv_input, conv_weight, remembered
 from rushlight.ops.windows.pad import constant_pad
 from rushlight.ops.windows.window import per_dim, span
 from rushlight.tensor import Tensor
@@ -106,7 +106,7 @@ def _size(x, weight, stride, padding, output_padding, dilation):
 
 @kernel(
     public=False, method=False, name="conv_transpose", grad_name="ConvolutionBackward0",
-    prepare=_geometry, autocast=LOWER, channels=2, lines=(0, 1), own_slope=True,
+    prepare=remembered(_geometry), autocast=LOWER, channels=2, lines=(0, 1), own_slope=True,
 )  # fmt: skip
 def conv_transpose(
     xp, x, weight, bias=None, *, stride, padding, output_padding, dilation, groups, name=None
@@ -116,9 +116,7 @@ def conv_transpose(
         xp, x, weight, size=_size(x, weight, stride, padding, output_padding, dilation),
         stride=stride, padding=padding, dilation=dilation, groups=groups,
     )  # fmt: skip
-    if bias is None:
-        return np.ascontiguousarray(out)
-    return out + bias.reshape(-1, *[1] * (x.ndim - 2))
+    return out if bias is None else np.add(out, bias.reshape(-1, *[1] * (x.ndim - 2)), out)
 
 
 @conv_transpose.lower

@@ -8,14 +8,16 @@ Shapes: x (N, C, *size), weight (O, C / groups, *kernel), out and g (N, O, *plac
 """
 
 from math import prod
+from operator import le, mul
 
 import numpy as np
 
-from rushlight.ops.windows.window import offsets
+from rushlight.ops.windows.window import offsets, span
 from rushlight.storage import strided
 
 __all__ = [
-    "convolve", "correlate_weight", "depthwise", "meets_all", "spread", "spread_depthwise",
+    "convolve", "correlate_weight", "depthwise", "is_one_block", "meets_all", "products", "spread",
+    "spread_depthwise",
 ]  # fmt: skip
 
 BLOCK = 1 << 20  # bytes of columns that are packed at a time
@@ -100,6 +102,36 @@ def _columns(x, kernel, stride, dilation, places, groups, scratch):
 # Products ---------------------------------------------------------------------------------
 
 
+def is_one_block(x, kernel, places, rows):
+    """Whether all images ``x`` form one block, with a lane each, and lie in memory as they are.
+
+    ``rows`` is the number of elements of a window.
+    """
+    count = len(x) * x.shape[1] * prod(kernel) * prod(places)
+    return 0 < count * x.itemsize <= BLOCK and not _is_small(len(x), places, rows)
+
+
+def _windows(x, kernel, stride, dilation, places):
+    """The view (N, C, *kernel, *places) of the padded images ``x``."""
+    step = x.strides[2:]
+    strides = (*x.strides[:2], *map(mul, step, dilation), *map(mul, step, stride))
+    return strided(x, (*x.shape[:2], *kernel, *places), strides)
+
+
+def products(x, weight, places, stride, dilation, groups):
+    """The convolution of the padded images ``x``, which are one block, with weight."""
+    kernel = weight.shape[2:]
+    images, channels = x.shape[:2]
+    shape = (images, groups, channels * prod(kernel) // groups, prod(places))
+    if shape[2] * groups != channels or max(stride) > 1:
+        x = _windows(x, kernel, stride, dilation, places)
+    matrices = weight.reshape(groups, len(weight) // groups, shape[2])
+    out = np.empty((images, len(weight), *places), x.dtype)
+    into = out.reshape(images, groups, len(weight) // groups, shape[3])
+    np.matmul(matrices, x.reshape(shape), out=into)
+    return out
+
+
 def convolve(x, weight, out, stride, dilation, groups, bias):
     """Write the convolution of the padded ``x`` with weight, plus bias, into ``out``."""
     kernel, places = weight.shape[2:], out.shape[2:]
@@ -148,7 +180,7 @@ def meets_all(weight, size, g):
 
 def spread(found, g, weight, stride, dilation, groups):
     """Add the gradient of x to the padded ``found``: ``g`` times weight, at each window's place."""
-    kernel = weight.shape[2:]
+    kernel, places = weight.shape[2:], g.shape[2:]
     if prod(kernel) == 1:  # a window is one element, and no element is in two windows
         matrices = weight.reshape(groups, -1, weight.shape[1]).mT
         slopes = _matrices(g[..., None], groups)
@@ -158,6 +190,13 @@ def spread(found, g, weight, stride, dilation, groups):
             ((_, met),) = offsets(kernel, stride, dilation, g.shape[2:])
             shares = np.matmul(matrices, slopes).reshape(len(g), -1, *g.shape[2:])
             found[(slice(None), slice(None), *met)] = shares
+        return
+    apart = all(map(le, span(kernel, dilation), stride))
+    if apart and is_one_block(found, kernel, places, 0):
+        matrices = weight.reshape(groups, len(weight) // groups, -1).mT
+        shares = np.matmul(matrices, g.reshape(len(g), groups, -1, prod(places)))
+        windows = _windows(found, kernel, stride, dilation, places)
+        np.add(windows, shares.reshape(windows.shape), out=windows)
         return
     grouped = weight.reshape(groups, len(weight) // groups, weight.shape[1], -1)
     matrices = grouped.transpose(0, 3, 2, 1).reshape(groups, -1, len(weight) // groups)
