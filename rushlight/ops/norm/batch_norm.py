@@ -12,20 +12,23 @@ from rushlight.autograd import mode
 from rushlight.autograd.write import write
 from rushlight.backend import native
 from rushlight.errors import ShapeError
+from rushlight.backend.summation import SMALL
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.fast_path import plain
 from rushlight.ops.core.kinds import kernel, like_first
 from rushlight.ops.core.rules import total, where
 from rushlight.ops.norm.layer_norm import check_floats
-from rushlight.ops.norm.standardize import blocks, inner, slope, standardized
+from rushlight.ops.norm.standardize import BLOCK, blocks, inner, slope, standardized
 from rushlight.remote import is_remote
-from rushlight.tensor import Tensor
+from rushlight.tensor import Tensor, from_array
 
 __all__ = ["batch_norm", "batch_normalized"]
 
 #: Channels with fewer places are too short to be rows of the kernel.
 _LONG = 32
+#: Up to so many elements, all are worked on at once.
+_FEW = min(BLOCK, native.LEAST_MATRIX - 1)
 
 
 def _rows(x):
@@ -64,6 +67,11 @@ def _statistics(xp, x):
     """The mean and the biased variance of each channel. Half precision is computed in float32."""
     x, dims = _rows(x.astype(np.float32) if x.dtype.itemsize == 2 else x)
     n = _counted(x)
+    if 0 < x.size <= SMALL:
+        mean = np.add.reduce(x, axis=dims) / n
+        d = x - _along(mean, x)
+        squares = np.add.reduce(d * d if x.ndim == 2 else np.vecdot(d, d), axis=0)
+        return mean, squares / n
     mean = _plane_sums("sums", lambda x: x.sum(2), x)
     mean = total(x, dims) / n if mean is None else _along(mean / n, x)
     squares = _plane_sums("squares", _squares, x, mean[0])
@@ -102,7 +110,7 @@ def _move(average, value, momentum, scale):
         return
     average = plain(average)
     average *= 1 - momentum
-    average += value._array * (scale * momentum)
+    average += plain(value) * (scale * momentum)
 
 
 @_statistics.lower
@@ -132,9 +140,14 @@ def _batch_norm(xp, x, mean, var, weight=None, bias=None, *, eps, memo=None):
 
 
 def _normalized(x, mean, scale, weight, bias):
-    rows, _ = _rows(x)
     if weight is not None:
         scale = scale * weight
+    if x.size <= _FEW:
+        shape = (-1, *[1] * (x.ndim - 2))
+        out = x - mean.reshape(shape)
+        out *= scale.reshape(shape)
+        return out if bias is None else np.add(out, bias.reshape(shape), out)
+    rows, _ = _rows(x)
     mean, scale = _along(mean, x), _along(scale, x)
     found = _scaled(rows, mean, scale, None if bias is None else _along(bias, x))
     if found is not None:
@@ -379,7 +392,10 @@ def batch_normalized(
         return apply(_fixed.op, (input, running_mean, running_var, weight, bias), {"eps": eps})
     was = mode.set_grad(False)
     try:
-        mean, var = apply(_statistics.op, (input,), {})
+        if mode.intercept:
+            mean, var = apply(_statistics.op, (input,), {})
+        else:
+            mean, var = map(from_array, _statistics.op.forward(np, plain(input)))
         n = _counted(x)
         if prod(x.shape):
             _move(running_mean, mean, momentum, 1)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.backend import native
+from rushlight.backend.summation import SMALL
 from rushlight.dtype import OF, complex128, finfo, float32, float64
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.dispatch import apply, refuse
@@ -67,11 +68,14 @@ def _norm_kernel(name, grad_name, centred):
     """The operation ``name``: a normalisation over the last ``n`` dims."""
 
     def forward(xp, x, weight=None, bias=None, *, n, eps, memo=None):
-        affine = [None if t is None else t.reshape(-1) for t in (weight, bias)]
-        out, *kept = standardize.normalized(_matrix(x, n), eps, centred, *affine)
+        if n == 1 and 0 < x.size <= SMALL and x.flags.c_contiguous:
+            out, *kept = standardize.normalized(x, eps, centred, weight, bias)
+        else:
+            affine = [None if t is None else t.reshape(-1) for t in (weight, bias)]
+            out, *kept = standardize.normalized(_matrix(x, n), eps, centred, *affine)
         if memo is not None:
             memo[:] = kept
-        return out.reshape(x.shape)
+        return out if out.shape == x.shape else out.reshape(x.shape)
 
     def dx(g, x, weight, n, eps, memo):
         if memo and type(g) is ndarray:
@@ -233,6 +237,11 @@ def _group_norm(xp, x, weight=None, bias=None, *, groups, eps, memo=None):
         memo[:] = kept
     if weight is None and bias is None:
         return out.reshape(x.shape)
+    if x.size <= SMALL:
+        columns = (-1, *[1] * (x.ndim - 2))
+        out = out.reshape(x.shape)
+        out = out.copy() if weight is None else out * weight.reshape(columns)
+        return out if bias is None else np.add(out, bias.reshape(columns), out)
     out = out.reshape(*x.shape[:2], prod(x.shape[2:]))
     columns = [None if t is None else t.reshape(-1, 1) for t in (weight, bias)]
     found = native.matrices("channels scaled", _affine, out, *columns)

@@ -17,7 +17,7 @@ from numpy import ndarray
 
 from rushlight.backend import native
 from rushlight.backend.numpy import matrix_product
-from rushlight.backend.summation import inner_products, summed
+from rushlight.backend.summation import SMALL, inner_products, summed
 from rushlight.ops.core.rules import total
 
 __all__ = [
@@ -48,7 +48,12 @@ def blocks(x):
 
 
 def normalized(x, eps, centred, weight=None, bias=None):
-    """(x̂ · weight + bias, mean, 1 / √(var + eps)) of a matrix's rows; mean is None for RMS."""
+    """(x̂ · weight + bias, mean, 1 / √(var + eps)) of a matrix's rows; mean is None for RMS.
+
+    A small array may have more dims than a matrix, and the result has them, too.
+    """
+    if 0 < x.size <= SMALL:
+        return _normalized_at_once(x, eps, centred, weight, bias)
     if x.size >= native.LEAST_MATRIX:
         found = native.matrices(
             ("normalized", eps, centred),
@@ -72,6 +77,27 @@ def normalized(x, eps, centred, weight=None, bias=None):
         if bias is not None:
             into += bias
     return out, mean, scale
+
+
+def _normalized_at_once(x, eps, centred, weight, bias):
+    """``normalized`` of an array that needs no blocks."""
+    n = x.shape[-1]
+    mean = None
+    if centred:
+        mean = np.add.reduce(x, axis=-1, keepdims=True)
+        mean /= n
+        out = x - mean
+    scale = np.vecdot(out, out) if centred else np.vecdot(x, x)
+    scale /= n
+    scale += eps
+    scale **= -0.5
+    scale = scale.reshape(*x.shape[:-1], 1)
+    out = np.multiply(out, scale, out) if centred else x * scale
+    if weight is not None:
+        out *= weight
+    if bias is not None:
+        out += bias
+    return out, mean if mean is None else mean.reshape(-1, 1), scale.reshape(-1, 1)
 
 
 def hat_of(x, mean, scale):
