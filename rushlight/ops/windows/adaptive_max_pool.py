@@ -5,6 +5,7 @@ gradients are added there. A position is a flat index into the last ``n`` dims. 
 x (…, *size), at and out (…, *places).
 """
 
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -21,6 +22,7 @@ from rushlight.ops.create.filled import zeros
 from rushlight.ops.windows.avg_pool import places_of
 from rushlight.ops.windows.max_pool import MAX_POOL, as_input, max_positions, rows_first
 from rushlight.ops.windows.window import Windows, per_dim
+from rushlight.ops.windows.window_maxima import FEW, is_finite
 from rushlight.tensor import Tensor
 
 __all__ = [
@@ -85,6 +87,42 @@ def _rows(x, index):
     return x.reshape(-1).take(places)
 
 
+def _table(size, starts, ends):
+    """The flat positions (…, *places, elements) of the windows' elements.
+
+    The last element of a short window is repeated.
+    """
+    n, at = len(size), 0
+    for d, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        k = np.arange(int((end - start).max()))
+        own = np.minimum(start[..., None] + k, end[..., None] - 1)
+        shape = [1] * (2 * n)
+        shape[d], shape[n + d] = own.shape[-2:]
+        at = at * size[d] + own.reshape(*own.shape[:-2], *shape)
+    return at.reshape(*at.shape[:-n], -1)
+
+
+@lru_cache(64)
+def _adaptive_table(size, places):
+    """``_table`` of windows that cover ``size`` evenly, if it is small; else None."""
+    longest = [-(-n // o) + 1 for n, o in zip(size, places, strict=True)]
+    if prod(longest) * prod(places) > FEW:
+        return None
+    return _table(size, *_regions(size, places))
+
+
+def _best_of_table(x, table, places):
+    """The position in x of the first maximum of each window in ``table``; no element is nan."""
+    n, count = len(places), table.shape[-1]
+    lead = x.shape[: x.ndim - n]
+    if table.ndim == n + 1:  # the same windows in all rows of x
+        found = _flat(x, n).take(table, -1).argmax(-1)
+    else:
+        found = x.reshape(-1).take(_in_all(table, n + 1, prod(x.shape[len(lead) :]))).argmax(-1)
+    found += np.arange(0, table.size, count).reshape(table.shape[:-1])
+    return table.reshape(-1).take(found)
+
+
 def _regions(size, places):
     """(starts, ends) of the windows of each dim: ``places`` windows that cover ``size`` evenly."""
     counts = [np.arange(o) for o in places]
@@ -105,7 +143,11 @@ def _adaptive_positions(xp, x, *, places):
         at = flat.argmax(-1, keepdims=True)
         if not np.isnan(np.take_along_axis(flat, at, -1)).any():
             return as_input(at.reshape(*at.shape[:-1], *places), x, n)
-    return as_input(_best(x, *_regions(x.shape[x.ndim - n :], places)), x, n)
+    size = x.shape[x.ndim - n :]
+    table = _adaptive_table(size, places)
+    if table is not None and prod(x.shape[:-n]) * table.size <= FEW and is_finite(x):
+        return as_input(_best_of_table(x, table, places), x, n)
+    return as_input(_best(x, *_regions(size, places)), x, n)
 
 
 @kernel(public=False, method=False, name="fractional_max_positions", widen=False)
@@ -125,7 +167,10 @@ def _fractional_positions(xp, x, samples, *, kernel_size, places):
         _steps(samples[..., order[d]], x.shape[x.ndim - n + d] - kernel_size[d], places[d])
         for d in range(n)
     ]
-    return _best(x, starts, [s + k for s, k in zip(starts, kernel_size, strict=True)])
+    ends = [s + k for s, k in zip(starts, kernel_size, strict=True)]
+    if 0 < prod((*lead, *places, *kernel_size)) <= FEW and is_finite(x):
+        return _best_of_table(x, _table(x.shape[x.ndim - n :], starts, ends), places)
+    return _best(x, starts, ends)
 
 
 def _steps(sample, last, count):

@@ -18,7 +18,7 @@ from rushlight.ops.core.outputs import store
 from rushlight.ops.create.range import arange
 from rushlight.ops.shape.join import cat
 from rushlight.ops.windows.max_pool import pool_geometry, pooled_shape
-from rushlight.ops.windows.window import LONG, Windows, folded, inside, offsets, spaced
+from rushlight.ops.windows.window import LONG, Windows, elements_along, folded, inside, offsets
 from rushlight.strides import channels_order, laid
 from rushlight.tensor import Tensor
 
@@ -79,13 +79,11 @@ def _avg_pool(xp, x, *, windows, include_pad, override):
         wide = np.zeros((*x.shape[:-n], *w.reach(size)), x.dtype)
         inside(wide, w.padding, size)[...] = x
         x = wide
-    for d in range(n):
-        parts = [
-            spaced(x, x.ndim - n + d, k, w.stride[d], w.places[d]) for k in range(w.kernel_size[d])
-        ]
-        x = parts[0] if len(parts) == 1 else parts[0] + parts[1]
-        for part in parts[2:]:
-            x += part
+    for first, *others in elements_along(w):
+        total = x[first]
+        for k, at in enumerate(others):
+            total = np.add(total, x[at], out=total if k else None)
+        x = total
     return _divided(x, divisor)
 
 

@@ -3,15 +3,17 @@
 import itertools
 from functools import lru_cache, reduce
 from math import prod
+from operator import mul
 from typing import NamedTuple
 
 import numpy as np
 
 from rushlight.ops.core.definition import OPS
+from rushlight.storage import strided
 
 __all__ = [
-    "LONG", "Windows", "folded", "inside", "meets", "of_elements", "offsets", "output_size",
-    "padded", "per_dim", "spaced", "span",
+    "LONG", "Windows", "elements_along", "folded", "inside", "meets", "of_elements", "offsets",
+    "output_size", "padded", "per_dim", "span", "windows",
 ]  # fmt: skip
 
 #: Windows of up to so many elements are read by one compiled loop, larger ones dim by dim.
@@ -32,6 +34,7 @@ class Windows(NamedTuple):
     dilation: tuple
     places: tuple
 
+    @lru_cache(4096)
     def reach(self, size):
         """The smallest padded size that holds every window and the whole image of ``size``."""
         ends = [
@@ -95,10 +98,24 @@ def inside(x, padding, size):
     return x[(..., *[slice(p, p + n) for p, n in zip(padding, size, strict=True)])]
 
 
-def spaced(x, dim, start, step, count):
-    """The view of ``count`` elements along ``dim``, ``step`` apart, from ``start`` on."""
-    end = start + step * (count - 1) + 1
-    return x[(*[slice(None)] * dim, slice(start, end, step))]
+def windows(x, w):
+    """A copy (…, *places, elements) of the windows ``w`` of the padded array ``x``."""
+    lead, steps = x.shape[: -len(w.places)], x.strides[-len(w.places) :]
+    strides = (*x.strides[: len(lead)], *map(mul, steps, w.stride), *map(mul, steps, w.dilation))
+    view = strided(x, (*lead, *w.places, *w.kernel_size), strides)
+    return view.reshape(*lead, *w.places, prod(w.kernel_size))
+
+
+@lru_cache(1024)
+def elements_along(w):
+    """For each dim, the indices of an image's parts that have one element of each window."""
+    found = []
+    for d in range(len(w.places)):
+        reach, step = w.stride[d] * (w.places[d] - 1) + 1, w.stride[d]
+        rest = [slice(None)] * (len(w.places) - 1 - d)
+        starts = [k * w.dilation[d] for k in range(w.kernel_size[d])]
+        found.append([(..., slice(start, start + reach, step), *rest) for start in starts])
+    return found
 
 
 @lru_cache(1024)

@@ -5,17 +5,22 @@ Shapes: x (…, *size), best and g (…, *places). ``best`` holds the maxima, an
 """
 
 import sys
+from functools import lru_cache
 from math import prod
+from operator import mul
 from typing import Any
 
 import numpy as np
 
 from rushlight.backend import numpy as backend
 from rushlight.backend.parallel import each, parts
-from rushlight.ops.windows.window import inside, meets, offsets, spaced
+from rushlight.backend.sizes import large_from
+from rushlight.ops.windows.window import elements_along, inside, meets, offsets, windows
 
-__all__ = ["maxima", "positions", "slope"]
+__all__ = ["FEW", "is_finite", "maxima", "positions", "slope"]
 
+#: Up to so many elements of windows, all are compared by one ``argmax``.
+FEW = large_from(1 << 12)
 BLOCK = 1 << 19  # bytes of the gradient that are computed at a time
 #: Shifts the first of two bytes in memory to the place of the second.
 _TO_SECOND = np.left_shift if sys.byteorder == "little" else np.right_shift
@@ -57,14 +62,11 @@ def maxima(x, w):
     x = _surrounded(x, w)
     # The last dim is the slowest to reduce, because its slices skip elements in memory. It comes
     # last, when the other dims have already shrunk.
-    for d in range(n):
-        parts = [
-            spaced(x, x.ndim - n + d, k * w.dilation[d], w.stride[d], w.places[d])
-            for k in range(w.kernel_size[d])
-        ]
-        x = parts[0] if len(parts) == 1 else np.maximum(parts[0], parts[1])
-        for part in parts[2:]:
-            np.maximum(x, part, out=x)
+    for first, *others in elements_along(w):
+        found = x[first]
+        for k, at in enumerate(others):
+            found = np.maximum(found, x[at], out=found if k else None)
+        x = found
     return np.ascontiguousarray(x)
 
 
@@ -73,21 +75,23 @@ def positions(x, w):
     n = len(w.places)
     size = x.shape[-n:]
     wide = _surrounded(x, w)
+    count = prod(x.shape[:-n]) * prod(w.places) * prod(w.kernel_size)
+    if 0 < count <= FEW and is_finite(x):
+        shifts, first = _tables(w, size)
+        return shifts.take(windows(wide, w).argmax(-1)) + first
     best = np.full((*x.shape[:-n], *w.places), _lowest(x.dtype), x.dtype)
     nans = x.dtype.kind in "fV" and bool((x != x).any())
     # The number of the best element in its window, from 1 on. It grows from step to step, so the
     # last better element has the largest one.
     number: Any = np.zeros(best.shape, np.uint8 if prod(w.kernel_size) < 256 else np.int64)
-    shifts = [0]
-    for k, (at, met) in enumerate(offsets(w.kernel_size, w.stride, w.dilation, w.places), 1):
+    for k, (_, met) in enumerate(offsets(w.kernel_size, w.stride, w.dilation, w.places), 1):
         value = wide[(..., *met)]
         better = value > best
         if nans:
             better |= value != value
         np.maximum(best, value, out=best)
         np.maximum(number, better * number.dtype.type(k), out=number)
-        shifts.append(sum(a * d * s for a, d, s in zip(at, w.dilation, _steps(size), strict=True)))
-    found = np.array(shifts).take(number)
+    found = np.array([0, *_shifts(w, size)]).take(number)
     found += _flat(w, size, [0] * n)
     if number.all():
         return found
@@ -100,9 +104,15 @@ def positions(x, w):
     return np.where(number, found, _flat(w, size, outside))
 
 
-def _steps(size):
-    """How far the flat positions of neighbours along each dim of an image of ``size`` are apart."""
-    return [prod(size[d + 1 :]) for d in range(len(size))]
+def _shifts(w, size):
+    """How far the flat position of each element of a window is behind that of the first."""
+    steps = [d * prod(size[i + 1 :]) for i, d in enumerate(w.dilation)]
+    return [sum(map(mul, at, steps)) for at in np.ndindex(*w.kernel_size)]
+
+
+@lru_cache(64)
+def _tables(w, size):
+    return np.array(_shifts(w, size)), _flat(w, size, [0] * len(size))
 
 
 def _flat(w, size, at):
@@ -127,7 +137,7 @@ def slope(g, x, best, w):
         return np.zeros(x.shape, g.dtype)
     if n < 3 and _tiles(x, w) and not _has_nan(best):
         return _tiled_slope(g, x, best, w)
-    if _finite(best):
+    if is_finite(best):
         return _overlapping_slope(g, x, best, w)
     area = prod(x.shape[-n:])
     planes = prod(x.shape[:-n])
@@ -140,9 +150,9 @@ def slope(g, x, best, w):
     return found.reshape(x.shape)
 
 
-def _finite(best):
-    """True if no maximum is nan or infinite, so that none equals the padding, which is -inf."""
-    return best.dtype.kind == "f" and bool(np.isfinite(np.add.reduce(best, axis=None)))
+def is_finite(x):
+    """True if no float in x is nan or infinite, so that none equals the padding, which is -inf."""
+    return x.dtype.kind == "f" and bool(np.isfinite(np.add.reduce(x, axis=None)))
 
 
 def _overlapping_slope(g, x, best, w):
