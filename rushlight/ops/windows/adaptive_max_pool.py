@@ -123,6 +123,15 @@ def _best_of_table(x, table, places):
     return table.reshape(-1).take(found)
 
 
+def _few_positions(x, places):
+    """The positions of the maxima in windows that cover x evenly; None: there are many, or a nan."""
+    n = len(places)
+    table = _adaptive_table(x.shape[x.ndim - n :], places)
+    if table is None or prod(x.shape[:-n]) * table.size > FEW or not is_finite(x):
+        return None
+    return _best_of_table(x, table, places)
+
+
 def _regions(size, places):
     """(starts, ends) of the windows of each dim: ``places`` windows that cover ``size`` evenly."""
     counts = [np.arange(o) for o in places]
@@ -143,11 +152,10 @@ def _adaptive_positions(xp, x, *, places):
         at = flat.argmax(-1, keepdims=True)
         if not np.isnan(np.take_along_axis(flat, at, -1)).any():
             return as_input(at.reshape(*at.shape[:-1], *places), x, n)
-    size = x.shape[x.ndim - n :]
-    table = _adaptive_table(size, places)
-    if table is not None and prod(x.shape[:-n]) * table.size <= FEW and is_finite(x):
-        return as_input(_best_of_table(x, table, places), x, n)
-    return as_input(_best(x, *_regions(size, places)), x, n)
+    found = _few_positions(x, places)
+    if found is None:
+        found = _best(x, *_regions(x.shape[x.ndim - n :], places))
+    return as_input(found, x, n)
 
 
 @kernel(public=False, method=False, name="fractional_max_positions", widen=False)
@@ -254,6 +262,9 @@ def _adaptive(xp, x, *, places):
         return np.empty((*x.shape[: x.ndim - n], *places), x.dtype)
     if set(places) == {1}:
         return _flat(x, n).max(-1).reshape(*x.shape[: x.ndim - n], *places)
+    found = _few_positions(x, places)
+    if found is not None:
+        return _picked(xp, x, found, n=n)
     starts, ends = _regions(x.shape[x.ndim - n :], places)
     for d in range(n):
         dim = x.ndim - n + d

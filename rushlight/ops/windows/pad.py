@@ -1,5 +1,7 @@
 """Padding with a constant, or with elements of the input: reflected, repeated or wrapped."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from rushlight.backend.accumulate import add_at
@@ -34,13 +36,13 @@ def _pairs(pad, ndim, name):
     return [(0, 0)] * (ndim - len(given)) + given
 
 
-def _constant_shape(x, *, pad, value=0):
-    pairs = _pairs(pad, x.ndim, "constant_pad_nd")
-    out = tuple([n + a + b for n, (a, b) in zip(x.shape, pairs, strict=True)])
-    kept = [n + min(a, 0) + min(b, 0) for n, (a, b) in zip(x.shape, pairs, strict=True)]
+def _padded_shape(shape, pad):
+    pairs = _pairs(pad, len(shape), "constant_pad_nd")
+    out = tuple([n + a + b for n, (a, b) in zip(shape, pairs, strict=True)])
+    kept = [n + min(a, 0) + min(b, 0) for n, (a, b) in zip(shape, pairs, strict=True)]
     if any(n < 0 for n in kept):
         raise ShapeError(
-            f"constant_pad_nd: the input {tuple(x.shape)} with pad {list(pad)} would have the "
+            f"constant_pad_nd: the input {tuple(shape)} with pad {list(pad)} would have the "
             "negative "
             f"size {out}"
         )
@@ -51,14 +53,23 @@ def _constant_shape(x, *, pad, value=0):
         primitive="padding")  # fmt: skip
 def constant_pad(xp, x, *, pad, value=0):
     """x with ``value`` around it. Negative numbers in ``pad`` cut elements off."""
-    shape = _constant_shape(x, pad=pad)
-    target, source = _overlap(x.shape, _pairs(pad, x.ndim, "constant_pad_nd"))
+    shape, target, source = _places(x.shape, *pad)
     if max(pad, default=0) <= 0:
         return preserved(x[source])
-    out = np.full(shape, as_scalar(value, x.dtype), x.dtype)
+    if type(value) is int and not value:
+        out = np.zeros(shape, x.dtype)
+    else:
+        out = np.full(shape, as_scalar(value, x.dtype), x.dtype)
     out[target] = x[source]
     order = channels_order([x])
     return out if order is None else laid(out, order)
+
+
+@lru_cache(1024, typed=True)  # 1.0 equals 1, but is refused
+def _places(shape, *pad):
+    """(the shape of the padded result, and the slices of ``_overlap``)."""
+    pairs = _pairs(pad, len(shape), "constant_pad_nd")
+    return _padded_shape(shape, pad), *_overlap(shape, pairs)
 
 
 def _overlap(shape, pairs):
@@ -77,7 +88,7 @@ def _cropped_or_patched(x, pad, value):
         return x[source]
     if not isinstance(value, Tensor):
         return NotImplemented
-    base = x.new_full(_constant_shape(x._array, pad=pad), filled(x, value))
+    base = x.new_full(_padded_shape(x.shape, pad), filled(x, value))
     return placed(base, x[source], target)
 
 
@@ -85,6 +96,8 @@ constant_pad.grad(x=lambda g, pad: constant_pad(g, pad=tuple([-n for n in pad]))
 
 
 # With elements of the input ---------------------------------------------------------------
+
+_SMALL = 1 << 10  # the largest number of positions that are kept for later calls
 
 
 def _positions(n, before, after, mode):
@@ -99,11 +112,19 @@ def _positions(n, before, after, mode):
     return np.where(at >= n, 2 * (n - 1) - at, at)
 
 
+_known_positions = lru_cache(256)(_positions)
+
+
+def _few_positions(n, before, after, mode):
+    """``_positions``; those of small dims are kept."""
+    return (_known_positions if n + before + after <= _SMALL else _positions)(n, before, after, mode)
+
+
 def _extended(xp, x, *, pad, mode):
     """x padded with its own elements."""
     for dim, (a, b) in enumerate(_pairs(pad, x.ndim, "pad")):
         if a or b:
-            x = x.take(_positions(x.shape[dim], a, b, mode), dim)
+            x = x.take(_few_positions(x.shape[dim], a, b, mode), dim)
     return x if x.flags.owndata else x.copy()
 
 
