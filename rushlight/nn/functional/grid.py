@@ -6,6 +6,7 @@ is a tap of the point, and its weight is the product of their weights.
 """
 
 import warnings
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -19,8 +20,8 @@ from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.meta import is_meta
 from rushlight.ops.core.autocast import SINGLE, autocasts
-from rushlight.ops.core.dispatch import refuse
-from rushlight.ops.core.fast_path import plain
+from rushlight.ops.core.dispatch import raw, refuse
+from rushlight.ops.core.fast_path import FLOATS, plain
 from rushlight.ops.create.filled import ones, zeros
 from rushlight.ops.create.range import arange, linspace
 from rushlight.ops.shape.join import stack
@@ -52,6 +53,24 @@ def _line(n, align, dtype):
         return zeros(n, dtype=dtype)
     line = linspace(-1, 1, n, dtype=dtype)
     return line if align else line * ((n - 1) / n)
+
+
+def _centres(places, align, dtype):
+    """The coordinates of all pixel centres, and a 1 for each: a tensor (1, pixels, n + 1)."""
+    n = len(places)
+    lines = []
+    for d in reversed(range(n)):  # x comes first and belongs to the last dim
+        line = _line(places[d], align, dtype)
+        lines.append(line.reshape([-1 if i == d else 1 for i in range(n)]).expand(places))
+    return stack([*lines, ones(places, dtype=dtype)], -1).reshape(1, -1, n + 1)
+
+
+_FEW = large_from(1 << 10)  # the largest number of pixels whose centres are kept for later calls
+
+
+@lru_cache(64)
+def _few_centres(*args):
+    return _centres(*args)._array
 
 
 def affine_grid(theta, size, align_corners=None):
@@ -109,11 +128,10 @@ def affine_grid(theta, size, align_corners=None):
             "at 0, not at -1",
             stacklevel=2,
         )
-    lines = []
-    for d in reversed(range(n)):  # x comes first and belongs to the last dim
-        line = _line(places[d], align, theta.dtype)
-        lines.append(line.reshape([-1 if i == d else 1 for i in range(n)]).expand(places))
-    points = stack([*lines, ones(places, dtype=theta.dtype)], -1).reshape(1, -1, n + 1)
+    if modes.intercept or prod(places) > _FEW:
+        points = _centres(places, align, theta.dtype)
+    else:
+        points = from_array(_few_centres(places, align, theta.dtype))
     return (points @ theta.transpose(1, 2)).reshape(size[0], *places, n)
 
 
@@ -252,7 +270,7 @@ def _taps_of_arrays(points, size, align, mode, padding_mode):
     as long for a few points, because they work on one dim after the other.
     """
     x = points.transpose(2, 0, 1)[::-1]  # the last coordinate belongs to the first dim
-    n = np.array(size, x.dtype).reshape(-1, 1, 1)
+    n = _column(size, x.dtype)
     x = _pixels(x, n, align)
     if padding_mode == "border":
         lost = n - 1 if len(size) == 3 else 0  # the pixel that nan stands for, as in ``_clipped``
@@ -260,18 +278,28 @@ def _taps_of_arrays(points, size, align, mode, padding_mode):
     if mode == "nearest":
         place, weight = np.rint(x)[:, :, None], np.ones_like(x)[:, :, None]
     else:
-        first = np.floor(x)
-        t = x - first
-        place, weight = np.stack([first, first + 1], 2), np.stack([1 - t, t], 2)
-    inside = (place >= 0) & (place < n[..., None])
-    place = np.where(inside, place, 0).astype(np.int64)
-    at, share, is_in = place[0], weight[0], inside[0]
+        place, weight = np.empty((2, len(size), len(points), 2, points.shape[1]), x.dtype)
+        first = np.floor(x, out=place[:, :, 0])
+        np.add(first, 1, out=place[:, :, 1])
+        t = np.subtract(x, first, out=weight[:, :, 1])
+        np.subtract(1, t, out=weight[:, :, 0])
+    outside = (place >= 0) & (place < n[..., None])
+    np.logical_not(outside, out=outside)
+    np.copyto(weight, 0, where=outside)
+    # The index of a tap that lies outside along one dim is negative, whatever its other dims add.
+    np.copyto(place, -2 * prod(size), where=outside)
+    place = place.astype(np.int64)
+    at, share = place[0], weight[0]
     for d in range(1, len(size)):
         shape = at.shape[0], at.shape[1] * place.shape[2], at.shape[2]
         at = (at[:, :, None] * size[d] + place[d][:, None]).reshape(shape)
         share = (share[:, :, None] * weight[d][:, None]).reshape(shape)
-        is_in = (is_in[:, :, None] & inside[d][:, None]).reshape(shape)
-    return np.where(is_in, at, -1), np.where(is_in, share, x.dtype.type(0))
+    return np.maximum(at, -1, out=at), share
+
+
+@lru_cache(64)
+def _column(size, dtype):
+    return np.array(size, dtype).reshape(-1, 1, 1)
 
 
 #: From so many coordinates on, a kernel computes the taps.
@@ -312,18 +340,42 @@ def _taps_by_kernel(points, size, *options):
 # The function -----------------------------------------------------------------------------
 
 
-def _is_plain(points):
-    """Whether nobody asks for a gradient of the points, and no mode for their operations."""
-    return not (modes.intercept or (points.node is not None and modes.records()))
+def _is_plain(t):
+    """Whether nobody asks for a gradient of a tensor, and no mode for its operations."""
+    return not (modes.intercept or (t.node is not None and modes.records()))
+
+
+def _plain_taps(points, size, align, mode, padding_mode):
+    """(flat indices, weights) of all taps (N, taps, P) of an array; None: it takes tensors."""
+    found = _taps_by_kernel(points, size, align, mode, padding_mode)
+    if found is None and mode != "bicubic" and padding_mode != "reflection":
+        found = _taps_of_arrays(points, size, align, mode, padding_mode)
+    return found
+
+
+def _sampled(x, grid, align, mode, padding_mode):
+    """``grid_sample`` of arrays of float32 or float64; None: it takes tensors."""
+    size, places = x.shape[2:], grid.shape[1:-1]
+    points = grid.reshape(len(grid), prod(places), len(size))
+    taps = _plain_taps(points, size, align, mode, padding_mode)
+    if taps is None:
+        return None
+    index, weight = taps
+    found = raw(weighted_gather.op, (x.reshape(*x.shape[:2], prod(size)), weight, index), {})
+    if _marks_lost(size, mode, padding_mode) and not (known := np.isfinite(points)).all():
+        np.copyto(found, np.nan, where=~known.all(-1)[:, None])
+    return from_array(found.reshape(*x.shape[:2], *places))
+
+
+def _marks_lost(size, mode, padding_mode):
+    """Whether a point that lies nowhere becomes nan."""
+    return len(size) == 2 and mode != "nearest" and (mode == "bicubic" or padding_mode == "zeros")
 
 
 def _all_taps(points, size, align, mode, padding_mode):
     """(flat indices, weights) of all taps of ``points`` (N, P, dims): tensors (N, taps, P)."""
     if _is_plain(points):
-        array = plain(points)
-        found = _taps_by_kernel(array, size, align, mode, padding_mode)
-        if found is None and mode != "bicubic" and padding_mode != "reflection":
-            found = _taps_of_arrays(array, size, align, mode, padding_mode)
+        found = _plain_taps(plain(points), size, align, mode, padding_mode)
         if found is not None:
             return tuple(map(from_array, found))
     dims = []
@@ -336,8 +388,13 @@ def _all_taps(points, size, align, mode, padding_mode):
 
 def _check(input, grid, mode):
     """Raise if the shapes or dtypes of ``grid_sample``'s operands do not fit."""
-    n = input.ndim - 2
-    given = f"input {tuple(input.shape)} and grid {tuple(grid.shape)}"
+    shape, other = input._array.shape, grid._array.shape
+    n = len(shape) - 2
+    fits = n in (2, 3) and len(other) == n + 2 and shape[0] == other[0] and other[-1] == n
+    if fits and input.dtype is grid.dtype and input.is_floating_point() and 0 not in shape[2:]:
+        if mode != "bicubic" or n == 2:
+            return
+    given = f"input {tuple(shape)} and grid {tuple(other)}"
     if input.dtype is not grid.dtype:
         raise DtypeError(
             f"grid_sample: expected input and grid of one dtype, but got {input.dtype} and "
@@ -401,6 +458,10 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
             refuse(weighted_gather.op, i, t)
     align = _aligned("grid_sample", align_corners)
     _check(input, grid, mode)
+    if _is_plain(input) and _is_plain(grid) and input._array.dtype in FLOATS:
+        found = _sampled(plain(input), plain(grid), align, mode, padding_mode)
+        if found is not None:
+            return found
     size, places = tuple(input.shape[2:]), tuple(grid.shape[1:-1])
     points = grid.reshape(grid.shape[0], prod(places), len(size))
     if OF[input._array.dtype].itemsize < 4:
@@ -408,6 +469,6 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     index, weight = _all_taps(points, size, align, mode, padding_mode)
     flat = input.reshape(*input.shape[:2], prod(size))
     found = weighted_gather(flat, weight.to(input.dtype), index)
-    if len(size) == 2 and mode != "nearest" and (mode == "bicubic" or padding_mode == "zeros"):
+    if _marks_lost(size, mode, padding_mode):
         found = _lost(found, points)
     return watch(found.reshape(*input.shape[:2], *places), input, grid)

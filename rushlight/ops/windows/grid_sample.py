@@ -25,6 +25,7 @@ def _taken(x, index):
 
 # Small samples are joined to one that has the points and pixels of all, because NumPy then has
 # enough work in one call.
+_FEW = large_from(1 << 12)  # up to so many elements of one sample are taken and summed at once
 _BLOCK = 1 << 15  # elements that are taken in one call
 
 
@@ -73,6 +74,11 @@ def _worth(x, index, size):
 )  # fmt: skip
 def weighted_gather(xp, x, weight, index):
     """For each point, the sum over its K elements of weight times x at ``index``."""
+    if len(x) == 1 and x.shape[1] * index.size <= _FEW:
+        shares = x[0].take(index[0], -1)
+        shares *= weight
+        np.copyto(shares, 0, where=index < 0)
+        return np.add.reduce(shares, axis=1)[None]
     found = np.zeros((*x.shape[:2], index.shape[2]), x.dtype)
     for group in _groups(x, index):
         sample, w = _joined(x[group]), _joined(weight[group])
