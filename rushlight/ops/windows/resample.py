@@ -1,13 +1,16 @@
 """Resampling along a dim by taps: each result is a weighted sum of a few elements of x.
 
-A table holds the taps: (index, weight), both of shape (K, places). ``weight`` is None if each
-result has one tap of weight 1. If a result has fewer than K taps, the others have index -1. The
-table of a geometry is cached, as is its transpose, which computes gradients.
+A table holds the taps: (index, weight, lacks), the first two of shape (K, places). ``weight`` is
+None if each result has one tap of weight 1. If a result has fewer than K taps, the others have index
+-1, and ``lacks`` is true. The table of a geometry is cached, as is its transpose, which computes
+gradients.
 """
 
 from functools import lru_cache
 
 import numpy as np
+
+from rushlight.backend.sizes import large_from
 
 __all__ = ["apply_taps", "apply_taps_to_bytes", "scale_of", "taps", "transposed"]
 
@@ -93,19 +96,19 @@ def taps(n, places, mode, align, factor, antialias, kind):
     The mode "nearest, by factor" uses the factor also if it keeps the size, or doubles it.
     """
     if mode.startswith("nearest"):
-        return _nearest(n, places, factor, mode, kind)[None], None
+        return _nearest(n, places, factor, mode, kind)[None], None, False
     # A dim that keeps its size is copied, even if ``factor`` is not exactly 1.
     if n == places and (antialias or mode == "linear"):
-        return np.arange(n)[None], np.ones((1, n), kind)
+        return np.arange(n)[None], np.ones((1, n), kind), False
     rule = _antialiased if antialias else _points
     index, weight = rule(n, places, align, factor, kind, mode)
-    return index, weight.astype(kind)
+    return index, weight.astype(kind), bool((index < 0).any())
 
 
 @lru_cache(256)
 def transposed(n, *geometry):
     """The table of the transposed resampling, from ``places`` back to ``n``."""
-    index, weight = taps(n, *geometry)
+    index, weight, _ = taps(n, *geometry)
     there = index >= 0
     # If both sizes are equal, taps of weight 0 are dropped, so that a gradient is just copied.
     if weight is not None and n == geometry[0]:
@@ -119,23 +122,34 @@ def transposed(n, *geometry):
     first = np.concatenate([[0], np.cumsum(counts)[:-1]])
     at = np.minimum(first + k, len(order) - 1)
     is_in = k < counts
-    return np.where(is_in, source[at], -1), np.where(is_in, share[at], 0).astype(geometry[-1])
+    share = np.where(is_in, share[at], 0).astype(geometry[-1])
+    return np.where(is_in, source[at], -1), share, not is_in.all()
 
 
 # Use --------------------------------------------------------------------------------------
 
 
+#: Up to so many elements are taken and summed at once, for up to two taps and for more.
+_FEW = large_from(1 << 10), large_from(1 << 14)
+
+
 def _along(x, dim, table):
-    index, weight = table
+    index, weight, lacks = table
     if weight is None:
         return x.take(index[0], dim)
     shape = [1] * (x.ndim - dim)
     shape[0] = -1
+    if x.size * index.size <= _FEW[len(index) > 2] * x.shape[dim]:
+        parts = x.take(index, dim)
+        parts *= weight.reshape(len(index), *shape)
+        if lacks:
+            np.copyto(parts, 0, where=(index < 0).reshape(len(index), *shape))
+        return np.add.reduce(parts, axis=dim)
     out = None
     for i, w in zip(index, weight, strict=True):
         part = x.take(i, dim)
         part *= w.reshape(shape)
-        if i.size and i.min() < 0:  # missing taps: weight 0 times an infinite element is nan
+        if lacks:  # missing taps: weight 0 times an infinite element is nan
             part[(slice(None),) * dim + (i < 0,)] = 0
         out = part if out is None else np.add(out, part, out)
     return out
@@ -143,6 +157,8 @@ def _along(x, dim, table):
 
 def apply_taps(x, tables):
     """``x`` resampled along its last dims, each by its table."""
+    if len(tables) == 1:
+        return _along(x, x.ndim - 1, tables[0])
     dims = range(x.ndim - len(tables), x.ndim)
     # The dim that shrinks most comes first, so that the others have fewer elements to process.
     order = sorted(
@@ -169,7 +185,7 @@ def _integers(index, weight):
 
 
 def _along_bytes(x, dim, table):
-    index, weight = table
+    index, weight, _ = table
     if index.shape == (1, x.shape[dim]):  # the dim keeps its size
         return x
     weight, bits = _integers(index, weight)
