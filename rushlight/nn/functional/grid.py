@@ -20,7 +20,8 @@ from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.meta import is_meta
 from rushlight.ops.core.autocast import SINGLE, autocasts
-from rushlight.ops.core.dispatch import raw, refuse
+from rushlight.ops.core.compute import compute
+from rushlight.ops.core.dispatch import refuse
 from rushlight.ops.core.fast_path import FLOATS, plain
 from rushlight.ops.create.filled import ones, zeros
 from rushlight.ops.create.range import arange, linspace
@@ -361,7 +362,7 @@ def _sampled(x, grid, align, mode, padding_mode):
     if taps is None:
         return None
     index, weight = taps
-    found = raw(weighted_gather.op, (x.reshape(*x.shape[:2], prod(size)), weight, index), {})
+    found = compute(weighted_gather.op, (x.reshape(*x.shape[:2], prod(size)), weight, index), {})
     if _marks_lost(size, mode, padding_mode) and not (known := np.isfinite(points)).all():
         np.copyto(found, np.nan, where=~known.all(-1)[:, None])
     return from_array(found.reshape(*x.shape[:2], *places))
@@ -391,9 +392,9 @@ def _check(input, grid, mode):
     shape, other = input._array.shape, grid._array.shape
     n = len(shape) - 2
     fits = n in (2, 3) and len(other) == n + 2 and shape[0] == other[0] and other[-1] == n
-    if fits and input.dtype is grid.dtype and input.is_floating_point() and 0 not in shape[2:]:
-        if mode != "bicubic" or n == 2:
-            return
+    fits = fits and 0 not in shape[2:] and (mode != "bicubic" or n == 2)
+    if fits and input.dtype is grid.dtype and input.is_floating_point():
+        return
     given = f"input {tuple(shape)} and grid {tuple(other)}"
     if input.dtype is not grid.dtype:
         raise DtypeError(

@@ -11,9 +11,10 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.autograd.write import write
 from rushlight.backend import native
-from rushlight.errors import ShapeError
 from rushlight.backend.summation import SMALL
+from rushlight.errors import ShapeError
 from rushlight.ops.core.argument_kinds import takes
+from rushlight.ops.core.compute import compute
 from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.fast_path import plain
 from rushlight.ops.core.kinds import kernel, like_first
@@ -395,7 +396,7 @@ def batch_normalized(
         if mode.intercept:
             mean, var = apply(_statistics.op, (input,), {})
         else:
-            mean, var = map(from_array, _statistics.op.forward(np, plain(input)))
+            mean, var = map(from_array, compute(_statistics.op, (plain(input),), {}))
         n = _counted(x)
         if prod(x.shape):
             _move(running_mean, mean, momentum, 1)

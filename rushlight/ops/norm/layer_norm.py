@@ -238,10 +238,10 @@ def _group_norm(xp, x, weight=None, bias=None, *, groups, eps, memo=None):
     if weight is None and bias is None:
         return out.reshape(x.shape)
     if x.size <= SMALL:
-        columns = (-1, *[1] * (x.ndim - 2))
+        shape = (-1, *[1] * (x.ndim - 2))
         out = out.reshape(x.shape)
-        out = out.copy() if weight is None else out * weight.reshape(columns)
-        return out if bias is None else np.add(out, bias.reshape(columns), out)
+        out = out.copy() if weight is None else out * weight.reshape(shape)
+        return out if bias is None else np.add(out, bias.reshape(shape), out)
     out = out.reshape(*x.shape[:2], prod(x.shape[2:]))
     columns = [None if t is None else t.reshape(-1, 1) for t in (weight, bias)]
     found = native.matrices("channels scaled", _affine, out, *columns)

@@ -7,7 +7,6 @@ x (…, *size), at and out (…, *places).
 
 from functools import lru_cache
 from math import prod
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.create.filled import zeros
 from rushlight.ops.windows.avg_pool import places_of
 from rushlight.ops.windows.max_pool import MAX_POOL, as_input, max_positions, rows_first
+from rushlight.ops.windows.uneven_maxima import best, best_of_table, elements, in_all
 from rushlight.ops.windows.window import Windows, per_dim
 from rushlight.ops.windows.window_maxima import FEW, is_finite
 from rushlight.tensor import Tensor
@@ -33,103 +33,22 @@ __all__ = [
 # Positions --------------------------------------------------------------------------------
 
 
-def _best(x, starts, ends):
-    """The flat position of each window's first maximum, or of its last nan.
-
-    ``starts`` and ``ends`` have an array for each pooled dim: the first element of each window,
-    and the element after its last. An array's shape is (places) or (…, places).
-
-    One dim after the other, the last one first, moves to the front and is reduced there, because
-    NumPy is fast on long rows. The dims are then (size, *later places, rows, *earlier sizes).
-    """
-    n = len(starts)
-    lead = x.shape[: x.ndim - n]
-    best, step = x.reshape(prod(lead), *x.shape[x.ndim - n :]), 1
-    at: Any = None
-    nans = bool((x != x).any())
-    for d in reversed(range(n)):
-        best = np.ascontiguousarray(np.moveaxis(best, -1, 0))
-        # A row of windows for each row of ``x``, or one for all.
-        rows, count = 1 if starts[d].ndim == 1 else prod(lead), starts[d].shape[-1]
-        shape = (count, *[1] * (n - 1 - d), rows, *[1] * d)
-        start, end = (a.reshape(rows, count).T.reshape(shape) for a in (starts[d], ends[d]))
-        size = len(best)
-        best, where = _best_of_rows(best, start, end, nans)
-        if at is not None:
-            at = np.take_along_axis(np.moveaxis(at, -1, 0), where, 0)
-        at = where if at is None else at + where * step
-        step *= size
-    return np.ascontiguousarray(np.moveaxis(at, -1, 0)).reshape(*lead, *at.shape[:-1])
-
-
-def _best_of_rows(x, start, end, nans):
-    """(maxima, their positions) of the windows along dim 0."""
-    longest = int((end - start).max(initial=0))
-    found = _rows(x, start)
-    # The position within the window grows from step to step, so the last better one is the largest.
-    place = np.zeros(found.shape, np.uint8 if longest <= 256 else np.int64)
-    for t in range(1, longest):
-        value = _rows(x, np.minimum(start + t, end - 1))
-        better = value > found
-        if nans:
-            better |= value != value
-        np.maximum(found, value, out=found)
-        np.maximum(place, better * place.dtype.type(t), out=place)
-    return found, np.minimum(start + place, end - 1)
-
-
-def _rows(x, index):
-    """The elements of ``x``, in C order, at ``index`` along dim 0."""
-    if index.size == len(index):
-        return x.take(index.reshape(-1), 0)
-    n = prod(x.shape[1:])
-    places = index * n + np.arange(n).reshape(x.shape[1:])
-    return x.reshape(-1).take(places)
-
-
-def _table(size, starts, ends):
-    """The flat positions (…, *places, elements) of the windows' elements.
-
-    The last element of a short window is repeated.
-    """
-    n, at = len(size), 0
-    for d, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        k = np.arange(int((end - start).max()))
-        own = np.minimum(start[..., None] + k, end[..., None] - 1)
-        shape = [1] * (2 * n)
-        shape[d], shape[n + d] = own.shape[-2:]
-        at = at * size[d] + own.reshape(*own.shape[:-2], *shape)
-    return at.reshape(*at.shape[:-n], -1)
-
-
 @lru_cache(64)
 def _adaptive_table(size, places):
-    """``_table`` of windows that cover ``size`` evenly, if it is small; else None."""
+    """``elements`` of windows that cover ``size`` evenly, if it is small; else None."""
     longest = [-(-n // o) + 1 for n, o in zip(size, places, strict=True)]
     if prod(longest) * prod(places) > FEW:
         return None
-    return _table(size, *_regions(size, places))
-
-
-def _best_of_table(x, table, places):
-    """The position in x of the first maximum of each window in ``table``; no element is nan."""
-    n, count = len(places), table.shape[-1]
-    lead = x.shape[: x.ndim - n]
-    if table.ndim == n + 1:  # the same windows in all rows of x
-        found = _flat(x, n).take(table, -1).argmax(-1)
-    else:
-        found = x.reshape(-1).take(_in_all(table, n + 1, prod(x.shape[len(lead) :]))).argmax(-1)
-    found += np.arange(0, table.size, count).reshape(table.shape[:-1])
-    return table.reshape(-1).take(found)
+    return elements(size, *_regions(size, places))
 
 
 def _few_positions(x, places):
-    """The positions of the maxima in windows that cover x evenly; None: there are many, or a nan."""
+    """The positions of the maxima in windows that cover x evenly; None: many, or x has a nan."""
     n = len(places)
     table = _adaptive_table(x.shape[x.ndim - n :], places)
     if table is None or prod(x.shape[:-n]) * table.size > FEW or not is_finite(x):
         return None
-    return _best_of_table(x, table, places)
+    return best_of_table(x, table, places)
 
 
 def _regions(size, places):
@@ -154,7 +73,7 @@ def _adaptive_positions(xp, x, *, places):
             return as_input(at.reshape(*at.shape[:-1], *places), x, n)
     found = _few_positions(x, places)
     if found is None:
-        found = _best(x, *_regions(x.shape[x.ndim - n :], places))
+        found = best(x, *_regions(x.shape[x.ndim - n :], places))
     return as_input(found, x, n)
 
 
@@ -177,8 +96,8 @@ def _fractional_positions(xp, x, samples, *, kernel_size, places):
     ]
     ends = [s + k for s, k in zip(starts, kernel_size, strict=True)]
     if 0 < prod((*lead, *places, *kernel_size)) <= FEW and is_finite(x):
-        return _best_of_table(x, _table(x.shape[x.ndim - n :], starts, ends), places)
-    return _best(x, starts, ends)
+        return best_of_table(x, elements(x.shape[x.ndim - n :], starts, ends), places)
+    return best(x, starts, ends)
 
 
 def _steps(sample, last, count):
@@ -201,15 +120,9 @@ def _flat(x, n):
     return x.reshape((*lead, prod(x.shape[len(lead) :])))
 
 
-def _in_all(at, n, count):
-    """Positions in all of the memory, for flat positions ``at`` in ``n`` dims of ``count``."""
-    lead = at.shape[: at.ndim - n]
-    return at + np.arange(0, prod(lead) * count, max(1, count)).reshape(*lead, *[1] * n)
-
-
 def _picked(xp, x, at, *, n):
     """The elements of x at the flat positions ``at``."""
-    return x.reshape(-1).take(_in_all(at, n, prod(x.shape[x.ndim - n :])))
+    return x.reshape(-1).take(in_all(at, n, prod(x.shape[x.ndim - n :])))
 
 
 def _picked_by_gather(x, at, n):
@@ -222,7 +135,7 @@ def _spread(xp, g, at, *, size):
     n = len(size)
     lead = g.shape[: g.ndim - n]
     out = np.zeros(prod(lead) * prod(size), g.dtype)
-    np.add.at(out, _in_all(at, n, prod(size)).reshape(-1), g.reshape(-1))
+    np.add.at(out, in_all(at, n, prod(size)).reshape(-1), g.reshape(-1))
     return out.reshape(*lead, *size)
 
 
@@ -460,7 +373,7 @@ def _unpooled(xp, x, at, *, size):
     n = len(size)
     lead = x.shape[: x.ndim - n]
     out = np.zeros(prod(lead) * prod(size), x.dtype)
-    out[_in_all(at, n, prod(size))] = x
+    out[in_all(at, n, prod(size))] = x
     return out.reshape(*lead, *size)
 
 

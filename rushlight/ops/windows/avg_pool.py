@@ -18,7 +18,9 @@ from rushlight.ops.core.outputs import store
 from rushlight.ops.create.range import arange
 from rushlight.ops.shape.join import cat
 from rushlight.ops.windows.max_pool import pool_geometry, pooled_shape
-from rushlight.ops.windows.window import LONG, Windows, elements_along, folded, inside, offsets
+from rushlight.ops.windows.window import (
+    LONG, Windows, elements_along, even_means, folded, inside, offsets,
+)  # fmt: skip
 from rushlight.strides import channels_order, laid
 from rushlight.tensor import Tensor
 
@@ -267,7 +269,6 @@ def avg_pool3d(
 
 # Adaptive windows ----------------------------------------------------------------------------
 
-_LONG_ROW = 8  # from so many elements on, NumPy sums a row in pairs
 
 def _spans(n, places):
     """(start, end) of each of ``places`` windows that cover a dim of size n evenly."""
@@ -281,7 +282,7 @@ def _adaptive(xp, x, *, places):
         count = places[d - x.ndim + n]
         size = x.shape[d]
         if count and size % count == 0:
-            x = _even_means(x, d, count, size // count)
+            x = even_means(x, d, count, size // count)
             continue
         lead = (slice(None),) * d
         out = np.empty((*x.shape[:d], count, *x.shape[d + 1 :]), x.dtype)
@@ -291,19 +292,6 @@ def _adaptive(xp, x, *, places):
             out[part] = np.true_divide(total, end - start, dtype=x.dtype)
         x = out
     return x
-
-
-def _even_means(x, d, count, k):
-    """The means along dim ``d`` of ``count`` windows of ``k`` elements, side by side."""
-    if k == 1:
-        return x
-    if k < _LONG_ROW and d == x.ndim - 1:  # NumPy is slow on short rows
-        total = x[..., ::k] + x[..., 1::k]
-        for i in range(2, k):
-            total += x[..., i::k]
-    else:
-        total = np.add.reduce(x.reshape(*x.shape[:d], count, k, *x.shape[d + 1 :]), axis=d + 1)
-    return np.true_divide(total, k, out=total)
 
 
 def _adaptive_of_elements(x, places):

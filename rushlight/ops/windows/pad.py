@@ -117,7 +117,9 @@ _known_positions = lru_cache(256)(_positions)
 
 def _few_positions(n, before, after, mode):
     """``_positions``; those of small dims are kept."""
-    return (_known_positions if n + before + after <= _SMALL else _positions)(n, before, after, mode)
+    return (_known_positions if n + before + after <= _SMALL else _positions)(
+        n, before, after, mode
+    )
 
 
 def _extended(xp, x, *, pad, mode):

@@ -1,9 +1,9 @@
 """Resampling along a dim by taps: each result is a weighted sum of a few elements of x.
 
 A table holds the taps: (index, weight, lacks), the first two of shape (K, places). ``weight`` is
-None if each result has one tap of weight 1. If a result has fewer than K taps, the others have index
--1, and ``lacks`` is true. The table of a geometry is cached, as is its transpose, which computes
-gradients.
+None if each result has one tap of weight 1. If a result has fewer than K taps, the others have
+index -1, and ``lacks`` is true. The table of a geometry is cached, as is its transpose, which
+computes gradients.
 """
 
 from functools import lru_cache

@@ -12,14 +12,15 @@ from rushlight.ops.core.definition import OPS
 from rushlight.storage import strided
 
 __all__ = [
-    "LONG", "Windows", "elements_along", "folded", "inside", "meets", "of_elements", "offsets",
-    "output_size", "padded", "per_dim", "span", "windows",
+    "LONG", "Windows", "elements_along", "even_means", "folded", "inside", "meets", "of_elements",
+    "offsets", "output_size", "padded", "per_dim", "span", "windows",
 ]  # fmt: skip
 
 #: Windows of up to so many elements are read by one compiled loop, larger ones dim by dim.
 _TOGETHER = 16
 #: Longer windows are not read element by element, which would take long to compile.
 LONG = 32
+_LONG_ROW = 8  # from so many elements on, NumPy sums a row in pairs
 
 
 class Windows(NamedTuple):
@@ -34,17 +35,19 @@ class Windows(NamedTuple):
     dilation: tuple
     places: tuple
 
-    @lru_cache(4096)
     def reach(self, size):
         """The smallest padded size that holds every window and the whole image of ``size``."""
-        ends = [
-            (o - 1) * step + s
-            for o, step, s in zip(
-                self.places, self.stride, span(self.kernel_size, self.dilation), strict=True
-            )
-        ]
-        padded_size = [n + p for n, p in zip(size, self.padding, strict=True)]
-        return tuple(map(max, ends, padded_size))
+        return _reach(self, size)
+
+
+@lru_cache(4096)
+def _reach(w, size):
+    ends = [
+        (o - 1) * step + s
+        for o, step, s in zip(w.places, w.stride, span(w.kernel_size, w.dilation), strict=True)
+    ]
+    padded_size = [n + p for n, p in zip(size, w.padding, strict=True)]
+    return tuple(map(max, ends, padded_size))
 
 
 def per_dim(value, ndim, name, what):
@@ -197,6 +200,19 @@ def of_elements(x, w, value):
             if any(pad):
                 found = OPS["constant_pad_nd"].call(found, pad=tuple(reversed(pad)), value=value)
             yield found
+
+
+def even_means(x, d, count, k):
+    """The means along dim ``d`` of ``count`` windows of ``k`` elements, side by side."""
+    if k == 1:
+        return x
+    if k < _LONG_ROW and d == x.ndim - 1:  # NumPy is slow on short rows
+        total = x[..., ::k] + x[..., 1::k]
+        for i in range(2, k):
+            total += x[..., i::k]
+    else:
+        total = np.add.reduce(x.reshape(*x.shape[:d], count, k, *x.shape[d + 1 :]), axis=d + 1)
+    return np.true_divide(total, k, out=total)
 
 
 def offsets(kernel, stride, dilation, out):

@@ -1,0 +1,112 @@
+"""The positions of the maxima of windows that differ in size, or from row to row, on arrays.
+
+A position is a flat index into the last ``n`` dims. Shapes: x (…, *size), positions (…, *places).
+"""
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+__all__ = ["best", "best_of_table", "elements", "in_all"]
+
+
+def best(x, starts, ends):
+    """The flat position of each window's first maximum, or of its last nan.
+
+    ``starts`` and ``ends`` have an array for each pooled dim: the first element of each window,
+    and the element after its last. An array's shape is (places) or (…, places).
+
+    One dim after the other, the last one first, moves to the front and is reduced there, because
+    NumPy is fast on long rows. The dims are then (size, *later places, rows, *earlier sizes).
+    """
+    n = len(starts)
+    lead = x.shape[: x.ndim - n]
+    best, step = x.reshape(prod(lead), *x.shape[x.ndim - n :]), 1
+    at: Any = None
+    nans = bool((x != x).any())
+    for d in reversed(range(n)):
+        best = np.ascontiguousarray(np.moveaxis(best, -1, 0))
+        # A row of windows for each row of ``x``, or one for all.
+        rows, count = 1 if starts[d].ndim == 1 else prod(lead), starts[d].shape[-1]
+        shape = (count, *[1] * (n - 1 - d), rows, *[1] * d)
+        start, end = (a.reshape(rows, count).T.reshape(shape) for a in (starts[d], ends[d]))
+        size = len(best)
+        best, where = _best_of_rows(best, start, end, nans)
+        if at is not None:
+            at = _rows(np.ascontiguousarray(np.moveaxis(at, -1, 0)), where)
+        at = where if at is None else at + where * step
+        step *= size
+    return np.ascontiguousarray(np.moveaxis(at, -1, 0)).reshape(*lead, *at.shape[:-1])
+
+
+def _best_of_rows(x, start, end, nans):
+    """(maxima, their positions) of the windows along dim 0."""
+    lengths = end - start
+    longest = int(lengths.max(initial=0))
+    # If windows of one length differ from row to row, their elements are found step by step.
+    steps = start.size > len(start) and bool((lengths == longest).all())
+    places, flat = _flat_places(x, start) if steps else None, x.reshape(-1)
+    found = _rows(x, start) if places is None else flat.take(places)
+    # The position within the window grows from step to step, so the last better one is the largest.
+    place = np.zeros(found.shape, np.uint8 if longest <= 256 else np.int64)
+    for t in range(1, longest):
+        if places is None:
+            value = _rows(x, np.minimum(start + t, end - 1))
+        else:
+            places += flat.size // len(x)
+            value = flat.take(places)
+        better = value > found
+        if nans:
+            better |= value != value
+        np.maximum(found, value, out=found)
+        np.maximum(place, better * place.dtype.type(t), out=place)
+    at = start + place
+    return found, at if places is not None else np.minimum(at, end - 1)
+
+
+def _rows(x, index):
+    """The elements of ``x``, in C order, at ``index`` along dim 0."""
+    if index.size == len(index):
+        return x.take(index.reshape(-1), 0)
+    return x.reshape(-1).take(_flat_places(x, index))
+
+
+def _flat_places(x, index):
+    """The flat positions of the elements of ``x`` at ``index`` along dim 0."""
+    n = prod(x.shape[1:])
+    return index * n + np.arange(n).reshape(x.shape[1:])
+
+
+def elements(size, starts, ends):
+    """The flat positions (…, *places, elements) of the windows' elements.
+
+    The last element of a short window is repeated.
+    """
+    n = len(size)
+    at: Any = 0
+    for d, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        k = np.arange(int((end - start).max()))
+        own = np.minimum(start[..., None] + k, end[..., None] - 1)
+        shape = [1] * (2 * n)
+        shape[d], shape[n + d] = own.shape[-2:]
+        at = at * size[d] + own.reshape(*own.shape[:-2], *shape)
+    return at.reshape(*at.shape[:-n], -1)
+
+
+def best_of_table(x, table, places):
+    """The position in x of the first maximum of each window, whose ``elements`` are ``table``; no element is nan."""
+    n, count = len(places), table.shape[-1]
+    lead = x.shape[: x.ndim - n]
+    if table.ndim == n + 1:  # the same windows in all rows of x
+        found = x.reshape(*lead, -1).take(table, -1).argmax(-1)
+    else:
+        found = x.reshape(-1).take(in_all(table, n + 1, prod(x.shape[len(lead) :]))).argmax(-1)
+    found += np.arange(0, table.size, count).reshape(table.shape[:-1])
+    return table.reshape(-1).take(found)
+
+
+def in_all(at, n, count):
+    """Positions in all of the memory, for flat positions ``at`` in ``n`` dims of ``count``."""
+    lead = at.shape[: at.ndim - n]
+    return at + np.arange(0, prod(lead) * count, max(1, count)).reshape(*lead, *[1] * n)
