@@ -46,7 +46,7 @@ def _few_positions(x, places):
     """The positions of the maxima in windows that cover x evenly; None: many, or x has a nan."""
     n = len(places)
     table = _adaptive_table(x.shape[x.ndim - n :], places)
-    if table is None or prod(x.shape[:-n]) * table.size > FEW or not is_finite(x):
+    if table is None or not 0 < prod(x.shape[:-n]) * table.size <= FEW or not is_finite(x):
         return None
     return best_of_table(x, table, places)
 

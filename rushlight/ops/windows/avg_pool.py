@@ -19,7 +19,13 @@ from rushlight.ops.create.range import arange
 from rushlight.ops.shape.join import cat
 from rushlight.ops.windows.max_pool import pool_geometry, pooled_shape
 from rushlight.ops.windows.window import (
-    LONG, Windows, elements_along, even_means, folded, inside, offsets,
+    LONG,
+    Windows,
+    elements_along,
+    even_means,
+    folded,
+    inside,
+    offsets,
 )  # fmt: skip
 from rushlight.strides import channels_order, laid
 from rushlight.tensor import Tensor

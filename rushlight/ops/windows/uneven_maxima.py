@@ -95,7 +95,10 @@ def elements(size, starts, ends):
 
 
 def best_of_table(x, table, places):
-    """The position in x of the first maximum of each window, whose ``elements`` are ``table``; no element is nan."""
+    """The position of the first maximum of each window, for windows of ``elements`` ``table``.
+
+    No element of x may be a nan.
+    """
     n, count = len(places), table.shape[-1]
     lead = x.shape[: x.ndim - n]
     if table.ndim == n + 1:  # the same windows in all rows of x
