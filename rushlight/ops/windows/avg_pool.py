@@ -283,7 +283,7 @@ def _spans(n, places):
 
 def _adaptive(xp, x, *, places):
     """The mean of each of ``places`` windows that cover x evenly."""
-    n = len(places)
+    n, given = len(places), x
     for d in range(x.ndim - n, x.ndim):
         count = places[d - x.ndim + n]
         size = x.shape[d]
@@ -297,7 +297,7 @@ def _adaptive(xp, x, *, places):
             part = (*lead, slice(i, i + 1))
             out[part] = np.true_divide(total, end - start, dtype=x.dtype)
         x = out
-    return x
+    return x.copy() if x is given else x
 
 
 def _adaptive_of_elements(x, places):
