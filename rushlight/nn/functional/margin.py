@@ -5,9 +5,11 @@ from rushlight.dtype import bool as bool_
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.nn.functional.similarity import pairwise_distance
 from rushlight.ops.core.autocast import SINGLE, autocasts
-from rushlight.ops.core.range_checks import check_range
+from rushlight.ops.core.dispatch import apply
+from rushlight.ops.core.promotion import as_number
 from rushlight.ops.elementwise.activation import logsigmoid
-from rushlight.ops.loss.multilabel_margin import multilabel_hinges
+from rushlight.ops.loss.multi_margin import multi_margin
+from rushlight.ops.loss.multilabel_margin import multilabel_margin
 from rushlight.ops.loss.regression import in_one_dtype, reduced, reduction_of
 from rushlight.ops.shape.view import tensor_array
 
@@ -264,7 +266,6 @@ def triplet_margin_with_distance_loss(
 # Classes and labels -------------------------------------------------------------------------
 
 
-@autocasts(SINGLE)
 def multi_margin_loss(
     input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"
 ):
@@ -295,51 +296,10 @@ def multi_margin_loss(
     reduction = reduction_of(reduction, size_average, reduce)
     if p not in (1, 2):
         raise ValueError(f"multi_margin_loss: only p == 1 and p == 2 supported, not {p}")
-    rows = _rows("multi_margin_loss", input)
-    n, classes = rows.shape
-    if (target.ndim > 1 or target.numel() != n) or (target.ndim == 0 and input.ndim > 1):
-        raise ShapeError(
-            "multi_margin_loss: target tensor should be 1-D with size equal to the number of input "
-            f"samples (batch size). Expected target size [{n}], but got {list(target.shape)}"
-        )
-    if str(target.dtype) != "torch.int64":
-        raise DtypeError(
-            f"multi_margin_loss: expected target dtype to be Long, but got {target.dtype}"
-        )
-    if weight is not None and tuple(weight.shape) != (classes,):
-        raise ShapeError(
-            f"multi_margin_loss: inconsistent weight size, expected {classes} but got "
-            f"{list(weight.shape)}"
-        )
-    check_range(
-        target, low=0, high=classes - 1, error=RuntimeError,
-        message="multi_margin_loss: target out of range: {}",
-    )  # fmt: skip
-    index = target.reshape(n, 1)
-    gap = rows - rows.gather(1, index) + margin
-    counts = (gap > 0).scatter(1, index, False)
-    gap = gap.where(counts, 0)
-    losses = gap if p == 1 else gap * gap
-    if weight is not None:  # a weight may be infinite, and infinity times 0 is nan
-        losses = (losses * weight.take(index)).where(counts, 0)
-    losses = losses.sum(1) / classes
-    return reduced(losses.reshape(target.shape), reduction)
+    params = {"p": p, "margin": as_number(margin), "reduction": reduction}
+    return apply(multi_margin.op, (input, target, weight), params)
 
 
-def _rows(name, input):
-    """Return ``input`` of shape (N, C), (C) or () as rows of classes."""
-    tensor_array(input, name)
-    if not input.is_floating_point():
-        raise UnsupportedDtypeError(f"{name}: not implemented for {input.dtype}")
-    if input.ndim > 2 or (input.numel() == 0 and (input.ndim < 2 or input.shape[1] == 0)):
-        raise ShapeError(
-            f"{name}: Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
-            f"{list(input.shape)}"
-        )
-    return input if input.ndim == 2 else input.reshape(1, -1)
-
-
-@autocasts(SINGLE)
 def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """Compute the loss of class scores that should be larger for the labels than for other classes.
 
@@ -361,25 +321,8 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     >>> torch.nn.functional.multilabel_margin_loss(x, y)
     tensor(0.1667)
     """
-    reduction = reduction_of(reduction, size_average, reduce)
-    rows = _rows("multilabel_margin_loss", input)
-    n, classes = rows.shape
-    if (target.shape or (1,)) != (input.shape or (1,)):
-        raise ShapeError(
-            f"multilabel_margin_loss: inconsistent target size: {list(target.shape)} for input of "
-            f"size: {list(input.shape)}"
-        )
-    if str(target.dtype) != "torch.int64":
-        raise DtypeError(
-            f"multilabel_margin_loss: expected target dtype to be Long, but got {target.dtype}"
-        )
-    check_range(
-        target, low=-1, high=classes - 1, error=RuntimeError,
-        message="multilabel_margin_loss: argument #2 'target' is out of range: {}",
-    )  # fmt: skip
-    losses = multilabel_hinges(rows, target.reshape(n, classes))
-    losses = losses if input.ndim == 2 else losses.reshape(())
-    return watch(reduced(losses, reduction), input, target)
+    params = {"reduction": reduction_of(reduction, size_average, reduce)}
+    return apply(multilabel_margin.op, (input, target), params)
 
 
 def multilabel_soft_margin_loss(

@@ -11,7 +11,7 @@ from rushlight.errors import DtypeError, IndexRangeError, ShapeError
 from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.promotion import as_number
-from rushlight.ops.core.range_checks import check_range
+from rushlight.ops.core.range_checks import check_range, within
 from rushlight.ops.create.filled import zeros
 from rushlight.ops.create.range import arange
 from rushlight.ops.index.along_dim import repeated, slices
@@ -22,13 +22,8 @@ __all__ = ["embedding"]
 
 
 def _checked(indices, rows):
-    if indices.size and np.maximum.reduce(indices, axis=None) >= rows:
-        _refuse(indices, rows)
-    if indices.size and np.minimum.reduce(indices, axis=None) < 0:
-        _refuse(indices, rows)
-
-
-def _refuse(indices, rows):
+    if within(indices, 0, rows - 1):
+        return
     bad = indices[(indices < 0) | (indices >= rows)][0]
     error = IndexError if rows else IndexRangeError
     raise error(

@@ -6,13 +6,14 @@ with size 1. On arrays, ``cross_entropy.py`` picks and places single elements in
 compare and multiply all N · C elements for it.
 """
 
-from rushlight.dtype import OF, int64
+from rushlight.dtype import OF, int64, uint8
 from rushlight.dtype import bool as bool_
-from rushlight.errors import DtypeError, ShapeError
+from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.create.range import arange
 
 __all__ = [
+    "check_scores",
     "check_shapes",
     "check_values",
     "class_dim",
@@ -26,6 +27,18 @@ __all__ = [
 def class_dim(x_shape):
     """The index of the dim C in the shape (N, C, …) or (C)."""
     return 0 if len(x_shape) == 1 else 1
+
+
+def check_scores(name, x):
+    """(N, C) of the scores (N, C), (C) or () of classes; raises for other shapes and dtypes."""
+    if not OF[x.dtype].is_floating_point:
+        raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
+    if x.ndim > 2 or (x.size == 0 and (x.ndim < 2 or x.shape[1] == 0)):
+        raise ShapeError(
+            f"{name}: Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
+            f"{list(x.shape)}"
+        )
+    return tuple(x.shape) if x.ndim == 2 else (1, x.size)
 
 
 def check_shapes(name, x, target, weight):
@@ -51,7 +64,7 @@ def check_shapes(name, x, target, weight):
         raise ShapeError(
             f"{name}: Expected target size {want}, got {list(target.shape)}, for {shapes}"
         )
-    if target.dtype.name not in ("int64", "uint8"):
+    if OF[target.dtype] not in (int64, uint8):  # NumPy makes the name anew each time
         raise DtypeError(
             f"{name}: expected target dtype to be Long or Byte, but got {OF[target.dtype]}; "
             "class indices are target.long()"

@@ -1,4 +1,4 @@
-"""The hinges of ``multilabel_margin_loss``: each label's score against each other class's.
+"""``multilabel_margin_loss``: each label's score against each other class's.
 
 x (N, C) has the scores, and labels (N, C) class indices, which count up to the first negative one.
 """
@@ -6,16 +6,48 @@ x (N, C) has the scores, and labels (N, C) class indices, which count up to the 
 import numpy as np
 
 from rushlight.backend.sizes import large_from
+from rushlight.dtype import OF
+from rushlight.errors import DtypeError, ShapeError
+from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.range_checks import check_range, require_within
 from rushlight.ops.core.rules import where
+from rushlight.ops.loss.class_indices import check_scores
+from rushlight.ops.loss.regression import reduced, share
 
-__all__ = ["multilabel_hinges"]
+__all__ = ["multilabel_margin"]
 
 _MANY = large_from(1 << 18)  # from so many pairs on, a program for the exact shape is faster
+_FEW = large_from(1 << 10)  # up to so many labels, NumPy's running ``and`` is fastest
 
 
-def _worth(x, labels):
-    return x.size * x.shape[-1] >= _MANY
+def _checked(x, labels, *, reduction):
+    check_scores("multilabel_margin_loss", x)
+    if (labels.shape or (1,)) != (x.shape or (1,)):
+        raise ShapeError(
+            f"multilabel_margin_loss: inconsistent target size: {list(labels.shape)} for input of "
+            f"size: {list(x.shape)}"
+        )
+    if labels.dtype != np.int64:
+        raise DtypeError(
+            f"multilabel_margin_loss: expected target dtype to be Long, but got {OF[labels.dtype]}"
+        )
+    return {"reduction": reduction}
+
+
+def _range(x):
+    return {
+        "low": -1, "high": (x.shape[-1] if x.ndim else 1) - 1, "error": RuntimeError,
+        "message": "multilabel_margin_loss: argument #2 'target' is out of range: {}",
+    }  # fmt: skip
+
+
+def _worth(x, *_, **params):
+    return x.size * (x.shape[-1] if x.ndim else 1) >= _MANY
+
+
+def _rows(x, labels):
+    return (x, labels) if x.ndim == 2 else (x.reshape((1, -1)), labels.reshape((1, -1)))
 
 
 def _gaps(x, labels):
@@ -30,36 +62,55 @@ def _gaps(x, labels):
     return gap, (gap > 0) & counts.unsqueeze(2) & ~label.unsqueeze(1), index
 
 
+def _counted(labels):
+    """Whether each label counts: no label before it is negative, nor is the label itself."""
+    counts = labels >= 0
+    if labels.size <= _FEW:
+        return np.logical_and.accumulate(counts, 1)
+    for k in range(1, labels.shape[1]):
+        counts[:, k] &= counts[:, k - 1]
+    return counts
+
+
 def _gaps_of_arrays(x, labels):
-    """``_gaps`` for arrays: NumPy's running sums and scatters take longer than these steps."""
-    counts = np.empty(labels.shape, bool)
-    before = np.ones(len(labels), bool)  # whether no label so far was negative
-    for k in range(labels.shape[1]):
-        before &= labels[:, k] >= 0
-        counts[:, k] = before
+    """``_gaps`` for arrays: NumPy's scatters take longer than these steps."""
+    n, classes = x.shape
+    counts = _counted(labels)
+    rows = np.arange(n)[:, None]
+    label = np.zeros((n, classes + 1), bool)  # the last column is for labels that do not count
+    label[rows, np.where(counts, labels, classes)] = True
     index = np.where(counts, labels, 0)
-    rows = np.arange(len(x))[:, None]
-    label = np.zeros(x.shape, bool)
-    row, place = np.nonzero(counts)
-    label[row, labels[row, place]] = True
     gap = 1 - x[rows, index][:, :, None] + x[:, None]
-    return gap, (gap > 0) & counts[:, :, None] & ~label[:, None], index
+    return gap, (gap > 0) & counts[:, :, None] & ~label[:, None, :-1], index
+
+
+def _reduced(gap, counts, x, reduction):
+    """The loss from all gaps: the mean over C of the hinges of each row, reduced."""
+    losses = where(counts, gap, 0).sum((1, 2)) / gap.shape[2]
+    return reduced(losses if x.ndim == 2 else losses.reshape(()), reduction)
 
 
 @kernel(
     public=False, method=False, name="multilabel_margin_loss", least=1 << 12, fixed=True,
-    worth=_worth, shape=lambda x, labels: x.shape[:1],
+    worth=_worth, prepare=_checked, autocast=SINGLE,
+    check=lambda x, labels, **params: require_within(labels, **_range(x)),
+    shape=lambda x, labels, *, reduction: (
+        x.shape[:1] if reduction == "none" and x.ndim == 2 else ()
+    ),
 )  # fmt: skip
-def multilabel_hinges(xp, x, labels):
-    """The mean over C of the hinges of each row: (N)."""
-    gap, counts, _ = _gaps_of_arrays(x, labels)
-    return np.where(counts, gap, 0).sum((1, 2)) / x.shape[1]
+def multilabel_margin(xp, x, labels, *, reduction):
+    """The losses (N), or their mean or their sum."""
+    gap, counts, _ = _gaps_of_arrays(*_rows(x, labels))
+    return _reduced(gap, counts, x, reduction)
 
 
-@multilabel_hinges.lower
-def _hinges_of_tensors(x, labels):
-    gap, counts, _ = _gaps(x, labels)
-    return gap.where(counts, 0).sum((1, 2)) / x.shape[1]
+@multilabel_margin.lower
+def _of_tensors(x, labels, reduction):
+    gap, counts, _ = _gaps(*_rows(x, labels))
+    return _reduced(gap, counts, x, reduction)
+
+
+multilabel_margin.lower_check(lambda x, labels: check_range(labels, **_range(x)))
 
 
 @kernel(
@@ -81,9 +132,13 @@ def _pairs_of_tensors(x, labels):
     return counts.sum(1).scatter_add(1, index, -counts.sum(2))
 
 
-def _slope(g, x, labels):
-    n = _pairs(x, labels)
-    return where(n == 0, 0, n * (g / x.shape[1])[:, None])
+def _slope(g, x, labels, reduction):
+    rows, labels = _rows(x, labels)
+    n = _pairs(rows, labels)
+    g = share(g, rows[:, 0], reduction) / rows.shape[1]
+    g = g.reshape((-1, 1)) if reduction == "none" else g
+    return where(n == 0, 0, n * g).reshape(x.shape)
 
 
-multilabel_hinges.grad(x=_slope)
+multilabel_margin.grad(x=_slope)
+multilabel_margin.watch(x="labels")
