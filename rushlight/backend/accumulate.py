@@ -10,6 +10,7 @@ __all__ = ["add_at", "add_rows", "sum_runs"]
 
 # With at least this many values, a sparse matrix product is faster than np.add.at.
 _MANY = large_from(2048)
+_NARROW = 3  # a sparse product with so few columns is faster column by column
 
 
 def add_rows(out, rows, values):
@@ -33,17 +34,44 @@ def add_rows(out, rows, values):
 
 
 def sum_runs(table, rows, ends, factors=None):
-    """For each run of ``rows``, the sum of the table's rows that it names; None: not worth it.
+    """For each run of ``rows``, the sum of the table's rows that it names; None: wrong dtype.
 
     ``ends`` (runs + 1) begins with 0 and never falls. It has the place in ``rows`` where each run
     begins, and then the last run's end. ``factors`` (N) multiply the rows.
     """
-    if len(rows) * table.shape[1] < _MANY or len(ends) < 2 or table.dtype.char not in "fd":
+    if table.dtype.char not in "fd":
         return None
+    if len(rows) * table.shape[1] < _MANY:
+        return _sum_few(table, rows, ends, factors)
     from scipy.sparse import csr_array
 
     shares = np.ones(len(rows), table.dtype) if factors is None else factors
-    return csr_array((shares, rows, ends), shape=(len(ends) - 1, len(table))) @ table
+    which = csr_array((shares, rows, ends), shape=(len(ends) - 1, len(table)))
+    if table.shape[1] > _NARROW:
+        return which @ table
+    found = np.empty((len(ends) - 1, table.shape[1]), table.dtype)
+    for k in range(table.shape[1]):
+        found[:, k] = which @ np.ascontiguousarray(table[:, k])
+    return found
+
+
+def _sum_few(table, rows, ends, factors):
+    """``sum_runs`` by NumPy."""
+    values = table.take(rows[: ends[-1]], 0)
+    if factors is not None:
+        values *= factors[: len(values), None]
+    starts = ends[:-1]
+    filled = starts < ends[1:]
+    if np.count_nonzero(filled) < len(filled):
+        found = np.zeros((len(starts), table.shape[1]), table.dtype)
+        if len(values):
+            found[filled] = np.add.reduceat(values, starts[filled], 0)
+    elif len(starts):
+        found = np.add.reduceat(values, starts, 0)
+    else:
+        return np.zeros((0, table.shape[1]), table.dtype)
+    found += 0  # a sum begins with 0, so it is never -0
+    return found
 
 
 def add_at(out, key, values):

@@ -196,7 +196,7 @@ def embedding_bag(
     input, offsets = in_one_type(input, offsets)
     _check_types(input, weight, offsets, padding_idx, per_sample_weights)
     _check_offsets(offsets, input.numel())
-    index = input.reshape(-1)
+    index = input if input.ndim == 1 else input.reshape(-1)
     check_range(
         index, low=0, high=weight.shape[0] - 1, error=RuntimeError,
         message=f"embedding_bag: index {{}} is not in the valid range [0, {weight.shape[0]})",
@@ -231,8 +231,8 @@ def _summed(input, weight, offsets, mode, factors, include_last_offset, padding_
         ends = np.arange(len(input) + 1) * input.shape[1]
     else:
         ends = plain(offsets)
-        ends = ends if include_last_offset else np.append(ends, len(index))
-        if (ends[1:] < ends[:-1]).any():
+        ends = ends if include_last_offset else np.concatenate((ends, (len(index),)))
+        if np.count_nonzero(ends[1:] < ends[:-1]):
             return None
     factors = None if factors is None else plain(factors).reshape(-1)
     if padding_idx is not None:
