@@ -23,6 +23,7 @@ __all__ = [
     "either",
     "llvm_works",
     "matrices",
+    "program",
     "sampled",
     "slope",
     "update",
@@ -132,6 +133,16 @@ def matrices(key, function, *values, outs=None, least=None):
         return None
     kernels = _kernels()
     return None if kernels is None else kernels.matrices(key, function, values, outs)
+
+
+def program(op, inputs, params):
+    """A function from arrays like ``inputs`` to the results of ``op``; None: use NumPy.
+
+    The program serves exactly these shapes, dtypes and ``params``. Each call takes the list of the
+    arrays that are not None, in C order.
+    """
+    kernels = _kernels()
+    return None if kernels is None else kernels.program(op, inputs, params)
 
 
 def update(rule, p, g, buffers, scalars, group):

@@ -24,7 +24,7 @@ from rushlight.compiler.run.scalar_kernels import Sampler
 from rushlight.locks import new_lock
 from rushlight.tensor import Tensor, from_array
 
-__all__ = ["compute", "matrices", "sampled", "slope", "update"]
+__all__ = ["compute", "matrices", "program", "sampled", "slope", "update"]
 
 _MOST = 1024  # kernels that are kept; the oldest one is dropped first
 #: A row has at most this many elements; operations with longer rows are left to NumPy.
@@ -146,14 +146,19 @@ def _spread(inputs):
 
 def _fixed(op, inputs, params):
     """The result of ``op``, by a program for exactly these shapes; None: use NumPy."""
-    arrays = [_in_c_order(x, op.fixed) for x in inputs if x is not None]
-    if not all(map(_fits, arrays)):
+    arrays = [x if x is None else _in_c_order(x, op.fixed) for x in inputs]
+    run = program(op, arrays, params)
+    found = None if run is None else run([x for x in arrays if x is not None])
+    return None if found is None else found[0]
+
+
+def program(op, inputs, params):
+    """The program of ``op`` for arrays like ``inputs``, which are in C order; None: use NumPy."""
+    if not all([_fits(x) for x in inputs if x is not None]):
         return None
     key = (op.name, repr(params), tuple([x if x is None else (x.shape, x.dtype) for x in inputs]))
     found = _kernels.get(key, key)
-    if found is key:
-        found = _compiled(key, lambda: Single(op, inputs, params))
-    return None if found is None else found(arrays)
+    return _compiled(key, lambda: Single(op, inputs, params)) if found is key else found
 
 
 def _in_c_order(x, fixed):

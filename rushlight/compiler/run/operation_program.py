@@ -28,14 +28,14 @@ class Single(NativeProgram):
         self._one = new_lock()
 
     def __call__(self, arrays):
-        """The result for ``arrays``; None: NumPy must compute it. One thread at a time runs it."""
+        """The results for ``arrays``; None: NumPy computes them. One thread at a time runs it."""
         with self._one:
-            (found,) = self.run(arrays)
+            found = self.run(arrays)
             self._forget()
         return found
 
     def _replay(self, arrays, held):
-        return [None]  # a replay would compute the operation by this very program
+        return None  # a replay would compute the operation by this very program
 
     def _forget(self):
         if self.image.arena > _LARGE:

@@ -16,6 +16,8 @@ from rushlight.ops.sequence.recurrent import (
     define,
     filled,
     memorised,
+    run_in_pieces,
+    slopes_in_pieces,
     steps,
 )
 from rushlight.ops.shape.join import cat
@@ -35,6 +37,10 @@ def gru_layer(xp, drive, h, weight, bias=None, *, sizes, reverse=False, memo=Non
     Shape: drive (rows, 3 · hidden), weight (3 · hidden, hidden), bias (3 · hidden) →
     (rows, hidden), (batch, hidden).
     """
+    weights = weight, bias
+    found = run_in_pieces(gru_layer.op, drive, (h,), weights, memo, sizes, reverse=reverse)
+    if found is not None:
+        return found
     n = h.shape[1]
     gates = drive.copy()
     gates[:, : 2 * n] *= 0.5  # σ(z) = ½ tanh(½ z) + ½
@@ -71,8 +77,12 @@ def gru_layer(xp, drive, h, weight, bias=None, *, sizes, reverse=False, memo=Non
     return out, state.final().copy()
 
 
-def _slopes(g, memo, h, weight, bias, out, sizes, reverse):
+def _slopes(g, memo, drive, h, weight, bias, out, sizes, reverse):
     """The gradients of drive, h, weight and bias, on arrays."""
+    op = gru_layer_backward.op
+    found = slopes_in_pieces(op, g, drive, memo, (weight, bias), sizes, reverse=reverse)
+    if found is not None:
+        return found
     gates, heard = memo
     n = h.shape[1]
     g_out, g_h = g
@@ -154,7 +164,7 @@ def gru_layer_backward(xp, g_out, g_h, drive, h, weight, bias=None, *, sizes, re
     out, _ = gru_layer.op.forward(
         xp, drive, h, weight, bias, sizes=sizes, reverse=reverse, memo=memo
     )
-    found = _slopes((g_out, g_h), memo, h, weight, bias, out, sizes, reverse)
+    found = _slopes((g_out, g_h), memo, drive, h, weight, bias, out, sizes, reverse)
     return tuple([a for a in found if a is not None])
 
 
@@ -176,7 +186,7 @@ def _lowered_back(g_out, g_h, drive, h, weight, bias, sizes, reverse):
 def _rule(g, drive, h, weight, bias, out, sizes, reverse, memo):
     g = filled(g, out, drive)
     if type(drive) is ndarray:
-        return _slopes(g, memo, h, weight, bias, out[0], sizes, reverse)
+        return _slopes(g, memo, drive, h, weight, bias, out[0], sizes, reverse)
     if mode.records():  # to be differentiated again
         return _slopes_of_tensors(g, drive, h, weight, bias, sizes, reverse)
     found = gru_layer_backward(*g, drive, h, weight, bias, sizes=sizes, reverse=reverse)

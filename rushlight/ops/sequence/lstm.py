@@ -17,6 +17,8 @@ from rushlight.ops.sequence.recurrent import (
     define,
     filled,
     memorised,
+    run_in_pieces,
+    slopes_in_pieces,
     steps,
 )
 from rushlight.ops.shape.join import cat
@@ -54,6 +56,10 @@ def lstm_layer(
     Shape: drive (rows, 4 · hidden), weight (4 · hidden, h), bias (4 · hidden), projection
     (h, hidden) → (rows, h), (batch, h), (batch, hidden).
     """
+    weights = weight, bias, projection
+    found = run_in_pieces(lstm_layer.op, drive, (h, c), weights, memo, sizes, reverse=reverse)
+    if found is not None:
+        return found
     n = c.shape[1]
     scale, shift = _scales(max(len(h), 1), n, drive.dtype)
     gates = drive * scale[:1]
@@ -84,8 +90,12 @@ def lstm_layer(
     return out, state.final().copy(), cell.final().copy()
 
 
-def _slopes(g, memo, h, c, weight, bias, projection, out, sizes, reverse):
+def _slopes(g, memo, drive, h, c, weight, bias, projection, out, sizes, reverse):
     """The gradients of drive, h, c, weight, bias and projection, on arrays."""
+    op, weights = lstm_layer_backward.op, (weight, bias, projection)
+    found = slopes_in_pieces(op, g, drive, memo, weights, sizes, reverse=reverse)
+    if found is not None:
+        return found
     gates, cells, bounded, hidden = memo
     n = c.shape[1]
     g_out, g_h, g_c = g
@@ -182,8 +192,8 @@ def lstm_layer_backward(
 ):
     """The gradients of ``lstm_layer``'s inputs from the gradients of its results."""
     memo: list = []
-    operands = (h, c, weight, bias, projection)
-    out, *_ = lstm_layer.op.forward(xp, drive, *operands, sizes=sizes, reverse=reverse, memo=memo)
+    operands = (drive, h, c, weight, bias, projection)
+    out, *_ = lstm_layer.op.forward(xp, *operands, sizes=sizes, reverse=reverse, memo=memo)
     found = _slopes((g_out, g_h, g_c), memo, *operands, out, sizes, reverse)
     return tuple([a for a in found if a is not None])
 
@@ -206,13 +216,13 @@ def _lowered_back(g_out, g_h, g_c, drive, h, c, weight, bias, projection, sizes,
 
 def _rule(g, drive, h, c, weight, bias, projection, out, sizes, reverse, memo):
     g = filled(g, out, drive)
-    operands = (h, c, weight, bias, projection)
+    operands = (drive, h, c, weight, bias, projection)
     if type(drive) is ndarray:
         return _slopes(g, memo, *operands, out[0], sizes, reverse)
     if mode.records():  # to be differentiated again
-        return _slopes_of_tensors(g, drive, *operands, sizes, reverse)
-    found = iter(lstm_layer_backward(*g, drive, *operands, sizes=sizes, reverse=reverse))
-    return [None if t is None else next(found) for t in (drive, *operands)]
+        return _slopes_of_tensors(g, *operands, sizes, reverse)
+    found = iter(lstm_layer_backward(*g, *operands, sizes=sizes, reverse=reverse))
+    return [None if t is None else next(found) for t in operands]
 
 
 define(lstm_layer, _rule)
