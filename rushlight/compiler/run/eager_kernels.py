@@ -154,7 +154,7 @@ def _fixed(op, inputs, params):
 
 def program(op, inputs, params):
     """The program of ``op`` for arrays like ``inputs``, which are in C order; None: use NumPy."""
-    if not all([_fits(x) for x in inputs if x is not None]):
+    if not all(_fits(x) for x in inputs if x is not None):
         return None
     key = (op.name, repr(params), tuple([x if x is None else (x.shape, x.dtype) for x in inputs]))
     found = _kernels.get(key, key)
