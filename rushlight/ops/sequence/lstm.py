@@ -3,6 +3,8 @@
 Source: Hochreiter and Schmidhuber 1997; Sak et al. 2014 for the projection.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy import ndarray
 
@@ -31,6 +33,7 @@ def _quarters(z, n):
     return z[:, :n], z[:, n : 2 * n], z[:, 2 * n : 3 * n], z[:, 3 * n :]
 
 
+@lru_cache(4)
 def _scales(rows, n, dtype):
     """(scale, shift) such that tanh(scale · z) · scale + shift gives all four gates at once.
 
@@ -71,16 +74,20 @@ def lstm_layer(
     out = hidden if projection is None else xp.empty((len(drive), h.shape[1]), drive.dtype)
     order = steps(sizes, reverse)
     state, cell = State(h, order[0][1]), State(c, order[0][1])
+    met = None
     for start, count in order:
         rows = slice(start, start + count)
         z = gates[rows]
-        z += xp.matrix_product(state.of(count), matrix)
+        if met is None or met.shape[0] != count:
+            met, new_part = np.empty_like(z), np.empty((count, n), z.dtype)
+            factor, term = scale[:count], shift[:count]
+        z += xp.matrix_product(state.of(count), matrix, met)
         xp.tanh(z, z)
-        z *= scale[:count]
-        z += shift[:count]
+        z *= factor
+        z += term
         i, f, g, o = _quarters(z, n)
         new = xp.multiply(f, cell.of(count), cells[rows])
-        new += i * g
+        new += xp.multiply(i, g, new_part)
         cell.now = new
         state.now = xp.multiply(o, xp.tanh(new, bounded[rows]), hidden[rows])
         if projection is not None:

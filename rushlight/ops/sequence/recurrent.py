@@ -133,7 +133,7 @@ def _runner(op, sizes, params):
             if programs[0] is not None:
                 found = programs[0]([x for x in given if x is not None])
         if found is None:
-            found = op.forward(backend, *given, **params, sizes=sizes[:steps])
+            found = _in_c_order(op.forward(backend, *given, **params, sizes=sizes[:steps]))
         return found
 
     return run

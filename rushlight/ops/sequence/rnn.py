@@ -146,7 +146,8 @@ class _Network:
                 f"{[tuple(s.shape) for s in states]}"
             )
         # As in PyTorch, one state may stand for all sequences; another number of them is an error.
-        states = tuple([s.expand(s.shape[0], sizes[0], s.shape[2]) for s in states])
+        if states[0].shape[1] != sizes[0]:
+            states = tuple([s.expand(s.shape[0], sizes[0], s.shape[2]) for s in states])
         ends: list = []
         for layer in range(num_layers):
             found = []
