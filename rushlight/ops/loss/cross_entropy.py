@@ -1,6 +1,7 @@
 """Losses of classification: negative log-likelihood and cross entropy."""
 
 from functools import lru_cache, partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy import ndarray
 
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
+from rushlight.backend.sizes import large_from
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE, autocasts
@@ -15,6 +17,7 @@ from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.fast_path import FLOATS, taped
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.promotion import as_number
+from rushlight.ops.core.range_checks import within
 from rushlight.ops.loss import class_indices, cross_entropy_arrays
 from rushlight.ops.loss.class_indices import class_dim
 from rushlight.ops.loss.regression import reduction_of
@@ -24,8 +27,9 @@ from rushlight.tensor import Tensor
 __all__ = ["cross_entropy", "nll_loss"]
 
 _F4, _F8 = FLOATS
-_I8, _U8 = np.dtype("i8"), np.dtype("u8")
+_I8 = np.dtype("i8")
 _sum: Any = np.add.reduce
+_FEW = large_from(2048)
 
 # Class indices ----------------------------------------------------------------------------
 
@@ -42,7 +46,7 @@ def _indexed(target, classes, ignore_index):
     The second is None if no target is ignored.
     """
     target = target.astype(_I8, copy=False)
-    if not target.size or np.maximum.reduce(target.view(_U8), axis=None) < classes:
+    if within(target, 0, classes - 1):
         keep = target != ignore_index if 0 <= ignore_index < classes else None
         return target, None if keep is None or keep.all() else keep
     keep = target != ignore_index
@@ -186,16 +190,27 @@ _nll_back.grad(
 )
 
 
+def _is_narrow(x):
+    """Whether NumPy is faster if the classes are the first dim in memory, as few elements follow.
+
+    NumPy's loops along the other dims then run over all positions at once.
+    """
+    return x.ndim > 2 and x.size > _FEW and prod(x.shape[2:]) < 16 and x.flags.c_contiguous
+
+
 def _cross_entropy(xp, x, target, weight=None, *, reduction, ignore_index, name, memo=None):
     """nll_loss of log_softmax(x)."""
     dim = class_dim(x.shape)
+    turned = _is_narrow(x)
+    if turned:
+        x = np.ascontiguousarray(x.swapaxes(0, 1)).swapaxes(0, 1)
     z = x - np.maximum.reduce(x, axis=dim, keepdims=True) if x.size else x
     target, share = _shares(x, target, weight, ignore_index)
     picked = _pick(z, target)
     e = np.exp(z, out=z)
     total = np.add.reduce(e, axis=dim, keepdims=True)
     if memo is not None:
-        memo[:] = (e, total, target, share)
+        memo[:] = (e, total, target, share, turned)
     return _loss(np.log(total).reshape(picked.shape) - picked, share, reduction)
 
 
@@ -209,13 +224,14 @@ def _cross_entropy_slope(g, x, target, weight, reduction, ignore_index, name, me
     if type(g) is ndarray and memo:
         if type(memo) is partial:
             return memo(g)
-        e, total, target, share = memo
+        e, total, target, share, turned = memo
         scale = _scale(g, e, target, share, reduction)
         found = e * ((scale.reshape(total.shape) if scale.ndim else scale) / total)
         if e.ndim == 2:
             found[_rows(len(e)), target] -= scale
             return found
-        return found - _place(e.shape, target, scale)
+        found -= _place(e.shape, target, scale)
+        return np.ascontiguousarray(found) if turned else found
     scale = class_indices.scale(g, x.shape, target, weight, reduction, ignore_index)
     hot = class_indices.hot(target, x.shape, ignore_index)
     return softmax(x, class_dim(x._array.shape)) * scale - scale.where(hot, 0)
