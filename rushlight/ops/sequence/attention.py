@@ -8,18 +8,22 @@ from numpy import ndarray
 
 from rushlight.autograd import mode
 from rushlight.autograd.tape import watch
+from rushlight.backend import numpy as backend
+from rushlight.backend.numpy import matrix_product
+from rushlight.backend.sizes import large_from
 from rushlight.dtype import bool as bool_
 from rushlight.dtype import float32
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.autocast import LOWER, autocasts
+from rushlight.ops.core.fast_path import FLOATS, plain
 from rushlight.ops.core.half_precision import rounded_once
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.rules import total
 from rushlight.ops.create.range import arange
 from rushlight.ops.linear.matmul import matmul
 from rushlight.ops.random.dropout import dropout_noise
-from rushlight.ops.reduce.softmax import softmax
+from rushlight.ops.reduce.softmax import softmax, softmax_
 from rushlight.shapes import broadcast
 from rushlight.strides import visit_order
 from rushlight.tensor import Tensor, from_array
@@ -27,14 +31,20 @@ from rushlight.tensor import Tensor, from_array
 __all__ = ["scaled_dot_product_attention"]
 
 INF = float("inf")
+#: Up to so many products of a query's feature and a key, NumPy computes the result at once.
+_FEW = large_from(1 << 17)
+
+
+def _listed(query, key, value):
+    return f"query {tuple(query.shape)}, key {tuple(key.shape)}, value {tuple(value.shape)}"
 
 
 def _check(query, key, value, mask, dropout_p, is_causal):
     name = "scaled_dot_product_attention"
-    listed = f"query {tuple(query.shape)}, key {tuple(key.shape)}, value {tuple(value.shape)}"
     if min(query.ndim, key.ndim, value.ndim) < 2:
+        listed = _listed(query, key, value)
         raise ShapeError(f"{name}: all inputs must be at least 2 dimensional, but got {listed}")
-    if len({query.dtype, key.dtype, value.dtype}) > 1:
+    if not query.dtype is key.dtype is value.dtype:
         raise DtypeError(
             f"{name}: Expected query, key, and value to have the same dtype, but got "
             f"{query.dtype}, "
@@ -43,11 +53,12 @@ def _check(query, key, value, mask, dropout_p, is_causal):
     if query.shape[-1] != key.shape[-1]:
         raise ShapeError(
             f"{name}: query has {query.shape[-1]} features in its last dim, key has "
-            f"{key.shape[-1]}: {listed}"
+            f"{key.shape[-1]}: {_listed(query, key, value)}"
         )
     if key.shape[-2] != value.shape[-2]:
         raise ShapeError(
-            f"{name}: key has {key.shape[-2]} positions, value has {value.shape[-2]}: {listed}"
+            f"{name}: key has {key.shape[-2]} positions, value has {value.shape[-2]}: "
+            f"{_listed(query, key, value)}"
         )
     if is_causal and mask is not None:
         raise RuntimeError(f"{name}: Explicit attn_mask should not be set when is_causal=True")
@@ -248,6 +259,10 @@ def attention_of(
     query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=1.0, enable_gqa=False
 ):
     """``scaled_dot_product_attention`` of arguments that fit, without a look at them."""
+    if attn_mask is None and not dropout_p and not mode.intercept:
+        found = _of_few(query, key, value, is_causal, scale)
+        if found is not None:
+            return found
     noise = None
     if dropout_p > 0:
         batch = broadcast("attention", *[t._array.shape[:-2] for t in (query, key)])
@@ -276,12 +291,31 @@ def attention_of(
     return found
 
 
+def _of_few(query, key, value, causal, scale):
+    """The result of small operands without history, on arrays; None: not such operands."""
+    if mode.records() and (query.node or key.node or value.node):
+        return None
+    q, k, v = plain(query), plain(key), plain(value)
+    if (
+        not (q.dtype in FLOATS and q.flags.c_contiguous and q.shape[:-2] == k.shape[:-2])
+        or not (k.shape[:-2] == v.shape[:-2] and 0 < q.size * k.shape[-2] <= _FEW and v.size)
+    ):
+        return None
+    multiply = matrix_product if q.ndim == 2 else np.matmul
+    scores = multiply(q * scale, k.swapaxes(-1, -2))
+    if causal:
+        hidden = np.arange(k.shape[-2]) > np.arange(q.shape[-2])[:, None]
+        np.copyto(scores, -INF, where=hidden)
+    weights = softmax_.op.forward(backend, scores, dim=(scores.ndim - 1,))
+    return from_array(multiply(weights, v))
+
+
 def _is_one_operation(query, key, value, mask, noise, shares_heads):
     """Whether PyTorch runs one operation, which saves its operands and its result.
 
     Otherwise PyTorch's result is that of a matrix product, which is contiguous.
     """
-    first, *others = [tuple(t.shape) for t in (query, key, value)]
+    first, *others = [t._array.shape for t in (query, key, value)]
     return (
         noise is None
         and (mask is None or mask.node is None)
