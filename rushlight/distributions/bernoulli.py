@@ -7,7 +7,7 @@ from rushlight.autograd.mode import no_grad
 from rushlight.distributions import constraints
 from rushlight.distributions.exp_family import ExponentialFamily
 from rushlight.distributions.odds import Odds
-from rushlight.distributions.utils import broadcast_all, validated
+from rushlight.distributions.utils import broadcast_all, expanded, validated
 from rushlight.nn import functional as F
 
 __all__ = ["Bernoulli"]
@@ -51,7 +51,7 @@ class Bernoulli(Odds, ExponentialFamily):
 
     def sample(self, sample_shape=()):
         with no_grad():
-            return rushlight.bernoulli(self.probs.expand(self._extended_shape(sample_shape)))
+            return rushlight.bernoulli(expanded(self.probs, self._extended_shape(sample_shape)))
 
     @validated
     def log_prob(self, value):

@@ -91,17 +91,20 @@ class Categorical(Distribution):
         sample_shape = Size(sample_shape)
         count = sample_shape.numel()
         probs = self.probs
-        rows = probs if probs.ndim == 2 else probs.reshape(-1, self._num_events)
+        rows = probs if probs.ndim <= 2 else probs.reshape(-1, self._num_events)
         drawn = rushlight.multinomial(rows, count, True)
-        if count > 1:
+        if count > 1 and drawn.ndim == 2:
             drawn = drawn.T
         return drawn.reshape(self._extended_shape(sample_shape))
 
     @validated
     def log_prob(self, value):
         """The logarithm of each category's probability."""
-        places, logits = rushlight.broadcast_tensors(value.long().unsqueeze(-1), self.logits)
-        return logits.gather(-1, places[..., :1]).squeeze(-1)
+        places, logits = value.long().unsqueeze(-1), self.logits
+        if places.shape[:-1] != logits.shape[:-1]:
+            places, logits = rushlight.broadcast_tensors(places, logits)
+            places = places[..., :1]
+        return logits.gather(-1, places).squeeze(-1)
 
     def entropy(self):
         """-Σ p log p."""

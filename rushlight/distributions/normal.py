@@ -6,7 +6,7 @@ import rushlight
 from rushlight.autograd.mode import no_grad
 from rushlight.distributions import constraints
 from rushlight.distributions.exp_family import ExponentialFamily
-from rushlight.distributions.utils import broadcast_all, validated
+from rushlight.distributions.utils import broadcast_all, expanded, validated
 
 __all__ = ["Normal"]
 
@@ -54,7 +54,7 @@ class Normal(ExponentialFamily):
     def sample(self, sample_shape=()):
         shape = self._extended_shape(sample_shape)
         with no_grad():
-            return rushlight.normal(self.loc.expand(shape), self.scale.expand(shape))
+            return rushlight.normal(expanded(self.loc, shape), expanded(self.scale, shape))
 
     def rsample(self, sample_shape=()):
         noise = rushlight.randn(self._extended_shape(sample_shape), dtype=self.loc.dtype)

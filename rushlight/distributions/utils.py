@@ -9,7 +9,7 @@ from rushlight.autograd.mode import enable_grad, recorder
 from rushlight.tensor import Tensor
 
 __all__ = [
-    "broadcast_all", "clamp_probs", "euler_constant", "lazy_property", "logits_to_probs",
+    "broadcast_all", "clamp_probs", "euler_constant", "expanded", "lazy_property", "logits_to_probs",
     "probs_to_logits", "sum_rightmost", "tril_matrix_to_vec", "validated",
     "vec_to_tril_matrix",
 ]  # fmt: skip
@@ -47,6 +47,23 @@ def broadcast_all(*values):
             *[v if isinstance(v, Tensor) else rushlight.tensor(v, dtype=dtype) for v in values]
         )
     )
+
+
+def expanded(x, shape):
+    """``x``, expanded to ``shape`` if it has another one.
+
+    Args:
+        x: Tensor.
+        shape: Tuple of ints.
+
+    Returns:
+        Tensor of ``shape``.
+
+    >>> import rushlight as torch
+    >>> torch.distributions.utils.expanded(torch.zeros(2), (3, 2)).shape
+    torch.Size([3, 2])
+    """
+    return x if x._array.shape == shape else x.expand(shape)
 
 
 def _standard_normal(shape, dtype, device):

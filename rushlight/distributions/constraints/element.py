@@ -1,6 +1,8 @@
 """Constraints of each element by itself."""
 
-from rushlight.distributions.constraints.base import Bounded, Constraint
+from rushlight.autograd import mode
+from rushlight.distributions.constraints.base import Bounded
+from rushlight.ops.core.fast_path import plain
 
 __all__ = [
     "Boolean", "GreaterThan", "GreaterThanEq", "HalfOpenInterval", "IntegerGreaterThan",
@@ -8,7 +10,17 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Boolean(Constraint):
+class Element(Bounded):
+    """The base class of these constraints. Their ``check`` serves arrays as well as tensors."""
+
+    def _holds(self, value):
+        numbers = all(type(bound) in (int, float) for bound in vars(self).values())
+        if mode.intercept or not numbers or type(self) not in _KINDS:
+            return super()._holds(value)
+        return bool(self.check(plain(value)).all())
+
+
+class Boolean(Element):
     """0 and 1."""
 
     is_discrete = True
@@ -17,14 +29,14 @@ class Boolean(Constraint):
         return (value == 0) | (value == 1)
 
 
-class Real(Constraint):
+class Real(Element):
     """All numbers: what is not nan."""
 
     def check(self, value):
         return value == value
 
 
-class GreaterThan(Bounded):
+class GreaterThan(Element):
     """Numbers in (lower_bound, ∞].
 
     >>> import rushlight as torch
@@ -39,7 +51,7 @@ class GreaterThan(Bounded):
         return self.lower_bound < value
 
 
-class GreaterThanEq(Bounded):
+class GreaterThanEq(Element):
     """Numbers in [lower_bound, ∞].
 
     >>> import rushlight as torch
@@ -54,7 +66,7 @@ class GreaterThanEq(Bounded):
         return self.lower_bound <= value
 
 
-class LessThan(Bounded):
+class LessThan(Element):
     """Numbers in [-∞, upper_bound).
 
     >>> import rushlight as torch
@@ -69,7 +81,7 @@ class LessThan(Bounded):
         return value < self.upper_bound
 
 
-class Interval(Bounded):
+class Interval(Element):
     """Numbers in [lower_bound, upper_bound].
 
     >>> import rushlight as torch
@@ -118,3 +130,10 @@ class IntegerGreaterThan(GreaterThanEq):
 
     def check(self, value):
         return (value % 1 == 0) & super().check(value)
+
+
+#: The classes whose ``check`` is known. Those of users may use what only tensors have.
+_KINDS = {
+    Boolean, GreaterThan, GreaterThanEq, HalfOpenInterval, IntegerGreaterThan, IntegerInterval,
+    Interval, LessThan, Real,
+}  # fmt: skip

@@ -9,6 +9,7 @@ import rushlight
 from rushlight.autograd import mode
 from rushlight.autograd.mode import no_grad
 from rushlight.autograd.write import stamp
+from rushlight.backend.sizes import large_from
 from rushlight.ops.core.fast_path import FLOATS
 from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.reduce.vector_norm import vector_norm
@@ -18,6 +19,9 @@ __all__ = [
     "clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_",
     "get_total_norm",
 ]  # fmt: skip
+
+
+_FEW = large_from(1 << 14)  # a BLAS product of so many squares is precise enough
 
 
 def _as_list(tensors):
@@ -50,6 +54,9 @@ def _arrays(tensors):
 
 
 def _norm(x, p):
+    if p == 2 and 1 < x.size <= _FEW:
+        x = x.reshape(-1)
+        return np.sqrt(x.dot(x))
     return vector_norm.op.forward(np, x, dim=tuple(range(x.ndim)), keepdim=False, p=p)
 
 
@@ -110,14 +117,16 @@ def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
     grads, most = _grads(parameters), float(max_norm)
     if not grads:
         return
-    scale = (most / (total_norm + 1e-6)).clamp(max=1.0)
     arrays = _arrays(grads)
-    if arrays is not None and not scale._array.ndim and scale._array.dtype is arrays[0].dtype:
+    total = None if arrays is None else getattr(total_norm, "_array", None)
+    if total is not None and not total.ndim and total.dtype is arrays[0].dtype:
         with np.errstate(all="ignore"):  # infinite gradients become nan without a warning
+            scale = np.minimum(np.reciprocal(total + 1e-6) * most, 1)
             for grad, a in zip(grads, arrays, strict=True):
-                np.multiply(a, scale._array, out=a)
+                np.multiply(a, scale, out=a)
                 stamp(grad)
         return
+    scale = (most / (total_norm + 1e-6)).clamp(max=1.0)
     for grad in grads:
         grad.mul_(scale)
 

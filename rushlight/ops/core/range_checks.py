@@ -7,6 +7,7 @@ from rushlight.dtype import OF
 from rushlight.ops.core.fast_path import plain
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.tensor.array_dtypes import as_scalar, bounds
+from rushlight.tensor import Tensor
 
 __all__ = [
     "check_fit", "check_index", "check_indices", "check_range", "require_fit", "require_range",
@@ -73,11 +74,11 @@ def _check_range(xp, x, *, low, high, error, message, ignored=None):
 
 
 def check_range(x, **options):
-    """``require_within`` of a tensor's elements. A compiled program checks them at each run."""
-    if mode.intercept:
+    """``require_within`` of a tensor, or of an array. A compiled program checks at each run."""
+    if mode.intercept and isinstance(x, Tensor):
         _check_range(x, **options)
     else:
-        require_within(plain(x), **options)
+        require_within(plain(x) if isinstance(x, Tensor) else x, **options)
 
 
 def check_indices(name, x, index, dim, error=RuntimeError, negative=False):
