@@ -9,8 +9,8 @@ from rushlight.autograd.mode import enable_grad, recorder
 from rushlight.tensor import Tensor
 
 __all__ = [
-    "broadcast_all", "clamp_probs", "euler_constant", "expanded", "lazy_property", "logits_to_probs",
-    "probs_to_logits", "sum_rightmost", "tril_matrix_to_vec", "validated",
+    "broadcast_all", "clamp_probs", "euler_constant", "expanded", "lazy_property",
+    "logits_to_probs", "probs_to_logits", "sum_rightmost", "tril_matrix_to_vec", "validated",
     "vec_to_tril_matrix",
 ]  # fmt: skip
 

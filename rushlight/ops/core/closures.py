@@ -1,10 +1,10 @@
 """Build the public function of each operation as a closure, when the operation is defined.
 
 The closures for one and two operands go straight from the operands to NumPy, in the default mode
-and for float32 and float64; those for two tensors also for int64 and bool. All other calls take
-``dispatch.apply``. The closures are long because each Python call takes a tenth of the time of a
-small operation. A closure's ``specialise`` runs when the gradient rules are stated, and notes which
-values the rules want saved.
+and for float32 and float64; those for two tensors also for int64 and bool, and those for a tensor
+and an int also for int64. All other calls take ``dispatch.apply``. The closures are long because
+each Python call takes a tenth of the time of a small operation. A closure's ``specialise`` runs
+when the gradient rules are stated, and notes which values the rules want saved.
 """
 
 from functools import partial
@@ -230,7 +230,8 @@ def binary(op, slow):
             kind = type(other)
             b = None  # stays None if this path does not serve
             if mode.intercept or (
-                d is not _f4 and d is not _f8 and (d not in kept or kind is not Tensor)
+                (d is not _f4 and d is not _f8)
+                and (d not in kept or (kind is not Tensor and (kind is not int or d is not _i8)))
             ):
                 pass
             elif kind is Tensor or (kind is not float and kind is not int) or not numbers:

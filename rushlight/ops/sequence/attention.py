@@ -296,9 +296,8 @@ def _of_few(query, key, value, causal, scale):
     if mode.records() and (query.node or key.node or value.node):
         return None
     q, k, v = plain(query), plain(key), plain(value)
-    if (
-        not (q.dtype in FLOATS and q.flags.c_contiguous and q.shape[:-2] == k.shape[:-2])
-        or not (k.shape[:-2] == v.shape[:-2] and 0 < q.size * k.shape[-2] <= _FEW and v.size)
+    if not (q.dtype in FLOATS and q.flags.c_contiguous and q.shape[:-2] == k.shape[:-2]) or not (
+        k.shape[:-2] == v.shape[:-2] and 0 < q.size * k.shape[-2] <= _FEW and v.size
     ):
         return None
     multiply = matrix_product if q.ndim == 2 else np.matmul

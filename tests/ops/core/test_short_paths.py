@@ -150,3 +150,14 @@ def test_large_tensors_are_flipped(shape, dtype):
     for dims in ((0,), (last,), tuple(range(last)), tuple(range(last + 1)), tuple({0, last})):
         found = torch.from_numpy(x).flip(dims)
         np.testing.assert_array_equal(found.numpy(), np.flip(x, dims))
+
+
+def test_integers_and_a_number_give_what_two_tensors_give():
+    x = torch.tensor([[3, -4, 0], [7, 1, 2**40]]).t()
+    for number in (2, -3, 0, 2**62):
+        other = torch.tensor(number)
+        for name in ("add", "sub", "mul", "eq", "ne", "lt", "ge", "bitwise_and"):
+            call = getattr(torch, name)
+            found, wanted = call(x, number), call(x, other)
+            assert torch.equal(found, wanted) and found.dtype is wanted.dtype
+            assert found.stride() == wanted.stride()
