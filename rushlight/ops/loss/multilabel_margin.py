@@ -3,6 +3,9 @@
 x (N, C) has the scores, and labels (N, C) class indices, which count up to the first negative one.
 """
 
+import functools
+import operator
+
 import numpy as np
 
 from rushlight.backend.sizes import large_from
@@ -12,12 +15,14 @@ from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.range_checks import check_range, require_within
 from rushlight.ops.core.rules import where
+from rushlight.ops.create.range import arange
 from rushlight.ops.loss.class_indices import check_scores
 from rushlight.ops.loss.regression import reduced, share
 
 __all__ = ["multilabel_margin"]
 
 _MANY = large_from(1 << 18)  # from so many pairs on, a program for the exact shape is faster
+_FEW_CLASSES = 8  # up to so many, a program compares each label with all classes
 _FEW = large_from(1 << 10)  # up to so many labels, NumPy's running ``and`` is fastest
 
 
@@ -84,9 +89,24 @@ def _gaps_of_arrays(x, labels):
     return gap, (gap > 0) & counts[:, :, None] & ~label[:, None, :-1], index
 
 
-def _reduced(gap, counts, x, reduction):
-    """The loss from all gaps: the mean over C of the hinges of each row, reduced."""
-    losses = where(counts, gap, 0).sum((1, 2)) / gap.shape[2]
+def _label_by_label(x, labels):
+    """The sum of each row's hinges, in tensors, without memory for all pairs."""
+    classes, live, columns = arange(x.shape[1]), True, []
+    for k in range(x.shape[1]):
+        label = labels[:, k : k + 1]
+        live = (label >= 0) & live
+        columns.append(((label == classes) & live, live))
+    others = ~functools.reduce(operator.or_, [hit for hit, _ in columns])
+    total = 0
+    for hit, live in columns:
+        gap = 1 - x.where(hit, 0).sum(1, keepdim=True) + x
+        total = gap.where((gap > 0) & live & others, 0).sum(1) + total
+    return total
+
+
+def _reduced(hinges, x, reduction):
+    """The loss from the sum of each row's hinges."""
+    losses = hinges / (x.shape[-1] if x.ndim else 1)
     return reduced(losses if x.ndim == 2 else losses.reshape(()), reduction)
 
 
@@ -101,13 +121,16 @@ def _reduced(gap, counts, x, reduction):
 def multilabel_margin(xp, x, labels, *, reduction):
     """The losses (N), or their mean or their sum."""
     gap, counts, _ = _gaps_of_arrays(*_rows(x, labels))
-    return _reduced(gap, counts, x, reduction)
+    return _reduced(where(counts, gap, 0).sum((1, 2)), x, reduction)
 
 
 @multilabel_margin.lower
 def _of_tensors(x, labels, reduction):
-    gap, counts, _ = _gaps(*_rows(x, labels))
-    return _reduced(gap, counts, x, reduction)
+    rows, labels = _rows(x, labels)
+    if rows.shape[1] <= _FEW_CLASSES:
+        return _reduced(_label_by_label(rows, labels), x, reduction)
+    gap, counts, _ = _gaps(rows, labels)
+    return _reduced(gap.where(counts, 0).sum((1, 2)), x, reduction)
 
 
 multilabel_margin.lower_check(lambda x, labels: check_range(labels, **_range(x)))

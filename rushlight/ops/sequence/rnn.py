@@ -68,7 +68,7 @@ def _check(name, input, states, weights):
 
 
 def _check_rows(name, w_ih, w_hh):
-    if w_hh.ndim != 2 or w_hh.shape[0] != w_ih.shape[0]:
+    if w_hh._array.ndim != 2 or w_hh._array.shape[0] != w_ih._array.shape[0]:
         raise ShapeError(
             f"{name}: w_hh {tuple(w_hh.shape)} must be a matrix with as many rows as w_ih "
             f"{tuple(w_ih.shape)}"
@@ -306,18 +306,19 @@ def _cell(name, run, written_out, input, states, w_ih, w_hh, b_ih, b_hh):
     """
     _check(name, input, states[:1], (w_ih, w_hh))
     _check_rows(name, w_ih, w_hh)
+    wanted = input._array.shape[0], w_hh._array.shape[1]
     for s in states:
-        if tuple(s.shape) != (input.shape[0], w_hh.shape[1]):
+        if s._array.shape != wanted:
             raise ShapeError(
                 f"{name}: a state {tuple(s.shape)} does not fit the input {tuple(input.shape)}: it "
-                f"needs {(input.shape[0], w_hh.shape[1])}"
+                f"needs {wanted}"
             )
     drive = linear(input, w_ih, b_ih)
     alike = all(s.dtype is input.dtype for s in states) and input.dtype.category > 1
-    if not alike or not (b_hh is None or tuple(b_hh.shape) == (w_hh.shape[0],)):
+    if not alike or not (b_hh is None or b_hh._array.shape == w_hh._array.shape[:1]):
         return written_out(drive, linear(states[0], w_hh, b_hh), *states)
     weights = (w_ih, w_hh) if b_hh is None else (w_ih, w_hh, b_ih, b_hh)
-    _, *last = run(drive, states, weights, sizes=(input.shape[0],))
+    _, *last = run(drive, states, weights, sizes=wanted[:1])
     return last
 
 
