@@ -1,6 +1,7 @@
 """Sorting, the k largest elements, and elements of a given rank such as the median."""
 
 import numpy as np
+from numpy import ndarray
 
 from rushlight import shapes
 from rushlight.dtype import COMPLEX_KINDS
@@ -13,6 +14,7 @@ from rushlight.ops.core.outputs import store
 from rushlight.ops.core.rules import scattered, typed, where
 from rushlight.ops.reduce.extrema import selected
 from rushlight.ops.reduce.merge_sort import alone, rank, ranked
+from rushlight.ops.reduce.sorted_rows import leading, part
 from rushlight.return_types import result_type
 from rushlight.selection import SMALL, first, kth, order, settle
 from rushlight.strides import ordered_like
@@ -47,9 +49,9 @@ def _sorted(x, dim, descending, stable):
 
     If not ``stable``, equal elements come in PyTorch's order in tensors below ``_MANY`` elements.
     """
-    index = rank(x, dim, descending)
     if stable or x.shape[dim] <= SMALL or x.size >= _MANY:
-        return None, index
+        return part(x, dim, 0, x.shape[dim], descending)
+    index = rank(x, dim, descending)
     rows = _rows(x, dim)
     places = _rows(index, dim)  # a copy unless dim is the last
     arranged = rows[0][places] if len(rows) == 1 else np.take_along_axis(rows, places, 1)
@@ -204,12 +206,16 @@ def topk_(xp, x, *, k, dim=-1, largest=True, sorted=True):
     if not x.ndim:
         found = x.reshape(1)[:k].reshape(()) if k else x.reshape(1)[:0]
         return found.copy(), xp.zeros(found.shape, xp.int64)
-    index = _of_k(x, min(k + 1, x.shape[dim]), dim, largest)
-    if x.ndim == 1 and _is_clear(x[index]):
-        index = index[:k].copy()
+    values = None
+    if not k or x.size >= _MANY:
+        values, index = leading(x, k, dim, largest)
     else:
-        index = _settled(x, index, k, dim, largest)
-    return _picked(x, index, dim), index
+        index = leading(x, min(k + 1, x.shape[dim]), dim, largest)[1]
+        if x.ndim == 1 and _is_clear(x[index]):
+            index = index[:k].copy()
+        else:
+            index = _settled(x, index, k, dim, largest)
+    return _picked(x, index, dim) if values is None else values, index
 
 
 def _is_clear(border):
@@ -220,9 +226,7 @@ def _is_clear(border):
 
 
 def _settled(x, index, k, dim, largest):
-    """The first ``k`` of the indices. In small tensors, equal elements are in PyTorch's order."""
-    if not k or not 0 < x.size < _MANY:
-        return np.ascontiguousarray(index[(*(slice(None),) * dim, slice(k))])
+    """The first ``k`` of the indices, equal elements in PyTorch's order."""
     rows = np.moveaxis(x, dim, -1)
     lead = rows.shape[:-1]
     rows = rows.reshape(-1, x.shape[dim])
@@ -230,20 +234,6 @@ def _settled(x, index, k, dim, largest):
     first = np.array(found[:, :k])
     settle(rows, first, found[:, k:], largest)
     return np.ascontiguousarray(np.moveaxis(first.reshape(*lead, k), -1, dim))
-
-
-def _of_k(x, k, dim, largest):
-    """The indices of the k largest (or smallest) elements, in order."""
-    n = x.shape[dim]
-    ahead = (*(slice(None),) * dim, slice(k))
-    if k * 4 >= n or n < 256:
-        return np.ascontiguousarray(rank(x, dim, largest)[ahead])
-    # Few elements are wanted, so they are split off first, and then sorted.
-    at = n - k if largest else k - 1
-    order = np.argpartition(x, max(at, 0), axis=dim)
-    part = order[(*(slice(None),) * dim, slice(n - k, None) if largest else slice(k))]
-    part = np.sort(part, axis=dim)  # sort the indices, so that equal elements keep their order
-    return np.take_along_axis(part, rank(np.take_along_axis(x, part, dim), dim, largest), dim)
 
 
 @topk_.lower_on_devices
@@ -317,10 +307,11 @@ def _of_rank(x, place, dim, keepdim):
     """
     if not x.ndim:
         return x.copy(), np.zeros((), np.int64)
-    order = rank(x, dim)
-    shape = [1 if i == dim else n for i, n in enumerate(x.shape)]
-    index = np.take_along_axis(order, np.broadcast_to(np.asarray(place), shape), dim)
-    values = np.take_along_axis(x, index, dim)
+    if isinstance(place, ndarray):
+        values, index = None, np.take_along_axis(rank(x, dim), place, dim)
+    else:
+        values, index = part(x, dim, place, place + 1, False)
+    values = np.take_along_axis(x, index, dim) if values is None else values
     return (values, index) if keepdim else (values.squeeze(dim), index.squeeze(dim))
 
 
@@ -399,7 +390,10 @@ def _middle(x, dim, ignore_nan):
     n = x.shape[dim] if x.ndim else 1
     if x.dtype.kind != "f":
         return (n - 1) // 2
-    nans = np.isnan(x).sum(axis=dim, keepdims=True) if x.ndim else np.isnan(x).astype(np.int64)
+    nans = np.isnan(x)
+    if not np.count_nonzero(nans):
+        return (n - 1) // 2
+    nans = nans.sum(axis=dim, keepdims=True) if x.ndim else nans.astype(np.int64)
     if ignore_nan:
         return np.maximum(n - nans - 1, 0) // 2
     return np.where(nans > 0, n - nans, (n - 1) // 2)

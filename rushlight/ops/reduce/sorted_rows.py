@@ -1,0 +1,135 @@
+"""Sort many elements along rows faster than NumPy's stable ``argsort`` does.
+
+Narrow rows are sorted side by side by a compiled network of comparisons. Each comparison exchanges
+two neighbours if the second one comes first, so equal elements keep their order (Knuth, The Art of
+Computer Programming 3, 5.3.4). In wider rows, a number of 32 bits and its place make one integer of
+64 bits. NumPy sorts such integers with vector instructions, and no two of them are equal.
+"""
+
+import numpy as np
+
+from rushlight.backend import native
+from rushlight.backend.sizes import large_from
+from rushlight.dtype import int64
+from rushlight.ops.create.filled import full
+from rushlight.ops.reduce.merge_sort import rank
+
+__all__ = ["leading", "part"]
+
+#: A compiled network has at most so many comparisons.
+_NETWORK = 16
+#: From so many elements on, in rows of at least so many, keys are faster.
+_LARGE, _WIDE = large_from(8192), large_from(8)
+_KEYS = "fibhB?"
+_SHORT = 256  # NumPy sorts rows of up to so many keys faster than it splits them
+
+
+def _along(x, dim, start, stop, descending):
+    """``_sorted_rows`` along any dim."""
+    if dim == x.ndim - 1:
+        return _sorted_rows(x, start, stop, descending)
+    found = _sorted_rows(np.moveaxis(x, dim, -1), start, stop, descending)
+    return found and [np.ascontiguousarray(np.moveaxis(v, -1, dim)) for v in found]
+
+
+def part(x, dim, start, stop, descending):
+    """(the elements at the places ``start`` to ``stop`` in order along ``dim``, their indices).
+
+    Equal elements keep their order. The elements may be None.
+    """
+    found = _along(x, dim, start, stop, descending)
+    if found is None:
+        index = rank(x, dim, descending)
+        if stop - start < x.shape[dim]:
+            index = np.ascontiguousarray(index[(*(slice(None),) * dim, slice(start, stop))])
+        found = None, index
+    return found
+
+
+def leading(x, k, dim, largest):
+    """``part`` with the k largest (or smallest) elements."""
+    n = x.shape[dim]
+    if not k or k * 4 >= n or n < 256:
+        return part(x, dim, 0, k, largest)
+    found = _along(x, dim, 0, k, largest)
+    if found is not None:
+        return found
+    # Few elements are wanted, so they are split off first, and then sorted.
+    at = n - k if largest else k - 1
+    order = np.argpartition(x, max(at, 0), axis=dim)
+    order = order[(*(slice(None),) * dim, slice(n - k, None) if largest else slice(k))]
+    order = np.sort(order, axis=dim)  # sort the indices, so that equal elements keep their order
+    again = rank(np.take_along_axis(x, order, dim), dim, largest)
+    return None, np.take_along_axis(order, again, dim)
+
+
+def _sorted_rows(x, start, stop, descending=False):
+    """(the elements from ``start`` to ``stop`` of each sorted row, their indices), or None.
+
+    Args:
+        x: Array (*, N).
+        start, stop: Places in the sorted rows, ``0 <= start < stop <= N``.
+        descending: Put the largest element first. nan counts as the largest number.
+
+    Returns:
+        Contiguous arrays (*, ``stop - start``), or None if NumPy's ``argsort`` is as fast.
+    """
+    if x.size < _LARGE or start >= stop:
+        return None
+    n, found = x.shape[-1], None
+    narrow = n > 1 and stop * (2 * n - stop - 1) <= 2 * _NETWORK
+    keyed = n >= _WIDE and x.dtype.char in _KEYS and x.size <= 1 << 31
+    rows = np.ascontiguousarray(x).reshape(-1, n) if narrow or keyed else x
+    if narrow:
+        found = _by_network(rows, start, stop, descending)
+    if found is None and keyed:
+        found = _by_keys(rows, start, stop, descending)
+    return None if found is None else [v.reshape(*x.shape[:-1], stop - start) for v in found]
+
+
+def _by_network(rows, start, stop, descending):
+    n = rows.shape[1]
+
+    def network(x):
+        values = [x[:, j] for j in range(n)]
+        index = [full((), j, dtype=int64) for j in range(n)]
+        for done in range(stop):
+            for j in range(n - 1, done, -1):
+                left, right = values[j - 1], values[j]
+                large, small = (right, left) if descending else (left, right)
+                swap = (small < large) | ((large != large) & (small == small))
+                for items in (values, index):
+                    a, b = items[j - 1 : j + 1]
+                    items[j - 1 : j + 1] = b.where(swap, a), a.where(swap, b)
+        return (*values[start:stop], *index[start:stop])
+
+    found = native.matrices(("sorted rows", n, start, stop, descending), network, rows)
+    if found is None:
+        return None
+    count = stop - start
+    return [np.stack(part, axis=1) for part in (found[:count], found[count:])]
+
+
+def _by_keys(rows, start, stop, descending):
+    if rows.dtype.char != "f":
+        keys = rows.astype(np.int64)
+    elif np.isnan(rows.max()):
+        return None
+    else:
+        bits = (rows + np.float32(0)).view(np.int32)  # -0 becomes 0
+        bits ^= (bits >> 31) & 0x7FFFFFFF  # negative floats have their sizes in reverse order
+        keys = bits.astype(np.int64)
+    if descending:
+        np.invert(keys, out=keys)
+    keys <<= 32
+    n = rows.shape[1]
+    keys |= np.arange(rows.size).reshape(rows.shape)
+    if n > _SHORT and (stop - start) * 4 < n:  # few elements are wanted, so they are split off
+        keys.partition((start, stop - 1), axis=1)
+        keys = keys[:, start:stop].copy()
+        start, stop = 0, stop - start
+    keys.sort(axis=1)
+    keys = keys[:, start:stop] & 0xFFFFFFFF
+    values = rows.reshape(-1).take(keys)
+    keys -= np.arange(0, rows.size, n)[:, None]
+    return values, keys
