@@ -22,6 +22,7 @@ __all__ = [
     "extreme",
     "folded",
     "inner_products",
+    "narrow",
     "squared",
     "summed",
 ]
@@ -33,6 +34,7 @@ WIDE = 512  # rows with fewer elements are added several at a time
 LARGE = large_from(1 << 18)  # from so many elements on, a compiled kernel may be faster
 PIECE = 4096  # a kernel splits a single long row into rows of so many elements
 FEW = 8  # rows of up to so many elements are summed column by column
+MANY, SHORT = large_from(1024), 32  # rows, so many of which are too short for NumPy's loops
 FLOATS = (np.dtype("f4"), np.dtype("f8"))
 
 
@@ -41,10 +43,17 @@ def summed(x, axes, keepdims=False):
     if x.size > SMALL and x.dtype in FLOATS:
         return folded(np.add, x, axes, keepdims)
     if x.dtype.kind in "iub":
+        if len(axes) < x.ndim and narrow(x):
+            return folded(np.add, x.astype(np.int64), axes, keepdims)
         return np.add.reduce(x, axis=axes, keepdims=keepdims, dtype=np.int64)
     if len(axes) == x.ndim and not keepdims:
         return np.add.reduce(x, axis=None)
     return np.add.reduce(x, axis=axes, keepdims=keepdims)
+
+
+def narrow(x):
+    """Whether NumPy's own reductions are slow, because they start a loop for each short row."""
+    return x.shape[-1] < SHORT and x.size >= MANY * x.shape[-1]
 
 
 @lru_cache(64)

@@ -72,7 +72,12 @@ def _whole(operands):
     return d
 
 
-@elementwise(dtype=integers, least=None)
+def _broadcast(x, y):
+    """Whether an array is repeated: NumPy is as fast as a kernel on arrays of one shape."""
+    return np.shape(x) != np.shape(y) and bool(np.ndim(x) and np.ndim(y))
+
+
+@elementwise(dtype=integers, worth=_broadcast)
 def bitwise_and(xp, x, y):
     """The bits that both inputs have; ``and`` of bools.
 
@@ -83,7 +88,7 @@ def bitwise_and(xp, x, y):
     return x & y
 
 
-@elementwise(dtype=integers, least=None)
+@elementwise(dtype=integers, worth=_broadcast)
 def bitwise_or(xp, x, y):
     """The bits that at least one input has; ``or`` of bools.
 
@@ -94,7 +99,7 @@ def bitwise_or(xp, x, y):
     return x | y
 
 
-@elementwise(dtype=integers, least=None)
+@elementwise(dtype=integers, worth=_broadcast)
 def bitwise_xor(xp, x, y):
     """The bits in which the inputs differ.
 

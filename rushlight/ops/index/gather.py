@@ -10,6 +10,7 @@ from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.backend.accumulate import add_at
 from rushlight.backend.sizes import large_from
+from rushlight.backend.summation import SHORT
 from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError, IndexRangeError, ShapeError
 from rushlight.ops.core import fast_path
@@ -347,6 +348,8 @@ def flat_places(x, index, dim):
             line = np.arange(0, size * steps[d], steps[d]) if steps[d] else np.zeros(size, np.int64)
             start = start + line.reshape((-1, *[1] * (index.ndim - d - 1)))
     places = index if steps[dim] == 1 else index * np.int64(steps[dim])
+    if 0 < dim == index.ndim - 1 and index.shape[dim] < SHORT:  # NumPy starts a loop for each row
+        return places.reshape(-1) + np.repeat(start.reshape(-1), index.shape[dim])
     return (places + start).reshape(-1)
 
 

@@ -37,8 +37,8 @@ def accumulated(ufunc, x, dim):
     if x.size <= SMALL:
         return ufunc.accumulate(x, axis=dim, dtype=wide).astype(x.dtype, copy=False)
     found = _by_kernel(ufunc, x, dim)
-    if found is None and ufunc is np.add and x.size == x.shape[dim]:
-        found = _in_parts(x)
+    if found is None and ufunc is np.add:
+        found = _in_parts(x, dim)
     if found is not None:
         return found
     shape = x.shape
@@ -47,11 +47,10 @@ def accumulated(ufunc, x, dim):
     for block in blocks:
         source, target = x[block], out[block]
         if source.shape[0] * source.shape[2] >= MANY:
-            total = source[:, 0].astype(wide)
-            target[:, 0] = total
+            part = source.astype(wide, copy=True)
             for k in range(1, source.shape[1]):
-                ufunc(total, source[:, k], out=total)
-                target[:, k] = total
+                ufunc(part[:, k - 1], part[:, k], out=part[:, k])
+            target[...] = part
             continue
         before = None
         for k in range(0, source.shape[1], BLOCK):
@@ -68,7 +67,7 @@ _KERNELS: dict = {
     np.add: ("running sums", lambda x: x.double().cumsum(1).to(x.dtype)),
     np.multiply: ("running products", lambda x: x.double().cumprod(1).to(x.dtype)),
 }
-_PARTS = 64  # of a long row
+_PARTS, _STEPS = 64, large_from(4096)  # scans of at least so many steps are cut into so many parts
 _FEW = large_from(16)  # a kernel takes several rows together, so fewer rows are left to NumPy
 
 
@@ -83,29 +82,39 @@ def _by_kernel(ufunc, x, dim):
     return None if found is None else found[0].reshape(x.shape)
 
 
-def _in_parts(x):
-    """The running sums of one long row of float32, or None.
+def _in_parts(x, dim):
+    """The running sums of float32 along few long rows or columns, or None.
 
-    The row is cut into parts that a kernel sums side by side, in double precision, before the sums
-    of the earlier parts are added. NumPy's loop waits for each addition.
+    They are cut into parts that a kernel sums side by side, in double precision, before the sums of
+    the earlier parts are added. NumPy's loop waits for each addition.
     """
-    if x.dtype.char != "f" or not x.flags.c_contiguous or x.size < max(native.LEAST_MATRIX, _PARTS):
+    n, behind = x.shape[dim], prod(x.shape[dim + 1 :])
+    if x.dtype.char != "f" or not x.flags.c_contiguous or x.size >= n * MANY:
         return None
-    row = x.reshape(-1)
-    whole = row.size // _PARTS * _PARTS
-    sums = native.matrices("parts of running sums", lambda x: x.double().cumsum(1),
-                           row[:whole].reshape(_PARTS, -1))  # fmt: skip
+    if n < _STEPS or n * behind < native.LEAST_MATRIX:
+        return None
+    out = np.empty_like(x)
+    for source, target in zip(*[a.reshape(-1, n, behind) for a in (x, out)], strict=True):
+        if not _sum_parts(source, target):
+            return None
+    return out
+
+
+def _sum_parts(x, out):
+    """Write the running sums of the matrix ``x`` along dim 0; False without a kernel."""
+    whole = len(x) // _PARTS * _PARTS
+    parts = x[:whole].reshape(_PARTS, -1, x.shape[1])
+    sums = native.matrices("parts of running sums", lambda x: x.double().cumsum(1), parts)
     if sums is None:
-        return None
+        return False
     ends = np.add.accumulate(sums[0][:, -1:], axis=0)
-    before = np.concatenate([np.zeros((1, 1)), ends[:-1]])
+    before = np.concatenate([np.zeros_like(ends[:1]), ends[:-1]])
     joined = native.matrices("joined running sums", lambda x, y: (x + y).float(), sums[0], before)
     if joined is None:
-        return None
-    out = np.empty_like(row)
-    out[:whole] = joined[0].reshape(-1)
-    out[whole:] = ends[-1] + np.add.accumulate(row[whole:], dtype=np.float64)
-    return out.reshape(x.shape)
+        return False
+    out[:whole] = joined[0].reshape(whole, -1)
+    out[whole:] = ends[-1] + np.add.accumulate(x[whole:], axis=0, dtype=np.float64)
+    return True
 
 
 def _blocks(x, dim):

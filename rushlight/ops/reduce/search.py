@@ -5,6 +5,7 @@ from math import prod
 import numpy as np
 
 from rushlight import shapes
+from rushlight.backend.sizes import large_from
 from rushlight.dtype import COMPLEX_KINDS, OF, float32, float64, int64
 from rushlight.dtype import bool as bool_
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
@@ -19,6 +20,8 @@ from rushlight.ops.create.range import arange
 from rushlight.ops.reduce.sort import sort_
 from rushlight.ops.shape.join import cat
 from rushlight.tensor import Tensor, from_array
+
+_MANY = large_from(4096)  # from so many integers on, their range is looked at
 
 # Distinct values --------------------------------------------------------------------------
 
@@ -40,9 +43,10 @@ def _unique(xp, x, *, dim):
         )
     if dim is None:
         flat = _comparable(x).reshape(-1)
-        values, inverse, counts = np.unique(
-            flat, return_inverse=True, return_counts=True, equal_nan=False
-        )
+        found = _by_counting(flat)
+        if found is None:
+            found = np.unique(flat, return_inverse=True, return_counts=True, equal_nan=False)
+        values, inverse, counts = found
         return values.astype(x.dtype), inverse.reshape(x.shape), counts
     if not x.size:
         return _none_of(x, dim)
@@ -50,6 +54,22 @@ def _unique(xp, x, *, dim):
         _comparable(x), return_inverse=True, return_counts=True, axis=dim, equal_nan=False
     )
     return values.astype(x.dtype), inverse.reshape(-1), counts
+
+
+def _by_counting(flat):
+    """The results for many integers in a range that is not larger than their number, or None."""
+    if flat.size < _MANY or flat.dtype.kind not in "iu":
+        return None
+    low, high = int(flat.min()), int(flat.max())
+    if high - low > flat.size or high >= 1 << 63:
+        return None
+    places = flat.astype(np.int64)
+    places -= low
+    counts = np.bincount(places)
+    found = np.flatnonzero(counts)
+    rank = np.empty(len(counts), np.int64)
+    rank[found] = np.arange(len(found))
+    return found + low, rank.take(places), counts[found]
 
 
 def _none_of(x, dim):
@@ -127,14 +147,19 @@ def _runs(xp, x, *, dim):
     """(the first of each run of equal elements or slices, the run of each, the runs' lengths)."""
     if dim is not None and not x.size:
         return _none_of(x, dim)
-    rows = x.reshape(-1, 1) if dim is None else np.moveaxis(x, dim, 0).reshape(x.shape[dim], -1)
+    rows = x.reshape(-1) if dim is None else np.moveaxis(x, dim, 0).reshape(x.shape[dim], -1)
     starts = np.ones(len(rows), bool)
-    starts[1:] = (rows[1:] != rows[:-1]).any(axis=1)
+    differs = rows[1:] != rows[:-1]
+    starts[1:] = differs if dim is None else differs.any(axis=1)
     first = np.flatnonzero(starts)
-    lengths = np.diff(np.append(first, len(rows)))
-    inverse = np.cumsum(starts) - 1
+    lengths = np.empty_like(first)
+    np.subtract(first[1:], first[:-1], out=lengths[:-1])
+    lengths[-1:] = len(rows) - first[-1:]
+    inverse = np.empty(len(rows), np.int64)
+    inverse[:1] = 0
+    np.cumsum(starts[1:], out=inverse[1:])
     if dim is None:
-        return x.reshape(-1)[first], inverse.reshape(x.shape), lengths
+        return x.reshape(-1).take(first, mode="wrap"), inverse.reshape(x.shape), lengths
     # In the result, the slices lie one after the other in memory, as in PyTorch.
     return np.moveaxis(np.take(np.moveaxis(x, dim, 0), first, axis=0), 0, dim), inverse, lengths
 

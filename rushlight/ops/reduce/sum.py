@@ -6,7 +6,7 @@ import numpy as np
 
 import rushlight.dtype as dtypes
 from rushlight import late
-from rushlight.backend.summation import summed
+from rushlight.backend.summation import folded, narrow, summed
 from rushlight.errors import DtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
@@ -127,6 +127,15 @@ def _truths(x):
     return found.to(x.dtype) if x.dtype is dtypes.uint8 else found
 
 
+def _tested(ufunc, x, dim, keepdim):
+    """``ufunc`` reduced over the tuple ``dim``; uint8 for uint8, else bool."""
+    if len(dim) < x.ndim and narrow(x):
+        found = folded(ufunc, x.astype(bool), dim, keepdim)
+    else:
+        found = ufunc.reduce(x, axis=dim, keepdims=keepdim)
+    return found.astype(np.uint8) if x.dtype == np.uint8 else found
+
+
 @reduction(casts=(dtypes.uint8,), primitive="reduction or", of_no_dims=_truths)
 def any(xp, x, *, dim=None, keepdim=False):
     """True where any element over ``dim`` is non-zero.
@@ -135,8 +144,7 @@ def any(xp, x, *, dim=None, keepdim=False):
     >>> torch.any(torch.tensor([[False, True], [False, False]]), dim=1)
     tensor([ True, False])
     """
-    found = xp.logical_or.reduce(x, axis=dim, keepdims=keepdim)
-    return found.astype(x.dtype) if x.dtype == xp.uint8 else found
+    return _tested(xp.logical_or, x, dim, keepdim)
 
 
 @reduction(casts=(dtypes.uint8,), primitive="reduction and", of_no_dims=_truths)
@@ -147,8 +155,7 @@ def all(xp, x, *, dim=None, keepdim=False):
     >>> torch.all(torch.tensor([[True, True], [True, False]]), dim=1)
     tensor([ True, False])
     """
-    found = xp.logical_and.reduce(x, axis=dim, keepdims=keepdim)
-    return found.astype(x.dtype) if x.dtype == xp.uint8 else found
+    return _tested(xp.logical_and, x, dim, keepdim)
 
 
 # Counts -----------------------------------------------------------------------------------
@@ -157,6 +164,8 @@ def all(xp, x, *, dim=None, keepdim=False):
 @reduction(public=False, method=False, name="count_nonzero")
 def _count(xp, x, *, dim=None, keepdim=False):
     """The number of elements over ``dim`` that are not zero."""
+    if len(dim) < x.ndim and narrow(x):
+        return summed(x != 0, dim, keepdim)
     return xp.count_nonzero(x, axis=dim, keepdims=keepdim)
 
 
