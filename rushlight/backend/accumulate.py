@@ -85,7 +85,8 @@ def add_at(out, key, values):
         return
     if len(key) == 1 and out.flags.c_contiguous and arrays[0].ndim == 1 and out.ndim:
         rows = arrays[0]
-        values = np.broadcast_to(values, (len(rows), *out.shape[1:]))
+        if np.shape(values) != (len(rows), *out.shape[1:]):
+            values = np.broadcast_to(values, (len(rows), *out.shape[1:]))
         width = math.prod(out.shape[1:])
         add_rows(out.reshape(len(out), width), rows, values.reshape(len(rows), width))
         return

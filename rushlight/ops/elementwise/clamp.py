@@ -1,5 +1,7 @@
 """The larger and the smaller of two elements, and limits for values."""
 
+from functools import cache
+
 import numpy as np
 
 import rushlight.dtype as dtypes
@@ -256,11 +258,16 @@ def clamp_max(input, max, *, out=None):
     return _clamp_max_number(input, None, _bound(max, input), out=out)
 
 
+@cache
+def _limits(dtype):
+    found = dtypes.finfo(dtype)
+    return found.max, found.min
+
+
 def _replacements(x, *, nan, posinf, neginf):
     """The replacements; those that are not given follow from the limits of the dtype of x."""
     d = OF[x.dtype].to_real()
-    limits = dtypes.finfo(d) if d.is_floating_point else None
-    largest, smallest = (limits.max, limits.min) if limits else (0, 0)
+    largest, smallest = _limits(d) if d.is_floating_point else (0, 0)
     return {
         "nan": 0.0 if nan is None else nan,
         "posinf": largest if posinf is None else posinf,
@@ -289,9 +296,18 @@ def nan_to_num(xp, x, *, nan=None, posinf=None, neginf=None):
         return from_parts(*parts)
     if x.dtype.kind != "f":
         return +x if x.dtype.kind != "b" else x
-    kind = x.dtype.type
-    x = xp.where(x == np.inf, kind(posinf), xp.where(x == -np.inf, kind(neginf), x))
-    return xp.where(x != x, kind(nan), x)
+    values = [x.dtype.type(v) for v in (nan, posinf, neginf)]
+    special = ~np.isfinite(x) if type(x) is np.ndarray else None
+    if special is None or np.count_nonzero(special) * 4 > x.size:
+        return _replaced(xp, x, *values)
+    out = x.copy(order="K")
+    out[special] = _replaced(np, x[special], *values)
+    return out
+
+
+def _replaced(xp, x, nan, posinf, neginf):
+    x = xp.where(x == np.inf, posinf, xp.where(x == -np.inf, neginf, x))
+    return xp.where(x != x, nan, x)
 
 
 nan_to_num.grad(x=lambda g, x: g * typed(x - x == 0, g))  # where x is finite

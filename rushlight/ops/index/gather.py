@@ -23,7 +23,7 @@ from rushlight.ops.index.compaction import places_of, without_masks
 from rushlight.ops.shape.view import view_strides
 from rushlight.remote import device_of
 from rushlight.strides import in_order, is_odd, result_strides
-from rushlight.tensor import Tensor
+from rushlight.tensor import Tensor, from_array
 
 # Indexing with tensors --------------------------------------------------------------------
 
@@ -302,13 +302,12 @@ def check_along(name, x, index, dim):
             f"{name}: Index tensor must have the same number of dimensions as input tensor: index "
             f"{index.shape}, input {x.shape}"
         )
-    pairs = enumerate(zip(index.shape, x.shape, strict=False))
-    bad = next((d for d, (i, n) in pairs if i > n and d != dim), None)
-    if bad is not None:
-        raise ShapeError(
-            f"{name}: Size does not match at dimension {bad} expected index {list(index.shape)} to "
-            f"be no larger than self {list(x.shape)} apart from dimension {dim}"
-        )
+    for d, (i, n) in enumerate(zip(index.shape, x.shape, strict=False)):
+        if i > n and d != dim:
+            raise ShapeError(
+                f"{name}: Size does not match at dimension {d} expected index {list(index.shape)} "
+                f"to be no larger than self {list(x.shape)} apart from dimension {dim}"
+            )
     return dim
 
 
@@ -469,7 +468,7 @@ def take_along_dim(input, indices, dim=None, *, out=None):
             raise TypeError(
                 f"take_along_dim(): argument '{argument}' must be Tensor, not {type(t).__name__}"
             )
-    if indices._array.dtype.name != "int64":
+    if indices.dtype is not int64:
         raise DtypeError(
             f"take_along_dim(): dtype of indices should be int64 but got {indices.dtype}; convert "
             "with .long()"
@@ -487,17 +486,18 @@ def take_along_dim(input, indices, dim=None, *, out=None):
         "take_along_dim", (*have[:d], 1, *have[d + 1 :]), (*index[:d], 1, *index[d + 1 :])
     )
     n = have[d]
-    indices = indices.remainder(n) if n else indices
-    return gather(
-        input.expand((*rest[:d], n, *rest[d + 1 :])),
-        d,
-        indices.expand((*rest[:d], index[d], *rest[d + 1 :])),
-        out=out,
-    )
+    if n and not mode.intercept and type(indices) is Tensor:
+        indices = from_array(np.remainder(plain(indices), n))
+    elif n:
+        indices = indices.remainder(n)
+    full, places = (*rest[:d], n, *rest[d + 1 :]), (*rest[:d], index[d], *rest[d + 1 :])
+    input = input if full == have else input.expand(full)
+    indices = indices if places == index else indices.expand(places)
+    return gather(input, d, indices, out=out)
 
 
 def _takeable(x, index):
-    if index.dtype.name != "int64":
+    if OF[index.dtype] is not int64:
         raise RuntimeError(f"take(): Expected a long tensor for index, but got {OF[index.dtype]}")
     return {}
 

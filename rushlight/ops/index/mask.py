@@ -8,6 +8,7 @@ from numpy import ndarray
 from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.backend import numpy as backend
+from rushlight.backend.sizes import large_from
 from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.argument_kinds import takes
@@ -28,6 +29,7 @@ from rushlight.ops.tensor.array_dtypes import as_scalar
 from rushlight.tensor import Tensor, method
 
 _BOOL = np.dtype(bool)
+_MANY = large_from(4096)  # from so many elements on, NumPy counts flat indices faster
 
 
 def check_mask(name, mask):
@@ -89,7 +91,10 @@ def _nonzero(xp, x):
     """Return the indices of all elements that are not zero, one row for each element."""
     if not x.ndim:
         return xp.empty((int(bool(x)), 0), xp.int64)
-    flat = xp.flatnonzero(x if x.dtype.kind == "b" else x != 0)
+    marks = x if x.dtype.kind == "b" else x != 0
+    if x.size < _MANY:
+        return xp.array(marks.nonzero()).T
+    flat = xp.flatnonzero(marks)
     return xp.stack(xp.unravel_index(flat, x.shape)).astype(xp.int64, copy=False).T
 
 

@@ -35,6 +35,8 @@ def _scatterable(name):
         dim = check_along(name, x, index, dim)
         if hasattr(src, "strides"):
             _same_dtype(name, x, src)
+            if src.shape == index.shape:
+                return {"dim": dim, "reduce": _known(name, reduce)}
             shape, places = src.shape or (1,), index.shape or (1,)
             fits = len(shape) == len(places) and all(
                 i <= s for i, s in zip(places, shape, strict=True)
@@ -45,13 +47,17 @@ def _scatterable(name):
                     f"{list(x.shape)} apart from dimension {dim} and to be no larger size than src "
                     f"{list(src.shape)}"
                 )
-        if reduce not in (None, "add", "multiply"):
-            raise RuntimeError(
-                f"{name}: reduce argument must be either add or multiply, not {reduce!r}"
-            )
-        return {"dim": dim, "reduce": reduce}
+        return {"dim": dim, "reduce": _known(name, reduce)}
 
     return prepare
+
+
+def _known(name, reduce):
+    if reduce not in (None, "add", "multiply"):
+        raise RuntimeError(
+            f"{name}: reduce argument must be either add or multiply, not {reduce!r}"
+        )
+    return reduce
 
 
 def _scatter_into(out, index, src, *, dim, reduce=None):
@@ -60,10 +66,10 @@ def _scatter_into(out, index, src, *, dim, reduce=None):
     if not out.ndim or not index.ndim:
         out, index = (a.reshape(-1) for a in (out, index))
         src = src.reshape(-1) if isinstance(src, ndarray) else src
-    if isinstance(src, ndarray):
-        src = src[tuple([slice(n) for n in index.shape])] if src.ndim else src
-    else:
+    if not isinstance(src, ndarray):
         src = as_scalar(src, out.dtype)
+    elif src.ndim and src.shape != index.shape:
+        src = src[tuple([slice(n) for n in index.shape])]
     places = flat_places(out, index, dim) if reduce in (None, "add") else None
     if places is not None and (reduce is None or out.dtype.char in "fd"):
         flat, values = out.reshape(-1), src.reshape(-1) if np.ndim(src) else src

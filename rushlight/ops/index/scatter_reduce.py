@@ -172,7 +172,8 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
     if not index.numel():  # an empty index may have any shape: use one that fits ``input``
         shape = (0,) * input.ndim or (0,)
         index, src = arange(0).reshape(shape), src.reshape(-1)[:0].reshape(shape)
-    src = src[tuple([slice(n) for n in index.shape])]
+    if src.shape != index.shape:
+        src = src[tuple([slice(n) for n in index.shape])]
     x = input if include_self else input.scatter(dim, index, _neutral(input, reduce))
     if reduce == "sum":
         found = x.scatter_add(dim, index, src)

@@ -9,7 +9,7 @@ import numpy as np
 from rushlight.dtype import int64
 from rushlight.ops.core.kinds import kernel
 
-__all__ = ["RUN", "alone", "rank", "ranked"]
+__all__ = ["RUN", "alone", "picked", "rank", "ranked"]
 
 #: A work-group sorts so many elements: a power of two.
 RUN = 256
@@ -31,9 +31,19 @@ def rank(x, dim, descending=False):
 def _ends_with_nan(x, index):
     """Whether ``x`` has a nan; ``index`` sorts it, with nan last."""
     if x.ndim > 1 or not len(x):
-        return np.isnan(x).any()
+        return np.count_nonzero(x != x)
     last = x[index[-1]]
     return last != last
+
+
+def picked(x, index, dim):
+    """``np.take_along_axis`` without most of its overhead along the last dim."""
+    if x.ndim == 1:
+        return x[index]
+    if dim != x.ndim - 1 or not x.size:
+        return np.take_along_axis(x, index, dim)
+    starts = np.arange(0, x.size, x.shape[dim]).reshape((*x.shape[:-1], 1))
+    return x.reshape(-1).take(index + starts)
 
 
 def _nan_first(x, dim):

@@ -9,7 +9,7 @@ from rushlight.errors import DimError, UnsupportedDtypeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.reduce.extrema import selected
-from rushlight.ops.reduce.merge_sort import alone, ranked
+from rushlight.ops.reduce.merge_sort import alone, picked, ranked
 from rushlight.ops.reduce.parallel_scan import places_along
 from rushlight.ops.reduce.scan import running_max
 from rushlight.return_types import result_type
@@ -43,15 +43,15 @@ def _mode(xp, x, *, dim=-1, keepdim=False):
     """The most frequent elements along one dim, and the index of one occurrence of each."""
     if not x.ndim:
         return x.copy(), np.zeros((), np.int64)
-    rows = np.moveaxis(x, dim, -1)
+    rows = x if dim == x.ndim - 1 else np.moveaxis(x, dim, -1)
     lead, n = rows.shape[:-1], rows.shape[-1]
     rows = np.ascontiguousarray(rows).reshape(-1, n)
     index = _by_counts(rows, n) if n <= SMALL and rows.size >= _COUNTED else None
     if index is None:
         by_size = _sorted(rows, n)
-        ordered = np.take_along_axis(rows, by_size, 1)
-        index = np.take_along_axis(by_size, _end_of_longest_run(ordered)[:, None], 1)
-    values = np.take_along_axis(rows, index.reshape(-1, 1), 1).reshape(lead)
+        ordered = picked(rows, by_size, 1)
+        index = picked(by_size, _end_of_longest_run(ordered)[:, None], 1)
+    values = picked(rows, index.reshape(-1, 1), 1).reshape(lead)
     index = index.reshape(lead)
     return (np.expand_dims(values, dim), np.expand_dims(index, dim)) if keepdim else (values, index)
 
@@ -82,7 +82,8 @@ def _sorted(rows, n):
         for i, row in enumerate(rows):
             found[i] = order(row, False)
     elif n <= SMALL and rows.dtype.kind == "f":
-        for k in np.flatnonzero(np.isnan(rows).any(axis=1)):
+        nans = rows != rows
+        for k in np.flatnonzero(nans.any(axis=1)) if np.count_nonzero(nans) else ():
             found[k] = _inserted(rows[k].tolist())
     return found
 

@@ -2,6 +2,7 @@
 
 import rushlight.dtype as dtypes
 from rushlight import shapes
+from rushlight.autograd import mode
 from rushlight.autograd.write import write
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.argument_kinds import takes
@@ -70,9 +71,11 @@ def renorm(input, p, dim, maxnorm, *, out=None):
     # The norm of a slice in half precision can be too large for that dtype.
     half = input.dtype in (dtypes.float16, dtypes.bfloat16)
     x = input.to(dtypes.float32) if half else input
-    large = vector_norm(x.detach(), within, True, p=p) > maxnorm
-    # The other slices are replaced by 0 here, so that no nan in them comes into gradients.
-    norm = vector_norm(x.where(large, 0), within, True, p=p)
+    norm = vector_norm(x.detach(), within, True, p=p)
+    large = norm > maxnorm
+    if mode.intercept or (x.requires_grad and mode.records()):
+        # The other slices are replaced by 0 here, so that no nan in them comes into gradients.
+        norm = vector_norm(x.where(large, 0), within, True, p=p)
     scale = (maxnorm / (norm + _TINY)).where(large, 1)
     found = (input * scale.to(input.dtype if half else scale.dtype)).contiguous()
     return found if out is None else store(out, found, "renorm")

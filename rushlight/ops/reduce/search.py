@@ -6,7 +6,7 @@ import numpy as np
 
 from rushlight import shapes
 from rushlight.backend.sizes import large_from
-from rushlight.dtype import COMPLEX_KINDS, OF, float32, float64, int64
+from rushlight.dtype import COMPLEX_KINDS, OF, bfloat16, float32, float64, int64
 from rushlight.dtype import bool as bool_
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
@@ -22,6 +22,7 @@ from rushlight.ops.shape.join import cat
 from rushlight.tensor import Tensor, from_array
 
 _MANY = large_from(4096)  # from so many integers on, their range is looked at
+_FEW = 32  # up to so many elements, comparing each pair is faster than sorting
 
 # Distinct values --------------------------------------------------------------------------
 
@@ -43,10 +44,7 @@ def _unique(xp, x, *, dim):
         )
     if dim is None:
         flat = _comparable(x).reshape(-1)
-        found = _by_counting(flat)
-        if found is None:
-            found = np.unique(flat, return_inverse=True, return_counts=True, equal_nan=False)
-        values, inverse, counts = found
+        values, inverse, counts = _by_counting(flat) or _by_sorting(flat)
         return values.astype(x.dtype), inverse.reshape(x.shape), counts
     if not x.size:
         return _none_of(x, dim)
@@ -72,6 +70,14 @@ def _by_counting(flat):
     return found + low, rank.take(places), counts[found]
 
 
+def _by_sorting(flat):
+    order = flat.argsort()
+    values, rank, counts = _runs.op.forward(np, flat[order], dim=None)
+    inverse = np.empty_like(rank)
+    inverse[order] = rank
+    return values, inverse, counts
+
+
 def _none_of(x, dim):
     """The results for a tensor without elements: it has no slices along ``dim``."""
     if x.shape[dim] or x.shape.count(0) > 1:
@@ -85,7 +91,7 @@ def _none_of(x, dim):
 
 def _comparable(x):
     """``x`` in a dtype that NumPy can sort: bfloat16 becomes float32."""
-    return x.astype(np.float32) if x.dtype.name == "bfloat16" else x
+    return x.astype(np.float32) if x.dtype == bfloat16.numpy else x
 
 
 @_unique.lower_by_counting
@@ -205,13 +211,17 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
 @kernel(public=False, method=False, name="isin", widen=False)
 def _isin(xp, x, y):
     """True for each element of x that is among the elements of y. Both have one dtype."""
-    return np.isin(_comparable(x), _comparable(y))
+    x, y = _comparable(x), _comparable(y)
+    if y.size <= _FEW and x.size * y.size < _MANY:
+        return (x[..., None] == y.reshape(-1)).any(axis=-1)
+    return np.isin(x, y)
 
 
 @_isin.lower
 def _isin_of_comparisons(x, y):
-    few = 32  # up to so many elements of y, comparing each pair is faster than sorting
-    return (x.unsqueeze(-1) == y.reshape(y.numel())).any(-1) if y.numel() <= few else NotImplemented
+    if y.numel() > _FEW:
+        return NotImplemented
+    return (x.unsqueeze(-1) == y.reshape(y.numel())).any(-1)
 
 
 @_isin.lower_on_devices

@@ -13,7 +13,7 @@ from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.rules import scattered, typed, where
 from rushlight.ops.reduce.extrema import selected
-from rushlight.ops.reduce.merge_sort import alone, rank, ranked
+from rushlight.ops.reduce.merge_sort import alone, picked, rank, ranked
 from rushlight.ops.reduce.sorted_rows import leading, part
 from rushlight.return_types import result_type
 from rushlight.selection import SMALL, first, kth, order, settle
@@ -30,11 +30,6 @@ def _ordered(x, name):
     if x.dtype.kind in COMPLEX_KINDS:
         kind = DtypeError if name in ("sort", "topk") else UnsupportedDtypeError
         raise kind(f"{name}: does not support complex tensors: they have no order")
-
-
-def _picked(x, index, dim):
-    """``np.take_along_axis`` without most of its overhead for vectors."""
-    return x[index] if x.ndim == 1 else np.take_along_axis(x, index, dim)
 
 
 # Sorting ----------------------------------------------------------------------------------
@@ -85,7 +80,7 @@ def sort_(xp, x, *, dim=-1, descending=False, stable=False):
     if not x.ndim:
         return x.copy(), xp.zeros((), xp.int64)
     values, index = _sorted(x, dim, descending, stable)
-    values = _picked(x, index, dim) if values is None else values
+    values = picked(x, index, dim) if values is None else values
     return ordered_like(values, x), ordered_like(index, x)
 
 
@@ -206,23 +201,22 @@ def topk_(xp, x, *, k, dim=-1, largest=True, sorted=True):
     if not x.ndim:
         found = x.reshape(1)[:k].reshape(()) if k else x.reshape(1)[:0]
         return found.copy(), xp.zeros(found.shape, xp.int64)
-    values = None
     if not k or x.size >= _MANY:
         values, index = leading(x, k, dim, largest)
-    else:
-        index = leading(x, min(k + 1, x.shape[dim]), dim, largest)[1]
-        if x.ndim == 1 and _is_clear(x[index]):
-            index = index[:k].copy()
-        else:
-            index = _settled(x, index, k, dim, largest)
-    return _picked(x, index, dim) if values is None else values, index
+        return picked(x, index, dim) if values is None else values, index
+    index = leading(x, min(k + 1, x.shape[dim]), dim, largest)[1]
+    border = picked(x, index, dim)
+    if dim == x.ndim - 1 and _is_clear(border):
+        return border[..., :k].copy(), index[..., :k].copy()
+    index = _settled(x, index, k, dim, largest)
+    return picked(x, index, dim), index
 
 
 def _is_clear(border):
-    """Whether the elements, which are in order, all differ, and none of them is nan."""
+    """Whether the elements, in order along the last dim, all differ, and none of them is nan."""
     # The count takes a quarter of the time of ``any``.
-    unclear = np.count_nonzero(border[1:] == border[:-1]) or np.count_nonzero(border != border)
-    return not unclear
+    equal = np.count_nonzero(border[..., 1:] == border[..., :-1])
+    return not (equal or np.count_nonzero(border != border))
 
 
 def _settled(x, index, k, dim, largest):
@@ -318,8 +312,14 @@ def _of_rank(x, place, dim, keepdim):
 @kernel(public=False, method=False, name="kthvalue", prepare=_rank_dims("kthvalue"))
 def kthvalue_(xp, x, *, k, dim=-1, keepdim=False):
     """The k-th smallest elements and their indices."""
-    values, index = _of_rank(x, k - 1, dim, True)
-    if x.ndim and x.size < _MANY:
+    if not x.ndim or x.size >= _MANY:
+        return _of_rank(x, k - 1, dim, keepdim)
+    low = max(k - 2, 0)
+    index = part(x, dim, low, min(k + 1, x.shape[dim]), False)[1]
+    border = picked(x, index, dim)
+    own = (*(slice(None),) * dim, slice(k - 1 - low, k - low))
+    values, index = border[own], index[own]
+    if not _is_clear(border if dim == x.ndim - 1 else np.moveaxis(border, dim, -1)):
         equal = (x == values) | ((x != x) & (values != values))
         unclear = (equal.sum(axis=dim) > 1).reshape(-1)
         if unclear.any():
@@ -328,9 +328,7 @@ def kthvalue_(xp, x, *, k, dim=-1, keepdim=False):
             for i in np.flatnonzero(unclear):
                 places[i] = kth(rows[i], k - 1)
             index = places.reshape(index.shape)
-    if x.ndim and not keepdim:
-        return values.squeeze(dim), index.squeeze(dim)
-    return values, index
+    return (values, index) if keepdim else (values.squeeze(dim), index.squeeze(dim))
 
 
 @function

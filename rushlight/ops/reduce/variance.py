@@ -57,13 +57,13 @@ def std_(xp, x, *, dim=None, keepdim=False, correction=1):
 
 def _deviation(xp, x, variance, dim, keepdim, correction):
     """The root of the variance, in double precision where float32 has no such squares."""
-    if type(x) is not Tensor and variance.dtype.itemsize < 8:
-        lost = (variance < _SMALLEST) | (variance == xp.inf)
-        if lost.any():
-            wide = x.astype(xp.result_type(x, xp.float64))
-            exact = xp.sqrt(_moments(wide, dim, keepdim, correction)[0])
-            return exact.astype(variance.dtype)
-    return xp.sqrt(variance)
+    if type(x) is Tensor or variance.dtype.itemsize == 8:
+        return xp.sqrt(variance)
+    if not xp.count_nonzero((variance < _SMALLEST) | (variance == xp.inf)):
+        return xp.sqrt(variance)
+    wide = x.astype(xp.result_type(x, xp.float64))
+    exact = xp.sqrt(_moments(wide, dim, keepdim, correction)[0])
+    return exact.astype(variance.dtype)
 
 
 var_.lower()
