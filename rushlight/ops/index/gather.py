@@ -17,7 +17,13 @@ from rushlight.ops.core import fast_path
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.fast_path import plain, taped
 from rushlight.ops.core.kinds import kernel
-from rushlight.ops.core.range_checks import check_index, check_indices, check_range, require_range
+from rushlight.ops.core.range_checks import (
+    check_index,
+    check_indices,
+    check_range,
+    require_range,
+    require_within,
+)  # fmt: skip
 from rushlight.ops.index import along_dim
 from rushlight.ops.index.compaction import places_of, without_masks
 from rushlight.ops.shape.view import view_strides
@@ -502,13 +508,14 @@ def _takeable(x, index):
     return {}
 
 
+def flat_range(name, n):
+    """The parameters of the check of positions in a flattened tensor of ``n`` elements."""
+    message = f"{name}out of range: tried to access index {{}} on a tensor of {n} elements."
+    return {"low": -n, "high": n - 1, "error": IndexError, "message": message}
+
+
 def _within(x, index):
-    n = x.size
-    if index.size and (index.min() < -n or index.max() >= n):
-        bad = index[(index < -n) | (index >= n)].flat[0]
-        raise IndexError(
-            f"take: out of range: tried to access index {bad} on a tensor of {n} elements."
-        )
+    require_within(index, **flat_range("take: ", x.size))
 
 
 @kernel(widen=False, prepare=_takeable, check=_within, tensors=("x", "index"))
@@ -533,13 +540,7 @@ def take(xp, x, index):
     return x.take(index)
 
 
-@take.lower_check
-def _take_within(x, index):
-    n = x.numel()
-    check_range(
-        index, low=-n, high=n - 1, error=IndexError,
-        message=f"take: out of range: tried to access index {{}} on a tensor of {n} elements.",
-    )  # fmt: skip
+take.lower_check(lambda x, index: check_range(index, **flat_range("take: ", x.numel())))
 
 
 @take.lower
