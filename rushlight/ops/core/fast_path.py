@@ -15,7 +15,7 @@ __all__ = ["FLOATS", "indexed", "plain", "recorded", "several", "taped", "viewed
 
 _new = object.__new__
 #: The dtypes that take the fast path.
-FLOATS = (np.dtype("f4"), np.dtype("f8"))
+FLOATS = _F4, _F8 = np.dtype("f4"), np.dtype("f8")
 
 
 def plain(x):
@@ -82,19 +82,28 @@ def indexed(op, x, index, params):
     return taped(op, array, (x.node, None), tuple([values[s] for s in op.saves]), cells)
 
 
-def several(op, x, params):
-    """The results of ``op(x, **params)``, a kernel with several results; None: not on this path.
+def several(call, x, params, out=None):
+    """The results of ``call(x, **params, out=out)``, where ``call`` is a kernel with several.
 
-    ``x`` must be a float tensor without history, in default mode.
+    The path for a float tensor without history in default mode is short.
     """
+    found = _untaped(call.op, x, params) if out is None else None
+    return call(x, **params, out=out) if found is None else found
+
+
+def _untaped(op, x, params):
+    """The results of ``op`` for ``several``; None: not on the short path."""
     if mode.intercept or type(x) is not Tensor or (x.node is not None and not mode.grad_off):
         return None
     a = plain(x)
-    if a.dtype not in FLOATS or (x.node is not None and mode.state.grad):
+    if (a.dtype is not _F4 and a.dtype is not _F8) or (x.node is not None and mode.state.grad):
         return None
-    results = op.forward(np, a, **op.prepare(a, **params))
+    try:
+        results = op.forward(np, a, **op.prepare(a, **params))
+    except (ValueError, TypeError, IndexError, RuntimeWarning):
+        return None  # the full path explains the error, or computes without the warning
     if op.in_order:
-        results = [in_order(r) for r in results]
+        results = [in_order(np.asarray(r)) for r in results]  # a reduction may give a scalar
     return [from_array(r) for r in results]
 
 

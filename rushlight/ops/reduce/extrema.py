@@ -9,6 +9,7 @@ from rushlight.dtype import bool as bool_
 from rushlight.errors import DimError, DtypeError, IndexRangeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
+from rushlight.ops.core.fast_path import several
 from rushlight.ops.core.kinds import kernel, reduction
 from rushlight.ops.core.rules import kept, scattered, total, typed, where
 from rushlight.ops.elementwise.clamp import maximum, minimum
@@ -178,7 +179,8 @@ def _extremum(name, whole, along, pairwise, pack, input, args, out, named):
     dim = given.get("dim")
     if dim is None or isinstance(dim, float | str | tuple | list):
         raise TypeError(f"{name}(): argument 'dim' must be int or Tensor, not {type(dim).__name__}")
-    return pack(along(input, dim=dim, keepdim=given.get("keepdim", False), out=out))
+    params = {"dim": dim, "keepdim": given.get("keepdim", False)}
+    return pack(several(along, input, params, out))
 
 
 @function
@@ -213,7 +215,7 @@ def max(input, *args, out=None, **named):
     if not args and not named:
         return max_all(input) if out is None else max_all(input, out=out)
     if len(args) == 1 and type(args[0]) is int and not named:
-        return _Max(max_dim(input, dim=args[0], out=out))
+        return _Max(several(max_dim, input, {"dim": args[0], "keepdim": False}, out))
     return _extremum("max", max_all, max_dim, maximum, _Max, input, args, out, named)
 
 
@@ -245,7 +247,7 @@ def min(input, *args, out=None, **named):
     if not args and not named:
         return min_all(input) if out is None else min_all(input, out=out)
     if len(args) == 1 and type(args[0]) is int and not named:
-        return _Min(min_dim(input, dim=args[0], out=out))
+        return _Min(several(min_dim, input, {"dim": args[0], "keepdim": False}, out))
     return _extremum("min", min_all, min_dim, minimum, _Min, input, args, out, named)
 
 
@@ -267,7 +269,7 @@ def aminmax(input, *, dim=None, keepdim=False, out=None):
     min=tensor(1.),
     max=tensor(3.))
     """
-    return _Aminmax(_aminmax(input, dim=dim, keepdim=keepdim, out=out))
+    return _Aminmax(several(_aminmax, input, {"dim": dim, "keepdim": keepdim}, out))
 
 
 def _aminmax_dims(x, *, dim, keepdim):

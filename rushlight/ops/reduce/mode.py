@@ -7,6 +7,7 @@ from rushlight.backend.sizes import large_from
 from rushlight.dtype import COMPLEX_KINDS
 from rushlight.errors import DimError, UnsupportedDtypeError
 from rushlight.ops.core.definition import function
+from rushlight.ops.core.fast_path import several
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.reduce.extrema import selected
 from rushlight.ops.reduce.merge_sort import alone, picked, ranked
@@ -154,4 +155,4 @@ def mode(input, dim=-1, keepdim=False, *, out=None):
     values=tensor(1),
     indices=tensor(3))
     """
-    return _Mode(_mode(input, dim=dim, keepdim=keepdim, out=out))
+    return _Mode(several(_mode, input, {"dim": dim, "keepdim": keepdim}, out))

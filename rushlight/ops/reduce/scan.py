@@ -13,6 +13,7 @@ from rushlight.backend.sizes import large_from
 from rushlight.dtype import COMPLEX_KINDS
 from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.core.definition import function
+from rushlight.ops.core.fast_path import several
 from rushlight.ops.core.kinds import kernel, like_first
 from rushlight.ops.core.rules import conj, is_complex, log, where
 from rushlight.ops.elementwise.clamp import maximum, minimum
@@ -394,7 +395,7 @@ def cummax(input, dim, *, out=None):
     >>> torch.cummax(torch.tensor([1.0, 3.0, 2.0]), dim=0).indices
     tensor([0, 1, 1])
     """
-    return _Cummax(cummax_(input, dim=dim, out=out))
+    return _Cummax(several(cummax_, input, {"dim": dim}, out))
 
 
 @function
@@ -413,4 +414,4 @@ def cummin(input, dim, *, out=None):
     >>> torch.cummin(torch.tensor([2.0, 1.0, 3.0]), dim=0).indices
     tensor([0, 1, 1])
     """
-    return _Cummin(cummin_(input, dim=dim, out=out))
+    return _Cummin(several(cummin_, input, {"dim": dim}, out))

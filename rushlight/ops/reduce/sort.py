@@ -127,8 +127,7 @@ def sort(input, dim=-1, descending=False, stable=False, *, out=None):
     indices=tensor([1, 2, 0]))
     """
     params = {"dim": dim, "descending": descending, "stable": bool(stable)}
-    found = several(sort_.op, input, params) if out is None else None
-    return _Sort(sort_(input, **params, out=out) if found is None else found)
+    return _Sort(several(sort_, input, params, out))
 
 
 @kernel(prepare=_sort_dims, keeps_order=True)
@@ -201,7 +200,7 @@ def topk_(xp, x, *, k, dim=-1, largest=True, sorted=True):
     if not x.ndim:
         found = x.reshape(1)[:k].reshape(()) if k else x.reshape(1)[:0]
         return found.copy(), xp.zeros(found.shape, xp.int64)
-    if not k or x.size >= _MANY:
+    if not k or not 0 < x.size < _MANY:
         values, index = leading(x, k, dim, largest)
         return picked(x, index, dim) if values is None else values, index
     index = leading(x, min(k + 1, x.shape[dim]), dim, largest)[1]
@@ -266,8 +265,7 @@ def topk(input, k, dim=-1, largest=True, sorted=True, *, out=None):
     indices=tensor([0, 2]))
     """
     params = {"k": k, "dim": dim, "largest": largest, "sorted": sorted}
-    found = several(topk_.op, input, params) if out is None else None
-    return _Topk(topk_(input, **params, out=out) if found is None else found)
+    return _Topk(several(topk_, input, params, out))
 
 
 # Elements of a rank -----------------------------------------------------------------------
@@ -351,7 +349,7 @@ def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
     >>> torch.kthvalue(torch.tensor([3.0, 1.0, 2.0]), 2).values
     tensor(2.)
     """
-    return _Kthvalue(kthvalue_(input, k=k, dim=dim, keepdim=keepdim, out=out))
+    return _Kthvalue(several(kthvalue_, input, {"k": k, "dim": dim, "keepdim": keepdim}, out))
 
 
 def _rank_on_devices(place_of):
@@ -498,7 +496,7 @@ def median(input, dim=None, keepdim=False, *, out=None):
     """
     if dim is None:
         return median_all(input, out=out)
-    return _Median(median_dim(input, dim=dim, keepdim=keepdim, out=out))
+    return _Median(several(median_dim, input, {"dim": dim, "keepdim": keepdim}, out))
 
 
 @function
@@ -521,4 +519,4 @@ def nanmedian(input, dim=None, keepdim=False, *, out=None):
     """
     if dim is None:
         return nanmedian_all(input, out=out)
-    return _Nanmedian(nanmedian_dim(input, dim=dim, keepdim=keepdim, out=out))
+    return _Nanmedian(several(nanmedian_dim, input, {"dim": dim, "keepdim": keepdim}, out))

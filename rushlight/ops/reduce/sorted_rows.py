@@ -37,7 +37,7 @@ def part(x, dim, start, stop, descending):
 
     Equal elements keep their order. The elements may be None.
     """
-    found = _along(x, dim, start, stop, descending)
+    found = None if x.size < _LARGE else _along(x, dim, start, stop, descending)
     if found is None:
         index = rank(x, dim, descending)
         if stop - start < x.shape[dim]:
@@ -51,7 +51,7 @@ def leading(x, k, dim, largest):
     n = x.shape[dim]
     if not k or k * 4 >= n or n < 256:
         return part(x, dim, 0, k, largest)
-    found = _along(x, dim, 0, k, largest)
+    found = None if x.size < _LARGE else _along(x, dim, 0, k, largest)
     if found is not None:
         return found
     # Few elements are wanted, so they are split off first, and then sorted.
@@ -74,7 +74,7 @@ def _sorted_rows(x, start, stop, descending=False):
     Returns:
         Contiguous arrays (*, ``stop - start``), or None if NumPy's ``argsort`` is as fast.
     """
-    if x.size < _LARGE or start >= stop:
+    if start >= stop:
         return None
     n, found = x.shape[-1], None
     narrow = n > 1 and stop * (2 * n - stop - 1) <= 2 * _NETWORK

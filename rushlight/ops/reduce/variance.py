@@ -7,6 +7,7 @@ from rushlight.backend.summation import squared
 from rushlight.errors import DtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
+from rushlight.ops.core.fast_path import several
 from rushlight.ops.core.kinds import kernel, reduction
 from rushlight.ops.core.rules import is_complex, kept, spread, total, where
 from rushlight.ops.reduce.sum import count
@@ -248,7 +249,7 @@ def var_mean(input, *args, out=None, **named):
     >>> torch.var_mean(torch.tensor([1.0, 2.0, 3.0]))
     (tensor(1.), tensor(2.))
     """
-    return var_mean_(input, out=out, **_options("var_mean", input, args, named))
+    return tuple(several(var_mean_, input, _options("var_mean", input, args, named), out))
 
 
 @function(method=False)
@@ -272,4 +273,4 @@ def std_mean(input, *args, out=None, **named):
     >>> torch.std_mean(torch.tensor([1.0, 2.0, 3.0]))
     (tensor(1.), tensor(2.))
     """
-    return std_mean_(input, out=out, **_options("std_mean", input, args, named))
+    return tuple(several(std_mean_, input, _options("std_mean", input, args, named), out))
