@@ -45,13 +45,12 @@ def _ranks(ordered, q, ignore_nan):
     nan sorts to the end. So the last place gives nan for a row that has one.
     """
     last = ordered.shape[-1] - 1
-    missing = ordered.isnan()
     if ignore_nan:
-        last = (~missing).sum(-1, keepdim=True) - 1
+        last = (~ordered.isnan()).sum(-1, keepdim=True) - 1
         ranks = q * last.to(q.dtype)
         return ranks.masked_fill(ranks < 0, 0)
     ranks = (q * last).expand((*ordered.shape[:-1], *q.shape))
-    return ranks.masked_fill(missing.any(-1, keepdim=True), last)
+    return ranks.masked_fill(ordered.narrow(-1, last, 1).isnan(), last)
 
 
 def _at_ranks(ordered, ranks, interpolation):

@@ -37,7 +37,7 @@ def _to_integer(x, dtype):
     # PyTorch's code converts through int32 for integers of up to 32 bits, so narrow integers
     # wrap around. PyTorch does not warn about numbers out of range, so NumPy's warning is off.
     with np.errstate(invalid="ignore"):
-        narrow = dtype.itemsize < 4 or dtype.name == "int32"
+        narrow = dtype.itemsize < 4 or (dtype.kind == "i" and dtype.itemsize == 4)
         found = preserved(x, np.dtype(np.int32 if narrow else np.int64))
     return found if found.dtype == dtype else preserved(found, dtype)
 
