@@ -201,7 +201,7 @@ def where(condition, input=None, other=None, *, out=None):
     >>> torch.where(x > 0, x, 0.0)
     tensor([0., 2.])
     """
-    if out is None and type(condition) is type(input) is type(other) is Tensor:
+    if out is None and type(condition) is type(input) is Tensor:
         found = _chosen_directly(condition, input, other)
         if found is not None:
             return found
@@ -238,18 +238,34 @@ def where(condition, input=None, other=None, *, out=None):
 
 
 def _chosen_directly(condition, x, y):
-    """``where`` of contiguous floats of one shape on the fast path, or None."""
-    if mode.intercept:
+    """``where`` of contiguous floats on the fast path, or None. Many have one shape.
+
+    ``y`` may be a number.
+    """
+    numeric = type(y) is float or type(y) is int
+    if mode.intercept or not (numeric or type(y) is Tensor):
         return None
-    c, a, b = plain(condition), plain(x), plain(y)
-    if not (a.dtype is b.dtype and a.dtype in FLOATS and c.dtype is _BOOL):
+    c, a = plain(condition), plain(x)
+    if a.dtype not in FLOATS or c.dtype is not _BOOL or (numeric and a.size >= _MANY):
         return None
-    if not (a.shape == b.shape == c.shape) or 1 in a.shape:
+    b = np.asarray(y, a.dtype) if numeric else plain(y)
+    if a.dtype is not b.dtype:
+        return None
+    if 1 in a.shape or 1 in b.shape or 1 in c.shape:
         return None
     if not (a.flags.c_contiguous and b.flags.c_contiguous and c.flags.c_contiguous):
         return None
-    found = np.where(c, a, b) if a.size < 4096 else backend.where(c, a, b)
-    return taped(_where.op, found, (None, x.node, y.node), (c,), (condition.cell,))
+    if max(a.size, b.size, c.size) < _MANY:
+        try:
+            found = np.where(c, a, b)
+        except ValueError:
+            return None  # the full path says which shapes do not broadcast
+    elif a.shape == b.shape == c.shape:
+        found = backend.where(c, a, b)
+    else:
+        return None
+    nodes = (None, x.node, None if numeric else y.node)
+    return taped(_where.op, found, nodes, (c,), (condition.cell,))
 
 
 def _chosen_or_number(condition, x, y):
