@@ -248,7 +248,7 @@ def _chosen_directly(condition, x, y):
     c, a = plain(condition), plain(x)
     if a.dtype not in FLOATS or c.dtype is not _BOOL or (numeric and a.size >= _MANY):
         return None
-    b = np.asarray(y, a.dtype) if numeric else plain(y)
+    b = as_scalar(y, a.dtype) if numeric else plain(y)
     if a.dtype is not b.dtype:
         return None
     if 1 in a.shape or 1 in b.shape or 1 in c.shape:
