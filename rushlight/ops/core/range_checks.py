@@ -22,8 +22,8 @@ def within(x, low, high):
     """
     if not x.size:
         return True
-    if x.dtype.itemsize == 8 and low <= 0:
-        # Read as unsigned, negative numbers are large: one look shows that no number is wrong.
+    if x.dtype.itemsize == 8 and low <= 0 and high < 1 << 63:
+        # Read as unsigned, negative numbers are above ``high``: one look may be enough.
         unsigned = x.view(np.uint64)
         if unsigned.item(unsigned.argmax()) <= high:
             return True
