@@ -18,16 +18,9 @@ from rushlight import late
 from rushlight.backend.sizes import large_from
 
 __all__ = [
-    "LEAST_ELEMENTS",
-    "compute",
-    "either",
-    "llvm_works",
-    "matrices",
-    "program",
-    "sampled",
-    "slope",
-    "update",
-]
+    "LEAST_ELEMENTS", "compiles", "compute", "either", "llvm_works", "matrices", "program",
+    "sampled", "slope", "update",
+]  # fmt: skip
 
 #: The option ``least`` of elementwise operations that state none.
 LEAST_ELEMENTS = 1 << 16
@@ -57,6 +50,11 @@ def _kernels():
     if _eager is None:
         _eager = late.eager_kernels() if llvm_works() else False
     return _eager or None
+
+
+def compiles():
+    """Whether machine code may be compiled; see ``_kernels``."""
+    return _kernels() is not None
 
 
 def compute(op, inputs, params, outs=None):

@@ -14,7 +14,7 @@ import numpy as np
 import rushlight
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.linalg.checks import check_info, check_square
-from rushlight.linalg.many import in_front, substituted
+from rushlight.linalg.lapack import clear, columns, each, matrices, workspace
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.range_checks import check_range
@@ -36,16 +36,18 @@ def _prepare(A, *, hermitian):
 @kernel(public=False, method=False, name="linalg_ldl_factor_ex", prepare=_prepare, columns=(0,))
 def _factor(xp, A, *, hermitian):
     """Return (LD, pivots, info). info is 0, or the number of the first block of D that is 0."""
-    from scipy.linalg.lapack import get_lapack_funcs
-
-    name = "hetrf" if hermitian and A.dtype.kind == "c" else "sytrf"
-    (factor,) = get_lapack_funcs((name,), (A,))
-    LD = np.empty(A.shape, A.dtype)
-    pivots, info = np.empty(A.shape[:-1], np.int32), np.zeros(A.shape[:-2], np.int32)
+    n, lead = A.shape[-1], A.shape[:-2]
+    LD, pivots, info = columns(A), np.empty(A.shape[:-1], np.int32), np.zeros(lead, np.int32)
+    clear(LD)
     if A.size:
-        for i in np.ndindex(info.shape):
-            LD[i], pivots[i], info[i] = factor(A[i], lower=1)
-    return np.tril(LD), pivots, info
+        work, room = workspace(64 * n, A.dtype), 64 * n
+        each(_routine("trf", A, hermitian), b"L", n, LD, n, pivots.reshape(-1, n), work, room,
+             info.reshape(-1))  # fmt: skip
+    return matrices(LD, lead), pivots, info
+
+
+def _routine(task, A, hermitian):
+    return ("he" if hermitian and A.dtype.kind == "c" else "sy") + task
 
 
 _factor.grad(A=underivable("linalg.ldl_factor"))
@@ -131,71 +133,39 @@ def _check(LD, pivots, B, *, hermitian):
 def _check_pivots(pivots):
     """Raise unless the absolute value of each pivot is the number of its own row or a later one."""
     rows = pivots.shape[-1]
-    for first in (rushlight.arange(1, rows + 1), 1):
-        check_range(
-            pivots.abs() - first, low=0, high=rows - 1, error=RuntimeError,
-            message="linalg.ldl_solve: the pivot of a row, or its absolute value, must be the "
-            "number of this row or of a later one, counted from 1; pass the results of ldl_factor",
-        )  # fmt: skip
+    size = pivots.abs()
+    check_range(
+        size * (size >= rushlight.arange(1, rows + 1)), low=1, high=rows, error=RuntimeError,
+        message="linalg.ldl_solve: the pivot of a row, or its absolute value, must be the "
+        "number of this row or of a later one, counted from 1; pass the results of ldl_factor",
+    )  # fmt: skip
+
+
+def _are_paired(pivots):
+    """Whether negative pivots, of which LAPACK takes two at a time, stand side by side in pairs."""
+    negative = pivots < 0
+    if not negative.any():
+        return True
+    # The number of negative pivots up to each row is even where a row that is not negative follows.
+    odd = np.logical_xor.accumulate(negative, -1)
+    return not (odd[..., -1].any() or (odd[..., :-1] & ~negative[..., 1:]).any())
 
 
 @kernel(public=False, method=False, name="linalg_ldl_solve", prepare=_check, columns=(0,))
 def _solve(xp, LD, pivots, B, *, hermitian):
     """Return the X of A·X = B, where LD and pivots are the factors of A."""
-    lead = np.broadcast_shapes(LD.shape[:-2], B.shape[:-2])
-    LD, B = [np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (LD, B)]
-    if not B.size:
-        return np.empty(B.shape, B.dtype)
-    pivots = np.broadcast_to(pivots, LD.shape[:-1])
-    hermitian = hermitian and LD.dtype.kind == "c"
-    numbers, factors, rows = in_front(pivots, 1), in_front(LD, 2), in_front(B, 2)
-    L, order, pairs = _unpacked(factors, numbers)
-    order = order[:, None]
-    half = substituted(L, np.take_along_axis(rows, order, 0), lower=True)
-    half = _divided(factors, pairs, half, hermitian)
-    upper = L.swapaxes(0, 1)
-    half = substituted(upper.conj() if hermitian else upper, half, lower=False)
-    np.put_along_axis(rows, order, half, 0)
-    return np.moveaxis(rows, -1, 0).reshape(B.shape)
-
-
-def _unpacked(LD, pivots):
-    """The factors L, the orders of A's rows in L·D·Lᵀ, and the first rows of blocks of two rows.
-
-    As all arrays here, they have the number of the matrix in the last dim. The blocks are a mask.
-    """
-    n, _, count = LD.shape
-    L, order = LD.copy(), np.tile(np.arange(n)[:, None], (1, count))
-    rows, negative = np.arange(n)[:, None], pivots < 0
-    before = np.maximum.accumulate(np.where(negative, -1, rows), axis=0)  # the last positive pivot
-    pairs = negative & ((rows - before) % 2 == 1)
-    row, m = np.nonzero(pairs)
-    L[row + 1, row, m] = 0  # elements of D
-    lasts, others = rows + pairs, abs(pivots) - 1
-    swapped = (pairs | ~negative) & (lasts != others)
-    for i in np.nonzero(swapped.any(1))[0]:
-        (m,) = np.nonzero(swapped[i])
-        last, other = lasts[i, m], others[i, m]
-        # The columns of earlier blocks still have their rows in the order before this swap.
-        L[last, :i, m], L[other, :i, m] = L[other, :i, m], L[last, :i, m]
-        order[last, m], order[other, m] = order[other, m], order[last, m]
-    return L, order, pairs
-
-
-def _divided(LD, pairs, B, hermitian):
-    """Return D⁻¹·B. Blocks of two rows are scaled by their element off the diagonal."""
-    diagonal = np.einsum("iic->ic", LD)
-    with np.errstate(all="ignore"):
-        # LAPACK's routine reads no more than the real part.
-        X = B / (diagonal.real if hermitian else diagonal)[:, None]
-        i, m = np.nonzero(pairs)
-        below = LD[i + 1, i, m][:, None]
-        right = below.conj() if hermitian else below
-        a, d = diagonal[i, m][:, None] / right, diagonal[i + 1, m][:, None] / below
-        x, y = B[i, :, m] / right, B[i + 1, :, m] / below
-        det = a * d - 1
-        X[i, :, m], X[i + 1, :, m] = (d * x - y) / det, (a * y - x) / det
-    return X
+    (n, k), lead = B.shape[-2:], np.broadcast_shapes(LD.shape[:-2], B.shape[:-2])
+    X = columns(B, lead)
+    if not _are_paired(pivots):
+        raise RuntimeError(
+            "linalg.ldl_solve: two negative pivots stand for a block of two rows, but one of them "
+            "is alone; pass the results of ldl_factor"
+        )
+    if X.size and not xp.dry:  # LAPACK would swap rows that are not there, as told by zeros
+        pivots = np.broadcast_to(pivots.astype(np.int32), (*lead, n)).reshape(-1, n)
+        info = np.empty((1, 1), np.int32)
+        each(_routine("trs", LD, hermitian), b"L", n, k, columns(LD, lead), n, pivots, X, n, info)
+    return matrices(X, lead)
 
 
 def _slope_of_factors(g):

@@ -7,11 +7,12 @@ from rushlight.autograd.tape import watch
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.linalg.checks import check_matrices
 from rushlight.linalg.columns import in_columns
+from rushlight.linalg.lapack import clear, columns, each, matrices, workspace
 from rushlight.linalg.triangular import solve_triangular
 from rushlight.ops.core.autocast import SINGLE, autocasts
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
-from rushlight.ops.core.rules import underivable
+from rushlight.ops.core.rules import conj, underivable, zeros
 from rushlight.ops.linear.matmul import adjoint, same_dtype
 from rushlight.ops.linear.triangle import tril, triu
 from rushlight.ops.shape.join import cat
@@ -35,9 +36,36 @@ def _qr(xp, A, *, mode):
 
     A must not have more columns than rows, except with mode "r", which has no gradient.
     """
+    (rows, n), lead = A.shape[-2:], A.shape[:-2]
+    if not A.size:
+        found = np.linalg.qr(A, mode)
+        return (np.empty(0, A.dtype), found) if mode == "r" else tuple(found)
+    Q, tau = _factored(A)
+    if mode == "complete" and rows > n:
+        Q = np.append(Q, np.empty((len(Q), rows - n, rows), A.dtype), 1)
+    R = Q[:, :n, : min(Q.shape[1], rows)].copy()
+    clear(R, below=True)
     if mode == "r":
-        return np.empty(0, A.dtype), np.linalg.qr(A, "r")
-    return tuple(np.linalg.qr(A, mode))
+        return np.empty(0, A.dtype), matrices(R, lead)
+    _multiply(Q, tau)
+    return matrices(Q, lead), matrices(R, lead)
+
+
+def _factored(A):
+    """Return LAPACK's form of the factors, each matrix column by column, and τ."""
+    (rows, n), k = A.shape[-2:], min(A.shape[-2:])
+    Q, room, info = columns(A), 64 * n, np.empty((1, 1), np.int32)
+    tau = np.empty((len(Q), k), A.dtype)
+    if Q.size:
+        each("geqrf", rows, n, Q, rows, tau, workspace(room, A.dtype), room, info)
+    return Q, tau
+
+
+def _multiply(Q, tau):
+    """Replace the vectors of reflections in ``Q``, by columns, by the reflections' product."""
+    (_, n, rows), k, room = Q.shape, tau.shape[-1], 64 * Q.shape[1]
+    name, info = "ungqr" if Q.dtype.kind == "c" else "orgqr", np.empty((1, 1), np.int32)
+    each(name, rows, n, k, Q, rows, tau, workspace(room, Q.dtype), room, info)
 
 
 def _slope(g, out, mode):
@@ -109,8 +137,8 @@ def _prepare_geqrf(x):
 @kernel(public=False, method=False, name="geqrf", prepare=_prepare_geqrf, columns=(0,))
 def _reflections(xp, x):
     """Return (a, tau) of LAPACK's geqrf."""
-    h, tau = np.linalg.qr(x, "raw")
-    return h.swapaxes(-1, -2), tau
+    h, tau = _factored(x)
+    return matrices(h, x.shape[:-2]), tau.reshape(*x.shape[:-2], tau.shape[-1])
 
 
 _reflections.grad(x=underivable("geqrf"))
@@ -122,6 +150,16 @@ def geqrf(input, *, out=None):
     if out is not None:
         found = tuple([store(o, f, "geqrf", casts=True) for o, f in zip(out, found, strict=True)])
     return _Reflections(found)
+
+
+@kernel(public=False, method=False, name="householder_product", columns=(0,),
+        grad_name="LinalgHouseholderProductBackward0")  # fmt: skip
+def _product(xp, A, tau):
+    """Return the first columns of Q."""
+    Q = columns(A)
+    if Q.size:
+        _multiply(Q, np.ascontiguousarray(tau).reshape(len(Q), tau.shape[-1]))
+    return matrices(Q, A.shape[:-2])
 
 
 @autocasts(SINGLE)
@@ -141,8 +179,6 @@ def householder_product(A, tau, *, out=None):
     Raises:
         RuntimeError: The shapes do not fit.
 
-    Source: Schreiber and Van Loan 1989: the product is I − V·T·Vᴴ with T upper triangular.
-
     >>> import rushlight as torch
     >>> torch.linalg.householder_product(torch.zeros(2, 2), torch.zeros(2))
     tensor([[1., 0.],
@@ -160,37 +196,79 @@ def householder_product(A, tau, *, out=None):
             f"linalg.householder_product: A (…, M, N) is {tuple(A.shape)} and tau (…, K) is "
             f"{tuple(tau.shape)}; M ≥ N ≥ K and the same leading dims are needed"
         )
-    V, VH, scale, inverse = _block(A[..., :k], tau)
-    inner = solve_triangular(inverse, scale * VH[..., :columns], upper=True, unitriangular=True)
-    found = in_columns(rushlight.eye(rows, columns, dtype=A.dtype) - V @ inner)
-    watch(found, A, tau, found)
+    found = _product(A, tau)
     return found if out is None else store(out, found, "linalg.householder_product", casts=True)
 
 
-def _block(A, tau):
-    """Return V, Vᴴ, the column τ, and W with T = (I + W)⁻¹·diag(τ) in the product I − V·T·Vᴴ.
+def _slopes(G, X, A, tau):
+    """The gradients for A and τ of the sum of conj(G)·(Q·X), with the product Q = I - V·T·Vᴴ.
 
-    W is diag(τ)·S, where S is Vᴴ·V above its diagonal.
+    T = (I + W)⁻¹·diag(τ), where W is diag(τ)·S, and S is Vᴴ·V above its diagonal.
+
+    Source: Schreiber and Van Loan 1989, for the form of the product.
     """
-    V = tril(A, -1) + rushlight.eye(*A.shape[-2:], dtype=A.dtype)
-    VH, scale = V.mH, tau.unsqueeze(-1)
-    return V, VH, scale, scale * triu(VH @ V, 1)
+    k, extra = tau.shape[-1], A.shape[-1] - tau.shape[-1]
+    V = tril(A[..., :k], -1) + _ones(A, A.shape[-2], k)
+    VH, scale = adjoint(V), tau[..., None]
+    S = triu(VH @ V, 1)
+    W, Y = scale * S, VH @ X
+    Z = solve_triangular(W, scale * Y, upper=True, unitriangular=True)
+    back = solve_triangular(adjoint(W), -(VH @ G), upper=False, unitriangular=True)
+    slope_of_W = -triu(back @ adjoint(Z), 1)
+    slope_of_Y, slope_of_S = conj(scale) * back, conj(scale) * slope_of_W
+    found = X @ adjoint(slope_of_Y) - G @ adjoint(Z) + V @ (slope_of_S + adjoint(slope_of_S))
+    found = tril(found, -1)
+    if extra:
+        found = cat([found, zeros(A)[..., k:]], -1)
+    return found, (back * conj(Y)).sum(-1) + (slope_of_W * conj(S)).sum(-1)
+
+
+def _ones(x, rows, columns):
+    """Return the matrix with ones on its diagonal, as an array or a tensor like ``x``."""
+    if isinstance(x, np.ndarray):
+        return np.eye(rows, columns, dtype=x.dtype)
+    return rushlight.eye(rows, columns, dtype=x.dtype)
+
+
+_product.grad(
+    A=lambda g, A, tau: _slopes(g, _ones(A, *A.shape[-2:]), A, tau)[0],
+    tau=lambda g, A, tau: _slopes(g, _ones(A, *A.shape[-2:]), A, tau)[1],
+)
+_product.watch(A="out", tau="out")
+
+
+@kernel(public=False, method=False, name="ormqr", columns=(0,))
+def _reflect(xp, A, tau, C, *, left, transpose):
+    """Return C multiplied by the product of all reflections, or by its adjoint."""
+    X, is_complex = columns(C), C.dtype.kind == "c"
+    (_, n, rows), k = X.shape, tau.shape[-1]
+    if X.size:
+        room, info = 64 * max(n, rows) + 65 * 64, np.empty((1, 1), np.int32)
+        side, turn = b"L" if left else b"R", (b"C" if is_complex else b"T") if transpose else b"N"
+        each("unmqr" if is_complex else "ormqr", side, turn, rows, n, k, columns(A), A.shape[-2],
+             np.ascontiguousarray(tau).reshape(len(X), k), X, rows, workspace(room, C.dtype), room,
+             info)  # fmt: skip
+    return matrices(X, C.shape[:-2])
+
+
+def _slopes_of_factors(g, A, tau, C, left, transpose):
+    X, G = (C, g) if left else (adjoint(C), adjoint(g))  # C·Q is the adjoint of Qᴴ·Cᴴ
+    return _slopes(X, G, A, tau) if transpose == left else _slopes(G, X, A, tau)
+
+
+_reflect.grad(
+    A=lambda g, A, tau, C, left, transpose: _slopes_of_factors(g, A, tau, C, left, transpose)[0],
+    tau=lambda g, A, tau, C, left, transpose: _slopes_of_factors(g, A, tau, C, left, transpose)[1],
+    C=lambda g, A, tau, left, transpose: _reflect(A, tau, g, left=left, transpose=not transpose),
+)
+_reflect.watch(A="out", tau="out", C="out")
 
 
 @autocasts(SINGLE)
 def reflected(A, tau, C, left=True, transpose=False, *, out=None):
     """Compute ``torch.ormqr``: C multiplied by the product of all reflections, or its adjoint."""
     _check_reflected(A, tau, C, left)
-    X = C if left else C.mH  # C·Q is the adjoint of Qᴴ·Cᴴ
-    V, VH, scale, inverse = _block(A[..., : tau.shape[-1]], tau)
-    if transpose == left:  # by the adjoint I − V·Tᴴ·Vᴴ
-        inner = solve_triangular(inverse.mH, VH @ X, upper=False, unitriangular=True)
-        inner = scale.conj() * inner
-    else:
-        inner = solve_triangular(inverse, scale * (VH @ X), upper=True, unitriangular=True)
-    found = X - V @ inner
-    found = in_columns(found if left else found.mH)
-    watch(found, A, tau, C, found)
+    found = _reflect(A, tau, C, left=bool(left), transpose=bool(transpose))
     return found if out is None else store(out, found, "ormqr")
 
 
