@@ -4,7 +4,9 @@ import numpy as np
 
 from rushlight.linalg.checks import check_square, squares
 from rushlight.linalg.inverse import inverse
-from rushlight.linalg.many import are_many, eliminated
+from rushlight.linalg.lapack import are_few
+from rushlight.linalg.lu import factored
+from rushlight.linalg.many import are_many, eliminated, in_front
 from rushlight.linalg.svd import decompose
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
@@ -76,12 +78,17 @@ def _det(xp, A):
 
     if not A.size:
         return np.ones(A.shape[:-2], A.dtype)
+    if are_few(A):
+        return np.asarray(det(A, check_finite=False), A.dtype)
     if are_many(A):
         LU, pivots, _ = eliminated(A)
-        swaps = (pivots != np.arange(len(LU))[:, None]).sum(0)
-        found = np.prod(np.einsum("iic->ic", LU), 0) * np.where(swaps % 2, -1, 1)
-        return np.asarray(found.reshape(A.shape[:-2]), A.dtype)
-    return np.asarray(det(A, check_finite=False), A.dtype)
+        pivots += 1
+    else:
+        LU, pivots, _ = factored(A)
+        LU, pivots = in_front(LU, 2), in_front(pivots, 1)
+    swaps = (pivots != np.arange(1, len(LU) + 1)[:, None]).sum(0)
+    found = np.prod(np.einsum("iic->ic", LU), 0) * np.where(swaps % 2, -1, 1)
+    return np.asarray(found.reshape(A.shape[:-2]), A.dtype)
 
 
 @kernel(public=False, method=False, name="linalg_cofactor", prepare=squares("linalg.det"))

@@ -4,6 +4,7 @@ import numpy as np
 
 from rushlight.errors import ShapeError
 from rushlight.linalg.checks import check_info, squares
+from rushlight.linalg.lapack import are_few
 from rushlight.linalg.solve import solve_each
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
@@ -21,10 +22,12 @@ _Inverted = result_type("linalg_inv_ex", "inverse", "info")
         autocast=SINGLE, columns=(0,))  # fmt: skip
 def _invert(xp, A):
     """Return (X, info) with A·X = I. info is 0, or the number of A's first pivot that is 0."""
-    try:
-        return np.linalg.inv(A), np.zeros(A.shape[:-2], np.int32)
-    except np.linalg.LinAlgError:
-        return solve_each(A, np.broadcast_to(np.eye(A.shape[-1], dtype=A.dtype), A.shape))
+    if are_few(A):
+        try:
+            return np.linalg.inv(A), np.zeros(A.shape[:-2], np.int32)
+        except np.linalg.LinAlgError:
+            pass
+    return solve_each(A, np.broadcast_to(np.eye(A.shape[-1], dtype=A.dtype), A.shape))
 
 
 def _slope(g, out):

@@ -2,7 +2,7 @@
 
 SciPy gives the routines' addresses to Cython and to others (``scipy.linalg.cython_lapack``). A call
 from Python takes several times as long as the work on a small matrix. So a compiled loop makes the
-calls from ``_MANY`` matrices on.
+calls from ``_MANY`` matrices on. For fewer matrices NumPy's functions are faster, if there are any.
 """
 
 import atexit
@@ -15,9 +15,9 @@ import numpy as np
 from rushlight.backend import native
 from rushlight.backend.address import address
 
-__all__ = ["clear", "columns", "each", "matrices", "workspace"]
+__all__ = ["are_few", "clear", "columns", "each", "matrices", "workspace"]
 
-_MANY = 512
+_MANY = 64
 _LETTERS = {"f": "s", "d": "d", "F": "c", "D": "z"}
 _signature = ctypes.PYFUNCTYPE(ctypes.c_char_p, ctypes.py_object)(
     ("PyCapsule_GetName", ctypes.pythonapi)
@@ -49,10 +49,13 @@ def each(name, *arguments):
         table = np.array([place, count, *map(address, kept), *steps], np.int64)
         _loop(len(kept))(address(table))
         return
-    places = [*map(address, kept)]
-    for _ in range(count):
+    for places in (np.arange(count)[:, None] * steps + [*map(address, kept)]).tolist():
         call(*places)
-        places = [p + step for p, step in zip(places, steps, strict=True)]
+
+
+def are_few(A):
+    """Whether ``A`` has so few matrices that NumPy's functions take less time than ``each``."""
+    return prod(A.shape[:-2]) < _MANY
 
 
 def columns(A, lead=None):

@@ -13,8 +13,9 @@ import rushlight
 from rushlight.autograd.tape import watch
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.linalg.checks import check_info, check_matrices, check_square, identity
-from rushlight.linalg.columns import in_columns
+from rushlight.linalg.lapack import columns, each, matrices
 from rushlight.linalg.many import are_many, eliminated
+from rushlight.linalg.solve import substitute
 from rushlight.linalg.triangular import solve_triangular
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
@@ -24,11 +25,10 @@ from rushlight.ops.linear.matmul import adjoint as adjoint_of
 from rushlight.ops.linear.matmul import same_dtype
 from rushlight.ops.linear.triangle import tril, triu
 from rushlight.ops.shape.join import cat
-from rushlight.ops.tensor.memory_format import contiguous_format
 from rushlight.return_types import result_type
 from rushlight.tensor import Tensor
 
-__all__ = ["lu", "lu_factor", "lu_factor_ex", "lu_solve", "unpacked"]
+__all__ = ["factored", "lu", "lu_factor", "lu_factor_ex", "lu_solve", "unpacked"]
 
 _Checked = result_type("linalg_lu_factor_ex", "LU", "pivots", "info")
 _Factored = result_type("linalg_lu_factor", "LU", "pivots")
@@ -45,20 +45,21 @@ def _prepare(A):
         columns=(0,), unread=(2,))  # fmt: skip
 def _factor(xp, A):
     """Return (LU, pivots, info). info is 0, or the number of U's first pivot that is 0."""
-    from scipy.linalg.lapack import get_lapack_funcs
+    return factored(A)
 
+
+def factored(A):
+    """Do the work of ``_factor`` on an array."""
+    lead, (rows, n) = A.shape[:-2], A.shape[-2:]
     if are_many(A):
         LU, pivots, info = eliminated(A)
         LU = np.moveaxis(LU, -1, 0).reshape(A.shape)
-        return LU, pivots.T.reshape(A.shape[:-1]) + np.int32(1), info.reshape(A.shape[:-2])
-    (getrf,) = get_lapack_funcs(("getrf",), (A,))
-    LU = np.empty(A.shape, A.dtype)
-    pivots = np.empty((*A.shape[:-2], min(A.shape[-2:])), np.int32)
-    info = np.zeros(A.shape[:-2], np.int32)
+        return LU, pivots.T.reshape(A.shape[:-1]) + np.int32(1), info.reshape(lead)
+    LU, k = columns(A), min(rows, n)
+    pivots, info = np.empty((len(LU), k), np.int32), np.zeros(len(LU), np.int32)
     if A.size:
-        for i in np.ndindex(info.shape):
-            LU[i], pivots[i], info[i] = getrf(A[i])
-    return LU, pivots + np.int32(1), info  # SciPy counts the rows from 0, LAPACK from 1
+        each("getrf", rows, n, LU, rows, pivots, info)
+    return matrices(LU, lead), pivots.reshape(*lead, k), info.reshape(lead)
 
 
 @kernel(public=False, method=False, name="lu_row_order")
@@ -249,6 +250,45 @@ def _check_pivots(name, LU, pivots):
     )  # fmt: skip
 
 
+@kernel(public=False, method=False, name="linalg_lu_solve", autocast=SINGLE, keeps_order=True)
+def _solve(xp, LU, pivots, B, *, left, adjoint):
+    """Return X; its matrices are stored by columns if ``left``, else by rows."""
+    lead = np.broadcast_shapes(LU.shape[:-2], B.shape[:-2])
+    conjugated = B.dtype.kind == "c" and adjoint and not left
+    B = B if left else (B.conj() if conjugated else B).swapaxes(-1, -2)
+    X = columns(B, lead)
+    # X·A = B is Aᵀ·Xᵀ = Bᵀ, and X·Aᴴ = B is the conjugate of A·Xᴴ = Bᴴ.
+    turn = (b"C" if adjoint else b"N") if left else (b"N" if adjoint else b"T")
+    if X.size and not xp.dry:  # LAPACK would swap rows that are not there, as told by zeros
+        substitute(LU, pivots, X, lead, turn)
+    X = matrices(X.conj() if conjugated else X, lead)
+    return X if left else X.swapaxes(-1, -2)
+
+
+def _slope_of_solved(g, LU, pivots, out, left, adjoint):
+    # X·A = B is the same as Aᴴ·Xᴴ = Bᴴ.
+    G, X = (g, out) if left else (adjoint_of(g), adjoint_of(out))
+    back = adjoint_of(LU)
+    if left == adjoint:  # from Aᴴ·X = B, where Aᴴ is Uᴴ·Lᴴ·Pᵀ
+        order = _row_order(pivots, rows=LU.shape[-1])
+        Z = _in_order(X, order)
+        lower = solve_triangular(LU, _in_order(G, order), upper=False, unitriangular=True)
+        upper = solve_triangular(LU, lower, upper=True)
+        half = triu(back, 1) @ Z + Z
+        return -(tril(Z @ adjoint_of(lower), -1) + triu(half @ adjoint_of(upper)))
+    upper = solve_triangular(back, G, upper=False)
+    lower = solve_triangular(back, upper, upper=True, unitriangular=True)
+    XH = adjoint_of(X)
+    return -(tril(lower @ (XH @ tril(back)), -1) + triu(upper @ XH))
+
+
+_solve.grad(
+    LU=_slope_of_solved,
+    B=lambda g, LU, pivots, left, adjoint: _solve(LU, pivots, g, left=left, adjoint=not adjoint),
+)
+_solve.watch(B="out")
+
+
 def lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
     """Solve the linear equations A·X = B for X, from the factors of A that ``lu_factor`` returned.
 
@@ -273,20 +313,8 @@ def lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
             [0.5000]])
     """
     _check_solve(LU, pivots, B, left)
-    order = _row_order(pivots, rows=LU.shape[-1])
-    if left != adjoint:  # P comes first
-        # The rule of take_along_dim watches what it reads, but B may be written.
-        B = _in_order(B.clone(), order, -2 if left else -1)
-    A = LU.mH if adjoint else LU
-    X = B
-    for lower in (True, False) if left != adjoint else (False, True):
-        X = solve_triangular(A, X, upper=lower == adjoint, left=left, unitriangular=lower)
-    if left == adjoint:  # P comes last
-        X = _in_order(X, order.argsort(-1), -2 if left else -1)
-        X = in_columns(X) if left else X
-    X = X if left else X.clone(memory_format=contiguous_format)
-    watch(X, LU, pivots, X)
-    return X if out is None else store(out, X, "linalg.lu_solve")
+    found = _solve(LU, pivots, B, left=bool(left), adjoint=bool(adjoint))
+    return found if out is None else store(out, found, "linalg.lu_solve")
 
 
 def _check_solve(LU, pivots, B, left):

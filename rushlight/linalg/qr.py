@@ -7,7 +7,7 @@ from rushlight.autograd.tape import watch
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.linalg.checks import check_matrices
 from rushlight.linalg.columns import in_columns
-from rushlight.linalg.lapack import clear, columns, each, matrices, workspace
+from rushlight.linalg.lapack import are_few, clear, columns, each, matrices, workspace
 from rushlight.linalg.triangular import solve_triangular
 from rushlight.ops.core.autocast import SINGLE, autocasts
 from rushlight.ops.core.kinds import kernel
@@ -37,7 +37,7 @@ def _qr(xp, A, *, mode):
     A must not have more columns than rows, except with mode "r", which has no gradient.
     """
     (rows, n), lead = A.shape[-2:], A.shape[:-2]
-    if not A.size:
+    if not A.size or (lead and are_few(A)):
         found = np.linalg.qr(A, mode)
         return (np.empty(0, A.dtype), found) if mode == "r" else tuple(found)
     Q, tau = _factored(A)

@@ -1,5 +1,7 @@
 """Systems of linear equations."""
 
+from math import prod
+
 import numpy as np
 
 from rushlight import shapes
@@ -7,6 +9,8 @@ from rushlight.autograd.tape import watch
 from rushlight.errors import ShapeError
 from rushlight.linalg.checks import check_info, check_square
 from rushlight.linalg.columns import in_columns
+from rushlight.linalg.lapack import are_few, columns, each, matrices
+from rushlight.linalg.many import are_many, solved
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
@@ -34,29 +38,42 @@ def _check(A, B):
         columns=(0,))  # fmt: skip
 def _solve(xp, A, B):
     """Return (X, info) with A·X = B. info is 0, or the number of A's first pivot that is 0."""
-    try:
-        return np.linalg.solve(A, B), np.zeros(A.shape[:-2], np.int32)
-    except np.linalg.LinAlgError:
-        return solve_each(A, B)
+    if are_few(A):
+        try:
+            return np.linalg.solve(A, B), np.zeros(A.shape[:-2], np.int32)
+        except np.linalg.LinAlgError:
+            pass
+    return solve_each(A, B)
 
 
 def solve_each(A, B):
-    """Do the work of ``_solve`` on arrays if some matrices are singular. Their X is nan."""
-    from scipy.linalg.lapack import get_lapack_funcs
+    """Do the work of ``_solve`` by LAPACK. The X of singular matrices is nan."""
+    n, own, lead = A.shape[-1], A.shape[:-2], np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
+    if own == lead and are_many(A):
+        return solved(A, np.broadcast_to(B, (*lead, *B.shape[-2:])))
+    LU, X, info = columns(A), columns(B, lead), np.zeros(prod(own), np.int32)
+    if not A.size:
+        return matrices(X, lead), info.reshape(own)
+    pivots = np.empty((len(LU), n), np.int32)
+    if own == lead:
+        each("gesv", n, B.shape[-1], LU, n, pivots, X, n, info)
+    else:
+        each("getrf", n, n, LU, n, pivots, info)
+        substitute(matrices(LU, own), pivots.reshape(*own, n), X, lead, b"N")
+    X.reshape(*lead, *X.shape[1:])[np.broadcast_to(info.reshape(own) > 0, lead)] = np.nan
+    return matrices(X, lead), info.reshape(own)
 
-    getrf, getrs = get_lapack_funcs(("getrf", "getrs"), (A, B))
-    info = np.zeros(A.shape[:-2], np.int32)
-    batch = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
-    X = np.full((*batch, *B.shape[-2:]), np.nan, np.result_type(A, B))
-    places = np.broadcast_to(np.arange(info.size).reshape(info.shape), batch)
-    factors = [getrf(A[i]) for i in np.ndindex(info.shape)]
-    info[...] = np.reshape([f[2] for f in factors], info.shape)
-    right = np.broadcast_to(B, X.shape)
-    for i in np.ndindex(batch):
-        lu, pivots, zero = factors[places[i]]
-        if not zero:
-            X[i] = getrs(lu, pivots, right[i])[0]
-    return X, info
+
+def substitute(LU, pivots, X, lead, turn):
+    """Replace B in ``X`` by the solution of A·X = B.
+
+    ``X`` has column-major matrices, which have the leading dims ``lead``. ``LU`` and ``pivots`` are
+    LAPACK's factors of A; ``turn`` is its letter for A, Aᵀ or Aᴴ.
+    """
+    n, k = X.shape[2], X.shape[1]
+    pivots = np.broadcast_to(pivots, (*lead, n)).reshape(-1, n)
+    info = np.empty((1, 1), np.int32)
+    each("getrs", turn, n, k, columns(LU, lead), n, pivots, X, n, info)
 
 
 def _slope(g, A, out):

@@ -6,6 +6,7 @@ import numpy as np
 
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.linalg.checks import check_square
+from rushlight.linalg.lapack import columns, each, matrices
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.rules import conj
@@ -59,25 +60,24 @@ def solve_triangular(xp, A, B, *, upper, left=True, unitriangular=False):
             [2.]])
     """
     batch = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
-    X = np.broadcast_to(B, (*batch, *B.shape[-2:])).copy()
-    # ``_solve_each`` calls BLAS once for each matrix; ``_solve`` makes about 2·N calls of NumPy.
+    # BLAS is called once for each matrix; ``_solve`` makes about 2·N calls of NumPy.
     if prod(batch) <= 2 * A.shape[-1]:
-        _solve_each(np.broadcast_to(A, (*batch, *A.shape[-2:])), X, upper, left, unitriangular)
-    elif left:
+        return _solve_each(A, columns(B, batch), batch, upper, left, unitriangular)
+    X = np.broadcast_to(B, (*batch, *B.shape[-2:])).copy()
+    if left:
         _solve(A, X, upper, unitriangular)
     else:
         _solve(A.mT, X.mT, not upper, unitriangular)
     return X
 
 
-def _solve_each(A, X, upper, left, unit):
-    """Solve in place, one matrix after the other."""
-    from scipy.linalg.blas import get_blas_funcs
-
-    (trsm,) = get_blas_funcs(("trsm",), (A,))
-    for i in np.ndindex(A.shape[:-2]):
-        # BLAS expects column-major memory, so it gets every matrix transposed.
-        X[i] = trsm(1.0, A[i].T, X[i].T, side=left, lower=upper, diag=unit).T
+def _solve_each(A, X, batch, upper, left, unit):
+    """Solve one matrix after the other in place, in the column-major ``X``."""
+    if X.size:
+        letters = b"L" if left else b"R", b"U" if upper else b"L", b"N", b"U" if unit else b"N"
+        T, (_, k, rows) = columns(A, batch), X.shape
+        each("trsm", *letters, rows, k, np.ones(1, A.dtype), T, A.shape[-1], X, rows)
+    return matrices(X, batch)
 
 
 def _solve(A, X, upper, unit):

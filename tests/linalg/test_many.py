@@ -30,6 +30,7 @@ def test_factors_and_determinants(n, dtype, monkeypatch):
         for module in ("lu", "determinant"):
             name = f"rushlight.linalg.{module}"
             monkeypatch.setattr(sys.modules[name], "are_many", lambda A, many=many: many)
+        monkeypatch.setattr(sys.modules["rushlight.linalg.determinant"], "are_few", lambda A: False)
         t = torch.from_numpy(A)
         found.append([*torch.linalg.lu_factor_ex(t), torch.linalg.det(t)])
     torch.testing.assert_close(*found, rtol=1e-3 if "4" in dtype[-2:] else 1e-4, atol=1e-4)
