@@ -164,7 +164,7 @@ def vecdot(x, y, *, dim=-1, out=None):
         )
     shapes.dim(dim, max(x.dim(), y.dim()), "linalg.vecdot")
     if x.dim() == 1 == y.dim():
-        return vdot(x, y, out=out)
+        return vdot(x, y) if out is None else vdot(x, y, out=out)
     found = (x.conj() * y).sum(dim)
     return found if out is None else store(out, found, "linalg.vecdot")
 

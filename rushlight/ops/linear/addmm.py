@@ -2,9 +2,12 @@
 
 from functools import partial
 
+import numpy as np
+
 import rushlight.dtype as dtypes
 from rushlight import shapes
 from rushlight.autograd import mode
+from rushlight.backend.numpy import matrix_product
 from rushlight.docstrings import document
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import LOWER, autocasts
@@ -14,11 +17,14 @@ from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.legacy_arguments import affine_order, takes_older_order
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.promotion import promote
+from rushlight.ops.core.rules import conj
 from rushlight.ops.core.scale_factors import check_category, factor
 from rushlight.ops.index.mask import where
 from rushlight.ops.linear.matmul import (
     adjoint,
+    batched,
     bmm,
+    check_batches,
     check_tensors,
     mm,
     mv,
@@ -28,6 +34,7 @@ from rushlight.ops.linear.matmul import (
     ranked,
     times,
 )  # fmt: skip
+from rushlight.ops.linear.short_path import short_path
 
 _documented = partial(document, kind="affine")
 
@@ -78,7 +85,61 @@ def _sum(product_, input, alpha, beta, name, operand):
     return found
 
 
+def _sum_with(product_, name, rank, **options):
+    """Define the kernel ``input + product_(mat1, mat2)``, whose result has ``rank`` dims."""
+
+    def shape(input, mat1, mat2):
+        out = shapes.matmul(mat1.shape, mat2.shape, name)
+        if len(input.shape) > rank or shapes.broadcast(name, input.shape, out) != out:
+            raise ShapeError(
+                f"{name}: input {tuple(input.shape)} does not broadcast to the product's shape "
+                f"{out}"
+            )
+        return out
+
+    @kernel(public=False, method=False, name=name, shape=shape, prepare=of_one_dtype(name),
+            **options)  # fmt: skip
+    def added(xp, input, mat1, mat2):
+        out = product(xp, mat1, mat2)
+        if input.ndim > rank:
+            shape(input, mat1, mat2)  # raises
+        out += input
+        return out
+
+    added.lower(lambda input, mat1, mat2: product_(mat1, mat2) + input)
+    return added
+
+
+def _added(product_, rank):
+    """The function of arrays that ``short_path`` wants of a kernel from ``_sum_with``."""
+
+    def compute(input, mat1, mat2):
+        out = product_(mat1, mat2) if input.ndim <= rank else None
+        if out is not None:
+            out += input
+        return out
+
+    return compute
+
+
+_addmm = _sum_with(mm, "addmm", 2, eight_bits=True)
+_addmv = _sum_with(mv, "addmv", 1)
+_baddbmm = _sum_with(bmm, "baddbmm", 3)
+for _op in (_addmm, _baddbmm):
+    _op.grad(
+        input=lambda g: g,
+        mat1=lambda g, mat2: times(g, adjoint(mat2)),
+        mat2=lambda g, mat1: times(adjoint(mat1), g),
+    )
+_addmv.grad(
+    input=lambda g: g,
+    mat1=lambda g, mat2: g[:, None] * conj(mat2)[None, :],
+    mat2=lambda g, mat1: adjoint(mat1) @ g,
+)
+
+
 @function(inplace=True)
+@short_path(_addmm, (None, 2, 2), _added(matrix_product, 2))
 @_documented
 @autocasts(LOWER)
 @takes_older_order
@@ -108,37 +169,8 @@ def addmm(input, mat1, mat2, *older, beta=1, alpha=1, out=None):
     return _affine("addmm", mm, (2, 2))(input, mat1, mat2, beta, alpha, out)
 
 
-def _addmm_shape(input, mat1, mat2):
-    out = shapes.matmul(mat1.shape, mat2.shape, "addmm")
-    if len(input.shape) > 2 or shapes.broadcast("addmm", input.shape, out) != out:
-        raise ShapeError(
-            f"addmm: input {tuple(input.shape)} does not broadcast to the product's shape {out}"
-        )
-    return out
-
-
-@kernel(public=False, method=False, name="addmm", shape=_addmm_shape, prepare=of_one_dtype("addmm"),
-        eight_bits=True)  # fmt: skip
-def _addmm(xp, input, mat1, mat2):
-    """input + mat1 @ mat2."""
-    out = product(xp, mat1, mat2)
-    if input.ndim > 2:
-        raise ShapeError(
-            f"addmm: input {input.shape} has more dims than the product's shape {out.shape}"
-        )
-    out += input
-    return out
-
-
-_addmm.lower(lambda input, mat1, mat2: mat1.mm(mat2) + input)
-_addmm.grad(
-    input=lambda g: g,
-    mat1=lambda g, mat2: times(g, adjoint(mat2)),
-    mat2=lambda g, mat1: times(adjoint(mat1), g),
-)
-
-
 @function(inplace=True)
+@short_path(_addmv, (None, 2, 1), _added(np.matmul, 1))
 @_documented
 @takes_older_order
 def addmv(input, mat, vec, *older, beta=1, alpha=1, out=None):
@@ -161,6 +193,9 @@ def addmv(input, mat, vec, *older, beta=1, alpha=1, out=None):
     """
     if older:
         input, mat, vec, beta, alpha = affine_order("addmv", input, mat, vec, *older)
+    if beta == alpha == 1 and out is None:
+        ranked("addmv", None, (2, 1), mat=mat, vec=vec)
+        return _addmv(input, mat, vec)
     return _affine("addmv", mv, (2, 1))(input, mat, vec, beta, alpha, out)
 
 
@@ -215,6 +250,7 @@ def _outer_by_columns(a, b):
 
 
 @function(inplace=True)
+@short_path(_baddbmm, (None, 3, 3), _added(batched, 3))
 @_documented
 @autocasts(LOWER)
 @takes_older_order
@@ -238,6 +274,10 @@ def baddbmm(input, batch1, batch2, *older, beta=1, alpha=1, out=None):
     """
     if older:
         input, batch1, batch2, beta, alpha = affine_order("baddbmm", input, batch1, batch2, *older)
+    if beta == alpha == 1 and out is None:
+        ranked("baddbmm", None, (3, 3), batch1=batch1, batch2=batch2)
+        check_batches("baddbmm", batch1, batch2)
+        return _baddbmm(input, batch1, batch2)
     return _axpby(bmm, batch1, batch2, input, alpha, beta, "baddbmm", out)
 
 

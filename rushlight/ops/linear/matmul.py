@@ -15,6 +15,7 @@ from rushlight.ops.core.fast_path import FLOATS, plain, recorded
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.rules import conj
+from rushlight.ops.linear.short_path import short_path
 from rushlight.storage import geometry
 from rushlight.strides import in_order
 from rushlight.tensor import Tensor, from_array, method, short
@@ -315,6 +316,7 @@ def ranked(name, op, ranks, **given):
 
 
 @function
+@short_path(_mm, (2, 2), matrix_product)
 def mm(input, mat2, *, out=None):
     """Multiply two matrices.
 
@@ -335,7 +337,13 @@ def mm(input, mat2, *, out=None):
     return ranked("mm", _mm, (2, 2), input=input, mat2=mat2)(input, mat2, out=out)
 
 
+def batched(x, y):
+    """``x @ y`` for two equally long batches of matrices, else None."""
+    return in_order(np.matmul(x, y)) if len(x) == len(y) else None
+
+
 @function
+@short_path(_bmm, (3, 3), batched)
 def bmm(input, mat2, *, out=None):
     """Multiply two batches of matrices.
 
@@ -355,15 +363,20 @@ def bmm(input, mat2, *, out=None):
     torch.Size([5, 2, 4])
     """
     ranked("bmm", _bmm, (3, 3), input=input, mat2=mat2)
-    if input._array.shape[0] != mat2._array.shape[0]:
-        raise ShapeError(
-            f"bmm: batch1 {tuple(input.shape)} and batch2 {tuple(mat2.shape)} must have the same "
-            f"batch size: {input._array.shape[0]} and {mat2._array.shape[0]}"
-        )
+    check_batches("bmm", input, mat2)
     return _bmm(input, mat2, out=out)
 
 
+def check_batches(name, x, y):
+    if x._array.shape[0] != y._array.shape[0]:
+        raise ShapeError(
+            f"{name}: batch1 {tuple(x.shape)} and batch2 {tuple(y.shape)} must have the same "
+            f"batch size: {x._array.shape[0]} and {y._array.shape[0]}"
+        )
+
+
 @function
+@short_path(_mv, (2, 1), np.matmul)
 def mv(input, vec, *, out=None):
     """Multiply a matrix by a vector.
 
@@ -384,7 +397,14 @@ def mv(input, vec, *, out=None):
     return ranked("mv", _mv, (2, 1), input=input, vec=vec)(input, vec, out=out)
 
 
+def inner_product(x, y):
+    """The inner product of two vectors."""
+    # NumPy's ``dot`` scales by an operand of one element; see ``matrix_product``.
+    return np.asarray(x.dot(y) if len(x) > 1 else np.matmul(x, y))
+
+
 @function
+@short_path(_dot, (1, 1), inner_product)
 def dot(input, tensor, *, out=None):
     """Return the inner product of two vectors.
 
