@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rushlight.autograd import mode
 from rushlight.linalg.checks import LinAlgError, check_matrices, identity
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
@@ -16,19 +17,19 @@ __all__ = ["svd", "svdvals"]
 _Factors = result_type("linalg_svd", "U", "S", "Vh")
 
 
-def _prepared(A, *, full_matrices):
+def _prepared(A, *, full_matrices, vectors=True):
     check_matrices("linalg.svd", A)
-    return {"full_matrices": bool(full_matrices)}
+    return {"full_matrices": bool(full_matrices), "vectors": vectors}
 
 
 @kernel(public=False, method=False, name="linalg_svd", prepare=_prepared, autocast=SINGLE,
         columns=(0, 2))  # fmt: skip
-def _svd(xp, A, *, full_matrices):
-    """Return (U, S, Vᴴ), with S in descending order."""
-    return decompose(A, full_matrices)
+def _svd(xp, A, *, full_matrices, vectors=True):
+    """Return (U, S, Vᴴ), with S in descending order. Without ``vectors`` U and Vᴴ are empty."""
+    return decompose(A, full_matrices, vectors)
 
 
-def decompose(A, full_matrices=False):
+def decompose(A, full_matrices=False, vectors=True):
     """Do the work of ``_svd`` on an array.
 
     Inf and nan are refused, because LAPACK may run forever with them.
@@ -38,7 +39,10 @@ def decompose(A, full_matrices=False):
             "linalg.svd: The algorithm failed to converge because the input matrix contained "
             "non-finite values"
         )
-    return tuple(np.linalg.svd(A, full_matrices))
+    if vectors:
+        return tuple(np.linalg.svd(A, full_matrices))
+    none = np.empty((*A.shape[:-2], 0, 0), A.dtype)
+    return none, np.linalg.svd(A, compute_uv=False), none.copy()
 
 
 def _slope(g, A_shape, out, full_matrices):
@@ -134,10 +138,14 @@ def svd(A, full_matrices=True, *, driver=None, out=None):
     >>> torch.linalg.svd(torch.tensor([[0.0, 2.0], [1.0, 0.0]])).S
     tensor([2., 1.])
     """
-    if driver is not None:
-        raise RuntimeError(f"linalg.svd: driver={driver!r} is for GPUs; leave it out here")
+    _check_driver(driver)
     found = _Factors(_svd(A, full_matrices=full_matrices))
     return found if out is None else store(out, found, "linalg.svd")
+
+
+def _check_driver(driver):
+    if driver is not None:
+        raise RuntimeError(f"linalg.svd: driver={driver!r} is for GPUs; leave it out here")
 
 
 def svdvals(A, *, driver=None, out=None):
@@ -157,5 +165,7 @@ def svdvals(A, *, driver=None, out=None):
     >>> torch.linalg.svdvals(torch.tensor([[0.0, 2.0], [1.0, 0.0]]))
     tensor([2., 1.])
     """
-    found = svd(A, False, driver=driver).S
+    _check_driver(driver)
+    # Only the gradient needs the vectors.
+    found = _svd(A, full_matrices=False, vectors=A.requires_grad and mode.records())[1]
     return found if out is None else store(out, found, "linalg.svdvals")
