@@ -1,11 +1,14 @@
 """Least squares: the X for which A·X is nearest to B."""
 
+from math import prod
+
 import numpy as np
 
 import rushlight
 from rushlight.dtype import OF
 from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.linalg.checks import LinAlgError, check_matrices
+from rushlight.linalg.lapack import columns, each, matrices, workspace
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.definition import OPS
 from rushlight.ops.core.kinds import kernel
@@ -47,17 +50,16 @@ def _lstsq(xp, A, B, *, rcond, driver):
     A, B = [np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (A, B)]
     (rows, n), k = A.shape[-2:], B.shape[-1]
     real = A.real.dtype
-    # LAPACK writes X, column by column, into the memory that contained B.
-    X = np.zeros((*lead, k, max(rows, n)), A.dtype).swapaxes(-2, -1)[..., :n, :]
     ranks, S = np.zeros(lead, np.int64), np.zeros((*lead, min(rows, n)), real)
-    for i in np.ndindex(lead):
-        try:
-            X[i], ranks[i], values = _solved(A[i], B[i], rcond, driver)
-        except LinAlgError as e:
-            place = f"(Batch element {np.ravel_multi_index(i, lead)}): " if lead else ""
-            raise LinAlgError(f"linalg.lstsq: {place}{e}") from None
-        if values is not None:
-            S[i] = values
+    # LAPACK writes X, column by column, into the memory that contained B.
+    memory = np.zeros((prod(lead), k, max(rows, n)), A.dtype)
+    X = matrices(memory, lead)[..., :n, :]
+    if memory.size and A.size:
+        if driver in ("gels", "gelsy"):
+            memory[:, :, :rows] = columns(B)
+            ranks = _by_factors(columns(A), memory, rcond, driver, lead)
+        else:
+            _by_values(A, B, rcond, driver, (X, ranks, S))
     full = driver == "gels" or (driver != "gelsy" and (ranks == n).all())
     residuals = np.empty(0, real)
     if rows > n and full:
@@ -74,27 +76,36 @@ def _lstsq(xp, A, B, *, rcond, driver):
     )
 
 
-def _solved(A, B, rcond, driver):
-    """Return X, the rank of A, and its singular values or None, for one matrix."""
-    from scipy.linalg import lstsq as solve
-    from scipy.linalg.lapack import get_lapack_funcs
+def _by_factors(A, X, rcond, driver, lead):
+    """Replace B in ``X`` by X, by QR factors of ``A``; return the ranks. Both are column-major."""
+    (count, n, rows), (_, k, length) = A.shape, X.shape
+    info, room = np.empty(count, np.int32), 64 * (2 * n + k + 1)
+    work = workspace(room, A.dtype)
+    if driver == "gels":
+        each("gels", b"N", rows, n, k, A, rows, X, length, work, room, info)
+        if info.any():
+            at = int((info != 0).argmax())
+            place = f"(Batch element {at}): " if lead else ""
+            raise LinAlgError(
+                f"linalg.lstsq: {place}The least squares solution could not be computed because "
+                f"the input matrix does not have full rank (error code: {info[at]}); "
+                "driver='gelsy' takes such matrices"
+            )
+        return np.full(lead, n)
+    least, ranks = np.array([rcond], A.real.dtype), np.empty(count, np.int32)
+    more = [np.empty((1, 2 * n), A.real.dtype)] if A.dtype.kind == "c" else []
+    each("gelsy", rows, n, k, A, rows, X, length, np.zeros((count, n), np.int32), least, ranks,
+         work, room, *more, info)  # fmt: skip
+    return ranks.astype(np.int64).reshape(lead)
 
-    (rows, n), k = A.shape, B.shape[1]
-    if not (A.size and k):
-        return np.zeros((n, k), A.dtype), 0, None
-    if driver != "gels":
-        X, _, rank, values = solve(A, B, rcond, lapack_driver=driver, check_finite=False)
-        return X, rank, values
-    (gels,) = get_lapack_funcs(("gels",), (A, B))
-    wide = np.zeros((max(rows, n), k), B.dtype)
-    wide[:rows] = B
-    _, X, code = gels(A, wide)
-    if code > 0:
-        raise LinAlgError(
-            "The least squares solution could not be computed because the input matrix does not "
-            f"have full rank (error code: {code}); driver='gelsy' takes such matrices"
-        )
-    return X[:n], n, None
+
+def _by_values(A, B, rcond, driver, outs):
+    """Write X, the ranks of ``A``, and its singular values to ``outs``."""
+    from scipy.linalg import lstsq as solve
+
+    X, ranks, S = outs
+    for i in np.ndindex(ranks.shape):
+        X[i], _, ranks[i], S[i] = solve(A[i], B[i], rcond, lapack_driver=driver, check_finite=False)
 
 
 def _slope_of_A(g, A, B, out):
