@@ -87,7 +87,8 @@ def _factors(LU):
     """Return L (…, M, K) and U (…, K, N), with K = min(M, N)."""
     rows, k = LU.shape[-2], min(LU.shape[-2:])
     ones = rushlight.eye(rows, k, dtype=LU.dtype)
-    return tril(LU[..., :k], -1) + ones, triu(LU[..., :k, :])
+    left = LU if LU.shape[-1] == k else LU[..., :k]
+    return tril(left, -1) + ones, triu(LU if rows == k else LU[..., :k, :])
 
 
 def _slope(g, out):
@@ -218,25 +219,30 @@ def unpacked(LU, pivots, data=True, permutation=True):
     """Compute ``torch.lu_unpack``: (P, L, U), with empty tensors for what is not wanted."""
     if LU.ndim < 2:
         raise ShapeError(f"lu_unpack: expected matrices (…, M, N), got {tuple(LU.shape)}")
-    P, L, U = [LU.new_empty(0) for _ in range(3)]
+    shape, n = tuple(LU.shape), min(LU.shape[-2:])
+    lead = tuple(pivots.shape[:-1])
     if permutation:
         if pivots.ndim >= LU.ndim:
             raise ShapeError(
-                f"lu_unpack: pivots {tuple(pivots.shape)} have more leading dims than LU "
-                f"{tuple(LU.shape)}"
+                f"lu_unpack: pivots {tuple(pivots.shape)} have more leading dims than LU {shape}"
             )
-        batch = LU.shape[LU.ndim - 1 - pivots.ndim : -2]
-        if pivots.shape[:-1] != batch or pivots.shape[-1] < min(LU.shape[-2:]):
-            raise ShapeError(
-                f"lu_unpack: pivots {tuple(pivots.shape)} do not belong to LU {tuple(LU.shape)}"
-            )
-        pivots = pivots[..., : min(LU.shape[-2:])]
+        if lead != shape[len(shape) - 2 - len(lead) : -2] or pivots.shape[-1] < n:
+            raise ShapeError(f"lu_unpack: pivots {tuple(pivots.shape)} do not belong to LU {shape}")
+        pivots = pivots if pivots.shape[-1] == n else pivots[..., :n]
         _check_pivots("lu_unpack", LU, pivots)
-        P = identity(LU.mT)[_row_order(pivots, rows=LU.shape[-2])].mT
-        P = P.expand(*LU.shape[: max(LU.ndim - P.ndim, 0)], *P.shape).contiguous()
-    if data:
-        L, U = _factors(LU)
+        P = _permutation(pivots, shape[-2], LU.dtype)
+        if P.ndim < len(shape):
+            P = P.expand(*shape[: len(shape) - P.ndim], *P.shape).contiguous()
+    else:
+        P = LU.new_empty(0)
+    L, U = _factors(LU) if data else (LU.new_empty(0), LU.new_empty(0))
     return _Unpacked((P, L, U))
+
+
+def _permutation(pivots, rows, dtype):
+    """Return P of A = P·L·U."""
+    order = _row_order(pivots, rows=rows)
+    return (order.unsqueeze(-2) == rushlight.arange(rows).unsqueeze(-1)).to(dtype)
 
 
 def _check_pivots(name, LU, pivots):
