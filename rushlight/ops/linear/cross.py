@@ -2,13 +2,46 @@
 
 import warnings
 
+import numpy as np
+
 from rushlight import shapes
 from rushlight.autograd.tape import watch
 from rushlight.errors import DimError, ShapeError
 from rushlight.ops.core.definition import function
+from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
+from rushlight.ops.core.rules import conj
+from rushlight.ops.linear.matmul import of_one_dtype, same_dtype
 
 __all__ = ["cross"]
+
+
+def _check(x, y, *, dim):
+    return {**of_one_dtype("cross")(x, y), "dim": dim}
+
+
+@kernel(public=False, method=False, name="linalg_cross", prepare=_check)
+def _cross(xp, x, y, *, dim):
+    """The cross product along ``dim``, which is counted from the front."""
+    before = (slice(None),) * dim
+    (a, b, c), (d, e, f) = [[v[(*before, i)] for i in range(3)] for v in (x, y)]
+    parts = ((b, f, c, e), (c, d, a, f), (a, e, b, d))
+    shape = [*x.shape] if x.shape == y.shape else [*np.broadcast_shapes(x.shape, y.shape)]
+    out = np.empty(shape, x.dtype)
+    for i, (p, q, r, s) in enumerate(parts):
+        np.subtract(p * q, r * s, out[(*before, i, ...)])
+    return out
+
+
+def _by_rolls(x, y, dim):
+    return x.roll(-1, dim) * y.roll(-2, dim) - x.roll(-2, dim) * y.roll(-1, dim)
+
+
+_cross.lower(_by_rolls)
+_cross.grad(
+    x=lambda g, y, dim: _cross(conj(y), g, dim=dim),
+    y=lambda g, x, dim: _cross(g, conj(x), dim=dim),
+)
 
 
 @function
@@ -49,7 +82,9 @@ def cross(input, other, dim=None, *, out=None):
     dim = shapes.dim(dim, len(x), "cross")
     if x[dim] != 3 or y[dim] != 3:
         raise ShapeError(f"cross: inputs dimension {dim} must have length 3. Got {x} and {y}")
-    found = input.roll(-1, dim) * other.roll(-2, dim) - input.roll(-2, dim) * other.roll(-1, dim)
-    found = found.contiguous()
+    same_dtype("cross", input, other)
+    if input.dtype.category < 2 or input.dtype.itemsize > 2:
+        return _cross(input, other, dim=dim, out=out)
+    found = _by_rolls(input, other, dim).contiguous()  # rounds each step to half precision
     watch(found, input if other.requires_grad else None, other if input.requires_grad else None)
     return found if out is None else store(out, found, "cross")
