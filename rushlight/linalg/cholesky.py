@@ -1,18 +1,19 @@
 """Cholesky factors, and inverses and solutions that are computed from them."""
 
-from functools import partial
-
 import numpy as np
 
 import rushlight
+from rushlight.autograd import mode
 from rushlight.autograd.tape import watch
 from rushlight.linalg.checks import check_info, check_square, squares
 from rushlight.linalg.columns import in_columns
+from rushlight.linalg.lapack import columns, each, matrices
 from rushlight.linalg.triangular import check_triangular, solve_triangular
 from rushlight.ops.core.autocast import SINGLE
+from rushlight.ops.core.fast_path import plain
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
-from rushlight.ops.core.rules import conj, where
+from rushlight.ops.core.rules import conj
 from rushlight.ops.linear.matmul import adjoint
 from rushlight.ops.linear.triangle import tril
 from rushlight.return_types import result_type
@@ -136,18 +137,16 @@ def _prepared(B, L, *, upper):
     return {"upper": bool(upper)}
 
 
-def _solved(solve, B, L, upper):
-    """Solve A·X = B for X by two calls of ``solve``, where L is the Cholesky factor of A."""
-    lower = adjoint(L) if upper else L
-    half = solve(lower, B, upper=False)
-    return solve(adjoint(lower), half, upper=True)
-
-
 @kernel(public=False, method=False, name="cholesky_solve", prepare=_prepared, autocast=SINGLE,
         columns=(0,), own_slope=True)  # fmt: skip
 def _solve(xp, B, L, *, upper):
     """The solution X of A·X = B, where L is the Cholesky factor of A."""
-    return _solved(partial(solve_triangular.op.forward, xp), B, L, upper)
+    n, lead = L.shape[-1], np.broadcast_shapes(L.shape[:-2], B.shape[:-2])
+    X, info = columns(B, lead), np.empty((1, 1), np.int32)
+    if X.size:
+        turn = b"U" if upper else b"L"
+        each("potrs", turn, n, X.shape[1], columns(L, lead), n, X, n, info)
+    return matrices(X, lead)
 
 
 def _slope_of_factor(g, L, out, upper):
@@ -157,7 +156,13 @@ def _slope_of_factor(g, L, out, upper):
     return -(L @ change if upper else change @ L)
 
 
-_solve.lower(lambda B, L, upper: _solved(solve_triangular, B, L, upper))
+@_solve.lower
+def _solve_twice(B, L, upper):
+    lower = adjoint(L) if upper else L
+    half = solve_triangular(lower, B, upper=False)
+    return solve_triangular(adjoint(lower), half, upper=True)
+
+
 _solve.grad(B=lambda g, L, upper: _solve(g, L, upper=upper), L=_slope_of_factor)
 _solve.watch(B="B out", L="B")
 
@@ -170,18 +175,17 @@ def _first_zero(input):
         return rushlight.zeros(zero.shape[:-1], dtype=rushlight.int64)
     order = rushlight.arange(n, 0, -1)
     most = (zero * order).amax(-1)
-    return where(most > 0, n + 1 - most, 0)
+    return (n + 1 - most) % (n + 1)
 
 
 def cholesky_inverse(input, upper=False, *, out=None):
     """Compute ``torch.cholesky_inverse``."""
     check_square("cholesky_inverse", input)
-    check_info(
-        "cholesky_inverse",
-        _first_zero(input),
-        "The diagonal element {} is zero, the inversion could not be completed because the input "
-        "matrix is singular.",
-    )
+    # In a trace the check is a part of the program. Elsewhere one look at the array is enough.
+    if mode.intercept or not plain(input).diagonal(0, -2, -1).all():
+        check_info("cholesky_inverse", _first_zero(input),
+                   "The diagonal element {} is zero, the inversion could not be completed because "
+                   "the input matrix is singular.")  # fmt: skip
     identity = rushlight.eye(input.shape[-1], dtype=input.dtype)
     return cholesky_solve(identity, input, upper, out=out)
 

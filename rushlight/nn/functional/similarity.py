@@ -35,11 +35,13 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     >>> torch.nn.functional.cosine_similarity(x, x.flip(1))
     tensor([0.9600])
     """
-    x1, x2 = in_one_dtype(*broadcast_tensors(x1, x2))
+    same = isinstance(x1, Tensor) and isinstance(x2, Tensor) and x1.shape == x2.shape
+    x1, x2 = in_one_dtype(*((x1, x2) if same else broadcast_tensors(x1, x2)))
     if not x1.is_floating_point():
         raise DtypeError(f"cosine_similarity: expected floating point numbers, but got {x1.dtype}")
     # As in PyTorch, the gradient is computed as if there were no eps.
-    lengths = [x.norm(2, dim, keepdim=True).clone() for x in (x1, x2)]
+    lengths = [x.norm(2, dim, keepdim=True) for x in (x1, x2)]
+    lengths = [length.clone() if length.requires_grad else length for length in lengths]
     with no_grad():
         for length in lengths:
             length.clamp_min_(eps)

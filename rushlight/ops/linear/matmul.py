@@ -491,6 +491,8 @@ def inner(input, other, *, out=None):
             f"inner: the last dims of {tuple(input.shape)} and {tuple(other.shape)} must match: "
             f"{input._array.shape[-1]} and {other._array.shape[-1]}"
         )
+    if input._array.ndim == 1 == other._array.ndim and out is None:
+        return dot(input, other)
     return tensordot(input, other, ([-1], [-1]), out=out)
 
 
@@ -526,13 +528,17 @@ def tensordot(a, b, dims=2, out=None):
     keep_b = [i for i in range(b._array.ndim) if i not in dims_b]
     shape = [a._array.shape[i] for i in keep_a] + [b._array.shape[i] for i in keep_b]
     k = shapes.numel(a._array.shape[i] for i in dims_a)
-    rows = a.permute([*keep_a, *dims_a]).reshape(
-        -1 if k else shapes.numel(a._array.shape[i] for i in keep_a), k
-    )
-    width = shapes.numel(b._array.shape[i] for i in keep_b)
-    columns = b.permute([*dims_b, *keep_b]).reshape(k, width)
-    found = _mm(rows, columns).reshape(shape)
+    rows = _matrix(a, [*keep_a, *dims_a], (shapes.numel(shape[: len(keep_a)]), k))
+    columns = _matrix(b, [*dims_b, *keep_b], (k, shapes.numel(shape[len(keep_a) :])))
+    found = mm(rows, columns)
+    found = found if len(shape) == 2 else found.reshape(shape)
     return found if out is None else store(out, found, "tensordot")
+
+
+def _matrix(x, order, shape):
+    """``x``, with its dims in another order, as a matrix of the shape ``shape``."""
+    x = x if order == [*range(len(order))] else x.permute(order)
+    return x if x._array.shape == shape else x.reshape(shape)
 
 
 def _contracted(a, b, dims):
