@@ -18,7 +18,8 @@ _ROWS, _FEW = 4, 512
 def are_many(A):
     """Whether ``A`` holds many small square matrices of finite numbers."""
     rows, columns = A.shape[-2:]
-    return rows == columns <= _ROWS and prod(A.shape[:-2]) >= _FEW and bool(np.isfinite(A).all())
+    suits = 0 < rows == columns <= _ROWS and prod(A.shape[:-2]) >= _FEW
+    return suits and bool(np.isfinite(A).all())
 
 
 def in_front(x, dims):

@@ -29,6 +29,11 @@ def test_cross_refuses(y, dim, message):
         torch.cross(A, y, dim=dim)
 
 
+def test_cross_refuses_two_dtypes():
+    with pytest.raises(RuntimeError, match="same dtype"):
+        torch.cross(A, B.double(), dim=1)
+
+
 def test_cross_has_a_gradient():
     x, y = (t[:2].double().requires_grad_() for t in (A, B))
     assert torch.autograd.gradcheck(lambda x, y: torch.cross(x, y, dim=1), (x, y))
