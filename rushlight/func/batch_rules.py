@@ -175,6 +175,11 @@ def _leading(batch, e, operands, params):
     """Linear algebra on the last two dims: the samples are more matrices."""
     if any(isinstance(x, Tensor) and _per_sample(x, b) < 2 for x, b in operands):
         raise Loops
+    return more_matrices(batch, e, operands, params)
+
+
+def more_matrices(batch, e, operands, params):
+    """``_leading`` for operations that take vectors, too, and whose leading dims say which."""
     return batch.apply(e.op, [_expanded(batch, x, b) for x, b in operands], params)
 
 

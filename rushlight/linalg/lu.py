@@ -12,7 +12,13 @@ import numpy as np
 import rushlight
 from rushlight.autograd.tape import watch
 from rushlight.errors import DtypeError, ShapeError
-from rushlight.linalg.checks import check_info, check_matrices, check_square, identity
+from rushlight.linalg.checks import (
+    check_info,
+    check_matrices,
+    check_square,
+    identity,
+    more_matrices,
+)  # fmt: skip
 from rushlight.linalg.lapack import columns, each, matrices
 from rushlight.linalg.many import are_many, eliminated
 from rushlight.linalg.solve import substitute
@@ -293,6 +299,7 @@ _solve.grad(
     B=lambda g, LU, pivots, left, adjoint: _solve(LU, pivots, g, left=left, adjoint=not adjoint),
 )
 _solve.watch(B="out")
+_solve.op.batching = more_matrices
 
 
 def lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):

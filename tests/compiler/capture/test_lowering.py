@@ -56,7 +56,7 @@ OPAQUE = {
         "linalg_cholesky_ex linalg_eigh linalg_matrix_exp linalg_qr linalg_slogdet "
         "linalg_solve linalg_solve_triangular linalg_svd geqrf linalg_det linalg_inv_ex "
         "linalg_pinv linalg_ldl_factor_ex linalg_ldl_solve linalg_lu_factor_ex lu_row_order "
-        "linalg_lstsq linalg_cofactor lobpcg"
+        "linalg_lstsq linalg_cofactor lobpcg householder_product ormqr linalg_lu_solve"
     ),
     "a view, where the gradient lies in memory otherwise than the tensor": "seen",
     "products with a sparse matrix": "sparse_product sparse_sampled_product sparse_solve",
