@@ -5,8 +5,6 @@ with ones on the diagonal. Row i was swapped with row ``pivots[i]``, counted fro
 i. The gradient of the factorization is that of its triangles, seen through A = P·L·U.
 """
 
-from math import prod
-
 import numpy as np
 
 import rushlight
@@ -21,7 +19,7 @@ from rushlight.linalg.checks import (
 )  # fmt: skip
 from rushlight.linalg.lapack import columns, each, matrices
 from rushlight.linalg.many import are_many, eliminated
-from rushlight.linalg.solve import substitute
+from rushlight.linalg.solve import row_order, substitute
 from rushlight.linalg.triangular import solve_triangular
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
@@ -71,13 +69,7 @@ def factored(A):
 @kernel(public=False, method=False, name="lu_row_order")
 def _row_order(xp, pivots, *, rows):
     """Return the order of A's rows in L·U: row i of L·U is row ``order[i]`` of A."""
-    matrices = np.arange(prod(pivots.shape[:-1]))
-    order = np.tile(np.arange(rows), (len(matrices), 1))
-    swaps = pivots.reshape(len(matrices), pivots.shape[-1]) - 1
-    for i in range(swaps.shape[1]):
-        j = swaps[:, i]
-        order[matrices, i], order[matrices, j] = order[matrices, j], order[matrices, i]
-    return order.reshape(*pivots.shape[:-1], rows)
+    return row_order(pivots, rows)
 
 
 def _in_order(x, order, dim=-2):

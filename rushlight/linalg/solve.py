@@ -70,10 +70,29 @@ def substitute(LU, pivots, X, lead, turn):
     ``X`` has column-major matrices, which have the leading dims ``lead``. ``LU`` and ``pivots`` are
     LAPACK's factors of A; ``turn`` is its letter for A, Aᵀ or Aᴴ.
     """
-    n, k = X.shape[2], X.shape[1]
-    pivots = np.broadcast_to(pivots, (*lead, n)).reshape(-1, n)
-    info = np.empty((1, 1), np.int32)
-    each("getrs", turn, n, k, columns(LU, lead), n, pivots, X, n, info)
+    # OpenBLAS's getrs starts threads even for small matrices, which takes milliseconds.
+    order = np.broadcast_to(row_order(pivots, X.shape[2]), (*lead, X.shape[2]))
+    order = order.reshape(len(X), 1, X.shape[2])
+    factors = columns(LU, lead)
+    if turn == b"N":
+        X[...] = np.take_along_axis(X, order, -1)
+    for upper in (False, True) if turn == b"N" else (True, False):
+        letters = b"L", b"U" if upper else b"L", turn, b"N" if upper else b"U"
+        each("trsm", *letters, X.shape[2], X.shape[1], np.ones(1, X.dtype), factors, X.shape[2], X,
+             X.shape[2])  # fmt: skip
+    if turn != b"N":
+        np.put_along_axis(X, order, X.copy(), -1)
+
+
+def row_order(pivots, rows):
+    """Return the order of A's rows in L·U: row i of L·U is row ``order[i]`` of A."""
+    numbers = np.arange(prod(pivots.shape[:-1]))
+    order = np.tile(np.arange(rows), (len(numbers), 1))
+    swaps = pivots.reshape(len(numbers), pivots.shape[-1]) - 1
+    for i in range(swaps.shape[1]):
+        j = swaps[:, i]
+        order[numbers, i], order[numbers, j] = order[numbers, j], order[numbers, i]
+    return order.reshape(*pivots.shape[:-1], rows)
 
 
 def _slope(g, A, out):
