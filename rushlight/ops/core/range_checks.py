@@ -66,7 +66,8 @@ def require_within(x, *, low, high, error, message, ignored=None):
         raise error(message.format(x.reshape(-1)[at], batch=batch))
 
 
-@kernel(public=False, method=False, widen=False, raises=True, name="check_range")
+@kernel(public=False, method=False, widen=False, raises=True, name="check_range",
+        shape=lambda x, **_: ())  # fmt: skip
 def _check_range(xp, x, *, low, high, error, message, ignored=None):
     """``require_within`` as an operation. The result has no meaning."""
     require_within(x, low=low, high=high, error=error, message=message, ignored=ignored)

@@ -13,7 +13,7 @@ from rushlight.ops.core.dispatch import apply, record
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.rules import where
 from rushlight.ops.shape.strided import geometry, places
-from rushlight.storage import span, strided
+from rushlight.storage import contiguous_strides, span, strided
 from rushlight.strides import overlaps
 from rushlight.tensor import from_array
 
@@ -38,6 +38,7 @@ def _opened(array, path, strides, steps):
     (_, _, params), *rest = path
     size, stride, start = params["size"], params["stride"], params["start"]
     plain = array.flags.c_contiguous and 1 not in array.shape and array.size
+    plain = plain and tuple(steps) == contiguous_strides(array.shape)
     if plain and 0 <= start <= array.size - span(size, stride):  # the view lies in the array
         out = array.copy()
         steps = [n * array.itemsize for n in stride]

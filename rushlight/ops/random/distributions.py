@@ -113,7 +113,7 @@ def _beta_slope(xp, x, alpha, beta, digammas, *, short):
 
 
 @elementwise(**_PRIVATE, dtype=_one_dtype, name="_dirichlet_grad", least=_MANY, spreads=True,
-             tensors=("x", "alpha", "total"))  # fmt: skip
+             keeps_order=False, tensors=("x", "alpha", "total"))  # fmt: skip
 def dirichlet_grad(xp, x, alpha, total):
     """The derivative of a Dirichlet coordinate ``x`` by its parameter ``alpha``, over 1 - x.
 

@@ -45,7 +45,7 @@ def check(name, arrays, params, tolerance=1e-6):
         out = computed(pooling, description, arrays, expected.dtype)
     else:
         arrays = [np.ascontiguousarray(x) for x in arrays]
-        out = Single(op, arrays, params)(arrays)
+        (out,) = Single(op, arrays, params)(arrays)
     np.testing.assert_allclose(
         out.astype(float), expected.astype(float), tolerance, tolerance, equal_nan=True
     )
