@@ -16,8 +16,9 @@ _OTHERWISE = (
     "svd", "eig", "lstsq", "pinv", "matrix", "qr", "solve", "householder", "grid", "transformer", "multihead", "conv",
     "scaled_dot", "instance_norm", "batch_norm", "special.i1", "standard_gamma", "von_mises", "nuclear", "bicubic",
     "fft_c2r", "stft", "det", "cofactor", "lu_", "pdist", "cond", "rank", "lobpcg", "polynomial", "cdist", "vdot",
-    # Like sums, products in another order: 0 meets inf, or a number overflows first (prod, vander).
-    "group_norm", "prod", "vander",
+    # Like sums, products in another order: 0 meets inf, or a number overflows first (prod, vander,
+    # an einsum of three).
+    "group_norm", "prod", "vander", "einsum-12",
 )  # fmt: skip
 _SAMPLES = [
     s for s in SAMPLES.values()

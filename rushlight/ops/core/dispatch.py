@@ -76,12 +76,13 @@ def apply(op, args, params):
     tensors = False
     for i, x in enumerate(operands):
         kind = type(x)
-        if x is None or kind is float or kind is int:
+        if (x is None or kind is float or kind is int) and (
+            not op.variadic and op.inputs[i] in (op.optional if x is None else op.numeric)
+        ):
             # These have no ``_array``; the exception below would cost as much as all the rest.
-            if not op.variadic and op.inputs[i] in (op.optional if x is None else op.numeric):
-                arrays.append(x)
-                parents.append(None)
-                continue
+            arrays.append(x)
+            parents.append(None)
+            continue
         try:
             a = x._array
         except AttributeError:
