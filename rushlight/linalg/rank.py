@@ -83,7 +83,7 @@ def _check(A, atol, rtol, *, hermitian):
 
 
 @kernel(public=False, method=False, name="linalg_pinv", prepare=_check, autocast=SINGLE,
-        casts=True)  # fmt: skip
+        casts=True, constants=("atol", "rtol"))  # fmt: skip
 def _pseudoinverse(xp, A, atol, rtol, *, hermitian):
     """Return the Moore-Penrose inverses V·S⁺·Uᴴ."""
     if hermitian:

@@ -151,13 +151,11 @@ def _is_int(x):
 
 def _is_number(x):
     if isinstance(x, Tensor):
-        return not x._array.ndim
+        return not (x._array.ndim or x.requires_grad)  # a number would get no gradient
     return isinstance(x, NUMBERS)
 
 
 def _is_float(x):
-    if isinstance(x, Tensor):
-        return not x._array.ndim
     return _is_number(x) and not isinstance(x, (complex, np.complexfloating))
 
 

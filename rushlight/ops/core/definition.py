@@ -136,6 +136,8 @@ class Op:
             in PyTorch. Without this a second derivative counts the operand as unused.
         copied: Names of the inputs of which a node saves a copy, because PyTorch saves a value made
             of them, so that they may be written before backward.
+        constants: Names of the inputs that PyTorch does not differentiate by: that such an input
+            requires grad is an error.
         autocast: The rule for autocast, see ``autocast.py``; None: no casts.
         arrays: The operator accepts a NumPy array as its other operand, as PyTorch's ``==`` does.
         tensors: Names of the inputs that must not be a Python number.
@@ -229,6 +231,7 @@ class Op:
         self.spared = options.pop("spared", ())
         self.unread = options.pop("unread", ())
         self.copied = options.pop("copied", ())
+        self.constants = options.pop("constants", ())
         self.flat = options.pop("flat", False)
         self.autocast = options.pop("autocast", None)
         self.rules: list[Any] = [None] * len(names)

@@ -203,6 +203,12 @@ def record(op, operands, arrays, parents, params, out, outs=None):
     """Give ``out`` a node with the values that the gradient rules of ``op`` want."""
     if not any(op.rules):
         return None
+    for name in op.constants:
+        if parents[op.inputs.index(name)] is not None:
+            raise RuntimeError(
+                f"The function '{op.name}' is not differentiable with respect to argument '{name}'."
+                " This input cannot have requires_grad True; detach() it."
+            )
     node = op.node()
     saved = []
     cells = []

@@ -22,8 +22,14 @@ def factor(value, dtype, rounded=False):
 
     Raises:
         RuntimeError: ``dtype`` has no such number.
+        TypeError: ``value`` is a tensor that requires grad.
     """
     if isinstance(value, Tensor):
+        if value.requires_grad:
+            raise TypeError(
+                "alpha, beta or value must be Number, not Tensor with requires_grad=True, which "
+                "would get no gradient; multiply by it instead"
+            )
         if type(value._array) is not ndarray:
             return value  # its number is not known in a trace, nor on this side of a device
         value = value.item()

@@ -33,7 +33,7 @@ def _slope(g, x, inverse, zero_point, quant_min, quant_max):
 
 _options: dict = {
     "dtype": _of_input, "public": False, "method": False, "inplace": False, "tensors": ("x",),
-    "exact": (1, 2, 3),
+    "exact": (1, 2, 3), "constants": ("scale", "inverse", "zero_point"),
 }  # fmt: skip
 
 
@@ -63,7 +63,8 @@ def fake_quantize_per_tensor_affine(input, scale, zero_point, quant_min, quant_m
     """Round ``input`` as if it were quantized: training with it prepares for quantization.
 
     Computes ``(clamp(round(x / s) + z, quant_min, quant_max) - z) · s``. The gradient of an element
-    is 1 where it is within the range, else 0; ``scale`` and ``zero_point`` get none.
+    is 1 where it is within the range, else 0; ``scale`` must not
+    require grad.
 
     Args:
         input: Tensor of any shape ``(*)``, floating point.
@@ -84,7 +85,7 @@ def fake_quantize_per_tensor_affine(input, scale, zero_point, quant_min, quant_m
     """
     _check_range(quant_min, quant_max)
     if isinstance(scale, Tensor):
-        s = scale.detach().reshape(()).float()
+        s = scale.reshape(()).float()
         inverse, z = 1 / s, zero_point
         if isinstance(z, Tensor):
             z = z.detach().reshape(()).float()
@@ -143,5 +144,5 @@ def fake_quantize_per_channel_affine(input, scale, zero_point, axis, quant_min, 
             "dimensions of scale and zero-point are not consistent with input tensor"
         )
     shape = [-1 if d == axis else 1 for d in range(input.ndim)]
-    s, z = scale.detach().reshape(shape), zero_point.detach().reshape(shape).float()
+    s, z = scale.reshape(shape), zero_point.detach().reshape(shape).float()
     return _per_channel(input, s, 1 / s, z, quant_min=quant_min, quant_max=quant_max)

@@ -148,7 +148,7 @@ def _both_ranks(forward, name, rule, lowered):
     for rank, grad_name in (("", "NllLossBackward0"), ("2d", "NllLoss2DBackward0")):
         op = kernel(
             forward, name=name + rank, grad_name=grad_name, public=False, method=False,
-            prepare=_prepared, autocast=SINGLE,
+            prepare=_prepared, autocast=SINGLE, constants=("weight",),
         )  # fmt: skip
         op.grad(x=rule)
         op.lower(lowered)

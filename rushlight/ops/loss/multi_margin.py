@@ -13,7 +13,7 @@ from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.range_checks import check_range, require_within
-from rushlight.ops.core.rules import total, underivable, where
+from rushlight.ops.core.rules import total, where
 from rushlight.ops.create.range import arange
 from rushlight.ops.loss.class_indices import check_scores
 from rushlight.ops.loss.regression import reduced, share
@@ -83,6 +83,7 @@ def _of_rows(p, margin, x, own, index, weight):
 
 @kernel(
     public=False, method=False, name="multi_margin_loss", prepare=_checked, autocast=SINGLE,
+    constants=("weight",),
     check=lambda x, target, *_, **params: require_within(target, **_range(x)),
     shape=lambda x, target, *_, reduction, **params: target.shape if reduction == "none" else (),
 )  # fmt: skip
@@ -113,4 +114,4 @@ def _slope(g, x, target, weight, p, margin, reduction):
     return where(hit, -total(each, (1,)), each).reshape(x.shape)
 
 
-multi_margin.grad(x=_slope, weight=underivable("weight"))
+multi_margin.grad(x=_slope)

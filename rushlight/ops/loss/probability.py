@@ -46,7 +46,7 @@ def _check_values(x, y, weight=None, *, reduction):
 @kernel(
     public=False, method=False, name="binary_cross_entropy", check=_check_values,
     prepare=floating("binary_cross_entropy"), autocast=SINGLE, keeps_order=(0, 1),
-    least=1 << 16, slopes=True,
+    least=1 << 16, slopes=True, constants=("weight",),
 )  # fmt: skip
 def _bce(xp, x, y, weight=None, *, reduction):
     """-(y log x + (1 - y) log(1 - x)), times weight."""
@@ -137,7 +137,7 @@ def _log_sigmoid(xp, x):
 @kernel(
     public=False, method=False, name="binary_cross_entropy_with_logits",
     prepare=floating("binary_cross_entropy_with_logits"), autocast=SINGLE, keeps_order=(1,),
-    least=1 << 16, slopes=True,
+    least=1 << 16, slopes=True, constants=("weight", "pos_weight"),
 )  # fmt: skip
 def _bce_logits(xp, x, y, weight=None, pos_weight=None, *, reduction):
     """The cross entropy of sigmoid(x), precise even if sigmoid(x) rounds to 0 or 1."""
