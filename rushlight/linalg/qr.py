@@ -182,7 +182,7 @@ def householder_product(A, tau, *, out=None):
     >>> import rushlight as torch
     >>> torch.linalg.householder_product(torch.zeros(2, 2), torch.zeros(2))
     tensor([[1., 0.],
-            [0., 1.]])
+            [-0., 1.]])
     """
     check_matrices("linalg.householder_product", A)
     if tau.dtype is not A.dtype:

@@ -142,19 +142,23 @@ def _check_leaves(leaves, found, target):
 
 
 def _checked(array):
-    """Return ``array``, or raise PyTorch's error if no tensor can share its memory."""
+    """Return ``array``, or raise PyTorch's error if no tensor can share its memory.
+
+    The result has the one object of its dtype that short paths look for: NumPy's pickles make
+    others.
+    """
     if not array.dtype.isnative:
         raise ValueError(
             "given numpy array has byte order different from the native byte order. Conversion "
             "between byte orders is currently not supported; use array.astype(...)."
         )
-    of(array.dtype)
+    own = of(array.dtype).numpy
     if any(s < 0 for s in array.strides):
         raise ValueError(
             "At least one stride in the given numpy array is negative, and tensors with negative "
             "strides are not currently supported. Make a copy of your array with array.copy()."
         )
-    return array
+    return array if array.dtype is own else array.view(own)
 
 
 def _stored(storage, wanted):
@@ -356,7 +360,7 @@ def from_numpy(ndarray):
         return live
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
-    _checked(ndarray)
+    ndarray = _checked(ndarray)
     _warn_if_read_only(ndarray)
     found = from_array(foreign(ndarray))
     if mode.intercept and (recording := mode.recorder()):

@@ -233,7 +233,7 @@ def geqrf(input, *, out=None):
     >>> a, tau = torch.geqrf(torch.eye(2))
     >>> torch.orgqr(a, tau)
     tensor([[1., 0.],
-            [0., 1.]])
+            [-0., 1.]])
     """
     from rushlight.linalg.qr import geqrf as compute
 
@@ -258,7 +258,7 @@ def orgqr(input, tau, *, out=None):
     >>> import rushlight as torch
     >>> torch.orgqr(torch.zeros(2, 2), torch.zeros(2))
     tensor([[1., 0.],
-            [0., 1.]])
+            [-0., 1.]])
     """
     from rushlight import linalg
 

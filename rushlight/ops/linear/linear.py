@@ -75,7 +75,11 @@ def _product(x, weight, bias=None):
         or x.dtype.kind == "b"
     ):
         _check(bias, x, weight)
-    out = product(np, _rows(x), weight.T)
+    rows = _rows(x)
+    if rows.dtype in FLOATS and rows.size + weight.size >= _LARGE and _is_narrow(rows, weight):
+        out = inner_products(rows[:, None], weight)
+    else:
+        out = product(np, rows, weight.T)
     if bias is not None:
         out += bias
     return out.reshape(*x.shape[:-1], len(weight))
@@ -175,7 +179,7 @@ def linear(input, weight, bias=None):
             matrix = x.ndim == 2
             if not matrix:
                 out = _product(x, w)
-            elif x.size + w.size >= _LARGE and _is_narrow(x, w):
+            elif x.size + w.size >= _LARGE and _is_narrow(x, w):  # as ``_product``
                 out = inner_products(x[:, None], w)
             else:  # as ``matrix_product``
                 out = x.dot(w.T) if x.size > 1 < w.size else np.matmul(x, w.T)

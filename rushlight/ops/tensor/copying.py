@@ -30,8 +30,9 @@ def rebuild_meta(dtype, shape, strides, requires_grad=False):
 
 def rebuild(memory, dtype, shape, strides, start, requires_grad=False):
     """Make a tensor over the array ``memory``. Pickles of tensors call this function."""
-    if memory.dtype != dtype.numpy:
-        memory = memory.reshape(-1).view(dtype.numpy)
+    if memory.dtype is not dtype.numpy:  # NumPy's pickles make another object of each dtype
+        equal = memory.dtype == dtype.numpy
+        memory = (memory if equal else memory.reshape(-1)).view(dtype.numpy)
     t = from_array(reach(memory, shape, strides, start, "rebuild"))
     return t.requires_grad_(True) if requires_grad else t
 

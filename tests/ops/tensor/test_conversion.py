@@ -317,3 +317,17 @@ def test_the_gradient_of_a_leaf_has_the_shape_that_set_gave_it():
         p.set_(p[1:])
     torch.cat((p, p)).sum().backward()
     assert p.grad.tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i8", "u1", "?", "c8", "f2"])
+def test_unpickled_numbers_have_the_dtype_of_short_paths(dtype):
+    own = np.ones(1, dtype).dtype
+    array = pickle.loads(pickle.dumps(np.ones((2, 3), dtype)))
+    assert array.dtype is not own  # otherwise NumPy's pickles need no care any more
+    x = torch.from_numpy(array)
+    array[0, 0] = 0
+    assert x[0, 0].item() == 0
+    copied = pickle.loads(pickle.dumps(x.t()))
+    assert copied.stride() == (1, 3)
+    for found in (x, torch.tensor(array), torch.as_tensor(array[:, 1:]), copied):
+        assert found._array.dtype is own
