@@ -1,5 +1,8 @@
 """Cholesky factors, and inverses and solutions that are computed from them."""
 
+from functools import partial
+from math import prod
+
 import numpy as np
 
 import rushlight
@@ -132,9 +135,20 @@ def cholesky(A, *, upper=False, out=None):
 # Inverses and solutions -------------------------------------------------------------------
 
 
+#: So many matrices of at most so many rows are solved side by side by NumPy (measured).
+_MANY, _ROWS = 512, 4
+
+
 def _prepared(B, L, *, upper):
     check_triangular(L, B, upper=False, left=True, unitriangular=False)
     return {"upper": bool(upper)}
+
+
+def _solved(solve, B, L, upper):
+    """Solve A·X = B for X by two calls of ``solve``, where L is the Cholesky factor of A."""
+    lower = adjoint(L) if upper else L
+    half = solve(lower, B, upper=False)
+    return solve(adjoint(lower), half, upper=True)
 
 
 @kernel(public=False, method=False, name="cholesky_solve", prepare=_prepared, autocast=SINGLE,
@@ -142,6 +156,8 @@ def _prepared(B, L, *, upper):
 def _solve(xp, B, L, *, upper):
     """The solution X of A·X = B, where L is the Cholesky factor of A."""
     n, lead = L.shape[-1], np.broadcast_shapes(L.shape[:-2], B.shape[:-2])
+    if n <= _ROWS and prod(lead) >= _MANY:
+        return _solved(partial(solve_triangular.op.forward, xp), B, L, upper)
     X, info = columns(B, lead), np.empty((1, 1), np.int32)
     if X.size:
         turn = b"U" if upper else b"L"
@@ -156,13 +172,7 @@ def _slope_of_factor(g, L, out, upper):
     return -(L @ change if upper else change @ L)
 
 
-@_solve.lower
-def _solve_twice(B, L, upper):
-    lower = adjoint(L) if upper else L
-    half = solve_triangular(lower, B, upper=False)
-    return solve_triangular(adjoint(lower), half, upper=True)
-
-
+_solve.lower(lambda B, L, upper: _solved(solve_triangular, B, L, upper))
 _solve.grad(B=lambda g, L, upper: _solve(g, L, upper=upper), L=_slope_of_factor)
 _solve.watch(B="B out", L="B")
 

@@ -15,7 +15,7 @@ import numpy as np
 from rushlight.backend import native
 from rushlight.backend.address import address
 
-__all__ = ["are_few", "clear", "columns", "each", "matrices", "workspace"]
+__all__ = ["are_few", "clear", "columns", "each", "matrices", "stored", "workspace"]
 
 _MANY = 64
 _LETTERS = {"f": "s", "d": "d", "F": "c", "D": "z"}
@@ -35,12 +35,18 @@ def each(name, *arguments):
         arguments: The routine's arguments. An int, or a letter as bytes, is the same in all calls.
             An array has a first dim that counts the calls: call i gets the address of part i, which
             must be contiguous. The first array of floating-point or complex numbers decides the
-            dtype. All arrays have as many parts, or one part, which then serves all calls.
+            dtype. All arrays have as many parts, or one part, which then serves all calls. Nothing
+            is called if an array has none.
     """
     kept = [a if type(a) is np.ndarray else _constant(a) for a in arguments]
     letter = next(_LETTERS[a.dtype.char] for a in kept if a.dtype.kind in "fc")
     call, place = _routine(letter + name, len(kept))
     count = max([len(a) for a in kept])
+    for a in kept:
+        if not len(a):
+            return
+        # The routine gets bare addresses: it would read and write other memory.
+        assert len(a) in (1, count) and a[0].flags.c_contiguous, (name, a.shape, a.strides)
     if count == 1:
         call(*map(address, kept))
         return
@@ -68,6 +74,20 @@ def columns(A, lead=None):
     found = np.empty((*lead, width, rows), A.dtype)
     found.swapaxes(-1, -2)[...] = A
     return found.reshape(prod(lead), width, rows)
+
+
+def stored(A, lead):
+    """The matrices of ``A`` for a routine that only reads them: (stack, whether they are A's).
+
+    If not, they are the transposed matrices. The stack has one part for each matrix of the leading
+    dims ``lead``, or one part for all. It is a copy only if A's matrices have gaps.
+    """
+    if A.shape[:-2] in (lead, ()):
+        if A.flags.c_contiguous:
+            return A.reshape(-1, *A.shape[-2:]), False
+        if A.swapaxes(-1, -2).flags.c_contiguous:
+            return A.swapaxes(-1, -2).reshape(-1, *A.shape[:-3:-1]), True
+    return columns(A, lead), True
 
 
 def matrices(stack, lead):

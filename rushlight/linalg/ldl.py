@@ -162,7 +162,7 @@ def _solve(xp, LD, pivots, B, *, hermitian):
             "is alone; pass the results of ldl_factor"
         )
     if X.size and not xp.dry:  # LAPACK would swap rows that are not there, as told by zeros
-        pivots = np.broadcast_to(pivots.astype(np.int32), (*lead, n)).reshape(-1, n)
+        pivots = np.ascontiguousarray(np.broadcast_to(pivots, (*lead, n)), np.int32).reshape(-1, n)
         info = np.empty((1, 1), np.int32)
         each(_routine("trs", LD, hermitian), b"L", n, k, columns(LD, lead), n, pivots, X, n, info)
     return matrices(X, lead)

@@ -59,7 +59,8 @@ def solve_each(A, B):
         each("gesv", n, B.shape[-1], LU, n, pivots, X, n, info)
     else:
         each("getrf", n, n, LU, n, pivots, info)
-        substitute(matrices(LU, own), pivots.reshape(*own, n), X, lead, b"N")
+        if X.size:
+            substitute(matrices(LU, own), pivots.reshape(*own, n), X, lead, b"N")
     X.reshape(*lead, *X.shape[1:])[np.broadcast_to(info.reshape(own) > 0, lead)] = np.nan
     return matrices(X, lead), info.reshape(own)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.linalg.checks import check_square
-from rushlight.linalg.lapack import columns, each, matrices
+from rushlight.linalg.lapack import columns, each, matrices, stored
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.rules import conj
@@ -74,8 +74,10 @@ def solve_triangular(xp, A, B, *, upper, left=True, unitriangular=False):
 def _solve_each(A, X, batch, upper, left, unit):
     """Solve one matrix after the other in place, in the column-major ``X``."""
     if X.size:
-        letters = b"L" if left else b"R", b"U" if upper else b"L", b"N", b"U" if unit else b"N"
-        T, (_, k, rows) = columns(A, batch), X.shape
+        (T, own), (_, k, rows) = stored(A, batch), X.shape
+        turn = b"N" if own else b"T"
+        letters = b"L" if left else b"R", b"U" if upper is own else b"L", turn
+        letters = *letters, b"U" if unit else b"N"
         each("trsm", *letters, rows, k, np.ones(1, A.dtype), T, A.shape[-1], X, rows)
     return matrices(X, batch)
 

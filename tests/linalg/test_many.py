@@ -57,3 +57,35 @@ def test_solutions_from_factors(n, dtype, hermitian, lead):
 def test_the_copy_is_one():
     x = np.zeros((1, 1, 1))
     assert not np.shares_memory(in_front(x, 2), x)
+
+
+LAYOUTS = {
+    "by rows": lambda A: A,
+    "by columns": lambda A: A.mT.contiguous().mT,
+    "with gaps": lambda A: torch.cat([A, A], -1)[..., : A.shape[-1]],
+    "expanded": lambda A: A[:1].expand(A.shape),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("upper", [False, True])
+def test_triangular_systems_of_any_layout(layout, upper):
+    A = LAYOUTS[layout](torch.randn(3, 4, 4, dtype=torch.float64) + 4 * torch.eye(4))
+    T = A.triu() if upper else A.tril()
+    for left, B in ((True, torch.randn(3, 4, 2).double()), (False, torch.randn(3, 2, 4).double())):
+        X = torch.linalg.solve_triangular(A, B, upper=upper, left=left)
+        torch.testing.assert_close(T @ X if left else X @ T, B)
+
+
+def test_pivots_of_any_layout():
+    A = torch.tensor([[0.0, 1, 2], [1, 0, 3], [2, 3, 0]])
+    LD, pivots = torch.linalg.ldl_factor(A)
+    B = torch.ones(4, 3, 1)
+    for many in (pivots.expand(4, 3), pivots.expand(4, 3).t().contiguous().t()):
+        torch.testing.assert_close(A @ torch.linalg.ldl_solve(LD.expand(4, 3, 3), many, B), B)
+
+
+def test_no_right_sides():
+    A = torch.randn(70, 5, 5)
+    assert torch.linalg.solve(A, torch.zeros(0, 70, 5, 2)).shape == (0, 70, 5, 2)
+    assert torch.linalg.solve(A, torch.zeros(70, 5, 0)).shape == (70, 5, 0)

@@ -44,6 +44,12 @@ def _name(e):
     return e.id if isinstance(e, ast.Name) else None
 
 
+def _refuse(node, part):
+    """Raise NotImplementedError if ``node`` has the ``part``, which has no translation."""
+    if part:
+        raise NotImplementedError(ast.unparse(node))
+
+
 class Translation:
     """The translated functions of one module.
 
@@ -154,6 +160,7 @@ class _Body:
         self.b.position_at_end(after)
 
     def While(self, s):
+        _refuse(s, s.orelse)
         head, body, after = [self.b.append_basic_block() for _ in range(3)]
         self.b.branch(head)
         self.b.position_at_end(head)
@@ -166,9 +173,18 @@ class _Body:
         self.b.position_at_end(after)
 
     def For(self, s):
+        _refuse(s, s.orelse)
+        after = self.b.append_basic_block()
         for item in self.constant(s.iter):
+            following = self.b.append_basic_block()
             self.assign(s.target, _number(item))
+            self.loops.append((following, after))
             self.block(s.body)
+            self.loops.pop()
+            self.go(following)
+            self.b.position_at_end(following)
+        self.go(after)
+        self.b.position_at_end(after)
 
     def Break(self, s):
         self.b.branch(self.loops[-1][1])
@@ -271,6 +287,7 @@ class _Body:
         return self.joined(after, _DOUBLE, arrived)
 
     def Call(self, e):
+        _refuse(e, e.keywords)
         stream = self.streams.get(_name(getattr(e.func, "value", None)))
         if stream is not None:
             return self.method(stream, e.func.attr)

@@ -76,7 +76,8 @@ def positions(x, w):
     size = x.shape[-n:]
     wide = _surrounded(x, w)
     count = prod(x.shape[:-n]) * prod(w.places) * prod(w.kernel_size)
-    if 0 < count <= FEW and is_finite(x):
+    padded_only = any(w.padding) and max(w.dilation) > 1  # a window may have no other element
+    if 0 < count <= FEW and not padded_only and is_finite(x):
         shifts, first = _tables(w, size)
         return shifts.take(windows(wide, w).argmax(-1)) + first
     best = np.full((*x.shape[:-n], *w.places), _lowest(x.dtype), x.dtype)

@@ -27,7 +27,11 @@ def _everything(stream, x, y):
         return -x
     total = 0
     for c in TABLE:
+        if c < 0 and total > y:
+            continue
         total = total * x + c
+        if total > 4:
+            break
     steps = 0
     while True:
         steps += 1

@@ -117,3 +117,9 @@ def test_activations_in_place_use_the_memory_of_large_tensors(name):
     expected, address = getattr(F, name)(x), x.data_ptr()
     assert getattr(F, name)(x, inplace=True) is x
     assert torch.equal(x, expected) and x.data_ptr() == address
+
+
+def test_the_position_of_a_window_of_padding_alone_is_that_of_its_first_element_in_the_image():
+    pool = F.max_pool1d
+    found, at = pool(torch.zeros(1, 1, 2), 2, 1, 1, 3, return_indices=True)
+    assert found.item() == -torch.inf and at.item() == 2
