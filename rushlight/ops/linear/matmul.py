@@ -530,8 +530,7 @@ def tensordot(a, b, dims=2, out=None):
     k = shapes.numel(a._array.shape[i] for i in dims_a)
     rows = _matrix(a, [*keep_a, *dims_a], (shapes.numel(shape[: len(keep_a)]), k))
     columns = _matrix(b, [*dims_b, *keep_b], (k, shapes.numel(shape[len(keep_a) :])))
-    found = mm(rows, columns)
-    found = found if len(shape) == 2 else found.reshape(shape)
+    found = mm(rows, columns).reshape(shape)
     return found if out is None else store(out, found, "tensordot")
 
 

@@ -56,3 +56,13 @@ def test_a_saved_operand_that_was_written_is_refused():
 
 def test_an_infinite_number_times_zero_is_nan():
     assert torch.dot(torch.zeros(1), torch.tensor([float("inf")])).isnan()
+
+
+@pytest.mark.parametrize(
+    "shapes", [((4,), (4, 2, 3)), ((2, 3, 4), (4,)), ((4,), (4,)), ((2, 4), (4, 3))]
+)
+def test_tensordot_keeps_the_dims_of_both(shapes):
+    x, y = (torch.randn(*s, dtype=torch.float64) for s in shapes)
+    found = torch.tensordot(x, y, dims=1)
+    assert found.shape == x.shape[:-1] + y.shape[1:]
+    np.testing.assert_allclose(found, np.tensordot(x.numpy(), y.numpy(), 1))
