@@ -1,5 +1,6 @@
 """Plain calls of products take a short path, with the results and errors of the long one."""
 
+import numpy as np
 import pytest
 
 import rushlight as torch
