@@ -7,7 +7,7 @@ import numpy as np
 from rushlight.autograd.tape import Leaf, refresh
 from rushlight.meta import MetaArray, is_meta
 from rushlight.remote import is_remote
-from rushlight.storage import Foreign, offset, owner, reach
+from rushlight.storage import Foreign, flat, offset, owner, reach
 from rushlight.tensor import Tensor, from_array, method, reads_values
 
 
@@ -32,7 +32,7 @@ def rebuild(memory, dtype, shape, strides, start, requires_grad=False):
     """Make a tensor over the array ``memory``. Pickles of tensors call this function."""
     if memory.dtype is not dtype.numpy:  # NumPy's pickles make another object of each dtype
         equal = memory.dtype == dtype.numpy
-        memory = (memory if equal else memory.reshape(-1)).view(dtype.numpy)
+        memory = (memory if equal else flat(memory)).view(dtype.numpy)
     t = from_array(reach(memory, shape, strides, start, "rebuild"))
     return t.requires_grad_(True) if requires_grad else t
 

@@ -331,3 +331,15 @@ def test_unpickled_numbers_have_the_dtype_of_short_paths(dtype):
     assert copied.stride() == (1, 3)
     for found in (x, torch.tensor(array), torch.as_tensor(array[:, 1:]), copied):
         assert found._array.dtype is own
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))])
+def test_copies_of_another_dtypes_view_of_columns(copied):
+    x = torch.arange(6.0).reshape(2, 3).t()
+    x = x.clone()
+    assert x.stride() == (1, 3)
+    y, bits = copied((x, x.view(torch.int32)))
+    assert y.stride() == bits.stride() == (1, 3)
+    assert torch.equal(y, x) and torch.equal(bits, x.view(torch.int32))
+    if copied is copy.deepcopy:
+        assert bits.data_ptr() == y.data_ptr()
