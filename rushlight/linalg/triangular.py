@@ -75,10 +75,22 @@ def _solve_each(A, X, batch, upper, left, unit):
     """Solve one matrix after the other in place, in the column-major ``X``."""
     if X.size:
         (T, own), (_, k, rows) = stored(A, batch), X.shape
-        turn = b"N" if own else b"T"
-        letters = b"L" if left else b"R", b"U" if upper is own else b"L", turn
-        letters = *letters, b"U" if unit else b"N"
-        each("trsm", *letters, rows, k, np.ones(1, A.dtype), T, A.shape[-1], X, rows)
+        side, triangle = b"L" if left else b"R", b"U" if upper is own else b"L"
+        turn, diagonal = b"N" if own else b"T", b"U" if unit else b"N"
+        each(
+            "trsm",
+            side,
+            triangle,
+            turn,
+            diagonal,
+            rows,
+            k,
+            np.ones(1, A.dtype),
+            T,
+            A.shape[-1],
+            X,
+            rows,
+        )
     return matrices(X, batch)
 
 

@@ -16,6 +16,7 @@ if not guard_pages.works():
 SEEN = [
     ("rows", "bfloat16", 33), ("copy", "int8", 65), ("copy", "int16", 33), ("copy", "bool", 1),
     ("cast", "int64", 17), ("stream_softmax", "bfloat16", 97), ("batched_products", "bfloat16", 92),
+    ("pooling", "float32", 50),
 ]  # fmt: skip
 
 

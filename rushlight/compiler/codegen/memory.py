@@ -146,10 +146,14 @@ def _load_near(b, pointer, dtype, lanes, mask, stride):
     No memory before the first or after the last of the elements is read.
     """
     step, order = abs(stride), list(range(lanes))
-    bits = None if mask is None else _bits_of_mask(b, mask, lanes)
     if stride < 0:
         order.reverse()
         pointer = b.gep(pointer, [_I64((lanes - 1) * stride)], source_etype=memory_type(dtype))
+    known = _known(mask)
+    if known is not None:
+        return _load_near_known(b, pointer, dtype, step, order, known)
+    bits = None if mask is None else _bits_of_mask(b, mask, lanes)
+    if stride < 0:
         bits = bits and picked(b, [bits], [0], order)
     last = (lanes - 1) * (step - 1)  # where the vector begins that ends with the last element
     begins = sorted({min(k * lanes, last) for k in range(step)})
@@ -163,6 +167,40 @@ def _load_near(b, pointer, dtype, lanes, mask, stride):
         )
         parts.append(_load_vector(b, at, dtype, lanes, wanted and Value(b, wanted, BOOL)))
     return picked(b, parts, begins, [i * step for i in order])
+
+
+def _known(mask):
+    """The lanes of a mask that is a constant, as a list of bools; else None."""
+    constants = getattr(getattr(mask, "v", None), "constant", None)
+    if type(constants) is not list:
+        return None
+    return [bool(getattr(c, "constant", c)) for c in constants]
+
+
+def _load_near_known(b, pointer, dtype, step, order, known):
+    """``_load_near`` for a known mask, by plain loads of the memory from its first element on.
+
+    LLVM 22 turns some masked loads without any lane, which it makes of wide ones, into plain loads
+    beyond the last element.
+    """
+    lanes = len(order)
+    zeros = ir.Constant(ir.VectorType(memory_type(dtype), lanes), None)
+    wanted = [i * step for i, k in zip(order, known, strict=True) if k]
+    if not wanted:
+        return zeros
+    first, end = min(wanted), max(wanted) + 1
+    count = min(lanes, end - first)
+    parts = []
+    begins = sorted({min(first + k * lanes, end - count) for k in range(step)})
+    for begin in begins:
+        at = b.gep(pointer, [_I64(begin)], source_etype=memory_type(dtype))
+        part = _load_vector(b, at, dtype, count, None)
+        wide = ir.Constant(ir.VectorType(_I32, lanes), [min(i, count - 1) for i in range(lanes)])
+        parts.append(part if count == lanes else b.shuffle_vector(part, part, wide))
+    places = [i * step if k else first for i, k in zip(order, known, strict=True)]
+    found = picked(b, parts, begins, places)
+    bits = ir.Constant(ir.VectorType(ir.IntType(1), lanes), known)
+    return found if all(known) else b.select(bits, found, zeros)
 
 
 def picked(b, parts, begins, places):
