@@ -206,7 +206,7 @@ def where(condition, input=None, other=None, *, out=None):
         if found is not None:
             return found
     elif out is None and type(condition) is Tensor and not mode.intercept:
-        found = _chosen_or_number(condition, input, other)
+        found = _number_or_chosen(condition, input, other)
         if found is not None:
             return found
     if not isinstance(condition, Tensor) or (input is None) != (other is None):
@@ -268,22 +268,17 @@ def _chosen_directly(condition, x, y):
     return taped(_where.op, found, nodes, (c,), (condition.cell,))
 
 
-def _chosen_or_number(condition, x, y):
-    """``where`` of a few contiguous floats and a number on the fast path, or None."""
-    t, number = (x, y) if type(x) is Tensor else (y, x)
-    if type(t) is not Tensor or (type(number) is not float and type(number) is not int):
+def _number_or_chosen(condition, number, y):
+    """``where`` of a number and a few contiguous floats on the fast path, or None."""
+    if type(y) is not Tensor or (type(number) is not float and type(number) is not int):
         return None
-    c, a = plain(condition), plain(t)
-    if a.dtype not in FLOATS or c.dtype is not _BOOL or a.shape != c.shape or a.size >= 4096:
+    c, a = plain(condition), plain(y)
+    if a.dtype not in FLOATS or c.dtype is not _BOOL or a.shape != c.shape or a.size >= _MANY:
         return None
     if 1 in a.shape or not (a.flags.c_contiguous and c.flags.c_contiguous):
         return None
-    if not -3e38 < number < 3e38:  # the dtype may have no such number
-        return None
-    b = np.asarray(number, a.dtype)
-    found = np.where(c, a, b) if t is x else np.where(c, b, a)
-    nodes = (None, t.node, None) if t is x else (None, None, t.node)
-    return taped(_where.op, found, nodes, (c,), (condition.cell,))
+    found = np.where(c, as_scalar(number, a.dtype), a)
+    return taped(_where.op, found, (None, None, y.node), (c,), (condition.cell,))
 
 
 def _where_method(self, condition, other):
