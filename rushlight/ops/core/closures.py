@@ -418,7 +418,7 @@ def reducer(op, whole, slow):
 
 def looking(op):
     """The public function of a view: a fast path for a tensor and parameters of plain types."""
-    general, plain = generic(op), _plain(op)
+    general, by_name = generic(op), _by_name(op)
     forward, prepare, varargs = op.forward, op.prepare, op.varargs
 
     def call(input=None, *args, **named):
@@ -426,7 +426,7 @@ def looking(op):
         if varargs and (len(args) > 1 or (args and not isinstance(args[0], (tuple, list)))):
             given = (args,)
         try:
-            params = None if mode.intercept or (named and varargs) else plain(*given, **named)
+            params = None if mode.intercept or (named and varargs) else by_name(*given, **named)
             if params is not None:
                 x = input._array
                 if input.view_of is not None:
@@ -444,7 +444,7 @@ def looking(op):
     return call
 
 
-def _plain(op):
+def _by_name(op):
     """A function that gives all parameters of ``op`` by name, or None for types to be looked at.
 
     It takes the parameters of a call, and raises TypeError if they do not fit. Python's own call of

@@ -37,9 +37,9 @@ def _opened(array, path, strides, steps):
     # A view of the storage may contain memory between the array's elements, and beyond them.
     (_, _, params), *rest = path
     size, stride, start = params["size"], params["stride"], params["start"]
-    plain = array.flags.c_contiguous and 1 not in array.shape and array.size
-    plain = plain and tuple(steps) == contiguous_strides(array.shape)
-    if plain and 0 <= start <= array.size - span(size, stride):  # the view lies in the array
+    dense = array.flags.c_contiguous and 1 not in array.shape and array.size
+    dense = dense and tuple(steps) == contiguous_strides(array.shape)
+    if dense and 0 <= start <= array.size - span(size, stride):  # the view lies in the array
         out = array.copy()
         steps = [n * array.itemsize for n in stride]
         return out, _look(strided(out.reshape(-1)[start:], size, steps), rest)
