@@ -166,6 +166,7 @@ def svdvals(A, *, driver=None, out=None):
     tensor([2., 1.])
     """
     _check_driver(driver)
-    # Only the gradient needs the vectors.
-    found = _svd(A, full_matrices=False, vectors=A.requires_grad and mode.records())[1]
+    # Only the gradient needs the vectors. A trace may be given gradients later.
+    vectors = bool(mode.intercept) or (A.requires_grad and mode.records())
+    found = _svd(A, full_matrices=False, vectors=vectors)[1]
     return found if out is None else store(out, found, "linalg.svdvals")

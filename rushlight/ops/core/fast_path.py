@@ -102,9 +102,9 @@ def _untaped(op, x, params):
         results = op.forward(np, a, **op.prepare(a, **params))
     except (ValueError, TypeError, IndexError, RuntimeWarning):
         return None  # the full path explains the error, or computes without the warning
-    if op.in_order:
-        results = [in_order(np.asarray(r)) for r in results]  # a reduction may give a scalar
-    return [from_array(r) for r in results]
+    # A reduction may give a scalar, or a part of larger memory.
+    results = [np.asarray(r) if r.base is None else r.copy(order="K") for r in results]
+    return [from_array(in_order(r) if op.in_order else r) for r in results]
 
 
 def viewed(op, x, array, params):

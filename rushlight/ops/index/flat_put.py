@@ -5,7 +5,7 @@ from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.in_place import overwrite
-from rushlight.ops.core.kinds import kernel, like_first
+from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.range_checks import check_range, require_within
 from rushlight.ops.core.rules import zeros
 from rushlight.ops.index.gather import flat_range
@@ -47,7 +47,7 @@ def _put_into(out, index, source, *, accumulate=False):
 @kernel(
     public=False, method=False, name="put_flat", grad_name="PutBackward0", prepare=_check,
     check=lambda x, index, source, **_: require_within(index, **flat_range("", x.size)),
-    shape=like_first, keeps_order=True,
+    keeps_order=True,
 )  # fmt: skip
 def _put(xp, x, index, source, *, accumulate=False):
     """Return a copy of ``x`` with ``source`` written, or added, at flat positions."""

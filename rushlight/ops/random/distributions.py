@@ -54,7 +54,7 @@ def _gamma_slope(xp, x, output, digammas, *, short):
 
 
 @elementwise(**_PRIVATE, dtype=_one_dtype, name="_standard_gamma_grad", least=_MANY, spreads=True,
-             tensors=("x", "output"))  # fmt: skip
+             keeps_order=False, tensors=("x", "output"))  # fmt: skip
 def standard_gamma_grad(xp, x, output):
     """The derivative of gamma samples ``output`` by their shape parameters ``x``."""
     shape, sample = x.astype(np.float64), output.astype(np.float64)
