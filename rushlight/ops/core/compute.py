@@ -147,17 +147,13 @@ def _is_single(inputs):
 
 
 def _owned(op, result, inputs):
-    """``result`` in writable memory of its own, because only views may share their input's.
-
-    A part of larger memory is copied, too: its storage would be larger than PyTorch's.
-    """
+    """``result`` in writable memory of its own, because only views may share their input's."""
     if result.base is None:
         for a in inputs[0] if op.variadic else inputs:
             if result is a:
                 return result.copy(order="K")
         return result
-    base = result.base
-    if not result.flags.writeable or (type(base) is ndarray and base.nbytes > result.nbytes):
+    if not result.flags.writeable:
         return result.copy(order="K")
     for a in inputs[0] if op.variadic else inputs:
         if type(a) is ndarray and np.may_share_memory(result, a):

@@ -303,6 +303,7 @@ def _of_rank(x, place, dim, keepdim):
         values, index = None, np.take_along_axis(rank(x, dim), place, dim)
     else:
         values, index = part(x, dim, place, place + 1, False)
+        index = index.copy()  # not a part of larger memory
     values = np.take_along_axis(x, index, dim) if values is None else values
     return (values, index) if keepdim else (values.squeeze(dim), index.squeeze(dim))
 
