@@ -77,20 +77,8 @@ def _solve_each(A, X, batch, upper, left, unit):
         (T, own), (_, k, rows) = stored(A, batch), X.shape
         side, triangle = b"L" if left else b"R", b"U" if upper is own else b"L"
         turn, diagonal = b"N" if own else b"T", b"U" if unit else b"N"
-        each(
-            "trsm",
-            side,
-            triangle,
-            turn,
-            diagonal,
-            rows,
-            k,
-            np.ones(1, A.dtype),
-            T,
-            A.shape[-1],
-            X,
-            rows,
-        )
+        each("trsm", side, triangle, turn, diagonal, rows, k, np.ones(1, A.dtype), T, A.shape[-1],
+             X, rows)  # fmt: skip
     return matrices(X, batch)
 
 

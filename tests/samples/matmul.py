@@ -23,6 +23,7 @@ sample("addmm", lambda t, a, x, y: t.addmm(a, x, y), floats(2), floats(3, 4), fl
 sample("addmm", lambda t, a, x, y: t.addmm(a, x, y, beta=0.5, alpha=2), floats(3, 2), floats(3, 4), floats(4, 2))
 sample("addmv", lambda t, a, x, y: t.addmv(a, x, y), floats(3), floats(3, 4), floats(4))
 sample("baddbmm", lambda t, a, x, y: t.baddbmm(a, x, y, beta=2), floats(2, 3, 2), floats(2, 3, 4), floats(2, 4, 2))
+sample("baddbmm", lambda t, a, x, y: t.baddbmm(a, x, y), floats(3, 2), floats(2, 3, 4), floats(2, 4, 2))
 sample("tensordot", lambda t, x, y: t.tensordot(x, y, 2), floats(2, 3, 4), floats(3, 4, 2))
 sample("tensordot", lambda t, x, y: t.tensordot(x, y, ([0, 2], [1, 0])), floats(2, 3, 4), floats(4, 2, 5))
 sample("tensordot", lambda t, x, y: t.tensordot(x, y, ([0, 2], [1, 0])), floats(2, 3, 1), floats(4, 1, 5))

@@ -16,9 +16,8 @@ _OTHERWISE = (
     "svd", "eig", "lstsq", "pinv", "matrix", "qr", "solve", "householder", "grid", "transformer", "multihead", "conv",
     "scaled_dot", "instance_norm", "batch_norm", "special.i1", "standard_gamma", "von_mises", "nuclear", "bicubic",
     "fft_c2r", "stft", "det", "cofactor", "lu_", "pdist", "cond", "rank", "lobpcg", "polynomial", "cdist", "vdot",
-    # Like sums, products in another order: 0 meets inf, or a number overflows first (prod, vander,
-    # an einsum of three).
-    "group_norm", "prod", "vander", "einsum-12",
+    # Like sums, products in another order: 0 meets inf, or a number overflows first (prod, vander).
+    "group_norm", "prod", "vander",
 )  # fmt: skip
 _SAMPLES = [
     s for s in SAMPLES.values()
@@ -70,6 +69,8 @@ def _is_spoilt(peer, sample, value, seed):
 
 def _faults(samples, value):
     peer, seed = pytest.importorskip("torch"), random.randrange(1 << 32)
+    # Where opt_einsum is installed, PyTorch multiplies several operands in an order of its choice.
+    peer.backends.opt_einsum.enabled = False
     return [(s.name, seed) for s in samples if _is_spoilt(peer, s, value, seed)]
 
 

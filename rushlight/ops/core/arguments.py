@@ -12,15 +12,6 @@ __all__ = ["admitted", "bind", "judge", "number", "refuse"]
 _KEYWORDS = {"axis": "dim", "keepdims": "keepdim", "input": "x", "other": "y", "self": "x"}
 
 
-class _Any:
-    def __contains__(self, kind):
-        return True
-
-
-#: The types of a parameter that is not checked at sight.
-_ANY = _Any()
-
-
 def bind(op, args, kwargs):
     """(inputs, params) from the arguments of a call."""
     form = op.forms.get((len(args), *kwargs) if kwargs else len(args))
@@ -30,7 +21,7 @@ def bind(op, args, kwargs):
     params = {**op.defaults, **kwargs}
     for i, name, known in placed:
         value = args[i]
-        if type(value) not in known:
+        if known is not None and type(value) not in known:
             return _bind(op, args, kwargs)
         params[name] = value
     for name, known in named:
@@ -90,7 +81,7 @@ def _note_form(op, args, kwargs, missing):
     """
     n = len(op.inputs)
     placed = [
-        (i, name, op.admitted.get(name, _ANY))
+        (i, name, op.admitted.get(name))
         for i, name in zip(range(n, len(args)), op.params, strict=False)
     ]
     named = [(name, op.admitted[name]) for name in kwargs if name in op.admitted]

@@ -418,10 +418,13 @@ def reducer(op, whole, slow):
 
 def looking(op):
     """The public function of a view: a fast path for a tensor and parameters of plain types."""
-    general, by_name = generic(op), _by_name(op)
+    general, by_name = generic(op), None  # made at the first call, so that the import need not
     forward, prepare, varargs = op.forward, op.prepare, op.varargs
 
     def call(input=None, *args, **named):
+        nonlocal by_name
+        if by_name is None:
+            by_name = _by_name(op)
         given = args
         if varargs and (len(args) > 1 or (args and not isinstance(args[0], (tuple, list)))):
             given = (args,)

@@ -141,7 +141,6 @@ class Op:
         autocast: The rule for autocast, see ``autocast.py``; None: no casts.
         arrays: The operator accepts a NumPy array as its other operand, as PyTorch's ``==`` does.
         tensors: Names of the inputs that must not be a Python number.
-        numeric: Names of the other inputs.
         numbers: All inputs may be Python numbers, and the result is a tensor all the same.
         kinds: {name: kind} of the parameters whose name and default don't determine the kind; see
             ``argument_kinds.py``.
@@ -207,7 +206,6 @@ class Op:
         self.checking: Any = None
         self.arrays = options.pop("arrays", False)
         self.tensors = options.pop("tensors", ())
-        self.numeric = tuple([n for n in names if n not in self.tensors])
         self.numbers = options.pop("numbers", False)
         self.kinds = options.pop("kinds", {})
         self.admitted: dict = {}

@@ -76,8 +76,10 @@ def apply(op, args, params):
     tensors = False
     for i, x in enumerate(operands):
         kind = type(x)
-        if (x is None or kind is float or kind is int) and (
-            not op.variadic and op.inputs[i] in (op.optional if x is None else op.numeric)
+        if (x is None or kind is float or kind is int) and not (
+            op.variadic
+            or op.inputs[i] in op.tensors
+            or (x is None and op.inputs[i] not in op.optional)
         ):
             # These have no ``_array``; the exception below would cost as much as all the rest.
             arrays.append(x)

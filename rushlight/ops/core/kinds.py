@@ -59,17 +59,12 @@ def _finish(op, call, publication):
     call.lower_on_devices = op.lower_on_devices
     call.lower_by_counting = op.lower_by_counting
     op.call = call
-    _admit(op, publication)
+    if publication.get("public", True) or publication.get("method", True) or op.kinds:
+        op.admitted = admitted(op)
     publish(call, op.name, **publication)
     if op.varargs and publication.get("public", True):
         FUNCTIONS[op.name] = update_wrapper(listed(op, call), call)
     return call
-
-
-def _admit(op, publication):
-    """Note which types the parameters of ``op`` take, unless only rushlight's own code calls it."""
-    if publication.get("public", True) or publication.get("method", True) or op.kinds:
-        op.admitted = admitted(op)
 
 
 def _split(options):
@@ -219,7 +214,6 @@ def view(forward=None, **options):
         return lambda f: view(f, **options)
     publication = _split(options)
     op = Op("view", forward, widen=False, **options)
-    _admit(op, publication)
     return _finish(op, looking(op), publication)
 
 

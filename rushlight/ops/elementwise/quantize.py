@@ -63,8 +63,7 @@ def fake_quantize_per_tensor_affine(input, scale, zero_point, quant_min, quant_m
     """Round ``input`` as if it were quantized: training with it prepares for quantization.
 
     Computes ``(clamp(round(x / s) + z, quant_min, quant_max) - z) · s``. The gradient of an element
-    is 1 where it is within the range, else 0; ``scale`` must not
-    require grad.
+    is 1 where it is within the range, else 0; ``scale`` must not require grad.
 
     Args:
         input: Tensor of any shape ``(*)``, floating point.

@@ -142,13 +142,13 @@ def _nll_slope(g, x_shape, x_dtype, target, weight, reduction, ignore_index):
     return _nll_back(g, target, weight, x_shape, reduction, ignore_index)
 
 
-def _both_ranks(forward, name, rule, lowered):
+def _both_ranks(forward, name, rule, lowered, **options):
     """The operation twice, with PyTorch's gradient names: for x of up to 2 dims, and of more."""
     found = []
     for rank, grad_name in (("", "NllLossBackward0"), ("2d", "NllLoss2DBackward0")):
         op = kernel(
             forward, name=name + rank, grad_name=grad_name, public=False, method=False,
-            prepare=_prepared, autocast=SINGLE, constants=("weight",),
+            prepare=_prepared, autocast=SINGLE, constants=("weight",), **options,
         )  # fmt: skip
         op.grad(x=rule)
         op.lower(lowered)
@@ -164,9 +164,7 @@ def _nll_of_tensors(x, target, weight, reduction, ignore_index):
     return class_indices.loss(surprise, x.shape, target, weight, reduction, ignore_index)
 
 
-_NLL = _both_ranks(_nll, "nll_loss", _nll_slope, _nll_of_tensors)
-for _op in _NLL:
-    _op.flat = True
+_NLL = _both_ranks(_nll, "nll_loss", _nll_slope, _nll_of_tensors, flat=True)
 
 
 @kernel(public=False, method=False, name="nll_loss_backward")

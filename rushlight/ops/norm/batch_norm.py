@@ -289,7 +289,7 @@ _batch_norm.grad(
 
 
 @kernel(public=False, method=False, name="batch_norm_fixed", grad_name="NativeBatchNormBackward0",
-        channels=1, by_contents=True)  # fmt: skip
+        channels=1, by_contents=True, constants=("mean", "var"))  # fmt: skip
 def _fixed(xp, x, mean, var, weight=None, bias=None, *, eps):
     """Normalise x by a mean and var that do not depend on x."""
     return _normalized(x, mean, _inverse_root(var + eps), weight, bias)

@@ -20,6 +20,7 @@ WEIGHTS = {
     "logits": lambda x, w: F.binary_cross_entropy_with_logits(x, torch.ones(2, 3), w),
     "positive": lambda x, w: F.binary_cross_entropy_with_logits(x, torch.ones(2, 3), pos_weight=w),
     "multi_margin": lambda x, w: F.multi_margin_loss(x, torch.tensor([0, 1]), weight=w),
+    "running_mean": lambda x, w: F.batch_norm(x, w, torch.ones(3)),
     "tolerance": lambda x, w: torch.linalg.pinv(x, atol=w[0]),
     "scale": lambda x, w: torch.fake_quantize_per_tensor_affine(
         x, w[0], torch.zeros((), dtype=torch.int32), 0, 255
