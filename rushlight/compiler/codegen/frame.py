@@ -14,7 +14,7 @@ from rushlight.compiler.codegen.scope import constant_array, kernel_function
 from rushlight.compiler.codegen.value import INT, Value, constant, intrinsic, select
 
 __all__ = [
-    "below", "digits", "entry", "kernel", "least", "lookup", "offset", "prefetch",
+    "below", "counted", "digits", "entry", "kernel", "least", "lookup", "offset", "prefetch",
     "quotient", "storing", "table", "tail",
 ]  # fmt: skip
 
@@ -32,6 +32,15 @@ def kernel(module, name):
 def entry(b, args, position):
     """The address that lies at ``position`` in a kernel's ``args``."""
     return b.load(address(b, args, position, 8), typ=_POINTER)
+
+
+def counted(b, args, plan):
+    """The plan's ``counts``: Python numbers, or Values that are read from a kernel's ``args``."""
+    at = plan.description.counts_at
+    if at is None:
+        return plan.counts
+    places = [address(b, args, at + k, 8) for k in range(len(plan.counts))]
+    return type(plan.counts)(*[Value(b, b.load(p, typ=_I64), INT) for p in places])
 
 
 def offset(indices, strides):
@@ -87,7 +96,8 @@ def least(x, y):
 def below(b, index, size):
     """Whether an index is neither negative nor too large for a dim of that size."""
     index = lift(b, index)
-    v = b.icmp_unsigned("<", index.v, ir.Constant(index.v.type, size))
+    end = size.v if isinstance(size, Value) else ir.Constant(index.v.type, size)
+    v = b.icmp_unsigned("<", index.v, end)
     return Value(b, v, (index == 0).dtype)
 
 

@@ -11,11 +11,12 @@ results goes to a *sink*, a function that writes the code to use or store it.
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import prod
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from rushlight.compiler.codegen.emission import Launch, Plan
-from rushlight.compiler.codegen.frame import entry, kernel, least, row_end
+from rushlight.compiler.codegen.frame import counted, entry, kernel, least, row_end
 from rushlight.compiler.codegen.loop import address, lift, loop, unravel
 from rushlight.compiler.codegen.memory import load
 from rushlight.compiler.codegen.value import INT, Value, constant
@@ -29,7 +30,7 @@ from rushlight.compiler.cpu.contraction_kernels import (
 from rushlight.compiler.cpu.contraction_tiling import blocking
 from rushlight.compiler.cpu.packing import Matrix, Operand
 
-__all__ = ["Contraction", "Matrix", "Storing", "emit", "plan"]
+__all__ = ["Contraction", "Matrix", "Storing", "emit", "plan", "resized"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Contraction:
 
     ``dtype`` is float32 or float64; operands of another dtype are converted as they are read.
     ``args`` are the places, among the kernels' ``args``, of a, of b and of the first temporary.
+    ``counts_at``: None, or the place from which on the plan's counts lie. The code then serves any
+    number of batch indices, of the only batch dim.
 
     >>> rows, columns = Matrix(np.dtype("f4"), (), 64, 1), Matrix(np.dtype("f4"), (), 1, 64)
     >>> linear = Contraction(np.dtype("f4"), (), 32, 10, 64, rows, columns)  # x @ w.T
@@ -51,11 +54,16 @@ class Contraction:
     a: Matrix
     b: Matrix
     args: tuple[int, int, int] = (0, 1, 2)
+    counts_at: int | None = None
 
     @property
     def flops(self):
         """The number of floating-point operations."""
         return 2 * prod(self.batch) * self.m * self.n * self.k
+
+
+class _Counts(NamedTuple):
+    batch: Any
 
 
 def plan(contraction, target, name="contraction"):
@@ -70,7 +78,17 @@ def plan(contraction, target, name="contraction"):
     split, last_depth = _split(form, parts)
     a, b = Operand.first(split.a, form.args[0]), Operand.second(split.b, form.args[1])
     cut = blocking(a, b, form.dtype, split.batch, form.m, form.n, split.k, last_depth, target)
-    cut = replace(cut, before=form.args[2])
+    return _planned(contraction, target, name, form, replace(cut, before=form.args[2]), parts)
+
+
+def resized(plan, images):
+    """``plan``, whose ``counts_at`` is not None, for ``images`` batch indices."""
+    cut, _ = plan.choice
+    found, cut = replace(plan.description, batch=(images,)), replace(cut, batch=(images,))
+    return _planned(found, plan.target, plan.kernels[-1].name, found, cut, 1)
+
+
+def _planned(contraction, target, name, form, cut, parts):
     kernels = [Launch(name, prod(cut.grid), sum(cut.scratch))]
     temporaries = [size for size in cut.ahead if size]
     if temporaries:
@@ -80,7 +98,8 @@ def plan(contraction, target, name="contraction"):
         vectors = rows * -(-form.n // cut.tile.lanes)
         kernels.append(Launch(f"{name}.sum", -(-vectors // costs.COMBINED), 0))
         temporaries.append(parts * rows * form.n * form.dtype.itemsize)
-    return Plan(contraction, target, tuple(kernels), tuple(temporaries), (cut, parts))
+    counts = _Counts(prod(form.batch))
+    return Plan(contraction, target, tuple(kernels), tuple(temporaries), (cut, parts), counts)
 
 
 def emit(module, plan, sink):
@@ -100,10 +119,13 @@ def emit(module, plan, sink):
     cut, parts = plan.choice
     form = _folded(plan.description)
     sink = _unfolding(plan.description, form, sink)
+    batch: Any = None
+    if plan.description.counts_at is not None:
+        batch = lambda b, args: counted(b, args, plan).batch
     if any(cut.ahead):
-        write_packing(module, names.pop(0), cut)
+        write_packing(module, names.pop(0), cut, batch)
     if parts == 1:
-        write_blocks(module, names[0], cut, sink)
+        write_blocks(module, names[0], cut, sink, batch)
         return
     place = cut.before + len(plan.temporaries) - 1
     shape = (parts, *form.batch, form.m, form.n)
@@ -185,7 +207,7 @@ def _unfolding(contraction, form, sink):
 def _parts(form):
     """The number of parts into which k is cut; above 1 if the result alone makes too few chunks."""
     results = prod(form.batch) * form.m * form.n
-    if form.k < 4096 or results > 1 << 14:
+    if form.k < 4096 or results > 1 << 14 or form.counts_at is not None:
         return 1
     return min(form.k // 1024, max(1, (form.k * results) >> 20), 64)
 

@@ -8,6 +8,7 @@ from math import prod
 
 import numpy as np
 
+from rushlight.compiler.codegen.emission import OPEN
 from rushlight.compiler.codegen.frame import entry, kernel, least
 from rushlight.compiler.codegen.loop import address, lift, loop, unravel
 from rushlight.compiler.codegen.memory import load, prefix_mask, store
@@ -94,9 +95,12 @@ class _Operands:
 # Packing ahead ----------------------------------------------------------------------------
 
 
-def packing_chunks(cut):
-    """The number of chunks that pack the left operand, and of those that pack the right one."""
-    each = prod(cut.batch) * cut.depth_blocks
+def packing_chunks(cut, batch=None):
+    """The number of chunks that pack the left operand, and of those that pack the right one.
+
+    ``batch``: the number of batch indices if it is not that of ``cut``.
+    """
+    each = (prod(cut.batch) if batch is None else batch) * cut.depth_blocks
     groups = -(-cut.tiles[1] // _packed_tiles(cut))
     return (
         each * cut.grid[1] if cut.pack_left == "ahead" else 0,
@@ -109,14 +113,17 @@ def _packed_tiles(cut):
     return max(1, costs.PACKED // (cut.width * cut.depth_block))
 
 
-def write_packing(module, name, cut):
+def write_packing(module, name, cut, batch=None):
     """Add the kernel that packs operands ahead of the kernel that computes.
 
     A chunk packs the rows of one block of the left operand, or some tiles of the right operand.
+    ``batch``: see ``write_blocks``.
     """
     b, args, chunk, _ = kernel(module, name)
     left, right = packing_chunks(cut)
     if left and right:
+        if batch is not None:
+            left, _ = packing_chunks(cut, batch(b, args))
         with b.if_else((chunk < left).v) as (then, otherwise):
             with then:
                 _pack_rows(b, cut, args, chunk)
@@ -151,18 +158,22 @@ def _pack_columns(b, cut, args, chunk):
 # Computing --------------------------------------------------------------------------------
 
 
-def write_blocks(module, name, cut, sink):
-    """Add the kernel whose chunks compute blocks of ``cut``, a :class:`Blocking`, for ``sink``."""
+def write_blocks(module, name, cut, sink, batch=None):
+    """Add the kernel whose chunks compute blocks of ``cut``, a :class:`Blocking`, for ``sink``.
+
+    ``batch``: a function of (builder, args) that gives the number of batch indices, if it is known
+    only at run time.
+    """
     b, args, chunk, scratch = kernel(module, name)
-    group, down, across = _numbers(b, chunk, cut.grid)
+    group, down, across = _numbers(b, chunk, cut.grid if batch is None else (OPEN, *cut.grid[1:]))
     direct = sink if isinstance(sink, Storing) and sink.takes(cut) else None
     block = _Block(b, cut, args, scratch, down, across, direct)
-    first, count = _share(group, cut.batches, prod(cut.batch))
+    first, count = _share(group, cut.batches, prod(cut.batch) if batch is None else batch(b, args))
     with loop(b, 0, count) as i:
-        batch = first + i
-        block.compute(_Operands(b, cut, args, batch))
+        index = first + i
+        block.compute(_Operands(b, cut, args, index))
         if direct is None:
-            block.drain(sink, [lift(b, n).v for n in unravel(b, batch, cut.batch)])
+            block.drain(sink, [lift(b, n).v for n in unravel(b, index, cut.batch)])
     b.ret_void()
 
 
@@ -342,7 +353,8 @@ def _share(index, size, total):
     ``total`` items form groups of ``size``; the last group may be smaller.
     """
     first = index * size
-    return first, size if total % size == 0 else least(total - first, size)
+    even = size == 1 or (isinstance(total, int) and total % size == 0)
+    return first, size if even else least(total - first, size)
 
 
 def _span(first, count, size, total):

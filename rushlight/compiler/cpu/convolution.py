@@ -15,7 +15,7 @@ from rushlight.compiler.cpu import (
 )
 from rushlight.compiler.cpu.image_strips import Images
 
-__all__ = ["Convolution", "describe", "emit", "is_simple", "plan"]
+__all__ = ["Convolution", "describe", "emit", "is_simple", "plan", "resized"]
 
 # Descriptions -----------------------------------------------------------------------------
 
@@ -34,6 +34,8 @@ class Convolution:
             bias is the last.
         flat: Whether the sink may be given one running number for all places: as the index of the
             last dim, with 0 for the dims before it.
+        counts_at: None, or the place among the kernels' ``args`` from which on the plan's counts
+            lie. The code then serves any number of images, and is only planned for ``batch``.
     """
 
     form: str
@@ -50,6 +52,7 @@ class Convolution:
     groups: int
     strides: tuple
     flat: bool = False
+    counts_at: int | None = None
 
     @property
     def compute(self):
@@ -62,13 +65,14 @@ class Convolution:
         sums = self.batch * self.outputs * prod(self.places)
         return 2 * sums * (self.channels // self.groups) * prod(self.kernel)
 
-    def images(self, operand=0):
-        """An operand (not the weight) as images with three dims."""
+    def images(self, operand=0, count=None):
+        """An operand (not the weight) as ``count`` images with three dims."""
         is_x = (self.form, operand) in (("result", 0), ("weight_grad", 1))
         lead = (0,) * (3 - len(self.size))
         strides = self.strides[operand]
         strides = (*strides[:2], *lead, *strides[2:])
-        return Images(self.dtype, strides, self.batch, (self.size if is_x else self.places)[-1])
+        count = self.batch if count is None else count
+        return Images(self.dtype, strides, count, (self.size if is_x else self.places)[-1])
 
     @property
     def shape(self):
@@ -104,6 +108,11 @@ def plan(description, target, name="convolution"):
     if not prod(description.shape):
         return Plan(description, target, (), ())
     return _emitter(description, target).plan(description, target, name)
+
+
+def resized(plan, images):
+    """``plan``, whose ``counts_at`` is not None, with the launches and counts for ``images``."""
+    return _emitter(plan.description, plan.target).resized(plan, images)
 
 
 def emit(module, plan, sink):

@@ -7,7 +7,7 @@ the strips of ``shifted_sum``, but the weight need not be packed, which takes mo
 the weight is large and the places are few.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -22,7 +22,7 @@ from rushlight.compiler.codegen.value import BOOL, INT, Value, constant, splat
 from rushlight.compiler.cpu import contraction, costs
 from rushlight.compiler.cpu.contraction import Contraction, Matrix
 
-__all__ = ["emit", "fits", "plan"]
+__all__ = ["emit", "fits", "plan", "resized"]
 
 _I32 = np.dtype(np.int32)
 
@@ -54,8 +54,17 @@ def _merged(sizes, strides):
 
 def plan(d, target, name):
     """As ``convolution.plan``."""
-    steps = contraction.plan(_product(d), target, name)
-    return Plan(d, target, steps.kernels, steps.temporaries, steps)
+    return _planned(d, target, contraction.plan(_product(d), target, name))
+
+
+def resized(plan, images):
+    """As ``convolution.resized``."""
+    d = replace(plan.description, batch=images)
+    return _planned(d, plan.target, contraction.resized(plan.choice, images))
+
+
+def _planned(d, target, steps):
+    return Plan(d, target, steps.kernels, steps.temporaries, steps, steps.counts)
 
 
 def emit(module, plan, sink):
@@ -84,7 +93,9 @@ def _product(d):
         b = Matrix(d.dtype, (image[0],), image[1], _step(d.places, image[2:]))
     else:
         b = Matrix(d.dtype, (0,), fetch=_Windows(d))
-    return Contraction(d.compute, (d.batch,), rows, places, depth, a, b, args=(1, 0, 2))
+    return Contraction(
+        d.compute, (d.batch,), rows, places, depth, a, b, args=(1, 0, 2), counts_at=d.counts_at
+    )
 
 
 def _step(sizes, strides):

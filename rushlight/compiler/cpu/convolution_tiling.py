@@ -107,10 +107,9 @@ class ConvolutionTiling:
         cycles += rows * vectors * (4 if x.spread == 1 else 25)
         return cycles
 
-    @cached_property
-    def cost(self):
-        """The estimated cost of all units; idle threads among ``BUSY`` make it higher."""
-        units = prod(self.counts)
+    def cost(self, batch):
+        """The estimated cost of ``batch`` images; idle threads among ``BUSY`` make it higher."""
+        units = ceil(batch / self.layout.images) * prod(self.counts[1:])
         return self.cycles * units * (ceil(units / costs.BUSY) * costs.BUSY / units) ** 0.5
 
 
@@ -125,7 +124,12 @@ def cheapest(d, target):
         for tile in _tiles(target, results)
     ]
     most = target.l2 // 4 // d.compute.itemsize
-    return min(cuts, key=lambda cut: (cut.layout.channel > most, cut.cost))
+    if d.counts_at is None:
+        return min(cuts, key=lambda cut: (cut.layout.channel > most, cut.cost(d.batch)))
+    # The code is for numbers of images about ``d.batch``: the mean cost of an image counts.
+    batches = sorted({ceil(d.batch * n / 4) for n in (2, 3, 4, 5, 6)})
+    cost = lambda cut: sum(cut.cost(n) / n for n in batches)
+    return min(cuts, key=lambda cut: (cut.layout.channel > most, cost(cut)))
 
 
 def _tiles(target, results):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from math import ceil, prod
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from rushlight.compiler.codegen.value import constant
 from rushlight.compiler.cpu import costs
 from rushlight.compiler.cpu.image_shifts import Shifts
 
-__all__ = ["Images", "Layout", "fetch_ahead", "lay_out", "round_up"]
+__all__ = ["Images", "Layout", "existing", "fetch_ahead", "lay_out", "round_up"]
 
 
 def round_up(n, multiple):
@@ -139,12 +140,12 @@ class Layout:
 class Images:
     """The images from which a layout is filled: their dtype, strides and number.
 
-    The strides are those of image, channel, depth, row and column.
+    The strides are those of image, channel, depth, row and column. The number may be a Value.
     """
 
     dtype: np.dtype
     strides: tuple
-    count: int
+    count: Any
     width: int  # elements of a row
 
 
@@ -158,21 +159,39 @@ def lay_out(b, layout, images, x, into, dtype, first, channels, t):
     depth, height, width = shifts.dims
     slices, planes = table(b.module, shifts.slices), table(b.module, height.planes)
     counts = len(shifts.slices), len(height.planes)
+    # The only image of a strip exists, so it need not be compared with the count. But with a
+    # constant count, LLVM makes faster code if it is (5 % in depthwise convolutions).
+    # The image behind the last one is zeros: its first rows may be the padding of the last one.
+    some = existing(layout, images.count, first[0] - 1)
     with loop(b, 0, channels) as c, loop(b, 0, counts[0]) as s, loop(b, 0, counts[1]) as p:
         plane = ((c * counts[0] + s) * counts[1] + p) * (len(width.planes) * layout.plane)
         plane = address(b, into, plane, size)
         z = t[0] * depth.step + lookup(b, slices, s)
         top = t[1] * height.step + lookup(b, planes, p) + height.base
-        with loop(b, 0, layout.images) as i, loop(b, 0, layout.image_rows) as r:
+        with loop(b, 0, some) as i, loop(b, 0, layout.image_rows) as r:
             y = top + r * height.step
             valid = below(b, y, height.source) & below(b, z, depth.source)
-            valid = valid & below(b, first[0] + i, images.count)
-            line = offset((first[0] + i, first[1] + c, z, y), images.strides[:4])
+            if layout.images > 1 or isinstance(images.count, int):
+                valid = valid & below(b, first[0] + i, images.count)
+            image = first[0] + i
+            if layout.images > 1:  # masked loads from memory that does not exist take microseconds
+                image = least(image, images.count - 1)
+            line = offset((image, first[1] + c, z, y), images.strides[:4])
             line = address(b, x, line, images.dtype.itemsize)
             row = address(b, plane, (i * layout.image_rows + r) * layout.pitch, size)
             _copy_row(b, layout, images, line, row, dtype, t[2] * width.step + width.base, valid)
         if layout.zeros:
             _clear(b, layout, plane, dtype)
+
+
+def existing(layout, count, first):
+    """The number of a strip's images from number ``first`` on, of ``count`` images.
+
+    If ``count`` is known when the code is written, images that do not exist are counted, too.
+    """
+    if isinstance(count, int) or layout.images == 1:
+        return layout.images
+    return least(count - first, layout.images)
 
 
 def _copy_row(b, layout, images, x, into, dtype, first, valid):

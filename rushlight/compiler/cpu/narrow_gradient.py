@@ -5,11 +5,20 @@ result's gradient ``g`` and in ``x`` alike. The lanes of a sum are added togethe
 parts are added up.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, prod
+from typing import Any, NamedTuple
 
-from rushlight.compiler.codegen.emission import Launch, Plan
-from rushlight.compiler.codegen.frame import digits, entry, kernel, least, offset, row_end
+from rushlight.compiler.codegen.emission import OPEN, Launch, Plan, opened
+from rushlight.compiler.codegen.frame import (
+    counted,
+    digits,
+    entry,
+    kernel,
+    least,
+    offset,
+    row_end,
+)
 from rushlight.compiler.codegen.loop import address, carried, lift, loop
 from rushlight.compiler.codegen.memory import load, reduce, store
 from rushlight.compiler.codegen.value import constant
@@ -22,7 +31,7 @@ from rushlight.compiler.cpu.microkernel import Tile
 from rushlight.compiler.cpu.weight_gradient import split
 from rushlight.compiler.plan.pieces import share
 
-__all__ = ["emit", "fits", "plan"]
+__all__ = ["emit", "fits", "plan", "resized"]
 
 
 @dataclass(frozen=True)
@@ -79,15 +88,40 @@ def fits(d):
     return d.outputs // d.groups <= costs.NARROW
 
 
+class _Counts(NamedTuple):
+    images: Any
+    strips: Any
+    parts: Any
+    steps: Any
+    units: Any
+    per_chunk: Any
+    added_at_once: Any
+
+
 def plan(d, target, name):
     """As ``convolution.plan``."""
-    c, size = _choose(d, target), d.compute.itemsize
+    return _planned(d, target, name, _choose(d, target))
+
+
+def resized(plan, images):
+    """As ``convolution.resized``."""
+    d, c = replace(plan.description, batch=images), plan.choice
+    counts = images, *c.counts[1:]
+    parts, steps = _split(d, counts, c.blocks)
+    choice = replace(c, counts=counts, parts=parts, steps=steps)
+    return _planned(d, plan.target, plan.kernels[-1].name, choice)
+
+
+def _planned(d, target, name, c):
+    size = d.compute.itemsize
     kernels = []
     if c.parts:
         scratch = (c.block * c.layout.channel + 2 * c.layout.lanes) * size
         kernels.append(Launch(f"{name}_parts", ceil(c.units / c.per_chunk), scratch))
     kernels.append(Launch(name, ceil(d.outputs / c.added_at_once), c.layout.lanes * size))
-    return Plan(d, target, tuple(kernels), (max(1, c.parts * c.partial) * size,), c)
+    strips, chunk = prod(c.counts), c.per_chunk if c.parts else 1
+    counts = _Counts(d.batch, strips, c.parts, c.steps, c.units, chunk, c.added_at_once)
+    return Plan(d, target, tuple(kernels), (max(1, c.parts * c.partial) * size,), c, counts)
 
 
 def _choose(d, target):
@@ -107,14 +141,17 @@ def _choose(d, target):
     block = max(1, min(inputs, target.l2 // 4 // (layout.channel * size)))
     block = ceil(inputs / ceil(inputs / block))
     counts = d.batch, *layout.strips
-    parts, steps = split(
-        d, prod(counts), d.groups * ceil(inputs / block), costs.NARROW_CHUNK, prod(counts)
-    )
+    parts, steps = _split(d, counts, ceil(inputs / block))
     return _Choice(layout, d.groups, inputs, results, pieces, block, parts, steps, counts)
+
+
+def _split(d, counts, blocks):
+    return split(d, prod(counts), d.groups * blocks, costs.NARROW_CHUNK, prod(counts))
 
 
 def emit(module, plan, sink):
     """As ``convolution.emit``."""
+    plan = opened(plan, parts=OPEN)
     if plan.choice.parts:
         _emit_parts(module, plan)
     _emit_total(module, plan, sink)
@@ -124,25 +161,26 @@ def _emit_parts(module, plan):
     """Write the kernel that sums over each part of the windows, each lane for itself."""
     c = plan.choice
     b, args, chunk, scratch = kernel(module, plan.kernels[0].name)
-    first = chunk * c.per_chunk
-    with loop(b, first, least(first + c.per_chunk, c.units)) as unit:
+    n = counted(b, args, plan)
+    first = chunk * n.per_chunk
+    with loop(b, first, least(first + n.per_chunk, n.units)) as unit:
         where = digits(unit, (c.parts, c.groups, c.blocks))
-        _emit_part(b, plan, args, scratch, where)
+        _emit_part(b, plan, args, scratch, where, n)
     b.ret_void()
 
 
-def _emit_part(b, plan, args, scratch, where):
+def _emit_part(b, plan, args, scratch, where, n):
     """Compute one part of the sums of a block of channels."""
     d, c = plan.description, plan.choice
     part, group, block = where
     dtype, size, layout = d.compute, d.compute.itemsize, c.layout
-    g, x = d.images(0), d.images(1)
+    g, x = d.images(0, n.images), d.images(1, n.images)
     first = block * c.block
     channels = least(c.inputs - first, c.block)
     sums = (part * c.groups + group) * (c.results * c.columns) + first * layout.shifts.size
     sums = address(b, entry(b, args, 2), sums * layout.lanes, size)
-    start = part * c.steps
-    with loop(b, start, least(start + c.steps, prod(c.counts))) as strip:
+    start = part * n.steps
+    with loop(b, start, least(start + n.steps, n.strips)) as strip:
         image, *place = digits(strip, c.counts)
         t = layout.start(place)
         source = (image, group * c.inputs + first)
@@ -196,8 +234,9 @@ def _emit_total(module, plan, sink):
     d, c = plan.description, plan.choice
     lanes, dtype, size = c.layout.lanes, d.compute, d.compute.itemsize
     b, args, chunk, scratch = kernel(module, plan.kernels[-1].name)
-    zero, first = constant(b, 0, dtype, lanes), chunk * c.added_at_once
-    last = least(first + c.added_at_once, d.outputs)
+    n = counted(b, args, plan)
+    zero, first = constant(b, 0, dtype, lanes), chunk * n.added_at_once
+    last = least(first + n.added_at_once, d.outputs)
     with loop(b, first, last) as output, loop(b, 0, c.columns, lanes) as j:
         with loop(b, 0, least(c.columns - j, lanes)) as i:
             place = (output * c.columns + j + i) * lanes
@@ -206,7 +245,7 @@ def _emit_total(module, plan, sink):
             def add(part, sums, parts=parts):
                 return [sums[0] + load(b, address(b, parts, part * c.partial, size), dtype, lanes)]
 
-            (total,) = carried(b, 0, c.parts, [zero], add)
+            (total,) = carried(b, 0, n.parts, [zero], add)
             store(b, reduce(total, "add"), address(b, scratch, i, size), dtype)
         mask = row_end(b, c.columns, j, lanes)
         value = load(b, scratch, dtype, lanes, mask)

@@ -7,17 +7,20 @@ over channels and taps. The sums go to the sink row by row.
 """
 
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from math import ceil, prod
-from typing import Any
+from typing import Any, NamedTuple
 
-from rushlight.compiler.codegen.emission import Launch, Plan
+from rushlight.compiler.codegen.emission import Launch, Plan, opened
 from rushlight.compiler.codegen.frame import (
     below,
+    counted,
     digits,
     entry,
     kernel,
     least,
     lookup,
+    quotient,
     row_end,
     table,
     tail,
@@ -28,7 +31,7 @@ from rushlight.compiler.codegen.value import INT, constant, splat
 from rushlight.compiler.codegen.value import lift as as_value
 from rushlight.compiler.cpu.convolution_tiles import shifted_product
 from rushlight.compiler.cpu.convolution_tiling import cheapest
-from rushlight.compiler.cpu.image_strips import fetch_ahead, lay_out, round_up
+from rushlight.compiler.cpu.image_strips import existing, fetch_ahead, lay_out, round_up
 from rushlight.compiler.cpu.weight_packing import (
     channels_of,
     packed_place,
@@ -36,21 +39,39 @@ from rushlight.compiler.cpu.weight_packing import (
     write_packing,
 )  # fmt: skip
 
-__all__ = ["emit", "plan"]
+__all__ = ["emit", "plan", "resized"]
 
 # Plans ------------------------------------------------------------------------------------
 
 
+class _Counts(NamedTuple):
+    images: Any
+    units: Any
+    per_chunk: Any
+
+
 def plan(d, target, name):
     """As ``convolution.plan``."""
-    cut, size = cheapest(d, target), d.compute.itemsize
+    return _planned(d, target, name, cheapest(d, target))
+
+
+def resized(plan, images):
+    """As ``convolution.resized``."""
+    d, c = replace(plan.description, batch=images), plan.choice
+    cut = replace(c, counts=(ceil(images / c.layout.images), *c.counts[1:]))
+    return _planned(d, plan.target, plan.kernels[1].name, cut)
+
+
+def _planned(d, target, name, cut):
+    size = d.compute.itemsize
     panels = d.groups * cut.all_panels
     scratch = (cut.source + cut.sums * len(cut.layout.shifts.phases)) * size
     kernels = (
         Launch(f"{name}_pack", ceil(panels / cut.packed_at_once), 0),
         Launch(name, cut.chunks, scratch),
     )
-    return Plan(d, target, kernels, (max(panels * cut.panel, 1) * size,), cut)
+    counts = _Counts(d.batch, prod(cut.counts), cut.per_chunk)
+    return Plan(d, target, kernels, (max(panels * cut.panel, 1) * size,), cut, counts)
 
 
 # The product ------------------------------------------------------------------------------
@@ -58,25 +79,27 @@ def plan(d, target, name):
 
 def emit(module, plan, sink):
     """As ``convolution.emit``."""
+    plan = opened(plan)
     write_packing(module, plan.kernels[0].name, plan)
     c = plan.choice
     b, args, chunk, scratch = kernel(module, plan.kernels[1].name)
     sums = address(b, scratch, c.source * plan.description.compute.itemsize)
-    start = chunk * c.per_chunk
-    end = least(start + c.per_chunk, prod(c.counts))
+    n = counted(b, args, plan)
+    start = chunk * n.per_chunk
+    end = least(start + n.per_chunk, n.units)
     with loop(b, start * c.blocks, end * c.blocks) as step:
         *where, block = digits(step, (*c.counts, c.blocks))
-        _emit_sums(b, plan, args, scratch, sums, step)
+        _emit_sums(b, plan, args, scratch, sums, step, n.images)
         if c.blocks == 1:
-            _emit_results(b, plan, args, sums, where, sink)
+            _emit_results(b, plan, args, sums, where, n.images, sink)
         else:
             with b.if_then((block == c.blocks - 1).v):
-                _emit_results(b, plan, args, sums, where, sink)
+                _emit_results(b, plan, args, sums, where, n.images, sink)
     b.ret_void()
 
 
-def _emit_sums(b, plan, args, scratch, sums, step):
-    """Add a block of channels to the sums of a unit, tile by tile."""
+def _emit_sums(b, plan, args, scratch, sums, step, batch):
+    """Add a block of channels to the sums of a unit, tile by tile; ``batch``: all images."""
     d, c = plan.description, plan.choice
     dtype, layout, tile, size = d.compute, c.layout, c.tile, d.compute.itemsize
     x, packed = entry(b, args, 0), entry(b, args, len(d.strides))
@@ -87,15 +110,17 @@ def _emit_sums(b, plan, args, scratch, sums, step):
     image, group, part, t, block = _source(c, step)
     channels = channels_of(c, block)
     source = (image, group * c.inputs + block * c.block)
-    lay_out(b, layout, d.images(), x, scratch, dtype, source, channels, t)
+    images = d.images(count=batch)
+    lay_out(b, layout, images, x, scratch, dtype, source, channels, t)
+    columns = _columns(b, c, existing(layout, batch, image))
     panels = least(c.all_panels - part * c.panels, c.panels)
     fresh = as_value(b, block == 0)
-    ahead = _ahead(c, step + 1, d.images())
+    ahead = _ahead(c, step + 1, images)
     with loop(b, 0, len(taps)) as phase:
         first, count = lookup(b, firsts, phase), lookup(b, counts, phase)
-        with loop(b, 0, c.columns) as j, loop(b, 0, panels) as p:
+        with loop(b, 0, columns) as j, loop(b, 0, panels) as p:
             turn = (phase * c.columns + j) * c.panels + p
-            fetch_ahead(b, d.images(), x, ahead, (turn, len(taps) * c.columns * c.panels))
+            fetch_ahead(b, images, x, ahead, (turn, len(taps) * c.columns * c.panels))
             weights = packed_place(c, (group, block, part * c.panels + p), channels, first)
             row, column = (phase * c.panels + p) * tile.rows, j * (tile.columns * layout.lanes)
             into = address(b, sums, row * c.width + column, size)
@@ -105,6 +130,15 @@ def _emit_sums(b, plan, args, scratch, sums, step):
                     lift(b, channels).v, lift(b, layout.channel).v, lift(b, c.width).v,
                     address(b, offsets, first, 8), lift(b, count).v, fresh.v,
                 ])  # fmt: skip
+
+
+def _columns(b, c, images):
+    """The number of tiles side by side that ``images`` images of a strip need."""
+    layout, width = c.layout, c.tile.columns * c.layout.lanes
+    if isinstance(images, int):
+        return c.columns
+    saved = (layout.images - images) * (layout.image_rows * layout.pitch)
+    return quotient(b, layout.run - saved + (width - 1), width)
 
 
 @contextmanager
@@ -142,7 +176,7 @@ def _ahead(c, step, images):
     return (image, group * c.inputs + block * c.block), place, (c.layout.images, c.block), size
 
 
-def _emit_results(b, plan, args, sums, where, sink):
+def _emit_results(b, plan, args, sums, where, batch, sink):
     """Pass the results of a unit to the sink, row by row."""
     d, c = plan.description, plan.choice
     layout = c.layout
@@ -151,7 +185,9 @@ def _emit_results(b, plan, args, sums, where, sink):
     depth, row, column = layout.start(strip)
     first = part * (c.panels * c.tile.rows)
     channels = least(c.results - first, c.panels * c.tile.rows)
-    images = least(d.batch - image * layout.images, layout.images)
+    images = 1
+    if layout.images > 1 or isinstance(batch, int):  # see ``lay_out``
+        images = least(batch - image * layout.images, layout.images)
     steps = least(y.count - row, layout.rows)
     with loop(b, 0, channels) as o:
         channel = group * c.results + first + o

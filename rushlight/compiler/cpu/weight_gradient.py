@@ -7,11 +7,13 @@ sums belongs to one channel of ``x`` and one tap; its factor is the element of `
 offset. Partial sums of the same result are added in a fixed order.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, prod
+from typing import Any, NamedTuple
 
-from rushlight.compiler.codegen.emission import Launch, Plan
+from rushlight.compiler.codegen.emission import OPEN, Launch, Plan, opened
 from rushlight.compiler.codegen.frame import (
+    counted,
     digits,
     entry,
     kernel,
@@ -30,7 +32,7 @@ from rushlight.compiler.cpu.image_shifts import Shifts, shifts_of
 from rushlight.compiler.cpu.image_strips import Layout, fetch_ahead, lay_out, round_up
 from rushlight.compiler.cpu.microkernel import Tile
 
-__all__ = ["emit", "plan"]
+__all__ = ["emit", "plan", "resized"]
 
 
 # Plans ------------------------------------------------------------------------------------
@@ -91,17 +93,37 @@ class _Choice:
         return self.groups * self.panels * self.rows * self.panel
 
 
+class _Counts(NamedTuple):
+    images: Any
+    strips: Any
+    parts: Any
+    steps: Any
+
+
 def plan(d, target, name):
     """As ``convolution.plan``."""
-    choice = _choose(d, target)
-    c, size = choice, d.compute.itemsize
+    return _planned(d, target, name, _choose(d, target))
+
+
+def resized(plan, images):
+    """As ``convolution.resized``."""
+    d, c = replace(plan.description, batch=images), plan.choice
+    counts = (ceil(images / c.layout.images), *c.counts[1:])
+    parts, steps = _split(d, c.layout, counts, c.blocks)
+    choice = replace(c, counts=counts, parts=parts, steps=steps)
+    return _planned(d, plan.target, plan.kernels[-1].name, choice)
+
+
+def _planned(d, target, name, c):
+    size = d.compute.itemsize
     kernels = []
     if c.parts:
         scratch = (c.source + c.turned) * size
         kernels.append(Launch(f"{name}_parts", c.parts * c.groups * c.blocks, scratch))
     scratch = c.panel * c.layout.lanes * size
     kernels.append(Launch(name, c.groups * c.panels, scratch))
-    return Plan(d, target, tuple(kernels), (max(1, c.parts * c.partial) * size,), choice)
+    counts = _Counts(d.batch, prod(c.counts), c.parts, c.steps)
+    return Plan(d, target, tuple(kernels), (max(1, c.parts * c.partial) * size,), c, counts)
 
 
 def _choose(d, target):
@@ -115,10 +137,15 @@ def _choose(d, target):
     fitting = min(target.l2 // 4 // (layout.channel * size), 64, inputs)
     blocks = ceil(inputs / round_up(max(fitting, 1), together))
     block = round_up(ceil(inputs / blocks), together)
-    most = costs.PARTIAL // (d.outputs * inputs * shifts.size * size)
-    parts, steps = split(d, prod(counts), d.groups * blocks, costs.GRADIENT_CHUNK, max(most, 1))
+    parts, steps = _split(d, layout, counts, blocks)
     return _Choice(layout, d.groups, inputs, results, vectors, together, pieces, block, parts,
                    steps, counts)  # fmt: skip
+
+
+def _split(d, layout, counts, blocks):
+    size = d.outputs * (d.channels // d.groups) * layout.shifts.size * d.compute.itemsize
+    most = max(1, costs.PARTIAL // size)
+    return split(d, prod(counts), d.groups * blocks, costs.GRADIENT_CHUNK, most)
 
 
 def split(d, strips, shares, chunk, most):
@@ -182,6 +209,7 @@ def _layout(d, target, shifts, vectors, lanes):
 
 def emit(module, plan, sink):
     """As ``convolution.emit``."""
+    plan = opened(plan, parts=OPEN)
     if plan.choice.parts:
         _emit_parts(module, plan)
     _emit_total(module, plan, sink)
@@ -191,21 +219,22 @@ def _emit_parts(module, plan):
     """Write the kernel that sums over each part of the windows."""
     d, c = plan.description, plan.choice
     b, args, chunk, scratch = kernel(module, plan.kernels[0].name)
+    n = counted(b, args, plan)
     dtype, size, layout = d.compute, d.compute.itemsize, c.layout
     part, group, block = digits(chunk, (c.parts, c.groups, c.blocks))
-    g, x = d.images(0), d.images(1)
+    g, x = d.images(0, n.images), d.images(1, n.images)
     turned = address(b, scratch, c.source * size)
     channels = least(c.inputs - block * c.block, c.block)
     tiles = quotient(b, lift(b, channels) + (c.together - 1), c.together)
     sums = (part * c.groups + group) * c.panels * c.rows + block * (c.block * layout.shifts.size)
-    start = part * c.steps
-    with loop(b, start, least(start + c.steps, prod(c.counts))) as strip:
+    start = part * n.steps
+    with loop(b, start, least(start + n.steps, n.strips)) as strip:
         image, *place = digits(strip, c.counts)
         image, t = image * layout.images, layout.start(place)
         source = (image, group * c.inputs + block * c.block)
         lay_out(b, layout, x, entry(b, args, 1), scratch, dtype, source, channels, t)
         shape = (
-            least(d.batch - image, layout.images),
+            least(n.images - image, layout.images),
             least(layout.shifts.dims[1].count - t[1], layout.rows),
             layout.left(b, t),
         )
@@ -295,13 +324,14 @@ def _emit_total(module, plan, sink):
     d, c = plan.description, plan.choice
     lanes, dtype, size = c.layout.lanes, d.compute, d.compute.itemsize
     b, args, chunk, scratch = kernel(module, plan.kernels[-1].name)
+    parts = counted(b, args, plan).parts
     group, panel = digits(chunk, (c.groups, c.panels))
     columns = c.inputs * c.layout.shifts.size
     outputs = least(c.results - panel * c.panel, c.panel)
     with loop(b, 0, columns, lanes) as j:
         with loop(b, 0, least(columns - j, lanes)) as i, loop(b, 0, c.vectors) as v:
             place = (chunk * c.rows + j + i) * c.panel + v * lanes
-            total = _emit_sum(b, c, address(b, entry(b, args, 2), place, size), dtype)
+            total = _emit_sum(b, c, parts, address(b, entry(b, args, 2), place, size), dtype)
             store(b, total, address(b, scratch, i * c.panel + v * lanes, size), dtype)
         mask = row_end(b, columns, j, lanes)
         with loop(b, 0, outputs) as o:
@@ -311,7 +341,7 @@ def _emit_total(module, plan, sink):
     b.ret_void()
 
 
-def _emit_sum(b, c, pointer, dtype):
+def _emit_sum(b, c, parts, pointer, dtype):
     """The sum over the parts of the vectors at ``pointer``."""
     zero = constant(b, 0, dtype, c.layout.lanes)
 
@@ -319,4 +349,4 @@ def _emit_sum(b, c, pointer, dtype):
         place = address(b, pointer, part * c.partial, dtype.itemsize)
         return [sums[0] + load(b, place, dtype, c.layout.lanes)]
 
-    return carried(b, 0, c.parts, [zero], add)[0]
+    return carried(b, 0, parts, [zero], add)[0]

@@ -17,6 +17,7 @@ from rushlight.backend import numpy as xp
 from rushlight.backend.summation import FLOATS, PIECE
 from rushlight.compiler.ir import roles
 from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.run.convolution_kernels import Images, images_of, planned_images
 from rushlight.compiler.run.handlers import handlers_apart, is_of_handler
 from rushlight.compiler.run.operation_program import Single
 from rushlight.compiler.run.row_functions import ROWS, Stream
@@ -156,9 +157,15 @@ def program(op, inputs, params):
     """The program of ``op`` for arrays like ``inputs``, which are in C order; None: use NumPy."""
     if not all(_fits(x) for x in inputs if x is not None):
         return None
-    key = (op.name, repr(params), tuple([x if x is None else (x.shape, x.dtype) for x in inputs]))
+    shapes = [x if x is None else x.shape for x in inputs]
+    kind = Images if op.role == "convolution" else Single
+    if kind is Images:
+        for k in images_of(op):
+            shapes[k] = planned_images(shapes[k][0]), *shapes[k][1:]
+    dtypes = [x if x is None else x.dtype for x in inputs]
+    key = (op.name, repr(params), tuple(shapes), tuple(dtypes))
     found = _kernels.get(key, key)
-    return _compiled(key, lambda: Single(op, inputs, params)) if found is key else found
+    return _compiled(key, lambda: kind(op, inputs, params)) if found is key else found
 
 
 def _in_c_order(x, fixed):

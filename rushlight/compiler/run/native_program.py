@@ -21,7 +21,7 @@ from rushlight.compiler.run.program import Program, generators, marked, rewind
 from rushlight.gc_pause import paused
 from rushlight.ops.core.view_writes import lying
 
-__all__ = ["NativeProgram"]
+__all__ = ["NativeProgram", "aligned"]
 
 #: An input that is new at each run is copied if it has at most this many bytes: a copy is faster
 #: than a request for the address of a NumPy array.
@@ -276,7 +276,7 @@ class State:
             if sys.getrefcount(spare[i]) == 2:  # only the list and getrefcount's argument hold it
                 spare[0], spare[i] = spare[i], spare[0]
                 return spare[0]
-        a = _aligned(self.results[k])
+        a = aligned(self.results[k])
         spare.insert(0, a)
         del spare[3:]
         return a
@@ -313,7 +313,7 @@ def _span(a):
     return np.lib.array_utils.byte_bounds(a)
 
 
-def _aligned(value):
+def aligned(value):
     """An uninitialised array for ``value`` that begins at a cache line."""
     memory = np.empty(value.nbytes + _LINE, np.uint8)
     begin = -address(memory) % _LINE

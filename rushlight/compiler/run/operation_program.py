@@ -1,4 +1,4 @@
-"""Programs of one operation on arrays of fixed shapes, for convolutions and pools in eager mode.
+"""Programs of one operation on arrays of fixed shapes, such as pools, in eager mode.
 
 Each shape needs a compilation, so such programs are used only if one call is enough work.
 """

@@ -125,7 +125,7 @@ def remembered(geometry):
 
 # Kernels ----------------------------------------------------------------------------------
 
-#: A convolution with at least ``_MANY`` multiplications gets a kernel compiled for its exact shape:
+#: A convolution with at least ``_MANY`` multiplications gets a kernel for the shape of its images:
 #: some hundred calls then save the time that the compilation takes. The limit is lower by the
 #: factor ``_DEPTHWISE`` for depthwise convolutions, where NumPy is slower, and higher by the factor
 #: ``_ONE_TAP`` for windows of one element, where BLAS multiplies the images as they are.

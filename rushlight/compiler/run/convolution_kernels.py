@@ -1,0 +1,174 @@
+"""Convolutions of eager mode, and their gradients, as machine code for any number of images.
+
+The last batch of a data loader is often smaller than the others, so the number of images is an
+argument of the code. How the work is cut still depends on it: code is made for one, for a few and
+for many images. Which of these serves a call depends only on the call.
+"""
+
+import ctypes
+from dataclasses import replace
+from hashlib import sha256
+from math import prod
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from rushlight.backend.address import address
+from rushlight.compiler.codegen.frame import entry, storing
+from rushlight.compiler.codegen.loop import address as place
+from rushlight.compiler.codegen.memory import load as load_element
+from rushlight.compiler.codegen.scope import I64, POINTER, i64
+from rushlight.compiler.codegen.value import INT, Value, splat
+from rushlight.compiler.cpu import convolution
+from rushlight.compiler.cpu.checked_access import instrument
+from rushlight.compiler.cpu.contractions import serves
+from rushlight.compiler.cpu.kernel_sequence import PARALLEL
+from rushlight.compiler.cpu.loader import load
+from rushlight.compiler.cpu.target import CHECKED, host
+from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.ir.equation import Equation
+from rushlight.compiler.run import bounds_report, cache, denormals, threads
+from rushlight.compiler.run.native_program import aligned
+from rushlight.ops.core.inference import infer
+
+__all__ = ["Images", "images_of", "planned_images"]
+
+#: The places, behind the memories in the kernels' ``args``, of the plan's counts, of the address of
+#: ``parallel``, and of the number of chunks of each kernel. ``_LENGTH`` is the number of places.
+_COUNTS, _PARALLEL, _CHUNKS, _LENGTH = 8, 15, 16, 19
+_LARGE = 32 << 20  # temporaries of more bytes are freed after each call
+_FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
+_BYTE = np.dtype(np.uint8)
+_FEW, _MANY = 4, 32  # numbers of images for which code for a few and for many is planned
+
+
+def planned_images(count):
+    """The number of images for which the code that serves ``count`` images is planned."""
+    return count if count < 2 else _FEW if count < 2 * _FEW else _MANY
+
+
+def images_of(op):
+    """The positions of the inputs that are images."""
+    return (0, 1) if op.form == "weight_grad" else (0,)
+
+
+class Images:
+    """A convolution, or one of its gradients, of images that are alike."""
+
+    @denormals.kept()
+    def __init__(self, op, inputs, params):
+        """Compile for arrays like ``inputs``, of any number of images for which this serves."""
+        self.form = op.form
+        self.states: list = []  # one, or none while a call uses it
+        count = planned_images(len(inputs[0]))
+        own = images_of(op)
+        ins = [
+            x if x is None else Abstract((count, *x.shape[1:]) if k in own else x.shape, x.dtype)
+            for k, x in enumerate(inputs)
+        ]
+        (out,) = outs = infer(op, tuple(ins), params, Abstract)
+        if not prod(out.shape) or not serves(Equation(op, tuple(ins), params, outs)):
+            raise NotImplementedError(f"{op.name} has no kernel for {ins}")
+        self.shape, self.dtype, self.count = out.shape, out.dtype, count
+        self.biased = len([x for x in ins if x is not None]) > 2
+        found = convolution.describe(op.form, ins[:2], out.shape, params)
+        found = replace(found, flat=True, counts_at=_COUNTS if count > 1 else None)
+        self.plan = convolution.plan(found, host(), "kernel")
+        self.library: Any = None
+        self._link()
+
+    def _link(self):
+        key = f"images {self.biased} {self.plan.description!r}"
+        code = cache.object_code("images " + sha256(key.encode()).hexdigest(), self._module)
+        self.library = load(code)
+        self.function = _FUNCTION(self.library.address("run"))
+        threads.reserve(max([k.scratch for k in self.plan.kernels], default=0))
+
+    def _module(self):
+        module, d = ir.Module("images"), self.plan.description
+        convolution.emit(module, self.plan, self._sink())
+        _write_run(module, self.plan.kernels)
+        module.simple = convolution.is_simple(d, host())
+        return instrument(module, ("run",)) if CHECKED else module
+
+    def _sink(self):
+        """The sink that adds the bias, if there is one, and stores the result."""
+        d = self.plan.description
+        at = 2 + len(self.plan.temporaries)
+        steps = tuple([prod(d.shape[k + 1 :]) for k in range(len(d.shape))])
+        store = storing(at, self.dtype, steps)
+
+        def sink(b, args, indices, value, mask):
+            if self.biased:
+                channel = Value(b, indices[1], INT)
+                bias = place(b, entry(b, args, at + 1), channel, d.dtype.itemsize)
+                value = value + splat(load_element(b, bias, d.dtype), value.lanes)
+            store(b, args, indices, value, mask)
+
+        return sink
+
+    def __call__(self, arrays):
+        """The results for ``arrays`` in C order, in a list.
+
+        A call takes the state away and gives it back at its end. So calls in other threads, or in
+        a signal's handler, use states of their own, and a state that is not whole is not used.
+        """
+        count = len(arrays[0])
+        shape = self.shape if self.form == "weight_grad" else (count, *self.shape[1:])
+        out = aligned(Abstract(shape, self.dtype))
+        try:
+            state = self.states.pop()
+        except IndexError:
+            state = None
+        if state is None or state.count != count:
+            state = State(self.plan, count)
+        memories = [*arrays[:2], *state.temporaries, out, *arrays[2:]]
+        state.args[: len(memories)] = [*map(address, memories)]
+        if self._run(state, memories):
+            threads.raise_error()
+        if state.small and not self.states:
+            self.states.append(state)
+        return [out]
+
+    def _run(self, state, memories):
+        if not CHECKED:
+            return self.function(state.table)
+        found = bounds_report.arrays(memories)
+        return bounds_report.watched(found, lambda: self.function(state.table))
+
+
+class State:
+    """What a call for ``count`` images needs besides the operands and the result."""
+
+    def __init__(self, plan, count):
+        if plan.description.counts_at is not None:
+            plan = convolution.resized(plan, count)
+        self.count = count
+        self.temporaries = [aligned(Abstract((n,), _BYTE)) for n in plan.temporaries]
+        self.small = sum(plan.temporaries) <= _LARGE
+        self.args = (ctypes.c_int64 * _LENGTH)()
+        self.args[_COUNTS : _COUNTS + len(plan.counts)] = plan.counts
+        self.args[_PARALLEL] = threads.parallel()
+        self.args[_CHUNKS : _CHUNKS + len(plan.kernels)] = [k.chunks for k in plan.kernels]
+        self.table = ctypes.addressof(self.args)
+
+
+def _write_run(module, kernels):
+    """Write ``i64 run(ptr args)``, which runs the kernels; 1: a signal's handler raised."""
+    function = ir.Function(module, ir.FunctionType(I64, [POINTER]), "run")
+    args, nothing = function.args[0], ir.Constant(POINTER, None)
+    b = ir.IRBuilder(function.append_basic_block())
+    number = lambda k: b.load(b.gep(args, [i64(k)], source_etype=I64), typ=I64)
+    parallel = b.inttoptr(number(_PARALLEL), PARALLEL.as_pointer())
+    for k, launch in enumerate(kernels):
+        kernel, chunks = module.globals[launch.name], number(_CHUNKS + k)
+        alone = b.icmp_signed("==", chunks, i64(1)) if not launch.scratch else ir.IntType(1)(0)
+        with b.if_else(alone) as (plain, shared):
+            with plain:
+                b.call(kernel, [args, i64(0), nothing])
+            with shared:
+                stopped = b.call(parallel, [b.bitcast(kernel, POINTER), args, chunks, nothing])
+                with b.if_then(b.icmp_signed("!=", stopped, i64(0)), likely=False):
+                    b.ret(i64(1))
+    b.ret(i64(0))

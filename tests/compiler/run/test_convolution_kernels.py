@@ -1,0 +1,100 @@
+"""Convolutions of eager mode: one kernel serves several numbers of images."""
+
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+
+import rushlight as torch
+from rushlight.compiler.cpu import convolution_product
+from rushlight.compiler.run import eager_kernels
+from rushlight.compiler.run.convolution_kernels import Images, planned_images
+from tests.compiler.cpu.test_convolution import CASES, OPS, PRODUCTS, arrays_of
+from tests.compiler.windows import guarded
+from tests.daily import daily
+
+GEOMETRIES = {**CASES, **{f"product, {k}": v for k, v in PRODUCTS.items()}}
+del GEOMETRIES["no channel"]
+#: In a call with another number of images the scratch memory holds what the call before left.
+NUMBERS = (4, 7, 2, 3, 1), (33, 8, 9, 20, 33)
+
+
+def check(op, kernel, arrays, params, shape):
+    """The results of ``kernel``, compared with NumPy's."""
+    (found,) = kernel([guarded(a) for a in arrays])
+    assert found.shape == shape and found.dtype == arrays[0].dtype
+    wide = [a.astype(np.float64) for a in arrays]
+    exact = OPS[op].op.forward(np, *wide, **params)
+    scale = OPS[op].op.forward(np, *map(abs, wide), **params)
+    assert (abs(found - exact) <= scale * 1e-5).all()
+    return found
+
+
+@pytest.mark.parametrize("numbers", NUMBERS, ids=["few", "many"])
+@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("case", daily([*GEOMETRIES], 8, "geometries"))
+def test_any_number_of_images(op, case, numbers):
+    _, c, o, size, kernel, windows = GEOMETRIES[case]
+    made, results = {}, {}
+    for n in numbers:
+        given = arrays_of(op, n, c, o, size, kernel, np.float32, bias=True, **windows)
+        key = planned_images(n)
+        made[key] = made.get(key) or Images(OPS[op].op, *given[:2])
+        found = check(op, made[key], *given)
+        assert (found == results.setdefault(n, found)).all()  # whatever was computed in between
+
+
+def test_products():
+    """Windows of one element are products for any number of images, too."""
+    arrays, params, shape = arrays_of("convolution", 9, 40, 33, (7, 5), (1, 1), np.float32)
+    kernel = Images(OPS["convolution"].op, arrays, params)
+    assert convolution_product.fits(kernel.plan.description, kernel.plan.target)
+    for n in (9, 8, 50):
+        arrays, params, shape = arrays_of("convolution", n, 40, 33, (7, 5), (1, 1), np.float32)
+        check("convolution", kernel, arrays, params, shape)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
+def test_dtypes(dtype):
+    arrays, params, _ = arrays_of("convolution", 3, 4, 5, (6, 7), (3, 3), dtype, bias=True)
+    kernel = Images(OPS["convolution"].op, arrays, params)
+    wide = OPS["convolution"].op.forward(np, *[a.astype("f8") for a in arrays], **params)
+    (found,) = kernel(arrays)
+    np.testing.assert_allclose(found, wide, rtol=1e-2 if dtype == "float16" else 1e-12, atol=1e-2)
+
+
+def test_a_smaller_last_batch_compiles_nothing(monkeypatch):
+    monkeypatch.setattr(eager_kernels, "_kernels", OrderedDict())
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 32, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(32, 32, 3)
+    )
+    for n, more in ((32, True), (17, False), (8, False), (32, False)):
+        before = len(eager_kernels._kernels)
+        model(torch.randn(n, 3, 32, 32)).sum().backward()
+        assert (len(eager_kernels._kernels) > before) == more
+
+
+def test_a_call_in_a_call():
+    """A signal's handler may convolve while the kernel is at work."""
+    arrays, params, _ = arrays_of("convolution", 3, 4, 5, (6, 7), (3, 3), np.float32)
+    kernel = Images(OPS["convolution"].op, arrays, params)
+    run, inner = kernel.function, []
+
+    def interrupted(table):
+        if not inner:
+            inner.append(None)
+            inner[:] = kernel([a * 2 for a in arrays])
+        return run(table)
+
+    kernel.function = interrupted
+    (outer,) = kernel(arrays)
+    assert np.allclose(outer * 4, inner[0], atol=1e-4)
+
+
+def test_empty_results_have_no_kernel():
+    for op, n, c in (("convolution", 0, 4), ("convolution_input_grad", 2, 0)):
+        arrays, params, _ = arrays_of(op, n, c, 5, (6, 7), (3, 3), np.float32)
+        with pytest.raises(NotImplementedError):
+            Images(OPS[op].op, arrays, params)
