@@ -23,6 +23,7 @@ from rushlight.compiler.run.operation_program import Single
 from rushlight.compiler.run.row_functions import ROWS, Stream
 from rushlight.compiler.run.scalar_kernels import Sampler
 from rushlight.locks import new_lock
+from rushlight.ops.windows.window import TOGETHER
 from rushlight.tensor import Tensor, from_array
 
 __all__ = ["compute", "matrices", "program", "sampled", "slope", "update"]
@@ -30,6 +31,8 @@ __all__ = ["compute", "matrices", "program", "sampled", "slope", "update"]
 _MOST = 1024  # kernels that are kept; the oldest one is dropped first
 #: A row has at most this many elements; operations with longer rows are left to NumPy.
 _WIDEST = 1 << 18
+#: With fewer images than this, threads share the rows of an image, so a kernel is for its shape.
+_SHARED = 32
 #: Up to so many elements of a row NumPy takes long for each row.
 _NARROW = 64
 _kernels: OrderedDict = OrderedDict()  # signature → Stream or Single; None if there is no kernel
@@ -54,7 +57,8 @@ def compute(op, inputs, params, outs=None):
     if op.worth is not None and not op.worth(*inputs, **params):
         return None
     if op.fixed or op.role in roles.CONTRACTIONS:
-        return _fixed(op, inputs, params)
+        found = _pooled(op, inputs, params) if op.role == "pooling" else None
+        return _fixed(op, inputs, params) if found is None else found
     if params.get("reduction", "none") != "none":
         return _summed(op, inputs, params)
     if op.kind == "elementwise" and not op.varies:
@@ -143,6 +147,21 @@ def _spread(inputs):
         return [np.ascontiguousarray(x) for x in np.broadcast_arrays(*inputs)]
     except ValueError:
         return inputs  # NumPy raises the error
+
+
+def _pooled(op, inputs, params):
+    """The result of a pooling that is a loop, by a kernel for any number of images and channels."""
+    windows = params.get("windows")
+    if windows is None or op.form not in ("max", "mean") or prod(windows.kernel_size) > TOGETHER:
+        return None  # it is several kernels
+    places = windows.places
+    x = _in_c_order(inputs[0], op.fixed)
+    lead, size = x.shape[: x.ndim - len(places)], x.shape[x.ndim - len(places) :]
+    if not x.flags.c_contiguous or prod(lead) < _SHARED:
+        return None
+    key, function, shape = (op.name, repr(params)), _recorded(op, params), (*lead, *places)
+    found = _run(key, [x], lambda: (key, function, (prod(lead), [(ROWS, *size)], shape)))
+    return None if found is None else found[0]
 
 
 def _fixed(op, inputs, params):

@@ -49,8 +49,13 @@ def _padded_shape(shape, pad):
     return out
 
 
+def _known_shape(x, *, pad, value=0):
+    """The result's shape; None if its strides depend on those of ``x``."""
+    return _padded_shape(x.shape, pad) if x.ndim < 4 and max(pad, default=0) > 0 else None
+
+
 @kernel(public=False, method=False, name="constant_pad_nd", widen=False, keeps_order=True,
-        primitive="padding")  # fmt: skip
+        primitive="padding", shape=_known_shape)  # fmt: skip
 def constant_pad(xp, x, *, pad, value=0):
     """x with ``value`` around it. Negative numbers in ``pad`` cut elements off."""
     shape, target, source = _places(x.shape, *pad)

@@ -12,12 +12,12 @@ from rushlight.ops.core.definition import OPS
 from rushlight.storage import strided
 
 __all__ = [
-    "LONG", "Windows", "elements_along", "even_means", "folded", "inside", "meets", "of_elements",
-    "offsets", "output_size", "padded", "per_dim", "span", "windows",
+    "LONG", "TOGETHER", "Windows", "elements_along", "even_means", "folded", "inside", "meets",
+    "of_elements", "offsets", "output_size", "padded", "per_dim", "span", "windows",
 ]  # fmt: skip
 
 #: Windows of up to so many elements are read by one compiled loop, larger ones dim by dim.
-_TOGETHER = 16
+TOGETHER = 16
 #: Longer windows are not read element by element, which would take long to compile.
 LONG = 32
 _LONG_ROW = 8  # from so many elements on, NumPy sums a row in pairs
@@ -143,7 +143,7 @@ def folded(x, w, value, combine, together):
     combines its last dim. ``value`` stands for elements outside ``x``; it must not change what it
     is combined with.
     """
-    steps = [w] if prod(w.kernel_size) <= _TOGETHER else _by_dims(x.shape, w)
+    steps = [w] if prod(w.kernel_size) <= TOGETHER else _by_dims(x.shape, w)
     for step in steps:
         if max(step.kernel_size) > LONG:
             x = together(_windows_along(x, step, value))

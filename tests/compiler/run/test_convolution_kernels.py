@@ -76,6 +76,19 @@ def test_a_smaller_last_batch_compiles_nothing(monkeypatch):
         assert (len(eager_kernels._kernels) > before) == more
 
 
+@pytest.mark.parametrize("pool", ["max_pool2d", "avg_pool2d"])
+def test_pools_of_any_number_of_images(pool, monkeypatch):
+    monkeypatch.setattr(eager_kernels, "_kernels", OrderedDict())
+    function = getattr(torch.nn.functional, pool)
+    for n in (12, 5, 40):
+        x = torch.randn(n, 33, 24, 26)
+        found = function(x, 3, 2, 1)
+        assert len(eager_kernels._kernels) == 1
+        with monkeypatch.context() as context:
+            context.setenv("RUSHLIGHT_COMPILER", "numpy")
+            torch.testing.assert_close(found, function(x, 3, 2, 1))
+
+
 def test_a_call_in_a_call():
     """A signal's handler may convolve while the kernel is at work."""
     arrays, params, _ = arrays_of("convolution", 3, 4, 5, (6, 7), (3, 3), np.float32)
