@@ -177,12 +177,14 @@ def program(op, inputs, params):
     if not all(_fits(x) for x in inputs if x is not None):
         return None
     shapes = [x if x is None else x.shape for x in inputs]
-    kind = Images if op.role == "convolution" else Single
-    if kind is Images:
+    dtypes = [x if x is None else x.dtype for x in inputs]
+    if op.role == "convolution":
+        kind, inner = Images, (*params.values(),)  # ints, and tuples of ints
         for k in images_of(op):
             shapes[k] = planned_images(shapes[k][0]), *shapes[k][1:]
-    dtypes = [x if x is None else x.dtype for x in inputs]
-    key = (op.name, repr(params), tuple(shapes), tuple(dtypes))
+    else:
+        kind, inner = Single, repr(params)
+    key = (op.name, inner, *shapes, *dtypes)
     found = _kernels.get(key, key)
     return _compiled(key, lambda: kind(op, inputs, params)) if found is key else found
 

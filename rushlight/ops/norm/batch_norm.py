@@ -11,6 +11,7 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.autograd.write import write
 from rushlight.backend import native
+from rushlight.backend.sizes import large_from
 from rushlight.backend.summation import SMALL
 from rushlight.errors import ShapeError
 from rushlight.ops.core.argument_kinds import takes
@@ -30,6 +31,9 @@ __all__ = ["batch_norm", "batch_normalized"]
 _LONG = 32
 #: Up to so many elements, all are worked on at once.
 _FEW = min(BLOCK, native.LEAST_MATRIX - 1)
+#: The same for a single image, whose channels are the rows of a kernel. There are 10 ms to compile
+#: for each number of places, but a kernel takes half of NumPy's time.
+_FEW_OF_ONE = large_from(1 << 14)
 
 
 def _rows(x):
@@ -143,7 +147,7 @@ def _batch_norm(xp, x, mean, var, weight=None, bias=None, *, eps, memo=None):
 def _normalized(x, mean, scale, weight, bias):
     if weight is not None:
         scale = scale * weight
-    if x.size <= _FEW:
+    if x.size <= (_FEW_OF_ONE if len(x) == 1 and x.flags.c_contiguous else _FEW):
         shape = (-1, *[1] * (x.ndim - 2))
         out = x - mean.reshape(shape)
         out *= scale.reshape(shape)
@@ -164,16 +168,20 @@ def _normalized(x, mean, scale, weight, bias):
 
 def _scaled(x, *vectors):
     """(x - mean) · scale + bias by a compiled kernel, or None if NumPy should compute it."""
-    if x.size < native.LEAST_MATRIX:
+    count, least = len(x), _FEW_OF_ONE if len(x) == 1 else native.LEAST_MATRIX
+    if x.size < least:
         return None
-    given = [v if v is None or v.ndim == 1 else v[0] for v in vectors]
-    found = native.matrices("scaled", _scaled_tensors, x, *given)
+    found = None
+    if count > 1:
+        given = [v if v is None or v.ndim == 1 else v[0] for v in vectors]
+        found = native.matrices("scaled", _scaled_tensors, x, *given)
     if found is None and x.ndim == 3 and x.shape[2] >= _LONG and x.flags.c_contiguous:
         # One image, or images that are too large for a row: each channel of an image is a row.
-        count, channels, places = x.shape
-        given = [v if v is None else np.tile(v.reshape(-1, 1), (count, 1)) for v in vectors]
-        rows = x.reshape(count * channels, places)
-        found = native.matrices("scaled", _scaled_tensors, rows, *given)
+        given = [v if v is None else v.reshape(-1, 1) for v in vectors]
+        if count > 1:
+            given = [v if v is None else np.tile(v, (count, 1)) for v in given]
+        rows = x.reshape(count * x.shape[1], x.shape[2])
+        found = native.matrices("scaled", _scaled_tensors, rows, *given, least=least)
     return None if found is None else found[0]
 
 

@@ -128,18 +128,26 @@ def remembered(geometry):
 #: A convolution with at least ``_MANY`` multiplications gets a kernel for the shape of its images:
 #: some hundred calls then save the time that the compilation takes. The limit is lower by the
 #: factor ``_DEPTHWISE`` for depthwise convolutions, where NumPy is slower, and higher by the factor
-#: ``_ONE_TAP`` for windows of one element, where BLAS multiplies the images as they are.
-_MANY, _DEPTHWISE, _ONE_TAP = 1 << 24, 64, 16
+#: ``_ONE_TAP`` for windows of one element, where BLAS multiplies the images as they are. Elsewhere
+#: NumPy copies all windows, so ``_COPIED`` elements of windows are enough, too.
+_MANY, _DEPTHWISE, _ONE_TAP, _COPIED = 1 << 24, 256, 16, 1 << 18
 
 
-def _worth(multiplications, groups, each, taps):
-    """True if so many multiplications justify a kernel.
-
-    ``each``: input channels of a group. ``taps``: elements of a window.
-    """
-    if groups > 1 == each:
+def _worth(results, weight, groups):
+    """True if a kernel is justified for ``results`` results with a weight of shape ``weight``."""
+    multiplications = results * prod(weight[1:])
+    if groups > 1 == weight[1]:
         return multiplications * _DEPTHWISE >= _MANY
-    return multiplications >= _MANY * (_ONE_TAP if taps == 1 else 1)
+    if prod(weight[2:]) == 1:
+        return multiplications >= _MANY * _ONE_TAP
+    return multiplications >= _MANY or multiplications * groups >= _COPIED * weight[0]
+
+
+@lru_cache(4096)
+def _forward_is_worth(x, weight, stride, padding, dilation, groups):
+    """``_worth`` of a convolution of arrays of these shapes."""
+    places = output_size(x[2:], weight[2:], stride, padding, dilation)
+    return _worth(x[0] * weight[0] * prod(places), weight, groups)
 
 
 _places = lru_cache(4096)(output_size)
@@ -154,9 +162,8 @@ def _shape(x, weight, bias=None, *, stride, padding, dilation, **params):
     public=False, method=False, name="convolution", grad_name="ConvolutionBackward0",
     prepare=remembered(_geometry), shape=_shape, least=1 << 12, autocast=LOWER,
     primitive="convolution result", channels=2, lines=(0, 1),
-    worth=lambda x, weight, bias=None, *, groups, **windows: _worth(
-        prod(_shape(x, weight, **windows)) * weight[0].size, groups, weight.shape[1],
-        prod(weight.shape[2:]),
+    worth=lambda x, weight, bias=None, *, stride, padding, dilation, groups, **_: (
+        _forward_is_worth(x.shape, weight.shape, stride, padding, dilation, groups)
     ),
 )  # fmt: skip
 def conv(xp, x, weight, bias=None, *, stride, padding, dilation, groups, name="convolution"):
@@ -208,9 +215,7 @@ def _is_depthwise(weight, groups):
 @kernel(
     public=False, method=False, name="convolution_input_grad", least=1 << 12,
     primitive="convolution input_grad",
-    worth=lambda g, weight, *, groups, **_: _worth(
-        g.size * weight[0].size, groups, weight.shape[1], prod(weight.shape[2:])
-    ),
+    worth=lambda g, weight, *, groups, **_: _worth(g.size, weight.shape, groups),
     shape=lambda g, weight, *, size, groups, **_: (g.shape[0], weight.shape[1] * groups, *size),
 )  # fmt: skip
 def conv_input(xp, g, weight, *, size, stride, padding, dilation, groups):
@@ -238,8 +243,7 @@ def conv_input(xp, g, weight, *, size, stride, padding, dilation, groups):
     public=False, method=False, name="convolution_weight_grad", least=1 << 12,
     primitive="convolution weight_grad",
     worth=lambda g, x, *, kernel_size, groups, **_: _worth(
-        g.size * (x.shape[1] // groups) * prod(kernel_size), groups, x.shape[1] // groups,
-        prod(kernel_size),
+        g.size, (g.shape[1], x.shape[1] // groups, *kernel_size), groups
     ),
     shape=lambda g, x, *, kernel_size, groups, **_: (
         g.shape[1], x.shape[1] // groups, *kernel_size
