@@ -7,13 +7,14 @@ computed as a sum over the windows that contain the element, so nothing is scatt
 of max pooling first stores the position of each window's maximum.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, prod
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from rushlight.compiler.codegen.emission import Launch, Plan
-from rushlight.compiler.codegen.frame import digits, entry, kernel, least, offset, row_end
+from rushlight.compiler.codegen.emission import OPEN, Launch, Plan
+from rushlight.compiler.codegen.frame import counted, digits, entry, kernel, least, offset, row_end
 from rushlight.compiler.codegen.loop import address, lift, loop
 from rushlight.compiler.codegen.memory import store
 from rushlight.compiler.codegen.value import INT, Value, computed
@@ -23,7 +24,7 @@ from rushlight.compiler.cpu.pooling_forms import FORMS
 from rushlight.compiler.plan.pieces import share
 from rushlight.ops.windows.window import meets
 
-__all__ = ["Pooling", "describe", "emit", "picks", "plan", "serves"]
+__all__ = ["Pooling", "describe", "emit", "picks", "plan", "resized", "serves"]
 
 _I32 = np.dtype(np.int32)
 
@@ -43,6 +44,7 @@ class Pooling:
         windows: (kernel size, stride, padding, dilation), or None for the windows of adaptive
             pooling, which cover the image evenly; only devices have kernels for these.
         strides: The element strides of each operand.
+        counts_at: As for ``Convolution``; ``lead`` is one dim then.
     """
 
     form: str
@@ -52,6 +54,7 @@ class Pooling:
     places: tuple
     windows: tuple | None
     strides: tuple
+    counts_at: int | None = None
 
     @property
     def compute(self):
@@ -104,19 +107,35 @@ def describe(form, ins, out_shape, params):
 # Plans ------------------------------------------------------------------------------------
 
 
+class _Counts(NamedTuple):
+    """The rows of results and the rows of a chunk, of the last kernel and of the first one."""
+
+    rows: Any
+    together: Any
+    noted: Any = 0
+    noted_together: Any = 1
+
+
 def plan(description, target, name="pooling"):
     """The kernels that compute ``description``; their names start with ``name``."""
     d = description
     if not prod(d.shape):
         return Plan(d, target, (), ())
+    counts = _Counts(_rows(d), _together(d))
+    launch = Launch(name, ceil(counts.rows / counts.together), 0)
     if d.form != "max_grad":
-        return Plan(d, target, (Launch(name, ceil(_rows(d) / _together(d)), 0),), ())
+        return Plan(d, target, (launch,), (), counts=counts)
     noting = _noting(d)
-    kernels = (
-        Launch(f"{name}_positions", ceil(_rows(noting) / _together(noting)), 0),
-        Launch(name, ceil(_rows(d) / _together(d)), 0),
-    )
-    return Plan(d, target, kernels, (max(4, 4 * prod(noting.shape)),))
+    counts = _Counts(*counts[:2], _rows(noting), _together(noting))
+    first = Launch(f"{name}_positions", ceil(counts.noted / counts.noted_together), 0)
+    size = max(4, 4 * prod(noting.shape))
+    return Plan(d, target, (first, launch), (size,), counts=counts)
+
+
+def resized(plan_, images):
+    """The plan, whose ``counts_at`` is not None, with the launches and counts for ``images``."""
+    d = replace(plan_.description, lead=(images,))
+    return plan(d, plan_.target, plan_.kernels[-1].name)
 
 
 def _rows(d):
@@ -132,7 +151,7 @@ def _together(d):
 
 def _noting(d):
     """The description of the pooling that finds the positions for the gradient of max pooling."""
-    return Pooling("positions", d.dtype, d.lead, d.size, d.places, d.windows, d.strides)
+    return replace(d, form="positions")
 
 
 def emit(module, plan, sink):
@@ -148,8 +167,10 @@ def emit(module, plan, sink):
         return
     if d.form == "max_grad":
         noting = FORMS["positions"](_noting(d), target, operand=1)
-        _emit_rows(module, plan.kernels[0].name, noting, _storing(d))
-    _emit_rows(module, plan.kernels[-1].name, FORMS[d.form](d, target), sink)
+        count = lambda b, args: counted(b, args, plan)[2:]
+        _emit_rows(module, plan.kernels[0].name, noting, _storing(d), count)
+    count = lambda b, args: counted(b, args, plan)[:2]
+    _emit_rows(module, plan.kernels[-1].name, FORMS[d.form](d, target), sink, count)
 
 
 def _storing(d):
@@ -168,16 +189,20 @@ def _storing(d):
 # Rows of results --------------------------------------------------------------------------
 
 
-def _emit_rows(module, name, form, sink):
-    """Write the kernel of one form: for each vector of a row, its taps one after the other."""
+def _emit_rows(module, name, form, sink, count):
+    """Write the kernel of one form: for each vector of a row, its taps one after the other.
+
+    ``count(b, args)`` gives the number of rows, and of those in a chunk.
+    """
     b, args, chunk, _ = kernel(module, name)
     d = form.d
-    together = _together(d)
+    rows, together = count(b, args)
     start = chunk * together
     hidden = 3 - len(d.size)
-    shape = (*d.lead, *[1] * hidden, *d.shape[len(d.lead) : -1])
+    lead = d.lead if isinstance(rows, int) else (OPEN,)
+    shape = (*lead, *[1] * hidden, *d.shape[len(d.lead) : -1])
     width = d.shape[-1]
-    with loop(b, start, least(start + together, _rows(d))) as row:
+    with loop(b, start, least(start + together, rows)) as row:
         *lead, z, y = digits(row, shape)
         with loop(b, 0, width, form.lanes) as x:
             mask = row_end(b, width, x, form.lanes)

@@ -1,8 +1,9 @@
-"""Convolutions of eager mode, and their gradients, as machine code for any number of images.
+"""Convolutions of eager mode, and gradients of them and of pools, for any number of images.
 
 The last batch of a data loader is often smaller than the others, so the number of images is an
 argument of the code. How the work is cut still depends on it: code is made for one, for a few and
-for many images. Which of these serves a call depends only on the call.
+for many images. Which of these serves a call depends only on the call. A pool's images have one
+channel each.
 """
 
 import ctypes
@@ -20,7 +21,7 @@ from rushlight.compiler.codegen.loop import address as place
 from rushlight.compiler.codegen.memory import load as load_element
 from rushlight.compiler.codegen.scope import I64, POINTER, i64
 from rushlight.compiler.codegen.value import INT, Value, splat
-from rushlight.compiler.cpu import convolution
+from rushlight.compiler.cpu import convolution, pooling
 from rushlight.compiler.cpu.checked_access import instrument
 from rushlight.compiler.cpu.contractions import serves
 from rushlight.compiler.cpu.kernel_sequence import PARALLEL
@@ -50,11 +51,13 @@ def planned_images(count):
 
 def images_of(op):
     """The positions of the inputs that are images."""
+    if op.role == "pooling":
+        return range(len(op.inputs))
     return (0, 1) if op.form == "weight_grad" else (0,)
 
 
 class Images:
-    """A convolution, or one of its gradients, of images that are alike."""
+    """An operation on images that are alike: dim 0 of these inputs counts the images."""
 
     @denormals.kept()
     def __init__(self, op, inputs, params):
@@ -71,10 +74,14 @@ class Images:
         if not prod(out.shape) or not serves(Equation(op, tuple(ins), params, outs)):
             raise NotImplementedError(f"{op.name} has no kernel for {ins}")
         self.shape, self.dtype, self.count = out.shape, out.dtype, count
-        self.biased = len([x for x in ins if x is not None]) > 2
-        found = convolution.describe(op.form, ins[:2], out.shape, params)
-        found = replace(found, flat=True, counts_at=_COUNTS if count > 1 else None)
-        self.plan = convolution.plan(found, host(), "kernel")
+        self.emitter: Any = pooling if op.role == "pooling" else convolution
+        self.operands = len(ins) if self.emitter is pooling else 2
+        self.biased = len([x for x in ins if x is not None]) > self.operands
+        found = self.emitter.describe(op.form, ins[: self.operands], out.shape, params)
+        found = replace(found, counts_at=_COUNTS if count > 1 else None)
+        if self.emitter is convolution:
+            found = replace(found, flat=True)
+        self.plan = self.emitter.plan(found, host(), "kernel")
         self.library: Any = None
         self._link()
 
@@ -87,15 +94,15 @@ class Images:
 
     def _module(self):
         module, d = ir.Module("images"), self.plan.description
-        convolution.emit(module, self.plan, self._sink())
+        self.emitter.emit(module, self.plan, self._sink())
         _write_run(module, self.plan.kernels)
-        module.simple = convolution.is_simple(d, host())
+        module.simple = self.emitter is convolution and convolution.is_simple(d, host())
         return instrument(module, ("run",)) if CHECKED else module
 
     def _sink(self):
         """The sink that adds the bias, if there is one, and stores the result."""
         d = self.plan.description
-        at = 2 + len(self.plan.temporaries)
+        at = self.operands + len(self.plan.temporaries)
         steps = tuple([prod(d.shape[k + 1 :]) for k in range(len(d.shape))])
         store = storing(at, self.dtype, steps)
 
@@ -122,8 +129,9 @@ class Images:
         except IndexError:
             state = None
         if state is None or state.count != count:
-            state = State(self.plan, count)
-        memories = [*arrays[:2], *state.temporaries, out, *arrays[2:]]
+            state = State(self.emitter, self.plan, count)
+        n = self.operands
+        memories = [*arrays[:n], *state.temporaries, out, *arrays[n:]]
         state.args[: len(memories)] = [*map(address, memories)]
         if self._run(state, memories):
             threads.raise_error()
@@ -141,9 +149,9 @@ class Images:
 class State:
     """What a call for ``count`` images needs besides the operands and the result."""
 
-    def __init__(self, plan, count):
+    def __init__(self, emitter, plan, count):
         if plan.description.counts_at is not None:
-            plan = convolution.resized(plan, count)
+            plan = emitter.resized(plan, count)
         self.count = count
         self.temporaries = [aligned(Abstract((n,), _BYTE)) for n in plan.temporaries]
         self.small = sum(plan.temporaries) <= _LARGE

@@ -152,13 +152,20 @@ def _spread(inputs):
 def _pooled(op, inputs, params):
     """The result of a pooling that is a loop, by a kernel for any number of images and channels."""
     windows = params.get("windows")
-    if windows is None or op.form not in ("max", "mean") or prod(windows.kernel_size) > TOGETHER:
-        return None  # it is several kernels
-    places = windows.places
-    x = _in_c_order(inputs[0], op.fixed)
-    lead, size = x.shape[: x.ndim - len(places)], x.shape[x.ndim - len(places) :]
-    if not x.flags.c_contiguous or prod(lead) < _SHARED:
+    if windows is None:
         return None
+    places = windows.places
+    arrays = [_in_c_order(x, op.fixed) for x in inputs]
+    x = arrays[0]
+    lead, size = x.shape[: x.ndim - len(places)], x.shape[x.ndim - len(places) :]
+    if prod(lead) < _SHARED or not all(x.flags.c_contiguous for x in arrays):
+        return None
+    if op.form == "max_grad":
+        flat = [x.reshape(-1, *x.shape[len(lead) :]) for x in arrays]
+        run = program(op, flat, params, Images)
+        return None if run is None else run(flat)[0].reshape(inputs[1].shape)
+    if op.form not in ("max", "mean") or prod(windows.kernel_size) > TOGETHER:
+        return None  # it is several kernels
     key, function, shape = (op.name, repr(params)), _recorded(op, params), (*lead, *places)
     found = _run(key, [x], lambda: (key, function, (prod(lead), [(ROWS, *size)], shape)))
     return None if found is None else found[0]
@@ -172,7 +179,7 @@ def _fixed(op, inputs, params):
     return None if found is None else found[0]
 
 
-def program(op, inputs, params):
+def program(op, inputs, params, kind=None):
     """The program of ``op`` for arrays like ``inputs``, which are in C order; None: use NumPy."""
     if not all(_fits(x) for x in inputs if x is not None):
         return None
@@ -180,13 +187,14 @@ def program(op, inputs, params):
     dtypes = [x if x is None else x.dtype for x in inputs]
     if op.role == "convolution":
         kind, inner = Images, (*params.values(),)  # ints, and tuples of ints
+    else:
+        inner = repr(params)
+    if kind is Images:
         for k in images_of(op):
             shapes[k] = planned_images(shapes[k][0]), *shapes[k][1:]
-    else:
-        kind, inner = Single, repr(params)
     key = (op.name, inner, *shapes, *dtypes)
     found = _kernels.get(key, key)
-    return _compiled(key, lambda: kind(op, inputs, params)) if found is key else found
+    return _compiled(key, lambda: (kind or Single)(op, inputs, params)) if found is key else found
 
 
 def _in_c_order(x, fixed):

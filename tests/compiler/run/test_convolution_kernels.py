@@ -11,6 +11,8 @@ import rushlight as torch
 from rushlight.compiler.cpu import convolution_product
 from rushlight.compiler.run import eager_kernels
 from rushlight.compiler.run.convolution_kernels import Images, planned_images
+from rushlight.compiler.run.operation_program import Single
+from rushlight.ops.windows.max_pool import max_pool_grad, pool_geometry
 from tests.compiler.cpu.test_convolution import CASES, OPS, PRODUCTS, arrays_of
 from tests.compiler.windows import guarded
 from tests.daily import daily
@@ -76,17 +78,41 @@ def test_a_smaller_last_batch_compiles_nothing(monkeypatch):
         assert (len(eager_kernels._kernels) > before) == more
 
 
+@pytest.mark.parametrize("windows", [(3, 2, 1), (2, 2, 0), (3, 1, 1), ((3, 2), (1, 3), (0, 1), 2)])
 @pytest.mark.parametrize("pool", ["max_pool2d", "avg_pool2d"])
-def test_pools_of_any_number_of_images(pool, monkeypatch):
+def test_pools_of_any_number_of_images(pool, windows, monkeypatch):
+    if pool == "avg_pool2d":
+        windows = windows[:3]
     monkeypatch.setattr(eager_kernels, "_kernels", OrderedDict())
-    function = getattr(torch.nn.functional, pool)
-    for n in (12, 5, 40):
-        x = torch.randn(n, 33, 24, 26)
-        found = function(x, 3, 2, 1)
-        assert len(eager_kernels._kernels) == 1
+
+    def with_slope(x):
+        y = getattr(torch.nn.functional, pool)(x, *windows)
+        return y, torch.autograd.grad((y * y).sum(), x)[0]
+
+    for n in (12, 5, 40, 12):
+        x = torch.randn(n, 33, 24, 26, requires_grad=True)
+        found = with_slope(x)
+        assert len([key for key in eager_kernels._kernels if key[0][0] == pool]) == 1
         with monkeypatch.context() as context:
             context.setenv("RUSHLIGHT_COMPILER", "numpy")
-            torch.testing.assert_close(found, function(x, 3, 2, 1))
+            torch.testing.assert_close(found, with_slope(x))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_gradients_of_maxima(dtype):
+    """The same bits as of the program for the exact shape."""
+    op = max_pool_grad.op
+    x = np.empty((1, 1, 9, 11), dtype)
+    windows = pool_geometry("max_pool2d", 2, x, (3, 2), (2, 1), (1, 0), (1, 1), False)
+    given = {"windows": windows}
+    drawn = lambda *shape: np.random.default_rng(0).integers(-3, 4, shape).astype(dtype)
+    places = windows.places
+    kernel = None
+    for n in (50, 33, 80):
+        arrays = [drawn(n, *places), drawn(n, 9, 11), drawn(n, *places)]
+        kernel = kernel or Images(op, arrays, given)
+        (exact,) = Single(op, arrays, given)(arrays)
+        assert (kernel(arrays)[0] == exact).all()
 
 
 def test_a_call_in_a_call():
