@@ -8,6 +8,7 @@ the same shape, each element is a row.
 import atexit
 from collections import OrderedDict
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
@@ -15,6 +16,7 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.backend import numpy as xp
 from rushlight.backend.summation import FLOATS, PIECE
+from rushlight.compiler.cpu.pooling_forms import FORMS
 from rushlight.compiler.ir import roles
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.run.convolution_kernels import Images, images_of, planned_images
@@ -150,7 +152,10 @@ def _spread(inputs):
 
 
 def _pooled(op, inputs, params):
-    """The result of a pooling that is a loop, by a kernel for any number of images and channels."""
+    """The result of a pooling that is a loop, or of a gradient of maxima; None: another way.
+
+    The kernel serves any number of images and channels.
+    """
     windows = params.get("windows")
     if windows is None:
         return None
@@ -164,8 +169,8 @@ def _pooled(op, inputs, params):
         flat = [x.reshape(-1, *x.shape[len(lead) :]) for x in arrays]
         run = program(op, flat, params, Images)
         return None if run is None else run(flat)[0].reshape(inputs[1].shape)
-    if op.form not in ("max", "mean") or prod(windows.kernel_size) > TOGETHER:
-        return None  # it is several kernels
+    if op.form in FORMS or prod(windows.kernel_size) > TOGETHER:
+        return None  # it is no loop, or several
     key, function, shape = (op.name, repr(params)), _recorded(op, params), (*lead, *places)
     found = _run(key, [x], lambda: (key, function, (prod(lead), [(ROWS, *size)], shape)))
     return None if found is None else found[0]
@@ -185,6 +190,7 @@ def program(op, inputs, params, kind=None):
         return None
     shapes = [x if x is None else x.shape for x in inputs]
     dtypes = [x if x is None else x.dtype for x in inputs]
+    inner: Any = None
     if op.role == "convolution":
         kind, inner = Images, (*params.values(),)  # ints, and tuples of ints
     else:
