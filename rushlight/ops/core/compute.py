@@ -29,7 +29,7 @@ from rushlight.strides import (
 )
 from rushlight.tensor import Tensor
 
-__all__ = ["compute", "explain", "keeps_floats", "looks"]
+__all__ = ["arranged", "compute", "explain", "keeps_floats", "looks", "owned"]
 
 _f4 = np.dtype("f4")
 _f8 = np.dtype("f8")
@@ -47,7 +47,11 @@ def compute(op, inputs, params, xp=xp):
         for a in inputs:
             if type(a) is ndarray and (not a.flags.c_contiguous or (1 in a.shape and is_odd(a))):
                 return _arranged(op, inputs, params, xp)
-    result = _computed(op, inputs, params, xp)
+    return arranged(op, inputs, _computed(op, inputs, params, xp))
+
+
+def arranged(op, inputs, result):
+    """What the forward gave for ``inputs``, copied if results of ``op`` lie otherwise in memory."""
     if op.keeps_order:
         return result
     if type(result) is tuple:
@@ -134,10 +138,10 @@ def _computed(op, inputs, params, xp):
         if op.shares or not inputs:
             return result
         fresh = result.base is None and result is not inputs[0] and result is not inputs[-1]
-        return result if fresh and not op.variadic else _owned(op, result, inputs)
+        return result if fresh and not op.variadic else owned(op, result, inputs)
     if type(result) is tuple:
         results = [_final(op, np.asarray(r), final) for r in result]
-        return tuple(results if op.shares else [_owned(op, r, inputs) for r in results])
+        return tuple(results if op.shares else [owned(op, r, inputs) for r in results])
     return _final(op, np.asarray(result), final)
 
 
@@ -146,7 +150,7 @@ def _is_single(inputs):
     return any(type(a) is ndarray and a.dtype is _f4 for a in inputs)
 
 
-def _owned(op, result, inputs):
+def owned(op, result, inputs):
     """``result`` in writable memory of its own, because only views may share their input's."""
     if result.base is None:
         for a in inputs[0] if op.variadic else inputs:

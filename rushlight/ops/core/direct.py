@@ -1,0 +1,127 @@
+"""The short way of a call on plain operands without history, in the default mode.
+
+It does what ``dispatch.apply`` does, without the steps that plain operands do not need: no modes,
+no conversion of dtypes, no node.
+"""
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.autograd import mode
+from rushlight.autograd.tape import look, refresh
+from rushlight.backend import numpy as xp
+from rushlight.ops.core.compute import arranged, keeps_floats, owned
+from rushlight.tensor import Tensor, from_array
+
+__all__ = ["direct"]
+
+_F4, _F8 = np.dtype("f4"), np.dtype("f8")
+#: The dtypes in which a kernel computes without a conversion; half precision is computed in others.
+_FULL = (_F4, np.dtype("i8"), _F8, np.dtype("?"), *map(np.dtype, ("c8", "c16", "i4", "u1")))
+
+
+def direct(op):
+    """A function that runs ``op`` on plain operands; None if operations of this kind have none.
+
+    It takes the operands and the bound parameters of a call. It returns None if an operand is not
+    plain, if there is enough work for a compiled kernel, and if the forward raised an error:
+    ``dispatch.apply`` then takes the call.
+    """
+    if op.variadic or op.draws or op.shares or op.kind not in ("kernel", "elementwise"):
+        return None
+    if op.kind == "kernel" and op.arranges:
+        return None
+    forward, prepare, check, least = op.forward, op.prepare, op.check, op.least
+    in_kernel, in_order = op.kind == "kernel", op.in_order
+    plain = _of_kernel if in_kernel else _of_floats
+
+    def call(args, params):
+        arrays = plain(op, args)
+        if arrays is None:
+            return None
+        if prepare is not None:
+            params = prepare(*arrays, **params)
+        if check is not None:
+            check(*arrays, **params)
+        if least is not None:
+            for a in arrays:
+                if type(a) is ndarray and a.size >= least:
+                    return None
+        try:
+            result = forward(xp, *arrays, **params)
+        except (ValueError, TypeError, IndexError, RuntimeWarning):
+            return None
+        if type(result) is tuple:
+            found = arranged(op, arrays, tuple([owned(op, np.asarray(r), arrays) for r in result]))
+            return tuple([from_array(r) for r in found])
+        if type(result) is not ndarray:
+            result = np.asarray(result)
+        if result.base is not None or result is arrays[0] or result is arrays[-1]:
+            result = owned(op, result, arrays)
+        if in_kernel:
+            if not (in_order and result.flags.c_contiguous and 1 not in result.shape):
+                result = arranged(op, arrays, result)
+        elif result.dtype is _F8 and arrays[0].dtype is _F4:
+            result = result.astype(_F4)  # NumPy's function of a Python number is a double
+        o = from_array(result)
+        if in_order:
+            o.turned = None
+        return o
+
+    return call
+
+
+def _of_kernel(op, args):
+    """The arrays of tensors in full precision without history, else None.
+
+    An optional operand may be None.
+    """
+    arrays = []
+    for x in args:
+        if type(x) is Tensor:
+            if x.view_of is not None:
+                refresh(x)
+            a = x._array
+            if a.dtype not in _FULL or (x.node is not None and _records()):
+                return None
+            arrays.append(a)
+        elif x is None and op.inputs[len(arrays)] in op.optional:
+            arrays.append(None)
+        else:
+            return None
+    return arrays
+
+
+def _records():
+    return not mode.grad_off or mode.state.grad
+
+
+def _of_floats(op, args):
+    """The operands of an elementwise operation if they are plain, else None.
+
+    They are float32 or float64 tensors of one dtype that lie in memory in the order of their dims,
+    and after the first one Python numbers.
+    """
+    if not (op.keeps_floats or keeps_floats(op)):
+        return None
+    arrays = []
+    common = None
+    for x in args:
+        kind = type(x)
+        if kind is Tensor:
+            if (x.turned and look(x)) or (x.node is not None and _records()):
+                return None
+            a = x._array
+            d = a.dtype
+            if d is not common:
+                if common is not None or (d is not _F4 and d is not _F8):
+                    return None
+                common = d
+            if x.turned and not a.flags.c_contiguous:
+                return None
+            arrays.append(a)
+        elif common is None or (kind is not float and kind is not int) or op.tensors:
+            return None
+        else:
+            arrays.append(x)
+    return arrays
