@@ -6,6 +6,8 @@ takes, and their weights; g and results (N, C, P). An index of -1 is outside of 
 is taken there, even where the weight 0 would make a nan of an infinite number.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from rushlight.backend.accumulate import add_rows
@@ -25,8 +27,15 @@ def _taken(x, index):
 
 # Small samples are joined to one that has the points and pixels of all, because NumPy then has
 # enough work in one call.
-_FEW = large_from(1 << 12)  # up to so many elements of one sample are taken and summed at once
+_FEW = large_from(1 << 12)  # up to so many elements are taken and summed at once
 _BLOCK = 1 << 15  # elements that are taken in one call
+
+
+@lru_cache(64)
+def _starts(shape):
+    """The flat places (N, C, 1, 1) where the images of an array (N, C, S) begin."""
+    n, c, size = shape
+    return (size * np.arange(n * c)).reshape(n, c, 1, 1)
 
 
 def _groups(x, index):
@@ -74,11 +83,11 @@ def _worth(x, index, size):
 )  # fmt: skip
 def weighted_gather(xp, x, weight, index):
     """For each point, the sum over its K elements of weight times x at ``index``."""
-    if len(x) == 1 and x.shape[1] * index.size <= _FEW:
-        shares = x[0].take(index[0], -1)
-        shares *= weight
-        np.copyto(shares, 0, where=index < 0)
-        return np.add.reduce(shares, axis=1)[None]
+    if x.shape[1] * index.size <= _FEW:
+        shares = x.take(index[:, None] + _starts(x.shape))
+        shares *= weight[:, None]
+        np.copyto(shares, 0, where=(index < 0)[:, None])
+        return np.add.reduce(shares, axis=2)
     found = np.zeros((*x.shape[:2], index.shape[2]), x.dtype)
     for group in _groups(x, index):
         sample, w = _joined(x[group]), _joined(weight[group])
