@@ -321,7 +321,10 @@ def _is_channels_last(shape, strides):
 
 def laid(array, order):
     """Return a copy of ``array`` with its dims in memory in ``order``, the slowest first."""
-    out = np.empty([array.shape[d] for d in order], array.dtype).transpose(np.argsort(order))
+    inverse = [0] * len(order)
+    for place, d in enumerate(order):
+        inverse[d] = place
+    out = np.empty([array.shape[d] for d in order], array.dtype).transpose(inverse)
     out[...] = array
     return out
 
@@ -331,8 +334,12 @@ def by_columns(array):
 
     An array that is empty or has fewer than two dims is returned as it is.
     """
-    n = array.ndim
-    return laid(array, (*range(n - 2), n - 1, n - 2)) if n > 1 and array.size else array
+    if array.ndim < 2 or not array.size:
+        return array
+    *lead, rows, columns = array.shape
+    out = np.empty((*lead, columns, rows), array.dtype).swapaxes(-1, -2)
+    out[...] = array
+    return out
 
 
 def overlaps(array):

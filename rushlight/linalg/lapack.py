@@ -38,25 +38,33 @@ def each(name, *arguments):
             dtype. All arrays have as many parts, or one part, which then serves all calls. Nothing
             is called if an array has none.
     """
-    kept = [a if type(a) is np.ndarray else _constant(a) for a in arguments]
-    letter = next(_LETTERS[a.dtype.char] for a in kept if a.dtype.kind in "fc")
-    call, place = _routine(letter + name, len(kept))
-    count = max([len(a) for a in kept])
-    for a in kept:
-        if not len(a):
-            return
-        # The routine gets bare addresses: it would read and write other memory.
-        assert len(a) in (1, count) and a[0].flags.c_contiguous, (name, a.shape, a.strides)
+    count, letter = 1, None
+    kept, places, steps = [], [], []  # ``kept`` so that no memory is freed before the call
+    for a in arguments:
+        if type(a) is np.ndarray:
+            parts, place = len(a), address(a)
+            if not parts:
+                return
+            # The routine gets bare addresses: it would read and write other memory.
+            assert parts in (1, count) or count == 1, (name, a.shape)
+            assert a.flags.c_contiguous or a[0].flags.c_contiguous, (name, a.shape, a.strides)
+            count = max(count, parts)
+            letter = letter or _LETTERS.get(a.dtype.char)
+            steps.append(a.strides[0] if parts > 1 else 0)
+        else:
+            a, place = _constant(a)
+            steps.append(0)
+        kept.append(a)
+        places.append(place)
+    call, routine = _routine(letter + name, len(kept))
     if count == 1:
-        call(*map(address, kept))
-        return
-    steps = [a.strides[0] if len(a) > 1 else 0 for a in kept]
-    if count >= _MANY and native.compiles():
-        table = np.array([place, count, *map(address, kept), *steps], np.int64)
-        _loop(len(kept))(address(table))
-        return
-    for places in (np.arange(count)[:, None] * steps + [*map(address, kept)]).tolist():
         call(*places)
+    elif count >= _MANY and native.compiles():
+        table = np.array([routine, count, *places, *steps], np.int64)
+        _loop(len(kept))(address(table))
+    else:
+        for i in range(count):
+            call(*[place + i * step for place, step in zip(places, steps, strict=True)])
 
 
 def are_few(A):
@@ -73,7 +81,7 @@ def columns(A, lead=None):
     lead = A.shape[:-2] if lead is None else lead
     found = np.empty((*lead, width, rows), A.dtype)
     found.swapaxes(-1, -2)[...] = A
-    return found.reshape(prod(lead), width, rows)
+    return found if len(lead) == 1 else found.reshape(prod(lead), width, rows)
 
 
 def stored(A, lead):
@@ -108,7 +116,8 @@ def workspace(size, dtype):
 
 @lru_cache(1024)
 def _constant(value):
-    return np.array([value], "S1" if type(value) is bytes else np.int32)
+    array = np.array([value], "S1" if type(value) is bytes else np.int32)
+    return array, address(array)
 
 
 @cache

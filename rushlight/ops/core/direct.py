@@ -10,7 +10,7 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.autograd.tape import look, refresh
 from rushlight.backend import numpy as xp
-from rushlight.ops.core.compute import arranged, keeps_floats, owned
+from rushlight.ops.core.compute import arranged, failed, keeps_floats, owned
 from rushlight.tensor import Tensor, from_array
 
 __all__ = ["direct"]
@@ -24,16 +24,15 @@ def direct(op):
     """A function that runs ``op`` on plain operands; None if operations of this kind have none.
 
     It takes the operands and the bound parameters of a call. It returns None if an operand is not
-    plain, if there is enough work for a compiled kernel, and if the forward raised an error:
-    ``dispatch.apply`` then takes the call.
+    plain, and if there is enough work for a compiled kernel: ``dispatch.apply`` then takes the
+    call.
     """
-    if op.variadic or op.draws or op.shares or op.kind not in ("kernel", "elementwise"):
-        return None
-    if op.kind == "kernel" and op.arranges:
+    of_elements = op.kind == "elementwise"
+    if op.variadic or op.shares or (op.arranges and not of_elements):
         return None
     forward, prepare, check, least = op.forward, op.prepare, op.check, op.least
-    in_kernel, in_order = op.kind == "kernel", op.in_order
-    plain = _of_kernel if in_kernel else _of_floats
+    in_order = op.in_order
+    plain = _of_floats if of_elements else _in_full
 
     def call(args, params):
         arrays = plain(op, args)
@@ -49,16 +48,18 @@ def direct(op):
                     return None
         try:
             result = forward(xp, *arrays, **params)
-        except (ValueError, TypeError, IndexError, RuntimeWarning):
-            return None
+        except (RuntimeWarning, ValueError, TypeError, IndexError) as error:
+            result = failed(op, arrays, params, error)
         if type(result) is tuple:
             found = arranged(op, arrays, tuple([owned(op, np.asarray(r), arrays) for r in result]))
             return tuple([from_array(r) for r in found])
         if type(result) is not ndarray:
             result = np.asarray(result)
+        if not arrays:
+            return from_array(result)
         if result.base is not None or result is arrays[0] or result is arrays[-1]:
             result = owned(op, result, arrays)
-        if in_kernel:
+        if not of_elements:
             if not (in_order and result.flags.c_contiguous and 1 not in result.shape):
                 result = arranged(op, arrays, result)
         elif result.dtype is _F8 and arrays[0].dtype is _F4:
@@ -71,10 +72,10 @@ def direct(op):
     return call
 
 
-def _of_kernel(op, args):
+def _in_full(op, args):
     """The arrays of tensors in full precision without history, else None.
 
-    An optional operand may be None.
+    An optional operand after the first one may be None.
     """
     arrays = []
     for x in args:
@@ -85,7 +86,7 @@ def _of_kernel(op, args):
             if a.dtype not in _FULL or (x.node is not None and _records()):
                 return None
             arrays.append(a)
-        elif x is None and op.inputs[len(arrays)] in op.optional:
+        elif x is None and arrays and op.inputs[len(arrays)] in op.optional:
             arrays.append(None)
         else:
             return None

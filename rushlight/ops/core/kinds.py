@@ -35,6 +35,7 @@ from rushlight.ops.core.closures import (
     with_out,
 )  # fmt: skip
 from rushlight.ops.core.definition import FUNCTIONS, Op, publish
+from rushlight.ops.core.direct import direct
 from rushlight.ops.core.dispatch import apply, overridden
 from rushlight.ops.core.promotion import promote
 from rushlight.ops.core.signature import Signed
@@ -161,6 +162,7 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, of_no_dims=No
         **rest,
     }
     op.explain = lambda x, *, dim, keepdim, **_: shapes.reduced(x.shape, dim, keepdim, op.name)
+    short = direct(op)
     whole = type(whole_name, (op.node,), {"__slots__": ()}) if whole_name else op.node
 
     def full(args, kwargs):
@@ -188,7 +190,9 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, of_no_dims=No
             if no_dims and isinstance(args[0], Tensor) and args[0].dim():
                 found = of_no_dims(args[0])
             else:
-                found = apply(op, args, params)
+                found = None if mode.intercept or short is None else short(args, params)
+                if found is None:
+                    found = apply(op, args, params)
         except (RuntimeError, ValueError, IndexError, AttributeError):
             judge(op, params)
             raise

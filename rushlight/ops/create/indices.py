@@ -1,5 +1,6 @@
 """Indices: of triangles, of flat positions, and of elements that are not zero."""
 
+from functools import lru_cache
 from numbers import Integral
 
 import numpy as np
@@ -18,6 +19,16 @@ from rushlight.tensor import Tensor, constant
 @source(public=False, name="triangle_indices")
 def _triangle(xp, *, row, col, offset, upper, dtype):
     """The positions (2, n) of the elements of a triangle, row by row."""
+    if row * col <= _FEW:
+        return _found_before(row, col, offset, upper).astype(dtype)
+    return _positions(row, col, offset, upper, dtype)
+
+
+#: The positions in a matrix of up to so many elements are found once, and then copied.
+_FEW = 1024
+
+
+def _positions(row, col, offset, upper, dtype=np.int64):
     border = np.arange(offset, offset + row) + (not upper)
     border = np.minimum(np.maximum(border, 0), col)
     lengths = col - border if upper else border
@@ -28,6 +39,9 @@ def _triangle(xp, *, row, col, offset, upper, dtype):
     zeros = ends - col if upper else ends - lengths
     np.subtract(np.arange(out.shape[1]), zeros.repeat(lengths), out[1], casting="unsafe")
     return out
+
+
+_found_before = lru_cache(64)(_positions)
 
 
 def _indices(name, row, col, offset, upper, dtype, device, layout, requires_grad):

@@ -1,9 +1,14 @@
 """Variance and standard deviation, each alone or with the mean."""
 
 import warnings
+from functools import lru_cache
+from math import inf, prod
+
+import numpy as np
+from numpy import ndarray
 
 from rushlight import shapes
-from rushlight.backend.summation import squared
+from rushlight.backend.summation import FLOATS, SMALL, squared
 from rushlight.errors import DtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
@@ -15,10 +20,14 @@ from rushlight.tensor import Tensor
 
 #: Below this, squares in float32 have lost digits.
 _SMALLEST = 1e-35
+#: Up to this many numbers, a loop of Python looks at them faster than NumPy does.
+_FEW = 16
 
 
 def _moments(x, dim, keepdim, correction):
     """(Σ|x - mean|² / (n - correction), mean) over the tuple ``dim``, of an array or a tensor."""
+    if type(x) is ndarray and 0 < x.size <= SMALL and x.dtype in FLOATS and dim:
+        return _moments_of_few(x, dim, keepdim, correction)
     n = count(x.shape, dim)
     mean = total(x, dim) / n
     squares = None if isinstance(x, Tensor) else squared(x, mean, dim)
@@ -29,6 +38,24 @@ def _moments(x, dim, keepdim, correction):
     spread = squares / max(n - correction, 0)
     shape = shapes.reduced(x.shape, dim, keepdim)
     return spread.reshape(shape), mean.reshape(shape)
+
+
+def _moments_of_few(x, dim, keepdim, correction):
+    """``_moments`` of a small array of real numbers, with few calls of NumPy."""
+    n, shape = _groups(x.shape, dim, keepdim)
+    mean = np.add.reduce(x, axis=dim, keepdims=True)
+    mean /= n
+    gap = x - mean
+    gap *= gap
+    squares = np.add.reduce(gap, axis=dim, keepdims=True)
+    squares /= max(n - correction, 0)
+    return squares.reshape(shape), mean.reshape(shape)
+
+
+@lru_cache(1024)
+def _groups(shape, dim, keepdim):
+    """(the number of elements behind each result, the results' shape)."""
+    return count(shape, dim), shapes.reduced(shape, dim, keepdim)
 
 
 def _variance_slope(g, x, x_shape, dim, keepdim, correction):
@@ -60,7 +87,11 @@ def _deviation(xp, x, variance, dim, keepdim, correction):
     """The root of the variance, in double precision where float32 has no such squares."""
     if type(x) is Tensor or variance.dtype.itemsize == 8:
         return xp.sqrt(variance)
-    if not xp.count_nonzero((variance < _SMALLEST) | (variance == xp.inf)):
+    if variance.size <= _FEW:
+        inexact = [v for v in variance.reshape(-1).tolist() if v < _SMALLEST or v == inf]
+    else:
+        inexact = xp.count_nonzero((variance < _SMALLEST) | (variance == inf))
+    if not inexact:
         return xp.sqrt(variance)
     wide = x.astype(xp.result_type(x, xp.float64))
     exact = xp.sqrt(_moments(wide, dim, keepdim, correction)[0])
@@ -139,6 +170,9 @@ _overloads = takes(
 )
 
 
+_NAMES = ("dim", "unbiased", "keepdim", "correction")
+
+
 def _options(name, input, args, named):
     """dim, keepdim and correction from the arguments of any overload.
 
@@ -151,22 +185,20 @@ def _options(name, input, args, named):
     if args and isinstance(args[0], bool):
         named = {**named, "unbiased": args[0]}
         args = args[1:]
-    given = dict(zip(("dim", "unbiased", "keepdim"), args, strict=False))
+    given = dict(zip(("dim", "unbiased", "keepdim"), args, strict=False)) if args else {}
     for key, value in named.items():
         key = {"axis": "dim", "keepdims": "keepdim"}.get(key, key)
-        if key not in ("dim", "unbiased", "keepdim", "correction") or key in given:
+        if key not in _NAMES or key in given:
             raise TypeError(f"{name}() got an unexpected keyword argument '{key}'")
         given[key] = value
     if input.dtype.category < 2:
         raise DtypeError(
             f"{name} only supports floating point and complex dtypes, not {input.dtype}"
         )
-    correction = given.get(
-        "correction", None if "unbiased" not in given else int(given["unbiased"])
-    )
+    correction = given.get("correction", int(given["unbiased"]) if "unbiased" in given else None)
     correction = 1 if correction is None else correction
-    dim = given.get("dim")
-    n = count(input._array.shape, shapes.dims(dim, input._array.ndim, name))
+    dim, shape = given.get("dim"), input._array.shape
+    n = prod(shape) if dim is None else count(shape, shapes.dims(dim, len(shape), name))
     if n <= correction:
         warnings.warn(
             f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the "
