@@ -10,6 +10,7 @@ __all__ = ["add_at", "add_rows", "sum_runs"]
 
 # With at least this many values, a sparse matrix product is faster than np.add.at.
 _MANY = large_from(2048)
+_MASKS, _INTEGERS = {"b"}, {"i"}  # kinds of dtypes
 _NARROW = 3  # a sparse product with so few columns is faster column by column
 
 
@@ -79,8 +80,9 @@ def add_at(out, key, values):
 
     ``key`` is a NumPy index: a tuple of integer arrays, bool arrays and full slices.
     """
-    arrays = [k for k in key if not isinstance(k, slice)]
-    if all(a.dtype.kind == "b" for a in arrays):
+    arrays = [k for k in key if type(k) is not slice]
+    kinds = {a.dtype.kind for a in arrays}
+    if kinds <= _MASKS:
         out[key] += values  # a mask selects each position at most once
         return
     if len(key) == 1 and out.flags.c_contiguous and arrays[0].ndim == 1 and out.ndim:
@@ -90,8 +92,7 @@ def add_at(out, key, values):
         width = math.prod(out.shape[1:])
         add_rows(out.reshape(len(out), width), rows, values.reshape(len(rows), width))
         return
-    integers = all(a.dtype.kind == "i" for a in arrays)
-    if integers and len(arrays) == out.ndim and np.size(values) < _MANY:
+    if kinds == _INTEGERS and len(arrays) == out.ndim and np.size(values) < _MANY:
         try:
             np.add.at(out, key, values)
             return

@@ -136,6 +136,8 @@ def where(condition, x, y):
         and x.shape == condition.shape
     ):
         return gated(condition, x)
+    if type(condition) is np.ndarray and condition.size < 4096:
+        return np.where(condition, x, y)
     shape = np.shape(condition)
     if prod(shape) < 4096 or condition.dtype != bool:
         return np.where(condition, x, y)

@@ -28,7 +28,7 @@ def direct(op):
     call.
     """
     of_elements = op.kind == "elementwise"
-    if op.variadic or op.shares or (op.arranges and not of_elements):
+    if op.variadic or op.shares:
         return None
     forward, prepare, check, least = op.forward, op.prepare, op.check, op.least
     in_order = op.in_order
@@ -51,8 +51,8 @@ def direct(op):
         except (RuntimeWarning, ValueError, TypeError, IndexError) as error:
             result = failed(op, arrays, params, error)
         if type(result) is tuple:
-            found = arranged(op, arrays, tuple([owned(op, np.asarray(r), arrays) for r in result]))
-            return tuple([from_array(r) for r in found])
+            results = tuple([_own(op, r, arrays) for r in result])
+            return tuple([from_array(r) for r in arranged(op, arrays, results)])
         if type(result) is not ndarray:
             result = np.asarray(result)
         if not arrays:
@@ -72,10 +72,19 @@ def direct(op):
     return call
 
 
+def _own(op, result, arrays):
+    if type(result) is not ndarray:
+        return np.asarray(result)
+    if result.base is None and result is not arrays[0] and result is not arrays[-1]:
+        return result
+    return owned(op, result, arrays)
+
+
 def _in_full(op, args):
     """The arrays of tensors in full precision without history, else None.
 
-    An optional operand after the first one may be None.
+    If the operands' layout decides the result's, they lie in memory in the order of their dims. An
+    optional operand after the first one may be None.
     """
     arrays = []
     for x in args:
@@ -85,12 +94,18 @@ def _in_full(op, args):
             a = x._array
             if a.dtype not in _FULL or (x.node is not None and _records()):
                 return None
+            if op.arranges and not _lies_in_order(x):
+                return None
             arrays.append(a)
         elif x is None and arrays and op.inputs[len(arrays)] in op.optional:
             arrays.append(None)
         else:
             return None
     return arrays
+
+
+def _lies_in_order(x):
+    return not x.turned or (not look(x) and x._array.flags.c_contiguous)
 
 
 def _records():
@@ -110,7 +125,7 @@ def _of_floats(op, args):
     for x in args:
         kind = type(x)
         if kind is Tensor:
-            if (x.turned and look(x)) or (x.node is not None and _records()):
+            if (x.turned and not _lies_in_order(x)) or (x.node is not None and _records()):
                 return None
             a = x._array
             d = a.dtype
@@ -118,8 +133,6 @@ def _of_floats(op, args):
                 if common is not None or (d is not _F4 and d is not _F8):
                     return None
                 common = d
-            if x.turned and not a.flags.c_contiguous:
-                return None
             arrays.append(a)
         elif common is None or (kind is not float and kind is not int) or op.tensors:
             return None

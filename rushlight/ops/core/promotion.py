@@ -1,6 +1,7 @@
 """The dtype in which an operation computes, by PyTorch's rules for tensors and Python numbers."""
 
 import numpy as np
+from numpy import ndarray
 
 import rushlight.dtype as dtypes
 from rushlight.dtype import OF, promote_types
@@ -47,6 +48,15 @@ def _tensor_dtype(x):
 
 def promote(operands):
     """The common dtype of tensors, arrays and Python numbers."""
+    common = None
+    for x in operands:
+        a = x._array if type(x) is Tensor else x
+        if type(a) is not ndarray or not a.shape or (common is not None and a.dtype is not common):
+            break
+        common = a.dtype
+    else:
+        if common is not None:
+            return OF[common]
     dimensioned = zero_dim = number = None
     for x in operands:
         if x is None:

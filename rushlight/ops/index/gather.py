@@ -1,6 +1,7 @@
 """Operations that read elements at indices: indexing with tensors, index_select, gather, take."""
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -303,6 +304,8 @@ def check_along(name, x, index, dim):
     if not index.size:
         return dim
     check_index(name, index)
+    if index.shape == x.shape:
+        return dim
     if max(1, x.ndim) != max(1, index.ndim):
         raise ShapeError(
             f"{name}: Index tensor must have the same number of dimensions as input tensor: index "
@@ -328,12 +331,19 @@ def along(index, dim):
     The key has ``index`` at ``dim``. At every other dim the key has the positions of ``index``'s
     own elements.
     """
-    n = index.ndim
-    key = [
-        index if d == dim else np.arange(size).reshape((-1, *[1] * (n - d - 1)))
-        for d, size in enumerate(index.shape)
-    ]
-    return tuple(key)
+    shape = index.shape
+    before, after = (_few_lines if index.size < LARGE else _lines)(shape, dim)
+    return (*before, index, *after)
+
+
+def _lines(shape, dim):
+    """The positions along each dim before ``dim``, and along each dim after it."""
+    n = len(shape)
+    lines = [np.arange(size).reshape((-1, *[1] * (n - d - 1))) for d, size in enumerate(shape)]
+    return lines[:dim], lines[dim + 1 :]
+
+
+_few_lines = lru_cache(256)(_lines)
 
 
 LARGE = large_from(1024)  # from so many indices on, flat positions are faster than NumPy's own
