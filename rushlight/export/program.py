@@ -189,7 +189,7 @@ class ExportedProgram:
 def _prepared(op):
     """Return ``op`` without its ``prepare`` step: recorded parameters are already prepared."""
     found = copy(op)
-    found.prepare = None
+    found.prepare = found.short = None
     return found
 
 

@@ -25,7 +25,8 @@ _MODULES = (
     "reduce.frobenius_norm", "shape.compose", "create.indices", "create.further", "shape.queries",
     "elementwise.quantize",
     "linear.factors", "linear.grouped_mm", "linear.matrices", "linear.scaled_mm", "linear.trace",
-    "linear.tensordot", "linear.vander", "linear.vdot", "linear.nuclear_norm", "tensor.sparse_methods",
+    "linear.tensordot", "linear.vander", "linear.vdot", "linear.nuclear_norm",
+    "tensor.sparse_methods",
 )  # fmt: skip
 
 for _name in _MODULES:

@@ -1,14 +1,19 @@
 """Cosine similarity, normalization and distances of vectors, and one-hot vectors."""
 
+import numpy as np
+
 from rushlight.autograd.mode import no_grad
+from rushlight.backend import numpy as xp
+from rushlight.backend.summation import summed
 from rushlight.dtype import int64
 from rushlight.errors import DtypeError
 from rushlight.ops.core.argument_kinds import takes
+from rushlight.ops.core.fast_path import on_arrays
 from rushlight.ops.core.outputs import store
 from rushlight.ops.index.embedding import one_hot as _one_hot
 from rushlight.ops.loss.regression import in_one_dtype
 from rushlight.ops.reduce.distance import pdist
-from rushlight.ops.reduce.vector_norm import norm
+from rushlight.ops.reduce.vector_norm import norm, vector_norm
 from rushlight.ops.shape.strided import broadcast_tensors
 from rushlight.tensor import Tensor
 
@@ -39,6 +44,10 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     x1, x2 = in_one_dtype(*((x1, x2) if same else broadcast_tensors(x1, x2)))
     if not x1.is_floating_point():
         raise DtypeError(f"cosine_similarity: expected floating point numbers, but got {x1.dtype}")
+    if type(dim) is int and -x1.ndim <= dim < x1.ndim:
+        found = on_arrays(lambda x, y: _cosines(x, y, dim % x.ndim, eps), x1, x2)
+        if found is not None:
+            return found
     # As in PyTorch, the gradient is computed as if there were no eps.
     lengths = [x.norm(2, dim, keepdim=True) for x in (x1, x2)]
     lengths = [length.clone() if length.requires_grad else length for length in lengths]
@@ -46,6 +55,15 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
         for length in lengths:
             length.clamp_min_(eps)
     return ((x1 / lengths[0]) * (x2 / lengths[1])).sum(dim)
+
+
+def _cosines(x, y, dim, eps):
+    """``cosine_similarity`` of arrays of one shape."""
+    parts = []
+    for a in (x, y):
+        length = vector_norm.op.forward(xp, a, dim=(dim,), keepdim=True)
+        parts.append(a / np.maximum(length, eps))
+    return summed(parts[0] * parts[1], (dim,))
 
 
 def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):

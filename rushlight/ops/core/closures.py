@@ -22,7 +22,6 @@ from rushlight.ops.core.argument_kinds import Parameter, fits, unfit
 from rushlight.ops.core.arguments import bind, judge
 from rushlight.ops.core.definition import REQUIRED
 from rushlight.ops.core.destination import Destination, took
-from rushlight.ops.core.direct import direct
 from rushlight.ops.core.dispatch import apply, overridden
 from rushlight.ops.core.fast_path import viewed
 from rushlight.ops.core.outputs import refuse_gradients
@@ -46,7 +45,6 @@ _b1 = np.dtype("?")
 def generic(op):
     """The public function of an operation with any signature."""
     n = len(op.inputs)
-    short = direct(op)
 
     def call(*args, out=None, **kwargs):
         if kwargs or len(args) != n or op.params:
@@ -58,11 +56,7 @@ def generic(op):
                 return out
             out = None if type(out) is Destination else out
         try:
-            result = None
-            if out is None and short is not None and not mode.intercept:
-                result = short(args, params)
-            if result is None:
-                result = apply(op, args, params)
+            result = apply(op, args, params)
         except (RuntimeError, ValueError, IndexError, AttributeError):
             judge(op, params)
             if out is not None:  # PyTorch checks this first, so its error comes first here, too

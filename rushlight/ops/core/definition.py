@@ -154,6 +154,7 @@ class Op:
         far_lowering: The same for devices that cannot run the forward; see ``lower_on_devices``.
         counting: The rule of a dynamic operation for devices; see ``lower_by_counting``.
         checking: (rule, names that the rule wants): the checks of values; see ``lower_check``.
+        short: The short way of calls on plain operands, or None; see ``direct.py``.
         store: ``store(out, result)`` writes the result into ``out``. The option ``casts`` says
             which dtypes ``out`` may have besides the result's own; see ``outputs.py``.
         closures: Functions that run once the rules are stated, and note what the rules want saved.
@@ -234,6 +235,7 @@ class Op:
         self.autocast = options.pop("autocast", None)
         self.rules: list[Any] = [None] * len(names)
         self.closures: list[Any] = []
+        self.short: Any = None
         self.call: Any = None
         self.store = partial(
             store, name=self.name, casts=options.pop("casts", False),

@@ -58,7 +58,7 @@ def repeat(op, args, params):
 def _prepared(op):
     """``op`` without its ``prepare`` step."""
     found = copy(op)
-    found.prepare = None
+    found.prepare = found.short = None
     return found
 
 
@@ -70,6 +70,10 @@ def apply(op, args, params):
         if found is not NotImplemented:
             return found
         run = _on_any_device
+    elif op.short is not None:
+        found = op.short(args, params)
+        if found is not None:
+            return found
     operands = args[0] if op.variadic else args
     arrays: list[Any] = []
     parents: list[Any] = []

@@ -7,13 +7,15 @@ subclasses, half precision) it calls ``dispatch.apply`` instead.
 import numpy as np
 
 from rushlight.autograd import mode
-from rushlight.autograd.tape import refresh, tick
+from rushlight.autograd.tape import look, refresh, tick
+from rushlight.backend.sizes import large_from
 from rushlight.strides import in_order
 from rushlight.tensor import Tensor, ViewOf, from_array
 
-__all__ = ["FLOATS", "indexed", "plain", "recorded", "several", "taped", "viewed"]
+__all__ = ["FLOATS", "indexed", "on_arrays", "plain", "recorded", "several", "taped", "viewed"]
 
 _new = object.__new__
+_FEW = large_from(1 << 12)  # operations on more elements have ways of their own
 #: The dtypes that take the fast path.
 FLOATS = _F4, _F8 = np.dtype("f4"), np.dtype("f8")
 
@@ -23,6 +25,37 @@ def plain(x):
     if x.view_of is not None:
         refresh(x)
     return x._array
+
+
+def on_arrays(function, *tensors, floats=True):
+    """``function`` of the arrays of a few small tensors, as a tensor; None: they are not plain.
+
+    Functions made of several operations compute in one step with it. Plain tensors keep no history,
+    and no mode is on. Their elements lie in the order of their dims. They are all float32 or all float64; without ``floats`` of any dtype.
+    """
+    if mode.intercept:
+        return None
+    arrays = []
+    for x in tensors:
+        if type(x) is not Tensor or (x.node is not None and mode.records()):
+            return None
+        if x.turned and look(x):
+            return None
+        a = x._array
+        if a.size > _FEW or not a.flags.c_contiguous:
+            return None
+        if floats:
+            known = FLOATS if not arrays else (arrays[0].dtype,)
+            if a.dtype not in known:
+                return None
+        arrays.append(a)
+    try:
+        found = np.asarray(function(*arrays))
+    except RuntimeWarning:
+        return None  # the user turned warnings into errors; the operations compute without them
+    o = from_array(in_order(found))
+    o.turned = None
+    return o
 
 
 def taped(op, array, parents, saved, cells):

@@ -46,6 +46,7 @@ __all__ = ["elementwise", "kernel", "like_first", "reduction", "source", "view"]
 
 def _finish(op, call, publication):
     """Make ``call`` the public function of ``op``."""
+    op.short = direct(op)
     update_wrapper(call, op.forward)
     call.__name__ = call.__qualname__ = op.name
     call.__wrapped__ = Signed(op)
@@ -162,7 +163,6 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, of_no_dims=No
         **rest,
     }
     op.explain = lambda x, *, dim, keepdim, **_: shapes.reduced(x.shape, dim, keepdim, op.name)
-    short = direct(op)
     whole = type(whole_name, (op.node,), {"__slots__": ()}) if whole_name else op.node
 
     def full(args, kwargs):
@@ -190,9 +190,7 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, of_no_dims=No
             if no_dims and isinstance(args[0], Tensor) and args[0].dim():
                 found = of_no_dims(args[0])
             else:
-                found = None if mode.intercept or short is None else short(args, params)
-                if found is None:
-                    found = apply(op, args, params)
+                found = apply(op, args, params)
         except (RuntimeError, ValueError, IndexError, AttributeError):
             judge(op, params)
             raise

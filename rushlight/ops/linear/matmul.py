@@ -29,6 +29,11 @@ def adjoint(x):
 
 
 def same_dtype(name, *arrays):
+    for a in arrays:
+        if a is not None and a.dtype is not arrays[0].dtype:
+            break
+    else:
+        return
     kinds = {a.dtype for a in arrays if a is not None}
     if len(kinds) > 1:
         listed = " != ".join(str(a.dtype) for a in arrays if a is not None)

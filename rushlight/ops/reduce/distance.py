@@ -1,15 +1,19 @@
 """Distances of vectors: of all pairs from two sets, of all pairs in a set, and of two tensors."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from rushlight import shapes
 from rushlight.autograd.tape import watch
 from rushlight.backend import native
+from rushlight.backend import numpy as xp
 from rushlight.backend.sizes import large_from
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.autocast import SINGLE, autocasts
 from rushlight.ops.core.definition import function
+from rushlight.ops.core.fast_path import on_arrays
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.rules import number, typed, where, zeros
 from rushlight.ops.create.from_data import from_numpy
@@ -233,6 +237,11 @@ def _norms_of_rows(d, p):
 _lengths.grad(d=lambda g, d, out, p: _steepness(g[..., None], d, out[..., None], p))
 
 
+@lru_cache(_MANY)
+def _rows_of_pairs(n):
+    return np.triu_indices(n, 1)
+
+
 @function(method=False)
 @takes("input, p: float=")
 def pdist(input, p=2):
@@ -262,6 +271,12 @@ def pdist(input, p=2):
     p = float(number(p))
     if not p >= 0:
         raise RuntimeError(f"pdist only supports non-negative p values, got {p}")
+    if len(input) <= _MANY:
+        first, second = _rows_of_pairs(len(input))
+        lengths = lambda x: _lengths.op.forward(xp, x.take(first, 0) - x.take(second, 0), p=p)
+        found = on_arrays(lengths, input)
+        if found is not None:
+            return found
     first, second = (from_numpy(i) for i in np.triu_indices(len(input), 1))
     return watch(_lengths(input[first] - input[second], p=p), input)
 

@@ -10,6 +10,7 @@ from rushlight.autograd.tape import watch
 from rushlight.errors import ShapeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
+from rushlight.ops.core.fast_path import on_arrays
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.promotion import promote
@@ -42,9 +43,12 @@ def kron(input, other, *, out=None):
     """
     ndim = max(input.ndim, other.ndim)
     shapes = [(1,) * (ndim - t.ndim) + tuple(t.shape) for t in (input, other)]
-    outer = input.reshape([k for n in shapes[0] for k in (n, 1)])
-    inner = other.reshape([k for n in shapes[1] for k in (1, n)])
-    found = (outer * inner).reshape([n * m for n, m in zip(*shapes, strict=True)])
+    apart = [k for n in shapes[0] for k in (n, 1)], [k for n in shapes[1] for k in (1, n)]
+    shape = [n * m for n, m in zip(*shapes, strict=True)]
+    product = lambda x, y: (x.reshape(apart[0]) * y.reshape(apart[1])).reshape(shape)
+    found = on_arrays(product, input, other) if out is None else None
+    if found is None:
+        found = product(input, other)
     return found if out is None else store(out, found, "kron", casts=True)
 
 

@@ -2,6 +2,7 @@
 
 from rushlight.errors import ShapeError
 from rushlight.ops.core.definition import function
+from rushlight.ops.core.fast_path import on_arrays
 from rushlight.ops.shape.view import tensor_array
 from rushlight.ops.tensor.memory_format import channels_last, channels_last_3d, contiguous_format
 from rushlight.strides import channels_order
@@ -17,6 +18,16 @@ def _as_image(x, input):
     if x.view_of is None:
         return x
     return x.clone(memory_format=contiguous_format)
+
+
+def _rearranged(input, apart, order, shape):
+    """``input`` in the shape ``apart``, its dims permuted to ``order``, and then in ``shape``."""
+    if channels_order([input._array]) is None:
+        rearranged = lambda x: x.reshape(apart).transpose(order).copy().reshape(shape)
+        found = on_arrays(rearranged, input, floats=False)
+        if found is not None:
+            return found
+    return _as_image(input.reshape(apart).permute(order).reshape(shape), input)
 
 
 def _factor(name, what, value, x):
@@ -72,9 +83,10 @@ def pixel_shuffle(input, upscale_factor):
             f"input {tuple(input.shape)} has {c} in dim -3"
         )
     n = len(lead)
-    apart = input.reshape(*lead, c // r**2, r, r, h, w)
-    turned = apart.permute(*range(n + 1), n + 3, n + 1, n + 4, n + 2)
-    return _as_image(turned.reshape(*lead, c // r**2, h * r, w * r), input)
+    return _rearranged(
+        input, (*lead, c // r**2, r, r, h, w), (*range(n + 1), n + 3, n + 1, n + 4, n + 2),
+        (*lead, c // r**2, h * r, w * r),
+    )  # fmt: skip
 
 
 @function(method=False)
@@ -109,9 +121,10 @@ def pixel_unshuffle(input, downscale_factor):
     if not array.size:
         return input.clone()  # as in PyTorch, the shape stays the input's
     n = len(lead)
-    apart = input.reshape(*lead, c, h // r, r, w // r, r)
-    turned = apart.permute(*range(n + 1), n + 2, n + 4, n + 1, n + 3)
-    return _as_image(turned.reshape(*lead, c * r**2, h // r, w // r), input)
+    return _rearranged(
+        input, (*lead, c, h // r, r, w // r, r), (*range(n + 1), n + 2, n + 4, n + 1, n + 3),
+        (*lead, c * r**2, h // r, w // r),
+    )  # fmt: skip
 
 
 @function(method=False)
@@ -143,5 +156,5 @@ def channel_shuffle(input, groups):
             f"channel_shuffle: Number of channels must be divisible by groups. Got {c} channels "
             f"and {groups} groups: {tuple(input.shape)}"
         )
-    turned = input.reshape(n, groups, c // groups, *size).transpose(1, 2)
-    return _as_image(turned.reshape(input.shape), input)
+    apart = (n, groups, c // groups, *size)
+    return _rearranged(input, apart, (0, 2, 1, *range(3, len(apart))), tuple(input.shape))

@@ -281,6 +281,15 @@ def _spans(n, places):
     return [_bounds(i, n, places) for i in range(places)]
 
 
+@lru_cache(256)
+def _windows_of(size, count, dim, ndim, dtype):
+    """([the index of each window's elements along ``dim``, and of its mean], the lengths)."""
+    spans, lead = _spans(size, count), (slice(None),) * dim
+    lengths = np.array([end - start for start, end in spans], dtype)
+    parts = [((*lead, slice(*span)), (*lead, i)) for i, span in enumerate(spans)]
+    return parts, lengths.reshape([-1 if d == dim else 1 for d in range(ndim)])
+
+
 def _adaptive(xp, x, *, places):
     """The mean of each of ``places`` windows that cover x evenly."""
     n, given = len(places), x
@@ -290,12 +299,11 @@ def _adaptive(xp, x, *, places):
         if count and size % count == 0:
             x = even_means(x, d, count, size // count)
             continue
-        lead = (slice(None),) * d
         out = np.empty((*x.shape[:d], count, *x.shape[d + 1 :]), x.dtype)
-        for i, (start, end) in enumerate(_spans(size, count)):
-            total = np.add.reduce(x[(*lead, slice(start, end))], axis=d, keepdims=True)
-            part = (*lead, slice(i, i + 1))
-            out[part] = np.true_divide(total, end - start, dtype=x.dtype)
+        parts, lengths = _windows_of(size, count, d, x.ndim, x.dtype)
+        for part, place in parts:
+            np.add.reduce(x[part], axis=d, out=out[place])
+        out /= lengths
         x = out
     return x.copy() if x is given else x
 
