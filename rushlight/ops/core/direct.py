@@ -51,8 +51,7 @@ def direct(op):
         except (RuntimeWarning, ValueError, TypeError, IndexError) as error:
             result = failed(op, arrays, params, error)
         if type(result) is tuple:
-            results = tuple([_own(op, r, arrays) for r in result])
-            return tuple([from_array(r) for r in arranged(op, arrays, results)])
+            return _several(op, arrays, result)
         if type(result) is not ndarray:
             result = np.asarray(result)
         if not arrays:
@@ -72,12 +71,19 @@ def direct(op):
     return call
 
 
-def _own(op, result, arrays):
-    if type(result) is not ndarray:
-        return np.asarray(result)
-    if result.base is None and result is not arrays[0] and result is not arrays[-1]:
-        return result
-    return owned(op, result, arrays)
+def _several(op, arrays, results):
+    """The tensors over several ``results`` of the forward."""
+    found, ready = [], op.in_order
+    for r in results:
+        if type(r) is not ndarray:
+            r = np.asarray(r)
+        elif r.base is not None or r is arrays[0] or r is arrays[-1]:
+            r = owned(op, r, arrays)
+        ready = ready and r.flags.c_contiguous and 1 not in r.shape
+        found.append(r)
+    if not ready:
+        found = arranged(op, arrays, tuple(found))
+    return tuple([from_array(r) for r in found])
 
 
 def _in_full(op, args):

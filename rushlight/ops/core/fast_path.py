@@ -31,7 +31,8 @@ def on_arrays(function, *tensors, floats=True):
     """``function`` of the arrays of a few small tensors, as a tensor; None: they are not plain.
 
     Functions made of several operations compute in one step with it. Plain tensors keep no history,
-    and no mode is on. Their elements lie in the order of their dims. They are all float32 or all float64; without ``floats`` of any dtype.
+    and no mode is on. Their elements lie in the order of their dims. They are all float32 or all
+    float64; without ``floats`` they have any dtype.
     """
     if mode.intercept:
         return None
@@ -122,26 +123,13 @@ def indexed(op, x, index, params):
 def several(call, x, params, out=None):
     """The results of ``call(x, **params, out=out)``, where ``call`` is a kernel with several.
 
-    The path for a float tensor without history in default mode is short.
+    Plain calls need no binding of their parameters.
     """
-    found = _untaped(call.op, x, params) if out is None else None
-    return call(x, **params, out=out) if found is None else found
-
-
-def _untaped(op, x, params):
-    """The results of ``op`` for ``several``; None: not on the short path."""
-    if mode.intercept or type(x) is not Tensor or (x.node is not None and not mode.grad_off):
-        return None
-    a = plain(x)
-    if (a.dtype is not _F4 and a.dtype is not _F8) or (x.node is not None and mode.state.grad):
-        return None
-    try:
-        results = op.forward(np, a, **op.prepare(a, **params))
-    except (ValueError, TypeError, IndexError, RuntimeWarning):
-        return None  # the full path explains the error, or computes without the warning
-    # A reduction may give a scalar, or a part of larger memory.
-    results = [np.asarray(r) if r.base is None else r.copy(order="K") for r in results]
-    return [from_array(in_order(r) if op.in_order else r) for r in results]
+    if out is None and not mode.intercept:
+        found = call.op.short((x,), params)
+        if found is not None:
+            return found
+    return call(x, **params, out=out)
 
 
 def viewed(op, x, array, params):

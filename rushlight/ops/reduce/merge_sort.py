@@ -4,6 +4,9 @@ On devices, a merge sort has runs of ``RUN`` elements, each of which a work-grou
 step merges pairs of runs: every element finds its place by a binary search in the other run.
 """
 
+from functools import lru_cache
+from math import prod
+
 import numpy as np
 
 from rushlight.dtype import int64
@@ -13,6 +16,8 @@ __all__ = ["RUN", "alone", "picked", "rank", "ranked"]
 
 #: A work-group sorts so many elements: a power of two.
 RUN = 256
+#: The places in arrays of up to so many elements are found once.
+_FEW = 1 << 12
 
 
 def rank(x, dim, descending=False):
@@ -42,8 +47,16 @@ def picked(x, index, dim):
         return x[index]
     if dim != x.ndim - 1 or not x.size:
         return np.take_along_axis(x, index, dim)
-    starts = np.arange(0, x.size, x.shape[dim]).reshape((*x.shape[:-1], 1))
+    starts = (_few_starts if x.size <= _FEW else _starts)(x.shape)
     return x.reshape(-1).take(index + starts)
+
+
+def _starts(shape):
+    """The flat places where the rows of an array begin."""
+    return np.arange(0, prod(shape), shape[-1]).reshape((*shape[:-1], 1))
+
+
+_few_starts = lru_cache(64)(_starts)
 
 
 def _nan_first(x, dim):

@@ -109,9 +109,10 @@ def _inserted(row):
 def _end_of_longest_run(ordered):
     """The last place of the first of the longest runs of equal elements in each sorted row."""
     place = np.arange(ordered.shape[1])
-    begins = np.ones(ordered.shape, bool)
-    begins[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    start = np.maximum.accumulate(np.where(begins, place, 0), axis=1)
+    begins = np.empty(ordered.shape, bool)
+    begins[:, 0] = True
+    np.not_equal(ordered[:, 1:], ordered[:, :-1], begins[:, 1:])
+    start = np.maximum.accumulate(begins * place, axis=1)
     return (place - start).argmax(axis=1)
 
 

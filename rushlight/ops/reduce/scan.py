@@ -1,6 +1,7 @@
 """Running sums and extremes along a dim."""
 
 import operator
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -268,6 +269,14 @@ def _running(name):
     return lambda x, *, dim: {"dim": shapes.dim(dim, x.ndim, name) if x.size else 0}
 
 
+def _places(n, after):
+    """The places along a dim of size ``n`` that ``after`` dims follow."""
+    return np.arange(n).reshape((n, *[1] * after))
+
+
+_few_places = lru_cache(64)(_places)
+
+
 def _record(xp, ufunc, name, x, dim):
     if x.dtype.kind in COMPLEX_KINDS:
         raise UnsupportedDtypeError(
@@ -280,8 +289,13 @@ def _record(xp, ufunc, name, x, dim):
     if near and x.size > SMALL and x.size >= MANY * x.shape[dim]:
         return _record_together(ufunc, x, dim)
     values = ufunc.accumulate(x, axis=dim)
-    places = xp.arange(x.shape[dim]).reshape([-1 if i == dim else 1 for i in range(x.ndim)])
-    taken = xp.where((x == values) | (x != x), places, 0)
+    taken = x == values
+    if x.dtype.kind == "f":
+        taken |= x != x
+    if x.size <= SMALL:
+        taken = taken * _few_places(x.shape[dim], x.ndim - 1 - dim)
+    else:
+        taken = xp.where(taken, _places(x.shape[dim], x.ndim - 1 - dim), 0)
     return values, xp.maximum.accumulate(taken, axis=dim)
 
 

@@ -1,12 +1,13 @@
 """Softmax and its logarithm, and the logarithm of a sum of exponentials."""
 
 import numpy as np
+from numpy import ndarray
 
 from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.backend import native
 from rushlight.backend import numpy as backend
-from rushlight.backend.summation import extreme, summed
+from rushlight.backend.summation import SMALL, extreme, summed
 from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.fast_path import FLOATS, plain, taped
@@ -27,6 +28,8 @@ def _dims(x, *, dim):
 
 def _shifted(xp, x, dim):
     """x minus its maximum over ``dim``, as a new array."""
+    if type(x) is ndarray and 0 < x.size <= SMALL and dim:
+        return x - np.maximum.reduce(x, axis=dim, keepdims=True)
     return xp.asarray(x - largest(x, dim))
 
 
@@ -69,7 +72,7 @@ def _exp(x):
 
 def _recorded(op, x, dims, node):
     """The result of ``op`` on the array ``x``, with a node that saves what the gradient needs."""
-    array = native.compute(op, (x,), {"dim": dims})
+    array = native.compute(op, (x,), {"dim": dims}) if x.size >= op.least else None
     if array is None:
         array = op.forward(backend, x, dim=dims)
     found = taped(op, in_order(array), (node,), (None, dims), (None, None))

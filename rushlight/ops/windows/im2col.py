@@ -7,6 +7,7 @@ batch 1, so that contiguous runs of memory stay long. BLAS computes the products
 Shapes: x (N, C, *size), weight (O, C / groups, *kernel), out and g (N, O, *places).
 """
 
+from functools import lru_cache
 from math import prod
 from operator import le, mul
 
@@ -242,6 +243,7 @@ def _lengthened(g, size, scratch):
     return wide
 
 
+@lru_cache(256)
 def _runs(kernel, dilation, size, places, lanes):
     """(the length of a run, the start of each kernel element's run in a flat image)."""
     steps = [prod(size[i + 1 :]) * lanes for i in range(len(size))]

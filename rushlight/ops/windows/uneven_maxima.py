@@ -3,6 +3,7 @@
 A position is a flat index into the last ``n`` dims. Shapes: x (…, *size), positions (…, *places).
 """
 
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -105,11 +106,25 @@ def best_of_table(x, table, places):
         found = x.reshape(*lead, -1).take(table, -1).argmax(-1)
     else:
         found = x.reshape(-1).take(in_all(table, n + 1, prod(x.shape[len(lead) :]))).argmax(-1)
-    found += np.arange(0, table.size, count).reshape(table.shape[:-1])
+    found += _starts(table.shape[:-1], count)
     return table.reshape(-1).take(found)
 
 
 def in_all(at, n, count):
     """Positions in all of the memory, for flat positions ``at`` in ``n`` dims of ``count``."""
     lead = at.shape[: at.ndim - n]
-    return at + np.arange(0, prod(lead) * count, max(1, count)).reshape(*lead, *[1] * n)
+    return at + _starts((*lead, *[1] * n), count)
+
+
+def _starts(shape, step):
+    """0, step, 2 · step, … in an array of this shape."""
+    return (_few_starts if prod(shape) <= _FEW else _made_starts)(shape, step)
+
+
+def _made_starts(shape, step):
+    return step * np.arange(prod(shape)).reshape(shape)
+
+
+#: Up to so many numbers are kept.
+_FEW = 1 << 10
+_few_starts = lru_cache(64)(_made_starts)

@@ -6,7 +6,7 @@ Shapes: x (…, *size), best and g (…, *places). ``best`` holds the maxima, an
 
 import sys
 from functools import lru_cache
-from math import prod
+from math import isfinite, prod
 from operator import mul
 from typing import Any
 
@@ -39,7 +39,8 @@ def _surrounded(x, w):
     wide = w.reach(size)
     if wide == size:
         return x
-    out = np.full((*x.shape[: -len(size)], *wide), _lowest(x.dtype), x.dtype)
+    out = np.empty((*x.shape[: -len(size)], *wide), x.dtype)
+    out.fill(_lowest(x.dtype))
     inside(out, w.padding, size)[...] = x
     return out
 
@@ -153,7 +154,7 @@ def slope(g, x, best, w):
 
 def is_finite(x):
     """True if no float in x is nan or infinite, so that none equals the padding, which is -inf."""
-    return x.dtype.kind == "f" and bool(np.isfinite(np.add.reduce(x, axis=None)))
+    return x.dtype.kind == "f" and isfinite(np.add.reduce(x, axis=None))
 
 
 def _overlapping_slope(g, x, best, w):
