@@ -117,6 +117,8 @@ def _check_chain(tensors, matrices):
 def chain_product(matrices):
     """Multiply matrices in the order that needs the fewest multiplications of numbers."""
     n = len(matrices)
+    if n == 2:
+        return matrices[0] @ matrices[1]
     sizes = [m.shape[0] for m in matrices] + [matrices[-1].shape[1]]
     cost = {(i, i): 0 for i in range(n)}  # of the product of the matrices i to j
     cut = {}  # the last matrix of the left factor of the product of the matrices i to j

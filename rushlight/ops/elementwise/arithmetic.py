@@ -348,7 +348,7 @@ _addcdiv.grad(
 # Linear interpolation ---------------------------------------------------------------------
 
 
-def _lerp_forward(xp, x, y, weight):
+def lerp_arrays(xp, x, y, weight):
     # Start at the nearer end, so that the weights 0 and 1 give the ends exactly.
     gap = y - x
     if type(weight) in (int, float):
@@ -373,14 +373,14 @@ def _same_dtype(operands):
              grad_name="LerpBackward0", tensors=("x", "end"), keeps_order=(0, 1))  # fmt: skip
 def _lerp_number(xp, x, end, weight):
     """x + weight · (end - x) with a number for the weight."""
-    return _lerp_forward(xp, x, end, weight)
+    return lerp_arrays(xp, x, end, weight)
 
 
 @elementwise(public=False, method=False, inplace=False, name="lerp", dtype=_same_dtype,
              grad_name="LerpBackward1", tensors=("x", "end"), casts=False)  # fmt: skip
 def _lerp(xp, x, end, weight):
     """x + weight · (end - x)."""
-    return _lerp_forward(xp, x, end, weight)
+    return lerp_arrays(xp, x, end, weight)
 
 
 _lerp_number.grad(

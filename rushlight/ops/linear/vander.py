@@ -1,8 +1,13 @@
 """Vandermonde matrices: columns of powers."""
 
+import numpy as np
+
+from rushlight.backend import numpy as xp
 from rushlight.dtype import int64
 from rushlight.errors import ShapeError
 from rushlight.ops.core.definition import function
+from rushlight.ops.core.fast_path import on_arrays
+from rushlight.ops.reduce.product import cumprod_
 from rushlight.ops.shape.join import cat
 
 __all__ = ["powers", "vander"]
@@ -15,11 +20,23 @@ def powers(x, n):
     """
     if x.dtype.category < 2:
         x = x.to(int64)
+    found = on_arrays(lambda a: _powers_of_array(a, n), x) if n > 1 else None
+    if found is not None:
+        return found
     ones = x.new_ones((*x.shape, min(n, 1)))
     if n < 2:
         return ones
     rest = x.unsqueeze(-1).expand((*x.shape, n - 1)).cumprod(-1)
     return cat([ones, rest], -1)
+
+
+def _powers_of_array(x, n):
+    found = np.empty((*x.shape, n), x.dtype)
+    found[..., 0] = 1
+    found[..., 1:] = x[..., None]
+    rest = found[..., 1:]
+    rest[...] = cumprod_.op.forward(xp, rest, dim=x.ndim)
+    return found
 
 
 @function(method=False, kinds={"N": "int"})

@@ -1,6 +1,7 @@
 """Distances of vectors: of all pairs from two sets, of all pairs in a set, and of two tensors."""
 
 from functools import lru_cache
+from math import prod
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def _pairs(x, y, **params):
 def _blocks(x, y):
     """Slices of the rows of ``x``, each of which has about ``_BLOCK`` differences to those of y."""
     rows = x.shape[-2]
-    step = max(1, _BLOCK * rows // max(1, np.prod(_pairs(x, y)) * x.shape[-1]))
+    step = max(1, _BLOCK * rows // max(1, prod(_pairs(x, y)) * x.shape[-1]))
     return [slice(i, i + step) for i in range(0, rows, step)]
 
 
@@ -51,7 +52,7 @@ def _differences(x, y):
 def _by_kernel(x, y, p):
     """``_cdist`` by a kernel for any number of rows, or of batches; None: NumPy computes it."""
     shape, m = _pairs(x, y), x.shape[-1]
-    if np.prod(shape) * m < _LARGE or p not in (0, 1, 2, INF):  # NumPy's powers are faster
+    if prod(shape) * m < _LARGE or p not in (0, 1, 2, INF):  # NumPy's powers are faster
         return None
     if np.prod(y.shape[:-2]) == 1:
         key, given = "distances", [x.reshape(-1, m), y.reshape(1, -1, m)]

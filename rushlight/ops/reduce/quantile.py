@@ -1,12 +1,19 @@
 """Quantiles, of all elements or of those that are not nan."""
 
+import numpy as np
+
 from rushlight import shapes
+from rushlight.backend import numpy as xp
 from rushlight.dtype import float32, float64
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.definition import function
+from rushlight.ops.core.fast_path import on_arrays
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.create.filled import full
+from rushlight.ops.elementwise.arithmetic import lerp_arrays
+from rushlight.ops.reduce.merge_sort import picked
+from rushlight.ops.reduce.sort import sort_
 from rushlight.tensor import Tensor
 
 _WAYS = "linear", "lower", "higher", "midpoint", "nearest"
@@ -64,17 +71,55 @@ def _at_ranks(ordered, ranks, interpolation):
     return ordered.gather(-1, below).lerp(ordered.gather(-1, above), weight)
 
 
+def _rows_of_array(x, dim):
+    """The sorted rows (*, n) of the array ``x`` along ``dim``; None: of all elements."""
+    if dim is None or not x.ndim:
+        rows = x.reshape(-1)
+    else:
+        rows = np.ascontiguousarray(x[..., None].swapaxes(dim, -1))
+    return sort_.op.forward(xp, rows, dim=rows.ndim - 1)[0]
+
+
+def _of_arrays(x, q, dim, interpolation, ignore_nan):
+    """The quantiles (*, Q) of the array ``x``: ``_at_ranks`` of ``_ranks``."""
+    ordered, q = _rows_of_array(x, dim), q.reshape(-1)
+    last = ordered.shape[-1] - 1
+    if ignore_nan:
+        last = np.add.reduce(ordered == ordered, -1, np.int64, keepdims=True) - 1
+        ranks = q * last.astype(q.dtype)
+        np.copyto(ranks, 0, where=ranks < 0)
+    else:
+        ranks = np.empty((*ordered.shape[:-1], *q.shape), q.dtype)
+        ranks[...] = q * last
+        ends = ordered[..., -1:]
+        np.copyto(ranks, last, where=ends != ends)
+    along = ordered.ndim - 1
+    if interpolation in ("lower", "higher", "nearest"):
+        way = {"lower": np.floor, "higher": np.ceil, "nearest": np.rint}[interpolation]
+        return picked(ordered, way(ranks).astype(np.int64), along)
+    below = ranks.astype(np.int64)
+    above = np.ceil(ranks).astype(np.int64)
+    weight = (
+        ranks - below.astype(q.dtype) if interpolation == "linear" else np.full_like(ranks, 0.5)
+    )
+    low, high = [picked(ordered, index, along) for index in (below, above)]
+    return lerp_arrays(xp, low, high, weight)
+
+
 def _quantile(input, q, dim, keepdim, interpolation, out, ignore_nan=False):
     given = _checked(input, q, interpolation, out)
     ndim = input.ndim
     if dim is not None:
         dim = shapes.dim(dim, ndim, "quantile")
-    if dim is None or not ndim:
-        rows = input.reshape(-1)
-    else:
-        rows = input.unsqueeze(-1).transpose(dim, -1)
-    ordered = rows.sort(-1).values
-    found = _at_ranks(ordered, _ranks(ordered, given.reshape(-1), ignore_nan), interpolation)
+    few = lambda x, q: _of_arrays(x, q, dim, interpolation, ignore_nan)
+    found = on_arrays(few, input, given)
+    if found is None:
+        if dim is None or not ndim:
+            rows = input.reshape(-1)
+        else:
+            rows = input.unsqueeze(-1).transpose(dim, -1)
+        ordered = rows.sort(-1).values
+        found = _at_ranks(ordered, _ranks(ordered, given.reshape(-1), ignore_nan), interpolation)
     found = found.movedim(-1, 0) if given.ndim else found.squeeze(-1)
     if ndim and dim is None and keepdim:
         found = found.reshape((*given.shape, *[1] * ndim))

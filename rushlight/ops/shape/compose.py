@@ -2,7 +2,7 @@
 
 from itertools import chain, combinations_with_replacement
 from itertools import combinations as subsets
-from math import comb
+from math import comb, prod
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from rushlight.ops.shape.repeat import meshgrid
 from rushlight.ops.shape.strided import pick
 from rushlight.ops.tensor.memory_format import contiguous_format
 from rushlight.tensor import Tensor
+
+_FEW = 1 << 12  # up to so many combinations are written into one array
 
 # Products and blocks ----------------------------------------------------------------------
 
@@ -151,6 +153,15 @@ def _check_vector(x):
         raise ShapeError(f"Expect a 1D vector, but got shape {list(x.shape)}")
 
 
+def _pairs(*arrays):
+    """``cartesian_prod`` of arrays."""
+    n, shape = len(arrays), [len(a) for a in arrays]
+    found = np.empty((*shape, n), arrays[0].dtype)
+    for i, a in enumerate(arrays):
+        found[..., i] = a.reshape([-1 if d == i else 1 for d in range(n)])
+    return found.reshape(prod(shape), n)
+
+
 @function(method=False)
 def cartesian_prod(*tensors):
     """Return all combinations of an element of each tensor.
@@ -179,6 +190,10 @@ def cartesian_prod(*tensors):
         _check_vector(t)
     if len(tensors) == 1:
         return tensors[0]
+    if prod([t._array.size for t in tensors]) <= _FEW:
+        found = on_arrays(_pairs, *tensors)
+        if found is not None:
+            return found
     return stack([t.flatten() for t in meshgrid(*tensors, indexing="ij")], 1)
 
 
