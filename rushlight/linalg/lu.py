@@ -22,6 +22,7 @@ from rushlight.linalg.many import are_many, eliminated
 from rushlight.linalg.solve import row_order, substitute
 from rushlight.linalg.triangular import solve_triangular
 from rushlight.ops.core.autocast import SINGLE
+from rushlight.ops.core.fast_path import on_arrays
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.range_checks import check_range
@@ -239,6 +240,11 @@ def unpacked(LU, pivots, data=True, permutation=True):
 
 def _permutation(pivots, rows, dtype):
     """Return P of A = P·L·U."""
+    numbers = np.arange(rows)[:, None]
+    matrix = lambda p: (row_order(p, rows)[..., None, :] == numbers).astype(dtype.numpy)
+    found = on_arrays(matrix, pivots, floats=False)
+    if found is not None:
+        return found
     order = _row_order(pivots, rows=rows)
     return (order.unsqueeze(-2) == rushlight.arange(rows).unsqueeze(-1)).to(dtype)
 
@@ -248,7 +254,7 @@ def _check_pivots(name, LU, pivots):
         raise DtypeError(f"{name}: the pivots must be torch.int32, got {pivots.dtype}")
     rows = LU.shape[-2]
     check_range(
-        pivots - 1, low=0, high=rows - 1, error=RuntimeError,
+        pivots, low=1, high=rows, error=RuntimeError,
         message=f"{name}: pivots must be between 1 and LU.size(-2) inclusive, that is {rows}; "
         "pass the results of lu_factor",
     )  # fmt: skip
