@@ -39,6 +39,9 @@ def arange_(xp, *, start, step, size, dtype):
 _OPTIONS = "out?=, dtype?=, layout?=, device?=, requires_grad?=, pin_memory?="
 
 
+_WIDE = (dtypes.float32, dtypes.float64)
+
+
 @function(method=False)
 @takes(f"end: Number, *, {_OPTIONS}", f"start: Number, end: Number, step: Number=, *, {_OPTIONS}")
 def arange(
@@ -68,10 +71,17 @@ def arange(
     """
     if end is None:
         start, end = 0, start
-    plain = type(start) is type(end) is type(step) is int and step and dtype is out is None
-    plain = plain and layout is device is None and not requires_grad and not mode.intercept
+    plain = type(start) is type(end) is type(step) is int and step and out is None
+    plain = (
+        plain
+        and (dtype is None or dtype in _WIDE)
+        and layout is device is None
+        and not requires_grad
+        and not mode.intercept
+    )
     if plain and (end - start) * step >= 0:
-        return from_array(settled(np.arange(start, end, step)))
+        found = np.arange(start, end, step)
+        return from_array(settled(found if dtype is None else found.astype(dtype.numpy)))
     bounds = [number(v, "arange", n) for v, n in ((start, "start"), (end, "end"), (step, "step"))]
     start, end, step = bounds
     if dtype is None and out is None:

@@ -6,9 +6,13 @@ would be equal to its first. A periodic window ends before N, a symmetric one at
 
 import math
 
+import numpy as np
+
+from rushlight.backend import numpy as xp
 from rushlight.docstrings import document
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.definition import function
+from rushlight.ops.core.fast_path import on_arrays
 from rushlight.ops.create.filled import finished, ones, options
 from rushlight.ops.create.range import arange
 from rushlight.ops.elementwise.special import i0
@@ -33,10 +37,20 @@ def cosines(n, N, a):
 
 def kaiser(n, N, beta):
     """I₀(β·√(1 - (2·n/N - 1)²)) / I₀(β), where I₀ is the modified Bessel function of order 0."""
+    found = on_arrays(lambda n: _kaiser_of_array(n, N, beta), n)
+    if found is not None:
+        return found
     wide = n if n.dtype.itemsize > 2 else n.float()  # half precision is rounded once
     place = wide * (2 / N) - 1
     height = (1 - place * place).clamp_min(0).sqrt()
     return (i0(height * beta) / i0(wide.new_full((), beta))).to(n.dtype)
+
+
+def _kaiser_of_array(n, N, beta):
+    place = n * (2 / N) - 1
+    height = np.sqrt(np.maximum(1 - place * place, 0))
+    bessel = i0.op.forward
+    return bessel(xp, height * beta) / bessel(xp, np.full((), beta, n.dtype))
 
 
 def _window(name, length, periodic, formula, dtype, layout, device, requires_grad, **parameters):

@@ -1,7 +1,7 @@
 """Histograms of one and of several dimensions."""
 
 import math
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -72,7 +72,8 @@ def _counts(xp, x, edges, weight=None, *, sizes, even, density):
     ``even``: the bins of a column have equal widths.
     """
     bins = tuple([n - 1 for n in sizes])
-    parts = np.split(edges, np.cumsum(sizes)[:-1]) if sizes else []
+    ends = [0, *accumulate(sizes)]
+    parts = [edges[start:end] for start, end in pairwise(ends)]
     inside = np.ones(len(x), bool)
     for d, part in enumerate(parts):
         inside &= (x[:, d] >= part[0]) & (x[:, d] <= part[-1])
@@ -98,7 +99,7 @@ def _bin(column, edges, even):
         return np.minimum(np.searchsorted(edges, column, "right") - 1, count - 1)
     # A product finds the bin faster than a search. By rounding, it may be one beside.
     index = ((column - edges[0]) * (count / (edges[-1] - edges[0]))).astype(np.int64)
-    index = index.clip(0, count - 1)
+    index = np.minimum(np.maximum(index, 0), count - 1)
     index -= column < edges[index]
     index += column >= edges[index + 1]
     return np.minimum(index, count - 1)

@@ -5,11 +5,13 @@ import math
 import numpy as np
 
 import rushlight.dtype as dtypes
-from rushlight import late
+from rushlight import late, shapes
+from rushlight.backend import numpy as xp
 from rushlight.backend.summation import folded, narrow, summed
 from rushlight.errors import DtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
+from rushlight.ops.core.fast_path import on_arrays
 from rushlight.ops.core.kinds import reduction
 from rushlight.ops.core.rules import kept, spread
 from rushlight.ops.elementwise.arithmetic import div_
@@ -192,6 +194,12 @@ def count_nonzero(input, dim=None):
     return _count(input, dim)
 
 
+def _mean_of_known(x, dim, keepdim):
+    known = x == x
+    total = nansum.op.forward(xp, x, dim=dim, keepdim=keepdim)
+    return total / summed(known, dim, keepdim).astype(x.dtype)
+
+
 @function(kinds={"dim": "ints"})
 def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
     """Compute the mean over ``dim`` of the elements that are not nan.
@@ -215,5 +223,10 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
         raise DtypeError(
             f"nanmean(): expected a floating point or complex dtype but got {dtype or input.dtype}"
         )
+    if dtype is None and out is None and input._array.ndim:
+        dims = shapes.dims(dim, input._array.ndim, "nanmean")
+        found = on_arrays(lambda x: _mean_of_known(x, dims, keepdim), input)
+        if found is not None:
+            return found
     found = input.isnan().logical_not().sum(dim, keepdim)
     return div_(nansum(input, dim, keepdim, dtype=dtype), found, out=out)

@@ -330,15 +330,19 @@ def overlap_add(xp, x, *, shape, dimension, step):
     The result has ``shape``, the shape of the tensor that was unfolded.
     """
     out = np.zeros(shape or (1,), x.dtype)
-    target = np.moveaxis(out, dimension, -1)
-    windows = np.moveaxis(x if shape else x[None], dimension, -2)
+    x = x if shape else x[None]
+    dimension %= out.ndim
+    lead, rest = range(dimension), range(dimension + 1, out.ndim)
+    target = out.transpose(*lead, *rest, dimension)
+    windows = x.transpose(*lead, *rest, dimension, out.ndim)
     stride = target.strides[-1]
     # Parts of at most ``step`` elements of all windows at once, because these do not overlap.
     for first in range(0, x.shape[-1], step):
         part = windows[..., first : first + step]
         strides = (*target.strides[:-1], step * stride, stride)
-        places = np.lib.stride_tricks.as_strided(target[..., first:], part.shape, strides)
-        places += part
+        if part.size:
+            places = ndarray(part.shape, out.dtype, out, first * stride, strides)
+            places += part
     return out.reshape(shape)
 
 

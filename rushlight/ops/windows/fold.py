@@ -5,9 +5,9 @@ is a ``window.Windows``.
 """
 
 from math import prod
+from operator import mul
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from rushlight.dtype import OF
 from rushlight.errors import IndexRangeError, ShapeError, UnsupportedDtypeError
@@ -16,7 +16,7 @@ from rushlight.ops.core.kinds import kernel
 from rushlight.ops.index.slice import placed
 from rushlight.ops.windows.pad import constant_pad
 from rushlight.ops.windows.window import Windows, inside, output_size, padded, span
-from rushlight.storage import bits
+from rushlight.storage import bits, strided
 from rushlight.tensor import Tensor
 
 __all__ = ["fold", "unfold"]
@@ -42,11 +42,11 @@ def _dilated(x, w):
 def _columns(xp, x, *, windows):
     """The windows of an image as columns."""
     w = windows
-    dims = tuple(range(2, x.ndim))
-    image = padded(x, w.padding)
-    views = sliding_window_view(bits(image), span(w.kernel_size, w.dilation), dims).view(x.dtype)
-    steps = [slice(None, None, s) for s in (1, 1, *w.stride)]
-    return _as_columns(_dilated(views[tuple(steps)], w), w)
+    image = bits(padded(x, w.padding))
+    lead, steps = image.strides[:2], image.strides[2:]
+    strides = (*lead, *map(mul, steps, w.stride), *map(mul, steps, w.dilation))
+    view = strided(image, (*x.shape[:2], *w.places, *w.kernel_size), strides)
+    return _as_columns(view, w).view(x.dtype)
 
 
 @_columns.lower
