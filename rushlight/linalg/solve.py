@@ -89,17 +89,19 @@ def substitute(LU, pivots, X, lead, turn):
 _FEW_PIVOTS = 64
 
 
+def _swapped(swaps, rows):
+    """The numbers of the rows after row i was swapped with row ``swaps[i]``, counted from 1."""
+    order = list(range(rows))
+    for i, j in enumerate(swaps):
+        order[i], order[j - 1] = order[j - 1], order[i]
+    return order
+
+
 def row_order(pivots, rows):
     """Return the order of A's rows in L·U: row i of L·U is row ``order[i]`` of A."""
-    if pivots.size <= _FEW_PIVOTS and rows <= _FEW_PIVOTS:
-        found = []
-        for swaps in pivots.reshape(-1, pivots.shape[-1] or 1).tolist():
-            order = list(range(rows))
-            for i, j in enumerate(swaps):
-                order[i], order[j - 1] = order[j - 1], order[i]
-            found.append(order)
-        if found:
-            return np.array(found, np.int64).reshape(*pivots.shape[:-1], rows)
+    if 0 < pivots.size <= _FEW_PIVOTS and rows <= _FEW_PIVOTS:
+        found = [_swapped(swaps, rows) for swaps in pivots.reshape(-1, pivots.shape[-1]).tolist()]
+        return np.array(found, np.int64).reshape(*pivots.shape[:-1], rows)
     numbers = np.arange(prod(pivots.shape[:-1]))
     order = np.tile(np.arange(rows), (len(numbers), 1))
     swaps = pivots.reshape(len(numbers), pivots.shape[-1]) - 1

@@ -36,7 +36,7 @@ def on_arrays(function, *tensors, floats=True):
     """
     if mode.intercept:
         return None
-    arrays = []
+    arrays: list = []
     for x in tensors:
         if type(x) is not Tensor or (x.node is not None and mode.records()):
             return None

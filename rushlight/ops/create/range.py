@@ -39,7 +39,7 @@ def arange_(xp, *, start, step, size, dtype):
 _OPTIONS = "out?=, dtype?=, layout?=, device?=, requires_grad?=, pin_memory?="
 
 
-_WIDE = (dtypes.float32, dtypes.float64)
+_WIDE, _FEW = (dtypes.float32, dtypes.float64), 1 << 24
 
 
 @function(method=False)
@@ -71,15 +71,9 @@ def arange(
     """
     if end is None:
         start, end = 0, start
-    plain = type(start) is type(end) is type(step) is int and step and out is None
-    plain = (
-        plain
-        and (dtype is None or dtype in _WIDE)
-        and layout is device is None
-        and not requires_grad
-        and not mode.intercept
-    )
-    if plain and (end - start) * step >= 0:
+    whole = type(start) is type(end) is type(step) is int and step and (end - start) * step >= 0
+    usual = out is layout is device is None and not requires_grad and not mode.intercept
+    if whole and usual and (dtype is None or (dtype in _WIDE and abs(end - start) < _FEW)):
         found = np.arange(start, end, step)
         return from_array(settled(found if dtype is None else found.astype(dtype.numpy)))
     bounds = [number(v, "arange", n) for v, n in ((start, "start"), (end, "end"), (step, "step"))]
