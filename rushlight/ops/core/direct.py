@@ -4,12 +4,15 @@ It does what ``dispatch.apply`` does, without the steps that plain operands do n
 no conversion of dtypes, no node.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd import mode
 from rushlight.autograd.tape import look, refresh
 from rushlight.backend import numpy as xp
+from rushlight.errors import DtypeError
 from rushlight.ops.core.compute import arranged, failed, keeps_floats, owned
 from rushlight.tensor import Tensor, from_array
 
@@ -32,7 +35,7 @@ def direct(op):
         return None
     forward, prepare, check, least = op.forward, op.prepare, op.check, op.least
     in_order = op.in_order
-    plain = _of_floats if of_elements else _in_full
+    plain = _of_one_dtype if of_elements else _in_full
 
     def call(args, params):
         arrays = plain(op, args)
@@ -118,15 +121,13 @@ def _records():
     return not mode.grad_off or mode.state.grad
 
 
-def _of_floats(op, args):
+def _of_one_dtype(op, args):
     """The operands of an elementwise operation if they are plain, else None.
 
-    They are float32 or float64 tensors of one dtype that lie in memory in the order of their dims,
-    and after the first one Python numbers.
+    They are tensors of one dtype that lie in memory in the order of their dims. Python numbers may
+    follow tensors of float32 or float64.
     """
-    if not (op.keeps_floats or keeps_floats(op)):
-        return None
-    arrays = []
+    arrays: list = []
     common = None
     for x in args:
         kind = type(x)
@@ -134,14 +135,28 @@ def _of_floats(op, args):
             if (x.turned and not _lies_in_order(x)) or (x.node is not None and _records()):
                 return None
             a = x._array
-            d = a.dtype
-            if d is not common:
-                if common is not None or (d is not _F4 and d is not _F8):
+            if a.dtype is not common:
+                if common is not None or not _keeps(op, a.dtype):
                     return None
-                common = d
+                common = a.dtype
             arrays.append(a)
-        elif common is None or (kind is not float and kind is not int) or op.tensors:
+        elif (common is not _F4 and common is not _F8) or op.tensors:
             return None
-        else:
+        elif kind is float or kind is int:
             arrays.append(x)
+        else:
+            return None
     return arrays
+
+
+@lru_cache(4096)
+def _keeps(op, dtype):
+    """Whether ``op`` computes in ``dtype`` if all its operands have it."""
+    if dtype not in _FULL:
+        return False
+    if dtype in (_F4, _F8):
+        return keeps_floats(op)
+    try:
+        return not op.conditions and op.dtype([np.ones(1, dtype)] * len(op.inputs)).numpy is dtype
+    except DtypeError:
+        return False
