@@ -99,7 +99,7 @@ def _bin(column, edges, even):
         return np.minimum(np.searchsorted(edges, column, "right") - 1, count - 1)
     # A product finds the bin faster than a search. By rounding, it may be one beside.
     index = ((column - edges[0]) * (count / (edges[-1] - edges[0]))).astype(np.int64)
-    index = np.minimum(np.maximum(index, 0), count - 1)
+    index = index.clip(0, count - 1)
     index -= column < edges[index]
     index += column >= edges[index + 1]
     return np.minimum(index, count - 1)

@@ -112,7 +112,8 @@ def _end_of_longest_run(ordered):
     begins = np.empty(ordered.shape, bool)
     begins[:, 0] = True
     np.not_equal(ordered[:, 1:], ordered[:, :-1], begins[:, 1:])
-    start = np.maximum.accumulate(begins * place, axis=1)
+    few = begins.size <= _MANY
+    start = np.maximum.accumulate(begins * place if few else np.where(begins, place, 0), axis=1)
     return (place - start).argmax(axis=1)
 
 
