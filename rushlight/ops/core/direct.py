@@ -100,8 +100,10 @@ def _in_full(op, args):
         if type(x) is Tensor:
             if x.view_of is not None:
                 refresh(x)
+            if x.node is not None and (not mode.grad_off or mode.state.grad):
+                return None
             a = x._array
-            if a.dtype not in _FULL or (x.node is not None and _records()):
+            if a.dtype not in _FULL:
                 return None
             if op.arranges and not _lies_in_order(x):
                 return None
@@ -117,10 +119,6 @@ def _lies_in_order(x):
     return not x.turned or (not look(x) and x._array.flags.c_contiguous)
 
 
-def _records():
-    return not mode.grad_off or mode.state.grad
-
-
 def _of_one_dtype(op, args):
     """The operands of an elementwise operation if they are plain, else None.
 
@@ -132,7 +130,8 @@ def _of_one_dtype(op, args):
     for x in args:
         kind = type(x)
         if kind is Tensor:
-            if (x.turned and not _lies_in_order(x)) or (x.node is not None and _records()):
+            in_order = not x.turned or _lies_in_order(x)
+            if not in_order or (x.node is not None and (not mode.grad_off or mode.state.grad)):
                 return None
             a = x._array
             if a.dtype is not common:
