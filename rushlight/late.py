@@ -11,6 +11,8 @@ from typing import Any
 framework: Any
 #: ``eager_kernels()`` imports the module with the kernels of large eager operations.
 eager_kernels: Callable[[], Any]
+#: ``replayed(replays)``: a builtin function that replays calls; see ``ops/core/replays.py``.
+replayed: Callable[..., Any]
 #: From ``backend/native.py``: machine code draws a number for each row of columns.
 sampled: Callable[..., Any]
 #: ``device_programs()`` imports the module with the programs of eager calls on a device.

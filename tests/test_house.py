@@ -23,7 +23,8 @@ def python_calls(f):
 
     def profile(frame, event, argument):
         nonlocal count
-        count += event == "call"
+        # The first calls of a function are counted; see ``ops/core/replays.py``.
+        count += event == "call" and frame.f_code.co_name != "_count"
 
     f()
     gc.collect()  # classes that are gone say so now, and not while calls are counted
@@ -77,8 +78,8 @@ LAYERS = [
     "locks", "late", "errors", "dtype", "shapes", "device", "shaped", "backend", "autograd.recording",
     "autograd.mode", "meta", "tensor",
     "autograd", "ops", "nn", "optim", "compiler.ir", "compiler.capture", "compiler.plan",
-    "compiler.codegen", "compiler.cpu", "compiler.run", "compiler.python", "compiler.calls",
-    "compiler.explanation",
+    "compiler.codegen", "compiler.cpu", "compiler.run", "compiler.replay", "compiler.python",
+    "compiler.calls", "compiler.explanation",
 ]  # fmt: skip
 #: Arrows that point upward: an optimizer's step in a recorded call, of which there is none before.
 UPWARD = {

@@ -19,7 +19,7 @@ from rushlight.backend.sizes import large_from
 
 __all__ = [
     "LEAST_ELEMENTS", "compiles", "compute", "either", "llvm_works", "matrices", "program",
-    "sampled", "slope", "update",
+    "replayed", "sampled", "slope", "update",
 ]  # fmt: skip
 
 #: The option ``least`` of elementwise operations that state none.
@@ -164,6 +164,12 @@ def update(rule, p, g, buffers, scalars, group):
 
     key = (rule.__qualname__, n, tuple(options))
     return kernels.update(key, function, [p, g, *buffers], scalars)
+
+
+def replayed(replays):
+    """A builtin function that replays calls of a function, or None; see ``ops/core/replays.py``."""
+    wanted = os.environ.get("RUSHLIGHT_COMPILER", "native") == "native"
+    return late.replayed(replays) if wanted and llvm_works() else None
 
 
 def sampled(function, stream, engine, state, columns):

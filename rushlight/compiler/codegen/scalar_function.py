@@ -21,11 +21,10 @@ from llvmlite import ir
 from rushlight.compiler.codegen.scope import POINTER
 from rushlight.compiler.codegen.value import intrinsic
 
-__all__ = ["Translation"]
+__all__ = ["Body", "Translation"]
 
 _DOUBLE = ir.DoubleType()
 _BIT = ir.IntType(1)
-_ARITHMETIC = {ast.Add: "fadd", ast.Sub: "fsub", ast.Mult: "fmul", ast.Div: "fdiv"}
 _COMPARISONS = {
     ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
 }  # fmt: skip
@@ -33,10 +32,6 @@ _COMPARISONS = {
 _INSTRUCTIONS: dict[Any, str] = {
     abs: "llvm.fabs", math.sqrt: "llvm.sqrt", math.floor: "llvm.floor", math.ceil: "llvm.ceil",
 }  # fmt: skip
-
-
-def _number(value):
-    return ir.Constant(_DOUBLE, float(value))
 
 
 def _name(e):
@@ -60,6 +55,8 @@ class Translation:
         natives: The names of methods of ``stream`` → ``write(b, address)``.
     """
 
+    typ = _DOUBLE  # of all variables
+
     def __init__(self, module, call, stream=None, natives=()):
         self.module, self.call, self.stream = module, call, stream
         self.natives = dict(natives)
@@ -71,23 +68,28 @@ class Translation:
         if found is None:
             tree: Any = ast.parse(textwrap.dedent(inspect.getsource(python))).body[0]
             names = [a.arg for a in tree.args.args]
-            types = [POINTER if n in ("self", "stream") else _DOUBLE for n in names]
-            found = ir.Function(self.module, ir.FunctionType(_DOUBLE, types), name)
+            types = [POINTER if n in ("self", "stream") else self.typ for n in names]
+            found = ir.Function(self.module, ir.FunctionType(self.typ, types), name)
             found.linkage = "internal"
             found.attributes.add("alwaysinline")
-            _Body(self, python, found, names).write(tree.body)
+            self.body(python, found, names).write(tree.body)
         return found
+
+    def body(self, python, function, names):
+        return Body(self, python, function, names)
 
     def write(self, b, python, args):
         """Write a call of ``python``, and return its result."""
         return b.call(self.function(python), args)
 
 
-class _Body:
+class Body:
     """The body of one function while it is translated."""
 
+    arithmetic = {ast.Add: "fadd", ast.Sub: "fsub", ast.Mult: "fmul", ast.Div: "fdiv"}
+
     def __init__(self, translation, python, function, names):
-        self.translation = translation
+        self.translation, self.typ = translation, translation.typ
         self.globals = python.__globals__
         self.entry = ir.IRBuilder(function.append_basic_block("entry"))
         self.b = ir.IRBuilder(function.append_basic_block("body"))
@@ -103,7 +105,7 @@ class _Body:
 
     def variable(self, name):
         if name not in self.variables:
-            self.variables[name] = self.entry.alloca(_DOUBLE, name=name)
+            self.variables[name] = self.entry.alloca(self.typ, name=name)
         return self.variables[name]
 
     def write(self, statements):
@@ -142,6 +144,9 @@ class _Body:
     def assign(self, target, value):
         self.b.store(value, self.place(target))
 
+    def number(self, value):
+        return ir.Constant(_DOUBLE, float(value))
+
     def place(self, target):
         if isinstance(target, ast.Name):
             return self.variable(target.id)
@@ -177,7 +182,7 @@ class _Body:
         after = self.b.append_basic_block()
         for item in self.constant(s.iter):
             following = self.b.append_basic_block()
-            self.assign(s.target, _number(item))
+            self.assign(s.target, self.number(item))
             self.loops.append((following, after))
             self.block(s.body)
             self.loops.pop()
@@ -215,7 +220,7 @@ class _Body:
             return found
         if isinstance(e, ast.Constant):
             return _BIT(bool(e.value))
-        return self.b.fcmp_unordered("!=", self.value(e), _number(0))
+        return self.compare("!=", self.value(e), self.number(0))
 
     def compare(self, sign, x, y):
         return (self.b.fcmp_unordered if sign == "!=" else self.b.fcmp_ordered)(sign, x, y)
@@ -246,17 +251,17 @@ class _Body:
         return getattr(self, type(e).__name__)(e)
 
     def Constant(self, e):
-        return _number(e.value)
+        return self.number(e.value)
 
     def Name(self, e):
         if e.id in self.variables:
-            return self.b.load(self.variables[e.id], typ=_DOUBLE)
-        return _number(self.constant(e))
+            return self.b.load(self.variables[e.id], typ=self.typ)
+        return self.number(self.constant(e))
 
     def Attribute(self, e):
         if _name(e.value) in self.streams:
             return self.b.load(self.place(e), typ=_DOUBLE)
-        return _number(self.constant(e))
+        return self.number(self.constant(e))
 
     def constant(self, e):
         """The value of a constant of the function's module."""
@@ -273,7 +278,7 @@ class _Body:
         x, y = self.value(e.left), self.value(e.right)
         if isinstance(e.op, ast.Pow):
             return self.translation.call(self.b, "pow", [x, y])
-        return getattr(self.b, _ARITHMETIC[type(e.op)])(x, y)
+        return getattr(self.b, self.arithmetic[type(e.op)])(x, y)
 
     def IfExp(self, e):
         condition = self.truth(e.test)
@@ -284,7 +289,7 @@ class _Body:
             self.b.position_at_end(block)
             arrived.append((self.value(part), self.b.block))
             self.b.branch(after)
-        return self.joined(after, _DOUBLE, arrived)
+        return self.joined(after, self.typ, arrived)
 
     def Call(self, e):
         _refuse(e, e.keywords)

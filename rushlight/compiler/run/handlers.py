@@ -36,8 +36,12 @@ def _wrapped():
 
 
 def _run(handler, number, frame):
-    with mode.suspended():
-        handler(number, frame)
+    was = mode.exchange("dispatch_modes", None)  # a replay's capture is such a mode
+    try:
+        with mode.suspended():
+            handler(number, frame)
+    finally:
+        mode.exchange("dispatch_modes", was)
 
 
 def is_of_handler(error):

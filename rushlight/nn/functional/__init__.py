@@ -190,6 +190,7 @@ for _name in __all__:
         _call.op.admitted = admitted(_call.op)
     elif not hasattr(_call, "is_guarded"):
         document(_call, _family(_call))
+        _call.composes = getattr(_call, "composes", not _name.endswith("_"))
         _call = guarded(_call, _name, strict=hasattr(_call, "strict"))
         _call.__module__ = __name__  # pickle looks the function up here
         globals()[_name] = _call

@@ -136,6 +136,9 @@ class Op:
             in PyTorch. Without this a second derivative counts the operand as unused.
         copied: Names of the inputs of which a node saves a copy, because PyTorch saves a value made
             of them, so that they may be written before backward.
+        moves: Each element of the result is an element of an input, or a constant, and only shapes
+            and params decide which. Calls that repeat then move elements in native code; see
+            ``compiler/replay``.
         constants: Names of the inputs that PyTorch does not differentiate by: that such an input
             requires grad is an error.
         autocast: The rule for autocast, see ``autocast.py``; None: no casts.
@@ -200,6 +203,7 @@ class Op:
         own = {"elementwise": "pointwise", "view": "view"}.get(kind, "")
         self.role, _, self.form = options.pop("primitive", own).partition(" ")
         self.draws = options.pop("draws", False)
+        self.moves = options.pop("moves", False)
         self.raises = options.pop("raises", False)
         self.lowering: Any = None
         self.far_lowering: Any = None
@@ -421,6 +425,7 @@ def function(
             direct=direct, **judgement,
         )  # fmt: skip
     document(takes(**judgement)(call))
+    call.composes = not call.__name__.endswith("_")  # the guard lets its calls be replayed
     name = name or call.__name__.strip("_")
     publish(call, name, public, method, inplace, alias, direct=direct)
     return call

@@ -9,6 +9,7 @@ from rushlight.ops.core.dispatch import overridden
 from rushlight.ops.core.kinds import elementwise
 from rushlight.ops.core.promotion import real_only
 from rushlight.ops.core.range_checks import check_range
+from rushlight.ops.core.replays import replayed
 from rushlight.ops.core.rules import zeros
 from rushlight.ops.elementwise.arithmetic import div_
 from rushlight.tensor import Tensor, short
@@ -64,6 +65,7 @@ for _op in (div_floor, div_trunc):
 
 @short
 @function(inplace=True, alias="divide", direct=True)
+@replayed
 def div(input, other, *, rounding_mode=None, out=None):
     """Divide ``input`` by ``other``.
 
@@ -98,6 +100,7 @@ def div(input, other, *, rounding_mode=None, out=None):
 
 @short
 @function(inplace=True, direct=True)
+@replayed
 def true_divide(input, other, *, out=None):
     """Divide ``input`` by ``other`` without rounding, so that integers give floats.
 

@@ -13,6 +13,7 @@ from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.meta import is_meta, refuse
 from rushlight.ops.core.dispatch import overridden
+from rushlight.ops.core.replays import Replays
 from rushlight.ops.index.gather import check_count, explain_index, from_empty, indexed, key_of
 from rushlight.ops.index.index_put import put
 from rushlight.ops.index.slice import ALIAS, SELECT, SLICE, UNSQUEEZE, explain, look
@@ -26,9 +27,16 @@ from rushlight.tensor import Tensor, from_array, method, short
 # x[index] ---------------------------------------------------------------------------------
 
 
+_replays = Replays()
+
+
 @short
 @method
 def __getitem__(self, index):
+    if (replay := _replays.run) is not None:
+        found = replay(self, index)
+        if found is not None:
+            return found
     kind = type(index)
     if kind is int:
         return look(self, SELECT, (index, ...))
@@ -57,6 +65,9 @@ def __getitem__(self, index):
         return indexed(self, advanced)
     seen = look(self, op or ALIAS, basic)
     return indexed(seen, advanced) if advanced else seen
+
+
+_replays.function = __getitem__
 
 
 # x[index] = value -------------------------------------------------------------------------

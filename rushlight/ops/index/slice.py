@@ -76,7 +76,7 @@ def _filled(ndim, index):
     return (*index[:at], *[FULL] * missing, *index[at + 1 :])
 
 
-@kernel(public=False, method=False, widen=False)
+@kernel(public=False, method=False, widen=False, moves=True)
 def embed(xp, x, *, shape, index):
     """Return zeros of ``shape`` with ``x`` written at the basic ``index``."""
     out = xp.zeros(shape, x.dtype)

@@ -5,6 +5,7 @@ from functools import wraps
 from rushlight.autograd import mode
 from rushlight.ops.core.fast_path import FLOATS, plain, recorded
 from rushlight.ops.core.guard import guarded
+from rushlight.ops.core.replays import Replays
 from rushlight.tensor import from_array, short
 
 __all__ = ["short_path"]
@@ -27,7 +28,13 @@ def short_path(operation, ranks, compute):
     checked_ranks = [(i, rank) for i, rank in enumerate(ranks) if rank is not None]
 
     def decorate(function):
+        replays = Replays()
+
         def call(*args, **named):
+            if (replay := replays.run) is not None:
+                found = replay(*args, **named)
+                if found is not None:
+                    return found
             found = None  # stays None if this path does not serve
             if not named and len(args) == count and not mode.intercept:
                 try:
@@ -54,6 +61,7 @@ def short_path(operation, ranks, compute):
 
         call = short(wraps(function)(call))
         full = guarded(function, function.__name__, public=call)
+        replays.function = call
         return call
 
     return decorate

@@ -46,7 +46,7 @@ def _above(x, diagonal):
     return np.where(_mask(rows, columns, diagonal - 1), np.zeros((), x.dtype), x)
 
 
-@kernel(widen=False, prepare=_matrix, inplace=True)
+@kernel(widen=False, prepare=_matrix, inplace=True, moves=True)
 def tril(xp, x, *, diagonal=0):
     """Return the lower triangle of each matrix, with zeros above it.
 
@@ -79,7 +79,7 @@ tril.lower(lambda x, diagonal: x.masked_fill(_rise(x) > diagonal, 0))
 tril.grad(x=lambda g, diagonal: _below(g, diagonal) if type(g) is ndarray else tril(g, diagonal))
 
 
-@kernel(widen=False, prepare=_matrix, inplace=True)
+@kernel(widen=False, prepare=_matrix, inplace=True, moves=True)
 def triu(xp, x, *, diagonal=0):
     """Return the upper triangle of each matrix, with zeros below it.
 
@@ -115,7 +115,8 @@ def _embedded_shape(x, *, offset, dim1, dim2):
     return tuple(sizes)
 
 
-@kernel(public=False, method=False, name="diag_embed", widen=False, shape=_embedded_shape)
+@kernel(public=False, method=False, name="diag_embed", widen=False, shape=_embedded_shape,
+        moves=True)  # fmt: skip
 def _embedded(xp, x, *, offset, dim1, dim2):
     """Matrices with the last dim of ``x`` on a diagonal."""
     out = np.zeros(_embedded_shape(x, offset=offset, dim1=dim1, dim2=dim2), x.dtype)

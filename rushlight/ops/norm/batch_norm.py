@@ -55,7 +55,7 @@ def _counted(x):
 
 def _inverse_root(v):
     """1 / √v of an array or a tensor; nan for -inf."""
-    return 1 / np.sqrt(v) if type(v) is ndarray else v.rsqrt()
+    return v.rsqrt() if isinstance(v, Tensor) else 1 / np.sqrt(v)
 
 
 def _batch_scale(var, eps):

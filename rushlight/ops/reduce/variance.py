@@ -87,7 +87,7 @@ def _deviation(xp, x, variance, dim, keepdim, correction):
     """The root of the variance, in double precision where float32 has no such squares."""
     if type(x) is Tensor or variance.dtype.itemsize == 8:
         return xp.sqrt(variance)
-    if variance.size <= _FEW:
+    if type(variance) is np.ndarray and variance.size <= _FEW:
         inexact = [v for v in variance.reshape(-1).tolist() if v < _SMALLEST or v == inf]
     else:
         inexact = xp.count_nonzero((variance < _SMALLEST) | (variance == inf))

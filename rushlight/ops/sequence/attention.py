@@ -255,6 +255,9 @@ def scaled_dot_product_attention(
     return attention_of(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)
 
 
+scaled_dot_product_attention.composes = False  # what it does depends on ``_check_kernels``, too
+
+
 def attention_of(
     query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=1.0, enable_gqa=False
 ):

@@ -79,7 +79,7 @@ def lstm_layer(
         rows = slice(start, start + count)
         z = gates[rows]
         if met is None or met.shape[0] != count:
-            met, new_part = np.empty_like(z), np.empty((count, n), z.dtype)
+            met, new_part = xp.empty_like(z), xp.empty((count, n), z.dtype)
             factor, term = scale[:count], shift[:count]
         z += xp.matrix_product(state.of(count), matrix, met)
         xp.tanh(z, z)

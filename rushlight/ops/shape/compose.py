@@ -75,7 +75,7 @@ def _size(tensors):
     return sum([t.shape[0] for t in tensors]), sum([t.shape[1] for t in tensors])
 
 
-@kernel(public=False, method=False, name="block_diag", widen=False)
+@kernel(public=False, method=False, name="block_diag", widen=False, moves=True)
 def _block_diag(xp, tensors):
     """Zeros with the matrices, which have one dtype, along the diagonal."""
     found = xp.zeros(_size(tensors), tensors[0].dtype)

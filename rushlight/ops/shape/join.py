@@ -51,7 +51,7 @@ def _joined(tensors, *, dim):
 
 
 @kernel(public=False, method=False, name="cat", widen=False, prepare=_joined, casts=True,
-        autocast=WIDEST, keeps_order=True)  # fmt: skip
+        autocast=WIDEST, keeps_order=True, moves=True)  # fmt: skip
 def _cat(xp, tensors, *, dim):
     """Concatenate the tensors along ``dim``."""
     d = tensors[0].dtype
@@ -176,7 +176,7 @@ def _joined_directly(tensors, dim):
 
 
 @kernel(public=False, method=False, name="stack", widen=False, casts=True, autocast=WIDEST,
-        keeps_order=True)  # fmt: skip
+        keeps_order=True, moves=True)  # fmt: skip
 def _stack(xp, tensors, *, dim):
     """Stack tensors of one shape and dtype along a new ``dim``."""
     first = tensors[0].shape

@@ -38,7 +38,7 @@ def _repeats(x, *, repeats):
     return {"repeats": repeats}
 
 
-@kernel(public=False, widen=False, varargs=True, prepare=_repeats)
+@kernel(public=False, widen=False, varargs=True, prepare=_repeats, moves=True)
 def repeat(xp, x, *, repeats):
     """Return a copy of the tensor that repeats it along each dim.
 
@@ -170,7 +170,8 @@ def _interleave_back(g, x_shape, repeats, dim):
 _repeat_interleave.grad(x=_interleave_back)
 
 
-@kernel(public=False, method=False, name="repeat_each", widen=False, grad_name="ViewBackward0")
+@kernel(public=False, method=False, name="repeat_each", widen=False, grad_name="ViewBackward0",
+        moves=True)  # fmt: skip
 def _repeat_each(xp, x, *, dim, repeats):
     """Repeat each slice of ``x`` along ``dim`` ``repeats`` times."""
     return xp.repeat(x, repeats, dim)
@@ -289,7 +290,7 @@ def _turned(x, dims):
     return (out if kind is None else out.reshape(-1).view(x.dtype)).reshape(x.shape)
 
 
-@kernel(widen=False, varargs=True, prepare=_flippable, keeps_order=True)
+@kernel(widen=False, varargs=True, prepare=_flippable, keeps_order=True, moves=True)
 def flip(xp, x, *, dims):
     """Return a copy of ``input`` with the order of elements reversed along some dims.
 
@@ -373,7 +374,8 @@ def _rollable(x, *, shifts, dims):
     return {"shifts": shifts, "dims": tuple([shapes.dim(d, x.ndim, "roll") for d in dims])}
 
 
-@kernel(widen=False, prepare=_rollable, keeps_order=True, kinds={"dims": "ints"})
+@kernel(widen=False, prepare=_rollable, keeps_order=True, kinds={"dims": "ints"},
+        moves=True)  # fmt: skip
 def roll(xp, x, *, shifts, dims=None):
     """Return a copy of ``input`` with its elements moved along some dims.
 

@@ -194,7 +194,7 @@ def collect(xp, x, *, shape, index):
     return total.reshape(shape).astype(x.dtype)
 
 
-@kernel(public=False, method=False, widen=False)
+@kernel(public=False, method=False, widen=False, moves=True)
 def pick(xp, x, *, index, shape):
     """Return the elements of ``x`` at the flat ``index``."""
     return xp.ascontiguousarray(x).reshape(-1).take(index)

@@ -19,6 +19,7 @@ from rushlight.ops.core.definition import function
 from rushlight.ops.core.dispatch import overridden
 from rushlight.ops.core.fast_path import plain, taped, viewed
 from rushlight.ops.core.kinds import kernel, view
+from rushlight.ops.core.replays import replayed
 from rushlight.storage import geometry, offset, settled, strided, strides_of
 from rushlight.tensor import Tensor, short
 
@@ -175,6 +176,7 @@ def _bytes_as(x, dtype):
 
 
 @short
+@replayed
 def view_method(self, *shape, dtype=None, size=None):
     """Return a view of the tensor's memory in another shape or dtype.
 
@@ -225,7 +227,7 @@ def _sized_copy(x, *, shape):
 
 @kernel(
     public=False, method=False, name="reshape", widen=False, grad_name="UnsafeViewBackward0",
-    prepare=_sized_copy, primitive="view",
+    prepare=_sized_copy, primitive="view", moves=True,
 )  # fmt: skip
 def _reshape_copy(xp, x, *, shape):
     """Return a copy of the elements in another shape."""
@@ -237,6 +239,7 @@ _reshape_copy.grad(x=lambda g, x_shape: g.reshape(x_shape))
 
 @short
 @function(method=False)
+@replayed
 def reshape(input, shape):
     """Return ``input`` in another shape: a view if the strides allow one, otherwise a copy.
 
@@ -292,6 +295,7 @@ def seen_as(x, shape):
 
 
 @short
+@replayed
 def _reshape_method(self, *shape, **named):
     """Return the tensor in another shape, as ``torch.reshape`` does.
 

@@ -15,6 +15,7 @@ from rushlight.ops.core.definition import function
 from rushlight.ops.core.dispatch import record
 from rushlight.ops.core.fast_path import plain, taped
 from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.replays import replayed
 from rushlight.ops.tensor.array_dtypes import converted
 from rushlight.ops.tensor.memory_format import (
     check_rank,
@@ -44,7 +45,8 @@ def laid_out(array, form, name):
     return np.moveaxis(np.empty((shape[0], *shape[2:], shape[1]), array.dtype), -1, 1)
 
 
-@kernel(public=False, method=False, name="clone", widen=False, primitive="copy", keeps_order=True)
+@kernel(public=False, method=False, name="clone", widen=False, primitive="copy", keeps_order=True,
+        moves=True)  # fmt: skip
 def _clone(xp, x, *, memory_format=None):
     """A copy."""
     if memory_format is None and x.flags.c_contiguous:
@@ -58,6 +60,7 @@ _clone.grad(x=lambda g: g)
 
 @short
 @function
+@replayed
 def clone(input, *, memory_format=None):
     """Return a copy of ``input``.
 

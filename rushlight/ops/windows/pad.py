@@ -55,7 +55,7 @@ def _known_shape(x, *, pad, value=0):
 
 
 @kernel(public=False, method=False, name="constant_pad_nd", widen=False, keeps_order=True,
-        primitive="padding", shape=_known_shape)  # fmt: skip
+        primitive="padding", shape=_known_shape, moves=True)  # fmt: skip
 def constant_pad(xp, x, *, pad, value=0):
     """x with ``value`` around it. Negative numbers in ``pad`` cut elements off."""
     shape, target, source = _places(x.shape, *pad)

@@ -1,0 +1,59 @@
+"""What functions on machine words call; ``codegen/word_function.py`` translates the calls."""
+
+__all__ = [
+    "External", "Slot", "call", "load", "load8", "load32", "store", "store8",
+    "store32",
+]  # fmt: skip
+
+
+def load(address):
+    """The word at ``address``."""
+    raise NotImplementedError
+
+
+def load32(address):
+    """The 32 bits at ``address``."""
+    raise NotImplementedError
+
+
+def load8(address):
+    """The 8 bits at ``address``."""
+    raise NotImplementedError
+
+
+def store(address, value):
+    """Write the word ``value`` to ``address``."""
+    raise NotImplementedError
+
+
+def store32(address, value):
+    """Write the lower 32 bits of ``value`` to ``address``."""
+    raise NotImplementedError
+
+
+def store8(address, value):
+    """Write the lower 8 bits of ``value`` to ``address``."""
+    raise NotImplementedError
+
+
+def call(address, *args):
+    """The result of the C function at ``address``."""
+    raise NotImplementedError
+
+
+class External:
+    """A C function that machine code calls by its name."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __call__(self, *args):
+        """The result of the C function."""
+        raise NotImplementedError
+
+
+class Slot:
+    """A value of the process: the entry ``number`` of its table."""
+
+    def __init__(self, number):
+        self.number = number

@@ -1,0 +1,229 @@
+"""Replay eager calls that repeat: ``replayed`` gives a public function a builtin function.
+
+The public function calls the builtin first, which knows the calls that were captured, and returns
+None for others. Results have the same bits either way, because both ways run NumPy's loops.
+"""
+
+import traceback
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from rushlight import locks
+from rushlight.autograd import mode
+from rushlight.compiler.replay import records
+from rushlight.compiler.replay.capture import capture
+from rushlight.compiler.replay.entry_words import entry
+from rushlight.compiler.replay.looks import look_at
+from rushlight.compiler.replay.machine_code import MachineCode
+from rushlight.compiler.replay.memory import held, words
+from rushlight.compiler.replay.objects import agree
+from rushlight.compiler.replay.tape import MOST_ELEMENTS, Refused, copy_of
+from rushlight.compiler.run.handlers import handlers_apart, is_of_handler
+from rushlight.ops.core.replays import EAGER, facts
+from rushlight.tensor import Tensor, from_array
+
+__all__ = ["replayed"]
+
+_MOST_ENTRIES = 32  # of one function; so many captures may be refused
+_MOST_REFUSED = 8  # captures of a function that has no entry yet
+_MOST_SEEN = 256  # calls of a function that are counted at the same time
+_MANY = 2000  # calls without an entry, after which a function without enough others is left
+_LONGEST_STEP = 1 << 16
+_token = [None]  # empty while machine code or an entry is made
+_code: Any = None  # the MachineCode, or False if it cannot be used
+
+
+def replayed(replays):
+    """A builtin function that replays calls of ``replays.function``; see ``ops/core/replays.py``.
+
+    Returns None if this Python cannot do so, and False if another thread is in the way.
+    """
+    global _code
+    with _alone() as alone:
+        if not alone:
+            return False
+        if _code is None:
+            _code = MachineCode() if agree() else False
+        return _Watched(replays).builtin if _code else None
+
+
+@contextmanager
+def _alone():
+    """A context that tells whether nothing else makes machine code or an entry meanwhile.
+
+    Something else is another thread, or a call in this thread during which the garbage collector
+    runs. Whoever finds the list empty goes on without.
+    """
+    try:
+        token = _token.pop()
+    except IndexError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        _token.append(token)
+
+
+locks.around_fork(in_child=lambda: _token.__setitem__(slice(None), [None]))
+
+
+class _Watched:
+    """A function whose calls are replayed.
+
+    Attributes:
+        replays: Where the function finds ``builtin``.
+        record: The words of its record; see ``records.py``.
+        builtin: The builtin function.
+        seen: The calls that had no entry → how often.
+        step: After so many more calls without an entry, Python looks at one again.
+    """
+
+    def __init__(self, replays):
+        self.replays, self.record = replays, words(0, 0, 1, 0, held(self.missed))[0]
+        self.builtin = _code.builtin(self.record)
+        self.seen: dict = {}
+        self.step, self.count, self.refused, self.last = 1, 0, 0, self.record
+
+    def missed(self, *args, **named):
+        """Look at a call that has no entry.
+
+        Machine code calls this before the function itself computes: at the first calls without an
+        entry, and then after ever more of them, as long as no entry is made.
+        """
+        self.step = 1 if EAGER else min(2 * self.step, _LONGEST_STEP)
+        with _alone() as alone:
+            if alone and (EAGER or max(self.count, self.refused) < _MOST_ENTRIES):
+                before = mode.snapshot()
+                try:
+                    with handlers_apart():
+                        self.look(args, named)
+                except Exception as error:  # the function itself comes next, and raises if it must
+                    if is_of_handler(error):
+                        raise
+                    self.refused += 1
+                    traceback.clear_frames(error.__traceback__)  # they hold the operands
+                finally:
+                    mode.give_back(before)
+        missed, hits = self.record[records.MISSES // 8], self.record[records.HITS // 8]
+        hopeless = self.refused >= _MOST_REFUSED and not self.count
+        if (hopeless or missed > _MANY + 4 * hits) and not EAGER:
+            self.replays.run = None
+        self.record[records.TOLD_AT // 8] = missed + self.step
+
+    def look(self, args, named):
+        """Count the call, and make an entry if it came before."""
+        key = (*[look_at(x)[0] for x in (*args, *named.values())], len(args), *named)
+        times = self.seen[key] = self.seen.get(key, 0) + 1
+        if len(self.seen) > _MOST_SEEN:
+            self.seen.clear()
+        if times == 2:
+            self.add(args, named)
+            self.step = 1
+
+    def add(self, args, named):
+        """Make an entry for calls whose arguments are like these."""
+        found = capture(self.replays.function, args, named)
+        looks = [look for x in (*args, *named.values()) for look in look_at(x)[1]]
+        array, at = entry(found, args, named, looks, _code.address)
+        self.last[0], agreed = at, False
+        try:
+            agreed = self.agrees(args, named)
+        finally:
+            if not agreed:
+                self.last[0] = 0
+        if not agreed:
+            raise Refused
+        self.last = array
+        self.count += 1
+
+    def agrees(self, args, named):
+        """Whether replays give the function's results, for these operands and for others."""
+        rng = np.random.default_rng(0)
+        agreed = 0
+        for trial, change in enumerate(_CHANGES):
+            given = [_varied(x, rng, change) for x in args]
+            options = {k: _varied(x, rng, change) for k, x in named.items()}
+            found, expected = self.builtin(*given, **options), None
+            try:
+                with self.replays.off():
+                    expected = self.replays.function(*given, **options)
+            except Exception:
+                if found is not None:
+                    return False
+            if found is None and not trial:
+                return False
+            if found is None:
+                continue  # a guard: these numbers go another way
+            if facts(found) != facts(expected):
+                return False
+            agreed += 1
+        return agreed > 1
+
+
+def _varied(x, rng, change):
+    """A tensor that lies as the tensor ``x`` does, with other numbers; other values as they are."""
+    if type(x) in (tuple, list):
+        return type(x)([_varied(item, rng, change) for item in x])
+    if not isinstance(x, Tensor):
+        return x
+    a = x._array
+    if a.size <= MOST_ELEMENTS:  # else only views are made
+        a = copy_of(a)
+        with np.errstate(all="ignore"):
+            a[...] = change(a, rng)
+    found = from_array(a)
+    found.turned = x.turned
+    if x.node is not None:
+        found.requires_grad = True
+    return found
+
+
+def _same(a, rng):
+    return a
+
+
+def _near(a, rng):
+    """Numbers near those of ``a``; others than floating ones in another order."""
+    if a.dtype.kind in "fc":
+        return a * rng.uniform(0.5, 1.5, a.shape)
+    return rng.permutation(a.reshape(-1)).reshape(a.shape)
+
+
+def _share(a, rng):
+    """Numbers between 0 and 1, of which many functions expect theirs; indices up to the largest."""
+    return rng.random(a.shape) if a.dtype.kind in "fc" else rng.integers(0, _end(a), a.shape)
+
+
+def _both(a, rng):
+    """Numbers of both signs."""
+    return rng.standard_normal(a.shape) if a.dtype.kind in "fc" else _share(a, rng)
+
+
+def _wide(a, rng):
+    """Numbers of both signs and of many sizes."""
+    if a.dtype.kind not in "fc":
+        return _share(a, rng)
+    return rng.standard_normal(a.shape) * 2.0 ** rng.integers(-12, 12, a.shape)
+
+
+def _special(a, rng):
+    """Numbers among which are infinity, nan and zeros of both signs."""
+    if a.dtype.kind not in "fc":
+        return rng.integers(-1, 1, a.shape) if a.dtype.kind == "i" else _share(a, rng)
+    numbers = np.where(rng.random(a.shape) < 0.7, _wide(a, rng), 0.0)
+    chosen = rng.choice([np.inf, -np.inf, np.nan, -0.0, 1e-40], a.shape)
+    return np.where(rng.random(a.shape) < 0.3, chosen, numbers)
+
+
+def _end(a):
+    return int(a.max(initial=0)) + 1 if a.dtype != bool else 2
+
+
+#: How the trials of a new entry change the numbers of its operands.
+_CHANGES = (
+    _same, _near, _near, _share, _share, _share, _both, _both, _both, _both, _wide, _wide,
+    _special, _special,
+)  # fmt: skip

@@ -1,0 +1,80 @@
+"""``enter``: an eager call that was seen before, in Python on machine words.
+
+``codegen/word_function.py`` translates ``enter`` and what it calls into machine code, once for all
+functions. ``enter`` looks for an entry whose operands lie as those of the call. It runs the entry's
+loops on new memory, or makes the entry's views, and returns the tensors. If there is no entry, it
+returns None, and the function goes on: anything unusual takes the way that it always took.
+"""
+
+from rushlight.compiler.codegen.words import load, store
+from rushlight.compiler.replay.comparing import matches
+from rushlight.compiler.replay.making import referenced, replay
+from rushlight.compiler.replay.objects import A_DATA
+from rushlight.compiler.replay.records import (
+    FALSE,
+    FIRST,
+    GRAD,
+    GRAD_OFF,
+    HITS,
+    IN_INFERENCE,
+    INFERENCE,
+    INTERCEPT,
+    MISSES,
+    MODE,
+    NEXT,
+    NONE,
+    STATE,
+    TOLD,
+    TOLD_AT,
+    WITH_GRADIENTS,
+    WITHOUT,
+    ZERO,
+    Py_DecRef,
+    PyDict_GetItem,
+    PyObject_GetAttr,
+    PyObject_Vectorcall,
+)
+
+__all__ = ["enter"]
+
+
+def enter(known, args, count, names):
+    """A builtin function of Python: its record, the arguments, their number, names of the last."""
+    if PyDict_GetItem(MODE, INTERCEPT) == ZERO:
+        grad_mode = grad_mode_now()
+        record = load(known + A_DATA)
+        entry = load(record + FIRST)
+        while entry:
+            if matches(entry, args, count, names, grad_mode):
+                store(record + HITS, load(record + HITS) + 1)
+                return replay(entry, args, grad_mode)
+            entry = load(entry + NEXT)
+        if tell(known, args, count, names) == 0:
+            return 0  # an interrupt
+    return referenced(NONE)
+
+
+def grad_mode_now():
+    """This thread's mode: WITH_GRADIENTS, WITHOUT or IN_INFERENCE."""
+    if PyDict_GetItem(MODE, GRAD_OFF) == ZERO:
+        return WITH_GRADIENTS
+    grad = PyObject_GetAttr(STATE, GRAD)
+    Py_DecRef(grad)
+    inference = PyObject_GetAttr(STATE, INFERENCE)
+    Py_DecRef(inference)
+    if inference != FALSE:
+        return IN_INFERENCE
+    return WITHOUT if grad == FALSE else WITH_GRADIENTS
+
+
+def tell(known, args, count, names):
+    """Tell Python of a call without an entry, but not of each one; 0 if that raised an error."""
+    record = load(known + A_DATA)
+    missed = load(record + MISSES) + 1
+    store(record + MISSES, missed)
+    if missed < load(record + TOLD_AT):
+        return 1
+    found = PyObject_Vectorcall(load(record + TOLD), args, count, names)
+    if found:
+        Py_DecRef(found)
+    return found

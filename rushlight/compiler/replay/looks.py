@@ -1,0 +1,72 @@
+"""What entries compare with the arguments of a call."""
+
+from types import EllipsisType, NoneType
+from typing import Any, NamedTuple
+
+from numpy import ndarray
+
+from rushlight.autograd import mode
+from rushlight.compiler.replay.memory import held, words
+from rushlight.compiler.replay.records import ALL_LIKE, EQUAL, LIKE
+from rushlight.compiler.replay.tape import Refused
+from rushlight.dtype import dtype as Dtype
+from rushlight.nn.parameter import Parameter
+from rushlight.tensor import Size, Tensor
+
+__all__ = ["Look", "look_at"]
+
+_DIGIT = 1 << 30  # an int below it has one digit
+_PARTS = (int, slice, NoneType, EllipsisType)
+
+
+class Look(NamedTuple):
+    """What an entry expects of an argument, or how an array lies that it makes; see ``records.py``.
+
+    Attributes:
+        turned: What a tensor's slot ``turned`` has.
+        has_node: Whether the tensor has a history.
+    """
+
+    kind: int
+    value: Any = None
+    dtype: Any = None
+    shape: tuple = ()
+    strides: tuple = ()
+    turned: Any = None
+    has_node: bool = False
+
+    def words(self):
+        """The words of a look in machine code."""
+        shape, strides = [words(*sizes, 0)[1] for sizes in (self.shape, self.strides)]
+        about = held(self.dtype), len(self.shape), shape, strides
+        return self.kind, held(self.value), *about, id(self.turned), self.has_node
+
+
+def look_at(x):
+    """(key, looks) of an argument. Raises Refused if entries cannot compare it."""
+    kind = type(x)
+    if kind is Tensor or kind is Parameter:
+        a = x._array
+        if type(a) is not ndarray:
+            raise Refused
+        has_node = x.node is not None and mode.records()
+        look = Look(LIKE, None, a.dtype, a.shape, a.strides, x.turned, has_node)
+        return look, [look]
+    if kind in (tuple, list) and x and isinstance(x[0], Tensor):
+        inner = [look_at(item)[0] for item in x]
+        return (kind, *inner), [Look(ALL_LIKE, kind, shape=(0,) * len(x)), *inner]
+    return (kind, _plain(x)), [Look(EQUAL, list(x) if kind is list else x)]
+
+
+def _plain(x):
+    """A value that ``comparing.equals`` compares, in a form that can be hashed."""
+    kind = type(x)
+    if kind is float:
+        return x.hex()
+    if kind in (tuple, list, Size) and all(type(i) in _PARTS for i in x):
+        return tuple([_plain(i) for i in x])
+    if kind is slice:
+        return kind, *map(_plain, (x.start, x.stop, x.step))
+    if kind in (bool, str, NoneType, EllipsisType, Dtype) or (kind is int and abs(x) < _DIGIT):
+        return kind, x
+    raise Refused

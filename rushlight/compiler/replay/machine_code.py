@@ -1,0 +1,76 @@
+"""The loaded machine code of replays, and its table with values of this process."""
+
+import ctypes
+import sys
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.autograd import mode
+from rushlight.autograd.tape import tick
+from rushlight.compiler.cpu.loader import load
+from rushlight.compiler.replay import records
+from rushlight.compiler.replay.memory import held, words
+from rushlight.compiler.replay.objects import api
+from rushlight.compiler.run import cache
+from rushlight.nn.parameter import Parameter
+from rushlight.tensor import Size, Tensor, ViewOf
+
+__all__ = ["MachineCode"]
+
+_FASTCALL_WITH_NAMES = 0x82  # METH_FASTCALL | METH_KEYWORDS
+
+
+class _Method(ctypes.Structure):
+    """Python's ``PyMethodDef``."""
+
+    _fields_ = [
+        ("name", ctypes.c_char_p), ("function", ctypes.c_void_p), ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    ]  # fmt: skip
+
+
+class MachineCode:
+    """The machine code. ``address(name)`` is the address of a loop."""
+
+    def __init__(self):
+        new_array, set_base = api()
+        word = lambda name: held(sys.intern(name))
+        values = {
+            "TENSOR": id(Tensor), "PARAMETER": id(Parameter), "NDARRAY": id(ndarray),
+            "VIEW_OF": id(ViewOf), "FLOAT": id(float), "INT": id(int), "TUPLE": id(tuple),
+            "LIST": id(list), "SIZES": id(Size), "SLICE": id(slice), "NONE": id(None),
+            "TRUE": id(True), "FALSE": id(False), "ZERO": id(0), "MODE": id(vars(mode)),
+            "INTERCEPT": word("intercept"), "GRAD_OFF": word("grad_off"), "STATE": id(mode.state),
+            "GRAD": word("grad"), "INFERENCE": word("inference"),
+            "NEW_ARRAY": new_array, "SET_BASE": set_base, "TICK": id(tick),
+            "OPERANDS": words(*[0] * 64)[1], "ARRAYS": words(*[0] * records.MOST_RESULTS)[1],
+        }  # fmt: skip
+        table = words(*[values[name] for name in records.SLOTS])[1]
+        # The text is only made if no earlier process has compiled it.
+        code = cache.object_code(f"replay {sys.version} {np.__version__}", _text)
+        library = load(code, {records.TABLE: table, **_functions_of_python()})
+        self.address = library.address
+        self.method = _Method(b"replay", library.address("enter"), _FASTCALL_WITH_NAMES, None)
+
+    def builtin(self, record):
+        """The builtin function ``enter`` for the function with this record."""
+        make = ctypes.pythonapi.PyCFunction_NewEx
+        make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, *[ctypes.py_object] * 2]
+        return make(ctypes.addressof(self.method), record, None)
+
+
+def _functions_of_python():
+    """The C functions of Python that machine code calls, by name."""
+    found = {}
+    for name in records.EXTERNALS:
+        function = getattr(ctypes.pythonapi, name)
+        found[name] = ctypes.cast(function, ctypes.c_void_p).value
+    return found
+
+
+def _text():
+    """The LLVM module with ``enter`` and the loops."""
+    from rushlight.compiler.replay import module
+
+    return module.text()

@@ -1,0 +1,290 @@
+"""``Noted``: an array that notes what NumPy computes with it, and that no Python code looks into.
+
+It is no ``ndarray``. NumPy hands it ufuncs and functions over, and whatever asks for its values
+gets an error. So what a forward did with one array of a shape, it does with all of them.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.backend import numpy as xp
+from rushlight.compiler.replay.tape import Refused
+
+__all__ = ["Noted", "Noting", "bare"]
+
+
+def bare(x):
+    """``x`` with the ndarrays of the Noted arrays in it."""
+    if type(x) is Noted:
+        return x.array
+    return type(x)([bare(item) for item in x]) if type(x) in (tuple, list) else x
+
+
+class Noting:
+    """NumPy as ``xp`` for forwards on Noted arrays: new memory is noted, too."""
+
+    dry = False
+
+    def __init__(self, tape):
+        self.tape = tape
+
+    def __getattr__(self, name):
+        return getattr(xp, name)
+
+    def asarray(self, x, dtype=None):
+        return x.astype(dtype or x.dtype, copy=False) if type(x) is Noted else np.asarray(x, dtype)
+
+    def ascontiguousarray(self, x):
+        return x if x.flags.c_contiguous else x.copy()
+
+    def empty(self, *args, **named):
+        return self.tape.scratch(np.empty(*args, **named))
+
+    def empty_like(self, x, *args, **named):
+        return self.tape.scratch(np.empty_like(bare(x), *args, **named))
+
+    def zeros(self, *args, **named):
+        found = self.empty(*args, **named)
+        found[...] = 0
+        return found
+
+
+class Noted(np.lib.mixins.NDArrayOperatorsMixin):
+    """An array on a ``Tape``."""
+
+    def __init__(self, array, tape):
+        self.array, self.tape = array, tape
+
+    def as_view(self, found):
+        """``found``, a view of an array on the tape."""
+        if type(found) is not ndarray or self.tape.place(found) is None:
+            raise Refused
+        return Noted(found, self.tape)
+
+    def is_constant(self):
+        """Whether no loop fills the array's memory."""
+        return self.tape.span(self.array) in self.tape.constants
+
+    # What NumPy asks -------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
+        out = None if out is None else out[0]
+        if method == "reduce" and out is None:
+            return self.tape.reduce(ufunc, *inputs, **options)
+        if method == "accumulate" and out is None:
+            return self.tape.accumulate(ufunc, *inputs, **options)
+        options.pop("casting", None)
+        wanted = options.pop("dtype", None)
+        if method != "__call__" or options or ufunc.nout > 1:
+            raise Refused
+        kinds = [type(a) if type(a) in (int, float, complex) else np.asarray(bare(a)).dtype
+                 for a in inputs]  # fmt: skip
+        last = out.dtype if wanted is None and out is not None else wanted
+        dtypes = ufunc.resolve_dtypes((*kinds, None if last is None else np.dtype(last)))
+        found = np.asarray(ufunc(*map(bare, inputs), dtype=wanted))
+        if ufunc.signature:
+            return self.tape.product(ufunc, dtypes, inputs, found, out)
+        return self.tape.note(ufunc, dtypes, inputs, found, out)
+
+    def __array_function__(self, function, types, args, named):
+        if function is np.empty_like:
+            return self.tape.scratch(function(bare(args[0]), *args[1:], **named))
+        if function in _OF_SHAPES:
+            return function(*map(bare, args), **named)
+        if function in _VIEWS:
+            return self.as_view(function(bare(args[0]), *args[1:], **named))
+        if function in _MOVES:
+            return self._moved(function, args, named)
+        if function in _METHODS:
+            method: Any = _METHODS[function]
+            return method(*args, **named)
+        raise Refused
+
+    def __array__(self, *args, **named):
+        raise Refused
+
+    def __bool__(self):
+        if self.size > 1:
+            raise Refused
+        found = self if self.dtype == bool else self != 0
+        return self.tape.guard(found.array)
+
+    def _refuse(self, *args, **named):
+        raise Refused
+
+    def __len__(self):
+        return self.array.shape[0]
+
+    __iter__ = __int__ = __float__ = __index__ = __complex__ = _refuse
+    item = tolist = tobytes = _refuse
+
+    def _where(self, x, y):
+        condition = self if self.dtype == bool else self != 0
+        found = np.where(*map(bare, (condition, x, y)))
+        dtypes = (np.dtype(bool), found.dtype, found.dtype, found.dtype)
+        return self.tape.note(f"choosing{found.itemsize}", dtypes, (condition, x, y), found)
+
+    def _moved(self, function, args, named):
+        """The result of a function that moves elements, and computes nothing with them."""
+        sources = []
+
+        def listed(x):
+            """``x`` with places in ``sources`` instead of the Noted arrays."""
+            if type(x) is Noted:
+                sources.append(x.array)
+                return _Place(len(sources) - 1)
+            return type(x)(map(listed, x)) if type(x) in (tuple, list) else x
+
+        def put(x, arrays):
+            if type(x) is _Place:
+                return arrays[x.number]
+            return type(x)([put(i, arrays) for i in x]) if type(x) in (tuple, list) else x
+
+        if type(named.get("out")) is Noted or (function is np.concatenate and len(args) > 2):
+            args, named = args[:2], {k: v for k, v in named.items() if k != "out"}
+        places = listed(args)
+        return self.tape.moved(lambda arrays: function(*put(places, arrays), **named), sources)
+
+    # What arrays have ------------------------------------------------------------------------
+
+    shape = property(lambda self: self.array.shape)
+    dtype = property(lambda self: self.array.dtype)
+    ndim = property(lambda self: self.array.ndim)
+    size = property(lambda self: self.array.size)
+    strides = property(lambda self: self.array.strides)
+    itemsize = property(lambda self: self.array.itemsize)
+    nbytes = property(lambda self: self.array.nbytes)
+    flags = property(lambda self: self.array.flags)
+    base = property(lambda self: self.array.base)
+    T = property(lambda self: self.as_view(self.array.T))
+    mT = property(lambda self: self.as_view(self.array.mT))
+    real = property(lambda self: self.as_view(self.array.real))
+    imag = property(lambda self: self.as_view(self.array.imag))
+
+    def __getitem__(self, index):
+        parts = index if type(index) is tuple else (index,)
+        if any(type(i) is Noted for i in parts):
+            return self._picked(parts)
+        found = self.array[index]
+        if type(found) is ndarray and self.tape.place(found) is not None:
+            return Noted(found, self.tape)
+        if type(found) is not ndarray:  # a number
+            return self.as_view(self.array[(*parts, ...)])
+        return self.tape.moved(lambda arrays: arrays[0][index], [self.array])
+
+    def _picked(self, index):
+        """The elements at arrays of indices, one for each of the first dims."""
+        flat: Any = 0
+        for i, n in zip(index, self.shape, strict=False):
+            if type(i) not in (Noted, ndarray) or i.dtype != np.int64 or len(index) > self.ndim:
+                raise Refused
+            if not ((i >= 0) & (i < n)).all():
+                raise Refused
+            flat = flat * n + i
+        return self.reshape(-1, *self.shape[len(index) :]).take(flat, 0)
+
+    def __setitem__(self, index, value):
+        target = self.array[index]
+        if type(target) is not ndarray:  # a number
+            target = self.array[(*(index if type(index) is tuple else (index,)), ...)]
+        self.tape.assign(self.as_view(target).array, value)
+
+    def reshape(self, *args, **named):
+        return self._viewed_or_copied(lambda a: a.reshape(*args, **named))
+
+    def ravel(self):
+        return self._viewed_or_copied(lambda a: a.ravel())
+
+    def _viewed_or_copied(self, change):
+        found = change(self.array)
+        if self.tape.place(found) is None:
+            return self.tape.moved(lambda arrays: change(arrays[0]), [self.array])
+        return Noted(found, self.tape)
+
+    def transpose(self, *axes):
+        return self.as_view(self.array.transpose(*axes))
+
+    def swapaxes(self, *axes):
+        return self.as_view(self.array.swapaxes(*axes))
+
+    def squeeze(self, *axes):
+        return self.as_view(self.array.squeeze(*axes))
+
+    def diagonal(self, *args):
+        return self.as_view(self.array.diagonal(*args))
+
+    def view(self, dtype):
+        return self.as_view(self.array.view(dtype))
+
+    def take(self, index, axis=None):
+        if type(index) is Noted:
+            return self.tape.taken(
+                *((self, index, axis) if axis is not None else (self.ravel(), index, 0))
+            )
+        return self.tape.moved(lambda arrays: arrays[0].take(index, axis), [self.array])
+
+    def copy(self, order="C"):
+        return self.tape.note(
+            f"copying{self.itemsize}", (self.dtype,) * 2, (self,), self.array.copy(order)
+        )
+
+    def astype(self, dtype, order="K", copy=True):
+        if np.dtype(dtype) == self.dtype:
+            return self.copy(order) if copy else self
+        return Noted(self.tape.converted(self.array, np.dtype(dtype)), self.tape)
+
+    def dot(self, y, out=None):
+        if self.ndim == 1 and y.ndim == 1 and self.dtype.kind == "f":
+            return np.vecdot(self, y)
+        return np.matmul(self, y, out)
+
+    def clip(self, low=None, high=None):
+        if low is None or high is None:
+            raise Refused
+        umath: Any = np._core.umath  # type: ignore[attr-defined]
+        return umath.clip(self, low, high)
+
+    def sum(self, axis=None, dtype=None, keepdims=False):
+        return np.add.reduce(self, axis=axis, dtype=dtype, keepdims=keepdims)
+
+    def prod(self, axis=None, dtype=None, keepdims=False):
+        return np.multiply.reduce(self, axis=axis, dtype=dtype, keepdims=keepdims)
+
+    def max(self, axis=None, keepdims=False):
+        return np.maximum.reduce(self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis=None, keepdims=False):
+        return np.minimum.reduce(self, axis=axis, keepdims=keepdims)
+
+    def count_nonzero(self, axis=None, keepdims=False):
+        found = self if self.dtype == bool else self != 0
+        return found.astype(np.int64).sum(axis, keepdims=keepdims)
+
+    def any(self, axis=None, keepdims=False):
+        return np.logical_or.reduce(self, axis=axis, keepdims=keepdims)
+
+    def all(self, axis=None, keepdims=False):
+        return np.logical_and.reduce(self, axis=axis, keepdims=keepdims)
+
+
+class _Place:
+    """The place of an array among those that a function moves."""
+
+    def __init__(self, number):
+        self.number = number
+
+
+#: Functions of NumPy whose results depend on shapes and dtypes alone.
+_OF_SHAPES = (np.result_type, np.shape, np.ndim, np.size, np.iscomplexobj, np.may_share_memory)
+_VIEWS = (
+    np.broadcast_to, np.transpose, np.swapaxes, np.moveaxis, np.expand_dims, np.squeeze, np.flip,
+    np.real, np.imag, np.diagonal,
+)  # fmt: skip
+_MOVES = (np.concatenate, np.stack, np.tile, np.repeat, np.roll, np.take, np.tril, np.triu)
+_METHODS = {
+    np.where: Noted._where, np.clip: Noted.clip, np.reshape: Noted.reshape, np.copy: Noted.copy,
+    np.sum: Noted.sum, np.prod: Noted.prod, np.max: Noted.max, np.min: Noted.min,
+    np.any: Noted.any, np.all: Noted.all, np.count_nonzero: Noted.count_nonzero,
+}  # fmt: skip

@@ -1,0 +1,411 @@
+"""``Tape``: the loops that an eager call runs, with the places of their operands."""
+
+from math import prod
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.compiler.replay.objects import loops_of
+
+__all__ = ["CASTS", "MOST_ELEMENTS", "Loop", "Refused", "Tape", "copy_of"]
+
+#: A call has at most this many loops, over arrays of at most this many elements. For more, Python's
+#: part of the time is small. Fewer elements are moved one by one, because each takes memory.
+_MOST_LOOPS, MOST_ELEMENTS, _MOST_MOVED = 64, 1 << 14, 1 << 11
+_DTYPES = {np.dtype(d) for d in ("?", "u1", "i1", "i2", "i4", "i8", "f4", "f8", "c8", "c16")}
+#: Conversions that machine code computes as NumPy does: from a dtype to others.
+CASTS = {"b1": ("i8", "f4", "f8"), "i8": ("f4", "f8"), "f4": ("f8",), "f8": ("f4",)}
+#: NumPy computes these with numbers, and not by its loops, if all operands are numbers.
+_OF_NUMBERS = (np.power, np.remainder, np.floor_divide, np.fmod)
+
+
+ABSOLUTE = 0  # a base
+
+
+class Refused(Exception):
+    """The call cannot be replayed."""
+
+
+class Loop:
+    """A call of one of NumPy's loops, or of one of our own.
+
+    Attributes:
+        function: (address of the loop, its data), or (name of a loop of our own, its data). With
+            the name "guard", the call is replayed only if the operand has the value ``data``.
+        counts: The number of elements, and the sizes of a product's dims.
+        strides: In bytes, of each operand; the result is the last operand.
+        places: For each operand (number of base, offset). The inputs are the bases from 1 on; an
+            offset from the base ABSOLUTE is an address.
+    """
+
+    def __init__(self, function, counts, strides, places):
+        self.function, self.counts, self.strides, self.places = function, counts, strides, places
+
+
+class Tape:
+    """The loops of one call.
+
+    Attributes:
+        memory: (first address, address behind the last, base, address of the base) of each array.
+        constants: The memory, among these, that no loop fills.
+        buffers: The arrays of intermediate results and of constants, which the loops use.
+        inputs: The number of inputs.
+    """
+
+    def __init__(self, noted):
+        self.noted = noted  # the class Noted
+        self.loops: list = []
+        self.memory: list = []
+        self.constants: list = []
+        self.buffers: list = []
+        self.inputs = 0
+
+    # Memory ----------------------------------------------------------------------------------
+
+    def input(self, like):
+        """A new array as the next input. It lies as ``like`` does.
+
+        It has the same values, unless there are many: then only views of it can be noted.
+        """
+        if not like.size or like.dtype not in _DTYPES:
+            raise Refused
+        if 0 in like.strides:
+            raise Refused  # elements share memory
+        a = copy_of(like, like.size <= MOST_ELEMENTS)
+        self.inputs += 1
+        self.memory.append((*np.lib.array_utils.byte_bounds(a), self.inputs, a.ctypes.data))
+        self.buffers.append(a)
+        return self.noted(a, self)
+
+    def scratch(self, a):
+        """``a``, whose elements the loops will write, on the tape."""
+        return self.noted(self._remember(a), self)
+
+    def constant(self, a):
+        """``a``, whose elements never change, on the tape."""
+        self.constants.append((*np.lib.array_utils.byte_bounds(a), ABSOLUTE, 0))
+        return self.noted(self._remember(a), self)
+
+    def _remember(self, a):
+        self._few(a)
+        self.memory.append((*np.lib.array_utils.byte_bounds(a), ABSOLUTE, 0))
+        self.buffers.append(a)
+        return a
+
+    def _few(self, a):
+        """``a``, if it has elements, and not too many."""
+        if not 0 < a.size <= MOST_ELEMENTS:
+            raise Refused
+        return a
+
+    def place(self, a):
+        """(base, offset) of ``a``; None if its memory is not known."""
+        found = self.span(a)
+        return None if found is None else (found[2], a.ctypes.data - found[3])
+
+    def span(self, a):
+        address = a.ctypes.data
+        return next((m for m in self.memory if m[0] <= address < m[1]), None)
+
+    def _writable(self, a):
+        """``a``, if loops may write to it: it is no input and no constant."""
+        span = self.span(a)
+        if span is None or span[2] != ABSOLUTE or span in self.constants:
+            raise Refused
+        return a
+
+    def _operand(self, a, dtype):
+        """The array of an operand in ``dtype``: a known one, or a constant."""
+        if type(a) is self.noted:
+            array = self._few(a.array)
+            return array if a.dtype == dtype else self.converted(array, dtype)
+        if isinstance(a, ndarray) and a.dtype != dtype:
+            raise Refused
+        return self.constant(np.array(a, dtype)).array
+
+    def converted(self, a, dtype):
+        """``a`` in another dtype."""
+        kinds = [f"{d.kind}{d.itemsize}" for d in (a.dtype, dtype)]
+        if kinds[1] not in CASTS.get(kinds[0], ()):
+            raise Refused
+        found = self._remember(a.astype(dtype))
+        self._append(("cast_{}_{}".format(*kinds), 0), [a, found])
+        return found
+
+    # Loops -----------------------------------------------------------------------------------
+
+    def note(self, function, dtypes, operands, result, out=None):
+        """Note a loop over ``operands``. Its ``result`` is new, or written to the Noted ``out``.
+
+        ``function`` is a ufunc, or the name of a loop of our own.
+        """
+        if result.dtype != dtypes[-1] or (not result.ndim and function in _OF_NUMBERS):
+            raise Refused
+        found = (function, 0) if type(function) is str else loops_of(function, dtypes)
+        if found is None:
+            raise Refused
+        arrays = [self._operand(a, d) for a, d in zip(operands, dtypes, strict=False)]
+        target = self._target(result, out)
+        self._append(found, [*arrays, target])
+        return self.noted(target, self)
+
+    def _target(self, result, out):
+        """Where a loop writes ``result``: there, or to ``out``."""
+        if out is None:
+            return self._remember(result)
+        if type(out) is not self.noted or (out.dtype, out.shape) != (result.dtype, result.shape):
+            raise Refused
+        self._writable(out.array)[...] = result
+        return out.array
+
+    def assign(self, target, value):
+        """Note that ``value`` is written to ``target``."""
+        self._writable(target)
+        if type(value) is self.noted and (
+            (value.array.ctypes.data, value.strides) == (target.ctypes.data, target.strides)
+        ):
+            return  # an operation in place has done it
+        a = self._operand(value, target.dtype)
+        target[...] = a
+        self._append((f"copying{target.itemsize}", 0), [a, target])
+
+    def _append(self, function, arrays):
+        """Append the loops over ``arrays``, which are broadcast to the shape of the last one."""
+        shape = arrays[-1].shape
+        self._rows(function, arrays, shape, [np.broadcast_to(a, shape).strides for a in arrays])
+
+    def _rows(self, function, arrays, shape, strides):
+        """Append a loop for each row of arrays with these strides."""
+        count, inner, rows = rows_of(shape, strides)
+        self._at(function, [count], inner, arrays, rows)
+
+    def _at(self, function, counts, strides, arrays, rows):
+        places = [self.place(a) for a in arrays]
+        for offsets in rows:
+            moved = [(base, at + o) for (base, at), o in zip(places, offsets, strict=True)]
+            self.loops.append(Loop(function, counts, strides, moved))
+        if len(self.loops) > _MOST_LOOPS:
+            raise Refused
+
+    def guard(self, a):
+        """Note that the call is another one if the number ``a``, a bool, has another value."""
+        self._at(("guard", int(a)), [1], [0], [a], [[0]])
+        return bool(a)
+
+    def taken(self, x, index, axis):
+        """``x.take(index, axis)``, with a guard for negative indices and those out of range."""
+        a, i = self._few(x.array), self._few(index.array)
+        if not a.flags.c_contiguous or i.dtype != np.int64 or not i.flags.c_contiguous:
+            raise Refused
+        n = a.shape[axis]
+        bool(((index >= 0) & (index < n)).all())
+        result = self._remember(np.ascontiguousarray(a.take(i, axis)))
+        inner = prod(a.shape[axis + 1 :])
+        width = np.array([inner], np.int64)
+        self.buffers.append(width)
+        rows = [[k * n * inner * a.itemsize, 0, k * i.size * inner * a.itemsize]
+                for k in range(prod(a.shape[:axis]))]  # fmt: skip
+        function = f"taking{a.itemsize}", width.ctypes.data
+        self._at(function, [i.size], [0, 0, 0], [a, i, result], rows)
+        return self.noted(result, self)
+
+    def product(self, ufunc, dtypes, operands, result, out):
+        """Note a ufunc over matrices: ``matmul`` of matrices, or ``vecdot``."""
+        function = loops_of(ufunc, dtypes)
+        arrays = [self._operand(a, d) for a, d in zip(operands, dtypes, strict=False)]
+        core = {"matmul": 2, "vecdot": 1}.get(ufunc.__name__)
+        if function is None or core is None or any(a.ndim < core for a in arrays):
+            raise Refused
+        if any(not (a.flags.c_contiguous or a.mT.flags.c_contiguous) for a in arrays if a.ndim > 1):
+            raise Refused  # ``dot`` and ``matmul`` take several ways for matrices with gaps
+        target = self._target(result, out)
+        shape = result.shape[: result.ndim - (2 if core == 2 else 0)]
+        wide = [np.broadcast_to(a, (*shape, *a.shape[-core:])) for a in arrays]
+        every = [(a.strides[: len(shape)], a.strides[len(shape) :]) for a in (*wide, target)]
+        sizes = arrays[0].shape[-core:] + (arrays[1].shape[-1:] if core == 2 else ())
+        steps = zip(*[outer for outer, _ in every], strict=True)
+        rows = _products([*zip(shape, steps, strict=True)], 3)
+        count, strides = 1, [0, 0, 0]
+        inner = [step for _, steps in every for step in steps]
+        self._at(function, [count, *sizes], [*strides, *inner], [*arrays, target], rows)
+        return self.noted(target, self)
+
+    def reduce(self, ufunc, x, axis=0, dtype=None, keepdims=False, initial=None, where=True):
+        """``ufunc.reduce``, by the loops and in the order of NumPy's own."""
+        a = self._few(x.array)
+        if initial is not None or where is not True:
+            raise Refused
+        if dtype is not None and np.dtype(dtype) != a.dtype:
+            a = self.converted(a, np.dtype(dtype))
+        function = loops_of(ufunc, (a.dtype,) * 3)
+        found = np.asarray(ufunc.reduce(a, axis=axis, keepdims=keepdims))
+        # NumPy copies operands with gaps to buffers, and sums in another order then.
+        if function is None or found.dtype != a.dtype or not a.flags.c_contiguous:
+            raise Refused
+        out = self._remember(np.array(found, order="C"))
+        dims = range(a.ndim) if axis is None else axis if type(axis) is tuple else (axis,)
+        over = {d % a.ndim for d in dims}
+        wide_out = out if keepdims else np.expand_dims(out, tuple(sorted(over)))
+        first = _start(ufunc, a)
+        if first is None:  # NumPy begins with the first elements
+            index = [slice(0, 1) if d in over else slice(None) for d in range(a.ndim)]
+            self._append((f"copying{a.itemsize}", 0), [a[tuple(index)], wide_out])
+            if len(over) == a.ndim and a.flags.c_contiguous:
+                a, wide_out = a.reshape(-1)[1:], out.reshape(1)
+            elif len(over) == 1:
+                (d,) = over
+                a = a[(slice(None),) * d + (slice(1, None),)]
+            elif over:
+                raise Refused
+        else:
+            self._append((f"copying{a.itemsize}", 0), [self.constant(first).array, wide_out])
+        if a.size:
+            wide = np.broadcast_to(wide_out, a.shape)
+            strides = [wide.strides, a.strides, wide.strides]
+            self._rows(function, [wide_out, a, wide_out], a.shape, strides)
+        return self.noted(out, self)
+
+    def accumulate(self, ufunc, x, axis=0, dtype=None):
+        """``ufunc.accumulate``: each element is computed from the one before it."""
+        a = self._few(x.array)
+        if dtype is not None and np.dtype(dtype) != a.dtype:
+            a = self.converted(a, np.dtype(dtype))
+        function = loops_of(ufunc, (a.dtype,) * 3)
+        if function is None or not a.ndim:
+            raise Refused
+        out = self._remember(ufunc.accumulate(a, axis=axis))
+        along = lambda b, part: np.moveaxis(b, axis, -1)[..., part]
+        first, rest, before = slice(0, 1), slice(1, None), slice(None, -1)
+        self._append((f"copying{a.itemsize}", 0), [along(a, first), along(out, first)])
+        parts = [along(out, before), along(a, rest), along(out, rest)]
+        if parts[0].size:
+            self._rows_along(function, parts)
+        return self.noted(out, self)
+
+    def _rows_along(self, function, arrays):
+        """Append a loop for each row along the last dim."""
+        *shape, count = arrays[0].shape
+        steps = zip(*[a.strides[:-1] for a in arrays], strict=True)
+        rows = _products([*zip(shape, steps, strict=True)], len(arrays))
+        self._at(function, [count], [a.strides[-1] for a in arrays], arrays, rows)
+
+    def moved(self, function, arrays):
+        """The result of ``function(arrays)``, which moves elements and computes nothing with them.
+
+        It is computed on the elements themselves, and twice on numbers that tell where an element
+        comes from.
+        """
+        values = function([self._few(a) for a in arrays])
+        if type(values) is not ndarray or {a.dtype for a in arrays} != {values.dtype}:
+            raise Refused
+        if values.size > _MOST_MOVED:
+            raise Refused
+        sizes = np.cumsum([0, *[a.size for a in arrays]])
+        once, again = [
+            function([
+                np.arange(n, m).reshape(a.shape) * step + shift
+                for a, n, m in zip(arrays, sizes, sizes[1:], strict=False)
+            ])
+            for step, shift in ((1, 1 << 20), (3, 1 << 24))
+        ]  # fmt: skip
+        origin = once - (1 << 20)
+        known = (origin >= 0) & (origin < sizes[-1]) & (origin * 3 + (1 << 24) == again)
+        result = self._remember(np.empty_like(values))
+        result[...] = values
+        if result.strides != values.strides:
+            raise Refused
+        if not known.all():
+            rest = self.constant(result.copy("K")).array
+            self._append((f"copying{result.itemsize}", 0), [rest, result])
+        for a, n, m in zip(arrays, sizes, sizes[1:], strict=False):
+            found = known & (origin >= n) & (origin < m)
+            if not found.any():
+                continue
+            taken = _offsets(a).reshape(-1)[origin[found] - n]
+            pairs = np.ascontiguousarray(np.stack([taken, _offsets(result)[found]], 1), np.int64)
+            self.buffers.append(pairs)
+            loop = f"moving{result.itemsize}", pairs.ctypes.data
+            self._at(loop, [len(pairs)], [0, 0], [a, result], [[0, 0]])
+        return self.noted(result, self)
+
+    def finish(self, results):
+        """The loops; those that fill the arrays ``results`` write to new bases instead."""
+        for number, result in enumerate(results, self.inputs + 1):
+            low, high = np.lib.array_utils.byte_bounds(result)
+            if high - low != result.nbytes or (low, high, ABSOLUTE, 0) not in self.memory:
+                raise Refused
+            for loop in self.loops:
+                loop.places = [
+                    (number, at - low) if base == ABSOLUTE and low <= at < high else (base, at)
+                    for base, at in loop.places
+                ]
+        return self.loops
+
+
+def copy_of(a, filled=True):
+    """A copy of ``a`` that lies in memory as it does, with its gaps; zeros if not ``filled``."""
+    low, high = np.lib.array_utils.byte_bounds(a)
+    memory = np.zeros(high - low, np.uint8)
+    found = ndarray(a.shape, a.dtype, memory.data, a.ctypes.data - low, a.strides)
+    if filled:
+        found[...] = a
+    return found
+
+
+def _start(ufunc, a):
+    """The number with which NumPy begins a reduction; None if it begins with first elements."""
+    if ufunc.identity is None:
+        return None
+    # Zero may have either sign.
+    zeros = ufunc is np.add and a.dtype.kind in "fc"
+    return np.asarray(
+        np.add.reduce(np.full(2, -0.0, a.dtype)) if zeros else ufunc.identity, a.dtype
+    )
+
+
+def _offsets(a):
+    """The offset in bytes of each element of ``a``."""
+    found = np.zeros(a.shape, np.int64)
+    for d, (n, step) in enumerate(zip(a.shape, a.strides, strict=True)):
+        found += (np.arange(n) * step).reshape(-1, *[1] * (a.ndim - d - 1))
+    return found
+
+
+def rows_of(shape, strides):
+    """(count, strides, offsets of each row) of operands: their dims joined as far as possible.
+
+    The dims come in the order of NumPy's iterator, because its loops compute contiguous operands
+    by other instructions than operands with gaps.
+    """
+    if any(s < 0 for own in strides for s in own):
+        raise Refused  # the iterator goes backward along some of these
+    dims: list = []
+    for d, n in enumerate(shape):
+        if n > 1:
+            own = [s[d] for s in strides]
+            at = len(dims)
+            while at and _is_outside(own, dims[at - 1][1]):
+                at -= 1
+            dims.insert(at, (n, own))
+    count, inner = dims.pop() if dims else (1, [0] * len(strides))
+    while dims and dims[-1][1] == [s * count for s in inner]:
+        count *= dims.pop()[0]
+    return count, inner, _products(dims, len(strides))
+
+
+def _is_outside(own, other):
+    """Whether the dim with the strides ``own`` lies outside of the one before it, in memory."""
+    pairs = [(s, t) for s, t in zip(own, other, strict=True) if s and t]
+    return bool(pairs) and all(s > t for s, t in pairs)
+
+
+def _products(dims, operands):
+    """The offsets of the operands at each place of ``dims``: (size, stride of each operand)."""
+    if prod([n for n, _ in dims]) > _MOST_LOOPS:
+        raise Refused
+    rows = [[0] * operands]
+    for n, steps in dims:
+        rows = [
+            [o + k * s for o, s in zip(row, steps, strict=True)] for row in rows for k in range(n)
+        ]
+    return rows

@@ -1,0 +1,116 @@
+"""Calls that repeat are replayed by native code (``compiler/replay``), without Python's part."""
+
+import os
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+from rushlight.backend import native
+from rushlight.backend.sizes import CHECKS
+
+__all__ = ["EAGER", "Replays", "facts", "replayed"]
+
+#: After this many calls of a function, those that repeat are replayed: an entry costs as much time
+#: as it saves in so many calls. 0: never.
+_FIRST_CALLS = int(os.environ.get("RUSHLIGHT_REPLAY", "500"))
+EAGER = _FIRST_CALLS == 1  # for tests: each third call that is like others is a replay
+#: The calls of all functions before that, because the machine code takes 0.1 s to load.
+_calls_to_come = 0 if EAGER else 100 * _FIRST_CALLS
+_FEW = 1 << 16  # values are compared of tensors with at most so many elements
+_CHECKED = "replay" in CHECKS
+
+
+class Replays:
+    """How a public function finds out whether native code knows a call.
+
+    Attributes:
+        run: The function calls it first, with its own arguments. It returns the call's result, or
+            None. At first ``run`` counts the calls; later it is a builtin function, or None if
+            calls cannot be replayed.
+        function: The public function.
+    """
+
+    __slots__ = ("_left", "function", "run")
+    function: Any
+
+    def __init__(self):
+        self.run: Any
+        self._left, self.run = _FIRST_CALLS, self._count if _FIRST_CALLS else None
+
+    @contextmanager
+    def off(self):
+        """A context in which the function computes each call itself."""
+        was, self.run = self.run, None
+        try:
+            yield
+        finally:
+            self.run = was
+
+    def _count(self, *args, **named):
+        global _calls_to_come
+        _calls_to_come -= 1
+        self._left -= 1
+        if self._left <= 0 and _calls_to_come <= 0:
+            self.run = None  # meanwhile other threads compute
+            found = native.replayed(self)
+            if found is False:
+                self.run = self._count
+            else:
+                self.run = self._checked(found) if _CHECKED and found is not None else found
+
+    def _checked(self, builtin):
+        """``builtin``, whose results are compared with the function's own (RUSHLIGHT_CHECK)."""
+
+        def run(*args, **named):
+            found = builtin(*args, **named)
+            if found is None or self.run is None:
+                return found
+            name = self.function.__name__
+            try:
+                with self.off():
+                    expected = self.function(*args, **named)
+            except Exception as error:
+                raise AssertionError(
+                    f"{name}: a replay gave a result instead of an error"
+                ) from error
+            if facts(found) != facts(expected):
+                raise AssertionError(f"{name}: a replay gave another result")
+            return found
+
+        return run
+
+
+def replayed(function):
+    """Decorate a function of tensors that has no guard: its calls that repeat are replayed."""
+    replays = Replays()
+
+    @wraps(function)
+    def call(*args, **named):
+        if (replay := replays.run) is not None:
+            found = replay(*args, **named)
+            if found is not None:
+                return found
+        return function(*args, **named)
+
+    replays.function = call
+    return call
+
+
+def facts(x):
+    """All that can be seen of a result."""
+    if isinstance(x, (tuple, list)):
+        return type(x), [facts(item) for item in x]
+    a, view = x._array, x.view_of
+    inference = x._cell is not None and len(x._cell) > 2
+    values = a.tobytes() if a.size <= _FEW else None
+    found: tuple = a.dtype, a.shape, a.strides, values, a.flags.writeable, x.turned, inference
+    if view is not None:
+        offset = a.ctypes.data - view.root._array.ctypes.data
+        path = [op.name for op, *_ in view.path], view.seen, view.untracked
+        found = *found, offset, path, facts(view.root)
+    n = x.node
+    if n is None or n.clock == 0:
+        return type(x), n, found
+    saved = [(v.dtype, v.shape, v.tobytes()) if hasattr(v, "dtype") else v for v in n.saved]
+    cells = [cell is not None and (cell is x._cell or cell) for cell in n.cells]
+    return type(x), type(n), n.parents, saved, cells, n.hooks, n.shape, n.dtype, found

@@ -1,0 +1,26 @@
+"""Calls that repeat are replayed with the results of the function itself; see ``cases.py``."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rushlight.backend import native
+from tests.compiler.replay.cases import PARTS
+from tests.daily import daily
+
+CASES = Path(__file__).with_name("cases.py")
+
+
+@pytest.mark.skipif(not native.llvm_works(), reason="replays are machine code")
+@pytest.mark.parametrize("part", daily(range(PARTS), 2, "replays"))
+def test_cases(part):
+    found = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", CASES],
+        env={**os.environ, "RUSHLIGHT_REPLAY": "1", "RUSHLIGHT_CHECK": "replay",
+             "RUSHLIGHT_PART": str(part)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stdout[-6000:]
