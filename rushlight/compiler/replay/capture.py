@@ -260,6 +260,8 @@ class Capture:
             found = found.copy() if self.tape.place(a) is None else found.as_view(a)
         if self.tape.place(found.array)[0]:
             raise Refused  # an operation gives its input as its result
+        if found.dtype.kind in "fc" and found.dtype not in self.dtypes:
+            raise Refused  # it may depend on the default dtype
         o = from_array(found)
         if op.in_order:
             o.turned = None

@@ -8,7 +8,7 @@ from typing import Any
 from rushlight.backend import native
 from rushlight.backend.sizes import CHECKS
 
-__all__ = ["EAGER", "Replays", "facts", "replayed"]
+__all__ = ["ALL", "EAGER", "Replays", "facts", "replayed"]
 
 #: After this many calls of a function, those that repeat are replayed: an entry costs as much time
 #: as it saves in so many calls. 0: never.
@@ -18,6 +18,9 @@ EAGER = _FIRST_CALLS == 1  # for tests: each third call that is like others is a
 _calls_to_come = 0 if EAGER else 100 * _FIRST_CALLS
 _FEW = 1 << 16  # values are compared of tensors with at most so many elements
 _CHECKED = "replay" in CHECKS
+
+
+ALL: list = []  # every Replays
 
 
 class Replays:
@@ -34,6 +37,7 @@ class Replays:
     function: Any
 
     def __init__(self):
+        ALL.append(self)
         self.run: Any
         self._left, self.run = _FIRST_CALLS, self._count if _FIRST_CALLS else None
 

@@ -14,7 +14,7 @@ from rushlight.ops.core import replays
 from tests.samples import SAMPLES
 
 F = torch.nn.functional
-PARTS = 10  # of the samples
+PARTS = 20  # of the samples
 
 
 @pytest.fixture

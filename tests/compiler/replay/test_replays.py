@@ -15,7 +15,7 @@ CASES = Path(__file__).with_name("cases.py")
 
 
 @pytest.mark.skipif(not native.llvm_works(), reason="replays are machine code")
-@pytest.mark.parametrize("part", daily(range(PARTS), 2, "replays"))
+@pytest.mark.parametrize("part", daily(range(PARTS), 1, "replays"))
 def test_cases(part):
     found = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", CASES],
