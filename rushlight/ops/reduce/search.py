@@ -416,6 +416,9 @@ def bucketize(input, boundaries, *, out_int32=False, right=False, out=None):
 # Counts of values -------------------------------------------------------------------------
 
 
+_LAST = np.iinfo(np.int64).max
+
+
 @kernel(public=False, method=False, name="bincount", dynamic=True)
 def _bincount(xp, x, weights=None, *, minlength=0):
     """The number of occurrences of each non-negative integer, or the sum of its weights."""
@@ -427,6 +430,10 @@ def _bincount(xp, x, weights=None, *, minlength=0):
     if x.size and x.min() < 0:
         raise RuntimeError(
             f"bincount only supports 1-d non-negative integral inputs; the smallest is {x.min()}"
+        )
+    if x.size and x.max() >= _LAST:  # NumPy would count in memory of another length
+        raise RuntimeError(
+            f"maximum value of input overflowed, it should be < {_LAST} but got {x.max()}"
         )
     if minlength < 0:
         raise RuntimeError(f"minlength should be >= 0, not {minlength}")

@@ -90,6 +90,7 @@ def test_refusals():
         (lambda: torch.ones(3).topk(4), RuntimeError),
         (lambda: torch.ones(2, dtype=torch.cfloat).sort(), RuntimeError),
         (lambda: torch.bincount(torch.tensor([-1])), RuntimeError),
+        (lambda: torch.bincount(torch.tensor([1, 2**63 - 1])), RuntimeError),
         (lambda: torch.unique(torch.ones(2), dim=1), IndexError),
     ):
         with pytest.raises(error):
