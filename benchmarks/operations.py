@@ -28,7 +28,7 @@ __all__ = ["SIZES", "show"]
 SIZES = (10, 10**4, 10**6)
 BLOCK = 0.002  # seconds of a block; a block has at least one call
 ROUNDS = 5
-FIRST = 1200, 0.02  # calls, or seconds, that are not timed
+FIRST = 1200, 0.1  # calls, or seconds, that are not timed
 LONGEST = 0.5  # a call that would take more seconds is left out
 WORST = 20  # lines of the table
 #: Windows counts a thread's time in steps that are longer than a block.
