@@ -3,15 +3,13 @@
 import ctypes
 import sys
 
-import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd import mode
 from rushlight.autograd.tape import tick
 from rushlight.compiler.cpu.loader import load
-from rushlight.compiler.replay import records
+from rushlight.compiler.replay import objects, records
 from rushlight.compiler.replay.memory import held, words
-from rushlight.compiler.replay.objects import api
 from rushlight.compiler.run import cache
 from rushlight.nn.parameter import Parameter
 from rushlight.tensor import Size, Tensor, ViewOf
@@ -34,7 +32,7 @@ class MachineCode:
     """The machine code. ``address(name)`` is the address of a loop."""
 
     def __init__(self):
-        new_array, set_base = api()
+        new_array, set_base = objects.api()
         word = lambda name: held(sys.intern(name))
         values = {
             "TENSOR": id(Tensor), "PARAMETER": id(Parameter), "NDARRAY": id(ndarray),
@@ -47,8 +45,9 @@ class MachineCode:
             "OPERANDS": words(*[0] * 64)[1], "ARRAYS": words(*[0] * records.MOST_RESULTS)[1],
         }  # fmt: skip
         table = words(*[values[name] for name in records.SLOTS])[1]
-        # The text is only made if no earlier process has compiled it.
-        code = cache.object_code(f"replay {sys.version} {np.__version__}", _text)
+        # The text is only made if no earlier process has compiled it. It has these offsets in it.
+        offsets = sorted([item for item in vars(objects).items() if type(item[1]) is int])
+        code = cache.object_code(f"replay {offsets}", _text)
         library = load(code, {records.TABLE: table, **_functions_of_python()})
         self.address = library.address
         self.method = _Method(b"replay", library.address("enter"), _FASTCALL_WITH_NAMES, None)

@@ -220,9 +220,8 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
 
     def take(self, index, axis=None):
         if type(index) is Noted:
-            return self.tape.taken(
-                *((self, index, axis) if axis is not None else (self.ravel(), index, 0))
-            )
+            x = self.ravel() if axis is None else self
+            return self.tape.taken(x, index, axis or 0)
         return self.tape.moved(lambda arrays: arrays[0].take(index, axis), [self.array])
 
     def copy(self, order="C"):

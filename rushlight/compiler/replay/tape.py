@@ -197,6 +197,7 @@ class Tape:
         a, i = self._few(x.array), self._few(index.array)
         if not a.flags.c_contiguous or i.dtype != np.int64 or not i.flags.c_contiguous:
             raise Refused
+        axis %= a.ndim
         n = a.shape[axis]
         bool(((index >= 0) & (index < n)).all())
         result = self._remember(np.ascontiguousarray(a.take(i, axis)))
@@ -225,9 +226,8 @@ class Tape:
         sizes = arrays[0].shape[-core:] + (arrays[1].shape[-1:] if core == 2 else ())
         steps = zip(*[outer for outer, _ in every], strict=True)
         rows = _products([*zip(shape, steps, strict=True)], 3)
-        count, strides = 1, [0, 0, 0]
         inner = [step for _, steps in every for step in steps]
-        self._at(function, [count, *sizes], [*strides, *inner], [*arrays, target], rows)
+        self._at(function, [1, *sizes], [0, 0, 0, *inner], [*arrays, target], rows)
         return self.noted(target, self)
 
     def reduce(self, ufunc, x, axis=0, dtype=None, keepdims=False, initial=None, where=True):
@@ -250,7 +250,7 @@ class Tape:
         if first is None:  # NumPy begins with the first elements
             index = [slice(0, 1) if d in over else slice(None) for d in range(a.ndim)]
             self._append((f"copying{a.itemsize}", 0), [a[tuple(index)], wide_out])
-            if len(over) == a.ndim and a.flags.c_contiguous:
+            if len(over) == a.ndim:
                 a, wide_out = a.reshape(-1)[1:], out.reshape(1)
             elif len(over) == 1:
                 (d,) = over

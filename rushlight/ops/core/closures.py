@@ -3,7 +3,8 @@
 The closures for one and two operands go straight from the operands to NumPy, in the default mode
 and for float32 and float64; those for two tensors also for int64 and bool, and those for a tensor
 and an int also for int64. All other calls take ``dispatch.apply``. The closures are long because
-each Python call takes a tenth of the time of a small operation. A closure's ``specialise`` runs
+each Python call takes a tenth of the time of a small operation. They begin with the same lines,
+which ask native code for a call that repeats (``replays.py``). A closure's ``specialise`` runs
 when the gradient rules are stated, and notes which values the rules want saved.
 """
 
@@ -46,7 +47,6 @@ _b1 = np.dtype("?")
 def generic(op):
     """The public function of an operation with any signature."""
     n = len(op.inputs)
-
     replays = Replays()
 
     def call(*args, out=None, **kwargs):

@@ -10,6 +10,8 @@ import pytest
 
 import rushlight as torch
 from rushlight.compiler.replay import calls
+from rushlight.compiler.replay.noted import Noted
+from rushlight.compiler.replay.tape import Tape
 from rushlight.ops.core import replays
 from tests.samples import SAMPLES
 
@@ -201,6 +203,14 @@ def test_an_interrupt_while_a_call_is_captured_is_not_lost(monkeypatch):
         repeated(lambda: w.run(x))
     monkeypatch.undo()
     assert w.run(x) is None
+
+
+def test_an_index_along_the_last_dim_takes_single_elements():
+    tape = Tape(Noted)
+    x, index = tape.input(np.arange(6.0).reshape(2, 3)), tape.input(np.array([2, 0]))
+    found = x.take(index, -1)
+    assert found.array.tolist() == [[2, 0], [5, 3]]
+    assert tape.buffers[-1].tolist() == [1] and [s.counts for s in tape.loops[-2:]] == [[2], [2]]
 
 
 def test_threads_and_the_garbage_collector_replay_at_the_same_time():
