@@ -1,8 +1,6 @@
 """An exported program: the graph of a call, the tensors that it reads, and how to run it."""
 
 from collections import OrderedDict
-from copy import copy
-from functools import cache
 
 import numpy as np
 
@@ -14,7 +12,7 @@ from rushlight.export.record import flatten, rebuilt
 from rushlight.export.signature import InputKind, OutputKind
 from rushlight.export.sizes import Size, Unknown
 from rushlight.nn import Module, Parameter
-from rushlight.ops.core.dispatch import apply
+from rushlight.ops.core.dispatch import apply, prepared
 from rushlight.tensor import Tensor
 
 __all__ = ["ExportedProgram"]
@@ -122,7 +120,7 @@ class ExportedProgram:
                     ins = [ins[0].clone(), *ins[1:]]
                 if "memo" in params:  # a list for values that gradient rules reuse, None in a trace
                     params["memo"] = [] if mode.recorder() is None else None
-                env[node] = apply(_prepared(node.target), ins, params)
+                env[node] = apply(prepared(node.target), ins, params)
         (outputs,) = _given(self.graph.nodes[-1].args, env, sizes)
         return self._results(outputs, leaves)
 
@@ -183,14 +181,6 @@ class ExportedProgram:
                 else:
                     leaves[int(spec.target)].copy_(value)
         return rebuilt(self._tree, iter(results))
-
-
-@cache
-def _prepared(op):
-    """Return ``op`` without its ``prepare`` step: recorded parameters are already prepared."""
-    found = copy(op)
-    found.prepare = found.short = None
-    return found
 
 
 def _given(value, env, sizes):

@@ -34,6 +34,7 @@ __all__ = [
     "keep_subclass",
     "overridden",
     "overrides",
+    "prepared",
     "raw",
     "record",
     "refuse",
@@ -51,12 +52,12 @@ def repeat(op, args, params):
     params = {**op.defaults, **params}
     if "memo" in params:  # a list for what gradient rules reuse, None in a trace
         params["memo"] = [] if mode.recorder() is None else None
-    return apply(_prepared(op), args, params)
+    return apply(prepared(op), args, params)
 
 
 @cache
-def _prepared(op):
-    """``op`` without its ``prepare`` step."""
+def prepared(op):
+    """``op`` without its ``prepare`` step: recorded parameters are prepared already."""
     found = copy(op)
     found.prepare = found.short = None
     return found
