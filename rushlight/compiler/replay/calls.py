@@ -15,6 +15,7 @@ from rushlight.autograd import mode
 from rushlight.compiler.replay import records
 from rushlight.compiler.replay.capture import capture
 from rushlight.compiler.replay.entry_words import entry
+from rushlight.compiler.replay.fusing import fused
 from rushlight.compiler.replay.looks import look_at
 from rushlight.compiler.replay.machine_code import MachineCode
 from rushlight.compiler.replay.memory import held, words
@@ -127,17 +128,21 @@ class _Watched:
         """Make an entry for calls whose arguments are like these."""
         found = capture(self.replays.function, args, named)
         looks = [look for x in (*args, *named.values()) for look in look_at(x)[1]]
-        array, at = entry(found, args, named, looks, _code.address)
-        self.last[0], agreed = at, False
-        try:
-            agreed = self.agrees(args, named)
-        finally:
-            if not agreed:
-                self.last[0] = 0
-        if not agreed:
-            raise Refused
-        self.last = array
-        self.count += 1
+        joined = fused(found.loops, found.spans)
+        for loops in [joined, found.loops] if joined != found.loops else [joined]:
+            found.loops = loops
+            array, at = entry(found, args, named, looks, _code.address)
+            self.last[0], agreed = at, False
+            try:
+                agreed = self.agrees(args, named)
+            finally:
+                if not agreed:
+                    self.last[0] = 0
+            if agreed:
+                self.last = array
+                self.count += 1
+                return
+        raise Refused
 
     def agrees(self, args, named):
         """Whether replays give the function's results, for these operands and for others."""

@@ -19,6 +19,7 @@ from rushlight.compiler.replay.tape import MOST_ELEMENTS, Refused, Tape
 from rushlight.ops.core.compute import compute
 from rushlight.ops.core.dispatch import apply
 from rushlight.ops.core.fast_path import viewed
+from rushlight.ops.create.filled import empty_
 from rushlight.strides import in_order
 from rushlight.tensor import Tensor, ViewOf, from_array
 
@@ -33,10 +34,12 @@ class Captured:
         kind: None for one result, or the class of the list of results, ``tuple`` or ``list``.
         loops: The loops that fill the results that are new.
         buffers: The arrays that the loops use.
+        spans: Where these and the operands lie; see ``Tape.memory``.
     """
 
-    def __init__(self, made, kind, loops, buffers):
-        self.made, self.kind, self.loops, self.buffers = made, kind, loops, buffers
+    def __init__(self, made, kind, loops, tape):
+        self.made, self.kind, self.loops = made, kind, loops
+        self.buffers, self.spans = tape.buffers, tape.memory
 
 
 class Made:
@@ -87,7 +90,7 @@ def capture(function, args, named):
     pairs = [(found, expected)] if kind is None else [*zip(found, expected, strict=True)]
     tensors = stage.tensors(args, named)
     made = [stage.made(*pair, tensors) for pair in pairs]
-    return Captured(made, kind, stage.tape.finish(stage.new), stage.tape.buffers)
+    return Captured(made, kind, stage.tape.finish(stage.new), stage.tape)
 
 
 def _equal(a, b):
@@ -201,7 +204,7 @@ class Capture:
 
     def operation(self, op, args, params):
         """Compute an operation on Noted arrays."""
-        if op.draws or op.dynamic or op.of_storage:
+        if op.draws or op.dynamic or op.of_storage or op is empty_.op:
             raise Refused
         operands = args[0] if op.variadic else args
         inputs = [self._input(x) for x in operands]

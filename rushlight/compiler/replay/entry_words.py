@@ -3,12 +3,13 @@
 import sys
 from types import EllipsisType, NoneType
 
+import numpy as np
 from numpy import ndarray
 
 from rushlight.compiler.replay import records
 from rushlight.compiler.replay.looks import Look
 from rushlight.compiler.replay.memory import held, words
-from rushlight.compiler.replay.tape import Refused
+from rushlight.compiler.replay.tape import ABSOLUTE, Refused
 from rushlight.tensor import Tensor
 
 __all__ = ["entry"]
@@ -33,11 +34,19 @@ def entry(found, args, named, looks, functions):
     steps = 0
     for loop in reversed(found.loops):
         steps = _step(loop, steps, functions)
-    held(found.buffers)
+    held(_used(found.buffers, found.loops))
     names = held(tuple(map(sys.intern, named))) if named else 0
     expected = words(*[w for look in looks for w in look.words()])[1]
     results = words(*made)[1], len(found.made), 0 if found.kind is None else held(found.kind)
     return words(0, len(args), names, expected, words(*bases)[1], steps, *results)
+
+
+def _used(buffers, loops):
+    """Those of the arrays that the loops use."""
+    known = {at for loop in loops for base, at in loop.places if base == ABSOLUTE}
+    known |= {loop.function[1] for loop in loops}
+    spans = [(a, *np.lib.array_utils.byte_bounds(a)) for a in buffers]
+    return [a for a, low, high in spans if any(low <= at < high for at in known)]
 
 
 def _step(loop, following, functions):
@@ -47,7 +56,10 @@ def _step(loop, following, functions):
         function = records.GUARD if function == "guard" else functions(function)
     places = [w for base, at in loop.places for w in (8 * base, at)]
     counts, strides = words(*loop.counts)[1], words(*loop.strides)[1]
-    return words(following, function, data, counts, strides, len(loop.places), *places)[1]
+    offsets, rows = words(*[w for row in loop.rows for w in row])
+    turns, turn = loop.turns
+    over = rows, rows + offsets.nbytes, turns, words(*turn)[1]
+    return words(following, function, data, counts, strides, *over, len(loop.places), *places)[1]
 
 
 def _made(made, arguments, bases):

@@ -69,6 +69,8 @@ from rushlight.compiler.replay.records import (
     PATH_OF,
     PLACES_OF,
     RECORD,
+    ROWS,
+    ROWS_END,
     SET_BASE,
     SHAPE,
     SOURCE,
@@ -78,6 +80,8 @@ from rushlight.compiler.replay.records import (
     TICK,
     TRUE,
     TUPLE,
+    TURN,
+    TURNS,
     VIEW_OF,
     WITH_GRADIENTS,
     ZERO,
@@ -188,18 +192,36 @@ def finished(made, a, args, grad_mode):
 def run(step, bases):
     """Call a loop as NumPy does: with the addresses, the count, and the strides of its operands."""
     count = load(step + OPERAND_COUNT)
-    i = 0
-    while i < count:
-        place = step + PLACES_OF + 16 * i
-        store(OPERANDS + 8 * i, load(bases + load(place)) + load(place + 8))
-        i += 1
-    return call(
-        load(step + LOOP),
-        OPERANDS,
-        load(step + COUNTS),
-        load(step + LOOP_STRIDES),
-        load(step + DATA),
-    )
+    row = load(step + ROWS)
+    while row < load(step + ROWS_END):
+        i = 0
+        while i < count:
+            place = step + PLACES_OF + 16 * i
+            store(OPERANDS + 8 * i, load(bases + load(place)) + load(place + 8) + load(row + 8 * i))
+            i += 1
+        run_row(step, count)
+        row += 8 * count
+    return 0
+
+
+def run_row(step, count):
+    """Call a loop from the row on where its operands are, for each turn."""
+    left = load(step + TURNS)
+    while left > 0:
+        call(
+            load(step + LOOP),
+            OPERANDS,
+            load(step + COUNTS),
+            load(step + LOOP_STRIDES),
+            load(step + DATA),
+        )
+        left -= 1
+        i = 0 if left else count
+        while i < count:
+            place = OPERANDS + 8 * i
+            store(place, load(place) + load(load(step + TURN) + 8 * i))
+            i += 1
+    return 0
 
 
 def new_array(made, address):

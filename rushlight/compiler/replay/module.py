@@ -73,6 +73,25 @@ def _move(operands, counts, strides, data):
     return 0
 
 
+def _run(operands, counts, strides, data):
+    """Evenly spaced elements: five words of ``data`` say where, how many, and how far apart."""
+    runs = load(counts)
+    while runs > 0:
+        x, out, i = (
+            load(operands) + load(data),
+            load(operands + 8) + load(data + 8),
+            load(data + 16),
+        )
+        while i > 0:
+            write(out, read(x))
+            x += load(data + 24)
+            out += load(data + 32)
+            i -= 1
+        data += 40
+        runs -= 1
+    return 0
+
+
 def _take(operands, counts, strides, data):
     """Rows of as many elements as the word at ``data`` says; operand 1 has their numbers."""
     i, out, count, width = load(operands + 8), load(operands + 16), load(counts), load(data)
@@ -111,10 +130,18 @@ def _cast(module, old, new):
     begin.ret(i64(0))
 
 
-_TYPES = {"b1": ir.IntType(8), "i8": I64, "f4": ir.FloatType(), "f8": ir.DoubleType()}
+_TYPES = {
+    "b1": ir.IntType(8),
+    "i4": ir.IntType(32),
+    "i8": I64,
+    "f4": ir.FloatType(),
+    "f8": ir.DoubleType(),
+}
 _CONVERSIONS = {
     ("b", "i"): "zext", ("b", "f"): "uitofp", ("i", "f"): "sitofp",
 }  # fmt: skip
 
 
-_LOOPS = {"copying": _copy, "choosing": _select, "moving": _move, "taking": _take}
+_LOOPS = {
+    "copying": _copy, "choosing": _select, "moving": _move, "running": _run, "taking": _take,
+}  # fmt: skip

@@ -45,6 +45,9 @@ class Noting:
     def empty_like(self, x, *args, **named):
         return self.tape.scratch(np.empty_like(bare(x), *args, **named))
 
+    def where(self, condition, x, y):
+        return np.where(condition, x, y)
+
     def zeros(self, *args, **named):
         found = self.empty(*args, **named)
         found[...] = 0

@@ -51,10 +51,13 @@ ITSELF = 1
 # or its value.
 NODE_CLASS, NODE_SHAPE, NODE_DTYPE, LISTS = 0, 8, 16, 24
 CONSTANT, HISTORY, ITS_ARRAY, ITS_CELL, OWN_ARRAY, OWN_CELL = 0, 1, 2, 3, 4, 5
-# A step: the loop, its data, counts and strides, and its operands as (place of base, offset). A
-# step whose loop is GUARD runs nothing: its operand must have the value DATA.
+# A step: the loop, its data, counts and strides. Its rows, which lie from ROWS to ROWS_END, have
+# an offset for each operand. The loop takes so many TURNS at each row, between which each operand
+# moves by its TURN. The operands are pairs (place of base, offset). A step whose loop is GUARD runs
+# nothing: its operand must have the value DATA.
 GUARD = 0
-FOLLOWING, LOOP, DATA, COUNTS, LOOP_STRIDES, OPERAND_COUNT, PLACES_OF = 0, 8, 16, 24, 32, 40, 48
+FOLLOWING, LOOP, DATA, COUNTS, LOOP_STRIDES, ROWS, ROWS_END, TURNS, TURN = range(0, 72, 8)
+OPERAND_COUNT, PLACES_OF = 72, 80
 
 EXTERNALS = [
     "Py_IncRef", "Py_DecRef", "PyDict_GetItem", "PyObject_GetAttr", "PyObject_Vectorcall",

@@ -9,12 +9,13 @@ from rushlight.compiler.replay.objects import loops_of
 
 __all__ = ["CASTS", "MOST_ELEMENTS", "Loop", "Refused", "Tape", "copy_of"]
 
-#: A call has at most this many loops, over arrays of at most this many elements. For more, Python's
-#: part of the time is small. Fewer elements are moved one by one, because each takes memory.
-_MOST_LOOPS, MOST_ELEMENTS, _MOST_MOVED = 64, 1 << 14, 1 << 11
+#: A call has at most this many loops, which begin at so many places together, and run over arrays
+#: of at most this many elements. For more, Python's part of the time is small.
+_MOST_LOOPS, _MOST_ROWS, MOST_ELEMENTS = 64, 1 << 11, 1 << 15
+_FEW_MOVED, _FEW_KINDS = 256, 8  # so many elements are moved one by one, and kinds of runs apart
 _DTYPES = {np.dtype(d) for d in ("?", "u1", "i1", "i2", "i4", "i8", "f4", "f8", "c8", "c16")}
 #: Conversions that machine code computes as NumPy does: from a dtype to others.
-CASTS = {"b1": ("i8", "f4", "f8"), "i8": ("f4", "f8"), "f4": ("f8",), "f8": ("f4",)}
+CASTS = {"b1": ("i4", "i8", "f4", "f8"), "i8": ("f4", "f8"), "f4": ("f8",), "f8": ("f4",)}
 #: NumPy computes these with numbers, and not by its loops, if all operands are numbers.
 _OF_NUMBERS = (np.power, np.remainder, np.floor_divide, np.fmod)
 
@@ -27,19 +28,23 @@ class Refused(Exception):
 
 
 class Loop:
-    """A call of one of NumPy's loops, or of one of our own.
+    """Calls of one of NumPy's loops, or of one of our own, for one row after the other.
 
     Attributes:
         function: (address of the loop, its data), or (name of a loop of our own, its data). With
             the name "guard", the call is replayed only if the operand has the value ``data``.
-        counts: The number of elements, and the sizes of a product's dims.
+        counts: The number of elements of a row, and the sizes of a product's dims.
         strides: In bytes, of each operand; the result is the last operand.
         places: For each operand (number of base, offset). The inputs are the bases from 1 on; an
             offset from the base ABSOLUTE is an address.
+        rows: Where the operands of rows begin, in bytes from their places.
+        turns: (how many rows follow at each of ``rows``, the step of each operand between these).
+        work: What the loop computes, if it visits elements: (name, dtypes of the operands).
     """
 
-    def __init__(self, function, counts, strides, places):
-        self.function, self.counts, self.strides, self.places = function, counts, strides, places
+    def __init__(self, function, counts, strides, places, rows, turns, work=None):
+        self.function, self.counts, self.strides = function, counts, strides
+        self.places, self.rows, self.turns, self.work = places, rows, turns, work
 
 
 class Tape:
@@ -50,6 +55,7 @@ class Tape:
         constants: The memory, among these, that no loop fills.
         buffers: The arrays of intermediate results and of constants, which the loops use.
         inputs: The number of inputs.
+        rows: The number of rows of all loops.
     """
 
     def __init__(self, noted):
@@ -58,7 +64,7 @@ class Tape:
         self.memory: list = []
         self.constants: list = []
         self.buffers: list = []
-        self.inputs = 0
+        self.inputs = self.rows = 0
 
     # Memory ----------------------------------------------------------------------------------
 
@@ -129,7 +135,7 @@ class Tape:
         if kinds[1] not in CASTS.get(kinds[0], ()):
             raise Refused
         found = self._remember(a.astype(dtype))
-        self._append(("cast_{}_{}".format(*kinds), 0), [a, found])
+        self._append(("cast_{}_{}".format(*kinds), 0), [a, found], "cast")
         return found
 
     # Loops -----------------------------------------------------------------------------------
@@ -146,7 +152,7 @@ class Tape:
             raise Refused
         arrays = [self._operand(a, d) for a, d in zip(operands, dtypes, strict=False)]
         target = self._target(result, out)
-        self._append(found, [*arrays, target])
+        self._append(found, [*arrays, target], _name(function))
         return self.noted(target, self)
 
     def _target(self, result, out):
@@ -167,29 +173,50 @@ class Tape:
             return  # an operation in place has done it
         a = self._operand(value, target.dtype)
         target[...] = a
-        self._append((f"copying{target.itemsize}", 0), [a, target])
+        self._append((f"copying{target.itemsize}", 0), [a, target], "copying")
 
-    def _append(self, function, arrays):
-        """Append the loops over ``arrays``, which are broadcast to the shape of the last one."""
+    def _append(self, function, arrays, name=None):
+        """Append a loop over ``arrays``, which are broadcast to the shape of the last one."""
         shape = arrays[-1].shape
-        self._rows(function, arrays, shape, [np.broadcast_to(a, shape).strides for a in arrays])
+        work = None if name is None else (name, [a.dtype for a in arrays])
+        strides = [np.broadcast_to(a, shape).strides for a in arrays]
+        self._rows(function, arrays, shape, strides, work)
 
-    def _rows(self, function, arrays, shape, strides):
-        """Append a loop for each row of arrays with these strides."""
-        count, inner, rows = rows_of(shape, strides)
-        self._at(function, [count], inner, arrays, rows)
+    def _rows(self, function, arrays, shape, strides, work=None):
+        """Append a loop over the rows of arrays with these strides."""
+        count, inner, dims = rows_of(shape, strides)
+        self._at(function, [count], inner, arrays, dims, work)
 
-    def _at(self, function, counts, strides, arrays, rows):
+    def _at(self, function, counts, strides, arrays, dims=(), work=None):
+        """Append a loop over rows along ``dims``: (size, step of each operand)."""
+        *outer, turns = dims or [(1, [0] * len(arrays))]
+        self._over(
+            function, counts, strides, arrays, self._products(outer, len(arrays)), turns, work
+        )
+
+    def _over(self, function, counts, strides, arrays, rows, turns, work=None):
         places = [self.place(a) for a in arrays]
-        for offsets in rows:
-            moved = [(base, at + o) for (base, at), o in zip(places, offsets, strict=True)]
-            self.loops.append(Loop(function, counts, strides, moved))
-        if len(self.loops) > _MOST_LOOPS:
+        self.loops.append(Loop(function, counts, strides, places, rows, turns, work))
+        self.rows += len(rows)
+        if len(self.loops) > _MOST_LOOPS or self.rows > _MOST_ROWS:
             raise Refused
+
+    def _products(self, dims, operands):
+        """The offsets of the operands at each place of ``dims``."""
+        if prod([n for n, _ in dims]) > _MOST_ROWS:
+            raise Refused
+        rows = [[0] * operands]
+        for n, steps in dims:
+            rows = [
+                [o + k * s for o, s in zip(row, steps, strict=True)]
+                for row in rows
+                for k in range(n)
+            ]
+        return rows
 
     def guard(self, a):
         """Note that the call is another one if the number ``a``, a bool, has another value."""
-        self._at(("guard", int(a)), [1], [0], [a], [[0]])
+        self._at(("guard", int(a)), [1], [0], [a])
         return bool(a)
 
     def taken(self, x, index, axis):
@@ -204,10 +231,10 @@ class Tape:
         inner = prod(a.shape[axis + 1 :])
         width = np.array([inner], np.int64)
         self.buffers.append(width)
-        rows = [[k * n * inner * a.itemsize, 0, k * i.size * inner * a.itemsize]
-                for k in range(prod(a.shape[:axis]))]  # fmt: skip
+        steps = [n * inner * a.itemsize, 0, i.size * inner * a.itemsize]
         function = f"taking{a.itemsize}", width.ctypes.data
-        self._at(function, [i.size], [0, 0, 0], [a, i, result], rows)
+        dims = [(prod(a.shape[:axis]), steps)]
+        self._at(function, [i.size], [0, 0, 0], [a, i, result], dims)
         return self.noted(result, self)
 
     def product(self, ufunc, dtypes, operands, result, out):
@@ -225,9 +252,9 @@ class Tape:
         every = [(a.strides[: len(shape)], a.strides[len(shape) :]) for a in (*wide, target)]
         sizes = arrays[0].shape[-core:] + (arrays[1].shape[-1:] if core == 2 else ())
         steps = zip(*[outer for outer, _ in every], strict=True)
-        rows = _products([*zip(shape, steps, strict=True)], 3)
+        dims = [*zip(shape, steps, strict=True)]
         inner = [step for _, steps in every for step in steps]
-        self._at(function, [1, *sizes], [0, 0, 0, *inner], [*arrays, target], rows)
+        self._at(function, [1, *sizes], [0, 0, 0, *inner], [*arrays, target], dims)
         return self.noted(target, self)
 
     def reduce(self, ufunc, x, axis=0, dtype=None, keepdims=False, initial=None, where=True):
@@ -283,11 +310,11 @@ class Tape:
         return self.noted(out, self)
 
     def _rows_along(self, function, arrays):
-        """Append a loop for each row along the last dim."""
+        """Append a loop over the rows along the last dim."""
         *shape, count = arrays[0].shape
         steps = zip(*[a.strides[:-1] for a in arrays], strict=True)
-        rows = _products([*zip(shape, steps, strict=True)], len(arrays))
-        self._at(function, [count], [a.strides[-1] for a in arrays], arrays, rows)
+        dims = [*zip(shape, steps, strict=True)]
+        self._at(function, [count], [a.strides[-1] for a in arrays], arrays, dims)
 
     def moved(self, function, arrays):
         """The result of ``function(arrays)``, which moves elements and computes nothing with them.
@@ -297,8 +324,6 @@ class Tape:
         """
         values = function([self._few(a) for a in arrays])
         if type(values) is not ndarray or {a.dtype for a in arrays} != {values.dtype}:
-            raise Refused
-        if values.size > _MOST_MOVED:
             raise Refused
         sizes = np.cumsum([0, *[a.size for a in arrays]])
         once, again = [
@@ -322,11 +347,30 @@ class Tape:
             if not found.any():
                 continue
             taken = _offsets(a).reshape(-1)[origin[found] - n]
-            pairs = np.ascontiguousarray(np.stack([taken, _offsets(result)[found]], 1), np.int64)
+            self._move(np.stack([taken, _offsets(result)[found]], 1), a, result)
+        return self.noted(result, self)
+
+    def _move(self, pairs, a, result):
+        """Move elements from offsets in ``a`` to offsets in ``result``."""
+        if len(pairs) <= _FEW_MOVED:
+            pairs = np.ascontiguousarray(pairs, np.int64)
             self.buffers.append(pairs)
             loop = f"moving{result.itemsize}", pairs.ctypes.data
-            self._at(loop, [len(pairs)], [0, 0], [a, result], [[0, 0]])
-        return self.noted(result, self)
+            self._at(loop, [len(pairs)], [0, 0], [a, result])
+            return
+        runs = _runs(pairs)
+        alike: dict = {}
+        for *row, count, step, out_step in runs:
+            alike.setdefault((count, step, out_step), []).append(row)
+        if len(alike) > _FEW_KINDS:
+            table = np.array(runs, np.int64)
+            self.buffers.append(table)
+            loop = f"running{result.itemsize}", table.ctypes.data
+            self._at(loop, [len(runs)], [0, 0], [a, result])
+            return
+        for (count, *steps), rows in alike.items():
+            loop, alone = (f"copying{result.itemsize}", 0), (1, [0, 0])
+            self._over(loop, [count], steps, [a, result], rows, alone, ("copying", [a.dtype] * 2))
 
     def finish(self, results):
         """The loops; those that fill the arrays ``results`` write to new bases instead."""
@@ -340,6 +384,11 @@ class Tape:
                     for base, at in loop.places
                 ]
         return self.loops
+
+
+def _name(function):
+    """The name of a ufunc, or of a loop of our own without the size of the elements."""
+    return function.rstrip("148") if type(function) is str else function.__name__
 
 
 def copy_of(a, filled=True):
@@ -371,8 +420,23 @@ def _offsets(a):
     return found
 
 
+def _runs(pairs):
+    """The moves as copies of evenly spaced elements: (begin, begin, count, step, step) of each."""
+    steps = np.diff(pairs, axis=0).tolist()
+    found, i = [], 0
+    while i < len(pairs):
+        step, k = steps[i] if i < len(steps) else [0, 0], i + 1
+        while k <= len(steps) and steps[k - 1] == step:
+            k += 1
+        found.append([*pairs[i].tolist(), k - i, *step])
+        i = k
+        if len(found) > _MOST_ROWS:
+            raise Refused
+    return found
+
+
 def rows_of(shape, strides):
-    """(count, strides, offsets of each row) of operands: their dims joined as far as possible.
+    """(count, strides, other dims) of operands, whose dims are joined as far as possible.
 
     The dims come in the order of NumPy's iterator, because its loops compute contiguous operands
     by other instructions than operands with gaps.
@@ -390,22 +454,10 @@ def rows_of(shape, strides):
     count, inner = dims.pop() if dims else (1, [0] * len(strides))
     while dims and dims[-1][1] == [s * count for s in inner]:
         count *= dims.pop()[0]
-    return count, inner, _products(dims, len(strides))
+    return count, inner, dims
 
 
 def _is_outside(own, other):
     """Whether the dim with the strides ``own`` lies outside of the one before it, in memory."""
     pairs = [(s, t) for s, t in zip(own, other, strict=True) if s and t]
     return bool(pairs) and all(s > t for s, t in pairs)
-
-
-def _products(dims, operands):
-    """The offsets of the operands at each place of ``dims``: (size, stride of each operand)."""
-    if prod([n for n, _ in dims]) > _MOST_LOOPS:
-        raise Refused
-    rows = [[0] * operands]
-    for n, steps in dims:
-        rows = [
-            [o + k * s for o, s in zip(row, steps, strict=True)] for row in rows for k in range(n)
-        ]
-    return rows

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
+import numpy as np
+
 from rushlight.backend import native
 from rushlight.backend.sizes import CHECKS
 
@@ -106,7 +108,7 @@ def facts(x):
         return type(x), [facts(item) for item in x]
     a, view = x._array, x.view_of
     inference = x._cell is not None and len(x._cell) > 2
-    values = a.tobytes() if a.size <= _FEW else None
+    values = _bits(a) if a.size <= _FEW else None
     found: tuple = a.dtype, a.shape, a.strides, values, a.flags.writeable, x.turned, inference
     if view is not None:
         offset = a.ctypes.data - view.root._array.ctypes.data
@@ -115,6 +117,14 @@ def facts(x):
     n = x.node
     if n is None or n.clock == 0:
         return type(x), n, found
-    saved = [(v.dtype, v.shape, v.tobytes()) if hasattr(v, "dtype") else v for v in n.saved]
+    saved = [(v.dtype, v.shape, _bits(v)) if hasattr(v, "dtype") else v for v in n.saved]
     cells = [cell is not None and (cell is x._cell or cell) for cell in n.cells]
     return type(x), type(n), n.parents, saved, cells, n.hooks, n.shape, n.dtype, found
+
+
+def _bits(a):
+    """The bits of an array. All nans count as one: which of two a sum gives is not determined."""
+    if a.dtype.kind in "fc":
+        parts = np.ascontiguousarray(a).view(a.real.dtype)
+        a = np.where(parts == parts, parts, np.nan)
+    return a.tobytes()

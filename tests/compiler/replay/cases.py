@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 
 import rushlight as torch
-from rushlight.compiler.replay import calls
+from rushlight.compiler.replay import calls, fusing
 from rushlight.compiler.replay.noted import Noted
 from rushlight.compiler.replay.tape import Tape
 from rushlight.ops.core import replays
+from tests.daily import daily
 from tests.samples import SAMPLES
 
 F = torch.nn.functional
 PARTS = 20  # of the samples
+PART = int(os.environ.get("RUSHLIGHT_PART", 0))
 
 
 @pytest.fixture
@@ -25,6 +27,13 @@ def hits(monkeypatch):
     found = []
     monkeypatch.setattr(replays, "facts", lambda x: found.append(1) or FACTS(x))
     return found
+
+
+@pytest.fixture(autouse=PART % 2 == 0)
+def joined_loops_of_few_elements(monkeypatch):
+    """In half of the runs, loops over few elements are joined, too."""
+    monkeypatch.setattr(fusing, "LEAST_ELEMENTS", 1)
+    monkeypatch.setattr(fusing, "LEAST_ROW", 1)
 
 
 FACTS = replays.facts
@@ -45,7 +54,7 @@ def test_this_process_replays_and_compares(hits):
     assert os.environ["RUSHLIGHT_REPLAY"] == "1" and hits
 
 
-@pytest.mark.parametrize("key", list(SAMPLES)[int(os.environ.get("RUSHLIGHT_PART", 0)) :: PARTS])
+@pytest.mark.parametrize("key", list(SAMPLES)[PART::PARTS])
 def test_replays_give_the_function_s_results(key):
     """``RUSHLIGHT_CHECK=replay`` compares each replay with the function itself."""
     sample = SAMPLES[key]
@@ -210,7 +219,8 @@ def test_an_index_along_the_last_dim_takes_single_elements():
     x, index = tape.input(np.arange(6.0).reshape(2, 3)), tape.input(np.array([2, 0]))
     found = x.take(index, -1)
     assert found.array.tolist() == [[2, 0], [5, 3]]
-    assert tape.buffers[-1].tolist() == [1] and [s.counts for s in tape.loops[-2:]] == [[2], [2]]
+    (loop,) = tape.loops[-1:]
+    assert tape.buffers[-1].tolist() == [1] and loop.turns[0] == 2
 
 
 def test_threads_and_the_garbage_collector_replay_at_the_same_time():
@@ -248,3 +258,82 @@ def test_threads_and_the_garbage_collector_replay_at_the_same_time():
     finally:
         gc.set_threshold(*was)
     assert not failed
+
+
+UNARY = [
+    torch.neg, torch.abs, torch.sign, torch.relu, torch.square, torch.floor, torch.round, torch.exp,
+    torch.nan_to_num, torch.t, F.hardshrink, F.leaky_relu, F.relu6, F.hardswish, torch.reciprocal,
+    lambda x: x.clamp(-1, 1), lambda x: x[:, 1:], lambda x: x[::2], lambda x: x.sum(0, True) + x,
+    lambda x: x.flip(1), lambda x: x.cumsum(1), lambda x: torch.where(x > 0, x, x[:1]),
+    lambda x: x.contiguous(), lambda x: (x > x.mean()).to(x.dtype) * x, torch.tril, torch.trunc,
+]  # fmt: skip
+BINARY = [
+    torch.add, torch.sub, torch.mul, torch.div, torch.maximum, torch.minimum, torch.copysign,
+    lambda x, y: torch.lerp(x, y, 0.25), lambda x, y: torch.addcmul(x, x, y, value=0.5),
+    lambda x, y: torch.where(x < y, x, y), lambda x, y: torch.where(x.isnan() | (y >= 1), y, x * 2),
+    F.huber_loss, lambda x, y: torch.cat([x, y]), lambda x, y: torch.stack([x, y], 1)[:, 0],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", daily(range(10**6), 12, "joined loops"))
+def test_random_functions_of_joined_loops(seed, monkeypatch):
+    """Functions of several operations, whose loops are joined where they visit the same rows."""
+    rng = np.random.default_rng(seed)
+    dtype = rng.choice([np.float32, np.float64])
+    steps = rng.random(int(rng.integers(2, 9)))
+
+    def function(x, y):
+        rng = np.random.default_rng(seed)
+        values = [x, y, y[:1]]
+        for step in steps:
+            a, b = [values[i] for i in rng.integers(0, len(values), 2)]
+            k = rng.integers(0, len(UNARY) * len(BINARY))
+            if step < 0.5 or not _broadcast(a, b):
+                values.append(UNARY[k % len(UNARY)](a) if a.dim() == 2 else a + 1)
+            else:
+                values.append(BINARY[k % len(BINARY)](a, b))
+        return values[-1]
+
+    joined = []
+    monkeypatch.setattr(calls, "fused", lambda *given: joined.append(FUSED(*given)) or joined[-1])
+    shape = tuple(rng.integers(1, 90, 2))
+    w = watched(function)
+    for _ in range(4):
+        given = [torch.from_numpy(rng.standard_normal(shape).astype(dtype)) for _ in range(2)]
+        found = w.run(*given)
+        assert found is None or FACTS(found) == FACTS(function(*given))
+
+
+FUSED = calls.fused
+
+
+def _broadcast(a, b):
+    try:
+        np.broadcast_shapes(a.shape, b.shape)
+    except ValueError:
+        return False
+    return True
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_joined_loops_serve(monkeypatch):
+    """A joined loop that gave other bits would be left out in silence."""
+    kernels, refused = [], []
+
+    def agrees(self, *given):
+        found = AGREES(self, *given)
+        refused.extend([] if found else [self.replays])
+        return found
+
+    monkeypatch.setattr(calls._Watched, "agrees", agrees)
+    monkeypatch.setattr(fusing, "_kernel", lambda what: kernels.append(what) or KERNEL(what))
+    x, y = [torch.randn(67, 43) for _ in range(2)]
+    for f in (*UNARY, *BINARY):
+        w = watched(lambda x, y, f=f: f(x, y) if f in BINARY else f(x))
+        repeated(lambda w=w: w.run(x, y), 3)
+        assert w not in refused
+    assert len(kernels) > 20
+
+
+AGREES = calls._Watched.agrees
+KERNEL = fusing._kernel
