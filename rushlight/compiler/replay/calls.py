@@ -22,7 +22,7 @@ from rushlight.compiler.replay.memory import held, words
 from rushlight.compiler.replay.objects import agree
 from rushlight.compiler.replay.tape import MOST_ELEMENTS, Refused, copy_of
 from rushlight.compiler.run.handlers import handlers_apart, is_of_handler
-from rushlight.ops.core.replays import EAGER, facts
+from rushlight.ops.core.replays import EAGER, copied, facts
 from rushlight.tensor import Tensor, from_array
 
 __all__ = ["replayed"]
@@ -126,7 +126,12 @@ class _Watched:
 
     def add(self, args, named):
         """Make an entry for calls whose arguments are like these."""
-        found = capture(self.replays.function, args, named)
+        writes = self.replays.writes
+        if writes:
+            if args[0].view_of is not None:
+                raise Refused
+            args = copied(args[0]), *args[1:]
+        found = capture(self.replays.function, args, named, writes)
         looks = [look for x in (*args, *named.values()) for look in look_at(x)[1]]
         joined = fused(found.loops, found.spans)
         for loops in [joined, found.loops] if joined != found.loops else [joined]:
@@ -151,10 +156,11 @@ class _Watched:
         for trial, change in enumerate(_CHANGES):
             given = [_varied(x, rng, change) for x in args]
             options = {k: _varied(x, rng, change) for k, x in named.items()}
+            again = [copied(given[0]), *given[1:]] if self.replays.writes else given
             found, expected = self.builtin(*given, **options), None
             try:
                 with self.replays.off():
-                    expected = self.replays.function(*given, **options)
+                    expected = self.replays.function(*again, **options)
             except Exception:
                 if found is not None:
                     return False

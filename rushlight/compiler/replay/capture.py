@@ -35,11 +35,12 @@ class Captured:
         loops: The loops that fill the results that are new.
         buffers: The arrays that the loops use.
         spans: Where these and the operands lie; see ``Tape.memory``.
+        writes: Whether the loops write to the first operand.
     """
 
     def __init__(self, made, kind, loops, tape):
         self.made, self.kind, self.loops = made, kind, loops
-        self.buffers, self.spans = tape.buffers, tape.memory
+        self.buffers, self.spans, self.writes = tape.buffers, tape.memory, tape.writes
 
 
 class Made:
@@ -65,14 +66,16 @@ class Made:
         self.array, self.cell, self.node = a, tensor._cell, tensor.node
 
 
-def capture(function, args, named):
+def capture(function, args, named, writes=False):
     """What ``function(*args, **named)`` does, as a ``Captured``.
+
+    ``writes``: the function writes to the first argument, which must be no other's.
 
     Raises:
         Refused: the call does something else, or too much.
         Exception: what the function raises.
     """
-    stage = Capture()
+    stage = Capture(writes)
     given = [stage.stand_in(x) for x in args]
     options = {k: stage.stand_in(x) for k, x in named.items()}
     was = mode.exchange("dispatch_modes", stage)
@@ -124,8 +127,8 @@ def _without_warnings():
 class Capture:
     """The operations of one call, which it computes on Noted arrays."""
 
-    def __init__(self):
-        self.tape = Tape(Noted)
+    def __init__(self, writes):
+        self.tape = Tape(Noted, writes)
         self.standing: list = []  # the stand-ins
         self.dtypes = {np.dtype(bool), np.dtype("i8")}  # of results
         self.new: list = []  # the arrays of new results

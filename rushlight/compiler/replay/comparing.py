@@ -53,6 +53,7 @@ from rushlight.compiler.replay.records import (
     VALUE,
     VIEW_OF,
     WITH_GRADIENTS,
+    WRITES,
 )
 
 __all__ = ["items_of", "matches"]
@@ -87,6 +88,33 @@ def matches(entry, args, count, names, grad_mode):
             base += 8 * load(look + DIMS)
             look += LOOK_SIZE * load(look + DIMS)
         look += LOOK_SIZE
+        i += 1
+    return may_write(entry, args, count)
+
+
+def may_write(entry, args, count):
+    """Whether the entry may write to its first argument, if it does. ``count``: of the arguments.
+
+    That must be no view, no inference tensor, and share no memory with other arguments.
+    """
+    if load(entry + WRITES) == 0:
+        return 1
+    x = load(args)
+    if load(x + VIEW) != NONE:
+        return 0
+    if load(x + CELL) != NONE and load(load(x + CELL) + SIZE) > 2:
+        return 0
+    look = load(entry + LOOKS)
+    base = load(entry + BASES) + 8
+    begin = load(base)
+    end = begin + load(look + VALUE)
+    i = 1
+    while i < count:
+        look += LOOK_SIZE
+        if load(look + KIND) == LIKE:
+            base += 8
+            if load(base) < end and begin < load(base) + load(look + VALUE):
+                return 0
         i += 1
     return 1
 

@@ -29,6 +29,8 @@ def entry(found, args, named, looks, functions):
         raise Refused
     if found.kind is not None and any(m.node is not None for m in found.made):
         raise Refused  # one node for several results
+    if found.writes and any(look.has_node or look.kind == records.ALL_LIKE for look in looks):
+        raise Refused
     bases = [0] * (1 + sum(look.kind == records.LIKE for look in looks))
     made = [w for m in found.made for w in _made(m, [*args, *named.values()], bases)]
     steps = 0
@@ -38,7 +40,7 @@ def entry(found, args, named, looks, functions):
     names = held(tuple(map(sys.intern, named))) if named else 0
     expected = words(*[w for look in looks for w in look.words()])[1]
     results = words(*made)[1], len(found.made), 0 if found.kind is None else held(found.kind)
-    return words(0, len(args), names, expected, words(*bases)[1], steps, *results)
+    return words(0, len(args), names, expected, words(*bases)[1], steps, *results, found.writes)
 
 
 def _used(buffers, loops):

@@ -75,21 +75,12 @@ def _operands(loop, memory_of):
         return None
     name, dtypes = loop.work
     sizes = [d.itemsize for d in dtypes]
-    if not _is_exact(name, dtypes) or prod(_extent(loop)) < LEAST_ELEMENTS:
+    if not _is_exact(name, dtypes) or prod(loop.extent()) < LEAST_ELEMENTS:
         return None
     if any(s not in (0, n) for s, n in zip(loop.strides, sizes, strict=True)):
         return None
-    offsets = zip(*loop.rows, strict=True)
-    found = [
-        (memory_of(p), p, *rest)
-        for p, *rest in zip(loop.places, loop.strides, dtypes, offsets, loop.turns[1], strict=True)
-    ]
+    found = [(memory_of(x[0]), *x) for x in loop.operands()]
     return None if not loop.strides[-1] or None in [o[0] for o in found] else found
-
-
-def _extent(loop):
-    """The numbers of elements of a row, of places where rows begin, and of turns at each."""
-    return loop.counts[0], len(loop.rows), loop.turns[0]
 
 
 class _Group:
@@ -108,7 +99,7 @@ class _Group:
         """Whether ``loop`` may join: where memory is written, all its operands lie as one."""
         if self.operands is None or len(self.loops) == _MOST_TOGETHER:
             return False
-        if _extent(loop) != _extent(self.loops[0]):
+        if loop.extent() != self.loops[0].extent():
             return False
         every = [*self.operands, operands]
         written = {o[-1][0]: o[-1] for o in every}

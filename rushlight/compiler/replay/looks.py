@@ -39,7 +39,11 @@ class Look(NamedTuple):
         """The words of a look in machine code."""
         shape, strides = [words(*sizes, 0)[1] for sizes in (self.shape, self.strides)]
         about = held(self.dtype), len(self.shape), shape, strides
-        return self.kind, held(self.value), *about, id(self.turned), self.has_node
+        value = held(self.value)
+        if self.kind == LIKE:
+            moves = [(n - 1) * s for n, s in zip(self.shape, self.strides, strict=True)]
+            value = sum(moves) + self.dtype.itemsize
+        return self.kind, value, *about, id(self.turned), self.has_node
 
 
 def look_at(x):

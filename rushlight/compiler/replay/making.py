@@ -84,10 +84,13 @@ from rushlight.compiler.replay.records import (
     TURNS,
     VIEW_OF,
     WITH_GRADIENTS,
+    WRITES,
     ZERO,
     Py_DecRef,
     Py_IncRef,
     PyList_New,
+    PyLong_AsLongLong,
+    PyLong_FromLongLong,
     PyObject_CallNoArgs,
     PyObject_CallOneArg,
     PySequence_Concat,
@@ -127,11 +130,30 @@ def replay(entry, args, grad_mode):
         elif not holds(step, bases):
             return dropped(arrays, count)
         step = load(step + FOLLOWING)
+    if load(entry + WRITES) and stamp(load(args)) == 0:
+        return 0
     made = load(entry + MADE)
     group = load(entry + GROUP)
     if group == 0:
         return finished(made, load(arrays), args, grad_mode)
     return all_finished(made, arrays, count, args, grad_mode, group)
+
+
+def stamp(x):
+    """Mark the memory of the tensor x as written; see ``write.stamp``."""
+    cell = cell_of(x)
+    if cell == 0:
+        return 0
+    items = load(cell + LIST_ITEMS)
+    now = PyObject_CallNoArgs(TICK)
+    writes = PyLong_FromLongLong(PyLong_AsLongLong(load(items + 8)) + 1)
+    if now == 0 or writes == 0:
+        return 0
+    Py_DecRef(load(items))
+    Py_DecRef(load(items + 8))
+    store(items, now)
+    store(items + 8, writes)
+    return 1
 
 
 def holds(step, bases):

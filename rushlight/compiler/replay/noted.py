@@ -94,6 +94,8 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
     def __array_function__(self, function, types, args, named):
         if function is np.empty_like:
             return self.tape.scratch(function(bare(args[0]), *args[1:], **named))
+        if function in _FILLED:
+            return self.tape.constant(function(bare(args[0]), *args[1:], **named))
         if function in _OF_SHAPES:
             return function(*map(bare, args), **named)
         if function in _VIEWS:
@@ -128,6 +130,9 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
         found = np.where(*map(bare, (condition, x, y)))
         dtypes = (np.dtype(bool), found.dtype, found.dtype, found.dtype)
         return self.tape.note(f"choosing{found.itemsize}", dtypes, (condition, x, y), found)
+
+    def _copied_to(self, value, casting="same_kind"):
+        self.tape.assign(self.array, value)
 
     def _moved(self, function, args, named):
         """The result of a function that moves elements, and computes nothing with them."""
@@ -280,6 +285,7 @@ class _Place:
 
 #: Functions of NumPy whose results depend on shapes and dtypes alone.
 _OF_SHAPES = (np.result_type, np.shape, np.ndim, np.size, np.iscomplexobj, np.may_share_memory)
+_FILLED = (np.zeros_like, np.ones_like, np.full_like)
 _VIEWS = (
     np.broadcast_to, np.transpose, np.swapaxes, np.moveaxis, np.expand_dims, np.squeeze, np.flip,
     np.real, np.imag, np.diagonal,
@@ -289,4 +295,5 @@ _METHODS = {
     np.where: Noted._where, np.clip: Noted.clip, np.reshape: Noted.reshape, np.copy: Noted.copy,
     np.sum: Noted.sum, np.prod: Noted.prod, np.max: Noted.max, np.min: Noted.min,
     np.any: Noted.any, np.all: Noted.all, np.count_nonzero: Noted.count_nonzero,
+    np.copyto: Noted._copied_to,
 }  # fmt: skip

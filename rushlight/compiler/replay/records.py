@@ -30,10 +30,11 @@ _slots: Any = map(Slot, range(len(SLOTS)))
 # calls with one; and the Python function to tell.
 FIRST, MISSES, TOLD_AT, HITS, TOLD = 0, 8, 16, 24, 32
 # An entry: what it expects of a call, the loops, and what it makes: so many results, in a tuple or
-# list (its type is GROUP), or one.
-NEXT, ARGUMENTS, NAMES, LOOKS, BASES, STEPS, MADE, COUNT, GROUP = 0, 8, 16, 24, 32, 40, 48, 56, 64
+# list (its type is GROUP), or one. WRITES: whether the loops write to the first argument.
+NEXT, ARGUMENTS, NAMES, LOOKS, BASES, STEPS, MADE, COUNT, GROUP, WRITES = range(0, 80, 8)
 # What an argument must be: a value equal to VALUE; a tensor of this dtype, dims, shape and strides,
-# turned or not; or a tuple or list (its type is VALUE) of DIMS tensors, whose looks follow.
+# turned or not, whose elements span VALUE bytes; or a tuple or list (its type is VALUE) of DIMS
+# tensors, whose looks follow.
 # HAS_NODE: whether the tensor has a history.
 KIND, VALUE, DTYPE, DIMS, SHAPE, STRIDES, IS_TURNED, HAS_NODE = 0, 8, 16, 24, 32, 40, 48, 56
 LOOK_SIZE = 64
@@ -62,10 +63,10 @@ OPERAND_COUNT, PLACES_OF = 72, 80
 EXTERNALS = [
     "Py_IncRef", "Py_DecRef", "PyDict_GetItem", "PyObject_GetAttr", "PyObject_Vectorcall",
     "PyType_GenericAlloc", "PyList_New", "PyTuple_New", "PySequence_Concat",
-    "PyObject_CallOneArg", "PyObject_CallNoArgs",
+    "PyObject_CallOneArg", "PyObject_CallNoArgs", "PyLong_AsLongLong", "PyLong_FromLongLong",
 ]  # fmt: skip
 (
     Py_IncRef, Py_DecRef, PyDict_GetItem, PyObject_GetAttr, PyObject_Vectorcall,
     PyType_GenericAlloc, PyList_New, PyTuple_New, PySequence_Concat,
-    PyObject_CallOneArg, PyObject_CallNoArgs,
+    PyObject_CallOneArg, PyObject_CallNoArgs, PyLong_AsLongLong, PyLong_FromLongLong,
 ) = map(External, EXTERNALS)  # fmt: skip

@@ -46,6 +46,15 @@ class Loop:
         self.function, self.counts, self.strides = function, counts, strides
         self.places, self.rows, self.turns, self.work = places, rows, turns, work
 
+    def extent(self):
+        """The numbers of elements of a row, of places where rows begin, and of turns at each."""
+        return self.counts[0], len(self.rows), self.turns[0]
+
+    def operands(self):
+        """How each operand of a loop with ``work`` lies: (place, stride, dtype, rows, turn)."""
+        offsets = zip(*self.rows, strict=True)
+        return [*zip(self.places, self.strides, self.work[1], offsets, self.turns[1], strict=True)]
+
 
 class Tape:
     """The loops of one call.
@@ -55,11 +64,13 @@ class Tape:
         constants: The memory, among these, that no loop fills.
         buffers: The arrays of intermediate results and of constants, which the loops use.
         inputs: The number of inputs.
+        writes: Whether loops may write to the first input.
         rows: The number of rows of all loops.
     """
 
-    def __init__(self, noted):
+    def __init__(self, noted, writes=False):
         self.noted = noted  # the class Noted
+        self.writes = writes
         self.loops: list = []
         self.memory: list = []
         self.constants: list = []
@@ -114,9 +125,9 @@ class Tape:
         return next((m for m in self.memory if m[0] <= address < m[1]), None)
 
     def _writable(self, a):
-        """``a``, if loops may write to it: it is no input and no constant."""
+        """``a``, if loops may write to it: it is no constant, and no input but the first."""
         span = self.span(a)
-        if span is None or span[2] != ABSOLUTE or span in self.constants:
+        if span is None or span in self.constants or span[2] not in (ABSOLUTE, int(self.writes)):
             raise Refused
         return a
 
@@ -372,8 +383,26 @@ class Tape:
             loop, alone = (f"copying{result.itemsize}", 0), (1, [0, 0])
             self._over(loop, [count], steps, [a, result], rows, alone, ("copying", [a.dtype] * 2))
 
+    def _redirect(self):
+        """Let the loop before the last one write where the last one copies its result to."""
+        if len(self.loops) < 2:
+            return
+        first, last = self.loops[-2:]
+        if first.work is None or last.work is None or last.work[0] != "copying":
+            return
+        source, target = last.operands()
+        *others, made = first.operands()
+        if source != made or source[1:] != target[1:] or first.extent() != last.extent():
+            return
+        if all(x == target for x in others if x[0][0] == target[0][0]):  # else it reads elsewhere
+            first.places[-1] = target[0]
+            del self.loops[-1]
+
     def finish(self, results):
         """The loops; those that fill the arrays ``results`` write to new bases instead."""
+        self._redirect()
+        if self.writes and not any(loop.places[-1][0] == 1 for loop in self.loops):
+            raise Refused
         for number, result in enumerate(results, self.inputs + 1):
             low, high = np.lib.array_utils.byte_bounds(result)
             if high - low != result.nbytes or (low, high, ABSOLUTE, 0) not in self.memory:

@@ -19,6 +19,7 @@ from rushlight.dtype import OF
 from rushlight.errors import DtypeError, GraphError, LayoutError
 from rushlight.meta import is_meta
 from rushlight.ops.core.destination import Destination
+from rushlight.ops.core.replays import Replays
 from rushlight.return_types import NamedResult
 from rushlight.strides import is_dense
 from rushlight.tensor import Tensor
@@ -150,8 +151,14 @@ def in_place(call, name, saves_result=False, direct=None):
     if direct is None:
         direct = hasattr(call, "op") and call.op.kind == "elementwise"
 
+    replays = Replays(writes=True)
+
     @wraps(call)
     def written(self, *args, **kwargs):
+        if (replay := replays.run) is not None:
+            found = replay(self, *args, **kwargs)
+            if found is not None:
+                return found
         is_tensor = isinstance(self, Tensor)
         if mode.intercept > mode.metas or not is_tensor:
             found = late.overridden(written, (self, *args), kwargs)
@@ -184,7 +191,8 @@ def in_place(call, name, saves_result=False, direct=None):
         except LayoutError:  # the product of a dense and a sparse tensor is sparse
             return write(self, value.to_dense(), name)
 
-    vars(written).update(is_in_place=True, is_direct=direct)
+    replays.function = written
+    vars(written).update(is_in_place=True, is_direct=direct, composes=False)
     written.__name__ = written.__qualname__ = name
     written.__doc__ = f"In-place version of ``{name[:-1]}``."
     return written

@@ -3,6 +3,7 @@
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.in_place import overwrite
 from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.replays import replayed
 from rushlight.ops.core.rules import zeros
 from rushlight.ops.index.along_dim import filled
 from rushlight.ops.tensor.array_dtypes import as_scalar
@@ -58,6 +59,7 @@ def fill(input, value):
 
 
 @method
+@replayed(writes=True)
 def fill_(self, value):
     """Write ``value`` into every element.
 
@@ -90,6 +92,7 @@ def _zero_into(out):
 
 @short
 @method
+@replayed(writes=True)
 def zero_(self):
     """Set every element to 0.
 

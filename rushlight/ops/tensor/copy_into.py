@@ -14,6 +14,7 @@ from rushlight.autograd.write import (
 from rushlight.errors import ShapeError
 from rushlight.ops.core.dispatch import overridden
 from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.replays import replayed
 from rushlight.ops.core.rules import zeros
 from rushlight.ops.tensor.array_dtypes import converted, holds
 from rushlight.ops.tensor.cast import to
@@ -34,6 +35,7 @@ _overwritten.grad(x=zeros, src=lambda g: g)
 
 @short
 @method
+@replayed(writes=True)
 def copy_(self, src, non_blocking=False):
     """Write ``src`` into this tensor, broadcast to its shape and converted to its dtype.
 
