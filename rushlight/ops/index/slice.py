@@ -162,7 +162,7 @@ def explain(index, array):
     """Raise PyTorch's IndexError for a basic ``index`` at which NumPy's ``array[index]`` failed."""
     shape = tuple(array.shape)
     used = [k for k in index if k is not None and k is not Ellipsis]
-    if not shape:
+    if used and not shape:
         raise IndexError(
             "invalid index of a 0-dim tensor. Use `tensor.item()` to convert a 0-dim tensor to a "
             "number"
