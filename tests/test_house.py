@@ -156,6 +156,7 @@ ALLOWED = {
     "compiler/capture/symbolic_numbers.py": "methods of Python's numbers",
     "compiler/codegen/memory.py": "ways to combine two values",
     "compiler/codegen/namespace.py": "NumPy's functions, of which forwards are written",
+    "compiler/replay/fusing.py": "NumPy's functions, whose loops are joined",
 }
 
 

@@ -139,7 +139,8 @@ class _Watched:
             array, at = entry(found, args, named, looks, _code.address)
             self.last[0], agreed = at, False
             try:
-                agreed = self.agrees(args, named)
+                with np.errstate(all="ignore"):
+                    agreed = self.agrees(args, named)
             finally:
                 if not agreed:
                     self.last[0] = 0
