@@ -124,7 +124,10 @@ def _without_numbers(inputs):
 
     A number whose dtype the arrays leave open stays, and becomes a constant of its kernel.
     """
-    if all(type(x) is ndarray or x is None for x in inputs):
+    for x in inputs:
+        if type(x) is not ndarray and x is not None:
+            break
+    else:
         return inputs
     known = {x.dtype for x in inputs if type(x) is ndarray and x.dtype != bool}
     if len(known) != 1:
@@ -384,11 +387,10 @@ def _run(key, values, prepared, outs=None):
         if len(_calls) >= _MOST_CALLS:
             _calls.clear()
         _calls[call] = known
-    stream, rows, shape = known
+    stream, work = known
     if stream is None or (outs and [o.dtype for o in outs] != [r.dtype for r in stream.results]):
         return None
-    found = stream(rows, *[x for x in values if type(x) is ndarray], outs=outs)
-    return found if shape is None else [r.reshape(shape) for r in found]
+    return stream(work, [x for x in values if type(x) is ndarray], outs)
 
 
 def _look(x):
@@ -399,10 +401,10 @@ def _look(x):
 
 
 def _chosen(values, key, function, arranged):
-    """(kernel or None, rows, shape of the result or None) for operands like ``values``."""
+    """(kernel, its work), or (None, None), for operands like ``values``."""
     arrays = [x for x in values if type(x) is ndarray]
     if arranged is None or not all(map(_fits, arrays)):
-        return None, 0, None
+        return None, None
     rows, shapes, shape = arranged
     specs = [(x.dtype, own) for x, own in zip(arrays, shapes, strict=True)]
     # Tuples are dims, which ``arranged`` has brought to the same place in all arrays.
@@ -412,7 +414,7 @@ def _chosen(values, key, function, arranged):
     if stream is key:
         abstract = lambda: [Abstract(own, dtype) for dtype, own in specs]
         stream = _compiled(key, lambda: Stream(function, abstract()))
-    return stream, rows, shape
+    return stream, stream and stream.work(rows, shape)
 
 
 def _closed(function, values):

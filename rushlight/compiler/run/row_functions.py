@@ -6,8 +6,8 @@ kernel whose outermost variable runs over the rows. Each call then chooses the e
 variable.
 """
 
-import ctypes
 from hashlib import sha256
+from struct import Struct
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,7 @@ class Stream:
         self.results = schedule.results
         places = [v.id for v in (*values, *self.results)]
         self.order = [(places.index(owner), offset) for owner, offset in order]
+        self.pack = Struct(f"{len(order) + 3}q").pack  # a call of ctypes takes bytes as an address
         self.factor = self.length.extent // ROWS
         self.lanes = loops.lanes if self.length is loops.vector else None
         self.steps = loops.steps // ROWS
@@ -75,35 +76,43 @@ class Stream:
         threads.reserve(self.scratch)
         self.parallel = threads.PARALLEL(threads.parallel())
 
-    def __call__(self, rows, *arrays, outs=None):
-        """The list of results for ``arrays`` in C order.
+    def work(self, rows, shape=None):
+        """A call's work if arrays with rows have ``rows`` of them, for ``__call__``.
 
-        Args:
-            rows: The number of rows, in all arrays that have rows.
-            outs: Arrays to write the results to; None makes new ones. If the function is
-                elementwise, they may be arguments.
+        ``shape`` is the shape of the results; None leaves them as the kernel makes them. The work
+        is (shape and dtype of each result, the numbers of the kernel's ``args``, chunks).
         """
-        if outs is None:
-            outs = [
-                np.empty((rows, *r.shape[1:]) if r.shape[:1] == (ROWS,) else r.shape, r.dtype)
-                for r in self.results
-            ]
-        given = [*arrays, *outs]
+        results = [
+            ((rows, *r.shape[1:]) if r.shape[:1] == (ROWS,) else r.shape, r.dtype)
+            for r in self.results
+        ]
+        if shape is not None:
+            results = [(shape, dtype) for _, dtype in results]
         if self.lanes is None:
             steps = rows * self.steps
         else:
             steps = -(-rows * self.factor // self.lanes)
         size = share(steps, steps * self.nanoseconds, self.costs.piece, self.costs.pieces)
-        table = [address(given[k]) + offset for k, offset in self.order]
-        table += [rows * self.factor, steps, size]
-        args = (ctypes.c_int64 * len(table))(*table)
-        call = self.address, ctypes.addressof(args), -(-steps // size), None
+        return results, (rows * self.factor, steps, size), -(-steps // size)
+
+    def __call__(self, work, arrays, outs=None):
+        """The list of results for ``arrays`` in C order; ``work`` comes from the method ``work``.
+
+        ``outs``: arrays to write the results to; None makes new ones. If the function is
+        elementwise, they may be arguments.
+        """
+        results, numbers, chunks = work
+        if outs is None:
+            outs = [np.empty(shape, dtype) for shape, dtype in results]
+        given = [*arrays, *outs]
+        args = self.pack(*[address(given[k]) + offset for k, offset in self.order], *numbers)
         if CHECKED:
             broken = bounds_report.watched(
-                bounds_report.arrays(given), lambda: self.parallel(*call)
+                bounds_report.arrays(given),
+                lambda: self.parallel(self.address, args, chunks, None),
             )
         else:
-            broken = self.parallel(*call)
+            broken = self.parallel(self.address, args, chunks, None)
         if broken:
             threads.raise_error()
         return outs
