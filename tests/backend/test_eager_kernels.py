@@ -429,7 +429,7 @@ def test_without_kernels_numpy_computes(off, monkeypatch):
 
 _SMALL = """
 import sys, rushlight as torch
-x = torch.randn(100, 100, requires_grad=True)
+x = torch.randn(50, 50, requires_grad=True)
 torch.nn.functional.gelu(x).softmax(1).sum().backward()
 assert not [m for m in sys.modules if m.startswith(("llvmlite", "rushlight.compiler.run.eager_kernels"))]
 torch.nn.functional.gelu(torch.randn(1 << 16))

@@ -219,7 +219,7 @@ class Op:
         self.conditions = options.pop("conditions", ())
         self.eight_bits = options.pop("eight_bits", False)
         self.keeps_floats = None
-        self.widths = options.get("least") is not None
+        self.widths = options.pop("widths", options.get("least") is not None)
         self.spreads = options.pop("spreads", False)
         least = options.pop("least", native.LEAST_ELEMENTS if kind == "elementwise" else None)
         self.least = None if least is None else large_from(least)

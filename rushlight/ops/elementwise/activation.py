@@ -90,7 +90,7 @@ def leaky_relu(xp, x, *, negative_slope=0.01):
 leaky_relu.grad(x=lambda g, x, negative_slope: where(x > 0, g, g * negative_slope))
 
 
-@_activation(least=1 << 15)
+@_activation(least=1 << 13)
 def elu(xp, x, *, alpha=1.0, scale=1.0, input_scale=1.0):
     """``scale · alpha · (exp(input_scale · x) - 1)`` where x is negative, else ``scale · x``."""
     return xp.where(x < 0, xp.expm1(x * input_scale) * (alpha * scale), x * scale)
@@ -230,7 +230,7 @@ def _silu_slope(g, x):
 silu.grad(x=_silu_slope)
 
 
-@_activation(least=1 << 14)
+@_activation(least=1 << 13)
 def mish(xp, x):
     """``x · tanh(log(1 + exp(x)))``."""
     return x * xp.tanh(xp.logaddexp(x, x.dtype.type(0)))
@@ -244,7 +244,7 @@ def _mish_slope(g, x):
 mish.grad(x=_mish_slope)
 
 
-@_activation(least=1 << 15)
+@_activation(least=1 << 13)
 def softplus(xp, x, *, beta=1.0, threshold=20.0):
     """Compute ``log(1 + exp(beta · x)) / beta``, a smooth version of ``relu``.
 
@@ -284,7 +284,7 @@ _CUBE = 0.044715  # the factor of x³ in the tanh approximation of gelu
 _BETA = sqrt(2 / pi)
 
 
-@_activation(least=1 << 14)
+@_activation(least=1 << 13)
 def gelu(xp, x, *, approximate="none"):
     """Compute ``x · Φ(x)``, where Φ is the standard normal distribution function.
 
@@ -323,7 +323,7 @@ gelu.grad(x=_gelu_slope)
 # The error function -----------------------------------------------------------------------
 
 
-@elementwise(dtype=floats, least=1 << 14)
+@elementwise(dtype=floats, least=1 << 13)
 def erf(xp, x):
     """The error function.
 

@@ -41,8 +41,24 @@ def refuse_zero(x, y):
         raise RuntimeError(_BY_ZERO)
 
 
+def _worth(x, y):
+    """Whether a kernel is faster than NumPy, which divides long integers just as fast."""
+    for v in (x, y):
+        if not hasattr(v, "dtype"):
+            if type(v) is int and _is_integer(x):  # NumPy divides by one integer without division
+                return False
+        elif v.dtype.kind not in "f" and v.itemsize == 8:
+            return False
+    return True
+
+
+#: Options of divisions that round: NumPy takes several times as long for each float as a kernel.
+_KERNEL = {"least": 1 << 13, "worth": _worth, "widths": False, "slopes": False}
+
+
 @elementwise(public=False, method=False, inplace=False, name="div_floor", dtype=real_numbers,
-             grad_name="DivBackward2", check=refuse_zero, exact=(1,), numbers=True)  # fmt: skip
+             grad_name="DivBackward2", check=refuse_zero, exact=(1,), numbers=True,
+             **_KERNEL)  # fmt: skip
 def div_floor(xp, x, y):
     """⌊x / y⌋."""
     return xp.floor_divide(x, y)
@@ -115,7 +131,8 @@ def true_divide(input, other, *, out=None):
 
 
 @elementwise(name="floor_divide", operator="__floordiv__", own_operator=True, dtype=real_numbers,
-             check=refuse_zero, grad_name="NotImplemented", exact=(1,), numbers=True)  # fmt: skip
+             check=refuse_zero, grad_name="NotImplemented", exact=(1,), numbers=True,
+             **_KERNEL)  # fmt: skip
 def floor_divide(xp, x, y):
     """Divide ``input`` by ``other`` and round down.
 
@@ -144,28 +161,28 @@ floor_divide.grad(x=_not_differentiable, y=_not_differentiable)
 
 
 @elementwise(public=False, method=False, inplace=False, name="remainder", dtype=real_numbers,
-             grad_name="RemainderBackward1", check=refuse_zero)  # fmt: skip
+             grad_name="RemainderBackward1", check=refuse_zero, **_KERNEL)  # fmt: skip
 def _remainder(xp, x, y):
     """x - ⌊x / y⌋ · y."""
     return xp.remainder(x, y)
 
 
 @elementwise(public=False, method=False, inplace=False, name="remainder_number", dtype=real_numbers,
-             grad_name="RemainderBackward0", check=refuse_zero)  # fmt: skip
+             grad_name="RemainderBackward0", check=refuse_zero, **_KERNEL)  # fmt: skip
 def _remainder_number(xp, x, y):
     """``remainder`` with a number for y."""
     return _remainder.op.forward(xp, x, y)
 
 
 @elementwise(public=False, method=False, inplace=False, name="fmod", dtype=real_numbers,
-             grad_name="FmodBackward1", check=refuse_zero, tensors=("x",))  # fmt: skip
+             grad_name="FmodBackward1", check=refuse_zero, tensors=("x",), **_KERNEL)  # fmt: skip
 def _fmod(xp, x, y):
     """x - trunc(x / y) · y."""
     return xp.fmod(x, y)
 
 
 @elementwise(public=False, method=False, inplace=False, name="fmod_number", dtype=real_numbers,
-             grad_name="FmodBackward0", check=refuse_zero, tensors=("x",))  # fmt: skip
+             grad_name="FmodBackward0", check=refuse_zero, tensors=("x",), **_KERNEL)  # fmt: skip
 def _fmod_number(xp, x, y):
     """``fmod`` with a number for y."""
     return _fmod.op.forward(xp, x, y)

@@ -172,7 +172,8 @@ def _complex_log1p(xp, x):
 log1p.grad(x=lambda g, x: g / conj(x + 1))
 
 
-@elementwise(dtype=inexact, inplace=False, tensors=("x", "y"))
+@elementwise(dtype=inexact, inplace=False, tensors=("x", "y"), least=1 << 13, widths=False,
+             slopes=False)  # fmt: skip
 def logaddexp(xp, x, y):
     """Compute the logarithm of the sum of the exponentials of ``input`` and ``other``.
 
@@ -195,7 +196,8 @@ logaddexp.grad(
 )
 
 
-@elementwise(dtype=floating, inplace=False, tensors=("x", "y"))
+@elementwise(dtype=floating, inplace=False, tensors=("x", "y"), least=1 << 13, widths=False,
+             slopes=False)  # fmt: skip
 def logaddexp2(xp, x, y):
     """Compute the logarithm to base 2 of ``2^input + 2^other``.
 

@@ -4,7 +4,6 @@ from math import log
 
 import numpy as np
 
-from rushlight.backend import native
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
@@ -141,7 +140,7 @@ def _neighbour(xp, x, y):
 
 
 @kernel(public=False, method=False, name="nextafter", widen=False, keeps_order=(0, 1),
-        least=native.LEAST_ELEMENTS, slopes=False)  # fmt: skip
+        least=1 << 13, slopes=False)  # fmt: skip
 def _nextafter(xp, x, y):
     """The neighbour of x towards y; both have one dtype."""
     return xp.nextafter(x, y)

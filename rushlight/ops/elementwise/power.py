@@ -246,7 +246,7 @@ def reciprocal(xp, x):
 reciprocal.grad(x=lambda g, out: -g * conj(out * out))
 
 
-@elementwise(dtype=floating, tensors=("x", "y"))
+@elementwise(dtype=floating, tensors=("x", "y"), least=1 << 13, widths=False, slopes=False)
 def hypot(xp, x, y):
     """Compute ``√(input² + other²)`` without overflow of the squares.
 

@@ -21,7 +21,7 @@ from rushlight.tensor import Tensor
 __all__ = ["angles", "binomial"]
 
 #: From this many samples on, a kernel saves more time than it took to make.
-_MANY = 1 << 14
+_MANY = 1 << 13
 _PRIVATE = {"public": False, "method": False, "inplace": False}
 
 

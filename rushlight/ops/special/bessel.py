@@ -55,7 +55,7 @@ def _sine_quotient(xp, x):
 
 
 airy_ai = _bessel("airy_ai", _airy, "The Airy function Ai",
-                  ("[0.0, 1.0]", "[0.3550, 0.1353]"), least=1 << 14)  # fmt: skip
+                  ("[0.0, 1.0]", "[0.3550, 0.1353]"), least=1 << 12)  # fmt: skip
 airy_ai.lower(airy_lowering)
 airy_ai.lower_on_devices(lambda x: NotImplemented)  # some have no float64
 bessel_j0 = _bessel("bessel_j0", _finite("j0"),
