@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 
 from rushlight.backend import native
-from rushlight.backend.sizes import large_from
+from rushlight.backend.sizes import CHECKS, large_from
 
 __all__ = [
     "FLOATS",
@@ -28,6 +28,8 @@ __all__ = [
 ]
 
 SMALL = large_from(2048)  # up to so many elements, NumPy's own reduction is fastest
+LONG = 128  # NumPy is fastest for rows of at least so many elements, in arrays of at most MIDDLE
+MIDDLE = 0 if "large" in CHECKS else 1 << 15
 ROW = 256  # so many elements of a row are summed in one block
 ROWS = 16  # so many rows are added one after the other in one block
 WIDE = 512  # rows with fewer elements are added several at a time
@@ -40,7 +42,7 @@ FLOATS = (np.dtype("f4"), np.dtype("f8"))
 
 def summed(x, axes, keepdims=False):
     """The sum of ``x`` over the tuple ``axes``. Integers give int64."""
-    if x.size > SMALL and x.dtype in FLOATS:
+    if x.size > SMALL and x.dtype in FLOATS and not _long_rows(x, axes):
         return folded(np.add, x, axes, keepdims)
     if x.dtype.kind in "iub":
         if len(axes) < x.ndim and narrow(x):
@@ -49,6 +51,16 @@ def summed(x, axes, keepdims=False):
     if len(axes) == x.ndim and not keepdims:
         return np.add.reduce(x, axis=None)
     return np.add.reduce(x, axis=axes, keepdims=keepdims)
+
+
+def _long_rows(x, axes):
+    """Whether the sums are of a few long rows, which NumPy adds up pairwise, in one call."""
+    if x.size > MIDDLE or not x.flags.c_contiguous:
+        return False
+    kept = x.ndim - len(axes)
+    return not kept or (
+        axes == tuple(range(kept, x.ndim)) and x.size >= LONG * prod(x.shape[:kept])
+    )
 
 
 def narrow(x):
