@@ -82,6 +82,7 @@ def _of_rows(p, margin, x, own, index, weight):
     return total(gap, (1,), False) / x.shape[1]
 
 
+_MANY = large_from(1 << 13)  # from so many scores on, a kernel computes the losses
 #: Up to so many scores, fewer calls of NumPy take less time than its fast loops save.
 _FEW = large_from(1 << 10)
 
@@ -110,7 +111,7 @@ def multi_margin(xp, x, target, weight=None, *, p, margin, reduction):
     """The mean over C of the hinges of each row: (N), or its mean or its sum."""
     rows = _rows(x, target, weight)
     key = "multi margin", p, margin, weight is None
-    found = native.matrices(key, partial(_of_rows, p, margin), *rows)
+    found = native.matrices(key, partial(_of_rows, p, margin), *rows, least=_MANY)
     if found is None:
         losses = (_of_few if x.size <= _FEW else _of_rows)(p, margin, *rows)
     else:

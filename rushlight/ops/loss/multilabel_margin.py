@@ -3,11 +3,9 @@
 x (N, C) has the scores, and labels (N, C) class indices, which count up to the first negative one.
 """
 
-import functools
-import operator
-
 import numpy as np
 
+from rushlight.backend import native
 from rushlight.backend.sizes import large_from
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
@@ -15,7 +13,6 @@ from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.range_checks import check_range, require_within
 from rushlight.ops.core.rules import where
-from rushlight.ops.create.range import arange
 from rushlight.ops.loss.class_indices import check_scores
 from rushlight.ops.loss.regression import reduced, share
 
@@ -23,6 +20,8 @@ __all__ = ["multilabel_margin"]
 
 _MANY = large_from(1 << 18)  # from so many pairs on, a program for the exact shape is faster
 _FEW_CLASSES = 8  # up to so many, a program compares each label with all classes
+#: Up to so many classes, that is one kernel for all numbers of rows. It serves so many pairs or more.
+_FEWEST_CLASSES, _PAIRS = 6, large_from(1 << 15)
 _FEW = large_from(1 << 10)  # up to so many labels, NumPy's running ``and`` is fastest
 
 
@@ -89,18 +88,28 @@ def _gaps_of_arrays(x, labels):
     return gap, (gap > 0) & counts[:, :, None] & ~label[:, None, :-1], index
 
 
-def _label_by_label(x, labels):
-    """The sum of each row's hinges, in tensors, without memory for all pairs."""
-    classes, live, columns = arange(x.shape[1]), True, []
-    for k in range(x.shape[1]):
-        label = labels[:, k : k + 1]
+def _of_columns(x, labels):
+    """The sum of each row's hinges, in tensors (N), without memory for all pairs.
+
+    A pair that does not count gets a gap of -inf or nan, so its hinge is 0.
+    """
+    columns = [x[:, c] for c in range(x.shape[1])]
+    taken, live, scores, total = [False] * len(columns), True, [], 0
+    for k in range(len(columns)):
+        label = labels[:, k]
         live = (label >= 0) & live
-        columns.append(((label == classes) & live, live))
-    others = ~functools.reduce(operator.or_, [hit for hit, _ in columns])
-    total = 0
-    for hit, live in columns:
-        gap = 1 - x.where(hit, 0).sum(1, keepdim=True) + x
-        total = gap.where((gap > 0) & live & others, 0).sum(1) + total
+        label = label.where(live, -1)
+        own = columns[0]
+        for c, column in enumerate(columns):
+            hit = label == c
+            own = column.where(hit, own)
+            taken[c] = hit | taken[c]
+        scores.append((1 - own).where(live, -float("inf")))
+    others = [x.where(~hit, -float("inf")) for x, hit in zip(columns, taken, strict=True)]
+    for score in scores:
+        for other in others:
+            gap = score + other
+            total = gap.where(gap > 0, 0) + total
     return total
 
 
@@ -112,7 +121,8 @@ def _reduced(hinges, x, reduction):
 
 @kernel(
     public=False, method=False, name="multilabel_margin_loss", least=1 << 12, fixed=True,
-    worth=_worth, prepare=_checked, autocast=SINGLE,
+    worth=lambda x, *_, **params: x.shape[-1:] > (_FEWEST_CLASSES,) and _worth(x),
+    prepare=_checked, autocast=SINGLE,
     check=lambda x, labels, **params: require_within(labels, **_range(x)),
     shape=lambda x, labels, *, reduction: (
         x.shape[:1] if reduction == "none" and x.ndim == 2 else ()
@@ -120,7 +130,12 @@ def _reduced(hinges, x, reduction):
 )  # fmt: skip
 def multilabel_margin(xp, x, labels, *, reduction):
     """The losses (N), or their mean or their sum."""
-    gap, counts, _ = _gaps_of_arrays(*_rows(x, labels))
+    rows, labels = _rows(x, labels)
+    if rows.shape[1] <= _FEWEST_CLASSES and x.size * rows.shape[1] >= _PAIRS:
+        found = native.matrices("multilabel margin", _of_columns, rows, labels, least=1)
+        if found is not None:
+            return _reduced(found[0], x, reduction)
+    gap, counts, _ = _gaps_of_arrays(rows, labels)
     return _reduced(where(counts, gap, 0).sum((1, 2)), x, reduction)
 
 
@@ -128,7 +143,7 @@ def multilabel_margin(xp, x, labels, *, reduction):
 def _of_tensors(x, labels, reduction):
     rows, labels = _rows(x, labels)
     if rows.shape[1] <= _FEW_CLASSES:
-        return _reduced(_label_by_label(rows, labels), x, reduction)
+        return _reduced(_of_columns(rows, labels), x, reduction)
     gap, counts, _ = _gaps(rows, labels)
     return _reduced(gap.where(counts, 0).sum((1, 2)), x, reduction)
 
