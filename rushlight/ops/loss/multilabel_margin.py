@@ -20,7 +20,7 @@ __all__ = ["multilabel_margin"]
 
 _MANY = large_from(1 << 18)  # from so many pairs on, a program for the exact shape is faster
 _FEW_CLASSES = 8  # up to so many, a program compares each label with all classes
-#: Up to so many classes, that is one kernel for all numbers of rows. It serves so many pairs or more.
+#: Up to so many classes, that is one kernel for all numbers of rows. It serves many pairs only.
 _FEWEST_CLASSES, _PAIRS = 6, large_from(1 << 15)
 _FEW = large_from(1 << 10)  # up to so many labels, NumPy's running ``and`` is fastest
 
