@@ -327,7 +327,7 @@ _numbers = lru_cache(64)(_Numbers)
 
 
 #: From so many coordinates on, a kernel computes the taps.
-_LEAST = large_from(1 << 14)
+_LEAST = large_from(1 << 11)
 
 
 def _tap_columns(points, size, align, mode, padding_mode):

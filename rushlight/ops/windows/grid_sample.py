@@ -7,6 +7,7 @@ is taken there, even where the weight 0 would make a nan of an infinite number.
 """
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -54,12 +55,17 @@ def _parted(x, shape):
     return x.reshape(shape[1], shape[0], shape[2]).transpose(1, 0, 2)
 
 
+@lru_cache(64)
+def _sample_starts(count, size):
+    """The places (N, 1, 1) where samples of ``size`` pixels begin in the joined one."""
+    return size * np.arange(count)[:, None, None]
+
+
 def _places(index, size):
     """``index`` (B, K, P) in joined samples of ``size`` pixels each; -1 stays -1."""
     if len(index) == 1:
         return index[0]
-    starts = size * np.arange(len(index))[:, None, None]
-    return _joined(np.where(index < 0, -1, index + starts))
+    return _joined(np.where(index < 0, -1, index + _sample_starts(len(index), size)))
 
 
 #: From so many elements that are taken, a program for the exact shapes of many small samples is
@@ -88,22 +94,22 @@ def weighted_gather(xp, x, weight, index):
         shares *= weight[:, None]
         np.copyto(shares, 0, where=(index < 0)[:, None])
         return np.add.reduce(shares, axis=2)
-    found = np.zeros((*x.shape[:2], index.shape[2]), x.dtype)
+    found = np.empty((*x.shape[:2], index.shape[2]), x.dtype)
+    outside, finite = index < 0, True
+    if outside.any():
+        weight = np.where(outside, weight.dtype.type(0), weight)
+        finite = bool(np.isfinite(x).all())
     for group in _groups(x, index):
         sample, w = _joined(x[group]), _joined(weight[group])
-        at = _places(index[group], x.shape[2])
-        out = np.zeros((len(sample), at.shape[1]), x.dtype)
-        outside = at < 0
-        last = sample[:, -1]  # the pixel that -1 takes
-        finite = bool(np.isfinite(last).all())
-        if outside.any():
-            w = np.where(outside, w.dtype.type(0), w)
+        # Of a place outside, the pixel before the sample is taken, or the last pixel of all.
+        at = _joined(index[group] + _sample_starts(len(x[group]), x.shape[2]))
+        out: Any = 0
         for k in range(len(at)):
             part = sample.take(at[k], 1)
             part *= w[k]
             if not finite:
-                part[:, outside[k]] = 0
-            out += part
+                part[:, _joined(outside[group])[k]] = 0
+            out = np.add(out, part, out=part)
         found[group] = _parted(out, found[group].shape)
     return found
 
