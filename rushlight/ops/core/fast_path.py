@@ -27,12 +27,12 @@ def plain(x):
     return x._array
 
 
-def on_arrays(function, *tensors, floats=True):
-    """``function`` of the arrays of a few small tensors, as a tensor; None: they are not plain.
+def on_arrays(function, *tensors, floats=True, most=_FEW):
+    """``function`` of the arrays of a few tensors, as a tensor; None: they are not plain.
 
     Functions made of several operations compute in one step with it. Plain tensors keep no history,
     and no mode is on. Their elements lie in the order of their dims. They are all float32 or all
-    float64; without ``floats`` they have any dtype.
+    float64; without ``floats`` they have any dtype. They have at most ``most`` elements.
     """
     if mode.intercept:
         return None
@@ -43,7 +43,7 @@ def on_arrays(function, *tensors, floats=True):
         if x.turned and look(x):
             return None
         a = x._array
-        if a.size > _FEW or not a.flags.c_contiguous:
+        if a.size > most or not a.flags.c_contiguous:
             return None
         if floats:
             known = FLOATS if not arrays else (arrays[0].dtype,)

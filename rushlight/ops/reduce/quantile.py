@@ -3,7 +3,9 @@
 import numpy as np
 
 from rushlight import shapes
+from rushlight.backend import native
 from rushlight.backend import numpy as xp
+from rushlight.backend.sizes import large_from
 from rushlight.dtype import float32, float64
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.definition import function
@@ -71,18 +73,33 @@ def _at_ranks(ordered, ranks, interpolation):
     return ordered.gather(-1, below).lerp(ordered.gather(-1, above), weight)
 
 
-def _rows_of_array(x, dim):
-    """The sorted rows (*, n) of the array ``x`` along ``dim``; None: of all elements."""
+#: In rows of at least so many elements, up to ``_FEW`` quantiles are split off without a sort.
+_LONG, _FEW = large_from(512), 2
+_NARROW = 6
+
+
+def _sorted_rows(x, q, dim, ignore_nan):
+    """The rows (*, n) of the array ``x`` along ``dim``, sorted; None: one row of all elements.
+
+    Only the elements that the quantiles ``q`` need are surely in place.
+    """
     if dim is None or not x.ndim:
         rows = x.reshape(-1)
     else:
         rows = np.ascontiguousarray(x[..., None].swapaxes(dim, -1))
-    return sort_.op.forward(xp, rows, dim=rows.ndim - 1)[0]
+    last = rows.shape[-1] - 1
+    if last < _NARROW and rows.size >= native.LEAST_MATRIX:  # a kernel sorts such rows
+        return sort_.op.forward(xp, rows, dim=rows.ndim - 1)[0]
+    if ignore_nan or last < _LONG or q.size > _FEW:
+        return np.sort(rows, -1)
+    ranks = q * last
+    return np.partition(rows, [*np.floor(ranks).astype(int), *np.ceil(ranks).astype(int), last], -1)
 
 
 def _of_arrays(x, q, dim, interpolation, ignore_nan):
     """The quantiles (*, Q) of the array ``x``: ``_at_ranks`` of ``_ranks``."""
-    ordered, q = _rows_of_array(x, dim), q.reshape(-1)
+    q = q.reshape(-1)
+    ordered = _sorted_rows(x, q, dim, ignore_nan)
     last = ordered.shape[-1] - 1
     if ignore_nan:
         last = np.add.reduce(ordered == ordered, -1, np.int64, keepdims=True) - 1
@@ -111,8 +128,8 @@ def _quantile(input, q, dim, keepdim, interpolation, out, ignore_nan=False):
     ndim = input.ndim
     if dim is not None:
         dim = shapes.dim(dim, ndim, "quantile")
-    few = lambda x, q: _of_arrays(x, q, dim, interpolation, ignore_nan)
-    found = on_arrays(few, input, given)
+    arrays = lambda x, q: _of_arrays(x, q, dim, interpolation, ignore_nan)
+    found = on_arrays(arrays, input, given, most=np.inf)
     if found is None:
         if dim is None or not ndim:
             rows = input.reshape(-1)
