@@ -25,7 +25,7 @@ from rushlight.tensor import Tensor
 __all__ = ["cdist", "dist", "pdist"]
 
 _BLOCK = 1 << 18  # differences that are computed at a time, so that they stay in the cache
-_LARGE = large_from(1 << 16)  # from so many differences on, a kernel may compute the distances
+_LARGE = large_from(1 << 14)  # from so many differences on, a kernel may compute the distances
 _MANY = 25  # more vectors than these in a set are compared by a matrix product, as in PyTorch
 
 
