@@ -20,7 +20,7 @@ from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.create.filled import zeros
 from rushlight.ops.windows.avg_pool import places_of
 from rushlight.ops.windows.max_pool import MAX_POOL, as_input, max_positions, rows_first
-from rushlight.ops.windows.uneven_maxima import best, best_of_table, elements, in_all
+from rushlight.ops.windows.uneven_maxima import best, best_of_equal, best_of_table, elements, in_all
 from rushlight.ops.windows.window import Windows, per_dim
 from rushlight.ops.windows.window_maxima import FEW, is_finite
 from rushlight.tensor import Tensor
@@ -29,6 +29,9 @@ __all__ = [
     "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d", "fractional",
     "unpool",
 ]  # fmt: skip
+
+#: Windows of up to so many elements are compared element by element, larger ones dim by dim.
+_EACH = 16
 
 # Positions --------------------------------------------------------------------------------
 
@@ -97,6 +100,8 @@ def _fractional_positions(xp, x, samples, *, kernel_size, places):
     ends = [s + k for s, k in zip(starts, kernel_size, strict=True)]
     if 0 < prod((*lead, *places, *kernel_size)) <= FEW and is_finite(x):
         return best_of_table(x, elements(x.shape[x.ndim - n :], starts, ends), places)
+    if prod(kernel_size) <= _EACH:
+        return best_of_equal(x, starts, kernel_size)
     return best(x, starts, ends)
 
 

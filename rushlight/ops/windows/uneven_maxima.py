@@ -5,11 +5,12 @@ A position is a flat index into the last ``n`` dims. Shapes: x (…, *size), pos
 
 from functools import lru_cache
 from math import prod
+from operator import mul
 from typing import Any
 
 import numpy as np
 
-__all__ = ["best", "best_of_table", "elements", "in_all"]
+__all__ = ["best", "best_of_equal", "best_of_table", "elements", "in_all"]
 
 
 def best(x, starts, ends):
@@ -39,6 +40,33 @@ def best(x, starts, ends):
         at = where if at is None else at + where * step
         step *= size
     return np.ascontiguousarray(np.moveaxis(at, -1, 0)).reshape(*lead, *at.shape[:-1])
+
+
+def best_of_equal(x, starts, kernel_size):
+    """``best`` of windows of one size, whose elements are compared one after the other."""
+    n = len(starts)
+    lead, size = x.shape[: x.ndim - n], x.shape[x.ndim - n :]
+    at: Any = 0
+    for d, start in enumerate(starts):
+        shape = [1] * n
+        shape[d] = start.shape[-1]
+        at = at * size[d] + start.reshape(*lead, *shape)
+    steps = [prod(size[d + 1 :]) for d in range(n)]
+    shifts = [sum(map(mul, place, steps)) for place in np.ndindex(*kernel_size)]
+    flat, first = x.reshape(-1), in_all(at, n, prod(size))
+    nans = bool((x != x).any())
+    found = flat.take(first)
+    # The number of the best element grows from step to step, so the last better one is the largest.
+    number = np.zeros(found.shape, np.uint8)
+    for k in range(1, len(shifts)):
+        value = flat[shifts[k] :].take(first)
+        better = value > found
+        if nans:
+            better |= value != value
+        np.maximum(found, value, out=found)
+        np.maximum(number, better * np.uint8(k), out=number)
+    at += np.array(shifts).take(number)
+    return at
 
 
 def _best_of_rows(x, start, end, nans):
