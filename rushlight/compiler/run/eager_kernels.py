@@ -60,7 +60,9 @@ def compute(op, inputs, params, outs=None):
         return None
     if op.fixed or op.role in roles.CONTRACTIONS:
         found = _pooled(op, inputs, params) if op.role == "pooling" else None
-        return _fixed(op, inputs, params) if found is None else found
+        if found is not None or op.form == "positions":
+            return found
+        return _fixed(op, inputs, params)
     if params.get("reduction", "none") != "none":
         return _summed(op, inputs, params)
     if op.kind == "elementwise" and not op.varies:
@@ -155,7 +157,7 @@ def _spread(inputs):
 
 
 def _pooled(op, inputs, params):
-    """The result of a pooling that is a loop, or of a gradient of maxima; None: another way.
+    """The result of a pooling that is a loop, or of positions or a gradient of maxima, or None.
 
     The kernel serves any number of images and channels.
     """
@@ -168,10 +170,13 @@ def _pooled(op, inputs, params):
     lead, size = x.shape[: x.ndim - len(places)], x.shape[x.ndim - len(places) :]
     if prod(lead) < _SHARED or not all(x.flags.c_contiguous for x in arrays):
         return None
-    if op.form == "max_grad":
+    if op.form in ("max_grad", "positions"):
+        if op.form == "positions" and x.strides != inputs[0].strides:
+            return None  # the positions would have to lie in memory as the elements do
         flat = [x.reshape(-1, *x.shape[len(lead) :]) for x in arrays]
         run = program(op, flat, params, Images)
-        return None if run is None else run(flat)[0].reshape(inputs[1].shape)
+        shape = (*lead, *places) if op.form == "positions" else inputs[1].shape
+        return None if run is None else run(flat)[0].reshape(shape)
     if op.form in FORMS or prod(windows.kernel_size) > TOGETHER:
         return None  # it is no loop, or several
     key, function, shape = (op.name, repr(params)), _recorded(op, params), (*lead, *places)

@@ -122,7 +122,7 @@ def rows_first(input, n):
 
 
 @kernel(public=False, method=False, name="max_pool_positions", widen=False, keeps_order=True,
-        primitive="pooling positions")  # fmt: skip
+        primitive="pooling positions", least=1 << 13)  # fmt: skip
 def max_positions(xp, x, *, windows):
     """The position of each window's maximum, as a flat index into the last dims."""
     return as_input(window_maxima.positions(x, windows), x, len(windows.places))
