@@ -1,18 +1,23 @@
 """Many small matrices at once: elimination and substitution, one step for all matrices together.
 
-A call of LAPACK takes a tenth of a microsecond or more for each matrix, however small it is. Here
-NumPy works on one element of all matrices at a time, so the matrices' number is the last dim of the
-arrays.
+A call of LAPACK takes a tenth of a microsecond or more for each matrix, however small it is. Here a
+kernel computes many matrices side by side, or NumPy works on one element of all matrices at a time.
+So the matrices' number is the last dim of the arrays.
 """
 
 from math import prod
 
 import numpy as np
 
+from rushlight.backend import native
+from rushlight.dtype import int32
+
 __all__ = ["are_many", "eliminated", "in_front", "solved"]
 
 #: Matrices with more rows are left to LAPACK, and so are fewer matrices (measured).
 _ROWS, _FEW = 4, 512
+#: More columns, or elimination and substitution of more rows, are too many operations for a kernel.
+_COLUMNS, _FEW_ROWS = 8, 3
 
 
 def are_many(A):
@@ -39,9 +44,13 @@ def eliminated(A):
         the rows k and ``pivots[k]``, counted from 0; pivots are ``(n, count)``. info ``(count,)``
         is 0, or the number of the first pivot that is 0.
     """
+    n, m = A.shape[-2:]
+    count = prod(A.shape[:-2])
+    LU, pivots = np.empty((n, m, count), A.dtype), np.empty((n, count), np.int32)
+    outs = [*LU.reshape(n * m, count), *pivots, np.empty(count, np.int32)]
+    if _by_kernel("eliminated", _eliminated_tensors, [A], outs):
+        return LU, pivots, outs[-1]
     LU = in_front(A, 2)
-    n, _, count = LU.shape
-    pivots = np.empty((n, count), np.int32)
     info = np.zeros(count, np.int32)
     with np.errstate(all="ignore"):
         for k in range(n):
@@ -62,6 +71,64 @@ def eliminated(A):
     return LU, pivots, info
 
 
+def _by_kernel(key, function, arrays, outs):
+    """Whether a kernel wrote ``function`` of real matrices (*, n, m) to ``outs``."""
+    if arrays[0].dtype.char not in "fd" or sum(x.shape[-1] for x in arrays) > _COLUMNS:
+        return False
+    rows = [np.ascontiguousarray(x).reshape(-1, *x.shape[-2:]) for x in arrays]
+    return native.matrices(key, function, *rows, outs=outs, least=1) is not None
+
+
+def _steps(A, *others):
+    """``eliminated`` for tensors (count, n, m), side by side: (LU, pivots, info).
+
+    LU is n lists of columns. A column has one number for each matrix, so the function becomes one
+    kernel.
+    """
+    n = A.shape[1]
+    LU = [[x[:, i, j] for x in (A, *others) for j in range(x.shape[2])] for i in range(n)]
+    m = len(LU[0])
+    pivots, info = [], A[:, 0, 0].to(int32) * 0
+    for k in range(n):
+        zero = info * 0
+        best, at = LU[k][k].abs(), zero + k
+        for i in range(k + 1, n):
+            size = LU[i][k].abs()
+            better = (size > best) | ((size != size) & (best == best))
+            best, at = size.where(better, best), (zero + i).where(better, at)
+        pivots.append(at)
+        first = LU[k]
+        for i in range(k + 1, n):
+            chosen, row = at == i, LU[i]
+            LU[i] = [b.where(chosen, a) for a, b in zip(row, LU[k], strict=True)]
+            first = [a.where(chosen, b) for a, b in zip(row, first, strict=True)]
+        LU[k] = first
+        none = first[k] == 0
+        info = (zero + (k + 1)).where(none & (info == 0), info)
+        pivot = first[k].where(~none, 1)
+        for i in range(k + 1, n):
+            factor = LU[i][k] / pivot
+            rest = [LU[i][j] - factor * first[j] for j in range(k + 1, m)]
+            LU[i] = [*LU[i][:k], factor, *rest]
+    return LU, pivots, info
+
+
+def _eliminated_tensors(A):
+    LU, pivots, info = _steps(A)
+    return (*[x for row in LU for x in row], *pivots, info)
+
+
+def _solved_tensors(A, B):
+    LU, _, info = _steps(A, B)
+    n = len(LU)
+    for i in reversed(range(n)):
+        for c in range(n, len(LU[i])):
+            known = sum(LU[i][j] * LU[j][c] for j in range(i + 1, n))
+            LU[i][c] = (LU[i][c] - known) / LU[i][i]
+    whole = info == 0
+    return (*[x.where(whole, float("nan")) for row in LU for x in row[n:]], info)
+
+
 def _size(x):
     """The size by which LAPACK compares complex numbers."""
     return abs(x.real) + abs(x.imag)
@@ -74,7 +141,12 @@ def solved(A, B):
         (X, info), with ``info`` of shape ``(*)`` as in ``eliminated``. The X of singular matrices
         is nan.
     """
-    n = A.shape[-1]
+    n, k = B.shape[-2:]
+    count = prod(A.shape[:-2])
+    X, info = np.empty((n, k, count), A.dtype), np.empty(count, np.int32)
+    outs = [*X.reshape(n * k, count), info]
+    if n <= _FEW_ROWS and _by_kernel("solved", _solved_tensors, [A, B], outs):
+        return np.moveaxis(X, -1, 0).reshape(B.shape), info.reshape(A.shape[:-2])
     # The columns of B go through the steps of the elimination, and so become L⁻¹·P·B.
     factors, _, info = eliminated(np.concatenate([A, B], -1))
     U, X = factors[:, :n], factors[:, n:]
