@@ -31,16 +31,26 @@ def _mask(rows, columns, diagonal):
 
 
 def _below(x, diagonal):
-    """``np.tril``, which makes its mask anew for each call."""
+    """``np.tril``, which makes a mask for the whole matrix, anew for each call."""
     rows, columns = x.shape[-2:]
+    mixed = min(max(columns - 1 - diagonal, 0), rows)  # so many rows have zeros
+    if mixed * 2 < rows:
+        out = x.copy()
+        out[..., :mixed, :] = _below(x[..., :mixed, :], diagonal)
+        return out
     if rows * columns > _SMALL:
         return np.tril(x, diagonal)
     return np.where(_mask(rows, columns, diagonal), x, np.zeros((), x.dtype))
 
 
 def _above(x, diagonal):
-    """``np.triu``, which makes its mask anew for each call."""
+    """``np.triu``, which makes a mask for the whole matrix, anew for each call."""
     rows, columns = x.shape[-2:]
+    kept = min(max(columns - diagonal, 0), rows)  # so many rows have other elements than zeros
+    if kept * 2 < rows:
+        out = np.zeros(x.shape, x.dtype)
+        out[..., :kept, :] = _above(x[..., :kept, :], diagonal)
+        return out
     if rows * columns > _SMALL:
         return np.triu(x, diagonal)
     return np.where(_mask(rows, columns, diagonal - 1), np.zeros((), x.dtype), x)

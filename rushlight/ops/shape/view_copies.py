@@ -25,11 +25,12 @@ from rushlight.tensor import from_array
 _OUT = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
 
 
-def _copies(name, view, method=False, places=None, **kinds):
+def _copies(name, view, method=False, places=None, copied_already=False, **kinds):
     """Publish the function ``name``, which returns contiguous copies of what ``view`` returns.
 
     ``places`` gives the indices of the parts if ``view`` returns several: without gradients these
     are copied one by one, because Python's garbage collector is slow with many views at once.
+    ``copied_already``: the results of ``view`` have memory of their own.
     ``kinds`` are those of ``argument_kinds.takes``.
     """
 
@@ -43,7 +44,8 @@ def _copies(name, view, method=False, places=None, **kinds):
                 return tuple([from_array(copy_of(array[index])) for index in indices])
         found = view(*args, **named)
         if not isinstance(found, tuple):
-            found = found.clone(memory_format=contiguous_format)
+            if not copied_already:
+                found = found.clone(memory_format=contiguous_format)
             return found if out is None else store(out, found, name)
         if out is None:
             return tuple([part.clone(memory_format=contiguous_format) for part in found])
@@ -77,7 +79,7 @@ _copies("alias_copy", lambda input: look(input, ALIAS, (...,)))
 _copies("as_strided_copy", lambda input, size, stride, storage_offset=None: (
     as_strided(input, size, stride, storage_offset)
 ))  # fmt: skip
-_copies("detach_copy", lambda input: _detached(input))
+_copies("detach_copy", lambda input: _detached(input), copied_already=True)
 _copies(
     "diagonal_copy", lambda input, offset=0, dim1=0, dim2=1: diagonal(input, offset, dim1, dim2)
 )
