@@ -2,7 +2,6 @@
 
 import math
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy import ndarray
@@ -356,16 +355,28 @@ def flat_places(x, index, dim):
     """
     if index.size < LARGE or not x.flags.c_contiguous:
         return None
-    steps = [s // x.itemsize for s in x.strides]
-    start: Any = 0
-    for d, size in enumerate(index.shape):
-        if d != dim:
-            line = np.arange(0, size * steps[d], steps[d]) if steps[d] else np.zeros(size, np.int64)
-            start = start + line.reshape((-1, *[1] * (index.ndim - d - 1)))
+    steps = tuple([s // x.itemsize for s in x.strides])
+    start = (_few_starts if index.size <= _KEPT else _starts)(index.shape, steps, dim)
     places = index if steps[dim] == 1 else index * np.int64(steps[dim])
-    if 0 < dim == index.ndim - 1 and index.shape[dim] < SHORT:  # NumPy starts a loop for each row
-        return places.reshape(-1) + np.repeat(start.reshape(-1), index.shape[dim])
+    if start.ndim == 1:
+        return places.reshape(-1) + start
     return (places + start).reshape(-1)
+
+
+def _starts(shape, steps, dim):
+    """The places in memory of index 0 along ``dim``: of each element (1 dim), or to broadcast."""
+    n, start = len(shape), np.zeros((1,) * len(shape), np.int64)
+    for d, size in enumerate(shape):
+        if d != dim:
+            start = start + (np.arange(size) * steps[d]).reshape((-1, *[1] * (n - d - 1)))
+    if 0 < dim == n - 1 and shape[dim] < SHORT:  # NumPy starts a loop for each row
+        return np.repeat(start.reshape(-1), shape[dim])
+    return start
+
+
+#: The starts of at most so many indices are kept for later calls.
+_KEPT = 1 << 14
+_few_starts = lru_cache(64)(_starts)
 
 
 def _gatherable(x, index, *, dim, **rest):

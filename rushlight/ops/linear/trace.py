@@ -1,5 +1,7 @@
 """The trace of a matrix."""
 
+import numpy as np
+
 from rushlight.backend.summation import summed
 from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE, autocasts
@@ -31,5 +33,5 @@ def trace(input):
         raise ShapeError(f"trace: expected a matrix, but got tensor with dim {input.dim()}")
     if input.dtype.name == "bool":
         raise UnsupportedDtypeError("trace: not implemented for 'Bool'; convert with .int()")
-    found = on_arrays(lambda x: summed(x.diagonal(), (0,)), input)
+    found = on_arrays(lambda x: summed(x.diagonal(), (0,)), input, most=np.inf)
     return input.diagonal().sum() if found is None else found
