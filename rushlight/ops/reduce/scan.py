@@ -25,6 +25,7 @@ from rushlight.return_types import result_type
 from rushlight.tensor import Tensor
 
 SMALL = large_from(4096)  # up to so many elements NumPy's own loop is fastest
+FEW = large_from(1 << 14)  # and so it is up to so many elements in less than ``MANY`` scans
 BLOCK = 1 << 15  # larger arrays are computed in blocks of so many elements, which stay in the cache
 MANY = large_from(256)  # so many scans take each step together
 LONG = 64  # shorter scans are faster if they take each step together
@@ -36,7 +37,7 @@ def accumulated(ufunc, x, dim):
     if not x.ndim:
         return x.copy()
     wide = _WIDE.get(x.dtype, x.dtype)
-    if x.size <= SMALL:
+    if x.size <= SMALL or x.size <= min(FEW, x.shape[dim] * MANY):
         return ufunc.accumulate(x, axis=dim, dtype=wide).astype(x.dtype, copy=False)
     found = _by_kernel(ufunc, x, dim)
     if found is None and ufunc is np.add:
