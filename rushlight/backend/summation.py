@@ -8,7 +8,7 @@ time.
 """
 
 from functools import lru_cache
-from math import prod
+from math import isqrt, prod
 
 import numpy as np
 
@@ -226,7 +226,12 @@ def _columns(ufunc, x):
     """Reduce over the rows: (A, n, W) → (A, W)."""
     n, width = x.shape[1:]
     together = 16 * -(-WIDE // (16 * width))
-    if width < WIDE and n >= 2 * together:
+    if ROWS < n <= PIECE and x.size <= MIDDLE and width < WIDE:
+        step = isqrt(n)  # few calls, for which two short sums are precise enough
+        whole = n - n % step
+        part = ufunc.reduce(x[:, :whole].reshape(len(x), whole // step, step * width), axis=1)
+        total = ufunc.reduce(part.reshape(len(x), step, width), axis=1)
+    elif width < WIDE and n >= 2 * together:
         whole = n - n % together
         part = _columns(ufunc, x[:, :whole].reshape(len(x), n // together, together * width))
         part = ufunc.reduce(part.reshape(len(x), together // 16, 16, width), axis=1)
