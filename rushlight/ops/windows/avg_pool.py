@@ -18,11 +18,11 @@ from rushlight.ops.core.outputs import store
 from rushlight.ops.create.range import arange
 from rushlight.ops.shape.join import cat
 from rushlight.ops.windows.max_pool import pool_geometry, pooled_shape
+from rushlight.ops.windows.uneven_means import bounds, means, spans
 from rushlight.ops.windows.window import (
     LONG,
     Windows,
     elements_along,
-    even_means,
     folded,
     inside,
     offsets,
@@ -276,36 +276,9 @@ def avg_pool3d(
 # Adaptive windows ----------------------------------------------------------------------------
 
 
-def _spans(n, places):
-    """(start, end) of each of ``places`` windows that cover a dim of size n evenly."""
-    return [_bounds(i, n, places) for i in range(places)]
-
-
-@lru_cache(256)
-def _windows_of(size, count, dim, ndim, dtype):
-    """([the index of each window's elements along ``dim``, and of its mean], the lengths)."""
-    spans, lead = _spans(size, count), (slice(None),) * dim
-    lengths = np.array([end - start for start, end in spans], dtype)
-    parts = [((*lead, slice(*span)), (*lead, i)) for i, span in enumerate(spans)]
-    return parts, lengths.reshape([-1 if d == dim else 1 for d in range(ndim)])
-
-
 def _adaptive(xp, x, *, places):
     """The mean of each of ``places`` windows that cover x evenly."""
-    n, given = len(places), x
-    for d in range(x.ndim - n, x.ndim):
-        count = places[d - x.ndim + n]
-        size = x.shape[d]
-        if count and size % count == 0:
-            x = even_means(x, d, count, size // count)
-            continue
-        out = np.empty((*x.shape[:d], count, *x.shape[d + 1 :]), x.dtype)
-        parts, lengths = _windows_of(size, count, d, x.ndim, x.dtype)
-        for part, place in parts:
-            np.add.reduce(x[part], axis=d, out=out[place])
-        out /= lengths
-        x = out
-    return x.copy() if x is given else x
+    return means(x, places)
 
 
 def _adaptive_of_elements(x, places):
@@ -316,8 +289,8 @@ def _adaptive_of_elements(x, places):
     if windows is not None:
         return _mean_of_elements(x, windows, True, None)
     for d, (n, o) in enumerate(zip(size, places, strict=True), x.ndim - len(places)):
-        begin, end = _bounds(arange(o), n, o)
-        total = _summed(x, d, _spans(n, o), begin, end)
+        begin, end = bounds(arange(o), n, o)
+        total = _summed(x, d, spans(n, o), begin, end)
         if total is NotImplemented:
             return NotImplemented
         x = total / _along(end - begin, d, x.ndim)
@@ -332,24 +305,19 @@ def _even(size, places):
     return Windows(kernel_size, kernel_size, (0,) * len(size), (1,) * len(size), tuple(places))
 
 
-def _bounds(i, n, o):
-    """Where window ``i`` of ``o`` windows that cover ``n`` elements begins and ends."""
-    return i * n // o, ((i + 1) * n + o - 1) // o
-
-
 def _along(t, dim, ndim):
     return t.reshape([-1 if d == dim else 1 for d in range(ndim)])
 
 
-def _summed(x, dim, spans, begin, end):
-    """The sum of x along ``dim`` over each of ``spans``, which begin and end at two tensors.
+def _summed(x, dim, places, begin, end):
+    """The sum of x along ``dim`` over each of the spans ``places``, from ``begin`` to ``end``.
 
     NotImplemented: there are many spans, and they are long.
     """
-    most = max(b - a for a, b in spans)
+    most = max(b - a for a, b in places)
     if most > LONG:
-        parts = [x.narrow(dim, a, b - a).sum(dim, keepdim=True) for a, b in spans[: LONG + 1]]
-        return cat(parts, dim) if len(spans) <= LONG else NotImplemented
+        parts = [x.narrow(dim, a, b - a).sum(dim, keepdim=True) for a, b in places[: LONG + 1]]
+        return cat(parts, dim) if len(places) <= LONG else NotImplemented
     total: Any = 0
     for k in range(most):
         part = x.index_select(dim, (begin + k).clamp(max=x.shape[dim] - 1))
@@ -366,7 +334,7 @@ def _adaptive_grad(xp, g, *, size):
         length = size[d - g.ndim + n]
         lead = (slice(None),) * d
         out = np.zeros((*g.shape[:d], length, *g.shape[d + 1 :]), g.dtype)
-        for i, (start, end) in enumerate(_spans(length, g.shape[d])):
+        for i, (start, end) in enumerate(spans(length, g.shape[d])):
             out[(*lead, slice(start, end))] += g[(*lead, slice(i, i + 1))] / (end - start)
         g = out
     return g
@@ -381,11 +349,11 @@ def _adaptive_spread(g, size):
     if windows is not None:
         return _spread(g, tuple(size), windows, True, None)
     for d, (n, o) in enumerate(zip(size, places, strict=True), g.ndim - len(size)):
-        begin, end = _bounds(arange(o), n, o)
+        begin, end = bounds(arange(o), n, o)
         # Windows and elements change places: element i lies in as many windows as window i of the
         # other direction has elements.
-        first, last = _bounds(arange(n), o, n)
-        g = _summed(g / _along(end - begin, d, g.ndim), d, _spans(o, n), first, last)
+        first, last = bounds(arange(n), o, n)
+        g = _summed(g / _along(end - begin, d, g.ndim), d, spans(o, n), first, last)
         if g is NotImplemented:
             return NotImplemented
     return g
