@@ -10,11 +10,13 @@ from math import prod
 
 import numpy as np
 
+from rushlight.autograd import mode as modes
 from rushlight.autograd.tape import watch
 from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.dispatch import apply, refuse
+from rushlight.ops.core.fast_path import plain
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.create.filled import zeros
@@ -23,7 +25,7 @@ from rushlight.ops.windows.max_pool import MAX_POOL, as_input, max_positions, ro
 from rushlight.ops.windows.uneven_maxima import best, best_of_equal, best_of_table, elements, in_all
 from rushlight.ops.windows.window import Windows, per_dim
 from rushlight.ops.windows.window_maxima import FEW, is_finite
-from rushlight.tensor import Tensor
+from rushlight.tensor import Tensor, from_array
 
 __all__ = [
     "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d", "fractional",
@@ -240,10 +242,13 @@ def _adapted(name, n, input, output_size, return_indices):
     even = all(o and s % o == 0 for s, o in zip(size, places, strict=True))
     if even and set(places) != {1}:
         return _even(n, input, size, places, return_indices)
-    found = apply(_ADAPTIVE[n], (input,), {"places": places})
     if not return_indices:
-        return found
+        return apply(_ADAPTIVE[n], (input,), {"places": places})
     positions = _adaptive_positions(input, places=places)
+    if 0 not in places and not (modes.intercept or (input.node is not None and modes.records())):
+        found = _picked(np, plain(input), positions._array, n=n)
+        return from_array(as_input(found, input._array, n)), positions
+    found = apply(_ADAPTIVE[n], (input,), {"places": places})
     return watch(found, positions), positions
 
 
