@@ -18,7 +18,7 @@ from rushlight.linalg.checks import (
     more_matrices,
 )  # fmt: skip
 from rushlight.linalg.lapack import columns, each, matrices
-from rushlight.linalg.many import are_many, eliminated
+from rushlight.linalg.many import are_many, eliminated, substituted
 from rushlight.linalg.solve import row_order, substitute
 from rushlight.linalg.triangular import solve_triangular
 from rushlight.ops.core.autocast import SINGLE
@@ -266,9 +266,13 @@ def _solve(xp, LU, pivots, B, *, left, adjoint):
     lead = np.broadcast_shapes(LU.shape[:-2], B.shape[:-2])
     conjugated = B.dtype.kind == "c" and adjoint and not left
     B = B if left else (B.conj() if conjugated else B).swapaxes(-1, -2)
-    X = columns(B, lead)
     # X·A = B is Aᵀ·Xᵀ = Bᵀ, and X·Aᴴ = B is the conjugate of A·Xᴴ = Bᴴ.
     turn = (b"C" if adjoint else b"N") if left else (b"N" if adjoint else b"T")
+    if not xp.dry:
+        found = substituted(LU, pivots, np.broadcast_to(B, (*lead, *B.shape[-2:])), turn != b"N")
+        if found is not None:
+            return found if left else found.swapaxes(-1, -2)
+    X = columns(B, lead)
     if X.size and not xp.dry:  # LAPACK would swap rows that are not there, as told by zeros
         substitute(LU, pivots, X, lead, turn)
     X = matrices(X.conj() if conjugated else X, lead)

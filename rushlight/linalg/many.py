@@ -5,6 +5,7 @@ kernel computes many matrices side by side, or NumPy works on one element of all
 So the matrices' number is the last dim of the arrays.
 """
 
+from functools import partial
 from math import prod
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from rushlight.backend import native
 from rushlight.dtype import int32
 
-__all__ = ["are_many", "eliminated", "in_front", "solved"]
+__all__ = ["are_many", "eliminated", "in_front", "solved", "substituted"]
 
 #: Matrices with more rows are left to LAPACK, and so are fewer matrices (measured).
 _ROWS, _FEW = 4, 512
@@ -71,6 +72,26 @@ def eliminated(A):
     return LU, pivots, info
 
 
+def substituted(LU, pivots, B, turned):
+    """The X of A·X = B from LAPACK's factors of A, by a kernel; None: LAPACK should compute it.
+
+    ``turned``: Aᵀ takes the place of A.
+
+    The matrices ``(*, n, n)``, ``(*, n)`` and ``(*, n, k)`` have the same leading dims. Those of X
+    are stored by columns.
+    """
+    n, k = B.shape[-2:]
+    if not (B.size and B.shape[:-2] == LU.shape[:-2] and are_many(LU) and np.isfinite(B).all()):
+        return None
+    if not LU.diagonal(0, -2, -1).all():
+        return None
+    X = np.empty((n, k, prod(B.shape[:-2])), B.dtype)
+    outs, given = [*X.reshape(n * k, -1)], [LU, pivots[..., None], B]
+    if not _by_kernel(("substituted", turned), partial(_substituted_tensors, turned), given, outs):
+        return None
+    return np.ascontiguousarray(X.T).reshape(*B.shape[:-2], k, n).swapaxes(-1, -2)
+
+
 def _by_kernel(key, function, arrays, outs):
     """Whether a kernel wrote ``function`` of real matrices (*, n, m) to ``outs``."""
     if arrays[0].dtype.char not in "fd" or sum(x.shape[-1] for x in arrays) > _COLUMNS:
@@ -127,6 +148,33 @@ def _solved_tensors(A, B):
             LU[i][c] = (LU[i][c] - known) / LU[i][i]
     whole = info == 0
     return (*[x.where(whole, float("nan")) for row in LU for x in row[n:]], info)
+
+
+def _substituted_tensors(turned, LU, pivots, B):
+    n, k = B.shape[1:]
+    A, X = [[[x[:, i, j] for j in range(x.shape[2])] for i in range(n)] for x in (LU, B)]
+
+    def swap(i):
+        for r in range(i + 1, n):
+            chosen, one, other = pivots[:, i, 0] == r + 1, X[i], X[r]
+            X[i] = [b.where(chosen, a) for a, b in zip(one, other, strict=True)]
+            X[r] = [a.where(chosen, b) for a, b in zip(one, other, strict=True)]
+
+    def substitute(i, others, divided):
+        for c in range(k):
+            for j in others:
+                X[i][c] = X[i][c] - (A[j][i] if turned else A[i][j]) * X[j][c]
+            X[i][c] = X[i][c] / A[i][i] if divided else X[i][c]
+
+    for i in () if turned else range(n):
+        swap(i)
+    for i in range(n):
+        substitute(i, range(i), turned)
+    for i in reversed(range(n)):
+        substitute(i, range(i + 1, n), not turned)
+    for i in reversed(range(n)) if turned else ():
+        swap(i)
+    return tuple([x for row in X for x in row])
 
 
 def _size(x):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import rushlight as torch
-from rushlight.linalg.many import in_front
+from rushlight.linalg.many import eliminated, in_front, solved
 
 KINDS = ("float32", "float64", "complex64", "complex128")
 
@@ -52,6 +52,32 @@ def test_solutions_from_factors(n, dtype, hermitian, lead):
     )
     torch.testing.assert_close(A @ X, B.expand(*lead, n, 2), rtol=1e-2, atol=1e-2)
     assert torch.equal(B, before)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+@pytest.mark.parametrize("dtype", KINDS)
+def test_kernels_give_the_numbers_of_numpy(n, dtype, monkeypatch):
+    A = matrices(n, dtype, (600,))
+    A[2::3] = A[2::3].round()  # equal pivots, and zeros
+    B = np.random.default_rng(0).standard_normal((600, n, 2)).astype(A.dtype)
+    found, X = eliminated(A), solved(A, B)
+    monkeypatch.setenv("RUSHLIGHT_COMPILER", "numpy")
+    for x, y in zip(found, eliminated(A), strict=True):
+        np.testing.assert_array_equal(x, y)
+    for x, y in zip(X, solved(A, B), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-3 if "4" in dtype[-2:] or "32" in dtype else 1e-8)
+
+
+@pytest.mark.parametrize("n", [1, 2, 4])
+@pytest.mark.parametrize("left", [True, False])
+@pytest.mark.parametrize("adjoint", [True, False])
+def test_many_solutions_from_factors(n, left, adjoint):
+    rng = np.random.default_rng(n)
+    A = torch.from_numpy(rng.standard_normal((600, n, n)) + 3 * np.eye(n)[::-1])
+    B = torch.from_numpy(rng.standard_normal((n, 2) if left else (2, n)))
+    X = torch.linalg.lu_solve(*torch.linalg.lu_factor(A), B, left=left, adjoint=adjoint)
+    A = A.mH if adjoint else A
+    torch.testing.assert_close(A @ X if left else X @ A, B.expand(600, *B.shape))
 
 
 def test_the_copy_is_one():
