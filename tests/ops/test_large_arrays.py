@@ -265,3 +265,52 @@ def test_the_gradient_of_a_sum_is_that_of_a_gradient_in_memory(name):
     wanted = torch.autograd.grad(out, given, ones, retain_graph=True)
     for found, want in zip(torch.autograd.grad(out.sum(), given), wanted, strict=True):
         assert torch.equal(found, want)
+
+
+@pytest.mark.parametrize("kind", ["ties", "nan", "-inf"])
+@pytest.mark.parametrize("kernel", [2, 3])
+def test_maxima_of_many_images_lie_where_those_of_one_do(kind, kernel):
+    x = np.random.default_rng(0).standard_normal((40, 3, 9, 8)).round(1).astype("f4")
+    x.reshape(-1)[:: 7 if kind == "nan" else 2] = 1 if kind == "ties" else float(kind)
+    x = torch.from_numpy(x)
+    pools = [
+        lambda x: F.max_pool2d(x, kernel, 2, kernel // 2, return_indices=True),
+        lambda x: F.adaptive_max_pool2d(x, (kernel, 4), return_indices=True),
+        lambda x: F.fractional_max_pool2d(
+            x, kernel, (3, 4), None, True, torch.linspace(0, 0.99, 6).reshape(1, 3, 2).expand(len(x), 3, 2)
+        ),
+    ]  # fmt: skip
+    for pool in pools:
+        for found, each in zip(
+            pool(x), zip(*[pool(t) for t in x.split(1)], strict=True), strict=True
+        ):
+            torch.testing.assert_close(found, torch.cat(each), rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("q", [0.3, [0.0, 0.7], [0.1, 0.5, 1.0]])
+@pytest.mark.parametrize("missing", [False, True])
+def test_quantiles_of_long_rows_are_those_of_sorted_ones(q, missing):
+    x = np.random.default_rng(0).standard_normal((3, 2001))
+    if missing:
+        x[1, 5] = np.nan
+    found = torch.quantile(torch.from_numpy(x), torch.tensor(q, dtype=torch.float64), 1)
+    np.testing.assert_allclose(found, np.quantile(x, q, 1))
+
+
+@pytest.mark.parametrize("classes", [2, 4, 6, 7])
+def test_multilabel_margins_of_many_rows_are_those_of_few(classes):
+    rng = np.random.default_rng(classes)
+    x = torch.from_numpy(rng.standard_normal((9000, classes)).astype("f4"))
+    x[0, 0], x[1, 1] = float("nan"), float("inf")
+    y = torch.from_numpy(rng.integers(-1, classes, x.shape))
+    loss = lambda x, y: F.multilabel_margin_loss(x, y, reduction="none")
+    few = [loss(*part) for part in zip(x.split(100), y.split(100), strict=True)]
+    torch.testing.assert_close(loss(x, y), torch.cat(few), equal_nan=True)
+
+
+@pytest.mark.parametrize("shape", [(2499, 4), (100, 100), (3, 700, 5), (40, 300)])
+def test_sums_of_medium_arrays_are_precise(shape):
+    x = np.random.default_rng(0).random(shape).astype("f4")
+    for dims in (*range(len(shape)), (*range(len(shape)),)):
+        exact = x.astype("f8").sum(dims)
+        np.testing.assert_allclose(torch.from_numpy(x).sum(dims), exact, rtol=4e-7)

@@ -106,9 +106,9 @@ def weighted_gather(xp, x, weight, index):
         out: Any = 0
         for k in range(len(at)):
             part = sample.take(at[k], 1)
-            part *= w[k]
             if not finite:
                 part[:, _joined(outside[group])[k]] = 0
+            part *= w[k]
             out = np.add(out, part, out=part)
         found[group] = _parted(out, found[group].shape)
     return found
