@@ -102,6 +102,26 @@ def test_errors():
         jit.CompilationUnit("def f(x): return x")
 
 
+class Raises(nn.Module):
+    def forward(self, x, error):
+        raise error
+
+
+def test_exceptions_of_scripted_modules():
+    s = jit.script(nn.Sequential(Raises()))[0]
+    s = jit.script(s)
+    with pytest.raises(jit.Error, match="ValueError: no") as caught:
+        s(torch.ones(1), ValueError("no"))
+    assert isinstance(caught.value.__cause__, ValueError)
+    with pytest.raises(jit.Error, match="missing 1 required"):
+        s(torch.ones(1))
+    with pytest.raises(NotImplementedError):  # a RuntimeError, as are those of operations
+        s(torch.ones(1), NotImplementedError("none"))
+    with pytest.raises(RuntimeError, match="columns|features") as caught:
+        jit.script(nn.Linear(3, 4))(torch.ones(2, 2))
+    assert not isinstance(caught.value, jit.Error)
+
+
 @pytest.mark.parametrize(
     "value, kind, want",
     [

@@ -26,6 +26,7 @@ from rushlight.jit.marks import (
 from rushlight.jit.marks import _overload as _overload
 from rushlight.jit.marks import _overload_method as _overload_method
 from rushlight.jit.scripted import (
+    Error,
     ScriptFunction,
     ScriptModule,
     freeze,
@@ -48,10 +49,6 @@ __all__ = [
 
 class TracerWarning(Warning):
     """The category of warnings that PyTorch's ``trace`` gives. rushlight never gives one."""
-
-
-class Error(RuntimeError):
-    """The error class of PyTorch's TorchScript. rushlight never raises it."""
 
 
 class CompilationUnit:

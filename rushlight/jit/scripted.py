@@ -7,9 +7,13 @@ from rushlight.jit.files import save
 from rushlight.nn import Module
 
 __all__ = [
-    "ScriptFunction", "ScriptModule", "freeze", "optimize_for_inference", "script", "trace",
+    "Error", "ScriptFunction", "ScriptModule", "freeze", "optimize_for_inference", "script", "trace",
     "trace_module",
 ]  # fmt: skip
+
+
+class Error(RuntimeError):
+    """An exception of Python's that left a scripted module's code."""
 
 
 class ScriptFunction:
@@ -33,7 +37,8 @@ class ScriptModule(Module):
 
     The twin runs the original's Python code and shares the original's parameters, buffers and
     hooks. ``training`` and plain attributes belong to the twin alone: a later change of them on one
-    module does not affect the other.
+    module does not affect the other. An exception that leaves a call of the twin and is no
+    RuntimeError becomes a ``torch.jit.Error``, as in PyTorch.
 
     >>> import rushlight as torch
     >>> model = torch.nn.Linear(2, 1)
@@ -41,6 +46,14 @@ class ScriptModule(Module):
     >>> isinstance(scripted, torch.jit.ScriptModule), scripted.weight is model.weight
     (True, True)
     """
+
+    def __call__(self, *args, **kwargs):
+        try:
+            return super().__call__(*args, **kwargs)
+        except RuntimeError:
+            raise
+        except Exception as error:
+            raise Error(f"{type(error).__name__}: {error}") from error
 
     def __getattr__(self, name):
         if name in _OF_GRAPHS:
