@@ -168,3 +168,12 @@ def test_a_parameter_under_a_new_name_is_one_of_the_module_during_the_call():
     module.text = "no tensor"
     with pytest.raises(TypeError, match="no Tensor"):
         functional_call(module, {"text": extra}, ())
+
+
+def test_weights_of_a_recurrent_layer_are_assigned_as_one_list():
+    layer = nn.LSTM(3, 2)
+    x, weights = rushlight.rand(4, 3), [w.detach() * 2 for w in layer.parameters()]
+    twin = nn.LSTM(3, 2)
+    twin.load_state_dict(dict(zip(layer._flat_weights_names, weights, strict=True)))
+    layer._flat_weights = weights  # as the library higher does
+    assert rushlight.equal(layer(x)[0], twin(x)[0]) and layer.weight_ih_l0 is weights[0]

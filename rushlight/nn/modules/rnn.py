@@ -124,6 +124,15 @@ class RNNBase(Module):
         own = self._parameters
         return [own[n] if n in own else getattr(self, n) for n in self._flat_weights_names]
 
+    @_flat_weights.setter
+    def _flat_weights(self, weights):
+        own = self._parameters
+        for name, weight in zip(self._flat_weights_names, weights, strict=True):
+            if name in own:
+                own[name] = weight
+            else:
+                setattr(self, name, weight)
+
     # Checks -----------------------------------------------------------------------------
 
     def check_input(self, input, batch_sizes):
