@@ -117,7 +117,7 @@ def test_exceptions_of_scripted_modules():
         s(torch.ones(1))
     with pytest.raises(NotImplementedError):  # a RuntimeError, as are those of operations
         s(torch.ones(1), NotImplementedError("none"))
-    with pytest.raises(RuntimeError, match="columns|features") as caught:
+    with pytest.raises(RuntimeError, match=r"columns|features") as caught:
         jit.script(nn.Linear(3, 4))(torch.ones(2, 2))
     assert not isinstance(caught.value, jit.Error)
 

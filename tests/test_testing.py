@@ -1,5 +1,6 @@
 """torch.testing: what compares, what is told where it does not, and the numbers of make_tensor."""
 
+import importlib
 import re
 
 import numpy as np
@@ -115,3 +116,22 @@ def test_make_tensor(dtype):
 def test_a_failure_says_where():
     with pytest.raises(AssertionError, match=r"2 / 3 .*\n.* 4\.0 at index \(2,\)"):
         rushlight.testing.assert_close(rushlight.ones(3), rushlight.tensor([1.0, 2.0, 5.0]))
+
+
+@pytest.mark.parity
+def test_tolerances_by_dtype():
+    torch = pytest.importorskip("torch")
+    inner = importlib.import_module("torch.testing._comparison")
+    ours = importlib.import_module("rushlight.testing._comparison")
+    half, x = torch.float16, torch.ones(2)
+    mine = (rushlight.float16, rushlight.ones(2))
+    for given in ({}, {"rtol": None, "atol": None}, {"rtol": 1.0, "atol": 2.0}):
+        name = "get_tolerances" if given else "default_tolerances"
+        want = getattr(inner, name)(half, x, **given)
+        assert getattr(ours, name)(*mine, **given) == want
+    own = {rushlight.float32: (3.0, 4.0)}
+    assert ours.default_tolerances(*mine, dtype_precisions=own) == (3.0, 4.0)
+    with pytest.raises(ValueError, match="no rtol"):
+        ours.get_tolerances(*mine, rtol=None, atol=1.0)
+    with pytest.raises(TypeError, match=r"torch\.dtype"):
+        ours.default_tolerances(1.0)

@@ -435,6 +435,13 @@ def register_hook(self, hook):
     return add_hook(self.node, "tensor", hook)
 
 
+@_property("_backward_hooks")
+def _backward_hooks(self):
+    """The hooks of ``register_hook`` by the ids of their handles; None without any."""
+    hooks = {} if self.node is None else self.node.hooks or {}
+    return {key: hook for key, (kind, hook) in hooks.items() if kind == "tensor"} or None
+
+
 @method
 def register_post_accumulate_grad_hook(self, hook):
     """Run ``hook(tensor)`` each time after a gradient was added to ``grad`` of this leaf.

@@ -7,8 +7,8 @@ from rushlight.jit.files import save
 from rushlight.nn import Module
 
 __all__ = [
-    "Error", "ScriptFunction", "ScriptModule", "freeze", "optimize_for_inference", "script", "trace",
-    "trace_module",
+    "Error", "ScriptFunction", "ScriptModule", "freeze", "optimize_for_inference", "script",
+    "trace", "trace_module",
 ]  # fmt: skip
 
 

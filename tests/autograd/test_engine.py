@@ -161,8 +161,12 @@ def test_retain_grad_and_hooks():
 
 def test_a_removed_hook_does_not_run():
     x = leaf(2.0)
-    handle = x.register_hook(lambda g: g * 0)
+    hook = lambda g: g * 0
+    handle = x.register_hook(hook)
+    x.register_post_accumulate_grad_hook(lambda t: None)
+    assert x._backward_hooks == {handle.id: hook} and (x * 1)._backward_hooks is None
     handle.remove()
+    assert x._backward_hooks is None
     (x * 1).sum().backward()
     assert x.grad.item() == 1.0
 

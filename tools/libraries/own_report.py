@@ -10,10 +10,6 @@ import os
 import re
 
 
-def pytest_configure(config):
-    config.own_report = open(os.environ["OWN_REPORT"], "a", buffering=1)
-
-
 def pytest_collection_modifyitems(config, items):
     left_out = json.loads(os.environ.get("OWN_LEFT_OUT", "[]"))
     only = os.environ.get("OWN_ONLY")
@@ -24,36 +20,28 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         name = plain(item.nodeid)
         if any(part in name for part in left_out):
-            note(config, name, "left out")
+            note({"test": name, "outcome": "left out"})
         elif not only or name in wanted:
             kept.append(item)
     items[:] = kept
 
 
 def pytest_collectreport(report):
-    if report.failed:
-        # An error while a module is read stands for all its tests.
-        line = {"test": report.nodeid, "outcome": "failed", "why": str(report.longrepr)[-3000:]}
-        with open(os.environ["OWN_REPORT"], "a") as file:
-            file.write(json.dumps(line) + "\n")
-
-
-def pytest_runtest_logstart(nodeid, location):
-    with open(os.environ["OWN_REPORT"] + ".now", "w") as file:
-        file.write(nodeid)
+    if report.failed:  # an error while a module is imported stands for all its tests
+        note({"test": report.nodeid, "outcome": "failed", "why": str(report.longrepr)[-3000:]})
 
 
 def pytest_runtest_logreport(report):
     if report.when == "call" or report.outcome != "passed":
         outcome = "passed" if hasattr(report, "wasxfail") else report.outcome
         why = "" if outcome == "passed" else str(report.longrepr)[-3000:]
-        line = {"test": plain(report.nodeid), "outcome": outcome, "why": why}
-        with open(os.environ["OWN_REPORT"], "a") as file:
-            file.write(json.dumps(line | {"seconds": round(report.duration, 3)}) + "\n")
+        note({"test": plain(report.nodeid), "outcome": outcome, "why": why,
+              "seconds": round(report.duration, 3)})  # fmt: skip
 
 
-def note(config, name, outcome):
-    config.own_report.write(json.dumps({"test": name, "outcome": outcome}) + "\n")
+def note(line):
+    with open(os.environ["OWN_REPORT"], "a") as file:
+        file.write(json.dumps(line) + "\n")
 
 
 def plain(nodeid):

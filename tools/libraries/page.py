@@ -4,7 +4,10 @@ import json
 import platform
 from pathlib import Path
 
+from own_suites import SUITES
+
 FIGURES = Path(__file__).parent / "figures.json"
+OWN_FIGURES = Path(__file__).parent / "own_figures.json"
 PAGE = Path(__file__).parents[2] / "docs" / "libraries.md"
 
 HEAD = """# Libraries
@@ -26,13 +29,29 @@ with rushlight, and {theirs:.0f} MB with PyTorch and torchvision.
 | --- | --- | --- | --- | --- | --- | --- | --- |
 """
 
+OWN = """
+## The libraries' own tests
 
-def note(rows):
-    """Keep the figures of a run's rows; those of other cases stay."""
-    kept = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+`python tools/libraries/own_tests.py --pytorch` runs the test files of the libraries themselves, as
+they are in the library's repository at the revision, in such an environment. Tests that fail run
+once more on PyTorch. Those that pass there are in the column "fail here". "Fail on both" are tests
+that fail on PyTorch, too: they ask for a file or a package that is not there, or for an older
+PyTorch. A module that cannot be imported counts as one test. Each run has a limit of time, and
+tests after it are not counted.
+
+{passed:,} tests pass, and {faults} fail here alone.
+
+| library | revision | files | pass | fail here | fail on both | skipped | left out |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+"""
+
+
+def note(rows, file=FIGURES):
+    """Keep the figures of a run's rows in a file; those of other cases stay."""
+    kept = json.loads(file.read_text()) if file.exists() else {}
     kept |= {row["case"]: row for row in rows}
     lines = [f"{json.dumps(name)}: {json.dumps(kept[name])}" for name in sorted(kept)]
-    FIGURES.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    file.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def write_page(cases):
@@ -45,7 +64,7 @@ def write_page(cases):
         equal=sum(row["equal"] for row in rows), count=len(rows),
         ours=rows[0]["disk"][0], theirs=rows[0]["disk"][1],
     )  # fmt: skip
-    PAGE.write_text(head + "".join([_line(*pair) for pair in pairs]), encoding="utf-8")
+    PAGE.write_text(head + "".join([_line(*pair) for pair in pairs]) + _own(), encoding="utf-8")
 
 
 def _line(case, row):
@@ -55,3 +74,36 @@ def _line(case, row):
         found, want = row[key]
         cells += [form.format(want), f"{found / want:.2f}" if found else "-"]
     return f"| {' | '.join(cells)} |\n"
+
+
+def _own():
+    """The part of the page about the libraries' own tests."""
+    kept = json.loads(OWN_FIGURES.read_text()) if OWN_FIGURES.exists() else {}
+    pairs = [(suite, kept[suite.library]) for suite in SUITES if suite.library in kept]
+    passed = sum(row["passed"] for _, row in pairs)
+    head = OWN.format(passed=passed, faults=sum(len(row["faults"]) for _, row in pairs))
+    rows = [_own_line(*pair) for pair in pairs]
+    reasons = [
+        f"* {suite.library}: {', '.join(f'`{part}`' for part in parts)}: {reason}.\n"
+        for suite, _ in pairs
+        for reason, parts in _by_reason(suite.left_out).items()
+    ]
+    faults = [f"* {suite.library}: `{test}`\n" for suite, row in pairs for test in row["faults"]]
+    return "".join([
+        head, *rows, "\n### Tests left out\n\n", *reasons, "\n### Tests that fail here\n\n", *faults,
+    ])  # fmt: skip
+
+
+def _own_line(suite, row):
+    files = ", ".join(f"`{name}`" for name in suite.tests)
+    files += f" ({row['ended']})" if row["ended"] else ""
+    numbers = [row["passed"], len(row["faults"]), row["failed"], row["skipped"], row["left out"]]
+    cells = [suite.library, suite.revision, files, *[str(number) for number in numbers]]
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _by_reason(left_out):
+    found = {}
+    for part, reason in left_out.items():
+        found.setdefault(reason, []).append(part)
+    return found
