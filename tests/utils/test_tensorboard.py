@@ -159,3 +159,11 @@ def test_graph(tmp_path):
     entry = fields(nodes["relu"][5][0])
     shape = fields(fields(fields(entry[2][0])[1][0])[7][0])
     assert entry[1] == [b"_output_shapes"] and [fields(d)[1] for d in shape[2]] == [[2], [4]]
+
+
+@pytest.mark.parametrize("value", [[1.0], (1, 2), {"a": 1}, None])
+def test_values_that_are_no_numbers(tmp_path, value):
+    with SummaryWriter(tmp_path) as writer:
+        for add in (writer.add_scalar, writer.add_histogram):
+            with pytest.raises(NotImplementedError, match="numpy array or torch tensor"):
+                add("a", value)

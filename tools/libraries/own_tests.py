@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 #: Of files that are checked out; others are pictures, checkpoints and sounds.
 SUFFIXES = {".py", ".toml", ".cfg", ".ini", ".txt", ".md", ".json", ".yaml", ".yml", ".csv", ".out"}
 TOOLS = ("pytest", "pytest-timeout", "pytest-mock", "parameterized", "hypothesis", "scikit-learn")
-TEST_LIMIT = 60  # seconds that one test may take
+TEST_LIMIT = 120  # seconds that one test may take
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,13 @@ class Requirements:
 
 def main():
     options = parse()
-    suites = [s for s in SUITES if not options.suites or s.library in options.suites]
+    known = {suite.library: suite for suite in SUITES}
+    suites = [known[name] for name in options.suites or known]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(options.folder or temporary)
         ours, theirs = (Environment(folder, "own", torch) for torch in ("rushlight", "pytorch"))
         if not options.as_they_are:
-            needed = [Requirements((*TOOLS, *suite.requires)) for suite in suites]
+            needed = [Requirements((*TOOLS, *suite.distributions)) for suite in suites]
             theirs.make(needed)
             record_versions(theirs)
             ours.make(needed)
@@ -67,7 +68,7 @@ def checkout(suite, sources, folder):
         command = ["git", "clone", "--quiet", "--bare", "--filter=blob:none", address, repository]
         subprocess.run(command, check=True)
     git = ["git", "-C", repository]
-    command = [*git, "ls-tree", "-r", "--name-only", suite.revision, *suite.files]
+    command = [*git, "ls-tree", "-r", "--name-only", suite.revision, *suite.files.split()]
     listed = subprocess.run(command, check=True, capture_output=True, text=True)
     names = [name for name in listed.stdout.splitlines() if Path(name).suffix in SUFFIXES]
     command = [*git, "archive", suite.revision, "--", *names]
@@ -124,14 +125,14 @@ def run(suite, where, python, limit, only=()):
         if only:
             chosen.write_text("\n".join(only))
             env["OWN_ONLY"] = str(chosen)
-        paths = [str(HERE), *[str(where / path) for path in suite.path]]
+        paths = [str(HERE), *[str(where / path) for path in suite.path.split()]]
         env["PYTHONPATH"] = os.pathsep.join([*paths, env.get("PYTHONPATH", "")])
         command = [python, "-m", "pytest", "-p", "own_report", "-p", "no:cacheprovider", "-q"]
         command += ["-o", "addopts=", "-o", "filterwarnings=", "--tb=short"]
         command += [f"--timeout={TEST_LIMIT}", "--continue-on-collection-errors"]
-        command += [*suite.options, *suite.tests]
+        command += ["-o", f"python_files={suite.pattern}", *suite.tests.split()]
         with open(where.parent / f"{suite.library}.log", "w") as log:
-            process = subprocess.Popen(command, cwd=where / suite.cwd, env=env, stdout=log,
+            process = subprocess.Popen(command, cwd=where / suite.folder, env=env, stdout=log,
                                        stderr=log, start_new_session=True)  # fmt: skip
             try:
                 code = process.wait(limit)

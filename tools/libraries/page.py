@@ -89,13 +89,12 @@ def _own():
         for reason, parts in _by_reason(suite.left_out).items()
     ]
     faults = [f"* {suite.library}: `{test}`\n" for suite, row in pairs for test in row["faults"]]
-    return "".join([
-        head, *rows, "\n### Tests left out\n\n", *reasons, "\n### Tests that fail here\n\n", *faults,
-    ])  # fmt: skip
+    parts = [head, *rows, "\n### Tests left out\n\n", *reasons]
+    return "".join([*parts, "\n### Tests that fail here\n\n", *faults])
 
 
 def _own_line(suite, row):
-    files = ", ".join(f"`{name}`" for name in suite.tests)
+    files = ", ".join(f"`{name}`" for name in suite.tests.split())
     files += f" ({row['ended']})" if row["ended"] else ""
     numbers = [row["passed"], len(row["faults"]), row["failed"], row["skipped"], row["left out"]]
     cells = [suite.library, suite.revision, files, *[str(number) for number in numbers]]

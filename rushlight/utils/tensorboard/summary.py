@@ -42,14 +42,27 @@ class Summary(Message):
 
 
 def plain(value):
-    """Return a tensor, number or list as an array; half precision as float32."""
+    """Return a tensor, an array, a number or a text as an array; half precision as float32.
+
+    Raises:
+        NotImplementedError: the value is another object, such as a list.
+    """
     if isinstance(value, Tensor):
         value = value.detach().cpu()
         small = value.itemsize < 4 and value.is_floating_point()
         return (value.float() if small else value).numpy()
-    if isinstance(value, (list, tuple)) and value and isinstance(value[0], Tensor):
-        return np.stack([plain(v) for v in value])
+    if not (isinstance(value, np.ndarray) or np.isscalar(value)):
+        raise NotImplementedError(
+            f"Got {type(value)}, but numpy array or torch tensor are expected."
+        )
     return np.asarray(value)
+
+
+def _listed(values):
+    """Return values as an array, where PyTorch also takes lists of numbers or of tensors."""
+    if isinstance(values, list | tuple):
+        return np.stack([_listed(v) for v in values])
+    return plain(values)
 
 
 def _summary(tag, *fields):
@@ -233,7 +246,7 @@ def _chart(title, kind, tags):
 def pr_curve_raw(tag, tp, fp, tn, fn, precision, recall, num_thresholds=127, weights=None):
     """Return the summary of a curve of precision and recall, of given counts."""
     n = min(num_thresholds, 127)
-    data = np.stack([plain(x) for x in (tp, fp, tn, fn, precision, recall)])
+    data = _listed((tp, fp, tn, fn, precision, recall))
     value = _tensor(_FLOAT, data.shape, floats(5, data.reshape(-1).tolist()))
     return _summary(tag, value, _metadata("pr_curves", message(integer(2, n))))
 
@@ -242,7 +255,7 @@ def pr_curve(tag, labels, predictions, num_thresholds=127, weights=None):
     """Return the summary of a curve of precision and recall, of labels and predictions."""
     n = min(num_thresholds, 127)
     labels, predictions = plain(labels).astype(float), plain(predictions)
-    weights = 1.0 if weights is None else plain(weights)
+    weights = 1.0 if weights is None else _listed(weights)
     bins = np.floor(predictions * (n - 1)).astype(np.int32)
 
     def at_least(weight):  # the sum of the weights from each threshold on
