@@ -121,7 +121,8 @@ def segment_reduce(
 
     Args:
         data: Floating-point tensor.
-        reduce: ``"sum"``, ``"mean"``, ``"max"``, ``"min"`` or ``"prod"``.
+        reduce: ``"sum"``, ``"mean"``, ``"amax"``, ``"amin"`` or ``"prod"``; ``"max"`` and ``"min"``
+            are the same as ``"amax"`` and ``"amin"``.
         lengths: Integer tensor ``(*, N)``, the lengths of the N segments. Its dims before the last
             are those of ``data`` before ``axis``.
         indices: Refused, as in PyTorch.
@@ -143,9 +144,12 @@ def segment_reduce(
     >>> torch.segment_reduce(torch.tensor([1.0, 2.0, 5.0]), "sum", lengths=torch.tensor([2, 1]))
     tensor([3., 5.])
     """
-    starts = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "max": -float("inf"), "min": float("inf")}
+    reduce = {"max": "amax", "min": "amin"}.get(reduce, reduce)
+    starts = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "amax": -float("inf"), "amin": float("inf")}
     if reduce not in starts:
-        raise RuntimeError(f"segment_reduce: reduce must be one of {[*starts]}, got {reduce!r}")
+        raise RuntimeError(
+            f"segment_reduce: reduce argument must be one of {[*starts]}, got {reduce!r}"
+        )
     bounds = _bounds(data, lengths, indices, offsets, axis, unsafe)
     axis, n = bounds.ndim - 1, bounds.shape[-1] - 1
     start = starts[reduce] if initial is None else initial
@@ -156,7 +160,7 @@ def segment_reduce(
     which = which.reshape(which.shape + trailing).expand(data.shape)
     # What lies before the first segment goes into an element of its own, and what lies behind.
     shape = (*data.shape[:axis], n + 2, *data.shape[axis + 1 :])
-    form = {"max": "amax", "min": "amin", "mean": "sum"}.get(reduce, reduce)
+    form = "sum" if reduce == "mean" else reduce
     found = data.new_full(shape, start).scatter_reduce(axis, which, data, form)
     found = found.narrow(axis, 1, n)
     if reduce == "mean":

@@ -28,6 +28,13 @@ def test_segments_are_reduced(reduce, initial, want, slope):
         assert x.grad.tolist() == slope
 
 
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_extrema_of_segments_have_two_names(name):
+    x, lengths = torch.tensor(X), torch.tensor([2, 0, 2])
+    found = [torch.segment_reduce(x, reduce, lengths=lengths) for reduce in (name, f"a{name}")]
+    assert torch.equal(*found)
+
+
 def test_segments_of_inner_dims_and_gaps():
     x = torch.arange(12.0).reshape(2, 6)
     found = torch.segment_reduce(x, "sum", lengths=torch.tensor([[2, 4], [1, 5]]), axis=1)
@@ -42,7 +49,7 @@ def test_segments_that_are_refused():
                   {"lengths": torch.tensor([3]), "axis": 1}):  # fmt: skip
         with pytest.raises((RuntimeError, IndexError), match=r"segment_reduce|negative"):
             torch.segment_reduce(torch.ones(3, 1) if "axis" in given else x, "sum", **given)
-    with pytest.raises(RuntimeError, match="reduce must be one of"):
+    with pytest.raises(RuntimeError, match="reduce argument must be one of"):
         torch.segment_reduce(x, "median", lengths=torch.tensor([3]))
 
 

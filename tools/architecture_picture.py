@@ -94,8 +94,9 @@ BOXES = [
     Box(5, 1, 3.2, 5, VIOLET, "serialization", "save and load", "_utils futures serialization"),
     Box(5, 1, 2.3, 3.2, GREEN, "distributions", "probability\ndistributions", "distributions"),
     Box(5, 1, 5, 6, VIOLET, "jit, cuda, …", "other names\nthat scripts use",
-        "_C _VF __config__ _functorch _guards _higher_order_ops _jit_internal _prims_common "
-        "_subclasses _tensor_str accelerator backends cpu cuda defaults determinism device_streams "
+        "_C _VF __config__ _functorch _guards _higher_order_ops _jit_internal _ops "
+        "_prims_common _subclasses _tensor_str accelerator backends cpu cuda defaults determinism "
+        "device_streams "
         "devices jit mps mtia multiprocessing nvtx opencl private_functions quasirandom removed "
         "streams symbolic testing types xpu"),
     Box(4, 1, 0, 6, GREEN, "nn", "modules, functions, initialisation", "nn"),

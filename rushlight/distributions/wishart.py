@@ -69,7 +69,7 @@ class Wishart(OfCovariance, ExponentialFamily):
         self._unbroadcasted_scale_tril = scale_factor(key, matrix)
 
     def _set_chi2(self, batch, event):
-        """Set the distribution of the squared diagonal of Bartlett's matrix (see ``_drawn``)."""
+        """Set the distribution of the squared diagonal of Bartlett's matrix A."""
         fewer = rushlight.arange(event[-1], dtype=self.df.dtype)
         self._dist_chi2 = Chi2((self.df.unsqueeze(-1) - fewer).expand((*batch, event[-1])))
 
@@ -116,7 +116,7 @@ class Wishart(OfCovariance, ExponentialFamily):
     def _spread(self, x):
         return x.reshape((*self._batch_shape, 1, 1))
 
-    def _drawn(self, sample_shape):
+    def _bartlett_sampling(self, sample_shape=()):
         """Draw matrices L·A·Aᵀ·Lᵀ, where L is the Cholesky factor of the covariance.
 
         Bartlett's matrix A is lower triangular. Its diagonal elements are χ-distributed; the
@@ -146,13 +146,13 @@ class Wishart(OfCovariance, ExponentialFamily):
         sample_shape = Size(sample_shape)
         # PyTorch always discards its first draw as singular. rushlight discards a draw too, to
         # return the same numbers.
-        self._drawn(sample_shape)
-        sample = self._drawn(sample_shape)
+        self._bartlett_sampling(sample_shape)
+        sample = self._bartlett_sampling(sample_shape)
         for _ in range(0 if recorder() is not None else max_try_correction):
             singular = ~self.support.check(sample)
             if not bool(singular.any()):
                 break
-            sample = self._drawn(sample_shape).where(singular[..., None, None], sample)
+            sample = self._bartlett_sampling(sample_shape).where(singular[..., None, None], sample)
         return sample
 
     @validated

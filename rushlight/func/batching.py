@@ -30,7 +30,7 @@ from rushlight.remote import at, device_of
 from rushlight.tensor import Tensor, from_array
 from rushlight.utils._pytree import tree_flatten
 
-__all__ = ["run"]
+__all__ = ["compute", "record", "run"]
 
 
 def run(call, given, batched, size, randomness):
@@ -42,22 +42,34 @@ def run(call, given, batched, size, randomness):
     """
     recorder = BatchRecorder(randomness)
     samples = [recorder.sample(t) if b else t for t, b in zip(given, batched, strict=True)]
+
+    def results():
+        found, structure = tree_flatten(call(*samples))
+        for t in found:
+            if not isinstance(t, Tensor):
+                raise ValueError(
+                    f"vmap: the function must only return Tensors, got type {type(t)}. Did you "
+                    "mean to set out_dims= to None for output?"
+                )
+        return [recorder.value(t) for t in found], structure
+
+    values, structure = record(recorder, results)
+    batch = compute(recorder, given, samples, batched, size)
+    return [batch.whole(v) for v in values], [batch.get(v)[1] for v in values], structure
+
+
+def record(recorder, call):
+    """Return ``call()``, whose operations the recorder notes."""
     before = mode.snapshot()
     try:
         with recording_lock:
             mode.exchange("place", None)  # the samples are abstract, and so on no device
             mode.exchange("recorder", recorder)
             mode.exchange("autocast", before.get("autocast"))
-            found, structure = tree_flatten(call(*samples))
-            for t in found:
-                if not isinstance(t, Tensor):
-                    raise ValueError(
-                        f"vmap: the function must only return Tensors, got type {type(t)}. Did you "
-                        "mean to set out_dims= to None for output?"
-                    )
-            values = [recorder.value(t) for t in found]
+            found = call()
             if recorder.refused is not None:
                 raise recorder.refused
+            return found
     except TraceError as error:
         text = str(error).replace("inside torch.compile", "inside vmap")
         raise RuntimeError(
@@ -66,14 +78,18 @@ def run(call, given, batched, size, randomness):
     finally:
         mode.give_back(before)
         recorder.restore()
-    batch = Batch(recorder, size, randomness)
+
+
+def compute(recorder, given, samples, batched, size):
+    """Run what was recorded on the batch, and carry out its writes; returns the ``Batch``."""
+    batch = Batch(recorder, size, recorder.randomness)
     for t, s, b in zip(given, samples, batched, strict=True):
         if b:
             batch.known[s._array.id] = t, True
     with at(device_of(given[0])) if mode.intercept and given else nullcontext():
         batch.run(recorder.equations)
     batch.write_back(given, samples, batched)
-    return [batch.whole(v) for v in values], [batch.get(v)[1] for v in values], structure
+    return batch
 
 
 class Batch:

@@ -1,10 +1,12 @@
 """torch._C._functorch and torch._functorch.vmap: what libraries ask of ``vmap``'s interior."""
 
+import threading
 from typing import Any
 
 from rushlight.autograd import mode
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.func.batch_recorder import BatchRecorder
+from rushlight.func.batching import compute, record
 from rushlight.func.vmap import _broadcast as _broadcast_to_and_flatten  # noqa: F401
 from rushlight.tensor import Tensor
 from rushlight.utils._pytree import tree_flatten, tree_unflatten
@@ -58,9 +60,116 @@ def _missing(name) -> Any:
     return call
 
 
-_add_batch_dim, _remove_batch_dim = _missing("_add_batch_dim"), _missing("_remove_batch_dim")
-_create_batched_inputs = _missing("_create_batched_inputs")
-_process_batched_inputs = _missing("_process_batched_inputs")
-_unwrap_batched = _missing("_unwrap_batched")
-_maybe_remove_batch_dim = _missing("_maybe_remove_batch_dim")
 get_unwrapped, maybe_get_bdim = _missing("get_unwrapped"), _missing("maybe_get_bdim")
+
+# Steps of vmap that a library replaces ------------------------------------------------------
+#
+# tensordict assigns functions of its own to the three names below, so that vmap maps its
+# collections. These functions call ``_add_batch_dim`` for each tensor of an argument, and
+# ``_remove_batch_dim`` for each tensor of a result.
+
+_STEPS = ("_process_batched_inputs", "_create_batched_inputs", "_unwrap_batched")
+_process_batched_inputs, _create_batched_inputs, _unwrap_batched = map(_missing, _STEPS)
+_default_steps = {name: globals()[name] for name in _STEPS}
+
+
+class _Level:
+    """One call of a vmap whose steps are replaced.
+
+    Attributes:
+        given: The tensors that are mapped, with the batch as dim 0.
+        samples: The sample of each, without elements.
+        batch: The values of the recorded function; None while it is recorded.
+    """
+
+    def __init__(self, size, randomness):
+        self.size, self.outer = size, mode.snapshot()
+        self.recorder = BatchRecorder(randomness)
+        self.given: list = []
+        self.samples: list = []
+        self.batch: Any = None
+
+    def sample(self, tensor, dim):
+        inner = mode.snapshot()
+        mode.give_back(self.outer)  # moving a dim of the batch is no part of the recording
+        try:
+            self.given.append(tensor.movedim(dim, 0))
+        finally:
+            mode.give_back(inner)
+        self.samples.append(self.recorder.sample(self.given[-1]))
+        return self.samples[-1]
+
+    def compute(self):
+        batched = [True] * len(self.given)
+        self.batch = compute(self.recorder, self.given, self.samples, batched, self.size)
+
+    def whole(self, tensor):
+        """(the values of a result for the whole batch, whether they depend on the sample)."""
+        value = self.recorder.value(tensor)
+        if value.id not in self.batch.known:  # a tensor from outside that was never read
+            self.batch.known[value.id] = tensor, False
+        return self.batch.whole(value), self.batch.get(value)[1]
+
+
+class _Levels(threading.local):
+    def __init__(self):
+        self.open: list = []
+
+
+_levels = _Levels()
+
+
+def is_replaced(chunk_size, args):
+    """Whether a library's functions stand for the steps of vmap.
+
+    With a ``chunk_size``, they serve only where an argument holds what is no tensor.
+    """
+    if any(globals()[name] is default for name, default in _default_steps.items()):
+        return False
+    return chunk_size is None or not all(isinstance(a, Tensor) for a in args)
+
+
+def mapped_by_replaced(func, in_dims, out_dims, randomness, args, kwargs):
+    """Call ``func`` on samples by the library's steps."""
+    size, dims, leaves, structure = _process_batched_inputs(in_dims, args, func)
+    level = _Level(size, randomness)
+    _levels.open.append(level)
+    number = len(_levels.open)
+    try:
+
+        def call():
+            return func(*_create_batched_inputs(dims, leaves, number, structure), **kwargs)
+
+        found = record(level.recorder, call)
+        level.compute()
+        return _unwrap_batched(found, out_dims, number, size, func)
+    finally:
+        _levels.open.pop()
+
+
+def _add_batch_dim(tensor, in_dim, level):
+    """Return one sample of ``tensor``, whose dim ``in_dim`` is that of the batch."""
+    return _levels.open[level - 1].sample(tensor, in_dim)
+
+
+def _remove_batch_dim(tensor, level, batch_size, out_dim):
+    """Return the results for the batch, where ``tensor`` is that of one sample."""
+    return _levels.open[level - 1].whole(tensor)[0].movedim(0, out_dim)
+
+
+def _maybe_remove_batch_dim(name, batched_output, vmap_level, batch_size, out_dim):
+    if out_dim is None:
+        if (
+            isinstance(batched_output, Tensor)
+            and _levels.open[vmap_level - 1].whole(batched_output)[1]
+        ):
+            raise ValueError(
+                f"vmap({name}, ...): `{name}` can not return a BatchedTensor when out_dim is None"
+            )
+        return batched_output
+    if not isinstance(batched_output, Tensor):
+        raise ValueError(
+            f"vmap({name}, ...): `{name}` must only return Tensors, got type "
+            f"{type(batched_output)}. Did you mean to set out_dims= to None for output?"
+        )
+    return _remove_batch_dim(batched_output, vmap_level, batch_size, out_dim)

@@ -5,6 +5,7 @@ that it calls are recorded, and then run on whole batches (``batching.py``).
 """
 
 import itertools
+import sys
 from functools import wraps
 
 from rushlight.ops.shape.join import cat
@@ -23,16 +24,17 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
 
     Args:
         func: A function of tensors that returns tensors.
-        in_dims: The dim to map over of each argument: an int, None (the argument is the same for
-            all samples), or a tree of these in the structure of the arguments. Default: 0.
+        in_dims: The dim to map over of each positional argument: an int, None (the argument is the
+            same for all samples), or a tree of these in the structure of the arguments. Default: 0.
         out_dims: The dim of the batch in each result: an int, None, or a tree. Default: 0.
         randomness: ``"error"`` refuses random operations, ``"different"`` draws for each sample,
             ``"same"`` draws once for all samples. Default: ``"error"``.
         chunk_size: The largest number of samples that are computed at a time. Default: all.
 
     Returns:
-        Function with the arguments of ``func``, which have one more dim each. Its result is that of
-        ``func`` with the batch as a new dim.
+        Function with the arguments of ``func``. Its positional arguments have one more dim each;
+        ``func`` gets the keyword arguments as they are, the same for all samples. Its result is
+        that of ``func`` with the batch as a new dim.
 
     Raises:
         ValueError: Sizes of the mapped dims differ, or ``in_dims`` does not fit the arguments.
@@ -53,20 +55,19 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
 
     @wraps(func)
     def mapped(*args, **kwargs):
+        interior = sys.modules.get("rushlight.func.interior")
+        if interior is not None and interior.is_replaced(chunk_size, args):
+            return interior.mapped_by_replaced(func, in_dims, out_dims, randomness, args, kwargs)
         leaves, structure, dims = _flat(args, in_dims, getattr(func, "__name__", repr(func)))
-        given, names = [*leaves, *tree_flatten(kwargs)[0]], tree_flatten(kwargs)[1]
-        dims = [*dims, *[0 if isinstance(t, Tensor) else None for t in given[len(dims) :]]]
-        moved = [t if d is None else t.movedim(d, 0) for t, d in zip(given, dims, strict=True)]
+        moved = [t if d is None else t.movedim(d, 0) for t, d in zip(leaves, dims, strict=True)]
         size = _size(moved, dims)
 
         def call(*samples):
-            args = tree_unflatten(samples[: len(leaves)], structure)
-            return func(*args, **tree_unflatten(samples[len(leaves) :], names))
+            return func(*tree_unflatten(samples, structure), **kwargs)
 
         batched = [d is not None for d in dims]
-        results, varies, structure = _in_chunks(call, moved, batched, size, chunk_size, randomness)
-        results = _placed(results, varies, structure, out_dims)
-        return tree_unflatten(results, structure)
+        results, varies, found = _in_chunks(call, moved, batched, size, chunk_size, randomness)
+        return tree_unflatten(_placed(results, varies, found, out_dims), found)
 
     return mapped
 

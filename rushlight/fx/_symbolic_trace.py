@@ -12,6 +12,7 @@ from typing import Any
 
 import rushlight
 from rushlight.autograd import mode
+from rushlight.fx._compatibility import compatibility as compatibility  # PyTorch has it here
 from rushlight.fx.graph import Graph
 from rushlight.fx.graph_module import GraphModule
 from rushlight.fx.proxy import Proxy, TracerBase

@@ -79,7 +79,9 @@ def _det(xp, A):
     if not A.size:
         return np.ones(A.shape[:-2], A.dtype)
     if are_few(A):
-        return np.asarray(det(A, check_finite=False), A.dtype)
+        # In double precision, as NumPy's inverse: det(A)·A⁻¹ is exact for nearly singular A, too.
+        wide = A.astype(np.result_type(A, np.float64), copy=False)
+        return np.asarray(det(wide, check_finite=False), A.dtype)
     if are_many(A):
         LU, pivots, _ = eliminated(A)
         pivots += 1

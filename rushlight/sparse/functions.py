@@ -33,7 +33,9 @@ def mm(mat1, mat2, reduce=None):
     Args:
         mat1: Tensor ``(n, k)``, of any layout.
         mat2: Tensor ``(k, m)``, of any layout and of the same dtype.
-        reduce: None or ``"sum"``: the products are added.
+        reduce: What becomes of the products of a row: ``"sum"`` (default), ``"mean"``, ``"amax"``
+            or ``"amin"``. The last three take the products with the elements that ``mat1``, in the
+            layout CSR, stores; a row without any gives 0.
 
     Returns:
         Tensor ``(n, m)``: sparse if both operands are, else dense.
@@ -49,12 +51,31 @@ def mm(mat1, mat2, reduce=None):
     """
     _enter("mm", mat1)
     if reduce not in (None, "sum"):
-        raise LayoutError(
-            f"sparse.mm: reduce={reduce!r} is not there; reduce the rows of mat1.to_dense() instead"
-        )
+        return _reduced(mat1, mat2, {"max": "amax", "min": "amin"}.get(reduce, reduce))
     if not isinstance(mat1, SparseTensor) and not isinstance(mat2, SparseTensor):
         return rushlight.mm(mat1, mat2)
     return matrix_product("sparse.mm", mat1, mat2)
+
+
+def _reduced(mat1, mat2, reduce):
+    """Reduce the products of each row of ``mat1`` with a column of ``mat2``."""
+    if reduce not in ("mean", "amax", "amin"):
+        raise RuntimeError(f"sparse.mm: reduce type of {reduce} has not been enabled.")
+    if not isinstance(mat1, SparseTensor) or mat1.layout is not rushlight.sparse_csr:
+        raise LayoutError(f"sparse.mm: mat1 must be sparse CSR with reduce={reduce!r}")
+    if isinstance(mat2, SparseTensor):
+        raise LayoutError(f"sparse.mm: mat2 must be strided with reduce={reduce!r}")
+    if mat1.dtype is not mat2.dtype or mat2.ndim != 2 or mat1.shape[1] != mat2.shape[0]:
+        raise RuntimeError(
+            f"sparse.mm: mat1 {tuple(mat1.shape)} of {mat1.dtype} and mat2 {tuple(mat2.shape)} of "
+            f"{mat2.dtype} do not go together"
+        )
+    counts = mat1.crow_indices().diff()
+    rows = rushlight.arange(len(counts)).repeat_interleave(counts)
+    products = mat1.values()[:, None] * mat2[mat1.col_indices()]
+    found = products.new_zeros(mat1.shape[0], mat2.shape[1])
+    rows = rows[:, None].expand_as(products)
+    return found.scatter_reduce(0, rows, products, reduce, include_self=False)
 
 
 def addmm(mat, mat1, mat2, *, beta=1.0, alpha=1.0, out=None):

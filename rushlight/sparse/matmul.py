@@ -134,7 +134,7 @@ def matmul(input, other):
 
 @rule
 def linear(input, weight, bias=None):
-    found = matmul(input, t(weight))
+    found = matmul(input, weight.t())
     return found if bias is None else found + bias
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import rushlight as torch
+from rushlight.func import interior
 from tests.conformance import array, flat
 from tests.samples import SAMPLES
 from tests.search.lines import peer as find_peer
@@ -213,3 +214,73 @@ def test_masks_from_outside_have_values():
     assert rows.tolist() == [[1, 0, 0, 0], [0, 0, 1, 0]]
     with pytest.raises(RuntimeError, match="dynamic shape"):
         torch.vmap(lambda x: x[x > 1])(x)
+
+
+def test_keyword_arguments_are_the_same_for_all_samples():
+    x, y = torch.ones(3), torch.arange(3.0)
+    want = [[1.0, 2.0, 3.0]] * 3
+    assert torch.vmap(lambda x, y: x + y)(x, y=y).tolist() == want
+    assert torch.vmap(lambda x, y: x + y["a"], chunk_size=2)(x, y={"a": y}).tolist() == want
+    assert torch.vmap(lambda x, k: x * k)(x, k=2).tolist() == [2.0] * 3
+    written = torch.zeros(1)
+    with pytest.raises(RuntimeError, match="inplace arithmetic"):
+        torch.vmap(lambda x, y: y.add_(x))(x, y=written)
+
+
+class Pair:
+    """A collection that vmap maps by steps that a library puts in the place of vmap's."""
+
+    def __init__(self, a, b):
+        self.a, self.b = a, b
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """vmap with a library's steps, as tensordict has them: one dim for all arguments."""
+
+    def process(in_dims, args, func):
+        sizes = {t.shape[in_dims] for pair in args for t in (pair.a, pair.b)}
+        return sizes.pop(), [in_dims] * len(args), list(args), None
+
+    def create(dims, args, level, structure):
+        add = interior._add_batch_dim
+        return [
+            Pair(add(p.a, d, level), add(p.b, d, level)) for p, d in zip(args, dims, strict=True)
+        ]
+
+    def unwrap(found, out_dims, level, size, func):
+        remove = interior._maybe_remove_batch_dim
+        parts = [remove("f", t, level, size, out_dims) for t in (found.a, found.b)]
+        return Pair(*parts)
+
+    monkeypatch.setattr(interior, "_process_batched_inputs", process)
+    monkeypatch.setattr(interior, "_create_batched_inputs", create)
+    monkeypatch.setattr(interior, "_unwrap_batched", unwrap)
+
+
+def test_steps_of_a_library(steps):
+    outside = torch.tensor([10.0, 20.0], requires_grad=True)
+    seen = []
+
+    def f(pair, other, scale=1.0):
+        seen.append((pair.a.shape, interior.is_batchedtensor(pair.a)))
+        return Pair(pair.a @ other.b * outside * scale, outside)
+
+    a, b = torch.arange(12.0).reshape(2, 3, 2), torch.arange(6.0).reshape(2, 3)
+    a.requires_grad_()
+    found = torch.vmap(f, in_dims=1, out_dims=-1)(Pair(a, b), Pair(a, a), scale=2.0)
+    want = torch.stack([a[:, i] @ a[:, i] * outside * 2 for i in range(3)], -1)
+    assert seen == [((2, 2), True)]
+    assert torch.equal(found.a, want) and found.b.tolist() == [[10.0] * 3, [20.0] * 3]
+    assert torch.equal(
+        torch.autograd.grad(found.a.sum(), outside)[0], torch.autograd.grad(want.sum(), outside)[0]
+    )
+
+    inner = lambda p: torch.vmap(lambda q: Pair(q.a.sin(), q.b * 2))(p)
+    nested = torch.vmap(inner, in_dims=1, out_dims=1)(Pair(a, b[..., None]))
+    assert torch.equal(nested.a, a.sin()) and torch.equal(nested.b, b[..., None] * 2)
+    with pytest.raises(ValueError, match="out_dim is None"):
+        torch.vmap(lambda p: Pair(p.a, outside), out_dims=None)(Pair(a, b))
+    with pytest.raises(ValueError, match="must only return Tensors"):
+        torch.vmap(lambda p: Pair(1, outside))(Pair(a, b))
+    assert interior._levels.open == []

@@ -115,3 +115,13 @@ def test_no_right_sides():
     A = torch.randn(70, 5, 5)
     assert torch.linalg.solve(A, torch.zeros(0, 70, 5, 2)).shape == (0, 70, 5, 2)
     assert torch.linalg.solve(A, torch.zeros(70, 5, 0)).shape == (70, 5, 0)
+
+
+def test_the_determinant_is_as_exact_as_the_inverse():
+    # Cofactors, as the library kornia computes them, of a matrix that is nearly singular.
+    A = torch.tensor(
+        [[0.2057, -3.8266, 3.1615], [4.5417, -1.0707, -2.2023], [-1.0975, 1.6386, -0.6590]]
+    )
+    found = torch.det(A) * torch.linalg.inv(A)
+    want = torch.det(A.double()) * torch.linalg.inv(A.double())
+    torch.testing.assert_close(found.double(), want, rtol=1e-6, atol=1e-6)

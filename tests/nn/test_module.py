@@ -382,6 +382,27 @@ def test_exits_and_interrupts_pass_untouched():
 # Cost -------------------------------------------------------------------------------------
 
 
+def test_functions_of_torch_do_not_become_methods(parity):
+    def script(torch):
+        def own(self, x):
+            return x * 3
+
+        class Net(torch.nn.Module):
+            activation, join, convolve, scale = torch.tanh, torch.cat, torch.conv2d, own
+
+            def forward(self, x):
+                x = self.convolve(x, weight=torch.ones(1, 1, 1, 1), padding=1)
+                return self.scale(self.activation(self.join([x, x])))
+
+        class Deeper(Net):
+            activation = torch.exp
+
+        x = torch.ones(1, 1, 2, 2)
+        return Net()(x), Deeper()(x), Net.activation is torch.tanh, Net().join is torch.cat
+
+    parity(script)
+
+
 def calls(do):
     """The Python functions that ``do()`` enters, by name."""
     entered = []

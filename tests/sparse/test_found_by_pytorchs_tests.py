@@ -49,3 +49,14 @@ def test_products_with_a_sparse_number():
 
 def test_negative_indices_count_from_the_end():
     assert matrix().index_select(1, torch.tensor([-1, 0])).to_dense().tolist() == [[3, 1], [6, 0]]
+
+
+def test_linear_takes_a_sparse_input_and_a_dense_weight():
+    weight, bias = torch.nn.Parameter(torch.arange(6.0).reshape(2, 3)), torch.ones(2)
+    for x in (matrix(), matrix().to_sparse_csr()):
+        found = torch.nn.functional.linear(x, weight, bias)
+        want = torch.nn.functional.linear(matrix().to_dense(), weight, bias)
+        assert torch.equal(found, want)
+        assert torch.equal(
+            *[torch.autograd.grad(y.square().sum(), weight)[0] for y in (found, want)]
+        )

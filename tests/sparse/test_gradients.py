@@ -175,3 +175,35 @@ def test_leaves_are_freed():
     del s
     gc.collect()
     assert reference() is None
+
+
+@pytest.mark.parity
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("reduce", ["sum", "mean", "amax", "amin", "max", "min", "prod"])
+def test_reduced_products(reduce):
+    def outcome(torch):
+        s = torch.tensor([[1.0, 2, 0], [0, 0, 0], [0, 3, -1]]).to_sparse_csr().requires_grad_()
+        d = torch.tensor([[1.0, -2], [3, 4], [5, 6]], requires_grad=True)
+        try:
+            found = torch.sparse.mm(s, d, reduce)
+        except RuntimeError:
+            return None
+        factors = torch.arange(1.0, 7.0).reshape(3, 2)
+        slopes = torch.autograd.grad((found * factors).sum(), (s, d))
+        return found.tolist(), slopes[0].to_dense().tolist(), slopes[1].tolist()
+
+    assert outcome(torch) == outcome(pytest.importorskip("torch"))
+
+
+def test_reduced_products_that_are_refused():
+    dense, wrong = torch.eye(2), torch.ones(3, 2)
+    s = dense.to_sparse_csr()
+    for x, y in (
+        (dense, dense),
+        (dense.to_sparse(), dense),
+        (s, s),
+        (s, wrong),
+        (s, dense.double()),
+    ):
+        with pytest.raises(RuntimeError):
+            torch.sparse.mm(x, y, "mean")

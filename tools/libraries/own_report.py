@@ -1,9 +1,10 @@
 """A plugin of pytest that writes each test's outcome to a file, a line of JSON each.
 
 Each test, and the collection of all, starts at the same random state, so that rushlight and PyTorch
-draw the same numbers. A run that a time limit or a crash ends has noted all tests before. Three variables of the
-environment steer it: OWN_REPORT names the file, OWN_ONLY a file with the ids of the tests to run,
-and OWN_LEFT_OUT holds a JSON list of parts of ids; tests whose id has one of them do not run.
+draw the same numbers. A run that a time limit or a crash ends has noted all tests before. Three
+variables of the environment steer it: OWN_REPORT names the file, OWN_ONLY a file with the ids of
+the tests to run, and OWN_LEFT_OUT holds a JSON list of parts of ids; tests whose id has one of them
+do not run.
 """
 
 import json

@@ -1,5 +1,8 @@
 """Module: the base class of every layer and every model."""
 
+import sys
+from types import FunctionType
+
 from rushlight.nn.modules.call import Call
 from rushlight.nn.modules.conversion import Conversion
 from rushlight.nn.modules.hooks import (
@@ -39,6 +42,15 @@ BEFORE_INIT = (
 )
 
 
+def _is_of_torch(function):
+    """Whether a function is one of ``torch`` or of ``torch.nn.functional``, under its own name."""
+    name = function.__name__
+    return function.__qualname__ == name and any(
+        vars(sys.modules.get(place, object)).get(name) is function
+        for place in ("rushlight", "rushlight.nn.functional")
+    )
+
+
 class Module(Call, Tree, State, Conversion):
     """A function with parameters, which may be composed of smaller Modules.
 
@@ -55,6 +67,14 @@ class Module(Call, Tree, State, Conversion):
     >>> Scale()(torch.ones(2)), [name for name, _ in Scale().named_parameters()]
     (tensor([2., 2.], grad_fn=<MulBackward0>), ['by'])
     """
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        # PyTorch's functions are builtins, which do not become methods in a class: a class may
+        # say ``activation = torch.tanh`` and call ``self.activation(x)``.
+        for name, value in list(vars(cls).items()):
+            if type(value) is FunctionType and _is_of_torch(value):
+                setattr(cls, name, staticmethod(value))
 
     dump_patches = False
     call_super_init = False

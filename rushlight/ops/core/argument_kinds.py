@@ -160,7 +160,14 @@ def _is_float(x):
 
 
 def _are_ints(x):
-    return _is_int(x) or (isinstance(x, (tuple, list)) and all(map(_is_int, x)))
+    return _is_int(x) or (isinstance(x, (tuple, list)) and all(map(_is_index, x)))
+
+
+def _is_index(x):
+    """Whether ``x`` is an int in a list of ints; a tensor with one element may have dims there."""
+    if isinstance(x, Tensor) and x._array.size == 1:
+        return x._array.dtype.kind in "iu"
+    return _is_int(x)
 
 
 def _are_tensors(x):
@@ -350,7 +357,7 @@ def _spread(name, p, position, values):
         return None
     one = _ONE.get(kind, kind)
     for value in values:
-        if not fits(one, value):
+        if not (_is_index(value) if one == "int" else fits(one, value)):
             return unfit(name, p, position, value)
     return None
 

@@ -411,3 +411,23 @@ def test_lists_and_sizes():
     assert type((2,) + torch.Size([1])) is torch.Size
     with pytest.raises(TypeError):
         [2] + torch.Size([1])
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize(
+    "size", [(2, "i1"), ("i1", 2), ("i1",), (1, "i2", "i0"), (["i1", 2],), (2, "f1"), (2, "two")]
+)
+def test_tensors_with_one_element_are_sizes(size):
+    def outcome(torch):
+        kinds = {"i0": torch.tensor(2), "i1": torch.tensor([2]), "i2": torch.tensor([[3]]),
+                 "f1": torch.tensor([2.0]), "two": torch.tensor([2, 3])}  # fmt: skip
+        of = lambda n: [of(m) for m in n] if isinstance(n, list) else kinds.get(n, n)
+        found = []
+        for call in (torch.empty, torch.zeros, torch.ones(1).new_ones, torch.ones(1, 1).repeat):
+            try:
+                found.append(tuple(call(*map(of, size)).shape))
+            except (TypeError, RuntimeError) as error:
+                found.append(isinstance(error, TypeError))
+        return found
+
+    assert outcome(torch) == outcome(pytest.importorskip("torch"))
