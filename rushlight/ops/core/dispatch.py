@@ -349,7 +349,26 @@ def overridden(call, args, params, deep=False):
                 types.append(kind)
     if not (types or modes):
         return NotImplemented
-    return hand_over(_public(call), types, args, _changed(call, params))
+    params, by_place = _changed(call, params), _by_place(call)
+    if by_place and len(args) == len(call.op.inputs):
+        args = (*args, *[params.pop(name) for name in by_place])
+    return hand_over(_public(call), types, args, params)
+
+
+@cache
+def _by_place(call):
+    """The parameters of an operation without defaults that follow its operands in its signature.
+
+    Calls give these by position, as in ``torch.transpose(x, 0, 1)``. So a handler gets them by
+    position, too: it may have other names for them.
+    """
+    if not hasattr(call, "op") or call.op.variadic:
+        return ()
+    names, op = list(inspect.signature(call).parameters), call.op
+    n = len(op.inputs)
+    after = names[n : n + len(op.required)]
+    fits = {*after} == {*op.required} and {*op.params}.isdisjoint(names[:n])
+    return tuple(after) if fits else ()
 
 
 def _changed(call, params):
@@ -358,7 +377,7 @@ def _changed(call, params):
     A handler may have only the parameters that it knows, as ``def mean(input)``.
     """
     if not hasattr(call, "op"):
-        return params
+        return dict(params)
     defaults = call.op.defaults
     return {k: v for k, v in params.items() if k not in defaults or v is not defaults[k]}
 

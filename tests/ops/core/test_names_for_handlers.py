@@ -119,3 +119,24 @@ def test_classes_that_nothing_would_call_are_refused():
     assert type(x) is Plain and type(x + 1) is torch.Tensor
     with pytest.raises(NotImplementedError, match="only wrap others"):
         torch.Tensor._make_wrapper_subclass(Plain, (2,))
+
+
+#: Calls whose arguments PyTorch hands to ``__torch_function__`` as they are given.
+GIVEN = ["transpose(x, 0, 1)", "unsqueeze(x, 0)", "permute(x, (1, 0))", "gather(x, 0, i)",
+         "index_select(x, 0, i)", "select(x, 0, 1)", "cumsum(x, 0)", "swapaxes(x, 0, 1)",
+         "clamp(x, min=0)", "sum(x, dim=0)", "tril(x, diagonal=1)"]  # fmt: skip
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("call", GIVEN)
+def test_arguments_by_place_and_by_name(call):
+    def handed(t):
+        class Own:
+            @classmethod
+            def __torch_function__(cls, func, types, args=(), kwargs=None):
+                plain = lambda v: type(v).__name__ if isinstance(v, (Own, t.Tensor)) else v
+                return [plain(a) for a in args], {k: plain(v) for k, v in (kwargs or {}).items()}
+
+        return eval(f"t.{call}", {"t": t, "x": Own(), "i": t.zeros(1, dtype=t.int64)})
+
+    assert handed(torch) == handed(pytest.importorskip("torch"))
