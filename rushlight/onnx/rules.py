@@ -6,7 +6,8 @@ results. An operation without a rule is lowered to simpler operations first.
 
 import numpy as np
 
-from rushlight.onnx.errors import OnnxExporterError
+from rushlight.onnx.builder import element_type
+from rushlight.onnx.errors import OnnxExporterError, UnsupportedOperatorError
 
 __all__ = ["RULES", "rule"]
 
@@ -286,6 +287,26 @@ def _cumsum(b, e):
     if not e.raw.ins[0].shape:
         return name
     return b.node("CumSum", name, b.number(e.params["dim"], np.dtype(np.int64)))
+
+
+# Random numbers ---------------------------------------------------------------------------
+
+
+@rule("random")
+def _random(b, e):
+    kind = {"uniform": "RandomUniformLike", "normal": "RandomNormalLike"}.get(
+        e.params["distribution"]
+    )
+    if kind is None:
+        raise UnsupportedOperatorError(
+            f"torch.onnx.export: no rule for random numbers of the distribution "
+            f"{e.params['distribution']}"
+        )
+    names = ("low", "high") if kind == "RandomUniformLike" else ("mean", "scale")
+    given = map(float, e.params["parameters"] or (0.0, 1.0))
+    zeros = b.node("ConstantOfShape", b.vector(e.outs[0].shape))
+    dtype = element_type(e.outs[0].dtype)
+    return b.node(kind, zeros, dtype=dtype, **dict(zip(names, given, strict=True)))
 
 
 # Order, places ----------------------------------------------------------------------------

@@ -120,14 +120,29 @@ def test_shapes_by_the_way_of_torch_export():
     assert not is_in_onnx_export()
 
 
+@pytest.mark.parametrize(("draw", "low", "high", "mean"), [
+    (lambda x: torch.rand(4000), 0, 1, 0.5), (torch.rand_like, 0, 1, 0.5),
+    (lambda x: torch.empty(4000).uniform_(2, 4), 2, 4, 3.0), (torch.randn_like, -9, 9, 0.0),
+    (lambda x: torch.empty(4000).normal_(1.0, 0.1), 0, 2, 1.0),
+])  # fmt: skip
+def test_random_numbers_are_drawn_by_who_runs_the_file(draw, low, high, mean):
+    x = torch.zeros(4000)
+    program = export(Call(lambda x: x + draw(x)), x)
+    (found,) = program(x)
+    assert low <= found.min() and found.max() <= high and abs(found.mean() - mean) < 0.05
+    assert len(found.unique()) > 3000
+
+
 def test_what_cannot_be_exported_says_why():
     x = torch.randn(2, 3)
     with pytest.raises(UnsupportedOperatorError, match="no rule for the operation cumprod"):
         export(Call(lambda x: x.cumprod(0)), x)
     with pytest.raises(UnsupportedOperatorError, match="no rule for the operation lgamma"):
         export(Call(lambda x: x.lgamma()), x)
-    with pytest.raises(UnsupportedOperatorError, match="random, which draws random numbers"):
-        export(Call(lambda x: x + torch.rand(3)), x)
+    with pytest.raises(UnsupportedOperatorError, match="distribution exponential"):
+        export(Call(lambda x: x + torch.empty(3).exponential_()), x)
+    with pytest.raises(UnsupportedOperatorError, match="bernoulli, which draws random numbers"):
+        export(Call(lambda x: torch.bernoulli(x)), x.sigmoid())
     with pytest.raises(OnnxExporterError, match="complex"):
         export(Call(lambda x: x * 1j), x)
     with pytest.raises(OnnxExporterError, match="must be fixed"):
