@@ -395,7 +395,7 @@ def _cast(b, e):
     return found
 
 
-@rule("full")
+@rule("full", "unset")
 def _full(b, e):
     value = b.number(e.params["value"], e.outs[0].dtype)
     return b.node("Expand", value, b.vector(e.outs[0].shape)) if e.outs[0].shape else value

@@ -61,11 +61,12 @@ def in_words(template):
 def getter(template, nothing=None):
     """The function that evaluates a template on an object; ``nothing`` if the place is empty."""
     look = eval(f"lambda x: {template.format('x')}")
+    gone = (*_GONE, ValueError) if template == "{0}.cell_contents" else _GONE  # of an empty cell
 
     def get(x):
         try:
             return look(x)
-        except _GONE:
+        except gone:
             return nothing
 
     return get

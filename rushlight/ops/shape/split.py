@@ -1,5 +1,7 @@
 """Operations that take tensors apart: split, chunk, unbind, select, narrow. All return views."""
 
+from operator import index
+
 import numpy as np
 from numpy import ndarray
 
@@ -144,6 +146,7 @@ def cuts(tensor, sections, dim):
     n = shape[dim]
     op, one, sizes = SPLIT, SPLIT_ONE, sections
     if isinstance(sizes, (tuple, list)):
+        sizes = [index(size) for size in sizes]  # a tensor's number would change when it is added
         op, one = SPLIT_SIZES, SPLIT_SIZES_ONE
         if any(s < 0 for s in sizes) or sum(sizes) != n:
             raise ShapeError(

@@ -390,7 +390,7 @@ def places_of(name, n, x, output_size):
         raise ValueError(
             f"{name}: input should have more than {len(output_size)} dims, but is {tuple(x.shape)}"
         )
-    return tuple(output_size)
+    return tuple([v.__index__() if isinstance(v, Tensor) else v for v in output_size])
 
 
 def _adapted(name, n, input, output_size):

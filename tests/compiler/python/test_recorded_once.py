@@ -481,3 +481,24 @@ def flat(value):
     if isinstance(value, tuple | list):
         return [flat(item) for item in value]
     return value
+
+
+def test_an_outer_variable_without_a_value_is_assigned():
+    def make():
+        def f(x):
+            nonlocal late
+            late = 3
+            return x * late
+
+        def value():
+            return late
+
+        compiled = torch.compile(f)
+        results = [compiled(torch.ones(2)).tolist() for _ in range(2)]
+        assert value() == 3
+        late = 1  # from here on the variable is one of make's
+        return results
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert make() == [[3.0, 3.0]] * 2

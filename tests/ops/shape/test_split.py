@@ -36,3 +36,15 @@ def test_a_compiled_function_has_the_same_results():
         return a.add_(1) * b
 
     assert f(torch.ones(4)).tolist() == [6, 6]
+
+
+@pytest.mark.parametrize("kind", [torch.int32, torch.int64, torch.uint8])
+@pytest.mark.parametrize("one", [(), (1,)])
+def test_sizes_are_tensors(kind, one):
+    x, sizes = torch.arange(10.0), [torch.full(one, n, dtype=kind) for n in (3, 3, 4)]
+    want = [[0, 1, 2], [3, 4, 5], [6, 7, 8, 9]]
+    for parts in (x.split(sizes), torch.split(x, tuple(sizes)), x.split_with_sizes(sizes),
+                  torch.unsafe_split_with_sizes(x, sizes)):  # fmt: skip
+        assert [p.tolist() for p in parts] == want
+    assert [len(p) for p in x.split(sizes[0].reshape(()))] == [3, 3, 3, 1]
+    assert [int(n) for n in sizes] == [3, 3, 4]

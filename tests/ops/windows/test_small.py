@@ -123,3 +123,9 @@ def test_the_position_of_a_window_of_padding_alone_is_that_of_its_first_element_
     pool = F.max_pool1d
     found, at = pool(torch.zeros(1, 1, 2), 2, 1, 1, 3, return_indices=True)
     assert found.item() == -torch.inf and at.item() == 2
+
+
+def test_adaptive_sizes_are_tensors():
+    x = torch.arange(16.0).reshape(1, 1, 4, 4)
+    for pool in (F.adaptive_max_pool2d, F.adaptive_avg_pool2d):
+        assert torch.equal(pool(x, (torch.tensor(2), None)), pool(x, (2, 4)))
