@@ -186,6 +186,10 @@ _LAZY_NAMES = {
          "quantize_per_tensor_dynamic"), "rushlight.quantized",
     ),
     **dict.fromkeys(("qint8", "quint8", "qint32", "quint4x2", "quint2x4"), "rushlight.dtype"),
+    **dict.fromkeys(
+        ("int1", "int2", "int3", "int4", "int5", "int6", "int7", "uint1", "uint2", "uint3",
+         "uint4", "uint5", "uint6", "uint7"), "rushlight.dtype",
+    ),
     "qscheme": "rushlight.quantized",
     **dict.fromkeys(
         ("_cast_Byte", "_cast_Char", "_cast_Double", "_cast_Float", "_cast_Half", "_cast_Int",

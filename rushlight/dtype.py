@@ -154,6 +154,35 @@ qint32 = _make_quantized("qint32", int32)
 # Several numbers in a byte: the names exist, and no tensor has such a dtype.
 quint4x2, quint2x4 = _make_quantized("quint4x2", uint8), _make_quantized("quint2x4", uint8)
 
+
+class NarrowDtype(dtype):
+    """The type of integers of less than 8 bits, such as ``torch.uint4``.
+
+    Libraries of quantized models name such types. No tensor has one.
+    """
+
+    __slots__ = ()
+
+    @property
+    def numpy(self):  # type: ignore[override]
+        raise NotImplementedError(f"no tensor has the dtype {self}, which is only a name")
+
+
+def _make_narrow(name):
+    self = object.__new__(NarrowDtype)
+    self.name, self.itemsize, self.category = name, 1, 1
+    self.is_floating_point = self.is_complex = False
+    self.is_signed = name.startswith("int")
+    return self
+
+
+NARROW = {
+    name: _make_narrow(name)
+    for kind in ("uint", "int")
+    for name in [f"{kind}{n}" for n in range(1, 8)]
+}
+globals().update(NARROW)
+
 DTYPES = (
     bool, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64,
     complex64, complex128, uint16, uint32, uint64, *FLOAT8, *COMPLEX32,
@@ -175,7 +204,7 @@ def from_python(x):
     return _OF_PYTHON.get(x, x) if isinstance(x, type) else x
 
 
-_NAMES = {d.name: d for d in (*DTYPES, qint8, quint8, qint32, quint4x2, quint2x4)}
+_NAMES = {d.name: d for d in (*DTYPES, qint8, quint8, qint32, quint4x2, quint2x4, *NARROW.values())}
 # The legacy tensor type of each dtype: tensor.type() and tensor.type("torch.LongTensor").
 TENSOR_TYPES = {
     "torch.BoolTensor": bool, "torch.ByteTensor": uint8, "torch.CharTensor": int8,

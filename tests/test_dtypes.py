@@ -1,5 +1,7 @@
 """Every dtype, alone and in pairs, with numbers and 0-dim tensors: dtype, values or refusal as PyTorch's."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -323,3 +325,14 @@ def test_functions_of_dtypes_take_types_of_python():
     for wrong in (lambda: torch.zeros(2, dtype=str), lambda: torch.set_default_dtype(float)):
         with pytest.raises(TypeError):
             wrong()
+
+
+def test_integers_of_less_than_a_byte_are_names():
+    kinds = [getattr(torch, f"{kind}{n}") for kind in ("int", "uint") for n in range(1, 8)]
+    assert [d.is_signed for d in kinds] == [True] * 7 + [False] * 7 and len({*kinds}) == 14
+    for d in kinds:
+        assert pickle.loads(pickle.dumps(d)) is d and repr(d) == f"torch.{d.name}"
+        assert d.itemsize == 1 and not d.is_floating_point and not d.is_complex
+        for make in (lambda: torch.zeros(2, dtype=d), lambda: torch.ones(2).to(d)):  # noqa: B023
+            with pytest.raises(NotImplementedError, match="only a name"):
+                make()

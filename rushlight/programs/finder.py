@@ -69,7 +69,8 @@ class Torch(ModuleType):
         return found
 
     def __dir__(self):
-        return sorted({*self.__dict__, *dir(rushlight)} - INTERNAL)
+        lazy = {name for name in dir(rushlight) if not name.startswith("__")}
+        return sorted({*self.__dict__, *lazy} - INTERNAL)
 
     def __reduce__(self):  # cloudpickle knows modules by their exact class
         return importlib.import_module, ("torch",)

@@ -27,7 +27,20 @@ from run import OFFLINE, Environment, all_cases, record_versions
 
 HERE = Path(__file__).parent
 #: Of files that are checked out; others are pictures, checkpoints and sounds.
-SUFFIXES = {".py", ".toml", ".cfg", ".ini", ".txt", ".md", ".json", ".yaml", ".yml", ".csv", ".out"}
+SUFFIXES = {
+    ".py",
+    ".toml",
+    ".cfg",
+    ".ini",
+    ".txt",
+    ".md",
+    ".json",
+    ".yaml",
+    ".yml",
+    ".csv",
+    ".out",
+    ".info",
+}
 TOOLS = ("pytest", "pytest-timeout", "pytest-mock", "parameterized", "hypothesis", "scikit-learn")
 TEST_LIMIT = 120  # seconds that one test may take
 
