@@ -4,7 +4,10 @@ import ast
 import importlib.util
 import json
 import math
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -69,3 +72,48 @@ def test_a_case_says_what_it_does_and_has_pytorchs_answer(file):
     pinned = (FOLDER / "versions" / f"{file.parent.name}.txt").read_text().split()
     requires = {plain(name) for name in ast.literal_eval(values["requires"])} - {"torchvision"}
     assert requires <= {plain(line) for line in pinned}
+
+
+OUTCOMES = """
+import pytest, random, torch
+@pytest.mark.parametrize("x", [1, 2])
+def test_passes(x): assert random.random() and torch.rand(1) == torch.manual_seed(0) and 0 or True
+def test_fails(): assert False, "on purpose"
+def test_is_skipped(): pytest.skip()
+def test_is_left_out(): assert False
+@pytest.fixture
+def broken(): raise ValueError
+def test_cannot_start(broken): pass
+"""
+
+
+def test_own_tests_note_each_outcome(tmp_path):
+    (tmp_path / "test_some.py").write_text(OUTCOMES)
+    (tmp_path / "test_wrong.py").write_text("import nothing_of_this_name")
+    (tmp_path / "torch.py").write_text("from rushlight import *")
+    report = tmp_path / "report"
+    env = {**os.environ, "OWN_REPORT": str(report), "OWN_LEFT_OUT": '["is_left"]'}
+    env["PYTHONPATH"] = os.pathsep.join([str(tmp_path), str(FOLDER), str(FOLDER.parents[1])])
+    command = [sys.executable, "-m", "pytest", "-p", "own_report", "-p", "no:cacheprovider"]
+    subprocess.run([*command, "--continue-on-collection-errors"], cwd=tmp_path, env=env)
+    found = {line["test"]: line for line in map(json.loads, report.read_text().splitlines())}
+    assert {name: line["outcome"] for name, line in found.items()} == {
+        "test_some.py::test_passes[1]": "passed", "test_some.py::test_passes[2]": "passed",
+        "test_some.py::test_fails": "failed", "test_some.py::test_is_skipped": "skipped",
+        "test_some.py::test_is_left_out": "left out", "test_some.py::test_cannot_start": "failed",
+        "test_wrong.py": "failed",
+    }  # fmt: skip
+    assert "on purpose" in found["test_some.py::test_fails"]["why"]
+
+
+def test_each_suite_is_complete():
+    suites = loaded("own_suites").SUITES
+    names = [suite.library for suite in suites]
+    assert names == sorted(names, key=str.lower) and len({*names}) == len(names)
+    for suite in suites:
+        assert (
+            suite.tests.split()
+            and suite.revision
+            and re.fullmatch(r"[\w.-]+/[\w.-]+", suite.repository)
+        )
+        assert all(reason for reason in suite.left_out.values())

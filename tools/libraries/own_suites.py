@@ -62,7 +62,6 @@ SUITES = [
         "test/variational",
     ),
     Suite("higher", "facebookresearch/higher", "v0.2.1", "tests", files="higher tests"),
-    Suite("jaxtyping", "patrick-kidger/jaxtyping", "v0.3.11", "test"),
     Suite(
         "kornia", "kornia/kornia", "v0.9.0rc1",
         "tests/core tests/color tests/enhance tests/filters tests/losses tests/morphology "
@@ -141,12 +140,12 @@ SUITES = [
         "tests/test_layers.py tests/test_layers_pool.py tests/test_optim.py "
         "tests/test_scheduler.py tests/test_utils.py",
     ),
+    Suite("torch-optimizer", "jettify/pytorch-optimizer", "v0.3.0", "tests"),
     Suite(
         "torch_geometric", "pyg-team/pytorch_geometric", "2.8.0",
         "test/utils test/nn/norm test/nn/dense test/nn/aggr test/nn/conv test/nn/pool "
         "test/transforms test/data test/nn/models",
     ),
-    Suite("torch-optimizer", "jettify/pytorch-optimizer", "v0.3.0", "tests"),
     Suite("torchdiffeq", "rtqichen/torchdiffeq", "657943a", "tests", files="tests torchdiffeq",
           path=". tests"),
     Suite("torchinfo", "TylerYep/torchinfo", "5c4164f", "tests"),
