@@ -81,3 +81,15 @@ def test_a_custom_function_saves_sparse_tensors():
     dense = torch.arange(6.0, dtype=torch.float64).view(3, 2).requires_grad_()
     call = lambda v, d: SparseProduct.apply(given, v, d)
     assert torch.autograd.gradcheck(call, (values, dense))
+
+
+def test_new_makes_tensors_of_the_same_kind():
+    x = torch.tensor([[1.0, 0.0], [0.0, 2.0]]).to_sparse()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = x.new(x._indices(), x._values() * 2, x.size())
+        empty = x.double().new(2, 3)
+    assert found.is_sparse and torch.equal(found.to_dense(), 2 * x.to_dense())
+    assert empty.is_sparse and empty.dtype is torch.float64 and empty.shape == (2, 3)
+    with pytest.raises(TypeError, match="invalid combination"):
+        x.new(x._indices())
