@@ -63,6 +63,12 @@ def _tuple(x):
     return tuple([_at_edge(t) if hasattr(t, "ownership_token") else t for t in x])
 
 
+def _collections(*given):
+    """The objects among outputs and inputs that are no tensors and have ``__torch_function__``."""
+    listed = [t for x in given for t in (x if isinstance(x, (tuple, list)) else (x,))]
+    return [t for t in listed if not isinstance(t, Tensor) and hasattr(t, "__torch_function__")]
+
+
 class _AtEdge:
     """Stands for the tensor whose gradient enters the graph at a GradientEdge."""
 
@@ -258,6 +264,16 @@ def grad(
             "accumulate gradient for other parts of the graph, please use "
             "torch.autograd.backward.", FutureWarning, stacklevel=2,
         )  # fmt: skip
+    if own := _collections(outputs, inputs):
+        options = {
+            "grad_outputs": grad_outputs, "retain_graph": retain_graph,
+            "create_graph": create_graph, "only_inputs": only_inputs, "allow_unused": allow_unused,
+            "is_grads_batched": is_grads_batched, "materialize_grads": materialize_grads,
+        }  # fmt: skip
+        listed = [x if isinstance(x, (tuple, list)) else (x,) for x in (outputs, inputs)]
+        return late.framework.overrides.handle_torch_function(
+            grad, own, *map(tuple, listed), **options
+        )
     if is_grads_batched:
         options = {"allow_unused": allow_unused, "materialize_grads": materialize_grads}
         return _of_rows(outputs, inputs, _tuple(grad_outputs), create_graph, options)

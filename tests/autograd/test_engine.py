@@ -418,3 +418,20 @@ def test_the_hooks_of_a_tensor_get_one_tensor():
     y.sum().backward()
     assert seen == [3, False, 3, 3]
     assert x.grad.tolist() == [2, 2]
+
+
+def test_grad_asks_collections_that_are_no_tensors():
+    class Pair:
+        def __init__(self, *parts):
+            self.parts = parts
+
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            assert func is torch.autograd.grad and types == (Pair,) and not kwargs["create_graph"]
+            (outputs,), (inputs,) = args
+            return Pair(*func(outputs.parts, inputs.parts, kwargs["grad_outputs"].parts))
+
+    x, y = leaf(2.0), leaf(3.0)
+    ones = Pair(torch.ones_like(x), torch.ones_like(y))
+    found = torch.autograd.grad(Pair(x * y, y * y), Pair(x, y), ones)
+    assert [g.item() for g in found.parts] == [3.0, 8.0]

@@ -83,6 +83,7 @@ SUITES = [
     Suite(
         "onnx2torch", "ENOT-AutoDL/onnx2torch", "v1.5.15", "tests/node_converters",
         requires="onnx onnxruntime",
+        left_out={"test": "exports to opsets 11 to 13; rushlight writes 18 to 21"},
     ),
     Suite(
         "opacus", "pytorch/opacus", "4d0ebc84", "opacus/tests",
