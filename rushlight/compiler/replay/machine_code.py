@@ -51,6 +51,7 @@ class MachineCode:
         library = load(code, {records.TABLE: table, **_functions_of_python()})
         self.address = library.address
         self.method = _Method(b"replay", library.address("enter"), _FASTCALL_WITH_NAMES, None)
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.method))  # builtins may outlive modules
 
     def builtin(self, record):
         """The builtin function ``enter`` for the function with this record."""

@@ -213,37 +213,32 @@ def finished(made, a, args, grad_mode):
 
 def run(step, bases):
     """Call a loop as NumPy does: with the addresses, the count, and the strides of its operands."""
-    count = load(step + OPERAND_COUNT)
     row = load(step + ROWS)
     while row < load(step + ROWS_END):
-        i = 0
-        while i < count:
-            place = step + PLACES_OF + 16 * i
-            store(OPERANDS + 8 * i, load(bases + load(place)) + load(place + 8) + load(row + 8 * i))
-            i += 1
-        run_row(step, count)
-        row += 8 * count
+        turn = 0
+        while turn < load(step + TURNS):
+            run_row(step, bases, row, turn)
+            turn += 1
+        row += 8 * load(step + OPERAND_COUNT)
     return 0
 
 
-def run_row(step, count):
-    """Call a loop from the row on where its operands are, for each turn."""
-    left = load(step + TURNS)
-    while left > 0:
-        call(
-            load(step + LOOP),
-            OPERANDS,
-            load(step + COUNTS),
-            load(step + LOOP_STRIDES),
-            load(step + DATA),
-        )
-        left -= 1
-        i = 0 if left else count
-        while i < count:
-            place = OPERANDS + 8 * i
-            store(place, load(place) + load(load(step + TURN) + 8 * i))
-            i += 1
-    return 0
+def run_row(step, bases, row, turn):
+    """Call a loop for one row. The loop may change the addresses, as SciPy's do."""
+    count = load(step + OPERAND_COUNT)
+    i = 0
+    while i < count:
+        place = step + PLACES_OF + 16 * i
+        moved = load(row + 8 * i) + turn * load(load(step + TURN) + 8 * i)
+        store(OPERANDS + 8 * i, load(bases + load(place)) + load(place + 8) + moved)
+        i += 1
+    return call(
+        load(step + LOOP),
+        OPERANDS,
+        load(step + COUNTS),
+        load(step + LOOP_STRIDES),
+        load(step + DATA),
+    )
 
 
 def new_array(made, address):

@@ -14,6 +14,7 @@ from rushlight.compiler.replay.noted import Noted
 from rushlight.compiler.replay.tape import Tape
 from rushlight.ops.core import replays
 from tests.daily import drawn
+from tests.ops.layouts import LAYOUTS, laid_out, tensor
 from tests.samples import SAMPLES
 
 F = torch.nn.functional
@@ -77,6 +78,21 @@ def test_replays_give_the_function_s_results(key):
             a[...] = first
         wanted = [t.detach().requires_grad_() if t.is_floating_point() else t for t in given]
         repeated(lambda: sample.call(torch, *wanted), 4)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("key", list(SAMPLES)[PART::PARTS])
+def test_operands_of_all_layouts(key):
+    for i in drawn(LAYOUTS, 3, key):
+        given = laid_out(SAMPLES[key], list(LAYOUTS)[i])
+        if given is not None and not key.startswith("von_mises"):
+            tensors = [tensor(torch, a) for a in given]
+            try:
+                repeated(lambda tensors=tensors: SAMPLES[key].call(torch, *tensors), 3)
+            except AssertionError:
+                raise
+            except Exception:  # the function refuses such a layout, also without replays
+                continue
 
 
 def test_results_are_new_tensors():
