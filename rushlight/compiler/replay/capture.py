@@ -25,6 +25,8 @@ from rushlight.tensor import Tensor, ViewOf, from_array
 
 __all__ = ["Captured", "Made", "capture"]
 
+_FEW_FILLED = 1 << 10  # so many elements of a constant are copied
+
 
 class Captured:
     """What a call does.
@@ -154,6 +156,8 @@ class Capture:
     def renew(self, result):
         """Give a result that is a constant memory of its own, so that loops fill it."""
         if type(result) is Tensor and type(a := self._input(result)) is Noted and a.is_constant():
+            if a.size > _FEW_FILLED:
+                raise Refused  # to fill memory is faster than to copy to it
             result._array = a.copy("K")
 
     def made(self, found, expected, tensors):
@@ -238,6 +242,8 @@ class Capture:
             params = op.prepare(*given, **params)
         if op.check is not None:
             op.check(*given, **params)
+        if op.least is not None and any(type(a) is Noted and a.size >= op.least for a in inputs):
+            raise Refused  # a kernel computes it
         if op.kind == "view":
             found = op.forward(xp, inputs[0].array, **params)
             return viewed(op, operands[0], inputs[0].as_view(found), params)

@@ -194,7 +194,7 @@ def hardtanh(xp, x, *, min_val=-1.0, max_val=1.0):
 hardtanh.grad(x=lambda g, x, min_val, max_val: where((x <= min_val) | (x >= max_val), 0, g))
 
 
-@_activation(least=1 << 13, flat=True)
+@_activation(least=1 << 15, flat=True)
 def hardsigmoid(xp, x):
     """x / 6 + 1/2, limited to [0, 1]."""
     return xp.minimum(xp.maximum(x + 3, 0), 6) / 6
@@ -205,7 +205,7 @@ _SIXTH = float(np.float32(1 / 6))
 hardsigmoid.grad(x=lambda g, x: where((x > -3) & (x < 3), g * _SIXTH, 0))
 
 
-@_activation(least=1 << 13)
+@_activation(least=1 << 15)
 def hardswish(xp, x):
     """``x · hardsigmoid(x)``."""
     return x * xp.minimum(xp.maximum(x + 3, 0), 6) / 6
