@@ -147,21 +147,30 @@ def mapped_by_replaced(func, in_dims, out_dims, randomness, args, kwargs):
         _levels.open.pop()
 
 
+def _level(name, number) -> _Level:
+    """The open level of ``number``, of which a library asks ``name``."""
+    if number > len(_levels.open):
+        raise NotImplementedError(
+            f"torch._C._functorch.{name}: level {number} is none of vmap with a library's own steps"
+        )
+    return _levels.open[number - 1]
+
+
 def _add_batch_dim(tensor, in_dim, level):
     """Return one sample of ``tensor``, whose dim ``in_dim`` is that of the batch."""
-    return _levels.open[level - 1].sample(tensor, in_dim)
+    return _level("_add_batch_dim", level).sample(tensor, in_dim)
 
 
 def _remove_batch_dim(tensor, level, batch_size, out_dim):
     """Return the results for the batch, where ``tensor`` is that of one sample."""
-    return _levels.open[level - 1].whole(tensor)[0].movedim(0, out_dim)
+    return _level("_remove_batch_dim", level).whole(tensor)[0].movedim(0, out_dim)
 
 
 def _maybe_remove_batch_dim(name, batched_output, vmap_level, batch_size, out_dim):
     if out_dim is None:
         if (
             isinstance(batched_output, Tensor)
-            and _levels.open[vmap_level - 1].whole(batched_output)[1]
+            and _level("_maybe_remove_batch_dim", vmap_level).whole(batched_output)[1]
         ):
             raise ValueError(
                 f"vmap({name}, ...): `{name}` can not return a BatchedTensor when out_dim is None"

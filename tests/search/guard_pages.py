@@ -173,7 +173,7 @@ def _stream(name, dtype, width):
 
     def once(memory):
         given = [memory.copy(x) for x in arguments]
-        return kernel(7, *given), given
+        return kernel(kernel.work(7), given), given
 
     return once
 
