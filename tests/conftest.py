@@ -54,9 +54,20 @@ def pytest_collection_modifyitems(config, items):
 
 def pytest_collection_finish():
     """Ten thousand tests are no garbage: to look through them at each collection took a fifth."""
+    _freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_garbage():
+    """What outlives a module of tests is no garbage either, such as machine code and its programs."""
+    yield
+    _freeze()
+
+
+def _freeze():
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -117,6 +117,13 @@ def parsed(path):
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@pytest.fixture(autouse=True, scope="module")
+def trees_go():
+    """The trees are two million objects, which later tests need not look through for garbage."""
+    yield
+    parsed.cache_clear()
+
+
 def imports(path):
     """The modules that a file imports from the package, inside functions, too."""
     for node in ast.walk(parsed(path)):
