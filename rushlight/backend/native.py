@@ -27,7 +27,7 @@ LEAST_ELEMENTS = 1 << 16
 
 #: The smallest number of elements for which ``matrices`` and ``update`` use a kernel. ``update``
 #: counts the elements of parameters, gradients and optimizer state together.
-LEAST_MATRIX, LEAST_UPDATE = large_from(1 << 16), large_from(1 << 19)
+LEAST_MATRIX, LEAST_UPDATE = large_from(1 << 13), large_from(1 << 19)
 
 _eager: Any = None
 

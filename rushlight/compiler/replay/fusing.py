@@ -25,6 +25,7 @@ __all__ = ["fused"]
 
 #: A call of fewer elements spends its time elsewhere; shorter rows have no whole vectors.
 LEAST_ELEMENTS, LEAST_ROW = 1 << 10, 32
+SHORT = 14  # rows of fewer elements take NumPy longer than elements with gaps between them
 _MOST_TOGETHER = 16  # loops
 
 _kernels: dict = {}  # what a kernel computes → its Library
@@ -42,7 +43,7 @@ def fused(loops, spans):
             return base, 0
         return next(((s[0], 1) for s in spans if s[0] <= at < s[1]), None)
 
-    found, groups = [], _groups(loops, memory_of)
+    found, groups = [], _groups([_along_turns(loop) for loop in loops], memory_of)
     for i, group in enumerate(groups):
         if not group.joins():
             found += group.loops
@@ -52,6 +53,15 @@ def fused(loops, spans):
         }
         found.append(group.joined(read_later))
     return found
+
+
+def _along_turns(loop):
+    """``loop``, or one that visits as its rows what lies at one place of many short rows."""
+    n, (turns, steps) = loop.counts[0], loop.turns
+    if loop.work is None or n >= SHORT or turns < 4 * n or not _is_exact(*loop.work):
+        return loop
+    turned = n, loop.strides
+    return Loop(loop.function, [turns], steps, loop.places, loop.rows, turned, loop.work)
 
 
 def _groups(loops, memory_of):

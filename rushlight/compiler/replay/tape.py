@@ -277,8 +277,10 @@ class Tape:
             a = self.converted(a, np.dtype(dtype))
         function = loops_of(ufunc, (a.dtype,) * 3)
         found = np.asarray(ufunc.reduce(a, axis=axis, keepdims=keepdims))
-        # NumPy copies operands with gaps to buffers, and sums in another order then.
-        if function is None or found.dtype != a.dtype or not a.flags.c_contiguous:
+        # NumPy copies operands with gaps to buffers, unless they have one dim. Sums of buffers have
+        # another order.
+        plain = a.ndim == 1 or a.flags.c_contiguous
+        if function is None or found.dtype != a.dtype or not plain:
             raise Refused
         out = self._remember(np.array(found, order="C"))
         dims = range(a.ndim) if axis is None else axis if type(axis) is tuple else (axis,)

@@ -363,7 +363,11 @@ def _same(operands):
         keeps_order=(0, 1))  # fmt: skip
 def complex_(xp, x, y):
     """x + iy."""
-    out = xp.asarray(xp.add(x, y, dtype=xp.result_type(x.dtype, xp.complex64)))
+    dtype = xp.result_type(x.dtype, xp.complex64)
+    if type(x) is type(y) is np.ndarray:
+        out = np.empty(np.broadcast(x, y).shape, dtype)
+    else:
+        out = xp.asarray(xp.add(x, y, dtype=dtype))
     out.real, out.imag = x, y
     return out
 

@@ -121,6 +121,10 @@ def bitwise_not(xp, x):
     return ~x
 
 
+#: Options of shifts, which take NumPy eight loops.
+_SHIFT = {"least": 1 << 13, "widths": False, "slopes": False}
+
+
 def _shift_count(xp, x, y):
     """(the counts ``y`` with 0 in place of invalid ones, True where a count is invalid).
 
@@ -131,7 +135,7 @@ def _shift_count(xp, x, y):
     return xp.where(outside, 0, y).astype(x.dtype), outside
 
 
-@elementwise(dtype=_whole)
+@elementwise(dtype=_whole, **_SHIFT)
 def bitwise_left_shift(xp, x, y):
     """Shift the bits of ``input`` by ``other`` places to the left.
 
@@ -149,7 +153,7 @@ def bitwise_left_shift(xp, x, y):
     return xp.where(outside, x.dtype.type(0), x << count)
 
 
-@elementwise(dtype=_whole)
+@elementwise(dtype=_whole, **_SHIFT)
 def bitwise_right_shift(xp, x, y):
     """Shift the bits of ``input`` by ``other`` places to the right.
 

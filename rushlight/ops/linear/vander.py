@@ -66,4 +66,4 @@ def vander(x, N=None, increasing=False):
     if n < 0:
         raise RuntimeError(f"vander: N must be non-negative, got {n}")
     found = powers(x, n)
-    return found if increasing else found.flip(-1)
+    return found if increasing or n < 2 else found.flip(-1)

@@ -21,7 +21,7 @@ from rushlight.ops.core.fast_path import plain
 from rushlight.ops.core.kinds import kernel, like_first
 from rushlight.ops.core.rules import total, where
 from rushlight.ops.norm.layer_norm import check_floats
-from rushlight.ops.norm.standardize import BLOCK, blocks, inner, slope, standardized
+from rushlight.ops.norm.standardize import blocks, inner, slope, standardized
 from rushlight.remote import is_remote
 from rushlight.tensor import Tensor, from_array
 
@@ -30,7 +30,9 @@ __all__ = ["batch_norm", "batch_normalized"]
 #: Channels with fewer places are too short to be rows of the kernel.
 _LONG = 32
 #: Up to so many elements, all are worked on at once.
-_FEW = min(BLOCK, native.LEAST_MATRIX - 1)
+_FEW = large_from(1 << 14)
+#: Up to so many rows are added one after the other: the error of such a sum is small.
+_FEW_ROWS = large_from(1 << 8)
 #: The same for a single image, whose channels are the rows of a kernel. There are 10 ms to compile
 #: for each number of places, but a kernel takes half of NumPy's time.
 _FEW_OF_ONE = large_from(1 << 14)
@@ -72,7 +74,7 @@ def _statistics(xp, x):
     """The mean and the biased variance of each channel. Half precision is computed in float32."""
     x, dims = _rows(x.astype(np.float32) if x.dtype.itemsize == 2 else x)
     n = _counted(x)
-    if 0 < x.size <= SMALL:
+    if 0 < x.size <= SMALL or (0 < x.size <= _FEW and x.ndim == 2 and n <= _FEW_ROWS):
         mean = np.add.reduce(x, axis=dims) / n
         d = x - _along(mean, x)
         squares = np.add.reduce(d * d if x.ndim == 2 else np.vecdot(d, d), axis=0)

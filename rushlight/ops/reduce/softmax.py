@@ -34,7 +34,7 @@ def _shifted(xp, x, dim):
 
 
 @kernel(public=False, method=False, name="softmax", prepare=_dims, shape=like_first,
-        least=1 << 16, slopes=True)  # fmt: skip
+        least=1 << 13, slopes=True)  # fmt: skip
 def softmax_(xp, x, *, dim):
     """exp(x) / Σ exp(x)."""
     z = _shifted(xp, x, dim)
@@ -55,7 +55,7 @@ softmax_.grad(x=_softmax_slope)
 
 
 @kernel(public=False, method=False, name="log_softmax", prepare=_dims, shape=like_first,
-        least=1 << 16, slopes=True)  # fmt: skip
+        least=1 << 13, slopes=True)  # fmt: skip
 def log_softmax_(xp, x, *, dim):
     """x - log(Σ exp(x))."""
     z = _shifted(xp, x, dim)

@@ -21,7 +21,7 @@ from rushlight.ops.core.fast_path import plain, taped, viewed
 from rushlight.ops.core.kinds import kernel, view
 from rushlight.ops.core.replays import replayed
 from rushlight.storage import geometry, offset, settled, strided, strides_of
-from rushlight.tensor import Tensor, short
+from rushlight.tensor import Tensor, from_array, short
 
 # Reshaping --------------------------------------------------------------------------------
 
@@ -169,6 +169,11 @@ def _bytes_as(x, dtype):
     For autograd, the result is a new tensor and no view of x: a write to it is not recorded in
     the history of x.
     """
+    if not mode.intercept and x.view_of is None:
+        array = x._array
+        found = from_array(settled(array).view(_same_or_divisible(array, dtype=dtype)["dtype"]))
+        found.cell = x.cell
+        return found
     found = _view_dtype(x, dtype)
     if not found.view_of.lazy:
         found.view_of = None
