@@ -104,11 +104,18 @@ class _Level:
         self.batch = compute(self.recorder, self.given, self.samples, batched, self.size)
 
     def whole(self, tensor):
-        """(the values of a result for the whole batch, whether they depend on the sample)."""
+        """The values of a result for the whole batch."""
+        return self.batch.whole(self._value(tensor))
+
+    def of_all(self, tensor):
+        """(a result that all samples have in common, False), or (that of the batch, True)."""
+        return self.batch.get(self._value(tensor))
+
+    def _value(self, tensor):
         value = self.recorder.value(tensor)
         if value.id not in self.batch.known:  # a tensor from outside that was never read
             self.batch.known[value.id] = tensor, False
-        return self.batch.whole(value), self.batch.get(value)[1]
+        return value
 
 
 class _Levels(threading.local):
@@ -149,7 +156,7 @@ def mapped_by_replaced(func, in_dims, out_dims, randomness, args, kwargs):
 
 def _level(name, number) -> _Level:
     """The open level of ``number``, of which a library asks ``name``."""
-    if number > len(_levels.open):
+    if not 1 <= number <= len(_levels.open):
         raise NotImplementedError(
             f"torch._C._functorch.{name}: level {number} is none of vmap with a library's own steps"
         )
@@ -163,19 +170,19 @@ def _add_batch_dim(tensor, in_dim, level):
 
 def _remove_batch_dim(tensor, level, batch_size, out_dim):
     """Return the results for the batch, where ``tensor`` is that of one sample."""
-    return _level("_remove_batch_dim", level).whole(tensor)[0].movedim(0, out_dim)
+    return _level("_remove_batch_dim", level).whole(tensor).movedim(0, out_dim)
 
 
 def _maybe_remove_batch_dim(name, batched_output, vmap_level, batch_size, out_dim):
     if out_dim is None:
-        if (
-            isinstance(batched_output, Tensor)
-            and _level("_maybe_remove_batch_dim", vmap_level).whole(batched_output)[1]
-        ):
+        if not isinstance(batched_output, Tensor):
+            return batched_output
+        found, batched = _level("_maybe_remove_batch_dim", vmap_level).of_all(batched_output)
+        if batched:
             raise ValueError(
                 f"vmap({name}, ...): `{name}` can not return a BatchedTensor when out_dim is None"
             )
-        return batched_output
+        return found
     if not isinstance(batched_output, Tensor):
         raise ValueError(
             f"vmap({name}, ...): `{name}` must only return Tensors, got type "

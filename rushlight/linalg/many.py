@@ -17,7 +17,8 @@ __all__ = ["are_many", "eliminated", "in_front", "solved", "substituted"]
 
 #: Matrices with more rows are left to LAPACK, and so are fewer matrices (measured).
 _ROWS, _FEW = 4, 512
-#: More columns, or elimination and substitution of more rows, are too many operations for a kernel.
+#: A kernel for more columns has too many operations, and one that eliminates and substitutes has
+#: too many for more than so few rows.
 _COLUMNS, _FEW_ROWS = 8, 3
 
 
@@ -85,6 +86,8 @@ def substituted(LU, pivots, B, turned):
         return None
     if not LU.diagonal(0, -2, -1).all():
         return None
+    if (pivots < np.arange(1, n + 1)).any():
+        return None  # the kernel exchanges a row with a later one, as factorizations do
     X = np.empty((n, k, prod(B.shape[:-2])), B.dtype)
     outs, given = [*X.reshape(n * k, -1)], [LU, pivots[..., None], B]
     if not _by_kernel(("substituted", turned), partial(_substituted_tensors, turned), given, outs):
@@ -109,7 +112,7 @@ def _steps(A, *others):
     n = A.shape[1]
     LU = [[x[:, i, j] for x in (A, *others) for j in range(x.shape[2])] for i in range(n)]
     m = len(LU[0])
-    pivots, info = [], A[:, 0, 0].to(int32) * 0
+    pivots, info = [], (A[:, 0, 0] != A[:, 0, 0]).to(int32) * 0
     for k in range(n):
         zero = info * 0
         best, at = LU[k][k].abs(), zero + k

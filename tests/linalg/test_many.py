@@ -80,6 +80,21 @@ def test_many_solutions_from_factors(n, left, adjoint):
     torch.testing.assert_close(A @ X if left else X @ A, B.expand(600, *B.shape))
 
 
+@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize("left", [True, False])
+@pytest.mark.parametrize("adjoint", [True, False])
+def test_pivots_that_no_factorization_gives(n, left, adjoint):
+    """The factors may be anyone's numbers, and a pivot may name an earlier row."""
+    rng = np.random.default_rng(n)
+    LU, B = [torch.from_numpy(rng.standard_normal((600, n, n))) for _ in range(2)]
+    pivots = torch.from_numpy(rng.integers(1, n + 1, (600, n)).astype(np.int32))
+    sides = {"left": left, "adjoint": adjoint}
+    X = torch.linalg.lu_solve(LU, pivots, B, **sides)
+    few = [torch.linalg.lu_solve(*[x[i : i + 100] for x in (LU, pivots, B)], **sides)
+           for i in range(0, 600, 100)]  # fmt: skip
+    torch.testing.assert_close(X, torch.cat(few))
+
+
 def test_the_copy_is_one():
     x = np.zeros((1, 1, 1))
     assert not np.shares_memory(in_front(x, 2), x)

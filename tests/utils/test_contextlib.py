@@ -108,6 +108,8 @@ def test_inside_vmap():
     assert seen == [(True, True), (False, False)]
     with pytest.raises(NotImplementedError, match="_add_batch_dim"):
         _add_batch_dim(torch.ones(2), 0, 1)
+    with pytest.raises(NotImplementedError, match="level 0"):
+        _add_batch_dim(torch.ones(2), 0, 0)
 
 
 def test_swap_tensor():

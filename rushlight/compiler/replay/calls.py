@@ -230,6 +230,14 @@ def _special(a, rng):
     return np.where(rng.random(a.shape) < 0.3, chosen, numbers)
 
 
+def _extreme(a, rng):
+    """Integers among which are the least and the greatest of their dtype; else as ``_special``."""
+    if a.dtype.kind not in "iu":
+        return _special(a, rng)
+    ends = np.iinfo(a.dtype)
+    return rng.choice(np.array([ends.min, ends.max, 0, 1], a.dtype), a.shape)
+
+
 def _end(a):
     return int(a.max(initial=0)) + 1 if a.dtype != bool else 2
 
@@ -237,5 +245,5 @@ def _end(a):
 #: How the trials of a new entry change the numbers of its operands.
 _CHANGES = (
     _same, _near, _near, _share, _share, _share, _both, _both, _both, _both, _wide, _wide,
-    _special, _special,
+    _special, _special, _extreme,
 )  # fmt: skip

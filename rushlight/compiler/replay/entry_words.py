@@ -31,6 +31,8 @@ def entry(found, args, named, looks, functions):
         raise Refused  # one node for several results
     if found.writes and any(look.has_node or look.kind == records.ALL_LIKE for look in looks):
         raise Refused
+    if found.writes and _may_end_late(found.loops):
+        raise Refused
     bases = [0] * (1 + sum(look.kind == records.LIKE for look in looks))
     made = [w for m in found.made for w in _made(m, [*args, *named.values()], bases)]
     steps = 0
@@ -41,6 +43,12 @@ def entry(found, args, named, looks, functions):
     expected = words(*[w for look in looks for w in look.words()])[1]
     results = words(*made)[1], len(found.made), 0 if found.kind is None else held(found.kind)
     return words(0, len(args), names, expected, words(*bases)[1], steps, *results, found.writes)
+
+
+def _may_end_late(loops):
+    """Whether a guard comes after a write to the first operand: the call would write once more."""
+    kinds = ["guard" if x.function[0] == "guard" else x.places[-1][0] for x in loops]
+    return "guard" in kinds[kinds.index(1) :] if 1 in kinds else False
 
 
 def _used(buffers, loops):
@@ -58,9 +66,9 @@ def _step(loop, following, functions):
         function = records.GUARD if function == "guard" else functions(function)
     places = [w for base, at in loop.places for w in (8 * base, at)]
     counts, strides = words(*loop.counts)[1], words(*loop.strides)[1]
-    offsets, rows = words(*[w for row in loop.rows for w in row])
+    table, begin = words(*[w for row in loop.rows for w in row])
     turns, turn = loop.turns
-    over = rows, rows + offsets.nbytes, turns, words(*turn)[1]
+    over = begin, begin + table.nbytes, turns, words(*turn)[1]
     return words(following, function, data, counts, strides, *over, len(loop.places), *places)[1]
 
 

@@ -106,7 +106,11 @@ class _Group:
         self.operands: Any = None if operands is None else [operands]
 
     def fits(self, loop, operands):
-        """Whether ``loop`` may join: where memory is written, all its operands lie as one."""
+        """Whether ``loop`` may join.
+
+        All loops of the group must access memory that one of them writes at the same place, with
+        the same stride, dtype and rows. Then the order of the rows changes no value.
+        """
         if self.operands is None or len(self.loops) == _MOST_TOGETHER:
             return False
         if loop.extent() != self.loops[0].extent():

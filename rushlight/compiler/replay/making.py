@@ -224,7 +224,7 @@ def run(step, bases):
 
 
 def run_row(step, bases, row, turn):
-    """Call a loop for one row. The loop may change the addresses, as SciPy's do."""
+    """Call a loop for one row. SciPy's loops change the addresses, so each row gets them anew."""
     count = load(step + OPERAND_COUNT)
     i = 0
     while i < count:

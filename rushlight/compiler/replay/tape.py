@@ -9,10 +9,12 @@ from rushlight.compiler.replay.objects import loops_of
 
 __all__ = ["CASTS", "MOST_ELEMENTS", "Loop", "Refused", "Tape", "copy_of"]
 
-#: A call has at most this many loops, which begin at so many places together, and run over arrays
-#: of at most this many elements. For more, Python's part of the time is small.
+#: The most loops of a call, places where all its loops begin rows, and elements of an array. In
+#: larger calls, Python's part of the time is small.
 _MOST_LOOPS, _MOST_ROWS, MOST_ELEMENTS = 64, 1 << 11, 1 << 15
-_FEW_MOVED, _FEW_KINDS = 256, 8  # so many elements are moved one by one, and kinds of runs apart
+#: Up to so many elements are moved one by one. Else evenly spaced elements are copied together:
+#: by a loop for each kind of run, or by one loop with a table if there are more than so many kinds.
+_FEW_MOVED, _FEW_KINDS = 256, 8
 _DTYPES = {np.dtype(d) for d in ("?", "u1", "i1", "i2", "i4", "i8", "f4", "f8", "c8", "c16")}
 #: Conversions that machine code computes as NumPy does: from a dtype to others.
 CASTS = {"b1": ("i4", "i8", "f4", "f8"), "i8": ("f4", "f8"), "f4": ("f8",), "f8": ("f4",)}
@@ -386,7 +388,7 @@ class Tape:
             self._over(loop, [count], steps, [a, result], rows, alone, ("copying", [a.dtype] * 2))
 
     def _redirect(self):
-        """Let the loop before the last one write where the last one copies its result to."""
+        """Drop a last loop that copies a result: the loop before it writes there at once."""
         if len(self.loops) < 2:
             return
         first, last = self.loops[-2:]
@@ -396,7 +398,9 @@ class Tape:
         *others, made = first.operands()
         if source != made or source[1:] != target[1:] or first.extent() != last.extent():
             return
-        if all(x == target for x in others if x[0][0] == target[0][0]):  # else it reads elsewhere
+        if all(
+            x == target for x in others if x[0][0] == target[0][0]
+        ):  # else it would overwrite what it reads
             first.places[-1] = target[0]
             del self.loops[-1]
 

@@ -70,7 +70,7 @@ class Module(Call, Tree, State, Conversion):
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        # PyTorch's functions are builtins, which do not become methods in a class: a class may
+        # Most of PyTorch's functions are builtins, which do not become methods: a class may
         # say ``activation = torch.tanh`` and call ``self.activation(x)``.
         for name, value in list(vars(cls).items()):
             if type(value) is FunctionType and _is_of_torch(value):

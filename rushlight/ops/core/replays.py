@@ -115,7 +115,7 @@ def replayed(function=None, *, writes=False):
 
 
 def copied(x):
-    """A tensor without history that lies as the tensor ``x`` does, as often written to."""
+    """A tensor without history that lies as the tensor ``x`` does, with the same version."""
     low, high = np.lib.array_utils.byte_bounds(x._array)
     memory = np.zeros(high - low, np.uint8)
     a = x._array

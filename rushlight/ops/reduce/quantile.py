@@ -75,13 +75,13 @@ def _at_ranks(ordered, ranks, interpolation):
 
 #: In rows of at least so many elements, up to ``_FEW`` quantiles are split off without a sort.
 _LONG, _FEW = large_from(512), 2
-_NARROW = 6
+_NARROW = 6  # a kernel sorts rows of at most so many elements
 
 
 def _sorted_rows(x, q, dim, ignore_nan):
     """The rows (*, n) of the array ``x`` along ``dim``, sorted; None: one row of all elements.
 
-    Only the elements that the quantiles ``q`` need are surely in place.
+    Other elements than the last one, and those that the quantiles ``q`` need, may not be in place.
     """
     if dim is None or not x.ndim:
         rows = x.reshape(-1)

@@ -43,7 +43,7 @@ def best(x, starts, ends):
 
 
 def best_of_equal(x, starts, kernel_size):
-    """``best`` of windows of one size, whose elements are compared one after the other."""
+    """``best`` of windows of one size, of at most 255 elements, which it compares one by one."""
     n = len(starts)
     lead, size = x.shape[: x.ndim - n], x.shape[x.ndim - n :]
     at: Any = 0

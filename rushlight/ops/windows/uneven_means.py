@@ -12,9 +12,9 @@ from rushlight.ops.windows.window_maxima import is_finite
 __all__ = ["bounds", "means", "spans"]
 
 
-def bounds(i, n, o):
-    """Where window ``i`` of ``o`` windows that cover ``n`` elements begins and ends."""
-    return i * n // o, ((i + 1) * n + o - 1) // o
+def bounds(i, n, count):
+    """Where window ``i`` of ``count`` windows that cover ``n`` elements begins and ends."""
+    return i * n // count, ((i + 1) * n + count - 1) // count
 
 
 def spans(n, places):
@@ -32,6 +32,7 @@ def _windows_of(size, count, dim, ndim, dtype):
 
 
 #: From so many images on, with at most so many pixels and windows, one product adds up all windows.
+#: So the last bit of a mean depends on how many images come together.
 _IMAGES, _PIXELS = large_from(32), 128
 
 
