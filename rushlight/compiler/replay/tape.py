@@ -398,9 +398,8 @@ class Tape:
         *others, made = first.operands()
         if source != made or source[1:] != target[1:] or first.extent() != last.extent():
             return
-        if all(
-            x == target for x in others if x[0][0] == target[0][0]
-        ):  # else it would overwrite what it reads
+        near = [x for x in others if x[0][0] == target[0][0]]
+        if all(x == target for x in near):  # else it would overwrite what it has yet to read
             first.places[-1] = target[0]
             del self.loops[-1]
 

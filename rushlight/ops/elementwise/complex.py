@@ -364,7 +364,7 @@ def _same(operands):
 def complex_(xp, x, y):
     """x + iy."""
     dtype = xp.result_type(x.dtype, xp.complex64)
-    if type(x) is type(y) is np.ndarray:
+    if all(type(a) is np.ndarray and a.flags.c_contiguous for a in (x, y)):
         out = np.empty(np.broadcast(x, y).shape, dtype)
     else:
         out = xp.asarray(xp.add(x, y, dtype=dtype))
