@@ -11,7 +11,7 @@ import random
 import pytest
 
 #: A test of more cases runs a fifth of them each day, but not fewer than these.
-MANY = 6
+MANY = 4
 #: The day whose part runs. The workers of a run inherit it, so that midnight does not divide them.
 DAY = os.environ.setdefault("RUSHLIGHT_TESTS_DAY", datetime.date.today().isoformat())
 

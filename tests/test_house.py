@@ -249,6 +249,7 @@ def test_coverage_page_is_up_to_date():
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_picture_of_the_packages_has_room_for_all(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "tools")
     import architecture_picture as picture

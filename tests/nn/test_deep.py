@@ -7,6 +7,7 @@ import pytest
 
 import rushlight as torch
 from rushlight.nn import Module
+from tests.daily import daily
 
 DEEP = 600
 NODES = 100_000
@@ -31,7 +32,7 @@ def nested(depth, framework=torch, wrap=None):
     return model
 
 
-@pytest.mark.parametrize("wrap", [None, Wrapped])
+@pytest.mark.parametrize("wrap", daily([None, Wrapped], 1, "deep modules"))
 def test_what_goes_through_modules_reaches_any_depth(wrap):
     model = nested(DEEP, wrap=wrap)
     text = repr(model)
@@ -80,6 +81,7 @@ def test_the_layer_that_failed_is_found_without_a_search(monkeypatch):
     assert len(searches) == 1
 
 
+@pytest.mark.slow
 def test_a_long_graph_runs_backward_and_is_freed():
     x = torch.ones(1, requires_grad=True)
     y = x

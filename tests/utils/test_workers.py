@@ -105,6 +105,7 @@ def test_of_gradients_only_the_wish_travels():
         next(batches)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts by /proc")
 def test_no_descriptor_and_no_mapping_is_left():
     def sample(index):

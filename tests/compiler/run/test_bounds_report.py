@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.daily import daily
+
 pytest.importorskip("llvmlite")
 
 SCRIPT = """
@@ -48,7 +50,7 @@ def said(plant, call, threads=1):
     return "\n".join(first)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", daily([1, 2], 1, "threads of a wrong address"))
 def test_a_wrong_address_is_named(threads):
     text = said(A_LANE_MORE, "torch.compile(lambda x: x.softmax(1))(x)", threads)
     assert "loops0 stores" in text

@@ -268,6 +268,7 @@ def test_gradients_of_an_empty_batch():
     program(step, torch.randn(0, 2, 5, 5), torch.randn(3, 2, 3, 3))
 
 
+@pytest.mark.slow
 def test_a_long_chain_is_several_kernels():
     """What follows one from another is written by recursion, which Python bounds."""
 
