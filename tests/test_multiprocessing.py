@@ -12,6 +12,7 @@ import pytest
 
 import rushlight as torch
 from rushlight import multiprocessing as mp
+from rushlight.multiprocessing import sharing
 
 METHODS = [m for m in ("fork", "spawn") if m in multiprocessing.get_all_start_methods()]
 # A new Python for each process: one test of them is enough for every day.
@@ -64,15 +65,18 @@ def test_shared_memory(method):
     whole = torch.arange(6.0)
     shared = whole[1:5].reshape(2, 2).t().share_memory_()
     assert shared.is_shared() and not whole.is_shared() and shared.tolist() == [[1, 3], [2, 4]]
-    copied = torch.zeros(2)
+    alone, viewed = torch.zeros(2), torch.zeros(3)
+    view = viewed[:2]
     queue = context.Queue()
-    processes = [context.Process(target=add_one, args=(x, queue)) for x in (shared, copied)]
+    given = shared, alone, view
+    processes = [context.Process(target=add_one, args=(x, queue)) for x in given]
     for process in processes:
         process.start()
         queue.put(None)
     for process in processes:
         process.join(30)
-    assert shared.tolist() == [[2, 4], [3, 5]] and copied.tolist() == [0, 0]
+    assert shared.tolist() == [[2, 4], [3, 5]] and viewed.tolist() == [0, 0, 0]
+    assert alone.tolist() == [method != "fork"] * 2  # a forked process gets no arguments
     assert whole.tolist() == [0, 1, 2, 3, 4, 5]
 
 
@@ -186,15 +190,16 @@ PROGRAM = """
 import torch
 import torch.multiprocessing as mp
 
-def work(rank, total, queue):
+def work(rank, total, plain, queue):
     total += rank + 1
+    plain += rank + 1
     queue.put((rank, torch.full((2,), rank).tolist()))
 
 if __name__ == "__main__":
-    total = torch.zeros(1).share_memory_()
+    total, plain = torch.zeros(1).share_memory_(), torch.zeros(2, 2)
     queue = mp.get_context("spawn").SimpleQueue()
-    mp.spawn(work, args=(total, queue), nprocs=2)
-    print(total.item(), sorted([queue.get(), queue.get()]))
+    mp.spawn(work, args=(total, plain, queue), nprocs=2)
+    print(total.item(), plain.tolist(), sorted([queue.get(), queue.get()]))
 """
 
 
@@ -208,7 +213,18 @@ def test_the_same_program_under_both(tmp_path, command):
     script = tmp_path / "program.py"
     script.write_text(PROGRAM)
     done = subprocess.run([sys.executable, *command, str(script)], capture_output=True, text=True)
-    assert done.stdout == "3.0 [(0, [0, 0]), (1, [1, 1])]\n", done.stderr
+    assert done.stdout == "3.0 [[3.0, 3.0], [3.0, 3.0]] [(0, [0, 0]), (1, [1, 1])]\n", done.stderr
+
+
+def test_only_memory_that_nothing_else_uses_may_move():
+    x, viewed, saved = torch.ones(3), torch.ones(3), torch.ones(3, requires_grad=True)
+    view, product = viewed[1:], saved * saved
+    assert sharing._is_alone(x) and sharing._is_alone(torch.nn.Linear(1, 1).weight)
+    assert not any(map(sharing._is_alone, (viewed, view, saved, x.detach(), x)))
+    x = torch.ones(3)
+    array = x.numpy()
+    assert not sharing._is_alone(x) and not sharing._is_alone(torch.from_numpy(array))
+    assert product.sum() + view.sum() == 5
 
 
 def test_many_blocks_leave_no_descriptors():

@@ -3,14 +3,16 @@
 A tensor is sent by value: the receiver gets a copy. A tensor that ``share_memory_`` moved is sent
 by a handle of its memory, so that the receiver works on the same memory. The sender must live
 until the handle has arrived. The memory is an unnamed file, which the system frees when no process
-uses it any more.
+uses it any more. An argument of a new process that is not forked is moved so, too, if nothing else
+uses its memory.
 """
 
 import mmap
 import os
 import secrets
+import sys
 import tempfile
-from multiprocessing import reduction
+from multiprocessing import context, reduction
 from typing import Any
 
 import numpy as np
@@ -97,12 +99,26 @@ def _view(block, shape, dtype, start, strides):
 # How tensors travel -----------------------------------------------------------------------
 
 
+def _references(t):
+    return sys.getrefcount(t._array)
+
+
+_OF_ONE_TENSOR = _references(from_array(np.empty(1)))
+
+
+def _is_alone(t):
+    """Whether only ``t`` uses its memory: it has no views, and is none."""
+    return t._array.base is None and t.view_of is None and _references(t) == _OF_ONE_TENSOR
+
+
 def _reduce(t):
     if t.requires_grad and not t.is_leaf:
         raise RuntimeError(
             f"multiprocessing: a tensor of shape {tuple(t.shape)} was computed with gradients, and "
             "its history cannot leave the process; send x.detach()"
         )
+    if context.get_spawning_popen() is not None and _is_alone(t):
+        share(t)
     array = t._array
     block = block_of(array)
     attributes = {name: value for name, value in t.__dict__.items() if name != "_shared"}

@@ -177,8 +177,9 @@ def start_processes(fn, args=(), nprocs=1, join=True, daemon=False, start_method
 
     Args:
         fn: The function, which must be importable. It gets the index of its process and ``args``.
-        args: Tuple of further arguments. Tensors are copied; only tensors that ``share_memory_``
-            moved are shared. Default: ``()``.
+        args: Tuple of further arguments. Tensors are moved to shared memory. Views, tensors with
+            views, and NumPy's memory are copied, unless ``share_memory_`` moved them before.
+            Default: ``()``.
         nprocs: Number of processes. Default: 1.
         join: Wait until all processes have ended. Default: True.
         daemon: End the processes when this process ends. Default: False.
@@ -218,8 +219,9 @@ def spawn(fn, args=(), nprocs=1, join=True, daemon=False, start_method="spawn"):
 
     Args:
         fn: The function, which must be importable. It gets the index of its process and ``args``.
-        args: Tuple of further arguments. Tensors are copied; only tensors that ``share_memory_``
-            moved are shared. Default: ``()``.
+        args: Tuple of further arguments. Tensors are moved to shared memory. Views, tensors with
+            views, and NumPy's memory are copied, unless ``share_memory_`` moved them before.
+            Default: ``()``.
         nprocs: Number of processes. Default: 1.
         join: Wait until all processes have ended. Default: True.
         daemon: End the processes when this process ends. Default: False.
