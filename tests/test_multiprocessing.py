@@ -76,7 +76,7 @@ def test_shared_memory(method):
     for process in processes:
         process.join(30)
     assert shared.tolist() == [[2, 4], [3, 5]] and viewed.tolist() == [0, 0, 0]
-    assert alone.tolist() == [method != "fork"] * 2  # a forked process gets no arguments
+    assert alone.tolist() == [method != "fork"] * 2  # a forked process has a copy
     assert whole.tolist() == [0, 1, 2, 3, 4, 5]
 
 
