@@ -45,6 +45,7 @@ class Composite(Tensor, intercepts=False):
         stored: The values, a tensor whose history is this tensor's history.
         RULES: Name of a function → its rule, a function of the same arguments.
         noun, remedy: What such tensors are in messages, and what makes a dense tensor of one.
+        asked_again: See ``dispatch.overridden``.
     """
 
     __slots__ = ("stored",)  # ``__dict__`` then has what the user adds, which pickles save
@@ -52,6 +53,7 @@ class Composite(Tensor, intercepts=False):
         stored: Any
     RULES: dict[str, Any] = {}  # each class has its own
     noun = remedy = ""
+    asked_again = True
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):

@@ -31,6 +31,7 @@ __all__ = [
     "OutOfMemoryError",
     "ShapeError",
     "TraceError",
+    "UnhandledError",
     "UnsupportedDtypeError",
 ]
 
@@ -77,6 +78,10 @@ class TraceError(RuntimeError):
 
 class ArgumentError(TypeError, AttributeError):
     """An argument of the wrong type, where PyTorch raises either TypeError or AttributeError."""
+
+
+class UnhandledError(TypeError):
+    """The classes of the operands all declined a call: their ``__torch_function__`` did."""
 
 
 class DimError(IndexError):

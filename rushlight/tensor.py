@@ -204,7 +204,12 @@ class Tensor(metaclass=TensorMeta):
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
-        """Run ``func`` and give its results the class ``cls``; subclasses may override this."""
+        """Run ``func`` and give its results the class ``cls``; subclasses may override this.
+
+        ``NotImplemented`` beside operands of classes that ``cls`` does not derive from.
+        """
+        if not all(issubclass(cls, t) for t in types):
+            return NotImplemented
         return late.keep_subclass(cls, func, args, kwargs or {})
 
     if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.tape import look, refresh, tick
 from rushlight.backend import native
 from rushlight.backend import numpy as xp
-from rushlight.errors import DtypeError
+from rushlight.errors import DtypeError, UnhandledError
 from rushlight.ops.core.argument_kinds import Parameter, fits, unfit
 from rushlight.ops.core.arguments import bind, judge
 from rushlight.ops.core.definition import REQUIRED
@@ -342,6 +342,10 @@ def slow(op, args, out):
 def slow_operator(op, args, out):
     try:
         return apply(op, args, {})
+    except UnhandledError:
+        if len(args) == 1:
+            raise
+        return NotImplemented
     except TypeError:
         for x in args:
             if not isinstance(x, Tensor) and scalar_dtype(x) is None:

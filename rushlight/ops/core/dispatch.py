@@ -20,6 +20,7 @@ from rushlight.autograd.tape import output, recorded_at, refresh, tick
 from rushlight.backend import native
 from rushlight.backend import numpy as xp
 from rushlight.dtype import OF
+from rushlight.errors import UnhandledError
 from rushlight.ops.core.arguments import refuse
 from rushlight.ops.core.compute import compute
 from rushlight.ops.core.definition import FUNCTIONS
@@ -334,9 +335,13 @@ def overrides(kind):
 
 
 def overridden(call, args, params, deep=False):
-    """The result of the mode or class that takes ``call`` over, else NotImplemented.
+    """The result of the mode or class that takes ``call`` over; NotImplemented if there is none.
 
     ``deep``: the operands inside lists and tuples are asked as well, as in ``cat``.
+
+    Raises:
+        UnhandledError: Classes were asked, and none took the call. Classes of ours that have
+            ``asked_again`` may decline: ``call`` asks them again for the functions that it calls.
     """
     modes = mode.state.function_modes
     if not (mode.state.dispatch or modes):
@@ -352,7 +357,24 @@ def overridden(call, args, params, deep=False):
     params, by_place = _changed(call, params), _by_place(call)
     if by_place and len(args) == len(call.op.inputs):
         args = (*args, *[params.pop(name) for name in by_place])
-    return hand_over(_public(call), types, args, params)
+    shown = _public(call)
+    found = hand_over(shown, types, args, params)
+    if found is NotImplemented and not all(hasattr(t, "asked_again") for t in types):
+        raise UnhandledError(
+            f"no implementation found for {_path(shown)!r} on types that implement "
+            f"__torch_function__: {types}. Multiple dispatch failed: all their handlers returned "
+            "NotImplemented"
+        )
+    return found
+
+
+def _path(call):
+    """Where PyTorch's users find ``call``."""
+    owner = getattr(call, "__self__", None)
+    if isinstance(owner, property) and owner.fget:
+        return f"torch.Tensor.{owner.fget.__name__}.{call.__name__}"
+    module = (getattr(call, "__module__", None) or "torch").replace("rushlight", "torch", 1)
+    return f"{module.partition('.ops.')[0]}.{getattr(call, '__qualname__', call)}"
 
 
 @cache
@@ -452,10 +474,16 @@ def _asks_nobody(name, member):
 
 def _asking(function):
     shown = getattr(function, "stands_for", function)
+    is_operator = function.__name__ in ("__matmul__", "__rmatmul__")
 
     @wraps(function)
     def call(self, *args, **named):
-        found = overridden(shown, (self, *args), named)
+        try:
+            found = overridden(shown, (self, *args), named)
+        except UnhandledError:
+            if is_operator:
+                return NotImplemented
+            raise
         return function(self, *args, **named) if found is NotImplemented else found
 
     return call

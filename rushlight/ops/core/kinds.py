@@ -20,7 +20,7 @@ import rushlight.dtype as dtypes
 from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.docstrings import complete
-from rushlight.errors import DtypeError
+from rushlight.errors import DtypeError, UnhandledError
 from rushlight.ops.core.argument_kinds import fits
 from rushlight.ops.core.arguments import admitted, bind, judge, refuse
 from rushlight.ops.core.closures import (
@@ -131,7 +131,12 @@ def _bind_own_operator(op, build, name):
     """
 
     def path(op, args, out):
-        found = overridden(operator, args, {}) if mode.intercept > mode.metas else NotImplemented
+        found = NotImplemented
+        if mode.intercept > mode.metas:
+            try:
+                found = overridden(operator, args, {})
+            except UnhandledError:
+                return NotImplemented
         return slow_operator(op, args, out) if found is NotImplemented else found
 
     operator = build(op, path)

@@ -7,7 +7,7 @@ from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
 from rushlight.backend.numpy import matrix_product, reshape_view
-from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
+from rushlight.errors import DtypeError, ShapeError, UnhandledError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import LOWER, autocasts
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.dispatch import overridden
@@ -292,9 +292,12 @@ def _own(view):
 
 
 def _operator(self, other):
-    if isinstance(other, Tensor):
-        return matmul(self, other)
-    return overridden(matmul, (self, other), {})
+    try:
+        if isinstance(other, Tensor):
+            return matmul(self, other)
+        return overridden(matmul, (self, other), {})
+    except UnhandledError:
+        return NotImplemented
 
 
 __matmul__ = _short_path(_operator)

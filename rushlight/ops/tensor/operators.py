@@ -1,6 +1,7 @@
 """Operators of Tensor that no operation defines itself: the reflected and the in-place forms."""
 
 from rushlight.autograd import mode
+from rushlight.errors import UnhandledError
 from rushlight.ops.core.dispatch import overridden
 from rushlight.ops.core.promotion import scalar_dtype
 from rushlight.ops.elementwise import arithmetic, division, logic, power
@@ -21,13 +22,16 @@ def _bind(name, call, reflected=False, own=False):
     """
 
     def operate(self, other):
-        if own and mode.intercept > mode.metas:
-            found = overridden(operate, (self, other), {})
-            if found is not NotImplemented:
-                return found
-        if not _takes(other):
+        try:
+            if own and mode.intercept > mode.metas:
+                found = overridden(operate, (self, other), {})
+                if found is not NotImplemented:
+                    return found
+            if not _takes(other):
+                return NotImplemented
+            return call(other, self) if reflected else call(self, other)
+        except UnhandledError:
             return NotImplemented
-        return call(other, self) if reflected else call(self, other)
 
     operate.__name__ = operate.__qualname__ = name
     setattr(Tensor, name, operate)
@@ -35,7 +39,10 @@ def _bind(name, call, reflected=False, own=False):
 
 def __rdiv__(self, other):
     if mode.intercept > mode.metas:
-        found = overridden(__rdiv__, (self, other), {})
+        try:
+            found = overridden(__rdiv__, (self, other), {})
+        except UnhandledError:
+            return NotImplemented
         if found is not NotImplemented:
             return found
     return self.reciprocal() * other  # if ``other`` is an ndarray, NumPy multiplies
@@ -47,7 +54,10 @@ Tensor.__rtruediv__ = Tensor.__rdiv__ = __rdiv__
 @method
 def __pow__(self, exponent):
     if mode.intercept > mode.metas:
-        found = overridden(Tensor.pow, (self, exponent), {})
+        try:
+            found = overridden(Tensor.pow, (self, exponent), {})
+        except UnhandledError:
+            return NotImplemented
         if found is not NotImplemented:
             return found
     if isinstance(exponent, Tensor):
