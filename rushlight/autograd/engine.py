@@ -10,6 +10,7 @@ from numpy import asarray, ndarray
 from rushlight.autograd import hooks as hooking
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf, Node, Output, recorded_at, tick, widened
+from rushlight.autograd.write import check_inference
 from rushlight.dtype import COMPLEX_KINDS, OF
 from rushlight.errors import GraphError
 from rushlight.remote import device_of
@@ -372,6 +373,8 @@ def _accumulate(node, g, shared):
         elif before.node is not None:
             tensor._grad = before + from_array(g)
         else:
+            if mode.inferred:
+                check_inference(before, "backward, to add to a gradient")
             try:
                 np.add(before._array, g, out=before._array)
             except AttributeError:  # a sparse gradient came first; the sum is dense

@@ -70,3 +70,15 @@ def test_an_inference_tensor_is_no_out_elsewhere():
         with pytest.raises(RuntimeError, match="inference tensor"):
             write()
     assert out.tolist() == [2, 2]
+
+
+def test_a_gradient_made_in_inference_mode_is_added_to_there_alone():
+    x = torch.ones(2, requires_grad=True)
+    y = (x * 2).sum()
+    with torch.inference_mode():
+        x.grad = torch.full((2,), 5.0)
+        y.backward(retain_graph=True)
+    assert x.grad.tolist() == [7, 7] and x.grad.is_inference()
+    with pytest.raises(RuntimeError, match="Inplace update to inference tensor"):
+        y.backward()
+    assert x.grad.tolist() == [7, 7]

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from rushlight.backend import native
+pytest.importorskip("llvmlite")  # replays are machine code
+
 from tests.compiler.replay.cases import PARTS
 from tests.daily import daily
 
 CASES = Path(__file__).with_name("cases.py")
 
 
-@pytest.mark.skipif(not native.llvm_works(), reason="replays are machine code")
 @pytest.mark.parametrize("part", daily(range(PARTS), 1, "replays"))
 def test_cases(part):
     library = ctypes.util.find_library("c_malloc_debug")  # writes beyond an array are errors then
