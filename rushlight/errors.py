@@ -81,7 +81,7 @@ class ArgumentError(TypeError, AttributeError):
 
 
 class UnhandledError(TypeError):
-    """The classes of the operands all declined a call: their ``__torch_function__`` did."""
+    """The modes, and the classes of the operands, all declined a call (``__torch_function__``)."""
 
 
 class DimError(IndexError):

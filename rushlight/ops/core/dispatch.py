@@ -340,8 +340,8 @@ def overridden(call, args, params, deep=False):
     ``deep``: the operands inside lists and tuples are asked as well, as in ``cat``.
 
     Raises:
-        UnhandledError: Classes were asked, and none took the call. Classes of ours that have
-            ``asked_again`` may decline: ``call`` asks them again for the functions that it calls.
+        UnhandledError: Modes or classes were asked, and none took the call. Classes of ours that
+            have ``asked_again`` may decline: ``call`` asks them again for what it calls.
     """
     modes = mode.state.function_modes
     if not (mode.state.dispatch or modes):
@@ -359,11 +359,13 @@ def overridden(call, args, params, deep=False):
         args = (*args, *[params.pop(name) for name in by_place])
     shown = _public(call)
     found = hand_over(shown, types, args, params)
-    if found is NotImplemented and not all(hasattr(t, "asked_again") for t in types):
+    again = types and all(hasattr(t, "asked_again") for t in types)
+    if found is NotImplemented and not again:
+        in_mode = f" nor in mode {modes[-1]}" if modes else ""
         raise UnhandledError(
             f"no implementation found for {_path(shown)!r} on types that implement "
-            f"__torch_function__: {types}. Multiple dispatch failed: all their handlers returned "
-            "NotImplemented"
+            f"__torch_function__: {types}{in_mode}. Multiple dispatch failed: all their handlers "
+            "returned NotImplemented"
         )
     return found
 

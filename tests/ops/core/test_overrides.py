@@ -71,6 +71,20 @@ def test_a_call_that_all_classes_decline_is_an_error(call, make):
         eval(call, {"f": make(), "x": x, "F": F, "torch": torch})
 
 
+class DecliningMode(torch.overrides.TorchFunctionMode):
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        return NotImplemented
+
+
+@pytest.mark.parametrize("call", ["torch.add(x, 1)", "x.sum()", "torch.zeros(2)", "F.relu(x)"])
+def test_a_call_that_a_mode_declines_is_an_error(call):
+    with DecliningMode():
+        with pytest.raises(TypeError, match=r"nor in mode .*DecliningMode"):
+            eval(call)
+        with pytest.raises(TypeError, match="unsupported operand"):
+            x + 1
+
+
 class Right:
     """Answers as the right operand."""
 
