@@ -11,7 +11,7 @@ import tempfile
 
 import pytest
 
-from tests.daily import DAY, rested
+from tests.daily import DAY, DRAW, SHARE, rested, unshared
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # left so by a shell, for what it put aside
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -48,6 +48,8 @@ def pytest_collection_modifyitems(config, items):
         left_out = {item for item in items if item.get_closest_marker("parity")}
     if os.environ.get("RUSHLIGHT_TESTS_WHOLE"):
         left_out |= rested([item for item in items if item not in left_out])
+    elif SHARE > 1:
+        left_out |= unshared([item for item in items if item not in left_out])
     config.hook.pytest_deselected(items=list(left_out))
     items[:] = [item for item in items if item not in left_out]
 
@@ -73,7 +75,10 @@ def _freeze():
 def pytest_terminal_summary(terminalreporter):
     """Tell how to run the same part of the long lists again, if a test failed."""
     if terminalreporter.stats.get("failed"):
-        terminalreporter.line(f"RUSHLIGHT_TESTS_DAY={DAY} draws the same cases again")
+        same = (
+            f"RUSHLIGHT_TESTS_DAY={DAY} RUSHLIGHT_TESTS_DRAW={DRAW} RUSHLIGHT_TESTS_SHARE={SHARE}"
+        )
+        terminalreporter.line(f"{same} draws the same cases again")
 
 
 #: What a thread may have as a reason for operations to leave the fast path, unless it is None.
