@@ -171,7 +171,13 @@ def _right_or_refused(sample):
         program = export(model, tuple(c.tensors(torch, sample, None)))
     except OnnxExporterError:
         return
-    agree(program, model, *c.tensors(torch, sample, None), tolerance=1e-4)
+    once, again = [c.flat(model(*c.tensors(torch, sample, None))) for _ in range(2)]
+    if all(torch.equal(x, y) or x.isnan().any() for x, y in zip(once, again, strict=True)):
+        agree(program, model, *c.tensors(torch, sample, None), tolerance=1e-4)
+    else:  # it draws: other numbers in each run
+        assert [(x.shape, x.dtype) for x in program(*c.tensors(torch, sample, None))] == [
+            (x.shape, x.dtype) for x in once
+        ]
 
 
 def test_rules_are_of_operations():

@@ -36,7 +36,7 @@ OTHERS = {
     "is_sparse", "is_sparse_csr", "layout", "is_contiguous", "stride", "type", "sparse_dim",
     "dense_dim", "coalesce", "is_coalesced", "indices", "values", "_indices", "_values", "_nnz",
     "crow_indices", "col_indices", "ccol_indices", "row_indices", "smm", "sspaddmm",
-    "sparse_mask", "rand_like", "randn_like", "randint_like", "empty_like", "new_empty",
+    "sparse_mask", "rand_like", "randn_like", "randint_like", "empty_like", "new_empty", "new",
     "bernoulli", "multinomial", "normal", "poisson", "binomial", "dropout", "exponential_",
     "uniform_", "svd_lowrank", "pca_lowrank", "lobpcg",  # which draw numbers
     "register_hook", "cuda", "retain_grad", "share_memory_", "_make_subclass",
