@@ -68,7 +68,7 @@ def div_floor(xp, x, y):
              grad_name="DivBackward2", check=refuse_zero, exact=(1,), numbers=True)  # fmt: skip
 def div_trunc(xp, x, y):
     """x / y rounded towards zero."""
-    if x.dtype.kind == "f":
+    if isinstance(x, float) or (hasattr(x, "dtype") and x.dtype.kind == "f"):
         return xp.trunc(x / y)
     quotient = xp.floor_divide(x, y)
     return quotient + ((x - quotient * y != 0) & ((x < 0) != (y < 0)))
