@@ -37,15 +37,19 @@ def _slope_of(name):
 
 def _integral(forward):
     """An operation that ``forward`` computes in float64; ``short``: for a float32 result."""
-    return elementwise(forward, **_PRIVATE, dtype=full_precision, name=forward.__name__.strip("_"))
+    return elementwise(forward, **_PRIVATE, dtype=_no_integers, name=forward.__name__.strip("_"))
+
+
+def _no_integers(operands):
+    floating(operands)
+    return full_precision(operands)
 
 
 def _one_dtype(operands):
     found = {x.dtype for x in operands}
     if len(found) > 1:
         raise DtypeError(f"the operands have different dtypes: {', '.join(map(str, found))}")
-    floating(operands)
-    return full_precision(operands)
+    return _no_integers(operands)
 
 
 @_integral
