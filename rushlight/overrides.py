@@ -7,7 +7,7 @@ from functools import cache, wraps
 import rushlight
 from rushlight.autograd import mode
 from rushlight.ops.core.definition import FUNCTIONS
-from rushlight.ops.core.dispatch import hand_over
+from rushlight.ops.core.dispatch import hand_over, unhandled
 from rushlight.ops.core.dispatch import overrides as _overrides
 from rushlight.tensor import Tensor
 
@@ -202,11 +202,7 @@ def handle_torch_function(public_api, relevant_args, *args, **kwargs):
     types = list(dict.fromkeys(type(x) for x in relevant_args if _overrides(type(x))))
     found = hand_over(public_api, types, args, kwargs)
     if found is NotImplemented:
-        name = f"{public_api.__module__}.{public_api.__name__}"
-        raise TypeError(
-            f"no implementation found for {name!r} on types that implement __torch_function__: "
-            f"{types}"
-        )
+        raise unhandled(public_api, types)
     return found
 
 

@@ -361,13 +361,18 @@ def overridden(call, args, params, deep=False):
     found = hand_over(shown, types, args, params)
     again = types and all(hasattr(t, "asked_again") for t in types)
     if found is NotImplemented and not again:
-        in_mode = f" nor in mode {modes[-1]}" if modes else ""
-        raise UnhandledError(
-            f"no implementation found for {_path(shown)!r} on types that implement "
-            f"__torch_function__: {types}{in_mode}. Multiple dispatch failed: all their handlers "
-            "returned NotImplemented"
-        )
+        raise unhandled(shown, types)
     return found
+
+
+def unhandled(call, types):
+    """The error that the modes and the classes ``types`` all declined ``call``."""
+    modes = mode.state.function_modes
+    in_mode = f" nor in mode {modes[-1]}" if modes else ""
+    return UnhandledError(
+        f"no implementation found for {_path(call)!r} on types that implement __torch_function__: "
+        f"{types}{in_mode}. Multiple dispatch failed: all their handlers returned NotImplemented"
+    )
 
 
 def _path(call):
