@@ -22,6 +22,7 @@ from rushlight.compiler.codegen.words import (
     load,
     load8,
     load32,
+    stack,
     store,
     store8,
     store32,
@@ -101,6 +102,8 @@ class _Body(Body):
 
     def Call(self, e):
         function: Any = self.constant(e.func)
+        if function is stack:
+            return self.entry.ptrtoint(self.entry.alloca(I64, self.constant(e.args[0])), I64)
         args = [self.value(a) for a in e.args]
         if isinstance(function, External):
             return self.b.call(self.translation.external(function.name, len(args)), args)

@@ -1,7 +1,7 @@
 """What functions on machine words call; ``codegen/word_function.py`` translates the calls."""
 
 __all__ = [
-    "External", "Slot", "call", "load", "load8", "load32", "store", "store8",
+    "External", "Slot", "call", "load", "load8", "load32", "stack", "store", "store8",
     "store32",
 ]  # fmt: skip
 
@@ -38,6 +38,11 @@ def store8(address, value):
 
 def call(address, *args):
     """The result of the C function at ``address``."""
+    raise NotImplementedError
+
+
+def stack(count):
+    """The address of ``count`` words, a constant, that last until the function returns."""
     raise NotImplementedError
 
 

@@ -187,9 +187,9 @@ def _varied(x, rng, change):
         with np.errstate(all="ignore"):
             a[...] = change(a, rng)
     found = from_array(a)
-    found.turned = x.turned
     if x.node is not None:
         found.requires_grad = True
+    found.turned = x.turned
     return found
 
 

@@ -7,23 +7,25 @@ The function runs on stand-ins: tensors over ``Noted`` arrays. It hands its oper
 import sys
 import warnings
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd import mode
+from rushlight.autograd.tape import leaf
 from rushlight.backend import numpy as xp
 from rushlight.compiler.replay.noted import Noted, Noting, bare
+from rushlight.compiler.replay.outcome import Outcome, lie_alike
 from rushlight.compiler.replay.tape import MOST_ELEMENTS, Refused, Tape
+from rushlight.dtype import OF
 from rushlight.ops.core.compute import compute
-from rushlight.ops.core.dispatch import apply
+from rushlight.ops.core.dispatch import apply, record, record_several
 from rushlight.ops.core.fast_path import viewed
 from rushlight.ops.create.filled import empty_
 from rushlight.strides import in_order
-from rushlight.tensor import Tensor, ViewOf, from_array
+from rushlight.tensor import Tensor, from_array
 
-__all__ = ["Captured", "Made", "capture"]
+__all__ = ["Captured", "capture"]
 
 _FEW_FILLED = 1 << 10  # so many elements of a constant are copied
 
@@ -32,40 +34,17 @@ class Captured:
     """What a call does.
 
     Attributes:
-        made: The ``Made`` of each result.
+        makes: The ``Outcome``.
         kind: None for one result, or the class of the list of results, ``tuple`` or ``list``.
-        loops: The loops that fill the results that are new.
+        loops: The loops that fill the new arrays.
         buffers: The arrays that the loops use.
         spans: Where these and the operands lie; see ``Tape.memory``.
         writes: Whether the loops write to the first operand.
     """
 
-    def __init__(self, made, kind, loops, tape):
-        self.made, self.kind, self.loops = made, kind, loops
+    def __init__(self, makes, kind, tape):
+        self.makes, self.kind, self.loops = makes, kind, tape.finish(makes.new)
         self.buffers, self.spans, self.writes = tape.buffers, tape.memory, tape.writes
-
-
-class Made:
-    """A result: a new tensor like ``tensor``, or a view.
-
-    Attributes:
-        turned: What the tensor's slot ``turned`` has.
-        source: The tensor that a view was made of: an argument, or the ``Made`` of a new tensor.
-        offset: Where a view begins, in bytes from the first element of ``source``.
-        path: The steps that lead from ``source`` to the view; None if the result is ``source``.
-        node: The node of the result, or None.
-    """
-
-    def __init__(self, tensor, source=None, offset=0, path=None):
-        a = tensor._array
-        self.dtype, self.shape, self.strides, self.turned = (
-            a.dtype,
-            a.shape,
-            a.strides,
-            tensor.turned,
-        )
-        self.source, self.offset, self.path = source, offset, path
-        self.array, self.cell, self.node = a, tensor._cell, tensor.node
 
 
 def capture(function, args, named, writes=False):
@@ -87,24 +66,25 @@ def capture(function, args, named, writes=False):
     finally:
         mode.exchange("dispatch_modes", was)
     kind = type(found) if isinstance(found, (tuple, list)) else None
-    for x in (found,) if kind is None else found:
+    results = (found,) if kind is None else found
+    for x in results:
         stage.renew(x)
     expected = function(*args, **named)
     if type(expected) is not type(found):
         raise Refused
-    pairs = [(found, expected)] if kind is None else [*zip(found, expected, strict=True)]
+    wanted = (expected,) if kind is None else expected
+    if any(type(x) is not Tensor or type(x._array) is not Noted for x in results):
+        raise Refused
+    if any(not isinstance(x, Tensor) for x in wanted):
+        raise Refused
     tensors = stage.tensors(args, named)
-    made = [stage.made(*pair, tensors) for pair in pairs]
-    return Captured(made, kind, stage.tape.finish(stage.new), stage.tape)
-
-
-def _lie_alike(a, b):
-    return (a.dtype, a.shape, a.strides) == (b.dtype, b.shape, b.strides)
+    makes = Outcome(stage.tape, stage.standing, results, tensors, wanted, stage.dtypes)
+    return Captured(makes, kind, stage.tape)
 
 
 def _equal(a, b):
     """Whether two arrays lie alike and, unless they are large, have the same bits."""
-    return _lie_alike(a, b) and (b.size > MOST_ELEMENTS or a.tobytes() == b.tobytes())
+    return lie_alike(a, b) and (b.size > MOST_ELEMENTS or a.tobytes() == b.tobytes())
 
 
 @contextmanager
@@ -135,7 +115,6 @@ class Capture:
         self.tape = Tape(Noted, writes)
         self.standing: list = []  # the stand-ins
         self.dtypes = {np.dtype(bool), np.dtype("i8")}  # of results
-        self.new: list = []  # the arrays of new results
         self.sourced: list = []  # tensors made of no others, which are constants of the call
 
     def tensors(self, args, named):
@@ -150,6 +129,8 @@ class Capture:
         if not isinstance(x, Tensor):
             return x
         found = from_array(self.tape.input(x._array))
+        if x.node is not None and mode.records():
+            found.node = leaf(found)
         found.turned = x.turned
         self.dtypes.add(x._array.dtype)
         self.standing.append(found)
@@ -161,49 +142,6 @@ class Capture:
             if a.size > _FEW_FILLED:
                 raise Refused  # to fill memory is faster than to copy to it
             result._array = a.copy("K")
-
-    def made(self, found, expected, tensors):
-        """How the result ``expected`` is made, from ``found``, that of the stand-ins."""
-        if type(found) is not Tensor or type(found._array) is not Noted:
-            raise Refused
-        for s, x in zip(self.standing, tensors, strict=True):
-            if found is s and expected is x:
-                return Made(x, x)
-        a, b = found._array.array, expected._array
-        if type(expected) is not Tensor or type(b) is not ndarray:
-            raise Refused
-        if not _lie_alike(a, b):  # trials of the entry compare the bits
-            raise Refused
-        if expected.view_of is None and found.view_of is None:
-            if b.dtype not in self.dtypes:
-                raise Refused  # it may depend on the default dtype
-            self.new.append(a)
-            return Made(expected)
-        return self._view(found, expected, tensors)
-
-    def _view(self, found, expected, tensors):
-        view, seen = expected.view_of, found.view_of
-        if type(view) is not ViewOf or seen is None or not expected._array.flags.writeable:
-            raise Refused
-        number = next((i for i, s in enumerate(self.standing) if s is seen.root), None)
-        base, offset = self.tape.place(found._array.array)
-        path = view.path
-        source: Any
-        if number is None:  # a view of a new tensor
-            source = self.made(seen.root, view.root, tensors)
-            if source.source is not None or (seen.root is found) or base:
-                raise Refused
-            offset -= seen.root._array.array.ctypes.data
-        else:
-            source = tensors[number]
-            inner = source.view_of
-            root = source if inner is None else inner.root
-            path = path[0 if inner is None else len(inner.path) :]
-            if base != number + 1 or view.root is not root:
-                raise Refused
-        if [s[0] for s in path] != [s[0] for s in seen.path]:
-            raise Refused
-        return Made(expected, source, offset, path)
 
     # As a dispatch mode ----------------------------------------------------------------------
 
@@ -252,19 +190,27 @@ class Capture:
         in_c_order = all(a.flags.c_contiguous for a in inputs if type(a) is Noted)
         if op.arranges and op.kind != "elementwise" and not in_c_order:
             raise Refused  # it visits the elements in the order of memory
+        expected = compute(op, bare(given), params)  # ahead, because it fills a memo, too
         if op.moves:
             found = self._moved(op, inputs, params)
         else:
             found = op.forward(Noting(self.tape), *given, **params)
         results = found if type(found) is tuple else (found,)
-        tensors = tuple([self._tensor(op, x) for x in results])
-        expected = compute(op, bare(given), params)
+        tensors = [self._tensor(op, x) for x in results]
         for x, wanted in zip(
             tensors, expected if type(expected) is tuple else (expected,), strict=True
         ):
             if not _equal(x._array.array, wanted):
                 raise Refused  # the operation itself computes in another order
-        return tensors if type(found) is tuple else tensors[0]
+        parents = [getattr(x, "node", None) for x in operands]
+        recording = any(parents) and mode.records()
+        if type(found) is tuple:
+            if recording:
+                record_several(op, operands, inputs, parents, params, tensors)
+            return tuple(tensors)
+        if recording and OF[found.dtype].category > 1:
+            record(op, operands, inputs, parents, params, tensors[0])
+        return tensors[0]
 
     def _tensor(self, op, found):
         if type(found) is not Noted:
@@ -272,7 +218,7 @@ class Capture:
         if op.in_order:
             a = in_order(found.array)
             found = found.copy() if self.tape.place(a) is None else found.as_view(a)
-        if self.tape.place(found.array)[0]:
+        if self.tape.place(found.array)[0] and not op.shares:
             raise Refused  # an operation gives its input as its result
         if found.dtype.kind in "fc" and found.dtype not in self.dtypes:
             raise Refused  # it may depend on the default dtype

@@ -8,7 +8,7 @@ returns None, and the function goes on: anything unusual takes the way that it a
 
 from rushlight.compiler.codegen.words import load, store
 from rushlight.compiler.replay.comparing import matches
-from rushlight.compiler.replay.making import referenced, replay
+from rushlight.compiler.replay.making import replay
 from rushlight.compiler.replay.objects import A_DATA
 from rushlight.compiler.replay.records import (
     FALSE,
@@ -34,6 +34,7 @@ from rushlight.compiler.replay.records import (
     PyObject_GetAttr,
     PyObject_Vectorcall,
 )
+from rushlight.compiler.replay.tensors import referenced
 
 __all__ = ["enter"]
 

@@ -1,10 +1,8 @@
 """What was captured as the words of an entry, which machine code reads; see ``records.py``."""
 
 import sys
-from types import EllipsisType, NoneType
 
 import numpy as np
-from numpy import ndarray
 
 from rushlight.compiler.replay import records
 from rushlight.compiler.replay.looks import Look
@@ -13,8 +11,6 @@ from rushlight.compiler.replay.tape import ABSOLUTE, Refused
 from rushlight.tensor import Tensor
 
 __all__ = ["entry"]
-
-_FIXED = (int, float, bool, str, slice, EllipsisType, NoneType)
 
 
 def entry(found, args, named, looks, functions):
@@ -25,24 +21,42 @@ def entry(found, args, named, looks, functions):
         args, named: The arguments, and their ``looks``.
         functions: The addresses of our own loops by name.
     """
-    if not 0 < len(found.made) <= records.MOST_RESULTS:
+    makes = found.makes
+    made = makes.parts, makes.results, makes.nodes
+    if not makes.results or max(map(len, made)) > records.MOST:
         raise Refused
-    if found.kind is not None and any(m.node is not None for m in found.made):
-        raise Refused  # one node for several results
     if found.writes and any(look.has_node or look.kind == records.ALL_LIKE for look in looks):
         raise Refused
     if found.writes and _may_end_late(found.loops):
         raise Refused
-    bases = [0] * (1 + sum(look.kind == records.LIKE for look in looks))
-    made = [w for m in found.made for w in _made(m, [*args, *named.values()], bases)]
+    inputs = sum(look.kind == records.LIKE for look in looks)
+    bases = [0] * (1 + inputs + len(makes.new))
+    places = _places([*args, *named.values()])
     steps = 0
     for loop in reversed(found.loops):
         steps = _step(loop, steps, functions)
     held(_used(found.buffers, found.loops))
     names = held(tuple(map(sys.intern, named))) if named else 0
     expected = words(*[w for look in looks for w in look.words()])[1]
-    results = words(*made)[1], len(found.made), 0 if found.kind is None else held(found.kind)
-    return words(0, len(args), names, expected, words(*bases)[1], steps, *results, found.writes)
+    parts = words(*[w for p in makes.parts for w in _part(p, places, 1 + inputs)])[1]
+    results = words(*[w for r in makes.results for w in _result(r, places)])[1]
+    nodes = words(*[w for n in makes.nodes for w in _node(n, places)])[1]
+    group = 0 if found.kind is None else held(found.kind)
+    return words(
+        0, len(args), names, expected, words(*bases)[1], steps, parts, len(makes.parts), results,
+        len(makes.results), group, nodes, len(makes.nodes), found.writes,
+    )  # fmt: skip
+
+
+def _places(arguments):
+    """The word that names each tensor among the arguments; see ``records.ITEM``."""
+    found = []
+    for i, x in enumerate(arguments):
+        if isinstance(x, Tensor):
+            found.append(8 * i)
+        elif type(x) in (tuple, list) and x and isinstance(x[0], Tensor):
+            found += [8 * i | (records.ITEM + 8 * j) << 32 for j in range(len(x))]
+    return found
 
 
 def _may_end_late(loops):
@@ -72,65 +86,52 @@ def _step(loop, following, functions):
     return words(following, function, data, counts, strides, *over, len(loop.places), *places)[1]
 
 
-def _made(made, arguments, bases):
-    """The words of a result. Each new array gets a place in ``bases``."""
-    look = Look(0, None, made.dtype, made.shape, made.strides, made.turned).words()
-    given = isinstance(made.source, Tensor)
-    places = [8 * i for i, x in enumerate(arguments) if x is made.source]
-    if given and not places:
-        raise Refused  # the source is in a list
-    if given and made.path is None:
-        return (*look, 0, places[0], records.ITSELF, 0, 0)
-    node = 0 if made.node is None else _node(made, arguments)
-    if made.source is None:
-        bases.append(0)
-        return (*look, 8 * (len(bases) - 1), 0, 0, 0, node)
-    if given:
-        return (*look, made.offset, places[0], held(made.path), 0, node)
-    if node or made.source.node is not None:
+def _part(part, places, first_new):
+    """The words of an array."""
+    a = part.array
+    look = Look(0, None, a.dtype, a.shape, a.strides).words()
+    where = {
+        records.NEW: 8 * (first_new + part.where),
+        records.OF_PART: 8 * part.where,
+    }.get(part.origin)
+    return (*look, part.origin, places[part.where] if where is None else where, part.offset)
+
+
+def _result(result, places):
+    """The words of a result."""
+    of_argument = result.kind in (records.ITSELF, records.VIEW_OF_ARGUMENT)
+    source = places[result.source] if of_argument else 8 * result.source
+    path = 0 if result.path is None else held(result.path)
+    node = 0 if result.node is None else 8 + 8 * result.node
+    turned = id(result.turned), source, id(result.source_turned)
+    return (result.kind, 8 * result.part, *turned, path, node)
+
+
+def _node(recorded, places):
+    """The words of a node."""
+    n = recorded.node
+    about = [held(type(n)), held(n.shape), held(n.dtype)]
+    lists = [_items(x, places) for x in (recorded.parents, recorded.saved, recorded.cells)]
+    outputs = held(n.outputs) if hasattr(n, "outputs") else 0
+    if recorded.output is None:
+        return (*about, *lists, outputs, 0, 0, 0)
+    source, index, count = recorded.output
+    if source is None:
         raise Refused
-    return (
-        *look,
-        made.offset,
-        0,
-        held(made.path),
-        words(*_made(made.source, arguments, bases))[1],
-        0,
-    )
+    return (*about, *lists, outputs, 8 + 8 * source, held(index), held(count))
 
 
-def _node(made, arguments):
-    """The address of the words of a node."""
-    node = made.node
-    if hasattr(node, "outputs") or node.hooks is not None:
-        raise Refused
-    own = lambda name: [getattr(x, name) if isinstance(x, Tensor) else None for x in arguments]
-    parents = _items(node.parents, records.HISTORY, own("node"))
-    saved = _items(node.saved, records.ITS_ARRAY, own("_array"), made.array, records.OWN_ARRAY)
-    cells = _items(node.cells, records.ITS_CELL, own("_cell"), made.cell, records.OWN_CELL)
-    return words(held(type(node)), held(node.shape), held(node.dtype), parents, saved, cells)[1]
-
-
-def _items(values, kind, of_arguments, own=None, own_kind=None):
+def _items(items, places):
     """The address of the words of a list of a node."""
     found: list = []
-    for v in values:
-        place = next((i for i, item in enumerate(of_arguments) if item is v), None)
-        if v is None:
-            found += records.CONSTANT, held(v)
-        elif place is not None:
-            found += kind, 8 * place
-        elif v is own:
-            found += own_kind, 0
-        elif kind == records.ITS_ARRAY and _is_fixed(v):
-            found += records.CONSTANT, held(v)
+    for kind, value in items:
+        if kind == records.CONSTANT:
+            word = held(value)
+        elif kind in (records.INNER_LIST, records.INNER_TUPLE):
+            word = _items(value, places)
+        elif kind in (records.HISTORY, records.ITS_ARRAY, records.ITS_CELL):
+            word = places[value]
         else:
-            raise Refused
-    return words(len(values), *found)[1]
-
-
-def _is_fixed(v):
-    """Whether nothing changes the saved value ``v``: a number, or a part of an index or shape."""
-    if type(v) is tuple:
-        return all(map(_is_fixed, v))
-    return type(v) in _FIXED or (type(v) is ndarray and not v.ndim)  # a number's array
+            word = 8 * value
+        found += kind, word
+    return words(len(items), *found)[1]

@@ -42,7 +42,7 @@ class MachineCode:
             "INTERCEPT": word("intercept"), "GRAD_OFF": word("grad_off"), "STATE": id(mode.state),
             "GRAD": word("grad"), "INFERENCE": word("inference"),
             "NEW_ARRAY": new_array, "SET_BASE": set_base, "TICK": id(tick),
-            "OPERANDS": words(*[0] * 64)[1], "ARRAYS": words(*[0] * records.MOST_RESULTS)[1],
+            "OPERANDS": words(*[0] * 64)[1],
         }  # fmt: skip
         table = words(*[values[name] for name in records.SLOTS])[1]
         # The text is only made if no earlier process has compiled it. It has these offsets in it.

@@ -57,6 +57,8 @@ class Noting:
 class Noted(np.lib.mixins.NDArrayOperatorsMixin):
     """An array on a ``Tape``."""
 
+    takes_memo = True  # as ndarrays do; see ``rules.memo_of``
+
     def __init__(self, array, tape):
         self.array, self.tape = array, tape
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight.autograd.tape import Node
+from rushlight.autograd.tape import Node, Output
 from rushlight.tensor import Tensor, ViewOf
 
 __all__ = ["agree", "api", "loops_of", "read", "slot_offset"]
@@ -48,9 +48,11 @@ ARRAY, CELL, GRADIENT, NODE, TURNED, VIEW = [
 PATH, ROOT, SEEN, UNTRACKED = [
     slot_offset(ViewOf, n) for n in ("path", "root", "seen", "untracked")
 ]
-N_CELLS, N_CLOCK, N_DTYPE, N_HOOKS, N_PARENTS, N_SAVED, N_SHAPE = [
-    slot_offset(Node, n) for n in ("cells", "clock", "dtype", "hooks", "parents", "saved", "shape")
+N_CELLS, N_CLOCK, N_DTYPE, N_HOOKS, N_OUTPUTS, N_PARENTS, N_SAVED, N_SHAPE = [
+    slot_offset(Node, n)
+    for n in ("cells", "clock", "dtype", "hooks", "outputs", "parents", "saved", "shape")
 ]
+O_COUNT, O_INDEX, O_SOURCE = [slot_offset(Output, n) for n in ("count", "index", "source")]
 
 
 def api():

@@ -17,21 +17,25 @@ TABLE = "rushlight_process"
 SLOTS = [
     "TENSOR", "PARAMETER", "NDARRAY", "VIEW_OF", "FLOAT", "INT", "TUPLE", "LIST", "SIZES", "SLICE",
     "NONE", "TRUE", "FALSE", "ZERO", "MODE", "INTERCEPT", "GRAD_OFF", "STATE", "GRAD", "INFERENCE",
-    "NEW_ARRAY", "SET_BASE", "OPERANDS", "ARRAYS", "TICK",
+    "NEW_ARRAY", "SET_BASE", "OPERANDS", "TICK",
 ]  # fmt: skip
 _slots: Any = map(Slot, range(len(SLOTS)))
 (
     TENSOR, PARAMETER, NDARRAY, VIEW_OF, FLOAT, INT, TUPLE, LIST, SIZES, SLICE,
     NONE, TRUE, FALSE, ZERO, MODE, INTERCEPT, GRAD_OFF, STATE, GRAD, INFERENCE,
-    NEW_ARRAY, SET_BASE, OPERANDS, ARRAYS, TICK,
+    NEW_ARRAY, SET_BASE, OPERANDS, TICK,
 ) = _slots  # fmt: skip
 
 # The record of a function: its entries, the calls without one, at how many Python is told, and the
 # calls with one; and the Python function to tell.
 FIRST, MISSES, TOLD_AT, HITS, TOLD = 0, 8, 16, 24, 32
-# An entry: what it expects of a call, the loops, and what it makes: so many results, in a tuple or
-# list (its type is GROUP), or one. WRITES: whether the loops write to the first argument.
-NEXT, ARGUMENTS, NAMES, LOOKS, BASES, STEPS, MADE, COUNT, GROUP, WRITES = range(0, 80, 8)
+# An entry: what it expects of a call, the loops, and what it makes: arrays, the results, and nodes.
+# The results are in a tuple or list (its type is GROUP), or there is one. WRITES: whether the loops
+# write to the first argument.
+(
+    NEXT, ARGUMENTS, NAMES, LOOKS, BASES, STEPS, PARTS, PART_COUNT, RESULTS, COUNT, GROUP, NODES,
+    NODE_COUNT, WRITES,
+) = range(0, 112, 8)  # fmt: skip
 # What an argument must be: a value equal to VALUE; a tensor of this dtype, dims, shape and strides,
 # turned or not, whose elements span VALUE bytes; or a tuple or list (its type is VALUE) of DIMS
 # tensors, whose looks follow.
@@ -39,19 +43,36 @@ NEXT, ARGUMENTS, NAMES, LOOKS, BASES, STEPS, MADE, COUNT, GROUP, WRITES = range(
 KIND, VALUE, DTYPE, DIMS, SHAPE, STRIDES, IS_TURNED, HAS_NODE = 0, 8, 16, 24, 32, 40, 48, 56
 LOOK_SIZE = 64
 EQUAL, LIKE, ALL_LIKE = 0, 1, 2  # kinds
-MOST_RESULTS = 64  # of one call
+MOST = 64  # arrays, results and nodes of one call
 WITH_GRADIENTS, WITHOUT, IN_INFERENCE = 0, 1, 2  # modes
-# What an entry makes, after the fields of a look. OFFSET: for a new array its place among the
-# bases, for a view where it begins. For a view, too: the place of its source among the arguments,
-# the steps that lead to it, or ITSELF for the argument as it is, and the new tensor that is its
-# source, if no argument is. RECORD: the node of the result, or 0.
-OFFSET, ARGUMENT, PATH_OF, SOURCE, RECORD, MADE_SIZE = 64, 72, 80, 88, 96, 104
-ITSELF = 1
+# A word that names an argument: its place among the arguments in bytes, and in the upper half, for
+# an argument in a list, ITEM + its place there.
+ITEM = 8
+# An array, after the fields of a look. It is new, and its address gets the place WHERE among the
+# bases; or it is a part of the array of the argument WHERE, or of the array made before at WHERE,
+# from OFFSET on.
+ORIGIN, WHERE, OFFSET, PART_SIZE = 64, 72, 80, 88
+NEW, OF_ARGUMENT, OF_PART = 0, 1, 2
+# A result: an argument as it is, or a tensor over the array at PART. A view is one of an argument
+# or of a new tensor over the array at SOURCE, whose TURNED is SOURCE_TURNED; PATH_OF has the steps
+# from there. NODE_OF: 8 + the place of its node, or 0.
+RESULT_KIND, PART, RESULT_TURNED, SOURCE, SOURCE_TURNED, PATH_OF, NODE_OF, RESULT_SIZE = range(
+    0, 64, 8
+)
+ITSELF, TENSOR_OF, VIEW_OF_ARGUMENT, VIEW_OF_NEW = 0, 1, 2, 3
 # A node: its class, the shape and dtype of the result, and three lists of its parents, its saved
-# values and their cells. An item of a list is a pair: what it is, and its place among the arguments
-# or its value.
-NODE_CLASS, NODE_SHAPE, NODE_DTYPE, LISTS = 0, 8, 16, 24
-CONSTANT, HISTORY, ITS_ARRAY, ITS_CELL, OWN_ARRAY, OWN_CELL = 0, 1, 2, 3, 4, 5
+# values and their cells. Then the slot ``outputs``, or 0. A node of one of several results has
+# 8 + the place of the node of these, its index, and their number; others have 0.
+NODE_CLASS, NODE_SHAPE, NODE_DTYPE, LISTS, OUTPUTS, OUTPUT_OF, OUTPUT_INDEX, OUTPUT_COUNT = (
+    0, 8, 16, 24, 48, 56, 64, 72,
+)  # fmt: skip
+NODE_SIZE = 80
+# A list begins with the number of its items. An item is a pair: what it is, and a value; or the
+# place of an argument, array, result or node; or the address of an inner tuple or list.
+(
+    CONSTANT, HISTORY, ITS_ARRAY, ITS_CELL, PART_ITSELF, RESULT_CELL, NODE_ITSELF, INNER_TUPLE,
+    INNER_LIST,
+) = range(9)  # fmt: skip
 # A step: the loop, its data, counts and strides. Its rows, which lie from ROWS to ROWS_END, have
 # an offset for each operand. The loop takes so many TURNS at each row, between which each operand
 # moves by its TURN. The operands are pairs (place of base, offset). A step whose loop is GUARD runs

@@ -197,14 +197,16 @@ def _many(op, args, arrays, parents, params, results):
     """Wrap several results as tensors. Floating and complex results get a node."""
     outs = [from_array(r) for r in results]
     if parents is not None:
-        operands = args[0] if op.variadic else args
-        node = record(op, operands, arrays, parents, params, outs[0], outs)
-        for i, o in enumerate(outs):
-            if OF[o._array.dtype].category > 1:
-                o.node = output(node, i, len(outs), o._array)
-            else:
-                o.node = None
+        record_several(op, args[0] if op.variadic else args, arrays, parents, params, outs)
     return tuple(outs)
+
+
+def record_several(op, operands, arrays, parents, params, outs):
+    """``record`` for several results: each floating or complex one gets a node of its own."""
+    node = record(op, operands, arrays, parents, params, outs[0], outs)
+    for i, o in enumerate(outs):
+        floats = OF[o._array.dtype].category > 1
+        o.node = output(node, i, len(outs), o._array) if floats else None
 
 
 def record(op, operands, arrays, parents, params, out, outs=None):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rushlight.autograd.tape import tick
 from rushlight.backend import native
 from rushlight.backend.sizes import CHECKS
 from rushlight.tensor import from_array
@@ -74,6 +75,7 @@ class Replays:
             again = args
             if self.writes and type(getattr(args[0], "_array", None)) is np.ndarray:
                 again = copied(args[0]), *args[1:]
+            before = tick()
             found = builtin(*args, **named)
             if found is None or self.run is None:
                 return found
@@ -86,7 +88,7 @@ class Replays:
                     f"{name}: a replay gave a result instead of an error"
                 ) from error
             about = slice(-1, None) if self.writes else slice(None)  # a copy is no Parameter
-            if facts(found)[about] != facts(expected)[about]:
+            if facts(found, before)[about] != facts(expected, before)[about]:
                 raise AssertionError(f"{name}: a replay gave another result")
             return found
 
@@ -126,14 +128,14 @@ def copied(x):
     return found
 
 
-def facts(x):
-    """All that can be seen of a result."""
+def facts(x, since=0):
+    """All that can be seen of a result, with its history as far as it began after ``since``."""
     if isinstance(x, (tuple, list)):
-        return type(x), [facts(item) for item in x]
+        return type(x), [facts(item, since) for item in x]
     a, view = x._array, x.view_of
     inference = x._cell is not None and len(x._cell) > 2
     values = _bits(a) if a.size <= _FEW else None
-    writes = x._cell and x._cell[1]
+    writes = 0 if x._cell is None else x._cell[1]
     found: tuple = (
         a.dtype,
         a.shape,
@@ -147,13 +149,29 @@ def facts(x):
     if view is not None:
         offset = a.ctypes.data - view.root._array.ctypes.data
         path = [op.name for op, *_ in view.path], view.seen, view.untracked
-        found = *found, offset, path, facts(view.root)
-    n = x.node
-    if n is None or n.clock == 0:
-        return type(x), n, found
-    saved = [(v.dtype, v.shape, _bits(v)) if hasattr(v, "dtype") else v for v in n.saved]
-    cells = [cell is not None and (cell is x._cell or cell) for cell in n.cells]
-    return type(x), type(n), n.parents, saved, cells, n.hooks, n.shape, n.dtype, found
+        found = *found, offset, path, facts(view.root, since)
+    return type(x), _facts_of_node(x.node, x, since), found
+
+
+def _facts_of_node(n, x, since):
+    """All that can be seen of the node ``n`` of the tensor ``x``, and of those before it."""
+    if n is None or n.clock <= since:
+        return n
+    saved = [_facts_of_saved(v) for v in n.saved]
+    cells = [c is not None and (c is x._cell, c[0] > n.clock, *c[1:]) for c in n.cells]
+    while cells and not cells[-1]:
+        cells.pop()
+    parents = [_facts_of_node(p, x, since) for p in n.parents]
+    about = [getattr(n, name, None) for name in ("outputs", "index", "count")]
+    source = getattr(n, "source", None)
+    about.append(source and [p is source for p in n.parents])
+    return type(n), parents, saved, cells, n.hooks, n.shape, n.dtype, about
+
+
+def _facts_of_saved(v):
+    if type(v) in (tuple, list):
+        return type(v), [_facts_of_saved(item) for item in v]
+    return (v.dtype, v.shape, _bits(v)) if hasattr(v, "dtype") else v
 
 
 def _bits(a):

@@ -8,8 +8,8 @@ from rushlight.dtype import COMPLEX_KINDS
 from rushlight.tensor import Tensor
 
 __all__ = [
-    "conj", "is_complex", "kept", "largest", "least", "log", "number", "scattered", "spread",
-    "total", "typed", "underivable", "where", "zeros",
+    "conj", "is_complex", "kept", "largest", "least", "log", "memo_of", "number", "scattered",
+    "spread", "total", "typed", "underivable", "where", "zeros",
 ]  # fmt: skip
 
 
@@ -26,6 +26,14 @@ def conj(x):
     if is_complex(x):
         return x.conj_physical() if hasattr(x, "conj_physical") else x.conjugate()
     return x
+
+
+def memo_of(x):
+    """A list for values that a forward on the array ``x`` leaves for the gradient.
+
+    None in a trace, and for arrays of devices: their rules compute these values again.
+    """
+    return [] if type(x) is np.ndarray or hasattr(x, "takes_memo") else None
 
 
 def where(condition, x, y):

@@ -18,6 +18,7 @@ from rushlight.ops.core.fast_path import FLOATS, taped
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.promotion import as_number
 from rushlight.ops.core.range_checks import within
+from rushlight.ops.core.rules import memo_of
 from rushlight.ops.loss import class_indices, cross_entropy_arrays
 from rushlight.ops.loss.class_indices import class_dim
 from rushlight.ops.loss.regression import reduction_of
@@ -215,7 +216,7 @@ def _cross_entropy(xp, x, target, weight=None, *, reduction, ignore_index, name,
 def _memorised(x, target, weight, **params):
     # ``memo`` is a list in which the forward leaves values for the gradient. It is None in a trace.
     params = _prepared(x, target, weight, **params)
-    return {**params, "memo": [] if type(x) is ndarray else None}
+    return {**params, "memo": memo_of(x)}
 
 
 def _cross_entropy_slope(g, x, target, weight, reduction, ignore_index, name, memo):

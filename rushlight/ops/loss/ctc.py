@@ -16,6 +16,7 @@ from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.dispatch import apply
 from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.rules import memo_of
 from rushlight.ops.create.from_data import as_tensor
 from rushlight.ops.loss.regression import reduction_of
 from rushlight.ops.shape.view import tensor_array
@@ -137,8 +138,7 @@ def _prepared(log_probs, targets, input_lengths, target_lengths, *, blank, **par
         )
     if not log_probs.size:
         raise ShapeError(f"ctc_loss: log_probs tensor must not be empty: {log_probs.shape}")
-    memo: list | None = [] if type(log_probs) is np.ndarray else None
-    return {"blank": blank, **params, "memo": memo}
+    return {"blank": blank, **params, "memo": memo_of(log_probs)}
 
 
 def _checked(log_probs, targets, input_lengths, target_lengths, **params):

@@ -19,7 +19,7 @@ from rushlight.ops.core.compute import compute
 from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.fast_path import plain
 from rushlight.ops.core.kinds import kernel, like_first
-from rushlight.ops.core.rules import total, where
+from rushlight.ops.core.rules import memo_of, total, where
 from rushlight.ops.norm.layer_norm import check_floats
 from rushlight.ops.norm.standardize import blocks, inner, slope, standardized
 from rushlight.remote import is_remote
@@ -134,7 +134,7 @@ def _statistics_of_tensors(x):
 
 def _shared(x, *others, eps):
     # ``memo`` is a list in which one gradient rule leaves sums that another rule needs, too.
-    return {"eps": eps, "memo": [] if type(x) is ndarray else None}
+    return {"eps": eps, "memo": memo_of(x)}
 
 
 @kernel(

@@ -14,7 +14,7 @@ from rushlight.dtype import OF, complex128, finfo, float32, float64
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.kinds import kernel, like_first
-from rushlight.ops.core.rules import total
+from rushlight.ops.core.rules import memo_of, total
 from rushlight.ops.norm import standardize
 from rushlight.strides import channels_order
 from rushlight.tensor import Tensor
@@ -36,9 +36,9 @@ def check_floats(name, x, *others):
             )
 
 
-def _noted(x, **params):
-    """The parameters with ``memo``: a list for the forward's (mean, scale), or None in a trace."""
-    return {**params, "memo": [] if type(x) is ndarray else None}
+def _with_memo(x, weight, bias, **params):
+    """The parameters with ``memo`` for the forward's (mean, scale)."""
+    return {**params, "memo": memo_of(x)}
 
 
 # Layers and RMS -------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ def _norm_kernel(name, grad_name, centred):
     forward.__doc__ = "x over its last n dims, normalised."
     op = kernel(
         forward, name=name, grad_name=grad_name, public=False, method=False, shape=like_first,
-        prepare=lambda x, weight, bias, **params: _noted(x, **params), channels=int(not centred),
+        prepare=_with_memo, channels=int(not centred),
     )  # fmt: skip
 
     @op.lower
@@ -227,8 +227,7 @@ def _group_rows(x, groups):
 
 @kernel(
     public=False, method=False, name="group_norm", grad_name="NativeGroupNormBackward0", channels=1,
-    shape=like_first,
-    prepare=lambda x, weight, bias, **params: _noted(x, **params),
+    shape=like_first, prepare=_with_memo,
 )  # fmt: skip
 def _group_norm(xp, x, weight=None, bias=None, *, groups, eps, memo=None):
     """x (N, C, …), normalised over each group of channels."""

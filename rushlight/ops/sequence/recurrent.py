@@ -22,7 +22,7 @@ from rushlight.autograd.tape import Node
 from rushlight.backend import native
 from rushlight.backend import numpy as backend
 from rushlight.backend.sizes import large_from
-from rushlight.ops.core.rules import conj
+from rushlight.ops.core.rules import conj, memo_of
 from rushlight.ops.shape.join import cat
 
 __all__ = [
@@ -236,12 +236,8 @@ def _wide(value):
 
 
 def memorised(*arrays, sizes, reverse=False, memo=None):
-    """The parameters with ``memo``: a list for values that the forward leaves for the gradient.
-
-    ``memo`` is None in a trace.
-    """
-    memo = [] if type(arrays[0]) is ndarray else None
-    return {"sizes": sizes, "reverse": reverse, "memo": memo}
+    """The parameters with ``memo`` for values that the forward leaves for the gradient."""
+    return {"sizes": sizes, "reverse": reverse, "memo": memo_of(arrays[0])}
 
 
 def define(layer, rule):

@@ -26,7 +26,7 @@ PART = int(os.environ.get("RUSHLIGHT_PART", 0))
 def hits(monkeypatch):
     """The functions that were replayed, in order."""
     found = []
-    monkeypatch.setattr(replays, "facts", lambda x: found.append(1) or FACTS(x))
+    monkeypatch.setattr(replays, "facts", lambda *given: found.append(1) or FACTS(*given))
     return found
 
 
@@ -101,6 +101,37 @@ def test_results_are_new_tensors():
     found[-1].zero_()
     assert [t.sum().item() for t in found] == [6, 6, 6, 6, 0]
     assert (x * 2.0).tolist() == [2, 2, 2]
+
+
+def test_finalizers_may_replay_the_same_calls():
+    """A new list or tensor may start the garbage collector, and that finalizers, in Python 3.11."""
+    x, w = torch.randn(4, 6), torch.randn(6, requires_grad=True)
+    other = torch.full((4, 6), 7.0)
+    calls = [
+        lambda x: torch.var_mean(x, 1), lambda x: x.split(2), lambda x: torch.stack([x * w, x]),
+        lambda x: F.layer_norm(x, (6,), w), lambda x: (x * w).unbind(0), lambda x: x.clone().add_(x),
+    ]  # fmt: skip
+
+    class Ring:
+        def __init__(self):
+            self.itself = self
+
+        def __del__(self):
+            for call in calls:
+                call(other)
+
+    before = gc.get_threshold()
+    try:
+        for call in calls:
+            expected = FACTS(call(x))
+            repeated(lambda call=call: call(x))
+            gc.set_threshold(1)
+            for _ in range(100):
+                Ring()
+                assert FACTS(call(x))[1:] == expected[1:]
+            gc.set_threshold(*before)
+    finally:
+        gc.set_threshold(*before)
 
 
 def test_views_share_memory_and_versions():
@@ -197,6 +228,43 @@ def test_histories_give_gradients():
     with torch.no_grad():
         expected = 5 * (2 * x * x.exp() + torch.tensor([0.0, 1.0, 1.0]) * x.exp().sum())
     torch.testing.assert_close(w.grad, expected)
+
+
+GRAPHS = {
+    "layer_norm": lambda x, w: F.layer_norm(x, (6,), w), "rms_norm": lambda x, w: F.rms_norm(x, (6,), w),
+    "group_norm": lambda x, w: F.group_norm(x, 3, w, w), "var_mean": lambda x, w: torch.var_mean(x * w, 1),
+    "stack": lambda x, w: torch.stack([x, x * w, x]), "unbind": lambda x, w: (x * w).unbind(1)[::2],
+    "split": lambda x, w: x.split([1, 3])[1], "normalize": lambda x, w: F.normalize(x * w),
+    "cosine_similarity": lambda x, w: F.cosine_similarity(x, x * w), "outer": lambda x, w: torch.outer(w, w),
+    "batch_norm": lambda x, w: F.batch_norm(x, None, None, w, w, True),
+    "avg_pool1d": lambda x, w: F.avg_pool1d(x, 2), "where": lambda x, w: torch.where(x > 0, x, w),
+    "addcmul": lambda x, w: torch.addcmul(x, w, x, value=0.5), "aminmax": lambda x, w: (x * w).aminmax(dim=1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_graphs_of_several_nodes_or_results(name, hits):
+    call = GRAPHS[name]
+    a, b = torch.randn(4, 6), torch.rand(6) + 0.5
+
+    def gradients():
+        x, w = [t.detach().requires_grad_() for t in (a, b)]
+        found = call(x, w)
+        parts = [t for t in (found if isinstance(found, tuple) else (found,)) if t.requires_grad]
+        total = sum([(k + 2) * t.square().sum() for k, t in enumerate(parts)])
+        given = [x, w] if name != "outer" else [w]
+        given = [t for t in given if name not in ("split", "avg_pool1d") or t is x]
+        first = torch.autograd.grad(total, given, create_graph=True, retain_graph=True)
+        second = torch.autograd.grad(
+            sum([g.square().sum() for g in first]), given, retain_graph=True
+        )
+        again = torch.autograd.grad(total, given)
+        with pytest.raises(RuntimeError, match="second time"):
+            torch.autograd.grad(total, given)
+        return [g.tolist() for g in (*first, *second, *again)]
+
+    expected, *others = repeated(gradients, 6)
+    assert hits and all(found == expected for found in others)
 
 
 def test_a_value_that_a_node_saved_must_not_be_written():
