@@ -383,9 +383,13 @@ def empty_like(array, dtype=None):
     """Return an uninitialised dense array with the shape and the order of dims of ``array``."""
     dtype = np.dtype(dtype or array.dtype)
     if not array.size or (array.flags.c_contiguous and 1 not in array.shape):
-        return np.empty(array.shape, dtype)
-    strides = _kept_strides(array.shape, array.strides, array.itemsize, dtype.itemsize)
-    return ndarray(array.shape, dtype, None, 0, strides)
+        found = np.empty(array.shape, dtype)
+    else:
+        strides = _kept_strides(array.shape, array.strides, array.itemsize, dtype.itemsize)
+        found = ndarray(array.shape, dtype, None, 0, strides)
+    if type(array) is ndarray or not hasattr(array, "noted"):
+        return found
+    return array.noted(found)  # a call that will be replayed
 
 
 def preserved(array, dtype=None):

@@ -18,8 +18,8 @@ from rushlight import late
 from rushlight.backend.sizes import large_from
 
 __all__ = [
-    "LEAST_ELEMENTS", "compiles", "compute", "either", "llvm_works", "matrices", "program",
-    "replayed", "sampled", "slope", "update",
+    "LEAST_ELEMENTS", "compiles", "compute", "either", "grid", "llvm_works", "matrices", "program",
+    "replayed", "sampled", "slope", "tapped", "update",
 ]  # fmt: skip
 
 #: The option ``least`` of elementwise operations that state none.
@@ -28,6 +28,9 @@ LEAST_ELEMENTS = 1 << 16
 #: The smallest number of elements for which ``matrices`` and ``update`` use a kernel. ``update``
 #: counts the elements of parameters, gradients and optimizer state together.
 LEAST_MATRIX, LEAST_UPDATE = large_from(1 << 13), large_from(1 << 19)
+
+#: The smallest number of elements that ``tapped`` takes from images.
+LEAST_TAPS = large_from(1 << 13)
 
 _eager: Any = None
 
@@ -141,6 +144,31 @@ def program(op, inputs, params):
     """
     kernels = _kernels()
     return None if kernels is None else kernels.program(op, inputs, params)
+
+
+def grid(work, size, options, values, points, *more):
+    """The result of a kernel of ``compiler/run/grid_kernels.py`` on arrays, or None for NumPy.
+
+    ``values`` are (N, C, …), ``points`` (N, P, dims).
+    """
+    taps = values.shape[1] * points.shape[0] * points.shape[1] << len(size)
+    plain = type(values) is ndarray and type(points) is ndarray
+    if not plain or taps < LEAST_TAPS or (kernels := _kernels()) is None:
+        return None
+    return kernels.grid(work, size, options, values, points, *more)
+
+
+def tapped(work, images, points, weight, index):
+    """Fill one of the arrays by a kernel of ``compiler/run/tap_kernels.py``, and tell whether."""
+    if images.shape[1] * index.size < LEAST_TAPS or images.dtype.char not in "fd":
+        return False
+    last = [a.shape[-1] == 1 or a.strides[-1] == a.itemsize for a in (weight, index)]
+    lie = images.flags.c_contiguous and points.flags.c_contiguous and all(last)
+    same = images.dtype == points.dtype == weight.dtype
+    if not (lie and same) or type(index) is not ndarray or (kernels := _kernels()) is None:
+        return False
+    kernels.tapped(work, images, points, weight, index)
+    return True
 
 
 def update(rule, p, g, buffers, scalars, group):

@@ -31,6 +31,7 @@ SMALL = large_from(2048)  # up to so many elements, NumPy's own reduction is fas
 LONG = 128  # NumPy is fastest for rows of at least so many elements, in arrays of at most MIDDLE
 MIDDLE = 0 if "large" in CHECKS else 1 << 15
 ROW = 256  # so many elements of a row are summed in one block
+ALONE = 8192  # a product with so many elements BLAS computes on one thread
 ROWS = 16  # so many rows are added one after the other in one block
 WIDE = 512  # rows with fewer elements are added several at a time
 LARGE = large_from(1 << 18)  # from so many elements on, a compiled kernel may be faster
@@ -149,6 +150,8 @@ def _rows(ufunc, x):
     if ufunc is not np.add:
         return ufunc.reduce(x, axis=1)
     if n <= 2 * ROW:
+        if x.size <= ALONE and x.dtype in FLOATS:
+            return x.dot(_ones(n, x.dtype))
         return np.einsum("ij->i", x)
     whole = n - n % ROW
     part = np.einsum("ijk->ij", x[:, :whole].reshape(-1, n // ROW, ROW))

@@ -16,6 +16,7 @@ from llvmlite import ir
 from rushlight.compiler.codegen.scalar_function import Body, Translation
 from rushlight.compiler.codegen.scope import I64, POINTER, i64
 from rushlight.compiler.codegen.words import (
+    Comes,
     External,
     Slot,
     call,
@@ -28,9 +29,14 @@ from rushlight.compiler.codegen.words import (
     store32,
 )
 
-__all__ = ["Words"]
+__all__ = ["NUMBERS", "Words"]
 
 
+#: The types of numbers in memory.
+NUMBERS = {
+    "b1": ir.IntType(8), "i4": ir.IntType(32), "i8": I64, "f4": ir.FloatType(),
+    "f8": ir.DoubleType(),
+}  # fmt: skip
 _BITS = {8: ir.IntType(8), 32: ir.IntType(32)}
 _LOADS: dict[Any, Any] = {load: I64, load32: _BITS[32], load8: _BITS[8]}
 _STORES: dict[Any, Any] = {store: I64, store32: _BITS[32], store8: _BITS[8]}
@@ -114,10 +120,21 @@ class _Body(Body):
             typ = _STORES[function]
             value = args[1] if typ is I64 else self.b.trunc(args[1], typ)
             return self.b.store(value, self.address(args[0]))
+        if isinstance(function, Comes):
+            return self.b.zext(self.comes(function, *map(self.address, args)), I64)
         if function is call:
             typ = ir.FunctionType(I64, [I64] * (len(args) - 1))
             return self.b.call(_Typed(self.address(args[0]), typ), args[1:])
         return self.translation.write(self.b, function, args)
+
+    def comes(self, before, x, y):
+        """A bit: whether the number at x comes before the one at y; see ``Comes``."""
+        x, y = [self.b.load(a, typ=NUMBERS[before.dtype]) for a in (x, y)]
+        if before.dtype[0] == "i":
+            return self.b.icmp_signed(before.sign, x, y)
+        first = self.b.fcmp_ordered(before.sign, x, y)
+        last = self.b.and_(self.b.fcmp_ordered("ord", x, x), self.b.fcmp_unordered("uno", y, y))
+        return self.b.or_(first, last)
 
     def address(self, word):
         return self.b.inttoptr(word, POINTER)

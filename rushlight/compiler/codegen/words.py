@@ -1,7 +1,7 @@
 """What functions on machine words call; ``codegen/word_function.py`` translates the calls."""
 
 __all__ = [
-    "External", "Slot", "call", "load", "load8", "load32", "stack", "store", "store8",
+    "Comes", "External", "Slot", "call", "load", "load8", "load32", "stack", "store", "store8",
     "store32",
 ]  # fmt: skip
 
@@ -44,6 +44,22 @@ def call(address, *args):
 def stack(count):
     """The address of ``count`` words, a constant, that last until the function returns."""
     raise NotImplementedError
+
+
+class Comes:
+    """``comes(x, y)``: whether the number at the address x comes before the one at y.
+
+    Attributes:
+        dtype: The kind and size of the numbers, such as "f4".
+        sign: "<": smaller numbers come first, and nan last. ">": larger ones first, and nan last.
+    """
+
+    def __init__(self, dtype, sign):
+        self.dtype, self.sign = dtype, sign
+
+    def __call__(self, x, y):
+        """Whether the number comes first."""
+        raise NotImplementedError
 
 
 class External:

@@ -7,8 +7,9 @@ number of elements, the strides, and data of their own.
 from llvmlite import ir
 
 from rushlight.compiler.codegen.scope import I64, POINTER, Loop, i64
-from rushlight.compiler.codegen.word_function import Words
+from rushlight.compiler.codegen.word_function import NUMBERS, Words
 from rushlight.compiler.codegen.words import (
+    Comes,
     load,
     load8,
     load32,
@@ -18,7 +19,7 @@ from rushlight.compiler.codegen.words import (
 )
 from rushlight.compiler.replay.enter import enter
 from rushlight.compiler.replay.records import TABLE
-from rushlight.compiler.replay.tape import CASTS
+from rushlight.compiler.replay.tape import CASTS, ORDERED
 
 __all__ = ["text"]
 
@@ -30,6 +31,10 @@ def text():
     for size, (read, write) in _SIZES.items():
         for name, template in _LOOPS.items():
             module.export(f"{name}{size}", template, {"read": read, "write": write, "SIZE": size})
+    for dtype in ORDERED:
+        comes = {"forward": Comes(dtype, "<"), "backward": Comes(dtype, ">")}
+        for name, template in _SEARCHES.items():
+            module.export(f"{name}_{dtype}", template, comes)
     for old, others in CASTS.items():
         for new in others:
             _cast(module.module, old, new)
@@ -38,6 +43,7 @@ def text():
 
 _SIZES = {1: (load8, store8), 4: (load32, store32), 8: (load, store)}
 read, write, SIZE = load, store, 8  # each loop has its own; see ``text``
+forward, backward = Comes("f4", "<"), Comes("f4", ">")
 
 
 def _copy(operands, counts, strides, data):
@@ -107,6 +113,55 @@ def _take(operands, counts, strides, data):
     return 0
 
 
+def _take_along(operands, counts, strides, data):
+    """The elements at the places that operand 1 has."""
+    i, out, count = load(operands + 8), load(operands + 16), load(counts)
+    while count > 0:
+        write(out, read(load(operands) + load(i) * load(strides)))
+        i += load(strides + 8)
+        out += load(strides + 16)
+        count -= 1
+    return 0
+
+
+def _rank(operands, counts, strides, data):
+    """The places of the elements in order, nan last. Equal elements keep their order."""
+    x, out, i = load(operands), load(operands + 8), 0
+    step, gap = load(strides), load(strides + 8)
+    while i < load(counts):
+        at = out + i * gap
+        while at > out and forward(x + i * step, x + load(at - gap) * step):
+            store(at, load(at - gap))
+            at -= gap
+        store(at, i)
+        i += 1
+    return 0
+
+
+def _find_greatest(operands, counts, strides, data):
+    """The place of the first nan, or else of the first of the greatest elements."""
+    x, found, i = load(operands), 0, 1
+    step = load(strides)
+    while i < load(counts):
+        if forward(x + found * step, x + i * step):
+            found = i
+        i += 1
+    store(load(operands + 8), found)
+    return 0
+
+
+def _find_lowest(operands, counts, strides, data):
+    """The place of the first nan, or else of the first of the lowest elements."""
+    x, found, i = load(operands), 0, 1
+    step = load(strides)
+    while i < load(counts):
+        if backward(x + found * step, x + i * step):
+            found = i
+        i += 1
+    store(load(operands + 8), found)
+    return 0
+
+
 def _cast(module, old, new):
     """Write the loop that converts elements of the dtype ``old`` to ``new``."""
     loop = ir.Function(module, ir.FunctionType(I64, [I64] * 4), f"cast_{old}_{new}")
@@ -125,23 +180,25 @@ def _cast(module, old, new):
         for first, step in zip(begins, steps, strict=True)
     ]
     convert = _CONVERSIONS.get((old[0], new[0])) or ("fpext" if old < new else "fptrunc")
-    b.store(getattr(b, convert)(b.load(x, typ=_TYPES[old]), _TYPES[new]), out)
+    value = b.load(x, typ=NUMBERS[old])
+    found = getattr(b, convert)(value, NUMBERS[new])
+    if convert == "fptosi":  # numbers that no integer has become the least one, as on x86
+        low, high = [ir.Constant(value.type, sign * 2.0**63) for sign in (-1, 1)]
+        fits = b.and_(b.fcmp_ordered(">=", value, low), b.fcmp_ordered("<", value, high))
+        found = b.select(fits, found, i64(-1 << 63))
+    b.store(found, out)
     turns.close()
     begin.ret(i64(0))
 
 
-_TYPES = {
-    "b1": ir.IntType(8),
-    "i4": ir.IntType(32),
-    "i8": I64,
-    "f4": ir.FloatType(),
-    "f8": ir.DoubleType(),
-}
 _CONVERSIONS = {
-    ("b", "i"): "zext", ("b", "f"): "uitofp", ("i", "f"): "sitofp",
+    ("b", "i"): "zext", ("b", "f"): "uitofp", ("i", "f"): "sitofp", ("f", "i"): "fptosi",
+    ("i", "i"): "sext",
 }  # fmt: skip
 
 
 _LOOPS = {
     "copying": _copy, "choosing": _select, "moving": _move, "running": _run, "taking": _take,
+    "along": _take_along,
 }  # fmt: skip
+_SEARCHES = {"ranking": _rank, "greatest": _find_greatest, "lowest": _find_lowest}

@@ -68,6 +68,10 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
             raise Refused
         return Noted(found, self.tape)
 
+    def noted(self, found):
+        """The new array ``found``, whose elements the loops will write, on the tape."""
+        return self.tape.scratch(found)
+
     def is_constant(self):
         """Whether no loop fills the array's memory."""
         return self.tape.span(self.array) in self.tape.constants
@@ -80,6 +84,8 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
             return self.tape.reduce(ufunc, *inputs, **options)
         if method == "accumulate" and out is None:
             return self.tape.accumulate(ufunc, *inputs, **options)
+        if ufunc is np.not_equal and out is None and inputs[0] is self and self.dtype == bool:
+            return self if type(inputs[1]) is int and not inputs[1] else self._refuse()
         options.pop("casting", None)
         wanted = options.pop("dtype", None)
         if method != "__call__" or options or ufunc.nout > 1:
@@ -116,7 +122,7 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
         if self.size > 1:
             raise Refused
         found = self if self.dtype == bool else self != 0
-        return self.tape.guard(found.array)
+        return self.tape.guard(found.array.reshape(()))
 
     def _refuse(self, *args, **named):
         raise Refused
@@ -133,8 +139,8 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
         dtypes = (np.dtype(bool), found.dtype, found.dtype, found.dtype)
         return self.tape.note(f"choosing{found.itemsize}", dtypes, (condition, x, y), found)
 
-    def _copied_to(self, value, casting="same_kind"):
-        self.tape.assign(self.array, value)
+    def _copied_to(self, value, casting="same_kind", where=True):
+        self.tape.assign(self.array, value if where is True else np.where(where, value, self))
 
     def _moved(self, function, args, named):
         """The result of a function that moves elements, and computes nothing with them."""
@@ -247,6 +253,8 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
     def dot(self, y, out=None):
         if self.ndim == 1 and y.ndim == 1 and self.dtype.kind == "f":
             return np.vecdot(self, y)
+        if self.ndim == 2 and y.ndim == 1 and out is None:
+            return np.matmul(self, y[:, None]).reshape(-1)
         return np.matmul(self, y, out)
 
     def clip(self, low=None, high=None):
@@ -266,6 +274,26 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
 
     def min(self, axis=None, keepdims=False):
         return np.minimum.reduce(self, axis=axis, keepdims=keepdims)
+
+    def argsort(self, axis=-1, kind=None):
+        if kind != "stable":
+            raise Refused
+        return self.tape.rank(self, axis)
+
+    def argmax(self, axis=None, keepdims=False):
+        return self._found("greatest", np.argmax, axis, keepdims)
+
+    def argmin(self, axis=None, keepdims=False):
+        return self._found("lowest", np.argmin, axis, keepdims)
+
+    def _found(self, name, function, axis, keepdims):
+        if axis is None and keepdims:
+            raise Refused
+        x = self.ravel() if axis is None else self
+        return self.tape.find(name, function, x, axis or 0, keepdims)
+
+    def _taken_along(self, index, axis):
+        return self.tape.taken_along(self, index, axis)
 
     def count_nonzero(self, axis=None, keepdims=False):
         found = self if self.dtype == bool else self != 0
@@ -297,5 +325,6 @@ _METHODS = {
     np.where: Noted._where, np.clip: Noted.clip, np.reshape: Noted.reshape, np.copy: Noted.copy,
     np.sum: Noted.sum, np.prod: Noted.prod, np.max: Noted.max, np.min: Noted.min,
     np.any: Noted.any, np.all: Noted.all, np.count_nonzero: Noted.count_nonzero,
-    np.copyto: Noted._copied_to,
+    np.copyto: Noted._copied_to, np.argsort: Noted.argsort, np.argmax: Noted.argmax,
+    np.argmin: Noted.argmin, np.take_along_axis: Noted._taken_along,
 }  # fmt: skip

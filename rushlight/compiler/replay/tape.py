@@ -7,17 +7,22 @@ from numpy import ndarray
 
 from rushlight.compiler.replay.objects import loops_of
 
-__all__ = ["CASTS", "MOST_ELEMENTS", "Loop", "Refused", "Tape", "copy_of"]
+__all__ = ["ORDERED", "CASTS", "MOST_ELEMENTS", "Loop", "Refused", "Tape", "copy_of"]
 
 #: The most loops of a call, places where all its loops begin rows, and elements of an array. In
 #: larger calls, Python's part of the time is small.
-_MOST_LOOPS, _MOST_ROWS, MOST_ELEMENTS = 64, 1 << 11, 1 << 15
+_MOST_LOOPS, _MOST_ROWS, MOST_ELEMENTS = 128, 1 << 11, 1 << 15
 #: Up to so many elements are moved one by one. Else evenly spaced elements are copied together:
 #: by a loop for each kind of run, or by one loop with a table if there are more than so many kinds.
 _FEW_MOVED, _FEW_KINDS = 256, 8
 _DTYPES = {np.dtype(d) for d in ("?", "u1", "i1", "i2", "i4", "i8", "f4", "f8", "c8", "c16")}
 #: Conversions that machine code computes as NumPy does: from a dtype to others.
-CASTS = {"b1": ("i4", "i8", "f4", "f8"), "i8": ("f4", "f8"), "f4": ("f8",), "f8": ("f4",)}
+CASTS = {
+    "b1": ("i4", "i8", "f4", "f8"), "i4": ("i8", "f4", "f8"), "i8": ("f4", "f8"),
+    "f4": ("f8", "i8"), "f8": ("f4", "i8"),
+}  # fmt: skip
+#: Dtypes of which machine code searches and sorts rows of up to so many elements.
+ORDERED, _LONGEST = ("f4", "f8", "i4", "i8"), 64
 #: NumPy computes these with numbers, and not by its loops, if all operands are numbers.
 _OF_NUMBERS = (np.power, np.remainder, np.floor_divide, np.fmod)
 
@@ -62,6 +67,7 @@ class Tape:
     """The loops of one call.
 
     Attributes:
+        below: The memory of indices → the size that none of them reaches.
         memory: (first address, address behind the last, base, address of the base) of each array.
         constants: The memory, among these, that no loop fills.
         buffers: The arrays of intermediate results and of constants, which the loops use.
@@ -77,6 +83,7 @@ class Tape:
         self.memory: list = []
         self.constants: list = []
         self.buffers: list = []
+        self.below: dict = {}
         self.inputs = self.rows = 0
 
     # Memory ----------------------------------------------------------------------------------
@@ -324,12 +331,44 @@ class Tape:
             self._rows_along(function, parts)
         return self.noted(out, self)
 
-    def _rows_along(self, function, arrays):
-        """Append a loop over the rows along the last dim."""
-        *shape, count = arrays[0].shape
+    def rank(self, x, axis):
+        """The stable ``argsort`` along ``axis``."""
+        return self._search("ranking", x, axis, np.argsort(x.array, axis, kind="stable"))
+
+    def find(self, name, function, x, axis, keepdims):
+        """``argmax`` or ``argmin`` along ``axis``."""
+        return self._search(name, x, axis, np.asarray(function(x.array, axis, keepdims=keepdims)))
+
+    def _search(self, name, x, axis, result):
+        a = self._few(x.array)
+        dtype = f"{a.dtype.kind}{a.dtype.itemsize}"
+        if dtype not in ORDERED or not a.ndim or a.shape[axis] > _LONGEST:
+            raise Refused
+        self._remember(result)
+        self.below[self.span(result)] = a.shape[axis]
+        wide = result if result.ndim == a.ndim else np.expand_dims(result, axis)
+        self._rows_along((f"{name}_{dtype}", 0), [np.moveaxis(b, axis, -1) for b in (a, wide)])
+        return self.noted(result, self)
+
+    def taken_along(self, x, index, axis):
+        """``np.take_along_axis``, with a guard for indices that may be out of range."""
+        a, i = self._few(x.array), self._few(index.array)
+        rest = [np.delete(b.shape, axis).tolist() for b in (a, i)]
+        if a.ndim != i.ndim or rest[0] != rest[1] or i.dtype != np.int64:
+            raise Refused
+        if self.below.get(self.span(i), a.shape[axis] + 1) > a.shape[axis]:
+            bool(((index >= 0) & (index < a.shape[axis])).all())
+        result = self._remember(np.take_along_axis(a, i, axis))
+        parts = [np.moveaxis(b, axis, -1) for b in (a, i, result)]
+        self._rows_along((f"along{a.itemsize}", 0), parts, i.shape[axis])
+        return self.noted(result, self)
+
+    def _rows_along(self, function, arrays, count=None):
+        """Append a loop over the rows along the last dim, of ``count`` elements (the first's)."""
+        *shape, size = arrays[0].shape
         steps = zip(*[a.strides[:-1] for a in arrays], strict=True)
         dims = [*zip(shape, steps, strict=True)]
-        self._at(function, [count], [a.strides[-1] for a in arrays], arrays, dims)
+        self._at(function, [count or size], [a.strides[-1] for a in arrays], arrays, dims)
 
     def moved(self, function, arrays):
         """The result of ``function(arrays)``, which moves elements and computes nothing with them.

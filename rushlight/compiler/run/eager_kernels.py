@@ -278,6 +278,20 @@ def update(key, function, arrays, scalars):
     return _run(key, values, prepared, changed) is not None
 
 
+def grid(*given):
+    """The result of a kernel of ``grid_kernels.py``."""
+    from rushlight.compiler.run import grid_kernels
+
+    return grid_kernels.run(*given)
+
+
+def tapped(*given):
+    """Run a kernel of ``tap_kernels.py``."""
+    from rushlight.compiler.run import tap_kernels
+
+    tap_kernels.run(*given)
+
+
 def sampled(function, stream, engine, state, columns):
     """A float64 array with a number for each row of ``columns``; None: Python draws them."""
     key = function, stream

@@ -1,32 +1,18 @@
-"""Sampling of images at arbitrary points: ``affine_grid`` and ``grid_sample``.
-
-The value at a point is a weighted sum of the pixels around it. Along each dim a point has a few
-taps: pixel positions with weights, both of shape (N, taps, P). Each combination of one tap per dim
-is a tap of the point, and its weight is the product of their weights.
-"""
+"""Sampling of images at arbitrary points: ``affine_grid`` and ``grid_sample``."""
 
 import warnings
 from functools import lru_cache
 from math import prod
 
-import numpy as np
-
 from rushlight.autograd import mode as modes
-from rushlight.autograd.mode import recorder
-from rushlight.autograd.tape import watch
-from rushlight.backend import native
 from rushlight.backend.sizes import large_from
-from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
-from rushlight.meta import is_meta
 from rushlight.ops.core.autocast import SINGLE, autocasts
-from rushlight.ops.core.compute import compute
-from rushlight.ops.core.dispatch import refuse
-from rushlight.ops.core.fast_path import FLOATS, plain
+from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.create.filled import ones, zeros
-from rushlight.ops.create.range import arange, linspace
+from rushlight.ops.create.range import linspace
 from rushlight.ops.shape.join import stack
-from rushlight.ops.windows.grid_sample import weighted_gather
+from rushlight.ops.windows.grid_sampler import grid_sampler
 from rushlight.tensor import Tensor, from_array
 
 __all__ = ["affine_grid", "grid_sample"]
@@ -136,278 +122,7 @@ def affine_grid(theta, size, align_corners=None):
     return (points @ theta.transpose(1, 2)).reshape(size[0], *places, n)
 
 
-# Points -----------------------------------------------------------------------------------
-
-
-def _constant(x, value):
-    """Return a tensor like ``x`` filled with ``value``; its gradient is zero."""
-    return x.floor().nan_to_num(0.0).clamp(value, value)
-
-
-def _pixels(x, n, align):
-    """Convert coordinates from -1 to 1 into pixel positions from 0 to ``n`` - 1."""
-    return (x + 1) / 2 * (n - 1) if align else ((x + 1) * n - 1) / 2
-
-
-def _clipped(x, n, volume):
-    """Limit ``x`` to [0, n - 1]; the gradient is zero outside and at the ends.
-
-    A nan is the first pixel of an image, and the last one of a volume.
-    """
-    inside = (x > 0) & (x < n - 1)
-    before = x <= 0 if volume else (x > 0).logical_not()
-    return x.where(inside, _constant(x, 0.0).where(before, _constant(x, n - 1.0)))
-
-
-def _reflected(x, n, align):
-    """Reflect ``x`` at the ends of the image, until it lies inside.
-
-    The ends are the centres of the outermost pixels with ``align``, and their edges otherwise.
-    """
-    low, span = (0.0, n - 1.0) if align else (-0.5, float(n))
-    if span <= 0:
-        return _constant(x, 0.0)
-    x = (x - low).abs()
-    x = x - (x / (2 * span)).trunc() * (2 * span)
-    back = 2 * span - x
-    return back.where(x > back, x) + low
-
-
-def _within(x, n, align, padding_mode, volume):
-    """Move ``x`` into the image by the padding mode; return it unchanged for "zeros"."""
-    if padding_mode == "zeros":
-        return x
-    return _clipped(_reflected(x, n, align) if padding_mode == "reflection" else x, n, volume)
-
-
-# Taps -------------------------------------------------------------------------------------
-
-
-def _cubic(t):
-    """Return the weights of the four pixels around a point, by Keys' cubic with a = -0.75.
-
-    The point lies ``t`` behind the second pixel.
-    """
-    a = -0.75
-    near = lambda d: ((a + 2) * d - (a + 3)) * d * d + 1
-    far = lambda d: ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
-    return [far(t + 1), near(t), near(1 - t), far(2 - t)]
-
-
-def _taps(x, n, align, mode, padding_mode, volume):
-    """Return (positions, weights) of the taps of the coordinates ``x`` (N, P) along one dim.
-
-    Both have the shape (N, taps, P).
-    """
-    x = _pixels(x, n, align)
-    if mode == "bicubic":
-        first = x.floor()
-        weight = stack(_cubic(x - first), 1)
-        # The padding mode applies to each of the four pixels, and not to the point.
-        place = first.detach().unsqueeze(1) + arange(-1, 3, dtype=x.dtype).unsqueeze(1)
-        return _within(place, n, align, padding_mode, volume), weight
-    x = _within(x, n, align, padding_mode, volume)
-    if mode == "nearest":
-        return x.round().unsqueeze(1), _constant(x, 1.0).unsqueeze(1)
-    first = x.floor()
-    t = x - first
-    return stack([first, first + 1], 1).detach(), stack([1 - t, t], 1)
-
-
-def _single_taps(x, n, align, mode, padding_mode, volume):
-    """Return a list with (position, weight) of each tap. A kernel cannot stack them as ``_taps``.
-
-    Many small operations take longer than few, so eager tensors are left to ``_taps``.
-    """
-    x = _pixels(x, n, align)
-    if mode == "bicubic":
-        first = x.floor()
-        places = [_within(first + k, n, align, padding_mode, volume) for k in (-1, 0, 1, 2)]
-        return list(zip(places, _cubic(x - first), strict=True))
-    x = _within(x, n, align, padding_mode, volume)
-    if mode == "nearest":
-        return [(x.round(), _constant(x, 1.0))]
-    first = x.floor()
-    t = x - first
-    return [(first, 1 - t), (first + 1, t)]
-
-
-def _inside(place, weight, n):
-    """Return the positions as indices, their weights, and a mask of those inside the image.
-
-    A position outside gets the index 0.
-    """
-    is_in = (place >= 0) & (place < n)
-    return place.where(is_in, 0).to(int64), weight, is_in
-
-
-def _combined(dims, sizes):
-    """Combine the taps of all dims to flat indices and weights of the points' taps (N, taps, P).
-
-    A tap outside the image gets the index -1 and, after the product, the weight 0, so that no pixel
-    has a part in the gradient of its weight.
-    """
-    index, weight, inside = dims[0]
-    for (place, share, is_in), n in zip(dims[1:], sizes[1:], strict=True):
-        shape = (index.shape[0], index.shape[1] * place.shape[1], index.shape[2])
-        index = (index.unsqueeze(2) * n + place.unsqueeze(1)).reshape(shape)
-        weight = (weight.unsqueeze(2) * share.unsqueeze(1)).reshape(shape)
-        inside = (inside.unsqueeze(2) & is_in.unsqueeze(1)).reshape(shape)
-    return index.where(inside, -1), weight.where(inside, 0)
-
-
-def _lost(found, points):
-    """``found`` (N, C, P) with nan for points that lie nowhere, as their taps have no place."""
-    known = points.isfinite()
-    if recorder() is None and not is_meta(known) and known.all():
-        return found
-    return found.masked_fill(known.all(-1).logical_not().unsqueeze(1), float("nan"))
-
-
-def _taps_of_arrays(points, size, align, mode, padding_mode):
-    """(flat indices, weights) of all taps (N, taps, P), for an array ``points`` (N, P, dims).
-
-    The tensor functions above say the same for points that have a gradient. They take five times
-    as long for a few points, because they work on one dim after the other.
-    """
-    known = _numbers(size, points.dtype)
-    # The last coordinate belongs to the first dim.
-    x = points.transpose(2, 0, 1)[::-1].copy()
-    x += known.one
-    if align:
-        x *= known.half
-        x *= known.last
-    else:
-        x *= known.sizes
-        x -= known.one
-        x *= known.half
-    if padding_mode == "border":
-        # fmin and fmax give the number beside a nan, which stands for the pixel as in ``_clipped``.
-        if len(size) == 3:
-            np.maximum(np.fmin(x, known.last, out=x), known.zero, out=x)
-        else:
-            np.minimum(np.fmax(x, known.zero, out=x), known.last, out=x)
-    if mode == "nearest":
-        place, weight = np.rint(x)[:, :, None], np.ones_like(x)[:, :, None]
-    else:
-        place, weight = np.empty((2, len(size), len(points), 2, points.shape[1]), x.dtype)
-        first, second = place[:, :, 0], weight[:, :, 1]
-        np.floor(x, first)
-        np.add(first, known.one, place[:, :, 1])
-        np.subtract(x, first, second)
-        np.subtract(known.one, second, weight[:, :, 0])
-    outside = place >= known.zero
-    outside &= place < known.sizes[..., None]
-    np.logical_not(outside, outside)
-    np.copyto(weight, known.zero, where=outside)
-    # The index of a tap that lies outside along one dim is negative, whatever its other dims add.
-    np.copyto(place, known.outside, where=outside)
-    place = place.astype(np.int64)
-    at, share = place[0], weight[0]
-    for d in range(1, len(size)):
-        shape = at.shape[0], at.shape[1] * place.shape[2], at.shape[2]
-        at = (at[:, :, None] * known.steps[d] + place[d][:, None]).reshape(shape)
-        share = (share[:, :, None] * weight[d][:, None]).reshape(shape)
-    return np.maximum(at, known.nowhere, out=at), share
-
-
-class _Numbers:
-    """Numbers for images of one size, as arrays: NumPy takes twice as long for Python's numbers."""
-
-    def __init__(self, size, dtype):
-        self.zero, self.one, self.half = [np.array(v, dtype) for v in (0, 1, 0.5)]
-        self.sizes = np.array(size, dtype).reshape(-1, 1, 1)
-        self.last = self.sizes - self.one
-        self.outside = np.array(-2 * prod(size), dtype)
-        self.steps = [np.array(n) for n in size]
-        self.nowhere = np.array(-1)
-
-
-_numbers = lru_cache(64)(_Numbers)
-
-
-#: From so many coordinates on, a kernel computes the taps.
-_LEAST = large_from(1 << 11)
-
-
-def _tap_columns(points, size, align, mode, padding_mode):
-    """The indices of the K taps of ``points`` (P, dims), then their weights: 2 K tensors (P)."""
-    dims = []
-    for d, n in enumerate(size):
-        taps = _single_taps(points[:, -1 - d], n, align, mode, padding_mode, len(size) == 3)
-        dims.append([_inside(place, weight, n) for place, weight in taps])
-    taps = dims[0]
-    for more, n in zip(dims[1:], size[1:], strict=True):
-        taps = [(i * n + j, w * v, a & b) for i, w, a in taps for j, v, b in more]
-    return (*[i.where(a, -1) for i, _, a in taps], *[w.where(a, 0) for _, w, a in taps])
-
-
-def _taps_by_kernel(points, size, *options):
-    """As ``_taps_of_arrays``, by a kernel for any number of points; None without a kernel.
-
-    The results lie in memory as (taps, N, P).
-    """
-    n, count, dims = points.shape
-    if points.size < _LEAST:
-        return None
-    taps = {"nearest": 1, "bilinear": 2, "bicubic": 4}[options[1]] ** dims
-    index = np.empty((taps, n, count), np.int64)
-    weight = np.empty(index.shape, points.dtype)
-    found = native.matrices(
-        ("grid taps", size, *options), lambda x: _tap_columns(x, size, *options),
-        np.ascontiguousarray(points).reshape(n * count, dims),
-        outs=[column.reshape(-1) for part in (index, weight) for column in part], least=_LEAST,
-    )  # fmt: skip
-    return None if found is None else (index.transpose(1, 0, 2), weight.transpose(1, 0, 2))
-
-
-# The function -----------------------------------------------------------------------------
-
-
-def _is_plain(t):
-    """Whether nobody asks for a gradient of a tensor, and no mode for its operations."""
-    return not (modes.intercept or (t.node is not None and modes.records()))
-
-
-def _plain_taps(points, size, align, mode, padding_mode):
-    """(flat indices, weights) of all taps (N, taps, P) of an array; None: it takes tensors."""
-    found = _taps_by_kernel(points, size, align, mode, padding_mode)
-    if found is None and mode != "bicubic" and padding_mode != "reflection":
-        found = _taps_of_arrays(points, size, align, mode, padding_mode)
-    return found
-
-
-def _sampled(x, grid, align, mode, padding_mode):
-    """``grid_sample`` of arrays of float32 or float64; None: it takes tensors."""
-    size, places = x.shape[2:], grid.shape[1:-1]
-    points = grid.reshape(len(grid), prod(places), len(size))
-    taps = _plain_taps(points, size, align, mode, padding_mode)
-    if taps is None:
-        return None
-    index, weight = taps
-    found = compute(weighted_gather.op, (x.reshape(*x.shape[:2], prod(size)), weight, index), {})
-    if _marks_lost(size, mode, padding_mode) and not (known := np.isfinite(points)).all():
-        np.copyto(found, np.nan, where=~known.all(-1)[:, None])
-    return from_array(found.reshape(*x.shape[:2], *places))
-
-
-def _marks_lost(size, mode, padding_mode):
-    """Whether a point that lies nowhere becomes nan."""
-    return len(size) == 2 and mode != "nearest" and (mode == "bicubic" or padding_mode == "zeros")
-
-
-def _all_taps(points, size, align, mode, padding_mode):
-    """(flat indices, weights) of all taps of ``points`` (N, P, dims): tensors (N, taps, P)."""
-    if _is_plain(points):
-        found = _plain_taps(plain(points), size, align, mode, padding_mode)
-        if found is not None:
-            return tuple(map(from_array, found))
-    dims = []
-    for d, n in enumerate(size):
-        at = points[..., -1 - d]
-        place, weight = _taps(at, n, align, mode, padding_mode, len(size) == 3)
-        dims.append(_inside(place, weight, n))
-    return _combined(dims, size)
+# Sampling ---------------------------------------------------------------------------------
 
 
 def _check(input, grid, mode):
@@ -479,20 +194,8 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
         )
     for i, t in enumerate((input, grid)):
         if not isinstance(t, Tensor):
-            refuse(weighted_gather.op, i, t)
+            refuse(grid_sampler[2].op, i, t)
     align = _aligned("grid_sample", align_corners)
     _check(input, grid, mode)
-    if _is_plain(input) and _is_plain(grid) and input._array.dtype in FLOATS:
-        found = _sampled(plain(input), plain(grid), align, mode, padding_mode)
-        if found is not None:
-            return found
-    size, places = tuple(input.shape[2:]), tuple(grid.shape[1:-1])
-    points = grid.reshape(grid.shape[0], prod(places), len(size))
-    if OF[input._array.dtype].itemsize < 4:
-        points = points.float()  # half precision has too few digits for pixel positions
-    index, weight = _all_taps(points, size, align, mode, padding_mode)
-    flat = input.reshape(*input.shape[:2], prod(size))
-    found = weighted_gather(flat, weight.to(input.dtype), index)
-    if _marks_lost(size, mode, padding_mode):
-        found = _lost(found, points)
-    return watch(found.reshape(*input.shape[:2], *places), input, grid)
+    params = {"mode": mode, "padding": padding_mode, "align": align}
+    return apply(grid_sampler[input.ndim - 2].op, (input, grid), params)

@@ -19,6 +19,7 @@ from rushlight.ops.core.compute import compute
 from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.fast_path import plain
 from rushlight.ops.core.kinds import kernel, like_first
+from rushlight.ops.core.replays import replayed
 from rushlight.ops.core.rules import memo_of, total, where
 from rushlight.ops.norm.layer_norm import check_floats
 from rushlight.ops.norm.standardize import blocks, inner, slope, standardized
@@ -391,6 +392,9 @@ def batch_norm(
     return batch_normalized(input, running_mean, running_var, weight, bias, training, momentum, eps)
 
 
+batch_norm.composes = False  # it writes to running statistics; what it computes is replayed
+
+
 def batch_normalized(
     input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
 ):
@@ -400,17 +404,34 @@ def batch_normalized(
         x, training, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias,
     )  # fmt: skip
     if not training:
-        return apply(_fixed.op, (input, running_mean, running_var, weight, bias), {"eps": eps})
+        return _evaluated(input, running_mean, running_var, weight, bias, eps)
+    out, mean, var = _trained(input, weight, bias, eps)
+    n = _counted(x)
+    if prod(x.shape):
+        was = mode.set_grad(False)
+        try:
+            _move(running_mean, mean, momentum, 1)
+            _move(running_var, var, momentum, n / (n - 1) if n > 1 else 1)
+        finally:
+            mode.set_grad(was)
+    return out
+
+
+@replayed
+def _evaluated(input, mean, var, weight, bias, eps):
+    """``input`` normalised by the running statistics."""
+    return apply(_fixed.op, (input, mean, var, weight, bias), {"eps": eps})
+
+
+@replayed
+def _trained(input, weight, bias, eps):
+    """``input`` normalised by its own statistics, and these: (result, mean, var)."""
     was = mode.set_grad(False)
     try:
         if mode.intercept:
             mean, var = apply(_statistics.op, (input,), {})
         else:
             mean, var = map(from_array, compute(_statistics.op, (plain(input),), {}))
-        n = _counted(x)
-        if prod(x.shape):
-            _move(running_mean, mean, momentum, 1)
-            _move(running_var, var, momentum, n / (n - 1) if n > 1 else 1)
     finally:
         mode.set_grad(was)
-    return apply(_batch_norm.op, (input, mean, var, weight, bias), {"eps": eps})
+    return apply(_batch_norm.op, (input, mean, var, weight, bias), {"eps": eps}), mean, var

@@ -65,7 +65,7 @@ def normalized(x, eps, centred, weight=None, bias=None):
     n = max(x.shape[1], 1)
     mean = summed(x, (1,), True) / n if centred else None
     out = np.empty_like(x)
-    scale = np.empty_like(x[:, :1])
+    scale = np.empty_like(x, shape=(len(x), 1))
     for block in blocks(x):
         part, into = x[block], out[block]
         if mean is not None:

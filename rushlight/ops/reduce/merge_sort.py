@@ -8,6 +8,7 @@ from functools import lru_cache
 from math import prod
 
 import numpy as np
+from numpy import ndarray
 
 from rushlight.dtype import int64
 from rushlight.ops.core.kinds import kernel
@@ -43,10 +44,10 @@ def _ends_with_nan(x, index):
 
 def picked(x, index, dim):
     """``np.take_along_axis`` without most of its overhead along the last dim."""
+    if dim != x.ndim - 1 or not x.size or type(x) is not ndarray:
+        return np.take_along_axis(x, index, dim)
     if x.ndim == 1:
         return x[index]
-    if dim != x.ndim - 1 or not x.size:
-        return np.take_along_axis(x, index, dim)
     starts = (_few_starts if x.size <= _FEW else _starts)(x.shape)
     return x.reshape(-1).take(index + starts)
 

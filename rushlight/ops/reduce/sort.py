@@ -49,7 +49,7 @@ def _sorted(x, dim, descending, stable):
     index = rank(x, dim, descending)
     rows = _rows(x, dim)
     places = _rows(index, dim)  # a copy unless dim is the last
-    arranged = rows[0][places] if len(rows) == 1 else np.take_along_axis(rows, places, 1)
+    arranged = picked(rows, places, 1)
     equal = arranged[:, 1:] == arranged[:, :-1]
     if x.dtype.kind == "f":
         outermost = arranged[:, 0 if descending else -1]

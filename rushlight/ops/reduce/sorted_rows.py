@@ -41,7 +41,7 @@ def part(x, dim, start, stop, descending):
     if found is None:
         index = rank(x, dim, descending)
         if stop - start < x.shape[dim]:
-            index = np.ascontiguousarray(index[(*(slice(None),) * dim, slice(start, stop))])
+            index = index[(*(slice(None),) * dim, slice(start, stop))].copy()
         found = None, index
     return found
 

@@ -19,6 +19,7 @@ from rushlight.ops.core.autocast import LOWER, autocasts
 from rushlight.ops.core.fast_path import FLOATS, plain
 from rushlight.ops.core.half_precision import rounded_once
 from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.replays import replayed
 from rushlight.ops.core.rules import total
 from rushlight.ops.create.range import arange
 from rushlight.ops.linear.matmul import matmul
@@ -258,6 +259,7 @@ def scaled_dot_product_attention(
 scaled_dot_product_attention.composes = False  # what it does depends on ``_check_kernels``, too
 
 
+@replayed
 def attention_of(
     query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=1.0, enable_gqa=False
 ):

@@ -329,6 +329,8 @@ def __bool__(self):
             f"Boolean value of Tensor with {many} is ambiguous (shape {tuple(array.shape)}): use "
             ".any() or .all()"
         )
+    if type(array) is not np.ndarray and hasattr(array, "noted"):
+        return bool(array)  # a call that will be replayed, if the number is as true then
     return bool(array.item())
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rushlight.backend import native
 from rushlight.backend.accumulate import add_rows
 from rushlight.backend.sizes import large_from
 from rushlight.ops.core.kinds import kernel
@@ -89,12 +90,14 @@ def _worth(x, index, size):
 )  # fmt: skip
 def weighted_gather(xp, x, weight, index):
     """For each point, the sum over its K elements of weight times x at ``index``."""
+    found = xp.empty((*x.shape[:2], index.shape[2]), x.dtype)
+    if native.tapped("gathered", x, found, weight, index):
+        return found
     if x.shape[1] * index.size <= _FEW:
         shares = x.take(index[:, None] + _starts(x.shape))
         shares *= weight[:, None]
         np.copyto(shares, 0, where=(index < 0)[:, None])
         return np.add.reduce(shares, axis=2)
-    found = np.empty((*x.shape[:2], index.shape[2]), x.dtype)
     outside, finite = index < 0, True
     if outside.any():
         weight = np.where(outside, weight.dtype.type(0), weight)
@@ -135,6 +138,9 @@ def _product(g, weight, index, size):
 )  # fmt: skip
 def weighted_scatter(xp, g, weight, index, *, size):
     """Add weight times g at ``index`` to zeros (N, C, size)."""
+    found = xp.zeros((*g.shape[:2], size), g.dtype)
+    if native.tapped("scattered", found, g, weight, index):
+        return found
     found = np.zeros((g.shape[0], size, g.shape[1]), g.dtype)
     for group in _groups(g, index):
         part, w = _joined(g[group]), _joined(weight[group])
@@ -158,6 +164,8 @@ def weighted_scatter(xp, g, weight, index, *, size):
 def gathered_dot(xp, g, x, index):
     """The sum over the channels of g times x at ``index``, as (N, K, P)."""
     found = np.empty(index.shape, g.dtype)
+    if native.tapped("dotted", x, g, found, index):
+        return found
     for group in _groups(x, index):
         part, sample = _joined(g[group]), _joined(x[group])
         at = _places(index[group], x.shape[2])
