@@ -159,6 +159,8 @@ def strided(array, shape, strides, dtype=None):
         ValueError: the view reaches beyond the memory. (NumPy's ``as_strided`` does not check.)
     """
     dtype = dtype or array.dtype
+    if type(array) is not ndarray and hasattr(array, "noted"):  # a call that will be replayed
+        return array.as_view(strided(array.array, shape, strides, dtype))
     if array.flags.c_contiguous:
         return ndarray(shape, dtype, array, 0, strides)
     memory = _block(array)

@@ -152,8 +152,7 @@ def grid(work, size, options, values, points, *more):
     ``values`` are (N, C, …), ``points`` (N, P, dims).
     """
     taps = values.shape[1] * points.shape[0] * points.shape[1] << len(size)
-    plain = type(values) is ndarray and type(points) is ndarray
-    if not plain or taps < LEAST_TAPS or (kernels := _kernels()) is None:
+    if taps < LEAST_TAPS or (kernels := _kernels()) is None:
         return None
     return kernels.grid(work, size, options, values, points, *more)
 
@@ -165,7 +164,7 @@ def tapped(work, images, points, weight, index):
     last = [a.shape[-1] == 1 or a.strides[-1] == a.itemsize for a in (weight, index)]
     lie = images.flags.c_contiguous and points.flags.c_contiguous and all(last)
     same = images.dtype == points.dtype == weight.dtype
-    if not (lie and same) or type(index) is not ndarray or (kernels := _kernels()) is None:
+    if not (lie and same) or (kernels := _kernels()) is None:
         return False
     kernels.tapped(work, images, points, weight, index)
     return True

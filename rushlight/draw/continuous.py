@@ -236,8 +236,12 @@ def exponential(generator, count, dtype, rate=1.0):
     scale = -1.0 / rate
 
     def make(n):
+        values = doubles(generator, n)
+        np.log1p(np.negative(values, values), values)
+        if rate == 1 and dtype in (F32, F64):  # these cannot overflow
+            return to_dtype(np.multiply(values, scale, values), dtype)
         with np.errstate(over="ignore", invalid="ignore"):
-            return to_dtype(scale * np.log1p(-doubles(generator, n)), dtype)
+            return to_dtype(scale * values, dtype)
 
     with generator.lock:
         return in_chunks(make, count, dtype)

@@ -116,8 +116,13 @@ class _Watched:
 
     def look(self, args, named):
         """Count the call, and make an entry if it came before."""
-        key = (*[look_at(x)[0] for x in (*args, *named.values())], len(args), *named)
+        try:
+            key = (*[look_at(x)[0] for x in (*args, *named.values())], len(args), *named)
+        except Refused:
+            return
         times = self.seen[key] = self.seen.get(key, 0) + 1
+        if times == 1 and len(self.seen) <= _MOST_ENTRIES:
+            self.step = 1  # another call: it may come again
         if len(self.seen) > _MOST_SEEN:
             self.seen.clear()
         if times == 2:

@@ -151,10 +151,12 @@ class Capture:
 
     def operation(self, op, args, params):
         """Compute an operation on Noted arrays."""
-        if op.draws or op.dynamic or op.of_storage or op is empty_.op:
+        if op.draws or op.of_storage or op is empty_.op:
             raise Refused
         operands = args[0] if op.variadic else args
         inputs = [self._input(x) for x in operands]
+        if op.dynamic(*inputs, **params) if callable(op.dynamic) else op.dynamic:
+            raise Refused
         was = mode.exchange("dispatch_modes", None)
         try:
             if all(type(a) is not Noted for a in inputs):

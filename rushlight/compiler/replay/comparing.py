@@ -83,9 +83,9 @@ def matches(entry, args, count, names, grad_mode):
                 return 0
             base += 8
         else:
-            if not all_like(x, look, base, grad_mode):
+            base = all_like(x, look, base, grad_mode)
+            if base == 0:
                 return 0
-            base += 8 * load(look + DIMS)
             look += LOOK_SIZE * load(look + DIMS)
         look += LOOK_SIZE
         i += 1
@@ -120,18 +120,25 @@ def may_write(entry, args, count):
 
 
 def all_like(x, look, base, grad_mode):
-    """Whether x is a tuple or list of tensors that lie as the looks say which follow ``look``."""
+    """Compare the items of a tuple or list with the looks that follow ``look``.
+
+    Returns the next free base, or 0 if an item is not as its look says.
+    """
     if load(x + TYPE) != load(look + VALUE) or load(x + SIZE) != load(look + DIMS):
         return 0
     at = items_of(x)
     end = at + 8 * load(x + SIZE)
     while at < end:
         look += LOOK_SIZE
-        if not is_like(load(at), look, base, grad_mode):
-            return 0
-        base += 8
+        if load(look + KIND) == EQUAL:
+            if not equals(load(at), load(look + VALUE)):
+                return 0
+        else:
+            if not is_like(load(at), look, base, grad_mode):
+                return 0
+            base += 8
         at += 8
-    return 1
+    return base
 
 
 def items_of(x):

@@ -54,8 +54,9 @@ def _places(arguments):
     for i, x in enumerate(arguments):
         if isinstance(x, Tensor):
             found.append(8 * i)
-        elif type(x) in (tuple, list) and x and isinstance(x[0], Tensor):
-            found += [8 * i | (records.ITEM + 8 * j) << 32 for j in range(len(x))]
+        elif type(x) in (tuple, list):
+            words_of = [8 * i | (records.ITEM + 8 * j) << 32 for j in range(len(x))]
+            found += [w for w, item in zip(words_of, x, strict=True) if isinstance(item, Tensor)]
     return found
 
 

@@ -56,9 +56,13 @@ def look_at(x):
         has_node = x.node is not None and mode.records()
         look = Look(LIKE, None, a.dtype, a.shape, a.strides, x.turned, has_node)
         return look, [look]
-    if kind in (tuple, list) and x and isinstance(x[0], Tensor):
-        inner = [look_at(item)[0] for item in x]
-        return (kind, *inner), [Look(ALL_LIKE, kind, shape=(0,) * len(x)), *inner]
+    if kind in (tuple, list) and any(isinstance(item, Tensor) for item in x):
+        inner = [look_at(item) for item in x]
+        looks = [look for _, looks in inner for look in looks]
+        if len(looks) > len(x):
+            raise Refused  # a list in the list
+        keys = [key for key, _ in inner]
+        return (kind, *keys), [Look(ALL_LIKE, kind, shape=(0,) * len(x)), *looks]
     return (kind, _plain(x)), [Look(EQUAL, list(x) if kind is list else x)]
 
 

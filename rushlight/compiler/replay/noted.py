@@ -241,6 +241,8 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
         return self.tape.moved(lambda arrays: arrays[0].take(index, axis), [self.array])
 
     def copy(self, order="C"):
+        if any(s < 0 for s in self.strides):
+            return self.tape.moved(lambda arrays: arrays[0].copy(order), [self.array])
         return self.tape.note(
             f"copying{self.itemsize}", (self.dtype,) * 2, (self,), self.array.copy(order)
         )

@@ -38,7 +38,7 @@ FIRST, MISSES, TOLD_AT, HITS, TOLD = 0, 8, 16, 24, 32
 ) = range(0, 112, 8)  # fmt: skip
 # What an argument must be: a value equal to VALUE; a tensor of this dtype, dims, shape and strides,
 # turned or not, whose elements span VALUE bytes; or a tuple or list (its type is VALUE) of DIMS
-# tensors, whose looks follow.
+# items, whose looks follow.
 # HAS_NODE: whether the tensor has a history.
 KIND, VALUE, DTYPE, DIMS, SHAPE, STRIDES, IS_TURNED, HAS_NODE = 0, 8, 16, 24, 32, 40, 48, 56
 LOOK_SIZE = 64

@@ -28,7 +28,7 @@ def run(work, images, points, weight, index):
     ``images`` and ``points`` are contiguous; ``weight`` and ``index`` along their last dim.
     """
     strides = [s // a.itemsize for a in (weight, index) for s in a.strides[:2]]
-    places = map(address, (images, points, weight, index))
+    places = [address(np.asarray(a)) for a in (images, points, weight, index)]
     words = [*images.shape, *index.shape[1:], *strides, *places]
     table = np.array(words, np.int64)
     _kernel(work, images.dtype)(address(table))

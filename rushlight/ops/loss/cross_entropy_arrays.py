@@ -4,7 +4,7 @@ On small arrays a reduction or a broadcast costs as much as three other NumPy ca
 are products with ones, and the rows' maxima are read at the positions that argmax gives.
 """
 
-from functools import lru_cache, partial
+from functools import lru_cache
 from math import exp, log
 from operator import mul
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 from rushlight.backend import native
 from rushlight.backend.sizes import large_from
 
-__all__ = ["mean_surprise"]
+__all__ = ["mean_surprise", "of_rows", "slope"]
 
 #: A single row of up to this many classes is computed in Python floats: five times as fast as NumPy
 #: for two classes.
@@ -26,14 +26,23 @@ _sum: Any = np.add.reduce
 
 
 def mean_surprise(x, target):
-    """(the mean cross entropy, a function from the loss's gradient to the gradient of ``x``).
+    """(the mean cross entropy, what ``slope`` wants to know).
 
     Shape: x (N, C), target (N) of int64 without negative numbers.
 
     Raises:
         IndexError: a target is not below C.
     """
-    return (_of_row if len(x) == 1 and x.size <= FEW else _of_rows)(x, target)
+    if len(x) == 1 and x.size <= FEW:
+        return _of_row(x, target)
+    if target.item(target.argmax()) >= x.shape[1]:
+        raise IndexError
+    return of_rows(np, x, target)
+
+
+def slope(g, kind, *kept):
+    """The gradient of ``x``, from the loss's gradient and what ``mean_surprise`` kept."""
+    return (_row_slope if kind == "row" else _rows_slope)(*kept, g)
 
 
 def _of_row(x, target):
@@ -42,7 +51,7 @@ def _of_row(x, target):
     e = [exp(v - largest) for v in row]
     total = sum(e)
     loss = np.asarray(log(total) - row[k] + largest, x.dtype)
-    return loss, partial(_row_slope, e, total, k)
+    return loss, ["row", e, total, k]
 
 
 def _row_slope(e, total, k, g):
@@ -64,10 +73,12 @@ def _ones(n, dtype):
     return np.ones(n, dtype)
 
 
-def _of_rows(x, target):
+def of_rows(xp, x, target):
+    """``mean_surprise`` of targets that are all in range.
+
+    ``xp`` is NumPy, or notes what NumPy does.
+    """
     n, classes = x.shape
-    if target.item(target.argmax()) >= classes:
-        raise IndexError
     starts = _starts(n, classes)
     places = starts + target
     if x.size >= LARGE:
@@ -76,7 +87,7 @@ def _of_rows(x, target):
             e, total, largest = found
             each = np.log(total) - (x.take(places)[:, None] - largest)
             loss = np.asarray(_sum(each, None) / n, x.dtype)
-            return loss, partial(_rows_slope, e, total[:, 0], places)
+            return loss, ["rows", e, total[:, 0], places]
     z = x - x.take(starts + x.argmax(1))[:, None]
     picked = z.take(places)
     e = np.exp(z, z)
@@ -84,7 +95,7 @@ def _of_rows(x, target):
     total = e.dot(_ones(classes, x.dtype)) if small else _sum(e, 1)
     each = np.log(total) - picked
     loss = (each.dot(_ones(n, x.dtype)) if small else _sum(each)) / n
-    return np.asarray(loss, x.dtype), partial(_rows_slope, e, total, places)
+    return xp.asarray(loss, x.dtype), ["rows", e, total, places]
 
 
 def _powers(x):

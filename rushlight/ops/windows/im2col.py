@@ -127,7 +127,7 @@ def products(x, weight, places, stride, dilation, groups):
     if shape[2] * groups != channels or max(stride) > 1:
         x = _windows(x, kernel, stride, dilation, places)
     matrices = weight.reshape(groups, len(weight) // groups, shape[2])
-    out = np.empty((images, len(weight), *places), x.dtype)
+    out = np.empty_like(x, order="C", shape=(images, len(weight), *places))
     into = out.reshape(images, groups, len(weight) // groups, shape[3])
     np.matmul(matrices, x.reshape(shape), out=into)
     return out

@@ -91,7 +91,8 @@ def padded(x, padding, value=0):
     lead = x.shape[: x.ndim - len(padding)]
     size = x.shape[x.ndim - len(padding) :]
     shape = (*lead, *[n + 2 * p for n, p in zip(size, padding, strict=True)])
-    out = np.full(shape, value, x.dtype) if value else np.zeros(shape, x.dtype)
+    out = np.empty_like(x, order="C", shape=shape)
+    out[...] = value
     inside(out, padding, size)[...] = x
     return out
 

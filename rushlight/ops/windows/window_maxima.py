@@ -39,8 +39,8 @@ def _surrounded(x, w):
     wide = w.reach(size)
     if wide == size:
         return x
-    out = np.empty((*x.shape[: -len(size)], *wide), x.dtype)
-    out.fill(_lowest(x.dtype))
+    out = np.empty_like(x, order="C", shape=(*x.shape[: -len(size)], *wide))
+    out[...] = _lowest(x.dtype)
     inside(out, w.padding, size)[...] = x
     return out
 
@@ -68,7 +68,7 @@ def maxima(x, w):
         for k, at in enumerate(others):
             found = np.maximum(found, x[at], out=found if k else None)
         x = found
-    return np.ascontiguousarray(x)
+    return x if x.flags.c_contiguous else x.copy()
 
 
 def positions(x, w):

@@ -230,6 +230,7 @@ def test_histories_give_gradients():
     torch.testing.assert_close(w.grad, expected)
 
 
+PLACES = torch.tensor([3, 0, 2, 1])
 GRAPHS = {
     "layer_norm": lambda x, w: F.layer_norm(x, (6,), w), "rms_norm": lambda x, w: F.rms_norm(x, (6,), w),
     "group_norm": lambda x, w: F.group_norm(x, 3, w, w), "var_mean": lambda x, w: torch.var_mean(x * w, 1),
@@ -239,6 +240,16 @@ GRAPHS = {
     "batch_norm": lambda x, w: F.batch_norm(x, None, None, w, w, True),
     "avg_pool1d": lambda x, w: F.avg_pool1d(x, 2), "where": lambda x, w: torch.where(x > 0, x, w),
     "addcmul": lambda x, w: torch.addcmul(x, w, x, value=0.5), "aminmax": lambda x, w: (x * w).aminmax(dim=1),
+    "max": lambda x, w: (x * w).max(1),
+    "sort": lambda x, w: (x * w).sort(1, descending=True),
+    "topk": lambda x, w: (x * w).topk(2),
+    "cross_entropy": lambda x, w: F.cross_entropy(x * w, PLACES),
+    "conv1d": lambda x, w: F.conv1d(x[None], (x * w)[:, :3].unsqueeze(1), groups=4, padding=1),
+    "max_pool1d": lambda x, w: F.max_pool1d(x * w, 2),
+    "rows": lambda x, w: (x * w)[PLACES],
+    "rows and columns": lambda x, w: (x * w)[1:, PLACES],
+    "grid_sample": lambda x, w: F.grid_sample((x * w)[None, None], x.reshape(1, 3, 4, 2) / 3, align_corners=True),
+    "attention": lambda x, w: F.scaled_dot_product_attention(x[None], (x * w)[None], x[None]),
 }  # fmt: skip
 
 
