@@ -36,6 +36,7 @@ def main():
     parser.add_argument("--roofline", action="store_true", help="each kernel of each step instead")
     parser.add_argument("--against", metavar="FOLDER", help="against the version checked out there")
     parser.add_argument("--operations", action="store_true", help="every operation instead")
+    parser.add_argument("--taped", action="store_true", help="operations of inputs with gradients")
     options = parser.parse_args()
     if options.roofline:
         from benchmarks import roofline
@@ -46,7 +47,7 @@ def main():
 
         return against.show(options.against, options.only, options.rounds)
     if options.operations:
-        return one_thread_each(options.only)
+        return one_thread_each(options.only, options.taped)
     # Only the child processes import NumPy and the peers, because a child's peak memory includes
     # the memory of its parent.
     try:
@@ -63,7 +64,7 @@ def main():
             table(options.only, options.rounds)
 
 
-def one_thread_each(only):
+def one_thread_each(only, taped):
     """Print the tables of all operations; both frameworks run in this process."""
     for name in UNSET:
         os.environ.pop(name, None)
@@ -74,7 +75,7 @@ def one_thread_each(only):
 
     for framework in (torch, rushlight):
         framework.set_num_threads(1)
-    operations.show(only)
+    operations.show(only, taped)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ which both frameworks run and give results of one shape.
 
 Both frameworks work in this one process with one thread each, and take turns. A ratio is the median
 of the ratios of neighbouring blocks. Only the processor's time for this thread counts, so a busy
-machine changes little. Calls record no gradients. They repeat, as those of a program's loop do, and
-the first ones are not timed.
+machine changes little. Calls record no gradients, unless ``--taped`` asks for it: then all
+floating inputs require grad. Calls repeat, as those of a program's loop do, and the first ones are
+not timed.
 """
 
 import re
@@ -31,12 +32,18 @@ ROUNDS = 5
 FIRST = 1200, 0.1  # calls, or seconds, that are not timed
 LONGEST = 0.5  # a call that would take more seconds is left out
 WORST = 20  # lines of the table
+_taped = False
 #: Windows counts a thread's time in steps that are longer than a block.
 _now = time.perf_counter if sys.platform == "win32" else time.thread_time
 
 
-def show(only):
-    """Print, size by size, the median ratio and the worst ratios of operations with ``only``."""
+def show(only, taped=False):
+    """Print, size by size, the median ratio and the worst ratios of operations with ``only``.
+
+    ``taped``: floating inputs require grad.
+    """
+    global _taped
+    _taped = taped
     warnings.simplefilter("ignore")
     _begin()
     families = _families(only)
@@ -152,6 +159,8 @@ def _calls(sample, arrays):
 
     def call(framework):
         tensors = [framework.from_numpy(a.copy(order="K")) for a in arrays]
+        if _taped:
+            tensors = [t.requires_grad_() if t.is_floating_point() else t for t in tensors]
         return lambda: sample.call(framework, *tensors)
 
     return [call(rushlight), call(torch)]

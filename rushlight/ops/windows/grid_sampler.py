@@ -214,7 +214,7 @@ def _image_slope(g, grid, x_shape, mode, padding, align):
     size, options = tuple(x_shape[2:]), (mode, padding, align)
     if type(g) is not ndarray:
         return _image_slope_of_tensors(g, grid, size, *options)
-    values, points = g.reshape(*g.shape[:2], -1), _points(grid, len(size))
+    values, points = g.reshape(*g.shape[:2], prod(g.shape[2:])), _points(grid, len(size))
     found = native.grid("tapped", size, options, values, points)
     if found is None:
         back = lambda g, grid: _image_slope_of_tensors(g, grid, size, *options)

@@ -375,10 +375,7 @@ def singular_condition(case, ours, theirs, found):
 
 
 def nan_places(case, ours, theirs, found):
-    """Gradients of places beside nan: a nan place is one at the border, and the border's slope is 0.
-
-    PyTorch's gradient at a nan place is 0, and at the border it is nan beside a nan image.
-    """
+    """Gradients of nan places: such a place is one at the border. PyTorch's gradient is 0, or nan."""
     if "grid_sample" not in _name(case) or found.kind != "gradient":
         return False
     given = any(v != v for x in case.inputs for v in x.data)
