@@ -16,6 +16,7 @@ from llvmlite import ir
 from rushlight.compiler.codegen.scalar_function import Body, Translation
 from rushlight.compiler.codegen.scope import I64, POINTER, i64
 from rushlight.compiler.codegen.words import (
+    Adds,
     Comes,
     External,
     Slot,
@@ -120,12 +121,20 @@ class _Body(Body):
             typ = _STORES[function]
             value = args[1] if typ is I64 else self.b.trunc(args[1], typ)
             return self.b.store(value, self.address(args[0]))
+        if isinstance(function, Adds):
+            return self.add(function.dtype, *map(self.address, args))
         if isinstance(function, Comes):
             return self.b.zext(self.comes(function, *map(self.address, args)), I64)
         if function is call:
             typ = ir.FunctionType(I64, [I64] * (len(args) - 1))
             return self.b.call(_Typed(self.address(args[0]), typ), args[1:])
         return self.translation.write(self.b, function, args)
+
+    def add(self, dtype, x, y):
+        """Add the number at y to the one at x."""
+        typ, add = NUMBERS[dtype], self.b.fadd if dtype[0] == "f" else self.b.add
+        self.b.store(add(self.b.load(x, typ=typ), self.b.load(y, typ=typ)), x)
+        return i64(0)
 
     def comes(self, before, x, y):
         """A bit: whether the number at x comes before the one at y; see ``Comes``."""

@@ -1,8 +1,8 @@
 """What functions on machine words call; ``codegen/word_function.py`` translates the calls."""
 
 __all__ = [
-    "Comes", "External", "Slot", "call", "load", "load8", "load32", "stack", "store", "store8",
-    "store32",
+    "Adds", "Comes", "External", "Slot", "call", "load", "load8", "load32", "stack", "store",
+    "store8", "store32",
 ]  # fmt: skip
 
 
@@ -44,6 +44,17 @@ def call(address, *args):
 def stack(count):
     """The address of ``count`` words, a constant, that last until the function returns."""
     raise NotImplementedError
+
+
+class Adds:
+    """``adds(x, y)``: add the number at the address y to the one at x; ``dtype``: of both."""
+
+    def __init__(self, dtype):
+        self.dtype = dtype
+
+    def __call__(self, x, y):
+        """Add the number."""
+        raise NotImplementedError
 
 
 class Comes:

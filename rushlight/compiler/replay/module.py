@@ -9,6 +9,7 @@ from llvmlite import ir
 from rushlight.compiler.codegen.scope import I64, POINTER, Loop, i64
 from rushlight.compiler.codegen.word_function import NUMBERS, Words
 from rushlight.compiler.codegen.words import (
+    Adds,
     Comes,
     load,
     load8,
@@ -35,6 +36,8 @@ def text():
         comes = {"forward": Comes(dtype, "<"), "backward": Comes(dtype, ">")}
         for name, template in _SEARCHES.items():
             module.export(f"{name}_{dtype}", template, comes)
+        numbers = {"adds": Adds(dtype), "SIZE": int(dtype[1])}
+        module.export(f"adding_{dtype}", _add_rows, numbers)
     for old, others in CASTS.items():
         for new in others:
             _cast(module.module, old, new)
@@ -43,7 +46,7 @@ def text():
 
 _SIZES = {1: (load8, store8), 4: (load32, store32), 8: (load, store)}
 read, write, SIZE = load, store, 8  # each loop has its own; see ``text``
-forward, backward = Comes("f4", "<"), Comes("f4", ">")
+forward, backward, adds = Comes("f4", "<"), Comes("f4", ">"), Adds("f4")
 
 
 def _copy(operands, counts, strides, data):
@@ -106,6 +109,36 @@ def _take(operands, counts, strides, data):
         end = x + width * SIZE
         while x < end:
             write(out, read(x))
+            x += SIZE
+            out += SIZE
+        i += 8
+        count -= 1
+    return 0
+
+
+def _put(operands, counts, strides, data):
+    """Write rows as ``_take`` reads them: those of operand 0 to where operand 1 says."""
+    x, i, count, width = load(operands), load(operands + 8), load(counts), load(data)
+    while count > 0:
+        out = load(operands + 16) + load(i) * width * SIZE
+        end = x + width * SIZE
+        while x < end:
+            write(out, read(x))
+            x += SIZE
+            out += SIZE
+        i += 8
+        count -= 1
+    return 0
+
+
+def _add_rows(operands, counts, strides, data):
+    """Add rows to where ``_put`` writes them."""
+    x, i, count, width = load(operands), load(operands + 8), load(counts), load(data)
+    while count > 0:
+        out = load(operands + 16) + load(i) * width * SIZE
+        end = x + width * SIZE
+        while x < end:
+            adds(out, x)
             x += SIZE
             out += SIZE
         i += 8
@@ -199,6 +232,6 @@ _CONVERSIONS = {
 
 _LOOPS = {
     "copying": _copy, "choosing": _select, "moving": _move, "running": _run, "taking": _take,
-    "along": _take_along,
+    "along": _take_along, "putting": _put,
 }  # fmt: skip
 _SEARCHES = {"ranking": _rank, "greatest": _find_greatest, "lowest": _find_lowest}

@@ -4,6 +4,7 @@ It is no ``ndarray``. NumPy hands it ufuncs and functions over, and whatever ask
 gets an error. So what a forward did with one array of a shape, it does with all of them.
 """
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,9 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
             return self.tape.accumulate(ufunc, *inputs, **options)
         if ufunc is np.not_equal and out is None and inputs[0] is self and self.dtype == bool:
             return self if type(inputs[1]) is int and not inputs[1] else self._refuse()
+        if method == "at" and ufunc is np.add and inputs[0] is self and not options:
+            index = inputs[1] if type(inputs[1]) is tuple else (inputs[1],)
+            return self._write_at(index, inputs[2], True)
         options.pop("casting", None)
         wanted = options.pop("dtype", None)
         if method != "__call__" or options or ufunc.nout > 1:
@@ -192,6 +196,11 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
 
     def _picked(self, index):
         """The elements at arrays of indices, one for each of the first dims."""
+        flat = self._places(index)
+        return self.reshape(-1, *self.shape[len(index) :]).take(flat, 0)
+
+    def _places(self, index):
+        """The flat places that arrays of indices have in the first dims."""
         flat: Any = 0
         for i, n in zip(index, self.shape, strict=False):
             if type(i) not in (Noted, ndarray) or i.dtype != np.int64 or len(index) > self.ndim:
@@ -199,13 +208,29 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
             if not ((i >= 0) & (i < n)).all():
                 raise Refused
             flat = flat * n + i
-        return self.reshape(-1, *self.shape[len(index) :]).take(flat, 0)
+        return flat
+
+    def _write_at(self, index, value, adds):
+        """Write, or add, ``value`` at arrays of indices, one for each of the first dims."""
+        flat = self._places(index)
+        if type(flat) is not Noted or not self.flags.c_contiguous:
+            raise Refused
+        rest = self.shape[len(index) :]
+        if type(value) is not Noted:
+            value = self.tape.constant(np.array(value, self.dtype))
+        wide = np.broadcast_to(value, (*flat.shape, *rest))
+        rows = (wide if wide.flags.c_contiguous else wide.copy()).reshape(flat.size, prod(rest))
+        target = Noted(self.array.reshape(-1, prod(rest)), self.tape)
+        self.tape.written_at(target, flat.reshape(-1), rows, adds)
 
     def __setitem__(self, index, value):
+        parts = index if type(index) is tuple else (index,)
+        if any(type(i) is Noted for i in parts):
+            return self._write_at(parts, value, False)
         target = self.array[index]
         if type(target) is not ndarray:  # a number
             target = self.array[(*(index if type(index) is tuple else (index,)), ...)]
-        self.tape.assign(self.as_view(target).array, value)
+        return self.tape.assign(self.as_view(target).array, value)
 
     def reshape(self, *args, **named):
         return self._viewed_or_copied(lambda a: a.reshape(*args, **named))

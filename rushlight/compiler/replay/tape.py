@@ -257,6 +257,30 @@ class Tape:
         self._at(function, [i.size], [0, 0, 0], [a, i, result], dims)
         return self.noted(result, self)
 
+    def written_at(self, target, index, values, adds):
+        """Write the rows ``values`` (n, width) at the ``index`` (n) of ``target`` (rows, width).
+
+        The operands are contiguous; a guard checks the index. ``adds``: add them.
+        """
+        out, i, v = self._writable(target.array), self._few(index.array), self._few(values.array)
+        width = np.array([out.shape[1]], np.int64)
+        lie = all(a.flags.c_contiguous for a in (out, i, v))
+        if not lie or i.dtype != np.int64 or v.dtype != out.dtype:
+            raise Refused
+        function = f"putting{out.itemsize}"
+        if adds:
+            dtype = f"{out.dtype.kind}{out.itemsize}"
+            if dtype not in ORDERED:
+                raise Refused
+            function = f"adding_{dtype}"
+        bool(((index >= 0) & (index < len(out))).all())
+        if adds:
+            np.add.at(out, i, v)
+        else:
+            out[i] = v
+        self.buffers.append(width)
+        self._at((function, width.ctypes.data), [i.size], [0, 0, 0], [v, i, out])
+
     def product(self, ufunc, dtypes, operands, result, out):
         """Note a ufunc over matrices: ``matmul`` of matrices, or ``vecdot``."""
         function = loops_of(ufunc, dtypes)

@@ -48,7 +48,7 @@ def as_scalar(value, dtype):
     Raises:
         RuntimeError: The dtype cannot hold the number.
     """
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) or hasattr(value, "noted"):
         return converted(value, dtype) if value.dtype != dtype else value
     if not holds(dtype, value):
         raise RuntimeError(

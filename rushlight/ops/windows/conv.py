@@ -176,7 +176,7 @@ def conv(xp, x, weight, bias=None, *, stride, padding, dilation, groups, name="c
         x = padded(x, padding)
         out = im2col.products(x, weight, places, stride, dilation, groups)
         return out if bias is None else np.add(out, bias, out)
-    out = np.empty((len(x), len(weight), *places), x.dtype)
+    out = np.empty_like(x, order="C", shape=(len(x), len(weight), *places))
     if not out.size:
         return out
     x = padded(x, padding)
@@ -226,7 +226,9 @@ def conv_input(xp, g, weight, *, size, stride, padding, dilation, groups):
     full = [n + 2 * p for n, p in zip(size, padding, strict=True)]
     deep = _is_depthwise(weight, groups)
     whole = not deep and im2col.meets_all(weight, full, g)
-    found = (np.empty if whole else np.zeros)((len(g), weight.shape[1] * groups, *full), g.dtype)
+    found = np.empty_like(g, order="C", shape=(len(g), weight.shape[1] * groups, *full))
+    if not whole:
+        found[...] = 0
 
     def work(part):
         if deep:
@@ -236,7 +238,8 @@ def conv_input(xp, g, weight, *, size, stride, padding, dilation, groups):
 
     if g.size and weight.size:
         each(work, _parts(g, weight.shape))
-    return np.ascontiguousarray(inside(found, padding, size))
+    found = inside(found, padding, size)
+    return found if found.flags.c_contiguous else found.copy()
 
 
 @kernel(

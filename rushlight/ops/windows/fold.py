@@ -96,8 +96,13 @@ def _add_to(image, place, part):
 @kernel(public=False, method=False, name="col2im", grad_name="Col2ImBackward0")
 def _image(xp, x, *, windows, size):
     """The image of ``size`` in which the columns are summed."""
-    whole = _added(x, windows, size, lambda shape: np.zeros(shape, x.dtype), _add_to)
-    return np.ascontiguousarray(inside(whole, windows.padding, size))
+    def zeros(shape):
+        found = np.empty_like(x, order="C", shape=tuple(shape))
+        found[...] = 0
+        return found
+
+    found = inside(_added(x, windows, size, zeros, _add_to), windows.padding, size)
+    return found if found.flags.c_contiguous else found.copy()
 
 
 @_image.lower

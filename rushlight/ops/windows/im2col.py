@@ -44,28 +44,32 @@ def _is_small(images, places, rows=0, taps=2):
 class _Scratch:
     """Memory that is reused from block to block."""
 
-    def __init__(self, dtype):
-        self.memory = np.empty(0, dtype)
-        self.padded: tuple = ()
+    def __init__(self, like):
+        self.like, self.memory, self.padded = like, like, ()
+        self.size = 0
 
     def zeros(self, shape):
         """An array of zeros, or the previous call's array unchanged if it has the same shape."""
         if shape != self.padded:
-            self.padded = shape
-            self.memory = np.zeros(prod(shape), self.memory.dtype)
+            self.padded, self.size = shape, 0
+            self.array(shape)[...] = 0
         return self.memory.reshape(shape)
 
     def array(self, shape):
         """An array with undefined contents, valid until the next call."""
         size = prod(shape)
-        if self.memory.size < size:
-            self.memory = np.empty(size, self.memory.dtype)
+        if self.size < size:
+            self.memory = np.empty_like(self.like, order="C", shape=(size,))
+            self.size = size
         return self.memory[:size].reshape(shape)
 
 
 def _laid_out(x, small):
     """The images ``x`` as (batch, channels, *size, lanes)."""
-    return np.ascontiguousarray(x.transpose(*range(1, x.ndim), 0))[None] if small else x[..., None]
+    if not small:
+        return x[..., None]
+    turned = x.transpose(*range(1, x.ndim), 0)
+    return (turned if turned.flags.c_contiguous else turned.copy())[None]
 
 
 def _images(x, small):
@@ -138,7 +142,7 @@ def convolve(x, weight, out, stride, dilation, groups, bias):
     kernel, places = weight.shape[2:], out.shape[2:]
     matrices = weight.reshape(groups, len(weight) // groups, -1)
     small = _is_small(len(x), places, matrices.shape[2], prod(kernel))
-    scratch = _Scratch(x.dtype)
+    scratch = _Scratch(x)
     for block in _blocks(len(x), x.shape[1] * prod(kernel) * prod(places) * x.itemsize):
         part = _laid_out(x[block], small)
         columns = _columns(part, kernel, stride, dilation, places, groups, scratch)
@@ -160,7 +164,7 @@ def correlate_weight(g, x, kernel, stride, dilation, groups):
     rows = x.shape[1] * prod(kernel) // groups
     found: np.ndarray = None  # type: ignore[assignment]
     small = _is_small(len(x), places, rows, prod(kernel))
-    scratch = _Scratch(x.dtype)
+    scratch = _Scratch(x)
     for block in _blocks(len(x), groups * rows * prod(places) * x.itemsize):
         part = _laid_out(x[block], small)
         columns = _columns(part, kernel, stride, dilation, places, groups, scratch)
@@ -203,7 +207,7 @@ def spread(found, g, weight, stride, dilation, groups):
     matrices = grouped.transpose(0, 3, 2, 1).reshape(groups, -1, len(weight) // groups)
     small = _is_small(len(g), g.shape[2:])
     flat = _is_flat(weight, stride)
-    lengthened, scratch = _Scratch(g.dtype), _Scratch(g.dtype)
+    lengthened, scratch = _Scratch(g), _Scratch(g)
     for block in _blocks(len(g), found.shape[1] * prod(kernel) * prod(g.shape[2:]) * g.itemsize):
         slope = _laid_out(g[block], small)
         into = _laid_out(found[block], small)
@@ -298,7 +302,7 @@ def spread_depthwise(found, g, weight, stride, dilation):
     """``spread`` if each channel has its own kernel."""
     if _is_flat(weight, stride):
         length, starts = _runs(weight.shape[2:], dilation, found.shape[2:], g.shape[2:], 1)
-        scratch = _Scratch(g.dtype)
+        scratch = _Scratch(g)
         for block in _blocks(len(g), found[0].nbytes):
             slope = _lengthened(g[block][..., None], found.shape[2:], scratch)
             slope = slope.reshape(*slope.shape[:2], -1)[..., :length]

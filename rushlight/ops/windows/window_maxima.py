@@ -6,7 +6,7 @@ Shapes: x (…, *size), best and g (…, *places). ``best`` holds the maxima, an
 
 import sys
 from functools import lru_cache
-from math import isfinite, prod
+from math import prod
 from operator import mul
 from typing import Any
 
@@ -154,7 +154,7 @@ def slope(g, x, best, w):
 
 def is_finite(x):
     """True if no float in x is nan or infinite, so that none equals the padding, which is -inf."""
-    return x.dtype.kind == "f" and isfinite(np.add.reduce(x, axis=None))
+    return x.dtype.kind == "f" and bool(np.isfinite(np.add.reduce(x, axis=None)))
 
 
 def _overlapping_slope(g, x, best, w):
