@@ -476,6 +476,70 @@ def test_random_functions_of_joined_loops(seed, monkeypatch):
         assert found is None or FACTS(found) == FACTS(function(*given))
 
 
+#: Functions of several results, or with values that their nodes keep.
+KEEPING = [
+    lambda x: torch.var_mean(x, 1, keepdim=True), lambda x: x.unbind(0)[0][None], lambda x: x.split(1)[-1],
+    lambda x: x.max(1, keepdim=True), lambda x: x.sort(1), lambda x: x.topk(1, 0), lambda x: x.t().t(),
+    lambda x: F.layer_norm(x, x.shape[1:]), lambda x: F.rms_norm(x, x.shape[1:]), F.normalize,
+    lambda x: F.group_norm(x[None], 1)[0], lambda x: F.batch_norm(x, None, None, training=True),
+    lambda x: x[torch.arange(len(x)) * 0], lambda x: x[:1, torch.arange(1)], lambda x: x.detach() * x,
+    lambda x: F.softmax(x, 1), lambda x: F.max_pool1d(x, 1), lambda x: x.aminmax(dim=0, keepdim=True),
+    lambda x: x.index_add(0, torch.zeros(1, dtype=torch.int64), x[:1]), lambda x: x.cummax(0),
+    lambda x: F.scaled_dot_product_attention(x[None], x[None], x[None])[0], lambda x: x.prod(1, keepdim=True),
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("seed", sorted(drawn(range(10**6), 25, "graphs")))
+def test_random_graphs(seed):
+    """Functions that record several nodes: the graphs and the gradients are those of the function."""
+    rng = np.random.default_rng(seed)
+    steps = rng.random(int(rng.integers(1, 7)))
+
+    def function(x, y):
+        rng = np.random.default_rng(seed)
+        values = [x, y, y[:1]]
+        for step in steps:
+            a, b = [values[i] for i in rng.integers(0, len(values), 2)]
+            k = int(rng.integers(0, len(KEEPING) * len(BINARY)))
+            if a.dim() != 2 or min(a.shape) < 1 or not a.is_floating_point():
+                values.append(a * 2)
+            elif step < 0.6 or not _broadcast(a, b):
+                found = KEEPING[k % len(KEEPING)](a)
+                values += found if isinstance(found, tuple) else [found]
+            else:
+                values.append(BINARY[k % len(BINARY)](a, b))
+        chosen = rng.permutation(len(values) - 3)[: rng.integers(1, 4)] + 3
+        return tuple([values[i] for i in chosen])
+
+    def gradients(found, leaves):
+        parts = [t.square().sum() for t in found if t.requires_grad]
+        if not parts:
+            return None
+        first = torch.autograd.grad(sum(parts), leaves, create_graph=True, allow_unused=True)
+        again = [g.square().sum() for g in first if g is not None and g.requires_grad]
+        options = {"allow_unused": True, "retain_graph": True}
+        second = torch.autograd.grad(sum(again), leaves, **options) if again else ()
+        return [None if g is None else g.detach().numpy().tobytes() for g in (*first, *second)]
+
+    shape = tuple(rng.integers(2, 6, 2))
+    w, kinds = watched(function), rng.integers(0, 3, 2)
+    for _ in range(4):
+        leaves = [
+            torch.from_numpy(rng.standard_normal(shape).astype("f4")).requires_grad_() for _ in "xy"
+        ]
+        given = [[t, t * 1, t.detach()][k] for t, k in zip(leaves, kinds, strict=True)]
+        now = torch.ones((), requires_grad=True).exp().grad_fn.clock
+        try:
+            expected = function(*given)
+        except (ValueError, IndexError, RuntimeError):
+            return  # an operation does not take such a shape
+        found = w.run(*given)
+        if found is not None:
+            assert FACTS(found, now) == FACTS(expected, now)
+            assert gradients(found, leaves) == gradients(expected, leaves)
+
+
 FUSED = calls.fused
 
 
