@@ -96,6 +96,7 @@ def _add_to(image, place, part):
 @kernel(public=False, method=False, name="col2im", grad_name="Col2ImBackward0")
 def _image(xp, x, *, windows, size):
     """The image of ``size`` in which the columns are summed."""
+
     def zeros(shape):
         found = np.empty_like(x, order="C", shape=tuple(shape))
         found[...] = 0

@@ -69,25 +69,7 @@ def _places(index, size):
     return _joined(np.where(index < 0, -1, index + _sample_starts(len(index), size)))
 
 
-#: From so many elements that are taken, a program for the exact shapes of many small samples is
-#: faster than NumPy. A small sample has at most ``_SMALL`` pixels, and points, in all channels.
-_MANY, _SMALL = large_from(1 << 18), 1 << 12
-
-
-def _worth(x, index, size):
-    """Whether a program for these shapes is worth its compilation."""
-    channels = x.shape[1]
-    return (
-        x.dtype.char in "fd"
-        and channels * index.size >= _MANY
-        and channels * max(size, index.shape[2]) <= _SMALL
-    )
-
-
-@kernel(
-    public=False, method=False, tensors=("weight", "index"), least=1 << 12, fixed=True,
-    worth=lambda x, weight, index: _worth(x, index, x.shape[2]),
-)  # fmt: skip
+@kernel(public=False, method=False, tensors=("weight", "index"))
 def weighted_gather(xp, x, weight, index):
     """For each point, the sum over its K elements of weight times x at ``index``."""
     found = xp.empty((*x.shape[:2], index.shape[2]), x.dtype)
@@ -132,10 +114,7 @@ def _product(g, weight, index, size):
     return (shares @ np.ascontiguousarray(g.T))[:size]
 
 
-@kernel(
-    public=False, method=False, tensors=("weight", "index"), least=1 << 12, fixed=True,
-    worth=lambda g, weight, index, *, size: _worth(g, index, size),
-)  # fmt: skip
+@kernel(public=False, method=False, tensors=("weight", "index"))
 def weighted_scatter(xp, g, weight, index, *, size):
     """Add weight times g at ``index`` to zeros (N, C, size)."""
     found = xp.zeros((*g.shape[:2], size), g.dtype)
@@ -157,10 +136,7 @@ def weighted_scatter(xp, g, weight, index, *, size):
     return np.ascontiguousarray(found.transpose(0, 2, 1))
 
 
-@kernel(
-    public=False, method=False, tensors=("x", "index"), least=1 << 12, fixed=True,
-    worth=lambda g, x, index: _worth(x, index, x.shape[2]),
-)  # fmt: skip
+@kernel(public=False, method=False, tensors=("x", "index"))
 def gathered_dot(xp, g, x, index):
     """The sum over the channels of g times x at ``index``, as (N, K, P)."""
     found = np.empty(index.shape, g.dtype)
