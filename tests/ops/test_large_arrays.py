@@ -6,7 +6,7 @@ import pytest
 import rushlight as torch
 from rushlight.backend import native
 from rushlight.backend import numpy as xp
-from rushlight.ops.windows import grid_sample
+from rushlight.ops.windows import grid_sample, grid_sampler
 
 F = torch.nn.functional
 
@@ -151,31 +151,53 @@ def test_many_small_images_are_sampled_as_one_by_one(shape, places):
 @pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
 @pytest.mark.parametrize("padding_mode", ["zeros", "border", "reflection"])
 @pytest.mark.parametrize("dims", [2, 3])
-def test_the_kernel_of_many_points_samples_as_tensors_do(mode, padding_mode, dims):
+@pytest.mark.parametrize("align", [0, 1])
+def test_the_kernel_of_many_points_samples_as_tensors_do(mode, padding_mode, dims, align):
     if mode == "bicubic" and dims == 3:
         pytest.skip("volumes have no bicubic sampling")
     places = (92, 47) if dims == 2 else (14, 14, 14)
     x, grid = drawn(2, 3, 7, 5, *[4] * (dims - 2)), drawn(2, *places, dims)
     grid[0, 0, 0], grid[1, 3, 2, ..., 0] = float("nan"), float("inf")
-    call = lambda grid: F.grid_sample(x, grid, mode, padding_mode, align_corners=False)
-    by_tensors = call(grid.clone().requires_grad_())
-    np.testing.assert_array_equal(call(grid).numpy(), by_tensors.detach().numpy())
+    options = mode, padding_mode, bool(align)
+    by_tensors = grid_sampler._of_tensors(x, grid, *options)
+    x.requires_grad_(), grid.requires_grad_()
+    found = F.grid_sample(x, grid, mode, padding_mode, align_corners=bool(align))
+    np.testing.assert_array_equal(found.detach().numpy(), by_tensors.numpy())
+    g = drawn(*found.shape)
+    slopes = torch.autograd.grad(found, [x, grid], g)
+    x, grid = x.detach(), grid.detach()
+    wanted = [grid_sampler._image_slope_of_tensors(g, grid, tuple(x.shape[2:]), *options)]
+    if mode != "nearest":
+        wanted.append(grid_sampler._grid_slope_of_tensors(g, x, grid, *options))
+    for slope, other in zip(slopes, wanted, strict=False):
+        np.testing.assert_allclose(slope.numpy(), other.numpy(), rtol=1e-4, atol=1e-4)
+    if mode == "nearest":
+        assert not slopes[1].any()
 
 
-def test_many_small_images_are_sampled_by_a_program_as_by_numpy():
+def test_taps_are_summed_by_kernels_as_by_numpy(monkeypatch):
+    if not native.llvm_works():
+        pytest.skip("no LLVM")
     x, weight, g = drawn(4000, 2, 6), drawn(4000, 4, 9), drawn(4000, 2, 9)
     x[7, 1, 5] = float("inf")  # index -1 must not take it
     index = indices(7, 4000, 4, 9) - 1
+    by_kernels = []
+    monkeypatch.setattr(native, "tapped", lambda *given: by_kernels.append(TAPPED(*given)) or True)
     for op, operands, params in (
         (grid_sample.weighted_gather.op, (x, weight, index), {}),
         (grid_sample.weighted_scatter.op, (g, weight, index), {"size": 6}),
         (grid_sample.gathered_dot.op, (g, drawn(4000, 2, 6), index.clamp(min=0)), {}),
     ):
         arrays = [t.numpy() for t in operands]
-        found = native.compute(op, arrays, params)
-        if not native.llvm_works():
-            pytest.skip("no LLVM")
-        np.testing.assert_allclose(found, op.forward(xp, *arrays, **params), rtol=1e-6, atol=1e-6)
+        found = op.forward(xp, *arrays, **params)
+        with monkeypatch.context() as without:
+            without.setattr(native, "tapped", lambda *given: False)
+            wanted = op.forward(xp, *arrays, **params)
+        np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-6)
+    assert by_kernels == [True] * 3
+
+
+TAPPED = native.tapped
 
 
 def test_a_convolution_of_a_transposed_image_runs_in_its_program(monkeypatch):
