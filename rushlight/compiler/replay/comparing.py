@@ -1,4 +1,4 @@
-"""Whether a call is like an entry, in Python on machine words; see ``entry.py``."""
+"""Whether a call is like an entry, in Python on machine words; see ``enter.py``."""
 
 from rushlight.compiler.codegen.words import load, load32, store
 from rushlight.compiler.replay.objects import (

@@ -35,7 +35,7 @@ def run(work, size, options, values, points, *more):
         options: mode, padding and align.
         values: The images or, for "tapped", what the points are given.
     """
-    dtype, n, channels, count = values.dtype, *values.shape[:2], points.shape[1]
+    n, channels, dtype, count = len(values), values.shape[1], values.dtype, points.shape[1]
     if dtype.char not in "fd" or max(prod(size), values.size) >= 1 << 31:
         return None
     given = [np.ascontiguousarray(a) for a in (values, points, *more)]
@@ -209,4 +209,4 @@ def _slanted(grid, b, n, p, lanes, x, points, g, out):
         store(b, total, grid.coordinates(b, out, n, p, d), grid.dtype, stride=grid.dims)
 
 
-_WORKS = {"sampled": _sampled, "tapped": _tapped, "slanted": _slanted}
+_WORKS: dict[str, Any] = {"sampled": _sampled, "tapped": _tapped, "slanted": _slanted}

@@ -42,7 +42,8 @@ def mean_surprise(x, target):
 
 def slope(g, kind, *kept):
     """The gradient of ``x``, from the loss's gradient and what ``mean_surprise`` kept."""
-    return (_row_slope if kind == "row" else _rows_slope)(*kept, g)
+    rule: Any = _row_slope if kind == "row" else _rows_slope
+    return rule(*kept, g)
 
 
 def _of_row(x, target):

@@ -153,8 +153,8 @@ def _taps_of_arrays(xp, points, size, mode, padding, align):
     if mode == "nearest":
         place, weight = np.rint(x)[:, :, None], np.ones_like(x)[:, :, None]
     else:
-        shape = len(size), len(points), 2, points.shape[1]
-        place, weight = xp.empty(shape, x.dtype), xp.empty(shape, x.dtype)
+        both = len(size), len(points), 2, points.shape[1]
+        place, weight = xp.empty(both, x.dtype), xp.empty(both, x.dtype)
         first, second = place[:, :, 0], weight[:, :, 1]
         np.floor(x, first)
         np.add(first, known.one, place[:, :, 1])
@@ -237,7 +237,8 @@ def _grid_slope(g, x, grid, mode, padding, align):
     )
     if found is not None:
         return found.reshape(grid.shape)
-    return _on_arrays(lambda *given: _grid_slope_of_tensors(*given, *options), g, x, grid)
+    back = lambda g, x, grid: _grid_slope_of_tensors(g, x, grid, *options)
+    return _on_arrays(back, g, x, grid)
 
 
 def _op(n):
