@@ -27,6 +27,7 @@ from rushlight.strides import empty_like, fill, visit_order
 
 __all__ = ["bernoulli", "bernoulli_like", "dropout_noise"]
 
+_LARGE = 1e-3  # a number above it has a finite inverse in every dtype
 KNOWN = {BOOL, *INTEGERS, *DIGITS}
 
 
@@ -102,8 +103,8 @@ def dropout_noise(generator, x, p, draw=bernoulli):
     """
     if not 0.0 <= p <= 1.0:
         raise RuntimeError(f"dropout: expects p in [0, 1], but got p={p}")
-    noise = empty_like(x)
     if p in (0.0, 1.0):
+        noise = empty_like(x)
         noise[...] = 1.0 - p
         return noise
     if x.dtype not in DIGITS:
@@ -112,7 +113,14 @@ def dropout_noise(generator, x, p, draw=bernoulli):
         raise RuntimeError(f"dropout: x is {torch_dtype(x.dtype)}; it must be floating point")
     keep = 1.0 - p
     real = np.float64 if x.dtype == F64 else np.float32
-    fill(noise, draw(generator, x.size, x.dtype, keep))
+    noise = draw(generator, x.size, x.dtype, keep)
+    if x.flags.c_contiguous:
+        noise = noise.reshape(x.shape)
+    else:
+        noise = fill(empty_like(x), noise)
+    if keep > _LARGE:
+        noise *= x.dtype.type(real(1.0) / real(keep))
+        return noise
     with np.errstate(over="ignore"):
         scale = x.dtype.type(real(1.0) / real(keep))
     if np.isinf(scale):
