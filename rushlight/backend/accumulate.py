@@ -18,6 +18,9 @@ def add_rows(out, rows, values):
     """``out[rows[i]] += values[i]`` for each i, in order.
 
     Shape: out (R, D), rows (N,), values (N, D).
+
+    Raises:
+        IndexError: A row is not in ``out``. Nothing is written then.
     """
     if not values.size:
         return
@@ -28,9 +31,14 @@ def add_rows(out, rows, values):
     else:
         from scipy.sparse import csc_array
 
-        n = len(rows)
+        n, size = len(rows), len(out)
+        outside = rows[(rows < -size) | (rows >= size)]
+        if outside.size:  # SciPy would write to other memory
+            raise IndexError(
+                f"index {outside[0]} is out of bounds for dimension 0 with size {size}"
+            )
         ones = np.ones(n, out.dtype)
-        rows = np.where(rows < 0, rows + len(out), rows)
+        rows = np.where(rows < 0, rows + size, rows)
         out += csc_array((ones, rows, np.arange(n + 1)), shape=(len(out), n)) @ values
 
 

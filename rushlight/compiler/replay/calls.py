@@ -22,6 +22,7 @@ from rushlight.compiler.replay.memory import held, words
 from rushlight.compiler.replay.objects import agree
 from rushlight.compiler.replay.tape import MOST_ELEMENTS, Refused, copy_of
 from rushlight.compiler.run.handlers import handlers_apart, is_of_handler
+from rushlight.nn.parameter import Parameter
 from rushlight.ops.core.replays import EAGER, copied, facts
 from rushlight.tensor import Tensor, from_array
 
@@ -132,10 +133,10 @@ class _Watched:
     def add(self, args, named):
         """Make an entry for calls whose arguments are like these."""
         writes = self.replays.writes
-        if writes:
-            if args[0].view_of is not None:
-                raise Refused
-            args = copied(args[0]), *args[1:]
+        if writes and args[0].view_of is not None:
+            raise Refused
+        args = [_varied(x, None, _same) for x in args]  # the function may do things to tensors
+        named = {k: _varied(x, None, _same) for k, x in named.items()}
         found = capture(self.replays.function, args, named, writes)
         looks = [look for x in (*args, *named.values()) for look in look_at(x)[1]]
         joined = fused(found.loops, found.spans)
@@ -162,7 +163,8 @@ class _Watched:
         for trial, change in enumerate(_CHANGES):
             given = [_varied(x, rng, change) for x in args]
             options = {k: _varied(x, rng, change) for k, x in named.items()}
-            again = [copied(given[0]), *given[1:]] if self.replays.writes else given
+            first = _twin(given[0], copied(given[0])) if self.replays.writes else None
+            again = given if first is None else [first, *given[1:]]
             found, expected = self.builtin(*given, **options), None
             try:
                 with self.replays.off():
@@ -191,8 +193,15 @@ def _varied(x, rng, change):
         a = copy_of(a)
         with np.errstate(all="ignore"):
             a[...] = change(a, rng)
-    found = from_array(a)
-    if x.node is not None:
+    return _twin(x, from_array(a))
+
+
+def _twin(x, found):
+    """``found``, a tensor without history, as a leaf of the class of ``x``."""
+    wants = x.node is not None
+    if type(x) is Parameter:
+        found = Parameter(found, wants)
+    elif wants:
         found.requires_grad = True
     found.turned = x.turned
     return found

@@ -69,7 +69,11 @@ def capture(function, args, named, writes=False):
     results = (found,) if kind is None else found
     for x in results:
         stage.renew(x)
+    tensors = stage.tensors(args, named)
+    before = [_state(x) for x in tensors]
     expected = function(*args, **named)
+    if not writes and [_state(x) for x in tensors] != before:
+        raise Refused  # the function changes an argument
     if type(expected) is not type(found):
         raise Refused
     wanted = (expected,) if kind is None else expected
@@ -77,9 +81,13 @@ def capture(function, args, named, writes=False):
         raise Refused
     if any(not isinstance(x, Tensor) for x in wanted):
         raise Refused
-    tensors = stage.tensors(args, named)
     makes = Outcome(stage.tape, stage.standing, results, tensors, wanted, stage.dtypes)
     return Captured(makes, kind, stage.tape)
+
+
+def _state(x):
+    """What a function that changes the tensor ``x`` leaves otherwise."""
+    return id(x._array), x._array.shape, x._array.strides, id(x.view_of), id(x.node), [*x.cell]
 
 
 def _equal(a, b):

@@ -28,6 +28,7 @@ from rushlight.compiler.replay.objects import (
 from rushlight.compiler.replay.records import (
     ARGUMENTS,
     BASES,
+    CLASS,
     DIMS,
     DTYPE,
     EQUAL,
@@ -43,12 +44,10 @@ from rushlight.compiler.replay.records import (
     NAMES,
     NDARRAY,
     NONE,
-    PARAMETER,
     SHAPE,
     SIZES,
     SLICE,
     STRIDES,
-    TENSOR,
     TUPLE,
     VALUE,
     VIEW_OF,
@@ -220,8 +219,7 @@ def equal_items(x, y):
 
 def is_like(x, look, base, grad_mode):
     """Whether x is a tensor that lies in memory as the look says; notes where its elements are."""
-    kind = load(x + TYPE)
-    if kind != TENSOR and kind != PARAMETER:
+    if load(x + TYPE) != load(look + CLASS):
         return 0
     a = load(x + ARRAY)
     if a == 0:

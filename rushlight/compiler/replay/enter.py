@@ -3,7 +3,8 @@
 ``codegen/word_function.py`` translates ``enter`` and what it calls into machine code, once for all
 functions. ``enter`` looks for an entry whose operands lie as those of the call. It runs the entry's
 loops on new memory, or makes the entry's views, and returns the tensors. If there is no entry, it
-returns None, and the function goes on: anything unusual takes the way that it always took.
+returns None, and the function goes on: anything unusual takes the way that it always took. So does
+a call whose values a guard of its entry does not let pass; no other entry is tried.
 """
 
 from rushlight.compiler.codegen.words import load, store

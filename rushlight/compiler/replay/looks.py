@@ -25,6 +25,7 @@ class Look(NamedTuple):
     Attributes:
         turned: What a tensor's slot ``turned`` has.
         has_node: Whether the tensor has a history.
+        cls: Tensor or Parameter; some functions treat these in different ways.
     """
 
     kind: int
@@ -34,6 +35,7 @@ class Look(NamedTuple):
     strides: tuple = ()
     turned: Any = None
     has_node: bool = False
+    cls: Any = Tensor
 
     def words(self):
         """The words of a look in machine code."""
@@ -43,7 +45,7 @@ class Look(NamedTuple):
         if self.kind == LIKE:
             moves = [(n - 1) * s for n, s in zip(self.shape, self.strides, strict=True)]
             value = sum(moves) + self.dtype.itemsize
-        return self.kind, value, *about, id(self.turned), self.has_node
+        return self.kind, value, *about, id(self.turned), self.has_node, id(self.cls)
 
 
 def look_at(x):
@@ -54,7 +56,7 @@ def look_at(x):
         if type(a) is not ndarray:
             raise Refused
         has_node = x.node is not None and mode.records()
-        look = Look(LIKE, None, a.dtype, a.shape, a.strides, x.turned, has_node)
+        look = Look(LIKE, None, a.dtype, a.shape, a.strides, x.turned, has_node, kind)
         return look, [look]
     if kind in (tuple, list) and any(isinstance(item, Tensor) for item in x):
         inner = [look_at(item) for item in x]

@@ -11,7 +11,6 @@ from rushlight.compiler.cpu.loader import load
 from rushlight.compiler.replay import objects, records
 from rushlight.compiler.replay.memory import held, words
 from rushlight.compiler.run import cache
-from rushlight.nn.parameter import Parameter
 from rushlight.tensor import Size, Tensor, ViewOf
 
 __all__ = ["MachineCode"]
@@ -35,7 +34,7 @@ class MachineCode:
         new_array, set_base = objects.api()
         word = lambda name: held(sys.intern(name))
         values = {
-            "TENSOR": id(Tensor), "PARAMETER": id(Parameter), "NDARRAY": id(ndarray),
+            "TENSOR": id(Tensor), "NDARRAY": id(ndarray),
             "VIEW_OF": id(ViewOf), "FLOAT": id(float), "INT": id(int), "TUPLE": id(tuple),
             "LIST": id(list), "SIZES": id(Size), "SLICE": id(slice), "NONE": id(None),
             "TRUE": id(True), "FALSE": id(False), "ZERO": id(0), "MODE": id(vars(mode)),

@@ -58,8 +58,6 @@ class Noting:
 class Noted(np.lib.mixins.NDArrayOperatorsMixin):
     """An array on a ``Tape``."""
 
-    takes_memo = True  # as ndarrays do; see ``rules.memo_of``
-
     def __init__(self, array, tape):
         self.array, self.tape = array, tape
 
@@ -205,8 +203,7 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
         for i, n in zip(index, self.shape, strict=False):
             if type(i) not in (Noted, ndarray) or i.dtype != np.int64 or len(index) > self.ndim:
                 raise Refused
-            if not ((i >= 0) & (i < n)).all():
-                raise Refused
+            self.tape.require(((i >= 0) & (i < n)).all())
             flat = flat * n + i
         return flat
 

@@ -96,8 +96,9 @@ class Outcome:
         self.new: list = []
         results = [self._result(*pair) for pair in zip(found, expected, strict=True)]
         own = [r.part for r in results if r.kind == records.TENSOR_OF]
+        own += [r.source for r in results if r.kind == records.VIEW_OF_NEW]
         if len({*own}) < len(own):
-            raise Refused  # results that share memory are views
+            raise Refused  # results that share memory are views of one tensor
         pairs = self._graph(expected)
         order = [n for n, _ in pairs]
         self.nodes = [self._recorded(n, twin, order) for n, twin in pairs]
@@ -235,12 +236,15 @@ class Outcome:
                     return kind, i
         if len(cell) > 2 or cell[0] > now:
             raise Refused
-        return records.CONSTANT, [0, cell[1]]  # of a tensor that nobody else can write to
+        # The tensor lived in the call alone, so nobody can write to it any more: all the nodes that
+        # replays record may have one list, which stays as it is.
+        return records.CONSTANT, [0, cell[1]]
 
     def _saved(self, v, twin):
         if type(v) is Noted:
             return self._saved_array(v)
-        if _is_fixed(v):  # the eager function may save a number as an array
+        if _is_fixed(v):
+            # The function itself may save a number as an array. A replay gives backward the same.
             return records.CONSTANT, twin if _is_fixed(twin) else v
         if type(v) not in (list, tuple):
             raise Refused

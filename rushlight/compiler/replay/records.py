@@ -15,13 +15,13 @@ TABLE = "rushlight_process"
 
 # Values of the process.
 SLOTS = [
-    "TENSOR", "PARAMETER", "NDARRAY", "VIEW_OF", "FLOAT", "INT", "TUPLE", "LIST", "SIZES", "SLICE",
+    "TENSOR", "NDARRAY", "VIEW_OF", "FLOAT", "INT", "TUPLE", "LIST", "SIZES", "SLICE",
     "NONE", "TRUE", "FALSE", "ZERO", "MODE", "INTERCEPT", "GRAD_OFF", "STATE", "GRAD", "INFERENCE",
     "NEW_ARRAY", "SET_BASE", "OPERANDS", "TICK",
 ]  # fmt: skip
 _slots: Any = map(Slot, range(len(SLOTS)))
 (
-    TENSOR, PARAMETER, NDARRAY, VIEW_OF, FLOAT, INT, TUPLE, LIST, SIZES, SLICE,
+    TENSOR, NDARRAY, VIEW_OF, FLOAT, INT, TUPLE, LIST, SIZES, SLICE,
     NONE, TRUE, FALSE, ZERO, MODE, INTERCEPT, GRAD_OFF, STATE, GRAD, INFERENCE,
     NEW_ARRAY, SET_BASE, OPERANDS, TICK,
 ) = _slots  # fmt: skip
@@ -39,9 +39,9 @@ FIRST, MISSES, TOLD_AT, HITS, TOLD = 0, 8, 16, 24, 32
 # What an argument must be: a value equal to VALUE; a tensor of this dtype, dims, shape and strides,
 # turned or not, whose elements span VALUE bytes; or a tuple or list (its type is VALUE) of DIMS
 # items, whose looks follow.
-# HAS_NODE: whether the tensor has a history.
-KIND, VALUE, DTYPE, DIMS, SHAPE, STRIDES, IS_TURNED, HAS_NODE = 0, 8, 16, 24, 32, 40, 48, 56
-LOOK_SIZE = 64
+# HAS_NODE: whether the tensor has a history. CLASS: Tensor or Parameter.
+KIND, VALUE, DTYPE, DIMS, SHAPE, STRIDES, IS_TURNED, HAS_NODE, CLASS = range(0, 72, 8)
+LOOK_SIZE = 72
 EQUAL, LIKE, ALL_LIKE = 0, 1, 2  # kinds
 MOST = 64  # arrays, results and nodes of one call
 WITH_GRADIENTS, WITHOUT, IN_INFERENCE = 0, 1, 2  # modes
@@ -51,7 +51,7 @@ ITEM = 8
 # An array, after the fields of a look. It is new, and its address gets the place WHERE among the
 # bases; or it is a part of the array of the argument WHERE, or of the array made before at WHERE,
 # from OFFSET on.
-ORIGIN, WHERE, OFFSET, PART_SIZE = 64, 72, 80, 88
+ORIGIN, WHERE, OFFSET, PART_SIZE = range(LOOK_SIZE, LOOK_SIZE + 32, 8)
 NEW, OF_ARGUMENT, OF_PART = 0, 1, 2
 # A result: an argument as it is, or a tensor over the array at PART. A view is one of an argument
 # or of a new tensor over the array at SOURCE, whose TURNED is SOURCE_TURNED; PATH_OF has the steps

@@ -9,8 +9,8 @@ from rushlight.compiler.replay.objects import loops_of
 
 __all__ = ["ORDERED", "CASTS", "MOST_ELEMENTS", "Loop", "Refused", "Tape", "copy_of"]
 
-#: The most loops of a call, places where all its loops begin rows, and elements of an array. In
-#: larger calls, Python's part of the time is small.
+#: The most loops of a call (a small ``grid_sample`` has 70), places where all its loops begin rows,
+#: and elements of an array. In larger calls, Python's part of the time is small.
 _MOST_LOOPS, _MOST_ROWS, MOST_ELEMENTS = 128, 1 << 11, 1 << 15
 #: Up to so many elements are moved one by one. Else evenly spaced elements are copied together:
 #: by a loop for each kind of run, or by one loop with a table if there are more than so many kinds.
@@ -239,6 +239,11 @@ class Tape:
         self._at(("guard", int(a)), [1], [0], [a])
         return bool(a)
 
+    def require(self, condition):
+        """Note a guard for the Noted ``condition``, which must hold now, too."""
+        if not condition:
+            raise Refused
+
     def taken(self, x, index, axis):
         """``x.take(index, axis)``, with a guard for negative indices and those out of range."""
         a, i = self._few(x.array), self._few(index.array)
@@ -246,7 +251,7 @@ class Tape:
             raise Refused
         axis %= a.ndim
         n = a.shape[axis]
-        bool(((index >= 0) & (index < n)).all())
+        self.require(((index >= 0) & (index < n)).all())
         result = self._remember(np.ascontiguousarray(a.take(i, axis)))
         inner = prod(a.shape[axis + 1 :])
         width = np.array([inner], np.int64)
@@ -273,7 +278,7 @@ class Tape:
             if dtype not in ORDERED:
                 raise Refused
             function = f"adding_{dtype}"
-        bool(((index >= 0) & (index < len(out))).all())
+        self.require(((index >= 0) & (index < len(out))).all())
         if adds:
             np.add.at(out, i, v)
         else:
@@ -381,7 +386,7 @@ class Tape:
         if a.ndim != i.ndim or rest[0] != rest[1] or i.dtype != np.int64:
             raise Refused
         if self.below.get(self.span(i), a.shape[axis] + 1) > a.shape[axis]:
-            bool(((index >= 0) & (index < a.shape[axis])).all())
+            self.require(((index >= 0) & (index < a.shape[axis])).all())
         result = self._remember(np.take_along_axis(a, i, axis))
         parts = [np.moveaxis(b, axis, -1) for b in (a, i, result)]
         self._rows_along((f"along{a.itemsize}", 0), parts, i.shape[axis])

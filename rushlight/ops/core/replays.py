@@ -158,6 +158,8 @@ def _facts_of_node(n, x, since):
     if n is None or n.clock <= since:
         return n
     saved = [_facts_of_saved(v) for v in n.saved]
+    # Of a clock only this counts: whether it is the result's own, or stale, and its writes. The
+    # short paths of operations leave out the last cells if these are None.
     cells = [c is not None and (c is x._cell, c[0] > n.clock, *c[1:]) for c in n.cells]
     while cells and not cells[-1]:
         cells.pop()

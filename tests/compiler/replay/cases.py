@@ -134,6 +134,44 @@ def test_finalizers_may_replay_the_same_calls():
         gc.set_threshold(*before)
 
 
+def test_indices_that_are_negative_or_out_of_range():
+    """An entry made for a call with such indices would serve all of them, and read other memory."""
+    wraps = {"rows": lambda x, i: x[i], "take": torch.take}
+    refuses = {
+        "gather": lambda x, i: x.gather(0, i),
+        "index_select": lambda x, i: x.index_select(0, i),
+    }
+    for name, take in {**wraps, **refuses}.items():
+        for dtype in (torch.int32, torch.bool, torch.float32):
+            x = torch.zeros(3, dtype=dtype)
+            for k in (-1, 0) if name in wraps else (0,):
+                repeated(lambda take=take, x=x, k=k: take(x, torch.tensor([k])))
+            x = torch.tensor([1, 0, 1], dtype=dtype)
+            for k in (3, 1000, 10**12, -4, -(10**12)):
+                with pytest.raises((IndexError, RuntimeError)):
+                    take(x, torch.tensor([k]))
+            assert take(x, torch.tensor([2])).item() == 1
+    assert torch.tensor([7, 8, 9])[torch.tensor([-3])].tolist() == [7]
+
+
+def test_methods_that_change_a_tensor_change_it_once():
+    for change, before, after in (
+        (lambda x: x.squeeze_(0), (1, 1, 3), (1, 3)), (lambda x: x.t_(), (3, 4), (4, 3)),
+        (lambda x: x.unsqueeze_(0), (3, 4), (1, 3, 4)), (lambda x: x.as_strided_((2,), (1,)), (3,), (2,)),
+    ):  # fmt: skip
+        for _ in range(6):
+            x = torch.zeros(before)
+            assert change(x) is x and tuple(x.shape) == after and x._version == 1
+
+
+def test_parameters_are_no_other_tensors():
+    x, w = torch.randn(3, 1), torch.nn.Parameter(torch.randn(3, 1))
+    with torch.no_grad():
+        expected = torch.kron(w, x)._is_view()
+        repeated(lambda: torch.kron(x, x))
+        assert torch.kron(w, x)._is_view() == expected
+
+
 def test_views_share_memory_and_versions():
     x = torch.zeros(2, 3)
     for f in (lambda: x.t(), lambda: x[1], lambda: x.view(6), lambda: x.split(1)[1]):

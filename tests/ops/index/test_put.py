@@ -61,3 +61,16 @@ def test_positions_of_take_along_dim_may_change_before_backward():
     out.sum().backward()
     assert out.tolist() == [[2], [4]]
     assert x.grad.tolist() == [[0, 0, 1], [0, 1, 0]]
+
+
+@pytest.mark.parametrize("width", [4, 4000])  # SciPy adds many values
+@pytest.mark.parametrize("place", [2, 5000, -3, -(10**12)])
+def test_places_out_of_range_are_refused_before_anything_is_added(width, place):
+    x = torch.zeros(2, width)
+    index = torch.tensor([0, place])
+    with pytest.raises(IndexError, match="out of bounds for dimension 0 with size 2"):
+        x.index_put_((index,), torch.ones(2, width), accumulate=True)
+    assert not x.any()
+    g = torch.zeros(2, width, requires_grad=True)
+    with pytest.raises(IndexError):
+        g[index]
