@@ -20,8 +20,8 @@ from rushlight.storage import contiguous_strides
 
 __all__ = [
     "by_columns", "channels_order", "converted_strides", "copied", "dense_strides", "empty_like",
-    "fill", "in_order", "is_dense", "is_odd", "laid", "ordered_like", "overlaps", "preserved",
-    "result_order", "result_strides", "visit_order", "visited",
+    "fill", "in_order", "is_dense", "is_odd", "laid", "made_like", "ordered_like", "overlaps",
+    "preserved", "result_order", "result_strides", "visit_order", "visited",
 ]  # fmt: skip
 
 
@@ -390,6 +390,17 @@ def empty_like(array, dtype=None):
     if type(array) is ndarray or not hasattr(array, "noted"):
         return found
     return array.noted(found)  # a call that will be replayed
+
+
+def made_like(array, shape, value=None):
+    """A new array in C order with the dtype of ``array``, filled with ``value`` unless it is None.
+
+    Unlike ``np.empty`` it is noted if ``array`` is that of a call that will be replayed.
+    """
+    found = np.empty_like(array, order="C", shape=shape)
+    if value is not None:
+        found[...] = value
+    return found
 
 
 def preserved(array, dtype=None):

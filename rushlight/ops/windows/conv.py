@@ -21,6 +21,7 @@ from rushlight.ops.core.rules import conj, total
 from rushlight.ops.windows import im2col
 from rushlight.ops.windows.pad import constant_pad
 from rushlight.ops.windows.window import inside, output_size, padded, per_dim, span
+from rushlight.strides import made_like
 from rushlight.tensor import Tensor
 
 __all__ = ["conv", "conv1d", "conv2d", "conv3d", "conv_input", "conv_weight", "remembered"]
@@ -176,7 +177,7 @@ def conv(xp, x, weight, bias=None, *, stride, padding, dilation, groups, name="c
         x = padded(x, padding)
         out = im2col.products(x, weight, places, stride, dilation, groups)
         return out if bias is None else np.add(out, bias, out)
-    out = np.empty_like(x, order="C", shape=(len(x), len(weight), *places))
+    out = made_like(x, (len(x), len(weight), *places))
     if not out.size:
         return out
     x = padded(x, padding)
@@ -226,9 +227,7 @@ def conv_input(xp, g, weight, *, size, stride, padding, dilation, groups):
     full = [n + 2 * p for n, p in zip(size, padding, strict=True)]
     deep = _is_depthwise(weight, groups)
     whole = not deep and im2col.meets_all(weight, full, g)
-    found = np.empty_like(g, order="C", shape=(len(g), weight.shape[1] * groups, *full))
-    if not whole:
-        found[...] = 0
+    found = made_like(g, (len(g), weight.shape[1] * groups, *full), None if whole else 0)
 
     def work(part):
         if deep:

@@ -7,8 +7,6 @@ is a ``window.Windows``.
 from math import prod
 from operator import mul
 
-import numpy as np
-
 from rushlight.dtype import OF
 from rushlight.errors import IndexRangeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.dispatch import refuse
@@ -17,6 +15,7 @@ from rushlight.ops.index.slice import placed
 from rushlight.ops.windows.pad import constant_pad
 from rushlight.ops.windows.window import Windows, inside, output_size, padded, span
 from rushlight.storage import bits, strided
+from rushlight.strides import made_like
 from rushlight.tensor import Tensor
 
 __all__ = ["fold", "unfold"]
@@ -97,12 +96,8 @@ def _add_to(image, place, part):
 def _image(xp, x, *, windows, size):
     """The image of ``size`` in which the columns are summed."""
 
-    def zeros(shape):
-        found = np.empty_like(x, order="C", shape=tuple(shape))
-        found[...] = 0
-        return found
-
-    found = inside(_added(x, windows, size, zeros, _add_to), windows.padding, size)
+    whole = _added(x, windows, size, lambda shape: made_like(x, tuple(shape), 0), _add_to)
+    found = inside(whole, windows.padding, size)
     return found if found.flags.c_contiguous else found.copy()
 
 

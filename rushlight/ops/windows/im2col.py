@@ -15,6 +15,7 @@ import numpy as np
 
 from rushlight.ops.windows.window import offsets, span
 from rushlight.storage import strided
+from rushlight.strides import made_like
 
 __all__ = [
     "convolve", "correlate_weight", "depthwise", "is_one_block", "meets_all", "products", "spread",
@@ -59,7 +60,7 @@ class _Scratch:
         """An array with undefined contents, valid until the next call."""
         size = prod(shape)
         if self.size < size:
-            self.memory = np.empty_like(self.like, order="C", shape=(size,))
+            self.memory = made_like(self.like, (size,))
             self.size = size
         return self.memory[:size].reshape(shape)
 
@@ -131,7 +132,7 @@ def products(x, weight, places, stride, dilation, groups):
     if shape[2] * groups != channels or max(stride) > 1:
         x = _windows(x, kernel, stride, dilation, places)
     matrices = weight.reshape(groups, len(weight) // groups, shape[2])
-    out = np.empty_like(x, order="C", shape=(images, len(weight), *places))
+    out = made_like(x, (images, len(weight), *places))
     into = out.reshape(images, groups, len(weight) // groups, shape[3])
     np.matmul(matrices, x.reshape(shape), out=into)
     return out

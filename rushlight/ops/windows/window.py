@@ -10,6 +10,7 @@ import numpy as np
 
 from rushlight.ops.core.definition import OPS
 from rushlight.storage import strided
+from rushlight.strides import made_like
 
 __all__ = [
     "LONG", "TOGETHER", "Windows", "elements_along", "even_means", "folded", "inside", "meets",
@@ -91,8 +92,7 @@ def padded(x, padding, value=0):
     lead = x.shape[: x.ndim - len(padding)]
     size = x.shape[x.ndim - len(padding) :]
     shape = (*lead, *[n + 2 * p for n, p in zip(size, padding, strict=True)])
-    out = np.empty_like(x, order="C", shape=shape)
-    out[...] = value
+    out = made_like(x, shape, value)
     inside(out, padding, size)[...] = x
     return out
 

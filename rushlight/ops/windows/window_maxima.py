@@ -16,6 +16,7 @@ from rushlight.backend import numpy as backend
 from rushlight.backend.parallel import each, parts
 from rushlight.backend.sizes import large_from
 from rushlight.ops.windows.window import elements_along, inside, meets, offsets, windows
+from rushlight.strides import made_like
 
 __all__ = ["FEW", "is_finite", "maxima", "positions", "slope"]
 
@@ -39,8 +40,7 @@ def _surrounded(x, w):
     wide = w.reach(size)
     if wide == size:
         return x
-    out = np.empty_like(x, order="C", shape=(*x.shape[: -len(size)], *wide))
-    out[...] = _lowest(x.dtype)
+    out = made_like(x, (*x.shape[: -len(size)], *wide), _lowest(x.dtype))
     inside(out, w.padding, size)[...] = x
     return out
 
