@@ -489,7 +489,7 @@ def _in_place_view(name, call):
         stamp(self)
         return self
 
-    turned.composes = False  # it changes a tensor, so a replay would have to
+    vars(turned)["composes"] = False  # it changes a tensor, so a replay would have to
     turned.__name__ = turned.__qualname__ = name
     turned.__doc__ = f"In-place version of ``{name[:-1]}``: the tensor itself changes its dims."
     setattr(Tensor, name, turned)
