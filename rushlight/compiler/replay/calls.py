@@ -135,7 +135,8 @@ class _Watched:
         writes = self.replays.writes
         if writes and args[0].view_of is not None:
             raise Refused
-        args = [_varied(x, None, _same) for x in args]  # the function may do things to tensors
+        # The function may do things to its tensors, so it gets others.
+        args = self.apart([_varied(x, None, _same) for x in args])
         named = {k: _varied(x, None, _same) for k, x in named.items()}
         found = capture(self.replays.function, args, named, writes)
         looks = [look for x in (*args, *named.values()) for look in look_at(x)[1]]
@@ -156,6 +157,12 @@ class _Watched:
                 return
         raise Refused
 
+    def apart(self, args):
+        """``args``, with a copy of the tensor that the function writes to, however large."""
+        if not self.replays.writes:
+            return args
+        return [_twin(args[0], copied(args[0])), *args[1:]]
+
     def agrees(self, args, named):
         """Whether replays give the function's results, for these operands and for others."""
         rng = np.random.default_rng(0)
@@ -163,8 +170,7 @@ class _Watched:
         for trial, change in enumerate(_CHANGES):
             given = [_varied(x, rng, change) for x in args]
             options = {k: _varied(x, rng, change) for k, x in named.items()}
-            first = _twin(given[0], copied(given[0])) if self.replays.writes else None
-            again = given if first is None else [first, *given[1:]]
+            again = self.apart(given)
             found, expected = self.builtin(*given, **options), None
             try:
                 with self.replays.off():
