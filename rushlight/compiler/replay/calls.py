@@ -230,8 +230,10 @@ def _share(a, rng):
 
 
 def _both(a, rng):
-    """Numbers of both signs."""
-    return rng.standard_normal(a.shape) if a.dtype.kind in "fc" else _share(a, rng)
+    """Numbers of both signs, other than 0 where integers were all 0."""
+    if a.dtype.kind in "fc":
+        return rng.standard_normal(a.shape)
+    return rng.integers(-3 if a.dtype.kind == "i" else 0, 2 if a.dtype == bool else 4, a.shape)
 
 
 def _wide(a, rng):

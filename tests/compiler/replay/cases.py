@@ -80,6 +80,41 @@ def test_replays_give_the_function_s_results(key):
         repeated(lambda: sample.call(torch, *wanted), 4)
 
 
+WHOLE = [
+    lambda a: a, lambda a: a * 0, lambda a: a * 0 - 1, lambda a: -a, lambda a: a + 1000,
+    lambda a: a * 0 + 10**12, lambda a: a[::-1],
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("key", [k for k in list(SAMPLES)[PART::PARTS] if any(
+    a.dtype == np.int64 and a.ndim for a in SAMPLES[k].inputs
+)])  # fmt: skip
+def test_integers_that_change(key):
+    """An entry that was made for some integers, such as indices, is asked for others."""
+    sample = SAMPLES[key]
+    indices = [a.dtype == np.int64 and a.ndim > 0 for a in sample.inputs]
+    for begin in WHOLE[:3]:
+        for others in (None, np.int32):  # the trials of an entry leave integers 0 that are all 0
+            arrays = [
+                a.copy(order="K") if own or others is None else np.zeros(a.shape, others)
+                for a, own in zip(sample.inputs, indices, strict=True)
+            ]
+            given = [torch.from_numpy(a) for a in arrays]
+            for n, change in enumerate((begin, begin, begin, *WHOLE)):
+                for a, first, own in zip(arrays, sample.inputs, indices, strict=True):
+                    if own:
+                        a[...] = change(first)
+                    elif n > 2:
+                        a[...] = np.arange(a.size).reshape(a.shape) if others else first
+                try:
+                    sample.call(torch, *given)
+                except AssertionError:
+                    raise
+                except Exception:  # the function refuses such numbers, also without replays
+                    continue
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("key", list(SAMPLES)[PART::PARTS])
 def test_operands_of_all_layouts(key):
