@@ -76,7 +76,7 @@ def weighted_gather(xp, x, weight, index):
     if native.tapped("gathered", x, found, weight, index):
         return found
     if x.shape[1] * index.size <= _FEW:
-        shares = x.take(index[:, None] + _starts(x.shape))
+        shares = x.take(np.maximum(index, 0)[:, None] + _starts(x.shape))
         shares *= weight[:, None]
         np.copyto(shares, 0, where=(index < 0)[:, None])
         return np.add.reduce(shares, axis=2)
