@@ -12,6 +12,7 @@ import importlib
 import os
 from typing import Any
 
+import numpy as np
 from numpy import ndarray
 
 from rushlight import late
@@ -163,7 +164,7 @@ def tapped(work, images, points, weight, index):
         return False
     last = [a.shape[-1] == 1 or a.strides[-1] == a.itemsize for a in (weight, index)]
     lie = images.flags.c_contiguous and points.flags.c_contiguous and all(last)
-    same = images.dtype == points.dtype == weight.dtype
+    same = images.dtype == points.dtype == weight.dtype and index.dtype == np.int64
     if not (lie and same) or (kernels := _kernels()) is None:
         return False
     kernels.tapped(work, images, points, weight, index)

@@ -16,9 +16,9 @@ from llvmlite import ir
 from rushlight.compiler.codegen.scalar_function import Body, Translation
 from rushlight.compiler.codegen.scope import I64, POINTER, i64
 from rushlight.compiler.codegen.words import (
-    Adds,
     Comes,
     External,
+    Puts,
     Slot,
     call,
     load,
@@ -121,8 +121,8 @@ class _Body(Body):
             typ = _STORES[function]
             value = args[1] if typ is I64 else self.b.trunc(args[1], typ)
             return self.b.store(value, self.address(args[0]))
-        if isinstance(function, Adds):
-            return self.add(function.dtype, *map(self.address, args))
+        if isinstance(function, Puts):
+            return self.put(function, *map(self.address, args))
         if isinstance(function, Comes):
             return self.b.zext(self.comes(function, *map(self.address, args)), I64)
         if function is call:
@@ -130,10 +130,14 @@ class _Body(Body):
             return self.b.call(_Typed(self.address(args[0]), typ), args[1:])
         return self.translation.write(self.b, function, args)
 
-    def add(self, dtype, x, y):
-        """Add the number at y to the one at x."""
-        typ, add = NUMBERS[dtype], self.b.fadd if dtype[0] == "f" else self.b.add
-        self.b.store(add(self.b.load(x, typ=typ), self.b.load(y, typ=typ)), x)
+    def put(self, puts, x, y):
+        """Write the number at y to x, or add it; see ``Puts``."""
+        typ = NUMBERS[puts.dtype]
+        value = self.b.load(y, typ=typ)
+        if puts.adds:
+            add = self.b.fadd if puts.dtype[0] == "f" else self.b.add
+            value = add(self.b.load(x, typ=typ), value)
+        self.b.store(value, x)
         return i64(0)
 
     def comes(self, before, x, y):

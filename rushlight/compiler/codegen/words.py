@@ -1,7 +1,7 @@
 """What functions on machine words call; ``codegen/word_function.py`` translates the calls."""
 
 __all__ = [
-    "Adds", "Comes", "External", "Slot", "call", "load", "load8", "load32", "stack", "store",
+    "Comes", "External", "Puts", "Slot", "call", "load", "load8", "load32", "stack", "store",
     "store8", "store32",
 ]  # fmt: skip
 
@@ -46,17 +46,6 @@ def stack(count):
     raise NotImplementedError
 
 
-class Adds:
-    """``adds(x, y)``: add the number at the address y to the one at x; ``dtype``: of both."""
-
-    def __init__(self, dtype):
-        self.dtype = dtype
-
-    def __call__(self, x, y):
-        """Add the number."""
-        raise NotImplementedError
-
-
 class Comes:
     """``comes(x, y)``: whether the number at the address x comes before the one at y.
 
@@ -70,6 +59,17 @@ class Comes:
 
     def __call__(self, x, y):
         """Whether the number comes first."""
+        raise NotImplementedError
+
+
+class Puts:
+    """``puts(x, y)``: write the number at the address y to x, or add it; ``dtype``: of both."""
+
+    def __init__(self, dtype, adds):
+        self.dtype, self.adds = dtype, adds
+
+    def __call__(self, x, y):
+        """Write or add the number."""
         raise NotImplementedError
 
 

@@ -9,8 +9,8 @@ from llvmlite import ir
 from rushlight.compiler.codegen.scope import I64, POINTER, Loop, i64
 from rushlight.compiler.codegen.word_function import NUMBERS, Words
 from rushlight.compiler.codegen.words import (
-    Adds,
     Comes,
+    Puts,
     load,
     load8,
     load32,
@@ -33,11 +33,12 @@ def text():
         for name, template in _LOOPS.items():
             module.export(f"{name}{size}", template, {"read": read, "write": write, "SIZE": size})
     for dtype in ORDERED:
-        comes = {"forward": Comes(dtype, "<"), "backward": Comes(dtype, ">")}
-        for name, template in _SEARCHES.items():
-            module.export(f"{name}_{dtype}", template, comes)
-        numbers = {"adds": Adds(dtype), "SIZE": int(dtype[1])}
-        module.export(f"adding_{dtype}", _add_rows, numbers)
+        for name, (template, sign) in _SEARCHES.items():
+            module.export(f"{name}_{dtype}", template, {"comes": Comes(dtype, sign)})
+    for name, dtypes in _PUTS.items():
+        for dtype in dtypes:
+            puts = {"puts": Puts(dtype, name == "adding"), "SIZE": int(dtype[1])}
+            module.export(f"{name}_{dtype}", _put, puts)
     for old, others in CASTS.items():
         for new in others:
             _cast(module.module, old, new)
@@ -46,7 +47,7 @@ def text():
 
 _SIZES = {1: (load8, store8), 4: (load32, store32), 8: (load, store)}
 read, write, SIZE = load, store, 8  # each loop has its own; see ``text``
-forward, backward, adds = Comes("f4", "<"), Comes("f4", ">"), Adds("f4")
+comes, puts = Comes("f4", "<"), Puts("f4", False)
 
 
 def _copy(operands, counts, strides, data):
@@ -117,28 +118,13 @@ def _take(operands, counts, strides, data):
 
 
 def _put(operands, counts, strides, data):
-    """Write rows as ``_take`` reads them: those of operand 0 to where operand 1 says."""
+    """Write or add rows as ``_take`` reads them: those of operand 0, to where operand 1 says."""
     x, i, count, width = load(operands), load(operands + 8), load(counts), load(data)
     while count > 0:
         out = load(operands + 16) + load(i) * width * SIZE
         end = x + width * SIZE
         while x < end:
-            write(out, read(x))
-            x += SIZE
-            out += SIZE
-        i += 8
-        count -= 1
-    return 0
-
-
-def _add_rows(operands, counts, strides, data):
-    """Add rows to where ``_put`` writes them."""
-    x, i, count, width = load(operands), load(operands + 8), load(counts), load(data)
-    while count > 0:
-        out = load(operands + 16) + load(i) * width * SIZE
-        end = x + width * SIZE
-        while x < end:
-            adds(out, x)
+            puts(out, x)
             x += SIZE
             out += SIZE
         i += 8
@@ -163,7 +149,7 @@ def _rank(operands, counts, strides, data):
     step, gap = load(strides), load(strides + 8)
     while i < load(counts):
         at = out + i * gap
-        while at > out and forward(x + i * step, x + load(at - gap) * step):
+        while at > out and comes(x + i * step, x + load(at - gap) * step):
             store(at, load(at - gap))
             at -= gap
         store(at, i)
@@ -171,24 +157,12 @@ def _rank(operands, counts, strides, data):
     return 0
 
 
-def _find_greatest(operands, counts, strides, data):
-    """The place of the first nan, or else of the first of the greatest elements."""
+def _find(operands, counts, strides, data):
+    """The place of the first nan, or else of the first of the elements that come last."""
     x, found, i = load(operands), 0, 1
     step = load(strides)
     while i < load(counts):
-        if forward(x + found * step, x + i * step):
-            found = i
-        i += 1
-    store(load(operands + 8), found)
-    return 0
-
-
-def _find_lowest(operands, counts, strides, data):
-    """The place of the first nan, or else of the first of the lowest elements."""
-    x, found, i = load(operands), 0, 1
-    step = load(strides)
-    while i < load(counts):
-        if backward(x + found * step, x + i * step):
+        if comes(x + found * step, x + i * step):
             found = i
         i += 1
     store(load(operands + 8), found)
@@ -232,6 +206,8 @@ _CONVERSIONS = {
 
 _LOOPS = {
     "copying": _copy, "choosing": _select, "moving": _move, "running": _run, "taking": _take,
-    "along": _take_along, "putting": _put,
+    "along": _take_along,
 }  # fmt: skip
-_SEARCHES = {"ranking": _rank, "greatest": _find_greatest, "lowest": _find_lowest}
+_SEARCHES: dict = {"ranking": (_rank, "<"), "greatest": (_find, "<"), "lowest": (_find, ">")}
+#: What is written may have any dtype of the size.
+_PUTS = {"putting": ("b1", "i4", "i8"), "adding": ORDERED}

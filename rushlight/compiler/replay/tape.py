@@ -272,12 +272,11 @@ class Tape:
         lie = all(a.flags.c_contiguous for a in (out, i, v))
         if not lie or i.dtype != np.int64 or v.dtype != out.dtype:
             raise Refused
-        function = f"putting{out.itemsize}"
-        if adds:
-            dtype = f"{out.dtype.kind}{out.itemsize}"
-            if dtype not in ORDERED:
-                raise Refused
-            function = f"adding_{dtype}"
+        dtype = f"{out.dtype.kind}{out.itemsize}"
+        of_size = {1: "b1", 4: "i4", 8: "i8"}.get(out.itemsize)
+        if of_size is None or (adds and dtype not in ORDERED):
+            raise Refused
+        function = f"adding_{dtype}" if adds else f"putting_{of_size}"
         self.require(((index >= 0) & (index < len(out))).all())
         if adds:
             np.add.at(out, i, v)

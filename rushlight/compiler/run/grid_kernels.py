@@ -36,7 +36,9 @@ def run(work, size, options, values, points, *more):
         values: The images or, for "tapped", what the points are given.
     """
     n, channels, dtype, count = len(values), values.shape[1], values.dtype, points.shape[1]
-    if dtype.char not in "fd" or max(prod(size), values.size) >= 1 << 31:
+    if dtype.char not in "fd" or any(a.dtype != dtype for a in (points, *more)):
+        return None
+    if max(prod(size), values.size) >= 1 << 31:
         return None
     given = [np.ascontiguousarray(a) for a in (values, points, *more)]
     if work == "tapped":

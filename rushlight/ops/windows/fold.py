@@ -95,7 +95,6 @@ def _add_to(image, place, part):
 @kernel(public=False, method=False, name="col2im", grad_name="Col2ImBackward0")
 def _image(xp, x, *, windows, size):
     """The image of ``size`` in which the columns are summed."""
-
     whole = _added(x, windows, size, lambda shape: made_like(x, tuple(shape), 0), _add_to)
     found = inside(whole, windows.padding, size)
     return found if found.flags.c_contiguous else found.copy()
