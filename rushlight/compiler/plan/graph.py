@@ -85,6 +85,51 @@ class Graph:
             return tuple([s // value.itemsize for s in value.strides])
         return strides_of(value.shape)
 
+    def _in_c_order(self, source):
+        return self.strides(source) == strides_of(source.shape)
+
+    def check_first(self, flags):
+        """Let reads and writes at computed places run after the checks of these places.
+
+        ``flags`` are the values of the checks: a program ends where one of them is set. The places
+        are integers that are computed from integers that a check looks at.
+        """
+        self.checks = {v.id for v in flags}
+        checked: dict = {}  # id of an integer → the flags of its checks
+        for flag in flags:
+            for v in self._integers(flag, through="b"):
+                checked.setdefault(v.id, []).append(flag)
+        for e in self.equations if checked else ():
+            if self.roles[id(e)] in ("call", "contraction", "gather", "scatter"):
+                places = [v for v in operands(e) if v.dtype.kind in "iu"]
+                every = {i.id for v in places for i in self._integers(v, through="iub")}
+                found = [flag for i in every for flag in checked.get(i, ())]
+                if found:
+                    self.after.setdefault(id(e), []).extend(found)
+
+    def _integers(self, value, through):
+        """The integers that ``value`` is computed from, and itself if it is one.
+
+        The search goes on through values whose dtypes are of the kinds ``through``.
+        """
+        seen, waiting = {value.id: value}, [value]
+        while waiting:
+            v = waiting.pop()
+            maker = self.makers.get(v.id)
+            if maker is None or v.dtype.kind not in through:
+                continue
+            for x in operands(maker):
+                if x.id not in seen and x.dtype.kind in "iub":
+                    seen[x.id] = x
+                    waiting.append(x)
+        return [v for v in seen.values() if v.dtype.kind in "iu"]
+
+    def _whole(self, value):
+        """Whether the elements of ``value`` lie one after the other in its source's C order."""
+        view, order = self.views.get(value.id), strides_of(value.shape)
+        steps = order if view is None else view.strides
+        return all(n == 1 or s == c for n, s, c in zip(value.shape, steps, order, strict=True))
+
     def _add(self, e, role):
         for v in e.outs:
             self.makers[v.id] = e
@@ -102,12 +147,15 @@ class Graph:
         shape = out.shape
         offset, strides = view_map(e)
         before = self.views.get(x.id)
-        if before is None and self.strides(x) == strides_of(x.shape):
+        if before is None and self._in_c_order(x):
             self.views[out.id] = View(x, offset, strides)
+            return "view"
+        source = x if before is None else before.source
+        if before is not None and self._whole(x) and self._in_c_order(source):
+            self.views[out.id] = View(source, before.offset + offset, strides)
             return "view"
         inner = (0, strides_of(x.shape)) if before is None else (before.offset, before.strides)
         found = composed((offset, strides), shape, inner, x.shape)
-        source = x if before is None else before.source
         if found is not None and before is None:
             # x is an input that is not in C order. ``composed`` only tells whether the view has
             # an affine index in x. The View counts in C order; ``kernel.outside`` translates it.

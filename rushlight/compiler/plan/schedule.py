@@ -71,7 +71,7 @@ class Schedule:
             self.targets[result.id] = self.inputs[position]
             self.results.append(result)
         self.graph = Graph(equations, self.inputs)
-        self.graph.checks = {v.id for v in self.flags}
+        self.graph.check_first(self.flags)
         self.leaving = {v.id for v in (*self.results, *self.flags)}
         self.graph.leaving = {v.id for v in self.results}
         self.fused = fuse(self.graph)

@@ -194,7 +194,10 @@ def indexed(x, advanced):
         else:
             return _taped_index(x, array, [k for _, k in advanced], keys, dims)
     dims, keys = places_of(dims, [t for _, t in advanced])
-    return index(x, *[t.to(device_of(x)) for t in keys], dims=dims)
+    recording = mode.recorder()
+    if recording is None or not recording.batches:  # a sample of vmap is on no device
+        keys = [t.to(device_of(x)) for t in keys]
+    return index(x, *keys, dims=dims)
 
 
 def _taped_index(x, array, tensors, keys, dims):

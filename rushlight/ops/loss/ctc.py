@@ -189,7 +189,13 @@ def _ctc_slope(g, log_probs, targets, input_lengths, target_lengths, blank, zero
     )  # fmt: skip
 
 
-@kernel(public=False, method=False, name="ctc_loss_backward")
+def _checked_back(g, log_probs, *operands, memo=None, **params):
+    """As ``_checked``. A program that needs no loss has only this call."""
+    if memo is None:
+        _checked(log_probs, *operands, **params)
+
+
+@kernel(public=False, method=False, check=_checked_back, name="ctc_loss_backward")
 def _back(
     xp, g, log_probs, targets, input_lengths, target_lengths, *, blank, zero_infinity, memo=None
 ):  # fmt: skip
