@@ -37,6 +37,7 @@ def main():
     parser.add_argument("--against", metavar="FOLDER", help="against the version checked out there")
     parser.add_argument("--operations", action="store_true", help="every operation instead")
     parser.add_argument("--taped", action="store_true", help="operations of inputs with gradients")
+    parser.add_argument("--flex", action="store_true", help="flexible attention instead")
     options = parser.parse_args()
     if options.roofline:
         from benchmarks import roofline
@@ -46,8 +47,8 @@ def main():
         from benchmarks import against
 
         return against.show(options.against, options.only, options.rounds)
-    if options.operations:
-        return one_thread_each(options.only, options.taped)
+    if options.operations or options.flex:
+        return one_thread_each(options)
     # Only the child processes import NumPy and the peers, because a child's peak memory includes
     # the memory of its parent.
     try:
@@ -64,18 +65,21 @@ def main():
             table(options.only, options.rounds)
 
 
-def one_thread_each(only, taped):
-    """Print the tables of all operations; both frameworks run in this process."""
+def one_thread_each(options):
+    """Print tables for which both frameworks run in this process."""
     for name in UNSET:
         os.environ.pop(name, None)
     import torch
 
     import rushlight
-    from benchmarks import operations
+    from benchmarks import flexible_attention, operations
 
     for framework in (torch, rushlight):
         framework.set_num_threads(1)
-    operations.show(only, taped)
+    if options.flex:
+        flexible_attention.show(options.only)
+    else:
+        operations.show(options.only, options.taped)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ of queries after the other, and each block overwrites the scores of the block be
 
 from dataclasses import dataclass, replace
 from math import ceil, prod
+from typing import Any
 
 import numpy as np
 
@@ -28,8 +29,12 @@ class Attention:
         features, outputs: The length of a query or key (E), and of a value (Ev).
         mask: The dtype of the mask: bool, ``dtype``, or None if there is no mask.
         strides: The element strides of each operand: the result's gradient (only if ``gradient``),
-            query, key, value, mask (if there is one). Dims along which the mask is broadcast have
-            stride 0.
+            query, key, value, mask or table (if there is one). Dims along which one of the last two
+            is broadcast have stride 0.
+        block: None, or the numbers of queries and keys in a block of the table: a bool for each
+            block, False if the function ``changed`` hides all of it.
+        changed: None, or the ``ScalarKernel`` that changes the scores; its arguments follow the
+            operands.
     """
 
     gradient: bool
@@ -43,6 +48,18 @@ class Attention:
     causal: bool
     mask: np.dtype | None
     strides: tuple
+    block: tuple | None = None
+    changed: Any = None
+
+    @property
+    def hides(self):
+        """Whether all keys may be hidden from a query."""
+        return self.mask is not None or self.changed is not None
+
+    @property
+    def arguments(self):
+        """The number of addresses that come before those of temporaries."""
+        return len(self.strides) + (0 if self.changed is None else len(self.changed.args))
 
     @property
     def shape(self):
@@ -73,15 +90,17 @@ def describe(form, ins, _out_shape, params):
     """Return the description of an equation with this form, these inputs and parameters."""
     gradient = form == "grad"
     ins = [x for x in ins if x is not None]
-    query, key, value, *mask = ins[1:] if gradient else ins
+    query, key, value, *more = ins[1:] if gradient else ins
     strides = [tuple([s // x.dtype.itemsize for s in x.strides]) for x in ins]
-    if mask:
-        steps = [0 if n == 1 else s for n, s in zip(mask[0].shape, strides[-1], strict=True)]
+    if more:
+        steps = [0 if n == 1 else s for n, s in zip(more[0].shape, strides[-1], strict=True)]
         strides[-1] = (*[0] * (query.ndim - len(steps)), *steps)
+    block = params.get("block")
     return Attention(
         gradient, query.dtype, tuple(query.shape[:-2]), query.shape[-2], key.shape[-2],
-        query.shape[-1], value.shape[-1], float(params["scale"]), params["causal"],
-        mask[0].dtype if mask else None, tuple(strides),
+        query.shape[-1], value.shape[-1], float(params["scale"]),
+        params.get("causal", False),
+        more[0].dtype if more and block is None else None, tuple(strides), block,
     )  # fmt: skip
 
 

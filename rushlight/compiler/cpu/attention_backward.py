@@ -23,6 +23,7 @@ from rushlight.compiler.cpu.attention_block import (
     multiply,
     turned,
 )
+from rushlight.compiler.cpu.attention_change import Change, has_slope
 
 __all__ = ["emit", "pieces", "sizes", "sums"]
 
@@ -32,12 +33,15 @@ def sizes(d, cut):
 
     The panels are, in this order: a block's queries and result gradients by rows; both transposed;
     the transposed gradient of the queries; then, for all keys: slack, weights, slack, gradients of
-    the scores; the gradients of key and value. ``Block.dot`` may write into the slack.
+    the scores; the slopes of changed scores, if there are any; the gradients of key and value.
+    ``Block.dot`` may write into the slack.
     """
     features, outputs = cut.padded(d.features), cut.padded(d.outputs)
     slack, scores = cut.rows * cut.width, (cut.padded(d.keys) + cut.most) * cut.width
     by_row = [cut.width * features, cut.width * outputs]
-    return (*by_row, *by_row, cut.width * features, slack, scores, slack, scores, *sums(d, cut))
+    changed = scores if has_slope(d) else 0
+    panels = slack, scores, slack, scores, changed
+    return (*by_row, *by_row, cut.width * features, *panels, *sums(d, cut))
 
 
 def sums(d, cut):
@@ -54,7 +58,7 @@ def emit(module, plan, sink):
     start = chunk * share
     with loop(b, start, least(start + share, units)) as unit:
         if cut.parts > 1:
-            apart = address(b, entry(b, args, len(d.strides)), unit * sum(sums(d, cut)), size)
+            apart = address(b, entry(b, args, d.arguments), unit * sum(sums(d, cut)), size)
             panels[-2:] = carve(b, apart, sums(d, cut), size)
         head = _Head(b, d, cut, args, panels, lift(b, unit))
         head.run(sink)
@@ -72,7 +76,7 @@ def _add_parts(module, plan, sink):
     b, args, chunk, _ = kernel(module, plan.kernels[1].name)
     unit, piece = digits(chunk, (prod(d.batch), pieces(d)))
     first = lift(b, piece) * costs.KEYS_ADDED
-    found = address(b, entry(b, args, len(d.strides)), unit * (cut.parts * whole), size)
+    found = address(b, entry(b, args, d.arguments), unit * (cut.parts * whole), size)
     count = least(lift(b, d.keys) - first, costs.KEYS_ADDED)
     for which, panel in zip((1, 2), carve(b, found, sums(d, cut), size), strict=True):
         columns = (d.features, d.outputs)[which - 1]
@@ -117,18 +121,19 @@ class _Head:
     def __init__(self, b, d, cut, args, panels, unit):
         self.b, self.d, self.cut, self.args = b, d, cut, args
         *batch, self.part = digits(unit, (*d.batch, cut.parts))
+        self.batch = batch
         self.unit = quotient(b, unit, cut.parts)
         self.query_rows, self.slope_rows, self.queries, self.slopes, self.to_query = panels[:5]
-        self.weights, self.to_scores, self.to_key, self.to_value = (
-            panels[i] for i in (6, 8, 9, 10)
-        )
+        _, self.weights, _, self.to_scores, self.changes, self.to_key, self.to_value = panels[5:]
         queries, keys = (d.queries, d.features), (d.keys, d.features)
         shapes = [(d.queries, d.outputs), queries, keys, (d.keys, d.outputs)]
         self.slope, self.query, self.key, self.value = [
             Operand.of(b, args, i, batch, shape, d.strides[i], d.dtype)
             for i, shape in enumerate(shapes)
         ]
-        self.mask = None
+        self.mask = self.table = None
+        if d.block is not None:
+            self.table = Operand.table(b, args, 4, batch, d)
         if d.mask is not None:
             self.mask = Operand.of(b, args, 4, batch, (d.queries, d.keys), d.strides[4], d.mask)
 
@@ -152,30 +157,37 @@ class _Head:
     def _meet(self, first, sink):
         """Compute the gradients of the block of queries from ``first`` on, and add to the sums."""
         b, d, cut = self.b, self.d, self.cut
-        keys = least(first + cut.width, d.keys) if d.causal else d.keys
+        block = Block(b, d, cut, self.weights, first)
+        start, keys = 0, least(first + cut.width, d.keys) if d.causal else d.keys
+        if self.table is not None:
+            start, keys = block.span(self.table, keys)
         count = least(lift(b, d.queries) - first, cut.width)
         copied(b, cut, self.query, first, self.query_rows, d.scale)
         turned(b, cut, self.query_rows, cut.width, cut.padded(d.features), self.queries)
         copied(b, cut, self.slope, first, self.slope_rows)
         turned(b, cut, self.slope_rows, cut.width, cut.padded(d.outputs), self.slopes)
-        self._weigh(first, keys)
+        self._weigh(block, start, keys)
         tile = cut.tile(height(d.features, cut.rows))
-        left = self.key.pointer, self.key.column, self.key.row
+        left = self.key.place(b, start), self.key.column, self.key.row
         multiply(b, tile, left, (self.to_scores, cut.width), (self.to_query, cut.width),
                  d.features, keys)  # fmt: skip
-        self._add(self.to_scores, self.query_rows, self.to_key, d.features, keys, count)
-        self._add(self.weights, self.slope_rows, self.to_value, d.outputs, keys, count)
+        from_start = lambda to, n: address(b, to, start * cut.padded(n), cut.dtype.itemsize)
+        to_key, to_value = from_start(self.to_key, d.features), from_start(self.to_value, d.outputs)
+        self._add(self.to_scores, self.query_rows, to_key, d.features, keys, count)
+        self._add(self.weights, self.slope_rows, to_value, d.outputs, keys, count)
         turned(b, cut, self.to_query, cut.padded(d.features), cut.width, self.query_rows)
         give = _giving(b, d, self.args, sink, self.unit, 0, first, d.scale)
         drain(b, cut, self.query_rows, count, d.features, give)
 
-    def _weigh(self, first, keys):
-        """Compute the weights of a block of queries, and the gradients of its scores."""
+    def _weigh(self, block, start, keys):
+        """Compute the weights of ``keys`` keys from ``start`` on, and the scores' gradients."""
         b, cut = self.b, self.cut
-        block = Block(b, self.d, cut, self.weights, first)
-        block.dot(self.key, self.queries, self.weights, 0, keys)
-        block.dot(self.value, self.slopes, self.to_scores, 0, keys)
-        block.hide(self.mask, 0, keys)
+        change, slopes = None, self.changes if has_slope(self.d) else None
+        if self.d.changed is not None:
+            change = Change(b, self.d, cut, self.args, self.batch, block.first)
+        block.dot(self.key, self.queries, self.weights, start, keys)
+        block.dot(self.value, self.slopes, self.to_scores, start, keys)
+        block.hide(self.mask, start, keys, change, slopes)
         number = lambda x: constant(b, x, cut.dtype, cut.lanes)
         largest = block.largest(keys, [number(-INF)] * cut.vectors)
         sums = block.weigh(keys, largest, [number(0)] * cut.vectors)
@@ -191,7 +203,10 @@ class _Head:
             for j, (w, s) in enumerate(read(k)):
                 weight = w * shares[j]
                 block.write(weight, self.weights, k, j)
-                block.write(weight * (s - means[j]), self.to_scores, k, j)
+                slope = weight * (s - means[j])
+                if slopes is not None:
+                    slope = slope * block.read(slopes, k, j)
+                block.write(slope, self.to_scores, k, j)
         # The last tile reaches past the last key. Its rows there are zeros, so they add nothing.
         end = lift(b, keys)
         block.filled(self.weights, end, end + cut.most, 0)

@@ -5,16 +5,17 @@ values element by element, so these stay in place and may have any strides. Only
 copied (and, for the gradients, the result's gradient).
 """
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from rushlight.compiler.codegen.frame import entry, least, offset, row_end, tail
+from rushlight.compiler.codegen.frame import entry, least, offset, quotient, row_end, tail
 from rushlight.compiler.codegen.loop import address, carried, lift, loop
 from rushlight.compiler.codegen.math.exponential import exp
 from rushlight.compiler.codegen.memory import iota, load, store
-from rushlight.compiler.codegen.value import constant, select, splat
+from rushlight.compiler.codegen.value import Value, constant, select, splat
 from rushlight.compiler.cpu.microkernel import Tile, tile_function, transposed
 from rushlight.compiler.cpu.packing import turn_panel
 
@@ -88,6 +89,13 @@ class Operand:
         pointer = address(b, entry(b, args, position), place, dtype.itemsize)
         rows, columns = shape
         return cls(pointer, rows, columns, strides[-2], strides[-1], dtype)
+
+    @classmethod
+    def table(cls, b, args, position, batch, d):
+        """The table of blocks, see ``Attention.block``."""
+        down, right = d.block
+        shape = -(-d.queries // down), -(-d.keys // right)
+        return cls.of(b, args, position, batch, shape, d.strides[position], np.dtype(bool))
 
     def place(self, b, row, column=0):
         """The address of an element."""
@@ -227,9 +235,55 @@ class Block:
 
     # Masks ------------------------------------------------------------------------------------
 
-    def hide(self, mask, start, count):
-        """Apply the mask to the scores of ``count`` keys from ``start`` on."""
-        if self.d.causal:
+    @contextmanager
+    def where_seen(self, table, start, count):
+        """Run the ``with`` block's code unless ``table`` hides ``count`` keys from ``start`` on."""
+        if table is None:
+            yield
+        else:
+            with self.b.if_then(self._seen(table, start, count)):
+                yield
+
+    def span(self, table, keys):
+        """(the first of the keys that ``table`` may show, their number) among the first ``keys``.
+
+        Both are those of whole blocks. If no key is shown, some are given that the rule hides.
+        """
+        b, step = self.b, self.cut.block
+
+        def visit(start, found):
+            seen = Value(b, self._seen(table, start, least(keys - start, step)), np.dtype(bool))
+            first, end = found
+            return [select(seen, least(first, start), first), select(seen, start + step, end)]
+
+        first, end = carried(b, 0, lift(b, keys), [lift(b, keys), lift(b, 0)], visit, step)
+        none = end == 0
+        first = select(none, lift(b, 0), first)
+        end = select(none, lift(b, step), end)
+        return first, least(end, keys) - first
+
+    def _seen(self, table, start, count):
+        b, d = self.b, self.d
+        down, right = d.block
+        begin, end = lift(b, self.first), least(lift(b, self.first) + self.cut.width, d.queries)
+        rows = quotient(b, begin, down), quotient(b, end - 1, down) + 1
+        last = lift(b, start + count - 1)
+        columns = quotient(b, lift(b, start), right), quotient(b, last, right) + 1
+
+        def row(i, found):
+            some = lambda j, found: [found[0] | load(b, table.place(b, i, j), table.dtype)]
+            return carried(b, *columns, found, some)
+
+        return carried(b, *rows, [constant(b, False, table.dtype)], row)[0].v
+
+    def hide(self, mask, start, count, change=None, slopes=None):
+        """Apply the mask or the ``Change`` to the scores of ``count`` keys from ``start`` on.
+
+        The slopes of the changed scores are written to the panel ``slopes``, if that is given.
+        """
+        if change is not None:
+            self._change_each(change, start, count, slopes)
+        elif self.d.causal:
             self._hide_later(start, count)
         elif mask is not None and mask.row == 0:
             self._hide_alike(mask, start, count)
@@ -271,6 +325,15 @@ class Block:
                 rows.append(splat(self._bias(x), lanes))
             for r, x in enumerate(transposed(b, rows)):
                 self._change(k + r, j, x)
+
+    def _change_each(self, change, start, count, slopes):
+        with loop(self.b, 0, count) as k:
+            for j in self.vectors:
+                score = self.read(self.scores, k, j)
+                panels = (self.scores,) if slopes is None else (self.scores, slopes)
+                found = change.of(score, start + k, j, len(panels))
+                for value, panel in zip(found, panels, strict=True):
+                    self.write(value, panel, k, j)
 
     def _bias(self, x):
         """The number that is added to the score; for a bool mask 0, or -inf to hide the key."""
@@ -320,7 +383,7 @@ class Block:
     def share(self, total):
         """The factor 1 / ``total`` of the weights; 0 for a query whose keys are all hidden."""
         found = 1.0 / total
-        if self.d.mask is None:
+        if not self.d.hides:
             return found
         none = constant(self.b, 0, self.cut.dtype, self.cut.lanes)
         return select(total == 0, none, found)

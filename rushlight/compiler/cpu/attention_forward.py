@@ -17,6 +17,7 @@ from rushlight.compiler.cpu.attention_block import (
     multiply,
     turned,
 )
+from rushlight.compiler.cpu.attention_change import Change
 
 __all__ = ["emit", "sizes"]
 
@@ -61,7 +62,11 @@ class _Forward:
             Operand.of(b, args, i, batch, shape, d.strides[i], d.dtype)
             for i, shape in enumerate(shapes)
         ]
-        self.mask = None
+        self.mask = self.change = self.table = None
+        if d.changed is not None:
+            self.change = Change(b, d, cut, args, batch, first)
+        if d.block is not None:
+            self.table = Operand.table(b, args, 3, batch, d)
         if d.mask is not None:
             self.mask = Operand.of(b, args, 3, batch, (d.queries, d.keys), d.strides[3], d.mask)
 
@@ -74,14 +79,16 @@ class _Forward:
         block.filled(self.sums, 0, 1, 0)
         keys = least(self.first + cut.width, d.keys) if d.causal else d.keys
         with loop(b, 0, keys, cut.block) as start:
-            self._meet(start, least(keys - start, cut.block))
+            count = least(keys - start, cut.block)
+            with block.where_seen(self.table, start, count):
+                self._meet(start, count)
         self._finish(sink)
 
     def _meet(self, start, count):
         """Update the running softmax and the results with ``count`` keys from ``start`` on."""
         b, cut, block = self.b, self.cut, self.block
         block.dot(self.key, self.queries, block.scores, start, count)
-        block.hide(self.mask, start, count)
+        block.hide(self.mask, start, count, self.change)
         before = [block.read(self.top, 0, j) for j in block.vectors]
         largest = block.largest(count, before)
         factors = [

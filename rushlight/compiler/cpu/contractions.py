@@ -8,6 +8,7 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
+from rushlight.compiler.capture.simplify import operands
 from rushlight.compiler.codegen.memory import store
 from rushlight.compiler.codegen.nodes import Nodes, set_variables
 from rushlight.compiler.codegen.scope import I64, POINTER, Scope
@@ -18,6 +19,7 @@ from rushlight.compiler.ir.abstract import HALF, Abstract
 from rushlight.compiler.plan.kernel import Load, Root, Store
 from rushlight.compiler.plan.kernel_signature import described
 from rushlight.compiler.plan.loops import nodes_of
+from rushlight.compiler.plan.scalar_kernel import scalar_kernel
 
 __all__ = ["Product", "serves"]
 
@@ -30,17 +32,23 @@ def serves(e):
     """Whether there is an emitter for the contraction ``e``: see ``Machine.serves``."""
     if e.op.role not in _EMITTERS or (e.op.role == "pooling" and not pooling.serves(e)):
         return False
-    ins = [v for v in e.ins if v is not None]
+    ins = operands(e)
     if e.op.role != "attention":
         return _floating(ins[0].dtype) and len({v.dtype for v in ins}) == 1
-    query, key, value = ins[1:4] if e.op.form == "grad" else ins[:3]
-    noise = len(e.ins) == len(e.op.inputs) and e.ins[-1] is not None
-    if noise or not all(v.size and _floating(v.dtype) for v in (query, key, value)):
+    program = e.params.get("program")
+    first = e.op.form == "grad"
+    query, key, value, *rest = ins[first:]
+    if program is None:  # a mask, and the noise of dropout
+        noise = len(e.ins) == len(e.op.inputs) and e.ins[-1] is not None
+        if noise or any(mask.ndim > query.ndim for mask in rest):
+            return False
+    elif scalar_kernel(program) is None:
+        return False
+    if not all(v.size and _floating(v.dtype) for v in (query, key, value)):
         return False
     batch = query.shape[:-2]
     alike = key.shape[:-2] == value.shape[:-2] == e.outs[0].shape[:-2] == batch
-    enough = min(query.shape[-2], key.shape[-2]) >= costs.QUERIES
-    return alike and ins[-1].ndim <= query.ndim and enough
+    return alike and min(query.shape[-2], key.shape[-2]) >= costs.QUERIES
 
 
 def _floating(d):
@@ -55,8 +63,9 @@ class Product:
     def __init__(self, group, kernel, schedule, target):
         self.group, self.kernel, self.target = group, kernel, target
         self.equation = group.members[0]
-        self.layouts = [(v, schedule.layout(v)) for v in self.equation.ins if v is not None]
+        self.layouts = [(v, schedule.layout(v)) for v in operands(self.equation)]
         self.operands = [(o, offset * v.itemsize) for v, (o, offset, _) in self.layouts]
+        self.changed = self._program()
         self.emitter: Any = _EMITTERS[self.equation.op.role]
         self.nodes = nodes_of(kernel.stores)
         self.description = self._describe()
@@ -66,6 +75,22 @@ class Product:
         ]
         self.key = repr((self.description, root, described(kernel.stores, self.nodes, names)))
 
+    def _program(self):
+        """The ``ScalarKernel`` of attention's program, or None.
+
+        What the kernel reads besides comes behind the attention's own operands.
+        """
+        program = self.equation.params.get("program")
+        if program is None:
+            return None
+        found, own = scalar_kernel(program), len(self.layouts) - len(program.captured)
+        captured = self.operands[own:]
+        del self.layouts[own:], self.operands[own:]
+        for number, skipped in found.args:
+            owner, start = captured[number]
+            self.operands.append((owner, start + skipped))
+        return found
+
     def _describe(self):
         e = self.equation
         if self.emitter is not contraction:
@@ -74,6 +99,8 @@ class Product:
                 for v, (_, _, strides) in self.layouts
             ]
             found = self.emitter.describe(e.op.form, ins, e.outs[0].shape, e.params)
+            if self.changed is not None:
+                return replace(found, changed=self.changed)
             return replace(found, flat=self._flat()) if self.emitter is convolution else found
         (x, (_, _, xs)), (y, (_, _, ys)) = self.layouts
         out = e.outs[0].shape
@@ -85,7 +112,7 @@ class Product:
     def nanoseconds(self):
         if self.emitter is attention:
             return self.description.products / costs.PRODUCTS
-        ins = [v.size for v in self.equation.ins if v is not None]
+        ins = [v.size for v in operands(self.equation)]
         out = self.equation.outs[0].size
         depth = max(ins) * min(ins) / max(out, 1)
         return out * max(1.0, depth**0.5) / costs.PRODUCTS

@@ -1,5 +1,6 @@
 """A device with work-groups as the stages of the compiler see it."""
 
+from rushlight.compiler.capture.simplify import operands
 from rushlight.compiler.codegen import elementwise
 from rushlight.compiler.cpu import costs
 from rushlight.compiler.device.convolution import convolution
@@ -47,7 +48,7 @@ class DeviceMachine:
 
     def serves(self, e):
         """Whether the contraction ``e`` has a kernel: all have but attention, which is lowered."""
-        ins = [v for v in e.ins if v is not None]
+        ins = operands(e)
         d = ins[0].dtype
         floating = d.kind == "f" or d in HALF
         if e.op.role == "pooling" and not Pooling.serves(e):

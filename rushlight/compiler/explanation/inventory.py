@@ -105,7 +105,7 @@ class Inventory:
         parts = plan.temporaries[-1] if heavy != names[-1] else 0
         if step.name == heavy:
             words, flops = _form(root), plan.description.flops
-            moved = bytes_of([v for v in root.ins if v is not None]) + parts
+            moved = bytes_of(operands(root)) + parts
         elif step.name == names[-1]:
             words, flops, moved = "adds the parts", parts // root.outs[0].itemsize, parts
         else:

@@ -211,6 +211,8 @@ class Graph:
 
     def _contraction(self, e):
         """``e`` in the form that its kernel computes, with a single result."""
+        if "program" in e.params:
+            e = self._in_order(e)
         if len(e.outs) > 1:
             return self._joined(e)
         if e.op.role == "product" and e.ins[0].ndim == 2:
@@ -218,6 +220,14 @@ class Graph:
         if (e.op.role, e.op.form) == ("convolution", "weight_grad"):
             return self._matrix(e)
         return e
+
+    def _in_order(self, e):
+        """``e``, whose program reads contiguous tensors: those that aren't are copied."""
+        (tensors,) = e.ins
+        own = len(tensors) - len(e.params["program"].captured)
+        whole = lambda v: self._whole(v) and self._in_c_order(self.source(v))
+        captured = [v if whole(v) else self._copy(v) for v in tensors[own:]]
+        return Equation(e.op, ([*tensors[:own], *captured],), e.params, e.outs)
 
     def _product(self, e):
         """``e``; its second factor is a copy if several products would each transpose it."""

@@ -11,6 +11,7 @@ from hashlib import sha256
 import numpy as np
 
 from rushlight.compiler.ir.abstract import Abstract, name_of
+from rushlight.compiler.ir.scalar_program import ScalarProgram
 from rushlight.compiler.run import cache
 from rushlight.dtype import dtype
 from rushlight.ops.core.definition import OPS, Op
@@ -92,11 +93,7 @@ def key_of(equations, inputs, outputs, writes):
     try:
         text = repr((
             [writer.form(v) for v in inputs],
-            [
-                (writer.operation(e.op), writer.form(e.ins), writer.form(e.params),
-                 writer.form(e.outs))
-                for e in equations
-            ],
+            writer.equations(equations),
             [writer.form(v) if isinstance(v, Abstract) else None for v in outputs],
             [(position, writer.form(v)) for position, v in writes],
         ))  # fmt: skip
@@ -137,11 +134,20 @@ class _Writer:
             return "dtype", _kind(x)
         if isinstance(x, np.generic | np.ndarray):
             return "array", _kind(x.dtype), x.shape, x.tobytes()
+        if kind is ScalarProgram:
+            values = [self.form(v) for v in (x.inputs, x.captured, x.bounds)]
+            return *values, self.equations(x.equations), self.form(x.outputs)
         if kind is type:  # the class of an error
             return x.__module__, x.__qualname__
         if isinstance(x, Generator):
             return "generator"  # any one: the code does not depend on the generator
         raise TypeError(f"nothing is known of {kind}")
+
+    def equations(self, equations):
+        return [
+            (self.operation(e.op), self.form(e.ins), self.form(e.params), self.form(e.outs))
+            for e in equations
+        ]
 
     def operation(self, op):
         if OPS[op.name] is not op:

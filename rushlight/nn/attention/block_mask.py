@@ -7,14 +7,13 @@ import itertools
 import math
 
 import rushlight
-from rushlight.dtype import bool as bool_
 from rushlight.dtype import float32, int32
-from rushlight.nn.attention.positions import create_mask, noop_mask, over_positions, required
+from rushlight.nn.attention.positions import create_mask, noop_mask, required
 from rushlight.ops.index.mask import where
 from rushlight.ops.windows.pad import pad
 from rushlight.utils._pytree import register_pytree_node
 
-__all__ = ["BlockMask", "create_block_mask", "sliced", "visible"]
+__all__ = ["BlockMask", "create_block_mask", "rule_of", "sliced"]
 
 _TENSORS = (
     "kv_num_blocks", "kv_indices", "full_kv_num_blocks", "full_kv_indices", "q_num_blocks",
@@ -411,23 +410,24 @@ def create_block_mask(
     return found
 
 
-def visible(mask, sizes, device):
-    """The bool tensor of the shape ``sizes`` that is True where ``mask`` lets a query attend.
+def rule_of(mask):
+    """The function of ``(b, h, q_idx, kv_idx)`` that tells whether ``mask`` lets the two meet.
 
-    Blocks that are not listed are hidden. The rule holds inside the partly visible blocks.
+    Blocks that are not listed are hidden. ``mask_mod`` holds inside the partly visible blocks.
     """
-    found = over_positions(mask.mask_mod, sizes=sizes, device=device)
     if mask._made_from is mask.mask_mod:
-        return found
-    found = found & _spread(_dense(mask.kv_num_blocks, mask.kv_indices), mask.BLOCK_SIZE, sizes)
-    if mask.full_kv_num_blocks is None:
-        return found
-    full = _dense(mask.full_kv_num_blocks, mask.full_kv_indices)
-    return found | _spread(full, mask.BLOCK_SIZE, sizes)
+        return mask.mask_mod
+    part = _dense(mask.kv_num_blocks, mask.kv_indices) != 0
+    full = None
+    if mask.full_kv_num_blocks is not None:
+        full = _dense(mask.full_kv_num_blocks, mask.full_kv_indices) != 0
+    down, right = mask.BLOCK_SIZE
 
+    def rule(b, h, q_idx, kv_idx):
+        several = [n > 1 for n in part.shape[:2]]
+        first = [i if many else 0 for i, many in zip((b, h), several, strict=True)]
+        place = (*first, q_idx // down, kv_idx // right)
+        found = part[place] & mask.mask_mod(b, h, q_idx, kv_idx)
+        return found if full is None else found | full[place]
 
-def _spread(dense, block, sizes):
-    """The elements of the blocks of ``dense``, as bools."""
-    for dim, size in zip((-2, -1), block, strict=True):
-        dense = dense.repeat_interleave(size, dim)
-    return dense[..., : sizes[-2], : sizes[-1]].to(bool_)
+    return rule

@@ -6,22 +6,24 @@ Kernels".
 
 import math
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from rushlight.autograd import mode
 from rushlight.dtype import float32, float64
-from rushlight.nn.attention.block_mask import BlockMask, create_block_mask, sliced, visible
+from rushlight.func.positions import over_positions, recorded
+from rushlight.nn.attention.block_mask import BlockMask, create_block_mask, rule_of, sliced
 from rushlight.nn.attention.positions import (
     and_masks,
     create_mask,
     noop_mask,
     or_masks,
-    over_positions,
 )
 from rushlight.ops.core.autocast import LOWER, autocasts
 from rushlight.ops.index.mask import where
 from rushlight.ops.linear.matmul import matmul
 from rushlight.ops.reduce.softmax import logsumexp, softmax
 from rushlight.ops.sequence.attention import attention_of
+from rushlight.ops.sequence.flexible_attention import changed_attention
 from rushlight.tensor import Tensor
 
 __all__ = [
@@ -131,7 +133,12 @@ def flex_attention(
         scale = 1.0 / math.sqrt(query.shape[-1])
     sizes = (*query.shape[:3], key.shape[2])
     key, value = [t.expand(sizes[0], -1, -1, -1) for t in (key, value)]
-    mask = None if block_mask is None else visible(block_mask, sizes, query.device)
+    sees = None if block_mask is None else rule_of(block_mask)
+    if _is_compiled() and not return_lse and return_aux is None:
+        found = _in_a_kernel(query, key, value, score_mod, block_mask, sees, float(scale), sizes)
+        if found is not None:
+            return found
+    mask = None if sees is None else over_positions(sees, sizes=sizes, device=query.device)
     if score_mod is None and not return_lse and return_aux is None:
         key, value = key.to(query.dtype), value.to(query.dtype)
         return attention_of(query, key, value, mask, scale=float(scale), enable_gqa=enable_gqa)
@@ -152,6 +159,39 @@ def flex_attention(
         return out, lse
     most = scores.amax(-1) if return_aux.max_scores else None
     return out, AuxOutput(lse if return_aux.lse else None, most)
+
+
+def _is_compiled():
+    recorder: Any = mode.recorder()
+    return recorder is not None and not recorder.batches and not recorder.exporting
+
+
+def _in_a_kernel(query, key, value, score_mod, block_mask, sees, scale, sizes):
+    """Attention whose kernel changes and hides the scores; None if no kernel can.
+
+    Gradients of tensors that the rules capture need all scores.
+    """
+    working = float64 if query.dtype is float64 else float32
+
+    def rule(score, *position):
+        new = score if score_mod is None else score_mod(score, *position)
+        return new if sees is None else where(sees(*position), new, -INF)
+
+    found = recorded(rule, working, sizes)
+    if found is None:
+        return None
+    program, captured = found
+    if any(t.requires_grad for t in captured):
+        return None
+    key, value = [t.repeat_interleave(sizes[1] // t.shape[1], 1) for t in (key, value)]
+    tensors = [t.to(working) for t in (query, key, value)]
+    block = None
+    if block_mask is not None:
+        block = block_mask.BLOCK_SIZE
+        tensors.append((block_mask.to_dense() != 0).contiguous())
+    tensors += [t.contiguous() for t in captured]
+    found = changed_attention(tensors, scale=scale, program=program, block=block)
+    return found.to(query.dtype)
 
 
 def _scores(query, key, scale, score_mod, mask, sizes):

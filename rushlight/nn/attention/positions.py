@@ -10,29 +10,11 @@ import inspect
 import rushlight
 from rushlight.dtype import bool as bool_
 from rushlight.dtype import float32
-from rushlight.func.vmap import vmap
+from rushlight.func.positions import over_positions
 
-__all__ = ["and_masks", "create_mask", "noop_mask", "or_masks", "over_positions", "required"]
+__all__ = ["and_masks", "create_mask", "noop_mask", "or_masks", "required"]
 
 INF = float("inf")
-
-
-def over_positions(rule, *scores, sizes, device):
-    """Call ``rule`` for all positions at once.
-
-    Args:
-        rule: A function of scalars: one of each tensor in ``scores``, then b, h, q_idx, kv_idx.
-        *scores: Tensors of the shape ``sizes``.
-        sizes: The numbers of batch entries, heads, queries and keys.
-        device: Where the positions are made.
-
-    Returns:
-        Tensor of the shape ``sizes``.
-    """
-    for dim in (3, 2, 1, 0):
-        dims = tuple([0 if i == dim else None for i in range(4)])
-        rule = vmap(rule, in_dims=(0,) * len(scores) + dims)
-    return rule(*scores, *[rushlight.arange(n, device=device) for n in sizes])
 
 
 def required(function):

@@ -33,9 +33,10 @@ def infer(op, ins, params, kind):
     found = None if op.shape is None else op.shape(*ins, **params)
     if found is not None:
         found = found if type(found) is list else [found]
-        first = ins[: op.channels]
+        operands = ins[0] if op.variadic else ins
+        first = operands[: op.channels]
         order = channels_order(first, op.lines, op.by_contents) if first else None
-        dtype = ins[0].dtype
+        dtype = operands[0].dtype
         return [
             _by_columns(shape, dtype, kind) if i in op.columns and len(shape) > 1
             else kind(shape, dtype, _ordered(shape, dtype, order))

@@ -29,7 +29,7 @@ from rushlight.shapes import broadcast
 from rushlight.strides import visit_order
 from rushlight.tensor import Tensor, from_array
 
-__all__ = ["scaled_dot_product_attention"]
+__all__ = ["attention_of", "through_tensors", "scaled_dot_product_attention"]
 
 INF = float("inf")
 #: Up to so many products of a query's feature and a key, NumPy computes the result at once.
@@ -130,16 +130,12 @@ def _slopes(g, query, key, value, mask, noise, scale, causal):
 # Eager calls use those functions, too.
 
 
-def _on_arrays(written_out):
-    """A forward on arrays that calls ``written_out``, a function on tensors."""
-
-    def forward(arrays, **params):
-        tensors = [None if a is None else from_array(a) for a in arrays]
-        with mode.suspended(), mode.no_grad():
-            found = written_out(*tensors, **params)
-        return tuple([t._array for t in found]) if type(found) is tuple else found._array
-
-    return forward
+def through_tensors(written_out, arrays, **params):
+    """The result of ``written_out``, a function of tensors, for ``arrays``."""
+    tensors = [None if a is None else from_array(a) for a in arrays]
+    with mode.suspended(), mode.no_grad():
+        found = written_out(*tensors, **params)
+    return tuple([t._array for t in found]) if type(found) is tuple else found._array
 
 
 def _shape(query, key, value, *_, **params):
@@ -159,7 +155,8 @@ def _same_heads(query, key, value):
         primitive="attention result")  # fmt: skip
 def _attention(xp, query, key, value, mask=None, noise=None, *, scale, causal):
     """softmax(query @ keyᵀ · scale + mask) · noise @ value."""
-    return _on_arrays(_attended)((query, key, value, mask, noise), scale=scale, causal=causal)
+    operands = (query, key, value, mask, noise)
+    return through_tensors(_attended, operands, scale=scale, causal=causal)
 
 
 @kernel(public=False, method=False, name="attention_backward", shape=_slope_shapes,
@@ -167,7 +164,7 @@ def _attention(xp, query, key, value, mask=None, noise=None, *, scale, causal):
 def _attention_back(xp, g, query, key, value, mask=None, noise=None, *, scale, causal):
     """The gradients of query, key and value from the gradient of the result."""
     operands = (g, query, key, value, mask, noise)
-    return _on_arrays(_slopes)(operands, scale=scale, causal=causal)
+    return through_tensors(_slopes, operands, scale=scale, causal=causal)
 
 
 _attention.lower(lambda query, key, value, mask, noise, scale, causal: (
