@@ -70,6 +70,12 @@ class Recording(Protocol):
     def function(self, function, args) -> Any:
         """Record a call of a custom Function (only if ``batches``)."""
 
+    def selects(self, index) -> bool:
+        """Whether a 0-dim ``index`` means what a Python integer means."""
+
+    def note_selected(self, part, whole) -> None:
+        """Note that ``part``, a copy, is a view of ``whole`` in eager mode."""
+
     # What is about to change
 
     def note_alias(self, tensor, source) -> None:

@@ -126,6 +126,9 @@ class BatchRecorder(ReplayRecorder):
             self.tensors[id(x)] = x, value
         return self.tensors[id(x)][1]
 
+    def selects(self, index):
+        return self._is_outside(index)
+
     def _is_outside(self, x):
         if id(x) in self.moved:
             return False

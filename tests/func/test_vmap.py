@@ -1,5 +1,6 @@
 """``vmap`` of every operation's samples equals the loop over them."""
 
+import random
 import re
 import warnings
 
@@ -184,6 +185,30 @@ def test_cotangents_have_the_structure_of_the_outputs():
     _, product = torch.func.vjp(lambda x: [x, x], torch.ones(2))
     with pytest.raises(RuntimeError, match="structure of cotangents"):
         product((torch.ones(2), torch.ones(2)))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_index_tensors_of_samples(seed):
+    """Any dims, of batched or common tensors, with batched or common indices."""
+    chance, rng = random.Random(seed), np.random.default_rng(seed)
+    shape = [chance.randint(2, 4) for _ in range(chance.randint(1, 4))]
+    dims = sorted(chance.sample(range(len(shape)), chance.randint(1, len(shape))))
+    inner = [chance.choice([1, 2]) for _ in range(chance.randint(1, 2))]
+    batched = [chance.random() < 0.6 for _ in dims]
+    many = chance.random() < 0.5 or not any(batched)
+    given = [torch.randn([3] * many + shape)]
+    for d, b in zip(dims, batched, strict=True):
+        size = [3] * b + inner[chance.randrange(len(inner)) :]
+        given.append(torch.from_numpy(rng.integers(-shape[d], shape[d], size)))
+
+    def call(x, *keys):
+        left = iter(keys)
+        return x[tuple([next(left) if d in dims else slice(None) for d in range(len(shape))])]
+
+    own = [many, *batched]
+    samples = [[t[i] if b else t for t, b in zip(given, own, strict=True)] for i in range(3)]
+    found = torch.vmap(call, in_dims=tuple([0 if b else None for b in own]))(*given)
+    assert torch.equal(found, torch.stack([call(*s) for s in samples]))
 
 
 @pytest.mark.parametrize("k", [1, 3])

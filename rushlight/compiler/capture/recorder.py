@@ -97,7 +97,6 @@ class Recorder(TrackedMemory):
         self._tensors: dict = {}  # name of a SymbolicNumber → its input tensor
         self._over: dict = {}  # id of a stand-in → the tensor over its array
         self.constants: list = []  # results of functions marked with assume_constant_result
-        self.refused: TraceError | None = None
         self.undo: list = []  # functions that take back state made for the trace
         self.observer: Any = None if observe is None else observe(self, is_apart)
         for i, t in enumerate(leaves):
@@ -214,12 +213,6 @@ class Recorder(TrackedMemory):
         except TraceError as error:
             self.refused = self.refused or error  # is raised at the end even if somebody catches it
             raise
-
-    def refuse(self, reason):
-        """Raise a TraceError, because a program cannot repeat what the function does here."""
-        error = TraceError(f"{user_line()}: {reason}")
-        self.refused = self.refused or error  # is raised at the end even if somebody catches it
-        raise error
 
     def touch_module(self, module):
         """Note a called Module: the program holds only for its present forward and hooks."""

@@ -43,6 +43,8 @@ class TrackedMemory:
         checks: Conditions under which the program holds, each (template, objects, value). The
             template, filled with the objects' names, is an expression that must give the value.
         shares: Whether two tensors from outside look at one memory.
+        selected: id of a memory → (the memory, that of which it is a view in eager mode, the
+            version of this at that time). See ``note_selected``.
     """
 
     batches = False  # True if vmap records
@@ -61,6 +63,14 @@ class TrackedMemory:
         self.checks: list = []
         self.kept: list = []  # tensors that must stay alive, because their ids are keys
         self.shares = False
+        self.selected: dict = {}
+        self.refused: TraceError | None = None
+
+    def refuse(self, reason):
+        """Raise a TraceError, because a program cannot repeat what the function does here."""
+        error = TraceError(f"{user_line()}: {reason}")
+        self.refused = self.refused or error  # is raised at the end even if somebody catches it
+        raise error
 
     def capture(self, tensor, get=None):
         """Make an outer tensor an input; ``get`` finds it again. Returns its memory's key."""
@@ -125,9 +135,33 @@ class TrackedMemory:
             return array
         place = self.place(x)
         memory = place.memory
+        if id(memory) in self.selected:
+            _, whole, version = self.selected[id(memory)]
+            if whole.version != version:
+                self._refuse_selected()
         if place.version != memory.version:
             place.value, place.version = self._along(memory.value, place.path), memory.version
         return place.value
+
+    def selects(self, index):
+        """Whether a 0-dim index means what a Python integer means."""
+        return True
+
+    def note_selected(self, part, whole):
+        """Note that ``part``, a copy, is a view of the tensor ``whole`` in eager mode.
+
+        A program does not know where in memory an index that it computes leads. So nothing may be
+        written through ``part``, and ``part`` is not read after a write to the memory.
+        """
+        memory, own = self.place(whole).memory, self.place(part).memory
+        _, memory, version = self.selected.get(id(memory), (None, memory, memory.version))
+        self.selected[id(own)] = own, memory, version
+
+    def _refuse_selected(self):
+        self.refuse(
+            "x[i] with a tensor i is a view of x, and one of the two is written while the other is "
+            "in use; index with an int, or write to a clone()"
+        )
 
     def snapshot(self, x):
         """A copy of the present value of ``x``. Later writes to ``x`` do not change the copy."""
@@ -197,6 +231,8 @@ class TrackedMemory:
 
     def _write(self, memory, value, path):
         """Write ``value`` to the part of ``memory`` that ``path`` views. Its layout stays."""
+        if id(memory) in self.selected:
+            self._refuse_selected()
         if path or not isinstance(value, Abstract) or not lies_alike(value, memory.look):
             params = {"path": path, "strides": memory.look.strides}
             (value,) = self.emit(OPS["patch"], (memory.value, value), params)

@@ -12,6 +12,7 @@ from rushlight.backend.accumulate import add_at
 from rushlight.backend.sizes import large_from
 from rushlight.backend.summation import SHORT
 from rushlight.dtype import OF, int64
+from rushlight.dtype import bool as bool_
 from rushlight.errors import DtypeError, IndexRangeError, ShapeError
 from rushlight.ops.core import fast_path
 from rushlight.ops.core.definition import function
@@ -24,6 +25,7 @@ from rushlight.ops.core.range_checks import (
     require_range,
     require_within,
 )  # fmt: skip
+from rushlight.ops.create.range import arange
 from rushlight.ops.index import along_dim
 from rushlight.ops.index.compaction import places_of, without_masks
 from rushlight.ops.shape.view import view_strides
@@ -170,6 +172,29 @@ index.lower_check(lambda x, i0, i1, i2, i3, i4, i5, dims: (
 def _index_at_marks(x, i0, i1, i2, i3, i4, i5, dims):
     found = without_masks(dims, (i0, i1, i2, i3, i4, i5)) if x.numel() else None
     return NotImplemented if found is None else index(x, *found[1], dims=found[0])
+
+
+def _index_of_batch(batch, e, operands, params):
+    """One index with a place more: the sample, whose number is an index, too, if x is batched."""
+    (x, many), *keys = [(t, b) for t, b in operands if t is not None]
+    dims = params["dims"]
+    if any(k.dtype is bool_ for k, _ in keys):
+        return None
+    ndim = max(k.ndim - b for k, b in keys)
+    places = [
+        k.reshape(k.shape[0], *[1] * (ndim + 1 - k.ndim), *k.shape[1:]) if b else k for k, b in keys
+    ]
+    first = dims[0] if dims[-1] - dims[0] == len(dims) - 1 else 0
+    if not many:
+        return index(x, *places, dims=dims).movedim(first, 0)
+    if len(dims) == 6:
+        return None
+    sample = arange(batch.size, device=x.device).reshape(-1, *[1] * ndim)
+    found = index(x, sample, *places, dims=(0, *[d + 1 for d in dims]))
+    return found.movedim(tuple(range(1, 1 + ndim)), tuple(range(1 + first, 1 + first + ndim)))
+
+
+index.op.batching = _index_of_batch
 
 
 def check_count(advanced):

@@ -4,6 +4,8 @@ As in PyTorch, indexing has two stages. First the ints, slices, None and Ellipsi
 give a view. Then the tensors, arrays and lists of the index select elements of that view.
 """
 
+from typing import Any
+
 import numpy as np
 
 from rushlight.autograd import mode
@@ -61,13 +63,49 @@ def __getitem__(self, index):
         if found is NotImplemented:
             raise
         return found
-    if op is None and advanced:
-        return indexed(self, advanced)
-    seen = look(self, op or ALIAS, basic)
-    return indexed(seen, advanced) if advanced else seen
+    seen = self if op is None and advanced else look(self, op or ALIAS, basic)
+    if not advanced:
+        return seen
+    if mode.recorder() is not None:
+        return _recorded(self, seen, advanced)
+    return indexed(seen, advanced)
 
 
 _replays.function = __getitem__
+
+
+def _recorded(x, seen, advanced):
+    """``seen[advanced]`` in a recording. A view in eager mode is a copy here; see ``selects``."""
+    recorder: Any = mode.recorder()
+    found = indexed(*_together(seen, advanced))
+    if all(_selects(k) for _, k in advanced):
+        recorder.note_selected(found, x)
+    return found
+
+
+def _selects(k):
+    """Whether an index means what an int means: it is a 0-dim tensor whose value isn't known yet.
+
+    A 0-dim sample of ``vmap`` is an index tensor of a batch.
+    """
+    recorder = mode.recorder()
+    return recorder is not None and not k._array.ndim and recorder.selects(k)
+
+
+def _together(x, advanced):
+    """(x, advanced) with dims of x permuted, so that indices that select lie by the other ones.
+
+    The result has its dims where they would be if the former had selected before.
+    """
+    single = [d for d, k in advanced if _selects(k)]
+    others = [d for d, _ in advanced if d not in single]
+    if not single or not others:
+        return x, advanced
+    order = [d for d in range(x._array.ndim) if d not in single]
+    at = order.index(others[0])
+    order[at:at] = single
+    keys = sorted([(order.index(d), k) for d, k in advanced], key=lambda pair: pair[0])
+    return x.permute(order), keys
 
 
 # x[index] = value -------------------------------------------------------------------------
@@ -186,6 +224,7 @@ def _write_recorded(x, op, basic, advanced, value, found):
     if lead:
         value = value.reshape(value._array.shape[lead:])
     if advanced:
+        part, advanced = _together(part, advanced)
         check_count(advanced)
         check_write(part, "__setitem__", value.node is not None)
         dims = tuple([d for d, _ in advanced])
