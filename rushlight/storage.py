@@ -197,6 +197,18 @@ def check_reach(nbytes, size, shape, strides, start, name):
         )
 
 
+def within(array, shape, strides, start):
+    """``reach`` of plain tuples of ints; None if it has no elements, or an error to explain."""
+    size = array.itemsize
+    try:
+        found = ndarray(
+            shape, array.dtype, _block(array), start * size, [s * size for s in strides]
+        )
+        return found if found.size and min(strides, default=0) >= 0 else None
+    except (TypeError, ValueError):
+        return None
+
+
 def reach(array, shape, strides, start, name):
     """Return a view of ``array``'s storage that may reach beyond ``array`` itself.
 

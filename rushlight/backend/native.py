@@ -32,6 +32,8 @@ LEAST_MATRIX, LEAST_UPDATE = large_from(1 << 13), large_from(1 << 19)
 
 #: The smallest number of elements that ``tapped`` takes from images.
 LEAST_TAPS = large_from(1 << 13)
+#: The smallest number of elements that ``flipped`` copies.
+LEAST_FLIP = large_from(1 << 13)
 
 _eager: Any = None
 
@@ -169,6 +171,20 @@ def tapped(work, images, points, weight, index):
         return False
     kernels.tapped(work, images, points, weight, index)
     return True
+
+
+def flipped(rows):
+    """A copy of ``rows``, which run backwards in memory, by a kernel; None: NumPy copies them.
+
+    ``rows`` is an array of at most 3 dims whose last dim has the stride -itemsize.
+    """
+    plain = rows.dtype.itemsize in (1, 2, 4, 8) and rows.ndim <= 3
+    if not plain or rows.size < LEAST_FLIP or (kernels := _kernels()) is None:
+        return None
+    out = np.empty(rows.shape, rows.dtype)
+    form, shape = f"u{rows.dtype.itemsize}", (*(1,) * (3 - rows.ndim), *rows.shape)
+    kernels.flipped(rows.view(form).reshape(shape), out)
+    return out
 
 
 def update(rule, p, g, buffers, scalars, group):

@@ -292,6 +292,13 @@ def tapped(*given):
     tap_kernels.run(*given)
 
 
+def flipped(*given):
+    """Run the kernel of ``flip_kernels.py``."""
+    from rushlight.compiler.run import flip_kernels
+
+    flip_kernels.run(*given)
+
+
 def sampled(function, stream, engine, state, columns):
     """A float64 array with a number for each row of ``columns``; None: Python draws them."""
     key = function, stream

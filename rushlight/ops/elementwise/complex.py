@@ -1,21 +1,30 @@
 """Complex numbers: conjugates, real and imaginary parts, and construction from parts."""
 
+from typing import Any
+
 import numpy as np
+from numpy import empty_like
 
 from rushlight.autograd import mode
 from rushlight.backend.numpy import from_parts
+from rushlight.backend.sizes import large_from
 from rushlight.dtype import COMPLEX_KINDS, OF
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.definition import FUNCTIONS, function
+from rushlight.ops.core.fast_path import plain
 from rushlight.ops.core.kinds import elementwise, kernel, view
 from rushlight.ops.elementwise.exponential import floating
 from rushlight.ops.elementwise.rounding import sgn
 from rushlight.ops.elementwise.trigonometry import cos, sin
 from rushlight.storage import offset, strided
-from rushlight.tensor import LazyViewOf, Tensor
+from rushlight.strides import is_dense
+from rushlight.tensor import LazyViewOf, Tensor, from_array
 
 # Conjugates -------------------------------------------------------------------------------
+
+#: A conjugate of at least so many elements is computed when it is first read.
+_MANY = large_from(1 << 12)
 
 
 def _is_complex(x, name):
@@ -31,6 +40,8 @@ def _conj(xp, x):
     return xp.conjugate(x)
 
 
+#: The step of a view's path that is a conjugate.
+CONJ: Any = _conj.op, (), {}
 _conj.grad(x=lambda g: _conj(g) if isinstance(g, Tensor) else g.conj())
 
 
@@ -50,15 +61,44 @@ def conj(input):
     """
     if not _is_complex(input, "conj"):
         return input
-    view = input.view_of
-    if view is not None and view.path[-1][0] is _conj.op:  # the conjugate of a conjugate
-        return _along(view.root, view.path[:-1])
+    if _is_turned(input):  # the conjugate of a conjugate is a view of all that is in between
+        between = [step for step in input.view_of.path if step[0] is not _conj.op]
+        if all(op is not as_pairs.op for op, _, _ in between):
+            return _along(input.view_of.root, between)
+    found = put_off(input, plain(input), (CONJ,))
+    if found is not None:
+        return found
     out = _conj(input)
     if type(out) is Tensor:
-        root, path = (input, ()) if view is None else (view.root, view.path)
-        out.cell = input.cell
-        untracked = not mode.records()
-        out.view_of = LazyViewOf(root, (*path, (_conj.op, (), {})), input.cell[0], untracked)
+        _follow(out, input, (CONJ,), input.cell[0])
+    return out
+
+
+def _follow(out, x, steps, seen):
+    view = x.view_of
+    root, path = (x, ()) if view is None else (view.root, view.path)
+    out.cell = x.cell
+    out.view_of = LazyViewOf(root, (*path, *steps), seen, not mode.records())
+
+
+def put_off(x, array, steps):
+    """A tensor that lies as ``array``, whose elements are computed at its first use.
+
+    ``steps`` lead from the tensor x to it, as in ``ViewOf.path``. None: they are computed now.
+    """
+    if (
+        array.size < _MANY
+        or type(x) is not Tensor
+        or mode.intercept
+        or array.dtype.char not in "FD"
+    ):
+        return None
+    if (x.node is not None and mode.records()) or _is_turned(x):
+        return None
+    if not (array.flags.forc or is_dense(array.shape, array.strides, array.itemsize)):
+        return None
+    out = from_array(empty_like(array))
+    _follow(out, x, steps, -1 - x.cell[0])
     return out
 
 
@@ -258,8 +298,14 @@ def _pairs(x):
     return {}
 
 
-@view(prepare=_pairs, method=False, primitive="memory")
-def view_as_real(xp, x):
+@view(prepare=_pairs, public=False, method=False, name="view_as_real", primitive="memory")
+def as_pairs(xp, x):
+    """The real and imaginary parts in a new last dim."""
+    return _as_pairs(x)
+
+
+@function(method=False)
+def view_as_real(input):
     """View complex numbers as pairs of real numbers in a new last dim.
 
     Args:
@@ -269,13 +315,19 @@ def view_as_real(xp, x):
         Real tensor ``(*, 2)`` of real and imaginary parts, which shares ``input``'s memory.
 
     Raises:
-        RuntimeError: ``input`` is not complex.
+        RuntimeError: ``input`` is not complex, or a conjugate that ``conj`` made.
 
     >>> import rushlight as torch
     >>> torch.view_as_real(torch.tensor([1 + 2j]))
     tensor([[1., 2.]])
     """
-    return _as_pairs(x)
+    if isinstance(input, Tensor) and is_conj(input):
+        raise RuntimeError(
+            "view_as_real doesn't work on unresolved conjugated tensors. To resolve the conjugate "
+            "tensor so you can view it as real, use self.resolve_conj(); however, be warned that "
+            "the resulting tensor will NOT alias the original."
+        )
+    return as_pairs(input)
 
 
 def _as_pairs(x):
@@ -283,9 +335,7 @@ def _as_pairs(x):
     return strided(x, (*x.shape, 2), (*x.strides, dtype.itemsize), dtype)
 
 
-view_as_real.grad(
-    x=lambda g: view_as_complex(g.contiguous()) if isinstance(g, Tensor) else _joined(g)
-)
+as_pairs.grad(x=lambda g: view_as_complex(g.contiguous()) if isinstance(g, Tensor) else _joined(g))
 
 
 def _joined(x):
@@ -340,7 +390,7 @@ def view_as_complex(xp, x):
 
 
 view_as_complex.grad(
-    x=lambda g: view_as_real(g) if isinstance(g, Tensor) else np.stack([g.real, g.imag], -1)
+    x=lambda g: as_pairs(g) if isinstance(g, Tensor) else np.stack([g.real, g.imag], -1)
 )
 
 # Made of parts ----------------------------------------------------------------------------

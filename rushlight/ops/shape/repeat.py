@@ -6,6 +6,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight import shapes
+from rushlight.backend import native
 from rushlight.backend.sizes import large_from
 from rushlight.device_array import placed, to_host
 from rushlight.dtype import OF
@@ -263,9 +264,9 @@ def _turned(x, dims):
     """A copy of the array ``x`` with the elements of ``dims`` in reversed order."""
     if not dims or not x.size:
         return x.copy()
-    wide = x.shape[-1] > 64 and x.dtype.kind != "c"  # NumPy's copy is as fast then
-    if x.size < _LARGE or wide or not x.flags.c_contiguous:
-        return x[(*[_BACK if d in dims else FULL for d in range(x.ndim)], ...)].copy()
+    found = x[(*[_BACK if d in dims else FULL for d in range(x.ndim)], ...)]
+    if x.size < _LARGE or not x.flags.c_contiguous:
+        return found.copy()
     sizes: list[int] = []  # neighbouring dims that are turned together, or stay, count as one
     turns: list[bool] = []
     for d, n in enumerate(x.shape):
@@ -274,6 +275,13 @@ def _turned(x, dims):
         else:
             sizes.append(n)
             turns.append(d in dims)
+    if turns[-1] and sizes[-1] > _NARROW:
+        rows = x.reshape(sizes)[tuple([_BACK if turned else FULL for turned in turns])]
+        copied = native.flipped(rows)
+        if copied is not None:
+            return copied.reshape(x.shape)
+    if x.shape[-1] > 64 and x.dtype.kind != "c":  # NumPy's copy is as fast then
+        return found.copy()
     kind = "u8" if x.dtype.char == "F" else None  # NumPy is slow with complex64
     # NumPy copies single elements of an odd size with about 3 ns each: columns are faster for 3.
     if not turns[-1] and sizes[-1] != 3 and sizes[-1] * x.itemsize <= _WIDE:

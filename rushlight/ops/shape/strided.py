@@ -13,8 +13,8 @@ from rushlight.ops.core.definition import OPS, function
 from rushlight.ops.core.fast_path import plain, viewed
 from rushlight.ops.core.kinds import kernel, view
 from rushlight.ops.shape.view import tensor_array
-from rushlight.storage import offset, reach, strided, strides_of
-from rushlight.tensor import Size
+from rushlight.storage import offset, reach, strided, strides_of, within
+from rushlight.tensor import Size, Tensor
 
 # Expanded ---------------------------------------------------------------------------------
 
@@ -441,6 +441,15 @@ def as_strided(input, size, stride, storage_offset=None):
     tensor([[1, 2],
             [4, 5]])
     """
+    if type(size) is type(stride) is tuple and type(input) is Tensor and not mode.intercept:
+        array = plain(input)
+        first, width = offset(array), array.itemsize
+        start = first if storage_offset is None else storage_offset
+        found = within(array, size, stride, start)
+        if found is not None:
+            own = array.shape, tuple([s // width for s in array.strides]), first
+            params = {"size": size, "stride": stride, "start": start, "geometry": own}
+            return viewed(_as_strided.op, input, found, params)
     tensor_array(input, "as_strided")
     size = shapes.sizes((size,), "as_strided")
     stride = tuple([s.__index__() for s in stride])

@@ -11,7 +11,7 @@ from rushlight.ops.core.fast_path import plain
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.rules import underivable
-from rushlight.ops.elementwise.complex import view_as_complex, view_as_real
+from rushlight.ops.elementwise.complex import as_pairs, view_as_complex
 from rushlight.ops.index.slice import ALIAS, look
 from rushlight.ops.index.view_scatter import slice_of
 from rushlight.ops.shape.permute import permute, t, transpose
@@ -108,5 +108,5 @@ _copies("unfold_copy", lambda input, dimension, size, step: unfold(input, dimens
         size="int")  # fmt: skip
 _copies("unsqueeze_copy", lambda input, dim: unsqueeze(input, dim))
 _copies("view_as_complex_copy", lambda input: view_as_complex(input))
-_copies("view_as_real_copy", lambda input: view_as_real(input))
+_copies("view_as_real_copy", lambda input: as_pairs(input))
 _copies("view_copy", _viewed)
