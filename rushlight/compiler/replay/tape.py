@@ -285,6 +285,17 @@ class Tape:
         self.buffers.append(width)
         self._at((function, width.ctypes.data), [i.size], [0, 0, 0], [v, i, out])
 
+    def call(self, address, words, operands, result):
+        """Note a call of machine code, which computes ``result`` from contiguous ``operands``.
+
+        ``address`` is that of a loop whose data are the integers ``words``.
+        """
+        data = np.array(words, np.int64)
+        self.buffers.append(data)
+        arrays = [*[self._few(a.array) for a in operands], self._remember(result)]
+        self._at((address, data.ctypes.data), [1], [0] * len(arrays), arrays)
+        return self.noted(arrays[-1], self)
+
     def product(self, ufunc, dtypes, operands, result, out):
         """Note a ufunc over matrices: ``matmul`` of matrices, or ``vecdot``."""
         function = loops_of(ufunc, dtypes)
@@ -308,12 +319,13 @@ class Tape:
     def reduce(self, ufunc, x, axis=0, dtype=None, keepdims=False, initial=None, where=True):
         """``ufunc.reduce``, by the loops and in the order of NumPy's own."""
         a = self._few(x.array)
-        if initial is not None or where is not True:
+        if type(initial) not in (float, type(None)) or where is not True:
             raise Refused
         if dtype is not None and np.dtype(dtype) != a.dtype:
             a = self.converted(a, np.dtype(dtype))
         function = loops_of(ufunc, (a.dtype,) * 3)
-        found = np.asarray(ufunc.reduce(a, axis=axis, keepdims=keepdims))
+        options = {} if initial is None else {"initial": initial}
+        found = np.asarray(ufunc.reduce(a, axis=axis, keepdims=keepdims, **options))
         # NumPy copies operands with gaps to buffers, unless they have one dim. Sums of buffers have
         # another order.
         plain = a.ndim == 1 or a.flags.c_contiguous
@@ -323,7 +335,7 @@ class Tape:
         dims = range(a.ndim) if axis is None else axis if type(axis) is tuple else (axis,)
         over = {d % a.ndim for d in dims}
         wide_out = out if keepdims else np.expand_dims(out, tuple(sorted(over)))
-        first = _start(ufunc, a)
+        first = _start(ufunc, a) if initial is None else np.asarray(initial, a.dtype)
         if first is None:  # NumPy begins with the first elements
             index = [slice(0, 1) if d in over else slice(None) for d in range(a.ndim)]
             self._append((f"copying{a.itemsize}", 0), [a[tuple(index)], wide_out])

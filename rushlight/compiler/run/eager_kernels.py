@@ -285,6 +285,13 @@ def grid(*given):
     return grid_kernels.run(*given)
 
 
+def noted_grid(*given):
+    """The result of a kernel of ``grid_kernels.py`` in a call that will be replayed."""
+    from rushlight.compiler.run import grid_kernels
+
+    return grid_kernels.noted(*given)
+
+
 def tapped(*given):
     """Run a kernel of ``tap_kernels.py``."""
     from rushlight.compiler.run import tap_kernels

@@ -79,21 +79,19 @@ def weighted_gather(xp, x, weight, index):
         shares = x.take(np.maximum(index, 0)[:, None] + _starts(x.shape))
         shares *= weight[:, None]
         np.copyto(shares, 0, where=(index < 0)[:, None])
-        return np.add.reduce(shares, axis=2)
-    outside, finite = index < 0, True
-    if outside.any():
-        weight = np.where(outside, weight.dtype.type(0), weight)
-        finite = bool(np.isfinite(x).all())
+        return np.add.reduce(shares, axis=2, initial=-0.0)  # the sum of -0.0 alone is -0.0
+    outside = index < 0
+    some = outside.any()
     for group in _groups(x, index):
         sample, w = _joined(x[group]), _joined(weight[group])
         # Of a place outside, the pixel before the sample is taken, or the last pixel of all.
         at = _joined(index[group] + _sample_starts(len(x[group]), x.shape[2]))
-        out: Any = 0
+        out: Any = -0.0
         for k in range(len(at)):
             part = sample.take(at[k], 1)
-            if not finite:
-                part[:, _joined(outside[group])[k]] = 0
             part *= w[k]
+            if some:
+                part[:, _joined(outside[group])[k]] = 0
             out = np.add(out, part, out=part)
         found[group] = _parted(out, found[group].shape)
     return found
