@@ -70,9 +70,13 @@ def compute(op, inputs, params, outs=None):
     """
     least = op.least
     for x in inputs:
-        if type(x) is ndarray and x.size >= least:
-            kernels = _kernels()
-            return None if kernels is None else kernels.compute(op, inputs, params, outs)
+        if type(x) is ndarray:
+            if x.size >= least:
+                kernels = _kernels()
+                return None if kernels is None else kernels.compute(op, inputs, params, outs)
+        elif hasattr(x, "noted") and x.size >= least:  # a call that will be replayed
+            kernels = None if outs else _kernels()
+            return kernels and kernels.noted(kernels.compute, (op,), inputs, params)
     return None
 
 
@@ -136,7 +140,12 @@ def matrices(key, function, *values, outs=None, least=None):
     if values[0].size < (LEAST_MATRIX if least is None else least):
         return None
     kernels = _kernels()
-    return None if kernels is None else kernels.matrices(key, function, values, outs)
+    if kernels is None:
+        return None
+    if any(hasattr(x, "noted") for x in values):  # a call that will be replayed
+        first = key, function
+        return None if outs else kernels.noted(kernels.matrices, first, values)
+    return kernels.matrices(key, function, values, outs)
 
 
 def program(op, inputs, params):

@@ -33,6 +33,9 @@ _MOST_REFUSED = 8  # captures of a function that has no entry yet
 _MOST_SEEN = 256  # calls of a function that are counted at the same time
 _MANY = 2000  # calls without an entry, after which a function without enough others is left
 _LONGEST_STEP = 1 << 16
+#: Sums of few numbers in two orders often round to the same number. So sums of at most so many are
+#: compared in more trials. Of operands with many elements, each trial compares many results.
+_FEW_OPERANDS, _MANY_ELEMENTS = 1 << 12, 1 << 15
 _token = [None]  # empty while machine code or an entry is made
 _code: Any = None  # the MachineCode, or False if it cannot be used
 
@@ -138,8 +141,11 @@ class _Watched:
         # The function may do things to its tensors, so it gets others.
         args = self.apart([_varied(x, None, _same) for x in args])
         named = {k: _varied(x, None, _same) for k, x in named.items()}
-        found = capture(self.replays.function, args, named, writes)
         looks = [look for x in (*args, *named.values()) for look in look_at(x)[1]]
+        marks = [(x, x.turned) for x in _tensors((*args, *named.values()))]
+        found = capture(self.replays.function, args, named, writes)
+        for x, turned in marks:  # the function may have noted how they lie
+            x.turned = turned
         joined = fused(found.loops, found.spans)
         for loops in [joined, found.loops] if joined != found.loops else [joined]:
             found.loops = loops
@@ -166,8 +172,9 @@ class _Watched:
     def agrees(self, args, named):
         """Whether replays give the function's results, for these operands and for others."""
         rng = np.random.default_rng(0)
-        agreed = 0
-        for trial, change in enumerate(_CHANGES):
+        agreed, size = 0, _count((args, list(named.values())))
+        changes = list(_CHANGES if size <= _MANY_ELEMENTS else _FEW_CHANGES)
+        for trial, change in enumerate(changes):
             given = [_varied(x, rng, change) for x in args]
             options = {k: _varied(x, rng, change) for k, x in named.items()}
             again = self.apart(given)
@@ -185,7 +192,22 @@ class _Watched:
             if facts(found) != facts(expected):
                 return False
             agreed += 1
+            if not trial and 4 * _count(found) <= size <= _FEW_OPERANDS:
+                changes += _MORE
         return agreed > 1
+
+
+def _tensors(values):
+    for x in values:
+        if isinstance(x, Tensor):
+            yield x
+        elif type(x) in (tuple, list):
+            yield from _tensors(x)
+
+
+def _count(values):
+    """The number of elements of the tensors among ``values``."""
+    return sum(t._array.size for t in _tensors((values,)))
 
 
 def _varied(x, rng, change):
@@ -264,8 +286,11 @@ def _end(a):
     return int(a.max(initial=0)) + 1 if a.dtype != bool else 2
 
 
-#: How the trials of a new entry change the numbers of its operands.
+#: How the trials of a new entry change the numbers of its operands, those of more trials, and those
+#: of operands with many elements.
 _CHANGES = (
     _same, _near, _near, _share, _share, _share, _both, _both, _both, _both, _wide, _wide,
     _special, _special, _extreme,
 )  # fmt: skip
+_MORE = (_both, _near, _share) * 16
+_FEW_CHANGES = _same, _near, _share, _both, _special, _extreme

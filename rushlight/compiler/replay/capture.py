@@ -13,6 +13,7 @@ from numpy import ndarray
 
 from rushlight.autograd import mode
 from rushlight.autograd.tape import leaf
+from rushlight.backend import native
 from rushlight.backend import numpy as xp
 from rushlight.compiler.replay.noted import Noted, Noting, bare
 from rushlight.compiler.replay.outcome import Outcome, lie_alike
@@ -192,8 +193,6 @@ class Capture:
             params = op.prepare(*given, **params)
         if op.check is not None:
             op.check(*given, **params)
-        if op.least is not None and any(type(a) is Noted and a.size >= op.least for a in inputs):
-            raise Refused  # a kernel computes it
         if op.kind == "view":
             found = op.forward(xp, inputs[0].array, **params)
             return viewed(op, operands[0], inputs[0].as_view(found), params)
@@ -201,7 +200,11 @@ class Capture:
         if op.arranges and op.kind != "elementwise" and not in_c_order:
             raise Refused  # it visits the elements in the order of memory
         expected = compute(op, bare(given), params)  # ahead, because it fills a memo, too
-        if op.moves:
+        if op.least is not None and any(type(a) is Noted and a.size >= op.least for a in inputs):
+            found = native.compute(op, given, params)
+            if found is None:
+                raise Refused
+        elif op.moves:
             found = self._moved(op, inputs, params)
         else:
             found = op.forward(Noting(self.tape), *given, **params)

@@ -5,13 +5,14 @@ from math import prod
 import numpy as np
 from numpy import ndarray
 
+from rushlight.compiler.replay.memory import held
 from rushlight.compiler.replay.objects import loops_of
 
 __all__ = ["ORDERED", "CASTS", "MOST_ELEMENTS", "Loop", "Refused", "Tape", "copy_of"]
 
 #: The most loops of a call (a small ``grid_sample`` has 70), places where all its loops begin rows,
 #: and elements of an array. In larger calls, Python's part of the time is small.
-_MOST_LOOPS, _MOST_ROWS, MOST_ELEMENTS = 128, 1 << 11, 1 << 15
+_MOST_LOOPS, _MOST_ROWS, MOST_ELEMENTS = 128, 1 << 11, 1 << 17
 #: Up to so many elements are moved one by one. Else evenly spaced elements are copied together:
 #: by a loop for each kind of run, or by one loop with a table if there are more than so many kinds.
 _FEW_MOVED, _FEW_KINDS = 256, 8
@@ -285,16 +286,18 @@ class Tape:
         self.buffers.append(width)
         self._at((function, width.ctypes.data), [i.size], [0, 0, 0], [v, i, out])
 
-    def call(self, address, words, operands, result):
-        """Note a call of machine code, which computes ``result`` from contiguous ``operands``.
+    def call(self, address, data, operands, results, alive=()):
+        """Note a call of machine code, which computes ``results`` from contiguous ``operands``.
 
-        ``address`` is that of a loop whose data are the integers ``words``.
+        ``address`` is that of a loop, the array ``data`` has what it needs besides, and the objects
+        ``alive`` have to live.
         """
-        data = np.array(words, np.int64)
+        held(alive)
         self.buffers.append(data)
-        arrays = [*[self._few(a.array) for a in operands], self._remember(result)]
+        made = [self._remember(a) for a in results]
+        arrays = [*[self._few(a.array) for a in operands], *made]
         self._at((address, data.ctypes.data), [1], [0] * len(arrays), arrays)
-        return self.noted(arrays[-1], self)
+        return [self.noted(a, self) for a in made]
 
     def product(self, ufunc, dtypes, operands, result, out):
         """Note a ufunc over matrices: ``matmul`` of matrices, or ``vecdot``."""

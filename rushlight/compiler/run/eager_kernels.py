@@ -17,6 +17,7 @@ from rushlight.autograd import mode
 from rushlight.backend import numpy as xp
 from rushlight.backend.summation import FLOATS, PIECE
 from rushlight.compiler.cpu.pooling_forms import FORMS
+from rushlight.compiler.cpu.target import CHECKED
 from rushlight.compiler.ir import roles
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.run.convolution_kernels import Images, images_of, planned_images
@@ -27,6 +28,7 @@ from rushlight.compiler.run.scalar_kernels import Sampler
 from rushlight.locks import new_lock
 from rushlight.ops.windows.window import TOGETHER
 from rushlight.tensor import Tensor, from_array
+from rushlight.threads import get_num_threads
 
 __all__ = ["compute", "matrices", "program", "sampled", "slope", "update"]
 
@@ -50,15 +52,18 @@ def _free():
     _kernels.clear()
 
 
-def compute(op, inputs, params, outs=None):
+def compute(op, inputs, params, outs=None, run=None):
     """The result of ``op`` on arrays, or None if NumPy must compute it.
 
     ``outs``: for an elementwise operation, a list of the array to write the result to. It has the
-    result's shape, and may be an input.
+    result's shape, and may be an input. ``run`` replaces ``_run``.
     """
     if op.worth is not None and not op.worth(*inputs, **params):
         return None
-    if op.fixed or op.role in roles.CONTRACTIONS:
+    whole = op.fixed or op.role in roles.CONTRACTIONS
+    if run is not None and (whole or params.get("reduction", "none") != "none"):
+        return None
+    if whole:
         found = _pooled(op, inputs, params) if op.role == "pooling" else None
         if found is not None or op.form == "positions":
             return found
@@ -80,7 +85,8 @@ def compute(op, inputs, params, outs=None):
             arranged = _lines(inputs, dims)
         return (op.name, repr(inner)), _closed(_recorded(op, inner), inputs), arranged
 
-    found = _run((op.name, repr(params) if params else ""), inputs, prepared, outs)
+    key = op.name, repr(params) if params else ""
+    found = (run or _run)(key, inputs, prepared, outs)
     return None if found is None else found[0]
 
 
@@ -243,10 +249,11 @@ def slope(op, name, rule, values):
     return None if found is None else found[0]
 
 
-def matrices(key, function, values, outs=None):
+def matrices(key, function, values, outs=None, run=None):
     """The results of ``function``, in a list, or None if NumPy must compute them.
 
     Arrays with as many dims as the first one have their rows in dim 0; the others have no rows.
+    ``run`` replaces ``_run``.
     """
     rows, *inner = values[0].shape
     if rows < 2 or not 2 <= prod(inner) <= _WIDEST:
@@ -259,7 +266,35 @@ def matrices(key, function, values, outs=None):
         shapes = [(ROWS, *x.shape[1:]) if x.ndim == values[0].ndim else x.shape for x in given]
         return key, _closed(function, values), (rows, shapes, None)
 
-    return _run(key, values, prepared, outs)
+    return (run or _run)(key, values, prepared, outs)
+
+
+def noted(function, first, values, *rest):
+    """``compute`` or ``matrices`` of arrays of a call that will be replayed: a kernel is noted.
+
+    Args:
+        function: One of the two.
+        first: The arguments before the ``values``, of which some are ``Noted``.
+        rest: The arguments behind them.
+    """
+    by_array = {id(x.array): x for x in values if hasattr(x, "noted")}
+    tape = next(iter(by_array.values())).tape
+
+    def run(key, given, prepared, outs):
+        stream, work = _known(key, given, prepared)
+        if stream is None or CHECKED:
+            return None
+        if work[-1] > 1 and get_num_threads() > 1:  # they share the chunks
+            return None
+        arrays = [x for x in given if type(x) is ndarray]
+        if any(x.size > 1 and id(x) not in by_array for x in arrays):  # a copy, by no loop
+            return None
+        operands = [by_array[id(x)] if id(x) in by_array else tape.constant(x) for x in arrays]
+        address, data = stream.loop(work)
+        return tape.call(address, data[0], operands, stream(work, arrays), (stream, data))
+
+    bare = [getattr(x, "array", x) for x in values]
+    return function(*first, bare, *rest, run=run)
 
 
 def update(key, function, arrays, scalars):
@@ -413,6 +448,14 @@ def _run(key, values, prepared, outs=None):
     the kernel, the function of the arrays among ``values``, and how the arrays lie: (rows, shape of
     each array, shape of the result or None).
     """
+    stream, work = _known(key, values, prepared)
+    if stream is None or (outs and [o.dtype for o in outs] != [r.dtype for r in stream.results]):
+        return None
+    return stream(work, [x for x in values if type(x) is ndarray], outs)
+
+
+def _known(key, values, prepared):
+    """(kernel, its work) for operands like ``values``, or (None, None); see ``_run``."""
     call = (key, *[_look(x) for x in values])
     known = _calls.get(call)
     if known is None:
@@ -420,10 +463,7 @@ def _run(key, values, prepared, outs=None):
         if len(_calls) >= _MOST_CALLS:
             _calls.clear()
         _calls[call] = known
-    stream, work = known
-    if stream is None or (outs and [o.dtype for o in outs] != [r.dtype for r in stream.results]):
-        return None
-    return stream(work, [x for x in values if type(x) is ndarray], outs)
+    return known
 
 
 def _look(x):

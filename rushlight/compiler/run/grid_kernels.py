@@ -62,9 +62,9 @@ def noted(size, options, values, points):
     found = run("sampled", size, options, *[a.array for a in given])
     if found is None:
         return None
-    words = [*values.shape[:2], points.shape[1], prod(size), *size]
+    words = np.array([*values.shape[:2], points.shape[1], prod(size), *size], np.int64)
     library = _library("sampled", values.dtype, len(size), options)
-    return values.tape.call(library.address("loop"), words, given, found)
+    return values.tape.call(library.address("loop"), words, given, [found])[0]
 
 
 @cache

@@ -19,7 +19,7 @@ from rushlight.compiler.capture.recorder import Recorder
 from rushlight.compiler.capture.simplify import simplify
 from rushlight.compiler.cpu.checked_access import instrument
 from rushlight.compiler.cpu.loader import load
-from rushlight.compiler.cpu.row_stream import emit_stream
+from rushlight.compiler.cpu.row_stream import emit_loop, emit_stream
 from rushlight.compiler.cpu.target import CHECKED
 from rushlight.compiler.ir.machine import machine
 from rushlight.compiler.plan.kernel import Kernel
@@ -68,9 +68,10 @@ class Stream:
         def module():
             made = ir.Module("stream")
             emit_stream(made, "kernel", loops, len(self.order), self.length)
+            emit_loop(made, "kernel", self.order)
             return instrument(made) if CHECKED else made
 
-        key = "stream " + sha256(text.encode()).hexdigest()
+        key = "stream 2 " + sha256(text.encode()).hexdigest()
         self.library = load(cache.object_code(key, module))
         self.address = self.library.address("kernel")
         threads.reserve(self.scratch)
@@ -94,6 +95,16 @@ class Stream:
             steps = -(-rows * self.factor // self.lanes)
         size = share(steps, steps * self.nanoseconds, self.costs.piece, self.costs.pieces)
         return results, (rows * self.factor, steps, size), -(-steps // size)
+
+    def loop(self, work):
+        """(address, data) of the work as a loop with the parameters of NumPy's loops.
+
+        The operands are those of a call, and its results. The data are arrays that must live.
+        """
+        _, numbers, chunks = work
+        scratch = np.empty(max(1, self.scratch), np.uint8)
+        data = np.array([chunks, address(scratch), *numbers], np.int64)
+        return self.library.address("loop"), [data, scratch]
 
     def __call__(self, work, arrays, outs=None):
         """The list of results for ``arrays`` in C order; ``work`` comes from the method ``work``.

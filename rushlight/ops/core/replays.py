@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight.autograd.tape import tick
+from rushlight.autograd.tape import look, tick
 from rushlight.backend import native
 from rushlight.backend.sizes import CHECKS
 from rushlight.tensor import from_array
@@ -20,7 +20,7 @@ _FIRST_CALLS = int(os.environ.get("RUSHLIGHT_REPLAY", "500"))
 EAGER = _FIRST_CALLS == 1  # for tests: each third call that is like others is a replay
 #: The calls of all functions before that, because the machine code takes 0.1 s to load.
 _calls_to_come = 0 if EAGER else 100 * _FIRST_CALLS
-_FEW = 1 << 16  # values are compared of tensors with at most so many elements
+_FEW = 1 << 17  # values are compared of tensors with at most so many elements
 _CHECKED = "replay" in CHECKS
 
 
@@ -142,7 +142,7 @@ def facts(x, since=0):
         a.strides,
         values,
         a.flags.writeable,
-        x.turned,
+        look(x),  # what ``turned`` says, or will say
         inference,
         writes,
     )
