@@ -9,6 +9,7 @@ of every order work. Functions that PyTorch has only in ``torch.special`` are pu
 from math import factorial, inf, pi, sqrt
 from math import log as ln
 
+from rushlight.dtype import bool as bool_
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import elementwise
 from rushlight.ops.core.rules import typed, where
@@ -197,7 +198,7 @@ def mvlgamma(input, p, *, out=None):
         Floating-point tensor of ``input``'s shape.
 
     Raises:
-        RuntimeError: ``p`` is below 1.
+        RuntimeError: ``p`` is below 1, or ``input`` is bool.
 
     >>> import rushlight as torch
     >>> torch.mvlgamma(torch.tensor([3.0]), 2)
@@ -205,6 +206,8 @@ def mvlgamma(input, p, *, out=None):
     """
     if p < 1:
         raise RuntimeError(f"mvlgamma: p={p}, but p has to be greater than or equal to 1")
+    if getattr(input, "dtype", None) is bool_:
+        raise RuntimeError("mvlgamma: The input tensor may not be a boolean tensor.")
     return _mvlgamma(input, p=p, out=out)
 
 

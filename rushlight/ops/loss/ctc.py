@@ -295,6 +295,11 @@ def ctc_loss(
         raise ShapeError(f"ctc_loss: log_probs must have 2 or 3 dims: {tuple(log_probs.shape)}")
     if not targets.dtype.category == 1 and not targets.is_floating_point():
         raise DtypeError(f"ctc_loss: targets must be integral, not {targets.dtype}")
+    if targets.ndim not in (1, 2):
+        raise ShapeError(
+            f"ctc_loss: Expected 1 to 2 dimensions, but got {targets.ndim}-dimensional tensor for "
+            "argument 'targets'"
+        )
     targets = targets.to(int64)
     input_lengths, target_lengths = (
         _lengths("input_lengths", input_lengths),
