@@ -119,9 +119,6 @@ class LazyViewOf(ViewOf):
 
     PyTorch's conjugate is a view. NumPy has no such view, so the tensor's array has memory of its
     own. The array is computed again on use if ``root`` was written since.
-
-    The array of a large conjugate gets its elements at the first use. Until then ``seen`` is
-    ``-1 - n`` for the clock n.
     """
 
     __slots__ = ()

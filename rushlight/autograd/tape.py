@@ -428,23 +428,10 @@ def _lead_straight(x, view):
         view.path = late.as_strided(view.root, *late.geometry(x)).view_of.path
 
 
-def _compute_elements(x, view):
-    """Give ``x``, a conjugate that is read for the first time, its elements."""
-    array = view.root._array
-    for op, args, params in view.path[:-1]:
-        array = op.forward(np, array, *args, **params)
-    np.conjugate(array, x._array)
-    view.seen = -1 - view.seen
-
-
 def derive(x):
     """Derive the history of a view from that of its root."""
     view = x.view_of
     root = view.root
-    if view.seen < 0:
-        _compute_elements(x, view)
-        if view.seen == x.cell[0]:
-            return
     for clock, geometry in turns.get(id(root), ()):
         if view.seen < clock:  # the path starts at the root's dims from before the change
             view.path = (*root.as_strided(*geometry).view_of.path, *view.path)

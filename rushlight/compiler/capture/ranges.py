@@ -52,10 +52,13 @@ class Range:
         low, high = sorted(map(abs, self.ends))
         return Range(0 if self.low <= 0 <= self.high else low, high)
 
-    def _truth(self, other=None):
+    def __invert__(self):
+        return -self - 1
+
+    def _truth(self, other):
         return Range(0, 1)
 
-    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = __invert__ = _truth
+    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _truth
     __hash__ = None  # type: ignore[assignment]
 
     def __bool__(self):

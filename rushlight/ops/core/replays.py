@@ -123,8 +123,7 @@ def copied(x):
     a = x._array
     found = from_array(np.ndarray(a.shape, a.dtype, memory.data, a.ctypes.data - low, a.strides))
     found._array[...], found.turned = a, x.turned
-    if x._cell is not None:
-        found.cell[1] = x._cell[1]
+    found._cell = None if x._cell is None else [0, *x._cell[1:]]
     return found
 
 

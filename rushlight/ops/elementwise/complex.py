@@ -1,30 +1,21 @@
 """Complex numbers: conjugates, real and imaginary parts, and construction from parts."""
 
-from typing import Any
-
 import numpy as np
-from numpy import empty_like
 
 from rushlight.autograd import mode
 from rushlight.backend.numpy import from_parts
-from rushlight.backend.sizes import large_from
 from rushlight.dtype import COMPLEX_KINDS, OF
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.definition import FUNCTIONS, function
-from rushlight.ops.core.fast_path import plain
 from rushlight.ops.core.kinds import elementwise, kernel, view
 from rushlight.ops.elementwise.exponential import floating
 from rushlight.ops.elementwise.rounding import sgn
 from rushlight.ops.elementwise.trigonometry import cos, sin
 from rushlight.storage import offset, strided
-from rushlight.strides import is_dense
-from rushlight.tensor import LazyViewOf, Tensor, from_array
+from rushlight.tensor import LazyViewOf, Tensor
 
 # Conjugates -------------------------------------------------------------------------------
-
-#: A conjugate of at least so many elements is computed when it is first read.
-_MANY = large_from(1 << 12)
 
 
 def _is_complex(x, name):
@@ -40,8 +31,6 @@ def _conj(xp, x):
     return xp.conjugate(x)
 
 
-#: The step of a view's path that is a conjugate.
-CONJ: Any = _conj.op, (), {}
 _conj.grad(x=lambda g: _conj(g) if isinstance(g, Tensor) else g.conj())
 
 
@@ -65,40 +54,13 @@ def conj(input):
         between = [step for step in input.view_of.path if step[0] is not _conj.op]
         if all(op is not as_pairs.op for op, _, _ in between):
             return _along(input.view_of.root, between)
-    found = put_off(input, plain(input), (CONJ,))
-    if found is not None:
-        return found
     out = _conj(input)
     if type(out) is Tensor:
-        _follow(out, input, (CONJ,), input.cell[0])
-    return out
-
-
-def _follow(out, x, steps, seen):
-    view = x.view_of
-    root, path = (x, ()) if view is None else (view.root, view.path)
-    out.cell = x.cell
-    out.view_of = LazyViewOf(root, (*path, *steps), seen, not mode.records())
-
-
-def put_off(x, array, steps):
-    """A tensor that lies as ``array``, whose elements are computed at its first use.
-
-    ``steps`` lead from the tensor x to it, as in ``ViewOf.path``. None: they are computed now.
-    """
-    if (
-        array.size < _MANY
-        or type(x) is not Tensor
-        or mode.intercept
-        or array.dtype.char not in "FD"
-    ):
-        return None
-    if (x.node is not None and mode.records()) or _is_turned(x):
-        return None
-    if not (array.flags.forc or is_dense(array.shape, array.strides, array.itemsize)):
-        return None
-    out = from_array(empty_like(array))
-    _follow(out, x, steps, -1 - x.cell[0])
+        view = input.view_of
+        root, path = (input, ()) if view is None else (view.root, view.path)
+        out.cell = input.cell
+        untracked = not mode.records()
+        out.view_of = LazyViewOf(root, (*path, (_conj.op, (), {})), input.cell[0], untracked)
     return out
 
 

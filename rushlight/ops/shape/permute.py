@@ -7,9 +7,7 @@ from numpy import ndarray
 from rushlight import shapes
 from rushlight.errors import ShapeError
 from rushlight.ops.core.definition import function
-from rushlight.ops.core.fast_path import plain
 from rushlight.ops.core.kinds import view
-from rushlight.ops.elementwise.complex import CONJ, put_off
 from rushlight.ops.index.slice import ALIAS, look
 from rushlight.ops.shape.view import tensor_array
 from rushlight.storage import strided, strides_of
@@ -278,12 +276,5 @@ def adjoint(input):
 
 
 def _adjoint(x):
-    n = x._array.ndim
-    if not x.dtype.is_complex:
-        return transpose(x, -2, -1) if n else x
-    if n > 1 and type(x._array) is ndarray:
-        turn = transpose.op, (), {"dim0": n - 2, "dim1": n - 1}
-        found = put_off(x, plain(x).swapaxes(-2, -1), (turn, CONJ))
-        if found is not None:
-            return found
-    return (transpose(x, -2, -1) if n else x).conj()
+    turned = transpose(x, -2, -1) if x._array.ndim else x
+    return turned.conj() if x.dtype.is_complex else turned

@@ -185,9 +185,10 @@ def test_an_index_that_may_be_out_of_range(programs):  # noqa: F811
     places[3] = 20
     with pytest.raises((IndexError, RuntimeError), match="out of bounds"):
         call(*leaves)
-    with pytest.raises((IndexError, RuntimeError), match="out of bounds"):
-        rule = lambda s, b, h, q, k: s + table[q - k]
-        torch.compile(lambda q, k, v: flex_attention(q, k, v, rule))(*leaves)
+    for index in (lambda q, k: q - k, lambda q, k: ~q, lambda q, k: ~(k + 0)):
+        rule = lambda s, b, h, q, k, index=index: s + table[index(q, k)]
+        with pytest.raises((IndexError, RuntimeError), match="out of bounds"):
+            torch.compile(lambda q, k, v, rule=rule: flex_attention(q, k, v, rule))(*leaves)
 
 
 def test_a_rule_that_writes():
@@ -241,6 +242,9 @@ def test_numbers_and_tensors_of_later_calls():
 # Ranges -------------------------------------------------------------------------------------
 
 
+UNARY = ["neg", "abs", "bitwise_not"]
+
+
 def test_ranges_hold():
     """Each number of random integer expressions is in the range that was derived for it."""
     chance = random.Random(0)
@@ -250,12 +254,10 @@ def test_ranges_hold():
         values = [Abstract((), np.int64) for _ in bounds]
         inputs, equations = list(values), []
         for _ in range(5):
-            name = chance.choice(
-                [*binary, "neg", "abs", "floor_divide", "remainder", "clamp_number"]
-            )
+            name = chance.choice([*binary, *UNARY, "floor_divide", "remainder", "clamp_number"])
             x, number = chance.choice(values), chance.randint(1, 6)
             ins = {
-                "neg": (x,), "abs": (x,), "floor_divide": (x, number), "remainder": (x, number),
+                **dict.fromkeys(UNARY, (x,)), "floor_divide": (x, number), "remainder": (x, number),
                 "clamp_number": chance.choice([(x, -number, None), (x, None, number), (x, -2, 3)]),
             }.get(name, (x, chance.choice([*values, number])))  # fmt: skip
             out = Abstract((), np.int64)
@@ -281,6 +283,6 @@ def _exactly(name, x, *others):
         return x if high is None else min(x, high)
     return {
         "add": lambda: x + y, "sub": lambda: x - y, "mul": lambda: x * y, "neg": lambda: -x,
-        "minimum": lambda: min(x, y), "maximum": lambda: max(x, y), "abs": lambda: abs(x),
+        "bitwise_not": lambda: ~x, "minimum": lambda: min(x, y), "maximum": lambda: max(x, y), "abs": lambda: abs(x),
         "floor_divide": lambda: x // y, "remainder": lambda: x % y,
     }[name]()  # fmt: skip

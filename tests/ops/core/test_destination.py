@@ -7,6 +7,7 @@ import rushlight as torch
 from rushlight.autograd import mode
 from rushlight.ops.core import destination
 from rushlight.ops.core.destination import Destination
+from tests.test_house import without_replays
 
 METHODS = sorted(
     name
@@ -31,7 +32,8 @@ def filled(monkeypatch):
         return done
 
     monkeypatch.setattr(Destination, "fill", noted)
-    return names
+    with without_replays():
+        yield names
 
 
 def operands(random, name):
