@@ -12,7 +12,7 @@ from rushlight.compiler.ir.abstract import Abstract
 __all__ = ["Range", "ranges"]
 
 
-class Unknown(Exception):
+class Unknown(AttributeError):
     """Interval arithmetic has no rule for a function or its operands."""
 
 
@@ -136,7 +136,7 @@ def ranges(equations, known):
         elif e.op.role == "pointwise":
             try:
                 got = e.op.forward(_XP, *map(of, e.ins), **e.params)
-            except (Unknown, TypeError, AttributeError):
+            except (TypeError, AttributeError):
                 continue
         else:
             continue
