@@ -10,6 +10,7 @@ import pytest
 import rushlight as torch
 from rushlight.func import interior
 from tests.conformance import array, flat
+from tests.daily import daily
 from tests.samples import SAMPLES
 from tests.search.lines import peer as find_peer
 
@@ -187,7 +188,7 @@ def test_cotangents_have_the_structure_of_the_outputs():
         product((torch.ones(2), torch.ones(2)))
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", daily(range(40), 10, "index tensors of samples"))
 def test_index_tensors_of_samples(seed):
     """Any dims, of batched or common tensors, with batched or common indices."""
     chance, rng = random.Random(seed), np.random.default_rng(seed)

@@ -87,7 +87,7 @@ def rules(chance):
     return change if chosen else None, mask if shown else None
 
 
-@pytest.mark.parametrize("seed", daily(range(24), 5, "rules of flexible attention"))
+@pytest.mark.parametrize("seed", daily(range(24), 3, "rules of flexible attention"))
 def test_random_rules(seed, programs):  # noqa: F811
     chance = random.Random(seed)
     torch.manual_seed(seed)
@@ -151,6 +151,7 @@ def test_hidden_blocks_are_not_read(programs):  # noqa: F811
     assert fused(programs) and torch.isfinite(found).all()
 
 
+@pytest.mark.slow
 def test_memory(programs):  # noqa: F811
     """It grows with the length, not with its square."""
     sizes = []
