@@ -560,3 +560,10 @@ def test_explain_names_the_device_and_its_launches(device):
     assert len([k for k in found.kernels if k.seconds > 1e-6]) >= found.launches
     with pytest.raises(RuntimeError, match=f"the code of programs on {device}"):
         found.llvm  # noqa: B018
+
+
+def test_vmap_indexes_a_tensor_from_outside(device):
+    x, places = T.arange(20.0), T.tensor([3, 0, 19, 3])
+    far, there = x.to(device), places.to(device)
+    assert_alike(T.vmap(lambda i: far[i])(there), x[places])
+    assert_alike(T.compile(T.vmap(lambda i: far[i] * 2))(there), x[places] * 2)
