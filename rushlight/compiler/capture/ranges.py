@@ -3,7 +3,7 @@
 They prove that an index is in range whatever the positions are, so that nothing has to check it.
 """
 
-from math import inf, prod
+from math import inf
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class Range:
         ends = *self.ends, *_range(other).ends
         if inf in map(abs, ends):
             return Range()
-        products = [prod((x, y)) for x in ends[:2] for y in ends[2:]]
+        products = [x * y for x in ends[:2] for y in ends[2:]]
         return Range(min(products), max(products))
 
     def __abs__(self):
