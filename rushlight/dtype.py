@@ -115,8 +115,10 @@ FLOAT8 = (float8_e4m3fn, float8_e4m3fnuz, float8_e5m2, float8_e5m2fnuz, float8_e
 COMPLEX32: tuple[dtype, ...] = (
     (_make("complex32", ml_dtypes.complex32, 3),) if hasattr(ml_dtypes, "complex32") else ()
 )
-#: The kinds of NumPy dtypes with complex numbers.
-COMPLEX_KINDS = ("c", *[d.numpy.kind for d in COMPLEX32])
+#: NumPy's type of ``complex32``. NumPy's ``.real`` of such an array is the array itself.
+COMPLEX_HALF = tuple([d.numpy for d in COMPLEX32])
+#: The kinds of NumPy dtypes with complex numbers. That of ``complex32`` is "W" in ml_dtypes 0.6.
+COMPLEX_KINDS = ("c", *[d.kind for d in COMPLEX_HALF])
 
 
 class QuantizedDtype(dtype):

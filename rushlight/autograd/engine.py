@@ -11,7 +11,7 @@ from rushlight.autograd import hooks as hooking
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf, Node, Output, recorded_at, tick, widened
 from rushlight.autograd.write import check_inference
-from rushlight.dtype import COMPLEX_KINDS, OF
+from rushlight.dtype import COMPLEX_HALF, COMPLEX_KINDS, OF
 from rushlight.errors import GraphError
 from rushlight.remote import device_of
 from rushlight.strides import ordered_like, visit_order
@@ -322,7 +322,7 @@ def _fitted(node, g):
         g = sum_to(g, node.shape)
     if array.dtype != node.dtype:
         if array.dtype.kind in COMPLEX_KINDS and node.dtype.kind not in COMPLEX_KINDS:
-            g = (g if array.dtype.kind == "c" else widened(g)).real
+            g = (widened(g) if array.dtype in COMPLEX_HALF else g).real
         if type(g) is not ndarray:
             return g.to(OF[node.dtype])
         g = np.asarray(g, node.dtype)

@@ -13,7 +13,7 @@ import rushlight.dtype as dtypes
 from rushlight import float8
 from rushlight.backend import native
 from rushlight.backend import numpy as xp
-from rushlight.dtype import OF
+from rushlight.dtype import COMPLEX_HALF, OF
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.promotion import as_in_half
 from rushlight.strides import (
@@ -33,12 +33,11 @@ __all__ = ["arranged", "compute", "explain", "failed", "keeps_floats", "looks", 
 
 _f4 = np.dtype("f4")
 _f8 = np.dtype("f8")
-_COMPLEX_HALF = tuple([d.numpy for d in dtypes.COMPLEX32])
 #: The dtypes whose numbers are computed as float32, or as complex64, and then rounded. Numbers of 8
 #: bits are refused then.
-_HALF = (dtypes.float16.numpy, dtypes.bfloat16.numpy, *float8.KINDS, *_COMPLEX_HALF)
+_HALF = (dtypes.float16.numpy, dtypes.bfloat16.numpy, *float8.KINDS, *COMPLEX_HALF)
 _FULL = (_f4, np.dtype("i8"), _f8)
-_WIDE = dict.fromkeys(_HALF, _f4) | dict.fromkeys(_COMPLEX_HALF, np.dtype("c8"))
+_WIDE = dict.fromkeys(_HALF, _f4) | dict.fromkeys(COMPLEX_HALF, np.dtype("c8"))
 
 
 def compute(op, inputs, params, xp=xp):
@@ -187,7 +186,7 @@ def _rounded_to(op, result, final):
             f'"{op.name}" not implemented for {OF[final]}, which only stores numbers; convert with '
             ".float()"
         )
-    if (result.dtype.kind == "c") is not (final in _COMPLEX_HALF):
+    if (result.dtype.kind == "c") is not (final in COMPLEX_HALF):
         d = OF[final]
         final = (d.to_real() if d.is_complex else d.to_complex()).numpy
     return result.astype(final)

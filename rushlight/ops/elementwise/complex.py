@@ -4,7 +4,7 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.backend.numpy import from_parts
-from rushlight.dtype import COMPLEX_KINDS, OF
+from rushlight.dtype import COMPLEX_HALF, COMPLEX_KINDS, OF
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.definition import FUNCTIONS, function
@@ -165,7 +165,7 @@ def _is_turned(x):
 @view(public=False, method=False, name="real", grad_name="SelectBackward0", primitive="memory")
 def _real(xp, x):
     """The real part."""
-    return x.real if x.dtype.kind == "c" else _as_pairs(x)[..., 0]
+    return _as_pairs(x)[..., 0] if x.dtype in COMPLEX_HALF else x.real
 
 
 _real.grad(x=lambda g: g)
@@ -183,7 +183,7 @@ def _needs_imaginary(x):
       grad_name="SelectBackward0", primitive="memory")  # fmt: skip
 def _imag(xp, x):
     """The imaginary part."""
-    return x.imag if x.dtype.kind == "c" else _as_pairs(x)[..., 1]
+    return _as_pairs(x)[..., 1] if x.dtype in COMPLEX_HALF else x.imag
 
 
 def _imaginary(g):

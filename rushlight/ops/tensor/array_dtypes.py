@@ -6,7 +6,7 @@ import numpy as np
 
 import rushlight.dtype as dtypes
 from rushlight import float8
-from rushlight.dtype import COMPLEX_KINDS
+from rushlight.dtype import COMPLEX_HALF, COMPLEX_KINDS
 from rushlight.storage import strided
 from rushlight.strides import ordered_like, preserved
 
@@ -20,7 +20,7 @@ def converted(x, dtype):
         return ordered_like(np.asarray(x != 0), x)
     if have.kind in COMPLEX_KINDS and dtype.kind not in COMPLEX_KINDS:
         warnings.warn("Casting complex values to real discards the imaginary part", stacklevel=2)
-        real = x.real if have.kind == "c" else strided(x, x.shape, x.strides, np.float16)
+        real = strided(x, x.shape, x.strides, np.float16) if have in COMPLEX_HALF else x.real
         return ordered_like(converted(real, dtype), x)
     if dtype.kind in "iu" and have.kind not in "iub":
         return _to_integer(x, dtype)
@@ -28,7 +28,7 @@ def converted(x, dtype):
         return float8.narrowed(x, dtype)
     if dtype.itemsize == 2 and dtype.kind not in "iu" and have.itemsize == 8:
         x = preserved(x, np.float32)  # PyTorch rounds twice: to float32 first
-    elif dtype.kind in COMPLEX_KINDS[1:] and have.kind not in COMPLEX_KINDS:
+    elif dtype in COMPLEX_HALF and have.kind not in COMPLEX_KINDS:
         x = preserved(x, np.float32)  # PyTorch rounds twice, and NumPy knows no way from 8 bits
     return preserved(x, dtype)
 

@@ -14,7 +14,7 @@ from rushlight.storage import foreign
 from rushlight.tensor import Tensor, from_array, method, reads_values
 
 #: The dtypes that come from ml_dtypes.
-_NOT_NUMPYS = tuple([d.numpy for d in (dtypes.bfloat16, *dtypes.FLOAT8, *dtypes.COMPLEX32)])
+_NOT_NUMPYS = (*[d.numpy for d in (dtypes.bfloat16, *dtypes.FLOAT8)], *dtypes.COMPLEX_HALF)
 
 #: DLPack's (code, bits) of these dtypes. Source: the header dlpack.h, version 1.1.
 _DLPACK_TYPES = {
