@@ -36,10 +36,10 @@ class Ptx(DeviceModule):
         return b.zext(b.call(self.function(f"llvm.nvvm.read.ptx.sreg.{name}", typ), []), I64)
 
     def wait(self, b):
-        typ = ir.FunctionType(ir.VoidType(), [_I32])
-        barrier = self.function("llvm.nvvm.barrier.cta.sync.aligned.all", typ)
+        # An old name. LLVM 20 has no other, and later versions take it.
+        barrier = self.function("llvm.nvvm.barrier0", ir.FunctionType(ir.VoidType(), []))
         barrier.attributes.add("convergent")
-        b.call(barrier, [_I32(0)], attrs=("convergent",))
+        b.call(barrier, [], attrs=("convergent",))
 
     @classmethod
     def code(cls, text, architecture):
