@@ -3,8 +3,8 @@
 from llvmlite import ir
 
 __all__ = [
-    "I64", "KERNEL", "POINTER", "Loop", "Scope", "constant_array", "i64", "internal_function",
-    "kernel_function",
+    "I64", "KERNEL", "POINTER", "Loop", "Scope", "constant_array", "i64", "in_vectors",
+    "internal_function", "kernel_function",
 ]  # fmt: skip
 
 I64 = ir.IntType(64)
@@ -71,6 +71,16 @@ class Loop:
         self.outer.position_at_end(self.outer.block)
         self.outer.branch(self.header)
         self.outer.position_at_end(self.exit)
+
+
+def in_vectors(b, count, lanes, work):
+    """Write ``work(b, i, lanes)`` for vectors of elements, and ``work(b, i, 1)`` for the rest."""
+    vectors = Loop(b, i64(0), b.sub(count, i64(lanes - 1)), lanes)
+    work(vectors.b, vectors.i, lanes)
+    vectors.close()
+    rest = Loop(b, vectors.i, count)
+    work(rest.b, rest.i, 1)
+    rest.close()
 
 
 class Scope:

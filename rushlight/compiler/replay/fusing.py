@@ -13,8 +13,7 @@ from llvmlite import ir
 
 from rushlight.compiler.codegen import memory
 from rushlight.compiler.codegen.namespace import Namespace
-from rushlight.compiler.codegen.scope import I64, POINTER, i64
-from rushlight.compiler.codegen.scope import Loop as Counted
+from rushlight.compiler.codegen.scope import I64, POINTER, i64, in_vectors
 from rushlight.compiler.codegen.value import Value, constant, select, splat
 from rushlight.compiler.cpu.loader import load
 from rushlight.compiler.cpu.target import host
@@ -209,12 +208,7 @@ def _text(inputs, works, outputs):
     widest = max(np.dtype(d).itemsize for d in (*[d for d, _ in inputs], *[w[2] for w in works]))
     lanes = 2 * host().vector_bytes // widest
     count = word(function.args[1], 0)
-    vectors = Counted(begin, i64(0), begin.sub(count, i64(lanes - 1)), lanes)
-    compute(vectors.b, vectors.i, lanes)
-    vectors.close()
-    rest = Counted(begin, vectors.i, count)
-    compute(rest.b, rest.i, 1)
-    rest.close()
+    in_vectors(begin, count, lanes, compute)
     begin.ret(i64(0))
     return str(module)
 

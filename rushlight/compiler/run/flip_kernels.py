@@ -7,7 +7,7 @@ from llvmlite import ir
 
 from rushlight.backend.address import address
 from rushlight.compiler.codegen.memory import load, store
-from rushlight.compiler.codegen.scope import I64, POINTER, Loop, i64
+from rushlight.compiler.codegen.scope import I64, POINTER, Loop, i64, in_vectors
 from rushlight.compiler.cpu.loader import load as loaded
 from rushlight.compiler.cpu.target import host
 from rushlight.compiler.run import cache as code_cache
@@ -55,12 +55,7 @@ def _module(dtype):
         value = load(b, place(b, at, b.neg(start)), dtype, lanes, None, -1)
         store(b, value, place(b, to, start), dtype)
 
-    vectors = Loop(b, i64(0), b.sub(n, i64(lanes - 1)), lanes)
-    copied(vectors.b, vectors.i, lanes)
-    vectors.close()
-    rest = Loop(b, vectors.i, n)
-    copied(rest.b, rest.i, 1)
-    rest.close()
+    in_vectors(b, n, lanes, copied)
     middle.close()
     outer.close()
     outer.outer.ret_void()

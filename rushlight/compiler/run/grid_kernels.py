@@ -14,7 +14,7 @@ from llvmlite import ir
 from rushlight.backend.address import address
 from rushlight.compiler.codegen.memory import load, store
 from rushlight.compiler.codegen.namespace import Namespace
-from rushlight.compiler.codegen.scope import I64, POINTER, Loop, i64
+from rushlight.compiler.codegen.scope import I64, POINTER, Loop, i64, in_vectors
 from rushlight.compiler.codegen.value import Value, constant, ir_type, select, splat
 from rushlight.compiler.cpu.loader import load as loaded
 from rushlight.compiler.cpu.target import host
@@ -90,13 +90,7 @@ def _module(work, dtype, dims, options):
     def vector(b, p, lanes):
         _WORKS[work](grid, b, samples.i, p, lanes, *arrays)
 
-    lanes = host().vector_bytes // dtype.itemsize
-    vectors = Loop(samples.b, i64(0), samples.b.sub(grid.p, i64(lanes - 1)), lanes)
-    vector(vectors.b, vectors.i, lanes)
-    vectors.close()
-    rest = Loop(samples.b, vectors.i, grid.p)
-    vector(rest.b, rest.i, 1)
-    rest.close()
+    in_vectors(samples.b, grid.p, host().vector_bytes // dtype.itemsize, vector)
     samples.close()
     b.ret_void()
     _emit_loop(module, function, 4 + dims, operands)

@@ -11,7 +11,7 @@ from llvmlite import ir
 
 from rushlight.backend.address import address
 from rushlight.compiler.codegen.memory import gather, load, store
-from rushlight.compiler.codegen.scope import I64, POINTER, Loop, i64
+from rushlight.compiler.codegen.scope import I64, POINTER, Loop, i64, in_vectors
 from rushlight.compiler.codegen.value import Value, constant, ir_type, select, splat
 from rushlight.compiler.cpu.loader import load as loaded
 from rushlight.compiler.cpu.target import host
@@ -87,13 +87,7 @@ class _Taps:
 
     def over_points(self, b, work):
         """``work(b, p, lanes)`` for vectors of points, and then for each of the rest."""
-        lanes = host().vector_bytes // self.dtype.itemsize
-        vectors = Loop(b, i64(0), b.sub(self.p, i64(lanes - 1)), lanes)
-        work(vectors.b, vectors.i, lanes)
-        vectors.close()
-        rest = Loop(b, vectors.i, self.p)
-        work(rest.b, rest.i, 1)
-        rest.close()
+        in_vectors(b, self.p, host().vector_bytes // self.dtype.itemsize, work)
 
     def total(self, b, count, lanes, term):
         """The sum of ``term(b, i)`` for i below ``count``."""
