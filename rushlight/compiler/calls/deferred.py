@@ -31,8 +31,11 @@ class Deferred:
                 "inside torch.compile, a learning rate that depends on a tensor's value was set "
                 "before the optimizer's step that reads it"
             )
-        lines = [_line(source, results, *call) for call in calls]
-        self.first, self.last = lines[:ahead], lines[ahead:]
+        before = len(results.made)
+        self.first = [_line(source, results, *call) for call in calls[:ahead]]
+        self.first[:0] = results.made[before:]
+        del results.made[before:]
+        self.last = [_line(source, results, *call) for call in calls[ahead:]]
         schedulers = [args[0] for _, args, _ in calls]
         self._ahead = schedulers[:ahead]
         self._may_read = any(map(_runs_users_code, schedulers))
@@ -64,7 +67,7 @@ class Deferred:
         times = effects.written_at(owner, target)
         if not self._may_read or times is None:
             return False
-        first, count = len(self.first), len(self.first) + len(self.last)
+        first, count = len(self._ahead), len(self._ahead) + len(self.last)
         if first == times[0] == times[1]:
             return False
         if times[0] < count:

@@ -14,7 +14,7 @@ from rushlight.autograd.tape import Node
 from rushlight.errors import TraceError
 from rushlight.tensor import ViewOf
 
-__all__ = ["assignments"]
+__all__ = ["assignments", "kept_outside"]
 
 
 def assignments(made, results, collect=gc.collect):
@@ -73,7 +73,12 @@ def _target(owner, t):
     for key, value in named.items() if named is not None else ():
         if value is t and isinstance(key, str):
             return f"{{0}}[{key!r}]" if owner is named else f"{{0}}.{key}"
-    raise TraceError(
+    raise kept_outside(owner, t)
+
+
+def kept_outside(owner, t):
+    """The error for a tensor of the trace in an object from which no run can remove it."""
+    return TraceError(
         f"a tensor of shape {list(t._array.shape)} that was made inside torch.compile is kept "
         f"outside, by a {type(owner).__name__}; return it, and keep it there"
     )

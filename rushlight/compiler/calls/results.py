@@ -1,6 +1,6 @@
 """The results of a compiled call: new tensors from the program, and tensors that existed before."""
 
-import dataclasses
+import copyreg
 import types
 import weakref
 from functools import partial
@@ -17,7 +17,9 @@ from rushlight.errors import TraceError
 from rushlight.ops.core.definition import Op
 from rushlight.tensor import Tensor, disabled_torch_function, from_array
 
-__all__ = ["Results", "refuse_twice"]
+__all__ = ["Results"]
+
+_HEAP_TYPE = 1 << 9  # a flag of classes that no C code defines statically
 
 
 class Results:
@@ -36,6 +38,8 @@ class Results:
         new: The lines that make tensors from the program's outputs.
         shared: The lines that find or make the other tensors. They run after ``new``, when the new
             tensors have their history.
+        made: The lines that make lists, dicts and objects of the tensors. They run after
+            ``shared``.
     """
 
     def __init__(self, source, arguments, recorder):
@@ -48,13 +52,16 @@ class Results:
         self.others: list = []
         self.new: list = []
         self.shared: list = []
+        self.made: list = []
         self._names: dict = {}  # id(tensor) → its name in the lines
         self._grads = [  # (weak reference, name) of gradients that the call leaves in leaves
             (weakref.ref(leaf._grad), f"{self.outer(leaf)}._grad")
             for leaf, _ in recorder.grads.values()
             if leaf._grad is not None and not arguments.expression(leaf)
         ]
-        self._open: set = set()  # ids of objects whose attributes are being written, against cycles
+        self._objects: dict = {}  # id of a list, dict or object that the call made → its name
+        self._kept: list = []  # these objects: no other one may get their ids
+        self._early: set = set()  # names that a line used before the object was complete
         source.names.update(wrap=from_array, detached=detached)
 
     @property
@@ -65,8 +72,8 @@ class Results:
     def expression(self, tree, apart=False):
         """The expression that makes ``tree`` in later calls.
 
-        It stands after the lines ``new`` and ``shared``. With ``apart`` the tensor ``tree`` gets
-        memory of its own.
+        It stands after the lines ``new``, ``shared`` and ``made``. With ``apart`` the tensor
+        ``tree`` gets memory of its own.
         """
         if type(tree) is SymbolicNumber:
             return tree.name
@@ -83,36 +90,28 @@ class Results:
             return f"slice({self._list((tree.start, tree.stop, tree.step))})"
         if isinstance(tree, tuple) and hasattr(tree, "_make"):  # a named tuple
             return f"{self.source.name(type(tree)._make)}([{self._list(tree)}])"
-        if type(tree) in (tuple, list):
-            items = self._list(tree)
-            return f"[{items}]" if type(tree) is list else f"({items}{',' * (len(tree) == 1)})"
-        if type(tree) is dict:
-            items = [f"{self._key(k)}: {self.expression(v)}" for k, v in tree.items()]
-            return "{" + ", ".join(items) + "}"
-        if isinstance(tree, (tuple, list, dict)):
-            return self._container(tree)
-        if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
-            return self._dataclass(tree)
-        tree = without_numbers(tree)
-        if type(tree) is set and all(map(is_plain, tree)):
-            return f"set({self._key(frozenset(tree))})"
-        if is_plain(tree):
-            return self._key(tree)
-        return self._made(tree)
+        if type(tree) is tuple:
+            return f"({self._list(tree)}{',' * (len(tree) == 1)})"
+        if type(tree) not in (list, dict) and is_plain(known := without_numbers(tree)):
+            return self._key(known)
+        return self._object(tree)
 
-    def can_set(self, value):
-        """Whether each run can assign ``value`` anew, and later calls can compare its content."""
+    def can_set(self, value, within=()):
+        """Whether each run can assign ``value`` anew, and later calls can compare its content.
+
+        ``within`` has the ids of the containers that ``value`` lies in.
+        """
         if type(value) in (SymbolicNumber, Array) or is_plain(value) or isinstance(value, Tensor):
             return True
         if self._is_known(value):
             return True
-        if isinstance(value, dict):
-            return all(map(is_plain, value)) and all(map(self.can_set, value.values()))
-        return isinstance(value, (tuple, list)) and all(map(self.can_set, value))
-
-    def is_outer(self, container):
-        """Whether a list or dict was there before the call."""
-        return self.arguments.owner(container) or self._is_known(container)
+        if id(value) in within or not isinstance(value, (tuple, list, dict)):
+            return False
+        within = (*within, id(value))
+        if isinstance(value, dict) and not all(map(is_plain, value)):
+            return False
+        items = value.values() if isinstance(value, dict) else value
+        return all(self.can_set(item, within) for item in items)
 
     def _is_known(self, value):
         """Whether the object existed before the call."""
@@ -125,37 +124,55 @@ class Results:
         value = without_numbers(value)
         return repr(value) if value is None or type(value) is bool else self.source.name(value)
 
-    def _container(self, tree):
-        """The expression for a subclass of list, tuple or dict: it is rebuilt as by ``copy``."""
-        make, args, *rest = tree.__reduce_ex__(4)
-        state, items, pairs = (*rest, None, None, None)[:3]
-        entries = [f"({self._key(k)}, {self.expression(v)})" for k, v in pairs or ()]
-        own = f"{self.expression(state or {})}, [{self._list(items or ())}], [{', '.join(entries)}]"
-        return f"{self.source.name(_copied)}({self.source.name(make)}, [{self._list(args)}], {own})"
+    # Objects that the call made -----------------------------------------------------------
 
-    def _dataclass(self, tree):
-        names = [field.name for field in dataclasses.fields(tree)]
-        return self._rebuilt(tree, {name: getattr(tree, name) for name in names})
-
-    def _made(self, tree):
-        """The expression for an object that the function made, with the same attributes."""
-        function = isinstance(tree, types.FunctionType)
-        runs = hasattr(type(tree), "__next__") or isinstance(tree, (partial, types.MethodType))
-        whole = hasattr(tree, "_parameters") or (function and tree.__closure__)
-        if runs or whole or id(tree) in self._open:
-            raise TraceError(
-                f"the function returns a {type(tree).__name__} that it made, which a program "
-                "cannot do; return the tensors in it"
-            )
-        own = getattr(tree, "__dict__", None)
-        if function or isinstance(tree, type) or type(own) is not dict:
+    def _object(self, tree):
+        """The name of ``tree``. Lines of ``made`` make it, once, wherever it occurs."""
+        if id(tree) in self._objects:
+            name = self._objects[id(tree)]
+            self._early.add(name)
+            return name
+        if self.recorder.observer.origins.is_outer(tree):
+            return self.source.name(tree)
+        if isinstance(tree, types.FunctionType) and not _holds_values(tree):
             return self._key(tree)
-        self._open.add(id(tree))
-        return self._rebuilt(tree, own)
+        make, args, state, own, items, pairs = _parts(tree)
+        name = self._objects[id(tree)] = f"m{len(self._objects)}"
+        self._kept += [tree, args, state, own, items, pairs]
+        blank = self._blank(make, args)
+        if name in self._early:
+            raise _refused(tree)
+        start = len(self.made)
+        items = f"[{self._list(items)}]"
+        pairs = [(self.expression(k), self.expression(v)) for k, v in pairs]
+        slots = [f"{k!r}: {self.expression(v)}" for k, v in own.items()]
+        if type(tree) is list and name not in self._early:
+            self.made.append(f"{name} = {items}")
+        elif type(tree) is dict and name not in self._early:
+            self.made.append(f"{name} = {{{', '.join([f'{k}: {v}' for k, v in pairs])}}}")
+        else:
+            pairs = "".join([f"({k}, {v}), " for k, v in pairs])
+            if name in self._early:
+                self.made.insert(start, f"{name} = {blank}")
+                blank = name
+            filled = self.source.name(_filled)
+            own = "{" + ", ".join(slots) + "}"
+            self.made.append(f"{name} = {filled}({blank}, {own}, {items}, ({pairs}))")
+        if state is not None:
+            self.made.append(f"{name}.__setstate__({self.expression(state)})")
+        self._early.discard(name)
+        return name
 
-    def _rebuilt(self, tree, fields):
-        items = ", ".join([f"{name!r}: {self.expression(v)}" for name, v in fields.items()])
-        return f"{self.source.name(_rebuilt)}({self.source.name(type(tree))}, {{{items}}})"
+    def _blank(self, make, args):
+        """The expression that makes an object before it has its content."""
+        if make in (list, dict):
+            return f"{make.__name__}()"
+        return f"{self.source.name(make)}({self._list(args)})"
+
+    def forget(self):
+        """Free the objects that were named. Only tensors may be asked for from here on."""
+        self._objects.clear()
+        self._kept.clear()
 
     # Tensors ----------------------------------------------------------------------------
 
@@ -317,25 +334,6 @@ class Results:
         return f"wrap({found})"
 
 
-def refuse_twice(trees, results):
-    """Raise TraceError if the function left one list or dict, which it made, in two places.
-
-    The lines would make a separate list or dict for each place.
-    """
-    seen = set()
-    trees = [*trees]
-    for tree in trees:  # the list grows during the loop
-        if isinstance(tree, (list, dict)) and not results.is_outer(tree):
-            if id(tree) in seen:
-                raise TraceError(
-                    f"the function leaves one {type(tree).__name__} in two places, which a program "
-                    "cannot do; give each its own"
-                )
-            seen.add(id(tree))
-        if isinstance(tree, (list, tuple, dict)):
-            trees += tree.values() if isinstance(tree, dict) else tree
-
-
 def _along(tensor, path, tracked):
     """The view of ``tensor`` that the operations of ``path`` lead to."""
     with mode.set_grad_enabled(tracked):
@@ -350,30 +348,59 @@ def _inferred(array):
         return from_array(array)
 
 
-def _copied(make, args, state, items, pairs):
-    """A container, built from the parts that its ``__reduce_ex__`` returned."""
-    found = make(*args)
-    if state and hasattr(found, "__setstate__"):
-        found.__setstate__(state)
-    else:  # a dict of attributes, and perhaps a second dict with the values of __slots__
-        own, slots = state if type(state) is tuple else (state, None)
-        if own:
-            found.__dict__.update(own)
-        for name, value in (slots or {}).items():
-            setattr(found, name, value)
-    if items:
-        found.extend(items)
-    for key, value in pairs:
-        found[key] = value
-    return found
+def _refused(tree):
+    return TraceError(
+        f"the function returns a {type(tree).__name__} that it made, which a program cannot do; "
+        "return the tensors in it"
+    )
 
 
-def _rebuilt(kind, fields):
-    """An object of the class ``kind`` with these fields; its ``__init__`` is not run."""
-    try:
-        made = object.__new__(kind)
-    except TypeError:  # a type in C, such as SimpleNamespace
-        made = kind.__new__(kind)
-    for name, value in fields.items():
+def _holds_values(function):
+    """Whether a function has values of its own: a closure, defaults or attributes."""
+    own = function.__closure__, function.__defaults__, function.__kwdefaults__, function.__dict__
+    return any(own)
+
+
+def _parts(tree):
+    """(function, its arguments, state, attributes, items, pairs): how to make an object again.
+
+    The state is what the object's ``__setstate__`` takes, or None.
+
+    Raises:
+        TraceError: the object cannot be made again.
+    """
+    kind = type(tree)
+    if kind is list:
+        return list, (), None, {}, tree, ()
+    if kind is dict:
+        return dict, (), None, {}, (), tree.items()
+    whole = hasattr(tree, "_parameters") or isinstance(tree, (type, types.FunctionType))
+    if whole or hasattr(kind, "__next__") or isinstance(tree, (partial, types.MethodType)):
+        raise _refused(tree)
+    if all(k is object or k.__flags__ & _HEAP_TYPE for k in kind.__mro__):
+        make, args, state = copyreg.__newobj__, (kind,), object.__getstate__(tree)
+        items, pairs, sets = None, None, False
+    else:
+        try:
+            make, args, *rest = tree.__reduce_ex__(4)
+        except (TypeError, ValueError):
+            raise _refused(tree) from None
+        state, items, pairs = (*rest, None, None, None)[:3]
+        sets = hasattr(tree, "__setstate__")
+    own: dict = {}
+    if not sets:  # attributes, and perhaps a second dict with the values of __slots__
+        for d in state if type(state) is tuple else (state,):
+            own |= d or {}
+        state = None
+    return make, args, state, own, [*(items or ())], [*(pairs or ())]
+
+
+def _filled(made, own, items, pairs):
+    """The object ``made``, with its attributes, items and pairs."""
+    for name, value in own.items():
         object.__setattr__(made, name, value)
+    if items:
+        made.extend(items)
+    for key, value in pairs:
+        made[key] = value
     return made

@@ -14,12 +14,12 @@ from rushlight.autograd.tape import Leaf
 from rushlight.autograd.write import stamp
 from rushlight.compiler.calls.arguments import Arguments, check_array
 from rushlight.compiler.calls.deferred import Deferred
-from rushlight.compiler.calls.escapes import assignments
+from rushlight.compiler.calls.escapes import assignments, kept_outside
 from rushlight.compiler.calls.gradient import gradients
 from rushlight.compiler.calls.guard import GONE, MISS, Source, demand_modes, demand_there
 from rushlight.compiler.calls.hooks import hook_place
 from rushlight.compiler.calls.persistent_inputs import Held
-from rushlight.compiler.calls.results import Results, refuse_twice
+from rushlight.compiler.calls.results import Results
 from rushlight.compiler.calls.shared_inputs import demand_apart, refuse_shared, shares
 from rushlight.compiler.capture.inputs import Grad, key_of
 from rushlight.compiler.capture.simplify import alive, operands
@@ -92,7 +92,6 @@ class Wrapper:
         self._escaped: set = set()  # places where ``escapes.assignments`` found tensors
         places = {(template, id(owner)) for owner, template, _ in set_anew}
         results = Results(source, self.arguments, recorder)
-        refuse_twice([*box, *[value for _, _, value in set_anew]], results)
         gives = results.expression(box.pop())
         calls = Deferred(source, recorder, results)
         recorder.settle_moved()
@@ -125,7 +124,7 @@ class Wrapper:
             else:
                 attach, parents = source.name(r.attach), self._parents(r)
                 source.line(f"{attach}({outs[r.out][0]}, [{parents}])")
-        for line in (*results.shared, *effects, *calls.last, *late_effects):
+        for line in (*results.shared, *results.made, *effects, *calls.last, *late_effects):
             source.line(line)
         if grad is not mode.state.grad:
             source.line(f"mode.set_grad({grad})")
@@ -302,7 +301,10 @@ class Wrapper:
             line = f"{self._target(owner, target)} = {results.expression(value)}"
             (late if after else lines).append(line)
             del value
+        results.forget()
         for owner, target, tensor in assignments(recorder.made, results.asked, collect):
+            if not recorder.observer.origins.is_outer(owner):
+                raise kept_outside(owner, tensor)
             lines.append(f"{self._target(owner, target)} = {results.expression(tensor)}")
             self._escaped.add((id(owner), target))
         return lines, late

@@ -743,11 +743,6 @@ def makes_an_object(h, x):
     return x
 
 
-def leaves_one_list_twice(h, x):
-    h.kept = [x * 2]
-    return h.kept
-
-
 def deletes(h, x):
     if "kept" in h.__dict__:
         del h.kept
@@ -773,7 +768,7 @@ def deletes_an_entry(h, x):
         wants(lambda n: len(range(n))), wants(lambda n: f"{n:.1f}"), wants(round),
         wants(lambda n: len([0] * n)), wants(lambda n: n.bit_length()), wants(lambda n: n & 1),
         wants(lambda n: divmod(n, 2)[1]), wants(lambda n: (n if type(n) is int else -n)),
-        leaves(grows), leaves(makes_an_object), leaves(leaves_one_list_twice), leaves(deletes),
+        leaves(grows), leaves(makes_an_object), leaves(deletes),
         leaves(deletes_alone), leaves(deletes_an_entry),
     ],
 )  # fmt: skip

@@ -1,6 +1,8 @@
 """What a compiled call returns is what the function returns: of the same kind, and new each time."""
 
+import collections
 import functools
+import types
 
 import pytest
 
@@ -11,6 +13,15 @@ from rushlight import nn
 class Found:
     def __init__(self, y):
         self.y, self.also, self.number = y, [y, {"y": y}], 3
+
+
+class WithSlots:
+    __slots__ = ("never", "other", "y")
+
+
+class Slotted(WithSlots):  # attributes in slots, and a dict beside them
+    def __init__(self, y):
+        self.y, self.more = y, {}
 
 
 class Named(torch.Tensor):
@@ -25,6 +36,63 @@ def test_an_object_that_the_function_made():
     g = torch.compile(lambda x: torch.distributions.Normal(x, x.exp()), fullgraph=True)
     first, second = g(torch.zeros(1)), g(torch.ones(1))
     assert (first.loc.item(), second.loc.item(), first.scale.item()) == (0, 1, 1)
+
+
+def test_objects_that_refer_to_each_other():
+    kept = types.SimpleNamespace(made=None)
+
+    def f(x):
+        a, b = Found(x * 2), Slotted(x * 3)
+        a.other, b.other = b, a
+        items = [a]
+        items.append(items)
+        names = {"b": b}
+        names["all"] = names
+        kept.made = items2 = [x * 5]
+        held = collections.deque([x, b], maxlen=3)
+        by_name = collections.OrderedDict(a=a, b=b)
+        return a, items, names, held, by_name, (items2, {a.y, x}), {1: []}
+
+    f = torch.compile(f, fullgraph=True)
+    for k in range(3):
+        x = torch.full((1,), float(k))
+        a, items, names, held, by_name, (items2, either), fresh = f(x)
+        b = a.other
+        assert (
+            type(b) is Slotted
+            and b.other is a
+            and (a.y.item(), b.y.item()) == (2 * k, 3 * k)
+            and b.more == {}
+        )
+        assert items == [a, items] and items[1] is items and not hasattr(b, "never")
+        assert names["b"] is b and names["all"] is names and fresh == {1: []}
+        assert held.maxlen == 3 and held[0] is x and held[1] is b
+        assert type(by_name) is collections.OrderedDict and [*by_name.values()] == [a, b]
+        assert kept.made is items2 and items2[0].item() == 5 * k and either == {a.y, x}
+        fresh[1].append(k)  # another list in each call
+
+
+def leaves_in_a_class(x):
+    class Own:
+        y = x * 2
+
+    return Own
+
+
+@pytest.mark.parametrize(
+    "make, use",
+    [
+        (leaves_in_a_class, lambda found: found.y),
+        (lambda x: lambda y=x * 2: y, lambda found: found()),
+        (lambda x: types.MappingProxyType({"y": x * 2}), lambda found: found["y"]),
+        (lambda x: {"y": x * 2}.values(), lambda found: next(iter(found))),
+    ],
+)
+def test_what_no_run_can_make(make, use):
+    f = torch.compile(make)
+    with pytest.warns(UserWarning, match="running eagerly"):
+        found = [f(torch.full((1,), float(k))) for k in range(3)]
+    assert [use(x).item() for x in found] == [0, 2, 4]
 
 
 def test_an_object_that_was_there():
