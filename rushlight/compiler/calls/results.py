@@ -1,6 +1,5 @@
 """The results of a compiled call: new tensors from the program, and tensors that existed before."""
 
-import copyreg
 import types
 import weakref
 from functools import partial
@@ -377,8 +376,8 @@ def _parts(tree):
     whole = hasattr(tree, "_parameters") or isinstance(tree, (type, types.FunctionType))
     if whole or hasattr(kind, "__next__") or isinstance(tree, (partial, types.MethodType)):
         raise _refused(tree)
-    if all(k is object or k.__flags__ & _HEAP_TYPE for k in kind.__mro__):
-        make, args, state = copyreg.__newobj__, (kind,), object.__getstate__(tree)
+    if _is_of_python(kind):
+        make, args, state = object.__new__, (kind,), object.__getstate__(tree)
         items, pairs, sets = None, None, False
     else:
         try:
@@ -393,6 +392,17 @@ def _parts(tree):
             own |= d or {}
         state = None
     return make, args, state, own, [*(items or ())], [*(pairs or ())]
+
+
+def _is_of_python(kind):
+    """Whether ``object.__new__`` makes objects of the class ``kind``: no base is written in C."""
+    if not all(k is object or k.__flags__ & _HEAP_TYPE for k in kind.__mro__):
+        return False
+    try:
+        object.__new__(kind)
+    except TypeError:
+        return False
+    return True
 
 
 def _filled(made, own, items, pairs):
