@@ -13,7 +13,6 @@ from rushlight.autograd.recording import Recording
 from rushlight.compiler.capture.symbolic_numbers import SymbolicNumber
 from rushlight.compiler.python.comparisons import is_plain
 from rushlight.dtype import float64
-from rushlight.errors import TraceError
 from rushlight.optim.bundle import adopt_counts
 from rushlight.tensor import Tensor, from_array
 
@@ -109,7 +108,7 @@ def record_foreign(optimizer, recorder: Recording, step):
     found = step()
     for p, own in state.items():
         if p not in before or (type(own) is dict and _numbers(own) != _numbers(before[p])):
-            raise TraceError(
+            recorder.refuse(
                 f"{type(optimizer).__name__}.step makes state, or changes numbers in it, which a "
                 "program cannot do again; once it is made, what is kept in tensors can be compiled"
             )

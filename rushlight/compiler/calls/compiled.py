@@ -87,8 +87,8 @@ def disable(fn=None, recursive=True, *, reason=None):
     @functools.wraps(fn)
     def wrapped(*args, **kwargs):
         if is_compiling():
-            raise TraceError(
-                f"{fn.__qualname__} is marked with "
+            mode.refuse_in_trace(
+                f"{fn.__qualname__} is called, which is marked with "
                 f"torch.compiler.disable{f': {reason}' if reason else ''}"
             )
         return fn(*args, **kwargs)

@@ -21,10 +21,9 @@ from rushlight.compiler.capture.memory import Memory, overlaps
 from rushlight.compiler.capture.outer_arrays import Array
 from rushlight.compiler.capture.symbolic_numbers import Numbers, SymbolicNumber, without_numbers
 from rushlight.compiler.capture.tracked_memory import TrackedMemory
-from rushlight.compiler.ir.abstract import HALF, Abstract, refuse_values, user_line
+from rushlight.compiler.ir.abstract import HALF, Abstract, refuse_values
 from rushlight.device import META
 from rushlight.dtype import OF
-from rushlight.errors import TraceError
 from rushlight.ops.core.dispatch import record as attach
 from rushlight.ops.core.dispatch import refuse
 from rushlight.ops.core.promotion import scalar_dtype
@@ -208,11 +207,7 @@ class Recorder(TrackedMemory):
 
         The value at recording time would be frozen into every later run.
         """
-        try:
-            refuse_values(name, tensor._array.shape)
-        except TraceError as error:
-            self.refused = self.refused or error  # is raised at the end even if somebody catches it
-            raise
+        refuse_values(name, tensor._array.shape)
 
     def touch_module(self, module):
         """Note a called Module: the program holds only for its present forward and hooks."""
@@ -280,10 +275,7 @@ class Recorder(TrackedMemory):
         for i, x in enumerate(operands):
             if not isinstance(x, Tensor) and x is not None and scalar_dtype(x) is None:
                 if isinstance(x, ndarray):
-                    raise TraceError(
-                        f"{op.name}: a NumPy array reached a trace at {user_line()}; make it a "
-                        "tensor"
-                    )
+                    self.refuse(f"{op.name}: a NumPy array reached a trace; make it a tensor")
                 refuse(op, 0 if op.variadic else i, x)
             elif op.tensors and op.inputs[i] in op.tensors and not isinstance(x, Tensor):
                 refuse(op, i, x)

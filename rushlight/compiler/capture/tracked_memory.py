@@ -76,8 +76,8 @@ class TrackedMemory:
         """Make an outer tensor an input; ``get`` finds it again. Returns its memory's key."""
         key = key_of(tensor._array)
         if self.exporting and isinstance(tensor._array, Shaped):
-            raise TraceError(
-                f"{user_line()}: a tensor on the device {tensor.device} comes into torch.export, "
+            self.refuse(
+                f"a tensor on the device {tensor.device} comes into torch.export, "
                 "whose programs run on the CPU; move the model with cpu() first"
             )
         known = self.captured.get(key)

@@ -8,6 +8,7 @@ import sys
 import sysconfig
 from types import FrameType
 
+from rushlight.autograd import mode
 from rushlight.device import CPU
 from rushlight.dtype import bfloat16, float16
 from rushlight.errors import TraceError
@@ -42,11 +43,24 @@ def user_line():
 
 def refuse_values(name, shape):
     """Raise the error for code that needs a tensor's elements while a trace is recorded."""
-    raise ValueNeeded(
+    error = _value_needed(name, shape)
+    _end_recording(error)
+    raise error
+
+
+def _value_needed(name, shape):
+    return ValueNeeded(
         f"{user_line()}: this line needs the values of a tensor (.{name} of shape {list(shape)}) "
         "inside torch.compile, where only shapes and dtypes are known. Move it out of the compiled "
         "function, or return the tensor and look at it there."
     )
+
+
+def _end_recording(error):
+    """Let the recording raise ``error`` at its end, even if somebody catches it before."""
+    recorder = mode.recorder()
+    if recorder is not None:
+        recorder.refused = recorder.refused or error
 
 
 class Abstract(Shaped):
@@ -62,11 +76,13 @@ class Abstract(Shaped):
 
     @staticmethod
     def refuse_shape(name):
-        raise TraceError(
+        error = TraceError(
             f"{user_line()}: {name} gives a tensor whose shape depends on values, inside "
             "torch.compile. Move it out of the compiled function, or use a form of fixed shape "
             "such as torch.where."
         )
+        _end_recording(error)
+        raise error
 
     def __repr__(self):
         return f"%{self.id}:{self.dtype.name}{list(self.shape)}"
@@ -75,12 +91,12 @@ class Abstract(Shaped):
         asks_values = ("__array__", "__array_interface__", "__buffer__")
         if name.startswith("__") and name not in asks_values:
             raise AttributeError(name)
-        refuse_values(name, self.shape)
+        raise _value_needed(name, self.shape)  # no end: somebody may ask what kind of object it is
 
     def __bool__(self):
-        return self.__getattr__("bool")
+        return refuse_values("bool", self.shape)
 
     __array__ = property(lambda self: self.__getattr__("numpy"))
     __iter__ = __getitem__ = __int__ = __float__ = __index__ = property(
-        lambda self: self.__getattr__("item")
+        lambda self: refuse_values("item", self.shape)
     )

@@ -9,6 +9,7 @@ debugger's, for example) still gets all its events.
 
 import sys
 import types
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -115,6 +116,12 @@ class Observer:
                 "outside torch.compile"
             )
 
+    def go_on(self, follower):
+        """Follow frames again after Python dropped the tracer of one, because it raised."""
+        if self._active and sys.gettrace() is None and follower.frame is not None:
+            follower.frame.f_trace = _Tracer(Frame.trace, follower)
+            sys.settrace(self._enter)
+
     def _enter(self, frame, event, argument):
         """Python calls this for each frame that begins, or goes on after a ``yield``."""
         before = self._before and self._before(frame, event, argument)
@@ -126,21 +133,34 @@ class Observer:
                 frame.f_trace = before
             return before
         follower = self.open[id(frame)] = Frame(self, frame, level, before)
-        frame.f_trace = follower.trace
+        frame.f_trace = _Tracer(Frame.trace, follower)
         frame.f_trace_opcodes = True
         frame.f_trace_lines = before is not None
         follower.begin()
-        return follower.trace
+        return frame.f_trace
 
     def _follows_from(self, caller, level):
         """Whether a frame is followed.
 
         It is if its caller is followed, or if rushlight calls code that is not a library's.
         """
-        follower = getattr(caller.f_trace, "__self__", None)
-        if type(follower) is Frame and follower.observer is self:
+        tracer = caller.f_trace
+        if type(tracer) is _Tracer and tracer.args[0].observer is self:
             return True
         return level != LIBRARY and is_inside(caller.f_code)
+
+
+class _Tracer(partial):
+    """What Python calls before each instruction of one frame.
+
+    If it raises, because a program cannot do what comes next, Python stops tracing and drops it.
+    The user's function may catch the error, or has a ``finally``, and what it changes then must
+    be noted as well. So the tracer's end starts tracing again.
+    """
+
+    def __del__(self):
+        follower = self.args[0]
+        follower.observer.go_on(follower)
 
 
 class Frame:
@@ -207,7 +227,7 @@ class Frame:
             kind, instruction, depth = self.code.instructions[frame.f_lasti]
             if self.extended == frame.f_lasti:
                 self.extended = None  # the instruction was handled at its EXTENDED_ARG
-                return self.trace
+                return None  # Python keeps the tracer
             self.extended = instruction.offset if instruction.offset != frame.f_lasti else None
             if self.pending is not None:
                 tell, self.pending = self.pending, None
@@ -225,7 +245,7 @@ class Frame:
         elif event == "return":
             self.observer.open.pop(id(frame), None)
             self.end()
-        return self.trace
+        return None
 
     def end(self):
         """Drop the references to the frame, and with it to the function's variables."""

@@ -69,6 +69,18 @@ def _puttable(x, values, *indices, dims, accumulate):
     return {"dims": dims, "accumulate": accumulate}
 
 
+def _fit_by_count(x, values, *indices, dims, accumulate=False):
+    """Whether the values fit only where a mask selects a certain number of elements."""
+    given = [np.zeros(i.shape, i.dtype) for i in indices if i is not None]
+    if not any(i.dtype.kind == "b" for i in given) or 0 in x.shape:
+        return False
+    selected = np.broadcast_to(False, x.shape)[key_of(len(x.shape), dims, given)].shape
+    try:
+        return np.broadcast_shapes(values.shape, selected) != selected
+    except ValueError:
+        return True
+
+
 @kernel(
     public=False,
     method=False,
@@ -76,6 +88,7 @@ def _puttable(x, values, *indices, dims, accumulate):
     explain=_explain_put,
     prepare=_puttable,
     keeps_order=True,
+    dynamic=_fit_by_count,
 )
 def put(xp, x, values, i0, i1=None, i2=None, i3=None, i4=None, i5=None, *, dims, accumulate=False):
     """Return a copy of ``x`` with ``values`` written, or added, at the indices of ``dims``."""
