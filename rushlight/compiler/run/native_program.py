@@ -54,7 +54,7 @@ class NativeProgram:
         self.image = found
         self.written = set(found.written)
         self._link()
-        self.generators = generators(self.recorded[0]) if found.checking else []
+        self.generators = generators(self.recorded[0])
         self.states: list = []
         self.fallback: Any = None
 
@@ -112,7 +112,8 @@ class NativeProgram:
     def run(self, arrays, held=()):
         """Run on the inputs' arrays: carry out the writes, and return the arrays of the outputs.
 
-        A state goes back to the list only if it is complete. After an exception, which may be an
+        An exception before the first write gets the attribute ``came_first``, and the random
+        generators go back to where they were. A state goes back to the list only if it is complete. After an exception, which may be an
         interrupt between any two lines, the state is not used again.
         """
         try:
@@ -123,11 +124,18 @@ class NativeProgram:
             self.states.append(state)
             return self._replay(arrays, held)
         table, marks = state.address, marked(self.generators) if self.generators else ()
-        for segment, native in self.segments:
-            if not native:
-                segment(state)
-            elif end := segment(table):
-                return self._failed(end, arrays, held, marks)
+        try:
+            for segment, native in self.segments:
+                if not native:
+                    segment(state)
+                elif end := segment(table):
+                    self._failed(end, arrays, held, marks)
+        except Exception as error:
+            # What may fail comes before the first write, see ``Schedule._settle_writes``.
+            if not is_of_handler(error):
+                rewind(marks)
+                error.came_first = True  # type: ignore[attr-defined]
+            raise
         found = [*map(operator.call, state.makers)]
         self.states.append(state)
         return found
@@ -146,11 +154,7 @@ class NativeProgram:
         if end < 0:
             threads.raise_error()
         rewind(marks)
-        try:
-            self._replay(arrays, held)
-        except Exception as error:
-            error.came_first = not is_of_handler(error)  # type: ignore[attr-defined]
-            raise
+        self._replay(arrays, held)
         raise AssertionError(f"one of {self.assembly.checked!r} failed in native code only")
 
 
