@@ -25,6 +25,7 @@ class Recording(Protocol):
         stepped: Optimizer → the state of its groups, for optimizers that have taken a step.
         batches: Whether it is a recording of ``vmap``, which goes on with the values of a batch.
         first_calls: The number of deferred calls that must run before the program.
+        refused: The error that the recording raises at its end, or None.
     """
 
     batches: bool
@@ -37,6 +38,7 @@ class Recording(Protocol):
     places: list
     stepped: dict
     first_calls: int
+    refused: Any
 
     def enter(self, device) -> None:
         """Refuse new tensors on a device that a program cannot have."""

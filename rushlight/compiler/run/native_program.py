@@ -113,7 +113,9 @@ class NativeProgram:
         """Run on the inputs' arrays: carry out the writes, and return the arrays of the outputs.
 
         An exception before the first write gets the attribute ``came_first``, and the random
-        generators go back to where they were. A state goes back to the list only if it is complete. After an exception, which may be an
+        generators go back to where they were.
+
+        A state goes back to the list only if it is complete. After an exception, which may be an
         interrupt between any two lines, the state is not used again.
         """
         try:
