@@ -39,7 +39,7 @@ def _line(n, align, dtype):
     if n <= 1:
         return zeros(n, dtype=dtype)
     line = linspace(-1, 1, n, dtype=dtype)
-    return line if align else line * ((n - 1) / n)
+    return line if align else line * (n - 1) / n
 
 
 def _centres(places, align, dtype):

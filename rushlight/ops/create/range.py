@@ -119,7 +119,9 @@ def _fused(x, y, z):
     rest = (x_head * y_head - product) + x_head * y_tail + x_tail * y_head + x_tail * y_tail
     total = product + z
     back = total - product
-    return total + ((product - (total - back)) + (z - back) + rest)
+    with np.errstate(invalid="ignore"):
+        found = total + ((product - (total - back)) + (z - back) + rest)
+    return np.where(np.isfinite(found), found, total)  # the parts of huge numbers overflow
 
 
 def spaced(xp, start, end, steps, dtype):
@@ -141,11 +143,11 @@ def spaced(xp, start, end, steps, dtype):
         return np.full(1, low)
     step = work.type((high - low) / work.type(steps - 1)) if steps else work.type(0)
     i = xp.arange(steps)
-    # In float64, product and sum are rounded to ``work`` only once, as by a fused multiply-add.
-    # A fraction of an integer is cut off, so there the rounding of the product counts as well.
+    # Product and sum are rounded to ``work`` only once, as by a fused multiply-add: float32 is
+    # computed in float64, which holds the product exactly.
     wide = np.result_type(work, "f8")
     low, high, step = low.astype(wide), high.astype(wide), step.astype(wide)
-    fused = _fused if dtype.kind in "iu" else lambda x, y, z: x * y + z
+    fused = _fused if work == np.float64 else lambda x, y, z: x * y + z
     up, down = fused(step, i, low), fused(-step, steps - 1 - i, high)
     return xp.where(i < steps // 2, up, down).astype(work)
 

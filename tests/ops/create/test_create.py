@@ -281,6 +281,19 @@ def test_spaced_numbers_at_random():
                 )
 
 
+@pytest.mark.parity
+@pytest.mark.parametrize("ends", [(-1, 1), (0.1, 7.3), (3, -2.5), (0, 1e308)])
+def test_float64_is_spaced_bit_for_bit_as_by_pytorch(ends):
+    peer = pytest.importorskip("torch")
+    for steps in range(65 if ends[1] < 1e300 else 3):
+        got, want = [t.linspace(*ends, steps, dtype=t.float64).numpy() for t in (torch, peer)]
+        assert np.array_equal(got, want), (ends, steps)
+
+
+def test_huge_numbers_are_spaced():
+    assert torch.linspace(0, 1e308, 101, dtype=torch.float64).isfinite().all()
+
+
 def _or_error(t, name, args, dtype):
     try:
         return getattr(t, name)(*args, dtype=getattr(t, dtype)).numpy()

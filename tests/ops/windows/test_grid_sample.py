@@ -29,3 +29,17 @@ def test_kernels_and_numpy_give_the_same_bits(mode, padding, align, monkeypatch)
         np.testing.assert_array_equal(*found)
         numbers = ~np.isnan(found[0])
         assert (np.signbit(found[0]) == np.signbit(found[1]))[numbers].all()
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("align", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_grid_of_the_identity_is_pytorchs_bit_for_bit(dtype, align):
+    peer = pytest.importorskip("torch")
+    for n in range(2, 65):
+        for size in ((1, 1, n, 7), (1, 1, 4, 3, n)):
+            found = []
+            for t in (torch, peer):
+                keep = t.eye(len(size) - 2, len(size) - 1, dtype=getattr(t, dtype))[None]
+                found.append(t.nn.functional.affine_grid(keep, size, align_corners=align).numpy())
+            np.testing.assert_array_equal(*found)
