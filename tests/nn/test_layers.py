@@ -75,6 +75,44 @@ def test_construction_is_pytorchs(parity, expression, inputs):
     parity(script)
 
 
+@pytest.mark.parity
+def test_names_of_constants_are_pytorchs():
+    torch = pytest.importorskip("torch")
+    constants = lambda nn, name: getattr(getattr(nn, name), "__constants__", None)
+    for name in classes(torch.nn) & classes(rushlight.nn):
+        assert constants(rushlight.nn, name) == constants(torch.nn, name), name
+
+
+def test_a_convolution_shows_what_differs_from_the_defaults():
+    nn = rushlight.nn
+    assert repr(nn.Conv2d(3, 4, (1, 2, 3))) == (
+        "Conv2d(3, 4, kernel_size=(1, 2, 3), stride=(1, 1))"
+    )
+    assert repr(nn.Conv2d(2, 4, 3, padding="same", dilation=2, groups=2)) == (
+        "Conv2d(2, 4, kernel_size=(3, 3), stride=(1, 1), padding=same, dilation=(2, 2), groups=2)"
+    )
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_weights_of_convolutions_get_another_memory_format(n):
+    nn = rushlight.nn
+    made = [
+        getattr(nn, f"{kind}{dims}d")(4, 4, 2)
+        for kind in ("Conv", "ConvTranspose")
+        for dims in (2, 3)
+    ]
+    net = nn.Sequential(*made, nn.Linear(2, 2))
+    before, bias = [p.detach().clone() for p in net.parameters()], made[0].bias
+    last = [None, None, rushlight.channels_last, rushlight.channels_last_3d]
+    convert = getattr(nn.utils, f"convert_conv{n}d_weight_memory_format")
+    assert convert(net, last[n]) is net
+    for layer in made:
+        dims = layer.weight.ndim - 2
+        assert layer.weight.is_contiguous(memory_format=last[dims]) is (dims == n)
+    assert all(rushlight.equal(p, q) for p, q in zip(net.parameters(), before, strict=True))
+    assert made[0].bias is bias and isinstance(made[0].weight, nn.Parameter)
+
+
 def reductions(layer):
     """The reductions of a loss to try; None for another layer."""
     kind = type(layer).__name__

@@ -16,6 +16,8 @@ __all__ = [
 class _Inplace(Module):
     """An activation whose only option is to write its result into its input."""
 
+    __constants__ = ["inplace"]
+
     def __init__(self, inplace=False):
         super().__init__()
         self.inplace = inplace
@@ -123,6 +125,8 @@ class Hardtanh(Module):
     tensor([-1.0000,  0.5000])
     """
 
+    __constants__ = ["min_val", "max_val", "inplace"]
+
     def __init__(
         self, min_val=-1.0, max_val=1.0, inplace=False, min_value=None, max_value=None
     ):  # fmt: skip
@@ -226,6 +230,8 @@ class ELU(Module):
     tensor([-0.6321,  2.0000])
     """
 
+    __constants__ = ["alpha", "inplace"]
+
     def __init__(self, alpha=1.0, inplace=False):
         super().__init__()
         self.alpha = alpha
@@ -247,6 +253,8 @@ class LeakyReLU(Module):
     >>> torch.nn.LeakyReLU(0.1)(torch.tensor([-1.0, 2.0]))
     tensor([-0.1000,  2.0000])
     """
+
+    __constants__ = ["inplace", "negative_slope"]
 
     def __init__(self, negative_slope=0.01, inplace=False):
         super().__init__()
@@ -276,6 +284,8 @@ class GELU(Module):
     tensor([0.0000, 0.8413])
     """
 
+    __constants__ = ["approximate"]
+
     def __init__(self, approximate="none"):
         super().__init__()
         self.approximate = approximate
@@ -302,6 +312,8 @@ class Softplus(Module):
     tensor([ 0.6931, 30.0000])
     """
 
+    __constants__ = ["beta", "threshold"]
+
     def __init__(self, beta=1.0, threshold=20.0):
         super().__init__()
         self.beta = beta
@@ -315,6 +327,8 @@ class Softplus(Module):
 
 
 class _AlongDim(Module):
+    __constants__ = ["dim"]
+
     def __init__(self, dim=None):
         super().__init__()
         self.dim = dim

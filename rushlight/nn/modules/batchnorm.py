@@ -13,6 +13,8 @@ __all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm"]
 class _NormBase(Module):
     """Base of the normalisations: scale, shift and running statistics of the channels."""
 
+    __constants__ = ["track_running_stats", "momentum", "eps", "num_features", "affine"]
+
     _version = 2  # version 2 added the buffer num_batches_tracked
 
     def __init__(

@@ -33,6 +33,11 @@ def _pad_of(padding, kernel_size, dilation):
 
 
 class _ConvNd(Module):
+    __constants__ = [
+        "stride", "padding", "dilation", "groups", "padding_mode", "output_padding", "in_channels",
+        "out_channels", "kernel_size",
+    ]  # fmt: skip
+
     def __init__(
         self, in_channels, out_channels, kernel_size, stride, padding, dilation, transposed,
         output_padding, groups, bias, padding_mode, device=None, dtype=None,
@@ -90,14 +95,12 @@ class _ConvNd(Module):
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
             f"stride={self.stride}"
         ]
-        zeros, ones = (0,) * len(self.kernel_size), (1,) * len(self.kernel_size)
-        defaults = [
-            ("padding", zeros), ("dilation", ones), ("output_padding", zeros), ("groups", 1),
-        ]  # fmt: skip
-        for name, default in defaults:
+        for name, default in (("padding", 0), ("dilation", 1), ("output_padding", 0)):
             value = getattr(self, name)
-            if value != default:
+            if value != (default,) * len(value):
                 parts.append(f"{name}={value}")
+        if self.groups != 1:
+            parts.append(f"groups={self.groups}")
         if self.bias is None:
             parts.append("bias=False")
         if self.padding_mode != "zeros":

@@ -21,6 +21,8 @@ class PairwiseDistance(Module):
     tensor([5.0000])
     """
 
+    __constants__ = ["norm", "eps", "keepdim"]
+
     def __init__(self, p=2.0, eps=1e-6, keepdim=False):
         super().__init__()
         self.norm = p
@@ -45,6 +47,8 @@ class CosineSimilarity(Module):
     >>> torch.nn.CosineSimilarity()(x, x.flip(1))
     tensor([0.9600])
     """
+
+    __constants__ = ["dim", "eps"]
 
     def __init__(self, dim=1, eps=1e-8):
         super().__init__()

@@ -19,6 +19,8 @@ class Flatten(Module):
     torch.Size([32, 25])
     """
 
+    __constants__ = ["start_dim", "end_dim"]
+
     def __init__(self, start_dim=1, end_dim=-1):
         super().__init__()
         self.start_dim = start_dim
@@ -48,6 +50,8 @@ class Unflatten(Module):
     >>> torch.nn.Unflatten(1, (2, 5, 5))(torch.ones(2, 50)).shape
     torch.Size([2, 2, 5, 5])
     """
+
+    __constants__ = ["dim", "unflattened_size"]
 
     def __init__(self, dim, unflattened_size):
         super().__init__()

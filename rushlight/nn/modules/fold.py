@@ -20,6 +20,8 @@ class Fold(Module):
     torch.Size([1, 3, 4, 5])
     """
 
+    __constants__ = ["output_size", "kernel_size", "dilation", "padding", "stride"]
+
     def __init__(self, output_size, kernel_size, dilation=1, padding=0, stride=1):
         super().__init__()
         self.output_size = output_size
@@ -49,6 +51,8 @@ class Unfold(Module):
     >>> torch.nn.Unfold(kernel_size=(2, 3))(torch.ones(2, 5, 3, 4)).shape
     torch.Size([2, 30, 4])
     """
+
+    __constants__ = ["kernel_size", "dilation", "padding", "stride"]
 
     def __init__(self, kernel_size, dilation=1, padding=0, stride=1):
         super().__init__()

@@ -44,6 +44,8 @@ class PoissonNLLLoss(_Loss):
     tensor(1.)
     """
 
+    __constants__ = ["log_input", "full", "eps", "reduction"]
+
     def __init__(
         self, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None,
         reduction="mean",
@@ -77,6 +79,8 @@ class GaussianNLLLoss(_Loss):
     tensor(0.5000)
     """
 
+    __constants__ = ["full", "eps", "reduction"]
+
     def __init__(self, *, full=False, eps=1e-6, reduction="mean"):
         super().__init__(reduction=reduction)
         self.full = full
@@ -105,6 +109,8 @@ class CTCLoss(_Loss):
     >>> torch.nn.CTCLoss()(log_p, torch.tensor([[1]]), [2], [1])
     tensor(0.2877)
     """
+
+    __constants__ = ["blank", "reduction"]
 
     def __init__(self, blank=0, reduction="mean", zero_infinity=False):
         super().__init__(reduction=reduction)
@@ -140,6 +146,8 @@ class LinearCrossEntropyLoss(_WeightedLoss):
     >>> loss(torch.zeros(1, 3), torch.tensor([1])).detach()
     tensor(0.6931)
     """
+
+    __constants__ = ["num_classes", "out_features", "reduction", "ignore_index", "label_smoothing"]
 
     def __init__(
         self, in_features, num_classes, *, out_features=(), bias=False, device=None, dtype=None,

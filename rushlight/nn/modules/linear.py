@@ -46,6 +46,8 @@ class Linear(Module):
     torch.Size([128, 30])
     """
 
+    __constants__ = ["in_features", "out_features"]
+
     def __init__(self, in_features, out_features, bias=True, device=None, dtype=None):
         super().__init__()
         self.in_features = in_features
@@ -93,6 +95,8 @@ class Bilinear(Module):
     >>> torch.nn.Bilinear(20, 30, 40)(torch.ones(128, 20), torch.ones(128, 30)).shape
     torch.Size([128, 40])
     """
+
+    __constants__ = ["in1_features", "in2_features", "out_features"]
 
     def __init__(
         self, in1_features, in2_features, out_features, bias=True, device=None, dtype=None

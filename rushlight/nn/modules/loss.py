@@ -48,6 +48,8 @@ class L1Loss(_Loss):
     tensor(1.5000)
     """
 
+    __constants__ = ["reduction"]
+
     def forward(self, input, target):
         return F.l1_loss(input, target, reduction=self.reduction)
 
@@ -61,6 +63,8 @@ class MSELoss(_Loss):
     >>> torch.nn.MSELoss()(torch.tensor([1.0, 4.0]), torch.tensor([1.0, 1.0]))
     tensor(4.5000)
     """
+
+    __constants__ = ["reduction"]
 
     def forward(self, input, target):
         return F.mse_loss(input, target, reduction=self.reduction)
@@ -78,6 +82,8 @@ class SmoothL1Loss(_Loss):
     >>> torch.nn.SmoothL1Loss()(torch.tensor([1.0, 4.0]), torch.tensor([1.0, 1.0]))
     tensor(1.2500)
     """
+
+    __constants__ = ["reduction"]
 
     def __init__(self, size_average=None, reduce=None, reduction="mean", beta=1.0):
         super().__init__(size_average, reduce, reduction)
@@ -103,6 +109,8 @@ class HuberLoss(_Loss):
     tensor(1.2500)
     """
 
+    __constants__ = ["reduction", "delta"]
+
     def __init__(self, reduction="mean", delta=1.0):
         if not isinstance(delta, float | int):
             raise TypeError(f"HuberLoss: delta must be a number, got {type(delta)}")
@@ -125,6 +133,8 @@ class NLLLoss(_WeightedLoss):
     >>> torch.nn.NLLLoss()(torch.tensor([[-1.0, -2.0]]), torch.tensor([1]))
     tensor(2.)
     """
+
+    __constants__ = ["ignore_index", "reduction"]
 
     def __init__(
         self, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"
@@ -151,6 +161,8 @@ class CrossEntropyLoss(_WeightedLoss):
     >>> torch.nn.CrossEntropyLoss()(torch.zeros(1, 2), torch.tensor([1]))
     tensor(0.6931)
     """
+
+    __constants__ = ["ignore_index", "reduction", "label_smoothing"]
 
     def __init__(
         self, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean",
@@ -185,6 +197,8 @@ class KLDivLoss(_Loss):
     tensor(0.)
     """
 
+    __constants__ = ["reduction"]
+
     def __init__(self, size_average=None, reduce=None, reduction="mean", log_target=False):
         super().__init__(size_average, reduce, reduction)
         self.log_target = log_target
@@ -205,6 +219,8 @@ class BCELoss(_WeightedLoss):
     >>> torch.nn.BCELoss()(torch.tensor([0.5]), torch.tensor([1.0]))
     tensor(0.6931)
     """
+
+    __constants__ = ["reduction"]
 
     def forward(self, input, target):
         return F.binary_cross_entropy(input, target, weight=self.weight, reduction=self.reduction)

@@ -12,6 +12,8 @@ __all__ = [
 
 
 class _MarginLoss(_Loss):
+    __constants__ = ["margin", "reduction"]
+
     def __init__(self, margin, size_average=None, reduce=None, reduction="mean"):
         super().__init__(size_average, reduce, reduction)
         self.margin = margin
@@ -93,6 +95,8 @@ class SoftMarginLoss(_Loss):
     tensor(0.6931)
     """
 
+    __constants__ = ["reduction"]
+
     def forward(self, input, target):
         return F.soft_margin_loss(input, target, reduction=self.reduction)
 
@@ -113,6 +117,8 @@ class MultiMarginLoss(_WeightedLoss):
     >>> torch.nn.MultiMarginLoss()(torch.tensor([[0.5, 0.0]]), torch.tensor([0]))
     tensor(0.2500)
     """
+
+    __constants__ = ["p", "margin", "reduction"]
 
     def __init__(
         self, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"
@@ -146,6 +152,8 @@ class MultiLabelMarginLoss(_Loss):
     tensor(0.1667)
     """
 
+    __constants__ = ["reduction"]
+
     def forward(self, input, target):
         return F.multilabel_margin_loss(input, target, reduction=self.reduction)
 
@@ -159,6 +167,8 @@ class MultiLabelSoftMarginLoss(_WeightedLoss):
     >>> torch.nn.MultiLabelSoftMarginLoss()(torch.zeros(1, 2), torch.ones(1, 2))
     tensor(0.6931)
     """
+
+    __constants__ = ["reduction"]
 
     def forward(self, input, target):
         return F.multilabel_soft_margin_loss(
@@ -193,6 +203,8 @@ class TripletMarginLoss(_Loss):
     >>> torch.nn.TripletMarginLoss()(a, a, a + 1)
     tensor(0.)
     """
+
+    __constants__ = ["margin", "p", "eps", "swap", "reduction"]
 
     def __init__(
         self, margin=1.0, p=2.0, eps=1e-6, swap=False, size_average=None, reduce=None,
@@ -231,6 +243,8 @@ class TripletMarginWithDistanceLoss(_Loss):
     >>> loss(a, a + 1, a + 1)
     tensor(1.)
     """
+
+    __constants__ = ["margin", "swap", "reduction"]
 
     def __init__(self, *, distance_function=None, margin=1.0, swap=False, reduction="mean"):
         super().__init__(reduction=reduction)

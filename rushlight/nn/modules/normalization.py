@@ -48,6 +48,8 @@ class LayerNorm(_Scaled):
     tensor([[-1.,  1.]])
     """
 
+    __constants__ = ["normalized_shape", "eps", "elementwise_affine"]
+
     def __init__(
         self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True, device=None,
         dtype=None,
@@ -87,6 +89,8 @@ class GroupNorm(_Scaled):
     >>> torch.nn.GroupNorm(3, 6)(torch.ones(20, 6, 10, 10)).shape
     torch.Size([20, 6, 10, 10])
     """
+
+    __constants__ = ["num_groups", "num_channels", "eps", "affine"]
 
     def __init__(
         self, num_groups, num_channels, eps=1e-5, affine=True, device=None, dtype=None, *,
@@ -130,6 +134,8 @@ class RMSNorm(Module):
     >>> torch.nn.RMSNorm(2)(torch.tensor([[3.0, -3.0]])).detach().round()
     tensor([[ 1., -1.]])
     """
+
+    __constants__ = ["normalized_shape", "eps", "elementwise_affine"]
 
     def __init__(
         self, normalized_shape, eps=None, elementwise_affine=True, device=None, dtype=None
@@ -191,6 +197,8 @@ class LocalResponseNorm(_AcrossChannels):
     >>> torch.nn.LocalResponseNorm(2)(torch.ones(32, 5, 24, 24)).shape
     torch.Size([32, 5, 24, 24])
     """
+
+    __constants__ = ["size", "alpha", "beta", "k"]
 
     def forward(self, input):
         return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)

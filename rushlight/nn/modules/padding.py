@@ -18,6 +18,8 @@ def _sides(padding, n):
 class _PadNd(Module):
     """Base of the padding layers: ``padding``, and the mode of ``F.pad``."""
 
+    __constants__ = ["padding"]
+
     _mode: str
 
     def forward(self, input):
@@ -28,6 +30,8 @@ class _PadNd(Module):
 
 
 class _ConstantPadNd(Module):
+    __constants__ = ["padding", "value"]
+
     def __init__(self, value):
         super().__init__()
         self.value = value

@@ -14,6 +14,8 @@ def _single(n):
 
 
 class _MaxPoolNd(Module):
+    __constants__ = ["kernel_size", "stride", "padding", "dilation", "return_indices", "ceil_mode"]
+
     def __init__(
         self, kernel_size, stride=None, padding=0, dilation=1, return_indices=False,
         ceil_mode=False,
@@ -101,6 +103,8 @@ class AvgPool1d(_AvgPoolNd):
     tensor([[[2., 1.]]])
     """
 
+    __constants__ = ["kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"]
+
     def __init__(
         self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True
     ):  # fmt: skip
@@ -128,6 +132,10 @@ class AvgPool2d(_AvgPoolNd):
     tensor([[[ 2.5000,  4.5000],
              [10.5000, 12.5000]]])
     """
+
+    __constants__ = [
+        "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override",
+    ]  # fmt: skip
 
     def __init__(
         self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
@@ -158,6 +166,10 @@ class AvgPool3d(_AvgPoolNd):
     torch.Size([1, 2, 2, 3])
     """
 
+    __constants__ = [
+        "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override",
+    ]  # fmt: skip
+
     def __init__(
         self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
         divisor_override=None,
@@ -178,6 +190,8 @@ class AvgPool3d(_AvgPoolNd):
 
 
 class _AdaptiveAvgPoolNd(Module):
+    __constants__ = ["output_size"]
+
     def __init__(self, output_size):
         super().__init__()
         self.output_size = output_size

@@ -23,6 +23,8 @@ class Threshold(Module):
     tensor([9., 2.])
     """
 
+    __constants__ = ["threshold", "value", "inplace"]
+
     def __init__(self, threshold, value, inplace=False):
         super().__init__()
         self.threshold = threshold
@@ -51,6 +53,8 @@ class CELU(Module):
     >>> torch.nn.CELU(2.0)(torch.tensor([-1.0, 2.0]))
     tensor([-0.7869,  2.0000])
     """
+
+    __constants__ = ["alpha", "inplace"]
 
     def __init__(self, alpha=1.0, inplace=False):
         super().__init__()
@@ -81,6 +85,8 @@ class PReLU(Module):
     >>> torch.nn.PReLU()(torch.tensor([-1.0, 2.0])).detach()
     tensor([-0.2500,  2.0000])
     """
+
+    __constants__ = ["num_parameters"]
 
     def __init__(self, num_parameters=1, init=0.25, device=None, dtype=None):
         super().__init__()
@@ -114,6 +120,8 @@ class RReLU(Module):
     >>> torch.nn.RReLU(0.1, 0.3).eval()(torch.tensor([-1.0, 2.0]))
     tensor([-0.2000,  2.0000])
     """
+
+    __constants__ = ["lower", "upper", "inplace"]
 
     def __init__(self, lower=1 / 8, upper=1 / 3, inplace=False):
         super().__init__()

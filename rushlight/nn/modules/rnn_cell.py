@@ -32,6 +32,8 @@ class RNNCellBase(Module):
     True
     """
 
+    __constants__ = ["input_size", "hidden_size", "bias"]
+
     def __init__(self, input_size, hidden_size, bias, num_chunks, device=None, dtype=None):
         super().__init__()
         self.input_size = input_size
@@ -96,6 +98,8 @@ class RNNCell(RNNCellBase):
     >>> torch.nn.RNNCell(10, 20)(torch.randn(3, 10)).shape
     torch.Size([3, 20])
     """
+
+    __constants__ = ["input_size", "hidden_size", "bias", "nonlinearity"]
 
     def __init__(
         self, input_size, hidden_size, bias=True, nonlinearity="tanh", device=None, dtype=None

@@ -21,6 +21,8 @@ class GLU(Module):
     tensor([1.5000])
     """
 
+    __constants__ = ["dim"]
+
     def __init__(self, dim=-1):
         super().__init__()
         self.dim = dim
@@ -44,6 +46,8 @@ class Hardshrink(Module):
     >>> torch.nn.Hardshrink()(torch.tensor([-0.25, 2.0]))
     tensor([0., 2.])
     """
+
+    __constants__ = ["lambd"]
 
     def __init__(self, lambd=0.5):
         super().__init__()
@@ -71,6 +75,8 @@ class Softshrink(Module):
     >>> torch.nn.Softshrink()(torch.tensor([-1.0, 2.0]))
     tensor([-0.5000,  1.5000])
     """
+
+    __constants__ = ["lambd"]
 
     def __init__(self, lambd=0.5):
         super().__init__()
@@ -120,6 +126,8 @@ class Hardsigmoid(Module):
     >>> torch.nn.Hardsigmoid()(torch.tensor([-4.0, 0.0, 3.0]))
     tensor([0.0000, 0.5000, 1.0000])
     """
+
+    __constants__ = ["inplace"]
 
     def __init__(self, inplace=False):
         super().__init__()

@@ -21,6 +21,8 @@ class PixelShuffle(Module):
     torch.Size([1, 1, 12, 12])
     """
 
+    __constants__ = ["upscale_factor"]
+
     def __init__(self, upscale_factor):
         super().__init__()
         self.upscale_factor = upscale_factor
@@ -44,6 +46,8 @@ class PixelUnshuffle(Module):
     >>> torch.nn.PixelUnshuffle(3)(torch.ones(1, 1, 12, 12)).shape
     torch.Size([1, 9, 4, 4])
     """
+
+    __constants__ = ["downscale_factor"]
 
     def __init__(self, downscale_factor):
         super().__init__()
@@ -70,6 +74,8 @@ class ChannelShuffle(Module):
     >>> torch.nn.ChannelShuffle(2)(torch.arange(4).reshape(1, 4, 1)).flatten()
     tensor([0, 2, 1, 3])
     """
+
+    __constants__ = ["groups"]
 
     def __init__(self, groups):
         super().__init__()

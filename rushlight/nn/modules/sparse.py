@@ -85,6 +85,11 @@ class Embedding(_Table):
             [1., 2.]])
     """
 
+    __constants__ = [
+        "num_embeddings", "embedding_dim", "padding_idx", "max_norm", "norm_type",
+        "scale_grad_by_freq", "sparse",
+    ]  # fmt: skip
+
     def __init__(
         self, num_embeddings, embedding_dim, padding_idx=None, max_norm=None, norm_type=2.0,
         scale_grad_by_freq=False, sparse=False, _weight=None, _freeze=False, device=None,
@@ -171,6 +176,11 @@ class EmbeddingBag(_Table):
     tensor([[4., 6.],
             [5., 6.]])
     """
+
+    __constants__ = [
+        "num_embeddings", "embedding_dim", "max_norm", "norm_type", "scale_grad_by_freq", "mode",
+        "sparse", "include_last_offset", "padding_idx",
+    ]  # fmt: skip
 
     def __init__(
         self, num_embeddings, embedding_dim, max_norm=None, norm_type=2.0,

@@ -42,6 +42,8 @@ def _get_clones(layer, n):
 class _Layer(Module):
     """Base of encoder and decoder layers: their parts, and the network on each position."""
 
+    __constants__ = ["norm_first"]
+
     def __init__(
         self, attentions, d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps,
         batch_first, norm_first, bias, device, dtype,
@@ -216,6 +218,8 @@ class TransformerEncoder(Module):
     torch.Size([3, 5, 8])
     """
 
+    __constants__ = ["norm"]
+
     def __init__(
         self, encoder_layer, num_layers, norm=None, enable_nested_tensor=True, mask_check=True
     ):
@@ -279,6 +283,8 @@ class TransformerDecoder(Module):
     >>> torch.nn.TransformerDecoder(layer, 2)(torch.randn(4, 3, 8), torch.randn(5, 3, 8)).shape
     torch.Size([4, 3, 8])
     """
+
+    __constants__ = ["norm"]
 
     def __init__(self, decoder_layer, num_layers, norm=None):
         super().__init__()

@@ -29,6 +29,10 @@ class Upsample(Module):
     torch.Size([1, 1, 4, 6])
     """
 
+    __constants__ = [
+        "size", "scale_factor", "mode", "align_corners", "name", "recompute_scale_factor",
+    ]  # fmt: skip
+
     def __init__(
         self, size=None, scale_factor=None, mode="nearest", align_corners=None,
         recompute_scale_factor=None,
