@@ -411,7 +411,8 @@ class Graph:
             ["opcode", "name", "target", "args", "kwargs"],
             *[[str(c) for c in r] for r in rows],
         ]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        # As in PyTorch's table, a column is at least two characters wider than its header.
+        widths = [max(len(c[0]) + 2, *map(len, c)) for c in zip(*table, strict=True)]
         table.insert(1, ["-" * w for w in widths])
         for row in table:
             print("  ".join([c.ljust(w) for c, w in zip(row, widths, strict=True)]).rstrip())

@@ -4,7 +4,6 @@ import copy
 import math
 import operator
 import pickle
-import re
 from collections import OrderedDict
 
 import pytest
@@ -124,9 +123,12 @@ def test_the_code_of_a_model_is_that_of_pytorch(capsys):
     assert ours.code == theirs.code and str(ours.graph) == str(theirs.graph)
     tables = []
     for traced in (ours, theirs):
+        for node in traced.graph.nodes:  # the texts of functions differ
+            if callable(node.target):
+                node.target = node.target.__name__
         capsys.readouterr()
         traced.graph.print_tabular()
-        tables.append(re.sub(r"\s+", " ", re.sub(r"<.*?>|-+", "", capsys.readouterr().out)))
+        tables.append(capsys.readouterr().out)
     assert tables[0] == tables[1]
 
 

@@ -1,6 +1,7 @@
 """Layers and losses against PyTorch: values, node names, gradients of first and second order, dtypes."""
 
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -493,6 +494,15 @@ def test_dropout_draws_as_pytorch_does(call):
     for dtype in ("float32", "float64", "bfloat16"):
         call_ = f"[torch.manual_seed(5) and F.{call}, torch.rand(1)]"
         same_values(call_, dtype, x=numbers(2, 3, 4, 5))
+
+
+def test_dropout_of_an_unusual_number_of_dims_warns_once_for_all_shapes():
+    drop = rushlight.nn.functional.dropout2d
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for size in range(2, 6):
+            drop(rushlight.ones(size, 4))
+    assert len(caught) == 1
 
 
 def test_smoothed_labels_of_no_classes():

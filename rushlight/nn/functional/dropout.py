@@ -118,10 +118,10 @@ def dropout3d(input, p=0.5, training=True, inplace=False):
 
 
 def _unusual(name, input, expected):
+    # The text names no shape, so that Python shows the warning once for all shapes.
     warnings.warn(
-        f"{name}: a {input.ndim}-D input is deprecated, {expected} is expected: "
-        f"{tuple(input.shape)}; "
-        "use dropout",
+        f"{name}: Received a {input.ndim}-D input to {name}, which is deprecated and will result "
+        f"in an error; {expected} is expected; use dropout",
         stacklevel=3,
     )
 
