@@ -134,8 +134,6 @@ def test_files_that_are_no_images(tmp_path):
     path.write_text("no image")
     with pytest.raises(RuntimeError, match="not an image"):
         vision.io.read_image(path)
-    with pytest.raises(OSError):
-        vision.io.read_image(tmp_path / "none")
     vision.io.write_jpeg(rushlight.zeros(3, 4, 4, dtype=rushlight.uint8), path)
     with pytest.raises(RuntimeError, match="not an image"):
         vision.io.decode_png(vision.io.read_file(path))

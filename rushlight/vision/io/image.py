@@ -2,12 +2,14 @@
 
 import io
 from enum import Enum
+from pathlib import Path
 
 import numpy as np
 
 import rushlight as torch
 from rushlight.tensor import Tensor
-from rushlight.vision.images import from_array, pillow
+from rushlight.vision.images import from_array
+from rushlight.vision.io.decode import decode
 
 __all__ = [
     "ImageReadMode", "decode_gif", "decode_image", "decode_jpeg", "decode_png", "decode_webp",
@@ -32,12 +34,6 @@ class ImageReadMode(Enum):
     RGBA = RGB_ALPHA
 
 
-_MODES = {
-    ImageReadMode.GRAY: "L", ImageReadMode.GRAY_ALPHA: "LA", ImageReadMode.RGB: "RGB",
-    ImageReadMode.RGB_ALPHA: "RGBA",
-}  # fmt: skip
-
-
 def read_file(path):
     """Read the bytes of a file.
 
@@ -45,7 +41,7 @@ def read_file(path):
         Tensor ``(N,)``, uint8.
 
     Raises:
-        OSError: The file cannot be read.
+        RuntimeError: The file cannot be read.
 
     >>> import pathlib, tempfile
     >>> from rushlight.vision.io import read_file
@@ -55,8 +51,11 @@ def read_file(path):
     ...     read_file(path)
     tensor([97, 98, 99], dtype=torch.uint8)
     """
-    with open(path, "rb") as file:
-        return torch.from_numpy(np.frombuffer(bytearray(file.read()), np.uint8))
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise RuntimeError(f"read_file: {error}") from error
+    return torch.from_numpy(np.frombuffer(bytearray(content), np.uint8))
 
 
 def write_file(filename, data):
@@ -66,8 +65,7 @@ def write_file(filename, data):
         data: Tensor ``(N,)``, uint8.
 
     Raises:
-        RuntimeError: ``data`` is not such a tensor.
-        OSError: The file cannot be written.
+        RuntimeError: ``data`` is not such a tensor, or the file cannot be written.
 
     >>> import pathlib, tempfile, rushlight as torch
     >>> from rushlight.vision.io import write_file
@@ -81,8 +79,10 @@ def write_file(filename, data):
         raise RuntimeError(
             f"write_file: data must be (N,) of torch.uint8, got {tuple(data.shape)} of {data.dtype}"
         )
-    with open(filename, "wb") as file:
-        file.write(data.numpy().tobytes())
+    try:
+        Path(filename).write_bytes(data.numpy().tobytes())
+    except OSError as error:
+        raise RuntimeError(f"write_file: {error}") from error
 
 
 def _decode(input, mode, formats, apply_exif_orientation=False):
@@ -91,24 +91,10 @@ def _decode(input, mode, formats, apply_exif_orientation=False):
             f"decode: expected (N,) of torch.uint8, got {tuple(input.shape)} of {input.dtype}"
         )
     mode = ImageReadMode[mode.upper()] if isinstance(mode, str) else mode
-    try:
-        image = pillow().open(io.BytesIO(input.numpy().tobytes()), formats=formats)
-        if mode is ImageReadMode.GRAY:
-            image.draft("L", image.size)  # decode only the grey values of a JPEG file
-        image.load()
-    except (OSError, SyntaxError, ValueError) as error:
-        raise RuntimeError(f"decode: not an image that can be read: {error}") from error
-    if apply_exif_orientation:
-        image = pillow("ImageOps").exif_transpose(image)
-    if mode is not ImageReadMode.UNCHANGED:
-        image = image.convert(_MODES[mode])
-    elif image.mode == "P":
-        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
-    elif image.mode == "1":
-        image = image.convert("L")
-    array = np.array(image)
-    array = array[:, :, None] if array.ndim == 2 else array
-    return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
+    name = mode.upper() if isinstance(mode, str) else mode.name
+    mode = ImageReadMode[name].name
+    data = input.numpy().tobytes()
+    return torch.from_numpy(decode(data, mode, formats, apply_exif_orientation))
 
 
 def decode_image(input, mode=ImageReadMode.UNCHANGED, apply_exif_orientation=False):
@@ -118,10 +104,13 @@ def decode_image(input, mode=ImageReadMode.UNCHANGED, apply_exif_orientation=Fal
         input: Tensor ``(N,)``, uint8: the bytes of a file; or the name of the file.
 
     Returns:
-        Tensor ``(C, H, W)``, uint8; uint16 for PNG files of 16 bits.
+        Tensor ``(C, H, W)``, uint8; uint16 for PNG files of 16 bits. A GIF file of several
+        pictures gives ``(N, 3, H, W)``. Without a ``mode``, a PNG file with a palette gives the
+        indices ``(1, H, W)``.
 
     Raises:
-        RuntimeError: The bytes are not a picture of these formats.
+        RuntimeError: The bytes are not a picture of these formats, the file is missing, or the
+            mode has alpha and the file is a JPEG.
 
     >>> import rushlight as torch
     >>> from rushlight.vision.io import decode_image, encode_png
@@ -179,7 +168,7 @@ def decode_jpeg(input, mode=ImageReadMode.UNCHANGED, device="cpu", apply_exif_or
         Tensor ``(C, H, W)``, uint8; a list of tensors for a list.
 
     Raises:
-        RuntimeError: The bytes are not a JPEG picture.
+        RuntimeError: The bytes are not a JPEG picture, or the mode has alpha.
 
     >>> import rushlight as torch
     >>> from rushlight.vision.io import decode_jpeg, encode_jpeg
@@ -211,10 +200,10 @@ def decode_webp(input, mode=ImageReadMode.UNCHANGED):
 
 
 def decode_gif(input):
-    """Decode the first picture of a GIF file.
+    """Decode a GIF file.
 
     Returns:
-        Tensor ``(3, H, W)``, uint8: red, green and blue.
+        Tensor ``(3, H, W)``, uint8: red, green and blue; ``(N, 3, H, W)`` for several pictures.
 
     Raises:
         RuntimeError: The bytes are not a GIF picture.
