@@ -9,7 +9,8 @@ from rushlight.vision.images import pillow
 from rushlight.vision.transforms import functional as F
 
 __all__ = [
-    "draw_bounding_boxes", "draw_keypoints", "draw_segmentation_masks", "make_grid", "save_image",
+    "draw_bounding_boxes", "draw_keypoints", "draw_segmentation_masks", "flow_to_image",
+    "make_grid", "save_image",
 ]  # fmt: skip
 
 
@@ -321,3 +322,63 @@ def draw_keypoints(
             if seen[start] and seen[end]:
                 draw.line([tuple(points[start]), tuple(points[end])], width=width)
     return F.convert_image_dtype(F.pil_to_tensor(picture), image.dtype)
+
+
+# Optical flow -----------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def flow_to_image(flow):
+    """Show a flow by colours: the hue is its direction, and the saturation its length.
+
+    Args:
+        flow: Tensor ``(N, 2, H, W)`` or ``(2, H, W)``, float32: the motion along x and y.
+
+    Returns:
+        Tensor ``(N, 3, H, W)`` or ``(3, H, W)``, uint8. Places without motion are white.
+
+    Raises:
+        ValueError: ``flow`` has another shape or dtype.
+
+    Source: Baker et al. 2011, A Database and Evaluation Methodology for Optical Flow.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.utils import flow_to_image
+    >>> flow_to_image(torch.zeros(2, 1, 1)).flatten()
+    tensor([255, 255, 255], dtype=torch.uint8)
+    """
+    if flow.dtype is not torch.float32:
+        raise ValueError(f"flow_to_image: flow must be of torch.float32, got {flow.dtype}")
+    if flow.ndim not in (3, 4) or flow.shape[-3] != 2:
+        raise ValueError(
+            f"flow_to_image: flow must be (N, 2, H, W) or (2, H, W), got {tuple(flow.shape)}"
+        )
+    longest = flow.pow(2).sum(-3).sqrt().max()
+    flow = flow / (longest + torch.finfo(torch.float32).eps)
+    length = flow.pow(2).sum(-3).sqrt()
+    x, y = flow.unbind(-3)
+    hues = _hues() / 255
+    at = (torch.atan2(-y, -x) / math.pi + 1) / 2 * (len(hues) - 1)
+    low = at.floor().long()
+    share = (at - low).unsqueeze(-1)
+    colour = (1 - share) * hues[low] + share * hues[(low + 1) % len(hues)]
+    colour = 1 - length.unsqueeze(-1) * (1 - colour)
+    return (255 * colour).floor().to(torch.uint8).movedim(-1, -3).contiguous()
+
+
+def _hues():
+    """The colours of a circle of directions, (55, 3), from 0 to 255.
+
+    Between two of the six main colours one channel rises from 0 or falls from 255.
+    """
+    red, yellow, green = (255, 0, 0), (255, 255, 0), (0, 255, 0)
+    cyan, blue, magenta = (0, 255, 255), (0, 0, 255), (255, 0, 255)
+    circle = [red, yellow, green, cyan, blue, magenta, red]
+    found = []
+    for count, first, last in zip((15, 6, 4, 11, 13, 6), circle[:-1], circle[1:], strict=True):
+        for step in range(count):
+            move = math.floor(255 * step / count)
+            found.append(
+                [a + (b > a) * move - (b < a) * move for a, b in zip(first, last, strict=True)]
+            )
+    return torch.tensor(found, dtype=torch.float32)

@@ -106,6 +106,19 @@ def test_drawings_are_torchvisions(expression, both):
 
 
 @pytest.mark.parity
+@pytest.mark.parametrize("shape", [(2, 9, 11), (3, 2, 20, 30)])
+def test_flows_are_shown_as_by_torchvision(shape, both):
+    compare(
+        "U.flow_to_image(flow)",
+        both,
+        f"flow = torch.from_numpy(np.random.default_rng(4).standard_normal({shape}).astype('f4'))",
+        atol=0,
+        rtol=0,
+    )
+    compare("U.flow_to_image(torch.zeros(2, 2, 3))", both, atol=0, rtol=0)
+
+
+@pytest.mark.parity
 @pytest.mark.parametrize("write", ["IO.write_png(bytes_, path, 3)", "IO.write_png(bytes_[:1], path)", "IO.write_jpeg(bytes_, path)",
                                    "IO.write_jpeg(bytes_[:1], path, 90)", "U.save_image(floats, path, format='png', nrow=2)"])  # fmt: skip
 @pytest.mark.parametrize("mode", ["UNCHANGED", "GRAY", "RGB", "RGB_ALPHA"])
@@ -150,7 +163,7 @@ def test_files_that_are_no_images(tmp_path):
     "U.draw_bounding_boxes(bytes_, boxes.flip(-1))", "U.draw_bounding_boxes(bytes_, boxes, labels=['a'])", "U.draw_bounding_boxes(bytes_, boxes, colors=['red'])",
     "U.draw_bounding_boxes(bytes_, boxes, colors=3)", "U.draw_segmentation_masks(bytes_, masks[..., 1:])", "U.draw_segmentation_masks(bytes_, masks.int())",
     "U.draw_segmentation_masks(bytes_[:1], masks)", "U.draw_keypoints(bytes_, boxes)", "O.box_convert(boxes, 'a', 'xyxy')", "O.box_area(boxes, 'a')",
-    "O.nms(boxes[0], boxes[0], 0.1)", "O.sigmoid_focal_loss(floats, floats, 2)", "O.sigmoid_focal_loss(floats, floats, reduction='a')",
+    "U.flow_to_image(floats[:2, 0].double())", "U.flow_to_image(floats)", "O.nms(boxes[0], boxes[0], 0.1)", "O.sigmoid_focal_loss(floats, floats, 2)", "O.sigmoid_focal_loss(floats, floats, reduction='a')",
     "O.stochastic_depth(floats, 2, 'row')", "O.stochastic_depth(floats, 0.1, 'a')",
 ])  # fmt: skip
 def test_errors_are_torchvisions(expression, both):
