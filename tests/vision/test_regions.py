@@ -1,5 +1,8 @@
 """Regions, deformable convolution, pyramids and losses of boxes: torchvision's numbers."""
 
+import sys
+
+import numpy as np
 import pytest
 
 import rushlight as torch
@@ -133,6 +136,40 @@ def test_a_pyramid_and_regions_of_it():
     wanted = [9.5625, 10.6875, 27.5625, 28.6875, 66.5, 73.5, 158.5, 165.5]
     assert layer(maps, [boxes], [(64, 64)]).flatten().tolist() == pytest.approx(wanted, abs=1e-3)
     assert layer.scales == [0.25, 0.125]
+
+
+@pytest.mark.parity
+def test_maxima_and_their_gradients_are_torchvisions():
+    peer, theirs = pytest.importorskip("torch"), pytest.importorskip("torchvision.ops")
+    rng = np.random.default_rng(0)
+    for k in range(40):
+        size = *rng.integers(1, 4, 2), *rng.integers(1, 20, 2)
+        image = rng.integers(0, 4, size).astype("f4")  # many equal maxima
+        boxes = rng.uniform(-4, 24, (6, 5)).astype("f4")  # some are outside, some have no area
+        boxes[:, 0] = rng.integers(0, size[0], 6)
+        found = []
+        for t, o in ((torch, ops), (peer, theirs)):
+            x = t.tensor(image, requires_grad=True)
+            out = o.roi_pool(x, t.tensor(boxes), (1 + k % 5, 3), [1.0, 0.5][k % 2])
+            out.sum().backward()
+            found.append((out.detach().numpy(), x.grad.numpy()))
+        for got, want in zip(*found, strict=True):
+            np.testing.assert_array_equal(got, want)
+
+
+def test_pooling_of_many_regions_does_not_loop_over_bins():
+    x = torch.rand(2, 16, 32, 32)
+    boxes = torch.cat([torch.zeros(100, 1), torch.rand(100, 2) * 9, 9 + torch.rand(100, 2) * 20], 1)
+    calls = 0
+
+    def count(frame, event, arg):
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    ops.roi_pool(x, boxes, 7)
+    sys.setprofile(None)
+    assert calls < 2000  # there are 4900 bins
 
 
 def test_suppression_in_blocks_is_that_of_one_box_after_another():

@@ -230,17 +230,14 @@ def nms(boxes, scores, iou_threshold):
             f"nms: boxes {tuple(boxes.shape)} must be (N, 4) and scores {tuple(scores.shape)} (N,)"
         )
     order = scores.detach().sort(stable=True, descending=True)[1]
-    sorted_boxes = boxes.detach()[order].numpy()
-    kept, rest = [], np.arange(len(sorted_boxes))
+    sides = np.ascontiguousarray(boxes.detach()[order].numpy().T)  # (4, N)
+    areas = (sides[2] - sides[0]) * (sides[3] - sides[1])
+    kept, rest = [], np.arange(len(areas))
     while rest.size:
         block, rest = rest[:_BLOCK], rest[_BLOCK:]
-        over = _overlap_more(sorted_boxes[block], sorted_boxes[block], iou_threshold)
-        alive = np.ones(len(block), bool)
-        for i in range(len(block)):
-            if alive[i]:
-                alive[i + 1 :] &= ~over[i, i + 1 :]
+        alive = _undropped(_overlap_more(sides, areas, block, block, iou_threshold))
         kept.append(block[alive])
-        dropped = _overlap_more(sorted_boxes[block[alive]], sorted_boxes[rest], iou_threshold)
+        dropped = _overlap_more(sides, areas, block[alive], rest, iou_threshold)
         rest = rest[~dropped.any(0)]
     return order[torch.from_numpy(np.concatenate([np.zeros(0, np.int64), *kept]))]
 
@@ -248,15 +245,33 @@ def nms(boxes, scores, iou_threshold):
 _BLOCK = 128  # boxes of which all pairs are compared at once
 
 
-def _overlap_more(boxes1, boxes2, threshold):
-    """Whether each pair of boxes (N, M) overlaps by more than ``threshold``."""
-    left, top = (np.maximum(boxes1[:, None, i], boxes2[None, :, i]) for i in (0, 1))
-    right, bottom = (np.minimum(boxes1[:, None, i], boxes2[None, :, i]) for i in (2, 3))
-    both = np.maximum(right - left, 0) * np.maximum(bottom - top, 0)
-    area1, area2 = (
-        (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) for boxes in (boxes1, boxes2)
+def _undropped(over):
+    """Which boxes remain, if ``over`` (N, N) says which pairs overlap; the best come first.
+
+    A box falls if a remaining earlier box overlaps it. The rule is applied to all boxes at once
+    until nothing changes; each round settles at least one more box.
+    """
+    earlier = np.triu(over, 1)
+    alive = np.ones(len(over), bool)
+    while True:
+        found = ~earlier[alive].any(0)
+        if (found == alive).all():
+            return alive
+        alive = found
+
+
+def _overlap_more(sides, areas, first, second, threshold):
+    """Whether each pair of boxes of two index arrays (N,) and (M,) overlaps by more: (N, M).
+
+    The results of most steps overwrite the operands, so that few arrays are in use.
+    """
+    own, other = sides[:, first, None], sides[:, None, second]
+    wide, high = (
+        np.minimum(own[i + 2], other[i + 2]) - np.maximum(own[i], other[i]) for i in (0, 1)
     )
-    return both > threshold * (area1[:, None] + area2 - both)
+    both = np.multiply(np.maximum(wide, 0, out=wide), np.maximum(high, 0, out=high), out=wide)
+    union = np.subtract(np.add(areas[first, None], areas[second], out=high), both, out=high)
+    return both > threshold * union
 
 
 def batched_nms(boxes, scores, idxs, iou_threshold):

@@ -4,7 +4,6 @@ The places that a region takes from the image, and their weights, are found in N
 have no gradient. ``weighted_gather`` takes them, so that the gradient goes to the image.
 """
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -251,18 +250,54 @@ def roi_pool(input, boxes, output_size, spatial_scale=1.0):
     length = np.maximum(corners[:, 2:] - corners[:, :2] + 1, 1)
     top, bottom = _edges(corners[:, 1], length[:, 1], bins[0], height)
     left, right = _edges(corners[:, 0], length[:, 0], bins[1], width)
-    pixels = input.detach().numpy()
-    places = np.full((len(numbers), channels, *bins), -1, np.int64)
-    for k, i, j in itertools.product(range(len(numbers)), range(bins[0]), range(bins[1])):
-        y, x, columns = top[k, i], left[k, j], right[k, j] - left[k, j]
-        part = pixels[numbers[k], :, y : bottom[k, i], x : right[k, j]]
-        if part.size:
-            at = part.reshape(channels, -1).argmax(1)
-            places[k, :, i, j] = (y + at // columns) * width + x + at % columns
-    flat = input.reshape(len(input), channels, -1)[torch.from_numpy(numbers)]
-    at = torch.from_numpy(places).reshape(len(numbers), channels, -1)
-    found = flat.gather(2, at.clamp(min=0)).masked_fill(at < 0, 0)
-    return found.reshape(len(numbers), channels, *bins)
+    pixels = np.ascontiguousarray(input.detach().numpy().transpose(0, 2, 3, 1))
+    place = _maxima(*_row_maxima(pixels, numbers, top, bottom), left, right)
+    empty = ((bottom <= top)[:, :, None] | (right <= left)[:, None])[:, None]
+    image = numbers[:, None] * channels + np.arange(channels)
+    at = image[:, :, None, None] * (height * width) + place.transpose(0, 3, 1, 2)
+    found = input.take(torch.from_numpy(np.where(empty, 0, at)))
+    return found.masked_fill(torch.from_numpy(empty), 0)
+
+
+def _row_maxima(pixels, numbers, top, bottom):
+    """The maximum of each column over rows of an image, and its place: (U, W, C) each.
+
+    ``pixels`` are (N, H, W, C). Also returns (K, PH): which of the U sets of rows each bin has.
+    Bins of the same rows are computed once.
+    """
+    height, width = pixels.shape[1:3]
+    keys = (np.repeat(numbers, top.shape[1]), top.ravel(), bottom.ravel())
+    shape = len(pixels), height + 1, height + 1
+    found, which = np.unique(np.ravel_multi_index(keys, shape), return_inverse=True)
+    number, first, last = np.unravel_index(found, shape)
+    best = pixels[number, np.minimum(first, height - 1)]
+    row = np.zeros(best.shape, np.int64) + first[:, None, None]
+    for step in range(1, (last - first).max()):
+        own = np.flatnonzero(first + step < last)
+        found, at = pixels[number[own], first[own] + step], first[own] + step
+        better = found > best[own]
+        best[own] = np.where(better, found, best[own])
+        row[own] = np.where(better, at[:, None, None], row[own])
+    return best, row * width + np.arange(width)[:, None], which.reshape(top.shape)
+
+
+def _maxima(best, place, which, left, right):
+    """The place in the image of the maximum of each bin, (K, PH, PW, C).
+
+    The other arguments are the results of ``_row_maxima``. Of equal maxima the first counts, row by
+    row, as in torchvision.
+    """
+    which, top, at = which[:, :, None], None, None
+    for step in range(max((right - left).max(), 1)):
+        column = np.minimum(left + step, right - 1).clip(0, best.shape[1] - 1)[:, None]
+        found, where = best[which, column], place[which, column]
+        if top is None:
+            top, at = found, where
+        else:
+            better = (found > top) | ((found == top) & (where < at))
+            np.copyto(top, found, where=better)
+            np.copyto(at, where, where=better)
+    return at
 
 
 def ps_roi_pool(input, boxes, output_size, spatial_scale=1.0):
