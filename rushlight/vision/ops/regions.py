@@ -251,7 +251,8 @@ def roi_pool(input, boxes, output_size, spatial_scale=1.0):
     top, bottom = _edges(corners[:, 1], length[:, 1], bins[0], height)
     left, right = _edges(corners[:, 0], length[:, 0], bins[1], width)
     pixels = np.ascontiguousarray(input.detach().numpy().transpose(0, 2, 3, 1))
-    place = _maxima(*_row_maxima(pixels, numbers, top, bottom), left, right)
+    best, place, which = _row_maxima(pixels, numbers, top, bottom)
+    place = _maxima(best, place, which, left, right)
     empty = ((bottom <= top)[:, :, None] | (right <= left)[:, None])[:, None]
     image = numbers[:, None] * channels + np.arange(channels)
     at = image[:, :, None, None] * (height * width) + place.transpose(0, 3, 1, 2)
@@ -287,16 +288,14 @@ def _maxima(best, place, which, left, right):
     The other arguments are the results of ``_row_maxima``. Of equal maxima the first counts, row by
     row, as in torchvision.
     """
-    which, top, at = which[:, :, None], None, None
-    for step in range(max((right - left).max(), 1)):
-        column = np.minimum(left + step, right - 1).clip(0, best.shape[1] - 1)[:, None]
-        found, where = best[which, column], place[which, column]
-        if top is None:
-            top, at = found, where
-        else:
-            better = (found > top) | ((found == top) & (where < at))
-            np.copyto(top, found, where=better)
-            np.copyto(at, where, where=better)
+    which = which[:, :, None]
+    column = lambda step: np.minimum(left + step, right - 1).clip(0, best.shape[1] - 1)[:, None]
+    top, at = best[which, column(0)], place[which, column(0)]
+    for step in range(1, (right - left).max()):
+        found, where = best[which, column(step)], place[which, column(step)]
+        better = (found > top) | ((found == top) & (where < at))
+        np.copyto(top, found, where=better)
+        np.copyto(at, where, where=better)
     return at
 
 
