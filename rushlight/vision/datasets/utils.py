@@ -10,7 +10,7 @@ from pathlib import Path
 
 __all__ = [
     "absent", "calculate_md5", "check_integrity", "check_md5", "download_and_extract_archive",
-    "download_url", "extract_archive", "list_dir", "list_files",
+    "download_url", "extract_archive", "list_dir", "list_files", "verify_str_arg",
 ]  # fmt: skip
 
 
@@ -28,6 +28,22 @@ def check_md5(fpath, md5):
 def check_integrity(fpath, md5=None):
     """Whether the file exists and, if ``md5`` is given, has this MD5 sum."""
     return Path(fpath).is_file() and (md5 is None or check_md5(fpath, md5))
+
+
+def verify_str_arg(value, arg=None, valid_values=None, custom_msg=None):
+    """Return ``value`` if it is one of ``valid_values``.
+
+    Raises:
+        ValueError: it is no string, or is none of them.
+    """
+    if not isinstance(value, str):
+        raise ValueError(f"Expected type str for argument {arg}, but got type {type(value)}.")
+    if valid_values is not None and value not in valid_values:
+        raise ValueError(
+            custom_msg
+            or f"Unknown value {value!r} for argument {arg}. Valid values are {set(valid_values)}."
+        )
+    return value
 
 
 def absent(name, folder, files, source):

@@ -77,6 +77,9 @@ class VisionDataset(Dataset):
             target = self.target_transform(target)
         return image, target
 
+    def _transformed_together(self, image, target):
+        return (image, target) if self.transforms is None else self.transforms(image, target)
+
     def extra_repr(self):
         """More lines for the repr."""
         return ""
