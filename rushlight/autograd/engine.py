@@ -173,16 +173,12 @@ def _plain_step(pending, queue, shared, node, g):
         if parent is None or entry is None:
             continue
         rule, wanted, take = entry
-        try:
-            if take is not None:
-                gi = rule(g, *take(saved))
-            elif wanted:
-                gi = rule(g, saved[wanted[0]])
-            else:
-                gi = rule(g)
-        except RuntimeWarning:  # the user turned warnings into errors, NumPy's of infinities too
-            with np.errstate(all="ignore"):
-                gi = rule(g, *[saved[k] for k in wanted])
+        if take is not None:
+            gi = rule(g, *take(saved))
+        elif wanted:
+            gi = rule(g, saved[wanted[0]])
+        else:
+            gi = rule(g)
         if gi is None:
             continue
         if gi is g:
@@ -256,8 +252,16 @@ def _step(pending, queue, shared, node, g, symbolic):
     if not symbolic and was:
         mode.set_grad(False)  # the computations of hooks and custom functions are not recorded
     try:
-        with np.errstate(all="ignore"):
-            g, found = _step_quietly(node, g, symbolic)
+        if node.hooks:
+            g = hooking.run_before(node, g)
+        if mode.state.anomaly is not None:
+            found = _watched(node, g, symbolic, mode.state.anomaly)
+        elif mode.state.profiler is not None:
+            found = mode.state.profiler.gradient(node, g, symbolic)
+        else:
+            found = node.backward(g, symbolic)
+        if node.hooks:
+            found = hooking.run_after(node, found, g)
     finally:
         if mode.state.grad is not was:
             mode.set_grad(was)
@@ -270,20 +274,6 @@ def _step(pending, queue, shared, node, g, symbolic):
             _send_output(pending, queue, node, gi)
         else:
             _send(pending, queue, parent, gi)
-
-
-def _step_quietly(node, g, symbolic):
-    if node.hooks:
-        g = hooking.run_before(node, g)
-    if mode.state.anomaly is not None:
-        found = _watched(node, g, symbolic, mode.state.anomaly)
-    elif mode.state.profiler is not None:
-        found = mode.state.profiler.gradient(node, g, symbolic)
-    else:
-        found = node.backward(g, symbolic)
-    if node.hooks:
-        found = hooking.run_after(node, found, g)
-    return g, found
 
 
 def _send(pending, queue, node, g):

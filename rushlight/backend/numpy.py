@@ -6,17 +6,14 @@ imported when one of its functions is first used.
 
 import importlib
 import sys
-import warnings
 from math import prod
 
 import numpy as np
 
+from rushlight.backend.silence import silence
 from rushlight.backend.sizes import large_from
 
-# NumPy warns of overflow, division by zero and invalid values; PyTorch returns inf or nan without a
-# warning. Python attributes a warning to the module whose line computed, so this filter silences
-# rushlight's own lines only. The user's own NumPy code still warns.
-warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"rushlight\.")
+silence()
 
 _SPECIAL = {
     "airy", "digamma", "erf", "erfc", "erfcx", "erfinv", "expit", "gammainc", "gammaincc",

@@ -6,8 +6,6 @@ rushlight, they are tensors of one parameter: in a trace, with ``differentiable=
 precision.
 """
 
-import contextvars
-import threading
 from itertools import chain
 from operator import attrgetter, is_
 
@@ -168,7 +166,7 @@ class Elementwise(Optimizer):
             for group in self.param_groups:
                 self._step_tensors(group, self._enrol(group["params"], self._names(group)))
         else:
-            _quiet().run(self._step_arrays)
+            self._step_arrays()
         return loss
 
     # On arrays ---------------------------------------------------------------------------
@@ -422,25 +420,6 @@ class _Unwritten:
     clip = staticmethod(lambda x, least, most: rushlight.clip(x, least, most))
     where = staticmethod(lambda x, y, z: rushlight.where(x, y, z))
     zeros_like = staticmethod(lambda x: rushlight.zeros_like(x))
-
-
-class _Thread(threading.local):
-    quiet: contextvars.Context | None = None
-
-
-_thread = _Thread()
-
-
-def _quiet():
-    """Return this thread's context in which NumPy's floating-point warnings are off.
-
-    PyTorch does not warn either. Entering a context takes a tenth of the time of ``np.errstate``.
-    Each thread needs its own, because two threads cannot enter the same context.
-    """
-    if _thread.quiet is None:
-        quiet = _thread.quiet = contextvars.copy_context()
-        quiet.run(np.seterr, all="ignore")
-    return _thread.quiet
 
 
 def filled(shape, fill, p):

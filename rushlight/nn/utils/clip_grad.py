@@ -87,9 +87,8 @@ def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=Non
             rushlight.stack([rushlight.norm(t, norm_type) for t in tensors]), norm_type
         )
     else:
-        with np.errstate(all="ignore"):  # infinite norms need no warning
-            norms = [_norm(a, norm_type) for a in arrays]
-            total = from_array(np.asarray(_norm(np.array(norms, arrays[0].dtype), norm_type)))
+        norms = [_norm(a, norm_type) for a in arrays]
+        total = from_array(np.asarray(_norm(np.array(norms, arrays[0].dtype), norm_type)))
     if error_if_nonfinite:
         most = rushlight.finfo(total.dtype).max
         check_range(
@@ -120,11 +119,10 @@ def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
     arrays = _arrays(grads)
     total = None if arrays is None else getattr(total_norm, "_array", None)
     if total is not None and not total.ndim and total.dtype is arrays[0].dtype:
-        with np.errstate(all="ignore"):  # infinite gradients become nan without a warning
-            scale = np.minimum(np.reciprocal(total + 1e-6) * most, 1)
-            for grad, a in zip(grads, arrays, strict=True):
-                np.multiply(a, scale, out=a)
-                stamp(grad)
+        scale = np.minimum(np.reciprocal(total + 1e-6) * most, 1)
+        for grad, a in zip(grads, arrays, strict=True):
+            np.multiply(a, scale, out=a)
+            stamp(grad)
         return
     scale = (most / (total_norm + 1e-6)).clamp(max=1.0)
     for grad in grads:

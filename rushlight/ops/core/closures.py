@@ -155,7 +155,7 @@ def unary(op, slow):
                     result = native.compute(op, (a,), {})
                 if result is None:
                     result = forward(xp, a) if turned is None else _arranged_unary(forward, a)
-        except (AttributeError, TypeError, RuntimeWarning):
+        except (AttributeError, TypeError):
             result = None
         if type(result) is not ndarray:
             if result is None:
@@ -270,7 +270,7 @@ def binary(op, slow):
                 result = arranged(forward, a, b)
             else:
                 result = forward(xp, a, b) if direct is None else direct(a, b)
-        except (AttributeError, TypeError, ValueError, RuntimeWarning, OverflowError):
+        except (AttributeError, TypeError, ValueError, OverflowError):
             result = None
         if type(result) is not ndarray:
             if result is None:
@@ -400,7 +400,7 @@ def reducer(op, whole, slow):
                 wide = dim is not None and result.ndim > 1
                 if wide and (turned or not result.flags.c_contiguous):
                     result = in_order(result)
-        except (AttributeError, RuntimeWarning, ValueError):
+        except (AttributeError, ValueError):
             result = None
         except TypeError:
             if dim is REQUIRED:

@@ -29,7 +29,7 @@ from rushlight.strides import (
 )
 from rushlight.tensor import Tensor
 
-__all__ = ["arranged", "compute", "explain", "failed", "keeps_floats", "looks", "owned"]
+__all__ = ["arranged", "compute", "explain", "keeps_floats", "looks", "owned"]
 
 _f4 = np.dtype("f4")
 _f8 = np.dtype("f8")
@@ -122,8 +122,9 @@ def _computed(op, inputs, params, xp):
         inputs, final = _widened(op, inputs) if op.widen else (inputs, None)
     try:
         result = op.forward(xp, *inputs, **params)
-    except (RuntimeWarning, ValueError, TypeError, IndexError) as error:
-        result = failed(op, inputs, params, error, xp)
+    except (ValueError, TypeError, IndexError) as error:
+        explain(op, inputs, params, error)
+        raise
     if type(result) is ndarray:
         if final is not None and result.dtype.kind in "fc":
             return _rounded_to(op, result, final)
@@ -137,19 +138,6 @@ def _computed(op, inputs, params, xp):
         results = [_final(op, np.asarray(r), final) for r in result]
         return tuple(results if op.shares else [owned(op, r, inputs) for r in results])
     return _final(op, np.asarray(result), final)
-
-
-def failed(op, inputs, params, error, xp=xp):
-    """The result of a second try after the forward raised ``error``, or a better error.
-
-    The error is a warning if the user turned warnings into errors. PyTorch does not warn of
-    infinities, so the second try does not, either.
-    """
-    if isinstance(error, RuntimeWarning):
-        with np.errstate(all="ignore"):
-            return op.forward(xp, *inputs, **params)
-    explain(op, inputs, params, error)
-    raise error
 
 
 def _is_single(inputs):

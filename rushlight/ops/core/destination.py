@@ -68,25 +68,24 @@ class Destination:
                 return False
         if op.prepare is not None:
             params = op.prepare(*arrays, **params)
-        with np.errstate(all="ignore"):
-            if op.least is not None:
-                if out.size < op.least:
-                    return False
-                try:
-                    return native.compute(op, tuple(arrays), params, [out]) is not None
-                except BaseException:  # an interrupt: a part may be written
-                    stamp(self.x)
-                    raise
-            if op.into is not None:
-                op.into(out, *arrays)
-                return True
-            loop = _loop(op)
-            if loop is None or params:
+        if op.least is not None:
+            if out.size < op.least:
                 return False
             try:
-                loop(*[np.asarray(a, out.dtype) for a in arrays], out=out)
-            except OverflowError:  # of a number
-                return False
+                return native.compute(op, tuple(arrays), params, [out]) is not None
+            except BaseException:  # an interrupt: a part may be written
+                stamp(self.x)
+                raise
+        if op.into is not None:
+            op.into(out, *arrays)
+            return True
+        loop = _loop(op)
+        if loop is None or params:
+            return False
+        try:
+            loop(*[np.asarray(a, out.dtype) for a in arrays], out=out)
+        except OverflowError:  # of a number
+            return False
         return True
 
 

@@ -13,7 +13,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.tape import look, refresh
 from rushlight.backend import numpy as xp
 from rushlight.errors import DtypeError
-from rushlight.ops.core.compute import arranged, failed, keeps_floats, owned
+from rushlight.ops.core.compute import arranged, explain, keeps_floats, owned
 from rushlight.tensor import Tensor, from_array
 
 __all__ = ["direct"]
@@ -51,8 +51,9 @@ def direct(op):
                     return None
         try:
             result = forward(xp, *arrays, **params)
-        except (RuntimeWarning, ValueError, TypeError, IndexError) as error:
-            result = failed(op, arrays, params, error)
+        except (ValueError, TypeError, IndexError) as error:
+            explain(op, arrays, params, error)
+            raise
         if type(result) is tuple:
             return _several(op, arrays, result)
         if type(result) is not ndarray:

@@ -191,7 +191,7 @@ def linear(input, weight, bias=None):
                 row = out[0] if len(out) == 1 and matrix else out
                 row += b  # adding arrays of equal shape is twice as fast as broadcasting
                 op, parents = _AFFINE if matrix else _AFFINE_ND, (bias.node, px, pw)
-    except (AttributeError, ValueError, IndexError, RuntimeWarning):
+    except (AttributeError, ValueError, IndexError):
         op = None
     if op is None:
         return _general(input, weight, bias)

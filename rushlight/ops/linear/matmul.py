@@ -223,7 +223,7 @@ def _short_path(full):
                     op, found = _MM, x.dot(y) if len(y) > 1 else np.matmul(x, y)
                 elif x.ndim == y.ndim > 2 and x.shape[:-2] == y.shape[:-2]:
                     op, found = _BMM, in_order(np.matmul(x, y))
-        except (AttributeError, ValueError, RuntimeWarning):
+        except (AttributeError, ValueError):
             found = None
         if found is None:
             return full(input, other)

@@ -50,7 +50,7 @@ def short_path(operation, ranks, compute):
                                     break
                             else:
                                 found = compute(*arrays)
-                except (AttributeError, ValueError, RuntimeWarning):
+                except (AttributeError, ValueError):
                     found = None
             if found is None:
                 return full(*args, **named)

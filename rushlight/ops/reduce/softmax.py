@@ -89,8 +89,8 @@ def _short(operation, input, dim, dtype, out):
             x = plain(input)
             if x.dtype in FLOATS and -x.ndim <= dim < x.ndim:
                 return _recorded(operation.op, x, (dim % x.ndim,), input.node)
-        except (AttributeError, RuntimeWarning):
-            pass  # ``input`` is no tensor, or the user turned NumPy's warnings into errors
+        except AttributeError:
+            pass  # ``input`` is no tensor
     if dtype is not None:
         input = input.to(dtype)
     if isinstance(input, Tensor) and not input.numel() and input.dtype.category < 2:
