@@ -170,25 +170,34 @@ class Node:
         return array.astype(self.dtype) if value is array else value.to(OF[self.dtype])
 
     def lift(self, i):
-        """The saved value ``i`` as a tensor with its history."""
+        """The saved value ``i`` as a tensor with its history.
+
+        It shares the clock cell of the tensor that was saved. A node that saves it in turn refuses
+        its gradient after a write to that tensor.
+        """
         value, origin = self.saved[i], self.op.origins[i]
         if origin is None or value is None:
             return value
+        cell = self.cells[i] if i < len(self.cells) else None
         if origin == -2:  # the result that holds indices
-            return _lifted(value, None)
+            return _lifted(value, None, cell)
         if origin < 0 and type(value) is tuple:  # the results
             count = len(value)
             outputs = self.outputs
-            found = tuple([_lifted(v, output(self, k, count, v)) for k, v in enumerate(value)])
+            known = len(self.saved) + len(self.op.watched)
+            cells = [cell, *self.cells[known:], *[None] * count]
+            found = tuple(
+                [_lifted(v, output(self, k, count, v), cells[k]) for k, v in enumerate(value)]
+            )
             self.outputs = outputs  # ``output`` counts results without a gradient, too
             return found
         if origin < 0:  # the result
-            return _lifted(value, self)
+            return _lifted(value, self, cell)
         if type(value) is list:
-            return [_lifted(v, self.parents[origin + k]) for k, v in enumerate(value)]
+            return [_lifted(v, self.parents[origin + k], None) for k, v in enumerate(value)]
         if not hasattr(value, "shape"):
             return value
-        return _lifted(value, self.parents[origin])
+        return _lifted(value, self.parents[origin], cell)
 
     def value(self, i):
         """The saved value ``i`` in the form that gradient rules take."""
@@ -248,11 +257,13 @@ turns: dict = {}
 recorded_at: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
-def _lifted(value, node):
+def _lifted(value, node, cell):
     raw = isinstance(value, ndarray) or hasattr(value, "is_abstract")
     t = from_array(value) if raw else value
     if hasattr(t, "node"):
         t.node = node
+        if cell is not None and raw:
+            t._cell = cell
     return t
 
 
