@@ -212,8 +212,10 @@ def full(
         if dtype is not None and dtype.is_complex and dtype.itemsize < 8:
             dtype = dtypes.complex64  # in half precision, too, as in PyTorch
     d = options(dtype, layout, device, "full")
-    value = as_element(fill_value, d.numpy)[()]
-    return finished(made(sized((size,), "full"), value, d, "full"), requires_grad, out, "full")
+    size = sized((size,), "full")
+    # As in PyTorch, a number too large for half precision is an error, but infinite without dims.
+    value = (as_scalar if size else as_element)(fill_value, d.numpy)[()]
+    return finished(made(size, value, d, "full"), requires_grad, out, "full")
 
 
 @function(method=False)

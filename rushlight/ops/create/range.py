@@ -187,6 +187,13 @@ def _steps(start, end, steps, name):
     return start, end, steps
 
 
+def _require_fit(start, end, steps, dtype):
+    """Raise RuntimeError if ``dtype`` cannot hold a bound. A lone bound may overflow."""
+    if steps > 1:
+        as_scalar(start, dtype.numpy)
+        as_scalar(end, dtype.numpy)
+
+
 def _spaced_dtype(dtype, out, start, end, name):
     if dtype is None and out is not None:
         dtype = dtype_of(out, name)
@@ -215,7 +222,8 @@ def linspace(
         Tensor of shape (steps,).
 
     Raises:
-        RuntimeError: ``steps`` is negative, or a bound is complex and ``dtype`` is not.
+        RuntimeError: ``steps`` is negative, a bound is complex and ``dtype`` is not, or ``dtype``
+            cannot hold a bound.
 
     >>> import rushlight as torch
     >>> torch.linspace(0, 1, 5)
@@ -223,6 +231,7 @@ def linspace(
     """
     start, end, steps = _steps(start, end, steps, "linspace")
     d = options(_spaced_dtype(dtype, out, start, end, "linspace"), layout, device, "linspace")
+    _require_fit(start, end, steps, d)
     made = _linspace(start=start, end=end, steps=steps, dtype=d.numpy)
     return finished(in_shape(made, out), requires_grad, out, "linspace")
 
@@ -245,7 +254,8 @@ def logspace(
         Tensor of shape (steps,).
 
     Raises:
-        RuntimeError: ``steps`` is negative, or an exponent is complex and ``dtype`` is not.
+        RuntimeError: ``steps`` is negative, an exponent is complex and ``dtype`` is not, or
+            ``dtype`` cannot hold an exponent.
         TypeError: ``base`` is complex.
 
     >>> import rushlight as torch
@@ -256,6 +266,7 @@ def logspace(
     if isinstance(base, complex):
         raise TypeError("logspace(): argument 'base' must be float, not complex")
     d = options(_spaced_dtype(dtype, out, start, end, "logspace"), layout, device, "logspace")
+    _require_fit(start, end, steps, d)
     made = _logspace(start=start, end=end, steps=steps, base=base, dtype=d.numpy)
     return finished(in_shape(made, out), requires_grad, out, "logspace")
 

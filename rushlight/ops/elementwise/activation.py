@@ -1,6 +1,6 @@
 """Activation functions of neural networks, element by element."""
 
-from math import inf, pi, sqrt
+from math import pi, sqrt
 
 import numpy as np
 from numpy import ndarray
@@ -13,7 +13,7 @@ from rushlight.ops.core.rules import conj, where
 from rushlight.ops.elementwise.division import real_numbers
 from rushlight.ops.elementwise.exponential import exp, floating, floats, inexact
 from rushlight.ops.elementwise.trigonometry import tanh
-from rushlight.ops.tensor.array_dtypes import as_scalar
+from rushlight.ops.tensor.array_dtypes import as_scalar, bounds
 from rushlight.tensor import Tensor
 
 __all__ = [
@@ -111,6 +111,7 @@ def _in_dtype(x, *, threshold, value):
     """Of an integer tensor the limits lose their fractional parts."""
     whole = x.dtype.kind in "iu"
     dtype = x.dtype if whole or x.dtype.itemsize > 2 else np.dtype(np.float32)
+    as_scalar(value, x.dtype)  # raises if half precision cannot hold the value
     held = [as_scalar(number, dtype).item() for number in (threshold, value)]
     # Numbers beside half precision are compared as they are.
     limits = held if whole else [as_real(number) for number in (threshold, value)]
@@ -129,8 +130,15 @@ def threshold(xp, x, *, threshold, value):
 threshold.grad(x=lambda g, x, threshold: where(x <= threshold, 0, g))
 
 
+#: The largest float16: numbers up to it fit into every floating dtype that computes.
+_FITTING = 65504
+
+
 def _compared(x, *, lambd):
-    return {"lambd": as_in_half(as_real(lambd), x.dtype)}
+    lambd = as_real(lambd)
+    if not -_FITTING <= lambd <= _FITTING:
+        as_scalar(lambd, x.dtype)  # raises if the dtype cannot hold it
+    return {"lambd": as_in_half(lambd, x.dtype)}
 
 
 @elementwise(dtype=floating, inplace=False, prepare=_compared, least=1 << 15, flat=True)
@@ -152,8 +160,8 @@ hardshrink.grad(x=lambda g, x, lambd: where((x >= -lambd) & (x <= lambd), 0, g))
 
 
 def _not_negative(x, *, lambd):
-    if not 0 <= lambd < inf:
-        raise RuntimeError(f"softshrink: lambda must be in range [0, inf), but found {lambd}")
+    if not 0 <= lambd <= _FITTING and not 0 <= lambd <= (most := bounds(x.dtype, False)[1]):
+        raise RuntimeError(f"softshrink: lambda must be in range [0, {most:g}], but found {lambd}")
     return {"lambd": lambd}
 
 
@@ -166,7 +174,7 @@ def softshrink(xp, x, *, lambd=0.5):
         lambd: The distance, not negative. Default: 0.5.
 
     Raises:
-        RuntimeError: ``lambd`` is negative or infinite.
+        RuntimeError: ``lambd`` is negative, or the dtype cannot hold it.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.softshrink(torch.tensor([-1.0, 0.2, 1.0]))
@@ -180,7 +188,14 @@ softshrink.grad(x=lambda g, x, lambd: where((x >= -lambd) & (x <= lambd), 0, g))
 # Between bounds ---------------------------------------------------------------------------
 
 
-@_activation(dtype=real_numbers, keeps_order="like", flat=True)
+def _fitting_limits(x, *, min_val, max_val):
+    if x.dtype.kind in "iu" or not -_FITTING <= min_val <= max_val <= _FITTING:
+        for limit in (min_val, max_val):
+            as_scalar(limit, x.dtype)  # raises if the dtype cannot hold it
+    return {"min_val": min_val, "max_val": max_val}
+
+
+@_activation(dtype=real_numbers, keeps_order="like", flat=True, prepare=_fitting_limits)
 def hardtanh(xp, x, *, min_val=-1.0, max_val=1.0):
     """x, limited to [min_val, max_val]. For integers the limits lose their fractional parts."""
     if x.dtype.kind in "iu":

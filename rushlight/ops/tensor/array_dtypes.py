@@ -68,7 +68,7 @@ def as_scalar(value, dtype):
 def as_element(value, dtype):
     """``as_scalar``, but in 16 and 8 bits a number that is too large becomes infinite.
 
-    So it is in ``x[i] = value`` and ``full``, while ``fill_`` raises, as in PyTorch.
+    So it is in ``x[i] = value`` and a 0-dim ``full``, while ``fill_`` raises, as in PyTorch.
     """
     narrow = dtype.itemsize <= 2 and dtypes.OF[dtype].category == 2
     if not narrow or isinstance(value, (np.ndarray, complex)) or holds(dtype, value):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import rushlight as torch
+import rushlight.nn.functional as F
 from tests.ops.geometry import check, expressions, numbered
 from tests.ops.parity import check_gradients
 
@@ -444,3 +445,25 @@ def test_tensors_with_one_element_are_sizes(size):
         return found
 
     assert outcome(torch) == outcome(pytest.importorskip("torch"))
+
+
+@pytest.mark.parametrize(("dtype", "large"), [("float16", 1e6), ("bfloat16", 1e40)])
+def test_numbers_that_overflow_half_precision_are_refused(dtype, large):
+    d = getattr(torch, dtype)
+    x, inf = torch.zeros(2, dtype=d), float("inf")
+    for call in (
+        lambda: torch.full((2,), -large, dtype=d), lambda: torch.full((0,), large, dtype=d),
+        lambda: x.new_full((2,), large), lambda: torch.full((2,), large, out=x),
+        lambda: torch.linspace(0, large, 3, dtype=d), lambda: torch.logspace(large, 0, 2, dtype=d),
+        lambda: F.threshold(x, 5, large), lambda: F.hardtanh(x, -large, large),
+        lambda: F.hardshrink(x, large),
+    ):  # fmt: skip
+        with pytest.raises(RuntimeError, match=f"converted to type {dtype} without overflow"):
+            call()
+    with pytest.raises(RuntimeError, match="lambda must be in range"):
+        F.softshrink(x, large)
+    assert torch.full((), large, dtype=d) == inf
+    assert torch.full((1,), inf, dtype=d) == inf
+    assert torch.linspace(large, 0, 1, dtype=d) == inf
+    assert F.threshold(x, min(large, 1e30), 5).tolist() == [5, 5]
+    assert F.hardtanh(x, -inf, inf).tolist() == [0, 0]
