@@ -7,12 +7,13 @@ from operator import attrgetter
 import numpy as np
 from numpy import asarray, ndarray
 
+from rushlight import shapes
 from rushlight.autograd import hooks as hooking
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf, Node, Output, recorded_at, tick, widened
 from rushlight.autograd.write import check_inference
 from rushlight.dtype import COMPLEX_HALF, COMPLEX_KINDS, OF
-from rushlight.errors import GraphError
+from rushlight.errors import GraphError, ShapeError
 from rushlight.remote import device_of
 from rushlight.strides import ordered_like, visit_order
 from rushlight.tensor import Tensor, from_array
@@ -369,6 +370,8 @@ def _accumulate(node, g, shared):
                 np.add(before._array, g, out=before._array)
             except AttributeError:  # a sparse gradient came first; the sum is dense
                 tensor._grad = from_array(g) + before
+            except ValueError:  # the tensor has another shape since the gradient was added
+                raise _misfit(before._array.shape, g.shape) from None
             else:
                 before.cell[0] = tick()
                 before.cell[1] += 1
@@ -383,6 +386,18 @@ def _accumulate(node, g, shared):
         tensor._grad = g.clone() if before is None else before + g  # memory of its own
     if node.hooks:
         hooking.tell_accumulated(node, tensor)
+
+
+def _misfit(shape, new):
+    """The error of adding a gradient of the shape ``new`` to one of ``shape``."""
+    try:
+        shapes.broadcast("backward", shape, new)
+    except ShapeError as error:
+        return error
+    return ShapeError(
+        f"backward: the gradient has the shape {tuple(shape)}: output with shape {list(shape)} "
+        f"doesn't match the broadcast shape {list(new)}"
+    )
 
 
 def _accumulate_hooked(node, g, shared):
@@ -432,4 +447,7 @@ def _watched(node, g, symbolic, check_nan):
 
 
 def _has_nan(a):
-    return isinstance(a, ndarray) and a.dtype.kind in "fc" and bool(np.isnan(a).any())
+    """Whether ``a`` has nan: an array, or NumPy's scalar for a gradient without dims."""
+    if not isinstance(a, (ndarray, np.generic)) or OF[a.dtype].category < 2:
+        return False
+    return bool(np.isnan(widened(np.asarray(a))).any())

@@ -10,6 +10,7 @@ Gradient rules are polymorphic. In an ordinary backward they get raw arrays; und
 
 import itertools
 import weakref
+from functools import cache
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from rushlight.tensor import Tensor, from_array
 
 __all__ = [
     "Leaf", "Node", "Output", "derive", "leaf", "look", "output", "recorded_at", "refresh",
-    "set_history", "tick", "turns", "watch", "widened",
+    "refuse", "set_history", "tick", "turns", "watch", "widened",
 ]  # fmt: skip
 
 #: The one clock: every recorded node and every write takes its next value.
@@ -297,6 +298,9 @@ class Leaf(Node):
         return self.ref()
 
 
+Leaf.__name__ = Leaf.__qualname__ = "AccumulateGrad"  # programs look for PyTorch's name
+
+
 class Output(Node):
     """One output of an operation with several outputs; ``source`` is the operation's node."""
 
@@ -393,6 +397,28 @@ def watch(out, *values):
         node = node.source if type(node) is Output else node
         node.cells += tuple([v.cell for v in values if v is not None])
     return out
+
+
+class _Refused(Node):
+    """A node that raises in backward; the base of the classes that ``refuse`` makes."""
+
+    __slots__ = ()
+    is_plain = False
+    reason = ""
+
+    def check(self, symbolic=True):
+        raise GraphError(f"{self.name()}: {self.reason}")
+
+
+@cache
+def _refused_class(kind, reason):
+    return type(kind.__name__, (_Refused, kind), {"__slots__": (), "reason": reason})
+
+
+def refuse(node, reason):
+    """Make each backward through ``node`` an error that gives the ``reason``."""
+    kind: Any = type(node)
+    node.__class__ = _refused_class(kind, reason)
 
 
 def set_history(x, node):

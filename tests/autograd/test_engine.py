@@ -435,3 +435,43 @@ def test_grad_asks_collections_that_are_no_tensors():
     ones = Pair(torch.ones_like(x), torch.ones_like(y))
     found = torch.autograd.grad(Pair(x * y, y * y), Pair(x, y), ones)
     assert [g.item() for g in found.parts] == [3.0, 8.0]
+
+
+def test_detect_anomaly_sees_nan_in_every_gradient():
+    for value in (torch.tensor(-1.0), torch.tensor([-1.0]), torch.tensor(-1.0).bfloat16()):
+        x = value.requires_grad_()
+        with pytest.warns(UserWarning), torch.autograd.detect_anomaly():
+            y = x.sqrt() * 0
+            with pytest.raises(
+                RuntimeError, match="'SqrtBackward0' returned nan values in its 0th"
+            ):
+                y.backward()
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [((5,), r"size of tensor a \(2\) must match the size of tensor b \(5\)"),
+     ((2, 2), r"output with shape \[2\] doesn't match the broadcast shape \[2, 2\]")],
+)  # fmt: skip
+def test_a_gradient_of_another_shape_is_not_added(shape, message):
+    p = torch.nn.Parameter(torch.ones(2))
+    p.grad = torch.ones(2)
+    p.data = torch.zeros(shape)
+    with pytest.raises(RuntimeError, match=message):
+        p.sum().backward()
+    assert p.grad.tolist() == [1, 1]
+
+
+def test_in_place_activations_have_no_gradient_for_a_negative_slope():
+    F = torch.nn.functional
+    x = torch.tensor([1.0, -2.0], requires_grad=True)
+    for call in (F.leaky_relu_, F.elu_, F.celu_, lambda y, s: F.rrelu_(y, s, s)):
+        y = call(x.sin(), -0.1)
+        for symbolic in (False, True):
+            with pytest.raises(RuntimeError, match="triggered with a negative slope"):
+                torch.autograd.grad(y.sum(), x, retain_graph=True, create_graph=symbolic)
+        torch.autograd.grad(call(x.sin(), 0.1).sum(), x)
+        with torch.no_grad():
+            call(x.sin(), -0.1)
+    with pytest.raises(RuntimeError, match="triggered with a negative slope"):
+        torch.compile(lambda x: torch.autograd.grad(F.leaky_relu_(x.sin(), -0.1).sum(), x))(x)

@@ -238,6 +238,7 @@ def test_gradient_edges(t):
     assert t.autograd.grad(parts[1] * 5, edge)[0].item() == 5
     leaf = g.get_gradient_edge(x)
     assert leaf.node.name() == "torch::autograd::AccumulateGrad"
+    assert type(leaf.node).__name__ == "AccumulateGrad"
     assert t.autograd.grad((x * 3).sum(), [leaf])[0].tolist() == [3, 3]
     t.autograd.backward(g.get_gradient_edge((x * 3).sum()), t.tensor(2.0))
     assert x.grad.tolist() == [6, 6]

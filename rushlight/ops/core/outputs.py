@@ -5,7 +5,7 @@ from functools import wraps
 
 from rushlight import late
 from rushlight.autograd import mode
-from rushlight.autograd.tape import watch
+from rushlight.autograd.tape import refuse, watch
 from rushlight.autograd.write import (
     assign,
     check_inference,
@@ -131,6 +131,21 @@ def _keep_overwritten(node, x):
     node.cells = (*node.cells[:known], *[c for c in node.cells[known:] if c is not x.cell])
 
 
+def _refuse_negative(node, name):
+    """Refuse the gradient of an in-place activation that turns negative numbers into positive ones.
+
+    PyTorch computes this gradient from the result, which does not tell the sign of the operand.
+    """
+    for factor, kind in (("negative_slope", "leakyReLu"), ("alpha", "elu")):
+        saves = () if node is None else node.op.saves
+        if factor in saves and node.saved[saves.index(factor)] < 0:
+            refuse(
+                node,
+                f"In-place {kind} backward calculation is triggered with a negative slope: {name} "
+                f"was called with {factor} < 0. Call the out-of-place version instead",
+            )
+
+
 def _refuse_types(call, x, args, kwargs):
     """Raise the TypeError if ``call`` never takes these arguments; PyTorch checks this first."""
     try:
@@ -186,6 +201,7 @@ def in_place(call, name, saves_result=False, direct=None):
             _keep_overwritten(value.node, self)
         if saves_result:
             watch(value, value)
+            _refuse_negative(value.node, name)
         try:
             return write(self, value, name)
         except LayoutError:  # the product of a dense and a sparse tensor is sparse
