@@ -7,6 +7,7 @@ import pytest
 
 import rushlight as torch
 from rushlight.vision import ops
+from rushlight.vision.ops import regions
 
 F64 = torch.float64
 
@@ -155,6 +156,32 @@ def test_maxima_and_their_gradients_are_torchvisions():
             found.append((out.detach().numpy(), x.grad.numpy()))
         for got, want in zip(*found, strict=True):
             np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("ratio", [-1, 2])
+@pytest.mark.parametrize("aligned", [True, False])
+def test_products_and_gathered_samples_give_the_same_averages(ratio, aligned, monkeypatch):
+    torch.manual_seed(0)
+    boxes = torch.cat(
+        [torch.randint(2, (20, 1)).double(), torch.rand(20, 4, dtype=F64) * 30 - 5], 1
+    )
+    boxes[1:, 3:] += boxes[1:, 1:3]  # all but the first have an area
+    image, found = torch.rand(2, 3, 16, 20, dtype=F64), []
+    for factor in (0, 1 << 20):
+        monkeypatch.setattr(regions, "_DENSE", factor)
+        x = image.clone().requires_grad_()
+        out = ops.roi_align(x, boxes, (3, 4), 0.7, ratio, aligned)
+        (out * torch.arange(12.0).reshape(3, 4)).sum().backward()
+        found.append((out.detach(), x.grad))
+    for got, want in zip(*found, strict=True):
+        torch.testing.assert_close(got, want)
+
+
+def test_a_value_that_is_not_finite_stays_in_its_regions():
+    x = torch.zeros(1, 1, 8, 8)
+    x[0, 0, 7, 7] = float("nan")
+    boxes = [torch.tensor([[0.0, 0.0, 3.0, 3.0], [4.0, 4.0, 8.0, 8.0]])]
+    assert ops.roi_align(x, boxes, 2).isnan().flatten(1).any(1).tolist() == [False, True]
 
 
 def test_pooling_of_many_regions_does_not_loop_over_bins():

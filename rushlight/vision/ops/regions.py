@@ -51,6 +51,69 @@ def _arrays(input, boxes, name):
     return array[:, 0].astype(np.int64), array[:, 1:]
 
 
+def _shares(start, length, bins, samples, size):
+    """The weight of each place of one axis in the average of each bin: (K, bins, size).
+
+    ``samples`` (K,) is the number of samples of each bin; without samples all weights are 0.
+    """
+    number = np.arange(max(int(samples.max()), 1))
+    count = np.maximum(samples, 1)[:, None, None].astype(start.dtype)
+    width = (length / bins)[:, None, None]
+    steps = np.arange(bins, dtype=start.dtype)[None, :, None]
+    inside = number.astype(start.dtype) + start.dtype.type(0.5)
+    at = start[:, None, None] + steps * width + inside * (width / count)
+    share = np.where((at < -1) | (at > size) | (number >= samples[:, None, None]), 0, 1 / count)
+    at = at.clip(0, size - 1)
+    low = at.astype(np.int64)
+    part = at - low
+    row = np.arange(len(start) * bins).reshape(len(start), bins, 1) * size
+    places = np.concatenate([row + low, row + np.minimum(low + 1, size - 1)], 2)
+    weights = np.concatenate([share * (1 - part), share * part], 2)
+    found = np.bincount(places.ravel(), weights.ravel(), len(start) * bins * size)
+    return found.astype(start.dtype).reshape(len(start), bins, size)
+
+
+_DENSE = 16  # a product of matrices takes this many more terms in the time of gathered ones
+
+
+def _few_pixels(input, bins, samples):
+    """Whether products with whole images are faster than the gathering of the samples.
+
+    A product spreads inf and nan over all regions of an image, so that images must have none.
+    """
+    height, width = input.shape[-2:]
+    taps = 4 * samples.clip(0).prod(1).mean()
+    if height * width > _DENSE * bins[1] * taps:
+        return False
+    return bool(np.isfinite(input.detach().numpy()).all())
+
+
+def _multiplied(input, numbers, start, length, bins, samples):
+    """The averages (K, C, PH, PW) of all bins, by products with the weights of rows and columns."""
+    channels, *sizes = input.shape[1:]
+    rows, columns = [
+        _shares(start[:, i], length[:, i], bins[i], samples[:, i], sizes[i]) for i in (0, 1)
+    ]
+    found, order = [], []
+    for number in np.unique(numbers):
+        own = np.flatnonzero(numbers == number)
+        image = input[int(number)].transpose(0, 1).reshape(sizes[0], channels * sizes[1])
+        mixed = torch.from_numpy(rows[own].reshape(-1, sizes[0])) @ image
+        mixed = mixed.reshape(len(own), bins[0] * channels, sizes[1])
+        averaged = mixed @ torch.from_numpy(columns[own]).mT
+        found.append(averaged.reshape(len(own), bins[0], channels, bins[1]).transpose(1, 2))
+        order.append(own)
+    back = np.argsort(np.concatenate(order), kind="stable")
+    return torch.cat(found)[torch.from_numpy(back)]
+
+
+def _samples(length, bins, ratio):
+    """The number of samples of each bin along both axes: (K, 2)."""
+    if ratio > 0:
+        return np.full(length.shape, ratio)
+    return np.ceil(length / np.array(bins, length.dtype)).astype(np.int64)
+
+
 def _axis(start, length, bins, samples, size):
     """Where the samples of one axis lie: places and weights (K, bins, 2 · samples).
 
@@ -87,10 +150,7 @@ def _sampled(input, numbers, start, length, bins, ratio, gather):
     have no samples, and give 0.
     """
     height, width = input.shape[-2:]
-    if ratio > 0:
-        samples = np.full((len(numbers), 2), ratio)
-    else:
-        samples = np.ceil(length / np.array(bins, length.dtype)).astype(np.int64)
+    samples = _samples(length, bins, ratio)
     keys = np.concatenate([numbers[:, None], samples], 1)
     found, order = [], []
     for key in np.unique(keys, axis=0):
@@ -139,6 +199,9 @@ def roi_align(input, boxes, output_size, spatial_scale=1.0, sampling_ratio=-1, a
     scaled = array * array.dtype.type(spatial_scale) - array.dtype.type(0.5 * aligned)
     start, end = scaled[:, 1::-1], scaled[:, :1:-1]  # (y, x)
     length = end - start if aligned else np.maximum(end - start, 1)
+    samples = _samples(length, bins, sampling_ratio)
+    if _few_pixels(input, bins, samples):
+        return _multiplied(input, numbers, start, length, bins, samples)
 
     def gather(image, places, weights):
         k, taps = len(places), places.shape[-1]
