@@ -310,3 +310,15 @@ def test_checkpoints_run_again_as_they_ran(use_reentrant):
     again.float().sum().backward()
     assert found == [(True, torch.bfloat16)] * 3 and torch.equal(w.grad, want)
     assert mode.state.autocast is None
+
+
+def test_inference_mode_keeps_no_casts():
+    w = torch.nn.Parameter(torch.ones(2, 2))
+    with torch.autocast("cpu", dtype=torch.float16):
+        for context, after in ((torch.inference_mode, 4), (torch.no_grad, 2)):
+            with torch.no_grad():
+                w.fill_(1)
+            with context():
+                before = torch.ones(2) @ w
+                w.data.fill_(2)
+                assert before[0] == 2 and (torch.ones(2) @ w)[0] == after

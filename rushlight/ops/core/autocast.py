@@ -124,6 +124,7 @@ def _converted(t, dtype):
     kept = (
         dtype is not float32 and t.dtype is float32 and t.requires_grad and t.is_leaf
         and t.view_of is None and local.cache_enabled and mode.recorder() is None
+        and not mode.state.inference  # as PyTorch, which keeps none there
     )  # fmt: skip
     if not kept:
         return t.to(dtype)
