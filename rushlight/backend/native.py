@@ -17,10 +17,11 @@ from numpy import ndarray
 
 from rushlight import late
 from rushlight.backend.sizes import large_from
+from rushlight.dtype import bfloat16, float16
 
 __all__ = [
-    "LEAST_ELEMENTS", "compiles", "compute", "either", "grid", "llvm_works", "matrices", "program",
-    "replayed", "sampled", "slope", "tapped", "update",
+    "LEAST_ELEMENTS", "cast", "cast_into", "compiles", "compute", "either", "grid", "llvm_works",
+    "matrices", "of_halves", "program", "replayed", "sampled", "slope", "tapped", "update",
 ]  # fmt: skip
 
 #: The option ``least`` of elementwise operations that state none.
@@ -34,6 +35,12 @@ LEAST_MATRIX, LEAST_UPDATE = large_from(1 << 13), large_from(1 << 19)
 LEAST_TAPS = large_from(1 << 13)
 #: The smallest number of elements that ``flipped`` copies.
 LEAST_FLIP = large_from(1 << 13)
+
+#: The smallest number of elements that ``cast`` converts by a kernel, and the pairs of dtypes.
+LEAST_CAST = large_from(1 << 13)
+_SINGLE = np.dtype("f4")
+_HALVES = (bfloat16.numpy, float16.numpy)
+_CASTS = {pair for d in _HALVES for pair in ((_SINGLE, d), (d, _SINGLE))}
 
 _eager: Any = None
 
@@ -146,6 +153,41 @@ def matrices(key, function, *values, outs=None, least=None):
         first = key, function
         return None if outs else kernels.noted(kernels.matrices, first, values)
     return kernels.matrices(key, function, values, outs)
+
+
+def of_halves(op, inputs, params):
+    """The result of the elementwise ``op`` on large arrays of one half dtype and shape, or None.
+
+    A number would become a constant of its kernel, so NumPy computes operations with numbers.
+    """
+    x = inputs[0]
+    if x.size < LEAST_CAST or x.dtype not in _HALVES:
+        return None
+    for y in inputs:
+        if type(y) is not ndarray or y.dtype != x.dtype or y.shape != x.shape:
+            return None
+    kernels = _kernels()
+    return None if kernels is None else kernels.compute(op, inputs, params)
+
+
+def cast(x, dtype):
+    """``x.astype(dtype)`` for an array in C order.
+
+    NumPy converts half precision number by number, so a kernel converts large arrays.
+    """
+    if x.size >= LEAST_CAST and type(x) is ndarray and (x.dtype, dtype) in _CASTS:
+        found = np.empty(x.shape, dtype)
+        cast_into(found, x)
+        return found
+    return x.astype(dtype)
+
+
+def cast_into(out, x):
+    """``np.copyto(out, x, casting="unsafe")``, by the kernel of ``cast`` if there is one."""
+    known = x.size >= LEAST_CAST and type(x) is ndarray and (x.dtype, out.dtype) in _CASTS
+    kernels = _kernels() if known and x.shape == out.shape else None
+    if kernels is None or not kernels.cast(out, x):
+        np.copyto(out, x, casting="unsafe")
 
 
 def program(op, inputs, params):

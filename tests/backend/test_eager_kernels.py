@@ -15,6 +15,7 @@ from rushlight.autograd import mode
 from rushlight.backend import native
 from rushlight.compiler.run import program
 from rushlight.ops.core.definition import OPS
+from rushlight.tensor import from_array
 
 pytest.importorskip("llvmlite")
 from rushlight.compiler.run import eager_kernels, threads
@@ -461,3 +462,50 @@ def test_a_long_column_beside_an_expanded_number(call):
     if found.requires_grad:
         found.sum().backward()
         assert x.grad.shape == x.shape
+
+
+def all_halves(dtype):
+    """A matrix with all finite numbers of the half ``dtype``."""
+    values = np.arange(1 << 16, dtype=np.uint16).view(dtype.numpy)
+    with np.errstate(invalid="ignore"):
+        finite = np.isfinite(values)
+    return from_array(values[finite][:62976].reshape(123, 512))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("turned", [False, True])
+def test_casts_of_halves_are_kernels(dtype, turned, on_numpy):
+    halves = all_halves(dtype)
+    singles = on_numpy(halves.float)
+    ties = torch.nextafter(singles * (1 + 2**-11), 2 * singles)
+    halves, ties = (x.t() if turned else x for x in (halves, ties))
+    before = len(kernels())
+    for x, to in ((halves, torch.float32), (ties, dtype)):
+        with np.errstate(over="ignore"):
+            found, wanted = x.to(to), on_numpy(x.to, to)
+        assert found.stride() == wanted.stride()
+        assert found.contiguous().view(torch.uint8).equal(wanted.contiguous().view(torch.uint8))
+    assert len(kernels()) == before + 2
+
+
+#: Operations that NumPy computes with operands of any bits.
+ON_HALVES = sorted(
+    n
+    for n, o in OPS.items()
+    if o.halves and not o.params and n not in ("bitwise_not", "gcd", "lcm")
+)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("name", ON_HALVES)
+def test_exact_operations_on_halves_are_kernels(name, dtype, on_numpy):
+    x = all_halves(dtype)
+    given = [x, x.flip(0, 1), x.flip(0)][: len(OPS[name].inputs)]
+    before = len(kernels())
+    with np.errstate(all="ignore"):
+        found, wanted = OPS[name].call(*given), on_numpy(OPS[name].call, *given)
+    assert len(kernels()) == before + 1
+    assert found.dtype is wanted.dtype
+    np.testing.assert_array_equal(*[t.float().numpy() for t in (found, wanted)])
+    signs = [t.signbit()[wanted == wanted].numpy() for t in (found, wanted)]
+    np.testing.assert_array_equal(*signs)

@@ -25,12 +25,13 @@ from rushlight.compiler.run.handlers import handlers_apart, is_of_handler
 from rushlight.compiler.run.operation_program import Single
 from rushlight.compiler.run.row_functions import ROWS, Stream
 from rushlight.compiler.run.scalar_kernels import Sampler
+from rushlight.dtype import OF
 from rushlight.locks import new_lock
 from rushlight.ops.windows.window import TOGETHER
 from rushlight.tensor import Tensor, from_array
 from rushlight.threads import get_num_threads
 
-__all__ = ["compute", "matrices", "program", "sampled", "slope", "update"]
+__all__ = ["cast", "compute", "matrices", "program", "sampled", "slope", "update"]
 
 _MOST = 1024  # kernels that are kept; the oldest one is dropped first
 #: A row has at most this many elements; operations with longer rows are left to NumPy.
@@ -311,6 +312,20 @@ def update(key, function, arrays, scalars):
         return key, _closed(function, values), (arrays[0].size, shapes, None)
 
     return _run(key, values, prepared, changed) is not None
+
+
+def cast(out, x):
+    """Write ``x`` to ``out`` in its dtype, and tell whether; both lie alike in memory."""
+    if not x.flags.c_contiguous:
+        out, x = out.T, x.T
+    if not (x.flags.c_contiguous and out.flags.c_contiguous):
+        return False
+    flat, dtype = x.reshape(-1), out.dtype
+
+    def prepared():
+        return ("cast", dtype), lambda values: values.to(OF[dtype]), (flat.size, [(ROWS,)], None)
+
+    return _run(("cast", dtype), [flat], prepared, [out.reshape(-1)]) is not None
 
 
 def grid(*given):

@@ -117,6 +117,10 @@ def _computed(op, inputs, params, xp):
         if found is not None:
             return found
     if op.kind == "elementwise":
+        if op.halves and not xp.dry and type(inputs[0]) is ndarray:
+            found = native.of_halves(op, inputs, params)
+            if found is not None:
+                return found
         inputs, final = _promoted(op, inputs)
     else:
         inputs, final = _widened(op, inputs) if op.widen else (inputs, None)
@@ -177,7 +181,7 @@ def _rounded_to(op, result, final):
     if (result.dtype.kind == "c") is not (final in COMPLEX_HALF):
         d = OF[final]
         final = (d.to_real() if d.is_complex else d.to_complex()).numpy
-    return result.astype(final)
+    return native.cast(result, final) if result.flags.c_contiguous else preserved(result, final)
 
 
 def keeps_floats(op):

@@ -108,6 +108,9 @@ class Op:
         least: The number of elements of the largest operand from which on a compiled kernel
             replaces NumPy. None: NumPy always computes the result. Default: ``LEAST_ELEMENTS`` of
             ``backend/native.py`` for elementwise operations, None for others.
+        halves: A kernel computes large arrays of half precision. Default: for elementwise
+            operations without ``least``. False if NumPy's float32 results have other bits than a
+            kernel's.
         widths: If an operand is broadcast along rows or columns, a kernel is compiled for each
             width of the rows. Default: if ``least`` is stated. Else only narrow rows have one.
         spreads: Each element takes so long that operands are first copied to one shape for a
@@ -223,6 +226,7 @@ class Op:
         self.spreads = options.pop("spreads", False)
         least = options.pop("least", native.LEAST_ELEMENTS if kind == "elementwise" else None)
         self.least = None if least is None else large_from(least)
+        self.halves = options.pop("halves", kind == "elementwise" and least is None)
         self.worth = options.pop("worth", None)
         self.into = options.pop("into", None)
         self.fixed = options.pop("fixed", False)

@@ -117,7 +117,7 @@ def log(xp, x):
 log.grad(x=lambda g, x: g / conj(x))
 
 
-@elementwise(dtype=to_float, least=None)
+@elementwise(dtype=to_float, least=None, halves=False)
 def log2(xp, x):
     """The logarithm to base 2.
 
@@ -131,7 +131,7 @@ def log2(xp, x):
 log2.grad(x=lambda g, x: g / conj(x * LN2))
 
 
-@elementwise(dtype=to_float, least=None)
+@elementwise(dtype=to_float, least=None, halves=False)
 def log10(xp, x):
     """The logarithm to base 10.
 

@@ -37,7 +37,7 @@ def _check_exponent(x, y):
 
 @elementwise(public=False, method=False, inplace=False, name="pow_number", grad_name="PowBackward0",
              check=_check_exponent, varies=True, keeps_order=(0,), eight_bits=True,
-             least=None)  # fmt: skip
+             least=None, halves=False)  # fmt: skip
 def pow_number(xp, x, y):
     """x to the power of a number."""
     if x.dtype.kind not in "fc":
@@ -74,7 +74,7 @@ def _no_bools(operands):
 
 
 @elementwise(public=False, method=False, inplace=False, name="pow", grad_name="PowBackward1",
-             dtype=_no_bools, least=None)  # fmt: skip
+             dtype=_no_bools, least=None, halves=False)  # fmt: skip
 def pow_(xp, x, y):
     """x to the power y."""
     return xp.power(x, y) if x.dtype.kind in "fc" else _integer_power(xp, x, y)

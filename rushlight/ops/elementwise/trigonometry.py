@@ -31,7 +31,8 @@ atan = _unary("atan", "The angle with the given tangent", ("[0.0, 1.0]", "[0.000
               "arctan", "arctan")  # fmt: skip
 sinh = _unary("sinh", "The hyperbolic sine", ("[0.0, 1.0]", "[0.0000, 1.1752]"))
 cosh = _unary("cosh", "The hyperbolic cosine", ("[0.0, 1.0]", "[1.0000, 1.5431]"))
-tanh = _unary("tanh", "The hyperbolic tangent", ("[0.0, 1.0]", "[0.0000, 0.7616]"), least=None)
+tanh = _unary("tanh", "The hyperbolic tangent", ("[0.0, 1.0]", "[0.0000, 0.7616]"), least=None,
+              halves=False)  # fmt: skip
 asinh = _unary("asinh", "The inverse hyperbolic sine", ("[0.0, 1.0]", "[0.0000, 0.8814]"),
                "arcsinh", "arcsinh")  # fmt: skip
 acosh = _unary("acosh", "The inverse hyperbolic cosine", ("[1.0, 2.0]", "[0.0000, 1.3170]"),
