@@ -21,7 +21,8 @@ from rushlight.dtype import bfloat16, float16
 
 __all__ = [
     "LEAST_ELEMENTS", "cast", "cast_into", "compiles", "compute", "either", "grid", "llvm_works",
-    "matrices", "of_halves", "program", "replayed", "sampled", "slope", "tapped", "update",
+    "matrices", "of_halves", "program", "replayed", "sampled", "shuffled", "slope", "tapped",
+    "update",
 ]  # fmt: skip
 
 #: The option ``least`` of elementwise operations that state none.
@@ -33,6 +34,8 @@ LEAST_MATRIX, LEAST_UPDATE = large_from(1 << 13), large_from(1 << 19)
 
 #: The smallest number of elements that ``tapped`` takes from images.
 LEAST_TAPS = large_from(1 << 13)
+#: The smallest number of elements that ``shuffled`` takes.
+LEAST_SHUFFLE = large_from(1 << 14)
 #: The smallest number of elements that ``flipped`` copies.
 LEAST_FLIP = large_from(1 << 13)
 
@@ -239,6 +242,15 @@ def flipped(rows):
     form, shape = f"u{rows.dtype.itemsize}", (*(1,) * (3 - rows.ndim), *rows.shape)
     kernels.flipped(rows.view(form).reshape(shape), out)
     return out
+
+
+def shuffled(words, count):
+    """The numbers below ``count``, shuffled by uint32 ``words`` in a kernel; None: use NumPy."""
+    if count < LEAST_SHUFFLE or words.dtype != np.uint32 or (kernels := _kernels()) is None:
+        return None
+    order = np.arange(count)
+    kernels.shuffled(order, words)
+    return order
 
 
 def update(rule, p, g, buffers, scalars, group):

@@ -10,6 +10,7 @@ Source: Durstenfeld, Algorithm 235, CACM 7 (1964); live PyTorch.
 
 import numpy as np
 
+from rushlight.backend import native
 from rushlight.draw.words import BF16, DIGITS, INTEGERS, refuse, to_dtype
 from rushlight.dtype import of as torch_dtype
 
@@ -45,6 +46,11 @@ def permutation(generator, count, dtype=I64):
 
 
 def _durstenfeld(words, count):
+    found = native.shuffled(words, count)
+    return _by_sorting(words, count) if found is None else found
+
+
+def _by_sorting(words, count):
     i = np.arange(count)
     swap = np.empty(count, np.int64)
     swap[:-1] = words % np.arange(count, 1, -1, dtype=words.dtype)
