@@ -26,10 +26,23 @@ def largest(rows, count):
 
     ``rows`` is an array of shape (R, N).
     """
-    by_size = np.argsort(-rows, axis=1, kind="stable")  # nan sorts to the end
+    by_size = np.stack([_smallest(-row, count + 1) for row in rows])
     found = by_size[:, :count]
     settle(rows, found, by_size[:, count : count + 1], True)
     return found
+
+
+def _smallest(row, count):
+    """The positions of the ``count`` smallest elements, equal ones by position; nan comes last.
+
+    If the row is much longer, only elements up to the last of them are sorted.
+    """
+    if count * 8 <= len(row):
+        last = np.partition(row, count - 1)[count - 1]
+        if last == last:
+            places = np.flatnonzero(row <= last)
+            return places[np.argsort(row[places], kind="stable")[:count]]
+    return np.argsort(row, kind="stable")[:count]
 
 
 def settle(rows, found, following, most):

@@ -3,6 +3,7 @@
 import copy
 import os
 import pickle
+import sys
 import threading
 from fractions import Fraction
 
@@ -421,6 +422,29 @@ def test_selection_orders(key, data):
     found = selection.topk(key, count)
     assert [key[i] for i in found] == sorted(key)[:count]
     assert len(set(found)) == count
+
+
+def test_a_kernel_shuffles_many_numbers_as_sorting_does(monkeypatch):
+    pytest.importorskip("llvmlite")
+    permutation = sys.modules[_durstenfeld.__module__]
+    words = np.random.default_rng(5).integers(0, 1 << 32, 29_999, np.uint32)
+    wanted = permutation._by_sorting(words, 30_000)
+    monkeypatch.delattr(permutation, "_by_sorting")
+    np.testing.assert_array_equal(permutation._durstenfeld(words, 30_000), wanted)
+
+
+@pytest.mark.parametrize("special", [None, np.nan, np.inf])
+def test_few_of_many_weights_are_found_without_sorting_all(special, monkeypatch):
+    rows = np.random.default_rng(2).standard_normal((2, 5000)).round(2)
+    if special is not None:
+        rows[0, ::9] = special
+    by_size = np.argsort(-rows, axis=1, kind="stable")
+    wanted = by_size[:, :50].copy()
+    selection.settle(rows, wanted, by_size[:, 50:51], True)
+    sizes, argsort = [], np.argsort
+    monkeypatch.setattr(np, "argsort", lambda x, **how: sizes.append(x.size) or argsort(x, **how))
+    np.testing.assert_array_equal(selection.largest(rows, 50), wanted)
+    assert max(sizes) < 1000
 
 
 def test_a_normal_pair_spans_draws():
