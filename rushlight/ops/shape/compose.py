@@ -224,6 +224,9 @@ def combinations(input, r=2, with_replacement=False):
     if not r:
         return input.new_empty((0,))
     n = input.shape[0]
+    if r == 2:
+        index = np.stack(np.triu_indices(n, 0 if with_replacement else 1), 1)
+        return watch(pick(input, index=index, shape=index.shape), input)
     listed = (combinations_with_replacement if with_replacement else subsets)(range(n), r)
     count = comb(n + r - 1, r) if with_replacement and n else comb(n, r)
     index = np.fromiter(chain.from_iterable(listed), np.int64, count * r).reshape(count, r)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import rushlight as torch
+from rushlight.ops.shape import compose
 from tests.ops.parity import ALL, check, check_gradients
 
 CALLS = """torch.kron(x, y)|x.kron(y[0])|torch.kron(x[0, 0], y)|torch.kron(x[:0], y)|torch.kron(x, torch.tensor([1, 2]))|torch.kron(x, 2)
@@ -77,3 +78,14 @@ def test_dim_order():
 def test_inference_tensors():
     with torch.inference_mode():
         assert torch.is_inference(torch.ones(2))
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_pairs_are_not_listed_in_python(again, monkeypatch):
+    subsets = itertools.combinations_with_replacement if again else itertools.combinations
+    wanted = list(subsets(range(7), 2))
+    monkeypatch.delattr(compose, "subsets")
+    monkeypatch.delattr(compose, "combinations_with_replacement")
+    found = torch.combinations(torch.arange(7), 2, with_replacement=again)
+    assert [tuple(pair) for pair in found.tolist()] == wanted
+    assert torch.combinations(torch.arange(0), 2, with_replacement=again).shape == (0, 2)
