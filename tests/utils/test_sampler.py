@@ -103,3 +103,18 @@ def test_a_share_needs_the_world():
         assert list(data.DistributedSampler(range(3), shuffle=False)) == [0, 1, 2]
     finally:
         torch.distributed.destroy_process_group()
+
+
+def test_a_generator_of_its_own_draws_many_indices_at_a_time(monkeypatch):
+    calls, randint = [], torch.randint
+    monkeypatch.setattr(
+        torch, "randint", lambda *args, **how: calls.append(args) or randint(*args, **how)
+    )
+    torch.manual_seed(3)
+    found = list(torch.utils.data.RandomSampler(range(9), True, 5000))
+    assert len(calls) <= 2
+    torch.manual_seed(3)
+    generator = torch.Generator().manual_seed(torch.empty((), dtype=torch.int64).random_().item())
+    sampler = torch.utils.data.RandomSampler(range(9), True, 5000, generator)
+    assert list(sampler) == found  # 32 at a time, because others may draw between
+    assert len(calls) > 100

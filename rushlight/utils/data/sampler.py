@@ -117,8 +117,10 @@ class RandomSampler(Sampler[int]):
         yield from draw(n, generator)
 
     def _draws(self, n, generator):
-        full, rest = divmod(self.num_samples, DRAWS_AT_ONCE)
-        for size in itertools.chain(itertools.repeat(DRAWS_AT_ONCE, full), [rest]):
+        # Nobody else draws from a generator of this pass, so many indices are drawn at a time.
+        most = DRAWS_AT_ONCE if generator is self.generator else 1 << 12
+        full, rest = divmod(self.num_samples, most)
+        for size in itertools.chain(itertools.repeat(most, full), [rest]):
             yield from torch.randint(n, (size,), generator=generator).tolist()
 
     def _permutations(self, n, generator):
