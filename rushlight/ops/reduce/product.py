@@ -12,7 +12,7 @@ import numpy as np
 
 from rushlight import shapes
 from rushlight.autograd.mode import is_grad_enabled
-from rushlight.backend.summation import FEW, SMALL
+from rushlight.backend.summation import FEW, FLOATS, SMALL
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel, like_first
@@ -21,6 +21,8 @@ from rushlight.ops.index.slice import placed
 from rushlight.ops.reduce.parallel_scan import in_blocks, places_along
 from rushlight.ops.reduce.scan import accumulated, one_dim, reversed_sum, widened
 from rushlight.tensor import Tensor
+
+_COLUMNS = 1024  # the product of all elements of a large array is made of so many products
 
 
 def _at(ndim, dim, part):
@@ -138,6 +140,13 @@ earlier.grad(x=_earlier_slope)
 @kernel(public=False, method=False, name="prod_all", grad_name="ProdBackward0", autocast=SINGLE)
 def prod_all(xp, x):
     """The product of all elements."""
+    whole = x.size - x.size % _COLUMNS
+    if whole > _COLUMNS and type(x) is np.ndarray and x.dtype in FLOATS and x.flags.c_contiguous:
+        flat = x.reshape(
+            -1
+        )  # NumPy multiplies whole rows at a time, but single elements one by one
+        columns = xp.multiply.reduce(flat[:whole].reshape(-1, _COLUMNS), axis=0)
+        return xp.multiply.reduce(columns) * xp.multiply.reduce(flat[whole:])
     return xp.multiply.reduce(x, axis=None, dtype=x.dtype)
 
 

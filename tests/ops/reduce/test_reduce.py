@@ -296,3 +296,11 @@ def test_any_and_all_over_no_dims_reduce_nothing():
         found = getattr(x.to(torch.uint8), name)(dim=())
         assert found.tolist() == [[0, 1], [1, 0]] and found.dtype == torch.uint8
     assert x.sum(dim=()).item() == 5 and not x.all()
+
+
+def test_the_product_of_many_elements_is_made_of_products_of_columns():
+    """As in PyTorch, elements far apart are multiplied first, so that no product overflows."""
+    x = torch.ones(1 << 15)
+    x[:2], x[1 << 14 : (1 << 14) + 2] = 1e30, 1e-30
+    assert abs(x.prod() - 1) < 1e-6
+    assert x[:-3].double().prod() == pytest.approx(1)
