@@ -1,6 +1,6 @@
 """Distances of vectors: of all pairs from two sets, of all pairs in a set, and of two tensors."""
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import prod
 
 import numpy as np
@@ -10,6 +10,7 @@ from rushlight.autograd.tape import watch
 from rushlight.backend import native
 from rushlight.backend import numpy as xp
 from rushlight.backend.sizes import large_from
+from rushlight.backend.summation import LARGE
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.autocast import SINGLE, autocasts
@@ -26,6 +27,7 @@ __all__ = ["cdist", "dist", "pdist"]
 
 _BLOCK = 1 << 18  # differences that are computed at a time, so that they stay in the cache
 _LARGE = large_from(1 << 14)  # from so many differences on, a kernel may compute the distances
+_ANY = float("inf")  # elements
 _MANY = 25  # more vectors than these in a set are compared by a matrix product, as in PyTorch
 
 
@@ -243,6 +245,14 @@ def _rows_of_pairs(n):
     return np.triu_indices(n, 1)
 
 
+def _upper_distances(p, x):
+    """The distances of all pairs of rows of ``x``, in the order of ``pdist``.
+
+    A kernel that computes all distances twice is faster than copies of the rows of all pairs.
+    """
+    return _cdist.op.forward(xp, x, x, p=p)[np.triu_indices(len(x), 1)]
+
+
 @function(method=False)
 @takes("input, p: float=")
 def pdist(input, p=2):
@@ -276,6 +286,10 @@ def pdist(input, p=2):
         first, second = _rows_of_pairs(len(input))
         lengths = lambda x: _lengths.op.forward(xp, x.take(first, 0) - x.take(second, 0), p=p)
         found = on_arrays(lengths, input)
+        if found is not None:
+            return found
+    elif p in (0, 1, 2, INF) and len(input) * input.numel() >= 2 * LARGE:
+        found = on_arrays(partial(_upper_distances, p), input, most=_ANY)
         if found is not None:
             return found
     first, second = (from_numpy(i) for i in np.triu_indices(len(input), 1))

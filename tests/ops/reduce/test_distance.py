@@ -137,3 +137,11 @@ def _with_gradients(m, x, y, p):
     z = m.cdist(x, y, p)
     (z * m.arange(z.numel(), dtype=z.dtype).reshape(z.shape)).sum().backward()
     return [t.detach().numpy() for t in (z, x.grad, y.grad)]
+
+
+@pytest.mark.parametrize("p", [0, 1, 2, float("inf")])
+def test_distances_of_many_rows_need_no_copies_of_all_pairs(p, monkeypatch):
+    x = torch.randn(80, 99)
+    wanted = torch.pdist(x.clone().requires_grad_(), p)
+    monkeypatch.delattr(distance, "from_numpy")  # of the indices of the rows to copy
+    assert torch.equal(torch.pdist(x, p), wanted)
