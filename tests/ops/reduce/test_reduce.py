@@ -8,6 +8,7 @@ import pytest
 
 import rushlight as torch
 from rushlight.backend import summation
+from rushlight.ops.reduce import scan
 from tests.ops.parity import ALL, check, check_gradients
 
 WHOLE = """sum mean prod amax amin max min argmax argmin any all std var nansum nanmean norm count_nonzero aminmax
@@ -304,3 +305,18 @@ def test_the_product_of_many_elements_is_made_of_products_of_columns():
     x[:2], x[1 << 14 : (1 << 14) + 2] = 1e30, 1e-30
     assert abs(x.prod() - 1) < 1e-6
     assert x[:-3].double().prod() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", ["cummax", "cummin"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_running_extremes_of_long_rows_repeat_their_places(name, turned, monkeypatch):
+    values = np.random.default_rng(4).standard_normal((7, 900)).round(1).astype(np.float32)
+    values[2, 5], values[3, 0] = np.nan, np.nan
+    x = torch.tensor(values.T).t() if turned else torch.tensor(values)
+    rows = [getattr(row, name)(0) for row in x]  # few elements take the other way
+    monkeypatch.setattr(scan, "_places", None)
+    found = getattr(x, name)(1)
+    for k in range(len(x)):
+        assert torch.equal(found.indices[k], rows[k].indices)
+        np.testing.assert_array_equal(found.values[k].numpy(), rows[k].values.numpy())
+    assert found.indices.is_contiguous()
