@@ -159,12 +159,13 @@ def matrices(key, function, *values, outs=None, least=None):
 
 
 def of_halves(op, inputs, params):
-    """The result of the elementwise ``op`` on large arrays of one half dtype and shape, or None.
+    """The result of the elementwise ``op`` on arrays of one half dtype and shape, or None.
 
+    The arrays have at least ``LEAST_CAST`` elements.
     A number would become a constant of its kernel, so NumPy computes operations with numbers.
     """
     x = inputs[0]
-    if x.size < LEAST_CAST or x.dtype not in _HALVES:
+    if x.dtype not in _HALVES:
         return None
     for y in inputs:
         if type(y) is not ndarray or y.dtype != x.dtype or y.shape != x.shape:

@@ -117,7 +117,8 @@ def _computed(op, inputs, params, xp):
         if found is not None:
             return found
     if op.kind == "elementwise":
-        if op.halves and not xp.dry and type(inputs[0]) is ndarray:
+        x = inputs[0]
+        if op.halves and type(x) is ndarray and x.size >= native.LEAST_CAST and not xp.dry:
             found = native.of_halves(op, inputs, params)
             if found is not None:
                 return found
@@ -181,7 +182,7 @@ def _rounded_to(op, result, final):
     if (result.dtype.kind == "c") is not (final in COMPLEX_HALF):
         d = OF[final]
         final = (d.to_real() if d.is_complex else d.to_complex()).numpy
-    return native.cast(result, final) if result.flags.c_contiguous else preserved(result, final)
+    return result.astype(final) if result.size < native.LEAST_CAST else preserved(result, final)
 
 
 def keeps_floats(op):
