@@ -3,6 +3,7 @@
 Any other name of torch._C raises the error for a name that rushlight lacks.
 """
 
+from rushlight import late
 from rushlight.accelerator import current_accelerator
 from rushlight.autograd import mode
 from rushlight.autograd.mode import classes_unasked as DisableTorchFunctionSubclass  # noqa: F401
@@ -20,6 +21,8 @@ from rushlight.tensor import disabled_torch_dispatch as _disabled_torch_dispatch
 from rushlight.tensor import disabled_torch_function as _disabled_torch_function_impl  # noqa: F401
 
 __all__: list[str] = []
+
+_VariableFunctionsClass = late.framework  # pickles of functions name it: torch.relu and the like
 
 TensorBase = _TensorBase = Tensor
 

@@ -147,7 +147,11 @@ def _add_run(commands):
     )
     run.set_defaults(command=_run)
     run.add_argument("-m", dest="module", action="store_true", help="run a module, by its name")
-    run.add_argument("program", metavar="SCRIPT", help="the script")
+    run.add_argument(
+        "program",
+        metavar="SCRIPT",
+        help="the script, a folder with a __main__.py, or - for the standard input",
+    )
     run.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT",
         help="what the program is given")  # fmt: skip
 

@@ -48,7 +48,7 @@ class dtype:
         return f"torch.{self.name}"
 
     def __reduce__(self):
-        return _by_name, (self.name,)
+        return self.name  # of the module's variable
 
     def __copy__(self):
         return self
@@ -206,7 +206,6 @@ def from_python(x):
     return _OF_PYTHON.get(x, x) if isinstance(x, type) else x
 
 
-_NAMES = {d.name: d for d in (*DTYPES, qint8, quint8, qint32, quint4x2, quint2x4, *NARROW.values())}
 # The legacy tensor type of each dtype: tensor.type() and tensor.type("torch.LongTensor").
 TENSOR_TYPES = {
     "torch.BoolTensor": bool, "torch.ByteTensor": uint8, "torch.CharTensor": int8,
@@ -222,10 +221,6 @@ TENSOR_TYPES |= {f"torch.{d.name[0].upper()}{d.name[1:]}Tensor": d for d in FLOA
 TYPE_NAMES = {d: name for name, d in TENSOR_TYPES.items()}
 #: NumPy dtype → dtype.
 OF = {d.numpy: d for d in DTYPES}
-
-
-def _by_name(name):
-    return _NAMES[name]
 
 
 def of(numpy_dtype):

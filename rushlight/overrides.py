@@ -1,6 +1,7 @@
 """``torch.overrides``: which functions classes and modes may take over, and how they do it."""
 
 import inspect
+import sys
 from contextlib import contextmanager, suppress
 from functools import cache, wraps
 
@@ -25,6 +26,21 @@ _WITHOUT_OPERANDS = (
     "arange", "empty", "empty_strided", "eye", "from_numpy", "full", "linspace", "logspace", "ones",
     "rand", "randint", "randn", "randperm", "range", "scalar_tensor", "tensor", "tril_indices",
     "triu_indices", "zeros",
+)  # fmt: skip
+#: Functions that ask for or set an option of the process, and others that take no tensors.
+_OF_THE_PROCESS = (
+    "are_deterministic_algorithms_enabled", "as_tensor", "can_cast", "compile", "finfo",
+    "frombuffer", "get_autocast_dtype", "get_default_device", "get_default_dtype",
+    "get_deterministic_debug_mode", "get_float32_matmul_precision", "get_num_interop_threads",
+    "get_num_threads", "iinfo", "is_anomaly_check_nan_enabled", "is_anomaly_enabled",
+    "is_autocast_cache_enabled", "is_autocast_enabled",
+    "is_deterministic_algorithms_warn_only_enabled", "is_grad_enabled",
+    "is_inference_mode_enabled", "is_storage", "is_tensor", "is_warn_always_enabled",
+    "promote_types", "result_type", "set_anomaly_enabled", "set_autocast_cache_enabled",
+    "set_autocast_dtype", "set_autocast_enabled", "set_default_device", "set_default_tensor_type",
+    "set_deterministic_debug_mode", "set_float32_matmul_precision", "set_flush_denormal",
+    "set_num_interop_threads", "set_num_threads", "set_warn_always", "typename",
+    "use_deterministic_algorithms",
 )  # fmt: skip
 _SPACES = ("fft", "linalg", "special", "nn.functional")
 
@@ -272,7 +288,7 @@ def get_ignored_functions():
     >>> torch.zeros in torch.overrides.get_ignored_functions()
     True
     """
-    return {getattr(rushlight, n) for n in _WITHOUT_OPERANDS}
+    return {getattr(rushlight, n) for n in (*_WITHOUT_OPERANDS, *_OF_THE_PROCESS)}
 
 
 def get_overridable_functions():
@@ -286,7 +302,9 @@ def get_overridable_functions():
     True
     """
     ignored = get_ignored_functions()
-    found = {rushlight: _functions(rushlight, FUNCTIONS), Tensor: list(_methods())}
+    torch = sys.modules.get("torch")  # the module that programs see where rushlight has its name
+    top = torch if hasattr(torch, "__rushlight__") else rushlight
+    found = {top: _functions(rushlight, FUNCTIONS), Tensor: list(_methods())}
     for path in _SPACES:
         space = _space(path)
         found[space] = _functions(space, space.__all__)

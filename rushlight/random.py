@@ -238,10 +238,13 @@ class Generator:
         return self
 
     def __reduce__(self):
-        return type(self), (), self.state_bytes()
+        # The state has the parts of PyTorch's: the seed, a GPU's offset, and the tensor of bytes.
+        return type(self), (self.device,), (self._seed, None, self.get_state())
 
     def __setstate__(self, state):
-        self.set_state_bytes(state)
+        seed, _, whole = state
+        self.manual_seed(seed)
+        self.set_state(whole)
 
     def _start(self):
         # numpy.random is imported, and the engine made, at the first draw. So ``import rushlight``
@@ -422,7 +425,8 @@ class PhiloxGenerator(Generator):
         return self
 
     def __reduce__(self):
-        return PhiloxGenerator, (self._device,), self.state_bytes()
+        state = self._seed, self._offset, self.get_state()
+        return Generator, (self.device,), state
 
     def mark(self):
         """Return the present position of the stream, for ``rewind``."""

@@ -4,6 +4,7 @@ A storage is the array that owns a tensor's memory. Tensors are views of it, as 
 so ``storage_offset`` and ``untyped_storage`` are read from the arrays' addresses.
 """
 
+import io
 import mmap
 import os
 import weakref
@@ -343,6 +344,9 @@ class UntypedStorage(StorageBase):
     def __sizeof__(self):
         return object.__sizeof__(self) + self.nbytes()
 
+    def __reduce__(self):
+        return reduced(self)
+
     def resizable(self):
         """Return True unless the memory is another library's or a mapped file: it may grow."""
         return type(self._owner.base) not in (Foreign, mmap.mmap)
@@ -439,6 +443,18 @@ class UntypedStorage(StorageBase):
 
 
 Storage = UntypedStorage
+
+
+def reduced(storage):
+    """Return what a plain pickle holds of a storage: PyTorch's function and a file's bytes."""
+    file = io.BytesIO()
+    late.framework.save(storage, file)
+    return _load_from_bytes, (file.getvalue(),)
+
+
+def _load_from_bytes(content):
+    """Read a storage from a file of ``torch.save``; plain pickles of PyTorch's name this."""
+    return late.framework.load(io.BytesIO(content), weights_only=False)
 
 
 def __getattr__(name):

@@ -6,7 +6,7 @@ import numpy as np
 
 import rushlight.dtype as dtypes
 from rushlight import late
-from rushlight.storage import UntypedStorage
+from rushlight.storage import UntypedStorage, reduced
 from rushlight.tensor import from_array
 
 _PREFIXES = {
@@ -128,6 +128,9 @@ class TypedStorage:
 
     def __sizeof__(self):
         return object.__sizeof__(self) + self.nbytes()
+
+    def __reduce__(self):
+        return reduced(self)
 
     def clone(self):
         """Return a copy with memory of its own."""

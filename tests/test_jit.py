@@ -34,9 +34,9 @@ def test_copies_and_files_are_scripted_too():
     file = io.BytesIO()
     s.save(file, {"notes": "of mine"})
     file.seek(0)
-    extra = {"notes": ""}
+    extra = {"notes": "", "none": "text"}
     loaded = jit.load(file, _extra_files=extra)
-    assert extra == {"notes": "of mine"}
+    assert extra == {"notes": b"of mine", "none": b""}
     for twin in (copy.deepcopy(s), pickle.loads(pickle.dumps(s)), loaded):
         assert isinstance(twin, jit.ScriptModule) and twin[0].weight is not s[0].weight
         assert torch.equal(twin(x), s(x))

@@ -45,7 +45,7 @@ def load(f, map_location=None, _extra_files=None, _restore_shapes=False):
         f: Name of the file, or a file object.
         map_location: As for ``torch.load``. Default: None.
         _extra_files: Dict whose keys name further strings in the file. Its values are replaced with
-            these strings. Default: none.
+            the bytes of these strings, or with none where the file lacks the name. Default: none.
         _restore_shapes: Accepted without effect.
 
     Returns:
@@ -78,8 +78,8 @@ def load(f, map_location=None, _extra_files=None, _restore_shapes=False):
     if not isinstance(found, dict) or _MARK not in found:
         raise RuntimeError("torch.jit.load: the file was not written by torch.jit.save")
     for name in _extra_files or ():
-        if name in found["extra"]:
-            _extra_files[name] = found["extra"][name]
+        held = found["extra"].get(name, b"")
+        _extra_files[name] = held.encode() if isinstance(held, str) else held
     return found[_MARK]
 
 

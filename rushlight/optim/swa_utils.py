@@ -297,20 +297,35 @@ class SWALR(LRScheduler):
             raise ValueError(
                 f"SWALR: anneal_epochs must be equal or greater than 0, got {anneal_epochs}"
             )
-        self._anneal_strategy = anneal_strategy
+        self._set_anneal_func(anneal_strategy)
         self.anneal_epochs = anneal_epochs
         super().__init__(optimizer, last_epoch)
 
-    def anneal_func(self, t):
-        """Return the weight of the final rate after the fraction ``t`` of the epochs.
+    def _set_anneal_func(self, strategy):
+        self._anneal_strategy = strategy
+        self.anneal_func = self._cosine_anneal if strategy == "cos" else self._linear_anneal
 
-        Args:
-            t: The share of the epochs that have passed, from 0 to 1.
+    # The weight of the final rate after the fraction ``t`` of the epochs. Pickles name these two
+    # functions, so they have PyTorch's names.
 
-        Returns:
-            Weight of the final rate, from 0 to 1.
-        """
-        return (1 - math.cos(math.pi * t)) / 2 if self._anneal_strategy == "cos" else t
+    @staticmethod
+    def _cosine_anneal(t):
+        return (1 - math.cos(math.pi * t)) / 2
+
+    @staticmethod
+    def _linear_anneal(t):
+        return t
+
+    def state_dict(self):
+        """Return the scheduler's attributes, except the optimizer and the curve's function."""
+        found = super().state_dict()
+        found.pop("anneal_func")
+        return found
+
+    def load_state_dict(self, state_dict):
+        """Load a state dict that ``state_dict()`` returned."""
+        super().load_state_dict(state_dict)
+        self._set_anneal_func(self._anneal_strategy)
 
     def get_lr(self):
         self._only_in_step()

@@ -17,6 +17,7 @@ import warnings
 from pathlib import Path
 from typing import NamedTuple
 
+from rushlight.programs.notebook import cells
 from rushlight.programs.places import INTERNAL, family, locate
 
 __all__ = ["Missing", "check", "missing", "missing_in"]
@@ -77,12 +78,13 @@ NOT_PYTHON = (SyntaxError, ValueError, LookupError, RecursionError, MemoryError)
 
 
 def _files(target, complaints):
-    """Return the Python files in the folder ``target``, or ``[target]`` if it is a file."""
+    """Return the programs and notebooks in the folder ``target``, or ``[target]`` for a file."""
     if not target.is_dir():
         return [target]
     files = []
     for folder, _, names in os.walk(target, onerror=lambda e: complaints.append(_named(e))):
-        files += [Path(folder, name) for name in names if name.endswith(".py")]
+        if Path(folder).name != ".ipynb_checkpoints":
+            files += [Path(folder, name) for name in names if name.endswith((".py", ".ipynb"))]
     return sorted(files)
 
 
@@ -113,11 +115,20 @@ def missing(file):
     source = _source(file)
     with warnings.catch_warnings():  # the parser warns about escapes in the program's strings
         warnings.simplefilter("ignore")
-        tree = ast.parse(source, str(file))
-    reader = Reader()
-    reader.visit(tree)
-    lines = {(node.lineno, name) for name, node in reader.used if not _exists(name)}
-    return [Missing(str(file), line, name) for line, name in sorted(lines)]
+        if Path(file).suffix == ".ipynb":
+            places = [(f"{file}:cell {number}", tree) for number, tree in cells(source)]
+        else:
+            places = [(str(file), ast.parse(source, str(file)))]
+    reader, ends = Reader(), [0]
+    for _, tree in places:
+        reader.visit(tree)
+        ends.append(len(reader.used))
+    found = []
+    for (place, _), start, end in zip(places, ends, ends[1:], strict=False):
+        uses = reader.used[start:end]
+        lines = {(node.lineno, name) for name, node in uses if reader.lacks(name)}
+        found += [Missing(place, line, name) for line, name in sorted(lines)]
+    return found
 
 
 def _source(file):
@@ -136,10 +147,12 @@ class Reader(ast.NodeVisitor):
 
     Attributes:
         used: (dotted name, node) for each use.
+        known: Dotted names that the program assigns, or whose presence it asks for.
     """
 
     def __init__(self):
         self.used = []
+        self.known = set()
         #: From a name in scope to the dotted torch name that it stands for, or None.
         self._scopes: list[dict] = [{}]
 
@@ -202,6 +215,26 @@ class Reader(ast.NodeVisitor):
             self.generic_visit(node)
         elif isinstance(node.ctx, ast.Load):
             self.used.append((name, node))
+        else:
+            self.known.add(name)
+
+    def visit_Call(self, node):
+        """Note the names in ``hasattr(torch, "name")`` and ``setattr(torch, "name", value)``."""
+        asks = isinstance(node.func, ast.Name) and node.func.id in ("hasattr", "setattr")
+        if asks and len(node.args) > 1 and isinstance(node.args[1], ast.Constant):
+            owner = self._dotted(node.args[0])
+            if owner is not None:
+                self.known.add(f"{owner}.{node.args[1].value}")
+        self.generic_visit(node)
+
+    def lacks(self, name):
+        """True if the program needs PyTorch's dotted ``name`` and rushlight does not have it."""
+        if any(f"{name}.".startswith(f"{known}.") for known in self.known):
+            return False
+        # The operators in torch.ops are known when a program runs: it may define some itself.
+        if name.startswith("torch.ops."):
+            return False
+        return not _exists(name)
 
     def visit_Name(self, node):
         self._dotted(node)

@@ -13,6 +13,7 @@ from typing import Any
 import rushlight
 from rushlight.programs.naming import rename, renamed
 from rushlight.programs.places import GAP, INTERNAL, is_known, locate, members, names_from
+from rushlight.serialization.names import CALLS
 from rushlight.version import __version__
 from rushlight.version import vision as vision_version
 
@@ -178,6 +179,8 @@ def _explain_gaps(module, path, own):
                 return siblings[name]
         if is_known(f"{path}.{name}"):
             return importlib.import_module(f"{path}.{name}")
+        if (path, name) in CALLS:  # a plain pickle of PyTorch's names this function
+            return CALLS[path, name]
         return _refuse(path, name)
 
     vars(__getattr__)["__rushlight__"] = True

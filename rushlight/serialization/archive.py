@@ -122,6 +122,28 @@ def maps_are_shared():
     return options.load.mmap_flags == getattr(mmap, "MAP_SHARED", -1)
 
 
+def _opened(file):
+    """Open the archive that begins at the start of ``file``.
+
+    Several archives in one file are told apart by the offsets that the last directory states. As in
+    PyTorch, the first archive is found if it is as long as the last one.
+    """
+    found: Any = zipfile.ZipFile(file)
+    before = min([entry.header_offset for entry in found.infolist()], default=0)
+    if not before:
+        return found
+    whole = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    with contextlib.suppress(zipfile.BadZipFile):
+        first: Any = zipfile.ZipFile(io.BytesIO(file.read(whole - before)))
+        if first.start_dir == found.start_dir - before:
+            return first
+    raise zipfile.BadZipFile(
+        f"the file's last archive begins at byte {before}, not at its start: seek to an archive's "
+        "first byte to load it from a file of several"
+    )
+
+
 def _default_order():
     big = options.load.endianness is options.LoadEndianness.BIG
     native = options.load.endianness is options.LoadEndianness.NATIVE
@@ -143,7 +165,7 @@ class Archive:
         if start:
             file = io.BytesIO(file.read())
         with _readable("its directory"):
-            self.zip = zipfile.ZipFile(file)
+            self.zip = _opened(file)
             names = self.zip.namelist()
         self._budget = budget
         self.name = names[0].split("/", 1)[0] if names else ""

@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import warnings
 
 from rushlight.autograd import mode
 from rushlight.device import device
@@ -100,7 +101,9 @@ def load(
         weights_only: True loads tensors, containers, numbers and the classes that
             ``serialization.add_safe_globals`` allows, and runs no other code that the file names.
             False imports and calls everything that the file names: use it only for files that you
-            trust. Default: True, or False if ``pickle_module`` is given.
+            trust. Default: True, or False if ``pickle_module`` is given. The environment variable
+            ``TORCH_FORCE_WEIGHTS_ONLY_LOAD=1`` makes it True in every call, and
+            ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1`` makes the default False, with a warning.
         mmap: Map the storages to memory, so that the system reads their bytes when they are used.
             ``f`` must be a path. Default: False.
         **pickle_load_args: Options of the unpickler, such as ``encoding``.
@@ -124,8 +127,7 @@ def load(
     >>> torch.load(file)
     {'weight': tensor([1., 1.])}
     """
-    if weights_only is None:
-        weights_only = pickle_module is None
+    weights_only = _only_weights(weights_only, pickle_module)
     mapped = options.load.mmap if mmap is None else bool(mmap)
     if weights_only and pickle_module is not None:
         raise RuntimeError("load: weights_only=True has its own unpickler: leave pickle_module out")
@@ -148,6 +150,33 @@ def load(
         with open(f, "r+b" if mapped and archive.maps_are_shared() else "rb") as file:
             return _read(file, map_location, unpickler, mapped, pickle_load_args)
     return _read(_sought(f), map_location, unpickler, False, pickle_load_args)
+
+
+def _only_weights(given, pickle_module):
+    """Return whether ``load`` reads weights only, as its argument and the environment say."""
+    force, force_not = _is_set("WEIGHTS_ONLY"), _is_set("NO_WEIGHTS_ONLY")
+    if force and force_not:
+        raise RuntimeError(
+            "load: only one of TORCH_FORCE_WEIGHTS_ONLY_LOAD and TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD "
+            "should be set, but both were set"
+        )
+    if force:
+        return True
+    if given is not None:
+        return given
+    if force_not:
+        warnings.warn(
+            "Environment variable TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD detected, since the "
+            "`weights_only` argument was not explicitly passed to `torch.load`, forcing "
+            "weights_only=False.",
+            stacklevel=3,
+        )
+        return False
+    return pickle_module is None
+
+
+def _is_set(switch):
+    return os.getenv(f"TORCH_FORCE_{switch}_LOAD", "0").lower() in ("1", "y", "yes", "true")
 
 
 class _Seekable:

@@ -20,6 +20,7 @@ from rushlight.nn.modules import PARTS
 from rushlight.nn.parameter import Parameter
 from rushlight.ops.core.definition import FUNCTIONS
 from rushlight.ops.tensor import memory_format
+from rushlight.random import Generator
 from rushlight.remote import Memory, RemoteStorage
 from rushlight.serialization.guard import brief
 from rushlight.storage import Storage, check_reach, reach, span, strided
@@ -363,7 +364,12 @@ MISSING = frozenset(
     + [("torch._utils", f"_rebuild_{name}") for name in _MISSING_TENSORS.split()]
 ).difference(VALUES)
 #: From the id of each object above to PyTorch's (module, name).
-_NAMES = {id(v): k for k, v in {**_FUNCTIONS, **CLASSES, **VALUES}.items()}
+_NAMES = {
+    id(v): k
+    for k, v in {
+        **_FUNCTIONS, **CLASSES, **VALUES, ("torch._C", "Generator"): Generator,
+    }.items()
+}  # fmt: skip
 #: From rushlight's module (or class) to PyTorch's module, where the two paths differ.
 _MOVED = {
     **{

@@ -5,8 +5,9 @@ In the pickle each tensor refers to a storage, and each storage refers to a reco
 
 import copyreg
 import pickle
+import sys
 from collections import OrderedDict
-from functools import cache
+from functools import cache, reduce
 from io import BytesIO
 from types import FunctionType
 from typing import Any
@@ -116,6 +117,12 @@ class TensorPickler(_Tensors, DeepPickler):
         found = names.torch_name(value)
         if found is None:
             super().save_global(value, name)
+        elif "<locals>" in found[1]:
+            raise pickle.PicklingError(f"Can't pickle local object {found[1]!r}")
+        elif "." in found[1] and self.proto < 4:  # these protocols know no dotted names
+            *path, last = found[1].split(".")
+            owner = reduce(getattr, path, sys.modules[value.__module__])
+            self.save_reduce(getattr, (owner, last), obj=value)
         else:
             self.write(pickle.GLOBAL + "{}\n{}\n".format(*found).encode())
             self.memoize(value)

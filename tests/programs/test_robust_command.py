@@ -214,7 +214,7 @@ def test_programs_that_cannot_be_read(tmp_path, name):
     (tmp_path / "folder").mkdir()
     (tmp_path / "loop.py").symlink_to("loop.py")
     code, _, complaints = command("run", tmp_path / name)
-    assert code == 2 and "can't open" in one_line(complaints)
+    assert code == 2 and "rushlight run: can't " in one_line(complaints)
 
 
 def test_a_broken_pipe_of_the_programs_own_is_shown(tmp_path):

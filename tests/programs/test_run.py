@@ -1,13 +1,16 @@
 """PyTorch programs run unmodified: `rushlight run`, `import rushlight.as_torch`, `rushlight check`."""
 
+import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from rushlight.cli import main
+from rushlight.programs.check import missing
 from rushlight.programs.places import locate
 from rushlight.torch_version import TorchVersion
 
@@ -191,6 +194,78 @@ def test_check_lists_the_names_that_are_missing(tmp_path, capsys, monkeypatch):
     assert main(["check", str(tmp_path / "none.py")]) == 2
     errors = capsys.readouterr().err.splitlines()
     assert all(line.startswith("rushlight check: ") for line in errors) and len(errors) == 2
+
+
+OWN = """
+import torch
+torch.foo = 3
+setattr(torch.nn, "Own", 4)
+print(torch.foo, torch.nn.Own, torch.ops.my.f)
+f = torch.missing.deep() if hasattr(torch, "missing") else torch.other
+"""
+
+
+def test_check_knows_the_programs_own_names(tmp_path):
+    assert [(m.line, m.name) for m in missing(write(tmp_path, OWN))] == [
+        (6, "torch.other"),
+    ]
+
+
+def test_check_reads_the_cells_of_notebooks(tmp_path, capsys):
+    cells = [
+        {"cell_type": "markdown", "source": "# torch.no"},
+        {"cell_type": "code", "source": ["%matplotlib inline\n", "!pip install x\n", "import torch"]},
+        {"cell_type": "code", "source": "%%bash\ntorch.no"},
+        {"cell_type": "code", "source": "%%time\nfiles = !ls\n%timeit -n 3 torch.one()\nx?\n\ntorch.two"},
+    ]  # fmt: skip
+    file = write(tmp_path, json.dumps({"cells": cells}), "note.ipynb")
+    assert main(["check", str(tmp_path)]) == 1
+    assert capsys.readouterr().out.splitlines()[:-1] == [
+        f"{file}:cell 4:3: torch.one", f"{file}:cell 4:6: torch.two",
+    ]  # fmt: skip
+    cells.append({"cell_type": "code", "source": "\nx ="})
+    write(tmp_path, json.dumps({"cells": cells}), "note.ipynb")
+    assert main(["check", str(file)]) == 2
+    assert "note.ipynb: cell 5, line 2: " in capsys.readouterr().err
+    assert main(["check", str(write(tmp_path, "[]", "note.ipynb"))]) == 2
+    assert "no Jupyter notebook" in capsys.readouterr().err
+
+
+MAIN = """
+import sys, torch
+print([__file__, (lambda: 0).__code__.co_filename, sys.argv, sys.path[0], __package__])
+print([getattr(__loader__, "__name__", type(__loader__).__name__), type(__builtins__).__name__])
+print(__spec__ and __spec__.name, torch.ones(1).item())
+"""
+
+
+def test_the_main_module_is_that_of_python(tmp_path):
+    """Scripts, folders, archives and the standard input run as ``python`` runs them."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    plain = MAIN.replace("sys, torch", "sys").replace("torch.ones(1).item()", "1.0")
+    for program in ("program.py", "./program.py", "folder", "archive.zip", "-"):
+        found, expected = [], []
+        for text, start, into in ((MAIN, ("-m", "rushlight", "run"), found), (plain, (), expected)):
+            write(folder, text, "__main__.py")
+            write(tmp_path, text)
+            with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
+                archive.write(tmp_path / "program.py", "__main__.py")
+            done = subprocess.run(
+                [sys.executable, *start, program, "x"], input=text, text=True, cwd=tmp_path,
+                stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True,
+            )  # fmt: skip
+            into.append(done.stdout)
+        assert found == expected
+
+
+def test_programs_that_cannot_start(tmp_path):
+    (tmp_path / "empty").mkdir()
+    _, err = python("-m", "rushlight", "run", "empty", cwd=tmp_path, code=2)
+    assert "can't find '__main__' module" in err
+    write(tmp_path, "x = (")
+    _, err = python("-m", "rushlight", "run", "program.py", cwd=tmp_path, code=1)
+    assert err.startswith(f'  File "{tmp_path / "program.py"}", line 1')
 
 
 @pytest.mark.parametrize(

@@ -113,9 +113,25 @@ class CyclicLR(_Cycle):
             return
         self.scale_mode = "iterations" if self.mode == "exp_range" else "cycle"
         shapes: dict = {
-            "triangular": _same, "triangular2": _halved, "exp_range": partial(_power, self.gamma),
-        }  # fmt: skip
+            "triangular": self._triangular_scale_fn,
+            "triangular2": self._triangular2_scale_fn,
+            "exp_range": partial(self._exp_range_scale_fn, self.gamma),
+        }
         self._scale_fn_ref = shapes[self.mode]
+
+    # Pickles name these three functions, so they have PyTorch's names.
+
+    @staticmethod
+    def _triangular_scale_fn(x):
+        return 1.0
+
+    @staticmethod
+    def _triangular2_scale_fn(x):
+        return 1 / 2.0 ** (x - 1)
+
+    @staticmethod
+    def _exp_range_scale_fn(gamma, x):
+        return gamma**x
 
     def scale_fn(self, x):
         """Return the relative height of the cycle, or of the step, ``x``.
@@ -166,18 +182,6 @@ class CyclicLR(_Cycle):
         if held is not None:
             self._scale_fn_custom.__dict__.update(held)
         self._init_scale_fn()
-
-
-def _same(x):
-    return 1.0
-
-
-def _halved(x):
-    return 1 / 2.0 ** (x - 1)
-
-
-def _power(gamma, x):
-    return gamma**x
 
 
 def _along_cosine(start, end, part):
