@@ -1,5 +1,7 @@
 """torch.utils.benchmark: Timer and Measurement."""
 
+import random
+
 import pytest
 
 import rushlight as torch
@@ -53,3 +55,43 @@ def test_a_measurement_prints_its_unit_and_its_spread():
 def test_only_python_is_measured():
     with pytest.raises(ValueError, match="only statements of Python"):
         Timer(language="c++")
+
+
+def _tables(benchmark, case):
+    """The text of Compare for measurements drawn by ``case``, with one of its options each."""
+    draw, results = random.Random(case), []
+    for threads in (1, 4)[: 1 + case % 2]:
+        for env in ("a", "bcd")[: 1 + case // 2 % 2]:
+            for sub_label in ("[1, 1]", "[64, 64]", None):
+                for description in ("mul/sum", "bmm", "x")[: 2 + case % 2]:
+                    if draw.random() < 0.2:
+                        continue
+                    base, spread = 10 ** draw.uniform(-6.4, -4), draw.choice([0.001, 0.05, 0.3])
+                    spec = benchmark.TaskSpec(
+                        "f(x)", "", label=draw.choice(["L", "Batched"]), sub_label=sub_label,
+                        description=description, env=env, num_threads=threads,
+                    )  # fmt: skip
+                    count = draw.choice([1, 5, 20])
+                    times = [base * (1 + spread * draw.random()) for _ in range(count)]
+                    results.append(benchmark.Measurement(draw.choice([1, 100]), times, spec))
+    compare = benchmark.Compare(results)
+    if case % 5:
+        compare.trim_significant_figures()
+    if case % 3:
+        compare.colorize(rowwise=case % 3 == 1)
+    if case % 4 > 1:
+        compare.highlight_warnings()
+    return str(compare)
+
+
+def test_tables_are_those_of_pytorch():
+    pytest.importorskip("torch")
+    from torch.utils import benchmark as peer
+
+    for case in range(30):
+        assert _tables(torch.utils.benchmark, case) == _tables(peer, case)
+
+
+def test_tables_hold_measurements_only():
+    with pytest.raises(ValueError, match="expected a Measurement"):
+        torch.utils.benchmark.Compare([1.0])

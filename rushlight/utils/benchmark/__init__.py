@@ -1,6 +1,7 @@
 """``torch.utils.benchmark``: times of statements, measured with care."""
 
-from rushlight.utils.benchmark.measurement import Measurement, TaskSpec
+from rushlight.utils.benchmark.compare import Colorize, Compare
+from rushlight.utils.benchmark.measurement import Measurement, TaskSpec, select_unit
 from rushlight.utils.benchmark.timer import Timer, timer
 
-__all__ = ["Measurement", "TaskSpec", "Timer", "timer"]
+__all__ = ["Colorize", "Compare", "Measurement", "TaskSpec", "Timer", "select_unit", "timer"]

@@ -3,11 +3,33 @@
 import math
 from dataclasses import dataclass, field
 
-__all__ = ["Measurement", "TaskSpec"]
+__all__ = ["Measurement", "TaskSpec", "select_unit"]
 
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 #: The spread of times, as a part of their median, from which on a warning is printed.
 _WIDE = 0.1
+
+
+#: The half width of a median's confidence interval is taken to be at least this, in seconds.
+_CLOCK = 25e-9
+_MOST_DIGITS = 4
+
+
+def select_unit(t):
+    """Return the unit in which a time is printed.
+
+    Args:
+        t: The time in seconds.
+
+    Returns:
+        Tuple: ``"ns"``, ``"us"``, ``"ms"`` or ``"s"``, and the unit in seconds.
+
+    >>> from rushlight.utils.benchmark import select_unit
+    >>> select_unit(0.02)
+    ('ms', 0.001)
+    """
+    scale, unit = next((u for u in _UNITS if t >= u[0]), _UNITS[-1])
+    return unit, 1 if unit == "s" else scale
 
 
 @dataclass(frozen=True)
@@ -130,16 +152,40 @@ class Measurement:
             measurements: Iterable of measurements.
 
         Returns:
-            List of one ``Measurement`` for each task and number of runs.
+            List of one ``Measurement`` for each task, with the times of one run each.
         """
         groups: dict = {}
         for m in measurements:
-            groups.setdefault((m.task_spec, m.number_per_run), []).extend(m.raw_times)
-        return [Measurement(n, times, spec) for (spec, n), times in groups.items()]
+            groups.setdefault(m.task_spec, []).extend(m.times)
+        return [Measurement(1, times, spec) for spec, times in groups.items()]
+
+    @property
+    def significant_figures(self):
+        """How many digits of the median are certain, estimated from the middle half of the times.
+
+        A median is certain within 1.645 standard errors, which is a confidence of 90 %.
+        """
+        n = len(self._sorted)
+        middle = self._sorted[n // 4 : math.ceil(3 * n / 4)]
+        mean = sum(middle) / len(middle)
+        deviation = math.sqrt(sum([(t - mean) ** 2 for t in middle]) / len(middle))
+        width = max(1.645 * deviation / math.sqrt(len(middle)), _CLOCK)
+        digits = math.floor(math.log10(self.median / width))
+        return min(max(digits, 1), _MOST_DIGITS)
+
+    @property
+    def as_row_name(self):
+        """The name of the measurement's row in a table of ``Compare``."""
+        return self.task_spec.sub_label or self.task_spec.stmt or "[Unknown]"
+
+    def __getattr__(self, name):
+        if name in TaskSpec.__dataclass_fields__:  # the words of the task are the measurement's
+            return getattr(self.task_spec, name)
+        raise AttributeError(f"'Measurement' object has no attribute {name!r}")
 
     def __repr__(self):
         spec, runs = self.task_spec, self.number_per_run
-        scale, unit = next((u for u in _UNITS if self.median >= u[0]), _UNITS[-1])
+        unit, scale = select_unit(self.median)
         threads = f"{spec.num_threads} thread{'s' * (spec.num_threads > 1)}"
         lines = ["<rushlight.utils.benchmark.Measurement>", self.title]
         lines += [text for text in (spec.description,) if text]
