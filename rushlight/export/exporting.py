@@ -104,6 +104,17 @@ def export(
     return Exporter(mod, args, dict(kwargs or {}), dynamic_shapes).program()
 
 
+def _distinct(leaves):
+    """Replace each tensor that comes again by a copy, so that every argument is an input."""
+    found: list = []
+    seen: set = set()
+    for x in leaves:
+        again = isinstance(x, Tensor) and id(x) in seen
+        found.append(x.detach().clone().requires_grad_(x.requires_grad) if again else x)
+        seen.add(id(x))
+    return found
+
+
 class Exporter:
     """The recordings of a model at several sizes, merged into one description.
 
@@ -178,7 +189,7 @@ class Exporter:
         self.ranges[dim.__name__] = (dim.min, dim.max)
 
     def _record(self, sizes, lower):
-        leaves = list(self.leaves)
+        leaves = _distinct(self.leaves)
         for i, x in enumerate(leaves):
             changed = {d: sizes[n] for (leaf, d), n in self.dims.items() if leaf == i}
             if changed:

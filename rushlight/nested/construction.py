@@ -5,6 +5,7 @@ import numpy as np
 import rushlight
 from rushlight.autograd import mode
 from rushlight.errors import ArgumentError
+from rushlight.meta import is_meta
 from rushlight.nested import strided
 from rushlight.nested.container import is_nested, refuse_trace
 from rushlight.nested.jagged import jagged
@@ -204,6 +205,8 @@ def _check_pattern(values, offsets, lengths, ragged):
             f"nested_tensor_from_jagged(): jagged_dim {ragged} is out of range for values of shape "
             f"{tuple(values.shape)}"
         )
+    if is_meta(offsets):
+        return
     ends, total = offsets._array, values.shape[ragged - 1]
     if not len(ends):
         raise RuntimeError("nested_tensor_from_jagged(): offsets must have at least one element")

@@ -57,7 +57,8 @@ def _without_magics(text):
 
 
 def _plain(line):
-    indent, rest = re.match(r"(\s*)(.*)", line, re.DOTALL).groups()
+    rest = line.lstrip()
+    indent = line[: len(line) - len(rest)]
     found = re.match(_PYTHON + r"(?:\s+-\S+(?:\s+\d+)?)*\s*", rest)
     if found and not rest.startswith("%%") and rest[found.end() :]:
         return indent + rest[found.end() :]

@@ -15,7 +15,7 @@ from rushlight.device import device
 from rushlight.device_array import DeviceArray, DeviceMemory
 from rushlight.dtype import DTYPES, TENSOR_TYPES, uint8
 from rushlight.dtype import dtype as DType
-from rushlight.meta import MetaArray, MetaMemory
+from rushlight.meta import MetaArray, MetaMemory, is_meta
 from rushlight.nn.modules import PARTS
 from rushlight.nn.parameter import Parameter
 from rushlight.ops.core.definition import FUNCTIONS
@@ -227,6 +227,7 @@ def get_layout(name):
 def rebuild_sparse_tensor(layout, data):
     """Build a sparse tensor from its parts: indices, values, size, and whether it is coalesced."""
     from rushlight.sparse.construction import sparse_compressed_tensor, sparse_coo_tensor
+    from rushlight.sparse.container import compressed, coo
 
     merged = None
     if layout is _COO and len(data) == 4:
@@ -237,6 +238,11 @@ def rebuild_sparse_tensor(layout, data):
     if len(tensors) != (2 if layout is _COO else 3):
         raise TypeError(f"load: {layout} does not have {len(tensors)} tensors")
     parts = [t.detach() for t in tensors]
+    if is_meta(parts[-1]):  # there are no indices that could be checked
+        *pattern, values = parts
+        if layout is _COO:
+            return coo(*pattern, values, size, merged is True)
+        return compressed(layout, tuple(pattern), values, size)
     if layout is _COO:
         indices, values = parts
         return sparse_coo_tensor(indices, values, size, is_coalesced=merged is True)

@@ -2,6 +2,7 @@
 
 from rushlight.autograd.tape import Leaf, Output
 from rushlight.dtype import get_default_dtype
+from rushlight.meta import is_meta
 from rushlight.ops.tensor.memory_format import sparse_coo
 from rushlight.printing import OPTIONS, contents, must_name
 from rushlight.sparse.container import BY_ROW
@@ -21,7 +22,10 @@ def text(x):
     parts = zip((*names, "values"), (*x.pattern, x.stored.detach()), strict=True)
     lines = [_part(name, t) for name, t in parts]
     body = (",\n" + " " * _INDENT).join(lines)
-    suffixes = [f"size={x.sizes}", f"nnz={x._nnz()}"]
+    if is_meta(x.stored):
+        suffixes = ["device='meta'", f"size={x.sizes}"]
+    else:
+        suffixes = [f"size={x.sizes}", f"nnz={x._nnz()}"]
     if must_name(x.dtype, get_default_dtype(), empty=False):
         suffixes.append(f"dtype={x.dtype}")
     suffixes.append(f"layout={x.form}")
@@ -36,6 +40,8 @@ def text(x):
 
 def _part(name, t):
     start = f"{name}=tensor("
+    if is_meta(t):
+        return f"{start}..., size={tuple(t.shape)})"
     found = start + contents(t._array, t.dtype, _INDENT + len(start))
     return found + (")" if t.numel() else f", size={tuple(t.shape)})")
 

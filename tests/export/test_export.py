@@ -249,3 +249,10 @@ def test_operands_of_every_kind_are_saved(function, args, tmp_path):
     loaded = torch.export.load(tmp_path / "p.pt2")
     torch.testing.assert_close(loaded.module()(*args), program.module()(*args))
     assert str(loaded.graph) == str(program.graph)
+
+
+def test_one_tensor_may_be_several_arguments():
+    x = torch.arange(4.0)
+    program = export(Call(torch.sub), (x, x))
+    assert len(program.graph_signature.user_inputs) == 2
+    assert program.module()(x + 3, x).tolist() == [3, 3, 3, 3]

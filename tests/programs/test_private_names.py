@@ -82,3 +82,17 @@ def test_distributions(tmp_path):
 
 def test_others(tmp_path):
     python("-m", "rushlight", "run", write(tmp_path, OTHERS), cwd=tmp_path)
+
+
+OVERRIDABLE = """
+import torch
+
+functions = torch.overrides.get_overridable_functions()
+ignored = torch.overrides.get_ignored_functions()
+assert torch.add in functions[torch] and torch.Tensor.view in functions[torch.Tensor]
+assert torch.typename in ignored and torch.set_num_threads in ignored and torch.add not in ignored
+"""
+
+
+def test_overridable_functions_are_found_under_torch(tmp_path):
+    python("-m", "rushlight", "run", write(tmp_path, OVERRIDABLE), cwd=tmp_path)

@@ -201,3 +201,22 @@ def test_plain_pickles_of_rushlight(protocol):
     assert rest.data_ptr() == first.data_ptr() + 4
     memory = first.untyped_storage()
     assert pickle.loads(pickle.dumps(memory)).tolist() == memory.tolist()
+
+
+# The device meta --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weights_only", [True, False])
+def test_sparse_and_jagged_tensors_are_loaded_without_memory(weights_only):
+    x = rushlight.eye(4)
+    jagged = rushlight.nested.nested_tensor([x[0], x[0, :2]], layout=rushlight.jagged)
+    blocks = x.to_sparse_bsr((2, 2))
+    for t in (x.to_sparse(), x.to_sparse_csr(), x.to_sparse_csc(), blocks, jagged):
+        found = rushlight.load(saved(rushlight, t), "meta", weights_only=weights_only)
+        assert found.is_meta and found.layout is t.layout and found.values().is_meta
+        assert len(found.shape) == len(t.shape) and found.values().shape == t.values().shape
+    coo = rushlight.load(saved(rushlight, x.to_sparse()), "meta", weights_only=weights_only)
+    assert str(coo) == (
+        "tensor(indices=tensor(..., size=(2, 4)),\n       values=tensor(..., size=(4,)),\n"
+        "       device='meta', size=(4, 4), layout=torch.sparse_coo)"
+    )
