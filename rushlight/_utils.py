@@ -1,5 +1,9 @@
 """``torch._utils``: the helpers that programs for several processes take from it."""
 
+import sys
+import traceback
+from typing import Any
+
 import rushlight
 from rushlight.ops.shape.join import cat
 from rushlight.serialization.names import rebuild_parameter as _rebuild_parameter  # noqa: F401
@@ -78,3 +82,50 @@ def _get_device_index(device, optional=False, allow_cpu=False):
     if found.index is None and not optional:
         raise ValueError(f"Expected a device with a specified index, but got: {device}")
     return found.index or 0
+
+
+class ExceptionWrapper:
+    """An exception of another thread or process, kept as text so that it can be sent and raised.
+
+    Args:
+        exc_info: Type, exception and traceback. Default: those of the exception being handled.
+        where: Where the exception was raised, for the message.
+
+    >>> try:
+    ...     raise ValueError("wrong")
+    ... except ValueError:
+    ...     caught = ExceptionWrapper(where="in thread 1")
+    >>> caught.exc_type, caught.exc_msg.splitlines()[-1]
+    (<class 'ValueError'>, 'ValueError: wrong')
+    """
+
+    def __init__(self, exc_info=None, where="in background"):
+        info = sys.exc_info() if exc_info is None else exc_info
+        self.exc_type: Any = info[0]
+        self.exc_msg = "".join(traceback.format_exception(*info))
+        self.where = where
+
+    def reraise(self):
+        """Raise an exception of the same type, whose message holds the first one's traceback.
+
+        Raises:
+            RuntimeError: in place of a type that cannot be made of a message alone.
+        """
+        text = f"Caught {self.exc_type.__name__} {self.where}.\nOriginal {self.exc_msg}"
+        message = _Readable(text) if self.exc_type is KeyError else text
+        if getattr(self.exc_type, "message", None):
+            raise self.exc_type(message=text)
+        try:
+            found = self.exc_type(message)
+        except Exception:
+            raise RuntimeError(text) from None
+        raise found
+
+
+class _Readable(str):
+    """A text that is its own repr, because a KeyError shows the repr of its message."""
+
+    __slots__ = ()
+
+    def __repr__(self):
+        return str(self)

@@ -7,6 +7,7 @@ so ``storage_offset`` and ``untyped_storage`` are read from the arrays' addresse
 import io
 import mmap
 import os
+import sys
 import weakref
 
 import numpy as np
@@ -332,6 +333,16 @@ class UntypedStorage(StorageBase):
         return CPU
 
     is_cuda = is_sparse = False
+
+    @property
+    def _cdata(self):
+        """A number that only the views of one storage share."""
+        return id(self._owner)
+
+    def is_shared(self):
+        """Return True if the memory can be shared with other processes."""
+        sharing = sys.modules.get("rushlight.multiprocessing.sharing")
+        return sharing is not None and sharing.block_of(self._owner) is not None
 
     def is_pinned(self):
         """Return True if the memory stays where it is: never."""

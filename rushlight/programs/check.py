@@ -224,7 +224,7 @@ class Reader(ast.NodeVisitor):
         if asks and len(node.args) > 1 and isinstance(node.args[1], ast.Constant):
             owner = self._dotted(node.args[0])
             if owner is not None:
-                self.known.add(f"{owner}.{node.args[1].value}")
+                self.known.add(f"{owner}.{node.args[1].value!s}")
         self.generic_visit(node)
 
     def lacks(self, name):

@@ -241,7 +241,7 @@ def rebuild_sparse_tensor(layout, data):
     if is_meta(parts[-1]):  # there are no indices that could be checked
         *pattern, values = parts
         if layout is _COO:
-            return coo(*pattern, values, size, merged is True)
+            return coo(pattern[0], values, size, merged is True)
         return compressed(layout, tuple(pattern), values, size)
     if layout is _COO:
         indices, values = parts

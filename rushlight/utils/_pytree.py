@@ -448,3 +448,14 @@ def tree_any_only(type_or_types, /, pred, tree, is_leaf=None):
 
 
 _get_node_type = node_type  # PyTorch's name
+PyTreeSpec = TreeSpec
+
+
+def is_namedtuple(obj):
+    """Tell whether ``obj`` is a named tuple, or a class of named tuples."""
+    cls = obj if isinstance(obj, type) else type(obj)
+    fields = getattr(cls, "_fields", None)
+    if not issubclass(cls, tuple) or not isinstance(fields, tuple):
+        return False
+    makes = callable(getattr(cls, "_make", None)) and callable(getattr(cls, "_asdict", None))
+    return makes and all(type(field) is str for field in fields)

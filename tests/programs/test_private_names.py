@@ -96,3 +96,42 @@ assert torch.typename in ignored and torch.set_num_threads in ignored and torch.
 
 def test_overridable_functions_are_found_under_torch(tmp_path):
     python("-m", "rushlight", "run", write(tmp_path, OVERRIDABLE), cwd=tmp_path)
+
+
+SMALL = """
+import collections, threading, warnings
+import torch
+from torch._utils import ExceptionWrapper
+from torch.cuda.memory import memory_allocated
+from torch.export.dynamic_shapes import Dim
+from torch.utils._pytree import PyTreeSpec, TreeSpec, is_namedtuple
+from torch.utils.data import ConcatDataset, IterDataPipe, MapDataPipe
+
+assert memory_allocated is torch.cuda.memory_allocated and Dim is torch.export.Dim
+Point = collections.namedtuple("Point", "x y")
+assert PyTreeSpec is TreeSpec and is_namedtuple(Point) and is_namedtuple(Point(1, 2))
+assert not is_namedtuple((1, 2)) and not is_namedtuple(torch.max(torch.ones(2), 0))
+for kind, error in ((ValueError, ValueError), (KeyError, KeyError), (UnicodeDecodeError, RuntimeError)):
+    try:
+        raise kind("wrong") if kind is not UnicodeDecodeError else kind("a", b"", 0, 1, "b")
+    except kind:
+        caught = ExceptionWrapper(where="in thread 1")
+    try:
+        caught.reraise()
+    except error as raised:
+        assert str(raised).startswith(f"Caught {kind.__name__} in thread 1.\\nOriginal Traceback")
+    else:
+        raise AssertionError
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    assert ConcatDataset([[1, 2], [3]]).cummulative_sizes == [2, 3] and len(told) == 1
+assert not issubclass(ConcatDataset, MapDataPipe | IterDataPipe)
+x = torch.ones(4)
+assert x[1:].untyped_storage()._cdata == x.untyped_storage()._cdata
+assert x.clone().untyped_storage()._cdata != x.untyped_storage()._cdata
+assert not x.untyped_storage().is_shared() and x.share_memory_().untyped_storage().is_shared()
+"""
+
+
+def test_small_names_of_libraries(tmp_path):
+    python("-m", "rushlight", "run", write(tmp_path, SMALL), cwd=tmp_path)

@@ -3,6 +3,7 @@
 from rushlight.docstrings import document
 from rushlight.utils.data.collate import default_collate, default_convert
 from rushlight.utils.data.dataloader import DataLoader
+from rushlight.utils.data.datapipes import IterDataPipe, MapDataPipe
 from rushlight.utils.data.dataset import (
     ChainDataset,
     ConcatDataset,
@@ -31,7 +32,9 @@ __all__ = [
     "DataLoader",
     "Dataset",
     "DistributedSampler",
+    "IterDataPipe",
     "IterableDataset",
+    "MapDataPipe",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",

@@ -21,6 +21,10 @@ class IterDataPipe(IterableDataset):
 
     Raises:
         NotImplementedError: an object is made.
+
+    >>> import rushlight as torch
+    >>> isinstance([1, 2], torch.utils.data.IterDataPipe)
+    False
     """
 
     def __new__(cls, *args, **kwargs):
@@ -32,6 +36,10 @@ class MapDataPipe(Dataset):
 
     Raises:
         NotImplementedError: an object is made.
+
+    >>> import rushlight as torch
+    >>> isinstance([1, 2], torch.utils.data.MapDataPipe)
+    False
     """
 
     def __new__(cls, *args, **kwargs):
