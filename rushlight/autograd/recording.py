@@ -57,6 +57,9 @@ class Recording(Protocol):
     def offset(self, x) -> Any:
         """The storage offset of ``x`` in elements. Later calls must have the same offset."""
 
+    def place(self, x) -> Any:
+        """The memory that ``x`` looks at, as the attribute ``memory``, and which part of it."""
+
     def snapshot(self, x) -> Any:
         """A copy of the present value of ``x``. Later writes to ``x`` do not change the copy."""
 

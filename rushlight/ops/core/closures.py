@@ -26,6 +26,7 @@ from rushlight.ops.core.destination import Destination, took
 from rushlight.ops.core.dispatch import apply, overridden
 from rushlight.ops.core.fast_path import viewed
 from rushlight.ops.core.outputs import refuse_gradients
+from rushlight.ops.core.overlap import refuse_out
 from rushlight.ops.core.promotion import scalar_dtype
 from rushlight.ops.core.replays import Replays
 from rushlight.strides import in_order, result_order, visited
@@ -59,6 +60,8 @@ def generic(op):
         else:
             params = kwargs
         if out is not None:
+            if type(out) is not Destination:
+                refuse_out(op, out, args)
             if took(out, op, args, params):
                 return out
             out = None if type(out) is Destination else out
@@ -333,6 +336,8 @@ def with_out(op, operate):
 
 
 def slow(op, args, out):
+    if out is not None and type(out) is not Destination:
+        refuse_out(op, out, args)
     if out is not None and took(out, op, args, {}):
         return out
     result = apply(op, args, {})

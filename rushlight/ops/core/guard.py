@@ -25,6 +25,7 @@ from rushlight.ops.core.argument_kinds import (
     with_numbers,
 )
 from rushlight.ops.core.dispatch import overridden, overrides
+from rushlight.ops.core.overlap import refuse_overlaps, rule_of_out
 from rushlight.ops.core.replays import Replays
 from rushlight.remote import at, default_device, device_of
 from rushlight.tensor import Tensor
@@ -64,7 +65,14 @@ def guarded(call, name, strict=True, spread=0, public=None):
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     replays = Replays() if getattr(call, "composes", False) else None
     spelled = {a: b for a, b in _OTHERS.items() if b in names and a not in names}
-    special = {*spelled, "device"} if makes else {*spelled}  # names of arguments to be looked at
+    rule = rule_of_out(name) if "out" in names else 0
+    #: names of arguments to be looked at
+    special = {*spelled, *(["device"] if makes else []), *(["out"] if rule else [])}
+
+    def check_overlap(args, named):
+        """Raise if ``out`` overlaps an operand."""
+        others = [v for k, v in named.items() if k != "out"]
+        refuse_overlaps(named["out"], (*args, *others), name, rule)
 
     def failed(error, args, named):
         """Return a class's own result, or raise an error of the right type, or ``error``."""
@@ -128,6 +136,8 @@ def guarded(call, name, strict=True, spread=0, public=None):
                     seen.add(types)
             if not spelled.keys().isdisjoint(named):
                 named = {spelled.get(k, k): v for k, v in named.items()}
+            if rule and "out" in named:
+                check_overlap(args, named)
             try:
                 return call(*args, **named)
             except Exception as error:
@@ -150,6 +160,8 @@ def guarded(call, name, strict=True, spread=0, public=None):
                 if d is not default_device():
                     with at(d):
                         return checked(*args, **named)
+            if named and rule and "out" in named:
+                check_overlap(args, named)
             try:
                 return call(*args, **named)
             except Exception as error:

@@ -8,6 +8,7 @@ a trace must see the write, the method copies the kernel's result into the tenso
 from rushlight.autograd.tape import refresh
 from rushlight.autograd.write import check_overlap, check_write, read_only, stamp, watched, write
 from rushlight.errors import ShapeError
+from rushlight.ops.core.overlap import refuse_overlap, rule_in_place
 from rushlight.tensor import Tensor
 
 __all__ = ["overwrite"]
@@ -20,9 +21,12 @@ def overwrite(x, call, others, params, into, uniform=False, shared=False):
     ``shared``: elements that share memory may be written because PyTorch allows it here.
     """
     op = call.op
-    check_write(x, op.name + "_")
+    name = op.name + "_"
+    check_write(x, name)
+    if others and (rule := rule_in_place(name)):
+        refuse_overlap(x, others, name, rule)
     if watched(x, others):
-        return write(x, call(x, *others, **params), op.name + "_", uniform)
+        return write(x, call(x, *others, **params), name, uniform)
     refresh(x)
     arrays = []
     for t in others:
@@ -36,14 +40,14 @@ def overwrite(x, call, others, params, into, uniform=False, shared=False):
     if op.check is not None:
         op.check(x._array, *arrays, **params)
     if 0 in x._array.strides and x._array.size and not (uniform or shared):
-        check_overlap(x._array, op.name + "_")
+        check_overlap(x._array, name)
     if not x._array.flags.writeable:  # np.add.at would write nevertheless
-        raise read_only(op.name + "_", x._array)
+        raise read_only(name, x._array)
     try:
         into(x._array, *arrays, **params)
     except (ValueError, IndexError) as error:
         if op.explain is not None:
             op.explain(x._array, *arrays, **params)
-        raise ShapeError(f"{op.name}_: {error}") from None
+        raise ShapeError(f"{name}: {error}") from None
     stamp(x)
     return x

@@ -19,6 +19,7 @@ from rushlight.dtype import OF
 from rushlight.errors import DtypeError, GraphError, LayoutError
 from rushlight.meta import is_meta
 from rushlight.ops.core.destination import Destination
+from rushlight.ops.core.overlap import refuse_overlap, rule_in_place
 from rushlight.ops.core.replays import Replays
 from rushlight.return_types import NamedResult
 from rushlight.strides import is_dense
@@ -167,6 +168,7 @@ def in_place(call, name, saves_result=False, direct=None):
         direct = hasattr(call, "op") and call.op.kind == "elementwise"
 
     replays = Replays(writes=True)
+    rule = rule_in_place(name)
 
     @wraps(call)
     def written(self, *args, **kwargs):
@@ -190,6 +192,8 @@ def in_place(call, name, saves_result=False, direct=None):
         except GraphError:
             _refuse_types(call, self, args, kwargs)
             raise
+        if rule:
+            refuse_overlap(self, (*args, *kwargs.values()) if kwargs else args, name, rule)
         if direct and Destination.suits(self, (*args, *kwargs.values())):
             value = call(self, *args, **kwargs, out=Destination(self))
             if type(value) is Destination:

@@ -73,7 +73,8 @@ def fill_(self, value):
     >>> torch.zeros(2).fill_(3)
     tensor([3., 3.])
     """
-    return overwrite(self, _fill, (value,), {}, _fill_into, uniform=True)
+    uniform = not isinstance(value, Tensor)  # PyTorch takes a number into an expanded tensor
+    return overwrite(self, _fill, (value,), {}, _fill_into, uniform=uniform)
 
 
 @kernel(public=False, method=False, name="zero", widen=False)

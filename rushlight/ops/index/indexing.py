@@ -15,6 +15,7 @@ from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.meta import is_meta, refuse
 from rushlight.ops.core.dispatch import overridden
+from rushlight.ops.core.overlap import ANY, refuse_overlap, shares
 from rushlight.ops.core.replays import Replays
 from rushlight.ops.index.gather import check_count, explain_index, from_empty, indexed, key_of
 from rushlight.ops.index.index_put import put
@@ -148,6 +149,8 @@ def __setitem__(self, index, value):
         _write_recorded(self, op, basic, advanced, value, found)
         return
     check_write(self, "__setitem__")
+    if isinstance(value, Tensor) and shares(self, value):
+        _refuse_overlap(self if op is None else look(self, op, basic), advanced, value)
     try:
         part = self._array[basic]
     except IndexError:
@@ -227,8 +230,29 @@ def _write_recorded(x, op, basic, advanced, value, found):
         part, advanced = _together(part, advanced)
         check_count(advanced)
         check_write(part, "__setitem__", value.node is not None)
+        _refuse_overlap(part, advanced, value)
         dims = tuple([d for d, _ in advanced])
         keys = [to(k, device_of(x)) for _, k in advanced]
         assign(part, put(part, value, *keys, dims=dims))
     else:
+        if value._array.shape != part._array.shape and shares(part, value):
+            value = value.expand(part._array.shape)
         copy_(part, value)
+
+
+def _refuse_overlap(part, advanced, value):
+    """Raise if ``value`` overlaps ``part``, to which it is written, as PyTorch does."""
+    shape, size = part._array.shape, value._array.size
+    if advanced:
+        if not (size == 1 and len(advanced) == 1 and advanced[0][1]._array.dtype.kind == "b"):
+            refuse_overlap(part, (value,), "__setitem__", ANY)
+    elif value._array.shape == shape:
+        refuse_overlap(part, (value,), "__setitem__")
+    elif value._array.ndim:  # PyTorch expands the value; a value without dims is read first
+        own = value._array.shape
+        lead = next((d for d, n in enumerate(own) if n != 1), len(own))
+        try:
+            value = value.detach().reshape(own[lead:]).expand(shape)
+        except RuntimeError:
+            return  # the caller raises its own error
+        refuse_overlap(part, (value,), "__setitem__")

@@ -16,6 +16,7 @@ from rushlight.ops.core.half_precision import rounded_once
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.legacy_arguments import affine_order, takes_older_order
 from rushlight.ops.core.outputs import store
+from rushlight.ops.core.overlap import refuse_overlap
 from rushlight.ops.core.promotion import promote
 from rushlight.ops.core.rules import conj
 from rushlight.ops.core.scale_factors import check_category, factor
@@ -53,7 +54,11 @@ def _axpby(op, a, b, input, alpha, beta, name, out, **how):
     operand = getattr(a, "dtype", None)
     summed = lambda a, b, input: _sum(op(a, b), input, alpha, beta, name, operand)
     found = rounded_once(summed, a, b, input)
-    return found if out is None else store(out, found, name, **how)
+    if out is None:
+        return found
+    if input._array.shape == found._array.shape:  # PyTorch begins with a copy of ``input`` in out
+        refuse_overlap(out, (input,), name)
+    return store(out, found, name, **how)
 
 
 def _sum(product_, input, alpha, beta, name, operand):

@@ -10,6 +10,7 @@ from rushlight.autograd.tape import watch
 from rushlight.errors import ShapeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.outputs import store
+from rushlight.ops.core.overlap import refuse_overlap
 from rushlight.return_types import result_type
 from rushlight.tensor import Tensor
 
@@ -393,5 +394,8 @@ def chain_matmul(*matrices, out=None):
             raise ShapeError(f"chain_matmul(): argument {i} must be 2D, got {tuple(m.shape)}")
     if len(matrices) == 1:
         found = matrices[0].clone()
-        return found if out is None else store(out, found, "chain_matmul")
+        if out is None:
+            return found
+        refuse_overlap(out, matrices, "chain_matmul")
+        return store(out, found, "chain_matmul")
     return linalg.multi_dot(matrices, out=out)

@@ -7,6 +7,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.tape import set_history
 from rushlight.autograd.write import check_write, write
 from rushlight.ops.core.argument_kinds import takes
+from rushlight.ops.core.overlap import refuse_overlap
 from rushlight.ops.create.fill import zero
 from rushlight.ops.random.sampling import bernoulli_for, checked_generator, drawn_for, memory_order
 from rushlight.remote import at, device_of
@@ -150,6 +151,7 @@ def bernoulli_(self, p=0.5, *, generator=None):
     if not isinstance(p, Tensor):
         return _fill(self, "bernoulli_", "bernoulli", (float(p),), generator)
     check_write(self, "bernoulli_")
+    refuse_overlap(self, (p,), "bernoulli_")
     generator = checked_generator(generator, "bernoulli_")
     value = bernoulli_for(self._array, p.detach(), generator, memory_order(self._array))
     return _write(self, value, "bernoulli_")

@@ -10,6 +10,7 @@ from rushlight.ops.core.definition import function
 from rushlight.ops.core.fast_path import plain
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
+from rushlight.ops.core.overlap import refuse_overlap
 from rushlight.ops.core.rules import underivable
 from rushlight.ops.elementwise.complex import as_pairs, view_as_complex
 from rushlight.ops.index.slice import ALIAS, look
@@ -49,6 +50,9 @@ def _copies(name, view, method=False, places=None, copied_already=False, **kinds
             return found if out is None else store(out, found, name)
         if out is None:
             return tuple([part.clone(memory_format=contiguous_format) for part in found])
+        if name.startswith("split"):  # PyTorch copies each part by ``copy_``
+            for part, o in zip(found, out, strict=False):
+                refuse_overlap(o, (part,), name)
         store(tuple(out), found, name)
         return None
 

@@ -14,6 +14,7 @@ from rushlight.autograd.write import (
 from rushlight.errors import ShapeError
 from rushlight.ops.core.dispatch import overridden
 from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.overlap import refuse_overlap, shares
 from rushlight.ops.core.replays import replayed
 from rushlight.ops.core.rules import zeros
 from rushlight.ops.tensor.array_dtypes import converted, holds
@@ -51,6 +52,8 @@ def copy_(self, src, non_blocking=False):
             [1., 2.]])
     """
     if not isinstance(src, Tensor) and isinstance(src, (bool, int, float, complex)):
+        if 0 in self._array.strides and self._array.size:
+            check_overlap(self._array, "copy_")
         if holds(self._array.dtype, src):
             return self.fill_(src)
         src = from_array(np.asarray(src))  # fill_ refuses the number, a tensor's wraps around
@@ -62,6 +65,8 @@ def copy_(self, src, non_blocking=False):
             f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
         )
     check_write(self, "copy_", src.node is not None)
+    if shares(self, src):
+        refuse_overlap(self, (src,), "copy_")
     target = self._array.shape
     if src._array.shape != target:
         _check_stretch(src._array.shape, target)
