@@ -5,8 +5,19 @@ applies it to a copy. The in-place method calls ``into`` on the tensor's own mem
 a trace must see the write, the method copies the kernel's result into the tensor instead.
 """
 
+from numpy import ndarray
+
+from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
-from rushlight.autograd.write import check_overlap, check_write, read_only, stamp, watched, write
+from rushlight.autograd.write import (
+    check_overlap,
+    check_write,
+    read_only,
+    stamp,
+    tracked,
+    watched,
+    write,
+)
 from rushlight.errors import ShapeError
 from rushlight.ops.core.overlap import refuse_overlap, rule_in_place
 from rushlight.tensor import Tensor
@@ -25,7 +36,10 @@ def overwrite(x, call, others, params, into, uniform=False, shared=False):
     check_write(x, name)
     if others and (rule := rule_in_place(name)):
         refuse_overlap(x, others, name, rule)
-    if watched(x, others):
+    expanded = shared and 0 in x._array.strides and type(x._array) is ndarray
+    # A copy of the kernel's result would put an old value over a new one in an expanded tensor.
+    direct = expanded and mode.recorder() is None and not tracked(x, others)
+    if not direct and watched(x, others):
         return write(x, call(x, *others, **params), name, uniform)
     refresh(x)
     arrays = []

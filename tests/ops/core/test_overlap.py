@@ -125,6 +125,9 @@ def test_expanded_tensors_are_filled_with_numbers_only():
     x = torch.zeros(1).expand(3)
     assert x.fill_(2).tolist() == [2.0, 2.0, 2.0]
     assert x.masked_fill_(torch.tensor([True, False, False]), 3).tolist() == [3.0, 3.0, 3.0]
+    far = torch.empty(1, device="meta")  # writes take a longer way while other devices are in use
+    assert x.masked_fill_(torch.tensor([False, True, False]), 4).tolist() == [4.0, 4.0, 4.0]
+    assert far.is_meta
     for write in (lambda: x.fill_(torch.tensor(1.0)), lambda: x.copy_(1.0)):
         with pytest.raises(RuntimeError, match="more than one element of the written-to tensor"):
             write()
