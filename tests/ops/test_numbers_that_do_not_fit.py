@@ -66,8 +66,7 @@ def test_a_large_number_assigned_to_halves_is_infinite(index, dtype):
 
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("make", [
-    lambda value, dtype: torch.full((2,), value, dtype=dtype),
-    lambda value, dtype: torch.ones(1, dtype=dtype).new_full((2,), value),
+    lambda value, dtype: torch.full((), value, dtype=dtype).expand(2),
     lambda value, dtype: torch.scalar_tensor(value, dtype=dtype).expand(2),
 ])  # fmt: skip
 def test_halves_that_are_made_of_a_large_number_are_infinite(make, compiled):

@@ -39,7 +39,7 @@ def watched(memories, call):
     A memory is (description, first address, one past the last address).
 
     Raises:
-        RuntimeError: a kernel touched another address.
+        AssertionError: a kernel touched another address, which is a fault of the compiler.
     """
     memories = [*memories, *_scratch()]
     spans = np.array([span for _, *span in memories], np.int64)
@@ -50,7 +50,7 @@ def watched(memories, call):
         try:
             found = call()
             if record[0]:
-                raise RuntimeError(_message(memories))
+                raise AssertionError(_message(memories))
             return found
         finally:
             record[:] = outer

@@ -134,7 +134,7 @@ class NativeProgram:
                     self._failed(end, arrays, held, marks)
         except Exception as error:
             # What may fail comes before the first write, see ``Schedule._settle_writes``.
-            if not is_of_handler(error):
+            if not (is_of_handler(error) or isinstance(error, AssertionError)):
                 rewind(marks)
                 error.came_first = True  # type: ignore[attr-defined]
             raise

@@ -23,7 +23,7 @@ assert torch.allclose(torch.compile(f)(x), f(x))
 {plant}
 try:
     print(({call}).sum())
-except RuntimeError as error:
+except AssertionError as error:
     print(error)
 print(torch.ones(3).sum())
 """
