@@ -65,6 +65,8 @@ def is_inside(code):
 
 def _level(code):
     name = code.co_filename
+    if name == "<string>" and code.co_names == ("_tuple_new",):
+        return NOT  # the constructor of a named tuple, which only calls that of the tuple
     if name.startswith(_NEEDED):
         return LIBRARY
     if name.startswith(_PACKAGE):
