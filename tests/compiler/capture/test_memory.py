@@ -290,10 +290,10 @@ WRITES = {
     "mask": lambda v: v.__setitem__(v == 1, 0),
     "masked_fill": lambda v: v.masked_fill_(v != 1, 1),
     "index_fill": lambda v: v.index_fill_(0, torch.tensor([0]), 1),
-    "index_copy": lambda v: v.index_copy_(0, torch.tensor([0]), v[-1:]),
-    "index_add": lambda v: v.index_add_(0, torch.tensor([0]), v[-1:]),
+    "index_copy": lambda v: v.index_copy_(0, torch.tensor([0]), v[-1:].clone()),
+    "index_add": lambda v: v.index_add_(0, torch.tensor([0]), v[-1:].clone()),
     "scatter": lambda v: v.scatter_(0, torch.zeros(v.shape, dtype=torch.int64)[:1], 1),
-    "put": lambda v: v.index_put_((torch.tensor([0]),), v[-1], accumulate=True),
+    "put": lambda v: v.index_put_((torch.tensor([0]),), v[-1].clone(), accumulate=True),
     "zero": lambda v: v[:1].zero_(),
     "out": lambda v: torch.mul(v, v, out=v),
 }
