@@ -6,6 +6,7 @@ the same shape, each element is a row.
 """
 
 import atexit
+import threading
 from collections import OrderedDict
 from math import prod
 from typing import Any
@@ -33,6 +34,7 @@ from rushlight.threads import get_num_threads
 
 __all__ = ["cast", "compute", "matrices", "program", "sampled", "slope", "update"]
 
+_casting = threading.local()
 _MOST = 1024  # kernels that are kept; the oldest one is dropped first
 #: A row has at most this many elements; operations with longer rows are left to NumPy.
 _WIDEST = 1 << 18
@@ -316,6 +318,8 @@ def update(key, function, arrays, scalars):
 
 def cast(out, x):
     """Write ``x`` to ``out`` in its dtype, and tell whether; both lie alike in memory."""
+    if getattr(_casting, "on", False):  # a kernel that runs on NumPy asks for its own cast
+        return False
     if not x.flags.c_contiguous:
         out, x = out.T, x.T
     if not (x.flags.c_contiguous and out.flags.c_contiguous):
@@ -325,7 +329,11 @@ def cast(out, x):
     def prepared():
         return ("cast", dtype), lambda values: values.to(OF[dtype]), (flat.size, [(ROWS,)], None)
 
-    return _run(("cast", dtype), [flat], prepared, [out.reshape(-1)]) is not None
+    _casting.on = True
+    try:
+        return _run(("cast", dtype), [flat], prepared, [out.reshape(-1)]) is not None
+    finally:
+        _casting.on = False
 
 
 def grid(*given):

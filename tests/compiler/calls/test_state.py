@@ -47,7 +47,7 @@ WRITES = {
     "twice": lambda w, x: (w[0].add_(1.0), w.t()[0].mul_(2.0), w[0, 0].add_(w[0, 1])),
     "rows in turn": lambda w, x: [row.add_(i) for i, row in enumerate(w)],
     "its own rows, reversed": lambda w, x: w.copy_(w.flip(0)),
-    "its own first row": lambda w, x: w.copy_(w[:1]),
+    "its own first row": lambda w, x: w.copy_(w[:1].clone()),
     "an init": lambda w, x: nn.init.normal_(w[1:]),
     "a swap": lambda w, x: w[[0, 1]].copy_(w[[1, 0]]),
 }
