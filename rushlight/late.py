@@ -13,8 +13,12 @@ framework: Any
 eager_kernels: Callable[[], Any]
 #: ``replayed(replays)``: a builtin function that replays calls; see ``ops/core/replays.py``.
 replayed: Callable[..., Any]
-#: From ``backend/native.py``: machine code draws a number for each row of columns.
+#: From ``backend/native.py``: machine code draws a number for each row, and shuffles numbers.
 sampled: Callable[..., Any]
+shuffled: Callable[..., Any]
+#: From ``backend/native.py``: conversions of large arrays of half precision.
+cast: Callable[..., Any]
+cast_into: Callable[..., Any]
 #: ``device_programs()`` imports the module with the programs of eager calls on a device.
 device_programs: Callable[[], Any]
 #: ``machine()`` gives the machine that kernels are compiled for; see ``compiler/ir/machine.py``.

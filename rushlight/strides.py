@@ -15,7 +15,7 @@ from operator import gt
 import numpy as np
 from numpy import ndarray
 
-from rushlight.backend.native import cast, cast_into
+from rushlight import late
 from rushlight.backend.sizes import large_from
 from rushlight.storage import contiguous_strides
 
@@ -411,7 +411,7 @@ def preserved(array, dtype=None):
     where they are.
     """
     if array.flags.c_contiguous and 1 not in array.shape:
-        return cast(array, dtype or array.dtype)
+        return late.cast(array, dtype or array.dtype)
     return ordered_like(array, array, dtype)
 
 
@@ -421,5 +421,5 @@ def ordered_like(values, array, dtype=None):
     if plain and dtype is None and values.flags.c_contiguous:
         return values
     out = empty_like(array, dtype or values.dtype)
-    cast_into(out, values)
+    late.cast_into(out, values)
     return out

@@ -12,6 +12,14 @@ from rushlight._dynamo import (  # noqa: F401
     set_stance,
     substitute_in_graph,
 )
-from rushlight.serialization.names import DimRange as _DimRange  # noqa: F401 - pickles name it
 
 __all__: list[str] = []
+
+
+class _DimRange:
+    """Stands for a note of PyTorch's compiler on a nested tensor, which pickles name."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state):
+        pass

@@ -293,4 +293,5 @@ def sampled(function, stream, engine, state, columns):
     return None if kernels is None else kernels.sampled(function, stream, engine, state, columns)
 
 
-late.sampled = sampled
+late.sampled, late.shuffled = sampled, shuffled
+late.cast, late.cast_into = cast, cast_into

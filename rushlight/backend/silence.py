@@ -20,6 +20,8 @@ class _Caller:
     Python, for example ``ndarray.sum``; what counts then is the module that called NumPy.
     """
 
+    pattern = r"rushlight\."  # for libraries that copy filters into other processes
+
     def match(self, module):
         if module.startswith(("numpy.", "scipy.")):
             frame: FrameType | None = sys._getframe(1)

@@ -10,7 +10,7 @@ Source: Durstenfeld, Algorithm 235, CACM 7 (1964); live PyTorch.
 
 import numpy as np
 
-from rushlight.backend import native
+from rushlight import late
 from rushlight.draw.words import BF16, DIGITS, INTEGERS, refuse, to_dtype
 from rushlight.dtype import of as torch_dtype
 
@@ -46,7 +46,7 @@ def permutation(generator, count, dtype=I64):
 
 
 def _durstenfeld(words, count):
-    found = native.shuffled(words, count)
+    found = late.shuffled(words, count)
     return _by_sorting(words, count) if found is None else found
 
 
