@@ -45,10 +45,10 @@ class Compare:
     ...     Measurement(1, [2e-5], TaskSpec("f()", "", label="call", description="large")),
     ... ]
     >>> print(Compare(results))
-    [------------- call -------------]
+    [----------- call ----------]
                |  small  |  large
-    1 threads: -----------------------
-          f()  |    1.0  |    20.0
+    1 threads: ------------------
+          f()  |   1.0   |   20.0
     <BLANKLINE>
     Times are in microseconds (us).
     <BLANKLINE>
