@@ -161,8 +161,8 @@ def matrices(key, function, *values, outs=None, least=None):
 def of_halves(op, inputs, params):
     """The result of the elementwise ``op`` on arrays of one half dtype and shape, or None.
 
-    The arrays have at least ``LEAST_CAST`` elements.
-    A number would become a constant of its kernel, so NumPy computes operations with numbers.
+    The arrays have at least ``LEAST_CAST`` elements. A number would become a constant of its
+    kernel, so NumPy computes operations with numbers.
     """
     x = inputs[0]
     if x.dtype not in _HALVES:

@@ -398,6 +398,8 @@ def _is_of_python(kind):
     """Whether ``object.__new__`` makes objects of the class ``kind``: no base is written in C."""
     if not all(k is object or k.__flags__ & _HEAP_TYPE for k in kind.__mro__):
         return False
+    if isinstance(getattr(kind, "__del__", None), types.FunctionType):
+        return True  # no trial, whose end would run the user's code
     try:
         object.__new__(kind)
     except TypeError:

@@ -4,19 +4,18 @@ import os
 
 import numpy as np
 
+from rushlight.vision.datasets.arrays import ArrayDataset
 from rushlight.vision.datasets.utils import (
     absent,
     check_integrity,
     extract_archive,
     verify_str_arg,
 )
-from rushlight.vision.datasets.vision import VisionDataset
-from rushlight.vision.images import from_array
 
 __all__ = ["STL10"]
 
 
-class STL10(VisionDataset):
+class STL10(ArrayDataset):
     """Photographs of 10 kinds of things, 96×96, of which most have no label.
 
     The files ``train_X.bin``, … must be in ``root/stl10_binary``. Each file is checked against its
@@ -111,13 +110,3 @@ class STL10(VisionDataset):
         with open(self._path(self.folds_list_file)) as file:
             chosen = np.array(file.read().splitlines()[self.folds].split(), np.int64)
         return data[chosen], labels[chosen]
-
-    def __getitem__(self, index):
-        image = from_array(self.data[index].transpose(1, 2, 0), "RGB")
-        return self._transformed(image, int(self.labels[index]))
-
-    def __len__(self):
-        return len(self.data)
-
-    def extra_repr(self):
-        return f"Split: {self.split}"

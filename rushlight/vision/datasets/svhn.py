@@ -4,16 +4,15 @@ import os
 
 import numpy as np
 
+from rushlight.vision.datasets.arrays import ArrayDataset
 from rushlight.vision.datasets.utils import absent, check_integrity, verify_str_arg
-from rushlight.vision.datasets.vision import VisionDataset
-from rushlight.vision.images import from_array
 
 __all__ = ["SVHN"]
 
 _URL = "http://ufldl.stanford.edu/housenumbers/"
 
 
-class SVHN(VisionDataset):
+class SVHN(ArrayDataset):
     """Photographs of digits of house numbers, 32×32, in the files ``root/train_32x32.mat``, ….
 
     ``data`` is an array (N, 3, 32, 32) of bytes, and ``labels`` an array (N,) of int64. A sample is
@@ -56,13 +55,3 @@ class SVHN(VisionDataset):
         content = loadmat(path)
         self.data = content["X"].transpose(3, 2, 0, 1)
         self.labels = content["y"].astype(np.int64).reshape(-1) % 10  # the file says 10 for 0
-
-    def __getitem__(self, index):
-        image = from_array(self.data[index].transpose(1, 2, 0), "RGB")
-        return self._transformed(image, int(self.labels[index]))
-
-    def __len__(self):
-        return len(self.data)
-
-    def extra_repr(self):
-        return f"Split: {self.split}"

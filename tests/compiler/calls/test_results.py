@@ -72,6 +72,22 @@ def test_objects_that_refer_to_each_other():
         fresh[1].append(k)  # another list in each call
 
 
+class Ends:
+    def __init__(self, y):
+        self.y = y
+
+    def __del__(self):
+        assert "y" in vars(self)
+
+
+def test_no_object_ends_before_it_is_complete(monkeypatch):
+    failed: list = []
+    monkeypatch.setattr("sys.unraisablehook", failed.append)
+    f = torch.compile(lambda x: Ends(x * 2), fullgraph=True)
+    assert [f(torch.full((1,), float(k))).y.item() for k in range(3)] == [0, 2, 4]
+    assert not failed
+
+
 def leaves_in_a_class(x):
     class Own:
         y = x * 2
