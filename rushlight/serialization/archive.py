@@ -132,6 +132,8 @@ def _opened(file):
     before = min([entry.header_offset for entry in found.infolist()], default=0)
     if not before:
         return found
+    if before < 0:  # zipfile corrects offsets by where it found the directory
+        raise zipfile.BadZipFile(f"an entry begins {-before} bytes before the file")
     whole = file.seek(0, io.SEEK_END)
     file.seek(0)
     with contextlib.suppress(zipfile.BadZipFile):

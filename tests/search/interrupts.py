@@ -121,7 +121,8 @@ def interrupted(scene, interrupt):
     try:
         with warnings.catch_warnings(), interrupt:
             # pytest keeps an interrupt that a callback lost, and so the tensors of its frames.
-            warnings.filterwarnings("ignore", "torch.compile: running eagerly: a tensor of shape")
+            for reason in ("a tensor of shape", ".*unraisableexception"):
+                warnings.filterwarnings("ignore", f"torch.compile: running eagerly: {reason}")
             scene.act()
     except (Interrupt, KeyboardInterrupt):  # the latter where a callback lost the former
         return True

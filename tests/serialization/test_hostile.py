@@ -57,6 +57,13 @@ def refused(file, text="load: "):
         rushlight.load(file)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def modules():
+    """Modules that the first load imports, so that no test counts their memory."""
+    for data in seeds():
+        rushlight.load(io.BytesIO(data))
+
+
 # Harm -------------------------------------------------------------------------------------
 
 
@@ -143,6 +150,20 @@ def test_entries_that_overlap():
             tampered.filelist.append(other)
         tampered._didModify = True
     refused(file, "failed reading|larger than the file|differ|Overlapped entries")
+
+
+def test_a_directory_that_begins_before_the_file():
+    """No memory is asked for by an offset: Python's zipfile moves offsets to below 0."""
+    data = bytearray(archive(b"\x80\x02N.").getvalue())
+    end = data.rindex(b"PK\x05\x06")
+    begin = int.from_bytes(data[end + 16 : end + 20], "little")
+    data[end + 16 : end + 20] = struct.pack("<I", begin + 2**31)
+    tracemalloc.start()
+    try:
+        refused(io.BytesIO(data), "bytes before the file|failed reading")
+        assert tracemalloc.get_traced_memory()[1] < MIB
+    finally:
+        tracemalloc.stop()
 
 
 def test_members_that_hide_methods_change_nothing():

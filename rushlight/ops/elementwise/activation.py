@@ -160,8 +160,12 @@ hardshrink.grad(x=lambda g, x, lambd: where((x >= -lambd) & (x <= lambd), 0, g))
 
 
 def _not_negative(x, *, lambd):
-    if not 0 <= lambd <= _FITTING and not 0 <= lambd <= (most := bounds(x.dtype, False)[1]):
-        raise RuntimeError(f"softshrink: lambda must be in range [0, {most:g}], but found {lambd}")
+    if not 0 <= lambd <= _FITTING:
+        most = bounds(x.dtype, False)[1]
+        if not 0 <= lambd <= most:
+            raise RuntimeError(
+                f"softshrink: lambda must be in range [0, {most:g}], but found {lambd}"
+            )
     return {"lambd": lambd}
 
 

@@ -96,13 +96,30 @@ def _bin(column, edges, even):
     """The bin between ``edges`` of each element. No element is outside."""
     count = len(edges) - 1
     if not even or not edges[-1] > edges[0]:  # edges close together may round to one number
-        return np.minimum(np.searchsorted(edges, column, "right") - 1, count - 1)
+        return np.minimum(_upper_bound(edges, column) - 1, count - 1)
     # A product finds the bin faster than a search. By rounding, it may be one beside.
     index = ((column - edges[0]) * (count / (edges[-1] - edges[0]))).astype(np.int64)
     index = index.clip(0, count - 1)
     index -= column < edges[index]
     index += column >= edges[index + 1]
     return np.minimum(index, count - 1)
+
+
+def _upper_bound(edges, column):
+    """The number of ``edges`` that are not above each element.
+
+    Edges out of order, or with nan, give what C++'s ``std::upper_bound`` gives, as in PyTorch.
+    """
+    if (edges[:-1] <= edges[1:]).all():
+        return np.searchsorted(edges, column, "right")
+    found, left = np.zeros(len(column), np.int64), np.full(len(column), len(edges))
+    while left.any():
+        half = left // 2
+        middle = np.minimum(found + half, len(edges) - 1)
+        passed = (left > 0) & ~(column < edges[middle])
+        found = np.where(passed, middle + 1, found)
+        left = np.where(passed, left - half - 1, half)
+    return found
 
 
 @kernel(public=False, method=False, name="histogram_own_edges", shape=lambda edges, *_: edges.shape)

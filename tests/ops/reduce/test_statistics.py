@@ -133,6 +133,15 @@ def test_histograms_of_random_points(dtype):
         check(call, x=x)
 
 
+@pytest.mark.parity
+def test_histograms_between_edges_of_any_order_or_nan():
+    rng = np.random.default_rng(8)
+    for _ in range(200):
+        edges = rng.choice([NAN, INF, -INF, -1, 0, 1, 2, 3, 5], rng.integers(2, 9)).tolist()
+        x = rng.choice([NAN, INF, -1, 0.5, 1, 2, 4], (9, 1)).tolist()
+        check(f"torch.histogramdd(x, [torch.tensor({edges}).to(x.dtype)])[0]", x=x)
+
+
 def test_each_sample_of_a_gradient_has_a_coordinate():
     for n in (2, 5):
         with pytest.raises(RuntimeError, match="must match"):
