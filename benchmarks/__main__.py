@@ -1,8 +1,9 @@
 """Time rushlight against its peers: ``python -m benchmarks [--rounds N] [--only TEXT]``.
 
-There are four tables:
+There are five tables:
 
 - eager calls against PyTorch;
+- small calls and small networks against PyTorch, on one thread;
 - training steps, eager and compiled, against PyTorch, ``torch.compile`` and ``jax.jit``;
 - training steps while other processes keep all cores busy, against the same steps on
   quiet cores;

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 
-from benchmarks import kernels, rows, steps
+from benchmarks import calls, kernels, rows, steps
 from benchmarks.process import ENVIRONMENT, Worker, busy_cores, median_ratio, rounds_of, shown
 
 __all__ = ["TABLES"]
@@ -48,13 +48,30 @@ def eager(only, rounds):
         times = shown(statistics.median(ours)), shown(statistics.median(theirs))
         line("import", *times, *verdict(median_ratio(ours, theirs), 0.15), "")
     for name in found:
-        workers = [Worker("rows", framework, name) for framework in ("rushlight", "torch")]
-        ours, theirs = rounds_of(workers, rounds)
-        memory = mebibytes(*[w.ask("memory") for w in workers])
-        for w in workers:
-            w.close()
-        times = shown(statistics.median(ours)), shown(statistics.median(theirs))
-        line(name, *times, *verdict(median_ratio(ours, theirs), rows.ROWS[name][1]), memory)
+        against_pytorch("rows", name, rounds, rows.ROWS[name][1])
+
+
+def small(only, rounds):
+    """Print the table of small calls and networks on one thread."""
+    found = [name for name in calls.ROWS if only in name]
+    if found:
+        head("on one thread", "rushlight", "PyTorch", "ratio", "aimed at", "met", "peak memory")
+    for name in found:
+        against_pytorch("calls", name, rounds, calls.ROWS[name][1])
+
+
+def against_pytorch(table, name, rounds, target):
+    """Print the row ``name`` of ``table``: the times and the memory of both frameworks."""
+    workers = [Worker(table, framework, name) for framework in ("rushlight", "torch")]
+    ours, theirs = rounds_of(workers, rounds)
+    memory = mebibytes(*[w.ask("memory") for w in workers])
+    for w in workers:
+        w.close()
+    if not ours or not theirs:
+        line(name, *[w.error or "" for w in workers])
+        return
+    times = shown(statistics.median(ours)), shown(statistics.median(theirs))
+    line(name, *times, *verdict(median_ratio(ours, theirs), target), memory)
 
 
 def import_times(rounds):
@@ -190,4 +207,4 @@ def share(name, times):
 
 #: The tables by name. Each function prints a table, given a text that the names of its rows must
 #: contain and the number of rounds.
-TABLES = {"eager": eager, "steps": training, "busy": busy, "memory": memory}
+TABLES = {"eager": eager, "calls": small, "steps": training, "busy": busy, "memory": memory}

@@ -21,8 +21,8 @@ from rushlight.dtype import bfloat16, float16
 
 __all__ = [
     "LEAST_ELEMENTS", "cast", "cast_into", "compiles", "compute", "either", "grid", "llvm_works",
-    "matrices", "of_halves", "program", "replayed", "sampled", "shuffled", "slope", "tapped",
-    "update",
+    "matrices", "of_halves", "recurrent", "replayed", "sampled", "shuffled", "slope",
+    "tapped", "update",
 ]  # fmt: skip
 
 #: The option ``least`` of elementwise operations that state none.
@@ -34,6 +34,8 @@ LEAST_MATRIX, LEAST_UPDATE = large_from(1 << 13), large_from(1 << 19)
 
 #: The smallest number of elements that ``tapped`` takes from images.
 LEAST_TAPS = large_from(1 << 13)
+#: The largest product of a step, in multiplications, for which ``recurrent`` is used.
+MOST_RECURRENT = 1 << 24
 #: The smallest number of elements that ``shuffled`` takes.
 LEAST_SHUFFLE = large_from(1 << 14)
 #: The smallest number of elements that ``flipped`` copies.
@@ -194,16 +196,6 @@ def cast_into(out, x):
         np.copyto(out, x, casting="unsafe")
 
 
-def program(op, inputs, params):
-    """A function from arrays like ``inputs`` to the results of ``op``; None: use NumPy.
-
-    The program serves exactly these shapes, dtypes and ``params``. Each call takes the list of the
-    arrays that are not None, in C order.
-    """
-    kernels = _kernels()
-    return None if kernels is None else kernels.program(op, inputs, params)
-
-
 def grid(work, size, options, values, points, *more):
     """The result of a kernel of ``compiler/run/grid_kernels.py`` on arrays, or None for NumPy.
 
@@ -243,6 +235,27 @@ def flipped(rows):
     form, shape = f"u{rows.dtype.itemsize}", (*(1,) * (3 - rows.ndim), *rows.shape)
     kernels.flipped(rows.view(form).reshape(shape), out)
     return out
+
+
+def recurrent(name, sizes, reverse, arrays):
+    """Take the steps of a small recurrent layer by a kernel, and tell whether it did.
+
+    ``arrays`` are those of the pass ``name`` in ``compiler/run/recurrent_kernels.py``; the kernel
+    writes its results to some of them. ``sizes`` are the numbers of sequences in the steps.
+    """
+    first = next(iter(arrays.values()))
+    width = max([a.shape[-1] for a in arrays.values()])
+    if sizes[0] * width * width > MOST_RECURRENT or sizes[-1] < sizes[0] or not first.size:
+        return False
+    for a in arrays.values():
+        if type(a) is not ndarray or a.dtype != first.dtype or a.dtype.char not in "fd":
+            return False
+    kernels = _kernels()
+    if kernels is None:
+        return False
+    arrays = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
+    kernels.recurrent(name, len(sizes), reverse, arrays)
+    return True
 
 
 def shuffled(words, count):

@@ -357,6 +357,13 @@ def tapped(*given):
     tap_kernels.run(*given)
 
 
+def recurrent(*given):
+    """Run a kernel of ``recurrent_kernels.py``."""
+    from rushlight.compiler.run import recurrent_kernels
+
+    recurrent_kernels.run(*given)
+
+
 def shuffled(*given):
     """Run the kernel of ``shuffle_kernels.py``."""
     from rushlight.compiler.run import shuffle_kernels

@@ -14,8 +14,10 @@ from rushlight.ops.sequence.recurrent import (
     State,
     arrivals,
     before,
+    by_kernel,
     define,
     filled,
+    last_rows,
     steps,
 )
 
@@ -33,6 +35,12 @@ def rnn_layer(xp, drive, h, weight, bias=None, *, relu, sizes, reverse=False):
     Shape: drive (rows, hidden), weight (hidden, hidden), bias (hidden) → (rows, hidden),
     (batch, hidden).
     """
+    name = "relu" if relu else "tanh"
+    if type(drive) is ndarray:
+        out = np.empty(drive.shape, drive.dtype)
+        if by_kernel(name, sizes, reverse, drive=drive, h=h, matrix=weight.T, bias=bias, out=out,
+                     product=np.empty_like(drive[: sizes[0]])):  # fmt: skip
+            return out, last_rows(out, sizes, reverse)
     out = drive.copy() if bias is None else drive + bias
     matrix = weight.T
     order = steps(sizes, reverse)
@@ -46,8 +54,20 @@ def rnn_layer(xp, drive, h, weight, bias=None, *, relu, sizes, reverse=False):
 
 def _slopes(g, h, weight, bias, out, relu, sizes, reverse):
     """The gradients of drive, h, weight and bias, on arrays."""
+    slope, owed = np.empty_like(out), g[1].copy()
+    name = "relu_back" if relu else "tanh_back"
+    if not by_kernel(name, sizes, reverse, slope=slope, g_out=g[0], out=out, owed=owed,
+                     weight=weight):  # fmt: skip
+        owed = _fill_slope(slope, g, weight, out, relu, sizes, reverse)
+    to_weight = matrix_product(slope.T, before(out, h, sizes, reverse))
+    return slope, owed, to_weight, None if bias is None else slope.sum(0)
+
+
+def _fill_slope(slope, g, weight, out, relu, sizes, reverse):
+    """Fill the gradient of drive. Return the gradient of the first h."""
     g_out, g_h = g
-    slope = np.empty_like(out) if relu else 1 - out * out
+    if not relu:
+        np.subtract(1, out * out, slope)
     back = steps(sizes, not reverse)
     state = State(g_h, back[0][1])
     for start, count in back:
@@ -58,8 +78,7 @@ def _slopes(g, h, weight, bias, out, relu, sizes, reverse):
         else:
             s *= owed
         state.now = matrix_product(s, weight)
-    to_weight = matrix_product(slope.T, before(out, h, sizes, reverse))
-    return slope, state.final(), to_weight, None if bias is None else slope.sum(0)
+    return state.final()
 
 
 # On tensors -------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 Source: Cho et al. 2014, in the variant whose reset gate acts on the product with the state.
 """
 
+import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd import mode
@@ -13,11 +14,11 @@ from rushlight.ops.sequence.recurrent import (
     State,
     arrivals,
     before,
+    by_kernel,
     define,
     filled,
+    last_rows,
     memorised,
-    run_in_pieces,
-    slopes_in_pieces,
     steps,
 )
 from rushlight.ops.shape.join import cat
@@ -37,10 +38,12 @@ def gru_layer(xp, drive, h, weight, bias=None, *, sizes, reverse=False, memo=Non
     Shape: drive (rows, 3 · hidden), weight (3 · hidden, hidden), bias (3 · hidden) →
     (rows, hidden), (batch, hidden).
     """
-    weights = weight, bias
-    found = run_in_pieces(gru_layer.op, drive, (h,), weights, memo, sizes, reverse=reverse)
+    found = _by_kernel(drive, h, weight, bias, sizes, reverse)
     if found is not None:
-        return found
+        *kept, out = found
+        if memo is not None:
+            memo[:] = kept
+        return out, last_rows(out, sizes, reverse)
     n = h.shape[1]
     gates = drive.copy()
     gates[:, : 2 * n] *= 0.5  # σ(z) = ½ tanh(½ z) + ½
@@ -77,16 +80,47 @@ def gru_layer(xp, drive, h, weight, bias=None, *, sizes, reverse=False, memo=Non
     return out, state.final().copy()
 
 
+def _by_kernel(drive, h, weight, bias, sizes, reverse):
+    """(gates, heard, results) of all steps of a small layer; None: use NumPy."""
+    if type(drive) is not ndarray:
+        return None
+    gates = np.empty(drive.shape, drive.dtype)
+    heard, out = (np.empty((len(drive), h.shape[1]), drive.dtype) for _ in range(2))
+    done = by_kernel(
+        "gru", sizes, reverse, drive=drive, h=h, matrix=weight.T, bias=bias, gates=gates,
+        product=np.empty_like(gates[: sizes[0]]), heard=heard, out=out,
+    )  # fmt: skip
+    return (gates, heard, out) if done else None
+
+
 def _slopes(g, memo, drive, h, weight, bias, out, sizes, reverse):
     """The gradients of drive, h, weight and bias, on arrays."""
-    op = gru_layer_backward.op
-    found = slopes_in_pieces(op, g, drive, memo, (weight, bias), sizes, reverse=reverse)
-    if found is not None:
-        return found
-    gates, heard = memo
-    n = h.shape[1]
-    g_out, g_h = g
     last = before(out, h, sizes, reverse)
+    slope, to_new, to_h = _slopes_by_kernel(
+        g, memo, h, weight, out, sizes, reverse
+    ) or _slopes_of_steps(g, memo, weight, last, sizes, reverse)
+    to_weight = matrix_product(slope.T, last)
+    to_bias = None if bias is None else slope.sum(0)
+    slope[:, 2 * h.shape[1] :] = to_new
+    return slope, to_h, to_weight, to_bias
+
+
+def _slopes_by_kernel(g, memo, h, weight, out, sizes, reverse):
+    """``_slopes_of_steps`` of a small layer; None: use NumPy."""
+    gates, heard = memo
+    slope, to_new, owed = np.empty_like(gates), np.empty_like(heard), g[1].copy()
+    done = by_kernel(
+        "gru_back", sizes, reverse, slope=slope, to_new=to_new, g_out=g[0], gates=gates,
+        heard=heard, out=out, h=h, owed=owed, weight=weight,
+    )  # fmt: skip
+    return (slope, to_new, owed) if done else None
+
+
+def _slopes_of_steps(g, memo, weight, last, sizes, reverse):
+    """The gradients of h weightᵀ + bias, of the argument of the new value, and of the first h."""
+    gates, heard = memo
+    n = last.shape[1]
+    g_out, g_h = g
     r, z, new = gates[:, :n], gates[:, n : 2 * n], gates[:, 2 * n :]
     slope = gates.copy()  # first d h / d (h weightᵀ + bias), times dh in the loop
     to_new = (1 - z) * (1 - new * new)
@@ -104,10 +138,7 @@ def _slopes(g, memo, drive, h, weight, bias, out, sizes, reverse):
         dh *= z[rows]
         dh += matrix_product(s, weight)
         state.now = dh
-    to_weight = matrix_product(slope.T, last)
-    to_bias = None if bias is None else slope.sum(0)
-    slope[:, 2 * n :] = to_new
-    return slope, state.final(), to_weight, to_bias
+    return slope, to_new, state.final()
 
 
 # On tensors -------------------------------------------------------------------------------

@@ -16,11 +16,11 @@ from rushlight.ops.sequence.recurrent import (
     State,
     arrivals,
     before,
+    by_kernel,
     define,
     filled,
+    last_rows,
     memorised,
-    run_in_pieces,
-    slopes_in_pieces,
     steps,
 )
 from rushlight.ops.shape.join import cat
@@ -59,10 +59,11 @@ def lstm_layer(
     Shape: drive (rows, 4 · hidden), weight (4 · hidden, h), bias (4 · hidden), projection
     (h, hidden) → (rows, h), (batch, h), (batch, hidden).
     """
-    weights = weight, bias, projection
-    found = run_in_pieces(lstm_layer.op, drive, (h, c), weights, memo, sizes, reverse=reverse)
+    found = _by_kernel(drive, h, c, weight, bias, sizes, reverse) if projection is None else None
     if found is not None:
-        return found
+        if memo is not None:
+            memo[:] = found
+        return found[3], *[last_rows(found[k], sizes, reverse) for k in (3, 1)]
     n = c.shape[1]
     scale, shift = _scales(max(len(h), 1), n, drive.dtype)
     gates = drive * scale[:1]
@@ -97,13 +98,45 @@ def lstm_layer(
     return out, state.final().copy(), cell.final().copy()
 
 
+def _by_kernel(drive, h, c, weight, bias, sizes, reverse):
+    """The gates, cells, tanh(cells) and results of all steps of a small layer; None: use NumPy."""
+    if type(drive) is not ndarray:
+        return None
+    gates = np.empty(drive.shape, drive.dtype)
+    cells, bounded, out = (np.empty((len(drive), c.shape[1]), drive.dtype) for _ in range(3))
+    done = by_kernel(
+        "lstm", sizes, reverse, drive=drive, h=h, c=c, matrix=weight.T, bias=bias,
+        product=np.empty_like(gates[: sizes[0]]), gates=gates, cells=cells, bounded=bounded,
+        out=out,
+    )  # fmt: skip
+    return (gates, cells, bounded, out) if done else None
+
+
 def _slopes(g, memo, drive, h, c, weight, bias, projection, out, sizes, reverse):
     """The gradients of drive, h, c, weight, bias and projection, on arrays."""
-    op, weights = lstm_layer_backward.op, (weight, bias, projection)
-    found = slopes_in_pieces(op, g, drive, memo, weights, sizes, reverse=reverse)
-    if found is not None:
-        return found
-    gates, cells, bounded, hidden = memo
+    slope, to_h, to_c, arrived = (
+        projection is None and _slopes_by_kernel(g, memo, c, weight, sizes, reverse)
+    ) or _slopes_of_steps(g, memo, c, weight, projection, sizes, reverse)
+    to_weight = matrix_product(slope.T, before(out, h, sizes, reverse))
+    to_bias = None if bias is None else slope.sum(0)
+    to_projection = None if projection is None else matrix_product(arrived.T, memo[3])
+    return slope, to_h, to_c, to_weight, to_bias, to_projection
+
+
+def _slopes_by_kernel(g, memo, c, weight, sizes, reverse):
+    """``_slopes_of_steps`` of a small layer without projection; None: use NumPy."""
+    gates, cells, bounded, _ = memo
+    slope, owed, owed_cell = np.empty_like(gates), g[1].copy(), g[2].copy()
+    done = by_kernel(
+        "lstm_back", sizes, reverse, slope=slope, g_out=g[0], gates=gates, bounded=bounded,
+        cells=cells, c=c, owed=owed, owed_cell=owed_cell, weight=weight,
+    )  # fmt: skip
+    return (slope, owed, owed_cell, None) if done else None
+
+
+def _slopes_of_steps(g, memo, c, weight, projection, sizes, reverse):
+    """The gradients of drive, of the first h and c, and of each step's h before the projection."""
+    gates, cells, bounded, _ = memo
     n = c.shape[1]
     g_out, g_h, g_c = g
     i, f, u, o = _quarters(gates, n)
@@ -132,10 +165,7 @@ def _slopes(g, memo, drive, h, c, weight, bias, projection, out, sizes, reverse)
         dc *= f[rows]
         cell.now = dc
         state.now = matrix_product(z, weight)
-    to_weight = matrix_product(slope.T, before(out, h, sizes, reverse))
-    to_bias = None if bias is None else slope.sum(0)
-    to_projection = None if projection is None else matrix_product(arrived.T, hidden)
-    return slope, state.final(), cell.final(), to_weight, to_bias, to_projection
+    return slope, state.final(), cell.final(), arrived
 
 
 # On tensors -------------------------------------------------------------------------------

@@ -13,26 +13,20 @@ compiler fuses them; writes in place would only hide from it what depends on wha
 """
 
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd.tape import Node
 from rushlight.backend import native
-from rushlight.backend import numpy as backend
-from rushlight.backend.sizes import large_from
 from rushlight.ops.core.rules import conj, memo_of
 from rushlight.ops.shape.join import cat
 
 __all__ = [
-    "UNROLLED", "State", "arrivals", "before", "define", "filled", "joined", "memorised",
-    "run_in_pieces", "slopes_in_pieces", "steps",
+    "UNROLLED", "State", "arrivals", "before", "by_kernel", "define", "filled", "joined",
+    "last_rows", "memorised", "steps",
 ]  # fmt: skip
 
-#: From so much work on, programs of ``PIECE`` steps run a layer. Work counts the elements of
-#: ``drive``; NumPy's calls of one step take as long as ``_STEP`` elements.
-_LEAST, _STEP, PIECE = large_from(1 << 18), 1 << 12, 16
 #: The compiler unrolls layers of up to this many steps. Longer ones would take too long to compile.
 UNROLLED = 128
 
@@ -104,101 +98,22 @@ def before(found, first, sizes, reverse):
     return arrivals(parts, reverse)
 
 
-# Long sequences ---------------------------------------------------------------------------
+# Small layers -----------------------------------------------------------------------------
 
 
-def _pieces(sizes, reverse):
-    """(rows, number of steps) of each piece of the sequence, in the order in which they run."""
-    batch, length = sizes[0], len(sizes)
-    found = [
-        (slice(first * batch, min(first + PIECE, length) * batch), min(PIECE, length - first))
-        for first in range(0, length, PIECE)
-    ]
-    return found[::-1] if reverse else found
+def by_kernel(name, sizes, reverse, **arrays):
+    """Take all steps of a small layer by one call of a kernel, and tell whether it did.
 
-
-def _runner(op, sizes, params):
-    """A function of a piece's operands and its number of steps: the results of ``op``, a list.
-
-    A program runs pieces of ``PIECE`` steps, and NumPy others.
+    See ``native.recurrent``. A bias of None stands for zeros.
     """
-    whole = {**op.defaults, **params, "sizes": sizes[:PIECE]}
-    programs: list = []
-
-    def run(given, steps):
-        found = None
-        if steps == PIECE:
-            if not programs:
-                programs.append(native.program(op, given, whole))
-            if programs[0] is not None:
-                found = programs[0]([x for x in given if x is not None])
-        if found is None:
-            found = _in_c_order(op.forward(backend, *given, **params, sizes=sizes[:steps]))
-        return found
-
-    return run
+    if "bias" in arrays and arrays["bias"] is None:
+        arrays["bias"] = np.zeros(arrays["matrix"].shape[1], arrays["matrix"].dtype)
+    return native.recurrent(name, sizes, reverse, arrays)
 
 
-def run_in_pieces(op, drive, states, weights, memo, sizes, **params):
-    """The results of the layer ``op``, by a program of a few steps; None: too little work.
-
-    A program of the whole sequence would take too long to compile, and serve no other length.
-    ``weights`` are the layer's weight, bias and further weights.
-    """
-    work = drive.size + _STEP * len(sizes)
-    if work < _LEAST or len(sizes) <= PIECE or sizes[-1] < sizes[0] or not drive.size:
-        return None
-    drive, *states = map(np.ascontiguousarray, (drive, *states))
-    weights = _in_c_order(weights)
-    out = np.empty((len(drive), states[0].shape[1]), drive.dtype)
-    run = _runner(op, sizes, params)
-    before = []
-    for rows, steps in _pieces(sizes, params["reverse"]):
-        before.append(states)
-        out[rows], *states = run((drive[rows], *states, *weights), steps)
-    if memo is not None:
-        bias = weights[1]
-        memo[:] = [Pieces(before, None if bias is None else bias.copy())]
-    return out, *states
-
-
-class Pieces(NamedTuple):
-    """What ``run_in_pieces`` leaves for the gradient.
-
-    Attributes:
-        before: The states before each piece, from which backward computes the forward again.
-        bias: A copy of the bias, which may be written before backward.
-    """
-
-    before: list
-    bias: ndarray | None
-
-
-def slopes_in_pieces(op, g, drive, memo, weights, sizes, **params):
-    """The gradients of drive, states and weights after ``run_in_pieces``; None: it did not run.
-
-    ``op`` computes the gradients of a piece.
-    """
-    if type(memo[0]) is not Pieces:
-        return None
-    before, bias = memo[0]
-    weight, _, *others = weights
-    weights = _in_c_order((weight, bias, *others))
-    g_out, *owed, drive = map(np.ascontiguousarray, (*g, drive))
-    slope = np.empty_like(drive)
-    total = [None if w is None else np.zeros_like(w) for w in weights]
-    run = _runner(op, sizes, params)
-    pieces = _pieces(sizes, not params["reverse"])
-    for (rows, steps), states in zip(pieces, before[::-1], strict=True):
-        slope[rows], *found = run((g_out[rows], *owed, drive[rows], *states, *weights), steps)
-        owed, own = found[: len(states)], found[len(states) :]
-        for t, o in zip([t for t in total if t is not None], own, strict=True):
-            t += o
-    return slope, *owed, *total
-
-
-def _in_c_order(arrays):
-    return [a if a is None else np.ascontiguousarray(a) for a in arrays]
+def last_rows(rows, sizes, reverse):
+    """A copy of the rows of the step that runs last, of a layer whose steps have equal sizes."""
+    return rows[: sizes[0]].copy() if reverse else rows[len(rows) - sizes[0] :].copy()
 
 
 # The operation ----------------------------------------------------------------------------
