@@ -312,16 +312,13 @@ class _Steps:
             for (i, j), total in zip(places, sums, strict=True):
                 store(b, total, address(b, out, i * width + j, size), dtype)
 
-        tall, few = (
-            target.registers // 8,
-            4,
-        )  # so many sums, and vectors of ``right``, fit registers
+        tall, few = target.registers // 8, 4  # these sums and vectors fit the registers
         whole, begin = first + (last - first & -tall), 0
         for columns, lanes in ((few, self.lanes), (1, self.lanes), (1, 1)):
             step = columns * lanes
             end = (width - begin & -step) + begin
             with loop(b, begin, end, step) as column:
-                for rows, *bounds in ((tall, first, whole), (1, whole, last)):
-                    with loop(b, *bounds, rows) as row:
+                for rows, start, stop in ((tall, first, whole), (1, whole, last)):
+                    with loop(b, start, stop, rows) as row:
                         block(row, rows, column, columns, lanes)
             begin = end
