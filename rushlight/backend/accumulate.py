@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from rushlight.backend import native
 from rushlight.backend.sizes import large_from
 
 __all__ = ["add_at", "add_rows", "sum_runs"]
@@ -50,6 +51,13 @@ def sum_runs(table, rows, ends, factors=None):
     """
     if table.dtype.char not in "fd":
         return None
+    given = [table, rows, ends, *([] if factors is None else [factors])]
+    shape = len(ends) - 1, table.shape[1]
+    found = native.looped(
+        _sum_rows if factors is None else _sum_products, (*given, *shape), [(shape, table.dtype)]
+    )
+    if found is not None:
+        return found[0]
     if len(rows) * table.shape[1] < _MANY:
         return _sum_few(table, rows, ends, factors)
     from scipy.sparse import csr_array
@@ -62,6 +70,28 @@ def sum_runs(table, rows, ends, factors=None):
     for k in range(table.shape[1]):
         found[:, k] = which @ np.ascontiguousarray(table[:, k])
     return found
+
+
+def _sum_rows(table, rows, ends, runs, width, out):
+    """The sums of rows of the table, for each run."""
+    for a in range(runs):
+        for d in range(a * width, a * width + width):
+            out[d] = 0.0
+        for i in range(ends[a], ends[a + 1]):
+            row = rows[i] * width
+            for d in range(width):
+                out[a * width + d] += table[row + d]
+
+
+def _sum_products(table, rows, ends, factors, runs, width, out):
+    """As ``_sum_rows``, with a factor for each row."""
+    for a in range(runs):
+        for d in range(a * width, a * width + width):
+            out[d] = 0.0
+        for i in range(ends[a], ends[a + 1]):
+            row = rows[i] * width
+            for d in range(width):
+                out[a * width + d] += table[row + d] * factors[i]
 
 
 def _sum_few(table, rows, ends, factors):

@@ -20,9 +20,9 @@ from rushlight.backend.sizes import large_from
 from rushlight.dtype import bfloat16, float16
 
 __all__ = [
-    "LEAST_ELEMENTS", "cast", "cast_into", "compiles", "compute", "either", "grid", "llvm_works",
-    "matrices", "of_halves", "recurrent", "replayed", "sampled", "shuffled", "slope",
-    "tapped", "update",
+    "LEAST_ELEMENTS", "LEAST_LOOP", "cast", "cast_into", "compiles", "compute", "either", "grid",
+    "llvm_works", "looped", "matrices", "of_halves", "recurrent", "replayed", "sampled", "shuffled",
+    "slope", "tapped", "update",
 ]  # fmt: skip
 
 #: The option ``least`` of elementwise operations that state none.
@@ -36,6 +36,8 @@ LEAST_MATRIX, LEAST_UPDATE = large_from(1 << 13), large_from(1 << 19)
 LEAST_TAPS = large_from(1 << 13)
 #: The largest product of a step, in multiplications, for which ``recurrent`` is used.
 MOST_RECURRENT = 1 << 24
+#: From about so many steps on, a loop is faster as machine code than several calls of NumPy.
+LEAST_LOOP = large_from(1 << 10)
 #: The smallest number of elements that ``shuffled`` takes.
 LEAST_SHUFFLE = large_from(1 << 14)
 #: The smallest number of elements that ``flipped`` copies.
@@ -256,6 +258,22 @@ def recurrent(name, sizes, reverse, arrays):
     arrays = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
     kernels.recurrent(name, len(sizes), reverse, arrays)
     return True
+
+
+def looped(function, given, results):
+    """The results of a Python loop over arrays, run as machine code; None: use NumPy.
+
+    The call of a loop takes 5 µs, so callers ask from about ``LEAST_LOOP`` steps on.
+
+    Args:
+        function: Takes ``given`` and then an array for each result, and fills these arrays;
+            ``compiler/codegen/array_function.py`` says what it may be made of.
+        given: Arrays, which the function reads as flat arrays in C order, ints and floats. No
+            number may depend on elements of arrays.
+        results: (shape, dtype) of each result.
+    """
+    kernels = _kernels()
+    return None if kernels is None else kernels.looped(function, given, results)
 
 
 def shuffled(words, count):

@@ -7,6 +7,7 @@
   ``namespace.py``, whose functions are in ``math/``.
 * Kernels of loops: ``loop_kernel.py``, with ``nodes.py``, ``accumulators.py``, ``spills.py``.
   ``row_reads.py`` and ``window_reads.py`` say which elements rows and windows read.
-* ``scalar_function.py``: a Python function of floats, with its loops and branches.
+* ``scalar_function.py``: a Python function of floats, with its loops and branches, and
+  ``array_function.py``: one of arrays.
 * ``emission.py``: the kernels and temporaries that an emitter announces before it writes code.
 """

@@ -73,7 +73,8 @@ class Target:
         """The machine code of ``module`` (an ``llvmlite.ir.Module`` or its text) as an object file.
 
         ``level`` is how hard LLVM tries: 1, 2 or 3. A module with a true attribute ``simple``, as
-        ``program_module`` sets it, is generated without loop strength reduction.
+        ``program_module`` sets it, is generated without loop strength reduction. A module with a
+        true attribute ``scalar`` has loops without vectors, and gets LLVM's standard passes.
 
         Raises:
             RuntimeError: the module isn't valid LLVM IR.
@@ -90,9 +91,10 @@ class Target:
 
     def _generate(self, module, level, form):
         text, simple = str(module), getattr(module, "simple", False)
-        return apart(lambda: self._generated(text, level, form, simple))
+        optimise = _optimise_loops if getattr(module, "scalar", False) else _optimise
+        return apart(lambda: self._generated(text, level, form, simple, optimise))
 
-    def _generated(self, text, level, form, simple):
+    def _generated(self, text, level, form, simple, optimise):
         import llvmlite.binding as llvm
 
         machine = self._machine(level)
@@ -103,7 +105,7 @@ class Target:
                 parsed.triple = self.triple
                 parsed.data_layout = str(machine.target_data)
                 parsed.verify()
-                _optimise(parsed, machine, level)
+                optimise(parsed, machine, level)
                 if form is None:
                     return str(parsed)
                 with _without_reduction() if simple else nullcontext():
@@ -167,6 +169,16 @@ def _optimise(module, machine, level):
     for function in module.functions:
         if not function.is_declaration:
             passes.run(function, builder)
+
+
+def _optimise_loops(module, machine, level):
+    """Run LLVM's standard passes, which find vectors for plain loops."""
+    import llvmlite.binding as llvm
+
+    options = llvm.create_pipeline_tuning_options(level)
+    options.loop_vectorization = options.slp_vectorization = True
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
 
 
 @cache

@@ -21,6 +21,7 @@ from rushlight.compiler.cpu.pooling_forms import FORMS
 from rushlight.compiler.cpu.target import CHECKED
 from rushlight.compiler.ir import roles
 from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.run.array_loops import ArrayLoop
 from rushlight.compiler.run.convolution_kernels import Images, images_of, planned_images
 from rushlight.compiler.run.handlers import handlers_apart, is_of_handler
 from rushlight.compiler.run.operation_program import Single
@@ -34,6 +35,7 @@ from rushlight.threads import get_num_threads
 
 __all__ = ["cast", "compute", "matrices", "program", "sampled", "slope", "update"]
 
+_NUMBERS = int, float
 _casting = threading.local()
 _MOST = 1024  # kernels that are kept; the oldest one is dropped first
 #: A row has at most this many elements; operations with longer rows are left to NumPy.
@@ -362,6 +364,31 @@ def recurrent(*given):
     from rushlight.compiler.run import recurrent_kernels
 
     recurrent_kernels.run(*given)
+def looped(function, given, results):
+    """The results of a Python loop over arrays; see ``backend/native.py``."""
+    kinds, is_noted = [], False
+    for k, x in enumerate(given):
+        kind = type(x)
+        if kind not in _NUMBERS:
+            is_noted = is_noted or kind is not ndarray
+            kind = x.dtype
+            if not x.flags.c_contiguous:
+                given = [*given[:k], x.copy(), *given[k + 1 :]]
+        kinds.append(kind)
+    key = (function, *kinds, *[dtype for _, dtype in results])
+    loop = _kernels.get(key, key)
+    if loop is key:
+        loop = _compiled(key, lambda: ArrayLoop(function, key[1:]))
+    if loop is None:
+        return None
+    found = [np.empty(shape, dtype) for shape, dtype in results]
+    if not is_noted:
+        loop((*given, *found))
+        return found
+    if CHECKED:
+        return None
+    loop([*[getattr(x, "array", x) for x in given], *found])
+    return loop.noted(given, found)
 
 
 def shuffled(*given):

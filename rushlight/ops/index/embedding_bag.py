@@ -5,6 +5,7 @@ The rows (n, D) are sorted by bag, and ``bag`` (n) has the number of each row's 
 
 import numpy as np
 
+from rushlight.backend import native
 from rushlight.ops.core.kinds import kernel
 
 __all__ = ["bag_maxima"]
@@ -18,6 +19,12 @@ def bag_maxima(xp, x, bag, kept, *, bags):
     without rows gets row 0. A nan is the maximum if it is in the bag's first row, and is ignored
     elsewhere, because no comparison with nan is true.
     """
+    if x.size >= native.LEAST_LOOP and x.dtype.char in "fd":
+        shape = bags, x.shape[1]
+        given = x, bag, kept, len(x), *shape
+        looped = native.looped(_maxima, given, [(shape, np.dtype(np.int64))])
+        if looped is not None:
+            return looped[0]
     found = np.zeros((bags, x.shape[1]), np.int64)
     places = np.flatnonzero(kept)
     if not len(places):
@@ -37,3 +44,16 @@ def bag_maxima(xp, x, bag, kept, *, bags):
     rows = np.where(first == first, rows, starts[:, None])
     found[bag[starts]] = places[rows]
     return found
+
+
+def _maxima(x, bag, kept, n, bags, width, found):
+    for i in range(bags * width):
+        found[i] = -1
+    for i in range(n):
+        if kept[i]:
+            for d in range(width):
+                best = found[bag[i] * width + d]
+                if best < 0 or x[i * width + d] > x[best * width + d]:
+                    found[bag[i] * width + d] = i
+    for i in range(bags * width):
+        found[i] = max(found[i], 0)

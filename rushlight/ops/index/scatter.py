@@ -1,11 +1,14 @@
 """Operations that write elements at an index along one dim: scatter, scatter_add."""
 
 import warnings
+from math import prod
 
 import numpy as np
 from numpy import ndarray
 
+from rushlight.backend import native
 from rushlight.backend.accumulate import add_at
+from rushlight.backend.sizes import large_from
 from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.argument_kinds import takes
@@ -20,6 +23,8 @@ from rushlight.ops.index.segments import joined_at
 from rushlight.ops.index.slice import embed
 from rushlight.ops.tensor.array_dtypes import as_scalar
 from rushlight.tensor import Tensor, method
+
+_LARGE = large_from(4096)  # so many elements are scattered by a loop of machine code
 
 
 def _same_dtype(name, x, src):
@@ -60,6 +65,43 @@ def _known(name, reduce):
     return reduce
 
 
+def _scattered(x, index, src, dim, reduce):
+    """``x`` with ``src`` at ``index``, by a loop of machine code; None: use NumPy."""
+    if index.size < _LARGE or reduce == "multiply" or not hasattr(src, "strides"):
+        return None
+    sizes = list(x.shape)
+    sizes[dim] = index.shape[dim] if index.ndim else 0
+    if index.shape != tuple(sizes) or src.shape != index.shape or x.dtype.char not in "fdilq":
+        return None
+    before, behind = prod(x.shape[:dim]), prod(x.shape[dim + 1 :])
+    loop = _written if reduce is None else _added
+    sizes = before, x.shape[dim], index.shape[dim], behind
+    found = native.looped(loop, (x, index, src, *sizes), [(x.shape, x.dtype)])
+    return found and found[0]
+
+
+def _written(x, index, src, before, n, m, behind, out):
+    """out = x (before, n, behind), with src (before, m, behind) at the places ``index``."""
+    for i in range(before * n * behind):
+        out[i] = x[i]
+    for a in range(before):
+        for i in range(a * m, a * m + m):
+            for j in range(behind):
+                k = i * behind + j
+                out[(a * n + index[k]) * behind + j] = src[k]
+
+
+def _added(x, index, src, before, n, m, behind, out):
+    """As ``_written``, but src is added."""
+    for i in range(before * n * behind):
+        out[i] = x[i]
+    for a in range(before):
+        for i in range(a * m, a * m + m):
+            for j in range(behind):
+                k = i * behind + j
+                out[(a * n + index[k]) * behind + j] += src[k]
+
+
 def _scatter_into(out, index, src, *, dim, reduce=None):
     if not index.size:
         return
@@ -90,6 +132,9 @@ def _scatter_into(out, index, src, *, dim, reduce=None):
 def _scatter(name, reduces, grad_name=None, primitive="scatter"):
     def scatter(xp, x, index, src, *, dim, reduce=None):
         """Return a copy of ``x`` with ``src`` written at ``index`` along ``dim``."""
+        found = _scattered(x, index, src, dim, reduce)
+        if found is not None:
+            return found
         out = x.copy()
         _scatter_into(out, index, src, dim=dim, reduce=reduce)
         return out

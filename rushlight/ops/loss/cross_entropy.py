@@ -9,6 +9,7 @@ from numpy import ndarray
 
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
+from rushlight.backend import native
 from rushlight.backend.sizes import large_from
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
@@ -76,7 +77,19 @@ def _pick(x, target):
         return x[target]
     if x.ndim == 2:
         return x[_rows(len(x)), target]
+    if target.size >= _FEW and x.flags.c_contiguous and x.dtype.char in "fd":
+        given = x, target, *x.shape[:2], prod(x.shape[2:])
+        found = native.looped(_picked, given, [(target.shape, x.dtype)])
+        if found is not None:
+            return found[0]
     return np.take_along_axis(x, target[:, None], 1)[:, 0]
+
+
+def _picked(x, target, n, classes, behind, out):
+    """The elements of x (n, classes, behind) at the classes (n, behind)."""
+    for i in range(n):
+        for j in range(behind):
+            out[i * behind + j] = x[(i * classes + target[i * behind + j]) * behind + j]
 
 
 def _place(shape, target, values):

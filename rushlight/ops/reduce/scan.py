@@ -24,11 +24,8 @@ from rushlight.ops.reduce.parallel_scan import doubled, in_blocks, places_along
 from rushlight.return_types import result_type
 from rushlight.tensor import Tensor
 
-SMALL = large_from(4096)  # up to so many elements NumPy's own loop is fastest
-FEW = large_from(1 << 14)  # and so it is up to so many elements in less than ``MANY`` scans
+SMALL = large_from(512)  # up to so many elements NumPy's own loop is fastest
 BLOCK = 1 << 15  # larger arrays are computed in blocks of so many elements, which stay in the cache
-MANY = large_from(256)  # so many scans take each step together
-LONG = 64  # shorter scans are faster if they take each step together
 _WIDE = {np.dtype("f4"): np.dtype("f8"), np.dtype("c8"): np.dtype("c16")}
 
 
@@ -36,96 +33,48 @@ def accumulated(ufunc, x, dim):
     """``ufunc`` accumulated along ``dim``; single precision in double, as PyTorch does."""
     if not x.ndim:
         return x.copy()
+    if x.size > SMALL and ufunc in _LOOPS and x.dtype.char in "fdbBhilq":
+        first = float(ufunc.identity) if x.dtype.kind == "f" else ufunc.identity
+        sizes = scans_of(x, dim)
+        totals = (sizes[2],), np.dtype(type(first))
+        found = native.looped(_LOOPS[ufunc], (x, first, *sizes), [(x.shape, x.dtype), totals])
+        if found is not None:
+            return found[0]
     wide = _WIDE.get(x.dtype, x.dtype)
-    if x.size <= SMALL or x.size <= min(FEW, x.shape[dim] * MANY):
-        return ufunc.accumulate(x, axis=dim, dtype=wide).astype(x.dtype, copy=False)
-    found = _by_kernel(ufunc, x, dim)
-    if found is None and ufunc is np.add:
-        found = _in_parts(x, dim)
-    if found is not None:
-        return found
-    shape = x.shape
-    x, blocks = _blocks(x, dim)
-    out = np.empty_like(x)
-    for block in blocks:
-        source, target = x[block], out[block]
-        if source.shape[0] * source.shape[2] >= MANY:
-            part = source.astype(wide, copy=True)
-            for k in range(1, source.shape[1]):
-                ufunc(part[:, k - 1], part[:, k], out=part[:, k])
-            target[...] = part
-            continue
-        before = None
-        for k in range(0, source.shape[1], BLOCK):
-            part = source[:, k : k + BLOCK].astype(wide)
-            if before is not None:
-                ufunc(before, part[:, 0], out=part[:, 0])
-            ufunc.accumulate(part, axis=1, out=part)
-            target[:, k : k + BLOCK] = part
-            before = part[:, -1]
-    return out.reshape(shape)
+    return ufunc.accumulate(x, axis=dim, dtype=wide).astype(x.dtype, copy=False)
 
 
-_KERNELS: dict = {
-    np.add: ("running sums", lambda x: x.double().cumsum(1).to(x.dtype)),
-    np.multiply: ("running products", lambda x: x.double().cumprod(1).to(x.dtype)),
-}
-_PARTS, _STEPS = 64, large_from(4096)  # scans of at least so many steps are cut into so many parts
-_FEW = large_from(16)  # a kernel takes several rows together, so fewer rows are left to NumPy
+def scans_of(x, dim):
+    """(the number of scans before, steps, scans behind) along ``dim``."""
+    return prod(x.shape[:dim]), x.shape[dim], prod(x.shape[dim + 1 :])
 
 
-def _by_kernel(ufunc, x, dim):
-    """``accumulated`` by a compiled kernel, along many long rows of floats; else None."""
-    n = x.shape[dim]
-    if ufunc not in _KERNELS or x.dtype.char not in "fd" or n < LONG or not x.flags.c_contiguous:
-        return None
-    if x.size > n * prod(x.shape[:dim]) or x.size < n * _FEW:
-        return None
-    found = native.matrices(*_KERNELS[ufunc], x.reshape(-1, n))
-    return None if found is None else found[0].reshape(x.shape)
+def _running_sums(x, first, before, n, behind, out, totals):
+    _running_totals(x, first, before, n, behind, operator.add, out, totals)
 
 
-def _in_parts(x, dim):
-    """The running sums of float32 along few long rows or columns, or None.
-
-    They are cut into parts that a kernel sums side by side, in double precision, before the sums of
-    the earlier parts are added. NumPy's loop waits for each addition.
-    """
-    n, behind = x.shape[dim], prod(x.shape[dim + 1 :])
-    if x.dtype.char != "f" or not x.flags.c_contiguous or x.size >= n * MANY:
-        return None
-    if n < _STEPS or n * behind < native.LEAST_MATRIX:
-        return None
-    out = np.empty_like(x)
-    for source, target in zip(*[a.reshape(-1, n, behind) for a in (x, out)], strict=True):
-        if not _sum_parts(source, target):
-            return None
-    return out
+def _running_products(x, first, before, n, behind, out, totals):
+    _running_totals(x, first, before, n, behind, operator.mul, out, totals)
 
 
-def _sum_parts(x, out):
-    """Write the running sums of the matrix ``x`` along dim 0; False without a kernel."""
-    whole = len(x) // _PARTS * _PARTS
-    parts = x[:whole].reshape(_PARTS, -1, x.shape[1])
-    sums = native.matrices("parts of running sums", lambda x: x.double().cumsum(1), parts)
-    if sums is None:
-        return False
-    ends = np.add.accumulate(sums[0][:, -1:], axis=0)
-    before = np.concatenate([np.zeros_like(ends[:1]), ends[:-1]])
-    joined = native.matrices("joined running sums", lambda x, y: (x + y).float(), sums[0], before)
-    if joined is None:
-        return False
-    out[:whole] = joined[0].reshape(whole, -1)
-    out[whole:] = ends[-1] + np.add.accumulate(x[whole:], axis=0, dtype=np.float64)
-    return True
+def _running_totals(x, first, before, n, behind, joined, out, totals):
+    """Running totals of x (before, n, behind). ``totals`` (behind) has those of the last step."""
+    for a in range(before):
+        if behind == 1:
+            total = first
+            for i in range(a * n, a * n + n):
+                total = joined(total, x[i])
+                out[i] = total
+        else:
+            for j in range(behind):
+                totals[j] = first
+            for i in range(a * n, a * n + n):
+                for j in range(behind):
+                    totals[j] = joined(totals[j], x[i * behind + j])
+                    out[i * behind + j] = totals[j]
 
 
-def _blocks(x, dim):
-    """(``x`` as (scans before, steps, scans behind), slices of its scans of ``BLOCK`` elements)."""
-    shape = x.shape
-    x = x.reshape(prod(shape[:dim]), shape[dim], prod(shape[dim + 1 :]))
-    rows = max(1, BLOCK // (x.shape[1] * x.shape[2]))
-    return x, [slice(i, i + rows) for i in range(0, len(x), rows)]
+_LOOPS: dict = {np.add: _running_sums, np.multiply: _running_products}
 
 
 def widened(input, dtype, out=None):
@@ -285,21 +234,56 @@ def _record(xp, ufunc, name, x, dim):
         )
     if not x.ndim:
         return x.copy(), xp.zeros((), xp.int64)
-    # Steps along the last dim of long rows would each touch another line of the cache.
-    near = prod(x.shape[dim + 1 :]) >= 16 or x.shape[dim] <= 24
-    if near and x.size > SMALL and x.size >= MANY * x.shape[dim]:
-        return _record_together(ufunc, x, dim)
+    if x.size > SMALL and x.dtype.char in "fdbBhilq":
+        loop = _running_max if ufunc is np.maximum else _running_min
+        results = [(x.shape, x.dtype), (x.shape, np.dtype("i8"))]
+        found = native.looped(loop, (x, *scans_of(x, dim)), results)
+        if found is not None:
+            return tuple(found)
     values = ufunc.accumulate(x, axis=dim)
     taken = x == values
     if x.dtype.kind == "f":
         taken |= x != x
-    if x.size > SMALL and dim == x.ndim - 1:
-        return values, _last_taken(taken)
-    if x.size <= SMALL:
-        taken = taken * _few_places(x.shape[dim], x.ndim - 1 - dim)
-    else:
-        taken = xp.where(taken, _places(x.shape[dim], x.ndim - 1 - dim), 0)
+    taken = taken * _few_places(x.shape[dim], x.ndim - 1 - dim)
     return values, xp.maximum.accumulate(taken, axis=dim)
+
+
+def _running_max(x, before, n, behind, out, at):
+    _records(x, before, n, behind, operator.ge, out, at)
+
+
+def _running_min(x, before, n, behind, out, at):
+    _records(x, before, n, behind, operator.le, out, at)
+
+
+def _records(x, before, n, behind, reaches, out, at):
+    """Running extremes of x (before, n, behind), and the last places that have them."""
+    for a in range(before):
+        start = a * n * behind
+        if behind == 1:
+            i = 0
+            while i < n:
+                best = x[start + i]
+                place = i
+                out[start + i] = best
+                at[start + i] = place
+                i += 1
+                # Records are rare, so the processor is faster at a branch than at a choice.
+                while i < n and not (reaches(x[start + i], best) or x[start + i] != x[start + i]):
+                    out[start + i] = best
+                    at[start + i] = place
+                    i += 1
+        else:
+            for j in range(start, start + behind):
+                out[j] = x[j]
+                at[j] = 0
+            for i in range(1, n):
+                for j in range(start + i * behind, start + i * behind + behind):
+                    last = out[j - behind]
+                    place = at[j - behind]
+                    is_new = reaches(x[j], last) | (x[j] != x[j])
+                    out[j] = x[j] if is_new else last
+                    at[j] = i if is_new else place
 
 
 @kernel(public=False, method=False, name="running_max", prepare=one_dim("cummax"),
@@ -344,32 +328,6 @@ def _record_on_devices(running):
         return values, running_max(places_along(x, dim).where(alike, 0), dim=dim)
 
     return lowered
-
-
-def _last_taken(taken):
-    """For each element of the rows, the place of the last True up to it; each row begins with True.
-
-    Each place is repeated up to the next one, which takes a tenth of the time of an accumulation.
-    """
-    found = np.flatnonzero(taken)
-    return np.repeat(found % taken.shape[-1], np.diff(found, append=taken.size)).reshape(
-        taken.shape
-    )
-
-
-def _record_together(ufunc, x, dim):
-    """``_record`` of many scans, which take each step together."""
-    shape = x.shape
-    x, blocks = _blocks(x, dim)
-    values, places = np.empty_like(x), np.zeros(x.shape, np.int64)
-    for block in blocks:
-        source, found, at = x[block], values[block], places[block]
-        found[:, 0] = source[:, 0]
-        for k in range(1, source.shape[1]):
-            new = source[:, k]
-            best = ufunc(found[:, k - 1], new, out=found[:, k])
-            at[:, k] = np.where((new == best) | (new != new), k, at[:, k - 1])
-    return values.reshape(shape), places.reshape(shape)
 
 
 @kernel(public=False, method=False, name="cummax", prepare=_running("cummax"))

@@ -6,6 +6,8 @@ Computer Programming 3, 5.3.4). In wider rows, a number of 32 bits and its place
 64 bits. NumPy sorts such integers with vector instructions, and no two of them are equal.
 """
 
+from math import prod
+
 import numpy as np
 
 from rushlight.backend import native
@@ -21,6 +23,8 @@ _NETWORK = 16
 #: From so many elements on, in rows of at least so many, keys are faster.
 _LARGE, _WIDE = large_from(8192), large_from(8)
 _KEYS = "fibhB?"
+#: A heap is the fastest way to so many times fewer elements than a row has.
+_HEAP = 32
 _SHORT = 256  # NumPy sorts rows of up to so many keys faster than it splits them
 
 
@@ -51,7 +55,9 @@ def leading(x, k, dim, largest):
     n = x.shape[dim]
     if not k or k * 4 >= n or n < 256:
         return part(x, dim, 0, k, largest)
-    found = None if x.size < _LARGE else _along(x, dim, 0, k, largest)
+    found = _by_heap(x, k, dim, largest) if k * _HEAP <= n else None
+    if found is None and x.size >= _LARGE:
+        found = _along(x, dim, 0, k, largest)
     if found is not None:
         return found
     # Few elements are wanted, so they are split off first, and then sorted.
@@ -61,6 +67,88 @@ def leading(x, k, dim, largest):
     order = np.sort(order, axis=dim)  # sort the indices, so that equal elements keep their order
     again = rank(np.take_along_axis(x, order, dim), dim, largest)
     return None, np.take_along_axis(order, again, dim)
+
+
+def _by_heap(x, k, dim, largest):
+    """``leading`` by a loop of machine code that passes once over each row; None: use NumPy."""
+    if x.size < native.LEAST_LOOP or x.dtype.char not in "fdbBhilq":
+        return None
+    rows = np.moveaxis(x, dim, -1)
+    shape = (*rows.shape[:-1], k)
+    loop = _largest if largest else _smallest
+    given = rows, prod(rows.shape[:-1]), x.shape[dim], k
+    found = native.looped(loop, given, [(shape, x.dtype), (shape, np.dtype("i8"))])
+    return found and [np.ascontiguousarray(np.moveaxis(v, -1, dim)) for v in found]
+
+
+def _largest(x, rows, n, k, values, index):
+    _leading_of_rows(x, rows, n, k, _is_larger, values, index)
+
+
+def _smallest(x, rows, n, k, values, index):
+    _leading_of_rows(x, rows, n, k, _is_smaller, values, index)
+
+
+def _is_larger(a, b):
+    return (a > b) | ((a != a) & (b == b))
+
+
+def _is_smaller(a, b):
+    return (a < b) | ((a == a) & (b != b))
+
+
+def _leading_of_rows(x, rows, n, k, leads, values, index):
+    """The k elements of each row of x (rows, n) that lead, in order, and their places.
+
+    A heap has the leading elements so far; the one that would be last in order is at its root. A
+    new element stands behind equal ones, because its place is larger.
+    """
+    for r in range(rows):
+        first = r * k
+        for i in range(k):
+            value = x[r * n + i]
+            at = i
+            while at > 0 and not leads(value, values[first + (at - 1) // 2]):
+                values[first + at] = values[first + (at - 1) // 2]
+                index[first + at] = index[first + (at - 1) // 2]
+                at = (at - 1) // 2
+            values[first + at] = value
+            index[first + at] = i
+        i = k
+        while i < n:
+            while i < n and not leads(x[r * n + i], values[first]):
+                i += 1
+            if i < n:
+                _sink(values, index, first, k, x[r * n + i], i, leads)
+                i += 1
+        for end in range(k - 1, 0, -1):
+            value = values[first + end]
+            place = index[first + end]
+            values[first + end] = values[first]
+            index[first + end] = index[first]
+            _sink(values, index, first, end, value, place, leads)
+
+
+def _sink(values, index, first, size, value, place, leads):
+    """Put an element into a heap of ``size`` elements, in place of the root."""
+    at = 0
+    child = 1
+    while child < size:
+        if child + 1 < size:
+            left = first + child
+            if leads(values[left], values[left + 1]) or (
+                not leads(values[left + 1], values[left]) and index[left + 1] > index[left]
+            ):
+                child += 1
+        last = first + child
+        if leads(values[last], value) or (not leads(value, values[last]) and index[last] < place):
+            break
+        values[first + at] = values[last]
+        index[first + at] = index[last]
+        at = child
+        child = 2 * at + 1
+    values[first + at] = value
+    index[first + at] = place
 
 
 def _sorted_rows(x, start, stop, descending=False):

@@ -1,0 +1,85 @@
+"""Python loops over arrays as machine code: each loop is compiled for the dtypes of its arrays.
+
+``codegen/array_function.py`` says what the Python functions may be.
+"""
+
+from hashlib import sha256
+from struct import Struct
+
+import numpy as np
+from llvmlite import ir
+from numpy import ndarray
+
+from rushlight.backend.address import address
+from rushlight.compiler.codegen.array_function import write
+from rushlight.compiler.codegen.scope import I64, POINTER, i64
+from rushlight.compiler.cpu.checked_access import instrument
+from rushlight.compiler.cpu.loader import load
+from rushlight.compiler.cpu.target import CHECKED
+from rushlight.compiler.run import bounds_report, cache
+
+__all__ = ["ArrayLoop"]
+
+
+class ArrayLoop:
+    """A compiled Python function of arrays and numbers, whose last parameters are its results.
+
+    Args:
+        function: The function.
+        kinds: For each parameter, the dtype of an array, or ``int`` or ``float``.
+
+    Raises:
+        NotImplementedError: The function has no translation.
+    """
+
+    def __init__(self, function, kinds):
+        module = ir.Module("loop")
+        write(module, "kernel", function, kinds)
+        _write_loop(module, kinds)
+        module = instrument(module) if CHECKED else module
+        module.scalar = True  # type: ignore[attr-defined]
+        key = sha256(str(module).encode()).hexdigest()
+        code = cache.object_code(f"loop {key}", lambda: module)
+        self.library = load(code)
+        self.run = self.library.function("kernel")
+        # A call of ctypes takes bytes as an address.
+        self.pack = Struct("".join("d" if k is float else "q" for k in kinds)).pack
+
+    def __call__(self, given):
+        """Run the loop on arrays in C order and numbers, the results last."""
+        table = self.pack(*[address(x) if type(x) is ndarray else x for x in given])
+        if not CHECKED:
+            self.run(table)
+            return
+        held = np.frombuffer(table, np.int64)
+        memories = bounds_report.arrays([held, *[x for x in given if type(x) is ndarray]])
+        bounds_report.watched(memories, lambda: self.run(address(held)))
+
+    def noted(self, given, results):
+        """Note a run of the loop in a call that will be replayed; ``results`` have its results."""
+        operands = [x for x in given if type(x) is not int and type(x) is not float]
+        tape = next(x.tape for x in operands if hasattr(x, "noted"))
+        operands = [x if hasattr(x, "noted") else tape.constant(x) for x in operands]
+        words = [x if type(x) in (int, float) else 0 for x in (*given, *results)]
+        data = np.frombuffer(self.pack(*words), np.int64)
+        return tape.call(self.library.address("loop"), data, operands, results, (self, data))
+
+
+def _write_loop(module, kinds):
+    """Write ``loop``, which runs the kernel, and has the parameters of NumPy's loops.
+
+    Its data is the table of the kernel, in which the addresses of the arrays are still missing.
+    """
+    loop = ir.Function(module, ir.FunctionType(I64, [I64] * 4), "loop")
+    b = ir.IRBuilder(loop.append_basic_block("entry"))
+    table = b.alloca(I64, len(kinds))
+    word = lambda base, k: b.gep(base, [i64(k)], source_etype=I64)
+    arrays, data = b.inttoptr(loop.args[0], POINTER), b.inttoptr(loop.args[3], POINTER)
+    count = 0
+    for k, kind in enumerate(kinds):
+        is_number = kind is int or kind is float  # a dtype of NumPy equals its type in Python
+        source = word(data, k) if is_number else word(arrays, count)
+        count += not is_number
+        b.store(b.load(source, typ=I64), word(table, k))
+    b.call(module.globals["kernel"], [table])
+    b.ret(i64(0))
