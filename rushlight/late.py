@@ -13,9 +13,9 @@ framework: Any
 eager_kernels: Callable[[], Any]
 #: ``replayed(replays)``: a builtin function that replays calls; see ``ops/core/replays.py``.
 replayed: Callable[..., Any]
-#: From ``backend/native.py``: machine code draws a number for each row, and shuffles numbers.
+#: From ``backend/native.py``: machine code draws a number for each row, and runs Python loops.
 sampled: Callable[..., Any]
-shuffled: Callable[..., Any]
+looped: Callable[..., Any]
 #: From ``backend/native.py``: conversions of large arrays of half precision.
 cast: Callable[..., Any]
 cast_into: Callable[..., Any]

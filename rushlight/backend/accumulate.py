@@ -51,13 +51,13 @@ def sum_runs(table, rows, ends, factors=None):
     """
     if table.dtype.char not in "fd":
         return None
-    given = [table, rows, ends, *([] if factors is None else [factors])]
-    shape = len(ends) - 1, table.shape[1]
-    found = native.looped(
-        _sum_rows if factors is None else _sum_products, (*given, *shape), [(shape, table.dtype)]
-    )
-    if found is not None:
-        return found[0]
+    if len(rows) * table.shape[1] >= native.LEAST_LOOP:
+        given = [table, rows, ends, *([] if factors is None else [factors])]
+        shape = len(ends) - 1, table.shape[1]
+        loop = _sum_rows if factors is None else _sum_products
+        found = native.looped(loop, (*given, *shape), [(shape, table.dtype)])
+        if found is not None:
+            return found[0]
     if len(rows) * table.shape[1] < _MANY:
         return _sum_few(table, rows, ends, factors)
     from scipy.sparse import csr_array

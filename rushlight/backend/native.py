@@ -21,7 +21,7 @@ from rushlight.dtype import bfloat16, float16
 
 __all__ = [
     "LEAST_ELEMENTS", "LEAST_LOOP", "cast", "cast_into", "compiles", "compute", "either", "grid",
-    "llvm_works", "looped", "matrices", "of_halves", "recurrent", "replayed", "sampled", "shuffled",
+    "llvm_works", "looped", "matrices", "of_halves", "recurrent", "replayed", "sampled",
     "slope", "tapped", "update",
 ]  # fmt: skip
 
@@ -38,8 +38,6 @@ LEAST_TAPS = large_from(1 << 13)
 MOST_RECURRENT = 1 << 24
 #: From about so many steps on, a loop is faster as machine code than several calls of NumPy.
 LEAST_LOOP = large_from(1 << 10)
-#: The smallest number of elements that ``shuffled`` takes.
-LEAST_SHUFFLE = large_from(1 << 14)
 #: The smallest number of elements that ``flipped`` copies.
 LEAST_FLIP = large_from(1 << 13)
 
@@ -276,15 +274,6 @@ def looped(function, given, results):
     return None if kernels is None else kernels.looped(function, given, results)
 
 
-def shuffled(words, count):
-    """The numbers below ``count``, shuffled by uint32 ``words`` in a kernel; None: use NumPy."""
-    if count < LEAST_SHUFFLE or words.dtype != np.uint32 or (kernels := _kernels()) is None:
-        return None
-    order = np.arange(count)
-    kernels.shuffled(order, words)
-    return order
-
-
 def update(rule, p, g, buffers, scalars, group):
     """Run the step of an optimizer on flat arrays as a kernel; the arrays are changed in place.
 
@@ -324,5 +313,5 @@ def sampled(function, stream, engine, state, columns):
     return None if kernels is None else kernels.sampled(function, stream, engine, state, columns)
 
 
-late.sampled, late.shuffled = sampled, shuffled
+late.sampled, late.looped = sampled, looped
 late.cast, late.cast_into = cast, cast_into

@@ -11,12 +11,14 @@ Source: Durstenfeld, Algorithm 235, CACM 7 (1964); live PyTorch.
 import numpy as np
 
 from rushlight import late
+from rushlight.backend.sizes import large_from
 from rushlight.draw.words import BF16, DIGITS, INTEGERS, refuse, to_dtype
 from rushlight.dtype import of as torch_dtype
 
 __all__ = ["permutation"]
 
 MANY = (2**32 - 1) // 20  # from this count on, a 32-bit word modulo the count is too biased
+_LARGE = large_from(64)  # from so many elements on, a loop of machine code is fastest
 FEW = 256  # up to this many elements, a Python loop is faster than sorting
 I64 = np.dtype(np.int64)
 
@@ -46,8 +48,22 @@ def permutation(generator, count, dtype=I64):
 
 
 def _durstenfeld(words, count):
-    found = late.shuffled(words, count)
-    return _by_sorting(words, count) if found is None else found
+    if count >= _LARGE:
+        found = late.looped(_shuffle, (words, count), [((count,), I64)])
+        if found is not None:
+            return found[0]
+    return _by_sorting(words, count)
+
+
+def _shuffle(words, n, order):
+    """The numbers below n; each element i is swapped with element i + words[i] mod (n - i)."""
+    for i in range(n):
+        order[i] = i
+    for i in range(n - 1):
+        other = i + words[i] % (n - i)
+        value = order[other]
+        order[other] = order[i]
+        order[i] = value
 
 
 def _by_sorting(words, count):

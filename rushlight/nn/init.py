@@ -424,8 +424,9 @@ def sparse_(tensor, sparsity, std=0.01, generator=None):
     rows, columns = tensor.shape
     zeros = math.ceil(sparsity * rows)
     tensor.normal_(0, std, generator=generator)
-    for column in range(columns):
-        tensor[rushlight.randperm(rows)[:zeros], column] = 0
+    chosen = [rushlight.randperm(rows)[:zeros] for _ in range(columns)]
+    if zeros and columns:
+        tensor[rushlight.stack(chosen, 1), rushlight.arange(columns)] = 0
     return tensor
 
 

@@ -26,6 +26,8 @@ from rushlight.compiler.codegen.scalar_function import Body
 from rushlight.compiler.codegen.scope import I64, POINTER, i64
 from rushlight.compiler.codegen.value import (
     BOOL,
+    FLOAT,
+    HALF,
     INT,
     Value,
     aligned,
@@ -117,6 +119,8 @@ class _Body(Body):
 
     def converted(self, value, dtype):
         value = value if isinstance(value, Value) else constant(self.b, value, dtype)
+        if dtype in HALF and value.dtype.kind == "f":
+            return value.astype(FLOAT)  # the store rounds
         whole = dtype.kind in "iub" and value.dtype.kind in "iub"
         if not whole and not np.can_cast(value.dtype, dtype, "same_kind"):
             raise NotImplementedError(f"{value.dtype} to {dtype}")

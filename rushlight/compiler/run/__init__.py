@@ -6,8 +6,7 @@
 that a run needs. ``numpy_call.py`` computes an operation without a kernel between two stretches of
 machine code. ``eager_kernels.py``, ``operation_program.py``, ``convolution_kernels.py`` and
 ``row_functions.py`` make kernels of single operations for eager mode, and ``scalar_kernels.py``
-makes those that draw random numbers. ``shuffle_kernels.py`` shuffles numbers, and
-``array_loops.py`` runs Python loops over arrays.
+makes those that draw random numbers. ``array_loops.py`` runs Python loops over arrays.
 ``threads.py`` is the pool of native threads. ``denormals.py`` sets how the processor treats
 denormal numbers, ``handlers.py`` keeps signal handlers out of recordings, and ``bounds_report.py``
 checks the memory that kernels touch.

@@ -391,13 +391,6 @@ def looped(function, given, results):
     return loop.noted(given, found)
 
 
-def shuffled(*given):
-    """Run the kernel of ``shuffle_kernels.py``."""
-    from rushlight.compiler.run import shuffle_kernels
-
-    shuffle_kernels.run(*given)
-
-
 def flipped(*given):
     """Run the kernel of ``flip_kernels.py``."""
     from rushlight.compiler.run import flip_kernels

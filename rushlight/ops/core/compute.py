@@ -124,6 +124,10 @@ def _computed(op, inputs, params, xp):
                 return found
         inputs, final = _promoted(op, inputs)
     else:
+        if op.kind == "reduction" and op.halves and inputs[0].dtype in _HALF:
+            found = op.halves(*inputs, **params)
+            if found is not None:
+                return found
         inputs, final = _widened(op, inputs) if op.widen else (inputs, None)
     try:
         result = op.forward(xp, *inputs, **params)

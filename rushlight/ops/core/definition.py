@@ -108,7 +108,8 @@ class Op:
         least: The number of elements of the largest operand from which on a compiled kernel
             replaces NumPy. None: NumPy always computes the result. Default: ``LEAST_ELEMENTS`` of
             ``backend/native.py`` for elementwise operations, None for others.
-        halves: A kernel computes large arrays of half precision. Default: for elementwise
+        halves: A kernel computes large arrays of half precision. Of a reduction: a function that
+            computes the result in half precision, or gives None. Default: for elementwise
             operations without ``least``. False if NumPy's float32 results have other bits than a
             kernel's.
         widths: If an operand is broadcast along rows or columns, a kernel is compiled for each

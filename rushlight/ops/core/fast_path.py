@@ -100,6 +100,30 @@ def _check_saved(op, cells):
             )
 
 
+def viewed_parts(op, x, places):
+    """``viewed`` for views at many ``places``, basic indices, of which no gradient is wanted."""
+    if x.view_of is not None:
+        refresh(x)
+    array, cell, source = x._array, x.cell, x.view_of
+    kind = ViewOf if source is None else type(source)
+    root, path = (x, ()) if source is None else (source.root, source.path)
+    seen = cell[0]
+    untracked = (mode.grad_off and not mode.state.grad) or (source is not None and source.untracked)
+    found = []
+    is_rows = array.ndim > 1 and places[0] == (0, ...) and len(places) == len(array)
+    # NumPy makes all rows in a third of the time.
+    arrays = list(array) if is_rows else [array[place] for place in places]
+    for place, part in zip(places, arrays, strict=True):
+        o = _new(Tensor)
+        o._array = part
+        o.turned = True
+        o._grad = o.node = None
+        o._cell = cell
+        o.view_of = kind(root, (*path, (op, (), {"index": place})), seen, untracked)
+        found.append(o)
+    return tuple(found)
+
+
 def indexed(op, x, index, params):
     """``op(x, index, **params)`` for operations whose index has no gradient, in default mode."""
     a, i = plain(x), plain(index)

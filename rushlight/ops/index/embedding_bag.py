@@ -22,7 +22,7 @@ def bag_maxima(xp, x, bag, kept, *, bags):
     if x.size >= native.LEAST_LOOP and x.dtype.char in "fd":
         shape = bags, x.shape[1]
         given = x, bag, kept, len(x), *shape
-        looped = native.looped(_maxima, given, [(shape, np.dtype(np.int64))])
+        looped = native.looped(_maxima, given, [(shape, np.dtype(np.int64)), (shape, x.dtype)])
         if looped is not None:
             return looped[0]
     found = np.zeros((bags, x.shape[1]), np.int64)
@@ -46,14 +46,16 @@ def bag_maxima(xp, x, bag, kept, *, bags):
     return found
 
 
-def _maxima(x, bag, kept, n, bags, width, found):
+def _maxima(x, bag, kept, n, bags, width, found, largest):
     for i in range(bags * width):
         found[i] = -1
     for i in range(n):
         if kept[i]:
+            first = bag[i] * width
             for d in range(width):
-                best = found[bag[i] * width + d]
-                if best < 0 or x[i * width + d] > x[best * width + d]:
-                    found[bag[i] * width + d] = i
+                best = found[first + d]
+                if best < 0 or x[i * width + d] > largest[first + d]:
+                    found[first + d] = i
+                    largest[first + d] = x[i * width + d]
     for i in range(bags * width):
         found[i] = max(found[i], 0)

@@ -69,9 +69,8 @@ def _scattered(x, index, src, dim, reduce):
     """``x`` with ``src`` at ``index``, by a loop of machine code; None: use NumPy."""
     if index.size < _LARGE or reduce == "multiply" or not hasattr(src, "strides"):
         return None
-    sizes = list(x.shape)
-    sizes[dim] = index.shape[dim] if index.ndim else 0
-    if index.shape != tuple(sizes) or src.shape != index.shape or x.dtype.char not in "fdilq":
+    fits = 0 < x.ndim == index.ndim and src.shape == index.shape and x.dtype.char in "fdilq"
+    if not fits or index.shape != (*x.shape[:dim], index.shape[dim], *x.shape[dim + 1 :]):
         return None
     before, behind = prod(x.shape[:dim]), prod(x.shape[dim + 1 :])
     loop = _written if reduce is None else _added

@@ -9,8 +9,12 @@ batch takes one step at a time.
 Source: Graves et al. 2006, https://www.cs.toronto.edu/~graves/icml_2006.pdf, eq. 6 to 16.
 """
 
+import math
+
 import numpy as np
 
+from rushlight.backend import native
+from rushlight.backend.sizes import large_from
 from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE
@@ -23,6 +27,8 @@ from rushlight.ops.shape.view import tensor_array
 from rushlight.tensor import Tensor
 
 __all__ = ["ctc_loss"]
+
+_LEAST = large_from(256)  # from so many states at all times on, a loop is compiled
 
 # The lattice --------------------------------------------------------------------------------
 
@@ -55,6 +61,11 @@ def _forward(emitted, skips, first):
     ``emitted`` (T, N, L) has the log-probability of each state's class at each time. All arrays of
     a step are made once, because a step is short.
     """
+    given = emitted, skips, first, *emitted.shape
+    if emitted.size >= _LEAST:
+        looped = native.looped(_log_probabilities, given, [(emitted.shape, emitted.dtype)])
+        if looped is not None:
+            return looped[0]
     found = np.empty_like(emitted)
     found[0] = np.where(first, emitted[0], -np.inf)
     # The log-probabilities of the paths that stay, that move by one state, and by two.
@@ -79,6 +90,26 @@ def _forward(emitted, skips, first):
         now += base
         now += here
     return found
+
+
+def _log_probabilities(emitted, skips, first, times, n, states, found):
+    """``_forward`` in one pass."""
+    size = n * states
+    for k in range(size):
+        found[k] = emitted[k] if first[k] else -math.inf
+    for t in range(1, times):
+        for a in range(n):
+            for s in range(states):
+                k = a * states + s
+                last = (t - 1) * size + k
+                stay = found[last]
+                step = found[last - 1] if s > 0 else -math.inf
+                skip = found[last - 2] if s > 1 and skips[k] else -math.inf
+                base = max(stay, max(step, skip))
+                if base == -math.inf:
+                    base = 0.0
+                total = math.exp(stay - base) + math.exp(step - base) + math.exp(skip - base)
+                found[last + size] = math.log(total) + base + emitted[last + size]
 
 
 def _taken(x, index):

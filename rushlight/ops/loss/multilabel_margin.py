@@ -22,6 +22,7 @@ _MANY = large_from(1 << 18)  # from so many pairs on, a program for the exact sh
 _FEW_CLASSES = 8  # up to so many, a program compares each label with all classes
 #: Up to so many classes, that is one kernel for all numbers of rows. It serves many pairs only.
 _FEWEST_CLASSES, _PAIRS = 6, large_from(1 << 15)
+_LEAST = large_from(256)  # from so many scores on, a loop is faster than NumPy
 _FEW = large_from(1 << 10)  # up to so many labels, NumPy's running ``and`` is fastest
 
 
@@ -135,8 +136,33 @@ def multilabel_margin(xp, x, labels, *, reduction):
         found = native.matrices("multilabel margin", _of_columns, rows, labels, least=1)
         if found is not None:
             return _reduced(found[0], x, reduction)
+    if x.size >= _LEAST and x.dtype.char in "fd":
+        results = [(rows.shape[:1], x.dtype), (rows.shape[1:], np.dtype(bool))]
+        looped = native.looped(_sums, (rows, labels, *rows.shape), results)
+        if looped is not None:
+            return _reduced(looped[0], x, reduction)
     gap, counts, _ = _gaps_of_arrays(rows, labels)
     return _reduced(where(counts, gap, 0).sum((1, 2)), x, reduction)
+
+
+def _sums(x, labels, n, classes, sums, taken):
+    """The sum of the hinges of each row of x (n, classes)."""
+    for row in range(n):
+        a = row * classes
+        for c in range(classes):
+            taken[c] = False
+        count = 0
+        while count < classes and labels[a + count] >= 0:
+            taken[labels[a + count]] = True
+            count += 1
+        total = 0.0
+        for k in range(count):
+            own = 1.0 - x[a + labels[a + k]]
+            for c in range(classes):
+                gap = own + x[a + c]
+                if gap > 0.0 and not taken[c]:
+                    total += gap
+        sums[row] = total
 
 
 @multilabel_margin.lower

@@ -7,6 +7,7 @@ import numpy as np
 import rushlight.dtype as dtypes
 from rushlight import late, shapes
 from rushlight.backend import numpy as xp
+from rushlight.backend.half_sums import sum_of_halves
 from rushlight.backend.summation import folded, narrow, summed
 from rushlight.errors import DtypeError
 from rushlight.ops.core.argument_kinds import takes
@@ -23,7 +24,7 @@ _MANY, _PARTS = 1 << 16, 1024
 
 
 @reduction(takes_dtype=True, grad_name="SumBackward1", whole_name="SumBackward0",
-           primitive="reduction add")  # fmt: skip
+           primitive="reduction add", halves=sum_of_halves)  # fmt: skip
 def sum(xp, x, *, dim=None, keepdim=False):
     """Add the elements over ``dim``.
 
@@ -93,7 +94,12 @@ def count(shape, dim):
     return n
 
 
-@reduction(takes_dtype=True, grad_name="MeanBackward1", whole_name="MeanBackward0")
+def _mean_of_halves(x, *, dim=None, keepdim=False):
+    return sum_of_halves(x, dim, keepdim, count(x.shape, dim))
+
+
+@reduction(takes_dtype=True, grad_name="MeanBackward1", whole_name="MeanBackward0",
+           halves=_mean_of_halves)  # fmt: skip
 def mean(xp, x, *, dim=None, keepdim=False):
     """Compute the mean over ``dim``.
 

@@ -10,6 +10,7 @@ from rushlight.autograd import mode
 from rushlight.errors import ArgumentError, DtypeError, ShapeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.dispatch import apply
+from rushlight.ops.core.fast_path import viewed_parts
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.index.slice import SELECT, SLICE, basic, embed, look, look_at
 from rushlight.ops.shape.view import tensor_array
@@ -64,6 +65,8 @@ def _taken_apart(x, op, single, places):
     """Return one view of ``x`` for each of ``places``; record one node with several outputs."""
     grad = not mode.grad_off or mode.state.grad
     traced = mode.intercept and mode.recorder() is not None
+    if not mode.intercept and (x.node is None or not grad) and x._array.size:
+        return viewed_parts(single, x, places)
     if traced or x.node is None or not grad or not places:
         return tuple([look(x, single, place) for place in places])
     shape = tuple(x._array.shape)

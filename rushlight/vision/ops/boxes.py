@@ -9,6 +9,8 @@ import math
 import numpy as np
 
 import rushlight as torch
+from rushlight.backend import native
+from rushlight.backend.sizes import large_from
 from rushlight.vision.ops import rotated
 
 __all__ = [
@@ -232,6 +234,11 @@ def nms(boxes, scores, iou_threshold):
     order = scores.detach().sort(stable=True, descending=True)[1]
     sides = np.ascontiguousarray(boxes.detach()[order].numpy().T)  # (4, N)
     areas = (sides[2] - sides[0]) * (sides[3] - sides[1])
+    results = [(areas.shape, np.dtype(bool))]
+    given = sides, areas, len(areas), float(iou_threshold)
+    looped = None if len(areas) < _FEW else native.looped(_drop, given, results)
+    if looped is not None:
+        return order[torch.from_numpy(np.flatnonzero(~looped[0]))]
     kept, rest = [], np.arange(len(areas))
     while rest.size:
         block, rest = rest[:_BLOCK], rest[_BLOCK:]
@@ -242,6 +249,25 @@ def nms(boxes, scores, iou_threshold):
     return order[torch.from_numpy(np.concatenate([np.zeros(0, np.int64), *kept]))]
 
 
+def _drop(sides, areas, n, threshold, dropped):
+    """Which boxes, best first, overlap a remaining earlier one by more than the threshold."""
+    for i in range(n):
+        dropped[i] = False
+    for i in range(n):
+        if not dropped[i]:
+            left = sides[i]
+            top = sides[n + i]
+            right = sides[2 * n + i]
+            bottom = sides[3 * n + i]
+            area = areas[i]
+            for j in range(i + 1, n):
+                wide = max(min(right, sides[2 * n + j]) - max(left, sides[j]), 0)
+                high = max(min(bottom, sides[3 * n + j]) - max(top, sides[n + j]), 0)
+                both = wide * high
+                dropped[j] = dropped[j] | (both / (area + areas[j] - both) > threshold)
+
+
+_FEW = large_from(16)  # so few boxes are not worth a loop that has to be compiled
 _BLOCK = 128  # boxes of which all pairs are compared at once
 
 

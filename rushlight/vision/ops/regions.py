@@ -11,44 +11,13 @@ import numpy as np
 import rushlight as torch
 from rushlight import nn
 from rushlight.ops.windows.grid_sample import weighted_gather
+from rushlight.vision.ops.region_arrays import arrays_of, divided, of_own_channels, rois_of, two
+from rushlight.vision.ops.region_pooling import ps_roi_pool, roi_pool
 
 __all__ = [
     "PSRoIAlign", "PSRoIPool", "RoIAlign", "RoIPool", "ps_roi_align", "ps_roi_pool", "roi_align",
     "roi_pool", "rois_of",
 ]  # fmt: skip
-
-
-def rois_of(boxes, name):
-    """Boxes as one tensor (K, 5), whose first column is the number of the image.
-
-    Raises:
-        RuntimeError: The boxes have another shape. (AssertionError in torchvision's terms.)
-    """
-    if isinstance(boxes, (list, tuple)):
-        for box in boxes:
-            if box.shape[1] != 4:
-                raise AssertionError(f"{name}: boxes in a list must be (L, 4), got {box.shape}")
-        numbered = [torch.full_like(box[:, :1], i) for i, box in enumerate(boxes)]
-        return torch.cat([torch.cat(numbered), torch.cat(list(boxes))], 1)
-    if not isinstance(boxes, torch.Tensor) or boxes.shape[1] != 5:
-        raise AssertionError(f"{name}: boxes must be a Tensor (K, 5) or a list of Tensors (L, 4)")
-    return boxes
-
-
-def _two(size):
-    return (size, size) if isinstance(size, int) else tuple(size)
-
-
-def _arrays(input, boxes, name):
-    """The images' numbers (K,), and the boxes (K, 4) as an array."""
-    rois = rois_of(boxes, name)
-    if rois.dtype is not input.dtype:
-        raise RuntimeError(
-            f"{name}: Expected tensor for argument #1 'input' to have the same type as tensor for "
-            f"argument #2 'rois'; but type {input.dtype} does not equal {rois.dtype}"
-        )
-    array = rois.detach().numpy()
-    return array[:, 0].astype(np.int64), array[:, 1:]
 
 
 def _shares(start, length, bins, samples, size):
@@ -192,8 +161,8 @@ def roi_align(input, boxes, output_size, spatial_scale=1.0, sampling_ratio=-1, a
     >>> roi_align(image, [torch.tensor([[0.0, 0.0, 3.0, 3.0]])], 1, aligned=True)
     tensor([[[[5.]]]])
     """
-    numbers, array = _arrays(input, boxes, "roi_align")
-    bins, channels = _two(output_size), input.shape[1]
+    numbers, array = arrays_of(input, boxes, "roi_align")
+    bins, channels = two(output_size), input.shape[1]
     if not len(numbers):
         return input.new_zeros((0, channels, *bins))
     scaled = array * array.dtype.type(spatial_scale) - array.dtype.type(0.5 * aligned)
@@ -210,20 +179,6 @@ def roi_align(input, boxes, output_size, spatial_scale=1.0, sampling_ratio=-1, a
         return out.reshape(channels, k, *bins).transpose(0, 1)
 
     return _sampled(input, numbers, start, length, bins, sampling_ratio, gather)
-
-
-def _divided(input, bins, name):
-    """The channels for each bin: input (N, C·PH·PW, H, W) gives C.
-
-    Raises:
-        RuntimeError: The number of channels is no multiple of that of bins.
-    """
-    if input.shape[1] % (bins[0] * bins[1]):
-        raise RuntimeError(
-            f"{name}: input channels must be a multiple of pooling height * pooling width, got "
-            f"{input.shape[1]} and {bins}"
-        )
-    return input.shape[1] // (bins[0] * bins[1])
 
 
 def ps_roi_align(input, boxes, output_size, spatial_scale=1.0, sampling_ratio=-1):
@@ -246,13 +201,31 @@ def ps_roi_align(input, boxes, output_size, spatial_scale=1.0, sampling_ratio=-1
     >>> ps_roi_align(torch.zeros(1, 8, 4, 4), [torch.tensor([[0.0, 0.0, 3.0, 3.0]])], 2).shape
     torch.Size([1, 2, 2, 2])
     """
-    numbers, array = _arrays(input, boxes, "ps_roi_align")
-    bins = _two(output_size)
-    channels = _divided(input, bins, "ps_roi_align")
+    numbers, array = arrays_of(input, boxes, "ps_roi_align")
+    bins = two(output_size)
+    channels = divided(input, bins, "ps_roi_align")
     if not len(numbers):
         return input.new_zeros((0, channels, *bins))
     scaled = array * array.dtype.type(spatial_scale) - array.dtype.type(0.5)
     start, end = scaled[:, 1::-1], scaled[:, :1:-1]
+    length, sizes = end - start, input.shape[-2:]
+    if np.isfinite(input.detach().numpy()).all():
+        samples = _samples(length, bins, sampling_ratio)
+        rows, columns = [
+            _shares(start[:, i], length[:, i], bins[i], samples[:, i], sizes[i]) for i in (0, 1)
+        ]
+        found = of_own_channels(input, numbers, rows, columns)
+    else:
+        found = _gathered(input, numbers, start, length, bins, sampling_ratio)
+    if sampling_ratio > 0:
+        return found
+    empty = torch.from_numpy((end <= start).any(1))  # an average of nothing
+    return found.masked_fill(empty[:, None, None, None], float("nan"))
+
+
+def _gathered(input, numbers, start, length, bins, ratio):
+    """``ps_roi_align`` without products: these would spread inf and nan over whole images."""
+    channels = input.shape[1] // (bins[0] * bins[1])
 
     def gather(image, places, weights):
         k, taps, each = len(places), places.shape[-1], bins[0] * bins[1]
@@ -263,147 +236,7 @@ def ps_roi_align(input, boxes, output_size, spatial_scale=1.0, sampling_ratio=-1
         )
         return weighted_gather(image, share, at).reshape(*bins, channels, k).permute(3, 2, 0, 1)
 
-    found = _sampled(input, numbers, start, end - start, bins, sampling_ratio, gather)
-    if sampling_ratio > 0:
-        return found
-    empty = torch.from_numpy((end <= start).any(1))  # an average of nothing
-    return found.masked_fill(empty[:, None, None, None], float("nan"))
-
-
-def _rounded(x):
-    """Integers, halves away from 0."""
-    return (np.sign(x) * np.floor(np.abs(x) + x.dtype.type(0.5))).astype(np.int64)
-
-
-def _edges(start, length, bins, size):
-    """The first element of each bin, and the first one after it: (K, bins) each."""
-    width = (length.astype(np.float32) / np.float32(bins))[:, None]
-    steps = np.arange(bins, dtype=np.float32)
-    first = np.floor(steps * width).astype(np.int64) + start[:, None]
-    last = np.ceil((steps + 1) * width).astype(np.int64) + start[:, None]
-    return first.clip(0, size), last.clip(0, size)
-
-
-def roi_pool(input, boxes, output_size, spatial_scale=1.0):
-    """Find the maximum of each bin of each region, whose borders are rounded to pixels.
-
-    Args:
-        input: Tensor ``(N, C, H, W)``.
-
-    Returns:
-        Tensor ``(K, C, *output_size)``; 0 for empty bins.
-
-    Raises:
-        AssertionError: The boxes have another shape.
-        RuntimeError: The boxes have another dtype than ``input``.
-
-    Source: Girshick 2015, https://arxiv.org/abs/1504.08083
-
-    >>> import rushlight as torch
-    >>> from rushlight.vision.ops import roi_pool
-    >>> image = torch.arange(16.0).reshape(1, 1, 4, 4)
-    >>> roi_pool(image, [torch.tensor([[0.0, 0.0, 3.0, 3.0]])], 2).flatten()
-    tensor([ 5.,  7., 13., 15.])
-    """
-    numbers, array = _arrays(input, boxes, "roi_pool")
-    bins, (_, channels, height, width) = _two(output_size), input.shape
-    if not len(numbers):
-        return input.new_zeros((0, channels, *bins))
-    corners = _rounded(array * array.dtype.type(spatial_scale))
-    length = np.maximum(corners[:, 2:] - corners[:, :2] + 1, 1)
-    top, bottom = _edges(corners[:, 1], length[:, 1], bins[0], height)
-    left, right = _edges(corners[:, 0], length[:, 0], bins[1], width)
-    pixels = np.ascontiguousarray(input.detach().numpy().transpose(0, 2, 3, 1))
-    best, place, which = _row_maxima(pixels, numbers, top, bottom)
-    place = _maxima(best, place, which, left, right)
-    empty = ((bottom <= top)[:, :, None] | (right <= left)[:, None])[:, None]
-    image = numbers[:, None] * channels + np.arange(channels)
-    at = image[:, :, None, None] * (height * width) + place.transpose(0, 3, 1, 2)
-    found = input.take(torch.from_numpy(np.where(empty, 0, at)))
-    return found.masked_fill(torch.from_numpy(empty), 0)
-
-
-def _row_maxima(pixels, numbers, top, bottom):
-    """The maximum of each column over rows of an image, and its place: (U, W, C) each.
-
-    ``pixels`` are (N, H, W, C). Also returns (K, PH): which of the U sets of rows each bin has.
-    Bins of the same rows are computed once.
-    """
-    height, width = pixels.shape[1:3]
-    keys = (np.repeat(numbers, top.shape[1]), top.ravel(), bottom.ravel())
-    shape = len(pixels), height + 1, height + 1
-    found, which = np.unique(np.ravel_multi_index(keys, shape), return_inverse=True)
-    number, first, last = np.unravel_index(found, shape)
-    best = pixels[number, np.minimum(first, height - 1)]
-    row = np.zeros(best.shape, np.int64) + first[:, None, None]
-    for step in range(1, (last - first).max()):
-        own = np.flatnonzero(first + step < last)
-        found, at = pixels[number[own], first[own] + step], first[own] + step
-        better = found > best[own]
-        best[own] = np.where(better, found, best[own])
-        row[own] = np.where(better, at[:, None, None], row[own])
-    return best, row * width + np.arange(width)[:, None], which.reshape(top.shape)
-
-
-def _maxima(best, place, which, left, right):
-    """The place in the image of the maximum of each bin, (K, PH, PW, C).
-
-    The other arguments are the results of ``_row_maxima``. Of equal maxima the first counts, row by
-    row, as in torchvision.
-    """
-    which = which[:, :, None]
-    column = lambda step: np.minimum(left + step, right - 1).clip(0, best.shape[1] - 1)[:, None]
-    top, at = best[which, column(0)], place[which, column(0)]
-    for step in range(1, (right - left).max()):
-        found, where = best[which, column(step)], place[which, column(step)]
-        better = (found > top) | ((found == top) & (where < at))
-        np.copyto(top, found, where=better)
-        np.copyto(at, where, where=better)
-    return at
-
-
-def ps_roi_pool(input, boxes, output_size, spatial_scale=1.0):
-    """Average each bin of each region, in which each bin has channels of its own.
-
-    Args:
-        input: Tensor ``(N, C·PH·PW, H, W)`` for an ``output_size`` of (PH, PW).
-
-    Returns:
-        Tensor ``(K, C, PH, PW)``; 0 for empty bins.
-
-    Raises:
-        AssertionError: The boxes have another shape.
-        RuntimeError: The number of channels is no multiple of PH·PW, or the dtypes differ.
-
-    Source: Dai et al. 2016, https://arxiv.org/abs/1605.06409
-
-    >>> import rushlight as torch
-    >>> from rushlight.vision.ops import ps_roi_pool
-    >>> ps_roi_pool(torch.ones(1, 8, 4, 4), [torch.tensor([[0.0, 0.0, 3.0, 3.0]])], 2).mean()
-    tensor(1.)
-    """
-    numbers, array = _arrays(input, boxes, "ps_roi_pool")
-    bins, (height, width) = _two(output_size), input.shape[-2:]
-    channels = _divided(input, bins, "ps_roi_pool")
-    if not len(numbers):
-        return input.new_zeros((0, channels, *bins))
-    corners = _rounded(array * array.dtype.type(spatial_scale))
-    length = np.maximum(corners[:, 2:] - corners[:, :2], 1)
-    shares = []
-    for start, count, size, axis in (
-        (corners[:, 1], bins[0], height, 1), (corners[:, 0], bins[1], width, 0),
-    ):  # fmt: skip
-        first, last = _edges(start, length[:, axis], count, size - 1)
-        at = np.arange(size)
-        inside = (at >= first[..., None]) & (at < last[..., None])
-        each = inside / np.maximum(inside.sum(-1, keepdims=True), 1)
-        shares.append(torch.from_numpy(each.astype(array.dtype)))
-    images = input.reshape(len(input), channels, *bins, height, width)
-    found = [
-        torch.einsum("cijhw,ih,jw->cij", images[int(number)], shares[0][k], shares[1][k])
-        for k, number in enumerate(numbers)
-    ]
-    return torch.stack(found)
+    return _sampled(input, numbers, start, length, bins, ratio, gather)
 
 
 class _Regions(nn.Module):

@@ -6,10 +6,13 @@ import operator
 import numpy as np
 import pytest
 
+import rushlight as torch
 from rushlight.backend import native
+from rushlight.backend.half_sums import _columns, _rows
 from rushlight.ops.index.scatter import _added, _written
 from rushlight.ops.reduce.scan import _running_max, _running_min, _running_products, _running_sums
 from rushlight.ops.reduce.sorted_rows import _largest, _smallest
+from rushlight.tensor import from_array
 
 needs_llvm = pytest.mark.skipif(not native.llvm_works(), reason="there is no LLVM")
 _RNG = np.random.default_rng(0)
@@ -144,3 +147,17 @@ def test_operands_with_gaps_are_copied():
     x = np.arange(40.0).reshape(4, 10)[:, ::2]
     found, _ = native.looped(_running_sums, (x, 0.0, 1, 4, 5), [(x.shape, _F8), ((5,), _F8)])
     np.testing.assert_array_equal(found, x.cumsum(0))
+
+
+@needs_llvm
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("shape", [(1, 700, 1), (3, 129, 1), (2, 300, 7), (1, 64, 3)])
+def test_sums_of_halves(dtype, shape):
+    x = torch.randn(shape).to(getattr(torch, dtype))
+    for loop, parts in ((_rows, 64), (_columns, 2 * shape[2])):
+        if (loop is _rows) is not (shape[2] == 1):
+            continue
+        given = x._array, 1.0, *shape
+        results = [((shape[0], shape[2]), x._array.dtype), ((parts,), np.dtype("f4"))]
+        found = from_array(native.looped(loop, given, results)[0])
+        torch.testing.assert_close(found, x.float().sum(1).to(x.dtype))
