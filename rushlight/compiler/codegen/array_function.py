@@ -22,7 +22,7 @@ from llvmlite import ir
 
 from rushlight.compiler.codegen.memory import load, store
 from rushlight.compiler.codegen.namespace import Namespace
-from rushlight.compiler.codegen.scalar_function import Body
+from rushlight.compiler.codegen.scalar_function import Body, name_of
 from rushlight.compiler.codegen.scope import I64, POINTER, i64
 from rushlight.compiler.codegen.value import (
     BOOL,
@@ -105,9 +105,9 @@ class _Body(Body):
 
     # Statements ---------------------------------------------------------------------------
 
-    def assign(self, target, value):
-        if isinstance(target, ast.Subscript):
-            dtype = self.arrays[target.value.id][1]
+    def assign(self, target: Any, value):
+        if type(target) is ast.Subscript:
+            dtype = self.arrays[name_of(target.value)][1]
             store(self.b, self.converted(value, dtype), self.element(target), dtype)
             return
         if target.id not in self.variables:
@@ -226,17 +226,17 @@ class _Body(Body):
         return Value(self.b, self.joined(after, register_type(dtype), arrived), dtype)
 
     def Call(self, e):
-        function = self.constant(e.func)
+        function: Any = self.constant(e.func)
         if inspect.isfunction(function):
             return self.inlined(function, e.args)
         given = [self.value(a) for a in e.args]
-        if getattr(operator, getattr(function, "__name__", ""), None) is function:
+        if function.__module__ == operator.add.__module__:
             return function(*given)
         if function in (min, max):
             x, y = aligned(self.b, given, common(*given))
             return select(y < x if function is min else y > x, y, x)
         if function is float:
-            return self.converted(*given, _DOUBLE)
+            return self.converted(given[0], _DOUBLE)
         if function is int:
             return given[0].astype(INT)
         if function is abs:

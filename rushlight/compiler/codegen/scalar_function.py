@@ -21,7 +21,7 @@ from llvmlite import ir
 from rushlight.compiler.codegen.scope import POINTER
 from rushlight.compiler.codegen.value import intrinsic
 
-__all__ = ["Body", "Translation"]
+__all__ = ["Body", "Translation", "name_of"]
 
 _DOUBLE = ir.DoubleType()
 _BIT = ir.IntType(1)
@@ -34,7 +34,7 @@ _INSTRUCTIONS: dict[Any, str] = {
 }  # fmt: skip
 
 
-def _name(e):
+def name_of(e):
     """The variable that the expression ``e`` names, if it names one."""
     return e.id if isinstance(e, ast.Name) else None
 
@@ -259,7 +259,7 @@ class Body:
         return self.number(self.constant(e))
 
     def Attribute(self, e):
-        if _name(e.value) in self.streams:
+        if name_of(e.value) in self.streams:
             return self.b.load(self.place(e), typ=_DOUBLE)
         return self.number(self.constant(e))
 
@@ -293,10 +293,10 @@ class Body:
 
     def Call(self, e):
         _refuse(e, e.keywords)
-        stream = self.streams.get(_name(getattr(e.func, "value", None)))
+        stream = self.streams.get(name_of(getattr(e.func, "value", None)))
         if stream is not None:
             return self.method(stream, e.func.attr)
-        args = [self.streams.get(_name(a)) or self.value(a) for a in e.args]
+        args = [self.streams.get(name_of(a)) or self.value(a) for a in e.args]
         function = self.constant(e.func)
         if function in _INSTRUCTIONS:
             return intrinsic(self.b, f"{_INSTRUCTIONS[function]}.f64", _DOUBLE, args)

@@ -37,7 +37,7 @@ class ArrayLoop:
         write(module, "kernel", function, kinds)
         _write_loop(module, kinds)
         module = instrument(module) if CHECKED else module
-        module.scalar = True  # type: ignore[attr-defined]
+        module.scalar = True
         key = sha256(str(module).encode()).hexdigest()
         code = cache.object_code(f"loop {key}", lambda: module)
         self.library = load(code)
