@@ -36,10 +36,10 @@ class ArrayLoop:
         module = ir.Module("loop")
         write(module, "kernel", function, kinds)
         _write_loop(module, kinds)
-        module = instrument(module) if CHECKED else module
         module.scalar = True
-        key = sha256(str(module).encode()).hexdigest()
-        code = cache.object_code(f"loop {key}", lambda: module)
+        made = instrument(module) if CHECKED else module
+        key = sha256(str(made).encode()).hexdigest()
+        code = cache.object_code(f"loop {key}", lambda: made)
         self.library = load(code)
         self.run = self.library.function("kernel")
         # A call of ctypes takes bytes as an address.

@@ -25,7 +25,6 @@ from rushlight.return_types import result_type
 from rushlight.tensor import Tensor
 
 SMALL = large_from(512)  # up to so many elements NumPy's own loop is fastest
-BLOCK = 1 << 15  # larger arrays are computed in blocks of so many elements, which stay in the cache
 _WIDE = {np.dtype("f4"): np.dtype("f8"), np.dtype("c8"): np.dtype("c16")}
 
 
