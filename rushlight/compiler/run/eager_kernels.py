@@ -364,6 +364,8 @@ def recurrent(*given):
     from rushlight.compiler.run import recurrent_kernels
 
     recurrent_kernels.run(*given)
+
+
 def looped(function, given, results):
     """The results of a Python loop over arrays; see ``backend/native.py``."""
     kinds, is_noted = [], False
