@@ -330,7 +330,9 @@ def _kind(d):
 
 
 def _require_cpu(d):
-    if _kind(d) != "cpu":
+    if _kind(d) == "opencl":
+        require(d)
+    elif _kind(d) != "cpu":
         raise RuntimeError(f"Generator: the device '{d}' has none; its numbers are the CPU's")
 
 

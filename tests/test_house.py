@@ -209,6 +209,51 @@ def test_an_operation_is_named_in_its_block_alone():
         assert not found, f"{name} asks for the names of operations: {found}"
 
 
+#: Functions that make a tensor, on the CPU unless a device is given.
+MAKERS = {
+    "arange", "empty", "eye", "full", "linspace", "ones", "rand", "randint", "randn", "randperm",
+    "tensor", "zeros",
+}  # fmt: skip
+#: What is rightly on the CPU: numbers, indices, lengths, and what a checkpoint or a user moves.
+ON_THE_CPU = {
+    "distributions/multinomial.py: rushlight.tensor(n + 1.0",
+    "distributions/transforms/elementwise.py: rushlight.tensor(exponent)",
+    "distributions/utils.py: rushlight.tensor(np.flatnonzero",
+    "nn/init.py: rushlight.full((), bound",
+    "nn/init.py: rushlight.randperm(rows)",
+    "nn/modules/batchnorm.py: rushlight.zeros(()",
+    "nn/modules/lazy_batchnorm.py: rushlight.zeros(()",
+    "nn/parameter.py: rushlight.empty(0)",
+    "nn/utils/clip_grad.py: rushlight.zeros(())",
+    "nn/utils/pruning_methods.py: rushlight.rand(channels)",
+    "nn/utils/rnn.py: rushlight.tensor([sum(",
+    "nn/utils/rnn.py: rushlight.tensor(sizes)",
+}
+
+
+def _without_device(path):
+    """The calls in a file that make a tensor without saying where."""
+    for node in ast.walk(parsed(path)):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            continue
+        of = node.func.value
+        makes = isinstance(of, ast.Name) and of.id == "rushlight" and node.func.attr in MAKERS
+        if makes and not any(k.arg in ("device", None) for k in node.keywords):
+            yield f"{path.relative_to(PACKAGE).as_posix()}: {ast.unparse(node)}"
+
+
+def test_tensors_are_made_beside_the_callers():
+    """A tensor that is combined with a caller's must be made on the caller's device."""
+    found = [
+        call
+        for folder in ("distributions", "nn", "optim", "func", "amp")
+        for path in sorted((PACKAGE / folder).rglob("*.py"))
+        for call in _without_device(path)
+        if not call.startswith(tuple(ON_THE_CPU))
+    ]
+    assert not found
+
+
 def test_the_package_never_imports_pytorch():
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(parsed(path)):

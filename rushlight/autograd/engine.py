@@ -3,6 +3,7 @@
 import warnings
 from heapq import heappop, heappush
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 from numpy import asarray, ndarray
@@ -12,10 +13,11 @@ from rushlight.autograd import hooks as hooking
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf, Node, Output, recorded_at, tick, widened
 from rushlight.autograd.write import check_inference
+from rushlight.device_array import reserved
 from rushlight.dtype import COMPLEX_HALF, COMPLEX_KINDS, OF
 from rushlight.errors import GraphError, ShapeError
-from rushlight.remote import device_of
-from rushlight.strides import ordered_like, visit_order
+from rushlight.remote import RemoteArray, device_of
+from rushlight.strides import dense_strides, ordered_like, visit_order
 from rushlight.tensor import Tensor, from_array
 
 __all__ = ["ancestors", "leading", "run"]
@@ -383,7 +385,7 @@ def _accumulate(node, g, shared):
     elif (recording := mode.recorder()) and not mode.state.grad:
         recording.accumulate(tensor, g)
     else:
-        tensor._grad = g.clone() if before is None else before + g  # memory of its own
+        tensor._grad = _accumulated(before, g, tensor)
     if node.hooks:
         hooking.tell_accumulated(node, tensor)
 
@@ -421,6 +423,28 @@ def _laid_out(g, leaf, own):
     if not leaf.transpose(order).flags.c_contiguous:
         return g if own and g.flags.c_contiguous else g.copy()
     return g if own and g.strides == leaf.strides else ordered_like(g, leaf, g.dtype)
+
+
+def _accumulated(before, g, leaf):
+    """The gradient of ``leaf`` after the tensor ``g`` has come: ``before``, or a tensor of its own.
+
+    As in PyTorch, ``before`` is written in place unless the sum has a history. A new gradient lies
+    as ``_laid_out`` lets an array lie.
+    """
+    arrays = [getattr(t, "_array", None) for t in (g, leaf)]
+    if g.node is not None or not all(isinstance(a, RemoteArray) for a in arrays):
+        return g.clone() if before is None else before + g
+    if before is not None:
+        in_place = before.node is None and isinstance(before._array, RemoteArray)
+        return before.add_(g) if in_place and not mode.state.grad else before + g
+    shape, strides = leaf._array.shape, leaf._array.strides
+    wanted = dense_strides(shape, visit_order(shape, strides), leaf._array.itemsize)
+    if strides != wanted:
+        strides = dense_strides(shape, range(len(shape)), leaf._array.itemsize)
+    if g._array.strides == strides:
+        return g.clone()
+    own: Any = from_array(reserved(shape, g._array.dtype, strides, device_of(g)))
+    return own.copy_(g)
 
 
 def _watched(node, g, symbolic, check_nan):

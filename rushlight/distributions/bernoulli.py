@@ -62,7 +62,7 @@ class Bernoulli(Odds, ExponentialFamily):
         return F.binary_cross_entropy_with_logits(self.logits, self.probs, reduction="none")
 
     def enumerate_support(self, expand=True):
-        values = rushlight.arange(2, dtype=self._param.dtype)
+        values = rushlight.arange(2, dtype=self._param.dtype, device=self._param.device)
         values = values.reshape((-1, *[1] * len(self._batch_shape)))
         return values.expand((-1, *self._batch_shape)) if expand else values
 

@@ -80,6 +80,6 @@ class Binomial(Odds):
             raise NotImplementedError(
                 "Binomial: total_count differs between the batch's parts, so their supports do too"
             )
-        values = rushlight.arange(count + 1, dtype=self._param.dtype)
+        values = rushlight.arange(count + 1, dtype=self._param.dtype, device=self._param.device)
         values = values.reshape((-1, *[1] * len(self._batch_shape)))
         return values.expand((-1, *self._batch_shape)) if expand else values

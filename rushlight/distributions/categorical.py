@@ -113,7 +113,7 @@ class Categorical(Distribution):
 
     def enumerate_support(self, expand=True):
         """0, …, K - 1 along a new dim 0."""
-        values = rushlight.arange(self._num_events)
+        values = rushlight.arange(self._num_events, device=self._param.device)
         values = values.view((-1,) + (1,) * len(self._batch_shape))
         return values.expand((-1, *self._batch_shape)) if expand else values
 

@@ -62,7 +62,7 @@ def precision_to_scale_tril(precision):
     """
     factor = rushlight.linalg.cholesky(precision.flip((-2, -1)))
     U = factor.flip((-2, -1)).mT
-    identity = rushlight.eye(precision.shape[-1], dtype=precision.dtype)
+    identity = rushlight.eye(precision.shape[-1], dtype=precision.dtype, device=precision.device)
     return rushlight.linalg.solve_triangular(U, identity, upper=False)
 
 

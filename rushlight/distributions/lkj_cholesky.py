@@ -41,8 +41,8 @@ class LKJCholesky(Distribution):
             raise ValueError(f"LKJCholesky: dim must be at least 2, got {dim}")
         self.dim = dim
         (self.concentration,) = broadcast_all(concentration)
-        dtype = self.concentration.dtype
-        row = rushlight.arange(-1, dim - 1, dtype=dtype).clamp(min=0)  # 0, 0, 1, …, dim - 2
+        like = {"dtype": self.concentration.dtype, "device": self.concentration.device}
+        row = rushlight.arange(-1, dim - 1, **like).clamp(min=0)  # 0, 0, 1, …, dim - 2
         above = (self.concentration + 0.5 * (dim - 2)).unsqueeze(-1) - 0.5 * row
         self._beta = Beta(row + 0.5, above)
         event = Size((dim, dim))
@@ -66,7 +66,7 @@ class LKJCholesky(Distribution):
         with no_grad():
             squared = self._beta.sample(sample_shape).unsqueeze(-1)
             shape = self._extended_shape(sample_shape)
-            normal = rushlight.randn(shape, dtype=squared.dtype).tril(-1)
+            normal = rushlight.randn(shape, dtype=squared.dtype, device=squared.device).tril(-1)
             direction = normal / normal.norm(dim=-1, keepdim=True)
             direction[..., 0, :].fill_(0.0)  # the first row has nothing before the diagonal
             rows = squared.sqrt() * direction
@@ -79,7 +79,7 @@ class LKJCholesky(Distribution):
         """Σ (dim - i + 2(concentration - 1)) log Lᵢᵢ, less the logarithm of the constant."""
         n = self.dim
         diagonal = value.diagonal(dim1=-1, dim2=-2)[..., 1:]
-        row = rushlight.arange(2, n + 1)
+        row = rushlight.arange(2, n + 1, device=value.device)
         order = 2 * (self.concentration - 1).unsqueeze(-1) + n - row
         top = self.concentration + 0.5 * (n - 1)
         constant = (

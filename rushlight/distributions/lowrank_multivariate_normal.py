@@ -103,7 +103,7 @@ class LowRankMultivariateNormal(Distribution):
         """The covariance's Cholesky factor: D^½ times the factor of I + D^-½·W·Wᵀ·D^-½."""
         root = self._unbroadcasted_cov_diag.sqrt().unsqueeze(-1)
         scaled = self._unbroadcasted_cov_factor / root
-        identity = rushlight.eye(self._event_shape[0], dtype=scaled.dtype)
+        identity = rushlight.eye(self._event_shape[0], dtype=scaled.dtype, device=scaled.device)
         return self._broadcast(root * rushlight.linalg.cholesky(scaled @ scaled.mT + identity))
 
     @lazy_property
@@ -129,8 +129,8 @@ class LowRankMultivariateNormal(Distribution):
         """loc + W·noise + D^½·noise."""
         shape = self._extended_shape(sample_shape)
         W, dtype = self._unbroadcasted_cov_factor, self.loc.dtype
-        common = rushlight.randn((*shape[:-1], W.shape[-1]), dtype=dtype)
-        own = rushlight.randn(shape, dtype=dtype)
+        common = rushlight.randn((*shape[:-1], W.shape[-1]), dtype=dtype, device=W.device)
+        own = rushlight.randn(shape, dtype=dtype, device=W.device)
         shared = (W @ common.unsqueeze(-1)).squeeze(-1)
         return self.loc + shared + self._unbroadcasted_cov_diag.sqrt() * own
 
@@ -158,4 +158,5 @@ class LowRankMultivariateNormal(Distribution):
 def _capacitance_tril(W, diagonal):
     """The Cholesky factor of I + Wᵀ·D⁻¹·W."""
     weighted = W.mT / diagonal.unsqueeze(-2)
-    return rushlight.linalg.cholesky(weighted @ W + rushlight.eye(W.shape[-1], dtype=W.dtype))
+    identity = rushlight.eye(W.shape[-1], dtype=W.dtype, device=W.device)
+    return rushlight.linalg.cholesky(weighted @ W + identity)

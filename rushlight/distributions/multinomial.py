@@ -82,7 +82,7 @@ class Multinomial(OfCategories):
     def entropy(self):
         """The entropy, from the categories' entropy and each count's binomial distribution."""
         n = self.total_count
-        counts = rushlight.arange(1.0, n + 1, dtype=self.probs.dtype)
+        counts = rushlight.arange(1.0, n + 1, dtype=self.probs.dtype, device=self.probs.device)
         counts = counts.view((-1,) + (1,) * self.probs.ndim)
         chances = self._binomial.log_prob(counts).exp()
         orders = (chances * (counts + 1).lgamma()).sum([0, -1])

@@ -102,7 +102,8 @@ class MultivariateNormal(OfCovariance):
 
     def rsample(self, sample_shape=()):
         """loc + L·noise."""
-        noise = rushlight.randn(self._extended_shape(sample_shape), dtype=self.loc.dtype)
+        shape = self._extended_shape(sample_shape)
+        noise = rushlight.randn(shape, dtype=self.loc.dtype, device=self.loc.device)
         return self.loc + _batch_mv(self._unbroadcasted_scale_tril, noise)
 
     @validated

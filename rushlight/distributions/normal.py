@@ -57,7 +57,8 @@ class Normal(ExponentialFamily):
             return rushlight.normal(expanded(self.loc, shape), expanded(self.scale, shape))
 
     def rsample(self, sample_shape=()):
-        noise = rushlight.randn(self._extended_shape(sample_shape), dtype=self.loc.dtype)
+        shape = self._extended_shape(sample_shape)
+        noise = rushlight.randn(shape, dtype=self.loc.dtype, device=self.loc.device)
         return self.loc + noise * self.scale
 
     @validated

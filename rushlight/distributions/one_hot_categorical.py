@@ -61,7 +61,7 @@ class OneHotCategorical(OfCategories):
     def enumerate_support(self, expand=True):
         """The K vectors along a new dim 0."""
         n = self._event_shape[0]
-        values = rushlight.eye(n, dtype=self._param.dtype)
+        values = rushlight.eye(n, dtype=self._param.dtype, device=self._param.device)
         values = values.view((n,) + (1,) * len(self._batch_shape) + (n,))
         return values.expand((n, *self._batch_shape, n)) if expand else values
 

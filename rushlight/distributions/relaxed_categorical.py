@@ -42,7 +42,8 @@ class ExpRelaxedCategorical(OfCategories):
     def rsample(self, sample_shape=()):
         """(logits + Gumbel noise) / temperature, scaled to be logarithms of probabilities."""
         shape = self._extended_shape(sample_shape)
-        uniform = clamp_probs(rushlight.rand(shape, dtype=self.logits.dtype))
+        uniform = rushlight.rand(shape, dtype=self.logits.dtype, device=self.logits.device)
+        uniform = clamp_probs(uniform)
         gumbel = -(-uniform.log()).log()
         scores = (self.logits + gumbel) / self.temperature
         return scores - scores.logsumexp(-1, keepdim=True)

@@ -42,11 +42,12 @@ def broadcast_all(*values):
     if len(tensors) == len(values) and len({t._array.shape for t in tensors}) == 1:
         return values
     dtype = tensors[0].dtype if tensors else rushlight.get_default_dtype()
-    return tuple(
-        rushlight.broadcast_tensors(
-            *[v if isinstance(v, Tensor) else rushlight.tensor(v, dtype=dtype) for v in values]
-        )
-    )
+    place = tensors[0].device if tensors else None
+    made = [
+        v if isinstance(v, Tensor) else rushlight.tensor(v, dtype=dtype, device=place)
+        for v in values
+    ]
+    return tuple(rushlight.broadcast_tensors(*made))
 
 
 def expanded(x, shape):
@@ -251,7 +252,7 @@ def vec_to_tril_matrix(vec, diag=0):
             f"diagonal {diag}"
         )
     flat = vec.new_zeros((*vec.shape[:-1], n * n))
-    where = _tril_positions(n, diag).expand(vec.shape)
+    where = _tril_positions(n, diag).to(vec.device).expand(vec.shape)
     return flat.scatter(-1, where, vec).unflatten(-1, (n, n))
 
 

@@ -58,7 +58,8 @@ class Wishart(OfCovariance, ExponentialFamily):
             precision_matrix=precision_matrix,
             scale_tril=scale_tril,
         )
-        df = df if isinstance(df, Tensor) else rushlight.tensor(df, dtype=matrix.dtype)
+        if not isinstance(df, Tensor):
+            df = rushlight.tensor(df, dtype=matrix.dtype, device=matrix.device)
         batch = Size(rushlight.broadcast_shapes(df.shape, matrix.shape[:-2]))
         event = matrix.shape[-2:]
         self.df = df.expand(batch)
@@ -70,7 +71,7 @@ class Wishart(OfCovariance, ExponentialFamily):
 
     def _set_chi2(self, batch, event):
         """Set the distribution of the squared diagonal of Bartlett's matrix A."""
-        fewer = rushlight.arange(event[-1], dtype=self.df.dtype)
+        fewer = rushlight.arange(event[-1], dtype=self.df.dtype, device=self.df.device)
         self._dist_chi2 = Chi2((self.df.unsqueeze(-1) - fewer).expand((*batch, event[-1])))
 
     @property
@@ -124,9 +125,8 @@ class Wishart(OfCovariance, ExponentialFamily):
         """
         n = self._event_shape[-1]
         diagonal = self._dist_chi2.rsample(sample_shape).sqrt()
-        below = rushlight.randn(
-            (*Size(sample_shape), *self._batch_shape, n * (n - 1) // 2), dtype=self.df.dtype
-        )
+        shape = (*Size(sample_shape), *self._batch_shape, n * (n - 1) // 2)
+        below = rushlight.randn(shape, dtype=self.df.dtype, device=self.df.device)
         A = rushlight.diag_embed(diagonal.clamp(min=rushlight.finfo(diagonal.dtype).tiny))
         A = A + vec_to_tril_matrix(below, -1)
         factor = self._unbroadcasted_scale_tril @ A
@@ -193,7 +193,8 @@ class Wishart(OfCovariance, ExponentialFamily):
 
 def mvdigamma(x, n):
     """The derivative of ``mvlgamma``: Σ ψ(x - k/2) for k = 0, …, n - 1."""
-    return (x.unsqueeze(-1) - 0.5 * rushlight.arange(n, dtype=x.dtype)).digamma().sum(-1)
+    steps = rushlight.arange(n, dtype=x.dtype, device=x.device)
+    return (x.unsqueeze(-1) - 0.5 * steps).digamma().sum(-1)
 
 
 def _check_freedom(df, n):

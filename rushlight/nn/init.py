@@ -115,7 +115,7 @@ def eye_(tensor):
             [0., 1., 0.]])
     """
     _check_matrix("eye_", tensor)
-    return tensor.copy_(rushlight.eye(*tensor.shape, dtype=tensor.dtype))
+    return tensor.copy_(rushlight.eye(*tensor.shape, dtype=tensor.dtype, device=tensor.device))
 
 
 @no_grad()

@@ -19,7 +19,7 @@ from rushlight.meta import MetaArray, is_meta
 from rushlight.optim.bundle import bundles, real_type
 from rushlight.optim.hooks import everywhere_after, everywhere_before, hooked
 from rushlight.optim.optimizer import Optimizer
-from rushlight.remote import device_of
+from rushlight.remote import device_of, is_remote
 from rushlight.tensor import Tensor, from_array
 
 __all__ = ["Elementwise", "filled"]
@@ -131,8 +131,11 @@ class Elementwise(Optimizer):
             for p in group["params"] if self._counted else ():
                 own = self.state.get(p) or {}
                 for name in ("step", *self._numbers) if own else ():
-                    if not isinstance(own[name], Tensor):
-                        own[name] = _scalar(float(own[name]))
+                    value = own[name]
+                    if not isinstance(value, Tensor):
+                        own[name] = _scalar(float(value))
+                    elif is_remote(value) and not is_meta(value):  # numbers live on the host
+                        own[name] = value.cpu()
 
     def step(self, closure=None):
         """Update the parameters from their gradients.

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from copy import deepcopy
 
 from rushlight.autograd import mode
+from rushlight.dtype import float32
 from rushlight.optim.hooks import (
     add_hook,
     hooked,
@@ -488,12 +489,15 @@ def _given(found, otherwise):
 
 
 def _fitted(value, p, group, key=None):
-    """Copy a loaded ``value``, with its tensors in the dtype of ``p``. Step counts keep theirs."""
+    """Copy a loaded ``value``, with its tensors on the device and in the dtype of ``p``.
+
+    Step counts stay as they are, except in a group that is ``capturable`` or ``fused``.
+    """
     if isinstance(value, Tensor):
         if key == "step":
             single = group.get("capturable") or group.get("fused")
-            return value.float().clone() if single else value.clone()
-        return value.to(p.dtype, copy=True) if p.is_floating_point() else value.clone()
+            return value.to(p.device, float32, copy=True) if single else value.clone()
+        return value.to(p.device, p.dtype if p.is_floating_point() else value.dtype, copy=True)
     if isinstance(value, dict):
         return {k: _fitted(v, p, group, k) for k, v in value.items()}
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):

@@ -41,7 +41,9 @@ class Square(Constraint):
 
     def check(self, value):
         is_square = value.shape[-2] == value.shape[-1]
-        return rushlight.full(value.shape[:-2], is_square, dtype=rushlight.bool)
+        return rushlight.full(
+            value.shape[:-2], is_square, dtype=rushlight.bool, device=value.device
+        )
 
 
 class Symmetric(Square):

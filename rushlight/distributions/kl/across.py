@@ -178,7 +178,7 @@ def _formula(type_p, type_q, excluded):
 
 def _infinite(p, q):
     shape = rushlight.broadcast_shapes(p.batch_shape, q.batch_shape)
-    return rushlight.full(shape, inf, dtype=p.mean.dtype)
+    return rushlight.full(shape, inf, dtype=p.mean.dtype, device=p.mean.device)
 
 
 for (_p, _q), _excluded in PAIRS.items():

@@ -79,7 +79,7 @@ class CorrCholeskyTransform(Transform):
         eps = rushlight.finfo(x.dtype).eps
         partial = vec_to_tril_matrix(x.tanh().clamp(min=-1 + eps, max=1 - eps), diag=-1)
         left = (1 - partial**2).sqrt().cumprod(-1)  # of each row's length
-        ones = rushlight.eye(partial.shape[-1], dtype=partial.dtype)
+        ones = rushlight.eye(partial.shape[-1], dtype=partial.dtype, device=partial.device)
         return (partial + ones) * pad(left[..., :-1], [1, 0], value=1)
 
     def _inverse(self, y):

@@ -60,7 +60,7 @@ class StickBreakingTransform(Transform):
     @staticmethod
     def _offset(x):
         """log N, …, log 1: with it, zeros give equal shares."""
-        return rushlight.arange(x.shape[-1], 0, -1, dtype=x.dtype).log()
+        return rushlight.arange(x.shape[-1], 0, -1, dtype=x.dtype, device=x.device).log()
 
     def _call(self, x):
         share = clipped_sigmoid(x - self._offset(x))

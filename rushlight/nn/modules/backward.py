@@ -37,12 +37,14 @@ class BackwardHooks:
         self.hooks = hooks
         self.pre_hooks = pre_hooks
         self.grad_output = None
-        self.inputs = []  # (shape, dtype) of each tensor input, None for other inputs
+        self.inputs = []  # (shape, dtype, device) of each tensor input, None for other inputs
         self.watches_inputs = False
 
     def watch_inputs(self, args):
         """Pass the arguments through the identity; forward is called with the result."""
-        self.inputs = [(a.shape, a.dtype) if isinstance(a, Tensor) else None for a in args]
+        self.inputs = [
+            (a.shape, a.dtype, a.device) if isinstance(a, Tensor) else None for a in args
+        ]
         args, self.watches_inputs = _watch(args, self._leave)
         return args
 
@@ -97,7 +99,7 @@ class BackwardHooks:
 
 def _zeros_for_none(grad, like):
     if grad is None and like is not None:
-        return rushlight.zeros(like[0], dtype=like[1])
+        return rushlight.zeros(like[0], dtype=like[1], device=like[2])
     return grad
 
 

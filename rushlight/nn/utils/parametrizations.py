@@ -68,7 +68,7 @@ class _Orthogonal(Module):
         if self.orthogonal_map == "matrix_exp":
             Q = linalg.matrix_exp(A)
         else:
-            eye = rushlight.eye(n, dtype=A.dtype)
+            eye = rushlight.eye(n, dtype=A.dtype, device=A.device)
             Q = linalg.solve(eye - 0.5 * A, eye + 0.5 * A)
         return Q if n == k else Q[..., :k]
 
@@ -103,7 +103,9 @@ class _Orthogonal(Module):
         if n == k:
             base = tall.clone() if _is_orthogonal(tall) else _make_orthogonal(tall)
         else:
-            rest = rushlight.randn(*tall.size()[:-2], n, n - k, dtype=tall.dtype)
+            rest = rushlight.randn(
+                *tall.size()[:-2], n, n - k, dtype=tall.dtype, device=tall.device
+            )
             base = _make_orthogonal(rushlight.cat([tall, rest], dim=-1))
         self.base = base
         negative = rushlight.zeros_like(Q)
@@ -113,7 +115,7 @@ class _Orthogonal(Module):
 
 def _is_orthogonal(Q):
     n, k = Q.size(-2), Q.size(-1)
-    eye = rushlight.eye(k, dtype=Q.dtype)
+    eye = rushlight.eye(k, dtype=Q.dtype, device=Q.device)
     return rushlight.allclose(Q.mH @ Q, eye, atol=10.0 * n * rushlight.finfo(Q.dtype).eps)
 
 

@@ -246,7 +246,8 @@ def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_le
     order = sequence.unsorted_indices
     if order is None:
         return found, lengths
-    return found.index_select(0 if batch_first else 1, order), lengths.index_select(0, order)
+    # The lengths are on the CPU, also where the sequences are on another device.
+    return found.index_select(0 if batch_first else 1, order), lengths[order.cpu()]
 
 
 def pack_sequence(sequences, enforce_sorted=True):

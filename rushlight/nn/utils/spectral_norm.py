@@ -117,7 +117,8 @@ class SpectralNormLoadStateDictPreHook:
             original, weight, u = [state_dict[k] for k in needed]
             sigma = (original / weight).mean()
             matrix = hook.reshape_weight_to_matrix(original)
-            gram = matrix.t() @ matrix + hook.eps * rushlight.eye(matrix.shape[1])
+            identity = rushlight.eye(matrix.shape[1], device=matrix.device)
+            gram = matrix.t() @ matrix + hook.eps * identity
             v = rushlight.linalg.solve(gram, matrix.t().mv(u))
             state_dict[key + "_v"] = v * (sigma / u.dot(matrix.mv(v)))
             del state_dict[key]

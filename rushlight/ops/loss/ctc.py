@@ -275,14 +275,15 @@ _back.grad(g=_once, log_probs=_once)
 # The function -------------------------------------------------------------------------------
 
 
-def _lengths(name, lengths):
+def _lengths(name, lengths, log_probs):
+    """The lengths as an int64 tensor beside ``log_probs``. They may come from any device."""
     if not isinstance(lengths, Tensor):
         if not isinstance(lengths, (tuple, list)):
             raise TypeError(f"ctc_loss(): {name} must be a tensor or a tuple of ints")
         lengths = as_tensor(lengths, dtype=int64)
     if lengths.dtype.category != 1:
         raise TypeError(f"ctc_loss(): {name} must be integral, not {lengths.dtype}")
-    return lengths.to(int64).reshape(-1)
+    return lengths.to(log_probs.device, int64).reshape(-1)
 
 
 def ctc_loss(
@@ -333,8 +334,8 @@ def ctc_loss(
         )
     targets = targets.to(int64)
     input_lengths, target_lengths = (
-        _lengths("input_lengths", input_lengths),
-        _lengths("target_lengths", target_lengths),
+        _lengths("input_lengths", input_lengths, log_probs),
+        _lengths("target_lengths", target_lengths, log_probs),
     )
     operands = (
         log_probs if batched else log_probs.unsqueeze(1), targets, input_lengths, target_lengths,
