@@ -36,6 +36,13 @@ def _seed(out, g, create_graph, name):
         )
     if g.dtype.is_complex != out.dtype.is_complex:
         raise GraphError(f"{name}: the gradient is {g.dtype} and the output is {out.dtype}")
+    if mode.intercept and mode.recorder() is None and device_of(g) is not device_of(out):
+        if g._array.ndim:
+            raise GraphError(
+                f"{name}: invalid gradient at index 0 - expected device {device_of(out)} but got "
+                f"{device_of(g)}"
+            )
+        g = g.to(device_of(out))
     return g if create_graph else g._array
 
 

@@ -9,6 +9,7 @@ from rushlight.autograd.tape import Leaf, Output, leaf, refresh
 from rushlight.autograd.write import detached
 from rushlight.dtype import OF
 from rushlight.meta import is_meta
+from rushlight.remote import device_of
 from rushlight.shapes import flag
 from rushlight.tensor import (
     Tensor,
@@ -195,6 +196,11 @@ def _set_grad(self, value):
         raise RuntimeError(
             f"assigned grad has data of a different size: {tuple(value.shape)}, the tensor is "
             f"{tuple(self.shape)}"
+        )
+    if mode.intercept and device_of(value) is not device_of(self):
+        raise RuntimeError(
+            f"assigned grad has data located on a different device: {device_of(value)}, the tensor "
+            f"is on {device_of(self)}"
         )
     self._grad = value
 

@@ -265,7 +265,8 @@ class CudaDevice(Device):
         return (
             f"CUDA out of memory. Tried to allocate {_size(nbytes)}. GPU {self.number} has a total "
             f"capacity of {gib(total)} of which {gib(free)} is free. Of the allocated memory "
-            f"{gib(self.allocated)} is allocated by rushlight"
+            f"{_size(self.allocated)} is allocated by rushlight, and "
+            f"{_size(self.reserved - self.allocated)} is reserved by rushlight but unallocated."
         )
 
     # Kernels ----------------------------------------------------------------------------------

@@ -158,21 +158,15 @@ class Device:
             OutOfMemoryError: the device has not so much memory.
         """
         size = _rounded(nbytes)
-        kept = self._free.get(size)
+        try:
+            buffer = self._free[size].pop()
+        except (KeyError, IndexError):
+            buffer = self._made(size, nbytes)
+            self.reserved += size
+            self.most_reserved = max(self.most_reserved, self.reserved)
         self.allocated += size
         if self.allocated > self.most_allocated:
             self.most_allocated = self.allocated
-        try:
-            return kept.pop(), size  # type: ignore[union-attr]
-        except (AttributeError, IndexError):
-            pass
-        try:
-            buffer = self._made(size, nbytes)
-        except BaseException:
-            self.allocated -= size
-            raise
-        self.reserved += size
-        self.most_reserved = max(self.most_reserved, self.reserved)
         return buffer, size
 
     def _made(self, size, nbytes):

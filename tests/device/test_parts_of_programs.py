@@ -161,3 +161,58 @@ def test_as_on_the_cpu(name, device):
         T.manual_seed(0)
         found.append(on_cpu(CASES[name](d)))
     assert_alike(found[1], found[0])
+
+
+# Places that do not fit -------------------------------------------------------------------------
+
+
+def test_what_lies_elsewhere_is_refused(device):
+    near, far = T.ones(3, 2), T.ones(3, 2, device=device)
+    where = T.tensor([0], device=device)
+    with pytest.raises(RuntimeError, match="either on cpu or on the same device as the indexed"):
+        near[where]
+    with pytest.raises(RuntimeError, match="either on cpu or on the same device as the indexed"):
+        near[where] = 2.0
+    with pytest.raises(RuntimeError, match="either on cpu or on the same device as the indexed"):
+        near.index_put((where,), T.ones(1, 2))
+    with pytest.raises(RuntimeError, match=f"Expected out tensor to have device {device}, but got"):
+        T.add(far, far, out=near)
+    with pytest.raises(RuntimeError, match="assigned grad has data located on a different device"):
+        far.clone().requires_grad_().grad = near
+    leaf = far.clone().requires_grad_()
+    with pytest.raises(RuntimeError, match=f"expected device {device} but got cpu"):
+        (leaf * 2).backward(near)
+    assert leaf.grad is None and near.tolist() == [[1.0, 1.0]] * 3
+    leaf.sum().backward(T.tensor(2.0))  # a number is taken from the CPU
+    assert leaf.grad.device == device and leaf.grad.tolist() == [[2.0, 2.0]] * 3
+    far.index_put_((T.tensor([0]),), T.zeros(2, device=device))  # and so are indices
+    assert far.tolist() == [[0.0, 0.0], [1.0, 1.0], [1.0, 1.0]]
+
+
+def test_copies_of_tensors_are_made_where_they_are_asked_for(device):
+    near, far = T.ones(2), T.ones(2, device=device)
+    assert T.tensor(far).device == device and T.tensor(near).device.type == "cpu"
+    assert T.tensor(far, device="cpu").device.type == "cpu"
+    assert T.tensor(near, device=device).device == device
+    assert T.tensor(far, requires_grad=True).requires_grad
+    assert T.tensor(far, dtype=T.float16).dtype is T.float16
+    with T.device(device):
+        assert T.tensor(near).device == device
+
+
+def test_memory_that_is_lacking_is_not_counted(device):
+    of = getattr(T, device.type)
+    of.reset_peak_memory_stats()
+    before = of.memory_allocated(), of.max_memory_allocated()
+    with pytest.raises(RuntimeError, match=r"out of memory|too large") as caught:
+        T.empty(1 << 45, device=device)
+    assert (of.memory_allocated(), of.max_memory_allocated()) == before
+    assert "Of the allocated memory 131072.00 GiB" not in str(caught.value)
+
+
+def test_memory_of_a_device_stays_where_it_is(device):
+    x = T.ones(2, device=device)
+    assert x.share_memory_() is x and x.device == device
+    assert x.record_stream(getattr(T, device.type).current_stream()) is None
+    with pytest.raises(NotImplementedError, match="record_stream"):
+        T.ones(2).record_stream(None)

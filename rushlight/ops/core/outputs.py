@@ -21,6 +21,7 @@ from rushlight.meta import is_meta
 from rushlight.ops.core.destination import Destination
 from rushlight.ops.core.overlap import refuse_overlap, rule_in_place
 from rushlight.ops.core.replays import Replays
+from rushlight.remote import device_of
 from rushlight.return_types import NamedResult
 from rushlight.strides import is_dense
 from rushlight.tensor import Tensor
@@ -71,6 +72,11 @@ def store(out, result, name, casts=False, silent=False, error=DtypeError):
         check_overlap(out._array, name)
     check_inference(out, name)
     refuse_gradients(name, (out, result))
+    if mode.intercept and mode.recorder() is None and device_of(out) is not device_of(result):
+        raise RuntimeError(
+            f"{name}(): Expected out tensor to have device {device_of(result)}, but got "
+            f"{device_of(out)} instead"
+        )
     if out._array.dtype != result._array.dtype:
         _check_dtype(OF[out._array.dtype], OF[result._array.dtype], name, casts, error)
     written = out.cell[1]

@@ -274,7 +274,7 @@ def copied(data, dtype, device, requires_grad, instead, name):
     """
     if device is not None and (d := require(device)) is not default_device():
         with at(d):
-            return copied(data, dtype, None, requires_grad, instead, name)
+            return copied(data, dtype, d, requires_grad, instead, name)
     dtype = from_python(dtype)
     check_dtype(dtype, name)
     if isinstance(data, Tensor):
@@ -285,8 +285,10 @@ def copied(data, dtype, device, requires_grad, instead, name):
             stacklevel=3,
         )
         if mode.recorder() is not None or is_remote(data):
-            t = data.detach().clone()
-            return t if dtype is None else t.to(dtype)
+            found = data.detach().clone() if dtype is None else data.detach().to(dtype, copy=True)
+            if device is not None or mode.state.place is not None:
+                found = found.to(default_device())
+            return found.requires_grad_() if requires_grad else found
     live = _live(data)
     if live is not data:
         t = live.clone() if dtype is None else live.clone().to(dtype)

@@ -3,13 +3,15 @@
 from numpy import ndarray
 
 from rushlight.autograd import mode
+from rushlight.device import CPU
 from rushlight.dtype import bool as bool_
 from rushlight.dtype import int64
 from rushlight.ops.create.range import arange
 from rushlight.ops.reduce.scan import cumsum_
 from rushlight.ops.reduce.search import searchsorted
+from rushlight.remote import device_of
 
-__all__ = ["marked", "places_of", "spread", "without_masks"]
+__all__ = ["beside", "marked", "places_of", "spread", "without_masks"]
 
 
 def marked(mask):
@@ -55,3 +57,22 @@ def places_of(dims, keys):
         return dims, keys
     with mode.suspended():
         return without_masks(dims, keys)
+
+
+def beside(x, keys):
+    """The index tensors ``keys`` on the device of ``x``.
+
+    Raises:
+        RuntimeError: an index is neither on the CPU nor on the device of ``x``.
+    """
+    if not mode.intercept:
+        return keys
+    recording = mode.recorder()
+    if recording is not None and recording.batches:  # a sample of vmap is on no device
+        return keys
+    d = device_of(x)
+    if any(device_of(k) not in (CPU, d) for k in keys):
+        raise RuntimeError(
+            f"indices should be either on cpu or on the same device as the indexed tensor ({d})"
+        )
+    return [k.to(d) for k in keys]

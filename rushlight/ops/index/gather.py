@@ -27,9 +27,8 @@ from rushlight.ops.core.range_checks import (
 )  # fmt: skip
 from rushlight.ops.create.range import arange
 from rushlight.ops.index import along_dim
-from rushlight.ops.index.compaction import places_of, without_masks
+from rushlight.ops.index.compaction import beside, places_of, without_masks
 from rushlight.ops.shape.view import view_strides
-from rushlight.remote import device_of
 from rushlight.strides import in_order, is_odd, result_strides
 from rushlight.tensor import Tensor, from_array
 
@@ -219,10 +218,7 @@ def indexed(x, advanced):
         else:
             return _taped_index(x, array, [k for _, k in advanced], keys, dims)
     dims, keys = places_of(dims, [t for _, t in advanced])
-    recording = mode.recorder()
-    if recording is None or not recording.batches:  # a sample of vmap is on no device
-        keys = [t.to(device_of(x)) for t in keys]
-    return index(x, *keys, dims=dims)
+    return index(x, *beside(x, keys), dims=dims)
 
 
 def _taped_index(x, array, tensors, keys, dims):

@@ -22,7 +22,7 @@ from rushlight.ops.core.range_checks import (
 )  # fmt: skip
 from rushlight.ops.core.scale_factors import factor
 from rushlight.ops.index import along_dim
-from rushlight.ops.index.compaction import places_of, without_masks
+from rushlight.ops.index.compaction import beside, places_of, without_masks
 from rushlight.ops.index.gather import explain_index, from_empty, index, key_of
 from rushlight.ops.index.subscript import check_mask, index_tensor
 from rushlight.ops.tensor.array_dtypes import as_scalar
@@ -180,7 +180,7 @@ def _put_arguments(x, indices, values, name):
     for dim, k in zip(dims, found, strict=True):
         check_mask(k, dim, x._array.shape)
     dims, found = places_of(tuple(dims), found)
-    return (values, *found), dims
+    return (values, *beside(x, found)), dims
 
 
 @function

@@ -17,6 +17,7 @@ from rushlight.meta import is_meta, refuse
 from rushlight.ops.core.dispatch import overridden
 from rushlight.ops.core.overlap import ANY, refuse_overlap, shares
 from rushlight.ops.core.replays import Replays
+from rushlight.ops.index.compaction import beside
 from rushlight.ops.index.gather import check_count, explain_index, from_empty, indexed, key_of
 from rushlight.ops.index.index_put import put
 from rushlight.ops.index.slice import ALIAS, SELECT, SLICE, UNSQUEEZE, explain, look
@@ -24,7 +25,7 @@ from rushlight.ops.index.subscript import ENDS, index_tensor, parse, plain_parts
 from rushlight.ops.tensor.array_dtypes import as_element, as_scalar, converted
 from rushlight.ops.tensor.cast import to
 from rushlight.ops.tensor.copy_into import copy_
-from rushlight.remote import device_of, is_remote
+from rushlight.remote import is_remote
 from rushlight.tensor import Tensor, from_array, method, short
 
 # x[index] ---------------------------------------------------------------------------------
@@ -232,7 +233,7 @@ def _write_recorded(x, op, basic, advanced, value, found):
         check_write(part, "__setitem__", value.node is not None)
         _refuse_overlap(part, advanced, value)
         dims = tuple([d for d, _ in advanced])
-        keys = [to(k, device_of(x)) for _, k in advanced]
+        keys = beside(x, [k for _, k in advanced])
         assign(part, put(part, value, *keys, dims=dims))
     else:
         if value._array.shape != part._array.shape and shares(part, value):

@@ -306,8 +306,30 @@ def share_memory_(self):
     """
     from rushlight.multiprocessing.sharing import share
 
-    share(self)
+    if not is_remote(self):  # memory of a device stays where it is, as in PyTorch
+        share(self)
     return self
+
+
+@method
+def record_stream(self, stream):
+    """Do nothing: a device has one queue, so memory is never used again too early.
+
+    Args:
+        stream: A ``Stream`` that uses the tensor.
+
+    Raises:
+        NotImplementedError: the tensor is on the CPU.
+
+    >>> import rushlight as torch
+    >>> if torch.cuda.is_available():
+    ...     torch.ones(2, device="cuda").record_stream(torch.cuda.current_stream())
+    """
+    if not is_remote(self):
+        raise NotImplementedError(
+            "Could not run 'aten::record_stream' with arguments from the 'CPU' backend: the tensor "
+            "is on no device with streams"
+        )
 
 
 @method
