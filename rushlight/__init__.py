@@ -148,7 +148,8 @@ _LAZY_NAMES = {
          "sym_not", "sym_sqrt", "sym_sum"), "rushlight.symbolic",
     ),
     **dict.fromkeys(("ScriptFunction", "ScriptModule"), "rushlight.jit"),
-    "while_loop": "rushlight._higher_order_ops", "Future": "rushlight.futures",
+    "while_loop": "rushlight._higher_order_ops", "cond": "rushlight._higher_order_ops",
+    "Future": "rushlight.futures",
     "StorageBase": "rushlight.storage", "DeviceObjType": "rushlight.device",
     **dict.fromkeys(("eig", "lstsq", "matrix_rank", "solve", "symeig"), "rushlight.removed"),
     **dict.fromkeys(("PyTorchFileReader", "PyTorchFileWriter"), "rushlight.serialization.reader"),
@@ -166,10 +167,25 @@ _LAZY_NAMES = {
     "get_deterministic_debug_mode": "rushlight.determinism",
     "set_deterministic_debug_mode": "rushlight.determinism",
     **dict.fromkeys(
-        ("autocast", "clear_autocast_cache", "get_autocast_cpu_dtype", "get_autocast_dtype",
-         "get_autocast_gpu_dtype", "is_autocast_cache_enabled", "is_autocast_cpu_enabled",
+        ("autocast", "clear_autocast_cache", "get_autocast_dtype", "is_autocast_cache_enabled",
          "is_autocast_enabled", "set_autocast_cache_enabled", "set_autocast_dtype",
          "set_autocast_enabled"), "rushlight.amp.autocast_mode",
+    ),
+    **dict.fromkeys(
+        ("autocast_decrement_nesting", "autocast_increment_nesting", "get_autocast_cpu_dtype",
+         "get_autocast_gpu_dtype", "get_autocast_ipu_dtype", "get_autocast_xla_dtype",
+         "is_autocast_cpu_enabled", "is_autocast_ipu_enabled", "is_autocast_xla_enabled",
+         "set_autocast_cpu_dtype", "set_autocast_cpu_enabled", "set_autocast_gpu_dtype",
+         "set_autocast_ipu_dtype", "set_autocast_ipu_enabled", "set_autocast_xla_dtype",
+         "set_autocast_xla_enabled"), "rushlight.amp.older_names",
+    ),
+    **dict.fromkeys(
+        ("compiled_with_cxx11_abi", "has_lapack", "has_mkl", "has_openmp", "has_spectral",
+         "is_distributed", "is_vulkan_available"), "rushlight.features",
+    ),
+    **dict.fromkeys(
+        ("native_batch_norm", "native_dropout", "native_group_norm", "native_layer_norm",
+         "norm_except_dim"), "rushlight.nn.functional.native",
     ),
     **dict.fromkeys(
         ("sparse_bsc_tensor", "sparse_bsr_tensor", "sparse_compressed_tensor", "sparse_coo_tensor",
@@ -226,6 +242,8 @@ _LAZY_NAMES = {
 }  # fmt: skip
 
 
+#: Flags that PyTorch has deprecated.
+_DEPRECATED = ("has_cuda", "has_cudnn", "has_mkldnn", "has_mps")
 #: What this module imports for its own use.
 _NO_NAMES = ("functools", "importlib", "TYPE_CHECKING", "Any", "late", "backend")
 
@@ -239,6 +257,8 @@ def __getattr__(name: str) -> Any:
         found = importlib.import_module(_LAZY[name])
     elif name.startswith("_foreach_") and (found := _foreach(name)) is not None:
         pass
+    elif name in _DEPRECATED:
+        return getattr(importlib.import_module("rushlight.features"), name)  # it warns each time
     elif name in _LAZY_NAMES:
         found = getattr(importlib.import_module(_LAZY_NAMES[name]), name)
     else:

@@ -73,36 +73,6 @@ def is_autocast_enabled(device_type="cuda"):
     return local.enabled.get(_checked(device_type), False)
 
 
-def is_autocast_cpu_enabled():
-    """Return ``is_autocast_enabled("cpu")``; the older spelling.
-
-    >>> import rushlight as torch
-    >>> torch.is_autocast_cpu_enabled()
-    False
-    """
-    return is_autocast_enabled("cpu")
-
-
-def get_autocast_cpu_dtype():
-    """Return ``get_autocast_dtype("cpu")``; the older spelling.
-
-    >>> import rushlight as torch
-    >>> torch.get_autocast_cpu_dtype()
-    torch.bfloat16
-    """
-    return get_autocast_dtype("cpu")
-
-
-def get_autocast_gpu_dtype():
-    """Return ``get_autocast_dtype("cuda")``; the older spelling.
-
-    >>> import rushlight as torch
-    >>> torch.get_autocast_gpu_dtype()
-    torch.float16
-    """
-    return get_autocast_dtype("cuda")
-
-
 def set_autocast_enabled(device_type, enabled):
     """Turn autocast on or off for the device type, in this thread.
 

@@ -18,6 +18,7 @@ from rushlight.ops.elementwise.activation import threshold
 from rushlight.ops.index.embedding import renorm_rows
 from rushlight.ops.loss.regression import reduced
 from rushlight.ops.norm.batch_norm import batch_normalized
+from rushlight.ops.norm.layer_norm import group_normalized
 from rushlight.ops.random import dropout
 from rushlight.ops.windows.conv import convolved
 from rushlight.ops.windows.conv_transpose import conv_transposed
@@ -174,7 +175,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5, cudnn_
 
 @_published(F.group_norm)
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5, cudnn_enabled=True):
-    return F.group_norm(input, num_groups, weight, bias, eps)
+    return group_normalized(input, num_groups, weight, bias, eps)
 
 
 # Embeddings -------------------------------------------------------------------------------

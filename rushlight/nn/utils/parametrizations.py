@@ -8,7 +8,7 @@ from rushlight.nn import functional as F
 from rushlight.nn.modules.module import Module
 from rushlight.nn.utils.parametrize import register_parametrization
 from rushlight.nn.utils.spectral_norm import rows_of
-from rushlight.nn.utils.weight_norm import norm_except_dim, scaled
+from rushlight.nn.utils.weight_norm import norm_of_slices, scaled
 from rushlight.ops.core.rules import conj
 from rushlight.tensor import Tensor
 
@@ -183,7 +183,7 @@ class _WeightNorm(Module):
         return scaled(weight_v, weight_g, self.dim)
 
     def right_inverse(self, weight):
-        return norm_except_dim(weight, self.dim), weight
+        return norm_of_slices(weight, 2, self.dim), weight
 
 
 def weight_norm(module, name="weight", dim=0):

@@ -7,20 +7,25 @@ from rushlight.nn.parameter import Parameter
 __all__ = ["WeightNorm", "remove_weight_norm", "weight_norm"]
 
 
-def norm_except_dim(v, dim):
+def norm_of_slices(v, order, dim):
     """Return the norm of each slice of ``v`` along ``dim``; its other dims stay, with size 1.
 
     If ``dim`` is -1, return one norm of all elements.
     """
     if dim == -1:
-        return v.norm()
+        return v.norm(order)
+    if not -v.dim() <= dim < v.dim():
+        raise IndexError(
+            f"norm_except_dim: Dimension out of range (expected to be in range of [{-v.dim()}, "
+            f"{v.dim() - 1}], but got {dim})"
+        )
     others = [d for d in range(v.dim()) if d != dim % v.dim()]
-    return v.norm(2, others, keepdim=True) if others else v.abs()
+    return v.norm(order, others, keepdim=True) if others else v.abs()
 
 
 def scaled(v, g, dim):
     """Return ``v`` scaled so that its norms are ``g``."""
-    return v * (g / norm_except_dim(v, dim))
+    return v * (g / norm_of_slices(v, 2, dim))
 
 
 class WeightNorm:
@@ -46,7 +51,7 @@ class WeightNorm:
         hook = WeightNorm(name, dim)
         weight = getattr(module, name)
         del module._parameters[name]
-        norms = norm_except_dim(weight, hook.dim)
+        norms = norm_of_slices(weight, 2, hook.dim)
         module.register_parameter(name + "_g", Parameter(norms.detach()))
         module.register_parameter(name + "_v", Parameter(weight.detach()))
         setattr(module, name, hook.compute_weight(module))

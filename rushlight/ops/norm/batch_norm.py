@@ -3,7 +3,7 @@
 Source: Ioffe and Szegedy 2015.
 """
 
-from math import prod
+from math import nan, prod
 
 import numpy as np
 from numpy import ndarray
@@ -351,11 +351,6 @@ def _check(x, training, **vectors):
         raise ValueError(
             "batch_norm: running_mean and running_var must either both be None or neither be None"
         )
-    if training and prod(x.shape[:1] + x.shape[2:]) == 1:
-        raise ValueError(
-            "batch_norm: Expected more than 1 value per channel when training, got input size "
-            f"{tuple(x.shape)}"
-        )
 
 
 @takes(
@@ -389,6 +384,12 @@ def batch_norm(
     if eps < 0 or (training and eps == 0):
         least = "positive during training" if training else "non-negative"
         raise ValueError(f"batch_norm eps must be {least}, but got {eps}")
+    shape = input._array.shape
+    if training and prod(shape[:1] + shape[2:]) == 1:
+        raise ValueError(
+            "batch_norm: Expected more than 1 value per channel when training, got input size "
+            f"{tuple(shape)}"
+        )
     return batch_normalized(input, running_mean, running_var, weight, bias, training, momentum, eps)
 
 
@@ -398,7 +399,7 @@ batch_norm.composes = False  # it writes to running statistics; what it computes
 def batch_normalized(
     input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
 ):
-    """``batch_norm`` with any ``eps``, as in ``torch.batch_norm``."""
+    """``batch_norm`` with any ``eps``, also of single values, as in ``torch.batch_norm``."""
     x = input._array
     _check(
         x, training, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias,
@@ -411,7 +412,7 @@ def batch_normalized(
         was = mode.set_grad(False)
         try:
             _move(running_mean, mean, momentum, 1)
-            _move(running_var, var, momentum, n / (n - 1) if n > 1 else 1)
+            _move(running_var, var, momentum, n / (n - 1) if n > 1 else nan)
         finally:
             mode.set_grad(was)
     return out

@@ -305,6 +305,17 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     """
     if not isinstance(input, Tensor):
         refuse(_group_norm.op, 0, input)
+    found = group_normalized(input, num_groups, weight, bias, eps)
+    if prod(input._array.shape) // num_groups == 1:
+        raise ValueError(
+            "group_norm: Expected more than 1 value per channel when training, got input size "
+            f"{list(input.shape)}"
+        )
+    return found
+
+
+def group_normalized(input, num_groups, weight=None, bias=None, eps=1e-5):
+    """``group_norm`` also of single values, as in ``torch.group_norm``."""
     x = input._array
     if x.ndim < 2:
         raise ShapeError(
@@ -327,11 +338,6 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
                 f"{list(x.shape)}"
             )
     check_floats("group_norm", x, weight, bias)
-    if prod(x.shape) // num_groups == 1:
-        raise ValueError(
-            "group_norm: Expected more than 1 value per channel when training, got input size "
-            f"{list(x.shape)}"
-        )
     if not input.is_contiguous() and channels_order([x]) is None:
         input = input.contiguous()  # as in PyTorch, which therefore saves a copy
     return apply(_group_norm.op, (input, weight, bias), {"groups": num_groups, "eps": eps})
