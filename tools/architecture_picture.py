@@ -96,8 +96,8 @@ BOXES = [
     Box(5, 1, 5, 6, VIOLET, "jit, cuda, …", "other names\nthat scripts use",
         "_C _VF __config__ _functorch _guards _higher_order_ops _jit_internal _ops "
         "_prims_common _subclasses _tensor_str accelerator backends cpu cuda defaults determinism "
-        "device_streams "
-        "devices jit mps mtia multiprocessing nvtx opencl private_functions quasirandom removed "
+        "device_streams devices features jit mps mtia multiprocessing nvtx opencl "
+        "private_functions quasirandom removed "
         "streams symbolic testing types xpu"),
     Box(4, 1, 0, 6, GREEN, "nn", "modules, functions, initialisation", "nn"),
     Box(3, 1, 0, 6, BLUE, "ops, linalg, fft, special, signal, sparse, nested, overrides",
@@ -115,7 +115,8 @@ BOXES = [
         "small files that everything above uses",
         "autograd.mode autograd.recording backend.address backend.sizes device device_array "
         "docstrings dtype errors float8 gc_pause late locks meta ours printing remote selection "
-        "serialization.atomic shaped shapes storage strides threads torch_version version"),
+        "serialization.atomic shaped shapes storage storage_conversions strides threads "
+        "torch_version version"),
 ]  # fmt: skip
 HOMES = {module: box for box in BOXES for module in box.modules.split()}
 HOMES[""] = HOMES["ops"]  # rushlight/__init__.py, which publishes the operations

@@ -6,8 +6,9 @@ import warnings
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from rushlight.utils.data import position
+from rushlight.utils.data import piping, position
 from rushlight.utils.data.collate import default_collate, default_convert
+from rushlight.utils.data.datapipes.datapipe import IterDataPipe
 from rushlight.utils.data.dataset import IterableDataset
 from rushlight.utils.data.fetch import _DatasetKind
 from rushlight.utils.data.iterator import (
@@ -36,7 +37,8 @@ class DataLoader(Generic[T_co]):
     Args:
         dataset: A map-style data set (``__getitem__`` and ``__len__``), or an ``IterableDataset``.
         batch_size: Number of samples in a batch; None reads single samples. Default: 1.
-        shuffle: Read the samples in a new random order on each pass. Default: False.
+        shuffle: Read the samples in a new random order on each pass. Of a DataPipe, it turns the
+            shuffling steps on or off. Default: False.
         sampler: An iterable of indices, which decides the order. Default: a ``SequentialSampler``,
             or a ``RandomSampler`` if ``shuffle`` is True.
         batch_sampler: An iterable of lists of indices, one list for each batch. It takes the place
@@ -103,7 +105,7 @@ class DataLoader(Generic[T_co]):
         _check_worker_options(num_workers, timeout, prefetch_factor, persistent_workers)
         if num_workers > 0 and prefetch_factor is None:
             prefetch_factor = 2
-        self.dataset = dataset
+        self.dataset = dataset = piping.shuffled(dataset, shuffle)
         self._dataset_kind = _DatasetKind.of(dataset)
         self.num_workers = num_workers
         self.prefetch_factor = prefetch_factor
@@ -293,7 +295,8 @@ def _check_worker_options(num_workers, timeout, prefetch_factor, persistent_work
 
 def _check_sampling(dataset, batch_size, shuffle, sampler, batch_sampler, drop_last):
     if isinstance(dataset, IterableDataset):
-        given = {"shuffle": shuffle or None, "sampler": sampler, "batch_sampler": batch_sampler}
+        order = None if isinstance(dataset, IterDataPipe) else shuffle or None
+        given = {"shuffle": order, "sampler": sampler, "batch_sampler": batch_sampler}
         for name, value in given.items():
             if value is not None:
                 raise ValueError(

@@ -7,7 +7,7 @@ from typing import Any
 
 import rushlight as torch
 from rushlight.device_array import drivers
-from rushlight.utils.data import position
+from rushlight.utils.data import piping, position
 from rushlight.utils.data.fetch import _DatasetKind, fetcher
 from rushlight.utils.data.pinning import pin
 from rushlight.utils.data.progress import Progress
@@ -54,6 +54,7 @@ class _BaseDataLoaderIter:
         self._sampler_iter = iter(self._index_sampler)
         self._pass.batches = self._pass.drawn = 0
         self._expected = loader._IterableDataset_len_called
+        self._shared_seed = piping.seed(self._dataset, loader.generator)
 
     def _next_index(self):
         index = next(self._sampler_iter)
@@ -125,6 +126,7 @@ class _SingleProcessDataLoaderIter(_BaseDataLoaderIter):
                 f"DataLoader: timeout={loader.timeout} needs workers to wait for; "
                 "pass timeout=0 or num_workers > 0"
             )
+        piping.share(loader.dataset)
         own_state = position.is_stateful(loader.dataset)
         if place is not None and own_state:
             loader.dataset.load_state_dict(place["dataset"])
@@ -194,7 +196,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         self._start_pass(loader)
         everyone = range(self._num_workers)
         for worker_id in everyone:
-            self._pool.send(worker_id, RESUME)
+            self._pool.send(worker_id, RESUME, self._shared_seed)
         for worker_id in everyone:
             # Drop the answers to tasks of the last pass; they come before the answer to RESUME.
             while (answer := self._pool.receive([worker_id]))[1] != RESUMED:

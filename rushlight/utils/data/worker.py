@@ -18,6 +18,7 @@ import numpy as np
 
 import rushlight as torch
 from rushlight.utils import random_state
+from rushlight.utils.data import piping
 from rushlight.utils.data.fetch import _DatasetKind, fetcher
 from rushlight.utils.data.position import is_stateful
 
@@ -214,6 +215,7 @@ class Worker:
         seed = _seed(job.base_seed, worker_id)
         _worker_info = WorkerInfo(worker_id, job.num_workers, seed, job.dataset)
         try:
+            piping.share(job.dataset, job.num_workers, worker_id)
             if job.worker_init_fn is not None:
                 job.worker_init_fn(worker_id)
             if job.restored is not None:
@@ -268,6 +270,7 @@ class Worker:
         try:
             kind, index = pickle.loads(task)
             if kind == RESUME:
+                piping.seed_again(self.job.dataset, index)
                 self._start_pass()
                 return RESUMED, None, self._state(always=True)
             if self.ended:
