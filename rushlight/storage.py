@@ -18,6 +18,7 @@ from numpy.lib.stride_tricks import as_strided
 from rushlight import late
 from rushlight.backend.address import address as pointer
 from rushlight.errors import ShapeError
+from rushlight.storage_conversions import Conversions
 
 __all__ = [
     "Foreign", "Storage", "UntypedStorage", "address", "bits", "check_reach", "contiguous_strides",
@@ -240,7 +241,7 @@ class StorageBase:
     __slots__ = ()
 
 
-class UntypedStorage(StorageBase):
+class UntypedStorage(Conversions, StorageBase):
     """A tensor's memory as bytes, shared by all its views: ``tensor.untyped_storage()``.
 
     Args:
@@ -332,7 +333,7 @@ class UntypedStorage(StorageBase):
 
         return CPU
 
-    is_cuda = is_sparse = False
+    is_cuda = is_sparse = is_sparse_csr = is_hpu = False
 
     @property
     def _cdata(self):

@@ -384,7 +384,7 @@ class Tensor(metaclass=TensorMeta):
         False
         """,
     )
-    is_sparse_csr = is_vulkan = is_xla = is_ipu = is_mtia = is_mps
+    is_sparse_csr = is_vulkan = is_xla = is_ipu = is_mtia = is_maia = volatile = is_mps
     names = property(lambda self: (None,) * self._array.ndim)
 
     @property

@@ -1,9 +1,5 @@
 """``TypedStorage``: a tensor's memory as numbers. PyTorch keeps it for old programs."""
 
-import sys
-
-import numpy as np
-
 import rushlight.dtype as dtypes
 from rushlight import late
 from rushlight.storage import UntypedStorage, reduced
@@ -55,6 +51,10 @@ class TypedStorage:
         """The memory as a one-dim tensor."""
         whole = len(self) * self.dtype.itemsize
         return from_array(self._untyped_storage.bytes[:whole].view(self.dtype.numpy))
+
+    def _numbers_as(self, dtype):
+        """The numbers as a storage of ``dtype``: the same memory if they are, else a copy."""
+        return TypedStorage(wrap_storage=self._numbers.to(dtype).untyped_storage(), dtype=dtype)
 
     def untyped(self):
         """Return the memory as an ``UntypedStorage``."""
@@ -161,11 +161,19 @@ class TypedStorage:
 
 def _cast(name, dtype):
     def cast(self):
-        numbers = self._numbers.to(dtype)
-        return TypedStorage(wrap_storage=numbers.untyped_storage(), dtype=dtype)
+        return self._numbers_as(dtype)
 
     cast.__name__ = cast.__qualname__ = name
     cast.__doc__ = f"""Return the numbers as {dtype}: itself if they are, else a copy."""
+    return cast
+
+
+def _cast_of_bytes(name, dtype):
+    def cast(self):
+        return TypedStorage(wrap_storage=self, dtype=dtypes.uint8)._numbers_as(dtype)
+
+    cast.__name__ = cast.__qualname__ = name
+    cast.__doc__ = f"""Return the bytes, each as a number of {dtype}."""
     return cast
 
 
@@ -173,9 +181,12 @@ for _name, _dtype in {
     "bool": dtypes.bool, "byte": dtypes.uint8, "char": dtypes.int8, "short": dtypes.int16,
     "int": dtypes.int32, "long": dtypes.int64, "half": dtypes.float16, "bfloat16": dtypes.bfloat16,
     "float": dtypes.float32, "double": dtypes.float64, "complex_float": dtypes.complex64,
-    "complex_double": dtypes.complex128,
+    "complex_double": dtypes.complex128, "float8_e4m3fn": dtypes.float8_e4m3fn,
+    "float8_e5m2": dtypes.float8_e5m2, "float8_e4m3fnuz": dtypes.float8_e4m3fnuz,
+    "float8_e5m2fnuz": dtypes.float8_e5m2fnuz,
 }.items():  # fmt: skip
     setattr(TypedStorage, _name, _cast(_name, _dtype))
+    setattr(UntypedStorage, _name, _cast_of_bytes(_name, _dtype))
 
 
 # The old classes, one for each dtype ------------------------------------------------------
@@ -201,11 +212,10 @@ class StorageClass(type):
             count: Number of numbers. Default: -1, all that follow.
             offset: Where the first number begins, in bytes.
         """
-        if byte_order not in ("native", "little", "big"):
-            raise ValueError(f"invalid byte_order '{byte_order}': native, little or big")
-        found = np.frombuffer(buffer, cls.dtype.numpy, count, offset)
-        swap = byte_order not in ("native", sys.byteorder)
-        return cls(wrap_storage=UntypedStorage(found.byteswap() if swap else found.copy()))
+        found = UntypedStorage.from_buffer(
+            buffer, byte_order, count=count, offset=offset, dtype=cls.dtype
+        )
+        return cls(wrap_storage=found)
 
     _from_buffer = from_buffer  # PyTorch's older name
 

@@ -95,3 +95,55 @@ def test_tables_are_those_of_pytorch():
 def test_tables_hold_measurements_only():
     with pytest.raises(ValueError, match="expected a Measurement"):
         torch.utils.benchmark.Compare([1.0])
+
+
+@pytest.mark.parity
+def test_fuzzers_draw_as_pytorchs():
+    peer = pytest.importorskip("torch")
+    import torch.utils.benchmark as theirs
+
+    import rushlight as torch
+    from rushlight.utils import benchmark as ours
+
+    def drawn(library, b):
+        fuzzer = b.Fuzzer(
+            [
+                b.FuzzedParameter("dim", 1, 3, "uniform", strict=True),
+                [b.FuzzedParameter(f"n{i}", 1, 30, "loguniform") for i in range(3)],
+                b.FuzzedParameter("k", 0.5, 2.0, "uniform"),
+                b.FuzzedParameter("step", 1, 2, "uniform"),
+            ],
+            [
+                b.FuzzedTensor(
+                    "x", ("n0", "n1", "n2"), ("step", 1, 2), dim_parameter="dim", max_elements=400,
+                    min_elements=4, max_allocation_bytes=2000,
+                ),
+                [b.FuzzedTensor("y", (4, "n1"), dtype=library.int64)],
+            ],
+            constraints=[lambda params: params["k"] < 1.9],
+            seed=3,
+        )  # fmt: skip
+        found = []
+        for tensors, properties, params in fuzzer.take(25):
+            told = {n: {**p, "order": p["order"].tolist()} for n, p in properties.items()}
+            strides = {n: (t.tolist(), t.stride()) for n, t in tensors.items()}
+            found.append((strides, told, params))
+        return found, fuzzer.rejection_rate
+
+    assert drawn(torch, ours) == drawn(peer, theirs)
+
+
+def test_parameters_that_stand_for_others():
+    from rushlight.utils import benchmark as b
+
+    same = b.FuzzedParameter("m", distribution={b.ParameterAlias("n"): 1.0})
+    fuzzer = b.Fuzzer([b.FuzzedParameter("n", 5, 5, "uniform"), same], [], seed=0)
+    assert [params for _, _, params in fuzzer.take(1)] == [{"n": 5, "m": 5}]
+    circle = b.FuzzedParameter("n", distribution={b.ParameterAlias("m"): 1.0})
+    with pytest.raises(ValueError, match="cycle"):
+        next(b.Fuzzer([circle, same], [], seed=0).take(1))
+    with pytest.raises(ValueError, match="Failed to generate"):
+        next(b.Fuzzer([], [], constraints=[lambda params: False], seed=0).take(1))
+    for bad in ({"distribution": "odd"}, {"distribution": {1: 0.4}}, {"distribution": {1: -1}}):
+        with pytest.raises(AssertionError):
+            b.FuzzedParameter("n", **bad)

@@ -58,10 +58,36 @@ class Call(Registry):
             self._run_always_called(call)
             raise
 
+    def _wrapped_call_impl(self, *args, **kwargs):
+        """PyTorch's name of a call's first step: the compiled call, or ``_call_impl``."""
+        call = self.__dict__.get("_compiled_call_impl") or self._call_impl
+        return call(*args, **kwargs)
+
+    def _slow_forward(self, *input, **kwargs):
+        """``forward``; PyTorch's traces note the module here."""
+        return self.forward(*input, **kwargs)
+
+    def _replicate_for_data_parallel(self):
+        """Return a copy whose buffers and modules can be exchanged, without parameters."""
+        replica = self.__new__(type(self))
+        replica.__dict__ = {
+            **self.__dict__, "_parameters": {}, "_buffers": self._buffers.copy(),
+            "_modules": self._modules.copy(), "_is_replica": True,
+        }  # fmt: skip
+        return replica
+
+    def _get_backward_hooks(self):
+        """The full backward hooks of a call, and the older ones."""
+        return self._backward_hooks_of_call()
+
+    def _get_backward_pre_hooks(self):
+        """The hooks of a call that run before its backward."""
+        return [*_backward_pre.values(), *self._backward_pre_hooks.values()]
+
     def _call_hooked(self, call):
         self._run_pre_hooks(call)
         full, older = self._backward_hooks_of_call()
-        pre = [*_backward_pre.values(), *self._backward_pre_hooks.values()]
+        pre = self._get_backward_pre_hooks()
         watch = BackwardHooks(self, full, pre) if full or pre else None
         if watch is not None:
             call.args = watch.watch_inputs(call.args)

@@ -2,6 +2,7 @@
 
 import sys
 from types import FunctionType
+from typing import TypeVar
 
 from rushlight.nn.modules.call import Call
 from rushlight.nn.modules.conversion import Conversion
@@ -77,6 +78,7 @@ class Module(Call, Tree, State, Conversion):
                 setattr(cls, name, staticmethod(value))
 
     dump_patches = False
+    T_destination = TypeVar("T_destination", bound=dict)  # PyTorch's name, for annotations
     call_super_init = False
     _compiled_call_impl = None
 
