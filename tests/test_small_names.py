@@ -187,3 +187,26 @@ def test_optimizers_take_parameters_that_are_uninitialised():
             before = net[0].weight.detach().clone()
             optimizer.step()
         assert not torch.equal(net[0].weight, before)
+
+
+def test_a_device_as_a_context_and_a_decorator():
+    from rushlight.utils import _device
+    from rushlight.utils._contextlib import context_decorator
+
+    assert _device.CURRENT_DEVICE.type == "cpu"
+    with _device.DeviceContext("meta") as context:
+        assert torch.ones(1).device == context.device == _device.CURRENT_DEVICE
+    assert torch.ones(1).device.type == "cpu"
+    assert _device.set_device("meta")(lambda: torch.ones(1))().device.type == "meta"
+    with pytest.raises(TypeError, match="context_decorator"):
+        context_decorator(5, len)
+
+
+def test_dynamo_explains_in_pytorchs_words():
+    found = torch._dynamo.explain(lambda x: x.sin() + 1)(torch.ones(3))
+    assert (found.graph_count, found.graph_break_count, found.op_count) == (1, 0, 2)
+    with pytest.warns(UserWarning, match="running eagerly"):
+        eager = torch._dynamo.explain(lambda x: x + x.sum().item())(torch.ones(3))
+    assert (eager.graph_count, eager.graph_break_count) == (0, 1)
+    assert "item" in str(eager) and "Graph Count: 0" in str(eager)
+    assert torch._dynamo.explain(torch.nn.Linear(2, 1), torch.ones(1, 2)).op_count >= 1

@@ -81,7 +81,7 @@ BOXES = [
     Box(7, 1, 4.2, 5.4, VIOLET, "demo, cli", "command line", "demo cli __main__"),
     Box(6, 1, 0, 1, GREEN, "optim, amp", "optimizers,\nschedulers", "optim amp"),
     Box(6, 1, 1, 2, GREEN, "func, masked", "vmap, jvp; masks;\nflex attention",
-        "func masked nn.attention"),
+        "func masked nn.attention nn.utils._per_sample_grad"),
     Box(6, 1, 2, 3.5, ORANGE, "export, onnx, fx, library, profiler",
         "calls as graphs, and their times;\noperators of users; quantization",
         "ao export fx library onnx profiler quantization quantized autograd.profiler "
@@ -108,8 +108,8 @@ BOXES = [
     Box(2, 2, 3, 4.5, BLUE, "random, draw", "PyTorch's\nrandom numbers", "random draw"),
     Box(2, 2, 4.5, 6, BLUE, "backend", "NumPy and SciPy, and\nthreads for large arrays", "backend"),
     Box(1, 1, 0, 3, BLUE, "tensor", "the class Tensor: an array and its history",
-        "tensor typed_storage utils._pytree utils._pytree_json utils._pytree_kinds "
-        "utils._pytree_nodes"),
+        "tensor typed_storage utils._pytree utils._pytree_classes utils._pytree_json "
+        "utils._pytree_kinds utils._pytree_nodes"),
     Box(0, 1, 0, 6, GREY,
         "errors, dtype, device, meta, shapes, strides, storage, locks, autograd.mode",
         "small files that everything above uses",

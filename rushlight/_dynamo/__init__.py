@@ -2,6 +2,7 @@
 
 from rushlight._dynamo import config, eval_frame
 from rushlight._dynamo.eval_frame import OptimizedModule
+from rushlight._dynamo.explaining import explain
 from rushlight.compiler import (
     allow_in_graph,
     assume_constant_result,
@@ -15,7 +16,7 @@ from rushlight.compiler import (
 
 __all__ = [
     "OptimizedModule", "allow_in_graph", "assume_constant_result", "config", "disable",
-    "disallow_in_graph", "eval_frame",
+    "disallow_in_graph", "eval_frame", "explain",
     "is_compiling", "list_backends", "mark_dynamic", "mark_static", "mark_static_address",
     "maybe_mark_dynamic", "reset", "set_stance", "substitute_in_graph",
 ]  # fmt: skip

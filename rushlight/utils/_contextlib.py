@@ -83,3 +83,34 @@ class _NoParamDecoratorContextManager(_DecoratorContextManager):
     def __new__(cls, orig_func=None):
         made = super().__new__(cls)
         return made if orig_func is None else made(orig_func)
+
+
+def context_decorator(ctx, func):
+    """Return ``func``, each call of which runs in a context.
+
+    Args:
+        ctx: The context, or a function that makes one for each call.
+        func: The function.
+
+    Raises:
+        TypeError: ``ctx`` is neither.
+
+    >>> import contextlib
+    >>> context_decorator(contextlib.nullcontext(), len)([1, 2])
+    2
+    """
+    if hasattr(ctx, "__enter__"):
+        made = lambda: ctx
+    elif callable(ctx):
+        made = ctx
+    else:
+        raise TypeError(
+            f"context_decorator: a context, or a function that makes one, is wanted, not {ctx!r}"
+        )
+
+    @functools.wraps(func)
+    def run(*args, **kwargs):
+        with made():
+            return func(*args, **kwargs)
+
+    return run

@@ -3,6 +3,17 @@
 from types import UnionType
 from typing import Any
 
+from rushlight.utils._pytree_classes import (  # noqa: F401 - PyTorch has them here
+    arg_tree_leaves,
+    is_constant_class,
+    is_namedtuple_class,
+    is_structseq,
+    is_structseq_class,
+    key_get,
+    register_constant,
+    register_dataclass,
+    treespec_pprint,
+)
 from rushlight.utils._pytree_json import (
     name_kind,
     register_namedtuple,
@@ -377,11 +388,11 @@ def _chooses(kinds):
     )
 
 
-def tree_all(predicate, tree, is_leaf=None):
+def tree_all(pred, tree, is_leaf=None):
     """Return whether a predicate holds for all leaves.
 
     Args:
-        predicate: A function of a leaf.
+        pred: A function of a leaf.
         tree: The tree.
         is_leaf: A function that returns True for containers to treat as leaves. Default: None.
 
@@ -391,14 +402,14 @@ def tree_all(predicate, tree, is_leaf=None):
     >>> tree_all(lambda x: x > 0, [1, (2,)])
     True
     """
-    return all(map(predicate, tree_leaves(tree, is_leaf)))
+    return all(map(pred, tree_leaves(tree, is_leaf)))
 
 
-def tree_any(predicate, tree, is_leaf=None):
+def tree_any(pred, tree, is_leaf=None):
     """Return whether a predicate holds for at least one leaf.
 
     Args:
-        predicate: A function of a leaf.
+        pred: A function of a leaf.
         tree: The tree.
         is_leaf: A function that returns True for containers to treat as leaves. Default: None.
 
@@ -408,7 +419,7 @@ def tree_any(predicate, tree, is_leaf=None):
     >>> tree_any(lambda x: x > 1, [1, (2,)])
     True
     """
-    return any(map(predicate, tree_leaves(tree, is_leaf)))
+    return any(map(pred, tree_leaves(tree, is_leaf)))
 
 
 def tree_all_only(type_or_types, /, pred, tree, is_leaf=None):

@@ -10,7 +10,6 @@ def models(library):
     nn = library.nn
     yield lambda: nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.LayerNorm(3)), (5, 4), True
     yield lambda: nn.Sequential(nn.Conv2d(2, 3, 2), nn.GroupNorm(3, 3)), (4, 2, 5, 5), True
-    yield lambda: nn.Linear(4, 3), (2, 5, 4), False
     yield lambda: nn.Linear(4, 3), (2, 5, 4), True
 
 
@@ -37,6 +36,14 @@ def test_gradients_of_samples(reduction):
             peer.testing.assert_close(
                 peer.tensor(p.grad_sample.tolist()), q.grad_sample, rtol=1e-3, atol=1e-4
             )
+
+
+def test_samples_along_the_second_dim():
+    layer, x = torch.nn.Linear(4, 3), torch.randn(2, 5, 4)
+    call_for_per_sample_grads(layer, batch_first=False)(x).square().sum().backward()
+    found, layer.weight.grad_sample, layer.bias.grad_sample = layer.weight.grad_sample, None, None
+    call_for_per_sample_grads(layer)(x.transpose(0, 1)).square().sum().backward()
+    torch.testing.assert_close(found, layer.weight.grad_sample)
 
 
 def test_refusals():

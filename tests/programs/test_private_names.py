@@ -37,7 +37,18 @@ from torch.nn import _reduction
 from torch.nn.utils.stateless import _reparametrize_module
 from torch.utils import _foreach_utils, checkpoint, hooks
 import torch.cuda.nvtx, torch.onnx.symbolic_helper
+import torch.utils.data.graph_settings
+from torch._functorch.eager_transforms import jacrev
+from torch.accelerator.memory import memory_allocated
+from torch.export.exported_program import ExportedProgram
+from torch.masked.maskedtensor import MaskedTensor
+from torch.optim._muon import Muon
+from torch.utils.data.datapipes.iter.combining import _ChildDataPipe
 
+assert Muon is torch.optim.Muon and jacrev is torch.func.jacrev
+assert ExportedProgram is torch.export.ExportedProgram
+parts = torch.utils.data.datapipes.iter.IterableWrapper([1, 2]).fork(2)
+assert type(parts[0]) is _ChildDataPipe and list(parts[1]) == [1, 2]
 aten = torch.ops.aten
 x = torch.arange(4.0)
 copy = aten._to_copy.default(x, dtype=torch.int32)

@@ -1,5 +1,7 @@
 """torch.utils._pytree: containers, places of leaves, and trees that do not fit."""
 
+import dataclasses
+import time
 from collections import OrderedDict, defaultdict, deque, namedtuple
 
 import pytest
@@ -133,3 +135,60 @@ def test_classes_in_a_text_need_a_name():
 
 def test_sizes_are_containers():
     assert pytree.tree_map(lambda n: n + 1, torch.Size([1, 2])) == (2, 3)
+
+
+@dataclasses.dataclass
+class Point:
+    x: object
+    y: object = 2
+    z: int = dataclasses.field(default=5, init=False)
+
+
+@dataclasses.dataclass
+class Partly:
+    x: object
+    y: int = 2
+
+
+class Constant:
+    def __eq__(self, other):
+        return isinstance(other, Constant)
+
+    def __hash__(self):
+        return 1
+
+
+def test_classes_become_containers():
+    pytree.register_dataclass(Point)
+    leaves, spec = pytree.tree_flatten(Point([1], None))
+    assert leaves == [1] and pytree.tree_unflatten([7], spec) == Point([7], None)
+    places = [str(path) for path, _ in pytree.tree_flatten_with_path(Point(1, 3))[0]]
+    assert places == ["(GetAttrKey(name='x'),)", "(GetAttrKey(name='y'),)"]
+    for names, text in ((["x"], "Missing fields"), (["x", "y", "q"], "Unexpected fields")):
+        with pytest.raises(ValueError, match=text):
+            pytree.register_dataclass(Partly, field_names=names)
+    with pytest.raises(ValueError, match="not a dataclass"):
+        pytree.register_dataclass(Kind)
+    pytree.register_dataclass(Partly, field_names=["x"], drop_field_names=["y"])
+    assert pytree.tree_map(lambda v: v + 1, Partly(1, 9)) == Partly(2)
+    pytree.register_constant(Constant)
+    assert pytree.tree_leaves([Constant(), 1]) == [1] and pytree.is_constant_class(Constant)
+    with pytest.raises(TypeError, match="non-default `__eq__`"):
+        pytree.register_constant(type("Plain", (), {}))
+
+
+def test_kinds_of_tuples_and_texts():
+    found = torch.ones(2).max(0)
+    values = (found, type(found), time.gmtime(), time.struct_time, Pair(1, 2), Pair, (1,), tuple, 5)
+    asked = {
+        "is_structseq": "TTTT.....", "is_structseq_class": ".T.T.....",
+        "is_structseq_instance": "T.T......", "is_namedtuple_class": ".....T...",
+        "is_namedtuple": "....TT...",
+    }  # fmt: skip
+    for name, right in asked.items():  # what PyTorch 2.13 says
+        assert "".join([".T"[getattr(pytree, name)(v)] for v in values]) == right, name
+    spec = pytree.tree_structure({"a": (1, [2, 3]), "b": Pair(1, None)})
+    assert pytree.treespec_pprint(spec) == "{'a': (*, [*, *]), 'b': Pair(first=*, second=*)}"
+    path = pytree.tree_flatten_with_path({"a": [1, 2]})[0][1][0]
+    assert pytree.key_get({"a": [1, 2]}, path) == 2
+    assert pytree.arg_tree_leaves(1, (2, 3), k=[4]) == [1, 2, 3, 4]

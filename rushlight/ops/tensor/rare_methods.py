@@ -85,16 +85,30 @@ def record_stream(self, stream):
 
 @method
 def reinforce(self, reward):
-    """Raise, as in PyTorch: ``torch.distributions`` took this method's place."""
+    """Raise, as in PyTorch: ``torch.distributions`` took this method's place.
+
+    Args:
+        reward: Accepted without effect.
+
+    Raises:
+        RuntimeError: always.
+
+    >>> import rushlight as torch
+    >>> torch.ones(1).reinforce(1)
+    Traceback (most recent call last):
+    RuntimeError: reinforce() was removed. Use torch.distributions: -log_prob(action) * reward
+    """
     raise RuntimeError(
-        "reinforce() was removed. Use torch.distributions: loss = -distribution.log_prob(action) "
-        "* reward"
+        "reinforce() was removed. Use torch.distributions: -log_prob(action) * reward"
     )
 
 
 @method
 def is_distributed(self):
-    """Return False: a tensor that is distributed among processes is a ``DTensor``.
+    """Tell whether the tensor is distributed among processes; those are ``DTensor`` objects.
+
+    Returns:
+        False.
 
     >>> import rushlight as torch
     >>> torch.ones(1).is_distributed()
