@@ -1,7 +1,7 @@
 """What storages do besides holding memory: reading buffers, turning bytes around, sharing."""
 
 import sys
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class Conversions:
             raise ValueError(f"invalid byte_order '{byte_order}': native, little or big")
         kind = np.uint8 if truth else dtype.numpy
         numbers = np.frombuffer(buffer, kind, count, offset)
-        found = cls(numbers != 0 if truth else numbers.copy())
+        found: Any = cast(Any, cls)(numbers != 0 if truth else numbers.copy())
         if byte_order not in (None, "native", sys.byteorder):
             found.byteswap(dtype)
         return found
@@ -67,7 +67,7 @@ class Conversions:
 
     def new(self):
         """Return an empty storage."""
-        return type(self)(0)
+        return cast(Any, type(self))(0)
 
     def share_memory_(self):
         """Move the memory to where other processes can share it, and return this storage.

@@ -210,3 +210,50 @@ def test_dynamo_explains_in_pytorchs_words():
     assert (eager.graph_count, eager.graph_break_count) == (0, 1)
     assert "item" in str(eager) and "Graph Count: 0" in str(eager)
     assert torch._dynamo.explain(torch.nn.Linear(2, 1), torch.ones(1, 2)).op_count >= 1
+
+
+@pytest.mark.parity
+def test_parameters_have_pytorchs_names():
+    import importlib
+    import inspect
+
+    pytest.importorskip("torch")
+    for path in (
+        "nn.modules.transformer._get_clones", "nn.modules.transformer._get_activation_fn",
+        "distributions.utils._sum_rightmost", "autograd.function.once_differentiable",
+        "serialization._is_path", "multiprocessing.ProcessRaisedException",
+        "utils._pytree.tree_all", "utils._pytree.tree_any", "utils._pytree.register_dataclass",
+        "utils._contextlib.context_decorator", "cond", "_dynamo.explain", "nn.Module._slow_forward",
+        "utils.benchmark.Fuzzer", "utils.benchmark.FuzzedTensor", "utils.benchmark.FuzzedParameter",
+        "utils.data.graph_settings.apply_sharding", "UntypedStorage.byteswap",
+        "utils.data.datapipes.iter.Mapper", "utils.data.datapipes.iter.Grouper",
+        "utils.data.datapipes.iter.Batcher", "utils.data.datapipes.iter.FileLister",
+        "utils.data.datapipes.iter.Sampler", "utils.data.datapipes.map.Shuffler",
+        "utils.data.datapipes.iter.Shuffler", "utils.data.datapipes.iter.Collator",
+        "nn.utils._per_sample_grad.call_for_per_sample_grads",
+    ):  # fmt: skip
+        found = []
+        for library in ("rushlight", "torch"):
+            thing = importlib.import_module(library)
+            home = library
+            for name in path.split("."):
+                home = f"{home}.{name}"
+                if not hasattr(thing, name):
+                    importlib.import_module(home)
+                thing = getattr(thing, name)
+            found.append([*inspect.signature(thing).parameters])
+        assert found[0] == found[1], path
+
+
+def test_a_handle_takes_its_options_by_name():
+    from rushlight.utils.hooks import RemovableHandle
+
+    class Hooks(dict):
+        """A dict that can be referred to weakly."""
+
+    hooks, options, others = Hooks(), Hooks(), Hooks()
+    for given in (options, [options, others]):
+        handle = RemovableHandle(hooks, extra_dict=given)
+        hooks[handle.id] = options[handle.id] = len
+        handle.remove()
+        assert not hooks and not options

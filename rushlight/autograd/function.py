@@ -464,11 +464,11 @@ class _Twice(Function):
         )
 
 
-def once_differentiable(backward):
+def once_differentiable(fn):
     """Decorate a ``backward`` that is not recorded: a second derivative through it is an error.
 
     Args:
-        backward: The static method ``backward(ctx, *grads)`` of a ``Function``.
+        fn: The static method ``backward(ctx, *grads)`` of a ``Function``.
 
     Returns:
         The decorated function.
@@ -489,10 +489,10 @@ def once_differentiable(backward):
     tensor(6.)
     """
 
-    @wraps(backward)
+    @wraps(fn)
     def wrapped(ctx, *grads):
         with mode.no_grad():
-            found = backward(ctx, *grads)
+            found = fn(ctx, *grads)
         if not mode.records():
             return found
         if not any(isinstance(g, Tensor) and g.requires_grad for g in grads):

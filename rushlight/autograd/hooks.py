@@ -26,8 +26,9 @@ class RemovableHandle:
     """The key of a hook, which removes the hook by ``remove()`` or at the end of a ``with`` block.
 
     Args:
-        hooks: The dict that holds the hook, under the handle's ``id``.
+        hooks_dict: The dict that holds the hook, under the handle's ``id``.
         *options: Dicts that hold options of the hook, under the same key.
+        extra_dict: One more such dict, or a list of them. Default: none.
 
     >>> import rushlight as torch
     >>> layer = torch.nn.Identity()
@@ -41,11 +42,13 @@ class RemovableHandle:
     _ids = itertools.count()
     changes = 0  # how many times hooks were added or removed, anywhere
 
-    def __init__(self, hooks, *options):
+    def __init__(self, hooks_dict, *options, extra_dict=None):
+        if extra_dict is not None:
+            options += (extra_dict,) if isinstance(extra_dict, dict) else (*extra_dict,)
         RemovableHandle.changes += 1
-        for changed in (hooks, *options):
+        for changed in (hooks_dict, *options):
             _note_change(changed)
-        self.hooks = weakref.ref(hooks)
+        self.hooks = weakref.ref(hooks_dict)
         self.options = tuple([weakref.ref(option) for option in options])
         self.id = next(RemovableHandle._ids)
 

@@ -75,21 +75,21 @@ def _standard_normal(shape, dtype, device):
     return rushlight.randn(shape, dtype=dtype, device=device)
 
 
-def sum_rightmost(value, dims):
+def sum_rightmost(value, dim):
     """Sum over the last dims.
 
     Args:
         value: Tensor of any shape ``(*)``.
-        dims: Number of dims to sum over, at the end; 0 returns ``value``.
+        dim: Number of dims to sum over, at the end; 0 returns ``value``.
 
     Returns:
-        Tensor without the last ``dims`` dims.
+        Tensor without the last ``dim`` dims.
 
     >>> import rushlight as torch
     >>> torch.distributions.utils.sum_rightmost(torch.ones(2, 3), 1)
     tensor([3., 3.])
     """
-    return value.reshape((*value.shape[:-dims], -1)).sum(-1) if dims else value
+    return value.reshape((*value.shape[:-dim], -1)).sum(-1) if dim else value
 
 
 _sum_rightmost = sum_rightmost  # PyTorch's name, which libraries import

@@ -25,11 +25,11 @@ class ProcessException(Exception):
         pid: The id of the process.
     """
 
-    def __init__(self, msg, error_index, pid):
+    def __init__(self, msg, error_index, error_pid):
         super().__init__(msg)
         self.msg = msg
         self.error_index = error_index
-        self.pid = pid
+        self.pid = error_pid
 
     def __reduce__(self):
         return type(self), (self.msg, self.error_index, self.pid)

@@ -82,8 +82,8 @@ def _maybe_decode_ascii(text):
     return text.decode("ascii") if isinstance(text, bytes) else text
 
 
-def _is_path(f):
-    return isinstance(f, (str, os.PathLike))
+def _is_path(name_or_buffer):
+    return isinstance(name_or_buffer, (str, os.PathLike))
 
 
 def _is_zipfile(f):

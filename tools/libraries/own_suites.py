@@ -152,7 +152,6 @@ SUITES = [
             "test_batch.py::test_index": "classes of tensors with __torch_dispatch__",
             "test_batch.py::test_edge_index": "classes of tensors with __torch_dispatch__",
             "test_get_embeddings_hetero": "copies the inside of torch.fx's Tracer",
-            "graph_breaks": "torch._dynamo.explain is missing",
         },
     ),
     Suite("torchdiffeq", "rtqichen/torchdiffeq", "657943a", "tests", files="tests torchdiffeq",

@@ -26,17 +26,17 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _get_activation_fn(given):
-    """The activation that ``given`` names; a ``given`` function is returned as it is."""
-    if not isinstance(given, str):
-        return given
-    if given not in ("relu", "gelu"):
-        raise RuntimeError(f"Transformer: activation should be relu/gelu, not {given}")
-    return getattr(F, given)
+def _get_activation_fn(activation):
+    """The function that ``activation`` names; a function is returned as it is."""
+    if not isinstance(activation, str):
+        return activation
+    if activation not in ("relu", "gelu"):
+        raise RuntimeError(f"Transformer: activation should be relu/gelu, not {activation}")
+    return getattr(F, activation)
 
 
-def _get_clones(layer, n):
-    return ModuleList([copy.deepcopy(layer) for _ in range(n)])
+def _get_clones(module, N):
+    return ModuleList([copy.deepcopy(module) for _ in range(N)])
 
 
 class _Layer(Module):

@@ -7,7 +7,7 @@ from rushlight.utils.data.datapipes.datapipe import IterDataPipe, MapDataPipe
 __all__ = ["traverse", "traverse_dps"]
 
 DataPipe = IterDataPipe | MapDataPipe
-DataPipeGraph = dict[int, tuple[DataPipe, "DataPipeGraph"]]  # type: ignore[misc]
+DataPipeGraph = dict[int, tuple[DataPipe, "DataPipeGraph"]]
 
 
 def _connected(value, found):

@@ -4,6 +4,7 @@ import functools
 import inspect
 import types
 import typing
+from typing import Any
 
 from rushlight.utils.data.datapipes.datapipe import IterDataPipe, MapDataPipe
 
@@ -104,7 +105,7 @@ class non_deterministic:
     """
 
     def __init__(self, arg):
-        self.cls = None
+        self.cls: Any = None
         if isinstance(arg, type):
             if not issubclass(arg, IterDataPipe):
                 raise TypeError(

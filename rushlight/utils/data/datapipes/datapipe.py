@@ -141,7 +141,7 @@ class IterDataPipe(_Steps, IterableDataset[T_co]):
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         if "__iter__" in vars(cls):
-            cls.__iter__ = watched(vars(cls)["__iter__"])
+            cls.__iter__ = watched(vars(cls)["__iter__"])  # type: ignore[method-assign]
 
     def __iter__(self) -> Any:
         return self

@@ -47,6 +47,9 @@ class SamplerIterDataPipe(IterDataPipe):
 class Seeded:
     """A step with a generator of Python's, which each pass seeds from rushlight's generator."""
 
+    _rng: random.Random
+    _seed: int | None
+
     def set_shuffle(self, shuffle=True):
         """Turn the shuffling on or off; return this step."""
         self._enabled = shuffle

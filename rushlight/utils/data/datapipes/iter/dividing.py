@@ -7,6 +7,7 @@ that users get. When a child begins a second pass, all begin anew.
 import copy as copying
 import warnings
 from collections import deque
+from typing import Any
 
 from rushlight.utils.data.datapipes._decorator import functional_datapipe
 from rushlight.utils.data.datapipes.datapipe import IterDataPipe, length
@@ -35,7 +36,7 @@ class _Divided(IterDataPipe):
         self.reset()
 
     def reset(self):
-        self._datapipe_iterator = None
+        self._datapipe_iterator: Any = None
         self._child_stop = [True] * self.num_instances
 
     def _start(self, instance_id):
@@ -69,7 +70,7 @@ class _ForkerIterDataPipe(_Divided):
 
     def reset(self):
         super().reset()
-        self.buffer = deque()
+        self.buffer: deque = deque()
         self._first = 0  # the number of the first sample in the buffer
         self._places = [0] * self.num_instances  # the number of each child's next sample
         self._end = None  # the number of samples, once the source has ended
@@ -132,7 +133,7 @@ class _DemultiplexerIterDataPipe(_Divided):
 
     def reset(self):
         super().reset()
-        self.child_buffers = [deque() for _ in range(self.num_instances)]
+        self.child_buffers: list[deque] = [deque() for _ in range(self.num_instances)]
         self.current_buffer_usage = 0
         self._ended = False
 

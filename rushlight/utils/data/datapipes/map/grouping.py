@@ -35,7 +35,7 @@ class BatcherMapDataPipe(MapDataPipe):
         self.wrapper_class = wrapper_class
 
     def __getitem__(self, index):
-        batch = []
+        batch: list = []
         try:
             places = range(index * self.batch_size, (index + 1) * self.batch_size)
             batch.extend(self.datapipe[i] for i in places)

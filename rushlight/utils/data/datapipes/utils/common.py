@@ -58,7 +58,7 @@ def check_function(fn):
         raise TypeError(f"A callable function is expected, but {type(fn)} is provided.")
     if isinstance(fn, functools.partial):
         fn = fn.func
-    where = getattr(fn, "__qualname__", None) or getattr(type(fn), "__qualname__", "")
+    where = str(getattr(fn, "__qualname__", type(fn).__qualname__))
     kind = "Local" if "<locals>" in where else "Lambda" if where.endswith("<lambda>") else ""
     if kind and not _has_dill():
         warnings.warn(
