@@ -188,6 +188,13 @@ def test_older_names_of_autocast():
         getattr(torch, f"set_autocast_{kind}_dtype")(torch.float16)
         assert getattr(torch, f"get_autocast_{kind}_dtype")() is torch.float16
         torch.set_autocast_dtype(device, before)
+    torch.set_autocast_enabled(True)  # the older form is for CUDA
+    assert torch.is_autocast_enabled() and not torch.is_autocast_enabled("cpu")
+    torch.set_autocast_enabled(enabled=False)
+    assert not torch.is_autocast_enabled("cuda")
+    for wrong in ((5,), ("cpu",), ("cpu", 1)):
+        with pytest.raises(TypeError, match="argument 'enabled' must be bool"):
+            torch.set_autocast_enabled(*wrong)
     assert torch.autocast_increment_nesting() == 1
     assert torch.autocast_decrement_nesting() == 0
 

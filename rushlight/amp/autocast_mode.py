@@ -73,18 +73,28 @@ def is_autocast_enabled(device_type="cuda"):
     return local.enabled.get(_checked(device_type), False)
 
 
-def set_autocast_enabled(device_type, enabled):
+def set_autocast_enabled(device_type="cuda", enabled=None):
     """Turn autocast on or off for the device type, in this thread.
 
     Args:
-        device_type: Name of a device type, such as ``"cpu"``.
+        device_type: Name of a device type, such as ``"cpu"``. In the older form, which has one
+            argument, the bool itself: it is for ``"cuda"``.
         enabled: True for on, False for off.
+
+    Raises:
+        TypeError: ``enabled`` is missing, or is no bool.
 
     >>> import rushlight as torch
     >>> torch.set_autocast_enabled("cpu", False)
     """
+    if enabled is None:
+        device_type, enabled = "cuda", device_type
+    if not isinstance(enabled, bool):
+        raise TypeError(
+            f"set_autocast_enabled(): argument 'enabled' must be bool, not {type(enabled).__name__}"
+        )
     device_type = _checked(device_type)
-    local.enabled[device_type] = bool(enabled)
+    local.enabled[device_type] = enabled
     _follow()
 
 

@@ -55,6 +55,8 @@ guard_all(FUNCTIONS, Tensor)
 
 def __getattr__(name):
     """``torch.ops.aten``. The namespaces of ``torch.library`` are set when they are first used."""
+    if name == "profiler":
+        return importlib.import_module("rushlight.profiler.regions")
     if name != "aten":
         raise AttributeError(
             f"torch.ops has no namespace {name!r}: torch.library.custom_op and define make "
