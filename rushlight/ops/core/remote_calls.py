@@ -35,7 +35,8 @@ fallbacks: Counter = Counter()
 _programs: dict = {}
 #: The key of a view → (shape, dtype, strides, bytes from the first element to the view's first).
 _looks: dict = {}
-_MOST = 10_000  # entries of a table, before it is emptied
+_MOST_LOOKS = 10_000  # entries of a table, before it is emptied
+_MOST_PROGRAMS = 1_000  # Intel's OpenCL keeps some 3 MB for each
 
 
 def compute_on(d, op, inputs, params):
@@ -106,7 +107,7 @@ def _viewed(op, operands, params):
             (v.shape, v.dtype, v.strides, address(v) - address(base) if v.size else 0)
             for v in (found if several else (found,))
         ]  # fmt: skip
-        _keep(_looks, key, look)
+        _keep(_looks, key, look, _MOST_LOOKS)
     several, looks = look
     made = [
         DeviceArray(shape, dtype, strides, x.memory, x.start + first)
@@ -234,8 +235,8 @@ def _run(d, program, operands, params):
     return made[0] if len(made) == 1 else tuple(made)
 
 
-def _keep(table, key, value):
-    if len(table) >= _MOST:
+def _keep(table, key, value, most=_MOST_PROGRAMS):
+    if len(table) >= most:
         table.clear()
     if key is not None:
         table[key] = value
