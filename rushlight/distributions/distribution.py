@@ -7,6 +7,8 @@ import rushlight
 from rushlight.autograd.mode import no_grad, recorder
 from rushlight.distributions import constraints
 from rushlight.distributions.utils import lazy_property
+from rushlight.dtype import int32
+from rushlight.ops.core.range_checks import check_range
 from rushlight.ours import is_ours
 from rushlight.tensor import Size, Tensor
 
@@ -85,13 +87,13 @@ class Distribution:
                 stacklevel=4,
             )
             return
-        if recorder() is not None:
-            return  # in a trace, the parameters' numbers are not known
         for name, constraint in rules.items():
             if constraints.is_dependent(constraint) or self._is_derived(name):
                 continue
             value = getattr(self, name)
-            if not constraint._holds(value):
+            if recorder() is not None:
+                self._check_at_each_run(f"parameter {name}", constraint, value)
+            elif not constraint._holds(value):
                 raise ValueError(
                     f"Expected parameter {name} ({type(value).__name__} of shape "
                     f"{tuple(value.shape)}) of distribution {self!r} to satisfy the constraint "
@@ -132,12 +134,25 @@ class Distribution:
                 stacklevel=3,
             )
             return
-        if recorder() is None and not support._holds(value):
+        if recorder() is not None:
+            self._check_at_each_run("value argument", support, value)
+        elif not support._holds(value):
             raise ValueError(
                 f"Expected value argument ({type(value).__name__} of shape {tuple(shape)}) to be "
                 f"within the support ({support!r}) of the distribution {self!r}, but found invalid "
                 f"values:\n{value}"
             )
+
+    def _check_at_each_run(self, what, constraint, value):
+        """Record a check of ``value``, whose numbers are not known in a trace.
+
+        If the check fails, the call runs eagerly and raises the error with the numbers.
+        """
+        name, kind = type(self).__name__, type(constraint).__name__.lstrip("_")
+        check_range(
+            constraint.check(value).all().to(int32), low=1, high=1, error=ValueError,
+            message=f"Expected {what} of distribution {name} to satisfy the constraint {kind}",
+        )  # fmt: skip
 
     # Shapes -------------------------------------------------------------------------------
 

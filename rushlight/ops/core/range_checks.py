@@ -73,7 +73,7 @@ def require_within(x, *, low, high, error, message, ignored=None):
 def _check_range(xp, x, *, low, high, error, message, ignored=None):
     """``require_within`` as an operation. The result has no meaning."""
     require_within(x, low=low, high=high, error=error, message=message, ignored=ignored)
-    return np.ones((), bool)
+    return np.ones((), x.dtype)
 
 
 def check_range(x, **options):
