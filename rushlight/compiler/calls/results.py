@@ -53,11 +53,13 @@ class Results:
         self.shared: list = []
         self.made: list = []
         self._names: dict = {}  # id(tensor) → its name in the lines
-        self._grads = [  # (weak reference, name) of gradients that the call leaves in leaves
-            (weakref.ref(leaf._grad), f"{self.outer(leaf)}._grad")
-            for leaf, _ in recorder.grads.values()
-            if leaf._grad is not None and not arguments.expression(leaf)
-        ]
+        #: id of each tensor from outside that came to require grad → its node before.
+        self._leaves = {
+            id(t): before
+            for t, before in recorder.nodes.values()
+            if type(t.node) is Leaf and t.node is not before
+        }
+        self._slots = self._find_slots()
         self._objects: dict = {}  # id of a list, dict or object that the call made → its name
         self._kept: list = []  # these objects: no other one may get their ids
         self._early: set = set()  # names that a line used before the object was complete
@@ -68,18 +70,42 @@ class Results:
         """The name of each of ``tensors``."""
         return [self._names[id(t)] for t in self.tensors]
 
-    def expression(self, tree, apart=False):
+    def has_slot(self, leaf):
+        """Whether the program keeps the gradient of ``leaf`` in place (``Slot``)."""
+        return any(leaf is owner for owner, *_ in self._slots)
+
+    def _find_slots(self):
+        """(leaf, its gradient, memory, cell) of the gradients that the program keeps in place.
+
+        The trace made such a gradient, which has memory of its own. If several leaves have the
+        same gradient, the first of them has the slot. The reference to the gradient is weak, and
+        its clock cell is kept.
+        """
+        found, memories = [], set()
+        for leaf, _, _ in self.recorder.grads.values():
+            now = leaf._grad
+            if now is None or self.arguments.expression(leaf) or type(now._array) is not Abstract:
+                continue
+            if self._leaves.get(id(leaf), leaf) is None:
+                continue  # later calls may find another tensor in its place
+            place = self.recorder.place(now)
+            whole = place.memory.key is None and not place.path
+            if whole and id(place.memory) not in memories:
+                memories.add(id(place.memory))
+                found.append((leaf, weakref.ref(now), place.memory, now.cell))
+        return found
+
+    def expression(self, tree):
         """The expression that makes ``tree`` in later calls.
 
-        It stands after the lines ``new``, ``shared`` and ``made``. With ``apart`` the tensor
-        ``tree`` gets memory of its own.
+        It stands after the lines ``new``, ``shared`` and ``made``.
         """
         if type(tree) is SymbolicNumber:
             return tree.name
         if type(tree) is Array:
             return self.source.name(tree._array)
         if isinstance(tree, Tensor):
-            return self._new(tree) if apart else self._tensor(tree)
+            return self._tensor(tree)
         owner = self.arguments.owner(tree)
         if owner is not None:
             return owner
@@ -204,14 +230,14 @@ class Results:
 
     def _existing(self, t):
         """The expression of a tensor that exists without the program; None if it does not."""
-        for grad, name in self._grads:
+        for leaf, grad, *_ in self._slots:
             if grad() is t:
-                return name
+                return f"{self.outer(leaf)}._grad"
         if type(t._array) is Abstract:
             return None
         captured = self.recorder.captured[self.recorder.capture(t)]
-        if isinstance(captured.get, Grad) and self.recorder.is_outer(t):
-            return f"{self.outer(captured.get.leaf)}._grad"
+        if isinstance(captured.get, Grad) and t is captured.tensor:
+            return self._grad_before(captured)
         if t is self.recorder.over_arrays.get(id(t)) and t is captured.tensor:
             return f"wrap({self.source.name(t._array)})"  # a new tensor in each call, as from_numpy
         outer = captured.tensor is t or self.recorder.is_outer(t) or self.arguments.expression(t)
@@ -223,32 +249,39 @@ class Results:
 
     def _share(self, memory, tensors):
         """Write the lines of ``tensors``, which all look at ``memory``."""
-        base, name = self._there(memory)
+        base, cell, name = self._there(memory)
         if name is None:
             if len(tensors) == 1:
                 return self._line(self.new, tensors[0], self._new(tensors[0]))
             base = self._whole(memory, tensors)
+            cell = base.cell
             name = self._names.setdefault(id(base), f"o{len(self._names)}")
             self._line(self.new, base, self._new(base))
         tensors = [t for t in tensors if t is not base]
         for t in sorted(tensors, key=lambda t: t.view_of is not None):
-            self._derive(t, memory, base, name)
+            self._derive(t, memory, cell, name)
         return None
 
     def _there(self, memory):
-        """(tensor, its name) over ``memory`` that exists without the program, or (None, None)."""
-        for reference, name in self._grads:
-            grad = reference()
-            if grad is None or type(grad._array) is not Abstract:
-                continue
-            if self.recorder.place(grad).memory is memory:
-                return grad, name
+        """(tensor, cell, name) of a tensor over ``memory`` that is there after the program.
+
+        The tensor is None if only the program's own lines have it. The name is None if there is no
+        such tensor.
+        """
+        for leaf, grad, there, cell in self._slots:
+            if there is memory:
+                return grad(), cell, f"{self.outer(leaf)}._grad"
         if memory.key is None:
-            return None, None
+            return None, None, None
         captured = self.recorder.captured[memory.key]
-        if isinstance(captured.get, Grad):
-            return captured.tensor, f"{self.outer(captured.get.leaf)}._grad"
-        return captured.tensor, self.outer(captured.tensor)
+        t = captured.tensor
+        name = self._grad_before(captured) if isinstance(captured.get, Grad) else self.outer(t)
+        return t, t.cell, name
+
+    def _grad_before(self, captured):
+        """The name of a gradient from before the call; its leaf may have another one by now."""
+        grads = [c for c in self.recorder.captured.values() if isinstance(c.get, Grad)]
+        return f"g{next(i for i, c in enumerate(grads) if c is captured)}"
 
     def _whole(self, memory, tensors):
         """A tensor over the whole memory, from which the others can be made.
@@ -260,8 +293,11 @@ class Results:
         tracked = [t for t in found if t.node is not None]
         return [*tracked, *found, from_array(memory.look)][0]
 
-    def _derive(self, t, memory, base, name):
-        """Write the line that makes ``t`` from ``base``, whose memory it looks at."""
+    def _derive(self, t, memory, cell, name):
+        """Write the line that makes ``t`` from the tensor ``name`` over the same memory.
+
+        ``cell`` is the clock cell of that tensor.
+        """
         view = t.view_of
         known = None
         if view is not None and self.recorder.is_outer(view.root):
@@ -274,13 +310,18 @@ class Results:
                 known = self._names.get(id(view.root))
         if known is not None:
             self._refuse_history(t)
+            if t.node is None and not view.untracked and id(view.root) in self._leaves:
+                raise TraceError(
+                    "a view is returned whose base came to require grad after the view was made; "
+                    "call requires_grad_() before torch.compile, or return a detach() of the view"
+                )
             if not all(isinstance(op, Op) for op, _, _ in view.path):
                 raise TraceError(
                     "a view that a custom Function returned is returned from torch.compile; "
                     "return a clone() from the Function"
                 )
             return self._line(self.shared, t, self._seen(known, view.path, not view.untracked))
-        if base.cell is not t.cell:
+        if cell is not t.cell:
             name = f"{name}.data"
         look = f"detached({name})"
         path = self.recorder.place(t).path

@@ -136,7 +136,7 @@ def demand_apart(source, fresh, written, held, count):
         source.demand(f"({alone} or apart({w}, held.arrays, range({count})))")
         for name in fresh:
             if name != w and (name not in written or name > w):
-                alone = f"{w}.base is None and {name}.base is None"
+                alone = f"{w}.base is None and {name}.base is None and {w} is not {name}"
                 if far:
                     alone = f"root({w}) is not root({name})"
                 source.demand(f"({alone} or not shares({w}, {name}))")

@@ -151,7 +151,7 @@ class Wrapper:
         kept = [c for c in recorder.captured.values() if c.value.id in used | named and _stays(c)]
         lives = [live for live in recorder.lives if live.value.id in used]
         slots = [(leaf, place) for leaf, place, _ in grads]
-        self._demand_no_hooks([leaf for leaf, _ in recorder.grads.values()])
+        self._demand_no_hooks([leaf for leaf, *_ in recorder.grads.values()])
         tensors = [c.tensor for c in kept if c.get is None]
         owners = [*recorder.modules.values(), *recorder.stepped]
         recorder.places.append(hook_place(owners, tensors))
@@ -159,6 +159,7 @@ class Wrapper:
         written = [name for name, c in fresh.items() if c.value.id in changed]
         self.held = Held(kept, lives, slots, recorder.places, source, bool(written))
         self._follow(kept, recorder)
+        self._check(self._of_moved)
         demand_apart(source, fresh, written, held, len(kept))
         inputs = [c.value for c in (*fresh.values(), *kept)]
         inputs += [live.value for live in lives] + [place for _, place in slots]
@@ -232,22 +233,17 @@ class Wrapper:
         Returns (leaf, place, value) of gradients that the program keeps in place (``Slot``), and
         lines that assign the others.
         """
-        grads, lines, given = [], [], set()
-        for leaf, before in recorder.grads.values():
+        grads, lines = [], []
+        for leaf, before, read in recorder.grads.values():
             now = leaf._grad
-            if now is before:
+            if now is before and read:
                 continue
-            owner = results.outer(leaf)
-            if now is None:
-                lines.append(f"{owner}._grad = None")
-            elif type(now._array) is not Abstract or self.arguments.expression(leaf):
-                # One traced tensor may be the gradient of several leaves: each leaf gets a copy.
-                shared = id(now) in given
-                lines.append(f"{owner}._grad = {results.expression(now, apart=shared)}")
-                given.add(id(now))
-            else:
+            if results.has_slot(leaf):
                 place = Abstract(now._array.shape, now._array.dtype, None, device_of(now))
                 grads.append((leaf, place, recorder.value(now)))
+            else:
+                given = "None" if now is None else results.expression(now)
+                lines.append(f"{results.outer(leaf)}._grad = {given}")
         return grads, lines
 
     def _histories(self, recorder):
@@ -381,10 +377,12 @@ class Wrapper:
 
         Such a tensor becomes a place of the recorder, and is not a fixed condition. If the function
         did not use the tensor at a place that it assigns, any tensor of the same kind may be there.
-        Returns the other conditions.
+        Returns the other conditions. Those about such a tensor are left out, and are noted in
+        ``_of_moved``: they can only be checked once the tensor has been looked up.
         """
         fixed: list = []
         first: dict = {}  # id of what was captured → the place where it is looked up
+        moved: dict = {}  # id → tensor that is looked up again
         touched = recorder.grads.keys() | recorder.nodes.keys()
         for check in [*recorder.observer.reads.conditions, *recorder.checks]:
             template, objects, value = check
@@ -397,6 +395,9 @@ class Wrapper:
             if len(objects) > 1 or captured is None or captured.tensor is not value or value.node:
                 fixed.append(check)
                 continue
+            if isinstance(captured.get, Grad):  # found as a gradient, too
+                fixed.append((f"({template}) is {{1}}._grad", (*objects, captured.get.leaf), True))
+                continue
             if id(captured) in first:  # found in two places: later calls need one tensor in both
                 other, owners = first[id(captured)]
                 same = f"({template}) is ({other.replace('{0}', '{1}')})"
@@ -407,7 +408,12 @@ class Wrapper:
             if captured.get is None:
                 captured.get = partial(get, *objects)
             recorder.places.append(partial(_placed, template, objects, get))
-        return fixed
+            moved[id(value)] = value
+        self._of_moved = [c for c in fixed if any(id(x) in moved for x in c[1])]
+        for _, objects, _ in self._of_moved:
+            for x in objects:
+                self._named(x)  # a tensor with a name is looked up again
+        return [c for c in fixed if not any(id(x) in moved for x in c[1])]
 
     def _follow(self, kept, recorder):
         """Add the lines that look inputs up again after a change, and guard that they still fit."""

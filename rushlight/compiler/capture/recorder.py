@@ -79,7 +79,7 @@ class Recorder(TrackedMemory):
         self.began = tick()
         self.leaves = leaves
         self.lives: list = []
-        self.grads: dict = {}  # id(leaf) → (leaf, its grad at entry)
+        self.grads: dict = {}  # id(leaf) → (leaf, its grad at entry, whether that was read)
         self.nodes: dict = {}  # id(tensor) → (tensor, node at entry)
         self.over_arrays: dict = {}  # id → tensor made here over a NumPy array from outside
         self.places: list = []
@@ -187,11 +187,20 @@ class Recorder(TrackedMemory):
         """Note an outer tensor's gradient before the trace reads or changes it."""
         if id(tensor) not in self.grads and self.is_outer(tensor):
             before = tensor._grad
-            self.grads[id(tensor)] = (tensor, before)
+            self.grads[id(tensor)] = (tensor, before, read)
             if read:
                 self.checks.append(("{0}._grad is None", (tensor,), before is None))
                 if before is not None:
-                    self.capture(before, Grad(tensor))
+                    self._capture_grad(tensor, before)
+
+    def _capture_grad(self, leaf, before):
+        """Make a gradient an input. If it is another input, too, later calls must have it so."""
+        get = Grad(leaf)
+        known = self.captured[self.capture(before, get)].get
+        if isinstance(known, Grad) and known is not get:
+            self.checks.append(("{0}._grad is {1}._grad", (leaf, known.leaf), True))
+        elif known is not get:
+            self.checks.append(("{0}._grad", (leaf,), before))
 
     def accumulate(self, leaf, g):
         """Add ``g`` to the gradient of ``leaf``. A first gradient gets memory of its own."""
@@ -214,6 +223,10 @@ class Recorder(TrackedMemory):
         if id(module) not in self.modules:
             self.modules[id(module)] = module
             self.observer.module(module)
+
+    def touch_function(self, cls):
+        """Note a custom Function that is applied: the program holds only for its methods."""
+        self.observer.function_class(cls)
 
     def stand_in(self, numbers, arrays):
         """Replace numbers and arrays from outside by stand-ins.
@@ -455,7 +468,7 @@ class Recorder(TrackedMemory):
 
     def restore(self):
         """Undo what the recording changed in outer tensors and in their hooks."""
-        for tensor, grad in self.grads.values():
+        for tensor, grad, _ in self.grads.values():
             tensor._grad = grad
         for tensor, node in self.nodes.values():
             tensor.node = node
