@@ -307,6 +307,8 @@ class Function(metaclass=_FunctionMeta):
         active = mode.recorder() if mode.intercept else None
         if active is not None and active.batches:
             return active.function(cls, args)
+        if active is not None:
+            active.touch_function(cls)
         ctx: FunctionCtx = _new(cls._ctx_class)
         ctx.saved = ctx.cells = ()
         ctx.hooks = None

@@ -101,6 +101,9 @@ class Recording(Protocol):
     def touch_module(self, module) -> None:
         """Note a called Module: the program holds only for its present forward and hooks."""
 
+    def touch_function(self, cls) -> None:
+        """Note a custom Function that is applied: the program holds only for its methods."""
+
     def replace(self, x, value) -> None:
         """``x.data = value``: from here on ``x`` looks at the memory of ``value``."""
 

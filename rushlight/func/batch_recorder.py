@@ -183,6 +183,9 @@ class BatchRecorder(ReplayRecorder):
     def touch_module(self, module):
         pass
 
+    def touch_function(self, cls):
+        pass
+
     def changed(self, samples):
         """(tensor, new value) of each argument, or tensor from outside, that was written."""
         found = [(s, self.value(s)) for s in samples if self._was_written(s)]

@@ -36,14 +36,17 @@ def hook_place(owners, tensors):
     """A function for ``Recorder.places``, which gives the condition that no relevant hook changed.
 
     Relevant are the hooks of ``owners`` (modules and optimizers), of ``tensors``, and the global
-    hooks. The condition fails if any hook anywhere is added or removed. The program still serves if
-    the relevant hooks are the same.
+    hooks. The condition fails if any hook anywhere is added or removed, or if any module gets
+    another class. The program still serves if the relevant hooks and classes are the same.
     """
+    kinds = [*map(type, owners)]
 
     def find():
         found = [hooks for owner in owners for hooks in _hooks(owner)] + _hooks_everywhere()
         found += [t.node.hooks or () for t in tensors if t.node is not None]
-        keys = tuple([tuple(h) for h in found])  # the handles' numbers, which no two hooks share
+        same = all(type(owner) is kind for owner, kind in zip(owners, kinds, strict=True))
+        # The handles' numbers, which no two hooks share.
+        keys = (same, *[tuple(h) for h in found])
         return [("{0}.changes", (RemovableHandle,), RemovableHandle.changes, keys)]
 
     return find

@@ -373,7 +373,7 @@ class Calls:
         if name in ("setattr", "__setattr__"):
             self.store_attribute(owner, key, direct=name != "setattr")
         elif name in ("delattr", "__delattr__"):
-            self.store_attribute(owner, key, direct=name != "delattr")
+            self.store_attribute(owner, key, direct=name != "delattr", deletes=True)
         elif name == "hasattr":
             return lambda result: self._asked(owner, key, result)
         else:
@@ -404,25 +404,26 @@ class Calls:
         else:
             self.reads.attribute(owner, name, result)
 
-    def store_attribute(self, owner, name, direct=False):
-        """Note that an attribute is about to be set or deleted.
+    def store_attribute(self, owner, name, direct=False, deletes=False):
+        """Note that an attribute is about to be set, or deleted with ``deletes``.
 
-        With ``direct``, the class's own ``__setattr__`` is bypassed.
+        With ``direct``, the class's own ``__setattr__`` or ``__delattr__`` is bypassed.
         """
         if not self.origins.is_outer(owner):
             return
-        method = type(owner).__setattr__
+        method = type(owner).__delattr__ if deletes else type(owner).__setattr__
         if isinstance(method, types.FunctionType) and not direct:
             return  # the method is Python code, which is observed itself
-        if method is dict.__setitem__ and not direct:  # a dict whose attributes are its entries
-            self.effects.will_assign(owner, item(name))
+        # In some dicts the attributes are the entries.
+        if method in (dict.__setitem__, dict.__delitem__) and not direct:
+            self.effects.will_assign(owner, item(name), deletes)
             return
         self._keep_settable(owner, name)
         place = place_of(owner, name)
         if place is not None:
             if place[0] is not owner:
                 self.reads.note("{0}.__dict__", (owner,), place[0])
-            self.effects.will_assign(*place)
+            self.effects.will_assign(*place, deletes)
 
     def _keep_settable(self, owner, name):
         """Note the class's member of this name.

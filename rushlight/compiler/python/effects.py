@@ -10,7 +10,7 @@ from collections import OrderedDict, defaultdict, deque
 import numpy as np
 
 from rushlight.compiler.python.comparisons import equal, is_plain
-from rushlight.compiler.python.locations import NOTHING, deleter, item, lying, setter
+from rushlight.compiler.python.locations import NOTHING, deleter, item, lying, place_name, setter
 
 __all__ = ["Effects"]
 
@@ -27,6 +27,7 @@ class Effects:
         known: Keys of places that were read before they were assigned. A condition ensures that the
             same value lies there in each call that runs the program.
         stand_ins: (template, id of the owner) → the stand-in that lies there while recording.
+        orders: id → (dict, its keys from before the first deletion, in their order).
         times: Key of a place, or id of a container → the numbers of calls that were deferred
             before its first write and before its last write.
     """
@@ -38,11 +39,16 @@ class Effects:
         self.containers: dict = {}
         self.known: set = set()
         self.stand_ins: dict = {}
+        self.orders: dict = {}
+        self._is_reordered = False
 
-    def will_assign(self, owner, template):
+    def will_assign(self, owner, template, deletes=False):
         """Note that an attribute, variable or entry is about to be assigned or deleted."""
         key = template, id(owner)
         self._note_time(key)
+        if deletes and type(owner) is dict and id(owner) not in self.orders:
+            new = self._new_keys(owner)
+            self.orders[id(owner)] = owner, [k for k in owner if k not in new]
         if key not in self.places and id(owner) not in self.containers:
             self.places[key] = owner, template, lying(template)(owner)
 
@@ -78,10 +84,14 @@ class Effects:
                 run assigns it again.
         """
         found = []
+        for entries, before in self.orders.values():
+            self._is_reordered |= [*entries] != before + self._new_keys(entries)
         after = {key: lying(template)(owner) for key, (owner, template, _) in self.places.items()}
         for key, (owner, template, before) in reversed(self.places.items()):
             if not _same(after[key], before):  # in reverse order, as two keys may be one place
                 _put(owner, template, before)
+        for entries, before in self.orders.values():
+            _reorder(entries, before)
         for key, (owner, template, before) in self.places.items():
             now = after[key]
             if _same(now, before) and (not anew or key in self.known or now is NOTHING):
@@ -97,7 +107,13 @@ class Effects:
         """Undo all writes; return the name of a change that no assignment can repeat, or None."""
         self.assigned()
         found = [_refill(container, before) for container, before in self.containers.values()]
+        found.append("the order of a dict" if self._is_reordered else None)
         return next((change for change in found if change is not None), None)
+
+    def _new_keys(self, entries):
+        """The keys that the function added to a dict, in the order of their first assignments."""
+        places = [(template, v) for owner, template, v in self.places.values() if owner is entries]
+        return [place_name(template) for template, before in places if before is NOTHING]
 
     def owners(self):
         """The objects to which the function itself wrote, without places of mere stand-ins."""
@@ -114,6 +130,14 @@ def _put(owner, template, value):
         deleter(template)(owner)
     else:
         setter(template)(owner, value)
+
+
+def _reorder(entries, keys):
+    """Put the entries of a dict in the order of ``keys``."""
+    if [*entries] != keys and len(entries) == len(keys):
+        ordered = {key: entries[key] for key in keys}
+        entries.clear()
+        entries.update(ordered)
 
 
 def _copy(container):

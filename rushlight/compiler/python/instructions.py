@@ -177,7 +177,7 @@ def _store_attribute(frame, instruction, value, owner):
 @_kind(1, "DELETE_ATTR")
 def _delete_attribute(frame, instruction, owner):
     note_special(frame.observer.reads, owner, ("__delattr__",))
-    frame.observer.calls.store_attribute(owner, instruction.argval)
+    frame.observer.calls.store_attribute(owner, instruction.argval, deletes=True)
 
 
 # Items ------------------------------------------------------------------------------------
@@ -264,7 +264,7 @@ def _delete_item(frame, instruction, container, key):
         if not isinstance(container, Tensor) and observer.origins.is_outer(container):
             observer.calls._change(container)
         return
-    _will_set_item(frame, container, key)
+    _will_set_item(frame, container, key, deletes=True)
 
 
 @_kind(4, "STORE_SLICE")
@@ -273,7 +273,7 @@ def _store_slice(frame, instruction, value, container, start, stop):
         frame.observer.calls._change(container)
 
 
-def _will_set_item(frame, container, key):
+def _will_set_item(frame, container, key, deletes=False):
     observer = frame.observer
     if isinstance(container, Tensor) or not observer.origins.is_outer(container):
         return
@@ -284,7 +284,7 @@ def _will_set_item(frame, container, key):
         isinstance(container, list) and _is_index(container, key)
     )
     if template is not None and entry:
-        observer.effects.will_assign(container, template)
+        observer.effects.will_assign(container, template, deletes)
     else:
         observer.calls._change(container)
 

@@ -29,7 +29,7 @@ _FOLLOWED = tuple([
     _PACKAGE + part.replace("/", os.sep)
     for part in (
         "nn/modules/", "nn/utils/", "distributions/", "vision/", "amp/grad_scaler",
-        "optim/lr_scheduler/", "optim/swa_utils",
+        "optim/lr_scheduler/", "optim/swa_utils", "utils/_pytree",
     )
 ])  # fmt: skip
 #: Exceptions, which are not followed: they only pass a call on, or look things up in a Module.

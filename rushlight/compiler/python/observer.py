@@ -80,7 +80,7 @@ class Observer:
         reads, effects = self.reads, self.effects
         for kept in (reads.conditions, reads.places, reads.large, reads.weak):
             kept.clear()
-        for kept in (effects.places, effects.containers, effects.stand_ins):
+        for kept in (effects.places, effects.containers, effects.stand_ins, effects.orders):
             kept.clear()
 
     def refuse(self, reason):
@@ -106,9 +106,17 @@ class Observer:
             self.reads.note("type({0})", (module,), cls)
             self.refuse(f"the first call of a {cls.__name__} makes its parameters")
 
+    def function_class(self, cls):
+        """Note what ``apply`` of a custom Function reads without observed code: its methods."""
+        if is_users(cls) and self.origins.is_outer(cls):
+            for name in ("forward", "setup_context", "backward", "vjp", "jvp"):
+                self.reads.class_member(cls, name, member_of(cls, name))
+
     def settle(self, calls):
         """Do the checks that need the whole call; ``calls`` are the calls that it deferred."""
         self.reads.settle_large()
+        for entries, keys in self.effects.orders.values():
+            self.reads.note("{1}({0}) == {2}", (entries, list, keys), True)
         if calls and (self.reads.reads_options or any(map(has_options, self.effects.owners()))):
             raise TraceError(
                 "the function reads or sets an optimizer's options, or a scheduler's, and takes a "

@@ -4,6 +4,7 @@ import sys
 from types import FunctionType
 from typing import TypeVar
 
+from rushlight.autograd.hooks import RemovableHandle
 from rushlight.nn.modules.call import Call
 from rushlight.nn.modules.conversion import Conversion
 from rushlight.nn.modules.hooks import (
@@ -265,6 +266,8 @@ class Module(Call, Tree, State, Conversion):
             self._set_buffer(name, value)
         else:
             object.__setattr__(self, name, value)
+            if name == "__class__":  # compiled calls look at the class again
+                RemovableHandle.changes += 1
 
     def _take(self, name, kind, registry):
         """Remove every other attribute called ``name``, so that ``registry`` can take the name."""
