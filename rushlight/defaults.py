@@ -2,7 +2,7 @@
 
 from types import ModuleType
 
-from rushlight import accelerator, late, remote
+from rushlight import accelerator, late, notices, remote
 from rushlight.autograd.mode import refuse_in_trace
 from rushlight.backend.native import llvm_works
 from rushlight.device import CPU
@@ -142,14 +142,12 @@ def set_flush_denormal(mode, /):
     return denormals.flush(mode)
 
 
-_warns_always = False
-
-
 def set_warn_always(b, /):
-    """Store whether each warning is to be shown every time.
+    """Set whether warnings that a process shows once are shown every time.
 
-    The option has no effect, because Python's ``warnings`` module decides how often rushlight's
-    warnings are shown.
+    These are the warnings of layouts that may still change (nested and compressed sparse tensors),
+    of ``float(x)`` where ``x`` requires a gradient, and of legacy storages and types. Python's
+    ``warnings`` module decides how often other warnings are shown.
 
     Args:
         b: A bool.
@@ -160,10 +158,9 @@ def set_warn_always(b, /):
     >>> import rushlight as torch
     >>> torch.set_warn_always(False)
     """
-    global _warns_always
     if not isinstance(b, bool):
         raise RuntimeError(f"setWarnOnlyOnce expects a bool, but got {type(b).__name__}")
-    _warns_always = b
+    notices.set_always(b)
 
 
 def is_warn_always_enabled():
@@ -176,7 +173,7 @@ def is_warn_always_enabled():
     >>> torch.is_warn_always_enabled()
     False
     """
-    return _warns_always
+    return notices.always
 
 
 def typename(obj, /):

@@ -2,6 +2,7 @@
 
 import rushlight.dtype as dtypes
 from rushlight import late
+from rushlight.notices import warn_once
 from rushlight.storage import UntypedStorage, reduced
 from rushlight.tensor import from_array
 
@@ -12,6 +13,14 @@ _PREFIXES = {
 }  # fmt: skip
 #: dtype → the name of its old storage class, such as ``FloatStorage``.
 NAMES = {d: f"{_PREFIXES[d.name]}Storage" for d in dtypes.DTYPES if d.name in _PREFIXES}
+
+
+def warn_of_typed():
+    """Warn, once in a process, that a program uses typed storages."""
+    warn_once(
+        "TypedStorage is deprecated. It will be removed in the future and UntypedStorage will be "
+        "the only storage class. Use tensor.untyped_storage() instead of tensor.storage()."
+    )
 
 
 def _memory(source, dtype, device):
@@ -42,6 +51,7 @@ class TypedStorage:
     def __init__(self, source=0, *, dtype=None, device=None, wrap_storage=None):
         self.dtype = dtypes.get_default_dtype() if dtype is None else dtype
         if wrap_storage is None:
+            warn_of_typed()
             self._untyped_storage = _memory(source, self.dtype, device)
         else:
             self._untyped_storage = wrap_storage

@@ -165,6 +165,48 @@ def set_disabled(message):
     return was
 
 
+#: PyTorch's name of a saved value → the name that gradient rules use.
+_RULES = {
+    "self": "x", "input": "x", "other": "y", "exponent": "y", "mat2": "y", "target": "y",
+    "result": "out",
+}  # fmt: skip
+
+
+def saved_attribute(node, name):
+    """Return what ``node`` saved under PyTorch's ``name``, such as ``_saved_self``.
+
+    ``_raw_saved_self`` gives a ``SavedTensor``.
+
+    Raises:
+        AttributeError: The operation saves nothing under this name.
+        RuntimeError: The saved values were freed, or written since.
+    """
+    prefix, _, wanted = name.partition("saved_")
+    saves = node.op.saves
+    known = [k for k in (wanted, _RULES.get(wanted)) if k in saves]
+    if not known or prefix not in ("_", "_raw_"):
+        raise AttributeError(f"{node.name()} has no attribute {name!r}")
+    at = saves.index(known[0])
+    if prefix == "_raw_":
+        return SavedTensor(node, at)
+    node.check()
+    found = _with_history(node, at)
+    number = wanted == "exponent" and found.ndim == 0 and not found.requires_grad
+    return found.item() if number else found
+
+
+def _with_history(node, i):
+    """The saved value ``i`` as a user sees it: the leaf itself, or a tensor with its history."""
+    value, origin = node.value(i), node.op.origins[i]
+    operand = origin is not None and 0 <= origin < len(node.parents)
+    leaf = getattr(node.parents[origin], "variable", None) if operand else None
+    if leaf is not None and leaf._array is value:
+        return leaf
+    if value is node.saved[i] and origin is not None:
+        return node.lift(i)
+    return from_array(value) if type(value) is ndarray else value
+
+
 class SavedTensor:
     """A tensor that a node saved, such as ``grad_fn._raw_saved_self``; it can still get hooks."""
 

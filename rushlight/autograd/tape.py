@@ -232,24 +232,13 @@ class Node:
         return add_hook(self, "pre", hook)
 
     def __getattr__(self, name):
-        # PyTorch's names for saved values: _saved_self, _saved_other, _saved_result.
-        if name.startswith("_raw_saved_") and self.op is not None:
-            wanted = _RULES.get(name[11:], name[11:])
-            if wanted in self.op.saves:
-                from rushlight.autograd.saved import SavedTensor
+        if "saved_" in name and self.op is not None:  # PyTorch's names: _saved_self, _saved_result
+            from rushlight.autograd.saved import saved_attribute
 
-                return SavedTensor(self, self.op.saves.index(wanted))
-        if name.startswith("_saved_") and self.op is not None:
-            wanted = _RULES.get(name[7:], name[7:])
-            if wanted in self.op.saves:
-                self.check()
-                value = self.value(self.op.saves.index(wanted))
-                return from_array(value) if type(value) is ndarray else value
+            return saved_attribute(self, name)
         raise AttributeError(f"{self.name()} has no attribute {name!r}")
 
 
-#: PyTorch's name of a saved value → the name that gradient rules use.
-_RULES = {"self": "x", "other": "y", "result": "out"}
 _metadata: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 #: id of a tensor whose dims were changed in place while it had views → for each change
 #: (clock, (size, stride and storage offset before the change)).

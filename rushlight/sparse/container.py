@@ -10,6 +10,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf
 from rushlight.composite import Composite
 from rushlight.errors import GraphError, LayoutError
+from rushlight.notices import warn_once
 from rushlight.ops.core.definition import OPS
 from rushlight.ops.tensor.memory_format import layout as layout_type
 from rushlight.ops.tensor.memory_format import (
@@ -88,6 +89,11 @@ def coo(indices, values, size, merged=False):
 
 def compressed(layout, pattern, values, size):
     """Return a tensor of a compressed layout; ``pattern``: (compressed indices, plain indices)."""
+    warn_once(
+        f"Sparse {_WORDS[layout][6:].upper()} tensor support is in beta state. If you miss a "
+        "function for this layout, convert with .to_dense() or .to_sparse() first.",
+        topic="compressed sparse layouts",
+    )
     return _made(layout, pattern, values, size, True)
 
 

@@ -16,7 +16,8 @@ from rushlight.tensor import Tensor
 
 __all__ = [
     "CheckpointError", "CheckpointFunction", "checkpoint", "checkpoint_sequential",
-    "get_device_states", "noop_context_fn", "set_checkpoint_early_stop", "set_device_states",
+    "get_device_states", "noop_context_fn", "set_checkpoint_debug_enabled",
+    "set_checkpoint_early_stop", "set_device_states",
 ]  # fmt: skip
 
 _ASK = (
@@ -58,6 +59,23 @@ def set_checkpoint_early_stop(enable):
 
     >>> import rushlight as torch
     >>> with torch.utils.checkpoint.set_checkpoint_early_stop(False):
+    ...     pass
+    """
+    yield
+
+
+@contextlib.contextmanager
+def set_checkpoint_debug_enabled(enabled):
+    """Accept PyTorch's option without effect: it would only lengthen messages.
+
+    Args:
+        enabled: Ignored.
+
+    Returns:
+        Context manager that does nothing.
+
+    >>> import rushlight as torch
+    >>> with torch.utils.checkpoint.set_checkpoint_debug_enabled(True):
     ...     pass
     """
     yield

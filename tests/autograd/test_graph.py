@@ -518,3 +518,24 @@ def test_saved_tensors_may_be_written_in_the_context(t):
         late = (x**2).sum()
     with pytest.raises(AssertionError, match="originally recorded"):
         late.backward()
+
+
+@each
+def test_saved_values_are_shown_with_their_history(t):
+    x = t.tensor([1.0, 2.0], requires_grad=True)
+    y = x.pow(2)
+    assert y.grad_fn._saved_self is x
+    assert y.grad_fn._saved_exponent == 2
+    e = y.exp()
+    assert e.grad_fn._saved_result.grad_fn is e.grad_fn
+    assert e.grad_fn._saved_result is not e
+    product = e * y
+    assert product.grad_fn._saved_self.grad_fn is e.grad_fn
+    assert product.grad_fn._saved_other.grad_fn is y.grad_fn
+    (g,) = t.autograd.grad(product.grad_fn._saved_other.sum(), x, retain_graph=True)
+    assert g.tolist() == [2, 4]
+    assert not hasattr(y.grad_fn, "_saved_nothing")
+    assert not hasattr(y.grad_fn, "saved_self")
+    product.sum().backward()
+    with pytest.raises(RuntimeError, match=r"second time|already been freed"):
+        product.grad_fn._saved_self  # noqa: B018

@@ -11,6 +11,7 @@ from rushlight.device import CPU
 from rushlight.device import device as to_device
 from rushlight.device_array import drivers
 from rushlight.dtype import TENSOR_TYPES
+from rushlight.notices import warn_once
 from rushlight.ops.core.definition import FUNCTIONS, function
 from rushlight.ops.create.filled import empty
 from rushlight.ops.create.from_data import array_of, new
@@ -203,6 +204,10 @@ def set_default_tensor_type(t):
     torch.float64
     >>> torch.set_default_tensor_type("torch.FloatTensor")
     """
+    warn_once(
+        "torch.set_default_tensor_type() is deprecated as of PyTorch 2.1, please use "
+        "torch.set_default_dtype() and torch.set_default_device() as alternatives."
+    )
     if isinstance(t, str):
         named = named_type(t)
         if named is None:

@@ -124,6 +124,11 @@ def _as_value(x, value):
     raise TypeError(f"can't assign a {type(value).__name__} to a torch.{OF[x.dtype].name} tensor")
 
 
+@method
+def __delitem__(self, index):
+    raise TypeError("Tensor does not support deleting items")
+
+
 @short
 @method
 def __setitem__(self, index, value):

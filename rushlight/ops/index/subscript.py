@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from rushlight.autograd import mode
 from rushlight.dtype import OF
+from rushlight.notices import warn
 from rushlight.ops.index.slice import FULL, SELECT, SLICE, UNSQUEEZE
 from rushlight.ops.tensor.cast import to
 from rushlight.tensor import Tensor, from_array
@@ -86,6 +87,12 @@ def _as_tuple(index):
         k is None or k is Ellipsis or isinstance(k, (slice, list, tuple, ndarray))
         or (isinstance(k, Tensor) and k._array.ndim) for k in index
     ):  # fmt: skip
+        warn(
+            "Using a non-tuple sequence for multidimensional indexing is deprecated and will be "
+            "changed in pytorch 2.9; use x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will "
+            "be interpreted as tensor index, x[torch.tensor(seq)], which will result either in an "
+            "error or a different result"
+        )
         return tuple(index)
     return (index,)
 

@@ -11,6 +11,7 @@ from rushlight.autograd.tape import Leaf, Output, refresh
 from rushlight.device_array import to_host
 from rushlight.dtype import OF
 from rushlight.meta import is_meta
+from rushlight.notices import shown, warn_once
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.dispatch import overridden
 from rushlight.ops.core.fast_path import plain
@@ -355,13 +356,23 @@ def __int__(self):
     return _number(int, _scalar(self))
 
 
+_WITH_GRADIENT = (
+    "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
+    "Consider using tensor.detach() first."
+)
+
+
 @reads_values
 def __float__(self):
+    if (self.node or self.view_of) and _WITH_GRADIENT not in shown and self.requires_grad:
+        warn_once(_WITH_GRADIENT)
     return _number(float, _scalar(self))
 
 
 @reads_values
 def __complex__(self):
+    if (self.node or self.view_of) and _WITH_GRADIENT not in shown and self.requires_grad:
+        warn_once(_WITH_GRADIENT)
     return complex(_scalar(self))
 
 

@@ -94,8 +94,9 @@ def storage(self):
     >>> torch.tensor([1.0, 2.0])[1:].storage().tolist()
     [1.0, 2.0]
     """
-    from rushlight.typed_storage import TypedStorage
+    from rushlight.typed_storage import TypedStorage, warn_of_typed
 
+    warn_of_typed()
     return TypedStorage(wrap_storage=self.untyped_storage(), dtype=self.dtype)
 
 
