@@ -133,6 +133,10 @@ class Composite(Tensor, intercepts=False):
             f"can't convert {self.noun} of layout {self.layout} to numpy; {self.remedy}"
         )
 
+    def __format__(self, spec):
+        # A number in a sparse tensor of no dims takes a format; all else is printed as it is.
+        return object.__format__(self, spec) if self.ndim else format(self.item(), spec)
+
     @staticmethod
     def _make_subclass(cls, data, require_grad=False):
         return data.detach().requires_grad_(require_grad)

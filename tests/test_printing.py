@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+import rushlight as torch
 from rushlight.dtype import DTYPES, bfloat16, float16, float32, float64, of
 from rushlight.printing import (
     OPTIONS,
@@ -250,3 +251,25 @@ def test_options_for_a_while():
         assert OPTIONS.precision == 2 and OPTIONS.sci_mode is False
         raise KeyError
     assert PrintOptions() == OPTIONS
+
+
+@pytest.mark.parametrize("build", [
+    lambda: torch.eye(2).to_sparse(), lambda: torch.eye(2).to_sparse_csr(),
+    lambda: torch.eye(2).to_sparse_bsr((1, 1)), lambda: torch.eye(2).to_sparse().requires_grad_(),
+    lambda: torch.nested.nested_tensor([torch.ones(1)]),
+    lambda: torch.nested.nested_tensor([torch.ones(1)], layout=torch.jagged),
+    lambda: torch.zeros(2, device="meta"), lambda: torch.nn.Parameter(torch.ones(1)),
+    lambda: torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.quint8),
+    lambda: torch.ones(2, requires_grad=True) * 2,
+])  # fmt: skip
+def test_a_tensor_of_any_layout_in_an_f_string(build):
+    x = build()
+    assert f"{x}" == repr(x) == str(x)
+    with pytest.raises(TypeError, match="unsupported format string"):
+        f"{x:.2f}"
+
+
+def test_a_sparse_number_takes_a_format():
+    x = torch.tensor(1.5).to_sparse()
+    assert f"{x}" == "1.5"
+    assert f"{x:.2f}" == "1.50"
