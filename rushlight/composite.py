@@ -45,7 +45,7 @@ class Composite(Tensor, intercepts=False):
         stored: The values, a tensor whose history is this tensor's history.
         RULES: Name of a function → its rule, a function of the same arguments.
         noun, remedy: What such tensors are in messages, and what makes a dense tensor of one.
-        asked_again: See ``dispatch.overridden``.
+        asked_again: See ``handlers.overridden``.
     """
 
     __slots__ = ("stored",)  # ``__dict__`` then has what the user adds, which pickles save
@@ -65,7 +65,7 @@ class Composite(Tensor, intercepts=False):
         found = cls.RULES.get(name)
         if found is not None:
             return found(*args, **kwargs)
-        if name.startswith("__") or hasattr(func, "is_in_place"):
+        if name.startswith("_") or hasattr(func, "is_in_place"):
             return NotImplemented  # it goes on, and the function that it calls asks again
         first = cls.first((*args, *kwargs.values()))
         if is_elementwise(func, name) and kwargs.get("out") is None:

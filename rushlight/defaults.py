@@ -7,7 +7,7 @@ from rushlight.autograd.mode import refuse_in_trace
 from rushlight.backend.native import llvm_works
 from rushlight.device import CPU
 from rushlight.device import device as device_type
-from rushlight.ops.core.dispatch import hand_over, overrides
+from rushlight.ops.core.handlers import hand_over, overrides
 from rushlight.tensor import Tensor
 
 __all__ = [

@@ -5,7 +5,11 @@ Functions without a trailing underscore return a tuple; the others write into th
 their list.
 """
 
+from functools import wraps
+
+from rushlight.autograd import mode
 from rushlight.ops.core.definition import FUNCTIONS
+from rushlight.ops.core.handlers import overridden
 from rushlight.ops.core.outputs import in_place
 from rushlight.tensor import Tensor
 
@@ -18,6 +22,20 @@ _UNARY = (
 _BINARY = "add sub mul div pow clamp_max clamp_min maximum minimum"
 #: Operations that take tensors only, and those that take numbers instead.
 _OF_NUMBERS = {"maximum": "clamp_min", "minimum": "clamp_max"}
+
+
+def _asking(call):
+    """``call``, which classes and modes may take over as a whole."""
+
+    @wraps(call)
+    def asking(*args, **named):
+        if mode.intercept > mode.metas:
+            found = overridden(asking, args, named, deep=True)
+            if found is not NotImplemented:
+                return found
+        return call(*args, **named)
+
+    return asking
 
 
 def _checked(tensors):
@@ -60,7 +78,7 @@ def _publish(name, run):
     ):  # fmt: skip
         call.__name__ = call.__qualname__ = title
         call.__doc__ = f"Apply ``{source}`` to each tensor of a list."
-        globals()[title] = call
+        globals()[title] = _asking(call)
 
 
 def _unary(name):
@@ -109,12 +127,14 @@ for _name in ("addcdiv", "addcmul"):
 _publish("lerp", _lerp)
 
 
+@_asking
 def _foreach_clone(self, *, memory_format=None):
     """Return a copy of each tensor."""
     named = {} if memory_format is None else {"memory_format": memory_format}
     return tuple([t.clone(**named) for t in _checked(self)])
 
 
+@_asking
 def _foreach_copy_(self, src, non_blocking=False):
     """Write each tensor of ``src`` into the tensor at its place."""
     for x, y in zip(_checked(self), _spread(src, len(self)), strict=True):
@@ -122,6 +142,7 @@ def _foreach_copy_(self, src, non_blocking=False):
     return self
 
 
+@_asking
 def _foreach_zero_(self):
     """Set all elements of all tensors to 0."""
     for x in _checked(self):
@@ -129,21 +150,25 @@ def _foreach_zero_(self):
     return self
 
 
+@_asking
 def _foreach_norm(self, ord=2, dtype=None):
     """Return the norm of each tensor, over all its elements."""
     return tuple([t.reshape(-1).norm(ord, dtype=dtype) for t in _checked(self)])
 
 
+@_asking
 def _foreach_max(self):
     """Return the largest element of each tensor."""
     return tuple([t.max() for t in _checked(self)])
 
 
+@_asking
 def _foreach_powsum(self, ord=2, dtype=None):
     """Return the sum of the absolute values to the power ``ord``, for each tensor."""
     return tuple([t.abs().pow(ord).sum(dtype=dtype) for t in _checked(self)])
 
 
+@_asking
 def _foreach_mm(self, mat2):
     """Return the product of each tensor and the matrix at its place in ``mat2``."""
     return tuple([x.mm(y) for x, y in zip(_checked(self), _spread(mat2, len(self)), strict=True)])

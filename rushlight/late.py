@@ -35,7 +35,7 @@ to_host: Callable[..., Any]
 #: From ``remote.py``: the device of new tensors inside of a ``with`` block.
 enter_device: Callable[..., Any]
 leave_device: Callable[..., Any]
-#: From ``ops/core/dispatch.py``: how operations treat subclasses of Tensor.
+#: From ``ops/core/handlers.py``: how operations treat subclasses of Tensor.
 ask: Callable[..., Any]
 keep_subclass: Callable[..., Any]
 overridden: Callable[..., Any]

@@ -8,8 +8,8 @@ from functools import cache, wraps
 import rushlight
 from rushlight.autograd import mode
 from rushlight.ops.core.definition import FUNCTIONS
-from rushlight.ops.core.dispatch import hand_over, unhandled
-from rushlight.ops.core.dispatch import overrides as _overrides
+from rushlight.ops.core.handlers import hand_over, unhandled
+from rushlight.ops.core.handlers import overrides as _overrides
 from rushlight.tensor import Tensor
 
 __all__ = [
@@ -157,7 +157,9 @@ def has_torch_function(relevant_args):
     >>> torch.overrides.has_torch_function((torch.ones(1), 2))
     False
     """
-    return bool(mode.state.function_modes) or any(_overrides(type(x)) for x in relevant_args)
+    state = mode.state
+    asked = state.dispatch and any(_overrides(type(x)) for x in relevant_args)
+    return bool(state.function_modes or asked)
 
 
 def has_torch_function_unary(tensor):
@@ -215,8 +217,10 @@ def handle_torch_function(public_api, relevant_args, *args, **kwargs):
     >>> torch.overrides.handle_torch_function(torch.add, (Shy(),), Shy(), 2)
     'add'
     """
-    types = list(dict.fromkeys(type(x) for x in relevant_args if _overrides(type(x))))
-    found = hand_over(public_api, types, args, kwargs)
+    kinds = dict.fromkeys(map(type, relevant_args))
+    types = [t for t in kinds if _overrides(t) and mode.state.dispatch]
+    seen = [*types, Tensor] if Tensor in kinds else types
+    found = hand_over(public_api, types, args, kwargs, seen)
     if found is NotImplemented:
         raise unhandled(public_api, types)
     return found
@@ -295,7 +299,8 @@ def get_overridable_functions():
     """Return the functions that classes with ``__torch_function__`` may take over.
 
     Returns:
-        Dict of lists of functions, by the module or class that they are in.
+        Dict of lists of functions, by the module or class that they are in; of a property, the
+        getter.
 
     >>> import rushlight as torch
     >>> torch.add in torch.overrides.get_overridable_functions()[torch]
@@ -308,6 +313,8 @@ def get_overridable_functions():
     for path in _SPACES:
         space = _space(path)
         found[space] = _functions(space, space.__all__)
+    properties = [p for p in vars(Tensor).values() if isinstance(p, property)]
+    found |= {p: [p.__get__] for p in properties if p is not Tensor.cell}
     return {k: [f for f in functions if f not in ignored] for k, functions in found.items()}
 
 
@@ -393,6 +400,10 @@ def _names():
         # Of the names of one function, ``cat`` and ``concat``, its own comes before its aliases.
         if call is not None and found.get(call) != f"torch.{call.__name__}":
             found[call] = f"torch.{name}"
+    for name, member in vars(Tensor).items():
+        if isinstance(member, property) and not name.startswith("__"):
+            for part in ("__get__", "__set__", "__delete__"):
+                found.setdefault(getattr(member, part), f"torch.Tensor.{name}.{part}")
     for name in dir(Tensor):
         call = getattr(Tensor, name, None)
         if callable(call) and not isinstance(call, type):

@@ -149,7 +149,7 @@ def short(function):
     """Mark a function that checks its arguments itself: the general guard is left out.
 
     The guard (``ops/core/guard.py``) would make a call slower. This decorator goes above all
-    others. Subclasses of Tensor that override operations are still asked: ``dispatch.ask`` replaces
+    others. Subclasses of Tensor that override operations are still asked: ``handlers.ask`` replaces
     the marked methods in such a class.
     """
     function.is_short = True

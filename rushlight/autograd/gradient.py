@@ -12,7 +12,7 @@ from rushlight.autograd.tape import Node, refresh
 from rushlight.dtype import OF
 from rushlight.errors import GraphError, LayoutError
 from rushlight.remote import at, crossings, device_of, is_remote
-from rushlight.tensor import Tensor, from_array, method, short
+from rushlight.tensor import Tensor, disabled_torch_function, from_array, method, short
 
 __all__ = ["backward", "grad"]
 
@@ -71,9 +71,21 @@ def _tuple(x):
 
 
 def _collections(*given):
-    """The objects among outputs and inputs that are no tensors and have ``__torch_function__``."""
+    """The objects among outputs and inputs whose classes take ``grad`` over."""
     listed = [t for x in given for t in (x if isinstance(x, (tuple, list)) else (x,))]
-    return [t for t in listed if not isinstance(t, Tensor) and hasattr(t, "__torch_function__")]
+    own = [t for t in listed if not isinstance(t, Tensor) and hasattr(t, "__torch_function__")]
+    if mode.intercept > mode.metas and (mode.state.dispatch or mode.state.function_modes):
+        asked = mode.state.function_modes or any(map(_takes_over, listed))
+        return listed if asked else own
+    return own
+
+
+def _takes_over(x):
+    """Whether the class of the tensor ``x`` takes functions over; composite tensors have rules."""
+    kind = type(x)
+    if kind is Tensor or hasattr(kind, "asked_again"):
+        return False
+    return getattr(kind, "__torch_function__", None) not in (None, disabled_torch_function)
 
 
 class _AtEdge:
@@ -221,6 +233,7 @@ def _backward_method(self, gradient=None, retain_graph=None, create_graph=False,
 
 
 _backward_method.__name__ = "backward"
+vars(_backward_method)["in_python"] = True  # see ops/core/handlers.py
 method(_backward_method)
 
 
@@ -274,7 +287,8 @@ def grad(
     if own := _collections(outputs, inputs):
         options = {
             "grad_outputs": grad_outputs, "retain_graph": retain_graph,
-            "create_graph": create_graph, "only_inputs": only_inputs, "allow_unused": allow_unused,
+            "create_graph": create_graph, "only_inputs": only_inputs,
+            "allow_unused": materialize_grads if allow_unused is None else allow_unused,
             "is_grads_batched": is_grads_batched, "materialize_grads": materialize_grads,
         }  # fmt: skip
         listed = [x if isinstance(x, (tuple, list)) else (x,) for x in (outputs, inputs)]

@@ -13,7 +13,6 @@ from rushlight.remote import device_of
 from rushlight.shapes import flag
 from rushlight.tensor import (
     Tensor,
-    disabled_torch_function,
     from_array,
     method,
     refuse_dispatch,
@@ -327,10 +326,7 @@ def detach(self):
     False
     """
     refresh(self)
-    found = detached(self)
-    if type(self).__torch_function__ is not disabled_torch_function:
-        found.__class__ = type(self)
-    return found
+    return detached(self)
 
 
 @method

@@ -14,7 +14,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.function import Function
 from rushlight.autograd.write import stamp
 from rushlight.library.schema import ArgumentRefusal, Schema
-from rushlight.ops.core.dispatch import overridden
+from rushlight.ops.core.handlers import overridden
 from rushlight.storage import root
 from rushlight.tensor import Tensor
 

@@ -124,7 +124,8 @@ def takes(*forms, **judgement):
     ``kinds``: {name: kind} of the parameters whose name and default don't determine the kind.
     ``refusal``: the error if no form fits the call; default TypeError.
     ``asks=False``: the arguments' classes cannot override the function, as in PyTorch's functions
-    that make tensors from other data.
+    that make tensors from other data; ``"modes"``: modes can.
+    ``in_python``: see ``handlers.in_python``.
     ``strict``: a function of ``nn.functional`` checks its arguments before it runs, not only after
     a failure. PyTorch's versions of such functions are single functions in C.
     """

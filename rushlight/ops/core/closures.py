@@ -23,8 +23,9 @@ from rushlight.ops.core.argument_kinds import Parameter, fits, unfit
 from rushlight.ops.core.arguments import bind, judge
 from rushlight.ops.core.definition import REQUIRED
 from rushlight.ops.core.destination import Destination, took
-from rushlight.ops.core.dispatch import apply, overridden
+from rushlight.ops.core.dispatch import apply
 from rushlight.ops.core.fast_path import viewed
+from rushlight.ops.core.handlers import overridden
 from rushlight.ops.core.outputs import refuse_gradients
 from rushlight.ops.core.overlap import refuse_out
 from rushlight.ops.core.promotion import scalar_dtype
@@ -50,23 +51,26 @@ def generic(op):
     n = len(op.inputs)
     replays = Replays()
 
-    def call(*args, out=None, **kwargs):
+    def call(*given, out=None, **named):
         if (replay := replays.run) is not None and out is None:
-            found = replay(*args, **kwargs)
+            found = replay(*given, **named)
             if found is not None:
                 return found
-        if kwargs or len(args) != n or op.params:
-            args, params = bind(op, args, kwargs)
+        if named or len(given) != n or op.params:
+            args, params = bind(op, given, named)
         else:
-            params = kwargs
+            args, params = given, named
         if out is not None:
             if type(out) is not Destination:
+                found = _handled(op, given, {**named, "out": out})
+                if found is not NotImplemented:
+                    return found
                 refuse_out(op, out, args)
             if took(out, op, args, params):
                 return out
             out = None if type(out) is Destination else out
         try:
-            result = apply(op, args, params)
+            result = apply(op, args, params, given, named)
         except (RuntimeError, ValueError, IndexError, AttributeError):
             judge(op, params)
             if out is not None:  # PyTorch checks this first, so its error comes first here, too
@@ -78,13 +82,21 @@ def generic(op):
     return call
 
 
+def _handled(op, args, named):
+    """The result of the handler that takes over a call with ``out=``, which it writes itself."""
+    if mode.intercept > mode.metas:
+        return overridden(op.call, args, named, op.variadic)
+    return NotImplemented
+
+
 def listed(op, method):
     """The function of ``torch`` for a method that takes separate numbers: it takes one tuple."""
     n = len(op.inputs)
     (name,) = op.params
 
     def call(*args, **named):
-        if args and type(args[0]) is not Tensor:  # a class may know this function, not the method
+        # A class or a mode may know this function, and not the method.
+        if mode.intercept > mode.metas or (args and type(args[0]) is not Tensor):
             found = overridden(call, args, named)
             if found is not NotImplemented:
                 return found
@@ -337,16 +349,19 @@ def with_out(op, operate):
 
 def slow(op, args, out):
     if out is not None and type(out) is not Destination:
+        found = _handled(op, args, {"out": out})
+        if found is not NotImplemented:
+            return found
         refuse_out(op, out, args)
     if out is not None and took(out, op, args, {}):
         return out
-    result = apply(op, args, {})
+    result = apply(op, args, {}, args, {})
     return result if out is None or type(out) is Destination else op.store(out, result)
 
 
 def slow_operator(op, args, out):
     try:
-        return apply(op, args, {})
+        return apply(op, args, {}, args, {})
     except UnhandledError:
         if len(args) == 1:
             raise
@@ -461,7 +476,7 @@ def looking(op):
 
     replays = Replays()
 
-    def call(input=None, *args, **named):
+    def call(input=None, /, *args, **named):
         nonlocal by_name
         if (replay := replays.run) is not None:
             found = replay(input, *args, **named)

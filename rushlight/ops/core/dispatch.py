@@ -4,10 +4,9 @@ The steps are: modes that take the operation over (a subclass's override, autoca
 and promotion by kind, the forward on arrays, and a node if a gradient is wanted.
 """
 
-import inspect
 import traceback
 from copy import copy
-from functools import cache, wraps
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,21 +19,15 @@ from rushlight.autograd.tape import output, recorded_at, refresh, tick
 from rushlight.backend import native
 from rushlight.backend import numpy as xp
 from rushlight.dtype import OF
-from rushlight.errors import UnhandledError
 from rushlight.ops.core.arguments import refuse
 from rushlight.ops.core.compute import compute
-from rushlight.ops.core.definition import FUNCTIONS
+from rushlight.ops.core.handlers import by_name, overridden
 from rushlight.ops.core.promotion import scalar_dtype
-from rushlight.ours import is_our_module
 from rushlight.remote import RemoteArray
-from rushlight.return_types import NamedResult
-from rushlight.tensor import Tensor, ViewOf, disabled_torch_function, from_array
+from rushlight.tensor import Tensor, ViewOf, from_array
 
 __all__ = [
     "apply",
-    "keep_subclass",
-    "overridden",
-    "overrides",
     "prepared",
     "raw",
     "record",
@@ -64,11 +57,14 @@ def prepared(op):
     return found
 
 
-def apply(op, args, params):
-    """Run ``op`` on ``args`` (tensors, numbers, None) with bound ``params``."""
+def apply(op, args, params, given=None, named=None):
+    """Run ``op`` on ``args`` (tensors, numbers, None) with bound ``params``.
+
+    ``given`` and ``named`` are the arguments of the public function's call, as it was written.
+    """
     run: Any = compute
     if mode.intercept:
-        found = _intercept(op, args, params)
+        found = _intercept(op, args, params, given, named)
         if found is not NotImplemented:
             return found
         run = _on_any_device
@@ -95,7 +91,7 @@ def apply(op, args, params):
             a = x._array
         except AttributeError:
             if hasattr(kind, "__torch_function__"):
-                found = overridden(op.call, args, params, op.variadic)
+                found = _overridden(op, args, params, given, named)
                 if found is not NotImplemented:
                     return found
             if type(x) is ndarray or isinstance(x, np.generic):
@@ -307,12 +303,19 @@ def _described(op, name, arrays):
 # Modes ------------------------------------------------------------------------------------
 
 
-def _intercept(op, args, params):
+def _overridden(op, args, params, given, named):
+    """The result of the handler that takes the operation over; NotImplemented if none does."""
+    if given is None:
+        given, named = by_name(op, args, params)
+    return overridden(op.call, given, named, op.variadic)
+
+
+def _intercept(op, args, params, given, named):
     if mode.intercept <= mode.metas:  # meta tensors are the only reason to be here
         return NotImplemented
     state = mode.state
     if state.dispatch or state.function_modes:
-        found = overridden(op.call, args, params, op.variadic)
+        found = _overridden(op, args, params, given, named)
         if found is not NotImplemented:
             return found
     if state.autocast is not None:
@@ -328,195 +331,3 @@ def _intercept(op, args, params):
     if state.profiler is not None:
         return state.profiler.operation(op, args, params)
     return NotImplemented
-
-
-def overrides(kind):
-    """Whether the class ``kind`` overrides functions of ``torch`` (``__torch_function__``)."""
-    override = None if kind is Tensor else getattr(kind, "__torch_function__", None)
-    return override is not None and override is not disabled_torch_function
-
-
-def overridden(call, args, params, deep=False):
-    """The result of the mode or class that takes ``call`` over; NotImplemented if there is none.
-
-    ``deep``: the operands inside lists and tuples are asked as well, as in ``cat``.
-
-    Raises:
-        UnhandledError: Modes or classes were asked, and none took the call. Classes of ours that
-            have ``asked_again`` may decline: ``call`` asks them again for what it calls.
-    """
-    modes = mode.state.function_modes
-    if not (mode.state.dispatch or modes):
-        return NotImplemented
-    types: list[Any] = []
-    for x in (*args, *params.values()) if mode.state.dispatch else ():
-        for item in x if deep and isinstance(x, (list, tuple)) else (x,):
-            kind = type(item)
-            if kind not in types and overrides(kind):
-                types.append(kind)
-    if not (types or modes):
-        return NotImplemented
-    params, by_place = _changed(call, params), _by_place(call)
-    if by_place and len(args) == len(call.op.inputs):
-        args = (*args, *[params.pop(name) for name in by_place])
-    shown = _public(call)
-    found = hand_over(shown, types, args, params)
-    again = types and all(hasattr(t, "asked_again") for t in types)
-    if found is NotImplemented and not again:
-        raise unhandled(shown, types)
-    return found
-
-
-def unhandled(call, types):
-    """The error that the modes and the classes ``types`` all declined ``call``."""
-    modes = mode.state.function_modes
-    in_mode = f" nor in mode {modes[-1]}" if modes else ""
-    return UnhandledError(
-        f"no implementation found for {_path(call)!r} on types that implement __torch_function__: "
-        f"{types}{in_mode}. Multiple dispatch failed: all their handlers returned NotImplemented"
-    )
-
-
-def _path(call):
-    """Where PyTorch's users find ``call``."""
-    owner = getattr(call, "__self__", None)
-    if isinstance(owner, property) and owner.fget:
-        return f"torch.Tensor.{owner.fget.__name__}.{call.__name__}"
-    module = (getattr(call, "__module__", None) or "torch").replace("rushlight", "torch", 1)
-    return f"{module.partition('.ops.')[0]}.{getattr(call, '__qualname__', call)}"
-
-
-@cache
-def _by_place(call):
-    """The parameters of an operation without defaults that follow its operands in its signature.
-
-    Calls give these by position, as in ``torch.transpose(x, 0, 1)``. So a handler gets them by
-    position, too: it may have other names for them.
-    """
-    if not hasattr(call, "op") or call.op.variadic:
-        return ()
-    names, op = list(inspect.signature(call).parameters), call.op
-    n = len(op.inputs)
-    after = names[n : n + len(op.required)]
-    fits = {*after} == {*op.required} and {*op.params}.isdisjoint(names[:n])
-    return tuple(after) if fits else ()
-
-
-def _changed(call, params):
-    """The parameters of an operation that differ from their defaults, and all of other functions.
-
-    A handler may have only the parameters that it knows, as ``def mean(input)``.
-    """
-    if not hasattr(call, "op"):
-        return dict(params)
-    defaults = call.op.defaults
-    return {k: v for k, v in params.items() if k not in defaults or v is not defaults[k]}
-
-
-def hand_over(call, types, args, params):
-    """Let the innermost mode, and then the classes in ``types``, run ``call``.
-
-    The result is that of the first one which does not return NotImplemented, else NotImplemented.
-    """
-    modes = mode.state.function_modes
-    if modes:
-        mode.exchange("function_modes", modes[:-1] or None)
-        try:
-            found = modes[-1].__torch_function__(call, tuple(types), args, dict(params))
-        finally:
-            mode.exchange("function_modes", modes)
-        if found is not NotImplemented:
-            return found
-    # A subclass is asked before its base class; otherwise the left operand's class comes first.
-    for kind in sorted(types, key=lambda t: -len(t.__mro__)):
-        found = kind.__torch_function__(call, tuple(types), args, dict(params))
-        if found is not NotImplemented:
-            return found
-    return NotImplemented
-
-
-def _public(call):
-    """The function of ``torch`` that computes its result by the operation ``call`` alone."""
-    found = FUNCTIONS.get(call.__name__) if hasattr(call, "op") else None
-    if found is None or hasattr(found, "is_guarded") or hasattr(found, "is_listed"):
-        return call
-    return found
-
-
-def keep_subclass(cls, func, args, kwargs):
-    """Run ``func`` on plain tensors and give its results the class ``cls``."""
-    was, mode.state.dispatch = mode.state.dispatch, False
-    try:
-        return _as_class(func(*args, **kwargs), cls)
-    finally:
-        mode.state.dispatch = was
-
-
-_DUNDERS = ("__contains__", "__reversed__", "__repr__")
-
-
-def ask(cls, everything):
-    """Make methods that ``cls`` inherits ask ``cls`` before they run.
-
-    ``cls`` is a subclass that overrides operations. Tensor's own ``@short`` methods do not ask it.
-    ``everything``: nor do properties, and methods that compute nothing, such as ``data_ptr``.
-    """
-    for name, member in vars(Tensor).items():
-        if getattr(cls, name) is not member and inspect.getattr_static(cls, name) is not member:
-            continue  # the class has its own
-        if hasattr(member, "is_short") or (everything and _asks_nobody(name, member)):
-            setattr(cls, name, _asking(member))
-        elif everything and type(member) is property and name != "cell":
-            setattr(cls, name, _asking_property(member))
-
-
-late.ask, late.keep_subclass, late.overridden = ask, keep_subclass, overridden
-
-
-def _asks_nobody(name, member):
-    if not inspect.isfunction(member) or (name.startswith("_") and name not in _DUNDERS):
-        return False
-    if not is_our_module(member.__module__):  # a library's method, which it has put on Tensor
-        return False
-    return not any(hasattr(member, a) for a in ("op", "is_guarded", "is_in_place"))
-
-
-def _asking(function):
-    shown = getattr(function, "stands_for", function)
-    is_operator = function.__name__ in ("__matmul__", "__rmatmul__")
-
-    @wraps(function)
-    def call(self, *args, **named):
-        try:
-            found = overridden(shown, (self, *args), named)
-        except UnhandledError:
-            if is_operator:
-                return NotImplemented
-            raise
-        return function(self, *args, **named) if found is NotImplemented else found
-
-    return call
-
-
-def _asking_property(member):
-    """The property for a subclass. Handlers see ``Tensor.shape.__get__``, as in PyTorch."""
-
-    def read(self):
-        found = overridden(member.__get__, (self,), {})
-        return member.__get__(self) if found is NotImplemented else found
-
-    def write(self, value):
-        found = overridden(member.__set__, (self, value), {})
-        if found is NotImplemented:
-            member.__set__(self, value)
-
-    return property(read, write if member.fset else None, member.fdel, member.__doc__)
-
-
-def _as_class(found, cls):
-    if type(found) is Tensor and cls is not Tensor:
-        found.__class__ = cls
-        return found
-    if type(found) in (tuple, list) or isinstance(found, NamedResult):
-        return type(found)([_as_class(f, cls) for f in found])
-    return found

@@ -24,7 +24,7 @@ from rushlight.ops.core.argument_kinds import (
     violation,
     with_numbers,
 )
-from rushlight.ops.core.dispatch import overridden, overrides
+from rushlight.ops.core.handlers import hand_over, overridden, overrides, unhandled
 from rushlight.ops.core.overlap import refuse_overlaps, rule_of_out
 from rushlight.ops.core.replays import Replays
 from rushlight.remote import at, default_device, device_of
@@ -58,9 +58,9 @@ def guarded(call, name, strict=True, spread=0, public=None):
     """
     seen: set = set()
     makes, follows = _makes(call)
-    hand_over = overridden if getattr(call, "asks", True) else _nobody
+    ask = _ASKED[getattr(call, "asks", True)]
     if arrange := getattr(call, "arrange", None):
-        hand_over = _arranged(hand_over, arrange)
+        ask = _arranged(ask, arrange)
     code = inspect.unwrap(call).__code__
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     replays = Replays() if getattr(call, "composes", False) else None
@@ -76,7 +76,7 @@ def guarded(call, name, strict=True, spread=0, public=None):
 
     def failed(error, args, named):
         """Return a class's own result, or raise an error of the right type, or ``error``."""
-        found = hand_over(public, args, named, deep=True)
+        found = ask(public, args, named, deep=True)
         if found is not NotImplemented:
             return found
         if any(from_python(x) is not x for x in (*args, *named.values())):
@@ -118,11 +118,11 @@ def guarded(call, name, strict=True, spread=0, public=None):
 
         def looked_at(types, args, named):
             if mode.intercept > mode.metas or types not in seen:
-                if spread and len(args) > spread and fits("int", args[1]):
-                    return checked(args[0], args[1:], **named)
-                found = hand_over(public, args, named, deep=True)
+                found = ask(public, args, named, deep=True)
                 if found is not NotImplemented:
                     return found
+                if spread and len(args) > spread and fits("int", args[1]):
+                    return checked(args[0], args[1:], **named)
             if mode.intercept or (makes and (d := named.get("device")) is not None and d != "cpu"):
                 d = _place(makes, follows, args, named)
                 if d is not default_device():
@@ -153,7 +153,7 @@ def guarded(call, name, strict=True, spread=0, public=None):
                     return found
             if mode.intercept:  # otherwise no subclass of Tensor overrides functions
                 if mode.intercept > mode.metas:
-                    found = hand_over(public, args, named, deep=True)
+                    found = ask(public, args, named, deep=True)
                     if found is not NotImplemented:
                         return found
                 d = _place(makes, follows, args, named)
@@ -231,6 +231,18 @@ def _nobody(call, args, named, deep=False):
     return NotImplemented
 
 
+def _modes(call, args, named, deep=False):
+    """``overridden`` for a function that modes take over, but no class."""
+    found = hand_over(call, (), args, named) if mode.state.function_modes else NotImplemented
+    if found is NotImplemented and mode.state.function_modes:
+        raise unhandled(call, ())
+    return found
+
+
+#: A function's mark ``asks`` → who may take its calls over.
+_ASKED = {True: overridden, False: _nobody, "modes": _modes}
+
+
 def _check(call, name, args, named, strict=True):
     """Raise the function's error (default TypeError) if its arguments fit no form."""
     found = violation(name, forms_of(call), args, named)
@@ -254,7 +266,7 @@ def guard_all(functions, cls):
             if owner is cls:
                 spread, found = one_by_one(call), made[call]
                 if spread:
-                    found = guarded(call, name, spread=spread, public=found)
+                    found = guarded(call, name, spread=spread)
                 elif getattr(call, "apart", False):
                     found = guarded(call, name)
                 setattr(cls, name, found)

@@ -36,7 +36,8 @@ from rushlight.ops.core.closures import (
 )  # fmt: skip
 from rushlight.ops.core.definition import FUNCTIONS, Op, publish
 from rushlight.ops.core.direct import direct
-from rushlight.ops.core.dispatch import apply, overridden
+from rushlight.ops.core.dispatch import apply
+from rushlight.ops.core.handlers import by_name, overridden
 from rushlight.ops.core.promotion import promote
 from rushlight.ops.core.signature import Signed
 from rushlight.tensor import Tensor
@@ -117,9 +118,12 @@ def _bind_operators(op, build, names):
 
     Python then asks the class of the other operand.
     """
-    operator = build(op, slow_operator)
-    update_wrapper(operator, op.forward)
-    operator.op = op
+    if build is unary:
+        operator = op.call
+    else:
+        operator = build(op, slow_operator)
+        update_wrapper(operator, op.forward)
+        operator.op = op
     for name in (names,) if type(names) is str else names:
         setattr(Tensor, name, operator)
 
@@ -170,18 +174,28 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, of_no_dims=No
     op.explain = lambda x, *, dim, keepdim, **_: shapes.reduced(x.shape, dim, keepdim, op.name)
     whole = type(whole_name, (op.node,), {"__slots__": ()}) if whole_name else op.node
 
-    def full(args, kwargs):
+    def handled(given, named):
+        if plain:  # the closure does not know how its caller wrote the parameters
+            given, params = by_name(op, given[:1], dict(zip(op.params, given[1:], strict=False)))
+            named = params | named
+        return overridden(op.call, given, named)
+
+    def full(given, named):
+        if mode.intercept > mode.metas:
+            found = handled(given, named)
+            if found is not NotImplemented:
+                return found
+        kwargs = dict(named)
         out = kwargs.pop("out", None)
         dtype = kwargs.pop("dtype", None)
         if takes_dtype and dtype is None and isinstance(out, Tensor):
             dtype = out.dtype  # the reduction is computed in this dtype, too
-        args, params = bind(op, args, kwargs)
+        args, params = bind(op, given, kwargs)
         if dtype is not None:
-            given = {**params, "dtype": dtype} | ({} if out is None else {"out": out})
-            found = overridden(op.call, args, given)
-            if found is not NotImplemented:
-                return found
             if not isinstance(args[0], Tensor):
+                found = handled(given, named)
+                if found is not NotImplemented:
+                    return found
                 refuse(op, 0, args[0])
             if not fits("dtype", dtype):
                 raise TypeError(
@@ -195,7 +209,7 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, of_no_dims=No
             if no_dims and isinstance(args[0], Tensor) and args[0].dim():
                 found = of_no_dims(args[0])
             else:
-                found = apply(op, args, params)
+                found = apply(op, args, params, *(() if plain else (given, named)))
         except (RuntimeError, ValueError, IndexError, AttributeError):
             judge(op, params)
             raise

@@ -1,6 +1,8 @@
 """Operations that write one value into many elements: fill_, zero_, fill_diagonal_."""
 
+from rushlight.autograd import mode
 from rushlight.ops.core.definition import function
+from rushlight.ops.core.handlers import overridden
 from rushlight.ops.core.in_place import overwrite
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.replays import replayed
@@ -103,6 +105,10 @@ def zero_(self):
     """
     if not isinstance(self, Tensor):
         raise TypeError(f"zero_(): argument 'input' must be Tensor, not {type(self).__name__}")
+    if mode.intercept > mode.metas:
+        found = overridden(zero_, (self,), {})
+        if found is not NotImplemented:
+            return found
     return overwrite(self, zero, (), {}, _zero_into, uniform=True)
 
 

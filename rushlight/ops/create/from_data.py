@@ -14,6 +14,7 @@ from rushlight.device_array import placed
 from rushlight.docstrings import document
 from rushlight.dtype import dtype, from_python, of, promote_types
 from rushlight.ops.core.definition import function
+from rushlight.ops.core.handlers import hand_over, unhandled
 from rushlight.ops.tensor.array_dtypes import converted, holds
 from rushlight.remote import at, default_device, is_remote
 from rushlight.storage import UntypedStorage, foreign
@@ -264,6 +265,15 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
     tensor([[1, 2],
             [3, 4]])
     """
+    if mode.intercept and mode.state.function_modes:
+        given = {"dtype": dtype, "device": device}
+        given = {k: v for k, v in given.items() if v is not None}
+        flags = {"requires_grad": requires_grad, "pin_memory": pin_memory}
+        given |= {k: v for k, v in flags.items() if v}
+        found = hand_over(tensor, (), (data,), given)
+        if found is NotImplemented:
+            raise unhandled(tensor, ())
+        return found
     return copied(data, dtype, device, requires_grad, "torch.tensor(sourceTensor)", "tensor")
 
 
@@ -370,7 +380,7 @@ def from_numpy(ndarray):
     return found
 
 
-@function(method=False, asks=False)
+@function(method=False, asks="modes")
 def as_tensor(data, dtype=None, device=None):
     """Return ``data`` as a tensor, without a copy if possible.
 
@@ -420,7 +430,7 @@ def _over_memory(obj, dtype):
     return frombuffer(obj, dtype=dtypes.get_default_dtype() if dtype is None else dtype)
 
 
-@function(method=False, asks=False)
+@function(method=False, asks="modes")
 def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
     """Return ``obj`` as a tensor; ``copy`` says whether the two share memory.
 

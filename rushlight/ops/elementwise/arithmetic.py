@@ -3,12 +3,13 @@
 import numpy as np
 
 import rushlight.dtype as dtypes
+from rushlight.autograd import mode
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
-from rushlight.ops.core.dispatch import overridden
 from rushlight.ops.core.fast_path import FLOATS
+from rushlight.ops.core.handlers import overridden
 from rushlight.ops.core.kinds import elementwise
 from rushlight.ops.core.legacy_arguments import scaled_order, takes_older_order
 from rushlight.ops.core.promotion import promote, to_float
@@ -95,14 +96,16 @@ def _scaled(plain, scaled, x, y, alpha, out):
     kind = type(alpha)
     if kind is int and alpha == 1:
         return plain(x, y, out=out)
+    if mode.intercept > mode.metas or type(x) is not Tensor is type(y):
+        named = {"alpha": alpha} if out is None else {"alpha": alpha, "out": out}
+        found = overridden(plain, (x, y), named)
+        if found is not NotImplemented:
+            return found
     if (kind is float or kind is int) and type(x) is Tensor is type(y):
         d = x._array.dtype
         if d is y._array.dtype and (d is _F4 or d is _F8):
             y = mul(y, factor(alpha, OF[d]))
             return plain(x, y) if out is None else plain(x, y, out=out)
-    found = overridden(plain, (x, y), {"alpha": alpha})
-    if found is not NotImplemented:
-        return found
     name = plain.op.name
     result = plain.op.dtype([x, y])
     check_category(name, "alpha", alpha, result)

@@ -3,9 +3,10 @@
 import numpy as np
 
 import rushlight.dtype as dtypes
+from rushlight.autograd import mode
 from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.core.definition import function
-from rushlight.ops.core.dispatch import overridden
+from rushlight.ops.core.handlers import overridden
 from rushlight.ops.core.kinds import elementwise
 from rushlight.ops.core.promotion import real_only
 from rushlight.ops.core.range_checks import check_range
@@ -101,9 +102,11 @@ def div(input, other, *, rounding_mode=None, out=None):
     """
     if rounding_mode is None:
         return div_(input, other, out=out)
-    found = overridden(div, (input, other), {"rounding_mode": rounding_mode})
-    if found is not NotImplemented:
-        return found
+    if mode.intercept > mode.metas or type(input) is not Tensor or type(other) is not Tensor:
+        named = {"rounding_mode": rounding_mode}
+        found = overridden(div, (input, other), named if out is None else {**named, "out": out})
+        if found is not NotImplemented:
+            return found
     if rounding_mode == "floor":
         return div_floor(input, other, out=out)
     if rounding_mode == "trunc":
@@ -127,6 +130,10 @@ def true_divide(input, other, *, out=None):
     >>> torch.true_divide(torch.tensor([3, 4]), 2)
     tensor([1.5000, 2.0000])
     """
+    if mode.intercept > mode.metas:
+        found = overridden(true_divide, (input, other), {} if out is None else {"out": out})
+        if found is not NotImplemented:
+            return found
     return div_(input, other, out=out)
 
 

@@ -143,6 +143,7 @@ def _low_orders(width):
     return lambda x, n: rules[n](x) if n < 2 else NotImplemented
 
 
+_polygamma_method.__name__ = _polygamma_method.__qualname__ = "polygamma"
 _polygamma.lower(_low_orders(formulas.wide))
 _polygamma.lower_on_devices(_low_orders(formulas.narrow))
 

@@ -48,7 +48,7 @@ def _full_window(window, win_length, n_fft, like):
 # Forward ----------------------------------------------------------------------------------
 
 
-@function(kinds=_KINDS)
+@function(kinds=_KINDS, in_python=True)
 @autocasts(SINGLE)
 def stft(
     input, n_fft, hop_length=None, win_length=None, window=None, center=True, pad_mode="reflect",

@@ -14,7 +14,7 @@ from rushlight.autograd.write import assign, check_overlap, check_write, read_on
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.meta import is_meta, refuse
-from rushlight.ops.core.dispatch import overridden
+from rushlight.ops.core.handlers import overridden
 from rushlight.ops.core.overlap import ANY, refuse_overlap, shares
 from rushlight.ops.core.replays import Replays
 from rushlight.ops.index.compaction import beside
@@ -40,6 +40,10 @@ def __getitem__(self, index):
     if (replay := _replays.run) is not None:
         found = replay(self, index)
         if found is not None:
+            return found
+    if mode.intercept > mode.metas:
+        found = overridden(__getitem__, (self, index), {}, deep=True)
+        if found is not NotImplemented:
             return found
     kind = type(index)
     if kind is int:
@@ -132,6 +136,10 @@ def __delitem__(self, index):
 @short
 @method
 def __setitem__(self, index, value):
+    if mode.intercept > mode.metas and (
+        overridden(__setitem__, (self, index, value), {}, deep=True) is not NotImplemented
+    ):
+        return
     try:
         found = _as_value(self._array, value)
     except TypeError:

@@ -14,7 +14,7 @@ from rushlight.tensor import Tensor
 __all__ = ["einsum"]
 
 
-@function(method=False, kinds={"equation": "any", "operands": "any"})
+@function(method=False, kinds={"equation": "any", "operands": "any"}, in_python=True)
 def einsum(equation, *operands):
     """Sum products over the dims that ``equation`` names, for example ``"bij,bjk->bik"``.
 

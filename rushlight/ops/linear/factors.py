@@ -108,7 +108,7 @@ def cholesky_solve(input, L, upper=False, *, out=None):
 # LU ---------------------------------------------------------------------------------------
 
 
-@function(kinds={"A": "Tensor", "get_infos": "any"})
+@function(kinds={"A": "Tensor", "get_infos": "any"}, in_python=True)
 def lu(A, pivot=True, get_infos=False, out=None):
     """Factor A = P·L·U, and return the factors as ``lu_solve`` takes them.
 
@@ -367,7 +367,7 @@ def triangular_solve(input, A, upper=True, transpose=False, unitriangular=False,
     return found if out is None else store(out, found, "triangular_solve")
 
 
-@function(method=False)
+@function(method=False, in_python=True)
 def chain_matmul(*matrices, out=None):
     """Multiply matrices, in the order that needs the fewest multiplications.
 

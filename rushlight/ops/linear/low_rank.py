@@ -37,7 +37,8 @@ def _factors(A, q, niter):
     return factored(lambda X: A @ X, lambda X: adjoint(A) @ X, A.shape, A.dtype, q, niter)
 
 
-@function(method=False, kinds={"A": "Tensor", "q": "int", "niter": "int", "M": "Tensor"})
+@function(method=False, kinds={"A": "Tensor", "q": "int", "niter": "int", "M": "Tensor"},
+          in_python=True)  # fmt: skip
 def svd_lowrank(A, q=6, niter=2, M=None):
     """Return nearly the ``q`` largest singular values of matrices, and their vectors.
 
@@ -72,7 +73,7 @@ def svd_lowrank(A, q=6, niter=2, M=None):
     return _factors(A if M is None else A - M, q, niter)
 
 
-@function(method=False, kinds={"A": "Tensor", "q": "int", "niter": "int"})
+@function(method=False, kinds={"A": "Tensor", "q": "int", "niter": "int"}, in_python=True)
 def pca_lowrank(A, q=None, center=True, niter=2):
     """Return nearly the ``q`` first principal components of the rows of matrices.
 

@@ -10,8 +10,8 @@ from rushlight.backend.numpy import matrix_product, reshape_view
 from rushlight.errors import DtypeError, ShapeError, UnhandledError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import LOWER, autocasts
 from rushlight.ops.core.definition import function
-from rushlight.ops.core.dispatch import overridden
 from rushlight.ops.core.fast_path import FLOATS, plain, recorded
+from rushlight.ops.core.handlers import overridden
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.rules import conj
@@ -306,9 +306,15 @@ short(method(__matmul__))
 __matmul__.stands_for = matmul  # what handlers of classes see
 
 
-@short
 @method
 def __rmatmul__(self, other):
+    if mode.intercept > mode.metas:
+        try:
+            found = overridden(__rmatmul__, (self, other), {})
+        except UnhandledError:
+            return NotImplemented
+        if found is not NotImplemented:
+            return found
     return _operator(other, self)
 
 

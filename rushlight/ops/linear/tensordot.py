@@ -41,7 +41,8 @@ def inner(input, other, *, out=None):
     return tensordot(input, other, ([-1], [-1]), out=out)
 
 
-@function(method=False, kinds={"a": "Tensor", "b": "Tensor", "dims": "any"}, refusal=ArgumentError)
+@function(method=False, kinds={"a": "Tensor", "b": "Tensor", "dims": "any"}, refusal=ArgumentError,
+          in_python=True)  # fmt: skip
 def tensordot(a, b, dims=2, out=None):
     """Sum the products of two tensors over some dims of both.
 

@@ -172,7 +172,7 @@ def _check_sets(x1, x2, p):
         raise DtypeError(f"cdist: expected scalar type {x1.dtype} but found {x2.dtype}")
 
 
-@function(method=False)
+@function(method=False, in_python=True)
 @takes("x1: Tensor, x2: Tensor, p: float=, compute_mode: any=")
 @autocasts(SINGLE)
 def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):

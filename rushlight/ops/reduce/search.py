@@ -117,7 +117,7 @@ def _packed(found, return_inverse, return_counts):
     return found if len(found) > 1 else values
 
 
-@function
+@function(in_python=True)
 def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
     """Return the distinct elements in order, or the distinct slices along ``dim``.
 
@@ -184,7 +184,7 @@ def _runs_on_devices(x, dim):
     return flat.index_select(0, first), inverse.reshape(x.shape), ends - first
 
 
-@function
+@function(in_python=True)
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
     """Return the first element of each run of equal elements.
 

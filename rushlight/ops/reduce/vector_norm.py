@@ -78,7 +78,7 @@ vector_norm.lower()
 vector_norm.grad(x=slope)
 
 
-@function(kinds={"p": "order", "dim": "ints"}, refusal=ArgumentError)
+@function(kinds={"p": "order", "dim": "ints"}, refusal=ArgumentError, in_python=True)
 def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
     """Compute the norm over ``dim``: ``(Σ |x|^p)^(1/p)``.
 

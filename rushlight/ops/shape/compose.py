@@ -95,7 +95,7 @@ def _block_diag_of_patches(tensors):
 _block_diag.grad(tensors=lambda g, tensors_shape: [g[c] for c in _corners(tensors_shape)])
 
 
-@function(method=False)
+@function(method=False, in_python=True)
 def block_diag(*tensors):
     """Return a matrix of zeros with the given matrices along its diagonal.
 
@@ -162,7 +162,7 @@ def _pairs(*arrays):
     return found.reshape(prod(shape), n)
 
 
-@function(method=False)
+@function(method=False, in_python=True)
 def cartesian_prod(*tensors):
     """Return all combinations of an element of each tensor.
 

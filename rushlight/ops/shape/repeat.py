@@ -447,7 +447,7 @@ def _roll_back(g, shifts, dims):
 roll.grad(x=_roll_back)
 
 
-@function(method=False)
+@function(method=False, in_python=True)
 def meshgrid(*tensors, indexing=None):
     """Return the coordinates of a grid: one tensor of the grid's shape for each axis.
 

@@ -112,7 +112,7 @@ def rows(input, dim):
 vars(unbind)["apart"] = True
 
 
-@function(kinds={"split_size_or_sections": "ints"}, refusal=ArgumentError)
+@function(kinds={"split_size_or_sections": "ints"}, refusal=ArgumentError, in_python=True)
 def split(tensor, split_size_or_sections, dim=0):
     """Split a tensor along ``dim`` into several views.
 

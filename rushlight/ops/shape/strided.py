@@ -151,7 +151,7 @@ def broadcast_shapes(*shapes):
     return Size(broadcast("broadcast_shapes", *map(tuple, listed), names=names))
 
 
-@function(method=False)
+@function(method=False, in_python=True)
 def broadcast_tensors(*tensors):
     """Expand the tensors to their common shape.
 

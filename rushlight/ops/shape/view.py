@@ -16,8 +16,8 @@ from rushlight.dtype import dtype as dtype_type
 from rushlight.errors import ShapeError
 from rushlight.ops.core.argument_kinds import Parameter, takes, unfit
 from rushlight.ops.core.definition import function
-from rushlight.ops.core.dispatch import overridden
 from rushlight.ops.core.fast_path import plain, taped, viewed
+from rushlight.ops.core.handlers import overridden
 from rushlight.ops.core.kinds import kernel, view
 from rushlight.ops.core.replays import replayed
 from rushlight.storage import geometry, offset, settled, strided, strides_of
@@ -204,6 +204,11 @@ def view_method(self, *shape, dtype=None, size=None):
     >>> x.view(3, -1).shape, x.view(torch.int32).dtype
     (torch.Size([3, 2]), torch.int32)
     """
+    if mode.intercept > mode.metas:
+        named = {k: v for k, v in (("dtype", dtype), ("size", size)) if v is not None}
+        found = overridden(Tensor.view, (self, *shape), named)
+        if found is not NotImplemented:
+            return found
     if size is not None:
         shape = (size,)
     if dtype is None and len(shape) == 1 and isinstance(shape[0], (dtype_type, type)):
@@ -316,6 +321,10 @@ def _reshape_method(self, *shape, **named):
     >>> torch.arange(6).reshape(2, -1).shape
     torch.Size([2, 3])
     """
+    if mode.intercept > mode.metas:
+        found = overridden(Tensor.reshape, (self, *shape), named)
+        if found is not NotImplemented:
+            return found
     if named:
         shape = (named.pop("shape"),) if "shape" in named else shape
     if not shape or named:

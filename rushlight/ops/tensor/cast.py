@@ -82,6 +82,8 @@ def clone(input, *, memory_format=None):
             out = taped(_clone.op, array, (input.node,), (), ())
             out.turned = True
             return out
+    if memory_format is None:
+        return _clone(input)
     return _clone(input, memory_format=memory_format)
 
 

@@ -13,8 +13,8 @@ from rushlight.dtype import OF
 from rushlight.meta import is_meta
 from rushlight.notices import shown, warn_once
 from rushlight.ops.core.definition import function
-from rushlight.ops.core.dispatch import overridden
 from rushlight.ops.core.fast_path import plain
+from rushlight.ops.core.handlers import in_python, overridden
 from rushlight.ops.core.promotion import as_real
 from rushlight.printing import format_tensor, set_printoptions
 from rushlight.remote import RemoteStorage, device_of, is_remote
@@ -417,6 +417,7 @@ def __format__(self, spec):
 
 
 @reads_values
+@in_python
 def __repr__(self, *, tensor_contents=None):
     refresh(self)
     node = self.node

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
 from rushlight.autograd.write import (
     assign,
@@ -12,7 +13,7 @@ from rushlight.autograd.write import (
     watched,
 )
 from rushlight.errors import ShapeError
-from rushlight.ops.core.dispatch import overridden
+from rushlight.ops.core.handlers import overridden
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.overlap import refuse_overlap, shares
 from rushlight.ops.core.replays import replayed
@@ -51,6 +52,10 @@ def copy_(self, src, non_blocking=False):
     tensor([[1., 2.],
             [1., 2.]])
     """
+    if mode.intercept > mode.metas:
+        found = overridden(copy_, (self, src), {"non_blocking": True} if non_blocking else {})
+        if found is not NotImplemented:
+            return found
     if not isinstance(src, Tensor) and isinstance(src, (bool, int, float, complex)):
         if 0 in self._array.strides and self._array.size:
             check_overlap(self._array, "copy_")

@@ -2,7 +2,7 @@
 
 from rushlight.autograd import mode
 from rushlight.errors import UnhandledError
-from rushlight.ops.core.dispatch import overridden
+from rushlight.ops.core.handlers import overridden
 from rushlight.ops.core.promotion import scalar_dtype
 from rushlight.ops.elementwise import arithmetic, division, logic, power
 from rushlight.tensor import Tensor, method
@@ -12,19 +12,19 @@ def _takes(x):
     return isinstance(x, Tensor) or scalar_dtype(x) is not None
 
 
-def _bind(name, call, reflected=False, own=False):
+def _bind(name, call, reflected=False, shown=None):
     """Define the operator ``name`` of Tensor by ``call``.
 
     If the other operand is neither a tensor nor a number, the operator returns NotImplemented, and
-    Python asks the operand's class.
-
-    ``own``: handlers of classes see the operator, as in PyTorch, and not ``call``.
+    Python asks the operand's class. ``shown`` is the method that handlers of classes see in place
+    of the operator.
     """
 
     def operate(self, other):
         try:
-            if own and mode.intercept > mode.metas:
-                found = overridden(operate, (self, other), {})
+            if mode.intercept > mode.metas:
+                seen = operate if shown is None else getattr(Tensor, shown)
+                found = overridden(seen, (self, other), {})
                 if found is not NotImplemented:
                     return found
             if not _takes(other):
@@ -55,7 +55,7 @@ Tensor.__rtruediv__ = Tensor.__rdiv__ = __rdiv__
 def __pow__(self, exponent):
     if mode.intercept > mode.metas:
         try:
-            found = overridden(Tensor.pow, (self, exponent), {})
+            found = overridden(__pow__, (self, exponent), {})
         except UnhandledError:
             return NotImplemented
         if found is not NotImplemented:
@@ -65,6 +65,9 @@ def __pow__(self, exponent):
     return power.pow_number(self, exponent) if _takes(exponent) else NotImplemented
 
 
+__pow__.__name__ = "pow"  # the name that handlers of classes see
+
+
 @method
 def __pos__(self):
     return arithmetic.positive(self)
@@ -72,6 +75,10 @@ def __pos__(self):
 
 @method
 def __invert__(self):
+    if mode.intercept > mode.metas:
+        found = overridden(__invert__, (self,), {})
+        if found is not NotImplemented:
+            return found
     if self.dtype.category > 1:
         raise TypeError(
             "~ (operator.invert) is only implemented on integer and Boolean-type tensors, "
@@ -80,19 +87,25 @@ def __invert__(self):
     return logic.bitwise_not(self)
 
 
+_bind("__mod__", division.remainder, shown="remainder")
+_bind("__rmod__", division.remainder, reflected=True)
+_bind("__rpow__", power.pow, reflected=True)
+_bind("__rfloordiv__", division.floor_divide, reflected=True)
 for _name, _call in {
-    "mod": division.remainder, "and": logic.bitwise_and, "or": logic.bitwise_or,
-    "xor": logic.bitwise_xor, "lshift": logic.bitwise_left_shift,
-    "rshift": logic.bitwise_right_shift,
+    "and": logic.bitwise_and, "or": logic.bitwise_or, "xor": logic.bitwise_xor,
+    "lshift": logic.bitwise_left_shift, "rshift": logic.bitwise_right_shift,
 }.items():  # fmt: skip
-    _bind(f"__{_name}__", _call, own=_name != "mod")
-    _bind(f"__r{_name}__", _call, reflected=True, own=True)
-_bind("__rpow__", power.pow, reflected=True, own=True)
-_bind("__rfloordiv__", division.floor_divide, reflected=True, own=True)
+    _bind(f"__{_name}__", _call)
+    _bind(f"__r{_name}__", _call, reflected=True, shown=None if "s" in _name else _call.__name__)
 
 for _name, _written in {
     "add": "add_", "sub": "sub_", "mul": "mul_", "truediv": "div_", "floordiv": "floor_divide_",
-    "mod": "remainder_", "pow": "pow_", "and": "bitwise_and_", "or": "bitwise_or_",
-    "xor": "bitwise_xor_", "lshift": "bitwise_left_shift_", "rshift": "bitwise_right_shift_",
+    "mod": "remainder_",
+}.items():  # fmt: skip
+    _bind(f"__i{_name}__", getattr(Tensor, _written), shown=_written)
+for _name, _written in {
+    "pow": "pow_", "and": "bitwise_and_", "or": "bitwise_or_", "xor": "bitwise_xor_",
+    "lshift": "bitwise_left_shift_", "rshift": "bitwise_right_shift_",
 }.items():  # fmt: skip
     _bind(f"__i{_name}__", getattr(Tensor, _written))
+Tensor.__ipow__.__name__ = "pow_"
