@@ -309,7 +309,7 @@ def get_overridable_functions():
     ignored = get_ignored_functions()
     torch = sys.modules.get("torch")  # the module that programs see where rushlight has its name
     top = torch if hasattr(torch, "__rushlight__") else rushlight
-    found = {top: _functions(rushlight, FUNCTIONS), Tensor: list(_methods())}
+    found: dict = {top: _functions(rushlight, FUNCTIONS), Tensor: list(_methods())}
     for path in _SPACES:
         space = _space(path)
         found[space] = _functions(space, space.__all__)
