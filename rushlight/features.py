@@ -44,8 +44,8 @@ def compiled_with_cxx11_abi():
     return True
 
 
-def is_vulkan_available():
-    """Return whether tensors can be on Vulkan's devices.
+def is_vulkan_available(*ignored):
+    """Return whether tensors can be on Vulkan's devices; PyTorch's ignores arguments, too.
 
     Returns:
         False.

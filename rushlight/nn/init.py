@@ -426,7 +426,9 @@ def sparse_(tensor, sparsity, std=0.01, generator=None):
     tensor.normal_(0, std, generator=generator)
     chosen = [rushlight.randperm(rows)[:zeros] for _ in range(columns)]
     if zeros and columns:
-        tensor[rushlight.stack(chosen, 1), rushlight.arange(columns)] = 0
+        place = tensor.device
+        columns = rushlight.arange(columns, device=place)
+        tensor[rushlight.stack(chosen, 1).to(place), columns] = 0
     return tensor
 
 

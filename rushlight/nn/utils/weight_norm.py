@@ -19,8 +19,10 @@ def norm_of_slices(v, order, dim):
             f"norm_except_dim: Dimension out of range (expected to be in range of [{-v.dim()}, "
             f"{v.dim() - 1}], but got {dim})"
         )
+    if v.dim() == 1:  # norms of single numbers, whose slope at infinity is nan
+        return v.unsqueeze(1).norm(order, 1)
     others = [d for d in range(v.dim()) if d != dim % v.dim()]
-    return v.norm(order, others, keepdim=True) if others else v.abs()
+    return v.norm(order, others, keepdim=True)
 
 
 def scaled(v, g, dim):

@@ -179,7 +179,8 @@ def __setitem__(self, index, value):
     if advanced:
         while found.ndim and found.shape[0] == 1:
             found = found[0]
-        key = key_of(part.ndim, [d for d, _ in advanced], [k._array for _, k in advanced])
+        keys = beside(self, [k for _, k in advanced])
+        key = key_of(part.ndim, [d for d, _ in advanced], [k._array for k in keys])
     else:
         key = ...
         if 0 in part.strides and part.size:
