@@ -191,8 +191,9 @@ def saved_attribute(node, name):
         return SavedTensor(node, at)
     node.check()
     found = _with_history(node, at)
-    number = wanted == "exponent" and found.ndim == 0 and not found.requires_grad
-    return found.item() if number else found
+    if wanted == "exponent" and not getattr(found, "ndim", 1) and not found.requires_grad:
+        return found.item()
+    return found
 
 
 def _with_history(node, i):
