@@ -154,7 +154,12 @@ def distributions(d):
     return kept, [D.kl_divergence(p, q) for p, q in pairs]
 
 
-@pytest.mark.parametrize("name", CASES)
+_LONG = ("distributions", "an_optimizer_loaded_from_another_device")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in _LONG else n for n in CASES]
+)
 def test_as_on_the_cpu(name, device):
     found = []
     for d in ("cpu", device.type):
