@@ -120,7 +120,7 @@ def settled(array):
     """Return ``array``; replace an empty array by an empty array that has PyTorch's strides."""
     if array.size or any(array.strides) or not array.ndim:
         return array
-    return ndarray(array.shape, array.dtype, np.empty(1, array.dtype), 0, strides_of(array))
+    return ndarray(array.shape, array.dtype, np.empty(0, array.dtype), 0, strides_of(array))
 
 
 def flat(array):

@@ -63,7 +63,7 @@ class _Tensors:
         key, known = self._keys.setdefault(owner, (len(self.storages), kind))
         if key == len(self.storages):
             self.storages.append(storage)
-        if known is not kind:
+        if known is not kind and storage.nbytes():  # PyTorch tells storages by their addresses
             raise RuntimeError(
                 "save: Cannot save multiple tensors or storages that view the same data as "
                 f"different types: torch.{known.name} and torch.{kind.name}; clone() one of them"

@@ -86,6 +86,17 @@ def test_several_saves_in_one_file(tmp_path):
         assert rushlight.load(file) == values[1]
 
 
+def test_memory_of_no_bytes_has_several_dtypes():
+    x = rushlight.zeros(0, 2)
+    assert x.untyped_storage().nbytes() == x.data_ptr() == 0
+    file = io.BytesIO()
+    rushlight.save((x, x.view(rushlight.uint8)), file)
+    file.seek(0)
+    assert [(t.dtype, tuple(t.shape)) for t in rushlight.load(file)] == [
+        (rushlight.float32, (0, 2)), (rushlight.uint8, (0, 8))
+    ]  # fmt: skip
+
+
 # Objects with names of functions ----------------------------------------------------------
 
 
