@@ -244,7 +244,7 @@ def recurrent(name, sizes, reverse, arrays):
     writes its results to some of them. ``sizes`` are the numbers of sequences in the steps.
     """
     first = next(iter(arrays.values()))
-    width = max([a.shape[-1] for a in arrays.values()])
+    width = max([a.shape[-1] for a in arrays.values() if a.ndim])
     if sizes[0] * width * width > MOST_RECURRENT or sizes[-1] < sizes[0] or not first.size:
         return False
     for a in arrays.values():
@@ -254,8 +254,7 @@ def recurrent(name, sizes, reverse, arrays):
     if kernels is None:
         return False
     arrays = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
-    kernels.recurrent(name, len(sizes), reverse, arrays)
-    return True
+    return kernels.recurrent(name, len(sizes), reverse, arrays)
 
 
 def looped(function, given, results):

@@ -360,10 +360,10 @@ def tapped(*given):
 
 
 def recurrent(*given):
-    """Run a kernel of ``recurrent_kernels.py``."""
+    """Run a kernel of ``recurrent_kernels.py``, and tell whether it did."""
     from rushlight.compiler.run import recurrent_kernels
 
-    recurrent_kernels.run(*given)
+    return recurrent_kernels.run(*given)
 
 
 def looped(function, given, results):

@@ -151,10 +151,13 @@ def _operands(each):
 def run(name, steps, reverse, arrays):
     """Take all ``steps`` of the pass ``name``; results are written to some of the ``arrays``.
 
-    The arrays are contiguous and of one dtype. ``matrix`` is the transposed weight.
+    The arrays are contiguous and of one dtype. ``matrix`` is the transposed weight. Returns False
+    if the shapes do not fit together: the kernel would read other memory.
     """
     each = PASSES[name]
     batch, n = arrays["owed" if each.backward else "h"].shape
+    if not _fit(each, steps, batch, n, arrays):
+        return False
     first, stride = ((steps - 1) * batch, -batch) if reverse else (0, batch)
     given = [arrays[name] for name in _operands(each)]
     dtype, lanes = given[0].dtype, host().vector_bytes // given[0].itemsize
@@ -167,6 +170,23 @@ def run(name, steps, reverse, arrays):
         kernel(address_of(table))
 
     each_part(work, _parts(batch, steps * batch * n * n * each.gates))
+    return True
+
+
+def _fit(each, steps, batch, n, arrays):
+    """Whether the arrays have the shapes of ``steps`` of ``batch`` sequences with n features."""
+    gated = n * each.gates
+    for name, a in arrays.items():
+        width = gated if name in _GATED else n
+        if name in _STATES or name in ("h", "c"):
+            shape = batch, width
+        elif name == "matrix" or name == "weight":
+            shape = (n, gated) if name == "matrix" else (gated, n)
+        else:
+            shape = (width,) if name == "bias" else (steps * batch, width)
+        if a.shape != shape:
+            return False
+    return True
 
 
 def _parts(batch, products):

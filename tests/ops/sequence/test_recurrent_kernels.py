@@ -88,3 +88,32 @@ def test_infinite_gradients_and_nan_are_kept_apart(kind):
     assert out[2:, 3].isnan().all()
     others = [0, 1, 2, 4, 5]
     assert torch.equal(out[:, others], whole[:, others])
+
+
+def _result(call):
+    try:
+        return [t.shape for t in call()]
+    except (RuntimeError, ValueError) as error:
+        return type(error)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_shapes_that_do_not_fit_are_as_with_numpy(seed, monkeypatch):
+    """A kernel would read memory behind the arrays."""
+    draw = random.Random(seed)
+    name, gates = draw.choice([("lstm", 4), ("gru", 3), ("rnn_tanh", 1), ("rnn_relu", 1)])
+    n, batch, length = draw.randint(1, 9), draw.randint(1, 4), draw.randint(1, 4)
+    wide, rows = n + draw.choice([0, 0, 5, 40]), gates * n
+    bias = draw.choice([(rows,), (1,), (), (rows - 1,), (n,)])
+    state = 1, draw.choice([batch, 1]), n + draw.choice([0, 0, 5, 40])
+    weights = [torch.ones(rows, 3), torch.ones(rows, wide), torch.ones(rows), torch.ones(bias)]
+    states = torch.ones(state) if name != "lstm" else (torch.ones(state), torch.ones(state))
+    options = True, 1, 0.0, False, False, False
+
+    def call():
+        out, *_ = getattr(torch, name)(torch.ones(length, batch, 3), states, weights, *options)
+        return [out]
+
+    found = _result(call)
+    monkeypatch.setenv("RUSHLIGHT_COMPILER", "numpy")
+    assert found == _result(call)
