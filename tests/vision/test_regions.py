@@ -221,3 +221,12 @@ def test_rotated_boxes_in_all_formats():
         torch.testing.assert_close(ops.box_convert(there, other, "cxcywhr"), boxes)
     with pytest.raises(NotImplementedError):
         ops.box_convert(boxes, "cxcywhr", "xyxy")
+
+
+@pytest.mark.parametrize("number", [-1.0, 2.0, 1e12, float("nan")])
+@pytest.mark.parametrize("name", ["roi_pool", "roi_align", "ps_roi_pool", "ps_roi_align"])
+def test_a_box_in_an_image_that_is_not_there_is_refused(name, number):
+    boxes = torch.tensor([[0.0, 0.0, 0.0, 3.0, 3.0]] * 40)
+    boxes[7, 0] = number
+    with pytest.raises(IndexError, match=f"{name}: a box is in image .* has images 0 to 1"):
+        getattr(ops, name)(torch.ones(2, 36, 8, 8), boxes, 3)

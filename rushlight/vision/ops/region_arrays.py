@@ -29,7 +29,11 @@ def two(size):
 
 
 def arrays_of(input, boxes, name):
-    """The images' numbers (K,), and the boxes (K, 4) as an array."""
+    """The images' numbers (K,), and the boxes (K, 4) as an array.
+
+    Raises:
+        IndexError: A box is in an image that ``input`` does not have.
+    """
     rois = rois_of(boxes, name)
     if rois.dtype is not input.dtype:
         raise RuntimeError(
@@ -37,7 +41,15 @@ def arrays_of(input, boxes, name):
             f"argument #2 'rois'; but type {input.dtype} does not equal {rois.dtype}"
         )
     array = rois.detach().numpy()
-    return array[:, 0].astype(np.int64), array[:, 1:]
+    with np.errstate(invalid="ignore"):  # nan becomes a number that is refused
+        numbers = array[:, 0].astype(np.int64)
+    outside = numbers[(numbers < 0) | (numbers >= len(input))]
+    if outside.size:  # a loop of machine code would read other memory
+        raise IndexError(
+            f"{name}: a box is in image {outside[0]}, but input {tuple(input.shape)} has images 0 "
+            f"to {len(input) - 1}"
+        )
+    return numbers, array[:, 1:]
 
 
 def divided(input, bins, name):
