@@ -259,7 +259,7 @@ class Results:
             self._line(self.new, base, self._new(base))
         tensors = [t for t in tensors if t is not base]
         for t in sorted(tensors, key=lambda t: t.view_of is not None):
-            self._derive(t, memory, cell, name)
+            self._derive(t, memory, base, cell, name)
         return None
 
     def _there(self, memory):
@@ -293,14 +293,16 @@ class Results:
         tracked = [t for t in found if t.node is not None]
         return [*tracked, *found, from_array(memory.look)][0]
 
-    def _derive(self, t, memory, cell, name):
-        """Write the line that makes ``t`` from the tensor ``name`` over the same memory.
+    def _derive(self, t, memory, base, cell, name):
+        """Write the line that makes ``t`` from the tensor ``base``, which looks at the same memory.
 
-        ``cell`` is the clock cell of that tensor.
+        ``cell`` is the clock cell of that tensor, and ``name`` its name; see ``_there``.
         """
         view = t.view_of
         known = None
-        if view is not None and self.recorder.is_outer(view.root):
+        if view is not None and view.root is base:
+            known = name  # a gradient has another name than other tensors from outside
+        elif view is not None and self.recorder.is_outer(view.root):
             known = self.outer(view.root)
         elif view is not None:
             place = self.recorder.place(view.root)

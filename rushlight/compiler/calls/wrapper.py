@@ -409,6 +409,9 @@ class Wrapper:
                 captured.get = partial(get, *objects)
             recorder.places.append(partial(_placed, template, objects, get))
             moved[id(value)] = value
+        grads = [c for c in recorder.captured.values() if isinstance(c.get, Grad)]
+        leaves = {id(c.tensor): c.get.leaf for c in grads}
+        fixed = [_of_leaves(check, leaves) for check in fixed]
         self._of_moved = [c for c in fixed if any(id(x) in moved for x in c[1])]
         for _, objects, _ in self._of_moved:
             for x in objects:
@@ -515,3 +518,12 @@ def _placed(template, objects, get):
     a = t._array
     look = f"{type(t).__name__} {a.shape} {a.strides} {a.dtype.name} {device_of(t)}"
     return [(template, objects, t, look), ("{0}.node", (t,), t.node, t.node)]
+
+
+def _of_leaves(check, leaves):
+    """The condition ``check`` with the gradients of ``leaves`` as such: they may be replaced."""
+    template, objects, value = check
+    for k, x in enumerate(objects):
+        if id(x) in leaves:
+            template = template.replace(f"{{{k}}}", f"{{{k}}}._grad")
+    return template, tuple([leaves.get(id(x), x) for x in objects]), value
