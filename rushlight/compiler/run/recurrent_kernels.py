@@ -178,6 +178,7 @@ def _fit(each, steps, batch, n, arrays):
     gated = n * each.gates
     for name, a in arrays.items():
         width = gated if name in _GATED else n
+        shape: tuple
         if name in _STATES or name in ("h", "c"):
             shape = batch, width
         elif name == "matrix" or name == "weight":

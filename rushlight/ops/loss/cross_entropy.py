@@ -77,7 +77,8 @@ def _pick(x, target):
         return x[target]
     if x.ndim == 2:
         return x[_rows(len(x)), target]
-    if target.size >= _FEW and x.flags.c_contiguous and x.dtype.char in "fd":
+    # Without classes, NumPy refuses what the loop would read.
+    if target.size >= _FEW and x.size and x.flags.c_contiguous and x.dtype.char in "fd":
         given = x, target, *x.shape[:2], prod(x.shape[2:])
         found = native.looped(_picked, given, [(target.shape, x.dtype)])
         if found is not None:

@@ -22,3 +22,10 @@ def test_the_loss_and_the_gradient_of_narrow_images(reduction):
     grads = [torch.autograd.grad(y, x, seed)[0] for y in (found, wanted)]
     torch.testing.assert_close(*grads)
     assert grads[0].is_contiguous()
+
+
+def test_a_loss_without_classes_reads_no_memory():
+    x, target = torch.zeros(2, 0, 3000), torch.full((2, 3000), -100)
+    for loss in (torch.nn.functional.nll_loss, torch.nn.functional.cross_entropy):
+        with pytest.raises(IndexError):
+            loss(x, target)
