@@ -230,3 +230,19 @@ def test_a_box_in_an_image_that_is_not_there_is_refused(name, number):
     boxes[7, 0] = number
     with pytest.raises(IndexError, match=f"{name}: a box is in image .* has images 0 to 1"):
         getattr(ops, name)(torch.ones(2, 36, 8, 8), boxes, 3)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("seed", range(20))
+def test_averages_of_regions_of_any_orientation_are_torchvisions(seed):
+    import torch as live
+    from torchvision.ops import ps_roi_align
+
+    draw = np.random.default_rng(seed)
+    bins = tuple(draw.integers(1, 4, 2).tolist())
+    x = draw.normal(size=(2, 3 * bins[0] * bins[1], 6, 9))
+    boxes = np.column_stack([draw.integers(0, 2, 30), draw.integers(-3, 12, (30, 4))]).astype(float)
+    scale = float(draw.choice([0.25, 1.0, 0.5]))
+    want = ps_roi_align(live.tensor(x), live.tensor(boxes), bins, scale)
+    found = ops.ps_roi_align(torch.tensor(x), torch.tensor(boxes), bins, scale)
+    np.testing.assert_allclose(found.numpy(), want.numpy(), rtol=1e-9, atol=1e-9)

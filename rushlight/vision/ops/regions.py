@@ -219,8 +219,11 @@ def ps_roi_align(input, boxes, output_size, spatial_scale=1.0, sampling_ratio=-1
         found = _gathered(input, numbers, start, length, bins, sampling_ratio)
     if sampling_ratio > 0:
         return found
-    empty = torch.from_numpy((end <= start).any(1))  # an average of nothing
-    return found.masked_fill(empty[:, None, None, None], float("nan"))
+    # As in torchvision, a region that ends before it begins has 0; the average of nothing is nan.
+    counts = np.ceil(length / np.array(bins, length.dtype))
+    for which, value in (((counts < 0).any(1), 0.0), ((counts == 0).any(1), float("nan"))):
+        found = found.masked_fill(torch.from_numpy(which)[:, None, None, None], value)
+    return found
 
 
 def _gathered(input, numbers, start, length, bins, ratio):
