@@ -196,8 +196,9 @@ class Recorder(TrackedMemory):
     def _capture_grad(self, leaf, before):
         """Make a gradient an input. If it is another input, too, later calls must have it so."""
         get = Grad(leaf)
-        known = self.captured[self.capture(before, get)].get
-        if isinstance(known, Grad) and known is not get:
+        captured = self.captured[self.capture(before, get)]
+        known = captured.get
+        if isinstance(known, Grad) and known is not get and captured.tensor is before:
             self.checks.append(("{0}._grad is {1}._grad", (leaf, known.leaf), True))
         elif known is not get:
             self.checks.append(("{0}._grad", (leaf,), before))
