@@ -71,6 +71,7 @@ class PositiveDefinite(Symmetric):
 
     def check(self, value):
         symmetric = super().check(value)
-        if not symmetric.all():
-            return symmetric
-        return rushlight.linalg.cholesky_ex(value).info == 0
+        positive = rushlight.linalg.cholesky_ex(value).info == 0
+        # No branch, so that compiled functions check it. As in PyTorch, if some matrix is not
+        # symmetric, the eigenvalues of the others are not looked at.
+        return rushlight.where(symmetric.all(), positive, symmetric)
