@@ -26,6 +26,7 @@ def outcome(script, torch):
     """What ``script(torch)`` gives: its result or its error's built-in type, and its warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        warnings.filterwarnings("ignore", "Converting a tensor with requires_grad")  # given once
         try:
             result = plain(script(torch))
         except Exception as error:
