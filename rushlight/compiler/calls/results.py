@@ -300,10 +300,9 @@ class Results:
         """
         view = t.view_of
         known = None
-        if view is not None and view.root is base:
-            known = name  # a gradient has another name than other tensors from outside
-        elif view is not None and self.recorder.is_outer(view.root):
-            known = self.outer(view.root)
+        if view is not None and self.recorder.is_outer(view.root):
+            # A gradient has another name than other tensors from outside.
+            known = name if view.root is base else self.outer(view.root)
         elif view is not None:
             place = self.recorder.place(view.root)
             moved = place.memory is not memory or place.path
