@@ -164,7 +164,6 @@ ALLOWED = {
     "compiler/codegen/memory.py": "ways to combine two values",
     "compiler/codegen/namespace.py": "NumPy's functions, of which forwards are written",
     "compiler/replay/fusing.py": "NumPy's functions, whose loops are joined",
-    "nn/functional/__init__.py": "functions that PyTorch writes in C, so that handlers see others",
 }
 
 

@@ -97,7 +97,7 @@ from rushlight.nn.functional.similarity import (
 )
 from rushlight.ops.core.arguments import admitted
 from rushlight.ops.core.guard import guarded
-from rushlight.ops.core.handlers import in_python
+from rushlight.ops.core.handlers import in_c, in_python
 from rushlight.ops.index.embedding import embedding
 from rushlight.ops.linear.bilinear import bilinear
 from rushlight.ops.linear.grouped_mm import grouped_mm
@@ -182,25 +182,13 @@ def _family(call):
     return next((f for part, f in _FAMILIES.items() if part in where), "functional")
 
 
-#: Functions that PyTorch defines in C: handlers see their arguments as the caller wrote them.
-_IN_C = (
-    "adaptive_avg_pool1d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "bilinear", "celu_",
-    "channel_shuffle", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
-    "conv_transpose3d", "cosine_similarity", "elu_", "gelu", "hardshrink", "hardtanh_",
-    "leaky_relu_", "linear", "logsigmoid", "one_hot", "pairwise_distance", "pdist",
-    "pixel_shuffle", "pixel_unshuffle", "prelu", "relu_", "rrelu_",
-    "scaled_dot_product_attention", "selu_", "softplus", "softshrink", "threshold_",
-)  # fmt: skip
-
 # Functions that are made of several operations get a guard. The guard lets a class with
 # ``__torch_function__`` take the call over. If a call fails, the guard checks the arguments and
 # raises PyTorch's error; for functions marked ``strict`` it checks them before the call.
 for _name in __all__:
     _call = globals()[_name]
-    if _name in ("sigmoid", "tanh", "upsample", "upsample_bilinear", "upsample_nearest"):
-        _call.asks = False  # handlers see the function that it calls, as in PyTorch
-    elif _name not in _IN_C:
-        in_python(_call)
+    if not hasattr(_call, "in_python") and getattr(_call, "asks", True):
+        _call = (in_c if _name.endswith("_") else in_python)(_call)  # as in PyTorch
     if hasattr(_call, "op"):
         _call.op.admitted = admitted(_call.op)
     elif not hasattr(_call, "is_guarded"):

@@ -6,6 +6,7 @@ from rushlight.backend import numpy as xp
 from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.fast_path import on_arrays
 from rushlight.ops.core.half_precision import rounded_once
+from rushlight.ops.core.handlers import unasked
 from rushlight.ops.core.outputs import in_place
 from rushlight.ops.core.promotion import as_number, as_real
 from rushlight.ops.elementwise import activation
@@ -182,6 +183,7 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     return (hardtanh_ if inplace else activation.hardtanh)(input, min_val=min_val, max_val=max_val)
 
 
+@unasked
 def sigmoid(input):
     """Compute 1 / (1 + exp(-input)).
 
@@ -192,6 +194,7 @@ def sigmoid(input):
     return activation.sigmoid(input)
 
 
+@unasked
 def tanh(input):
     """Compute the hyperbolic tangent of ``input``.
 

@@ -2,6 +2,7 @@
 
 import warnings
 
+from rushlight.ops.core.handlers import unasked
 from rushlight.ops.windows.interpolate import interpolate
 
 __all__ = ["upsample", "upsample_bilinear", "upsample_nearest"]
@@ -13,6 +14,7 @@ def _warn(name):
     )
 
 
+@unasked
 def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
     """Call ``interpolate`` by its older name, which is deprecated.
 
@@ -29,6 +31,7 @@ def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
+@unasked
 def upsample_nearest(input, size=None, scale_factor=None):
     """Call ``interpolate`` with "nearest"; this name is deprecated.
 
@@ -42,6 +45,7 @@ def upsample_nearest(input, size=None, scale_factor=None):
     return interpolate(input, size, scale_factor, mode="nearest")
 
 
+@unasked
 def upsample_bilinear(input, size=None, scale_factor=None):
     """Call ``interpolate`` with "bilinear" and ``align_corners=True``; this name is deprecated.
 

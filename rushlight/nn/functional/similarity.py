@@ -9,6 +9,7 @@ from rushlight.dtype import int64
 from rushlight.errors import DtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.fast_path import on_arrays
+from rushlight.ops.core.handlers import in_c
 from rushlight.ops.core.outputs import store
 from rushlight.ops.index.embedding import one_hot as _one_hot
 from rushlight.ops.loss.regression import in_one_dtype
@@ -20,6 +21,7 @@ from rushlight.tensor import Tensor
 __all__ = ["cosine_similarity", "normalize", "one_hot", "pairwise_distance", "pdist"]
 
 
+@in_c
 @takes(strict=True)
 def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """Compute x1 · x2 / (max(‖x1‖, eps) max(‖x2‖, eps)) over ``dim``.
@@ -82,6 +84,7 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     return found if out is None else store(out, found, "normalize", casts=True)
 
 
+@in_c
 @takes(strict=True, kinds={"x1": "Tensor", "x2": "Tensor"})
 def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     """Compute the p-norm of ``x1 - x2 + eps`` over the last dim.
@@ -105,6 +108,7 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     return norm(x1 - x2 + float(eps), p, max(x1.ndim, x2.ndim) - 1, keepdim)
 
 
+@in_c
 def one_hot(tensor, num_classes=-1):
     """Return, for each class index, a vector of zeros with a 1 at that index.
 

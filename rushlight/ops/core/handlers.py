@@ -18,7 +18,8 @@ from rushlight.return_types import NamedResult
 from rushlight.tensor import Tensor, disabled_torch_function
 
 __all__ = [
-    "ask", "hand_over", "in_python", "keep_subclass", "overridden", "overrides", "unhandled",
+    "ask", "hand_over", "in_c", "in_python", "keep_subclass", "overridden", "overrides",
+    "unasked", "unhandled",
 ]  # fmt: skip
 
 
@@ -52,7 +53,7 @@ def overridden(call, args, named, deep=False):
         return NotImplemented
     shown, seen = _public(call), list(types)
     again = types and all(hasattr(t, "asked_again") for t in types)
-    if hasattr(shown, "in_python") and (modes or not again):
+    if getattr(shown, "in_python", False) and (modes or not again):
         args, named = _spelled_out(shown, args, named)
         if plain:
             seen.append(Tensor)  # such functions name the class of plain operands, too
@@ -114,6 +115,18 @@ def in_python(function):
     Handlers see its parameters without a default by position, and all others by name.
     """
     function.in_python = True
+    return function
+
+
+def in_c(function):
+    """Mark a function of ``nn.functional`` that PyTorch defines in C; the others are in Python."""
+    function.in_python = False
+    return function
+
+
+def unasked(function):
+    """Mark a function that handlers do not see; they see the function that it calls."""
+    function.asks = False
     return function
 
 

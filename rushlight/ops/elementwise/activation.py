@@ -7,6 +7,7 @@ from numpy import ndarray
 
 from rushlight.backend.numpy import clipped, gated
 from rushlight.backend.sizes import large_from
+from rushlight.ops.core.handlers import in_c
 from rushlight.ops.core.kinds import elementwise
 from rushlight.ops.core.promotion import as_in_half, as_real, to_float
 from rushlight.ops.core.rules import conj, where
@@ -141,6 +142,7 @@ def _compared(x, *, lambd):
     return {"lambd": as_in_half(lambd, x.dtype)}
 
 
+@in_c
 @elementwise(dtype=floating, inplace=False, prepare=_compared, least=1 << 15, flat=True)
 def hardshrink(xp, x, *, lambd=0.5):
     """Set the elements from ``-lambd`` to ``lambd`` to 0.
@@ -169,6 +171,7 @@ def _not_negative(x, *, lambd):
     return {"lambd": lambd}
 
 
+@in_c
 @_activation(prepare=_not_negative, least=1 << 15, flat=True)
 def softshrink(xp, x, *, lambd=0.5):
     """Move each element by ``lambd`` towards 0, but not beyond 0.
@@ -263,6 +266,7 @@ def _mish_slope(g, x):
 mish.grad(x=_mish_slope)
 
 
+@in_c
 @_activation(least=1 << 13)
 def softplus(xp, x, *, beta=1.0, threshold=20.0):
     """Compute ``log(1 + exp(beta · x)) / beta``, a smooth version of ``relu``.
@@ -283,6 +287,7 @@ def softplus(xp, x, *, beta=1.0, threshold=20.0):
 softplus.grad(x=lambda g, x, beta, threshold: where(x * beta > threshold, g, g * sigmoid(x * beta)))
 
 
+@in_c
 @_activation(grad_name="LogSigmoidBackward0", least=1 << 15, keeps_order=False)
 def logsigmoid(xp, x):
     """Compute the logarithm of ``sigmoid``: ``log(1 / (1 + exp(-x)))``.
@@ -303,6 +308,7 @@ _CUBE = 0.044715  # the factor of x³ in the tanh approximation of gelu
 _BETA = sqrt(2 / pi)
 
 
+@in_c
 @_activation(least=1 << 13)
 def gelu(xp, x, *, approximate="none"):
     """Compute ``x · Φ(x)``, where Φ is the standard normal distribution function.

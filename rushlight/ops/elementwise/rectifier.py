@@ -8,6 +8,7 @@ from rushlight import draw
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import LOWER, autocasts
 from rushlight.ops.core.definition import function
+from rushlight.ops.core.handlers import in_c
 from rushlight.ops.core.kinds import elementwise, kernel
 from rushlight.ops.core.promotion import as_number
 from rushlight.ops.core.rules import where
@@ -35,6 +36,7 @@ _sloped.grad(
 )
 
 
+@in_c
 @function
 @autocasts(LOWER)
 def prelu(input, weight):

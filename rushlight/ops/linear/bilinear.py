@@ -4,6 +4,7 @@ from rushlight.autograd.tape import watch
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.half_precision import rounded_once
+from rushlight.ops.core.handlers import in_c
 from rushlight.ops.shape.view import tensor_array
 
 __all__ = ["bilinear"]
@@ -28,6 +29,7 @@ def _check(x1, x2, weight, bias):
         )
 
 
+@in_c
 @function(method=False)
 def bilinear(input1, input2, weight, bias=None):
     """Compute ``input1ᵀ W input2 + b``, with a matrix W for each feature of the result.

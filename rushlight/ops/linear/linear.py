@@ -14,6 +14,7 @@ from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import LOWER, autocasts
 from rushlight.ops.core.dispatch import apply
 from rushlight.ops.core.fast_path import FLOATS, recorded, taped
+from rushlight.ops.core.handlers import in_c
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.rules import conj
 from rushlight.ops.linear.matmul import product, times
@@ -142,6 +143,7 @@ _AFFINE_ND, _UNBIASED_ND = _kernels("_nd", "ViewBackward0", "UnsafeViewBackward0
 # Function ---------------------------------------------------------------------------------
 
 
+@in_c
 def linear(input, weight, bias=None):
     """Map the last dim linearly: ``input @ weight.T + bias``.
 

@@ -16,6 +16,7 @@ from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.autocast import SINGLE, autocasts
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.fast_path import on_arrays
+from rushlight.ops.core.handlers import in_c
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.rules import number, typed, where, zeros
 from rushlight.ops.create.from_data import from_numpy
@@ -253,6 +254,7 @@ def _upper_distances(p, x):
     return _cdist.op.forward(xp, x, x, p=p)[np.triu_indices(len(x), 1)]
 
 
+@in_c
 @function(method=False)
 @takes("input, p: float=")
 def pdist(input, p=2):

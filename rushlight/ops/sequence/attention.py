@@ -18,6 +18,7 @@ from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.autocast import LOWER, autocasts
 from rushlight.ops.core.fast_path import FLOATS, plain
 from rushlight.ops.core.half_precision import rounded_once
+from rushlight.ops.core.handlers import in_c
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.replays import replayed
 from rushlight.ops.core.rules import total
@@ -202,6 +203,7 @@ def exchange_check(check):
     return before
 
 
+@in_c
 @takes(
     strict=True,
     kinds={"query": "Tensor", "key": "Tensor", "value": "Tensor", "scale": "float"},

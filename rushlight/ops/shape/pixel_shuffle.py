@@ -3,6 +3,7 @@
 from rushlight.errors import ShapeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.fast_path import on_arrays
+from rushlight.ops.core.handlers import in_c
 from rushlight.ops.shape.view import tensor_array
 from rushlight.ops.tensor.memory_format import channels_last, channels_last_3d, contiguous_format
 from rushlight.strides import channels_order
@@ -50,6 +51,7 @@ def _factor(name, what, value, x):
     return factor
 
 
+@in_c
 @function(method=False)
 def pixel_shuffle(input, upscale_factor):
     """Turn each group of r² channels into one channel of r times the height and width.
@@ -89,6 +91,7 @@ def pixel_shuffle(input, upscale_factor):
     )  # fmt: skip
 
 
+@in_c
 @function(method=False)
 def pixel_unshuffle(input, downscale_factor):
     """Turn each square of r x r pixels into r² channels: the inverse of ``pixel_shuffle``.
@@ -127,6 +130,7 @@ def pixel_unshuffle(input, downscale_factor):
     )  # fmt: skip
 
 
+@in_c
 @function(method=False)
 def channel_shuffle(input, groups):
     """Divide the channels into groups and interleave the groups.

@@ -13,6 +13,7 @@ from rushlight.errors import IndexRangeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.dispatch import apply, refuse
+from rushlight.ops.core.handlers import in_c
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
 from rushlight.ops.create.range import arange
@@ -196,6 +197,7 @@ def _pooled(name, n, input, kernel_size, stride, padding, ceil_mode, include_pad
     return apply(_AVG_POOL[n], (input,), params)
 
 
+@in_c
 @takes(strict=True)
 def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
     """Compute the mean of each window.
@@ -218,6 +220,7 @@ def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
     )
 
 
+@in_c
 @takes(strict=True)
 def avg_pool2d(
     input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
@@ -247,6 +250,7 @@ def avg_pool2d(
     return found if out is None else store(out, found, "avg_pool2d")
 
 
+@in_c
 def avg_pool3d(
     input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
     divisor_override=None, *, out=None,
@@ -432,6 +436,7 @@ def _mean_of_all(n, input):
     return found
 
 
+@in_c
 def adaptive_avg_pool1d(input, output_size):
     """Compute the means of ``output_size`` windows that cover the last dim evenly.
 

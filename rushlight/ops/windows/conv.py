@@ -16,6 +16,7 @@ from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import LOWER
 from rushlight.ops.core.dispatch import apply, refuse
+from rushlight.ops.core.handlers import in_c
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.rules import conj, total
 from rushlight.ops.windows import im2col
@@ -352,6 +353,7 @@ def convolved(name, n, input, weight, bias, stride, padding, dilation, groups):
     return apply(conv.op, (input, weight, bias), params)
 
 
+@in_c
 def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Slide ``weight`` along ``input`` (cross-correlation).
 
@@ -373,6 +375,7 @@ def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     return convolved("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
+@in_c
 def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Slide ``weight`` over ``input`` (cross-correlation).
 
@@ -394,6 +397,7 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     return convolved("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
 
 
+@in_c
 def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Slide ``weight`` through ``input`` (cross-correlation).
 

@@ -9,6 +9,7 @@ from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import LOWER
 from rushlight.ops.core.dispatch import apply, refuse
+from rushlight.ops.core.handlers import in_c
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.rules import conj, total
 from rushlight.ops.windows.conv import conv, conv_input, conv_weight, remembered
@@ -193,6 +194,7 @@ def conv_transposed(
     return found.squeeze(0) if single else found
 
 
+@in_c
 def conv_transpose1d(
     input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
 ):  # fmt: skip
@@ -219,6 +221,7 @@ def conv_transpose1d(
     )  # fmt: skip
 
 
+@in_c
 def conv_transpose2d(
     input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
 ):  # fmt: skip
@@ -245,6 +248,7 @@ def conv_transpose2d(
     )  # fmt: skip
 
 
+@in_c
 def conv_transpose3d(
     input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
 ):  # fmt: skip
