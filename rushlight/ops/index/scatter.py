@@ -1,5 +1,6 @@
 """Operations that write elements at an index along one dim: scatter, scatter_add."""
 
+import operator
 import warnings
 from math import prod
 
@@ -81,24 +82,27 @@ def _scattered(x, index, src, dim, reduce):
 
 def _written(x, index, src, before, n, m, behind, out):
     """out = x (before, n, behind), with src (before, m, behind) at the places ``index``."""
-    for i in range(before * n * behind):
-        out[i] = x[i]
-    for a in range(before):
-        for i in range(a * m, a * m + m):
-            for j in range(behind):
-                k = i * behind + j
-                out[(a * n + index[k]) * behind + j] = src[k]
+    _each(x, index, src, before, n, m, behind, out, _second)
 
 
 def _added(x, index, src, before, n, m, behind, out):
     """As ``_written``, but src is added."""
+    _each(x, index, src, before, n, m, behind, out, operator.add)
+
+
+def _each(x, index, src, before, n, m, behind, out, combined):
     for i in range(before * n * behind):
         out[i] = x[i]
     for a in range(before):
         for i in range(a * m, a * m + m):
             for j in range(behind):
                 k = i * behind + j
-                out[(a * n + index[k]) * behind + j] += src[k]
+                place = (a * n + index[k]) * behind + j
+                out[place] = combined(out[place], src[k])
+
+
+def _second(x, y):
+    return y
 
 
 def _scatter_into(out, index, src, *, dim, reduce=None):

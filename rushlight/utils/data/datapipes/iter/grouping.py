@@ -9,13 +9,25 @@ from rushlight.utils.data.datapipes.utils.common import check_function
 __all__ = ["BatcherIterDataPipe", "GrouperIterDataPipe", "UnBatcherIterDataPipe"]
 
 
-def batches(n, size, drop_last):
-    """The number of batches of ``size`` among ``n`` samples."""
-    return n // size if drop_last else -(-n // size)
+class Batching:
+    """What both steps that make batches share: their arguments and their length."""
+
+    def __init__(self, datapipe, batch_size, drop_last=False, wrapper_class=DataChunk):
+        if batch_size <= 0:
+            raise AssertionError("Batch size is required to be larger than 0!")
+        super().__init__()
+        self.datapipe = datapipe
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+        self.wrapper_class = wrapper_class
+
+    def __len__(self):
+        n = length(self, self.datapipe)
+        return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
 
 
 @functional_datapipe("batch")
-class BatcherIterDataPipe(IterDataPipe):
+class BatcherIterDataPipe(Batching, IterDataPipe):
     """Make lists of consecutive samples: ``pipe.batch(size)``.
 
     Args:
@@ -32,15 +44,6 @@ class BatcherIterDataPipe(IterDataPipe):
     [[0, 1], [2, 3], [4]]
     """
 
-    def __init__(self, datapipe, batch_size, drop_last=False, wrapper_class=DataChunk):
-        if batch_size <= 0:
-            raise AssertionError("Batch size is required to be larger than 0!")
-        super().__init__()
-        self.datapipe = datapipe
-        self.batch_size = batch_size
-        self.drop_last = drop_last
-        self.wrapper_class = wrapper_class
-
     def __iter__(self):
         batch = []
         for sample in self.datapipe:
@@ -50,9 +53,6 @@ class BatcherIterDataPipe(IterDataPipe):
                 batch = []
         if batch and not self.drop_last:
             yield self.wrapper_class(batch)
-
-    def __len__(self):
-        return batches(length(self, self.datapipe), self.batch_size, self.drop_last)
 
 
 @functional_datapipe("unbatch")

@@ -1,14 +1,14 @@
 """torch.utils.data.datapipes.map.grouping: the step that makes batches."""
 
 from rushlight.utils.data.datapipes._decorator import functional_datapipe
-from rushlight.utils.data.datapipes.datapipe import DataChunk, MapDataPipe, length
-from rushlight.utils.data.datapipes.iter.grouping import batches
+from rushlight.utils.data.datapipes.datapipe import MapDataPipe
+from rushlight.utils.data.datapipes.iter.grouping import Batching
 
 __all__ = ["BatcherMapDataPipe"]
 
 
 @functional_datapipe("batch")
-class BatcherMapDataPipe(MapDataPipe):
+class BatcherMapDataPipe(Batching, MapDataPipe):
     """Make lists of consecutive samples: ``pipe.batch(size)``.
 
     Args:
@@ -25,15 +25,6 @@ class BatcherMapDataPipe(MapDataPipe):
     [4]
     """
 
-    def __init__(self, datapipe, batch_size, drop_last=False, wrapper_class=DataChunk):
-        if batch_size <= 0:
-            raise AssertionError("Batch size is required to be larger than 0!")
-        super().__init__()
-        self.datapipe = datapipe
-        self.batch_size = batch_size
-        self.drop_last = drop_last
-        self.wrapper_class = wrapper_class
-
     def __getitem__(self, index):
         batch: list = []
         try:
@@ -43,6 +34,3 @@ class BatcherMapDataPipe(MapDataPipe):
             if self.drop_last or not batch:
                 raise IndexError(f"Index {index} is out of bound.") from error
         return self.wrapper_class(batch)
-
-    def __len__(self):
-        return batches(length(self, self.datapipe), self.batch_size, self.drop_last)
