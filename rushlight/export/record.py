@@ -73,6 +73,7 @@ class Recording:
                         raise recorder.refused
                     self._take(box, recorder, leaves)
             finally:
+                recorder.observer.__exit__()  # again, for an interrupt at its beginning
                 recorder.restore()
                 for undo in recorder.undo:
                     undo()

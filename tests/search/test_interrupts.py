@@ -4,6 +4,7 @@ import gc
 import os
 import random
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -345,10 +346,11 @@ def same_count_afterwards():
 
 def search(walk, name, count):
     print(f"RUSHLIGHT_SEED={SEED}")
-    where = None
+    where, tracer = None, sys.gettrace()
     try:
         for place in walk(SCENES[name](), random.Random(SEED), count):
             where = place
+            assert sys.gettrace() is tracer
             assert mode.intercept >= mode._shared + mode.state.reasons
             assert mode.grad_off >= mode.state.counted
     except Exception as error:

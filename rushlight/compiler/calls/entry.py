@@ -262,6 +262,7 @@ class Entry:
             self._take_back(recorder)
             raise
         finally:
+            observer.__exit__()  # again: an interrupt may have come at the beginning of the first
             _set_modes(modes)
             observer.origins.__exit__()
             mode.exchange("recorder", None)

@@ -132,6 +132,7 @@ class Gradient:
                     roots, seeds, True, True, {*map(id, ends)}, False, beyond=False
                 )
         finally:
+            recorder.observer.__exit__()  # again, for an interrupt at its beginning
             mode.set_grad(was)
         self.grads = [recorder.value(arrived[id(n)]) if id(n) in arrived else None for n in ends]
         self._programs: dict = {}  # results with a gradient → (program, positions it reads)

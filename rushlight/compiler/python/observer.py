@@ -70,8 +70,10 @@ class Observer:
         return self
 
     def __exit__(self, *exception):
-        self._active = False
-        sys.settrace(self._before)
+        """Stop observing. A second call does what an interrupt kept the first from doing."""
+        if self._active or getattr(sys.gettrace(), "__self__", None) is self:
+            self._active = False
+            sys.settrace(self._before)
         while self.open:  # if the observer raised, Python reports no more frames
             self.open.popitem()[1].end()
 

@@ -1,9 +1,14 @@
-"""Signal handlers run between any two instructions; a recording must not contain their work."""
+"""Signal handlers run between any two instructions; a recording must not contain their work.
+
+Nor must it contain the work of ``sys.unraisablehook``: Python calls it for an error that nobody can
+catch, such as one in a ``__del__``. Pytest's hook, for example, is Python code that reads much.
+"""
 
 import contextlib
 import functools
 import inspect
 import signal
+import sys
 import threading
 
 from rushlight.autograd import mode
@@ -13,9 +18,14 @@ __all__ = ["handlers_apart", "is_of_handler"]
 
 @contextlib.contextmanager
 def handlers_apart():
-    """Context within which signal handlers written in Python run with recording suspended."""
+    """Context within which handlers written in Python run with recording suspended."""
     wrapped = _wrapped() if threading.current_thread() is threading.main_thread() else {}
+    hook = sys.unraisablehook
+    # Another thread may have wrapped the hook already.
+    is_apart = hook is sys.__unraisablehook__ or getattr(hook, "func", None) is _run
+    hook_apart = hook if is_apart else functools.partial(_run, hook)
     try:
+        sys.unraisablehook = hook_apart
         for number, (_, wrapper) in wrapped.items():
             signal.signal(number, wrapper)
         yield
@@ -23,6 +33,8 @@ def handlers_apart():
         for number, (handler, wrapper) in wrapped.items():
             if signal.getsignal(number) is wrapper:  # otherwise another handler was set meanwhile
                 signal.signal(number, handler)
+        if sys.unraisablehook is hook_apart:
+            sys.unraisablehook = hook
 
 
 def _wrapped():
@@ -35,11 +47,11 @@ def _wrapped():
     }
 
 
-def _run(handler, number, frame):
+def _run(handler, *arguments):
     was = mode.exchange("dispatch_modes", None)  # a replay's capture is such a mode
     try:
         with mode.suspended():
-            handler(number, frame)
+            handler(*arguments)
     finally:
         mode.exchange("dispatch_modes", was)
 

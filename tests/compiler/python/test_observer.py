@@ -417,3 +417,24 @@ def test_handlers_of_signals_are_not_recorded():
         signal.setitimer(signal.ITIMER_REAL, 0)
         assert signal.signal(signal.SIGALRM, before) is handler
     assert torch.equal(found, torch.ones(2)) and counted.item() == len(calls) > 0
+
+
+def test_what_is_told_of_an_error_that_nobody_can_catch_is_not_recorded(monkeypatch):
+    class Broken:
+        def __del__(self):
+            raise ValueError
+
+    counted, told = torch.zeros(1), []
+
+    def hook(unraisable):
+        counted.add_(1)
+        told.append((unraisable.exc_type, bool(counted > 0), next(iter(told), None), time.time()))
+
+    def f(x):
+        Broken()
+        return x * 2
+
+    monkeypatch.setattr(sys, "unraisablehook", hook)
+    found = torch.compile(f, fullgraph=True)(torch.ones(2))
+    assert sys.unraisablehook is hook and found.tolist() == [2, 2]
+    assert told[0][0] is ValueError and counted.item() == len(told)
