@@ -10,8 +10,8 @@ import random
 
 import pytest
 
-#: A test of more cases runs a fifth of them each day, but not fewer than these.
-MANY = 4
+#: A test of more cases runs a sixth of them each day, but not fewer than these.
+MANY = 3
 #: ``RUSHLIGHT_TESTS_SHARE=2`` runs a half of the cases of such tests, drawn anew at each run.
 SHARE = int(os.environ.get("RUSHLIGHT_TESTS_SHARE", "1"))
 DRAW = os.environ.setdefault("RUSHLIGHT_TESTS_DRAW", str(random.randrange(10**9)))
@@ -31,7 +31,7 @@ def rested(items):
     ``items`` are pytest's. Cases that are slow, or searches, are not counted.
     """
     short = [x for x in items if not any(m.name in ("slow", "search") for m in x.iter_markers())]
-    return _but(short, lambda count: count // 5, DAY)
+    return _but(short, lambda count: count // 6, DAY)
 
 
 def unshared(items):

@@ -7,6 +7,7 @@ import rushlight as torch
 from rushlight.autograd import graph, mode
 from rushlight.autograd.tape import Output
 from tests.conformance import flat, tensors
+from tests.daily import daily
 from tests.samples import SAMPLES
 
 F = torch.nn.functional
@@ -177,10 +178,11 @@ def test_hooks_on_an_input_inside_the_graph(t):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_every_operation_saves_through_hooks():
+@pytest.mark.parametrize("part", daily(range(4), 1, "saves"))
+def test_every_operation_saves_through_hooks(part):
     """No node keeps an array of its own; and its gradients are the same."""
     missed, count = [], 0
-    for name, sample in SAMPLES.items():
+    for name, sample in [*SAMPLES.items()][part::4]:
         if sample.grad:
             torch.manual_seed(0)
             given = tensors(torch, sample, requires_grad=True)
@@ -216,7 +218,7 @@ def test_every_operation_saves_through_hooks():
                 if g is not None:
                     assert torch.allclose(g, h, equal_nan=True, rtol=1e-4, atol=1e-6), name
     assert not missed, set(missed)
-    assert count > 200
+    assert count > 50
     assert mode.state.packing is None
 
 

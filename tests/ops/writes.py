@@ -8,11 +8,14 @@ from tests.samples import SAMPLES
 __all__ = ["cases", "outcome"]
 
 
-def cases():
-    """(key, sample, "input" or "result", index) of every tensor that a sample takes or gives."""
+def cases(part=0, parts=1):
+    """(key, sample, "input" or "result", index) of every tensor that a sample takes or gives.
+
+    Of the samples, only those of one part.
+    """
     import rushlight
 
-    for name, sample in SAMPLES.items():
+    for name, sample in [*SAMPLES.items()][part::parts]:
         if not sample.grad:
             continue
         outs = _results(rushlight, sample, tensors(rushlight, sample))

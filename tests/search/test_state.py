@@ -28,7 +28,7 @@ def check(case):
         pytest.fail(report(case))
 
 
-@settings(max_examples=35, derandomize=True, **QUIET)
+@settings(max_examples=25, derandomize=True, **QUIET)
 @given(cases())
 def test_compiled_is_eager(case):
     check(case)

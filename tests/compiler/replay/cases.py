@@ -18,7 +18,7 @@ from tests.ops.layouts import LAYOUTS, laid_out, tensor
 from tests.samples import SAMPLES
 
 F = torch.nn.functional
-PARTS = 20  # of the samples
+PARTS = 40  # of the samples
 PART = int(os.environ.get("RUSHLIGHT_PART", 0))
 
 
