@@ -8,7 +8,7 @@ import sys
 import warnings
 from types import FrameType
 
-__all__ = ["set_always", "shown", "warn", "warn_once"]
+__all__ = ["set_always", "shown", "warn", "warn_of_nested", "warn_once"]
 
 #: True if warnings of ``warn_once`` are shown each time.
 always = False
@@ -59,3 +59,12 @@ def warn_once(message, topic=None):
         if not always:
             shown.add(topic or message)
         warn(message)
+
+
+def warn_of_nested():
+    """Warn that nested tensors of the strided layout may still change."""
+    warn_once(
+        "The PyTorch API of nested tensors is in prototype stage and will change in the near "
+        "future. We recommend specifying layout=torch.jagged when constructing a nested tensor, as "
+        "this layout has more functions."
+    )

@@ -7,6 +7,7 @@ from typing import Any
 
 import rushlight
 from rushlight.dtype import QuantizedDtype, qint8, qint32, quint8
+from rushlight.notices import warn_once
 from rushlight.printing import format_with
 from rushlight.tensor import Tensor
 
@@ -267,6 +268,12 @@ def _checked(input, dtype):
         raise TypeError(f"quantize: input must be Tensor, not {type(input).__name__}")
     if input.dtype is not rushlight.float32:
         raise RuntimeError(f"Quantize only works on Float Tensor, got {input.dtype}")
+    warn_once(
+        "torch.quantize_per_tensor, torch.quantize_per_channel and other quantized tensor creation "
+        "functions that produce tensors with dtype torch.quint8, torch.qint8, and torch.qint32 are "
+        "deprecated and will be removed in a future PyTorch release. Please see "
+        "https://github.com/pytorch/pytorch/issues/184982 for more information."
+    )
     return input.detach()
 
 

@@ -27,12 +27,35 @@ def fresh():
 
 _LEAF = torch.tensor(2.0, requires_grad=True)
 
+
+def _encoded():
+    layer = torch.nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)
+    encoder = torch.nn.TransformerEncoder(layer, 1).eval()
+    padding = torch.tensor([[False, True], [False, False]])
+    with torch.no_grad():
+        return encoder(torch.ones(2, 2, 4), src_key_padding_mask=padding)
+
+
 ONCE = {
     "float": (lambda: float(_LEAF), "Converting a tensor with requires_grad=True to a scalar"),
     "complex": (lambda: complex(_LEAF * 1), "Converting a tensor with requires_grad=True"),
     "csr": (lambda: torch.eye(2).to_sparse_csr(), "Sparse CSR tensor support is in beta state"),
     "bsr": (lambda: torch.sparse_bsr_tensor([0, 1], [0], [[[1.0]]]), "Sparse BSR tensor support"),
     "nested": (lambda: torch.nested.nested_tensor([torch.ones(1)]), "The PyTorch API of nested"),
+    "encoder": (lambda: _encoded(), "The PyTorch API of nested"),
+    "projected": (lambda: torch.nn.LSTM(3, 4, proj_size=2)(torch.ones(2, 1, 3)), "LSTM with proj"),
+    "quantized": (
+        lambda: torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.quint8),
+        "torch.quantize_per_tensor, torch.quantize_per_channel and other quantized tensor creation",
+    ),
+    **(
+        {
+            "complex32": (lambda: torch.zeros(2, dtype=torch.complex32), "ComplexHalf support is"),
+            "chalf": (lambda: torch.ones(2).chalf(), "ComplexHalf support is"),
+        }
+        if hasattr(torch, "complex32")
+        else {}
+    ),
     "storage": (lambda: torch.ones(1).storage(), "TypedStorage is deprecated"),
     "FloatStorage": (lambda: torch.FloatStorage(3), "TypedStorage is deprecated"),
     "type": (lambda: torch.set_default_tensor_type(torch.FloatTensor), "torch.set_default_tensor"),

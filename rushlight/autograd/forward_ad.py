@@ -133,7 +133,7 @@ def make_dual(tensor, tangent, *, level=None):
         Tensor ``(*)`` with the value of ``tensor``. What is computed from it has a tangent.
 
     Raises:
-        RuntimeError: no level is open, or shapes differ.
+        RuntimeError: no level is open, shapes differ, or ``tensor`` has a tangent already.
         ValueError: one of the tensors is neither floating point nor complex.
 
     >>> import rushlight as torch
@@ -154,6 +154,11 @@ def make_dual(tensor, tangent, *, level=None):
         raise RuntimeError(
             f"make_dual: Expected tensor and tangent of one shape, got {tuple(tensor.shape)} and "
             f"{tuple(tangent.shape)}"
+        )
+    if tensor.node is not None and not tensor.is_leaf and unpack_dual(tensor).tangent is not None:
+        raise RuntimeError(
+            "Making a dual Tensor based on a Tensor that already has a forward gradient at the "
+            f"same level {len(_levels.open) - 1} is not supported; pass unpack_dual(tensor).primal"
         )
     with enable_grad():
         own = tensor.view_as(tensor) if tensor.requires_grad else tensor.detach().requires_grad_()

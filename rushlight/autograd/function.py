@@ -1,5 +1,6 @@
 """Custom operations: ``torch.autograd.Function``, whose forward and backward the user writes."""
 
+import warnings
 import weakref
 from functools import wraps
 from typing import Any
@@ -218,9 +219,19 @@ class Function(metaclass=_FunctionMeta):
     _ctx_class: Any
 
     def __init__(self, *args, **kwargs):
+        warnings.warn(
+            f"{type(self)} should not be instantiated. Methods on autograd functions are all "
+            f"static, so you should invoke them on the class itself: {type(self).__name__}.apply",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+
+    def __call__(self, *args, **kwargs):
+        """Raise RuntimeError: a function is called by ``apply``."""
+        name = type(self).__name__
         raise RuntimeError(
-            f"{type(self).__name__} should not be instantiated; call "
-            f"{type(self).__name__}.apply(...)"
+            "Legacy autograd function with non-static forward method is deprecated. Please use "
+            f"new-style autograd function with static forward method: {name}.apply(...)"
         )
 
     @staticmethod

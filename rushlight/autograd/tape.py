@@ -111,7 +111,7 @@ class Node:
         known = [*saves, *[w for w, _, _ in op.watched], *others]
         name = known[i] if i < len(known) else "an operand"
         noted = "memo" not in saves or self.value(saves.index("memo"))
-        if name in op.spared and noted and not symbolic:
+        if noted and not symbolic and (name in op.spared or self.spares(name)):
             return
         if name == "out" and "out" in saves and op.again and not self._wrote_inputs():
             i = saves.index("out")
@@ -128,6 +128,10 @@ class Node:
             "the out-of-place form. Hint: torch.autograd.set_detect_anomaly(True) shows the "
             "forward line."
         )
+
+    def spares(self, name):
+        """Whether the rules on arrays do not read the input ``name`` in this call."""
+        return False
 
     def _wrote_inputs(self):
         """Whether a saved input has been written since it was saved."""

@@ -11,7 +11,7 @@ from rushlight.autograd.tape import watch
 from rushlight.linalg.checks import check_info, check_square, squares
 from rushlight.linalg.columns import in_columns
 from rushlight.linalg.lapack import columns, each, matrices
-from rushlight.linalg.triangular import check_triangular, solve_triangular
+from rushlight.linalg.triangular import check_triangular, triangular_solution
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.fast_path import plain
 from rushlight.ops.core.kinds import kernel
@@ -74,8 +74,8 @@ def _slope(g, out):
     LH = conj(L).mT
     gap = LH @ g  # the lower triangle of the product depends only on the lower triangle of g
     half = (tril(gap) + conj(tril(gap, -1)).mT) * 0.5
-    right = solve_triangular(L, half, upper=False, left=False)
-    return solve_triangular(LH, right, upper=True)
+    right = triangular_solution(L, half, upper=False, left=False)
+    return triangular_solution(LH, right, upper=True)
 
 
 _factor.grad(A=_slope)
@@ -157,7 +157,7 @@ def _solve(xp, B, L, *, upper):
     """The solution X of A·X = B, where L is the Cholesky factor of A."""
     n, lead = L.shape[-1], np.broadcast_shapes(L.shape[:-2], B.shape[:-2])
     if n <= _ROWS and prod(lead) >= _MANY:
-        return _solved(partial(solve_triangular.op.forward, xp), B, L, upper)
+        return _solved(partial(triangular_solution.op.forward, xp), B, L, upper)
     X, info = columns(B, lead), np.empty((1, 1), np.int32)
     if X.size:
         turn = b"U" if upper else b"L"
@@ -172,7 +172,7 @@ def _slope_of_factor(g, L, out, upper):
     return -(L @ change if upper else change @ L)
 
 
-_solve.lower(lambda B, L, upper: _solved(solve_triangular, B, L, upper))
+_solve.lower(lambda B, L, upper: _solved(triangular_solution, B, L, upper))
 _solve.grad(B=lambda g, L, upper: _solve(g, L, upper=upper), L=_slope_of_factor)
 _solve.watch(B="B out", L="B")
 

@@ -20,7 +20,7 @@ from rushlight.linalg.checks import (
 from rushlight.linalg.lapack import columns, each, matrices
 from rushlight.linalg.many import are_many, eliminated, substituted
 from rushlight.linalg.solve import row_order, substitute
-from rushlight.linalg.triangular import solve_triangular
+from rushlight.linalg.triangular import triangular_solution
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.fast_path import on_arrays
 from rushlight.ops.core.kinds import kernel
@@ -107,9 +107,9 @@ def _slope(g, out):
         upper = upper - adjoint_of(LU[..., k:, :]) @ g[..., k:, :]
     found = tril(lower, -1) + triu(upper)
     found = cat([found, g[..., k:, :]], -2) if tall else found
-    found = solve_triangular(back, found, upper=False, left=False)
+    found = triangular_solution(back, found, upper=False, left=False)
     top = cat([found, g[..., k:]], -1) if wide else found[..., :k, :]
-    top = solve_triangular(back, top, upper=True, unitriangular=True)
+    top = triangular_solution(back, top, upper=True, unitriangular=True)
     found = cat([top, found[..., k:, :]], -2) if tall else top
     order = _row_order(pivots, rows=LU.shape[-2])
     return _in_order(found, order.argsort(-1))
@@ -286,12 +286,12 @@ def _slope_of_solved(g, LU, pivots, out, left, adjoint):
     if left == adjoint:  # from Aᴴ·X = B, where Aᴴ is Uᴴ·Lᴴ·Pᵀ
         order = _row_order(pivots, rows=LU.shape[-1])
         Z = _in_order(X, order)
-        lower = solve_triangular(LU, _in_order(G, order), upper=False, unitriangular=True)
-        upper = solve_triangular(LU, lower, upper=True)
+        lower = triangular_solution(LU, _in_order(G, order), upper=False, unitriangular=True)
+        upper = triangular_solution(LU, lower, upper=True)
         half = triu(back, 1) @ Z + Z
         return -(tril(Z @ adjoint_of(lower), -1) + triu(half @ adjoint_of(upper)))
-    upper = solve_triangular(back, G, upper=False)
-    lower = solve_triangular(back, upper, upper=True, unitriangular=True)
+    upper = triangular_solution(back, G, upper=False)
+    lower = triangular_solution(back, upper, upper=True, unitriangular=True)
     XH = adjoint_of(X)
     return -(tril(lower @ (XH @ tril(back)), -1) + triu(upper @ XH))
 

@@ -1,28 +1,16 @@
 """Norms of vectors and of matrices."""
 
 from rushlight import shapes
-from rushlight.errors import DtypeError, ShapeError
-from rushlight.linalg.checks import check_floats, check_matrices, check_square
+from rushlight.errors import ShapeError
+from rushlight.linalg.checks import check_matrices, check_square
 from rushlight.linalg.inverse import inv_ex
 from rushlight.linalg.svd import svdvals
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.promotion import as_number
-from rushlight.ops.reduce.vector_norm import INF
+from rushlight.ops.reduce.vector_norm import INF, converted
 from rushlight.ops.reduce.vector_norm import vector_norm as _vector_norm
 
 __all__ = ["cond", "matrix_norm", "norm", "vector_norm"]
-
-
-def _converted(name, x, dtype):
-    """Convert ``x`` to ``dtype``; None keeps its dtype. Raise if ``dtype`` is narrower."""
-    check_floats(name, x)
-    if dtype is None or dtype == x.dtype:
-        return x
-    if dtype.category < 2:
-        raise DtypeError(f"{name}: dtype must be floating point or complex, got {dtype}")
-    if dtype.itemsize < x.dtype.itemsize or dtype.category < x.dtype.category:
-        raise DtypeError(f"{name}: dtype={dtype} is narrower than the input's {x.dtype}")
-    return x.to(dtype)
 
 
 def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
@@ -46,7 +34,7 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
     >>> torch.linalg.vector_norm(torch.tensor([3.0, 4.0]))
     tensor(5.)
     """
-    x = _converted("linalg.vector_norm", x, dtype)
+    x = converted("linalg.vector_norm", x, dtype)
     return _vector_norm(x, dim, keepdim, p=as_number(ord), out=out)
 
 
@@ -90,7 +78,7 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
     if not isinstance(dim, tuple | list) or len(dim) != 2:
         raise ShapeError(f"{name}: dim must be two dims, got {dim}")
     rows, columns = shapes.dims(dim, A.dim(), name)
-    A = _converted(name, A, dtype)
+    A = converted(name, A, dtype)
     if ord in ("fro", "f"):
         return _vector_norm(A, (rows, columns), keepdim, out=out)
     if ord in ("nuc", 2, -2):

@@ -8,7 +8,7 @@ from rushlight.errors import DtypeError, ShapeError
 from rushlight.linalg.checks import check_matrices, more_matrices
 from rushlight.linalg.columns import in_columns
 from rushlight.linalg.lapack import are_few, clear, columns, each, matrices, workspace
-from rushlight.linalg.triangular import solve_triangular
+from rushlight.linalg.triangular import triangular_solution
 from rushlight.ops.core.autocast import SINGLE, autocasts
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
@@ -85,7 +85,7 @@ def _slope(g, out, mode):
     both = Q @ (symmetric - tril(triu(symmetric)) * 0.5)
     if gQ is not None:
         both = both + gQ
-    return solve_triangular(adjoint(R), both, upper=False, left=False)
+    return triangular_solution(adjoint(R), both, upper=False, left=False)
 
 
 _qr.grad(A=_slope)
@@ -212,8 +212,8 @@ def _slopes(G, X, A, tau):
     VH, scale = adjoint(V), tau[..., None]
     S = triu(VH @ V, 1)
     W, Y = scale * S, VH @ X
-    Z = solve_triangular(W, scale * Y, upper=True, unitriangular=True)
-    back = solve_triangular(adjoint(W), -(VH @ G), upper=False, unitriangular=True)
+    Z = triangular_solution(W, scale * Y, upper=True, unitriangular=True)
+    back = triangular_solution(adjoint(W), -(VH @ G), upper=False, unitriangular=True)
     slope_of_W = -triu(back @ adjoint(Z), 1)
     slope_of_Y, slope_of_S = conj(scale) * back, conj(scale) * slope_of_W
     found = X @ adjoint(slope_of_Y) - G @ adjoint(Z) + V @ (slope_of_S + adjoint(slope_of_S))

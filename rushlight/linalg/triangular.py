@@ -12,7 +12,7 @@ from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.rules import conj
 from rushlight.ops.linear.triangle import tril, triu
 
-__all__ = ["check_triangular", "solve_triangular"]
+__all__ = ["check_triangular", "solve_triangular", "triangular_solution"]
 
 
 def check_triangular(A, B, *, upper, left, unitriangular):
@@ -34,31 +34,8 @@ def check_triangular(A, B, *, upper, left, unitriangular):
     public=False, method=False, name="linalg_solve_triangular", prepare=check_triangular,
     tensors=("A", "B"), autocast=SINGLE, columns=(0,),
 )  # fmt: skip
-def solve_triangular(xp, A, B, *, upper, left=True, unitriangular=False):
-    """Solve the linear equations A·X = B for X, with triangular A.
-
-    A zero on the diagonal gives infinities.
-
-    Args:
-        A: Tensor of triangular matrices ``(*, N, N)``, floating point or complex.
-        B: Tensor ``(*, N, K)``, or ``(*, K, N)`` with ``left=False``. Its leading dims and those
-            of A are broadcast.
-        upper: Read only the upper triangle of A. False: read only the lower triangle.
-        left: Solve A·X = B; False: solve X·A = B. Default: True.
-        unitriangular: Take the diagonal as ones, without reading it. Default: False.
-
-    Returns:
-        Tensor X of B's shape, with the leading dims broadcast.
-
-    Raises:
-        RuntimeError: Shapes or dtypes do not fit.
-
-    >>> import rushlight as torch
-    >>> A = torch.tensor([[2.0, 0.0], [1.0, 1.0]])
-    >>> torch.linalg.solve_triangular(A, torch.tensor([[2.0], [3.0]]), upper=False)
-    tensor([[1.],
-            [2.]])
-    """
+def triangular_solution(xp, A, B, *, upper, left=True, unitriangular=False):
+    """The X of A·X = B, or of X·A = B with ``left=False``."""
     batch = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
     # BLAS is called once for each matrix; ``_solve`` makes about 2·N calls of NumPy.
     if prod(batch) <= 2 * A.shape[-1]:
@@ -98,7 +75,9 @@ def _solve(A, X, upper, unit):
 
 
 def _slope_of_right(g, A, upper, left, unitriangular):
-    return solve_triangular(conj(A).mT, g, upper=not upper, left=left, unitriangular=unitriangular)
+    return triangular_solution(
+        conj(A).mT, g, upper=not upper, left=left, unitriangular=unitriangular
+    )
 
 
 def _slope_of_matrix(g, A, out, upper, left, unitriangular):
@@ -108,4 +87,34 @@ def _slope_of_matrix(g, A, out, upper, left, unitriangular):
     return -triangle(found, inside if unitriangular else 0)
 
 
-solve_triangular.grad(A=_slope_of_matrix, B=_slope_of_right)
+triangular_solution.grad(A=_slope_of_matrix, B=_slope_of_right)
+
+
+def solve_triangular(A, B, *, upper, left=True, unitriangular=False, out=None):
+    """Solve the linear equations A·X = B for X, with triangular A.
+
+    A zero on the diagonal gives infinities.
+
+    Args:
+        A: Tensor of triangular matrices ``(*, N, N)``, floating point or complex.
+        B: Tensor ``(*, N, K)``, or ``(*, K, N)`` with ``left=False``. It is converted to A's dtype.
+            Its leading dims and those of A are broadcast.
+        upper: Read only the upper triangle of A. False: read only the lower triangle.
+        left: Solve A·X = B; False: solve X·A = B. Default: True.
+        unitriangular: Take the diagonal as ones, without reading it. Default: False.
+        out: Tensor that receives the result; it must have A's dtype.
+
+    Returns:
+        Tensor X of B's shape and A's dtype, with the leading dims broadcast.
+
+    Raises:
+        RuntimeError: Shapes do not fit.
+
+    >>> import rushlight as torch
+    >>> A = torch.tensor([[2.0, 0.0], [1.0, 1.0]])
+    >>> torch.linalg.solve_triangular(A, torch.tensor([[2.0], [3.0]]), upper=False)
+    tensor([[1.],
+            [2.]])
+    """
+    B = B if B.dtype is A.dtype else B.to(A.dtype)
+    return triangular_solution(A, B, upper=upper, left=left, unitriangular=unitriangular, out=out)

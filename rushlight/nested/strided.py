@@ -13,7 +13,7 @@ import rushlight
 from rushlight.errors import LayoutError, ShapeError
 from rushlight.nested import container
 from rushlight.nested.container import Nested, make, refuse
-from rushlight.notices import warn_once
+from rushlight.notices import warn_of_nested
 from rushlight.ops.tensor.memory_format import strided as strided_layout
 from rushlight.shapes import dim as checked_dim
 from rushlight.storage import contiguous_strides
@@ -27,11 +27,7 @@ __all__ = [
 
 def from_list(tensors, dtype, device):
     """Return the nested tensor of copies of ``tensors``, whose history it keeps."""
-    warn_once(
-        "The PyTorch API of nested tensors is in prototype stage and will change in the near "
-        "future. We recommend specifying layout=torch.jagged when constructing a nested tensor, as "
-        "this layout has more functions."
-    )
+    warn_of_nested()
     if len({t.ndim for t in tensors}) > 1:
         raise RuntimeError(
             "All Tensors given to nested_tensor must have the same dimension. Found dimensions "

@@ -5,14 +5,17 @@ the default generator if ``generator`` is None.
 """
 
 import functools
+import inspect
 import math
 import warnings
 
 import numpy as np
 
 import rushlight
+from rushlight.autograd import mode
 from rushlight.autograd.mode import no_grad
 from rushlight.docstrings import document
+from rushlight.ops.core.handlers import overridden
 
 __all__ = [
     "calculate_gain", "constant", "constant_", "dirac", "dirac_", "eye", "eye_",
@@ -21,6 +24,24 @@ __all__ = [
     "uniform", "uniform_", "xavier_normal", "xavier_normal_", "xavier_uniform",
     "xavier_uniform_", "zeros_",
 ]  # fmt: skip
+
+
+def _seen(call):
+    """Let handlers see the calls of ``call``, all arguments by name, as those of PyTorch's."""
+    signature = inspect.signature(call)
+
+    @functools.wraps(call)
+    def asking(*args, **kwargs):
+        if mode.state.dispatch or mode.state.function_modes:
+            given = signature.bind(*args, **kwargs)
+            given.apply_defaults()
+            found = overridden(asking, (), given.arguments)
+            if found is not NotImplemented:
+                return found
+        return call(*args, **kwargs)
+
+    return asking
+
 
 _LINEAR = (
     "linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
@@ -65,6 +86,7 @@ def calculate_gain(nonlinearity, param=None):
 # Given values -----------------------------------------------------------------------------
 
 
+@_seen
 @no_grad()
 def constant_(tensor, val):
     """Fill a tensor with one value.
@@ -79,6 +101,7 @@ def constant_(tensor, val):
     return tensor.fill_(val)
 
 
+@no_grad()
 def ones_(tensor):
     """Fill a tensor with 1.
 
@@ -86,9 +109,10 @@ def ones_(tensor):
     >>> torch.nn.init.ones_(torch.empty(2))
     tensor([1., 1.])
     """
-    return constant_(tensor, 1.0)
+    return tensor.fill_(1.0)
 
 
+@no_grad()
 def zeros_(tensor):
     """Fill a tensor with 0.
 
@@ -96,7 +120,7 @@ def zeros_(tensor):
     >>> torch.nn.init.zeros_(torch.empty(2))
     tensor([0., 0.])
     """
-    return constant_(tensor, 0.0)
+    return tensor.zero_()
 
 
 @no_grad()
@@ -168,6 +192,7 @@ def _no_grad_zero_(tensor):
 # Random values ----------------------------------------------------------------------------
 
 
+@_seen
 @no_grad()
 def uniform_(tensor, a=0.0, b=1.0, generator=None):
     """Draw uniformly from [``a``, ``b``).
@@ -183,6 +208,7 @@ def uniform_(tensor, a=0.0, b=1.0, generator=None):
     return tensor.uniform_(a, b, generator=generator)
 
 
+@_seen
 @no_grad()
 def normal_(tensor, mean=0.0, std=1.0, generator=None):
     """Draw from the normal distribution.
@@ -299,6 +325,7 @@ def _xavier_std(tensor, gain):
     return gain * math.sqrt(2.0 / float(fan_in + fan_out))
 
 
+@_seen
 @no_grad()
 def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
     """Draw uniformly from ±gain·√(3 / fan).

@@ -59,7 +59,8 @@ def bundles(params, columns, counts, numbers):
     for member in zip(params, columns, counts, numbers, strict=True):
         p, _, count, others = member
         size, memory = p._array.size, p._array.__array_interface__["data"][0]
-        key = real_type(p), float(count), *map(float, others)
+        # A bundle's states are views of one memory, and a file has one dtype for each memory.
+        key = p._array.dtype, float(count), *map(float, others)
         found = kinds.get(key)
         if size >= SMALL:
             made.append([member])

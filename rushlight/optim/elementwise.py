@@ -137,7 +137,7 @@ class Elementwise(Optimizer):
                     elif is_remote(value) and not is_meta(value):  # numbers live on the host
                         own[name] = value.cpu()
 
-    def step(self, closure=None):
+    def step(self, *given, **named):
         """Update the parameters from their gradients.
 
         Args:
@@ -149,8 +149,8 @@ class Elementwise(Optimizer):
             or self._optimizer_step_pre_hooks or self._optimizer_step_post_hooks
             or (mode.intercept and mode.state.profiler is not None)
         ):  # fmt: skip
-            return _hooked_step(self) if closure is None else _hooked_step(self, closure)
-        return self._step(closure)
+            return _hooked_step(self, *given, **named)  # hooks see what was given by name
+        return self._step(*given, **named)
 
     step.hooked = True  # type: ignore[attr-defined]
 
@@ -166,8 +166,9 @@ class Elementwise(Optimizer):
 
             record_step(self, recorder)
         elif self.defaults.get("differentiable"):
-            for group in self.param_groups:
-                self._step_tensors(group, self._enrol(group["params"], self._names(group)))
+            with mode.enable_grad():  # also under no_grad(), as in PyTorch
+                for group in self.param_groups:
+                    self._step_tensors(group, self._enrol(group["params"], self._names(group)))
         else:
             self._step_arrays()
         return loss
@@ -407,6 +408,7 @@ class Elementwise(Optimizer):
 
 
 _hooked_step = hooked(Elementwise._step)
+Elementwise.step.__wrapped__ = Elementwise._step  # type: ignore[attr-defined]  # its signature
 
 
 class _Unwritten:

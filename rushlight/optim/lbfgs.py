@@ -78,6 +78,11 @@ class LBFGS(Optimizer):
             closure: A function that clears the gradients, computes the loss, calls ``backward``
                 and returns the loss. It is called with grad mode on.
         """
+        if len(self.param_groups) != 1:
+            raise AssertionError(
+                f"Expected exactly one param_group, got {len(self.param_groups)}: LBFGS has none "
+                "for which options differ"
+            )
         with mode.no_grad():
             return self._step(mode.enable_grad()(closure))
 

@@ -246,3 +246,25 @@ def test_averages_of_regions_of_any_orientation_are_torchvisions(seed):
     want = ps_roi_align(live.tensor(x), live.tensor(boxes), bins, scale)
     found = ops.ps_roi_align(torch.tensor(x), torch.tensor(boxes), bins, scale)
     np.testing.assert_allclose(found.numpy(), want.numpy(), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parity
+def test_maxima_of_regions_with_nan_and_infinity():
+    theirs = pytest.importorskip("torchvision.ops")
+    draw, frameworks = np.random.default_rng(), (sys.modules["torch"], torch)
+    for n in range(40):
+        height, width = draw.integers(0 if n % 5 == 0 else 1, 9), draw.integers(1, 9)
+        x = draw.normal(size=(2, draw.integers(1, 4), height, width)).astype("fd"[n % 2])
+        x[draw.random(x.shape) < 0.4] = draw.choice([np.nan, -np.inf])
+        count = draw.integers(0, 30)
+        boxes = np.c_[draw.integers(0, 2, count), draw.normal(size=(count, 4)) * 6 + 2]
+        found = []
+        for t, o in zip(frameworks, (theirs, ops), strict=True):
+            image = t.tensor(x, requires_grad=True)
+            y = o.roi_pool(image, t.tensor(boxes.astype(x.dtype)), (1 + n % 3, 2), 0.7)
+            if x.size and count:
+                y.sum().backward()
+            slope = np.zeros_like(x) if image.grad is None else image.grad.numpy()
+            found.append((y.detach().numpy(), slope))
+        np.testing.assert_array_equal(found[0][0], found[1][0])
+        np.testing.assert_allclose(found[0][1], found[1][1])

@@ -96,6 +96,7 @@ from rushlight.nn.functional.similarity import (
     pdist,
 )
 from rushlight.ops.core.arguments import admitted
+from rushlight.ops.core.definition import FUNCTIONS
 from rushlight.ops.core.guard import guarded
 from rushlight.ops.core.handlers import in_c, in_python
 from rushlight.ops.index.embedding import embedding
@@ -189,14 +190,22 @@ for _name in __all__:
     _call = globals()[_name]
     if not hasattr(_call, "in_python") and getattr(_call, "asks", True):
         _call = (in_c if _name.endswith("_") else in_python)(_call)  # as in PyTorch
+    _shared = None if getattr(_call, "in_python", True) else FUNCTIONS.get(_name)
     if hasattr(_call, "op"):
         _call.op.admitted = admitted(_call.op)
+    elif getattr(_shared, "__wrapped__", None) is _call:
+        globals()[_name] = _shared  # one function in both places, as PyTorch's
     elif not hasattr(_call, "is_guarded"):
         document(_call, _family(_call))
         _call.composes = getattr(_call, "composes", not _name.endswith("_"))
         _call = guarded(_call, _name, strict=hasattr(_call, "strict"))
         _call.__module__ = __name__  # pickle looks the function up here
         globals()[_name] = _call
+
+# Handlers see another function where positions are asked for, as in PyTorch.
+for _name in __all__:
+    if _name.endswith("_with_indices"):
+        globals()[_name.removesuffix("_with_indices")].with_indices = globals()[_name]
 
 
 def __getattr__(name):

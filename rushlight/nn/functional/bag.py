@@ -77,9 +77,16 @@ def in_one_type(indices, offsets):
     return indices.to(kind), offsets.to(kind)
 
 
-def _check_offsets(offsets, n):
+def _check_offsets(offsets, n, include_last_offset):
     """Raise if the first or the last offset is wrong for ``n`` indices."""
-    if offsets is None or not offsets.numel():
+    if offsets is None:
+        return
+    if not offsets.numel():
+        if include_last_offset:
+            raise ShapeError(
+                "embedding_bag: include_last_offset: number of offset should be at least 1: the "
+                "last one is the end of the last bag"
+            )
         return
     check_range(
         offsets[:1], low=0, high=0, error=ShapeError,
@@ -119,7 +126,7 @@ def _zeroed(rows, kept):
 
 def _largest(rows, kept, bag, bags):
     """Return the maximum of each column in each bag; zeros for a bag without kept rows."""
-    if not rows.shape[0]:
+    if not (rows.shape[0] and bags):
         return _added(rows, bag, bags)
     if kept is None:
         kept = rows.new_ones(rows.shape[0], dtype=bool_)
@@ -136,7 +143,7 @@ def bag_records(indices, weight, offsets, mode, factors, include_last_offset, pa
         element comes from, else the number of indices again. For sums these are zeros, and no bags
         are told where PyTorch sums rows that lie in one piece.
     """
-    _check_offsets(offsets, indices.numel())
+    _check_offsets(offsets, indices.numel(), include_last_offset)
     bags, bag, kept = _bags(indices, offsets, include_last_offset)
     bag, none = bag.to(indices.dtype), indices.new_zeros(bags)
     if mode == "sum":
@@ -195,7 +202,7 @@ def embedding_bag(
     _check_options(input, offsets, mode, scale_grad_by_freq, sparse, per_sample_weights)
     input, offsets = in_one_type(input, offsets)
     _check_types(input, weight, offsets, padding_idx, per_sample_weights)
-    _check_offsets(offsets, input.numel())
+    _check_offsets(offsets, input.numel(), include_last_offset)
     index = input if input.ndim == 1 else input.reshape(-1)
     check_range(
         index, low=0, high=weight.shape[0] - 1, error=RuntimeError,

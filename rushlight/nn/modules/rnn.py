@@ -67,8 +67,9 @@ class RNNBase(Module):
             raise ValueError(f"RNNBase: dropout must be a number in [0, 1], got {dropout!r}")
         if dropout > 0 and self.num_layers == 1:
             warnings.warn(
-                "dropout option adds dropout after all but last recurrent layer, so "
-                f"dropout={dropout} has no effect with num_layers=1",
+                "dropout option adds dropout after all but last recurrent layer, so non-zero "
+                f"dropout expects num_layers greater than 1, but got dropout={dropout} and "
+                "num_layers=1",
                 stacklevel=4,
             )
         for name in ("bias", "batch_first"):

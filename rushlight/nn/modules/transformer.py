@@ -19,6 +19,7 @@ from rushlight.nn.modules.dropout import Dropout
 from rushlight.nn.modules.linear import Linear
 from rushlight.nn.modules.module import Module
 from rushlight.nn.modules.normalization import LayerNorm
+from rushlight.notices import warn_of_nested
 
 __all__ = [
     "Transformer", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder",
@@ -188,7 +189,8 @@ def _why_not_nested(layer):
     attention = layer.self_attn
     reasons = {
         f"{name}.norm_first was True": layer.norm_first,
-        f"{name}.self_attn.batch_first was not True": not attention.batch_first,
+        f"{name}.self_attn.batch_first was not True(use batch_first for better inference "
+        "performance)": not attention.batch_first,
         f"{name}.self_attn._qkv_same_embed_dim was not True": not attention._qkv_same_embed_dim,
         f"{name}.self_attn was passed bias=False": attention.in_proj_bias is None,
         f"{name}.activation_relu_or_gelu was not True": not layer.activation_relu_or_gelu,
@@ -250,6 +252,7 @@ class TransformerEncoder(Module):
                 output, src_mask=mask, is_causal=is_causal is True, src_key_padding_mask=padding
             )
         if mask is None and padding is not None and self._leaves_out(src, padding):
+            warn_of_nested()  # as PyTorch, which computes with a nested tensor here
             output = output.masked_fill((padding != 0).unsqueeze(-1), 0)
         return output if self.norm is None else self.norm(output)
 

@@ -228,7 +228,7 @@ def _dress(module):
         del module.parametrizations
         module.__class__ = cls
         return
-    members = {"__getstate__": _getstate, "_parametrizes": True, "__module__": cls.__module__}
+    members = {"__getstate__": _getstate, "_parametrizes": True}
     if not hasattr(cls, "__deepcopy__"):
         members["__deepcopy__"] = _deepcopy
     members.update({name: _property(name) for name in names})

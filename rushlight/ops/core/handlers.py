@@ -52,6 +52,8 @@ def overridden(call, args, named, deep=False):
     if not (types or modes):
         return NotImplemented
     shown, seen = _public(call), list(types)
+    if hasattr(shown, "with_indices") and _given(shown, args, named).get("return_indices"):
+        shown = shown.with_indices
     again = types and all(hasattr(t, "asked_again") for t in types)
     if getattr(shown, "in_python", False) and (modes or not again):
         args, named = _spelled_out(shown, args, named)
@@ -130,16 +132,22 @@ def unasked(function):
     return function
 
 
+def _given(call, args, named):
+    """The arguments of ``call`` by name; none if they do not fit, which ``call`` then says."""
+    try:
+        return _signature(call).bind(*args, **named).arguments
+    except TypeError:
+        return {}
+
+
 def _spelled_out(call, args, named):
     """The arguments of a function that is ``in_python``, as handlers see them."""
-    signature = _signature(call)
-    try:
-        given = signature.bind(*args, **named).arguments
-    except TypeError:  # the function says what is wrong
+    given = _given(call, args, named)
+    if not given:
         return args, named
     placed: list[Any] = []
     by_name = {}
-    for name, p in signature.parameters.items():
+    for name, p in _signature(call).parameters.items():
         if p.kind is p.VAR_POSITIONAL:
             placed.extend(given.get(name, ()))
         elif p.default is p.empty:

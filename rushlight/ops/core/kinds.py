@@ -153,6 +153,21 @@ def _bind_own_operator(op, build, name):
 # Reductions -------------------------------------------------------------------------------
 
 
+def in_dtype(x, dtype):
+    """``x`` converted for a sum or product in ``dtype``, which has a gradient if ``x`` has one.
+
+    Raises:
+        DtypeError: ``x`` requires a gradient, and ``dtype`` has none.
+    """
+    found = x.to(dtype)
+    if x.node is not None and found.dtype.category < 2 and mode.records():
+        raise DtypeError(
+            f"Autograd not support dtype: {dtype}, but input {tuple(x.shape)} requires a gradient; "
+            "detach() it first"
+        )
+    return found
+
+
 def reduction(forward=None, *, whole_name=None, takes_dtype=False, of_no_dims=None, **options):
     """An operation over some dims, by default all; with ``keepdim`` these dims stay with size 1.
 
@@ -203,7 +218,7 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, of_no_dims=No
                 )
             if not takes_dtype:
                 raise TypeError(f"{op.name}() got an unexpected keyword argument 'dtype'")
-            args = (args[0].to(dtype),)
+            args = (in_dtype(args[0], dtype),)
         try:
             no_dims = of_no_dims is not None and params["dim"] in ((), [])
             if no_dims and isinstance(args[0], Tensor) and args[0].dim():

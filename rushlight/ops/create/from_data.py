@@ -15,7 +15,7 @@ from rushlight.docstrings import document
 from rushlight.dtype import dtype, from_python, of, promote_types
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.handlers import hand_over, unhandled
-from rushlight.ops.tensor.array_dtypes import converted, holds
+from rushlight.ops.tensor.array_dtypes import converted, holds, warn_of_half
 from rushlight.remote import at, default_device, is_remote
 from rushlight.storage import UntypedStorage, foreign
 from rushlight.tensor import Tensor, from_array, short
@@ -237,6 +237,8 @@ def check_dtype(d, name):
     """Raise TypeError unless ``d`` is a dtype or None."""
     if d is not None and not isinstance(d, dtype):
         raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(d).__name__}")
+    if d in dtypes.COMPLEX32:
+        warn_of_half()
 
 
 # Copies -----------------------------------------------------------------------------------

@@ -272,9 +272,10 @@ def _check_slices(name, x, index, source, dim):
         )
 
 
-def _row_check(name, error):
+def _row_check(name, error, of_none=True):
     def check(x, index, *rest, dim, **params):
-        require_range(name, index, x.shape[dim] if x.ndim else 1, dim, error)
+        if x.size or x.ndim < 2 or of_none:
+            require_range(name, index, x.shape[dim] if x.ndim else 1, dim, error)
 
     return check
 
@@ -296,13 +297,13 @@ def _add_into(out, index, source, *, dim, alpha=1):
         source = (source * alpha).astype(out.dtype, copy=False)
     if not out.ndim:
         out += source.reshape(())
-    else:
+    elif out.size:
         add_at(out, _along(dim, index), source)
 
 
 @kernel(
     public=False, method=False, name="index_add", prepare=_addable,
-    check=_row_check("index_add", IndexRangeError),
+    check=_row_check("index_add", IndexRangeError, of_none=False),
 )  # fmt: skip
 def _index_add(xp, x, index, source, *, dim, alpha=1):
     """Return a copy of ``x`` with the slices of ``source`` added at ``index`` along ``dim``."""

@@ -152,7 +152,8 @@ def __setitem__(self, index, value):
         return  # ``x[False]`` selects nothing, so a value of any shape is accepted
     else:
         try:
-            op, basic, advanced = parse(self, index)
+            # ``x[True] = y`` copies as ``x[None] = y`` does, so it converts ``y``.
+            op, basic, advanced = parse(self, None if index is True else index)
         except IndexError as error:
             if "mask" in str(error):  # PyTorch checks the write before the masks' shapes
                 check_write(self, "__setitem__")

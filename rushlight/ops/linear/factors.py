@@ -356,10 +356,10 @@ def triangular_solve(input, A, upper=True, transpose=False, unitriangular=False,
         RuntimeError: The shapes or dtypes do not fit.
     """
     from rushlight.linalg.columns import in_columns
-    from rushlight.linalg.triangular import solve_triangular
+    from rushlight.linalg.triangular import triangular_solution
 
     _deprecated("triangular_solve", "solve_triangular")
-    solution = solve_triangular(
+    solution = triangular_solution(
         A.mT if transpose else A, input, upper=upper != transpose, unitriangular=unitriangular
     )
     copy = in_columns(A.expand((*solution.shape[:-2], *A.shape[-2:])))

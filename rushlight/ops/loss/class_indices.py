@@ -6,7 +6,7 @@ with size 1. On arrays, ``cross_entropy.py`` picks and places single elements in
 compare and multiply all N · C elements for it.
 """
 
-from rushlight.dtype import OF, int64, uint8
+from rushlight.dtype import OF, float32, float64, int64, uint8
 from rushlight.dtype import bool as bool_
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.range_checks import check_range
@@ -31,8 +31,10 @@ def class_dim(x_shape):
 
 def check_scores(name, x):
     """(N, C) of the scores (N, C), (C) or () of classes; raises for other shapes and dtypes."""
-    if not OF[x.dtype].is_floating_point:
-        raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
+    if OF[x.dtype] not in (float32, float64):
+        raise UnsupportedDtypeError(
+            f"{name}: not implemented for {OF[x.dtype]}; convert with .float()"
+        )
     if x.ndim > 2 or (x.size == 0 and (x.ndim < 2 or x.shape[1] == 0)):
         raise ShapeError(
             f"{name}: Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
@@ -69,6 +71,11 @@ def check_shapes(name, x, target, weight):
             f"{name}: expected target dtype to be Long or Byte, but got {OF[target.dtype]}; "
             "class indices are target.long()"
         )
+    if x.ndim > 2 and OF[target.dtype] is uint8:  # PyTorch's kernel of images takes no bytes
+        raise DtypeError(
+            f"{name}: expected scalar type Long but found Byte for {shapes}; class indices are "
+            "target.long()"
+        )
     classes = x.shape[class_dim(x.shape)]
     if weight is not None:
         if tuple(weight.shape) != (classes,):
@@ -92,7 +99,7 @@ def _indices(target, x_shape, ignore_index):
 
 def _weights(index, keep, weight):
     """The weight of each position: 0 if ignored, else the weight of its class (True for 1)."""
-    if weight is None:
+    if weight is None or not weight.shape[0]:
         return keep
     return weight.gather(0, index.reshape(-1)).reshape(index.shape).where(keep, 0)
 
@@ -114,7 +121,9 @@ def check_values(x, target, ignore_index):
 
 
 def picked(x, target, ignore_index):
-    """The elements of ``x`` at the target classes."""
+    """The elements of ``x`` at the target classes; zeros if there are no classes."""
+    if not x.shape[class_dim(x.shape)]:  # so all targets are ignored
+        return x.new_zeros(x.shape).sum(class_dim(x.shape), keepdim=True)
     index, _ = _indices(target, x.shape, ignore_index)
     return x.gather(class_dim(x.shape), index)
 

@@ -67,18 +67,19 @@ def _shares(x, target, weight, ignore_index):
     target, keep = _indexed(target, x.shape[class_dim(x.shape)], ignore_index)
     if weight is None:
         return target, 1 if keep is None else keep.astype(x.dtype)
-    share = weight[target]
+    share = weight[target] if weight.size else np.zeros(target.shape, weight.dtype)
     return target, share if keep is None else np.where(keep, share, 0)
 
 
 def _pick(x, target):
-    """The elements of ``x`` at the classes ``target``."""
+    """The elements of ``x`` at the classes ``target``; zeros if there are no classes."""
+    if not x.shape[class_dim(x.shape)]:  # so all targets are ignored
+        return np.zeros(target.shape, x.dtype)
     if x.ndim == 1:
         return x[target]
     if x.ndim == 2:
         return x[_rows(len(x)), target]
-    # Without classes, NumPy refuses what the loop would read.
-    if target.size >= _FEW and x.size and x.flags.c_contiguous and x.dtype.char in "fd":
+    if target.size >= _FEW and x.flags.c_contiguous and x.dtype.char in "fd":
         given = x, target, *x.shape[:2], prod(x.shape[2:])
         found = native.looped(_picked, given, [(target.shape, x.dtype)])
         if found is not None:
@@ -96,6 +97,8 @@ def _picked(x, target, n, classes, behind, out):
 def _place(shape, target, values):
     """Zeros of ``shape`` with ``values`` at the classes ``target``."""
     out = np.zeros(shape, values.dtype)
+    if not out.size:
+        return out
     if out.ndim == 1:
         out[target] = values
     elif out.ndim == 2:

@@ -15,7 +15,7 @@ from rushlight.dtype import COMPLEX_KINDS
 from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.fast_path import several
-from rushlight.ops.core.kinds import kernel, like_first
+from rushlight.ops.core.kinds import in_dtype, kernel, like_first
 from rushlight.ops.core.rules import conj, is_complex, log, where
 from rushlight.ops.elementwise.clamp import maximum, minimum
 from rushlight.ops.elementwise.exponential import logaddexp
@@ -87,7 +87,7 @@ def widened(input, dtype, out=None):
         dtype = out.dtype
     if dtype is None and input.dtype.category < 2:
         dtype = dtypes.int64
-    return input if dtype is None or dtype is input.dtype else input.to(dtype)
+    return input if dtype is None or dtype is input.dtype else in_dtype(input, dtype)
 
 
 def one_dim(name):

@@ -11,6 +11,27 @@ from rushlight.tensor import Tensor
 INF = float("inf")
 
 
+def converted(name, x, dtype):
+    """Convert ``x`` to ``dtype``; None keeps its dtype.
+
+    Raises:
+        DtypeError: ``x`` has integers, or ``dtype`` does not fit the numbers of ``x``.
+    """
+    if x.dtype.category < 2:
+        raise DtypeError(
+            f"{name}: Expected a floating point or complex tensor as input. Got {x.dtype}"
+        )
+    if dtype is None or dtype is x.dtype:
+        return x
+    if dtype.category < 2:
+        raise DtypeError(f"{name}: dtype must be floating point or complex, got {dtype}")
+    if dtype.is_complex and not x.is_complex():
+        raise DtypeError(f"{name}: dtype should be real for real inputs, but got {dtype}")
+    if dtype.itemsize < x.dtype.itemsize or dtype.category < x.dtype.category:
+        raise DtypeError(f"{name}: dtype={dtype} is narrower than the input's {x.dtype}")
+    return x.to(dtype)
+
+
 def _order(x, dim, p):
     """``p``, or 1 if each norm has one element, so that no power can overflow.
 
@@ -117,9 +138,6 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
         p = 2
     elif isinstance(p, Tensor):
         p = p.item()
-    if input.dtype.category < 2:
-        raise DtypeError(
-            f"norm: Expected a floating point or complex tensor as input. Got {input.dtype}"
-        )
-    x = input if dtype is None else input.to(dtype)
-    return vector_norm(x, dim, keepdim, p=2 if p is None else p, out=out)
+    return vector_norm(
+        converted("norm", input, dtype), dim, keepdim, p=2 if p is None else p, out=out
+    )

@@ -153,4 +153,4 @@ def _rule(g, drive, h, weight, bias, out, relu, sizes, reverse):
     return found if bias is not None else (*found, None)
 
 
-define(rnn_layer, _rule)
+define(rnn_layer, _rule, spared_by_one_step="weight")

@@ -224,4 +224,4 @@ def _rule(g, drive, h, weight, bias, out, sizes, reverse, memo):
     return found if bias is not None else (*found, None)
 
 
-define(gru_layer, _rule)
+define(gru_layer, _rule, spared_by_one_step="weight")

@@ -124,6 +124,12 @@ class _Whole(Node):
 
     __slots__ = ()
     is_plain = False
+    spared_by_one_step = ""
+
+    def spares(self, name):
+        if name != self.spared_by_one_step or self.parents[self.op.inputs.index("h")] is not None:
+            return False
+        return len(self.saved[self.op.saves.index("sizes")]) == 1
 
     def backward(self, g, symbolic):
         self.check(symbolic)
@@ -155,10 +161,16 @@ def memorised(*arrays, sizes, reverse=False, memo=None):
     return {"sizes": sizes, "reverse": reverse, "memo": memo_of(arrays[0])}
 
 
-def define(layer, rule):
-    """Define the gradient of ``layer`` by ``rule``, which gives the gradients of all inputs."""
+def define(layer, rule, spared_by_one_step=""):
+    """Define the gradient of ``layer`` by ``rule``, which gives the gradients of all inputs.
+
+    ``spared_by_one_step`` names an input that serves for the gradient of the state before a step
+    alone. So it may be written if there is one step, and the first state has no gradient. (oneDNN,
+    which PyTorch uses for LSTMs, saves all inputs.)
+    """
     op = layer.op
-    op.node = type(op.node.__name__, (_Whole,), {"__slots__": (), "op": op})
+    members = {"__slots__": (), "op": op, "spared_by_one_step": spared_by_one_step}
+    op.node = type(op.node.__name__, (_Whole,), members)
     op.grad(**dict.fromkeys(op.inputs, rule))
 
 

@@ -4,7 +4,9 @@ Each layer is one operation, defined in ``lstm.py``, ``gru.py`` or ``elman.py``.
 """
 
 from rushlight.autograd.tape import watch
+from rushlight.dtype import float32
 from rushlight.errors import DtypeError, ShapeError
+from rushlight.notices import warn_once
 from rushlight.ops.core.autocast import LOWER, SINGLE, autocasts
 from rushlight.ops.core.definition import function
 from rushlight.ops.create.filled import empty_like
@@ -98,6 +100,10 @@ class _Network:
         """Run sequences of equal length. Input: (steps, batch, features), or ``batch_first``."""
         if input.ndim != 3:
             raise ShapeError(f"{self.name}: input must have 3 dims, but is {tuple(input.shape)}")
+        if input.dtype is float32 and type(hx) is not Tensor and hx[0].shape[-1] != hx[1].shape[-1]:
+            warn_once(
+                "LSTM with projections is not supported with oneDNN. Using default implementation."
+            )
         if batch_first:
             input = input.transpose(0, 1)
         length, batch, features = input._array.shape

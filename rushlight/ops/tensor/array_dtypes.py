@@ -7,15 +7,18 @@ import numpy as np
 import rushlight.dtype as dtypes
 from rushlight import float8
 from rushlight.dtype import COMPLEX_HALF, COMPLEX_KINDS
+from rushlight.notices import warn_once
 from rushlight.storage import strided
 from rushlight.strides import ordered_like, preserved
 
-__all__ = ["as_element", "as_scalar", "bounds", "converted", "holds"]
+__all__ = ["as_element", "as_scalar", "bounds", "converted", "holds", "warn_of_half"]
 
 
 def converted(x, dtype):
     """Return a new array: ``x`` converted to the NumPy dtype ``dtype`` by PyTorch's rules."""
     have = x.dtype
+    if dtype in COMPLEX_HALF:
+        warn_of_half()
     if dtype.kind == "b":
         return ordered_like(np.asarray(x != 0), x)
     if have.kind in COMPLEX_KINDS and dtype.kind not in COMPLEX_KINDS:
@@ -31,6 +34,11 @@ def converted(x, dtype):
     elif dtype in COMPLEX_HALF and have.kind not in COMPLEX_KINDS:
         x = preserved(x, np.float32)  # PyTorch rounds twice, and NumPy knows no way from 8 bits
     return preserved(x, dtype)
+
+
+def warn_of_half():
+    """Warn that few of PyTorch's functions take complex32."""
+    warn_once("ComplexHalf support is experimental and many operators don't support it yet.")
 
 
 def _to_integer(x, dtype):

@@ -11,6 +11,7 @@ import numpy as np
 import rushlight as torch
 from rushlight.backend import native
 from rushlight.backend.sizes import large_from
+from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.vision.ops import rotated
 
 __all__ = [
@@ -219,7 +220,8 @@ def nms(boxes, scores, iou_threshold):
         Tensor ``(K,)``, int64: the indices of the boxes that remain, best score first.
 
     Raises:
-        RuntimeError: ``boxes`` or ``scores`` has another shape.
+        RuntimeError: ``boxes`` or ``scores`` has another shape, or their dtypes differ.
+        NotImplementedError: The boxes are neither float32 nor float64.
 
     >>> import rushlight as torch
     >>> from rushlight.vision.ops import nms
@@ -231,6 +233,13 @@ def nms(boxes, scores, iou_threshold):
         raise RuntimeError(
             f"nms: boxes {tuple(boxes.shape)} must be (N, 4) and scores {tuple(scores.shape)} (N,)"
         )
+    if boxes.dtype is not scores.dtype:
+        raise DtypeError(
+            f"nms: dets should have the same type as scores, but boxes are {boxes.dtype} and "
+            f"scores {scores.dtype}"
+        )
+    if boxes.dtype not in (torch.float32, torch.float64):
+        raise UnsupportedDtypeError(f"nms: not implemented for {boxes.dtype}; use .float()")
     order = scores.detach().sort(stable=True, descending=True)[1]
     sides = np.ascontiguousarray(boxes.detach()[order].numpy().T)  # (4, N)
     areas = (sides[2] - sides[0]) * (sides[3] - sides[1])

@@ -30,7 +30,8 @@ def roi_pool(input, boxes, output_size, spatial_scale=1.0):
         input: Tensor ``(N, C, H, W)``.
 
     Returns:
-        Tensor ``(K, C, *output_size)``; 0 for empty bins.
+        Tensor ``(K, C, *output_size)``; 0 for empty bins. As in torchvision, nan and -inf do not
+        count: a bin of such numbers alone has the lowest float32 number, without a gradient.
 
     Raises:
         AssertionError: The boxes have another shape.
@@ -46,30 +47,42 @@ def roi_pool(input, boxes, output_size, spatial_scale=1.0):
     """
     numbers, array = arrays_of(input, boxes, "roi_pool")
     bins, (_, channels, height, width) = two(output_size), input.shape
-    if not len(numbers):
-        return input.new_zeros((0, channels, *bins))
+    if not len(numbers) or not input.numel():
+        return input.new_zeros((len(numbers), channels, *bins))
     corners = _rounded(array * array.dtype.type(spatial_scale))
     length = np.maximum(corners[:, 2:] - corners[:, :2] + 1, 1)
     top, bottom = _edges(corners[:, 1], length[:, 1], bins[0], height)
     left, right = _edges(corners[:, 0], length[:, 0], bins[1], width)
     empty = ((bottom <= top)[:, :, None] | (right <= left)[:, None])[:, None]
     sizes = len(numbers), channels, height, width, *bins
-    given = input.detach().numpy(), numbers, top, bottom, left, right, *sizes
+    values = input.detach().numpy()
+    given = values, _LOWEST, numbers, top, bottom, left, right, *sizes
     results = [((len(numbers), channels, *bins), np.dtype(np.int64))]
     least = native.LEAST_LOOP
     looped = native.looped(_largest, given, results) if empty.size * channels >= least else None
     if looped is not None:
-        return input.take(torch.from_numpy(looped[0])).masked_fill(torch.from_numpy(empty), 0)
-    pixels = np.ascontiguousarray(input.detach().numpy().transpose(0, 2, 3, 1))
-    best, place, which = _row_maxima(pixels, numbers, top, bottom)
-    place = _maxima(best, place, which, left, right)
-    image = numbers[:, None] * channels + np.arange(channels)
-    at = image[:, :, None, None] * (height * width) + place.transpose(0, 3, 1, 2)
-    found = input.take(torch.from_numpy(np.where(empty, 0, at)))
+        at = looped[0]
+    else:
+        pixels = np.ascontiguousarray(values.transpose(0, 2, 3, 1))
+        pixels = np.where(pixels > _LOWEST, pixels, -np.inf)  # nan compares False
+        best, place, which = _row_maxima(pixels, numbers, top, bottom)
+        place = _maxima(best, place, which, left, right)
+        image = numbers[:, None] * channels + np.arange(channels)
+        at = image[:, :, None, None] * (height * width) + place.transpose(0, 3, 1, 2)
+        at = np.where(empty, 0, at)
+    found, counts = input.take(torch.from_numpy(at)), values.take(at) > _LOWEST
+    if not counts.all():
+        found = found.masked_fill(torch.from_numpy(~counts), _LOWEST)
     return found.masked_fill(torch.from_numpy(empty), 0)
 
 
-def _largest(x, numbers, top, bottom, left, right, k, channels, height, width, rows, columns, at):
+#: A bin's maximum begins with this number.
+_LOWEST = -float(np.finfo(np.float32).max)
+
+
+def _largest(
+    x, lowest, numbers, top, bottom, left, right, k, channels, height, width, rows, columns, at
+):  # fmt: skip
     """The place in x (N, C, H, W) of the maximum of each bin: (K, C, PH, PW); 0 for empty bins."""
     for a in range(k):
         for c in range(channels):
@@ -82,7 +95,7 @@ def _largest(x, numbers, top, bottom, left, right, k, channels, height, width, r
                         or right[a * columns + j] <= left[a * columns + j]
                     ):
                         place = 0
-                    best = x[place]
+                    best = lowest
                     for y in range(top[a * rows + i], bottom[a * rows + i]):
                         for z in range(left[a * columns + j], right[a * columns + j]):
                             if x[image + y * width + z] > best:

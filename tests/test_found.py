@@ -1,0 +1,70 @@
+"""Faults that random searches found, a line each (found.txt): a script, and what PyTorch gives."""
+
+import ast
+import builtins
+import importlib
+import warnings
+from pathlib import Path
+
+import pytest
+
+import rushlight
+
+
+def _lines():
+    text = Path(__file__).with_name("found.txt").read_text("utf-8")
+    lines = [line for line in text.splitlines() if line and line[0] != "#"]
+    return dict([line.split(" => ") for line in lines])
+
+
+LINES = _lines()
+#: A class that notes the names of the functions that are called with its tensors.
+NOTING = """
+class Noting(t.Tensor):
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        names.append(func.__name__)
+        return super().__torch_function__(func, types, args, kwargs or {})
+
+def raises(call):
+    try:
+        call()
+    except Exception as error:
+        return True
+    return False
+"""
+
+
+def outcome(script, t):
+    """The text of the last expression's value; or the built-in type of the error it raises."""
+    names = {"t": t, "F": t.nn.functional, "names": [], "torch": t}
+    *before, last = ast.parse(script).body
+    exec(NOTING, names)
+    try:
+        exec(compile(ast.Module(before, []), script, "exec"), names)
+        found = eval(compile(ast.Expression(last.value), script, "eval"), names)
+    except Exception as error:
+        kinds = [k.__name__ for k in type(error).__mro__ if hasattr(builtins, k.__name__)]
+        return f"raises {kinds[0]}"
+    return str(found).replace("rushlight", "torch").replace("\n", "")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("script", LINES)
+def test_found(script):
+    wanted, found = LINES[script], outcome(script, rushlight)
+    assert found == wanted or (wanted == "raises RuntimeError" and found in _RUNTIME)
+
+
+#: Errors that are RuntimeErrors.
+_RUNTIME = {"raises NotImplementedError"}
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("script", LINES)
+def test_found_by_pytorch(script):
+    torch = pytest.importorskip("torch")
+    importlib.import_module("torch.nn.utils.parametrize")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert outcome(script, torch) == LINES[script]
