@@ -381,6 +381,12 @@ def _attach(ctx, args, tensors, outputs):
     ctx.clock = tick()
     ctx.shape, ctx.dtype = next(filter(None, ctx.output_types), ((), np.dtype("f4")))
     hooks = mode.state.packing
+    for t in ctx.to_save:
+        if t is not None and len(t.cell) > 2:
+            raise RuntimeError(
+                f"{ctx.name()}: Inference tensors cannot be saved for backward. Make a clone() "
+                "outside inference_mode() to use it in autograd."
+            )
     ctx.saved = tuple([None if t is None else kept(t, results, hooks) for t in ctx.to_save])
     ctx.to_save = ()
     for i, o in enumerate(results):

@@ -45,14 +45,22 @@ load_older(o)
 """)
 
 
+def _numbers(x):
+    """The elements as a list; a complex number is two of them."""
+    pairs = x.is_complex()
+    return [float(n) for z in x.reshape(-1).tolist() for n in ((z.real, z.imag) if pairs else (z,))]
+
+
 class Life:
     """The names that events use, in one framework."""
 
-    def __init__(self, framework, optimizer, options, scheduler, double, groups):
+    def __init__(self, framework, optimizer, options, scheduler, double, groups, complex_one):
         T = self.T = framework
         dtype = T.float64 if double else T.float32
         numbers = [[0.5, -1.0, 2.0], [[1.0, -0.5], [0.25, 3.0]], [-0.75]]
         self.p = p = [T.tensor(n, dtype=dtype, requires_grad=True) for n in numbers]
+        if complex_one:
+            p[2] = T.tensor([1.0 - 0.5j], dtype=dtype.to_complex(), requires_grad=True)
         given = [{"params": p[:1], "lr": 0.03}, {"params": p[1:]}] if groups else p
         make = getattr(T.optim, optimizer)
         names = vars(T.optim.lr_scheduler) | {"lr": 0.05}
@@ -74,7 +82,8 @@ class Life:
 
     def grads(self, k):
         for i, x in enumerate(self.p):
-            x.grad = (self.T.arange(x.numel(), dtype=x.dtype).reshape(x.shape) - k) / (i + 2)
+            places = self.T.arange(x.numel(), dtype=self.T.float64).reshape(x.shape)
+            x.grad = ((places - k) / (i + 2)).to(x.dtype)
 
     def new(self):
         self.p.append(self.T.tensor([1.0, 2.0], dtype=self.p[0].dtype, requires_grad=True))
@@ -97,12 +106,11 @@ class Life:
     def look(self):
         o, s, found = self.names["o"], self.names["s"], {}
         for i, x in enumerate(self.p):
-            found[f"p{i}"] = x.detach().reshape(-1).tolist()
+            found[f"p{i}"] = _numbers(x.detach())
         kept = o.state_dict()
         for k, own in kept["state"].items():
             for n, x in own.items():
-                x = x.double().reshape(-1).tolist() if hasattr(x, "reshape") else [x]
-                found[f"state {k} {n}"] = x
+                found[f"state {k} {n}"] = _numbers(x) if hasattr(x, "reshape") else [x]
         for k, group in enumerate(kept["param_groups"]):
             for n, x in group.items():
                 if isinstance(x, (int, float)) and n != "fused":
@@ -121,6 +129,7 @@ def case(choose):
         choose.choice(SCHEDULERS),
         choose.random() < 0.5,
         choose.random() < 0.3,
+        choose.random() < 0.3 and optimizer != "Adafactor",
     )
     return make, choose.choices(EVENTS, k=choose.randint(3, 16))
 
