@@ -20,7 +20,7 @@ MODULES = [
     "distributed.device_mesh", "distributed.fsdp.wrap", "distributed.nn.functional",
     "distributions.constraints",
     "ao.quantization", "distributions.kl", "distributions.transforms", "export", "fft", "fx", "hub",
-    "jit", "library", "mps", "mtia", "quantized", "utils.flop_counter", "utils._python_dispatch",
+    "jit", "library", "mps", "mtia", "quantized", "utils.flop_counter", "utils.module_tracker", "utils._python_dispatch",
     "ao.nn.quantized.dynamic", "fx.experimental.optimization", "fx.experimental.proxy_tensor",
     "fx.passes.shape_prop", "fx.subgraph_rewriter",
     "multiprocessing", "nn.attention", "nn.attention.bias", "nn.attention.flex_attention", "nn.parallel",

@@ -6,13 +6,14 @@ from typing import Any as _Any
 from rushlight.nn import functional, init, modules, parallel, parameter, utils
 from rushlight.nn.modules import *  # noqa: F403
 from rushlight.nn.modules import __all__ as _modules
+from rushlight.nn.modules.utils import factory_kwargs
 from rushlight.nn.parallel import DataParallel
 from rushlight.nn.parameter import Buffer, Parameter
 from rushlight.nn.uninitialized import UninitializedBuffer, UninitializedParameter
 
 __all__ = [
     "Buffer", "DataParallel", "Parameter", "UninitializedBuffer", "UninitializedParameter",
-    "functional", "init", "modules", "parallel", "parameter", "utils",
+    "factory_kwargs", "functional", "init", "modules", "parallel", "parameter", "utils",
     *_modules,
 ]  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-__all__ = ["consume_prefix_in_state_dict_if_present"]
+__all__ = ["consume_prefix_in_state_dict_if_present", "factory_kwargs"]
 
 
 def _ntuple(n, name="parse"):
@@ -60,3 +60,34 @@ def consume_prefix_in_state_dict_if_present(state_dict, prefix):
     metadata = getattr(state_dict, "_metadata", {})
     for key in [k for k in metadata if k and f"{k}.".startswith(prefix)]:
         metadata[key[len(prefix) :]] = metadata.pop(key)
+
+
+def factory_kwargs(kwargs):
+    """Return the arguments with which a module makes its tensors.
+
+    Args:
+        kwargs: Dict that may hold ``device``, ``dtype`` and ``memory_format``, and a dict of them
+            as ``factory_kwargs``; or None.
+
+    Returns:
+        Dict of ``device``, ``dtype`` and ``memory_format``, those that are given.
+
+    Raises:
+        TypeError: Another name is given, or one is given twice.
+
+    >>> import rushlight as torch
+    >>> torch.nn.factory_kwargs({"factory_kwargs": {"dtype": torch.float64}})
+    {'dtype': torch.float64}
+    """
+    if kwargs is None:
+        return {}
+    names = {"device", "dtype", "memory_format"}
+    unknown = kwargs.keys() - names - {"factory_kwargs"}
+    if unknown:
+        raise TypeError(f"factory_kwargs: unexpected kwargs {unknown}; only {names} are known")
+    found = dict(kwargs.get("factory_kwargs", {}))
+    for name in sorted(names & kwargs.keys()):
+        if name in found:
+            raise TypeError(f"factory_kwargs: {name} specified twice; leave one of them out")
+        found[name] = kwargs[name]
+    return found
