@@ -82,7 +82,7 @@ late.machine = functools.cache(
     lambda: importlib.import_module("rushlight.compiler.cpu.machine").Processor()
 )
 late.eager_kernels = lambda: importlib.import_module("rushlight.compiler.run.eager_kernels")
-late.replayed = lambda x: importlib.import_module("rushlight.compiler.replay.calls").replayed(x)
+late.replayed = lambda *x: importlib.import_module("rushlight.compiler.replay.calls").replayed(*x)
 late.device_programs = lambda: importlib.import_module("rushlight.compiler.device.single")
 late.remote_calls = lambda: importlib.import_module("rushlight.ops.core.remote_calls")
 

@@ -70,6 +70,11 @@ def _kernels():
     return _eager or None
 
 
+def is_loaded():
+    """Whether the kernels are loaded."""
+    return bool(_eager)
+
+
 def compiles():
     """Whether machine code may be compiled; see ``_kernels``."""
     return _kernels() is not None
@@ -296,10 +301,10 @@ def update(rule, p, g, buffers, scalars, group):
     return kernels.update(key, function, [p, g, *buffers], scalars)
 
 
-def replayed(replays):
-    """A builtin function that replays calls of a function, or None; see ``ops/core/replays.py``."""
+def replayed(replays, waits):
+    """A builtin function that replays calls of a function; see ``compiler/replay/calls.py``."""
     wanted = os.environ.get("RUSHLIGHT_COMPILER", "native") == "native"
-    return late.replayed(replays) if wanted and llvm_works() else None
+    return late.replayed(replays, waits) if wanted and llvm_works() else None
 
 
 def sampled(function, stream, engine, state, columns):

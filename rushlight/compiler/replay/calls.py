@@ -16,13 +16,12 @@ from rushlight.compiler.replay import records
 from rushlight.compiler.replay.capture import capture
 from rushlight.compiler.replay.entry_words import entry
 from rushlight.compiler.replay.fusing import fused
-from rushlight.compiler.replay.looks import look_at
-from rushlight.compiler.replay.machine_code import MachineCode
+from rushlight.compiler.replay.looks import is_parameter, look_at
+from rushlight.compiler.replay.machine_code import MachineCode, is_wanted
 from rushlight.compiler.replay.memory import held, words
 from rushlight.compiler.replay.objects import agree
 from rushlight.compiler.replay.tape import MOST_ELEMENTS, Refused, copy_of
 from rushlight.compiler.run.handlers import handlers_apart, is_of_handler
-from rushlight.nn.parameter import Parameter
 from rushlight.ops.core.replays import EAGER, copied, facts
 from rushlight.tensor import Tensor, from_array
 
@@ -40,15 +39,19 @@ _token = [None]  # empty while machine code or an entry is made
 _code: Any = None  # the MachineCode, or False if it cannot be used
 
 
-def replayed(replays):
+def replayed(replays, waits):
     """A builtin function that replays calls of ``replays.function``; see ``ops/core/replays.py``.
 
-    Returns None if this Python cannot do so, and False if another thread is in the way.
+    Returns None if this Python cannot do so, and False if another thread is in the way. Returns
+    True if the caller ``waits`` and no earlier process wanted the machine code, which is compiled
+    once for all later processes.
     """
     global _code
     with _alone() as alone:
         if not alone:
             return False
+        if _code is None and waits and not is_wanted():
+            return True
         if _code is None:
             _code = MachineCode() if agree() else False
         return _Watched(replays).builtin if _code else None
@@ -227,8 +230,8 @@ def _varied(x, rng, change):
 def _twin(x, found):
     """``found``, a tensor without history, as a leaf of the class of ``x``."""
     wants = x.node is not None
-    if type(x) is Parameter:
-        found = Parameter(found, wants)
+    if is_parameter(type(x)):
+        found = type(x)(found, wants)
     elif wants:
         found.requires_grad = True
     found.turned = x.turned

@@ -1,5 +1,6 @@
 """What entries compare with the arguments of a call."""
 
+import sys
 from types import EllipsisType, NoneType
 from typing import Any, NamedTuple
 
@@ -10,10 +11,9 @@ from rushlight.compiler.replay.memory import held, words
 from rushlight.compiler.replay.records import ALL_LIKE, EQUAL, LIKE
 from rushlight.compiler.replay.tape import Refused
 from rushlight.dtype import dtype as Dtype
-from rushlight.nn.parameter import Parameter
 from rushlight.tensor import Size, Tensor
 
-__all__ = ["Look", "look_at"]
+__all__ = ["Look", "is_parameter", "look_at"]
 
 _DIGIT = 1 << 30  # an int below it has one digit
 _PARTS = (int, slice, NoneType, EllipsisType)
@@ -48,10 +48,16 @@ class Look(NamedTuple):
         return self.kind, value, *about, id(self.turned), self.has_node, id(self.cls)
 
 
+def is_parameter(kind):
+    """Whether a class is ``nn.Parameter``. ``nn`` is not imported for this: that takes 40 ms."""
+    module = sys.modules.get("rushlight.nn.parameter")
+    return module is not None and kind is module.Parameter
+
+
 def look_at(x):
     """(key, looks) of an argument. Raises Refused if entries cannot compare it."""
     kind = type(x)
-    if kind is Tensor or kind is Parameter:
+    if kind is Tensor or is_parameter(kind):
         a = x._array
         if type(a) is not ndarray:
             raise Refused

@@ -13,7 +13,7 @@ from rushlight.compiler.replay.memory import held, words
 from rushlight.compiler.run import cache
 from rushlight.tensor import Size, Tensor, ViewOf
 
-__all__ = ["MachineCode"]
+__all__ = ["MachineCode", "is_wanted"]
 
 _FASTCALL_WITH_NAMES = 0x82  # METH_FASTCALL | METH_KEYWORDS
 
@@ -44,9 +44,7 @@ class MachineCode:
             "OPERANDS": words(*[0] * 64)[1],
         }  # fmt: skip
         table = words(*[values[name] for name in records.SLOTS])[1]
-        # The text is only made if no earlier process has compiled it. It has these offsets in it.
-        offsets = sorted([item for item in vars(objects).items() if type(item[1]) is int])
-        code = cache.object_code(f"replay {offsets}", _text)
+        code = cache.object_code(_key(), _text)
         library = load(code, {records.TABLE: table, **_functions_of_python()})
         self.address = library.address
         self.method = _Method(b"replay", library.address("enter"), _FASTCALL_WITH_NAMES, None)
@@ -57,6 +55,24 @@ class MachineCode:
         make = ctypes.pythonapi.PyCFunction_NewEx
         make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, *[ctypes.py_object] * 2]
         return make(ctypes.addressof(self.method), record, None)
+
+
+def is_wanted():
+    """Whether an earlier process has compiled the machine code, or has noted that it wants it.
+
+    Without a cache there is no note, so short processes do not compile the code again and again.
+    """
+    note = f"wanted: {_key()}"
+    if cache.get(_key()) is not None or cache.get(note) is not None:
+        return True
+    cache.put(note, b"wanted")
+    return False
+
+
+def _key():
+    """The name of the machine code in the cache. The code has the offsets of objects in it."""
+    offsets = sorted([item for item in vars(objects).items() if type(item[1]) is int])
+    return f"replay {offsets}"
 
 
 def _functions_of_python():

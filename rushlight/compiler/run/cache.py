@@ -14,7 +14,6 @@ from pathlib import Path
 
 import rushlight
 from rushlight.compiler.cpu.target import host
-from rushlight.serialization.atomic import sweep, temporary
 
 __all__ = ["folder", "get", "object_code", "put"]
 
@@ -132,6 +131,9 @@ def _write(path, payload):
     Unfinished entries are in a folder of their own, so that the remains of killed processes are
     found without a scan of all entries.
     """
+    # Only a process that compiles needs it, and its import takes 10 ms.
+    from rushlight.serialization.atomic import sweep, temporary
+
     unfinished = path.parent / "new"
     unfinished.mkdir(mode=0o700, exist_ok=True)
     sweep(unfinished)

@@ -16,10 +16,13 @@ __all__ = ["ALL", "EAGER", "Replays", "facts", "replayed"]
 
 #: After this many calls of a function, those that repeat are replayed: an entry costs as much time
 #: as it saves in so many calls. 0: never.
-_FIRST_CALLS = int(os.environ.get("RUSHLIGHT_REPLAY", "500"))
+_FIRST_CALLS = int(os.environ.get("RUSHLIGHT_REPLAY", "300"))
 EAGER = _FIRST_CALLS == 1  # for tests: each third call that is like others is a replay
-#: The calls of all functions before that, because the machine code takes 0.1 s to load.
-_calls_to_come = 0 if EAGER else 100 * _FIRST_CALLS
+#: The calls of all functions before that. They take about as long as the machine code takes to
+#: load: 60 ms, or 15 ms if eager kernels are loaded. Then so many calls fewer are needed.
+_calls_to_come, _fewer = (0, 0) if EAGER else (20 * _FIRST_CALLS, 15 * _FIRST_CALLS)
+#: The calls after that if no earlier process wanted the machine code. It takes 0.5 s to compile.
+_longer = 0 if EAGER else 150 * _FIRST_CALLS
 _FEW = 1 << 17  # values are compared of tensors with at most so many elements
 _CHECKED = "replay" in CHECKS
 
@@ -57,13 +60,15 @@ class Replays:
             self.run = was
 
     def _count(self, *args, **named):
-        global _calls_to_come
+        global _calls_to_come, _fewer, _longer
         _calls_to_come -= 1
         self._left -= 1
-        if self._left <= 0 and _calls_to_come <= 0:
+        if self._left <= 0 and _calls_to_come <= (_fewer if native.is_loaded() else 0):
             self.run = None  # meanwhile other threads compute
-            found = native.replayed(self)
-            if found is False:
+            found = native.replayed(self, _longer)
+            if found is True:  # no process wanted the machine code so far
+                _calls_to_come, _fewer, _longer = _longer, 0, 0
+            if type(found) is bool:
                 self.run = self._count
             else:
                 self.run = self._checked(found) if _CHECKED and found is not None else found

@@ -27,3 +27,28 @@ def test_cases(part):
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert found.returncode == 0, found.stdout[-6000:]
+
+
+def test_begin(tmp_path):
+    """Replays begin early, unless their code must be compiled and no earlier process noted so."""
+    script = (
+        "import sys, rushlight as torch\n"
+        "x = torch.ones(3)\n"
+        "for _ in range(7000): x = x + 0.0\n"
+        "for _ in range(400): x.exp2()\n"
+        "module = sys.modules.get('rushlight.compiler.replay.calls')\n"
+        "print(bool(module and module._code), 'rushlight.nn' in sys.modules)\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "RUSHLIGHT_REPLAY"}
+
+    def began(folder):
+        found = subprocess.run(
+            [sys.executable, "-c", script], env={**environment, "RUSHLIGHT_CACHE_DIR": folder},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return found.stdout.split()
+
+    assert began("")[0] == began("")[0] == "False"  # nothing is kept, so each process would compile
+    first, second, third = [began(str(tmp_path)) for _ in range(3)]
+    assert first[0] == "False" and second[0] == third[0] == "True"
+    assert third[1] == "False"  # importing nn takes as long as the rest
