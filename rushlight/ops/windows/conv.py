@@ -132,7 +132,7 @@ def remembered(geometry):
 #: factor ``_DEPTHWISE`` for depthwise convolutions, where NumPy is slower, and higher by the factor
 #: ``_ONE_TAP`` for windows of one element, where BLAS multiplies the images as they are. Elsewhere
 #: NumPy copies all windows, so ``_COPIED`` elements of windows are enough, too.
-_MANY, _DEPTHWISE, _ONE_TAP, _COPIED = 1 << 24, 256, 16, 1 << 18
+_MANY, _DEPTHWISE, _ONE_TAP, _COPIED = 1 << 24, 512, 16, 1 << 18
 
 
 def _worth(results, weight, groups):
