@@ -73,14 +73,69 @@ def sum_runs(table, rows, ends, factors=None):
 
 
 def _sum_rows(table, rows, ends, runs, width, out):
-    """The sums of rows of the table, for each run."""
+    """The sums of rows of the table, for each run.
+
+    Sums of several columns are in registers, because a sum in memory waits for each store.
+    """
     for a in range(runs):
-        for d in range(a * width, a * width + width):
-            out[d] = 0.0
-        for i in range(ends[a], ends[a + 1]):
-            row = rows[i] * width
-            for d in range(width):
-                out[a * width + d] += table[row + d]
+        whole = width // 8 * 8
+        for d in range(0, whole, 8):
+            _sum_eight(table, rows, ends[a], ends[a + 1], width, d, out, a * width + d)
+        for d in range(whole, width, 4):
+            _sum_four(table, rows, ends[a], ends[a + 1], width, d, out, a * width)
+
+
+def _sum_eight(table, rows, begin, end, width, d, out, place):
+    """Eight columns from ``d`` on of the sum of a run."""
+    out[place] = 0.0
+    s0 = out[place]  # of the table's dtype
+    s1 = s0
+    s2 = s0
+    s3 = s0
+    s4 = s0
+    s5 = s0
+    s6 = s0
+    s7 = s0
+    for i in range(begin, end):
+        at = rows[i] * width + d
+        s0 += table[at]
+        s1 += table[at + 1]
+        s2 += table[at + 2]
+        s3 += table[at + 3]
+        s4 += table[at + 4]
+        s5 += table[at + 5]
+        s6 += table[at + 6]
+        s7 += table[at + 7]
+    out[place] = s0
+    out[place + 1] = s1
+    out[place + 2] = s2
+    out[place + 3] = s3
+    out[place + 4] = s4
+    out[place + 5] = s5
+    out[place + 6] = s6
+    out[place + 7] = s7
+
+
+def _sum_four(table, rows, begin, end, width, first, out, place):
+    """Up to four columns from ``first`` on. Those behind the last one are the last one again."""
+    second = min(first + 1, width - 1)
+    third = min(first + 2, width - 1)
+    fourth = min(first + 3, width - 1)
+    out[place + first] = 0.0
+    s0 = out[place + first]
+    s1 = s0
+    s2 = s0
+    s3 = s0
+    for i in range(begin, end):
+        at = rows[i] * width
+        s0 += table[at + first]
+        s1 += table[at + second]
+        s2 += table[at + third]
+        s3 += table[at + fourth]
+    out[place + first] = s0
+    out[place + second] = s1
+    out[place + third] = s2
+    out[place + fourth] = s3
 
 
 def _sum_products(table, rows, ends, factors, runs, width, out):
