@@ -2,7 +2,8 @@
 
 Narrow rows are sorted side by side by a compiled network of comparisons. Each comparison exchanges
 two neighbours if the second one comes first, so equal elements keep their order (Knuth, The Art of
-Computer Programming 3, 5.3.4). In wider rows, a number of 32 bits and its place make one integer of
+Computer Programming 3, 5.3.4). Wider rows of up to 128 elements are sorted side by side by
+``merge_exchange.py``. In still wider rows, a number of 32 bits and its place make one integer of
 64 bits. NumPy sorts such integers with vector instructions, and no two of them are equal.
 """
 
@@ -14,6 +15,7 @@ from rushlight.backend import native
 from rushlight.backend.sizes import large_from
 from rushlight.dtype import int64
 from rushlight.ops.create.filled import full
+from rushlight.ops.reduce.merge_exchange import exchanged
 from rushlight.ops.reduce.merge_sort import rank
 
 __all__ = ["leading", "part"]
@@ -33,7 +35,14 @@ def _along(x, dim, start, stop, descending):
     if dim == x.ndim - 1:
         return _sorted_rows(x, start, stop, descending)
     found = _sorted_rows(np.moveaxis(x, dim, -1), start, stop, descending)
-    return found and [np.ascontiguousarray(np.moveaxis(v, -1, dim)) for v in found]
+    return found and [_moved_back(v, dim) for v in found]
+
+
+def _moved_back(values, dim):
+    """``values`` with the last dim at the place ``dim``, in C order."""
+    if dim == values.ndim - 1:
+        return values
+    return np.moveaxis(values, -1, dim).copy()
 
 
 def part(x, dim, start, stop, descending):
@@ -41,7 +50,7 @@ def part(x, dim, start, stop, descending):
 
     Equal elements keep their order. The elements may be None.
     """
-    found = None if x.size < _LARGE else _along(x, dim, start, stop, descending)
+    found = None if x.size < native.LEAST_LOOP else _along(x, dim, start, stop, descending)
     if found is None:
         index = rank(x, dim, descending)
         if stop - start < x.shape[dim]:
@@ -78,7 +87,7 @@ def _by_heap(x, k, dim, largest):
     loop = _largest if largest else _smallest
     given = rows, prod(rows.shape[:-1]), x.shape[dim], k
     found = native.looped(loop, given, [(shape, x.dtype), (shape, np.dtype("i8"))])
-    return found and [np.ascontiguousarray(np.moveaxis(v, -1, dim)) for v in found]
+    return found and [_moved_back(v, dim) for v in found]
 
 
 def _largest(x, rows, n, k, values, index):
@@ -165,11 +174,14 @@ def _sorted_rows(x, start, stop, descending=False):
     if start >= stop:
         return None
     n, found = x.shape[-1], None
+    if x.size < _LARGE:
+        return exchanged(x, start, stop, descending)
     narrow = n > 1 and stop * (2 * n - stop - 1) <= 2 * _NETWORK
     keyed = n >= _WIDE and x.dtype.char in _KEYS and x.size <= 1 << 31
     rows = np.ascontiguousarray(x).reshape(-1, n) if narrow or keyed else x
     if narrow:
         found = _by_network(rows, start, stop, descending)
+    found = found or exchanged(x, start, stop, descending)
     if found is None and keyed:
         found = _by_keys(rows, start, stop, descending)
     return None if found is None else [v.reshape(*x.shape[:-1], stop - start) for v in found]

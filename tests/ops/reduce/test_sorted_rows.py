@@ -19,7 +19,7 @@ def _expected(x, descending):
 
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i8", "i4", "u1"])
-@pytest.mark.parametrize("n", [2, 5, 9, 300])
+@pytest.mark.parametrize("n", [2, 5, 9, 100, 300])
 def test_equal_elements_keep_their_order(n, dtype, descending):
     x = _rows(n, dtype)
     if dtype[0] == "f":
@@ -35,7 +35,7 @@ def test_equal_elements_keep_their_order(n, dtype, descending):
                               np.signbit(values.numpy() * 1.0))  # fmt: skip
 
 
-@pytest.mark.parametrize("n", [2, 5, 9, 300])
+@pytest.mark.parametrize("n", [2, 5, 9, 100, 300])
 def test_nan_is_the_largest_in_long_rows(n):
     x = _rows(n, "f4")
     x[::2, 0] = -np.nan
