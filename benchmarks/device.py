@@ -143,29 +143,38 @@ def _adam(torch, x, y):
 
 def products(ways, device, small):
     """Products of square matrices"""
-    for dtype in ("float32", "bfloat16", "float16"):
+    for name in ("float32", "tf32", "bfloat16", "float16"):
+        dtype = "float32" if name == "tf32" else name
         for n in (128, 256, 512) if small else (1024, 2048, 4096, 8192):
             times = {}
             for way, t in ways.items():
+                t.set_float32_matmul_precision("high" if name == "tf32" else "highest")
                 x, y = [t.randn(n, n, device=str(device)).to(getattr(t, dtype)) for _ in range(2)]
                 times[way] = seconds(t, device, lambda x=x, y=y: x @ y)
-            _row(f"{dtype} {n}", times, lambda s, n=n: f"{2 * n**3 / s / 1e12:7.3f} TFLOPS")
+                t.set_float32_matmul_precision("highest")
+            _row(f"{name} {n}", times, lambda s, n=n: f"{2 * n**3 / s / 1e12:7.3f} TFLOPS")
 
 
 def convolutions(ways, device, small):
     """Convolutions of 3×3, forward and backward: images, channels, size"""
-    for n, c, size in ((2, 16, 28),) if small else ((64, 64, 56), (64, 128, 28), (64, 256, 14)):
-        times = {}
-        for way, t in ways.items():
-            x = t.randn(n, c, size, size, device=str(device), requires_grad=True)
-            layer = t.nn.Conv2d(c, c, 3, padding=1).to(str(device))
+    for name in ("float32", "tf32", "bfloat16"):
+        for n, c, size in ((2, 16, 28),) if small else ((64, 64, 56), (64, 128, 28), (64, 256, 14)):
+            times = {way: _convolution(t, device, name, n, c, size) for way, t in ways.items()}
+            flops = 6 * n * c * c * 9 * size * size
+            _row(f"{name} {n} {c} {size}", times, lambda s, f=flops: f"{f / s / 1e12:7.3f} TFLOPS")
 
-            def step(x=x, layer=layer):
-                layer(x).sum().backward()
 
-            times[way] = seconds(t, device, step)
-        flops = 6 * n * c * c * 9 * size * size
-        _row(f"{n} {c} {size}", times, lambda s, f=flops: f"{f / s / 1e12:7.3f} TFLOPS")
+def _convolution(torch, device, name, n, c, size):
+    """The time of a convolution of ``n`` images of ``c`` channels, forward and backward."""
+    dtype = getattr(torch, "float32" if name == "tf32" else name)
+    x = torch.randn(n, c, size, size).to(str(device), dtype).requires_grad_()
+    layer = torch.nn.Conv2d(c, c, 3, padding=1).to(str(device), dtype)
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = name == "tf32"
+    try:
+        return seconds(torch, device, lambda: layer(x).sum().backward())
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def training(ways, device, small):

@@ -1,14 +1,14 @@
 """PyTorch's switches for repeatable and precise results, which rushlight gives in any case."""
 
+from rushlight.precision import LEVELS, level, set_level
+
 __all__ = [
     "are_deterministic_algorithms_enabled", "get_deterministic_debug_mode",
     "get_float32_matmul_precision", "is_deterministic_algorithms_warn_only_enabled",
     "set_deterministic_debug_mode", "set_float32_matmul_precision", "use_deterministic_algorithms",
 ]  # fmt: skip
 
-_PRECISIONS = ("highest", "high", "medium")
 _deterministic = _warn_only = False
-_precision = "highest"
 
 
 def use_deterministic_algorithms(mode, *, warn_only=False):
@@ -112,9 +112,11 @@ def get_deterministic_debug_mode():
 
 
 def set_float32_matmul_precision(precision):
-    """Store the precision of float32 matrix products.
+    """Set the precision of float32 matrix products on devices that have tensor cores.
 
-    The option has no effect: the products are always computed in float32.
+    With ``"high"`` and ``"medium"``, NVIDIA's devices of compute capability 8.0 or more round the
+    factors to TF32, which has 10 bits after the point, and add in float32. Other devices, and the
+    CPU, always compute in float32.
 
     Args:
         precision: ``"highest"``, ``"high"`` or ``"medium"``.
@@ -124,21 +126,20 @@ def set_float32_matmul_precision(precision):
 
     >>> import rushlight as torch
     >>> torch.set_float32_matmul_precision("high")
-    >>> torch.get_float32_matmul_precision()
-    'high'
+    >>> torch.backends.cuda.matmul.allow_tf32
+    True
     >>> torch.set_float32_matmul_precision("highest")
     """
-    global _precision
-    if precision not in _PRECISIONS:
+    if precision not in LEVELS:
         raise RuntimeError(
             f"set_float32_matmul_precision: {precision!r} is not a precision; expected one of "
-            f"{', '.join(map(repr, _PRECISIONS))}"
+            f"{', '.join(map(repr, LEVELS))}"
         )
-    _precision = precision
+    set_level(precision)
 
 
 def get_float32_matmul_precision():
-    """Return the precision that ``set_float32_matmul_precision`` stored last.
+    """Return the precision that ``set_float32_matmul_precision`` set last.
 
     Returns:
         A string, ``"highest"`` at first.
@@ -147,4 +148,4 @@ def get_float32_matmul_precision():
     >>> torch.get_float32_matmul_precision()
     'highest'
     """
-    return _precision
+    return level()

@@ -90,7 +90,7 @@ def test_python_calls_of_a_backward_step():
 
 #: The core from below, then the compiler's stages. What stands beside them may import anything.
 LAYERS = [
-    "locks", "late", "errors", "notices", "dtype", "shapes", "device", "shaped", "backend", "autograd.recording",
+    "locks", "late", "errors", "notices", "precision", "dtype", "shapes", "device", "shaped", "backend", "autograd.recording",
     "autograd.mode", "meta", "tensor",
     "autograd", "ops", "nn", "optim", "compiler.ir", "compiler.capture", "compiler.plan",
     "compiler.codegen", "compiler.cpu", "compiler.run", "compiler.replay", "compiler.python",

@@ -150,8 +150,8 @@ class Node:
             values = self.saved
         if self.is_mixed:  # the rules compute in the result's dtype, as the forward did
             values = [self._typed(i, v) for i, v in enumerate(values)]
-        half = self.dtype.name in _WIDE
-        if half and (not symbolic or self.op.role in _ROUNDING):
+        half, op = self.dtype.name in _WIDE, self.op
+        if half and (not symbolic or (op.role in _ROUNDING and not op.rounds_once)):
             # The rule computes in float32 or complex64, and the engine rounds its result once.
             g, values = widened(g), [widened(v) for v in values]
         found = [

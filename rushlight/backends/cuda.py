@@ -2,7 +2,8 @@
 
 import contextlib
 import importlib
-from types import SimpleNamespace
+
+from rushlight import precision
 
 __all__ = [
     "cudnn_sdp_enabled", "enable_cudnn_sdp", "enable_flash_sdp", "enable_math_sdp",
@@ -10,13 +11,45 @@ __all__ = [
     "math_sdp_enabled", "matmul", "mem_efficient_sdp_enabled", "sdp_kernel",
 ]  # fmt: skip
 
-matmul = SimpleNamespace(
-    allow_bf16_reduced_precision_reduction=True,
-    allow_fp16_accumulation=False,
-    allow_fp16_reduced_precision_reduction=True,
-    allow_tf32=False,
-    fp32_precision="none",
-)
+
+class _Products:
+    """The switches of products of matrices."""
+
+    _names = ("allow_bf16_reduced_precision_reduction", "allow_fp16_accumulation",
+              "allow_fp16_reduced_precision_reduction", "allow_tf32", "fp32_precision")  # fmt: skip
+
+    def __init__(self):
+        self.allow_bf16_reduced_precision_reduction = True
+        self.allow_fp16_accumulation = False
+        self.allow_fp16_reduced_precision_reduction = True
+
+    def __setattr__(self, name, value):
+        if name not in self._names:
+            raise AttributeError(f"Unknown attribute {name}")
+        super().__setattr__(name, value)
+
+    @property
+    def allow_tf32(self):
+        """Whether devices may compute float32 products as TF32."""
+        return precision.tf32("product")
+
+    @allow_tf32.setter
+    def allow_tf32(self, on):
+        precision.set_level("high" if on else "highest")
+
+    @property
+    def fp32_precision(self):
+        """``"tf32"`` or ``"ieee"``: another name for ``allow_tf32``."""
+        return "tf32" if self.allow_tf32 else "ieee"
+
+    @fp32_precision.setter
+    def fp32_precision(self, name):
+        if name not in ("none", "ieee", "tf32"):
+            raise RuntimeError(f"Unknown precision: {name}; expected 'ieee', 'tf32' or 'none'")
+        self.allow_tf32 = name == "tf32"
+
+
+matmul = _Products()
 
 
 def is_built():

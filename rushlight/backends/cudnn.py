@@ -1,5 +1,13 @@
-"""cuDNN's switches, which programs set before they train: here results are always repeatable."""
+"""cuDNN's switches, which programs set before they train: here results are always repeatable.
 
+``allow_tf32``, True at first, lets devices compute float32 convolutions as TF32. The others have no
+effect.
+"""
+
+import sys
+from types import ModuleType
+
+from rushlight import precision
 from rushlight.backends.switches import Switches
 
 __all__ = [
@@ -7,7 +15,7 @@ __all__ = [
     "is_acceptable", "is_available", "set_flags", "version",
 ]  # fmt: skip
 
-allow_tf32 = True
+allow_tf32: bool  # a property of the module; see below
 benchmark = False
 benchmark_limit = 10
 deterministic = False
@@ -60,3 +68,18 @@ _switches = Switches(
     __name__, ("enabled", "benchmark", "benchmark_limit", "deterministic", "allow_tf32")
 )
 flags, set_flags = _switches.flags, _switches.set_flags
+
+
+class _Module(ModuleType):
+    """This module: assignments to ``allow_tf32`` reach the compiler of devices."""
+
+    @property
+    def allow_tf32(self):
+        return precision.tf32("convolution")
+
+    @allow_tf32.setter
+    def allow_tf32(self, on):
+        precision.allow("convolution", on)
+
+
+sys.modules[__name__].__class__ = _Module

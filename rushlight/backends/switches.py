@@ -31,15 +31,15 @@ class Switches:
         False
         >>> _ = torch.backends.mkldnn.set_flags(*before)
         """
-        module = vars(sys.modules[self._module])
-        before = tuple([module[n] for n in self._names])
+        module = sys.modules[self._module]
+        before = tuple([getattr(module, n) for n in self._names])
         given = dict(zip(self._names, values, strict=False)) | named
         for name, value in given.items():
             key = name.lstrip("_")
             if key not in self._names:
                 raise TypeError(f"set_flags() got an unexpected keyword argument {name!r}")
             if value is not None:
-                module[key] = value
+                setattr(module, key, value)
         return before
 
     @contextlib.contextmanager

@@ -5,12 +5,17 @@ CUDA: without a GPU, an interpreter of PTX behind a stand-in for NVIDIA's driver
 """
 
 import os
+import re
+import shutil
+import subprocess
+import sys
 from functools import cache
+from pathlib import Path
 
 import pytest
 
 import rushlight as torch
-from rushlight import device_array
+from rushlight import device_array, precision
 from rushlight.backend import cuda
 from rushlight.compiler.capture import tracked_memory
 from rushlight.ops.core import remote_calls
@@ -39,6 +44,71 @@ def stand_in(monkeypatch):
     found, devices = _interpreted()
     monkeypatch.setitem(device_array._finders, "cuda", lambda: devices)
     return found
+
+
+def _kernels():
+    from rushlight.compiler.device import program
+
+    return program._kernels
+
+
+@pytest.fixture
+def fresh(monkeypatch):
+    """``fresh(...)`` puts a new stand-in in the driver's place, for one test."""
+    made = []
+
+    def make(**options):
+        found = StandIn(**options)
+        made.append(found)
+        monkeypatch.setattr(cuda, "open_library", lambda: found)
+        clear()
+        return found
+
+    def clear():
+        for cached in (cuda._library, cuda.devices):
+            cached.cache_clear()
+        _kernels().clear()
+        remote_calls._programs.clear()
+
+    yield make
+    monkeypatch.undo()
+    clear()
+    for driver in made:  # 512 MB, and something may keep the driver
+        for arena in driver.arenas:
+            del arena.races
+
+
+def _assembler():
+    """NVIDIA's assembler, which ``pip install --no-deps nvidia-cuda-nvcc`` brings."""
+    found = sorted(Path(sys.prefix).glob("lib/python*/site-packages/nvidia/*/bin/ptxas"))
+    return str(found[0]) if found else shutil.which("ptxas")
+
+
+ASSEMBLER = _assembler()
+
+
+@pytest.fixture
+def assembled(tmp_path):
+    """``assembled(text)`` assembles PTX for its architecture; the kernels may not spill."""
+
+    def assemble(text):
+        source = tmp_path / "kernel.ptx"
+        source.write_text(text)
+        architecture = re.search(r"\.target (\w+)", text)[1]
+        command = [ASSEMBLER, "-v", f"-arch={architecture}", str(source), "-o", os.devnull]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert not done.returncode, done.stderr
+        assert " 0 bytes stack frame, 0 bytes spill stores" in done.stderr, done.stderr
+
+    return assemble
+
+
+@pytest.fixture(autouse=True)
+def all_bits():
+    """Convolutions compute in float32, so that results can be compared with the CPU's."""
+    precision.allow("convolution", False)
+    yield
+    precision.allow("convolution", True)
 
 
 @pytest.fixture

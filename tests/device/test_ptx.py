@@ -1,11 +1,5 @@
 """NVIDIA's GPUs without one: what their assembler takes, what the driver's errors become, races."""
 
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -15,51 +9,17 @@ from rushlight.backend import cuda
 from rushlight.backend.native import llvm_works
 from rushlight.ops.core import remote_calls
 from tests.daily import daily
+from tests.device.conftest import ASSEMBLER
 
 pytestmark = pytest.mark.skipif(not llvm_works(), reason="kernels need llvmlite")
 
 if llvm_works():
-    from rushlight.compiler.device import program as programs
-    from rushlight.compiler.device.ptx import Ptx
-    from tests.device.ptx.driver import StandIn
     from tests.device.ptx.interpreter import Launch
     from tests.device.ptx.memory import Arena, Fault
     from tests.device.ptx.parsing import kernels_of
 
 
-@pytest.fixture
-def fresh(monkeypatch):
-    """``fresh(...)`` puts a new stand-in in the driver's place, for one test."""
-    made = []
-
-    def make(**options):
-        found = StandIn(**options)
-        made.append(found)
-        monkeypatch.setattr(cuda, "open_library", lambda: found)
-        clear()
-        return found
-
-    def clear():
-        for cached in (cuda._library, cuda.devices):
-            cached.cache_clear()
-        programs._kernels.clear()
-        remote_calls._programs.clear()
-
-    yield make
-    monkeypatch.undo()
-    clear()
-    for driver in made:  # 512 MB, and something may keep the driver
-        for arena in driver.arenas:
-            del arena.races
-
-
 # The assembler ------------------------------------------------------------------------------
-
-
-def assembler():
-    """NVIDIA's assembler, which ``pip install --no-deps nvidia-cuda-nvcc`` brings."""
-    found = sorted(Path(sys.prefix).glob("lib/python*/site-packages/nvidia/*/bin/ptxas"))
-    return str(found[0]) if found else shutil.which("ptxas")
 
 
 def used(device):
@@ -75,25 +35,14 @@ def used(device):
     _ = x.bfloat16() @ x.bfloat16().mT, x.round().int() // 3, x.erf(), x.pow(1.7)
 
 
-@pytest.mark.skipif(not assembler(), reason="no ptxas")
-@pytest.mark.parametrize("architecture", daily(["sm_75", "sm_80", "sm_90"], 0, "architectures"))
-def test_kernels_assemble_without_spills(architecture, fresh, monkeypatch, tmp_path):
-    texts, code = [], Ptx.code
-    monkeypatch.setattr(programs.cache, "get", lambda key: None)
-    monkeypatch.setattr(programs.cache, "put", lambda key, value: None)
-    monkeypatch.setattr(
-        Ptx, "code", classmethod(lambda cls, text, arch: texts.append(text) or code(text, arch))
-    )
-    fresh(races=False)
+@pytest.mark.skipif(not ASSEMBLER, reason="no ptxas")
+@pytest.mark.parametrize("capability", daily([((7, 5),), ((8, 0),), ((9, 0),)], 0, "architectures"))
+def test_kernels_assemble_without_spills(capability, fresh, assembled):
+    driver = fresh(races=False, capability=capability)
     used("cuda")
-    assert len(texts) > 50
-    for text in set(texts):
-        source = tmp_path / "kernel.ptx"
-        source.write_bytes(code(text, architecture))
-        command = [assembler(), "-v", f"-arch={architecture}", str(source), "-o", os.devnull]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert not done.returncode, done.stderr
-        assert " 0 bytes stack frame, 0 bytes spill stores" in done.stderr, done.stderr
+    assert len(driver.texts) > 50
+    for text in set(driver.texts):
+        assembled(text)
 
 
 # The driver ---------------------------------------------------------------------------------

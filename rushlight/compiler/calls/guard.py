@@ -8,11 +8,12 @@ compiled call does before and after its program.
 import importlib
 from contextlib import contextmanager
 
+from rushlight import precision
 from rushlight.autograd import mode
 from rushlight.compiler.python.comparisons import equal, is_plain
 from rushlight.compiler.python.locations import place_name
 
-__all__ = ["GONE", "MISS", "Source", "demand_modes", "demand_there"]
+__all__ = ["GONE", "MISS", "Source", "demand_modes", "demand_precision", "demand_there"]
 
 #: The module ``rushlight/dtype.py``: the name ``rushlight.dtype`` itself is the class ``dtype``.
 _dtypes = importlib.import_module("rushlight.dtype")
@@ -112,3 +113,9 @@ def demand_modes(source):
         source.demand(f"state.asked is {mode.state.asked}")
     source.demand(f"state.autocast is {source.name(mode.state.autocast)}")
     source.demand(f"dtypes._default is {source.name(_dtypes.get_default_dtype())}")
+
+
+def demand_precision(source):
+    """Add a guard that devices may use TF32 for the same products as now."""
+    source.names["precision"] = precision
+    source.demand(f"precision.state == {precision.state}")

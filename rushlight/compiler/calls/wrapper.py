@@ -16,7 +16,14 @@ from rushlight.compiler.calls.arguments import Arguments, check_array
 from rushlight.compiler.calls.deferred import Deferred
 from rushlight.compiler.calls.escapes import assignments, kept_outside
 from rushlight.compiler.calls.gradient import gradients
-from rushlight.compiler.calls.guard import GONE, MISS, Source, demand_modes, demand_there
+from rushlight.compiler.calls.guard import (
+    GONE,
+    MISS,
+    Source,
+    demand_modes,
+    demand_precision,
+    demand_there,
+)
 from rushlight.compiler.calls.hooks import hook_place
 from rushlight.compiler.calls.persistent_inputs import Held
 from rushlight.compiler.calls.results import Results
@@ -173,6 +180,8 @@ class Wrapper:
         self.recordings.insert(0, (equations, inputs, [*results.values, *more], writes))
         if not recorder.auditing:
             self.program = make_program(*self.recordings[0])
+            if getattr(self.program, "devices", ()):
+                demand_precision(source)
         self._run(fresh, names, changed, calls)
         return saved
 

@@ -8,8 +8,10 @@ from math import prod
 
 from rushlight.compiler.codegen.scope import i64
 from rushlight.compiler.cpu.convolution import describe
-from rushlight.compiler.device.product import Tiles, place, unravel
+from rushlight.compiler.device.parts import place
+from rushlight.compiler.device.product import Tiles, run_of
 from rushlight.compiler.ir.abstract import Abstract
+from rushlight.storage import contiguous_strides
 
 __all__ = ["convolution"]
 
@@ -22,6 +24,8 @@ def convolution(group, kernel, schedule):
 class _Convolution(Tiles):
     """What the three forms share; see ``cpu.convolution.Convolution`` for the description."""
 
+    role = "convolution"
+
     def _measure(self):
         e = self.equation
         ins = [
@@ -33,6 +37,7 @@ class _Convolution(Tiles):
         self._sizes(c)
 
     def _sizes(self, c):
+        """Set ``batch``, ``shapes``, ``upright`` and ``runs``."""
         raise NotImplementedError
 
     def _shape(self):
@@ -50,9 +55,10 @@ class _Convolution(Tiles):
         at, fits = [], None
         for d, (i, q) in enumerate(zip(offsets, places, strict=True)):
             position = b.add(b.mul(q, i64(c.stride[d])), b.mul(i, i64(c.dilation[d])))
-            position = b.sub(position, i64(c.padding[d]))
-            inside = b.icmp_unsigned("<", position, i64(c.size[d]))  # a negative one is huge
-            fits = inside if fits is None else b.and_(fits, inside)
+            if c.padding[d]:  # else all windows lie inside
+                position = b.sub(position, i64(c.padding[d]))
+                inside = b.icmp_unsigned("<", position, i64(c.size[d]))  # a negative one is huge
+                fits = inside if fits is None else b.and_(fits, inside)
             at.append(position)
         row = b.add(b.mul(group, i64(self.inputs)), channel)
         return operand, place(b, (image, row, *at), self.strides[operand]), fits
@@ -62,72 +68,88 @@ class _Convolution(Tiles):
         row = b.add(b.mul(group, i64(self.outputs)), output)
         return operand, place(b, (image, row, *places), self.strides[operand]), None
 
+    # Neighbours -------------------------------------------------------------------------------
+
+    @property
+    def _plain(self):
+        """Whether windows are single elements, one for each element of x."""
+        c = self.c
+        return {*c.kernel, *c.stride} <= {1} and not any(c.padding)
+
+    def _run(self, operand, lead):
+        """How many elements of an operand are read as one, in its dims from ``lead`` on."""
+        strides, shape = self.strides[operand], self.ins[operand].shape
+        if strides[lead:] != contiguous_strides(shape[lead:]):
+            return 1
+        return run_of(self.ins[operand].itemsize, prod(shape[lead:]), *strides[:lead])
+
 
 class _Result(_Convolution):
     def _sizes(self, c):
-        self.batch, self.m, self.n = [c.batch, c.groups], self.outputs, prod(c.places)
-        self.window = [self.inputs, *c.kernel]
-        self.depth = prod(self.window)
+        self.batch = [c.batch, c.groups]
+        self.shapes = [self.outputs], [*c.places], [self.inputs, *c.kernel]
+        self.runs = self._run(1, 1), self._run(0, 2) if self._plain else 1
 
-    def _left(self, b, batch, row, depth):
-        return self._weight(b, 1, batch[1], row, unravel(b, depth, self.window))
+    def left(self, b, batch, row, depth):
+        return self._weight(b, 1, batch[1], row[0], depth)
 
-    def _right(self, b, batch, depth, column):
-        window, places = unravel(b, depth, self.window), unravel(b, column, self.c.places)
-        return self._pixel(b, 0, batch[0], batch[1], window, places)
+    def right(self, b, batch, depth, column):
+        return self._pixel(b, 0, batch[0], batch[1], depth, column)
 
-    def _index(self, b, batch, row, column):
-        channel = b.add(b.mul(batch[1], i64(self.outputs)), row)
-        return [batch[0], channel, *unravel(b, column, self.c.places)]
+    def index(self, b, batch, row, column):
+        return [batch[0], b.add(b.mul(batch[1], i64(self.outputs)), row[0]), *column]
 
 
 class _InputGradient(_Convolution):
     def _sizes(self, c):
-        self.batch, self.m, self.n = [c.batch, c.groups], self.inputs, prod(c.size)
-        self.window = [self.outputs, *c.kernel]
-        self.depth = prod(self.window)
+        self.batch = [c.batch, c.groups]
+        self.shapes = [self.inputs], [*c.size], [self.outputs, *c.kernel]
+        single = prod(c.kernel) == 1  # then neighbours of the weight are of several inputs
+        self.upright = single, False
+        self.runs = self._run(1, 1) if single else 1, self._run(0, 2) if self._plain else 1
 
-    def _left(self, b, batch, row, depth):
-        output, *offsets = unravel(b, depth, self.window)
-        return self._weight(b, 1, batch[1], output, (row, *offsets))
+    def left(self, b, batch, row, depth):
+        output, *offsets = depth
+        return self._weight(b, 1, batch[1], output, (row[0], *offsets))
 
-    def _right(self, b, batch, depth, column):
+    def right(self, b, batch, depth, column):
         """The gradient of the window that has the element at its place ``depth``."""
         c = self.c
-        output, *offsets = unravel(b, depth, self.window)
+        output, *offsets = depth
         at, fits = [], None
-        for d, (i, p) in enumerate(zip(offsets, unravel(b, column, c.size), strict=True)):
+        for d, (i, p) in enumerate(zip(offsets, column, strict=True)):
             step = i64(c.stride[d])
             begin = b.sub(b.add(p, i64(c.padding[d])), b.mul(i, i64(c.dilation[d])))
-            inside = b.and_(
-                b.icmp_unsigned("<", begin, i64(c.places[d] * c.stride[d])),
-                b.icmp_unsigned("==", b.urem(begin, step), i64(0)),
-            )
+            inside = b.icmp_unsigned("<", begin, i64(c.places[d] * c.stride[d]))
+            if c.stride[d] > 1:
+                whole = b.icmp_unsigned("==", b.urem(begin, step), i64(0))
+                inside, begin = b.and_(inside, whole), b.udiv(begin, step)
             fits = inside if fits is None else b.and_(fits, inside)
-            at.append(b.udiv(begin, step))
+            at.append(begin)
         return (*self._result(b, 0, batch[0], batch[1], output, at)[:2], fits)
 
-    def _index(self, b, batch, row, column):
-        channel = b.add(b.mul(batch[1], i64(self.inputs)), row)
-        return [batch[0], channel, *unravel(b, column, self.c.size)]
+    def index(self, b, batch, row, column):
+        return [batch[0], b.add(b.mul(batch[1], i64(self.inputs)), row[0]), *column]
 
 
 class _WeightGradient(_Convolution):
+    upright = False, True
+
     def _sizes(self, c):
-        self.window, self.all = [self.inputs, *c.kernel], [c.batch, *c.places]
-        self.batch, self.m, self.n = [c.groups], self.outputs, prod(self.window)
-        self.depth = prod(self.all)
+        self.batch = [c.groups]
+        self.shapes = [self.outputs], [self.inputs, *c.kernel], [c.batch, *c.places]
+        self.runs = self._run(0, 2), self._run(1, 2) if self._plain else 1
 
-    def _left(self, b, batch, row, depth):
-        image, *places = unravel(b, depth, self.all)
-        return self._result(b, 0, image, batch[0], row, places)
+    def left(self, b, batch, row, depth):
+        return self._result(b, 0, depth[0], batch[0], row[0], depth[1:])
 
-    def _right(self, b, batch, depth, column):
-        image, *places = unravel(b, depth, self.all)
-        return self._pixel(b, 1, image, batch[0], unravel(b, column, self.window), places)
+    def right(self, b, batch, depth, column):
+        return self._pixel(b, 1, depth[0], batch[0], column, depth[1:])
 
-    def _index(self, b, batch, row, column):
-        return [b.add(b.mul(batch[0], i64(self.outputs)), row), column]
+    def index(self, b, batch, row, column):
+        columns = self.shapes[1]
+        at = place(b, column, contiguous_strides(columns))
+        return [b.add(b.mul(batch[0], i64(self.outputs)), row[0]), at]
 
 
 _FORMS = {"result": _Result, "input_grad": _InputGradient, "weight_grad": _WeightGradient}

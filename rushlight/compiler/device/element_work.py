@@ -3,7 +3,7 @@
 from rushlight.compiler.codegen.memory import load, memory_type, stack
 from rushlight.compiler.codegen.scope import i64
 from rushlight.compiler.codegen.value import Value, ir_type
-from rushlight.compiler.device.product import place
+from rushlight.compiler.device.parts import place
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.plan.kernel_signature import described
 from rushlight.compiler.plan.loops import nodes_of

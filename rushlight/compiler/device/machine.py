@@ -26,6 +26,8 @@ class DeviceMachine:
         most: The most work-items of a group.
         spreads: Whether it has many work-items at the same time: it is no CPU.
         results: The most rows and columns of a product that a work-item computes.
+        capability: The pair of numbers that tells which of NVIDIA's instructions it has; (0, 0) if
+            its kernels are in another language.
     """
 
     calls = False
@@ -37,6 +39,7 @@ class DeviceMachine:
         self.doubles, self.units, self.most, self.wide = (
             device.doubles, device.units, device.most, wide,
         )  # fmt: skip
+        self.capability = device.capability if device.language == "PTX" else (0, 0)
         self.spreads = device.kind != "CPU"
         self.results = 8 if self.spreads else 4
 

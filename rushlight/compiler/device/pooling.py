@@ -13,7 +13,7 @@ from rushlight.compiler.codegen.scope import Loop, i64
 from rushlight.compiler.codegen.value import INT, Value, computed, select
 from rushlight.compiler.cpu.pooling import describe, picks
 from rushlight.compiler.device.element_work import ElementWork, Variable
-from rushlight.compiler.device.product import finish, place, unravel
+from rushlight.compiler.device.parts import finish, place, unravel
 
 __all__ = ["Pooling"]
 

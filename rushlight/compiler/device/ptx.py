@@ -14,6 +14,8 @@ _PASSES = (
     "sroa", "instruction_combine", "simplify_cfg", "new_gvn", "dead_code_elimination",
     "simplify_cfg",
 )  # fmt: skip
+#: What LLVM must be told that an architecture has, since its first drivers had not.
+_FEATURES = {"sm_75": "+ptx65"}  # mma.sync of 16 rows, ldmatrix
 #: Functions of LLVM that its code generator for PTX replaces by calls of a C library.
 _LACKING = re.compile(r"@llvm\.(sin|cos|tan|exp\w*|log\w*|pow)\.")
 
@@ -21,7 +23,7 @@ _LACKING = re.compile(r"@llvm\.(sin|cos|tan|exp\w*|log\w*|pow)\.")
 class Ptx(DeviceModule):
     """A module whose code is PTX, as text."""
 
-    language, convention = "ptx 1", "ptx_kernel"
+    language, convention = "ptx 2", "ptx_kernel"
     target = "nvptx64-nvidia-cuda"
     wide = True
 
@@ -37,9 +39,59 @@ class Ptx(DeviceModule):
 
     def wait(self, b):
         # An old name. LLVM 20 has no other, and later versions take it.
-        barrier = self.function("llvm.nvvm.barrier0", ir.FunctionType(ir.VoidType(), []))
-        barrier.attributes.add("convergent")
-        b.call(barrier, [], attrs=("convergent",))
+        self._together(b, "barrier0", ir.VoidType(), [])
+
+    # Instructions of whole warps, and copies that go on while others compute ------------------
+
+    def _together(self, b, name, result, args):
+        """Call an instruction that all work-items of a warp come by together."""
+        typ = ir.FunctionType(result, [a.type for a in args])
+        function = self.function(f"llvm.nvvm.{name}", typ)
+        function.attributes.add("convergent")
+        return b.call(function, args, attrs=("convergent",))
+
+    def matrices(self, b, source, transposed):
+        """Four matrices of 8 rows of 16 bytes in shared memory, as 4 registers of 32 bits.
+
+        Each eighth of the warp's items has the addresses of a matrix's rows. Item ``i`` gets the
+        bytes from ``4 * (i % 4)`` on of row ``i // 4``. If ``transposed``, elements have 16 bits.
+        """
+        turn = ".trans" if transposed else ""
+        name = f"ldmatrix.sync.aligned.m8n8.x4{turn}.b16.p3"
+        found = self._together(b, name, ir.LiteralStructType([_I32] * 4), [source])
+        return [b.extract_value(found, k) for k in range(4)]
+
+    def products(self, b, name, left, right, totals):
+        """The totals with the products added of a matrix of 16 rows and one of 8 columns.
+
+        ``name``: the shape and the type of LLVM's ``mma`` instruction.
+        """
+        result = ir.LiteralStructType([ir.FloatType()] * 4)
+        found = self._together(b, f"mma.{name}", result, [*left, *right, *totals])
+        return [b.extract_value(found, k) for k in range(4)]
+
+    def rounded(self, b, bits):
+        """The bits of a float32, rounded to TF32, which has 10 bits after the point."""
+        x = b.bitcast(bits, ir.FloatType())
+        typ = ir.FunctionType(_I32, [x.type])
+        return b.call(self.function("llvm.nvvm.f2tf32.rna", typ), [x])
+
+    def copy_later(self, b, target, source, size, count):
+        """Begin to copy ``count`` of ``size`` (4, 8 or 16) bytes to shared memory, zeros after."""
+        kind = "cg" if size == 16 else "ca"
+        self._plain(b, f"cp.async.{kind}.shared.global.{size}.s", [target, source, count])
+
+    def mark_copies(self, b):
+        """Make one group of the copies that the work-item began since the last group."""
+        self._plain(b, "cp.async.commit.group", [])
+
+    def wait_for_copies(self, b, but):
+        """Wait until all groups of copies of the work-item but the last few have arrived."""
+        self._plain(b, "cp.async.wait.group", [_I32(but)])
+
+    def _plain(self, b, name, args):
+        typ = ir.FunctionType(ir.VoidType(), [a.type for a in args])
+        return b.call(self.function(f"llvm.nvvm.{name}", typ), args)
 
     @classmethod
     def code(cls, text, architecture):
@@ -51,7 +103,8 @@ class Ptx(DeviceModule):
         llvm.initialize_all_targets()
         llvm.initialize_all_asmprinters()
         target = llvm.Target.from_triple(cls.target)
-        machine = target.create_target_machine(cpu=architecture, opt=3)
+        features = _FEATURES.get(architecture, "")
+        machine = target.create_target_machine(cpu=architecture, features=features, opt=3)
         with llvm.create_context() as context:
             module = optimised(llvm, text, machine, context, _PASSES)
             try:

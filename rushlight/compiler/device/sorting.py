@@ -10,7 +10,7 @@ from rushlight.compiler.codegen.scope import Loop, i64
 from rushlight.compiler.codegen.value import BOOL, INT, Value, computed, ir_type
 from rushlight.compiler.device.element_work import ElementWork, Variable
 from rushlight.compiler.device.language import shared
-from rushlight.compiler.device.product import finish, split
+from rushlight.compiler.device.parts import finish, split
 from rushlight.compiler.ir.roles import joins
 from rushlight.ops.reduce.merge_sort import RUN
 

@@ -12,6 +12,8 @@ from rushlight.compiler.ir import roles
 from rushlight.compiler.ir.abstract import HALF, Abstract
 from rushlight.compiler.ir.affine import composed, path_map, strides_of, view_map
 from rushlight.compiler.ir.equation import Equation
+from rushlight.compiler.ir.machine import machine
+from rushlight.dtype import float32
 from rushlight.ops.core.definition import OPS
 
 __all__ = ["Graph", "View"]
@@ -143,9 +145,11 @@ class Graph:
         return self._view(e) if role == "view" else role
 
     def _view(self, e):
-        x, out = e.ins[0], e.outs[0]
+        return self._look(e.ins[0], e.outs[0], *view_map(e))
+
+    def _look(self, x, out, offset, strides):
+        """Note that ``out`` has the elements of ``x`` at ``offset + Σ index · strides``."""
         shape = out.shape
-        offset, strides = view_map(e)
         before = self.views.get(x.id)
         if before is None and self._in_c_order(x):
             self.views[out.id] = View(x, offset, strides)
@@ -215,11 +219,43 @@ class Graph:
             e = self._in_order(e)
         if len(e.outs) > 1:
             return self._joined(e)
+        if e.op.role in ("product", "convolution") and not machine().calls:
+            e = self._unwidened(e)
         if e.op.role == "product" and e.ins[0].ndim == 2:
             return self._product(e)
         if (e.op.role, e.op.form) == ("convolution", "weight_grad"):
             return self._matrix(e)
         return e
+
+    def _unwidened(self, e):
+        """``e`` on factors in half precision, if it has them converted to float32.
+
+        The sums are float32 all the same, and tensor cores are several times faster.
+        """
+        ins = [self._narrow(v) for v in e.ins if v is not None]
+        if None in ins or len({v.dtype for v in ins}) != 1:
+            return e
+        rest = iter(ins)
+        factors = [None if v is None else self._narrowed(v, next(rest)) for v in e.ins]
+        return Equation(e.op, tuple(factors), e.params, e.outs)
+
+    def _narrow(self, value):
+        """The value in half precision from which ``value``, or its source, was converted."""
+        maker = self.makers.get(self.source(value).id)
+        if maker is None or maker.op.role != "copy" or value.dtype != float32.numpy:
+            return None
+        x = maker.ins[0]
+        return x if isinstance(x, Abstract) and x.dtype in HALF else None
+
+    def _narrowed(self, value, source):
+        """``value``, which is a view of ``source`` in another dtype, as a view of ``source``."""
+        view = self.views.get(value.id)
+        if view is None:
+            return source
+        found, maker = Abstract(value.shape, source.dtype), self.makers[value.id]
+        self._look(source, found, view.offset, view.strides)
+        self._add(Equation(maker.op, (source,), maker.params, [found]), "view")
+        return found
 
     def _in_order(self, e):
         """``e``, whose program reads contiguous tensors: those that aren't are copied."""

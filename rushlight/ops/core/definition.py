@@ -128,6 +128,8 @@ class Op:
         shares: The results may share the memory of an input, as views do.
         own_slope: The gradient rules count in more than the operation's inputs say, so the
             derivative of the lowering is not the gradient.
+        rounds_once: Each gradient rule is one product or sum, so that it rounds only once in half
+            precision. Default: False.
         batching: The rule by which ``vmap`` runs the operation on batches, if its kind has none;
             see ``func/batch_rules.py``. That of a view is ``batching(x, **params)``: the view of
             each sample of the batch ``x``, whose dim 0 counts the samples.
@@ -234,6 +236,7 @@ class Op:
         self.slopes = options.pop("slopes", kind == "elementwise" and self.widths)
         self.shares = options.pop("shares", kind == "view")
         self.own_slope = options.pop("own_slope", False)
+        self.rounds_once = options.pop("rounds_once", False)
         self.batching: Any = None
         self.again = options.pop("again", False)
         self.spared = options.pop("spared", ())

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 from numpy import ndarray
 
-from rushlight import late
+from rushlight import late, precision
 from rushlight.autograd import mode
 from rushlight.device import CPU, META
 from rushlight.device_array import DeviceArray, DeviceMemory, driver_of, placed, to_host
@@ -192,7 +192,8 @@ def _without_numbers(op, operands, params, numbers):
 
 def _key(op, operands, params, place):
     """What the code of a call at a ``place`` depends on; None if that cannot be told."""
-    key = (op, place, *map(_look, operands), *[(k, _look(v)) for k, v in params.items()])
+    look = [(k, _look(v)) for k, v in params.items()]
+    key = (op, place, precision.state, *map(_look, operands), *look)
     try:
         hash(key)
     except TypeError:

@@ -103,7 +103,7 @@ def _sum_with(product_, name, rank, **options):
         return out
 
     @kernel(public=False, method=False, name=name, shape=shape, prepare=of_one_dtype(name),
-            **options)  # fmt: skip
+            rounds_once=True, **options)  # fmt: skip
     def added(xp, input, mat1, mat2):
         out = product(xp, mat1, mat2)
         if input.ndim > rank:

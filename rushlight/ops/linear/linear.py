@@ -114,7 +114,7 @@ def _bias_slope(g):
 
 def _kernels(rank, affine_name, product_name):
     """The operations with and without bias. Their gradients have PyTorch's names."""
-    named = {"public": False, "method": False, "eight_bits": True}
+    named = {"public": False, "method": False, "eight_bits": True, "rounds_once": True}
 
     # The inputs are in the order of PyTorch's addmm, because the autograd graph shows this order.
     @kernel(name="linear" + rank, grad_name=affine_name, shape=_check, **named)

@@ -24,7 +24,7 @@ _NAMES = {
     _NO_CONTEXT: b"invalid device context", _BAD_PTX: b"a PTX JIT compilation failed",
     _ILLEGAL: b"an illegal memory access was encountered",
 }  # fmt: skip
-_ATTRIBUTES = {16: 4, 39: 2048, 75: 8, 76: 0}  # 4 processors, compute capability 8.0
+_ATTRIBUTES = {16: 4, 39: 2048}  # 4 processors
 
 
 class StandIn:
@@ -34,14 +34,16 @@ class StandIn:
         count: The number of devices.
         memory: Bytes of memory of each.
         races: Whether to look for races.
+        capability: The compute capability.
 
     Attributes:
         said: What was wrong with a kernel that failed. From then on all calls fail, as with a GPU.
         calls: The names of the functions that were called.
     """
 
-    def __init__(self, count=2, memory=1 << 25, races=True):
+    def __init__(self, count=2, memory=1 << 25, races=True, capability=(8, 0)):
         self.memory, self.races = memory, races
+        self.attributes = {**_ATTRIBUTES, 75: capability[0], 76: capability[1]}
         self.arenas = [Arena(memory) for _ in range(count)]
         self.said, self.calls, self.texts = "", [], []
         self._current = None
@@ -110,7 +112,7 @@ class StandIn:
         ctypes.memmove(name, b"Stand-in GPU\0", 13)
 
     def _cuDeviceGetAttribute(self, value, what, device):
-        _put(value, c_int, _ATTRIBUTES[what])
+        _put(value, c_int, self.attributes[what])
 
     def _cuDeviceTotalMem(self, size, device):
         _put(size, ctypes.c_size_t, self.memory)

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-__all__ = ["INSTRUCTIONS", "Registers"]
+__all__ = ["INSTRUCTIONS", "Registers", "instruction", "parts_of"]
 
 DTYPES = {
     kind + str(8 * size): np.dtype(f"{code}{size}")
@@ -283,13 +283,22 @@ _ROUNDINGS = {"rni": np.rint, "rzi": np.trunc, "rmi": np.floor, "rpi": np.ceil}
 
 @instruction("cvt")
 def _convert(r, words, args, mask):
+    if "tf32" in words:
+        return r.set(args[0], to_tf32(r.value(args[1], "f32")), mask)
     target, x = DTYPES[words[-2]], r.value(args[1], words[-1])
     rounding = next((_ROUNDINGS[w] for w in words if w in _ROUNDINGS), None)
     if x.dtype.kind == "f" and rounding is not None:
         x = rounding(x)
     if x.dtype.kind == "f" and target.kind != "f":
         x = _saturated(x, target)
-    r.set(args[0], x.astype(target), mask)
+    return r.set(args[0], x.astype(target), mask)
+
+
+def to_tf32(x):
+    """float32 rounded to the nearest TF32, ties away from zero; its bits."""
+    bits = x.view(np.uint32)
+    near = (bits + np.uint32(0x1000)) & np.uint32(0xFFFFE000)
+    return np.where(np.isfinite(x), near, bits).astype(np.uint32)
 
 
 def _saturated(x, dtype):
@@ -306,14 +315,15 @@ def _same_address(r, words, args, mask):
     r.set(args[0], r.value(args[1], words[-1]), mask)
 
 
-def _parts(operand):
+def parts_of(operand):
+    """The names in an operand such as ``{%r1, %r2}``."""
     return [a.strip() for a in operand.strip("{}").split(",")] if operand[0] == "{" else [operand]
 
 
 @instruction("mov")
 def _move(r, words, args, mask):
     kind = words[-1]
-    into, of = _parts(args[0]), _parts(args[1])
+    into, of = parts_of(args[0]), parts_of(args[1])
     if len(into) == len(of):
         return r.set(into[0], r.value(of[0], kind), mask)
     size = DTYPES[kind].itemsize
@@ -336,7 +346,7 @@ def _space(words):
 
 @instruction("ld")
 def _load(r, words, args, mask):
-    kind, into = words[-1], _parts(args[0])
+    kind, into = words[-1], parts_of(args[0])
     size = DTYPES[kind].itemsize
     if "param" in words:
         bits = r.params[args[1].strip("[]")] & ((1 << 8 * size) - 1)
@@ -354,7 +364,7 @@ def _load(r, words, args, mask):
 
 @instruction("st")
 def _store(r, words, args, mask):
-    kind, of = words[-1], _parts(args[1])
+    kind, of = words[-1], parts_of(args[1])
     size = DTYPES[kind].itemsize
     raw, at, threads = r.where(args[0], _space(words), size * len(of), mask, True)
     for k, name in enumerate(of):

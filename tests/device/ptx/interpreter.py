@@ -8,7 +8,8 @@ import re
 
 import numpy as np
 
-from tests.device.ptx.instructions import INSTRUCTIONS, Registers
+from tests.device.ptx.instructions import Registers
+from tests.device.ptx.matrices import INSTRUCTIONS, Copies
 from tests.device.ptx.memory import Accesses, Fault
 
 __all__ = ["Launch"]
@@ -47,6 +48,7 @@ class Launch(Registers):
         self.frame = -(-max(kernel.frame, 16) // 16) * 16
         self.local = np.zeros(self.n * self.frame if kernel.frame else 16, np.uint8)
         self.epoch = np.full(groups, first, np.int64)
+        self.copies = Copies(self)
         self.shared_races = Accesses(self.shared.size if races else 0)
         if races:
             for a in (arena.races, self.shared_races):
@@ -54,20 +56,31 @@ class Launch(Registers):
 
     # Memory -----------------------------------------------------------------------------------
 
-    def where(self, operand, space, size, mask, writes):
-        """(memory, the position of each thread's access), checked. ``mask``: None means all."""
+    def where(self, operand, space, size, mask, writes, count=None):
+        """(memory, the position of each thread's access, the threads), checked.
+
+        ``mask``: None means all. ``count``: so many of the ``size`` bytes are accessed.
+        """
         at = self._address(operand)
         threads = np.arange(self.n) if mask is None else np.flatnonzero(mask)
         used = at[threads]
         if (used % size).any():
             raise Fault(f"a misaligned access of {size} bytes")
-        raw, used = getattr(self, "_" + space)(used, size, threads)
-        if self.races and space != "local_memory":
-            races = self.shared_races if space == "shared_memory" else self.arena.races
-            note = races.write if writes else races.read
-            block = self.block[threads]
-            note(used, size, threads, block, self.epoch[block], self.first)
+        count = size if count is None else count
+        raw, used = getattr(self, "_" + space)(used, count, threads)
+        if space == "shared_memory":
+            self.copies.check(used, count)
+        self.note(space, used, count, threads, writes)
         return raw, used, threads
+
+    def note(self, space, at, size, threads, writes):
+        """Look for races of the threads' accesses."""
+        if not self.races or space == "local_memory":
+            return
+        races = self.shared_races if space == "shared_memory" else self.arena.races
+        note = races.write if writes else races.read
+        block = self.block[threads]
+        note(at, size, threads, block, self.epoch[block], self.first)
 
     def _global_memory(self, at, size, threads):
         at = at - self.arena.BASE
@@ -119,6 +132,8 @@ class Launch(Registers):
                     if p in stops:
                         at[mine] = p
                         break
+        if self.copies.pending:
+            raise Fault("an asynchronous copy that nobody waited for")
 
     def _ready(self):
         """Whether a thread can go on. Lets the blocks go on whose threads are all at a barrier."""

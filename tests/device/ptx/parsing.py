@@ -71,7 +71,8 @@ def _read(kernel, declared, body):
     text = ""
     for line in map(str.strip, body.split("\n")):
         label = re.fullmatch(r"(\$?[\w$]+):", line)
-        line = line.removeprefix("{").removesuffix("}").strip()  # of a block with its own registers
+        if not line.startswith("{%"):  # else a list of registers, and no block with its own ones
+            line = line.removeprefix("{").removesuffix("}").strip()
         registers = _REGISTERS.match(line)
         if label:
             kernel.labels[label[1]] = len(kernel.code)
