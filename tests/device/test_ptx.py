@@ -263,6 +263,16 @@ def test_dropout_that_keeps_next_to_nothing(fresh):
         T.dropout(T.ones(3, dtype=T.int64, device="cuda"), 0.5, True)
 
 
+def test_conversions_of_half_precision(fresh):
+    driver = fresh()
+    x = T.arange(1 << 16).to(T.uint16).view(T.float16)
+    y = T.cat([x.float(), x.float() * (1 + 2**-11), T.tensor([65519.0, 65520.0, 2.0**-25])])
+    for far, near in ((x.cuda().float(), x.float()), (y.cuda().half(), y.half())):
+        assert T.equal(far.cpu().nan_to_num(3), near.nan_to_num(3))
+        assert T.equal(far.cpu().isnan(), near.isnan())
+    assert any("cvt.rn.f16.f32" in text for text in driver.texts)
+
+
 def test_files(fresh, tmp_path):
     fresh()
     T.save({"w": T.ones(3, device="cuda:1")}, tmp_path / "w.pt")

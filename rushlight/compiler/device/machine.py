@@ -31,7 +31,7 @@ class DeviceMachine:
     """
 
     calls = False
-    halves = scales = False  # float16 is converted by bits, which every device can do
+    scales = False
     vector_bytes, registers = 4, 32
     costs = costs.LOOPS
 
@@ -39,6 +39,7 @@ class DeviceMachine:
         self.doubles, self.units, self.most, self.wide = (
             device.doubles, device.units, device.most, wide,
         )  # fmt: skip
+        self.halves = device.language == "PTX"  # else by bits, which every device can do
         self.capability = device.capability if device.language == "PTX" else (0, 0)
         self.spreads = device.kind != "CPU"
         self.results = 8 if self.spreads else 4
