@@ -155,7 +155,8 @@ _LAZY_NAMES = {
     **dict.fromkeys(("PyTorchFileReader", "PyTorchFileWriter"), "rushlight.serialization.reader"),
     **dict.fromkeys(("_assert_async", "_int_mm", "_shape_as_tensor"), "rushlight.checks"),
     "Event": "rushlight.streams", "Stream": "rushlight.streams",
-    "GradScaler": "rushlight.amp", "OutOfMemoryError": "rushlight.errors",
+    "GradScaler": "rushlight.amp",
+    **dict.fromkeys(("AcceleratorError", "OutOfMemoryError"), "rushlight.errors"),
     "to_dlpack": "rushlight.utils.dlpack",
     **dict.fromkeys(
         ("BFloat16Storage", "BoolStorage", "ByteStorage", "CharStorage", "ComplexDoubleStorage",

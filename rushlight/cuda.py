@@ -12,10 +12,11 @@ from rushlight.ops.create.legacy import CUDA_TYPES
 _devices = Devices("cuda")
 _functions = _devices.functions()
 globals().update(_functions)
+CUDAGraph = _devices.Graph
 reset_max_memory_allocated = _devices.reset_peak_memory_stats
 __all__ = [
     "CUDAGraph", "OutOfMemoryError", "can_device_access_peer", "get_arch_list",
-    "get_device_capability", "graph", "ipc_collect", "mem_get_info",
+    "get_device_capability", "ipc_collect", "mem_get_info",
     "reset_max_memory_allocated", *_functions,
 ]  # fmt: skip
 
@@ -98,49 +99,6 @@ def ipc_collect():
     >>> import rushlight as torch
     >>> torch.cuda.ipc_collect()
     """
-
-
-class CUDAGraph:
-    """PyTorch's recorded work of a GPU, which rushlight does not have.
-
-    Libraries use the class in annotations.
-
-    Args:
-        keep_graph: PyTorch's argument.
-
-    Raises:
-        NotImplementedError: an object is made.
-
-    >>> import rushlight as torch
-    >>> graphs: list[torch.cuda.CUDAGraph] = []
-    """
-
-    def __init__(self, keep_graph=False):
-        raise NotImplementedError(
-            "torch.cuda.CUDAGraph: rushlight records no work of a GPU; use torch.compile, which "
-            "makes one program of a call"
-        )
-
-
-class graph:
-    """PyTorch's context that records work in a ``CUDAGraph``, which rushlight does not have.
-
-    Args:
-        cuda_graph, pool, stream, capture_error_mode: PyTorch's arguments.
-
-    Raises:
-        NotImplementedError: an object is made.
-
-    >>> import rushlight as torch
-    >>> callable(torch.cuda.graph)
-    True
-    """
-
-    def __init__(self, cuda_graph, pool=None, stream=None, capture_error_mode="global"):
-        raise NotImplementedError(
-            "torch.cuda.graph: rushlight records no work of a GPU; use torch.compile, which makes "
-            "one program of a call"
-        )
 
 
 def __getattr__(name) -> Any:

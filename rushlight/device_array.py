@@ -1,7 +1,7 @@
 """Arrays in the memory of a device with a driver, and copies between devices.
 
-The buffers come from the device's pool (``backend/device.py``). A buffer goes back when the last
-array that looks at it dies. Commands that use it may still be waiting then. The device runs
+The buffers come from the pool of the current queue (``backend/queues.py``). A buffer goes back when
+the last array that looks at it dies. Commands that use it may still be waiting then. A queue runs
 commands in order, so whoever gets the buffer next uses it after them.
 """
 
@@ -15,14 +15,14 @@ from numpy import ndarray
 
 from rushlight import late
 from rushlight.autograd import mode
-from rushlight.device import CPU, META, device
+from rushlight.device import CPU, DRIVEN, META, device
 from rushlight.errors import NoDeviceError
 from rushlight.meta import MetaArray, NoData, on_meta
-from rushlight.remote import Memory, RemoteArray
+from rushlight.remote import Memory, RemoteArray, place_of
 
 __all__ = [
     "DeviceArray", "DeviceMemory", "current", "driver_of", "drivers", "make_current", "placed",
-    "reserved", "to_host",
+    "recording_of", "reserved", "sent", "to_host",
 ]  # fmt: skip
 
 _addresses = itertools.count(1)
@@ -86,36 +86,54 @@ def driver_of(d):
     return drivers(d.type)[d.index]
 
 
+def recording_of(x):
+    """The ``Recording`` of this thread on the device of the tensor ``x``, or None."""
+    array = x._array
+    return array.memory.driver.recorded() if type(array) is DeviceArray else None
+
+
 class DeviceMemory(Memory):
     """A buffer on a device.
+
+    Args:
+        d: The device.
+        nbytes: The number of bytes.
+        constant: While work is recorded, the memory is filled at once, and stays for all replays.
 
     Raises:
         OutOfMemoryError: the device has not so much memory.
     """
 
-    __slots__ = ("_size", "address", "buffer", "device", "driver")
+    __slots__ = ("_pool", "_size", "_used", "address", "buffer", "device", "driver")
 
-    def __init__(self, d, nbytes):
+    def __init__(self, d, nbytes, constant=False):
         self.buffer = None
         self.device, self.driver = d, driver_of(d)
         super().__init__(nbytes)
-        self.buffer, self._size = self.driver.allocate(nbytes)
+        self.buffer, self._size, self._pool = self.driver.allocate(nbytes, constant)
+        self._used: tuple = ()  # other queues whose commands use the memory
         #: A number that no other memory has, as the address of its first byte.
         self.address = next(_addresses) << 44
 
     def __del__(self, forget=mode.add_intercept):
         super().__del__(forget)
         if self.buffer is not None:
-            self.driver.free(self.buffer, self._size)
+            self.driver.free(self.buffer, self._size, self._pool, self._used)
+
+    def use(self, queue):
+        """Keep the memory, when it is freed, until the commands of ``queue`` so far have run."""
+        if queue.pool is not self._pool and queue not in self._used:
+            self._used = (*self._used, queue)
 
     def grow(self, nbytes):
         """Have at least ``nbytes`` bytes from now on; those that were there stay."""
         if nbytes <= self.nbytes:
             return
-        before, buffer, size = self.bytes(), self.buffer, self._size
-        self.buffer, self._size = self.driver.allocate(nbytes)
-        self.driver.free(buffer, size)
-        self.fill(before)
+        before = self.buffer, self._size, self._pool, self._used
+        self.buffer, self._size, self._pool = self.driver.allocate(nbytes)
+        self._used = ()
+        self.driver.copy(before[0], 0, self.buffer, 0, self.nbytes)
+        self.driver.free(*before)
         self.nbytes = nbytes
 
     def bytes(self):
@@ -124,14 +142,23 @@ class DeviceMemory(Memory):
         self.driver.read(self.buffer, 0, found.ctypes.data, self.nbytes)
         return found
 
-    def fill(self, array):
-        """Copy the bytes of a contiguous NumPy array here."""
-        self.driver.write(self.buffer, 0, array.ctypes.data, array.nbytes)
+    def fill(self, array, constant=False):
+        """Copy the bytes of a contiguous NumPy array here.
+
+        While work is recorded, each replay does it again, unless the memory is ``constant``.
+        """
+        driver = self.driver
+        driver.write(self.buffer, 0, array.ctypes.data, array.nbytes)
+        if driver.recording is not None and (recording := driver.recorded()) is not None:
+            recording.keep(self)
+            if not constant:
+                array = array.copy(order="K")
+                recording.do(lambda: self.fill(array))
 
     def copy(self, order="K"):
         """Other memory with the same bytes."""
         found = DeviceMemory(self.device, self.nbytes)
-        found.fill(self.bytes())
+        self.driver.copy(self.buffer, 0, found.buffer, 0, self.nbytes)
         return found
 
 
@@ -156,11 +183,23 @@ class DeviceArray(RemoteArray):
 
     def copy(self, order="K"):
         """An array of its own memory with the same elements and strides."""
-        return placed(to_host(self), self.device)
+        found = DeviceArray(self.shape, self.dtype, self.strides, None, 0)
+        found.memory = memory = DeviceMemory(self.device, found.reach)
+        steps = zip(self.shape, self.strides, strict=True)
+        found.start = sum([(1 - n) * s for n, s in steps if s < 0])
+        if self.size:
+            first = self.start - found.start
+            self.memory.driver.copy(self.memory.buffer, first, memory.buffer, 0, memory.nbytes)
+        return found
 
     def item(self):
         """The element as a Python number."""
+        self.refuse_recorded("item")
         return to_host(self).item()
+
+    def refuse_recorded(self, name):
+        """Raise AcceleratorError if this thread records what the device does."""
+        self.memory.driver.refuse_recorded(name)
 
     def __repr__(self):
         return f"{self.device}:{self.dtype.name}{list(self.shape)}"
@@ -207,9 +246,33 @@ def placed(array, d):
         return on_meta(array)
     if not _is_dense(array):
         array = array.copy(order="K")
-    found = DeviceArray(array.shape, array.dtype, array.strides, DeviceMemory(d, array.nbytes), 0)
+    constant = not array.ndim  # a number that stands for an argument of a kernel
+    memory = DeviceMemory(d, array.nbytes, constant)
     if array.size:
-        found.memory.fill(array)
+        memory.fill(array, constant)
+    return DeviceArray(array.shape, array.dtype, array.strides, memory, 0)
+
+
+def sent(array, d):
+    """``placed(array, d)`` for a copy that a program asks for.
+
+    Raises:
+        RuntimeError: the copy is recorded, and the host's memory of it is not pinned.
+    """
+    here = place_of(array)
+    driven = d if here is CPU else here
+    if CPU not in (here, d) or driven.type not in DRIVEN or not array.size:
+        return placed(array, d)
+    there = driver_of(driven)
+    if there.recording is None or (recording := there.recorded()) is None:
+        return placed(array, d)
+    if here is not CPU:
+        recording.refuse_unpinned()
+    if not there.is_pinned(array.ctypes.data):
+        recording.refuse_unpinned()
+    dense = lambda: array if _is_dense(array) else array.copy(order="K")
+    found = reserved(array.shape, array.dtype, dense().strides, d)
+    recording.do(lambda: found.memory.fill(dense()))
     return found
 
 

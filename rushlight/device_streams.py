@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rushlight.device_array import make_current
+from rushlight.errors import AcceleratorError
 from rushlight.remote import device_of
 
 if TYPE_CHECKING:
     from rushlight.devices import Devices
 
-__all__ = ["Current", "CurrentOf", "Event", "Stream"]
+__all__ = ["Current", "CurrentOf", "CurrentStream", "Event", "Stream"]
 
 
 class Current:
@@ -64,11 +65,13 @@ class CurrentOf(Current):
 
 
 class Stream:
-    """The queue of a device, which runs all its work in order. Every stream is the same queue.
+    """A queue of a device, which runs its work in order. Streams do not wait for each other.
+
+    OpenCL devices run the work of all streams in one order.
 
     Args:
         device: The device. Default: the current one.
-        priority: Accepted without effect.
+        priority: Streams with lower numbers go first: 0 or less.
         **kwargs: Accepted without effect.
 
     Raises:
@@ -81,22 +84,40 @@ class Stream:
 
     _devices: Devices
 
-    cuda_stream = stream_id = priority = 0
-
     def __init__(self, device=None, priority=0, **kwargs):
         if not self._devices.is_available():
             name = self._devices.kind
             raise RuntimeError(f"torch.{name}.Stream requires {name.upper()} support")
         self.device = self._devices.place(device)
+        self._driver = self._devices.driver(self.device)
+        self._queue = kwargs.pop("queue", None) or self._driver.take_queue(int(priority))
+        self._contexts: list = []
+
+    @property
+    def cuda_stream(self):
+        """The driver's number of the stream; 0 for the default one."""
+        handle = self._queue.handle
+        return 0 if handle is None else handle.value
+
+    @property
+    def stream_id(self):
+        """The number of the stream among those of its device."""
+        return self._queue.number
+
+    @property
+    def priority(self):
+        """Streams with lower numbers go first."""
+        return self._queue.priority
 
     def synchronize(self):
-        """Wait until all work has run."""
-        self._devices.synchronize(self.device)
+        """Wait until all work of the stream has run."""
+        self._driver.refuse_recorded("Stream.synchronize")
+        self._driver.drain(self._queue)
 
     def query(self):
-        """Return True if all work has run."""
-        event = self.record_event()
-        return event.query()
+        """Return True if all work of the stream has run."""
+        self._driver.refuse_recorded("Stream.query")
+        return self._driver.is_drained(self._queue)
 
     def record_event(self, event=None):
         """Return ``event``, or a new one, at the end of the work so far."""
@@ -105,30 +126,61 @@ class Stream:
         return event
 
     def wait_event(self, event):
-        """Do nothing: the work before an event is before all later work."""
+        """Let the work from now on wait for an event."""
+        event.wait(self)
 
     def wait_stream(self, stream):
-        """Do nothing on one device; wait for the work of another device."""
-        if stream.device != self.device:
-            stream.synchronize()
+        """Let the work from now on wait for the work of another stream so far."""
+        self.wait_event(stream.record_event())
 
     def __enter__(self):
-        self._context = self._devices.device(self.device)
-        self._context.__enter__()
+        context = CurrentStream(self)
+        context.__enter__()
+        self._contexts.append(context)
         return self
 
     def __exit__(self, *exc):
-        return self._context.__exit__(*exc)
+        return self._contexts.pop().__exit__(*exc)
 
     def __eq__(self, other):
-        return type(other) is type(self) and other.device == self.device
+        return type(other) is type(self) and other._queue is self._queue
 
     def __hash__(self):
-        return hash(self.device)
+        return hash((self.device, self.stream_id))
 
     def __repr__(self):
         kind = self._devices.kind
-        return f"<torch.{kind}.Stream device={self.device} {kind}_stream=0x0>"
+        return f"<torch.{kind}.Stream device={self.device} {kind}_stream={self.cuda_stream:#x}>"
+
+
+class CurrentStream:
+    """Context in which a stream is the current one of its device, which is the current device.
+
+    Args:
+        stream: A ``Stream``; None has no effect.
+
+    >>> import rushlight as torch
+    >>> with torch.cuda.stream(None):
+    ...     pass
+    """
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def __enter__(self):
+        stream = self.stream
+        if stream is not None:
+            local = stream._driver.local
+            self._before = local.queue
+            local.queue = stream._queue
+            self._device = make_current(stream._devices.kind, stream.device.index)
+
+    def __exit__(self, *exc):
+        stream = self.stream
+        if stream is not None:
+            stream._driver.local.queue = self._before
+            make_current(stream._devices.kind, self._device)
+        return False
 
 
 class Event:
@@ -160,22 +212,36 @@ class Event:
         self._driver: Any = None
 
     def record(self, stream=None):
-        """Note the moment when the work so far has run."""
+        """Note the moment when the work of a stream so far has run. Default: the current stream."""
         self._forget()
-        self._driver = self._devices.driver(stream.device if stream is not None else None)
-        self._moment = self._driver.moment()
-        self._driver.record(self._moment)
+        stream = self._devices.current_stream() if stream is None else stream
+        self._driver = stream._driver
+        if self._driver.recorded() is None:  # what is recorded runs in order
+            self._moment = self._driver.moment()
+            self._driver.record(self._moment, stream._queue)
 
     def wait(self, stream=None):
-        """Do nothing: the work before an event is before all later work."""
+        """Let the work of a stream from now on wait for the moment. Default: the current stream."""
+        if self._moment is None:
+            return
+        stream = self._devices.current_stream() if stream is None else stream
+        if stream._driver.recorded() is not None:
+            raise AcceleratorError(
+                "CUDA error: dependency created on uncaptured work in another stream"
+            )
+        stream._driver.follow(stream._queue, self._moment)
 
     def query(self):
         """Return True if the moment has come, or was not noted."""
-        return self._moment is None or self._driver.reached(self._moment)
+        if self._moment is None:
+            return True
+        self._driver.refuse_recorded("Event.query")
+        return self._driver.reached(self._moment)
 
     def synchronize(self):
         """Wait until the moment has come."""
         if self._moment is not None:
+            self._driver.refuse_recorded("Event.synchronize")
             self._driver.wait_for(self._moment)
 
     def elapsed_time(self, end_event):

@@ -1,24 +1,26 @@
 """The functions of ``torch.cuda``, ``torch.xpu`` and ``torch.opencl``, for devices of one type.
 
-A device has one queue, in which all its work runs in order. Every stream is this queue.
+``device_streams.py`` and ``device_graphs.py`` have the classes.
 """
 
 import os
-from contextlib import contextmanager
 from typing import NamedTuple
 
 from rushlight import random
 from rushlight.device import device as device_of_name
 from rushlight.device import require
 from rushlight.device_array import driver_of, drivers, make_current
-from rushlight.device_streams import Current, CurrentOf, Event, Stream
+from rushlight.device_graphs import Graph, graph, new_handle
+from rushlight.device_streams import Current, CurrentOf, CurrentStream, Event, Stream
 from rushlight.docstrings import document
 from rushlight.ops.core import remote_calls
 
 __all__ = ["DeviceProperties", "Devices"]
 
 
-_CLASSES = {"device": Current, "device_of": CurrentOf, "Stream": Stream, "Event": Event}
+_CLASSES = {
+    "device": Current, "device_of": CurrentOf, "Stream": Stream, "Event": Event, "graph": graph,
+}  # fmt: skip
 
 
 class DeviceProperties(NamedTuple):
@@ -56,9 +58,10 @@ class Devices:
 
     def __init__(self, kind):
         self._kind = kind
-        self.device, self.device_of, self.Stream, self.Event = [
+        own = {f"{kind.upper()}Graph" if kind != "opencl" else "Graph": Graph}
+        self.device, self.device_of, self.Stream, self.Event, self.graph, self.Graph = [
             type(name, (base,), {"_devices": self, "__doc__": base.__doc__})
-            for name, base in _CLASSES.items()
+            for name, base in (_CLASSES | own).items()
         ]
 
     @property
@@ -226,7 +229,9 @@ class Devices:
         >>> if torch.cuda.is_available():
         ...     torch.cuda.synchronize()
         """
-        self.driver(device).synchronize()
+        driver = self.driver(device)
+        driver.refuse_recorded("synchronize")
+        driver.synchronize()
 
     # Memory -----------------------------------------------------------------------------------
 
@@ -484,7 +489,7 @@ class Devices:
     # Streams ----------------------------------------------------------------------------------
 
     def current_stream(self, device=None):
-        """Return the stream of a device: all its work is in one.
+        """Return the stream of a device to which the work of this thread goes.
 
         Returns:
             A ``Stream``.
@@ -496,13 +501,25 @@ class Devices:
         >>> if torch.cuda.is_available():
         ...     torch.cuda.current_stream().synchronize()
         """
-        return self.Stream(self.place(device))
+        return self.Stream(self.place(device), queue=self.driver(device).local.queue)
 
-    default_stream = current_stream
+    def default_stream(self, device=None):
+        """Return the stream of a device to which work goes unless a program chooses another one.
 
-    @contextmanager
+        Returns:
+            A ``Stream``.
+
+        Raises:
+            AssertionError: there is no device.
+
+        >>> import rushlight as torch
+        >>> if torch.cuda.is_available():
+        ...     assert torch.cuda.default_stream() == torch.cuda.current_stream()
+        """
+        return self.Stream(self.place(device), queue=self.driver(device).default)
+
     def stream(self, stream):
-        """Return a context in which a stream is used: its device becomes the current one.
+        """Return a context in which a stream and its device are the current ones.
 
         Args:
             stream: A ``Stream``; None has no effect.
@@ -514,11 +531,7 @@ class Devices:
         >>> with torch.cuda.stream(None):
         ...     pass
         """
-        if stream is None:
-            yield
-            return
-        with self.device(stream.device):
-            yield
+        return CurrentStream(stream)
 
     def StreamContext(self, stream):
         """Return the context ``stream(stream)``.
@@ -533,22 +546,10 @@ class Devices:
         >>> with torch.cuda.StreamContext(None):
         ...     pass
         """
-        return self.stream(stream)
-
-    def is_current_stream_capturing(self):
-        """Return whether a graph records the work of the current stream: there are no graphs.
-
-        Returns:
-            False.
-
-        >>> import rushlight as torch
-        >>> torch.cuda.is_current_stream_capturing()
-        False
-        """
-        return False
+        return CurrentStream(stream)
 
     def set_stream(self, stream):
-        """Make the device of a stream the current one of this thread.
+        """Make a stream and its device the current ones of this thread.
 
         Args:
             stream: A ``Stream``; None has no effect.
@@ -557,11 +558,66 @@ class Devices:
         >>> torch.cuda.set_stream(None)
         """
         if stream is not None:
-            self.set_device(stream.device)
+            CurrentStream(stream).__enter__()
+
+    # Graphs -----------------------------------------------------------------------------------
+
+    def is_current_stream_capturing(self):
+        """Return whether a graph records the work of this thread.
+
+        Returns:
+            A bool.
+
+        >>> import rushlight as torch
+        >>> torch.cuda.is_current_stream_capturing()
+        False
+        """
+        return any(d.recorded() is not None for d in drivers(self.kind))
+
+    def graph_pool_handle(self):
+        """Return a name for memory that several graphs share.
+
+        Returns:
+            A pair of numbers, for the argument ``pool`` of ``graph``.
+
+        >>> import rushlight as torch
+        >>> len(torch.cuda.graph_pool_handle())
+        2
+        """
+        return new_handle()
+
+    def make_graphed_callables(
+        self, callables, sample_args, num_warmup_iters=3, allow_unused_input=False, pool=None
+    ):
+        """Return modules or functions whose forward and backward are graphs.
+
+        Args:
+            callables: A module, a function, or a tuple of these.
+            sample_args: A tuple of tensors like those of later calls; for a tuple of callables a
+                tuple of such tuples.
+            num_warmup_iters: The number of calls before those that are recorded.
+            allow_unused_input: Whether gradients may not depend on an input.
+            pool: As for ``graph``.
+
+        Returns:
+            What takes the place of ``callables``: a module is changed and returned.
+
+        Raises:
+            AssertionError: there is no device.
+
+        >>> import rushlight as torch
+        >>> if torch.cuda.is_available():
+        ...     x = torch.ones(2, 3, device="cuda")
+        ...     model = torch.cuda.make_graphed_callables(torch.nn.Linear(3, 1).cuda(), (x,))
+        ...     assert model(x).shape == (2, 1)
+        """
+        from rushlight.graphed import graphed
+
+        self.place()
+        return graphed(self, callables, sample_args, num_warmup_iters, allow_unused_input, pool)
 
 
 _OWN = ("default_generators", "driver", "functions", "kind", "place")  # not for the modules
 _NAMES = [*_CLASSES, *[n for n in vars(Devices) if not n.startswith("_") and n not in _OWN]]
 for _name in _NAMES[len(_CLASSES) :]:
-    if _name != "default_stream":  # the same function as current_stream
-        document(vars(Devices)[_name], "devices")
+    document(vars(Devices)[_name], "devices")

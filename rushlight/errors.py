@@ -7,6 +7,7 @@
     ├── DtypeError      element types that an operation refuses
     │   ├── UnsupportedDtypeError   also a NotImplementedError: no kernel for the type
     │   └── ArgumentDtypeError      also a TypeError: PyTorch raises either
+    ├── AcceleratorError  a device failed, or cannot do now what it is asked for
     ├── OutOfMemoryError  for programs that catch it: Python raises MemoryError instead
     ├── NoDeviceError   also an AssertionError: PyTorch raises either
     ├── LayoutError     no rule for a layout; also a NotImplementedError and AttributeError
@@ -20,6 +21,7 @@
 """
 
 __all__ = [
+    "AcceleratorError",
     "ArgumentDtypeError",
     "ArgumentError",
     "DimError",
@@ -38,6 +40,10 @@ __all__ = [
 
 class ShapeError(RuntimeError):
     """Shapes that do not fit an operation."""
+
+
+class AcceleratorError(RuntimeError):
+    """A device failed, or cannot do now what it is asked for."""
 
 
 class DtypeError(RuntimeError):

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from rushlight.devices import DeviceProperties, Devices
 
-_functions = Devices("opencl").functions()
+_devices = Devices("opencl")
+_functions = _devices.functions()
 globals().update(_functions)
-__all__ = ["DeviceProperties", *_functions]
+Graph = _devices.Graph
+__all__ = ["DeviceProperties", "Graph", *_functions]
 
 if TYPE_CHECKING:
 

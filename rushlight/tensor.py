@@ -427,6 +427,9 @@ def method(function):
     return function
 
 
+_NUMBERS = ("item", "bool", "int", "float", "complex", "index")  # methods that give one number
+
+
 def _read_far(x, function, args, kwargs):
     """Run a method that reads elements on a tensor that is not on the CPU."""
     name = function.__name__.strip("_")
@@ -435,6 +438,8 @@ def _read_far(x, function, args, kwargs):
     elif name in ("numpy", "array") and not kwargs.get("force"):
         x._array.__array__()  # raises PyTorch's error
     elif name not in ("deepcopy", "reduce_ex", "repr", "format"):
+        if name in _NUMBERS:
+            x._array.refuse_recorded(name)
         x = x.cpu()
     return function(x, *args, **kwargs)
 

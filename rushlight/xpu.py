@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 from rushlight.devices import Devices
 
-_functions = Devices("xpu").functions()
+_devices = Devices("xpu")
+_functions = _devices.functions()
 globals().update(_functions)
-__all__ = [*_functions]
+XPUGraph = _devices.Graph
+__all__ = ["XPUGraph", *_functions]
 
 if TYPE_CHECKING:
 

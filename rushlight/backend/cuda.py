@@ -1,7 +1,7 @@
 """NVIDIA's GPUs by the interface of their driver (``libcuda``): devices, memory, kernels.
 
 Only the driver is needed, and no CUDA toolkit: kernels come as PTX, of which the driver makes
-machine code and keeps it on disk. Commands go to the device's default stream, in order.
+machine code and keeps it on disk. Commands go to the thread's current stream of the device.
 """
 
 import ctypes
@@ -17,11 +17,13 @@ import numpy as np
 from rushlight import locks
 from rushlight.backend.device import Device, DeviceError
 from rushlight.backend.native import llvm_works
+from rushlight.backend.queues import Queue
 from rushlight.errors import OutOfMemoryError
 
 __all__ = ["CudaDevice", "devices", "driver_version", "open_library"]
 
-_OUT_OF_MEMORY = 2
+_OUT_OF_MEMORY, _NOT_READY = 2, 600  # CUDA_ERROR_*
+_NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: the default stream does not wait for the stream
 #: CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, MAX_THREADS_PER_MULTIPROCESSOR, COMPUTE_CAPABILITY_*
 _UNITS, _THREADS, _MAJOR, _MINOR = 16, 39, 75, 76
 _ERROR_LOG, _ERROR_LOG_SIZE = 5, 6  # CU_JIT_ERROR_LOG_BUFFER, *_SIZE_BYTES
@@ -49,8 +51,13 @@ _FUNCTIONS = [
     ("cuMemFree_v2", [c_uint64]),
     ("cuMemHostAlloc", [_P, c_size_t, c_uint]),
     ("cuMemFreeHost", [_P]),
-    ("cuMemcpyHtoD_v2", [c_uint64, _P, c_size_t]),
-    ("cuMemcpyDtoH_v2", [_P, c_uint64, c_size_t]),
+    ("cuMemcpyHtoDAsync_v2", [c_uint64, _P, c_size_t, _P]),
+    ("cuMemcpyDtoHAsync_v2", [_P, c_uint64, c_size_t, _P]),
+    ("cuMemcpyDtoDAsync_v2", [c_uint64, c_uint64, c_size_t, _P]),
+    ("cuStreamCreateWithPriority", [_P, c_uint, c_int]),
+    ("cuStreamSynchronize", [_P]),
+    ("cuStreamQuery", [_P]),
+    ("cuStreamWaitEvent", [_P, _P, c_uint]),
     ("cuModuleLoadDataEx", [_P, _P, c_uint, _P, _P]),
     ("cuModuleGetFunction", [_P, _P, c_char_p]),
     ("cuLaunchKernel", [_P, *[c_uint] * 7, _P, _P, _P]),
@@ -201,7 +208,9 @@ class CudaDevice(Device):
         """The context of a parent process is of no use in a child."""
         if self._context is not None:
             self._context, _local.device = None, None
-            self._free.clear()
+            for pool in self._pools:
+                pool.free.clear()
+            self._waiting.clear()
             self._lost = (
                 "Cannot re-initialize CUDA in forked subprocess. To use CUDA with multiprocessing, "
                 "you must use the 'spawn' start method"
@@ -220,17 +229,57 @@ class CudaDevice(Device):
 
     def copy_in(self, buffer, offset, address, nbytes):
         self.open()
-        self._do("cuMemcpyHtoD_v2", buffer + offset, address, nbytes, doing="copying to the device")
+        stream = self.local.queue.handle
+        self._do("cuMemcpyHtoDAsync_v2", buffer + offset, address, nbytes, stream,
+                 doing="copying to the device")  # fmt: skip
+        if self._pinned and self.is_pinned(address):  # other memory was read before the call ended
+            self.drain(self.local.queue)
 
     def copy_out(self, buffer, offset, address, nbytes):
         self.open()
-        self._do("cuMemcpyDtoH_v2", address, buffer + offset, nbytes,
+        stream = self.local.queue.handle
+        self._do("cuMemcpyDtoHAsync_v2", address, buffer + offset, nbytes, stream,
                  doing="copying from the device")  # fmt: skip
+        self.drain(self.local.queue)
+
+    def copy_within(self, source, start, target, to, nbytes):
+        self.open()
+        stream = self.local.queue.handle
+        self._do("cuMemcpyDtoDAsync_v2", target + to, source + start, nbytes, stream,
+                 doing="copying on the device")  # fmt: skip
 
     def synchronize(self):
         if self.is_open():
             self.open()
             self._do("cuCtxSynchronize", doing="waiting for the device")
+
+    # Streams: a queue's handle --------------------------------------------------------------
+
+    def new_queue(self, number, priority):
+        self.open()
+        found = c_void_p()
+        self._do("cuStreamCreateWithPriority", byref(found), _NON_BLOCKING, priority,
+                 doing="making a stream")  # fmt: skip
+        queue = Queue(found, number, priority)
+        self._pools.append(queue.pool)
+        return queue
+
+    def drain(self, queue):
+        self.open()
+        self._do("cuStreamSynchronize", queue.handle, doing="waiting for a stream")
+
+    def is_drained(self, queue):
+        self.open()
+        return self._is_done(self.lib.cuStreamQuery(queue.handle), "asking for a stream")
+
+    def follow(self, queue, event):
+        self.open()
+        self._do("cuStreamWaitEvent", queue.handle, event, 0, doing="waiting for an event")
+
+    def _is_done(self, code, doing):
+        if code != _NOT_READY:
+            _check(self.lib, code, doing)
+        return code == 0
 
     def pinned(self, nbytes):
         """An array of ``nbytes`` bytes of the host that the system never moves to a disk."""
@@ -299,18 +348,16 @@ class CudaDevice(Device):
         self._do("cuEventCreate", byref(found), 0, doing="making an event")
         return found
 
-    def record(self, event):
-        """Note the moment when all commands so far have run."""
+    def record(self, event, queue=None):
+        """Note the moment when all commands so far in a queue, or in the current one, have run."""
         self.open()
-        self._do("cuEventRecord", event, None, doing="recording an event")
+        queue = self.local.queue if queue is None else queue
+        self._do("cuEventRecord", event, queue.handle, doing="recording an event")
 
     def reached(self, event):
         """Whether the moment of an event has come."""
         self.open()
-        code = self.lib.cuEventQuery(event)
-        if code != 600:  # CUDA_ERROR_NOT_READY
-            _check(self.lib, code, "asking for an event")
-        return code == 0
+        return self._is_done(self.lib.cuEventQuery(event), "asking for an event")
 
     def wait_for(self, event):
         """Wait until the moment of an event has come."""
@@ -355,6 +402,9 @@ class _Kernel:
     def launch(self, args):
         """Put the kernel into the stream. ``args``: (buffer, offset) of each argument."""
         device = self.device
+        if device.recording is not None and (recording := device.recorded()) is not None:
+            recording.launch(self, args)
+            return
         device.open()
         with device.launching:
             if self._numbers is None:
@@ -363,8 +413,9 @@ class _Kernel:
             else:
                 self._numbers[:-1] = [n for pair in args for n in pair]
             code = device.lib.cuLaunchKernel(
-                self.handle, self.groups, 1, 1, self.size, 1, 1, 0, None, self._params, None
-            )
+                self.handle, self.groups, 1, 1, self.size, 1, 1, 0, device.local.queue.handle,
+                self._params, None,
+            )  # fmt: skip
         if code:
             _check(device.lib, code, "starting a kernel")
         device.launches += 1
@@ -416,7 +467,8 @@ class _Graph:
     def launch(self):
         """Start all kernels, in order."""
         self.device.open()
-        self.device._do("cuGraphLaunch", self._started, None, doing="starting a graph")
+        stream = self.device.local.queue.handle
+        self.device._do("cuGraphLaunch", self._started, stream, doing="starting a graph")
         self.device.launches += self.count
 
 

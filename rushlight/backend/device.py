@@ -1,23 +1,28 @@
 """What the drivers of devices have in common: memory that is used again, counts, the host's copies.
 
-Each device has one queue that runs commands in order. So memory can be used again as soon as the
-last command that uses it is in the queue. Nothing here knows tensors.
+Commands go to the thread's current queue (``queues.py``), or into a ``Recording``. Nothing here
+knows tensors.
 """
 
 import ctypes
 import time
+from threading import get_ident
 from typing import Any
 
 from rushlight import locks
-from rushlight.errors import OutOfMemoryError
+from rushlight.backend.queues import Current, Queue
+from rushlight.backend.recording import Recording
+from rushlight.errors import AcceleratorError, OutOfMemoryError
 
 __all__ = ["Device", "DeviceError"]
 
 #: Freed memory is kept by its size, rounded up to so many bytes, or to an eighth of a power of two.
 _STEP = 512
+#: A device has so many queues of one priority besides the first one.
+_QUEUES = 32
 
 
-class DeviceError(RuntimeError):
+class DeviceError(AcceleratorError):
     """A function of the driver failed."""
 
 
@@ -41,6 +46,10 @@ class Device:
         chains: Whether ``sequence`` is faster than single launches.
         launches, built: The number of kernels that were started, and that were made.
         moved: Bytes that were copied between host and device.
+        default: The queue that the device has from the start.
+        local: Its ``queue`` is the current one of the thread.
+        recording: The ``Recording`` of a thread that records, or None.
+        capturing: The queue for graphs that name none, once there was one.
     """
 
     name: str
@@ -57,7 +66,13 @@ class Device:
     def __init__(self):
         self.allocated = self.reserved = self.most_allocated = self.most_reserved = 0
         self.launches = self.built = self.moved = 0
-        self._free: dict[int, list] = {}  # bytes → buffers that are free
+        self.default = Queue()
+        self.local = Current(self.default)
+        self.recording: Recording | None = None
+        self.capturing: Queue | None = None
+        self._pools = [self.default.pool]
+        self._queues: dict[int, list] = {}  # priority → queues that are given out in turn
+        self._waiting: list = []  # (moments to wait for, buffer, its bytes, pool) of freed memory
         self._lock = locks.new_lock()
 
     # What a driver does -----------------------------------------------------------------------
@@ -86,8 +101,16 @@ class Device:
         """Copy ``nbytes`` bytes of the buffer to the host, once the commands before have run."""
         raise NotImplementedError
 
+    def copy_within(self, source, start, target, to, nbytes):
+        """Copy ``nbytes`` bytes from ``start`` in one buffer to ``to`` in another one."""
+        raise NotImplementedError
+
+    def is_pinned(self, address):
+        """Whether an address of the host lies in memory that the system never moves."""
+        return False
+
     def synchronize(self):
-        """Wait until all commands in the queue have run."""
+        """Wait until all commands in all queues have run."""
         raise NotImplementedError
 
     def build(self, code, name) -> Any:
@@ -119,8 +142,8 @@ class Device:
         """A new event, which ``record`` puts behind the commands so far."""
         return [0.0]
 
-    def record(self, event):
-        """Note the moment when all commands so far have run."""
+    def record(self, event, queue=None):
+        """Note the moment when all commands so far in a queue, or in the current one, have run."""
         self.synchronize()
         event[0] = time.perf_counter()
 
@@ -149,17 +172,69 @@ class Device:
             f"{self.allocated} bytes are in use ({error})"
         )
 
+    # Queues. Without queues of its own, all queues of a device are one ------------------------
+
+    def new_queue(self, number, priority) -> Queue:
+        """A queue besides the first one."""
+        return Queue(None, number, priority, self.default.pool)
+
+    def take_queue(self, priority) -> Queue:
+        """A queue besides the first one; those of one priority are given out in turn."""
+        with self._lock:
+            queues = self._queues.setdefault(priority, [])
+            number = 1 + sum(map(len, self._queues.values()))
+        if len(queues) < _QUEUES:
+            queue = self.new_queue(number, priority)
+        else:
+            queue = queues.pop(0)
+        queues.append(queue)
+        return queue
+
+    def drain(self, queue):
+        """Wait until all commands in a queue have run."""
+        self.synchronize()
+
+    def is_drained(self, queue):
+        """Whether all commands in a queue have run."""
+        self.synchronize()
+        return True
+
+    def follow(self, queue, event):
+        """Let the later commands of a queue wait for the moment of an event."""
+
+    # Recording ----------------------------------------------------------------------------------
+
+    def recorded(self):
+        """The ``Recording`` of this thread, or None."""
+        found = self.recording
+        return found if found is not None and found.thread == get_ident() else None
+
+    def refuse_recorded(self, name):
+        """Raise AcceleratorError if this thread records: ``name`` waits for the device."""
+        if self.recording is not None and (recording := self.recorded()) is not None:
+            recording.refuse(name)
+
     # Memory -----------------------------------------------------------------------------------
 
-    def allocate(self, nbytes):
-        """(buffer, its bytes): memory of at least ``nbytes`` bytes.
+    def allocate(self, nbytes, constant=False):
+        """(buffer, its bytes, its pool): memory of at least ``nbytes`` bytes.
+
+        Args:
+            constant: The memory is written now, even if work is recorded. So it must not be memory
+                that recorded kernels write to.
 
         Raises:
             OutOfMemoryError: the device has not so much memory.
         """
         size = _rounded(nbytes)
+        pool = self.local.queue.pool
+        recording = self.recorded() if self.recording is not None and not constant else None
+        if recording is not None:
+            pool = recording.pool
+        if self._waiting:
+            self._collect()
         try:
-            buffer = self._free[size].pop()
+            buffer = pool.free[size].pop()
         except (KeyError, IndexError):
             buffer = self._made(size, nbytes)
             self.reserved += size
@@ -167,7 +242,7 @@ class Device:
         self.allocated += size
         if self.allocated > self.most_allocated:
             self.most_allocated = self.allocated
-        return buffer, size
+        return buffer, size, pool
 
     def _made(self, size, nbytes):
         self.open()
@@ -180,20 +255,58 @@ class Device:
         except OutOfMemoryError as error:
             raise OutOfMemoryError(self.no_memory(nbytes, error)) from None
 
-    def free(self, buffer, size):
-        """Keep a buffer for use again. Commands in the queue may still use it."""
+    def free(self, buffer, size, pool, used=()):
+        """Keep a buffer for use again. Commands in the pool's queue may still use it.
+
+        Args:
+            buffer, size, pool: From ``allocate``.
+            used: Other queues whose commands so far may still use it.
+        """
         self.allocated -= size
-        self._free.setdefault(size, []).append(buffer)
+        if not used:
+            pool.put(buffer, size)
+            return
+        moments = []
+        for queue in used:
+            moments.append(self.moment())
+            self.record(moments[-1], queue)
+        self._waiting.append((moments, buffer, size, pool))
+
+    def _collect(self, wait=False):
+        """Put freed memory back into its pool that other queues have done with."""
+        waiting, self._waiting = self._waiting, []
+        for moments, buffer, size, pool in waiting:
+            if wait or all(map(self.reached, moments)):
+                for moment in moments:
+                    self.forget(moment)
+                pool.put(buffer, size)
+            else:
+                self._waiting.append((moments, buffer, size, pool))
 
     def empty_cache(self):
-        """Give the memory that is kept back to the system."""
+        """Give the memory that is kept back to the system, but for that of graphs."""
         if not self.is_open():
             return
         self.synchronize()
-        for size, buffers in list(self._free.items()):
+        self._collect(wait=True)
+        for pool in self._pools:
+            if not pool.graphs:
+                self._empty(pool)
+
+    def _empty(self, pool):
+        for size, buffers in list(pool.free.items()):
             while buffers:
                 self.release(buffers.pop())
                 self.reserved -= size
+
+    def leave_pool(self, pool):
+        """Note that a graph needs its pool no more; the last one gives the memory back."""
+        pool.graphs -= 1
+        if pool.graphs or not self.is_open():
+            return
+        self.synchronize()  # an earlier replay may still use the memory
+        self._empty(pool)
+        pool.free = self.default.pool.free  # where tensors that are left leave their memory later
 
     def write(self, buffer, offset, address, nbytes):
         """Copy ``nbytes`` bytes of the host from ``address`` on to the device."""
@@ -204,8 +317,18 @@ class Device:
     def read(self, buffer, offset, address, nbytes):
         """Copy ``nbytes`` bytes from the device to the host's memory from ``address`` on."""
         if nbytes:
+            self.refuse_recorded("a copy to the host")
             self.moved += nbytes
             self.copy_out(buffer, offset, address, nbytes)
+
+    def copy(self, source, start, target, to, nbytes):
+        """Copy ``nbytes`` bytes from a buffer of the device to another one."""
+        if not nbytes:
+            return
+        if self.recording is not None and (recording := self.recorded()) is not None:
+            recording.do(lambda: self.copy_within(source, start, target, to, nbytes))
+        else:
+            self.copy_within(source, start, target, to, nbytes)
 
     def read_into(self, target, buffer, offset):
         """Fill the bytearray ``target`` from the device's memory."""

@@ -96,6 +96,7 @@ _FUNCTIONS = [
     ("clEnqueueNDRangeKernel", c_int32, [_P, _P, c_uint32, _P, _P, _P, c_uint32, _P, _P]),
     ("clEnqueueReadBuffer", c_int32, [_P, _P, c_uint32, c_size_t, c_size_t, _P, c_uint32, _P, _P]),
     ("clEnqueueWriteBuffer", c_int32, [_P, _P, c_uint32, c_size_t, c_size_t, _P, c_uint32, _P, _P]),
+    ("clEnqueueCopyBuffer", c_int32, [_P, _P, _P, c_size_t, c_size_t, c_size_t, c_uint32, _P, _P]),
     ("clFinish", c_int32, [_P]),
 ]
 
@@ -228,6 +229,12 @@ class OpenCLDevice(Device):
         )
         _check(code, "copying from the device")
 
+    def copy_within(self, source, start, target, to, nbytes):
+        code = self.lib.clEnqueueCopyBuffer(
+            self.queue, source, target, start, to, nbytes, 0, None, None
+        )
+        _check(code, "copying on the device")
+
     def synchronize(self):
         if self._queue is not None:
             _check(self.lib.clFinish(self._queue), "waiting for the device")
@@ -332,6 +339,10 @@ class _Kernel:
 
     def launch(self, args):
         """Put the kernel into the queue. ``args``: (buffer, offset) of each argument."""
+        device = self.device
+        if device.recording is not None and (recording := device.recorded()) is not None:
+            recording.launch(self, args)
+            return
         with self.device.launching:  # equal kernels share one object, which holds the arguments
             numbers = self._numbers
             if numbers is None:

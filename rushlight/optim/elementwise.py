@@ -13,7 +13,7 @@ import numpy as np
 
 import rushlight
 from rushlight.autograd import mode
-from rushlight.device_array import placed
+from rushlight.device_array import placed, recording_of, reserved
 from rushlight.dtype import float64
 from rushlight.meta import MetaArray, is_meta
 from rushlight.optim.bundle import bundles, real_type
@@ -364,6 +364,10 @@ class Elementwise(Optimizer):
     # On tensors --------------------------------------------------------------------------
 
     def _step_tensors(self, group, members):
+        recording = recording_of(members[0][0]) if members else None
+        if recording is not None and self._counted:
+            self._step_in_replays(recording, group, members)
+            return
         shared: dict = {}  # step count → scalars
         for p, count in members:
             key = count._array.item() if isinstance(count, Tensor) else count
@@ -378,6 +382,44 @@ class Elementwise(Optimizer):
                 scalars = shared[key]
             names = self._names_of(p, self._names(group))
             self._step_one([p, *[self.state[p][name] for name in names]], scalars, group)
+
+    def _step_in_replays(self, recording, group, members):
+        """Let each replay of a graph update the parameters; the host computes the scalars.
+
+        Raises:
+            RuntimeError: a group is not ``capturable``.
+        """
+        if not all(group.get("capturable", True) for group in self.param_groups):
+            raise RuntimeError(
+                "Attempting CUDA graph capture of step() for an instance of "
+                f"{type(self).__name__} but param_groups' capturable is False."
+            )
+        arrays = [[self.state[p][name]._array for name in self._numbers] for p, _ in members]
+
+        def turned():
+            rows = []
+            for (_, count), own in zip(members, arrays, strict=True):
+                step = count._array.item() + 1
+                found = self._turn(group, step, own) if own else self._scalars(group, step)
+                rows.append([*map(float, found)])
+            return np.array(rows, np.float64 if members[0][0].dtype is float64 else np.float32)
+
+        before = [[a.copy() for a in own] for own in arrays]
+        known = turned()
+        for a, value in zip(chain(*arrays), chain(*before), strict=True):
+            a[...] = value
+        numbers = from_array(reserved(known.shape, known.dtype, None, device_of(members[0][0])))
+
+        def advance():
+            numbers._array.memory.fill(turned())
+            for _, count in members:
+                count.add_(1)
+
+        recording.do(advance)
+        for (p, _), scalars in zip(members, numbers, strict=True):
+            names = self._names_of(p, self._names(group))
+            tensors = [p, *[self.state[p][name] for name in names]]
+            self._step_one(tensors, scalars.unbind(), group)
 
     def _step_one(self, tensors, scalars, group):
         """Update one parameter and its state; ``tensors`` is the list of both."""

@@ -36,7 +36,14 @@ class HostStep:
             count(e.op)
 
     def run(self, places):
-        """Compute. ``places``: (buffer, offset) of each slot."""
+        """Compute, or record that. ``places``: (buffer, offset) of each slot."""
+        recording = self.device.recorded()
+        if recording is not None:
+            recording.do(lambda: self._compute(places))
+        else:
+            self._compute(places)
+
+    def _compute(self, places):
         found = self.program.run([self._read(places, *at) for at in self.reads])
         for (value, place), array in zip(self.stores, found, strict=True):
             self._store(places, value, place, array)

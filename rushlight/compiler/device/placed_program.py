@@ -21,7 +21,7 @@ from rushlight.compiler.ir.equation import Equation
 from rushlight.compiler.plan.schedule import CyclicWrites
 from rushlight.compiler.run.handlers import is_of_handler
 from rushlight.compiler.run.program import generators, make_program, marked, rewind
-from rushlight.device import CPU
+from rushlight.device import CPU, META
 from rushlight.device_array import DeviceArray, DeviceMemory, driver_of, placed, reserved, to_host
 from rushlight.ops.core.definition import OPS
 from rushlight.ops.core.remote_calls import overwrite
@@ -159,6 +159,11 @@ class PlacedProgram:
         generators go back to where they were. This does not apply to a signal handler's exception.
         """
         arrays = [*arrays, *held]
+        if self.generators and any(driver_of(d).recorded() for d in self.devices if d is not META):
+            raise RuntimeError(
+                "a compiled call that draws random numbers cannot be recorded in a graph: the host "
+                "draws them; record the function that is not compiled"
+            )
         found = {v.id: a for v, a in zip(self.inputs, arrays, strict=True)}
         marks = marked(self.generators) if self.generators else ()
         wrote = False
@@ -326,7 +331,7 @@ class DevicePart:
         """(what must stay alive, the place of each value that comes from elsewhere)."""
         if not self.crossings:
             return (), ()
-        small = DeviceMemory(self.device, self.staged)
+        small = DeviceMemory(self.device, self.staged, constant=True)
         stage = np.empty(self.staged, np.uint8)
         kept, places = [small], []
         for (value, offset), there in self.crossings:
@@ -339,7 +344,7 @@ class DevicePart:
             place = np.ndarray(there.shape, there.dtype, stage, offset)
             np.copyto(place, array, casting="unsafe")
             places.append((small.buffer, offset))
-        small.fill(stage)
+        small.fill(stage, constant=True)
         return kept, places
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from rushlight import locks
+from rushlight.backend.device import DeviceError
 from rushlight.compiler.capture.simplify import alive
 from rushlight.compiler.device.host_step import HostStep
 from rushlight.compiler.device.language import NoCode
@@ -167,7 +168,7 @@ class DeviceProgram:
 
         The pool gives the steps of a training loop the same memory again and again.
         """
-        if self.chains:
+        if self.chains and self.device.recorded() is None:
             key = tuple(places)
             if key in self._sequences:
                 if self._sequences[key] is None:
@@ -189,12 +190,28 @@ class DeviceProgram:
         return [(own, 0), *inputs, *[(m.buffer, 0) for m in made]], made, arena
 
     def _check(self, places):
+        recording = self.device.recorded()
+        if recording is not None:
+            recording.do(lambda: self._check_again(places))
+        elif self._has_failed(places):
+            raise CheckFailed
+
+    def _check_again(self, places):
+        """Check values in a replay, where nobody knows the call any more."""
+        if self._has_failed(places):
+            raise DeviceError(
+                "CUDA error: device-side assert triggered: an index or a label of a recorded call "
+                "is out of range"
+            )
+
+    def _has_failed(self, places):
         raised = bytearray(1)
         for slot, offset in self.flags:
             buffer, begin = places[slot]
             self.device.read_into(raised, buffer, begin + offset)
             if raised[0]:
-                raise CheckFailed
+                return True
+        return False
 
 
 class CheckFailed(Exception):

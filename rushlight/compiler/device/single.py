@@ -6,7 +6,7 @@ from rushlight.compiler.ir.equation import Equation
 from rushlight.ops.core.definition import OPS
 from rushlight.ops.core.inference import infer
 
-__all__ = ["CheckFailed", "of_call", "of_write"]
+__all__ = ["CheckFailed", "of_call", "of_write", "shapes"]
 
 
 def of_call(op, operands, params, is_input, driver):
@@ -20,6 +20,33 @@ def of_call(op, operands, params, is_input, driver):
     Returns:
         A ``DeviceProgram``; None if an operation in it has no kernel.
     """
+    found = _traced(op, operands, params, is_input)
+    if found is None:
+        return None
+    inputs, equation = found
+    outs = equation.outs
+    if not any(v.size for v in outs):
+        return Nothing(outs)
+    if not all(v.size for v in outs):
+        return None
+    try:
+        return DeviceProgram([equation], inputs, outs, (), driver, whole=True)
+    except (NotOnDevice, TypeError):  # TypeError: the forward needs a number, not an input
+        return None
+
+
+def shapes(op, operands, params, kind):
+    """Abstract values for the results of ``op``; None if they cannot be told without elements.
+
+    Args:
+        operands, params: Those of a call. Arrays among them are of the type ``kind``.
+    """
+    found = _traced(op, operands, params, lambda x: isinstance(x, kind))
+    return None if found is None else found[1].outs
+
+
+def _traced(op, operands, params, is_input):
+    """(abstract inputs, equation) of a call; None if the elements must be known."""
     inputs: list = []
 
     def abstract(x):
@@ -35,14 +62,7 @@ def of_call(op, operands, params, is_input, driver):
         outs = infer(op, ins, named, Abstract)
     except (RuntimeError, ValueError, IndexError):  # the host knows masks' elements, or raises, too
         return None
-    if not any(v.size for v in outs):
-        return Nothing(outs)
-    if not all(v.size for v in outs):
-        return None
-    try:
-        return DeviceProgram([Equation(op, ins, named, outs)], inputs, outs, (), driver, whole=True)
-    except (NotOnDevice, TypeError):  # TypeError: the forward needs a number, not an input
-        return None
+    return inputs, Equation(op, ins, named, outs)
 
 
 class Nothing:

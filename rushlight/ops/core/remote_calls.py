@@ -17,7 +17,15 @@ from numpy import ndarray
 from rushlight import late, precision
 from rushlight.autograd import mode
 from rushlight.device import CPU, META
-from rushlight.device_array import DeviceArray, DeviceMemory, driver_of, placed, to_host
+from rushlight.device_array import (
+    DeviceArray,
+    DeviceMemory,
+    driver_of,
+    placed,
+    reserved,
+    sent,
+    to_host,
+)
 from rushlight.dtype import COMPLEX_KINDS
 from rushlight.ops.core.compute import compute
 from rushlight.ops.core.inference import without_elements
@@ -251,12 +259,13 @@ def overwrite(target, value):
     d = target.device
     if not target.size:
         return
-    source = value if isinstance(value, DeviceArray) else placed(np.asarray(value), d)
-    source = placed(source, d)
+    value = value if isinstance(value, DeviceArray) else np.asarray(value)
+    source = sent(value, d) if value.ndim else placed(value, d)
     if target.dtype.kind not in "biuf" or source.dtype.kind not in "biuf":
-        host = to_host(target)  # by bytes, since kernels have no complex numbers
-        np.copyto(host, to_host(source), casting="unsafe")
-        target.memory.fill(host.base if host.base is not None else host)
+        if (recording := target.memory.driver.recorded()) is not None:
+            recording.do(lambda: _overwrite_by_bytes(target, source))
+        else:
+            _overwrite_by_bytes(target, source)
         return
     if source.memory is target.memory:
         source = source.copy()
@@ -267,6 +276,13 @@ def overwrite(target, value):
         _keep(_programs, key, program)
     program.run([(a.memory.buffer, a.start) for a in (target, source)],
                 lambda nbytes: DeviceMemory(d, nbytes))  # fmt: skip
+
+
+def _overwrite_by_bytes(target, source):
+    """As ``overwrite``, on the host, since kernels have no complex numbers."""
+    host = to_host(target)
+    np.copyto(host, to_host(source), casting="unsafe")
+    target.memory.fill(host.base if host.base is not None else host)
 
 
 # The host in place of a kernel ------------------------------------------------------------
@@ -283,12 +299,41 @@ def _from_host(d, op, operands, params):
     """The result of ``op``, computed on the host and copied to the device."""
     if params.get("generator") is default_generator:
         params = {**params, "generator": generator_of(d)}
-    inputs = [to_host(a) if isinstance(a, DeviceArray) else a for a in operands]
-    params = {k: to_host(v) if isinstance(v, DeviceArray) else v for k, v in params.items()}
-    found = compute(op, (inputs,) if op.variadic else tuple(inputs), params)
+    if (recording := driver_of(d).recorded()) is not None:
+        return _in_replays(recording, d, op, operands, params)
+    found = _computed(op, operands, params)
     if type(found) is tuple:
         return tuple([placed(a, d) for a in found])
     return placed(found, d)
+
+
+def _computed(op, operands, params):
+    """The result of ``op`` from the host, on copies of the operands."""
+    inputs = [to_host(a) if isinstance(a, DeviceArray) else a for a in operands]
+    params = {k: to_host(v) if isinstance(v, DeviceArray) else v for k, v in params.items()}
+    return compute(op, (inputs,) if op.variadic else tuple(inputs), params)
+
+
+def _in_replays(recording, d, op, operands, params):
+    """The memory of the result of ``op``, which the host fills in each replay of a graph."""
+    outs = late.device_programs().shapes(op, operands, params, DeviceArray)
+    if outs is None or _is_dynamic(op, operands, params):
+        recording.refuse(op.name)
+    generator = params.get("generator")
+    if generator not in (None, generator_of(d), *recording.generators):
+        raise RuntimeError("Attempt to increase offset for a CUDA generator not in capture mode.")
+    made = [reserved(v.shape, v.dtype, v.strides, d) for v in outs]
+
+    def fill():
+        found = _computed(op, operands, params)
+        for target, array in zip(made, found if type(found) is tuple else (found,), strict=True):
+            if target.size:
+                host = target.like()
+                np.copyto(host, array)
+                target.memory.fill(host.base)
+
+    recording.do(fill)
+    return made[0] if len(made) == 1 else tuple(made)
 
 
 def count(op, stacklevel=2):

@@ -10,7 +10,7 @@ import numpy as np
 import rushlight.dtype as dtypes
 from rushlight.autograd import mode
 from rushlight.device import CPU, require
-from rushlight.device_array import placed
+from rushlight.device_array import sent
 from rushlight.docstrings import document
 from rushlight.dtype import dtype, from_python, of, promote_types
 from rushlight.ops.core.definition import function
@@ -217,7 +217,7 @@ def array_of(data, wanted=None, copy=True):
 def new(array):
     """Return a tensor over ``array``, which nothing else uses."""
     if default_device() is not CPU:
-        return from_array(placed(array, default_device()))
+        return from_array(sent(array, default_device()))
     t = from_array(array)
     if mode.intercept and mode.recorder() is not None:
         return t.clone()  # the array is a constant of the program; each run needs its own copy

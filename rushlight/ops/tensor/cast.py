@@ -7,7 +7,7 @@ from rushlight import late
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
 from rushlight.device import CPU, META, device, require
-from rushlight.device_array import placed
+from rushlight.device_array import placed, sent
 from rushlight.docstrings import document
 from rushlight.meta import is_meta, refuse
 from rushlight.ops.core.argument_kinds import takes
@@ -270,7 +270,7 @@ def _moved(x, d, dtype, form):
         out = _to_device(x, there=d, back=device_of(x), count=None)
         return to(out, dtype, memory_format=form)
     refresh(x)
-    out = from_array(placed(x._array, d))
+    out = from_array(sent(x._array, d))
     if x.node is not None and mode.records():
         params = {"there": d, "back": device_of(x), "count": Crossing()}
         record(_to_device.op, (x,), [x._array], [x.node], params, out)

@@ -1,6 +1,8 @@
 """A stand-in for NVIDIA's driver (``libcuda``), which runs kernels by the interpreter.
 
 Its functions have C's calling convention, so that all of ``backend/cuda.py`` runs as with a GPU.
+The default stream runs work at once. Other streams run it as late as they may: when something waits
+for it. So a missing wait gives other results, whichever of two streams should have come first.
 """
 
 import ctypes
@@ -19,10 +21,11 @@ from tests.device.ptx.parsing import constants_of, kernels_of
 __all__ = ["StandIn"]
 
 _INVALID, _OUT_OF_MEMORY, _NO_CONTEXT, _BAD_PTX, _ILLEGAL = 1, 2, 201, 218, 700
+_NOT_READY = 600
 _NAMES = {
     _INVALID: b"invalid argument", _OUT_OF_MEMORY: b"out of memory",
     _NO_CONTEXT: b"invalid device context", _BAD_PTX: b"a PTX JIT compilation failed",
-    _ILLEGAL: b"an illegal memory access was encountered",
+    _ILLEGAL: b"an illegal memory access was encountered", _NOT_READY: b"device not ready",
 }  # fmt: skip
 _ATTRIBUTES = {16: 4, 39: 2048}  # 4 processors
 
@@ -50,6 +53,7 @@ class StandIn:
         self._objects: list = []  # modules, functions and events, by their handles less one
         self._epoch = 1
         self.pinned: dict = {}
+        self._late: dict = {}  # stream → the work that waits in it, as (device, function)
         for name, types in [*cuda._FUNCTIONS, *cuda._GRAPHS]:
             types = [c_void_p if t is c_char_p else t for t in types]
             do = getattr(self, "_" + name.removesuffix("_v2"))
@@ -124,7 +128,52 @@ class StandIn:
         self._current = context - 1
 
     def _cuCtxSynchronize(self):
+        for stream in self._late:
+            self._finish(stream)
         return _NO_CONTEXT if self._current is None else 0
+
+    # Streams ----------------------------------------------------------------------------------
+
+    def _cuStreamCreateWithPriority(self, stream, flags, priority):
+        assert flags == 1
+        handle = self._handle("stream")
+        self._late[handle] = []
+        _put(stream, c_void_p, handle)
+
+    def _put_into(self, stream, work):
+        """Run ``work`` now, in the default stream, or later."""
+        if stream is None:
+            work()
+        else:
+            self._late[stream].append((self._current, work))
+
+    def _finish(self, stream, mark=None):
+        """Run the work of a stream; with ``mark`` only as far as this piece of work."""
+        queue = self._late.get(stream, ())
+        if mark is not None and mark not in [work for _, work in queue]:
+            return
+        while queue:
+            before = self._current
+            self._current, work = queue.pop(0)
+            try:
+                work()
+            finally:
+                self._current = before
+            if work is mark:
+                return
+
+    def _cuStreamSynchronize(self, stream):
+        self._finish(stream)
+
+    def _cuStreamQuery(self, stream):
+        if not self._late.get(stream):
+            return 0
+        self._finish(stream)
+        return _NOT_READY
+
+    def _cuStreamWaitEvent(self, stream, event, flags):
+        _, there, mark = self._objects[event - 1]
+        self._put_into(stream, lambda: self._finish(there, mark) if mark else None)
 
     # Memory -----------------------------------------------------------------------------------
 
@@ -140,6 +189,7 @@ class StandIn:
         return 0
 
     def _cuMemFree(self, address):
+        self._cuCtxSynchronize()
         self.arena.free(address)
 
     def _cuMemHostAlloc(self, pointer, size, flags):
@@ -150,11 +200,27 @@ class StandIn:
     def _cuMemFreeHost(self, address):
         del self.pinned[address]
 
-    def _cuMemcpyHtoD(self, target, source, size):
-        self.arena.view(target, size)[...] = _bytes(source, size)
+    def _cuMemcpyHtoDAsync(self, target, source, size, stream):
+        found = _bytes(source, size)
+        pinned = any(a <= source < a + len(m) for a, m in self.pinned.items())
+        found = found if pinned else found.copy()  # other memory is read at once
 
-    def _cuMemcpyDtoH(self, target, source, size):
-        _bytes(target, size)[...] = self.arena.view(source, size)
+        def copy():
+            self.arena.view(target, size)[...] = found
+
+        self._put_into(stream, copy)
+
+    def _cuMemcpyDtoHAsync(self, target, source, size, stream):
+        def copy():
+            _bytes(target, size)[...] = self.arena.view(source, size)
+
+        self._put_into(stream, copy)
+
+    def _cuMemcpyDtoDAsync(self, target, source, size, stream):
+        def copy():
+            self.arena.view(target, size)[...] = self.arena.view(source, size).copy()
+
+        self._put_into(stream, copy)
 
     # Kernels ------------------------------------------------------------------------------------
 
@@ -179,7 +245,8 @@ class StandIn:
 
     def _cuLaunchKernel(self, function, gx, gy, gz, bx, by, bz, shared, stream, params, extra):
         kernel = self._objects[function - 1]
-        self._run(kernel, gx, bx, self._values(kernel, params))
+        values = self._values(kernel, params)
+        self._put_into(stream, lambda: self._run(kernel, gx, bx, values))
 
     @staticmethod
     def _values(kernel, params):
@@ -216,7 +283,7 @@ class StandIn:
 
     def _cuGraphLaunch(self, started, stream):
         for *node, _ in self._objects[started - 1]:
-            self._run(*node)
+            self._put_into(stream, lambda node=node: self._run(*node))
 
     def _cuGraphDestroy(self, graph):
         self._objects[graph - 1] = None
@@ -226,15 +293,31 @@ class StandIn:
     # Events -----------------------------------------------------------------------------------
 
     def _cuEventCreate(self, event, flags):
-        _put(event, c_void_p, self._handle([None]))
+        _put(event, c_void_p, self._handle([None, None, None]))
 
     def _cuEventRecord(self, event, stream):
-        self._objects[event - 1][0] = time.perf_counter()
+        """An event is [time, its stream, the function that notes the time]."""
+        found = self._objects[event - 1]
+
+        def note():
+            found[0] = time.perf_counter()
+
+        found[:] = None, stream, note
+        self._put_into(stream, note)
 
     def _cuEventQuery(self, event):
-        return 0
+        when, stream, note = self._objects[event - 1]
+        if when is not None or note is None:
+            return 0
+        self._finish(stream, note)
+        return _NOT_READY
 
-    _cuEventSynchronize = _cuEventDestroy = _cuEventQuery
+    def _cuEventSynchronize(self, event):
+        _, stream, note = self._objects[event - 1]
+        self._finish(stream, note)
+
+    def _cuEventDestroy(self, event):
+        pass
 
     def _cuEventElapsedTime(self, milliseconds, first, last):
         start, end = [self._objects[e - 1][0] for e in (first, last)]
