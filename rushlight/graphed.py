@@ -6,7 +6,7 @@ gradients at fixed places. A call copies its arguments to these places and repla
 
 from typing import Any
 
-from rushlight.amp.autocast_mode import is_autocast_cache_enabled, is_autocast_enabled
+import rushlight
 from rushlight.autograd.function import Function, once_differentiable
 from rushlight.autograd.gradient import grad
 from rushlight.nn import Module
@@ -19,7 +19,7 @@ __all__ = ["graphed"]
 
 def graphed(devices, callables, sample_args, warmups, allow_unused, pool):
     """See ``Devices.make_graphed_callables``."""
-    if is_autocast_enabled() and is_autocast_cache_enabled():
+    if rushlight.is_autocast_enabled() and rushlight.is_autocast_cache_enabled():
         raise RuntimeError(
             "make_graphed_callables does not support the autocast caching. Please set "
             "`cache_enabled=False`."
