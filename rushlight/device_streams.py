@@ -255,6 +255,7 @@ class Event:
             raise ValueError("Both events must be created with argument 'enable_timing=True'.")
         if self._moment is None or end_event._moment is None:
             raise RuntimeError("Both events must be recorded before calculating elapsed time.")
+        self.synchronize()
         end_event.synchronize()
         return self._driver.between(self._moment, end_event._moment)
 

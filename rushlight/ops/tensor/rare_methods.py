@@ -4,6 +4,7 @@ import numpy as np
 
 from rushlight.autograd.write import stamp
 from rushlight.dtype import OF
+from rushlight.meta import is_meta
 from rushlight.ops.tensor.storage import _plain, _put
 from rushlight.remote import is_remote
 from rushlight.tensor import method
@@ -64,10 +65,12 @@ def module_load(self, other, assign=False):
 
 @method
 def record_stream(self, stream):
-    """Do nothing for a tensor on a device, because all its streams are one queue.
+    """Keep the memory, once the tensor is gone, until the work of ``stream`` so far has run.
+
+    Memory goes back to the stream in which it was allocated, whose later work may use it again.
 
     Args:
-        stream: A ``torch.Stream``.
+        stream: A ``Stream`` of the tensor's device, whose work uses the tensor.
 
     Raises:
         NotImplementedError: The tensor is on the CPU.
@@ -81,6 +84,8 @@ def record_stream(self, stream):
         raise NotImplementedError(
             "record_stream: the tensor is on the CPU, whose memory no stream uses"
         )
+    if not is_meta(self):
+        self._array.memory.use(stream._queue)
 
 
 @method

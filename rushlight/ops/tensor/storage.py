@@ -312,27 +312,6 @@ def share_memory_(self):
 
 
 @method
-def record_stream(self, stream):
-    """Do nothing: a device has one queue, so memory is never used again too early.
-
-    Args:
-        stream: A ``Stream`` that uses the tensor.
-
-    Raises:
-        NotImplementedError: the tensor is on the CPU.
-
-    >>> import rushlight as torch
-    >>> if torch.cuda.is_available():
-    ...     torch.ones(2, device="cuda").record_stream(torch.cuda.current_stream())
-    """
-    if not is_remote(self):
-        raise NotImplementedError(
-            "Could not run 'aten::record_stream' with arguments from the 'CPU' backend: the tensor "
-            "is on no device with streams"
-        )
-
-
-@method
 def is_shared(self):
     """Tell whether the tensor's memory can be shared with other processes.
 
