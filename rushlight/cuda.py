@@ -74,23 +74,28 @@ def get_arch_list():
 
 
 def can_device_access_peer(device, peer_device):
-    """Return False: copies between devices pass through the host.
+    """Return whether copies from one device to another one take the direct way.
 
     Args:
         device, peer_device: Two devices.
 
     Returns:
-        False.
+        A bool; False for a device and itself.
 
     Raises:
-        AssertionError: there is no device.
+        AssertionError: there is no device, or none with this number.
 
     >>> import rushlight as torch
     >>> if torch.cuda.device_count() > 1:
-    ...     assert not torch.cuda.can_device_access_peer(0, 1)
+    ...     direct = torch.cuda.can_device_access_peer(0, 1)
     """
-    _devices.place(device), _devices.place(peer_device)
-    return False
+    count, numbers = _devices.device_count(), []
+    for name, d in (("device", device), ("peer device", peer_device)):
+        numbers.append(d if isinstance(d, int) else _devices.place(d).index)
+        if count and not 0 <= numbers[-1] < count:
+            raise AssertionError(f"Invalid {name} id")
+    here, there = map(_devices.driver, numbers)
+    return here is not there and here.reaches(there)
 
 
 def ipc_collect():

@@ -21,8 +21,8 @@ from rushlight.meta import MetaArray, NoData, on_meta
 from rushlight.remote import Memory, RemoteArray, place_of
 
 __all__ = [
-    "DeviceArray", "DeviceMemory", "current", "driver_of", "drivers", "make_current", "placed",
-    "recording_of", "reserved", "sent", "to_host",
+    "DeviceArray", "DeviceMemory", "current", "driver_of", "drivers", "is_dense", "make_current",
+    "placed", "recording_of", "reserved", "sent", "to_host",
 ]  # fmt: skip
 
 _addresses = itertools.count(1)
@@ -239,12 +239,20 @@ def placed(array, d):
     if isinstance(array, RemoteArray):
         if array.device is d:
             return array
+        if d.type in DRIVEN and array.device.type in DRIVEN and array.size:
+            here, there = array.memory.driver, driver_of(d)
+            if here.sends_to(there) and is_dense(array):
+                found = DeviceArray(array.shape, array.dtype, array.strides, None, 0)
+                found.memory = DeviceMemory(d, array.nbytes)
+                here.send(array.memory.buffer, array.start, there, found.memory.buffer, 0,
+                          array.nbytes)  # fmt: skip
+                return found
         return placed(to_host(array), d)
     if d is CPU:
         return array
     if d is META:
         return on_meta(array)
-    if not _is_dense(array):
+    if not is_dense(array):
         array = array.copy(order="K")
     constant = not array.ndim  # a number that stands for an argument of a kernel
     memory = DeviceMemory(d, array.nbytes, constant)
@@ -270,14 +278,14 @@ def sent(array, d):
         recording.refuse_unpinned()
     if not there.is_pinned(array.ctypes.data):
         recording.refuse_unpinned()
-    dense = lambda: array if _is_dense(array) else array.copy(order="K")
+    dense = lambda: array if is_dense(array) else array.copy(order="K")
     found = reserved(array.shape, array.dtype, dense().strides, d)
     recording.do(lambda: found.memory.fill(dense()))
     return found
 
 
-def _is_dense(array):
-    """Whether the elements of a NumPy array fill a piece of memory, from its first element on."""
+def is_dense(array):
+    """Whether the elements of an array fill a piece of memory, from its first element on."""
     step = array.itemsize
     for stride, n in sorted(zip(array.strides, array.shape, strict=True)):
         if n != 1 and stride != step:

@@ -54,6 +54,9 @@ _FUNCTIONS = [
     ("cuMemcpyHtoDAsync_v2", [c_uint64, _P, c_size_t, _P]),
     ("cuMemcpyDtoHAsync_v2", [_P, c_uint64, c_size_t, _P]),
     ("cuMemcpyDtoDAsync_v2", [c_uint64, c_uint64, c_size_t, _P]),
+    ("cuMemcpyPeerAsync", [c_uint64, _P, c_uint64, _P, c_size_t, _P]),
+    ("cuDeviceCanAccessPeer", [_P, c_int, c_int]),
+    ("cuCtxEnablePeerAccess", [_P, c_uint]),
     ("cuStreamCreateWithPriority", [_P, c_uint, c_int]),
     ("cuStreamSynchronize", [_P]),
     ("cuStreamQuery", [_P]),
@@ -166,6 +169,7 @@ class CudaDevice(Device):
         own = 10 * major + minor
         self.architecture = f"sm_{max([a for a in _ARCHITECTURES if a <= own] or [_OLDEST])}"
         self.version = self.architecture
+        self._met: set[int] = set()  # numbers of devices that were copied to
         self._pinned: dict[int, int] = {}  # first byte → end of pinned memory
         self.launching = locks.new_lock()
         self._context: Any = None
@@ -252,6 +256,37 @@ class CudaDevice(Device):
         if self.is_open():
             self.open()
             self._do("cuCtxSynchronize", doing="waiting for the device")
+
+    # Other devices ----------------------------------------------------------------------------
+
+    def reaches(self, other):
+        found = c_int()
+        self._do("cuDeviceCanAccessPeer", byref(found), self._handle, other._handle,
+                 doing="asking the device")  # fmt: skip
+        return bool(found.value)
+
+    def sends_to(self, other):
+        return isinstance(other, CudaDevice)
+
+    def send(self, source, start, other, target, to, nbytes):
+        for recording in (self.recorded(), other.recorded()):
+            if recording is not None:
+                recording.do(lambda: self.send(source, start, other, target, to, nbytes))
+                return
+        _follow(self, other)
+        self.open()
+        self._meet(other)
+        stream = self.local.queue.handle
+        self._do("cuMemcpyPeerAsync", target + to, other._context, source + start, self._context,
+                 nbytes, stream, doing="copying to another device")  # fmt: skip
+        _follow(other, self)
+
+    def _meet(self, other):
+        """Let copies to another device take the direct way, if there is one."""
+        if other.number not in self._met:
+            self._met.add(other.number)
+            if self.reaches(other):
+                self.lib.cuCtxEnablePeerAccess(other._context, 0)  # without it copies are slower
 
     # Streams: a queue's handle --------------------------------------------------------------
 
@@ -419,6 +454,14 @@ class _Kernel:
         if code:
             _check(device.lib, code, "starting a kernel")
         device.launches += 1
+
+
+def _follow(device, other):
+    """Let the current queue of a device wait for the work so far in that of another one."""
+    event = other.moment()
+    other.record(event)
+    device.follow(device.local.queue, event)
+    other.forget(event)
 
 
 def _places(numbers):

@@ -330,6 +330,21 @@ class Device:
         else:
             self.copy_within(source, start, target, to, nbytes)
 
+    def reaches(self, other):
+        """Whether kernels of the device could read the memory of another one."""
+        return False
+
+    def sends_to(self, other):
+        """Whether ``send`` can copy to the device ``other`` without the host."""
+        return False
+
+    def send(self, source, start, other, target, to, nbytes):
+        """Copy ``nbytes`` bytes from a buffer to a buffer of the device ``other``.
+
+        The copy waits for the current queues of both devices, and their later work for it.
+        """
+        raise NotImplementedError
+
     def read_into(self, target, buffer, offset):
         """Fill the bytearray ``target`` from the device's memory."""
         place = (ctypes.c_char * len(target)).from_buffer(target)

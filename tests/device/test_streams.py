@@ -154,3 +154,43 @@ def test_pinned_copies_are_read_before_they_change(fresh):
     near.fill_(9)
     side.synchronize()
     assert far.tolist() == [1.0] * 3
+
+
+# Copies between devices -------------------------------------------------------------------
+
+
+def test_copies_between_devices_leave_the_host_out(fresh, monkeypatch):
+    driver = fresh(count=2)
+    assert T.cuda.can_device_access_peer(0, 1)
+    assert not T.cuda.can_device_access_peer(1, "cuda:1")
+    with pytest.raises(AssertionError, match="Invalid peer device id"):
+        T.cuda.can_device_access_peer(0, 2)
+    whole = T.arange(24.0).reshape(4, 6)
+    x = whole.to("cuda:0")
+    y = T.zeros(6, 4, device="cuda:1")
+    views = lambda t: (t, t.t(), t[1:3], t[:, 2], t[::2, 1:3], t[0, 0], t[:0], t.expand(2, 4, 6))
+    wanted = [*views(whole)]
+    driver.calls.clear()
+    found = [v.to("cuda:1") for v in views(x)]
+    y.copy_(x.t())
+    assert not {"cuMemcpyDtoHAsync_v2", "cuMemcpyHtoDAsync_v2"} & {*driver.calls}
+    assert "cuMemcpyPeerAsync" in driver.calls
+    for a, b, v in zip(found, wanted, views(x), strict=True):
+        assert a.device == T.device("cuda:1")
+        assert T.equal(a.cpu(), b)
+        assert a.stride() == T.clone(v).stride()
+    assert T.equal(y.cpu(), whole.t())
+
+
+def test_copies_between_devices_follow_both_streams(fresh):
+    fresh(count=2)
+    here, there = T.cuda.Stream("cuda:0"), T.cuda.Stream("cuda:1")
+    with T.cuda.stream(there), T.cuda.stream(here):
+        x = T.full((3,), 2.0, device="cuda:0") * 3
+        y = x.to("cuda:1")
+        x.zero_()
+        z = y + 1
+    there.synchronize()
+    assert z.tolist() == [7.0] * 3
+    loss = (T.ones(3, device="cuda:0", requires_grad=True) * 2).to("cuda:1").sum()
+    loss.backward()  # gradients pass between the devices

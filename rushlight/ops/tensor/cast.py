@@ -7,7 +7,7 @@ from rushlight import late
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
 from rushlight.device import CPU, META, device, require
-from rushlight.device_array import placed, sent
+from rushlight.device_array import is_dense, placed, sent
 from rushlight.docstrings import document
 from rushlight.meta import is_meta, refuse
 from rushlight.ops.core.argument_kinds import takes
@@ -260,6 +260,13 @@ def _to_device(xp, x, *, there, back, count):
 _to_device.grad(x=lambda g, back, count: to(g, back))
 
 
+def _packed(x, d):
+    """The array of ``x``; between devices one without gaps, so that it is copied in one piece."""
+    if CPU in (device_of(x), d) or META in (device_of(x), d) or is_dense(x._array):
+        return x._array
+    return x.detach().clone()._array
+
+
 def _moved(x, d, dtype, form):
     """``x`` with its elements on the device ``d``; those of ``meta`` are lost for good."""
     if is_meta(x):
@@ -270,7 +277,7 @@ def _moved(x, d, dtype, form):
         out = _to_device(x, there=d, back=device_of(x), count=None)
         return to(out, dtype, memory_format=form)
     refresh(x)
-    out = from_array(sent(x._array, d))
+    out = from_array(sent(_packed(x, d), d))
     if x.node is not None and mode.records():
         params = {"there": d, "back": device_of(x), "count": Crossing()}
         record(_to_device.op, (x,), [x._array], [x.node], params, out)

@@ -132,6 +132,19 @@ class StandIn:
             self._finish(stream)
         return _NO_CONTEXT if self._current is None else 0
 
+    def _cuDeviceCanAccessPeer(self, found, device, peer):
+        _put(found, c_int, device != peer)
+
+    def _cuCtxEnablePeerAccess(self, context, flags):
+        pass
+
+    def _cuMemcpyPeerAsync(self, target, there, source, here, size, stream):
+        def copy():
+            found = self.arenas[here - 1].view(source, size)
+            self.arenas[there - 1].view(target, size)[...] = found
+
+        self._put_into(stream, copy)
+
     # Streams ----------------------------------------------------------------------------------
 
     def _cuStreamCreateWithPriority(self, stream, flags, priority):
