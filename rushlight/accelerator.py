@@ -12,8 +12,8 @@ __all__ = [
     "device_count", "device_index", "empty_cache", "get_device_capability",
     "get_memory_info", "is_available",
     "max_memory_allocated", "max_memory_reserved", "memory_allocated", "memory_reserved",
-    "memory_stats", "reset_peak_memory_stats", "set_device_idx", "set_device_index", "set_stream",
-    "synchronize",
+    "memory_stats", "reset_accumulated_memory_stats", "reset_peak_memory_stats",
+    "set_device_idx", "set_device_index", "set_stream", "synchronize",
 ]  # fmt: skip
 
 
@@ -64,8 +64,9 @@ class _Accelerators(Devices):
         """
         return len(drivers(self.kind)) if _kind() else 0
 
-    def _count(self, device, name):
-        return getattr(self.driver(device), name)
+    def _count(self, device, name, metric="current"):
+        self.place(device)
+        return super()._count(device, name, metric)
 
     def empty_cache(self):
         """Give memory that no tensor uses back to the system, on all devices.
@@ -111,6 +112,7 @@ memory_allocated, memory_reserved = _devices.memory_allocated, _devices.memory_r
 max_memory_allocated = _devices.max_memory_allocated
 max_memory_reserved = _devices.max_memory_reserved
 memory_stats, reset_peak_memory_stats = _devices.memory_stats, _devices.reset_peak_memory_stats
+reset_accumulated_memory_stats = _devices.reset_accumulated_memory_stats
 
 
 def current_accelerator(check_available=False):

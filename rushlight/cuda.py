@@ -16,8 +16,8 @@ CUDAGraph = _devices.Graph
 reset_max_memory_allocated = _devices.reset_peak_memory_stats
 __all__ = [
     "CUDAGraph", "OutOfMemoryError", "can_device_access_peer", "get_arch_list",
-    "get_device_capability", "ipc_collect", "mem_get_info",
-    "reset_max_memory_allocated", *_functions,
+    "get_device_capability", "ipc_collect", "list_gpu_processes", "mem_get_info",
+    "reset_max_memory_allocated", "utilization", *_functions,
 ]  # fmt: skip
 
 
@@ -96,6 +96,64 @@ def can_device_access_peer(device, peer_device):
             raise AssertionError(f"Invalid {name} id")
     here, there = map(_devices.driver, numbers)
     return here is not there and here.reaches(there)
+
+
+def utilization(device=None):
+    """Return the percentage of the last sample period in which kernels ran on a device.
+
+    Args:
+        device: A number, string or ``torch.device``. Default: the current one.
+
+    Returns:
+        An int.
+
+    Raises:
+        ModuleNotFoundError: the package ``nvidia-ml-py`` is not installed.
+
+    >>> import rushlight as torch
+    >>> callable(torch.cuda.utilization)
+    True
+    """
+    try:
+        import pynvml  # type: ignore[import-not-found]
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "nvidia-ml-py does not seem to be installed or it can't be imported."
+        ) from None
+    pynvml.nvmlInit()
+    handle = pynvml.nvmlDeviceGetHandleByIndex(_devices.driver(device).number)
+    return pynvml.nvmlDeviceGetUtilizationRates(handle).gpu
+
+
+def list_gpu_processes(device=None):
+    """Return a text with the processes that use a device, and their memory.
+
+    Args:
+        device: A number, string or ``torch.device``. Default: the current one.
+
+    Returns:
+        A str. Without the package ``nvidia-ml-py`` it says so.
+
+    >>> import rushlight as torch
+    >>> isinstance(torch.cuda.list_gpu_processes(), str)
+    True
+    """
+    try:
+        import pynvml
+    except ModuleNotFoundError:
+        return "pynvml module not found, please install nvidia-ml-py"
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError_DriverNotLoaded:
+        return "cuda driver can't be loaded, is cuda enabled?"
+    number = _devices.driver(device).number
+    handle = pynvml.nvmlDeviceGetHandleByIndex(number)
+    found = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
+    lines = [
+        f"process {p.pid:>10d} uses {p.usedGpuMemory / (1024 * 1024):>12.3f} MB GPU memory"
+        for p in found
+    ]
+    return "\n".join([f"GPU:{number}", *(lines or ["no processes are running"])])
 
 
 def ipc_collect():

@@ -118,7 +118,7 @@ class DeviceMemory(Memory):
     def __del__(self, forget=mode.add_intercept):
         super().__del__(forget)
         if self.buffer is not None:
-            self.driver.free(self.buffer, self._size, self._pool, self._used)
+            self.driver.free(self.buffer, self._size, self._pool, self.nbytes, self._used)
 
     def use(self, queue):
         """Keep the memory, when it is freed, until the commands of ``queue`` so far have run."""
@@ -129,7 +129,7 @@ class DeviceMemory(Memory):
         """Have at least ``nbytes`` bytes from now on; those that were there stay."""
         if nbytes <= self.nbytes:
             return
-        before = self.buffer, self._size, self._pool, self._used
+        before = self.buffer, self._size, self._pool, self.nbytes, self._used
         self.buffer, self._size, self._pool = self.driver.allocate(nbytes)
         self._used = ()
         self.driver.copy(before[0], 0, self.buffer, 0, self.nbytes)

@@ -11,6 +11,7 @@ from rushlight.device import device as device_of_name
 from rushlight.device import require
 from rushlight.device_array import driver_of, drivers, make_current
 from rushlight.device_graphs import Graph, graph, new_handle
+from rushlight.device_memory import MemoryFunctions
 from rushlight.device_streams import Current, CurrentOf, CurrentStream, Event, Stream
 from rushlight.docstrings import document
 from rushlight.ops.core import remote_calls
@@ -46,7 +47,7 @@ class DeviceProperties(NamedTuple):
     minor: int = 0
 
 
-class Devices:
+class Devices(MemoryFunctions):
     """The functions for devices of one type.
 
     They take a ``device`` as a number, a string or a ``torch.device``. None means the current one.
@@ -232,118 +233,6 @@ class Devices:
         driver = self.driver(device)
         driver.refuse_recorded("synchronize")
         driver.synchronize()
-
-    # Memory -----------------------------------------------------------------------------------
-
-    def _count(self, device, name):
-        """An attribute of a driver; 0 if there is no device."""
-        return getattr(self.driver(device), name) if self.is_available() else 0
-
-    def memory_allocated(self, device=None):
-        """Return the bytes of a device's memory that tensors use; 0 without a device.
-
-        Returns:
-            An int.
-
-        >>> import rushlight as torch
-        >>> torch.cuda.memory_allocated() >= 0
-        True
-        """
-        return self._count(device, "allocated")
-
-    def memory_reserved(self, device=None):
-        """Return the bytes that tensors use or that are kept for new ones; 0 without a device.
-
-        Returns:
-            An int.
-
-        >>> import rushlight as torch
-        >>> torch.cuda.memory_reserved() >= torch.cuda.memory_allocated()
-        True
-        """
-        return self._count(device, "reserved")
-
-    def max_memory_allocated(self, device=None):
-        """Return the most bytes that tensors used at one time; 0 without a device.
-
-        Returns:
-            An int.
-
-        >>> import rushlight as torch
-        >>> torch.cuda.max_memory_allocated() >= torch.cuda.memory_allocated()
-        True
-        """
-        return self._count(device, "most_allocated")
-
-    def max_memory_reserved(self, device=None):
-        """Return the most bytes that were in use or kept at one time; 0 without a device.
-
-        Returns:
-            An int.
-
-        >>> import rushlight as torch
-        >>> torch.cuda.max_memory_reserved() >= torch.cuda.memory_reserved()
-        True
-        """
-        return self._count(device, "most_reserved")
-
-    def reset_peak_memory_stats(self, device=None):
-        """Let ``max_memory_allocated`` and ``max_memory_reserved`` begin anew.
-
-        >>> import rushlight as torch
-        >>> torch.cuda.reset_peak_memory_stats()
-        """
-        if self.is_available():
-            d = self.driver(device)
-            d.most_allocated, d.most_reserved = d.allocated, d.reserved
-
-    def memory_stats(self, device=None):
-        """Return a dict of a device's memory; it is empty without a device.
-
-        Returns:
-            A dict: ``"allocated_bytes.all.current"``, ``"allocated_bytes.all.peak"``, and the same
-            for ``"reserved_bytes"``.
-
-        >>> import rushlight as torch
-        >>> torch.cuda.memory_stats().get("allocated_bytes.all.current", 0) >= 0
-        True
-        """
-        if not self.is_available():
-            return {}
-        d = self.driver(device)
-        return {
-            "allocated_bytes.all.current": d.allocated,
-            "allocated_bytes.all.peak": d.most_allocated,
-            "reserved_bytes.all.current": d.reserved,
-            "reserved_bytes.all.peak": d.most_reserved,
-        }
-
-    def memory_summary(self, device=None, abbreviated=False):
-        """Return a text about a device's memory.
-
-        Args:
-            abbreviated: Accepted without effect.
-
-        Returns:
-            A str.
-
-        >>> import rushlight as torch
-        >>> print(torch.cuda.memory_summary())  # doctest: +SKIP
-        cuda:0  NVIDIA H100
-        allocated_bytes.all.current        1,024
-        """
-        lines = [f"{k:30}{v:>20,}" for k, v in self.memory_stats(device).items()]
-        name = self.place(device) if self.is_available() else f"no {self.kind} device"
-        return "\n".join([str(name), *lines])
-
-    def empty_cache(self):
-        """Give memory that no tensor uses back to the system, on all devices.
-
-        >>> import rushlight as torch
-        >>> torch.cuda.empty_cache()
-        """
-        for d in drivers(self.kind):
-            d.empty_cache()
 
     def fallbacks(self):
         """Return how often each operation was computed on the host, for want of a kernel.
@@ -618,6 +507,7 @@ class Devices:
 
 
 _OWN = ("default_generators", "driver", "functions", "kind", "place")  # not for the modules
-_NAMES = [*_CLASSES, *[n for n in vars(Devices) if not n.startswith("_") and n not in _OWN]]
+_defined = vars(MemoryFunctions) | vars(Devices)
+_NAMES = [*_CLASSES, *[n for n in _defined if not n.startswith("_") and n not in _OWN]]
 for _name in _NAMES[len(_CLASSES) :]:
-    document(vars(Devices)[_name], "devices")
+    document(_defined[_name], "devices")

@@ -346,10 +346,11 @@ class CudaDevice(Device):
     def no_memory(self, nbytes, error):
         gib = lambda n: f"{n / 2**30:.2f} GiB"
         free, total = self.memory_info()
+        allowed = f"{gib(self.fraction * total)} allowed; " if self.fraction < 1 else ""
         return (
             f"CUDA out of memory. Tried to allocate {_size(nbytes)}. GPU {self.number} has a total "
-            f"capacity of {gib(total)} of which {gib(free)} is free. Of the allocated memory "
-            f"{_size(self.allocated)} is allocated by rushlight, and "
+            f"capacity of {gib(total)} of which {gib(free)} is free. {allowed}Of the allocated "
+            f"memory {_size(self.allocated)} is allocated by rushlight, and "
             f"{_size(self.reserved - self.allocated)} is reserved by rushlight but unallocated."
         )
 

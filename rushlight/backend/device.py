@@ -12,6 +12,7 @@ from typing import Any
 from rushlight import locks
 from rushlight.backend.queues import Current, Queue
 from rushlight.backend.recording import Recording
+from rushlight.backend.tallies import Tallies, counted
 from rushlight.errors import AcceleratorError, OutOfMemoryError
 
 __all__ = ["Device", "DeviceError"]
@@ -41,8 +42,8 @@ class Device:
         threads: The most work-items that a unit has at once.
         most: The most work-items of a group.
         memory: Bytes of its memory.
-        allocated, reserved: Bytes of memory in use; bytes in use or kept for use.
-        most_allocated, most_reserved: The largest numbers of these so far.
+        tallies: Counts of its memory.
+        fraction: The share of its memory that may be used.
         chains: Whether ``sequence`` is faster than single launches.
         launches, built: The number of kernels that were started, and that were made.
         moved: Bytes that were copied between host and device.
@@ -64,7 +65,8 @@ class Device:
     memory: int
 
     def __init__(self):
-        self.allocated = self.reserved = self.most_allocated = self.most_reserved = 0
+        self.tallies, self.fraction = Tallies(), 1.0
+        self._segments: dict[int, Any] = {}  # address → (bytes, pool) of all memory
         self.launches = self.built = self.moved = 0
         self.default = Queue()
         self.local = Current(self.default)
@@ -237,32 +239,55 @@ class Device:
             buffer = pool.free[size].pop()
         except (KeyError, IndexError):
             buffer = self._made(size, nbytes)
-            self.reserved += size
-            self.most_reserved = max(self.most_reserved, self.reserved)
-        self.allocated += size
-        if self.allocated > self.most_allocated:
-            self.most_allocated = self.allocated
+            self._segments[_address(buffer)] = size, pool
+            self.tallies.add(size, segment=1, reserved_bytes=size)
+            self.tallies.events["num_device_alloc"] += 1
+        if nbytes:
+            n = counted(nbytes)
+            self.tallies.add(n, allocated=1, allocated_bytes=n, requested_bytes=nbytes, active=1,
+                             active_bytes=n)  # fmt: skip
         return buffer, size, pool
+
+    @property
+    def allocated(self):
+        """Bytes of memory that tensors use, as PyTorch's allocator counts them."""
+        return self.tallies.found["all"]["allocated_bytes"].current
+
+    @property
+    def reserved(self):
+        """Bytes of memory that is in use or kept for use."""
+        return self.tallies.found["all"]["reserved_bytes"].current
 
     def _made(self, size, nbytes):
         self.open()
         try:
-            return self.new_buffer(size)
+            return self._new_within(size)
         except OutOfMemoryError:
+            self.tallies.events["num_alloc_retries"] += 1
             self.empty_cache()
         try:
-            return self.new_buffer(size)
+            return self._new_within(size)
         except OutOfMemoryError as error:
+            self.tallies.events["num_ooms"] += 1
             raise OutOfMemoryError(self.no_memory(nbytes, error)) from None
 
-    def free(self, buffer, size, pool, used=()):
+    def _new_within(self, size):
+        if self.fraction < 1 and self.reserved + size > self.fraction * self.memory:
+            raise OutOfMemoryError(f"{self.fraction} of its memory are allowed")
+        return self.new_buffer(size)
+
+    def free(self, buffer, size, pool, nbytes, used=()):
         """Keep a buffer for use again. Commands in the pool's queue may still use it.
 
         Args:
             buffer, size, pool: From ``allocate``.
+            nbytes: The bytes that it was asked for.
             used: Other queues whose commands so far may still use it.
         """
-        self.allocated -= size
+        if nbytes:
+            n = counted(nbytes)
+            self.tallies.add(n, allocated=-1, allocated_bytes=-n, requested_bytes=-nbytes,
+                             active=-1, active_bytes=-n)  # fmt: skip
         if not used:
             pool.put(buffer, size)
             return
@@ -296,8 +321,21 @@ class Device:
     def _empty(self, pool):
         for size, buffers in list(pool.free.items()):
             while buffers:
-                self.release(buffers.pop())
-                self.reserved -= size
+                buffer = buffers.pop()
+                del self._segments[_address(buffer)]
+                self.release(buffer)
+                self.tallies.add(size, segment=-1, reserved_bytes=-size)
+                self.tallies.events["num_device_free"] += 1
+
+    def segments(self):
+        """(address, bytes, whether it is in use, its pool) of all memory."""
+        pools = {id(pool): pool for _, pool in self._segments.values()}
+        free = {
+            _address(buffer)
+            for pool in (*pools.values(), self.default.pool)
+            for buffers in pool.free.values() for buffer in buffers
+        }  # fmt: skip
+        return [(at, size, at not in free, pool) for at, (size, pool) in self._segments.items()]
 
     def leave_pool(self, pool):
         """Note that a graph needs its pool no more; the last one gives the memory back."""
@@ -359,6 +397,11 @@ class _Sequence:
         """Start all kernels, in order."""
         for kernel, args in self._launches:
             kernel.launch(args)
+
+
+def _address(buffer):
+    """The number of a buffer, which may be an object of the driver."""
+    return buffer if type(buffer) is int else buffer.value
 
 
 def _rounded(nbytes):
