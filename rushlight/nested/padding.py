@@ -5,9 +5,11 @@ import math
 import numpy as np
 
 import rushlight
+from rushlight.device_array import placed
 from rushlight.errors import LayoutError
 from rushlight.nested.jagged import NestedTensor, jagged, rule
 from rushlight.nested.ragged import Ragged
+from rushlight.remote import device_of
 from rushlight.tensor import from_array
 
 __all__ = ["from_padded", "padded"]
@@ -32,11 +34,16 @@ def padded(x, padding, longest=None):
         which, place, at = which[keep], place[keep], at[keep]
     values = x.stored.movedim(r - 1, 0) if r > 1 else x.stored
     if len(at) != values.shape[0] or not np.array_equal(at, np.arange(len(at))):
-        values = values.index_select(0, from_array(at))
-    rows = from_array(which * longest + place)
+        values = values.index_select(0, _places(at, values))
+    rows = _places(which * longest + place, values)
     base = values.new_full((len(pattern) * longest, *values.shape[1:]), padding)
     found = base.index_copy_(0, rows, values).unflatten(0, (len(pattern), longest))
     return found.movedim(1, r) if r > 1 else found
+
+
+def _places(at, x):
+    """The indices ``at`` as a tensor where ``x`` lies."""
+    return from_array(placed(at, device_of(x)))
 
 
 def from_padded(y, pattern, ragged, total):
@@ -46,10 +53,10 @@ def from_padded(y, pattern, ragged, total):
     """
     which, place, at = pattern.positions()
     y = y.movedim(ragged, 1) if ragged > 1 else y
-    found = y.flatten(0, 1).index_select(0, from_array(which * y.shape[1] + place))
+    found = y.flatten(0, 1).index_select(0, _places(which * y.shape[1] + place, y))
     if not pattern.is_whole(total):
         base = found.new_zeros((total, *found.shape[1:]))
-        found = base.index_copy_(0, from_array(at), found)
+        found = base.index_copy_(0, _places(at, found), found)
     return found.movedim(0, ragged - 1) if ragged > 1 else found
 
 

@@ -14,6 +14,7 @@ from rushlight.ops.tensor.memory_format import (
     sparse_csc,
     sparse_csr,
 )
+from rushlight.remote import is_remote
 from rushlight.sparse.container import BLOCKED, BY_ROW, compressed, coo
 from rushlight.tensor import Tensor, from_array
 
@@ -32,8 +33,9 @@ def _values(data, dtype, device):
     require(device)
     mode.refuse_in_trace("a sparse tensor is made, whose size depends on values")
     if not isinstance(data, Tensor):
-        return rushlight.tensor(data, dtype=dtype)
+        return rushlight.tensor(data, dtype=dtype, device=device)
     found = data if dtype is None else data.to(dtype)
+    found = found if device is None else found.to(device)
     return found.view_as(found) if found.requires_grad else found.detach()
 
 
@@ -95,6 +97,7 @@ def sparse_coo_tensor(
     if not v.ndim:
         v = v.reshape(1)
     t = _indices(indices)
+    t = t.cpu() if is_remote(t) else t  # places lie on the host
     at = t._array if t._array.dtype == np.int64 else t._array.astype(np.int64)
     if at.ndim != 2:
         raise RuntimeError(f"indices must be sparse_dim x nnz, but got: {list(at.shape)}")

@@ -4,9 +4,11 @@ import numpy as np
 
 import rushlight
 from rushlight.autograd.tape import widened
+from rushlight.device_array import placed, to_host
 from rushlight.dtype import bool as bool_
 from rushlight.errors import ShapeError
 from rushlight.ops.tensor.memory_format import sparse_coo, strided
+from rushlight.remote import device_of
 from rushlight.shapes import flag, sizes
 from rushlight.sparse.container import (
     BLOCKED,
@@ -49,7 +51,9 @@ def coalesce(self):
     order, first = order_of(coordinates(self))
     indices = from_array(coordinates(self)[:, order[first]])
     if self.stored.node is None and len(order):
-        return coo(indices, from_array(_summed(self.stored._array, order, first)), self.sizes, True)
+        summed = _summed(to_host(self.stored._array), order, first)
+        values = from_array(placed(summed, device_of(self.stored)))
+        return coo(indices, values, self.sizes, True)
     values = self.stored[from_array(order)]
     if not first.all():
         group = from_array(np.cumsum(first) - 1)
@@ -184,7 +188,7 @@ def dense_to_sparse(x, sparse_dim, layout, blocksize, dense_dim):
         )
     if n and not kept:
         raise RuntimeError("dense_to_sparse: sparse_dim argument must be in >0 when self.dim()>0")
-    array = x.detach()._array
+    array = to_host(x.detach()._array)  # places lie on the host, values where ``x`` lies
     stored = (array != 0).any(axis=tuple(range(kept, n))) if kept < n else array != 0
     indices = np.stack(stored.nonzero()) if n else np.zeros((0, int(bool(array != 0))), np.int64)
     indices = np.ascontiguousarray(indices, np.int64)

@@ -1,10 +1,12 @@
 """The text of a sparse tensor: its indices, its values, and what they do not tell."""
 
 from rushlight.autograd.tape import Leaf, Output
+from rushlight.device_array import to_host
 from rushlight.dtype import get_default_dtype
 from rushlight.meta import is_meta
 from rushlight.ops.tensor.memory_format import sparse_coo
 from rushlight.printing import OPTIONS, contents, must_name
+from rushlight.remote import is_remote
 from rushlight.sparse.container import BY_ROW
 
 __all__ = ["text"]
@@ -25,7 +27,8 @@ def text(x):
     if is_meta(x.stored):
         suffixes = ["device='meta'", f"size={x.sizes}"]
     else:
-        suffixes = [f"size={x.sizes}", f"nnz={x._nnz()}"]
+        where = [f"device='{x.stored.device}'"] if is_remote(x.stored) else []
+        suffixes = [*where, f"size={x.sizes}", f"nnz={x._nnz()}"]
     if must_name(x.dtype, get_default_dtype(), empty=False):
         suffixes.append(f"dtype={x.dtype}")
     suffixes.append(f"layout={x.form}")
@@ -42,7 +45,7 @@ def _part(name, t):
     start = f"{name}=tensor("
     if is_meta(t):
         return f"{start}..., size={tuple(t.shape)})"
-    found = start + contents(t._array, t.dtype, _INDENT + len(start))
+    found = start + contents(to_host(t._array), t.dtype, _INDENT + len(start))
     return found + (")" if t.numel() else f", size={tuple(t.shape)})")
 
 

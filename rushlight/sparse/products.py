@@ -101,5 +101,6 @@ def _samples(batch, e, operands, params):
     return sampled(x, y, rows, columns).reshape(b, *e.outs[0].shape)
 
 
+product.op.places = sampled.op.places = True
 product.op.batching = _products
 sampled.op.batching = _samples

@@ -5,6 +5,8 @@ import numpy as np
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
 from rushlight.autograd.write import stamp
+from rushlight.device import CPU
+from rushlight.remote import place_of
 from rushlight.sparse.container import coo
 from rushlight.tensor import Tensor, from_array
 
@@ -26,6 +28,10 @@ def gradient_of_rows(g, indices, rows, padding_idx, scale_grad_by_freq):
         raise RuntimeError(
             "embedding_backward: scale_grad_by_freq not supported with sparse gradients; use "
             "sparse=False"
+        )
+    if place_of(g._array if isinstance(g, Tensor) else g) is not CPU:
+        raise RuntimeError(
+            "embedding_backward: sparse gradients are made on the CPU only; use sparse=False"
         )
     at = (indices._array if isinstance(indices, Tensor) else indices).reshape(-1)
     values = g.reshape(len(at), g.shape[-1])

@@ -162,6 +162,7 @@ class Op:
         lowering: (rule, names that the rule wants): what the operation is made of; see ``lower``.
         far_lowering: The same for devices that cannot run the forward; see ``lower_on_devices``.
         counting: The rule of a dynamic operation for devices; see ``lower_by_counting``.
+        places: Whether operands are places of a sparse tensor, which lie on the host.
         checking: (rule, names that the rule wants): the checks of values; see ``lower_check``.
         short: The short way of calls on plain operands, or None; see ``direct.py``.
         store: ``store(out, result)`` writes the result into ``out``. The option ``casts`` says
@@ -214,6 +215,7 @@ class Op:
         self.lowering: Any = None
         self.far_lowering: Any = None
         self.counting: Any = None
+        self.places = False
         self.checking: Any = None
         self.arrays = options.pop("arrays", False)
         self.tensors = options.pop("tensors", ())

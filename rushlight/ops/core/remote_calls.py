@@ -72,7 +72,8 @@ def _is_dynamic(op, operands, params):
 
 def _on(d, op, operands):
     """The operands on ``d``. 0-dim tensors on the CPU count as numbers; others are an error."""
-    _check_all_on(d, op, operands)
+    if not op.places:
+        _check_all_on(d, op, operands)
     return [placed(a, d) if type(a) is ndarray else a for a in operands]
 
 
