@@ -14,7 +14,6 @@ from tests.device.conftest import ASSEMBLER
 pytestmark = pytest.mark.skipif(not llvm_works(), reason="kernels need llvmlite")
 
 if llvm_works():
-    from rushlight.compiler.device import program as programs
     from tests.device.ptx.interpreter import Launch
     from tests.device.ptx.memory import Arena, Fault
     from tests.device.ptx.parsing import kernels_of
