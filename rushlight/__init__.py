@@ -126,7 +126,8 @@ _LAZY = {
     "ao": "rushlight.ao", "quantization": "rushlight.quantization",
     "quasirandom": "rushlight.quasirandom",
     "_C": "rushlight._C", "_VF": "rushlight._VF",
-    "__config__": "rushlight.__config__", "_utils": "rushlight._utils",
+    "__config__": "rushlight.__config__", "__future__": "rushlight.__future__",
+    "_utils": "rushlight._utils",
     "futures": "rushlight.futures",
     "types": "rushlight.types",
     "fft": "rushlight.fft", "signal": "rushlight.signal", "overrides": "rushlight.overrides",
@@ -161,7 +162,7 @@ _LAZY_NAMES = {
     **dict.fromkeys(
         ("BFloat16Storage", "BoolStorage", "ByteStorage", "CharStorage", "ComplexDoubleStorage",
          "ComplexFloatStorage", "DoubleStorage", "FloatStorage", "HalfStorage", "IntStorage",
-         "LongStorage", "ShortStorage", "TypedStorage",
+         "LongStorage", "ShortStorage", "Storage", "TypedStorage",
          "is_storage"), "rushlight.typed_storage",
     ),
     "set_anomaly_enabled": "rushlight.autograd.anomaly",

@@ -73,7 +73,8 @@ class Future:
             callback: A function of this future.
 
         Returns:
-            ``Future`` of the function's result.
+            ``Future`` of the function's result. If the function raises an error, that future raises
+            a RuntimeError whose text names the error.
         """
         found = Future()
 
@@ -81,7 +82,10 @@ class Future:
             try:
                 found.set_result(callback(done))
             except Exception as error:
-                found.set_exception(error)
+                text = f"{type(error).__name__}: {error}"
+                failed = RuntimeError(f"Got the following error when running the callback: {text}")
+                failed.__cause__ = error
+                found.set_exception(failed)
 
         self.add_done_callback(call)
         return found
@@ -97,6 +101,9 @@ class Future:
                 self._callbacks.append(callback)
                 return
         self._call(callback)
+
+    def __reduce__(self):
+        raise RuntimeError("Can not pickle torch.futures.Future")
 
     def _call(self, callback):
         try:
@@ -149,7 +156,11 @@ def collect_all(futures):
         futures: A list of futures.
 
     Returns:
-        ``Future`` of the list of futures.
+        ``Future`` of the list of futures. If an error was set in one of them, the ``Future`` raises
+        the first one's in the list.
+
+    Raises:
+        RuntimeError: One of ``futures`` is None.
 
     >>> import rushlight as torch
     >>> first, second = torch.futures.Future(), torch.futures.Future()
@@ -159,14 +170,19 @@ def collect_all(futures):
     >>> [future.value() for future in both.wait()]
     [1, 2]
     """
-    futures = list(futures)
+    futures = _given(futures)
     found, lock, left = Future(), locks.new_lock(), [len(futures)]
 
     def count(done):
         with lock:
             left[0] -= 1
             last = not left[0]
-        if last:
+        if not last:
+            return
+        failed = [future for future in futures if future._error is not None]
+        if failed:
+            found.set_exception(failed[0]._error)
+        else:
             found.set_result(futures)
 
     for future in futures:
@@ -185,10 +201,20 @@ def wait_all(futures):
     Returns:
         List of their results. If an error was set in one of them, it is raised.
 
+    Raises:
+        RuntimeError: One of ``futures`` is None.
+
     >>> import rushlight as torch
     >>> future = torch.futures.Future()
     >>> future.set_result(1)
     >>> torch.futures.wait_all([future])
     [1]
     """
-    return [future.wait() for future in futures]
+    return [future.wait() for future in _given(futures)]
+
+
+def _given(futures):
+    futures = list(futures)
+    if None in futures:
+        raise RuntimeError(f"Future can't be None, but number {futures.index(None)} is")
+    return futures

@@ -256,7 +256,10 @@ for _dtype, _name in NAMES.items():
         },
     )
 
-__all__ = ["NAMES", "StorageClass", "TypedStorage", *NAMES.values()]
+#: PyTorch's name of the storage class of its first default dtype.
+Storage = globals()["FloatStorage"]
+
+__all__ = ["NAMES", "Storage", "StorageClass", "TypedStorage", *NAMES.values()]
 
 
 def is_storage(obj):

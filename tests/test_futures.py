@@ -1,5 +1,6 @@
 """torch.futures: results of other threads."""
 
+import pickle
 import threading
 
 import pytest
@@ -26,9 +27,11 @@ def test_errors_are_raised_by_wait_value_and_then():
     future = Future()
     after = future.then(lambda f: f.value() + 1)
     future.set_exception(KeyError("no"))
-    for call in (future.wait, future.value, after.wait):
+    for call in (future.wait, future.value):
         with pytest.raises(KeyError):
             call()
+    with pytest.raises(RuntimeError, match="when running the callback: KeyError: 'no'"):
+        after.wait()
     with pytest.raises(AssertionError, match="not an Exception"):
         Future().set_exception(3)
 
@@ -51,6 +54,18 @@ def test_many_futures():
     assert both.wait() == [a, b]
     assert wait_all([a, b]) == [1, 2]
     assert collect_all([]).wait() == []
+    c, d, e = Future(), Future(), Future()
+    three = collect_all([c, d, e])
+    e.set_exception(KeyError("e"))
+    c.set_result(1)
+    d.set_exception(ValueError("d"))
+    with pytest.raises(ValueError, match="d"):  # the first in the list, not in time
+        three.wait()
+    for call in (collect_all, wait_all):
+        with pytest.raises(RuntimeError, match="number 1 is"):
+            call([a, None])
+    with pytest.raises(RuntimeError, match="Can not pickle"):
+        pickle.dumps(a)
 
 
 def test_a_future_of_a_type():

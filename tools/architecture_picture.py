@@ -100,7 +100,7 @@ BOXES = [
         "multiprocessing nvtx "
         "opencl private_functions quasirandom removed "
         "streams symbolic testing types xpu"),
-    Box(4, 1, 0, 6, GREEN, "nn", "modules, functions, initialisation", "nn"),
+    Box(4, 1, 0, 6, GREEN, "nn", "modules, functions, initialisation", "nn __future__"),
     Box(3, 1, 0, 6, BLUE, "ops, linalg, fft, special, signal, sparse, nested, overrides",
         "every operation in one block: its forward, its gradient rules, its lowering",
         "ops checks composite foreach linalg fft special signal sparse nested overrides "

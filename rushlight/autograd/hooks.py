@@ -61,6 +61,11 @@ class RemovableHandle:
                 _note_change(found)
                 found.pop(self.id, None)
 
+    @property
+    def hooks_dict_ref(self):
+        """The weak reference to ``hooks_dict``."""
+        return self.hooks
+
     def __enter__(self):
         return self
 

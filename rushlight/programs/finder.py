@@ -55,7 +55,8 @@ class Torch(ModuleType):
         rename(self, "torch")
 
     def __getattr__(self, name):
-        dunder = name.startswith("__") and name.endswith("__") and name != "__config__"
+        dunder = name.startswith("__") and name.endswith("__")
+        dunder = dunder and name not in ("__config__", "__future__")
         if name in INTERNAL or dunder:
             _refuse("torch", name)
         try:

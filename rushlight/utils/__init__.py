@@ -2,8 +2,8 @@
 
 import importlib
 
+from rushlight.ops.tensor.swap import swap_tensors
 from rushlight.utils import data as data
-from rushlight.utils._swap import swap_tensors
 
 __all__ = [
     "benchmark", "checkpoint", "collect_env", "data", "dlpack", "model_zoo", "serialization",

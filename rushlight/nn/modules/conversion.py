@@ -2,6 +2,7 @@
 
 import warnings
 
+from rushlight import __future__ as conversions
 from rushlight.autograd import mode
 from rushlight.autograd.mode import no_grad
 from rushlight.device import require
@@ -11,6 +12,7 @@ from rushlight.meta import NoData
 from rushlight.nn.modules.registry import Registry
 from rushlight.nn.parameter import Parameter
 from rushlight.nn.uninitialized import is_lazy
+from rushlight.ops.tensor.swap import swap_tensors
 from rushlight.tensor import Tensor
 
 __all__ = ["Conversion"]
@@ -30,8 +32,14 @@ class Conversion(Registry):
             with no_grad():
                 found = fn(parameter)
                 grad = None if parameter.grad is None else fn(parameter.grad)
-                if mode.intercept and not is_lazy(parameter) and found.is_meta != parameter.is_meta:
-                    # A tensor cannot get or lose its elements: the module gets another parameter.
+                if conversions.get_swap_module_params_on_conversion():
+                    self._swap(name, parameter, found, grad)
+                    continue
+                # A tensor cannot get or lose its elements: the module gets another parameter.
+                other = (
+                    mode.intercept and not is_lazy(parameter) and found.is_meta != parameter.is_meta
+                )
+                if other or conversions.get_overwrite_module_params_on_conversion():
                     made = self._parameters[name] = Parameter(found, parameter.requires_grad)
                     made._grad = grad
                     continue
@@ -42,6 +50,21 @@ class Conversion(Registry):
             if buffer is not None:
                 self._buffers[name] = fn(buffer)
         return self
+
+    def _swap(self, name, parameter, found, grad):
+        """Let ``parameter`` and its gradient change places with ``found`` and ``grad``."""
+        before, parameter.grad = parameter.grad, None
+        try:
+            swap_tensors(parameter, Parameter(found, parameter.requires_grad))
+            if before is not None:
+                grad.requires_grad_(before.requires_grad)
+                swap_tensors(before, grad)
+        except Exception as error:
+            parameter.grad = before
+            raise RuntimeError(
+                f"Module._apply(): Couldn't swap {type(self).__name__}.{name}: {error}"
+            ) from error
+        parameter.grad = before
 
     def to(self, *args, **kwargs):
         """Convert the module to a dtype, to a device, or to a tensor's dtype and device, in place.

@@ -4,6 +4,7 @@ import warnings
 from collections import OrderedDict, namedtuple
 from collections.abc import Mapping
 
+from rushlight import __future__ as conversions
 from rushlight.autograd import mode
 from rushlight.autograd.mode import no_grad
 from rushlight.meta import is_meta
@@ -11,6 +12,7 @@ from rushlight.nn.modules.hooks import _WrappedHook, add_hook
 from rushlight.nn.modules.registry import Registry
 from rushlight.nn.parameter import Parameter
 from rushlight.nn.uninitialized import is_lazy
+from rushlight.ops.tensor.swap import swap_tensors
 from rushlight.tensor import Tensor
 
 __all__ = ["State"]
@@ -333,7 +335,9 @@ def _load_tensor(module, name, tensor, key, found, assign):
         )
     try:
         with no_grad():
-            if assign:
+            if conversions.get_swap_module_params_on_conversion():
+                _swap(tensor, found, assign)
+            elif assign:
                 setattr(module, name, _like(tensor, found))
             else:
                 if mode.intercept and is_meta(tensor) and not is_meta(found):
@@ -351,6 +355,17 @@ def _load_tensor(module, name, tensor, key, found, assign):
             f"{type(error).__name__}: {error}"
         )
     return None
+
+
+def _swap(tensor, found, assign):
+    """Let ``tensor`` change places with what it makes of ``found``, an entry of the state dict."""
+    made = tensor.module_load(found, assign=assign)
+    if made is found or made is tensor:
+        raise RuntimeError(
+            "module_load returned one of self or other, please .detach() the result if returning "
+            "one of the inputs in module_load"
+        )
+    swap_tensors(tensor, _like(tensor, made))
 
 
 def _like(tensor, found):

@@ -161,7 +161,10 @@ def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True)
     PackedSequence(data=tensor([3, 1, 4, 2, 5]), batch_sizes=tensor([2, 2, 1]), \
 sorted_indices=tensor([1, 0]), unsorted_indices=tensor([1, 0]))
     """
-    ns = [int(n) for n in (lengths.tolist() if isinstance(lengths, Tensor) else lengths)]
+    ns = lengths.tolist() if isinstance(lengths, Tensor) else lengths
+    if not isinstance(ns, (list, tuple)) or any(isinstance(n, (list, tuple)) for n in ns):
+        raise RuntimeError(f"pack_padded_sequence: lengths must have one dim, but are {lengths}")
+    ns = [int(n) for n in ns]
     order = None
     if not enforce_sorted:
         permutation = sorted(range(len(ns)), key=lambda i: -ns[i])

@@ -175,7 +175,9 @@ def _put_arguments(x, indices, values, name):
         raise IndexError(
             f"{name}: too many indices for tensor of dimension {x._array.ndim} (got {d})"
         )
-    if not 1 <= len(found) <= 6:
+    if not found:
+        raise RuntimeError(f"{name}: takes 1 to 6 index tensors, not 0")
+    if len(found) > 6:
         raise IndexError(f"{name}: takes 1 to 6 index tensors, not {len(found)}")
     for dim, k in zip(dims, found, strict=True):
         check_mask(k, dim, x._array.shape)

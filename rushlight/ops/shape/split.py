@@ -325,6 +325,12 @@ def tensor_split(input, indices_or_sections, dim=0, *, axis=None):
                 "tensor_split expected tensor_indices_or_sections to have dtype of long, but got "
                 f"{cuts.dtype}"
             )
+        if cuts.ndim > 1:
+            raise ShapeError(
+                "tensor_split expected tensor_indices_or_sections to be a zero-dimensional or "
+                f"one-dimensional tensor, but got a tensor with {cuts.ndim} dims: "
+                f"{tuple(cuts.shape)}"
+            )
         cuts = cuts.tolist()
     if not isinstance(cuts, (tuple, list)):
         cuts = cuts.__index__()
@@ -378,15 +384,16 @@ def narrow(input, dim, start, length):
 
     Args:
         dim: The dim to narrow. Negative dims count from the end.
-        start: Position of the first slice: an int, or an integer tensor of one element. Negative
-            positions count from the end.
+        start: Position of the first slice: an int, or a 0-dim integer tensor. Negative positions
+            count from the end.
         length: Number of slices.
 
     Returns:
         Tensor of ``input``'s shape with size ``length`` in ``dim``.
 
     Raises:
-        RuntimeError: The slices would reach beyond the end of ``dim``.
+        RuntimeError: The slices would reach beyond the end of ``dim``, or ``start`` is a tensor
+            that has dims or another dtype.
         IndexError: ``start`` is out of range.
 
     >>> import rushlight as torch
@@ -397,6 +404,11 @@ def narrow(input, dim, start, length):
     if not shape:
         raise RuntimeError("narrow: narrow() cannot be applied to a 0-dim tensor.")
     dim = shapes.dim(dim, len(shape), "narrow")
+    if isinstance(start, Tensor) and (start.ndim or start._array.dtype.kind not in "iu"):
+        raise RuntimeError(
+            "narrow: start must be an 0-dim integral Tensor, not a tensor of shape "
+            f"{tuple(start.shape)} and {start.dtype}"
+        )
     start, n = start.__index__(), shape[dim]
     if length < 0:
         raise RuntimeError(f"narrow(): length must be non-negative, got {length}")

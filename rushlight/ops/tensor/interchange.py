@@ -123,6 +123,10 @@ def _refuse_export(t):
 def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
     """Return a DLPack capsule over the tensor's memory."""
     _refuse_export(self)
+    if stream is not None and type(stream) is not int:
+        raise TypeError(f"__dlpack__: stream must be an int or None, not {type(stream).__name__}")
+    if stream not in (None, -1):
+        raise AssertionError(f"__dlpack__: stream should be None on cpu, not {stream}")
     options = {"max_version": max_version} if max_version is not None else {}
     if dl_device is not None:
         options["dl_device"] = tuple(dl_device)

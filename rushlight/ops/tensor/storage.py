@@ -142,6 +142,8 @@ def resize_(self, *sizes, memory_format=None):
         return self
     start, strides = offset(array), _strides_in(memory_format, shape)
     needed = (start + span(shape, strides)) * array.itemsize if math.prod(shape) else 0
+    if needed >= 2**63:
+        raise ShapeError(f"resize_: Storage size calculation overflowed with sizes={list(shape)}")
     if is_remote(self):
         array.memory.grow(needed)
         steps = tuple([step * array.itemsize for step in strides])

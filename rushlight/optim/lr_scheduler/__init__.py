@@ -15,6 +15,9 @@ from rushlight.optim.lr_scheduler.decay import (
     StepLR,
 )
 from rushlight.optim.lr_scheduler.plateau import ReduceLROnPlateau
+from rushlight.optim.lr_scheduler.scheduler import (
+    EPOCH_DEPRECATION_WARNING as EPOCH_DEPRECATION_WARNING,
+)
 from rushlight.optim.lr_scheduler.scheduler import LRScheduler
 
 __all__ = [
