@@ -202,6 +202,8 @@ def check_reach(nbytes, size, shape, strides, start, name):
 
 def within(array, shape, strides, start):
     """``reach`` of plain tuples of ints; None if it has no elements, or an error to explain."""
+    if not array.size:  # NumPy takes any shape for a buffer without bytes
+        return None
     size = array.itemsize
     try:
         found = ndarray(

@@ -35,3 +35,13 @@ def test_memory_of_others_has_its_size():
         torch.from_numpy(np.ones(3)).untyped_storage().resize_(100)
     with pytest.raises(RuntimeError, match="not resizable"):
         torch.ones(3).untyped_storage().resize_(-1)
+
+
+def test_a_view_of_a_storage_without_bytes_is_refused():
+    for x in (torch.zeros(0), torch.zeros(2, 0).t(), torch.zeros(0, requires_grad=True)):
+        for stride in (0, 1):
+            with pytest.raises(RuntimeError, match="out of bounds for storage of size 0"):
+                x.as_strided((2,), (stride,))
+        assert x.as_strided((0, 2), (2, 1)).shape == (0, 2)
+    behind = torch.zeros(3)[3:]  # has no elements, and its storage has three
+    assert behind.as_strided((2,), (1,), 1).tolist() == [0, 0]
