@@ -38,24 +38,20 @@ def run(call, given, batched, size, randomness):
 
     Returns:
         (the results, each with the batch as dim 0; whether each depends on the sample; their
-        structure).
+        structure). A result that is no tensor is returned as it is.
     """
     recorder = BatchRecorder(randomness)
     samples = [recorder.sample(t) if b else t for t, b in zip(given, batched, strict=True)]
 
     def results():
         found, structure = tree_flatten(call(*samples))
-        for t in found:
-            if not isinstance(t, Tensor):
-                raise ValueError(
-                    f"vmap: the function must only return Tensors, got type {type(t)}. Did you "
-                    "mean to set out_dims= to None for output?"
-                )
-        return [recorder.value(t) for t in found], structure
+        return found, [recorder.value(t) for t in found if isinstance(t, Tensor)], structure
 
-    values, structure = record(recorder, results)
+    found, values, structure = record(recorder, results)
     batch = compute(recorder, given, samples, batched, size)
-    return [batch.whole(v) for v in values], [batch.get(v)[1] for v in values], structure
+    tensors = iter([(batch.whole(v), batch.get(v)[1]) for v in values])
+    both = [next(tensors) if isinstance(t, Tensor) else (t, False) for t in found]
+    return [whole for whole, _ in both], [varies for _, varies in both], structure
 
 
 def record(recorder, call):

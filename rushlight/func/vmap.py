@@ -6,6 +6,7 @@ that it calls are recorded, and then run on whole batches (``batching.py``).
 
 import itertools
 import sys
+from collections import defaultdict
 from functools import wraps
 
 from rushlight.ops.shape.join import cat
@@ -80,8 +81,6 @@ def _flat(args, in_dims, name):
             "trying to vmap over a function with no inputs. The latter is unsupported."
         )
     leaves, structure = tree_flatten(args)
-    if type(in_dims) is list:
-        in_dims = tuple(in_dims)
     if not isinstance(in_dims, (int, tuple)):
         raise ValueError(
             f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): expected `in_dims` to be int or a "
@@ -124,8 +123,19 @@ def _broadcast(tree, structure):
         return [tree]
     if tree is None or isinstance(tree, int):
         return [tree] * structure.num_leaves
-    parts = list(tree.values()) if isinstance(tree, dict) else tree
-    if not isinstance(parts, (tuple, list)) or len(parts) != len(structure.children):
+    if isinstance(tree, dict) != issubclass(structure.type, dict):
+        return None
+    if isinstance(tree, dict):
+        keys = structure.context
+        keys = keys[1] if issubclass(structure.type, defaultdict) else keys
+        if tree.keys() != set(keys):
+            return None
+        parts = [tree[key] for key in keys]
+    elif not isinstance(tree, (tuple, list)) or isinstance(tree, list) != (structure.type is list):
+        return None
+    else:
+        parts = tree
+    if len(parts) != len(structure.children):
         return None
     found = [_broadcast(part, child) for part, child in zip(parts, structure.children, strict=True)]
     return None if any(f is None for f in found) else list(itertools.chain(*found))
@@ -158,22 +168,34 @@ def _in_chunks(call, given, batched, size, chunk_size, randomness):
         ]
         found, varies, structure = run(call, part, batched, min(step, size - start), randomness)
         parts.append(found)
-    results = parts[0] if len(parts) == 1 else [cat(p) for p in zip(*parts, strict=True)]
+    if len(parts) == 1:
+        return parts[0], varies, structure
+    results = [cat(p) if isinstance(p[0], Tensor) else p[0] for p in zip(*parts, strict=True)]
     return results, varies, structure
 
 
 def _placed(results, varies, structure, out_dims):
     """The results with the batch's dim, their dim 0, where ``out_dims`` wants it."""
+    if structure.type is None and isinstance(out_dims, tuple) and len(out_dims) == 1:
+        out_dims = out_dims[0]
     dims = _broadcast(out_dims, structure)
     if dims is None:
         raise ValueError(
             f"vmap: out_dims={out_dims} is not compatible with the structure of the outputs"
         )
-    for d, v in zip(dims, varies, strict=True):
+    for r, d, v in zip(results, dims, varies, strict=True):
+        if d is not None and not isinstance(r, Tensor):
+            raise ValueError(
+                f"vmap: the function must only return Tensors, got type {type(r)}. Did you mean to "
+                "set out_dims= to None for output?"
+            )
         if d is not None and not isinstance(d, int):
             raise ValueError(f"vmap: `out_dims` must be ints, None or a tree of these, got {d!r}")
         if d is None and v:
             raise ValueError(
                 "vmap: the function can not return a BatchedTensor when out_dim is None"
             )
-    return [r[0] if d is None else r.movedim(0, d) for r, d in zip(results, dims, strict=True)]
+    return [
+        r.movedim(0, d) if d is not None else r[0] if isinstance(r, Tensor) else r
+        for r, d in zip(results, dims, strict=True)
+    ]
