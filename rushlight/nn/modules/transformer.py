@@ -247,10 +247,9 @@ class TransformerEncoder(Module):
         )
         mask = canonical_mask(mask, "mask", src.dtype)
         output = src
+        causal = _is_causal(self.layers, TransformerEncoderLayer, mask, is_causal)
         for layer in self.layers:
-            output = layer(
-                output, src_mask=mask, is_causal=is_causal is True, src_key_padding_mask=padding
-            )
+            output = layer(output, src_mask=mask, is_causal=causal, src_key_padding_mask=padding)
         if mask is None and padding is not None and self._leaves_out(src, padding):
             warn_of_nested()  # as PyTorch, which computes with a nested tensor here
             output = output.masked_fill((padding != 0).unsqueeze(-1), 0)
@@ -300,14 +299,31 @@ class TransformerDecoder(Module):
         memory_key_padding_mask=None, tgt_is_causal=None, memory_is_causal=False,
     ):  # fmt: skip
         output = tgt
+        causal = _is_causal(self.layers, TransformerDecoderLayer, tgt_mask, tgt_is_causal)
         for layer in self.layers:
             output = layer(
                 output, memory, tgt_mask=tgt_mask, memory_mask=memory_mask,
                 tgt_key_padding_mask=tgt_key_padding_mask,
                 memory_key_padding_mask=memory_key_padding_mask,
-                tgt_is_causal=tgt_is_causal is True, memory_is_causal=memory_is_causal,
+                tgt_is_causal=causal, memory_is_causal=memory_is_causal,
             )  # fmt: skip
         return output if self.norm is None else self.norm(output)
+
+
+def _is_causal(layers, own, mask, hint):
+    """What the layers are told of ``mask``: the caller's ``hint``, or whether it is the causal one.
+
+    The mask is not read for layers of the class ``own``, because their results are the same either
+    way, nor in a trace, where its elements are not known.
+    """
+    if hint is not None or mask is None or mode.recorder() is not None:
+        return hint is True
+    if all(type(layer) is own for layer in layers):
+        return False
+    causal = Transformer.generate_square_subsequent_mask(
+        mask.shape[-2], device=mask.device, dtype=mask.dtype
+    )
+    return mask.shape == causal.shape and bool((mask == causal).all())
 
 
 class Transformer(Module):
