@@ -8,6 +8,7 @@ import itertools
 import sys
 from collections import defaultdict
 from functools import wraps
+from typing import Any
 
 from rushlight.ops.shape.join import cat
 from rushlight.tensor import Tensor
@@ -123,6 +124,7 @@ def _broadcast(tree, structure):
         return [tree]
     if tree is None or isinstance(tree, int):
         return [tree] * structure.num_leaves
+    parts: Any
     if isinstance(tree, dict) != issubclass(structure.type, dict):
         return None
     if isinstance(tree, dict):
@@ -196,6 +198,6 @@ def _placed(results, varies, structure, out_dims):
                 "vmap: the function can not return a BatchedTensor when out_dim is None"
             )
     return [
-        r.movedim(0, d) if d is not None else r[0] if isinstance(r, Tensor) else r
+        r.movedim(0, d) if d is not None else r[0] if issubclass(type(r), Tensor) else r
         for r, d in zip(results, dims, strict=True)
     ]
