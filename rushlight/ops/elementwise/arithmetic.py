@@ -96,7 +96,7 @@ def _scaled(plain, scaled, x, y, alpha, out):
     kind = type(alpha)
     if kind is int and alpha == 1:
         return plain(x, y, out=out)
-    if mode.intercept > mode.metas or type(x) is not Tensor is type(y):
+    if mode.intercept > mode.metas or type(x) is not Tensor or type(y) is not Tensor:
         named = {"alpha": alpha} if out is None else {"alpha": alpha, "out": out}
         found = overridden(plain, (x, y), named)
         if found is not NotImplemented:
