@@ -29,6 +29,7 @@ class Plan:
     temporaries: tuple[int, ...]
     choice: Any = None  # the emitter's own choices: tiles, blocks, strips
     counts: Any = None  # a named tuple: the numbers that depend on the number of images
+    sizes: Any = None  # the numbers that code for many shapes reads; see ``cpu/open_sizes.py``
 
 
 def opened(plan, **choice):

@@ -14,8 +14,8 @@ from rushlight.compiler.codegen.scope import constant_array, kernel_function
 from rushlight.compiler.codegen.value import INT, Value, constant, intrinsic, select
 
 __all__ = [
-    "below", "counted", "digits", "entry", "kernel", "least", "lookup", "offset", "prefetch",
-    "quotient", "storing", "table", "tail",
+    "array", "below", "counted", "digits", "entry", "kernel", "least", "lookup", "offset",
+    "prefetch", "quotient", "storing", "table", "tail",
 ]  # fmt: skip
 
 _I64 = ir.IntType(64)
@@ -45,7 +45,13 @@ def counted(b, args, plan):
 
 def offset(indices, strides):
     """The offset of an element, in elements."""
-    return sum([i if s == 1 else i * s for i, s in zip(indices, strides, strict=True) if s], 0)
+    found: list = []
+    for i, s in zip(indices, strides, strict=True):
+        if isinstance(s, Value):
+            found.append(i * s)
+        elif s:
+            found.append(i if s == 1 else i * s)
+    return sum(found, 0)
 
 
 def digits(index, counts):
@@ -55,9 +61,9 @@ def digits(index, counts):
     """
     found: list = []
     for n in reversed(counts):
-        if n == 1:
+        if isinstance(n, int) and n == 1:
             found.append(0)
-        elif len(found) == len(counts) - 1:
+        elif all(isinstance(m, int) and m == 1 for m in counts[: len(counts) - len(found) - 1]):
             found.append(index)
         else:
             rest = quotient(index.b, index, n)
@@ -74,9 +80,11 @@ def tail(b, count, lanes):
 def row_end(b, size, first, lanes):
     """The mask of a vector from element ``first`` on, in a row of ``size`` elements.
 
-    ``size`` is a Python number, and ``first`` a multiple of ``lanes`` within the row. None: the row
-    consists of whole vectors.
+    ``first`` is a multiple of ``lanes`` within the row. None: the row consists of whole vectors, as
+    is known if ``size`` is a Python number.
     """
+    if isinstance(size, Value):
+        return tail(b, size - first, lanes)
     if not size % lanes:
         return None
     mask = tail(b, size - first, lanes)
@@ -102,8 +110,8 @@ def below(b, index, size):
 
 
 def quotient(b, index, n):
-    """A Value that isn't negative, divided by a Python number and rounded down."""
-    n = constant(b, n, index.dtype, index.lanes)
+    """A Value that isn't negative, divided by a number that is positive, and rounded down."""
+    n = n if isinstance(n, Value) else constant(b, n, index.dtype, index.lanes)
     return Value(b, b.udiv(index.v, n.v), index.dtype)
 
 
@@ -125,9 +133,15 @@ def table(module, numbers):
     return module.globals.get(name) or constant_array(module, name, _I64, numbers)
 
 
+def array(b, part, name, numbers):
+    """The array ``name`` of an opened part of a plan; of another part, the table ``numbers()``."""
+    arrays = getattr(part, "arrays", None)
+    return table(b.module, numbers()) if arrays is None else arrays[name]
+
+
 def lookup(b, array, index):
-    """Element ``index`` of a table; a Python number if ``index`` is one."""
-    if isinstance(index, int):
+    """Element ``index`` of an array; a Python number if ``index`` is one and the array a table."""
+    if isinstance(index, int) and isinstance(array, ir.GlobalVariable):
         return int(array.initializer.constant[index].constant)
     return Value(b, b.load(address(b, array, index, 8), typ=_I64), INT)
 

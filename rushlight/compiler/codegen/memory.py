@@ -4,8 +4,9 @@ A mask is a Value of bools. Memory is neither read nor written for lanes whose m
 gives 0 for them. Strides count elements.
 
 The mask of ``store`` must be a ``Prefix``, and the store is written as plain stores of whole
-pieces. LLVM's masked store is never used, because LLVM 22 has a bug: if the lanes are truncated
-numbers and only one lane is stored, that lane is written untruncated, over the memory behind it.
+pieces. LLVM's masked store is used for floats only, because LLVM 22 has a bug: if the lanes are
+truncated numbers and only one lane is stored, that lane is written untruncated, over the memory
+behind it.
 """
 
 import numpy as np
@@ -69,14 +70,17 @@ class Prefix(Value):
     """A mask of the first ``count`` lanes: a Python number, or an i64 of at most the lanes.
 
     ``rest``, if known, is the Python number that ``count`` equals whenever the vector is not full.
+    If ``at_once`` is true, the processor can store some lanes by one instruction, and the values
+    are floats that are not converted.
     """
 
-    __slots__ = ("count", "rest")
+    __slots__ = ("at_once", "count", "rest")
 
     def __init__(self, b, v, count, rest=None):
         super().__init__(b, v, BOOL)
         self.count = count
         self.rest = rest
+        self.at_once = False
 
     def to(self, b):
         """The same mask for the instructions of another builder."""
@@ -273,7 +277,9 @@ def store(b, value, pointer, dtype, mask=None, stride=1):
             with whole:
                 b.store(v, pointer, align=dtype.itemsize)
             with some:
-                if mask.rest is None:
+                if mask.at_once:
+                    _store_masked(b, v, pointer, dtype.itemsize, mask)
+                elif mask.rest is None:
                     _store_some(b, v, pointer, dtype.itemsize, mask.count)
                 else:
                     _store_known(b, v, pointer, dtype.itemsize, mask.rest)
@@ -290,6 +296,13 @@ def _store_known(b, v, pointer, itemsize, count):
         first = count - size
         at = b.gep(pointer, [_I64(first * itemsize)], source_etype=ir.IntType(8))
         b.store(_piece(b, v, first, size), at, align=itemsize)
+
+
+def _store_masked(b, v, pointer, itemsize, mask):
+    """Write the lanes of the mask by LLVM's masked store; ``v`` are floats, not truncated."""
+    name = f"llvm.masked.store.{suffix(v.type)}.p0"
+    args = [v, pointer, _I32(itemsize), mask.v]
+    intrinsic(b, name, ir.VoidType(), args)
 
 
 def _store_some(b, v, pointer, itemsize, count):

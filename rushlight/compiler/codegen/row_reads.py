@@ -31,6 +31,8 @@ def spaced(b, row, dtype, lanes, first, step, size, stride, valid=None):
 
 def _inside(b, lanes, first, step, size, valid):
     first = lift(b, first).astype(_I32)
+    if isinstance(size, Value):
+        size = splat(size.astype(_I32), lanes).bits(np.uint32)
     found = (splat(first, lanes) + iota(b, lanes, _I32) * step).bits(np.uint32) < size
     return found if valid is None else found & splat(valid, lanes)
 

@@ -9,13 +9,23 @@ from rushlight.compiler.codegen.emission import Plan
 from rushlight.compiler.codegen.value import computed
 from rushlight.compiler.cpu import (
     convolution_product,
+    costs,
     narrow_gradient,
     shifted_sum,
     weight_gradient,
 )
 from rushlight.compiler.cpu.image_strips import Images
 
-__all__ = ["Convolution", "describe", "emit", "is_simple", "plan", "resized"]
+__all__ = [
+    "Convolution",
+    "describe",
+    "emit",
+    "is_simple",
+    "parts",
+    "plan",
+    "resized",
+    "serves_many_shapes",
+]
 
 # Descriptions -----------------------------------------------------------------------------
 
@@ -36,6 +46,8 @@ class Convolution:
             last dim, with 0 for the dims before it.
         counts_at: None, or the place among the kernels' ``args`` from which on the plan's counts
             lie. The code then serves any number of images, and is only planned for ``batch``.
+        sizes_at: None, or the place among ``args`` of the address of the plan's sizes. The code
+            then serves many shapes; see ``open_sizes.py``. The operands are in C order.
     """
 
     form: str
@@ -53,11 +65,32 @@ class Convolution:
     strides: tuple
     flat: bool = False
     counts_at: int | None = None
+    sizes_at: int | None = None
 
     @property
     def compute(self):
         """The dtype in which sums are computed."""
         return computed(self.dtype)
+
+    @property
+    def steps(self):
+        """The strides of a result in C order, as the sink's indices count it."""
+        return tuple([prod(self.shape[k + 1 :]) for k in range(len(self.shape))])
+
+    @property
+    def weight_strides(self):
+        """The weight's strides of group, result channel and summed channel."""
+        outer, inner = self.strides[1][:2]
+        group = self.outputs // self.groups * outer
+        return (group, outer, inner) if self.form == "result" else (group, inner, outer)
+
+    @property
+    def weight_places(self):
+        """The offsets of the weight's taps."""
+        places = [0]
+        for n, step in zip(self.kernel, self.strides[1][2:], strict=True):
+            places = [place + k * step for place in places for k in range(n)]
+        return places
 
     @property
     def flops(self):
@@ -130,6 +163,21 @@ def emit(module, plan, sink):
 def is_simple(description, target):
     """Whether LLVM's loop strength reduction gains nothing, as was measured; see ``Work``."""
     return _emitter(description, target) is not convolution_product
+
+
+def parts(plan):
+    """name → (key, module) of the code that a plan for many shapes calls by its address."""
+    return _emitter(plan.description, plan.target).parts(plan)
+
+
+def serves_many_shapes(d, target):
+    """Whether the code of a convolution serves many shapes; its operands are in C order.
+
+    With few channels in a group, copying and storing take most of the time, and both are up to a
+    quarter faster in code for one shape.
+    """
+    few = min(d.channels, d.outputs) < costs.SHARED_CHANNELS * d.groups
+    return _emitter(d, target) is shifted_sum and not few
 
 
 def _emitter(description, target):

@@ -9,9 +9,13 @@ from rushlight.compiler.codegen.scope import internal_function
 from rushlight.compiler.codegen.value import BOOL, INT, Value, constant, select, splat
 from rushlight.compiler.cpu.microkernel import transposed
 
-__all__ = ["row_product", "shifted_product", "square", "weight_product"]
+__all__ = [
+    "PRODUCT", "row_product", "shifted_product", "square", "weight_product", "write_product",
+]  # fmt: skip
 
 _I1, _I64, _POINTER = ir.IntType(1), ir.IntType(64), ir.PointerType()
+#: The type of ``shifted_product``.
+PRODUCT = ir.FunctionType(ir.VoidType(), [*[_POINTER] * 3, *[_I64] * 3, _POINTER, _I64, _I1])
 
 
 def _sums(b, tile, into, rows, fresh):
@@ -38,14 +42,20 @@ def shifted_product(module, tile):
     sums start from 0. There must be at least one channel and one tap.
     """
     name = f"shifted_product_{tile.dtype.name}_{tile.rows}x{tile.columns}"
-    function, b = internal_function(
-        module, name, [*[_POINTER] * 3, *[_I64] * 3, _POINTER, _I64, _I1]
-    )
+    function, b = internal_function(module, name, PRODUCT.args)
     if b is None:
         return function
     _write_product(b, tile, *function.args)
     b.ret_void()
     return function
+
+
+def write_product(module, name, tile):
+    """Write ``shifted_product`` as the function ``name``, which other modules call."""
+    function = ir.Function(module, PRODUCT, name)
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    _write_product(b, tile, *function.args)
+    b.ret_void()
 
 
 def _write_product(b, tile, weights, x, into, channels, channel_pitch, row_pitch, offsets, taps,

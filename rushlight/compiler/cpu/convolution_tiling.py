@@ -60,6 +60,25 @@ class ConvolutionTiling:
         """The number of tiles side by side in a row of sums."""
         return self.width // (self.tile.columns * self.layout.lanes)
 
+    @property
+    def tile_rows(self):
+        return self.tile.rows
+
+    @property
+    def tile_columns(self):
+        return self.tile.columns
+
+    @cached_property
+    def gapless(self):
+        """Whether each phase has taps."""
+        return all(self.layout.shifts.taps(0, 0))
+
+    @cached_property
+    def fetched(self):
+        """The channels of images that are fetched ahead with each tile of a unit."""
+        tiles = len(self.layout.shifts.phases) * self.columns * self.panels
+        return ceil(self.layout.images * self.block / tiles)
+
     @cached_property
     def blocks(self):
         """The number of blocks of channels; 1 even if there are no channels."""
@@ -124,7 +143,7 @@ def cheapest(d, target):
         for tile in _tiles(target, results)
     ]
     most = target.l2 // 4 // d.compute.itemsize
-    if d.counts_at is None:
+    if d.counts_at is None or d.batch == 1:
         return min(cuts, key=lambda cut: (cut.layout.channel > most, cut.cost(d.batch)))
     # The code is for numbers of images about ``d.batch``: the mean cost of an image counts.
     batches = sorted({ceil(d.batch * n / 4) for n in (2, 3, 4, 5, 6)})

@@ -51,6 +51,7 @@ SHORT = 96  # images with fewer windows than this form strips of several images
 PARTIAL = 1 << 24  # the most bytes of partial sums
 FEW_PLACES = 256  # a convolution of one image is a product only with at most so many places,
 LARGE_WEIGHT = 1 << 18  # and only if its weight has at least so many elements
+SHARED_CHANNELS = 8  # with fewer channels in a group, a convolution has code of its own
 NARROW = 8  # the most output channels of a group with the kernel for few channels
 NARROW_CHUNK = large_from(1 << 19)  # multiplications that are worth a chunk of that kernel
 NARROW_ADDED = 1 << 14  # a chunk of its second kernel adds about this many partial sums

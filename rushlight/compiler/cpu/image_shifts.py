@@ -54,6 +54,10 @@ class Dim:
         return tuple(sorted({tap.plane for tap in self.taps}))
 
     @cached_property
+    def plane_count(self):
+        return len(self.planes)
+
+    @cached_property
     def blank(self):
         """How many elements at the start of each plane lie outside the source."""
         return max(0, -((self.base + max(self.planes)) // self.step))
@@ -105,6 +109,14 @@ class Shifts:
         """The depths of the slices that the taps read, relative to the source's ``step · t``."""
         d = self.dims[0]
         return tuple(sorted({d.step * tap.shift + tap.plane + d.base for tap in d.taps}))
+
+    @cached_property
+    def slice_count(self):
+        return len(self.slices)
+
+    @cached_property
+    def last_slice(self):
+        return self.slices[-1]
 
     @cached_property
     def planes(self):

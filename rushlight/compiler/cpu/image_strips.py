@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 
 from rushlight.compiler.codegen.frame import (
+    array,
     below,
     digits,
     least,
     lookup,
     offset,
     prefetch,
-    table,
 )  # fmt: skip
 from rushlight.compiler.codegen.loop import address, lift, loop
 from rushlight.compiler.codegen.memory import store
 from rushlight.compiler.codegen.row_reads import spaced
-from rushlight.compiler.codegen.value import constant
+from rushlight.compiler.codegen.value import Value, constant
 from rushlight.compiler.cpu import costs
 from rushlight.compiler.cpu.image_shifts import Shifts
 
@@ -55,6 +55,11 @@ class Layout:
     def whole(self):
         """Whether rows are in one piece."""
         return self.columns == self.shifts.dims[2].count
+
+    @cached_property
+    def single(self):
+        """Whether a strip lies in one image."""
+        return self.images == 1
 
     @cached_property
     def pitch(self):
@@ -125,9 +130,9 @@ class Layout:
         Returns ([depth, row, column] of the first, (number of rows, length of a row)).
         """
         z, y, x = self.shifts.dims
-        rows = ((self.rows if self.images == 1 else y.count) + y.reach) * y.step
+        rows = ((self.rows if self.single else y.count) + y.reach) * y.step
         # Of several slices only the last is new: strips at smaller depths have read the others.
-        place = [t[0] * z.step + self.shifts.slices[-1], t[1] * y.step + y.base]
+        place = [t[0] * z.step + self.shifts.last_slice, t[1] * y.step + y.base]
         if self.whole:
             return [*place, 0], (rows, images.width)
         return [*place, t[2] * x.step + x.base], (rows, (self.columns + x.reach) * x.step)
@@ -157,30 +162,31 @@ def lay_out(b, layout, images, x, into, dtype, first, channels, t):
     """
     shifts, size = layout.shifts, dtype.itemsize
     depth, height, width = shifts.dims
-    slices, planes = table(b.module, shifts.slices), table(b.module, height.planes)
-    counts = len(shifts.slices), len(height.planes)
+    slices = array(b, layout, "slices", lambda: shifts.slices)
+    planes = array(b, layout, "planes of rows", lambda: height.planes)
+    counts = shifts.slice_count, height.plane_count
     # The only image of a strip exists, so it need not be compared with the count. But with a
     # constant count, LLVM makes faster code if it is (5 % in depthwise convolutions).
     # The image behind the last one is zeros: its first rows may be the padding of the last one.
     some = existing(layout, images.count, first[0] - 1)
     with loop(b, 0, channels) as c, loop(b, 0, counts[0]) as s, loop(b, 0, counts[1]) as p:
-        plane = ((c * counts[0] + s) * counts[1] + p) * (len(width.planes) * layout.plane)
+        plane = ((c * counts[0] + s) * counts[1] + p) * (width.plane_count * layout.plane)
         plane = address(b, into, plane, size)
         z = t[0] * depth.step + lookup(b, slices, s)
         top = t[1] * height.step + lookup(b, planes, p) + height.base
         with loop(b, 0, some) as i, loop(b, 0, layout.image_rows) as r:
             y = top + r * height.step
             valid = below(b, y, height.source) & below(b, z, depth.source)
-            if layout.images > 1 or isinstance(images.count, int):
+            if not layout.single or isinstance(images.count, int):
                 valid = valid & below(b, first[0] + i, images.count)
             image = first[0] + i
-            if layout.images > 1:  # masked loads from memory that does not exist take microseconds
+            if not layout.single:  # masked loads from memory that does not exist take microseconds
                 image = least(image, images.count - 1)
             line = offset((image, first[1] + c, z, y), images.strides[:4])
             line = address(b, x, line, images.dtype.itemsize)
             row = address(b, plane, (i * layout.image_rows + r) * layout.pitch, size)
             _copy_row(b, layout, images, line, row, dtype, t[2] * width.step + width.base, valid)
-        if layout.zeros:
+        if isinstance(layout.zeros, Value) or layout.zeros:
             _clear(b, layout, plane, dtype)
 
 
@@ -189,7 +195,7 @@ def existing(layout, count, first):
 
     If ``count`` is known when the code is written, images that do not exist are counted, too.
     """
-    if isinstance(count, int) or layout.images == 1:
+    if isinstance(count, int) or layout.single:
         return layout.images
     return least(count - first, layout.images)
 
@@ -197,14 +203,14 @@ def existing(layout, count, first):
 def _copy_row(b, layout, images, x, into, dtype, first, valid):
     """Copy a row to each column plane: equally spaced elements, and zeros outside the source."""
     width, lanes = layout.shifts.dims[2], layout.lanes
-    columns = width.planes
+    count = width.plane_count
     # Without a loop the indices are known, so the masks can be constants.
-    few = len(columns) * ceil(layout.pitch / lanes) <= costs.UNROLLED
-    starts = range(0, layout.pitch, lanes)
-    table_of = None if few else table(b.module, columns)
+    known = isinstance(layout.pitch, int)
+    few = known and count * ceil(layout.pitch / lanes) <= costs.UNROLLED
+    columns = width.planes if few else array(b, layout, "planes of columns", lambda: width.planes)
 
     def copy(p, j):
-        column = columns[p] if few else lookup(b, table_of, p)
+        column = columns[p] if few else lookup(b, columns, p)
         value, _ = spaced(
             b, x, images.dtype, lanes, j * width.step + column + first, width.step,
             width.source, images.strides[4], valid,
@@ -212,10 +218,10 @@ def _copy_row(b, layout, images, x, into, dtype, first, valid):
         store(b, value, address(b, into, p * layout.plane + j, dtype.itemsize), dtype)
 
     if few:
-        for p, j in product(range(len(columns)), starts):
+        for p, j in product(range(count), range(0, layout.pitch, lanes)):
             copy(p, j)
         return
-    with loop(b, 0, len(columns)) as p, loop(b, 0, layout.pitch, lanes) as j:
+    with loop(b, 0, count) as p, loop(b, 0, layout.pitch, lanes) as j:
         copy(p, j)
 
 
@@ -223,7 +229,7 @@ def _clear(b, layout, planes, dtype):
     """Write zeros behind the last row of each column plane."""
     zero = constant(b, 0, dtype, layout.lanes)
     first, last = layout.filled, layout.filled + layout.zeros
-    count = len(layout.shifts.dims[2].planes)
+    count = layout.shifts.dims[2].plane_count
     with loop(b, 0, count) as p, loop(b, first, last, layout.lanes) as j:
         store(b, zero, address(b, planes, p * layout.plane + j, dtype.itemsize), dtype)
 
@@ -231,20 +237,22 @@ def _clear(b, layout, planes, dtype):
 # Fetching ahead ---------------------------------------------------------------------------
 
 
-def fetch_ahead(b, images, x, wanted, turn):
+def fetch_ahead(b, images, x, wanted, turn, each=None):
     """Prefetch the elements that a later strip reads, a part of them at each turn.
 
     ``wanted`` is ((the first image, channel), the first (depth, row, column), (images, channels),
-    (rows, their length)). ``turn`` is (the number of this turn, the number of all turns).
+    (rows, their length)). ``turn`` is (the number of this turn, the number of all turns). ``each``
+    is the number of parts in a turn; the default divides all parts among the turns.
     """
     (image, channel), place, shape, (rows, length) = wanted
     size = images.dtype.itemsize
-    each = ceil(prod(shape) / turn[1])
+    each = ceil(prod(shape) / turn[1]) if each is None else each
     start = turn[0] * each
     row = images.strides[3]
     if images.strides[4] != 1:
         return  # channels are interleaved in memory, so they come into the cache together
-    if row == length:
+    known = isinstance(row, int) and isinstance(length, int)
+    if row is length or (known and row == length):
         rows, length = 1, rows * length
     with loop(b, start, least(start + each, prod(shape))) as part:
         i, c = digits(lift(b, part), shape)

@@ -11,8 +11,12 @@ from dataclasses import replace
 from math import ceil, prod
 from typing import Any, NamedTuple
 
-from rushlight.compiler.codegen.emission import Launch, Plan, opened
+from llvmlite import ir
+
+from rushlight.compiler.codegen.emission import OPEN, Launch, Plan
+from rushlight.compiler.codegen.emission import opened as with_open_counts
 from rushlight.compiler.codegen.frame import (
+    array,
     below,
     counted,
     digits,
@@ -22,20 +26,30 @@ from rushlight.compiler.codegen.frame import (
     lookup,
     quotient,
     row_end,
-    table,
     tail,
 )
 from rushlight.compiler.codegen.loop import address, lift, loop
 from rushlight.compiler.codegen.memory import gather, load, store
-from rushlight.compiler.codegen.value import INT, constant, splat
+from rushlight.compiler.codegen.value import INT, Value, constant, splat
 from rushlight.compiler.codegen.value import lift as as_value
-from rushlight.compiler.cpu.convolution_tiles import shifted_product
+from rushlight.compiler.cpu.convolution_tiles import PRODUCT, shifted_product, write_product
 from rushlight.compiler.cpu.convolution_tiling import cheapest
 from rushlight.compiler.cpu.image_strips import existing, fetch_ahead, lay_out, round_up
+from rushlight.compiler.cpu.open_sizes import (
+    Sizes,
+    number,
+    opened,
+    same_of_images,
+    sizes_of_images,
+    structure_of,
+)  # fmt: skip
+from rushlight.compiler.cpu.target import CHECKED
 from rushlight.compiler.cpu.weight_packing import (
     channels_of,
+    order_of,
     packed_place,
     phases_of,
+    way,
     write_packing,
 )  # fmt: skip
 
@@ -71,7 +85,85 @@ def _planned(d, target, name, cut):
         Launch(name, cut.chunks, scratch),
     )
     counts = _Counts(d.batch, prod(cut.counts), cut.per_chunk)
-    return Plan(d, target, kernels, (max(panels * cut.panel, 1) * size,), cut, counts)
+    found = Plan(d, target, kernels, (max(panels * cut.panel, 1) * size,), cut, counts)
+    return found if d.sizes_at is None else replace(found, sizes=_sizes(found))
+
+
+_NAMES = (
+    *[f"description.weight_strides[{k}]" for k in range(3)],
+    *[f"choice.{name}" for name in (
+        "groups", "inputs", "results", "panels", "all_panels", "packed_at_once", "block", "blocks",
+        "width", "columns", "source", "sums", "fetched", "tile_rows", "tile_columns",
+    )],
+    *[f"choice.counts[{k}]" for k in range(1, 6)],
+)  # fmt: skip
+
+
+def _sizes(plan):
+    """The :class:`Sizes` of a plan for many shapes."""
+    d, c = plan.description, plan.choice
+    shifts, fixed = c.layout.shifts, {"choice.counts[0]": OPEN}
+    kept = ["choice.groups", "choice.counts[3]", "choice.counts[5]"]
+    names = [*_NAMES, *sizes_of_images(d, c.layout, fixed)]
+    fixed |= {name: 1 for name in kept if number(plan, name) == 1}
+    taps = c.layout.taps()
+    arrays = {
+        "offsets": [place for phase in taps for _, place in phase],
+        "first taps": [sum(map(len, taps[:i])) for i in range(len(taps))],
+        "numbers of taps": [*map(len, taps)],
+        "order": order_of(d, taps),
+        "slices": shifts.slices,
+        "planes of rows": shifts.dims[1].planes,
+        "planes of columns": shifts.dims[2].planes,
+    }
+    if shifts.dims[2].spread > 1:
+        arrays["places"] = _places(c)
+    structure = structure_of(d, c.layout), c.gapless
+    return Sizes(plan, names, fixed, arrays, structure, same_of_images(d))
+
+
+def _places(c):
+    """The place of each column of a row of results among the sums, if phases lie apart."""
+    x, layout = c.layout.shifts.dims[2], c.layout
+    length = x.result if layout.whole else layout.columns * x.spread
+    columns = range(round_up(length, layout.lanes))
+    return [i % x.spread * c.sums + i // x.spread for i in columns]
+
+
+def parts(plan):
+    """name → (key, module) of the code that a plan for many shapes calls by its address.
+
+    The kernel that packs the weight and the innermost loop depend on the tile. A module is made by
+    a call.
+    """
+    d, c = plan.description, plan.choice
+    copy, tile = way(plan), f"{c.tile.rows}x{c.tile.columns} {c.tile.lanes} {d.compute}"
+    known = (c.layout.shifts.taps(0, 0), d.weight_places) if copy == "taps" else ()
+
+    def packing():
+        module = ir.Module("packing")
+        write_packing(module, "part", plan)
+        module.simple = True
+        return module
+
+    def product():
+        module = ir.Module("product")
+        write_product(module, "part", c.tile)
+        module.simple = True
+        return module
+
+    return {
+        "packing": (f"packing {c.tile.rows} {copy} {known} {plan.sizes.key}", packing),
+        "product": (f"product {tile}", product),
+    }
+
+
+def _product(b, plan, args):
+    """The function of the innermost loop, to be called."""
+    if plan.sizes is None:
+        return shifted_product(b.module, plan.choice.tile)
+    place = address(b, args, plan.description.sizes_at + 1, 8)
+    return b.inttoptr(b.load(place, typ=ir.IntType(64)), PRODUCT.as_pointer())
 
 
 # The product ------------------------------------------------------------------------------
@@ -79,10 +171,12 @@ def _planned(d, target, name, cut):
 
 def emit(module, plan, sink):
     """As ``convolution.emit``."""
-    plan = opened(plan)
-    write_packing(module, plan.kernels[0].name, plan)
-    c = plan.choice
+    plan = with_open_counts(plan)
+    if plan.sizes is None:
+        write_packing(module, plan.kernels[0].name, plan)
     b, args, chunk, scratch = kernel(module, plan.kernels[1].name)
+    plan = opened(b, args, plan)
+    c = plan.choice
     sums = address(b, scratch, c.source * plan.description.compute.itemsize)
     n = counted(b, args, plan)
     start = chunk * n.per_chunk
@@ -90,7 +184,7 @@ def emit(module, plan, sink):
     with loop(b, start * c.blocks, end * c.blocks) as step:
         *where, block = digits(step, (*c.counts, c.blocks))
         _emit_sums(b, plan, args, scratch, sums, step, n.images)
-        if c.blocks == 1:
+        if isinstance(c.blocks, int) and c.blocks == 1:
             _emit_results(b, plan, args, sums, where, n.images, sink)
         else:
             with b.if_then((block == c.blocks - 1).v):
@@ -101,12 +195,12 @@ def emit(module, plan, sink):
 def _emit_sums(b, plan, args, scratch, sums, step, batch):
     """Add a block of channels to the sums of a unit, tile by tile; ``batch``: all images."""
     d, c = plan.description, plan.choice
-    dtype, layout, tile, size = d.compute, c.layout, c.tile, d.compute.itemsize
+    dtype, layout, size = d.compute, c.layout, d.compute.itemsize
     x, packed = entry(b, args, 0), entry(b, args, len(d.strides))
-    taps = layout.taps()
-    firsts, counts = phases_of(b.module, taps)
-    offsets = table(b.module, [place for phase in taps for _, place in phase])
-    product = shifted_product(b.module, tile)
+    phases = len(layout.shifts.phases)
+    firsts, counts = phases_of(b, c, () if plan.sizes else layout.taps())
+    offsets = array(b, c, "offsets", lambda: [at for phase in layout.taps() for _, at in phase])
+    product = _product(b, plan, args)
     image, group, part, t, block = _source(c, step)
     channels = channels_of(c, block)
     source = (image, group * c.inputs + block * c.block)
@@ -116,15 +210,15 @@ def _emit_sums(b, plan, args, scratch, sums, step, batch):
     panels = least(c.all_panels - part * c.panels, c.panels)
     fresh = as_value(b, block == 0)
     ahead = _ahead(c, step + 1, images)
-    with loop(b, 0, len(taps)) as phase:
+    with loop(b, 0, phases) as phase:
         first, count = lookup(b, firsts, phase), lookup(b, counts, phase)
         with loop(b, 0, columns) as j, loop(b, 0, panels) as p:
             turn = (phase * c.columns + j) * c.panels + p
-            fetch_ahead(b, images, x, ahead, (turn, len(taps) * c.columns * c.panels))
+            fetch_ahead(b, images, x, ahead, (turn, None), c.fetched)
             weights = packed_place(c, (group, block, part * c.panels + p), channels, first)
-            row, column = (phase * c.panels + p) * tile.rows, j * (tile.columns * layout.lanes)
+            row, column = (phase * c.panels + p) * c.tile_rows, j * (c.tile_columns * layout.lanes)
             into = address(b, sums, row * c.width + column, size)
-            with _unless_empty(b, c, taps, count, into):
+            with _unless_empty(b, c, count, into):
                 b.call(product, [
                     address(b, packed, weights, size), address(b, scratch, column, size), into,
                     lift(b, channels).v, lift(b, layout.channel).v, lift(b, c.width).v,
@@ -134,7 +228,7 @@ def _emit_sums(b, plan, args, scratch, sums, step, batch):
 
 def _columns(b, c, images):
     """The number of tiles side by side that ``images`` images of a strip need."""
-    layout, width = c.layout, c.tile.columns * c.layout.lanes
+    layout, width = c.layout, c.tile_columns * c.layout.lanes
     if isinstance(images, int):
         return c.columns
     saved = (layout.images - images) * (layout.image_rows * layout.pitch)
@@ -142,22 +236,29 @@ def _columns(b, c, images):
 
 
 @contextmanager
-def _unless_empty(b, c, taps, count, into):
+def _unless_empty(b, c, count, into):
     """The ``with`` block's code runs if there is something to sum.
 
     Otherwise the tile at ``into`` is cleared.
     """
-    if c.inputs and all(taps):
+    some = isinstance(c.inputs, Value) or bool(c.inputs)
+    if some and c.gapless:
         yield
         return
-    something = lift(b, count) > 0 if c.inputs else as_value(b, False)
+    something = lift(b, count) > 0 if some else as_value(b, False)
     zero, tile = constant(b, 0, c.tile.dtype, c.tile.lanes), c.tile
     with b.if_else(something.v) as (then, otherwise):
         with then:
             yield
-        with otherwise, loop(b, 0, tile.rows) as i, loop(b, 0, tile.columns) as j:
+        with otherwise, loop(b, 0, c.tile_rows) as i, loop(b, 0, c.tile_columns) as j:
             place = address(b, into, i * c.width + j * tile.lanes, tile.dtype.itemsize)
             store(b, zero, place, tile.dtype)
+
+
+def _stores_some_lanes(plan):
+    """Whether the processor has a store of some lanes that fits the results; see ``Prefix``."""
+    d, wide = plan.description, plan.target.vector_bytes >= 32 and not CHECKED
+    return wide and plan.choice.layout.lanes > 1 and d.dtype.kind == "f" and d.dtype.itemsize >= 4
 
 
 def _source(c, step):
@@ -183,10 +284,10 @@ def _emit_results(b, plan, args, sums, where, batch, sink):
     z, y, _ = layout.shifts.dims
     image, group, part, *strip = where
     depth, row, column = layout.start(strip)
-    first = part * (c.panels * c.tile.rows)
-    channels = least(c.results - first, c.panels * c.tile.rows)
+    first = part * (c.panels * c.tile_rows)
+    channels = least(c.results - first, c.panels * c.tile_rows)
     images = 1
-    if layout.images > 1 or isinstance(batch, int):  # see ``lay_out``
+    if not layout.single or isinstance(batch, int):  # see ``lay_out``
         images = least(batch - image * layout.images, layout.images)
     steps = least(y.count - row, layout.rows)
     with loop(b, 0, channels) as o:
@@ -223,15 +324,15 @@ def _emit_row(b, plan, args, sums, index, column, bias, sink):
     length = width.result if c.layout.whole else c.layout.columns * width.spread
     places = None
     if width.spread > 1:  # phases lie apart, so a table has the place of each column
-        columns = range(round_up(length, lanes))
-        places = [x % width.spread * c.sums + x // width.spread for x in columns]
-        places = table(b.module, places)
+        places = array(b, c, "places", lambda: _places(c))
     with loop(b, 0, length, lanes) as i:
         x = column * width.spread + i
         if c.layout.whole:
             mask = row_end(b, length, i, lanes)
         else:
             mask = tail(b, least(length - i, width.result - x), lanes)
+        if plan.sizes is not None:
+            mask.at_once = _stores_some_lanes(plan)
         if places is not None:
             found = load(b, address(b, places, i, 8), INT, lanes)
             value = gather(b, sums, found, dtype)

@@ -10,33 +10,36 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from rushlight.compiler.codegen.frame import (
+    array,
     digits,
     entry,
     kernel,
     least,
     lookup,
     offset,
-    table,
     tail,
 )  # fmt: skip
 from rushlight.compiler.codegen.loop import address, loop
 from rushlight.compiler.codegen.memory import load, store
 from rushlight.compiler.cpu.microkernel import transposed
+from rushlight.compiler.cpu.open_sizes import opened
 
-__all__ = ["channels_of", "packed_place", "phases_of", "write_packing"]
+__all__ = ["channels_of", "order_of", "packed_place", "phases_of", "way", "write_packing"]
 
 LEAST_TAPS, MOST_TAPS = 4, 64  # of a kernel whose taps are the columns of squares
 
 
 def write_packing(module, name, plan):
     """Write the kernel ``name`` that packs the weight for the plan's cut."""
-    c, d = plan.choice, plan.description
     b, args, chunk, _ = kernel(module, name)
+    taps, copy = plan.choice.layout.shifts.taps(0, 0), way(plan)
+    plan = opened(b, args, plan)
+    c = plan.choice
     first_panel = chunk * c.packed_at_once
-    last_panel = least(first_panel + c.packed_at_once, d.groups * c.all_panels)
-    packing = Packing(b, plan, args)
+    last_panel = least(first_panel + c.packed_at_once, c.groups * c.all_panels)
+    packing = Packing(b, plan, args, taps, copy)
     with loop(b, first_panel, last_panel) as i:
-        group, panel = digits(i, (d.groups, c.all_panels))
+        group, panel = digits(i, (c.groups, c.all_panels))
         for first in range(0, c.tile.rows, c.tile.lanes):
             rows = packing.rows(group, panel, first)
             with loop(b, 0, c.blocks) as block:
@@ -51,36 +54,38 @@ class Rows(NamedTuple):
     at: Callable
 
 
+def way(plan):
+    """What lies together in memory.
+
+    That is all taps of all channels (``runs``), the channels of a tap, the taps of a channel, or
+    nothing.
+    """
+    d, c = plan.description, plan.choice
+    summed, places = d.weight_strides[2], d.weight_places
+    taps = c.layout.shifts.taps(0, 0)
+    together = places == list(range(len(places)))
+    in_order = len(taps) == 1 and [i for i, _ in taps[0]] == list(range(len(places)))
+    if c.tile.rows * 4 < c.tile.lanes or c.tile.lanes == 1:
+        return "one_by_one"
+    if together and in_order and summed == len(places):
+        return "runs"
+    if summed == 1:
+        return "channels"
+    if together and LEAST_TAPS <= len(places) <= MOST_TAPS:
+        return "taps"
+    return "one_by_one"
+
+
 class Packing:
     """Writes the code that copies the rows of a panel, a vector's lanes of them at a time."""
 
-    def __init__(self, b, plan, args):
+    def __init__(self, b, plan, args, taps, copy):
         self.b, self.d, self.cut = b, plan.description, plan.choice
-        self.strides, self.places = _weight_strides(self.d)
-        self.taps = self.cut.layout.taps()
-        self.tables = phases_of(b.module, self.taps)
-        order = [self.places[index] for phase in self.taps for index, _ in phase]
-        self.order = table(b.module, order)
+        self.strides, self.places = self.d.weight_strides, self.d.weight_places
+        self.taps, self.tables = taps, phases_of(b, self.cut, taps)
+        self.order = array(b, self.cut, "order", lambda: order_of(self.d, taps))
         self.weight, self.packed = entry(b, args, 1), entry(b, args, len(self.d.strides))
-        self.copy_columns = self._columns()
-
-    def _columns(self):
-        """The method for what lies together in memory.
-
-        That is all taps of all channels, the channels of a tap, the taps of a channel, or nothing.
-        """
-        summed, taps = self.strides[2], len(self.places)
-        together = self.places == list(range(taps))
-        in_order = len(self.taps) == 1 and [i for i, _ in self.taps[0]] == list(range(taps))
-        if self.cut.tile.rows * 4 < self.cut.tile.lanes or self.cut.tile.lanes == 1:
-            return self._one_by_one
-        if together and in_order and summed == taps:
-            return self._runs
-        if summed == 1:
-            return self._channels
-        if together and LEAST_TAPS <= taps <= MOST_TAPS:
-            return self._taps
-        return self._one_by_one
+        self.copy_columns = getattr(self, f"_{copy}")
 
     def rows(self, group, panel, first):
         """The :class:`Rows` of a panel from row ``first`` on, at most as many as a vector's lanes.
@@ -108,7 +113,7 @@ class Packing:
     # The methods ---------------------------------------------------------------------------
 
     def _runs(self, where, first, rows, channels):
-        taps = len(self.places)
+        taps = self.cut.layout.shifts.size
         to = self._target(where, channels, 0, first)
         start = where[1] * (self.cut.block * self.strides[2])
         self._turned(rows, start, channels * taps, to, self.cut.tile.rows)
@@ -208,23 +213,18 @@ def channels_of(c, block):
 def packed_place(c, where, channels, first):
     """The offset of the packed weights of a (group, block, panel) from tap number ``first`` on."""
     group, block, panel = where
-    rows = c.layout.shifts.size * c.tile.rows
+    rows = c.layout.shifts.size * c.tile_rows
     before = (group * c.inputs + block * c.block) * (c.all_panels * rows)
-    return before + channels * (panel * rows + first * c.tile.rows)
+    return before + channels * (panel * rows + first * c.tile_rows)
 
 
-def phases_of(module, taps):
-    """Tables of each phase's first tap and of its number of taps."""
+def phases_of(b, c, taps):
+    """Arrays of each phase's first tap and of its number of taps."""
     firsts = [sum(map(len, taps[:i])) for i in range(len(taps))]
-    return table(module, firsts), table(module, map(len, taps))
+    firsts_of = array(b, c, "first taps", lambda: firsts)
+    return firsts_of, array(b, c, "numbers of taps", lambda: [*map(len, taps)])
 
 
-def _weight_strides(d):
-    """(The weight's strides of group, result channel, summed channel; the offsets of its taps)."""
-    outer, inner, *steps = d.strides[1]
-    places = [0]
-    for n, step in zip(d.kernel, steps, strict=True):
-        places = [place + k * step for place in places for k in range(n)]
-    group = d.outputs // d.groups * outer
-    strides = (group, outer, inner) if d.form == "result" else (group, inner, outer)
-    return strides, places
+def order_of(d, taps):
+    """The offset in the weight of each tap, phase by phase."""
+    return [d.weight_places[index] for phase in taps for index, _ in phase]

@@ -19,7 +19,7 @@ from rushlight.backend.address import address
 from rushlight.compiler.codegen.frame import entry, storing
 from rushlight.compiler.codegen.loop import address as place
 from rushlight.compiler.codegen.memory import load as load_element
-from rushlight.compiler.codegen.scope import I64, POINTER, i64
+from rushlight.compiler.codegen.scope import I64, KERNEL, POINTER, i64
 from rushlight.compiler.codegen.value import INT, Value, splat
 from rushlight.compiler.cpu import convolution, pooling
 from rushlight.compiler.cpu.checked_access import instrument
@@ -36,11 +36,14 @@ from rushlight.ops.core.inference import infer
 __all__ = ["Images", "images_of", "planned_images"]
 
 #: The places, behind the memories in the kernels' ``args``, of the plan's counts, of the address of
-#: ``parallel``, and of the number of chunks of each kernel. ``_LENGTH`` is the number of places.
-_COUNTS, _PARALLEL, _CHUNKS, _LENGTH = 8, 15, 16, 19
+#: ``parallel``, of the number of chunks of each kernel, of the address of the sizes, and of the
+#: addresses of the innermost loop and of the kernel that packs. ``_LENGTH`` is the number of all.
+_COUNTS, _PARALLEL, _CHUNKS, _SIZES, _LENGTH = 8, 15, 16, 19, 22
 _LARGE = 32 << 20  # temporaries of more bytes are freed after each call
 _FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
 _BYTE = np.dtype(np.uint8)
+#: The code for many shapes: key → its library.
+_libraries: dict = {}
 _FEW, _MANY = 4, 32  # numbers of images for which code for a few and for many is planned
 
 
@@ -81,14 +84,23 @@ class Images:
         found = replace(found, counts_at=_COUNTS if count > 1 else None)
         if self.emitter is convolution:
             found = replace(found, flat=True)
+            if convolution.serves_many_shapes(found, host()):
+                found = replace(found, counts_at=_COUNTS, sizes_at=_SIZES)
         self.plan = self.emitter.plan(found, host(), "kernel")
         self.library: Any = None
         self._link()
 
     def _link(self):
+        sizes = self.plan.sizes
         key = f"images {self.biased} {self.plan.description!r}"
-        code = cache.object_code("images " + sha256(key.encode()).hexdigest(), self._module)
-        self.library = load(code)
+        self.parts: list = []  # the code of many shapes that is called by its address
+        if sizes is None:
+            self.library = _loaded(key, self._module, ("run",))
+        else:
+            key = f"images {self.biased} of many shapes {sizes.key}"
+            self.library = _shared(key, self._module, ("run",))
+            found = self.emitter.parts(self.plan)
+            self.parts = [_shared(*found[name]) for name in ("product", "packing")]
         self.function = _FUNCTION(self.library.address("run"))
         threads.reserve(max([k.scratch for k in self.plan.kernels], default=0))
 
@@ -97,16 +109,17 @@ class Images:
         self.emitter.emit(module, self.plan, self._sink())
         _write_run(module, self.plan.kernels)
         module.simple = self.emitter is convolution and convolution.is_simple(d, host())
-        return instrument(module, ("run",)) if CHECKED else module
+        return module
 
     def _sink(self):
         """The sink that adds the bias, if there is one, and stores the result."""
         d = self.plan.description
         at = self.operands + len(self.plan.temporaries)
         steps = tuple([prod(d.shape[k + 1 :]) for k in range(len(d.shape))])
-        store = storing(at, self.dtype, steps)
+        sizes = self.plan.sizes
 
         def sink(b, args, indices, value, mask):
+            store = storing(at, self.dtype, steps if sizes is None else sizes.steps(b))
             if self.biased:
                 channel = Value(b, indices[1], INT)
                 bias = place(b, entry(b, args, at + 1), channel, d.dtype.itemsize)
@@ -129,7 +142,7 @@ class Images:
         except IndexError:
             state = None
         if state is None or state.count != count:
-            state = State(self.emitter, self.plan, count)
+            state = State(self, count)
         n = self.operands
         memories = [*arrays[:n], *state.temporaries, out, *arrays[n:]]
         state.args[: len(memories)] = [*map(address, memories)]
@@ -142,16 +155,18 @@ class Images:
     def _run(self, state, memories):
         if not CHECKED:
             return self.function(state.table)
-        found = bounds_report.arrays(memories)
+        found = bounds_report.arrays([*memories, *([] if state.sizes is None else [state.sizes])])
         return bounds_report.watched(found, lambda: self.function(state.table))
 
 
 class State:
     """What a call for ``count`` images needs besides the operands and the result."""
 
-    def __init__(self, emitter, plan, count):
+    def __init__(self, images, count):
+        emitter, plan = images.emitter, images.plan
         if plan.description.counts_at is not None:
             plan = emitter.resized(plan, count)
+        self.sizes = None if plan.sizes is None else plan.sizes.memory
         self.count = count
         self.temporaries = [aligned(Abstract((n,), _BYTE)) for n in plan.temporaries]
         self.small = sum(plan.temporaries) <= _LARGE
@@ -159,7 +174,27 @@ class State:
         self.args[_COUNTS : _COUNTS + len(plan.counts)] = plan.counts
         self.args[_PARALLEL] = threads.parallel()
         self.args[_CHUNKS : _CHUNKS + len(plan.kernels)] = [k.chunks for k in plan.kernels]
+        if self.sizes is not None:
+            parts = [part.address("part") for part in images.parts]
+            self.args[_SIZES:_LENGTH] = [address(self.sizes), *parts]
         self.table = ctypes.addressof(self.args)
+
+
+def _loaded(key, module, without=()):
+    """The library of a module, of which some functions need no checks of their addresses."""
+
+    def made():
+        return instrument(module(), without) if CHECKED else module()
+
+    return load(cache.object_code("images " + sha256(key.encode()).hexdigest(), made))
+
+
+def _shared(key, module, without=()):
+    """The library of code for many shapes, which exists once."""
+    found = _libraries.get(key)
+    if found is None:
+        found = _libraries[key] = _loaded(key, module, without)
+    return found
 
 
 def _write_run(module, kernels):
@@ -170,7 +205,10 @@ def _write_run(module, kernels):
     number = lambda k: b.load(b.gep(args, [i64(k)], source_etype=I64), typ=I64)
     parallel = b.inttoptr(number(_PARALLEL), PARALLEL.as_pointer())
     for k, launch in enumerate(kernels):
-        kernel, chunks = module.globals[launch.name], number(_CHUNKS + k)
+        chunks = number(_CHUNKS + k)
+        kernel = module.globals.get(launch.name)
+        if kernel is None:
+            kernel = b.inttoptr(number(_SIZES + 2), KERNEL.as_pointer())
         alone = b.icmp_signed("==", chunks, i64(1)) if not launch.scratch else ir.IntType(1)(0)
         with b.if_else(alone) as (plain, shared):
             with plain:

@@ -9,7 +9,7 @@ pytest.importorskip("llvmlite")
 
 import rushlight as torch
 from rushlight.compiler.cpu import convolution_product
-from rushlight.compiler.run import eager_kernels
+from rushlight.compiler.run import convolution_kernels, eager_kernels
 from rushlight.compiler.run.convolution_kernels import Images, planned_images
 from rushlight.compiler.run.operation_program import Single
 from rushlight.ops.windows.max_pool import max_pool_grad, pool_geometry
@@ -46,6 +46,30 @@ def test_any_number_of_images(op, case, numbers):
         made[key] = made.get(key) or Images(OPS[op].op, *given[:2])
         found = check(op, made[key], *given)
         assert (found == results.setdefault(n, found)).all()  # whatever was computed in between
+
+
+#: (images, channels, outputs, size, kernel, windows) of convolutions that have many channels.
+SHAPES = [
+    (5, 24, 40, (9, 11), (3, 3), {}), (4, 40, 24, (17, 6), (3, 3), {"padding": (1, 1)}),
+    (7, 8, 70, (5, 30), (5, 3), {"padding": (2, 1)}), (1, 33, 8, (40, 3), (1, 3), {}),
+    (2, 64, 64, (4, 4), (3, 3), {"padding": (2, 2), "dilation": (2, 2)}),
+    (6, 16, 19, (23, 8), (3, 2), {}), (33, 9, 31, (12, 12), (3, 3), {"padding": (1, 1)}),
+    (3, 10, 12, (2, 1100), (2, 3), {}), (3, 16, 24, (15, 14), (3, 3), {"stride": (2, 2)}),
+    (2, 48, 32, (31, 9), (5, 5), {"stride": (2, 2), "padding": (2, 2)}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("op", ["convolution", "convolution_input_grad"])
+def test_shapes_share_code(op, monkeypatch):
+    """Sizes are read when the code runs: each shape uses code that was written for another one."""
+    monkeypatch.setattr(convolution_kernels, "_libraries", {})
+    own = []
+    for n, c, o, size, kernel, windows in SHAPES + SHAPES[::-1]:
+        given = arrays_of(op, n, c, o, size, kernel, np.float32, **windows)
+        images = Images(OPS[op].op, *given[:2])
+        own.append(images.library)
+        check(op, images, *given)
+    assert len({*map(id, own)}) < len(SHAPES)
 
 
 def test_products():
