@@ -81,16 +81,43 @@ def _path(key, create=False):
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not _private(place.stat()):
         return None
-    name = "\0".join((rushlight.__version__, _sources(), host().key, key))
+    name = "\0".join((rushlight.__version__, _sources(place), host().key, key))
     return place / (hashlib.sha256(name.encode()).hexdigest() + ".o")
 
 
 @functools.cache
-def _sources():
-    """The state of the source files that machine code depends on, so that edits take effect."""
-    package = Path(rushlight.__file__).parent
-    files = [*package.glob("compiler/**/*.py"), *package.glob("ops/**/*.py")]
-    return repr(sorted([(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]))
+def _sources(place):
+    """A digest of the source files that machine code depends on, so that edits take effect.
+
+    Their contents count, so a new installation of the same version finds its code again. To read
+    them all takes a while; so the digest is kept in the cache, by the files' sizes and times.
+    """
+    files = sorted(_source_files())
+    state = repr([(path, status.st_size, status.st_mtime_ns) for path, status in files])
+    path = place / (hashlib.sha256(state.encode()).hexdigest() + ".sources")
+    found = None
+    with contextlib.suppress(OSError):
+        found = _read(path)
+    if found is None:
+        digest = hashlib.sha256()
+        for source, _ in files:
+            digest.update(os.path.basename(source).encode() + Path(source).read_bytes())
+        found = digest.digest()
+        with contextlib.suppress(OSError):
+            _write(path, found)
+    return found.hex()
+
+
+def _source_files():
+    """(path, status) of each of them."""
+    todo = [os.path.join(os.path.dirname(rushlight.__file__), part) for part in ("compiler", "ops")]
+    while todo:
+        with os.scandir(todo.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    todo.append(entry.path)
+                elif entry.name.endswith(".py"):
+                    yield entry.path, entry.stat()
 
 
 def _private(status):
@@ -160,7 +187,7 @@ def _evict(place):
     with os.scandir(place) as found:
         for entry in found:
             with contextlib.suppress(OSError):
-                if entry.name.endswith((".o", ".new")):  # older versions left .new
+                if entry.name.endswith((".o", ".sources", ".new")):  # older versions left .new
                     status = entry.stat(follow_symlinks=False)
                     entries.append((status.st_mtime, status.st_size, entry.path))
     excess = sum(size for _, size, _ in entries) - _LIMIT

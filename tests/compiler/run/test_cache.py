@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import re
+import shutil
 
 import pytest
 
@@ -69,16 +70,30 @@ def test_other_versions_and_machines_have_other_entries(monkeypatch):
     assert cache.get("a") is None
 
 
-def test_an_edited_package_has_other_entries(monkeypatch, tmp_path):
-    source = tmp_path / "compiler" / "emit" / "module.py"
-    source.parent.mkdir(parents=True)
+def test_an_edited_package_has_other_entries_and_one_installed_again_has_not(
+    monkeypatch, tmp_path, place
+):
+    place.mkdir(parents=True)
+
+    def digest(package):
+        monkeypatch.setattr(torch, "__file__", str(package / "__init__.py"))
+        return cache._sources.__wrapped__(place)
+
+    package = tmp_path / "one"
+    (package / "compiler" / "emit").mkdir(parents=True)
+    (package / "ops").mkdir()
+    source = package / "compiler" / "emit" / "module.py"
     source.write_text("1")
-    monkeypatch.setattr(torch, "__file__", str(tmp_path / "__init__.py"))
-    state = cache._sources.__wrapped__
-    before = state()
-    assert before == state()
+    before = digest(package)
+    assert before == digest(package)
+    other = shutil.copytree(package, tmp_path / "other", copy_function=shutil.copyfile)
+    os.utime(other / "compiler" / "emit" / "module.py", (1, 1))
+    assert before == digest(other)
     source.write_text("22")
-    assert before != state()
+    assert before != digest(package)
+    (kept, *_) = place.glob("*.sources")
+    kept.write_bytes(b"damaged")
+    assert before == digest(other)
 
 
 DAMAGES = {
@@ -161,7 +176,7 @@ def test_a_failed_write_leaves_nothing(place, monkeypatch):
     monkeypatch.setattr(os, "fsync", full)
     cache.put("a", b"new")
     monkeypatch.undo()
-    assert sorted(p.suffix for p in place.rglob("*")) == ["", ".o"]
+    assert sorted(p.suffix for p in place.rglob("*")) == ["", ".o", ".sources"]
 
 
 def test_the_least_recently_used_go_first(monkeypatch):
