@@ -37,6 +37,8 @@ __all__ = [
 _global_parameter_registration_hooks = Everywhere.on_parameter  # PyTorch's names
 _global_buffer_registration_hooks = Everywhere.on_buffer
 _global_module_registration_hooks = Everywhere.on_module
+_global_forward_pre_hooks, _global_forward_hooks = Everywhere.forward_pre, Everywhere.forward
+_global_backward_pre_hooks, _global_backward_hooks = Everywhere.backward_pre, Everywhere.backward
 
 BEFORE_INIT = (
     "cannot assign {kind} {name!r} before Module.__init__() ran; "

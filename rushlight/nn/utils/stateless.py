@@ -28,6 +28,13 @@ def functional_call(
     return call_with(module, parameters_and_buffers, args, kwargs, tie_weights, strict)
 
 
+def _functional_call(
+    module, parameters_and_buffers, args=None, kwargs=None, *, tie_weights=True, strict=False
+):
+    """``functional_call`` without its warning: what PyTorch's libraries call."""
+    return call_with(module, parameters_and_buffers, args, kwargs, tie_weights, strict)
+
+
 def call_with(module, tensors, args, kwargs, tie_weights, strict):
     """Call ``module(*args, **kwargs)`` with ``tensors``, a dict by name, in place of its own."""
     args = () if args is None else args if isinstance(args, tuple) else (args,)

@@ -15,7 +15,7 @@ from rushlight.autograd.write import (
     stamp,
     write,
 )
-from rushlight.dtype import OF
+from rushlight.dtype import OF, from_python
 from rushlight.errors import DtypeError, GraphError, LayoutError
 from rushlight.meta import is_meta
 from rushlight.ops.core.destination import Destination
@@ -163,6 +163,15 @@ def _refuse_types(call, x, args, kwargs):
         return
 
 
+def _demand_dtype(x, dtype, name):
+    """Refuse a ``dtype=`` that the results of a write to ``x`` could not have."""
+    if x.dtype is not dtype:
+        raise RuntimeError(
+            f"{name}: Bad in-place call: input tensor dtype {x.dtype} and output tensor dtype "
+            f"{dtype} should match; leave dtype out, or use {name[:-1]}()"
+        )
+
+
 def in_place(call, name, saves_result=False, direct=None):
     """The method ``name`` that writes the result of ``call`` back into its tensor.
 
@@ -193,6 +202,8 @@ def in_place(call, name, saves_result=False, direct=None):
             )
         if kwargs and "out" in kwargs:
             raise TypeError(f"{name}() got an unexpected keyword argument 'out'")
+        if kwargs and kwargs.get("dtype") is not None:
+            _demand_dtype(self, from_python(kwargs["dtype"]), name)
         try:
             check_write(self, name)
         except GraphError:
