@@ -6,13 +6,11 @@ that it calls are recorded, and then run on whole batches (``batching.py``).
 
 import itertools
 import sys
-from collections import defaultdict
 from functools import wraps
-from typing import Any
 
 from rushlight.ops.shape.join import cat
 from rushlight.tensor import Tensor
-from rushlight.utils._pytree import tree_flatten, tree_unflatten
+from rushlight.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 __all__ = ["vmap"]
 
@@ -120,27 +118,13 @@ def _flat(args, in_dims, name):
 
 def _broadcast(tree, structure):
     """The leaves of ``tree`` for each leaf of ``structure``; None if the two don't fit."""
-    if structure.type is None:
-        return [tree]
-    if tree is None or isinstance(tree, int):
-        return [tree] * structure.num_leaves
-    parts: Any
-    if isinstance(tree, dict) != issubclass(structure.type, dict):
+    leaves, own = tree_flatten(tree)
+    try:
+        parts = own.flatten_up_to(tree_unflatten([0] * structure.num_leaves, structure))
+    except ValueError:
         return None
-    if isinstance(tree, dict):
-        keys = structure.context
-        keys = keys[1] if issubclass(structure.type, defaultdict) else keys
-        if tree.keys() != set(keys):
-            return None
-        parts = [tree[key] for key in keys]
-    elif not isinstance(tree, (tuple, list)) or isinstance(tree, list) != (structure.type is list):
-        return None
-    else:
-        parts = tree
-    if len(parts) != len(structure.children):
-        return None
-    found = [_broadcast(part, child) for part, child in zip(parts, structure.children, strict=True)]
-    return None if any(f is None for f in found) else list(itertools.chain(*found))
+    each = [[leaf] * len(tree_leaves(p)) for leaf, p in zip(leaves, parts, strict=True)]
+    return [*itertools.chain(*each)]
 
 
 def _size(moved, dims):
