@@ -27,3 +27,15 @@ def test_a_sum_is_never_negative_zero():
     table = torch.tensor([[-0.0]])
     found = F.embedding_bag(torch.tensor([0]), table, torch.tensor([0]), mode="sum")
     assert not found.signbit().item()
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+@pytest.mark.parametrize("two_dims", [False, True])
+def test_no_bags_have_a_gradient_of_zeros(mode, two_dims):
+    table = torch.ones(4, 3, requires_grad=True)
+    index = torch.zeros((0, 2) if two_dims else (0,), dtype=torch.int64)
+    offsets = None if two_dims else torch.zeros(0, dtype=torch.int64)
+    found = F.embedding_bag(index, table, offsets, mode=mode)
+    assert found.shape == (0, 3)
+    found.sum().backward()
+    assert table.grad.tolist() == [[0, 0, 0]] * 4

@@ -115,7 +115,7 @@ def _bags(input, offsets, include_last_offset):
 
 def _added(rows, bag, bags):
     if not bags:
-        return rows.new_zeros((0, *rows.shape[1:]))
+        return rows[:0]  # of nothing, but with a gradient
     return rows.new_zeros((bags, *rows.shape[1:])).index_add(0, bag, rows)
 
 
