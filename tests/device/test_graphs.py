@@ -50,6 +50,22 @@ def test_replays_read_and_write_the_same_memory(device):
     assert total.tolist() == [6.0] * 3
 
 
+def test_numbers_are_written_in_each_replay(device):
+    x, y = T.ones(2, 3, device=device), T.ones(2, 3, device=device)
+
+    def work():
+        x[0], y[1, 1:] = 0.25, 5
+        y[y == 1] = -2.5
+
+    g, _ = captured(device, work)
+    for _ in range(2):
+        x.fill_(3)
+        y.fill_(1)
+        g.replay()
+        assert x.tolist() == [[0.25] * 3, [3] * 3]
+        assert y.tolist() == [[-2.5] * 3, [-2.5, 5, 5]]
+
+
 def test_constants_do_not_lie_where_recorded_kernels_write(device):
     """Memory of a temporary that died is not used for a number that comes later."""
     x = T.ones(1, device=device)

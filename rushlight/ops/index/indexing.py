@@ -11,6 +11,8 @@ import numpy as np
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
 from rushlight.autograd.write import assign, check_overlap, check_write, read_only, stamp
+from rushlight.device import CPU
+from rushlight.device_array import placed
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.meta import is_meta, refuse
@@ -25,7 +27,7 @@ from rushlight.ops.index.subscript import ENDS, index_tensor, parse, plain_parts
 from rushlight.ops.tensor.array_dtypes import as_element, as_scalar, converted
 from rushlight.ops.tensor.cast import to
 from rushlight.ops.tensor.copy_into import copy_
-from rushlight.remote import is_remote
+from rushlight.remote import device_of, is_remote
 from rushlight.tensor import Tensor, from_array, method, short
 
 # x[index] ---------------------------------------------------------------------------------
@@ -233,7 +235,9 @@ def _write_recorded(x, op, basic, advanced, value, found):
     """Do ``x[index] = value`` by recorded operations, for gradients and traces."""
     part = x if op is None else look(x, op, basic)
     if not isinstance(value, Tensor):
-        value = from_array(converted(found, x._array.dtype))
+        # Other than a tensor of the host, a number may be written while a graph is captured.
+        d = device_of(x) if mode.recorder() is None else CPU
+        value = from_array(placed(converted(found, x._array.dtype), d))
     elif advanced and value._array.dtype != x._array.dtype:
         _check_dtypes(x, value, advanced)
         value = to(value, x.dtype)
