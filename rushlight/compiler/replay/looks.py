@@ -50,8 +50,8 @@ class Look(NamedTuple):
 
 def is_parameter(kind):
     """Whether a class is ``nn.Parameter``. ``nn`` is not imported for this: that takes 40 ms."""
-    module = sys.modules.get("rushlight.nn.parameter")
-    return module is not None and kind is module.Parameter
+    module = sys.modules.get("rushlight.nn.parameter")  # another thread may be importing it
+    return kind is getattr(module, "Parameter", None)
 
 
 def look_at(x):

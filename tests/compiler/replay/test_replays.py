@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 pytest.importorskip("llvmlite")  # replays are machine code
 
+from rushlight.compiler.replay.looks import look_at
 from tests.compiler.replay.cases import PARTS
 from tests.daily import daily
 
@@ -52,3 +54,9 @@ def test_begin(tmp_path):
     first, second, third = [began(str(tmp_path)) for _ in range(3)]
     assert first[0] == "False" and second[0] == third[0] == "True"
     assert third[1] == "False"  # importing nn takes as long as the rest
+
+
+def test_calls_are_looked_at_while_nn_is_imported(monkeypatch):
+    name = "rushlight.nn.parameter"
+    monkeypatch.setitem(sys.modules, name, ModuleType(name))  # another thread has just begun
+    assert look_at(3)
