@@ -327,6 +327,7 @@ def kthvalue_(xp, x, *, k, dim=-1, keepdim=False):
             for i in np.flatnonzero(unclear):
                 places[i] = kth(rows[i], k - 1)
             index = places.reshape(index.shape)
+            values = picked(x, index, dim)  # of equal zeros, the one at this place
     return (values, index) if keepdim else (values.squeeze(dim), index.squeeze(dim))
 
 

@@ -82,3 +82,18 @@ def test_values_and_gradients_go_with_the_indices():
         assert rushlight.equal(x[found.indices], found.values)
         (g,) = rushlight.autograd.grad(found.values[:1].sum(), x)
         assert g.nonzero().flatten().tolist() == [found.indices[0].item()]
+
+
+@pytest.mark.parametrize("call", ["kthvalue", "median", "nanmedian", "sort", "topk", "mode"])
+def test_values_are_those_at_the_indices(call):
+    """Also among equal zeros, whose signs differ."""
+    rng = np.random.default_rng(7)
+    for _ in range(60):
+        a = rng.choice(np.float32([0.0, -0.0, 1, -1])[: rng.integers(2, 5)], rng.integers(1, 40, 2))
+        dim = int(rng.integers(2))
+        given = (int(rng.integers(1, a.shape[dim] + 1)),) if call in ("kthvalue", "topk") else ()
+        values, index = getattr(rushlight, call)(rushlight.tensor(a), *given, dim=dim)
+        if call not in ("sort", "topk"):
+            values, index = values.unsqueeze(dim), index.unsqueeze(dim)
+        there = np.take_along_axis(a, index.numpy(), dim)
+        assert values.numpy().tobytes() == np.ascontiguousarray(there).tobytes()
