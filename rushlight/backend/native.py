@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from rushlight import late
+from rushlight import late, locks
 from rushlight.backend.sizes import large_from
 from rushlight.dtype import bfloat16, float16
 
@@ -48,13 +48,17 @@ _HALVES = (bfloat16.numpy, float16.numpy)
 _CASTS = {pair for d in _HALVES for pair in ((_SINGLE, d), (d, _SINGLE))}
 
 _eager: Any = None
+#: A fork waits for it: modules are imported meanwhile, and the child of a fork in the middle of an
+#: import by another thread would wait for that import for ever.
+_loading = locks.new_lock(awaited=True)
 
 
 @functools.cache
 def llvm_works():
     """Whether llvmlite is installed and finds its library."""
     try:
-        importlib.import_module("llvmlite.binding")
+        with _loading:
+            importlib.import_module("llvmlite.binding")
     except (ImportError, OSError):
         return False
     return True
@@ -303,8 +307,14 @@ def update(rule, p, g, buffers, scalars, group):
 
 def replayed(replays, waits):
     """A builtin function that replays calls of a function; see ``compiler/replay/calls.py``."""
-    wanted = os.environ.get("RUSHLIGHT_COMPILER", "native") == "native"
-    return late.replayed(replays, waits) if wanted and llvm_works() else None
+    if os.environ.get("RUSHLIGHT_COMPILER", "native") != "native" or not llvm_works():
+        return None
+    if not _loading.acquire(blocking=False):
+        return False
+    try:
+        return late.replayed(replays, waits)
+    finally:
+        _loading.release()
 
 
 def sampled(function, stream, engine, state, columns):
