@@ -150,7 +150,7 @@ def pytest_collection_modifyitems(config, items):
     ours = [item for item in items if _is_interpreted(item)]
     quick = [item for item in ours if not item.get_closest_marker("slow")]
     quick = [item for item in quick if not any(name in item.name for name in _LONG)]
-    few = {id(quick[i]) for i in drawn(quick, 20, "CUDA, each day")}
+    few = {id(quick[i]) for i in drawn(quick, 12, "CUDA, each day")}
     more = {id(ours[i]) for i in drawn(ours, len(ours) // 6, "CUDA, in CI")}
     for item in ours:
         if id(item) not in few:
