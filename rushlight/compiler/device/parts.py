@@ -9,9 +9,23 @@ from rushlight.compiler.codegen.nodes import Nodes, set_variables
 from rushlight.compiler.codegen.scope import I64, Scope, i64
 from rushlight.compiler.plan.kernel import Root
 
-__all__ = ["below", "finish", "place", "split", "unravel"]
+__all__ = ["below", "finish", "place", "shrink", "split", "unravel"]
 
 _I32 = ir.IntType(32)
+
+
+def shrink(tile, units, least):
+    """Halve the longer side of ``tile`` until there is work for all units of the device.
+
+    Args:
+        tile: Has ``rows`` and ``columns``, and ``groups``, which follows from them.
+        least: The number of results of the smallest tile.
+    """
+    while tile.groups < units and tile.rows * tile.columns > least:
+        if tile.rows >= tile.columns:
+            tile.rows //= 2
+        else:
+            tile.columns //= 2
 
 
 def finish(work, b, pointers, index, found):

@@ -10,7 +10,7 @@ from rushlight.compiler.codegen.memory import load, memory_type, stack
 from rushlight.compiler.codegen.scope import Loop, i64
 from rushlight.compiler.codegen.value import Value, intrinsic, ir_type
 from rushlight.compiler.device.language import shared
-from rushlight.compiler.device.parts import below, finish, split, unravel
+from rushlight.compiler.device.parts import below, finish, shrink, split, unravel
 from rushlight.compiler.ir.machine import machine
 
 __all__ = ["Items"]
@@ -46,11 +46,7 @@ class Items:
             self.rows *= 2
         while self.columns < most and work.n > TILE * self.columns:
             self.columns *= 2
-        while self.groups < here.units and self.rows * self.columns > 1:
-            if self.rows >= self.columns:
-                self.rows //= 2
-            else:
-                self.columns //= 2
+        shrink(self, here.units, 1)
 
     @property
     def groups(self):

@@ -18,7 +18,7 @@ from rushlight.compiler.codegen.memory import stack
 from rushlight.compiler.codegen.scope import Loop, i64
 from rushlight.compiler.codegen.value import FLOAT, Value
 from rushlight.compiler.device.factor_tiles import DEPTH, Factor
-from rushlight.compiler.device.parts import below, finish, split, unravel
+from rushlight.compiler.device.parts import below, finish, shrink, split, unravel
 from rushlight.compiler.ir.machine import machine
 from rushlight.dtype import bfloat16, float16
 
@@ -97,11 +97,7 @@ class Cores:
         """Set the tile: the largest one that leaves work for all units."""
         here: Any = machine()
         self.rows, self.columns = [_tile(n) for n in (self.work.m, self.work.n)]
-        while self.groups < here.units and self.rows * self.columns > 32 * 32:
-            if self.rows >= self.columns:
-                self.rows //= 2
-            else:
-                self.columns //= 2
+        shrink(self, here.units, 32 * 32)
 
     @property
     def groups(self):
