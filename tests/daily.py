@@ -1,6 +1,6 @@
 """The part of a long list of cases that runs each day; the rest are long tests.
 
-Each day draws another part. CI also runs the long tests, and a half of the cases of tests that have
+Each day draws another part. CI also runs the long tests, and a third of the cases of tests that have
 many. ``RUSHLIGHT_TESTS_DAY=2026-11-29 pytest`` runs that day's part again.
 """
 
@@ -12,7 +12,7 @@ import pytest
 
 #: A test of more cases runs a sixth of them each day, but not fewer than these.
 MANY = 3
-#: ``RUSHLIGHT_TESTS_SHARE=2`` runs a half of the cases of such tests, drawn anew at each run.
+#: ``RUSHLIGHT_TESTS_SHARE=3`` runs a third of the cases of such tests, drawn anew at each run.
 SHARE = int(os.environ.get("RUSHLIGHT_TESTS_SHARE", "1"))
 DRAW = os.environ.setdefault("RUSHLIGHT_TESTS_DRAW", str(random.randrange(10**9)))
 #: The day whose part runs. The workers of a run inherit it, so that midnight does not divide them.
