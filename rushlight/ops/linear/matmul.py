@@ -92,6 +92,7 @@ def _product_of_integers(x, y):
 
 
 _mm.lower_on_devices(_product_of_integers)
+_mm.lower(lambda x, y: x * y if x.shape[-1] == 1 else NotImplemented)
 _mm.grad(x=lambda g, y: times(g, adjoint(y)), y=lambda g, x: times(adjoint(x), g))
 
 
@@ -109,6 +110,8 @@ _bmm.lower_on_devices(_product_of_integers)
 
 @_bmm.lower
 def _bmm_of_one_batch(x, y):
+    if x.shape[-1] == 1:  # nothing to add up, as in the gradients of single samples
+        return x * y
     if x.shape[:-2] == y.shape[:-2]:
         return NotImplemented
     batch = shapes.matmul(tuple(x.shape), tuple(y.shape))[:-2]
