@@ -10,7 +10,7 @@ import random
 
 import pytest
 
-#: A test of more cases runs a sixth of them each day, but not fewer than these.
+#: A test of more cases runs an eighth of them each day, but not fewer than these.
 MANY = 3
 #: ``RUSHLIGHT_TESTS_SHARE=3`` runs a third of the cases of such tests, drawn anew at each run.
 SHARE = int(os.environ.get("RUSHLIGHT_TESTS_SHARE", "1"))
@@ -31,7 +31,7 @@ def rested(items):
     ``items`` are pytest's. Cases that are slow, or searches, are not counted.
     """
     short = [x for x in items if not any(m.name in ("slow", "search") for m in x.iter_markers())]
-    return _but(short, lambda count: count // 6, DAY)
+    return _but(short, lambda count: count // 8, DAY)
 
 
 def unshared(items):

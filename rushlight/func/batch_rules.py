@@ -20,7 +20,7 @@ def rule_of(e):
     """The rule for the equation ``e``, or None."""
     op = e.op
     if op.batching is not None and op.kind != "view":
-        return op.batching
+        return _BY_NAME.get(op.batching, op.batching)
     if op.kind in _BY_KIND:
         return _BY_KIND[op.kind]
     if op.role in _BY_ROLE:
@@ -175,10 +175,10 @@ def _leading(batch, e, operands, params):
     """Linear algebra on the last two dims: the samples are more matrices."""
     if any(isinstance(x, Tensor) and _per_sample(x, b) < 2 for x, b in operands):
         raise Loops
-    return more_matrices(batch, e, operands, params)
+    return _more_matrices(batch, e, operands, params)
 
 
-def more_matrices(batch, e, operands, params):
+def _more_matrices(batch, e, operands, params):
     """``_leading`` for operations that take vectors, too, and whose leading dims say which."""
     return batch.apply(e.op, [_expanded(batch, x, b) for x, b in operands], params)
 
@@ -204,29 +204,43 @@ def _images(batch, e, operands, params):
 
 
 def _convolution(batch, e, operands, params):
-    if e.op.form != "result":
-        raise Loops
+    """More images if all samples share the weight; else the samples become more channels."""
+    if e.op.form == "weight_grad":
+        whole = [_as_channels(_expanded(batch, x, b)) for x, b in operands]
+        found = batch.apply(e.op, whole, _more_groups(batch, params))
+        return found.reshape(batch.size, found.shape[0] // batch.size, *found.shape[1:])
     if any(b for _, b in operands[1:]):
-        return _grouped_convolution(batch, e, operands, params)
+        return _more_channels(batch, e, operands, params)
     (x, _), *rest = operands
     found = batch.apply(e.op, [_merged(x), *[t for t, _ in rest]], params)
     return found.reshape(batch.size, found.shape[0] // batch.size, *found.shape[1:])
 
 
-def _grouped_convolution(batch, e, operands, params):
-    """Each sample has its own weight: the samples become groups of channels of one convolution."""
-    x, weight, *bias = [_expanded(batch, t, b) for t, b in operands]
+def _more_channels(batch, e, operands, params):
+    """Images of more channels, where each sample has its own numbers for the channels."""
+    x, *others = [_expanded(batch, t, b) for t, b in operands]
     if x.ndim - 1 != e.outs[0].ndim:
         raise Loops
-    bias = [b if b is None else _merged(b) for b in bias]
-    x = x.transpose(0, 1)  # (N, batch, C, …)
-    x = x.reshape(x.shape[0], x.shape[1] * x.shape[2], *x.shape[3:])
-    params = {**params, "groups": params["groups"] * batch.size}
-    found = batch.apply(e.op, [x, _merged(weight), *bias], params)
-    found = found.reshape(found.shape[0], batch.size, -1, *found.shape[2:])
-    return found.transpose(0, 1)
+    others = [t if t is None else _merged(t) for t in others]
+    found = batch.apply(e.op, [_as_channels(x), *others], _more_groups(batch, params))
+    channels = found.shape[1] // batch.size
+    return found.reshape(found.shape[0], batch.size, channels, *found.shape[2:]).transpose(0, 1)
 
 
+def _more_groups(batch, params):
+    return {k: v * batch.size if k == "groups" else v for k, v in params.items()}
+
+
+def _as_channels(images):
+    """Images (N, batch x C, ...) of a batch (batch, N, C, ...) of them."""
+    images = images.transpose(0, 1)
+    return images.reshape(images.shape[0], images.shape[1] * images.shape[2], *images.shape[3:])
+
+
+#: Names that an operation's ``batching`` may state.
+_BY_NAME = {
+    "along": _along, "channels": _more_channels, "images": _images, "matrices": _more_matrices,
+}  # fmt: skip
 _BY_KIND = {"elementwise": _elementwise, "reduction": _reduction, "view": _view}
 _BY_ROLE = {
     "product": _product, "convolution": _convolution, "pooling": _images, "copy": _copy,

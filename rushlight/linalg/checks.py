@@ -10,7 +10,7 @@ from rushlight.tensor import Tensor
 
 __all__ = [
     "LinAlgError", "check_floats", "check_info", "check_matrices", "check_phases", "check_square",
-    "identity", "more_matrices", "squares",
+    "identity", "squares",
 ]  # fmt: skip
 
 
@@ -68,13 +68,6 @@ def identity(x):
     """Return the identity matrix in the dtype of ``x``; its size is the last dim of ``x``."""
     n = x.shape[-1]
     return eye(n, dtype=x.dtype) if isinstance(x, Tensor) else np.eye(n, dtype=x.dtype)
-
-
-def more_matrices(*call):
-    """The rule of ``vmap`` for operations whose vectors have the leading dims of the matrices."""
-    from rushlight.func import batch_rules
-
-    return batch_rules.more_matrices(*call)
 
 
 def squares(name):

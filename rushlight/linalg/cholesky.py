@@ -172,6 +172,7 @@ def _slope_of_factor(g, L, out, upper):
     return -(L @ change if upper else change @ L)
 
 
+_solve.op.batching = "matrices"
 _solve.lower(lambda B, L, upper: _solved(triangular_solution, B, L, upper))
 _solve.grad(B=lambda g, L, upper: _solve(g, L, upper=upper), L=_slope_of_factor)
 _solve.watch(B="B out", L="B")

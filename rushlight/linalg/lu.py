@@ -15,7 +15,6 @@ from rushlight.linalg.checks import (
     check_matrices,
     check_square,
     identity,
-    more_matrices,
 )  # fmt: skip
 from rushlight.linalg.lapack import columns, each, matrices
 from rushlight.linalg.many import are_many, eliminated, substituted
@@ -301,7 +300,7 @@ _solve.grad(
     B=lambda g, LU, pivots, left, adjoint: _solve(LU, pivots, g, left=left, adjoint=not adjoint),
 )
 _solve.watch(B="out")
-_solve.op.batching = more_matrices
+_solve.op.batching = "matrices"
 
 
 def lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):

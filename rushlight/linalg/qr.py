@@ -5,7 +5,7 @@ import numpy as np
 import rushlight
 from rushlight.autograd.tape import watch
 from rushlight.errors import DtypeError, ShapeError
-from rushlight.linalg.checks import check_matrices, more_matrices
+from rushlight.linalg.checks import check_matrices
 from rushlight.linalg.columns import in_columns
 from rushlight.linalg.lapack import are_few, clear, columns, each, matrices, workspace
 from rushlight.linalg.triangular import triangular_solution
@@ -235,7 +235,7 @@ _product.grad(
     tau=lambda g, A, tau: _slopes(g, _ones(A, *A.shape[-2:]), A, tau)[1],
 )
 _product.watch(A="out", tau="out")
-_product.op.batching = more_matrices
+_product.op.batching = "matrices"
 
 
 @kernel(public=False, method=False, name="ormqr", columns=(0,))
@@ -263,7 +263,7 @@ _reflect.grad(
     C=lambda g, A, tau, left, transpose: _reflect(A, tau, g, left=left, transpose=not transpose),
 )
 _reflect.watch(A="out", tau="out", C="out")
-_reflect.op.batching = more_matrices
+_reflect.op.batching = "matrices"
 
 
 @autocasts(SINGLE)

@@ -130,9 +130,9 @@ class Op:
             derivative of the lowering is not the gradient.
         rounds_once: Each gradient rule is one product or sum, so that it rounds only once in half
             precision. Default: False.
-        batching: The rule by which ``vmap`` runs the operation on batches, if its kind has none;
-            see ``func/batch_rules.py``. That of a view is ``batching(x, **params)``: the view of
-            each sample of the batch ``x``, whose dim 0 counts the samples.
+        batching: The rule by which ``vmap`` runs the operation on batches, if its kind has none, or
+            the name of one of ``func/batch_rules.py``. That of a view is ``batching(x, **params)``:
+            the view of each sample of the batch ``x``, whose dim 0 counts the samples.
         again: The rules want the result, but PyTorch's rules don't. If the result was written
             before backward, it is computed again from the inputs.
         spared: Names of the inputs that the rules on arrays do not read, because the forward left

@@ -39,11 +39,19 @@ def _embedding(xp, x, indices, *, padding_idx=-1, scale_grad_by_freq=False, spar
 
 
 def _of_batch(batch, e, operands, params):
-    """Indices of a batch are more indices, if all samples have one table."""
-    (_, own_table), (_, own_indices) = operands
-    if own_table or not own_indices or params["scale_grad_by_freq"]:
+    """Indices of a batch are more indices. If each sample has a table, all tables become one."""
+    (x, own_table), (indices, own_indices) = operands
+    if not own_table:
+        return None if params["scale_grad_by_freq"] else batch.apply(e.op, [x, indices], params)
+    if params["padding_idx"] >= 0 or params["sparse"]:
         return None
-    return batch.apply(e.op, [x for x, _ in operands], params)
+    n, rows = x.shape[:2]
+    _in_table(x[0], indices)
+    if not own_indices:
+        indices = indices.expand(n, *indices.shape)
+    first = arange(0, n * rows, rows, device=indices.device)
+    indices = indices + first.reshape(n, *[1] * (len(indices.shape) - 1))
+    return batch.apply(e.op, [x.reshape(n * rows, x.shape[2]), indices], params)
 
 
 _embedding.op.batching = _of_batch

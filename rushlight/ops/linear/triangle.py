@@ -85,6 +85,7 @@ def _rise(x):
     return arange(columns) - arange(rows).unsqueeze(1)
 
 
+tril.op.batching = "matrices"
 tril.lower(lambda x, diagonal: x.masked_fill(_rise(x) > diagonal, 0))
 tril.grad(x=lambda g, diagonal: _below(g, diagonal) if type(g) is ndarray else tril(g, diagonal))
 
@@ -112,6 +113,7 @@ def triu(xp, x, *, diagonal=0):
     return _above(x, diagonal)
 
 
+triu.op.batching = "matrices"
 triu.lower(lambda x, diagonal: x.masked_fill(_rise(x) < diagonal, 0))
 triu.grad(x=lambda g, diagonal: _above(g, diagonal) if type(g) is ndarray else triu(g, diagonal))
 

@@ -147,6 +147,9 @@ def _batch_norm(xp, x, mean, var, weight=None, bias=None, *, eps, memo=None):
     return _normalized(x, mean, _batch_scale(var, eps), weight, bias)
 
 
+_batch_norm.op.batching = "channels"
+
+
 def _normalized(x, mean, scale, weight, bias):
     if weight is not None:
         scale = scale * weight

@@ -302,6 +302,20 @@ def _searchsorted(xp, ordered, x, sorter=None, *, side, integer):
     return np.array(found, integer).reshape(x.shape)
 
 
+def _rows_of_batch(batch, e, operands, params):
+    """A row that all samples share serves a batch of elements; others become rows of a matrix."""
+    if not any(b for _, b in (operands[0], *operands[2:])) and operands[0][0].ndim == 1:
+        return batch.apply(e.op, [t for t, _ in operands], params)
+    ordered, x, *sorter = [
+        t if b or t is None else t.expand(batch.size, *t.shape) for t, b in operands
+    ]
+    whole = x if ordered.ndim > 2 else x.reshape(batch.size, x[0].numel())
+    return batch.apply(e.op, [ordered, whole, *sorter], params).reshape(x.shape)
+
+
+_searchsorted.op.batching = _rows_of_batch
+
+
 @_searchsorted.lower_on_devices
 def _by_halves(ordered, x, sorter, side, integer):
     """Binary searches that all elements make at the same time."""

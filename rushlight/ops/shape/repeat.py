@@ -317,6 +317,9 @@ def flip(xp, x, *, dims):
     return ordered_like(_turned(x, dims), x)
 
 
+flip.op.batching = "along"
+
+
 @flip.lower
 def _flip_of_slice(x, dims):
     index = tuple([_BACK if d in dims else FULL for d in range(x._array.ndim)])

@@ -212,6 +212,7 @@ for _n in (1, 2, 3):
         channels=1, lines=(0,) if _n == 1 else (), autocast=SINGLE if _n == 3 else None,
         grad_name="SqueezeBackward1" if _n == 1 else f"AdaptiveMaxPool{_n}DBackward0",
     )  # fmt: skip
+    _op.op.batching = "images"
     _op.lower_on_devices(_adaptive_on_devices)
     _op.grad(x=_adaptive_slope)
     _ADAPTIVE[_n] = _op.op

@@ -129,6 +129,9 @@ def _spread_and_bias(x, weight, bias, stride, padding, output_padding, dilation,
     return out if bias is None else out + bias.reshape(-1, *[1] * (len(x.shape) - 2))
 
 
+conv_transpose.op.batching = "channels"
+
+
 def _met(g, x, weight, stride, padding, output_padding, dilation):
     """(``g`` with exactly the elements that the windows cover, the padding still to apply).
 
