@@ -19,6 +19,7 @@ import numpy as np
 from rushlight.autograd import mode
 from rushlight.compiler.calls.entry import recording_lock
 from rushlight.compiler.capture.lowering import unfolded
+from rushlight.compiler.capture.replay_recorder import without_history
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.dtype import OF
 from rushlight.errors import TraceError
@@ -122,6 +123,9 @@ class Batch:
             mode.exchange("autocast", autocast)
 
     def _compute(self, e):
+        if e.op is without_history.op and mode.recorder() is None:  # nothing writes to values
+            x, many = self.get(e.ins[0])
+            return self._keep(e, x.detach(), many)
         operands = [self.get(v) for v in (e.ins[0] if e.op.variadic else e.ins)]
         given = {k: self.get(v) for k, v in e.params.items()}
         params = {k: v for k, (v, _) in given.items()}
