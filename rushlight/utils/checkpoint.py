@@ -205,7 +205,12 @@ class _Call:
                     f"inplace operation: an input {shape} of a checkpoint was written after the "
                     "call, so it cannot be computed again; write to a clone()"
                 )
-        with _same_numbers(self.state), using(self.policy), own_casts(), self.contexts[1]:
+        recorder = mode.recorder()
+        # The arguments have elements. ``vmap`` needs the graph of these, and random numbers anew
+        # would be others.
+        batches = recorder is not None and recorder.batches
+        eager = mode.suspended() if batches else contextlib.nullcontext()
+        with eager, _same_numbers(self.state), using(self.policy), own_casts(), self.contexts[1]:
             result = self.function(*self.args, **self.kwargs)
         kinds = _kinds(result)
         if kinds != self.kinds and (self.checks or len(kinds) != len(self.kinds)):

@@ -253,3 +253,15 @@ def test_contexts():
     contexts = lambda: (Context("first"), Context("again"))
     checkpoint(lambda x: x.exp(), x, use_reentrant=False, context_fn=contexts).sum().backward()
     assert entered == ["first", "again"]
+
+
+def test_batches_of_gradients_compute_again_outside_of_the_batch():
+    """Its random numbers are those of the forward."""
+    torch = rushlight
+    x = torch.linspace(0.1, 1, 8).requires_grad_()
+    call = lambda x: torch.nn.functional.dropout(x.sin(), 0.5) * x.sum()
+    y = checkpoint(call, x, use_reentrant=False)
+    each = torch.eye(8)
+    found = torch.autograd.grad(y, x, each, retain_graph=True, is_grads_batched=True)[0]
+    rows = [torch.autograd.grad(y, x, row, retain_graph=True)[0] for row in each]
+    assert torch.equal(found, torch.stack(rows)) and (y == 0).any() and (y != 0).any()
