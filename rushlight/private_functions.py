@@ -1,6 +1,7 @@
 """Functions of ``torch`` that are private in PyTorch, and which libraries call all the same."""
 
 import rushlight
+from rushlight.autograd.function import Function
 from rushlight.dtype import (
     float16,
     float32,
@@ -160,14 +161,59 @@ def segment_reduce(
     which = which.reshape(which.shape + trailing).expand(data.shape)
     # What lies before the first segment goes into an element of its own, and what lies behind.
     shape = (*data.shape[:axis], n + 2, *data.shape[axis + 1 :])
-    form = "sum" if reduce == "mean" else reduce
-    found = data.new_full(shape, start).scatter_reduce(axis, which, data, form)
+    before = data.new_full(shape, start)
+    if reduce in ("sum", "mean"):
+        found = before.scatter_add(axis, which, data)
+    else:
+        found = _Joined.apply(before, axis, which, data, reduce)
     found = found.narrow(axis, 1, n)
     if reduce == "mean":
         count = bounds.diff().reshape(*bounds.shape[:-1], n, *trailing)
         empty = float("nan") if initial is None else initial
         found = (found / count.clamp(min=1)).masked_fill(count == 0, empty)
     return found.contiguous()
+
+
+class _Joined(Function):
+    """The extrema or products of the elements of ``data`` that belong to one place of ``before``.
+
+    The elements equal to an extremum share its gradient, and so do elements that are nan, because
+    they make the extremum nan.
+    """
+
+    @staticmethod
+    def forward(ctx, before, axis, which, data, reduce):
+        out = before.scatter_reduce(axis, which, data, reduce)
+        ctx.save_for_backward(before, which, data, out)
+        ctx.axis, ctx.reduce = axis, reduce
+        return out
+
+    @staticmethod
+    def backward(ctx, g):
+        slope = _slope_of_products if ctx.reduce == "prod" else _slope_of_extrema
+        return None, None, None, slope(g, *ctx.saved_tensors, ctx.axis), None
+
+
+def _count(before, which, mask, axis):
+    """For each place of ``before``, how often ``mask`` holds."""
+    return before.new_zeros(before.shape).scatter_add(axis, which, mask.to(before.dtype))
+
+
+def _slope_of_extrema(g, before, which, data, out, axis):
+    met = (data == out.gather(axis, which)) | data.isnan()
+    share = g / _count(before, which, met, axis).clamp(min=1)
+    return share.gather(axis, which).where(met, 0)
+
+
+def _slope_of_products(g, before, which, data, out, axis):
+    """``g`` times the product of the others: zeros and nans, which no division undoes, are counted."""
+    zero, broken = data == 0, data.isnan()
+    safe = data.masked_fill(zero | broken, 1)
+    others = before.scatter_reduce(axis, which, safe, "prod").gather(axis, which) / safe
+    for mask, factor in ((zero, 0.0), (broken, float("nan"))):
+        rest = _count(before, which, mask, axis).gather(axis, which) - mask.to(data.dtype)
+        others = others.where(rest == 0, others * factor)
+    return g.gather(axis, which) * others
 
 
 def _bounds(data, lengths, indices, offsets, axis, unsafe):

@@ -1,6 +1,7 @@
 """Functions that are private in PyTorch, or new, which libraries call: segments, casts, indices."""
 
 import math
+import random
 
 import pytest
 
@@ -26,6 +27,25 @@ def test_segments_are_reduced(reduce, initial, want, slope):
     found.nan_to_num(0, 0, 0).sum().backward()
     if reduce != "min":  # an initial value takes a part of the slope where it is equal
         assert x.grad.tolist() == slope
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("reduce", ["max", "min", "prod", "sum", "mean"])
+def test_segments_of_special_numbers_are_those_of_pytorch(reduce):
+    pytorch = pytest.importorskip("torch")
+    draw = random.Random(3)
+    for _ in range(80):
+        numbers = draw.choices([0.0, 1.0, 2.0, -1.0, NAN, INF, -INF], [1, 4, 4, 2, 1, 1, 1], k=7)
+        cuts = sorted(draw.choices(range(8), k=3))
+        bounds, initial = [0, *cuts, 7], draw.choice([None, None, 0.0, 1.0, -1.0])
+        found = []
+        for t in (torch, pytorch):
+            x = t.tensor(numbers, dtype=t.float64, requires_grad=True)
+            out = t.segment_reduce(x, reduce, offsets=t.tensor(bounds), initial=initial)
+            out.backward(t.tensor([1.0, 2.0, 0.5, 1.5], dtype=t.float64))
+            found += [out.tolist(), x.grad.tolist()]
+        for mine, theirs in zip(found[:2], found[2:], strict=True):
+            assert mine == pytest.approx(theirs, nan_ok=True), (numbers, bounds, initial)
 
 
 @pytest.mark.parametrize("name", ["max", "min"])

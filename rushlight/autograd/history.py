@@ -449,7 +449,7 @@ def register_post_accumulate_grad_hook(self, hook):
     """Run ``hook(tensor)`` each time after a gradient was added to ``grad`` of this leaf.
 
     Args:
-        hook: Takes this tensor. Its result has no effect.
+        hook: Takes this tensor, and returns None. ``backward`` raises a RuntimeError otherwise.
 
     Returns:
         ``RemovableHandle`` whose ``remove()`` takes the hook away.

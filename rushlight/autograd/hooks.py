@@ -237,4 +237,7 @@ def tell_accumulated(node, tensor):
     """Run the hooks that were registered for the time after a leaf's gradient is accumulated."""
     with mode.no_grad():
         for hook in _of_kind(node, "accumulated"):
-            hook(tensor)
+            if hook(tensor) is not None:
+                raise RuntimeError(
+                    "Tensor post accumulate grad hooks should return None: write to tensor.grad"
+                )

@@ -10,6 +10,7 @@ the state of their thread.
 import functools
 import inspect
 import threading
+import warnings
 from typing import Any
 
 from rushlight import locks
@@ -297,7 +298,12 @@ class _Decorator:
 
     def __call__(self, function):
         if inspect.isclass(function):
-            raise TypeError(f"{type(self).__name__} decorates functions and methods, not classes")
+            warnings.warn(
+                "Decorating classes is deprecated and will be disabled in future versions: the "
+                "result is a function. Decorate the class's __init__ method and nothing else",
+                FutureWarning, stacklevel=2,
+            )  # fmt: skip
+            return self(lambda *args, **kwargs: function(*args, **kwargs))
         if inspect.isgeneratorfunction(function):
             return self._decorate_generator(function)
 

@@ -48,6 +48,18 @@ def _double(a):
     return a.astype(np.complex128 if a.dtype.kind in COMPLEX_KINDS else np.float64)
 
 
+def _slopes(after, before, eps):
+    """The central differences of the outputs' arrays at ``eps`` after and before a point."""
+    for a, b in zip(after, before, strict=True):
+        for name in ("shape", "dtype"):
+            if getattr(a, name) != getattr(b, name):
+                raise AssertionError(
+                    f"Expected `func` to return outputs with the same {name} when inputs are "
+                    f"perturbed by {eps}, but got: {getattr(b, name)} and {getattr(a, name)}"
+                )
+    return [(_double(a) - _double(b)) / (2 * eps) for a, b in zip(after, before, strict=True)]
+
+
 def _numeric(function, inputs, x, eps, chosen=_outputs):
     """The derivatives of the outputs with respect to ``x``, by central differences.
 
@@ -63,9 +75,9 @@ def _numeric(function, inputs, x, eps, chosen=_outputs):
             values = []
             for sign in (1, -1):
                 x._array[index] = was + sign * step
-                values.append([_double(o._array) for o in chosen(function(*inputs))])
+                values.append([o._array for o in chosen(function(*inputs))])
             x._array[index] = was
-            row.append([(a - b) / (2 * eps) for a, b in zip(*values, strict=True)])
+            row.append(_slopes(*values, eps))
         columns.append(row)
     return columns
 
@@ -166,9 +178,9 @@ class Case:
         values = []
         for sign in (1, -1):
             x._array[...] = was + sign * self.eps * direction
-            values.append([_double(o._array) for o in chosen(self.func(*self.inputs))])
+            values.append([o._array for o in chosen(self.func(*self.inputs))])
         x._array[...] = was
-        return [(a - b) / (2 * self.eps) for a, b in zip(*values, strict=True)]
+        return _slopes(*values, self.eps)
 
     # Batches ------------------------------------------------------------------------------
 

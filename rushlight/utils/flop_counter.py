@@ -67,7 +67,7 @@ def mm_flop(a_shape, b_shape, *args, out_shape=None, **kwargs):
     return 2 * prod(out_shape) * a_shape[-1]
 
 
-@_formula("addmm")
+@_formula("addmm", "baddbmm")
 def addmm_flop(self_shape, a_shape, b_shape, *args, out_shape=None, **kwargs):
     """That of the product; the sum is not counted."""
     return mm_flop(a_shape, b_shape, out_shape=out_shape)

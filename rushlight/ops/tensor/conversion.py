@@ -411,7 +411,7 @@ def __reversed__(self):
 def __format__(self, spec):
     if is_meta(self) and not spec:
         return repr(self)
-    if self._array.ndim or (type(self) is not Tensor and not spec):
+    if self._array.ndim or type(self) is not Tensor:
         return object.__format__(self, spec)
     return format(item(self), spec)
 

@@ -221,8 +221,8 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
         stride: For each dim, the elements from one position to the next. Default: contiguous.
 
     Raises:
-        RuntimeError: A tensor requires grad, ``source`` has another dtype, or the elements lie
-            beyond the storage.
+        RuntimeError: A tensor requires grad, ``source`` has another dtype, or its storage would
+            have to grow and belongs to a NumPy array.
 
     >>> import rushlight as torch
     >>> x = torch.arange(6)
@@ -246,7 +246,6 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
         return _look_at(self, _set_far(self, source, storage_offset, size, stride))
     if source is None:
         return _look_at(self, np.empty(0, dtype))
-    cell = None
     if isinstance(source, Tensor):
         if source._array.dtype != dtype:
             raise DtypeError(
@@ -255,20 +254,29 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
             )
         if size is None:
             return _look_at(self, source._array, source.cell)
-        memory, cell = source._array, source.cell
-    elif isinstance(source, Storage):
-        memory = source.bytes[: source.nbytes() // dtype.itemsize * dtype.itemsize].view(dtype)
-    else:
+    elif not isinstance(source, Storage):
         raise TypeError(f"set_(): argument 'source' must be Tensor or Storage, not {type(source)}")
     if size is None:
-        return _look_at(self, memory)
+        return _look_at(self, _elements(source, dtype))
     size = shapes.sizes((size,), "set_")
     stride = contiguous_strides(size) if stride is None else tuple(stride)
     if len(size) != len(stride):
         raise ShapeError(
             f"set_: unequal size length ({len(size)}) and stride length ({len(stride)})"
         )
+    needed = (storage_offset + span(size, stride)) * dtype.itemsize if 0 not in size else 0
+    storage = source.untyped_storage() if isinstance(source, Tensor) else source
+    if needed > storage.nbytes():
+        storage.resize_(needed)
+    memory, cell = _elements(source, dtype), getattr(source, "cell", None)
     return _look_at(self, reach(memory, size, stride, storage_offset, "set_"), cell)
+
+
+def _elements(source, dtype):
+    """The memory of a tensor, or of a storage as elements of ``dtype``."""
+    if isinstance(source, Tensor):
+        return source._array
+    return source.bytes[: source.nbytes() // dtype.itemsize * dtype.itemsize].view(dtype)
 
 
 def _set_far(x, source, start, size, stride):

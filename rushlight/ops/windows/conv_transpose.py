@@ -47,7 +47,8 @@ def _geometry(x, weight, bias, *, name, stride, padding, output_padding, dilatio
             f"dilation={list(dilation)}"
         )
     size = _size(x, weight, stride, padding, output_padding, dilation)
-    if 0 in x.shape[2:] or 0 in weight.shape[2:] or min(size) < 1:
+    empty = x.shape[0] and (0 in x.shape[2:] or 0 in size)
+    if empty or 0 in weight.shape[2:] or min(size) < 0:
         raise ShapeError(
             f"{name}: x {tuple(x.shape)} and w {tuple(weight.shape)} with padding={list(padding)} "
             f"would give an output of size {list(size)}; it is too small"
