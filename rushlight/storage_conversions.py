@@ -65,6 +65,15 @@ class Conversions:
         numbers = memory.reshape(-1, size)
         numbers[...] = numbers[:, ::-1].copy()
 
+    def __copy__(self):
+        return cast(Any, self).clone()
+
+    def __deepcopy__(self, memo):
+        """A copy that is shared with the copies of the tensors of this memory."""
+        from rushlight.ops.tensor.copying import copied
+
+        return cast(Any, type(self))(copied(self._owner, memo))
+
     def new(self):
         """Return an empty storage."""
         return cast(Any, type(self))(0)

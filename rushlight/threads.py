@@ -65,6 +65,7 @@ def set_num_threads(n):
 
     Raises:
         RuntimeError: ``n`` is not positive.
+        ValueError: ``n`` is 2**31 or more.
         TypeError: ``n`` is not an int.
 
     >>> import rushlight as torch
@@ -77,8 +78,9 @@ def set_num_threads(n):
     global _count
     if not isinstance(n, int) or isinstance(n, bool):
         raise TypeError(f"set_num_threads expects an int, but got {type(n).__name__}")
-    if n < 1:
-        raise RuntimeError(f"set_num_threads expects a positive integer, but got {n}")
+    if not 1 <= n < 2**31:
+        error = RuntimeError if -(2**63) <= n < 1 else ValueError
+        raise error(f"set_num_threads expects a positive integer below 2**31, but got {n}")
     for library in _blas():
         library.set_num_threads(n)
     _count = n

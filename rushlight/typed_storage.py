@@ -1,5 +1,7 @@
 """``TypedStorage``: a tensor's memory as numbers. PyTorch keeps it for old programs."""
 
+import copy
+
 import rushlight.dtype as dtypes
 from rushlight import late
 from rushlight.notices import warn_once
@@ -76,6 +78,10 @@ class TypedStorage:
 
     is_cuda = is_sparse = False
 
+    def resizable(self):
+        """Return whether the memory may grow, as for an ``UntypedStorage``."""
+        return self._untyped_storage.resizable()
+
     def is_shared(self):
         """Return True if the memory can be shared with other processes."""
         return self._numbers.is_shared()
@@ -141,6 +147,10 @@ class TypedStorage:
 
     def __reduce__(self):
         return reduced(self)
+
+    def __deepcopy__(self, memo):
+        memory = copy.deepcopy(self._untyped_storage, memo)
+        return TypedStorage(wrap_storage=memory, dtype=self.dtype)
 
     def clone(self):
         """Return a copy with memory of its own."""

@@ -3,6 +3,7 @@
 Source: Micikevicius et al., Mixed precision training, ICLR 2018, section 3.2.
 """
 
+import inspect
 import warnings
 from enum import Enum
 from typing import Any
@@ -173,12 +174,40 @@ class GradScaler:
         state = self._state(optimizer, "step")
         if state["stage"] is OptState.STEPPED:
             raise RuntimeError("step() has already been called since the last update().")
+        if getattr(optimizer, "_step_supports_amp_scaling", False):
+            return self._step_scaled(optimizer, state, args, kwargs)
         if state["stage"] is OptState.READY:
             self.unscale_(optimizer)
         if state["found_inf"] is None:
             raise AssertionError("No inf checks were recorded for this optimizer.")
         found = None if state["found_inf"] else optimizer.step(*args, **kwargs)
         state["stage"] = OptState.STEPPED
+        return found
+
+    def _step_scaled(self, optimizer, state, args, kwargs):
+        """Call the step of an optimizer that unscales its gradients itself.
+
+        The step finds the tensors ``grad_scale`` and ``found_inf`` as attributes of the optimizer,
+        or takes this object as ``grad_scaler``.
+        """
+        if "grad_scaler" in inspect.signature(optimizer.step).parameters:
+            warnings.warn(
+                "GradScaler is going to stop passing itself as a keyword argument to the passed "
+                "optimizer: read optimizer.grad_scale and optimizer.found_inf in its step",
+                FutureWarning, stacklevel=3,
+            )  # fmt: skip
+            found = optimizer.step(*args, **kwargs, grad_scaler=self)
+            state["stage"] = OptState.STEPPED
+            return found
+        before = getattr(optimizer, "grad_scale", None)
+        if state["stage"] is OptState.READY:
+            state["found_inf"] = _unscale(_gradients(optimizer), 1.0)
+            before = self._scale.clone() if before is None else self._scale * before
+        optimizer.grad_scale = before
+        optimizer.found_inf = self._scale.new_tensor(float(bool(state["found_inf"])))
+        found = optimizer.step(*args, **kwargs)
+        state["stage"] = OptState.STEPPED
+        del optimizer.grad_scale, optimizer.found_inf
         return found
 
     def update(self, new_scale=None):

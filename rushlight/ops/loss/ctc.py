@@ -280,9 +280,11 @@ def _lengths(name, lengths, log_probs):
     if not isinstance(lengths, Tensor):
         if not isinstance(lengths, (tuple, list)):
             raise TypeError(f"ctc_loss(): {name} must be a tensor or a tuple of ints")
+        if any(isinstance(n, float) for n in lengths):
+            raise TypeError(f"ctc_loss(): {name} must be ints, not {lengths}")
         lengths = as_tensor(lengths, dtype=int64)
     if lengths.dtype.category != 1:
-        raise TypeError(f"ctc_loss(): {name} must be integral, not {lengths.dtype}")
+        raise DtypeError(f"ctc_loss(): {name} must be integral, not {lengths.dtype}")
     return lengths.to(log_probs.device, int64).reshape(-1)
 
 

@@ -8,7 +8,7 @@ from math import prod
 from rushlight.autograd import mode
 from rushlight.autograd.write import write
 from rushlight.errors import ShapeError
-from rushlight.ops.norm.batch_norm import batch_norm
+from rushlight.ops.norm.batch_norm import batch_normalized
 from rushlight.ops.norm.layer_norm import group_norm
 
 __all__ = ["instance_norm"]
@@ -49,7 +49,9 @@ def instance_norm(
                 "instance_norm: Expected running_mean and running_var to be defined when "
                 "use_input_stats is false"
             )
-        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+        return batch_normalized(
+            input, running_mean, running_var, weight, bias, False, momentum, eps
+        )
     if running_mean is None and running_var is None:
         if weight is not None and weight.requires_grad:
             weight = weight.clone()  # it may be written before backward, as in PyTorch
@@ -68,7 +70,7 @@ def _by_batch_norm(input, running_mean, running_var, weight, bias, momentum, eps
     mean, var, weight, bias = (
         None if t is None else t.repeat(n) for t in (running_mean, running_var, weight, bias)
     )
-    out = batch_norm(input.reshape(side), mean, var, weight, bias, True, momentum, eps)
+    out = batch_normalized(input.reshape(side), mean, var, weight, bias, True, momentum, eps)
     was = mode.set_grad(False)
     try:
         for running, moved in ((running_mean, mean), (running_var, var)):

@@ -96,10 +96,10 @@ def __deepcopy__(self, memo):
         )
     if is_remote(self):
         a = self._array
-        t = from_array(type(a)(a.shape, a.dtype, a.strides, _copied(a.memory, memo), a.start))
+        t = from_array(type(a)(a.shape, a.dtype, a.strides, copied(a.memory, memo), a.start))
     else:
         memory, shape, strides, start = _memory(self._array)
-        t = rebuild(_copied(memory, memo), self.dtype, shape, strides, start)
+        t = rebuild(copied(memory, memo), self.dtype, shape, strides, start)
     if type(self) is not Tensor:
         t = Tensor._make_subclass(type(self), t)
     memo[id(self)] = t
@@ -110,7 +110,7 @@ def __deepcopy__(self, memo):
     return t
 
 
-def _copied(memory, memo):
+def copied(memory, memo):
     """Copy the memory, once in each deepcopy, so that its tensors share the copy too."""
     key = id(memory)
     if key not in memo:
