@@ -32,10 +32,10 @@ _FOLLOWED = tuple([
         "optim/lr_scheduler/", "optim/swa_utils", "utils/_pytree",
     )
 ])  # fmt: skip
-#: Exceptions, which are not followed: they only pass a call on, or look things up in a Module.
+#: Exceptions, which are not followed: they pass a call on, look things up in a Module, or import.
 _PASSED = tuple([
     _PACKAGE + f"nn{os.sep}modules{os.sep}{name}.py"
-    for name in ("call", "hooks", "backward", "registry")
+    for name in ("__init__", "call", "hooks", "backward", "registry")
 ])  # fmt: skip
 _UNOBSERVED = {"__getattr__": _PACKAGE + f"nn{os.sep}modules{os.sep}module.py"}
 
