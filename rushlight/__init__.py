@@ -113,7 +113,7 @@ _LAZY = {
     "cuda": "rushlight.cuda", "func": "rushlight.func", "hub": "rushlight.hub",
     "version": "rushlight.version",
     "torch_version": "rushlight.torch_version",
-    "multiprocessing": "rushlight.multiprocessing",
+    "monitor": "rushlight.monitor", "multiprocessing": "rushlight.multiprocessing",
     "special": "rushlight.special", "testing": "rushlight.testing",
     "cpu": "rushlight.cpu", "distributed": "rushlight.distributed", "jit": "rushlight.jit",
     "mps": "rushlight.mps", "mtia": "rushlight.mtia", "xpu": "rushlight.xpu",

@@ -52,6 +52,11 @@ def _take_tensors(tensors, size_limit):
         yield held
 
 
+def is_compiling():
+    """Return ``torch.compiler.is_compiling()``."""
+    return rushlight.compiler.is_compiling()
+
+
 def _element_size(dtype):
     """Return the size of an element in bytes."""
     return dtype.itemsize

@@ -75,9 +75,9 @@ def export(
         args: The arguments of the call, a tuple: tensors, and tuples, lists and dicts of tensors.
         kwargs: Dict of the keyword arguments of the call. Default: none.
         dynamic_shapes: The dims that may change, for each argument: a tuple in the form of
-            ``args``, or a dict from argument names. The entry of one tensor is None if all its dims
-            are fixed; else a dict such as ``{0: Dim("batch")}``, or a list with a Dim or None for
-            each dim.
+            ``args``, a dict from argument names, or a ``ShapesCollection``. The entry of one tensor
+            is None if all its dims are fixed; else a dict such as ``{0: Dim("batch")}``, or a list
+            with a Dim or None for each dim.
         strict, preserve_module_call_signature: Accepted without effect.
 
     Returns:
@@ -151,6 +151,8 @@ class Exporter:
     def _find_dims(self, given):
         if given is None:
             return
+        if hasattr(given, "dynamic_shapes"):  # a ShapesCollection
+            given = given.dynamic_shapes(self.mod, self.args, self.kwargs)
         parameters = list(inspect.signature(self.mod.forward).parameters)
         if isinstance(given, dict):
             by_place = [given.get(n) for n in parameters[: len(self.args)]]

@@ -12,6 +12,8 @@ from rushlight.masked.container import (
     is_masked_tensor,
     masked_tensor,
 )
+from rushlight.masked.masks import input_mask as _input_mask  # noqa: F401
+from rushlight.masked.masks import output_mask as _output_mask  # noqa: F401
 from rushlight.masked.reductions import (
     amax,
     amin,

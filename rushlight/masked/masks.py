@@ -12,7 +12,17 @@ from rushlight.dtype import bool as bool_
 from rushlight.dtype import iinfo, uint8
 from rushlight.ops.tensor.memory_format import strided
 
-__all__ = ["dims", "filled", "highest", "identity", "lowest", "opened", "require_strided"]
+__all__ = [
+    "dims", "filled", "highest", "identity", "input_mask", "lowest", "opened", "output_mask",
+    "require_strided",
+]  # fmt: skip
+
+#: The functions of ``torch.masked`` by the shape of their results.
+ALONG = frozenset({"cumprod", "cumsum", "log_softmax", "normalize", "softmax", "softmin"})
+REDUCTIONS = frozenset({
+    "amax", "amin", "argmax", "argmin", "logsumexp", "mean", "median", "norm", "prod", "std", "sum",
+    "var",
+})  # fmt: skip
 
 _MASK = "Bool tensor, broadcast to ``input``'s shape: True where an element counts. Default: all."
 BY_KIND["masked reduction"] = {
@@ -62,6 +72,51 @@ def opened(input, mask, name):
     if mask.shape != input.shape:
         mask = rushlight.broadcast_to(mask, input.shape)
     return input, mask.to(bool_)
+
+
+def input_mask(input, *args, mask=None, **kwargs):
+    """Return ``mask`` as a bool tensor of ``input``'s shape.
+
+    Raises:
+        ValueError: ``mask`` is None, or a tensor is not strided.
+        IndexError: The mask has more dims than ``input``.
+
+    >>> import rushlight as torch
+    >>> torch.masked._input_mask(torch.ones(2, 2), mask=torch.tensor([True, False]))
+    tensor([[ True, False],
+            [ True, False]])
+    """
+    if mask is None:
+        raise ValueError("_input_mask requires explicit mask")
+    return opened(input, mask, "_input_mask")[1]
+
+
+def output_mask(op, input, *args, mask=None, **kwargs):
+    """Return which elements of ``op(input, *args, mask=mask, **kwargs)`` have a value.
+
+    Args:
+        op: A function of ``torch.masked``. An element of a reduction's result has a value if the
+            mask is True somewhere in what it sums up.
+
+    Raises:
+        ValueError: ``op`` is another function.
+
+    >>> import rushlight as torch
+    >>> mask = torch.tensor([[True, False], [False, False]])
+    >>> torch.masked._output_mask(torch.masked.sum, torch.ones(2, 2), dim=1, mask=mask)
+    tensor([ True, False])
+    """
+    name = getattr(op, "__name__", type(op).__name__)
+    found = input_mask(input, mask=mask)
+    if name in ALONG:
+        return found
+    if name not in REDUCTIONS:
+        raise ValueError(f"_output_mask expected masked operation (got {name})")
+    rest = args[1:] if name == "norm" else args  # the first is the norm's order
+    dim = rest[0] if rest else kwargs.get("dim")
+    if input.ndim == 0:
+        return found
+    return found.any(dims(dim, input.ndim), keepdim=bool(kwargs.get("keepdim", False)))
 
 
 def filled(input, mask, value, name):

@@ -22,7 +22,7 @@ from rushlight.nn.parameter import Parameter
 from rushlight.storage import flat, owner
 from rushlight.tensor import Tensor, from_array
 
-__all__ = ["block_of", "share"]
+__all__ = ["block_of", "reduce", "share"]
 
 
 class Block(mmap.mmap):
@@ -111,7 +111,8 @@ def _is_alone(t):
     return t._array.base is None and t.view_of is None and _references(t) == _OF_ONE_TENSOR
 
 
-def _reduce(t):
+def reduce(t):
+    """Return the function, and its arguments, that make ``t`` again in another process."""
     if t.requires_grad and not t.is_leaf:
         raise RuntimeError(
             f"multiprocessing: a tensor of shape {tuple(t.shape)} was computed with gradients, and "
@@ -148,4 +149,4 @@ def _rebuild_shared(cls, place, requires_grad, attributes):
 
 
 for _kind in (Tensor, Parameter):
-    reduction.ForkingPickler.register(_kind, _reduce)
+    reduction.ForkingPickler.register(_kind, reduce)

@@ -18,6 +18,8 @@ INTERNAL = frozenset({
 #: From PyTorch's module to rushlight's module, where the names differ.
 _MOVED = {
     "functorch": "rushlight.func.functorch",
+    "functorch.experimental": "rushlight.func.experimental",
+    "functorch.experimental.control_flow": "rushlight._higher_order_ops",
     "torch._C._functorch": "rushlight.func.interior",
     "torch._C._nn": "rushlight.nn.interior",
     "torch._functorch.make_functional": "rushlight.func.functorch",

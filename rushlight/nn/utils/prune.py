@@ -18,6 +18,12 @@ from rushlight.nn.utils.pruning_methods import (
     PruningContainer,
     RandomStructured,
     RandomUnstructured,
+    _compute_norm,  # noqa: F401
+    _compute_nparams_toprune,  # noqa: F401
+    _validate_pruning_amount,  # noqa: F401
+    _validate_pruning_amount_init,  # noqa: F401
+    _validate_pruning_dim,  # noqa: F401
+    _validate_structured_pruning,  # noqa: F401
     find,
 )
 

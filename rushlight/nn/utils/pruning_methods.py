@@ -179,7 +179,7 @@ def _looked_at(method, mask):
         raise AttributeError(
             f"{type(method).__name__}: a structured pruning method must have a dim attribute"
         )
-    _validate_dim(mask, method.dim)
+    _validate_pruning_dim(mask, method.dim)
     dim = method.dim % mask.dim()
     left = mask.sum(dim=[d for d in range(mask.dim()) if d != dim]) != 0
     return (slice(None),) * dim + (left,)
@@ -188,7 +188,7 @@ def _looked_at(method, mask):
 # How many ---------------------------------------------------------------------------------
 
 
-def _validate_amount(amount):
+def _validate_pruning_amount_init(amount):
     if not isinstance(amount, Real):
         raise TypeError(f"Invalid type for amount: {amount}. Must be int or float.")
     if float(amount) < 0 or (not isinstance(amount, Integral) and float(amount) > 1):
@@ -198,33 +198,50 @@ def _validate_amount(amount):
         )
 
 
-def _count(amount, size):
-    """Return how many of ``size`` elements or slices to prune.
-
-    ``amount`` is this number as an int, or a share of ``size`` as a float.
-    """
-    if not isinstance(amount, Integral):
-        return round(amount * size)
-    if amount > size:
+def _validate_pruning_amount(amount, tensor_size):
+    """Raise ValueError if ``amount`` is an int above ``tensor_size``."""
+    if isinstance(amount, Integral) and amount > tensor_size:
         raise ValueError(
-            f"amount={amount} should be smaller than the number of parameters to prune={size}"
+            f"amount={amount} should be smaller than the number of parameters to "
+            f"prune={tensor_size}"
         )
-    return amount
 
 
-def _validate_dim(t, dim):
+def _compute_nparams_toprune(amount, tensor_size):
+    """Return ``amount`` if it is a number of elements (an int), or its share of ``tensor_size``."""
+    return amount if isinstance(amount, Integral) else round(amount * tensor_size)
+
+
+def _count(amount, size):
+    """Return how many of ``size`` elements or slices to prune."""
+    _validate_pruning_amount(amount, size)
+    return _compute_nparams_toprune(amount, size)
+
+
+def _validate_pruning_dim(t, dim):
     if not -t.dim() <= dim < t.dim():
         raise IndexError(f"Invalid index {dim} for tensor of size {tuple(t.shape)}")
 
 
-def _channels(t, dim):
-    """Return the size of the dim along which slices are pruned."""
+def _validate_structured_pruning(t):
+    """Raise ValueError if ``t`` has no slices: fewer than 2 dims."""
     if t.dim() <= 1:
         raise ValueError(
             "Structured pruning can only be applied to multidimensional tensors. Found tensor of "
             f"shape {tuple(t.shape)} with {t.dim()} dims"
         )
-    _validate_dim(t, dim)
+
+
+def _compute_norm(t, n, dim):
+    """Return the norm of order ``n`` of each slice of ``t`` along ``dim``."""
+    dim %= t.dim()
+    return rushlight.norm(t, p=n, dim=[d for d in range(t.dim()) if d != dim])
+
+
+def _channels(t, dim):
+    """Return the size of the dim along which slices are pruned."""
+    _validate_structured_pruning(t)
+    _validate_pruning_dim(t, dim)
     return t.shape[dim]
 
 
@@ -265,7 +282,7 @@ class RandomUnstructured(BasePruningMethod):
     PRUNING_TYPE = "unstructured"
 
     def __init__(self, amount):
-        _validate_amount(amount)
+        _validate_pruning_amount_init(amount)
         self.amount = amount
 
     def compute_mask(self, t, default_mask):
@@ -289,7 +306,7 @@ class L1Unstructured(BasePruningMethod):
     PRUNING_TYPE = "unstructured"
 
     def __init__(self, amount):
-        _validate_amount(amount)
+        _validate_pruning_amount_init(amount)
         self.amount = amount
 
     def compute_mask(self, t, default_mask):
@@ -316,7 +333,7 @@ class RandomStructured(BasePruningMethod):
     PRUNING_TYPE = "structured"
 
     def __init__(self, amount, dim=-1):
-        _validate_amount(amount)
+        _validate_pruning_amount_init(amount)
         self.amount = amount
         self.dim = dim
 
@@ -346,7 +363,7 @@ class LnStructured(BasePruningMethod):
     PRUNING_TYPE = "structured"
 
     def __init__(self, amount, n, dim=-1):
-        _validate_amount(amount)
+        _validate_pruning_amount_init(amount)
         self.amount = amount
         self.n = n
         self.dim = dim
@@ -356,8 +373,7 @@ class LnStructured(BasePruningMethod):
         count = _count(self.amount, channels)
         if not count:
             return default_mask
-        dim = self.dim % t.dim()
-        norms = rushlight.norm(t, p=self.n, dim=[d for d in range(t.dim()) if d != dim])
+        norms = _compute_norm(t, self.n, self.dim)
         kept = rushlight.topk(norms, k=channels - count, largest=True).indices
         return _only(t, self.dim, kept, default_mask)
 

@@ -184,14 +184,6 @@ class CyclicLR(_Cycle):
         self._init_scale_fn()
 
 
-def _along_cosine(start, end, part):
-    return end + (start - end) / 2.0 * (cos(pi * part) + 1)
-
-
-def _along_line(start, end, part):
-    return (end - start) * part + start
-
-
 class OneCycleLR(_Cycle):
     """Raise the learning rate to ``max_lr`` once, and then lower it far below its first value.
 
@@ -268,7 +260,8 @@ class OneCycleLR(_Cycle):
                 f"steps is {self.total_steps}"
             )
         phase, part = self._position()
-        between = _along_cosine if self._anneal_func_type == "cos" else _along_line
+        cosine = self._anneal_func_type == "cos"
+        between = self._annealing_cos if cosine else self._annealing_linear
         rates = []
         for group in self.optimizer.param_groups:
             rates.append(between(group[phase["start_lr"]], group[phase["end_lr"]], part))
@@ -276,6 +269,16 @@ class OneCycleLR(_Cycle):
                 start, end = group[phase["start_momentum"]], group[phase["end_momentum"]]
                 self._set_momentum(group, between(start, end, part))
         return rates
+
+    # Subclasses of other libraries call these two by PyTorch's names.
+
+    @staticmethod
+    def _annealing_cos(start, end, pct):
+        return end + (start - end) / 2.0 * (cos(pi * pct) + 1)
+
+    @staticmethod
+    def _annealing_linear(start, end, pct):
+        return (end - start) * pct + start
 
     def _position(self):
         """Return the phase of the present step, and the fraction of the phase that has passed."""

@@ -1,0 +1,32 @@
+"""torch.utils._mode_utils: what modes that see each operation call by these names."""
+
+import contextlib
+
+from rushlight.autograd import mode
+
+__all__: list[str] = []
+
+
+def all_same_mode(modes):
+    """Return whether all entries of a list equal its first.
+
+    >>> all_same_mode([1, 1]), all_same_mode([1, 2])
+    (True, False)
+    """
+    return all(m == modes[0] for m in modes)
+
+
+@contextlib.contextmanager
+def no_dispatch():
+    """A context in which no mode sees the operations.
+
+    >>> import rushlight as torch
+    >>> with no_dispatch():
+    ...     torch.ones(2) + 1
+    tensor([2., 2.])
+    """
+    was = mode.exchange("dispatch_modes", None)
+    try:
+        yield
+    finally:
+        mode.exchange("dispatch_modes", was)
