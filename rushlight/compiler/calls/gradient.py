@@ -15,6 +15,7 @@ from rushlight.compiler.calls.forward_again import (
     written_quietly,
 )
 from rushlight.compiler.capture.simplify import alive, operands, without
+from rushlight.compiler.capture.tracked_memory import LateWrite
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.run.handlers import handlers_apart
 from rushlight.compiler.run.program import make_program
@@ -124,6 +125,7 @@ class Gradient:
             recorder.note(seed)  # a hook may keep it
         recorder.passed = []
         was = mode.set_grad(False)
+        recorder.sealed = self.seeds[0].id
         try:
             # One end may be an ancestor of another. The path between them belongs to the outer
             # graph, so this run stops at every end.
@@ -133,6 +135,7 @@ class Gradient:
                 )
         finally:
             recorder.observer.__exit__()  # again, for an interrupt at its beginning
+            recorder.sealed = 0
             mode.set_grad(was)
         self.grads = [recorder.value(arrived[id(n)]) if id(n) in arrived else None for n in ends]
         self._programs: dict = {}  # results with a gradient → (program, positions it reads)
@@ -310,6 +313,7 @@ def gradients(recorder, outs):
     """(Gradient or None, list of Refused) for the results ``outs``, each (name, node, array)."""
     wanted: dict = {}
     refused: list = []
+    ran = {node for _, node in recorder.passed}  # a backward in the call has passed these
     refuse = lambda k, error, ends: refused.append(
         Refused(k, error, [(end, _owner(recorder, end)) for end in ends])
     )
@@ -322,25 +326,32 @@ def gradients(recorder, outs):
             wanted[k] = inner, ends
         else:
             refuse(k, error, ends)
-    found = _recorded(recorder, outs, wanted)
+    found = _recorded(recorder, outs, wanted, ran)
     if isinstance(found, RuntimeError):  # an operation has no derivative: find the results it is in
         for k, behind in [*wanted.items()]:
-            error = _recorded(recorder, outs, {k: behind})
+            error = _recorded(recorder, outs, {k: behind}, ran)
             if isinstance(error, RuntimeError):
                 refuse(k, error, wanted.pop(k)[1])
-        found = _recorded(recorder, outs, wanted)
+        found = _recorded(recorder, outs, wanted, ran)
     return found, refused
 
 
-def _recorded(recorder, outs, wanted):
-    """The Gradient of the results in ``wanted``, or its error; None if ``wanted`` is empty."""
+def _recorded(recorder, outs, wanted, ran):
+    """The Gradient of the results in ``wanted``, or its error; None if ``wanted`` is empty.
+
+    A ``LateWrite`` is raised, but not for a result through which a backward ``ran`` in the call:
+    another backward outside is unlikely.
+    """
     if not wanted:
         return None
     start = len(recorder.equations)
     try:
         return Gradient(recorder, outs, wanted)
-    except TraceError:
-        raise
+    except TraceError as error:
+        if not isinstance(error, LateWrite) or ran.isdisjoint([outs[k][1] for k in wanted]):
+            raise
+        del recorder.equations[start:]
+        return error
     except RuntimeError as error:
         del recorder.equations[start:]
         return error

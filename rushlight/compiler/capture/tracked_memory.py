@@ -27,7 +27,11 @@ from rushlight.storage import offset
 from rushlight.strides import visit_order
 from rushlight.tensor import Tensor
 
-__all__ = ["TrackedMemory"]
+__all__ = ["LateWrite", "TrackedMemory"]
+
+
+class LateWrite(TraceError):
+    """A backward that comes after the call would write to memory that was there before it."""
 
 
 class TrackedMemory:
@@ -43,6 +47,8 @@ class TrackedMemory:
         checks: Conditions under which the program holds, each (template, objects, value). The
             template, filled with the objects' names, is an expression that must give the value.
         shares: Whether two tensors from outside look at one memory.
+        sealed: Memory whose ``look`` has a smaller id than this, and memory from outside, cannot be
+            written: the gradient for a backward after the call is recorded. 0: all can.
         selected: id of a memory → (the memory, that of which it is a view in eager mode, the
             version of this at that time). See ``note_selected``.
     """
@@ -63,6 +69,7 @@ class TrackedMemory:
         self.checks: list = []
         self.kept: list = []  # tensors that must stay alive, because their ids are keys
         self.shares = False
+        self.sealed = 0
         self.selected: dict = {}
         self.refused: TraceError | None = None
 
@@ -235,6 +242,12 @@ class TrackedMemory:
         """Write ``value`` to the part of ``memory`` that ``path`` views. Its layout stays."""
         if id(memory) in self.selected:
             self._refuse_selected()
+        if self.sealed and (memory.key is not None or memory.look.id < self.sealed):
+            raise LateWrite(
+                f"{user_line()}: the backward writes to a tensor of shape "
+                f"{tuple(memory.look.shape)} that was there before it, and it comes after the "
+                "call; have backward() inside torch.compile too"
+            )
         if path or not isinstance(value, Abstract) or not lies_alike(value, memory.look):
             params = {"path": path, "strides": memory.look.strides}
             (value,) = self.emit(OPS["patch"], (memory.value, value), params)
