@@ -239,7 +239,8 @@ def _as_channels(images):
 
 #: Names that an operation's ``batching`` may state.
 _BY_NAME = {
-    "along": _along, "channels": _more_channels, "images": _images, "matrices": _more_matrices,
+    "along": _along, "channels": _more_channels, "convolution": _convolution, "images": _images,
+    "matrices": _more_matrices,
 }  # fmt: skip
 _BY_KIND = {"elementwise": _elementwise, "reduction": _reduction, "view": _view}
 _BY_ROLE = {

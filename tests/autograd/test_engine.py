@@ -159,6 +159,15 @@ def test_retain_grad_and_hooks():
     assert y.grad.item() == 120.0
 
 
+def test_a_hook_after_the_accumulation_gives_nothing():
+    x = leaf(2.0)
+    x.register_post_accumulate_grad_hook(lambda t: t.grad.mul_(2))
+    with pytest.raises(RuntimeError, match="should return None"):
+        (x * 1).sum().backward()
+    with pytest.raises(RuntimeError, match="should return None"):
+        torch.compile(lambda x: (x * 1).sum().backward())(x)
+
+
 def test_a_removed_hook_does_not_run():
     x = leaf(2.0)
     hook = lambda g: g * 0

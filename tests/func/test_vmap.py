@@ -315,3 +315,36 @@ def test_steps_of_a_library(steps):
     with pytest.raises(ValueError, match="must only return Tensors"):
         torch.vmap(lambda p: Pair(1, outside))(Pair(a, b))
     assert interior._levels.open == []
+
+
+CONVOLUTIONS = [
+    (transposed, n, groups, sizes, dims)
+    for transposed in (False, True) for n in (1, 2, 3) for groups in (1, 2)
+    for sizes in ((1, 0, 1), (2, 1, 1), (1, 1, 2))
+    for dims in ((0, 0), (0, None), (None, 0))
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("transposed", "n", "groups", "sizes", "dims"), CONVOLUTIONS)
+@pytest.mark.filterwarnings("error")  # one sample at a time is slow, and says so
+def test_gradients_of_convolutions(transposed, n, groups, sizes, dims):
+    """First and second gradients of each sample, whether it has its own input, weight, or both."""
+    stride, padding, dilation = sizes
+    torch.manual_seed(0)
+    name = f"conv_transpose{n}d" if transposed else f"conv{n}d"
+    given = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    x = torch.randn(*[3] * (dims[0] == 0), 2, 4, *(6, 7, 5)[:n], dtype=torch.float64)
+    shape = (4, 6 // groups if transposed else 4 // groups, *(3, 2, 2)[:n])
+    w = torch.randn(*[3] * (dims[1] == 0), *shape, dtype=torch.float64)
+
+    def loss(x, w):
+        return getattr(torch.nn.functional, name)(x, w, None, **given).pow(2).sum()
+
+    first = torch.func.grad(loss, (0, 1))
+    second = torch.func.grad(lambda x, w: sum(g.pow(2).sum() for g in first(x, w)), (0, 1))
+    for function in (first, second):
+        found = torch.vmap(function, dims)(x, w)
+        alone = [function(*[t[i] if d == 0 else t for t, d in zip((x, w), dims, strict=True)])
+                 for i in range(3)]  # fmt: skip
+        for mine, right in zip(found, zip(*alone, strict=True), strict=True):
+            torch.testing.assert_close(mine, torch.stack(right))

@@ -1,19 +1,22 @@
 """What a program gets from outside at each run: tensors, gradients of leaves, and numbers."""
 
-from rushlight.compiler.ir.abstract import user_line
-from rushlight.errors import TraceError
 from rushlight.shaped import Shaped
 
-__all__ = ["Captured", "Grad", "Live", "key_of"]
+__all__ = ["Captured", "Grad", "Live", "has_memory", "key_of"]
+
+
+def has_memory(array):
+    """Whether an array from outside has elements: on the device "meta" it has none."""
+    return not isinstance(array, Shaped) or hasattr(array, "__array_interface__")
 
 
 def key_of(array):
-    """The key of the memory that an array looks at: its address, shape, strides and dtype."""
-    if isinstance(array, Shaped) and not hasattr(array, "__array_interface__"):
-        raise TraceError(
-            f'{user_line()}: a tensor on the device "meta" from outside comes into torch.compile, '
-            "where it has no elements to compute with; give it as an argument of the function"
-        )
+    """The key of the memory that an array looks at: its address, shape, strides and dtype.
+
+    The key of an array without memory, on the device "meta", is the key of no memory.
+    """
+    if not has_memory(array):
+        return id(array)
     return array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.num
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
-from rushlight.compiler.capture.inputs import Captured, key_of
+from rushlight.compiler.capture.inputs import Captured, has_memory, key_of
 from rushlight.compiler.capture.memory import Memory, Place, in_memory_order, lies_alike
 from rushlight.compiler.ir.abstract import Abstract, user_line
 from rushlight.compiler.ir.affine import strides_of
@@ -81,6 +81,12 @@ class TrackedMemory:
 
     def capture(self, tensor, get=None):
         """Make an outer tensor an input; ``get`` finds it again. Returns its memory's key."""
+        if not has_memory(tensor._array):
+            raise TraceError(
+                f'{user_line()}: a tensor on the device "meta" from outside comes into '
+                "torch.compile, where it has no elements to compute with; give it as an argument "
+                "of the function"
+            )
         key = key_of(tensor._array)
         if self.exporting and isinstance(tensor._array, Shaped):
             self.refuse(

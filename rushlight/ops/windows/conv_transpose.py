@@ -121,6 +121,9 @@ def conv_transpose(
     return out if bias is None else np.add(out, bias.reshape(-1, *[1] * (x.ndim - 2)), out)
 
 
+conv_transpose.op.batching = "convolution"
+
+
 @conv_transpose.lower
 def _spread_and_bias(x, weight, bias, stride, padding, output_padding, dilation, groups):
     out = conv_input(
@@ -128,9 +131,6 @@ def _spread_and_bias(x, weight, bias, stride, padding, output_padding, dilation,
         padding=padding, dilation=dilation, groups=groups,
     )  # fmt: skip
     return out if bias is None else out + bias.reshape(-1, *[1] * (len(x.shape) - 2))
-
-
-conv_transpose.op.batching = "channels"
 
 
 def _met(g, x, weight, stride, padding, output_padding, dilation):

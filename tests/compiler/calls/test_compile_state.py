@@ -1100,3 +1100,25 @@ def test_a_parameter_that_a_call_replaces():
         for k in range(1, 4):
             assert g(torch.full((1, 1), float(k))).item() == 2 * k * k
             assert layer.weight.item() == 2 * k and layer.weight.is_leaf
+
+
+def test_a_model_without_memory_runs_with_given_parameters(recwarn):
+    """The usual ensemble: its model lies on the device "meta", and never gives its parameters."""
+    models = [torch.nn.Linear(4, 2) for _ in range(3)]
+    params, buffers = torch.func.stack_module_state(models)
+    base = copy.deepcopy(models[0]).to("meta")
+    x = torch.randn(5, 4)
+
+    def alone(params, buffers, x):
+        return torch.func.functional_call(base, (params, buffers), (x,))
+
+    ensemble = torch.compile(lambda *args: torch.vmap(alone, (0, 0, None))(*args))
+    for _ in range(2):
+        found = ensemble(params, buffers, x)
+        torch.testing.assert_close(found, torch.stack([m(x) for m in models]))
+        torch.testing.assert_close(
+            torch.compile(alone)(dict(models[0].named_parameters()), {}, x), models[0](x)
+        )
+    assert not [w for w in recwarn if "running eagerly" in str(w.message)]
+    with pytest.warns(UserWarning, match='tensor on the device "meta" from outside'):
+        assert torch.compile(lambda x: (base.weight * 2, x))(x)[0].is_meta
