@@ -88,7 +88,7 @@ class Code:
         variables = {*code.co_varnames, *code.co_cellvars}
         self.variables = len(variables) + len(code.co_freevars)
         self.size = self.variables + code.co_stacksize
-        found = [*dis.get_instructions(code)]
+        found = [*_with_names(code)]
         depths = _depths(code, found)
         self.instructions: dict = {}
         following: Any = None
@@ -98,6 +98,20 @@ class Code:
             else:
                 following = kinds.get(i.opname), i, depths.get(i.offset, 0)
                 self.instructions[i.offset] = following
+
+
+def _with_names(code):
+    """The instructions of ``code``; a CALL has the names of its keyword arguments as ``argval``.
+
+    Python 3.11 and 3.12 have them in an instruction before it; later there is CALL_KW.
+    """
+    names: tuple = ()
+    for i in dis.get_instructions(code):
+        if i.opname == "KW_NAMES":
+            names = code.co_consts[i.arg]
+        elif i.opname == "CALL":
+            i, names = i._replace(argval=names), ()
+        yield i
 
 
 def _depths(code, found):

@@ -395,16 +395,21 @@ def _call(frame, instruction, *operands):
     function, *args = [x for x in operands[:2] if x is not NULL] + [*operands[2:]]
     if function is id and frame.level == OURS:  # our code asks only to visit each tensor once
         return None
-    return frame.observer.calls.call(function, args, {})
+    return _named(frame, function, args, instruction.argval)
+
+
+def _named(frame, function, args, names):
+    """Note a call whose last arguments have ``names``."""
+    positional = len(args) - len(names)
+    kwargs = dict(zip(names, args[positional:], strict=True))
+    return frame.observer.calls.call(function, args[:positional], kwargs)
 
 
 @_kind(lambda instruction: instruction.arg + 3, "CALL_KW")
 def _call_with_names(frame, instruction, *operands):
     *given, names = operands
     function, *args = [x for x in given[:2] if x is not NULL] + given[2:]
-    positional = len(args) - len(names)
-    kwargs = dict(zip(names, args[positional:], strict=True))
-    return frame.observer.calls.call(function, args[:positional], kwargs)
+    return _named(frame, function, args, names)
 
 
 def _count_spread(instruction):
