@@ -12,6 +12,7 @@
 
 import datetime
 import time
+from collections.abc import Callable
 from enum import Enum
 
 __all__ = [
@@ -35,7 +36,7 @@ class Aggregation(Enum):
     MIN = 6
 
 
-_COMPUTE = {
+_COMPUTE: dict[Aggregation, Callable] = {
     Aggregation.VALUE: lambda values: values[-1],
     Aggregation.MEAN: lambda values: sum(values) / len(values),
     Aggregation.COUNT: lambda values: float(len(values)),
