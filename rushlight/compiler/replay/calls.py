@@ -6,6 +6,7 @@ None for others. Results have the same bits either way, because both ways run Nu
 
 import traceback
 from contextlib import contextmanager
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,9 @@ _LONGEST_STEP = 1 << 16
 #: Sums of few numbers in two orders often round to the same number. So sums of at most so many are
 #: compared in more trials. Of operands with many elements, each trial compares many results.
 _FEW_OPERANDS, _MANY_ELEMENTS = 1 << 12, 1 << 15
+#: So many numbers are drawn for the operand of a trial; in a larger operand they repeat. It is
+#: prime, so that they do not repeat from row to row.
+_DRAWN = 1021
 _token = [None]  # empty while machine code or an entry is made
 _code: Any = None  # the MachineCode, or False if it cannot be used
 
@@ -174,7 +178,7 @@ class _Watched:
 
     def agrees(self, args, named):
         """Whether replays give the function's results, for these operands and for others."""
-        rng = np.random.default_rng(0)
+        rng = _Numbers(np.random.default_rng(0))
         agreed, size = 0, _count((args, list(named.values())))
         changes = list(_CHANGES if size <= _MANY_ELEMENTS else _FEW_CHANGES)
         for trial, change in enumerate(changes):
@@ -238,6 +242,23 @@ def _twin(x, found):
     return found
 
 
+class _Numbers:
+    """Random numbers, of which large arrays have the same again and again."""
+
+    def __init__(self, rng):
+        self.rng = rng
+
+    def __getattr__(self, name):
+        """The method ``name`` of NumPy's generators, whose last argument is a shape."""
+        draw = getattr(self.rng, name)
+
+        def drawn(*args):
+            *rest, shape = args
+            return draw(*args) if prod(shape) <= _DRAWN else np.resize(draw(*rest, _DRAWN), shape)
+
+        return drawn
+
+
 def _same(a, rng):
     return a
 
@@ -246,7 +267,7 @@ def _near(a, rng):
     """Numbers near those of ``a``; others than floating ones in another order."""
     if a.dtype.kind in "fc":
         return a * rng.uniform(0.5, 1.5, a.shape)
-    return rng.permutation(a.reshape(-1)).reshape(a.shape)
+    return rng.rng.permutation(a.reshape(-1)).reshape(a.shape)
 
 
 def _share(a, rng):
@@ -265,7 +286,7 @@ def _wide(a, rng):
     """Numbers of both signs and of many sizes."""
     if a.dtype.kind not in "fc":
         return _share(a, rng)
-    return rng.standard_normal(a.shape) * 2.0 ** rng.integers(-12, 12, a.shape)
+    return np.ldexp(rng.standard_normal(a.shape), rng.integers(-12, 12, a.shape))
 
 
 def _special(a, rng):
@@ -273,7 +294,7 @@ def _special(a, rng):
     if a.dtype.kind not in "fc":
         return rng.integers(-1, 1, a.shape) if a.dtype.kind == "i" else _share(a, rng)
     numbers = np.where(rng.random(a.shape) < 0.7, _wide(a, rng), 0.0)
-    chosen = rng.choice([np.inf, -np.inf, np.nan, -0.0, 1e-40], a.shape)
+    chosen = _SPECIAL[rng.integers(0, len(_SPECIAL), a.shape)]
     return np.where(rng.random(a.shape) < 0.3, chosen, numbers)
 
 
@@ -296,4 +317,5 @@ _CHANGES = (
     _special, _special, _extreme,
 )  # fmt: skip
 _MORE = (_both, _near, _share) * 16
+_SPECIAL = np.array([np.inf, -np.inf, np.nan, -0.0, 1e-40])
 _FEW_CHANGES = _same, _near, _share, _both, _special, _extreme

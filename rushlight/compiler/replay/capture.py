@@ -200,7 +200,7 @@ class Capture:
         if op.arranges and op.kind != "elementwise" and not in_c_order:
             raise Refused  # it visits the elements in the order of memory
         expected = compute(op, bare(given), params)  # ahead, because it fills a memo, too
-        if op.least is not None and any(type(a) is Noted and a.size >= op.least for a in inputs):
+        if self._has_kernel(op, inputs, params):
             found = native.compute(op, given, params)
             if found is None:
                 raise Refused
@@ -224,6 +224,12 @@ class Capture:
         if recording and OF[found.dtype].category > 1:
             record(op, operands, inputs, parents, params, tensors[0])
         return tensors[0]
+
+    def _has_kernel(self, op, inputs, params):
+        """Whether a kernel may compute the operation, and not NumPy."""
+        if op.least is None or all(type(a) is not Noted or a.size < op.least for a in inputs):
+            return False
+        return op.worth is None or op.worth(*bare(inputs), **params)
 
     def _tensor(self, op, found):
         if type(found) is not Noted:

@@ -19,7 +19,7 @@ from rushlight.backend.address import address
 from rushlight.compiler.codegen.frame import entry, storing
 from rushlight.compiler.codegen.loop import address as place
 from rushlight.compiler.codegen.memory import load as load_element
-from rushlight.compiler.codegen.scope import I64, KERNEL, POINTER, i64
+from rushlight.compiler.codegen.scope import I64, KERNEL, POINTER, Loop, i64
 from rushlight.compiler.codegen.value import INT, Value, splat
 from rushlight.compiler.cpu import convolution, pooling
 from rushlight.compiler.cpu.checked_access import instrument
@@ -32,6 +32,7 @@ from rushlight.compiler.ir.equation import Equation
 from rushlight.compiler.run import bounds_report, cache, denormals, threads
 from rushlight.compiler.run.native_program import aligned
 from rushlight.ops.core.inference import infer
+from rushlight.threads import get_num_threads
 
 __all__ = ["Images", "images_of", "planned_images"]
 
@@ -92,13 +93,13 @@ class Images:
 
     def _link(self):
         sizes = self.plan.sizes
-        key = f"images {self.biased} {self.plan.description!r}"
+        key = f"images 2 {self.biased} {self.plan.description!r}"
         self.parts: list = []  # the code of many shapes that is called by its address
         if sizes is None:
-            self.library = _loaded(key, self._module, ("run",))
+            self.library = _loaded(key, self._module, ("run", "loop"))
         else:
-            key = f"images {self.biased} of many shapes {sizes.key}"
-            self.library = _shared(key, self._module, ("run",))
+            key = f"images 2 {self.biased} of many shapes {sizes.key}"
+            self.library = _shared(key, self._module, ("run", "loop"))
             found = self.emitter.parts(self.plan)
             self.parts = [_shared(*found[name]) for name in ("product", "packing")]
         self.function = _FUNCTION(self.library.address("run"))
@@ -108,6 +109,9 @@ class Images:
         module, d = ir.Module("images"), self.plan.description
         self.emitter.emit(module, self.plan, self._sink())
         _write_run(module, self.plan.kernels)
+        at = self.operands + len(self.plan.temporaries)
+        bias = [at + 1] if self.biased else []
+        _write_loop(module, self.plan.kernels, [*range(self.operands), *bias, at])
         module.simple = self.emitter is convolution and convolution.is_simple(d, host())
         return module
 
@@ -152,6 +156,22 @@ class Images:
             self.states.append(state)
         return [out]
 
+    def loop(self, count):
+        """A call for ``count`` images as a loop with the parameters of NumPy's: (address, data).
+
+        The operands are those of a call, without None, and its result. The data is an array that
+        must live, as must the state that comes with both. None: threads share such calls, or the
+        call needs much memory.
+        """
+        state = State(self, count)
+        if not state.small or (max(state.chunks) > 1 and get_num_threads() > 1):
+            return None
+        scratch = aligned(Abstract((max([k.scratch for k in self.plan.kernels]),), _BYTE))
+        data = np.array([address(scratch), *state.args], np.int64)
+        for k, temporary in enumerate(state.temporaries):
+            data[1 + self.operands + k] = address(temporary)
+        return self.library.address("loop"), data, (self, state, scratch)
+
     def _run(self, state, memories):
         if not CHECKED:
             return self.function(state.table)
@@ -173,7 +193,8 @@ class State:
         self.args = (ctypes.c_int64 * _LENGTH)()
         self.args[_COUNTS : _COUNTS + len(plan.counts)] = plan.counts
         self.args[_PARALLEL] = threads.parallel()
-        self.args[_CHUNKS : _CHUNKS + len(plan.kernels)] = [k.chunks for k in plan.kernels]
+        self.chunks = [k.chunks for k in plan.kernels]
+        self.args[_CHUNKS : _CHUNKS + len(self.chunks)] = self.chunks
         if self.sizes is not None:
             parts = [part.address("part") for part in images.parts]
             self.args[_SIZES:_LENGTH] = [address(self.sizes), *parts]
@@ -197,6 +218,36 @@ def _shared(key, module, without=()):
     return found
 
 
+def _write_loop(module, kernels, order):
+    """Write ``loop``, which runs all chunks of the kernels on this thread; see ``Images.loop``.
+
+    The data are the address of the scratch memory and the kernels' ``args``, in which ``order`` has
+    the places of the operands.
+    """
+    loop = ir.Function(module, ir.FunctionType(I64, [I64] * 4), "loop")
+    b = ir.IRBuilder(loop.append_basic_block("entry"))
+    word = lambda base, k: b.gep(base, [i64(k)], source_etype=I64)
+    given, data = b.inttoptr(loop.args[0], POINTER), b.inttoptr(loop.args[3], POINTER)
+    args, scratch = word(data, 1), b.inttoptr(b.load(data, typ=I64), POINTER)
+    for k, at in enumerate(order):
+        b.store(b.load(word(given, k), typ=I64), word(args, at))
+    for k, launch in enumerate(kernels):
+        kernel = _kernel(module, launch, b, args)
+        turns = Loop(b, i64(0), b.load(word(args, _CHUNKS + k), typ=I64))
+        turns.b.call(kernel, [args, turns.i, scratch])
+        turns.close()
+    b.ret(i64(0))
+
+
+def _kernel(module, launch, b, args):
+    """The function of a kernel; that which packs for many shapes is known by its address."""
+    found = module.globals.get(launch.name)
+    if found is not None:
+        return found
+    at = b.gep(args, [i64(_SIZES + 2)], source_etype=I64)
+    return b.inttoptr(b.load(at, typ=I64), KERNEL.as_pointer())
+
+
 def _write_run(module, kernels):
     """Write ``i64 run(ptr args)``, which runs the kernels; 1: a signal's handler raised."""
     function = ir.Function(module, ir.FunctionType(I64, [POINTER]), "run")
@@ -206,9 +257,7 @@ def _write_run(module, kernels):
     parallel = b.inttoptr(number(_PARALLEL), PARALLEL.as_pointer())
     for k, launch in enumerate(kernels):
         chunks = number(_CHUNKS + k)
-        kernel = module.globals.get(launch.name)
-        if kernel is None:
-            kernel = b.inttoptr(number(_SIZES + 2), KERNEL.as_pointer())
+        kernel = _kernel(module, launch, b, args)
         alone = b.icmp_signed("==", chunks, i64(1)) if not launch.scratch else ir.IntType(1)(0)
         with b.if_else(alone) as (plain, shared):
             with plain:

@@ -4,6 +4,7 @@ Nor must it contain the work of ``sys.unraisablehook``: Python calls it for an e
 catch, such as one in a ``__del__``. Pytest's hook, for example, is Python code that reads much.
 """
 
+import _signal  # type: ignore[import-not-found]  # its functions do without enums, which are slow
 import contextlib
 import functools
 import inspect
@@ -14,6 +15,8 @@ import threading
 from rushlight.autograd import mode
 
 __all__ = ["handlers_apart", "is_of_handler"]
+
+_SIGNALS = tuple([int(number) for number in signal.valid_signals()])
 
 
 @contextlib.contextmanager
@@ -39,12 +42,17 @@ def handlers_apart():
 
 def _wrapped():
     """Signal number → (its handler, a wrapper that runs the handler with recording suspended)."""
-    found = {number: signal.getsignal(number) for number in signal.valid_signals()}
     return {
         number: (handler, functools.partial(_run, handler))
-        for number, handler in found.items()
-        if callable(handler) and handler is not signal.default_int_handler
+        for number, handler in _handlers()
+        if handler is not signal.default_int_handler
     }
+
+
+def _handlers():
+    """(number, handler) of the signals that a callable handles."""
+    found = [(number, _signal.getsignal(number)) for number in _SIGNALS]
+    return [(number, handler) for number, handler in found if callable(handler)]
 
 
 def _run(handler, *arguments):
@@ -63,7 +71,7 @@ def is_of_handler(error):
     handler's error a second time.
     """
     codes = {_run.__code__}
-    codes |= {_code(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
+    codes |= {_code(handler) for _, handler in _handlers()} - {None}
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code not in codes:
         trace = trace.tb_next
