@@ -34,8 +34,9 @@ _MOST_SEEN = 256  # calls of a function that are counted at the same time
 _MANY = 2000  # calls without an entry, after which a function without enough others is left
 _LONGEST_STEP = 1 << 16
 #: Sums of few numbers in two orders often round to the same number. So sums of at most so many are
-#: compared in more trials. Of operands with many elements, each trial compares many results.
-_FEW_OPERANDS, _MANY_ELEMENTS = 1 << 12, 1 << 15
+#: compared in more trials. Of operands with more elements, each trial compares many results, so
+#: fewer trials are enough.
+_FEW_OPERANDS = 1 << 12
 #: So many numbers are drawn for the operand of a trial; in a larger operand they repeat. It is
 #: prime, so that they do not repeat from row to row.
 _DRAWN = 1021
@@ -180,7 +181,7 @@ class _Watched:
         """Whether replays give the function's results, for these operands and for others."""
         rng = _Numbers(np.random.default_rng(0))
         agreed, size = 0, _count((args, list(named.values())))
-        changes = list(_CHANGES if size <= _MANY_ELEMENTS else _FEW_CHANGES)
+        changes = list(_CHANGES if size <= _FEW_OPERANDS else _FEW_CHANGES)
         for trial, change in enumerate(changes):
             given = [_varied(x, rng, change) for x in args]
             options = {k: _varied(x, rng, change) for k, x in named.items()}
