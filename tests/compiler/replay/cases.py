@@ -646,3 +646,49 @@ def test_joined_loops_serve(monkeypatch):
 
 AGREES = calls._Watched.agrees
 KERNEL = fusing._kernel
+
+
+@pytest.mark.parametrize("seed", drawn(range(1000), 4, f"convolutions {PART}"))
+def test_random_convolutions(seed):
+    """Convolutions with a kernel for their shape, as depthwise ones, and products by NumPy."""
+    rng = np.random.default_rng(seed)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # otherwise threads share large ones, which are not replayed
+    try:
+        images, groups = int(rng.choice([1, 1, 3, 9])), int(rng.choice([1, 2, 12, 24]))
+        inner = 24 if groups > 1 else int(rng.choice([3, 24, 40]))
+        outer = 24 * int(rng.integers(1, 3))
+        kernel = tuple(map(int, rng.choice([1, 1, 3, 5], 2)))
+        size = tuple(map(int, rng.integers(5, 30, 2)))
+        options = {
+            "stride": int(rng.integers(1, 3)), "padding": int(rng.integers(0, 3)), "groups": groups,
+        }  # fmt: skip
+        x = torch.randn(images, inner, *size)
+        w = torch.randn(outer, inner // groups, *kernel)
+        bias = torch.randn(outer) if rng.random() < 0.5 else None
+        if rng.random() < 0.2:
+            x = x.to(memory_format=torch.channels_last)
+        repeated(lambda: F.conv2d(x, w, bias, **options))
+        for number in (float("nan"), float("inf"), 0.0):
+            x.reshape(-1)[:: int(rng.integers(1, 999))] = number
+            repeated(lambda: F.conv2d(x, w, bias, **options), 2)
+        wanted = [
+            t if t is None else t.detach().requires_grad_() for t in (x.nan_to_num(1, 1), w, bias)
+        ]
+        found = repeated(lambda: F.conv2d(*wanted, **options), 4)
+        slopes = [torch.autograd.grad(out.sum(), wanted[:2]) for out in found]
+        assert all((a == b).all() for s in slopes for a, b in zip(s, slopes[0], strict=True))
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("weight, groups", [((144, 48, 1, 1), 1), ((48, 1, 5, 5), 48)])
+def test_convolutions_of_many_elements_are_replayed(weight, groups, hits):
+    """NumPy computes the first one's product; the second one has a kernel."""
+    x, w, threads = torch.randn(1, 48, 14, 14), torch.randn(weight), torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        repeated(lambda: F.conv2d(x, w, padding=w.shape[-1] // 2, groups=groups))
+    finally:
+        torch.set_num_threads(threads)
+    assert hits
