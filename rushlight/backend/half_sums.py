@@ -14,9 +14,10 @@ _SINGLE = np.dtype("f4")
 def sum_of_halves(x, dim, keepdim=False, divisor=1):
     """The sums over the tuple ``dim`` of an array in C order, divided by ``divisor``; or None.
 
-    The dims must be neighbours. Sums are computed in float32, and rounded once.
+    The dims must be neighbours. Sums are computed in float32, and rounded once. Numbers of 8 bits
+    are not added.
     """
-    if x.size < native.LEAST_LOOP or not x.flags.c_contiguous or not dim:
+    if x.size < native.LEAST_LOOP or x.itemsize < 2 or not x.flags.c_contiguous or not dim:
         return None
     first, last = min(dim), max(dim)
     if len(dim) < last - first + 1:

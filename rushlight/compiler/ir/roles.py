@@ -33,8 +33,8 @@ CONTRACTIONS = {"product", "convolution", "pooling", "attention", "sorting"}
 
 
 def dtype(d):
-    """Whether kernels compute with ``d``."""
-    return d.kind in _KINDS or d in HALF
+    """Whether kernels compute with ``d``. The kind of one of the dtypes of 8 bits is "f", too."""
+    return (d.kind in _KINDS and d.str[1:] != "f1") or d in HALF
 
 
 def role(e):
