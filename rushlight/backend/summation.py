@@ -43,6 +43,8 @@ FLOATS = (np.dtype("f4"), np.dtype("f8"))
 
 def summed(x, axes, keepdims=False):
     """The sum of ``x`` over the tuple ``axes``. Integers give int64."""
+    if x.size >= LARGE and len(axes) == x.ndim and (total := _whole(x)) is not None:
+        return total.reshape((1,) * x.ndim) if keepdims else total[0]
     if x.size > SMALL and x.dtype in FLOATS and not _long_rows(x, axes):
         return folded(np.add, x, axes, keepdims)
     if x.dtype.kind in "iub":
@@ -52,6 +54,17 @@ def summed(x, axes, keepdims=False):
     if len(axes) == x.ndim and not keepdims:
         return np.add.reduce(x, axis=None)
     return np.add.reduce(x, axis=axes, keepdims=keepdims)
+
+
+def _whole(x):
+    """The sum of all of a large array, as ``folded`` gives it, in an array of one element; or None.
+
+    Large arrays drive Python's own data out of the caches, so this is short.
+    """
+    if x.size % PIECE or x.dtype not in FLOATS or not x.flags.c_contiguous:
+        return None
+    found = native.matrices(*_SUMS, x.reshape(-1, PIECE))
+    return None if found is None else _rows(np.add, found[0].reshape(1, -1))
 
 
 def _long_rows(x, axes):
@@ -160,8 +173,9 @@ def _rows(ufunc, x):
     return _rows(ufunc, part)
 
 
+_SUMS = "sums of rows", lambda x: x.sum(1)
 _KERNELS: dict = {
-    np.add: ("sums of rows", lambda x: x.sum(1)),
+    np.add: _SUMS,
     np.maximum: ("largest of rows", lambda x: x.amax(1)),
     np.minimum: ("least of rows", lambda x: x.amin(1)),
 }
