@@ -19,6 +19,8 @@ looped: Callable[..., Any]
 #: From ``backend/native.py``: conversions of large arrays of half precision.
 cast: Callable[..., Any]
 cast_into: Callable[..., Any]
+#: From ``backend/native.py``: copies of large matrices that are turned.
+turned: Callable[..., Any]
 #: ``device_programs()`` imports the module with the programs of eager calls on a device.
 device_programs: Callable[[], Any]
 #: ``machine()`` gives the machine that kernels are compiled for; see ``compiler/ir/machine.py``.

@@ -196,11 +196,23 @@ def copied(array, out=None):
     """Copy ``array`` to ``out``, by default to a new array in the order of the dims.
 
     NumPy copies a turned matrix column by column, so that each line of the cache is read or written
-    many times. Here some rows are read at a time, and their columns stay in the cache.
+    many times. A kernel turns squares. Without a kernel some rows are read at a time, and their
+    columns stay in the cache.
     """
     out = np.empty(array.shape, array.dtype) if out is None else out
-    if array.size < LARGE or array.ndim < 2 or not out.flags.c_contiguous:
+    if array.ndim < 2 or array.size < LARGE:
         out[...] = array
+    elif not out.flags.c_contiguous:
+        order = sorted(range(out.ndim), key=lambda d: -out.strides[d])
+        dense = out.transpose(order)
+        if dense.flags.c_contiguous:
+            copied(array.transpose(order), dense)
+        else:
+            out[...] = array
+    elif array.flags.c_contiguous:
+        out[...] = array
+    elif late.turned(out, array):
+        pass
     elif array.ndim > 2 and prod(array.shape[-2:]) >= LARGE:
         for part, into in zip(array, out, strict=True):
             copied(part, into)
@@ -326,8 +338,7 @@ def laid(array, order):
     for place, d in enumerate(order):
         inverse[d] = place
     out = np.empty([array.shape[d] for d in order], array.dtype).transpose(inverse)
-    out[...] = array
-    return out
+    return copied(array, out)
 
 
 def by_columns(array):
@@ -339,8 +350,7 @@ def by_columns(array):
         return array
     *lead, rows, columns = array.shape
     out = np.empty((*lead, columns, rows), array.dtype).swapaxes(-1, -2)
-    out[...] = array
-    return out
+    return copied(array, out)
 
 
 def overlaps(array):

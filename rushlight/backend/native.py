@@ -18,15 +18,20 @@ from numpy import ndarray
 from rushlight import late, locks
 from rushlight.backend.sizes import large_from
 from rushlight.dtype import bfloat16, float16
+from rushlight.threads import get_num_threads
 
 __all__ = [
-    "LEAST_ELEMENTS", "LEAST_LOOP", "cast", "cast_into", "compiles", "compute", "either", "grid",
-    "llvm_works", "looped", "matrices", "of_halves", "recurrent", "replayed", "sampled",
-    "slope", "tapped", "update",
+    "LEAST_ELEMENTS", "LEAST_LOOP", "SHARED", "cast", "cast_into", "compiles", "compute", "either",
+    "grid", "llvm_works", "looped", "matrices", "of_halves", "recurrent", "replayed", "sampled",
+    "shared", "slope", "tapped", "turned", "update",
 ]  # fmt: skip
 
 #: The option ``least`` of elementwise operations that state none.
 LEAST_ELEMENTS = 1 << 16
+
+#: The smallest number of elements for which ``shared`` uses a kernel.
+SHARED = large_from(1 << 18)
+_FLOATS = np.dtype("f4"), np.dtype("f8")
 
 #: The smallest number of elements for which ``matrices`` and ``update`` use a kernel. ``update``
 #: counts the elements of parameters, gradients and optimizer state together.
@@ -40,6 +45,8 @@ MOST_RECURRENT = 1 << 24
 LEAST_LOOP = large_from(1 << 10)
 #: The smallest number of elements that ``flipped`` copies.
 LEAST_FLIP = large_from(1 << 13)
+#: The smallest number of rows and of columns that ``turned`` copies.
+_SQUARE = 16
 
 #: The smallest number of elements that ``cast`` converts by a kernel, and the pairs of dtypes.
 LEAST_CAST = large_from(1 << 13)
@@ -115,6 +122,16 @@ def either(op):
         return forward(xp, x, y)
 
     return large_or_small
+
+
+def shared(op, x, y):
+    """The result of a plain sum or product of large arrays if threads can share it, else None.
+
+    One thread computes no faster than NumPy does. The results are the same.
+    """
+    if x.dtype not in _FLOATS or get_num_threads() < 2 or (kernels := _kernels()) is None:
+        return None
+    return kernels.compute(op, (x, y), {})
 
 
 def slope(op, name, rule):
@@ -246,6 +263,32 @@ def flipped(rows):
     return out
 
 
+def turned(out, x):
+    """Copy the large array ``x`` to ``out`` by a kernel, and tell whether it did.
+
+    ``out`` is in C order and has the shape and the dtype of ``x``. Some dim of ``x`` must have the
+    stride ``itemsize``, or its opposite, with no dim behind it but one that can be taken as one.
+    """
+    size = x.itemsize
+    if size not in (4, 8) or not x.size or (kernels := _kernels()) is None:
+        return False
+    sizes: list[int] = []
+    steps: list[int] = []
+    for n, step in zip(x.shape, x.strides, strict=True):
+        if n == 1:
+            continue
+        if sizes and steps[-1] == n * step:
+            sizes[-1], steps[-1] = sizes[-1] * n, step
+        else:
+            sizes.append(n)
+            steps.append(step)
+    if not 2 <= len(sizes) <= 3 or abs(steps[-2]) != size or min(sizes[-2:]) < _SQUARE:
+        return False
+    shape, form = (*(1,) * (3 - len(sizes)), *sizes), f"u{size}"
+    kernels.turned(x.view(form).reshape(shape), out.view(form).reshape(shape))
+    return True
+
+
 def recurrent(name, sizes, reverse, arrays):
     """Take the steps of a small recurrent layer by a kernel, and tell whether it did.
 
@@ -328,4 +371,4 @@ def sampled(function, stream, engine, state, columns):
 
 
 late.sampled, late.looped = sampled, looped
-late.cast, late.cast_into = cast, cast_into
+late.cast, late.cast_into, late.turned = cast, cast_into, turned

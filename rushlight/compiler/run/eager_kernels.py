@@ -415,6 +415,13 @@ def flipped(*given):
     flip_kernels.run(*given)
 
 
+def turned(*given):
+    """Run the kernel of ``turn_kernels.py``."""
+    from rushlight.compiler.run import turn_kernels
+
+    turn_kernels.run(*given)
+
+
 def sampled(function, stream, engine, state, columns):
     """A float64 array with a number for each row of ``columns``; None: Python draws them."""
     key = function, stream
