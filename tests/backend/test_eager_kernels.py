@@ -197,6 +197,39 @@ def test_sums_extremes_and_variances(on_numpy):
     assert len(kernels()) >= before + 6
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int64])
+def test_threads_share_sums_and_products_of_many_numbers(dtype, monkeypatch):
+    made, compute = [], eager_kernels.compute
+    monkeypatch.setattr(
+        eager_kernels, "compute", lambda *given: made.append(compute(*given)) or made[-1]
+    )
+    rng = np.random.default_rng(0)
+    special = np.array([np.inf, -np.inf, np.nan, -0.0, 1e-40, 3e38])
+    x, y = [
+        np.where(rng.random((301, 1000)) < 0.1, rng.choice(special, 1000), rng.random((301, 1000)))
+        for _ in range(2)
+    ]
+    if not dtype.is_floating_point:
+        x, y = [np.nan_to_num(a * 9).clip(-9, 9) for a in (x, y)]
+    with np.errstate(over="ignore"):
+        x, y = [torch.from_numpy(a).to(dtype) for a in (x, y)]
+    others = [y, y[0], y[:, :1], y.t().contiguous().t(), y[:, ::2].repeat(1, 2), 3, 0.5]
+    threads = torch.get_num_threads()
+    for other in others if dtype.is_floating_point else others[:-1]:
+        for name in ("add", "subtract", "multiply"):
+            with np.errstate(all="ignore"):
+                array = other.numpy() if isinstance(other, torch.Tensor) else other
+                want = getattr(np, name)(x.numpy(), array)
+            for n in (2, 1):
+                torch.set_num_threads(n)
+                try:
+                    found = getattr(torch, name)(x, other)
+                finally:
+                    torch.set_num_threads(threads)
+                np.testing.assert_array_equal(found.numpy(), want)
+    assert any(out is not None for out in made) == dtype.is_floating_point
+
+
 @pytest.mark.parametrize(
     "name, options",
     [
@@ -215,7 +248,7 @@ def test_optimizers_take_the_very_steps_of_numpy(name, options, on_numpy):
         optimizer = getattr(torch.optim, name)([p], lr=0.1, **options)
         for k in range(3):
             optimizer.param_groups[0]["lr"] = 0.1 / (1 + k)  # no kernel's constant
-            p.grad = sample(300_001, low=-1, high=1) * (k + 1)
+            p.grad = sample(300_001, low=-1, high=1).mul_(k + 1)
             optimizer.step()
         state = [v for v in optimizer.state[p].values() if isinstance(v, torch.Tensor)]
         return [p.detach(), *state]

@@ -284,7 +284,14 @@ def binary(op, slow):
             elif turned:
                 result = arranged(forward, a, b)
             else:
-                result = forward(xp, a, b) if direct is None else direct(a, b)
+                if direct is None:
+                    result = forward(xp, a, b)
+                elif a.size < native.SHARED:
+                    result = direct(a, b)
+                else:
+                    result = native.shared(op, a, b)
+                    if result is None:
+                        result = direct(a, b)
         except (AttributeError, TypeError, ValueError, OverflowError):
             result = None
         if type(result) is not ndarray:
