@@ -86,6 +86,8 @@ class Generator:
         "normal",
     )  # fmt: skip
 
+    noted = False  # ``compiler/replay/streams.py`` has generators whose draws are noted
+
     normal: float | None  # the second normal of a pair, which waits for the next draw
     _engine: Any
     _memory: Any
@@ -272,6 +274,11 @@ class Generator:
             self._start()
             self._memory[:], self._seed, self.normal = mark
 
+    def stands_at(self, mark):
+        """Whether the stream is at the position that ``mark`` returned."""
+        memory, *rest = self.mark()
+        return rest == [*mark[1:]] and np.array_equal(memory, mark[0])
+
     def _look(self):
         """Set ``self._memory`` to the engine's memory: 624 words of the key, then the position.
 
@@ -288,6 +295,10 @@ class Generator:
         """NumPy's bit generator, which gives the next words. The caller must hold the lock."""
         self._start()
         return self._engine
+
+    def empty(self, count, dtype):
+        """An array for numbers."""
+        return np.empty(count, dtype)
 
     def words(self, count):
         """Return the next ``count`` 32-bit words. The caller must hold the lock.

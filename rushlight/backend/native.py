@@ -23,7 +23,7 @@ from rushlight.threads import get_num_threads
 __all__ = [
     "LEAST_ELEMENTS", "LEAST_LOOP", "SHARED", "cast", "cast_into", "compiles", "compute", "either",
     "grid", "llvm_works", "looped", "matrices", "of_halves", "recurrent", "replayed", "sampled",
-    "shared", "slope", "tapped", "turned", "update",
+    "sampler", "shared", "slope", "tapped", "turned", "update",
 ]  # fmt: skip
 
 #: The option ``least`` of elementwise operations that state none.
@@ -368,6 +368,12 @@ def sampled(function, stream, engine, state, columns):
     """
     kernels = _kernels()
     return None if kernels is None else kernels.sampled(function, stream, engine, state, columns)
+
+
+def sampler(function, stream, engine, columns):
+    """The compiled ``function`` of ``sampled``, for a call that will be replayed, or None."""
+    kernels = _kernels()
+    return None if kernels is None else kernels.sampler(function, stream, engine, columns)
 
 
 late.sampled, late.looped = sampled, looped

@@ -52,7 +52,7 @@ def bernoulli(generator, count, dtype, p):
         hits = top < high
         if low:
             ties = top == high
-            if ties.any():
+            if generator.noted or ties.any():
                 hits |= ties & (words[1::2] < low)
         return hits.astype(dtype, copy=False)
 
@@ -83,11 +83,12 @@ def bernoulli_like(generator, out, p):
     if p.dtype != F64:
         p = p.astype(np.float32, copy=False)
     inside = (p >= 0.0) & (p <= 1.0)
-    if not inside.all():
-        raise RuntimeError(
-            f"bernoulli: expects p in [0, 1], but got p={p[np.flatnonzero(~inside)[0]]}"
-        )
     draw = doubles if p.dtype == F64 else floats
+    if not inside.all():
+        first = int(inside.argmin())
+        with generator.lock:
+            draw(generator, first)  # PyTorch draws for the elements before it
+        raise RuntimeError(f"bernoulli: expects p in [0, 1], but got p={p[first]}")
     with generator.lock:
         return fill(out, draw(generator, out.size) < p)
 

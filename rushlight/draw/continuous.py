@@ -107,6 +107,8 @@ def _uniform64(generator, count, dtype, low, high):
 def below(values, low, high):
     """``values``, with ``low`` where rounding reached ``high``."""
     reached = values == values.dtype.type(high)
+    if type(values) is not np.ndarray:  # a call that will be replayed
+        return np.where(reached, values.dtype.type(low), values)
     if reached.any():
         values[reached] = values.dtype.type(low)
     return values
@@ -149,7 +151,7 @@ def _blocks_of_normals(generator, count, dtype, mean, std):
     draw, real = (doubles, F64) if dtype == F64 else (floats, F32)
     last = count % 16  # the numbers after the last whole block of 16
     whole = count - last
-    out = np.empty(count, dtype)
+    out = generator.empty(count, dtype)
     start = 0
     while whole - start > CHUNK:
         out[start : start + CHUNK] = _box_muller(draw(generator, CHUNK), real, mean, std)
@@ -189,6 +191,8 @@ def _box_muller(u, real, mean, std):
 
 def _single_normals(generator, count):
     """Draw ``count`` standard normals in pairs, as float64."""
+    if generator.noted:  # a call that will be replayed
+        return generator.normals(count)
     kept = [] if generator.normal is None else [generator.normal]
     pairs = (count - len(kept) + 1) // 2
     u = doubles(generator, 2 * pairs)

@@ -58,7 +58,7 @@ def _constants(shapes):
     number.
     """
     small = shapes < 1
-    if not small.any():
+    if not hasattr(small, "noted") and not small.any():
         d = shapes - THIRD
         return d, 1 / np.sqrt(9 * d.astype(np.float64)), 0.0
     with np.errstate(all="ignore"):
@@ -67,10 +67,15 @@ def _constants(shapes):
         return d, 1 / np.sqrt(9 * d.astype(np.float64)), inverse
 
 
+def _power(x, y):
+    """x to the y, for x in (0, 1]: infinite where Python's power raises an error."""
+    return x**y if y > 0.0 or x**-y > 5.6e-309 else math.inf
+
+
 def _number(stream, d, c, inverse):
     if inverse == math.inf:
         return 0.0
-    scale = (1.0 - stream.uniform()) ** inverse if inverse else 1.0
+    scale = _power(1.0 - stream.uniform(), inverse) if inverse else 1.0
     while True:
         y = 0.0
         while y <= 0.0:

@@ -12,6 +12,8 @@ from math import inf
 
 import numpy as np
 
+from rushlight import late
+from rushlight.backend.sizes import large_from
 from rushlight.draw.continuous import exponential
 from rushlight.draw.words import DIGITS, F32, F64, doubles, to_dtype
 from rushlight.dtype import of as torch_dtype
@@ -22,6 +24,7 @@ __all__ = ["multinomial"]
 
 
 _FEW = 64  # weights
+_MANY = large_from(1 << 10)  # weights and samples
 
 
 def multinomial(generator, weights, count, replacement=False):
@@ -35,7 +38,7 @@ def multinomial(generator, weights, count, replacement=False):
             ``count`` is below 1 or, without replacement, above N.
     """
     _check_multinomial(weights, count, replacement)
-    rows = np.atleast_2d(weights)
+    rows = weights if weights.ndim == 2 else weights[None]
     shape = (*weights.shape[:-1], count)
     if len(rows) == 0:
         return np.empty(shape, np.int64)
@@ -47,13 +50,36 @@ def multinomial(generator, weights, count, replacement=False):
             race = to_dtype(weights / race, F64 if race.dtype == F64 else F32)
         race = race.reshape(rows.shape)
         found = race.argmax(axis=1)[:, None] if count == 1 else largest(race, count)
-        return np.ascontiguousarray(found).reshape(shape)
+        return (found if found.flags.c_contiguous else found.copy()).reshape(shape)
     with generator.lock:
         u = doubles(generator, len(rows) * count).reshape(len(rows), count)
+    if generator.noted or rows.size + u.size >= _MANY:
+        sums = np.dtype("f8" if rows.dtype == F64 else "f4")
+        results = [(u.shape, np.dtype(np.int64)), ((rows.shape[1],), sums)]
+        found = late.looped(_searched, (to_dtype(rows, sums), u, *rows.shape, count), results)
+        if found is not None:
+            return found[0].reshape(shape)
     found = np.empty(u.shape, np.int64)
     for i, row in enumerate(rows):
         found[i] = _cumulative(row).searchsorted(u[i])
     return found.reshape(shape)
+
+
+def _searched(weights, u, rows, n, count, found, sums):
+    """Of each number, the place in the sums of ``_cumulative`` before which none is below it."""
+    for i in range(rows):
+        total = weights[i * n]
+        sums[0] = total
+        for j in range(1, n):
+            total = total + weights[i * n + j]
+            sums[j] = total
+        for k in range(i * count, i * count + count):
+            at = 0
+            for j in range(n - 1):
+                share = sums[j] / total
+                if share == share and float(share) < u[k]:
+                    at = j + 1
+            found[k] = at
 
 
 def _cumulative(row):
@@ -92,7 +118,9 @@ def _check_multinomial(weights, count, replacement):
 def _check_weights(rows):
     if rows.shape[1] == 0:
         raise RuntimeError("multinomial: there are no categories to draw from")
-    if rows.size <= _FEW:  # NumPy takes five times as long for each of its functions
+    if (
+        rows.size <= _FEW and type(rows) is np.ndarray
+    ):  # NumPy takes five times as long for each of its functions
         each = rows.tolist()
         if all(min(row) >= 0 and 0 < sum(row) < inf for row in each):  # nan: the sum is nan
             return

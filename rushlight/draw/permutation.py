@@ -48,7 +48,7 @@ def permutation(generator, count, dtype=I64):
 
 
 def _durstenfeld(words, count):
-    if count >= _LARGE:
+    if count >= _LARGE or hasattr(words, "noted"):  # a call that will be replayed
         found = late.looped(_shuffle, (words, count), [((count,), I64)])
         if found is not None:
             return found[0]

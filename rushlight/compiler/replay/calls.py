@@ -21,6 +21,7 @@ from rushlight.compiler.replay.looks import is_parameter, look_at
 from rushlight.compiler.replay.machine_code import MachineCode, is_wanted
 from rushlight.compiler.replay.memory import held, words
 from rushlight.compiler.replay.objects import agree
+from rushlight.compiler.replay.streams import Streams
 from rushlight.compiler.replay.tape import MOST_ELEMENTS, Refused, copy_of
 from rushlight.compiler.run.handlers import handlers_apart, is_of_handler
 from rushlight.ops.core.replays import EAGER, copied, facts
@@ -150,8 +151,13 @@ class _Watched:
         args = self.apart([_varied(x, None, _same) for x in args])
         named = {k: _varied(x, None, _same) for k, x in named.items()}
         looks = [look for x in (*args, *named.values()) for look in look_at(x)[1]]
+        with Streams() as streams:
+            self.captured(args, named, looks, streams)
+
+    def captured(self, args, named, looks, streams):
+        """Make an entry for calls with these ``looks``. Raises Refused if there can be none."""
         marks = [(x, x.turned) for x in _tensors((*args, *named.values()))]
-        found = capture(self.replays.function, args, named, writes)
+        found = capture(self.replays.function, args, named, streams, self.replays.writes)
         for x, turned in marks:  # the function may have noted how they lie
             x.turned = turned
         joined = fused(found.loops, found.spans)
@@ -161,7 +167,7 @@ class _Watched:
             self.last[0], agreed = at, False
             try:
                 with np.errstate(all="ignore"):
-                    agreed = self.agrees(args, named)
+                    agreed = self.agrees(args, named, streams)
             finally:
                 if not agreed:
                     self.last[0] = 0
@@ -177,7 +183,7 @@ class _Watched:
             return args
         return [_twin(args[0], copied(args[0])), *args[1:]]
 
-    def agrees(self, args, named):
+    def agrees(self, args, named, streams):
         """Whether replays give the function's results, for these operands and for others."""
         rng = _Numbers(np.random.default_rng(0))
         agreed, size = 0, _count((args, list(named.values())))
@@ -186,7 +192,10 @@ class _Watched:
             given = [_varied(x, rng, change) for x in args]
             options = {k: _varied(x, rng, change) for k, x in named.items()}
             again = self.apart(given)
+            before = streams.marks()
             found, expected = self.builtin(*given, **options), None
+            after = streams.marks()
+            streams.rewind(before)
             try:
                 with self.replays.off():
                     expected = self.replays.function(*again, **options)
@@ -197,7 +206,7 @@ class _Watched:
                 return False
             if found is None:
                 continue  # a guard: these numbers go another way
-            if facts(found) != facts(expected):
+            if facts(found) != facts(expected) or not streams.agree(after):
                 return False
             agreed += 1
             if not trial and 4 * _count(found) <= size <= _FEW_OPERANDS:

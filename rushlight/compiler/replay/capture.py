@@ -7,6 +7,7 @@ The function runs on stand-ins: tensors over ``Noted`` arrays. It hands its oper
 import sys
 import warnings
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
@@ -17,12 +18,14 @@ from rushlight.backend import native
 from rushlight.backend import numpy as xp
 from rushlight.compiler.replay.noted import Noted, Noting, bare
 from rushlight.compiler.replay.outcome import Outcome, lie_alike
+from rushlight.compiler.replay.streams import NotedStream
 from rushlight.compiler.replay.tape import MOST_ELEMENTS, Refused, Tape
-from rushlight.dtype import OF
+from rushlight.dtype import OF, get_default_dtype
 from rushlight.ops.core.compute import compute
 from rushlight.ops.core.dispatch import apply, record, record_several
 from rushlight.ops.core.fast_path import viewed
 from rushlight.ops.create.filled import empty_
+from rushlight.random import Generator
 from rushlight.strides import in_order
 from rushlight.tensor import Tensor, from_array
 
@@ -41,23 +44,26 @@ class Captured:
         buffers: The arrays that the loops use.
         spans: Where these and the operands lie; see ``Tape.memory``.
         writes: Whether the loops write to the first operand.
+        default: The default dtype, on which results may depend, or None.
     """
 
-    def __init__(self, makes, kind, tape):
+    def __init__(self, makes, kind, tape, default):
+        self.default = default
         self.makes, self.kind, self.loops = makes, kind, tape.finish(makes.new)
         self.buffers, self.spans, self.writes = tape.buffers, tape.memory, tape.writes
 
 
-def capture(function, args, named, writes=False):
+def capture(function, args, named, streams, writes=False):
     """What ``function(*args, **named)`` does, as a ``Captured``.
 
-    ``writes``: the function writes to the first argument, which must be no other's.
+    ``streams``: the ``Streams`` from which it draws. ``writes``: it writes to the first argument,
+    which must be no other's.
 
     Raises:
         Refused: the call does something else, or too much.
         Exception: what the function raises.
     """
-    stage = Capture(writes)
+    stage = Capture(writes, streams)
     given = [stage.stand_in(x) for x in args]
     options = {k: stage.stand_in(x) for k, x in named.items()}
     was = mode.exchange("dispatch_modes", stage)
@@ -83,7 +89,7 @@ def capture(function, args, named, writes=False):
     if any(not isinstance(x, Tensor) for x in wanted):
         raise Refused
     makes = Outcome(stage.tape, stage.standing, results, tensors, wanted, stage.dtypes)
-    return Captured(makes, kind, stage.tape)
+    return Captured(makes, kind, stage.tape, stage.default)
 
 
 def _state(x):
@@ -120,10 +126,12 @@ def _without_warnings():
 class Capture:
     """The operations of one call, which it computes on Noted arrays."""
 
-    def __init__(self, writes):
-        self.tape = Tape(Noted, writes)
+    def __init__(self, writes, streams):
+        self.tape, self.streams = Tape(Noted, writes), streams
+        self.generators: dict = {}  # id of a generator among the arguments → its base
         self.standing: list = []  # the stand-ins
         self.dtypes = {np.dtype(bool), np.dtype("i8")}  # of results
+        self.default: Any = None  # the default dtype, on which results may depend
         self.sourced: list = []  # tensors made of no others, which are constants of the call
 
     def tensors(self, args, named):
@@ -133,6 +141,8 @@ class Capture:
 
     def stand_in(self, x):
         """A tensor in place of the tensor ``x``; other arguments as they are."""
+        if type(x) is Generator:
+            self.generators[id(x)] = self.tape.other_input()
         if type(x) in (tuple, list):
             return type(x)([self.stand_in(item) for item in x])
         if not isinstance(x, Tensor):
@@ -160,7 +170,7 @@ class Capture:
 
     def operation(self, op, args, params):
         """Compute an operation on Noted arrays."""
-        if op.draws or op.of_storage or op is empty_.op:
+        if op.of_storage or op is empty_.op:
             raise Refused
         operands = args[0] if op.variadic else args
         inputs = [self._input(x) for x in operands]
@@ -168,7 +178,7 @@ class Capture:
             raise Refused
         was = mode.exchange("dispatch_modes", None)
         try:
-            if all(type(a) is not Noted for a in inputs):
+            if not op.draws and all(type(a) is not Noted for a in inputs):
                 found = apply(op, args, params)
                 if not any(isinstance(x, Tensor) for x in operands):
                     self.sourced += found if type(found) is tuple else [found]
@@ -199,7 +209,10 @@ class Capture:
         in_c_order = all(a.flags.c_contiguous for a in inputs if type(a) is Noted)
         if op.arranges and op.kind != "elementwise" and not in_c_order:
             raise Refused  # it visits the elements in the order of memory
+        noting = self._drawing(params) if op.draws else params
+        before = self.streams.marks()
         expected = compute(op, bare(given), params)  # ahead, because it fills a memo, too
+        self.streams.rewind(before)
         if self._has_kernel(op, inputs, params):
             found = native.compute(op, given, params)
             if found is None:
@@ -207,7 +220,7 @@ class Capture:
         elif op.moves:
             found = self._moved(op, inputs, params)
         else:
-            found = op.forward(Noting(self.tape), *given, **params)
+            found = op.forward(Noting(self.tape), *given, **noting)
         results = found if type(found) is tuple else (found,)
         tensors = [self._tensor(op, x) for x in results]
         for x, wanted in zip(
@@ -231,6 +244,13 @@ class Capture:
             return False
         return op.worth is None or op.worth(*bare(inputs), **params)
 
+    def _drawing(self, params):
+        """``params`` of an operation that draws, with a generator whose numbers are noted."""
+        generator = params["generator"]
+        self.streams.take(generator)
+        stream = NotedStream(generator, self.generators.get(id(generator)), self.tape)
+        return {**params, "generator": stream}
+
     def _tensor(self, op, found):
         if type(found) is not Noted:
             raise Refused
@@ -239,8 +259,9 @@ class Capture:
             found = found.copy() if self.tape.place(a) is None else found.as_view(a)
         if self.tape.place(found.array)[0] and not op.shares:
             raise Refused  # an operation gives its input as its result
-        if found.dtype.kind in "fc" and found.dtype not in self.dtypes:
-            raise Refused  # it may depend on the default dtype
+        if found.dtype not in self.dtypes:
+            self.default = get_default_dtype()  # it may depend on that
+            self.dtypes.add(found.dtype)
         o = from_array(found)
         if op.in_order:
             o.turned = None

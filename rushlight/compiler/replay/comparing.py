@@ -12,9 +12,14 @@ from rushlight.compiler.replay.objects import (
     ARRAY,
     CELL,
     FLOAT_VALUE,
+    G_LOCK,
+    G_MEMORY,
+    G_NORMAL,
+    G_PENDING,
     INT_DIGIT,
     INT_SIZE,
     LIST_ITEMS,
+    LOCK_OWNER,
     NODE,
     SEEN,
     SIZE,
@@ -29,10 +34,15 @@ from rushlight.compiler.replay.records import (
     ARGUMENTS,
     BASES,
     CLASS,
+    DEFAULT,
     DIMS,
+    DRAWS_FROM,
     DTYPE,
+    DTYPES,
     EQUAL,
+    FALSE,
     FLOAT,
+    GENERATOR,
     HAS_NODE,
     INT,
     IS_TURNED,
@@ -44,15 +54,20 @@ from rushlight.compiler.replay.records import (
     NAMES,
     NDARRAY,
     NONE,
+    OF_DEFAULT,
+    OWNER,
     SHAPE,
     SIZES,
     SLICE,
+    STREAM,
     STRIDES,
     TUPLE,
     VALUE,
     VIEW_OF,
     WITH_GRADIENTS,
     WRITES,
+    PyDict_GetItem,
+    PyThread_get_thread_ident,
 )
 
 __all__ = ["items_of", "matches"]
@@ -81,6 +96,11 @@ def matches(entry, args, count, names, grad_mode):
             if not is_like(x, look, base, grad_mode):
                 return 0
             base += 8
+        elif kind == STREAM:
+            if not may_draw(x):
+                return 0
+            store(base, x)
+            base += 8
         else:
             base = all_like(x, look, base, grad_mode)
             if base == 0:
@@ -88,7 +108,28 @@ def matches(entry, args, count, names, grad_mode):
             look += LOOK_SIZE * load(look + DIMS)
         look += LOOK_SIZE
         i += 1
+    default = load(entry + OF_DEFAULT)
+    if default and PyDict_GetItem(DTYPES, DEFAULT) != default:
+        return 0
+    generator = load(entry + DRAWS_FROM)
+    if generator and not may_draw(generator):
+        return 0
     return may_write(entry, args, count)
+
+
+def may_draw(x):
+    """Whether x is a generator whose engine is seeded, and from which no thread is drawing."""
+    if load(x + TYPE) != GENERATOR:
+        return 0
+    if load(x + G_PENDING) != FALSE or load(load(x + G_MEMORY) + TYPE) != NDARRAY:
+        return 0
+    normal = load(x + G_NORMAL)
+    if normal != NONE and load(normal + TYPE) != FLOAT:
+        return 0
+    owner = load(load(x + G_LOCK) + LOCK_OWNER)
+    if owner == 0:
+        return 1
+    return owner == load(OWNER) and owner == PyThread_get_thread_ident()
 
 
 def may_write(entry, args, count):
@@ -114,6 +155,8 @@ def may_write(entry, args, count):
             base += 8
             if load(base) < end and begin < load(base) + load(look + VALUE):
                 return 0
+        elif load(look + KIND) == STREAM:
+            base += 8
         i += 1
     return 1
 

@@ -7,7 +7,9 @@ import numpy as np
 from rushlight.compiler.replay import records
 from rushlight.compiler.replay.looks import Look
 from rushlight.compiler.replay.memory import held, words
+from rushlight.compiler.replay.streams import draws
 from rushlight.compiler.replay.tape import ABSOLUTE, Refused
+from rushlight.random import default_generator
 from rushlight.tensor import Tensor
 
 __all__ = ["entry"]
@@ -27,9 +29,9 @@ def entry(found, args, named, looks, functions):
         raise Refused
     if found.writes and any(look.has_node or look.kind == records.ALL_LIKE for look in looks):
         raise Refused
-    if found.writes and _may_end_late(found.loops):
+    if _may_end_late(found.loops, found.writes):
         raise Refused
-    inputs = sum(look.kind == records.LIKE for look in looks)
+    inputs = sum(look.kind in (records.LIKE, records.STREAM) for look in looks)
     bases = [0] * (1 + inputs + len(makes.new))
     places = _places([*args, *named.values()])
     steps = 0
@@ -45,6 +47,7 @@ def entry(found, args, named, looks, functions):
     return words(
         0, len(args), names, expected, words(*bases)[1], steps, parts, len(makes.parts), results,
         len(makes.results), group, nodes, len(makes.nodes), found.writes,
+        _drawn_from(found.loops), 0 if found.default is None else held(found.default),
     )  # fmt: skip
 
 
@@ -60,10 +63,20 @@ def _places(arguments):
     return found
 
 
-def _may_end_late(loops):
-    """Whether a guard comes after a write to the first operand: the call would write once more."""
-    kinds = ["guard" if x.function[0] == "guard" else x.places[-1][0] for x in loops]
-    return "guard" in kinds[kinds.index(1) :] if 1 in kinds else False
+def _may_end_late(loops, writes):
+    """Whether a guard comes after a draw, or after a write to the first operand.
+
+    The call would draw or write once more.
+    """
+    acts = [draws(x) or (writes and x.places[-1][0] == 1) for x in loops]
+    guards = [x.function[0] == "guard" for x in loops]
+    return any(guards[acts.index(True) :]) if True in acts else False
+
+
+def _drawn_from(loops):
+    """The address of the default generator if loops draw from it, or 0."""
+    default = ABSOLUTE, id(default_generator)
+    return default[1] if any(draws(x) and x.places[0] == default for x in loops) else 0
 
 
 def _used(buffers, loops):

@@ -8,9 +8,10 @@ from numpy import ndarray
 
 from rushlight.autograd import mode
 from rushlight.compiler.replay.memory import held, words
-from rushlight.compiler.replay.records import ALL_LIKE, EQUAL, LIKE
+from rushlight.compiler.replay.records import ALL_LIKE, EQUAL, LIKE, STREAM
 from rushlight.compiler.replay.tape import Refused
 from rushlight.dtype import dtype as Dtype
+from rushlight.random import Generator, default_generator
 from rushlight.tensor import Size, Tensor
 
 __all__ = ["Look", "is_parameter", "look_at"]
@@ -71,6 +72,8 @@ def look_at(x):
             raise Refused  # a list in the list
         keys = [key for key, _ in inner]
         return (kind, *keys), [Look(ALL_LIKE, kind, shape=(0,) * len(x)), *looks]
+    if kind is Generator and x is not default_generator:
+        return kind, [Look(STREAM)]
     return (kind, _plain(x)), [Look(EQUAL, list(x) if kind is list else x)]
 
 

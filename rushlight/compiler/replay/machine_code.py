@@ -10,7 +10,10 @@ from rushlight.autograd.tape import tick
 from rushlight.compiler.cpu.loader import load
 from rushlight.compiler.replay import objects, records
 from rushlight.compiler.replay.memory import held, words
+from rushlight.compiler.replay.streams import owner
 from rushlight.compiler.run import cache
+from rushlight.dtype import get_default_dtype
+from rushlight.random import Generator
 from rushlight.tensor import Size, Tensor, ViewOf
 
 __all__ = ["MachineCode", "is_wanted"]
@@ -41,7 +44,8 @@ class MachineCode:
             "INTERCEPT": word("intercept"), "GRAD_OFF": word("grad_off"), "STATE": id(mode.state),
             "GRAD": word("grad"), "INFERENCE": word("inference"),
             "NEW_ARRAY": new_array, "SET_BASE": set_base, "TICK": id(tick),
-            "OPERANDS": words(*[0] * 64)[1],
+            "OPERANDS": words(*[0] * 64)[1], "GENERATOR": id(Generator), "OWNER": owner(),
+            "DTYPES": id(get_default_dtype.__globals__), "DEFAULT": word("_default"),
         }  # fmt: skip
         table = words(*[values[name] for name in records.SLOTS])[1]
         code = cache.object_code(_key(), _text)

@@ -4,6 +4,7 @@ The loops have the parameters of NumPy's loops: the addresses of the operands, a
 number of elements, the strides, and data of their own.
 """
 
+import numpy as np
 from llvmlite import ir
 
 from rushlight.compiler.codegen.scope import I64, POINTER, Loop, i64
@@ -11,6 +12,7 @@ from rushlight.compiler.codegen.word_function import NUMBERS, Words
 from rushlight.compiler.codegen.words import (
     Comes,
     Puts,
+    call,
     load,
     load8,
     load32,
@@ -19,7 +21,15 @@ from rushlight.compiler.codegen.words import (
     store32,
 )
 from rushlight.compiler.replay.enter import enter
-from rushlight.compiler.replay.records import TABLE
+from rushlight.compiler.replay.objects import A_DATA, FLOAT_VALUE, G_MEMORY, G_NORMAL
+from rushlight.compiler.replay.records import (
+    FLOAT,
+    NONE,
+    TABLE,
+    Py_DecRef,
+    Py_IncRef,
+    PyType_GenericAlloc,
+)
 from rushlight.compiler.replay.tape import CASTS, ORDERED
 
 __all__ = ["text"]
@@ -39,12 +49,15 @@ def text():
         for dtype in dtypes:
             puts = {"puts": Puts(dtype, name == "adding"), "SIZE": int(dtype[1])}
             module.export(f"{name}_{dtype}", _put, puts)
+    for name, python in _STREAMS.items():
+        module.export(name, python)
     for old, others in CASTS.items():
         for new in others:
             _cast(module.module, old, new)
     return str(module.module)
 
 
+ONE = int(np.float64(1).view(np.int64))  # the bits of the number 1
 _SIZES = {1: (load8, store8), 4: (load32, store32), 8: (load, store)}
 read, write, SIZE = load, store, 8  # each loop has its own; see ``text``
 comes, puts = Comes("f4", "<"), Puts("f4", False)
@@ -169,6 +182,42 @@ def _find(operands, counts, strides, data):
     return 0
 
 
+def _draw(operands, counts, strides, data):
+    """The next words of the generator, by the function of its engine at the address ``data``."""
+    generator, out, i = load(operands), load(operands + 8), load(counts)
+    engine = load(load(generator + G_MEMORY) + A_DATA)
+    while i > 0:
+        store(out, call(data, engine) & 0xFFFFFFFF)
+        out += 8
+        i -= 1
+    return 0
+
+
+def _open(operands, counts, strides, data):
+    """Write down the generator as ``run/scalar_kernels.py`` reads a stream and its engine."""
+    generator, state = load(operands), load(operands + 8)
+    normal = load(generator + G_NORMAL)
+    store(state, 0 if normal == NONE else load(normal + FLOAT_VALUE))
+    store(state + 8, 0 if normal == NONE else ONE)
+    store(state + 16, load(load(generator + G_MEMORY) + A_DATA))
+    return 0
+
+
+def _close(operands, counts, strides, data):
+    """Give the generator the normal that now waits in its stream, or None."""
+    generator, state = load(operands), load(operands + 8)
+    normal = NONE
+    if load(state + 8):
+        normal = PyType_GenericAlloc(FLOAT, 0)
+        store(normal + FLOAT_VALUE, load(state))
+    else:
+        Py_IncRef(normal)
+    last = load(generator + G_NORMAL)
+    store(generator + G_NORMAL, normal)
+    Py_DecRef(last)
+    return 0
+
+
 def _cast(module, old, new):
     """Write the loop that converts elements of the dtype ``old`` to ``new``."""
     loop = ir.Function(module, ir.FunctionType(I64, [I64] * 4), f"cast_{old}_{new}")
@@ -186,7 +235,8 @@ def _cast(module, old, new):
         b.inttoptr(b.add(first, b.mul(turns.i, step)), POINTER)
         for first, step in zip(begins, steps, strict=True)
     ]
-    convert = _CONVERSIONS.get((old[0], new[0])) or ("fpext" if old < new else "fptrunc")
+    kinds = (old[0], new[0]) if (old, new) not in _CONVERSIONS else (old, new)
+    convert = _CONVERSIONS.get(kinds) or ("fpext" if old < new else "fptrunc")
     value = b.load(x, typ=NUMBERS[old])
     found = getattr(b, convert)(value, NUMBERS[new])
     if convert == "fptosi":  # numbers that no integer has become the least one, as on x86
@@ -200,7 +250,8 @@ def _cast(module, old, new):
 
 _CONVERSIONS = {
     ("b", "i"): "zext", ("b", "f"): "uitofp", ("i", "f"): "sitofp", ("f", "i"): "fptosi",
-    ("i", "i"): "sext",
+    ("i", "i"): "sext", ("u", "f"): "uitofp", ("i8", "i4"): "trunc", ("u8", "i4"): "trunc",
+    ("u8", "i8"): "bitcast",
 }  # fmt: skip
 
 
@@ -208,6 +259,7 @@ _LOOPS = {
     "copying": _copy, "choosing": _select, "moving": _move, "running": _run, "taking": _take,
     "along": _take_along,
 }  # fmt: skip
+_STREAMS: dict = {"drawing": _draw, "opening": _open, "closing": _close}
 _SEARCHES: dict = {"ranking": (_rank, "<"), "greatest": (_find, "<"), "lowest": (_find, ">")}
 #: What is written may have any dtype of the size.
 _PUTS = {"putting": ("b1", "i4", "i8"), "adding": ORDERED}

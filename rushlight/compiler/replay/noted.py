@@ -108,6 +108,9 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
             return self.tape.constant(function(bare(args[0]), *args[1:], **named))
         if function in _OF_SHAPES:
             return function(*map(bare, args), **named)
+        if function is np.broadcast_arrays:
+            shape = np.broadcast_shapes(*map(np.shape, args))
+            return [np.broadcast_to(x, shape) for x in args]
         if function in _VIEWS:
             return self.as_view(function(bare(args[0]), *args[1:], **named))
         if function in _MOVES:
@@ -316,6 +319,14 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
         x = self.ravel() if axis is None else self
         return self.tape.find(name, function, x, axis or 0, keepdims)
 
+    def _weighted(self, y, axes):
+        """``np.tensordot`` of one dim each, of which NumPy makes a product of matrices."""
+        x = self
+        if axes != 1 or x.ndim != 1 or x.dtype != y.dtype:
+            raise Refused
+        found = np.matmul(x[None], y.reshape(len(y), -1))
+        return found.reshape(y.shape[1:])
+
     def _taken_along(self, index, axis):
         return self.tape.taken_along(self, index, axis)
 
@@ -350,5 +361,5 @@ _METHODS = {
     np.sum: Noted.sum, np.prod: Noted.prod, np.max: Noted.max, np.min: Noted.min,
     np.any: Noted.any, np.all: Noted.all, np.count_nonzero: Noted.count_nonzero,
     np.copyto: Noted._copied_to, np.argsort: Noted.argsort, np.argmax: Noted.argmax,
-    np.argmin: Noted.argmin, np.take_along_axis: Noted._taken_along,
+    np.argmin: Noted.argmin, np.tensordot: Noted._weighted, np.take_along_axis: Noted._taken_along,
 }  # fmt: skip

@@ -8,11 +8,14 @@ import ctypes
 import struct
 import sys
 import sysconfig
+import threading
 from typing import Any
 
 import numpy as np
 
 from rushlight.autograd.tape import Node, Output
+from rushlight.locks import new_lock
+from rushlight.random import Generator
 from rushlight.tensor import Tensor, ViewOf
 
 __all__ = ["agree", "api", "loops_of", "read", "slot_offset"]
@@ -25,6 +28,7 @@ SLICE_BEGIN = 16  # and its end and step behind it
 INT_SIZE, INT_DIGIT = 16, 24  # one digit has 30 bits
 A_DATA, A_DIMS, A_SHAPE, A_STRIDES, A_BASE, A_DTYPE, A_FLAGS = range(16, 65, 8)  # arrays
 U_LOOPS, U_DATA, U_TYPES = 32, 40, 64  # ufuncs
+LOCK_OWNER = 24  # of a reentrant lock: the thread that has it, or 0
 D_MEMBER, M_OFFSET = 40, 16  # the descriptor of a slot, and the offset in what it points to
 
 ALIGNED, WRITEABLE = 0x100, 0x400  # flags of an array
@@ -51,6 +55,9 @@ PATH, ROOT, SEEN, UNTRACKED = [
 N_CELLS, N_CLOCK, N_DTYPE, N_HOOKS, N_OUTPUTS, N_PARENTS, N_SAVED, N_SHAPE = [
     slot_offset(Node, n)
     for n in ("cells", "clock", "dtype", "hooks", "outputs", "parents", "saved", "shape")
+]
+G_LOCK, G_MEMORY, G_NORMAL, G_PENDING = [
+    slot_offset(Generator, n) for n in ("lock", "_memory", "normal", "_pending")
 ]
 O_COUNT, O_INDEX, O_SOURCE = [slot_offset(Output, n) for n in ("count", "index", "source")]
 
@@ -100,7 +107,18 @@ def agree():
         and ctypes.c_double.from_address(id(f := 1.5) + FLOAT_VALUE).value == f
         and read(id(k := 12345) + INT_DIGIT) & 0xFFFFFFFF == k
         and _loop_works()
+        and _owner_is_seen()
     )
+
+
+def _owner_is_seen():
+    """Whether a lock tells which thread has it."""
+    lock = new_lock()
+    owners = [read(id(lock) + LOCK_OWNER)]
+    with lock:
+        owners.append(read(id(lock) + LOCK_OWNER))
+    owners.append(read(id(lock) + LOCK_OWNER))
+    return owners == [0, threading.get_ident(), 0]
 
 
 def _loop_works():

@@ -17,13 +17,15 @@ TABLE = "rushlight_process"
 SLOTS = [
     "TENSOR", "NDARRAY", "VIEW_OF", "FLOAT", "INT", "TUPLE", "LIST", "SIZES", "SLICE",
     "NONE", "TRUE", "FALSE", "ZERO", "MODE", "INTERCEPT", "GRAD_OFF", "STATE", "GRAD", "INFERENCE",
-    "NEW_ARRAY", "SET_BASE", "OPERANDS", "TICK",
+    "NEW_ARRAY", "SET_BASE", "OPERANDS", "TICK", "GENERATOR", "OWNER",
+    "DTYPES", "DEFAULT",
 ]  # fmt: skip
 _slots: Any = map(Slot, range(len(SLOTS)))
 (
     TENSOR, NDARRAY, VIEW_OF, FLOAT, INT, TUPLE, LIST, SIZES, SLICE,
     NONE, TRUE, FALSE, ZERO, MODE, INTERCEPT, GRAD_OFF, STATE, GRAD, INFERENCE,
-    NEW_ARRAY, SET_BASE, OPERANDS, TICK,
+    NEW_ARRAY, SET_BASE, OPERANDS, TICK, GENERATOR, OWNER,
+    DTYPES, DEFAULT,
 ) = _slots  # fmt: skip
 
 # The record of a function: its entries, the calls without one, at how many Python is told, and the
@@ -31,18 +33,19 @@ _slots: Any = map(Slot, range(len(SLOTS)))
 FIRST, MISSES, TOLD_AT, HITS, TOLD = 0, 8, 16, 24, 32
 # An entry: what it expects of a call, the loops, and what it makes: arrays, the results, and nodes.
 # The results are in a tuple or list (its type is GROUP), or there is one. WRITES: whether the loops
-# write to the first argument.
+# write to the first argument. DRAWS_FROM: the default generator, if the loops draw from it, or 0.
+# OF_DEFAULT: the default dtype on which results may depend, or 0.
 (
     NEXT, ARGUMENTS, NAMES, LOOKS, BASES, STEPS, PARTS, PART_COUNT, RESULTS, COUNT, GROUP, NODES,
-    NODE_COUNT, WRITES,
-) = range(0, 112, 8)  # fmt: skip
+    NODE_COUNT, WRITES, DRAWS_FROM, OF_DEFAULT,
+) = range(0, 128, 8)  # fmt: skip
 # What an argument must be: a value equal to VALUE; a tensor of this dtype, dims, shape and strides,
 # turned or not, whose elements span VALUE bytes; or a tuple or list (its type is VALUE) of DIMS
-# items, whose looks follow.
+# items, whose looks follow; or a generator of the CPU that nobody is drawing from.
 # HAS_NODE: whether the tensor has a history. CLASS: Tensor or Parameter.
 KIND, VALUE, DTYPE, DIMS, SHAPE, STRIDES, IS_TURNED, HAS_NODE, CLASS = range(0, 72, 8)
 LOOK_SIZE = 72
-EQUAL, LIKE, ALL_LIKE = 0, 1, 2  # kinds
+EQUAL, LIKE, ALL_LIKE, STREAM = 0, 1, 2, 3  # kinds
 MOST = 64  # arrays, results and nodes of one call
 WITH_GRADIENTS, WITHOUT, IN_INFERENCE = 0, 1, 2  # modes
 # A word that names an argument: its place among the arguments in bytes, and in the upper half, for
@@ -85,9 +88,11 @@ EXTERNALS = [
     "Py_IncRef", "Py_DecRef", "PyDict_GetItem", "PyObject_GetAttr", "PyObject_Vectorcall",
     "PyType_GenericAlloc", "PyList_New", "PyTuple_New", "PySequence_Concat",
     "PyObject_CallOneArg", "PyObject_CallNoArgs", "PyLong_AsLongLong", "PyLong_FromLongLong",
+    "PyThread_get_thread_ident",
 ]  # fmt: skip
 (
     Py_IncRef, Py_DecRef, PyDict_GetItem, PyObject_GetAttr, PyObject_Vectorcall,
     PyType_GenericAlloc, PyList_New, PyTuple_New, PySequence_Concat,
     PyObject_CallOneArg, PyObject_CallNoArgs, PyLong_AsLongLong, PyLong_FromLongLong,
+    PyThread_get_thread_ident,
 ) = map(External, EXTERNALS)  # fmt: skip

@@ -19,8 +19,8 @@ _FEW_MOVED, _FEW_KINDS = 256, 8
 _DTYPES = {np.dtype(d) for d in ("?", "u1", "i1", "i2", "i4", "i8", "f4", "f8", "c8", "c16")}
 #: Conversions that machine code computes as NumPy does: from a dtype to others.
 CASTS = {
-    "b1": ("i4", "i8", "f4", "f8"), "i4": ("i8", "f4", "f8"), "i8": ("f4", "f8"),
-    "f4": ("f8", "i8"), "f8": ("f4", "i8"),
+    "b1": ("i4", "i8", "f4", "f8"), "i4": ("i8", "f4", "f8"), "i8": ("i4", "f4", "f8"),
+    "f4": ("f8", "i8"), "f8": ("f4", "i8"), "u8": ("i4", "i8", "f4", "f8"),
 }  # fmt: skip
 #: Dtypes of which machine code searches and sorts rows of up to so many elements.
 ORDERED, _LONGEST = ("f4", "f8", "i4", "i8"), 64
@@ -86,6 +86,7 @@ class Tape:
         self.buffers: list = []
         self.below: dict = {}
         self.inputs = self.rows = 0
+        self.others = False
 
     # Memory ----------------------------------------------------------------------------------
 
@@ -94,7 +95,7 @@ class Tape:
 
         It has the same values, unless there are many: then only views of it can be noted.
         """
-        if not like.size or like.dtype not in _DTYPES:
+        if not like.size or like.dtype not in _DTYPES or self.others:
             raise Refused
         if 0 in like.strides:
             raise Refused  # elements share memory
@@ -103,6 +104,12 @@ class Tape:
         self.memory.append((*np.lib.array_utils.byte_bounds(a), self.inputs, a.ctypes.data))
         self.buffers.append(a)
         return self.noted(a, self)
+
+    def other_input(self):
+        """The base of the next input, which is no array. Arrays come before it."""
+        self.inputs += 1
+        self.others = True
+        return self.inputs
 
     def scratch(self, a):
         """``a``, whose elements the loops will write, on the tape."""

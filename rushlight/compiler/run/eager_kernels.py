@@ -424,11 +424,17 @@ def turned(*given):
 
 def sampled(function, stream, engine, state, columns):
     """A float64 array with a number for each row of ``columns``; None: Python draws them."""
+    found = sampler(function, stream, engine, len(columns))
+    return None if found is None else found(state, engine, columns)
+
+
+def sampler(function, stream, engine, columns):
+    """The ``Sampler`` with these arguments, or None if there is none."""
     key = function, stream
     found = _kernels.get(key, key)
     if found is key:
-        found = _compiled(key, lambda: Sampler(function, stream, engine, len(columns)))
-    return None if found is None else found(state, engine, columns)
+        found = _compiled(key, lambda: Sampler(function, stream, engine, columns))
+    return found
 
 
 # How arrays lie ---------------------------------------------------------------------------

@@ -43,7 +43,8 @@ class Sampler:
         library = ctypes.CDLL("ucrtbase" if os.name == "nt" else None)
         places = {_symbol(n): _address(getattr(library, n)) for n in names}
         places[_symbol("word")] = _address(engine.ctypes.next_uint32)
-        self.run = load(code, places).function("kernel")
+        self.library = load(code, places)
+        self.run = self.library.function("kernel")
 
     def __call__(self, state, engine, columns):
         """The float64 result for each row of the contiguous float64 ``columns``.
@@ -58,6 +59,13 @@ class Sampler:
             table = np.array([len(part[0]), *map(address, (state, *part))], np.int64)
             self.run(address(table))
         return out
+
+    def loop(self, count):
+        """(address, data) of a loop over the rows, with the parameters of NumPy's loops.
+
+        Its operands are the state, the columns and the result, which have ``count`` rows.
+        """
+        return self.library.address("loop"), np.array([count], np.int64)
 
 
 def _address(function):
@@ -102,4 +110,19 @@ def _module(function, stream_class, columns):
     loop.b.store(translation.write(loop.b, function, [state, *row]), at(out))
     loop.close()
     b.ret_void()
+    _write_loop(module, columns)
     return str(module), names
+
+
+def _write_loop(module, columns):
+    """Write ``loop``: it calls the kernel on its operands, see ``Sampler.loop``."""
+    loop = ir.Function(module, ir.FunctionType(I64, [I64] * 4), "loop")
+    b = ir.IRBuilder(loop.append_basic_block("entry"))
+    table = b.alloca(I64, 3 + columns)
+    word = lambda base, k: b.gep(base, [i64(k)], source_etype=I64)
+    operands, data = b.inttoptr(loop.args[0], POINTER), b.inttoptr(loop.args[3], POINTER)
+    b.store(b.load(word(data, 0), typ=I64), word(table, 0))
+    for k, operand in enumerate((0, 1 + columns, *range(1, 1 + columns)), 1):
+        b.store(b.load(word(operands, operand), typ=I64), word(table, k))
+    b.call(module.globals["kernel"], [table])
+    b.ret(i64(0))

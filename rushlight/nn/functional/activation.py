@@ -14,6 +14,7 @@ from rushlight.ops.elementwise.activation import gelu, logsigmoid, softplus
 from rushlight.ops.elementwise.rectifier import prelu
 from rushlight.ops.elementwise.rectifier import rrelu as _rrelu
 from rushlight.ops.elementwise.trigonometry import tanh as _tanh
+from rushlight.ops.random.sampling import exponential_like
 from rushlight.ops.reduce import softmax as _softmax
 from rushlight.tensor import Tensor
 
@@ -389,7 +390,7 @@ def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
     """
     if eps != 1e-10:
         warnings.warn("gumbel_softmax: `eps` is deprecated and has no effect", stacklevel=2)
-    noise = -logits.detach().new_empty(logits.shape).exponential_().log()
+    noise = -exponential_like(logits).log()
     soft = ((logits + noise) / tau).softmax(dim)
     if not hard:
         return soft

@@ -63,7 +63,8 @@ def guarded(call, name, strict=True, spread=0, public=None):
         ask = _arranged(ask, arrange)
     code = inspect.unwrap(call).__code__
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    replays = Replays() if getattr(call, "composes", False) else None
+    composes = getattr(call, "composes", False)
+    replays = Replays(writes=composes == "in place") if composes else None
     spelled = {a: b for a, b in _OTHERS.items() if b in names and a not in names}
     rule = rule_of_out(name) if "out" in names else 0
     #: names of arguments to be looked at

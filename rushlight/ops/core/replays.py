@@ -10,6 +10,7 @@ import numpy as np
 from rushlight.autograd.tape import look, tick
 from rushlight.backend import native
 from rushlight.backend.sizes import CHECKS
+from rushlight.random import Generator, default_generator
 from rushlight.tensor import from_array
 
 __all__ = ["ALL", "EAGER", "Replays", "facts", "replayed"]
@@ -80,10 +81,15 @@ class Replays:
             again = args
             if self.writes and type(getattr(args[0], "_array", None)) is np.ndarray:
                 again = copied(args[0]), *args[1:]
-            before = tick()
+            streams = [x for x in (*args, *named.values()) if type(x) is Generator]
+            streams = [g for g in (default_generator, *streams) if not g._pending]
+            began, before = [g.mark() for g in streams], tick()
             found = builtin(*args, **named)
             if found is None or self.run is None:
                 return found
+            ended = [g.mark() for g in streams]
+            for g, mark in zip(streams, began, strict=True):
+                g.rewind(mark)
             name = self.function.__name__
             try:
                 with self.off():
@@ -95,6 +101,8 @@ class Replays:
             about = slice(-1, None) if self.writes else slice(None)  # a copy is no Parameter
             if facts(found, before)[about] != facts(expected, before)[about]:
                 raise AssertionError(f"{name}: a replay gave another result")
+            if not all(g.stands_at(mark) for g, mark in zip(streams, ended, strict=True)):
+                raise AssertionError(f"{name}: a replay took other numbers from a generator")
             return found
 
         return run

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from rushlight import draw
+from rushlight.draw.singles import each
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import LOWER, autocasts
 from rushlight.ops.core.definition import function
@@ -95,15 +96,21 @@ def prelu(input, weight):
 @kernel(public=False, method=False, widen=False, draws=True, name="rrelu_slopes")
 def _slopes(xp, x, *, lower, upper, generator):
     """A slope for each element of x: 1 if it is positive, else random from [lower, upper)."""
+    # As in PyTorch, the bounds are rounded to the dtype of the computation, and the product of
+    # doubles is rounded before the sum. ``uniform_`` rounds once.
+    low, high = (v if x.dtype.itemsize == 8 else float(np.float32(v)) for v in (lower, upper))
+    if generator is not None and generator.noted:  # a call that will be replayed
+        return each(generator, _slope, x, low, high - low).astype(x.dtype).reshape(x.shape)
     slopes = xp.ones(x.shape, x.dtype)
     if generator is not None:
         places = np.flatnonzero(x <= 0)  # faster than a mask
-        # As in PyTorch, the bounds are rounded to the dtype of the computation, and the product of
-        # doubles is rounded before the sum. ``uniform_`` rounds once.
-        low, high = (v if x.dtype.itemsize == 8 else float(np.float32(v)) for v in (lower, upper))
         drawn = draw.uniform(generator, len(places), np.dtype("f8"))
         slopes.reshape(-1)[places] = drawn * (high - low) + low
     return slopes
+
+
+def _slope(stream, x, low, width):
+    return stream.uniform() * width + low if x <= 0 else 1.0
 
 
 @elementwise(

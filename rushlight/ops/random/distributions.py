@@ -178,6 +178,7 @@ def sample_dirichlet(input, generator=None):
     return _dirichlet(input, generator=checked_generator(generator, "_sample_dirichlet"))
 
 
+standard_gamma.composes = sample_dirichlet.composes = True  # type: ignore[attr-defined]
 FUNCTIONS["_standard_gamma"], FUNCTIONS["_sample_dirichlet"] = standard_gamma, sample_dirichlet
 FUNCTIONS["_standard_gamma_grad"] = standard_gamma_grad
 FUNCTIONS["_dirichlet_grad"] = dirichlet_grad

@@ -225,3 +225,9 @@ def cauchy_(self, median=0, sigma=1, *, generator=None):
     True
     """
     return _fill(self, "cauchy_", "cauchy", (float(median), float(sigma)), generator)
+
+
+for _call in (
+    normal_, uniform_, random_, bernoulli_, exponential_, geometric_, log_normal_, cauchy_,
+):  # fmt: skip
+    vars(_call)["composes"] = "in place"  # the guard lets its calls be replayed

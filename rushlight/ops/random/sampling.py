@@ -34,7 +34,7 @@ from rushlight.tensor import Tensor
 @source(public=False, name="random", draws=True)
 def drawn_(xp, *, shape, dtype, distribution, parameters, generator, order=None):
     """Draw numbers of a distribution. ``order``: the dims' order in memory, None for C order."""
-    out = _empty(shape, dtype, order)
+    out = _empty(xp, shape, dtype, order)
     numbers = philox if isinstance(generator, PhiloxGenerator) else draw
     if distribution == "dropout":
         return numbers.dropout_noise(generator, out, *parameters)
@@ -248,6 +248,16 @@ def drawn_for(array, dtype, distribution, parameters, generator):
     )
 
 
+def exponential_like(input):
+    """Exponential numbers with mean 1 in the shape of the tensor ``input``, in C order."""
+    a = input._array
+    with at(device_of(input)) if mode.intercept else nullcontext():
+        return drawn_(
+            shape=tuple(a.shape), dtype=a.dtype, distribution="exponential", parameters=(1.0,),
+            generator=default_generator,
+        )  # fmt: skip
+
+
 def memory_order(array):
     """The dims of ``array`` in memory order, the one with the largest stride first.
 
@@ -315,11 +325,15 @@ def randint_like(input, *args, **named):
 # From parameters in tensors ---------------------------------------------------------------
 
 
+def _require_positive(std):
+    if type(std) is np.ndarray and (std < 0).any():
+        raise RuntimeError("normal expects all elements of std >= 0.0")
+
+
 @kernel(public=False, method=False, name="normal", casts=True)
 def _normal(xp, mean, std, z):
     """mean + std · z. The gradients are 0, as in PyTorch."""
-    if xp.any(std < 0):
-        raise RuntimeError("normal expects all elements of std >= 0.0")
+    _require_positive(std)
     return z * std + mean
 
 
@@ -374,6 +388,11 @@ def normal(mean, std=1.0, size=None, *, generator=None, out=None, **named):
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
     if isinstance(std, Tensor) and std.is_complex():
         raise RuntimeError(f"normal expects a real standard deviation, but found {std.dtype}")
+    if isinstance(std, Tensor):  # before anything is drawn; a trace knows no values yet
+        a = std._array
+        if hasattr(a, "noted"):  # a call that will be replayed
+            bool((a < 0).any())
+        _require_positive(a)
     drawn_in = (out if isinstance(out, Tensor) else tensors[0])._array.dtype
     if dtypes.OF[drawn_in].category < 2:
         raise UnsupportedDtypeError(f'"normal_" not implemented for {dtypes.OF[drawn_in]}')
@@ -393,17 +412,17 @@ def normal(mean, std=1.0, size=None, *, generator=None, out=None, **named):
     return _normal(mean, std, z, out=out)
 
 
-def _empty(shape, dtype, order):
+def _empty(xp, shape, dtype, order):
     """An uninitialised array whose dims lie in memory in ``order``; None for C order."""
     if order is None:
-        return np.empty(shape, dtype)
-    return np.empty([shape[d] for d in order], dtype).transpose(np.argsort(order))
+        return xp.empty(shape, dtype)
+    return xp.empty([shape[d] for d in order], dtype).transpose(np.argsort(order))
 
 
 @kernel(public=False, method=False, name="bernoulli", widen=False, draws=True)
 def _bernoulli(xp, probabilities, *, shape, dtype, generator, order=None):
     """Ones with the given probabilities, zeros otherwise. Without a generator nothing is drawn."""
-    out = _empty(shape, dtype, order)
+    out = _empty(xp, shape, dtype, order)
     return out if generator is None else draw.bernoulli_like(generator, out, probabilities)
 
 

@@ -22,7 +22,15 @@ from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.create.filled import zeros
 from rushlight.ops.windows.avg_pool import places_of
 from rushlight.ops.windows.max_pool import MAX_POOL, as_input, max_positions, rows_first
-from rushlight.ops.windows.uneven_maxima import best, best_of_equal, best_of_table, elements, in_all
+from rushlight.ops.windows.uneven_maxima import (
+    best,
+    best_by_loop,
+    best_of_equal,
+    best_of_table,
+    elements,
+    in_all,
+    picked_by_loop,
+)
 from rushlight.ops.windows.window import Windows, per_dim
 from rushlight.ops.windows.window_maxima import FEW, is_finite
 from rushlight.tensor import Tensor, from_array
@@ -50,6 +58,9 @@ def _adaptive_table(size, places):
 def _few_positions(x, places):
     """The positions of the maxima in windows that cover x evenly; None: many, or x has a nan."""
     n = len(places)
+    if type(x) is not np.ndarray:  # a call that will be replayed
+        found = best_by_loop(x, *_regions(x.shape[x.ndim - n :], places))
+        return None if found is None else found[0]
     table = _adaptive_table(x.shape[x.ndim - n :], places)
     if table is None or not 0 < prod(x.shape[:-n]) * table.size <= FEW or not is_finite(x):
         return None
@@ -96,10 +107,12 @@ def _fractional_positions(xp, x, samples, *, kernel_size, places):
     # With two dims, the first sample belongs to the width, as in PyTorch.
     order = (1, 0) if n == 2 else (0, 1, 2)
     starts = [
-        _steps(samples[..., order[d]], x.shape[x.ndim - n + d] - kernel_size[d], places[d])
+        _steps(xp, samples[..., order[d]], x.shape[x.ndim - n + d] - kernel_size[d], places[d])
         for d in range(n)
     ]
     ends = [s + k for s, k in zip(starts, kernel_size, strict=True)]
+    if type(x) is not np.ndarray and (found := best_by_loop(x, starts, ends)) is not None:
+        return found[0]  # a call that will be replayed
     if 0 < prod((*lead, *places, *kernel_size)) <= FEW and is_finite(x):
         return best_of_table(x, elements(x.shape[x.ndim - n :], starts, ends), places)
     if prod(kernel_size) <= _EACH:
@@ -107,9 +120,9 @@ def _fractional_positions(xp, x, samples, *, kernel_size, places):
     return best(x, starts, ends)
 
 
-def _steps(sample, last, count):
+def _steps(xp, sample, last, count):
     """Starts of ``count`` windows, from 0 to ``last``, for each random number in ``sample``."""
-    out = np.empty((*sample.shape, count), np.int64)
+    out = xp.empty((*sample.shape, count), np.int64)
     if count > 1:
         alpha = sample.dtype.type(last) / sample.dtype.type(count - 1)
         at = np.arange(count - 1).astype(sample.dtype) + sample[..., None]
@@ -129,6 +142,8 @@ def _flat(x, n):
 
 def _picked(xp, x, at, *, n):
     """The elements of x at the flat positions ``at``."""
+    if type(x) is not np.ndarray and (found := picked_by_loop(x, at, n)) is not None:
+        return found  # a call that will be replayed
     return x.reshape(-1).take(in_all(at, n, prod(x.shape[x.ndim - n :])))
 
 
@@ -383,7 +398,7 @@ def _unpooled(xp, x, at, *, size):
     """Zeros of ``size`` with x at the flat positions ``at``."""
     n = len(size)
     lead = x.shape[: x.ndim - n]
-    out = np.zeros(prod(lead) * prod(size), x.dtype)
+    out = xp.zeros(prod(lead) * prod(size), x.dtype)
     out[in_all(at, n, prod(size))] = x
     return out.reshape(*lead, *size)
 

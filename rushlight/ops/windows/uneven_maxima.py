@@ -10,7 +10,17 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["best", "best_of_equal", "best_of_table", "elements", "in_all"]
+from rushlight.backend import native
+
+__all__ = [
+    "best",
+    "best_by_loop",
+    "best_of_equal",
+    "best_of_table",
+    "elements",
+    "in_all",
+    "picked_by_loop",
+]
 
 
 def best(x, starts, ends):
@@ -40,6 +50,74 @@ def best(x, starts, ends):
         at = where if at is None else at + where * step
         step *= size
     return np.ascontiguousarray(np.moveaxis(at, -1, 0)).reshape(*lead, *at.shape[:-1])
+
+
+def best_by_loop(x, starts, ends):
+    """``best``, and the maxima there, by machine code; None: use NumPy.
+
+    A call that will be replayed needs no check of the positions then.
+    """
+    n = len(starts)
+    lead = prod(x.shape[: x.ndim - n])
+    size, places = ((*(1,) * (3 - n), *s) for s in (x.shape[x.ndim - n :], _lengths(starts)))
+    apart = starts[0].ndim > 1
+    edges = [_edges(a, lead if apart else 1, n, k) for k, a in enumerate((starts, ends))]
+    shape = *x.shape[: x.ndim - n], *_lengths(starts)
+    given = (x, *edges, int(apart), lead, *size, *places)
+    return native.looped(_best, given, [(shape, np.dtype(np.int64)), (shape, x.dtype)])
+
+
+def _lengths(starts):
+    return tuple([a.shape[-1] for a in starts])
+
+
+def _edges(arrays, rows, n, missing):
+    """The starts or ends of the windows along three dims, in one array (rows, …)."""
+    others = [np.full((rows, 1), missing)] * (3 - n)
+    return np.concatenate([*others, *[a.reshape(rows, -1) for a in arrays]], 1)
+
+
+def _best(x, starts, ends, apart, rows, depth, height, width, front, top, left, at, found):
+    """Fill ``at`` and ``found`` (rows, front, top, left) for x (rows, depth, height, width).
+
+    ``starts`` and ``ends`` have the edges along the three dims, for each row if ``apart``.
+    """
+    for row in range(rows):
+        first = row * depth * height * width
+        i = row * (front + top + left) if apart else 0
+        j = i + front
+        k = j + top
+        place = row * front * top * left
+        for a in range(i, i + front):
+            for b in range(j, j + top):
+                for c in range(k, k + left):
+                    best = (starts[a] * height + starts[b]) * width + starts[c]
+                    most = x[first + best]
+                    for z in range(starts[a], ends[a]):
+                        for y in range(starts[b], ends[b]):
+                            here = (z * height + y) * width
+                            for v in range(starts[c], ends[c]):
+                                value = x[first + here + v]
+                                if value > most or value != value:
+                                    most = value
+                                    best = here + v
+                    at[place] = best
+                    found[place] = most
+                    place = place + 1
+
+
+def picked_by_loop(x, at, n):
+    """The elements of x at flat positions in its last ``n`` dims, by machine code, or None."""
+    lead = prod(x.shape[: x.ndim - n])
+    sizes = lead, prod(x.shape[x.ndim - n :]), prod(at.shape[at.ndim - n :])
+    found = native.looped(_picked, (x, at, *sizes), [(at.shape, x.dtype)])
+    return None if found is None else found[0]
+
+
+def _picked(x, at, rows, size, count, found):
+    for row in range(rows):
+        for i in range(row * count, row * count + count):
+            found[i] = x[row * size + at[i]]
 
 
 def best_of_equal(x, starts, kernel_size):

@@ -15,7 +15,7 @@ from rushlight.compiler.replay.looks import look_at
 from tests.compiler.replay.cases import PARTS
 from tests.daily import daily
 
-CASES = Path(__file__).with_name("cases.py")
+CASES, DRAWS = [Path(__file__).with_name(f"{name}.py") for name in ("cases", "draw_cases")]
 
 
 @pytest.mark.parametrize("part", daily(range(PARTS), 1, "replays"))
@@ -29,6 +29,45 @@ def test_cases(part):
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert found.returncode == 0, found.stdout[-6000:]
+
+
+@pytest.mark.parity
+def test_draws():
+    """The replayed draws of ``draw_cases.py``, among them random sequences, are PyTorch's."""
+    found = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", DRAWS],
+        env={**os.environ, "RUSHLIGHT_REPLAY": "1", "RUSHLIGHT_CHECK": "replay"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stdout[-6000:]
+
+
+def test_threads_that_draw_share_no_number():
+    """While one thread draws or makes an entry, replays of others wait, as their draws do."""
+    script = (
+        "import sys, threading, rushlight as torch\n"
+        "sys.setswitchinterval(1e-5)\n"
+        "options = {'dtype': torch.float64}\n"
+        "torch.manual_seed(1)\n"
+        "expected = sorted(torch.rand(4 * (400 * 3 + 8 * 3000), **options).tolist())\n"
+        "torch.manual_seed(1)\n"
+        "found, begin = [[] for _ in range(4)], threading.Barrier(4)\n"
+        "def run(own):\n"
+        "    begin.wait()\n"
+        "    for k in range(400):\n"
+        "        own += torch.rand(3, **options).tolist()\n"
+        "        if k % 50 == 0: own += torch.rand(3000, **options).tolist()\n"
+        "threads = [threading.Thread(target=run, args=(own,)) for own in found]\n"
+        "for t in threads: t.start()\n"
+        "for t in threads: t.join()\n"
+        "print(sorted(sum(found, [])) == expected)\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "RUSHLIGHT_CHECK"}
+    found = subprocess.run(
+        [sys.executable, "-c", script], env={**environment, "RUSHLIGHT_REPLAY": "1"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert found.stdout.split() == ["True"], found.stderr
 
 
 def test_begin(tmp_path):

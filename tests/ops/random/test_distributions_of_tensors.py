@@ -129,3 +129,51 @@ def test_polygamma_at_poles(order):
     given = [0.0, -0.3, -1.5, 1e-10, 40.0, float("nan")]
     got, want = (t.polygamma(order, t.tensor(given).double()).numpy() for t in (torch, peer))
     np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+REFUSED = {
+    "normal": lambda t: t.normal(t.zeros(3), t.tensor([1.0, -1.0, 1.0])),
+    "normal of a number": lambda t: t.normal(t.zeros(3), -1.0),
+    "normal_": lambda t: t.zeros(3).normal_(0, -1),
+    "bernoulli": lambda t: t.bernoulli(t.tensor([0.5, 2.0])),
+    "bernoulli_": lambda t: t.zeros(3).bernoulli_(1.5),
+    "multinomial": lambda t: t.multinomial(t.tensor([0.5, -2.0]), 1),
+    "more of multinomial": lambda t: t.multinomial(t.tensor([0.5, 2.0]), 3),
+    "randint": lambda t: t.randint(3, 3, (4,)),
+    "uniform_": lambda t: t.zeros(3).uniform_(2, 1),
+    "exponential_": lambda t: t.zeros(3).exponential_(-1),
+    "geometric_": lambda t: t.zeros(3).geometric_(0),
+    "cauchy_": lambda t: t.zeros(3).cauchy_(0, -1),
+    "log_normal_": lambda t: t.zeros(3).log_normal_(0, -1),
+    "rrelu": lambda t: t.rrelu(-t.ones(3), 2, 1, training=True),
+    "dropout": lambda t: t.dropout(t.ones(3), 1.5, True),
+}
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_call_that_is_refused_takes_the_numbers_that_pytorch_takes(name):
+    theirs = pytest.importorskip("torch")
+    for t in (torch, theirs):
+        t.manual_seed(3)
+        t.randn(1)  # a normal waits
+        with pytest.raises((RuntimeError, ValueError)):
+            REFUSED[name](t)
+    assert torch.get_rng_state().tolist() == theirs.get_rng_state().tolist()
+
+
+@pytest.mark.parity
+def test_gamma_numbers_of_any_shape_parameters():
+    """Shape parameters below 0 are no error, even if a power of 1 / shape is infinite."""
+    theirs = pytest.importorskip("torch")
+    rng = np.random.default_rng()
+    for dtype in ("f4", "f8"):
+        for _ in range(20):
+            shapes = rng.standard_normal(20) * 10.0 ** rng.uniform(-9, 3, 20)
+            drawn = []
+            for t in (torch, theirs):
+                t.manual_seed(5)
+                found = t._standard_gamma(t.from_numpy(shapes.astype(dtype)))
+                drawn.append(([str(v) for v in found.tolist()], t.get_rng_state().tolist()))
+            np.testing.assert_allclose(*[np.array(d[0], "f8") for d in drawn], 1e-5)
+            assert drawn[0][1] == drawn[1][1]
