@@ -299,12 +299,19 @@ def recurrent(name, sizes, reverse, arrays):
     width = max([a.shape[-1] for a in arrays.values() if a.ndim])
     if sizes[0] * width * width > MOST_RECURRENT or sizes[-1] < sizes[0] or not first.size:
         return False
+    is_noted = any(hasattr(a, "noted") for a in arrays.values())  # a call that will be replayed
     for a in arrays.values():
-        if type(a) is not ndarray or a.dtype != first.dtype or a.dtype.char not in "fd":
+        if (
+            not (is_noted or type(a) is ndarray)
+            or a.dtype != first.dtype
+            or a.dtype.char not in "fd"
+        ):
             return False
     kernels = _kernels()
     if kernels is None:
         return False
+    if is_noted:
+        return kernels.noted_recurrent(name, len(sizes), reverse, arrays)
     arrays = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
     return kernels.recurrent(name, len(sizes), reverse, arrays)
 

@@ -221,6 +221,8 @@ class Capture:
             found = self._moved(op, inputs, params)
         else:
             found = op.forward(Noting(self.tape), *given, **noting)
+            if op.raises and type(found) is ndarray:  # a check's result, which has no meaning
+                return from_array(found)
         results = found if type(found) is tuple else (found,)
         tensors = [self._tensor(op, x) for x in results]
         for x, wanted in zip(

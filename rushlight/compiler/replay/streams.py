@@ -16,6 +16,7 @@ from rushlight.compiler.replay.memory import words
 from rushlight.compiler.replay.tape import ABSOLUTE, Loop, Refused
 from rushlight.draw.continuous import FEW as FEW_NORMALS
 from rushlight.draw.singles import Stream, each
+from rushlight.gc_pause import paused
 from rushlight.random import FEW, Generator, default_generator
 
 __all__ = ["NotedStream", "Streams", "draws", "owner"]
@@ -57,6 +58,7 @@ class Streams:
         if type(generator) is not Generator:
             raise Refused
         if all(g is not generator for g, _ in self._marks):
+            self._stack.enter_context(paused())  # a finalizer's numbers would come twice
             self._stack.enter_context(generator.lock)
             self._marks.append((generator, generator.mark()))
 
@@ -121,19 +123,19 @@ class NotedStream:
 
     def each(self, function, *columns):
         """The numbers of ``draw.singles.each``."""
-        columns = [
+        given = [
             self.tape.constant(np.full(columns[0].size, c)) if type(c) is float else _column(c)
             for c in columns
         ]
         engine = self.generator.engine()
-        sampler = native.sampler(function, Stream, engine, len(columns))
+        sampler = native.sampler(function, Stream, engine, len(given))
         if sampler is None:
             raise Refused
-        values = each(self.generator, function, *[c.array for c in columns])
+        values = each(self.generator, function, *[c.array for c in given])
         state = self.tape.scratch(np.zeros(len(Stream.__slots__) + 1))
         self._note("opening", state)
-        given = sampler.loop(values.size)
-        (found,) = self.tape.call(*given, [state, *columns], [values], (sampler, given))
+        loop = sampler.loop(values.size)
+        (found,) = self.tape.call(*loop, [state, *given], [values], (sampler, loop))
         self._note("closing", state)
         return found
 

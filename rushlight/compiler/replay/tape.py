@@ -299,12 +299,16 @@ class Tape:
         ``address`` is that of a loop, the array ``data`` has what it needs besides, and the objects
         ``alive`` have to live.
         """
+        made = [self.scratch(a) for a in results]
+        self.run(address, data, [*operands, *made], alive)
+        return made
+
+    def run(self, address, data, operands, alive=()):
+        """Note a call of machine code that reads and writes contiguous ``operands``; see above."""
         held(alive)
         self.buffers.append(data)
-        made = [self._remember(a) for a in results]
-        arrays = [*[self._few(a.array) for a in operands], *made]
+        arrays = [self._few(a.array) for a in operands]
         self._at((address, data.ctypes.data), [1], [0] * len(arrays), arrays)
-        return [self.noted(a, self) for a in made]
 
     def product(self, ufunc, dtypes, operands, result, out):
         """Note a ufunc over matrices: ``matmul`` of matrices, or ``vecdot``."""

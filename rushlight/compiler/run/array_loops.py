@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from rushlight.backend.address import address
 from rushlight.compiler.codegen.array_function import write
-from rushlight.compiler.codegen.scope import I64, POINTER, i64
+from rushlight.compiler.codegen.table_loop import DATA, OPERAND, write_loop
 from rushlight.compiler.cpu.checked_access import instrument
 from rushlight.compiler.cpu.loader import load
 from rushlight.compiler.cpu.target import CHECKED
@@ -35,7 +35,7 @@ class ArrayLoop:
     def __init__(self, function, kinds):
         module = ir.Module("loop")
         write(module, "kernel", function, kinds)
-        _write_loop(module, kinds)
+        write_loop(module, "kernel", _words(kinds))
         module.scalar = True
         made = instrument(module) if CHECKED else module
         key = sha256(str(made).encode()).hexdigest()
@@ -65,21 +65,11 @@ class ArrayLoop:
         return tape.call(self.library.address("loop"), data, operands, results, (self, data))
 
 
-def _write_loop(module, kinds):
-    """Write ``loop``, which runs the kernel, and has the parameters of NumPy's loops.
-
-    Its data is the table of the kernel, in which the addresses of the arrays are still missing.
-    """
-    loop = ir.Function(module, ir.FunctionType(I64, [I64] * 4), "loop")
-    b = ir.IRBuilder(loop.append_basic_block("entry"))
-    table = b.alloca(I64, len(kinds))
-    word = lambda base, k: b.gep(base, [i64(k)], source_etype=I64)
-    arrays, data = b.inttoptr(loop.args[0], POINTER), b.inttoptr(loop.args[3], POINTER)
-    count = 0
+def _words(kinds):
+    """The words of the kernel's table: numbers from the data, addresses of arrays from operands."""
+    found: list = []
     for k, kind in enumerate(kinds):
+        arrays = sum(source == OPERAND for source, _ in found)
         is_number = kind is int or kind is float  # a dtype of NumPy equals its type in Python
-        source = word(data, k) if is_number else word(arrays, count)
-        count += not is_number
-        b.store(b.load(source, typ=I64), word(table, k))
-    b.call(module.globals["kernel"], [table])
-    b.ret(i64(0))
+        found.append((DATA, k) if is_number else (OPERAND, arrays))
+    return found

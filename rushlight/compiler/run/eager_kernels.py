@@ -381,6 +381,13 @@ def recurrent(*given):
     return recurrent_kernels.run(*given)
 
 
+def noted_recurrent(*given):
+    """Note a run of a kernel of ``recurrent_kernels.py`` in a call that will be replayed."""
+    from rushlight.compiler.run import recurrent_kernels
+
+    return recurrent_kernels.noted(*given)
+
+
 def looped(function, given, results):
     """The results of a Python loop over arrays; see ``backend/native.py``."""
     kinds, is_noted = [], False

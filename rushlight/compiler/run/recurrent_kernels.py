@@ -22,13 +22,14 @@ from rushlight.compiler.codegen.loop import address, loop
 from rushlight.compiler.codegen.memory import load, store
 from rushlight.compiler.codegen.namespace import Namespace
 from rushlight.compiler.codegen.scope import I64, POINTER, internal_function
+from rushlight.compiler.codegen.table_loop import DATA, OPERAND, write_loop
 from rushlight.compiler.codegen.value import INT, Value, constant
 from rushlight.compiler.cpu.loader import load as loaded
 from rushlight.compiler.cpu.microkernel import Tile, outer
 from rushlight.compiler.cpu.target import host
 from rushlight.compiler.run import cache as code_cache
 
-__all__ = ["run"]
+__all__ = ["noted", "run"]
 
 
 class Pass(NamedTuple):
@@ -158,12 +159,10 @@ def run(name, steps, reverse, arrays):
     batch, n = arrays["owed" if each.backward else "h"].shape
     if not _fit(each, steps, batch, n, arrays):
         return False
-    first, stride = ((steps - 1) * batch, -batch) if reverse else (0, batch)
+    first, stride = _rows(steps, batch, reverse)
     given = [arrays[name] for name in _operands(each)]
-    dtype, lanes = given[0].dtype, host().vector_bytes // given[0].itemsize
-    while lanes > n:
-        lanes //= 2
-    kernel, places = _kernel(name, dtype, lanes), [address_of(a) for a in given]
+    kernel = _kernel(name, given[0].dtype, _lanes(given[0], n))
+    places = [address_of(a) for a in given]
 
     def work(part):
         table = np.array([steps, part.start, part.stop, n, first, stride, *places], np.int64)
@@ -171,6 +170,34 @@ def run(name, steps, reverse, arrays):
 
     each_part(work, _parts(batch, steps * batch * n * n * each.gates))
     return True
+
+
+def noted(name, steps, reverse, arrays):
+    """``run`` in a call that will be replayed: some of the ``arrays`` are ``Noted``."""
+    each, tape = PASSES[name], next(a.tape for a in arrays.values() if hasattr(a, "tape"))
+    arrays = {k: a if hasattr(a, "tape") else tape.constant(a) for k, a in arrays.items()}
+    arrays = {k: a if a.flags.c_contiguous else a.copy() for k, a in arrays.items()}
+    batch, n = arrays["owed" if each.backward else "h"].shape
+    one = len(_parts(batch, steps * batch * n * n * each.gates)) == 1
+    if not one or not run(name, steps, reverse, {k: a.array for k, a in arrays.items()}):
+        return False
+    given = [arrays[name] for name in _operands(each)]
+    library = _library(name, given[0].dtype, _lanes(given[0], n))
+    words = np.array([steps, 0, batch, n, *_rows(steps, batch, reverse)], np.int64)
+    tape.run(library.address("loop"), words, given, library)
+    return True
+
+
+def _rows(steps, batch, reverse):
+    """(the first row of the first step, how far the rows of the next step are from there)."""
+    return ((steps - 1) * batch, -batch) if reverse else (0, batch)
+
+
+def _lanes(a, n):
+    lanes = host().vector_bytes // a.itemsize
+    while lanes > n:
+        lanes //= 2
+    return lanes
 
 
 def _fit(each, steps, batch, n, arrays):
@@ -198,8 +225,13 @@ def _parts(batch, products):
 
 @cache
 def _kernel(name, dtype, lanes):
-    key = f"recurrent 2 {name} {dtype} {lanes}"
-    return loaded(code_cache.object_code(key, lambda: _module(name, dtype, lanes))).function(name)
+    return _library(name, dtype, lanes).function(name)
+
+
+@cache
+def _library(name, dtype, lanes):
+    key = f"recurrent 3 {name} {dtype} {lanes}"
+    return loaded(code_cache.object_code(key, lambda: _module(name, dtype, lanes)))
 
 
 # Code -------------------------------------------------------------------------------------
@@ -211,6 +243,8 @@ def _module(name, dtype, lanes):
     b = ir.IRBuilder(function.append_basic_block("entry"))
     _Steps(b, PASSES[name], dtype, lanes).write()
     b.ret_void()
+    arrays = range(len(_operands(PASSES[name])))
+    write_loop(module, name, [*[(DATA, k) for k in range(6)], *[(OPERAND, k) for k in arrays]])
     return str(module)
 
 

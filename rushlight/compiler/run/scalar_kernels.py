@@ -15,6 +15,7 @@ from llvmlite import ir
 from rushlight.backend.address import address
 from rushlight.compiler.codegen.scalar_function import Translation
 from rushlight.compiler.codegen.scope import I64, POINTER, Loop, i64
+from rushlight.compiler.codegen.table_loop import DATA, OPERAND, write_loop
 from rushlight.compiler.cpu.loader import load
 from rushlight.compiler.run import cache
 
@@ -110,19 +111,6 @@ def _module(function, stream_class, columns):
     loop.b.store(translation.write(loop.b, function, [state, *row]), at(out))
     loop.close()
     b.ret_void()
-    _write_loop(module, columns)
+    operands = 0, 1 + columns, *range(1, 1 + columns)
+    write_loop(module, "kernel", [(DATA, 0), *[(OPERAND, k) for k in operands]])
     return str(module), names
-
-
-def _write_loop(module, columns):
-    """Write ``loop``: it calls the kernel on its operands, see ``Sampler.loop``."""
-    loop = ir.Function(module, ir.FunctionType(I64, [I64] * 4), "loop")
-    b = ir.IRBuilder(loop.append_basic_block("entry"))
-    table = b.alloca(I64, 3 + columns)
-    word = lambda base, k: b.gep(base, [i64(k)], source_etype=I64)
-    operands, data = b.inttoptr(loop.args[0], POINTER), b.inttoptr(loop.args[3], POINTER)
-    b.store(b.load(word(data, 0), typ=I64), word(table, 0))
-    for k, operand in enumerate((0, 1 + columns, *range(1, 1 + columns)), 1):
-        b.store(b.load(word(operands, operand), typ=I64), word(table, k))
-    b.call(module.globals["kernel"], [table])
-    b.ret(i64(0))

@@ -3,6 +3,7 @@
 import os
 from contextlib import contextmanager
 from functools import wraps
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,11 @@ EAGER = _FIRST_CALLS == 1  # for tests: each third call that is like others is a
 _calls_to_come, _fewer = (0, 0) if EAGER else (20 * _FIRST_CALLS, 15 * _FIRST_CALLS)
 #: The calls after that if no earlier process wanted the machine code. It takes 0.5 s to compile.
 _longer = 0 if EAGER else 150 * _FIRST_CALLS
+#: A call counts once for so many seconds that it takes, but not more often than so many times: the
+#: part of a call that replays save is not longer.
+_UNIT, _MOST_UNITS = 1e-5, 5
+#: The calls that are timed: those of which so many others are left.
+_TIMED = _FIRST_CALLS - 10, _FIRST_CALLS - 11
 _FEW = 1 << 17  # values are compared of tensors with at most so many elements
 _CHECKED = "replay" in CHECKS
 
@@ -42,7 +48,7 @@ class Replays:
         writes: Whether the function writes to its first argument, and returns it.
     """
 
-    __slots__ = ("_left", "function", "run", "writes")
+    __slots__ = ("_left", "_units", "function", "run", "writes")
     function: Any
 
     def __init__(self, writes=False):
@@ -50,6 +56,7 @@ class Replays:
         self.run: Any
         self.writes = writes
         self._left, self.run = _FIRST_CALLS, self._count if _FIRST_CALLS else None
+        self._units = 1  # how often a call counts
 
     @contextmanager
     def off(self):
@@ -62,8 +69,10 @@ class Replays:
 
     def _count(self, *args, **named):
         global _calls_to_come, _fewer, _longer
-        _calls_to_come -= 1
-        self._left -= 1
+        if self._left in _TIMED:
+            return self._timed(args, named)
+        _calls_to_come -= self._units
+        self._left -= self._units
         if self._left <= 0 and _calls_to_come <= (_fewer if native.is_loaded() else 0):
             self.run = None  # meanwhile other threads compute
             found = native.replayed(self, _longer)
@@ -73,6 +82,16 @@ class Replays:
                 self.run = self._count
             else:
                 self.run = self._checked(found) if _CHECKED and found is not None else found
+
+    def _timed(self, args, named):
+        """The result of a call, whose time tells how often later calls count."""
+        self._left -= 1
+        begin = perf_counter()
+        with self.off():
+            found = self.function(*args, **named)
+        units = min(_MOST_UNITS, 1 + int((perf_counter() - begin) / _UNIT))
+        self._units = min(units, self._units) if self._left < _TIMED[1] else units
+        return found
 
     def _checked(self, builtin):
         """``builtin``, whose results are compared with the function's own (RUSHLIGHT_CHECK)."""

@@ -77,12 +77,12 @@ def _counted(labels):
     return counts
 
 
-def _gaps_of_arrays(x, labels):
+def _gaps_of_arrays(xp, x, labels):
     """``_gaps`` for arrays: NumPy's scatters take longer than these steps."""
     n, classes = x.shape
     counts = _counted(labels)
     rows = np.arange(n)[:, None]
-    label = np.zeros((n, classes + 1), bool)  # the last column is for labels that do not count
+    label = xp.zeros((n, classes + 1), bool)  # the last column is for labels that do not count
     label[rows, np.where(counts, labels, classes)] = True
     index = np.where(counts, labels, 0)
     gap = 1 - x[rows, index][:, :, None] + x[:, None]
@@ -141,7 +141,7 @@ def multilabel_margin(xp, x, labels, *, reduction):
         looped = native.looped(_sums, (rows, labels, *rows.shape), results)
         if looped is not None:
             return _reduced(looped[0], x, reduction)
-    gap, counts, _ = _gaps_of_arrays(rows, labels)
+    gap, counts, _ = _gaps_of_arrays(xp, rows, labels)
     return _reduced(where(counts, gap, 0).sum((1, 2)), x, reduction)
 
 
@@ -183,7 +183,7 @@ multilabel_margin.lower_check(lambda x, labels: check_range(labels, **_range(x))
 )  # fmt: skip
 def _pairs(xp, x, labels):
     """How many hinges rise with each score, or fall with it (then negative): (N, C)."""
-    _, counts, index = _gaps_of_arrays(x, labels)
+    _, counts, index = _gaps_of_arrays(xp, x, labels)
     found = counts.sum(1, dtype=x.dtype)
     np.subtract.at(found, (np.arange(len(x))[:, None], index), counts.sum(2, dtype=x.dtype))
     return found

@@ -3,6 +3,7 @@
 import numpy as np
 
 from rushlight import shapes
+from rushlight.backend import native
 from rushlight.backend.sizes import large_from
 from rushlight.dtype import COMPLEX_KINDS
 from rushlight.errors import DimError, UnsupportedDtypeError
@@ -46,8 +47,12 @@ def _mode(xp, x, *, dim=-1, keepdim=False):
         return x.copy(), np.zeros((), np.int64)
     rows = x if dim == x.ndim - 1 else np.moveaxis(x, dim, -1)
     lead, n = rows.shape[:-1], rows.shape[-1]
-    rows = np.ascontiguousarray(rows).reshape(-1, n)
-    index = _by_counts(rows, n) if n <= SMALL and rows.size >= _COUNTED else None
+    rows = xp.ascontiguousarray(rows).reshape(-1, n)
+    index = None
+    if n <= SMALL and type(rows) is not np.ndarray:  # a call that will be replayed
+        index = _by_loop(rows, n)
+    elif n <= SMALL and rows.size >= _COUNTED:
+        index = _by_counts(rows, n)
     if index is None:
         by_size = _sorted(rows, n)
         ordered = picked(rows, by_size, 1)
@@ -55,6 +60,31 @@ def _mode(xp, x, *, dim=-1, keepdim=False):
     values = picked(rows, index.reshape(-1, 1), 1).reshape(lead)
     index = index.reshape(lead)
     return (np.expand_dims(values, dim), np.expand_dims(index, dim)) if keepdim else (values, index)
+
+
+def _by_loop(rows, n):
+    """``_by_counts`` as machine code, or None."""
+    if rows.dtype.char not in "fdilq" or (rows.dtype.kind == "f" and np.isnan(rows).any()):
+        return None
+    found = native.looped(_modes, (rows, n, len(rows)), [((len(rows),), np.dtype("i8"))])
+    return None if found is None else found[0]
+
+
+def _modes(rows, n, count, index):
+    """The last place of the least of the most frequent elements of each row (count, n)."""
+    for row in range(count):
+        first = row * n
+        best = 0
+        most = 0
+        for i in range(n):
+            times = 0
+            for j in range(n):
+                if rows[first + j] == rows[first + i]:
+                    times += 1
+            if times > most or (times == most and rows[first + i] <= rows[first + best]):
+                most = times
+                best = i
+        index[row] = best
 
 
 def _by_counts(rows, n):

@@ -18,6 +18,7 @@ from rushlight.ops.sequence.recurrent import (
     define,
     filled,
     last_rows,
+    room,
     steps,
 )
 
@@ -36,11 +37,12 @@ def rnn_layer(xp, drive, h, weight, bias=None, *, relu, sizes, reverse=False):
     (batch, hidden).
     """
     name = "relu" if relu else "tanh"
-    if type(drive) is ndarray:
-        out = np.empty(drive.shape, drive.dtype)
-        if by_kernel(name, sizes, reverse, drive=drive, h=h, matrix=weight.T, bias=bias, out=out,
-                     product=np.empty_like(drive[: sizes[0]])):  # fmt: skip
-            return out, last_rows(out, sizes, reverse)
+    out = room(drive, drive.shape)
+    if out is not None and by_kernel(
+        name, sizes, reverse, drive=drive, h=h, matrix=weight.T, bias=bias, out=out,
+        product=room(drive, (sizes[0], drive.shape[1])),
+    ):  # fmt: skip
+        return out, last_rows(out, sizes, reverse)
     out = drive.copy() if bias is None else drive + bias
     matrix = weight.T
     order = steps(sizes, reverse)

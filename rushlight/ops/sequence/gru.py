@@ -19,6 +19,7 @@ from rushlight.ops.sequence.recurrent import (
     filled,
     last_rows,
     memorised,
+    room,
     steps,
 )
 from rushlight.ops.shape.join import cat
@@ -82,13 +83,13 @@ def gru_layer(xp, drive, h, weight, bias=None, *, sizes, reverse=False, memo=Non
 
 def _by_kernel(drive, h, weight, bias, sizes, reverse):
     """(gates, heard, results) of all steps of a small layer; None: use NumPy."""
-    if type(drive) is not ndarray:
+    gates = room(drive, drive.shape)
+    if gates is None:
         return None
-    gates = np.empty(drive.shape, drive.dtype)
-    heard, out = (np.empty((len(drive), h.shape[1]), drive.dtype) for _ in range(2))
+    heard, out = (room(drive, (len(drive), h.shape[1])) for _ in range(2))
     done = by_kernel(
         "gru", sizes, reverse, drive=drive, h=h, matrix=weight.T, bias=bias, gates=gates,
-        product=np.empty_like(gates[: sizes[0]]), heard=heard, out=out,
+        product=room(drive, (sizes[0], drive.shape[1])), heard=heard, out=out,
     )  # fmt: skip
     return (gates, heard, out) if done else None
 

@@ -21,6 +21,7 @@ from rushlight.ops.sequence.recurrent import (
     filled,
     last_rows,
     memorised,
+    room,
     steps,
 )
 from rushlight.ops.shape.join import cat
@@ -100,13 +101,13 @@ def lstm_layer(
 
 def _by_kernel(drive, h, c, weight, bias, sizes, reverse):
     """The gates, cells, tanh(cells) and results of all steps of a small layer; None: use NumPy."""
-    if type(drive) is not ndarray:
+    gates = room(drive, drive.shape)
+    if gates is None:
         return None
-    gates = np.empty(drive.shape, drive.dtype)
-    cells, bounded, out = (np.empty((len(drive), c.shape[1]), drive.dtype) for _ in range(3))
+    cells, bounded, out = (room(drive, (len(drive), c.shape[1])) for _ in range(3))
     done = by_kernel(
         "lstm", sizes, reverse, drive=drive, h=h, c=c, matrix=weight.T, bias=bias,
-        product=np.empty_like(gates[: sizes[0]]), gates=gates, cells=cells, bounded=bounded,
+        product=room(drive, (sizes[0], drive.shape[1])), gates=gates, cells=cells, bounded=bounded,
         out=out,
     )  # fmt: skip
     return (gates, cells, bounded, out) if done else None

@@ -111,6 +111,12 @@ def by_kernel(name, sizes, reverse, **arrays):
     return native.recurrent(name, sizes, reverse, arrays)
 
 
+def room(like, shape):
+    """An array of the dtype of ``like``, for results of ``by_kernel``; None for other values."""
+    found = np.empty(shape, like.dtype) if type(like) is ndarray or hasattr(like, "noted") else None
+    return found if found is None or type(like) is ndarray else like.noted(found)
+
+
 def last_rows(rows, sizes, reverse):
     """A copy of the rows of the step that runs last, of a layer whose steps have equal sizes."""
     return rows[: sizes[0]].copy() if reverse else rows[len(rows) - sizes[0] :].copy()

@@ -12,6 +12,7 @@ import numpy as np
 
 from rushlight.autograd import mode as modes
 from rushlight.autograd.tape import watch
+from rushlight.backend import native
 from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE
@@ -30,6 +31,7 @@ from rushlight.ops.windows.uneven_maxima import (
     elements,
     in_all,
     picked_by_loop,
+    unpooled_by_loop,
 )
 from rushlight.ops.windows.window import Windows, per_dim
 from rushlight.ops.windows.window_maxima import FEW, is_finite
@@ -60,7 +62,8 @@ def _few_positions(x, places):
     n = len(places)
     if type(x) is not np.ndarray:  # a call that will be replayed
         found = best_by_loop(x, *_regions(x.shape[x.ndim - n :], places))
-        return None if found is None else found[0]
+        if found is not None:
+            return found[0]
     table = _adaptive_table(x.shape[x.ndim - n :], places)
     if table is None or not 0 < prod(x.shape[:-n]) * table.size <= FEW or not is_finite(x):
         return None
@@ -398,6 +401,10 @@ def _unpooled(xp, x, at, *, size):
     """Zeros of ``size`` with x at the flat positions ``at``."""
     n = len(size)
     lead = x.shape[: x.ndim - n]
+    if type(x) is np.ndarray and x.size >= native.LEAST_LOOP and x.dtype.char in "fd":
+        found = unpooled_by_loop(x, at, size)
+        if found is not None:
+            return found
     out = xp.zeros(prod(lead) * prod(size), x.dtype)
     out[in_all(at, n, prod(size))] = x
     return out.reshape(*lead, *size)

@@ -20,7 +20,12 @@ __all__ = [
     "elements",
     "in_all",
     "picked_by_loop",
+    "unpooled_by_loop",
 ]
+
+
+#: Of more elements NumPy finds the maxima as fast.
+_MOST = 1 << 12
 
 
 def best(x, starts, ends):
@@ -53,10 +58,12 @@ def best(x, starts, ends):
 
 
 def best_by_loop(x, starts, ends):
-    """``best``, and the maxima there, by machine code; None: use NumPy.
+    """``best``, and the maxima there, by machine code; None: NumPy is faster, or there is none.
 
     A call that will be replayed needs no check of the positions then.
     """
+    if x.size > _MOST:
+        return None
     n = len(starts)
     lead = prod(x.shape[: x.ndim - n])
     size, places = ((*(1,) * (3 - n), *s) for s in (x.shape[x.ndim - n :], _lengths(starts)))
@@ -118,6 +125,23 @@ def _picked(x, at, rows, size, count, found):
     for row in range(rows):
         for i in range(row * count, row * count + count):
             found[i] = x[row * size + at[i]]
+
+
+def unpooled_by_loop(x, at, size):
+    """Zeros of ``size`` with x at flat positions in these last dims, by machine code, or None."""
+    n = len(size)
+    lead = x.shape[: x.ndim - n]
+    sizes = prod(lead), prod(size), prod(x.shape[x.ndim - n :])
+    found = native.looped(_unpooled, (x, at, *sizes), [((*lead, *size), x.dtype)])
+    return None if found is None else found[0]
+
+
+def _unpooled(x, at, rows, size, count, found):
+    for i in range(rows * size):
+        found[i] = 0.0
+    for row in range(rows):
+        for i in range(row * count, row * count + count):
+            found[row * size + at[i]] = x[i]
 
 
 def best_of_equal(x, starts, kernel_size):
