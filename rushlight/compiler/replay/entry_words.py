@@ -7,7 +7,7 @@ import numpy as np
 from rushlight.compiler.replay import records
 from rushlight.compiler.replay.looks import Look
 from rushlight.compiler.replay.memory import held, words
-from rushlight.compiler.replay.streams import draws
+from rushlight.compiler.replay.streams import draws, undone
 from rushlight.compiler.replay.tape import ABSOLUTE, Refused
 from rushlight.random import default_generator
 from rushlight.tensor import Tensor
@@ -29,14 +29,16 @@ def entry(found, args, named, looks, functions):
         raise Refused
     if found.writes and any(look.has_node or look.kind == records.ALL_LIKE for look in looks):
         raise Refused
-    if _may_end_late(found.loops, found.writes):
-        raise Refused
+    loops, undo = found.loops, []
+    if _may_end_late(loops, found.writes):
+        if found.writes:
+            raise Refused
+        marks, undo = undone(loops)
+        loops = [*marks, *loops]
     inputs = sum(look.kind in (records.LIKE, records.STREAM) for look in looks)
     bases = [0] * (1 + inputs + len(makes.new))
     places = _places([*args, *named.values()])
-    steps = 0
-    for loop in reversed(found.loops):
-        steps = _step(loop, steps, functions)
+    steps, back = [_steps(chain, functions) for chain in (loops, undo)]
     held(_used(found.buffers, found.loops))
     names = held(tuple(map(sys.intern, named))) if named else 0
     expected = words(*[w for look in looks for w in look.words()])[1]
@@ -48,6 +50,7 @@ def entry(found, args, named, looks, functions):
         0, len(args), names, expected, words(*bases)[1], steps, parts, len(makes.parts), results,
         len(makes.results), group, nodes, len(makes.nodes), found.writes,
         _drawn_from(found.loops), 0 if found.default is None else held(found.default),
+        back,
     )  # fmt: skip
 
 
@@ -66,7 +69,7 @@ def _places(arguments):
 def _may_end_late(loops, writes):
     """Whether a guard comes after a draw, or after a write to the first operand.
 
-    The call would draw or write once more.
+    The call would draw or write once more, unless that is taken back.
     """
     acts = [draws(x) or (writes and x.places[-1][0] == 1) for x in loops]
     guards = [x.function[0] == "guard" for x in loops]
@@ -85,6 +88,14 @@ def _used(buffers, loops):
     known |= {loop.function[1] for loop in loops}
     spans = [(a, *np.lib.array_utils.byte_bounds(a)) for a in buffers]
     return [a for a, low, high in spans if any(low <= at < high for at in known)]
+
+
+def _steps(loops, functions):
+    """The address of the first of the steps for ``loops``, or 0."""
+    following = 0
+    for loop in reversed(loops):
+        following = _step(loop, following, functions)
+    return following
 
 
 def _step(loop, following, functions):

@@ -49,6 +49,7 @@ from rushlight.compiler.replay.records import (
     STRIDES,
     TURN,
     TURNS,
+    UNDO,
     WHERE,
     WRITES,
     Py_DecRef,
@@ -70,6 +71,10 @@ def replay(entry, args, grad_mode):
         if load(step + LOOP) != GUARD:
             run(step, bases)
         elif not holds(step, bases):
+            step = load(entry + UNDO)
+            while step:
+                run(step, bases)
+                step = load(step + FOLLOWING)
             release(parts, load(entry + PART_COUNT))
             return referenced(NONE)
         step = load(step + FOLLOWING)

@@ -205,7 +205,12 @@ def _open(operands, counts, strides, data):
 
 def _close(operands, counts, strides, data):
     """Give the generator the normal that now waits in its stream, or None."""
-    generator, state = load(operands), load(operands + 8)
+    put_normal(load(operands), load(operands + 8))
+    return 0
+
+
+def put_normal(generator, state):
+    """Give the generator the normal that ``state`` says."""
     normal = NONE
     if load(state + 8):
         normal = PyType_GenericAlloc(FLOAT, 0)
@@ -215,6 +220,31 @@ def _close(operands, counts, strides, data):
     last = load(generator + G_NORMAL)
     store(generator + G_NORMAL, normal)
     Py_DecRef(last)
+    return 0
+
+
+def _mark(operands, counts, strides, data):
+    """Write down where the generator stands: its waiting normal, and the memory of its engine."""
+    generator, state = load(operands), load(operands + 8)
+    _open(operands, counts, strides, data)
+    copy_words(state + 24, load(load(generator + G_MEMORY) + A_DATA))
+    return 0
+
+
+def _undo(operands, counts, strides, data):
+    """Let the generator go back to where ``_mark`` found it."""
+    generator, state = load(operands), load(operands + 8)
+    copy_words(load(load(generator + G_MEMORY) + A_DATA), state + 24)
+    put_normal(generator, state)
+    return 0
+
+
+def copy_words(out, x):
+    """Copy the memory of an engine: 625 words of 32 bits."""
+    i = 0
+    while i < 2500:
+        store32(out + i, load32(x + i))
+        i += 4
     return 0
 
 
@@ -259,7 +289,8 @@ _LOOPS = {
     "copying": _copy, "choosing": _select, "moving": _move, "running": _run, "taking": _take,
     "along": _take_along,
 }  # fmt: skip
-_STREAMS: dict = {"drawing": _draw, "opening": _open, "closing": _close}
+_STREAMS: dict = {"drawing": _draw, "opening": _open, "closing": _close,
+                  "marking": _mark, "undoing": _undo}  # fmt: skip
 _SEARCHES: dict = {"ranking": (_rank, "<"), "greatest": (_find, "<"), "lowest": (_find, ">")}
 #: What is written may have any dtype of the size.
 _PUTS = {"putting": ("b1", "i4", "i8"), "adding": ORDERED}

@@ -34,11 +34,12 @@ FIRST, MISSES, TOLD_AT, HITS, TOLD = 0, 8, 16, 24, 32
 # An entry: what it expects of a call, the loops, and what it makes: arrays, the results, and nodes.
 # The results are in a tuple or list (its type is GROUP), or there is one. WRITES: whether the loops
 # write to the first argument. DRAWS_FROM: the default generator, if the loops draw from it, or 0.
-# OF_DEFAULT: the default dtype on which results may depend, or 0.
+# OF_DEFAULT: the default dtype on which results may depend, or 0. UNDO: the first of the steps that
+# take draws back if a guard gives the call back, or 0.
 (
     NEXT, ARGUMENTS, NAMES, LOOKS, BASES, STEPS, PARTS, PART_COUNT, RESULTS, COUNT, GROUP, NODES,
-    NODE_COUNT, WRITES, DRAWS_FROM, OF_DEFAULT,
-) = range(0, 128, 8)  # fmt: skip
+    NODE_COUNT, WRITES, DRAWS_FROM, OF_DEFAULT, UNDO,
+) = range(0, 136, 8)  # fmt: skip
 # What an argument must be: a value equal to VALUE; a tensor of this dtype, dims, shape and strides,
 # turned or not, whose elements span VALUE bytes; or a tuple or list (its type is VALUE) of DIMS
 # items, whose looks follow; or a generator of the CPU that nobody is drawing from.

@@ -19,10 +19,13 @@ from rushlight.draw.singles import Stream, each
 from rushlight.gc_pause import paused
 from rushlight.random import FEW, Generator, default_generator
 
-__all__ = ["NotedStream", "Streams", "draws", "owner"]
+__all__ = ["NotedStream", "Streams", "draws", "owner", "undone"]
 
 #: The thread that makes an entry. It has the generators' locks, and its replays may draw.
 _owner, _owner_address = words(0)
+
+
+_WORDS = 3 + 313  # of a mark: the stream, and the engine's memory
 
 
 def owner():
@@ -33,6 +36,16 @@ def owner():
 def draws(loop):
     """Whether a loop takes numbers from the generator that is its first operand."""
     return loop.function[0] in ("drawing", "opening")
+
+
+def undone(loops):
+    """The loops that note where the generators of ``loops`` stand, and those that go back there."""
+    places = dict.fromkeys([loop.places[0] for loop in loops if draws(loop)])
+    every = [[place, (ABSOLUTE, words(*[0] * _WORDS)[1])] for place in places]
+    return [
+        [Loop((name, 0), [1], [0, 0], both, [[0, 0]], (1, [0, 0])) for both in every]
+        for name in ("marking", "undoing")
+    ]
 
 
 class Streams:

@@ -95,6 +95,26 @@ def test_begin(tmp_path):
     assert third[1] == "False"  # importing nn takes as long as the rest
 
 
+def test_calls_that_take_longer_are_replayed_earlier(tmp_path):
+    script = (
+        "import sys, rushlight as torch\n"
+        "x, w = torch.ones(32, 64), torch.ones(64)\n"
+        "for _ in range(4500): torch.nn.functional.layer_norm(x, (64,), w, w)\n"
+        "module = sys.modules.get('rushlight.compiler.replay.calls')\n"
+        "print(bool(module and module._code))\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "RUSHLIGHT_REPLAY"}
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**environment, "RUSHLIGHT_CACHE_DIR": str(tmp_path)},
+            capture_output=True, text=True, check=True,
+        ).stdout.strip()
+        for _ in range(3)
+    ]  # fmt: skip
+    assert found[0] == "False" and found[2] == "True"  # the first only notes that it wants the code
+
+
 def test_calls_are_looked_at_while_nn_is_imported(monkeypatch):
     name = "rushlight.nn.parameter"
     monkeypatch.setitem(sys.modules, name, ModuleType(name))  # another thread has just begun
