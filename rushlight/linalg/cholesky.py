@@ -11,6 +11,7 @@ from rushlight.autograd.tape import watch
 from rushlight.linalg.checks import check_info, check_square, squares
 from rushlight.linalg.columns import in_columns
 from rushlight.linalg.lapack import columns, each, matrices
+from rushlight.linalg.on_devices import cholesky as cholesky_on_devices
 from rushlight.linalg.triangular import check_triangular, triangular_solution
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.fast_path import plain
@@ -79,6 +80,7 @@ def _slope(g, out):
 
 
 _factor.grad(A=_slope)
+_factor.lower_on_devices(lambda A, upper: cholesky_on_devices(A.mT if upper else A))
 
 
 def _factored(name, A, upper, check_errors):

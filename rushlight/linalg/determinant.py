@@ -4,15 +4,18 @@ import numpy as np
 
 from rushlight.linalg.checks import check_square, squares
 from rushlight.linalg.inverse import inverse
+from rushlight.linalg.jacobi import singular
 from rushlight.linalg.lapack import are_few
 from rushlight.linalg.lu import factored
 from rushlight.linalg.many import are_many, eliminated, in_front
+from rushlight.linalg.on_devices import pivots_of
 from rushlight.linalg.svd import decompose
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.rules import conj, is_complex
 from rushlight.ops.linear.matmul import adjoint
+from rushlight.ops.shape.join import cat, stack
 from rushlight.return_types import result_type
 
 __all__ = ["det", "logdet", "slogdet"]
@@ -40,6 +43,15 @@ def _slope(g, A, out):
 
 _slogdet.grad(A=_slope)
 _slogdet.watch(A="out0")
+
+
+@_slogdet.lower_on_devices
+def _slogdet_on_devices(A):
+    found = pivots_of(A)
+    if found is NotImplemented:
+        return found
+    sign, pivots = found
+    return sign * pivots.sign().prod(-1), pivots.abs().log().sum(-1)
 
 
 def slogdet(A, *, out=None):
@@ -120,6 +132,26 @@ def _slope_of_cofactors(g, A, out):
     back = adjoint(inverse(A))
     along = (conj(g) * out).sum(-1).sum(-1)
     return along[..., None, None] * back - out @ adjoint(g) @ back
+
+
+@_det.lower_on_devices
+def _det_on_devices(A):
+    found = pivots_of(A)
+    return found if found is NotImplemented else found[0] * found[1].prod(-1)
+
+
+@_cofactors.lower_on_devices
+def _cofactors_on_devices(A):
+    found = singular(A, False)
+    if found is NotImplemented:
+        return found
+    U, S, Vh = found
+    n = S.shape[-1]
+    if n == 1:
+        return A * 0 + 1
+    others = [cat([S[..., :i], S[..., i + 1 :]], -1).prod(-1) for i in range(n)]
+    phase = _det_on_devices(U) * _det_on_devices(Vh)
+    return (U * stack(others, -1)[..., None, :]) @ Vh * phase[..., None, None]
 
 
 _cofactors.grad(A=_slope_of_cofactors)

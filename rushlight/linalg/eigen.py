@@ -3,6 +3,7 @@
 import numpy as np
 
 from rushlight.linalg.checks import LinAlgError, check_phases, check_square, identity
+from rushlight.linalg.jacobi import eigen
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
@@ -51,6 +52,7 @@ def _slope(g, out):
 
 
 _eigh.grad(A=_slope)
+_eigh.lower_on_devices(lambda A, UPLO: eigen(A, UPLO == "U"))
 
 
 def eigh(A, UPLO="L", *, out=None):

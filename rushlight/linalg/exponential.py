@@ -5,6 +5,7 @@ from math import factorial
 import numpy as np
 
 from rushlight.linalg.checks import squares
+from rushlight.linalg.on_devices import exponential
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.linear.matmul import adjoint
 from rushlight.ops.shape.join import cat
@@ -67,4 +68,5 @@ def _slope(g, x):
     return matrix_exp(block)[..., :n, n:]
 
 
+matrix_exp.lower_on_devices(lambda x: exponential(x))
 matrix_exp.grad(x=_slope)

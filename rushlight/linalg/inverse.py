@@ -5,6 +5,7 @@ import numpy as np
 from rushlight.errors import ShapeError
 from rushlight.linalg.checks import check_info, squares
 from rushlight.linalg.lapack import are_few
+from rushlight.linalg.on_devices import identities, solution
 from rushlight.linalg.solve import solve_each
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
@@ -38,6 +39,7 @@ def _slope(g, out):
 
 
 _invert.grad(A=_slope)
+_invert.lower_on_devices(lambda A: solution(A, identities(A, A.shape[-1])))
 
 
 def inverse(A):

@@ -8,7 +8,9 @@ import rushlight
 from rushlight.dtype import OF
 from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.linalg.checks import LinAlgError, check_matrices
+from rushlight.linalg.jacobi import MOST
 from rushlight.linalg.lapack import columns, each, matrices, workspace
+from rushlight.linalg.svd import svd
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.definition import OPS
 from rushlight.ops.core.kinds import kernel
@@ -139,6 +141,27 @@ def _pseudoinverse(A):
 def _least_part(A):
     """The part of the largest singular value below which others count as 0, by default."""
     return rushlight.finfo(OF[getattr(A, "_array", A).dtype]).eps * max(A.shape[-2:])
+
+
+@_lstsq.lower_by_counting
+def _on_devices(A, B, rcond, driver):
+    rows, n = A.shape[-2:]
+    if max(rows, n) > MOST or not A.numel() or not B.numel() or not A.isfinite().all():
+        return NotImplemented
+    U, S, Vh = svd(A, full_matrices=False)
+    ranks = (rcond * S[..., :1] < S).sum(-1)
+    full = driver != "gelsy" and bool((ranks == n).all())
+    if driver == "gels" and not (full or rows < n):
+        return NotImplemented  # the host says which matrix has too low a rank
+    reciprocal = (1 / S).where(rcond * S[..., :1] < S, 0)
+    X = (Vh.mT * reciprocal.unsqueeze(-2)) @ (U.mT @ B)
+    error = B - A @ X
+    return (
+        X,
+        (error * error).sum(-2) if rows > n and full else A.new_empty(0),
+        ranks.new_empty(0) if driver == "gels" else ranks,
+        S if driver in ("gelsd", "gelss") else A.new_empty(0),
+    )
 
 
 _lstsq.grad(A=_slope_of_A, B=_slope_of_B)

@@ -18,6 +18,8 @@ from rushlight.linalg.checks import (
 )  # fmt: skip
 from rushlight.linalg.lapack import columns, each, matrices
 from rushlight.linalg.many import are_many, eliminated, substituted
+from rushlight.linalg.on_devices import lu as lu_on_devices
+from rushlight.linalg.on_devices import order_of, solved
 from rushlight.linalg.solve import row_order, substitute
 from rushlight.linalg.triangular import triangular_solution
 from rushlight.ops.core.autocast import SINGLE
@@ -115,6 +117,8 @@ def _slope(g, out):
 
 
 _factor.grad(A=_slope)
+_factor.lower_on_devices(lu_on_devices)
+_row_order.lower_on_devices(order_of)
 
 
 def lu_factor_ex(A, *, pivot=True, check_errors=False, out=None):
@@ -300,6 +304,16 @@ _solve.grad(
     B=lambda g, LU, pivots, left, adjoint: _solve(LU, pivots, g, left=left, adjoint=not adjoint),
 )
 _solve.watch(B="out")
+
+
+@_solve.lower_on_devices
+def _solve_on_devices(LU, pivots, B, left, adjoint):
+    if left:
+        return solved(LU, pivots, B, adjoint)
+    found = solved(LU, pivots, B.mT, not adjoint)
+    return found if found is NotImplemented else found.mT
+
+
 _solve.op.batching = "matrices"
 
 

@@ -8,6 +8,9 @@ from rushlight.errors import DtypeError, ShapeError
 from rushlight.linalg.checks import check_matrices
 from rushlight.linalg.columns import in_columns
 from rushlight.linalg.lapack import are_few, clear, columns, each, matrices, workspace
+from rushlight.linalg.on_devices import identities, reflections
+from rushlight.linalg.on_devices import qr as qr_on_devices
+from rushlight.linalg.on_devices import reflected as reflected_on_devices
 from rushlight.linalg.triangular import triangular_solution
 from rushlight.ops.core.autocast import SINGLE, autocasts
 from rushlight.ops.core.kinds import kernel
@@ -89,6 +92,7 @@ def _slope(g, out, mode):
 
 
 _qr.grad(A=_slope)
+_qr.lower_on_devices(qr_on_devices)
 
 
 def qr(A, mode="reduced", *, out=None):
@@ -141,6 +145,7 @@ def _reflections(xp, x):
     return matrices(h, x.shape[:-2]), tau.reshape(*x.shape[:-2], tau.shape[-1])
 
 
+_reflections.lower_on_devices(lambda x: reflections(x))
 _reflections.grad(x=underivable("geqrf"))
 
 
@@ -230,6 +235,7 @@ def _ones(x, rows, columns):
     return rushlight.eye(rows, columns, dtype=x.dtype)
 
 
+_product.lower_on_devices(lambda A, tau: reflected_on_devices(A, tau, identities(A, A.shape[-1])))
 _product.grad(
     A=lambda g, A, tau: _slopes(g, _ones(A, *A.shape[-2:]), A, tau)[0],
     tau=lambda g, A, tau: _slopes(g, _ones(A, *A.shape[-2:]), A, tau)[1],
@@ -255,6 +261,14 @@ def _reflect(xp, A, tau, C, *, left, transpose):
 def _slopes_of_factors(g, A, tau, C, left, transpose):
     X, G = (C, g) if left else (adjoint(C), adjoint(g))  # C·Q is the adjoint of Qᴴ·Cᴴ
     return _slopes(X, G, A, tau) if transpose == left else _slopes(G, X, A, tau)
+
+
+@_reflect.lower_on_devices
+def _reflect_on_devices(A, tau, C, left, transpose):
+    if left:
+        return reflected_on_devices(A, tau, C, transpose)
+    found = reflected_on_devices(A, tau, C.mT, not transpose)
+    return found if found is NotImplemented else found.mT
 
 
 _reflect.grad(

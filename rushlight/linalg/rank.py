@@ -6,6 +6,7 @@ import rushlight
 from rushlight.errors import DtypeError
 from rushlight.linalg.checks import check_matrices, check_square
 from rushlight.linalg.eigen import eigvalsh
+from rushlight.linalg.jacobi import eigen, singular
 from rushlight.linalg.svd import decompose, svdvals
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
@@ -102,6 +103,18 @@ def _slope(g, A, out):
     left, right = gH @ P @ PH, PH @ (P @ gH)
     # The last two terms are for changes that leave the range of A, or that of its adjoint.
     return (left - A @ (P @ left)) + (right - right @ P @ A) - PH @ g @ PH
+
+
+@_pseudoinverse.lower_on_devices
+def _pseudoinverse_on_devices(A, atol, rtol, hermitian):
+    found = eigen(A, False) if hermitian else singular(A, False)
+    if found is NotImplemented:
+        return found
+    U, S, Vh = (found[1], found[0], found[1].mT) if hermitian else found
+    size = S.abs()
+    limit = rushlight.maximum(*[_spread(t, S) for t in (atol, rtol * size.amax(-1))])
+    reciprocal = (1 / S).where(size > limit.unsqueeze(-1), 0)
+    return (Vh.mT * reciprocal.unsqueeze(-2)) @ U.mT
 
 
 _pseudoinverse.grad(A=_slope)

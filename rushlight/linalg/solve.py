@@ -11,6 +11,7 @@ from rushlight.linalg.checks import check_info, check_square
 from rushlight.linalg.columns import in_columns
 from rushlight.linalg.lapack import are_few, columns, each, matrices
 from rushlight.linalg.many import are_many, solved
+from rushlight.linalg.on_devices import solution
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
@@ -117,6 +118,7 @@ def _slope(g, A, out):
     return -(_solve(adjoint(A), g[0])[0] @ adjoint(out[0]))
 
 
+_solve.lower_on_devices(solution)
 _solve.grad(A=_slope, B=lambda g, A: None if g[0] is None else _solve(adjoint(A), g[0])[0])
 
 

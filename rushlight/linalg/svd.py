@@ -4,9 +4,11 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.linalg.checks import LinAlgError, check_matrices, identity
+from rushlight.linalg.jacobi import singular
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
+from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.core.rules import is_complex
 from rushlight.ops.linear.matmul import adjoint
 from rushlight.ops.linear.triangle import tril, triu
@@ -14,6 +16,10 @@ from rushlight.return_types import result_type
 
 __all__ = ["svd", "svdvals"]
 
+_NOT_FINITE = (
+    "linalg.svd: The algorithm failed to converge because the input matrix contained non-finite "
+    "values"
+)
 _Factors = result_type("linalg_svd", "U", "S", "Vh")
 
 
@@ -35,10 +41,7 @@ def decompose(A, full_matrices=False, vectors=True):
     Inf and nan are refused, because LAPACK may run forever with them.
     """
     if not np.isfinite(A).all():
-        raise LinAlgError(
-            "linalg.svd: The algorithm failed to converge because the input matrix contained "
-            "non-finite values"
-        )
+        raise LinAlgError(_NOT_FINITE)
     if vectors:
         return tuple(np.linalg.svd(A, full_matrices))
     none = np.empty((*A.shape[:-2], 0, 0), A.dtype)
@@ -113,6 +116,10 @@ def _off_diagonal(x):
 
 
 _svd.grad(A=_slope)
+_svd.lower_on_devices(lambda A, full_matrices: singular(A, full_matrices))
+_svd.lower_check(lambda A: check_range(
+    A.isfinite().long(), low=1, high=1, error=LinAlgError, message=_NOT_FINITE
+))  # fmt: skip
 
 
 def svd(A, full_matrices=True, *, driver=None, out=None):

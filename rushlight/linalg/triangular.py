@@ -7,6 +7,7 @@ import numpy as np
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.linalg.checks import check_square
 from rushlight.linalg.lapack import columns, each, matrices, stored
+from rushlight.linalg.on_devices import substituted
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.rules import conj
@@ -85,6 +86,14 @@ def _slope_of_matrix(g, A, out, upper, left, unitriangular):
     found = right @ XH if left else XH @ right
     triangle, inside = (triu, 1) if upper else (tril, -1)
     return -triangle(found, inside if unitriangular else 0)
+
+
+@triangular_solution.lower_on_devices
+def _on_devices(A, B, upper, left, unitriangular):
+    if left:
+        return substituted(A, B, upper, unitriangular)
+    found = substituted(A.mT, B.mT, not upper, unitriangular)
+    return found if found is NotImplemented else found.mT
 
 
 triangular_solution.grad(A=_slope_of_matrix, B=_slope_of_right)

@@ -38,7 +38,7 @@ from rushlight.compiler.codegen.value import (
 )
 from rushlight.compiler.codegen.value import ir_type as register_type
 
-__all__ = ["write"]
+__all__ = ["ArrayBody", "parsed", "write"]
 
 _DOUBLE = np.dtype(np.float64)
 _OPERATORS: dict = {
@@ -73,10 +73,10 @@ def write(module, name, python, kinds):
     for argument in inner.args:
         if argument.type is POINTER:
             argument.add_attribute("noalias")
-    body = _Body(ir.IRBuilder(inner.append_basic_block("entry")),
-                 ir.IRBuilder(inner.append_basic_block("body")), python)  # fmt: skip
+    body = ArrayBody(ir.IRBuilder(inner.append_basic_block("entry")),
+                     ir.IRBuilder(inner.append_basic_block("body")), python)  # fmt: skip
     first = body.b.block
-    tree = _tree(python)
+    tree = parsed(python)
     for parameter, argument, kind in zip(tree.args.args, inner.args, kinds, strict=True):
         if kind is int or kind is float:
             value = Value(body.b, argument, INT if kind is int else _DOUBLE)
@@ -88,11 +88,12 @@ def write(module, name, python, kinds):
     body.entry.branch(first)
 
 
-def _tree(python) -> Any:
+def parsed(python) -> Any:
+    """The syntax tree of a function."""
     return ast.parse(textwrap.dedent(inspect.getsource(python))).body[0]
 
 
-class _Body(Body):
+class ArrayBody(Body):
     """The body of one function while it is translated; see ``scalar_function.Body``."""
 
     def __init__(self, entry, b, python):
@@ -100,6 +101,7 @@ class _Body(Body):
         self.globals = python.__globals__
         self.loops: list = []
         self.variables: dict = {}  # name → (its place on the stack, dtype)
+        self.numbers: dict = {}  # name → the constant that it stands for
         self.arrays: dict = {}  # name → (address, dtype)
         self.result: Any = None
 
@@ -111,11 +113,19 @@ class _Body(Body):
             store(self.b, self.converted(value, dtype), self.element(target), dtype)
             return
         if target.id not in self.variables:
-            dtype = lift(self.b, value).dtype
+            dtype = self.lifted(value).dtype
             place = self.entry.alloca(register_type(dtype), name=target.id)
             self.variables[target.id] = place, dtype
         place, dtype = self.variables[target.id]
         self.b.store(self.converted(value, dtype).v, place)
+
+    def like(self, other):
+        """This body, of a function that ``other`` calls, with what both have in common."""
+        return self
+
+    def lifted(self, value):
+        """``value`` as a Value; Python's numbers get a dtype."""
+        return lift(self.b, value)
 
     def converted(self, value, dtype):
         value = value if isinstance(value, Value) else constant(self.b, value, dtype)
@@ -137,9 +147,18 @@ class _Body(Body):
 
     def For(self, s):
         """A loop over ``range(end)``, ``range(begin, end)`` or ``range(begin, end, ±step)``."""
+        self.loop(s)
+
+    def loop(self, s, first=None, steps=1):
+        """Write the loop ``s`` over a range. ``first``: it begins so many steps later.
+
+        ``steps``: it goes on by so many steps at a time.
+        """
         given = [self.integer(a) for a in s.iter.args]
         step = given.pop() if len(given) == 3 else i64(1)
         begin, end = given if len(given) == 2 else (i64(0), *given)
+        if first is not None:
+            begin, step = self.b.add(begin, self.b.mul(first, step)), i64(step.constant * steps)
         i = self.entry.alloca(I64)
         self.b.store(begin, i)
         head, body, following, after = [self.b.append_basic_block() for _ in range(4)]
@@ -189,7 +208,7 @@ class _Body(Body):
         if e.id in self.variables:
             place, dtype = self.variables[e.id]
             return Value(self.b, self.b.load(place, typ=register_type(dtype)), dtype)
-        return self.constant(e)
+        return self.numbers[e.id] if e.id in self.numbers else self.constant(e)
 
     def Attribute(self, e):
         return self.constant(e)
@@ -215,9 +234,10 @@ class _Body(Body):
         for block, part in ((yes, e.body), (no, e.orelse)):
             self.b.position_at_end(block)
             found.append((self.value(part), self.b.block))
-        dtype = common(*[v for v, _ in found]) if any(isinstance(v, Value) for v, _ in found) else (
-            np.result_type(*[v for v, _ in found])
-        )  # fmt: skip
+        both = [v for v, _ in found]
+        dtype = common(
+            *(both if any(isinstance(v, Value) for v in both) else map(self.lifted, both))
+        )
         arrived = []
         for value, block in found:
             self.b.position_at_end(block)
@@ -236,7 +256,7 @@ class _Body(Body):
             x, y = aligned(self.b, given, common(*given))
             return select(y < x if function is min else y > x, y, x)
         if function is float:
-            return self.converted(given[0], _DOUBLE)
+            return self.converted(given[0], self.lifted(1.0).dtype)
         if function is int:
             return given[0].astype(INT)
         if function is abs:
@@ -251,12 +271,12 @@ class _Body(Body):
     def known(self, e):
         """The constant or function that the name ``e`` stands for; None for other expressions."""
         first: Any = e.value if isinstance(e, ast.Attribute) else e
-        is_name = isinstance(first, ast.Name) and first.id not in self.variables
+        is_name = isinstance(first, ast.Name) and first.id not in {*self.variables, *self.numbers}
         return self.constant(e) if is_name else None
 
     def inlined(self, python, args):
         """The result of another function, whose statements are written here."""
-        body, tree = _Body(self.entry, self.b, python), _tree(python)
+        body, tree = type(self)(self.entry, self.b, python).like(self), parsed(python)
         for parameter, a in zip(tree.args.args, args, strict=True):
             name = a.id if isinstance(a, ast.Name) else None
             if name in self.arrays:

@@ -68,8 +68,11 @@ class DeviceModule(ir.Module):
         """The number of the work-item in its group."""
         raise NotImplementedError
 
-    def wait(self, b):
-        """Wait until all work-items of the group are here, and see what they stored."""
+    def wait(self, b, everywhere=False):
+        """Wait until all work-items of the group are here, and see what they stored.
+
+        ``everywhere``: also in the device's memory, not only in memory that they share.
+        """
         raise NotImplementedError
 
     @classmethod

@@ -10,6 +10,7 @@ from rushlight.compiler.device.language import NoCode
 from rushlight.compiler.device.machine import DeviceMachine
 from rushlight.compiler.device.ptx import Ptx
 from rushlight.compiler.device.spirv import Spirv
+from rushlight.compiler.device.work_groups import GroupWork
 from rushlight.compiler.ir.machine import planning_for
 from rushlight.compiler.plan.kernel import Kernel as Plan
 from rushlight.compiler.plan.schedule import arrange
@@ -108,14 +109,17 @@ class DeviceProgram:
         if group.kind == "patch":
             return []
         if group.kind == "call":
-            return [self._on_host(group, group.members[0].op.name)]
+            return self._called(group)
         plan = Plan(group, self.schedule.wanted[group.number], self.schedule.place)
         if not plan.stores:
             return []
-        work = self.machine.work(group, plan, self.schedule)
+        return self._launched(group, self.machine.work(group, plan, self.schedule), plan.args)
+
+    def _launched(self, group, work, args):
+        """The launch of a kernel; ``args``: (owner, byte offset) of its memory besides operands."""
         if not work.groups:
             return []
-        operands = [*work.operands, *plan.args]
+        operands = [*work.operands, *args]
         try:
             handle = _built(self.device, work)
         except NoCode as error:
@@ -123,6 +127,13 @@ class DeviceProgram:
         kernel = self.device.kernel(handle, work.groups, work.size, work.limit)
         args, owners = [self._place(*a) for a in operands], [owner for owner, _ in operands]
         return [Launch(handle, kernel, args, owners, group)]
+
+    def _called(self, group):
+        """The step for an equation that has a kernel of its own, or is left to the host."""
+        e, s = group.members[0], self.schedule
+        if e.op.role != "looped" or not GroupWork.serves(e, self.machine.doubles):
+            return [self._on_host(group, e.op.name)]
+        return self._launched(group, GroupWork(e, s.layout), ())
 
     def _on_host(self, group, reason):
         if self.whole:

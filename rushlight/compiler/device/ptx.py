@@ -37,7 +37,7 @@ class Ptx(DeviceModule):
         typ = ir.FunctionType(_I32, [])
         return b.zext(b.call(self.function(f"llvm.nvvm.read.ptx.sreg.{name}", typ), []), I64)
 
-    def wait(self, b):
+    def wait(self, b, everywhere=False):
         # An old name. LLVM 20 has no other, and later versions take it.
         self._together(b, "barrier0", ir.VoidType(), [])
 

@@ -31,12 +31,12 @@ class Spirv(DeviceModule):
     def work_item(self, b):
         return self._asked(b, "_Z12get_local_idj")
 
-    def wait(self, b):
+    def wait(self, b, everywhere=False):
         barrier = self.function("_Z7barrierj", ir.FunctionType(ir.VoidType(), [_I32]))
         # Without this attribute, on the function and on the call, LLVM may move a barrier to where
         # only some of the work-items come by.
         barrier.attributes.add("convergent")
-        b.call(barrier, [_I32(1)], cconv="spir_func", attrs=("convergent",))
+        b.call(barrier, [_I32(3 if everywhere else 1)], cconv="spir_func", attrs=("convergent",))
 
     def _asked(self, b, name):
         found = self.function(name, ir.FunctionType(I64, [_I32]))

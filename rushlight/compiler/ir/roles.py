@@ -43,7 +43,7 @@ def role(e):
     fits = _FITS.get(found)
     if e.op.of_storage and e.ins[0].in_order:
         return "view"
-    if not found or found == "memory" or (fits is not None and not fits(e)):
+    if not found or found in ("memory", "looped") or (fits is not None and not fits(e)):
         return "call"
     return "contraction" if found in CONTRACTIONS else "pointwise" if found == "copy" else found
 

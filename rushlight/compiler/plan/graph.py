@@ -67,6 +67,8 @@ class Graph:
             role = self._role(e)
             if role in ("call", "contraction", "gather", "scatter", "padding"):
                 e = self._in_memory(e)
+            if e.op.role == "looped":
+                e = self._in_order(e, 0)
             if role in ("contraction", "reduction", "patch", "scatter"):
                 e = getattr(self, "_" + role)(e)
             self._add(e, role)
@@ -216,7 +218,7 @@ class Graph:
     def _contraction(self, e):
         """``e`` in the form that its kernel computes, with a single result."""
         if "program" in e.params:
-            e = self._in_order(e)
+            e = self._in_order(e, len(e.ins[0]) - len(e.params["program"].captured))
         if len(e.outs) > 1:
             return self._joined(e)
         if e.op.role in ("product", "convolution") and not machine().calls:
@@ -257,10 +259,9 @@ class Graph:
         self._add(Equation(maker.op, (source,), maker.params, [found]), "view")
         return found
 
-    def _in_order(self, e):
-        """``e``, whose program reads contiguous tensors: those that aren't are copied."""
+    def _in_order(self, e, own):
+        """``e``, which reads contiguous tensors after the first ``own``: the others are copied."""
         (tensors,) = e.ins
-        own = len(tensors) - len(e.params["program"].captured)
         whole = lambda v: self._whole(v) and self._in_c_order(self.source(v))
         captured = [v if whole(v) else self._copy(v) for v in tensors[own:]]
         return Equation(e.op, ([*tensors[:own], *captured],), e.params, e.outs)

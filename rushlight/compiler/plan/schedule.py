@@ -136,6 +136,8 @@ class Schedule:
 
     def _wanted(self, group):
         """ids of the values that other groups read, or that are results or flags."""
+        if group.members[0].op.role == "looped":  # its kernel writes them all
+            return {v.id for v in group.members[0].outs}
         return {
             v.id for e in group.members for v in e.outs
             if v.id in self.leaving or self.readers.get(v.id, set()) - {group.number}

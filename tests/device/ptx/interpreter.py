@@ -122,7 +122,7 @@ class Launch(Registers):
         self.gone, self.waits = np.zeros(self.n, bool), np.zeros(self.n, bool)
         stops = {*self.kernel.labels.values()}
         with np.errstate(all="ignore"):
-            while self._ready():
+            while self._ready(at):
                 active = ~self.gone & ~self.waits
                 p = int(at[active].min())
                 mine = active & (at == p)
@@ -135,8 +135,11 @@ class Launch(Registers):
         if self.copies.pending:
             raise Fault("an asynchronous copy that nobody waited for")
 
-    def _ready(self):
-        """Whether a thread can go on. Lets the blocks go on whose threads are all at a barrier."""
+    def _ready(self, at):
+        """Whether a thread can go on. Lets the blocks go on whose threads are all at a barrier.
+
+        ``at``: the next instruction of each thread.
+        """
         while not self.gone.all():
             if (~self.gone & ~self.waits).any():
                 return True
@@ -145,6 +148,9 @@ class Launch(Registers):
             free = (living == waiting) & (waiting > 0)
             if not free.any():
                 raise Fault("a deadlock at a barrier")
+            for block in np.flatnonzero(free):
+                if len(set(at[self.waits & (self.block == block)])) > 1:
+                    raise Fault("threads of a block that wait at different barriers")
             self.waits &= ~free[self.block]
             self.epoch[free] += 1
         return False
@@ -167,11 +173,9 @@ class Launch(Registers):
             self.gone |= taken
             return False
         if name in ("bar", "barrier"):
-            if not np.isin(self.block[mine], self.block[~mine & ~self.gone & ~self.waits]).any():
-                at[mine] = p + 1
-                self.waits |= taken
-                return False
-            raise Fault("a barrier that only some threads of a block come by together")
+            at[mine] = p + 1
+            self.waits |= taken
+            return False
         if name not in INSTRUCTIONS:
             raise NotImplementedError(f"{'.'.join(instruction.words)} {instruction.args}")
         INSTRUCTIONS[name](self, instruction.words, instruction.args, holds)
