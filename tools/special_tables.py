@@ -112,6 +112,93 @@ def far(order):
     return f
 
 
+def j_near(order):
+    """J(x), over x if the order is 1, for x² = 32 (1 + t)."""
+
+    def f(t):
+        x = mpmath.sqrt(32 * (1 + t))
+        return mpmath.besselj(order, x) / (x if order else 1)
+
+    return f
+
+
+def y_near(order):
+    """Y(x) without its logarithm and pole, over x if the order is 1, for x² = 32 (1 + t)."""
+
+    def f(t):
+        x = mpmath.sqrt(32 * (1 + t))
+        rest = mpmath.log(x) * mpmath.besselj(order, x) - (1 / x if order else 0)
+        return (mpmath.bessely(order, x) - 2 / mpmath.pi * rest) / (x if order else 1)
+
+    return f
+
+
+def wave(order, sine):
+    """The cosine's factor, or the sine's times x, in √(πx/2) J(x), for 64 / x² = (1 + t) / 2."""
+
+    def f(t):
+        x = mpmath.sqrt(128 / (1 + t))
+        angle = x - mpmath.pi / 4 * (2 * order + 1)
+        j, y = mpmath.besselj(order, x), mpmath.bessely(order, x)
+        c, s = mpmath.cos(angle), mpmath.sin(angle)
+        size = mpmath.sqrt(mpmath.pi * x / 2)
+        return size * ((y * c - j * s) * x if sine else j * c + y * s)
+
+    return f
+
+
+def k_near(order):
+    """What K(x) has besides its logarithm, times x if the order is 1, for x² = 2 (1 + t)."""
+
+    def f(t):
+        x = mpmath.sqrt(2 * (1 + t))
+        rest = mpmath.log(x / 2) * mpmath.besseli(order, x)
+        return (mpmath.besselk(order, x) + (-rest if order else rest)) * (x if order else 1)
+
+    return f
+
+
+def k_far(order):
+    """K(x) e^x √x for 2 / x = (1 + t) / 2."""
+
+    def f(t):
+        x = 4 / (1 + t)
+        return mpmath.besselk(order, x) * mpmath.exp(x) * mpmath.sqrt(x)
+
+    return f
+
+
+def airy_near(t):
+    """Ai(x) for x = 5 t - 3."""
+    return mpmath.airyai(5 * t - 3)
+
+
+def _zeta(x):
+    return 2 * mpmath.sqrt(x) ** 3 / 3
+
+
+def airy_far(t):
+    """2 √π x^¼ e^ζ Ai(x) for ζ(2) / ζ = (1 + t) / 2, where ζ is 2/3 x^1.5."""
+    zeta = 2 * _zeta(mpf(2)) / (1 + t)
+    x = mpmath.cbrt(zeta * 3 / 2) ** 2
+    size = 2 * mpmath.sqrt(mpmath.pi * mpmath.sqrt(x))
+    return size * mpmath.exp(zeta) * mpmath.airyai(x)
+
+
+def airy_wave(cosine):
+    """The factor of the sine, or of the cosine times ζ, in √π |x|^¼ Ai(x), for x < -8."""
+
+    def f(t):
+        zeta = _zeta(mpf(8)) * mpmath.sqrt(2 / (1 + t))
+        x = mpmath.cbrt(zeta * 3 / 2) ** 2
+        c, s = mpmath.cos(zeta + mpmath.pi / 4), mpmath.sin(zeta + mpmath.pi / 4)
+        size = mpmath.sqrt(mpmath.pi * mpmath.sqrt(x))
+        a, b = mpmath.airyai(-x) * size, mpmath.airybi(-x) * size
+        return (s * b - c * a) * zeta if cosine else s * a + c * b
+
+    return f
+
+
 def main():
     mpmath.mp.dps = 60
     functions = {
@@ -119,11 +206,20 @@ def main():
         "erfinv_far": erfinv_far, "lgamma_near": lgamma_near, "lgamma_far": lgamma_far,
         "digamma_far": digamma_far, "trigamma_far": trigamma_far, "i0_near": near(0),
         "i0_far": far(0), "i1_near": near(1), "i1_far": far(1),
+        **{f"{name}{n}_near": f(n) for name, f in (("j", j_near), ("y", y_near), ("k", k_near))
+           for n in (0, 1)},
+        **{f"wave{n}_{'sine' if sine else 'cosine'}": wave(n, sine)
+           for n in (0, 1) for sine in (False, True)},
+        "k0_far": k_far(0), "k1_far": k_far(1),
+        "airy_near": airy_near, "airy_far": airy_far, "airy_sine": airy_wave(False),
+        "airy_cosine": airy_wave(True),
     }  # fmt: skip
     tables = {name: series(f) for name, f in functions.items()}
     print({name: len(t) for name, t in tables.items()})
     body = pprint.pformat(tables, width=90, compact=True, sort_dicts=False)
-    FILE.write_text(f"{HEAD}TABLES = {body}  # fmt: skip\n", encoding="utf-8", newline="\n")
+    FILE.write_text(
+        f"{HEAD}TABLES = {body[:-1]}\n}}  # fmt: skip\n", encoding="utf-8", newline="\n"
+    )
 
 
 if __name__ == "__main__":

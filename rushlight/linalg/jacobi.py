@@ -147,7 +147,7 @@ def _singular(x, eps, count, rows, n, m, k, left, values, right, a, v, order, si
                             between += a[at + p * rows + r] * a[at + q * rows + r]
                         up = sqrt(up)
                         down = sqrt(down)
-                        noise = 8 * eps[0] * rows
+                        noise = 8 * eps[0] * float(rows)
                         if min(up, down) > noise and abs(between) > eps[0] * up * down:
                             t = _tangent(up * up, down * down, between)
                             sizes[g * m + pair] = 1.0
@@ -181,7 +181,7 @@ def _singular(x, eps, count, rows, n, m, k, left, values, right, a, v, order, si
         for c in range(k):  # columns without a value above 0: orthogonal to all before
             lacking = 1
             if c < n:
-                lacking = 0 if values[g * n + c] > 8 * eps[0] * rows else 1
+                lacking = 0 if values[g * n + c] > 8 * eps[0] * float(rows) else 1
             if lacking == 1:
                 for r in items(rows):
                     rest = 1.0

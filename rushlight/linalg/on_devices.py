@@ -323,7 +323,7 @@ def _exponential(x, count, n, out, scaled, product):
                     total = 0.0
                     for q in range(n):
                         total += scaled[a + r * n + q] * out[a + q * n + j]
-                    product[a + r * n + j] = total / k
+                    product[a + r * n + j] = total / float(k)
             for i in items(n * n):
                 out[a + i] = product[a + i] + 1.0 if i // n == i % n else product[a + i]
         for _ in range(halvings):

@@ -22,7 +22,7 @@ HOST = frozenset({
     "collect", "ctc_loss", "ctc_loss_backward", "fractional_max_positions",
     "frexp", "histogram_counts", "histogram_edges",
     "ldexp",
-    "linalg_ldl_factor_ex", "linalg_ldl_solve", 
+    "linalg_ldl_factor_ex", "linalg_ldl_solve",
     "lobpcg", "multinomial",
     "normal", "patch", "pick", "poisson", "polygamma", "rrelu_slopes", "sample_dirichlet", "seen",
     "sparse_product", "sparse_sampled_product", "sparse_solve", "special_airy_ai",

@@ -52,7 +52,13 @@ _SIGNS: dict = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq,
     "!=": operator.ne,
 }  # fmt: skip
-_MATH = {math.exp: "exp", math.log: "log", math.sqrt: "sqrt", math.floor: "floor"}
+_MATH = {
+    math.exp: "exp",
+    math.log: "log",
+    math.sqrt: "sqrt",
+    math.floor: "floor",
+    math.pow: "power",
+}
 
 
 def write(module, name, python, kinds):
@@ -146,8 +152,14 @@ class ArrayBody(Body):
         self.result = self.value(s.value)
 
     def For(self, s):
-        """A loop over ``range(end)``, ``range(begin, end)`` or ``range(begin, end, ±step)``."""
-        self.loop(s)
+        """A loop over ``range(end)``, ``range(begin, end)`` or ``range(begin, end, ±step)``.
+
+        One over a constant tuple is unrolled.
+        """
+        if isinstance(s.iter, ast.Call):
+            self.loop(s)
+        else:  # over a constant tuple
+            super().For(s)
 
     def loop(self, s, first=None, steps=1):
         """Write the loop ``s`` over a range. ``first``: it begins so many steps later.

@@ -5,7 +5,7 @@ from math import prod
 
 from rushlight.compiler.codegen.array_function import ArrayBody, parsed
 from rushlight.compiler.codegen.scope import i64
-from rushlight.compiler.codegen.value import INT, Value, computed, constant
+from rushlight.compiler.codegen.value import FLOAT, INT, Value, computed, constant
 
 __all__ = ["GroupWork"]
 
@@ -46,7 +46,8 @@ class GroupWork:
         entry, body = b, b.function.append_basic_block("body")
         writer = _GroupBody(entry, type(b)(body), self.function)
         writer.module, writer.size = module, self.size
-        writer.real = computed(self.dtypes[self.given])
+        floats = [computed(d) for d in self.dtypes if d.kind == "f"]
+        writer.real = floats[0] if floats else FLOAT
         arrays = list(zip(pointers, self.dtypes, strict=True))
         values = [limit, *map(i64, self.numbers)]
         tree = parsed(self.function)
@@ -68,7 +69,7 @@ class _GroupBody(ArrayBody):
     """The body of a function while it is translated; see ``ArrayBody``.
 
     Attributes:
-        real: The dtype of Python's floats.
+        real: The dtype of Python's floats: that of the first floating-point array.
         alone: Whether what is written now runs on one work-item of the group at a time.
     """
 
@@ -84,7 +85,7 @@ class _GroupBody(ArrayBody):
         return constant(self.b, value, self.real) if is_float else super().lifted(value)
 
     def For(self, s):
-        kind = s.iter.func.id
+        kind = s.iter.func.id if isinstance(s.iter, ast.Call) else ""
         if kind == "groups":
             self.assign(s.target, Value(self.b, self.module.work_group(self.b), INT))
             after = self.b.append_basic_block()

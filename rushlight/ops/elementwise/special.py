@@ -16,6 +16,7 @@ from rushlight.ops.core.rules import typed, where
 from rushlight.ops.elementwise import special_formulas as formulas
 from rushlight.ops.elementwise.activation import erf
 from rushlight.ops.elementwise.exponential import exp, floating, floats, log
+from rushlight.ops.elementwise.hurwitz import hurwitz
 from rushlight.ops.elementwise.incomplete_gamma import as_integral
 from rushlight.ops.elementwise.unary import tabled
 
@@ -143,9 +144,16 @@ def _low_orders(width):
     return lambda x, n: rules[n](x) if n < 2 else NotImplemented
 
 
+def _orders_on_devices(x, n):
+    if n < 2:
+        return _low_orders(formulas.narrow)(x, n)
+    size = float(factorial(n)) if n < 171 else inf
+    return (size if n % 2 else -size) * hurwitz(x * 0 + (n + 1), x)
+
+
 _polygamma_method.__name__ = _polygamma_method.__qualname__ = "polygamma"
 _polygamma.lower(_low_orders(formulas.wide))
-_polygamma.lower_on_devices(_low_orders(formulas.narrow))
+_polygamma.lower_on_devices(_orders_on_devices)
 
 
 lgamma.grad(x=lambda g, x: g * digamma(x))
@@ -278,6 +286,7 @@ def zeta(xp, x, y):
     return xp.zeta(x, y)
 
 
+zeta.lower_on_devices(lambda x, y: hurwitz(x, y))
 zeta.grad(x=_no_gradient, y=lambda g, x, y: -g * x * zeta(x + 1, y))
 
 

@@ -20,8 +20,8 @@ from rushlight.ops.elementwise.exponential import floats
 from rushlight.ops.elementwise.special_tables import TABLES
 
 __all__ = [
-    "digamma", "erfc", "erfcx", "erfinv", "i0", "i0e", "i1", "i1e", "lgamma", "log_ndtr", "narrow",
-    "ndtr", "ndtri", "trigamma", "wide",
+    "choose", "digamma", "erfc", "erfcx", "erfinv", "i0", "i0e", "i1", "i1e", "lgamma", "log_ndtr",
+    "narrow", "ndtr", "ndtri", "series", "trigamma", "wide",
 ]  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def wide(formula):
 
 
 @elementwise(public=False, method=False, inplace=False, dtype=floats, name="special_series")
-def _series(xp, t, *, name, short):
+def series(xp, t, *, name, short):
     """The Chebyshev series ``name`` at t: one operation, so that a kernel can have several."""
     table = TABLES[name]
     if short:  # as a polynomial; its terms grow, but float32's precision does not see that
@@ -79,7 +79,7 @@ def _powers(name):
     return chebyshev.cheb2poly([c for c in table if abs(c) > least]).tolist()
 
 
-def _choose(condition, x, y):
+def choose(condition, x, y):
     """``where`` for tensors and numbers."""
     return y.where(~condition, x) if isinstance(x, (int, float)) else x.where(condition, y)
 
@@ -89,7 +89,7 @@ def _choose(condition, x, y):
 
 def _scaled(x, short):
     """e^x² erfc(x) for x ≥ 0."""
-    return _series(1 - 7.5 / (x + 3.75), name="erfcx", short=short) / (1 + 2 * x)
+    return series(1 - 7.5 / (x + 3.75), name="erfcx", short=short) / (1 + 2 * x)
 
 
 def _bell(x, power=1):
@@ -97,67 +97,67 @@ def _bell(x, power=1):
     wide = x * (4097.0 if x.dtype is float32 else 134217729.0)
     high = wide - (wide - x)
     found = (-high * high * power).exp() * (-(x - high) * (x + high) * power).exp()
-    return _choose(abs(x) > 40, 0.0, found)
+    return choose(abs(x) > 40, 0.0, found)
 
 
 def erfc(x, short):
     """1 - erf(x)."""
     size = abs(x)
     tail = _tail(size, _bell(size), short)
-    return _choose(size < 0.5, 1 - erf(x), _choose(x < 0, 2 - tail, tail))
+    return choose(size < 0.5, 1 - erf(x), choose(x < 0, 2 - tail, tail))
 
 
 def _tail(x, bell, short):
     """erfc(x) for x ≥ 0, where ``bell`` is e^-x²."""
-    return _choose(x == inf, 0.0, bell * _scaled(x, short))
+    return choose(x == inf, 0.0, bell * _scaled(x, short))
 
 
 def erfcx(x, short):
     """e^x² erfc(x)."""
     size = abs(x)
-    found = _choose(size == inf, 0.0, _scaled(size, short))
-    return _choose(x < 0, 2 / _bell(x) - found, found)
+    found = choose(size == inf, 0.0, _scaled(size, short))
+    return choose(x < 0, 2 / _bell(x) - found, found)
 
 
 def ndtr(x, short):
     """The standard normal distribution function."""
     tail = 0.5 * _tail(abs(x) * sqrt(0.5), _bell(x, 0.5), short)
     near = 0.5 + 0.5 * erf(x * sqrt(0.5))
-    return _choose(abs(x) < 0.5, near, _choose(x < 0, tail, 1 - tail))
+    return choose(abs(x) < 0.5, near, choose(x < 0, tail, 1 - tail))
 
 
 def log_ndtr(x, short):
     """The logarithm of ``ndtr``."""
     t = x * sqrt(0.5)
     left = (0.5 * _scaled(abs(t), short)).log() - x * x / 2
-    left = _choose(x == -inf, -inf, left)
+    left = choose(x == -inf, -inf, left)
     right = 0.5 * _tail(abs(t), _bell(x, 0.5), short)
-    return _choose(x < -1, left, _choose(x < 1, ndtr(x, short).log(), (-right).log1p()))
+    return choose(x < -1, left, choose(x < 1, ndtr(x, short).log(), (-right).log1p()))
 
 
 def _quantile(x, rest, short):
     """erfinv(x) for 0 ≤ x ≤ 1, where ``rest`` is 1 - x, which may be more exact than x."""
     w = -(rest * (1 + x)).log()
     root = w.clamp(min=6.25).sqrt()
-    near = _series(w.clamp(max=6.25) / 3.125 - 1, name="erfinv_near", short=short)
-    middle = _series((root.clamp(max=4) - 3.25) / 0.75, name="erfinv_middle", short=short)
-    far = root * _series((28 / root.clamp(min=4) - 4) / 3, name="erfinv_far", short=short)
-    return _choose(w < 16, x * _choose(w < 6.25, near, middle), far)
+    near = series(w.clamp(max=6.25) / 3.125 - 1, name="erfinv_near", short=short)
+    middle = series((root.clamp(max=4) - 3.25) / 0.75, name="erfinv_middle", short=short)
+    far = root * series((28 / root.clamp(min=4) - 4) / 3, name="erfinv_far", short=short)
+    return choose(w < 16, x * choose(w < 6.25, near, middle), far)
 
 
 def erfinv(x, short):
     """The inverse of ``erf``."""
     size = abs(x)
-    found = _choose(size < 1, _quantile(size, 1 - size, short), _choose(size == 1, inf, size * nan))
-    return _choose(x < 0, -found, found)
+    found = choose(size < 1, _quantile(size, 1 - size, short), choose(size == 1, inf, size * nan))
+    return choose(x < 0, -found, found)
 
 
 def ndtri(x, short):
     """The inverse of ``ndtr``."""
-    rest = 2 * _choose(x < 0.5, x, 1 - x)
+    rest = 2 * choose(x < 0.5, x, 1 - x)
     found = sqrt(2) * _quantile(1 - rest, rest, short)
-    found = _choose((x > 0) & (x < 1), found, _choose((x == 0) | (x == 1), inf, x * nan))
-    return _choose(x < 0.5, -found, found)
+    found = choose((x > 0) & (x < 1), found, choose((x == 0) | (x == 1), inf, x * nan))
+    return choose(x < 0.5, -found, found)
 
 
 # The gamma function -----------------------------------------------------------------------
@@ -170,56 +170,56 @@ def _reduced(x):
 
 def _lgamma_of_positive(x, short):
     small = x < 1
-    y = _choose(small, x + 1, x)
+    y = choose(small, x + 1, x)
     t = y.clamp(1, 3) - 2
-    near = (t + 1) * t * _series(t, name="lgamma_near", short=short)
+    near = (t + 1) * t * series(t, name="lgamma_near", short=short)
     z = y.clamp(min=3)
-    rest = _series(6 / z - 1, name="lgamma_far", short=short) / z
+    rest = series(6 / z - 1, name="lgamma_far", short=short) / z
     far = (z - 0.5) * z.log() - z + ln(2 * pi) / 2 + rest
-    found = _choose(y < 3, near, far)
-    return _choose(small, found - x.log(), found)
+    found = choose(y < 3, near, far)
+    return choose(small, found - x.log(), found)
 
 
 def lgamma(x, short):
     """The logarithm of the absolute value of the gamma function."""
-    right = _lgamma_of_positive(_choose(x < 0, 1 - x, x), short)
+    right = _lgamma_of_positive(choose(x < 0, 1 - x, x), short)
     left = ln(pi) - (_reduced(x) * pi).sin().abs().log() - right
-    found = _choose(x < 0, left, right)
+    found = choose(x < 0, left, right)
     poles = ((x <= 0) & (x == x.floor())) | (abs(x) == inf)
-    return _choose(poles, inf, found)
+    return choose(poles, inf, found)
 
 
 def _digamma_of_positive(x, short):
-    y, below = _choose(x < 3, x + 3, x), x * 0
+    y, below = choose(x < 3, x + 3, x), x * 0
     for k in range(3):
         below = below + 1 / (x + k)
     u = 1 / y
-    found = y.log() - 0.5 * u - u * u * _series(6 * u - 1, name="digamma_far", short=short)
-    return _choose(x < 3, found - below, found)
+    found = y.log() - 0.5 * u - u * u * series(6 * u - 1, name="digamma_far", short=short)
+    return choose(x < 3, found - below, found)
 
 
 def digamma(x, short):
     """The derivative of ``lgamma``."""
-    right = _digamma_of_positive(_choose(x < 0, 1 - x, x), short)
-    found = _choose(x < 0, right - pi / (_reduced(x) * pi).tan(), right)
-    found = _choose((x < 0) & (x == x.floor()), nan, found)
-    found = _choose(x == 0, -1 / x, found)
-    return _choose(x == inf, inf, found)
+    right = _digamma_of_positive(choose(x < 0, 1 - x, x), short)
+    found = choose(x < 0, right - pi / (_reduced(x) * pi).tan(), right)
+    found = choose((x < 0) & (x == x.floor()), nan, found)
+    found = choose(x == 0, -1 / x, found)
+    return choose(x == inf, inf, found)
 
 
 def trigamma(x, short):
     """The derivative of ``digamma``."""
-    z = _choose(x < 0.5, 1 - x, x)
-    y, below = _choose(z < 3, z + 3, z), z * 0
+    z = choose(x < 0.5, 1 - x, x)
+    y, below = choose(z < 3, z + 3, z), z * 0
     for k in range(3):
         below = below + 1 / ((z + k) * (z + k))
     u = 1 / y
-    found = u + 0.5 * u * u + u * u * u * _series(6 * u - 1, name="trigamma_far", short=short)
-    found = _choose(z < 3, found + below, found)
+    found = u + 0.5 * u * u + u * u * u * series(6 * u - 1, name="trigamma_far", short=short)
+    found = choose(z < 3, found + below, found)
     sine = (_reduced(x) * pi).sin()
-    found = _choose(x < 0.5, pi * pi / (sine * sine) - found, found)
-    found = _choose((x <= 0) & (x == x.floor()), inf, found)
-    return _choose(x == -inf, nan, found)
+    found = choose(x < 0.5, pi * pi / (sine * sine) - found, found)
+    found = choose((x <= 0) & (x == x.floor()), inf, found)
+    return choose(x == -inf, nan, found)
 
 
 # Bessel functions -------------------------------------------------------------------------
@@ -228,18 +228,18 @@ def trigamma(x, short):
 def i0e(x, short):
     """``i0`` times e^-|x|."""
     size = abs(x)
-    near = _series(size.clamp(max=8) / 4 - 1, name="i0_near", short=short)
-    far = _series(16 / size.clamp(min=8) - 1, name="i0_far", short=short) / size.clamp(min=8).sqrt()
-    return _choose(size < 8, near, far)
+    near = series(size.clamp(max=8) / 4 - 1, name="i0_near", short=short)
+    far = series(16 / size.clamp(min=8) - 1, name="i0_far", short=short) / size.clamp(min=8).sqrt()
+    return choose(size < 8, near, far)
 
 
 def i1e(x, short):
     """``i1`` times e^-|x|."""
     size = abs(x)
-    near = size * _series(size.clamp(max=8) / 4 - 1, name="i1_near", short=short)
-    far = _series(16 / size.clamp(min=8) - 1, name="i1_far", short=short) / size.clamp(min=8).sqrt()
-    found = _choose(size < 8, near, far)
-    return _choose(x < 0, -found, found)
+    near = size * series(size.clamp(max=8) / 4 - 1, name="i1_near", short=short)
+    far = series(16 / size.clamp(min=8) - 1, name="i1_far", short=short) / size.clamp(min=8).sqrt()
+    found = choose(size < 8, near, far)
+    return choose(x < 0, -found, found)
 
 
 def i0(x, short):

@@ -6,7 +6,9 @@ The rows (n, D) are sorted by bag, and ``bag`` (n) has the number of each row's 
 import numpy as np
 
 from rushlight.backend import native
+from rushlight.dtype import int64
 from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.work_groups import groups, in_groups, items
 
 __all__ = ["bag_maxima"]
 
@@ -44,6 +46,36 @@ def bag_maxima(xp, x, bag, kept, *, bags):
     rows = np.where(first == first, rows, starts[:, None])
     found[bag[starts]] = places[rows]
     return found
+
+
+def _maxima_of_groups(bag, kept, x, count, n, width, found):
+    for g in groups(count):
+        low = 0
+        high = n
+        while low < high:  # the bag's first row
+            middle = (low + high) // 2
+            if bag[middle] < g:
+                low = middle + 1
+            else:
+                high = middle
+        for d in items(width):
+            at = -1
+            largest = 0.0
+            for i in range(low, n):
+                if bag[i] != g:
+                    break
+                if kept[i] != 0 and (at < 0 or x[i * width + d] > largest):
+                    at = i
+                    largest = x[i * width + d]
+            found[g * width + d] = max(at, 0)
+
+
+@bag_maxima.lower_on_devices
+def _on_devices(x, bag, kept, bags):
+    n, width = x.shape
+    x = x.float() if x.itemsize < 4 else x
+    given = [bag.to(int64), kept.to(int64), x]
+    return in_groups(_maxima_of_groups, given, bags, (n, width), [(bags, width)])
 
 
 def _maxima(x, bag, kept, n, bags, width, found, largest):

@@ -20,8 +20,10 @@ from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.dispatch import apply
 from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.core.rules import memo_of
 from rushlight.ops.create.from_data import as_tensor
+from rushlight.ops.loss.ctc_on_devices import gradient, losses
 from rushlight.ops.loss.regression import reduction_of
 from rushlight.ops.shape.view import tensor_array
 from rushlight.tensor import Tensor
@@ -269,6 +271,36 @@ def _once(g):
     raise RuntimeError("the derivative for 'ctc_loss_backward' is not implemented")
 
 
+@_ctc.lower_on_devices
+def _losses_on_devices(log_probs, targets, input_lengths, target_lengths, blank, zero_infinity):
+    found = losses(log_probs, targets, input_lengths, target_lengths, blank)
+    return found.masked_fill(found == math.inf, 0) if zero_infinity else found
+
+
+_back.lower_on_devices(
+    lambda g, log_probs, targets, input_lengths, target_lengths, blank, zero_infinity: gradient(
+        g, log_probs, targets, input_lengths, target_lengths, blank, zero_infinity
+    )
+)
+
+
+def _check_values(log_probs, targets, input_lengths, target_lengths):
+    """``_checked`` by operations, whose error on a device the host explains."""
+    times, _, classes = log_probs.shape
+    limits = {"error": RuntimeError, "message": "ctc_loss: {} is out of range"}
+    check_range(input_lengths, low=0, high=times, **limits)
+    most = targets.shape[-1]
+    check_range(target_lengths, low=0, high=most, **limits)
+    if targets.ndim == 1:
+        check_range(target_lengths.sum(), low=most, high=most, **limits)
+    else:
+        inside = target_lengths.new_ones(most).cumsum(0) <= target_lengths.unsqueeze(-1)
+        targets = targets * inside
+    check_range(targets, low=0, high=classes - 1, **limits)
+
+
+for _op in (_ctc, _back):
+    _op.lower_check(_check_values)
 _ctc.grad(log_probs=_ctc_slope)
 _back.grad(g=_once, log_probs=_once)
 

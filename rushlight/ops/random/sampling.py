@@ -19,6 +19,7 @@ from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel, source
+from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.core.rules import zeros
 from rushlight.ops.create.filled import dtype_of, finished, options
 from rushlight.ops.tensor.cast import laid_out
@@ -325,9 +326,12 @@ def randint_like(input, *args, **named):
 # From parameters in tensors ---------------------------------------------------------------
 
 
+_NEGATIVE = "normal expects all elements of std >= 0.0"
+
+
 def _require_positive(std):
     if type(std) is np.ndarray and (std < 0).any():
-        raise RuntimeError("normal expects all elements of std >= 0.0")
+        raise RuntimeError(_NEGATIVE)
 
 
 @kernel(public=False, method=False, name="normal", casts=True)
@@ -337,6 +341,11 @@ def _normal(xp, mean, std, z):
     return z * std + mean
 
 
+_normal.lower_on_devices(lambda mean, std, z: z * std + mean)
+_normal.lower_check(lambda std: (
+    check_range((std < 0).long(), low=0, high=0, error=RuntimeError, message=_NEGATIVE)
+    if isinstance(std, Tensor) else None
+))  # fmt: skip
 _normal.grad(mean=zeros, std=zeros)
 
 

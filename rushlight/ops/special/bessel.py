@@ -1,10 +1,14 @@
 """Airy and Bessel functions without gradients, as PyTorch has them in ``torch.special``.
 
-SciPy computes them. ``i0`` and ``i1``, which have gradients, are in ``ops/elementwise/special.py``.
+SciPy computes them, and on devices ``bessel_formulas.py``. ``i0`` and ``i1``, which have gradients,
+are in ``ops/elementwise/special.py``.
 """
 
+from rushlight.dtype import float32, float64
 from rushlight.ops.elementwise.exponential import full_precision
+from rushlight.ops.elementwise.special_formulas import narrow
 from rushlight.ops.elementwise.unary import tabled
+from rushlight.ops.special import bessel_formulas as formulas
 from rushlight.ops.special.airy import airy_lowering, far
 
 __all__ = [
@@ -57,7 +61,16 @@ def _sine_quotient(xp, x):
 airy_ai = _bessel("airy_ai", _airy, "The Airy function Ai",
                   ("[0.0, 1.0]", "[0.3550, 0.1353]"), least=1 << 12)  # fmt: skip
 airy_ai.lower(airy_lowering)
-airy_ai.lower_on_devices(lambda x: NotImplemented)  # some have no float64
+
+
+@airy_ai.lower_on_devices
+def _airy_on_devices(x):
+    # The phase grows fast, so float32 is computed in float64.
+    if x.dtype is float64:
+        return narrow(formulas.airy)(x)
+    return airy_lowering(x if x.is_floating_point() else x.to(float32))
+
+
 bessel_j0 = _bessel("bessel_j0", _finite("j0"),
                     "The Bessel function of the first kind and order 0",
                     ("[0.0, 1.0]", "[1.0000, 0.7652]"))  # fmt: skip
@@ -88,6 +101,13 @@ scaled_modified_bessel_k0 = _bessel("scaled_modified_bessel_k0", _decaying("k0e"
 scaled_modified_bessel_k1 = _bessel("scaled_modified_bessel_k1", _decaying("k1e"),
                                     "``modified_bessel_k1`` times e to the ``input``",
                                     ("[0.0, 100.0]", "[   inf, 0.1258]"))  # fmt: skip
+for _op, _formula in (
+    (bessel_j0, formulas.j0), (bessel_j1, formulas.j1), (bessel_y0, formulas.y0),
+    (bessel_y1, formulas.y1), (modified_bessel_i0, formulas.i0), (modified_bessel_i1, formulas.i1),
+    (modified_bessel_k0, formulas.k0), (modified_bessel_k1, formulas.k1),
+    (scaled_modified_bessel_k0, formulas.k0e), (scaled_modified_bessel_k1, formulas.k1e),
+):  # fmt: skip
+    _op.lower_on_devices(narrow(_formula))
 spherical_bessel_j0 = _bessel("spherical_bessel_j0", _sine_quotient,
                               "The spherical Bessel function of the first kind and order 0",
                               ("[0.0, 1.0]", "[1.0000, 0.8415]"))  # fmt: skip

@@ -9,6 +9,7 @@ import numpy as np
 
 from rushlight.ops.core.kinds import elementwise
 from rushlight.ops.elementwise.exponential import full_precision
+from rushlight.ops.special.recurrences import by_recurrence
 
 __all__ = [
     "chebyshev_polynomial_t", "chebyshev_polynomial_u", "chebyshev_polynomial_v",
@@ -125,8 +126,10 @@ def _polynomial(title, first, step, what, example, angle=None, shifted=False, fa
 
     forward.__name__ = title
     forward.__doc__ = _text(title, what, *example)
-    return elementwise(forward, name=f"special_{title}", dtype=full_precision, public=False,
+    call = elementwise(forward, name=f"special_{title}", dtype=full_precision, public=False,
                        method=False, inplace=False, keeps_order=(0, 1))  # fmt: skip
+    call.lower_on_devices(lambda x, n: by_recurrence(x, n, first, step, shifted))
+    return call
 
 
 def _text(title, what, degree, printed):
