@@ -1,8 +1,5 @@
 """Adagrad."""
 
-import numpy as np
-
-from rushlight.autograd.write import stamp
 from rushlight.optim.elementwise import Elementwise
 from rushlight.optim.options import check_fused, check_options
 
@@ -83,7 +80,7 @@ class Adagrad(Elementwise):
         p -= g / (xp.sqrt(total) + eps) * rate
 
     def _update_rows(self, p, g, group):
-        from rushlight.sparse.rows import place, rows_of
+        from rushlight.sparse.rows import read, root, rows_of, write
 
         if group["weight_decay"] != 0:
             raise RuntimeError("weight_decay option is not compatible with sparse gradients")
@@ -93,7 +90,8 @@ class Adagrad(Elementwise):
         count.add_(1)
         rate = float(group["lr"]) / (1 + (float(count._array) - 1) * group["lr_decay"])
         at, values = rows_of(-g if group["maximize"] else g)
-        total._array[at] += values * values
-        place(p)[at] -= values / (np.sqrt(total._array[at]) + group["eps"]) * rate
-        stamp(total)
-        stamp(p)
+        if not len(values):
+            return
+        sums = read(total, at) + values * values
+        write(total, at, sums)
+        write(p, at, read(p, at) - values / (root(sums) + group["eps"]) * rate)

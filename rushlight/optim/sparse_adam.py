@@ -5,9 +5,10 @@ from math import sqrt
 import numpy as np
 
 from rushlight.autograd import mode
-from rushlight.autograd.write import stamp
+from rushlight.device_array import placed
 from rushlight.optim.optimizer import Optimizer
 from rushlight.optim.options import check_betas, check_options
+from rushlight.remote import device_of
 from rushlight.tensor import from_array
 
 __all__ = ["SparseAdam"]
@@ -95,26 +96,25 @@ class SparseAdam(Optimizer):
         Source: Kingma & Ba, Adam: A method for stochastic optimization, ICLR 2015, Algorithm 1, for
             the rows of the gradient alone.
         """
-        from rushlight.sparse.rows import place, rows_of
+        from rushlight.sparse.rows import read, root, rows_of, write
 
         own = self.state[p]
         if not own:
             own["step"] = 0
             for name in ("exp_avg", "exp_avg_sq"):
-                own[name] = from_array(np.zeros(p.shape, p.dtype.numpy))
+                own[name] = from_array(placed(np.zeros(p.shape, p.dtype.numpy), device_of(p)))
         own["step"] += 1
         at, values = rows_of(g)
-        if not values.size:
+        if 0 in values.shape:
             return
         values = -values if group["maximize"] else values
         beta1, beta2 = map(float, group["betas"])
         count = int(own["step"])
         mean, square = own["exp_avg"], own["exp_avg_sq"]
-        m, v = mean._array[at], square._array[at]
+        m, v = read(mean, at), read(square, at)
         m = m + (values - m) * (1 - beta1)
         v = v + (values * values - v) * (1 - beta2)
-        mean._array[at], square._array[at] = m, v
+        write(mean, at, m)
+        write(square, at, v)
         rate = float(group["lr"]) * sqrt(1 - beta2**count) / (1 - beta1**count)
-        place(p)[at] -= m / (np.sqrt(v) + group["eps"]) * rate
-        for t in (mean, square, p):
-            stamp(t)
+        write(p, at, read(p, at) - m / (root(v) + group["eps"]) * rate)

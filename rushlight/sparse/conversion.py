@@ -4,7 +4,8 @@ import numpy as np
 
 import rushlight
 from rushlight.autograd.tape import widened
-from rushlight.device_array import placed, to_host
+from rushlight.device import CPU
+from rushlight.device_array import to_host
 from rushlight.dtype import bool as bool_
 from rushlight.errors import ShapeError
 from rushlight.ops.tensor.memory_format import sparse_coo, strided
@@ -50,9 +51,8 @@ def coalesce(self):
         return self
     order, first = order_of(coordinates(self))
     indices = from_array(coordinates(self)[:, order[first]])
-    if self.stored.node is None and len(order):
-        summed = _summed(to_host(self.stored._array), order, first)
-        values = from_array(placed(summed, device_of(self.stored)))
+    if self.stored.node is None and len(order) and device_of(self.stored) is CPU:
+        values = from_array(_summed(self.stored._array, order, first))
         return coo(indices, values, self.sizes, True)
     values = self.stored[from_array(order)]
     if not first.all():
@@ -76,6 +76,7 @@ def sum_groups(values, group, n):
     """Return (n, *): the sums of the ``values`` (nnz, *) of each group."""
     if values.dtype is bool_:
         return sum_groups(values.to(rushlight.uint8), group, n).to(bool_)
+    group = group.to(values.device)  # the places of a sparse tensor lie on the host
     return values.new_zeros((n, *values.shape[1:])).index_add(0, group, values)
 
 

@@ -55,6 +55,15 @@ def sampled(xp, x, y, rows, columns):
     return found
 
 
+@product.lower_on_devices
+def _product_on_devices(x, y, rows, columns, size):
+    found = y.index_select(0, columns) * x.unsqueeze(-1)
+    return found.new_zeros(size[0], y.shape[1]).index_add(0, rows, found)
+
+
+sampled.lower_on_devices(lambda x, y, rows, columns: (
+    x.index_select(0, rows) * y.index_select(0, columns)
+).sum(-1))  # fmt: skip
 product.grad(
     x=lambda g, y, rows, columns: sampled(g, conj(y), rows, columns),
     y=lambda g, x, rows, columns, size: product(conj(x), g, columns, rows, size=(size[1], size[0])),

@@ -41,10 +41,29 @@ def test_gradients_of_sparse_products(device):
     assert T.equal(*found)
 
 
-def test_sparse_gradients_are_refused(device):
-    table = nn.Embedding(5, 3, sparse=True).to(device)
-    with pytest.raises(RuntimeError, match="sparse gradients are made on the CPU only"):
-        table(T.tensor([1, 2], device=device)).sum().backward()
+@pytest.mark.parametrize("optimizer", [T.optim.SparseAdam, T.optim.SGD, T.optim.Adagrad])
+def test_sparse_gradients(device, optimizer):
+    found = []
+    for d in ("cpu", device):
+        T.manual_seed(0)
+        table = nn.Embedding(6, 3, sparse=True, padding_idx=0).to(d)
+        step = optimizer(table.parameters(), lr=0.1)
+        for _ in range(2):
+            step.zero_grad()
+            table(T.tensor([[1, 2, 1], [5, 0, 2]], device=d)).sin().sum().backward()
+            assert table.weight.grad.is_sparse
+            assert table.weight.grad.device.type == table.weight.device.type
+            step.step()
+        found.append(table.weight.detach().cpu())
+    T.testing.assert_close(*found)
+
+
+def test_no_rows(device):
+    table = nn.Embedding(4, 2, sparse=True, padding_idx=0).to(device)
+    before = table.weight.detach().clone()
+    table(T.tensor([0, 0], device=device)).sum().backward()
+    T.optim.SparseAdam(table.parameters()).step()
+    assert T.equal(table.weight, before)
 
 
 def test_padding_of_jagged_tensors(device):

@@ -4,6 +4,7 @@ from math import log
 
 import numpy as np
 
+from rushlight.dtype import float64, int32, int64
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
@@ -33,6 +34,22 @@ def _frexp(xp, x):
 
 def _mantissa_slope(g, index):
     return None if g[0] is None else scaled(g[0], -index)
+
+
+@_frexp.lower_on_devices
+def _frexp_on_devices(x):
+    double = x.dtype is float64
+    least, shift = (2.0**-1022, 54) if double else (2.0**-126, 24)
+    tiny = x.abs() < least  # denormal numbers, and 0
+    size = (x.abs() * 2.0**shift).where(tiny, x.abs())
+    fine = x.isfinite() & (x != 0)
+    exponent = size.where(fine, 1).log2().floor().to(int32) + 1
+    mantissa = _scaled_on_devices(size.where(fine, 1), -exponent)
+    for above, factor, step in ((mantissa >= 1, 0.5, 1), (mantissa < 0.5, 2.0, -1)):
+        mantissa = (mantissa * factor).where(above, mantissa)
+        exponent = (exponent + step).where(above, exponent)
+    mantissa = (-mantissa).where(x < 0, mantissa).where(fine, x)
+    return mantissa, (exponent - shift * tiny.to(int32)).where(fine, 0).to(int32)
 
 
 _frexp.grad(x=_mantissa_slope)
@@ -74,6 +91,18 @@ def scaled(xp, x, other):
     """x · 2**other for integers ``other``, which is exact unless the result overflows."""
     # NumPy has no ldexp for unsigned 64-bit exponents.
     return xp.ldexp(x, other if other.dtype.kind == "i" else other.astype(np.int64))
+
+
+@scaled.lower_on_devices
+def _scaled_on_devices(x, other):
+    """Three products with powers of 2, of which only the last one can round."""
+    low, high = (-1022, 1023) if x.dtype is float64 else (-126, 127)
+    rest = other.to(int64).clamp(3 * low, 3 * high)
+    for _ in range(2):
+        part = rest - rest.clamp(low, high)
+        x = x * part.clamp(low, high).to(x.dtype).exp2()
+        rest = rest - part.clamp(low, high)
+    return x * rest.to(x.dtype).exp2()
 
 
 scaled.grad(x=lambda g, other: scaled(g, other))

@@ -27,9 +27,8 @@ def _class(labels, start, state, blank):
 def _skips(labels, start, state):
     """Whether a path may enter ``state``, which is above 1, from two states before."""
     found = 0
-    if state % 2 == 1:
-        if labels[start + state // 2] != labels[start + state // 2 - 1]:
-            found = 1
+    if state % 2 == 1 and labels[start + state // 2] != labels[start + state // 2 - 1]:
+        found = 1
     return found
 
 
@@ -46,9 +45,8 @@ def _fill(p, labels, start, g, batch, classes, blank, times, states, width, alph
                 total = alpha[at - width]
                 if s > 0:
                     total = _added(total, alpha[at - width - 1])
-                if s > 1:
-                    if _skips(labels, start, s) == 1:
-                        total = _added(total, alpha[at - width - 2])
+                if s > 1 and _skips(labels, start, s) == 1:
+                    total = _added(total, alpha[at - width - 2])
             alpha[at] = total + here
 
 
@@ -113,9 +111,8 @@ def _gradient(p, labels, starts, lengths, sizes, count, most, width, classes, bl
                     total = beta[at + width]
                     if s + 1 < states:
                         total = _added(total, beta[at + width + 1])
-                    if s + 2 < states:
-                        if _skips(labels, start, s + 2) == 1:
-                            total = _added(total, beta[at + width + 2])
+                    if s + 2 < states and _skips(labels, start, s + 2) == 1:
+                        total = _added(total, beta[at + width + 2])
                 beta[at] = total + here
         for t in range(most):
             for c in items(classes):

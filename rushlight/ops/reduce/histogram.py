@@ -10,8 +10,10 @@ from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
+from rushlight.ops.create.from_data import as_tensor
 from rushlight.ops.create.range import spaced
-from rushlight.ops.shape.join import cat
+from rushlight.ops.reduce.search import searchsorted
+from rushlight.ops.shape.join import cat, stack
 from rushlight.return_types import result_type
 from rushlight.tensor import Tensor
 
@@ -89,6 +91,38 @@ def _counts(xp, x, edges, weight=None, *, sizes, even, density):
         found /= found.sum()
         for d, part in enumerate(parts):
             found /= np.diff(part).reshape([-1 if i == d else 1 for i in range(len(bins))])
+    return found
+
+
+@_edges.lower_by_counting
+def _edges_on_devices(x, bins, limits):
+    if limits is None and x.shape[0]:
+        ends = stack([x.amin(0), x.amax(0)], -1).reshape(-1).tolist()
+    else:
+        ends = limits
+    found = _edges.op.forward(np, np.empty((0, len(bins)), x.dtype.numpy), bins=bins, limits=ends)
+    return as_tensor(found, device=x.device)
+
+
+@_counts.lower_on_devices
+def _counts_on_devices(x, edges, weight, sizes, density):
+    bins = tuple([n - 1 for n in sizes])
+    parts = edges.split(list(sizes))
+    place = inside = None
+    for d, part in enumerate(parts):
+        column = x[:, d].contiguous()
+        fits = (column >= part[0]) & (column <= part[-1])
+        at = (searchsorted(part, column, right=True) - 1).clamp(0, bins[d] - 1)
+        place = at if place is None else place * bins[d] + at
+        inside = fits if inside is None else inside & fits
+    weight = x[:, 0] * 0 + 1 if weight is None else weight
+    found = x.new_zeros(math.prod(bins)).scatter_add(0, place, weight.to(x.dtype).where(inside, 0))
+    found = found.reshape(bins)
+    if density:
+        found = found / found.sum()
+        for d, part in enumerate(parts):
+            shape = [-1 if i == d else 1 for i in range(len(bins))]
+            found = found / part.diff().reshape(shape)
     return found
 
 
