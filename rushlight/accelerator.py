@@ -3,12 +3,13 @@
 ``devices.py`` has most functions. They are those of the type of the accelerator.
 """
 
+from rushlight import device_graphs
 from rushlight.device import DRIVEN, device
 from rushlight.device_array import drivers
 from rushlight.devices import Devices
 
 __all__ = [
-    "current_accelerator", "current_device_idx", "current_device_index", "current_stream",
+    "Graph", "current_accelerator", "current_device_idx", "current_device_index", "current_stream",
     "device_count", "device_index", "empty_cache", "get_device_capability",
     "get_memory_info", "is_available",
     "max_memory_allocated", "max_memory_reserved", "memory_allocated", "memory_reserved",
@@ -113,6 +114,56 @@ max_memory_allocated = _devices.max_memory_allocated
 max_memory_reserved = _devices.max_memory_reserved
 memory_stats, reset_peak_memory_stats = _devices.memory_stats, _devices.reset_peak_memory_stats
 reset_accumulated_memory_stats = _devices.reset_accumulated_memory_stats
+
+
+class Graph(device_graphs.Graph):
+    """Work of an accelerator that was recorded, and can be replayed on the same memory.
+
+    As a context it captures what the current stream, which must not be the default one, is given.
+
+    Args:
+        keep_graph: Prepare the graph not at the end of the capture, but at ``instantiate()`` or at
+            the first ``replay()``.
+        pool: Another graph's ``pool()``: share its memory.
+        capture_error_mode: ``"default"``, ``"global"``, ``"thread_local"`` or ``"relaxed"``; no
+            effect, because other threads go on as ever.
+
+    Raises:
+        RuntimeError: there is no accelerator.
+
+    >>> import rushlight as torch
+    >>> if torch.accelerator.is_available():
+    ...     x, g = torch.ones(2, device=torch.accelerator.current_accelerator()), None
+    ...     g = torch.accelerator.Graph()
+    ...     with torch.Stream(), g:
+    ...         x += 1
+    ...     g.replay()
+    """
+
+    _devices = _devices
+
+    def __init__(self, keep_graph=False, *, pool=None, capture_error_mode="default"):
+        _devices.place()
+        super().__init__(keep_graph)
+        self.graph_pool, self.capture_error_mode = pool, capture_error_mode
+
+    def capture_begin(self):
+        """Record the work of this thread on the current device from now on.
+
+        Raises:
+            RuntimeError: the graph was captured, or the current stream is the default one.
+            AcceleratorError: another graph captures on the device.
+        """
+        mode = "global" if self.capture_error_mode == "default" else self.capture_error_mode
+        super().capture_begin(self.graph_pool, mode)
+
+    def __enter__(self):
+        _devices.synchronize()
+        _devices.empty_cache()
+        self.capture_begin()
+
+    def __exit__(self, *exc_info):
+        self.capture_end()
 
 
 def current_accelerator(check_available=False):

@@ -21,8 +21,8 @@ from rushlight.meta import MetaArray, NoData, on_meta
 from rushlight.remote import Memory, RemoteArray, place_of
 
 __all__ = [
-    "DeviceArray", "DeviceMemory", "current", "driver_of", "drivers", "is_dense", "make_current",
-    "placed", "recording_of", "reserved", "sent", "to_host",
+    "DeviceArray", "DeviceMemory", "copies_later", "current", "driver_of", "drivers", "is_dense",
+    "make_current", "placed", "recording_of", "reserved", "sent", "to_host",
 ]  # fmt: skip
 
 _addresses = itertools.count(1)
@@ -282,6 +282,23 @@ def sent(array, d):
     found = reserved(array.shape, array.dtype, dense().strides, d)
     recording.do(lambda: found.memory.fill(dense()))
     return found
+
+
+def copies_later(target, source):
+    """Whether a copy to the host's array ``target`` is recorded: each replay will make it.
+
+    Raises:
+        RuntimeError: the copy is recorded, and the host's memory of it is not pinned.
+    """
+    if type(source) is not DeviceArray or type(target) is not ndarray or not target.size:
+        return False
+    driver = source.memory.driver
+    if driver.recording is None or (recording := driver.recorded()) is None:
+        return False
+    if not driver.is_pinned(target.ctypes.data):
+        recording.refuse_unpinned()
+    recording.do(lambda: np.copyto(target, to_host(source), casting="unsafe"))
+    return True
 
 
 def is_dense(array):

@@ -335,3 +335,61 @@ def test_without_a_device():
             T.xpu.XPUGraph()
     with pytest.raises(RuntimeError, match="requires XPU support"):
         T.xpu.graph(None)
+
+
+def test_numbers_of_the_host_are_constants_of_a_capture(device):
+    x, number = T.zeros(2, 3, device=device), T.tensor(2.5)
+
+    def work():
+        x[0] = number
+        x[:, 2] = T.tensor(4)
+        with pytest.raises(RuntimeError, match="unless the CPU tensor is pinned"):
+            x[1, 1] = number  # as in PyTorch, one element is copied
+
+    g, _ = captured(device, work)
+    number.fill_(9.0)
+    g.replay()
+    assert x.tolist() == [[2.5, 2.5, 4.0], [0.0, 0.0, 4.0]]
+
+
+def test_copies_to_pinned_memory(device):
+    x = T.arange(3.0, device=device)
+    if device.type != "cuda":
+        pytest.skip("memory is pinned for CUDA")
+    near, doubled = [T.zeros(3, dtype=d).pin_memory() for d in (T.float32, T.float64)]
+
+    def work():
+        near.copy_(x * 2, non_blocking=True)
+        doubled.copy_(x)
+
+    g, _ = captured(device, work)
+    assert near.tolist() == [0.0] * 3
+    for value in (1.0, 5.0):
+        x.fill_(value)
+        g.replay()
+        T.cuda.synchronize()
+        assert near.tolist() == [2 * value] * 3
+        assert doubled.tolist() == [value] * 3
+
+
+def test_graphs_of_accelerators(fresh):
+    fresh()
+    x = T.zeros(2, device="cuda")
+    g = T.accelerator.Graph()
+    with T.cuda.Stream(), g:
+        x.add_(1)
+    other = T.accelerator.Graph(keep_graph=True, pool=g.pool(), capture_error_mode="relaxed")
+    with T.cuda.Stream(), other:
+        x.mul_(3)
+    for graph in (g, g, other):
+        graph.replay()
+    assert x.tolist() == [6.0, 6.0]
+    g.reset()
+    with pytest.raises(RuntimeError, match="without a preceding successful capture"):
+        g.replay()
+
+
+def test_no_graph_without_an_accelerator():
+    if not T.accelerator.is_available():
+        with pytest.raises(RuntimeError, match="Cannot access accelerator device when none is"):
+            T.accelerator.Graph()

@@ -109,6 +109,75 @@ def scans_of_odd_numbers(d):
     return x.cumsum(1), x.cummax(1), x.cummin(1), x.logcumsumexp(1), T.tensor(3).to(d).cummax(0)
 
 
+# Loops of work-groups -----------------------------------------------------------------------
+
+
+def _alignments(d, **options):
+    """CTC losses and gradients of labellings of several lengths, also of impossible ones."""
+    found = []
+    labels = T.tensor([[1, 2, 2, 3], [3, 3, 3, 3], [1, 0, 0, 0], [2, 1, 2, 1]]).clamp(min=1).to(d)
+    sizes, lengths = T.tensor([4, 4, 1, 0]).to(d), T.tensor([7, 5, 1, 6]).to(d)
+    flat = T.cat([row[:n] for row, n in zip(labels.cpu(), sizes.tolist(), strict=True)]).to(d)
+    for targets in (labels, flat):
+        x = normal(d, 7, 4, 5).requires_grad_()
+        y = F.ctc_loss(x.log_softmax(-1), targets, lengths, sizes, reduction="none", **options)
+        (y.where(y < math.inf, 0) * T.arange(1, 5, device=d)).sum().backward()
+        found += [y, x.grad]
+    return found
+
+
+@case
+def ctc(d):
+    return _alignments(d, zero_infinity=True), _alignments(d)[0::2]
+
+
+@case
+def maxima_of_bags(d):
+    x = odd(d, 9, 3)
+    bags, starts = T.tensor([1, 8, 8, 2, 5, 0, 7]).to(d), T.tensor([0, 3, 3, 5]).to(d)
+    return (F.embedding_bag(bags, x, starts, mode="max"),
+            F.embedding_bag(bags, normal(d, 9, 3), starts, mode="max", padding_idx=8),
+            _with_gradient(normal(d, 9, 3), lambda x: F.embedding_bag(bags, x, starts, mode="max")))  # fmt: skip
+
+
+@case
+def special_functions(d):
+    x, n = T.linspace(-3, 12, 151).to(d), T.arange(-1, 150, device=d) % 12
+    s = T.special
+    return (s.zeta(x, x.abs() + 0.5), s.zeta(x.round(), -x), T.polygamma(2, x), T.polygamma(5, x),
+            s.legendre_polynomial_p(x / 12, n), s.laguerre_polynomial_l(x, 3) / 9,
+            s.chebyshev_polynomial_t(x / 12, n), s.shifted_chebyshev_polynomial_w(x / 12, n),
+            s.hermite_polynomial_h(x / 12, 4), s.hermite_polynomial_he(x / 12, n),
+            s.bessel_j0(x), s.bessel_y1(x), s.modified_bessel_k0(x), s.scaled_modified_bessel_k1(x),
+            s.airy_ai(x.double()), s.airy_ai(x))  # fmt: skip
+
+
+@case
+def parts_of_numbers(d):
+    x = T.cat([odd(d, 40), T.tensor([0.0, -0.0, 1e-40, 3e38, 0.75]).to(d)])
+    e = T.arange(-20, 25, device=d) * 8
+    return T.frexp(x), T.ldexp(x, e), T.frexp(x.double()), T.ldexp(x.double(), e * 9)
+
+
+@case
+def histograms(d):
+    x, w = normal(d, 60, 2), T.rand(60).to(d)
+    return (*T.histogramdd(x, [3, 5]), *T.histogramdd(x, [3, 4], weight=w, density=True),
+            T.histogram(x[:, 0], T.linspace(-1, 1, 9).to(d)), T.histogram(x, 7, range=(-1.0, 2.0)))  # fmt: skip
+
+
+@case
+def products_of_sparse_matrices(d):
+    x = T.tensor([[0.0, 2.0, 0.0], [3.0, 0.0, 4.0]])
+    found = []
+    for place in (x.to(d).to_sparse(), x.to_sparse().to(d)):
+        y = normal(d, 3, 4).requires_grad_()
+        z = T.sparse.mm(place, y)
+        (z * z).sum().backward()
+        found += [z, y.grad]
+    return found
+
+
 # Searching and selecting --------------------------------------------------------------------
 
 

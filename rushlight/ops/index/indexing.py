@@ -12,7 +12,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
 from rushlight.autograd.write import assign, check_overlap, check_write, read_only, stamp
 from rushlight.device import CPU
-from rushlight.device_array import placed
+from rushlight.device_array import placed, recording_of
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.meta import is_meta, refuse
@@ -257,6 +257,11 @@ def _write_recorded(x, op, basic, advanced, value, found):
     else:
         if value._array.shape != part._array.shape and shares(part, value):
             value = value.expand(part._array.shape)
+        if part._array.ndim and not value._array.ndim and recording_of(part) is not None:
+            # As in PyTorch, where it fills more than one element it counts as a number.
+            d = device_of(part)
+            if device_of(value) is not d and value.node is None:
+                value = from_array(placed(converted(value._array, part._array.dtype), d))
         copy_(part, value)
 
 

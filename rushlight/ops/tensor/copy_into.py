@@ -12,6 +12,7 @@ from rushlight.autograd.write import (
     stamp,
     watched,
 )
+from rushlight.device_array import copies_later
 from rushlight.errors import ShapeError
 from rushlight.ops.core.handlers import overridden
 from rushlight.ops.core.kinds import kernel
@@ -77,6 +78,9 @@ def copy_(self, src, non_blocking=False):
         _check_stretch(src._array.shape, target)
     if 0 in self._array.strides and self._array.size:
         check_overlap(self._array, "copy_")
+    if mode.intercept and src.node is None and copies_later(self._array, src._array):
+        stamp(self)
+        return self
     if watched(self, (src,)):
         if device_of(self) is not device_of(src):
             src = to(src, device_of(self))
