@@ -147,7 +147,7 @@ class Graph(device_graphs.Graph):
         super().__init__(keep_graph)
         self.graph_pool, self.capture_error_mode = pool, capture_error_mode
 
-    def capture_begin(self):
+    def capture_begin(self):  # type: ignore[override]
         """Record the work of this thread on the current device from now on.
 
         Raises:

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 import rushlight as T
+from tests.daily import daily
 from tests.device.cases import Cases, normal
+from tests.device.conftest import ASSEMBLER
 
 F = T.nn.functional
 CASES = Cases()
@@ -141,7 +143,7 @@ def maxima_of_bags(d):
 
 
 @case
-def special_functions(d):
+def further_special_functions(d):
     x, n = T.linspace(-3, 12, 151).to(d), T.arange(-1, 150, device=d) % 12
     s = T.special
     return (s.zeta(x, x.abs() + 0.5), s.zeta(x.round(), -x), T.polygamma(2, x), T.polygamma(5, x),
@@ -324,3 +326,13 @@ def test_no_step_of_a_sort_is_missing():
     while run < x.shape[1]:
         order, run = merged_runs(x, order, run=run, descending=True), 2 * run
     assert (order.numpy() == rank(x.numpy(), 1, True)).all()
+
+
+@pytest.mark.skipif(not ASSEMBLER, reason="no ptxas")
+@pytest.mark.parametrize("capability", daily([((7, 5),), ((8, 0),), ((9, 0),)], 0, "architectures"))
+def test_loops_of_groups_assemble_without_spills(capability, fresh, assembled):
+    driver = fresh(races=False, capability=capability)
+    for name in ("ctc", "maxima_of_bags", "further_special_functions"):
+        CASES[name]("cuda")
+    for text in set(driver.texts):
+        assembled(text)

@@ -4,6 +4,7 @@ import ast
 from math import prod
 
 from rushlight.compiler.codegen.array_function import ArrayBody, parsed
+from rushlight.compiler.codegen.scalar_function import name_of
 from rushlight.compiler.codegen.scope import i64
 from rushlight.compiler.codegen.value import FLOAT, INT, Value, computed, constant
 
@@ -85,7 +86,7 @@ class _GroupBody(ArrayBody):
         return constant(self.b, value, self.real) if is_float else super().lifted(value)
 
     def For(self, s):
-        kind = s.iter.func.id if isinstance(s.iter, ast.Call) else ""
+        kind = name_of(s.iter.func) if isinstance(s.iter, ast.Call) else ""
         if kind == "groups":
             self.assign(s.target, Value(self.b, self.module.work_group(self.b), INT))
             after = self.b.append_basic_block()

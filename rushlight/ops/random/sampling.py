@@ -342,10 +342,14 @@ def _normal(xp, mean, std, z):
 
 
 _normal.lower_on_devices(lambda mean, std, z: z * std + mean)
-_normal.lower_check(lambda std: (
-    check_range((std < 0).long(), low=0, high=0, error=RuntimeError, message=_NEGATIVE)
-    if isinstance(std, Tensor) else None
-))  # fmt: skip
+
+
+@_normal.lower_check
+def _check_deviations(std):
+    if isinstance(std, Tensor):
+        check_range(std.lt(0).long(), low=0, high=0, error=RuntimeError, message=_NEGATIVE)
+
+
 _normal.grad(mean=zeros, std=zeros)
 
 
