@@ -91,7 +91,8 @@ BOXES = [
     Box(5, 1, 0, 2.3, ORANGE, "compiler",
         "torch.compile: record a call, fuse, emit\nLLVM IR, run machine code",
         "compiler _dynamo _inductor"),
-    Box(5, 1, 3.2, 5, VIOLET, "serialization", "save and load", "_utils futures serialization"),
+    Box(5, 1, 3.2, 5, VIOLET, "serialization", "save and load",
+        "_utils futures monitor serialization"),
     Box(5, 1, 2.3, 3.2, GREEN, "distributions", "probability\ndistributions", "distributions"),
     Box(5, 1, 5, 6, VIOLET, "jit, cuda, …", "other names\nthat scripts use",
         "_C _VF __config__ _functorch _guards _higher_order_ops _jit_internal _ops "
