@@ -96,8 +96,8 @@ def _module(dtype):
         store(b, load(b, there, dtype), here, dtype)
 
     def over(b, rows, columns, step, work):
-        outer = Loop(b, *rows, step)
-        inner = Loop(outer.b, *columns, step)
+        outer = Loop(b, rows[0], rows[1], step)
+        inner = Loop(outer.b, columns[0], columns[1], step)
         work(inner.b, outer.i, inner.i)
         inner.close()
         outer.close()
