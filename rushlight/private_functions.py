@@ -206,7 +206,7 @@ def _slope_of_extrema(g, before, which, data, out, axis):
 
 
 def _slope_of_products(g, before, which, data, out, axis):
-    """``g`` times the product of the others. Zeros and nans are counted: no division undoes them."""
+    """``g`` times the product of the others. No division undoes zeros and nans, so they count."""
     zero, broken = data == 0, data.isnan()
     safe = data.masked_fill(zero | broken, 1)
     others = before.scatter_reduce(axis, which, safe, "prod").gather(axis, which) / safe

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from rushlight.utils._pytree import MappingKey, SequenceKey, register_pytree_node
+
 __all__ = ["immutable_dict", "immutable_list"]
 
 _ADVICE = (
@@ -62,3 +64,27 @@ class immutable_dict(dict):
         from copy import deepcopy
 
         return immutable_dict([(k, deepcopy(v, memo)) for k, v in self.items()])
+
+
+def _register(cls, entries):
+    """Let trees contain objects of ``cls`` as containers, as those of its base class are."""
+
+    def flatten(x):
+        pairs = entries(x)
+        return [part for _, part in pairs], [key for key, _ in pairs]
+
+    def unflatten(parts, keys):
+        return cls(zip(keys, parts, strict=True) if cls is immutable_dict else parts)
+
+    def flatten_with_keys(x):
+        kind = MappingKey if cls is immutable_dict else SequenceKey
+        return [(kind(key), part) for key, part in entries(x)], [key for key, _ in entries(x)]
+
+    register_pytree_node(
+        cls, flatten, unflatten, flatten_with_keys_fn=flatten_with_keys,
+        serialized_type_name=f"torch.fx.immutable_collections.{cls.__name__}",
+    )  # fmt: skip
+
+
+_register(immutable_list, lambda x: [*enumerate(x)])
+_register(immutable_dict, lambda x: [*x.items()])
