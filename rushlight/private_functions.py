@@ -191,7 +191,8 @@ class _Joined(Function):
     @staticmethod
     def backward(ctx, g):
         slope = _slope_of_products if ctx.reduce == "prod" else _slope_of_extrema
-        return None, None, None, slope(g, *ctx.saved_tensors, ctx.axis), None
+        before, which, data, out = ctx.saved_tensors
+        return None, None, None, slope(g, before, which, data, out, ctx.axis), None
 
 
 def _count(before, which, mask, axis):

@@ -48,16 +48,17 @@ def _double(a):
     return a.astype(np.complex128 if a.dtype.kind in COMPLEX_KINDS else np.float64)
 
 
-def _slopes(after, before, eps):
-    """The central differences of the outputs' arrays at ``eps`` after and before a point."""
-    for a, b in zip(after, before, strict=True):
+def _slopes(values, eps):
+    """The central differences of the outputs: ``values`` at ``eps`` after and before a point."""
+    pairs = [*zip(*values, strict=True)]
+    for a, b in pairs:
         for name in ("shape", "dtype"):
             if getattr(a, name) != getattr(b, name):
                 raise AssertionError(
                     f"Expected `func` to return outputs with the same {name} when inputs are "
                     f"perturbed by {eps}, but got: {getattr(b, name)} and {getattr(a, name)}"
                 )
-    return [(_double(a) - _double(b)) / (2 * eps) for a, b in zip(after, before, strict=True)]
+    return [(_double(a) - _double(b)) / (2 * eps) for a, b in pairs]
 
 
 def _numeric(function, inputs, x, eps, chosen=_outputs):
@@ -77,7 +78,7 @@ def _numeric(function, inputs, x, eps, chosen=_outputs):
                 x._array[index] = was + sign * step
                 values.append([o._array for o in chosen(function(*inputs))])
             x._array[index] = was
-            row.append(_slopes(*values, eps))
+            row.append(_slopes(values, eps))
         columns.append(row)
     return columns
 
@@ -180,7 +181,7 @@ class Case:
             x._array[...] = was + sign * self.eps * direction
             values.append([o._array for o in chosen(self.func(*self.inputs))])
         x._array[...] = was
-        return _slopes(*values, self.eps)
+        return _slopes(values, self.eps)
 
     # Batches ------------------------------------------------------------------------------
 
