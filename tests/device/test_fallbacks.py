@@ -16,28 +16,29 @@ from rushlight.ops.core import remote_calls
 from tests.device.test_conformance import _check
 from tests.samples import SAMPLES
 
-#: Names of operations.
-HOST = frozenset({
-    "bag_maxima", "bernoulli", "binomial",
-    "collect", "ctc_loss", "ctc_loss_backward", "fractional_max_positions",
-    "frexp", "histogram_counts", "histogram_edges",
-    "ldexp",
-    "linalg_ldl_factor_ex", "linalg_ldl_solve",
-    "lobpcg", "multinomial",
-    "normal", "patch", "pick", "poisson", "polygamma", "rrelu_slopes", "sample_dirichlet", "seen",
-    "sparse_product", "sparse_sampled_product", "sparse_solve", "special_airy_ai",
-    "special_bessel_j0", "special_bessel_j1", "special_bessel_y0", "special_bessel_y1",
-    "special_chebyshev_polynomial_t", "special_chebyshev_polynomial_u",
-    "special_chebyshev_polynomial_v", "special_chebyshev_polynomial_w",
-    "special_hermite_polynomial_h", "special_hermite_polynomial_he",
-    "special_laguerre_polynomial_l", "special_legendre_polynomial_p", "special_modified_bessel_i0",
-    "special_modified_bessel_i1", "special_modified_bessel_k0", "special_modified_bessel_k1",
-    "special_scaled_modified_bessel_k0", "special_scaled_modified_bessel_k1",
-    "special_shifted_chebyshev_polynomial_t", "special_shifted_chebyshev_polynomial_u",
-    "special_shifted_chebyshev_polynomial_v", "special_shifted_chebyshev_polynomial_w",
-    "standard_gamma", "unique", "upsample_backward", "upsample_bicubic2d_aa",
-    "upsample_bilinear2d_aa", "upsample_lanczos2d_aa", "von_mises", "zeta",
-})  # fmt: skip
+#: Names of operations, by the reason why the host computes them.
+REASONS = {
+    # The generators of random numbers stand on the host.
+    "it draws": (
+        "bernoulli", "binomial", "multinomial", "poisson", "rrelu_slopes", "sample_dirichlet",
+        "standard_gamma", "von_mises",
+    ),
+    # What there is depends on values, and on their order.
+    "its result has as many slices as differ": ("unique",),
+    # They iterate, or exchange rows, until numbers agree: libraries do that on the host.
+    "LAPACK or SciPy computes it": (
+        "linalg_ldl_factor_ex", "linalg_ldl_solve", "lobpcg", "sparse_solve",
+    ),
+    # Elements overlap in memory, or lie where no dims of the operand lead.
+    "it reads or writes memory by strides of its own": ("collect", "patch", "pick", "seen"),
+    # Each place has another number of taps, which NumPy lists.
+    "it resizes by tables": (
+        "upsample_backward", "upsample_bicubic2d_aa", "upsample_bilinear2d_aa",
+        "upsample_lanczos2d_aa",
+    ),
+    "its windows begin at random places": ("fractional_max_positions",),
+}  # fmt: skip
+HOST = {name for names in REASONS.values() for name in names}
 
 
 def _is_apart(x):
