@@ -13,12 +13,12 @@ All work-items run what stands outside the loops over ``items``, so they have th
 there. They wait for each other before and after such a loop, and at each element that is written
 outside of one. What a function may be made of: ``compiler/codegen/array_function.py``.
 
-Lowerings for devices use it. On the host the function runs as it stands, for programs without
-native code.
+Lowerings for devices use it. On the host one thread takes all steps.
 """
 
 import numpy as np
 
+from rushlight import late
 from rushlight.ops.core.kinds import kernel
 
 __all__ = ["groups", "in_groups", "items"]
@@ -29,11 +29,16 @@ groups = items = range  # their names tell ``compiler/device/work_groups.py`` wh
 @kernel(public=False, method=False, name="in_groups", primitive="looped", widen=False,
         shape=lambda tensors, shapes, **_: list(shapes))  # fmt: skip
 def _in_groups(xp, tensors, *, function, count, numbers, shapes):
-    results = tuple([np.zeros(shape, tensors[0].dtype) for shape in shapes])
-    given = [np.ascontiguousarray(x).reshape(-1) for x in tensors]
-    with np.errstate(all="ignore"):
-        function(*given, count, *numbers, *[x.reshape(-1) for x in results])
-    return results if len(results) > 1 else results[0]
+    given = [*map(np.ascontiguousarray, tensors), count, *numbers]
+    outs = [(shape, tensors[0].dtype) for shape in shapes]
+    results = None if xp.dry else late.looped(function, given, outs)
+    if results is None:
+        results = [np.zeros(*out) for out in outs]
+        if not xp.dry:
+            flat = [x.reshape(-1) if isinstance(x, np.ndarray) else x for x in (*given, *results)]
+            with np.errstate(all="ignore"):
+                function(*flat)
+    return tuple(results) if len(results) > 1 else results[0]
 
 
 def in_groups(function, tensors, count, numbers, shapes):
