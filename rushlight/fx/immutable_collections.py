@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rushlight.utils._pytree import MappingKey, SequenceKey, register_pytree_node
+from rushlight.utils._pytree import SUPPORTED_NODES, MappingKey, NodeDef, SequenceKey
 
 __all__ = ["immutable_dict", "immutable_list"]
 
@@ -80,10 +80,8 @@ def _register(cls, entries):
         kind = MappingKey if cls is immutable_dict else SequenceKey
         return [(kind(key), part) for key, part in entries(x)], [key for key, _ in entries(x)]
 
-    register_pytree_node(
-        cls, flatten, unflatten, flatten_with_keys_fn=flatten_with_keys,
-        serialized_type_name=f"torch.fx.immutable_collections.{cls.__name__}",
-    )  # fmt: skip
+    # Not by register_pytree_node: a compiled call that imports this module would observe it.
+    SUPPORTED_NODES[cls] = NodeDef(cls, flatten, unflatten, flatten_with_keys)
 
 
 _register(immutable_list, lambda x: [*enumerate(x)])
