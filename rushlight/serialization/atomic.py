@@ -62,18 +62,21 @@ def replacing(path, name="save") -> Iterator:
 
 
 @contextlib.contextmanager
-def temporary(folder, target, mode=None) -> Iterator:
+def temporary(folder, target, mode=None, forced=True) -> Iterator:
     """Open a new file in ``folder`` that becomes ``target``, or is deleted after an error.
 
     Args:
         mode: The permissions of the file. None: the permissions that the process's umask gives.
+        forced: Whether to wait until the content is on the disk. Otherwise ``target`` may be half
+            a file after a loss of power.
     """
     file, path = _locked(folder, mode)
     try:
         with file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if forced:
+                os.fsync(file.fileno())
             if fcntl is not None:
                 os.replace(path, target)  # before the lock is dropped
         if fcntl is None:

@@ -27,10 +27,15 @@ from rushlight.compiler.ir.affine import Affine
 from rushlight.compiler.plan.kernel import Extremum, Load, Reduce, Scan, Scatter
 from rushlight.compiler.plan.loops import REDUCING
 
-__all__ = ["LoopEmitter", "emit_loops"]
+__all__ = ["LoopEmitter", "emit_loops", "in_blocks"]
 
 #: The number of terms of a short sum.
 BLOCK = 32
+
+
+def in_blocks(end, step):
+    """Whether sums along so many columns are made of short sums."""
+    return end > 2 * BLOCK * step
 
 
 class LoopEmitter:
@@ -188,11 +193,12 @@ class LoopEmitter:
 
     def _count(self, b, end, step, inside, body):
         """Write the innermost loop; it runs in blocks if long sums are made of short ones."""
-        if self.sums and end > 2 * BLOCK * step:
-            block = Loop(b, i64(0), i64(end), BLOCK * step)
+        limit = self._limit(end)
+        if self.sums and in_blocks(end, step):
+            block = Loop(b, i64(0), limit, BLOCK * step)
             stop = block.b.add(block.i, i64(BLOCK * step))
-            over = block.b.icmp_signed(">", stop, i64(end))
-            stop = block.b.select(over, i64(end), stop)
+            over = block.b.icmp_signed(">", stop, limit)
+            stop = block.b.select(over, limit, stop)
             loop = Loop(block.b, block.i, stop, step)
             body(loop.b, loop.i)
             loop.close()
@@ -200,7 +206,7 @@ class LoopEmitter:
                 a.flush(block.b)
             block.close()
             return
-        loop = Loop(b, i64(0), i64(end), step)
+        loop = Loop(b, i64(0), limit, step)
         body(loop.b, loop.i)
         loop.close()
         if inside and end >= 8 * step:
@@ -226,9 +232,17 @@ class LoopEmitter:
             self._count(b, whole, loops.lanes, bool(variables), lambda b, i: self._in_columns(
                 row, b, {**variables, loops.vector: i}, roots))  # fmt: skip
         if loops.masked:
-            self.nodes.mask = prefix_mask(b, loops.vector.extent - whole, loops.lanes)
-            self._in_columns(row, b, {**variables, loops.vector: i64(whole)}, roots)
+            self.nodes.mask = self._tail(b, whole)
+            self._in_columns(row, b, {**variables, loops.vector: self._limit(whole)}, roots)
             self.nodes.mask = None
+
+    def _limit(self, end):
+        """The end of the innermost loop."""
+        return i64(end)
+
+    def _tail(self, b, whole):
+        """The mask of the vector that follows ``whole`` columns."""
+        return prefix_mask(b, self.loops.vector.extent - whole, self.loops.lanes)
 
     def _body(self, roots):
         for access in self.loops.asked_for(self.spills.now):
@@ -242,11 +256,16 @@ class LoopEmitter:
     def _ask_for(self, access):
         """Prefetch the memory that a step stores to, or that it loads from in the next row."""
         size, loads = access.dtype.itemsize, type(access) is Load
-        row = access.address.terms[self.loops.rows[-1]]  # elements from one row to the next
+        following, near = self._following(access)
         for k in range(0, self.loops.lanes * size, self.loops.costs.line):
-            address = access.address.plus(Affine(row * loads + k // size))
+            address = access.address.plus(Affine(k // size)).plus(following, int(loads))
             place = self.nodes.pointer(access.arg, address, access.dtype)
-            prefetch(self.nodes.scopes[2].b, place, row * size <= self.loops.costs.kept, not loads)
+            prefetch(self.nodes.scopes[2].b, place, near, not loads)
+
+    def _following(self, access):
+        """The elements from one row to the next, and whether a row fits the first-level cache."""
+        row = access.address.terms[self.loops.rows[-1]]
+        return Affine(row), row * access.dtype.itemsize <= self.loops.costs.kept
 
     def _store(self, s):
         nodes = self.nodes

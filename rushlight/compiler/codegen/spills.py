@@ -41,13 +41,12 @@ class Spills:
         The columns lie in order; the vector's variable is padded to whole vectors.
         """
         loops, b = self.loops, scope.b
-        at: Any = i64(0)
+        at: Any = None
         for v in loops.columns:
-            if v is loops.vector:
-                width = -(-v.extent // loops.lanes) * loops.lanes
-                at = b.add(b.mul(at, i64(width)), scope.variables[v])
-            else:
-                at = b.add(b.mul(at, i64(v.extent)), scope.variables[v])
+            padded = -(-v.extent // loops.lanes) * loops.lanes if v is loops.vector else v.extent
+            own = scope.variables[v]
+            at = own if at is None else b.add(b.mul(at, i64(padded)), own)
+        at = i64(0) if at is None else at
         if loops.across:
             at = b.mul(at, i64(loops.lanes))
         start = b.gep(self.scratch, [i64(self.places[id(node)])], source_etype=ir.IntType(8))

@@ -7,7 +7,7 @@
   ``narrow_gradient.py`` for weights, with ``image_strips.py`` and ``convolution_tiles.py``.
   Pooling: ``pooling.py``, ``pooling_forms.py``.
 * Attention: ``attention.py`` and the files whose names begin with ``attention_``.
-* ``row_stream.py``: loop kernels for any number of rows.
+* ``row_stream.py``: loop kernels for any number of rows; ``open_rows.py``: for rows of any length.
 * ``machine.py``: the processor as the other stages see it.
 * Running kernels: ``kernel_sequence.py`` runs them one after the other, ``thread_pool.py`` on
   threads, with ``pool_caller.py``, ``pool_worker.py``, ``waiting.py``, ``signals.py`` and

@@ -21,7 +21,7 @@ from rushlight.compiler.plan.kernel import (
 )
 from rushlight.compiler.plan.pieces import share
 
-__all__ = ["REDUCING", "Loops", "collapse", "nodes_of"]
+__all__ = ["REDUCING", "Loops", "accesses", "collapse", "nodes_of"]
 
 REDUCING = (Reduce, Extremum)
 

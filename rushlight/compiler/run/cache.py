@@ -153,7 +153,10 @@ def _head(path, payload):
 
 
 def _write(path, payload):
-    """Write an entry. It appears under its name only when it is complete on disk.
+    """Write an entry. It appears under its name only when it is complete.
+
+    It need not be on the disk yet: to wait for the disk takes 10 ms, and after a loss of power the
+    checksum tells half an entry.
 
     Unfinished entries are in a folder of their own, so that the remains of killed processes are
     found without a scan of all entries.
@@ -164,7 +167,7 @@ def _write(path, payload):
     unfinished = path.parent / "new"
     unfinished.mkdir(mode=0o700, exist_ok=True)
     sweep(unfinished)
-    with temporary(unfinished, path, 0o600) as file:
+    with temporary(unfinished, path, 0o600, forced=False) as file:
         file.write(_head(path, payload) + payload)
 
 

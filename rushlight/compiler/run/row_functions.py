@@ -19,6 +19,7 @@ from rushlight.compiler.capture.recorder import Recorder
 from rushlight.compiler.capture.simplify import simplify
 from rushlight.compiler.cpu.checked_access import instrument
 from rushlight.compiler.cpu.loader import load
+from rushlight.compiler.cpu.open_rows import open_rows
 from rushlight.compiler.cpu.row_stream import emit_loop, emit_stream
 from rushlight.compiler.cpu.target import CHECKED
 from rushlight.compiler.ir.machine import machine
@@ -34,6 +35,9 @@ __all__ = ["ROWS", "Stream"]
 
 #: Stands for the number of rows. It is prime, so that it is not split to fit another dim.
 ROWS = 8191
+
+#: The code for rows of many lengths: key → its library.
+_libraries: dict = {}
 
 
 class Stream:
@@ -55,24 +59,31 @@ class Stream:
         self.results = schedule.results
         places = [v.id for v in (*values, *self.results)]
         self.order = [(places.index(owner), offset) for owner, offset in order]
-        self.pack = Struct(f"{len(order) + 3}q").pack  # a call of ctypes takes bytes as an address
+        rows = open_rows(loops)
+        self.sizes = () if rows is None else rows.numbers
+        count = len(order) + 3 + len(self.sizes)
+        self.pack = Struct(f"{count}q").pack  # a call of ctypes takes bytes as an address
         self.factor = self.length.extent // ROWS
         self.lanes = loops.lanes if self.length is loops.vector else None
         self.steps = loops.steps // ROWS
         self.nanoseconds = loops.nanoseconds / loops.steps
         self.scratch, self.costs = loops.scratch, loops.costs
         self.library: Any = None
-        self._link(loops, f"stream {self.order}" + signature(loops))
+        self._link(loops, rows)
 
-    def _link(self, loops, text):
+    def _link(self, loops, rows):
         def module():
             made = ir.Module("stream")
-            emit_stream(made, "kernel", loops, len(self.order), self.length)
-            emit_loop(made, "kernel", self.order)
+            emit_stream(made, "kernel", loops, len(self.order), self.length, rows)
+            emit_loop(made, "kernel", self.order, rows is not None)
             return instrument(made) if CHECKED else made
 
+        text = f"stream {self.order}" + (signature(loops) if rows is None else f"open {rows.key}")
         key = "stream 2 " + sha256(text.encode()).hexdigest()
-        self.library = load(cache.object_code(key, module))
+        found = None if rows is None else _libraries.get(key)
+        self.library = found or load(cache.object_code(key, module))
+        if rows is not None:
+            _libraries[key] = self.library
         self.address = self.library.address("kernel")
         threads.reserve(self.scratch)
         self.parallel = threads.PARALLEL(threads.parallel())
@@ -94,7 +105,7 @@ class Stream:
         else:
             steps = -(-rows * self.factor // self.lanes)
         size = share(steps, steps * self.nanoseconds, self.costs.piece, self.costs.pieces)
-        return results, (rows * self.factor, steps, size), -(-steps // size)
+        return results, (rows * self.factor, steps, size, *self.sizes), -(-steps // size)
 
     def loop(self, work):
         """(address, data) of the work as a loop with the parameters of NumPy's loops.

@@ -170,10 +170,10 @@ def test_a_cache_that_cannot_be_is_no_error(tmp_path, monkeypatch):
 def test_a_failed_write_leaves_nothing(place, monkeypatch):
     cache.put("a", b"old")
 
-    def full(descriptor):
+    def full(*paths):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "replace", full)
     cache.put("a", b"new")
     monkeypatch.undo()
     assert sorted(p.suffix for p in place.rglob("*")) == ["", ".o", ".sources"]
