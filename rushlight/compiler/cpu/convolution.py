@@ -20,6 +20,7 @@ __all__ = [
     "Convolution",
     "describe",
     "emit",
+    "gains_by_own_code",
     "is_simple",
     "parts",
     "plan",
@@ -166,18 +167,24 @@ def is_simple(description, target):
 
 
 def parts(plan):
-    """name → (key, module) of the code that a plan for many shapes calls by its address."""
-    return _emitter(plan.description, plan.target).parts(plan)
+    """(key, module) of each piece of code that a plan for many shapes calls by its address."""
+    found = _emitter(plan.description, plan.target)
+    return found.parts(plan) if found is shifted_sum else []
 
 
 def serves_many_shapes(d, target):
-    """Whether the code of a convolution serves many shapes; its operands are in C order.
+    """Whether a convolution has code that serves many shapes; its operands are in C order."""
+    return _emitter(d, target) is not convolution_product
 
-    With few channels in a group, copying and storing take most of the time, and both are up to a
-    quarter faster in code for one shape.
+
+def gains_by_own_code(d):
+    """Whether code for exactly this shape is faster than the code for many shapes.
+
+    Gradients of weights have their taps at constant places then. With few channels in a group,
+    copying and storing take most of the time, and both take up to twice as long in code for many
+    shapes.
     """
-    few = min(d.channels, d.outputs) < costs.SHARED_CHANNELS * d.groups
-    return _emitter(d, target) is shifted_sum and not few
+    return d.form == "weight_grad" or min(d.channels, d.outputs) < costs.SHARED_CHANNELS * d.groups
 
 
 def _emitter(description, target):

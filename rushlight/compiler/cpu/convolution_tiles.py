@@ -10,10 +10,13 @@ from rushlight.compiler.codegen.value import BOOL, INT, Value, constant, select,
 from rushlight.compiler.cpu.microkernel import transposed
 
 __all__ = [
-    "PRODUCT", "row_product", "shifted_product", "square", "weight_product", "write_product",
+    "PRODUCT", "open_row_product", "row_product", "shifted_product", "square", "weight_product",
+    "write_product",
 ]  # fmt: skip
 
 _I1, _I64, _POINTER = ir.IntType(1), ir.IntType(64), ir.PointerType()
+#: The types of the arguments of ``weight_product``.
+WEIGHT_PRODUCT = [*[_POINTER] * 3, *[_I64] * 3, _I1]
 #: The type of ``shifted_product``.
 PRODUCT = ir.FunctionType(ir.VoidType(), [*[_POINTER] * 3, *[_I64] * 3, _POINTER, _I64, _I1])
 
@@ -94,23 +97,47 @@ def weight_product(module, tile, rows):
     """
     key = "_".join(f"{a}.{r}" for a, r in rows)
     name = f"weight_product_{tile.dtype.name}_{tile.columns}_{key}".replace("-", "m")
-    function, b = internal_function(module, name, [*[_POINTER] * 3, *[_I64] * 3, _I1])
+    function, b = internal_function(module, name, WEIGHT_PRODUCT)
     if b is None:
         return function
-    x, g, into, count, width, pitch, fresh = function.args
+    size = tile.dtype.itemsize
+    at = lambda b, line, i, r: address(b, address(b, line, i, size), rows[r][0], size)
+    _write_weight_product(b, tile, [row for _, row in rows], at, *function.args)
+    return function
+
+
+def open_weight_product(module, tile, rows):
+    """``weight_product`` for many shapes: ``rows`` has only the rows of ``sums``.
+
+    It has one argument more: the address of the offsets of the tile's rows in ``x``.
+    """
+    name = f"open_weight_product_{tile.dtype.name}_{tile.columns}_{'_'.join(map(str, rows))}"
+    function, b = internal_function(module, name, [*WEIGHT_PRODUCT, _POINTER])
+    if b is None:
+        return function
+    *given, offsets = function.args
+    size = tile.dtype.itemsize
+    starts = [lookup(b, offsets, r) for r in range(len(rows))]
+    at = lambda b, line, i, r: address(b, line, starts[r] + i, size)
+    _write_weight_product(b, tile, rows, at, *given)
+    return function
+
+
+def _write_weight_product(b, tile, rows, at, x, g, into, count, width, pitch, fresh):
+    """Write ``weight_product``; ``at(b, line, i, r)`` is where row r of the tile reads ``x``."""
     dtype, lanes, size = tile.dtype, tile.lanes, tile.dtype.itemsize
     count, width, pitch = (Value(b, v, INT) for v in (count, width, pitch))
     panel = tile.columns * lanes
-    places, sums = _sums(b, tile, into, [row * panel for _, row in rows], fresh)
+    places, sums = _sums(b, tile, into, [row * panel for row in rows], fresh)
 
     def add_row(y, sums):
         line = address(b, x, y * pitch, size)
         met = address(b, g, y * width * panel, size)
 
         def add_place(i, sums):
-            at, vector = address(b, line, i, size), address(b, met, i * panel, size)
+            vector = address(b, met, i * panel, size)
             return tile.multiplied(
-                b, lambda r: load(b, address(b, at, rows[r][0], size), dtype),
+                b, lambda r: load(b, at(b, line, i, r), dtype),
                 lambda j: load(b, address(b, vector, j * lanes, size), dtype, lanes), sums,
             )  # fmt: skip
 
@@ -120,7 +147,6 @@ def weight_product(module, tile, rows):
     for place, value in zip(places, sums, strict=True):
         store(b, value, place, dtype)
     b.ret_void()
-    return function
 
 
 def row_product(module, tile, dtype, strides, offsets, layout):
@@ -177,25 +203,76 @@ def row_product(module, tile, dtype, strides, offsets, layout):
     return function
 
 
+def open_row_product(module, tile, dtype, rest):
+    """``row_product`` for many shapes.
+
+    Its arguments: ``(g, x, sums, rows, columns, row pitch of sums, fresh, offsets, row pitch of x,
+    strides of g from channel to channel and row to row)``. ``rest`` tells whether a row has whole
+    vectors, and whether some lanes are left behind them. None: rows are in several pieces.
+    """
+    name = f"open_row_product_{dtype.name}_{tile.dtype.name}_{tile.rows}_{tile.columns}"
+    function, b = internal_function(
+        module, name, [*[_POINTER] * 3, *[_I64] * 3, _I1, _POINTER, *[_I64] * 3]
+    )
+    if b is None:
+        return function
+    g, x, into, *numbers, fresh, offsets, pitch, channel_pitch, line_pitch = function.args
+    count, width, row_pitch, pitch, channel_pitch, line_pitch = [
+        Value(b, v, INT) for v in (*numbers, pitch, channel_pitch, line_pitch)
+    ]
+    lanes, size = tile.lanes, tile.dtype.itemsize
+    starts = [address(b, x, lookup(b, offsets, j), size) for j in range(tile.columns)]
+    places, sums = _sums(b, tile, into, [row_pitch * i for i in range(tile.rows)], fresh)
+    whole = width - width % lanes
+
+    def add_row(y, sums):
+        met = address(b, g, y * line_pitch, dtype.itemsize)
+
+        def add_vector(i, sums, mask=None):
+            def of_g(channel):
+                place = address(b, met, i + channel_pitch * channel, dtype.itemsize)
+                return load(b, place, dtype, lanes, mask)
+
+            def of_x(j):
+                return load(b, address(b, starts[j], y * pitch + i, size), tile.dtype, lanes, mask)
+
+            return tile.multiplied(b, of_g, of_x, sums)
+
+        tail = lambda i, sums: add_vector(i, sums, prefix_mask(b, (width - i).v, lanes))
+        if rest is None:
+            return carried(b, constant(b, 0, INT), width, sums, tail, lanes)
+        some, left = rest
+        if some:
+            sums = carried(b, constant(b, 0, INT), whole, sums, add_vector, lanes)
+        return tail(whole, sums) if left else sums
+
+    sums = carried(b, constant(b, 0, INT), count, sums, add_row)
+    for place, value in zip(places, sums, strict=True):
+        store(b, value, place, tile.dtype)
+    b.ret_void()
+    return function
+
+
 def square(module, g, dtype, lanes, pitch):
     """The function that transposes a square of ``g`` (Images), so that lanes are channels.
 
-    Its arguments: ``(g, into, last channel, columns)``. If there are fewer channels than lanes, the
-    last channel is repeated. Columns from ``columns`` on become zeros. ``pitch`` is the number of
-    elements from column to column of the copy.
+    Its arguments: ``(g, into, last channel, columns, channel stride of g)``. If there are fewer
+    channels than lanes, the last channel is repeated. Columns from ``columns`` on become zeros.
+    ``pitch`` is the number of elements from column to column of the copy.
     """
-    key = f"{g.strides[1]}_{g.strides[4]}_{pitch}".replace("-", "m")
+    key = f"{g.strides[4]}_{pitch}".replace("-", "m")
     name = f"square_{g.dtype.name}_{dtype.name}_{key}"
-    function, b = internal_function(module, name, [_POINTER, _POINTER, _I64, _I64])
+    function, b = internal_function(module, name, [_POINTER, _POINTER, *[_I64] * 3])
     if b is None:
         return function
-    x, into, last, count = function.args
-    last, mask = Value(b, last, INT), prefix_mask(b, count, lanes)
+    x, into, last, count, channels = function.args
+    last, channels = Value(b, last, INT), Value(b, channels, INT)
+    mask = prefix_mask(b, count, lanes)
     step = g.strides[4] or constant(b, 0, INT).v  # ``load`` ignores the mask for a Python 0
     rows = []
     for i in range(lanes):
         channel = select(last < i, last, constant(b, i, INT))
-        place = address(b, x, channel * g.strides[1], g.dtype.itemsize)
+        place = address(b, x, channel * channels, g.dtype.itemsize)
         rows.append(load(b, place, g.dtype, lanes, mask, step))
     for i, column in enumerate(transposed(b, rows)):
         store(b, column, address(b, into, i * pitch, dtype.itemsize), dtype)

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from math import ceil, prod
 from typing import Any, NamedTuple
 
-from rushlight.compiler.codegen.emission import OPEN, Launch, Plan, opened
+from rushlight.compiler.codegen.emission import OPEN, Launch, Plan
+from rushlight.compiler.codegen.emission import opened as with_open_counts
 from rushlight.compiler.codegen.frame import (
+    array,
     counted,
     digits,
     entry,
@@ -24,10 +26,19 @@ from rushlight.compiler.codegen.memory import load, reduce, store
 from rushlight.compiler.codegen.value import constant
 from rushlight.compiler.codegen.value import lift as as_value
 from rushlight.compiler.cpu import costs
-from rushlight.compiler.cpu.convolution_tiles import row_product
+from rushlight.compiler.cpu.convolution_tiles import open_row_product, row_product
 from rushlight.compiler.cpu.image_shifts import shifts_of
 from rushlight.compiler.cpu.image_strips import Layout, fetch_ahead, lay_out
 from rushlight.compiler.cpu.microkernel import Tile
+from rushlight.compiler.cpu.open_sizes import (
+    Sizes,
+    arrays_of_images,
+    number,
+    opened,
+    same_of_images,
+    sizes_of_images,
+    structure_of,
+)  # fmt: skip
 from rushlight.compiler.cpu.weight_gradient import split
 from rushlight.compiler.plan.pieces import share
 
@@ -82,6 +93,11 @@ class _Choice:
         """The elements of one part's sums: group, output channel, channel, tap, lane."""
         return self.groups * self.results * self.columns * self.layout.lanes
 
+    @property
+    def fetched(self):
+        """The channels of g that are fetched ahead with each channel of x."""
+        return ceil(self.results / self.block)
+
 
 def fits(d):
     """Whether groups have few enough output channels for this algorithm."""
@@ -121,7 +137,30 @@ def _planned(d, target, name, c):
     kernels.append(Launch(name, ceil(d.outputs / c.added_at_once), c.layout.lanes * size))
     strips, chunk = prod(c.counts), c.per_chunk if c.parts else 1
     counts = _Counts(d.batch, strips, c.parts, c.steps, c.units, chunk, c.added_at_once)
-    return Plan(d, target, tuple(kernels), (max(1, c.parts * c.partial) * size,), c, counts)
+    found = Plan(d, target, tuple(kernels), (max(1, c.parts * c.partial) * size,), c, counts)
+    return found if d.sizes_at is None or not c.parts else replace(found, sizes=_sizes(found))
+
+
+_NAMES = (
+    "description.outputs",
+    *[f"choice.{name}" for name in ("groups", "inputs", "block", "blocks", "columns", "partial",
+                                    "fetched")],
+    *[f"choice.counts[{k}]" for k in range(1, 4)],
+)  # fmt: skip
+
+
+def _sizes(plan):
+    """The :class:`Sizes` of a plan for many shapes."""
+    d, c = plan.description, plan.choice
+    fixed = {"choice.counts[0]": OPEN, "choice.parts": OPEN, "choice.results": c.results}
+    names = [*_NAMES, *sizes_of_images(d, c.layout, fixed)]
+    kept = "choice.inputs", "choice.block", "choice.blocks"
+    fixed |= {name: 1 for name in kept if number(plan, name) == 1}
+    (taps,) = c.layout.taps()
+    arrays = {"offsets": [place for _, place in taps], **arrays_of_images(c.layout)}
+    rest = c.layout.columns >= c.layout.lanes, c.layout.columns % c.layout.lanes > 0
+    structure = structure_of(d, c.layout), c.results, c.pieces, rest
+    return Sizes(plan, names, fixed, arrays, structure, same_of_images(d))
 
 
 def _choose(d, target):
@@ -151,7 +190,7 @@ def _split(d, counts, blocks):
 
 def emit(module, plan, sink):
     """As ``convolution.emit``."""
-    plan = opened(plan, parts=OPEN)
+    plan = with_open_counts(plan, parts=OPEN)
     if plan.choice.parts:
         _emit_parts(module, plan)
     _emit_total(module, plan, sink)
@@ -159,17 +198,19 @@ def emit(module, plan, sink):
 
 def _emit_parts(module, plan):
     """Write the kernel that sums over each part of the windows, each lane for itself."""
-    c = plan.choice
+    pieces = plan.choice.pieces
     b, args, chunk, scratch = kernel(module, plan.kernels[0].name)
+    plan = opened(b, args, plan)
+    c = plan.choice
     n = counted(b, args, plan)
     first = chunk * n.per_chunk
     with loop(b, first, least(first + n.per_chunk, n.units)) as unit:
         where = digits(unit, (c.parts, c.groups, c.blocks))
-        _emit_part(b, plan, args, scratch, where, n)
+        _emit_part(b, plan, pieces, args, scratch, where, n)
     b.ret_void()
 
 
-def _emit_part(b, plan, args, scratch, where, n):
+def _emit_part(b, plan, pieces, args, scratch, where, n):
     """Compute one part of the sums of a block of channels."""
     d, c = plan.description, plan.choice
     part, group, block = where
@@ -191,12 +232,13 @@ def _emit_part(b, plan, args, scratch, where, n):
         fresh = as_value(b, strip == start)
         ahead = _ahead(c, strip + 1, x, group, first)
         with loop(b, 0, channels) as channel:
-            turn = channel, c.block
-            fetch_ahead(b, x, entry(b, args, 1), ahead[0], turn)
-            fetch_ahead(b, g, entry(b, args, 0), ahead[1], turn)
+            turn = channel, None
+            fetch_ahead(b, x, entry(b, args, 1), ahead[0], turn, 1)
+            fetch_ahead(b, g, entry(b, args, 0), ahead[1], turn, c.fetched)
             source = address(b, scratch, channel * layout.channel, size)
             into = address(b, sums, channel * (layout.shifts.size * layout.lanes), size)
-            _emit_tiles(b, plan, g, source, met, into, shape, fresh)
+            write = _emit_tiles if plan.sizes is None else _emit_open_tiles
+            write(b, plan, pieces, g, (met, source, into), shape, fresh)
 
 
 def _ahead(c, strip, x, group, channel):
@@ -210,18 +252,21 @@ def _ahead(c, strip, x, group, channel):
     )
 
 
-def _emit_tiles(b, plan, g, x, met, sums, shape, fresh):
-    """Multiply all taps of a channel of x by all channels of g."""
-    c = plan.choice
+def _emit_tiles(b, plan, pieces, g, places, shape, fresh):
+    """Multiply all taps of a channel of x by all channels of g.
+
+    ``places`` are the addresses of g, of x and of the sums.
+    """
+    c, (met, x, sums) = plan.choice, places
     (taps,) = c.layout.taps()
     size, lanes = plan.description.compute.itemsize, c.layout.lanes
-    for first, last in c.pieces:
+    for first, last in pieces:
         places = [place for _, place in taps[first:last]]
         start = min(places)
-        tile = Tile(c.results, last - first, lanes, plan.description.compute, plan.target.fma)
         function = row_product(
-            b.module, tile, g.dtype, (g.strides[1], g.strides[3], g.strides[4]),
-            [place - start for place in places], c.layout,
+            b.module, _tile(plan, first, last), g.dtype,
+            (g.strides[1], g.strides[3], g.strides[4]), [place - start for place in places],
+            c.layout,
         )  # fmt: skip
         b.call(function, [
             met, address(b, x, start, size), address(b, sums, first * lanes, size),
@@ -229,11 +274,33 @@ def _emit_tiles(b, plan, g, x, met, sums, shape, fresh):
         ])  # fmt: skip
 
 
+def _emit_open_tiles(b, plan, pieces, g, places, shape, fresh):
+    """As ``_emit_tiles``, for many shapes."""
+    c, (met, x, sums) = plan.choice, places
+    size, lanes = plan.description.compute.itemsize, c.layout.lanes
+    offsets = array(b, c, "offsets", None)
+    rest = plan.sizes.structure[-1] if c.layout.whole else None
+    for first, last in pieces:
+        function = open_row_product(b.module, _tile(plan, first, last), g.dtype, rest)
+        b.call(function, [
+            met, x, address(b, sums, first * lanes, size), lift(b, shape[0]).v,
+            lift(b, shape[1]).v, lift(b, c.columns * lanes).v, fresh.v,
+            address(b, offsets, first, 8), lift(b, c.layout.pitch).v, lift(b, g.strides[1]).v,
+            lift(b, g.strides[3]).v,
+        ])  # fmt: skip
+
+
+def _tile(plan, first, last):
+    dtype, lanes = plan.description.compute, plan.choice.layout.lanes
+    return Tile(plan.choice.results, last - first, lanes, dtype, plan.target.fma)
+
+
 def _emit_total(module, plan, sink):
     """Write the kernel that adds the parts in order, then the lanes, and calls the sink."""
+    b, args, chunk, scratch = kernel(module, plan.kernels[-1].name)
+    plan = opened(b, args, plan)
     d, c = plan.description, plan.choice
     lanes, dtype, size = c.layout.lanes, d.compute, d.compute.itemsize
-    b, args, chunk, scratch = kernel(module, plan.kernels[-1].name)
     n = counted(b, args, plan)
     zero, first = constant(b, 0, dtype, lanes), chunk * n.added_at_once
     last = least(first + n.added_at_once, d.outputs)

@@ -52,8 +52,6 @@ def open_rows(loops):
         return None
     if not 1 <= len(rows) <= 2 or len(loops.spilled) > 1 or vector.extent < 2:
         return None
-    if loops.straight and len(rows) < 2:  # a single vector a row: its mask is a constant
-        return None
     if any(type(n) not in _NODES for n in loops.nodes):
         return None
     if any(type(s) is not Store for s in loops.stores):

@@ -20,7 +20,10 @@ from rushlight.compiler.codegen.value import INT, Value
 from rushlight.compiler.cpu.image_shifts import Dim, Shifts
 from rushlight.compiler.cpu.image_strips import Layout
 
-__all__ = ["Sizes", "number", "opened", "same_of_images", "sizes_of_images", "structure_of"]
+__all__ = [
+    "Sizes", "arrays_of_images", "number", "opened", "same_of_images", "sizes_of_images",
+    "structure_of",
+]  # fmt: skip
 
 _I64 = ir.IntType(64)
 _PARTS = Dim, Shifts, Layout
@@ -118,6 +121,16 @@ def sizes_of_images(d, layout, fixed):
     if layout.single:
         fixed["choice.layout.images"] = 1
     return names
+
+
+def arrays_of_images(layout):
+    """The arrays that ``lay_out`` reads."""
+    shifts = layout.shifts
+    return {
+        "slices": shifts.slices,
+        "planes of rows": shifts.dims[1].planes,
+        "planes of columns": shifts.dims[2].planes,
+    }
 
 
 def same_of_images(d):

@@ -37,6 +37,7 @@ from rushlight.compiler.cpu.convolution_tiling import cheapest
 from rushlight.compiler.cpu.image_strips import existing, fetch_ahead, lay_out, round_up
 from rushlight.compiler.cpu.open_sizes import (
     Sizes,
+    arrays_of_images,
     number,
     opened,
     same_of_images,
@@ -112,9 +113,7 @@ def _sizes(plan):
         "first taps": [sum(map(len, taps[:i])) for i in range(len(taps))],
         "numbers of taps": [*map(len, taps)],
         "order": order_of(d, taps),
-        "slices": shifts.slices,
-        "planes of rows": shifts.dims[1].planes,
-        "planes of columns": shifts.dims[2].planes,
+        **arrays_of_images(c.layout),
     }
     if shifts.dims[2].spread > 1:
         arrays["places"] = _places(c)
@@ -131,10 +130,10 @@ def _places(c):
 
 
 def parts(plan):
-    """name → (key, module) of the code that a plan for many shapes calls by its address.
+    """(key, module) of each piece of code that a plan for many shapes calls by its address.
 
-    The kernel that packs the weight and the innermost loop depend on the tile. A module is made by
-    a call.
+    The first is the innermost loop, the second the kernel that packs the weight. Both depend on the
+    tile. A module is made by a call.
     """
     d, c = plan.description, plan.choice
     copy, tile = way(plan), f"{c.tile.rows}x{c.tile.columns} {c.tile.lanes} {d.compute}"
@@ -152,10 +151,10 @@ def parts(plan):
         module.simple = True
         return module
 
-    return {
-        "packing": (f"packing {c.tile.rows} {copy} {known} {plan.sizes.key}", packing),
-        "product": (f"product {tile}", product),
-    }
+    return [
+        (f"product {tile}", product),
+        (f"packing {c.tile.rows} {copy} {known} {plan.sizes.key}", packing),
+    ]
 
 
 def _product(b, plan, args):

@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from math import ceil, prod
 from typing import Any, NamedTuple
 
-from rushlight.compiler.codegen.emission import OPEN, Launch, Plan, opened
+from rushlight.compiler.codegen.emission import OPEN, Launch, Plan
+from rushlight.compiler.codegen.emission import opened as with_open_counts
 from rushlight.compiler.codegen.frame import (
+    array,
     counted,
     digits,
     entry,
@@ -27,10 +29,19 @@ from rushlight.compiler.codegen.memory import load, store
 from rushlight.compiler.codegen.value import constant
 from rushlight.compiler.codegen.value import lift as as_value
 from rushlight.compiler.cpu import costs
-from rushlight.compiler.cpu.convolution_tiles import square, weight_product
+from rushlight.compiler.cpu.convolution_tiles import open_weight_product, square, weight_product
 from rushlight.compiler.cpu.image_shifts import Shifts, shifts_of
 from rushlight.compiler.cpu.image_strips import Layout, fetch_ahead, lay_out, round_up
 from rushlight.compiler.cpu.microkernel import Tile
+from rushlight.compiler.cpu.open_sizes import (
+    Sizes,
+    arrays_of_images,
+    number,
+    opened,
+    same_of_images,
+    sizes_of_images,
+    structure_of,
+)  # fmt: skip
 
 __all__ = ["emit", "plan", "resized"]
 
@@ -71,6 +82,28 @@ class _Choice:
     def rows(self):
         """The number of rows of sums of a panel: one for each channel of x and each tap."""
         return self.blocks * self.block * self.layout.shifts.size
+
+    @property
+    def tiles(self):
+        """The number of tiles of a block, for each panel and each of the ``pieces``."""
+        return self.block // self.together
+
+    @property
+    def fetched(self):
+        """The channels of images of x, and of g, that are fetched ahead with each tile."""
+        turns = self.panels * self.tiles
+        images = self.layout.images
+        return ceil(images * self.block / turns), ceil(images * self.results / turns)
+
+    @property
+    def columns(self):
+        """The number of elements of one output channel's weight."""
+        return self.inputs * self.layout.shifts.size
+
+    @property
+    def one_run(self):
+        """Whether all rows of a strip are one run of memory."""
+        return self.layout.whole and self.layout.pitch == self.layout.columns
 
     @property
     def places(self):
@@ -123,7 +156,48 @@ def _planned(d, target, name, c):
     scratch = c.panel * c.layout.lanes * size
     kernels.append(Launch(name, c.groups * c.panels, scratch))
     counts = _Counts(d.batch, prod(c.counts), c.parts, c.steps)
-    return Plan(d, target, tuple(kernels), (max(1, c.parts * c.partial) * size,), c, counts)
+    found = Plan(d, target, tuple(kernels), (max(1, c.parts * c.partial) * size,), c, counts)
+    return found if d.sizes_at is None or not c.parts else replace(found, sizes=_sizes(found))
+
+
+_NAMES = (
+    *[f"choice.{name}" for name in (
+        "groups", "inputs", "results", "panels", "blocks", "block", "rows", "places", "source",
+        "partial", "tiles", "columns",
+    )],
+    *[f"choice.fetched[{k}]" for k in range(2)],
+    *[f"choice.counts[{k}]" for k in range(1, 4)],
+)  # fmt: skip
+
+
+def _sizes(plan):
+    """The :class:`Sizes` of a plan for many shapes."""
+    d, c = plan.description, plan.choice
+    size = c.layout.shifts.size
+    fixed = {
+        "choice.counts[0]": OPEN, "choice.parts": OPEN, "choice.vectors": c.vectors,
+        "choice.panel": c.panel, "choice.together": c.together, "choice.layout.shifts.size": size,
+    }  # fmt: skip
+    names = [*_NAMES, *sizes_of_images(d, c.layout, fixed)]
+    kept = "choice.groups", "choice.blocks", "choice.counts[1]", "choice.counts[3]"
+    fixed |= {name: 1 for name in kept if number(plan, name) == 1}
+    offsets = [place for rows in _rows(c) for place, _ in rows]
+    arrays = {"offsets": offsets, **arrays_of_images(c.layout)}
+    structure = structure_of(d, c.layout), c.pieces, c.one_run
+    return Sizes(plan, names, fixed, arrays, structure, same_of_images(d))
+
+
+def _rows(c):
+    """For each of the pieces: the offset of each row of its tile in x, and its row of sums."""
+    (taps,) = c.layout.taps()
+    return [
+        [
+            (i * c.layout.channel + place, i * c.layout.shifts.size + k)
+            for i in range(c.together)
+            for k, (_, place) in enumerate(taps[first:last])
+        ]
+        for first, last in c.pieces
+    ]
 
 
 def _choose(d, target):
@@ -209,7 +283,7 @@ def _layout(d, target, shifts, vectors, lanes):
 
 def emit(module, plan, sink):
     """As ``convolution.emit``."""
-    plan = opened(plan, parts=OPEN)
+    plan = with_open_counts(plan, parts=OPEN)
     if plan.choice.parts:
         _emit_parts(module, plan)
     _emit_total(module, plan, sink)
@@ -217,8 +291,10 @@ def emit(module, plan, sink):
 
 def _emit_parts(module, plan):
     """Write the kernel that sums over each part of the windows."""
-    d, c = plan.description, plan.choice
+    choice = plan.choice
     b, args, chunk, scratch = kernel(module, plan.kernels[0].name)
+    plan = opened(b, args, plan)
+    d, c = plan.description, plan.choice
     n = counted(b, args, plan)
     dtype, size, layout = d.compute, d.compute.itemsize, c.layout
     part, group, block = digits(chunk, (c.parts, c.groups, c.blocks))
@@ -242,17 +318,16 @@ def _emit_parts(module, plan):
         _turn(b, c, g, entry(b, args, 0), turned, dtype, first, shape)
         fresh = as_value(b, strip == start)
         ahead = _ahead(c, strip + 1, x, group, block)
-        turns = c.panels * (c.block // c.together)
         with loop(b, 0, c.panels) as p, loop(b, 0, tiles) as t:
-            turn = p * (c.block // c.together) + t, turns
-            fetch_ahead(b, x, entry(b, args, 1), ahead[0], turn)
-            fetch_ahead(b, g, entry(b, args, 0), ahead[1], turn)
+            turn = p * c.tiles + t, None
+            fetch_ahead(b, x, entry(b, args, 1), ahead[0], turn, c.fetched[0])
+            fetch_ahead(b, g, entry(b, args, 0), ahead[1], turn, c.fetched[1])
             met = address(b, turned, p * (c.places * c.panel), size)
             channel = t * c.together
             source = address(b, scratch, channel * layout.channel, size)
             into = (sums + p * c.rows + channel * layout.shifts.size) * c.panel
             into = address(b, entry(b, args, 2), into, size)
-            _emit_tiles(b, plan, source, met, into, shape, fresh)
+            _emit_tiles(b, plan, choice, (source, met, into), shape, fresh)
     b.ret_void()
 
 
@@ -268,25 +343,32 @@ def _ahead(c, strip, x, group, block):
     )
 
 
-def _emit_tiles(b, plan, x, g, sums, shape, fresh):
-    """Multiply all taps of ``c.together`` channels of x by a panel of g."""
-    c = plan.choice
+def _emit_tiles(b, plan, choice, pointers, shape, fresh):
+    """Multiply all taps of ``c.together`` channels of x by a panel of g.
+
+    ``pointers`` are the addresses of x, of g and of the sums. ``choice`` has the numbers that are
+    known.
+    """
+    c, (x, g, sums) = plan.choice, pointers
     count, width = lift(b, shape[0] * shape[1]), shape[2]
-    if c.layout.whole and c.layout.pitch == c.layout.columns:  # all rows are one run of memory
+    if choice.one_run:
         count, width = lift(b, 1), count * width
-    (taps,) = c.layout.taps()
-    size = plan.description.compute.itemsize
-    for first, last in c.pieces:
-        places = [place for _, place in taps[first:last]]
-        start = min(places)
-        rows = [(i * c.layout.channel + place - start, i * c.layout.shifts.size + k)
-                for i in range(c.together) for k, place in enumerate(places)]  # fmt: skip
-        tile = Tile(len(rows), c.vectors, c.layout.lanes, plan.description.compute, plan.target.fma)
-        function = weight_product(b.module, tile, tuple(rows))
-        b.call(function, [
-            address(b, x, start, size), g, address(b, sums, first * c.panel, size), count.v,
-            lift(b, width).v, lift(b, c.layout.pitch).v, fresh.v,
-        ])  # fmt: skip
+    dtype, at = plan.description.compute, 0
+    size = dtype.itemsize
+    for (first, _), rows in zip(choice.pieces, _rows(choice), strict=True):
+        tile = Tile(len(rows), c.vectors, c.layout.lanes, dtype, plan.target.fma)
+        numbers = [count.v, lift(b, width).v, lift(b, c.layout.pitch).v, fresh.v]
+        into = address(b, sums, first * c.panel, size)
+        if plan.sizes is None:
+            start = min(place for place, _ in rows)
+            rows = tuple([(place - start, row) for place, row in rows])
+            product = weight_product(b.module, tile, rows)
+            b.call(product, [address(b, x, start, size), g, into, *numbers])
+        else:
+            product = open_weight_product(b.module, tile, tuple([row for _, row in rows]))
+            offsets = address(b, array(b, c, "offsets", None), at, 8)
+            b.call(product, [x, g, into, *numbers, offsets])
+        at += len(rows)
 
 
 def _turn(b, c, g, pointer, into, dtype, first, shape):
@@ -309,7 +391,7 @@ def _turn(b, c, g, pointer, into, dtype, first, shape):
             place = place * c.panel + v * lanes
             b.call(function, [
                 address(b, start, source, size), address(b, into, place, dtype.itemsize),
-                lift(b, last).v, lift(b, width - x).v,
+                lift(b, last).v, lift(b, width - x).v, lift(b, g.strides[1]).v,
             ])  # fmt: skip
 
 
@@ -321,12 +403,13 @@ def _emit_total(module, plan, sink):
 
     The lanes that the sink gets run along channels of x and taps.
     """
+    b, args, chunk, scratch = kernel(module, plan.kernels[-1].name)
+    plan = opened(b, args, plan)
     d, c = plan.description, plan.choice
     lanes, dtype, size = c.layout.lanes, d.compute, d.compute.itemsize
-    b, args, chunk, scratch = kernel(module, plan.kernels[-1].name)
     parts = counted(b, args, plan).parts
     group, panel = digits(chunk, (c.groups, c.panels))
-    columns = c.inputs * c.layout.shifts.size
+    columns = c.columns
     outputs = least(c.results - panel * c.panel, c.panel)
     with loop(b, 0, columns, lanes) as j:
         with loop(b, 0, least(columns - j, lanes)) as i, loop(b, 0, c.vectors) as v:

