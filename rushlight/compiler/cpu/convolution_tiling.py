@@ -4,7 +4,7 @@ The cut depends on the sizes and the target, by an estimate of cycles, and never
 threads.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from math import ceil, prod
 
@@ -126,15 +126,25 @@ class ConvolutionTiling:
         cycles += rows * vectors * (4 if x.spread == 1 else 25)
         return cycles
 
+    @cached_property
+    def shares(self):
+        """The number of units of a block of images."""
+        return prod(self.counts[1:])
+
     def cost(self, batch):
         """The estimated cost of ``batch`` images; idle threads among ``BUSY`` make it higher."""
-        units = ceil(batch / self.layout.images) * prod(self.counts[1:])
+        units = ceil(batch / self.layout.images) * self.shares
         return self.cycles * units * (ceil(units / costs.BUSY) * costs.BUSY / units) ** 0.5
 
 
-@lru_cache(maxsize=256)
 def cheapest(d, target):
     """The cut of a description with the lowest estimated cost on a target."""
+    counts = None if d.batch == 1 else d.counts_at  # all code for one image is cut alike
+    return _cheapest(replace(d, flat=False, counts_at=counts, sizes_at=None), target)
+
+
+@lru_cache(maxsize=256)
+def _cheapest(d, target):
     channels, outputs = d.channels // d.groups, d.outputs // d.groups
     inputs, results = (channels, outputs) if d.form == "result" else (outputs, channels)
     cuts = [

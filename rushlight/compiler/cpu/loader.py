@@ -26,7 +26,7 @@ class Library:
     give all its memory back.
     """
 
-    __slots__ = ("_addresses", "_linker", "_parts")
+    __slots__ = ("__weakref__", "_addresses", "_linker", "_parts")
 
     def __init__(self, object_code, imports):
         self._parts = []  # before anything can fail, because __del__ reads it

@@ -144,9 +144,9 @@ class Images:
         A call takes the state away and gives it back at its end. So calls in other threads, or in
         a signal's handler, use states of their own, and a state that is not whole is not used.
         """
-        if self.calls:
+        if self.calls > 0:
             self.calls -= 1
-            if not self.calls:  # such calls are frequent, so they get code of their own
+            if self.calls <= 0:  # such calls are frequent, so they get code of their own
                 self.code = self._own()
         code, count = self.code, len(arrays[0])
         shape = self.shape if self.form == "weight_grad" else (count, *self.shape[1:])

@@ -9,6 +9,7 @@ variable.
 from hashlib import sha256
 from struct import Struct
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from llvmlite import ir
@@ -37,7 +38,7 @@ __all__ = ["ROWS", "Stream"]
 ROWS = 8191
 
 #: The code for rows of many lengths: key → its library.
-_libraries: dict = {}
+_libraries: WeakValueDictionary = WeakValueDictionary()
 
 
 class Stream:
@@ -80,8 +81,9 @@ class Stream:
 
         text = f"stream {self.order}" + (signature(loops) if rows is None else f"open {rows.key}")
         key = "stream 2 " + sha256(text.encode()).hexdigest()
-        found = None if rows is None else _libraries.get(key)
-        self.library = found or load(cache.object_code(key, module))
+        self.library = None if rows is None else _libraries.get(key)
+        if self.library is None:
+            self.library = load(cache.object_code(key, module))
         if rows is not None:
             _libraries[key] = self.library
         self.address = self.library.address("kernel")
