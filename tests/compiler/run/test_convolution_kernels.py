@@ -109,6 +109,16 @@ def test_frequent_calls_get_code_of_their_own(op, monkeypatch):
     assert exchanged > 4
 
 
+def test_a_call_that_is_replayed_gets_code_of_its_own(monkeypatch):
+    monkeypatch.setenv("RUSHLIGHT_CACHE_DIR", "")
+    given = arrays_of("convolution", 2, 8, 8, (9, 7), (3, 3), np.float32, groups=8)
+    images = Images(OPS["convolution"].op, *given[:2])
+    assert images.code.plan.sizes
+    assert images.loop(2)
+    assert not images.code.plan.sizes
+    check("convolution", images, *given)
+
+
 def test_products():
     """Windows of one element are products for any number of images, too."""
     arrays, params, shape = arrays_of("convolution", 9, 40, 33, (7, 5), (1, 1), np.float32)
