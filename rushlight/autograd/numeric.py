@@ -76,7 +76,7 @@ def _numeric(function, inputs, x, eps, chosen=_outputs):
             values = []
             for sign in (1, -1):
                 x._array[index] = was + sign * step
-                values.append([o._array for o in chosen(function(*inputs))])
+                values.append([o._array.copy() for o in chosen(function(*inputs))])
             x._array[index] = was
             row.append(_slopes(values, eps))
         columns.append(row)
@@ -179,7 +179,7 @@ class Case:
         values = []
         for sign in (1, -1):
             x._array[...] = was + sign * self.eps * direction
-            values.append([o._array for o in chosen(self.func(*self.inputs))])
+            values.append([o._array.copy() for o in chosen(self.func(*self.inputs))])
         x._array[...] = was
         return _slopes(values, self.eps)
 

@@ -11,6 +11,13 @@ __all__ = ["ShapesCollection", "dims"]
 def dims(*names, min=None, max=None):
     """Return a ``Dim`` for each name.
 
+    Args:
+        names: The names of the dims.
+        min, max: The sizes that each dim may have, as for ``Dim``.
+
+    Returns:
+        A tuple of as many ``Dim``.
+
     >>> import rushlight as torch
     >>> torch.export.dims("batch", "time", max=8)
     (Dim('batch', min=0, max=8), Dim('time', min=0, max=8))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import rushlight as torch
+from rushlight.ops.core import replays
 from rushlight.ops.elementwise import complex as complex_numbers
 from tests.conformance import array, flat
 from tests.samples import SAMPLES
@@ -86,6 +87,8 @@ def test_it_follows_the_history_of_writes():
 
 def test_elements_are_computed_at_the_first_use(monkeypatch):
     monkeypatch.setattr(complex_numbers, "_MANY", 1)
+    for function in replays.ALL:  # a replay has been made for few elements, which are not late
+        monkeypatch.setattr(function, "run", None)
     x = X.clone()
     left, written_since, with_history = x.mH, x.conj(), x.conj()
     assert left.view_of.source and left.shape == (2, 3) and left.is_conj()
