@@ -24,7 +24,13 @@ from rushlight.ops.core.argument_kinds import (
     violation,
     with_numbers,
 )
-from rushlight.ops.core.handlers import hand_over, overridden, overrides, unhandled
+from rushlight.ops.core.handlers import (
+    came_from_handler,
+    hand_over,
+    overridden,
+    overrides,
+    unhandled,
+)
 from rushlight.ops.core.overlap import refuse_overlaps, rule_of_out
 from rushlight.ops.core.replays import Replays
 from rushlight.remote import at, default_device, device_of
@@ -77,6 +83,8 @@ def guarded(call, name, strict=True, spread=0, public=None):
 
     def failed(error, args, named):
         """Return a class's own result, or raise an error of the right type, or ``error``."""
+        if came_from_handler(error):  # of a part of the function
+            raise error
         found = ask(public, args, named, deep=True)
         if found is not NotImplemented:
             return found

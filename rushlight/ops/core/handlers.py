@@ -18,8 +18,8 @@ from rushlight.return_types import NamedResult
 from rushlight.tensor import Tensor, disabled_torch_function
 
 __all__ = [
-    "ask", "hand_over", "in_c", "in_python", "keep_subclass", "overridden", "overrides",
-    "unasked", "unhandled",
+    "ask", "came_from_handler", "hand_over", "in_c", "in_python", "keep_subclass", "overridden",
+    "overrides", "unasked", "unhandled",
 ]  # fmt: skip
 
 
@@ -87,6 +87,14 @@ def hand_over(call, types, args, named, seen=None):
         if found is not NotImplemented:
             return found
     return NotImplemented
+
+
+def came_from_handler(error):
+    """Whether a handler raised ``error``, or an operation that a handler called."""
+    step = error.__traceback__
+    while step is not None and step.tb_frame.f_code is not hand_over.__code__:
+        step = step.tb_next
+    return step is not None
 
 
 def unhandled(call, types):

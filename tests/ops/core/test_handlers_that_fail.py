@@ -36,6 +36,13 @@ def by_operation():
     return [samples[i] for name, samples in found.items() for i in drawn(samples, 1, name)]
 
 
+def test_a_function_whose_parts_ask():
+    failing = Failing(TypeError("of the handler"))
+    with pytest.raises(TypeError) as caught, failing:
+        torch.nn.functional.tanh(torch.ones(2))
+    assert caught.value is failing.error and len(failing.asked) == 1
+
+
 @pytest.mark.parametrize("kind", ERRORS)
 def test_a_handler_that_fails_is_asked_once(kind):
     again = []
