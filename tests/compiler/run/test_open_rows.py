@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("llvmlite")
+
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.run import row_functions
-from rushlight.compiler.run.row_functions import ROWS, Stream
 
 # name → (function of tensors, function of arrays, the dims of each operand's shape)
 FUNCTIONS = {
@@ -49,12 +50,12 @@ def _checked(rng, name, sizes, dtype=np.float32):
     function, on_arrays, dims = FUNCTIONS[name]
     shapes = [tuple([sizes.get(d, 1) for d in own]) for own in dims]
     values = [
-        Abstract((ROWS, *shape[1:]) if own[0] == "n" else shape, np.dtype(dtype))
+        Abstract((row_functions.ROWS, *shape[1:]) if own[0] == "n" else shape, np.dtype(dtype))
         for own, shape in zip(dims, shapes, strict=True)
     ]
     arrays = [rng.standard_normal(shape).astype(dtype) for shape in shapes]
     try:
-        stream = Stream(function, values)
+        stream = row_functions.Stream(function, values)
     except NotImplementedError:
         return None
     work = stream.work(sizes["n"])
