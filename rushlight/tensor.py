@@ -119,22 +119,10 @@ class LazyViewOf(ViewOf):
 
     PyTorch's conjugate is a view. NumPy has no such view, so the tensor's array has memory of its
     own. The array is computed again on use if ``root`` was written since.
-
-    Attributes:
-        source: None, or (the array whose conjugate the tensor is, the root's clock then), until the
-            elements are computed.
     """
 
-    __slots__ = ("source",)
+    __slots__ = ()
     lazy = True
-
-    def __init__(self, root, path, seen, untracked):
-        super().__init__(root, path, seen, untracked)
-        self.source = None
-
-    def put_off(self, array):
-        """Let the first use compute the elements, the conjugates of ``array``."""
-        self.source, self.seen = (array, self.seen), -1
 
 
 def disabled_torch_function(*args, **kwargs):

@@ -461,13 +461,6 @@ def _lead_straight(x, view):
 def derive(x):
     """Derive the history of a view from that of its root."""
     view = x.view_of
-    if view.lazy and (source := view.source) is not None:
-        array, made = source
-        if made == x.cell[0]:
-            np.conjugate(array, out=x._array)
-        view.seen, view.source = made, None
-        if made == x.cell[0]:
-            return
     root = view.root
     for clock, geometry in turns.get(id(root), ()):
         if view.seen < clock:  # the path starts at the root's dims from before the change

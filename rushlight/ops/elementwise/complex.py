@@ -3,9 +3,7 @@
 import numpy as np
 
 from rushlight.autograd import mode
-from rushlight.autograd.tape import refresh
 from rushlight.backend.numpy import from_parts
-from rushlight.backend.sizes import large_from
 from rushlight.dtype import COMPLEX_HALF, COMPLEX_KINDS, OF
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE
@@ -15,12 +13,9 @@ from rushlight.ops.elementwise.exponential import floating
 from rushlight.ops.elementwise.rounding import sgn
 from rushlight.ops.elementwise.trigonometry import cos, sin
 from rushlight.storage import offset, strided
-from rushlight.strides import empty_like
-from rushlight.tensor import LazyViewOf, Tensor, from_array
+from rushlight.tensor import LazyViewOf, Tensor
 
 # Conjugates -------------------------------------------------------------------------------
-
-_MANY = large_from(1 << 17)  # elements of a conjugate without history are computed at first use
 
 
 def _is_complex(x, name):
@@ -59,25 +54,14 @@ def conj(input):
         between = [step for step in input.view_of.path if step[0] is not _conj.op]
         if all(op is not as_pairs.op for op, _, _ in between):
             return _along(input.view_of.root, between)
-    later = _is_computed_later(input)
-    out = from_array(empty_like(input._array)) if later else _conj(input)
+    out = _conj(input)
     if type(out) is Tensor:
-        view, seen = input.view_of, input.cell[0]
+        view = input.view_of
         root, path = (input, ()) if view is None else (view.root, view.path)
-        out.cell, out.turned = input.cell, True
-        out.view_of = LazyViewOf(root, (*path, (_conj.op, (), {})), seen, not mode.records())
-        if later:
-            out.view_of.put_off(input._array)
+        out.cell = input.cell
+        untracked = not mode.records()
+        out.view_of = LazyViewOf(root, (*path, (_conj.op, (), {})), input.cell[0], untracked)
     return out
-
-
-def _is_computed_later(x):
-    """Whether the elements of the conjugate of ``x`` are computed at its first use."""
-    a = x._array
-    if mode.intercept or type(x) is not Tensor or a.size < _MANY or a.dtype.kind != "c":
-        return False
-    refresh(x)
-    return x.node is None
 
 
 def _along(root, path):

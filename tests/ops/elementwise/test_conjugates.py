@@ -3,12 +3,8 @@
 import warnings
 
 import numpy as np
-import pytest
 
 import rushlight as torch
-from rushlight.autograd import mode
-from rushlight.ops.core import replays
-from rushlight.ops.elementwise import complex as complex_numbers
 from tests.conformance import array, flat
 from tests.samples import SAMPLES
 
@@ -32,14 +28,7 @@ def results(sample, given):
     return [array(t.resolve_conj().resolve_neg()) for t in found]
 
 
-def put_off(a):
-    """A conjugate whose elements were not computed so far."""
-    return torch.from_numpy(np.conj(a)).conj()
-
-
-@pytest.mark.parametrize("made", [written, put_off])
-def test_each_operation_reads_the_elements(made, monkeypatch):
-    monkeypatch.setattr(complex_numbers, "_MANY", 1 if made is put_off else 1 << 17)
+def test_each_operation_reads_the_elements():
     for sample in COMPLEX:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -47,7 +36,7 @@ def test_each_operation_reads_the_elements(made, monkeypatch):
                 want = results(sample, [torch.tensor(a) for a in sample.inputs])
             except RuntimeError:
                 continue
-            given = [made(a) if a.dtype.kind == "c" else torch.tensor(a) for a in sample.inputs]
+            given = [written(a) if a.dtype.kind == "c" else torch.tensor(a) for a in sample.inputs]
             try:
                 got = results(sample, given)
             except RuntimeError as error:  # of view_as_real
@@ -84,25 +73,3 @@ def test_it_follows_the_history_of_writes():
     for y in (late, read):
         (slope,) = torch.autograd.grad(y.sum().real, w, retain_graph=True)
         assert torch.equal(slope, X.real)
-
-
-def test_elements_are_computed_at_the_first_use(monkeypatch):
-    monkeypatch.setattr(complex_numbers, "_MANY", 1)
-    monkeypatch.setattr(mode, "intercept", 0)  # other tests may have left a device in use
-    for function in replays.ALL:  # a replay has been made for few elements, which are not late
-        monkeypatch.setattr(function, "run", None)
-    x = X.clone()
-    left, written_since, with_history = x.mH, x.conj(), x.conj()
-    assert left.view_of.source and left.shape == (2, 3) and left.is_conj()
-    assert left.resolve_conj().tolist() == [[1 - 2j, -4j, 6], [3, 5 + 1j, -7j]]
-    assert left.view_of.source is None
-    x.requires_grad_()
-    assert not (with_history * 2).requires_grad
-    x = x.detach()
-    late = x.mT.conj()
-    x.mul_(2)
-    assert written_since.tolist() == x.conj_physical().tolist() == late.mT.tolist()
-    x.t_()
-    assert late.tolist() == x.conj_physical().tolist()
-    many = torch.randn(600, 500, dtype=torch.complex64)
-    assert (many.mH.abs() == many.mT.abs()).all() and (many.mH @ many).isfinite().all()
