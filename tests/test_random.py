@@ -5,6 +5,7 @@ import os
 import pickle
 import sys
 import threading
+import time
 from fractions import Fraction
 
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 import rushlight
 from rushlight import draw, selection, strides
 from rushlight.draw import rounding
+from rushlight.draw.multinomial import _cumulative
 from rushlight.draw.permutation import _durstenfeld, _inside_out
 from rushlight.draw.words import CHUNK, F32, F64, doubles, floats
 from rushlight.random import BLOCK, STATE, Generator
@@ -190,6 +192,19 @@ def test_live_multinomial_with_equals(data):
     wanted = torch.multinomial(to_torch(w), count, replacement, generator=generator)
     got = draw.multinomial(Generator().manual_seed(2), w, count, replacement)
     np.testing.assert_array_equal(got, wanted.numpy())
+
+
+@pytest.mark.parametrize("dtype", [F32, F64])
+def test_many_samples_of_many_weights(dtype):
+    """The time of a sample does not grow with the number of weights."""
+    rng = np.random.default_rng(0)
+    w = rng.random((2, 1 << 17)).astype(dtype) * (rng.random((2, 1 << 17)) < 0.5)
+    began = time.process_time()
+    got = draw.multinomial(Generator().manual_seed(2), w, 1 << 17, True)
+    assert time.process_time() - began < 5
+    u = doubles(Generator().manual_seed(2), w.size).reshape(w.shape)
+    wanted = [_cumulative(row).searchsorted(own) for row, own in zip(w, u, strict=True)]
+    np.testing.assert_array_equal(got, wanted)
 
 
 @pytest.mark.parity

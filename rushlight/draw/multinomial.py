@@ -66,20 +66,25 @@ def multinomial(generator, weights, count, replacement=False):
 
 
 def _searched(weights, u, rows, n, count, found, sums):
-    """Of each number, the place in the sums of ``_cumulative`` before which none is below it."""
+    """Of each number, the first place in the sums of ``_cumulative`` that is not below it."""
     for i in range(rows):
         total = weights[i * n]
         sums[0] = total
         for j in range(1, n):
             total = total + weights[i * n + j]
             sums[j] = total
+        for j in range(n):
+            sums[j] = sums[j] / total
         for k in range(i * count, i * count + count):
-            at = 0
-            for j in range(n - 1):
-                share = sums[j] / total
-                if share == share and float(share) < u[k]:
-                    at = j + 1
-            found[k] = at
+            first = 0
+            last = n - 1  # its sum counts as 1
+            while first < last:
+                middle = (first + last) // 2
+                if float(sums[middle]) < u[k]:  # not so if it is nan, where the sum overflowed
+                    first = middle + 1
+                else:
+                    last = middle
+            found[k] = first
 
 
 def _cumulative(row):
