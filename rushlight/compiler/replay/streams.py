@@ -63,8 +63,8 @@ class Streams:
 
     def __exit__(self, *error):
         _owner[0] = 0
-        self.rewind(self._marks)
-        self._stack.close()
+        with self._stack:  # an interrupt must leave no lock taken
+            self.rewind(self._marks)
 
     def take(self, generator):
         """Keep the generator for this thread."""

@@ -1,6 +1,7 @@
 """Calls that repeat are replayed with the results of the function itself; see ``cases.py``."""
 
 import ctypes.util
+import gc
 import os
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import pytest
 pytest.importorskip("llvmlite")  # replays are machine code
 
 from rushlight.compiler.replay.looks import look_at
+from rushlight.compiler.replay.streams import Streams
+from rushlight.random import Generator
 from tests.compiler.replay.cases import PARTS
 from tests.daily import daily
 
@@ -68,6 +71,17 @@ def test_threads_that_draw_share_no_number():
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert found.stdout.split() == ["True"], found.stderr
+
+
+def test_an_interrupt_leaves_no_generator_locked(monkeypatch):
+    def interrupted(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Streams, "rewind", interrupted)
+    generator, before = Generator(), gc.get_threshold()
+    with pytest.raises(KeyboardInterrupt), Streams() as streams:
+        streams.take(generator)
+    assert not generator.lock._is_owned() and gc.get_threshold() == before
 
 
 def test_begin(tmp_path):
