@@ -43,6 +43,8 @@ keep_subclass: Callable[..., Any]
 overridden: Callable[..., Any]
 #: From ``ops/core/view_writes.py``: notes a write through a view in its base's history.
 record_patch: Callable[..., Any]
+#: From ``autograd/tape.py``: brings a view up to date if its memory was written since.
+refresh: Callable[..., None]
 #: From ``ops/create``: PyTorch's first constructors, and a tensor of ones.
 legacy_constructor: Callable[..., Any]
 named_type: Callable[[str], Any]

@@ -243,6 +243,7 @@ class Tensor(metaclass=TensorMeta):
     def _make_subclass(cls, data, require_grad=False):
         """A tensor of class ``cls`` over the memory of ``data``, without history."""
         refuse_dispatch(cls)
+        late.refresh(data)
         self = _new(cls)
         self._array = data._array
         self._grad = None

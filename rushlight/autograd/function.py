@@ -152,6 +152,7 @@ class FunctionCtx(Node):
             if gi is not None and parent is not None:
                 self._check_shape(position, gi, parent)
             if gi is not None and not symbolic and isinstance(gi._array, np.ndarray):
+                refresh(gi)
                 gi = gi._array.copy()  # the user may still hold the returned tensor
             out.append(gi)
         return out

@@ -43,7 +43,10 @@ def _seed(out, g, create_graph, name):
                 f"{device_of(g)}"
             )
         g = g.to(device_of(out))
-    return g if create_graph else g._array
+    if create_graph:
+        return g
+    refresh(g)
+    return g._array
 
 
 def _one(out, create_graph, name):

@@ -246,6 +246,7 @@ def _set_data(self, value):
             "Attempted to call `variable.set_data(tensor)`, but `variable` and `tensor` have "
             f"incompatible tensor type: the devices are {self.device} and {value.device}"
         )
+    refresh(value)
     if value._array is not self._array:  # other memory needs a clock of its own
         self.cell = [*self.cell]
     self._array, self.turned = value._array, True

@@ -5,6 +5,7 @@ import weakref
 
 from numpy import ndarray
 
+from rushlight import late
 from rushlight.autograd import mode
 from rushlight.errors import GraphError
 from rushlight.tensor import Tensor, from_array
@@ -164,7 +165,10 @@ def run_on_result(node, g, symbolic):
         for kind in ("tensor", "retain"):
             for hook in _of_kind(node, kind):
                 given = _replaced(hook, given)
-        return given._array if type(g) is ndarray else given
+        if type(g) is not ndarray:
+            return given
+        late.refresh(given)
+        return given._array
     finally:
         if mode.state.grad is not was:
             mode.set_grad(was)

@@ -1,6 +1,7 @@
 """What a custom Function keeps of the tensors that its ``ctx`` saves."""
 
 from rushlight.autograd.saved import Packed
+from rushlight.autograd.tape import refresh
 from rushlight.autograd.write import detached
 from rushlight.errors import GraphError
 from rushlight.tensor import from_array
@@ -29,6 +30,7 @@ class _Saved:
     __slots__ = ("_array", "cell", "clock", "index", "node")
 
     def __init__(self, tensor, outputs):
+        refresh(tensor)
         self._array = tensor._array
         self.cell = tensor.cell
         self.clock = tensor.cell[0]

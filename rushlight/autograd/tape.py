@@ -483,3 +483,6 @@ def derive(x):
             x._array, x.turned = t._array, True
         set_history(x, t.node)
     view.seen = x.cell[0]
+
+
+late.refresh = refresh

@@ -8,6 +8,7 @@ from itertools import chain
 import numpy as np
 
 import rushlight.dtype as dtypes
+from rushlight import late
 from rushlight.autograd import mode
 from rushlight.device import CPU, require
 from rushlight.device_array import sent
@@ -296,6 +297,7 @@ def copied(data, dtype, device, requires_grad, instead, name):
             f"rather than {instead}.",
             stacklevel=3,
         )
+        late.refresh(data)
         if mode.recorder() is not None or is_remote(data):
             found = data.detach().clone() if dtype is None else data.detach().to(dtype, copy=True)
             if device is not None or mode.state.place is not None:

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pytest
 
 import rushlight as torch
 from tests.conformance import array, flat
@@ -73,3 +74,65 @@ def test_it_follows_the_history_of_writes():
     for y in (late, read):
         (slope,) = torch.autograd.grad(y.sum().real, w, retain_graph=True)
         assert torch.equal(slope, X.real)
+
+
+def gradient(run):
+    """The gradient that ``run`` gives to a tensor."""
+    w = torch.zeros(3, 2, dtype=torch.complex128, requires_grad=True)
+    run(w)
+    return w.grad
+
+
+def after_hook(y):
+    def run(w):
+        z = w * 1
+        z.register_hook(lambda g: y)
+        z.backward(torch.ones_like(z))
+
+    return gradient(run)
+
+
+def by_function(y, saves):
+    """The gradient of a custom Function that returns ``y``, or that saves it."""
+
+    class Given(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            if saves:
+                ctx.save_for_backward(y)
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, g):
+            return ctx.saved_tensors[0] * 1 if saves else y
+
+    return gradient(lambda w: Given.apply(w).backward(torch.ones_like(w.detach())))
+
+
+def as_data(y):
+    x = torch.zeros(3, 2, dtype=y.dtype)
+    x.data = y
+    return x
+
+
+#: What reads the elements of a tensor, and is no operation.
+READERS = {
+    "backward": lambda y: gradient(lambda w: (w * 1).backward(y)),
+    "backward of a leaf": lambda y: gradient(lambda w: w.backward(y)),
+    "grad": lambda y: torch.autograd.grad((w := torch.ones_like(y).requires_grad_()) * 1, w, y)[0],
+    "hook": after_hook,
+    "Function": lambda y: by_function(y, False),
+    "save_for_backward": lambda y: by_function(y, True),
+    "data": as_data,
+    "Parameter": lambda y: torch.nn.Parameter(y).detach(),
+    "tensor": torch.tensor,
+    "new_tensor": lambda y: y.new_tensor(y),
+}
+
+
+@pytest.mark.filterwarnings("ignore:To copy construct")
+@pytest.mark.parametrize("name", READERS)
+def test_all_that_is_no_operation_reads_the_elements(name):
+    a = np.arange(6).reshape(3, 2) * (1 + 2j)
+    found = READERS[name](written(a))
+    np.testing.assert_array_equal(found.resolve_conj().numpy(), a, err_msg=name)
