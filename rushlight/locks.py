@@ -9,14 +9,16 @@ all awaited locks first. It never waits for a lock while it holds another lock, 
 deadlock. If a thread keeps a lock for longer than ``_PATIENCE``, the fork goes on and warns.
 """
 
+import functools
 import os
+import sys
 import threading
 import time
 import warnings
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["adopt", "around_fork", "new_condition", "new_gate", "new_lock"]
+__all__ = ["adopt", "around_fork", "cached_property", "new_condition", "new_gate", "new_lock"]
 
 _PATIENCE = 10.0  # seconds
 #: The locks by their ids. ``valuerefs`` lists the locks in one step, so that other threads may add
@@ -51,6 +53,18 @@ def adopt(lock, awaited=False):
     """Treat a reentrant lock that other code made like the locks of ``new_lock``; return it."""
     (_awaited if awaited else _locks)[id(lock)] = lock
     return lock
+
+
+if TYPE_CHECKING or sys.version_info >= (3, 12):
+    from functools import cached_property
+else:
+
+    class cached_property(functools.cached_property):
+        """``functools.cached_property``, which up to Python 3.11 has a lock for all instances."""
+
+        def __init__(self, function):
+            super().__init__(function)
+            adopt(self.lock)
 
 
 def around_fork(before=None, in_parent=None, in_child=None):

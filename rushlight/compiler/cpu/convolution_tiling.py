@@ -5,7 +5,7 @@ threads.
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from math import ceil, prod
 
 from rushlight.compiler.cpu import costs
@@ -13,6 +13,7 @@ from rushlight.compiler.cpu.image_shifts import Shifts, shifts_of
 from rushlight.compiler.cpu.image_strips import Layout, round_up
 from rushlight.compiler.cpu.microkernel import Tile
 from rushlight.compiler.plan.pieces import share
+from rushlight.locks import cached_property
 
 __all__ = ["ConvolutionTiling", "cheapest"]
 

@@ -8,10 +8,11 @@ offset.
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import product
 from math import prod
 from typing import NamedTuple
+
+from rushlight.locks import cached_property
 
 __all__ = ["Dim", "Tap", "Shifts", "shifts_of"]
 

@@ -4,7 +4,6 @@
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import product
 from math import ceil, prod
 from typing import Any
@@ -26,6 +25,7 @@ from rushlight.compiler.codegen.row_reads import spaced
 from rushlight.compiler.codegen.value import Value, constant
 from rushlight.compiler.cpu import costs
 from rushlight.compiler.cpu.image_shifts import Shifts
+from rushlight.locks import cached_property
 
 __all__ = ["Images", "Layout", "existing", "fetch_ahead", "lay_out", "round_up"]
 

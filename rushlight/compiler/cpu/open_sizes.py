@@ -8,7 +8,6 @@ code stay constants; ``Sizes.fixed`` has them, and they are a part of the code's
 
 import re
 from dataclasses import replace
-from functools import cached_property
 from types import MethodType
 
 import numpy as np
@@ -19,6 +18,7 @@ from rushlight.compiler.codegen.loop import address
 from rushlight.compiler.codegen.value import INT, Value
 from rushlight.compiler.cpu.image_shifts import Dim, Shifts
 from rushlight.compiler.cpu.image_strips import Layout
+from rushlight.locks import cached_property
 
 __all__ = [
     "Sizes", "arrays_of_images", "number", "opened", "same_of_images", "sizes_of_images",

@@ -4,7 +4,7 @@ import ctypes
 import operator
 import sys
 import time
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from rushlight.compiler.run.handlers import is_of_handler
 from rushlight.compiler.run.numpy_call import Call
 from rushlight.compiler.run.program import Program, generators, marked, rewind
 from rushlight.gc_pause import paused
+from rushlight.locks import cached_property
 from rushlight.ops.core.view_writes import lying
 
 __all__ = ["NativeProgram", "aligned"]
