@@ -135,6 +135,31 @@ def test_a_property_that_another_thread_computes_while_the_process_forks():
     assert python(code) == (["3"], "")
 
 
+@forking
+@pytest.mark.parametrize(
+    "name", ["rushlight.compiler.run.eager_kernels", "rushlight.serialization.atomic"]
+)
+def test_modules_that_another_thread_imports_while_the_process_forks(name, tmp_path):
+    code = f"""
+    os.environ["RUSHLIGHT_CACHE_DIR"] = {str(tmp_path)!r}
+    name, begun = {name!r}, threading.Event()
+    class Slow:
+        def find_spec(self, wanted, *rest):
+            if wanted == name and not begun.is_set():
+                begun.set()
+                time.sleep(0.5)
+    sys.modules.pop(name, None)
+    sys.meta_path.insert(0, Slow())
+    work = lambda: torch.ones(1 << 18).exp().sum() > 0
+    thread = threading.Thread(target=work)
+    thread.start()
+    print(begun.wait(60), forked(work, 20))
+    thread.join()
+    """
+    pytest.importorskip("llvmlite")
+    assert python(code) == (["True tensor(True)"], "")
+
+
 #: What another thread does while the process forks, and what its child does then.
 WORK = {
     "first kernels": """

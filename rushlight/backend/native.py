@@ -77,7 +77,8 @@ def _kernels():
     if os.environ.get("RUSHLIGHT_COMPILER", "native") != "native":
         return None
     if _eager is None:
-        _eager = late.eager_kernels() if llvm_works() else False
+        with _loading:  # a fork waits: its child could not import what is half imported
+            _eager = late.eager_kernels() if llvm_works() else False
     return _eager or None
 
 
