@@ -30,6 +30,7 @@ from rushlight.compiler.cpu.target import CHECKED, host
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.ir.equation import Equation
 from rushlight.compiler.run import bounds_report, cache, denormals, threads
+from rushlight.compiler.run.handlers import made
 from rushlight.compiler.run.native_program import aligned
 from rushlight.ops.core.inference import infer
 from rushlight.threads import get_num_threads
@@ -187,8 +188,8 @@ class Images:
 
     @denormals.kept()
     def _own(self):
-        """Code for exactly this shape."""
-        return _Code(self, self._planned())
+        """Code for exactly this shape. If it cannot be made, that of many shapes stays."""
+        return made(lambda: _Code(self, self._planned()), self.code)
 
 
 class _Code:

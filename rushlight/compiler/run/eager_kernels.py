@@ -23,7 +23,7 @@ from rushlight.compiler.ir import roles
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.run.array_loops import ArrayLoop
 from rushlight.compiler.run.convolution_kernels import Images, images_of, planned_images
-from rushlight.compiler.run.handlers import handlers_apart, is_of_handler
+from rushlight.compiler.run.handlers import made
 from rushlight.compiler.run.operation_program import Single
 from rushlight.compiler.run.row_functions import ROWS, Stream
 from rushlight.compiler.run.scalar_kernels import Sampler
@@ -597,17 +597,7 @@ def _closed(function, values):
 def _compiled(key, make):
     with _lock:
         if key not in _kernels:
-            before = mode.snapshot()
-            try:
-                with handlers_apart():
-                    found = make()
-            except Exception as error:  # NumPy computes the operation, and raises if it is wrong
-                if is_of_handler(error):
-                    raise
-                found = None
-            finally:
-                mode.give_back(before)
-            _kernels[key] = found
+            _kernels[key] = made(make)  # if it fails, NumPy computes, and raises what is wrong
             if len(_kernels) > _MOST:
                 _kernels.popitem(last=False)
                 _calls.clear()

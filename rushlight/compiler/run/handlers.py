@@ -14,7 +14,7 @@ import threading
 
 from rushlight.autograd import mode
 
-__all__ = ["handlers_apart", "is_of_handler"]
+__all__ = ["handlers_apart", "is_of_handler", "made"]
 
 _SIGNALS = tuple([int(number) for number in signal.valid_signals()])
 
@@ -38,6 +38,23 @@ def handlers_apart():
                 signal.signal(number, handler)
         if sys.unraisablehook is hook_apart:
             sys.unraisablehook = hook
+
+
+def made(make, otherwise=None):
+    """``make()``, which compiles code for an eager operation; ``otherwise`` if that fails.
+
+    Handlers run apart, and an error of theirs is raised. The modes are those from before, after it.
+    """
+    before = mode.snapshot()
+    try:
+        with handlers_apart():
+            return make()
+    except Exception as error:
+        if is_of_handler(error):
+            raise
+        return otherwise
+    finally:
+        mode.give_back(before)
 
 
 def _wrapped():

@@ -119,6 +119,17 @@ def test_a_call_that_is_replayed_gets_code_of_its_own(monkeypatch):
     check("convolution", images, *given)
 
 
+def test_the_code_of_many_shapes_stays_if_no_other_can_be_made(monkeypatch):
+    given = arrays_of("convolution", 2, 8, 8, (9, 7), (3, 3), np.float32, groups=8)
+    images = Images(OPS["convolution"].op, *given[:2])
+    code = images.code
+    assert code.plan.sizes
+    monkeypatch.setattr(images, "_planned", None)
+    images.calls = 1
+    check("convolution", images, *given)
+    assert images.code is code and not images.calls
+
+
 def test_products():
     """Windows of one element are products for any number of images, too."""
     arrays, params, shape = arrays_of("convolution", 9, 40, 33, (7, 5), (1, 1), np.float32)
