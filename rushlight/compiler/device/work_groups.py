@@ -71,14 +71,14 @@ class _GroupBody(ArrayBody):
 
     Attributes:
         real: The dtype of Python's floats: that of the first floating-point array.
-        alone: Whether what is written now runs on one work-item of the group at a time.
+        in_items: Whether what is written now stands in a loop over ``items``.
     """
 
-    alone = False
+    in_items = False
 
     def like(self, other):
         self.module, self.size, self.real = other.module, other.size, other.real
-        self.alone = other.alone
+        self.in_items = other.in_items
         return self
 
     def lifted(self, value):
@@ -97,15 +97,15 @@ class _GroupBody(ArrayBody):
             self.b.position_at_end(after)
         elif kind == "items":
             self.module.wait(self.b, everywhere=True)
-            self.alone = True
+            self.in_items = True
             self.loop(s, self.module.work_item(self.b), self.size)
-            self.alone = False
+            self.in_items = False
             self.module.wait(self.b, everywhere=True)
         else:
             super().For(s)
 
     def assign(self, target, value):
-        if self.alone or type(target) is not ast.Subscript:
+        if self.in_items or type(target) is not ast.Subscript:
             super().assign(target, value)
             return
         self.module.wait(self.b, everywhere=True)
