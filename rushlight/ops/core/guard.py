@@ -83,11 +83,11 @@ def guarded(call, name, strict=True, spread=0, public=None):
 
     def failed(error, args, named):
         """Return a class's own result, or raise an error of the right type, or ``error``."""
-        if came_from_handler(error):  # of a part of the function
-            raise error
         found = ask(public, args, named, deep=True)
         if found is not NotImplemented:
             return found
+        if came_from_handler(error):  # of a part of the function
+            raise error
         if any(from_python(x) is not x for x in (*args, *named.values())):
             named = {k: from_python(v) for k, v in named.items()}
             return checked(*map(from_python, args), **named)
