@@ -123,9 +123,8 @@ def _check_multinomial(weights, count, replacement):
 def _check_weights(rows):
     if rows.shape[1] == 0:
         raise RuntimeError("multinomial: there are no categories to draw from")
-    if (
-        rows.size <= _FEW and type(rows) is np.ndarray
-    ):  # NumPy takes five times as long for each of its functions
+    if rows.size <= _FEW and type(rows) is np.ndarray:
+        # NumPy takes five times as long for each of its functions.
         each = rows.tolist()
         if all(min(row) >= 0 and 0 < sum(row) < inf for row in each):  # nan: the sum is nan
             return

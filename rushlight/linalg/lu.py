@@ -18,8 +18,8 @@ from rushlight.linalg.checks import (
 )  # fmt: skip
 from rushlight.linalg.lapack import columns, each, matrices
 from rushlight.linalg.many import are_many, eliminated, substituted
+from rushlight.linalg.on_devices import from_side, order_of, solved
 from rushlight.linalg.on_devices import lu as lu_on_devices
-from rushlight.linalg.on_devices import order_of, solved
 from rushlight.linalg.solve import row_order, substitute
 from rushlight.linalg.triangular import triangular_solution
 from rushlight.ops.core.autocast import SINGLE
@@ -305,15 +305,9 @@ _solve.grad(
 )
 _solve.watch(B="out")
 
-
-@_solve.lower_on_devices
-def _solve_on_devices(LU, pivots, B, left, adjoint):
-    if left:
-        return solved(LU, pivots, B, adjoint)
-    found = solved(LU, pivots, B.mT, not adjoint)
-    return found if found is NotImplemented else found.mT
-
-
+_solve.lower_on_devices(lambda LU, pivots, B, left, adjoint: (
+    from_side(solved, LU, pivots, B, left, adjoint)
+))  # fmt: skip
 _solve.op.batching = "matrices"
 
 

@@ -16,8 +16,8 @@ from rushlight.ops.linear.triangle import tril, triu
 from rushlight.shapes import broadcast
 
 __all__ = [
-    "cholesky", "exponential", "identities", "lead_of", "lu", "order_of", "pivots_of", "qr",
-    "reflected", "reflections", "solution", "solved", "substituted", "symmetric",
+    "cholesky", "exponential", "from_side", "identities", "lead_of", "lu", "order_of", "pivots_of",
+    "qr", "reflected", "reflections", "solution", "solved", "substituted", "symmetric",
 ]  # fmt: skip
 
 #: The work of a matrix with more rows or columns is too much for one work-group. LAPACK does it.
@@ -33,6 +33,12 @@ def lead_of(*matrices):
 
 def _flat(x, lead):
     return x.expand(*lead, *x.shape[-2:])
+
+
+def from_side(work, A, more, B, left, turned):
+    """What ``work(A, more, B, turned)`` makes of B from the left; from the right by transposes."""
+    found = work(A, more, B if left else B.mT, turned == left)
+    return found if left or found is NotImplemented else found.mT
 
 
 # LU -------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from rushlight.errors import DtypeError, ShapeError
 from rushlight.linalg.checks import check_matrices
 from rushlight.linalg.columns import in_columns
 from rushlight.linalg.lapack import are_few, clear, columns, each, matrices, workspace
-from rushlight.linalg.on_devices import identities, reflections
+from rushlight.linalg.on_devices import from_side, identities, reflections
 from rushlight.linalg.on_devices import qr as qr_on_devices
 from rushlight.linalg.on_devices import reflected as reflected_on_devices
 from rushlight.linalg.triangular import triangular_solution
@@ -263,14 +263,9 @@ def _slopes_of_factors(g, A, tau, C, left, transpose):
     return _slopes(X, G, A, tau) if transpose == left else _slopes(G, X, A, tau)
 
 
-@_reflect.lower_on_devices
-def _reflect_on_devices(A, tau, C, left, transpose):
-    if left:
-        return reflected_on_devices(A, tau, C, transpose)
-    found = reflected_on_devices(A, tau, C.mT, not transpose)
-    return found if found is NotImplemented else found.mT
-
-
+_reflect.lower_on_devices(lambda A, tau, C, left, transpose: (
+    from_side(reflected_on_devices, A, tau, C, left, transpose)
+))  # fmt: skip
 _reflect.grad(
     A=lambda g, A, tau, C, left, transpose: _slopes_of_factors(g, A, tau, C, left, transpose)[0],
     tau=lambda g, A, tau, C, left, transpose: _slopes_of_factors(g, A, tau, C, left, transpose)[1],

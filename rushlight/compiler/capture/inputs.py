@@ -13,7 +13,7 @@ def has_memory(array):
 def key_of(array):
     """The key of the memory that an array looks at: its address, shape, strides and dtype.
 
-    The key of an array without memory, on the device "meta", is the key of no memory.
+    An array on the device "meta" has no memory, so it shares its key with no other array.
     """
     if not has_memory(array):
         return id(array)

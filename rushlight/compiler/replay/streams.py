@@ -23,8 +23,6 @@ __all__ = ["NotedStream", "Streams", "draws", "owner", "undone"]
 
 #: The thread that makes an entry. It has the generators' locks, and its replays may draw.
 _owner, _owner_address = words(0)
-
-
 _WORDS = 3 + 313  # of a mark: the stream, and the engine's memory
 
 

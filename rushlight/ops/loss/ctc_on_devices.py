@@ -32,24 +32,6 @@ def _skips(labels, start, state):
     return found
 
 
-def _fill(p, labels, start, g, batch, classes, blank, times, states, width, alpha, base):
-    """Fill alpha (times, width) from ``base`` on."""
-    for t in range(times):
-        for s in items(states):
-            here = p[(t * batch + g) * classes + _class(labels, start, s, blank)]
-            at = base + t * width + s
-            total = -inf
-            if t == 0:
-                total = 0.0 if s < 2 else -inf
-            else:
-                total = alpha[at - width]
-                if s > 0:
-                    total = _added(total, alpha[at - width - 1])
-                if s > 1 and _skips(labels, start, s) == 1:
-                    total = _added(total, alpha[at - width - 2])
-            alpha[at] = total + here
-
-
 def _total(alpha, base, times, states, width):
     """The log-likelihood, from a filled alpha."""
     found = 0.0 if states == 1 else -inf
@@ -67,38 +49,50 @@ def _losses(p, labels, starts, lengths, sizes, count, most, width, classes, blan
         times = lengths[g]
         states = 2 * sizes[g] + 1
         start = starts[g]
-        _fill(p, labels, start, g, count, classes, blank, times, states, width, alpha, base)
+        for t in range(times):
+            for s in items(states):
+                here = p[(t * count + g) * classes + _class(labels, start, s, blank)]
+                at = base + t * width + s
+                total = -inf
+                if t == 0:
+                    total = 0.0 if s < 2 else -inf
+                else:
+                    total = alpha[at - width]
+                    if s > 0:
+                        total = _added(total, alpha[at - width - 1])
+                    if s > 1 and _skips(labels, start, s) == 1:
+                        total = _added(total, alpha[at - width - 2])
+                alpha[at] = total + here
         out[g] = -_total(alpha, base, times, states, width)
 
 
-def _given(log_probs, targets, input_lengths, target_lengths):
-    """(what the kernels read, the number of times, that of states)."""
+def _forwards(log_probs, targets, input_lengths, target_lengths, blank):
+    """(the losses (N), alpha, what the kernels read, their numbers)."""
     sizes = target_lengths.to(int64)
     if targets.ndim == 2:
         starts = (sizes * 0 + targets.shape[1]).cumsum(0) - targets.shape[1]
     else:
         starts = sizes.cumsum(0) - sizes
     given = [log_probs, targets.to(int64).reshape(-1), starts, input_lengths.to(int64), sizes]
-    return given, log_probs.shape[0], 2 * targets.shape[-1] + 1
+    most, n, classes = log_probs.shape
+    width = 2 * targets.shape[-1] + 1
+    numbers = most, width, classes, blank
+    return *in_groups(_losses, given, n, numbers, [(n,), (n, most, width)]), given, numbers
 
 
 def losses(log_probs, targets, input_lengths, target_lengths, blank):
     """The negative log-likelihoods (N)."""
-    given, most, width = _given(log_probs, targets, input_lengths, target_lengths)
-    n, classes = log_probs.shape[1:]
-    numbers, shapes = (most, width, classes, blank), [(n,), (n, most, width)]
-    return in_groups(_losses, given, n, numbers, shapes)[0]
+    return _forwards(log_probs, targets, input_lengths, target_lengths, blank)[0]
 
 
-def _gradient(p, labels, starts, lengths, sizes, count, most, width, classes, blank, out, alpha,
-              beta):  # fmt: skip
+def _gradient(p, labels, starts, lengths, sizes, losses, alpha, count, most, width, classes, blank,
+              out, beta):  # fmt: skip
     for g in groups(count):
         base = g * most * width
         times = lengths[g]
         states = 2 * sizes[g] + 1
         start = starts[g]
-        _fill(p, labels, start, g, count, classes, blank, times, states, width, alpha, base)
-        loss = -_total(alpha, base, times, states, width)
+        loss = losses[g]
         for k in range(times):
             t = times - 1 - k
             for s in items(states):
@@ -130,11 +124,12 @@ def _gradient(p, labels, starts, lengths, sizes, count, most, width, classes, bl
 
 def gradient(g, log_probs, targets, input_lengths, target_lengths, blank, zero_infinity):
     """The gradient of the logits, as ``ctc.py`` has it."""
-    given, most, width = _given(log_probs, targets, input_lengths, target_lengths)
-    n, classes = log_probs.shape[1:]
-    numbers, shapes = (most, width, classes, blank), [log_probs.shape, *[(n, most, width)] * 2]
+    total, alpha, given, numbers = _forwards(
+        log_probs, targets, input_lengths, target_lengths, blank
+    )
+    most, n = log_probs.shape[:2]
+    given, shapes = [*given, total, alpha], [log_probs.shape, alpha.shape]
     found = in_groups(_gradient, given, n, numbers, shapes)[0] * g.unsqueeze(-1)
-    total = losses(log_probs, targets, input_lengths, target_lengths, blank)
     lost = total.isnan() if zero_infinity else total.isnan() | total.isinf()
     inside = input_lengths > (input_lengths * 0 + 1).new_ones(most).cumsum(0).unsqueeze(-1) - 1
     return found.masked_fill((lost & inside).unsqueeze(-1), float("nan"))
