@@ -7,9 +7,14 @@ it guards might be half changed. So the child resets every lock that its own thr
 An *awaited* lock guards data that is only consistent while no thread holds the lock. The fork takes
 all awaited locks first. It never waits for a lock while it holds another lock, so it cannot cause a
 deadlock. If a thread keeps a lock for longer than ``_PATIENCE``, the fork goes on and warns.
+
+Python has a lock for each module that a thread imports. In the child of a fork such a lock of
+another thread stays taken, and the child would wait for the module for ever. So the fork waits for
+the imports of the modules of ``_AWAITED_PACKAGES``, too.
 """
 
 import functools
+import importlib
 import os
 import sys
 import threading
@@ -21,6 +26,12 @@ from typing import TYPE_CHECKING, Any
 __all__ = ["adopt", "around_fork", "cached_property", "new_condition", "new_gate", "new_lock"]
 
 _PATIENCE = 10.0  # seconds
+_PAUSE = 1e-3  # seconds between two looks at the imports of other threads
+#: The packages that this one imports when it first needs them. An import of the program's own
+#: modules may never end, since a module may run a server.
+_AWAITED_PACKAGES = frozenset(
+    [*sys.stdlib_module_names, "llvmlite", "matplotlib", "ml_dtypes", "numpy", "rushlight", "scipy"]
+)
 #: The locks by their ids. ``valuerefs`` lists the locks in one step, so that other threads may add
 #: locks meanwhile.
 _locks: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
@@ -76,22 +87,25 @@ def _living(locks):
     return [lock for lock in [ref() for ref in locks.valuerefs()] if lock is not None]
 
 
-def _take_all(locks, end):
-    """Take all locks and return them; return None if a thread keeps a lock until time ``end``.
+def _take_all(end):
+    """Take all awaited locks while no other thread imports, and return them.
+
+    Returns None if it waited until time ``end`` in vain.
 
     If another thread holds a lock, this function releases all others and waits for that lock alone.
     It does not poll: a thread that takes the lock again at once would never be seen without it.
     """
     first = None
     while True:
-        taken, held = _take_free(locks, first)
-        if held is None:
+        taken, held = _take_free(_living(_awaited), first)  # imports make locks
+        if held is None and not _others_import():
             return taken
         _release(taken)
-        left = end - time.monotonic()
-        if left <= 0 or not held.acquire(timeout=left):
+        first, left = held, end - time.monotonic()
+        if left <= 0 or (held is not None and not held.acquire(timeout=left)):
             return None
-        first = held
+        if held is None:
+            time.sleep(_PAUSE)
 
 
 def _take_free(locks, first):
@@ -108,6 +122,17 @@ def _take_free(locks, first):
     return taken, None
 
 
+def _others_import():
+    """Whether another thread imports a module of ``_AWAITED_PACKAGES``."""
+    me = threading.get_ident()
+    found = vars(importlib._bootstrap).get("_module_locks", {})
+    for name, ref in list(found.items()):
+        owner = getattr(ref(), "owner", None)
+        if owner not in (None, me) and name.partition(".")[0] in _AWAITED_PACKAGES:
+            return True
+    return False
+
+
 def _release(locks):
     for lock in locks:
         lock.release()
@@ -115,13 +140,13 @@ def _release(locks):
 
 def _before_fork():
     global _taken
-    locks = _living(_awaited)
-    taken = _take_all(locks, time.monotonic() + _PATIENCE)
+    taken = _take_all(time.monotonic() + _PATIENCE)
     if taken is None:
-        taken = [lock for lock in locks if lock.acquire(blocking=False)]
+        taken = [lock for lock in _living(_awaited) if lock.acquire(blocking=False)]
         warnings.warn(
-            "fork: another thread has been compiling, drawing random numbers or changing the "
-            f"number of threads for {_PATIENCE:.0f} s; in the child its work may be half done",
+            "fork: another thread has been compiling, importing modules, drawing random numbers or "
+            f"changing the number of threads for {_PATIENCE:.0f} s; in the child its work may be "
+            "half done",
             RuntimeWarning,
             stacklevel=2,
         )

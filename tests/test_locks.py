@@ -137,7 +137,13 @@ def test_a_property_that_another_thread_computes_while_the_process_forks():
 
 @forking
 @pytest.mark.parametrize(
-    "name", ["rushlight.compiler.run.eager_kernels", "rushlight.serialization.atomic"]
+    "name",
+    [
+        "llvmlite.binding",
+        "rushlight.compiler.cpu.machine",
+        "rushlight.compiler.run.eager_kernels",
+        "rushlight.serialization.atomic",
+    ],
 )
 def test_modules_that_another_thread_imports_while_the_process_forks(name, tmp_path):
     code = f"""
@@ -158,6 +164,31 @@ def test_modules_that_another_thread_imports_while_the_process_forks(name, tmp_p
     """
     pytest.importorskip("llvmlite")
     assert python(code) == (["True tensor(True)"], "")
+
+
+@forking
+@pytest.mark.parametrize("seed", daily(range(40), 2, "forks during the first work"))
+def test_forks_at_any_instant_while_another_thread_imports_and_compiles(seed, tmp_path):
+    code = f"""
+    import random
+    os.environ["RUSHLIGHT_CACHE_DIR"] = {str(tmp_path)!r}
+    def work():
+        x = torch.ones(1 << 18).exp()
+        y = torch.special.bessel_j0(F.conv2d(torch.ones(8, 8, 32, 32), torch.ones(8, 8, 3, 3)))
+        return torch.compile(lambda x: (x * 2).sum())(x) > 0
+    thread = threading.Thread(target=work)
+    thread.start()
+    draws = random.Random({seed})
+    for _ in range(4):
+        time.sleep(draws.random() / 8)
+        result = forked(work)
+        if result != "tensor(True)":
+            print(result)
+    thread.join()
+    print("end")
+    """
+    pytest.importorskip("llvmlite")
+    assert python(code) == (["end"], "")
 
 
 #: What another thread does while the process forks, and what its child does then.

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from rushlight import late, locks
+from rushlight import late
 from rushlight.backend.sizes import large_from
 from rushlight.dtype import bfloat16, float16
 from rushlight.threads import get_num_threads
@@ -55,17 +55,13 @@ _HALVES = (bfloat16.numpy, float16.numpy)
 _CASTS = {pair for d in _HALVES for pair in ((_SINGLE, d), (d, _SINGLE))}
 
 _eager: Any = None
-#: A fork waits for it: modules are imported meanwhile, and the child of a fork in the middle of an
-#: import by another thread would wait for that import for ever.
-_loading = locks.new_lock(awaited=True)
 
 
 @functools.cache
 def llvm_works():
     """Whether llvmlite is installed and finds its library."""
     try:
-        with _loading:
-            importlib.import_module("llvmlite.binding")
+        importlib.import_module("llvmlite.binding")
     except (ImportError, OSError):
         return False
     return True
@@ -77,8 +73,7 @@ def _kernels():
     if os.environ.get("RUSHLIGHT_COMPILER", "native") != "native":
         return None
     if _eager is None:
-        with _loading:  # a fork waits: its child could not import what is half imported
-            _eager = late.eager_kernels() if llvm_works() else False
+        _eager = late.eager_kernels() if llvm_works() else False
     return _eager or None
 
 
@@ -360,12 +355,7 @@ def replayed(replays, waits):
     """A builtin function that replays calls of a function; see ``compiler/replay/calls.py``."""
     if os.environ.get("RUSHLIGHT_COMPILER", "native") != "native" or not llvm_works():
         return None
-    if not _loading.acquire(blocking=False):
-        return False
-    try:
-        return late.replayed(replays, waits)
-    finally:
-        _loading.release()
+    return late.replayed(replays, waits)
 
 
 def sampled(function, stream, engine, state, columns):

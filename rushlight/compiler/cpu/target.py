@@ -194,9 +194,9 @@ def host():
 def _this_machine():
     import llvmlite.binding as llvm
 
+    mend_lock()
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    mend_lock()
     named = os.environ.get("RUSHLIGHT_CPU")
     if named:
         return processor(named, llvm.get_process_triple())

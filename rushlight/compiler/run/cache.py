@@ -14,7 +14,6 @@ from pathlib import Path
 
 import rushlight
 from rushlight.compiler.cpu.target import host
-from rushlight.locks import new_lock
 
 __all__ = ["folder", "get", "object_code", "put"]
 
@@ -22,8 +21,6 @@ _MAGIC = b"rushlight code 2\n"
 _DIGEST = hashlib.sha256().digest_size
 _LIMIT = 256 << 20  # bytes of all entries together
 _BETWEEN = 16 << 20  # after about this many new bytes the sizes of all entries are added up again
-#: Held during an import, so that a fork waits: its child could not end what is half imported.
-_importing = new_lock(awaited=True)
 
 
 def folder():
@@ -165,8 +162,7 @@ def _write(path, payload):
     found without a scan of all entries.
     """
     # Only a process that compiles needs it, and its import takes 10 ms.
-    with _importing:
-        from rushlight.serialization.atomic import sweep, temporary
+    from rushlight.serialization.atomic import sweep, temporary
 
     unfinished = path.parent / "new"
     unfinished.mkdir(mode=0o700, exist_ok=True)
