@@ -9,7 +9,6 @@ import signal
 import struct
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -102,9 +101,7 @@ def signals(monkeypatch):
 
 def test_default_run(tmp_path, capsys):
     out = tmp_path / "new" / "folder"
-    begun_at = time.monotonic()
     assert demo(out) == 0
-    assert time.monotonic() - begun_at < 15
     files = contents(out)
     assert files.keys() == RESULTS
     facts = json.loads(files["results.json"])

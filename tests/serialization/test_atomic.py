@@ -62,12 +62,16 @@ def write_on(kind, folder, n):
 
 
 def kill(kind, folder, times, seed):
-    """Kill the writer that many times, at random instants; how often it got further."""
+    """Kill the writer that many times, at random instants; how often it got further.
+
+    On a machine with much to do the writer may get nowhere in the time that one write takes. Then
+    it is given more.
+    """
     draw = random.Random(seed)
     write, read = WRITERS[kind]
     begin = time.monotonic()
     write(0, folder)
-    longest = 0.05 + 4 * (time.monotonic() - begin)  # on a machine with much to do, too
+    longest = 0.05 + 4 * (time.monotonic() - begin)
     last = moved = 0
     for _ in range(times):
         process = multiprocessing.get_context("fork").Process(
@@ -83,6 +87,7 @@ def kill(kind, folder, times, seed):
         assert all(len(t) == ELEMENTS for t in found.values())
         (now,) = values
         assert now >= last
+        longest = longest if now > last else min(2 * longest, 5)
         moved += now > last
         last = now
     write(last + 1, folder)  # finds what the killed ones left, and deletes it

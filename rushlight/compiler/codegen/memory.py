@@ -31,7 +31,7 @@ __all__ = [
     "stack", "store",
 ]  # fmt: skip
 
-_I32 = ir.IntType(32)
+_BYTE, _I32 = ir.IntType(8), ir.IntType(32)
 _I64 = ir.IntType(64)
 #: Up to this stride, vectors of all elements are read, and the wanted ones are picked from them.
 FEW = 4
@@ -294,7 +294,7 @@ def _store_known(b, v, pointer, itemsize, count):
     if count > size:
         size = 1 << (count - size - 1).bit_length()
         first = count - size
-        at = b.gep(pointer, [_I64(first * itemsize)], source_etype=ir.IntType(8))
+        at = b.gep(pointer, [_I64(first * itemsize)], source_etype=_BYTE)
         b.store(_piece(b, v, first, size), at, align=itemsize)
 
 
@@ -319,7 +319,7 @@ def _store_some(b, v, pointer, itemsize, count):
         with b.if_then(taken):
             b.store(lower, pointer, align=itemsize)
             after = b.block
-            further = b.gep(pointer, [_I64(size * itemsize)], source_etype=ir.IntType(8))
+            further = b.gep(pointer, [_I64(size * itemsize)], source_etype=_BYTE)
         v, pointer = [b.phi(x.type) for x in (lower, given[1])]
         for phi, x, y in ((v, lower, upper), (pointer, given[1], further)):
             phi.add_incoming(x, before)
@@ -395,11 +395,15 @@ COMBINE_BOOL = {"add": any, "or": any, "max": any, "mul": all, "and": all, "min"
 
 
 def _all_or_any(value, which):
-    """Whether all lanes of a mask are True, or any lane: a single comparison of its bits."""
-    b, typ = value.b, ir.IntType(value.lanes)
+    """Whether all lanes of a mask are True, or any lane: a single comparison of its bytes.
+
+    The mask's bits would do, but LLVM 22 makes wrong code for AVX-512 of them if the mask is that
+    of ``x < 0`` and is also used elsewhere: it reads a register that nothing has written.
+    """
+    b, typ = value.b, ir.IntType(8 * value.lanes)
     if value.lanes == 1:
         return value
-    bits = b.bitcast(value.v, typ)
+    bits = b.bitcast(b.sext(value.v, ir.VectorType(_BYTE, value.lanes)), typ)
     found = b.icmp_unsigned(*(("!=", bits, typ(0)) if which is any else ("==", bits, typ(-1))))
     return Value(b, found, BOOL)
 

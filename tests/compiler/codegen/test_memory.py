@@ -1,5 +1,6 @@
 """Loads of elements that lie apart: compiled copies of slices equal those of eager mode."""
 
+import itertools
 import random
 
 import pytest
@@ -37,3 +38,28 @@ def test_nothing_behind_the_last_element_is_read(step):
         call = lambda x: (x[::step] * 1, x.flip(0)[::step] * 1)
         for got, want in zip(Compiled(call, fullgraph=True)(x), call(x), strict=True):
             assert torch.equal(got, want)
+
+
+MASKS = {
+    "negative": lambda x: x < 0,
+    "outside": lambda x: (x < 0) | (x > 4),
+    "not negative": lambda x: x >= 0,
+    "below or at": lambda x: (x < 0) | (x == 2),
+    "zero": lambda x: (x == 0) & ~(x < 0),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.int8, torch.float32])
+@pytest.mark.parametrize("one", daily(MASKS, 2, "masks"))
+def test_masks_that_are_reduced_and_used_elsewhere(one, dtype):
+    """LLVM 22 makes wrong code of some masks' bits for AVX-512: one was reduced and used again."""
+    for other, size in itertools.product(MASKS, (2, 3, 5, 8, 13)):
+
+        def judged(x, k, masks=(MASKS[one], MASKS[other])):
+            return [f(x + k) for mask in masks for f in (lambda y: mask(y).any(), torch.clone)]
+
+        compiled = torch.compile(judged)
+        for low, high in ((-9, 0), (0, 5), (-3, 8), (5, 9)):
+            x, k = torch.randint(low, high, (size,)).to(dtype), torch.ones((), dtype=dtype)
+            found = compiled(x, k)
+            assert all(map(torch.equal, found, judged(x, k))), (other, x, found)
