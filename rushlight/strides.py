@@ -342,15 +342,20 @@ def laid(array, order):
 
 
 def by_columns(array):
-    """Return a copy of ``array`` whose matrices (last two dims) lie column by column in memory.
+    """Return ``array``, or a copy whose matrices (last two dims) lie column by column in memory.
 
     An array that is empty or has fewer than two dims is returned as it is.
     """
     if array.ndim < 2 or not array.size:
         return array
+    if array.swapaxes(-1, -2).flags.c_contiguous and 1 not in array.shape:
+        return array
     *lead, rows, columns = array.shape
-    out = np.empty((*lead, columns, rows), array.dtype).swapaxes(-1, -2)
-    return copied(array, out)
+    out = np.empty_like(array, order="C", shape=(*lead, columns, rows)).swapaxes(-1, -2)
+    if array.size >= LARGE:
+        return copied(array, out)
+    out[...] = array
+    return out
 
 
 def overlaps(array):

@@ -10,7 +10,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.tape import watch
 from rushlight.linalg.checks import check_info, check_square, squares
 from rushlight.linalg.columns import in_columns
-from rushlight.linalg.lapack import columns, each, matrices
+from rushlight.linalg.lapack import Room, columns, each, matrices
 from rushlight.linalg.on_devices import cholesky as cholesky_on_devices
 from rushlight.linalg.triangular import check_triangular, triangular_solution
 from rushlight.ops.core.autocast import SINGLE
@@ -48,7 +48,7 @@ def _factor(xp, A, *, upper=False):
         return _factor_each(A)
     # LAPACK does not report a pivot that is nan.
     whole = not np.isnan(L.diagonal(0, -2, -1)).any()
-    return (L, np.zeros(A.shape[:-2], np.int32)) if whole else _factor_each(A)
+    return (L, xp.zeros(A.shape[:-2], np.int32)) if whole else _factor_each(A)
 
 
 def _factor_each(A):
@@ -160,10 +160,10 @@ def _solve(xp, B, L, *, upper):
     n, lead = L.shape[-1], np.broadcast_shapes(L.shape[:-2], B.shape[:-2])
     if n <= _ROWS and prod(lead) >= _MANY:
         return _solved(partial(triangular_solution.op.forward, xp), B, L, upper)
-    X, info = columns(B, lead), np.empty((1, 1), np.int32)
+    X = columns(B, lead)
     if X.size:
         turn = b"U" if upper else b"L"
-        each("potrs", turn, n, X.shape[1], columns(L, lead), n, X, n, info)
+        each("potrs", turn, n, X.shape[1], columns(L, lead), n, X, n, Room(1, np.int32))
     return matrices(X, lead)
 
 
@@ -188,7 +188,7 @@ def _first_zero(input):
         return rushlight.zeros(zero.shape[:-1], dtype=rushlight.int64)
     order = rushlight.arange(n, 0, -1)
     most = (zero * order).amax(-1)
-    return (n + 1 - most) % (n + 1)
+    return (n + 1 - most) * (most > 0)
 
 
 def cholesky_inverse(input, upper=False, *, out=None):

@@ -30,7 +30,7 @@ _Determinant = result_type("linalg_slogdet", "sign", "logabsdet")
 def _slogdet(xp, A):
     """Return the determinant's sign (phase, if complex) and the logarithm of its absolute value."""
     sign, size = np.linalg.slogdet(A)
-    return np.asarray(sign), np.asarray(size)
+    return xp.asarray(sign), xp.asarray(size)
 
 
 def _slope(g, A, out):

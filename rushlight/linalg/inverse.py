@@ -25,7 +25,7 @@ def _invert(xp, A):
     """Return (X, info) with A·X = I. info is 0, or the number of A's first pivot that is 0."""
     if are_few(A):
         try:
-            return np.linalg.inv(A), np.zeros(A.shape[:-2], np.int32)
+            return np.linalg.inv(A), xp.zeros(A.shape[:-2], np.int32)
         except np.linalg.LinAlgError:
             pass
     return solve_each(A, np.broadcast_to(np.eye(A.shape[-1], dtype=A.dtype), A.shape))

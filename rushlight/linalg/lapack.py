@@ -9,15 +9,17 @@ import atexit
 import ctypes
 from functools import cache, lru_cache
 from math import prod
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from rushlight.backend import native
 from rushlight.backend.address import address
 
-__all__ = ["are_few", "clear", "columns", "each", "matrices", "stored", "workspace"]
+__all__ = ["Room", "are_few", "clear", "columns", "each", "empty", "matrices", "one", "stored"]
 
 _MANY = 64
+_MOST_NOTED = 1 << 12  # elements of an array; a replayed call keeps other threads waiting
 _LETTERS = {"f": "s", "d": "d", "F": "c", "D": "z"}
 _signature = ctypes.PYFUNCTYPE(ctypes.c_char_p, ctypes.py_object)(
     ("PyCapsule_GetName", ctypes.pythonapi)
@@ -27,16 +29,23 @@ _pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)
 )
 
 
+class Room(NamedTuple):
+    """An argument of ``each``: memory in which a routine may write what it likes."""
+
+    size: int
+    dtype: Any
+
+
 def each(name, *arguments):
     """Call a routine once for each matrix.
 
     Args:
         name: The routine's name without the letter of its dtype, such as ``"getrf"``.
-        arguments: The routine's arguments. An int, or a letter as bytes, is the same in all calls.
-            An array has a first dim that counts the calls: call i gets the address of part i, which
-            must be contiguous. The first array of floating-point or complex numbers decides the
-            dtype. All arrays have as many parts, or one part, which then serves all calls. Nothing
-            is called if an array has none.
+        arguments: The routine's arguments. An int, a letter as bytes, or a ``Room`` is the same in
+            all calls. An array has a first dim that counts the calls: call i gets the address of
+            part i, which must be contiguous. The first array of floating-point or complex numbers
+            decides the dtype. All arrays have as many parts, or one part, which then serves all
+            calls. Nothing is called if an array has none.
     """
     count, letter = 1, None
     kept, places, steps = [], [], []  # ``kept`` so that no memory is freed before the call
@@ -51,8 +60,11 @@ def each(name, *arguments):
             count = max(count, parts)
             letter = letter or _LETTERS.get(a.dtype.char)
             steps.append(a.strides[0] if parts > 1 else 0)
+        elif hasattr(a, "tape"):  # in a call that will be replayed
+            return _noted(name, arguments)
         else:
-            a, place = _constant(a)
+            a = np.empty((1, a.size), a.dtype) if type(a) is Room else _constant(a)
+            place = address(a)
             steps.append(0)
         kept.append(a)
         places.append(place)
@@ -61,7 +73,7 @@ def each(name, *arguments):
         call(*places)
     elif count >= _MANY and native.compiles():
         table = np.array([routine, count, *places, *steps], np.int64)
-        _loop(len(kept))(address(table))
+        _loop(len(kept)).function("each")(address(table))
     else:
         for i in range(count):
             call(*[place + i * step for place, step in zip(places, steps, strict=True)])
@@ -79,7 +91,7 @@ def columns(A, lead=None):
     """
     rows, width = A.shape[-2:]
     lead = A.shape[:-2] if lead is None else lead
-    found = np.empty((*lead, width, rows), A.dtype)
+    found = empty(A, (*lead, width, rows))
     found.swapaxes(-1, -2)[...] = A
     return found if len(lead) == 1 else found.reshape(prod(lead), width, rows)
 
@@ -105,19 +117,56 @@ def matrices(stack, lead):
 
 def clear(stack, below=False):
     """Set the elements above the diagonal, or below it, of column-major matrices to 0."""
-    for j, column in enumerate(stack.swapaxes(0, 1)):
-        column[:, slice(j + 1, None) if below else slice(j)] = 0
+    _, width, rows = stack.shape
+    for j in range(min(width, rows - 1)) if below else range(1, width):
+        stack[:, j, slice(j + 1, None) if below else slice(j)] = 0
 
 
-def workspace(size, dtype):
-    """Memory in which a routine may write what it likes: it serves all calls."""
-    return np.empty((1, size), dtype)
+def empty(like, shape, dtype=None):
+    """A new array in C order. It is on the tape of ``like`` if the call will be replayed."""
+    return np.empty_like(like, dtype or like.dtype, "C", shape=shape)
+
+
+@cache
+def one(dtype):
+    """The number 1 as an argument of ``each``."""
+    found = np.ones(1, dtype)
+    found.flags.writeable = False
+    return found
 
 
 @lru_cache(1024)
 def _constant(value):
-    array = np.array([value], "S1" if type(value) is bytes else np.int32)
-    return array, address(array)
+    return np.array([value], "S1" if type(value) is bytes else np.int32)
+
+
+def _noted(name, arguments):
+    """Do the work of ``each`` in a call that will be replayed: its arrays are ``Noted``."""
+    tape = next(a.tape for a in arguments if hasattr(a, "tape"))
+    operands = [_on_tape(tape, a) for a in arguments]
+    parts = [len(a) for a in operands]
+    count = max(parts)
+    for a in operands:
+        assert len(a) in (1, count), (name, a.shape)
+        assert a.flags.c_contiguous or a[0].flags.c_contiguous, (name, a.shape, a.strides)
+    letter = next(filter(None, [_LETTERS.get(a.dtype.char) for a in operands]))
+    _, routine = _routine(letter + name, len(operands))
+    steps = [a.strides[0] if n > 1 else 0 for a, n in zip(operands, parts, strict=True)]
+    library, data = _loop(len(operands)), np.array([routine], np.int64)
+    tape.run(library.address("loop"), data, operands, library, count, steps, most=_MOST_NOTED)
+    each(name, *[a.array for a in operands])
+
+
+def _on_tape(tape, argument):
+    """An argument of ``each`` as an array on the tape."""
+    if hasattr(argument, "tape"):
+        return argument
+    if type(argument) is Room:
+        return tape.scratch(np.empty((1, argument.size), argument.dtype))
+    if type(argument) is np.ndarray:
+        assert not argument.flags.writeable  # else a routine may write what the call reads later
+        return tape.constant(argument)
+    return tape.constant(_constant(argument))
 
 
 @cache
@@ -134,29 +183,35 @@ def _routine(name, n):
 
 @cache
 def _loop(n):
-    """The loop that calls a routine of ``n`` arguments, as a function of the address of a table.
+    """The library of a loop that calls a routine of ``n`` arguments, in two forms.
 
-    The table has the routine's address, the number of calls, and the address and then the step of
-    each argument.
+    ``loop`` has the arguments of NumPy's loops. Its data are the address of the routine. ``each``
+    takes the address of a table: the routine's address, the number of calls, and the address and
+    then the step of each argument.
     """
     from rushlight.compiler.cpu.loader import load
     from rushlight.compiler.run import cache as codes
 
-    read = lambda k: f"%p{k} = getelementptr i64, ptr %t, i64 {k}\n%v{k} = load i64, ptr %p{k}"
-    move = lambda k: (
-        f"%m{k} = mul i64 %i, %v{2 + n + k}\n%s{k} = add i64 %m{k}, %v{2 + k}\n"
-        f"%a{k} = inttoptr i64 %s{k} to ptr"
+    begin = lambda k: (
+        f"%p{k} = getelementptr ptr, ptr %args, i64 {k}\n%b{k} = load ptr, ptr %p{k}\n"
+        f"%q{k} = getelementptr i64, ptr %steps, i64 {k}\n%s{k} = load i64, ptr %q{k}"
     )
+    move = lambda k: f"%m{k} = mul i64 %i, %s{k}\n%a{k} = getelementptr i8, ptr %b{k}, i64 %m{k}"
     lines = [
-        "define void @each(ptr %t) {\nentry:", *map(read, range(2 + 2 * n)),
-        "%f = inttoptr i64 %v0 to ptr\nbr label %next\nnext:",
+        "define void @loop(ptr %args, ptr %dims, ptr %steps, ptr %data) {\nentry:",
+        *map(begin, range(n)),
+        "%f = load ptr, ptr %data\n%count = load i64, ptr %dims\nbr label %next\nnext:",
         "%i = phi i64 [0, %entry], [%j, %next]", *map(move, range(n)),
         f"call void %f({', '.join([f'ptr %a{k}' for k in range(n)])})",
-        "%j = add i64 %i, 1\n%more = icmp slt i64 %j, %v1",
+        "%j = add i64 %i, 1\n%more = icmp slt i64 %j, %count",
         "br i1 %more, label %next, label %end\nend:\nret void\n}",
+        "define void @each(ptr %data) {",
+        "%dims = getelementptr i64, ptr %data, i64 1\n%args = getelementptr i64, ptr %data, i64 2",
+        f"%steps = getelementptr i64, ptr %data, i64 {2 + n}",
+        "call void @loop(ptr %args, ptr %dims, ptr %steps, ptr %data)\nret void\n}",
     ]  # fmt: skip
     module = "\n".join(lines)
-    return load(codes.object_code(module, lambda: module)).function("each")
+    return load(codes.object_code(module, lambda: module))
 
 
 atexit.register(_loop.cache_clear)  # while there is still a linker to free the code

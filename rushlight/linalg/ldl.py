@@ -14,7 +14,7 @@ import numpy as np
 import rushlight
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.linalg.checks import check_info, check_square
-from rushlight.linalg.lapack import clear, columns, each, matrices, workspace
+from rushlight.linalg.lapack import Room, clear, columns, each, empty, matrices
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.range_checks import check_range
@@ -37,13 +37,14 @@ def _prepare(A, *, hermitian):
 def _factor(xp, A, *, hermitian):
     """Return (LD, pivots, info). info is 0, or the number of the first block of D that is 0."""
     n, lead = A.shape[-1], A.shape[:-2]
-    LD, pivots, info = columns(A), np.empty(A.shape[:-1], np.int32), np.zeros(lead, np.int32)
+    LD, room = columns(A), 64 * n
+    pivots, info = empty(A, (len(LD), n), np.int32), empty(A, len(LD), np.int32)
+    info[...] = 0
     clear(LD)
     if A.size:
-        work, room = workspace(64 * n, A.dtype), 64 * n
-        each(_routine("trf", A, hermitian), b"L", n, LD, n, pivots.reshape(-1, n), work, room,
-             info.reshape(-1))  # fmt: skip
-    return matrices(LD, lead), pivots, info
+        each(_routine("trf", A, hermitian), b"L", n, LD, n, pivots, Room(room, A.dtype), room,
+             info)  # fmt: skip
+    return matrices(LD, lead), pivots.reshape(A.shape[:-1]), info.reshape(lead)
 
 
 def _routine(task, A, hermitian):
@@ -163,8 +164,8 @@ def _solve(xp, LD, pivots, B, *, hermitian):
         )
     if X.size and not xp.dry:  # LAPACK would swap rows that are not there, as told by zeros
         pivots = np.ascontiguousarray(np.broadcast_to(pivots, (*lead, n)), np.int32).reshape(-1, n)
-        info = np.empty((1, 1), np.int32)
-        each(_routine("trs", LD, hermitian), b"L", n, k, columns(LD, lead), n, pivots, X, n, info)
+        each(_routine("trs", LD, hermitian), b"L", n, k, columns(LD, lead), n, pivots, X, n,
+             Room(1, np.int32))  # fmt: skip
     return matrices(X, lead)
 
 

@@ -9,7 +9,7 @@ from rushlight.dtype import OF
 from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.linalg.checks import LinAlgError, check_matrices
 from rushlight.linalg.jacobi import MOST
-from rushlight.linalg.lapack import columns, each, matrices, workspace
+from rushlight.linalg.lapack import Room, columns, each, matrices
 from rushlight.linalg.svd import svd
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.definition import OPS
@@ -82,7 +82,7 @@ def _by_factors(A, X, rcond, driver, lead):
     """Replace B in ``X`` by X, by QR factors of ``A``; return the ranks. Both are column-major."""
     (count, n, rows), (_, k, length) = A.shape, X.shape
     info, room = np.empty(count, np.int32), 64 * (2 * n + k + 1)
-    work = workspace(room, A.dtype)
+    work = Room(room, A.dtype)
     if driver == "gels":
         each("gels", b"N", rows, n, k, A, rows, X, length, work, room, info)
         if info.any():
@@ -95,7 +95,7 @@ def _by_factors(A, X, rcond, driver, lead):
             )
         return np.full(lead, n)
     least, ranks = np.array([rcond], A.real.dtype), np.empty(count, np.int32)
-    more = [np.empty((1, 2 * n), A.real.dtype)] if A.dtype.kind == "c" else []
+    more = [Room(2 * n, A.real.dtype)] if A.dtype.kind == "c" else []
     each("gelsy", rows, n, k, A, rows, X, length, np.zeros((count, n), np.int32), least, ranks,
          work, room, *more, info)  # fmt: skip
     return ranks.astype(np.int64).reshape(lead)

@@ -16,7 +16,7 @@ from rushlight.linalg.checks import (
     check_square,
     identity,
 )  # fmt: skip
-from rushlight.linalg.lapack import columns, each, matrices
+from rushlight.linalg.lapack import columns, each, empty, matrices
 from rushlight.linalg.many import are_many, eliminated, substituted
 from rushlight.linalg.on_devices import from_side, order_of, solved
 from rushlight.linalg.on_devices import lu as lu_on_devices
@@ -62,7 +62,8 @@ def factored(A):
         LU = np.moveaxis(LU, -1, 0).reshape(A.shape)
         return LU, pivots.T.reshape(A.shape[:-1]) + np.int32(1), info.reshape(lead)
     LU, k = columns(A), min(rows, n)
-    pivots, info = np.empty((len(LU), k), np.int32), np.zeros(len(LU), np.int32)
+    pivots, info = empty(A, (len(LU), k), np.int32), empty(A, len(LU), np.int32)
+    info[...] = 0
     if A.size:
         each("getrf", rows, n, LU, rows, pivots, info)
     return matrices(LU, lead), pivots.reshape(*lead, k), info.reshape(lead)

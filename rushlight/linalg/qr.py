@@ -7,7 +7,7 @@ from rushlight.autograd.tape import watch
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.linalg.checks import check_matrices
 from rushlight.linalg.columns import in_columns
-from rushlight.linalg.lapack import are_few, clear, columns, each, matrices, workspace
+from rushlight.linalg.lapack import Room, are_few, clear, columns, each, empty, matrices
 from rushlight.linalg.on_devices import from_side, identities, reflections
 from rushlight.linalg.on_devices import qr as qr_on_devices
 from rushlight.linalg.on_devices import reflected as reflected_on_devices
@@ -45,7 +45,7 @@ def _qr(xp, A, *, mode):
         return (np.empty(0, A.dtype), found) if mode == "r" else tuple(found)
     Q, tau = _factored(A)
     if mode == "complete" and rows > n:
-        Q = np.append(Q, np.empty((len(Q), rows - n, rows), A.dtype), 1)
+        Q = np.concatenate([Q, empty(A, (len(Q), rows - n, rows))], 1)
     R = Q[:, :n, : min(Q.shape[1], rows)].copy()
     clear(R, below=True)
     if mode == "r":
@@ -57,18 +57,18 @@ def _qr(xp, A, *, mode):
 def _factored(A):
     """Return LAPACK's form of the factors, each matrix column by column, and τ."""
     (rows, n), k = A.shape[-2:], min(A.shape[-2:])
-    Q, room, info = columns(A), 64 * n, np.empty((1, 1), np.int32)
-    tau = np.empty((len(Q), k), A.dtype)
+    Q, room = columns(A), 64 * n
+    tau = empty(A, (len(Q), k))
     if Q.size:
-        each("geqrf", rows, n, Q, rows, tau, workspace(room, A.dtype), room, info)
+        each("geqrf", rows, n, Q, rows, tau, Room(room, A.dtype), room, Room(1, np.int32))
     return Q, tau
 
 
 def _multiply(Q, tau):
     """Replace the vectors of reflections in ``Q``, by columns, by the reflections' product."""
     (_, n, rows), k, room = Q.shape, tau.shape[-1], 64 * Q.shape[1]
-    name, info = "ungqr" if Q.dtype.kind == "c" else "orgqr", np.empty((1, 1), np.int32)
-    each(name, rows, n, k, Q, rows, tau, workspace(room, Q.dtype), room, info)
+    name = "ungqr" if Q.dtype.kind == "c" else "orgqr"
+    each(name, rows, n, k, Q, rows, tau, Room(room, Q.dtype), room, Room(1, np.int32))
 
 
 def _slope(g, out, mode):
@@ -163,7 +163,7 @@ def _product(xp, A, tau):
     """Return the first columns of Q."""
     Q = columns(A)
     if Q.size:
-        _multiply(Q, np.ascontiguousarray(tau).reshape(len(Q), tau.shape[-1]))
+        _multiply(Q, xp.ascontiguousarray(tau).reshape(len(Q), tau.shape[-1]))
     return matrices(Q, A.shape[:-2])
 
 
@@ -250,11 +250,11 @@ def _reflect(xp, A, tau, C, *, left, transpose):
     X, is_complex = columns(C), C.dtype.kind == "c"
     (_, n, rows), k = X.shape, tau.shape[-1]
     if X.size:
-        room, info = 64 * max(n, rows) + 65 * 64, np.empty((1, 1), np.int32)
+        room = 64 * max(n, rows) + 65 * 64
         side, turn = b"L" if left else b"R", (b"C" if is_complex else b"T") if transpose else b"N"
         each("unmqr" if is_complex else "ormqr", side, turn, rows, n, k, columns(A), A.shape[-2],
-             np.ascontiguousarray(tau).reshape(len(X), k), X, rows, workspace(room, C.dtype), room,
-             info)  # fmt: skip
+             xp.ascontiguousarray(tau).reshape(len(X), k), X, rows, Room(room, C.dtype), room,
+             Room(1, np.int32))  # fmt: skip
     return matrices(X, C.shape[:-2])
 
 

@@ -93,8 +93,9 @@ def _pseudoinverse(xp, A, atol, rtol, *, hermitian):
     else:
         U, S, Vh = decompose(A)
     size = np.abs(S)
-    limit = np.maximum(atol, rtol * size.max(-1, initial=0))
-    reciprocal = np.divide(1, S, where=size > limit[..., None], out=np.zeros_like(S))
+    limit = np.maximum(atol, rtol * size.max(-1, initial=0.0))
+    kept = size > limit[..., None]
+    reciprocal = np.where(kept, 1 / np.where(kept, S, 1), 0)
     return (Vh.conj().swapaxes(-1, -2) * reciprocal[..., None, :]) @ U.conj().swapaxes(-1, -2)
 
 

@@ -9,7 +9,7 @@ from rushlight.autograd.tape import watch
 from rushlight.errors import ShapeError
 from rushlight.linalg.checks import check_info, check_square
 from rushlight.linalg.columns import in_columns
-from rushlight.linalg.lapack import are_few, columns, each, matrices
+from rushlight.linalg.lapack import are_few, columns, each, empty, matrices, one
 from rushlight.linalg.many import are_many, solved
 from rushlight.linalg.on_devices import solution
 from rushlight.ops.core.autocast import SINGLE
@@ -41,7 +41,7 @@ def _solve(xp, A, B):
     """Return (X, info) with A·X = B. info is 0, or the number of A's first pivot that is 0."""
     if are_few(A):
         try:
-            return np.linalg.solve(A, B), np.zeros(A.shape[:-2], np.int32)
+            return np.linalg.solve(A, B), xp.zeros(A.shape[:-2], np.int32)
         except np.linalg.LinAlgError:
             pass
     return solve_each(A, B)
@@ -52,10 +52,11 @@ def solve_each(A, B):
     n, own, lead = A.shape[-1], A.shape[:-2], np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
     if own == lead and are_many(A):
         return solved(A, np.broadcast_to(B, (*lead, *B.shape[-2:])))
-    LU, X, info = columns(A), columns(B, lead), np.zeros(prod(own), np.int32)
+    LU, X, info = columns(A), columns(B, lead), empty(A, prod(own), np.int32)
+    info[...] = 0
     if not A.size:
         return matrices(X, lead), info.reshape(own)
-    pivots = np.empty((len(LU), n), np.int32)
+    pivots = empty(A, (len(LU), n), np.int32)
     if own == lead:
         each("gesv", n, B.shape[-1], LU, n, pivots, X, n, info)
     else:
@@ -80,7 +81,7 @@ def substitute(LU, pivots, X, lead, turn):
         X[...] = np.take_along_axis(X, order, -1)
     for upper in (False, True) if turn == b"N" else (True, False):
         letters = b"L", b"U" if upper else b"L", turn, b"N" if upper else b"U"
-        each("trsm", *letters, X.shape[2], X.shape[1], np.ones(1, X.dtype), factors, X.shape[2], X,
+        each("trsm", *letters, X.shape[2], X.shape[1], one(X.dtype), factors, X.shape[2], X,
              X.shape[2])  # fmt: skip
     if turn != b"N":
         np.put_along_axis(X, order, X.copy(), -1)

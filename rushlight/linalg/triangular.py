@@ -6,7 +6,7 @@ import numpy as np
 
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.linalg.checks import check_square
-from rushlight.linalg.lapack import columns, each, matrices, stored
+from rushlight.linalg.lapack import columns, each, matrices, one, stored
 from rushlight.linalg.on_devices import substituted
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
@@ -55,7 +55,7 @@ def _solve_each(A, X, batch, upper, left, unit):
         (T, own), (_, k, rows) = stored(A, batch), X.shape
         side, triangle = b"L" if left else b"R", b"U" if upper is own else b"L"
         turn, diagonal = b"N" if own else b"T", b"U" if unit else b"N"
-        each("trsm", side, triangle, turn, diagonal, rows, k, np.ones(1, A.dtype), T, A.shape[-1],
+        each("trsm", side, triangle, turn, diagonal, rows, k, one(A.dtype), T, A.shape[-1],
              X, rows)  # fmt: skip
     return matrices(X, batch)
 

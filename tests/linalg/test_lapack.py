@@ -5,7 +5,7 @@ import pytest
 
 import rushlight as torch
 from rushlight.backend import native
-from rushlight.linalg.lapack import columns, each, matrices, workspace
+from rushlight.linalg.lapack import Room, columns, each, matrices
 
 KINDS = ("f4", "f8", "c8", "c16")
 
@@ -35,8 +35,8 @@ def test_one_matrix_and_many(kind, compiles, monkeypatch):
 
 def test_memory_of_one_part_serves_all_calls():
     A = columns(batch(70, "f8"))
-    tau, info = np.empty((70, 3)), np.empty((1, 1), np.int32)
-    each("geqrf", 3, 3, A, 3, tau, workspace(192, "f8"), 192, info)
+    tau = np.empty((70, 3))
+    each("geqrf", 3, 3, A, 3, tau, Room(192, "f8"), 192, Room(1, np.int32))
     assert np.allclose(tau[-1], np.linalg.qr(batch(70, "f8")[-1], "raw")[1])
 
 

@@ -26,7 +26,7 @@ from rushlight.ops.core.dispatch import apply, record, record_several
 from rushlight.ops.core.fast_path import viewed
 from rushlight.ops.create.filled import empty_
 from rushlight.random import Generator
-from rushlight.strides import in_order
+from rushlight.strides import by_columns, in_order
 from rushlight.tensor import Tensor, from_array
 
 __all__ = ["Captured", "capture"]
@@ -224,11 +224,11 @@ class Capture:
             if op.raises and type(found) is ndarray:  # a check's result, which has no meaning
                 return from_array(found)
         results = found if type(found) is tuple else (found,)
-        tensors = [self._tensor(op, x) for x in results]
+        tensors = [self._tensor(op, x, i in op.columns) for i, x in enumerate(results)]
         for x, wanted in zip(
             tensors, expected if type(expected) is tuple else (expected,), strict=True
         ):
-            if not _equal(x._array.array, wanted):
+            if not _equal(bare(x._array), wanted):
                 raise Refused  # the operation itself computes in another order
         parents = [getattr(x, "node", None) for x in operands]
         recording = any(parents) and mode.records()
@@ -253,9 +253,12 @@ class Capture:
         stream = NotedStream(generator, self.generators.get(id(generator)), self.tape)
         return {**params, "generator": stream}
 
-    def _tensor(self, op, found):
+    def _tensor(self, op, found, columns):
+        if type(found) is ndarray and not found.size:
+            return from_array(found)  # it is no result of the call, or the call is refused
         if type(found) is not Noted:
             raise Refused
+        found = by_columns(found) if columns else found
         if op.in_order:
             a = in_order(found.array)
             found = found.copy() if self.tape.place(a) is None else found.as_view(a)

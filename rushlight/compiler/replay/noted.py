@@ -11,6 +11,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.backend import numpy as xp
+from rushlight.compiler.replay import cores
 from rushlight.compiler.replay.tape import Refused
 
 __all__ = ["Noted", "Noting", "bare"]
@@ -79,8 +80,8 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
         out = None if out is None else out[0]
-        if method == "reduce" and out is None:
-            return self.tape.reduce(ufunc, *inputs, **options)
+        if method == "reduce":
+            return self.tape.reduce(ufunc, *inputs, **options, out=out)
         if method == "accumulate" and out is None:
             return self.tape.accumulate(ufunc, *inputs, **options)
         if ufunc is np.not_equal and out is None and inputs[0] is self and self.dtype == bool:
@@ -98,7 +99,7 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
         dtypes = ufunc.resolve_dtypes((*kinds, None if last is None else np.dtype(last)))
         found = np.asarray(ufunc(*map(bare, inputs), dtype=wanted))
         if ufunc.signature:
-            return self.tape.product(ufunc, dtypes, inputs, found, out)
+            return cores.product(self.tape, ufunc, dtypes, inputs, found, out)
         return self.tape.note(ufunc, dtypes, inputs, found, out)
 
     def __array_function__(self, function, types, args, named):
@@ -115,6 +116,8 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
             return self.as_view(function(bare(args[0]), *args[1:], **named))
         if function in _MOVES:
             return self._moved(function, args, named)
+        if function in cores.LINALG:
+            return cores.LINALG[function](*args, **named)
         if function in _METHODS:
             method: Any = _METHODS[function]
             return method(*args, **named)
@@ -136,7 +139,7 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
         return self.array.shape[0]
 
     __iter__ = __int__ = __float__ = __index__ = __complex__ = _refuse
-    item = tolist = tobytes = _refuse
+    item = tolist = tobytes = refused = _refuse
 
     def _where(self, x, y):
         condition = self if self.dtype == bool else self != 0
@@ -181,8 +184,14 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
     base = property(lambda self: self.array.base)
     T = property(lambda self: self.as_view(self.array.T))
     mT = property(lambda self: self.as_view(self.array.mT))
-    real = property(lambda self: self.as_view(self.array.real))
-    imag = property(lambda self: self.as_view(self.array.imag))
+    real = property(
+        lambda self: self.as_view(self.array.real),
+        lambda self, value: self.tape.assign(self.array.real, value),
+    )
+    imag = property(
+        lambda self: self.as_view(self.array.imag),
+        lambda self, value: self.tape.assign(self.array.imag, value),
+    )
 
     def __getitem__(self, index):
         parts = index if type(index) is tuple else (index,)
@@ -296,8 +305,8 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
     def prod(self, axis=None, dtype=None, keepdims=False):
         return np.multiply.reduce(self, axis=axis, dtype=dtype, keepdims=keepdims)
 
-    def max(self, axis=None, keepdims=False):
-        return np.maximum.reduce(self, axis=axis, keepdims=keepdims)
+    def max(self, axis=None, keepdims=False, initial=None):
+        return np.maximum.reduce(self, axis=axis, keepdims=keepdims, initial=initial)
 
     def min(self, axis=None, keepdims=False):
         return np.minimum.reduce(self, axis=axis, keepdims=keepdims)
@@ -329,6 +338,13 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
 
     def _taken_along(self, index, axis):
         return self.tape.taken_along(self, index, axis)
+
+    def transformed(self, name, n, factor):
+        """The discrete Fourier transform ``name`` along the last dim; see ``cores.py``."""
+        return cores.transformed(self, name, n, factor)
+
+    def conj(self):
+        return np.conjugate(self) if self.dtype.kind == "c" else self
 
     def count_nonzero(self, axis=None, keepdims=False):
         found = self if self.dtype == bool else self != 0

@@ -76,7 +76,8 @@ def loops_of(ufunc, dtypes):
     found = ctypes.string_at(read(id(ufunc) + U_TYPES), ufunc.nargs * ufunc.ntypes)
     for i in range(ufunc.ntypes):
         if found[i * len(kinds) : (i + 1) * len(kinds)] == kinds:
-            return read(read(id(ufunc) + U_LOOPS) + 8 * i), read(read(id(ufunc) + U_DATA) + 8 * i)
+            loops, data = [read(id(ufunc) + field) for field in (U_LOOPS, U_DATA)]
+            return read(loops + 8 * i), read(data + 8 * i) if data else 0
     return None
 
 

@@ -16,6 +16,7 @@ _MOST_LOOPS, _MOST_ROWS, MOST_ELEMENTS = 128, 1 << 11, 1 << 17
 #: Up to so many elements are moved one by one. Else evenly spaced elements are copied together:
 #: by a loop for each kind of run, or by one loop with a table if there are more than so many kinds.
 _FEW_MOVED, _FEW_KINDS = 256, 8
+_PAIRWISE = 8  # NumPy adds fewer numbers one after the other
 _DTYPES = {np.dtype(d) for d in ("?", "u1", "i1", "i2", "i4", "i8", "f4", "f8", "c8", "c16")}
 #: Conversions that machine code computes as NumPy does: from a dtype to others.
 CASTS = {
@@ -113,20 +114,20 @@ class Tape:
 
     def scratch(self, a):
         """``a``, whose elements the loops will write, on the tape."""
-        return self.noted(self._remember(a), self)
+        return self.noted(self.remember(a), self)
 
     def constant(self, a):
         """``a``, whose elements never change, on the tape."""
         self.constants.append((*np.lib.array_utils.byte_bounds(a), ABSOLUTE, 0))
-        return self.noted(self._remember(a), self)
+        return self.noted(self.remember(a), self)
 
-    def _remember(self, a):
-        self._few(a)
+    def remember(self, a):
+        self.few(a)
         self.memory.append((*np.lib.array_utils.byte_bounds(a), ABSOLUTE, 0))
         self.buffers.append(a)
         return a
 
-    def _few(self, a):
+    def few(self, a):
         """``a``, if it has elements, and not too many."""
         if not 0 < a.size <= MOST_ELEMENTS:
             raise Refused
@@ -148,10 +149,10 @@ class Tape:
             raise Refused
         return a
 
-    def _operand(self, a, dtype):
+    def operand(self, a, dtype):
         """The array of an operand in ``dtype``: a known one, or a constant."""
         if type(a) is self.noted:
-            array = self._few(a.array)
+            array = self.few(a.array)
             return array if a.dtype == dtype else self.converted(array, dtype)
         if isinstance(a, ndarray) and a.dtype != dtype:
             raise Refused
@@ -162,7 +163,7 @@ class Tape:
         kinds = [f"{d.kind}{d.itemsize}" for d in (a.dtype, dtype)]
         if kinds[1] not in CASTS.get(kinds[0], ()):
             raise Refused
-        found = self._remember(a.astype(dtype))
+        found = self.remember(a.astype(dtype))
         self._append(("cast_{}_{}".format(*kinds), 0), [a, found], "cast")
         return found
 
@@ -178,15 +179,15 @@ class Tape:
         found = (function, 0) if type(function) is str else loops_of(function, dtypes)
         if found is None:
             raise Refused
-        arrays = [self._operand(a, d) for a, d in zip(operands, dtypes, strict=False)]
-        target = self._target(result, out)
+        arrays = [self.operand(a, d) for a, d in zip(operands, dtypes, strict=False)]
+        target = self.target(result, out)
         self._append(found, [*arrays, target], _name(function))
         return self.noted(target, self)
 
-    def _target(self, result, out):
+    def target(self, result, out):
         """Where a loop writes ``result``: there, or to ``out``."""
         if out is None:
-            return self._remember(result)
+            return self.remember(result)
         if type(out) is not self.noted or (out.dtype, out.shape) != (result.dtype, result.shape):
             raise Refused
         self._writable(out.array)[...] = result
@@ -199,7 +200,7 @@ class Tape:
             (value.array.ctypes.data, value.strides) == (target.ctypes.data, target.strides)
         ):
             return  # an operation in place has done it
-        a = self._operand(value, target.dtype)
+        a = self.operand(value, target.dtype)
         target[...] = a
         self._append((f"copying{target.itemsize}", 0), [a, target], "copying")
 
@@ -213,9 +214,9 @@ class Tape:
     def _rows(self, function, arrays, shape, strides, work=None):
         """Append a loop over the rows of arrays with these strides."""
         count, inner, dims = rows_of(shape, strides)
-        self._at(function, [count], inner, arrays, dims, work)
+        self.at(function, [count], inner, arrays, dims, work)
 
-    def _at(self, function, counts, strides, arrays, dims=(), work=None):
+    def at(self, function, counts, strides, arrays, dims=(), work=None):
         """Append a loop over rows along ``dims``: (size, step of each operand)."""
         *outer, turns = dims or [(1, [0] * len(arrays))]
         self._over(
@@ -244,7 +245,7 @@ class Tape:
 
     def guard(self, a):
         """Note that the call is another one if the number ``a``, a bool, has another value."""
-        self._at(("guard", int(a)), [1], [0], [a])
+        self.at(("guard", int(a)), [1], [0], [a])
         return bool(a)
 
     def require(self, condition):
@@ -254,20 +255,20 @@ class Tape:
 
     def taken(self, x, index, axis):
         """``x.take(index, axis)``, with a guard for negative indices and those out of range."""
-        a, i = self._few(x.array), self._few(index.array)
+        a, i = self.few(x.array), self.few(index.array)
         if not a.flags.c_contiguous or i.dtype != np.int64 or not i.flags.c_contiguous:
             raise Refused
         axis %= a.ndim
         n = a.shape[axis]
         self.require(((index >= 0) & (index < n)).all())
-        result = self._remember(np.ascontiguousarray(a.take(i, axis)))
+        result = self.remember(np.ascontiguousarray(a.take(i, axis)))
         inner = prod(a.shape[axis + 1 :])
         width = np.array([inner], np.int64)
         self.buffers.append(width)
         steps = [n * inner * a.itemsize, 0, i.size * inner * a.itemsize]
         function = f"taking{a.itemsize}", width.ctypes.data
         dims = [(prod(a.shape[:axis]), steps)]
-        self._at(function, [i.size], [0, 0, 0], [a, i, result], dims)
+        self.at(function, [i.size], [0, 0, 0], [a, i, result], dims)
         return self.noted(result, self)
 
     def written_at(self, target, index, values, adds):
@@ -275,7 +276,7 @@ class Tape:
 
         The operands are contiguous; a guard checks the index. ``adds``: add them.
         """
-        out, i, v = self._writable(target.array), self._few(index.array), self._few(values.array)
+        out, i, v = self._writable(target.array), self.few(index.array), self.few(values.array)
         width = np.array([out.shape[1]], np.int64)
         lie = all(a.flags.c_contiguous for a in (out, i, v))
         if not lie or i.dtype != np.int64 or v.dtype != out.dtype:
@@ -291,7 +292,7 @@ class Tape:
         else:
             out[i] = v
         self.buffers.append(width)
-        self._at((function, width.ctypes.data), [i.size], [0, 0, 0], [v, i, out])
+        self.at((function, width.ctypes.data), [i.size], [0, 0, 0], [v, i, out])
 
     def call(self, address, data, operands, results, alive=()):
         """Note a call of machine code, which computes ``results`` from contiguous ``operands``.
@@ -303,36 +304,24 @@ class Tape:
         self.run(address, data, [*operands, *made], alive)
         return made
 
-    def run(self, address, data, operands, alive=()):
-        """Note a call of machine code that reads and writes contiguous ``operands``; see above."""
+    def run(self, address, data, operands, alive=(), count=1, steps=None, most=MOST_ELEMENTS):
+        """Note a call of machine code that reads and writes contiguous ``operands``; see above.
+
+        ``count`` and ``steps``, in bytes, are those of the loop. Arrays of more than ``most``
+        elements are refused.
+        """
         held(alive)
         self.buffers.append(data)
-        arrays = [self._few(a.array) for a in operands]
-        self._at((address, data.ctypes.data), [1], [0] * len(arrays), arrays)
-
-    def product(self, ufunc, dtypes, operands, result, out):
-        """Note a ufunc over matrices: ``matmul`` of matrices, or ``vecdot``."""
-        function = loops_of(ufunc, dtypes)
-        arrays = [self._operand(a, d) for a, d in zip(operands, dtypes, strict=False)]
-        core = {"matmul": 2, "vecdot": 1}.get(ufunc.__name__)
-        if function is None or core is None or any(a.ndim < core for a in arrays):
+        arrays = [self.few(a.array) for a in operands]
+        if any(a.size > most for a in arrays):
             raise Refused
-        if any(not (a.flags.c_contiguous or a.mT.flags.c_contiguous) for a in arrays if a.ndim > 1):
-            raise Refused  # ``dot`` and ``matmul`` take several ways for matrices with gaps
-        target = self._target(result, out)
-        shape = result.shape[: result.ndim - (2 if core == 2 else 0)]
-        wide = [np.broadcast_to(a, (*shape, *a.shape[-core:])) for a in arrays]
-        every = [(a.strides[: len(shape)], a.strides[len(shape) :]) for a in (*wide, target)]
-        sizes = arrays[0].shape[-core:] + (arrays[1].shape[-1:] if core == 2 else ())
-        steps = zip(*[outer for outer, _ in every], strict=True)
-        dims = [*zip(shape, steps, strict=True)]
-        inner = [step for _, steps in every for step in steps]
-        self._at(function, [1, *sizes], [0, 0, 0, *inner], [*arrays, target], dims)
-        return self.noted(target, self)
+        self.at((address, data.ctypes.data), [count], steps or [0] * len(arrays), arrays)
 
-    def reduce(self, ufunc, x, axis=0, dtype=None, keepdims=False, initial=None, where=True):
+    def reduce(
+        self, ufunc, x, axis=0, dtype=None, keepdims=False, initial=None, where=True, out=None
+    ):
         """``ufunc.reduce``, by the loops and in the order of NumPy's own."""
-        a = self._few(x.array)
+        a = self.few(x.array)
         if type(initial) not in (float, type(None)) or where is not True:
             raise Refused
         if dtype is not None and np.dtype(dtype) != a.dtype:
@@ -342,10 +331,11 @@ class Tape:
         found = np.asarray(ufunc.reduce(a, axis=axis, keepdims=keepdims, **options))
         # NumPy copies operands with gaps to buffers, unless they have one dim. Sums of buffers have
         # another order.
-        plain = a.ndim == 1 or a.flags.c_contiguous
+        # A sum of fewer than eight numbers has one order.
+        plain = a.ndim == 1 or a.flags.c_contiguous or a.size < _PAIRWISE * max(1, found.size)
         if function is None or found.dtype != a.dtype or not plain:
             raise Refused
-        out = self._remember(np.array(found, order="C"))
+        out = self.target(np.array(found, order="C"), out)
         dims = range(a.ndim) if axis is None else axis if type(axis) is tuple else (axis,)
         over = {d % a.ndim for d in dims}
         wide_out = out if keepdims else np.expand_dims(out, tuple(sorted(over)))
@@ -370,13 +360,13 @@ class Tape:
 
     def accumulate(self, ufunc, x, axis=0, dtype=None):
         """``ufunc.accumulate``: each element is computed from the one before it."""
-        a = self._few(x.array)
+        a = self.few(x.array)
         if dtype is not None and np.dtype(dtype) != a.dtype:
             a = self.converted(a, np.dtype(dtype))
         function = loops_of(ufunc, (a.dtype,) * 3)
         if function is None or not a.ndim:
             raise Refused
-        out = self._remember(ufunc.accumulate(a, axis=axis))
+        out = self.remember(ufunc.accumulate(a, axis=axis))
         along = lambda b, part: np.moveaxis(b, axis, -1)[..., part]
         first, rest, before = slice(0, 1), slice(1, None), slice(None, -1)
         self._append((f"copying{a.itemsize}", 0), [along(a, first), along(out, first)])
@@ -394,11 +384,11 @@ class Tape:
         return self._search(name, x, axis, np.asarray(function(x.array, axis, keepdims=keepdims)))
 
     def _search(self, name, x, axis, result):
-        a = self._few(x.array)
+        a = self.few(x.array)
         dtype = f"{a.dtype.kind}{a.dtype.itemsize}"
         if dtype not in ORDERED or not a.ndim or a.shape[axis] > _LONGEST:
             raise Refused
-        self._remember(result)
+        self.remember(result)
         self.below[self.span(result)] = a.shape[axis]
         wide = result if result.ndim == a.ndim else np.expand_dims(result, axis)
         self._rows_along((f"{name}_{dtype}", 0), [np.moveaxis(b, axis, -1) for b in (a, wide)])
@@ -406,13 +396,13 @@ class Tape:
 
     def taken_along(self, x, index, axis):
         """``np.take_along_axis``, with a guard for indices that may be out of range."""
-        a, i = self._few(x.array), self._few(index.array)
+        a, i = self.few(x.array), self.few(index.array)
         rest = [np.delete(b.shape, axis).tolist() for b in (a, i)]
         if a.ndim != i.ndim or rest[0] != rest[1] or i.dtype != np.int64:
             raise Refused
         if self.below.get(self.span(i), a.shape[axis] + 1) > a.shape[axis]:
             self.require(((index >= 0) & (index < a.shape[axis])).all())
-        result = self._remember(np.take_along_axis(a, i, axis))
+        result = self.remember(np.take_along_axis(a, i, axis))
         parts = [np.moveaxis(b, axis, -1) for b in (a, i, result)]
         self._rows_along((f"along{a.itemsize}", 0), parts, i.shape[axis])
         return self.noted(result, self)
@@ -422,7 +412,7 @@ class Tape:
         *shape, size = arrays[0].shape
         steps = zip(*[a.strides[:-1] for a in arrays], strict=True)
         dims = [*zip(shape, steps, strict=True)]
-        self._at(function, [count or size], [a.strides[-1] for a in arrays], arrays, dims)
+        self.at(function, [count or size], [a.strides[-1] for a in arrays], arrays, dims)
 
     def moved(self, function, arrays):
         """The result of ``function(arrays)``, which moves elements and computes nothing with them.
@@ -430,7 +420,7 @@ class Tape:
         It is computed on the elements themselves, and twice on numbers that tell where an element
         comes from.
         """
-        values = function([self._few(a) for a in arrays])
+        values = function([self.few(a) for a in arrays])
         if type(values) is not ndarray or {a.dtype for a in arrays} != {values.dtype}:
             raise Refused
         sizes = np.cumsum([0, *[a.size for a in arrays]])
@@ -443,7 +433,7 @@ class Tape:
         ]  # fmt: skip
         origin = once - (1 << 20)
         known = (origin >= 0) & (origin < sizes[-1]) & (origin * 3 + (1 << 24) == again)
-        result = self._remember(np.empty_like(values))
+        result = self.remember(np.empty_like(values))
         result[...] = values
         if result.strides != values.strides:
             raise Refused
@@ -464,7 +454,7 @@ class Tape:
             pairs = np.ascontiguousarray(pairs, np.int64)
             self.buffers.append(pairs)
             loop = f"moving{result.itemsize}", pairs.ctypes.data
-            self._at(loop, [len(pairs)], [0, 0], [a, result])
+            self.at(loop, [len(pairs)], [0, 0], [a, result])
             return
         runs = _runs(pairs)
         alike: dict = {}
@@ -474,7 +464,7 @@ class Tape:
             table = np.array(runs, np.int64)
             self.buffers.append(table)
             loop = f"running{result.itemsize}", table.ctypes.data
-            self._at(loop, [len(runs)], [0, 0], [a, result])
+            self.at(loop, [len(runs)], [0, 0], [a, result])
             return
         for (count, *steps), rows in alike.items():
             loop, alone = (f"copying{result.itemsize}", 0), (1, [0, 0])

@@ -64,7 +64,7 @@ def means(x, places):
         if count and size % count == 0:
             x = even_means(x, d, count, size // count)
             continue
-        out = np.empty((*x.shape[:d], count, *x.shape[d + 1 :]), x.dtype)
+        out = np.empty_like(x, shape=(*x.shape[:d], count, *x.shape[d + 1 :]), order="C")
         parts, lengths = _windows_of(size, count, d, x.ndim, x.dtype)
         for part, place in parts:
             np.add.reduce(x[part], axis=d, out=out[place])

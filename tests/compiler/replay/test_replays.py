@@ -18,7 +18,9 @@ from rushlight.random import Generator
 from tests.compiler.replay.cases import PARTS
 from tests.daily import daily
 
-CASES, DRAWS = [Path(__file__).with_name(f"{name}.py") for name in ("cases", "draw_cases")]
+CASES, DRAWS, MATRICES = [
+    Path(__file__).with_name(f"{name}.py") for name in ("cases", "draw_cases", "matrix_cases")
+]
 
 
 @pytest.mark.parametrize("part", daily(range(PARTS), 1, "replays"))
@@ -39,6 +41,15 @@ def test_draws():
     """The replayed draws of ``draw_cases.py``, among them random sequences, are PyTorch's."""
     found = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", DRAWS],
+        env={**os.environ, "RUSHLIGHT_REPLAY": "1", "RUSHLIGHT_CHECK": "replay"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stdout[-6000:]
+
+
+def test_matrices():
+    found = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", MATRICES],
         env={**os.environ, "RUSHLIGHT_REPLAY": "1", "RUSHLIGHT_CHECK": "replay"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
