@@ -284,6 +284,11 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
     def astype(self, dtype, order="K", copy=True):
         if np.dtype(dtype) == self.dtype:
             return self.copy(order) if copy else self
+        if np.dtype(dtype).kind == "c" and self.dtype.kind == "f":
+            found = np.empty_like(self, dtype)
+            found.real = self.astype(found.real.dtype, copy=False)
+            found.imag = 0
+            return found
         return Noted(self.tape.converted(self.array, np.dtype(dtype)), self.tape)
 
     def dot(self, y, out=None):

@@ -49,6 +49,8 @@ def of_space(call, space, name, strict=False):
     Handlers of classes and modes see PyTorch's name, ``linalg_norm``. Pickle finds the function by
     its module and ``__qualname__``.
     """
+    if not hasattr(call, "composes") and not hasattr(call, "op"):
+        call.composes = True  # its calls may be replayed
     made = guarded(call, f"{space}_{name}", strict)
     made.__name__ = f"{space}_{name}"
     made.__module__, made.__qualname__ = f"rushlight.{space}", name
