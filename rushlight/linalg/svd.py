@@ -173,7 +173,9 @@ def svdvals(A, *, driver=None, out=None):
     tensor([2., 1.])
     """
     _check_driver(driver)
-    # Only the gradient needs the vectors. A trace may be given gradients later.
-    vectors = bool(mode.intercept) or (A.requires_grad and mode.records())
+    # Only the gradient needs the vectors. A trace may be given gradients later. A call that will be
+    # replayed is computed as it is now, because without vectors the values have other last bits.
+    traced = bool(mode.intercept) and not hasattr(A._array, "noted")
+    vectors = traced or (A.requires_grad and mode.records())
     found = _svd(A, full_matrices=False, vectors=vectors)[1]
     return found if out is None else store(out, found, "linalg.svdvals")

@@ -43,6 +43,11 @@ MATRICES = {
     "solve_triangular from the right": lambda A, B: L.solve_triangular(
         A, B.mT, upper=False, left=False
     ),
+    "cond": lambda A, B: L.cond(A),
+    "matrix_norm": lambda A, B: L.matrix_norm(B, "nuc"),
+    "matrix_rank": lambda A, B: L.matrix_rank(B),
+    "svdvals": lambda A, B: L.svdvals(B),
+    "svdvals of ones": lambda A, B: L.svdvals(B * 0 + 1),
     "svd": lambda A, B: L.svd(B, full_matrices=False),
     "full svd": lambda A, B: L.svd(B),
 }
@@ -59,7 +64,7 @@ TRANSFORMS = {
 #: NumPy computes complex64 in complex128, and no loop of replays converts complex numbers.
 NOT_OF_COMPLEX = (
     "cholesky", "cholesky_ex", "eigh", "eigh of U", "inv", "pinv", "slogdet", "solve", "svd",
-    "full svd",
+    "full svd", "cond", "matrix_norm", "matrix_rank", "svdvals", "svdvals of ones",
 )  # fmt: skip
 
 
