@@ -66,7 +66,6 @@ class Elementwise(Optimizer):
     """
 
     _counted = True  # the state has a "step"
-    _traced = True
     _joint = True  # the rule works on a flat array of many parameters
     _numbers: tuple = ()  # names of state tensors that hold one number each
     _structure: tuple = ()  # options whose numbers a compiled step holds as constants

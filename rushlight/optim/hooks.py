@@ -85,16 +85,14 @@ def hooked(step):
                         f"(args, kwargs), but it returned {found!r}"
                     )
                 args, kwargs = found
-            active = mode.recorder() if mode.intercept and not self._traced else None
-            if active is not None:
-                from rushlight.optim.traced import record_foreign
-
-                out = record_foreign(self, active, functools.partial(step, *args, **kwargs))
-            elif mode.intercept and mode.state.profiler is not None:
+            recorder = mode.recorder() if mode.intercept else None
+            if mode.intercept and mode.state.profiler is not None:
                 name = f"Optimizer.step#{type(self).__name__}.step"
                 out = mode.state.profiler.region(name, step, *args, **kwargs)
             else:
                 out = step(*args, **kwargs)
+            if recorder is not None:
+                recorder.stepped.setdefault(self, {})  # so that new hooks need a new program
             own = self._optimizer_step_post_hooks
             for hook in [*own.values(), *everywhere_after.values()]:
                 hook(self, args, kwargs)

@@ -72,7 +72,6 @@ class Optimizer:
     """
 
     _stepping = False  # True inside step(), so that hooks run once
-    _traced = False  # True if step() records itself in a trace
     _opt_called = False  # True after a step(); schedulers check it
 
     # A subclass that does not call this class's __init__ gets its hooks at their first use.

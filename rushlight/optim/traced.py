@@ -11,7 +11,6 @@ from operator import is_
 from rushlight.autograd import mode
 from rushlight.autograd.recording import Recording
 from rushlight.compiler.capture.symbolic_numbers import SymbolicNumber
-from rushlight.compiler.python.comparisons import is_plain
 from rushlight.dtype import float64
 from rushlight.optim.bundle import adopt_counts
 from rushlight.tensor import Tensor, from_array
@@ -90,31 +89,6 @@ def _options(optimizer):
     return found
 
 
-def record_foreign(optimizer, recorder: Recording, step):
-    """Record the ``step`` of an optimizer that does not record itself.
-
-    The program holds the options as constants, and all state except tensors.
-    """
-    state = optimizer.state
-    recorder.stepped.setdefault(optimizer, {})
-    recorder.checks.append(("len({0})", (state,), len(state)))
-    for own in (*optimizer.param_groups, *[own for own in state.values() if type(own) is dict]):
-        recorder.checks += [
-            (f"{{0}}[{key!r}]", (own,), value)
-            for key, value in own.items()
-            if isinstance(key, str) and (is_plain(value) or isinstance(value, Tensor))
-        ]
-    before = _undone_by(recorder, state)
-    found = step()
-    for p, own in state.items():
-        if p not in before or (type(own) is dict and _numbers(own) != _numbers(before[p])):
-            recorder.refuse(
-                f"{type(optimizer).__name__}.step makes state, or changes numbers in it, which a "
-                "program cannot do again; once it is made, what is kept in tensors can be compiled"
-            )
-    return found
-
-
 def _undone_by(recorder: Recording, state):
     """Return a copy of ``state``; restore it if the trace fails."""
     before = {p: dict(own) if type(own) is dict else own for p, own in state.items()}
@@ -145,11 +119,6 @@ def _arrays_of(optimizer):
             t._array = array
 
     return undo
-
-
-def _numbers(own):
-    """Return a parameter's state with None in place of all values that are not plain constants."""
-    return {key: value if is_plain(value) else None for key, value in own.items()}
 
 
 class Options:

@@ -9,7 +9,7 @@ instruction raised). Instructions that only move operands are not listed. Names 
 
 import sys
 from array import array
-from collections import deque
+from collections import defaultdict, deque
 from dis import stack_effect
 from functools import partial
 from types import CellType, FunctionType, ModuleType
@@ -192,7 +192,17 @@ def _subscript(frame, instruction, container, key):
         return None
     if frame.level == OURS and type(key) is str and key in _OUR_NAMES:
         return frame.observer.calls.hold_what_is_in(container)
+    if isinstance(container, defaultdict) and _makes_entry(container, key):
+        frame.observer.calls._change(container)
     return partial(_item_found, frame, container, key)
+
+
+def _makes_entry(container, key):
+    """Whether reading ``container[key]`` of a defaultdict adds an entry to it."""
+    try:
+        return container.default_factory is not None and not dict.__contains__(container, key)
+    except TypeError:  # the key has no hash, so the instruction raises, too
+        return False
 
 
 #: Dicts of the module weakref, whose Python code is not followed.

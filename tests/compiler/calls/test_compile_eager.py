@@ -1,5 +1,8 @@
 """Calls that cannot be compiled run eagerly, with one warning that says where and why."""
 
+import collections
+import copy
+import random
 import warnings
 
 import numpy as np
@@ -107,40 +110,104 @@ class Counting(torch.optim.Optimizer):
                 p -= group["lr"] / state["n"] * p.grad
 
 
-class Momentum(torch.optim.Optimizer):
-    """Keeps all in tensors, made in the first step."""
+def _adam_step(self):
+    """Adam as users write it: the first step makes tensors and a number in the state."""
+    for group in self.param_groups:
+        for p in group["params"]:
+            state = self.state[p]
+            if len(state) == 0:
+                state["step"] = 0
+                state["m"], state["v"] = torch.zeros_like(p), torch.zeros_like(p)
+            state["step"] += 1
+            state["m"].mul_(0.9).add_(p.grad, alpha=0.1)
+            state["v"].mul_(0.99).addcmul_(p.grad, p.grad, value=0.01)
+            rate = group["lr"] * (1 - 0.99 ** state["step"]) ** 0.5 / (1 - 0.9 ** state["step"])
+            p.addcdiv_(state["m"], state["v"].sqrt().add_(1e-8), value=-rate)
 
-    @torch.no_grad()
-    def step(self):
-        for group in self.param_groups:
-            for p in group["params"]:
-                state = self.state[p]
-                if "m" not in state:
-                    state["m"] = torch.zeros_like(p)
-                state["m"].mul_(0.9).add_(p.grad)
-                p.add_(state["m"], alpha=-group["lr"])
+
+class OwnAdam(torch.optim.Optimizer):
+    step = torch.no_grad()(_adam_step)
 
 
-@pytest.mark.parametrize("kind, count", [(Counting, 0), (Momentum, 2)])
-def test_optimizers_of_the_users_own(kind, count):
+class ChangedSGD(torch.optim.SGD):
+    """An optimizer of rushlight whose step is replaced."""
+
+    step = torch.no_grad()(_adam_step)
+
+    def __init__(self, params, defaults):
+        super().__init__(params, **defaults)
+
+
+@pytest.mark.parametrize("kind", [Counting, OwnAdam, ChangedSGD])
+def test_optimizers_of_the_users_own(kind):
+    """The first step, which makes state, runs eagerly. A program serves later steps.
+
+    The program also serves after the rate changed, and after state was loaded, made or deleted.
+    """
+
     def run(compile):
-        w = torch.ones(2, requires_grad=True)
-        optimizer = kind([w], {"lr": 0.1})
+        w, b = (torch.ones(n, requires_grad=True) for n in (2, 3))
+        optimizer = kind([w, b], {"lr": 0.1})
 
         def step(x):
-            w.grad = None
-            (w * x).sum().backward()
+            w.grad = b.grad = None
+            ((w * x).sum() * b.prod()).backward()
             optimizer.step()
 
         f = torch.compile(step) if compile else step
-        for k in range(5):
-            quietly(f, torch.ones(2))
-            optimizer.param_groups[0]["lr"] = 0.1 if k < 2 else 0.05
-        return w.tolist(), f
+        rng, saved, found = random.Random(0), None, []
+        for k in range(40):
+            quietly(f, torch.tensor([1.0, 0.5]))
+            found += [*w.tolist(), *b.tolist()]
+            optimizer.param_groups[0]["lr"] *= 0.9
+            if k == 8 and compile:
+                assert 0 < f._compiled.count <= 3
+            happens = rng.randrange(8) if k > 8 else None
+            if happens == 0:
+                saved = copy.deepcopy(optimizer.state_dict())
+            elif happens == 1 and saved is not None:
+                optimizer.load_state_dict(saved)
+            elif happens == 2:
+                optimizer.state.clear()
+            elif happens == 3:
+                optimizer.state.pop(b, None)
+            elif happens == 4:
+                for own in optimizer.state.values():
+                    own.update({key: own[key] * 2 for key in own})
+        return found
 
-    (want, _), (got, f) = run(False), run(True)
-    np.testing.assert_allclose(got, want, rtol=1e-6)
-    assert f._compiled.count == count  # the rate of such an optimizer is a constant
+    np.testing.assert_allclose(run(True), run(False), rtol=1e-5, atol=1e-6)
+
+
+def test_an_entry_that_a_defaultdict_makes_when_it_is_read():
+    made = collections.defaultdict(list)
+
+    @torch.compile
+    def f(x):
+        made["a"]
+        return x * 2
+
+    lists = []
+    for _ in range(3):
+        f(torch.ones(2))
+        lists.append(made.pop("a"))
+        lists[-1].append(1)
+        assert not made and lists[-1] == [1]
+
+    kept = collections.defaultdict(dict)
+
+    @torch.compile
+    def g(x, key):
+        own = kept[key]
+        if not own:
+            own["sum"] = torch.zeros_like(x)
+        own["sum"] += x
+
+    for k in range(6):
+        quietly(g, torch.ones(2), torch if k % 2 else "key")  # only the text is a constant in code
+        if k == 3:
+            kept.clear()
+    assert [own["sum"].tolist() for own in kept.values()] == [[1, 1], [1, 1]]
 
 
 def test_a_rate_that_the_function_sets():
