@@ -99,7 +99,6 @@ LAYERS = [
 #: Arrows that point upward: an optimizer's step in a recorded call, of which there is none before.
 UPWARD = {
     "optim.traced imports compiler.capture.symbolic_numbers",
-    "optim.traced imports compiler.python.comparisons",
 }
 
 

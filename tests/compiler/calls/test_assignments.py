@@ -528,7 +528,7 @@ def inside_of_results():
         (now_and_then, 2),
         (a_warmup, 2),
         (a_variable, 1),
-        (an_entry, 1),
+        (an_entry, 2),  # the first call makes the entry
         (an_item, 1),
         (beside_the_class, 2),
         (of_a_setter, 1),

@@ -194,6 +194,16 @@ def test_an_entry_that_a_defaultdict_makes_when_it_is_read():
         lists[-1].append(1)
         assert not made and lists[-1] == [1]
 
+    counts = collections.defaultdict(int)
+
+    @torch.compile
+    def first(x):
+        is_new = "n" not in counts
+        counts["n"] += 1
+        return x + 1 if is_new else x
+
+    assert [first(torch.zeros(1)).item() for _ in range(3)] == [1, 0, 0] and counts["n"] == 3
+
     kept = collections.defaultdict(dict)
 
     @torch.compile
