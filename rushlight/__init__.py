@@ -128,7 +128,7 @@ _LAZY = {
     "_C": "rushlight._C", "_VF": "rushlight._VF",
     "__config__": "rushlight.__config__", "__future__": "rushlight.__future__",
     "_utils": "rushlight._utils",
-    "futures": "rushlight.futures",
+    "functional": "rushlight.functional", "futures": "rushlight.futures",
     "types": "rushlight.types",
     "fft": "rushlight.fft", "signal": "rushlight.signal", "overrides": "rushlight.overrides",
     "masked": "rushlight.masked", "nested": "rushlight.nested", "sparse": "rushlight.sparse",

@@ -90,7 +90,7 @@ _FAMILIES = {
     "torchvision.transforms.v2.functional": """
         _augment _color _geometry _meta _misc _temporal _type_conversion""",
     "torch.distributions": "constraints kl transforms utils distribution",
-    "torch": "functional random serialization storage _utils _tensor",
+    "torch": "random serialization storage _utils _tensor",
 }
 
 

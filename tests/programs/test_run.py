@@ -103,7 +103,8 @@ import torch.functional, torch._utils, torch.types
 from torch.functional import einsum
 from torch.types import Device, Number, FileLike, Storage, _size, _int
 
-assert torch.functional.einsum is einsum is torch.einsum and torch.types.Device is Device
+assert torch.functional.F is nn.functional and torch.functional.einsum is einsum is torch.einsum
+assert torch.types.Device is Device
 
 def asks(code):
     try:
