@@ -63,6 +63,7 @@ _FUNCTIONS = [
     ("cuStreamWaitEvent", [_P, _P, c_uint]),
     ("cuModuleLoadDataEx", [_P, _P, c_uint, _P, _P]),
     ("cuModuleGetFunction", [_P, _P, c_char_p]),
+    ("cuModuleUnload", [_P]),
     ("cuLaunchKernel", [_P, *[c_uint] * 7, _P, _P, _P]),
     ("cuEventCreate", [_P, c_uint]),
     ("cuEventRecord", [_P, _P]),
@@ -215,6 +216,7 @@ class CudaDevice(Device):
             for pool in self._pools:
                 pool.free.clear()
             self._waiting.clear()
+            self.dropped.clear()
             self._lost = (
                 "Cannot re-initialize CUDA in forked subprocess. To use CUDA with multiprocessing, "
                 "you must use the 'spawn' start method"
@@ -356,7 +358,7 @@ class CudaDevice(Device):
 
     # Kernels ----------------------------------------------------------------------------------
 
-    def build(self, code, name):
+    def load(self, code, name):
         self.open()
         log, module, function = ctypes.create_string_buffer(_LOG), c_void_p(), c_void_p()
         options = (c_int * 2)(_ERROR_LOG, _ERROR_LOG_SIZE)
@@ -366,11 +368,19 @@ class CudaDevice(Device):
         _check(self.lib, failed, f"making a kernel: {said}")
         self._do("cuModuleGetFunction", byref(function), module, name.encode(),
                  doing="making a kernel")  # fmt: skip
-        self.built += 1
-        return function
+        return function, module
 
-    def kernel(self, handle, groups, size, limit):
-        return _Kernel(self, handle, groups, size, limit)
+    def release_dropped(self):
+        if self.dropped and self.is_open():
+            self.synchronize()  # a kernel that still runs needs its code
+        super().release_dropped()
+
+    def unload(self, kernel, program):
+        if self.is_open():
+            self.lib.cuModuleUnload(program)
+
+    def kernel(self, code, groups, size, numbers):
+        return _Kernel(self, code, groups, size, numbers)
 
     def sequence(self, launches):
         return _Graph(self, launches)
@@ -417,15 +427,16 @@ class CudaDevice(Device):
 class _Kernel:
     """A kernel with the places of its arguments: each is a buffer and an offset in it, in bytes."""
 
-    def __init__(self, device, handle, groups, size, limit):
-        self.device, self.handle, self.groups, self.size = device, handle, groups, size
-        self.limit = limit
+    def __init__(self, device, code, groups, size, numbers):
+        self.device, self.code, self.groups, self.size = device, code, groups, size
+        self.handle = code.value
+        self._last = [n % 2**64 for n in numbers]
         self._numbers = None
 
     def numbers(self, args):
-        """The values of the arguments: of each the address and the offset, then the limit."""
+        """The values of the arguments: of each the address and the offset, then the numbers."""
         values = [n for pair in args for n in pair]
-        return (c_uint64 * (len(values) + 1))(*values, self.limit)
+        return (c_uint64 * (len(values) + len(self._last)))(*values, *self._last)
 
     def node(self, numbers):
         """The kernel in a graph; ``numbers`` must live until the node is added."""
@@ -447,7 +458,7 @@ class _Kernel:
                 self._numbers = self.numbers(args)
                 self._params = _places(self._numbers)
             else:
-                self._numbers[:-1] = [n for pair in args for n in pair]
+                self._numbers[: 2 * len(args)] = [n for pair in args for n in pair]
             code = device.lib.cuLaunchKernel(
                 self.handle, self.groups, 1, 1, self.size, 1, 1, 0, device.local.queue.handle,
                 self._params, None,
@@ -491,6 +502,7 @@ class _Graph:
 
     def __init__(self, device, launches):
         self.device, self.count = device, len(launches)
+        self._codes = [kernel.code for kernel, _ in launches]  # the graph needs them
         device.open()
         graph, last = c_void_p(), None
         device._do("cuGraphCreate", byref(graph), 0, doing="making a graph")

@@ -6,6 +6,7 @@ knows tensors.
 
 import ctypes
 import time
+import weakref
 from threading import get_ident
 from typing import Any
 
@@ -15,7 +16,7 @@ from rushlight.backend.recording import Recording
 from rushlight.backend.tallies import Tallies, counted
 from rushlight.errors import AcceleratorError, OutOfMemoryError
 
-__all__ = ["Device", "DeviceError"]
+__all__ = ["Code", "Device", "DeviceError"]
 
 #: Freed memory is kept by its size, rounded up to so many bytes, or to an eighth of a power of two.
 _STEP = 512
@@ -25,6 +26,19 @@ _QUEUES = 32
 
 class DeviceError(AcceleratorError):
     """A function of the driver failed."""
+
+
+class Code:
+    """The code of a kernel on a device. The device releases it when nothing refers to it any more.
+
+    Attributes:
+        value: The driver's handle of the kernel.
+    """
+
+    def __init__(self, device, value, program=None):
+        self.value = value
+        # The thread that drops the last reference may be anywhere, so a later ``build`` releases.
+        weakref.finalize(self, device.dropped.append, (value, program)).atexit = False
 
 
 class Device:
@@ -46,6 +60,7 @@ class Device:
         fraction: The share of its memory that may be used.
         chains: Whether ``sequence`` is faster than single launches.
         launches, built: The number of kernels that were started, and that were made.
+        dropped: Handles of kernels' code that nothing refers to, each as (kernel, program).
         moved: Bytes that were copied between host and device.
         default: The queue that the device has from the start.
         local: Its ``queue`` is the current one of the thread.
@@ -68,6 +83,7 @@ class Device:
         self.tallies, self.fraction = Tallies(), 1.0
         self._segments: dict[int, Any] = {}  # address → (bytes, pool) of all memory
         self.launches = self.built = self.moved = 0
+        self.dropped: list = []
         self.default = Queue()
         self.local = Current(self.default)
         self.recording: Recording | None = None
@@ -115,18 +131,34 @@ class Device:
         """Wait until all commands in all queues have run."""
         raise NotImplementedError
 
-    def build(self, code, name) -> Any:
-        """The kernel ``name`` of a program in the device's language."""
+    def build(self, code, name) -> Code:
+        """The ``Code`` of the kernel ``name`` of a program in the device's language."""
+        self.release_dropped()
+        found = Code(self, *self.load(code, name))
+        self.built += 1
+        return found
+
+    def load(self, code, name) -> tuple:
+        """(handle of the kernel, handle of the program) of the kernel ``name`` of a program."""
         raise NotImplementedError
 
-    def kernel(self, handle, groups, size, limit) -> Any:
+    def unload(self, kernel, program):
+        """Release a kernel's code, which was started for the last time."""
+        raise NotImplementedError
+
+    def release_dropped(self):
+        """Release the code of kernels that nothing refers to any more."""
+        while self.dropped:
+            self.unload(*self.dropped.pop())
+
+    def kernel(self, code, groups, size, numbers) -> Any:
         """A kernel ready to start: it has ``launch(args)`` with (buffer, offset) of each argument.
 
         Args:
-            handle: From ``build``.
+            code: From ``build``.
             groups: The number of work-groups.
             size: The number of work-items in a group.
-            limit: The kernel's last argument: the number of items that have work.
+            numbers: The kernel's last arguments: the number of items that have work, then sizes.
         """
         raise NotImplementedError
 

@@ -90,6 +90,7 @@ _FUNCTIONS = [
     ("clGetProgramBuildInfo", c_int32, [_P, _P, c_uint32, c_size_t, _P, _P]),
     ("clCreateKernel", _P, [_P, c_char_p, _P]),
     ("clReleaseProgram", c_int32, [_P]),
+    ("clReleaseKernel", c_int32, [_P]),
     ("clCreateBuffer", _P, [_P, c_uint64, c_size_t, _P, _P]),
     ("clReleaseMemObject", c_int32, [_P]),
     ("clSetKernelArg", c_int32, [_P, c_uint32, c_size_t, _P]),
@@ -241,7 +242,7 @@ class OpenCLDevice(Device):
 
     # Kernels ----------------------------------------------------------------------------------
 
-    def build(self, code, name):
+    def load(self, code, name):
         queue = self.queue
         assert queue is not None
         program = _made(self.lib.clCreateProgramWithIL, self._context, code, len(code),
@@ -252,13 +253,15 @@ class OpenCLDevice(Device):
             failed = self.lib.clBuildProgram(program, 1, one, None, None, None)
         if failed:
             raise DeviceError(f"OpenCL: {name} does not build ({failed}): {self._log(program)}")
-        self.built += 1
         kernel = _made(self.lib.clCreateKernel, program, name.encode(), doing="making a kernel")
         self.lib.clReleaseProgram(program)  # the kernel keeps it
-        return kernel
+        return kernel, None
 
-    def kernel(self, handle, groups, size, limit):
-        return _Kernel(self, handle, groups, size, limit)
+    def unload(self, kernel, program):
+        self.lib.clReleaseKernel(kernel)  # commands in the queue keep it until they have run
+
+    def kernel(self, code, groups, size, numbers):
+        return _Kernel(self, code, groups, size, numbers)
 
     def _log(self, program):
         size = c_size_t()
@@ -327,14 +330,14 @@ def _start():
 class _Kernel:
     """A kernel with the places of its arguments: each is a buffer and an offset in it, in bytes."""
 
-    def __init__(self, device, handle, groups, size, limit):
-        self.device, self.groups, self._limit = device, groups, limit
+    def __init__(self, device, code, groups, size, numbers):
+        self.device, self.code, self.groups, self._last = device, code, groups, numbers
         self._sizes = (c_size_t * 2)(groups * size, size)
         at, lib = ctypes.addressof(self._sizes), device.lib
         functions = [
             ctypes.cast(f, c_void_p).value for f in (lib.clSetKernelArg, lib.clEnqueueNDRangeKernel)
         ]
-        self._head = [*functions, device.queue.value, handle.value, 0, at, at + 8]
+        self._head = [*functions, device.queue.value, code.value.value, 0, at, at + 8]
         self._numbers = None
 
     def launch(self, args):
@@ -346,11 +349,12 @@ class _Kernel:
         with self.device.launching:  # equal kernels share one object, which holds the arguments
             numbers = self._numbers
             if numbers is None:
-                self._head[4] = 2 * len(args) + 1
-                numbers = self._numbers = (c_uint64 * (8 + 2 * len(args)))(*self._head)
-                numbers[-1] = self._limit
+                self._end = 7 + 2 * len(args)
+                self._head[4] = 2 * len(args) + len(self._last)
+                numbers = self._numbers = (c_uint64 * (self._end + len(self._last)))(*self._head)
+                numbers[self._end :] = [n % 2**64 for n in self._last]
                 self._place = ctypes.addressof(numbers)
-            numbers[7:-1] = [n for buffer, offset in args for n in (buffer.value, offset)]
+            numbers[7 : self._end] = [n for buffer, offset in args for n in (buffer.value, offset)]
             code = _start()(self._place)
         _check(code, "starting a kernel")
         self.device.launches += 1

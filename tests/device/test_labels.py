@@ -18,7 +18,7 @@ _SECOND = {12, 43, 41, 42, 46, 54, 55, 57, 59, 61, 65, 67, 70, 245, *range(109, 
 def _kernel(blocks):
     """The text of a kernel with about ``blocks`` blocks."""
     module = Spirv()
-    b, pointers, limit = module.kernel("kernel", 1)
+    b, pointers, (limit,) = module.kernel("kernel", 1)
     at = module.work_item(b)
     for k in range(blocks):
         with b.if_then(b.icmp_signed("<", b.add(at, at.type(k)), limit)):

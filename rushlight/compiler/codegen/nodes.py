@@ -34,6 +34,8 @@ class Nodes:
         self.results: dict = {}  # id of a reduction or Root → its Value
         self.accumulators: dict = {}
         self.spills: Any = None
+        self.sizes: dict = {}  # a size → the i64 that holds it, where it is no constant
+        self.scalars: dict = {}  # the same of operands that are Python's integers
         self._levels: dict = {}
 
     def value(self, node):
@@ -78,6 +80,10 @@ class Nodes:
 
     # Addresses ------------------------------------------------------------------------------
 
+    def size(self, n):
+        """The size ``n`` as an i64."""
+        return self.sizes.get(n) or i64(n)
+
     def offset(self, affine, level=2):
         """An affine function as an i64, for the first lane.
 
@@ -92,10 +98,10 @@ class Nodes:
             return found
         mine = {v: c for v, c in affine.terms.items() if v in scope.variables}
         rest = type(affine)(affine.offset, {v: c for v, c in affine.terms.items() if v not in mine})
-        found = self.offset(rest, level - 1) if level else i64(affine.offset)
+        found = self.offset(rest, level - 1) if level else self.size(affine.offset)
         b = scope.b
         for v, c in mine.items():
-            part = scope.variables[v] if c == 1 else b.mul(scope.variables[v], i64(c))
+            part = scope.variables[v] if c == 1 else b.mul(scope.variables[v], self.size(c))
             zero = isinstance(found, ir.Constant) and found.constant == 0
             found = part if zero else b.add(found, part)
         scope.offsets[key] = found
@@ -122,12 +128,14 @@ class Nodes:
 
     def _inside(self, node, scope):
         b, step = scope.b, node.address.terms.get(self.vector, 0)
-        low, high = node.address.bounds()
-        dtype = _I32 if -(2**31) <= low <= high < 2**31 else INT
+        dtype = _I32 if node.narrow else INT
         at = Value(b, self.offset(node.address, self.scopes.index(scope)), INT).astype(dtype)
         if step:
             at = splat(at, self.lanes) + iota(b, self.lanes, dtype) * step
-        return (at >= 0) & (at < node.size) if dtype is INT else at.bits(_U32) < node.size
+        size = Value(b, self.size(node.size), INT).astype(dtype) if self.sizes else node.size
+        if dtype is INT:
+            return (at >= 0) & (at < size)
+        return at.bits(_U32) < (size.bits(_U32) if self.sizes else size)
 
     def _guarded(self, node, scope):
         b, dtype = scope.b, node.dtype
@@ -155,7 +163,7 @@ class Nodes:
         step = node.address.terms.get(self.vector, 0)
         element = memory_type(node.dtype)
         if where.lanes == 1:
-            at = b.gep(base, [b.mul(where.v, i64(node.stride))], source_etype=element)
+            at = b.gep(base, [b.mul(where.v, self.size(node.stride))], source_etype=element)
             if step == 0:
                 return load(b, at, node.dtype)
             return load(b, at, node.dtype, self.lanes, self.mask_in(scope), step)
@@ -188,9 +196,13 @@ class Nodes:
             return operands[0].astype(node.dtype)
         rest = iter(operands)
         flat_ins = e.ins[0] if e.op.variadic else e.ins
-        values = [next(rest) if _abstract(v) else v for v in flat_ins]
+        values = [next(rest) if _abstract(v) else self._scalar(scope.b, v) for v in flat_ins]
         params = {k: next(rest) if _abstract(v) else v for k, v in e.params.items()}
         return elementwise(e.op, flat_ins, values, params, node.dtype)
+
+    def _scalar(self, b, x):
+        found = self.scalars.get(x) if type(x) is int else None
+        return x if found is None else Value(b, found, INT)
 
 
 def _all(masks):

@@ -67,7 +67,7 @@ class ElementWork:
     def emit(self, module, name):
         """Add the kernel ``name`` to ``module``."""
         count = len(self.operands)
-        b, pointers, limit = module.kernel(name, count + len(self.kernel.args))
+        b, pointers, (limit,) = module.kernel(name, count + len(self.kernel.args))
         self.sources, self.targets = pointers[:count], pointers[count:]
         self.body(module, b, limit)
         b.ret_void()

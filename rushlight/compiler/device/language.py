@@ -33,20 +33,20 @@ class DeviceModule(ir.Module):
         super().__init__("device")
         self.triple = self.target
 
-    def kernel(self, name, count):
-        """(builder, pointers, limit) of an empty kernel with ``count`` buffers.
+    def kernel(self, name, count, numbers=1):
+        """(builder, pointers, numbers) of an empty kernel with ``count`` buffers.
 
-        Each buffer comes with an offset in bytes. The last argument, ``limit``, is the number of
+        Each buffer comes with an offset in bytes. The first one of ``numbers`` is the number of
         items that have work. (Intel's compiler was seen to crash where a kernel compares with a
-        constant.)
+        constant.) Further ones are sizes.
         """
-        typ = ir.FunctionType(ir.VoidType(), [*[GLOBAL, I64] * count, I64])
+        typ = ir.FunctionType(ir.VoidType(), [*[GLOBAL, I64] * count, *[I64] * numbers])
         function = ir.Function(self, typ, name)
         function.calling_convention = self.convention
         b = ir.IRBuilder(function.append_basic_block("entry"))
         args = function.args
         pointers = [b.gep(args[2 * k], [args[2 * k + 1]], source_etype=_I8) for k in range(count)]
-        return b, pointers, args[-1]
+        return b, pointers, args[2 * count :]
 
     def function(self, name, typ):
         """The declaration of a function of the device."""

@@ -14,17 +14,19 @@ from llvmlite import ir
 from rushlight.compiler.codegen.accumulators import Accumulator, Search
 from rushlight.compiler.codegen.memory import COMBINE, load, memory_type, store
 from rushlight.compiler.codegen.nodes import Nodes
-from rushlight.compiler.codegen.scope import Loop, Scope, i64
+from rushlight.compiler.codegen.scope import I64, Loop, Scope, i64
 from rushlight.compiler.codegen.value import BOOL, INT, Value, computed, select
 from rushlight.compiler.device.language import shared
 from rushlight.compiler.ir.machine import machine
-from rushlight.compiler.plan.kernel import Extremum, Reduce, Scan, Scatter
+from rushlight.compiler.plan.kernel import Extremum, Inside, Reduce, Scan, Scatter
+from rushlight.compiler.plan.kernel_signature import described
 from rushlight.compiler.plan.loops import REDUCING, Loops
 
-__all__ = ["GROUP", "DeviceLoops", "emit"]
+__all__ = ["GROUP", "DeviceLoops", "OpenSizes", "emit"]
 
 #: Work-items of a group; of one for a long row, where there are too few rows for all units.
 GROUP, MANY = 128, 1024
+_I32 = ir.IntType(32)
 #: A row is long from so many elements on.
 _LONG = 4096
 #: Rows of at most so many elements have a work-item each, not a group.
@@ -65,17 +67,80 @@ class DeviceLoops(Loops):
         self.nanoseconds = float(self.total * self.width)
 
 
-def emit(module, name, loops, count):
-    """Add the kernel ``name`` with ``count`` arguments to ``module``."""
-    _Emitter(module, name, loops, count).emit()
+class OpenSizes:
+    """The sizes that a kernel gets as arguments, so that one code serves many shapes.
+
+    These are the extents of its variables, the strides and offsets of its addresses, and integers
+    that are operands, such as the number of elements of a mean. Equal sizes are one argument. The
+    numbers -1, 0 and 1 stay constants, for which there is better code; so do small operands.
+
+    To divide by an extent, a kernel multiplies, which is several times as fast: for ``n`` below 2³¹
+    and ``2 ** k`` not below ``d``, ``n // d`` is ``n * m >> 31 + k`` if ``m`` is ``2 ** (31 + k) /
+    d``, rounded up. (Granlund and Montgomery, Division by Invariant Integers using Multiplication,
+    1994, theorem 4.2.)
+
+    Attributes:
+        sizes: size → its name, in the order of the arguments.
+        divisors: The extents that are divided by, or none if the kernel divides itself.
+        numbers: The arguments: the sizes, then ``m`` and ``31 + k`` of each divisor.
+        key: What the code depends on.
+    """
+
+    def __init__(self, loops):
+        self.sizes: dict = {}
+        size = self._name
+        names = {v: f"v{i}" for i, v in enumerate((*loops.rows, *loops.columns))}
+        extents = [[size(v.extent) for v in group[1:]] for group in (loops.rows, loops.columns)]
+        narrow = [n.narrow for n in loops.nodes if type(n) is Inside]
+        divided = [v.extent for v in (*loops.rows[1:], *loops.columns[1:])]
+        small = max(loops.total, loops.width) < 2**31
+        self.divisors = [*dict.fromkeys(d for d in divided if d in self.sizes)] if small else []
+        form = len(loops.rows), len(loops.columns), extents, size(loops.width), narrow, small
+        work = described(loops.stores, loops.nodes, names, size, self._operand)
+        self.key = repr((form, work))
+        self.numbers = *self.sizes, *[n for d in self.divisors for n in _multiplied(d)]
+
+    def _operand(self, x):
+        return self._name(x) if _is_open(x) else repr(x)
+
+    def _name(self, n):
+        return n if -1 <= n <= 1 else self.sizes.setdefault(n, f"n{len(self.sizes)}")
+
+
+def _is_open(x):
+    """Whether an operand is an argument. float32 has all such integers."""
+    return type(x) is int and 16 < abs(x) <= 2**24
+
+
+def _multiplied(d):
+    """The factor and the shift that divide by ``d``; see ``OpenSizes``."""
+    shift = 31 + (d - 1).bit_length()
+    return -(-(1 << shift) // d), shift
+
+
+def emit(module, name, loops, count, opened=None):
+    """Add the kernel ``name`` with ``count`` buffers to ``module``.
+
+    The sizes are arguments if they were ``opened``, and else constants of the code.
+    """
+    _Emitter(module, name, loops, count, opened).emit()
 
 
 class _Emitter:
-    def __init__(self, module, name, loops, count):
+    def __init__(self, module, name, loops, count, opened):
         self.module, self.loops = module, loops
-        b, pointers, self.limit = module.kernel(name, count)
+        more = 0 if opened is None else len(opened.numbers)
+        b, pointers, (self.limit, *numbers) = module.kernel(name, count, 1 + more)
         self.kernel = Scope(b)
         self.nodes = Nodes(pointers, [self.kernel] * 3, loops)
+        self.factors: dict = {}  # extent → the factor and the shift that divide by it
+        if opened is not None:
+            rest = numbers[len(opened.sizes) :]
+            self.nodes.sizes = dict(zip(opened.sizes, numbers, strict=False))
+            self.nodes.scalars = {n: v for n, v in self.nodes.sizes.items() if _is_open(n)}
+            self.factors = dict(
+                zip(opened.divisors, zip(rest[::2], rest[1::2], strict=True), strict=True)
+            )
 
     def emit(self):
         loops, b = self.loops, self.kernel.b
@@ -96,7 +161,7 @@ class _Emitter:
     def _row(self, row, at):
         """One row, or one element: ``at`` is its number."""
         loops, nodes = self.loops, self.nodes
-        _unravel(row, at, loops.rows)
+        self._unravel(row, at, loops.rows)
         scans = [self.running[id(n)] for n in loops.nodes if type(n) is Scan]
         for roots in loops.passes:
             reductions = [r for r in roots if type(r) in REDUCING]
@@ -127,9 +192,9 @@ class _Emitter:
             return
         whole = loops.form == "row"
         begin, step = (i64(0), 1) if whole else (self.item, loops.size)
-        loop = Loop(row.b, begin, i64(loops.width), step)
+        loop = Loop(row.b, begin, self.nodes.size(loops.width), step)
         column = Scope(loop.b)
-        _unravel(column, loop.i, loops.columns)
+        self._unravel(column, loop.i, loops.columns)
         self.nodes.scopes = [self.kernel, row, column]
         self._body(roots)
         loop.close()
@@ -148,11 +213,30 @@ class _Emitter:
         if type(s) is Scatter:
             where = nodes.value(s.where).astype(INT)
             element = memory_type(s.dtype)
-            pointer = b.gep(pointer, [b.mul(where.v, i64(s.stride))], source_etype=element)
+            step = b.mul(where.v, nodes.size(s.stride))
+            pointer = b.gep(pointer, [step], source_etype=element)
             value = value.astype(s.dtype)
             if s.joins:
                 value = COMBINE[s.joins](load(b, pointer, s.dtype), value.astype(computed(s.dtype)))
         store(b, value, pointer, s.dtype)
+
+    def _unravel(self, scope, at, variables):
+        """Set the ``variables`` of the element number ``at``; the last one runs fastest."""
+        for v in reversed(variables[1:]):
+            scope.variables[v], at = self._divided(scope.b, at, v.extent)
+        for v in variables[:1]:
+            scope.variables[v] = at
+
+    def _divided(self, b, at, extent):
+        """(remainder, quotient) of a number and an extent."""
+        size = self.nodes.size(extent)
+        if extent not in self.factors:
+            return b.urem(at, size), b.udiv(at, size)
+        factor, shift = self.factors[extent]
+        # A product of two numbers of 32 bits, for which vectors have an instruction.
+        product = b.mul(*[b.zext(b.trunc(x, _I32), I64) for x in (at, factor)])
+        quotient = b.lshr(product, shift)
+        return b.sub(at, b.mul(quotient, size)), quotient
 
     # Combining the work-items of a group ------------------------------------------------------
 
@@ -213,12 +297,3 @@ def _better(search, x, y):
     (u, i), (v, j) = x, y
     better = search._better(v, u) | (search._same(v, u) & (j < i))
     return select(better, v, u), select(better, j, i)
-
-
-def _unravel(scope, at, variables):
-    """Set the ``variables`` of the element number ``at``; the last one runs fastest."""
-    b = scope.b
-    for k in reversed(range(len(variables))):
-        v = variables[k]
-        scope.variables[v] = b.urem(at, i64(v.extent)) if k else at
-        at = b.udiv(at, i64(v.extent)) if k else at

@@ -4,7 +4,7 @@ from rushlight.compiler.capture.simplify import operands
 from rushlight.compiler.codegen import elementwise
 from rushlight.compiler.cpu import costs
 from rushlight.compiler.device.convolution import convolution
-from rushlight.compiler.device.loops import DeviceLoops, emit
+from rushlight.compiler.device.loops import DeviceLoops, OpenSizes, emit
 from rushlight.compiler.device.pooling import Pooling
 from rushlight.compiler.device.product import Product
 from rushlight.compiler.device.sorting import sorting
@@ -20,6 +20,7 @@ class DeviceMachine:
     Args:
         device: The ``backend.device.Device``.
         wide: Whether its language has integers of 128 bits.
+        opens: Whether sizes are arguments of the kernels of loops; see ``OpenSizes``.
 
     Attributes:
         units: The number of its compute units, which all want work.
@@ -35,10 +36,11 @@ class DeviceMachine:
     vector_bytes, registers = 4, 32
     costs = costs.LOOPS
 
-    def __init__(self, device, wide):
+    def __init__(self, device, wide, opens=False):
         self.doubles, self.units, self.most, self.wide = (
             device.doubles, device.units, device.most, wide,
         )  # fmt: skip
+        self.opens = opens
         self.halves = device.language == "PTX"  # else by bits, which every device can do
         self.capability = device.capability if device.language == "PTX" else (0, 0)
         self.spreads = device.kind != "CPU"
@@ -68,21 +70,34 @@ class DeviceMachine:
         return LoopWork(kernel, self)
 
 
+#: Below so many elements the launch takes longer than the divisions.
+_LARGE = 50_000
 #: What computes a contraction, by its role.
 _WORK = {"product": Product, "convolution": convolution, "pooling": Pooling, "sorting": sorting}
 
 
 class LoopWork:
-    """A kernel of loops."""
+    """A kernel of loops.
+
+    Attributes:
+        open_numbers: The arguments after the number of items that have work; see ``OpenSizes``.
+        gains: Whether code with constant sizes would be faster: it divides by constants better.
+    """
 
     operands: list = []
 
     def __init__(self, kernel, machine):
         self.loops, self.count = DeviceLoops(kernel, machine), len(kernel.args)
         self.groups, self.limit = self.loops.groups, self.loops.total
-        self.size = self.loops.size
-        self.key = f"{self.loops.form} {self.size} {signature(self.loops)}"
+        self.size, self.opened = self.loops.size, None
+        if machine.opens:
+            self.opened = OpenSizes(self.loops)
+            own, self.open_numbers = self.opened.key, self.opened.numbers
+        else:
+            own, self.open_numbers = signature(self.loops), ()
+        self.gains = bool(self.opened and self.opened.divisors) and self.loops.nanoseconds > _LARGE
+        self.key = f"{self.loops.form} {self.size} {own}"
 
     def emit(self, module, name):
         """Add the kernel ``name`` to ``module``."""
-        emit(module, name, self.loops, self.count)
+        emit(module, name, self.loops, self.count, self.opened)

@@ -1,5 +1,6 @@
 """Programs whose inputs and results lie in a device's memory."""
 
+import weakref
 from typing import Any
 
 from rushlight import locks
@@ -63,26 +64,28 @@ class DeviceProgram:
         equations, inputs, outputs, writes: See ``run.program.make_program``.
         device: A ``backend.device.Device``.
         whole: Whether kernels must compute everything. Otherwise the host computes what has none.
+        opens: Whether kernels get their sizes as arguments, so that programs share them.
 
     Attributes:
         steps: The launches of kernels and the host's steps, in order.
         guard: The program that checks values before this one runs, or None.
+        gains: Whether kernels would be faster without ``opens``.
 
     Raises:
         NotOnDevice: no kernel computes an equation, and the program must be ``whole``.
     """
 
-    def __init__(self, equations, inputs, outputs, writes, device, whole=False):
-        self.whole = whole
+    def __init__(self, equations, inputs, outputs, writes, device, whole=False, opens=False):
+        self.whole, self.gains = whole, False
         self.device, self.inputs = device, list(inputs)
         self.language = LANGUAGES[device.language]
-        self.machine = DeviceMachine(device, self.language.wide)
+        self.machine = DeviceMachine(device, self.language.wide, opens)
         self.generators = generators(equations)
         # Kernels read and write at indices, so the checks of these run, and are read, before them.
         self.guard: Any = None
         checks = alive(equations, (), checking=True, drawing=False)
         if checks and (outputs or writes):
-            guard = DeviceProgram(checks, inputs, [], (), device, whole)
+            guard = DeviceProgram(checks, inputs, [], (), device, whole, opens)
             self.guard = guard if guard.steps else None
         with planning_for(self.machine):
             self._plan(equations, outputs, writes)
@@ -124,7 +127,9 @@ class DeviceProgram:
             handle = _built(self.device, work)
         except NoCode as error:
             return [self._on_host(group, str(error))]
-        kernel = self.device.kernel(handle, work.groups, work.size, work.limit)
+        self.gains = self.gains or getattr(work, "gains", False)
+        numbers = work.limit, *getattr(work, "open_numbers", ())
+        kernel = self.device.kernel(handle, work.groups, work.size, numbers)
         args, owners = [self._place(*a) for a in operands], [owner for owner, _ in operands]
         return [Launch(handle, kernel, args, owners, group)]
 
@@ -193,6 +198,11 @@ class DeviceProgram:
         for step in self.steps:
             step.run(places)
 
+    def codes(self):
+        """The codes of the kernels that it starts, each once."""
+        found = {step.handle for step in self.steps if isinstance(step, Launch)}
+        return found if self.guard is None else found | self.guard.codes()
+
     def bind(self, inputs, allocate):
         """((buffer, offset) of each slot, the memory of the results, the arena's); see ``run``."""
         arena = allocate(self.arena) if self.arena else None
@@ -231,7 +241,8 @@ class CheckFailed(Exception):
 
 #: What a device's kernels are written in, by the name that its driver has for it.
 LANGUAGES = {"SPIR-V": Spirv, "PTX": Ptx}
-_kernels: dict = {}  # (device, key of the code) → kernel
+#: (device, key of the code) → its code, as long as a program refers to it.
+_kernels: Any = weakref.WeakValueDictionary()
 _lock = locks.new_lock()
 
 
@@ -240,7 +251,7 @@ def _built(device, work):
     with _lock:
         found = _kernels.get(key)
         if found is None:
-            found = _kernels[key] = device.build(_code(device, work), "kernel")
+            _kernels[key] = found = device.build(_code(device, work), "kernel")
     return found
 
 

@@ -9,13 +9,14 @@ from rushlight.ops.core.inference import infer
 __all__ = ["CheckFailed", "of_call", "of_write", "shapes"]
 
 
-def of_call(op, operands, params, is_input, driver):
+def of_call(op, operands, params, is_input, driver, opens):
     """The program that computes ``op`` once.
 
     Args:
         operands, params: Those of a call. Those for which ``is_input`` holds are inputs of the
             program, in this order. They have a shape, strides and a dtype.
         driver: The ``opencl.Device``.
+        opens: See ``DeviceProgram``.
 
     Returns:
         A ``DeviceProgram``; None if an operation in it has no kernel.
@@ -30,7 +31,7 @@ def of_call(op, operands, params, is_input, driver):
     if not all(v.size for v in outs):
         return None
     try:
-        return DeviceProgram([equation], inputs, outs, (), driver, whole=True)
+        return DeviceProgram([equation], inputs, outs, (), driver, True, opens)
     except (NotOnDevice, TypeError):  # TypeError: the forward needs a number, not an input
         return None
 
@@ -68,15 +69,21 @@ def _traced(op, operands, params, is_input):
 class Nothing:
     """The program of a call whose results have no elements."""
 
+    gains = False
+
     def __init__(self, outs):
         self.outs = outs
+
+    def codes(self):
+        """None."""
+        return ()
 
     def run(self, inputs, allocate):
         """As ``DeviceProgram.run``."""
         return [(allocate(0), v, 0, v.strides) for v in self.outs]
 
 
-def of_write(target, source, driver):
+def of_write(target, source, driver, opens):
     """The program for ``target[...] = source``; the source is broadcast and converted."""
     x, v = [Abstract(a.shape, a.dtype, a.strides) for a in (target, source)]
     equations, found = [], v
@@ -87,4 +94,4 @@ def of_write(target, source, driver):
         (made,) = infer(OPS[name], (found,), params, Abstract)
         equations.append(Equation(OPS[name], (found,), params, [made]))
         found = made
-    return DeviceProgram(equations, [x, v], [], [(0, found)], driver, whole=True)
+    return DeviceProgram(equations, [x, v], [], [(0, found)], driver, True, opens)

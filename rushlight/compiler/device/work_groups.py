@@ -43,7 +43,7 @@ class GroupWork:
 
     def emit(self, module, name):
         """Add the kernel ``name`` to ``module``."""
-        b, pointers, limit = module.kernel(name, len(self.operands))
+        b, pointers, (limit,) = module.kernel(name, len(self.operands))
         entry, body = b, b.function.append_basic_block("body")
         writer = _GroupBody(entry, type(b)(body), self.function)
         writer.module, writer.size = module, self.size

@@ -40,6 +40,12 @@ class Inside:
     def __init__(self, address, size):
         self.address, self.size, self.dtype = address, size, np.dtype(bool)
 
+    @property
+    def narrow(self):
+        """Whether all positions are numbers of 32 bits."""
+        low, high = self.address.bounds()
+        return -(2**31) <= low <= high < 2**31
+
 
 class Guarded:
     """The element at ``address`` of argument ``arg`` if it exists, else another number.

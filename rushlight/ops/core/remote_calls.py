@@ -29,6 +29,7 @@ from rushlight.device_array import (
 from rushlight.dtype import COMPLEX_KINDS
 from rushlight.ops.core.compute import compute
 from rushlight.ops.core.inference import without_elements
+from rushlight.ops.core.kept_programs import KeptPrograms
 from rushlight.random import default_generator, generator_of
 from rushlight.remote import at, place_of
 from rushlight.shaped import Shaped
@@ -40,11 +41,10 @@ __all__ = ["check_devices", "compute_on", "count", "fallbacks", "overwrite"]
 #: name of an operation → how many of its calls were computed on the host.
 fallbacks: Counter = Counter()
 #: The key of a call → its program; None: no kernels compute it.
-_programs: dict = {}
+_programs = KeptPrograms(1_000, 400)  # Intel's OpenCL keeps some 2.4 MB for each kernel
 #: The key of a view → (shape, dtype, strides, bytes from the first element to the view's first).
 _looks: dict = {}
-_MOST_LOOKS = 10_000  # entries of a table, before it is emptied
-_MOST_PROGRAMS = 1_000  # Intel's OpenCL keeps some 3 MB for each
+_MOST_LOOKS = 10_000  # the views are forgotten beyond so many
 
 
 def compute_on(d, op, inputs, params):
@@ -116,7 +116,10 @@ def _viewed(op, operands, params):
             (v.shape, v.dtype, v.strides, address(v) - address(base) if v.size else 0)
             for v in (found if several else (found,))
         ]  # fmt: skip
-        _keep(_looks, key, look, _MOST_LOOKS)
+        if len(_looks) >= _MOST_LOOKS:
+            _looks.clear()
+        if key is not None:
+            _looks[key] = look
     several, looks = look
     made = [
         DeviceArray(shape, dtype, strides, x.memory, x.start + first)
@@ -132,16 +135,9 @@ def _by_program(d, op, operands, params):
     """The result by kernels; None if there are none."""
     numbers: list = []
     keyed, named = _without_numbers(op, operands, params, numbers)
-    key = _key(op, keyed, named, d)
-    if key is None:
-        return None
-    program = _programs.get(key, 0)
-    if program == 0:
-        program = _compiled(d, op, keyed, named)
-        if program is None and numbers:  # perhaps the numbers must be parts of its code
-            program, keyed, named = _compiled(d, op, operands, params), operands, params
-        if keyed is not operands or not numbers:
-            _keep(_programs, key, program)
+    program = _program(d, op, keyed, named)
+    if program is None and numbers:  # perhaps the numbers must be parts of its code
+        program, keyed, named = _program(d, op, operands, params), operands, params
     if program is None:
         return None
     try:
@@ -168,8 +164,11 @@ def _by_counting(d, op, operands, params):
     return found._array if isinstance(found, Tensor) else tuple([t._array for t in found])
 
 
+_NUMBERS = {float, int}
+
+
 class Number:
-    """A Python float that is an input of a kernel, because it may be another one in each call."""
+    """A Python number that is an input of a kernel, because it may be another one in each call."""
 
     ndim, shape, strides, size = 0, (), (), 1
 
@@ -178,25 +177,32 @@ class Number:
 
 
 def _without_numbers(op, operands, params, numbers):
-    """The operands and parameters, with ``Number`` objects for floats such as learning rates.
+    """The operands and parameters, with ``Number`` objects for numbers such as learning rates.
 
     Simple numbers stay: they rarely change, and the code for ``x ** 2.0`` is another one than for
-    any power.
+    any power. So do integers that are parameters, which may be no values.
     """
-    if float not in map(type, (*operands, *params.values())):
+    if _NUMBERS.isdisjoint(map(type, (*operands, *params.values()))):
         return operands, params
     dtypes = {a.dtype for a in operands if type(a) is DeviceArray}
     if op.kind != "elementwise" or len(dtypes) != 1 or min(dtypes).char not in "fd":
         return operands, params
     (dtype,) = dtypes
 
-    def number(x):
-        if type(x) is not float or (abs(x) <= 16 and (2 * x).is_integer()) or x - x != 0:
+    def number(x, kinds=_NUMBERS):
+        if type(x) not in kinds or _is_simple(x):
             return x
         numbers.append(x)
         return Number(x, dtype)
 
-    return [number(a) for a in operands], {k: number(v) for k, v in params.items()}
+    return [number(a) for a in operands], {k: number(v, (float,)) for k, v in params.items()}
+
+
+def _is_simple(x):
+    """Whether ``x`` is a part of the code: a small number, infinite, nan, or not exact."""
+    if type(x) is int:
+        return abs(x) <= 16 or abs(x) > 2**24
+    return (abs(x) <= 16 and (2 * x).is_integer()) or x - x != 0
 
 
 def _key(op, operands, params, place):
@@ -223,10 +229,15 @@ def _look(x):
     return kind, x, repr(x) if kind is float else None  # 0.0 is no -0.0
 
 
-def _compiled(d, op, operands, params):
+def _program(d, op, operands, params):
     """The program for one call; None if an operation in it has no kernel."""
+    key = _key(op, operands, params, d)
+    if key is None:
+        return None
     is_input = lambda x: isinstance(x, DeviceArray | Number)
-    return late.device_programs().of_call(op, operands, params, is_input, driver_of(d))
+    make = late.device_programs().of_call
+    driver = driver_of(d)
+    return _programs.find(key, lambda opens: make(op, operands, params, is_input, driver, opens))
 
 
 def _run(d, program, operands, params):
@@ -243,13 +254,6 @@ def _run(d, program, operands, params):
     found = program.run(places, partial(DeviceMemory, d))
     made = [DeviceArray(v.shape, v.dtype, strides, m, at) for m, v, at, strides in found]
     return made[0] if len(made) == 1 else tuple(made)
-
-
-def _keep(table, key, value, most=_MOST_PROGRAMS):
-    if len(table) >= most:
-        table.clear()
-    if key is not None:
-        table[key] = value
 
 
 # Writes ---------------------------------------------------------------------------------------
@@ -271,10 +275,8 @@ def overwrite(target, value):
     if source.memory is target.memory:
         source = source.copy()
     key = (None, d, _look(target), _look(source))
-    program = _programs.get(key)
-    if program is None:
-        program = late.device_programs().of_write(target, source, driver_of(d))
-        _keep(_programs, key, program)
+    make = late.device_programs().of_write
+    program = _programs.find(key, lambda opens: make(target, source, driver_of(d), opens))
     program.run([(a.memory.buffer, a.start) for a in (target, source)],
                 lambda nbytes: DeviceMemory(d, nbytes))  # fmt: skip
 

@@ -256,6 +256,11 @@ class StandIn:
         kernel = self._objects[module - 1][ctypes.string_at(name).decode()]
         _put(function, c_void_p, self._handle(kernel))
 
+    def _cuModuleUnload(self, module):
+        kernels = self._objects[module - 1]
+        gone = {id(k) for k in (kernels, *kernels.values())}
+        self._objects = [None if id(o) in gone else o for o in self._objects]
+
     def _cuLaunchKernel(self, function, gx, gy, gz, bx, by, bz, shared, stream, params, extra):
         kernel = self._objects[function - 1]
         values = self._values(kernel, params)
