@@ -99,6 +99,7 @@ def signals(monkeypatch):
     return at
 
 
+@pytest.mark.slow
 def test_default_run(tmp_path, capsys):
     out = tmp_path / "new" / "folder"
     assert demo(out) == 0

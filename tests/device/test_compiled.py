@@ -121,6 +121,7 @@ def training(name, d, **options):
     return model, optimizer, T.compile(step, **options), (x.to(d), y.to(d))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STEPS)
 def test_losses_of_steps_are_the_cpus(device, name):
     found = []

@@ -136,6 +136,7 @@ def test_many_launches_as_one(fresh):
     assert "cuGraphExecDestroy" in driver.calls
 
 
+@pytest.mark.slow
 def test_steps_become_one_submission(fresh):
     driver = fresh()
     losses = []

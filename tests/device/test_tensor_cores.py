@@ -75,6 +75,7 @@ def test_products_of_any_look(dtype, seed, cores):
         assert INSTRUCTIONS[dtype] in cores.texts[-1], (m, n, k)
 
 
+@pytest.mark.slow
 def test_tiles_of_all_sizes(fresh):
     """With one processor no tile is made smaller."""
     driver = fresh()
@@ -85,6 +86,7 @@ def test_tiles_of_all_sizes(fresh):
         assert "mma.sync" in driver.texts[-1]
 
 
+@pytest.mark.slow
 def test_older_devices(fresh):
     T.set_float32_matmul_precision("high")
     try:
@@ -116,6 +118,7 @@ def trained(d, dtype, change):
     return [t.detach().cpu().double() for t in change(step)(x)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", NEAR)
 @pytest.mark.parametrize("change", [T.compile, lambda f: f], ids=["compiled", "eager"])
 def test_layers_and_their_gradients(dtype, change, cores):
@@ -136,6 +139,7 @@ def convolved(d, dtype, groups, sizes, **window):
     return [t.detach().cpu().double() for t in (y, x.grad, w.grad)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", NEAR)
 @pytest.mark.parametrize(
     ("groups", "sizes", "window"),
@@ -219,6 +223,7 @@ def test_switches_are_those_of_pytorch():
 # Code and faults ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not ASSEMBLER, reason="no ptxas")
 @pytest.mark.parametrize("capability", daily([((7, 5),), ((8, 0),), ((9, 0),)], 1, "tensor cores"))
 def test_code_assembles_without_spills(capability, fresh, assembled, monkeypatch):

@@ -149,6 +149,7 @@ if os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
 """
 
 
+@pytest.mark.slow
 def test_torchrun_starts_a_program_again(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)

@@ -41,6 +41,7 @@ def python(code, *paths, options=()):
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "first", ["torch", "torch.nn.functional", "torchvision", "torchvision.transforms"]
 )

@@ -70,6 +70,7 @@ def test_files_that_are_no_python(tmp_path, content, capsys):
     assert "b.py:2: torch.no_such_name" in printed.out  # the others are read all the same
 
 
+@pytest.mark.slow
 @POSIX
 def test_what_is_no_file(tmp_path):
     os.mkfifo(tmp_path / "pipe.py")
@@ -134,6 +135,7 @@ def programs(folder):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @FULL
 @POSIX
 @pytest.mark.parametrize("kind, unbuffered", [
@@ -185,6 +187,7 @@ def test_a_bad_choice_of_matplotlibs_window(tmp_path):
     assert code == 0 and not complaints and (tmp_path / "curves.png").exists()
 
 
+@pytest.mark.slow
 @POSIX
 @pytest.mark.parametrize("name", ["state.pt", long("model.safetensors"), long("results.json")])
 def test_pipes_where_the_demo_writes(tmp_path, name):
@@ -196,6 +199,7 @@ def test_pipes_where_the_demo_writes(tmp_path, name):
         assert code == 2 and "cannot be read: it is not a file" in one_line(complaints)
 
 
+@pytest.mark.slow
 @POSIX
 def test_folders_that_are_none(tmp_path):
     (tmp_path / "loop").symlink_to("loop")

@@ -240,6 +240,7 @@ print(__spec__ and __spec__.name, torch.ones(1).item())
 """
 
 
+@pytest.mark.slow
 def test_the_main_module_is_that_of_python(tmp_path):
     """Scripts, folders, archives and the standard input run as ``python`` runs them."""
     folder = tmp_path / "folder"

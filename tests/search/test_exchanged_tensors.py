@@ -166,6 +166,7 @@ def _check(words, seed):
         assert before[1:] == now[1:], told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", _WORDS)
 def test_some_functions(words):
     for seed in range(40):

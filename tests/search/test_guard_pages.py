@@ -26,6 +26,7 @@ def check(cpu, todo, **how):
     assert not wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cpu", daily(guard_pages.processors(), 1, "guard pages"))
 def test_a_sample(cpu):
     seed = random.randrange(1 << 32)

@@ -59,6 +59,7 @@ HISTORIES = Family(
 HOOKED = replace(HISTORIES, kinds=[*HISTORIES.kinds, (8, HOOKS)], compares=False)
 
 
+@pytest.mark.slow
 def test_histories():
     HISTORIES.search(20)
     HOOKED.search(10)

@@ -101,6 +101,7 @@ def search(count, seed, folder):
     return results
 
 
+@pytest.mark.slow
 def test_some_hostile_files(tmp_path):
     results = search(40, os.environ.get("RUSHLIGHT_SEED", "hostile"), tmp_path)
     errors = {found.split(":")[1] for found, _ in results if found != "value"}

@@ -27,6 +27,7 @@ def _outcome(product, x, y):
     return [a.detach().numpy() for a in (out, x.grad, y.grad)]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("product", PRODUCTS.values(), ids=PRODUCTS)
 def test_products(product):

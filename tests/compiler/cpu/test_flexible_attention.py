@@ -207,6 +207,7 @@ def test_a_rule_that_writes():
     assert once > 0 and count == 2 * once
 
 
+@pytest.mark.slow
 def test_second_gradients():
     change = lambda s, b, h, q, k: torch.tanh(s) * s + (k - q) * 0.1
     mask = create_block_mask(lambda b, h, q, k: q >= k, None, None, 40, 40)
@@ -219,6 +220,7 @@ def test_second_gradients():
     compare(call, inputs(queries=40, keys=40), 1e-3)
 
 
+@pytest.mark.slow
 def test_numbers_and_tensors_of_later_calls():
     """What a rule captures may change between calls."""
 

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 import rushlight
 
 SCRIPT = """
@@ -13,12 +15,14 @@ for name in NAMES:
 """
 
 
+@pytest.mark.slow
 def test_namespaces_may_be_imported_in_a_compiled_call():
     names = sorted(set(rushlight._LAZY) - {"vision"})  # it reads files
     script = SCRIPT.replace("NAMES", repr(names))
     subprocess.run([sys.executable, "-c", script], check=True, timeout=300)
 
 
+@pytest.mark.slow
 def test_layers_may_be_imported_in_a_compiled_call():
     script = SCRIPT.replace("NAMES", "['nn']")
     subprocess.run([sys.executable, "-c", script], check=True, timeout=300)

@@ -23,6 +23,7 @@ CASES, DRAWS, MATRICES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", daily(range(PARTS), 1, "replays"))
 def test_cases(part):
     library = ctypes.util.find_library("c_malloc_debug")  # writes beyond an array are errors then
@@ -95,6 +96,7 @@ def test_an_interrupt_leaves_no_generator_locked(monkeypatch):
     assert not generator.lock._is_owned() and gc.get_threshold() == before
 
 
+@pytest.mark.slow
 def test_begin(tmp_path):
     """Replays begin early, unless their code must be compiled and no earlier process noted so."""
     script = (
@@ -120,6 +122,7 @@ def test_begin(tmp_path):
     assert third[1] == "False"  # importing nn takes as long as the rest
 
 
+@pytest.mark.slow
 def test_calls_that_take_longer_are_replayed_earlier(tmp_path):
     script = (
         "import sys, rushlight as torch\n"

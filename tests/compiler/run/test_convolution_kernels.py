@@ -88,6 +88,7 @@ def _drawn(rng):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("op", OPS)
 def test_frequent_calls_get_code_of_their_own(op, monkeypatch):
     """The results of the code for many shapes and of the code for one are the same, bit by bit."""

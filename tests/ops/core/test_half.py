@@ -27,6 +27,7 @@ def test_eager_rounds_once(half):
     _check(half)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("half", DTYPES)
 def test_replayed_rounds_once(half, monkeypatch):
     monkeypatch.setenv("RUSHLIGHT_COMPILER", "numpy")

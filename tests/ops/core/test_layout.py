@@ -78,6 +78,7 @@ def _leaf_strides(leaf):
     return _apart(leaf if dense else torch.empty(leaf.shape))
 
 
+@pytest.mark.slow
 @THIRDS
 def test_gradients_lie_as_their_leaves(third):
     wrong = []
@@ -115,6 +116,7 @@ def _geometry(sample, inputs, wanted):
     return [(strides(t), shared(t)) for t in found]
 
 
+@pytest.mark.slow
 @THIRDS
 def test_results_lie_alike_with_and_without_gradients(third):
     wrong = []
