@@ -65,12 +65,13 @@ class _Targets:
     """The target nodes, at which gradients are wanted, and the gradients that arrived there.
 
     If ``beyond`` is False, the graph ends at the targets: no path goes past a target, and the
-    targets' hooks do not run.
+    targets' hooks do not run. If ``entered`` is True, the nodes of the targets run.
     """
 
-    def __init__(self, ids, roots, beyond):
+    def __init__(self, ids, roots, beyond, entered):
         self.ids = ids
         self.beyond = beyond
+        self.entered = entered
         self.arrived: dict = {}
         self.leading = leading(ids, roots)
 
@@ -92,7 +93,7 @@ class _Targets:
         beyond = any(id(p) in self.leading for p in node.parents)
         self.arrived[id(node)] = g = g if beyond else hooked
         shared.add(id(g))
-        return beyond or not node.parents
+        return beyond or self.entered or not node.parents
 
 
 def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=True):
@@ -104,7 +105,8 @@ def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=Tr
         retain: Keep the saved values of the nodes, for another run.
         symbolic: The rules compute with tensors, so that they can be recorded in turn.
         targets: Ids of nodes: only paths that lead to a target are run. None: all paths.
-        accumulate: Add the gradients that arrive at leaves to the leaves' ``grad``.
+        accumulate: Add the gradients that arrive at leaves to the leaves' ``grad``. As in PyTorch,
+            the nodes of the targets then run, with their hooks, and lose their saved values.
         beyond: If False, the graph ends at the targets: no path goes past a target, and the
             targets' hooks do not run.
 
@@ -121,7 +123,7 @@ def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=Tr
     watched = mode.intercept and (state.anomaly is not None or state.profiler is not None)
     general = symbolic or watched
     recorder = state.recorder if general else None
-    wanted = None if targets is None else _Targets(targets, roots, beyond)
+    wanted = None if targets is None else _Targets(targets, roots, beyond, accumulate)
     # The newest node comes first. Nodes that send it a gradient are newer, so they have all run.
     while queue:
         node = heappop(queue)[1]

@@ -364,7 +364,8 @@ def _own(o, args, ctx):
     An input that forward wrote in place is returned as the same object.
     """
     if isinstance(o, Tensor) and any(o is a for a in args) and not any(o is d for d in ctx.dirty):
-        return detached(o)
+        # The operation keeps the class of a subclass, or gives the one that its hook chooses.
+        return detached(o) if type(o) is Tensor else o.detach()
     return o
 
 

@@ -171,8 +171,8 @@ def assign(x, value, name="write"):
         return x
     try:
         array = value._array
-        if array.dtype is not x._array.dtype and x._array.dtype in float8.KINDS:
-            array = float8.narrowed(array, x._array.dtype)
+        if array.dtype is not x._array.dtype:
+            array = _in_between(array, x._array.dtype)
         # NumPy copies correctly even if value and x overlap in memory.
         np.copyto(x._array, array, casting="unsafe")
     except ValueError:
@@ -182,6 +182,16 @@ def assign(x, value, name="write"):
     stamp(x)
     follow(x, value)
     return x
+
+
+def _in_between(array, dtype):
+    """``array`` in a dtype that NumPy converts to ``dtype`` with PyTorch's rounding."""
+    if dtype in float8.KINDS:
+        return float8.narrowed(array, dtype)
+    if dtype == np.float16 and array.dtype == np.float64:
+        with np.errstate(over="ignore"):
+            return array.astype(np.float32)  # PyTorch rounds twice
+    return array
 
 
 def _write_far(x, value):

@@ -444,3 +444,27 @@ def test_a_saved_output_that_is_returned_twice_keeps_its_history():
     y, _ = Twice.apply(x)
     (slope,) = torch.autograd.grad(y.sum(), x, create_graph=True)
     assert slope.requires_grad
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_returned_input_keeps_its_class(recorded):
+    """As in PyTorch, the result is another tensor, of the same subclass."""
+
+    class Sub(torch.Tensor):
+        pass
+
+    class Same(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2
+
+    x = torch.ones(2).as_subclass(Sub).requires_grad_(recorded)
+    y = Same.apply(x)
+    assert type(y) is Sub and y is not x and y.requires_grad == recorded
+    if recorded:
+        y.sum().backward()
+        assert x.grad.tolist() == [2.0, 2.0]

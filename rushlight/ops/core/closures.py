@@ -363,7 +363,9 @@ def slow(op, args, out):
     if out is not None and took(out, op, args, {}):
         return out
     result = apply(op, args, {}, args, {})
-    return result if out is None or type(out) is Destination else op.store(out, result)
+    if out is None or type(out) is Destination:
+        return result
+    return op.store(out, result, casts=op.casts(args) if callable(op.casts) else op.casts)
 
 
 def slow_operator(op, args, out):

@@ -166,7 +166,8 @@ class Op:
         checking: (rule, names that the rule wants): the checks of values; see ``lower_check``.
         short: The short way of calls on plain operands, or None; see ``direct.py``.
         store: ``store(out, result)`` writes the result into ``out``. The option ``casts`` says
-            which dtypes ``out`` may have besides the result's own; see ``outputs.py``.
+            which dtypes ``out`` may have besides the result's own; see ``outputs.py``. It may be a
+            function of the operands.
         closures: Functions that run once the rules are stated, and note what the rules want saved.
         call: The public function.
     """
@@ -251,8 +252,9 @@ class Op:
         self.closures: list[Any] = []
         self.short: Any = None
         self.call: Any = None
+        self.casts = options.pop("casts", False)
         self.store = partial(
-            store, name=self.name, casts=options.pop("casts", False),
+            store, name=self.name, casts=False if callable(self.casts) else self.casts,
             error=ArgumentDtypeError if self.variadic else DtypeError,
         )  # fmt: skip
         self.saves: list[str] = []

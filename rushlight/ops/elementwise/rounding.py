@@ -119,8 +119,17 @@ def _magnitude(operands):
     return d
 
 
+_FLOATS = dtypes.float16, dtypes.bfloat16, dtypes.float32, dtypes.float64
+
+
+def _of_magnitudes(operands):
+    """``out`` of complex numbers takes their magnitudes in any floating dtype, or in their own."""
+    (x,) = operands
+    return (*_FLOATS, x.dtype) if x.dtype.is_complex else ()
+
+
 @elementwise(alias="absolute", operator="__abs__", dtype=_magnitude, inplace=False, eight_bits=True,
-             casts=(dtypes.complex64, dtypes.complex128), least=None)  # fmt: skip
+             casts=_of_magnitudes, least=None)  # fmt: skip
 def abs(xp, x):
     """The absolute value, which for complex numbers is the modulus.
 

@@ -6,7 +6,7 @@ from numpy import ndarray
 import rushlight.dtype as dtypes
 from rushlight import shapes
 from rushlight.backend.accumulate import add_at
-from rushlight.dtype import OF
+from rushlight.dtype import COMPLEX_KINDS, OF
 from rushlight.errors import DtypeError, IndexRangeError, ShapeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.autocast import WIDEST
@@ -24,7 +24,7 @@ from rushlight.ops.core.scale_factors import factor
 from rushlight.ops.index import along_dim
 from rushlight.ops.index.compaction import beside, places_of, without_masks
 from rushlight.ops.index.gather import explain_index, from_empty, index, key_of
-from rushlight.ops.index.subscript import check_mask, index_tensor
+from rushlight.ops.index.subscript import check_mask, index_tensor, refuse_bytes
 from rushlight.ops.tensor.array_dtypes import as_scalar
 from rushlight.strides import preserved
 from rushlight.tensor import Tensor, method
@@ -150,7 +150,7 @@ put.lower_check(lambda x, i0, i1, i2, i3, i4, i5, dims: (
 put.grad(x=_put_back_x, values=_put_back_values)
 
 
-def _put_arguments(x, indices, values, name):
+def _put_arguments(x, indices, values, accumulate, name):
     if not isinstance(indices, (tuple, list)):
         raise TypeError(
             f"{name}(): argument 'indices' (position 1) must be tuple of Tensors, not "
@@ -175,6 +175,8 @@ def _put_arguments(x, indices, values, name):
         raise IndexError(
             f"{name}: too many indices for tensor of dimension {x._array.ndim} (got {d})"
         )
+    if len(found) == 1 and not accumulate:
+        refuse_bytes(indices, values._array)
     if not found:
         raise RuntimeError(f"{name}: takes 1 to 6 index tensors, not 0")
     if len(found) > 6:
@@ -209,14 +211,14 @@ def index_put(input, indices, values, accumulate=False):
     >>> torch.zeros(3).index_put((torch.tensor([0, 0]),), torch.ones(2), accumulate=True)
     tensor([2., 0., 0.])
     """
-    others, dims = _put_arguments(input, indices, values, "index_put")
+    others, dims = _put_arguments(input, indices, values, accumulate, "index_put")
     return put(input, *others, dims=dims, accumulate=accumulate)
 
 
 @method
 def index_put_(self, indices, values, accumulate=False):
     """In-place version of ``index_put``."""
-    others, dims = _put_arguments(self, indices, values, "index_put_")
+    others, dims = _put_arguments(self, indices, values, accumulate, "index_put_")
     params = {"dims": dims, "accumulate": accumulate}
     return overwrite(self, put, others, params, _put_into, shared=True)
 
@@ -450,6 +452,12 @@ def index_copy_(self, dim, index, source):
 
 def _fillable(x, index, value, *, dim):
     zero_dim("index_fill_", value)
+    # PyTorch refuses any complex number, while other fills take those without an imaginary part.
+    kinds = COMPLEX_KINDS if x.dtype.kind not in COMPLEX_KINDS else ()
+    if (type(value) is complex and kinds) or getattr(value, "dtype", x.dtype).kind in kinds:
+        raise RuntimeError(
+            "index_fill_(): Converting complex Scalar to non-complex type is not supported"
+        )
     return {"dim": checked_dim("index_fill", x, index, None, dim)}
 
 

@@ -23,7 +23,13 @@ from rushlight.ops.index.compaction import beside
 from rushlight.ops.index.gather import check_count, explain_index, from_empty, indexed, key_of
 from rushlight.ops.index.index_put import put
 from rushlight.ops.index.slice import ALIAS, SELECT, SLICE, UNSQUEEZE, explain, look
-from rushlight.ops.index.subscript import ENDS, index_tensor, parse, plain_parts
+from rushlight.ops.index.subscript import (
+    ENDS,
+    index_tensor,
+    parse,
+    plain_parts,
+    refuse_bytes,
+)
 from rushlight.ops.tensor.array_dtypes import as_element, as_scalar, converted
 from rushlight.ops.tensor.cast import to
 from rushlight.ops.tensor.copy_into import copy_
@@ -160,6 +166,8 @@ def __setitem__(self, index, value):
             if "mask" in str(error):  # PyTorch checks the write before the masks' shapes
                 check_write(self, "__setitem__")
             raise
+    if len(advanced) == 1 and advanced[0][1]._array.dtype.kind == "b":
+        refuse_bytes(index, found)
     if mode.intercept and not is_meta(self) and isinstance(value, Tensor) and is_meta(value):
         refuse()
     if mode.recorder() is not None or is_remote(self) or _tracked(self, value):

@@ -10,13 +10,13 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd import mode
-from rushlight.dtype import OF
+from rushlight.dtype import OF, uint8
 from rushlight.notices import warn
 from rushlight.ops.index.slice import FULL, SELECT, SLICE, UNSQUEEZE
 from rushlight.ops.tensor.cast import to
 from rushlight.tensor import Tensor, from_array
 
-__all__ = ["ENDS", "check_mask", "index_tensor", "parse", "plain_parts"]
+__all__ = ["ENDS", "check_mask", "index_tensor", "parse", "plain_parts", "refuse_bytes"]
 
 
 ENDS = (int, type(None))  # the types of plain ends of a slice
@@ -73,6 +73,20 @@ def index_tensor(k):
             return index_tensor(found)
         return to(found, OF[np.dtype("i8")])
     raise IndexError(f"{_INDICES} (got {type(k).__name__})")
+
+
+def refuse_bytes(index, value):
+    """Raise if ``value``, of one element, is to be written where a single mask of uint8 is true.
+
+    ``index`` is the index as it was given. PyTorch's masked_fill_ does such writes, and refuses.
+    """
+    if value.size == 1 and any(getattr(k, "dtype", None) in _BYTES for k in _as_tuple(index)):
+        raise RuntimeError(
+            "masked_fill_ only supports boolean masks, but got mask with dtype unsigned char"
+        )
+
+
+_BYTES = uint8, np.dtype(np.uint8)
 
 
 def _as_tuple(index):

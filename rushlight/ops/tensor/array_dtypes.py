@@ -70,6 +70,8 @@ def as_scalar(value, dtype):
             value += 1 << 8 * dtype.itemsize
     if dtype in float8.KINDS:
         return float8.narrowed(np.asarray(value), dtype)
+    if dtype == np.float16:  # as PyTorch, which rounds to float32 first
+        value = np.float32(value)
     return np.asarray(value, dtype)
 
 

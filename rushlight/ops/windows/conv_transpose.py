@@ -47,7 +47,7 @@ def _geometry(x, weight, bias, *, name, stride, padding, output_padding, dilatio
             f"dilation={list(dilation)}"
         )
     size = _size(x, weight, stride, padding, output_padding, dilation)
-    empty = x.shape[0] and (0 in x.shape[2:] or 0 in size)
+    empty = x.shape[0] and 0 in x.shape[2:]
     if empty or 0 in weight.shape[2:] or min(size) < 0:
         raise ShapeError(
             f"{name}: x {tuple(x.shape)} and w {tuple(weight.shape)} with padding={list(padding)} "
@@ -137,9 +137,11 @@ def _met(g, x, weight, stride, padding, output_padding, dilation):
     """(``g`` with exactly the elements that the windows cover, the padding still to apply).
 
     If every output_padding is smaller than its stride, ``g`` remains as it is, because a
-    convolution ignores the few elements at the end that are too many.
+    convolution ignores the few elements at the end that are too many. An empty ``g`` is padded,
+    because a convolution refuses it.
     """
-    if all(o < s for o, s in zip(output_padding, stride, strict=True)):
+    small = all(o < s for o, s in zip(output_padding, stride, strict=True))
+    if small and 0 not in g.shape[2:]:
         return g, padding
     reach = _reach(x, weight, stride, dilation)
     pairs = [(p, r - n - p) for p, r, n in zip(padding, reach, g.shape[2:], strict=True)]
