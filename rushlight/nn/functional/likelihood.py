@@ -5,6 +5,7 @@ import math
 from rushlight.autograd.mode import no_grad
 from rushlight.errors import ShapeError
 from rushlight.ops.core.autocast import SINGLE, autocasts
+from rushlight.ops.core.promotion import as_number
 from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.linear.linear import linear
 from rushlight.ops.loss.cross_entropy import cross_entropy
@@ -39,7 +40,7 @@ def poisson_nll_loss(
     if log_input:
         losses = input.exp() - target * input
     else:
-        losses = input - target * (input + eps).log()
+        losses = input - target * (input + as_number(eps)).log()
     if full:
         stirling = target * target.log() - target + (target * (2 * math.pi)).log() * 0.5
         losses = losses + stirling.masked_fill(target <= 1, 0).to(losses.dtype)

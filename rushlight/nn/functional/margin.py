@@ -62,7 +62,7 @@ def cosine_embedding_loss(
         )
     cosine = _cosine(input1, input2, dims - 1)
     alike = (1 - cosine).where(target == 1, 0)
-    apart = (cosine - float(margin)).clamp_min(0).where(target == -1, 0)
+    apart = (cosine - float(as_number(margin))).clamp_min(0).where(target == -1, 0)
     return reduced(alike + apart, reduction)
 
 
@@ -135,7 +135,7 @@ def margin_ranking_loss(
 @autocasts(SINGLE)
 def ranking_losses(input1, input2, target, margin, reduction):
     """``margin_ranking_loss`` of tensors of any shapes that broadcast."""
-    return reduced((-target * (input1 - input2) + float(margin)).clamp_min(0), reduction)
+    return reduced((-target * (input1 - input2) + float(as_number(margin))).clamp_min(0), reduction)
 
 
 @autocasts(SINGLE)

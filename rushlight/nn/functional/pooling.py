@@ -3,7 +3,6 @@
 from math import inf
 
 from rushlight.errors import IndexRangeError
-from rushlight.ops.core.promotion import as_number
 from rushlight.ops.random.sampling import rand
 from rushlight.ops.windows import adaptive_max_pool, avg_pool, max_pool
 from rushlight.ops.windows.window import per_dim
@@ -257,7 +256,6 @@ def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     >>> torch.nn.functional.lp_pool1d(torch.tensor([[[3.0, 4.0]]]), 2, 2)
     tensor([[[5.]]])
     """
-    norm_type = as_number(norm_type)
     if norm_type in _INFINITE:
         return _largest(max_pool.max_pool1d, input, norm_type, kernel_size, stride, ceil_mode)
     mean = avg_pool.avg_pool1d(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
@@ -279,7 +277,6 @@ def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
               [2., 2.]]]])
     """
     h, w = per_dim(kernel_size, 2, "lp_pool2d", "kernel_size")
-    norm_type = as_number(norm_type)
     if norm_type in _INFINITE:
         return _largest(max_pool.max_pool2d, input, norm_type, kernel_size, stride, ceil_mode)
     mean = avg_pool.avg_pool2d(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
@@ -300,7 +297,6 @@ def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     tensor([[[[[2.]]]]])
     """
     d, h, w = per_dim(kernel_size, 3, "lp_pool3d", "kernel_size")
-    norm_type = as_number(norm_type)
     if norm_type in _INFINITE:
         return _largest(max_pool.max_pool3d, input, norm_type, kernel_size, stride, ceil_mode)
     mean = avg_pool.avg_pool3d(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)

@@ -11,6 +11,7 @@ from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.fast_path import on_arrays
 from rushlight.ops.core.handlers import in_c
 from rushlight.ops.core.outputs import store
+from rushlight.ops.core.promotion import as_number
 from rushlight.ops.index.embedding import one_hot as _one_hot
 from rushlight.ops.loss.regression import in_one_dtype
 from rushlight.ops.reduce.distance import pdist
@@ -105,7 +106,7 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     >>> torch.nn.functional.pairwise_distance(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]))
     tensor([5.0000])
     """
-    return norm(x1 - x2 + float(eps), p, max(x1.ndim, x2.ndim) - 1, keepdim)
+    return norm(x1 - x2 + float(as_number(eps)), p, max(x1.ndim, x2.ndim) - 1, keepdim)
 
 
 @in_c

@@ -155,9 +155,12 @@ def _kind(op, name):
 
 
 def number(value):
-    """The number in a tensor of no dims that is given for one; anything else as it is."""
+    """The number in a tensor of no dims that is given for one; anything else as it is.
+
+    A tensor that requires grad is no number: its gradient would be lost.
+    """
     if isinstance(value, Tensor) and not value._array.ndim and mode.recorder() is None:
-        return value.item()
+        return value if value.requires_grad else value.item()
     return value
 
 

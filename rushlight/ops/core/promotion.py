@@ -92,8 +92,18 @@ def as_in_half(number, dtype):
 
 
 def as_number(x):
-    """The number in a 0-dim tensor, so that arithmetic with it is Python's; others as they are."""
-    return x.item() if isinstance(x, Tensor) else x
+    """The number in a 0-dim tensor, so that arithmetic with it is Python's; others as they are.
+
+    Raises TypeError for a tensor that requires grad, whose gradient would be lost.
+    """
+    if not isinstance(x, Tensor):
+        return x
+    if x.requires_grad:
+        raise TypeError(
+            "an argument must be Number, not a Tensor that requires grad; give x.item() if it "
+            "needs no gradient"
+        )
+    return x.item()
 
 
 def as_real(number):

@@ -7,6 +7,7 @@ from rushlight.autograd import mode
 from rushlight.draw.bernoulli import dropout_noise as draw_noise
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.definition import function
+from rushlight.ops.core.promotion import as_number
 from rushlight.ops.random.sampling import drawn_, drawn_for
 from rushlight.ops.shape.view import tensor_array
 from rushlight.random import default_generator
@@ -19,7 +20,7 @@ _ALPHA = 1.7580993408473766  # alpha dropout sets elements to -_ALPHA, the lower
 
 
 def _check(p):
-    if not 0 <= p <= 1:
+    if not 0 <= as_number(p) <= 1:
         raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {p}")
 
 

@@ -294,12 +294,27 @@ def _searchsorted(xp, ordered, x, sorter=None, *, side, integer):
         raise UnsupportedDtypeError(f"searchsorted: not implemented for {ordered.dtype}")
     if sorter is not None:
         ordered = np.take_along_axis(ordered, sorter, -1)
+    last = ordered[..., -1:]
+    if (last != last).any():
+        return _beside_nan(ordered, x, side).astype(integer)
     if ordered.ndim == 1:
         return np.searchsorted(ordered, x, side).astype(integer)
     count = prod(x.shape[:-1])
     rows = zip(ordered.reshape(count, -1), x.reshape(count, -1), strict=True) if x.size else ()
     found = [np.searchsorted(row, values, side) for row, values in rows]
     return np.array(found, integer).reshape(x.shape)
+
+
+def _beside_nan(ordered, x, side):
+    """PyTorch's binary search. Every comparison with nan is False, so it goes on behind a nan."""
+    start, end = np.zeros(x.shape, np.int64), np.full(x.shape, ordered.shape[-1])
+    while (start < end).any():
+        middle = (start + end) // 2
+        at = np.minimum(middle, ordered.shape[-1] - 1)
+        found = ordered[at] if ordered.ndim == 1 else np.take_along_axis(ordered, at, -1)
+        behind = ~(found >= x if side == "left" else found > x) & (start < end)
+        start, end = np.where(behind, middle + 1, start), np.where(behind, end, middle)
+    return start
 
 
 def _rows_of_batch(batch, e, operands, params):
@@ -323,19 +338,14 @@ def _by_halves(ordered, x, sorter, side, integer):
         ordered = ordered.gather(-1, sorter)
     lead, n = x.shape, ordered.shape[-1]
     rows = x.reshape(-1) if len(ordered.shape) == 1 else x
-    found, step = rows.new_zeros(rows.shape, dtype=int64), 1 << (n.bit_length() - 1)
-    while step:
-        ahead = found + step
-        other = ordered.gather(-1, ahead.clamp(1, n) - 1)
-        below = _is_less(other, rows) if side == "left" else ~_is_less(rows, other)
-        found, step = ahead.where(below & (ahead <= n), found), step // 2
-    return found.reshape(lead).to(OF[np.dtype(integer)])
-
-
-def _is_less(x, y):
-    """Whether x is less than y. nan is the largest number."""
-    less = x < y
-    return less | ((y != y) & (x == x)) if x.dtype.is_floating_point else less
+    start = rows.new_zeros(rows.shape, dtype=int64)
+    end = start + n
+    for _ in range(n.bit_length()):  # as in ``_beside_nan``
+        middle = (start + end) >> 1
+        found = ordered.gather(-1, middle.clamp(max=n - 1))
+        behind = ~(found >= rows if side == "left" else found > rows) & (start < end)
+        start, end = (middle + 1).where(behind, start), end.where(behind, middle)
+    return start.reshape(lead).to(OF[np.dtype(integer)])
 
 
 def _as_tensor(x):

@@ -4,6 +4,7 @@ from rushlight.backend.summation import squared
 from rushlight.errors import ArgumentError, DtypeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import reduction
+from rushlight.ops.core.promotion import as_number
 from rushlight.ops.core.rules import is_complex, kept, largest, least, total, typed, where
 from rushlight.ops.elementwise.rounding import abs, sgn
 from rushlight.tensor import Tensor
@@ -136,8 +137,5 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
                 f"norm: only valid string values are 'fro' (default) and 'nuc', found: {p}"
             )
         p = 2
-    elif isinstance(p, Tensor):
-        p = p.item()
-    return vector_norm(
-        converted("norm", input, dtype), dim, keepdim, p=2 if p is None else p, out=out
-    )
+    p = 2 if p is None else as_number(p)
+    return vector_norm(converted("norm", input, dtype), dim, keepdim, p=p, out=out)
