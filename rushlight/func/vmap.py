@@ -8,7 +8,9 @@ import itertools
 import sys
 from functools import wraps
 
+from rushlight.autograd import mode
 from rushlight.ops.shape.join import cat
+from rushlight.random import get_rng_state, set_rng_state
 from rushlight.tensor import Tensor
 from rushlight.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
@@ -142,16 +144,25 @@ def _size(moved, dims):
 
 
 def _in_chunks(call, given, batched, size, chunk_size, randomness):
-    """What ``batching.run`` returns, for the whole batch."""
+    """What ``batching.run`` returns, for the whole batch.
+
+    With the ``randomness`` "same" all chunks draw the same numbers. A recording could not rewind
+    the generator between them, so it takes the whole batch as one chunk, with the same results.
+    """
     from rushlight.func.batching import run
 
-    step = size if chunk_size is None else min(chunk_size, size)
+    same = randomness == "same"
+    whole = chunk_size is None or (same and mode.recorder() is not None)
+    step = size if whole else min(chunk_size, size)
+    state = get_rng_state() if same and step < size else None
     parts = []
     for start in range(0, max(size, 1), max(step, 1)):
         part = [
             t[start : start + step] if b and step < size else t
             for t, b in zip(given, batched, strict=True)
         ]
+        if state is not None:
+            set_rng_state(state)
         found, varies, structure = run(call, part, batched, min(step, size - start), randomness)
         parts.append(found)
     if len(parts) == 1:

@@ -187,6 +187,9 @@ CALLS = {
     "same": lambda R: R.func.vmap(lambda x: x + R.randn(3), randomness="same")(t(R, A)),
     "dropout": lambda R: R.func.vmap(lambda x: R.nn.functional.dropout(x, 0.5), randomness="different")(t(R, A)),
     "same dropout": lambda R: R.func.vmap(lambda x: R.nn.functional.dropout(x, 0.5), randomness="same")(t(R, A)),
+    "same in chunks": lambda R: (R.func.vmap(lambda x: x + R.randn(3), randomness="same", chunk_size=1)(t(R, A)), R.rand(2)),
+    "same in inner chunks": lambda R: R.func.vmap(R.func.vmap(R.rand_like, randomness="same", chunk_size=2), randomness="same")(R.zeros(2, 5, 3)),
+    "different in chunks": lambda R: R.func.vmap(lambda x: x + R.randn(3), randomness="different", chunk_size=1)(t(R, A)),
     "mixed dtypes": lambda R: R.func.vmap(lambda x, s: x * s)(t(R, A), R.arange(4, dtype=R.float64)),
     "index": lambda R: R.vmap(lambda x, i: x[i])(t(R, A), R.tensor([0, 1, 2, 0])),
     # Errors
