@@ -466,7 +466,8 @@ class _Pushed(Function):
         node = ctx.node
         given: list = [None] * node.arity
         for position, tangent in zip(node.positions, tangents, strict=True):
-            given[position] = tangent
+            # A copy: the jvp of a Function that writes in place writes to its tangents, too.
+            given[position] = None if tangent is None else tangent.clone()
         found = node.function.jvp(node, *given)
         return (None, *(found if isinstance(found, tuple) else (found,)))
 
