@@ -32,7 +32,7 @@ def test_filling_with_a_tensor(fill, compiled, value):
     fill = torch.compile(fill) if compiled else fill
     bytes_ = torch.tensor([1, 2], dtype=torch.int8)
     assert fill(bytes_, torch.tensor(5.7)).tolist() == [5, 2]
-    with pytest.raises(RuntimeError, match="without overflow|complex Scalar to non-complex"):
+    with pytest.raises(RuntimeError, match=r"without overflow|complex Scalar to non-complex"):
         fill(bytes_, torch.tensor(value))
 
 
