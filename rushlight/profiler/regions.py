@@ -1,5 +1,6 @@
 """``torch.ops.profiler``: regions of ``record_function`` as two calls."""
 
+from rushlight.overrides import wrap_torch_function
 from rushlight.profiler.recorder import record_function
 
 __all__: list[str] = []
@@ -22,6 +23,7 @@ def _record_function_enter_new(name, args=None):
 _record_function_enter = _record_function_enter_new
 
 
+@wrap_torch_function(lambda record: (record,))  # torch.fx calls it with a Proxy
 def _record_function_exit(record):
     """End a region."""
     record.__exit__(None, None, None)

@@ -157,6 +157,25 @@ def test_concrete_arguments(torch):
 
 
 @both
+def test_a_tracer_that_records_the_regions_of_profiles(torch):
+    regions = torch.ops.profiler
+    tracer = torch.fx.Tracer()
+
+    def f(x):
+        handle = tracer.create_proxy(
+            "call_function", regions._record_function_enter, ("region",), {}
+        )
+        y = x.relu()
+        regions._record_function_exit(handle)
+        return y
+
+    traced = torch.fx.GraphModule(torch.nn.Module(), tracer.trace(f))
+    with torch.profiler.profile() as profiled:
+        traced(torch.ones(2))
+    assert "region" in [event.name for event in profiled.events()]
+
+
+@both
 def test_what_depends_on_values_raises(torch):
     def branch(x):
         return x if x.sum() > 0 else -x
