@@ -73,7 +73,9 @@ class SavedStorage(Storage):
         return owner.device if isinstance(owner, Memory) else super().device
 
     def nbytes(self):
-        return self._owner.nbytes
+        # An array with gaps has fewer bytes than the memory that it lies in.
+        owner = self._owner
+        return owner.nbytes if isinstance(owner, Memory) else super().nbytes()
 
 
 def typed(memory, dtype):

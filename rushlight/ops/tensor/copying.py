@@ -2,8 +2,6 @@
 
 import copy
 
-import numpy as np
-
 from rushlight.autograd.tape import Leaf, refresh
 from rushlight.meta import MetaArray, is_meta
 from rushlight.remote import is_remote
@@ -16,7 +14,7 @@ def _memory(array):
     root = owner(array)
     dense = root.flags.c_contiguous or root.flags.f_contiguous
     if not dense:  # the bytes in the gaps belong to someone else and must not be copied
-        root = array = np.ascontiguousarray(array)
+        root = array = array.copy()
     size = array.itemsize
     return root, array.shape, tuple([s // size for s in array.strides]), offset(array)
 
@@ -65,7 +63,7 @@ def __reduce_ex__(self, protocol):
         return rebuild_far, args
     memory, shape, strides, start = _memory(self._array)
     if type(memory.base) is Foreign:
-        memory = memory.base._array if memory.flags.c_contiguous else memory.copy()
+        memory = memory.base._array if memory.flags.c_contiguous else memory.copy("K")
     args = (memory, self.dtype, shape, strides, start, self.node is not None)
     if type(self) is Tensor and not self.__dict__:
         return rebuild, args
