@@ -167,7 +167,7 @@ def test_every_operation_has_a_sample():
     # Marks of detach() and of writes under no_grad() are in exported programs: tests/export.
     seen |= {"check_range", "attention", "attention_backward", "detach", "value_under_history"}
     seen |= {"lstm_layer_backward", "gru_layer_backward", "rnn_layer_backward"}
-    seen |= {"to_device", "sorted_runs", "merged_runs", "segments"}  # tests/device
+    seen |= {"to_device", "sorted_runs", "merged_runs", "segments", "in_groups"}  # tests/device
     seen |= {"running_max", "running_min"}
     seen |= {"unset", "window_sum_backward"}  # parts of cat and stack, and of average pooling
     seen |= {"special_series", "unsafe_split_parts", "unsafe_split_sizes_parts"}  # parts of others

@@ -275,7 +275,12 @@ def test_computed_in_8_bits_as_pytorch(name, dtype):
         assert isinstance(want, (NotImplementedError, ValueError, RuntimeError))
         return
     assert str(found.dtype) == str(want.dtype)
-    np.testing.assert_array_equal(found.double().numpy(), want.double().numpy())
+    found, want = found.double().numpy(), want.double().numpy()
+    if name == "scaled":  # beyond the range oneDNN gives nan or the largest number, by processor
+        want = np.where(
+            np.isnan(want) & (found == torch.finfo(getattr(torch, dtype)).max), found, want
+        )
+    np.testing.assert_array_equal(found, want)
 
 
 def test_scaled_mm_refuses():
