@@ -37,10 +37,11 @@ def poisson_nll_loss(
     reduction = reduction_of(reduction, size_average, reduce)
     tensor_array(input, "poisson_nll_loss")
     tensor_array(target, "poisson_nll_loss", "target")
+    eps = as_number(eps)
     if log_input:
         losses = input.exp() - target * input
     else:
-        losses = input - target * (input + as_number(eps)).log()
+        losses = input - target * (input + eps).log()
     if full:
         stirling = target * target.log() - target + (target * (2 * math.pi)).log() * 0.5
         losses = losses + stirling.masked_fill(target <= 1, 0).to(losses.dtype)
