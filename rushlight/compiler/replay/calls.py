@@ -29,7 +29,7 @@ from rushlight.tensor import Tensor, from_array
 
 __all__ = ["replayed"]
 
-_MOST_ENTRIES = 32  # of one function; so many captures may be refused
+_MOST_ENTRIES = 64  # of one function; so many captures may be refused
 _MOST_REFUSED = 8  # captures of a function that has no entry yet
 _MOST_SEEN = 256  # calls of a function that are counted at the same time
 _MANY = 2000  # calls without an entry, after which a function without enough others is left
@@ -93,13 +93,17 @@ class _Watched:
         builtin: The builtin function.
         seen: The calls that had no entry → how often.
         step: After so many more calls without an entry, Python looks at one again.
+        ends: By list, the array whose first word gets the address of the next entry.
     """
 
     def __init__(self, replays):
-        self.replays, self.record = replays, words(0, 0, 1, 0, held(self.missed))[0]
+        self.replays = replays
+        self.record = words(0, 1, 0, held(self.missed), *[0] * records.LIST_COUNT)[0]
         self.builtin = _code.builtin(self.record)
         self.seen: dict = {}
-        self.step, self.count, self.refused, self.last = 1, 0, 0, self.record
+        self.step, self.count, self.refused = 1, 0, 0
+        lists = self.record[records.LISTS_OF_ENTRIES // 8 :]
+        self.ends = [lists[i:] for i in range(len(lists))]
 
     def missed(self, *args, **named):
         """Look at a call that has no entry.
@@ -160,19 +164,19 @@ class _Watched:
         found = capture(self.replays.function, args, named, streams, self.replays.writes)
         for x, turned in marks:  # the function may have noted how they lie
             x.turned = turned
-        joined = fused(found.loops, found.spans)
+        joined, at = fused(found.loops, found.spans), _list_for(args)
         for loops in [joined, found.loops] if joined != found.loops else [joined]:
             found.loops = loops
-            array, at = entry(found, args, named, looks, _code.address)
-            self.last[0], agreed = at, False
+            array, address = entry(found, args, named, looks, _code.address)
+            self.ends[at][0], agreed = address, False
             try:
                 with np.errstate(all="ignore"):
                     agreed = self.agrees(args, named, streams)
             finally:
                 if not agreed:
-                    self.last[0] = 0
+                    self.ends[at][0] = 0
             if agreed:
-                self.last = array
+                self.ends[at] = array
                 self.count += 1
                 return
         raise Refused
@@ -212,6 +216,14 @@ class _Watched:
             if not trial and 4 * _count(found) <= size <= _FEW_OPERANDS:
                 changes += _MORE
         return agreed > 1
+
+
+def _list_for(args):
+    """In which of the lists the entry of a call is: ``enter.list_for`` for machine code."""
+    mixed = 0
+    for n in args[0]._array.shape if args and type(args[0]) is Tensor else ():
+        mixed = 5 * mixed + n
+    return mixed % records.LIST_COUNT
 
 
 def _tensors(values):

@@ -7,24 +7,27 @@ returns None, and the function goes on: anything unusual takes the way that it a
 a call whose values a guard of its entry does not let pass; no other entry is tried.
 """
 
-from rushlight.compiler.codegen.words import load, store
+from rushlight.compiler.codegen.words import load, load32, store
 from rushlight.compiler.replay.comparing import matches
 from rushlight.compiler.replay.making import replay
-from rushlight.compiler.replay.objects import A_DATA
+from rushlight.compiler.replay.objects import A_DATA, A_DIMS, A_SHAPE, ARRAY, TYPE
 from rushlight.compiler.replay.records import (
     FALSE,
-    FIRST,
     GRAD,
     GRAD_OFF,
     HITS,
     IN_INFERENCE,
     INFERENCE,
     INTERCEPT,
+    LIST_COUNT,
+    LISTS_OF_ENTRIES,
     MISSES,
     MODE,
+    NDARRAY,
     NEXT,
     NONE,
     STATE,
+    TENSOR,
     TOLD,
     TOLD_AT,
     WITH_GRADIENTS,
@@ -45,7 +48,7 @@ def enter(known, args, count, names):
     if PyDict_GetItem(MODE, INTERCEPT) == ZERO:
         grad_mode = grad_mode_now()
         record = load(known + A_DATA)
-        entry = load(record + FIRST)
+        entry = load(record + LISTS_OF_ENTRIES + 8 * list_for(args, count))
         while entry:
             if matches(entry, args, count, names, grad_mode):
                 store(record + HITS, load(record + HITS) + 1)
@@ -54,6 +57,22 @@ def enter(known, args, count, names):
         if tell(known, args, count, names) == 0:
             return 0  # an interrupt
     return referenced(NONE)
+
+
+def list_for(args, count):
+    """In which list the entry of a call is; ``calls._list_for`` tells the same."""
+    if count == 0 or load(load(args) + TYPE) != TENSOR:
+        return 0
+    a = load(load(args) + ARRAY)
+    if a == 0 or load(a + TYPE) != NDARRAY:
+        return 0
+    mixed = 0
+    at = load(a + A_SHAPE)
+    end = at + 8 * load32(a + A_DIMS)
+    while at < end:
+        mixed = 5 * mixed + load(at)
+        at += 8
+    return mixed & (LIST_COUNT - 1)
 
 
 def grad_mode_now():

@@ -28,9 +28,11 @@ _slots: Any = map(Slot, range(len(SLOTS)))
     DTYPES, DEFAULT,
 ) = _slots  # fmt: skip
 
-# The record of a function: its entries, the calls without one, at how many Python is told, and the
-# calls with one; and the Python function to tell.
-FIRST, MISSES, TOLD_AT, HITS, TOLD = 0, 8, 16, 24, 32
+# The record of a function: the calls without an entry, at how many Python is told, and the calls
+# with one; the Python function to tell; and the first entries of so many lists. In which list an
+# entry is depends on the shape of the first argument.
+MISSES, TOLD_AT, HITS, TOLD, LISTS_OF_ENTRIES = range(0, 40, 8)
+LIST_COUNT = 16  # a power of 2
 # An entry: what it expects of a call, the loops, and what it makes: arrays, the results, and nodes.
 # The results are in a tuple or list (its type is GROUP), or there is one. WRITES: whether the loops
 # write to the first argument. DRAWS_FROM: the default generator, if the loops draw from it, or 0.

@@ -447,6 +447,16 @@ def test_calls_that_never_repeat_are_left_alone(monkeypatch):
     assert w.run is None
 
 
+def test_calls_with_operands_of_many_shapes_have_entries_of_their_own():
+    shapes = [(1,) * 5, (2,) * 7, *[(n, k) for n in range(1, 9) for k in range(1, 5)]]
+    operands = [torch.ones(shape) for shape in shapes]
+    w = watched(lambda x, y: x + y)
+    for x in 2 * operands:  # an operand is noted to lie in order by the first calls
+        repeated(lambda x=x: w.run(x, x))
+        repeated(lambda x=x: w.run(y=x, x=x))
+    assert all(torch.equal(w.run(x, x), w.run(y=x, x=x)) for x in operands)
+
+
 def test_an_interrupt_while_a_call_is_captured_is_not_lost(monkeypatch):
     def interrupted(*args):
         raise KeyboardInterrupt
