@@ -1,6 +1,6 @@
 """Optimizers and learning-rate schedulers: ``torch.optim``."""
 
-from rushlight.optim import lr_scheduler, swa_utils
+from rushlight.optim import _functional, lr_scheduler, swa_utils  # noqa: F401
 from rushlight.optim.adadelta import Adadelta
 from rushlight.optim.adafactor import Adafactor
 from rushlight.optim.adagrad import Adagrad

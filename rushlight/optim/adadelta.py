@@ -1,9 +1,10 @@
 """Adadelta."""
 
 from rushlight.optim.elementwise import Elementwise
+from rushlight.optim.functional import functional
 from rushlight.optim.options import check_options, check_range
 
-__all__ = ["Adadelta"]
+__all__ = ["Adadelta", "adadelta"]
 
 
 class Adadelta(Elementwise):
@@ -74,3 +75,11 @@ class Adadelta(Elementwise):
         steps *= rho
         steps += step * step * gain
         p -= step * lr
+
+
+adadelta = functional(
+    Adadelta,
+    "params grads square_avgs acc_deltas state_steps",
+    "capturable foreach differentiable has_complex",
+    "lr rho eps weight_decay maximize",
+)

@@ -1,9 +1,10 @@
 """Adagrad."""
 
 from rushlight.optim.elementwise import Elementwise
+from rushlight.optim.functional import functional
 from rushlight.optim.options import check_fused, check_options
 
-__all__ = ["Adagrad"]
+__all__ = ["Adagrad", "adagrad"]
 
 
 class Adagrad(Elementwise):
@@ -95,3 +96,11 @@ class Adagrad(Elementwise):
         sums = read(total, at) + values * values
         write(total, at, sums)
         write(p, at, read(p, at) - values / (root(sums) + group["eps"]) * rate)
+
+
+adagrad = functional(
+    Adagrad,
+    "params grads state_sums state_steps",
+    "fused grad_scale found_inf has_sparse_grad foreach differentiable has_complex",
+    "lr weight_decay lr_decay eps maximize",
+)

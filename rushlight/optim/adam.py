@@ -1,10 +1,11 @@
 """Adam."""
 
 from rushlight.optim.elementwise import Elementwise
+from rushlight.optim.functional import functional
 from rushlight.optim.options import check_betas, check_fused, check_options
 from rushlight.tensor import Tensor
 
-__all__ = ["Adam"]
+__all__ = ["Adam", "adam"]
 
 
 class Adam(Elementwise):
@@ -125,3 +126,12 @@ def _check_betas(owner, betas):
 
 def _without_dims(x):
     return x.reshape(()) if isinstance(x, Tensor) and x.ndim else x
+
+
+adam = functional(
+    Adam,
+    "params grads exp_avgs exp_avg_sqs max_exp_avg_sqs state_steps",
+    "foreach capturable differentiable fused grad_scale found_inf has_complex "
+    "decoupled_weight_decay",
+    "amsgrad beta1 beta2 lr weight_decay eps maximize",
+)

@@ -1,9 +1,10 @@
 """Adamax."""
 
 from rushlight.optim.elementwise import Elementwise
+from rushlight.optim.functional import functional
 from rushlight.optim.options import check_betas, check_options
 
-__all__ = ["Adamax"]
+__all__ = ["Adamax", "adamax"]
 
 
 class Adamax(Elementwise):
@@ -71,3 +72,11 @@ class Adamax(Elementwise):
         mean += (g - mean) * gain
         largest[...] = xp.maximum(largest * beta2, xp.abs(g) + eps)
         p -= mean / largest * rate
+
+
+adamax = functional(
+    Adamax,
+    "params grads exp_avgs exp_infs state_steps",
+    "foreach maximize differentiable capturable has_complex",
+    "eps beta1 beta2 lr weight_decay",
+)

@@ -1,10 +1,11 @@
 """ASGD."""
 
 from rushlight.optim.elementwise import Elementwise
+from rushlight.optim.functional import functional
 from rushlight.optim.numbers import largest
 from rushlight.optim.options import check_options
 
-__all__ = ["ASGD"]
+__all__ = ["ASGD", "asgd"]
 
 
 class ASGD(Elementwise):
@@ -86,3 +87,11 @@ class ASGD(Elementwise):
         p *= decay
         p -= g * rate
         mean += (p - mean) * share
+
+
+asgd = functional(
+    ASGD,
+    "params grads axs mus etas state_steps",
+    "foreach maximize differentiable capturable has_complex",
+    "lambd lr t0 alpha weight_decay",
+)

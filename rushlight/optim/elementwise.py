@@ -341,6 +341,10 @@ class Elementwise(Optimizer):
             )
         return step
 
+    def _gradient(self, p):
+        """Return the gradient by which ``p`` is updated."""
+        return p.grad
+
     def _made(self, p, name):
         """Return a new state tensor for ``p``."""
         fill = self._initial(p, name)
@@ -425,13 +429,13 @@ class Elementwise(Optimizer):
         if group.get("differentiable"):
             self._step_copies(tensors, scalars, group)
         else:
-            p, g, *buffers = map(_real, (tensors[0], tensors[0].grad, *tensors[1:]))
+            p, g, *buffers = map(_real, (tensors[0], self._gradient(tensors[0]), *tensors[1:]))
             self._update(rushlight, p, g, buffers, scalars, group)
 
     def _step_copies(self, tensors, scalars, group):
         """Update copies and copy them back, so that no value is overwritten that backward needs."""
         p, *buffers = copies = [_real(t.clone()) for t in tensors]
-        g, decay = _real(tensors[0].grad), group.get("weight_decay", 0.0)
+        g, decay = _real(self._gradient(tensors[0])), group.get("weight_decay", 0.0)
         decoupled = group.get("decoupled_weight_decay", False)
         if decoupled:
             decay = decay * group["lr"]

@@ -1,9 +1,10 @@
 """NAdam."""
 
 from rushlight.optim.elementwise import Elementwise
+from rushlight.optim.functional import functional
 from rushlight.optim.options import check_betas, check_options
 
-__all__ = ["NAdam"]
+__all__ = ["NAdam", "nadam"]
 
 
 class NAdam(Elementwise):
@@ -100,3 +101,11 @@ class NAdam(Elementwise):
         square *= beta2
         square += g * g * gain2
         p -= (g * own + mean * ahead) / (xp.sqrt(square) * scale + eps)
+
+
+nadam = functional(
+    NAdam,
+    "params grads exp_avgs exp_avg_sqs mu_products state_steps",
+    "decoupled_weight_decay foreach capturable differentiable has_complex maximize",
+    "beta1 beta2 lr weight_decay momentum_decay eps",
+)

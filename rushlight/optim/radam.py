@@ -1,9 +1,10 @@
 """RAdam."""
 
 from rushlight.optim.elementwise import Elementwise
+from rushlight.optim.functional import functional
 from rushlight.optim.options import check_betas, check_options
 
-__all__ = ["RAdam"]
+__all__ = ["RAdam", "radam"]
 
 
 class RAdam(Elementwise):
@@ -89,3 +90,11 @@ class RAdam(Elementwise):
         square += g * g * gain2
         # As long as the average square is not reliable, the denominator is 1.
         p -= mean / (xp.sqrt(square) * known + eps) * rate
+
+
+radam = functional(
+    RAdam,
+    "params grads exp_avgs exp_avg_sqs state_steps",
+    "decoupled_weight_decay foreach differentiable capturable has_complex maximize",
+    "beta1 beta2 lr weight_decay eps",
+)

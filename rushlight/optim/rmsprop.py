@@ -1,9 +1,10 @@
 """RMSprop."""
 
 from rushlight.optim.elementwise import Elementwise
+from rushlight.optim.functional import functional
 from rushlight.optim.options import check_options
 
-__all__ = ["RMSprop"]
+__all__ = ["RMSprop", "rmsprop"]
 
 
 class RMSprop(Elementwise):
@@ -89,3 +90,11 @@ class RMSprop(Elementwise):
             velocity += step
             step = velocity
         p -= step * lr
+
+
+rmsprop = functional(
+    RMSprop,
+    "params grads square_avgs grad_avgs momentum_buffer_list state_steps",
+    "foreach maximize differentiable capturable has_complex",
+    "lr alpha eps weight_decay momentum centered",
+)

@@ -1,9 +1,10 @@
 """Rprop."""
 
 from rushlight.optim.elementwise import Elementwise
+from rushlight.optim.functional import functional
 from rushlight.optim.options import check_options
 
-__all__ = ["Rprop"]
+__all__ = ["Rprop", "rprop"]
 
 
 class Rprop(Elementwise):
@@ -88,3 +89,11 @@ class Rprop(Elementwise):
 def _sign(xp, x):
     """The sign of ``x``; 0 for nan, so that an element without a gradient takes no step."""
     return xp.where(x == x, xp.sign(x), 0)
+
+
+rprop = functional(
+    Rprop,
+    "params grads prevs step_sizes state_steps",
+    "foreach capturable maximize differentiable has_complex",
+    "step_size_min step_size_max etaminus etaplus",
+)

@@ -2,9 +2,10 @@
 
 from rushlight.autograd import mode
 from rushlight.optim.elementwise import Elementwise
+from rushlight.optim.functional import functional
 from rushlight.optim.options import check_fused, check_options
 
-__all__ = ["SGD"]
+__all__ = ["SGD", "sgd"]
 
 
 class SGD(Elementwise):
@@ -120,3 +121,11 @@ class SGD(Elementwise):
             add_rows(p, g, -float(group["lr"]))
         else:
             p.add_(g, alpha=-float(group["lr"]))
+
+
+sgd = functional(
+    SGD,
+    "params d_p_list momentum_buffer_list",
+    "has_sparse_grad foreach fused grad_scale found_inf",
+    "weight_decay momentum lr dampening nesterov maximize",
+)
