@@ -23,15 +23,16 @@ FEW = 256  # up to this many elements, a Python loop is faster than sorting
 I64 = np.dtype(np.int64)
 
 
-def permutation(generator, count, dtype=I64):
-    """Return the numbers 0 ... count-1 in a random order.
+def permutation(generator, count, dtype=I64, n=None):
+    """Return the numbers 0 ... n-1 in a random order, ``count`` // ``n`` times one after the other.
 
     Raises:
-        RuntimeError: ``count`` is negative, or the dtype cannot hold every number below ``count``.
+        RuntimeError: ``n`` is negative, or the dtype cannot hold every number below ``n``.
         NotImplementedError: ``dtype`` is bool, complex, uint16, uint32 or uint64.
     """
-    if count < 0:
-        raise RuntimeError(f"randperm: n must not be negative, got {count}")
+    n = count if n is None else n
+    if n < 0:
+        raise RuntimeError(f"randperm: n must not be negative, got {n}")
     if dtype not in INTEGERS and dtype not in DIGITS:
         refuse("randperm", dtype)
     if dtype in INTEGERS:
@@ -39,12 +40,19 @@ def permutation(generator, count, dtype=I64):
     else:
         limit = 2 ** DIGITS[dtype] + 1
     # PyTorch does not check bfloat16, so its permutations repeat numbers from 258 elements on.
-    if count > limit and dtype != BF16:
-        raise RuntimeError(f"randperm: {torch_dtype(dtype)} holds up to n = {limit}, not {count}")
+    if n > limit and dtype != BF16:
+        raise RuntimeError(f"randperm: {torch_dtype(dtype)} holds up to n = {limit}, not {n}")
     with generator.lock:
-        if count < MANY:
-            return to_dtype(_durstenfeld(generator.words(max(count - 1, 0)), count), dtype)
-        return to_dtype(_inside_out(generator.double_words(count)), dtype)
+        if count == n:
+            return to_dtype(_one(generator, n), dtype)
+        several = [_one(generator, n) for _ in range(count // n if n else 0)]
+        return to_dtype(np.concatenate([np.empty(0, np.int64), *several]), dtype)
+
+
+def _one(generator, count):
+    if count < MANY:
+        return _durstenfeld(generator.words(max(count - 1, 0)), count)
+    return _inside_out(generator.double_words(count))
 
 
 def _durstenfeld(words, count):

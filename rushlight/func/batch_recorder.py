@@ -78,8 +78,8 @@ class BatchRecorder(ReplayRecorder):
 
     def sample(self, t):
         """A tensor like one sample of the batch ``t``, without elements."""
-        shape = tuple(t.shape[1:])
-        value = Abstract(shape, t._array.dtype)
+        array = t._array
+        value = Abstract(array.shape[1:], array.dtype, array.strides[1:])
         self.own.add(value.id)
         found = from_array(value)
         return found.requires_grad_() if t.requires_grad and mode.state.grad else found

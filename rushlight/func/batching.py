@@ -192,7 +192,7 @@ class Batch:
         _tell(e.op.name)
         found = [
             self.apply(
-                e.op, [_sample(e.op, x, i) if b else x for x, b in operands],
+                e.op, [_sample(e, x, i) if b else x for x, b in operands],
                 {k: v[i] if b else v for k, (v, b) in params.items()},
             )
             for i in range(self.size)
@@ -252,9 +252,13 @@ class Batch:
             tensor.copy_(found)
 
 
-def _sample(op, x, i):
-    """Sample ``i`` of a batch; contiguous where the operation looks at memory."""
-    return x[i].clone() if op.of_storage or op.by_layout else x[i]
+def _sample(e, x, i):
+    """Sample ``i`` of a batch; as the recorded one lay where the operation looks at memory."""
+    if not (e.op.of_storage or e.op.by_layout):
+        return x[i]
+    itemsize = x.element_size()
+    strides = [s // itemsize for s in e.ins[0].strides]
+    return x.new_empty_strided(x.shape[1:], strides).copy_(x[i])
 
 
 @cache

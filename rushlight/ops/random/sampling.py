@@ -200,7 +200,7 @@ def randperm(n, **named):
     """
     if named.get("out") is None:
         named["dtype"] = named.get("dtype") or dtypes.int64
-    return _new("randperm", (n,), "permutation", (), named)
+    return _new("randperm", (n,), "permutation", (n,), named)
 
 
 def _like(name, input, distribution, parameters, named):
