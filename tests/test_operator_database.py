@@ -66,6 +66,30 @@ def test_operators(name, dtype):
         _compare(f"sample {k}", ours, op.op, (sample.input, *sample.args), sample.kwargs)
 
 
+@pytest.mark.parametrize(("name", "dtype"), daily(CASES, 60, "default dtypes"))
+def test_dtypes_where_float64_is_the_default(name, dtype):
+    op, ours = OPERATORS[name], _ours(OPERATORS[name])
+    for k, sample in _samples(op, DTYPES[dtype]):
+        args, dtypes = (sample.input, *sample.args), []
+        try:
+            given = Twins().of([args, sample.kwargs])
+        except Other:
+            continue
+        for framework, call, (a, named) in (
+            (torch, op.op, (args, sample.kwargs)),
+            (rushlight, ours, given),
+        ):
+            framework.set_default_dtype(framework.float64)
+            try:
+                error, results, *_ = outcome(framework, call, a, named)
+            finally:
+                framework.set_default_dtype(framework.float32)
+            dtypes.append([str(t.dtype).partition(".")[2] for t in results])
+            if error is not None:
+                break
+        assert dtypes[0] == dtypes[-1], f"{name} {dtype}, sample {k}"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("case", sorted(drawn(CASES, 150, "compiled operators")))
 def test_compiled_operators(case):

@@ -12,6 +12,7 @@ from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.fast_path import FLOATS, plain, taped
 from rushlight.ops.core.kinds import kernel, like_first, reduction
+from rushlight.ops.core.promotion import to_float
 from rushlight.ops.core.rules import conj, kept, largest, total
 from rushlight.strides import in_order
 from rushlight.tensor import Tensor
@@ -161,19 +162,20 @@ def logsumexp(xp, x, *, dim, keepdim=False):
     >>> torch.logsumexp(torch.tensor([0.0, 0.0]), dim=0)
     tensor(0.6931)
     """
-    if x.dtype.kind not in "fc":
-        x = x.astype(xp.float32)
+    dtype = to_float((x,)).numpy
+    if x.dtype.kind in "biu":  # a default dtype of half precision is rounded to once, at the end
+        x = x.astype(dtype if dtype.itemsize > 2 else xp.float32)
     if not x.size:
-        return xp.log(summed(x, dim, keepdim))
+        return xp.log(summed(x, dim, keepdim)).astype(dtype)
     largest = extreme(xp.maximum, x.real, dim, True)
     largest = xp.where(xp.isinf(largest), 0, largest).astype(x.dtype)
-    found = xp.log(summed(xp.exp(x - largest), dim, True)) + largest
+    found = (xp.log(summed(xp.exp(x - largest), dim, True)) + largest).astype(dtype, copy=False)
     return found if keepdim else found.reshape(shapes.reduced(x.shape, dim, False))
 
 
 @logsumexp.lower
 def _logsumexp_of_exp(x, dim, keepdim):
-    x = x if x.is_floating_point() else x.float()
+    x = x.to(to_float((x,)))
     largest = x.amax(dim, keepdim=True)
     largest = largest.masked_fill(largest.isinf(), 0)
     found = total((x - largest).exp(), dim).log() + largest
