@@ -407,6 +407,15 @@ def test_multiply_add_rounds_once(a, b, seed, scale):
         assert all(abs(Fraction(float(got)) - exact) <= abs(n - exact) for n in around)
 
 
+@pytest.mark.parametrize(
+    ("a", "b"), [(1.43e-307, 1.43e-307), (8.4e-304, -7.3e-304), (3e-290, 1e-299)]
+)
+def test_multiply_add_of_tiny_numbers_rounds_once(a, b):
+    x = draw.uniform(Generator().manual_seed(0), 500, F64)
+    for u, got in zip(x, rounding.fma64(x, a, b), strict=True):
+        assert got == float(Fraction(float(u)) * Fraction(a) + Fraction(b))
+
+
 def test_multiply_add_breaks_ties_by_the_exact_sum():
     x = np.array([2.0**-24], np.float32)
     # 1 + 2^-24 (1 + 2^-23) rounds to 53 bits as is, and 1 + 2^-24 - 2^-70 as the tie above 1.

@@ -61,14 +61,18 @@ def fma32(x, a, b):
 
 
 def fma64(x, a, b):
-    """Return x * a + b, rounded once, for a float64 array |x| <= 1 and floats a and b.
-
-    |a| and |b| must be 0 or above 2^-900.
-    """
+    """Return x * a + b, rounded once, for a float64 array |x| <= 1 and floats a and b."""
     if b == 0 or math.frexp(a)[0] in (0.5, 0.0):
         return x * a + b
     if max(abs(a), abs(b)) > 2.0**900:  # ``_split`` would overflow
         return fma64(x, a * 2.0**-200, b * 2.0**-200) * 2.0**200
+    if max(abs(a), abs(b)) < 2.0**-800:  # ``lost`` would be too small for a float64
+        found = fma64(x, a * 2.0**200, b * 2.0**200) * 2.0**-200
+        # The last factor rounds a subnormal number again. There the sum itself is exact, because
+        # both of its terms are multiples of the smallest float64.
+        product = x * a
+        small = np.maximum(np.abs(found), np.abs(product)) < 2.0**-1021
+        return np.where(small, product + b, found)
     product = x * a
     x_high, x_low = _split(x)
     a_high, a_low = _split(a)
