@@ -4,6 +4,7 @@ from rushlight import shapes
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.linalg.checks import check_floats, identity
 from rushlight.linalg.inverse import inv
+from rushlight.ops.core.autocast import LOWER, autocasts
 from rushlight.ops.core.outputs import store
 from rushlight.ops.linear.cross import cross as _cross
 from rushlight.ops.linear.vander import powers
@@ -141,6 +142,7 @@ def chain_product(matrices):
     return product(0, n - 1)
 
 
+@autocasts(LOWER)
 def vecdot(x, y, *, dim=-1, out=None):
     """Return the inner products Σ x̄·y of vectors along a dim.
 
