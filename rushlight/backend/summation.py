@@ -44,7 +44,7 @@ FLOATS = (np.dtype("f4"), np.dtype("f8"))
 def summed(x, axes, keepdims=False):
     """The sum of ``x`` over the tuple ``axes``. Integers give int64."""
     if x.size >= LARGE and len(axes) == x.ndim and (total := _whole(x)) is not None:
-        return total.reshape((1,) * x.ndim) if keepdims else total[0]
+        return total.reshape((1,) * x.ndim) if keepdims else total
     if x.size > SMALL and x.dtype in FLOATS and not _long_rows(x, axes):
         return folded(np.add, x, axes, keepdims)
     if x.dtype.kind in "iub":
@@ -57,14 +57,20 @@ def summed(x, axes, keepdims=False):
 
 
 def _whole(x):
-    """The sum of all of a large array, as ``folded`` gives it, in an array of one element; or None.
+    """The sum of all of a large array as a number, or None if there is no kernel.
 
     Large arrays drive Python's own data out of the caches, so this is short.
     """
-    if x.size % PIECE or x.dtype not in FLOATS or not x.flags.c_contiguous:
+    if x.dtype not in FLOATS or not x.flags.c_contiguous:
         return None
-    found = native.matrices(*_SUMS, x.reshape(-1, PIECE))
-    return None if found is None else _rows(np.add, found[0].reshape(1, -1))
+    flat, whole = x.reshape(-1), x.size - x.size % PIECE
+    found = native.matrices(*_SUMS, flat[:whole].reshape(-1, PIECE))
+    if found is None:
+        return None
+    part = found[0]
+    few = len(part) <= 2 * ROW
+    total = part.dot(_ones(len(part), x.dtype)) if few else _rows(np.add, part.reshape(1, -1))[0]
+    return total + np.add.reduce(flat[whole:]) if whole < x.size else total
 
 
 def _long_rows(x, axes):
