@@ -14,6 +14,8 @@ As in PyTorch, the transformed dims of a result lie innermost in memory. The ope
 the order of the others.
 """
 
+from math import prod
+
 import numpy as np
 
 from rushlight.ops.core.kinds import kernel
@@ -62,7 +64,8 @@ def _steps(shape, order):
 def _transformed(transform, x, dims, order, **options):
     """Return ``transform`` of ``x`` over ``dims``, with its dims in memory in this ``order``."""
     if hasattr(x, "noted"):
-        found = _noted(transform.__name__, x.transpose(order), len(dims), **options)
+        places = [order.index(d) for d in dims]
+        found = _noted(transform.__name__, x.transpose(order), places, **options)
         return found.transpose([order.index(d) for d in range(x.ndim)])
     if order == sorted(order):
         return transform(x, axes=dims, **options)
@@ -71,21 +74,39 @@ def _transformed(transform, x, dims, order, **options):
 
 
 def _noted(name, x, dims, norm, s=None):
-    """The transform of the last dim in a call that will be replayed, by NumPy's loops.
+    """The transform over ``dims`` in a call that will be replayed, by NumPy's loops.
 
-    NumPy and SciPy have the same algorithm, and so the same bits.
+    NumPy and SciPy have the same algorithm. With the order and the factors that SciPy takes for
+    several dims, the results have the same bits.
     """
-    if dims > 1:
-        return x.refused()
-    n = x.shape[-1] if s is None else s[-1]
+    n = prod([x.shape[d] for d in dims] if s is None else s)
     inverse = name in ("ifftn", "irfftn", "ihfftn")
     factor = n**-0.5 if norm == "ortho" else 1 / n if (norm == "backward") == inverse else 1
-    half = f"rfft_n_{'odd' if n % 2 else 'even'}"
+    whole, (*others, last) = "ifft" if inverse else "fft", dims
+
+    def along(x, dim, name, factor):
+        made = x.shape[dim] if s is None or dim != last else s[-1]
+        return x.swapaxes(dim, -1).transformed(name, made, factor).swapaxes(dim, -1)
+
     if name in ("irfftn", "hfftn"):
-        return (x if inverse else x.conj()).transformed("irfft", n, factor)
-    if x.dtype.kind == "c":
-        return x.transformed("ifft" if inverse else "fft", n, factor)
-    found = x.transformed(half, n, factor)
+        for d in others:
+            x = along(x, d, whole, 1)
+        found = along(x if inverse else x.conj(), last, "irfft", factor)
+    elif x.dtype.kind == "c":
+        found = along(x, dims[0], whole, factor)
+        for d in dims[1:]:
+            found = along(found, d, whole, 1)
+    else:
+        half = f"rfft_n_{'odd' if x.shape[last] % 2 else 'even'}"
+        found = along(x, last, half, factor).swapaxes(last, -1)
+        found = _completed(found, name, x.shape[last], inverse).swapaxes(last, -1)
+        for d in others:
+            found = along(found, d, whole, 1)
+    return found if found.flags.c_contiguous else found.copy()
+
+
+def _completed(found, name, n, inverse):
+    """What ``name`` makes along the last dim, whose n numbers have the half transform ``found``."""
     if name in ("ifftn", "fftn"):
         found = found.conj() if inverse else found
         rest = found.take(np.arange((n - 1) // 2, 0, -1), -1) if n > 2 else None
