@@ -1,10 +1,13 @@
 """Singular values and vectors."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.linalg.checks import LinAlgError, check_matrices, identity
 from rushlight.linalg.jacobi import singular
+from rushlight.linalg.lapack import Room, columns, each, empty, matrices
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
@@ -19,6 +22,10 @@ __all__ = ["svd", "svdvals"]
 _NOT_FINITE = (
     "linalg.svd: The algorithm failed to converge because the input matrix contained non-finite "
     "values"
+)
+_NOT_CONVERGED = (
+    "linalg.svd: The algorithm failed to converge because the input matrix is ill-conditioned or "
+    "has too many repeated singular values"
 )
 _Factors = result_type("linalg_svd", "U", "S", "Vh")
 
@@ -36,16 +43,60 @@ def _svd(xp, A, *, full_matrices, vectors=True):
 
 
 def decompose(A, full_matrices=False, vectors=True):
-    """Do the work of ``_svd`` on an array.
+    """Do the work of ``_svd`` on an array, in its own precision.
 
     Inf and nan are refused, because LAPACK may run forever with them.
     """
     if not np.isfinite(A).all():
         raise LinAlgError(_NOT_FINITE)
-    if vectors:
-        return tuple(np.linalg.svd(A, full_matrices))
-    none = np.empty((*A.shape[:-2], 0, 0), A.dtype)
-    return none, np.linalg.svd(A, compute_uv=False), none.copy()
+    lead, (rows, n), real = A.shape[:-2], A.shape[-2:], A.real.dtype
+    stack, k = columns(A), min(rows, n)
+    S = empty(A, (len(stack), k), real)
+    if not vectors:
+        U, Vh = np.empty((len(stack), 0, 0), A.dtype), np.empty((len(stack), 0, 0), A.dtype)
+    else:
+        wide, high = (rows, n) if full_matrices else (k, k)
+        U, Vh = empty(A, (len(stack), wide, rows)), empty(A, (len(stack), n, high))
+    if stack.size:
+        _call((b"A" if full_matrices else b"S") if vectors else b"N", stack, S, U, Vh)
+    elif vectors:
+        for x in (U, Vh):  # matrices without elements change no vector
+            x[...] = np.eye(*x.shape[1:], dtype=A.dtype)
+    return matrices(U, lead), S.reshape(*lead, k), matrices(Vh, lead)
+
+
+def _call(job, A, S, U, Vh):
+    """Let LAPACK write the decompositions of the column-major matrices ``A`` to the others."""
+    (count, n, rows), k = A.shape, S.shape[1]
+    info, room = empty(A, count, np.int32), _room(job, rows, n, A.dtype)
+    more = [Room(_real_room(job, rows, n), S.dtype)] if A.dtype.kind == "c" else []
+    high = Vh.shape[2]
+    if job == b"N":
+        U = Vh = Room(1, A.dtype)
+    each("gesdd", job, rows, n, A, rows, S, U, rows, Vh, max(1, high),
+         Room(room, A.dtype), room, *more, Room(8 * k, np.int32), info)  # fmt: skip
+    if info.any():
+        raise LinAlgError(_NOT_CONVERGED)
+
+
+@lru_cache(256)
+def _room(job, rows, n, dtype):
+    """The number of elements of the workspace with which LAPACK is fastest."""
+    found = np.zeros((1, 1), dtype)
+    any_of = Room(1, dtype)
+    more = [Room(1, found.real.dtype)] if found.dtype.kind == "c" else []
+    each("gesdd", job, rows, n, any_of, rows, Room(1, found.real.dtype), any_of, rows, any_of, n,
+         found, -1, *more, Room(1, np.int32), Room(1, np.int32))  # fmt: skip
+    # A single-precision number may have been rounded down.
+    return int(found[0, 0].real * (1 + np.finfo(found.dtype).eps)) + 1
+
+
+def _real_room(job, rows, n):
+    """The number of real elements that complex matrices need, by LAPACK's documentation."""
+    least, most = sorted((rows, n))
+    if job == b"N":
+        return 7 * least
+    return least * max(5 * least + 7, 2 * most + 2 * least + 1)
 
 
 def _slope(g, A_shape, out, full_matrices):
