@@ -87,30 +87,16 @@ def substitute(LU, pivots, X, lead, turn):
         np.put_along_axis(X, order, X.copy(), -1)
 
 
-#: Up to this many pivots, Python's lists are faster than NumPy.
-_FEW_PIVOTS = 64
-
-
-def _swapped(swaps, rows):
-    """The numbers of the rows after row i was swapped with row ``swaps[i]``, counted from 1."""
-    order = list(range(rows))
-    for i, j in enumerate(swaps):
-        order[i], order[j - 1] = order[j - 1], order[i]
-    return order
-
-
 def row_order(pivots, rows):
     """Return the order of A's rows in L·U: row i of L·U is row ``order[i]`` of A."""
-    if 0 < pivots.size <= _FEW_PIVOTS and rows <= _FEW_PIVOTS:
-        found = [_swapped(swaps, rows) for swaps in pivots.reshape(-1, pivots.shape[-1]).tolist()]
-        return np.array(found, np.int64).reshape(*pivots.shape[:-1], rows)
-    numbers = np.arange(prod(pivots.shape[:-1]))
-    order = np.tile(np.arange(rows), (len(numbers), 1))
-    swaps = pivots.reshape(len(numbers), pivots.shape[-1]) - 1
-    for i in range(swaps.shape[1]):
-        j = swaps[:, i]
-        order[numbers, i], order[numbers, j] = order[numbers, j], order[numbers, i]
-    return order.reshape(*pivots.shape[:-1], rows)
+    lead, k = pivots.shape[:-1], pivots.shape[-1]
+    numbers = empty(pivots, (prod(lead), rows), np.float64)
+    numbers[...] = np.arange(rows, dtype=np.float64)
+    if numbers.size and k:
+        # LAPACK would swap rows that are not there, as a call with pivots of zeros asks for.
+        swaps = np.minimum(np.maximum(pivots, 1), rows).reshape(-1, k)
+        each("laswp", 1, numbers, rows, 1, k, swaps, 1)
+    return numbers.astype(np.int64).reshape(*lead, rows)
 
 
 def _slope(g, A, out):

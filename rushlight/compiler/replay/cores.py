@@ -72,24 +72,20 @@ def _noted(tape, ufunc, dtypes, operands, out=()):
 
 
 def _computed(name, x, *others):
-    """The results of the ufunc ``name`` of ``numpy.linalg`` for real matrices.
+    """The results of the ufunc ``name`` of ``numpy.linalg`` for matrices.
 
-    NumPy computes them in float64. Nan stands for an error; it is left to the function itself.
+    NumPy computes them in double precision. Nan stands for an error; it is left to the function
+    itself.
     """
-    if x.dtype.kind != "f" or any(y.ndim < 2 or y.dtype != x.dtype for y in others):
+    if x.dtype.kind not in "fc" or any(y.ndim < 2 or y.dtype != x.dtype for y in others):
         raise Refused
     umath: Any = np.linalg._umath_linalg
-    ufunc = getattr(umath, name, None)
-    found = _noted(x.tape, ufunc, [_DOUBLE] * (1 + len(others)), [x, *others])
+    ufunc, double = getattr(umath, name, None), np.result_type(x.dtype, _DOUBLE)
+    found = _noted(x.tape, ufunc, [double] * (1 + len(others)), [x, *others])
     for result in found:
         x.tape.require(~np.isnan(result).any())
-    return [result.astype(x.dtype, copy=False) for result in found]
-
-
-def _svd(x, full_matrices=True, compute_uv=True):
-    if not compute_uv:
-        return _computed("svd", x)[0]
-    return _computed("svd_f" if full_matrices else "svd_s", x)
+    real = x.array.real.dtype
+    return [r.astype(x.dtype if r.dtype.kind == "c" else real, copy=False) for r in found]
 
 
 #: Functions of NumPy → what they do with Noted arrays.
@@ -99,7 +95,6 @@ LINALG: dict = {
     np.linalg.solve: lambda x, y: _computed("solve", x, y)[0],
     np.linalg.slogdet: lambda x: _computed("slogdet", x),
     np.linalg.eigh: lambda x, UPLO="L": _computed("eigh_lo" if UPLO == "L" else "eigh_up", x),
-    np.linalg.svd: _svd,
 }
 
 

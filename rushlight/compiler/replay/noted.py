@@ -129,8 +129,7 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
     def __bool__(self):
         if self.size > 1:
             raise Refused
-        found = self if self.dtype == bool else self != 0
-        return self.tape.guard(found.array.reshape(()))
+        return self.tape.guard(self._truth().array.reshape(()))
 
     def _refuse(self, *args, **named):
         raise Refused
@@ -142,7 +141,7 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
     item = tolist = tobytes = refused = _refuse
 
     def _where(self, x, y):
-        condition = self if self.dtype == bool else self != 0
+        condition = self._truth()
         found = np.where(*map(bare, (condition, x, y)))
         dtypes = (np.dtype(bool), found.dtype, found.dtype, found.dtype)
         return self.tape.note(f"choosing{found.itemsize}", dtypes, (condition, x, y), found)
@@ -277,6 +276,10 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
     def copy(self, order="C"):
         if any(s < 0 for s in self.strides):
             return self.tape.moved(lambda arrays: arrays[0].copy(order), [self.array])
+        if self.dtype.char == "D":
+            found = self.tape.scratch(self.array.copy(order))
+            found[...] = self
+            return found
         return self.tape.note(
             f"copying{self.itemsize}", (self.dtype,) * 2, (self,), self.array.copy(order)
         )
@@ -284,11 +287,6 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
     def astype(self, dtype, order="K", copy=True):
         if np.dtype(dtype) == self.dtype:
             return self.copy(order) if copy else self
-        if np.dtype(dtype).kind == "c" and self.dtype.kind == "f":
-            found = np.empty_like(self, dtype)
-            found.real = self.astype(found.real.dtype, copy=False)
-            found.imag = 0
-            return found
         return Noted(self.tape.converted(self.array, np.dtype(dtype)), self.tape)
 
     def dot(self, y, out=None):
@@ -351,15 +349,19 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
     def conj(self):
         return np.conjugate(self) if self.dtype.kind == "c" else self
 
+    conjugate = conj
+
     def count_nonzero(self, axis=None, keepdims=False):
-        found = self if self.dtype == bool else self != 0
-        return found.astype(np.int64).sum(axis, keepdims=keepdims)
+        return self._truth().astype(np.int64).sum(axis, keepdims=keepdims)
 
     def any(self, axis=None, keepdims=False):
-        return np.logical_or.reduce(self, axis=axis, keepdims=keepdims)
+        return np.logical_or.reduce(self._truth(), axis=axis, keepdims=keepdims)
 
     def all(self, axis=None, keepdims=False):
-        return np.logical_and.reduce(self, axis=axis, keepdims=keepdims)
+        return np.logical_and.reduce(self._truth(), axis=axis, keepdims=keepdims)
+
+    def _truth(self):
+        return self if self.dtype == bool else self != 0
 
 
 class _Place:

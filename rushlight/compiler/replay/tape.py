@@ -160,11 +160,16 @@ class Tape:
 
     def converted(self, a, dtype):
         """``a`` in another dtype."""
-        kinds = [f"{d.kind}{d.itemsize}" for d in (a.dtype, dtype)]
-        if kinds[1] not in CASTS.get(kinds[0], ()):
-            raise Refused
+        if dtype.kind == "c":
+            found = self.remember(a.astype(dtype, "C"))
+            zero = np.zeros((), found.real.dtype)
+            imag = a.imag if a.dtype.kind == "c" else self.constant(zero).array
+            for source, target in ((a.real, found.real), (imag, found.imag)):
+                self._append(_cast(source.dtype, target.dtype), [source, target], "cast")
+            return found
+        cast = _cast(a.dtype, dtype)
         found = self.remember(a.astype(dtype))
-        self._append(("cast_{}_{}".format(*kinds), 0), [a, found], "cast")
+        self._append(cast, [a, found], "cast")
         return found
 
     # Loops -----------------------------------------------------------------------------------
@@ -202,7 +207,8 @@ class Tape:
             return  # an operation in place has done it
         a = self.operand(value, target.dtype)
         target[...] = a
-        self._append((f"copying{target.itemsize}", 0), [a, target], "copying")
+        for source, part in zip(_parts(a), _parts(target), strict=True):
+            self._append((f"copying{part.itemsize}", 0), [source, part], "copying")
 
     def _append(self, function, arrays, name=None):
         """Append a loop over ``arrays``, which are broadcast to the shape of the last one."""
@@ -501,6 +507,21 @@ class Tape:
                     for base, at in loop.places
                 ]
         return self.loops
+
+
+def _parts(a):
+    """``a`` as arrays whose elements a loop can copy: none has 16 bytes."""
+    return (a.real, a.imag) if a.dtype.char == "D" else (a,)
+
+
+def _cast(source, target):
+    """The loop that converts numbers of the dtype ``source``."""
+    if source == target:
+        return f"copying{source.itemsize}", 0
+    kinds = [f"{d.kind}{d.itemsize}" for d in (source, target)]
+    if kinds[1] not in CASTS.get(kinds[0], ()):
+        raise Refused
+    return "cast_{}_{}".format(*kinds), 0
 
 
 def _name(function):

@@ -22,7 +22,7 @@ def _positive(x):
 #: Functions of square matrices A, and of B with as many rows.
 MATRICES = {
     "cholesky": lambda A, B: L.cholesky(_positive(A)),
-    "cholesky_ex": lambda A, B: L.cholesky_ex(A, upper=True),
+    "cholesky_ex": lambda A, B: L.cholesky_ex(_positive(A), upper=True),
     "cholesky_inverse": lambda A, B: torch.cholesky_inverse(A),
     "cholesky_solve": lambda A, B: torch.cholesky_solve(B, A, upper=True),
     "eigh": lambda A, B: L.eigh(A),
@@ -61,11 +61,14 @@ TRANSFORMS = {
     "fft of real numbers": lambda x, **o: torch.fft.fft(x.real, **o),
     "ifft of real numbers": lambda x, **o: torch.fft.ifft(x.real, **o),
 }
-#: NumPy computes complex64 in complex128, and no loop of replays converts complex numbers.
-NOT_OF_COMPLEX = (
-    "cholesky", "cholesky_ex", "eigh", "eigh of U", "inv", "pinv", "slogdet", "solve", "svd",
-    "full svd", "cond", "matrix_norm", "matrix_rank", "svdvals", "svdvals of ones",
-)  # fmt: skip
+TRANSFORMS_OF_DIMS = {
+    "fftn": lambda x, **o: torch.fft.fftn(x, **o),
+    "ifftn": lambda x, **o: torch.fft.ifftn(x, **o),
+    "rfftn": lambda x, **o: torch.fft.rfftn(x.real, **o),
+    "irfftn": lambda x, **o: torch.fft.irfftn(x, **o),
+    "hfftn": lambda x, **o: torch.fft.hfftn(x, **o),
+    "ihfftn": lambda x, **o: torch.fft.ihfftn(x.real, **o),
+}
 
 
 @pytest.fixture
@@ -122,7 +125,7 @@ def test_linear_algebra(name, kind, hits):
             given = [a if not trial else spoiled(rng, a.copy()) for a in (A, B)]
             given = [f(a.astype(kind)) for f, a in zip(lay, given, strict=True)]
             tried(MATRICES[name], *map(torch.from_numpy, given))
-    assert bool(hits) == (kind != "c8" or name not in NOT_OF_COMPLEX)
+    assert hits
 
 
 def test_singular_matrices_raise_after_replays(hits):
@@ -160,6 +163,28 @@ def test_fourier_transforms(name, kind, hits):
             for x in (torch.from_numpy(a),) * 3:
                 TRANSFORMS[name](x, **options)
     assert hits or (kind == "c16" and "real" in name)  # no loop moves numbers of 16 bytes
+
+
+@pytest.mark.parametrize("name", TRANSFORMS_OF_DIMS)
+@pytest.mark.parametrize("kind", ["c8", "c16"])
+def test_fourier_transforms_over_several_dims(name, kind, hits):
+    rng = np.random.default_rng(len(name))
+    for norm in ("backward", "ortho", "forward"):
+        for shape in ((3, 5), (4, 2, 6), (2, 3, 2, 7)):
+            dims = rng.permutation(len(shape))[: rng.integers(2, len(shape) + 1)].tolist()
+            options = {"norm": norm, "dim": dims}
+            if rng.integers(2):
+                options["s"] = rng.integers(2, 8, len(dims)).tolist()
+            turn = rng.permutation(len(shape)).tolist()
+            a = numbers(rng, np.take(shape, turn), kind)
+            for trial in range(4):
+                given = a * trial
+                if trial == 3:
+                    given.reshape(-1)[-1] = rng.choice([np.inf, np.nan])
+                x = torch.from_numpy(given).permute(*np.argsort(turn).tolist())
+                for _ in range(3):
+                    TRANSFORMS_OF_DIMS[name](x, **options)
+    assert hits
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
