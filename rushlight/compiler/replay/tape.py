@@ -260,9 +260,13 @@ class Tape:
             raise Refused
 
     def taken(self, x, index, axis):
-        """``x.take(index, axis)``, with a guard for negative indices and those out of range."""
-        a, i = self.few(x.array), self.few(index.array)
-        if not a.flags.c_contiguous or i.dtype != np.int64 or not i.flags.c_contiguous:
+        """``x.take(index, axis)``, with a guard for negative indices and those out of range.
+
+        ``x`` may have any number of elements, because only those that the index names are read.
+        """
+        a, i = x.array, self.few(index.array)
+        lie = a.flags.c_contiguous and i.flags.c_contiguous
+        if not lie or not a.size or i.dtype != np.int64:
             raise Refused
         axis %= a.ndim
         n = a.shape[axis]

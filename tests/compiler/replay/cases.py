@@ -702,3 +702,24 @@ def test_convolutions_of_many_elements_are_replayed(weight, groups, hits):
     finally:
         torch.set_num_threads(threads)
     assert hits
+
+
+def test_rows_of_large_tables(hits):
+    """Only the rows that are taken are read, so a table may be large."""
+    x, flat = torch.randn(3000, 64), torch.randn(200_000)
+    looked_up = {
+        "take": lambda i: flat.take(i),
+        "embedding": lambda i: F.embedding(i, x),
+        "index_select": lambda i: x.index_select(0, i),
+        "index": lambda i: x[i],
+    }
+    for name, look_up in looked_up.items():
+        hits.clear()
+        for trial in range(6):
+            i = torch.randint(3000, (5,))
+            table = flat[:, None] if name == "take" else x
+            assert torch.equal(look_up(i).reshape(5, -1), torch.stack([table[k] for k in i]))
+            (flat if name == "take" else x).add_(trial)
+        assert hits, name
+        with pytest.raises(IndexError):
+            look_up(i + 200_000)
