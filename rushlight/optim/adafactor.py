@@ -95,7 +95,7 @@ class Adafactor(Elementwise):
         if floor is None:
             floor = rushlight.finfo(p.dtype).eps
         root = p.numel() ** 0.5
-        rate = (p.norm() / root).clamp(min=smallest) * rate
+        rate = _at_least(smallest, p.norm() / root) * rate
         if group["maximize"]:
             g = -g
         if group["weight_decay"] != 0:
@@ -109,4 +109,9 @@ class Adafactor(Elementwise):
             (square,) = buffers
             square.lerp_(g * g, share)
         step = square.clamp(min=floor * floor).rsqrt() * g
-        p -= step * (rate / (step.norm() / (root * most)).clamp(min=1.0))
+        p -= step * (rate / _at_least(1.0, step.norm() / (root * most)))
+
+
+def _at_least(limit, x):
+    """The larger one, and ``limit`` if ``x`` is nan: one nan shall not spread to all elements."""
+    return x.where(x > limit, limit)

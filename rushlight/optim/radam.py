@@ -3,6 +3,7 @@
 from rushlight.optim.elementwise import Elementwise
 from rushlight.optim.functional import functional
 from rushlight.optim.options import check_betas, check_options
+from rushlight.tensor import Tensor
 
 __all__ = ["RAdam", "radam"]
 
@@ -89,7 +90,11 @@ class RAdam(Elementwise):
         square *= beta2
         square += g * g * gain2
         # As long as the average square is not reliable, the denominator is 1.
-        p -= mean / (xp.sqrt(square) * known + eps) * rate
+        if isinstance(known, Tensor):
+            root = xp.where(known != 0, xp.sqrt(square), 0.0)  # infinity times 0 would be nan
+        else:
+            root = xp.sqrt(square) if known else 0.0
+        p -= mean / (root + eps) * rate
 
 
 radam = functional(
