@@ -260,6 +260,8 @@ def _rounded(a, half):
     if type(a) is not ndarray:
         return as_in_half(a, half)
     with np.errstate(over="ignore"):
+        if a.dtype is _f8:
+            a = preserved(a, _f4)  # rounded twice, as in PyTorch
         return preserved(a, half)
 
 

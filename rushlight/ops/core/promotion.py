@@ -88,7 +88,7 @@ def as_in_half(number, dtype):
     if number is None or dtype not in (dtypes.float16.numpy, dtypes.bfloat16.numpy):
         return number
     with np.errstate(over="ignore"):
-        return float(dtype.type(number))
+        return float(dtype.type(np.float32(number)))  # rounded twice, as in PyTorch
 
 
 def as_number(x):

@@ -33,7 +33,10 @@ def arange_(xp, *, start, step, size, dtype):
     """Return ``size`` numbers from ``start`` on, ``step`` apart."""
     if dtype.kind in "iu" or (isinstance(start, int) and isinstance(step, int)):
         return (int(start) + int(step) * xp.arange(size)).astype(dtype)
-    return (start + step * xp.arange(size, dtype=xp.float64)).astype(dtype)
+    found = start + step * xp.arange(size, dtype=xp.float64)
+    if dtype.itemsize == 2:
+        found = found.astype(xp.float32)  # rounded twice, as in PyTorch
+    return found.astype(dtype)
 
 
 _OPTIONS = "out?=, dtype?=, layout?=, device?=, requires_grad?=, pin_memory?="
