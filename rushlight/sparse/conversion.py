@@ -181,6 +181,8 @@ def dense_to_sparse(x, sparse_dim, layout, blocksize, dense_dim):
     n = x.ndim
     if layout is not None and layout is not sparse_coo:
         kept = n - (dense_dim or 0)
+        if kept > 2:
+            return _batch_to_sparse(x, kept - 2, layout, blocksize, dense_dim)
     else:
         kept = n if sparse_dim is None else sparse_dim
     if not 0 <= kept <= n:
@@ -196,6 +198,27 @@ def dense_to_sparse(x, sparse_dim, layout, blocksize, dense_dim):
     values = x[places(indices)] if n else x.reshape(1)[: indices.shape[1]]
     found = coo(from_array(indices), values, x.shape, True)
     return as_layout(found, layout or sparse_coo, blocksize)
+
+
+def _batch_to_sparse(x, dims, layout, blocksize, dense_dim):
+    """Matrices, whose batch is the first ``dims`` dims of ``x``, in a compressed ``layout``."""
+    batch = tuple(x.shape[:dims])
+    if 0 in batch:
+        raise RuntimeError(
+            f"to_sparse_{layout.name[-3:]}: Expected product of batch dimensions to be non-zero; "
+            f"the tensor's size is {tuple(x.shape)}"
+        )
+    matrices = x.flatten(0, dims - 1).unbind(0)
+    found = [dense_to_sparse(m, None, layout, blocksize, dense_dim) for m in matrices]
+    if len({m.stored.shape[0] for m in found}) > 1:
+        raise RuntimeError("Expect the same number of specified elements per batch.")
+
+    def joined(parts):
+        whole = rushlight.stack(parts)
+        return whole.reshape(batch + tuple(whole.shape[1:]))
+
+    pattern = tuple([joined([m.pattern[i] for m in found]) for i in (0, 1)])
+    return compressed(layout, pattern, joined([m.stored for m in found]), tuple(x.shape))
 
 
 @rule

@@ -4,7 +4,12 @@ from math import prod
 
 import rushlight
 from rushlight.errors import LayoutError
-from rushlight.ops.tensor.memory_format import sparse_coo, strided
+from rushlight.ops.tensor.memory_format import (
+    contiguous_format,
+    preserve_format,
+    sparse_coo,
+    strided,
+)
 from rushlight.sparse.container import RULES, SparseTensor, in_words, rule
 from rushlight.sparse.conversion import empty
 from rushlight.tensor import Size, Tensor
@@ -12,8 +17,17 @@ from rushlight.tensor import Size, Tensor
 __all__: list[str] = []  # the rules are found by name
 
 
+def _refuse_format(name, memory_format, allowed=(None,)):
+    if memory_format not in allowed:
+        raise RuntimeError(
+            f"{name}: unsupported memory format option {memory_format}: the memory format option "
+            "is only supported by strided tensors"
+        )
+
+
 @rule
 def clone(input, *, memory_format=None):
+    _refuse_format("clone", memory_format)
     found = input.with_values(input.stored.clone())
     found.pattern = tuple([t.clone() for t in found.pattern])
     return found
@@ -24,8 +38,13 @@ def to(self, *args, **named):
     args = tuple([x.dtype if isinstance(x, Tensor) else x for x in args])
     if isinstance(named.get("other"), Tensor):
         args, named = (named.pop("other").dtype, *args), named
+    memory_format = named.pop("memory_format", None)
+    _refuse_format("to", memory_format, (None, preserve_format, contiguous_format))
     found = self.stored.to(*args, **named)
-    return self if found is self.stored else self.with_values(found)
+    if found is self.stored:
+        return self
+    _refuse_format("to", memory_format, (None, preserve_format))
+    return self.with_values(found)
 
 
 def _converter(name):
@@ -78,6 +97,9 @@ def zeros_like(
     input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
     memory_format=None,
 ):  # fmt: skip
+    if layout is not strided:
+        plain = () if input.form is sparse_coo else (contiguous_format,)
+        _refuse_format("empty_like or zeros_like", memory_format, (None, *plain))
     return _zeros(input, dtype, layout, requires_grad)
 
 
