@@ -41,6 +41,7 @@ class FunctionCtx(Node):
     arity: int  # how many arguments forward had
     positions: list[int]  # the indices of the tensors among these arguments
     input_types: list  # (shape, dtype) of each of these tensors
+    aliases: list  # (output's index, argument's index, written in place?) of those in one memory
 
     def save_for_backward(self, *tensors):
         """Keep tensors for ``saved_tensors`` in backward.
@@ -391,6 +392,12 @@ def _attach(ctx, args, tensors, outputs):
             )
     ctx.saved = tuple([None if t is None else kept(t, results, hooks) for t in ctx.to_save])
     ctx.to_save = ()
+    ctx.aliases = [
+        (i, k, any(o is d for d in ctx.dirty))
+        for i, o in enumerate(results)
+        for k, a in tensors
+        if o is not None and o.cell is a.cell
+    ]
     for i, o in enumerate(results):
         node = None
         if o is None:
@@ -468,8 +475,34 @@ class _Pushed(Function):
         for position, tangent in zip(node.positions, tangents, strict=True):
             # A copy: the jvp of a Function that writes in place writes to its tangents, too.
             given[position] = None if tangent is None else tangent.clone()
+        before = [None if g is None else g.cell[1] for g in given]
         found = node.function.jvp(node, *given)
-        return (None, *(found if isinstance(found, tuple) else (found,)))
+        found = found if isinstance(found, tuple) else (found,)
+        for i, position, written in node.aliases:
+            if node.parents[node.positions.index(position)] is not None:
+                _check_alias(found[i], given[position], before[position] if written else None)
+        return (None, *found)
+
+
+def _check_alias(found, given, before):
+    """Refuse a tangent that does not do as the forward did, whose output is in an input's memory.
+
+    ``before`` is the number of writes to the input's tangent ``given`` before the jvp if forward
+    wrote the input in place. It is None if forward returned a view.
+    """
+    if given is None or found is None:
+        return
+    if before is None and (found is given or found.cell is not given.cell):
+        raise RuntimeError(
+            "the forward of a custom Function returned a view of an input, or an input as it is: "
+            "its jvp must return a view of the tangent, such as g.view_as(g)"
+        )
+    if before is not None and (found is not given or given.cell[1] == before):
+        raise RuntimeError(
+            "An inplace custom Function is not modifying the forward mode gradients inplace. If "
+            "the forward is modifying an input inplace, then the jvp function must modify the "
+            "corresponding gradient inplace."
+        )
 
 
 class _Twice(Function):
