@@ -12,6 +12,7 @@ from rushlight.autograd.tape import Node, refresh
 from rushlight.dtype import OF
 from rushlight.errors import GraphError, LayoutError
 from rushlight.remote import at, crossings, device_of, is_remote
+from rushlight.strides import overlaps
 from rushlight.tensor import Tensor, disabled_torch_function, from_array, method, short
 
 __all__ = ["backward", "grad"]
@@ -353,6 +354,8 @@ def _arrived(t, found, allow_unused, materialize, create_graph):
         g = from_array(np.zeros(values._array.shape, values._array.dtype))
         if create_graph:
             g.requires_grad_()  # so that it can be differentiated again, which gives zeros, too
-    g = from_array(g) if isinstance(g, ndarray) else g
+    if isinstance(g, ndarray):
+        # Each element gets its own memory, so that the caller may write to a mean's gradient, too.
+        g = from_array(g.copy() if overlaps(g) else g)
     # The history of a sparse or nested tensor is that of its values.
     return t.gradient_of_values(g) if hasattr(t, "gradient_of_values") else g
