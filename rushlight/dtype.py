@@ -141,12 +141,15 @@ class QuantizedDtype(dtype):
             "read its integers by int_repr() or its numbers by dequantize()"
         )
 
+    @property
+    def is_signed(self):  # type: ignore[override]
+        raise RuntimeError(f"is_signed is not supported for quantized types such as {self}")
+
 
 def _make_quantized(name, stored):
     self = object.__new__(QuantizedDtype)
     self.name, self.stored, self.itemsize, self.category = name, stored, stored.itemsize, 1
     self.is_floating_point = self.is_complex = False
-    self.is_signed = stored.is_signed
     return self
 
 

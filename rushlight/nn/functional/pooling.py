@@ -126,6 +126,9 @@ def _fractional(n, input, kernel_size, output_size, output_ratio, samples):
     if output_size is None:
         ratio = output_ratio if isinstance(output_ratio, (tuple, list)) else (output_ratio,) * n
         size = input.shape[-n:]
+        if len(ratio) != n:  # PyTorch's types
+            kind = ValueError if len(ratio) > n else IndexRangeError
+            raise kind(f"{name}: output_ratio {tuple(ratio)} must be {n} numbers, or one number")
         output_size = tuple([int(s * r) for s, r in zip(size, ratio, strict=True)])
     if samples is None:
         batch = 1 if input.dim() == n + 1 else input.shape[0]

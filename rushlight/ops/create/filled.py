@@ -1,5 +1,7 @@
 """New tensors of a given shape, or of another tensor's shape: filled or uninitialised."""
 
+from math import prod
+
 import numpy as np
 
 import rushlight.dtype as dtypes
@@ -81,6 +83,8 @@ def made(shape, value, d, name):
     """Return a tensor of ``shape`` filled with ``value``, or uninitialised if that is None."""
     if shapes.numel(shape) * d.itemsize >= 2**63:
         raise ShapeError(f"{name}: Storage size calculation overflowed with sizes={list(shape)}")
+    if 0 in shape and prod([n or 1 for n in shape]) * d.itemsize >= 2**63:
+        raise ShapeError(f"{name}: Stride calculation overflowed with sizes={list(shape)}")
     try:
         if not mode.intercept:
             return from_array(

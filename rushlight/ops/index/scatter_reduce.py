@@ -41,7 +41,7 @@ _AT = {"mul": np.multiply, "max": np.maximum, "min": np.minimum}
 
 
 @kernel(public=False, method=False, prepare=_prepare, check=check_along_range,
-        primitive="scatter")  # fmt: skip
+        primitive="scatter", grad_name="ScatterReduceBackward0")  # fmt: skip
 def scatter_reduced(xp, x, index, src, *, dim, reduce):
     """Return a copy of ``x`` with each element reduced with the elements of ``src`` for its index.
 
