@@ -1,13 +1,13 @@
 """torch.cuda, torch.backends and torch.accelerator on a machine that has the CPU only."""
 
 import importlib
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 import rushlight
+from tests import processes
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -74,7 +74,7 @@ torch.backends.cudnn.benchmark = False
 torch.backends.cuda.matmul.allow_tf32 = True
 print(device, torch.ones(1, device=device).item(), torch.backends.cudnn.deterministic)
 """
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert done.stdout == "cpu 1.0 True\n"

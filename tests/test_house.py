@@ -4,7 +4,6 @@ import ast
 import contextlib
 import functools
 import gc
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import rushlight as torch
 from rushlight.autograd import mode
 from rushlight.ops.core.definition import FUNCTIONS, OPS
 from rushlight.ops.core.replays import ALL
+from tests import processes
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "rushlight"
@@ -277,14 +277,22 @@ def test_importing_is_light():
         "rushlight.utils",
     )
     code = f"import sys, rushlight; print([m for m in {heavy!r} if m in sys.modules])"
-    found = subprocess.run(
+    found = processes.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     ).stdout
     assert found.strip() == "[]"
 
 
+def test_no_process_of_a_test_may_hang():
+    for path in Path(__file__).parent.rglob("*.py"):
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "subprocess.run":
+                given = {k.arg for k in node.keywords}
+                assert "timeout" in given or path.name == "processes.py", (path, node.lineno)
+
+
 def test_coverage_page_is_up_to_date():
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "tools/coverage_page.py", "--check"],
         capture_output=True,
         text=True,

@@ -4,7 +4,6 @@ import gc
 import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 
 import numpy as np
@@ -13,6 +12,7 @@ import pytest
 import rushlight as torch
 from rushlight import multiprocessing as mp
 from rushlight.multiprocessing import sharing
+from tests import processes
 
 METHODS = [m for m in ("fork", "spawn") if m in multiprocessing.get_all_start_methods()]
 # A new Python for each process: one test of them is enough for every day.
@@ -212,7 +212,7 @@ def test_the_same_program_under_both(tmp_path, command):
         pytest.importorskip("torch")
     script = tmp_path / "program.py"
     script.write_text(PROGRAM)
-    done = subprocess.run([sys.executable, *command, str(script)], capture_output=True, text=True)
+    done = processes.run([sys.executable, *command, str(script)], capture_output=True, text=True)
     assert done.stdout == "3.0 [[3.0, 3.0], [3.0, 3.0]] [(0, [0, 0]), (1, [1, 1])]\n", done.stderr
 
 

@@ -1,12 +1,12 @@
 """Switches, checks, streams, files and helpers that programs take from the ``torch`` namespace."""
 
-import subprocess
 import sys
 
 import pytest
 
 import rushlight as torch
 from rushlight.utils import _pytree as pytree
+from tests import processes
 
 
 def test_checks_raise_their_own_errors():
@@ -164,7 +164,7 @@ def test_registered_containers():
 
 def test_collect_env_prints_versions():
     command = [sys.executable, "-m", "rushlight.utils.collect_env"]
-    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = processes.run(command, capture_output=True, text=True, check=True).stdout
     assert "rushlight version:" in found
     assert "numpy==" in found
 

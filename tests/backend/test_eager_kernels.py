@@ -1,7 +1,6 @@
 """Large eager operations run as kernels: the same values, wherever they are worth it."""
 
 import gc
-import subprocess
 import sys
 import tracemalloc
 import warnings
@@ -19,6 +18,7 @@ from rushlight.tensor import from_array
 
 pytest.importorskip("llvmlite")
 from rushlight.compiler.run import eager_kernels, threads
+from tests import processes
 from tests.daily import daily
 
 F = torch.nn.functional
@@ -474,7 +474,7 @@ assert "rushlight.compiler.run.eager_kernels" in sys.modules
 
 
 def test_small_arrays_load_nothing():
-    done = subprocess.run([sys.executable, "-W", "error", "-c", _SMALL], capture_output=True)
+    done = processes.run([sys.executable, "-W", "error", "-c", _SMALL], capture_output=True)
     assert done.returncode == 0 and not done.stderr, done.stderr.decode()
 
 

@@ -2,10 +2,11 @@
 
 import os
 import platform
-import subprocess
 import sys
 
 import pytest
+
+from tests import processes
 
 COUNT = """
 import resource
@@ -26,7 +27,7 @@ def faults(**environment):
     """New pages that 20 rounds of six results of 4 MB take."""
     unset = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES", "LD_PRELOAD")
     own = {k: v for k, v in os.environ.items() if k not in unset}
-    found = subprocess.run(
+    found = processes.run(
         [sys.executable, "-c", COUNT], env=own | environment, capture_output=True, text=True
     )
     assert found.returncode == 0, found.stderr

@@ -1,6 +1,5 @@
 """NumPy's warnings of infinities and nan: never of rushlight's lines, always of the user's."""
 
-import subprocess
 import sys
 import warnings
 
@@ -10,6 +9,7 @@ import pytest
 import rushlight as torch
 import rushlight.nn.functional as F
 from tests import conformance as c
+from tests import processes
 from tests.daily import drawn
 from tests.samples import SAMPLES
 
@@ -86,7 +86,7 @@ def test_an_import_inside_catch_warnings_is_enough():
             import rushlight
         print(rushlight.tensor([1e39]).item())
     """
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    found = processes.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (found.stdout, found.stderr) == ("inf\n", "")
 
 

@@ -7,7 +7,6 @@ import argparse
 import collections
 import copy
 import functools
-import subprocess
 import sys
 import threading
 import types
@@ -19,6 +18,7 @@ import pytest
 import rushlight as torch
 from rushlight import nn
 from rushlight.compiler.python.frames import available
+from tests import processes
 
 pytestmark = pytest.mark.skipif(not available(), reason="frames cannot be read here")
 
@@ -493,7 +493,7 @@ f = torch.compile(lambda x: x * torch.get_num_threads(), fullgraph=True)
 for _ in range(3):
     assert f(torch.ones(2)).tolist() == [torch.get_num_threads()] * 2
 """
-    subprocess.run([sys.executable, "-W", "error", "-c", source], check=True)
+    processes.run([sys.executable, "-W", "error", "-c", source], check=True)
 
 
 @pytest.mark.parametrize("make", [

@@ -7,7 +7,6 @@ CUDA: without a GPU, an interpreter of PTX behind a stand-in for NVIDIA's driver
 import os
 import re
 import shutil
-import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -19,6 +18,7 @@ from rushlight import device_array, precision
 from rushlight.backend import cuda
 from rushlight.compiler.capture import tracked_memory
 from rushlight.ops.core import remote_calls
+from tests import processes
 from tests.daily import drawn
 from tests.device.ptx.driver import StandIn
 
@@ -96,7 +96,7 @@ def assembled(tmp_path):
         source.write_text(text)
         architecture = re.search(r"\.target (\w+)", text)[1]
         command = [ASSEMBLER, "-v", f"-arch={architecture}", str(source), "-o", os.devnull]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = processes.run(command, capture_output=True, text=True, check=False)
         assert not done.returncode, done.stderr
         assert " 0 bytes stack frame, 0 bytes spill stores" in done.stderr, done.stderr
 

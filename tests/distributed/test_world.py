@@ -3,13 +3,13 @@
 import datetime
 import os
 import socket
-import subprocess
 import sys
 
 import pytest
 
 import rushlight as torch
 import rushlight.distributed as dist
+from tests import processes
 
 
 def test_collectives_of_one(group):
@@ -108,7 +108,7 @@ def test_stores_are_shared(tmp_path):
     server = dist.TCPStore("127.0.0.1", 0, is_master=True)
     server.set("k", "w")
     first.add("n", 1)
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "-c", code, str(tmp_path / "store"), str(server.port)],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
@@ -154,9 +154,9 @@ def test_torchrun_starts_a_program_again(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     command = [sys.executable, "-m", "rushlight.distributed.run", "--max-restarts"]
-    done = subprocess.run([*command, "1", str(script), "--lr", "3"], capture_output=True, text=True)
+    done = processes.run([*command, "1", str(script), "--lr", "3"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["0 1 ['--lr', '3']"] * 2
     options = ["0", "--nproc-per-node", "2", str(script)]
-    done = subprocess.run([*command, *options], capture_output=True, text=True)
+    done = processes.run([*command, *options], capture_output=True, text=True)
     assert done.returncode and "Use --nnodes=1 --nproc-per-node=1" in done.stderr

@@ -1,7 +1,6 @@
 """torch.nn.attention: chosen kernels, causal biases, block masks and flexible attention."""
 
 import math
-import subprocess
 import sys
 from functools import partial
 
@@ -22,6 +21,7 @@ from rushlight.nn.attention.flex_attention import (
     or_masks,
 )
 from rushlight.utils._pytree import tree_flatten, tree_unflatten
+from tests import processes
 
 F = rushlight.nn.functional
 B, H, L, S, E = 2, 4, 10, 12, 8
@@ -294,7 +294,7 @@ from rushlight.autograd import mode
 assert torch.nn.attention.bias.causal_upper_left(2, 2).shape == (2, 2) and not mode.intercept
 assert torch.nn.attention.flex_attention.flex_attention
 """
-    subprocess.run([sys.executable, "-c", program], check=True)
+    processes.run([sys.executable, "-c", program], check=True)
 
 
 # Beside PyTorch ------------------------------------------------------------------------------

@@ -2,12 +2,12 @@
 
 import importlib
 import pkgutil
-import subprocess
 import sys
 
 import pytest
 
 import rushlight
+from tests import processes
 
 LINES = """
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd, Conv2d, LazyConv2d
@@ -58,14 +58,14 @@ import torch; assert torch.nn.utils.skip_init and torch.utils.model_zoo and torc
 
 def test_under_the_name_of_torch():
     program = f"import rushlight.as_torch\n{LINES}"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    done = processes.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parity
 def test_these_are_pytorchs_paths():
     pytest.importorskip("torch")
-    done = subprocess.run([sys.executable, "-c", LINES], capture_output=True, text=True)
+    done = processes.run([sys.executable, "-c", LINES], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 

@@ -5,7 +5,6 @@ import csv
 import hashlib
 import importlib
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from rushlight.cli import main
 from rushlight.programs import adopt as command
 from rushlight.programs.adopt import AdoptError, Adoption, adopt, undo
 from rushlight.programs.doctor import doctor
+from tests import processes
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,7 +34,7 @@ def site(tmp_path, monkeypatch):
 
 def python(code, *paths, options=()):
     """What a Python process prints that has these folders of packages."""
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, *options, "-c", code], capture_output=True, text=True, cwd=paths[0],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))},
     )  # fmt: skip

@@ -6,13 +6,13 @@ By default shortened runs of the quick ones are compared with what PyTorch print
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests import processes
 from tests.golden.examples import FILE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +39,7 @@ QUICK = ["gnn", "mlp", "vae"]
 
 def output(python, program, *arguments):
     """What a shortened run prints; what it warns of is let pass."""
-    done = subprocess.run(
+    done = processes.run(
         [*python, str(ROOT / "examples" / f"{program}.py"), *SHORT[program], *arguments],
         capture_output=True, text=True, encoding="utf-8", cwd=ROOT, check=False,
     )  # fmt: skip

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 
 import rushlight as torch
+from tests import processes
 
 FOLDER = Path(__file__).parents[2] / "tools" / "libraries"
 CASES = sorted((FOLDER / "cases").glob("*/*.py"))
@@ -95,7 +95,7 @@ def test_own_tests_note_each_outcome(tmp_path):
     env = {**os.environ, "OWN_REPORT": str(report), "OWN_LEFT_OUT": '["is_left"]'}
     env["PYTHONPATH"] = os.pathsep.join([str(tmp_path), str(FOLDER), str(FOLDER.parents[1])])
     command = [sys.executable, "-m", "pytest", "-p", "own_report", "-p", "no:cacheprovider"]
-    subprocess.run([*command, "--continue-on-collection-errors"], cwd=tmp_path, env=env)
+    processes.run([*command, "--continue-on-collection-errors"], cwd=tmp_path, env=env)
     found = {line["test"]: line for line in map(json.loads, report.read_text().splitlines())}
     assert {name: line["outcome"] for name, line in found.items()} == {
         "test_some.py::test_passes[1]": "passed", "test_some.py::test_passes[2]": "passed",

@@ -13,13 +13,14 @@ from rushlight.cli import main
 from rushlight.programs.check import missing
 from rushlight.programs.places import locate
 from rushlight.torch_version import TorchVersion
+from tests import processes
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def python(*arguments, cwd, code=0):
     """What a Python process prints: (stdout, stderr)."""
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, *map(str, arguments)], capture_output=True, text=True, cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
@@ -253,7 +254,7 @@ def test_the_main_module_is_that_of_python(tmp_path):
             write(tmp_path, text)
             with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
                 archive.write(tmp_path / "program.py", "__main__.py")
-            done = subprocess.run(
+            done = processes.run(
                 [sys.executable, *start, program, "x"], input=text, text=True, cwd=tmp_path,
                 stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True,
             )  # fmt: skip
@@ -320,7 +321,7 @@ for _ in range(3):
     scheduler.step()
 print(p.tolist())
 """)
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "-m", "rushlight", "run", str(script)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -1,6 +1,5 @@
 """Random programs and training loops: eager as PyTorch, compiled as eager, on any number of threads."""
 
-import subprocess
 import sys
 import time
 
@@ -10,6 +9,7 @@ pytest.importorskip("llvmlite")
 
 import rushlight
 from rushlight.compiler.run import threads
+from tests import processes
 from tests.search.programs.generate import Generator
 from tests.search.programs.program import Input, Program, Step
 from tests.search.programs.scopes import torch
@@ -63,7 +63,7 @@ def test_many_programs_whose_arrays_count_as_large(tmp_path, monkeypatch):
     monkeypatch.setenv("RUSHLIGHT_CHECK", "large")  # the package reads it when it is imported
     options = ["--count", "600", "--seconds", "100", "--jobs", "2", "--folder", str(tmp_path)]
     command = [sys.executable, "-m", "tests.search.programs", "--seed", str(int(time.time()))]
-    code = subprocess.run([*command, *options]).returncode
+    code = processes.run([*command, *options]).returncode
     show(tmp_path)
     assert code == 0
 

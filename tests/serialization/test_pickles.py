@@ -3,13 +3,13 @@
 import io
 import os
 import pickle
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 import rushlight
+from tests import processes
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,7 +25,7 @@ def under_run(folder, program, *arguments):
     """Run ``program`` with rushlight as torch; return what it prints."""
     script = folder / "reads.py"
     script.write_text(program, encoding="utf-8")
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "-m", "rushlight", "run", str(script), *map(str, arguments)],
         capture_output=True, text=True, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip

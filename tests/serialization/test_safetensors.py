@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import struct
-import subprocess
 import sys
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 
 import rushlight as torch
 from rushlight.serialization import safetensors, sharded
+from tests import processes
 
 DTYPES = (
     "bool", "uint8", "int8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16",
@@ -211,7 +211,7 @@ def test_the_package_itself_runs_on_rushlight(tmp_path):
     script = tmp_path / "program.py"
     script.write_text(PROGRAM)
     command = [sys.executable, "-m", "rushlight", "run", str(script), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = processes.run(command, capture_output=True, text=True)
     assert done.stdout == "done\n", done.stderr
 
 

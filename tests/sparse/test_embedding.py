@@ -1,7 +1,6 @@
 """Sparse gradients of tables of rows, and the optimizers that take them: PyTorch's numbers."""
 
 import importlib
-import subprocess
 import sys
 import warnings
 
@@ -9,6 +8,7 @@ import pytest
 
 import rushlight
 import rushlight as torch
+from tests import processes
 from tests.sparse.parity import description, same
 
 ROWS = [[1.0, 3.0], [0.5, -2.0], [4.0, 1.0], [-1.0, 2.0], [2.5, 0.25]]
@@ -366,5 +366,5 @@ except ImportError as error:
 else:
     raise AssertionError
 """
-    subprocess.run([sys.executable, "-c", code], check=True)
+    processes.run([sys.executable, "-c", code], check=True)
     importlib.import_module("rushlight.sparse")

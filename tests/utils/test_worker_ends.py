@@ -15,6 +15,7 @@ import pytest
 from processes import Calls, is_running, loader, pids, wait_for
 
 from rushlight.utils.data import pool, transport, worker
+from tests import processes
 
 METHODS = multiprocessing.get_all_start_methods()
 
@@ -225,4 +226,4 @@ def test_loading_here_imports_no_multiprocessing():
         "list(d.DataLoader([1, 2]));"
         "sys.exit('multiprocessing' in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    processes.run([sys.executable, "-c", code], check=True)

@@ -2,7 +2,6 @@
 
 import io
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 import rushlight
 from rushlight.serialization.names import resolve, torch_name
 from rushlight.vision import models, transforms
+from tests import processes
 
 pytest.importorskip("PIL")
 
@@ -61,7 +61,7 @@ def test_a_program_that_uses_torchvision(tmp_path):
     path = tmp_path / "program.py"
     path.write_text(PROGRAM, encoding="utf-8")
     root = str(Path(__file__).resolve().parents[2])
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "-m", "rushlight", "run", path.name], cwd=tmp_path, text=True,
         capture_output=True, env={**os.environ, "PYTHONPATH": root},
     )  # fmt: skip

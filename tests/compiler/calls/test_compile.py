@@ -4,7 +4,6 @@ import copy
 import gc
 import os
 import pickle
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 import rushlight as torch
 from rushlight.compiler.calls.entry import Entry
+from tests import processes
 
 nn = pytest.importorskip("rushlight.nn")
 ROOT = Path(__file__).parents[3]
@@ -301,7 +301,7 @@ def test_an_llvmlite_that_cannot_be_loaded_is_none(tmp_path):
         "print(torch.compile(lambda x: x.softmax(1).sum())(x), torch.nn.functional.gelu(x).sum())\n"
     )
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
-    run = subprocess.run(
+    run = processes.run(
         [sys.executable, "-W", "error", "-c", script],
         env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import processes
+
 pytest.importorskip("llvmlite")
 
 SCRIPT = """
@@ -76,7 +78,7 @@ llvm.ffi.register_lock_callback(lambda: seen.append("taken"), lambda: seen.appen
 llvm.get_host_cpu_name()
 print(*seen)
 """
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
     )  # fmt: skip

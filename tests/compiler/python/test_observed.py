@@ -341,7 +341,7 @@ UNSEEN = {
     "default_rng": lambda x: x * np.random.default_rng().random(),
     "np.random.rand": lambda x: x * np.random.rand(),
     "socket": lambda x: x * len(socket.gethostname()),
-    "subprocess": lambda x: x * len(subprocess.run(["true"], check=True).args),
+    "subprocess": lambda x: x * len(subprocess.run(["true"], check=True, timeout=60).args),
 }
 
 

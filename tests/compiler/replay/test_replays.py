@@ -3,7 +3,6 @@
 import ctypes.util
 import gc
 import os
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +14,7 @@ pytest.importorskip("llvmlite")  # replays are machine code
 from rushlight.compiler.replay.looks import look_at
 from rushlight.compiler.replay.streams import Streams
 from rushlight.random import Generator
+from tests import processes
 from tests.compiler.replay.cases import PARTS
 from tests.daily import daily
 
@@ -28,7 +28,7 @@ CASES, DRAWS, MATRICES = [
 def test_cases(part):
     library = ctypes.util.find_library("c_malloc_debug")  # writes beyond an array are errors then
     checks = {"LD_PRELOAD": library} if library else {}
-    found = subprocess.run(
+    found = processes.run(
         [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", CASES],
         env={**os.environ, "RUSHLIGHT_REPLAY": "1", "RUSHLIGHT_CHECK": "replay",
              "RUSHLIGHT_PART": str(part), "GLIBC_TUNABLES": "glibc.malloc.check=3", **checks},
@@ -40,7 +40,7 @@ def test_cases(part):
 @pytest.mark.parity
 def test_draws():
     """The replayed draws of ``draw_cases.py``, among them random sequences, are PyTorch's."""
-    found = subprocess.run(
+    found = processes.run(
         [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", DRAWS],
         env={**os.environ, "RUSHLIGHT_REPLAY": "1", "RUSHLIGHT_CHECK": "replay"},
         capture_output=True, text=True, check=False,
@@ -49,7 +49,7 @@ def test_draws():
 
 
 def test_matrices():
-    found = subprocess.run(
+    found = processes.run(
         [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", MATRICES],
         env={**os.environ, "RUSHLIGHT_REPLAY": "1", "RUSHLIGHT_CHECK": "replay"},
         capture_output=True, text=True, check=False,
@@ -78,7 +78,7 @@ def test_threads_that_draw_share_no_number():
         "print(sorted(sum(found, [])) == expected)\n"
     )
     environment = {k: v for k, v in os.environ.items() if k != "RUSHLIGHT_CHECK"}
-    found = subprocess.run(
+    found = processes.run(
         [sys.executable, "-c", script], env={**environment, "RUSHLIGHT_REPLAY": "1"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -110,7 +110,7 @@ def test_begin(tmp_path):
     environment = {k: v for k, v in os.environ.items() if k != "RUSHLIGHT_REPLAY"}
 
     def began(folder):
-        found = subprocess.run(
+        found = processes.run(
             [sys.executable, "-c", script], env={**environment, "RUSHLIGHT_CACHE_DIR": folder},
             capture_output=True, text=True, check=True,
         )  # fmt: skip
@@ -133,7 +133,7 @@ def test_calls_that_take_longer_are_replayed_earlier(tmp_path):
     )
     environment = {k: v for k, v in os.environ.items() if k != "RUSHLIGHT_REPLAY"}
     found = [
-        subprocess.run(
+        processes.run(
             [sys.executable, "-c", script],
             env={**environment, "RUSHLIGHT_CACHE_DIR": str(tmp_path)},
             capture_output=True, text=True, check=True,

@@ -1,11 +1,11 @@
 """``RUSHLIGHT_CHECK=bounds``: a wrong address in a kernel is an error that names it."""
 
 import os
-import subprocess
 import sys
 
 import pytest
 
+from tests import processes
 from tests.daily import daily
 
 pytest.importorskip("llvmlite")
@@ -41,7 +41,7 @@ def said(plant, call, threads=1):
     script = SCRIPT.format(plant=plant, call=call, threads=threads)
     env = {**os.environ, "RUSHLIGHT_CHECK": "bounds", "RUSHLIGHT_CACHE_DIR": ""}
     env.pop("RUSHLIGHT_COMPILER", None)
-    found = subprocess.run(
+    found = processes.run(
         [sys.executable, "-W", "error", "-c", script], env=env, capture_output=True, text=True
     )
     assert not found.returncode, found.stderr
