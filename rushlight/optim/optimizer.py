@@ -14,6 +14,7 @@ from rushlight.optim.hooks import (
     register_optimizer_step_pre_hook,
 )
 from rushlight.tensor import Tensor
+from rushlight.utils import _foreach_utils
 
 __all__ = [
     "Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook",
@@ -73,6 +74,11 @@ class Optimizer:
 
     _stepping = False  # True inside step(), so that hooks run once
     _opt_called = False  # True after a step(); schedulers check it
+
+    # Other libraries' optimizers that step on lists of tensors call it.
+    _group_tensors_by_device_and_dtype = staticmethod(
+        _foreach_utils._group_tensors_by_device_and_dtype
+    )
 
     # A subclass that does not call this class's __init__ gets its hooks at their first use.
     _optimizer_step_pre_hooks = _Hooks()

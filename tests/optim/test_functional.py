@@ -146,3 +146,12 @@ def test_the_caller_s_mode_decides_about_gradients():
 def test_a_scale_is_refused():
     with pytest.raises(RuntimeError, match="scale grads"):
         plain_sgd(torch.ones(1), grad_scale=torch.ones(1))
+
+
+def test_optimizers_group_lists_of_tensors():
+    x, y = torch.ones(1), torch.ones(1, dtype=torch.float64)
+    group = torch.optim.Optimizer._group_tensors_by_device_and_dtype
+    found = group([[x, y, x], [1, 2, 3]], with_indices=True)
+    assert [(dtype, part[1], at) for (_, dtype), (part, at) in found.items()] == [
+        (torch.float32, [1, 3], [0, 2]), (torch.float64, [2], [1])
+    ]  # fmt: skip
