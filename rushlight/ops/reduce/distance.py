@@ -145,6 +145,8 @@ def _cdist_on_devices(x, y):
 
 
 def _product_slope(g, x, y, out):
+    if not x.shape[-2] or not y.shape[-2]:
+        return zeros(x)  # x may be infinite
     ratio = where(out == 0, 0, g / where(out == 0, 1, out))
     return ratio.sum(-1)[..., None] * x - ratio @ y
 

@@ -380,7 +380,7 @@ def nan_places(case, ours, theirs, found):
         return False
     given = any(v != v for x in case.inputs for v in x.data)
     return given and all(
-        ((b == 0) | (np.isnan(b) & (a == 0)))[_apart(a, b, 1e-4)].all()
+        ((b == 0) | np.isnan(b))[_apart(a, b, 1e-4)].all()
         for a, b in _pairs(ours, theirs, found.kind)
     )
 
