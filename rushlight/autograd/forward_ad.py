@@ -7,6 +7,7 @@ mode. In the first pass a custom Function that has a ``jvp`` is represented by i
 """
 
 import threading
+import weakref
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -33,7 +34,8 @@ def first_pass():
 
 class _Levels(threading.local):
     def __init__(self):
-        self.open: list[list] = []  # for each level: (dual tensor, tangent)
+        # For each level: (leaf, tangent, reference to the dual tensor, its version when made)
+        self.open: list[list] = []
 
 
 _levels = _Levels()
@@ -162,8 +164,9 @@ def make_dual(tensor, tangent, *, level=None):
         )
     with enable_grad():
         own = tensor.view_as(tensor) if tensor.requires_grad else tensor.detach().requires_grad_()
-        _levels.open[-1].append((own, tangent))
-        return own.clone()  # which may be written in place
+        dual = own.clone()  # which may be written in place
+        _levels.open[-1].append((own, tangent, weakref.ref(dual), dual._version))
+        return dual
 
 
 def unpack_dual(tensor, *, level=None):
@@ -184,7 +187,10 @@ def unpack_dual(tensor, *, level=None):
     duals = _levels.open[-1] if _levels.open else []
     if not duals or not tensor.requires_grad:
         return UnpackedDualTensor(tensor, None)
-    inputs, tangents = zip(*duals, strict=True)
+    inputs, tangents, made, versions = zip(*duals, strict=True)
+    for tangent, dual, version in zip(tangents, made, versions, strict=True):
+        if dual() is tensor and tensor._version == version:  # as make_dual gave it
+            return UnpackedDualTensor(tensor.detach(), tangent)
     with enable_grad():
         weights = tensor.detach().new_zeros(tensor.shape).requires_grad_()
         with first_pass():

@@ -17,6 +17,15 @@ def test_tangents_of_results():
         assert fw.unpack_dual(torch.ones(2)).tangent is None
 
 
+def test_a_dual_tensor_gives_the_very_tangent_that_it_was_made_of():
+    tangents = torch.rand(3), torch.rand(3, requires_grad=True)
+    with fw.dual_level():
+        duals = [fw.make_dual(torch.ones(3), t) for t in tangents]
+        for dual, tangent in zip(duals, tangents, strict=True):
+            assert fw.unpack_dual(dual).tangent is tangent
+            assert fw.unpack_dual(dual.view(3)).tangent.equal(tangent)
+
+
 def test_a_dual_tensor_may_be_written():
     with fw.dual_level():
         x = fw.make_dual(torch.tensor([1.0, 2.0]), torch.ones(2))
