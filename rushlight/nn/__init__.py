@@ -19,6 +19,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> _Any:
-    if name in ("attention", "grad"):  # imported at first use
+    if name in ("_reduction", "attention", "common_types", "grad"):  # imported at first use
         return importlib.import_module(f"rushlight.nn.{name}")
     raise AttributeError(f"module 'rushlight.nn' has no attribute {name!r}")

@@ -12,7 +12,7 @@ from typing import Any
 
 import rushlight
 from rushlight.programs.naming import rename, renamed
-from rushlight.programs.places import GAP, INTERNAL, is_known, locate, members, names_from
+from rushlight.programs.places import GAP, INTERNAL, locate, members, names_from
 from rushlight.serialization.names import CALLS
 from rushlight.version import __version__
 from rushlight.version import vision as vision_version
@@ -178,7 +178,8 @@ def _explain_gaps(module, path, own):
             siblings = vars(importlib.import_module(package))
             if name in siblings:
                 return siblings[name]
-        if is_known(f"{path}.{name}"):
+        if not name.startswith("__") and locate(f"{path}.{name}") is not None:
+            # ``import torch`` alone imports many of PyTorch's modules (torch.nn.common_types).
             return importlib.import_module(f"{path}.{name}")
         if (path, name) in CALLS:  # a plain pickle of PyTorch's names this function
             return CALLS[path, name]

@@ -3,7 +3,7 @@
 import importlib
 import importlib.util
 
-__all__ = ["GAP", "INTERNAL", "family", "is_known", "locate", "members", "names_from"]
+__all__ = ["GAP", "INTERNAL", "family", "locate", "members", "names_from"]
 
 GAP = (
     "rushlight, which runs this program in PyTorch's place, does not have it: see docs/coverage.md"
@@ -125,12 +125,6 @@ def members(package):
     ['anomaly_mode', 'forward_ad', 'function']
     """
     return _FAMILIES.get(package, "").split()
-
-
-def is_known(path):
-    """Whether ``path`` is a module of PyTorch's that rushlight has in another place."""
-    package, _, name = path.rpartition(".")
-    return path in _MOVED or name in members(package)
 
 
 def locate(path):

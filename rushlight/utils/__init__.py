@@ -11,8 +11,9 @@ __all__ = [
 ]  # fmt: skip
 
 _LAZY = (
-    "_pytree", "benchmark", "checkpoint", "collect_env", "deterministic", "dlpack", "hooks",
-    "model_zoo", "serialization", "training_state",
+    "_contextlib", "_dtype_abbrs", "_foreach_utils", "_mode_utils", "_python_dispatch", "_pytree",
+    "benchmark", "checkpoint", "collect_env", "deterministic", "dlpack", "hooks", "model_zoo",
+    "serialization", "training_state", "weak",
 )  # fmt: skip
 
 

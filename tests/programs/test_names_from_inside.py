@@ -30,6 +30,25 @@ def test_libraries_import_them(tmp_path):
     python("-m", "rushlight", "run", write(tmp_path, IMPORTS), cwd=tmp_path)
 
 
+#: Modules that programs reach as attributes after ``import torch`` alone, as PyTorch imports them.
+REACHED = """
+import torch
+
+torch.fx._pytree, torch.fx.experimental.proxy_tensor.make_fx, torch.fx.passes.infra.pass_base
+torch.jit.annotations, torch.multiprocessing.reductions, torch.nested._internal.nested_tensor
+torch.nn._reduction, torch.nn.common_types._size_2_t, torch.nn.parallel.distributed
+torch.nn.utils._named_member_accessor, torch.profiler.itt, torch._subclasses.fake_tensor
+torch.testing._comparison, torch.utils._contextlib, torch.utils._dtype_abbrs
+torch.utils._foreach_utils, torch.utils._mode_utils, torch.utils._python_dispatch
+torch.utils.data.graph, torch.utils.data.graph_settings, torch.utils.weak.WeakIdKeyDictionary
+assert not hasattr(torch.nn, "no_such_module") and not hasattr(torch.nn, "__wrapped__")
+"""
+
+
+def test_modules_are_reached_without_an_import_of_their_own(tmp_path):
+    python("-m", "rushlight", "run", write(tmp_path, REACHED), cwd=tmp_path)
+
+
 def test_chunks_of_vmap():
     x, y = torch.randn(5, 3), torch.randn(3, 5)
     for chunks in (1, 2, 5, 9):
