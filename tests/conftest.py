@@ -11,7 +11,7 @@ import tempfile
 
 import pytest
 
-from tests.daily import DAY, DRAW, SHARE, todays, unshared
+from tests.daily import DAY, DRAW, SHARE, rested, unshared
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # left so by a shell, for what it put aside
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -38,18 +38,6 @@ def pytest_configure(config):
         os.environ.setdefault("RUSHLIGHT_TESTS_WHOLE", "yes")
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_generate_tests(metafunc):
-    """In a run of everything, drop the cases that do not run today before they become tests.
-
-    Of 50,000 cases an eighth run; to make tests of the others took a fifth of the collection.
-    """
-    if os.environ.get("RUSHLIGHT_TESTS_WHOLE") and len(metafunc._calls) > 1:
-        marks = {m.name for m in metafunc.definition.iter_markers()}
-        if not marks & {"slow", "search"}:
-            metafunc._calls = todays(metafunc._calls, metafunc.definition.nodeid)
-
-
 def pytest_collection_modifyitems(config, items):
     """Leave out what cannot run here, and most cases of tests that have many.
 
@@ -58,7 +46,9 @@ def pytest_collection_modifyitems(config, items):
     left_out = set()
     if os.environ.get("RUSHLIGHT_TESTS_AS_TORCH") or importlib.util.find_spec("torch") is None:
         left_out = {item for item in items if item.get_closest_marker("parity")}
-    if SHARE > 1 and not os.environ.get("RUSHLIGHT_TESTS_WHOLE"):
+    if os.environ.get("RUSHLIGHT_TESTS_WHOLE"):
+        left_out |= rested([item for item in items if item not in left_out])
+    elif SHARE > 1:
         left_out |= unshared([item for item in items if item not in left_out])
     config.hook.pytest_deselected(items=list(left_out))
     items[:] = [item for item in items if item not in left_out]

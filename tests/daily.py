@@ -25,16 +25,13 @@ def drawn(cases, most, name, key=DAY):
     return set(random.Random(f"{key} {name}").sample(range(count), min(most, count)))
 
 
-def todays(calls, name):
-    """The cases of the test ``name`` that run today: of many cases, an eighth, other ones each day.
+def rested(items):
+    """The tests among ``items`` that rest today: of many cases of one test, a part runs each day.
 
-    ``calls`` are pytest's, one for each case. Slow cases and searches do not run on such a day.
+    ``items`` are pytest's. Cases that are slow, or searches, are not counted.
     """
-    short = [c for c in calls if not any(m.name in ("slow", "search") for m in c.marks)]
-    if len(short) <= MANY:
-        return short
-    chosen = drawn(short, max(MANY, len(short) // 8), name)
-    return [c for i, c in enumerate(short) if i in chosen]
+    short = [x for x in items if not any(m.name in ("slow", "search") for m in x.iter_markers())]
+    return _but(short, lambda count: count // 8, DAY)
 
 
 def unshared(items):
