@@ -4,19 +4,16 @@ import warnings
 from functools import lru_cache
 from math import prod
 
-import numpy as np
-
+from rushlight.autograd import mode as modes
 from rushlight.backend.sizes import large_from
-from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
-from rushlight.ops.core.autocast import LOWER, SINGLE, autocasts
+from rushlight.ops.core.autocast import SINGLE, autocasts
 from rushlight.ops.core.dispatch import apply, refuse
-from rushlight.ops.core.kinds import kernel
 from rushlight.ops.create.filled import ones, zeros
 from rushlight.ops.create.range import linspace
 from rushlight.ops.shape.join import stack
 from rushlight.ops.windows.grid_sampler import grid_sampler
-from rushlight.tensor import Tensor
+from rushlight.tensor import Tensor, from_array
 
 __all__ = ["affine_grid", "grid_sample"]
 
@@ -61,47 +58,6 @@ _FEW = large_from(1 << 10)  # the largest number of pixels whose centres are kep
 @lru_cache(64)
 def _few_centres(*args):
     return _centres(*args)._array
-
-
-def _points(places, align, like):
-    """``_centres`` as an array or a tensor, as ``like`` is, in its dtype."""
-    if isinstance(like, Tensor):
-        return _centres(places, align, like.dtype)
-    if prod(places) > _FEW:
-        return _centres(places, align, OF[like.dtype])._array
-    return _few_centres(places, align, OF[like.dtype])
-
-
-def _product(x, y):
-    """``x @ y``; arrays of half precision are multiplied in float32."""
-    if isinstance(x, Tensor) or x.dtype.itemsize > 2:
-        return x @ y
-    return (x.astype(np.float32) @ y.astype(np.float32)).astype(x.dtype)
-
-
-def _mapped(theta, places, align):
-    points = _points(places, align, theta)
-    return _product(points, theta.mT).reshape(theta.shape[0], *places, len(places))
-
-
-@kernel(
-    public=False, method=False, widen=False, autocast=LOWER, name="affine_grid",
-    grad_name="AffineGridGeneratorBackward0",
-)  # fmt: skip
-def _affine_grid(xp, theta, *, places, align):
-    """The maps ``theta`` (N, n, n + 1) of the centres of the pixels of an image (*places)."""
-    return _mapped(theta, places, align)
-
-
-_affine_grid.lower(_mapped)
-
-
-def _affine_slope(g, places, align):
-    flat = g.reshape(g.shape[0], prod(places), len(places))
-    return _product(flat.mT, _points(places, align, g))
-
-
-_affine_grid.grad(theta=_affine_slope)
 
 
 def affine_grid(theta, size, align_corners=None):
@@ -159,7 +115,11 @@ def affine_grid(theta, size, align_corners=None):
             "at 0, not at -1",
             stacklevel=2,
         )
-    return _affine_grid(theta, places=places, align=align)
+    if modes.intercept or prod(places) > _FEW:
+        points = _centres(places, align, theta.dtype)
+    else:
+        points = from_array(_few_centres(places, align, theta.dtype))
+    return (points @ theta.transpose(1, 2)).reshape(size[0], *places, n)
 
 
 # Sampling ---------------------------------------------------------------------------------
