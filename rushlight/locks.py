@@ -6,7 +6,8 @@ it guards might be half changed. So the child resets every lock that its own thr
 
 An *awaited* lock guards data that is only consistent while no thread holds the lock. The fork takes
 all awaited locks first. It never waits for a lock while it holds another lock, so it cannot cause a
-deadlock. If a thread keeps a lock for longer than ``_PATIENCE``, the fork goes on and warns.
+deadlock. If a thread keeps a lock, and all threads have done nothing for ``_PATIENCE``, the fork
+goes on and warns.
 
 Python has a lock for each module that a thread imports. In the child of a fork such a lock of
 another thread stays taken, and the child would wait for the module for ever. So the fork waits for
@@ -25,7 +26,9 @@ from typing import TYPE_CHECKING, Any
 
 __all__ = ["adopt", "around_fork", "cached_property", "new_condition", "new_gate", "new_lock"]
 
-_PATIENCE = 10.0  # seconds
+_PATIENCE = 10.0  # seconds in which other threads do nothing
+_LONGEST = 100.0  # seconds that a fork waits at most
+_WORK = 0.1  # seconds of the processor's time; threads that have less did nothing
 _PAUSE = 1e-3  # seconds between two looks at the imports of other threads
 #: The packages that this one imports when it first needs them. An import of the program's own
 #: modules may never end, since a module may run a server.
@@ -87,25 +90,48 @@ def _living(locks):
     return [lock for lock in [ref() for ref in locks.valuerefs()] if lock is not None]
 
 
-def _take_all(end):
+class _Patience:
+    """How long a fork waits for other threads. On a busy machine they may take long to go on."""
+
+    def __init__(self):
+        self.end, self.worked = time.monotonic() + _LONGEST, -_WORK
+
+    def left(self):
+        """The seconds that are left if other threads do nothing."""
+        now, worked = time.monotonic(), time.process_time() - time.thread_time()
+        if worked >= self.worked + _WORK:
+            self.worked, self.idle_end = worked, now + _PATIENCE
+        return min(self.idle_end, self.end) - now
+
+
+def _take_all():
     """Take all awaited locks while no other thread imports, and return them.
 
-    Returns None if it waited until time ``end`` in vain.
+    Returns None if it waited in vain.
 
     If another thread holds a lock, this function releases all others and waits for that lock alone.
     It does not poll: a thread that takes the lock again at once would never be seen without it.
     """
-    first = None
+    first, patience = None, _Patience()
     while True:
         taken, held = _take_free(_living(_awaited), first)  # imports make locks
         if held is None and not _others_import():
             return taken
         _release(taken)
-        first, left = held, end - time.monotonic()
-        if left <= 0 or (held is not None and not held.acquire(timeout=left)):
+        first = held
+        if not _waited(held, patience):
             return None
-        if held is None:
-            time.sleep(_PAUSE)
+
+
+def _waited(lock, patience):
+    """Take ``lock``, or pause if it is None. Returns False if the fork shall go on without."""
+    if lock is None:
+        time.sleep(_PAUSE)
+        return patience.left() > 0
+    while (left := patience.left()) > 0:
+        if lock.acquire(timeout=left):
+            return True
+    return False
 
 
 def _take_free(locks, first):
@@ -140,13 +166,13 @@ def _release(locks):
 
 def _before_fork():
     global _taken
-    taken = _take_all(time.monotonic() + _PATIENCE)
+    taken = _take_all()
     if taken is None:
         taken = [lock for lock in _living(_awaited) if lock.acquire(blocking=False)]
         warnings.warn(
-            "fork: another thread has been compiling, importing modules, drawing random numbers or "
-            f"changing the number of threads for {_PATIENCE:.0f} s; in the child its work may be "
-            "half done",
+            "fork: another thread is compiling, importing modules, drawing random numbers or "
+            f"changing the number of threads, but does not go on (waited {_PATIENCE:.0f} s, or "
+            f"{_LONGEST:.0f} s if threads work); in the child its work may be half done",
             RuntimeWarning,
             stacklevel=2,
         )
