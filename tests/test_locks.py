@@ -302,6 +302,25 @@ def test_a_fork_that_waits_too_long_goes_on_and_warns():
 
 
 @forking
+def test_a_fork_waits_for_a_thread_that_works():
+    """On a busy machine a thread may take long for a little work."""
+    code = """
+    locks._PATIENCE = 0.3
+    lock, held = torch.default_generator.lock, threading.Event()
+    def hold():
+        with lock:
+            held.set()
+            end = time.thread_time() + 1.5
+            while time.thread_time() < end:
+                pass
+    threading.Thread(target=hold).start()
+    held.wait()
+    print(forked(lambda: 1))
+    """
+    assert python(code) == (["1"], "")
+
+
+@forking
 def test_a_thread_that_forks_while_it_holds_a_lock_keeps_it():
     code = """
     def child():
