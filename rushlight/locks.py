@@ -28,7 +28,7 @@ __all__ = ["adopt", "around_fork", "cached_property", "new_condition", "new_gate
 
 _PATIENCE = 10.0  # seconds in which other threads do nothing
 _LONGEST = 100.0  # seconds that a fork waits at most
-_WORK = 0.1  # seconds of the processor's time; threads that have less did nothing
+_WORK = 0.02  # seconds of the processor's time; threads that have less did nothing
 _PAUSE = 1e-3  # seconds between two looks at the imports of other threads
 #: The packages that this one imports when it first needs them. An import of the program's own
 #: modules may never end, since a module may run a server.
