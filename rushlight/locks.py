@@ -11,7 +11,8 @@ goes on and warns.
 
 Python has a lock for each module that a thread imports. In the child of a fork such a lock of
 another thread stays taken, and the child would wait for the module for ever. So the fork waits for
-the imports of the modules of ``_AWAITED_PACKAGES``, too.
+the imports of the modules of ``_AWAITED_PACKAGES``, too. An import may begin between this and the
+fork. The child forgets it, and imports the module itself.
 """
 
 import functools
@@ -149,14 +150,26 @@ def _take_free(locks, first):
 
 
 def _others_import():
-    """Whether another thread imports a module of ``_AWAITED_PACKAGES``."""
-    me = threading.get_ident()
-    found = vars(importlib._bootstrap).get("_module_locks", {})
-    for name, ref in list(found.items()):
+    """The modules of ``_AWAITED_PACKAGES`` that other threads import."""
+    me, found = threading.get_ident(), []
+    for name, ref in list(_module_locks().items()):
         owner = getattr(ref(), "owner", None)
         if owner not in (None, me) and name.partition(".")[0] in _AWAITED_PACKAGES:
-            return True
-    return False
+            found.append(name)
+    return found
+
+
+def _module_locks():
+    return vars(importlib._bootstrap).get("_module_locks", {})
+
+
+def _forget_imports():
+    """Let the child import the modules anew that other threads were importing."""
+    for name in _others_import():
+        del _module_locks()[name]
+        spec = getattr(sys.modules.get(name), "__spec__", None)
+        if getattr(spec, "_initializing", False):
+            del sys.modules[name]
 
 
 def _release(locks):
@@ -189,6 +202,7 @@ def _after_fork_in_child():
     for lock in [*_living(_locks), *_living(_awaited)]:
         if not lock._is_owned():
             lock._at_fork_reinit()
+    _forget_imports()
     _call(2)
     _end()
 

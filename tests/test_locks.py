@@ -136,6 +136,7 @@ def test_a_property_that_another_thread_computes_while_the_process_forks():
 
 
 @forking
+@pytest.mark.parametrize("patience", [10, 0])
 @pytest.mark.parametrize(
     "name",
     [
@@ -145,10 +146,10 @@ def test_a_property_that_another_thread_computes_while_the_process_forks():
         "rushlight.serialization.atomic",
     ],
 )
-def test_modules_that_another_thread_imports_while_the_process_forks(name, tmp_path):
+def test_modules_that_another_thread_imports_while_the_process_forks(name, patience, tmp_path):
     code = f"""
     os.environ["RUSHLIGHT_CACHE_DIR"] = {str(tmp_path)!r}
-    name, begun = {name!r}, threading.Event()
+    name, begun, locks._PATIENCE = {name!r}, threading.Event(), {patience}
     class Slow:
         def find_spec(self, wanted, *rest):
             if wanted == name and not begun.is_set():
@@ -163,7 +164,8 @@ def test_modules_that_another_thread_imports_while_the_process_forks(name, tmp_p
     thread.join()
     """
     pytest.importorskip("llvmlite")
-    assert python(code) == (["True tensor(True)"], "")
+    out, err = python(code)
+    assert out == ["True tensor(True)"] and ("RuntimeWarning" in err) == (not patience)
 
 
 @forking
