@@ -1,5 +1,7 @@
 """``detect_anomaly``: if a backward fails or gives nan, the error shows the line of the forward."""
 
+import warnings
+
 from rushlight.autograd import mode
 
 __all__ = [
@@ -30,6 +32,11 @@ class detect_anomaly:
 
     def __init__(self, check_nan=True):
         self.check_nan = bool(check_nan)
+        warnings.warn(
+            "Anomaly Detection has been enabled. This mode will increase the runtime and should "
+            "only be enabled for debugging.",
+            stacklevel=2,
+        )
 
     def __enter__(self):
         self.was = _set(self.check_nan)
