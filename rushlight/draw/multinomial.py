@@ -8,7 +8,7 @@ Source: Efraimidis and Spirakis, Weighted random sampling with a reservoir, Info
 Letters 97 (2006), for the race; live PyTorch.
 """
 
-from math import inf
+from math import inf, prod
 
 import numpy as np
 
@@ -30,16 +30,18 @@ _MANY = large_from(1 << 10)  # weights and samples
 def multinomial(generator, weights, count, replacement=False):
     """Draw ``count`` positions from each row of weights, as int64.
 
-    Weights of shape (N,) give positions of shape (count,); (R, N) gives (R, count).
+    Weights of shape (*, N) give positions of shape (*, count).
 
     Raises:
         RuntimeError: A weight is negative, infinite or nan, or all weights of a row are zero.
-            The weights are not floating point, or do not have 1 or 2 dims. N is 0 or above 2^24.
+            The weights are not floating point, or have no dim. N is 0 or above 2^24.
             ``count`` is below 1 or, without replacement, above N.
     """
     _check_multinomial(weights, count, replacement)
-    rows = weights if weights.ndim == 2 else weights[None]
     shape = (*weights.shape[:-1], count)
+    if weights.ndim > 2:
+        weights = weights.reshape(prod(shape[:-1]), weights.shape[-1])
+    rows = weights if weights.ndim == 2 else weights[None]
     if len(rows) == 0:
         return np.empty(shape, np.int64)
     _check_weights(rows)
@@ -102,7 +104,7 @@ def _cumulative(row):
 
 
 def _check_multinomial(weights, count, replacement):
-    if weights.ndim not in (1, 2):
+    if not weights.ndim:
         raise RuntimeError(f"multinomial: weights of shape {weights.shape}; expected 1 or 2 dims")
     if weights.dtype not in DIGITS:
         raise RuntimeError(

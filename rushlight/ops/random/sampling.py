@@ -512,6 +512,10 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     tensor([1, 1])
     """
     generator = checked_generator(generator, "multinomial")
+    if input.dim() > 2:  # only a batch of vmap has more
+        raise RuntimeError(
+            f"multinomial: weights of shape {tuple(input.shape)}; expected 1 or 2 dims"
+        )
     found = _multinomial(input, count=num_samples, replacement=replacement, generator=generator)
     return finished(found, False, out, "multinomial")
 
