@@ -3,12 +3,14 @@
 Any other name of torch._C raises the error for a name that rushlight lacks.
 """
 
-from rushlight import late
+from rushlight import features, late
 from rushlight.accelerator import current_accelerator
 from rushlight.autograd import mode
 from rushlight.autograd.mode import classes_unasked as DisableTorchFunctionSubclass  # noqa: F401
+from rushlight.autograd.mode import is_grad_enabled as is_grad_enabled
+from rushlight.autograd.mode import is_inference_mode_enabled as is_inference_mode_enabled
 from rushlight.autograd.mode import unasked as DisableTorchFunction  # noqa: F401
-from rushlight.backends import cudnn
+from rushlight.backends import cudnn, mkldnn
 from rushlight.defaults import get_default_device
 from rushlight.device import device as device
 from rushlight.dtype import dtype as dtype
@@ -25,6 +27,10 @@ __all__: list[str] = []
 _VariableFunctionsClass = late.framework  # pickles of functions name it: torch.relu and the like
 
 TensorBase = _TensorBase = Tensor
+
+has_lapack, has_spectral = features.has_lapack, features.has_spectral
+has_mkl, has_openmp = features.has_mkl, features.has_openmp
+_has_mkldnn = mkldnn.is_available()
 
 _TensorMeta = type(Tensor)
 
@@ -72,6 +78,11 @@ def _get_tracing_state():
 def _get_default_device():
     """Return the type of the device on which new tensors are made, such as ``"cpu"``."""
     return get_default_device().type
+
+
+def _is_tracing():
+    """Return False, for the same reason."""
+    return False
 
 
 def _set_math_sdp_allow_fp16_bf16_reduction(allow):

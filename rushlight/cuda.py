@@ -8,6 +8,7 @@ from typing import Any
 from rushlight.devices import Devices
 from rushlight.errors import OutOfMemoryError
 from rushlight.ops.create.legacy import CUDA_TYPES
+from rushlight.typed_storage import CUDA_STORAGES
 
 _devices = Devices("cuda")
 _functions = _devices.functions()
@@ -171,6 +172,8 @@ def __getattr__(name) -> Any:
         return _devices.is_initialized()
     if name in CUDA_TYPES:
         return CUDA_TYPES[name]
+    if name in CUDA_STORAGES:
+        return CUDA_STORAGES[name]
     if name != "amp":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from rushlight.amp import cuda

@@ -216,11 +216,18 @@ class StorageClass(type):
     """The metaclass of the old storage classes, such as ``torch.FloatStorage``."""
 
     dtype: dtypes.dtype
+    is_cuda = is_sparse = False
 
     def __instancecheck__(cls, instance):
-        return isinstance(instance, TypedStorage) and instance.dtype is cls.dtype
+        return (
+            isinstance(instance, TypedStorage)
+            and instance.dtype is cls.dtype
+            and (instance.device.type == "cuda") is cls.is_cuda
+        )
 
     def __call__(cls, source=0, *, device=None, wrap_storage=None):
+        if cls.is_cuda and wrap_storage is None:
+            device = device or "cuda"
         return TypedStorage(source, dtype=cls.dtype, device=device, wrap_storage=wrap_storage)
 
     def from_buffer(cls, buffer, byte_order="native", count=-1, offset=0):
@@ -245,31 +252,30 @@ class StorageClass(type):
         return cls(wrap_storage=UntypedStorage.from_file(filename, shared, nbytes))
 
 
-for _dtype, _name in NAMES.items():
-    globals()[_name] = StorageClass(
-        _name,
-        (),
-        {
-            "__module__": "torch",
-            "__doc__": f"""The old class of storages of {_dtype} numbers.
+def _storage_class(name, dtype, module, is_cuda=False):
+    doc = f"""The old class of storages of {dtype} numbers{" on NVIDIA's GPUs" * is_cuda}.
 
     Args:
         source: The number of numbers, uninitialised; or a sequence of numbers. Default: 0.
 
     >>> import rushlight as torch
-    >>> torch.{_name}([1, 0]).dtype
-    {_dtype}
-    """,
-            "dtype": _dtype,
-            "is_cuda": False,
-            "is_sparse": False,
-        },
-    )
+    >>> {module}.{name}.dtype
+    {dtype}
+    """
+    members = {"__module__": module, "__doc__": doc, "dtype": dtype, "is_cuda": is_cuda}
+    return StorageClass(name, (), {**members, "is_sparse": False})
+
+
+for _dtype, _name in NAMES.items():
+    globals()[_name] = _storage_class(_name, _dtype, "torch")
+
+#: Name → the old class of storages on NVIDIA's GPUs.
+CUDA_STORAGES = {name: _storage_class(name, d, "torch.cuda", True) for d, name in NAMES.items()}
 
 #: PyTorch's name of the storage class of its first default dtype.
 Storage = globals()["FloatStorage"]
 
-__all__ = ["NAMES", "Storage", "StorageClass", "TypedStorage", *NAMES.values()]
+__all__ = ["CUDA_STORAGES", "NAMES", "Storage", "StorageClass", "TypedStorage", *NAMES.values()]
 
 
 def is_storage(obj):

@@ -7,6 +7,7 @@ from rushlight.fx.graph import Graph
 from rushlight.fx.graph_module import GraphModule
 from rushlight.fx.node import map_aggregate, map_arg
 from rushlight.fx.proxy import Proxy
+from rushlight.fx.traceback import preserve_node_meta, set_current_meta
 
 __all__ = ["Interpreter", "Transformer"]
 
@@ -89,8 +90,9 @@ class Interpreter:
         Returns:
             Its result.
         """
-        args, kwargs = self.fetch_args_kwargs_from_env(n)
-        return getattr(self, n.op)(n.target, args, kwargs)
+        with set_current_meta(n):
+            args, kwargs = self.fetch_args_kwargs_from_env(n)
+            return getattr(self, n.op)(n.target, args, kwargs)
 
     def placeholder(self, target, args, kwargs):
         """Return the next argument.
@@ -343,7 +345,8 @@ class Transformer(Interpreter):
         Returns:
             The new GraphModule.
         """
-        result = self.run(enable_io_processing=False)
+        with preserve_node_meta():
+            result = self.run(enable_io_processing=False)
         if result is not None:
             found = map_aggregate(result, lambda a: a.node if isinstance(a, Proxy) else a)
             old = self.graph.output_node()

@@ -14,6 +14,7 @@ from rushlight.autograd import mode
 from rushlight.fx.codegen import MAGIC
 from rushlight.fx.node import map_aggregate
 from rushlight.fx.targets import OF_C, own_name
+from rushlight.fx.traceback import take_over
 from rushlight.nn import functional as F
 
 __all__ = ["Attribute", "GraphAppendingTracer", "Proxy", "TraceError", "TracerBase"]
@@ -51,7 +52,8 @@ class TracerBase:
             The Node.
         """
         node = self.graph.create_node(kind, target, args, kwargs, name, type_expr)
-        if self.record_stack_traces:
+        take_over(node)
+        if self.record_stack_traces and not node.stack_trace:
             node.stack_trace = _program_lines()
         return node
 

@@ -9,14 +9,27 @@ from rushlight.optim.adamax import Adamax
 from rushlight.optim.adamw import AdamW
 from rushlight.optim.asgd import ASGD
 from rushlight.optim.helpers import (  # noqa: F401 - torch.optim.optimizer has these names
+    DeviceDict,
     ParamsT,
+    _capturable_doc,
     _default_to_fused_or_foreach,
+    _device_dtype_check_for_fused,
+    _differentiable_doc,
+    _disable_dynamo_if_unsupported,
+    _foreach_doc,
+    _fused_doc,
     _get_capturable_supported_devices,
+    _get_foreach_kernels_supported_devices,
+    _get_fused_kernels_supported_devices,
     _get_scalar_dtype,
     _get_value,
+    _maximize_doc,
+    _params_doc,
     _params_t,
     _stack_if_compiling,
+    _to_scalar,
     _use_grad_for_differentiable,
+    _view_as_real,
 )
 from rushlight.optim.lbfgs import LBFGS
 from rushlight.optim.muon import Muon

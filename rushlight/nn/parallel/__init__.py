@@ -4,12 +4,9 @@ import importlib
 from typing import Any
 
 from rushlight.nn.parallel.data_parallel import DataParallel, data_parallel
-from rushlight.nn.parallel.scatter_gather import (
-    gather,
-    parallel_apply,
-    replicate,
-    scatter,
-)
+from rushlight.nn.parallel.parallel_apply import parallel_apply
+from rushlight.nn.parallel.replicate import replicate
+from rushlight.nn.parallel.scatter_gather import gather, scatter
 
 __all__ = [
     "DataParallel", "DistributedDataParallel", "data_parallel", "gather", "parallel_apply",

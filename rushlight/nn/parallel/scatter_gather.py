@@ -1,9 +1,9 @@
-"""Parts of tensors on several devices, and modules that run on several."""
+"""Parts of tensors on several devices."""
 
 from rushlight import late
 from rushlight.tensor import Tensor
 
-__all__ = ["gather", "parallel_apply", "replicate", "scatter", "scatter_kwargs"]
+__all__ = ["gather", "scatter", "scatter_kwargs"]
 
 
 def scatter(inputs, target_gpus, dim=0):
@@ -99,69 +99,3 @@ def gather(outputs, target_device, dim=0):
         return type(first)._make(joined) if hasattr(first, "_fields") else type(first)(joined)
 
     return join(list(outputs))
-
-
-def replicate(network, devices, detach=False):
-    """Copy a module to devices. Gradients of the copies go to the module's parameters.
-
-    Args:
-        network: The module.
-        devices: The devices.
-        detach: Whether gradients stop at the copies.
-
-    Returns:
-        A list of modules.
-
-    >>> import rushlight as torch
-    >>> len(torch.nn.parallel.replicate(torch.nn.Linear(2, 1), ["cpu"]))
-    1
-    """
-
-    def moved(t, device):
-        copy = t.to(device)
-        copy = t.view_as(t) if copy is t else copy
-        return copy.detach() if detach else copy
-
-    def copied(module, device):
-        twin = object.__new__(type(module))
-        twin.__dict__.update(vars(module))
-        twin._modules = {n: m and copied(m, device) for n, m in module._modules.items()}
-        twin._parameters = {}
-        twin._buffers = {n: b if b is None else b.to(device) for n, b in module._buffers.items()}
-        for name, param in module._parameters.items():
-            if param is None:
-                twin._parameters[name] = None
-            else:
-                object.__setattr__(twin, name, moved(param, device))
-        return twin
-
-    return [copied(network, device) for device in devices]
-
-
-def parallel_apply(modules, inputs, kwargs_tup=None, devices=None):
-    """Call each module with its own arguments.
-
-    Args:
-        modules: The modules.
-        inputs: For each the positional arguments: a tuple, or one argument.
-        kwargs_tup: For each a dict of keyword arguments. Default: none.
-        devices: Accepted without effect: tensors tell their devices.
-
-    Returns:
-        A list of the results.
-
-    Raises:
-        AssertionError: There are not as many arguments as modules.
-
-    >>> import rushlight as torch
-    >>> torch.nn.parallel.parallel_apply([torch.nn.ReLU()], [torch.tensor([-1.0])])
-    [tensor([0.])]
-    """
-    kwargs_tup = kwargs_tup or ({},) * len(modules)
-    if not len(modules) == len(inputs) == len(kwargs_tup):
-        raise AssertionError(
-            f"The number of modules {len(modules)} is not equal to the number of inputs "
-            f"{len(inputs)}"
-        )
-    calls = zip(modules, inputs, kwargs_tup, strict=True)
-    return [m(*(x if isinstance(x, (list, tuple)) else (x,)), **k) for m, x, k in calls]
