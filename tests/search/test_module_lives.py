@@ -141,8 +141,11 @@ def difference(_, events):
     """The first event after which the frameworks differ, and how; or None."""
     ours, theirs = Life(rushlight), Life(torch)
     for event in events:
-        if "remove_param" in event and theirs.spoils_weight():
-            return None
+        if "remove_param" in event:
+            # Both look: a look may be a step of a parametrization.
+            spoilt = [life.spoils_weight() for life in (ours, theirs)]
+            if spoilt[1]:
+                return None
         a, b = ours.happen(event), theirs.happen(event)
         if (a is None) != (b is None):
             return event, a, b
