@@ -81,7 +81,7 @@ def _get_default_device():
 
 
 def _is_tracing():
-    """Return False, for the same reason."""
+    """Return False: ``torch.jit.trace`` runs the function and records nothing."""
     return False
 
 
