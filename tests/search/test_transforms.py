@@ -24,7 +24,7 @@ STEPS = (
     "x.index_select(0, T.arange(x.shape[0] - 1, -1, -1))", "x.masked_fill(x > 0.5, 0.3)",
     "x.clamp(-1, 1) + 0.1 * x", "x.var(-1, keepdim=True) + x", "x.norm(dim=-1, keepdim=True) * x",
     "T.einsum('...i,...i->...', x, x.sin()).unsqueeze(-1) + x", "x.reshape(-1).reshape(x.shape)",
-    "x.expand(2, *x.shape).sum(0)", "x.diff(dim=-1, prepend=x[..., :1])", "x.logcumsumexp(-1)",
+    "x.expand(2, *x.shape).sum(0)", "x.diff(dim=-1, prepend=x[..., :1])", "logcumsumexp(x)",
     "x.prod(-1, keepdim=True) + x", "T.atan2(x, x.cos() + 2)", "x.gather(-1, (x * 0).long())",
     "F.conv1d(x.reshape(1, 1, -1), 0.3 * T.ones(1, 1, 3, dtype=x.dtype), padding=1).reshape(x.shape)",
     "x.scatter(0, (x * 0).long()[:1], x[:1] * 2)", "T.linalg.vector_norm(x) * x",
@@ -56,10 +56,13 @@ TRANSFORMS = (
 def names_of(T):
     names = {"T": T, "F": T.nn.functional, "A": T.func, "linearize": T.func.linearize}
     names["layer_norm"] = lambda x: T.nn.functional.layer_norm(x, x.shape[-1:])
+    names["logcumsumexp"] = lambda x: x.logcumsumexp(-1)
     if T is torch:
         # Its linearize gives zeros of a jacrev, and was seen to crash; its gradient of a jvp of
-        # layer_norm is not that of finite differences.
+        # layer_norm is not that of finite differences, nor its gradient of a jacrev of logcumsumexp
+        # (its rule takes logarithms of the rows' zeros).
         names["linearize"] = lambda g, x: (g(x), lambda t: torch.func.jvp(g, (x,), (t,))[1])
+        names["logcumsumexp"] = lambda x: x.exp().cumsum(-1).log()
         names["layer_norm"] = lambda x: (
             (x - x.mean(-1, True)) / (x.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
         )
