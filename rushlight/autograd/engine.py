@@ -124,6 +124,7 @@ def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=Tr
     general = symbolic or watched
     recorder = state.recorder if general else None
     wanted = None if targets is None else _Targets(targets, roots, beyond, accumulate)
+    leads = None if wanted is None else wanted.leading
     # The newest node comes first. Nodes that send it a gradient are newer, so they have all run.
     while queue:
         node = heappop(queue)[1]
@@ -137,11 +138,11 @@ def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=Tr
                 continue
         d = node.dtype
         if general or hooks or not node.is_plain or (d is not _f4 and d is not _f8):
-            _step(pending, queue, shared, node, g, symbolic)
+            _step(pending, queue, shared, node, g, symbolic, leads)
             if not retain:
                 node.free()
         else:
-            _plain_step(pending, queue, shared, node, g)
+            _plain_step(pending, queue, shared, node, g, leads)
             if not retain and node.saved and node.holds:
                 node.saved = None
                 node.cells = ()
@@ -164,7 +165,7 @@ def _arrive(node, g, shared, symbolic, wanted):
     return hooked if wanted is None or wanted.lie_beyond(node, g, hooked, shared) else None
 
 
-def _plain_step(pending, queue, shared, node, g):
+def _plain_step(pending, queue, shared, node, g, leads):
     """Run the rules of one node on raw arrays in an ordinary backward. This is the hot loop."""
     saved = node.saved
     if saved is None:
@@ -175,7 +176,7 @@ def _plain_step(pending, queue, shared, node, g):
             node.check(symbolic=False)
             saved = node.saved
     for parent, entry in zip(node.parents, node.op.rules):  # noqa: B905
-        if parent is None or entry is None:
+        if parent is None or entry is None or (leads is not None and id(parent) not in leads):
             continue
         rule, wanted, take = entry
         if take is not None:
@@ -250,8 +251,8 @@ def _called(node, *grads):
 Node.__call__ = _called  # type: ignore[method-assign]
 
 
-def _step(pending, queue, shared, node, g, symbolic):
-    """Run one node of any kind, with its hooks."""
+def _step(pending, queue, shared, node, g, symbolic, leads):
+    """Run one node of any kind, with its hooks. ``leads``: see ``Node.backward``."""
     _refuse_outer(node)
     was = mode.state.grad
     if not symbolic and was:
@@ -260,11 +261,11 @@ def _step(pending, queue, shared, node, g, symbolic):
         if node.hooks:
             g = hooking.run_before(node, g)
         if mode.state.anomaly is not None:
-            found = _watched(node, g, symbolic, mode.state.anomaly)
+            found = _watched(node, g, symbolic, leads, mode.state.anomaly)
         elif mode.state.profiler is not None:
-            found = mode.state.profiler.gradient(node, g, symbolic)
+            found = mode.state.profiler.gradient(node, g, symbolic, leads)
         else:
-            found = node.backward(g, symbolic)
+            found = node.backward(g, symbolic, leads)
         if node.hooks:
             found = hooking.run_after(node, found, g)
     finally:
@@ -449,10 +450,10 @@ def _accumulated(before, g, leaf):
     return own.copy_(g)
 
 
-def _watched(node, g, symbolic, check_nan):
+def _watched(node, g, symbolic, leads, check_nan):
     """``node.backward`` under detect_anomaly: an error shows the line of the forward."""
     try:
-        found = node.backward(g, symbolic)
+        found = node.backward(g, symbolic, leads)
         if check_nan:
             for i, gi in enumerate(found):
                 if _has_nan(getattr(gi, "_array", gi)):

@@ -120,7 +120,7 @@ class FunctionCtx(Node):
         if self.saved:
             self.saved = None
 
-    def backward(self, g, symbolic):
+    def backward(self, g, symbolic, leads=None):
         self.check()
         grads = g if type(g) is list else [g]
         grads = [self._given(i, gi) for i, gi in enumerate(grads)]

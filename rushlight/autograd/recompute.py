@@ -48,7 +48,7 @@ class Recomputed(Node):
     def free(self):
         self.saved = self.again = None
 
-    def backward(self, g, symbolic):
+    def backward(self, g, symbolic, leads=None):
         self.check()
         owed = g if type(g) is list else [g]
         state = mode.state

@@ -67,12 +67,12 @@ class _PackedNode(Node):
     __slots__ = ()
     is_plain = False
 
-    def backward(self, g, symbolic):
+    def backward(self, g, symbolic, leads=None):
         self.check(symbolic)
         packed = self.saved
         self.saved = tuple([_unpacked(value) for value in packed])
         try:
-            return super().backward(g, symbolic)
+            return super().backward(g, symbolic, leads)
         finally:
             self.saved = packed
 

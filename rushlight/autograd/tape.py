@@ -140,8 +140,11 @@ class Node:
             for cell, origin in zip(self.cells, self.op.origins, strict=False)
         )
 
-    def backward(self, g, symbolic):
-        """The gradients of the parents (None for no gradient) from ``g``, the result's gradient."""
+    def backward(self, g, symbolic, leads=None):
+        """The gradients of the parents (None for no gradient) from ``g``, the result's gradient.
+
+        ``leads`` are ids of nodes: other parents need no gradient. None: all need theirs.
+        """
         self.check(symbolic)
         rules, parents = self.op.rules, self.parents
         if symbolic:
@@ -155,7 +158,9 @@ class Node:
             # The rule computes in float32 or complex64, and the engine rounds its result once.
             g, values = widened(g), [widened(v) for v in values]
         found = [
-            None if parent is None or rule is None else rule[0](g, *[values[k] for k in rule[1]])
+            None
+            if parent is None or rule is None or (leads is not None and id(parent) not in leads)
+            else rule[0](g, *[values[k] for k in rule[1]])
             for parent, rule in zip(parents, rules, strict=True)
         ]
         if symbolic and self.op.flat and mode.records():
@@ -310,7 +315,7 @@ class Output(Node):
     def check(self, symbolic=True):
         pass
 
-    def backward(self, g, symbolic):
+    def backward(self, g, symbolic, leads=None):
         return [g]
 
     def free(self):
@@ -331,7 +336,7 @@ class Flat(Node):
     def name(self):
         return "ZerosBackward0"
 
-    def backward(self, g, symbolic):
+    def backward(self, g, symbolic, leads=None):
         return [g, g.new_zeros(g.shape) if isinstance(g, Tensor) else np.zeros_like(g)]
 
 

@@ -89,11 +89,11 @@ class Recorder:
             event.self_cpu_memory_usage = sum([_array(x).nbytes for x in results])
         return found
 
-    def gradient(self, node, g, symbolic):
+    def gradient(self, node, g, symbolic, leads=None):
         """Run the gradient rules of an autograd node as one event."""
         event = self.begin(node.name(), "cpu_op", (g,) if isinstance(g, (Tensor, ndarray)) else ())
         try:
-            return node.backward(g, symbolic)
+            return node.backward(g, symbolic, leads)
         finally:
             self.end(event)
 

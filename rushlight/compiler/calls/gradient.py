@@ -55,7 +55,7 @@ class CompiledNode(Node):
                     f"at version {cell[1]}. Write to a clone()."
                 )
 
-    def backward(self, g, symbolic):
+    def backward(self, g, symbolic, leads=None):
         gs = g if type(g) is list else [g]
         given = tuple([i for i, g in enumerate(gs) if g is not None])
         self.check(read=())

@@ -36,7 +36,7 @@ class VariadicNode(Node):
     __slots__ = ()
     is_plain = False
 
-    def backward(self, g, symbolic):
+    def backward(self, g, symbolic, leads=None):
         self.check(symbolic)
         rule, wanted, _ = self.op.rules[0]
         values = [self.lift(k) if symbolic else self.saved[k] for k in wanted]

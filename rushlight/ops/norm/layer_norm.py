@@ -260,23 +260,31 @@ def _group_norm_of_rows(x, weight, bias, groups, eps):
     return _affine(hat, *affine).reshape(x.shape)
 
 
+def _rows(x, *shape):
+    """Reshape an array for a kernel, which takes no expanded one."""
+    return np.ascontiguousarray(x).reshape(shape)
+
+
 def _group_slope(g, x, weight, groups, eps, memo):
+    if memo and type(g) is ndarray:
+        h, rows = [_rows(a, len(x) * groups, -1, prod(x.shape[2:])) for a in (g, x)]
+        if weight is not None:
+            weight = weight.reshape(1, -1).repeat(len(x), axis=0).reshape(*h.shape[:2], 1)
+        mean, scale = memo
+        return standardize.group_slope(h, rows, mean, scale, weight).reshape(x.shape)
     h = _grouped(g, groups)
     if weight is not None:
         h = h * _per_group(weight, groups)
-    if memo and type(g) is ndarray:
-        found, _ = standardize.row_slope(_group_rows(h, groups), _group_rows(x, groups), *memo)
-    else:
-        hat, scale = standardize.standardized(_grouped(x, groups), _GROUP_DIMS, eps)
-        found = standardize.slope(h, hat, scale, _GROUP_DIMS)
-    return found.reshape(tuple(x.shape))
+    hat, scale = standardize.standardized(_grouped(x, groups), _GROUP_DIMS, eps)
+    return standardize.slope(h, hat, scale, _GROUP_DIMS).reshape(tuple(x.shape))
 
 
 def _group_weight_slope(g, x, groups, eps, memo):
     if memo and type(g) is ndarray:
-        hat = _grouped(standardize.hat_of(_group_rows(x, groups), *memo).reshape(x.shape), groups)
-    else:
-        hat, _ = standardize.standardized(_grouped(x, groups), _GROUP_DIMS, eps)
+        each = [_rows(a, -1, prod(x.shape[2:])) for a in (g, x)]
+        kept = [a.repeat(x.shape[1] // groups, axis=0) for a in memo]
+        return standardize.channel_slope(*each, *kept).reshape(x.shape[:2]).sum(axis=0)
+    hat, _ = standardize.standardized(_grouped(x, groups), _GROUP_DIMS, eps)
     return standardize.inner(_grouped(g, groups), hat, (0, 3)).reshape(-1)
 
 

@@ -22,6 +22,8 @@ from rushlight.ops.core.rules import total
 
 __all__ = [
     "blocks",
+    "channel_slope",
+    "group_slope",
     "hat_of",
     "inner",
     "normalized",
@@ -137,6 +139,25 @@ def row_slope(g, x, mean, scale, weight=None):
     return dx, dw
 
 
+def group_slope(g, x, mean, scale, weight=None):
+    """dx for arrays (rows, channels, places), normalised over each row.
+
+    ``mean`` and ``scale`` (rows, 1) are those of the forward, ``weight`` (rows, channels, 1).
+    """
+    columns = [a[..., None] for a in (mean, scale)]
+    found = native.matrices("group_slope", _group_slope, g, x, *columns, weight)
+    if found is not None:
+        return found[0]
+    h = g if weight is None else g * weight
+    return row_slope(h.reshape(len(x), -1), x.reshape(len(x), -1), mean, scale)[0]
+
+
+def channel_slope(g, x, mean, scale):
+    """The sums of g · x̂ over each row of matrices."""
+    found = native.matrices("channel_slope", _channel_slope, g, x, mean, scale)
+    return inner_products(g, hat_of(x, mean, scale)) if found is None else found[0]
+
+
 def weight_slope(g, x, mean, scale):
     """The sum of g · x̂ over the rows."""
     whole = len(x) // _PARTS * _PARTS
@@ -198,6 +219,15 @@ def _normalized(x, weight, bias, eps, centred):
 def _row_slope(g, x, mean, scale, weight):
     h = g if weight is None else g * weight
     return slope(h, _traced_hat(x, mean, scale), scale, (1,), mean is not None)
+
+
+def _group_slope(g, x, mean, scale, weight):
+    h = g if weight is None else g * weight
+    return slope(h, _traced_hat(x, mean, scale), scale, (1, 2))
+
+
+def _channel_slope(g, x, mean, scale):
+    return (g * _traced_hat(x, mean, scale)).sum(1)
 
 
 def _part_slope(g, x, mean, scale):

@@ -137,7 +137,7 @@ class _Whole(Node):
             return False
         return len(self.saved[self.op.saves.index("sizes")]) == 1
 
-    def backward(self, g, symbolic):
+    def backward(self, g, symbolic, leads=None):
         self.check(symbolic)
         rule, wanted, _ = self.op.rules[0]
         values = [self.lift(k) if symbolic else self.saved[k] for k in wanted]
