@@ -15,6 +15,7 @@ import time
 from benchmarks.process import PACKAGE
 
 BLOCK = 0.1  # seconds that a block takes; a block has at least one call
+WARM_UP, CALLS = 1.0, 60  # untimed calls before the first block: seconds, and at most how many
 
 
 def peak_memory():
@@ -45,9 +46,13 @@ def timed(run, number):
 def fitting(run):
     """How many calls fill a block.
 
-    The first calls are not timed: one may compile, and rushlight records the second one again.
+    The first calls are not timed. Both PyTorch and rushlight compile in some of them, and in eager
+    mode rushlight notes calls for later ones: a network's time falls until about the twentieth.
     """
-    for _ in range(3):
+    end = time.perf_counter() + WARM_UP
+    for i in range(CALLS):
+        if i >= 3 and time.perf_counter() > end:
+            break
         run()
     number, taken = 1, timed(run, 1)
     while taken * number < BLOCK / 10:
