@@ -15,7 +15,7 @@ import time
 from benchmarks.process import PACKAGE
 
 BLOCK = 0.1  # seconds that a block takes; a block has at least one call
-WARM_UP, CALLS = 1.0, 60  # untimed calls before the first block: seconds, and at most how many
+WARM_UP, CALLS = 3.0, 100  # untimed calls before the first block: seconds, and at most how many
 
 
 def peak_memory():
@@ -47,7 +47,8 @@ def fitting(run):
     """How many calls fill a block.
 
     The first calls are not timed. Both PyTorch and rushlight compile in some of them, and in eager
-    mode rushlight notes calls for later ones: a network's time falls until about the twentieth.
+    mode rushlight notes calls for later ones: without a cache a network's time falls until about
+    the 60th call.
     """
     end = time.perf_counter() + WARM_UP
     for i in range(CALLS):
