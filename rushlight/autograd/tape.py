@@ -20,7 +20,7 @@ from numpy import ndarray
 from rushlight import late
 from rushlight.autograd import mode
 from rushlight.autograd.hooks import add_hook, move_retained
-from rushlight.dtype import OF
+from rushlight.dtype import COMPLEX_HALF, OF, bfloat16, float16
 from rushlight.errors import GraphError
 from rushlight.strides import is_odd
 from rushlight.tensor import Tensor, from_array
@@ -34,9 +34,10 @@ __all__ = [
 tick = itertools.count(1).__next__
 _new = object.__new__
 #: The half-precision dtypes, and those in which gradient rules compute with them.
-_WIDE: dict[str, type] = {
-    "float16": np.float32, "bfloat16": np.float32, "complex32": np.complex64,
-}  # fmt: skip
+_WIDE = {
+    **dict.fromkeys((float16.numpy, bfloat16.numpy), np.dtype("f4")),
+    **dict.fromkeys(COMPLEX_HALF, np.dtype("c8")),
+}
 #: The roles of operations whose gradient rules round several times in half precision, so that rules
 #: on tensors compute in float32. The rule of a matrix product is one product, which rounds once by
 #: itself. The rule of a view only moves elements.
@@ -153,7 +154,7 @@ class Node:
             values = self.saved
         if self.is_mixed:  # the rules compute in the result's dtype, as the forward did
             values = [self._typed(i, v) for i, v in enumerate(values)]
-        half, op = self.dtype.name in _WIDE, self.op
+        half, op = self.dtype in _WIDE, self.op
         if half and (not symbolic or (op.role in _ROUNDING and not op.rounds_once)):
             # The rule computes in float32 or complex64, and the engine rounds its result once.
             g, values = widened(g), [widened(v) for v in values]
@@ -269,12 +270,12 @@ def _lifted(value, node, cell):
 def widened(value):
     """Arrays and tensors of half precision in float32 or complex64; other values unchanged."""
     if type(value) is ndarray:
-        wide = _WIDE.get(value.dtype.name)
+        wide = _WIDE.get(value.dtype)
         return value if wide is None else value.astype(wide)
     if type(value) in (tuple, list):  # several results, and their gradients
         return type(value)([widened(v) for v in value])
-    if isinstance(value, Tensor) and value._array.dtype.name in _WIDE:
-        return value.to(OF[np.dtype(_WIDE[value._array.dtype.name])])
+    if isinstance(value, Tensor) and value._array.dtype in _WIDE:
+        return value.to(OF[_WIDE[value._array.dtype]])
     return value
 
 
