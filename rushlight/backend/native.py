@@ -176,9 +176,10 @@ def matrices(key, function, *values, outs=None, least=None):
     kernels = _kernels()
     if kernels is None:
         return None
-    if any(hasattr(x, "noted") for x in values):  # a call that will be replayed
-        first = key, function
-        return None if outs else kernels.noted(kernels.matrices, first, values)
+    for x in values:
+        if type(x) is not ndarray and hasattr(x, "noted"):  # a call that will be replayed
+            first = key, function
+            return None if outs else kernels.noted(kernels.matrices, first, values)
     return kernels.matrices(key, function, values, outs)
 
 

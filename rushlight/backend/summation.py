@@ -23,6 +23,7 @@ __all__ = [
     "folded",
     "inner_products",
     "narrow",
+    "row_sums",
     "squared",
     "summed",
 ]
@@ -91,6 +92,14 @@ def narrow(x):
 @lru_cache(64)
 def _ones(n, dtype):
     return np.ones(n, dtype)
+
+
+def row_sums(x):
+    """The sums of an array's last dim, which is contiguous."""
+    n = x.shape[-1]
+    if 0 < n <= 256 and x.dtype in FLOATS:  # for longer rows BLAS adds up in too few registers
+        return x.reshape(-1, n).dot(_ones(n, x.dtype)).reshape(x.shape[:-1])
+    return summed(x, (x.ndim - 1,))
 
 
 def column_sums(x):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.backend import native
-from rushlight.backend.summation import SMALL
+from rushlight.backend.summation import SMALL, row_sums
 from rushlight.dtype import OF, complex128, finfo, float32, float64
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.dispatch import apply, refuse
@@ -260,17 +260,21 @@ def _group_norm_of_rows(x, weight, bias, groups, eps):
     return _affine(hat, *affine).reshape(x.shape)
 
 
-def _rows(x, *shape):
-    """Reshape an array for a kernel, which takes no expanded one."""
-    return np.ascontiguousarray(x).reshape(shape)
+def _dense(g, memo):
+    """The array ``g`` for a kernel, which takes no expanded one; later rules use the copy again."""
+    if g.flags.c_contiguous:
+        return g
+    if len(memo) < 3 or memo[2] is not g:
+        memo[2:] = (g, g.copy())
+    return memo[3]
 
 
 def _group_slope(g, x, weight, groups, eps, memo):
     if memo and type(g) is ndarray:
-        h, rows = [_rows(a, len(x) * groups, -1, prod(x.shape[2:])) for a in (g, x)]
+        h, rows = [a.reshape(len(x) * groups, -1, prod(x.shape[2:])) for a in (_dense(g, memo), x)]
         if weight is not None:
             weight = weight.reshape(1, -1).repeat(len(x), axis=0).reshape(*h.shape[:2], 1)
-        mean, scale = memo
+        mean, scale = memo[:2]
         return standardize.group_slope(h, rows, mean, scale, weight).reshape(x.shape)
     h = _grouped(g, groups)
     if weight is not None:
@@ -281,18 +285,20 @@ def _group_slope(g, x, weight, groups, eps, memo):
 
 def _group_weight_slope(g, x, groups, eps, memo):
     if memo and type(g) is ndarray:
-        each = [_rows(a, -1, prod(x.shape[2:])) for a in (g, x)]
-        kept = [a.repeat(x.shape[1] // groups, axis=0) for a in memo]
+        each = [a.reshape(-1, prod(x.shape[2:])) for a in (_dense(g, memo), x)]
+        kept = [a.repeat(x.shape[1] // groups, axis=0) for a in memo[:2]]
         return standardize.channel_slope(*each, *kept).reshape(x.shape[:2]).sum(axis=0)
     hat, _ = standardize.standardized(_grouped(x, groups), _GROUP_DIMS, eps)
     return standardize.inner(_grouped(g, groups), hat, (0, 3)).reshape(-1)
 
 
-_group_norm.grad(
-    x=_group_slope,
-    weight=_group_weight_slope,
-    bias=lambda g, groups: total(_grouped(g, groups), (0, 3)).reshape(-1),
-)
+def _group_bias_slope(g, groups, memo):
+    if memo and type(g) is ndarray:
+        return row_sums(_dense(g, memo).reshape(*g.shape[:2], -1)).sum(axis=0)
+    return total(_grouped(g, groups), (0, 3)).reshape(-1)
+
+
+_group_norm.grad(x=_group_slope, weight=_group_weight_slope, bias=_group_bias_slope)
 
 
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
