@@ -43,6 +43,12 @@ def erfcx(t):
     return mpmath.exp(x * x) * mpmath.erfc(x) * (1 + 2 * x)
 
 
+def erf_near(t):
+    """erf(x) / x for x² = (1 + t) / 8."""
+    x = mpmath.sqrt((1 + t) / 8)
+    return mpmath.erf(x) / x
+
+
 def _erfinv(w):
     """erfinv(x) for w = -log(1 - x²), by Newton's method for the logarithm of erfc."""
     wanted = mpmath.log(-mpmath.expm1(mpmath.log1p(-mpmath.exp(-w)) / 2))
@@ -202,8 +208,9 @@ def airy_wave(cosine):
 def main():
     mpmath.mp.dps = 60
     functions = {
-        "erfcx": erfcx, "erfinv_near": erfinv_near, "erfinv_middle": erfinv_middle,
-        "erfinv_far": erfinv_far, "lgamma_near": lgamma_near, "lgamma_far": lgamma_far,
+        "erf_near": erf_near, "erfcx": erfcx, "erfinv_near": erfinv_near,
+        "erfinv_middle": erfinv_middle, "erfinv_far": erfinv_far, "lgamma_near": lgamma_near,
+        "lgamma_far": lgamma_far,
         "digamma_far": digamma_far, "trigamma_far": trigamma_far, "i0_near": near(0),
         "i0_far": far(0), "i1_near": near(1), "i1_far": far(1),
         **{f"{name}{n}_near": f(n) for name, f in (("j", j_near), ("y", y_near), ("k", k_near))

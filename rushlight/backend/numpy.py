@@ -69,6 +69,19 @@ def __getattr__(name):
     return found
 
 
+def polynomial(x, coefficients):
+    """The sum of coefficients[k] · x^k."""
+    found = x * 0
+    for c in reversed(coefficients):
+        found = found * x + c
+    return found
+
+
+def where_any(condition, change, x):
+    """``change(x)`` if the condition holds anywhere, else ``x``."""
+    return change(x) if condition.any() else x
+
+
 def weighted_sum(function, places, weights, like):
     """The sum of weight · function(place), for results of the shape of the array ``like``."""
     if like.size <= _FEW:

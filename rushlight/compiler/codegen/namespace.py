@@ -2,8 +2,15 @@
 
 import numpy as np
 
-from rushlight.compiler.codegen.control import repeat_while
-from rushlight.compiler.codegen.math import division, error, exponential, hyperbolic, trigonometry
+from rushlight.compiler.codegen.control import repeat_while, where_any
+from rushlight.compiler.codegen.math import (
+    division,
+    error,
+    exponential,
+    floats,
+    hyperbolic,
+    trigonometry,
+)
 from rushlight.compiler.codegen.math.floats import choose, copysign, nextafter
 from rushlight.compiler.codegen.math.power import hypot, integer_power, power
 from rushlight.compiler.codegen.memory import load, maximum, minimum
@@ -45,6 +52,14 @@ class Namespace:
         The forward then does for all elements what it does if some element needs it.
         """
         return True
+
+    def polynomial(self, x, coefficients):
+        """The sum of coefficients[k] · x^k, for floats."""
+        return floats.polynomial(x, coefficients)
+
+    def where_any(self, condition, change, x):
+        """``change(x)`` if the condition holds in any lane, else ``x``."""
+        return where_any(condition, [x], lambda x: [change(x)])[0]
 
     def weighted_sum(self, function, places, weights, like):
         """The sum of weight · function(place), with the lanes of ``like``, in a loop."""

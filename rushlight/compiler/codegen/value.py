@@ -194,14 +194,16 @@ class Value:
         v: The llvmlite value.
         dtype: Its NumPy dtype.
         lanes: How many numbers it holds.
+        mask: The bool Value that it was converted from, or None. ``where`` takes its condition in
+            the dtype of the result, and this spares the conversion back.
     """
 
-    __slots__ = ("b", "dtype", "v")
+    __slots__ = ("b", "dtype", "mask", "v")
     __array_ufunc__ = None  # for an operator of a NumPy scalar and a Value, Value's is called
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, b, v, dtype):
-        self.b, self.v, self.dtype = b, v, dtype
+    def __init__(self, b, v, dtype, mask=None):
+        self.b, self.v, self.dtype, self.mask = b, v, dtype, mask
 
     def __repr__(self):
         return f"Value({self.v.type}, {self.dtype})"
@@ -274,9 +276,10 @@ class Value:
 
             return rounded(self, dtype)
         if dtype.kind == "b":
-            return self != 0
+            return self != 0 if self.mask is None else self.mask
         b, typ = self.b, ir_type(dtype, self.lanes)
-        return Value(b, _converted(b, self.v, self.dtype, dtype, typ), dtype)
+        found = _converted(b, self.v, self.dtype, dtype, typ)
+        return Value(b, found, dtype, self if self.dtype.kind == "b" else None)
 
 
 def select(condition, x, y):

@@ -15,7 +15,6 @@ from math import log as ln
 
 from rushlight.dtype import float32, float64, get_default_dtype
 from rushlight.ops.core.kinds import elementwise
-from rushlight.ops.elementwise.activation import erf
 from rushlight.ops.elementwise.exponential import floats
 from rushlight.ops.elementwise.special_tables import TABLES
 
@@ -57,12 +56,13 @@ def wide(formula):
 @elementwise(public=False, method=False, inplace=False, dtype=floats, name="special_series")
 def series(xp, t, *, name, short):
     """The Chebyshev series ``name`` at t: one operation, so that a kernel can have several."""
+    return _series(xp, t, name, short)
+
+
+def _series(xp, t, name, short):
     table = TABLES[name]
     if short:  # as a polynomial; its terms grow, but float32's precision does not see that
-        found = t * 0
-        for c in reversed(_powers(name)):
-            found = found * t + c
-        return found
+        return xp.polynomial(t, _powers(name))
     ahead = before = t * 0
     for c in reversed(table[1:]):
         ahead, before = 2 * t * ahead - before + c, ahead
@@ -93,10 +93,12 @@ def _scaled(x, short):
 
 
 def _bell(x, power=1):
-    """e^-x², or its ``power`` ½, with x split in two so that the square is not rounded."""
+    """e^-x², or its ``power`` ½, for the exact square: x is split in two, to find its rounding."""
     wide = x * (4097.0 if x.dtype is float32 else 134217729.0)
     high = wide - (wide - x)
-    found = (-high * high * power).exp() * (-(x - high) * (x + high) * power).exp()
+    square = x * x
+    rest = high * high - square + (x - high) * (x + high)
+    found = (square * -power).exp() * (1 - rest * power)
     return choose(abs(x) > 40, 0.0, found)
 
 
@@ -104,7 +106,12 @@ def erfc(x, short):
     """1 - erf(x)."""
     size = abs(x)
     tail = _tail(size, _bell(size), short)
-    return choose(size < 0.5, 1 - erf(x), choose(x < 0, 2 - tail, tail))
+    return choose(size < 0.5, 1 - _near(x, short), choose(x < 0, 2 - tail, tail))
+
+
+def _near(x, short):
+    """erf(x) for |x| ≤ ½."""
+    return x * series(8 * x * x - 1, name="erf_near", short=short)
 
 
 def _tail(x, bell, short):
@@ -122,7 +129,7 @@ def erfcx(x, short):
 def ndtr(x, short):
     """The standard normal distribution function."""
     tail = 0.5 * _tail(abs(x) * sqrt(0.5), _bell(x, 0.5), short)
-    near = 0.5 + 0.5 * erf(x * sqrt(0.5))
+    near = 0.5 + 0.5 * _near(x * sqrt(0.5), short)
     return choose(abs(x) < 0.5, near, choose(x < 0, tail, 1 - tail))
 
 
@@ -138,11 +145,24 @@ def log_ndtr(x, short):
 def _quantile(x, rest, short):
     """erfinv(x) for 0 ≤ x ≤ 1, where ``rest`` is 1 - x, which may be more exact than x."""
     w = -(rest * (1 + x)).log()
-    root = w.clamp(min=6.25).sqrt()
-    near = series(w.clamp(max=6.25) / 3.125 - 1, name="erfinv_near", short=short)
-    middle = series((root.clamp(max=4) - 3.25) / 0.75, name="erfinv_middle", short=short)
-    far = root * series((28 / root.clamp(min=4) - 4) / 3, name="erfinv_far", short=short)
-    return choose(w < 16, x * choose(w < 6.25, near, middle), far)
+    near = x * series(w.clamp(max=6.25) / 3.125 - 1, name="erfinv_near", short=short)
+    return _outer_quantile(near, x, w, short=short)
+
+
+@elementwise(
+    public=False, method=False, inplace=False, dtype=floats, name="special_outer_quantile",
+    tensors=("near", "x", "w"),
+)  # fmt: skip
+def _outer_quantile(xp, near, x, w, *, short):
+    """erfinv(x) where w = -log(1 - x²) is 6.25 or more, which is rare; else ``near``."""
+
+    def change(near):
+        root = xp.sqrt(xp.maximum(w, 6.25))
+        middle = x * _series(xp, (xp.minimum(root, 4.0) - 3.25) / 0.75, "erfinv_middle", short)
+        far = root * _series(xp, (28 / xp.maximum(root, 4.0) - 4) / 3, "erfinv_far", short)
+        return xp.where(w < 6.25, near, xp.where(w < 16, middle, far))
+
+    return xp.where_any(w >= 6.25, change, near)
 
 
 def erfinv(x, short):
