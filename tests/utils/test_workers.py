@@ -269,9 +269,19 @@ def test_worker_info_and_init():
 
 
 @pytest.mark.parametrize("in_order", [True, False])
-def test_order(in_order):
-    wait = Calls(lambda index: time.sleep(0.3 if index == 0 else 0) or index, 8)
-    found = list(loader(wait, in_order=in_order))
+def test_order(in_order, tmp_path):
+    last = tmp_path / "last"  # is made with the last sample that the other worker gets meanwhile
+
+    def sample(index):
+        while index == 0 and not last.exists():
+            time.sleep(0.01)
+        if index == 0:
+            time.sleep(0.3)  # until the other sample has been sent
+        if index == (3 if in_order else 7):
+            last.touch()
+        return index
+
+    found = list(loader(Calls(sample, 8), in_order=in_order))
     assert sorted(found) == list(range(8))
     assert (found == list(range(8))) is in_order
     assert in_order or found[-2:] == [0, 2]  # what the slow worker had been given

@@ -149,8 +149,11 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     widen=False,
     keeps_order=True,
 )
-def _runs(xp, x, *, dim):
-    """(the first of each run of equal elements or slices, the run of each, the runs' lengths)."""
+def _runs(xp, x, *, dim, inverse=True):
+    """(the first of each run of equal elements or slices, the run of each, the runs' lengths).
+
+    If not ``inverse``, the run of each is left out: an empty array.
+    """
     if dim is not None and not x.size:
         return _none_of(x, dim)
     rows = x.reshape(-1) if dim is None else np.moveaxis(x, dim, 0).reshape(x.shape[dim], -1)
@@ -161,17 +164,19 @@ def _runs(xp, x, *, dim):
     lengths = np.empty_like(first)
     np.subtract(first[1:], first[:-1], out=lengths[:-1])
     lengths[-1:] = len(rows) - first[-1:]
-    inverse = np.empty(len(rows), np.int64)
-    inverse[:1] = 0
-    np.cumsum(starts[1:], out=inverse[1:])
+    run = np.empty(len(rows) if inverse else 0, np.int64)
+    if inverse:
+        run[:1] = 0
+        np.cumsum(starts[1:], out=run[1:])
     if dim is None:
-        return x.reshape(-1).take(first, mode="wrap"), inverse.reshape(x.shape), lengths
+        run = run.reshape(x.shape) if inverse else run
+        return x.reshape(-1).take(first, mode="wrap"), run, lengths
     # In the result, the slices lie one after the other in memory, as in PyTorch.
-    return np.moveaxis(np.take(np.moveaxis(x, dim, 0), first, axis=0), 0, dim), inverse, lengths
+    return np.moveaxis(np.take(np.moveaxis(x, dim, 0), first, axis=0), 0, dim), run, lengths
 
 
 @_runs.lower_by_counting
-def _runs_on_devices(x, dim):
+def _runs_on_devices(x, dim, inverse):
     if dim is not None or not x.numel():
         return NotImplemented
     from rushlight.ops.index.compaction import marked
@@ -180,8 +185,12 @@ def _runs_on_devices(x, dim):
     starts = cat([ones(1, dtype=bool_), flat[1:] != flat[:-1]])
     first = marked(starts)
     ends = cat([first[1:], full((1,), flat.numel(), dtype=int64)])
-    inverse = starts.to(int64).cumsum(0) - 1
-    return flat.index_select(0, first), inverse.reshape(x.shape), ends - first
+    run = (
+        (starts.to(int64).cumsum(0) - 1).reshape(x.shape)
+        if inverse
+        else flat.new_empty(0, dtype=int64)
+    )
+    return flat.index_select(0, first), run, ends - first
 
 
 @function(in_python=True)
@@ -205,7 +214,7 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
     tensor([1, 2, 1])
     """
     dim = None if dim is None else shapes.dim(dim, input.ndim, "unique_consecutive")
-    return _packed(_runs(input, dim=dim), return_inverse, return_counts)
+    return _packed(_runs(input, dim=dim, inverse=return_inverse), return_inverse, return_counts)
 
 
 @kernel(public=False, method=False, name="isin", widen=False)
