@@ -452,7 +452,7 @@ def bucketize(input, boundaries, *, out_int32=False, right=False, out=None):
 _LAST = np.iinfo(np.int64).max
 
 
-@kernel(public=False, method=False, name="bincount", dynamic=True)
+@kernel(public=False, method=False, name="bincount", dynamic=True, widen=False)
 def _bincount(xp, x, weights=None, *, minlength=0):
     """The number of occurrences of each non-negative integer, or the sum of its weights."""
     if x.ndim != 1 or x.dtype.kind not in "iu":
@@ -475,8 +475,11 @@ def _bincount(xp, x, weights=None, *, minlength=0):
             "bincount: weights should be 1-d and have the same length as input: "
             f"{weights.shape} and {x.shape}"
         )
-    found = np.bincount(x.astype(np.int64), weights, minlength)
-    return found if weights is None or weights.dtype != np.float32 else found.astype(np.float32)
+    if weights is None or not x.size:  # PyTorch counts nothing in int64, also with weights
+        return np.bincount(x.astype(np.int64), None, minlength)
+    single = weights.dtype == np.float32
+    found = np.bincount(x.astype(np.int64), weights.astype(np.float64), minlength)
+    return found.astype(np.float32) if single else found
 
 
 @_bincount.lower_by_counting
@@ -506,7 +509,8 @@ def bincount(input, weights=None, minlength=0):
 
     Returns:
         Tensor ``(max(input) + 1,)``, or of ``minlength`` elements if these are more. Its dtype is
-        int64. With ``weights`` it is float32 for float32 weights, else float64.
+        int64. With ``weights`` it is float32 for float32 weights, else float64. Of an empty
+        ``input`` it is int64 in any case.
 
     Raises:
         RuntimeError: ``input`` has negative or floating-point numbers.
