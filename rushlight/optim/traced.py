@@ -86,6 +86,8 @@ def _options(optimizer):
                     continue
                 fixed = value if key in optimizer._structure or not number else bool(value)
                 found.append((look, (group,), value, fixed))
+            elif "lr" in group:  # each run reads the number, but not the value of a tensor
+                found.append(("isinstance({0}['lr'], {1})", (group, Tensor), False, False))
     return found
 
 

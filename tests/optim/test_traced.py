@@ -80,6 +80,35 @@ def test_an_option_that_is_switched_is_followed():
     alike(ours, theirs)
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_a_learning_rate_becomes_a_tensor_that_is_written(rule):
+    ours, optimizer, compiled = training(rule, True)
+    theirs, reference, step = training(rule, False)
+    for i, x in enumerate(batches(8)):
+        for group in (*optimizer.param_groups, *reference.param_groups):
+            if i in (2, 6):
+                group["lr"] = 0.01 if i == 6 else rushlight.tensor(0.01)
+            elif i > 2:
+                group["lr"] *= 1.5
+        compiled(x)
+        step(x)
+        alike(ours, theirs)
+
+
+def test_betas_become_tensors_that_are_written():
+    ours, optimizer, compiled = training("Adam", True)
+    theirs, reference, step = training("Adam", False)
+    for i, x in enumerate(batches(8)):
+        for group in (*optimizer.param_groups, *reference.param_groups):
+            if i == 2:
+                group["betas"] = rushlight.tensor(0.5), 0.9
+            elif i > 2:
+                group["betas"][0].mul_(0.8)
+        compiled(x)
+        step(x)
+        alike(ours, theirs)
+
+
 def test_only_the_step_compiled():
     """Gradients come from outside; a parameter may have none."""
     (w, b), optimizer, _ = training("Adam", False)

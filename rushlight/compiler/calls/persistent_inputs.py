@@ -169,13 +169,18 @@ class Held:
             source.line(line)
 
     def set_number(self, i):
-        """Read number ``i`` again, and note the object that was read."""
+        """Read number ``i`` again, and note the object that was read.
+
+        An object whose value may change, such as a tuple of tensors, is not noted, so that each
+        run reads it again.
+        """
         live, (owner_name, seen_name) = self.lives[i], self.number_names[i]
         self.names[seen_name] = MISS  # no number is MISS: after an interrupt it is read again
         seen: tuple = ()
         if live.place is not None:
             owner, key = live.place()
-            seen = (owner_name, owner), (seen_name, owner[key])
+            noted = owner[key] if is_plain(owner[key]) else MISS
+            seen = (owner_name, owner), (seen_name, noted)
         self.numbers[i][()] = live.get()
         self.names.update(seen)
 

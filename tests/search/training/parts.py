@@ -66,7 +66,7 @@ BOMBS = table("""
 if s.i == FUSE: raise ValueError("a bomb") | if s.i == FUSE: x @ x @ x.new_zeros(2, 3) | s.bombs[s.i] | if s.i == FUSE: s.nothing
 """)
 EVENTS = table("""
-freeze(FIRST) | FIRST[0].requires_grad_(True) | s.net.eval() | s.net.train() | s.net[0].train(False) | s.opt.param_groups[0]['lr'] *= 0.5 | FIRST[0].data = FIRST[0].data.clone() | s.net.load_state_dict(s.saved) | s.saved = copy.deepcopy(s.net.state_dict()) | s.opt.load_state_dict(copy.deepcopy(s.opt.state_dict()))
+freeze(FIRST) | s.opt.param_groups[0]['lr'] = T.tensor(0.02, dtype=T.float64) | FIRST[0].requires_grad_(True) | s.net.eval() | s.net.train() | s.net[0].train(False) | s.opt.param_groups[0]['lr'] *= 0.5 | FIRST[0].data = FIRST[0].data.clone() | s.net.load_state_dict(s.saved) | s.saved = copy.deepcopy(s.net.state_dict()) | s.opt.load_state_dict(copy.deepcopy(s.opt.state_dict()))
 | reload(T, s) | s.sched.load_state_dict(s.sched.state_dict()) | halve(T, PARAMS[0]) | s.net.requires_grad_(False) | s.net.requires_grad_(True) | s.opt.zero_grad() | s.sched.step() | s.net[0] = Residual(s.net[0]) | s.net[-1].register_forward_hook(lambda m, a, out: out * 0.5) | s.count = 7
 | s.opt.state.clear() | s.net = copy.deepcopy(s.net); s.opt.param_groups[0]['params'] = list(s.net.parameters())[:len(s.opt.param_groups[0]['params'])] | s.opt.param_groups[0]['weight_decay'] = 0.05 | s.mix = 0.5 | FIRST[0].grad = None | T.manual_seed(3) | s.net.append(nn.Tanh())
 | s.net[-1] = nn.Identity() | swap(FIRST, T) | s.total = T.zeros(()) | s.ema = [e.clone() for e in s.ema]
