@@ -171,6 +171,7 @@ def _avg_pool_again(h, windows, include_pad, override):
 
 
 _avg_pool_grad.grad(g=_avg_pool_again)
+window_sum_backward.grad(g=lambda h, windows: _avg_pool_again(h, windows, True, 1))
 
 
 def _pooled(name, n, input, kernel_size, stride, padding, ceil_mode, include_pad, override=None):
