@@ -6,6 +6,7 @@ Source: Vaswani et al. 2017.
 import math
 import warnings
 
+from rushlight.autograd import mode
 from rushlight.dtype import bool as bool_
 from rushlight.nn.functional.dropout import dropout
 from rushlight.ops.linear.linear import linear
@@ -309,11 +310,14 @@ def multi_head_attention_forward(
     found, weights = _of_heads(
         q, k, v, mask, dropout_p if training else 0.0, need_weights, is_causal
     )
-    # In training, PyTorch's result is stored in the order of the steps. A dropout that follows
-    # draws numbers in the order of memory, so equal results need the same layout.
-    by_batch = batch_first and not training
+    # In training, and where a gradient is wanted, PyTorch's result is stored in the order of the
+    # steps. A dropout that follows draws numbers in the order of memory, so equal results need the
+    # same layout.
+    ends = found, out_proj_weight, out_proj_bias
+    wanted = mode.records() and any(t is not None and t.requires_grad for t in ends)
+    by_batch = batch_first and not training and not wanted
     out = linear(_from_heads(found, by_batch), out_proj_weight, out_proj_bias)
-    if batch_first and training:
+    if batch_first and not by_batch:
         out = out.transpose(0, 1)
     if weights is not None and average_attn_weights:
         weights = weights.mean(1)
