@@ -18,7 +18,7 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.compiler.calls.entry import recording_lock
-from rushlight.compiler.capture.lowering import unfolded
+from rushlight.compiler.capture.lowering import checks_of, unfolded
 from rushlight.compiler.capture.replay_recorder import without_history
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.dtype import OF
@@ -162,6 +162,8 @@ class Batch:
             try:
                 found = rule(self, e, operands, params)
             except (Loops, RuntimeError, ValueError, IndexError, TypeError):
+                if e.op.raises:  # a check
+                    raise
                 found = None  # the samples one by one either serve, or raise what is wrong
             if found is not None and self._fits(e, found):
                 return found
@@ -169,7 +171,7 @@ class Batch:
                 del outer.equations[so_far:]  # what the rule has recorded in vain
         parts = None if e.op.own_slope else unfolded(e)
         if parts is not None:
-            for part in parts:
+            for part in [*checks_of(e), *parts]:  # the parts take any index
                 self._compute(part)
             return None
         return self._each(e, operands, {k: (v, False) for k, v in params.items()})
@@ -219,15 +221,17 @@ class Batch:
     # Random numbers -------------------------------------------------------------------------
 
     def _drawn(self, e, operands, params):
-        if self.randomness == "same" and not any(b for _, b in operands):
-            return self.apply(e.op, [x for x, _ in operands], params), False
         if self.randomness == "same":
-            generator = params["generator"]
-            mark, found = generator.mark(), []
-            for i in range(self.size):
-                generator.rewind(mark)
-                found.append(self.apply(e.op, [x[i] if b else x for x, b in operands], params))
-            return self._together(e, found), True
+            if not any(b for _, b in operands):
+                return self.apply(e.op, [x for x, _ in operands], params), False
+            raise RuntimeError(
+                f"vmap: {e.op.name} cannot draw the same numbers for samples whose parameters "
+                "differ: Vmap does not currently support same randomness with a batched tensor "
+                "input. Use randomness='different'"
+            )
+        if params.get("distribution") == "permutation" and mode.recorder() is not None:
+            # Of nested batches, PyTorch draws the inner one's permutations one after the other.
+            return self._each(e, operands, {k: (v, False) for k, v in params.items()}), True
         if "shape" in params:
             params = {**params, "shape": (self.size, *params["shape"]), "order": None}
         whole = [

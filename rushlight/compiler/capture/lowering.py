@@ -27,7 +27,7 @@ from rushlight.ops.index.slice import placed
 from rushlight.ops.tensor.memory_format import contiguous_format
 from rushlight.tensor import from_array
 
-__all__ = ["expand", "recording", "unfold", "unfolded"]
+__all__ = ["checks_of", "expand", "recording", "unfold", "unfolded"]
 
 
 def expand(equations, checks=True):
@@ -39,7 +39,7 @@ def expand(equations, checks=True):
     parts = sums(equations)
     found: list = []
     for equation in equations:
-        found += _checks(equation) if checks else []
+        found += checks_of(equation) if checks else []
         part = parts.get(id(equation))
         found += _lowered(equation) if part is None else _joined(equation, part)
     return found
@@ -55,7 +55,7 @@ def _joined(equation, part):
     return recorder.equations
 
 
-def _checks(equation):
+def checks_of(equation):
     """The checks that the forward of ``equation`` makes, as equations."""
     if equation.op.checking is None:
         return []

@@ -289,6 +289,14 @@ def _one_hot_of_comparison(x, num_classes):
     return (x.unsqueeze(-1) == arange(num_classes)).long()
 
 
+def _of_samples(batch, e, operands, params):
+    """Zeros for a number that is no class: under ``vmap``, PyTorch checks no classes either."""
+    return _one_hot_of_comparison(operands[0][0], **params)
+
+
+one_hot.op.batching = _of_samples
+
+
 @one_hot.lower_check
 def _classes(x, num_classes):
     most = np.iinfo(x._array.dtype).max

@@ -329,7 +329,9 @@ def _repeated(index, dim, x):
 
 
 _index_add.op.batching = _by_parts
-_index_add.lower_check(lambda x, index, dim: check_indices("index_add", x, index, dim))
+_index_add.lower_check(
+    lambda x, index, dim: check_indices("index_add", x, index, dim, IndexRangeError)
+)
 
 
 def _rows_of(g, dim, index):
