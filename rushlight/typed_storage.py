@@ -76,6 +76,10 @@ class TypedStorage:
     def device(self):
         return self._untyped_storage.device
 
+    @property
+    def _cdata(self):
+        return self._untyped_storage._cdata
+
     is_cuda = is_sparse = False
 
     def resizable(self):

@@ -1,7 +1,11 @@
 """Contractions: sums of products over chosen dims of two tensors."""
 
+from contextlib import nullcontext
+
 from rushlight import shapes
+from rushlight.autograd import mode
 from rushlight.errors import ArgumentError, ShapeError
+from rushlight.ops.core.autocast import suspended
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.outputs import store
 from rushlight.ops.linear.matmul import check_tensors, dot, mm
@@ -76,7 +80,9 @@ def tensordot(a, b, dims=2, out=None):
     k = shapes.numel(a._array.shape[i] for i in dims_a)
     rows = _matrix(a, [*keep_a, *dims_a], (shapes.numel(shape[: len(keep_a)]), k))
     columns = _matrix(b, [*dims_b, *keep_b], (k, shapes.numel(shape[len(keep_a) :])))
-    found = mm(rows, columns).reshape(shape)
+    # Autocast does not lower a sum over all dims; PyTorch computes it as a sum of products.
+    with nullcontext() if shape or not mode.intercept else suspended():
+        found = mm(rows, columns).reshape(shape)
     return found if out is None else store(out, found, "tensordot")
 
 

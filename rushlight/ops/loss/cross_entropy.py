@@ -152,12 +152,17 @@ def _nll(xp, x, target, weight=None, *, reduction, ignore_index, name="nll_loss"
     return _loss(-_pick(x, target), share, reduction)
 
 
-def _nll_slope(g, x_shape, x_dtype, target, weight, reduction, ignore_index):
+def _nll_slope(g, x_shape, target, weight, reduction, ignore_index):
     if type(g) is ndarray:
         like = np.broadcast_to(np.zeros((), g.dtype), x_shape)
         target, share = _shares(like, target, weight, ignore_index)
         return _place(x_shape, target, -_scale(g, like, target, share, reduction))
     return _nll_back(g, target, weight, x_shape, reduction, ignore_index)
+
+
+def _nll_rule(g, x, target, weight, reduction, ignore_index):
+    """``_nll_slope``. Naming ``x`` saves it, so a later write to it is refused, as by PyTorch."""
+    return _nll_slope(g, x.shape, target, weight, reduction, ignore_index)
 
 
 def _both_ranks(forward, name, rule, lowered, **options):
@@ -182,13 +187,13 @@ def _nll_of_tensors(x, target, weight, reduction, ignore_index):
     return class_indices.loss(surprise, x.shape, target, weight, reduction, ignore_index)
 
 
-_NLL = _both_ranks(_nll, "nll_loss", _nll_slope, _nll_of_tensors, flat=True)
+_NLL = _both_ranks(_nll, "nll_loss", _nll_rule, _nll_of_tensors, flat=True)
 
 
 @kernel(public=False, method=False, name="nll_loss_backward")
 def _nll_back(xp, g, target, weight=None, *, x_shape, reduction, ignore_index):
     """The gradient of nll_loss."""
-    return _nll_slope(g, x_shape, g.dtype, target, weight, reduction, ignore_index)
+    return _nll_slope(g, x_shape, target, weight, reduction, ignore_index)
 
 
 @_nll_back.lower

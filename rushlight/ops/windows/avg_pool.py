@@ -11,7 +11,7 @@ from rushlight.autograd import mode
 from rushlight.dtype import COMPLEX_KINDS, OF, int64
 from rushlight.errors import IndexRangeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
-from rushlight.ops.core.autocast import SINGLE
+from rushlight.ops.core.autocast import SINGLE, autocasts
 from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.handlers import in_c
 from rushlight.ops.core.kinds import kernel
@@ -477,6 +477,7 @@ def adaptive_avg_pool2d(input, output_size):
     return _adapted("adaptive_avg_pool2d", 2, input, output_size)
 
 
+@autocasts(SINGLE)
 def adaptive_avg_pool3d(input, output_size):
     """Compute the means of windows that cover the last three dims evenly.
 

@@ -9,7 +9,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.tape import watch
 from rushlight.dtype import COMPLEX_KINDS, OF
 from rushlight.errors import ShapeError, UnsupportedDtypeError
-from rushlight.ops.core.autocast import SINGLE
+from rushlight.ops.core.autocast import SINGLE, suspended
 from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.elementwise.clamp import maximum
@@ -206,9 +206,10 @@ def _pooled(name, n, input, kernel_size, stride, padding, dilation, ceil_mode, r
     if n == 1 and not return_indices and not (input.requires_grad and mode.records()):
         # PyTorch computes this case by another function, whose result is always contiguous.
         input = rows_first(input, n)
-    found = apply(MAX_POOL[n], (input,), {"windows": windows})
     if not return_indices:
-        return found
+        return apply(MAX_POOL[n], (input,), {"windows": windows})
+    with suspended():  # PyTorch's autocast has no rule for the function that returns indices, too
+        found = apply(MAX_POOL[n], (input,), {"windows": windows})
     positions = max_positions(input, windows=windows)
     return watch(found, positions), positions
 
