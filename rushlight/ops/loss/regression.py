@@ -9,6 +9,7 @@ from rushlight.autograd import mode
 from rushlight.backend.sizes import large_from
 from rushlight.dtype import OF, promote_types
 from rushlight.errors import UnsupportedDtypeError
+from rushlight.notices import warn
 from rushlight.ops.core.autocast import SINGLE, autocasts
 from rushlight.ops.core.dispatch import apply
 from rushlight.ops.core.fast_path import FLOATS, plain, taped
@@ -68,11 +69,10 @@ def compared(name, input, target):
                 f"{type(t).__name__}"
             )
     if input._array.shape != target._array.shape:
-        warnings.warn(
+        warn(
             f"Using a target size ({target.shape}) that is different to the input size "
             f"({input.shape}): {name} broadcasts them, which often is a mistake. Please ensure they"
-            " have the same size.",
-            stacklevel=4,  # this function, the loss, the check of its arguments, the caller
+            " have the same size."
         )
     return in_one_dtype(input, target)
 
