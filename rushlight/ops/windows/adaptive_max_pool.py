@@ -92,7 +92,9 @@ def _adaptive_positions(xp, x, *, places):
             return as_input(at.reshape(*at.shape[:-1], *places), x, n)
     found = _few_positions(x, places)
     if found is None:
-        found = best(x, *_regions(x.shape[x.ndim - n :], places))
+        edges = _regions(x.shape[x.ndim - n :], places)
+        looped = best_by_loop(x, *edges)
+        found = best(x, *edges) if looped is None else looped[0]
     return as_input(found, x, n)
 
 
@@ -114,8 +116,8 @@ def _fractional_positions(xp, x, samples, *, kernel_size, places):
         for d in range(n)
     ]
     ends = [s + k for s, k in zip(starts, kernel_size, strict=True)]
-    if type(x) is not np.ndarray and (found := best_by_loop(x, starts, ends)) is not None:
-        return found[0]  # a call that will be replayed
+    if (found := best_by_loop(x, starts, ends)) is not None:
+        return found[0]
     if 0 < prod((*lead, *places, *kernel_size)) <= FEW and is_finite(x):
         return best_of_table(x, elements(x.shape[x.ndim - n :], starts, ends), places)
     if prod(kernel_size) <= _EACH:

@@ -13,6 +13,7 @@ import numpy as np
 from rushlight.backend import native
 
 __all__ = [
+    "EVEN",
     "best",
     "best_by_loop",
     "best_of_equal",
@@ -24,8 +25,9 @@ __all__ = [
 ]
 
 
-#: Of more elements NumPy finds the maxima as fast.
-_MOST = 1 << 12
+#: Up to so many elements a loop finds the maxima faster than NumPy: of windows that differ, and of
+#: equal windows, which NumPy compares with fewer calls.
+UNEVEN, EVEN = 1 << 14, 1 << 12
 
 
 def best(x, starts, ends):
@@ -57,12 +59,13 @@ def best(x, starts, ends):
     return np.ascontiguousarray(np.moveaxis(at, -1, 0)).reshape(*lead, *at.shape[:-1])
 
 
-def best_by_loop(x, starts, ends):
+def best_by_loop(x, starts, ends, most=UNEVEN):
     """``best``, and the maxima there, by machine code; None: NumPy is faster, or there is none.
 
-    A call that will be replayed needs no check of the positions then.
+    ``most``: with more elements NumPy is faster. Every smaller call that will be replayed takes the
+    loop, because it needs no check of the positions then.
     """
-    if x.size > _MOST:
+    if x.size > most or (type(x) is np.ndarray and x.size < native.LEAST_LOOP):
         return None
     n = len(starts)
     lead = prod(x.shape[: x.ndim - n])

@@ -15,7 +15,7 @@ import numpy as np
 from rushlight.backend import numpy as backend
 from rushlight.backend.parallel import each, parts
 from rushlight.backend.sizes import large_from
-from rushlight.ops.windows.uneven_maxima import best_by_loop
+from rushlight.ops.windows.uneven_maxima import EVEN, best_by_loop
 from rushlight.ops.windows.window import elements_along, inside, meets, offsets, windows
 from rushlight.strides import made_like
 
@@ -77,7 +77,8 @@ def positions(x, w):
     n = len(w.places)
     size = x.shape[-n:]
     if type(x) is not np.ndarray and max(w.dilation) == 1:  # a call that will be replayed
-        found = best_by_loop(x, *_edges(w, size))
+        starts, ends = _edges(w, size)
+        found = best_by_loop(x, starts, ends, EVEN)
         if found is not None:
             return found[0]
     wide = _surrounded(x, w)

@@ -8,7 +8,14 @@ import pytest
 import rushlight as torch
 import rushlight.nn.functional as F
 from rushlight.ops.norm import batch_norm, layer_norm, standardize
-from rushlight.ops.windows import adaptive_max_pool, grid_sample, im2col, resample, window_maxima
+from rushlight.ops.windows import (
+    adaptive_max_pool,
+    grid_sample,
+    im2col,
+    resample,
+    uneven_maxima,
+    window_maxima,
+)
 
 rng = np.random.default_rng(0)
 
@@ -129,3 +136,22 @@ def test_adaptive_sizes_are_tensors():
     x = torch.arange(16.0).reshape(1, 1, 4, 4)
     for pool in (F.adaptive_max_pool2d, F.adaptive_avg_pool2d):
         assert torch.equal(pool(x, (torch.tensor(2), None)), pool(x, (2, 4)))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_loop_finds_the_first_maximum_or_the_last_nan_of_every_window(n, apart):
+    for seed in range(8):
+        draw = np.random.default_rng(seed)
+        size = tuple(int(k) for k in draw.integers(3, 8, n))
+        x = np.round(draw.standard_normal((50, 7, *size))).astype(np.float32)
+        x.reshape(-1)[:: 5 + seed] = (np.nan, -np.inf, np.inf)[seed % 3]
+        rows = x.shape[:-n] if apart else ()
+        starts = [draw.integers(0, k, (*rows, 3)) for k in size]
+        ends = [s + draw.integers(1, k - s + 1) for s, k in zip(starts, size, strict=True)]
+        at, found = uneven_maxima.best_by_loop(x, starts, ends, most=x.size)
+        expected = uneven_maxima.best(x, starts, ends)
+        assert (at == expected).all()
+        flat = x.reshape(*x.shape[:-n], -1)
+        values = np.take_along_axis(flat, at.reshape(*flat.shape[:-1], -1), -1)
+        np.testing.assert_array_equal(found.reshape(values.shape), values)
