@@ -13,8 +13,6 @@ import math
 
 import numpy as np
 
-from rushlight.backend import native
-from rushlight.backend.sizes import large_from
 from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE
@@ -23,14 +21,13 @@ from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.core.rules import memo_of
 from rushlight.ops.create.from_data import as_tensor
+from rushlight.ops.loss.ctc_loops import longest, paths_by_loop, slope_by_loop
 from rushlight.ops.loss.ctc_on_devices import gradient, losses
 from rushlight.ops.loss.regression import reduction_of
 from rushlight.ops.shape.view import tensor_array
 from rushlight.tensor import Tensor
 
 __all__ = ["ctc_loss"]
-
-_LEAST = large_from(256)  # from so many states at all times on, a loop is compiled
 
 # The lattice --------------------------------------------------------------------------------
 
@@ -63,11 +60,6 @@ def _forward(emitted, skips, first):
     ``emitted`` (T, N, L) has the log-probability of each state's class at each time. All arrays of
     a step are made once, because a step is short.
     """
-    given = emitted, skips, first, *emitted.shape
-    if emitted.size >= _LEAST:
-        looped = native.looped(_log_probabilities, given, [(emitted.shape, emitted.dtype)])
-        if looped is not None:
-            return looped[0]
     found = np.empty_like(emitted)
     found[0] = np.where(first, emitted[0], -np.inf)
     # The log-probabilities of the paths that stay, that move by one state, and by two.
@@ -94,36 +86,11 @@ def _forward(emitted, skips, first):
     return found
 
 
-def _log_probabilities(emitted, skips, first, times, n, states, found):
-    """``_forward`` in one pass."""
-    size = n * states
-    for k in range(size):
-        found[k] = emitted[k] if first[k] else -math.inf
-    for t in range(1, times):
-        for a in range(n):
-            for s in range(states):
-                k = a * states + s
-                last = (t - 1) * size + k
-                stay = found[last]
-                step = found[last - 1] if s > 0 else -math.inf
-                skip = found[last - 2] if s > 1 and skips[k] else -math.inf
-                base = max(stay, max(step, skip))
-                if base == -math.inf:
-                    base = 0.0
-                total = math.exp(stay - base) + math.exp(step - base) + math.exp(skip - base)
-                found[last + size] = math.log(total) + base + emitted[last + size]
-
-
 def _taken(x, index):
     """The elements of ``x`` (T, N, K) at ``index`` (N, L) in the last dim, at all times."""
     times, n, k = x.shape
     places = index + np.arange(n)[:, None] * k
     return x.reshape(times, n * k).take(places, 1)
-
-
-def _longest(input_lengths):
-    """The number of times that some input reaches; 1 if all inputs are empty."""
-    return int(input_lengths.max(initial=1))
 
 
 def _reversed_times(x, lengths):
@@ -136,7 +103,7 @@ def _reversed_times(x, lengths):
 def _paths(log_p, targets, input_lengths, target_lengths, blank):
     """(alpha, negative log-likelihoods, emitted, classes, skips), as ``_forward`` has them."""
     classes, skips = _states(targets, target_lengths, blank)
-    log_p = log_p[: _longest(input_lengths)]
+    log_p = log_p[: longest(input_lengths)]
     n = log_p.shape[1]
     emitted = _taken(log_p, classes)
     states = np.arange(classes.shape[1])
@@ -181,7 +148,7 @@ def _checked(log_probs, targets, input_lengths, target_lengths, **params):
         ("input", input_lengths, times),
         ("target", target_lengths, targets.shape[1] if targets.ndim == 2 else None),
     ):
-        if (lengths < 0).any() or (most is not None and (lengths > most).any()):
+        if lengths.size and (lengths.min() < 0 or (most is not None and lengths.max() > most)):
             raise RuntimeError(
                 f"ctc_loss: Expected {name}_lengths to have values from 0 to {most}: "
                 f"{lengths.tolist()}"
@@ -206,7 +173,8 @@ def _ctc(
     xp, log_probs, targets, input_lengths, target_lengths, *, blank, zero_infinity, memo=None
 ):  # fmt: skip
     """The negative log-likelihood of each labelling, (N)."""
-    found = _paths(log_probs, targets, input_lengths, target_lengths, blank)
+    given = log_probs, targets, input_lengths, target_lengths, blank
+    found = paths_by_loop(*given) or _paths(*given)
     if memo is not None:
         memo[:] = found
     losses = found[1].copy()  # because the result may be written in place later
@@ -237,7 +205,10 @@ def _back(
     As in PyTorch, this is the gradient of the logits whose log_softmax is ``log_probs``, and not
     the derivative by ``log_probs`` itself. The gradient of log_softmax leaves it unchanged.
     """
-    found = memo or _paths(log_probs, targets, input_lengths, target_lengths, blank)
+    given = log_probs, targets, input_lengths, target_lengths, blank
+    found = memo or paths_by_loop(*given) or _paths(*given)
+    if len(found) == 2:
+        return slope_by_loop(g, *given, found[0], found[1], zero_infinity)
     alpha, losses, emitted, classes, skips = found
     n, times = len(losses), len(alpha)
     states = np.arange(classes.shape[1])
@@ -317,7 +288,14 @@ def _lengths(name, lengths, log_probs):
         lengths = as_tensor(lengths, dtype=int64)
     if lengths.dtype.category != 1:
         raise DtypeError(f"ctc_loss(): {name} must be integral, not {lengths.dtype}")
-    return lengths.to(log_probs.device, int64).reshape(-1)
+    lengths = _whole(lengths)
+    if lengths.device != log_probs.device:
+        lengths = lengths.to(log_probs.device)
+    return lengths if lengths.ndim == 1 else lengths.reshape(-1)
+
+
+def _whole(x):
+    return x if x.dtype is int64 else x.to(int64)
 
 
 def ctc_loss(
@@ -366,7 +344,7 @@ def ctc_loss(
             f"ctc_loss: Expected 1 to 2 dimensions, but got {targets.ndim}-dimensional tensor for "
             "argument 'targets'"
         )
-    targets = targets.to(int64)
+    targets = _whole(targets)
     input_lengths, target_lengths = (
         _lengths("input_lengths", input_lengths, log_probs),
         _lengths("target_lengths", target_lengths, log_probs),
