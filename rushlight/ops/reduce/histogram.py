@@ -5,6 +5,7 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
+from rushlight.backend import native
 from rushlight.errors import DimError, DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
@@ -76,6 +77,24 @@ def _counts(xp, x, edges, weight=None, *, sizes, even, density):
     bins = tuple([n - 1 for n in sizes])
     ends = [0, *accumulate(sizes)]
     parts = [edges[start:end] for start, end in pairwise(ends)]
+    found = None
+    is_large = x.size >= native.LEAST_LOOP and x.dtype.char in "fd"
+    if even and is_large and all(_has_scale(part) for part in parts):
+        found = _counted_by_loop(x, edges, weight, sizes)
+    if found is None:
+        found = _counted(x, parts, weight, bins, even)
+    found = found.reshape(bins).astype(x.dtype)
+    if not density:
+        return found
+    with np.errstate(all="ignore"):
+        found /= found.sum()
+        for d, part in enumerate(parts):
+            found /= np.diff(part).reshape([-1 if i == d else 1 for i in range(len(bins))])
+    return found
+
+
+def _counted(x, parts, weight, bins, even):
+    """The number, or the weight in float64, of the rows of x in each bin, in one dim."""
     inside = np.ones(len(x), bool)
     for d, part in enumerate(parts):
         inside &= (x[:, d] >= part[0]) & (x[:, d] <= part[-1])
@@ -84,14 +103,51 @@ def _counts(xp, x, edges, weight=None, *, sizes, even, density):
     place = np.zeros(len(rows), np.int64)
     for d, (part, count) in enumerate(zip(parts, bins, strict=True)):
         place = place * count + _bin(rows[:, d], part, even)
-    found = np.bincount(place, weights, math.prod(bins)).reshape(bins).astype(x.dtype)
-    if not density:
-        return found
+    return np.bincount(place, weights, math.prod(bins))
+
+
+def _has_scale(edges):
+    """Whether the reciprocal of the bins' equal width is a number above 0."""
     with np.errstate(all="ignore"):
-        found /= found.sum()
-        for d, part in enumerate(parts):
-            found /= np.diff(part).reshape([-1 if i == d else 1 for i in range(len(bins))])
-    return found
+        return 0 < (len(edges) - 1) / (edges[-1] - edges[0]) < math.inf
+
+
+def _counted_by_loop(x, edges, weight, sizes):
+    """``_counted`` by machine code, for equal bins that ``_has_scale``; None: there is none."""
+    results = [((math.prod([n - 1 for n in sizes]),), np.dtype(np.float64))]
+    given = x, edges, np.array(sizes), x if weight is None else weight, int(weight is not None)
+    found = native.looped(_count, (*given, *x.shape), results)
+    return None if found is None else found[0]
+
+
+def _count(x, edges, sizes, weight, is_weighted, rows, columns, found):
+    bins = 1
+    for d in range(columns):
+        bins = bins * (sizes[d] - 1)
+    for k in range(bins):
+        found[k] = 0.0
+    for i in range(rows):
+        place = 0
+        first = 0
+        for d in range(columns):
+            value = x[i * columns + d]
+            count = sizes[d] - 1
+            low = edges[first]
+            high = edges[first + count]
+            if value >= low and value <= high:
+                k = min(max(int((value - low) * (float(count) / (high - low))), 0), count - 1)
+                # By rounding, the product may give the bin beside.
+                if value < edges[first + k]:
+                    k = k - 1
+                elif value >= edges[first + k + 1]:
+                    k = k + 1
+                place = place * count + min(k, count - 1)
+            else:
+                place = -1
+                break
+            first = first + sizes[d]
+        if place >= 0:
+            found[place] = found[place] + (weight[i] if is_weighted else 1.0)
 
 
 @_edges.lower_by_counting

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import rushlight as torch
+from rushlight.ops.reduce import histogram
 from tests.ops.parity import ALL, FLOATS, check, check_gradients
 
 NAN, INF = float("nan"), float("inf")
@@ -206,3 +207,24 @@ def test_spreads_of_large_rows_keep_their_dims():
     ):
         assert found.shape == (300, 1)
     assert torch.std_mean(x, keepdim=True)[0].shape == (1, 1)
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_machine_code_counts_equal_bins_as_numpy_does(monkeypatch, seed):
+    rng = np.random.default_rng(seed)
+    dtype, dims = (np.float32, np.float64)[seed % 2], 1 + seed % 3
+    bins = [int(k) for k in rng.integers(1, 9, dims)]
+    points = rng.standard_normal((1100, dims)).astype(dtype)
+    if seed % 3:
+        points = np.round(points * 4) / 4  # many elements on edges
+    limits = None
+    if seed >= 8:
+        points[::7], points[1::9], points[2::9] = np.nan, np.inf, -np.inf
+        limits = [(-1.5, 2.0), (-1e-3, 1e-3), (-1e38, 1e38)][seed % 3] * dims
+    weight = torch.from_numpy(rng.standard_normal(1100).astype(dtype)) if seed % 4 == 0 else None
+    points = torch.from_numpy(points)
+    looped = torch.histogramdd(points, bins, range=limits, weight=weight)
+    monkeypatch.setattr(histogram, "_counted_by_loop", lambda *given: None)
+    plain = torch.histogramdd(points, bins, range=limits, weight=weight)
+    assert torch.equal(looped.hist, plain.hist)
+    assert looped.hist.sum() != 0
