@@ -232,7 +232,7 @@ def _group_rows(x, groups):
 def _group_norm(xp, x, weight=None, bias=None, *, groups, eps, memo=None):
     """x (N, C, …), normalised over each group of channels."""
     out, *kept = standardize.normalized(_group_rows(x, groups), eps, True)
-    if memo is not None:
+    if memo is not None and x.size:  # an empty array has no rows for the kernels
         memo[:] = kept
     if weight is None and bias is None:
         return out.reshape(x.shape)
