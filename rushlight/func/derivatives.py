@@ -136,13 +136,17 @@ def _gradients(outputs, inputs, weights, graph):
 def _chosen(name, argnums, args):
     """(the positions of the arguments, whether there is one)."""
     several = isinstance(argnums, tuple)
-    if not several and not isinstance(argnums, int):
-        raise RuntimeError(f"{name}: argnums must be int or Tuple[int, ...], got {type(argnums)}")
     found = []
     for i in argnums if several else (argnums,):
+        if not isinstance(i, int):
+            raise RuntimeError(f"{name}: argnums must be int or Tuple[int, ...], got {argnums!r}")
         if not -len(args) <= i < len(args):
             raise RuntimeError(f"{name}: Got argnum={i}, but only {len(args)} positional inputs")
         found.append(i % len(args))
+    if not found:
+        raise RuntimeError(f"{name}: argnums must be non-empty")
+    if len(set(found)) < len(found):
+        raise RuntimeError(f"{name}: argnums elements must be unique, got {argnums}")
     return found, not several
 
 
@@ -183,13 +187,10 @@ def grad_and_value(func, argnums=0, has_aux=False):
     def wrapped(*args, **kwargs):
         chosen, one = _chosen("grad_and_value", argnums, args)
         run = _Run("grad_and_value", partial(func, **kwargs), args, chosen, has_aux)
-        (value,) = run.outputs if len(run.outputs) == 1 else (None,)
-        if value is None or value.ndim:
-            shape = None if value is None else tuple(value.shape)
-            raise RuntimeError(
-                "Expected f(*args) to return a scalar tensor, got "
-                + (f"{len(run.outputs)} tensors" if value is None else f"tensor of shape {shape}")
-            )
+        value = tree_unflatten(run.outputs, run.structure)
+        if not isinstance(value, Tensor) or value.ndim:
+            given = f"tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else value
+            raise RuntimeError(f"grad: Expected f(*args) to return a scalar tensor, got {given}")
         found = run.products([value.new_ones(())])
         gradient = run.given(_by_argument(found, args, chosen, one))
         return gradient, (run.result, run.given(run.aux)) if has_aux else run.result
@@ -366,7 +367,7 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_
         rows = vmap(lambda *u: tuple(run.products(u)), chunk_size=chunk_size)(*_basis(run.outputs))
         found, start = [], 0
         for o in run.outputs:
-            part = [r[start : start + o.numel()].reshape(*o.shape, *r.shape[1:]) for r in rows]
+            part = [r[start : start + o.numel()].reshape((*o.shape, *r.shape[1:])) for r in rows]
             found.append(_by_argument(part, args, chosen, one))
             start += o.numel()
         jacobian = run.given(tree_unflatten(found, run.structure))
@@ -406,7 +407,7 @@ def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
             part, start = [], 0
             for x in run.inputs:
                 piece = column[start : start + x.numel()].movedim(0, -1)
-                part.append(piece.reshape(*o.shape, *x.shape))
+                part.append(piece.reshape((*o.shape, *x.shape)))
                 start += x.numel()
             found.append(_by_argument(part, args, chosen, one))
         jacobian = run.given(tree_unflatten(found, run.structure))

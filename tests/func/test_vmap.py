@@ -348,3 +348,17 @@ def test_gradients_of_convolutions(transposed, n, groups, sizes, dims):
                  for i in range(3)]  # fmt: skip
         for mine, right in zip(found, zip(*alone, strict=True), strict=True):
             torch.testing.assert_close(mine, torch.stack(right))
+
+
+def test_print_shows_the_shape_of_a_sample(capsys):
+    outer = torch.ones(2)
+
+    def function(x):
+        print(x, f"{x}", outer)
+        return x * 2
+
+    assert torch.vmap(function)(torch.ones(2, 3)).tolist() == [[2.0] * 3] * 2
+    text = "tensor(..., size=(3,))"
+    assert capsys.readouterr().out == f"{text} {text} tensor([1., 1.])\n"
+    with pytest.raises(RuntimeError, match="item"):
+        torch.vmap(lambda x: f"{x.sum():.2f}")(torch.ones(2, 3))

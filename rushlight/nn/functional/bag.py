@@ -97,6 +97,11 @@ def _check_offsets(offsets, n, include_last_offset):
         message=f"embedding_bag: offsets[-1] can not be greater than input's length {n}, but got "
         "{}",
     )  # fmt: skip
+    check_range(
+        offsets.diff(), low=0, high=n, error=ShapeError,
+        message="embedding_bag: each offset has to be at least the one before it, but one is {} "
+        "places from it",
+    )  # fmt: skip
 
 
 def _bags(input, offsets, include_last_offset):

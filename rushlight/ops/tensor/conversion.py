@@ -8,7 +8,7 @@ import rushlight.dtype as dtypes
 from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf, Output, refresh
-from rushlight.device_array import to_host
+from rushlight.device_array import DeviceArray, to_host
 from rushlight.dtype import OF
 from rushlight.meta import is_meta
 from rushlight.notices import shown, warn_once
@@ -424,9 +424,9 @@ def __repr__(self, *, tensor_contents=None):
     name = None
     if node is not None and type(node) is not Leaf:
         name = (node.source if type(node) is Output else node).name()
-    kind = type(self)
+    kind, array = type(self), self._array
     return format_tensor(
-        self._array if is_meta(self) else to_host(self._array),
+        to_host(array) if isinstance(array, np.ndarray | DeviceArray) else array,
         self.dtype,
         default_dtype=dtypes.get_default_dtype(),
         requires_grad=node is not None,

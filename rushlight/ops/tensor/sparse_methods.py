@@ -25,6 +25,7 @@ def _convert(x, name, layout, sparse_dim=None, blocksize=None, dense_dim=None):
     mode.refuse_in_trace(f"{name} has a result whose size depends on values")
     if isinstance(sparse_dim, type(late.strided)):
         sparse_dim, layout = None, sparse_dim
+    blocksize = (blocksize, blocksize) if isinstance(blocksize, int) else blocksize
     return _conversion().dense_to_sparse(x, sparse_dim, layout, blocksize, dense_dim)
 
 
@@ -62,7 +63,7 @@ def _converter(layout):
         return _convert(self, name, layout, dense_dim=dense_dim)
 
     def blocks(self, blocksize, dense_dim=None):
-        return _convert(self, name, layout, blocksize=tuple(blocksize), dense_dim=dense_dim)
+        return _convert(self, name, layout, blocksize=blocksize, dense_dim=dense_dim)
 
     call = blocks if blocked else plain
     call.__name__ = call.__qualname__ = name
