@@ -80,7 +80,8 @@ def broadcast(name, *shapes, names="xyzw"):
     ndim = max(map(len, shapes), default=0)
     out = [1] * ndim
     for shape in shapes:
-        for i, n in enumerate(shape, ndim - len(shape)):
+        # As PyTorch, from the last dim on, so that the message names the last one that differs.
+        for i, n in zip(range(ndim - 1, -1, -1), reversed(shape), strict=False):
             if n != 1:
                 if out[i] not in (1, n):
                     listed = " and ".join(

@@ -50,6 +50,14 @@ __all__ = [
 class TracerWarning(Warning):
     """The category of warnings that PyTorch's ``trace`` gives. rushlight never gives one."""
 
+    @classmethod
+    def ignore_lib_warnings(cls):
+        """Accepted without effect, because there are no such warnings.
+
+        >>> import rushlight as torch
+        >>> torch.jit.TracerWarning.ignore_lib_warnings()
+        """
+
 
 class CompilationUnit:
     """In PyTorch, functions made from TorchScript source text; rushlight cannot compile that text.

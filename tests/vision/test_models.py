@@ -440,3 +440,16 @@ def test_features_from_inside_a_model():
     assert found.train().training and list(found(rushlight.ones(1, 3, 5, 5))) == list(out)
     with pytest.raises(ValueError, match="not present"):
         create_feature_extractor(model, ["2"])
+
+
+def test_a_vision_transformer_is_traced():
+    from rushlight.vision.models.feature_extraction import create_feature_extractor
+
+    model = models.VisionTransformer(16, 8, 2, 2, 8, 16, num_classes=3).eval()
+    x = rushlight.randn(2, 3, 16, 16)
+    layer = "encoder.layers.encoder_layer_0"
+    found = create_feature_extractor(model, [layer, "heads"])(x)
+    assert found[layer].shape == (2, 5, 8) and rushlight.equal(found["heads"], model(x))
+    for network in (model, rushlight.fx.symbolic_trace(model)):
+        with pytest.raises(AssertionError, match="images must be of 16×16"):
+            network(rushlight.randn(2, 3, 16, 8))

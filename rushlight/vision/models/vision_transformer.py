@@ -217,13 +217,15 @@ class VisionTransformer(nn.Module):
         nn.init.zeros_(self.heads.head.bias)
 
     def forward(self, x):
-        if tuple(x.shape[2:]) != (self.image_size, self.image_size):
-            raise AssertionError(
-                f"VisionTransformer: x {tuple(x.shape)} must have images of "
-                f"{self.image_size}×{self.image_size}"
+        count, _, height, width = x.shape
+        for size in (height, width):  # by _assert, so that torch.fx can trace the comparison
+            torch._assert(
+                size == self.image_size,
+                f"VisionTransformer: images must be of {self.image_size}×{self.image_size}, "
+                f"but are of {height}×{width}",
             )
         patches = self.conv_proj(x).flatten(2).transpose(1, 2)
-        token = self.class_token.expand(len(x), -1, -1)
+        token = self.class_token.expand(count, -1, -1)
         return self.heads(self.encoder(torch.cat([token, patches], 1))[:, 0])
 
 
