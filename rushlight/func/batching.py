@@ -83,7 +83,8 @@ def compute(recorder, given, samples, batched, size):
     for t, s, b in zip(given, samples, batched, strict=True):
         if b:
             batch.known[s._array.id] = t, True
-    with at(device_of(given[0])) if mode.intercept and given else nullcontext():
+    first = next((t for t in given if isinstance(t, Tensor)), None)
+    with nullcontext() if first is None or not mode.intercept else at(device_of(first)):
         batch.run(recorder.equations)
     batch.write_back(given, samples, batched)
     return batch
