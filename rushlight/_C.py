@@ -89,9 +89,63 @@ def _set_math_sdp_allow_fp16_bf16_reduction(allow):
     """Do nothing: attention in half precision sums in float32."""
 
 
+#: Switches of TorchScript's compiler, which are remembered and have no effect.
+_script_switches = {"executor": True, "mode": True, "fuse_on_cpu": False, "texpr_fuser": True}
+
+
+def _set_script_switch(name, on):
+    before, _script_switches[name] = _script_switches[name], bool(on)
+    return before
+
+
+def is_autocast_enabled(device_type=None):
+    """Return ``torch.is_autocast_enabled(device_type)``."""
+    asked = () if device_type is None else (device_type,)
+    return late.framework.is_autocast_enabled(*asked)
+
+
+def _jit_set_profiling_executor(enabled):
+    """Remember a switch of TorchScript's compiler, which has no effect; return the old value."""
+    return _set_script_switch("executor", enabled)
+
+
+def _jit_set_profiling_mode(enabled):
+    """Remember a switch of TorchScript's compiler, which has no effect; return the old value."""
+    return _set_script_switch("mode", enabled)
+
+
+def _jit_override_can_fuse_on_cpu(enabled):
+    """Remember a switch of TorchScript's compiler, which has no effect."""
+    _set_script_switch("fuse_on_cpu", enabled)
+
+
+def _jit_can_fuse_on_cpu():
+    """Return what ``_jit_override_can_fuse_on_cpu`` was told last, or False."""
+    return _script_switches["fuse_on_cpu"]
+
+
 def _jit_set_texpr_fuser_enabled(enabled):
-    """Return False, and do nothing: no TorchScript is compiled."""
+    """Remember a switch of TorchScript's compiler, which has no effect."""
+    _set_script_switch("texpr_fuser", enabled)
+
+
+def _jit_texpr_fuser_enabled():
+    """Return what ``_jit_set_texpr_fuser_enabled`` was told last, or True."""
+    return _script_switches["texpr_fuser"]
+
+
+def _jit_can_fuse_on_gpu():
+    """Return False: no TorchScript is compiled."""
     return False
+
+
+def _jit_no_fuser(enabled=None):
+    """Do nothing, as in PyTorch without CUDA: these switches belong to fusers for GPUs."""
+
+
+_jit_override_can_fuse_on_gpu = _jit_set_nvfuser_enabled = _jit_set_nvfuser_guard_mode = (
+    _jit_no_fuser
+)
 
 
 class _OfTorchScript:

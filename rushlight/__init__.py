@@ -125,7 +125,7 @@ _LAZY = {
     "fx": "rushlight.fx", "library": "rushlight.library",
     "ao": "rushlight.ao", "quantization": "rushlight.quantization",
     "quasirandom": "rushlight.quasirandom",
-    "_C": "rushlight._C", "_VF": "rushlight._VF",
+    "_C": "rushlight._C", "classes": "rushlight._classes", "_VF": "rushlight._VF",
     "__config__": "rushlight.__config__", "__future__": "rushlight.__future__",
     "_utils": "rushlight._utils",
     "functional": "rushlight.functional", "futures": "rushlight.futures",
@@ -210,7 +210,8 @@ _LAZY_NAMES = {
     ),
     "qscheme": "rushlight.quantized",
     **dict.fromkeys(
-        ("_cast_Byte", "_cast_Char", "_cast_Double", "_cast_Float", "_cast_Half", "_cast_Int",
+        ("_amp_foreach_non_finite_check_and_unscale_", "_amp_update_scale_", "_cast_Byte",
+         "_cast_Char", "_cast_Double", "_cast_Float", "_cast_Half", "_cast_Int",
          "_cast_Long", "_cast_Short", "_convert_indices_from_coo_to_csr",
          "_convert_indices_from_csr_to_coo", "_is_all_true", "_is_any_true",
          "_local_scalar_dense", "_log_softmax_backward_data", "_nested_view_from_buffer",

@@ -174,6 +174,10 @@ def __getattr__(name) -> Any:
         return CUDA_TYPES[name]
     if name in CUDA_STORAGES:
         return CUDA_STORAGES[name]
+    if name == "profiler":
+        from rushlight import cuda_profiler
+
+        return cuda_profiler
     if name != "amp":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from rushlight.amp import cuda

@@ -244,3 +244,80 @@ def _bounds(data, lengths, indices, offsets, axis, unsafe):
 def _segment_reduce(data, reduce, **options):
     """The name by which libraries call ``segment_reduce``."""
     return segment_reduce(data, reduce, **options)
+
+
+def _amp_foreach_non_finite_check_and_unscale_(self, found_inf, inv_scale):
+    """Multiply gradients by ``inv_scale`` in place; ``found_inf`` becomes 1 if one is not finite.
+
+    Args:
+        self: The list of gradients.
+        found_inf, inv_scale: Float tensors of one element.
+
+    Raises:
+        RuntimeError: A tensor is not as it should be.
+
+    >>> import rushlight as torch
+    >>> gradients, found = [torch.tensor([2.0, torch.inf])], torch.zeros(1)
+    >>> torch._amp_foreach_non_finite_check_and_unscale_(gradients, found, torch.tensor([0.5]))
+    >>> gradients, found
+    ([tensor([1., inf])], tensor([1.]))
+    """
+    _require_one(inv_scale, "inv_scale")
+    _require_one(found_inf, "found_inf")
+    for g in self:
+        if not g.is_floating_point():
+            raise NotImplementedError(
+                '"_amp_foreach_non_finite_check_and_unscale_cpu" not implemented for '
+                f"{g.dtype}: gradients are floating point"
+            )
+    with rushlight.no_grad():
+        for g in self:
+            if not g.isfinite().all():
+                found_inf.fill_(1)
+            g.copy_(g * inv_scale)
+
+
+def _amp_update_scale_(
+    self, growth_tracker, found_inf, scale_growth_factor, scale_backoff_factor, growth_interval
+):
+    """Adapt the scale of a loss in place, as ``GradScaler.update`` does.
+
+    Args:
+        self: The scale, a float tensor of one element.
+        growth_tracker: The number of steps since the scale's last change, an int32 tensor.
+        found_inf: 1 if a gradient of this step was not finite, and else 0.
+        scale_growth_factor, scale_backoff_factor, growth_interval: See ``GradScaler``.
+
+    Returns:
+        ``self``.
+
+    Raises:
+        RuntimeError: A tensor is not as it should be.
+
+    >>> import rushlight as torch
+    >>> steps = torch.zeros(1, dtype=torch.int32)
+    >>> torch._amp_update_scale_(torch.tensor([8.0]), steps, torch.ones(1), 2.0, 0.5, 2000)
+    tensor([4.])
+    """
+    _require_one(growth_tracker, "growth_tracker", "int", int32)
+    _require_one(self, "current_scale")
+    _require_one(found_inf, "found_inf")
+    with rushlight.no_grad():
+        if found_inf.item():
+            self.mul_(scale_backoff_factor)
+            growth_tracker.zero_()
+            return self
+        growth_tracker.add_(1)
+        if growth_tracker.item() == growth_interval:
+            grown = self * scale_growth_factor
+            if grown.isfinite():
+                self.copy_(grown)
+            growth_tracker.zero_()
+    return self
+
+
+def _require_one(tensor, name, kind="float", dtype=float32):
+    if tensor.numel() != 1:
+        raise RuntimeError(f"{name} must be a 1-element tensor.")
+    if tensor.dtype is not dtype:
+        raise RuntimeError(f"{name} must be {'an' if kind == 'int' else 'a'} {kind} tensor.")

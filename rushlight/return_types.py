@@ -35,4 +35,7 @@ def result_type(name, *fields):
     found.__module__ = "torch.return_types"
     globals()[name] = found
     __all__.append(name)
+    if name != "histogramdd":  # PyTorch's results of a call with out= have a name of their own
+        globals()[f"{name}_out"] = found
+        __all__.append(f"{name}_out")
     return found

@@ -78,9 +78,9 @@ BOXES = [
         "_utils futures monitor serialization"),
     Box(5, 1, 2.3, 3.2, GREEN, "distributions", "probability\ndistributions", "distributions"),
     Box(5, 1, 5, 6, VIOLET, "jit, cuda, …", "other names\nthat scripts use",
-        "_C _VF __config__ _functorch _guards _higher_order_ops _jit_internal _ops "
-        "_prims_common _subclasses _tensor_str accelerator backends cpu cuda defaults determinism "
-        "device_graphs device_memory device_streams devices features functional graphed jit mps "
+        "_C _VF __config__ _classes _functorch _guards _higher_order_ops _jit_internal _ops "
+        "_prims_common _subclasses _tensor_str accelerator backends cpu cuda cuda_profiler defaults "
+        "determinism device_graphs device_memory device_streams devices features functional graphed jit mps "
         "mtia multiprocessing nvtx "
         "opencl private_functions quasirandom removed "
         "streams symbolic testing types xpu"),

@@ -14,6 +14,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.mode import no_grad
 from rushlight.device_array import drivers
 from rushlight.dtype import float16
+from rushlight.private_functions import _amp_update_scale_
 from rushlight.tensor import Tensor, from_array
 
 __all__ = ["GradScaler", "OptState"]
@@ -241,16 +242,10 @@ class GradScaler:
         found = [s["found_inf"] for s in states if s["found_inf"] is not None]
         if not found:
             raise AssertionError("No inf checks were recorded prior to update.")
-        if any(found):
-            self._scale.mul_(self._backoff_factor)
-            self._growth_tracker.zero_()
-            return
-        self._growth_tracker.add_(1)
-        if self._growth_tracker.item() == self._growth_interval:
-            grown = self._scale * self._growth_factor
-            if grown.isfinite():
-                self._scale.copy_(grown)
-            self._growth_tracker.zero_()
+        _amp_update_scale_(
+            self._scale, self._growth_tracker, self._scale.new_tensor(float(any(found))),
+            self._growth_factor, self._backoff_factor, self._growth_interval,
+        )  # fmt: skip
 
     # The settings -------------------------------------------------------------------------
 

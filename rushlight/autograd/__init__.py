@@ -31,6 +31,12 @@ def _profiler_enabled():
     return state.profiler is not None
 
 
+def _disable_profiler():
+    """Stop the recording of this thread's operations, if a profile makes one."""
+    if state.profiler is not None:
+        state.profiler.stop()
+
+
 def __getattr__(name):
     if name in ("forward_ad", "functional", "graph", "profiler"):
         return importlib.import_module(f"rushlight.autograd.{name}")

@@ -345,6 +345,11 @@ class CudaDevice(Device):
         self._do("cuMemGetInfo_v2", byref(free), byref(total), doing="measuring memory")
         return free.value, total.value
 
+    def tell_profilers(self, name):
+        """Call ``cuProfilerStart`` or ``cuProfilerStop``."""
+        self.open()
+        self._do(name, doing="telling the profilers")
+
     def no_memory(self, nbytes, error):
         gib = lambda n: f"{n / 2**30:.2f} GiB"
         free, total = self.memory_info()

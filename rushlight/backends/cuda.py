@@ -6,7 +6,7 @@ import importlib
 from rushlight import precision
 
 __all__ = [
-    "cudnn_sdp_enabled", "enable_cudnn_sdp", "enable_flash_sdp", "enable_math_sdp",
+    "SDPAParams", "cudnn_sdp_enabled", "enable_cudnn_sdp", "enable_flash_sdp", "enable_math_sdp",
     "enable_mem_efficient_sdp", "flash_sdp_enabled", "is_built", "is_flash_attention_available",
     "math_sdp_enabled", "matmul", "mem_efficient_sdp_enabled", "sdp_kernel",
 ]  # fmt: skip
@@ -76,6 +76,25 @@ def is_flash_attention_available():
     False
     """
     return False
+
+
+class SDPAParams:
+    """The arguments of an attention, about which ``can_use_flash_attention`` is asked.
+
+    Args:
+        query, key, value, attn_mask, dropout, is_causal, enable_gqa: The arguments of
+            ``scaled_dot_product_attention``.
+
+    >>> import rushlight as torch
+    >>> x = torch.ones(1, 1, 2, 4)
+    >>> params = torch.backends.cuda.SDPAParams(x, x, x, None, 0.0, False, False)
+    >>> torch.backends.cuda.can_use_flash_attention(params)
+    False
+    """
+
+    def __init__(self, query, key, value, attn_mask, dropout, is_causal, enable_gqa):
+        self.query, self.key, self.value, self.attn_mask = query, key, value, attn_mask
+        self.dropout, self.is_causal, self.enable_gqa = dropout, is_causal, enable_gqa
 
 
 def _none_usable(params, debug=False):

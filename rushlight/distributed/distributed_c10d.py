@@ -22,6 +22,13 @@ _GLOO_AVAILABLE = True
 _MPI_AVAILABLE = _NCCL_AVAILABLE = _UCC_AVAILABLE = _XCCL_AVAILABLE = False
 
 
+def __getattr__(name):
+    """The groups of now, as dicts: ``_pg_map`` and the like."""
+    if name in ("_pg_map", "_pg_names", "_pg_group_ranks", "_pg_backend_config", "_group_count"):
+        return getattr(world, name[1:])
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}; see docs/coverage.md")
+
+
 class ProcessGroupGloo(ProcessGroup):
     """A ``ProcessGroup``, under the name that PyTorch gives to groups of gloo."""
 

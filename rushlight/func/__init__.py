@@ -10,6 +10,7 @@ from rushlight.func.derivatives import (
     linearize,
     vjp,
 )
+from rushlight.func.rearrange import rearrange
 from rushlight.func.stateless import (
     functional_call,
     functionalize,
@@ -20,5 +21,6 @@ from rushlight.func.vmap import vmap
 
 __all__ = [
     "functional_call", "functionalize", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev",
-    "jvp", "linearize", "replace_all_batch_norm_modules_", "stack_module_state", "vjp", "vmap",
+    "jvp", "linearize", "rearrange", "replace_all_batch_norm_modules_", "stack_module_state",
+    "vjp", "vmap",
 ]  # fmt: skip

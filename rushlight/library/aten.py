@@ -14,8 +14,17 @@ __all__ = ["AtenOverload", "AtenPacket", "overload_of", "packet"]
 _OVERLOADS = (
     "default", "Tensor", "Scalar", "Tensor_Scalar", "Tensor_Tensor", "int", "dim", "self", "out",
     "dim_IntList", "dim_int", "Dimname", "correction", "using_ints", "start", "start_step",
-    "stable",
+    "stable", "dtype", "device", "other", "dtype_layout", "low", "self_int", "two", "List",
+    "ScalarList",
 )  # fmt: skip
+#: The overloads of operations on lists whose second operand is a number, a list or a tensor.
+_FOREACH = {
+    f"_foreach_{name}": ["Scalar", "List", "ScalarList", *more.split()]
+    for name, more in {
+        "add": "Tensor", "mul": "Tensor", "div": "Tensor", "sub": "", "clamp_max": "",
+        "clamp_min": "", "maximum": "", "minimum": "", "pow": "",
+    }.items()
+}  # fmt: skip
 
 
 class AtenOverload:
@@ -100,7 +109,7 @@ class AtenPacket:
 
     def overloads(self):
         """The names of the overloads."""
-        return ["default"]
+        return _FOREACH.get(self.__name__.removesuffix("_"), ["default"])
 
     def __getattr__(self, name):
         if name not in _OVERLOADS:
@@ -149,6 +158,8 @@ _UNNAMED: dict = {
     "alias": lambda self: self.view_as(self),
     "_pin_memory": lambda self, device=None: self.pin_memory(),
     "_sparse_addmm": _sparse_addmm,
+    "sym_size": lambda self, dim=None: self.size(dim),
+    "sym_numel": lambda self: self.numel(),
 }
 
 
@@ -162,6 +173,8 @@ def packet(name):
         call = getattr(Tensor, name)
     if call is None and name in OPS:
         call = OPS[name].call
+    if call is None and name.startswith("_") and callable(getattr(rushlight, name, None)):
+        call = getattr(rushlight, name)  # such as _foreach_add_ and _local_scalar_dense
     return None if call is None else AtenPacket(name, call)
 
 

@@ -11,8 +11,9 @@ from rushlight.optim.radam import radam
 from rushlight.optim.rmsprop import rmsprop
 from rushlight.optim.rprop import rprop
 from rushlight.optim.sgd import sgd
+from rushlight.optim.sparse_adam import sparse_adam
 
 __all__ = [
     "adadelta", "adagrad", "adam", "adamax", "adamw", "asgd", "nadam",
-    "radam", "rmsprop", "rprop", "sgd",
+    "radam", "rmsprop", "rprop", "sgd", "sparse_adam",
 ]  # fmt: skip

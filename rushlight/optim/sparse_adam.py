@@ -11,7 +11,7 @@ from rushlight.optim.options import check_betas, check_options
 from rushlight.remote import device_of
 from rushlight.tensor import from_array
 
-__all__ = ["SparseAdam"]
+__all__ = ["SparseAdam", "sparse_adam"]
 
 
 class SparseAdam(Optimizer):
@@ -91,30 +91,48 @@ class SparseAdam(Optimizer):
         return loss
 
     def _step_rows(self, p, g, group):
-        """Take one step with the rows in the gradient ``g`` of ``p``.
-
-        Source: Kingma & Ba, Adam: A method for stochastic optimization, ICLR 2015, Algorithm 1, for
-            the rows of the gradient alone.
-        """
-        from rushlight.sparse.rows import read, root, rows_of, write
-
+        """Take one step with the rows in the gradient ``g`` of ``p``."""
         own = self.state[p]
         if not own:
             own["step"] = 0
             for name in ("exp_avg", "exp_avg_sq"):
                 own[name] = from_array(placed(np.zeros(p.shape, p.dtype.numpy), device_of(p)))
         own["step"] += 1
+        beta1, beta2 = map(float, group["betas"])
+        sparse_adam(
+            [p], [g], [own["exp_avg"]], [own["exp_avg_sq"]], [int(own["step"])], beta1=beta1,
+            beta2=beta2, lr=float(group["lr"]), eps=group["eps"], maximize=group["maximize"],
+        )  # fmt: skip
+
+
+def sparse_adam(
+    params, grads, exp_avgs, exp_avg_sqs, state_steps, *, eps, beta1, beta2, lr, maximize
+):
+    """Take one step of ``SparseAdam`` with lists of tensors, which are changed in place.
+
+    Source: Kingma & Ba, Adam: A method for stochastic optimization, ICLR 2015, Algorithm 1, for
+        the rows of the gradient alone.
+
+    Args:
+        params: The parameters.
+        grads: Their sparse gradients.
+        exp_avgs, exp_avg_sqs: The running averages of the gradients and of their squares.
+        state_steps: The numbers of the steps, from 1 on.
+        eps, beta1, beta2, lr, maximize: The options of ``SparseAdam``.
+    """
+    from rushlight.sparse.rows import read, root, rows_of, write
+
+    for p, g, mean, square, count in zip(
+        params, grads, exp_avgs, exp_avg_sqs, state_steps, strict=True
+    ):
         at, values = rows_of(g)
         if 0 in values.shape:
-            return
-        values = -values if group["maximize"] else values
-        beta1, beta2 = map(float, group["betas"])
-        count = int(own["step"])
-        mean, square = own["exp_avg"], own["exp_avg_sq"]
+            continue
+        values = -values if maximize else values
         m, v = read(mean, at), read(square, at)
         m = m + (values - m) * (1 - beta1)
         v = v + (values * values - v) * (1 - beta2)
         write(mean, at, m)
         write(square, at, v)
-        rate = float(group["lr"]) * sqrt(1 - beta2**count) / (1 - beta1**count)
-        write(p, at, read(p, at) - m / (root(v) + group["eps"]) * rate)
+        rate = lr * sqrt(1 - beta2**count) / (1 - beta1**count)
+        write(p, at, read(p, at) - m / (root(v) + eps) * rate)

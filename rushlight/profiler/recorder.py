@@ -42,7 +42,8 @@ class Recorder:
         """End the events that are still open, and record no more events."""
         while self._open is not None:
             self.end(self._open)
-        mode.exchange("profiler", self._before)
+        if mode.state.profiler is self:  # unless ``_disable_profiler`` has stopped it already
+            mode.exchange("profiler", self._before)
         for i, event in enumerate(self.events):
             event.id = i
 

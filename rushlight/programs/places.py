@@ -18,6 +18,7 @@ INTERNAL = frozenset({
 #: From PyTorch's module to rushlight's module, where the names differ.
 _MOVED = {
     "functorch": "rushlight.func.functorch",
+    "functorch.einops": "rushlight.func",
     "functorch.experimental": "rushlight.func.experimental",
     "functorch.experimental.control_flow": "rushlight._higher_order_ops",
     "torch._C._functorch": "rushlight.func.interior",
@@ -25,6 +26,9 @@ _MOVED = {
     "torch._functorch.make_functional": "rushlight.func.functorch",
     "torch._functorch.vmap": "rushlight.func.interior",
     "torch._tensor": "rushlight.tensor",
+    "torch.classes": "rushlight._classes",
+    "torch.cuda.amp.common": "rushlight.amp.cuda",
+    "torch.cuda.profiler": "rushlight.cuda_profiler",
     "torch.autograd.profiler_util": "rushlight.profiler.events",
     "torch.cpu.amp": "rushlight.amp.cpu",
     "torch.cpu.amp.autocast_mode": "rushlight.amp.cpu",
