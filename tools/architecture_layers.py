@@ -79,9 +79,9 @@ BOXES = [
     Box(5, 1, 2.3, 3.2, GREEN, "distributions", "probability\ndistributions", "distributions"),
     Box(5, 1, 5, 6, VIOLET, "jit, cuda, …", "other names\nthat scripts use",
         "_C _VF __config__ _classes _functorch _guards _higher_order_ops _jit_internal _ops "
-        "_prims_common _subclasses _tensor_str accelerator backends cpu cuda cuda_profiler defaults "
-        "determinism device_graphs device_memory device_streams devices features functional graphed jit mps "
-        "mtia multiprocessing nvtx "
+        "_prims_common _subclasses _tensor_str accelerator backends cpu cuda cuda_profiler "
+        "defaults determinism device_graphs device_memory device_streams devices features "
+        "functional graphed jit mps mtia multiprocessing nvtx "
         "opencl private_functions quasirandom removed "
         "streams symbolic testing types xpu"),
     Box(4, 1, 0, 6, GREEN, "nn", "modules, functions, initialisation", "nn __future__"),

@@ -12,12 +12,18 @@ __all__ = ["doctor"]
 
 _LIBRARIES = ("numpy", "scipy", "ml_dtypes", "llvmlite")
 SHOWN = 5  # names that are listed for each library
+#: Modules that other packages add to PyTorch for their devices. PyTorch has none of them either.
+_PLUGINS = {
+    "torch.hpu", "torch.mlu", "torch.musa", "torch.neuron", "torch.npu", "torch.sdaa",
+    "torch.supa", "torch.tpu",
+}  # fmt: skip
 
 
 def doctor(every=False):
     """Print the versions, whose torch this environment has, and the libraries that require torch.
 
-    For each library, the names of PyTorch are listed that its files use and rushlight lacks.
+    For each library, the names of PyTorch are listed that its files use and rushlight lacks. Names
+    of devices that PyTorch does not know by itself, such as ``torch.npu``, are left out.
     ``every``: list all of them, in place of the first five.
 
     Returns the exit code: 0, or 1 where a library that rushlight needs is missing.
@@ -83,6 +89,8 @@ def _gaps(folders, every):
 
     uses: dict[str, int] = {}
     for entry in missing_in(folders):
+        if ".".join(entry.name.split(".")[:2]) in _PLUGINS:
+            continue
         uses[entry.name] = uses.get(entry.name, 0) + 1
     if not uses:
         return "rushlight has every name of torch that it uses"

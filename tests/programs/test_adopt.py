@@ -152,7 +152,9 @@ def test_an_environment_of_the_system_is_refused(tmp_path, monkeypatch):
 def test_doctor_names_whose_torch_it_is_and_what_libraries_lack(site, capsys):
     package = site / "asking"
     package.mkdir()
-    (package / "__init__.py").write_text("import torch\ntorch.no_such_name(torch.zeros(3))\n")
+    (package / "__init__.py").write_text(
+        "import torch\nimport torch.npu\ntorch.no_such_name(torch.zeros(3), torch.hpu.memory())\n"
+    )
     record = site / "asking-1.5.dist-info"
     record.mkdir()
     (record / "METADATA").write_text(
