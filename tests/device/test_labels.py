@@ -6,6 +6,9 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
+from llvmlite import ir
+
+from rushlight.compiler.codegen.scope import I64
 from rushlight.compiler.device import labels
 from rushlight.compiler.device.language import NoCode
 from rushlight.compiler.device.spirv import Spirv
@@ -57,3 +60,28 @@ def test_two_blocks_of_one_label_are_refused():
     assert labels.relabelled(code(*label(3), 2 << 16 | 249, 3)) == struct.pack(
         "<9I", 0x07230203, 0x10000, 0, 14, 0, 2 << 16 | 248, 13, 2 << 16 | 249, 13
     )
+
+
+def test_a_function_that_a_kernel_calls_often_has_code():
+    """LLVM names the inlined registers ``%.3.i7`` and so on, which are no integers of 7 bits."""
+    module = Spirv()
+    twice = ir.Function(module, ir.FunctionType(I64, [I64]), "twice")
+    twice.linkage = "internal"
+    b = ir.IRBuilder(twice.append_basic_block())
+    b.ret(b.add(*2 * twice.args))
+    b, (target,), (x,) = module.kernel("kernel", 1)
+    for _ in range(9):
+        x = b.call(twice, [x])
+    b.store(x, target)
+    b.ret_void()
+    assert Spirv.code(str(module), "")
+
+
+def test_integers_without_code_are_refused():
+    module = Spirv()
+    b, (target,), (x,) = module.kernel("kernel", 1)
+    wide = b.mul(*2 * [b.zext(x, ir.IntType(128))])
+    b.store(b.trunc(b.lshr(wide, wide.type(64)), I64), target)
+    b.ret_void()
+    with pytest.raises(NoCode, match="integers of 128 bits"):
+        Spirv.code(str(module), "")

@@ -75,6 +75,6 @@ def _emitted(llvm, target, text, stack):
 
 def _check(text):
     """Raise NoCode for instructions that LLVM has no SPIR-V for: it would end the process."""
-    widths = {int(n) for n in re.findall(r"\bi(\d+)\b", text)}
+    widths = {int(n) for n in re.findall(r"(?<![\w.%])i(\d+)\b", text)}
     if not widths <= {1, 8, 16, 32, 64}:
         raise NoCode(f"integers of {max(widths)} bits")
