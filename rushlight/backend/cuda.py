@@ -153,6 +153,7 @@ class CudaDevice(Device):
     """
 
     kind, language, doubles = "GPU", "PTX", True
+    parameters = 4096  # of every CUDA device
 
     def __init__(self, lib, number):
         super().__init__()

@@ -55,6 +55,7 @@ class Device:
         units: The number of its compute units.
         threads: The most work-items that a unit has at once.
         most: The most work-items of a group.
+        parameters: The most bytes of a kernel's arguments.
         memory: Bytes of its memory.
         tallies: Counts of its memory.
         fraction: The share of its memory that may be used.
@@ -77,6 +78,7 @@ class Device:
     doubles: bool
     units: int
     threads, most = 2048, 1024
+    parameters = 1024
     memory: int
 
     def __init__(self):

@@ -20,7 +20,7 @@ __all__ = ["OpenCLDevice", "devices", "intel_gpus"]
 
 _ALL = 0xFFFFFFFF  # CL_DEVICE_TYPE_ALL
 _NAME, _TYPE, _VERSION, _EXTENSIONS = 0x102B, 0x1000, 0x102F, 0x1030
-_UNITS, _MEMORY, _IL, _MOST = 0x1002, 0x101F, 0x105B, 0x1004
+_UNITS, _MEMORY, _IL, _MOST, _PARAMETERS = 0x1002, 0x101F, 0x105B, 0x1004, 0x1017
 _KINDS = {1 << 1: "CPU", 1 << 2: "GPU", 1 << 3: "accelerator"}
 _BUILD_LOG = 0x1183
 _TRUE, _READ_WRITE = 1, 1
@@ -170,7 +170,7 @@ class OpenCLDevice(Device):
         self.extensions = frozenset(self._text(_EXTENSIONS).split())
         self.kind = _KINDS.get(self._number(_TYPE) & 0xE, "device")
         self.units, self.most = self._number(_UNITS), self._number(_MOST)
-        self.memory = self._number(_MEMORY)
+        self.memory, self.parameters = self._number(_MEMORY), self._number(_PARAMETERS)
         self.doubles = "cl_khr_fp64" in self.extensions
         self.launching = locks.new_lock()
         self._context = self._queue = None

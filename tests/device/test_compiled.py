@@ -137,16 +137,16 @@ def test_losses_of_steps_are_the_cpus(device, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "most"),
-    [("mlp, adamw", 18), ("cnn, sgd", 16)],
+    ("name", "count"),
+    [("mlp, adamw", 13), ("cnn, sgd", 14)],
 )
-def test_a_step_stays_on_the_device(device, name, most):
+def test_a_step_stays_on_the_device(device, name, count):
     before = remote_calls.fallbacks.copy()
     _, _, step, args = training(name, device)
     for _ in range(3):
         loss = step(*args)
     launches, moved = counted(device, lambda: step(*args))
-    assert launches <= most
+    assert launches == count
     assert moved < 1024  # the optimizer's numbers, and whether the checks of the labels failed
     assert loss.device == device
     assert remote_calls.fallbacks == before
@@ -557,6 +557,7 @@ def test_explain_names_the_device_and_its_launches(device):
     assert found.devices == [f"{device} ({driver_of(device).name})"]
     assert f"On {found.devices[0]}: {found.launches} launches, " in str(found)
     assert f"args[0] is on {device}" in found.guards
+    assert "4 work-groups, of 2 kernels in one launch" in str(found)
     # Some kernels compute on the host, from the number of steps.
     assert len([k for k in found.kernels if k.seconds > 1e-6]) >= found.launches
     with pytest.raises(RuntimeError, match=f"the code of programs on {device}"):

@@ -287,13 +287,13 @@ def test_files(fresh, tmp_path):
 
 # The interpreter: what it must find ---------------------------------------------------------
 
-KERNEL = """.entry kernel(.param .u64 p)
+KERNEL = """.entry kernel(.param .u64 data)
 {
 .shared .align 4 .b8 shared[512];
 .reg .b32 %r<9>;
 .reg .b64 %rd<9>;
 .reg .pred %p<3>;
-ld.param.b64 %rd1, [p];
+ld.param.b64 %rd1, [data];
 mov.u32 %r1, %tid.x;
 mul.wide.u32 %rd2, %r1, 4;
 mov.b64 %rd3, shared;

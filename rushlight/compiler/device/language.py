@@ -32,6 +32,7 @@ class DeviceModule(ir.Module):
     def __init__(self):
         super().__init__("device")
         self.triple = self.target
+        self._in_part, self._number = False, None
 
     def kernel(self, name, count, numbers=1):
         """(builder, pointers, numbers) of an empty kernel with ``count`` buffers.
@@ -40,13 +41,32 @@ class DeviceModule(ir.Module):
         items that have work. (Intel's compiler was seen to crash where a kernel compares with a
         constant.) Further ones are sizes.
         """
-        typ = ir.FunctionType(ir.VoidType(), [*[GLOBAL, I64] * count, *[I64] * numbers])
-        function = ir.Function(self, typ, name)
-        function.calling_convention = self.convention
-        b = ir.IRBuilder(function.append_basic_block("entry"))
-        args = function.args
+        b, args, numbers = self.entry(name, count, numbers)
         pointers = [b.gep(args[2 * k], [args[2 * k + 1]], source_etype=_I8) for k in range(count)]
-        return b, pointers, args[2 * count :]
+        return b, pointers, numbers
+
+    def entry(self, name, count, numbers):
+        """(builder, buffers and offsets, numbers) of an empty kernel; see ``kernel``."""
+        more = 1 if self._in_part else 0
+        typ = ir.FunctionType(ir.VoidType(), [*[GLOBAL, I64] * count, *[I64] * (numbers + more)])
+        function = ir.Function(self, typ, name)
+        if self._in_part:
+            function.linkage, self._number = "internal", function.args[-1]
+        else:
+            function.calling_convention = self.convention
+        b = ir.IRBuilder(function.append_basic_block("entry"))
+        return b, function.args[: 2 * count], function.args[2 * count : 2 * count + numbers]
+
+    def part(self, name, emit):
+        """The function for a kernel inside another one, which gives it the number of its group.
+
+        ``emit``: ``emit(module, name)`` adds the kernel. The function takes its arguments, and last
+        the number of the work-group.
+        """
+        self._in_part = True
+        emit(self, name)
+        self._in_part, self._number = False, None
+        return self.globals[name]
 
     def function(self, name, typ):
         """The declaration of a function of the device."""
@@ -62,6 +82,10 @@ class DeviceModule(ir.Module):
 
     def work_group(self, b):
         """The number of the work-group."""
+        return self._group(b) if self._number is None else self._number
+
+    def _group(self, b):
+        """The number that the device gives the work-group."""
         raise NotImplementedError
 
     def work_item(self, b):

@@ -5,7 +5,8 @@ from typing import Any
 
 from rushlight import locks
 from rushlight.backend.device import DeviceError
-from rushlight.compiler.capture.simplify import alive
+from rushlight.compiler.capture.simplify import alive, operands
+from rushlight.compiler.device.bundles import Bundle, Task, bundled
 from rushlight.compiler.device.host_step import HostStep
 from rushlight.compiler.device.language import NoCode
 from rushlight.compiler.device.machine import DeviceMachine
@@ -37,12 +38,12 @@ class Launch:
         handle: The code, which launches share.
         args: Where the arguments lie, as (slot, byte offset).
         owners: The ids of the values in whose memory they lie.
-        group: The equations.
+        groups: The groups of equations that it computes.
     """
 
-    def __init__(self, handle, kernel, args, owners, group):
+    def __init__(self, handle, kernel, args, owners, groups):
         self.handle, self.kernel, self.args = handle, kernel, args
-        self.owners, self.group = owners, group
+        self.owners, self.groups = owners, groups
 
     def bound(self, places):
         """The arguments: (buffer, offset) of each. ``places``: the same of each slot."""
@@ -101,50 +102,92 @@ class DeviceProgram:
         self._slot = {v.id: 1 + i for i, v in enumerate(self.inputs)}
         for k, r in enumerate(s.outputs):
             self._slot[s.owner(r)] = 1 + len(self.inputs) + k
-        spans = {owner: span for owner, span in s.spans.items() if owner not in self._slot}
-        self._offsets, self.arena = arrange(spans)
-        self.steps = [step for g in s.groups for step in self._steps(g)]
+        tasks = [t for t in map(self._task, s.groups) if t is not None]
+        # Kernels with open sizes are shared among programs, which bundles are not.
+        alone = self.machine.opens or len(tasks) < 2
+        inputs = {v.id for v in self.inputs}
+        steps = [[t] for t in tasks] if alone else bundled(tasks, self.device.parameters, inputs)
+        self._offsets, self.arena = arrange(self._spans(steps))
+        self.steps = [step for tasks in steps for step in self._launched(tasks)]
         self.host_steps = [step for step in self.steps if isinstance(step, HostStep)]
         self.results = [(r, self._locate(r)[1:]) for r in s.outputs]
         self.flags = [self._place(s.owner(flag), 0) for flag in s.flags]
 
-    def _steps(self, group):
+    def _task(self, group):
+        """The ``Task`` for a group; None if there is nothing to compute."""
+        s = self.schedule
+        wanted = s.wanted[group.number]
         if group.kind == "patch":
-            return []
+            return None
         if group.kind == "call":
-            return self._called(group)
-        plan = Plan(group, self.schedule.wanted[group.number], self.schedule.place)
-        if not plan.stores:
-            return []
-        return self._launched(group, self.machine.work(group, plan, self.schedule), plan.args)
-
-    def _launched(self, group, work, args):
-        """The launch of a kernel; ``args``: (owner, byte offset) of its memory besides operands."""
+            e = group.members[0]
+            if e.op.role != "looped" or not GroupWork.serves(e, self.machine.doubles):
+                return self._host_task(group, e.op.name)
+            work: Any = GroupWork(e, s.layout)
+            args, stored = work.operands, set()
+        else:
+            plan = Plan(group, wanted, s.place)
+            if not plan.stores:
+                return None
+            work = self.machine.work(group, plan, s)
+            args = [*work.operands, *plan.args]
+            stored = {plan.args[store.arg][0] for store in plan.stores}
         if not work.groups:
-            return []
-        operands = [*work.operands, *args]
+            return None
+        task = Task(group, work, args, {owner for owner, _ in args}, stored)
+        if not task.joins():
+            task.written = task.touched  # its code may also write to its operands
+        return task
+
+    def _host_task(self, group, reason):
+        if self.whole:
+            raise NotOnDevice(reason)
+        s = self.schedule
+        made = {s.owner(v) for e in group.members for v in e.outs}
+        read = {s.owner(v) for e in group.members for v in operands(e)}
+        return Task(group, None, (), made | read, made)
+
+    def _spans(self, steps):
+        """owner → (first step that uses it, last step, bytes) of what lies in the arena."""
+        whole = 0, len(steps)
+        used: dict = {}
+        for k, tasks in enumerate(steps):
+            for owner in {o for t in tasks for o in t.touched}:
+                used[owner] = used.get(owner, (k, k))[0], k
+        for flag in self.schedule.flags:  # they are read after the last step
+            used[self.schedule.owner(flag)] = whole
+        return {
+            owner: (*used.get(owner, whole), size)
+            for owner, (_, _, size) in self.schedule.spans.items()
+            if owner not in self._slot
+        }
+
+    def _launched(self, tasks):
+        """The steps that compute ``tasks``: one launch, if the device has code for all of them."""
+        first = tasks[0]
+        if first.work is None:
+            return [self._on_host(first)]
+        together = len(tasks) > 1
+        work: Any = Bundle(tasks) if together else first.work
         try:
             handle = _built(self.device, work)
         except NoCode as error:
-            return [self._on_host(group, str(error))]
+            if together:
+                return [step for t in tasks for step in self._launched([t])]
+            if self.whole:
+                raise NotOnDevice(str(error)) from error
+            return [self._on_host(first)]
         self.gains = self.gains or getattr(work, "gains", False)
+        args = work.args if together else first.args
         numbers = work.limit, *getattr(work, "open_numbers", ())
         kernel = self.device.kernel(handle, work.groups, work.size, numbers)
-        args, owners = [self._place(*a) for a in operands], [owner for owner, _ in operands]
-        return [Launch(handle, kernel, args, owners, group)]
+        owners = [owner for owner, _ in args]
+        groups = [t.group for t in tasks]
+        return [Launch(handle, kernel, [self._place(*a) for a in args], owners, groups)]
 
-    def _called(self, group):
-        """The step for an equation that has a kernel of its own, or is left to the host."""
-        e, s = group.members[0], self.schedule
-        if e.op.role != "looped" or not GroupWork.serves(e, self.machine.doubles):
-            return [self._on_host(group, e.op.name)]
-        return self._launched(group, GroupWork(e, s.layout), ())
-
-    def _on_host(self, group, reason):
-        if self.whole:
-            raise NotOnDevice(reason)
-        wanted = self.schedule.wanted[group.number]
-        return HostStep(self.device, group.members, wanted, self._locate)
+    def _on_host(self, task):
+        wanted = self.schedule.wanted[task.group.number]
+        return HostStep(self.device, task.group.members, wanted, self._locate)
 
     def _place(self, owner, offset):
         """(slot, byte offset) of an offset in the memory of the value ``owner``."""

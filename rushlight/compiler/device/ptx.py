@@ -27,7 +27,7 @@ class Ptx(DeviceModule):
     target = "nvptx64-nvidia-cuda"
     wide = True
 
-    def work_group(self, b):
+    def _group(self, b):
         return self._register(b, "ctaid.x")
 
     def work_item(self, b):

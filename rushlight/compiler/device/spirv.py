@@ -25,7 +25,7 @@ class Spirv(DeviceModule):
     target = "spirv64-unknown-unknown"
     wide = False
 
-    def work_group(self, b):
+    def _group(self, b):
         return self._asked(b, "_Z12get_group_idj")
 
     def work_item(self, b):

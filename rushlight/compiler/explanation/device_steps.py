@@ -90,19 +90,21 @@ class DeviceInventory(Inventory):
         return found
 
     def _report(self, step, make, numbers):
-        if not hasattr(step, "group"):
+        if not hasattr(step, "groups"):
             return self._host_step(step, make)
-        group = step.group
+        group, members = step.groups[0], [e for g in step.groups for e in g.members]
         kind = group.kind if group.kind == "loops" else group.members[0].op.role
         name = numbers.setdefault(id(step.handle), f"{kind}{len(numbers)}")
-        wanted = self.schedule.wanted[group.number]
-        writes = [v for e in group.members for v in e.outs if v.id in wanted]
-        groups = step.kernel.groups
+        wanted = {v for g in step.groups for v in self.schedule.wanted[g.number]}
+        writes = [v for e in members for v in e.outs if v.id in wanted]
+        groups, joined = step.kernel.groups, len(step.groups)
+        how = f"{groups} work-group{'' if groups == 1 else 's'}"
         sizes = [self.values[owner].nbytes for owner in step.owners if owner in self.values]
         return make(
-            name, group.kind, self._members(group), tuple([v.extent for v in group.variables]),
-            f"{groups} work-group{'' if groups == 1 else 's'}", groups,
-            self._reads(group.members), [self.owner(v) for v in writes], bytes=sum(sizes),
+            name, group.kind, [line for g in step.groups for line in self._members(g)],
+            tuple([v.extent for v in group.variables]),
+            how if joined == 1 else f"{how}, of {joined} kernels in one launch", groups,
+            self._reads(members), [self.owner(v) for v in writes], bytes=sum(sizes),
         )  # fmt: skip
 
     def _host_step(self, step, make):

@@ -349,8 +349,7 @@ def _load(r, words, args, mask):
     kind, into = words[-1], parts_of(args[0])
     size = DTYPES[kind].itemsize
     if "param" in words:
-        bits = r.params[args[1].strip("[]")] & ((1 << 8 * size) - 1)
-        return r.set(into[0], np.full(r.n, bits, f"u{size}"), mask)
+        return r.set(into[0], r.parameters(args[1], size, mask), mask)
     whole = size * len(into)
     raw, at, threads = r.where(args[1], _space(words), whole, mask, False)
     for k, name in enumerate(into):

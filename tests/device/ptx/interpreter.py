@@ -16,6 +16,8 @@ __all__ = ["Launch"]
 
 #: The address of the first byte of a block's shared memory, and of a thread's own.
 SHARED, LOCAL = 1 << 24, 1 << 26
+#: The address of the first parameter. The others follow at every eighth byte.
+PARAMETERS = 1 << 28
 
 
 class Launch(Registers):
@@ -42,7 +44,8 @@ class Launch(Registers):
             "%ntid.x": np.full(self.n, size, np.uint32),
             "%nctaid.x": np.full(self.n, groups, np.uint32),
         }  # fmt: skip
-        self.params = dict(zip([name for name, _ in kernel.params], params, strict=True))
+        self.names = [name for name, _ in kernel.params]
+        self.params = np.array(params, np.uint64)
         self.width = -(-max(kernel.shared, 16) // 16) * 16
         self.shared = np.zeros(groups * self.width, np.uint8)
         self.frame = -(-max(kernel.frame, 16) // 16) * 16
@@ -106,7 +109,17 @@ class Launch(Registers):
         base, offset = re.fullmatch(r"\[([%\w$]+)\s*(?:\+\s*(-?\d+))?\]", operand).groups()
         return self.value(base, "u64").astype(np.int64) + int(offset or 0)
 
+    def parameters(self, operand, size, mask):
+        """The parameter of ``size`` bytes that each thread reads: its address may be computed."""
+        at = self._address(operand) - PARAMETERS
+        at = at if mask is None else np.where(mask, at, 0)
+        if (at % 8).any() or at.min() < 0 or at.max() >= 8 * self.params.size:
+            raise Fault("a read of something that is no parameter")
+        return self.params[at // 8].astype(f"u{size}")
+
     def symbol(self, name):
+        if name in self.names:
+            return PARAMETERS + 8 * self.names.index(name)
         if name in self.kernel.constants:
             return self.kernel.constants[name]
         if name in self.kernel.symbols:
