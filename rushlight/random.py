@@ -20,6 +20,7 @@ PyTorch 2.13, against which the tests check every function.
 import contextlib
 import os
 from functools import cache
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -350,6 +351,10 @@ def _require_cpu(d):
 #: Types of devices with numbers of their own.
 _PHILOX = ("cuda", "xpu")
 #: PyTorch's record of a CUDA generator.
+#: Threads that try a call, before it comes, so that later ones are replayed. The streams of devices
+#: could not go back to where they were, because other threads may draw from them meanwhile.
+trying: set[int] = set()
+
 PHILOX_STATE = np.dtype([("seed", "<u8"), ("offset", "<u8")])
 
 
@@ -396,6 +401,8 @@ class PhiloxGenerator(Generator):
 
     def take(self, count):
         """Take ``count`` numbers of each thread's stream: the number of the first one."""
+        if trying and get_ident() in trying:
+            raise RuntimeError("a call that is tried must not draw from a device's stream")
         first = self._offset
         self._offset += count
         return first

@@ -1,6 +1,8 @@
 """NVIDIA's GPUs without one: what their assembler takes, what the driver's errors become, races."""
 
 import gc
+import os
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from rushlight import nn
 from rushlight.backend import cuda
 from rushlight.backend.native import llvm_works
 from rushlight.ops.core import remote_calls
+from tests import processes
 from tests.daily import daily
 from tests.device.conftest import ASSEMBLER
 
@@ -212,6 +215,16 @@ def test_numbers_are_those_of_pytorch(fresh):
         assert T.equal(T.get_rng_state(), near)  # the CPU's stream goes on where it was
         T.cuda.manual_seed_all(seed)
         assert draw(5, device="cuda").tolist() == pytest.approx(want, abs=6e-5)
+
+
+@pytest.mark.slow
+def test_a_call_that_is_tried_for_replays_draws_once():
+    name = f"{__file__}::test_numbers_are_those_of_pytorch"
+    done = processes.run(
+        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", name],
+        capture_output=True, text=True, env={**os.environ, "RUSHLIGHT_REPLAY": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.filterwarnings("ignore:.*has no kernel")

@@ -17,7 +17,7 @@ from rushlight.compiler.replay.tape import ABSOLUTE, Loop, Refused
 from rushlight.draw.continuous import FEW as FEW_NORMALS
 from rushlight.draw.singles import Stream, each
 from rushlight.gc_pause import paused
-from rushlight.random import FEW, Generator, default_generator
+from rushlight.random import FEW, Generator, default_generator, trying
 
 __all__ = ["NotedStream", "Streams", "draws", "owner", "undone"]
 
@@ -57,9 +57,11 @@ class Streams:
         self._stack = ExitStack()
         self._marks: list = []  # (generator, its position)
         _owner[0] = threading.get_ident()
+        trying.add(_owner[0])
         return self
 
     def __exit__(self, *error):
+        trying.discard(_owner[0])
         _owner[0] = 0
         with self._stack:  # an interrupt must leave no lock taken
             self.rewind(self._marks)
