@@ -55,7 +55,7 @@ class Namespace:
 
     def polynomial(self, x, coefficients):
         """The sum of coefficients[k] · x^k, for floats."""
-        return floats.polynomial(x, coefficients)
+        return floats.horner(x, coefficients)
 
     def where_any(self, condition, change, x):
         """``change(x)`` if the condition holds in any lane, else ``x``."""

@@ -9,8 +9,8 @@ from rushlight.compiler.codegen.value import Value, aligned, constant, intrinsic
 from rushlight.compiler.ir.machine import machine
 
 __all__ = [
-    "Format", "choose", "copysign", "fma", "format_of", "full", "nextafter", "polynomial",
-    "power_of_two", "scale", "shifted", "whole",
+    "Format", "choose", "copysign", "fma", "format_of", "full", "horner", "nextafter",
+    "polynomial", "power_of_two", "scale", "shifted", "whole",
 ]  # fmt: skip
 
 
@@ -78,12 +78,13 @@ def polynomial(x, coefficients):
     of steps in which each waits for the step before.
     """
     if len(coefficients) < 8:
-        return _horner(x, coefficients)
+        return horner(x, coefficients)
     square = x * x
-    return fma(_horner(square, coefficients[1::2]), x, _horner(square, coefficients[::2]))
+    return fma(horner(square, coefficients[1::2]), x, horner(square, coefficients[::2]))
 
 
-def _horner(x, coefficients):
+def horner(x, coefficients):
+    """``polynomial`` in one chain of steps, which is more precise where terms cancel."""
     *rest, found = coefficients
     for c in reversed(rest):
         found = fma(x, found, c)
