@@ -30,6 +30,6 @@ def load_library(path):
 
 
 def __getattr__(name: str) -> Any:
-    if name.startswith("__") or name == "pytest_plugins":  # pytest asks all modules that it reads
+    if name.startswith(("__", "pytest")):  # pytest asks all modules that it reads
         raise AttributeError(f"module 'torch.classes' has no attribute {name!r}")
     return _Namespace(name)
