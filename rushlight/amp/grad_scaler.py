@@ -14,7 +14,6 @@ from rushlight.autograd import mode
 from rushlight.autograd.mode import no_grad
 from rushlight.device_array import drivers
 from rushlight.dtype import float16
-from rushlight.private_functions import _amp_update_scale_
 from rushlight.tensor import Tensor, from_array
 
 __all__ = ["GradScaler", "OptState"]
@@ -238,6 +237,8 @@ class GradScaler:
         self._per_optimizer_states.clear()
 
     def _adapt(self):
+        from rushlight.private_functions import _amp_update_scale_
+
         states = self._per_optimizer_states.values()
         found = [s["found_inf"] for s in states if s["found_inf"] is not None]
         if not found:

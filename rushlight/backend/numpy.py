@@ -71,8 +71,9 @@ def __getattr__(name):
 
 def polynomial(x, coefficients):
     """The sum of coefficients[k] · x^k."""
-    found = x * 0
-    for c in reversed(coefficients):
+    *rest, last = coefficients
+    found = np.full_like(x, last)
+    for c in reversed(rest):
         found = found * x + c
     return found
 

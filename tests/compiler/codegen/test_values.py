@@ -38,7 +38,7 @@ PARAMS = {
     "isclose": {"rtol": 1e-1, "atol": 1e-2, "equal_nan": True}, "nan_to_num": {"nan": 3.0},
     "fake_quantize_per_tensor_affine_cachemask": {"quant_min": -8, "quant_max": 7},
     "fake_quantize_per_channel_affine_cachemask": {"quant_min": -8, "quant_max": 7},
-    "special_series": {"name": "i0_near", "short": True},
+    "special_series": {"name": "i0_near", "short": True}, "special_outer_quantile": {"short": True},
     "igamma_integral": {"upper": True, "short": False}, "gamma_slope": {"short": False},
     "beta_slope": {"short": True}, "gelu": {"approximate": "tanh"}, "hardtanh": {"min_val": 0, "max_val": 1},
 }  # fmt: skip
