@@ -113,6 +113,7 @@ def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=Tr
     Returns:
         The gradients that arrived at the targets, by id.
     """
+    mode.run = tick()
     pending: dict = {}  # node → the sum of the gradients that arrived so far
     queue: list = []  # a heap of (-clock, node): the pending nodes that are no leaves
     shared: set = set()  # ids of arrays that may have several holders, so that leaves copy them

@@ -59,6 +59,9 @@ class _State(threading.local):
 
 
 state = _State()
+#: The last backward that began. What rules keep for each other holds for one backward: before the
+#: next one through the same graph, the caller may write to the gradient.
+run = 0
 _lock = locks.new_lock(awaited=True)
 
 

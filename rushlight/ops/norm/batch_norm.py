@@ -217,8 +217,8 @@ _batch_norm.lower(lambda x, mean, var, weight, bias, eps: (
 
 def _sums(g, x, mean, memo):
     """(Σ g, Σ g · (x - mean)) of each channel, of arrays."""
-    if memo and memo[0] is g:
-        return memo[1:]
+    if _has_sums(memo, g):
+        return memo[2:]
     (h, dims), (rows, _) = _rows(g), _rows(x)
     mean = _along(mean, x)
     products = None
@@ -227,13 +227,19 @@ def _sums(g, x, mean, memo):
         products = _plane_sums("products", write, rows, h, mean[0])
     if products is not None:
         sums = _plane_sums("sums", lambda x: x.sum(2), h)
-        memo[:] = (g, total(h, dims).reshape(-1) if sums is None else sums, products)
-        return memo[1:]
+        sums = total(h, dims).reshape(-1) if sums is None else sums
+        memo[:] = (mode.run, g, sums, products)
+        return memo[2:]
     products = np.zeros_like(mean).reshape(-1)
     for block in blocks(rows):
         products += inner(h[block], rows[block] - mean, dims).reshape(-1)
-    memo[:] = (g, total(h, dims).reshape(-1), products)
-    return memo[1:]
+    memo[:] = (mode.run, g, total(h, dims).reshape(-1), products)
+    return memo[2:]
+
+
+def _has_sums(memo, g):
+    """Whether another rule has computed the sums for ``g`` in this backward."""
+    return memo and memo[0] == mode.run and memo[1] is g
 
 
 def _slope(g, x, mean, var, weight, eps, memo):
@@ -296,7 +302,7 @@ def _bias_slope(g):
 _batch_norm.grad(
     x=_slope,
     weight=_weight_slope,
-    bias=lambda g, memo: memo[1] if memo and memo[0] is g else _bias_slope(g),
+    bias=lambda g, memo: memo[2] if _has_sums(memo, g) else _bias_slope(g),
 )
 
 # With given statistics ---------------------------------------------------------------------

@@ -80,9 +80,8 @@ def _norm_kernel(name, grad_name, centred):
     def dx(g, x, weight, n, eps, memo):
         if memo and type(g) is ndarray:
             weight = None if weight is None else weight.reshape(-1)
-            mean, scale = memo[:2]
-            found, dw = standardize.row_slope(_matrix(g, n), _matrix(x, n), mean, scale, weight)
-            memo[2:] = (g, dw)
+            mean, scale = memo
+            found = standardize.row_slope(_matrix(g, n), _matrix(x, n), mean, scale, weight)
             return found.reshape(x.shape)
         dims = tuple(range(len(x.shape) - n, len(x.shape)))
         hat, scale = standardize.standardized(x, dims, eps, centred)
@@ -90,10 +89,7 @@ def _norm_kernel(name, grad_name, centred):
 
     def dw(g, x, n, eps, memo):
         if memo and type(g) is ndarray:
-            if len(memo) > 2 and memo[2] is g:  # dx has computed this gradient already
-                found = memo[3]
-            else:
-                found = standardize.weight_slope(_matrix(g, n), _matrix(x, n), *memo[:2])
+            found = standardize.weight_slope(_matrix(g, n), _matrix(x, n), *memo)
             return found.reshape(x.shape[x.ndim - n :])
         dims = tuple(range(len(x.shape) - n, len(x.shape)))
         return _over_samples(g * standardize.standardized(x, dims, eps, centred)[0], n)
@@ -260,21 +256,13 @@ def _group_norm_of_rows(x, weight, bias, groups, eps):
     return _affine(hat, *affine).reshape(x.shape)
 
 
-def _dense(g, memo):
-    """The array ``g`` for a kernel, which takes no expanded one; later rules use the copy again."""
-    if g.flags.c_contiguous:
-        return g
-    if len(memo) < 3 or memo[2] is not g:
-        memo[2:] = (g, g.copy())
-    return memo[3]
-
-
 def _group_slope(g, x, weight, groups, eps, memo):
     if memo and type(g) is ndarray:
-        h, rows = [a.reshape(len(x) * groups, -1, prod(x.shape[2:])) for a in (_dense(g, memo), x)]
+        g = np.ascontiguousarray(g)  # a kernel takes no expanded array
+        h, rows = [a.reshape(len(x) * groups, -1, prod(x.shape[2:])) for a in (g, x)]
         if weight is not None:
             weight = weight.reshape(1, -1).repeat(len(x), axis=0).reshape(*h.shape[:2], 1)
-        mean, scale = memo[:2]
+        mean, scale = memo
         return standardize.group_slope(h, rows, mean, scale, weight).reshape(x.shape)
     h = _grouped(g, groups)
     if weight is not None:
@@ -285,8 +273,8 @@ def _group_slope(g, x, weight, groups, eps, memo):
 
 def _group_weight_slope(g, x, groups, eps, memo):
     if memo and type(g) is ndarray:
-        each = [a.reshape(-1, prod(x.shape[2:])) for a in (_dense(g, memo), x)]
-        kept = [a.repeat(x.shape[1] // groups, axis=0) for a in memo[:2]]
+        each = [a.reshape(-1, prod(x.shape[2:])) for a in (np.ascontiguousarray(g), x)]
+        kept = [a.repeat(x.shape[1] // groups, axis=0) for a in memo]
         return standardize.channel_slope(*each, *kept).reshape(x.shape[:2]).sum(axis=0)
     hat, _ = standardize.standardized(_grouped(x, groups), _GROUP_DIMS, eps)
     return standardize.inner(_grouped(g, groups), hat, (0, 3)).reshape(-1)
@@ -294,7 +282,7 @@ def _group_weight_slope(g, x, groups, eps, memo):
 
 def _group_bias_slope(g, groups, memo):
     if memo and type(g) is ndarray:
-        return row_sums(_dense(g, memo).reshape(*g.shape[:2], -1)).sum(axis=0)
+        return row_sums(np.ascontiguousarray(g).reshape(*g.shape[:2], -1)).sum(axis=0)
     return total(_grouped(g, groups), (0, 3)).reshape(-1)
 
 

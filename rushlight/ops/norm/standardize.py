@@ -112,22 +112,20 @@ def hat_of(x, mean, scale):
 
 
 def row_slope(g, x, mean, scale, weight=None):
-    """(dx, the gradient of weight or None) from the gradient ``g`` of the normalised result."""
+    """dx from the gradient ``g`` of the normalised result."""
     found = native.matrices("row_slope", _row_slope, g, x, mean, scale, weight)
     if found is not None:
-        return found[0], None if weight is None else weight_slope(g, x, mean, scale)
+        return found[0]
     n = max(x.shape[1], 1)
     dx = np.empty_like(x)
-    dw = None if weight is None else np.zeros_like(weight)
     for block in blocks(x):
         h, into = g[block], dx[block]
         hat = hat_of(x[block], None if mean is None else mean[block], scale[block])
-        if dw is None:
+        if weight is None:
             slant = inner_products(h, hat)
             level = np.add.reduce(h, axis=1)
         else:
             met = np.multiply(h, hat, out=into)
-            dw += np.add.reduce(met, axis=0)
             times = matrix_product if n < BLOCK else inner_products
             slant, level = times(met, weight), times(h, weight)
             h = h * weight
@@ -136,7 +134,7 @@ def row_slope(g, x, mean, scale, weight=None):
         if mean is not None:
             into -= level[:, None] / n
         into *= scale[block]
-    return dx, dw
+    return dx
 
 
 def group_slope(g, x, mean, scale, weight=None):
@@ -149,7 +147,7 @@ def group_slope(g, x, mean, scale, weight=None):
     if found is not None:
         return found[0]
     h = g if weight is None else g * weight
-    return row_slope(h.reshape(len(x), -1), x.reshape(len(x), -1), mean, scale)[0]
+    return row_slope(h.reshape(len(x), -1), x.reshape(len(x), -1), mean, scale)
 
 
 def channel_slope(g, x, mean, scale):
