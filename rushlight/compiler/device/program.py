@@ -143,7 +143,8 @@ class DeviceProgram:
         if self.whole:
             raise NotOnDevice(reason)
         s = self.schedule
-        made = {s.owner(v) for e in group.members for v in e.outs}
+        wanted = s.wanted[group.number]
+        made = {s.owner(v) for e in group.members for v in e.outs if v.id in wanted}
         read = {s.owner(v) for e in group.members for v in operands(e)}
         return Task(group, None, (), made | read, made)
 
@@ -156,6 +157,8 @@ class DeviceProgram:
                 used[owner] = used.get(owner, (k, k))[0], k
         for flag in self.schedule.flags:  # they are read after the last step
             used[self.schedule.owner(flag)] = whole
+        if unknown := used.keys() - self.schedule.spans.keys() - self._slot.keys():
+            raise AssertionError(f"steps use {unknown}, which no step makes")
         return {
             owner: (*used.get(owner, whole), size)
             for owner, (_, _, size) in self.schedule.spans.items()

@@ -110,7 +110,8 @@ class Schedule:
         return owner, address.offset, tuple([address.terms.get(v, 0) for v in dims])
 
     def owner(self, value):
-        return self.place(value)[0]
+        """The value in whose memory ``value`` lies, which may be a view."""
+        return self.place(self.graph.source(value))[0]
 
     # Writes ---------------------------------------------------------------------------------
 

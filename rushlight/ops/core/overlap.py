@@ -138,7 +138,10 @@ def _overlaps(x, y, rule):
         spans.append((start, start + a.size * a.itemsize))
     (first, last), (start, end) = spans
     if spans[0] == spans[1] and rule != ANY:
-        return x._array.strides != y._array.strides
+        a, b = x._array, y._array
+        return a.shape != b.shape or any(
+            n > 1 and s != t for n, s, t in zip(a.shape, a.strides, b.strides, strict=True)
+        )
     return first < end and start < last
 
 
