@@ -21,6 +21,7 @@ __all__ = [
     "column_sums",
     "extreme",
     "folded",
+    "index_of",
     "inner_products",
     "narrow",
     "row_sums",
@@ -36,10 +37,12 @@ ALONE = 8192  # a product with so many elements BLAS computes on one thread
 ROWS = 16  # so many rows are added one after the other in one block
 WIDE = 512  # rows with fewer elements are added several at a time
 LARGE = large_from(1 << 18)  # from so many elements on, a compiled kernel may be faster
+MIDSIZE = large_from(1 << 16)  # as LARGE, but for short rows, at which NumPy is slow
 PIECE = 4096  # a kernel splits a single long row into rows of so many elements
 FEW = 8  # rows of up to so many elements are summed column by column
 MANY, SHORT = large_from(1024), 32  # rows, so many of which are too short for NumPy's loops
 FLOATS = (np.dtype("f4"), np.dtype("f8"))
+_SUMMED = (*FLOATS, np.dtype("i8"))  # dtypes of the kernels
 
 
 def summed(x, axes, keepdims=False):
@@ -50,7 +53,7 @@ def summed(x, axes, keepdims=False):
         return folded(np.add, x, axes, keepdims)
     if x.dtype.kind in "iub":
         if len(axes) < x.ndim and narrow(x):
-            return folded(np.add, x.astype(np.int64), axes, keepdims)
+            return folded(np.add, x.astype(np.int64, copy=False), axes, keepdims)
         return np.add.reduce(x, axis=axes, keepdims=keepdims, dtype=np.int64)
     if len(axes) == x.ndim and not keepdims:
         return np.add.reduce(x, axis=None)
@@ -198,7 +201,7 @@ _KERNELS: dict = {
 
 def _by_kernel(ufunc, x):
     """``_rows`` of a large array by a compiled kernel, or None if NumPy should compute it."""
-    if x.size < LARGE or x.dtype not in FLOATS:
+    if x.size < (MIDSIZE if narrow(x) else LARGE) or x.dtype not in _SUMMED:
         return None
     if len(x) > 1:
         found = native.matrices(*_KERNELS[ufunc], x)
@@ -219,12 +222,37 @@ def inner_products(x, y):
     BLAS adds up in a few registers, so that the error grows with the length. Long rows are split.
     """
     n = x.shape[-1]
+    if x.size >= MIDSIZE and narrow(x) and x.shape == y.shape and x.dtype in FLOATS:
+        flat = x.reshape(-1, n), y.reshape(-1, n)
+        found = native.matrices("products of rows", _products, *flat)
+        if found is not None:
+            return found[0].reshape(x.shape[:-1])
     if n <= 4 * PIECE:
         return np.vecdot(x, y)
     whole = n - n % PIECE
     parts = [a[..., :whole].reshape(*a.shape[:-1], -1, PIECE) for a in (x, y)]
     found = np.add.reduce(np.vecdot(*parts), axis=-1)
     return found + np.vecdot(x[..., whole:], y[..., whole:])
+
+
+def _products(x, y):
+    return (x * y).sum(1)
+
+
+def index_of(locate, x, axis, keepdims=False):
+    """``np.argmax`` or ``np.argmin`` along ``axis``, or over all if that is None."""
+    last = axis is not None and axis in (-1, x.ndim - 1)
+    if last and x.size >= MIDSIZE and narrow(x) and x.dtype in _SUMMED:
+        found = native.matrices(*_INDICES[locate], x.reshape(-1, x.shape[-1]))
+        if found is not None:
+            return found[0].reshape(*x.shape[:-1], *(1,) * keepdims)
+    return locate(x, axis=axis, keepdims=keepdims)
+
+
+_INDICES = {
+    np.argmax: ("largest's index", lambda x: x.argmax(1)),
+    np.argmin: ("least's index", lambda x: x.argmin(1)),
+}
 
 
 def squared(x, mean, axes):
@@ -257,6 +285,10 @@ def _squares(x, mean):
 def _columns(ufunc, x):
     """Reduce over the rows: (A, n, W) → (A, W)."""
     n, width = x.shape[1:]
+    if n <= ROWS and x.size >= MIDSIZE and narrow(x) and x.dtype in _SUMMED and len(x) > 1:
+        found = native.matrices(*_KERNELS[ufunc], x)
+        if found is not None:
+            return found[0]
     together = 16 * -(-WIDE // (16 * width))
     if ROWS < n <= PIECE and x.size <= MIDDLE and width < WIDE:
         step = isqrt(n)  # few calls, for which two short sums are precise enough

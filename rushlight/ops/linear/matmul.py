@@ -65,7 +65,7 @@ def product(xp, x, y):
 
 def times(x, y):
     """``x @ y`` for two arrays or two tensors. Two matrices take the path with least overhead."""
-    if type(x) is ndarray:
+    if type(x) is ndarray or hasattr(x, "noted"):
         return (matrix_product if x.ndim == 2 == y.ndim else matrix_products)(x, y)
     return x @ y
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from rushlight import shapes
-from rushlight.backend.summation import extreme
+from rushlight.backend.summation import extreme, index_of
 from rushlight.dtype import COMPLEX_KINDS, int64
 from rushlight.dtype import bool as bool_
 from rushlight.errors import DimError, DtypeError, IndexRangeError, UnsupportedDtypeError
@@ -111,22 +111,22 @@ def _one_dim(name):
     return prepare
 
 
-def _found(xp, reduce, locate, x, dim, keepdim):
+def _found(xp, ufunc, locate, x, dim, keepdim):
     if not x.ndim:
         return x.copy(), xp.zeros((), xp.int64)
-    return reduce(x, axis=dim, keepdims=keepdim), locate(x, axis=dim, keepdims=keepdim)
+    return extreme(ufunc, x, (dim,), keepdim), index_of(locate, x, dim, keepdim)
 
 
 @kernel(public=False, method=False, name="max", grad_name="MaxBackward0", prepare=_one_dim("max"))
 def max_dim(xp, x, *, dim, keepdim=False):
     """The largest elements along one dim and their indices."""
-    return _found(xp, xp.maximum.reduce, xp.argmax, x, dim, keepdim)
+    return _found(xp, xp.maximum, xp.argmax, x, dim, keepdim)
 
 
 @kernel(public=False, method=False, name="min", grad_name="MinBackward0", prepare=_one_dim("min"))
 def min_dim(xp, x, *, dim, keepdim=False):
     """The smallest elements along one dim and their indices."""
-    return _found(xp, xp.minimum.reduce, xp.argmin, x, dim, keepdim)
+    return _found(xp, xp.minimum, xp.argmin, x, dim, keepdim)
 
 
 def selected(g, index, x_shape, dim, keepdim):
@@ -325,7 +325,7 @@ def _arg_dim(name):
 def _arg(locate, x, dim, keepdim):
     if not x.ndim:
         return np.zeros((), np.int64)
-    return locate(x, axis=dim, keepdims=keepdim)
+    return index_of(locate, x, dim, keepdim)
 
 
 @kernel(prepare=_arg_dim("argmax"), primitive="extremum max")

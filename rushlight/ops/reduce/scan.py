@@ -40,7 +40,10 @@ def accumulated(ufunc, x, dim):
         if found is not None:
             return found[0]
     wide = _WIDE.get(x.dtype, x.dtype)
-    return ufunc.accumulate(x, axis=dim, dtype=wide).astype(x.dtype, copy=False)
+    found = ufunc.accumulate(x, axis=dim, dtype=wide).astype(x.dtype, copy=False)
+    if ufunc is np.add and x.dtype.kind in "fcV":
+        found += x.dtype.type(0)  # PyTorch's sums start with 0, so no sum is -0
+    return found
 
 
 def scans_of(x, dim):
@@ -99,10 +102,7 @@ def one_dim(name):
         primitive="scan add")  # fmt: skip
 def cumsum_(xp, x, *, dim):
     """The running sum."""
-    found = accumulated(xp.add, x, dim)
-    if x.ndim and x.dtype.kind in "fcV":
-        found += x.dtype.type(0)  # PyTorch's sums start with 0, so no sum is -0
-    return found
+    return accumulated(xp.add, x, dim)
 
 
 cumsum_.lower_on_devices(lambda x, dim: in_blocks(x, dim, cumsum_, operator.add, 0))
