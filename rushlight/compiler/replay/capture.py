@@ -181,7 +181,10 @@ class Capture:
             if not op.draws and all(type(a) is not Noted for a in inputs):
                 found = apply(op, args, params)
                 if not any(isinstance(x, Tensor) for x in operands):
-                    self.sourced += found if type(found) is tuple else [found]
+                    results = found if type(found) is tuple else [found]
+                    self.sourced += results
+                    for x in results:
+                        self._allow(x._array.dtype, ())
                 # Else it is no call of this function, but one of a finalizer.
                 return found
             if any(type(a) is ndarray for a in inputs):
@@ -220,11 +223,15 @@ class Capture:
         elif op.moves:
             found = self._moved(op, inputs, params)
         else:
+            if op.kind == "elementwise":
+                given = self._promoted(op, inputs)
             found = op.forward(Noting(self.tape), *given, **noting)
             if op.raises and type(found) is ndarray:  # a check's result, which has no meaning
                 return from_array(found)
         results = found if type(found) is tuple else (found,)
         tensors = [self._tensor(op, x, i in op.columns) for i, x in enumerate(results)]
+        for x in tensors:
+            self._allow(x._array.dtype, inputs)
         for x, wanted in zip(
             tensors, expected if type(expected) is tuple else (expected,), strict=True
         ):
@@ -264,13 +271,25 @@ class Capture:
             found = found.copy() if self.tape.place(a) is None else found.as_view(a)
         if self.tape.place(found.array)[0] and not op.shares:
             raise Refused  # an operation gives its input as its result
-        if found.dtype not in self.dtypes:
-            self.default = get_default_dtype()  # it may depend on that
-            self.dtypes.add(found.dtype)
         o = from_array(found)
         if op.in_order:
             o.turned = None
         return o
+
+    def _promoted(self, op, inputs):
+        """The operands in the dtype in which an elementwise operation computes."""
+        common = op.dtype(bare(inputs)).numpy
+        self._allow(common, inputs)
+        return [
+            a.astype(common, copy=False) if type(a) is Noted and i not in op.conditions else a
+            for i, a in enumerate(inputs)
+        ]
+
+    def _allow(self, dtype, inputs):
+        """Let results have ``dtype``. Unless an operand has it, it may be the default dtype."""
+        if dtype.kind in "fc" and all(getattr(a, "dtype", None) != dtype for a in inputs):
+            self.default = get_default_dtype()
+        self.dtypes.add(dtype)
 
     def _moved(self, op, inputs, params):
         """The result of an operation that moves elements; see ``Op.moves``."""

@@ -20,12 +20,17 @@ def product(tape, ufunc, dtypes, operands, result, out):
     function = loops_of(ufunc, dtypes)
     arrays = [tape.operand(a, d) for a, d in zip(operands, dtypes, strict=False)]
     core = {"matmul": 2, "vecdot": 1}.get(ufunc.__name__)
-    if function is None or core is None or any(a.ndim < core for a in arrays):
+    if function is None or core is None:
         raise Refused
+    target = made = tape.target(result, out)
+    if core == 2:  # a vector is a matrix of one row, or of one column
+        x, y = arrays
+        arrays = [x[None] if x.ndim == 1 else x, y[:, None] if y.ndim == 1 else y]
+        made = made if y.ndim > 1 else made[..., None]
+        made = made if x.ndim > 1 else made[..., None, :]
     if any(not (a.flags.c_contiguous or a.mT.flags.c_contiguous) for a in arrays if a.ndim > 1):
         raise Refused  # ``dot`` and ``matmul`` take several ways for matrices with gaps
-    target = tape.target(result, out)
-    _append(tape, function, ufunc, arrays, [target])
+    _append(tape, function, ufunc, arrays, [made])
     return tape.noted(target, tape)
 
 

@@ -91,8 +91,10 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
             return self._write_at(index, inputs[2], True)
         options.pop("casting", None)
         wanted = options.pop("dtype", None)
-        if method != "__call__" or options or ufunc.nout > 1:
+        if method != "__call__" or options:
             raise Refused
+        if ufunc.nout > 1:
+            return self.tape.several(ufunc, inputs) if out is wanted is None else self._refuse()
         kinds = [type(a) if type(a) in (int, float, complex) else np.asarray(bare(a)).dtype
                  for a in inputs]  # fmt: skip
         last = out.dtype if wanted is None and out is not None else wanted

@@ -189,6 +189,18 @@ class Tape:
         self._append(found, [*arrays, target], _name(function))
         return self.noted(target, self)
 
+    def several(self, ufunc, operands):
+        """Note a loop of a ufunc with several results, which are all new."""
+        kinds = [a.dtype for a in operands]
+        dtypes = ufunc.resolve_dtypes((*kinds, *[None] * ufunc.nout))
+        found = loops_of(ufunc, dtypes)
+        if found is None:
+            raise Refused
+        arrays = [self.operand(a, d) for a, d in zip(operands, dtypes, strict=False)]
+        results = [self.remember(np.asarray(x)) for x in ufunc(*arrays)]
+        self._append(found, [*arrays, *results])
+        return tuple([self.noted(x, self) for x in results])
+
     def target(self, result, out):
         """Where a loop writes ``result``: there, or to ``out``."""
         if out is None:
@@ -343,6 +355,7 @@ class Tape:
         # another order.
         # A sum of fewer than eight numbers has one order.
         plain = a.ndim == 1 or a.flags.c_contiguous or a.size < _PAIRWISE * max(1, found.size)
+        plain = plain or ufunc in (np.logical_and, np.logical_or)
         if function is None or found.dtype != a.dtype or not plain:
             raise Refused
         out = self.target(np.array(found, order="C"), out)

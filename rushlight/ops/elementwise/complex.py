@@ -376,8 +376,8 @@ def _same(operands):
 def complex_(xp, x, y):
     """x + iy."""
     dtype = xp.result_type(x.dtype, xp.complex64)
-    if all(type(a) is np.ndarray and a.flags.c_contiguous for a in (x, y)):
-        out = np.empty(np.broadcast(x, y).shape, dtype)
+    if x.flags.c_contiguous and y.flags.c_contiguous:
+        out = xp.empty(np.broadcast_shapes(x.shape, y.shape), dtype)
     else:
         out = xp.asarray(xp.add(x, y, dtype=dtype))
     out.real, out.imag = x, y

@@ -279,7 +279,7 @@ def one_hot(xp, x, *, num_classes):
             f"one_hot: Class values must be smaller than num_classes={num_classes}, but one is "
             f"{x.max()}"
         )
-    found = np.zeros((x.size, num_classes), np.int64)
+    found = xp.zeros((x.size, num_classes), np.int64)
     found[np.arange(x.size), x.reshape(-1)] = 1
     return found.reshape(*x.shape, num_classes)
 

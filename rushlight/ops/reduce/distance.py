@@ -74,7 +74,7 @@ def _cdist(xp, x, y, *, p):
     found = _by_kernel(x, y, p)
     if found is not None:
         return found
-    out = np.zeros(_pairs(x, y), x.dtype)
+    out = xp.empty(_pairs(x, y), x.dtype)
     for rows in _blocks(x, y):
         out[..., rows, :] = _lengths.op.forward(xp, _differences(x[..., rows, :], y), p=p)
     return out
