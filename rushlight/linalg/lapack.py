@@ -153,7 +153,10 @@ def _noted(name, arguments):
     _, routine = _routine(letter + name, len(operands))
     steps = [a.strides[0] if n > 1 else 0 for a, n in zip(operands, parts, strict=True)]
     library, data = _loop(len(operands)), np.array([routine], np.int64)
-    tape.run(library.address("loop"), data, operands, library, count, steps, most=_MOST_NOTED)
+    for a, given in zip(operands, arguments, strict=True):
+        if a.size > _MOST_NOTED and type(given) is not Room:
+            a.refused()
+    tape.run(library.address("loop"), data, operands, library, count, steps)
     each(name, *[a.array for a in operands])
 
 

@@ -75,7 +75,7 @@ def substitute(LU, pivots, X, lead, turn):
     """
     # OpenBLAS's getrs starts threads even for small matrices, which takes milliseconds.
     order = np.broadcast_to(row_order(pivots, X.shape[2]), (*lead, X.shape[2]))
-    order = order.reshape(len(X), 1, X.shape[2])
+    order = np.broadcast_to(order.reshape(len(X), 1, X.shape[2]), X.shape)
     factors = columns(LU, lead)
     if turn == b"N":
         X[...] = np.take_along_axis(X, order, -1)
@@ -84,7 +84,7 @@ def substitute(LU, pivots, X, lead, turn):
         each("trsm", *letters, X.shape[2], X.shape[1], one(X.dtype), factors, X.shape[2], X,
              X.shape[2])  # fmt: skip
     if turn != b"N":
-        np.put_along_axis(X, order, X.copy(), -1)
+        X[...] = np.take_along_axis(X, order.argsort(-1, kind="stable"), -1)
 
 
 def row_order(pivots, rows):

@@ -292,6 +292,11 @@ def _near(a, rng):
     return rng.rng.permutation(a.reshape(-1)).reshape(a.shape)
 
 
+def _numbers(a, rng):
+    """Other floating numbers; integers as they are, because few others may be allowed."""
+    return rng.standard_normal(a.shape) if a.dtype.kind in "fc" else a
+
+
 def _share(a, rng):
     """Numbers between 0 and 1, of which many functions expect theirs; indices up to the largest."""
     return rng.random(a.shape) if a.dtype.kind in "fc" else rng.integers(0, _end(a), a.shape)
@@ -335,9 +340,9 @@ def _end(a):
 #: How the trials of a new entry change the numbers of its operands, those of more trials, and those
 #: of operands with many elements.
 _CHANGES = (
-    _same, _near, _near, _share, _share, _share, _both, _both, _both, _both, _wide, _wide,
+    _same, _numbers, _near, _near, _share, _share, _share, _both, _both, _both, _both, _wide, _wide,
     _special, _special, _extreme,
 )  # fmt: skip
 _MORE = (_both, _near, _share) * 16
 _SPECIAL = np.array([np.inf, -np.inf, np.nan, -0.0, 1e-40])
-_FEW_CHANGES = _same, _near, _share, _both, _special, _extreme
+_FEW_CHANGES = _same, _numbers, _near, _share, _both, _special, _extreme

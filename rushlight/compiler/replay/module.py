@@ -45,6 +45,9 @@ def text():
     for dtype in ORDERED:
         for name, (template, sign) in _SEARCHES.items():
             module.export(f"{name}_{dtype}", template, {"comes": Comes(dtype, sign)})
+        for side in (0, 1):
+            values = {"comes": Comes(dtype, "<"), "RIGHT": side}
+            module.export(f"placing_{_SIDES[side]}_{dtype}", _place, values)
     for name, dtypes in _PUTS.items():
         for dtype in dtypes:
             puts = {"puts": Puts(dtype, name == "adding"), "SIZE": int(dtype[1])}
@@ -60,7 +63,7 @@ def text():
 ONE = int(np.float64(1).view(np.int64))  # the bits of the number 1
 _SIZES = {1: (load8, store8), 4: (load32, store32), 8: (load, store)}
 read, write, SIZE = load, store, 8  # each loop has its own; see ``text``
-comes, puts = Comes("f4", "<"), Puts("f4", False)
+comes, puts, RIGHT = Comes("f4", "<"), Puts("f4", False), 0
 
 
 def _copy(operands, counts, strides, data):
@@ -182,6 +185,37 @@ def _find(operands, counts, strides, data):
     return 0
 
 
+def _place(operands, counts, strides, data):
+    """``searchsorted`` in a row of as many elements as the word at ``data`` says.
+
+    In a row that is not sorted, the place depends on how the search goes on from the last one.
+    Here it goes as NumPy's.
+    """
+    key, out, i = load(operands + 8), load(operands + 16), load(counts)
+    low, high, last = 0, load(data), key
+    while i > 0:
+        behind = (0 if comes(key, last) else 1) if RIGHT else (1 if comes(last, key) else 0)
+        if behind:
+            high = load(data)
+        else:
+            low = 0
+            high = high + 1 if high < load(data) else high
+        while low < high:
+            middle = low + ((high - low) >> 1)
+            x = load(operands) + middle * load(strides)
+            behind = (0 if comes(key, x) else 1) if RIGHT else (1 if comes(x, key) else 0)
+            if behind:
+                low = middle + 1
+            else:
+                high = middle
+        store(out, low)
+        last = key
+        key += load(strides + 8)
+        out += load(strides + 16)
+        i -= 1
+    return 0
+
+
 def _draw(operands, counts, strides, data):
     """The next words of the generator, by the function of its engine at the address ``data``."""
     generator, out, i = load(operands), load(operands + 8), load(counts)
@@ -292,5 +326,6 @@ _LOOPS = {
 _STREAMS: dict = {"drawing": _draw, "opening": _open, "closing": _close,
                   "marking": _mark, "undoing": _undo}  # fmt: skip
 _SEARCHES: dict = {"ranking": (_rank, "<"), "greatest": (_find, "<"), "lowest": (_find, ">")}
+_SIDES = "left", "right"
 #: What is written may have any dtype of the size.
 _PUTS = {"putting": ("b1", "i4", "i8"), "adding": ORDERED}

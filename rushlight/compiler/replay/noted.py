@@ -216,8 +216,9 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
         for i, n in zip(index, self.shape, strict=False):
             if type(i) not in (Noted, ndarray) or i.dtype != np.int64 or len(index) > self.ndim:
                 raise Refused
-            self.tape.require(((i >= 0) & (i < n)).all())
-            flat = flat * n + i
+            places = _from_begin(i, n)
+            self.tape.require(((places >= 0) & (places < n)).all())
+            flat = flat * n + places
         return flat
 
     def _write_at(self, index, value, adds):
@@ -272,7 +273,7 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
     def take(self, index, axis=None):
         if type(index) is Noted:
             x = self.ravel() if axis is None else self
-            return self.tape.taken(x, index, axis or 0)
+            return self.tape.taken(x, _from_begin(index, x.shape[axis or 0]), axis or 0)
         return self.tape.moved(lambda arrays: arrays[0].take(index, axis), [self.array])
 
     def copy(self, order="C"):
@@ -348,6 +349,11 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
         """The discrete Fourier transform ``name`` along the last dim; see ``cores.py``."""
         return cores.transformed(self, name, n, factor)
 
+    def _placed(self, x, side="left"):
+        if type(x) is not Noted:
+            x = self.tape.constant(np.array(x, self.dtype))
+        return self.tape.placed(self, x, side)
+
     def conj(self):
         return np.conjugate(self) if self.dtype.kind == "c" else self
 
@@ -364,6 +370,12 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
 
     def _truth(self):
         return self if self.dtype == bool else self != 0
+
+
+def _from_begin(index, size):
+    """``index`` without negative indices, which count from the end. None may be out of range."""
+    negative = (bare(index) < 0).any()
+    return np.where(index < 0, index + size, index) if negative else index
 
 
 class _Place:
@@ -387,4 +399,5 @@ _METHODS = {
     np.any: Noted.any, np.all: Noted.all, np.count_nonzero: Noted.count_nonzero,
     np.copyto: Noted._copied_to, np.argsort: Noted.argsort, np.argmax: Noted.argmax,
     np.argmin: Noted.argmin, np.tensordot: Noted._weighted, np.take_along_axis: Noted._taken_along,
+    np.searchsorted: Noted._placed,
 }  # fmt: skip

@@ -25,6 +25,7 @@ CASTS = {
 }  # fmt: skip
 #: Dtypes of which machine code searches and sorts rows of up to so many elements.
 ORDERED, _LONGEST = ("f4", "f8", "i4", "i8"), 64
+_FEW_KEYS = 1 << 12  # of a search; other threads wait meanwhile
 #: NumPy computes these with numbers, and not by its loops, if all operands are numbers.
 _OF_NUMBERS = (np.power, np.remainder, np.floor_divide, np.fmod)
 
@@ -98,8 +99,8 @@ class Tape:
         """
         if not like.size or like.dtype not in _DTYPES or self.others:
             raise Refused
-        if 0 in like.strides:
-            raise Refused  # elements share memory
+        if 0 in like.strides and self.writes and not self.inputs:
+            raise Refused  # elements that are written share memory
         a = copy_of(like, like.size <= MOST_ELEMENTS)
         self.inputs += 1
         self.memory.append((*np.lib.array_utils.byte_bounds(a), self.inputs, a.ctypes.data))
@@ -283,7 +284,7 @@ class Tape:
         axis %= a.ndim
         n = a.shape[axis]
         self.require(((index >= 0) & (index < n)).all())
-        result = self.remember(np.ascontiguousarray(a.take(i, axis)))
+        result = self.remember(np.asarray(a.take(i, axis), order="C"))
         inner = prod(a.shape[axis + 1 :])
         width = np.array([inner], np.int64)
         self.buffers.append(width)
@@ -326,17 +327,14 @@ class Tape:
         self.run(address, data, [*operands, *made], alive)
         return made
 
-    def run(self, address, data, operands, alive=(), count=1, steps=None, most=MOST_ELEMENTS):
+    def run(self, address, data, operands, alive=(), count=1, steps=None):
         """Note a call of machine code that reads and writes contiguous ``operands``; see above.
 
-        ``count`` and ``steps``, in bytes, are those of the loop. Arrays of more than ``most``
-        elements are refused.
+        ``count`` and ``steps``, in bytes, are those of the loop.
         """
         held(alive)
         self.buffers.append(data)
         arrays = [self.few(a.array) for a in operands]
-        if any(a.size > most for a in arrays):
-            raise Refused
         self.at((address, data.ctypes.data), [count], steps or [0] * len(arrays), arrays)
 
     def reduce(
@@ -415,6 +413,22 @@ class Tape:
         self.below[self.span(result)] = a.shape[axis]
         wide = result if result.ndim == a.ndim else np.expand_dims(result, axis)
         self._rows_along((f"{name}_{dtype}", 0), [np.moveaxis(b, axis, -1) for b in (a, wide)])
+        return self.noted(result, self)
+
+    def placed(self, ordered, x, side):
+        """``np.searchsorted``."""
+        a, keys = self.few(ordered.array), self.few(x.array)
+        dtype = f"{a.dtype.kind}{a.dtype.itemsize}"
+        if dtype not in ORDERED or a.ndim > 1 or a.dtype != keys.dtype:
+            raise Refused
+        if not keys.flags.c_contiguous or keys.size > _FEW_KEYS:
+            raise Refused
+        count = np.array([a.size], np.int64)
+        self.buffers.append(count)
+        result = self.remember(np.asarray(np.searchsorted(a, keys, side)))
+        steps = [a.strides[0], keys.itemsize, result.itemsize]
+        function = f"placing_{side}_{dtype}", count.ctypes.data
+        self.at(function, [keys.size], steps, [a, keys, result])
         return self.noted(result, self)
 
     def taken_along(self, x, index, axis):

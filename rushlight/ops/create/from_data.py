@@ -126,6 +126,24 @@ def _from_leaves(shape, leaves, wanted):
     return converted(array, target.numpy) if half else array
 
 
+def _of_numbers(data):
+    """The array of a list of floats alone or of ints alone; None for other data."""
+    kinds = {*map(type, data)}
+    if kinds == _INTS:
+        target = dtypes.int64.numpy
+    elif kinds == _REALS and dtypes.get_default_dtype().itemsize > 2:
+        target = dtypes.get_default_dtype().numpy
+    else:
+        return None
+    try:
+        return np.array(data, target)
+    except OverflowError:
+        return None
+
+
+_INTS, _REALS = {int}, {float}
+
+
 def _check_leaves(leaves, found, target):
     """Raise if ``target`` cannot hold one of the numbers ``leaves``."""
     if found.is_complex and 0 < target.category < found.category:
@@ -181,6 +199,8 @@ def array_of(data, wanted=None, copy=True):
 
     ``wanted`` is the dtype of the array; None keeps the dtype of ``data``.
     """
+    if type(data) is list and wanted is None and (numbers := _of_numbers(data)) is not None:
+        return numbers, False
     if isinstance(data, Tensor):
         found = data._array
     elif isinstance(data, np.ndarray):
