@@ -16,21 +16,22 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight import late
+from rushlight.backend.rows import repeats_row, with_row
 from rushlight.backend.sizes import large_from
 from rushlight.dtype import bfloat16, float16
 from rushlight.threads import get_num_threads
 
 __all__ = [
-    "LEAST_ELEMENTS", "LEAST_LOOP", "SHARED", "cast", "cast_into", "compiles", "compute", "either",
+    "LEAST_ELEMENTS", "LEAST_LOOP", "MANY", "cast", "cast_into", "compiles", "compute", "either",
     "grid", "llvm_works", "looped", "matrices", "of_halves", "recurrent", "replayed", "sampled",
-    "sampler", "shared", "slope", "tapped", "turned", "update",
+    "sampler", "slope", "summed", "tapped", "turned", "update",
 ]  # fmt: skip
 
 #: The option ``least`` of elementwise operations that state none.
 LEAST_ELEMENTS = 1 << 16
 
-#: The smallest number of elements for which ``shared`` uses a kernel.
-SHARED = large_from(1 << 18)
+#: The numbers of elements from which on ``summed`` is used, and from which on it uses kernels.
+MANY, SHARED = large_from(1 << 12), large_from(1 << 18)
 _FLOATS = np.dtype("f4"), np.dtype("f8")
 
 #: The smallest number of elements for which ``matrices`` and ``update`` use a kernel. ``update``
@@ -120,14 +121,19 @@ def either(op):
     return large_or_small
 
 
-def shared(op, x, y):
-    """The result of a plain sum or product of large arrays if threads can share it, else None.
+def summed(op, ufunc, x, y):
+    """The result of a plain sum, difference or product of arrays; x has many elements.
 
-    One thread computes no faster than NumPy does. The results are the same.
+    The results are those of ``ufunc`` itself. If x is very large, threads share the work. One
+    thread computes no faster than NumPy does, unless y is a short row.
     """
-    if x.dtype not in _FLOATS or get_num_threads() < 2 or (kernels := _kernels()) is None:
-        return None
-    return kernels.compute(op, (x, y), {})
+    found = None
+    if x.size >= SHARED and get_num_threads() > 1 and x.dtype in _FLOATS:
+        kernels = _kernels()
+        found = kernels and kernels.compute(op, (x, y), {})
+    if found is None and repeats_row(x, y):
+        found = with_row(ufunc, x, y)
+    return ufunc(x, y) if found is None else found
 
 
 def slope(op, name, rule):

@@ -16,6 +16,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.tape import leaf
 from rushlight.backend import native
 from rushlight.backend import numpy as xp
+from rushlight.backend.rows import repeats_row
 from rushlight.compiler.replay.noted import Noted, Noting, bare
 from rushlight.compiler.replay.outcome import Outcome, lie_alike
 from rushlight.compiler.replay.streams import NotedStream
@@ -32,6 +33,7 @@ from rushlight.tensor import Tensor, from_array
 __all__ = ["Captured", "capture"]
 
 _FEW_FILLED = 1 << 10  # so many elements of a constant are copied
+_MANY = 1 << 14  # elements of an operand with short rows
 
 
 class Captured:
@@ -100,6 +102,11 @@ def _state(x):
 def _equal(a, b):
     """Whether two arrays lie alike and, unless they are large, have the same bits."""
     return lie_alike(a, b) and (b.size > MOST_ELEMENTS or a.tobytes() == b.tobytes())
+
+
+def _is_slow(x, y):
+    """Whether NumPy's loop over short rows takes longer than Python's part of the call."""
+    return type(x) is type(y) is ndarray and x.size >= _MANY and repeats_row(x, y)
 
 
 @contextmanager
@@ -225,6 +232,8 @@ class Capture:
         else:
             if op.kind == "elementwise":
                 given = self._promoted(op, inputs)
+                if len(given) == 2 and _is_slow(*bare(given)):
+                    raise Refused
             found = op.forward(Noting(self.tape), *given, **noting)
             if op.raises and type(found) is ndarray:  # a check's result, which has no meaning
                 return from_array(found)

@@ -286,12 +286,10 @@ def binary(op, slow):
             else:
                 if direct is None:
                     result = forward(xp, a, b)
-                elif a.size < native.SHARED:
+                elif a.size < native.MANY:
                     result = direct(a, b)
                 else:
-                    result = native.shared(op, a, b)
-                    if result is None:
-                        result = direct(a, b)
+                    result = native.summed(op, direct, a, b)
         except (AttributeError, TypeError, ValueError, OverflowError):
             result = None
         if type(result) is not ndarray:
