@@ -24,14 +24,15 @@ from rushlight.threads import get_num_threads
 __all__ = [
     "LEAST_ELEMENTS", "LEAST_LOOP", "MANY", "cast", "cast_into", "compiles", "compute", "either",
     "grid", "llvm_works", "looped", "matrices", "of_halves", "recurrent", "replayed", "sampled",
-    "sampler", "slope", "summed", "tapped", "turned", "update",
+    "sampler", "slope", "by_ufunc", "tapped", "turned", "update",
 ]  # fmt: skip
 
 #: The option ``least`` of elementwise operations that state none.
 LEAST_ELEMENTS = 1 << 16
 
-#: The numbers of elements from which on ``summed`` is used, and from which on it uses kernels.
+#: The numbers of elements from which on ``by_ufunc`` is used, and from which on it uses kernels.
 MANY, SHARED = large_from(1 << 12), large_from(1 << 18)
+_SHARED = np.add, np.subtract, np.multiply
 _FLOATS = np.dtype("f4"), np.dtype("f8")
 
 #: The smallest number of elements for which ``matrices`` and ``update`` use a kernel. ``update``
@@ -121,14 +122,15 @@ def either(op):
     return large_or_small
 
 
-def summed(op, ufunc, x, y):
-    """The result of a plain sum, difference or product of arrays; x has many elements.
+def by_ufunc(op, ufunc, x, y):
+    """The result of an operation that is one ufunc of NumPy; x has many elements.
 
-    The results are those of ``ufunc`` itself. If x is very large, threads share the work. One
-    thread computes no faster than NumPy does, unless y is a short row.
+    The results are those of ``ufunc`` itself. If x is very large, threads share sums and products.
+    One thread computes no faster than NumPy does, unless y is a short row.
     """
     found = None
-    if x.size >= SHARED and get_num_threads() > 1 and x.dtype in _FLOATS:
+    shared = x.size >= SHARED and ufunc in _SHARED and x.dtype in _FLOATS
+    if shared and get_num_threads() > 1:
         kernels = _kernels()
         found = kernels and kernels.compute(op, (x, y), {})
     if found is None and repeats_row(x, y):

@@ -30,7 +30,7 @@ def with_row(ufunc, x, y):
     times = _LONG // width
     rows = x.reshape(-1, width)
     whole = len(rows) - len(rows) % times
-    out = np.empty(rows.shape, x.dtype)
+    out = np.empty(rows.shape, ufunc.resolve_dtypes((x.dtype, y.dtype, None))[-1])
     row = y.reshape(-1)
     long = row[None].repeat(times, 0).reshape(-1)
     shape = whole // times, times * width

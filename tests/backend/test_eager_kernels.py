@@ -318,12 +318,18 @@ def test_a_result_has_all_dims_of_its_operands(on_numpy):
     assert torch.hypot(x[:1], torch.ones(0)).shape == (0,)
 
 
-def test_narrow_rows_have_kernels_and_wide_ones_only_if_that_is_stated():
+def test_each_width_of_narrow_rows_has_a_kernel_and_all_wide_rows_have_one(on_numpy):
     before = len(kernels())
     torch.hypot(sample(3 << 16).reshape(-1, 3), sample(3))
     assert len(kernels()) == before + 1
-    torch.hypot(sample(1 << 18).reshape(-1, 1 << 10), sample(1 << 10))
-    assert len(kernels()) == before + 1
+    x, y = sample(1 << 18), sample(1 << 10)
+    column, row = sample(1 << 14).reshape(-1, 1), sample(7)
+    for given in [(x.reshape(-1, 1 << 10), y), (y[:512], x.reshape(-1, 512)),
+                  (x.reshape(256, -1), y[:256, None]), (column, row)]:  # fmt: skip
+        found, near = torch.hypot(*given), on_numpy(torch.hypot, *given)
+        assert found.shape == near.shape
+        np.testing.assert_allclose(found.numpy(), near.numpy(), rtol=1e-6)
+    assert len(kernels()) == before + 2
 
 
 def test_values_that_change_compile_nothing():

@@ -75,6 +75,8 @@ def compute(op, inputs, params, outs=None, run=None):
         return _fixed(op, inputs, params)
     if params.get("reduction", "none") != "none":
         return _summed(op, inputs, params)
+    if op.kind == "elementwise" and not op.widths:
+        inputs = _filled(inputs)
     if op.kind == "elementwise" and not op.varies:
         inputs = _without_numbers(inputs)
         if op.spreads:
@@ -130,6 +132,26 @@ def _summed(op, inputs, params):
     rest = [y if y is None else y[whole:] for y in flat]
     total = np.add.reduce(found[0]) + op.forward(xp, *rest, **{**params, "reduction": "sum"})
     return np.asarray(total if params["reduction"] == "sum" else total / x.size, x.dtype)
+
+
+def _filled(inputs):
+    """``inputs`` with whole arrays instead of those that are repeated along wide rows.
+
+    The kernel for arrays of one shape serves all widths, and a copy takes little time beside it.
+    A column beside a row has no other kernel.
+    """
+    arrays = [x for x in inputs if type(x) is ndarray and x.size > 1]
+    try:
+        full = np.broadcast_shapes(*[x.shape for x in arrays])
+    except ValueError:
+        return inputs  # NumPy raises the error
+    whole = [x.shape == full for x in arrays]
+    if all(whole) or (any(whole) and full[-1] <= _NARROW):
+        return inputs
+    return [
+        np.ascontiguousarray(np.broadcast_to(x, full)) if any(x is a for a in arrays) else x
+        for x in inputs
+    ]
 
 
 def _without_numbers(inputs):

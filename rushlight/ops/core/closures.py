@@ -125,6 +125,24 @@ _OPERATORS = {
 }
 
 
+class _Names:
+    """Stands for NumPy: a function gives its name and its operands."""
+
+    def __getattr__(self, name):
+        return lambda *operands: (name, operands)
+
+
+def _ufunc_of(forward):
+    """The ufunc of NumPy that ``forward`` is, or None."""
+    x, y = operands = object(), object()
+    try:
+        found = forward(_Names(), x, y)
+    except (AttributeError, TypeError):  # it computes with the operands itself
+        return _OPERATORS.get(forward.__code__.co_code)
+    ufunc = getattr(np, found[0], None) if type(found) is tuple else None
+    return ufunc if isinstance(ufunc, np.ufunc) and found[1] == operands else None
+
+
 def _arranged_unary(forward, a):
     """``forward(xp, a)``; the result's dims lie in memory in PyTorch's order."""
     found = result_order(a.itemsize, a.shape, a.strides)
@@ -234,7 +252,7 @@ def _kept(op):
 def binary(op, slow):
     forward = native.either(op)
     kept = _kept(op)
-    direct = _OPERATORS.get(forward.__code__.co_code)
+    direct = _ufunc_of(forward)
     numbers = op.inputs[1] not in op.tensors
     arranged = _arranged_binary if op.keeps_order is True else _arranged_by_first
     node_class = op.node
@@ -289,7 +307,7 @@ def binary(op, slow):
                 elif a.size < native.MANY:
                     result = direct(a, b)
                 else:
-                    result = native.summed(op, direct, a, b)
+                    result = native.by_ufunc(op, direct, a, b)
         except (AttributeError, TypeError, ValueError, OverflowError):
             result = None
         if type(result) is not ndarray:

@@ -18,8 +18,9 @@ from tests import processes
 from tests.compiler.replay.cases import PARTS
 from tests.daily import daily
 
-CASES, DRAWS, MATRICES = [
-    Path(__file__).with_name(f"{name}.py") for name in ("cases", "draw_cases", "matrix_cases")
+CASES, DRAWS, FUNCTIONS, MATRICES = [
+    Path(__file__).with_name(f"{name}.py")
+    for name in ("cases", "draw_cases", "function_cases", "matrix_cases")
 ]
 
 
@@ -48,9 +49,10 @@ def test_draws():
     assert found.returncode == 0, found.stdout[-6000:]
 
 
-def test_matrices():
+@pytest.mark.parametrize("cases", [FUNCTIONS, MATRICES], ids=lambda path: path.stem)
+def test_functions(cases):
     found = processes.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", MATRICES],
+        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", cases],
         env={**os.environ, "RUSHLIGHT_REPLAY": "1", "RUSHLIGHT_CHECK": "replay"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
