@@ -81,7 +81,9 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
         out = None if out is None else out[0]
         if method == "reduce":
-            return self.tape.reduce(ufunc, *inputs, **options, out=out)
+            (x,) = inputs
+            x = x._truth() if ufunc in (np.logical_and, np.logical_or) else x
+            return self.tape.reduce(ufunc, x, **options, out=out)
         if method == "accumulate" and out is None:
             return self.tape.accumulate(ufunc, *inputs, **options)
         if ufunc is np.not_equal and out is None and inputs[0] is self and self.dtype == bool:

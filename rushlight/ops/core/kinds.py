@@ -39,6 +39,7 @@ from rushlight.ops.core.direct import direct
 from rushlight.ops.core.dispatch import apply
 from rushlight.ops.core.handlers import by_name, overridden
 from rushlight.ops.core.promotion import promote
+from rushlight.ops.core.replays import replayed
 from rushlight.ops.core.signature import Signed
 from rushlight.tensor import Tensor
 
@@ -237,7 +238,9 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, of_no_dims=No
         return found if out is None else op.store(out, found)
 
     plain = op.params == ("dim", "keepdim") and of_no_dims is None
-    call = reducer(op, whole, full) if plain else lambda *args, **named: full(args, named)
+    call = (
+        reducer(op, whole, full) if plain else replayed(lambda *args, **named: full(args, named))
+    )
     return _finish(op, call, publication)
 
 
