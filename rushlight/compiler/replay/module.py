@@ -304,9 +304,13 @@ def _cast(module, old, new):
     value = b.load(x, typ=NUMBERS[old])
     found = getattr(b, convert)(value, NUMBERS[new])
     if convert == "fptosi":  # numbers that no integer has become the least one, as on x86
-        low, high = [ir.Constant(value.type, sign * 2.0**63) for sign in (-1, 1)]
-        fits = b.and_(b.fcmp_ordered(">=", value, low), b.fcmp_ordered("<", value, high))
-        found = b.select(fits, found, i64(-1 << 63))
+        width = NUMBERS[new].width
+        value = b.fpext(value, ir.DoubleType()) if old == "f4" else value
+        # -2⁶³ - 1 is no number of float64, and rounds to -2⁶³.
+        low, high = -(2.0 ** (width - 1)) - 1, 2.0 ** (width - 1)
+        above = b.fcmp_ordered(">" if width < 64 else ">=", value, ir.Constant(value.type, low))
+        fits = b.and_(above, b.fcmp_ordered("<", value, ir.Constant(value.type, high)))
+        found = b.select(fits, found, ir.Constant(found.type, -1 << (width - 1)))
     b.store(found, out)
     turns.close()
     begin.ret(i64(0))
@@ -315,7 +319,7 @@ def _cast(module, old, new):
 _CONVERSIONS = {
     ("b", "i"): "zext", ("b", "f"): "uitofp", ("i", "f"): "sitofp", ("f", "i"): "fptosi",
     ("i", "i"): "sext", ("u", "f"): "uitofp", ("i8", "i4"): "trunc", ("u8", "i4"): "trunc",
-    ("u8", "i8"): "bitcast",
+    ("u8", "i8"): "bitcast", ("b1", "u1"): "bitcast", ("u1", "i4"): "zext", ("u1", "i8"): "zext",
 }  # fmt: skip
 
 

@@ -292,6 +292,8 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
     def astype(self, dtype, order="K", copy=True):
         if np.dtype(dtype) == self.dtype:
             return self.copy(order) if copy else self
+        if np.dtype(dtype) == bool:
+            return self != 0
         return Noted(self.tape.converted(self.array, np.dtype(dtype)), self.tape)
 
     def dot(self, y, out=None):

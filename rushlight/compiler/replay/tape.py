@@ -20,8 +20,9 @@ _PAIRWISE = 8  # NumPy adds fewer numbers one after the other
 _DTYPES = {np.dtype(d) for d in ("?", "u1", "i1", "i2", "i4", "i8", "f4", "f8", "c8", "c16")}
 #: Conversions that machine code computes as NumPy does: from a dtype to others.
 CASTS = {
-    "b1": ("i4", "i8", "f4", "f8"), "i4": ("i8", "f4", "f8"), "i8": ("i4", "f4", "f8"),
-    "f4": ("f8", "i8"), "f8": ("f4", "i8"), "u8": ("i4", "i8", "f4", "f8"),
+    "b1": ("u1", "i4", "i8", "f4", "f8"), "u1": ("i4", "i8", "f4", "f8"), "i4": ("i8", "f4", "f8"),
+    "i8": ("i4", "f4", "f8"), "f4": ("f8", "i4", "i8"), "f8": ("f4", "i4", "i8"),
+    "u8": ("i4", "i8", "f4", "f8"),
 }  # fmt: skip
 #: Dtypes of which machine code searches and sorts rows of up to so many elements.
 ORDERED, _LONGEST = ("f4", "f8", "i4", "i8"), 64

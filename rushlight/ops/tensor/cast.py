@@ -197,10 +197,17 @@ def _device(d):
     return None if d is None else require(d)
 
 
+def _composed(convert):
+    """Let the guard replay calls of ``convert``."""
+    vars(convert)["composes"] = True
+    return convert
+
+
 _TO = "non_blocking=, copy: bool=, *, memory_format?="
 
 
 @method
+@_composed
 @takes(
     f"input, dtype: dtype, {_TO}", f"input, other: Tensor, {_TO}",
     f"input, device: device?=, dtype: dtype?=, {_TO}",
@@ -302,7 +309,7 @@ def _converter(name, dtype):
     >>> torch.tensor([0, 1]).{name}().dtype
     torch.{dtype.name}
     """
-    setattr(Tensor, name, document(convert))
+    setattr(Tensor, name, document(_composed(convert)))
 
 
 for _name, _dtype in {
@@ -383,6 +390,7 @@ def _on_type(x, kind, device, memory_format):
     return to(x, require(kind if device is None else device), memory_format=memory_format)
 
 
+@_composed
 @takes("input, dtype: any?=, non_blocking=")
 def _type(self, dtype=None, non_blocking=False):
     """Return the legacy name of the type, or with ``dtype`` convert the tensor to it.
@@ -427,6 +435,7 @@ Tensor.type = _type
 
 
 @method
+@_composed
 @takes("input, other: Tensor")
 def type_as(self, other):
     """Convert the tensor to the dtype of ``other``.
