@@ -14,7 +14,7 @@ from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.outputs import in_place, store
 from rushlight.tensor import Tensor, from_array
 
-__all__ = ["FUNCTIONS", "OPS", "REQUIRED", "Op", "function", "publish"]
+__all__ = ["FUNCTIONS", "OPS", "REQUIRED", "Op", "composed", "function", "publish"]
 
 #: Every operation by name. The conformance suite tests all of them.
 OPS: dict = {}
@@ -420,6 +420,15 @@ def publish(
                 FUNCTIONS[n + "_"] = Tensor.__dict__[n + "_"]
     if operator:
         setattr(Tensor, operator, call)
+
+
+def composed(call):
+    """Let the guard replay calls of a method that is made of operations.
+
+    A method whose name ends in ``_`` writes to its tensor, and does nothing else to it.
+    """
+    vars(call)["composes"] = "in place" if call.__name__.endswith("_") else True
+    return call
 
 
 def function(

@@ -11,7 +11,7 @@ from rushlight.device import CPU, META, require
 from rushlight.device_array import placed, reserved
 from rushlight.docstrings import document
 from rushlight.errors import ShapeError
-from rushlight.ops.core.definition import OPS, function
+from rushlight.ops.core.definition import OPS, composed, function
 from rushlight.ops.core.kinds import source
 from rushlight.ops.core.outputs import store
 from rushlight.ops.core.promotion import scalar_dtype
@@ -393,7 +393,7 @@ def _new_method(name, value):
     >>> torch.tensor([1, 2]).{name}(3, 4).dtype
     torch.int64
     """
-    setattr(Tensor, name, document(make, "new"))
+    setattr(Tensor, name, document(composed(make), "new"))
 
 
 _new_method("new_zeros", 0)
@@ -425,4 +425,4 @@ def _new_full(
 
 
 _new_full.__name__ = _new_full.__qualname__ = "new_full"
-Tensor.new_full = document(_new_full, "new")
+Tensor.new_full = document(composed(_new_full), "new")

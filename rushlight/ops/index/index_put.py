@@ -10,7 +10,7 @@ from rushlight.dtype import COMPLEX_KINDS, OF
 from rushlight.errors import DtypeError, IndexRangeError, ShapeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.autocast import WIDEST
-from rushlight.ops.core.definition import function
+from rushlight.ops.core.definition import composed, function
 from rushlight.ops.core.in_place import overwrite
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.range_checks import (
@@ -215,6 +215,7 @@ def index_put(input, indices, values, accumulate=False):
     return put(input, *others, dims=dims, accumulate=accumulate)
 
 
+@composed
 @method
 def index_put_(self, indices, values, accumulate=False):
     """In-place version of ``index_put``."""
@@ -374,6 +375,7 @@ def index_add(input, dim, index, source, *, alpha=1, out=None):
     return _index_add(input, index, source, dim, alpha, out=out)
 
 
+@composed
 @method
 def index_add_(self, dim, index, source, *, alpha=1):
     """In-place version of ``index_add``."""
@@ -446,6 +448,7 @@ def index_copy(input, dim, index, source, *, out=None):
     return _index_copy(input, index, source, dim, out=out)
 
 
+@composed
 @method
 def index_copy_(self, dim, index, source):
     """In-place version of ``index_copy``."""
@@ -555,6 +558,7 @@ def index_fill(input, dim, index, value):
     return _index_fill(input, index, value, dim)
 
 
+@composed
 @method
 @takes("input, dim, index, value: value")
 def index_fill_(self, dim, index, value):

@@ -12,7 +12,7 @@ from rushlight.backend.sizes import large_from
 from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.argument_kinds import takes
-from rushlight.ops.core.definition import function
+from rushlight.ops.core.definition import composed, function
 from rushlight.ops.core.fast_path import FLOATS, plain, taped
 from rushlight.ops.core.in_place import overwrite
 from rushlight.ops.core.kinds import elementwise, kernel
@@ -363,6 +363,7 @@ def masked_fill(input, mask, value):
     return _masked_fill(input, mask, value)
 
 
+@composed
 @method
 def masked_fill_(self, mask, value):
     """In-place version of ``masked_fill``."""

@@ -13,7 +13,7 @@ from rushlight.backend.sizes import large_from
 from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.argument_kinds import takes
-from rushlight.ops.core.definition import function
+from rushlight.ops.core.definition import composed, function
 from rushlight.ops.core.in_place import overwrite
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.range_checks import check_indices
@@ -318,6 +318,7 @@ def _which(src, reduce):
     return _scatter_write if isinstance(src, Tensor) else _scatter_value
 
 
+@composed
 @method
 @_forms
 def scatter_(self, dim, index, src=None, *, value=None, reduce=None):
@@ -343,6 +344,7 @@ def scatter_add(input, dim, index, src, *, out=None):
     return _scatter_reduce(input, index, src, dim, "add", out=out)
 
 
+@composed
 @method
 def scatter_add_(self, dim, index, src):
     """In-place version of ``scatter_add``."""

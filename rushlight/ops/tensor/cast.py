@@ -11,7 +11,7 @@ from rushlight.device_array import is_dense, placed, sent
 from rushlight.docstrings import document
 from rushlight.meta import is_meta, refuse
 from rushlight.ops.core.argument_kinds import takes
-from rushlight.ops.core.definition import function
+from rushlight.ops.core.definition import composed, function
 from rushlight.ops.core.dispatch import record
 from rushlight.ops.core.fast_path import plain, taped
 from rushlight.ops.core.kinds import kernel
@@ -99,6 +99,7 @@ def _dense_in(array, form):
 
 
 @method
+@composed
 def contiguous(self, memory_format=contiguous_format):
     """Return the tensor itself if it is contiguous, and a contiguous copy if it is not.
 
@@ -197,17 +198,11 @@ def _device(d):
     return None if d is None else require(d)
 
 
-def _composed(convert):
-    """Let the guard replay calls of ``convert``."""
-    vars(convert)["composes"] = True
-    return convert
-
-
 _TO = "non_blocking=, copy: bool=, *, memory_format?="
 
 
 @method
-@_composed
+@composed
 @takes(
     f"input, dtype: dtype, {_TO}", f"input, other: Tensor, {_TO}",
     f"input, device: device?=, dtype: dtype?=, {_TO}",
@@ -309,7 +304,7 @@ def _converter(name, dtype):
     >>> torch.tensor([0, 1]).{name}().dtype
     torch.{dtype.name}
     """
-    setattr(Tensor, name, document(_composed(convert)))
+    setattr(Tensor, name, document(composed(convert)))
 
 
 for _name, _dtype in {
@@ -390,7 +385,7 @@ def _on_type(x, kind, device, memory_format):
     return to(x, require(kind if device is None else device), memory_format=memory_format)
 
 
-@_composed
+@composed
 @takes("input, dtype: any?=, non_blocking=")
 def _type(self, dtype=None, non_blocking=False):
     """Return the legacy name of the type, or with ``dtype`` convert the tensor to it.
@@ -435,7 +430,7 @@ Tensor.type = _type
 
 
 @method
-@_composed
+@composed
 @takes("input, other: Tensor")
 def type_as(self, other):
     """Convert the tensor to the dtype of ``other``.
