@@ -238,12 +238,21 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __setitem__(self, index, value):
         parts = index if type(index) is tuple else (index,)
+        if len(parts) == 1 and type(mask := parts[0]) is Noted and mask.dtype == bool:
+            return self._write_where(mask, value)
         if any(type(i) is Noted for i in parts):
             return self._write_at(parts, value, False)
         target = self.array[index]
         if type(target) is not ndarray:  # a number
             target = self.array[(*(index if type(index) is tuple else (index,)), ...)]
         return self.tape.assign(self.as_view(target).array, value)
+
+    def _write_where(self, mask, value):
+        """Write one number where the ``mask`` of the first dims is True."""
+        if np.ndim(bare(value)) or mask.shape != self.shape[: mask.ndim]:
+            raise Refused
+        wide = mask.reshape(*mask.shape, *[1] * (self.ndim - mask.ndim))
+        self.tape.assign(self.array, np.where(wide, value, self))
 
     def reshape(self, *args, **named):
         return self._viewed_or_copied(lambda a: a.reshape(*args, **named))

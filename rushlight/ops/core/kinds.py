@@ -238,9 +238,7 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, of_no_dims=No
         return found if out is None else op.store(out, found)
 
     plain = op.params == ("dim", "keepdim") and of_no_dims is None
-    call = (
-        reducer(op, whole, full) if plain else replayed(lambda *args, **named: full(args, named))
-    )
+    call = reducer(op, whole, full) if plain else replayed(lambda *args, **named: full(args, named))
     return _finish(op, call, publication)
 
 

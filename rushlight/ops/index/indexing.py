@@ -18,7 +18,7 @@ from rushlight.errors import DtypeError, ShapeError
 from rushlight.meta import is_meta, refuse
 from rushlight.ops.core.handlers import overridden
 from rushlight.ops.core.overlap import ANY, refuse_overlap, shares
-from rushlight.ops.core.replays import Replays
+from rushlight.ops.core.replays import Replays, replayed
 from rushlight.ops.index.compaction import beside
 from rushlight.ops.index.gather import check_count, explain_index, from_empty, indexed, key_of
 from rushlight.ops.index.index_put import put
@@ -144,20 +144,26 @@ def __delitem__(self, index):
 @short
 @method
 def __setitem__(self, index, value):
+    _assign(self, index, value)
+
+
+@replayed(writes=True)
+def _assign(self, index, value):
+    """Do ``self[index] = value``, and return the tensor."""
     if mode.intercept > mode.metas and (
         overridden(__setitem__, (self, index, value), {}, deep=True) is not NotImplemented
     ):
-        return
+        return self
     try:
         found = _as_value(self._array, value)
     except TypeError:
         if overridden(__setitem__, (self, index, value), {}) is NotImplemented:
             raise
-        return
+        return self
     if type(index) is int:
         op, basic, advanced = SELECT, (index, ...), ()
     elif index is False:
-        return  # ``x[False]`` selects nothing, so a value of any shape is accepted
+        return self  # ``x[False]`` selects nothing, so a value of any shape is accepted
     else:
         try:
             # ``x[True] = y`` copies as ``x[None] = y`` does, so it converts ``y``.
@@ -172,7 +178,7 @@ def __setitem__(self, index, value):
         refuse()
     if mode.recorder() is not None or is_remote(self) or _tracked(self, value):
         _write_recorded(self, op, basic, advanced, value, found)
-        return
+        return self
     check_write(self, "__setitem__")
     if isinstance(value, Tensor) and shares(self, value):
         _refuse_overlap(self if op is None else look(self, op, basic), advanced, value)
@@ -198,6 +204,7 @@ def __setitem__(self, index, value):
             check_overlap(part, "__setitem__")
     _put(part, key, found, advanced)
     stamp(self)
+    return self
 
 
 def _tracked(x, value):

@@ -251,8 +251,20 @@ WRITES = [
     lambda x, y: x.clamp_(-1, 1), lambda x, y: x.zero_(), lambda x, y: x.fill_(0.5),
     lambda x, y: x.neg_(), lambda x, y: x.addcmul_(y, y, value=0.1), lambda x, y: x.cumsum_(0),
     lambda x, y: x.maximum(y), lambda x, y: x.add_(y.t()), lambda x, y: x.sigmoid_(),
-    lambda x, y: x.add_(y.sum(1)),
+    lambda x, y: x.add_(y.sum(1)), lambda x, y: x.index_add_(0, _backward(y), y),
+    lambda x, y: x.index_copy_(0, _backward(y), y), lambda x, y: x.masked_fill_(y > 0, 0.5),
+    lambda x, y: x.scatter_(1, (y > 0).long(), 1.5), lambda x, y: x.scatter_add_(0, (y > 0).long(), y),
+    lambda x, y: x.index_put_((_backward(y),), y), lambda x, y: x.index_fill_(1, _backward(y)[:2], 0.5),
+    lambda x, y: x.__setitem__(0, y[1]), lambda x, y: x.__setitem__((slice(1, None), 0), 2.0),
+    lambda x, y: x.__setitem__(y > 0, 0.25), lambda x, y: x.__setitem__(y[:, 0] > 0, 0.25),
+    lambda x, y: x.__setitem__(_backward(y), y), lambda x, y: x.__setitem__(slice(None), y),
+    lambda x, y: x.__setitem__((slice(None), _backward(y)), y),
 ]  # fmt: skip
+
+
+def _backward(x):
+    """The numbers of the rows of ``x``, from the last one on."""
+    return torch.arange(len(x) - 1, -1, -1)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -275,7 +287,7 @@ def test_random_writes_to_tensors_that_share_memory(seed):
             a, b = [pool[i] for i in rng.integers(0, 4, 2)]
             try:
                 WRITES[k](a, b)
-            except RuntimeError as error:
+            except (IndexError, RuntimeError) as error:
                 seen.append(str(error))
             seen.append(
                 [replays._bits(x.numpy()), replays._bits(y.numpy()), x._version, y._version]
