@@ -35,8 +35,8 @@ __all__ = ["NUMBERS", "Words"]
 
 #: The types of numbers in memory.
 NUMBERS = {
-    "b1": ir.IntType(8), "u1": ir.IntType(8), "i4": ir.IntType(32), "i8": I64, "u8": I64, "f4": ir.FloatType(),
-    "f8": ir.DoubleType(),
+    "b1": ir.IntType(8), "u1": ir.IntType(8), "i4": ir.IntType(32), "i8": I64, "u8": I64,
+    "f4": ir.FloatType(), "f8": ir.DoubleType(),
 }  # fmt: skip
 _BITS = {8: ir.IntType(8), 32: ir.IntType(32)}
 _LOADS: dict[Any, Any] = {load: I64, load32: _BITS[32], load8: _BITS[8]}

@@ -127,8 +127,14 @@ def _from_leaves(shape, leaves, wanted):
 
 
 def _of_numbers(data):
-    """The array of a list of floats alone or of ints alone; None for other data."""
-    kinds = {*map(type, data)}
+    """The array of nested lists of floats alone or of ints alone; None for other data."""
+    shape, kinds = [len(data)], {*map(type, data)}
+    while kinds == _LISTS:
+        if len(sizes := {*map(len, data)}) > 1:
+            return None
+        shape += sizes
+        data = [*chain.from_iterable(data)]
+        kinds = {*map(type, data)}
     if kinds == _INTS:
         target = dtypes.int64.numpy
     elif kinds == _REALS and dtypes.get_default_dtype().itemsize > 2:
@@ -136,12 +142,12 @@ def _of_numbers(data):
     else:
         return None
     try:
-        return np.array(data, target)
+        return np.array(data, target).reshape(shape)
     except OverflowError:
         return None
 
 
-_INTS, _REALS = {int}, {float}
+_INTS, _REALS, _LISTS = {int}, {float}, {list}
 
 
 def _check_leaves(leaves, found, target):
