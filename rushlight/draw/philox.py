@@ -10,14 +10,19 @@ kernel the streams of all threads go on where the last step ended.
   z = w0 xor (w1 · 2^21). Then u · (high - low) + low; what becomes ``high`` becomes ``low``.
 - normal: a pair (u, v) gives s·sin(2πv) and s·cos(2πv), with s = sqrt(-2 log u).
 - integers: w mod (to - from), + from. From to - from = 2^28 on, w0 · 2^32 + w1 in place of w.
-- bernoulli: u < p. dropout, if the number of elements is divisible by 4 (by 2): a thread makes 4
-  (2) elements that lie side by side.
+- bernoulli: u < p. With a p for each element u <= p, and thread t makes the elements 4t … 4t + 3
+  of the four words of one step. The kernel takes 12 numbers of each stream.
+- dropout, if the number of elements is divisible by 4 (by 2): a thread makes 4 (2) elements that
+  lie side by side.
+- multinomial without replacement, and of one sample: an exponential race, as on the CPU. With
+  replacement, a row's samples have b blocks of 128 threads, and sample k of row r takes w0 of
+  thread 128·b·r + k at one step.
 - all others: the transforms for the CPU, from the words of the streams in turn. They are not
   PyTorch's numbers.
 
 Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011; curand's documentation;
-ATen/native/cuda/DistributionTemplates.h and Dropout.cu of PyTorch. The last digits of normals,
-logarithms and tangents may differ from a GPU's.
+ATen/native/cuda/DistributionTemplates.h, MultinomialKernel.cu and Dropout.cu of PyTorch. The last
+digits of normals, logarithms and tangents may differ from a GPU's.
 """
 
 import math
@@ -40,8 +45,9 @@ from rushlight.draw.rounding import fma32, fma64
 from rushlight.draw.words import F64, LARGEST, refuse, to_dtype
 
 __all__ = [
-    "bernoulli", "cauchy", "dropout_noise", "exponential", "full_range", "geometric", "integers",
-    "log_normal", "normal", "permutation", "uniform", "words",
+    "bernoulli", "cauchy", "dropout_noise", "exponential", "four_by_four", "full_range",
+    "geometric", "integers", "log_normal", "normal", "one_by_one", "permutation", "uniform",
+    "words",
 ]  # fmt: skip
 
 BLOCK = 256  # threads of a block
@@ -199,6 +205,28 @@ def bernoulli(generator, count, dtype, p):
         refuse("bernoulli_", dtype)
     u = _units(generator, count, dtype)
     return (u < u.dtype.type(p)).astype(dtype)
+
+
+def four_by_four(generator, count, dtype):
+    """Uniform numbers in (0, 1] as float32, four neighbours from each thread."""
+    with generator.lock:
+        first = generator.take(12)
+    return _unit32(
+        words(generator.initial_seed(), first // 4, -(-count // 4)).T.reshape(-1)[:count]
+    )
+
+
+def one_by_one(generator, count, dtype, width):
+    """Uniform numbers in (0, 1] for rows of ``width`` elements, one from each thread and step."""
+    rows, wide = count // width, -(-width // 128) * 128
+    high = min(rows, 65535)  # the largest grid in y
+    steps = -(-rows // high)
+    with generator.lock:
+        first = generator.take(4 * steps) // 4
+    seed = generator.initial_seed()
+    w = np.stack([words(seed, first + s, high * wide)[0] for s in range(steps)])
+    u = _unit32(w.reshape(steps * high, wide)[:rows, :width])
+    return u.reshape(-1).astype(dtype, copy=False)
 
 
 def dropout_noise(generator, x, p):

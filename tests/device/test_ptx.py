@@ -11,6 +11,7 @@ import rushlight as T
 from rushlight import nn
 from rushlight.backend import cuda
 from rushlight.backend.native import llvm_works
+from rushlight.draw import philox
 from rushlight.ops.core import remote_calls
 from tests import processes
 from tests.daily import daily
@@ -254,6 +255,29 @@ def test_streams_of_numbers(fresh):
     deep = T.rand(600_000, generator=g, device="cuda")  # more than one step of all threads
     assert 0.499 < deep.mean().item() < 0.501
     assert deep.cpu().unique().numel() > 580_000
+
+
+@pytest.mark.filterwarnings("error:.*has no kernel")
+def test_samples_by_probabilities_in_tensors(fresh):
+    """Which thread's word decides: as in PyTorch's kernels for bernoulli and multinomial."""
+    fresh()
+    g = T.Generator("cuda").manual_seed(5)
+    word = lambda step, thread, k: philox.words(5, step, thread + 1)[k, thread]
+    unit = lambda w: np.float32(w) * np.float32(2**-32) + np.float32(2**-33)
+    p = T.rand(11)
+    got = T.bernoulli(p.cuda(), generator=g).tolist()
+    assert got == [float(unit(word(0, i // 4, i % 4)) <= p[i].item()) for i in range(11)]
+    assert g.get_offset() == 12
+    w = T.tensor([[1.0, 0, 3, 4], [5, 5, 0, 0]])
+    got = T.multinomial(w.cuda(), 130, True, generator=g).tolist()
+    edges = (w / w.sum(-1, keepdim=True)).cumsum(-1).numpy()
+    us = [[unit(word(3, 256 * r + k, 0)) for k in range(130)] for r in range(2)]
+    assert got == [[int((edges[r] < u).sum()) for u in us[r]] for r in range(2)]
+    assert g.get_offset() == 16
+    got = T.multinomial(w.cuda(), 2, generator=g)
+    race = -np.log(unit(philox.words(5, 4, 256)[0, :8])).reshape(2, 4)
+    assert got.tolist() == np.argsort(-w.numpy() / race)[:, :2].tolist()
+    assert g.get_offset() == 20
 
 
 def test_generators_draw_for_their_own_devices(fresh):

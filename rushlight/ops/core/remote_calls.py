@@ -60,8 +60,12 @@ def compute_on(d, op, inputs, params):
     params = {k: own(v) for k, v in params.items()}
     if op.shares:  # a view, or several
         return _viewed(op, operands, params)
-    found = _by_counting(d, op, operands, params) if op.counting is not None else None
-    if found is None and not (op.draws or op.raises) and not _is_dynamic(op, operands, params):
+    found = None
+    if op.counting is not None:
+        found = _by_rule(d, op, op.counting, operands, params)
+    elif op.draws and op.far_lowering is not None:
+        found = _by_drawing(d, op, operands, params)
+    if found is None and not op.draws and not _is_dynamic(op, operands, params):
         found = _by_program(d, op, operands, params)
     return _on_host(d, op, operands, params) if found is None else found
 
@@ -141,16 +145,30 @@ def _by_program(d, op, operands, params):
     if program is None:
         return None
     try:
-        return _run(d, program, keyed, named)
+        found = _run(d, program, keyed, named)
     except late.device_programs().CheckFailed:
         return _from_host(d, op, operands, params)  # raises the error that explains it
+    return operands[0] if op.raises else found  # a check's result has no meaning
 
 
-def _by_counting(d, op, operands, params):
-    """The result of an operation whose rule may read numbers; None if the rule does not serve."""
+def _by_drawing(d, op, operands, params):
+    """The result of an operation that draws; None if its rule does not serve.
+
+    Its rule for devices runs on tensors, because the host draws the numbers.
+    """
+    if not all(a.size for a in operands if isinstance(a, DeviceArray)):
+        return None
+    params = _with_generator(d, params)
+    if op.checking is not None:
+        _by_rule(d, op, op.checking, operands, params)
+    return _by_rule(d, op, op.far_lowering, operands, params)
+
+
+def _by_rule(d, op, rule, operands, params):
+    """The result of ``rule`` on tensors with elements; None if it does not serve."""
     if any(a.dtype.kind in COMPLEX_KINDS for a in operands if isinstance(a, DeviceArray)):
         return None
-    rule, names = op.counting
+    rule, names = rule
     given = dict(zip(op.inputs, operands, strict=False)) | params
     tensor = lambda v: from_array(v) if isinstance(v, DeviceArray) else v
     with at(d), mode.no_grad():
@@ -159,7 +177,7 @@ def _by_counting(d, op, operands, params):
             found = rule(*[tensor(given.get(name)) for name in names])
         finally:
             mode.exchange("autocast", autocast)
-    if found is NotImplemented:
+    if found is NotImplemented or found is None:
         return None
     return found._array if isinstance(found, Tensor) else tuple([t._array for t in found])
 
@@ -300,14 +318,20 @@ def _on_host(d, op, operands, params):
 
 def _from_host(d, op, operands, params):
     """The result of ``op``, computed on the host and copied to the device."""
-    if params.get("generator") is default_generator:
-        params = {**params, "generator": generator_of(d)}
+    params = _with_generator(d, params)
     if (recording := driver_of(d).recorded()) is not None:
         return _in_replays(recording, d, op, operands, params)
     found = _computed(op, operands, params)
     if type(found) is tuple:
         return tuple([placed(a, d) for a in found])
     return placed(found, d)
+
+
+def _with_generator(d, params):
+    """``params``, with the generator of ``d`` in place of the default one."""
+    if params.get("generator") is default_generator:
+        return {**params, "generator": generator_of(d)}
+    return params
 
 
 def _computed(op, operands, params):

@@ -9,7 +9,8 @@ from rushlight.autograd.write import check_write, write
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.overlap import refuse_overlap
 from rushlight.ops.create.fill import zero
-from rushlight.ops.random.sampling import bernoulli_for, checked_generator, drawn_for, memory_order
+from rushlight.ops.random.discrete import bernoulli_for
+from rushlight.ops.random.sampling import checked_generator, drawn_for, memory_order
 from rushlight.remote import at, device_of
 from rushlight.tensor import Tensor, method
 

@@ -35,7 +35,7 @@ from rushlight.tensor import Tensor
 @source(public=False, name="random", draws=True)
 def drawn_(xp, *, shape, dtype, distribution, parameters, generator, order=None):
     """Draw numbers of a distribution. ``order``: the dims' order in memory, None for C order."""
-    out = _empty(xp, shape, dtype, order)
+    out = empty(xp, shape, dtype, order)
     numbers = philox if isinstance(generator, PhiloxGenerator) else draw
     if distribution == "dropout":
         return numbers.dropout_noise(generator, out, *parameters)
@@ -425,129 +425,11 @@ def normal(mean, std=1.0, size=None, *, generator=None, out=None, **named):
     return _normal(mean, std, z, out=out)
 
 
-def _empty(xp, shape, dtype, order):
+def empty(xp, shape, dtype, order):
     """An uninitialised array whose dims lie in memory in ``order``; None for C order."""
     if order is None:
         return xp.empty(shape, dtype)
     return xp.empty([shape[d] for d in order], dtype).transpose(np.argsort(order))
-
-
-@kernel(public=False, method=False, name="bernoulli", widen=False, draws=True)
-def _bernoulli(xp, probabilities, *, shape, dtype, generator, order=None):
-    """Ones with the given probabilities, zeros otherwise. Without a generator nothing is drawn."""
-    out = _empty(xp, shape, dtype, order)
-    return out if generator is None else draw.bernoulli_like(generator, out, probabilities)
-
-
-_bernoulli.grad(probabilities=zeros)
-
-
-def bernoulli_for(array, probabilities, generator, order=None):
-    shape = tuple(array.shape)
-    return _bernoulli(
-        probabilities, shape=shape, dtype=array.dtype, generator=generator, order=order
-    )
-
-
-@function
-def bernoulli(input, p=None, *, generator=None, out=None):
-    """Draw ones with given probabilities, and zeros otherwise.
-
-    Args:
-        input: The probability of a one for each element of the result, in [0, 1]: tensor (*),
-            floating point. If ``p`` is given, only its shape and dtype count.
-        p: One probability for all elements, instead of those of ``input``. Default: None.
-        out: Tensor of any dtype that receives the result.
-
-    Returns:
-        Tensor of ``input``'s shape and dtype.
-
-    Raises:
-        RuntimeError: A probability is outside [0, 1].
-
-    >>> import rushlight as torch
-    >>> torch.bernoulli(torch.tensor([0.0, 1.0]))
-    tensor([0., 1.])
-    """
-    generator = checked_generator(generator, "bernoulli")
-    if p is None:
-        found = bernoulli_for(input._array, input, generator)
-    else:
-        found = drawn_(
-            shape=tuple(input._array.shape),
-            dtype=input._array.dtype,
-            distribution="bernoulli",
-            parameters=(float(p),),
-            generator=generator,
-        )
-    return finished(found, False, out, "bernoulli", casts=dtypes.DTYPES)
-
-
-@kernel(public=False, method=False, name="multinomial", widen=False, draws=True)
-def _multinomial(xp, weights, *, count, replacement, generator):
-    """Positions drawn in proportion to ``weights``, or zeros without a generator."""
-    if generator is None:
-        return xp.zeros((*weights.shape[:-1], count), xp.int64)
-    return draw.multinomial(generator, weights, count, replacement)
-
-
-@function
-def multinomial(input, num_samples, replacement=False, *, generator=None, out=None):
-    """Draw ``num_samples`` positions from each row of weights.
-
-    Args:
-        input: The weights (n) or (rows, n), floating point. A position is drawn in proportion to
-            its weight; the weights need not sum to 1.
-        num_samples: Number of positions to draw from each row.
-        replacement: Draw a position any number of times, not once at most. Default: False.
-
-    Returns:
-        int64 tensor (num_samples) or (rows, num_samples), with values in [0, n - 1].
-
-    Raises:
-        RuntimeError: Weights are negative, infinite or nan, or too few of them are positive.
-
-    >>> import rushlight as torch
-    >>> torch.multinomial(torch.tensor([0.0, 1.0, 0.0]), 2, replacement=True)
-    tensor([1, 1])
-    """
-    generator = checked_generator(generator, "multinomial")
-    if input.dim() > 2:  # only a batch of vmap has more
-        raise RuntimeError(
-            f"multinomial: weights of shape {tuple(input.shape)}; expected 1 or 2 dims"
-        )
-    found = _multinomial(input, count=num_samples, replacement=replacement, generator=generator)
-    return finished(found, False, out, "multinomial")
-
-
-@kernel(public=False, method=False, name="poisson", widen=False, draws=True)
-def _poisson(xp, rates, *, generator):
-    """Poisson samples, or zeros without a generator."""
-    return xp.zeros_like(rates) if generator is None else draw.poisson(generator, rates)
-
-
-_poisson.grad(rates=zeros)
-
-
-@function(method=False)
-def poisson(input, generator=None):
-    """Draw Poisson samples, the numbers of events that happen at given rates.
-
-    Args:
-        input: The rate of each element, not negative: tensor (*), floating point.
-
-    Returns:
-        Tensor of ``input``'s shape and dtype.
-
-    Raises:
-        RuntimeError: A rate is negative or nan.
-        NotImplementedError: ``input`` is not floating point.
-
-    >>> import rushlight as torch
-    >>> torch.poisson(torch.tensor([0.0, 0.0]))
-    tensor([0., 0.])
-    """
-    return _poisson(input, generator=checked_generator(generator, "poisson"))
 
 
 _KEYWORDS = "dtype", "layout", "device", "requires_grad", "pin_memory"
