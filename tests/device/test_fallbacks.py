@@ -22,8 +22,6 @@ REASONS = {
     "it draws": (
         "binomial", "poisson", "rrelu_slopes", "sample_dirichlet", "standard_gamma", "von_mises",
     ),
-    # What there is depends on values, and on their order.
-    "its result has as many slices as differ": ("unique",),
     # They iterate, or exchange rows, until numbers agree: libraries do that on the host.
     "LAPACK or SciPy computes it": (
         "linalg_ldl_factor_ex", "linalg_ldl_solve", "lobpcg", "sparse_solve",

@@ -1,6 +1,7 @@
 """Kernels of what has no loop of its own on the CPU: each gives what NumPy gives, without the host."""
 
 import math
+import random
 import warnings
 
 import numpy as np
@@ -336,3 +337,20 @@ def test_loops_of_groups_assemble_without_spills(capability, fresh, assembled):
         CASES[name]("cuda")
     for text in set(driver.texts):
         assembled(text)
+
+
+@pytest.mark.parametrize("seed", daily(range(60), 4, "distinct slices"))
+def test_distinct_slices(device, seed):
+    """``unique`` and ``unique_consecutive`` of slices of random shapes, dtypes and layouts."""
+    draw = random.Random(seed)
+    T.manual_seed(seed)
+    shape = [draw.choice([1, 2, 3, 5, 8]) for _ in range(draw.randint(1, 3))]
+    dtype = draw.choice([T.float32, T.float16, T.int64, T.uint8, T.bool])
+    x = T.randint(0, draw.choice([2, 3]), shape).to(dtype)
+    x = x.transpose(0, -1) if draw.random() < 0.3 else x
+    if dtype.is_floating_point and draw.random() < 0.4:
+        x = x.masked_fill(x == 1, draw.choice([-0.0, float("-inf")]))
+    options = {"return_inverse": True, "return_counts": True, "dim": draw.randrange(x.ndim)}
+    for call in (T.unique, T.unique_consecutive):
+        for near, far in zip(call(x, **options), call(x.to(device), **options), strict=True):
+            T.testing.assert_close(far.cpu(), near, rtol=0, atol=0, equal_nan=True)

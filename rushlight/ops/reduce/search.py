@@ -96,12 +96,37 @@ def _comparable(x):
 
 @_unique.lower_by_counting
 def _unique_of_sorted(x, dim):
-    if dim is not None or not x.numel():
+    if not x.numel():
         return NotImplemented
-    values, order = x.reshape(-1).sort(stable=True)
-    found, rank, counts = _runs(values, dim=None)
+    if dim is None:
+        values, order = x.reshape(-1).sort(stable=True)
+    else:
+        order = _order_of_rows(x.movedim(dim, 0).reshape(x.shape[dim], -1))
+        values = x.index_select(dim, order)
+    found, rank, counts = _runs(values, dim=dim)
     inverse = rank.new_zeros(rank.shape).scatter(0, order, rank)
-    return found, inverse.reshape(x.shape), counts
+    return found, inverse.reshape(x.shape) if dim is None else inverse, counts
+
+
+def _order_of_rows(x):
+    """The indices that sort the rows of a matrix by their first elements, then by the second …
+
+    The columns' elements become ranks. Each step makes one column of two, whose ranks it joins.
+    """
+    n, width = x.shape
+    ranks, order = _ranked(x)
+    while width > 1:
+        pairs = ranks[:, : width - 1 : 2] * n + ranks[:, 1::2]
+        ranks, order = _ranked(cat([pairs, ranks[:, width - width % 2 :]], 1))
+        width = ranks.shape[1]
+    return order.reshape(-1)
+
+
+def _ranked(x):
+    """(the rank of each element among the distinct ones of its column, the sorting indices)."""
+    values, order = x.sort(stable=True, dim=0)
+    steps = cat([zeros((1, x.shape[1]), dtype=int64), (values[1:] != values[:-1]).to(int64)])
+    return zeros(x.shape, dtype=int64).scatter(0, order, steps.cumsum(0)), order
 
 
 def _no_gradient(g):
@@ -177,20 +202,21 @@ def _runs(xp, x, *, dim, inverse=True):
 
 @_runs.lower_by_counting
 def _runs_on_devices(x, dim, inverse):
-    if dim is not None or not x.numel():
+    if not x.numel():
         return NotImplemented
     from rushlight.ops.index.compaction import marked
 
-    flat = x.reshape(-1)
-    starts = cat([ones(1, dtype=bool_), flat[1:] != flat[:-1]])
+    slices = x.reshape(-1) if dim is None else x.movedim(dim, 0)
+    n = slices.shape[0]
+    differs = (slices[1:] != slices[:-1]).reshape(n - 1, x.numel() // n).any(1)
+    starts = cat([ones(1, dtype=bool_), differs])
     first = marked(starts)
-    ends = cat([first[1:], full((1,), flat.numel(), dtype=int64)])
-    run = (
-        (starts.to(int64).cumsum(0) - 1).reshape(x.shape)
-        if inverse
-        else flat.new_empty(0, dtype=int64)
-    )
-    return flat.index_select(0, first), run, ends - first
+    ends = cat([first[1:], full((1,), n, dtype=int64)])
+    run = starts.to(int64).cumsum(0) - 1 if inverse else x.new_empty(0, dtype=int64)
+    found = slices.index_select(0, first)
+    if dim is None:
+        return found, run.reshape(x.shape) if inverse else run, ends - first
+    return found.movedim(0, dim), run, ends - first
 
 
 @function(in_python=True)
