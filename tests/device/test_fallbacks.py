@@ -28,11 +28,6 @@ REASONS = {
     ),
     # Elements overlap in memory, or lie where no dims of the operand lead.
     "it reads or writes memory by strides of its own": ("collect", "patch", "pick", "seen"),
-    # Each place has another number of taps, which NumPy lists.
-    "it resizes by tables": (
-        "upsample_backward", "upsample_bicubic2d_aa", "upsample_bilinear2d_aa",
-        "upsample_lanczos2d_aa",
-    ),
     "its windows begin at random places": ("fractional_max_positions",),
 }  # fmt: skip
 HOST = {name for names in REASONS.values() for name in names}

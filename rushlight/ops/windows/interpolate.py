@@ -95,7 +95,7 @@ def _lowered(x, places, mode, align, factors, antialias):
     size = x.shape[len(x.shape) - len(places) :]
     found = _repeats(x.shape, size, places, mode, factors)
     if found is None:
-        if not _taps_are_exact(x, size, places, mode, factors):
+        if antialias or not _taps_are_exact(x, size, places, mode, factors):
             return NotImplemented
         return resampled(x, places, mode, align, factors, antialias)
     lead, repeats = found
@@ -123,7 +123,7 @@ def _summed(g, size, mode, align, factors, antialias):
     places = g.shape[len(g.shape) - len(size) :]
     found = _repeats(g.shape, size, places, mode, factors)
     if found is None:
-        if not _taps_are_exact(g, size, places, mode, factors):
+        if antialias or not _taps_are_exact(g, size, places, mode, factors):
             return NotImplemented
         return resampled_back(g, size, mode, align, factors, antialias)
     lead, repeats = found
