@@ -12,6 +12,7 @@ import pytest
 import rushlight as T
 from rushlight import nn
 from rushlight.device_array import driver_of
+from rushlight.ops.core.definition import OPS
 from tests.daily import daily
 from tests.device.cases import Cases, normal
 from tests.device.shapes_of_windows import convolutions, poolings
@@ -339,6 +340,17 @@ def test_errors(device):
     with pytest.raises(RuntimeError, match=r"out of memory|too large"):
         T.empty(1 << 45, device=device)
     assert (x + 1).tolist() == [2.0, 2.0, 2.0]
+
+
+def test_a_bug_in_a_rule_is_no_fallback(device, monkeypatch):
+    """Only what says that a kernel cannot do it leads to the host."""
+
+    def rule(x, dim):
+        return x + len(None)
+
+    monkeypatch.setattr(OPS["sort"], "far_lowering", (rule, ("x", "dim")))
+    with pytest.raises(TypeError, match="NoneType"):
+        T.ones(3, 7, device=device).sort(1)
 
 
 def test_a_call_without_a_kernel_is_counted(device, monkeypatch):

@@ -200,7 +200,6 @@ class Value:
 
     __slots__ = ("b", "dtype", "mask", "v")
     __array_ufunc__ = None  # for an operator of a NumPy scalar and a Value, Value's is called
-    __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, b, v, dtype, mask=None):
         self.b, self.v, self.dtype, self.mask = b, v, dtype, mask
@@ -214,6 +213,14 @@ class Value:
 
     def __bool__(self):
         raise Unsupported("the truth of a Value is not known while its kernel is written")
+
+    def __hash__(self):  # such as to look it up in a table of numbers
+        raise Unsupported("a Value is not known while its kernel is written")
+
+    def __float__(self):
+        raise Unsupported("a Value is not known while its kernel is written")
+
+    __int__ = __float__
 
     __add__, __radd__ = _arithmetic("fadd", "add", "or_")
     __sub__, __rsub__ = _arithmetic("fsub", "sub")

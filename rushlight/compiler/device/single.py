@@ -1,5 +1,6 @@
 """Programs of single operations, for eager calls on a device."""
 
+from rushlight.compiler.codegen.value import Unsupported
 from rushlight.compiler.device.program import CheckFailed, DeviceProgram, NotOnDevice
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.ir.equation import Equation
@@ -33,7 +34,7 @@ def of_call(op, operands, params, is_input, driver, opens):
     outs = [] if op.raises else outs  # a check has flags in place of results
     try:
         return DeviceProgram([equation], inputs, outs, (), driver, True, opens)
-    except (NotOnDevice, TypeError):  # TypeError: the forward needs a number, not an input
+    except (NotOnDevice, Unsupported):  # Unsupported: such as a forward that needs a number
         return None
 
 
