@@ -11,6 +11,7 @@ import rushlight as T
 from rushlight import nn
 from rushlight.backend import cuda
 from rushlight.backend.native import llvm_works
+from rushlight.compiler.device.bundles import Bundle
 from rushlight.draw import philox
 from rushlight.ops.core import remote_calls
 from tests import processes
@@ -39,14 +40,30 @@ def used(device):
     _ = T.randn(300, 20, device=device) @ T.randn(20, 300, device=device)  # 64 results an item
     _ = nn.functional.embedding(ids, x.detach()[0]), x.argmax(-1), x.half() * 2, x.double().std(1)
     _ = x.bfloat16() @ x.bfloat16().mT, x.round().int() // 3, x.erf(), x.pow(1.7)
+    model = nn.Sequential(nn.Linear(50, 16), nn.LayerNorm(16), nn.GELU(), nn.Linear(16, 4))
+    model.to(device)
+    optimizer = T.optim.AdamW(model.parameters(), fused=False)
+
+    @T.compile
+    def step(x, target):  # its kernels are joined
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(x), target).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+
+    step(x.detach()[0, :3], ids)
 
 
 @pytest.mark.skipif(not ASSEMBLER, reason="no ptxas")
 @pytest.mark.parametrize("capability", daily([((7, 5),), ((8, 0),), ((9, 0),)], 0, "architectures"))
-def test_kernels_assemble_without_spills(capability, fresh, assembled):
+def test_kernels_assemble_without_spills(capability, fresh, assembled, monkeypatch):
+    joined: list = []
+    emit = Bundle.emit
+    monkeypatch.setattr(Bundle, "emit", lambda self, *a: (joined.append(self), emit(self, *a)))
     driver = fresh(races=False, capability=capability)
     used("cuda")
     assert len(driver.texts) > 50
+    assert any(len(bundle.parts) > 1 for bundle in joined)
     for text in set(driver.texts):
         assembled(text)
 
