@@ -21,9 +21,11 @@ from rushlight.compiler.codegen.value import (
     constant,
     intrinsic,
     ir_type,
+    lane_numbers,
     select,
     splat,
     suffix,
+    vector_type,
 )  # fmt: skip
 
 __all__ = [
@@ -42,7 +44,7 @@ def memory_type(dtype, lanes=1):
     if dtype.kind != "b" and dtype not in HALF:
         return ir_type(dtype, lanes)
     element = ir.IntType(dtype.itemsize * 8)
-    return element if lanes == 1 else ir.VectorType(element, lanes)
+    return element if lanes == 1 else vector_type(element, lanes)
 
 
 def stack(b, typ):
@@ -95,7 +97,7 @@ def prefix_mask(b, count, lanes):
         count = max(0, min(count, lanes))
         if lanes == 1:
             return Prefix(b, ir.Constant(ir.IntType(1), count), count)
-        typ = ir.VectorType(ir.IntType(1), lanes)
+        typ = vector_type(ir.IntType(1), lanes)
         return Prefix(b, ir.Constant(typ, [i < count for i in range(lanes)]), count)
     if lanes == 1:
         return Prefix(b, b.icmp_signed(">", count, _I64(0)), count)
@@ -109,7 +111,7 @@ def _bits_of_mask(b, mask, lanes):
     mask = splat(mask, lanes)
     if lanes > 1:
         return mask.v
-    typ = ir.VectorType(ir.IntType(1), 1)
+    typ = vector_type(ir.IntType(1), 1)
     return b.insert_element(ir.Constant(typ, ir.Undefined), mask.v, _I32(0))
 
 
@@ -188,7 +190,7 @@ def _load_near_known(b, pointer, dtype, step, order, known):
     beyond the last element.
     """
     lanes = len(order)
-    zeros = ir.Constant(ir.VectorType(memory_type(dtype), lanes), None)
+    zeros = ir.Constant(vector_type(memory_type(dtype), lanes), None)
     wanted = [i * step for i, k in zip(order, known, strict=True) if k]
     if not wanted:
         return zeros
@@ -199,11 +201,11 @@ def _load_near_known(b, pointer, dtype, step, order, known):
     for begin in begins:
         at = b.gep(pointer, [_I64(begin)], source_etype=memory_type(dtype))
         part = _load_vector(b, at, dtype, count, None)
-        wide = ir.Constant(ir.VectorType(_I32, lanes), [min(i, count - 1) for i in range(lanes)])
+        wide = lane_numbers([min(i, count - 1) for i in range(lanes)])
         parts.append(part if count == lanes else b.shuffle_vector(part, part, wide))
     places = [i * step if k else first for i, k in zip(order, known, strict=True)]
     found = picked(b, parts, begins, places)
-    bits = ir.Constant(ir.VectorType(ir.IntType(1), lanes), known)
+    bits = ir.Constant(vector_type(ir.IntType(1), lanes), known)
     return found if all(known) else b.select(bits, found, zeros)
 
 
@@ -212,7 +214,7 @@ def picked(b, parts, begins, places):
     found, lanes = parts[0], len(places)
     for part, begin, end in zip(parts, begins, [*begins[1:], max(places) + 1], strict=True):
         picks = [lanes + i - begin if begin <= i < end else k for k, i in enumerate(places)]
-        found = b.shuffle_vector(found, part, ir.Constant(ir.VectorType(_I32, lanes), picks))
+        found = b.shuffle_vector(found, part, lane_numbers(picks))
     return found
 
 
@@ -228,7 +230,7 @@ def load_from(b, places, dtype, lanes, mask=None):
 def addresses(b, base, where, dtype):
     """The pointers to the elements ``where``, a Value of lanes of int64, after ``base``."""
     found = b.gep(base, [where.v], source_etype=memory_type(dtype))
-    found.type = ir.VectorType(base.type, where.lanes)  # llvmlite takes the result for one pointer
+    found.type = vector_type(base.type, where.lanes)  # llvmlite takes the result for one pointer
     return found
 
 
@@ -238,7 +240,7 @@ def gather(b, base, where, dtype, mask=None):
 
 
 def _load_vector(b, pointer, dtype, lanes, mask):
-    typ = ir.VectorType(memory_type(dtype), lanes)
+    typ = vector_type(memory_type(dtype), lanes)
     if mask is None:
         return b.load(pointer, typ=typ, align=dtype.itemsize)
     bits = _bits_of_mask(b, mask, lanes)
@@ -333,7 +335,7 @@ def _piece(b, v, first, size):
         return v
     if size == 1:
         return b.extract_element(v, _I32(first))
-    picks = ir.Constant(ir.VectorType(_I32, size), list(range(first, first + size)))
+    picks = lane_numbers(range(first, first + size))
     return b.shuffle_vector(v, ir.Constant(v.type, ir.Undefined), picks)
 
 
@@ -364,7 +366,7 @@ def halves(value):
         return [Value(b, b.extract_element(value.v, _I32(i)), value.dtype) for i in (0, 1)]
     parts = []
     for start in (0, half):
-        picks = ir.Constant(ir.VectorType(_I32, half), list(range(start, start + half)))
+        picks = lane_numbers(range(start, start + half))
         v = b.shuffle_vector(value.v, ir.Constant(value.v.type, ir.Undefined), picks)
         parts.append(Value(b, v, value.dtype))
     return parts
@@ -403,7 +405,7 @@ def _all_or_any(value, which):
     b, typ = value.b, ir.IntType(8 * value.lanes)
     if value.lanes == 1:
         return value
-    bits = b.bitcast(b.sext(value.v, ir.VectorType(_BYTE, value.lanes)), typ)
+    bits = b.bitcast(b.sext(value.v, vector_type(_BYTE, value.lanes)), typ)
     found = b.icmp_unsigned(*(("!=", bits, typ(0)) if which is any else ("==", bits, typ(-1))))
     return Value(b, found, BOOL)
 

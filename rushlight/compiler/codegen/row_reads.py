@@ -5,7 +5,7 @@ from llvmlite import ir
 
 from rushlight.compiler.codegen.loop import address, lift
 from rushlight.compiler.codegen.memory import FEW, iota, load, picked
-from rushlight.compiler.codegen.value import INT, Value, constant, splat
+from rushlight.compiler.codegen.value import INT, Value, constant, lane_numbers, splat
 
 __all__ = ["spaced", "stretch", "stretched"]
 
@@ -47,7 +47,7 @@ def stretched(b, row, dtype, lanes, first, regular, size, stride, valid=None):
     # lanes of 64 bits. Reading from one element earlier avoids these picks.
     ahead = int(picks[:2] == [0, 1])
     value, mask = spaced(b, row, dtype, lanes, first - ahead, 1, size, stride, valid)
-    picks = ir.Constant(_indices(lanes), [i + ahead for i in picks])
+    picks = lane_numbers([i + ahead for i in picks])
     value, mask = [Value(b, b.shuffle_vector(x.v, x.v, picks), x.dtype) for x in (value, mask)]
     read = [(i + regular.phase) % regular.times < regular.limit for i in range(lanes)]
     if not all(read):
@@ -58,7 +58,3 @@ def stretched(b, row, dtype, lanes, first, regular, size, stride, valid=None):
 def stretch(regular, lanes):
     """The element that each lane reads, counted from the first lane's element."""
     return [(i + regular.phase) // regular.times for i in range(lanes)]
-
-
-def _indices(lanes):
-    return ir.VectorType(ir.IntType(32), lanes)

@@ -5,6 +5,7 @@ registers and a byte in memory. float16 and bfloat16 exist in memory only: a loa
 a store rounds to nearest, ties to even.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from llvmlite import ir
 from rushlight.compiler.ir.abstract import HALF
 
 __all__ = [
-    "Unsupported", "Value", "computed", "constant", "intrinsic", "ir_type", "lift", "pair",
-    "select", "splat",
+    "Unsupported", "Value", "computed", "constant", "intrinsic", "ir_type", "lane_numbers", "lift",
+    "pair", "select", "splat", "vector_type",
 ]  # fmt: skip
 
 BOOL = np.dtype(bool)
@@ -41,7 +42,25 @@ def ir_type(dtype, lanes=1):
         element = ir.IntType(1)
     else:
         raise Unsupported(f"no kernel computes with {dtype}")
-    return element if lanes == 1 else ir.VectorType(element, lanes)
+    return element if lanes == 1 else vector_type(element, lanes)
+
+
+# llvmlite keeps the text of a type and of a constant in the object, so equal ones are one object.
+# Otherwise the texts of vectors took a third of the time of writing a module down.
+@lru_cache(maxsize=1024)
+def vector_type(element, lanes):
+    """The LLVM type of ``lanes`` values of the LLVM type ``element``."""
+    return ir.VectorType(element, lanes)
+
+
+@lru_cache(maxsize=1024)
+def _lane_numbers(numbers):
+    return ir.Constant(vector_type(ir.IntType(32), len(numbers)), numbers)
+
+
+def lane_numbers(numbers):
+    """A constant vector of i32, such as the lanes that a shuffle picks."""
+    return _lane_numbers(tuple([int(n) for n in numbers]))
 
 
 def intrinsic(b, name, result, args):
@@ -66,7 +85,7 @@ class _Splat(ir.Constant):
     """A vector constant of equal elements; spelling them all out would slow LLVM's parser."""
 
     def __init__(self, element, lanes):
-        self.type = ir.VectorType(element.type, lanes)
+        self.type = vector_type(element.type, lanes)
         self.constant = element
 
     def _get_reference(self):
@@ -91,9 +110,9 @@ def splat(value, lanes):
     b, v = value.b, value.v
     if isinstance(v, ir.Constant):
         return Value(b, _Splat(v, lanes), value.dtype)
-    typ = ir.VectorType(v.type, lanes)
+    typ = vector_type(v.type, lanes)
     first = b.insert_element(ir.Constant(typ, ir.Undefined), v, ir.IntType(32)(0))
-    zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes), None)
+    zeros = ir.Constant(vector_type(ir.IntType(32), lanes), None)
     return Value(b, b.shuffle_vector(first, ir.Constant(typ, ir.Undefined), zeros), value.dtype)
 
 
@@ -316,6 +335,6 @@ def _whole(b, v, target, typ):
         return (b.fptosi if target.kind == "i" else b.fptoui)(v, typ)
     wide: Any = ir.IntType(64 if target.kind == "u" and target.itemsize == 4 else 32)
     if isinstance(typ, ir.VectorType):
-        wide = ir.VectorType(wide, typ.count)
+        wide = vector_type(wide, typ.count)
     found = b.fptosi(v, wide)
     return found if wide == typ else b.trunc(found, typ)

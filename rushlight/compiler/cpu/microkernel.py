@@ -18,7 +18,7 @@ from llvmlite import ir
 from rushlight.compiler.codegen.loop import address, carried, lift
 from rushlight.compiler.codegen.memory import load, prefix_mask, reduce, store
 from rushlight.compiler.codegen.scope import internal_function
-from rushlight.compiler.codegen.value import INT, Value, constant, splat
+from rushlight.compiler.codegen.value import INT, Value, constant, lane_numbers, splat
 from rushlight.compiler.cpu import costs
 
 __all__ = ["Tile", "best_inner", "inner", "outer", "outer_tiles", "tile_function", "transposed"]
@@ -231,8 +231,7 @@ def transposed(b, rows):
         for x, y in zip(rows[:half], rows[half:], strict=True):
             for start in (0, half):
                 picks = [start + i // 2 + lanes * (i % 2) for i in range(lanes)]
-                kind = ir.VectorType(ir.IntType(32), lanes)
-                v = b.shuffle_vector(x.v, y.v, ir.Constant(kind, picks))
+                v = b.shuffle_vector(x.v, y.v, lane_numbers(picks))
                 turned.append(Value(b, v, x.dtype))
         rows = turned
     return rows

@@ -7,6 +7,7 @@ import sys
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ __all__ = ["CHECKED", "PROCESSORS", "Target", "host", "processor"]
 #: Whether loads and stores check their addresses first; see ``cpu/checked_access.py``.
 CHECKED = "bounds" in CHECKS
 
+_RECENT = 64  # the latest modules, whose machine code is kept in memory
 _NEWEST = 22  # the newest version of LLVM whose options are known
 _L1, _L2 = 32 << 10, 512 << 10  # assumed bytes, if the system does not tell the caches' sizes
 _AVX512 = ("avx512f", "avx512bw", "avx512dq", "avx512vl")  # the parts that kernels use
@@ -60,6 +62,7 @@ class Target:
     halves: bool
     key: str
     _machines: dict[int, Any] = field(default_factory=dict, repr=False)
+    _codes: dict = field(default_factory=dict, repr=False)
 
     def lanes(self, dtype):
         """How many elements of ``dtype`` fill one vector register.
@@ -75,6 +78,8 @@ class Target:
         ``level`` is how hard LLVM tries: 1, 2 or 3. A module with a true attribute ``simple``, as
         ``program_module`` sets it, is generated without loop strength reduction. A module with a
         true attribute ``scalar`` has loops without vectors, and gets LLVM's standard passes.
+
+        Kernels for different shapes may have the same text, which is compiled once.
 
         Raises:
             RuntimeError: the module isn't valid LLVM IR.
@@ -92,7 +97,14 @@ class Target:
     def _generate(self, module, level, form):
         text, simple = str(module), getattr(module, "simple", False)
         optimise = _optimise_loops if getattr(module, "scalar", False) else _optimise
-        return apart(lambda: self._generated(text, level, form, simple, optimise))
+        key = sha256(text.encode()).digest(), level, form, simple, optimise
+        found = self._codes.get(key)
+        if found is None:
+            found = apart(lambda: self._generated(text, level, form, simple, optimise))
+            self._codes[key] = found
+            while len(self._codes) > _RECENT:
+                self._codes.pop(next(iter(self._codes)), None)
+        return found
 
     def _generated(self, text, level, form, simple, optimise):
         import llvmlite.binding as llvm

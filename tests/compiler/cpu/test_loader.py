@@ -82,3 +82,32 @@ def test_caches_of_a_machine_that_says_nothing(monkeypatch, system):
     monkeypatch.setattr(target, "_linux_caches", silent)
     monkeypatch.setattr(target, "_darwin_caches", silent)
     assert target._caches() == (32 << 10, 512 << 10)
+
+
+def test_modules_of_the_same_text_are_compiled_once(monkeypatch):
+    ways, generated = [], target.Target._generated
+
+    def noting(self, text, level, form, simple, optimise):
+        ways.append((level, form, simple))
+        return generated(self, text, level, form, simple, optimise)
+
+    monkeypatch.setattr(target.Target, "_generated", noting)
+    text = MORE.replace("5", "41")
+    code = host().object_code(text)
+    assert host().object_code(text) == code
+    assert ways == [(2, "emit_object", False)]
+    # The same text is compiled again if its code is generated in another way.
+    module = SimplyGenerated(text)
+    host().object_code(module)
+    host().object_code(module)
+    host().object_code(text, 1)
+    host().assembly(text)
+    assert ways[1:] == [
+        (2, "emit_object", True),
+        (1, "emit_object", False),
+        (2, "emit_assembly", False),
+    ]
+
+
+class SimplyGenerated(str):
+    simple = True

@@ -5,7 +5,14 @@ from typing import NamedTuple
 import numpy as np
 from llvmlite import ir
 
-from rushlight.compiler.codegen.value import Value, aligned, constant, intrinsic, select
+from rushlight.compiler.codegen.value import (
+    Value,
+    aligned,
+    constant,
+    intrinsic,
+    lane_numbers,
+    select,
+)  # fmt: skip
 from rushlight.compiler.ir.machine import machine
 
 __all__ = [
@@ -129,15 +136,11 @@ def _scalef(b, x, n, size, dtype):
     count = x.type.count
     if count > size:
         halves = [range(count // 2), range(count // 2, count)]
-        part = lambda v, half: b.shuffle_vector(v, v, _indices(half))
+        part = lambda v, half: b.shuffle_vector(v, v, lane_numbers(half))
         found = [_scalef(b, part(x, half), part(n, half), size, dtype) for half in halves]
-        return b.shuffle_vector(*found, _indices(range(count)))
+        return b.shuffle_vector(*found, lane_numbers(range(count)))
     name = f"llvm.x86.avx512.mask.scalef.{'ps' if dtype.itemsize == 4 else 'pd'}.512"
     return intrinsic(b, name, x.type, [x, n, x, ir.IntType(size)(-1), ir.IntType(32)(4)])
-
-
-def _indices(numbers):
-    return ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), list(numbers))
 
 
 def nextafter(x, y):
