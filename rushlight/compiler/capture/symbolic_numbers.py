@@ -6,18 +6,22 @@ reads the number and repeats the arithmetic in Python before the program. A resu
 with a tensor becomes an input of the program; a result that was assigned is assigned after the
 program.
 
+Functions of ``math`` take the double out of an object, so a stand-in for the function replaces it
+in the call (``math.sqrt(1 - beta**step)``).
+
 A decision by a number (``if self.steps % 100 == 0``) becomes a condition: the other branch is
-another program. If code needs the number itself (an index, a text, a function of ``math``), the
-number's value becomes a condition.
+another program. If code needs the number itself (an index, a text), the number's value becomes a
+condition.
 """
 
+import math
 import operator
 
 import numpy as np
 
 from rushlight.compiler.capture.stand_in import methods
 
-__all__ = ["Numbers", "SymbolicNumber", "without_numbers"]
+__all__ = ["Numbers", "SymbolicNumber", "function_of_numbers", "without_numbers"]
 
 
 class SymbolicNumber:
@@ -86,7 +90,7 @@ class Numbers:
         """``function(*operands)`` as a new number; ``text`` is the same as a Python expression."""
         try:
             found = function(*map(_value, operands))
-        except ArithmeticError:  # is raised again below, with the values as conditions
+        except (ArithmeticError, ValueError):  # is raised again below: the values decide
             found = None
         if type(found) not in (int, float):
             return function(*map(without_numbers, operands))
@@ -135,7 +139,7 @@ class Numbers:
                     source.line(f"{name} = {text.format(*names)}")
                 else:
                     source.demand(source.same(f"({text.format(*names)})", value))
-        source.line("except ArithmeticError: return MISS")
+        source.line("except (ArithmeticError, ValueError): return MISS")
 
 
 def without_numbers(value):
@@ -149,6 +153,36 @@ def without_numbers(value):
 
 def _value(x):
     return x.value if type(x) is SymbolicNumber else x
+
+
+# Functions of numbers ---------------------------------------------------------------------
+
+#: Functions in ``math`` that give one float or int. Some of them are missing in older Pythons.
+_OF_MATH = (
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "copysign", "cos",
+    "cosh", "degrees", "erf", "erfc", "exp", "exp2", "expm1", "fabs", "floor", "fma", "fmod",
+    "gamma", "hypot", "ldexp", "lgamma", "log", "log10", "log1p", "log2", "nextafter", "pow",
+    "radians", "remainder", "sin", "sinh", "sqrt", "tan", "tanh", "trunc", "ulp",
+)  # fmt: skip
+_FUNCTIONS = {id(f): f for f in (float, int, round, *[getattr(math, n, int) for n in _OF_MATH])}
+
+
+def function_of_numbers(function, args):
+    """What is called in place of ``function(*args)``, so that each run computes it again.
+
+    None: no argument is a ``SymbolicNumber``, or the call needs the numbers' values.
+    """
+    numbers = next((x.numbers for x in args if type(x) is SymbolicNumber), None)
+    if numbers is None or id(function) not in _FUNCTIONS:
+        return None
+    if any(type(x) not in (SymbolicNumber, int, float) for x in args):
+        return None
+    text = "{0}(" + ", ".join([f"{{{k + 1}}}" for k in range(len(args))]) + ")"
+    return lambda *given: numbers.compute(text, _applied, function, *given)
+
+
+def _applied(function, *args):
+    return function(*args)
 
 
 # Methods of numbers -----------------------------------------------------------------------

@@ -1,9 +1,10 @@
 """The operands of the instruction that a Python frame is about to execute.
 
 CPython keeps a frame's local variables and, after them, its stack of operands in one array, which
-``frame`` objects point to. ``Operands`` reads this array and changes nothing. The beginning of the
-array differs between versions of CPython, so ``_layout`` searches for it in a frame whose variables
-are known. If the search fails (on another implementation of Python), ``available`` is False.
+``frame`` objects point to. ``Operands`` reads this array, and can replace an operand. The beginning
+of the array differs between versions of CPython, so ``_layout`` searches for it in a frame whose
+variables are known. If the search fails (on another implementation of Python), ``available`` is
+False.
 
 The depth of the stack at each instruction follows from the code alone; ``Code`` computes it once.
 """
@@ -175,6 +176,16 @@ class Operands:
         words = self._read()
         end = self._first + self._code.variables + depth
         return [_object(word) for word in words[end - count : end]]
+
+    def replace(self, depth, place, value):
+        """Put ``value`` in the place of operand ``place`` of ``depth``, counted from the top."""
+        words = self._read()
+        at = self._first + self._code.variables + depth - 1 - place
+        old = words[at]
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(value))
+        words[at] = id(value)
+        if old == old & _ADDRESS:  # otherwise the frame does not own a reference
+            ctypes.pythonapi.Py_DecRef(ctypes.cast(old, ctypes.py_object))
 
     def variable(self, i):
         """The content of the place of variable ``i``: its value, or its cell."""

@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 import numpy as np
 
 from rushlight.autograd import mode
+from rushlight.compiler.capture.symbolic_numbers import function_of_numbers
 from rushlight.compiler.python.comparisons import is_plain
 from rushlight.compiler.python.frames import NULL
 from rushlight.compiler.python.levels import LIBRARY, OURS, USERS, is_installed
@@ -405,7 +406,12 @@ def _call(frame, instruction, *operands):
     function, *args = [x for x in operands[:2] if x is not NULL] + [*operands[2:]]
     if function is id and frame.level == OURS:  # our code asks only to visit each tensor once
         return None
-    return _named(frame, function, args, instruction.argval)
+    told = _named(frame, function, args, instruction.argval)
+    stand_in = None if instruction.argval else function_of_numbers(function, args)
+    if stand_in is None:
+        return told
+    frame.replace(len(operands) - 1 - (operands[0] is NULL), stand_in)
+    return None
 
 
 def _named(frame, function, args, names):

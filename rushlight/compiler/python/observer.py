@@ -257,6 +257,11 @@ class Frame:
             self.end()
         return None
 
+    def replace(self, place, value):
+        """Put ``value`` in the place of an operand of this instruction, counted from the top."""
+        _, _, depth = self.code.instructions[self.frame.f_lasti]
+        self.operands.replace(depth, place, value)
+
     def end(self):
         """Drop the references to the frame, and with it to the function's variables."""
         self.frame = self.operands = self.pending = None

@@ -61,9 +61,9 @@ def test_floats_that_change_are_arguments(f, count):
 
 
 def test_a_float_whose_value_is_asked_for_is_known_by_it():
-    f = compiled(lambda x, *, w: x * math.cos(w))
+    f = compiled(lambda x, *, w: x * hash(w))
     for w in (0.5, 1.5, 2.5, 1.5):
-        assert f(one(), w=w).item() == pytest.approx(math.cos(w))
+        assert f(one(), w=w).item() == pytest.approx(hash(w))
     assert f._compiled.count == 3
     g = compiled(lambda x, w: x * w if type(w) is float else x)
     assert [g(one(), w).item() for w in (0.5, 1.5, 2.5)] == [0.5, 1.5, 2.5]
