@@ -564,6 +564,14 @@ def test_explain_names_the_device_and_its_launches(device):
         found.llvm  # noqa: B018
 
 
+def test_explain_gives_each_code_a_name(device):
+    """Those of the checks of values, too, which run first."""
+    table, places = normal(device, 4, 3), T.tensor([1, 2], device=device)
+    found = T.compiler.explain(lambda i: F.embedding(i, table).sin())(places)
+    names = [k.name for k in found.kernels]
+    assert len(names) == 2 and len({*names}) == 2
+
+
 def test_vmap_indexes_a_tensor_from_outside(device):
     x, places = T.arange(20.0), T.tensor([3, 0, 19, 3])
     far, there = x.to(device), places.to(device)

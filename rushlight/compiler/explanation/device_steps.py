@@ -46,6 +46,7 @@ class Rehearsal:
             ]
             self.kernels: list = []
             self.equations = 0
+            self.codes: dict[int, str] = {}  # id of a kernel's code → its name, in all parts
             for part in program.parts:
                 self._add(part, found, names, make, explain)
                 part.run(found)
@@ -65,7 +66,7 @@ class Rehearsal:
             if program is not None:
                 self.equations += len(program.schedule.graph.equations)
                 self.kernels += DeviceInventory(program, names).timed_reports(
-                    make, places, part.allocate
+                    make, places, part.allocate, self.codes
                 )
         del kept
 
@@ -73,28 +74,31 @@ class Rehearsal:
 class DeviceInventory(Inventory):
     """The steps of a ``DeviceProgram``."""
 
-    def timed_reports(self, make, inputs, allocate):
-        """A report of each step, with its time. ``inputs``, ``allocate``: as for a run."""
-        program, numbers = self.program, dict[int, str]()
+    def timed_reports(self, make, inputs, allocate, codes):
+        """A report of each step, with its time.
+
+        ``inputs`` and ``allocate`` are as for a run; ``codes`` has the names that codes got.
+        """
+        program = self.program
         places, *kept = program.bind(inputs, allocate)
 
         def run(step):
             step.run(places)
             program.device.synchronize()
 
-        found = [self._report(step, make, numbers) for step in program.steps]
+        found = [self._report(step, make, codes) for step in program.steps]
         times = timed([lambda s=s: run(s) for s in program.steps], lambda: None)
         for report, seconds in zip(found, times, strict=True):
             report.seconds = seconds
         del kept
         return found
 
-    def _report(self, step, make, numbers):
+    def _report(self, step, make, codes):
         if not hasattr(step, "groups"):
             return self._host_step(step, make)
         group, members = step.groups[0], [e for g in step.groups for e in g.members]
         kind = group.kind if group.kind == "loops" else group.members[0].op.role
-        name = numbers.setdefault(id(step.handle), f"{kind}{len(numbers)}")
+        name = codes.setdefault(id(step.handle), f"{kind}{len(codes)}")
         wanted = {v for g in step.groups for v in self.schedule.wanted[g.number]}
         writes = [v for e in members for v in e.outs if v.id in wanted]
         groups, joined = step.kernel.groups, len(step.groups)
