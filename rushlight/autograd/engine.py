@@ -179,15 +179,14 @@ def _plain_step(pending, queue, shared, node, g, leads):
     for parent, entry in zip(node.parents, node.op.rules):  # noqa: B905
         if parent is None or entry is None or (leads is not None and id(parent) not in leads):
             continue
-        rule, wanted, take = entry
-        if take is not None:
-            gi = rule(g, *take(saved))
-        elif wanted:
-            gi = rule(g, saved[wanted[0]])
-        else:
-            gi = rule(g)
+        rule, wanted, take, replays = entry
+        values = take(saved) if take is not None else (saved[wanted[0]],) if wanted else ()
+        replay = replays.run
+        gi = None if replay is None else replay(g, *values)
         if gi is None:
-            continue
+            gi = rule(g, *values)
+            if gi is None:
+                continue
         if gi is g:
             shared.add(id(g))
         if type(gi) is not ndarray or gi.dtype is not parent.dtype or gi.shape != parent.shape:

@@ -146,20 +146,22 @@ def slope(op, name, rule):
     least = op.least
 
     def of_kernel(g, *values):
-        arrays = [g] if g.ndim else [v for v in values if type(v) is ndarray]
-        if any(v.size >= least for v in arrays) and (kernels := _kernels()) is not None:
-            return kernels.slope(op, name, rule, (g, *values))
-        return None
+        sizes = [g.size] if g.ndim else [getattr(v, "size", 0) for v in values]
+        if max(sizes) < least or (kernels := _kernels()) is None:
+            return None
+        if type(g) is not ndarray:  # a call that will be replayed
+            return kernels.noted(kernels.slope, (op, name, rule), (g, *values))
+        return kernels.slope(op, name, rule, (g, *values))
 
     def large_or_small(g, *values):
-        if type(g) is ndarray and (g.size >= least or not g.ndim):
+        if (type(g) is ndarray or hasattr(g, "noted")) and (g.size >= least or not g.ndim):
             found = of_kernel(g, *values)
             if found is not None:
                 return found
         return rule(g, *values)
 
     def large_or_small_of_one(g, value):  # to unpack ``*values`` would take longer than the rest
-        if type(g) is ndarray and (g.size >= least or not g.ndim):
+        if (type(g) is ndarray or hasattr(g, "noted")) and (g.size >= least or not g.ndim):
             found = of_kernel(g, value)
             if found is not None:
                 return found

@@ -111,7 +111,8 @@ def column_sums(x):
     if n == 1:
         return x[0].copy()
     if n <= ROWS * 4 and x.size <= 4 * SMALL and x.dtype in FLOATS:
-        return _ones(n, x.dtype).dot(x)  # BLAS on one thread has a fifth of a reduction's overhead
+        ones = _ones(n, x.dtype)  # BLAS on one thread has a fifth of a reduction's overhead
+        return ones.dot(x) if type(x) is np.ndarray else np.matmul(ones[None], x)[0]
     return summed(x, (0,))
 
 

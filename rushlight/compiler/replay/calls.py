@@ -10,6 +10,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from rushlight import locks
 from rushlight.autograd import mode
@@ -160,7 +161,8 @@ class _Watched:
 
     def captured(self, args, named, looks, streams):
         """Make an entry for calls with these ``looks``. Raises Refused if there can be none."""
-        marks = [(x, x.turned) for x in _tensors((*args, *named.values()))]
+        given = _tensors((*args, *named.values()))
+        marks = [(x, x.turned) for x in given if isinstance(x, Tensor)]
         found = capture(self.replays.function, args, named, streams, self.replays.writes)
         for x, turned in marks:  # the function may have noted how they lie
             x.turned = turned
@@ -221,36 +223,38 @@ class _Watched:
 def _list_for(args):
     """In which of the lists the entry of a call is: ``enter.list_for`` for machine code."""
     mixed = 0
-    for n in args[0]._array.shape if args and type(args[0]) is Tensor else ():
+    first = args[0] if args else None
+    a = first._array if type(first) is Tensor else first
+    for n in a.shape if type(a) is ndarray else ():
         mixed = 5 * mixed + n
     return mixed % records.LIST_COUNT
 
 
 def _tensors(values):
     for x in values:
-        if isinstance(x, Tensor):
+        if isinstance(x, Tensor | ndarray):
             yield x
         elif type(x) in (tuple, list):
             yield from _tensors(x)
 
 
 def _count(values):
-    """The number of elements of the tensors among ``values``."""
-    return sum(t._array.size for t in _tensors((values,)))
+    """The number of elements of the tensors and arrays among ``values``."""
+    return sum(getattr(x, "_array", x).size for x in _tensors((values,)))
 
 
 def _varied(x, rng, change):
     """A tensor that lies as the tensor ``x`` does, with other numbers; other values as they are."""
     if type(x) in (tuple, list):
         return type(x)([_varied(item, rng, change) for item in x])
-    if not isinstance(x, Tensor):
+    if not isinstance(x, Tensor | ndarray):
         return x
-    a = x._array
+    a = x._array if isinstance(x, Tensor) else x
     if a.size <= MOST_ELEMENTS:  # else only views are made
         a = copy_of(a)
         with np.errstate(all="ignore"):
             a[...] = change(a, rng)
-    return _twin(x, from_array(a))
+    return _twin(x, from_array(a)) if isinstance(x, Tensor) else a
 
 
 def _twin(x, found):

@@ -78,24 +78,29 @@ def capture(function, args, named, streams, writes=False):
     results = (found,) if kind is None else found
     for x in results:
         stage.renew(x)
+    is_rule = kind is None and type(found) is Noted
     tensors = stage.tensors(args, named)
     before = [_state(x) for x in tensors]
-    expected = function(*args, **named)
+    own = [list(x) if type(x) is list else x for x in args]  # a gradient rule may fill its memo
+    expected = function(*own, **named)
     if not writes and [_state(x) for x in tensors] != before:
         raise Refused  # the function changes an argument
-    if type(expected) is not type(found):
+    if type(expected) is not (ndarray if is_rule else type(found)):
         raise Refused
     wanted = (expected,) if kind is None else expected
-    if any(type(x) is not Tensor or type(x._array) is not Noted for x in results):
-        raise Refused
-    if any(not isinstance(x, Tensor) for x in wanted):
-        raise Refused
+    if not is_rule:
+        if any(type(x) is not Tensor or type(x._array) is not Noted for x in results):
+            raise Refused
+        if any(not isinstance(x, Tensor) for x in wanted):
+            raise Refused
     makes = Outcome(stage.tape, stage.standing, results, tensors, wanted, stage.dtypes)
     return Captured(makes, kind, stage.tape, stage.default)
 
 
 def _state(x):
-    """What a function that changes the tensor ``x`` leaves otherwise."""
+    """What a function that changes the tensor or array ``x`` leaves otherwise."""
+    if type(x) is ndarray:
+        return x.tobytes(), x.shape, x.strides
     return id(x._array), x._array.shape, x._array.strides, id(x.view_of), id(x.node), [*x.cell]
 
 
@@ -142,16 +147,19 @@ class Capture:
         self.sourced: list = []  # tensors made of no others, which are constants of the call
 
     def tensors(self, args, named):
-        """The tensors among the arguments, in the order of the tape's inputs."""
+        """The tensors and arrays among the arguments, in the order of the tape's inputs."""
         lists = [x if type(x) in (tuple, list) else (x,) for x in (*args, *named.values())]
-        return [x for items in lists for x in items if isinstance(x, Tensor)]
+        return [x for items in lists for x in items if isinstance(x, Tensor | ndarray)]
 
     def stand_in(self, x):
-        """A tensor in place of the tensor ``x``; other arguments as they are."""
+        """A tensor or array in place of the argument ``x``; others than these as they are."""
         if type(x) is Generator:
             self.generators[id(x)] = self.tape.other_input()
         if type(x) in (tuple, list):
             return type(x)([self.stand_in(item) for item in x])
+        if type(x) is ndarray:
+            self.standing.append(self.tape.input(x))
+            return self.standing[-1]
         if not isinstance(x, Tensor):
             return x
         found = from_array(self.tape.input(x._array))
@@ -196,6 +204,8 @@ class Capture:
                 return found
             if any(type(a) is ndarray for a in inputs):
                 raise Refused  # a tensor that is no argument
+            if any(type(x) is Noted for x in operands):
+                return self._raw(op, inputs, params)
             return self._computed(op, operands, inputs, params)
         finally:
             mode.exchange("dispatch_modes", was)
@@ -206,6 +216,12 @@ class Capture:
             return x
         known = type(x._array) is ndarray and any(x is s for s in self.sourced)
         return self.tape.constant(x._array.copy("K")) if known else x._array
+
+    def _raw(self, op, inputs, params):
+        """The result of an operation that a gradient rule calls with arrays."""
+        tensors = [from_array(a) if type(a) is Noted else a for a in inputs]
+        found = self._computed(op, tensors, inputs, params)
+        return tuple([x._array for x in found]) if type(found) is tuple else found._array
 
     def _computed(self, op, operands, inputs, params):
         given = (inputs,) if op.variadic else inputs

@@ -261,18 +261,19 @@ def equal_items(x, y):
 
 
 def is_like(x, look, base, grad_mode):
-    """Whether x is a tensor that lies in memory as the look says; notes where its elements are."""
-    if load(x + TYPE) != load(look + CLASS):
+    """Whether x is a tensor or an array that lies in memory as the look says; notes where.
+
+    Loops read arrays only, so these may be read-only.
+    """
+    kind = load(x + TYPE)
+    if kind != load(look + CLASS):
         return 0
+    if kind == NDARRAY:
+        return lies_alike(x, look, base)
     a = load(x + ARRAY)
     if a == 0:
         return 0
-    if load(a + TYPE) != NDARRAY or load(a + A_DTYPE) != load(look + DTYPE):
-        return 0
-    count = load32(a + A_DIMS)
-    if count != load(look + DIMS):
-        return 0
-    if load32(a + A_FLAGS) & (ALIGNED | WRITEABLE) != (ALIGNED | WRITEABLE):
+    if load(a + TYPE) != NDARRAY or load32(a + A_FLAGS) & WRITEABLE == 0:
         return 0
     if load(x + TURNED) != load(look + IS_TURNED):
         return 0
@@ -284,13 +285,25 @@ def is_like(x, look, base, grad_mode):
     cell = load(x + CELL)
     if cell == 0 or (grad_mode == WITH_GRADIENTS and cell != NONE and load(cell + SIZE) > 2):
         return 0  # an inference tensor, which a node must not save
+    if not lies_alike(a, look, base):
+        return 0
+    view = load(x + VIEW)
+    return view == NONE or is_fresh(x, view)
+
+
+def lies_alike(a, look, base):
+    """Whether the array a lies in memory as the look says; notes where its elements are."""
+    if load(a + A_DTYPE) != load(look + DTYPE):
+        return 0
+    count = load32(a + A_DIMS)
+    if count != load(look + DIMS) or load32(a + A_FLAGS) & ALIGNED == 0:
+        return 0
     if not same_words(load(a + A_SHAPE), load(look + SHAPE), count):
         return 0
     if not same_words(load(a + A_STRIDES), load(look + STRIDES), count):
         return 0
     store(base, load(a + A_DATA))
-    view = load(x + VIEW)
-    return view == NONE or is_fresh(x, view)
+    return 1
 
 
 def is_fresh(x, view):

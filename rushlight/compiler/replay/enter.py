@@ -61,9 +61,11 @@ def enter(known, args, count, names):
 
 def list_for(args, count):
     """In which list the entry of a call is; ``calls._list_for`` tells the same."""
-    if count == 0 or load(load(args) + TYPE) != TENSOR:
+    if count == 0:
         return 0
-    a = load(load(args) + ARRAY)
+    a = load(args)
+    if load(a + TYPE) == TENSOR:
+        a = load(a + ARRAY)
     if a == 0 or load(a + TYPE) != NDARRAY:
         return 0
     mixed = 0

@@ -14,6 +14,8 @@ from rushlight.tensor import Tensor
 
 __all__ = ["entry"]
 
+_IN_MEMORY = Tensor, np.ndarray
+
 
 def entry(found, args, named, looks, functions):
     """(array, address) of the entry of a call.
@@ -58,11 +60,12 @@ def _places(arguments):
     """The word that names each tensor among the arguments; see ``records.ITEM``."""
     found = []
     for i, x in enumerate(arguments):
-        if isinstance(x, Tensor):
+        if isinstance(x, _IN_MEMORY):
             found.append(8 * i)
         elif type(x) in (tuple, list):
             words_of = [8 * i | (records.ITEM + 8 * j) << 32 for j in range(len(x))]
-            found += [w for w, item in zip(words_of, x, strict=True) if isinstance(item, Tensor)]
+            pairs = zip(words_of, x, strict=True)
+            found += [word for word, item in pairs if isinstance(item, _IN_MEMORY)]
     return found
 
 
@@ -119,7 +122,8 @@ def _part(part, places, first_new):
         records.NEW: 8 * (first_new + part.where),
         records.OF_PART: 8 * part.where,
     }.get(part.origin)
-    return (*look, part.origin, places[part.where] if where is None else where, part.offset)
+    where = places[part.where] if where is None else where
+    return (*look, part.origin, where, part.offset, part.read_only)
 
 
 def _result(result, places):

@@ -4,6 +4,7 @@ import sys
 from types import EllipsisType, NoneType
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd import mode
@@ -18,6 +19,7 @@ __all__ = ["Look", "is_parameter", "look_at"]
 
 _DIGIT = 1 << 30  # an int below it has one digit
 _PARTS = (int, slice, NoneType, EllipsisType)
+_SINGLE = (bool, str, NoneType, EllipsisType, Dtype, np.dtype)  # compared by their addresses
 
 
 class Look(NamedTuple):
@@ -26,7 +28,7 @@ class Look(NamedTuple):
     Attributes:
         turned: What a tensor's slot ``turned`` has.
         has_node: Whether the tensor has a history.
-        cls: Tensor or Parameter; some functions treat these in different ways.
+        cls: Tensor or Parameter, which some functions treat in different ways, or ndarray.
     """
 
     kind: int
@@ -58,6 +60,9 @@ def is_parameter(kind):
 def look_at(x):
     """(key, looks) of an argument. Raises Refused if entries cannot compare it."""
     kind = type(x)
+    if kind is ndarray:
+        look = Look(LIKE, None, x.dtype, x.shape, x.strides, cls=ndarray)
+        return look, [look]
     if kind is Tensor or is_parameter(kind):
         a = x._array
         if type(a) is not ndarray:
@@ -65,7 +70,7 @@ def look_at(x):
         has_node = x.node is not None and mode.records()
         look = Look(LIKE, None, a.dtype, a.shape, a.strides, x.turned, has_node, kind)
         return look, [look]
-    if kind in (tuple, list) and any(isinstance(item, Tensor) for item in x):
+    if kind in (tuple, list) and any(isinstance(item, Tensor | ndarray) for item in x):
         inner = [look_at(item) for item in x]
         looks = [look for _, looks in inner for look in looks]
         if len(looks) > len(x):
@@ -82,10 +87,12 @@ def _plain(x):
     kind = type(x)
     if kind is float:
         return x.hex()
+    if isinstance(x, tuple) and hasattr(kind, "_fields"):  # compared by its address
+        return id(x), *map(_plain, x)
     if kind in (tuple, list, Size) and all(type(i) in _PARTS for i in x):
         return tuple([_plain(i) for i in x])
     if kind is slice:
         return kind, *map(_plain, (x.start, x.stop, x.step))
-    if kind in (bool, str, NoneType, EllipsisType, Dtype) or (kind is int and abs(x) < _DIGIT):
+    if isinstance(x, _SINGLE) or (kind is int and abs(x) < _DIGIT):
         return kind, x
     raise Refused

@@ -10,6 +10,7 @@ from rushlight.compiler.replay.nodes import recorded
 from rushlight.compiler.replay.objects import (
     A_DATA,
     ARRAY,
+    TYPE,
     WRITEABLE,
 )
 from rushlight.compiler.replay.records import (
@@ -39,6 +40,7 @@ from rushlight.compiler.replay.records import (
     PART_SIZE,
     PARTS,
     PLACES_OF,
+    READ_ONLY,
     RESULT_SIZE,
     RESULTS,
     ROWS,
@@ -126,7 +128,9 @@ def new_part(part, args, parts, bases):
     if load(part + ORIGIN) == OF_PART:
         owner = load(parts + where)
     else:
-        owner = load(argument(args, where) + ARRAY)
+        owner = argument(args, where)
+        if load(owner + TYPE) != NDARRAY:
+            owner = load(owner + ARRAY)
     a = new_array(part, load(owner + A_DATA) + load(part + OFFSET))
     if a and call(SET_BASE, a, referenced(owner)) & 0xFFFFFFFF:
         Py_DecRef(a)
@@ -138,7 +142,7 @@ def new_array(part, address):
     """An array of the dtype, shape and strides of ``part``; at 0 NumPy gives it memory."""
     dtype = load(part + DTYPE)
     Py_IncRef(dtype)
-    flags = WRITEABLE if address else 0
+    flags = WRITEABLE if address and load(part + READ_ONLY) == 0 else 0
     return call(
         NEW_ARRAY, NDARRAY, dtype, load(part + DIMS), load(part + SHAPE), load(part + STRIDES),
         address, flags, 0,

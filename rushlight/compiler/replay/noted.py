@@ -287,6 +287,9 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
             return self.tape.taken(x, _from_begin(index, x.shape[axis or 0]), axis or 0)
         return self.tape.moved(lambda arrays: arrays[0].take(index, axis), [self.array])
 
+    def repeat(self, count, axis=None):
+        return np.repeat(self, count, axis)
+
     def copy(self, order="C"):
         if any(s < 0 for s in self.strides):
             return self.tape.moved(lambda arrays: arrays[0].copy(order), [self.array])

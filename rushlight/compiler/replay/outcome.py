@@ -27,12 +27,14 @@ class Part(NamedTuple):
     Attributes:
         where: The number of the new array, of the argument, or of the other Part.
         offset: Where it begins there, in bytes.
+        read_only: Whether nobody may write to it.
     """
 
     array: ndarray
     origin: int
     where: int
     offset: int = 0
+    read_only: bool = False
 
 
 class Result(NamedTuple):
@@ -95,16 +97,16 @@ class Outcome:
         self.parts: list = []
         self.new: list = []
         results = [self._result(*pair) for pair in zip(found, expected, strict=True)]
-        own = [r.part for r in results if r.kind == records.TENSOR_OF]
+        own = [r.part for r in results if r.kind in (records.TENSOR_OF, records.ARRAY_OF)]
         own += [r.source for r in results if r.kind == records.VIEW_OF_NEW]
         if len({*own}) < len(own):
             raise Refused  # results that share memory are views of one tensor
-        pairs = self._graph(expected)
+        pairs = [] if type(found[0]) is Noted else self._graph(expected)
         order = [n for n, _ in pairs]
         self.nodes = [self._recorded(n, twin, order) for n, twin in pairs]
         self.results = [
             r
-            if x.node is None or r.kind == records.ITSELF
+            if getattr(x, "node", None) is None or r.kind == records.ITSELF
             else r._replace(node=order.index(x.node))
             for r, x in zip(results, found, strict=True)
         ]
@@ -152,6 +154,8 @@ class Outcome:
         for i, (s, x) in enumerate(zip(self.standing, self.tensors, strict=True)):
             if found is s and expected is x:
                 return Result(records.ITSELF, source=i)
+        if type(found) is Noted:
+            return self._array(found.array, expected)
         a, b = found._array.array, expected._array
         if type(b) is not ndarray or not lie_alike(a, b):  # trials of the entry compare the bits
             raise Refused
@@ -165,6 +169,19 @@ class Outcome:
                 raise Refused  # the call gives its operand as its result
             return Result(records.TENSOR_OF, part, expected.turned)
         return self._view(found, expected)
+
+    def _array(self, a, expected):
+        """How the result ``expected`` of a gradient rule is made, an array."""
+        if not lie_alike(a, expected):
+            raise Refused
+        number, read_only = self._part(a), not expected.flags.writeable
+        part = self.parts[number]
+        if (part.origin == records.NEW and read_only) or (
+            part.origin == records.OF_ARGUMENT and not read_only
+        ):
+            raise Refused  # a view of an operand, which another call may forbid to write to
+        self.parts[number] = part._replace(read_only=read_only)
+        return Result(records.ARRAY_OF, number)
 
     def _view(self, found, expected):
         view, seen = expected.view_of, found.view_of

@@ -45,7 +45,7 @@ LIST_COUNT = 16  # a power of 2
 # What an argument must be: a value equal to VALUE; a tensor of this dtype, dims, shape and strides,
 # turned or not, whose elements span VALUE bytes; or a tuple or list (its type is VALUE) of DIMS
 # items, whose looks follow; or a generator of the CPU that nobody is drawing from.
-# HAS_NODE: whether the tensor has a history. CLASS: Tensor or Parameter.
+# HAS_NODE: whether the tensor has a history. CLASS: Tensor or Parameter, or ndarray for an array.
 KIND, VALUE, DTYPE, DIMS, SHAPE, STRIDES, IS_TURNED, HAS_NODE, CLASS = range(0, 72, 8)
 LOOK_SIZE = 72
 EQUAL, LIKE, ALL_LIKE, STREAM = 0, 1, 2, 3  # kinds
@@ -56,16 +56,16 @@ WITH_GRADIENTS, WITHOUT, IN_INFERENCE = 0, 1, 2  # modes
 ITEM = 8
 # An array, after the fields of a look. It is new, and its address gets the place WHERE among the
 # bases; or it is a part of the array of the argument WHERE, or of the array made before at WHERE,
-# from OFFSET on.
-ORIGIN, WHERE, OFFSET, PART_SIZE = range(LOOK_SIZE, LOOK_SIZE + 32, 8)
+# from OFFSET on. READ_ONLY: whether nobody may write to it.
+ORIGIN, WHERE, OFFSET, READ_ONLY, PART_SIZE = range(LOOK_SIZE, LOOK_SIZE + 40, 8)
 NEW, OF_ARGUMENT, OF_PART = 0, 1, 2
-# A result: an argument as it is, or a tensor over the array at PART. A view is one of an argument
-# or of a new tensor over the array at SOURCE, whose TURNED is SOURCE_TURNED; PATH_OF has the steps
-# from there. NODE_OF: 8 + the place of its node, or 0.
+# A result: an argument as it is, a tensor over the array at PART, or that array itself. A view is
+# one of an argument or of a new tensor over the array at SOURCE, whose TURNED is SOURCE_TURNED;
+# PATH_OF has the steps from there. NODE_OF: 8 + the place of its node, or 0.
 RESULT_KIND, PART, RESULT_TURNED, SOURCE, SOURCE_TURNED, PATH_OF, NODE_OF, RESULT_SIZE = range(
     0, 64, 8
 )
-ITSELF, TENSOR_OF, VIEW_OF_ARGUMENT, VIEW_OF_NEW = 0, 1, 2, 3
+ITSELF, TENSOR_OF, VIEW_OF_ARGUMENT, VIEW_OF_NEW, ARRAY_OF = 0, 1, 2, 3, 4
 # A node: its class, the shape and dtype of the result, and three lists of its parents, its saved
 # values and their cells. Then the slot ``outputs``, or 0. A node of one of several results has
 # 8 + the place of the node of these, its index, and their number; others have 0.

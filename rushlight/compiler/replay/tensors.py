@@ -16,6 +16,7 @@ from rushlight.compiler.replay.objects import (
     VIEW,
 )
 from rushlight.compiler.replay.records import (
+    ARRAY_OF,
     FALSE,
     IN_INFERENCE,
     ITEM,
@@ -97,6 +98,8 @@ def made(result, args, parts, grad_mode):
     if kind == ITSELF:
         return referenced(argument(args, load(result + SOURCE)))
     a = load(parts + load(result + PART))
+    if kind == ARRAY_OF:
+        return referenced(a)
     if kind == TENSOR_OF:
         return fresh(a, load(result + RESULT_TURNED), grad_mode)
     if kind == VIEW_OF_ARGUMENT:

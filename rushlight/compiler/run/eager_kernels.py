@@ -257,9 +257,14 @@ def _in_c_order(x, fixed):
     return x.reshape(-1).reshape(x.shape)
 
 
-def slope(op, name, rule, values):
-    """The result of a gradient rule on arrays, or None if NumPy must compute it."""
+def slope(op, name, rule, values, outs=None, run=None):
+    """The result of a gradient rule on arrays, or None if NumPy must compute it.
+
+    ``run`` replaces ``_run``.
+    """
     if "mean" in [v for v in values if type(v) is str]:
+        if run is not None:
+            return None  # the gradient changes before the kernel gets it
         # The rule would count the elements of a kernel's rows, whose number is unknown.
         g = values[0]
         rest = ["sum" if type(v) is str and v == "mean" else v for v in values[1:]]
@@ -272,7 +277,7 @@ def slope(op, name, rule, values):
         inner = [(1,) if type(v) is tuple else v for v in values]
         return (op.name, name), _closed(rule, inner), arranged
 
-    found = _run((op.name, name), values, prepared)
+    found = (run or _run)((op.name, name), values, prepared, outs)
     return None if found is None else found[0]
 
 
@@ -297,10 +302,10 @@ def matrices(key, function, values, outs=None, run=None):
 
 
 def noted(function, first, values, *rest):
-    """``compute`` or ``matrices`` of arrays of a call that will be replayed: a kernel is noted.
+    """A kernel's results in a call that will be replayed, which notes the kernel.
 
     Args:
-        function: One of the two.
+        function: ``compute``, ``matrices`` or ``slope``.
         first: The arguments before the ``values``, of which some are ``Noted``.
         rest: The arguments behind them.
     """
@@ -309,6 +314,8 @@ def noted(function, first, values, *rest):
     bare = [getattr(x, "array", x) for x in values]
     if function is compute and first[0].role == "convolution":
         return _noted_images(tape, first[0], [x for x in values if x is not None], bare, *rest)
+    if function is compute and first[0].form == "max_grad":
+        return _noted_maxima(tape, first[0], values, bare, *rest)
 
     def run(key, given, prepared, outs):
         stream, work = _known(key, given, prepared)
@@ -327,16 +334,26 @@ def noted(function, first, values, *rest):
 
 
 def _noted_images(tape, op, noted, arrays, params):
-    """``noted`` of a convolution."""
+    """``noted`` of an operation on images."""
     if not all(hasattr(x, "noted") and x.flags.c_contiguous for x in noted) or CHECKED:
         return None
-    images = program(op, arrays, params)
+    images = program(op, arrays, params, Images)
     found = None if images is None else images.loop(len(arrays[0]))
     if found is None:
         return None
     address, data, alive = found
     results = images([x.array for x in noted])
     return tape.call(address, data, noted, results, alive)[0]
+
+
+def _noted_maxima(tape, op, values, arrays, params):
+    """``noted`` of the gradient of a pooling of maxima."""
+    lead = prod(values[0].shape[: values[0].ndim - len(params["windows"].places)])
+    if lead < _SHARED:
+        return None
+    planes = [x.reshape(-1, *x.shape[x.ndim - len(params["windows"].places) :]) for x in values]
+    found = _noted_images(tape, op, planes, [x.array for x in planes], params)
+    return None if found is None else found.reshape(values[1].shape)
 
 
 def update(key, function, arrays, scalars):

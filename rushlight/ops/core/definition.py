@@ -12,6 +12,7 @@ from rushlight.docstrings import document
 from rushlight.errors import ArgumentDtypeError, DtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.outputs import in_place, store
+from rushlight.ops.core.replays import Replays
 from rushlight.tensor import Tensor, from_array
 
 __all__ = ["FUNCTIONS", "OPS", "REQUIRED", "Op", "composed", "function", "publish"]
@@ -20,6 +21,9 @@ __all__ = ["FUNCTIONS", "OPS", "REQUIRED", "Op", "composed", "function", "publis
 OPS: dict = {}
 #: Every public function of the ``torch`` namespace by name.
 FUNCTIONS: dict = {}
+
+
+_SAME = (lambda g: g).__code__.co_code  # a rule that computes nothing
 
 
 class _Required:
@@ -38,7 +42,7 @@ class VariadicNode(Node):
 
     def backward(self, g, symbolic, leads=None):
         self.check(symbolic)
-        rule, wanted, _ = self.op.rules[0]
+        rule, wanted, *_ = self.op.rules[0]
         values = [self.lift(k) if symbolic else self.saved[k] for k in wanted]
         return [
             gi if parent is not None else None
@@ -58,7 +62,7 @@ class Op:
         required: Names of the parameters without a default.
         variadic: The only input is a list of tensors.
         rules: For each input None, or (rule, indices into ``saves``, an itemgetter for these
-            indices if there are several).
+            indices if there are several, its ``Replays``).
         saves: Names that the rules want: an input, ``out``, a parameter, ``x_shape``, ``x_dtype``.
         origins: For each name of ``saves``: the index of the input with this name, -1 for ``out``,
             -2 for ``index`` (the last of several outputs, which holds integers), else None.
@@ -295,7 +299,11 @@ class Op:
             places = tuple([self.saves.index(w) for w in wanted])
             if self.least is not None and self.slopes:
                 rule = native.slope(self, name, rule)
-            self.rules[i] = rule, places, itemgetter(*places) if len(places) > 1 else None
+            take = itemgetter(*places) if len(places) > 1 else None
+            replays = Replays(function=rule)
+            if code.co_code == _SAME:
+                replays.run = None
+            self.rules[i] = rule, places, take, replays
         self.plan = [(w, o, tuple(users[w])) for w, o in zip(self.saves, self.origins, strict=True)]
         self.node.holds = any(o is not None for o in self.origins)
         for specialise in self.closures:

@@ -44,17 +44,16 @@ class Replays:
         run: The function calls it first, with its own arguments. It returns the call's result, or
             None. At first ``run`` counts the calls; later it is a builtin function, or None if
             calls cannot be replayed.
-        function: The public function.
+        function: The public function, or a gradient rule on arrays.
         writes: Whether the function writes to its first argument, and returns it.
     """
 
     __slots__ = ("_left", "_units", "function", "run", "writes")
-    function: Any
 
-    def __init__(self, writes=False):
+    def __init__(self, writes=False, function=None):
         ALL.append(self)
         self.run: Any
-        self.writes = writes
+        self.writes, self.function = writes, function
         self._left, self.run = _FIRST_CALLS, self._count if _FIRST_CALLS else None
         self._units = 1  # how often a call counts
 
@@ -97,7 +96,7 @@ class Replays:
         """``builtin``, whose results are compared with the function's own (RUSHLIGHT_CHECK)."""
 
         def run(*args, **named):
-            again = args
+            again: Any = [list(x) if type(x) is list else x for x in args]  # a rule fills its memo
             if self.writes and type(getattr(args[0], "_array", None)) is np.ndarray:
                 again = copied(args[0]), *args[1:]
             streams = [x for x in (*args, *named.values()) if type(x) is Generator]
@@ -163,6 +162,8 @@ def facts(x, since=0):
     """All that can be seen of a result, with its history as far as it began after ``since``."""
     if isinstance(x, (tuple, list)):
         return type(x), [facts(item, since) for item in x]
+    if type(x) is np.ndarray:  # the result of a gradient rule
+        return x.dtype, x.shape, x.strides, _bits(x), x.flags.writeable
     a, view = x._array, x.view_of
     inference = x._cell is not None and len(x._cell) > 2
     values = _bits(a) if a.size <= _FEW else None

@@ -8,9 +8,19 @@ from rushlight.dtype import COMPLEX_KINDS
 from rushlight.tensor import Tensor
 
 __all__ = [
-    "conj", "is_complex", "kept", "largest", "least", "log", "memo_of", "number", "scattered",
-    "spread", "total", "typed", "underivable", "where", "zeros",
+    "conj", "in_c_order", "is_array", "is_complex", "kept", "largest", "least", "log", "memo_of",
+    "number", "scattered", "spread", "total", "typed", "underivable", "where", "zeros",
 ]  # fmt: skip
+
+
+def is_array(x):
+    """Whether ``x`` is a raw array, and no tensor; also while a call is noted for replays."""
+    return type(x) is np.ndarray or hasattr(x, "noted")
+
+
+def in_c_order(x):
+    """An array with the elements of the array ``x``, in C order; ``x`` itself if it is."""
+    return x if x.flags.c_contiguous else x.copy()
 
 
 def is_complex(x):
@@ -33,7 +43,7 @@ def memo_of(x):
 
     None in a trace, and for arrays of devices: their rules compute these values again.
     """
-    return [] if type(x) is np.ndarray or hasattr(x, "noted") else None
+    return [] if is_array(x) else None
 
 
 def where(condition, x, y):

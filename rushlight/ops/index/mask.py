@@ -18,6 +18,7 @@ from rushlight.ops.core.in_place import overwrite
 from rushlight.ops.core.kinds import elementwise, kernel
 from rushlight.ops.core.promotion import promote
 from rushlight.ops.core.range_checks import check_fit, require_fit
+from rushlight.ops.core.rules import is_array
 from rushlight.ops.create.filled import full
 from rushlight.ops.index.along_dim import filled
 from rushlight.ops.index.compaction import marked
@@ -176,7 +177,8 @@ def choose(condition, x, y):
     g = y if isinstance(x, int) else x
     if type(g) is not ndarray and isinstance(g, Tensor):
         return where(condition.bool(), x, y)
-    return np.where(np.asarray(condition) != 0, x, y).astype(g.dtype, copy=False)
+    condition = condition if is_array(condition) else np.asarray(condition)
+    return np.where(condition != 0, x, y).astype(g.dtype, copy=False)
 
 
 @function(method=False)

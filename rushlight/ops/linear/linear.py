@@ -3,7 +3,6 @@
 from math import prod
 
 import numpy as np
-from numpy import ndarray
 
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
@@ -16,7 +15,7 @@ from rushlight.ops.core.dispatch import apply
 from rushlight.ops.core.fast_path import FLOATS, recorded, taped
 from rushlight.ops.core.handlers import in_c
 from rushlight.ops.core.kinds import kernel
-from rushlight.ops.core.rules import conj
+from rushlight.ops.core.rules import conj, is_array
 from rushlight.ops.linear.matmul import product, times
 from rushlight.tensor import Tensor
 
@@ -104,12 +103,12 @@ def _weight_slope(g, x):
     if (g.dtype is _F4 or g.dtype is _F8) and g.ndim == 2:
         return matrix_product(g.T, x)
     g = _rows(g)
-    return times(g.T if type(g) is ndarray else g.t(), conj(_rows(x)))
+    return times(g.T if is_array(g) else g.t(), conj(_rows(x)))
 
 
 def _bias_slope(g):
     g = g if len(g.shape) == 2 else _rows(g)
-    return column_sums(g) if type(g) is ndarray else g.sum(0)
+    return column_sums(g) if is_array(g) else g.sum(0)
 
 
 def _kernels(rank, affine_name, product_name):

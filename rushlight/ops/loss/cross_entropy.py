@@ -19,7 +19,7 @@ from rushlight.ops.core.fast_path import FLOATS, taped
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.promotion import as_number
 from rushlight.ops.core.range_checks import within
-from rushlight.ops.core.rules import memo_of
+from rushlight.ops.core.rules import is_array, memo_of
 from rushlight.ops.loss import class_indices, cross_entropy_arrays
 from rushlight.ops.loss.class_indices import class_dim
 from rushlight.ops.loss.regression import reduction_of
@@ -254,7 +254,7 @@ def _memorised(x, target, weight, **params):
 
 
 def _cross_entropy_slope(g, x, target, weight, reduction, ignore_index, name, memo):
-    if type(g) is ndarray and memo:
+    if is_array(g) and memo:
         if type(memo[0]) is str:
             return cross_entropy_arrays.slope(g, *memo)
         e, total, target, share, turned = memo

@@ -6,7 +6,6 @@ Source: Ioffe and Szegedy 2015.
 from math import nan, prod
 
 import numpy as np
-from numpy import ndarray
 
 from rushlight.autograd import mode
 from rushlight.autograd.write import write
@@ -20,7 +19,7 @@ from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.fast_path import plain
 from rushlight.ops.core.kinds import kernel, like_first
 from rushlight.ops.core.replays import replayed
-from rushlight.ops.core.rules import memo_of, total, where
+from rushlight.ops.core.rules import is_array, memo_of, total, where
 from rushlight.ops.norm.layer_norm import check_floats
 from rushlight.ops.norm.standardize import blocks, inner, slope, standardized
 from rushlight.remote import is_remote
@@ -225,16 +224,21 @@ def _sums(g, x, mean, memo):
     if mean.size:
         write = lambda x, h, mean: (h * (x - mean)).sum(2)
         products = _plane_sums("products", write, rows, h, mean[0])
-    if products is not None:
-        sums = _plane_sums("sums", lambda x: x.sum(2), h)
-        sums = total(h, dims).reshape(-1) if sums is None else sums
-        memo[:] = (mode.run, g, sums, products)
-        return memo[2:]
-    products = np.zeros_like(mean).reshape(-1)
-    for block in blocks(rows):
-        products += inner(h[block], rows[block] - mean, dims).reshape(-1)
-    memo[:] = (mode.run, g, total(h, dims).reshape(-1), products)
+    if products is None:
+        for block in blocks(rows):
+            part = inner(h[block], rows[block] - mean, dims).reshape(-1)
+            products = part if products is None else products + part
+    if products is None:  # there are no rows
+        products = np.zeros_like(mean).reshape(-1)
+    memo[:] = (mode.run, g, _sums_of_channels(g), products)
     return memo[2:]
+
+
+def _sums_of_channels(g):
+    """Σ g of each channel, of an array."""
+    h, dims = _rows(g)
+    sums = _plane_sums("sums", lambda x: x.sum(2), h)
+    return total(h, dims).reshape(-1) if sums is None else sums
 
 
 def _has_sums(memo, g):
@@ -243,7 +247,7 @@ def _has_sums(memo, g):
 
 
 def _slope(g, x, mean, var, weight, eps, memo):
-    if type(g) is not ndarray or memo is None:
+    if memo is None or not is_array(g):
         return _slope_of_tensors(g, x, mean, var, weight, eps)
     scale, n = _batch_scale(var, eps), _counted(x)
     sum_g, sum_gd = _sums(g, x, mean, memo)
@@ -289,7 +293,7 @@ def _slope_of_tensors(g, x, mean, var, weight, eps):
 
 
 def _weight_slope(g, x, mean, var, eps, memo):
-    if type(g) is ndarray and memo is not None:
+    if memo is not None and is_array(g):
         return _sums(g, x, mean, memo)[1] * _batch_scale(var, eps)
     h, dims = _rows(g)
     return inner(h, _standardized(x, mean, var, eps)[0], dims).reshape(-1)
@@ -299,10 +303,16 @@ def _bias_slope(g):
     return total(*_rows(g)).reshape(-1)
 
 
+def _bias_slope_of_batch(g, memo):
+    if memo is None or not is_array(g):
+        return _bias_slope(g)
+    return memo[2] if _has_sums(memo, g) else _sums_of_channels(g)
+
+
 _batch_norm.grad(
     x=_slope,
     weight=_weight_slope,
-    bias=lambda g, memo: memo[2] if _has_sums(memo, g) else _bias_slope(g),
+    bias=_bias_slope_of_batch,
 )
 
 # With given statistics ---------------------------------------------------------------------

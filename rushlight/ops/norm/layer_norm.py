@@ -6,7 +6,6 @@ Source: Ba et al. 2016 (layer), Wu and He 2018 (group), Zhang and Sennrich 2019 
 from math import prod
 
 import numpy as np
-from numpy import ndarray
 
 from rushlight.backend import native
 from rushlight.backend.summation import SMALL, row_sums
@@ -14,7 +13,7 @@ from rushlight.dtype import OF, complex128, finfo, float32, float64
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.kinds import kernel, like_first
-from rushlight.ops.core.rules import memo_of, total
+from rushlight.ops.core.rules import in_c_order, is_array, memo_of, total
 from rushlight.ops.norm import standardize
 from rushlight.strides import channels_order
 from rushlight.tensor import Tensor
@@ -78,7 +77,7 @@ def _norm_kernel(name, grad_name, centred):
         return out if out.shape == x.shape else out.reshape(x.shape)
 
     def dx(g, x, weight, n, eps, memo):
-        if memo and type(g) is ndarray:
+        if memo and is_array(g):
             weight = None if weight is None else weight.reshape(-1)
             mean, scale = memo
             found = standardize.row_slope(_matrix(g, n), _matrix(x, n), mean, scale, weight)
@@ -88,7 +87,7 @@ def _norm_kernel(name, grad_name, centred):
         return standardize.slope(g if weight is None else g * weight, hat, scale, dims, centred)
 
     def dw(g, x, n, eps, memo):
-        if memo and type(g) is ndarray:
+        if memo and is_array(g):
             found = standardize.weight_slope(_matrix(g, n), _matrix(x, n), *memo)
             return found.reshape(x.shape[x.ndim - n :])
         dims = tuple(range(len(x.shape) - n, len(x.shape)))
@@ -257,8 +256,8 @@ def _group_norm_of_rows(x, weight, bias, groups, eps):
 
 
 def _group_slope(g, x, weight, groups, eps, memo):
-    if memo and type(g) is ndarray:
-        g = np.ascontiguousarray(g)  # a kernel takes no expanded array
+    if memo and is_array(g):
+        g = in_c_order(g)  # a kernel takes no expanded array
         h, rows = [a.reshape(len(x) * groups, -1, prod(x.shape[2:])) for a in (g, x)]
         if weight is not None:
             weight = weight.reshape(1, -1).repeat(len(x), axis=0).reshape(*h.shape[:2], 1)
@@ -272,8 +271,8 @@ def _group_slope(g, x, weight, groups, eps, memo):
 
 
 def _group_weight_slope(g, x, groups, eps, memo):
-    if memo and type(g) is ndarray:
-        each = [a.reshape(-1, prod(x.shape[2:])) for a in (np.ascontiguousarray(g), x)]
+    if memo and is_array(g):
+        each = [a.reshape(-1, prod(x.shape[2:])) for a in (in_c_order(g), x)]
         kept = [a.repeat(x.shape[1] // groups, axis=0) for a in memo]
         return standardize.channel_slope(*each, *kept).reshape(x.shape[:2]).sum(axis=0)
     hat, _ = standardize.standardized(_grouped(x, groups), _GROUP_DIMS, eps)
@@ -281,8 +280,8 @@ def _group_weight_slope(g, x, groups, eps, memo):
 
 
 def _group_bias_slope(g, groups, memo):
-    if memo and type(g) is ndarray:
-        return row_sums(np.ascontiguousarray(g).reshape(*g.shape[:2], -1)).sum(axis=0)
+    if memo and is_array(g):
+        return row_sums(in_c_order(g).reshape(*g.shape[:2], -1)).sum(axis=0)
     return total(_grouped(g, groups), (0, 3)).reshape(-1)
 
 

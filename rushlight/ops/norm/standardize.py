@@ -13,12 +13,11 @@ functions for tensors (in traces and gradients of gradients) write out the formu
 from math import prod
 
 import numpy as np
-from numpy import ndarray
 
 from rushlight.backend import native
 from rushlight.backend.numpy import matrix_product
 from rushlight.backend.summation import SMALL, inner_products, summed
-from rushlight.ops.core.rules import total
+from rushlight.ops.core.rules import is_array, total
 
 __all__ = [
     "blocks",
@@ -169,17 +168,18 @@ def weight_slope(g, x, mean, scale):
 
 
 def _weight_slope(g, x, mean, scale):
-    found = np.zeros(x.shape[1], x.dtype)
+    found = None
     for block in blocks(x):
         hat = hat_of(x[block], None if mean is None else mean[block], scale[block])
         hat *= g[block]
-        found += np.add.reduce(hat, axis=0)
-    return found
+        sums = np.add.reduce(hat, axis=0)
+        found = sums if found is None else found + sums
+    return np.zeros(x.shape[1], x.dtype) if found is None else found
 
 
 def inner(x, y, dims):
     """The sum of x · y over ``dims``. The result keeps these dims with size 1."""
-    if type(x) is not ndarray or dims[-1] != x.ndim - 1 or len(dims) == x.ndim:
+    if not is_array(x) or dims[-1] != x.ndim - 1 or len(dims) == x.ndim:
         return total(x * y, dims)
     found = inner_products(x, y)[..., None]
     rest = dims[:-1]

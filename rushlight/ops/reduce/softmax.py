@@ -68,7 +68,7 @@ log_softmax_.grad(x=lambda g, out, dim: g - _exp(out) * total(g, dim))
 
 
 def _exp(x):
-    return np.exp(x) if isinstance(x, np.ndarray | np.generic) else x.exp()
+    return x.exp() if isinstance(x, Tensor) else np.exp(x)
 
 
 def _recorded(op, x, dims, node):

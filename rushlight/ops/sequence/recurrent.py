@@ -139,7 +139,7 @@ class _Whole(Node):
 
     def backward(self, g, symbolic, leads=None):
         self.check(symbolic)
-        rule, wanted, _ = self.op.rules[0]
+        rule, wanted, *_ = self.op.rules[0]
         values = [self.lift(k) if symbolic else self.saved[k] for k in wanted]
         if not symbolic and self.dtype.itemsize == 2:
             g, values = [_wide(v) for v in g], [_wide(v) for v in values]

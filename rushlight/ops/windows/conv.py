@@ -12,13 +12,14 @@ from typing import NamedTuple
 import numpy as np
 
 from rushlight.backend.parallel import each, parts
+from rushlight.backend.summation import MIDDLE, column_sums, row_sums
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import LOWER
 from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.handlers import in_c
 from rushlight.ops.core.kinds import kernel
-from rushlight.ops.core.rules import conj, total
+from rushlight.ops.core.rules import conj, in_c_order, is_array, total
 from rushlight.ops.windows import im2col
 from rushlight.ops.windows.pad import constant_pad
 from rushlight.ops.windows.window import inside, output_size, padded, per_dim, span
@@ -270,7 +271,10 @@ def conv_weight(xp, g, x, *, kernel_size, stride, padding, dilation, groups):
 
 
 def _bias_slope(g):
-    return total(g.reshape(*g.shape[:2], prod(g.shape[2:])), (0, 2)).reshape(-1)
+    g = g.reshape(*g.shape[:2], prod(g.shape[2:]))
+    if is_array(g) and g.size <= MIDDLE:
+        return column_sums(row_sums(in_c_order(g)))
+    return total(g, (0, 2)).reshape(-1)
 
 
 conv.grad(

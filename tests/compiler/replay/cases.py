@@ -735,3 +735,115 @@ def test_rows_of_large_tables(hits):
         assert hits, name
         with pytest.raises(IndexError):
             look_up(i + 200_000)
+
+
+@pytest.mark.parametrize("key", list(SAMPLES)[PART::PARTS])
+def test_replays_give_the_gradients_of_the_rules(key):
+    """``RUSHLIGHT_CHECK=replay`` compares each replayed gradient rule with the rule itself."""
+    sample = SAMPLES[key]
+    arrays = [a.copy(order="K") for a in sample.inputs]
+
+    def backward():
+        given = [torch.from_numpy(a) for a in arrays]
+        wanted = [t.requires_grad_() if t.is_floating_point() else t for t in given]
+        found = sample.call(torch, *wanted)
+        found = found if isinstance(found, (tuple, list)) else [found]
+        ends = [y for y in found if isinstance(y, torch.Tensor) and y.grad_fn is not None]
+        for seed in (
+            torch.ones_like,
+            lambda y: torch.linspace(-1, 2, y.numel()).view(y.shape).to(y),
+        ):
+            for _ in range(2 if ends else 0):
+                torch.autograd.backward(ends, [seed(y) for y in ends], retain_graph=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for change in (np.copy, *(() if key.startswith("von_mises") else CHANGES)):
+            for a, first in zip(arrays, sample.inputs, strict=True):
+                if a.dtype.kind in "fc":
+                    a[...] = change(first)
+            try:
+                repeated(backward, 2)
+            except AssertionError:
+                raise
+            except Exception:  # the function refuses such numbers, also without replays
+                continue
+
+
+ROW = torch.linspace(-2, 2, 8)
+RULES = {
+    "layer_norm": (3, lambda x, w: F.layer_norm(x, (8,), w, w + 1)),
+    "rms_norm": (2, lambda x, w: F.rms_norm(x, (8,), w)),
+    "group_norm": (3, lambda x, w: F.group_norm(x.view(2, 4, 4), 2, w[:4], w[4:])),
+    "batch_norm": (3, lambda x, w: F.batch_norm(x, None, None, w, w + 1, True)),
+    "linear": (3, lambda x, w: F.linear(x, w.view(1, 8), w[:1])),
+    "max_pool2d": (1, lambda x, w: F.max_pool2d((x * w).expand(32, 4, 8).repeat(1, 16, 1), 2)),
+    "gelu": (1, lambda x, w: F.gelu(x * w)), "softmax": (1, lambda x, w: (x * w).softmax(1)),
+    "sum": (1, lambda x, w: (x * w).sum(1)), "mean": (1, lambda x, w: (x * w).mean()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_gradient_rules_are_replayed(name, monkeypatch):
+    count, function = RULES[name]
+    found = []
+    monkeypatch.setattr(replays, "facts", lambda x, *rest: found.append(x) or FACTS(x, *rest))
+    x, w = torch.randn(4, 8, requires_grad=True), ROW.clone().requires_grad_()
+
+    def backward():
+        y = function(x, w)
+        y.backward(torch.ones_like(y))
+
+    repeated(backward, 10)  # the rules of batch_norm share sums until the first is replayed
+    found.clear()
+    backward()
+    assert sum(type(a) is np.ndarray for a in found) >= 2 * count  # the replay's and the rule's
+
+
+@pytest.mark.parametrize("seed", sorted(drawn(range(10**6), 10, "training")))
+def test_random_training_has_the_numbers_of_a_run_without_replays(seed):
+    """Hooks, retained graphs, second derivatives and writes between two backward passes."""
+
+    def run():
+        rng = np.random.default_rng(seed)
+        numbers = lambda *shape: torch.from_numpy(rng.standard_normal(shape).astype("f4"))
+        x, w, b = [numbers(*s).requires_grad_() for s in ((4, 8), (8,), (8,))]
+        layers = [
+            lambda h: F.layer_norm(h, (8,), w, b), lambda h: F.batch_norm(h, None, None, w, b, True),
+            lambda h: F.group_norm(h.view(2, 8, 2), 4, w, b).view(4, 8), lambda h: F.gelu(h) * w,
+            lambda h: h.softmax(1) + b, lambda h: (h @ h.t()).relu() @ h, lambda h: h.tanh() - h.mean(),
+        ]  # fmt: skip
+        chosen, seen = rng.integers(0, len(layers), 4), []
+        for step in range(8):
+            h = x
+            for k in chosen:
+                h = layers[k](h)
+                if step % 4 == 1:
+                    h.register_hook(lambda g: g * 2)
+            y = h.square().sum() if step % 2 else h.mean()
+            if step % 4 == 2:
+                (g,) = torch.autograd.grad(y, x, create_graph=True)
+                y = y + g.square().sum()
+            y.backward(retain_graph=True)
+            with torch.no_grad():
+                b.add_(0.5)  # no rule reads it, except those that save it
+                try:
+                    y.backward()
+                except RuntimeError as error:
+                    seen.append(str(error)[:60])
+            seen += [replays._bits(t.grad.numpy()) for t in (x, w, b) if t.grad is not None]
+            with torch.no_grad():
+                for t in (x, w, b):
+                    t.grad = None if step % 3 else t.grad
+        return seen
+
+    found = [run() for _ in range(3)]
+    runs = [(r, r.run) for r in replays.ALL]
+    for r, _ in runs:
+        r.run = None
+    try:
+        same = found == [run()] * 3
+    finally:
+        for r, was in runs:
+            r.run = was
+    assert same
