@@ -309,7 +309,7 @@ _BETA = sqrt(2 / pi)
 
 
 @in_c
-@_activation(least=1 << 13)
+@_activation(least=1 << 12)
 def gelu(xp, x, *, approximate="none"):
     """Compute ``x · Φ(x)``, where Φ is the standard normal distribution function.
 

@@ -145,7 +145,7 @@ def _max_of_elements(x, windows):
 
 
 @kernel(
-    public=False, method=False, name="max_pool_backward", least=1 << 17,
+    public=False, method=False, name="max_pool_backward", least=1 << 14,
     primitive="pooling max_grad",
     shape=lambda g, x, best, *, windows: x.shape,
 )  # fmt: skip
