@@ -4,6 +4,7 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.compiler.capture.replay_recorder import ReplayRecorder
+from rushlight.compiler.capture.tracked_memory import TrackedMemory
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.ir.equation import Equation
 from rushlight.tensor import Tensor, from_array
@@ -15,6 +16,7 @@ class Call:
     """A call of a custom Function, recorded as one equation."""
 
     kind, variadic, draws, lowering, role = "function", False, False, None, ""
+    raises = True  # it runs even if nothing reads its results, because it may do anything
 
     def __init__(self, function, arguments):
         self.function, self.arguments = function, arguments
@@ -98,7 +100,8 @@ class BatchRecorder(ReplayRecorder):
                 "either use the 'same' or 'different' randomness flags on vmap or perform the "
                 "randomness operation out of vmap"
             )
-        outs = super().emit(op, ins, params)
+        outs = TrackedMemory.emit(self, op, ins, params)
+        self.equations[-1].tracked = not self._forgets()
         self.own.update([v.id for v in outs])
         return outs
 
@@ -158,6 +161,7 @@ class BatchRecorder(ReplayRecorder):
             )
         outs = [Abstract(t._array.shape, t._array.dtype) for t in results]
         self.equations.append(Equation(Call(function, args), tuple(values), {}, outs))
+        self.equations[-1].tracked = not self._forgets()
         self.own.update([v.id for v in outs])
         for t, value in zip(results, outs, strict=True):
             t._array = value
@@ -186,6 +190,12 @@ class BatchRecorder(ReplayRecorder):
         pass
 
     def touch_function(self, cls):
+        pass
+
+    def note(self, tensor):
+        pass
+
+    def _note_nodes(self, equation, given, operands, outs):
         pass
 
     def changed(self, samples):

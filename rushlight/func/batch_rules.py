@@ -49,6 +49,8 @@ def _expanded(batch, x, batched):
 def _elementwise(batch, e, operands, params):
     """Operands get dims of size 1 behind the batch, so that they broadcast as samples do."""
     ndim = e.outs[0].ndim
+    if all(b and x.ndim - 1 == ndim for x, b in operands):
+        return batch.apply(e.op, [x for x, _ in operands], params)
     whole = [x for x, b in operands if isinstance(x, Tensor) and _per_sample(x, b)]
     found = []
     for x, batched in operands:

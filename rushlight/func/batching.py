@@ -20,6 +20,7 @@ from rushlight.autograd import mode
 from rushlight.compiler.calls.entry import recording_lock
 from rushlight.compiler.capture.lowering import checks_of, unfolded
 from rushlight.compiler.capture.replay_recorder import without_history
+from rushlight.compiler.capture.simplify import alive
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.dtype import OF
 from rushlight.errors import TraceError
@@ -49,7 +50,7 @@ def run(call, given, batched, size, randomness):
         return found, [recorder.value(t) for t in found if isinstance(t, Tensor)], structure
 
     found, values, structure = record(recorder, results)
-    batch = compute(recorder, given, samples, batched, size)
+    batch = compute(recorder, given, samples, batched, size, values)
     tensors = iter([(batch.whole(v), batch.get(v)[1]) for v in values])
     both = [next(tensors) if isinstance(t, Tensor) else (t, False) for t in found]
     return [whole for whole, _ in both], [varies for _, varies in both], structure
@@ -77,16 +78,22 @@ def record(recorder, call):
         recorder.restore()
 
 
-def compute(recorder, given, samples, batched, size):
-    """Run what was recorded on the batch, and carry out its writes; returns the ``Batch``."""
+def compute(recorder, given, samples, batched, size, values=None):
+    """Run what was recorded on the batch, and carry out its writes; returns the ``Batch``.
+
+    ``values`` are those that the caller reads. Default: it may read any.
+    """
     batch = Batch(recorder, size, recorder.randomness)
+    changed, equations = recorder.changed(samples), recorder.equations
+    if values is not None:
+        equations = alive(equations, [*values, *[v for _, v in changed]], checking=True)
     for t, s, b in zip(given, samples, batched, strict=True):
         if b:
             batch.known[s._array.id] = t, True
     first = next((t for t in given if isinstance(t, Tensor)), None)
     with nullcontext() if first is None or not mode.intercept else at(device_of(first)):
-        batch.run(recorder.equations)
-    batch.write_back(given, samples, batched)
+        batch.run(equations)
+    batch.write_back(changed, given, samples, batched)
     return batch
 
 
@@ -115,12 +122,17 @@ class Batch:
         return found if batched else found.expand(self.size, *found.shape)
 
     def run(self, equations):
-        """Compute ``equations``."""
-        autocast = mode.exchange("autocast", None)
+        """Compute ``equations``, with the gradient mode in which each was recorded."""
+        autocast, grad = mode.exchange("autocast", None), mode.state.grad
+        tracked = True
         try:
             for e in equations:
+                if e.tracked is not tracked:
+                    tracked = e.tracked
+                    mode.set_grad(grad and tracked)
                 self._compute(e)
         finally:
+            mode.set_grad(grad)
             mode.exchange("autocast", autocast)
 
     def _compute(self, e):
@@ -243,10 +255,10 @@ class Batch:
 
     # Writes ---------------------------------------------------------------------------------
 
-    def write_back(self, given, samples, batched):
-        """Carry out the writes of the function to its arguments."""
+    def write_back(self, changed, given, samples, batched):
+        """Carry out the writes of the function to its arguments: ``changed``, with new values."""
         places = {id(s): (t, b) for t, s, b in zip(given, samples, batched, strict=True)}
-        for sample, value in self.recorder.changed(samples):
+        for sample, value in changed:
             tensor, is_batch = places.get(id(sample), (sample, False))
             found, many = self.get(value)
             if many and not is_batch:

@@ -261,12 +261,16 @@ def vjp(func, *primals, has_aux=False):
     return (run.result, product, run.given(run.aux)) if has_aux else (run.result, product)
 
 
-def _forward(run, tangents):
-    """``J v`` of the outputs of ``run``: the gradient of ``uᵀ J v`` with respect to u."""
+def _pulled(run):
+    """(u, ``uᵀ J``) for the outputs of ``run``: the first of the two passes of forward mode."""
     with _recording():
         weights = [zeros_like(o).requires_grad_() for o in run.outputs]
     with first_pass():
-        pulled = run.products(weights, create_graph=True)
+        return weights, run.products(weights, create_graph=True)
+
+
+def _forward(run, weights, pulled, tangents):
+    """``J v``: the gradient of ``uᵀ J v`` with respect to u, from the results of ``_pulled``."""
     graph = run.goes_on or any(t.requires_grad for t in tangents)
     return run.given(_gradients(pulled, weights, tangents, graph))
 
@@ -301,7 +305,7 @@ def jvp(func, primals, tangents, *, strict=False, has_aux=False):
             f"two tuples of {len(primals)} tensors"
         )
     run = _Run("jvp", func, primals, None, has_aux)
-    product = tree_unflatten(_forward(run, vector), run.structure)
+    product = tree_unflatten(_forward(run, *_pulled(run), vector), run.structure)
     return (run.result, product, run.given(run.aux)) if has_aux else (run.result, product)
 
 
@@ -322,8 +326,9 @@ def linearize(func, *primals):
     tensor(3.)
     """
     run = _Run("linearize", func, primals)
+    first = _pulled(run)
     return run.result, lambda *tangents: tree_unflatten(
-        _forward(run, tree_flatten(tangents)[0]), run.structure
+        _forward(run, *first, tree_flatten(tangents)[0]), run.structure
     )
 
 
@@ -400,7 +405,8 @@ def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
     def wrapped(*args, **kwargs):
         chosen, one = _chosen("jacfwd", argnums, args)
         run = _Run("jacfwd", partial(func, **kwargs), args, chosen, has_aux)
-        columns = vmap(lambda *v: tuple(_forward(run, v)), randomness=randomness)
+        first = _pulled(run)  # is the same for all columns
+        columns = vmap(lambda *v: tuple(_forward(run, *first, v)), randomness=randomness)
         columns = columns(*_basis(run.inputs))
         found = []
         for o, column in zip(run.outputs, columns, strict=True):

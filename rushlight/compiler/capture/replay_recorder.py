@@ -44,12 +44,23 @@ class ReplayRecorder(Recorder):
         super().__init__(*args, **options)
         self.differentiates = mode.state.grad
         self._split: set = set()  # ids of memories of which a detached copy was made
+        self._rereads = False  # whether a part of memory is read for later reads, too
 
     def emit(self, op, ins, params):
         outs = super().emit(op, ins, params)
-        if mode.state.grad or not self.differentiates:
-            return outs
-        return [self._detached(v) for v in outs]
+        return [self._detached(v) for v in outs] if self._forgets() else outs
+
+    def _forgets(self):
+        """Whether the results of an operation that is recorded now have no history."""
+        return self.differentiates and not mode.state.grad and not self._rereads
+
+    def _reread(self, value, path):
+        """The part has its history, also if the first to read it is a ``no_grad`` block."""
+        self._rereads = True
+        try:
+            return super()._reread(value, path)
+        finally:
+            self._rereads = False
 
     def _detached(self, value):
         if value.dtype.kind in "biu":

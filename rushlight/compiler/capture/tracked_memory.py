@@ -155,8 +155,12 @@ class TrackedMemory:
             if whole.version != version:
                 self._refuse_selected()
         if place.version != memory.version:
-            place.value, place.version = self._along(memory.value, place.path), memory.version
+            place.value, place.version = self._reread(memory.value, place.path), memory.version
         return place.value
+
+    def _reread(self, value, path):
+        """The part of a memory's new value that is kept for all later reads."""
+        return self._along(value, path)
 
     def selects(self, index):
         """Whether a 0-dim index means what a Python integer means."""

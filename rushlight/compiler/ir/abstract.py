@@ -21,6 +21,7 @@ HALF = (float16.numpy, bfloat16.numpy)
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _PYTHON = re.escape(sysconfig.get_path("stdlib") + os.sep)
 _PASSED_THROUGH = re.compile(rf"{re.escape(_PACKAGE)}|<frozen |{_PYTHON}(?!(site|dist)-packages)")
+_is_passed_through = functools.lru_cache(1024)(_PASSED_THROUGH.match)  # of file names
 
 
 class ValueNeeded(TraceError, AttributeError):
@@ -36,7 +37,7 @@ def name_of(dtype):
 def user_line():
     """``file:line`` of the innermost frame outside rushlight and Python's own library."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and _PASSED_THROUGH.match(frame.f_code.co_filename):
+    while frame is not None and _is_passed_through(frame.f_code.co_filename):
         frame = frame.f_back
     return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 

@@ -8,12 +8,16 @@ class Equation:
 
     Each of ``ins`` is an abstract value, a number or None. A variadic operation (such as ``cat``)
     has a list of abstract values as its first input.
+
+    ``tracked``: False if the results have no history although gradients are on when the equation is
+    run again. Only ``vmap`` runs equations so.
     """
 
-    __slots__ = ("ins", "op", "outs", "params")
+    __slots__ = ("ins", "op", "outs", "params", "tracked")
 
     def __init__(self, op, ins, params, outs):
         self.op, self.ins, self.params, self.outs = op, ins, params, outs
+        self.tracked = True
 
     def __repr__(self):
         params = "".join([f", {k}={v!r}" for k, v in self.params.items()])

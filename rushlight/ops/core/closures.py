@@ -176,6 +176,8 @@ def unary(op, slow):
             found = replay(input)
             if found is not None:
                 return found
+        if mode.intercept:  # looking at the memory of an abstract array takes long
+            return slow(op, (input,), out)
         try:
             turned = input.turned
             if turned:
@@ -183,7 +185,7 @@ def unary(op, slow):
             a = input._array
             d = a.dtype
             result = None  # stays None if this path does not serve
-            if (d is _f4 or d is _f8) and not mode.intercept and out is None:
+            if (d is _f4 or d is _f8) and out is None:
                 if least is not None and a.size >= least:
                     result = native.compute(op, (a,), {})
                 if result is None:
@@ -275,6 +277,8 @@ def binary(op, slow):
             found = replay(input, other)
             if found is not None:
                 return found
+        if mode.intercept:
+            return slow(op, (input, other), None)
         try:
             turned = input.turned
             if turned:
@@ -283,9 +287,8 @@ def binary(op, slow):
             d = a.dtype
             kind = type(other)
             b = None  # stays None if this path does not serve
-            if mode.intercept or (
-                (d is not _f4 and d is not _f8)
-                and (d not in kept or (kind is not Tensor and (kind is not int or d is not _i8)))
+            if (d is not _f4 and d is not _f8) and (
+                d not in kept or (kind is not Tensor and (kind is not int or d is not _i8))
             ):
                 pass
             elif kind is Tensor or (kind is not float and kind is not int) or not numbers:
@@ -427,6 +430,8 @@ def reducer(op, whole, slow):
             found = replay(input, dim, keepdim)
             if found is not None:
                 return found
+        if mode.intercept:
+            return slow((input, dim, keepdim), named)
         try:
             turned = input.turned
             if turned:
@@ -434,12 +439,7 @@ def reducer(op, whole, slow):
             a = input._array
             d = a.dtype
             result = None  # stays None if this path does not serve
-            if (
-                (d is _f4 or d is _f8)
-                and not mode.intercept
-                and not named
-                and (keepdim is False or keepdim is True)
-            ):
+            if (d is _f4 or d is _f8) and not named and (keepdim is False or keepdim is True):
                 axes = _ALL_DIMS[a.ndim] if dim is None else shapes.dims(dim, a.ndim, op.name)
                 result = forward(xp, a, dim=axes, keepdim=keepdim)
                 wide = dim is not None and result.ndim > 1

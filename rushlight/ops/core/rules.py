@@ -104,7 +104,8 @@ def kept(x, x_shape, dim, keepdim):
 
 def spread(x, x_shape, dim, keepdim):
     """``kept``, then broadcast to ``x_shape``, the shape before the reduction."""
-    x = kept(x, x_shape, dim, keepdim)
+    if x.ndim:  # a single number broadcasts as it is
+        x = kept(x, x_shape, dim, keepdim)
     return x.expand(x_shape) if isinstance(x, Tensor) else np.broadcast_to(x, x_shape)
 
 
