@@ -16,6 +16,7 @@ class Call:
     """A call of a custom Function, recorded as one equation."""
 
     kind, variadic, draws, lowering, role = "function", False, False, None, ""
+    check = checking = None
     raises = True  # it runs even if nothing reads its results, because it may do anything
 
     def __init__(self, function, arguments):

@@ -58,7 +58,8 @@ def _elementwise(batch, e, operands, params):
             own = _per_sample(x, batched)
             if not own and whole and x.dtype is not whole[0].dtype:
                 x = _like_a_number(x, whole)
-            x = x.reshape(x.shape[0], *[1] * (ndim - own), *x.shape[1:])
+            if own < ndim:
+                x = x.reshape(x.shape[0], *[1] * (ndim - own), *x.shape[1:])
         found.append(x)
     return batch.apply(e.op, found, params)
 

@@ -18,14 +18,15 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.compiler.calls.entry import recording_lock
-from rushlight.compiler.capture.lowering import checks_of, unfolded
 from rushlight.compiler.capture.replay_recorder import without_history
 from rushlight.compiler.capture.simplify import alive
+from rushlight.compiler.capture.simplify import operands as operands_of
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.dtype import OF
 from rushlight.errors import TraceError
 from rushlight.func.batch_recorder import BatchRecorder, Call
 from rushlight.func.batch_rules import Loops, rule_of
+from rushlight.func.parts import parts_of
 from rushlight.ops.core.dispatch import repeat
 from rushlight.ops.shape.join import stack
 from rushlight.remote import at, device_of
@@ -86,7 +87,7 @@ def compute(recorder, given, samples, batched, size, values=None):
     batch = Batch(recorder, size, recorder.randomness)
     changed, equations = recorder.changed(samples), recorder.equations
     if values is not None:
-        equations = alive(equations, [*values, *[v for _, v in changed]], checking=True)
+        equations = batch.needed(equations, [*values, *[v for _, v in changed]])
     for t, s, b in zip(given, samples, batched, strict=True):
         if b:
             batch.known[s._array.id] = t, True
@@ -103,11 +104,13 @@ class Batch:
     Attributes:
         known: id of an abstract value → (its tensor, whether the batch is its dim 0).
         size: The number of samples.
+        unread: ids of equations of which only the checks of their operands are needed.
     """
 
     def __init__(self, recorder, size, randomness):
         self.recorder, self.size, self.randomness = recorder, size, randomness
         self.known = {v.id: (t, False) for t, v in recorder.outside()}
+        self.unread: set[int] = set()
 
     def get(self, value):
         """(the tensor or constant of an operand, whether it is batched)."""
@@ -120,6 +123,17 @@ class Batch:
         found, batched = self.get(value)
         found = found if isinstance(found, Tensor) else from_array(np.asarray(found))
         return found if batched else found.expand(self.size, *found.shape)
+
+    def needed(self, equations, outputs):
+        """The equations that ``outputs`` depend on, and those that may raise an error."""
+        found = alive(equations, outputs, checking=True)
+        read = {v.id for e in found for v in operands_of(e)} | {v.id for v in outputs}
+        self.unread = {
+            id(e) for e in found
+            if e.op.checking is not None and e.op.check is None and not e.op.draws
+            and not any(v.id in read for v in e.outs)
+        }  # fmt: skip
+        return found
 
     def run(self, equations):
         """Compute ``equations``, with the gradient mode in which each was recorded."""
@@ -145,7 +159,7 @@ class Batch:
         many = any(b for _, b in operands)
         if any(b for _, b in given.values()):
             results, many = self._each(e, operands, given), True
-        elif isinstance(e.op, Call):
+        elif type(e.op) is Call:
             results = self._custom(e, operands, many)
         elif e.op.draws:
             results, many = self._drawn(e, operands, params)
@@ -168,6 +182,8 @@ class Batch:
         return self.apply(op, operands, params)
 
     def _batched(self, e, operands, params):
+        if id(e) in self.unread and (parts := parts_of(e)) is not None:
+            return self._in_parts(e, parts.equation, parts.checks, ())
         rule = rule_of(e)
         outer = mode.recorder()  # of a vmap around this one
         so_far = None if outer is None else len(outer.equations)
@@ -182,12 +198,24 @@ class Batch:
                 return found
             if outer is not None:
                 del outer.equations[so_far:]  # what the rule has recorded in vain
-        parts = None if e.op.own_slope else unfolded(e)
+        parts = None if e.op.own_slope else parts_of(e)
         if parts is not None:
-            for part in [*checks_of(e), *parts]:  # the parts take any index
-                self._compute(part)
-            return None
+            equation, checks, made = parts
+            return self._in_parts(e, equation, checks + made, equation.outs)
         return self._each(e, operands, {k: (v, False) for k, v in params.items()})
+
+    def _in_parts(self, e, alike, parts, outs):
+        """Compute ``parts``, equations on the values of ``alike``, for the values of ``e``."""
+        known = self.known
+        values = zip(operands_of(alike), operands_of(e), strict=True)
+        try:
+            self.known = {v.id: known[w.id] for v, w in values}
+            for part in parts:
+                self._compute(part)
+            found = [self.known[v.id] for v in outs]
+        finally:
+            self.known = known
+        known.update(zip([v.id for v in e.outs], found))  # noqa: B905
 
     def _fits(self, e, found):
         found = found if isinstance(found, (tuple, list)) else (found,)

@@ -190,7 +190,7 @@ def grad_and_value(func, argnums=0, has_aux=False):
         value = tree_unflatten(run.outputs, run.structure)
         if not isinstance(value, Tensor) or value.ndim:
             given = f"tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else value
-            raise RuntimeError(f"grad: Expected f(*args) to return a scalar tensor, got {given}")
+            raise RuntimeError(f"grad: Expected f(*args) to return a scalar Tensor, got {given}")
         found = run.products([value.new_ones(())])
         gradient = run.given(_by_argument(found, args, chosen, one))
         return gradient, (run.result, run.given(run.aux)) if has_aux else run.result
@@ -266,11 +266,13 @@ def _pulled(run):
     with _recording():
         weights = [zeros_like(o).requires_grad_() for o in run.outputs]
     with first_pass():
-        return weights, run.products(weights, create_graph=True)
+        pulled = run.products(weights, create_graph=True)
+    return weights, pulled
 
 
-def _forward(run, weights, pulled, tangents):
-    """``J v``: the gradient of ``uᵀ J v`` with respect to u, from the results of ``_pulled``."""
+def _forward(run, first, tangents):
+    """``J v``: the gradient of ``uᵀ J v`` with respect to u; ``first`` is from ``_pulled``."""
+    weights, pulled = first
     graph = run.goes_on or any(t.requires_grad for t in tangents)
     return run.given(_gradients(pulled, weights, tangents, graph))
 
@@ -305,7 +307,7 @@ def jvp(func, primals, tangents, *, strict=False, has_aux=False):
             f"two tuples of {len(primals)} tensors"
         )
     run = _Run("jvp", func, primals, None, has_aux)
-    product = tree_unflatten(_forward(run, *_pulled(run), vector), run.structure)
+    product = tree_unflatten(_forward(run, _pulled(run), vector), run.structure)
     return (run.result, product, run.given(run.aux)) if has_aux else (run.result, product)
 
 
@@ -328,7 +330,7 @@ def linearize(func, *primals):
     run = _Run("linearize", func, primals)
     first = _pulled(run)
     return run.result, lambda *tangents: tree_unflatten(
-        _forward(run, *first, tree_flatten(tangents)[0]), run.structure
+        _forward(run, first, tree_flatten(tangents)[0]), run.structure
     )
 
 
@@ -406,7 +408,7 @@ def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
         chosen, one = _chosen("jacfwd", argnums, args)
         run = _Run("jacfwd", partial(func, **kwargs), args, chosen, has_aux)
         first = _pulled(run)  # is the same for all columns
-        columns = vmap(lambda *v: tuple(_forward(run, *first, v)), randomness=randomness)
+        columns = vmap(lambda *v: tuple(_forward(run, first, v)), randomness=randomness)
         columns = columns(*_basis(run.inputs))
         found = []
         for o, column in zip(run.outputs, columns, strict=True):
