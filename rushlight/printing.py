@@ -120,6 +120,7 @@ def format_tensor(
     requires_grad: bool = False,
     grad_fn_name: str | None = None,
     device_suffix: str | None = None,
+    tangent: str | None = None,
     class_name: str = "tensor",
     indent: int = 0,
 ) -> str:
@@ -129,6 +130,7 @@ def format_tensor(
 
     Args:
         device_suffix: The device's name (``"cuda:0"``) if the text must show it, else None.
+        tangent: The text of a dual tensor's tangent; None for other tensors.
         class_name: ``"tensor"``, also for a Parameter; a subclass gives its own name.
         indent: The column in which the text will begin. All lines but the first are indented.
 
@@ -153,6 +155,8 @@ def format_tensor(
         suffixes.append(f"grad_fn=<{grad_fn_name}>")
     elif requires_grad:
         suffixes.append("requires_grad=True")
+    if tangent is not None:
+        suffixes.append(f"tangent={tangent}")
     return append(text, suffixes, len(start))[indent:] + ")"
 
 

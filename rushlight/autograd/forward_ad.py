@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from rushlight.autograd import mode
 from rushlight.autograd.gradient import grad
-from rushlight.autograd.mode import enable_grad
+from rushlight.autograd.mode import enable_grad, is_grad_enabled
+from rushlight.autograd.tape import Leaf
 from rushlight.tensor import Tensor
 
 __all__ = [
@@ -30,6 +31,39 @@ def first_pass():
         yield
     finally:
         mode.state.forward = was
+
+
+def check_tangent(tensor, tangent):
+    """Raise if the two have different shapes."""
+    if tensor.shape != tangent.shape:
+        raise RuntimeError(
+            "Trying to set a forward gradient that has a different size than that of the original "
+            f"Tensor, this is not supported. Tensor is of size {list(tensor.shape)} while the "
+            f"given forward gradient is of size {list(tangent.shape)}."
+        )
+
+
+def reaches_outside(outputs, inputs):
+    """Whether ``outputs`` depend on a leaf that is none of ``inputs``.
+
+    The inputs are leaves, or views of outer tensors that want gradients.
+    """
+    own = {id(t.node) for t in inputs}
+    todo, seen = [t.node for t in outputs if t.node is not None], set()
+    while todo:
+        node = todo.pop()
+        if id(node) in own and type(node) is not Leaf:
+            return True
+        if id(node) in seen or id(node) in own:
+            continue
+        seen.add(id(node))
+        source = getattr(node, "source", node)  # of one of several results
+        if type(source) is Leaf:
+            if source.variable is not None:  # that of a transform inside the function is gone
+                return True
+            continue
+        todo += [p for p in source.parents if p is not None]
+    return False
 
 
 class _Levels(threading.local):
@@ -149,14 +183,10 @@ def make_dual(tensor, tangent, *, level=None):
             "Trying to create a dual Tensor for forward AD but no level exists, make sure to "
             "enter_dual_level() first."
         )
-    for name, t in (("tensor", tensor), ("tangent", tangent)):
+    for name, t in (("primal", tensor), ("tangent", tangent)):
         if not (t.is_floating_point() or t.is_complex()):
             raise ValueError(f"Expected {name} to be floating point or complex, but got: {t.dtype}")
-    if tensor.shape != tangent.shape:
-        raise RuntimeError(
-            f"make_dual: Expected tensor and tangent of one shape, got {tuple(tensor.shape)} and "
-            f"{tuple(tangent.shape)}"
-        )
+    check_tangent(tensor, tangent)
     if tensor.node is not None and not tensor.is_leaf and unpack_dual(tensor).tangent is not None:
         raise RuntimeError(
             "Making a dual Tensor based on a Tensor that already has a forward gradient at the "
@@ -178,7 +208,8 @@ def unpack_dual(tensor, *, level=None):
 
     Returns:
         ``UnpackedDualTensor`` of tensors ``(*)``. The tangent is None if the tensor depends on no
-        dual tensor, or if no level is open.
+        dual tensor, or if no level is open. The two have a history if the tensor depends on others
+        that want gradients.
 
     >>> import rushlight as torch
     >>> torch.autograd.forward_ad.unpack_dual(torch.ones(1)).tangent is None
@@ -191,6 +222,8 @@ def unpack_dual(tensor, *, level=None):
     for tangent, dual, version in zip(tangents, made, versions, strict=True):
         if dual() is tensor and tensor._version == version:  # as make_dual gave it
             return UnpackedDualTensor(tensor.detach(), tangent)
+    outer = is_grad_enabled() and reaches_outside([tensor], inputs)
+    primal = tensor if outer else tensor.detach()
     with enable_grad():
         weights = tensor.detach().new_zeros(tensor.shape).requires_grad_()
         with first_pass():
@@ -200,11 +233,11 @@ def unpack_dual(tensor, *, level=None):
             return UnpackedDualTensor(tensor, None)
         pairs = [(p, v) for p, v in pairs if p.requires_grad]
         if not pairs:  # the derivative is 0 everywhere, as that of a sign
-            return UnpackedDualTensor(tensor, tensor.detach().new_zeros(tensor.shape))
+            return UnpackedDualTensor(primal, tensor.detach().new_zeros(tensor.shape))
         pulled, tangents = zip(*pairs, strict=True)
-        graph = any(t.requires_grad for t in tangents)
+        graph = outer or any(t.requires_grad for t in tangents)
         (found,) = grad(
             pulled, weights, tangents, retain_graph=True, create_graph=graph,
             materialize_grads=True,
         )  # fmt: skip
-    return UnpackedDualTensor(tensor.detach(), found if graph else found.detach())
+    return UnpackedDualTensor(primal, found if graph else found.detach())

@@ -9,7 +9,7 @@ every operation with second gradients has them.
 from contextlib import nullcontext
 from functools import partial, wraps
 
-from rushlight.autograd.forward_ad import first_pass
+from rushlight.autograd.forward_ad import check_tangent, first_pass, reaches_outside
 from rushlight.autograd.gradient import grad as gradients_of
 from rushlight.autograd.mode import (
     enable_grad,
@@ -64,7 +64,9 @@ class _Run:
                 raise RuntimeError(
                     f"{name}: Expected f(*args) to return only tensors, got {type(t).__name__}"
                 )
-        self.goes_on = is_grad_enabled() and self._reaches_outside()
+        inner = all(type(t.node) is Leaf for t in self.inputs)  # else they are views of outer ones
+        outer = not inner or reaches_outside(self.outputs, self.inputs)
+        self.goes_on = is_grad_enabled() and outer
 
     def _fresh(self, tree):
         return tree_map(self._own, tree)
@@ -84,25 +86,6 @@ class _Run:
         with inference_mode(False) if is_inference_mode_enabled() else nullcontext():
             t = t.clone() if t.is_inference() else t
             return t.view_as(t) if outer else t.detach().requires_grad_()
-
-    def _reaches_outside(self):
-        """Whether a path leads from an output to a leaf that is none of the new tensors."""
-        own = {id(t.node) for t in self.inputs}
-        if any(type(t.node) is not Leaf for t in self.inputs):  # views of what wants gradients
-            return True
-        todo, seen = [t.node for t in self.outputs if t.node is not None], set()
-        while todo:
-            node = todo.pop()
-            if id(node) in seen or id(node) in own:
-                continue
-            seen.add(id(node))
-            source = getattr(node, "source", node)  # of one of several results
-            if type(source) is Leaf:
-                if source.variable is not None:  # that of a transform inside ``func`` is gone
-                    return True
-                continue
-            todo += [p for p in source.parents if p is not None]
-        return False
 
     def given(self, tree):
         """``tree`` as the transform returns it: constants, unless the history goes on."""
@@ -299,7 +282,10 @@ def jvp(func, primals, tangents, *, strict=False, has_aux=False):
     """
     for what, tree in (("primals", primals), ("tangents", tangents)):
         if not isinstance(tree, tuple) or not tree:
-            raise RuntimeError(f"jvp: Expected {what} to be a non-empty tuple, got {type(tree)}")
+            raise RuntimeError(
+                f"jvp(f, primals, tangents): Expected {what} to be a tuple of tensors that is not "
+                f"empty, got {type(tree)}"
+            )
     vector, structure = tree_flatten(tangents)
     if structure != tree_flatten(primals)[1]:
         raise RuntimeError(
@@ -307,6 +293,8 @@ def jvp(func, primals, tangents, *, strict=False, has_aux=False):
             f"two tuples of {len(primals)} tensors"
         )
     run = _Run("jvp", func, primals, None, has_aux)
+    for x, v in zip(run.inputs, vector, strict=True):
+        check_tangent(x, v)
     product = tree_unflatten(_forward(run, _pulled(run), vector), run.structure)
     return (run.result, product, run.given(run.aux)) if has_aux else (run.result, product)
 

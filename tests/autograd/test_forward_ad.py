@@ -59,3 +59,28 @@ def test_gradients_of_many_rows():
     )
     assert torch.equal(rows, torch.diag(2 * x.detach())) and none is None
     assert not rows.requires_grad
+
+
+def test_a_tangent_goes_on_to_what_the_tensors_were_computed_from():
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    w = torch.tensor([3.0, 4.0], requires_grad=True)
+    with fw.dual_level():
+        value, tangent = fw.unpack_dual((fw.make_dual(x, torch.tensor([1.0, 3.0])) ** 3).sum())
+        assert torch.autograd.grad(tangent, x)[0].tolist() == [6.0, 36.0]
+        assert value.requires_grad
+        value, tangent = fw.unpack_dual(fw.make_dual(torch.ones(2), torch.ones(2)) * w)
+        assert torch.autograd.grad(tangent.sum(), w)[0].tolist() == [1.0, 1.0]
+        assert value.requires_grad
+        value, tangent = fw.unpack_dual(fw.make_dual(torch.ones(2), torch.ones(2)).exp())
+        assert not value.requires_grad
+        assert not tangent.requires_grad
+
+
+def test_a_dual_tensor_prints_its_tangent():
+    with fw.dual_level():
+        dual = fw.make_dual(torch.ones(2), torch.tensor([1.0, 2.0]))
+        assert repr(dual) == "tensor([1., 1.], tangent=tensor([1., 2.]))"
+        assert repr(dual.sum()) == "tensor(2., tangent=3.0)"
+        assert repr(dual.detach()) == "tensor([1., 1.])"
+        dual *= 2
+        assert repr(dual) == "tensor([2., 2.], tangent=tensor([2., 4.]))"

@@ -1,5 +1,6 @@
 """Tensors as Python values: sizes and addresses, numbers, lists, iteration, printing."""
 
+import sys
 import weakref
 
 import numpy as np
@@ -420,7 +421,18 @@ def __format__(self, spec):
 @in_python
 def __repr__(self, *, tensor_contents=None):
     refresh(self)
-    node = self.node
+    forward_ad = sys.modules.get("rushlight.autograd.forward_ad")  # was imported if it is in use
+    if forward_ad is None or forward_ad._current_level < 0:
+        return _text(self)
+    primal, tangent = forward_ad.unpack_dual(self)
+    if tangent is None:
+        return _text(self)
+    return _text(self, primal.node, _text(tangent) if tangent.ndim else f"{tangent.item()}")
+
+
+def _text(self, node=None, tangent=None):
+    """The text of ``self``, with the tangent's text; then the history is that of ``node``."""
+    node = self.node if tangent is None else node
     name = None
     if node is not None and type(node) is not Leaf:
         name = (node.source if type(node) is Output else node).name()
@@ -432,5 +444,6 @@ def __repr__(self, *, tensor_contents=None):
         requires_grad=node is not None,
         grad_fn_name=name,
         device_suffix=str(self.device) if is_remote(self) else None,
+        tangent=tangent,
         class_name="tensor" if kind is Tensor else vars(kind).get("_printed_name", kind.__name__),
     )
