@@ -3,6 +3,7 @@
 import numpy as np
 
 from rushlight.autograd import mode
+from rushlight.compiler.capture.recorder import Recorder
 from rushlight.compiler.capture.replay_recorder import ReplayRecorder
 from rushlight.compiler.capture.tracked_memory import TrackedMemory
 from rushlight.compiler.ir.abstract import Abstract
@@ -110,6 +111,12 @@ class BatchRecorder(ReplayRecorder):
         found = super()._detached(value)
         self.own.add(found.id)
         return found
+
+    def note_alias(self, tensor, source):
+        """A tensor without history shares its memory with its detached one, as in eager mode."""
+        if source.node is None and type(source._array) is Abstract:
+            return Recorder.note_alias(self, tensor, source)
+        return super().note_alias(tensor, source)
 
     def capture(self, tensor, get=None):
         key = super().capture(tensor, get)

@@ -9,11 +9,22 @@ from rushlight.compiler.ir import roles
 from rushlight.ops.linear.matmul import matmul
 from rushlight.tensor import Tensor
 
-__all__ = ["Loops", "rule_of"]
+__all__ = ["Loops", "SameNumbers", "rule_of"]
 
 
 class Loops(Exception):
     """The rule does not serve these operands."""
+
+
+class SameNumbers(RuntimeError):
+    """One draw was to serve samples whose parameters differ."""
+
+    def __init__(self, name):
+        super().__init__(
+            f"vmap: {name} cannot draw the same numbers for samples whose parameters differ: Vmap "
+            "does not currently support same randomness with a batched tensor input. Use "
+            "randomness='different'"
+        )
 
 
 def rule_of(e):
@@ -72,6 +83,13 @@ def _like_a_number(x, others):
         if x.dtype.category > max(categories)
         else x.to(next(t.dtype for t in others if t.dtype.category == max(categories)))
     )
+
+
+def _of_draw(batch, e, operands, params):
+    """An operation on parameters and the random numbers that were drawn for them."""
+    if batch.randomness == "same" and any(b for _, b in operands[:-1]):
+        raise SameNumbers(e.op.name)
+    return _elementwise(batch, e, operands, params)
 
 
 # Dims counted from 1 ------------------------------------------------------------------------
@@ -186,8 +204,32 @@ def _more_matrices(batch, e, operands, params):
     return batch.apply(e.op, [_expanded(batch, x, b) for x, b in operands], params)
 
 
-def _padding(batch, e, operands, params):
-    """The padding of the last dims; ``pad`` has no numbers for the dim of the batch."""
+def _sets_of_rows(batch, e, operands, params):
+    """Operations on two matrices, whose leading dims broadcast."""
+    ndim = e.outs[0].ndim
+    whole = [
+        x.reshape(batch.size, *[1] * (ndim + 1 - x.ndim), *x.shape[1:]) if b else x
+        for x, b in operands
+    ]
+    return batch.apply(e.op, whole, params)
+
+
+def _loss(batch, e, operands, params):
+    """A loss of each element, and the mean or sum over each sample."""
+    ndim = max([_per_sample(x, b) for x, b in operands if isinstance(x, Tensor)])
+    whole = [
+        x.reshape(batch.size, *[1] * (ndim + 1 - x.ndim), *x.shape[1:]) if b else x
+        for x, b in operands
+    ]
+    found = batch.apply(e.op, whole, {**params, "reduction": "none"})
+    if params["reduction"] == "none" or not ndim:
+        return found
+    dims = tuple(range(1, ndim + 1))
+    return found.mean(dims) if params["reduction"] == "mean" else found.sum(dims)
+
+
+def _last_dims(batch, e, operands, params):
+    """An operation on the last dims, such as padding, whose parameters count no other dims."""
     return batch.apply(e.op, [operands[0][0]], params)
 
 
@@ -243,12 +285,13 @@ def _as_channels(images):
 #: Names that an operation's ``batching`` may state.
 _BY_NAME = {
     "along": _along, "channels": _more_channels, "convolution": _convolution, "images": _images,
-    "matrices": _more_matrices,
+    "draw": _of_draw, "last dims": _last_dims, "loss": _loss, "matrices": _more_matrices,
+    "sets of rows": _sets_of_rows,
 }  # fmt: skip
 _BY_KIND = {"elementwise": _elementwise, "reduction": _reduction, "view": _view}
 _BY_ROLE = {
     "product": _product, "convolution": _convolution, "pooling": _images, "copy": _copy,
     "view": _view, "patch": _patch, "scan": _along, "extremum": _along, "gather": _along,
-    "scatter": _along, "padding": _padding,
+    "scatter": _along, "padding": _last_dims,
 }  # fmt: skip
 assert {"product", "convolution", "pooling"} <= roles.CONTRACTIONS

@@ -21,11 +21,11 @@ from rushlight.compiler.calls.entry import recording_lock
 from rushlight.compiler.capture.replay_recorder import without_history
 from rushlight.compiler.capture.simplify import alive
 from rushlight.compiler.capture.simplify import operands as operands_of
-from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.ir.abstract import Abstract, ShapeNeeded, ValueNeeded
 from rushlight.dtype import OF
 from rushlight.errors import TraceError
 from rushlight.func.batch_recorder import BatchRecorder, Call
-from rushlight.func.batch_rules import Loops, rule_of
+from rushlight.func.batch_rules import Loops, SameNumbers, rule_of
 from rushlight.func.parts import parts_of
 from rushlight.ops.core.dispatch import repeat
 from rushlight.ops.shape.join import stack
@@ -71,9 +71,9 @@ def record(recorder, call):
             return found
     except TraceError as error:
         text = str(error).replace("inside torch.compile", "inside vmap")
-        raise RuntimeError(
-            f"vmap: We do not support operators that can output dynamic shape, nor values: {text}"
-        ) from error
+        if isinstance(error, (ShapeNeeded, ValueNeeded)):
+            text = f"We do not support operators that can output dynamic shape, nor values: {text}"
+        raise RuntimeError(f"vmap: {text}") from error
     finally:
         mode.give_back(before)
         recorder.restore()
@@ -190,6 +190,8 @@ class Batch:
         if rule is not None:
             try:
                 found = rule(self, e, operands, params)
+            except SameNumbers:
+                raise
             except (Loops, RuntimeError, ValueError, IndexError, TypeError):
                 if e.op.raises:  # a check
                     raise
@@ -265,11 +267,7 @@ class Batch:
         if self.randomness == "same":
             if not any(b for _, b in operands):
                 return self.apply(e.op, [x for x, _ in operands], params), False
-            raise RuntimeError(
-                f"vmap: {e.op.name} cannot draw the same numbers for samples whose parameters "
-                "differ: Vmap does not currently support same randomness with a batched tensor "
-                "input. Use randomness='different'"
-            )
+            raise SameNumbers(e.op.name)
         if params.get("distribution") == "permutation" and mode.recorder() is not None:
             # Of nested batches, PyTorch draws the inner one's permutations one after the other.
             return self._each(e, operands, {k: (v, False) for k, v in params.items()}), True

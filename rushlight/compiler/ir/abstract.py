@@ -14,7 +14,15 @@ from rushlight.dtype import bfloat16, float16
 from rushlight.errors import TraceError
 from rushlight.shaped import Shaped
 
-__all__ = ["HALF", "Abstract", "ValueNeeded", "name_of", "refuse_values", "user_line"]
+__all__ = [
+    "HALF",
+    "Abstract",
+    "ShapeNeeded",
+    "ValueNeeded",
+    "name_of",
+    "refuse_values",
+    "user_line",
+]
 
 #: NumPy's dtypes of half precision. The compiler computes with such values in float32.
 HALF = (float16.numpy, bfloat16.numpy)
@@ -26,6 +34,10 @@ _is_passed_through = functools.lru_cache(1024)(_PASSED_THROUGH.match)  # of file
 
 class ValueNeeded(TraceError, AttributeError):
     """Raised where code asks for a tensor's elements while only shape and dtype are known."""
+
+
+class ShapeNeeded(TraceError):
+    """Raised for an operation whose result has a shape that depends on values."""
 
 
 @functools.cache
@@ -77,7 +89,7 @@ class Abstract(Shaped):
 
     @staticmethod
     def refuse_shape(name):
-        error = TraceError(
+        error = ShapeNeeded(
             f"{user_line()}: {name} gives a tensor whose shape depends on values, inside "
             "torch.compile. Move it out of the compiled function, or use a form of fixed shape "
             "such as torch.where."

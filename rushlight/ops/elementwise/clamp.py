@@ -209,6 +209,9 @@ def clamp(input, min=None, max=None, *, out=None):
         min, max = number(min), number(max)
         tensors = [isinstance(min, Tensor), isinstance(max, Tensor)]
     if tensors[0] is not tensors[-1]:
+        bound = min if tensors[0] else max
+        if not (bound._array.ndim or bound.requires_grad):
+            bound.item()  # a trace, which knows no values, refuses to give it
         raise TypeError(
             "clamp(): min and max must both be tensors or both be numbers, not "
             f"{type(min).__name__} and {type(max).__name__}"

@@ -54,6 +54,7 @@ def _bce(xp, x, y, weight=None, *, reduction):
     return reduced(losses if weight is None else losses * weight, reduction)
 
 
+_bce.op.batching = "loss"  # the gradients of its parts are others at 0 and 1
 _bce.lower()
 
 
@@ -157,6 +158,7 @@ def _logits_target_slope(g, x, weight, pos_weight, reduction):
     return slope * _weighed(g, slope, weight, reduction)
 
 
+_bce_logits.op.batching = "loss"  # the gradients of its parts are others at 0
 _bce_logits.lower()
 _bce_logits.grad(x=_logits_slope, y=_logits_target_slope)
 

@@ -341,6 +341,7 @@ def _normal(xp, mean, std, z):
     return z * std + mean
 
 
+_normal.op.batching = "draw"
 _normal.lower_on_devices(lambda mean, std, z: z * std + mean)
 
 

@@ -80,6 +80,9 @@ def _cdist(xp, x, y, *, p):
     return out
 
 
+_cdist.op.batching = "sets of rows"  # the parts have no gradient at equal points
+
+
 @_cdist.lower
 def _norms(x, y, p):
     return _lengths(_differences(x, y), p=p)
@@ -151,6 +154,7 @@ def _product_slope(g, x, y, out):
     return ratio.sum(-1)[..., None] * x - ratio @ y
 
 
+_cdist_by_product.op.batching = "sets of rows"
 _cdist_by_product.grad(
     x=_product_slope,
     y=lambda g, x, y, out: _product_slope(g.mT, y, x, out.mT),
@@ -231,6 +235,9 @@ def _lengths(xp, d, *, p):
     if p == 0:  # a count of the elements that differ, and nan where it is open whether they do
         return np.minimum(np.ceil(np.abs(d)), 1).sum(-1, dtype=d.dtype)
     return vector_norm.op.forward(xp, d, dim=(d.ndim - 1,), p=p)
+
+
+_lengths.op.batching = "last dims"
 
 
 @_lengths.lower
