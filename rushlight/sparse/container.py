@@ -8,6 +8,7 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf
+from rushlight.autograd.write import check_result
 from rushlight.composite import Composite
 from rushlight.errors import GraphError, LayoutError
 from rushlight.notices import warn_once
@@ -138,7 +139,9 @@ class SparseTensor(Composite, intercepts=False):
         name = func.__name__
         dense: Any = args[0] if args else None
         if name.endswith("_") and not isinstance(dense, cls) and name[:-1] in RULES:
-            return dense.copy_(RULES[name[:-1]](*args, **kwargs or {}).to_dense())
+            found = RULES[name[:-1]](*args, **kwargs or {}).to_dense()
+            check_result(dense, found, name)  # copy_ itself casts any dtype
+            return dense.copy_(found)
         out = kwargs.get("out") if kwargs else None
         if out is None:
             return super().__torch_function__(func, types, args, kwargs)

@@ -39,6 +39,11 @@ def _constructed(d, args, device, any_dtype=False, where=CPU):
     first = args[0]
     if len(args) == 1 and not isinstance(first, Size):
         if isinstance(first, Tensor):
+            if device is not None:
+                raise RuntimeError(
+                    "Legacy tensor constructor of the form torch.Tensor(tensor, device=device) is "
+                    "not supported.  Use torch.tensor(...) or torch.as_tensor(...) instead."
+                )
             return _alias(first, d, any_dtype)
         if isinstance(first, (Storage, TypedStorage)):
             return empty(0, dtype=d).set_(first)
@@ -86,6 +91,7 @@ def _new(self, *args, device=None, size=None):
 
     Raises:
         TypeError: ``args`` are neither sizes nor data, or a tensor of another dtype.
+        RuntimeError: ``args`` are a tensor, and ``device`` is given.
 
     >>> import rushlight as torch
     >>> torch.zeros(1).new([1, 2])

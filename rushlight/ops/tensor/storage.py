@@ -144,6 +144,8 @@ def resize_(self, *sizes, memory_format=None):
     needed = (start + span(shape, strides)) * array.itemsize if math.prod(shape) else 0
     if needed >= 2**63:
         raise ShapeError(f"resize_: Storage size calculation overflowed with sizes={list(shape)}")
+    if not needed and math.prod([n or 1 for n in shape]) * array.itemsize >= 2**63:
+        raise ShapeError(f"resize_: Stride calculation overflowed with sizes={list(shape)}")
     if is_remote(self):
         array.memory.grow(needed)
         steps = tuple([step * array.itemsize for step in strides])

@@ -353,10 +353,12 @@ def fractional(name, n, input, kernel_size, output_size, samples):
     kernel_size = per_dim(kernel_size, n, name, "kernel_size")
     places = per_dim(output_size, n, name, "output_size")
     x = input._array
-    if x.ndim not in (n + 1, n + 2) or 0 in x.shape[-n:]:
+    if x.ndim not in (n + 1, n + 2):
+        raise ShapeError(f"{name}: Expected {n + 1}D or {n + 2}D tensor, but got {list(x.shape)}")
+    if 0 in x.shape[1:]:
         raise ShapeError(
-            f"{name}: Expected {n + 1}D or {n + 2}D tensor without empty dims, but got "
-            f"{list(x.shape)}"
+            f"{name}: Expected input to have non-zero size for non-batch dimensions, but input "
+            f"has sizes {list(x.shape)}"
         )
     if min(kernel_size) < 1 or min(places) < 0:
         raise ShapeError(
