@@ -163,7 +163,9 @@ def _solve(xp, LD, pivots, B, *, hermitian):
             "is alone; pass the results of ldl_factor"
         )
     if X.size and not xp.dry:  # LAPACK would swap rows that are not there, as told by zeros
-        pivots = np.broadcast_to(pivots, (*lead, n)).astype(np.int32, "C").reshape(-1, n)
+        # ``ascontiguousarray`` keeps replays away: a new entry is tried on other pivots, which only
+        # ``ldl_solve`` checks.
+        pivots = np.ascontiguousarray(np.broadcast_to(pivots, (*lead, n)), np.int32).reshape(-1, n)
         each(_routine("trs", LD, hermitian), b"L", n, k, columns(LD, lead), n, pivots, X, n,
              Room(1, np.int32))  # fmt: skip
     return matrices(X, lead)

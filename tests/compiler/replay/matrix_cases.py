@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import rushlight as torch
+from rushlight.linalg import ldl
 from rushlight.ops.core import replays
 from tests.ops.layouts import LAYOUTS
 
@@ -95,6 +96,28 @@ def tried(f, *given):
     for _ in range(4):
         with suppress(L.LinAlgError):
             f(*given)
+
+
+def test_ldl_solve_gives_lapack_no_pivots_out_of_range(monkeypatch):
+    """A new entry is tried on pivots of all kinds, with which LAPACK would write anywhere."""
+    call, seen = ldl.each, []
+
+    def each(name, *given):
+        pivots = [a for a in given if type(a) is np.ndarray and a.dtype == np.int32]
+        if name == "sytrs" and pivots:
+            seen.append(abs(pivots[0][0]))  # a wrong one is noted only: a capture drops errors
+            if (seen[-1] < ROWS).any() or (seen[-1] > 4).any():
+                return
+        call(name, *given)
+
+    monkeypatch.setattr(ldl, "each", each)
+    A, B = torch.randn(4, 4), torch.randn(4, 2)
+    tried(lambda: L.ldl_solve(*L.ldl_factor(A + A.mT), B))
+    assert len(seen) >= 4
+    assert all(((own >= ROWS) & (own <= 4)).all() for own in seen)
+
+
+ROWS = np.arange(1, 5)
 
 
 def spoiled(rng, a):
