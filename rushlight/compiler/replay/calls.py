@@ -250,6 +250,8 @@ def _varied(x, rng, change):
     if not isinstance(x, Tensor | ndarray):
         return x
     a = x._array if isinstance(x, Tensor) else x
+    if a is x and a.dtype.kind not in "fc" and change is not _same:
+        change = _near  # the forward call has checked the indices that a gradient rule gets
     if a.size <= MOST_ELEMENTS:  # else only views are made
         a = copy_of(a)
         with np.errstate(all="ignore"):

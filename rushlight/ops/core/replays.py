@@ -117,8 +117,9 @@ class Replays:
                     f"{name}: a replay gave a result instead of an error"
                 ) from error
             about = slice(-1, None) if self.writes else slice(None)  # a copy is no Parameter
-            if facts(found, before)[about] != facts(expected, before)[about]:
-                raise AssertionError(f"{name}: a replay gave another result")
+            seen, wanted = [facts(x, before)[about] for x in (found, expected)]
+            if seen != wanted:
+                raise AssertionError(f"{name}: a replay gave {seen} instead of {wanted}")
             if not all(g.stands_at(mark) for g, mark in zip(streams, ended, strict=True)):
                 raise AssertionError(f"{name}: a replay took other numbers from a generator")
             return found
