@@ -71,7 +71,7 @@ def record(recorder, call):
             return found
     except TraceError as error:
         text = str(error).replace("inside torch.compile", "inside vmap")
-        if isinstance(error, (ShapeNeeded, ValueNeeded)):
+        if isinstance(error, (ShapeNeeded, ValueNeeded)) or "depends on values" in text:
             text = f"We do not support operators that can output dynamic shape, nor values: {text}"
         raise RuntimeError(f"vmap: {text}") from error
     finally:

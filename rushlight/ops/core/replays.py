@@ -117,7 +117,7 @@ class Replays:
                     f"{name}: a replay gave a result instead of an error"
                 ) from error
             about = slice(-1, None) if self.writes else slice(None)  # a copy is no Parameter
-            seen, wanted = [facts(x, before)[about] for x in (found, expected)]
+            seen, wanted = facts(found, before)[about], facts(expected, before)[about]
             if seen != wanted:
                 raise AssertionError(f"{name}: a replay gave {seen} instead of {wanted}")
             if not all(g.stands_at(mark) for g, mark in zip(streams, ended, strict=True)):
