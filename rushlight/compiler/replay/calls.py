@@ -298,9 +298,15 @@ def _near(a, rng):
     return rng.rng.permutation(a.reshape(-1)).reshape(a.shape)
 
 
+def _normal(a, rng):
+    """Normal numbers in the shape of ``a``, complex ones if those of ``a`` are."""
+    found = rng.standard_normal(a.shape)
+    return found + 1j * rng.standard_normal(a.shape) if a.dtype.kind == "c" else found
+
+
 def _numbers(a, rng):
     """Other floating numbers; integers as they are, because few others may be allowed."""
-    return rng.standard_normal(a.shape) if a.dtype.kind in "fc" else a
+    return _normal(a, rng) if a.dtype.kind in "fc" else a
 
 
 def _share(a, rng):
@@ -311,7 +317,7 @@ def _share(a, rng):
 def _both(a, rng):
     """Numbers of both signs, other than 0 where integers were all 0."""
     if a.dtype.kind in "fc":
-        return rng.standard_normal(a.shape)
+        return _normal(a, rng)
     return rng.integers(-3 if a.dtype.kind == "i" else 0, 2 if a.dtype == bool else 4, a.shape)
 
 

@@ -228,7 +228,7 @@ class Tape:
         """Append a loop over ``arrays``, which are broadcast to the shape of the last one."""
         shape = arrays[-1].shape
         work = None if name is None else (name, [a.dtype for a in arrays])
-        strides = [np.broadcast_to(a, shape).strides for a in arrays]
+        strides = [a.strides if a.shape == shape else np.broadcast_to(a, shape).strides for a in arrays]
         self._rows(function, arrays, shape, strides, work)
 
     def _rows(self, function, arrays, shape, strides, work=None):
@@ -621,7 +621,8 @@ def rows_of(shape, strides):
             while at and _is_outside(own, dims[at - 1][1]):
                 at -= 1
             dims.insert(at, (n, own))
-    count, inner = dims.pop() if dims else (1, [0] * len(strides))
+    # Of one element, too, the strides decide about the instructions.
+    count, inner = dims.pop() if dims else (1, [s[-1] if s else 0 for s in strides])
     while dims and dims[-1][1] == [s * count for s in inner]:
         count *= dims.pop()[0]
     return count, inner, dims

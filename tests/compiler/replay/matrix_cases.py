@@ -227,3 +227,13 @@ def test_sgn_of_complex_numbers(hits):
     for _ in range(4):
         x.sgn()
     assert hits
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 1), (3,)])
+def test_products_of_complex_numbers(shape):
+    """NumPy computes one number that lies in a row by other instructions than one without dims."""
+    rng = np.random.default_rng(0)
+    for s in ((), shape):
+        for _ in range(500):
+            x, y = torch.from_numpy(numbers(rng, (2, *s), "c16"))
+            x * y
