@@ -228,7 +228,8 @@ class Tape:
         """Append a loop over ``arrays``, which are broadcast to the shape of the last one."""
         shape = arrays[-1].shape
         work = None if name is None else (name, [a.dtype for a in arrays])
-        strides = [a.strides if a.shape == shape else np.broadcast_to(a, shape).strides for a in arrays]
+        same = [a if a.shape == shape else np.broadcast_to(a, shape) for a in arrays]
+        strides = [a.strides for a in same]  # broadcast_to gives dims of size 1 the stride 0
         self._rows(function, arrays, shape, strides, work)
 
     def _rows(self, function, arrays, shape, strides, work=None):
