@@ -33,8 +33,9 @@ _lock = new_lock()
 def parts_of(e):
     """The ``Parts`` of an equation that is like ``e``; None if the operation has no lowering."""
     key = _key(e)
-    if key is not None and key in _known:
-        return _known[key]
+    known = _known.get(key, e)  # another thread may drop the entry at any time
+    if known is not e:
+        return known
     equations = unfolded(e)
     found = None if equations is None else Parts(e, checks_of(e), equations)
     if key is not None:
