@@ -16,6 +16,8 @@ replayed: Callable[..., Any]
 #: From ``backend/native.py``: machine code draws a number for each row, and runs Python loops.
 sampled: Callable[..., Any]
 looped: Callable[..., Any]
+#: From ``backend/native.py``: machine code makes random words, or floats of them.
+drawn: Callable[..., Any]
 #: From ``backend/native.py``: conversions of large arrays of half precision.
 cast: Callable[..., Any]
 cast_into: Callable[..., Any]

@@ -1,7 +1,8 @@
 """Generators of random numbers: PyTorch's CPU stream, word by word.
 
 The engine is MT19937 (Matsumoto and Nishimura 1998), seeded with the low 32 bits of the seed by
-``init_genrand`` (2002), as in PyTorch, NumPy and C++. NumPy's C implementation makes the words.
+``init_genrand`` (2002), as in PyTorch, NumPy and C++. NumPy's C implementation makes the words, and
+kernels make many of them (``backend/native.py``).
 
 - A 32-bit draw is one word. A 64-bit draw is two: the first is the high half.
 - Apart from the words, a generator holds one number. The Box-Muller transform makes normals in
@@ -25,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from rushlight import late
 from rushlight.autograd import mode
 from rushlight.device import CPU, device, require
 from rushlight.device_array import driver_of, drivers
@@ -310,16 +312,24 @@ class Generator:
             self._start()
         if count < FEW:
             return self._few(count)
-        return self._many(0, 1 << 32, count, np.uint32)
+        found = self.by_kernel(count, np.uint32)
+        return self._many(0, 1 << 32, count, np.uint32) if found is None else found
 
     def double_words(self, count):
         """Return the next ``count`` 64-bit draws as uint64. The caller must hold the lock."""
         if self._pending:
             self._start()
-        words = self._few(2 * count)
+        words = self.by_kernel(2 * count, np.uint32) if 2 * count >= FEW else None
+        words = self._few(2 * count) if words is None else words.astype(np.uint64)
         draws = words[0::2] << HALF
         draws |= words[1::2]
         return draws
+
+    def by_kernel(self, count, dtype, *bounds):
+        """The next numbers from ``backend/native.py``, or None. The caller must hold the lock."""
+        if self._pending:
+            self._start()
+        return late.drawn(self._engine, count, dtype, *bounds)
 
 
 @cache
@@ -458,6 +468,10 @@ class PhiloxGenerator(Generator):
 
     def engine(self):
         """None, because the stream has no engine of NumPy."""
+        return None
+
+    def by_kernel(self, count, dtype, *bounds):
+        """None, because the kernels are those of the CPU's stream."""
         return None
 
     def words(self, count):

@@ -22,9 +22,9 @@ from rushlight.dtype import bfloat16, float16
 from rushlight.threads import get_num_threads
 
 __all__ = [
-    "LEAST_ELEMENTS", "LEAST_LOOP", "MANY", "cast", "cast_into", "compiles", "compute", "either",
-    "grid", "llvm_works", "looped", "matrices", "of_halves", "recurrent", "replayed", "sampled",
-    "sampler", "slope", "by_ufunc", "tapped", "turned", "update",
+    "LEAST_ELEMENTS", "LEAST_LOOP", "MANY", "cast", "cast_into", "compiles", "compute", "drawn",
+    "either", "grid", "llvm_works", "looped", "matrices", "of_halves", "recurrent", "replayed",
+    "sampled", "sampler", "slope", "by_ufunc", "tapped", "turned", "update",
 ]  # fmt: skip
 
 #: The option ``least`` of elementwise operations that state none.
@@ -34,6 +34,9 @@ LEAST_ELEMENTS = 1 << 16
 MANY, SHARED = large_from(1 << 12), large_from(1 << 18)
 _SHARED = np.add, np.subtract, np.multiply
 _FLOATS = np.dtype("f4"), np.dtype("f8")
+
+#: The smallest number of random words that ``drawn`` makes, and for which it loads the kernels.
+LEAST_DRAWS, LEAST_FIRST_DRAWS = large_from(1 << 7), large_from(1 << 18)
 
 #: The smallest number of elements for which ``matrices`` and ``update`` use a kernel. ``update``
 #: counts the elements of parameters, gradients and optimizer state together.
@@ -243,6 +246,21 @@ def grid(work, size, options, values, points, *more):
     return kernels.grid(work, size, options, values, points, *more)
 
 
+def drawn(engine, count, dtype, low=0.0, high=1.0):
+    """``count`` numbers of NumPy's ``engine`` by a kernel; None: NumPy makes them.
+
+    They are uint32 words, or float32 numbers of [low, high). The kernels make the same numbers as
+    NumPy, only faster, so it may depend on earlier calls whether there are any.
+    """
+    if (
+        count < (LEAST_DRAWS if is_loaded() else LEAST_FIRST_DRAWS)
+        or (kernels := _kernels()) is None
+    ):
+        return None
+    out = np.empty(count, dtype)
+    return out if kernels.drawn(engine.ctypes.state_address, out, low, high) else None
+
+
 def tapped(work, images, points, weight, index):
     """Fill one of the arrays by a kernel of ``compiler/run/tap_kernels.py``, and tell whether."""
     if images.shape[1] * index.size < LEAST_TAPS or images.dtype.char not in "fd":
@@ -385,5 +403,5 @@ def sampler(function, stream, engine, columns):
     return None if kernels is None else kernels.sampler(function, stream, engine, columns)
 
 
-late.sampled, late.looped = sampled, looped
+late.drawn, late.sampled, late.looped = drawn, sampled, looped
 late.cast, late.cast_into, late.turned = cast, cast_into, turned

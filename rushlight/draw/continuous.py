@@ -55,6 +55,7 @@ FEW = 32  # up to this many single normals, Python's math is faster than NumPy
 ONE, MINUS_TWO, TWO_PI = (
     {F32: np.array(c, np.float32), F64: np.array(c)} for c in (1.0, -2.0, 2.0 * math.pi)
 )
+EIGHT = {F32: np.dtype("V32"), F64: np.dtype("V64")}  # eight numbers as one element
 
 
 def uniform(generator, count, dtype, low=0.0, high=1.0):
@@ -75,7 +76,8 @@ def uniform(generator, count, dtype, low=0.0, high=1.0):
         between = _uniform64 if dtype == F64 else _uniform32
         make = partial(between, generator, dtype=dtype, low=low, high=high)
     with generator.lock:
-        return in_chunks(make, count, dtype)
+        found = generator.by_kernel(count, dtype, low, high) if dtype == F32 else None
+        return in_chunks(make, count, dtype) if found is None else found
 
 
 def check_bounds(low, high, dtype):
@@ -173,20 +175,28 @@ def _blocks_of_normals(generator, count, dtype, mean, std):
 
 def _box_muller(u, real, mean, std):
     """Turn blocks of 16 uniforms into blocks of 16 normals, in place where possible."""
-    u = u.reshape(-1, 2, 8)
-    radius = np.log(ONE[real] - u[:, 0])
+    noted = type(u) is not np.ndarray  # a call that will be replayed
+    # NumPy copies 8 numbers as one element in a third of the time.
+    blocks = u.reshape(-1, 2, 8) if noted else u.view(EIGHT[real]).reshape(-1, 2)
+    u1, u2 = (x if noted else x.copy().view(real) for x in (blocks[:, 0], blocks[:, 1]))
+    radius = np.log(ONE[real] - u1)
     radius *= MINUS_TWO[real]
     np.sqrt(radius, out=radius)
-    angle = u[:, 1] * TWO_PI[real]
-    np.multiply(radius, np.cos(angle), out=u[:, 0])
-    np.multiply(radius, np.sin(angle), out=u[:, 1])
+    angle = u2 * TWO_PI[real]
+    for k, of_angle in enumerate((np.cos(angle), np.sin(angle))):
+        if noted:
+            np.multiply(radius, of_angle, out=blocks[:, k])
+        else:
+            of_angle *= radius
+            blocks[:, k] = of_angle.view(EIGHT[real])
+    u = u.reshape(-1)
     if std != 1.0 and mean != 0.0 and real == F32:
         u = (u.astype(np.float64) * np.float32(std) + np.float32(mean)).astype(F32)  # as FMA rounds
-        return u.reshape(-1)
+        return u
     if std != 1.0:
         u *= np.array(std, real)
     u += np.array(mean, real)  # also for a mean of 0, because adding 0 turns -0 into 0
-    return u.reshape(-1)
+    return u
 
 
 def _single_normals(generator, count):

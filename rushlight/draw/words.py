@@ -56,6 +56,9 @@ def in_chunks(make, count, dtype):
 
 def floats(generator, count):
     """Draw ``count`` uniform numbers u32, as float32. The caller must hold the generator's lock."""
+    found = generator.by_kernel(count, np.float32)
+    if found is not None:
+        return found
     words = generator.words(count)
     if words.itemsize == 8:
         words &= LOW_24_OF_64

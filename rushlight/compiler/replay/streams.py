@@ -119,6 +119,10 @@ class NotedStream:
 
     _few = words
 
+    def by_kernel(self, count, dtype, *bounds):
+        """None: a call of NumPy's functions is noted."""
+        return None
+
     def double_words(self, count):
         """The next 64-bit draws."""
         found: Generator = self  # type: ignore[assignment]

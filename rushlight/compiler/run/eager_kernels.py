@@ -18,7 +18,7 @@ from rushlight.autograd import mode
 from rushlight.backend import numpy as xp
 from rushlight.backend.summation import FLOATS, PIECE
 from rushlight.compiler.cpu.pooling_forms import FORMS
-from rushlight.compiler.cpu.target import CHECKED
+from rushlight.compiler.cpu.target import CHECKED, host
 from rushlight.compiler.ir import roles
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.run.array_loops import ArrayLoop
@@ -466,6 +466,16 @@ def turned(*given):
     from rushlight.compiler.run import turn_kernels
 
     turn_kernels.run(*given)
+
+
+def drawn(*given):
+    """Run a kernel of ``twister_kernels.py``, and tell whether it did."""
+    if not host().fma:
+        return False
+    from rushlight.compiler.run import twister_kernels
+
+    twister_kernels.run(*given)
+    return True
 
 
 def sampled(function, stream, engine, state, columns):
