@@ -22,6 +22,7 @@ from rushlight.ops.shape.join import cat
 from rushlight.tensor import Tensor, from_array
 
 _MANY = large_from(4096)  # from so many integers on, their range is looked at
+_RARE = 16  # a mask has long runs if at most one element in so many is left out
 _FEW = 32  # up to so many elements, comparing each pair is faster than sorting
 
 # Distinct values --------------------------------------------------------------------------
@@ -174,10 +175,11 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     widen=False,
     keeps_order=True,
 )
-def _runs(xp, x, *, dim, inverse=True):
+def _runs(xp, x, *, dim, inverse=True, counts=True):
     """(the first of each run of equal elements or slices, the run of each, the runs' lengths).
 
-    If not ``inverse``, the run of each is left out: an empty array.
+    If not ``inverse``, the run of each is left out: an empty array. If not ``counts``, the lengths
+    may be left out, too.
     """
     if dim is not None and not x.size:
         return _none_of(x, dim)
@@ -185,6 +187,9 @@ def _runs(xp, x, *, dim, inverse=True):
     starts = np.ones(len(rows), bool)
     differs = rows[1:] != rows[:-1]
     starts[1:] = differs if dim is None else differs.any(axis=1)
+    if dim is None and not inverse and not counts:
+        none = np.empty(0, np.int64)
+        return _marked(rows, starts), none, none
     first = np.flatnonzero(starts)
     lengths = np.empty_like(first)
     np.subtract(first[1:], first[:-1], out=lengths[:-1])
@@ -200,8 +205,21 @@ def _runs(xp, x, *, dim, inverse=True):
     return np.moveaxis(np.take(np.moveaxis(x, dim, 0), first, axis=0), 0, dim), run, lengths
 
 
+def _marked(x, mask):
+    """Return the elements of the one-dimensional ``x`` that ``mask`` marks, in memory of its own.
+
+    NumPy copies a masked array run by run. That is the fastest way if the runs are long.
+    """
+    left = len(x) - np.count_nonzero(mask)
+    if not left:
+        return x.copy()
+    if left * _RARE <= len(x):
+        return x[mask]
+    return x.take(np.flatnonzero(mask), mode="wrap")
+
+
 @_runs.lower_by_counting
-def _runs_on_devices(x, dim, inverse):
+def _runs_on_devices(x, dim, inverse, counts):
     if not x.numel():
         return NotImplemented
     from rushlight.ops.index.compaction import marked
@@ -240,7 +258,8 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
     tensor([1, 2, 1])
     """
     dim = None if dim is None else shapes.dim(dim, input.ndim, "unique_consecutive")
-    return _packed(_runs(input, dim=dim, inverse=return_inverse), return_inverse, return_counts)
+    found = _runs(input, dim=dim, inverse=return_inverse, counts=return_counts)
+    return _packed(found, return_inverse, return_counts)
 
 
 @kernel(public=False, method=False, name="isin", widen=False)

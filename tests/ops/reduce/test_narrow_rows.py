@@ -67,6 +67,27 @@ def test_runs_of_equal_elements():
     assert torch.unique_consecutive(torch.tensor(3), True, True)[2].tolist() == [1]
 
 
+@pytest.mark.parametrize("repeated", [0, 0.01, 1 / 16, 0.5, 0.99, 1])
+@pytest.mark.parametrize("dtype", ["f4", "i8", "bool"])
+def test_first_elements_of_runs_do_not_depend_on_what_else_is_asked(dtype, repeated):
+    rng = np.random.default_rng(0)
+    for n in (0, 1, 2, 16, 17, 500):
+        x = (np.cumsum(rng.random(n) >= repeated) % 2).astype(dtype)
+        if dtype == "f4":
+            x[rng.random(n) < repeated / 4] = np.nan
+        wanted = np.array([x[i] for i in range(n) if i == 0 or x[i] != x[i - 1]], dtype)
+        for array in (x, np.repeat(x, 2)[::2]):
+            t = torch.from_numpy(array)
+            found = torch.unique_consecutive(t)
+            counted, counts = torch.unique_consecutive(t, return_counts=True)
+            assert found.numpy().dtype == dtype
+            assert np.array_equal(found.numpy(), wanted, equal_nan=dtype == "f4")
+            assert np.array_equal(counted.numpy(), wanted, equal_nan=dtype == "f4")
+            assert counts.sum() == n
+            found.fill_(1)  # the result has memory of its own
+            assert np.array_equal(array, x, equal_nan=dtype == "f4")
+
+
 @pytest.mark.parametrize("name", ["bitwise_and", "bitwise_or", "bitwise_xor"])
 def test_bits_of_repeated_rows(name):
     rng = np.random.default_rng(0)
