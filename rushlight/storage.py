@@ -152,7 +152,8 @@ def offset(array):
     base = array.base
     if base is None:
         return getattr(array, "start", 0) // array.itemsize
-    return (address(array) - address(owner(array))) // array.itemsize
+    root = owner(array)
+    return 0 if root is array else (address(array) - address(root)) // array.itemsize
 
 
 def strided(array, shape, strides, dtype=None):
@@ -209,7 +210,7 @@ def within(array, shape, strides, start):
         found = ndarray(
             shape, array.dtype, _block(array), start * size, [s * size for s in strides]
         )
-        return found if found.size and min(strides, default=0) >= 0 else None
+        return found if found.size and (not strides or min(strides) >= 0) else None
     except (TypeError, ValueError):
         return None
 
