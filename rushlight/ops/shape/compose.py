@@ -251,6 +251,7 @@ def rot90(input, k=1, dims=(0, 1)):
 
     Raises:
         RuntimeError: ``dims`` are not two different dims.
+        IndexError: ``input`` has no such dim.
 
     >>> import rushlight as torch
     >>> torch.rot90(torch.tensor([[1, 2], [3, 4]]))
@@ -262,6 +263,7 @@ def rot90(input, k=1, dims=(0, 1)):
     if input.ndim < 2:
         raise ShapeError(f"expected total dims >= 2, but got total dims = {input.ndim}")
     first, second = dims
+    _ = input.size(first), input.size(second)  # refuses dims that do not exist
     if first == second or abs(first - second) == input.ndim:
         raise ShapeError(
             f"expected rotation dims to be different, but got dim0 = {first} and dim1 = {second}"
@@ -273,5 +275,4 @@ def rot90(input, k=1, dims=(0, 1)):
         return input.flip((first, second))
     if turns == 3:
         return input.flip(first).transpose(first, second)
-    _ = input.size(first), input.size(second)  # refuses dims that do not exist
     return input.clone(memory_format=contiguous_format)
