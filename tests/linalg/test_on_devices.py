@@ -63,3 +63,18 @@ def test_zeta():
     q = T.cat([q, -q[:3] - 0.5])
     s, q = s.unsqueeze(1).expand(-1, 7).contiguous(), q.expand(9, -1).contiguous()
     _close(hurwitz(s, q).nan_to_num(-1), T.special.zeta(s, q).nan_to_num(-1))
+
+
+@pytest.mark.parametrize("s", [2, 3, 8, 21])
+def test_zeta_below_zero(s):
+    """The difference is measured by the largest term, because odd powers cancel."""
+    q = T.cat([-T.rand(40, dtype=T.float64) * 300 - 0.01, T.tensor([-2e5 - 0.5]).double()])
+    q = T.where(q == q.floor(), q + 0.5, q)
+    largest = T.minimum(q - q.floor(), q.ceil() - q) ** -s
+    powers = T.full_like(q, s)
+    _close(hurwitz(powers, q) / largest, T.special.zeta(powers, q) / largest)
+    far = T.tensor([-10000000.5, -3000000000.75, -1000000000000000.25], dtype=T.float64)
+    f, sign = far - far.floor(), -1 if s % 2 else 1
+    above, below, beyond = (T.special.zeta(float(s), x) for x in (f, 1 - f, 1 - far))
+    want = above + sign * (below - beyond)
+    _close(hurwitz(T.full_like(far, s), far), want, 1e-12)

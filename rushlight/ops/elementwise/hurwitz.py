@@ -53,6 +53,17 @@ def _value(s, q):
     return found
 
 
+def _reflected(s, q):
+    """The sum for an integer s and q below 0, whose terms below 0 belong to a sum above 0."""
+    f = q - floor(q)
+    half = s / 2
+    if half == floor(half):
+        found = _value(s, f) + _value(s, 1 - f) - _value(s, 1 - q)
+    else:
+        found = _value(s, f) - _value(s, 1 - f) + _value(s, 1 - q)
+    return found
+
+
 def _hurwitz(s, q, count, size, out):
     for g in groups(count):
         for k in items(128):
@@ -65,7 +76,9 @@ def _hurwitz(s, q, count, size, out):
                     out[i] = inf
                 elif x > 1 and a > 1e8:  # the sum would not change the first terms
                     out[i] = (1 / (x - 1) + 1 / (2 * a)) * pow(a, 1 - x)
-                elif x > 1 and (a > 0 or x == floor(x)) and a > -1e7:
+                elif x > 1 and x == floor(x) and a < -9:  # q - floor(q) is exact from here on
+                    out[i] = _reflected(x, a)
+                elif x > 1 and (a > 0 or x == floor(x)):
                     out[i] = _value(x, a)
 
 
