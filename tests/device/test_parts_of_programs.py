@@ -223,3 +223,34 @@ def test_memory_of_a_device_stays_where_it_is(device):
     assert x.record_stream(getattr(T, device.type).current_stream()) is None
     with pytest.raises(NotImplementedError, match="record_stream"):
         T.ones(2).record_stream(None)
+
+
+def _written(x, d):
+    y = T.zeros(x.shape, dtype=T.half, device=d)
+    y[::2] = x[::2] * 1
+    y[1::2] = x[1::2] * 1
+    return y
+
+
+#: Ways on which float64 becomes float16.
+_TO_HALF = {
+    "conversion": lambda x, d: x.half(),
+    "result": lambda x, d: (x * 1).half(),
+    "copy": lambda x, d: T.zeros(x.shape, dtype=T.half, device=d).copy_(x),
+    "write": _written,
+    "in place": lambda x, d: T.zeros(x.shape, dtype=T.half, device=d).add_(x),
+    "out": lambda x, d: T.mul(x, 1, out=T.zeros(x.shape, dtype=T.half, device=d)),
+    "sum": lambda x, d: x.unsqueeze(1).sum(1, dtype=T.half),
+    "cumsum": lambda x, d: x.unsqueeze(1).cumsum(1, dtype=T.half).squeeze(1),
+}
+
+
+@pytest.mark.parametrize("way", _TO_HALF)
+def test_float64_is_rounded_to_float16_from_float32(device, way):
+    """As in PyTorch: numbers next to a tie become the tie first, and then the even neighbour."""
+    numbers = [1 + 2**-11 + 2**-40, 65520 - 1e-9, 2**-25 * (1 + 2**-40), -1 - 2**-11 - 2**-40]
+    x = T.tensor(numbers * 40, dtype=T.float64)
+    for d in ("cpu", device):
+        for call in (_TO_HALF[way], T.compile(_TO_HALF[way])):
+            got = call(x.to(d), d).cpu()
+            assert got.tolist() == [1.0, float("inf"), 0.0, -1.0] * 40

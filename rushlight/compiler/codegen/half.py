@@ -49,7 +49,7 @@ def narrowed(value, dtype):
     """The bits (Value of uint16) of ``value`` rounded to the half type ``dtype``."""
     if dtype != float16.numpy:
         return _upper(value.astype(FLOAT))
-    value = _to_odd(value) if value.dtype.itemsize == 8 else value.astype(FLOAT)
+    value = value.astype(FLOAT)  # a float64 is rounded twice, as in PyTorch
     b, lanes = value.b, value.lanes
     if machine().halves:
         half = b.fptrunc(value.v, _half_type(lanes))
@@ -75,15 +75,3 @@ def _upper(value):
     near = bits + (((bits >> 16) & 1) + 0x7FFF)
     quiet = (bits & 0x80000000) | _QUIET
     return (select(value != value, quiet, near) >> 16).astype(_SHORT)
-
-
-def _to_odd(value):
-    """A float64 as float32, rounded to odd, so that a second rounding to half is correct."""
-    value = value.astype(np.float64)
-    near = value.astype(FLOAT)
-    wide, bits = near.astype(np.float64), near.bits(_INT)
-    inexact = (wide < value) | (wide > value)
-    down, up = (constant(value.b, n, bits.dtype, value.lanes) for n in (-1, 1))
-    step = select(abs(wide) > abs(value), down, up)
-    moved = select(inexact & ((bits & 1) == 0), bits + step, bits)
-    return moved.bits(FLOAT)
