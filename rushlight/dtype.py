@@ -263,15 +263,8 @@ def _promotion_table():
     for u in (uint16, uint32, uint64):
         table[u, u] = u
         for other in order:
-            if other is bool:
-                c = u
-            elif other.category > 1:
-                c = other
-            elif other is uint8:
-                c = u
-            else:
-                continue
-            table[u, other] = table[other, u] = c
+            if other.is_floating_point:
+                table[u, other] = table[other, u] = other
     return table
 
 
@@ -305,7 +298,9 @@ def promote_types(type1, type2):
                 raise TypeError(
                     f"promote_types(): arguments must be torch.dtype, not {type(t).__name__}"
                 ) from None
-        raise RuntimeError(f"Promotion for {type1} and {type2} is not defined") from None
+        raise RuntimeError(
+            f"Promotion for {type1} and {type2} is not defined; convert one of the two with .to()"
+        ) from None
 
 
 def can_cast(from_, to):

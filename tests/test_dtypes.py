@@ -1,5 +1,6 @@
 """Every dtype, alone and in pairs, with numbers and 0-dim tensors: dtype, values or refusal as PyTorch's."""
 
+import itertools
 import pickle
 
 import numpy as np
@@ -352,3 +353,36 @@ def test_integers_of_less_than_a_byte_are_names():
         for make in (lambda: torch.zeros(2, dtype=d), lambda: torch.ones(2).to(d)):  # noqa: B023
             with pytest.raises(NotImplementedError, match="only a name"):
                 make()
+
+
+def test_every_promotion_is_pytorchs_and_raises_where_pytorchs_does():
+    pt = pytest.importorskip("torch")
+    names = _names("""bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 bfloat16 float32 float64
+        complex64 complex128""")
+    for a, b in itertools.product(names, names):
+        try:
+            expected = str(pt.promote_types(getattr(pt, a), getattr(pt, b)))
+        except RuntimeError:
+            with pytest.raises(RuntimeError, match="is not defined"):
+                torch.promote_types(getattr(torch, a), getattr(torch, b))
+        else:
+            assert str(torch.promote_types(getattr(torch, a), getattr(torch, b))) == expected
+
+
+def test_unsigned_tensors_do_not_take_bytes_or_bools_in_silence():
+    wide, small = torch.ones(2, dtype=torch.uint16), torch.ones(2, dtype=torch.uint8)
+    for other in (small, small.bool()):
+        with pytest.raises(RuntimeError, match="is not defined"):
+            torch.where(other.bool(), wide, other)
+        with pytest.raises(RuntimeError, match="is not defined"):
+            torch.cat([wide, other])
+    assert (wide + 1).dtype is torch.uint16
+
+
+def test_result_type_of_sparse_tensors():
+    s = torch.eye(2).to_sparse()
+    assert torch.result_type(torch.eye(2, dtype=torch.float64), s) is torch.float64
+    assert torch.result_type(s, torch.eye(2, dtype=torch.int64)) is torch.float32
+    assert torch.result_type(s.to(torch.int64), 1.5) is torch.float32
+    assert torch.result_type(s, torch.tensor(1.0, dtype=torch.float64)) is torch.float32
+    assert torch.result_type(s.double().to_sparse_csr(), s) is torch.float64

@@ -7,7 +7,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.hooks import Retained, add_hook, retained
 from rushlight.autograd.tape import Leaf, Output, leaf, refresh
 from rushlight.autograd.write import detached
-from rushlight.dtype import OF
+from rushlight.dtype import OF, dtype
 from rushlight.meta import is_meta
 from rushlight.remote import device_of
 from rushlight.shapes import flag
@@ -229,6 +229,37 @@ def grad_of(self):
             stacklevel=2,
         )
     return self._grad
+
+
+def _set_grad_dtype(self, value):
+    if not is_leaf(self):
+        raise RuntimeError("grad_dtype can only be set on leaf tensors.")
+    if value is not None and not isinstance(value, dtype):
+        raise RuntimeError(
+            f"grad_dtype must be a torch.dtype or None, but got {type(value).__name__}"
+        )
+    if value is not self.dtype:
+        raise NotImplementedError(
+            f"grad_dtype: gradients have their tensor's dtype, which is {self.dtype}; {value} is "
+            "not supported"
+        )
+
+
+@_property("grad_dtype", _set_grad_dtype)
+def grad_dtype(self):
+    """The dtype that gradients of this leaf have: always the dtype of the leaf itself.
+
+    Raises:
+        RuntimeError: The tensor is no leaf, or is set to something that is no dtype.
+        NotImplementedError: It is set to None or to another dtype.
+
+    >>> import rushlight as torch
+    >>> torch.ones(2, requires_grad=True).grad_dtype
+    torch.float32
+    """
+    if not is_leaf(self):
+        raise RuntimeError("grad_dtype can only be accessed on leaf tensors.")
+    return self.dtype
 
 
 def _set_data(self, value):

@@ -241,4 +241,6 @@ def _overload(func):
     return func
 
 
-_overload_method = _overload
+def _overload_method(func):
+    """As ``_overload``, for a method of a class."""
+    return _overload(func)

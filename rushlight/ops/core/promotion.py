@@ -63,7 +63,8 @@ def promote(operands):
             continue
         array = getattr(x, "_array", x)
         if hasattr(array, "dtype") and not isinstance(x, np.generic):
-            d = OF[array.dtype]
+            # A sparse tensor has no array: its dtype is PyTorch's already.
+            d = array.dtype if array is x and isinstance(x, Tensor) else OF[array.dtype]
             if array.shape:
                 dimensioned = d if dimensioned is None else promote_types(dimensioned, d)
             else:
