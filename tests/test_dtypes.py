@@ -377,6 +377,7 @@ def test_unsigned_tensors_do_not_take_bytes_or_bools_in_silence():
         with pytest.raises(RuntimeError, match="is not defined"):
             torch.cat([wide, other])
     assert (wide + 1).dtype is torch.uint16
+    assert torch.result_type(wide, 1j) is torch.complex64
 
 
 def test_result_type_of_sparse_tensors():

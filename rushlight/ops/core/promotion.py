@@ -38,7 +38,7 @@ def _combine(higher, lower):
     if higher.is_floating_point:
         return higher.to_complex() if lower.is_complex else higher
     if higher is dtypes.bool or lower.category > 1:
-        return promote_types(higher, lower)
+        return lower
     return higher
 
 
