@@ -67,7 +67,9 @@ def _variance_slope(g, x, x_shape, dim, keepdim, correction):
 
 
 def _deviation_slope(g, x, out, x_shape, dim, keepdim, correction):
-    halved = where(out == 0, 0, g / (out * 2))
+    # The divisor is never 0: the derivatives of this rule would be nan.
+    flat = out == 0
+    halved = where(flat, 0, g / where(flat, 1, out * 2))
     return _variance_slope(halved, x, x_shape, dim, keepdim, correction)
 
 
