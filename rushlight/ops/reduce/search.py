@@ -4,7 +4,8 @@ from math import prod
 
 import numpy as np
 
-from rushlight import shapes
+from rushlight import late, shapes
+from rushlight.backend.native import LEAST_LOOP
 from rushlight.backend.sizes import large_from
 from rushlight.dtype import COMPLEX_KINDS, OF, bfloat16, float32, float64, int64
 from rushlight.dtype import bool as bool_
@@ -22,6 +23,7 @@ from rushlight.ops.shape.join import cat
 from rushlight.tensor import Tensor, from_array
 
 _MANY = large_from(4096)  # from so many integers on, their range is looked at
+_INDEX = np.dtype(np.int64)
 _RARE = 16  # a mask has long runs if at most one element in so many is left out
 _FEW = 32  # up to so many elements, comparing each pair is faster than sorting
 
@@ -194,15 +196,33 @@ def _runs(xp, x, *, dim, inverse=True, counts=True):
     lengths = np.empty_like(first)
     np.subtract(first[1:], first[:-1], out=lengths[:-1])
     lengths[-1:] = len(rows) - first[-1:]
-    run = np.empty(len(rows) if inverse else 0, np.int64)
+    run = np.empty(0, np.int64)
     if inverse:
-        run[:1] = 0
-        np.cumsum(starts[1:], out=run[1:])
+        run = _numbered(starts)
     if dim is None:
         run = run.reshape(x.shape) if inverse else run
         return x.reshape(-1).take(first, mode="wrap"), run, lengths
     # In the result, the slices lie one after the other in memory, as in PyTorch.
     return np.moveaxis(np.take(np.moveaxis(x, dim, 0), first, axis=0), 0, dim), run, lengths
+
+
+def _numbered(starts):
+    """For each element, how many starts of runs there were before the present run's."""
+    if starts.size >= LEAST_LOOP:
+        found = late.looped(_count, (starts.view(np.int8), starts.size), [(starts.shape, _INDEX)])
+        if found is not None:
+            return found[0]
+    run = np.empty(len(starts), _INDEX)
+    run[:1] = 0
+    np.cumsum(starts[1:], out=run[1:])
+    return run
+
+
+def _count(starts, count, run):
+    current = -1
+    for i in range(count):
+        current = current + starts[i]
+        run[i] = current
 
 
 def _marked(x, mask):
