@@ -35,8 +35,10 @@ MANY, SHARED = large_from(1 << 12), large_from(1 << 18)
 _SHARED = np.add, np.subtract, np.multiply
 _FLOATS = np.dtype("f4"), np.dtype("f8")
 
-#: The smallest number of random words that ``drawn`` makes, and for which it loads the kernels.
-LEAST_DRAWS, LEAST_FIRST_DRAWS = large_from(1 << 7), large_from(1 << 18)
+#: The smallest number of random words that ``drawn`` makes. If the kernels are not loaded yet, it
+#: loads them after as many words as NumPy makes in twice the time that loading takes.
+LEAST_DRAWS, LOADING_DRAWS = large_from(1 << 7), large_from(1 << 25)
+_draws_so_far = 0
 
 #: The smallest number of elements for which ``matrices`` and ``update`` use a kernel. ``update``
 #: counts the elements of parameters, gradients and optimizer state together.
@@ -252,10 +254,12 @@ def drawn(engine, count, dtype, low=0.0, high=1.0):
     They are uint32 words, or float32 numbers of [low, high). The kernels make the same numbers as
     NumPy, only faster, so it may depend on earlier calls whether there are any.
     """
-    if (
-        count < (LEAST_DRAWS if is_loaded() else LEAST_FIRST_DRAWS)
-        or (kernels := _kernels()) is None
-    ):
+    global _draws_so_far
+    if not is_loaded():
+        _draws_so_far += count
+        if _draws_so_far < LOADING_DRAWS:
+            return None
+    if count < LEAST_DRAWS or (kernels := _kernels()) is None:
         return None
     out = np.empty(count, dtype)
     return out if kernels.drawn(engine.ctypes.state_address, out, low, high) else None
