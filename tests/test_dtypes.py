@@ -300,6 +300,59 @@ def test_scaled_mm_refuses():
         torch._scaled_mm(x, x, one, one, bias=torch.ones(3))
 
 
+def _by_recipes(t, dtype):
+    """Results and errors of ``scaled_mm`` with every recipe, scale and contraction."""
+    F = t.nn.functional
+    whole, rows, block = [
+        getattr(F.ScalingType, n) for n in ("TensorWise", "RowWise", "BlockWise1x128")
+    ]
+    x = t.arange(-8.0, 8).reshape(4, 4).to(getattr(t, dtype))
+    y = t.arange(32.0).reshape(4, 8).cos().to(getattr(t, dtype))
+    half, two = t.tensor(0.5), t.full((1, 1), 2.0)
+    column, row = t.arange(1.0, 5).reshape(4, 1), t.arange(1.0, 9).reshape(1, 8)
+    calls = {
+        "whole": lambda: F.scaled_mm(x, y, half, whole, two, whole),
+        "rows": lambda: F.scaled_mm(x, y, column, rows, row, rows, output_dtype=t.float32),
+        "rows of a column": lambda: F.scaled_mm(x, y, column, rows, row.T.contiguous(), rows),
+        "lists": lambda: F.scaled_mm(x, y, [half], [whole], [two], [whole], output_dtype=t.float32),
+        "bias": lambda: F.scaled_mm(x, y, half, whole, two, whole, bias=t.ones(8).bfloat16()),
+        "swizzled": lambda: F.scaled_mm(
+            x, y, half, whole, two, whole, F.SwizzleType.NO_SWIZZLE, F.SwizzleType.SWIZZLE_32_4_4
+        ),
+        "dims": lambda: F.scaled_mm(x, y, half, whole, two, whole, contraction_dim=[1, 0]),
+        "first dims": lambda: F.scaled_mm(x, y, half, whole, two, whole, contraction_dim=[0, 0]),
+        "one dim": lambda: F.scaled_mm(x, y, half, whole, two, whole, contraction_dim=[1]),
+        "wrong dims": lambda: F.scaled_mm(x, y, half, whole, two, whole, contraction_dim=[1, 1]),
+        "vector": lambda: F.scaled_mm(x[0], y, half, whole, two, whole),
+        "shapes": lambda: F.scaled_mm(x, y[:3], half, whole, two, whole),
+        "mixed": lambda: F.scaled_mm(x, y, half, whole, row, rows),
+        "blocks": lambda: F.scaled_mm(x, y, half, block, two, block),
+        "two scales": lambda: F.scaled_mm(x, y, [half, half], [whole, whole], two, whole),
+        "float64": lambda: F.scaled_mm(x, y, half.double(), whole, two, whole),
+        "float32": lambda: F.scaled_mm(x.float(), y.float(), half, whole, two, whole),
+        "many": lambda: F.scaled_mm(x, y, column, whole, two, whole),
+        "turned": lambda: F.scaled_mm(x, y, column.T, rows, row, rows),
+        "number": lambda: (int(rows), rows.name, rows == 1, repr(block)),
+    }  # fmt: skip
+    found = {}
+    for name, call in calls.items():
+        try:
+            result = call()
+            kept = isinstance(result, tuple)
+            found[name] = result if kept else (str(result.dtype), result.double().tolist())
+        except Exception as error:
+            words = str(error).splitlines()[0] if "Invalid" not in str(error) else "Invalid scaling"
+            found[name] = type(error).__name__, words
+    return found
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("dtype", ["float8_e4m3fn", "float8_e5m2"])
+def test_scaled_mm_by_recipes(dtype):
+    want = _by_recipes(pytest.importorskip("torch"), dtype)
+    assert _by_recipes(torch, dtype) == want
+
+
 @pytest.mark.parity
 @pytest.mark.parametrize("name", FLOAT8)
 def test_all_numbers_become_pytorchs_8_bits(name):

@@ -1,6 +1,7 @@
 """Every operation, each defined once. Importing this package binds them all."""
 
 import importlib
+from importlib.machinery import PathFinder
 
 _MODULES = (
     "elementwise.activation", "linear.addmm", "elementwise.arithmetic", "linear.bilinear",
@@ -54,12 +55,10 @@ guard_all(FUNCTIONS, Tensor)
 
 
 def __getattr__(name):
-    """``torch.ops.aten``. The namespaces of ``torch.library`` are set when they are first used."""
+    """``torch.ops.mylib``: a namespace of operators, which is empty until one is defined in it."""
     if name == "profiler":
         return importlib.import_module("rushlight.profiler.regions")
-    if name != "aten":
-        raise AttributeError(
-            f"torch.ops has no namespace {name!r}: torch.library.custom_op and define make "
-            "operators, and with them their namespaces"
-        )
+    own = name.startswith("__") or PathFinder.find_spec(f"{__name__}.{name}", __path__)
+    if own:  # a module of this package, which Python imports once it has this error
+        raise AttributeError(f"module 'torch.ops' has no attribute {name!r}")
     return importlib.import_module("rushlight.library.operator").namespace(name)

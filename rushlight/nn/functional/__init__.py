@@ -213,4 +213,6 @@ def __getattr__(name):
         return importlib.import_module("rushlight.nn.grad")
     if name == "conv_tbc":  # its module needs this one
         return importlib.import_module("rushlight.nn.functional.of_torch").conv_tbc
+    if name in ("ScalingType", "SwizzleType", "scaled_mm"):
+        return getattr(importlib.import_module("rushlight.nn.functional.scaled"), name)
     raise AttributeError(f"module 'rushlight.nn.functional' has no attribute {name!r}")
