@@ -101,9 +101,11 @@ def unhandled(call, types):
     """The error that the modes and the classes ``types`` all declined ``call``."""
     modes = mode.state.function_modes
     in_mode = f" nor in mode {modes[-1]}" if modes else ""
+    name = _path(call)  # PyTorch says one of the two sentences, and programs look for either
     return UnhandledError(
-        f"no implementation found for {_path(call)!r} on types that implement __torch_function__: "
-        f"{types}{in_mode}. Multiple dispatch failed: all their handlers returned NotImplemented"
+        f"no implementation found for {name!r} on types that implement __torch_function__: "
+        f"{types}{in_mode}. Multiple dispatch failed for {name!r}; all __torch_function__ handlers "
+        "returned NotImplemented"
     )
 
 
