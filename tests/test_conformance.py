@@ -104,7 +104,7 @@ def _second_gradient(s):
 
 @by_operation(lambda s: s.trace)
 def test_traced_equals_eager(samples, monkeypatch):
-    monkeypatch.setenv("RUSHLIGHT_COMPILER", "numpy")
+    monkeypatch.setattr("rushlight.backend.native.COMPILER", "numpy")
     every(samples, _traced_equals_eager)
 
 

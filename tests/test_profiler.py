@@ -85,7 +85,7 @@ def test_regions_hold_what_happens_in_them():
 
 @pytest.mark.parametrize("compiler", ["native", "numpy"])
 def test_compiled_programs_show_their_kernels(compiler, monkeypatch):
-    monkeypatch.setenv("RUSHLIGHT_COMPILER", compiler)
+    monkeypatch.setattr("rushlight.backend.native.COMPILER", compiler)
     plain, step = training(), training()
     compiled = torch.compile(step)
     for _ in range(2):

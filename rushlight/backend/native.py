@@ -61,6 +61,9 @@ _SINGLE = np.dtype("f4")
 _HALVES = (bfloat16.numpy, float16.numpy)
 _CASTS = {pair for d in _HALVES for pair in ((_SINGLE, d), (d, _SINGLE))}
 
+#: "native", or "numpy" for no kernels: ``RUSHLIGHT_COMPILER`` at the import. ``os.environ`` takes a
+#: microsecond for each look.
+COMPILER = os.environ.get("RUSHLIGHT_COMPILER", "native")
 _eager: Any = None
 
 
@@ -77,7 +80,7 @@ def llvm_works():
 def _kernels():
     """The module with the kernels; None without LLVM, or if ``RUSHLIGHT_COMPILER`` forbids them."""
     global _eager
-    if os.environ.get("RUSHLIGHT_COMPILER", "native") != "native":
+    if COMPILER != "native":
         return None
     if _eager is None:
         _eager = late.eager_kernels() if llvm_works() else False
@@ -386,7 +389,7 @@ def update(rule, p, g, buffers, scalars, group):
 
 def replayed(replays, waits):
     """A builtin function that replays calls of a function; see ``compiler/replay/calls.py``."""
-    if os.environ.get("RUSHLIGHT_COMPILER", "native") != "native" or not llvm_works():
+    if COMPILER != "native" or not llvm_works():
         return None
     return late.replayed(replays, waits)
 

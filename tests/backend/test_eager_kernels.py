@@ -41,7 +41,7 @@ def on_numpy(monkeypatch):
 
     def run(function, *args):
         with monkeypatch.context() as context:
-            context.setenv("RUSHLIGHT_COMPILER", "numpy")
+            context.setattr("rushlight.backend.native.COMPILER", "numpy")
             return function(*args)
 
     return run
@@ -459,7 +459,7 @@ def test_any_number_of_threads_gives_the_same_bits():
 @pytest.mark.parametrize("off", ["environment", "no llvmlite"])
 def test_without_kernels_numpy_computes(off, monkeypatch):
     if off == "environment":
-        monkeypatch.setenv("RUSHLIGHT_COMPILER", "numpy")
+        monkeypatch.setattr("rushlight.backend.native.COMPILER", "numpy")
     else:
         monkeypatch.setattr(native, "_eager", None)
         monkeypatch.setattr(native, "llvm_works", lambda: False)

@@ -40,7 +40,7 @@ def compiled_equals_eager(expression, inputs):
 @pytest.mark.filterwarnings("ignore")
 @some_cases
 def test_compiled_on_numpy(expression, inputs, monkeypatch):
-    monkeypatch.setenv("RUSHLIGHT_COMPILER", "numpy")
+    monkeypatch.setattr("rushlight.backend.native.COMPILER", "numpy")
     compiled_equals_eager(expression, inputs)
 
 

@@ -91,7 +91,7 @@ def check(expression, place, values):
 @pytest.fixture(autouse=True)
 def on_numpy(monkeypatch):
     """The stand-ins are the same with native code, which takes longer to make."""
-    monkeypatch.setenv("RUSHLIGHT_COMPILER", "numpy")
+    monkeypatch.setattr("rushlight.backend.native.COMPILER", "numpy")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,14 +1,13 @@
 """A program without machine code: a flat list of NumPy calls on numbered slots."""
 
-import os
 import warnings
 
 import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd.write import read_only
+from rushlight.backend import native as kernels
 from rushlight.backend import numpy as xp
-from rushlight.backend.native import llvm_works
 from rushlight.compiler.capture.simplify import alive
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.run.handlers import is_of_handler
@@ -60,9 +59,7 @@ def native():
 
     With RUSHLIGHT_COMPILER=numpy in the environment, programs run on NumPy instead.
     """
-    if os.environ.get("RUSHLIGHT_COMPILER", "native") != "native":
-        return False
-    return llvm_works()
+    return kernels.COMPILER == "native" and kernels.llvm_works()
 
 
 class Program:

@@ -154,7 +154,8 @@ def native_dropout(input, p, train):
         train: Drop (True or None); False returns a copy of ``input`` and a mask of True.
 
     Returns:
-        Tuple (result, bool tensor ``(*)`` that is True where an element stayed).
+        Tuple (result, bool tensor ``(*)`` that is True where an element stayed). For an ``input``
+        without elements, the second has its dtype.
 
     Raises:
         RuntimeError: ``p`` is outside [0, 1], or ``input`` is not floating point.
@@ -169,7 +170,8 @@ def native_dropout(input, p, train):
             f"{input.dtype}; convert with .float()"
         )
     if train is False or not input.numel():
-        return input.clone(), rushlight.ones_like(input, dtype=rushlight.bool)
+        kind = rushlight.bool if input.numel() else input.dtype  # as in PyTorch
+        return input.clone(), rushlight.ones_like(input, dtype=kind, requires_grad=False)
     noise = rushlight.dropout(rushlight.ones_like(input, requires_grad=False), p, True)
     return input * noise, noise != 0
 

@@ -434,7 +434,7 @@ def _streams(function):
     "function", [an_index, an_index_that_is_drawn, a_factor, a_sample, a_generator_of_its_own]
 )
 def test_a_failure_leaves_streams_where_eager_mode_leaves_them(function, compiler, monkeypatch):
-    monkeypatch.setenv("RUSHLIGHT_COMPILER", compiler)
+    monkeypatch.setattr("rushlight.backend.native.COMPILER", compiler)
     want = _streams(function)
     assert any(isinstance(x, type) for x in want)
     assert _streams(torch.compile(function)) == want

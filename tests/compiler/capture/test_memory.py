@@ -27,7 +27,7 @@ DTYPES = [
 
 @pytest.fixture(params=["native", "numpy"], autouse=True)
 def compiler(request, monkeypatch):
-    monkeypatch.setenv("RUSHLIGHT_COMPILER", request.param)
+    monkeypatch.setattr("rushlight.backend.native.COMPILER", request.param)
 
 
 def numbers(dtype, *shape):

@@ -182,7 +182,7 @@ def test_pools_of_any_number_of_images(pool, windows, monkeypatch):
         found = with_slope(x)
         assert len([key for key in eager_kernels._kernels if key[0][0] == pool]) == 1
         with monkeypatch.context() as context:
-            context.setenv("RUSHLIGHT_COMPILER", "numpy")
+            context.setattr("rushlight.backend.native.COMPILER", "numpy")
             torch.testing.assert_close(found, with_slope(x))
 
 

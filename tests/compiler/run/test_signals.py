@@ -266,7 +266,7 @@ def test_a_handler_s_exception_while_a_call_is_recorded_ends_it(late, monkeypatc
 
 
 def test_a_handler_s_exception_ends_a_replay_on_numpy(late, monkeypatch):
-    monkeypatch.setenv("RUSHLIGHT_COMPILER", "numpy")
+    monkeypatch.setattr("rushlight.backend.native.COMPILER", "numpy")
     f, x = torch.compile(lambda x: (x * 3).exp(), options={"audit": False}), torch.ones(3)
     f(x)
     with monkeypatch.context() as patch:

@@ -30,7 +30,7 @@ def test_eager_rounds_once(half):
 @pytest.mark.slow
 @pytest.mark.parametrize("half", DTYPES)
 def test_replayed_rounds_once(half, monkeypatch):
-    monkeypatch.setenv("RUSHLIGHT_COMPILER", "numpy")
+    monkeypatch.setattr("rushlight.backend.native.COMPILER", "numpy")
     _check(half, lambda call: Compiled(call, fullgraph=True), set(CASES) - UNTRACED)
 
 

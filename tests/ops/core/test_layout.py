@@ -165,7 +165,7 @@ def _check_compiled(part):
 
 @pytest.mark.parametrize("part", [97, pytest.param(3, marks=pytest.mark.slow)])
 def test_compiled_results_lie_as_eager_ones(monkeypatch, part):
-    monkeypatch.setenv("RUSHLIGHT_COMPILER", "numpy")
+    monkeypatch.setattr("rushlight.backend.native.COMPILER", "numpy")
     _check_compiled(part)
 
 

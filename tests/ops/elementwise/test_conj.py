@@ -127,7 +127,7 @@ def test_gradients_through_a_written_base():
 
 
 def test_a_compiled_conjugate_follows_its_base(monkeypatch):
-    monkeypatch.setenv("RUSHLIGHT_COMPILER", "numpy")
+    monkeypatch.setattr("rushlight.backend.native.COMPILER", "numpy")
 
     @torch.compile(fullgraph=True)
     def inside(x):
@@ -151,7 +151,7 @@ def test_a_compiled_conjugate_follows_its_base(monkeypatch):
 
 
 def test_a_conjugate_as_an_argument_runs_eagerly(monkeypatch):
-    monkeypatch.setenv("RUSHLIGHT_COMPILER", "numpy")
+    monkeypatch.setattr("rushlight.backend.native.COMPILER", "numpy")
 
     def both(x, y):
         x.mul_(2)

@@ -52,7 +52,7 @@ def test_kernels_agree_with_numpy(seed, monkeypatch):
         monkeypatch.setattr(recurrent_kernels, "_SHARED", 1)
     found = run(*given)
     assert calls
-    monkeypatch.setenv("RUSHLIGHT_COMPILER", "numpy")
+    monkeypatch.setattr("rushlight.backend.native.COMPILER", "numpy")
     for want, got in zip(run(*given), found, strict=True):
         np.testing.assert_allclose(got, want, rtol=close, atol=close * np.abs(want).max())
 
@@ -115,5 +115,5 @@ def test_shapes_that_do_not_fit_are_as_with_numpy(seed, monkeypatch):
         return [out]
 
     found = _result(call)
-    monkeypatch.setenv("RUSHLIGHT_COMPILER", "numpy")
+    monkeypatch.setattr("rushlight.backend.native.COMPILER", "numpy")
     assert found == _result(call)

@@ -76,7 +76,7 @@ def alone(case, ours, theirs, found):
     if case.method or "out" in dict(case.named):
         return False
     a, b = ours.tensors[0][1], theirs.tensors[0][1]
-    for at in zip(*np.nonzero(_apart(a, b)), strict=True):
+    for at in map(tuple, np.argwhere(_apart(a, b)).tolist()):
         single = [replace(x, data=(_at(x, at, a.shape),), size=(), stride=(), offset=0) for x in
                   case.inputs]  # fmt: skip
         small = replace(case, inputs=tuple(single))
@@ -127,7 +127,7 @@ def exact(case, ours, theirs, found):
         if a.shape != b.shape or a.shape != x.shape:
             return False
         weights = _weights(a) if kind == "gradient" else np.ones(a.shape)
-        for at in zip(*np.nonzero(_apart(a, b)), strict=True):
+        for at in map(tuple, np.argwhere(_apart(a, b)).tolist()):
             if not _is(function, float(x[at]), complex(a[at]).real, float(weights[at]), a.dtype):
                 return False
     return True
@@ -167,7 +167,7 @@ def exact_gamma(case, ours, theirs, found):
     if name not in ("igamma", "igammac") or found.kind != "value":
         return False
     a, b = ours.tensors[0][1], theirs.tensors[0][1]
-    for at in zip(*np.nonzero(_apart(a, b)), strict=True):
+    for at in map(tuple, np.argwhere(_apart(a, b)).tolist()):
         s, x = [float(_at(case.inputs[arg.index], at, a.shape)) for arg in case.args[:2]]
         with mp.workdps(40):
             want = (

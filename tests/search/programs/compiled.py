@@ -1,9 +1,9 @@
 """Compiled programs against eager ones: on several numbers of threads, and replayed on NumPy."""
 
-import os
 from math import prod
 
 import rushlight
+from rushlight.backend import native
 from rushlight.compiler.run import threads
 from rushlight.errors import TraceError
 from rushlight.strides import is_dense
@@ -104,7 +104,7 @@ def compiled(program, noise, floor, kind=""):
                 return Difference(f"{stage} {wrong.kind}", f"{wrong.text} ({count} threads)")
     if kind.startswith(("compiled", "threads")) or (program.seed or 0) % 3:
         return None
-    os.environ["RUSHLIGHT_COMPILER"] = "numpy"
+    native.COMPILER = "numpy"
     try:
         function = rushlight.compile(eager, fullgraph=whole)
         found = Outcome(function, program)
@@ -112,7 +112,7 @@ def compiled(program, noise, floor, kind=""):
             found = Outcome(rushlight.compile(eager), program)
         wrong = found.against(want, noise, floor)
     finally:
-        del os.environ["RUSHLIGHT_COMPILER"]
+        native.COMPILER = "native"
     return wrong and Difference(f"replay {wrong.kind}", wrong.text)
 
 
