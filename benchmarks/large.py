@@ -61,6 +61,15 @@ def slope(call):
     return sloped
 
 
+def filled(name, *bounds):
+    """An in-place draw of ``n`` random numbers."""
+
+    def call(torch, n):
+        return lambda x: getattr(x, name)(*bounds), [torch.empty(n)]
+
+    return call
+
+
 def optimizer(name, **options):
     """A step of an optimizer on one parameter of ``n`` numbers."""
 
@@ -121,6 +130,9 @@ CALLS = {
     "amax, 10 wide": rows(lambda torch, x, w, b: x.amax(1), 10),
     "var": elements("var"),
     "var, 64 wide": rows(lambda torch, x, w, b: x.var(1), 64),
+    "uniform_": filled("uniform_", -0.5, 0.5),
+    "normal_": filled("normal_"),
+    "bernoulli_": filled("bernoulli_", 0.3),
     "SGD": optimizer("SGD"),
     "SGD with momentum": optimizer("SGD", momentum=0.9),
     "Adam": optimizer("Adam"),
@@ -143,7 +155,7 @@ _SHOWN = (
     "layer_norm, 1024 wide", "layer_norm, 1024 wide, with gradient",
     "batch_norm, 32×28×28, with gradient", "max_pool2d, 32×28×28, with gradient",
     "conv2d 3×3, 32×14×14 to 32, with gradient", "conv2d 3×3 depthwise, 64×28×28, with gradient",
-    "sum", "sum, 1000 wide", "var, 64 wide", "SGD", "Adam",
+    "sum", "sum, 1000 wide", "var, 64 wide", "uniform_", "normal_", "bernoulli_", "SGD", "Adam",
 )  # fmt: skip
 ROWS = {f"{name}, {1 << 20:,} numbers": (row(name, 1 << 20), 1.0) for name in _SHOWN}
 

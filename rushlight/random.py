@@ -10,7 +10,7 @@ kernels make many of them (``backend/native.py``).
 - ``get_state`` returns PyTorch's record of 5056 bytes, so PyTorch and rushlight can exchange states
   in both directions.
 
-``variates.py`` and ``sampling.py`` describe how each distribution uses the words. The numbers
+The modules of ``draw/`` describe how each distribution uses the words. The numbers
 depend neither on the number of threads nor on the CPU. PyTorch's wheels once drew Bernoulli and
 exponential numbers from MKL's vector library, but no longer do; 2.13 does not even link it.
 

@@ -61,8 +61,8 @@ _SINGLE = np.dtype("f4")
 _HALVES = (bfloat16.numpy, float16.numpy)
 _CASTS = {pair for d in _HALVES for pair in ((_SINGLE, d), (d, _SINGLE))}
 
-#: "native", or "numpy" for no kernels: ``RUSHLIGHT_COMPILER`` at the import. ``os.environ`` takes a
-#: microsecond for each look.
+#: "native", or "numpy" for no kernels: what ``RUSHLIGHT_COMPILER`` was at the import. Each look at
+#: ``os.environ`` would take a microsecond.
 COMPILER = os.environ.get("RUSHLIGHT_COMPILER", "native")
 _eager: Any = None
 
@@ -258,11 +258,13 @@ def drawn(engine, count, dtype, low=0.0, high=1.0):
     NumPy, only faster, so it may depend on earlier calls whether there are any.
     """
     global _draws_so_far
+    if count < LEAST_DRAWS:
+        return None
     if not is_loaded():
         _draws_so_far += count
         if _draws_so_far < LOADING_DRAWS:
             return None
-    if count < LEAST_DRAWS or (kernels := _kernels()) is None:
+    if (kernels := _kernels()) is None:
         return None
     out = np.empty(count, dtype)
     return out if kernels.drawn(engine.ctypes.state_address, out, low, high) else None

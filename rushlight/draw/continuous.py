@@ -175,20 +175,16 @@ def _blocks_of_normals(generator, count, dtype, mean, std):
 
 def _box_muller(u, real, mean, std):
     """Turn blocks of 16 uniforms into blocks of 16 normals, in place where possible."""
-    noted = type(u) is not np.ndarray  # a call that will be replayed
-    # NumPy copies 8 numbers as one element in a third of the time.
-    blocks = u.reshape(-1, 2, 8) if noted else u.view(EIGHT[real]).reshape(-1, 2)
-    u1, u2 = (x if noted else x.copy().view(real) for x in (blocks[:, 0], blocks[:, 1]))
+    # NumPy copies 8 numbers as one element in a third of the time; replays have no such copies.
+    eight, n = (EIGHT[real], 1) if type(u) is np.ndarray else (real, 8)
+    blocks = u.view(eight).reshape(-1, 2, n)
+    u1, u2 = (blocks[:, k].copy().view(real) for k in (0, 1))
     radius = np.log(ONE[real] - u1)
     radius *= MINUS_TWO[real]
     np.sqrt(radius, out=radius)
     angle = u2 * TWO_PI[real]
-    for k, of_angle in enumerate((np.cos(angle), np.sin(angle))):
-        if noted:
-            np.multiply(radius, of_angle, out=blocks[:, k])
-        else:
-            of_angle *= radius
-            blocks[:, k] = of_angle.view(EIGHT[real])
+    blocks[:, 0] = (radius * np.cos(angle)).view(eight)
+    blocks[:, 1] = (radius * np.sin(angle)).view(eight)
     u = u.reshape(-1)
     if std != 1.0 and mean != 0.0 and real == F32:
         u = (u.astype(np.float64) * np.float32(std) + np.float32(mean)).astype(F32)  # as FMA rounds

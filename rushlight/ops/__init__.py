@@ -61,4 +61,5 @@ def __getattr__(name):
     own = name.startswith("__") or PathFinder.find_spec(f"{__name__}.{name}", __path__)
     if own:  # a module of this package, which Python imports once it has this error
         raise AttributeError(f"module 'torch.ops' has no attribute {name!r}")
-    return importlib.import_module("rushlight.library.operator").namespace(name)
+    globals()[name] = importlib.import_module("rushlight.library.operator").namespace(name)
+    return globals()[name]

@@ -1,6 +1,7 @@
 """Large eager operations run as kernels: the same values, wherever they are worth it."""
 
 import gc
+import os
 import sys
 import tracemalloc
 import warnings
@@ -456,9 +457,19 @@ def test_any_number_of_threads_gives_the_same_bits():
         assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
 
 
-@pytest.mark.parametrize("off", ["environment", "no llvmlite"])
+def test_the_environment_forbids_kernels():
+    script = "import rushlight; from rushlight.backend import native; print(native.compiles())"
+    for way, expected in (("numpy", "False"), ("native", "True")):
+        env = {**os.environ, "RUSHLIGHT_COMPILER": way}
+        found = processes.run(
+            [sys.executable, "-c", script], env=env, capture_output=True, text=True
+        )
+        assert found.stdout.strip() == expected, found.stderr
+
+
+@pytest.mark.parametrize("off", ["setting", "no llvmlite"])
 def test_without_kernels_numpy_computes(off, monkeypatch):
-    if off == "environment":
+    if off == "setting":
         monkeypatch.setattr("rushlight.backend.native.COMPILER", "numpy")
     else:
         monkeypatch.setattr(native, "_eager", None)

@@ -4,7 +4,7 @@ from llvmlite import ir
 
 __all__ = [
     "I64", "KERNEL", "POINTER", "Loop", "Scope", "constant_array", "i64", "in_vectors",
-    "internal_function", "kernel_function",
+    "internal_function", "kernel_function", "table_function", "table_words",
 ]  # fmt: skip
 
 I64 = ir.IntType(64)
@@ -18,6 +18,21 @@ def kernel_function(module, name):
     function = ir.Function(module, KERNEL, name)
     function.args[2].add_attribute("noalias")
     return function, ir.IRBuilder(function.append_basic_block("entry"))
+
+
+def table_function(module, count):
+    """The function ``kernel`` of a table's address: its builder, and the table's words.
+
+    The table has ``count`` words of 64 bits.
+    """
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER]), "kernel")
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    return b, table_words(b, function.args[0], count)
+
+
+def table_words(b, table, count):
+    """The first ``count`` words of 64 bits at the address ``table``."""
+    return [b.load(b.gep(table, [i64(k)], source_etype=I64), typ=I64) for k in range(count)]
 
 
 def internal_function(module, name, args):

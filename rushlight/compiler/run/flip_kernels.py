@@ -7,7 +7,7 @@ from llvmlite import ir
 
 from rushlight.backend.address import address
 from rushlight.compiler.codegen.memory import load, store
-from rushlight.compiler.codegen.scope import I64, POINTER, Loop, i64, in_vectors
+from rushlight.compiler.codegen.scope import POINTER, Loop, i64, in_vectors, table_function
 from rushlight.compiler.cpu.loader import load as loaded
 from rushlight.compiler.cpu.target import host
 from rushlight.compiler.run import cache as code_cache
@@ -35,11 +35,7 @@ def _kernel(dtype):
 
 def _module(dtype):
     module = ir.Module("flip")
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER]), "kernel")
-    b = ir.IRBuilder(function.append_basic_block("entry"))
-    m, k, n, of_m, of_k, source, target = [
-        b.load(b.gep(function.args[0], [i64(i)], source_etype=I64), typ=I64) for i in range(7)
-    ]
+    b, (m, k, n, of_m, of_k, source, target) = table_function(module, 7)
     source, target = b.inttoptr(source, POINTER), b.inttoptr(target, POINTER)
     size, lanes = i64(dtype.itemsize), host().vector_bytes // dtype.itemsize
     outer = Loop(b, i64(0), m)

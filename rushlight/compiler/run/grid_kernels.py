@@ -14,7 +14,7 @@ from llvmlite import ir
 from rushlight.backend.address import address
 from rushlight.compiler.codegen.memory import load, store
 from rushlight.compiler.codegen.namespace import Namespace
-from rushlight.compiler.codegen.scope import I64, POINTER, Loop, i64, in_vectors
+from rushlight.compiler.codegen.scope import I64, POINTER, Loop, i64, in_vectors, table_function
 from rushlight.compiler.codegen.value import Value, constant, ir_type, select, splat
 from rushlight.compiler.cpu.loader import load as loaded
 from rushlight.compiler.cpu.target import host
@@ -76,13 +76,8 @@ def _library(work, dtype, dims, options):
 
 def _module(work, dtype, dims, options):
     module = ir.Module("grid")
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER]), "kernel")
-    b = ir.IRBuilder(function.append_basic_block("entry"))
     operands = _WORKS[work].__code__.co_argcount - 5
-    words = [
-        b.load(b.gep(function.args[0], [i64(k)], source_etype=I64), typ=I64)
-        for k in range(4 + dims + operands)
-    ]
+    b, words = table_function(module, 4 + dims + operands)
     grid = _Grid(words, dtype, dims, options)
     arrays = [b.inttoptr(w, POINTER) for w in words[4 + dims :]]
     samples = Loop(b, i64(0), grid.n)
@@ -93,7 +88,7 @@ def _module(work, dtype, dims, options):
     in_vectors(samples.b, grid.p, host().vector_bytes // dtype.itemsize, vector)
     samples.close()
     b.ret_void()
-    _emit_loop(module, function, 4 + dims, operands)
+    _emit_loop(module, b.function, 4 + dims, operands)
     return str(module)
 
 

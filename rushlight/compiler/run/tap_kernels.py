@@ -11,7 +11,7 @@ from llvmlite import ir
 
 from rushlight.backend.address import address
 from rushlight.compiler.codegen.memory import gather, load, store
-from rushlight.compiler.codegen.scope import I64, POINTER, Loop, i64, in_vectors
+from rushlight.compiler.codegen.scope import POINTER, Loop, i64, in_vectors, table_function
 from rushlight.compiler.codegen.value import Value, constant, ir_type, select, splat
 from rushlight.compiler.cpu.loader import load as loaded
 from rushlight.compiler.cpu.target import host
@@ -43,11 +43,7 @@ def _kernel(work, dtype):
 
 def _module(work, dtype):
     module = ir.Module("taps")
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER]), "kernel")
-    b = ir.IRBuilder(function.append_basic_block("entry"))
-    words = [
-        b.load(b.gep(function.args[0], [i64(k)], source_etype=I64), typ=I64) for k in range(13)
-    ]
+    b, words = table_function(module, 13)
     _WORKS[work](_Taps(b, words, dtype), b)
     b.ret_void()
     return str(module)

@@ -11,7 +11,7 @@ from llvmlite import ir
 
 from rushlight.backend.address import address
 from rushlight.compiler.codegen.memory import load, store
-from rushlight.compiler.codegen.scope import I64, KERNEL, POINTER, Loop, i64
+from rushlight.compiler.codegen.scope import KERNEL, POINTER, Loop, i64, table_words
 from rushlight.compiler.cpu.loader import load as loaded
 from rushlight.compiler.cpu.microkernel import transposed
 from rushlight.compiler.cpu.target import host
@@ -60,9 +60,8 @@ def _module(dtype):
     function = ir.Function(module, KERNEL, "kernel")
     b = ir.IRBuilder(function.append_basic_block("entry"))
     args, chunk, _ = function.args
-    rows, columns, piece, pieces, of_matrix, of_column, to_matrix, to_row, source, target = [
-        b.load(b.gep(args, [i64(k)], source_etype=I64), typ=I64) for k in range(10)
-    ]
+    rows, columns, piece, pieces, *strides, source, target = table_words(b, args, 10)
+    of_matrix, of_column, to_matrix, to_row = strides
     matrix, part = b.sdiv(chunk, pieces), b.srem(chunk, pieces)
     size, lanes = i64(dtype.itemsize), _lanes(dtype)
     place = lambda b, base, offset: b.gep(base, [offset], source_etype=_I8)

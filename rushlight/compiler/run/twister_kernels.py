@@ -12,7 +12,7 @@ from llvmlite import ir
 
 from rushlight.backend.address import address
 from rushlight.compiler.codegen.memory import load, store
-from rushlight.compiler.codegen.scope import I64, POINTER, Loop, i64, in_vectors
+from rushlight.compiler.codegen.scope import I64, POINTER, Loop, i64, in_vectors, table_function
 from rushlight.compiler.codegen.value import Value, select, splat
 from rushlight.compiler.cpu.loader import load as loaded
 from rushlight.compiler.cpu.target import host
@@ -21,7 +21,7 @@ from rushlight.compiler.run import cache as code_cache
 __all__ = ["run"]
 
 _WORDS, _AHEAD = 624, 397  # the words of the state, and how far ahead the recurrence reads
-_U32, _F32, _F64 = map(np.dtype, (np.uint32, np.float32, np.float64))
+_U32, _I64, _F32, _F64 = map(np.dtype, (np.uint32, np.int64, np.float32, np.float64))
 
 
 def run(state, out, low, high):
@@ -44,13 +44,10 @@ def _kernel(dtype):
 
 def _module(dtype):
     module = ir.Module("twister")
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER]), "kernel")
-    b = ir.IRBuilder(function.append_basic_block("entry"))
+    b, (state, out, count, *bounds) = table_function(module, 6)
     lanes = host().lanes(dtype)
-    entry = lambda k: b.gep(function.args[0], [i64(k)], source_etype=I64)
-    state, out, count = [b.load(entry(k), typ=I64) for k in range(3)]
     state, out = b.inttoptr(state, POINTER), b.inttoptr(out, POINTER)
-    bounds = [load(b, entry(k), _F64).astype(_F32) for k in range(3, 6)]
+    bounds = [Value(b, x, _I64).bits(_F64).astype(_F32) for x in bounds]
     place = b.gep(state, [i64(_WORDS)], source_etype=ir.IntType(32))
     first = b.zext(b.load(place, typ=ir.IntType(32)), I64)
     last = b.add(first, count)

@@ -207,12 +207,15 @@ for _name in __all__:
     if _name.endswith("_with_indices"):
         globals()[_name.removesuffix("_with_indices")].with_indices = globals()[_name]
 
+#: Names that few programs use, or whose module needs this one, and the modules that have them.
+_LATER = {
+    "ScalingType": "scaled", "SwizzleType": "scaled", "conv_tbc": "of_torch", "scaled_mm": "scaled",
+}  # fmt: skip
+
 
 def __getattr__(name):
     if name == "grad":  # this module needs the operations of all layers
         return importlib.import_module("rushlight.nn.grad")
-    if name == "conv_tbc":  # its module needs this one
-        return importlib.import_module("rushlight.nn.functional.of_torch").conv_tbc
-    if name in ("ScalingType", "SwizzleType", "scaled_mm"):
-        return getattr(importlib.import_module("rushlight.nn.functional.scaled"), name)
+    if name in _LATER:
+        return getattr(importlib.import_module(f"rushlight.nn.functional.{_LATER[name]}"), name)
     raise AttributeError(f"module 'rushlight.nn.functional' has no attribute {name!r}")

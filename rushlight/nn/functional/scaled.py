@@ -28,8 +28,7 @@ class _SwizzleType(_Numbered):
     NO_SWIZZLE, SWIZZLE_32_4_4 = range(2)
 
 
-ScalingType, SwizzleType = _ScalingType, _SwizzleType
-NO_SWIZZLE = SwizzleType.NO_SWIZZLE
+ScalingType, SwizzleType = _ScalingType, _SwizzleType  # the classes print themselves as in PyTorch
 
 
 def scaled_mm(
@@ -76,8 +75,8 @@ def scaled_mm(
     recipes = [_list(scale_recipe_a), _list(scale_recipe_b)]
     _check_recipes(mat_a, mat_b, scales, recipes)
     ((a,), (b,)), ((recipe,), _) = scales, recipes
-    swizzles = [_list(s) for s in (swizzle_a, swizzle_b) if s is not None]
-    if all(swizzles) and len(swizzles) == 2 and any(s[0] is not NO_SWIZZLE for s in swizzles):
+    swizzles = [_list(s or []) for s in (swizzle_a, swizzle_b)]
+    if all(swizzles) and any(s is not SwizzleType.NO_SWIZZLE for s in (*swizzles[0], *swizzles[1])):
         raise ValueError("CPU does not support swizzle.")
     if recipe is ScalingType.TensorWise:
         for name, scale in (("scale_a", a), ("scale_b", b)):

@@ -5,7 +5,6 @@ from math import prod
 import numpy as np
 
 from rushlight import late, shapes
-from rushlight.backend.native import LEAST_LOOP
 from rushlight.backend.sizes import large_from
 from rushlight.dtype import COMPLEX_KINDS, OF, bfloat16, float32, float64, int64
 from rushlight.dtype import bool as bool_
@@ -23,7 +22,7 @@ from rushlight.ops.shape.join import cat
 from rushlight.tensor import Tensor, from_array
 
 _MANY = large_from(4096)  # from so many integers on, their range is looked at
-_INDEX = np.dtype(np.int64)
+_LONG = large_from(1 << 13)  # from so many elements on, runs are numbered by machine code
 _RARE = 16  # a mask has long runs if at most one element in so many is left out
 _FEW = 32  # up to so many elements, comparing each pair is faster than sorting
 
@@ -196,9 +195,7 @@ def _runs(xp, x, *, dim, inverse=True, counts=True):
     lengths = np.empty_like(first)
     np.subtract(first[1:], first[:-1], out=lengths[:-1])
     lengths[-1:] = len(rows) - first[-1:]
-    run = np.empty(0, np.int64)
-    if inverse:
-        run = _numbered(starts)
+    run = _numbered(starts) if inverse else np.empty(0, np.int64)
     if dim is None:
         run = run.reshape(x.shape) if inverse else run
         return x.reshape(-1).take(first, mode="wrap"), run, lengths
@@ -207,18 +204,16 @@ def _runs(xp, x, *, dim, inverse=True, counts=True):
 
 
 def _numbered(starts):
-    """For each element, how many starts of runs there were before the present run's."""
-    if starts.size >= LEAST_LOOP:
-        found = late.looped(_count, (starts.view(np.int8), starts.size), [(starts.shape, _INDEX)])
+    """The number of each element's run: how many runs began before its own."""
+    if starts.size >= _LONG:
+        results = [(starts.shape, np.dtype(np.int64))]
+        found = late.looped(_number, (starts.view(np.int8), starts.size), results)
         if found is not None:
             return found[0]
-    run = np.empty(len(starts), _INDEX)
-    run[:1] = 0
-    np.cumsum(starts[1:], out=run[1:])
-    return run
+    return np.cumsum(starts) - 1
 
 
-def _count(starts, count, run):
+def _number(starts, count, run):
     current = -1
     for i in range(count):
         current = current + starts[i]

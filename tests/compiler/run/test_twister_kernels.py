@@ -41,4 +41,7 @@ def test_kernels_and_numpy_make_the_same_numbers(monkeypatch):
         expected = draw(by_numpy, count, bounds)
         assert found.dtype == expected.dtype
         assert found.tobytes() == expected.tobytes(), (count, bounds)
+    assert native.drawn(by_numpy.clone_state().engine(), 1, F32) is None
+    monkeypatch.setattr(native, "LEAST_DRAWS", 1)
+    assert native.drawn(by_kernel.clone_state().engine(), 1, F32) is not None
     assert by_kernel.state_bytes().tobytes() == by_numpy.state_bytes().tobytes()

@@ -71,7 +71,7 @@ def test_runs_of_equal_elements():
 @pytest.mark.parametrize("dtype", ["f4", "i8", "bool"])
 def test_first_elements_of_runs_do_not_depend_on_what_else_is_asked(dtype, repeated):
     rng = np.random.default_rng(0)
-    for n in (0, 1, 2, 16, 17, 500):
+    for n in (0, 1, 2, 16, 17, 500, 1 << 14):
         x = (np.cumsum(rng.random(n) >= repeated) % 2).astype(dtype)
         if dtype == "f4":
             x[rng.random(n) < repeated / 4] = np.nan
@@ -80,6 +80,10 @@ def test_first_elements_of_runs_do_not_depend_on_what_else_is_asked(dtype, repea
             t = torch.from_numpy(array)
             found = torch.unique_consecutive(t)
             counted, counts = torch.unique_consecutive(t, return_counts=True)
+            runs = torch.unique_consecutive(t, return_inverse=True)[1]
+            assert (
+                runs.tolist() == np.cumsum([i > 0 and x[i] != x[i - 1] for i in range(n)]).tolist()
+            )
             assert found.numpy().dtype == dtype
             assert np.array_equal(found.numpy(), wanted, equal_nan=dtype == "f4")
             assert np.array_equal(counted.numpy(), wanted, equal_nan=dtype == "f4")
