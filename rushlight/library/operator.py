@@ -397,7 +397,7 @@ class Namespace:
     """
 
     def __init__(self, name):
-        self.name, self.__name__ = name, f"torch.ops.{name}"
+        self.name = name
         self.packets: dict[str, OpOverloadPacket] = {}
 
     def __getattr__(self, name):

@@ -1,7 +1,6 @@
 """Every operation, each defined once. Importing this package binds them all."""
 
 import importlib
-from importlib.machinery import PathFinder
 
 _MODULES = (
     "elementwise.activation", "linear.addmm", "elementwise.arithmetic", "linear.bilinear",
@@ -55,11 +54,12 @@ guard_all(FUNCTIONS, Tensor)
 
 
 def __getattr__(name):
-    """``torch.ops.mylib``: a namespace of operators, which is empty until one is defined in it."""
+    """``torch.ops.aten``. The namespaces of ``torch.library`` are set when they are first used."""
     if name == "profiler":
         return importlib.import_module("rushlight.profiler.regions")
-    own = name.startswith("__") or PathFinder.find_spec(f"{__name__}.{name}", __path__)
-    if own:  # a module of this package, which Python imports once it has this error
-        raise AttributeError(f"module 'torch.ops' has no attribute {name!r}")
-    globals()[name] = importlib.import_module("rushlight.library.operator").namespace(name)
-    return globals()[name]
+    if name != "aten":
+        raise AttributeError(
+            f"torch.ops has no namespace {name!r}: torch.library.custom_op and define make "
+            "operators, and with them their namespaces"
+        )
+    return importlib.import_module("rushlight.library.operator").namespace(name)
