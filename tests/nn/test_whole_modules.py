@@ -34,6 +34,8 @@ def test_between_both(kind, to_pytorch):
     torch = pytest.importorskip("torch")
     pytest.importorskip("torch.nn.utils.prune")
     source, target = (rushlight, torch) if to_pytorch else (torch, rushlight)
+    # Of seed 0, the spectral norm is a sum that nearly cancels: 0.003 instead of 0.7.
+    source.manual_seed(1)
     made, file = KINDS[kind](source).eval(), io.BytesIO()
     source.save(made, file)
     file.seek(0)
