@@ -71,9 +71,7 @@ def _whole(x):
     found = native.matrices(*_SUMS, flat[:whole].reshape(-1, PIECE))
     if found is None:
         return None
-    part = found[0]
-    few = len(part) <= 2 * ROW
-    total = part.dot(_ones(len(part), x.dtype)) if few else _rows(np.add, part.reshape(1, -1))[0]
+    total = np.add.reduce(found[0])
     return total + np.add.reduce(flat[whole:]) if whole < x.size else total
 
 
