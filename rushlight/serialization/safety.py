@@ -152,10 +152,11 @@ class WeightsUnpickler(GuardedUnpickler):
                 return table[module, name]
         refuse_missing(module, name)
         module, name = module[:_LONGEST], name[:_LONGEST]
-        raise pickle.UnpicklingError(
-            f"load: Weights only load failed: the file names {module}.{name}, which is not on the "
-            "list of what is safe to load. If you trust where the file came from, allow it by "
-            f"torch.serialization.add_safe_globals([{name}]), or load all of it by "
+        full = name if module == "builtins" else f"{module}.{name}"
+        raise pickle.UnpicklingError(  # in words that programs look for in PyTorch's error
+            f"load: Weights only load failed. Unsupported global: GLOBAL {full} was not an allowed "
+            "global by default. If you trust where the file came from, allow it by "
+            f"torch.serialization.add_safe_globals([{full}]), or load all of it by "
             "torch.load(..., weights_only=False)"
         )
 
