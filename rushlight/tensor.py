@@ -161,6 +161,19 @@ def short(function):
 
 
 _new = object.__new__
+_CLASS: Any = vars(object)["__class__"]
+
+
+def _leave_fast_path(cls):
+    """Let no operation take the fast path as long as ``cls`` exists.
+
+    The fast path does not look at the operands' classes, and ``cls``, which overrides functions,
+    gets its first instance. Many libraries have such a class that most programs never use.
+    """
+    cls._is_awaited = False
+    mode.add_intercept(1)
+    weakref.finalize(cls, mode.add_intercept, -1).atexit = False
+
 
 if TYPE_CHECKING:
 
@@ -228,6 +241,16 @@ class Tensor(metaclass=TensorMeta):
 
     __torch_dispatch__ = staticmethod(disabled_torch_dispatch)
 
+    #: Whether the class overrides functions, and has had no instance yet; see ``_leave_fast_path``.
+    _is_awaited = False
+
+    def _change_class(self, cls):
+        if getattr(cls, "_is_awaited", False):
+            _leave_fast_path(cls)
+        _CLASS.__set__(self, cls)
+
+    __class__ = property(type, _change_class)
+
     def __new__(cls, *args, **kwargs):
         return late.legacy_constructor(cls, *args, **kwargs)
 
@@ -236,18 +259,18 @@ class Tensor(metaclass=TensorMeta):
         if cls.__torch_function__ is not disabled_torch_function:
             own = getattr(cls.__torch_function__, "__func__", None)
             late.ask(cls, intercepts and own is not vars(Tensor)["__torch_function__"].__func__)
-            if not intercepts:  # instances have no array, so they never get along the fast path
-                return
-            # As long as the class exists, no operation takes the fast path, because the fast path
-            # does not look at the operands' classes.
-            mode.add_intercept(1)
-            weakref.finalize(cls, mode.add_intercept, -1).atexit = False
+            # Without ``intercepts``, instances have no array, and never get along the fast path.
+            cls._is_awaited = intercepts
+        else:
+            cls._is_awaited = False
 
     @staticmethod
     def _make_subclass(cls, data, require_grad=False):
         """A tensor of class ``cls`` over the memory of ``data``, without history."""
         refuse_dispatch(cls)
         late.refresh(data)
+        if cls._is_awaited:
+            _leave_fast_path(cls)
         self = _new(cls)
         self._array = data._array
         self._grad = None

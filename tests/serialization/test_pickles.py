@@ -41,7 +41,9 @@ ONLY, NOT_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_L
 def test_the_environment_forces_weights_only(monkeypatch):
     file = saved(rushlight, rushlight.nn.Linear(1, 1))
     monkeypatch.setenv(ONLY, "1")
-    with pytest.raises(pickle.UnpicklingError, match="Unsupported global: GLOBAL .*Linear was not an allowed"):
+    with pytest.raises(
+        pickle.UnpicklingError, match=r"Unsupported global: GLOBAL \S+Linear was not"
+    ):
         rushlight.load(file, weights_only=False)
     with pytest.raises(RuntimeError, match="pickle_module"):
         rushlight.load(file, pickle_module=pickle)

@@ -240,13 +240,13 @@ def ask(cls, everything):
     Methods that ask by themselves are replaced as well, because only their caller knows how the
     arguments were written.
     """
-    results = () if hasattr(cls, "asked_again") else ("data",)
+    silent, results = ("cell", "__class__"), () if hasattr(cls, "asked_again") else ("data",)
     for name, member in vars(Tensor).items():
         if getattr(cls, name) is not member and inspect.getattr_static(cls, name) is not member:
             continue  # the class has its own
         if hasattr(member, "is_short") or (everything and _is_asking(name, member)):
             setattr(cls, name, _asking(member))
-        elif type(member) is property and name != "cell" and (everything or name in results):
+        elif type(member) is property and name not in silent and (everything or name in results):
             setattr(cls, name, _asking_property(member))
 
 

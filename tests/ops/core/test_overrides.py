@@ -1,11 +1,13 @@
 """Classes with ``__torch_function__``: a foreign object is asked wherever PyTorch asks it, and by which name."""
 
+import gc
 import pickle
 
 import numpy as np
 import pytest
 
 import rushlight as torch
+from rushlight.autograd import mode
 from rushlight.nn import functional as F
 
 
@@ -315,3 +317,42 @@ def test_results_with_names_are_of_the_subclass():
 
     found = torch.arange(3.0).as_subclass(Named).max(0)
     assert type(found).__name__ == "max" and type(found.values) is type(found.indices) is Named
+
+
+def with_class(cls):
+    x = torch.ones(2)
+    x.__class__ = cls
+    return x
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda cls: torch.ones(2).as_subclass(cls),
+        lambda cls: cls([1.0, 1.0]),
+        lambda cls: torch.Tensor._make_subclass(cls, torch.ones(2)),
+        with_class,
+    ],
+    ids=["as_subclass", "call", "make_subclass", "__class__"],
+)
+def test_the_first_instance_of_a_class_leaves_the_fast_path(make):
+    """A class that is only defined, as many libraries do, costs other operations no time."""
+    gc.collect()  # the classes of other tests
+    before, seen = mode.intercept, []
+
+    class Asked(torch.Tensor):
+        @classmethod
+        def __torch_function__(cls, function, types, args=(), kwargs=None):
+            seen.append(function)
+            return super().__torch_function__(function, types, args, kwargs or {})
+
+    assert mode.intercept == before
+    x = make(Asked)
+    assert mode.intercept == before + 1
+    torch.add(torch.ones(2), x)
+    torch.ones(2) @ make(Asked)
+    assert torch.add in seen
+    assert mode.intercept == before + 1
+    del x, Asked
+    gc.collect()
+    assert mode.intercept == before
