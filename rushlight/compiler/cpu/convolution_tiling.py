@@ -18,7 +18,7 @@ from rushlight.locks import cached_property
 __all__ = ["ConvolutionTiling", "cheapest"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class ConvolutionTiling:
     """How the work of a convolution (or of its input gradient) is cut.
 
@@ -51,12 +51,12 @@ class ConvolutionTiling:
         """The number of panels that a chunk packs."""
         return max(1, costs.PACKED // max(self.panel, 1))
 
-    @cached_property
+    @property
     def width(self):
         """The elements from one row of sums to the next."""
         return round_up(self.layout.run, self.tile.columns * self.layout.lanes)
 
-    @cached_property
+    @property
     def columns(self):
         """The number of tiles side by side in a row of sums."""
         return self.width // (self.tile.columns * self.layout.lanes)
@@ -80,7 +80,7 @@ class ConvolutionTiling:
         tiles = len(self.layout.shifts.phases) * self.columns * self.panels
         return ceil(self.layout.images * self.block / tiles)
 
-    @cached_property
+    @property
     def blocks(self):
         """The number of blocks of channels; 1 even if there are no channels."""
         return max(1, ceil(self.inputs / self.block))
@@ -107,7 +107,7 @@ class ConvolutionTiling:
         """The number of chunks of the kernel."""
         return ceil(prod(self.counts) / self.per_chunk)
 
-    @cached_property
+    @property
     def cycles(self):
         """The estimated cycles of a unit."""
         shifts, tile, layout = self.layout.shifts, self.tile, self.layout
@@ -127,7 +127,7 @@ class ConvolutionTiling:
         cycles += rows * vectors * (4 if x.spread == 1 else 25)
         return cycles
 
-    @cached_property
+    @property
     def shares(self):
         """The number of units of a block of images."""
         return prod(self.counts[1:])
@@ -148,10 +148,15 @@ def cheapest(d, target):
 def _cheapest(d, target):
     channels, outputs = d.channels // d.groups, d.outputs // d.groups
     inputs, results = (channels, outputs) if d.form == "result" else (outputs, channels)
+    lanes = target.lanes(d.compute)
+    tiles = [
+        Tile(rows, vectors, lanes, d.compute, target.fma)
+        for rows, vectors in _tiles(target, results)
+    ]
     cuts = [
-        _cut(d, target, inputs, results, layout, *tile)
-        for layout in _layouts(d, shifts_of(d), target.lanes(d.compute))
-        for tile in _tiles(target, results)
+        _cut(d, target, inputs, results, layout, tile)
+        for layout in _layouts(d, shifts_of(d), lanes)
+        for tile in tiles
     ]
     most = target.l2 // 4 // d.compute.itemsize
     if d.counts_at is None or d.batch == 1:
@@ -190,9 +195,9 @@ def _layouts(d, shifts, lanes):
                 images *= 2
 
 
-def _cut(d, target, inputs, results, layout, rows, vectors):
-    """The cut into tiles of ``rows`` by ``vectors``, with blocks that fit the caches."""
-    tile = Tile(rows, vectors, layout.lanes, d.compute, target.fma)
+def _cut(d, target, inputs, results, layout, tile):
+    """The cut into such tiles, with blocks that fit the caches."""
+    rows, vectors = tile.rows, tile.columns
     panels = ceil(results / rows)
     width = round_up(layout.run, vectors * layout.lanes) * len(layout.shifts.phases)
     part = max(1, min(panels, target.l2 // 4 // d.compute.itemsize // (width * rows)))

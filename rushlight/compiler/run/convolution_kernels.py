@@ -196,7 +196,7 @@ class _Code:
     """The code of a plan, with the states of its calls."""
 
     def __init__(self, images, plan):
-        self.plan = plan
+        self.plan, self.count = plan, images.count
         self.states: list = []  # one, or none while a call uses it
         self.parts: list = []  # the code of many shapes that is called by its address
         self.library: Any = None
@@ -221,7 +221,7 @@ class State:
 
     def __init__(self, emitter, code, count):
         plan = code.plan
-        if plan.description.counts_at is not None:
+        if plan.description.counts_at is not None and count != code.count:
             plan = emitter.resized(plan, count)
         self.sizes = None if plan.sizes is None else plan.sizes.memory
         self.count = count

@@ -134,16 +134,24 @@ def remembered(geometry):
 #: ``_ONE_TAP`` for windows of one element, where BLAS multiplies the images as they are. Elsewhere
 #: NumPy copies all windows, so ``_COPIED`` elements of windows are enough, too.
 _MANY, _DEPTHWISE, _ONE_TAP, _COPIED = 1 << 24, 512, 16, 1 << 18
+#: Code for many shapes is compiled once for all of them, so ``_SHARED`` multiplications are enough
+#: for it. Weights with ``_LARGE`` elements may need other code.
+_SHARED, _LARGE = 1 << 19, 1 << 18
 
 
-def _worth(results, weight, groups):
-    """True if a kernel is justified for ``results`` results with a weight of shape ``weight``."""
+def _worth(results, weight, groups, is_sum=True):
+    """True if a kernel is justified for ``results`` results with a weight of shape ``weight``.
+
+    ``is_sum``: a result is a sum over channels, as it is not in the gradient of a weight.
+    """
     multiplications = results * prod(weight[1:])
     if groups > 1 == weight[1]:
         return multiplications * _DEPTHWISE >= _MANY
     if prod(weight[2:]) == 1:
         return multiplications >= _MANY * _ONE_TAP
-    return multiplications >= _MANY or multiplications * groups >= _COPIED * weight[0]
+    if multiplications >= _MANY or multiplications * groups >= _COPIED * weight[0]:
+        return True
+    return is_sum and multiplications >= _SHARED and prod(weight) < _LARGE
 
 
 @lru_cache(4096)
@@ -247,7 +255,7 @@ def conv_input(xp, g, weight, *, size, stride, padding, dilation, groups):
     public=False, method=False, name="convolution_weight_grad", least=1 << 12,
     primitive="convolution weight_grad",
     worth=lambda g, x, *, kernel_size, groups, **_: _worth(
-        g.size, (g.shape[1], x.shape[1] // groups, *kernel_size), groups
+        g.size, (g.shape[1], x.shape[1] // groups, *kernel_size), groups, is_sum=False
     ),
     shape=lambda g, x, *, kernel_size, groups, **_: (
         g.shape[1], x.shape[1] // groups, *kernel_size
