@@ -29,6 +29,7 @@ __all__ = sorted([name for names in _HOMES.values() for name in names])
 def __getattr__(name):
     if name not in __all__:
         raise AttributeError(f"module 'rushlight.compiler' has no attribute {name!r}")
-    # The function compile has the name of its module, so the modules are not bound here.
     (module,) = [module for module, names in _HOMES.items() if name in names]
-    return getattr(importlib.import_module(f"rushlight.compiler.{module}"), name)
+    found = getattr(importlib.import_module(f"rushlight.compiler.{module}"), name)
+    globals()[name] = found  # libraries ask is_compiling() in each call
+    return found

@@ -17,7 +17,7 @@ from rushlight.serialization.names import CALLS
 from rushlight.version import __version__
 from rushlight.version import vision as vision_version
 
-__all__ = ["Torch", "install"]
+__all__ = ["install"]
 
 _PACKAGES = ("torch", "torchvision", "functorch")
 
@@ -39,22 +39,25 @@ def install():
     sys.meta_path.insert(0, TorchFinder())
 
 
-class Torch(ModuleType):
-    """The module ``torch``: rushlight's public names, under PyTorch's version."""
+def _torch():
+    """The module ``torch``: rushlight's public names, under PyTorch's version.
 
-    __rushlight__ = True
+    It is an ordinary module, so Python reads its names as fast as any other module's.
+    """
+    torch = ModuleType("torch", rushlight.__doc__)
+    own = vars(torch)
+    own.update({name: getattr(rushlight, name) for name in rushlight.__all__})
+    own.update(
+        __rushlight__=True,
+        __all__=[name for name in rushlight.__all__ if name not in INTERNAL],
+        __version__=__version__,
+        __file__=rushlight.__file__,
+        __path__=[],
+        torch=torch,  # PyTorch's package imports itself, and libraries write torch.torch
+    )
+    rename(torch, "torch")
 
-    def __init__(self):
-        super().__init__("torch", rushlight.__doc__)
-        self.__dict__.update({name: getattr(rushlight, name) for name in rushlight.__all__})
-        self.__all__ = [name for name in rushlight.__all__ if name not in INTERNAL]
-        self.__version__ = __version__
-        self.__file__ = rushlight.__file__
-        self.__path__ = []
-        self.torch = self  # PyTorch's package imports itself, and libraries write torch.torch
-        rename(self, "torch")
-
-    def __getattr__(self, name):
+    def __getattr__(name):
         dunder = name.startswith("__") and name.endswith("__")
         dunder = dunder and name not in ("__config__", "__future__")
         if name in INTERNAL or dunder:
@@ -67,15 +70,15 @@ class Torch(ModuleType):
             found = importlib.import_module(f"torch.{name}")
         if isinstance(found, ModuleType) and found.__name__.startswith("rushlight."):
             found = importlib.import_module(f"torch.{name}")
-        self.__dict__[name] = found  # the next access does not call __getattr__
+        own[name] = found  # the next access does not call __getattr__
         return found
 
-    def __dir__(self):
+    def __dir__():
         lazy = {name for name in dir(rushlight) if not name.startswith("__")}
-        return sorted({*self.__dict__, *lazy} - INTERNAL)
+        return sorted({*own, *lazy} - INTERNAL)
 
-    def __reduce__(self):  # cloudpickle knows modules by their exact class
-        return importlib.import_module, ("torch",)
+    own.update(__getattr__=__getattr__, __dir__=__dir__)
+    return torch
 
 
 class TorchFinder(MetaPathFinder):
@@ -126,7 +129,7 @@ class AliasLoader(Loader):
     def exec_module(self, module):
         name, spec = module.__name__, module.__spec__
         if name == "torch":
-            found: Any = Torch()
+            found: Any = _torch()
             found.__spec__ = spec
         elif self._place == "rushlight":  # PyTorch's module has its names in torch itself
             found = importlib.import_module("torch")
