@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from rushlight import backend as backend  # first, before NumPy
 from rushlight import late as late
-from rushlight import ops  # binds every operation
+from rushlight import ops as _operations  # noqa: F401 - binds every operation
+from rushlight._ops import ops  # hides the package of that name
 from rushlight.autograd import enable_grad, inference_mode, no_grad, set_grad_enabled
 from rushlight.autograd.mode import is_grad_enabled, is_inference_mode_enabled
 from rushlight.device import device

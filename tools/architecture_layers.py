@@ -78,7 +78,7 @@ BOXES = [
         "_utils futures monitor serialization"),
     Box(5, 1, 2.3, 3.2, GREEN, "distributions", "probability\ndistributions", "distributions"),
     Box(5, 1, 5, 6, VIOLET, "jit, cuda, …", "other names\nthat scripts use",
-        "_C _VF __config__ _classes _functorch _guards _higher_order_ops _jit_internal _ops "
+        "_C _VF __config__ _classes _functorch _guards _higher_order_ops _jit_internal "
         "_prims_common _subclasses _tensor_str accelerator backends cpu cuda cuda_profiler "
         "defaults determinism device_graphs device_memory device_streams devices features "
         "functional graphed jit mps mtia multiprocessing nvtx "
@@ -87,7 +87,7 @@ BOXES = [
     Box(4, 1, 0, 6, GREEN, "nn", "modules, functions, initialisation", "nn __future__"),
     Box(3, 1, 0, 6, BLUE, "ops, linalg, fft, special, signal, sparse, nested, overrides",
         "every operation in one block: its forward, its gradient rules, its lowering",
-        "ops checks composite foreach linalg fft special signal sparse nested overrides "
+        "ops _ops checks composite foreach linalg fft special signal sparse nested overrides "
         "return_types"),
     Box(2, 1, 0, 3, BLUE, "autograd", "tape, engine, hooks, in-place writes", "autograd"),
     Box(2, 2, 3, 4.5, BLUE, "random, draw", "PyTorch's\nrandom numbers", "random draw"),

@@ -5,8 +5,8 @@ one kernel. An operator with a gradient rule of its own runs as a custom ``autog
 """
 
 import importlib
-import sys
 import threading
+from types import ModuleType
 from typing import Any
 
 import rushlight
@@ -389,7 +389,7 @@ class OpOverloadPacket:
         return iter(self._overloads)
 
 
-class Namespace:
+class Namespace(ModuleType):
     """What ``torch.ops.mylib`` is: the operators of a namespace.
 
     Args:
@@ -397,6 +397,7 @@ class Namespace:
     """
 
     def __init__(self, name):
+        super().__init__(f"torch.ops.{name}")
         self.name = name
         self.packets: dict[str, OpOverloadPacket] = {}
 
@@ -433,9 +434,6 @@ def publish(op):
         packet = space.packets[op._opname] = OpOverloadPacket(op._schema.name)
     packet._overloads[op._overloadname] = op
     op._overloadpacket = packet
-    home = sys.modules["rushlight.ops"]
-    if vars(home).get(op.namespace) is not space:  # it hides a module of operations of that name
-        setattr(home, op.namespace, space)
 
 
 def _packet(qualname):

@@ -51,15 +51,3 @@ for _name in ("as_strided_", "detach_", "fill_", "index_put_", "resize_as_", "ze
     FUNCTIONS[_name] = Tensor.__dict__[_name]
 # What is made of several operations is guarded by one check of its arguments.
 guard_all(FUNCTIONS, Tensor)
-
-
-def __getattr__(name):
-    """``torch.ops.aten``. The namespaces of ``torch.library`` are set when they are first used."""
-    if name == "profiler":
-        return importlib.import_module("rushlight.profiler.regions")
-    if name != "aten":
-        raise AttributeError(
-            f"torch.ops has no namespace {name!r}: torch.library.custom_op and define make "
-            "operators, and with them their namespaces"
-        )
-    return importlib.import_module("rushlight.library.operator").namespace(name)

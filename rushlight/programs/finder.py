@@ -131,6 +131,7 @@ class AliasLoader(Loader):
         if name == "torch":
             found: Any = _torch()
             found.__spec__ = spec
+            sys.modules["torch.ops"] = rushlight.ops  # not rushlight's package of that name
         elif self._place == "rushlight":  # PyTorch's module has its names in torch itself
             found = importlib.import_module("torch")
         else:

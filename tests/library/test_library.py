@@ -2,6 +2,7 @@
 
 # ruff: noqa: UP006, UP007, UP035, UP045
 import copy
+import importlib
 import pickle
 import threading
 import types
@@ -450,12 +451,17 @@ def test_a_namespace_may_have_the_name_of_a_folder_of_operations():
     def f(x: rushlight.Tensor) -> rushlight.Tensor:
         return x + 1
 
-    before = rushlight.ops.norm
-    try:
-        rushlight.library.custom_op("norm::f", f, mutates_args=())
-        assert rushlight.ops.norm.f(rushlight.zeros(1)).item() == 1
-    finally:
-        rushlight.ops.norm = before
+    rushlight.library.custom_op("norm::f", f, mutates_args=())
+    assert rushlight.ops.norm.f(rushlight.zeros(1)).item() == 1
+
+
+def test_the_package_of_operations_has_no_namespaces():
+    package = importlib.import_module("rushlight.ops")
+    assert package is not rushlight.ops
+    assert package.core is importlib.import_module("rushlight.ops.core")
+    for name in ("aten", "pytest_plugins", "setup_module", "__wrapped__"):  # pytest asks for some
+        assert not hasattr(package, name), name
+    assert not hasattr(rushlight.ops, "__path__")
 
 
 def test_aten_names_are_operations(torch):

@@ -39,6 +39,7 @@ import importlib.metadata, importlib.util, pickle, sys
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+import torch.ops
 import torch.backends.cudnn as cudnn
 from torch import optim, Tensor
 from torch.nn.modules.container import ParameterList
@@ -57,6 +58,7 @@ assert Adam is optim.Adam and ParameterList is nn.ParameterList and torch.nn is 
 assert torch.autograd.gradcheck.__name__ == "gradcheck" and issubclass(GradcheckError, RuntimeError)
 assert torch.autograd.variable.Variable and torch.utils.hooks and torch.utils.data.distributed
 assert issubclass(torch.jit.TracerWarning, Warning)
+assert not hasattr(torch.ops.nobody, 'f') and sys.modules['torch.ops'] is torch.ops
 assert torch.__version__ == importlib.metadata.version("torch") == "2.13.0+rushlight"
 assert importlib.metadata.version("torchvision") == "0.28.0+rushlight"
 assert torch.__version__ >= (2, 0) and torch.version.cuda is None and not cudnn.is_available()

@@ -5,7 +5,7 @@
 
 import numpy as np
 
-import rushlight.ops.elementwise.activation as activation
+from rushlight.ops.elementwise import activation
 from tests.samples.sample import floats, ints, sample
 
 
