@@ -13,12 +13,13 @@ from rushlight.autograd.tape import derive, refresh, set_history, tick
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, GraphError, ShapeError
 from rushlight.meta import is_meta, refuse
+from rushlight.notices import warn
 from rushlight.remote import is_remote
 from rushlight.tensor import from_array
 
 __all__ = [
     "assign", "check_inference", "check_overlap", "check_write", "detached", "follow", "read_only",
-    "stamp", "tracked", "watched", "write",
+    "stamp", "tracked", "warn_of_expanded", "watched", "write",
 ]  # fmt: skip
 
 
@@ -88,9 +89,23 @@ def _check_view(x, view, name):
         )
 
 
+def _is_expanded(array):
+    return any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True))
+
+
+def warn_of_expanded(array, name):
+    """Warn as PyTorch does if ``name``, which allows it, writes to an expanded array."""
+    if 0 in array.strides and array.size and _is_expanded(array):
+        warn(
+            f"Use of {name} on expanded tensors is deprecated. Please clone() the tensor before "
+            "performing this operation. This also applies to advanced indexing e.g. "
+            f"tensor[{'indices] = tensor' if name == 'index_put_' else 'mask] = scalar'}"
+        )
+
+
 def check_overlap(array, name):
     """Raise if elements of ``array`` share one place in memory, as after ``expand``."""
-    if any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True)):
+    if _is_expanded(array):
         raise RuntimeError(
             f"{name}: unsupported operation: more than one element of the written-to tensor refers "
             "to a single memory location. Please clone() the tensor before performing the "

@@ -14,8 +14,11 @@ __all__ = [
 ]  # fmt: skip
 
 
-class LinAlgError(RuntimeError):
+class _LinAlgError(RuntimeError):
     """A matrix lacks a property that an operation needs, such as an inverse."""
+
+
+LinAlgError = _LinAlgError  # PyTorch, too, has the class by both names
 
 
 def check_floats(name, x):

@@ -10,7 +10,7 @@ from rushlight.ops.tensor.memory_format import (
     sparse_coo,
     strided,
 )
-from rushlight.sparse.container import RULES, SparseTensor, in_words, rule
+from rushlight.sparse.container import RULES, SparseTensor, in_words, refuse, rule
 from rushlight.sparse.conversion import empty
 from rushlight.tensor import Size, Tensor
 
@@ -104,6 +104,29 @@ def zeros_like(
 
 
 rule(zeros_like, name="empty_like")
+
+
+@rule
+def full_like(
+    input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False,
+    pin_memory=False, memory_format=None,
+):  # fmt: skip
+    if input.form is sparse_coo:  # PyTorch fills the values of compressed layouts only
+        refuse("full_like", input)
+    if layout not in (None, input.layout):
+        raise RuntimeError(
+            "empty_like with different sparse layout is not supported (self is "
+            f"{in_words(input.layout)} but you requested {in_words(layout)})"
+        )
+    values = rushlight.full_like(input.stored.detach(), fill_value, dtype=dtype)
+    found = input.with_values(values)
+    found.pattern = tuple([t.clone() for t in found.pattern])
+    return found.requires_grad_() if requires_grad else found
+
+
+@rule
+def ones_like(input, **options):
+    return full_like(input, 1, **options)
 
 
 @rule

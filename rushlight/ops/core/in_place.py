@@ -15,6 +15,7 @@ from rushlight.autograd.write import (
     read_only,
     stamp,
     tracked,
+    warn_of_expanded,
     watched,
     write,
 )
@@ -25,17 +26,20 @@ from rushlight.tensor import Tensor
 __all__ = ["overwrite"]
 
 
-def overwrite(x, call, others, params, into, uniform=False, shared=False):
+def overwrite(x, call, others, params, into, uniform=False, shared=""):
     """``x[...] = call(x, *others, **params)``, by ``into`` if no gradient or trace sees the write.
 
     ``uniform``: all elements get the same value, so elements that share memory may be written.
-    ``shared``: elements that share memory may be written because PyTorch allows it here.
+    ``shared``: PyTorch's name of the method if elements that share memory may be written, because
+    PyTorch allows it here and warns.
     """
     op = call.op
     name = op.name + "_"
     check_write(x, name)
     if others and (rule := rule_in_place(name)):
         refuse_overlap(x, others, name, rule)
+    if shared:
+        warn_of_expanded(x._array, shared)
     expanded = shared and 0 in x._array.strides and type(x._array) is ndarray
     # A copy of the kernel's result would put an old value over a new one in an expanded tensor.
     direct = expanded and mode.recorder() is None and not tracked(x, others)

@@ -221,7 +221,7 @@ def index_put_(self, indices, values, accumulate=False):
     """In-place version of ``index_put``."""
     others, dims = _put_arguments(self, indices, values, accumulate, "index_put_")
     params = {"dims": dims, "accumulate": accumulate}
-    return overwrite(self, put, others, params, _put_into, shared=True)
+    return overwrite(self, put, others, params, _put_into, shared="index_put_")
 
 
 # Slices along a dim -----------------------------------------------------------------------
@@ -563,4 +563,5 @@ def index_fill(input, dim, index, value):
 @takes("input, dim, index, value: value")
 def index_fill_(self, dim, index, value):
     """In-place version of ``index_fill``."""
-    return overwrite(self, _index_fill, (index, value), {"dim": dim}, _fill_into, shared=True)
+    others, name = (index, value), "index_fill_"
+    return overwrite(self, _index_fill, others, {"dim": dim}, _fill_into, shared=name)

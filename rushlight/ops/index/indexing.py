@@ -10,7 +10,14 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
-from rushlight.autograd.write import assign, check_overlap, check_write, read_only, stamp
+from rushlight.autograd.write import (
+    assign,
+    check_overlap,
+    check_write,
+    read_only,
+    stamp,
+    warn_of_expanded,
+)
 from rushlight.device import CPU
 from rushlight.device_array import placed, recording_of
 from rushlight.dtype import OF
@@ -198,6 +205,8 @@ def _assign(self, index, value):
             found = found[0]
         keys = beside(self, [k for _, k in advanced])
         key = key_of(part.ndim, [d for d, _ in advanced], [k._array for k in keys])
+        if 0 in part.strides:
+            warn_of_expanded(part, "index_put_")
     else:
         key = ...
         if 0 in part.strides and part.size:
@@ -265,6 +274,7 @@ def _write_recorded(x, op, basic, advanced, value, found):
         part, advanced = _together(part, advanced)
         check_count(advanced)
         check_write(part, "__setitem__", value.node is not None)
+        warn_of_expanded(part._array, "index_put_")
         _refuse_overlap(part, advanced, value)
         dims = tuple([d for d, _ in advanced])
         keys = beside(x, [k for _, k in advanced])

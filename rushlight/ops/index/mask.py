@@ -369,7 +369,7 @@ def masked_fill(input, mask, value):
 @method
 def masked_fill_(self, mask, value):
     """In-place version of ``masked_fill``."""
-    return overwrite(self, _masked_fill, (mask, value), {}, _mask_into, shared=True)
+    return overwrite(self, _masked_fill, (mask, value), {}, _mask_into, shared="masked_fill_")
 
 
 def _masked_source(x, mask, source):

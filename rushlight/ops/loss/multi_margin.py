@@ -25,7 +25,7 @@ __all__ = ["multi_margin"]
 
 def _checked(x, target, weight=None, *, p, margin, reduction):
     n, classes = check_scores("multi_margin_loss", x)
-    if (target.ndim > 1 or target.size != n) or (target.ndim == 0 and x.ndim > 1):
+    if target.ndim > 1 or target.size != n:
         raise ShapeError(
             "multi_margin_loss: target tensor should be 1-D with size equal to the number of input "
             f"samples (batch size). Expected target size [{n}], but got {list(target.shape)}"

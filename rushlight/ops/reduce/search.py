@@ -9,6 +9,7 @@ from rushlight.backend.sizes import large_from
 from rushlight.dtype import COMPLEX_KINDS, OF, bfloat16, float32, float64, int64
 from rushlight.dtype import bool as bool_
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
+from rushlight.notices import warn_once
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel
@@ -453,6 +454,9 @@ def searchsorted(
     tensor([1, 2])
     """
     x = _as_tensor(input)
+    for t, what in ((x, "input value"), (sorted_sequence, "boundary"), (sorter, "sorter")):
+        if t is not None and not t._array.flags.c_contiguous:
+            _warn_of_order(what)
     common = promote((sorted_sequence, input))
     sorted_sequence, x = sorted_sequence.to(common), x.to(common)
     lead, given = sorted_sequence.shape[:-1], x.shape[:-1]
@@ -474,6 +478,14 @@ def searchsorted(
     integer = np.int32 if out_int32 else np.int64
     side = _side(right, side, "searchsorted")
     return _searchsorted(sorted_sequence, x, sorter, side=side, integer=integer, out=out)
+
+
+def _warn_of_order(what):
+    warn_once(
+        f"torch.searchsorted(): {what} tensor is non-contiguous, this will lower the performance "
+        "due to extra data copy when converting non-contiguous tensor to contiguous, please use "
+        f"contiguous {what} tensor if possible. This message will only appear once per program."
+    )
 
 
 @function(method=False, kinds={"input": "operand"})

@@ -197,9 +197,8 @@ def _topk_dims(x, *, k, dim, largest, sorted):
 @kernel(public=False, method=False, name="topk", prepare=_topk_dims)
 def topk_(xp, x, *, k, dim=-1, largest=True, sorted=True):
     """The k largest (or smallest) elements and their indices."""
-    if not x.ndim:
-        found = x.reshape(1)[:k].reshape(()) if k else x.reshape(1)[:0]
-        return found.copy(), xp.zeros(found.shape, xp.int64)
+    if not x.ndim:  # as in PyTorch, also if ``k`` is 0
+        return x.copy(), xp.zeros((), xp.int64)
     if not k or not 0 < x.size < _MANY:
         values, index = leading(x, k, dim, largest)
         return picked(x, index, dim) if values is None else values, index
