@@ -188,7 +188,7 @@ class Event:
 
     Args:
         enable_timing: Whether ``elapsed_time`` may be asked.
-        blocking, interprocess: Accepted without effect.
+        blocking, interprocess, external: Accepted without effect.
 
     Raises:
         RuntimeError: there is no device.
@@ -203,8 +203,9 @@ class Event:
     """
 
     _devices: Devices
+    _moment: Any = None  # ``__del__`` also runs if ``__init__`` raised
 
-    def __init__(self, enable_timing=False, blocking=False, interprocess=False):
+    def __init__(self, enable_timing=False, blocking=False, interprocess=False, external=False):
         if not self._devices.is_available():
             name = self._devices.kind
             raise RuntimeError(f"torch.{name}.Event requires {name.upper()} support")

@@ -8,6 +8,9 @@ import numpy as np
 __all__ = ["DTYPES", "can_cast", "dtype", "finfo", "iinfo", "promote_types"]
 
 
+_SHORT = {"bfloat": "bf", "complex": "c", "float": "f", "int": "i", "uint": "u"}
+
+
 class dtype:
     """The type of a tensor's elements.
 
@@ -49,6 +52,19 @@ class dtype:
 
     def __reduce__(self):
         return self.name  # of the module's variable
+
+    @property
+    def abbr(self):
+        """A short name.
+
+        >>> import rushlight as torch
+        >>> torch.float32.abbr, torch.bfloat16.abbr, torch.int64.abbr
+        ('f32', 'bf16', 'i64')
+        """
+        if self.name == "bool":
+            return "b8"
+        digits = self.name.lstrip("abcdefghijklmnopqrstuvwxyz")
+        return _SHORT[self.name.removesuffix(digits)] + digits.replace("_", "")
 
     def __copy__(self):
         return self

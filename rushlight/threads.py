@@ -64,9 +64,8 @@ def set_num_threads(n):
         n: A positive int.
 
     Raises:
-        RuntimeError: ``n`` is not positive.
+        RuntimeError: ``n`` is not a positive int.
         ValueError: ``n`` is 2**31 or more.
-        TypeError: ``n`` is not an int.
 
     >>> import rushlight as torch
     >>> n = torch.get_num_threads()
@@ -77,7 +76,7 @@ def set_num_threads(n):
     """
     global _count
     if not isinstance(n, int) or isinstance(n, bool):
-        raise TypeError(f"set_num_threads expects an int, but got {type(n).__name__}")
+        raise RuntimeError(f"set_num_threads expects an int, but got {type(n).__name__}")
     if not 1 <= n < 2**31:
         error = RuntimeError if -(2**63) <= n < 1 else ValueError
         raise error(f"set_num_threads expects a positive integer below 2**31, but got {n}")

@@ -104,7 +104,11 @@ def compile(
     backend="inductor",
     mode=None,
     options=None,
+    name=None,
     disable=False,
+    recompile_limit=None,
+    isolate_recompiles=False,
+    shapes_spec=None,
 ):
     """Compile ``model``: its first call is recorded, and later calls run the recorded program.
 
@@ -120,6 +124,7 @@ def compile(
         options: A dict. ``{"audit": False}`` turns audits off. An audit records a call that has a
             program again, to check that the program still does what the function does.
         disable: Return ``model`` unchanged.
+        name, recompile_limit, isolate_recompiles, shapes_spec: Accepted without effect.
 
     Returns:
         A function, or a Module that shares the state of ``model``.

@@ -90,12 +90,12 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             first.reset_parameters()
             second.reset_parameters()
 
-    def forward(self, input, target):
-        self._check(input, target)
-        rows = input if target.ndim else input.unsqueeze(0)
-        classes = target if target.ndim else target.unsqueeze(0)
+    def forward(self, input_, target_):
+        self._check(input_, target_)
+        rows = input_ if target_.ndim else input_.unsqueeze(0)
+        classes = target_ if target_.ndim else target_.unsqueeze(0)
         found = self._target_log_probs(rows, classes)
-        output = found if target.ndim else found.squeeze(0)
+        output = found if target_.ndim else found.squeeze(0)
         return _ASMoutput(output, (-found).mean())
 
     def _check(self, input, target):

@@ -117,6 +117,10 @@ class Sequential(_Numbered):
     def _holding(self, named):
         return type(self)(OrderedDict(named))
 
+    def extend(self, sequential):
+        """Add the modules of another Sequential, or of any iterable, at the end."""
+        return super().extend(sequential)
+
     def insert(self, index, module):
         """Put a module before a position.
 

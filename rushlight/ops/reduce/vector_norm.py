@@ -1,6 +1,7 @@
 """Vector norms over dims."""
 
 from rushlight.backend.summation import squared
+from rushlight.dtype import dtype as DType
 from rushlight.errors import ArgumentError, DtypeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import reduction
@@ -126,6 +127,8 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
         raise TypeError(
             f"norm(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
         )
+    if isinstance(out, DType):  # the method has no ``out``, and ``dtype`` in its place
+        out, dtype = None, out
     if isinstance(p, str):
         if p == "nuc":
             from rushlight.linalg import matrix_norm
