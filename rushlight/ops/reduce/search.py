@@ -455,7 +455,7 @@ def searchsorted(
     """
     x = _as_tensor(input)
     for t, what in ((x, "input value"), (sorted_sequence, "boundary"), (sorter, "sorter")):
-        if t is not None and not t._array.flags.c_contiguous:
+        if t is not None and not t.is_contiguous():
             _warn_of_order(what)
     common = promote((sorted_sequence, input))
     sorted_sequence, x = sorted_sequence.to(common), x.to(common)

@@ -121,6 +121,7 @@ def test_calls_that_repeat_are_not_replayed_on_overlapping_memory():
             x.add_(x.t())
 
 
+@pytest.mark.filterwarnings("ignore:Use of masked_fill_ on expanded tensors")  # as PyTorch's
 def test_expanded_tensors_are_filled_with_numbers_only():
     x = torch.zeros(1).expand(3)
     assert x.fill_(2).tolist() == [2.0, 2.0, 2.0]
