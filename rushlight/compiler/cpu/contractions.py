@@ -33,6 +33,8 @@ def serves(e):
     if e.op.role not in _EMITTERS or (e.op.role == "pooling" and not pooling.serves(e)):
         return False
     ins = operands(e)
+    if e.op.form == "at_grad":
+        ins = ins[:1]  # the other operand has positions
     if e.op.role != "attention":
         return _floating(ins[0].dtype) and len({v.dtype for v in ins}) == 1
     program = e.params.get("program")

@@ -4,7 +4,8 @@ Maxima and sums themselves are loops over the elements of windows (``ops/windows
 
 A unit of work is a row of results, with lanes along the width. The gradient of an element is
 computed as a sum over the windows that contain the element, so nothing is scattered. The gradient
-of max pooling first stores the position of each window's maximum.
+of max pooling first stores the position of each window's maximum. The form ``maxima`` leaves the
+positions in the plan's temporary, for ``at_grad``; only eager kernels have it.
 """
 
 from dataclasses import dataclass, replace
@@ -36,7 +37,7 @@ class Pooling:
     """One pooling operation.
 
     Attributes:
-        form: ``positions``, ``pick``, ``max_grad`` or ``sum_grad``.
+        form: ``positions``, ``maxima``, ``pick``, ``max_grad``, ``at_grad`` or ``sum_grad``.
         dtype: The dtype of the first operand.
         lead: The shape before the pooled dims.
         size: The sizes of the image's pooled dims.
@@ -82,8 +83,10 @@ class Pooling:
 
 
 def serves(e):
-    """Whether there is a kernel for the pooling ``e``."""
+    """Whether there is a kernel for the pooling ``e``, which has one result."""
     w = e.params.get("windows")
+    if len(e.outs) > 1 or (e.op.form == "at_grad" and e.ins[1].dtype != _I32):
+        return False
     return e.op.form in FORMS and w is not None and picks(e, w)
 
 
@@ -97,7 +100,8 @@ def describe(form, ins, out_shape, params):
     w = params.get("windows")
     places = tuple(params["places"] if w is None else w.places)
     n = len(places)
-    images = {"sum_grad": out_shape, "positions": ins[0].shape}
+    images = dict.fromkeys(("sum_grad", "at_grad"), out_shape)
+    images |= dict.fromkeys(("positions", "maxima"), ins[0].shape)
     image = tuple(images[form] if form in images else ins[1].shape)[-n:]
     windows = None if w is None else (w.kernel_size, w.stride, w.padding, w.dilation)
     strides = tuple([tuple([s // x.dtype.itemsize for s in x.strides]) for x in ins])
@@ -123,12 +127,14 @@ def plan(description, target, name="pooling"):
         return Plan(d, target, (), ())
     counts = _Counts(_rows(d), _together(d))
     launch = Launch(name, ceil(counts.rows / counts.together), 0)
-    if d.form != "max_grad":
+    if d.form not in ("max_grad", "maxima"):
         return Plan(d, target, (launch,), (), counts=counts)
     noting = _noting(d)
+    size = max(4, 4 * prod(noting.shape))
+    if d.form == "maxima":
+        return Plan(d, target, (launch,), (size,), counts=counts)
     counts = _Counts(*counts[:2], _rows(noting), _together(noting))
     first = Launch(f"{name}_positions", ceil(counts.noted / counts.noted_together), 0)
-    size = max(4, 4 * prod(noting.shape))
     return Plan(d, target, (first, launch), (size,), counts=counts)
 
 
@@ -150,7 +156,7 @@ def _together(d):
 
 
 def _noting(d):
-    """The description of the pooling that finds the positions for the gradient of max pooling."""
+    """The description of the pooling that finds the positions of the maxima."""
     return replace(d, form="positions")
 
 
@@ -170,6 +176,8 @@ def emit(module, plan, sink):
         count = lambda b, args: counted(b, args, plan)[2:]
         _emit_rows(module, plan.kernels[0].name, noting, _storing(d), count)
     count = lambda b, args: counted(b, args, plan)[:2]
+    if d.form == "maxima":
+        sink = _both(sink, _storing(d))
     _emit_rows(module, plan.kernels[-1].name, FORMS[d.form](d, target), sink, count)
 
 
@@ -184,6 +192,17 @@ def _storing(d):
         store(b, value.astype(_I32), at, _I32, mask)
 
     return sink
+
+
+def _both(sink, storing):
+    """A sink for pairs: the maxima go to ``sink``, and their positions to ``storing``."""
+
+    def both(b, args, indices, values, mask):
+        best, at = values
+        sink(b, args, indices, best, mask)
+        storing(b, args, indices, at, mask)
+
+    return both
 
 
 # Rows of results --------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from rushlight.compiler.codegen.value import BOOL, INT, Value, constant, select,
 from rushlight.compiler.codegen.window_reads import Reads, transposed
 from rushlight.compiler.cpu import costs
 
-__all__ = ["FORMS", "MaximumGrad", "Pick", "Positions", "SumGrad"]
+__all__ = ["FORMS", "GradAt", "Maxima", "MaximumGrad", "Pick", "Positions", "SumGrad"]
 
 _I32 = np.dtype(np.int32)
 _ALONE = Reads(1, 1, ((0,),))
@@ -173,12 +173,10 @@ class Positions(Form):
         x, mask = tap.read(image, self.d.dtype, self.strides(self.operand)[1])
         *outer, step = self.steps()
         here = lift(b, offset(tap.row, outer)).astype(_I32) + tap.columns() * step
-        if x.dtype.kind != "f":
-            better = mask & (x > best)
-        else:  # nan counts as the largest; it is kept as inf, so only another nan replaces it
-            better = mask & Value(b, b.fcmp_unordered(">", x.v, best.v), BOOL)
-            inf = constant(b, np.inf, x.dtype, self.lanes)
-            x = select(x < inf, x, inf)
+        better = x > best
+        if x.dtype.kind == "f":  # nan counts as the largest, so only another nan replaces it
+            better = better | (x != x)
+        better = mask & better
         return [select(better, x, best), select(better, here, at)]
 
     def result(self, b, args, lead, place, best, at):
@@ -193,6 +191,13 @@ class Positions(Form):
         columns = load(b, address(b, columns, place[2], 8), INT, self.lanes) * step
         first = (columns + offset(rows, outer)).astype(_I32)
         return select(at < 0, first, at).astype(INT)
+
+
+class Maxima(Positions):
+    """The maximum of each window, and its position, in a pair."""
+
+    def result(self, b, args, lead, place, best, at):
+        return best, super().result(b, args, lead, place, best, at)
 
 
 class Pick(Positions):
@@ -212,7 +217,15 @@ class Pick(Positions):
 
 
 class MaximumGrad(Form):
-    """The gradient of each element: the sum of ``g`` over the windows whose maximum it is."""
+    """The gradient of each element: the sum of ``g`` over the windows whose maximum it is.
+
+    The plan's first kernel stores the positions of the maxima.
+    """
+
+    def noted(self):
+        """The place of the positions in the kernel's ``args``, and their strides."""
+        d = self.d
+        return len(d.strides), _contiguous((*d.lead, *d.places))
 
     def start(self, b):
         return [constant(b, 0, self.d.compute, self.lanes)]
@@ -220,8 +233,8 @@ class MaximumGrad(Form):
     def take(self, b, args, lead, image, tap, state):
         (total,) = state
         d = self.d
-        strides = _contiguous((*d.lead, *d.places))
-        noted = entry(b, args, len(d.strides))
+        place, strides = self.noted()
+        noted = entry(b, args, place)
         noted = address(b, noted, offset(lead, strides[: len(lead)]), _I32.itemsize)
         hidden = [0] * (3 - len(d.size))
         found, mask = tap.read(noted, _I32, (*hidden, *strides[len(lead) :]))
@@ -232,6 +245,13 @@ class MaximumGrad(Form):
 
     def result(self, b, args, lead, place, total):
         return total
+
+
+class GradAt(MaximumGrad):
+    """``MaximumGrad`` whose second operand holds the positions."""
+
+    def noted(self):
+        return 1, self.d.strides[1]
 
 
 def _contiguous(shape):
@@ -258,6 +278,8 @@ class SumGrad(Form):
 FORMS = {
     "positions": Positions,
     "pick": Pick,
+    "maxima": Maxima,
     "max_grad": MaximumGrad,
+    "at_grad": GradAt,
     "sum_grad": SumGrad,
 }

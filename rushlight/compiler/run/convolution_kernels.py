@@ -43,7 +43,7 @@ __all__ = ["Images", "images_of", "planned_images"]
 _COUNTS, _PARALLEL, _CHUNKS, _SIZES, _LENGTH = 8, 15, 16, 19, 22
 _LARGE = 32 << 20  # temporaries of more bytes are freed after each call
 _FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
-_BYTE = np.dtype(np.uint8)
+_BYTE, _POSITION = np.dtype(np.uint8), np.dtype(np.int32)
 #: The code for many shapes: key → its library.
 _libraries: dict = {}
 #: If code for one shape is faster, so many calls use the code for many shapes before it is made.
@@ -77,8 +77,8 @@ class Images:
             x if x is None else Abstract((count, *x.shape[1:]) if k in own else x.shape, x.dtype)
             for k, x in enumerate(inputs)
         ]
-        (out,) = outs = infer(op, tuple(ins), params, Abstract)
-        if not prod(out.shape) or not serves(Equation(op, tuple(ins), params, outs)):
+        out, *_ = infer(op, tuple(ins), params, Abstract)
+        if not prod(out.shape) or not serves(Equation(op, tuple(ins), params, [out])):
             raise NotImplementedError(f"{op.name} has no kernel for {ins}")
         self.shape, self.dtype, self.count = out.shape, out.dtype, count
         self.emitter: Any = pooling if op.role == "pooling" else convolution
@@ -117,8 +117,9 @@ class Images:
         self.emitter.emit(module, plan, self._sink(plan))
         _write_run(module, plan.kernels)
         at = self.operands + len(plan.temporaries)
-        bias = [at + 1] if self.biased else []
-        _write_loop(module, plan.kernels, [*range(self.operands), *bias, at])
+        more = [at + 1] if self.biased else []
+        results = [at, self.operands] if self.form == "maxima" else [at]
+        _write_loop(module, plan.kernels, [*range(self.operands), *more, *results])
         module.simple = self.emitter is convolution and convolution.is_simple(d, host())
         return module
 
@@ -140,7 +141,7 @@ class Images:
         return sink
 
     def __call__(self, arrays):
-        """The results for ``arrays`` in C order, in a list.
+        """The results for ``arrays`` in C order, in a list; ``maxima`` gives the positions, too.
 
         A call takes the state away and gives it back at its end. So calls in other threads, or in
         a signal's handler, use states of their own, and a state that is not whole is not used.
@@ -158,14 +159,16 @@ class Images:
             state = None
         if state is None or state.count != count:
             state = State(self.emitter, code, count)
-        n = self.operands
-        memories = [*arrays[:n], *state.temporaries, out, *arrays[n:]]
+        n, temporaries = self.operands, state.temporaries
+        if self.form == "maxima":
+            temporaries = [aligned(Abstract(shape, _POSITION))]
+        memories = [*arrays[:n], *temporaries, out, *arrays[n:]]
         state.args[: len(memories)] = [*map(address, memories)]
         if code.run(state, memories):
             threads.raise_error()
         if state.small and not code.states:
             code.states.append(state)
-        return [out]
+        return [out, *temporaries] if self.form == "maxima" else [out]
 
     def loop(self, count):
         """A call for ``count`` images as a loop with the parameters of NumPy's: (address, data).

@@ -42,6 +42,8 @@ _MOST = 1024  # kernels that are kept; the oldest one is dropped first
 _WIDEST = 1 << 18
 #: With fewer images than this, threads share the rows of an image, so a kernel is for its shape.
 _SHARED = 32
+#: The forms of pooling that give the positions of the maxima, or take them.
+_NOTES = "maxima", "at_grad"
 #: Up to so many elements of a row NumPy takes long for each row.
 _NARROW = 64
 _kernels: OrderedDict = OrderedDict()  # signature → Stream or Single; None if there is no kernel
@@ -70,7 +72,7 @@ def compute(op, inputs, params, outs=None, run=None):
         return None
     if whole:
         found = _pooled(op, inputs, params) if op.role == "pooling" else None
-        if found is not None or op.form == "positions":
+        if found is not None or op.form in ("positions", *_NOTES):
             return found
         return _fixed(op, inputs, params)
     if params.get("reduction", "none") != "none":
@@ -197,24 +199,35 @@ def _pooled(op, inputs, params):
     windows = params.get("windows")
     if windows is None:
         return None
-    places = windows.places
-    arrays = [_in_c_order(x, op.fixed) for x in inputs]
+    places, notes = windows.places, op.form in _NOTES
+    arrays = [_in_c_order(x, op.fixed or notes) for x in inputs]
     x = arrays[0]
     lead, size = x.shape[: x.ndim - len(places)], x.shape[x.ndim - len(places) :]
-    if prod(lead) < _SHARED or not all(x.flags.c_contiguous for x in arrays):
+    if (prod(lead) < _SHARED and not notes) or not all(x.flags.c_contiguous for x in arrays):
         return None
-    if op.form in ("max_grad", "positions"):
+    if op.form in ("max_grad", "positions") or notes:
         if op.form == "positions" and x.strides != inputs[0].strides:
             return None  # the positions would have to lie in memory as the elements do
         flat = [x.reshape(-1, *x.shape[len(lead) :]) for x in arrays]
         run = program(op, flat, params, Images)
-        shape = (*lead, *places) if op.form == "positions" else inputs[1].shape
-        return None if run is None else run(flat)[0].reshape(shape)
+        if run is None:
+            return None
+        shape = (*lead, *_ends(op, arrays, params))
+        found = [r.reshape(shape) for r in run(flat)]
+        return tuple(found) if op.form == "maxima" else found[0]
     if op.form in FORMS or prod(windows.kernel_size) > TOGETHER:
         return None  # it is no loop, or several
     key, function, shape = (op.name, repr(params)), _recorded(op, params), (*lead, *places)
     found = _run(key, [x], lambda: (key, function, (prod(lead), [(ROWS, *size)], shape)))
     return None if found is None else found[0]
+
+
+def _ends(op, inputs, params):
+    """The last dims of the result of a pooling with windows."""
+    places = params["windows"].places
+    if op.form in ("positions", "maxima"):
+        return places
+    return params["size"] if op.form == "at_grad" else inputs[1].shape[-len(places) :]
 
 
 def _fixed(op, inputs, params):
@@ -314,8 +327,8 @@ def noted(function, first, values, *rest):
     bare = [getattr(x, "array", x) for x in values]
     if function is compute and first[0].role == "convolution":
         return _noted_images(tape, first[0], [x for x in values if x is not None], bare, *rest)
-    if function is compute and first[0].form == "max_grad":
-        return _noted_maxima(tape, first[0], values, bare, *rest)
+    if function is compute and first[0].form in ("max_grad", *_NOTES):
+        return _noted_pooled(tape, first[0], values, bare, *rest)
 
     def run(key, given, prepared, outs):
         stream, work = _known(key, given, prepared)
@@ -343,17 +356,24 @@ def _noted_images(tape, op, noted, arrays, params):
         return None
     address, data, alive = found
     results = images([x.array for x in noted])
-    return tape.call(address, data, noted, results, alive)[0]
+    made = tape.call(address, data, noted, results, alive)
+    return made if op.form == "maxima" else made[0]
 
 
-def _noted_maxima(tape, op, values, arrays, params):
-    """``noted`` of the gradient of a pooling of maxima."""
-    lead = prod(values[0].shape[: values[0].ndim - len(params["windows"].places)])
-    if lead < _SHARED:
+def _noted_pooled(tape, op, values, arrays, params):
+    """``noted`` of a pooling that gives the positions of maxima, or of a gradient of maxima."""
+    if params.get("windows") is None:
         return None
-    planes = [x.reshape(-1, *x.shape[x.ndim - len(params["windows"].places) :]) for x in values]
+    n = len(params["windows"].places)
+    lead = values[0].shape[: values[0].ndim - n]
+    if prod(lead) < _SHARED and op.form not in _NOTES:
+        return None
+    planes = [x.reshape(-1, *x.shape[x.ndim - n :]) for x in values]
     found = _noted_images(tape, op, planes, [x.array for x in planes], params)
-    return None if found is None else found.reshape(values[1].shape)
+    if found is None:
+        return None
+    shape = (*lead, *_ends(op, values, params))
+    return tuple([r.reshape(shape) for r in found]) if op.form == "maxima" else found.reshape(shape)
 
 
 def update(key, function, arrays, scalars):

@@ -10,19 +10,27 @@ from math import prod
 
 import numpy as np
 
-from rushlight.autograd import mode as modes
+from rushlight.autograd import mode
 from rushlight.autograd.tape import watch
 from rushlight.backend import native
 from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE
-from rushlight.ops.core.dispatch import apply, refuse
+from rushlight.ops.core.dispatch import apply, raw, refuse
 from rushlight.ops.core.fast_path import plain
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.range_checks import check_range
+from rushlight.ops.core.rules import is_array
 from rushlight.ops.create.filled import zeros
 from rushlight.ops.windows.avg_pool import places_of
-from rushlight.ops.windows.max_pool import MAX_POOL, as_input, max_positions, rows_first
+from rushlight.ops.windows.max_pool import (
+    as_input,
+    maxima_and_positions,
+    maxima_of,
+    memo_for,
+    rows_first,
+)
+from rushlight.ops.windows.maxima_places import flat, pick, pick_op, picked, spread
 from rushlight.ops.windows.uneven_maxima import (
     best,
     best_by_loop,
@@ -30,7 +38,6 @@ from rushlight.ops.windows.uneven_maxima import (
     best_of_table,
     elements,
     in_all,
-    picked_by_loop,
     unpooled_by_loop,
 )
 from rushlight.ops.windows.window import Windows, per_dim
@@ -86,9 +93,9 @@ def _adaptive_positions(xp, x, *, places):
     if 0 in places:
         return np.zeros((*x.shape[: x.ndim - n], *places), np.int64)
     if set(places) == {1} and x.dtype.kind == "f":
-        flat = _flat(x, n)
-        at = flat.argmax(-1, keepdims=True)
-        if not np.isnan(np.take_along_axis(flat, at, -1)).any():
+        rows = flat(x, n)
+        at = rows.argmax(-1, keepdims=True)
+        if not np.isnan(np.take_along_axis(rows, at, -1)).any():
             return as_input(at.reshape(*at.shape[:-1], *places), x, n)
     found = _few_positions(x, places)
     if found is None:
@@ -136,75 +143,31 @@ def _steps(xp, sample, last, count):
     return out
 
 
-# Values -----------------------------------------------------------------------------------
-
-
-def _flat(x, n):
-    """``x`` with its last ``n`` dims flattened into one."""
-    lead = tuple(x.shape[: len(x.shape) - n])
-    return x.reshape((*lead, prod(x.shape[len(lead) :])))
-
-
-def _picked(xp, x, at, *, n):
-    """The elements of x at the flat positions ``at``."""
-    if type(x) is not np.ndarray and (found := picked_by_loop(x, at, n)) is not None:
-        return found  # a call that will be replayed
-    return x.reshape(-1).take(in_all(at, n, prod(x.shape[x.ndim - n :])))
-
-
-def _picked_by_gather(x, at, n):
-    return _flat(x, n).gather(-1, _flat(at, n)).reshape(at.shape)
-
-
-@kernel(public=False, method=False, name="pool_spread", widen=False)
-def _spread(xp, g, at, *, size):
-    """Zeros of ``size`` to which ``g`` is added at the flat positions ``at``."""
-    n = len(size)
-    lead = g.shape[: g.ndim - n]
-    out = np.zeros(prod(lead) * prod(size), g.dtype)
-    np.add.at(out, in_all(at, n, prod(size)).reshape(-1), g.reshape(-1))
-    return out.reshape(*lead, *size)
-
-
-@_spread.lower
-def _spread_by_scatter(g, at, size):
-    n = len(size)
-    lead = tuple(g.shape[: len(g.shape) - n])
-    out = zeros((*lead, prod(size)), dtype=g.dtype)
-    return out.scatter_add(-1, _flat(at, n), _flat(g, n)).reshape((*lead, *size))
-
-
-def _pick_op(name, title, **options):
-    op = kernel(
-        _picked, public=False, method=False, name=name, widen=False, grad_name=f"{title}Backward0",
-        flat=True, **options,
-    )  # fmt: skip
-    op.lower(lambda x, at, n: _picked_by_gather(x, at, n))
-    op.grad(x=lambda g, at, x_shape, n: _spread(g, at, size=tuple(x_shape[-n:])))
-    op.watch(x="x")
-    return op.op
-
-
-_pick = _pick_op("pool_pick", "PoolPick")
 _FRACTIONAL = {
-    n: _pick_op(f"fractional_max_pool{n}d", f"FractionalMaxPool{n}D", autocast=SINGLE)
+    n: pick_op(f"fractional_max_pool{n}d", f"FractionalMaxPool{n}D", autocast=SINGLE)
     for n in (2, 3)
 }
-_spread.grad(g=lambda h, at, size: apply(_pick, (h, at), {"n": len(size)}))
 
 # Adaptive ---------------------------------------------------------------------------------
 
 
-def _adaptive(xp, x, *, places):
-    """The maximum of each of ``places`` windows that cover x evenly."""
+def _adaptive(xp, x, *, places, memo=None):
+    """The maximum of each of ``places`` windows that cover x evenly.
+
+    A list ``memo`` gets the positions of the maxima.
+    """
     n = len(places)
     if 0 in places:
         return np.empty((*x.shape[: x.ndim - n], *places), x.dtype)
+    if memo is not None:
+        at = raw(_adaptive_positions.op, (x,), {"places": places})
+        memo[:] = (at,)
+        return picked(xp, x, at, n=n)
     if set(places) == {1}:
-        return _flat(x, n).max(-1).reshape(*x.shape[: x.ndim - n], *places)
+        return flat(x, n).max(-1).reshape(*x.shape[: x.ndim - n], *places)
     found = _few_positions(x, places)
     if found is not None:
-        return _picked(xp, x, found, n=n)
+        return picked(xp, x, found, n=n)
     starts, ends = _regions(x.shape[x.ndim - n :], places)
     for d in range(n):
         dim = x.ndim - n + d
@@ -216,12 +179,17 @@ def _adaptive(xp, x, *, places):
 
 
 def _adaptive_on_devices(x, places):
-    return _picked_by_gather(x, _adaptive_positions(x, places=places), len(places))
+    n, at = len(places), _adaptive_positions(x, places=places)
+    return flat(x, n).gather(-1, flat(at, n)).reshape(at.shape)
 
 
-def _adaptive_slope(g, x, places):
-    at = _adaptive_positions(x, places=places)
-    return _spread(g, at, size=tuple(x.shape[len(x.shape) - len(places) :]))
+def _adaptive_slope(g, x, places, memo):
+    """The gradient, which goes to the positions that the forward noted, if it noted any."""
+    if memo and mode.recorder() is None:
+        at = memo[0] if is_array(g) else from_array(memo[0])
+    else:
+        at = _adaptive_positions(x, places=places)
+    return spread(g, at, size=tuple(x.shape[len(x.shape) - len(places) :]))
 
 
 _ADAPTIVE = {}
@@ -263,11 +231,16 @@ def _adapted(name, n, input, output_size, return_indices):
     even = all(o and s % o == 0 for s, o in zip(size, places, strict=True))
     if even and set(places) != {1}:
         return _even(n, input, size, places, return_indices)
+    memo = memo_for(input)
     if not return_indices:
-        return apply(_ADAPTIVE[n], (input,), {"places": places})
+        return apply(_ADAPTIVE[n], (input,), {"places": places, "memo": memo})
+    if memo is not None and 0 not in places:
+        found = apply(_ADAPTIVE[n], (input,), {"places": places, "memo": memo})
+        positions = from_array(memo[0].copy())
+        return watch(found, positions), positions
     positions = _adaptive_positions(input, places=places)
-    if 0 not in places and not (modes.intercept or (input.node is not None and modes.records())):
-        found = _picked(np, plain(input), positions._array, n=n)
+    if 0 not in places and not (mode.intercept or (input.node is not None and mode.records())):
+        found = picked(np, plain(input), positions._array, n=n)
         return from_array(as_input(found, input._array, n)), positions
     found = apply(_ADAPTIVE[n], (input,), {"places": places})
     return watch(found, positions), positions
@@ -277,11 +250,7 @@ def _even(n, input, size, places, return_indices):
     """Ordinary max pooling, for windows that have equal sizes and lie side by side."""
     k = tuple([s // o for s, o in zip(size, places, strict=True)])
     windows = Windows(k, k, (0,) * n, (1,) * n, places)
-    found = apply(MAX_POOL[n], (input,), {"windows": windows})
-    if not return_indices:
-        return found
-    positions = max_positions(input, windows=windows)
-    return watch(found, positions), positions
+    return (maxima_and_positions if return_indices else maxima_of)(n, input, windows)
 
 
 def adaptive_max_pool1d(input, output_size, return_indices=False):
@@ -418,7 +387,7 @@ def _unpooled_by_scatter(x, at, size):
     n = len(size)
     lead = tuple(x.shape[: len(x.shape) - n])
     out = zeros((*lead, prod(size)), dtype=x.dtype)
-    return out.scatter(-1, _flat(at, n), _flat(x, n)).reshape((*lead, *size))
+    return out.scatter(-1, flat(at, n), flat(x, n)).reshape((*lead, *size))
 
 
 def _unpool_op(n):
@@ -432,7 +401,7 @@ def _unpool_op(n):
         at, low=0, high=prod(size) - 1, error=RuntimeError,
         message=f"max_unpool: found an invalid max index {{}} for an output of size {size}",
     ))  # fmt: skip
-    op.grad(x=lambda g, at, size: apply(_pick, (g, at), {"n": len(size)}))
+    op.grad(x=lambda g, at, size: apply(pick, (g, at), {"n": len(size)}))
     return op.op
 
 

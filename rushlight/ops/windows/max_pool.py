@@ -10,18 +10,21 @@ from rushlight.autograd.tape import watch
 from rushlight.dtype import COMPLEX_KINDS, OF
 from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE, suspended
-from rushlight.ops.core.dispatch import apply, refuse
+from rushlight.ops.core.dispatch import apply, raw, refuse
 from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.rules import is_array, memo_of
 from rushlight.ops.elementwise.clamp import maximum
 from rushlight.ops.tensor.memory_format import contiguous_format
 from rushlight.ops.windows import window_maxima
+from rushlight.ops.windows.maxima_places import spread
 from rushlight.ops.windows.window import Windows, folded, meets, per_dim, span
 from rushlight.strides import channels_order, in_order, laid
-from rushlight.tensor import Tensor
+from rushlight.tensor import Tensor, from_array
 
 __all__ = [
-    "MAX_POOL", "as_input", "max_pool1d", "max_pool2d", "max_pool3d", "max_positions", "places_of",
-    "pool_geometry", "pooled_shape", "rows_first",
+    "MAX_POOL", "as_input", "max_pool1d", "max_pool2d", "max_pool3d", "max_positions",
+    "maxima_and_positions", "maxima_of", "memo_for", "places_of", "pool_geometry", "pooled_shape",
+    "rows_first",
 ]  # fmt: skip
 
 # Geometry ---------------------------------------------------------------------------------
@@ -133,9 +136,44 @@ def pooled_shape(x, *, windows, **params):
     return (*x.shape[: -len(windows.places)], *windows.places)
 
 
-def _max_pool(xp, x, *, windows):
-    """The maximum of each window."""
-    return window_maxima.maxima(x, windows)
+@kernel(
+    public=False, method=False, name="max_pool_noted", widen=False, primitive="pooling maxima",
+    least=1 << 12,
+    shape=lambda x, *, windows: [pooled_shape(x, windows=windows)] * 2,
+)  # fmt: skip
+def max_pool_noted(xp, x, *, windows):
+    """The maximum of each window, and its position as int32."""
+    return window_maxima.noted(x, windows)
+
+
+def _max_pool(xp, x, *, windows, memo=None):
+    """The maximum of each window. A list ``memo`` gets the positions of the maxima.
+
+    A window that lies in the padding has no position, so nothing is noted then.
+    """
+    noted = memo is not None and x.dtype.kind in "fV"
+    if not noted or not meets(tuple(x.shape[-len(windows.places) :]), windows).all():
+        return window_maxima.maxima(x, windows)
+    found, *memo[:] = raw(max_pool_noted.op, (x,), {"windows": windows})
+    return found
+
+
+def _max_pool_slope(g, x, out, windows, memo):
+    """The gradient of max pooling.
+
+    Memory can be written in ways that nobody sees (through ``.data``, or NumPy). So the gradient
+    goes to the positions that the forward noted, if it noted any.
+    """
+    if not memo or mode.recorder() is not None:
+        return max_pool_grad(g, x, out, windows=windows)
+    size = tuple(x.shape[-len(windows.places) :])
+    at = memo[0] if is_array(g) else from_array(memo[0])
+    return spread(g, at, size=size, windows=windows)
+
+
+def memo_for(input):
+    """A list in which the forward of a call with a gradient leaves the positions, else None."""
+    return memo_of(input._array) if input.requires_grad and mode.records() else None
 
 
 def _max_of_elements(x, windows):
@@ -169,12 +207,13 @@ MAX_POOL = {}
 for _n in (1, 2, 3):
     _op = kernel(
         _max_pool, public=False, method=False, name=f"max_pool{_n}d", widen=False, flat=True,
-        primitive="pooling max", again=True, channels=1, lines=(0,) if _n == 1 else (),
+        primitive="pooling max", again=True, spared=("out",), channels=1,
+        lines=(0,) if _n == 1 else (), worth=lambda x, *, windows, memo=None: memo is None,
         shape=pooled_shape, least=1 << 17, autocast=SINGLE if _n == 3 else None,
         grad_name="SqueezeBackward1" if _n == 1 else f"MaxPool{_n}DWithIndicesBackward0",
     )  # fmt: skip
     _op.lower(_max_of_elements)
-    _op.grad(x=lambda g, x, out, windows: max_pool_grad(g, x, out, windows=windows))
+    _op.grad(x=_max_pool_slope)
     MAX_POOL[_n] = _op.op
 
 
@@ -207,10 +246,24 @@ def _pooled(name, n, input, kernel_size, stride, padding, dilation, ceil_mode, r
         # PyTorch computes this case by another function, whose result is always contiguous.
         input = rows_first(input, n)
     if not return_indices:
-        return apply(MAX_POOL[n], (input,), {"windows": windows})
+        return maxima_of(n, input, windows)
     with suspended():  # PyTorch's autocast has no rule for the function that returns indices, too
-        found = apply(MAX_POOL[n], (input,), {"windows": windows})
-    positions = max_positions(input, windows=windows)
+        return maxima_and_positions(n, input, windows)
+
+
+def maxima_of(n, input, windows):
+    """The maxima of the windows over the last ``n`` dims of ``input``."""
+    return apply(MAX_POOL[n], (input,), {"windows": windows, "memo": memo_for(input)})
+
+
+def maxima_and_positions(n, input, windows):
+    """The same, and the positions."""
+    memo = memo_for(input)
+    found = apply(MAX_POOL[n], (input,), {"windows": windows, "memo": memo})
+    if memo:
+        positions = from_array(as_input(memo[0].astype(np.int64), input._array, n))
+    else:
+        positions = max_positions(input, windows=windows)
     return watch(found, positions), positions
 
 

@@ -40,6 +40,12 @@ class Windows(NamedTuple):
         """The smallest padded size that holds every window and the whole image of ``size``."""
         return _reach(self, size)
 
+    @property
+    def apart(self):
+        """Whether no element lies in two windows: they neither overlap nor interleave."""
+        covered = span(self.kernel_size, self.dilation)
+        return all(s >= c for s, c in zip(self.stride, covered, strict=True))
+
 
 @lru_cache(4096)
 def _reach(w, size):

@@ -36,8 +36,8 @@ OPAQUE = {
     "searches": "searchsorted histc histogram_counts bag_maxima nonzero_static",
     "the bits of a number": "frexp ldexp nextafter",
     "pools": (
-        "max_pool_backward max_pool_positions window_sum_backward adaptive_max_pool1d "
-        "adaptive_max_pool2d adaptive_max_pool3d adaptive_max_positions fractional_max_positions"
+        "max_pool_backward max_pool_positions max_pool_noted window_sum_backward "
+        "adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d adaptive_max_positions fractional_max_positions"
     ),
     "weights from a table, made once for the sizes": (
         "upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_nearest_exact1d "
