@@ -4,6 +4,8 @@ import re
 
 import numpy as np
 
+from tests.device.ptx.memory import Fault
+
 __all__ = ["INSTRUCTIONS", "Registers", "instruction", "parts_of"]
 
 DTYPES = {
@@ -25,9 +27,13 @@ class Registers:
         self.special: dict = {}
         self._registers: dict = {}
         self.carry = np.zeros(n, bool)
+        self.unready: set = set()
+        self.changed: set | None = None
 
     def register(self, name):
         """The array of a register, such as ``"%r12"``."""
+        if name in self.unready:
+            raise Fault(f"a look at {name} before its product was waited for")
         found = self._registers.get(name)
         if found is None:
             kind = self.kernel.registers[re.match(r"%?([A-Za-z]+)", name)[1]]
@@ -63,6 +69,8 @@ class Registers:
         if name == "_":
             return
         target = self.register(name)
+        if self.changed is not None:
+            self.changed.add(name)
         if value.dtype != bool:
             value = value.view(f"u{value.dtype.itemsize}")
         np.copyto(target, value.astype(target.dtype), where=True if mask is None else mask)

@@ -5,12 +5,14 @@ arrive where others wait. A thread at a barrier waits for its block.
 """
 
 import re
+from dataclasses import replace
 
 import numpy as np
 
 from tests.device.ptx.instructions import Registers
 from tests.device.ptx.matrices import INSTRUCTIONS, Copies
 from tests.device.ptx.memory import Accesses, Fault
+from tests.device.ptx.warpgroups import Warpgroups
 
 __all__ = ["Launch"]
 
@@ -30,9 +32,11 @@ class Launch(Registers):
         arena: The device's memory.
         first: The first epoch of the launch.
         races: Whether to look for races.
+        asked: Bytes of shared memory that the launch asks for.
     """
 
-    def __init__(self, kernel, groups, size, params, arena, first=1, races=True):
+    def __init__(self, kernel, groups, size, params, arena, first=1, races=True, asked=0):
+        kernel = replace(kernel, shared=kernel.asked + asked if asked else kernel.shared)
         super().__init__(kernel, groups * size)
         self.arena, self.races = arena, races
         threads = np.arange(self.n)
@@ -45,13 +49,19 @@ class Launch(Registers):
             "%nctaid.x": np.full(self.n, groups, np.uint32),
         }  # fmt: skip
         self.names = [name for name, _ in kernel.params]
-        self.params = np.array(params, np.uint64)
-        self.width = -(-max(kernel.shared, 16) // 16) * 16
+        #: Address of a parameter → the numbers of the tensor map that it is.
+        self.maps = {PARAMETERS + 8 * k: p for k, p in enumerate(params) if isinstance(p, list)}
+        self.params = np.array([0 if isinstance(p, list) else p for p in params], np.uint64)
+        self.width = -(-max(kernel.shared, 16) // 1024) * 1024
         self.shared = np.zeros(groups * self.width, np.uint8)
         self.frame = -(-max(kernel.frame, 16) // 16) * 16
         self.local = np.zeros(self.n * self.frame if kernel.frame else 16, np.uint8)
         self.epoch = np.full(groups, first, np.int64)
         self.copies = Copies(self)
+        self.groups = Warpgroups(self)
+        self.unready = self.groups.unready
+        if any(i.words[0] == "wgmma" for i in kernel.code):
+            self.changed = self.groups.changed
         self.shared_races = Accesses(self.shared.size if races else 0)
         if races:
             for a in (arena.races, self.shared_races):
@@ -73,6 +83,8 @@ class Launch(Registers):
         raw, used = getattr(self, "_" + space)(used, count, threads)
         if space == "shared_memory":
             self.copies.check(used, count)
+            if self.groups.barriers:
+                self.groups.check(used, count, threads, writes)
         self.note(space, used, count, threads, writes)
         return raw, used, threads
 
@@ -117,6 +129,12 @@ class Launch(Registers):
             raise Fault("a read of something that is no parameter")
         return self.params[at // 8].astype(f"u{size}")
 
+    def tensor_map(self, address):
+        """The numbers of the tensor map at an address."""
+        if address not in self.maps:
+            raise Fault("an address that is no tensor map's")
+        return self.maps[address]
+
     def symbol(self, name):
         if name in self.names:
             return PARAMETERS + 8 * self.names.index(name)
@@ -147,6 +165,8 @@ class Launch(Registers):
                         break
         if self.copies.pending:
             raise Fault("an asynchronous copy that nobody waited for")
+        if self.groups.landing.any() or self.groups.reading.any():
+            raise Fault("a tensor copy or a product that nobody waited for")
 
     def _ready(self, at):
         """Whether a thread can go on. Lets the blocks go on whose threads are all at a barrier.

@@ -91,7 +91,9 @@ def _rounded(bits):
 
 @instruction("cp")
 def _copy(r, words, args, mask):
-    if words[2] == "commit_group":
+    if words[2] == "bulk":
+        INSTRUCTIONS["cp.async.bulk"](r, words, args, mask)
+    elif words[2] == "commit_group":
         r.copies.commit(mask)
     elif words[2] == "wait_group":
         r.copies.wait(mask, int(args[0]))

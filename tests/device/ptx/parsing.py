@@ -7,6 +7,7 @@ __all__ = ["Instruction", "Kernel", "constants_of", "kernels_of"]
 
 _ENTRY = re.compile(r"\.entry\s+(\w+)\s*\((.*?)\)\s*(?:\.\w+[^{]*?)?\{(.*?)\n\}", re.S)
 _SHARED = re.compile(r"\.shared\s+\.align\s+(\d+)\s+\.b8\s+([\w$]+)\[(\d+)\]")
+_ASKED = re.compile(r"\.shared\s+\.align\s+(\d+)\s+\.b8\s+([\w$]+)\[\]")
 _REGISTERS = re.compile(r"\.reg\s+\.(\w+)\s+%?(\w+)(?:<\d+>)?;")
 _LOCAL = re.compile(r"\.local\s+\.align\s+(\d+)\s+\.b8\s+([\w$]+)\[(\d+)\]")
 _CONSTANT = re.compile(r"\.global\s+\.align\s+\d+\s+\.b8\s+([\w$]+)\[(\d+)\]\s*=\s*\{(.*?)\}")
@@ -30,6 +31,7 @@ class Kernel:
         params: Name and bytes of each parameter.
         registers: The beginning of the registers' names → their type.
         symbols: The name of an array in shared memory → its first byte; ``shared``: bytes of all.
+        asked: Where the shared memory begins whose bytes the launch says.
         local, frame: The same for arrays of each thread.
     """
 
@@ -39,6 +41,7 @@ class Kernel:
     registers: dict = field(default_factory=dict)
     symbols: dict = field(default_factory=dict)
     shared: int = 0
+    asked: int = 0
     local: dict = field(default_factory=dict)
     frame: int = 0
     constants: dict = field(default_factory=dict)  # the name of an array → its address
@@ -59,14 +62,23 @@ def kernels_of(text):
     found = {}
     for entry in _ENTRY.finditer(text):
         name, params, body = entry.groups()
-        sizes = [(p.split()[-1], int(re.search(r"\.[usbf](\d+)", p)[1]) // 8)
-                 for p in params.split(",") if p.strip()]  # fmt: skip
+        sizes = [_parameter(p) for p in params.split(",") if p.strip()]
         found[name] = _read(Kernel(sizes), text[: entry.start()] + body, body)
     return found
 
 
+def _parameter(text):
+    """(name, bytes) of a parameter; one of many bytes is a tensor map."""
+    name, count = re.fullmatch(r"(\w+)(?:\[(\d+)\])?", text.split()[-1]).groups()
+    return name, int(re.search(r"\.[usbf](\d+)", text)[1]) // 8 * int(count or 1)
+
+
 def _read(kernel, declared, body):
     kernel.symbols, kernel.shared = _arrays(_SHARED, declared)
+    asked = _ASKED.search(declared)
+    if asked:  # memory of as many bytes as the launch asks for lies behind the other arrays
+        kernel.asked = -(-kernel.shared // int(asked[1])) * int(asked[1])
+        kernel.symbols[asked[2]] = kernel.asked
     kernel.local, kernel.frame = _arrays(_LOCAL, body)
     text = ""
     for line in map(str.strip, body.split("\n")):
