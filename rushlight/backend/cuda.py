@@ -84,6 +84,15 @@ _GRAPHS = [
     ("cuGraphDestroy", [_P]),
 ]
 
+#: Functions of tensor maps, without which no kernel needs one.
+_MAPS = [
+    ("cuTensorMapEncodeTiled", [_P, c_int, c_uint, c_uint64, *[_P] * 4, *[c_int] * 4]),
+    ("cuFuncSetAttribute", [_P, c_int, c_int]),
+]
+_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+_SWIZZLE, _PROMOTION = 3, 2  # CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_128B
+_MAP_BYTES, _MAP_ALIGNMENT = 128, 64
+
 
 # The library ------------------------------------------------------------------------------
 
@@ -103,6 +112,10 @@ def _library():
             function = getattr(lib, name)
             function.restype, function.argtypes = c_int, args
         lib.has_graphs = has_graphs
+        lib.has_maps = all(hasattr(lib, name) for name, _ in _MAPS)
+        for name, args in _MAPS if lib.has_maps else ():
+            function = getattr(lib, name)
+            function.restype, function.argtypes = c_int, args
     except (OSError, AttributeError):  # none, or too old
         return None
     return lib if lib.cuInit(0) == 0 else None
@@ -169,7 +182,12 @@ class CudaDevice(Device):
         self.threads = self._attribute(_THREADS)
         major, minor = self.capability = self._attribute(_MAJOR), self._attribute(_MINOR)
         own = 10 * major + minor
-        self.architecture = f"sm_{max([a for a in _ARCHITECTURES if a <= own] or [_OLDEST])}"
+        # The letter lets kernels use what only this architecture has.
+        letter = "a" if own == 90 and lib.has_maps else ""
+        self.architecture = (
+            f"sm_{max([a for a in _ARCHITECTURES if a <= own] or [_OLDEST])}{letter}"
+        )
+        self.maps = bool(letter)
         self.version = self.architecture
         self._met: set[int] = set()  # numbers of devices that were copied to
         self._pinned: dict[int, int] = {}  # first byte → end of pinned memory
@@ -385,8 +403,23 @@ class CudaDevice(Device):
         if self.is_open():
             self.lib.cuModuleUnload(program)
 
-    def kernel(self, code, groups, size, numbers):
-        return _Kernel(self, code, groups, size, numbers)
+    def kernel(self, code, groups, size, numbers, maps=(), shared=0):
+        if shared:
+            self.open()
+            self._do("cuFuncSetAttribute", code.value, _SHARED, shared, doing="making a kernel")
+        return _Kernel(self, code, groups, size, numbers, maps, shared)
+
+    def encode(self, described, address, target):
+        """Write the driver's form of a ``TensorMap`` of memory at ``address`` to ``target``."""
+        sizes, count = list(described.sizes), len(described.sizes)
+        skipped = address % 16  # a tensor map begins at a multiple of 16 bytes
+        sizes[0] += skipped // described.itemsize
+        self._do(
+            "cuTensorMapEncodeTiled", target, described.kind, count, address - skipped,
+            (c_uint64 * count)(*sizes), (c_uint64 * (count - 1))(*described.strides),
+            (c_uint * count)(*described.box), (c_uint * count)(*[1] * count),
+            0, _SWIZZLE, _PROMOTION, 0, doing="describing an operand",
+        )  # fmt: skip
 
     def sequence(self, launches):
         return _Graph(self, launches)
@@ -433,8 +466,9 @@ class CudaDevice(Device):
 class _Kernel:
     """A kernel with the places of its arguments: each is a buffer and an offset in it, in bytes."""
 
-    def __init__(self, device, code, groups, size, numbers):
+    def __init__(self, device, code, groups, size, numbers, maps, shared):
         self.device, self.code, self.groups, self.size = device, code, groups, size
+        self.maps, self.shared = maps, shared
         self.handle = code.value
         self._last = [n % 2**64 for n in numbers]
         self._numbers = None
@@ -444,12 +478,25 @@ class _Kernel:
         values = [n for pair in args for n in pair]
         return (c_uint64 * (len(values) + len(self._last)))(*values, *self._last)
 
+    def _params_of(self, numbers):
+        """The addresses of the arguments: the numbers, then tensor maps; the maps' memory."""
+        if not self.maps:
+            return _places(numbers), None
+        room = (c_uint64 * ((len(self.maps) * _MAP_BYTES + _MAP_ALIGNMENT) // 8))()
+        first = -(-ctypes.addressof(room) // _MAP_ALIGNMENT) * _MAP_ALIGNMENT
+        places = [first + _MAP_BYTES * k for k in range(len(self.maps))]
+        for described, place in zip(self.maps, places, strict=True):
+            at = 2 * described.operand
+            self.device.encode(described, numbers[at] + numbers[at + 1], place)
+        found = (c_void_p * (len(numbers) + len(places)))(*_places(numbers), *places)
+        return found, room
+
     def node(self, numbers):
         """The kernel in a graph; ``numbers`` must live until the node is added."""
-        params = _places(numbers)
-        node = _Node(self.handle, (self.groups, 1, 1), (self.size, 1, 1), 0)
+        params, room = self._params_of(numbers)
+        node = _Node(self.handle, (self.groups, 1, 1), (self.size, 1, 1), self.shared)
         node.params = ctypes.addressof(params)
-        node.kept = numbers, params
+        node.kept = numbers, params, room
         return node
 
     def launch(self, args):
@@ -462,11 +509,14 @@ class _Kernel:
         with device.launching:
             if self._numbers is None:
                 self._numbers = self.numbers(args)
-                self._params = _places(self._numbers)
+                self._params, self._room = self._params_of(self._numbers)
             else:
                 self._numbers[: 2 * len(args)] = [n for pair in args for n in pair]
+                if self.maps:
+                    self._params, self._room = self._params_of(self._numbers)
             code = device.lib.cuLaunchKernel(
-                self.handle, self.groups, 1, 1, self.size, 1, 1, 0, device.local.queue.handle,
+                self.handle, self.groups, 1, 1, self.size, 1, 1, self.shared,
+                device.local.queue.handle,
                 self._params, None,
             )  # fmt: skip
         if code:

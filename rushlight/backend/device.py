@@ -161,6 +161,9 @@ class Device:
             groups: The number of work-groups.
             size: The number of work-items in a group.
             numbers: The kernel's last arguments: the number of items that have work, then sizes.
+
+        CUDA's takes also ``maps``, the kernel's tensor maps, and ``shared``, the bytes of shared
+        memory that a group asks for.
         """
         raise NotImplementedError
 

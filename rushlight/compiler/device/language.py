@@ -33,6 +33,7 @@ class DeviceModule(ir.Module):
         super().__init__("device")
         self.triple = self.target
         self._in_part, self._number = False, None
+        self._maps: list = []  # the types of a kernel's arguments after the numbers
 
     def kernel(self, name, count, numbers=1):
         """(builder, pointers, numbers) of an empty kernel with ``count`` buffers.
@@ -48,7 +49,8 @@ class DeviceModule(ir.Module):
     def entry(self, name, count, numbers):
         """(builder, buffers and offsets, numbers) of an empty kernel; see ``kernel``."""
         more = 1 if self._in_part else 0
-        typ = ir.FunctionType(ir.VoidType(), [*[GLOBAL, I64] * count, *[I64] * (numbers + more)])
+        args = [*[GLOBAL, I64] * count, *[I64] * (numbers + more), *self._maps]
+        typ = ir.FunctionType(ir.VoidType(), args)
         function = ir.Function(self, typ, name)
         if self._in_part:
             function.linkage, self._number = "internal", function.args[-1]

@@ -29,6 +29,7 @@ class DeviceMachine:
         results: The most rows and columns of a product that a work-item computes.
         capability: The pair of numbers that tells which of NVIDIA's instructions it has; (0, 0) if
             its kernels are in another language.
+        maps: Whether it has kernels that read operands by tensor maps; see ``warpgroups``.
     """
 
     calls = False
@@ -43,6 +44,7 @@ class DeviceMachine:
         self.opens = opens
         self.halves = device.language == "PTX"  # else by bits, which every device can do
         self.capability = device.capability if device.language == "PTX" else (0, 0)
+        self.maps = getattr(device, "maps", False)
         self.spreads = device.kind != "CPU"
         self.results = 8 if self.spreads else 4
 

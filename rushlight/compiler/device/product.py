@@ -2,7 +2,8 @@
 
 The operands' tiles pass through memory that the group shares, so that each element is read once for
 all the results of its row or column of the tile. ``simt.py`` multiplies one by one on any device,
-and ``tensor_cores.py`` has the instructions for small matrices of NVIDIA's devices.
+``tensor_cores.py`` has the instructions for small matrices of NVIDIA's devices, and
+``warpgroups.py`` those for large ones of compute capability 9.0.
 """
 
 from math import prod
@@ -12,6 +13,7 @@ from rushlight.compiler.codegen.value import computed
 from rushlight.compiler.device.parts import place
 from rushlight.compiler.device.simt import Items
 from rushlight.compiler.device.tensor_cores import Cores, instruction_for
+from rushlight.compiler.device.warpgroups import Warpgroups, serves
 from rushlight.compiler.ir.machine import machine
 from rushlight.compiler.plan.kernel_signature import described
 from rushlight.compiler.plan.loops import nodes_of
@@ -34,7 +36,7 @@ class Tiles:
         upright: Whether neighbours in memory are of one column, of the left and the right factor.
         runs: How many neighbours, from a multiple of this number on, lie one after the other in
             memory, begin at a multiple of their bytes if the factor does, and are all there or not.
-        way: How the results are computed: ``Items`` or ``Cores``.
+        way: How the results are computed: ``Items``, ``Cores`` or ``Warpgroups``.
     """
 
     role = "product"
@@ -60,7 +62,11 @@ class Tiles:
         self.nodes = nodes_of(kernel.stores)
         here: Any = machine()
         instruction = instruction_for(here, self)
-        self.way: Any = Items(self) if instruction is None else Cores(self, instruction)
+        self.way: Any
+        if instruction is None:
+            self.way = Items(self)
+        else:
+            self.way = Warpgroups(self) if serves(self) else Cores(self, instruction)
         names = {v: f"v{i}:{v.extent}" for i, v in enumerate(group.variables)}
         root = [(i.offset, sorted([(names[v], c) for v, c in i.terms.items()])) for i in self.root]
         shape = [v.dtype for v in self.ins], self.strides, self.way.key, self._shape()
@@ -103,6 +109,16 @@ class Tiles:
     def size(self):
         """The number of work-items in a group."""
         return self.way.size
+
+    @property
+    def form(self):
+        """The kernel's name for those who ask which of several it is."""
+        return self.way.form
+
+    @property
+    def needs(self):
+        """What a launch needs besides: tensor maps and shared memory, by name."""
+        return self.way.needs
 
     def emit(self, module, name):
         """Add the kernel ``name`` to ``module``."""

@@ -36,12 +36,14 @@ class Launch:
 
     Attributes:
         handle: The code, which launches share.
+        form: The instruction that computes a product, or "".
         args: Where the arguments lie, as (slot, byte offset).
         owners: The ids of the values in whose memory they lie.
         groups: The groups of equations that it computes.
     """
 
-    def __init__(self, handle, kernel, args, owners, groups):
+    def __init__(self, handle, kernel, args, owners, groups, form=""):
+        self.form = form
         self.handle, self.kernel, self.args = handle, kernel, args
         self.owners, self.groups = owners, groups
 
@@ -183,10 +185,11 @@ class DeviceProgram:
         self.gains = self.gains or getattr(work, "gains", False)
         args = work.args if together else first.args
         numbers = work.limit, *getattr(work, "open_numbers", ())
-        kernel = self.device.kernel(handle, work.groups, work.size, numbers)
-        owners = [owner for owner, _ in args]
+        needs = getattr(work, "needs", {})
+        kernel = self.device.kernel(handle, work.groups, work.size, numbers, **needs)
+        owners, form = [owner for owner, _ in args], getattr(work, "form", "")
         groups = [t.group for t in tasks]
-        return [Launch(handle, kernel, [self._place(*a) for a in args], owners, groups)]
+        return [Launch(handle, kernel, [self._place(*a) for a in args], owners, groups, form)]
 
     def _on_host(self, task):
         wanted = self.schedule.wanted[task.group.number]

@@ -5,7 +5,7 @@ import re
 from llvmlite import ir
 
 from rushlight.compiler.codegen.scope import I64
-from rushlight.compiler.device.language import DeviceModule, NoCode, optimised
+from rushlight.compiler.device.language import LOCAL, DeviceModule, NoCode, optimised
 
 __all__ = ["Ptx"]
 
@@ -16,6 +16,8 @@ _PASSES = (
 )  # fmt: skip
 #: What LLVM must be told that an architecture has, since its first drivers had not.
 _FEATURES = {"sm_75": "+ptx65"}  # mma.sync of 16 rows, ldmatrix
+#: An argument that is a tensor map: 128 bytes, which begin at a multiple of 64 at least.
+_MAP = ir.VectorType(I64, 16)
 #: Functions of LLVM that its code generator for PTX replaces by calls of a C library.
 _LACKING = re.compile(r"@llvm\.(sin|cos|tan|exp\w*|log\w*|pow)\.")
 
@@ -23,7 +25,7 @@ _LACKING = re.compile(r"@llvm\.(sin|cos|tan|exp\w*|log\w*|pow)\.")
 class Ptx(DeviceModule):
     """A module whose code is PTX, as text."""
 
-    language, convention = "ptx 2", "ptx_kernel"
+    language, convention = "ptx 3", "ptx_kernel"
     target = "nvptx64-nvidia-cuda"
     wide = True
 
@@ -88,6 +90,33 @@ class Ptx(DeviceModule):
     def wait_for_copies(self, b, but):
         """Wait until all groups of copies of the work-item but the last few have arrived."""
         self._plain(b, "cp.async.wait.group", [_I32(but)])
+
+    # Tiles that the copy engine brings, and instructions that LLVM has no names for -----------
+
+    def kernel(self, name, count, numbers=1, maps=0):
+        """See ``DeviceModule.kernel``. ``maps``: the number of tensor maps, the last arguments."""
+        self._maps = [_MAP] * maps
+        try:
+            return super().kernel(name, count, numbers)
+        finally:
+            self._maps = []
+
+    def tensor_map(self, b, kernel, number):
+        """The address of the argument ``number`` of a ``kernel``, which is a tensor map."""
+        text = rf"mov.b64 $0, {kernel}_param_{number};\0Acvta.param.u64 $0, $0;"
+        return self.assembly(b, text, "=l", result=I64)
+
+    def asked_memory(self, align):
+        """Memory that a work-group shares, of as many bytes as the launch asks for."""
+        found = ir.GlobalVariable(self, ir.ArrayType(ir.IntType(8), 0), "asked", addrspace=3)
+        found.linkage, found.align, found.type = "external", align, LOCAL
+        return found
+
+    def assembly(self, b, text, kinds, *args, result=None):
+        """Instructions as PTX has them; ``kinds``: LLVM's letters for the operands' registers."""
+        typ = ir.FunctionType(result or ir.VoidType(), [a.type for a in args])
+        code = ir.InlineAsm(typ, text, ",".join(filter(None, [kinds, "~{memory}"])), True)
+        return b.call(code, args, attrs=("convergent",))
 
     def _plain(self, b, name, args):
         typ = ir.FunctionType(ir.VoidType(), [a.type for a in args])

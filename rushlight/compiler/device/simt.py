@@ -31,6 +31,8 @@ class Items:
     """
 
     size = TILE * TILE
+    form = ""
+    needs: dict = {}
 
     def __init__(self, work):
         self.work, self.rows, self.columns = work, 1, 1

@@ -82,7 +82,13 @@ class Cores:
     Attributes:
         rows, columns: Those of a work-group's tile.
         stages: So many steps of the depth have a place in shared memory.
+        form: The name of the instruction.
+        needs: What a launch needs besides; see ``Device.kernel``.
     """
+
+    form = "mma.sync"
+    needs: dict = {}
+    key: tuple
 
     def __init__(self, work, instruction):
         self.work, self.instruction = work, instruction

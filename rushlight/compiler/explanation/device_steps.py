@@ -103,6 +103,7 @@ class DeviceInventory(Inventory):
         writes = [v for e in members for v in e.outs if v.id in wanted]
         groups, joined = step.kernel.groups, len(step.groups)
         how = f"{groups} work-group{'' if groups == 1 else 's'}"
+        how += f" of {step.form}" if step.form else ""
         sizes = [self.values[owner].nbytes for owner in step.owners if owner in self.values]
         return make(
             name, group.kind, [line for g in step.groups for line in self._members(g)],

@@ -17,6 +17,7 @@ from rushlight.compiler.python import levels
 from tests.device.ptx.interpreter import Launch
 from tests.device.ptx.memory import Arena, Fault
 from tests.device.ptx.parsing import constants_of, kernels_of
+from tests.device.ptx.warpgroups import encoded
 
 __all__ = ["StandIn"]
 
@@ -27,6 +28,7 @@ _NAMES = {
     _NO_CONTEXT: b"invalid device context", _BAD_PTX: b"a PTX JIT compilation failed",
     _ILLEGAL: b"an illegal memory access was encountered", _NOT_READY: b"device not ready",
 }  # fmt: skip
+_MOST_SHARED = 227 * 1024
 _ATTRIBUTES = {16: 4, 39: 2048}  # 4 processors
 
 
@@ -53,8 +55,9 @@ class StandIn:
         self._objects: list = []  # modules, functions and events, by their handles less one
         self._epoch = 1
         self.pinned: dict = {}
+        self._asked: dict = {}  # function → bytes of shared memory that launches may ask for
         self._late: dict = {}  # stream → the work that waits in it, as (device, function)
-        for name, types in [*cuda._FUNCTIONS, *cuda._GRAPHS]:
+        for name, types in [*cuda._FUNCTIONS, *cuda._GRAPHS, *cuda._MAPS]:
             types = [c_void_p if t is c_char_p else t for t in types]
             do = getattr(self, "_" + name.removesuffix("_v2"))
             setattr(self, name, ctypes.CFUNCTYPE(c_int, *types)(self._safely(name, do)))
@@ -264,18 +267,48 @@ class StandIn:
     def _cuLaunchKernel(self, function, gx, gy, gz, bx, by, bz, shared, stream, params, extra):
         kernel = self._objects[function - 1]
         values = self._values(kernel, params)
-        self._put_into(stream, lambda: self._run(kernel, gx, bx, values))
+        if shared > self._asked.get(function, 0):
+            return _INVALID
+        self._put_into(stream, lambda: self._run(kernel, gx, bx, values, shared))
+        return 0
+
+    def _cuFuncSetAttribute(self, function, what, value):
+        if what != 8 or value > _MOST_SHARED:
+            return _INVALID
+        self._asked[function] = value
+        return 0
+
+    def _cuTensorMapEncodeTiled(
+        self, target, kind, count, address, sizes, strides, box, steps, *ways
+    ):
+        numbers = lambda p, typ, n: [*ctypes.cast(p, ctypes.POINTER(typ))[:n]]
+        sizes = numbers(sizes, ctypes.c_uint64, count)
+        strides = numbers(strides, ctypes.c_uint64, count - 1)
+        box = numbers(box, ctypes.c_uint, count)
+        if target % 64 or address % 16 or any(s % 16 or s >> 40 for s in strides):
+            return _INVALID
+        if not 1 <= count <= 5 or not all(0 < n <= 256 for n in box) or ways != (0, 3, 2, 0):
+            return _INVALID
+        if (
+            not all(0 < n <= 1 << 32 for n in sizes)
+            or numbers(steps, ctypes.c_uint, count) != [1] * count
+        ):
+            return _INVALID
+        found = np.array(encoded(kind, address, sizes, strides, box), np.uint64)
+        ctypes.memmove(target, found.ctypes.data, 128)
+        return 0
 
     @staticmethod
     def _values(kernel, params):
         places = ctypes.cast(params, ctypes.POINTER(c_void_p))
+        found = [ctypes.string_at(places[k], size) for k, (_, size) in enumerate(kernel.params)]
         return [
-            int.from_bytes(ctypes.string_at(places[k], size), "little")
-            for k, (_, size) in enumerate(kernel.params)
+            [*np.frombuffer(data, np.uint64)] if len(data) > 8 else int.from_bytes(data, "little")
+            for data in found
         ]
 
-    def _run(self, kernel, groups, size, values):
-        launch = Launch(kernel, groups, size, values, self.arena, self._epoch, self.races)
+    def _run(self, kernel, groups, size, values, shared=0):
+        launch = Launch(kernel, groups, size, values, self.arena, self._epoch, self.races, shared)
         launch.run()
         self._epoch = int(launch.epoch.max()) + 1
 
@@ -292,7 +325,8 @@ class StandIn:
             return _INVALID  # these graphs are chains
         kernel = self._objects[p.function - 1]
         handle = self._handle("node")
-        nodes.append((kernel, p.grid[0], p.block[0], self._values(kernel, p.params), handle))
+        values = self._values(kernel, p.params)
+        nodes.append((kernel, p.grid[0], p.block[0], values, p.shared, handle))
         _put(node, c_void_p, handle)
         return 0
 
