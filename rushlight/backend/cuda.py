@@ -5,6 +5,7 @@ machine code and keeps it on disk. Commands go to the thread's current stream of
 """
 
 import ctypes
+import os
 import sys
 import threading
 import weakref
@@ -182,12 +183,12 @@ class CudaDevice(Device):
         self.threads = self._attribute(_THREADS)
         major, minor = self.capability = self._attribute(_MAJOR), self._attribute(_MINOR)
         own = 10 * major + minor
-        # The letter lets kernels use what only this architecture has.
-        letter = "a" if own == 90 and lib.has_maps else ""
+        wanted = os.environ.get("RUSHLIGHT_WGMMA") == "1"  # no board has run such kernels so far
+        self.maps = wanted and own == 90 and lib.has_maps
+        letter = "a" if self.maps else ""  # kernels may use what only this architecture has
         self.architecture = (
             f"sm_{max([a for a in _ARCHITECTURES if a <= own] or [_OLDEST])}{letter}"
         )
-        self.maps = bool(letter)
         self.version = self.architecture
         self._met: set[int] = set()  # numbers of devices that were copied to
         self._pinned: dict[int, int] = {}  # first byte → end of pinned memory

@@ -29,6 +29,11 @@ F = nn.functional
 NEAR = {T.float16: 1e-3, T.bfloat16: 8e-3, T.float32: 1e-3}
 
 
+@pytest.fixture(autouse=True)
+def wanted(monkeypatch):
+    monkeypatch.setenv("RUSHLIGHT_WGMMA", "1")
+
+
 @pytest.fixture
 def hopper(fresh):
     """A stand-in of compute capability 9.0 that may compute float32 as TF32."""
@@ -110,8 +115,8 @@ def test_layers_and_their_gradients_are_those_of_the_other_kernel(dtype, fresh, 
 
 
 @pytest.mark.slow
-def test_explain_names_the_kernel_and_a_setting_turns_it_off(fresh, monkeypatch):
-    for setting, want in (("1", "of wgmma"), ("0", "of mma.sync")):
+def test_explain_names_the_kernel_which_a_setting_turns_on(fresh, monkeypatch):
+    for setting, want in (("1", "of wgmma"), ("", "of mma.sync")):
         monkeypatch.setenv("RUSHLIGHT_WGMMA", setting)
         fresh(capability=(9, 0), races=False)
         x = T.ones(128, 128, dtype=T.float16, device="cuda")

@@ -5,12 +5,12 @@ both factors from shared memory. One work-item starts the copies: the device's c
 tile as a tensor map describes it, puts zeros where the matrix ends, and counts the bytes at a
 barrier. Totals are float32.
 
-No NVIDIA board has run this code. An interpreter of PTX has, and NVIDIA's assembler takes it.
+No NVIDIA board has run this code, so it is used only under ``RUSHLIGHT_WGMMA=1``. An interpreter of
+PTX has run it, and NVIDIA's assembler takes it.
 
 Source: NVIDIA's PTX ISA, "Asynchronous warpgroup level matrix instructions" and "Tensor copies".
 """
 
-import os
 from typing import Any, NamedTuple
 
 from llvmlite import ir
@@ -58,12 +58,9 @@ class TensorMap(NamedTuple):
 
 
 def serves(work):
-    """Whether ``Warpgroups`` computes the product ``work``, whose instruction is known to exist.
-
-    ``RUSHLIGHT_WGMMA=0`` turns it off.
-    """
+    """Whether ``Warpgroups`` computes the product ``work``, whose instruction is known to exist."""
     here: Any = machine()
-    if not here.maps or os.environ.get("RUSHLIGHT_WGMMA") == "0":
+    if not here.maps:
         return False
     if work.role != "product" or work.ins[0].dtype not in _TYPES:
         return False
