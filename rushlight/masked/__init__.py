@@ -12,6 +12,7 @@ from rushlight.masked.container import (
     is_masked_tensor,
     masked_tensor,
 )
+from rushlight.masked.masks import dims as _canonical_dim  # noqa: F401
 from rushlight.masked.masks import input_mask as _input_mask  # noqa: F401
 from rushlight.masked.masks import output_mask as _output_mask  # noqa: F401
 from rushlight.masked.reductions import (

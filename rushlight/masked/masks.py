@@ -53,32 +53,37 @@ def dims(dim, ndim):
     return tuple(sorted(shapes.dims(dim, max(ndim, 1), "masked")))
 
 
-def opened(input, mask, name):
+def opened(input, mask, name, sparse=False):
     """Return the data of ``input`` and the mask that counts, broadcast to the data's shape.
 
-    The mask is None if all elements count. A MaskedTensor's own mask comes before ``mask``.
+    The mask is None if all elements count. A MaskedTensor's own mask comes before ``mask``. The
+    mask gets the layout of the data. ``sparse``: data of sparse layouts are allowed.
     """
     if hasattr(input, "get_mask"):
         input, mask = input.get_data(), input.get_mask()
-    require_strided(input, name)
+    if not sparse:
+        require_strided(input, name)
     if mask is None:
         return input, None
-    require_strided(mask, name)
     if mask.ndim > input.ndim:
         raise IndexError(
             f"masked {name}: the mask must be broadcastable to the input, but it has {mask.ndim} "
             f"dims and the input has {input.ndim}"
         )
+    if mask.layout is not strided or input.layout is not strided:
+        from rushlight.masked.sparse import mask_like  # sparse tensors load when they are used
+
+        return input, mask_like(mask, input)
     if mask.shape != input.shape:
         mask = rushlight.broadcast_to(mask, input.shape)
     return input, mask.to(bool_)
 
 
 def input_mask(input, *args, mask=None, **kwargs):
-    """Return ``mask`` as a bool tensor of ``input``'s shape.
+    """Return ``mask`` as a bool tensor of ``input``'s shape and layout.
 
     Raises:
-        ValueError: ``mask`` is None, or a tensor is not strided.
+        ValueError: ``mask`` is None.
         IndexError: The mask has more dims than ``input``.
 
     >>> import rushlight as torch
@@ -88,7 +93,7 @@ def input_mask(input, *args, mask=None, **kwargs):
     """
     if mask is None:
         raise ValueError("_input_mask requires explicit mask")
-    return opened(input, mask, "_input_mask")[1]
+    return opened(input, mask, "_input_mask", sparse=True)[1]
 
 
 def output_mask(op, input, *args, mask=None, **kwargs):

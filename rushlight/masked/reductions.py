@@ -4,6 +4,7 @@ import rushlight
 from rushlight.docstrings import document
 from rushlight.dtype import float32, int64
 from rushlight.masked.masks import dims, filled, highest, identity, lowest, opened
+from rushlight.ops.tensor.memory_format import strided
 
 __all__ = [
     "amax", "amin", "argmax", "argmin", "logaddexp", "logsumexp", "mean", "median", "norm", "prod",
@@ -21,6 +22,14 @@ def _accumulated(dtype):
     return int64 if whole and dtype.itemsize < 8 else dtype
 
 
+def _of_sparse(name, input, dim, keepdim, dtype, mask, value):
+    """The reduction of a sparse tensor, or of a MaskedTensor over one."""
+    from rushlight.masked.sparse import reduced  # sparse tensors load when they are used
+
+    x, mask = opened(input, mask, name, sparse=True)
+    return reduced(name, x, dim, bool(keepdim), dtype, mask, value)
+
+
 @_reduction
 def sum(input, dim=None, *, keepdim=False, dtype=None, mask=None):
     """Add the elements along ``dim`` whose mask is True. Without such elements the sum is 0.
@@ -34,8 +43,10 @@ def sum(input, dim=None, *, keepdim=False, dtype=None, mask=None):
     >>> torch.masked.sum(torch.tensor([[1, 2, 3], [4, 5, 6]]), 1, mask=mask)
     tensor([4, 0])
     """
+    dtype = _accumulated(input.dtype) if dtype is None else dtype
+    if input.layout is not strided:
+        return _of_sparse("sum", input, dim, keepdim, dtype, mask, identity(0))
     x = filled(input, mask, identity(0), "sum")
-    dtype = _accumulated(x.dtype) if dtype is None else dtype
     return rushlight.sum(x, dims(dim, x.ndim), bool(keepdim), dtype=dtype)
 
 
@@ -52,8 +63,10 @@ def prod(input, dim=None, *, keepdim=False, dtype=None, mask=None):
     >>> torch.masked.prod(torch.tensor([[1, 2, 3], [4, 5, 6]]), 1, mask=mask)
     tensor([3, 1])
     """
-    x = filled(input, mask, identity(1), "prod")
-    x = x.to(_accumulated(x.dtype) if dtype is None else dtype)
+    dtype = _accumulated(input.dtype) if dtype is None else dtype
+    if input.layout is not strided:
+        return _of_sparse("prod", input, dim, keepdim, dtype, mask, identity(1))
+    x = filled(input, mask, identity(1), "prod").to(dtype)
     some = [] if dim == [] else dims(dim, x.ndim)  # in PyTorch only () stands for all dims
     for d in reversed(some):  # ``torch.prod`` reduces one dim at a time
         x = x.prod(dim=d, keepdim=bool(keepdim))
@@ -62,7 +75,11 @@ def prod(input, dim=None, *, keepdim=False, dtype=None, mask=None):
 
 def _extremum(name, input, dim, keepdim, dtype, mask):
     """Reduce by ``torch.amax`` or its like: one dim or several, by the function's own rules."""
-    x = filled(input, mask, lowest if name.endswith("max") else highest, name)
+    value = lowest if name.endswith("max") else highest
+    if input.layout is not strided and not name.startswith("arg"):
+        own = input.dtype if dtype is None else dtype
+        return _of_sparse(name, input, dim, keepdim, own, mask, value)
+    x = filled(input, mask, value, name)
     dim = dim if name.startswith("arg") else dims(dim, x.ndim)
     return getattr(rushlight, name)(x, dim, bool(keepdim)).to(x.dtype if dtype is None else dtype)
 
@@ -163,13 +180,15 @@ def mean(input, dim=None, *, keepdim=False, dtype=None, mask=None):
     >>> torch.masked.mean(torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), 1, mask=mask)
     tensor([2., nan])
     """
-    x, mask = opened(input, mask, "mean")
-    source, dtype = ("Input", x.dtype) if dtype is None else ("Optional", dtype)
+    source, dtype = ("Input", input.dtype) if dtype is None else ("Optional", dtype)
     if not (dtype.is_floating_point or dtype.is_complex):
         raise ValueError(
             f"mean(): Could not infer output dtype. {source} dtype must be either a floating "
             f"point or complex dtype. Got: {dtype}"
         )
+    if input.layout is not strided:
+        return _of_sparse("mean", input, dim, keepdim, dtype, mask, identity(0))
+    x, mask = opened(input, mask, "mean")
     total, count = _total_and_count(x, mask, dim, keepdim, dtype)
     return total / count
 

@@ -26,7 +26,7 @@ from rushlight.return_types import NamedResult
 from rushlight.strides import is_dense
 from rushlight.tensor import Tensor
 
-__all__ = ["in_place", "refuse_gradients", "store"]
+__all__ = ["in_place", "own_method", "refuse_gradients", "store"]
 
 
 def store(out, result, name, casts=False, silent=False, error=DtypeError):
@@ -172,6 +172,15 @@ def _demand_dtype(x, dtype, name):
         )
 
 
+def own_method(x, name):
+    """The in-place method of a composite tensor, which writes into its values; else None."""
+    kind = type(x)
+    if kind is Tensor or not hasattr(kind, "asked_again"):
+        return None
+    found = getattr(kind, name)
+    return None if found is getattr(Tensor, name) else found
+
+
 def in_place(call, name, saves_result=False, direct=None):
     """The method ``name`` that writes the result of ``call`` back into its tensor.
 
@@ -200,6 +209,8 @@ def in_place(call, name, saves_result=False, direct=None):
             raise TypeError(
                 f"{name}(): argument 'input' (position 1) must be Tensor, not {type(self).__name__}"
             )
+        if (own := own_method(self, name)) is not None:
+            return own(self, *args, **kwargs)
         if kwargs and "out" in kwargs:
             raise TypeError(f"{name}() got an unexpected keyword argument 'out'")
         if kwargs and kwargs.get("dtype") is not None:

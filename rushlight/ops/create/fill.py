@@ -5,6 +5,7 @@ from rushlight.ops.core.definition import function
 from rushlight.ops.core.handlers import overridden
 from rushlight.ops.core.in_place import overwrite
 from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.outputs import own_method
 from rushlight.ops.core.replays import replayed
 from rushlight.ops.core.rules import zeros
 from rushlight.ops.index.along_dim import filled
@@ -109,6 +110,8 @@ def zero_(self):
         found = overridden(zero_, (self,), {})
         if found is not NotImplemented:
             return found
+    if (own := own_method(self, "zero_")) is not None:
+        return own(self)
     return overwrite(self, zero, (), {}, _zero_into, uniform=True)
 
 

@@ -17,6 +17,7 @@ from rushlight.device_array import drivers, reserved
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.argument_kinds import takes
+from rushlight.ops.core.outputs import own_method
 from rushlight.ops.shape.permute import t, transpose
 from rushlight.ops.shape.strided import as_strided, geometry
 from rushlight.ops.shape.view import squeeze, unsqueeze
@@ -483,6 +484,8 @@ def _note_turn(root):
 def _in_place_view(name, call):
     @wraps(call)
     def turned(self, *args, **kwargs):
+        if (own := own_method(self, name)) is not None:
+            return own(self, *args, **kwargs)
         check_write(self, name)
         refresh(self)
         _refuse_outer(self)
