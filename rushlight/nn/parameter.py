@@ -1,6 +1,7 @@
 """Parameter and Buffer: tensors that become part of the state of the module that holds them."""
 
 from collections import OrderedDict
+from typing import Any
 
 import rushlight
 from rushlight.tensor import Tensor, TensorMeta, disabled_torch_function
@@ -28,6 +29,7 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
 
     Raises:
         AttributeError: ``data`` is no Tensor.
+        RuntimeError: ``detach`` of a subclass of Tensor gives another class.
 
     >>> import rushlight as torch
     >>> torch.nn.Parameter(torch.ones(2))
@@ -49,7 +51,17 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
         if type(data) is Tensor or type(data) is Parameter:
             return Tensor._make_subclass(cls, data, requires_grad)
         # A tensor of another class keeps its class and is marked as a parameter.
-        parameter = type(data)._make_subclass(type(data), data, requires_grad)
+        parameter: Any = data.detach()
+        kind = type(parameter)
+        if kind is Tensor:  # ``super().detach()`` of a subclass gives a plain tensor
+            parameter = parameter.as_subclass(type(data))
+        elif kind is not type(data):
+            raise RuntimeError(
+                f"Creating a Parameter from an instance of type {type(data).__name__} requires "
+                "that detach() returns an instance of the same type, but it returned a "
+                f"{kind.__name__}"
+            )
+        parameter.requires_grad_(requires_grad)
         parameter._is_param = True
         return parameter
 

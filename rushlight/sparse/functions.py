@@ -257,7 +257,7 @@ def spdiags(diagonals, offsets, shape, layout=None):
         )
     picked, at = [], []
     for k, step in enumerate(steps):
-        if not -rows < step < columns:
+        if not -rows <= step <= columns:
             raise RuntimeError(
                 f"spdiags: offset {step} is out of range for shape {(rows, columns)}"
             )

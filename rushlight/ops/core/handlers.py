@@ -242,7 +242,10 @@ def ask(cls, everything):
     """
     silent, results = ("cell", "__class__"), () if hasattr(cls, "asked_again") else ("data",)
     for name, member in vars(Tensor).items():
-        if getattr(cls, name) is not member and inspect.getattr_static(cls, name) is not member:
+        if (
+            getattr(cls, name, member) is not member
+            and inspect.getattr_static(cls, name) is not member
+        ):
             continue  # the class has its own
         if hasattr(member, "is_short") or (everything and _is_asking(name, member)):
             setattr(cls, name, _asking(member))

@@ -437,7 +437,7 @@ def _text(self, node=None, tangent=None):
     if node is not None and type(node) is not Leaf:
         name = (node.source if type(node) is Output else node).name()
     kind, array = type(self), self._array
-    return format_tensor(
+    found = format_tensor(
         to_host(array) if isinstance(array, np.ndarray | DeviceArray) else array,
         self.dtype,
         default_dtype=dtypes.get_default_dtype(),
@@ -447,3 +447,4 @@ def _text(self, node=None, tangent=None):
         tangent=tangent,
         class_name="tensor" if kind is Tensor else vars(kind).get("_printed_name", kind.__name__),
     )
+    return f"Parameter({found})" if getattr(self, "_is_param", False) else found
