@@ -283,8 +283,11 @@ class CheckpointFunction(Function):
         with mode.enable_grad(), _same_numbers(ctx.state), using(ctx.policy):
             found = ctx.again(*given)
         found = found if isinstance(found, tuple | list) else (found,)
-        tensors = [t for t in found if isinstance(t, Tensor)]
-        pairs = [(t, g) for t, g in zip(tensors, grads, strict=True) if t.requires_grad]
+        pairs = [
+            (t, g)
+            for t, g in zip(found, grads, strict=True)
+            if isinstance(t, Tensor) and t.requires_grad
+        ]
         if not pairs:
             raise RuntimeError(
                 "checkpoint: none of output has requires_grad=True, this checkpoint() is not "

@@ -265,3 +265,18 @@ def test_batches_of_gradients_compute_again_outside_of_the_batch():
     found = torch.autograd.grad(y, x, each, retain_graph=True, is_grads_batched=True)[0]
     rows = [torch.autograd.grad(y, x, row, retain_graph=True)[0] for row in each]
     assert torch.equal(found, torch.stack(rows)) and (y == 0).any() and (y != 0).any()
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_results_that_are_no_tensors_are_passed_on(reentrant):
+    def function(x, y, scale):
+        return scale, x * y * scale, None, "name", x, x + y
+
+    x, y = (rushlight.tensor(v, requires_grad=True) for v in (2.0, 3.0))
+    found = checkpoint(function, x, y, 5, use_reentrant=reentrant)
+    assert found[0] == 5 and found[2:4] == (None, "name")
+    for result, slopes in ((1, (15.0, 10.0)), (5, (1.0, 1.0)), (4, (1.0, None))):
+        x.grad = y.grad = None
+        found[result].backward(retain_graph=True)
+        assert x.grad.item() == slopes[0]
+        assert (y.grad.item() if y.grad is not None else 0.0) == (slopes[1] or 0.0)
