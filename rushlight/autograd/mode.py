@@ -296,6 +296,42 @@ def inference_cell():
     return [0, 0, True]
 
 
+def in_context(make, function):
+    """Return ``function``, each call of which runs in a context that ``make`` gives.
+
+    Of a generator function each step does, so that the caller's code between steps runs outside.
+    """
+    if not inspect.isgeneratorfunction(function):
+
+        @functools.wraps(function)
+        def call(*args, **kwargs):
+            with make():
+                return function(*args, **kwargs)
+
+        return call
+
+    @functools.wraps(function)
+    def steps(*args, **kwargs):
+        generator = function(*args, **kwargs)
+        resume, value = generator.send, None
+        while True:
+            try:
+                with make():
+                    item = resume(value)
+            except StopIteration as stop:
+                return stop.value
+            try:
+                resume, value = generator.send, (yield item)
+            except GeneratorExit:
+                with make():
+                    generator.close()
+                raise
+            except BaseException as error:
+                resume, value = generator.throw, error
+
+    return steps
+
+
 class _Decorator:
     """A context manager that also decorates functions and generator functions."""
 
@@ -307,38 +343,7 @@ class _Decorator:
                 FutureWarning, stacklevel=2,
             )  # fmt: skip
             return self(lambda *args, **kwargs: function(*args, **kwargs))
-        if inspect.isgeneratorfunction(function):
-            return self._decorate_generator(function)
-
-        @functools.wraps(function)
-        def wrapped(*args, **kwargs):
-            with self.clone():
-                return function(*args, **kwargs)
-
-        return wrapped
-
-    def _decorate_generator(self, function):
-        # The mode holds while the generator's code runs, not while its caller's code runs.
-        @functools.wraps(function)
-        def wrapped(*args, **kwargs):
-            generator = function(*args, **kwargs)
-            resume, value = generator.send, None
-            while True:
-                try:
-                    with self.clone():
-                        item = resume(value)
-                except StopIteration as stop:
-                    return stop.value
-                try:
-                    resume, value = generator.send, (yield item)
-                except GeneratorExit:
-                    with self.clone():
-                        generator.close()
-                    raise
-                except BaseException as error:
-                    resume, value = generator.throw, error
-
-        return wrapped
+        return in_context(self.clone, function)
 
     def clone(self):
         return type(self)()

@@ -1,9 +1,9 @@
 """torch.utils._contextlib: base classes of contexts that also decorate functions."""
 
-import functools
 import inspect
 import warnings
-from typing import Any
+
+from rushlight.autograd.mode import in_context
 
 __all__: list[str] = []
 
@@ -34,37 +34,7 @@ class _DecoratorContextManager:
             )
             func.__init__ = self(func.__init__)  # type: ignore[method-assign]
             return func
-        if inspect.isgeneratorfunction(func):
-            return self._around_generator(func)
-
-        @functools.wraps(func)
-        def call(*args, **kwargs):
-            with self.clone():
-                return func(*args, **kwargs)
-
-        return call
-
-    def _around_generator(self, func):
-        @functools.wraps(func)
-        def call(*args, **kwargs):
-            steps = func(*args, **kwargs)
-            advance: Any = steps.send
-            given: tuple = (None,)
-            while True:
-                try:
-                    with self.clone():
-                        value = advance(*given)
-                except StopIteration as end:
-                    return end.value
-                try:
-                    advance, given = steps.send, ((yield value),)
-                except GeneratorExit:
-                    steps.close()
-                    raise
-                except BaseException as error:
-                    advance, given = steps.throw, (error,)
-
-        return call
+        return in_context(self.clone, func)
 
     def __enter__(self):
         raise NotImplementedError
@@ -90,10 +60,11 @@ def context_decorator(ctx, func):
 
     Args:
         ctx: The context, or a function that makes one for each call.
-        func: The function.
+        func: The function. Of a generator function, each step runs in a context.
 
     Raises:
         TypeError: ``ctx`` is neither.
+        RuntimeError: ``func`` is a class.
 
     >>> import contextlib
     >>> context_decorator(contextlib.nullcontext(), len)([1, 2])
@@ -108,9 +79,8 @@ def context_decorator(ctx, func):
             f"context_decorator: a context, or a function that makes one, is wanted, not {ctx!r}"
         )
 
-    @functools.wraps(func)
-    def run(*args, **kwargs):
-        with made():
-            return func(*args, **kwargs)
-
-    return run
+    if inspect.isclass(func):
+        raise RuntimeError(
+            f"Cannot decorate classes: decorate the methods of {func.__name__} that are meant"
+        )
+    return in_context(made, func)

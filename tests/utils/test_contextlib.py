@@ -9,6 +9,7 @@ from rushlight.utils._contextlib import (
     _DecoratorContextManager,
     _NoParamDecoratorContextManager,
 )
+from rushlight.utils._device import set_device
 from rushlight.utils.weak import TensorWeakRef, WeakIdKeyDictionary
 
 EVENTS: list = []
@@ -56,6 +57,26 @@ def test_a_context_decorates_functions_and_generators():
         Notes(type("Empty", (), {"__init__": lambda self: None}))
     with pytest.raises(NotImplementedError):
         _DecoratorContextManager().__enter__()
+
+
+def test_the_steps_of_a_generator_run_on_the_device_that_decorates_it():
+    ended = []
+
+    @set_device("meta")
+    def steps():
+        try:
+            got = yield torch.empty(1).device.type
+            yield got, torch.empty(1).device.type
+        finally:
+            ended.append(torch.empty(1).device.type)
+
+    running = steps()
+    assert next(running) == "meta" and torch.empty(1).device.type == "cpu"
+    assert running.send("sent") == ("sent", "meta")
+    running.close()
+    assert ended == ["meta"] and torch.empty(1).device.type == "cpu"
+    with pytest.raises(RuntimeError, match="Cannot decorate classes"):
+        set_device("meta")(type("Empty", (), {}))
 
 
 def test_weak_keys_by_identity():
