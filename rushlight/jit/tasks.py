@@ -58,8 +58,13 @@ def wait(future):
     Returns:
         The result of the task.
 
+    Raises:
+        RuntimeError: ``future`` is None.
+
     >>> import rushlight as torch
     >>> torch.jit.wait(torch.jit.fork(max, 1, 2))
     2
     """
+    if future is None:
+        raise RuntimeError("wait: Future can't be None")
     return future.wait()

@@ -85,7 +85,7 @@ def store(out, result, name, casts=False, silent=False, error=DtypeError):
             _warn_of_size(out, result, name)
         out.resize_(result._array.shape)
         array = result._array
-        if not result.is_contiguous() and is_dense(array.shape, array.strides, array.itemsize):
+        if result.stride() != out.stride() and is_dense(array.shape, array.strides, array.itemsize):
             out.as_strided_(array.shape, result.stride())
         out.cell[1] = written  # a change of the size does not count as another write
     return assign(out, result)
