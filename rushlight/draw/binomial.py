@@ -14,7 +14,7 @@ import numpy as np
 from rushlight.draw.singles import each
 from rushlight.draw.words import F32, F64, refuse
 
-__all__ = ["binomial"]
+__all__ = ["binomial", "tail"]
 
 #: Veltkamp's factor, which splits a float64 number after 24 bits.
 SPLIT = 2.0**29 + 1
@@ -114,16 +114,16 @@ def _by_rejection(stream, n, p, split):
             (mode + 0.5) * math.log((mode + 1) / (odds * (n - mode + 1)))
             + more * math.log((n - mode + 1) / left)
             + (number + 0.5) * math.log(odds * left / following)
-            + _tail(mode)
-            + _tail(n - mode)
-            - _tail(number)
-            - _tail(rest)
+            + tail(mode)
+            + tail(n - mode)
+            - tail(number)
+            - tail(rest)
         )
         if v == 0 or math.log(v) <= bound:
             return number
 
 
-def _tail(k):
+def tail(k):
     """log k! less the first terms of Stirling's series."""
     x = k + 1
     if k < 10:

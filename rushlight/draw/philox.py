@@ -17,6 +17,7 @@ kernel the streams of all threads go on where the last step ended.
 - multinomial without replacement, and of one sample: an exponential race, as on the CPU. With
   replacement, a row's samples have b blocks of 128 threads, and sample k of row r takes w0 of
   thread 128·b·r + k at one step.
+- Poisson, binomial, gamma and Dirichlet numbers: ``philox_rejection.py``.
 - all others: the transforms for the CPU, from the words of the streams in turn. They are not
   PyTorch's numbers.
 
@@ -45,9 +46,9 @@ from rushlight.draw.rounding import fma32, fma64
 from rushlight.draw.words import F64, LARGEST, refuse, to_dtype
 
 __all__ = [
-    "bernoulli", "cauchy", "dropout_noise", "exponential", "four_by_four", "full_range",
-    "geometric", "integers", "log_normal", "normal", "one_by_one", "permutation", "uniform",
-    "words",
+    "bernoulli", "box_muller32", "box_muller64", "cauchy", "dropout_noise", "exponential",
+    "four_by_four", "full_range", "geometric", "integers", "log_normal", "normal", "one_by_one",
+    "permutation", "uniform", "unit32", "words", "words_of",
 ]  # fmt: skip
 
 BLOCK = 256  # threads of a block
@@ -64,9 +65,13 @@ def words(seed, counter, threads):
         counter: The number of the step.
         threads: The number of threads.
     """
-    numbers = np.arange(threads, dtype=np.uint64)
-    step = np.full(threads, counter & 0xFFFFFFFF, np.uint64)
-    c = [step, np.full(threads, counter >> 32, np.uint64), numbers & _LOW, numbers >> _HALF]
+    steps = np.full(threads, counter, np.uint64)
+    return words_of(seed, steps, np.arange(threads, dtype=np.uint64))
+
+
+def words_of(seed, steps, threads):
+    """The four words at each of the ``steps`` of each of the ``threads``, two uint64 arrays."""
+    c = [steps & _LOW, steps >> _HALF, threads & _LOW, threads >> _HALF]
     k0, k1 = seed & 0xFFFFFFFF, seed >> 32
     for _ in range(10):
         p, q = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
@@ -100,7 +105,7 @@ def _pairs(generator, count):
     return w[:, 0::2], w[:, 1::2]
 
 
-def _unit32(w):
+def unit32(w):
     """float32 in (0, 1]."""
     return w.astype(_F32) * _F32(2.0**-32) + _F32(2.0**-33)
 
@@ -115,7 +120,7 @@ def _units(generator, count, dtype):
     """Uniform numbers in (0, 1]: float64 for float64, else float32."""
     if dtype == F64:
         return _unit64(*_pairs(generator, count)).reshape(-1)[:count]
-    return _unit32(_single(generator, count))
+    return unit32(_single(generator, count))
 
 
 def uniform(generator, count, dtype, low=0.0, high=1.0):
@@ -152,19 +157,27 @@ def normal(generator, count, dtype, mean=0.0, std=1.0, contiguous=True):
 
 def _normals(generator, count, dtype):
     if dtype == F64:
-        low, high = _pairs(generator, count)
-        units = _unit64(low, high)
-        z = low.astype(np.uint64) ^ (high.astype(np.uint64) << np.uint64(21))
-        turns = z[:, 1].astype(np.float64) * 2.0**-52 + 2.0**-53
-        size, angle = np.sqrt(-2.0 * np.log(units[:, 0])), np.pi * turns
-        found = np.stack([size * np.sin(angle), size * np.cos(angle)], 1)
+        found = np.stack(box_muller64(*_steps(generator, count, 2).swapaxes(0, 1)), 1)
     else:
         w = _steps(generator, count, 4)
-        size = np.sqrt(_F32(-2.0) * np.log(_unit32(w[:, 0::2])))
-        turn = _F32(2.0**-32) * _F32(2.0 * np.pi)
-        angle = w[:, 1::2].astype(_F32) * turn + turn / _F32(2.0)
-        found = np.stack([size * np.sin(angle), size * np.cos(angle)], 2)
+        found = np.stack(box_muller32(w[:, 0::2], w[:, 1::2]), 2)
     return found.reshape(-1)[:count]
+
+
+def box_muller32(w, v):
+    """Two normal float32 numbers of each pair of words."""
+    size = np.sqrt(_F32(-2.0) * np.log(unit32(w)))
+    turn = _F32(2.0**-32) * _F32(2.0 * np.pi)
+    angle = v.astype(_F32) * turn + turn / _F32(2.0)
+    return size * np.sin(angle), size * np.cos(angle)
+
+
+def box_muller64(w0, w1, w2, w3):
+    """Two normal float64 numbers of each four words."""
+    z = w2.astype(np.uint64) ^ (w3.astype(np.uint64) << np.uint64(21))
+    angle = np.pi * (z.astype(np.float64) * 2.0**-52 + 2.0**-53)
+    size = np.sqrt(-2.0 * np.log(_unit64(w0, w1)))
+    return size * np.sin(angle), size * np.cos(angle)
 
 
 def integers(generator, count, dtype, low, high):
@@ -211,9 +224,7 @@ def four_by_four(generator, count, dtype):
     """Uniform numbers in (0, 1] as float32, four neighbours from each thread."""
     with generator.lock:
         first = generator.take(12)
-    return _unit32(
-        words(generator.initial_seed(), first // 4, -(-count // 4)).T.reshape(-1)[:count]
-    )
+    return unit32(words(generator.initial_seed(), first // 4, -(-count // 4)).T.reshape(-1)[:count])
 
 
 def one_by_one(generator, count, dtype, width):
@@ -225,7 +236,7 @@ def one_by_one(generator, count, dtype, width):
         first = generator.take(4 * steps) // 4
     seed = generator.initial_seed()
     w = np.stack([words(seed, first + s, high * wide)[0] for s in range(steps)])
-    u = _unit32(w.reshape(steps * high, wide)[:rows, :width])
+    u = unit32(w.reshape(steps * high, wide)[:rows, :width])
     return u.reshape(-1).astype(dtype, copy=False)
 
 
@@ -243,7 +254,7 @@ def _kept(generator, count, dtype, keep):
     steps, _, threads = w.shape
     if side > 1:  # neighbours are of one thread: (step, part of its words, thread, neighbour)
         w = w.reshape(steps, 4 // side, side, threads).transpose(0, 1, 3, 2)
-    return (_unit32(w.reshape(-1)[:count]) < _F32(keep)).astype(dtype)
+    return (unit32(w.reshape(-1)[:count]) < _F32(keep)).astype(dtype)
 
 
 def exponential(generator, count, dtype, rate=1.0):

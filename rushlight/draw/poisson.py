@@ -24,14 +24,18 @@ def poisson(generator, rates):
         RuntimeError: a rate is negative or nan.
         NotImplementedError: ``rates`` is not floating point.
     """
+    check_rates(rates)
+    numbers = each(generator, _number, rates)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return to_dtype(numbers.astype(np.int64), rates.dtype).reshape(rates.shape)
+
+
+def check_rates(rates):
+    """Raise unless ``rates`` are floating point and none is negative or nan."""
     if rates.dtype not in DIGITS:
         refuse("poisson", rates.dtype)
     if not (rates >= 0).all():
         raise RuntimeError("poisson: a rate is negative or nan")
-
-    numbers = each(generator, _number, rates)
-    with np.errstate(over="ignore", invalid="ignore"):
-        return to_dtype(numbers.astype(np.int64), rates.dtype).reshape(rates.shape)
 
 
 def _number(stream, rate):

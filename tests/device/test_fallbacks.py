@@ -18,7 +18,7 @@ from tests.samples import SAMPLES
 
 #: Names of operations, by the reason why the host computes them.
 REASONS = {
-    # The generators of random numbers stand on the host.
+    # The generators stand on the host, and the values decide how many numbers an element takes.
     "it draws": (
         "binomial", "poisson", "rrelu_slopes", "sample_dirichlet", "standard_gamma", "von_mises",
     ),

@@ -1,7 +1,7 @@
 """Random integers whose probabilities, weights or rates come in tensors.
 
 On a device the host draws only the numbers that PyTorch's kernels take; what becomes of them is
-computed there. Poisson numbers take as many of the stream as it needs, so the host makes them.
+computed there. A Poisson number takes as many of the stream as it needs, so the host makes it.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.core.rules import zeros
 from rushlight.ops.create.filled import finished
 from rushlight.ops.create.range import arange
-from rushlight.ops.random.sampling import checked_generator, drawn_, drawn_for, empty
+from rushlight.ops.random.sampling import checked_generator, drawn_, drawn_for, draws_of, empty
 from rushlight.ops.reduce.search import searchsorted
 from rushlight.random import PhiloxGenerator
 
@@ -192,7 +192,9 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
 @kernel(public=False, method=False, name="poisson", widen=False, draws=True)
 def _poisson(xp, rates, *, generator):
     """Poisson samples, or zeros without a generator."""
-    return xp.zeros_like(rates) if generator is None else draw.poisson(generator, rates)
+    if generator is None:
+        return xp.zeros_like(rates)
+    return draws_of(generator).poisson(generator, rates)
 
 
 _poisson.grad(rates=zeros)

@@ -14,7 +14,7 @@ from rushlight.ops.core.kinds import elementwise, kernel
 from rushlight.ops.elementwise.exponential import floating, full_precision
 from rushlight.ops.elementwise.special import digamma
 from rushlight.ops.random.reparametrization import beta_slope, gamma_slope
-from rushlight.ops.random.sampling import checked_generator
+from rushlight.ops.random.sampling import checked_generator, draws_of
 from rushlight.random import default_generator
 from rushlight.tensor import Tensor
 
@@ -79,7 +79,7 @@ standard_gamma_grad.lower_on_devices(lambda x: NotImplemented)  # some have no f
 @kernel(public=False, method=False, name="standard_gamma", widen=False, draws=True)
 def _gamma(xp, x, *, generator):
     """Gamma samples with shape parameters ``x`` and rate 1, or zeros without a generator."""
-    return xp.zeros_like(x) if generator is None else draw.gamma(generator, x)
+    return xp.zeros_like(x) if generator is None else draws_of(generator).gamma(generator, x)
 
 
 standard_gamma_grad.grad(
@@ -146,7 +146,7 @@ dirichlet_grad.grad(**dict.fromkeys(("x", "alpha", "total"), _slope_of("_dirichl
 @kernel(public=False, method=False, name="sample_dirichlet", widen=False, draws=True)
 def _dirichlet(xp, x, *, generator):
     """Points of a Dirichlet distribution, or zeros without a generator."""
-    return xp.zeros_like(x) if generator is None else draw.dirichlet(generator, x)
+    return xp.zeros_like(x) if generator is None else draws_of(generator).dirichlet(generator, x)
 
 
 def _dirichlet_slope(g, x, out):
@@ -192,7 +192,7 @@ def _binomial(xp, x, y, *, generator):
     """Binomial samples of ``x`` trials with probability ``y``, or zeros without a generator."""
     if generator is None:
         return xp.zeros(np.broadcast_shapes(x.shape, y.shape), x.dtype)
-    return draw.binomial(generator, x, y)
+    return draws_of(generator).binomial(generator, x, y)
 
 
 _binomial.grad(x=_slope_of("binomial"), y=_slope_of("binomial"))

@@ -14,7 +14,7 @@ import rushlight.dtype as dtypes
 from rushlight import draw, shapes
 from rushlight.autograd import mode
 from rushlight.docstrings import complete
-from rushlight.draw import philox
+from rushlight.draw import philox, philox_rejection
 from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
@@ -42,6 +42,11 @@ def drawn_(xp, *, shape, dtype, distribution, parameters, generator, order=None)
     if distribution == "normal":
         parameters = (*(parameters or (0.0, 1.0)), order is None)
     return fill(out, getattr(numbers, distribution)(generator, out.size, dtype, *parameters))
+
+
+def draws_of(generator):
+    """The module that makes Poisson, binomial, gamma and Dirichlet numbers of ``generator``."""
+    return philox_rejection if isinstance(generator, PhiloxGenerator) else draw
 
 
 def checked_generator(generator, name):
