@@ -2,6 +2,8 @@
 
 import warnings
 
+from rushlight.ops.loss.regression import reduction_of_flags
+
 __all__: list[str] = []
 
 _NUMBERS = {"none": 0, "mean": 1, "elementwise_mean": 1, "sum": 2}
@@ -29,10 +31,7 @@ def legacy_get_string(size_average, reduce, emit_warning=True):
     >>> legacy_get_string(None, False, emit_warning=False)
     'none'
     """
-    if reduce is not None and not reduce:
-        found = "none"
-    else:
-        found = "mean" if size_average is None or size_average else "sum"
+    found = reduction_of_flags(size_average, reduce)
     if emit_warning:
         warnings.warn(
             "size_average and reduce args will be deprecated, please use "

@@ -4,6 +4,7 @@ import warnings
 
 from rushlight.nn import functional as F
 from rushlight.nn.modules.module import Module
+from rushlight.ops.loss.regression import reduction_of_flags
 
 __all__ = [
     "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "KLDivLoss", "L1Loss",
@@ -15,10 +16,7 @@ def _reduction(size_average, reduce, reduction):
     """Return ``reduction``, or derive it from its deprecated predecessors if they are given."""
     if size_average is None and reduce is None:
         return reduction
-    if reduce is False:
-        reduction = "none"
-    else:
-        reduction = "sum" if size_average is False else "mean"
+    reduction = reduction_of_flags(size_average, reduce)
     warnings.warn(
         f"size_average and reduce args will be deprecated; use reduction={reduction!r}",
         stacklevel=5,

@@ -18,7 +18,8 @@ from rushlight.ops.core.promotion import to_float
 from rushlight.tensor import Tensor
 
 __all__ = [
-    "huber_loss", "l1_loss", "mse_loss", "reduced", "reduction_of", "smooth_l1_loss", "weighted",
+    "huber_loss", "l1_loss", "mse_loss", "reduced", "reduction_of", "reduction_of_flags",
+    "smooth_l1_loss", "weighted",
 ]  # fmt: skip
 
 _F4, _F8 = FLOATS
@@ -27,12 +28,28 @@ _FEW = large_from(4096)  # up to so many elements, a BLAS product is as precise 
 # Reductions -------------------------------------------------------------------------------
 
 
+def reduction_of_flags(size_average, reduce):
+    """Return the reduction that the two deprecated flags stand for. None counts as true.
+
+    A tensor of several elements is refused: it comes from ``MSELoss(input, target)``, which makes a
+    loss and computes none.
+    """
+    for flag in (size_average, reduce):
+        if isinstance(flag, Tensor) and flag.numel() != 1:
+            raise RuntimeError(
+                "Boolean value of Tensor with more than one value is ambiguous: size_average and "
+                "reduce are flags. A loss module takes tensors when it is called: "
+                "loss = MSELoss(); loss(input, target)"
+            )
+    if reduce is not None and not reduce:
+        return "none"
+    return "mean" if size_average is None or size_average else "sum"
+
+
 def reduction_of(reduction, size_average=None, reduce=None):
     """``reduction``, checked, or its value by the two deprecated flags if one is given."""
     if size_average is not None or reduce is not None:
-        each = reduce is not None and not reduce
-        total = size_average is not None and not size_average
-        reduction = "none" if each else "sum" if total else "mean"
+        reduction = reduction_of_flags(size_average, reduce)
         warnings.warn(
             f"size_average and reduce args will be deprecated; use reduction='{reduction}'",
             stacklevel=3,
