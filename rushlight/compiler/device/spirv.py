@@ -14,6 +14,8 @@ __all__ = ["Spirv"]
 _I32 = ir.IntType(32)
 #: How often a module is emitted, until its labels are in order.
 _TRIES = 300
+#: The bytes of memory that is taken after each try: about those of a function in LLVM's generator.
+_SIZES = [n for n in range(528, 2064, 16) for _ in range(4)]
 #: LLVM's code generator for SPIR-V is wrong in silence after ``instcombine``.
 _PASSES = ("sroa", "simplify_cfg", "new_gvn", "dead_code_elimination", "simplify_cfg")
 
@@ -53,12 +55,13 @@ class Spirv(DeviceModule):
 
         llvm.initialize_all_targets()
         llvm.initialize_all_asmprinters()
+        held: list = []  # free memory is used again, so it is taken until a function lies elsewhere
         with ExitStack() as tried:
             for _ in range(_TRIES):
                 try:
                     return relabelled(_emitted(llvm, cls.target, text, tried))
                 except Ambiguous:
-                    continue  # what was tried keeps its memory, so the next function lies elsewhere
+                    held += [bytearray(size) for size in _SIZES]
         raise NoCode("blocks with unique labels")
 
 
