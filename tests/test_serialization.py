@@ -170,7 +170,8 @@ def test_pytorch_finds_every_class_under_its_saved_name():
 def test_classes_that_the_user_allows():
     value = {"deque": collections.deque([1]), "range": range(3), "set": frozenset([2])}
     with pytest.raises(
-        pickle.UnpicklingError, match=r"collections\.deque.*add_safe_globals\(\[deque\]\)"
+        pickle.UnpicklingError,
+        match=r"collections\.deque.*add_safe_globals\(\[collections\.deque\]\)",
     ):
         rushlight.load(file_of(rushlight, value))
     with rushlight.serialization.safe_globals(

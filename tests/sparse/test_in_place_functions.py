@@ -26,8 +26,17 @@ def outcome(call, x):
     return repr((x._values() if x.is_sparse else x.values()).tolist()), found is x
 
 
+class Asked(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        return super().__torch_function__(function, types, args, kwargs or {})
+
+
+@pytest.mark.parametrize("is_fast", [True, False])
 @pytest.mark.parametrize("make", [made, jagged])
-def test_functions_do_what_methods_do(make):
+def test_functions_do_what_methods_do(make, is_fast):
+    if not is_fast:
+        torch.ones(1).as_subclass(Asked)  # from now on all operations ask their operands
     compared = 0
     for name in NAMES:
         for args in ((), (2,)):

@@ -54,16 +54,7 @@ class _Numbered(Module):
         self.add_module(str(len(self)), module)
         return self
 
-    def extend(self, modules):
-        """Add modules at the end.
-
-        Returns:
-            The container itself.
-
-        >>> import rushlight as torch
-        >>> len(torch.nn.Sequential().extend([torch.nn.ReLU(), torch.nn.Tanh()]))
-        2
-        """
+    def _extended(self, modules):
         for module in list(modules):
             self.append(module)
         return self
@@ -118,8 +109,19 @@ class Sequential(_Numbered):
         return type(self)(OrderedDict(named))
 
     def extend(self, sequential):
-        """Add the modules of another Sequential, or of any iterable, at the end."""
-        return super().extend(sequential)
+        """Add modules at the end.
+
+        Args:
+            sequential: A Sequential, or any iterable of modules.
+
+        Returns:
+            The container itself.
+
+        >>> import rushlight as torch
+        >>> len(torch.nn.Sequential().extend([torch.nn.ReLU(), torch.nn.Tanh()]))
+        2
+        """
+        return self._extended(sequential)
 
     def insert(self, index, module):
         """Put a module before a position.
@@ -234,7 +236,7 @@ class ModuleList(_Numbered):
         if not isinstance(modules, Iterable):
             kind = type(modules).__name__
             raise TypeError(f"ModuleList.extend: expected an iterable, got a {kind}")
-        return super().extend(modules)
+        return self._extended(modules)
 
     def __iadd__(self, modules):
         return self.extend(modules)

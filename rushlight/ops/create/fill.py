@@ -76,6 +76,8 @@ def fill_(self, value):
     >>> torch.zeros(2).fill_(3)
     tensor([3., 3.])
     """
+    if (own := own_method(self, "fill_")) is not None:
+        return own(self, value)
     uniform = not isinstance(value, Tensor)  # PyTorch takes a number into an expanded tensor
     return overwrite(self, _fill, (value,), {}, _fill_into, uniform=uniform)
 
@@ -106,12 +108,12 @@ def zero_(self):
     """
     if not isinstance(self, Tensor):
         raise TypeError(f"zero_(): argument 'input' must be Tensor, not {type(self).__name__}")
+    if (own := own_method(self, "zero_")) is not None:
+        return own(self)
     if mode.intercept > mode.metas:
         found = overridden(zero_, (self,), {})
         if found is not NotImplemented:
             return found
-    if (own := own_method(self, "zero_")) is not None:
-        return own(self)
     return overwrite(self, zero, (), {}, _zero_into, uniform=True)
 
 

@@ -236,13 +236,13 @@ def _adapted(name, n, input, output_size, return_indices):
         return apply(_ADAPTIVE[n], (input,), {"places": places, "memo": memo})
     if memo is not None and 0 not in places:
         found = apply(_ADAPTIVE[n], (input,), {"places": places, "memo": memo})
-        positions = from_array(memo[0].copy())
+        positions = from_array(as_input(memo[0].copy(), input._array, n))
         return watch(found, positions), positions
     positions = _adaptive_positions(input, places=places)
     if 0 not in places and not (mode.intercept or (input.node is not None and mode.records())):
         found = picked(np, plain(input), positions._array, n=n)
         return from_array(as_input(found, input._array, n)), positions
-    found = apply(_ADAPTIVE[n], (input,), {"places": places})
+    found = apply(_ADAPTIVE[n], (input,), {"places": places, "memo": None})
     return watch(found, positions), positions
 
 

@@ -172,8 +172,13 @@ def _max_pool_slope(g, x, out, windows, memo):
 
 
 def memo_for(input):
-    """A list in which the forward of a call with a gradient leaves the positions, else None."""
-    return memo_of(input._array) if input.requires_grad and mode.records() else None
+    """A list in which the forward of a call with a gradient leaves the positions, else None.
+
+    None in a trace: its program finds the maxima again.
+    """
+    if not (input.requires_grad and mode.records()) or mode.recorder() is not None:
+        return None
+    return memo_of(input._array)
 
 
 def _max_of_elements(x, windows):
@@ -218,7 +223,7 @@ for _n in (1, 2, 3):
 
 
 def _pick_slope(g, x, windows):
-    best = apply(MAX_POOL[len(windows.places)], (x,), {"windows": windows})
+    best = apply(MAX_POOL[len(windows.places)], (x,), {"windows": windows, "memo": None})
     return max_pool_grad(g, x, best, windows=windows)
 
 

@@ -172,6 +172,7 @@ def test_pools_of_any_number_of_images(pool, windows, monkeypatch):
     if pool == "avg_pool2d":
         windows = windows[:3]
     monkeypatch.setattr(eager_kernels, "_kernels", OrderedDict())
+    name = "max_pool_noted" if pool == "max_pool2d" else pool
 
     def with_slope(x):
         y = getattr(torch.nn.functional, pool)(x, *windows)
@@ -180,7 +181,7 @@ def test_pools_of_any_number_of_images(pool, windows, monkeypatch):
     for n in (12, 5, 40, 12):
         x = torch.randn(n, 33, 24, 26, requires_grad=True)
         found = with_slope(x)
-        assert len([key for key in eager_kernels._kernels if key[0][0] == pool]) == 1
+        assert len([key for key in eager_kernels._kernels if name in (key[0], key[0][0])]) == 1
         with monkeypatch.context() as context:
             context.setattr("rushlight.backend.native.COMPILER", "numpy")
             torch.testing.assert_close(found, with_slope(x))
