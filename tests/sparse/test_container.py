@@ -40,6 +40,7 @@ OTHERS = {
     "bernoulli", "multinomial", "normal", "poisson", "binomial", "dropout", "exponential_",
     "uniform_", "svd_lowrank", "pca_lowrank", "lobpcg",  # which draw numbers
     "register_hook", "cuda", "retain_grad", "share_memory_", "_make_subclass",
+    "full_like", "ones_like",  # which fill the stored elements of compressed layouts, as PyTorch's
 }  # fmt: skip
 #: Division by the number 0 concerns the stored elements alone, as in PyTorch.
 DIVISIONS = "div", "truediv", "divide", "floordiv"
