@@ -150,22 +150,15 @@ def _sum_products(table, rows, ends, factors, runs, width, out):
 
 
 def _sum_few(table, rows, ends, factors):
-    """``sum_runs`` by NumPy."""
+    """``sum_runs`` by NumPy, which adds a run's rows one after the other, as ``_sum_rows`` does."""
     values = table.take(rows[: ends[-1]], 0)
     if factors is not None:
         values *= factors[: len(values), None]
-    starts = ends[:-1]
-    filled = starts < ends[1:]
-    if np.count_nonzero(filled) < len(filled):
-        found = np.zeros((len(starts), table.shape[1]), table.dtype)
-        if len(values):
-            found[filled] = np.add.reduceat(values, starts[filled], 0)
-    elif len(starts):
-        found = np.add.reduceat(values, starts, 0)
-    else:
-        return np.zeros((0, table.shape[1]), table.dtype)
-    found += 0  # a sum begins with 0, so it is never -0
-    return found
+    runs, width = len(ends) - 1, table.shape[1]
+    found = np.zeros(runs * width, table.dtype)
+    first = np.repeat(np.arange(runs) * width, np.diff(ends))
+    np.add.at(found, (first[:, None] + np.arange(width)).reshape(-1), values.reshape(-1))
+    return found.reshape(runs, width)
 
 
 def add_at(out, key, values):

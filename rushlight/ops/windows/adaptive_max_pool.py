@@ -236,7 +236,10 @@ def _adapted(name, n, input, output_size, return_indices):
         return apply(_ADAPTIVE[n], (input,), {"places": places, "memo": memo})
     if memo is not None and 0 not in places:
         found = apply(_ADAPTIVE[n], (input,), {"places": places, "memo": memo})
-        positions = from_array(as_input(memo[0].copy(), input._array, n))
+        if memo:  # else a mode ran the operation, with a list of its own
+            positions = from_array(as_input(memo[0].copy(), input._array, n))
+        else:
+            positions = _adaptive_positions(input, places=places)
         return watch(found, positions), positions
     positions = _adaptive_positions(input, places=places)
     if 0 not in places and not (mode.intercept or (input.node is not None and mode.records())):
