@@ -28,7 +28,6 @@ class _Ops(ModuleType):
     def __init__(self):
         super().__init__("torch.ops", "The operators that torch.library has, by namespace.")
         self.loaded_libraries: set[str] = set()
-        self._names: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -38,11 +37,10 @@ class _Ops(ModuleType):
         else:
             found = importlib.import_module("rushlight.library.operator").namespace(name)
         setattr(self, name, found)  # the next access does not call __getattr__
-        self._names.append(name)
         return found
 
     def __iter__(self):
-        return iter(self._names)
+        return iter([name for name, value in vars(self).items() if isinstance(value, ModuleType)])
 
     def __repr__(self):
         return "<module 'torch.ops' from '_ops.py'>"

@@ -168,11 +168,12 @@ def _leave_fast_path(cls):
     """Let no operation take the fast path as long as ``cls`` exists.
 
     The fast path does not look at the operands' classes, and ``cls``, which overrides functions,
-    gets its first instance. Many libraries have such a class that most programs never use.
+    gets its first instance. Many libraries have such a class that most programs never use. An
+    interrupt between the lines leaves a count that is too high, which only costs time.
     """
-    cls._is_awaited = False
     mode.add_intercept(1)
     weakref.finalize(cls, mode.add_intercept, -1).atexit = False
+    cls._is_awaited = False
 
 
 if TYPE_CHECKING:
@@ -256,13 +257,12 @@ class Tensor(metaclass=TensorMeta):
 
     def __init_subclass__(cls, intercepts=True, **kwargs):
         super().__init_subclass__(**kwargs)
-        if cls.__torch_function__ is not disabled_torch_function:
+        overrides = cls.__torch_function__ is not disabled_torch_function
+        # Without ``intercepts``, instances have no array, and never get along the fast path.
+        cls._is_awaited = overrides and intercepts
+        if overrides:
             own = getattr(cls.__torch_function__, "__func__", None)
             late.ask(cls, intercepts and own is not vars(Tensor)["__torch_function__"].__func__)
-            # Without ``intercepts``, instances have no array, and never get along the fast path.
-            cls._is_awaited = intercepts
-        else:
-            cls._is_awaited = False
 
     @staticmethod
     def _make_subclass(cls, data, require_grad=False):

@@ -238,8 +238,9 @@ def main():
 
 def environments(folder):
     """The Python of each environment, with the libraries of all rows."""
-    from run import Environment
+    from run import ROOT, Environment
 
+    sys.path.append(str(ROOT))  # for the benchmarks
     requires = sorted({name for packages, _ in ROWS.values() for name in packages})
     found = []
     for torch in ("rushlight", "pytorch"):
@@ -252,9 +253,11 @@ def environments(folder):
 
 def show(name, pythons, rounds):
     """Print the row ``name`` of the table."""
+    from benchmarks.process import ENVIRONMENT, median_ratio, shown
+
     command, pipe = [Path(__file__).resolve(), "--serve", name], subprocess.PIPE
     workers = [
-        subprocess.Popen([python, *command], stdin=pipe, stdout=pipe, text=True)
+        subprocess.Popen([python, *command], stdin=pipe, stdout=pipe, text=True, env=ENVIRONMENT)
         for python in pythons
     ]
     firsts = [float(w.stdout.readline()) for w in workers]
@@ -268,10 +271,10 @@ def show(name, pythons, rounds):
         w.stdin.close()
         w.wait()
     ours, theirs = times[::2], times[1::2]
-    ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
     differ = "" if abs(firsts[0] - firsts[1]) <= 1e-3 * (1 + abs(firsts[1])) else f" ({firsts})"
-    shown = [f"{statistics.median(t) * 1e3:.2f} ms" for t in (ours, theirs)]
-    print(f"| {name}{differ} | {' | '.join(shown)} | {ratio:.2f} |", flush=True)
+    cells = [shown(statistics.median(t)) for t in (ours, theirs)]
+    ratio = median_ratio(ours, theirs)
+    print(f"| {name}{differ} | {' | '.join(cells)} | {ratio:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -66,3 +66,19 @@ def test_adaptive_gradients_go_to_the_positions_of_the_forward(places):
         gradients.append(found.numpy())
     assert np.count_nonzero(gradients[0]) >= 6 * places
     np.testing.assert_array_equal(*gradients)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_second_gradients_of_traces_are_those_of_noted_positions(n):
+    """A trace notes no positions: its rules are ``max_pool_backward`` and ``max_pool_pick``."""
+    x = torch.from_numpy(np.random.default_rng(n).standard_normal((1, 2, *[4] * n)))
+    cubes = lambda x: (getattr(F, f"max_pool{n}d")(x, 3, 2, 1) ** 3).sum()
+    noted = torch.autograd.functional.hessian(cubes, x)
+    torch.testing.assert_close(torch.func.jacrev(torch.func.jacrev(cubes))(x), noted)
+
+    def second(x):
+        (slope,) = torch.autograd.grad(cubes(x), x, create_graph=True)
+        return torch.autograd.grad((slope * slope).sum(), x)[0]
+
+    y = x.clone().requires_grad_()
+    torch.testing.assert_close(torch.compile(second, fullgraph=True)(y), second(y))
