@@ -58,6 +58,7 @@ def assert_same(ours, theirs, rtol, path="result"):
 def parity():
     """``parity(script)``: ``script(torch)`` does the same under PyTorch and under rushlight."""
     torch = pytest.importorskip("torch")
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
 
     def check(script, rtol=0.0, raises=False):
@@ -65,4 +66,5 @@ def parity():
         assert (isinstance(theirs[0], str) and "raises" in theirs[0]) is raises, theirs
         assert_same(list(outcome(script, rushlight)), list(theirs), rtol)
 
-    return check
+    yield check
+    torch.set_num_threads(threads)
