@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from numpy import ndarray
 
 from rushlight.backend import native
 from rushlight.backend.sizes import large_from
@@ -27,20 +28,35 @@ def add_rows(out, rows, values):
         return
     if out.shape[1] == 1:
         np.add.at(out[:, 0], rows, values[:, 0])
-    elif values.size < _MANY or out.dtype.char not in "fdFD":
+        return
+    if values.size < _MANY or out.dtype.char not in "fdFD":
         np.add.at(out, rows, values)
-    else:
-        from scipy.sparse import csc_array
-
-        n, size = len(rows), len(out)
+        return
+    n, size = len(rows), len(out)
+    # Read as unsigned, negative numbers are large: one comparison finds those that need care.
+    if rows.dtype != np.int64 or rows.view(np.uint64).max() >= size:
         outside = rows[(rows < -size) | (rows >= size)]
-        if outside.size:  # SciPy would write to other memory
+        if outside.size:  # the loops would write to other memory
             raise IndexError(
                 f"index {outside[0]} is out of bounds for dimension 0 with size {size}"
             )
-        ones = np.ones(n, out.dtype)
-        rows = np.where(rows < 0, rows + size, rows)
-        out += csc_array((ones, rows, np.arange(n + 1)), shape=(len(out), n)) @ values
+        rows = np.where(rows < 0, rows + size, rows).astype(np.int64, copy=False)
+    if out.dtype.char in "fd" and out.flags.c_contiguous and type(values) is ndarray:
+        given = [values.astype(out.dtype, copy=False), rows, n, out.shape[1]]
+        if native.looped(_add_rows, given, [out]) is not None:
+            return
+    from scipy.sparse import csc_array
+
+    ones = np.ones(n, out.dtype)
+    out += csc_array((ones, rows, np.arange(n + 1)), shape=(size, n)) @ values
+
+
+def _add_rows(values, rows, n, width, out):
+    """Each row of ``values`` is added to the row of ``out`` that ``rows`` names."""
+    for i in range(n):
+        place = rows[i] * width
+        for d in range(width):
+            out[place + d] += values[i * width + d]
 
 
 def sum_runs(table, rows, ends, factors=None):

@@ -360,7 +360,7 @@ def looped(function, given, results):
             ``compiler/codegen/array_function.py`` says what it may be made of.
         given: Arrays, which the function reads as flat arrays in C order, ints and floats. No
             number may depend on elements of arrays.
-        results: (shape, dtype) of each result.
+        results: (shape, dtype) of each result, or a contiguous array, which the function changes.
     """
     kernels = _kernels()
     return None if kernels is None else kernels.looped(function, given, results)

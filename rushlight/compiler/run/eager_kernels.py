@@ -458,13 +458,13 @@ def looped(function, given, results):
             if not x.flags.c_contiguous:
                 given = [*given[:k], x.copy(), *given[k + 1 :]]
         kinds.append(kind)
-    key = (function, *kinds, *[dtype for _, dtype in results])
+    key = (function, *kinds, *[x.dtype if type(x) is ndarray else x[1] for x in results])
     loop = _kernels.get(key, key)
     if loop is key:
         loop = _compiled(key, lambda: ArrayLoop(function, key[1:]))
     if loop is None:
         return None
-    found = [np.empty(shape, dtype) for shape, dtype in results]
+    found = [x if type(x) is ndarray else np.empty(*x) for x in results]
     if not is_noted:
         loop((*given, *found))
         return found
