@@ -4,6 +4,7 @@ import warnings
 from heapq import heappop, heappush
 from operator import attrgetter
 from typing import Any
+from weakref import ref
 
 import numpy as np
 from numpy import asarray, ndarray
@@ -92,7 +93,7 @@ class _Targets:
             return True
         beyond = any(id(p) in self.leading for p in node.parents)
         self.arrived[id(node)] = g = g if beyond else hooked
-        shared.add(id(g))
+        _share(shared, g)
         return beyond or self.entered or not node.parents
 
 
@@ -116,9 +117,9 @@ def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=Tr
     mode.run = tick()
     pending: dict = {}  # node → the sum of the gradients that arrived so far
     queue: list = []  # a heap of (-clock, node): the pending nodes that are no leaves
-    shared: set = set()  # ids of arrays that may have several holders, so that leaves copy them
+    shared: dict = {}  # by id: arrays that may have several holders, so that leaves copy them
     for node, g in zip(roots, grads):  # noqa: B905
-        shared.add(id(g))
+        _share(shared, g)
         _send(pending, queue, node, g)
     state = mode.state
     watched = mode.intercept and (state.anomaly is not None or state.profiler is not None)
@@ -162,7 +163,7 @@ def _arrive(node, g, shared, symbolic, wanted):
     hooked = g
     if node.hooks:
         hooked = hooking.run_on_result(node, g, symbolic)
-        shared.add(id(hooked))
+        _share(shared, hooked)
     return hooked if wanted is None or wanted.lie_beyond(node, g, hooked, shared) else None
 
 
@@ -188,7 +189,7 @@ def _plain_step(pending, queue, shared, node, g, leads):
             if gi is None:
                 continue
         if gi is g:
-            shared.add(id(g))
+            _share(shared, g)
         if type(gi) is not ndarray or gi.dtype is not parent.dtype or gi.shape != parent.shape:
             gi = _fitted(parent, gi)
         if parent in pending:
@@ -197,6 +198,12 @@ def _plain_step(pending, queue, shared, node, g, leads):
             pending[parent] = gi
             if parent.clock:
                 heappush(queue, (-parent.clock, parent))
+
+
+def _share(shared, g):
+    """Note that ``g`` may have several holders. The reference is weak: ids are used again."""
+    if type(g) is ndarray:
+        shared[id(g)] = ref(g)
 
 
 def _refuse_outer(node):
@@ -233,7 +240,7 @@ def _called(node, *grads):
             raise TypeError(f"argument {i} is not a Variable")
     if type(node) is Leaf:
         if grads[0] is not None:
-            _accumulate(node, grads[0], set())
+            _accumulate(node, grads[0], {})
         return ()
     _refuse_outer(node)
     if all(g is None for g in grads):
@@ -275,7 +282,7 @@ def _step(pending, queue, shared, node, g, symbolic, leads):
         if parent is None or gi is None:
             continue
         if gi is g:
-            shared.add(id(g))
+            _share(shared, g)
         if type(node) is Output:
             _send_output(pending, queue, node, gi)
         else:
@@ -360,7 +367,7 @@ def _accumulate(node, g, shared):
     if type(g) is ndarray:
         if before is None:
             # An array without other holders becomes the gradient without a copy.
-            own = g.base is None and id(g) not in shared
+            own = g.base is None and not (id(g) in shared and shared[id(g)]() is g)
             # The usual case is asked here, because a call takes as long as the rest.
             plain = tensor.turned is None or tensor._array.flags.c_contiguous
             if not (own and plain and g.flags.c_contiguous):
@@ -409,7 +416,7 @@ def _accumulate_hooked(node, g, shared):
     """``_accumulate``, between the hooks that were put on the leaf's node itself."""
     with mode.no_grad():
         g = hooking.run_before(node, g)
-    shared.add(id(g))
+    _share(shared, g)
     _accumulate(node, g, shared)
     with mode.no_grad():
         hooking.run_after(node, (), g)

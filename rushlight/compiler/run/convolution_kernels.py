@@ -151,8 +151,10 @@ class Images:
             if self.calls <= 0:  # such calls are frequent, so they get code of their own
                 self.code = self._own()
         code, count = self.code, len(arrays[0])
-        shape = self.shape if self.form == "weight_grad" else (count, *self.shape[1:])
-        out = aligned(Abstract(shape, self.dtype))
+        if self.form == "weight_grad":  # an array of its own becomes a leaf's gradient as it is
+            out = np.empty(shape := self.shape, self.dtype)
+        else:
+            out = aligned(Abstract(shape := (count, *self.shape[1:]), self.dtype))
         try:
             state = code.states.pop()
         except IndexError:
