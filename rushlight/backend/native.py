@@ -46,6 +46,8 @@ LEAST_MATRIX, LEAST_UPDATE = large_from(1 << 13), large_from(1 << 19)
 
 #: The smallest number of elements that ``tapped`` takes from images.
 LEAST_TAPS = large_from(1 << 13)
+# A product with few columns has a kernel if its first matrix has at least this many elements.
+LEAST_NARROW = large_from(1 << 19)
 #: The largest product of a step, in multiplications, for which ``recurrent`` is used.
 MOST_RECURRENT = 1 << 24
 #: From about so many steps on, a loop is faster as machine code than several calls of NumPy.
@@ -199,6 +201,18 @@ def matrices(key, function, *values, outs=None, least=None):
             first = key, function
             return None if outs else kernels.noted(kernels.matrices, first, values)
     return kernels.matrices(key, function, values, outs)
+
+
+def product(a, b):
+    """a (M, K) times b (K, N), if ``a`` is large and has a few vectors of columns; None: use BLAS.
+
+    BLAS copies ``a`` to read it faster, which so few columns do not repay.
+    """
+    n = b.shape[1]
+    if n not in (16, 32, 48, 64) or a.size < LEAST_NARROW or not (a.dtype == b.dtype == _SINGLE):
+        return None
+    kernels = _kernels()
+    return None if kernels is None else kernels.product(a, b)
 
 
 def of_halves(op, inputs, params):

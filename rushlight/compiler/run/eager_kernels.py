@@ -46,6 +46,8 @@ _SHARED = 32
 _NOTES = "maxima", "at_grad"
 #: Up to so many elements of a row NumPy takes long for each row.
 _NARROW = 64
+#: The parameters of a convolution whose windows are points.
+_POINTS = {"stride": (1,), "padding": (0,), "dilation": (1,), "groups": 1, "name": "convolution"}
 _kernels: OrderedDict = OrderedDict()  # signature → Stream or Single; None if there is no kernel
 _MOST_CALLS = 4096  # calls whose kernel is looked up at once; beyond, all are forgotten
 _calls: dict = {}  # the function and its operands' layouts → what ``_chosen`` gives
@@ -236,6 +238,13 @@ def _fixed(op, inputs, params):
     run = program(op, arrays, params)
     found = None if run is None else run([x for x in arrays if x is not None])
     return None if found is None else found[0]
+
+
+def product(a, b):
+    """See ``backend/native.py``. It is a convolution of one image, whose windows are points."""
+    from rushlight.ops.windows.conv import conv
+
+    return _fixed(conv.op, (b[None], a[..., None]), _POINTS)
 
 
 def program(op, inputs, params, kind=None):

@@ -137,6 +137,9 @@ _MANY, _DEPTHWISE, _ONE_TAP, _COPIED = 1 << 24, 512, 16, 1 << 18
 #: Code for many shapes is compiled once for all of them, so ``_SHARED`` multiplications are enough
 #: for it. Weights with ``_LARGE`` elements may need other code.
 _SHARED, _LARGE = 1 << 19, 1 << 18
+#: A weight with ``_HUGE`` elements that meets at most ``_FEW`` places costs most by being read.
+#: Kernels would pack it first; a product of matrices reads it as it lies.
+_FEW, _HUGE = 32, 1 << 20
 
 
 def _worth(results, weight, groups, is_sum=True):
@@ -145,6 +148,8 @@ def _worth(results, weight, groups, is_sum=True):
     ``is_sum``: a result is a sum over channels, as it is not in the gradient of a weight.
     """
     multiplications = results * prod(weight[1:])
+    if groups == 1 and results <= _FEW * weight[0] and prod(weight) >= _HUGE:
+        return False
     if groups > 1 == weight[1]:
         return multiplications * _DEPTHWISE >= _MANY
     if prod(weight[2:]) == 1:

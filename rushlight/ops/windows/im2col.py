@@ -13,6 +13,7 @@ from operator import le, mul
 
 import numpy as np
 
+from rushlight.backend import native
 from rushlight.ops.windows.window import offsets, span
 from rushlight.storage import strided
 from rushlight.strides import made_like
@@ -148,7 +149,8 @@ def convolve(x, weight, out, stride, dilation, groups, bias):
         part = _laid_out(x[block], small)
         columns = _columns(part, kernel, stride, dilation, places, groups, scratch)
         if small:
-            found = np.matmul(matrices, columns)
+            found = native.product(matrices[0], columns[0, 0]) if groups == 1 else None
+            found = np.matmul(matrices, columns) if found is None else found
             out[block] = _images(found.reshape(1, len(weight), *places, -1), small)
         else:
             np.matmul(matrices, columns, out=_matrices(out[block], groups))
@@ -163,7 +165,8 @@ def correlate_weight(g, x, kernel, stride, dilation, groups):
     """
     places = g.shape[2:]
     rows = x.shape[1] * prod(kernel) // groups
-    found: np.ndarray = None  # type: ignore[assignment]
+    found = made_like(x, (g.shape[1], x.shape[1] // groups, *kernel))
+    sums, fresh = found.reshape(groups, -1, rows), True
     small = _is_small(len(x), places, rows, prod(kernel))
     scratch = _Scratch(x)
     for block in _blocks(len(x), groups * rows * prod(places) * x.itemsize):
@@ -171,9 +174,12 @@ def correlate_weight(g, x, kernel, stride, dilation, groups):
         columns = _columns(part, kernel, stride, dilation, places, groups, scratch)
         slope = _matrices(_laid_out(g[block], small), groups)
         for one, met in zip(slope, columns, strict=True):
-            product = np.matmul(one, met.mT)
-            found = product if found is None else np.add(found, product, out=found)
-    return found.reshape(g.shape[1], x.shape[1] // groups, *kernel)
+            if fresh:
+                np.matmul(one, met.mT, out=sums)
+            else:
+                np.add(sums, np.matmul(one, met.mT), out=sums)
+            fresh = False
+    return found
 
 
 def meets_all(weight, size, g):
@@ -204,10 +210,10 @@ def spread(found, g, weight, stride, dilation, groups):
         windows = _windows(found, kernel, stride, dilation, places)
         np.add(windows, shares.reshape(windows.shape), out=windows)
         return
-    grouped = weight.reshape(groups, len(weight) // groups, weight.shape[1], -1)
-    matrices = grouped.transpose(0, 3, 2, 1).reshape(groups, -1, len(weight) // groups)
+    matrices = weight.reshape(groups, len(weight) // groups, -1).mT
     small = _is_small(len(g), g.shape[2:])
-    flat = _is_flat(weight, stride)
+    # To look at a weight that is larger than the images takes longer than it saves.
+    flat = weight.size <= g.size and _is_flat(weight, stride)
     lengthened, scratch = _Scratch(g), _Scratch(g)
     for block in _blocks(len(g), found.shape[1] * prod(kernel) * prod(g.shape[2:]) * g.itemsize):
         slope = _laid_out(g[block], small)
@@ -216,7 +222,7 @@ def spread(found, g, weight, stride, dilation, groups):
             slope = _lengthened(slope, found.shape[2:], lengthened)
         shape = (len(into), groups, matrices.shape[1], prod(slope.shape[2:]))
         shares = np.matmul(matrices, _matrices(slope, groups), out=scratch.array(shape))
-        shares = shares.reshape(len(into), groups, prod(kernel), weight.shape[1], *slope.shape[2:])
+        shares = shares.reshape(len(into), groups, weight.shape[1], prod(kernel), *slope.shape[2:])
         (_add_runs if flat else _add)(into, shares, kernel, stride, dilation, g.shape[2:])
         if small:
             found[block] = _images(into, small)
@@ -224,10 +230,10 @@ def spread(found, g, weight, stride, dilation, groups):
 
 def _add(into, shares, kernel, stride, dilation, places):
     """Add the share of each kernel element to the image elements that it meets."""
-    into = into.reshape(len(into), shares.shape[1], shares.shape[3], *into.shape[2:])
+    into = into.reshape(len(into), *shares.shape[1:3], *into.shape[2:])
     for tap, (_, met) in enumerate(offsets(kernel, stride, dilation, places)):
         part = into[(slice(None), slice(None), slice(None), *met)]
-        np.add(part, shares[:, :, tap], out=part)
+        np.add(part, shares[:, :, :, tap], out=part)
 
 
 def _is_flat(weight, stride):
@@ -263,11 +269,11 @@ def _runs(kernel, dilation, size, places, lanes):
 def _add_runs(into, shares, kernel, stride, dilation, places):
     lanes, size = into.shape[-1], into.shape[2:-1]
     length, starts = _runs(kernel, dilation, size, places, lanes)
-    into = into.reshape(len(into), shares.shape[1], shares.shape[3], prod(size) * lanes)
+    into = into.reshape(len(into), *shares.shape[1:3], prod(size) * lanes)
     shares = shares.reshape(*shares.shape[:4], -1)
     for tap, start in enumerate(starts):
         part = into[..., start : start + length]
-        np.add(part, shares[:, :, tap, :, :length], out=part)
+        np.add(part, shares[:, :, :, tap, :length], out=part)
 
 
 # Depthwise: a sum over the kernel elements instead of a matrix product ----------------------
