@@ -48,7 +48,7 @@ def _bind(op, args, kwargs):
     for name, value in kwargs.items():
         key = name if name in params or name in op.inputs else _KEYWORDS.get(name, name)
         if key in params:
-            if name in given:
+            if key in given:
                 raise TypeError(f"{op.name}() got multiple values for argument '{key}'")
             if op.varargs and not fits("shape", value):
                 raise TypeError(unfit(op.name, Parameter(key, "shape"), None, value))

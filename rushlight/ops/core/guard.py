@@ -73,7 +73,8 @@ def guarded(call, name, strict=True, spread=0, public=None):
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     composes = getattr(call, "composes", False)
     replays = Replays(writes=composes == "in place") if composes else None
-    spelled = {a: b for a, b in _OTHERS.items() if b in names and a not in names}
+    in_c = not getattr(call, "in_python", False)
+    spelled = {a: b for a, b in _OTHERS.items() if in_c and b in names and a not in names}
     rule = rule_of_out(name) if "out" in names else 0
     #: names of arguments to be looked at
     special = {*spelled, *(["device"] if makes else []), *(["out"] if rule else [])}

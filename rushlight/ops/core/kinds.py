@@ -191,16 +191,22 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, of_no_dims=No
     whole = type(whole_name, (op.node,), {"__slots__": ()}) if whole_name else op.node
 
     def handled(given, named):
-        if plain:  # the closure does not know how its caller wrote the parameters
-            given, params = by_name(op, given[:1], dict(zip(op.params, given[1:], strict=False)))
-            named = params | named
+        if plain:
+            given, named = written(given, named)
         return overridden(op.call, given, named)
+
+    def written(given, named):
+        """The arguments without defaults: the closure can't tell if its caller wrote them."""
+        given, params = by_name(op, given[:1], dict(zip(op.params, given[1:], strict=False)))
+        return given, params | named
 
     def full(given, named):
         if mode.intercept > mode.metas:
             found = handled(given, named)
             if found is not NotImplemented:
                 return found
+        if plain and named:  # NumPy's name of a parameter may be among them
+            given, named = written(given, named)
         kwargs = dict(named)
         out = kwargs.pop("out", None)
         dtype = kwargs.pop("dtype", None)

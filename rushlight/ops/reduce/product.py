@@ -13,6 +13,7 @@ import numpy as np
 from rushlight import shapes
 from rushlight.autograd.mode import is_grad_enabled
 from rushlight.backend.summation import FEW, FLOATS, SMALL
+from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel, like_first
@@ -204,6 +205,7 @@ prod_.grad(
 
 
 @function
+@takes("input, *, dtype?=", "input, dim: int, keepdim=, *, dtype?=, out?=")
 def prod(input, dim=None, keepdim=False, *, dtype=None, out=None):
     """Multiply all elements, or those along one ``dim``.
 
@@ -221,7 +223,7 @@ def prod(input, dim=None, keepdim=False, *, dtype=None, out=None):
     """
     input = widened(input, dtype, out)
     if dim is None:
-        return prod_all(input, out=out)
+        return prod_all(input)
     return prod_(input, dim=dim, keepdim=keepdim, out=out)
 
 

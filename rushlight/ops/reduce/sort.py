@@ -481,7 +481,11 @@ for _op in (median_all, nanmedian_all):
     _op.grad(x=_median_slope)
 
 
+_along = takes("input", "input, dim: int, keepdim=, *, out?=")
+
+
 @function
+@_along
 def median(input, dim=None, keepdim=False, *, out=None):
     """Return the median of all elements, or the medians along ``dim`` with their indices.
 
@@ -492,7 +496,7 @@ def median(input, dim=None, keepdim=False, *, out=None):
         input: Tensor of any shape ``(*)``, real but not bool.
         dim: The one dim to reduce. Default: all dims.
         keepdim: Keep ``dim`` with size 1. Default: False.
-        out: Tensor that receives the result; with ``dim`` a pair of tensors.
+        out: Pair of tensors that receive the results; only with ``dim``.
 
     Returns:
         Tensor ``()``. With ``dim`` a pair ``(values, indices)`` of tensors without this dim.
@@ -502,11 +506,12 @@ def median(input, dim=None, keepdim=False, *, out=None):
     tensor(2.)
     """
     if dim is None:
-        return median_all(input, out=out)
+        return median_all(input)
     return _Median(several(median_dim, input, {"dim": dim, "keepdim": keepdim}, out))
 
 
 @function
+@_along
 def nanmedian(input, dim=None, keepdim=False, *, out=None):
     """Return the ``median`` of the elements that are not nan.
 
@@ -514,7 +519,7 @@ def nanmedian(input, dim=None, keepdim=False, *, out=None):
         input: Tensor of any shape ``(*)``, real but not bool.
         dim: The one dim to reduce. Default: all dims.
         keepdim: Keep ``dim`` with size 1. Default: False.
-        out: Tensor that receives the result; with ``dim`` a pair of tensors.
+        out: Pair of tensors that receive the results; only with ``dim``.
 
     Returns:
         Tensor ``()``. With ``dim`` a pair ``(values, indices)`` of tensors without this dim. Where
@@ -525,5 +530,5 @@ def nanmedian(input, dim=None, keepdim=False, *, out=None):
     tensor(1.)
     """
     if dim is None:
-        return nanmedian_all(input, out=out)
+        return nanmedian_all(input)
     return _Nanmedian(several(nanmedian_dim, input, {"dim": dim, "keepdim": keepdim}, out))

@@ -125,7 +125,7 @@ def _listed(tensors, name):
 
 
 @function(method=False, alias=("concat", "concatenate"))
-def cat(tensors, dim=0, *, out=None, axis=None):
+def cat(tensors, dim=0, *, out=None):
     """Concatenate the tensors along ``dim``.
 
     Args:
@@ -146,7 +146,6 @@ def cat(tensors, dim=0, *, out=None, axis=None):
     tensor([[0., 0.],
             [1., 1.]])
     """
-    dim = dim if axis is None else axis
     if out is None and not mode.intercept and isinstance(tensors, (tuple, list)):
         made = _joined_directly(tensors, dim)
         if made is not None:
@@ -215,7 +214,7 @@ _stack.grad(tensors=lambda g, tensors_shape, dim: [
 
 
 @function(method=False)
-def stack(tensors, dim=0, *, out=None, axis=None):
+def stack(tensors, dim=0, *, out=None):
     """Join tensors of one shape along a new dim.
 
     Args:
@@ -234,7 +233,6 @@ def stack(tensors, dim=0, *, out=None, axis=None):
     tensor([[0., 1.],
             [0., 1.]])
     """
-    dim = dim if axis is None else axis
     if out is None and dim == 0 and not mode.intercept and type(tensors) in (list, tuple):
         found = _stacked_ahead(tensors)
         if found is not None:

@@ -200,7 +200,7 @@ _repeat_each.grad(x=_repeat_each_back)
     "input, repeats: Tensor, dim?=, *, output_size?=",
     "input, repeats: int, dim?=, *, output_size?=",
 )
-def repeat_interleave(input, repeats=None, dim=None, *, output_size=None, axis=None):
+def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     """Repeat each slice along ``dim``, so that the copies of a slice follow each other.
 
     If a tensor of repeats is the only argument, the indices 0, 1, 2, … are repeated.
@@ -224,7 +224,6 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None, axis=N
     >>> torch.tensor([1, 2]).repeat_interleave(2), torch.repeat_interleave(torch.tensor([1, 2]))
     (tensor([1, 1, 2, 2]), tensor([0, 1, 1]))
     """
-    dim = dim if axis is None else axis
     if repeats is None:
         if input._array.ndim != 1:
             raise RuntimeError("repeat_interleave: repeats must be 1-dim tensor")

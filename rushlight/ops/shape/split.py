@@ -81,7 +81,7 @@ def _taken_apart(x, op, single, places):
 
 
 @function
-def unbind(input, dim=0, *, axis=None):
+def unbind(input, dim=0):
     """Return all slices along ``dim`` as views without that dim.
 
     Args:
@@ -94,7 +94,7 @@ def unbind(input, dim=0, *, axis=None):
     >>> torch.tensor([[1, 2], [3, 4]]).unbind()
     (tensor([1, 2]), tensor([3, 4]))
     """
-    return _taken_apart(input, *rows(input, dim if axis is None else axis))
+    return _taken_apart(input, *rows(input, dim))
 
 
 def rows(input, dim):
@@ -198,7 +198,7 @@ def split_with_sizes(input, split_sizes, dim=0):
 
 
 @function
-def chunk(input, chunks, dim=0, *, axis=None):
+def chunk(input, chunks, dim=0):
     """Split ``input`` along ``dim`` into views of equal size.
 
     Args:
@@ -213,7 +213,6 @@ def chunk(input, chunks, dim=0, *, axis=None):
     >>> [c.tolist() for c in torch.arange(5).chunk(3)]
     [[0, 1], [2, 3], [4]]
     """
-    dim = dim if axis is None else axis
     return split(input, _chunk_sizes(input, chunks, dim), dim)
 
 
@@ -299,7 +298,7 @@ def unsafe_chunk(input, chunks, dim=0):
 
 
 @function
-def tensor_split(input, indices_or_sections, dim=0, *, axis=None):
+def tensor_split(input, indices_or_sections, dim=0):
     """Split ``input`` along ``dim`` into views, by their number or at given indices.
 
     Args:
@@ -314,7 +313,6 @@ def tensor_split(input, indices_or_sections, dim=0, *, axis=None):
     >>> [c.tolist() for c in torch.arange(7).tensor_split(3)]
     [[0, 1, 2], [3, 4], [5, 6]]
     """
-    dim = dim if axis is None else axis
     if not tensor_array(input, "tensor_split").ndim:
         raise RuntimeError("tensor_split: expected at least a 1-dimensional tensor, got 0 dims")
     n = input._array.shape[shapes.dim(dim, input.ndim, "tensor_split")]
