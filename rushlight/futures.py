@@ -161,6 +161,7 @@ def collect_all(futures):
 
     Raises:
         RuntimeError: One of ``futures`` is None.
+        TypeError: One of them is no ``Future``.
 
     >>> import rushlight as torch
     >>> first, second = torch.futures.Future(), torch.futures.Future()
@@ -203,6 +204,7 @@ def wait_all(futures):
 
     Raises:
         RuntimeError: One of ``futures`` is None.
+        TypeError: One of them is no ``Future``.
 
     >>> import rushlight as torch
     >>> future = torch.futures.Future()
@@ -215,6 +217,9 @@ def wait_all(futures):
 
 def _given(futures):
     futures = list(futures)
-    if None in futures:
-        raise RuntimeError(f"Future can't be None, but number {futures.index(None)} is")
+    for i, future in enumerate(futures):
+        if future is None:
+            raise RuntimeError(f"Future can't be None, but number {i} is")
+        if not isinstance(future, Future):
+            raise TypeError(f"number {i} must be a Future, not {type(future).__name__}")
     return futures

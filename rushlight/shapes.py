@@ -4,7 +4,9 @@ from math import prod
 
 from rushlight.errors import DimError, ShapeError
 
-__all__ = ["broadcast", "dim", "dims", "flag", "matmul", "numel", "reduced", "sizes"]
+__all__ = [
+    "broadcast", "check_expansion", "dim", "dims", "flag", "matmul", "numel", "reduced", "sizes",
+]  # fmt: skip
 
 numel = prod
 
@@ -96,6 +98,46 @@ def broadcast(name, *shapes, names="xyzw"):
     return tuple(out)
 
 
+def _disagreement(x, y):
+    """What PyTorch says of factors of these shapes, whose inner sizes differ."""
+    if len(y) > 2:
+        batch = numel(y[:-2] if len(y) >= len(x) else x[:-2])
+        return (
+            f"Expected size for first two dimensions of batch2 tensor to be: [{batch}, {x[-1]}] "
+            f"but got: [{batch}, {y[-2]}]."
+        )
+    rows = numel(x[:-1])
+    if len(y) == 2:
+        sizes = f"{rows}x{x[-1]} and {y[0]}x{y[1]}"
+        return f"mat1 and mat2 shapes cannot be multiplied ({sizes})"
+    if len(x) > 1:
+        return f"size mismatch, got input ({rows}), mat ({rows}x{x[-1]}), vec ({y[0]})"
+    return (
+        f"inconsistent tensor size, expected tensor [{x[0]}] and src [{y[0]}] to have the same "
+        f"number of elements, but got {x[0]} and {y[0]} elements respectively"
+    )
+
+
+def check_expansion(name, have, size):
+    """Raise if ``size`` is not a shape to which ``have`` can be expanded.
+
+    >>> check_expansion("expand: x", (2, 1), (4, 2, 3))
+    """
+    if len(size) < len(have):
+        raise ShapeError(
+            f"{name} {tuple(have)} does not expand to {tuple(size)}: the number of sizes provided "
+            f"({len(size)}) must be greater or equal to the number of dimensions in the tensor "
+            f"({len(have)})"
+        )
+    for i, n in [*enumerate(have, len(size) - len(have))][::-1]:  # PyTorch names the last one
+        if n != 1 and n != size[i]:
+            raise ShapeError(
+                f"{name} {tuple(have)} does not expand to {tuple(size)}: The expanded size of the "
+                f"tensor ({size[i]}) must match the existing size ({n}) at non-singleton dimension "
+                f"{i}.  Target sizes: {list(size)}.  Tensor sizes: {list(have)}"
+            )
+
+
 def sizes(shape, name="size"):
     """Return the sizes in ``(2, 3)`` or ``((2, 3),)`` as a tuple of ints; refuse negative sizes."""
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
@@ -133,8 +175,7 @@ def matmul(x, y, name="matmul"):
     if x[-1] != inner:
         raise ShapeError(
             f"{name}: x {x} and y {y} disagree: x has {x[-1]} in its last dim, y has {inner} in "
-            f"its {'second-last' if len(y) > 1 else 'only'} dim (mat1 and mat2 shapes cannot be "
-            "multiplied)"
+            f"its {'second-last' if len(y) > 1 else 'only'} dim ({_disagreement(x, y)})"
         )
     try:
         batch = broadcast(name, x[:-2], y[:-2])

@@ -241,7 +241,11 @@ def tell_accumulated(node, tensor):
     """Run the hooks that were registered for the time after a leaf's gradient is accumulated."""
     with mode.no_grad():
         for hook in _of_kind(node, "accumulated"):
-            if hook(tensor) is not None:
-                raise RuntimeError(
-                    "Tensor post accumulate grad hooks should return None: write to tensor.grad"
-                )
+            found = hook(tensor)
+            if found is None or found is tensor:
+                continue
+            if not isinstance(found, Tensor):
+                raise TypeError(f"expected Variable, but hook returned '{type(found).__name__}'")
+            raise RuntimeError(
+                "Tensor post accumulate grad hooks should return None: write to tensor.grad"
+            )

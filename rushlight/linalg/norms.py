@@ -39,9 +39,13 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
 
 
 def _extreme(x, dim, ord, keepdim=False):
-    """Return the maximum along ``dim``, or for negative ``ord`` the minimum; 0 for an empty dim."""
-    reduce = x.sum if x.shape[dim] == 0 else x.amax if ord > 0 else x.amin
-    return reduce(dim, keepdim=keepdim)
+    """Return the maximum along ``dim``, 0 for an empty dim; for negative ``ord`` the minimum.
+
+    An empty dim has no minimum, so ``amin`` raises IndexError.
+    """
+    if ord < 0:
+        return x.amin(dim, keepdim=keepdim)
+    return (x.amax if x.shape[dim] else x.sum)(dim, keepdim=keepdim)
 
 
 def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=None):

@@ -55,6 +55,7 @@ class Adagrad(Elementwise):
         check_fused("Adagrad", fused, foreach, differentiable)
         for group in self.param_groups:
             for p in group["params"]:
+                p.numel()  # raises ValueError if the parameter has no shape yet
                 self._complete(p, ("sum",))
 
     def _initial(self, p, name):

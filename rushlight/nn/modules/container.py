@@ -97,6 +97,11 @@ class Sequential(_Numbered):
             named: dict = args[0]
         else:
             named = {str(i): module for i, module in enumerate(args)}
+        if len(args) == 1 and isinstance(args[0], (list, tuple)):
+            raise TypeError(
+                f"Sequential: {type(args[0]).__name__} is not a Module subclass; give the modules "
+                "one by one, as Sequential(*modules)"
+            )
         for name, module in named.items():
             self.add_module(name, module)
 

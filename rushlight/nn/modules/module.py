@@ -199,7 +199,7 @@ class Module(Call, Tree, State, Conversion):
         ReLU()
         """
         if module is not None and not isinstance(module, Module):
-            raise TypeError(f"add_module: {_typename(module)} is not a Module subclass")
+            raise TypeError(f"add_module: {_named(module)} is not a Module subclass")
         self._check_name("module", name, "_modules")
         self._modules[name] = registered(Everywhere.on_module, self, name, module)
 
@@ -474,6 +474,15 @@ def _refuse(value, kind, name, needed):
     raise TypeError(
         f"cannot assign '{_typename(value)}' as {kind} {name!r} ({needed} or None expected)"
     )
+
+
+def _named(value):
+    """The name of a value that is no Module: that of a class or a function is its own."""
+    own = getattr(value, "__qualname__", None)
+    if own is None:
+        return _typename(value)
+    module = getattr(value, "__module__", None) or "builtins"
+    return own if module in ("builtins", "__main__") else f"{module}.{own}"
 
 
 def _typename(value):

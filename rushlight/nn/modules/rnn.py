@@ -9,6 +9,7 @@ from rushlight.nn.modules.rnn_cell import reset_by_width
 from rushlight.nn.parameter import Parameter
 from rushlight.nn.utils.rnn import PackedSequence, sizes_of
 from rushlight.ops.sequence import rnn as ops
+from rushlight.tensor import Tensor
 
 __all__ = ["GRU", "LSTM", "RNN", "RNNBase"]
 
@@ -364,14 +365,34 @@ class LSTM(RNNBase):
         return h, input.new_zeros(self.get_expected_cell_size(input, sizes))
 
     def _check_dims(self, hx, dims):
-        for state in hx:
-            super()._check_dims(state, dims)
+        h, c = _pair(hx)
+        if h.dim() != dims or c.dim() != dims:
+            raise RuntimeError(
+                f"LSTM: For {'batched' if dims == 3 else 'unbatched'} {dims}-D input, hx and cx "
+                f"should also be {dims}-D but got ({h.dim()}-D, {c.dim()}-D) tensors"
+            )
 
     def _each(self, hx, fn):
-        return fn(hx[0]), fn(hx[1])
+        h, c = _pair(hx)
+        return fn(h), fn(c)
 
     def _one_or_more(self, hidden):
         return tuple(hidden)
+
+
+def _pair(hx):
+    """Return ``hx``, which is a pair of tensors or one tensor with two slices; else raise."""
+    many = isinstance(hx, (tuple, list))
+    if many and len(hx) == 2 and isinstance(hx[0], Tensor) and isinstance(hx[1], Tensor):
+        return hx
+    if isinstance(hx, Tensor) and len(hx) == 2:
+        return hx
+    if (many and all(isinstance(state, Tensor) for state in hx)) or isinstance(hx, Tensor):
+        raise RuntimeError(f"LSTM: lstm expects two hidden states, (h, c), but got {len(hx)}")
+    given = type(hx).__name__
+    if many:
+        given += f" of {', '.join([type(state).__name__ for state in hx])}"
+    raise TypeError(f"LSTM: hx must be a pair (h, c) of tensors, but got a {given}")
 
 
 class GRU(RNNBase):

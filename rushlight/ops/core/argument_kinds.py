@@ -54,7 +54,8 @@ _NAMES = {
         "upscale_factor downscale_factor groups minlength steps num_classes length num_groups "
         "padding_idx storage_offset step"
     ),
-    "ints": "dims shifts size shape normalized_shape kernel_size stride",
+    "ints": "dims shifts size shape kernel_size stride",
+    "shape": "normalized_shape",
     "Number": "fill_value alpha beta lambd",
     "float": "p eps momentum label_smoothing rtol atol nan posinf neginf mean std",
     "bool": (

@@ -9,7 +9,7 @@ from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.backend.numpy import matrix_product
 from rushlight.docstrings import document
-from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
+from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import LOWER, autocasts
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.half_precision import rounded_once
@@ -75,18 +75,12 @@ def _sum(product_, input, alpha, beta, name, operand):
         raise UnsupportedDtypeError(f"{name}: not implemented for 'Bool'; convert with .int()")
     rounded = name in ("addmv", "addr")
     alpha, beta = factor(alpha, operand, rounded), factor(beta, operand, rounded)
+    shapes.check_expansion(f"{name}: input", input._array.shape, product_._array.shape)
     found = product_ if alpha == 1 else product_ * alpha
     if beta != 0:  # with beta 0 the input does not count, even if it has nan
         found = found + (input if beta == 1 else input * beta)
     elif input.requires_grad and mode.records():
         found = where(found.new_ones((), dtype=dtypes.bool), found, input)  # its gradient is 0
-    elif found._array.shape != input._array.shape:
-        found = found.expand(shapes.broadcast(name, found._array.shape, input._array.shape))
-    if found._array.shape != product_._array.shape:
-        raise ShapeError(
-            f"{name}: input {tuple(input.shape)} must be broadcastable to the product's shape "
-            f"{tuple(product_.shape)}"
-        )
     return found
 
 
@@ -95,11 +89,7 @@ def _sum_with(product_, name, rank, **options):
 
     def shape(input, mat1, mat2):
         out = shapes.matmul(mat1.shape, mat2.shape, name)
-        if len(input.shape) > rank or shapes.broadcast(name, input.shape, out) != out:
-            raise ShapeError(
-                f"{name}: input {tuple(input.shape)} does not broadcast to the product's shape "
-                f"{out}"
-            )
+        shapes.check_expansion(f"{name}: input", input.shape, out)
         return out
 
     @kernel(public=False, method=False, name=name, shape=shape, prepare=of_one_dtype(name),

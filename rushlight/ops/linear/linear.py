@@ -38,9 +38,11 @@ def _check(bias, x, weight):
     if x.dtype.kind == "b":
         raise UnsupportedDtypeError("linear: not implemented for torch.bool; convert with .float()")
     if x.shape[-1] != weight.shape[1]:
+        rows = x.size // x.shape[-1] if x.shape[-1] else 0
+        sizes = f"{rows}x{x.shape[-1]} and {weight.shape[1]}x{weight.shape[0]}"
         raise ShapeError(
             f"linear: {shapes} disagree: x has {x.shape[-1]} features in its last dim, weight "
-            f"expects {weight.shape[1]} (mat1 and mat2 shapes cannot be multiplied)"
+            f"expects {weight.shape[1]} (mat1 and mat2 shapes cannot be multiplied ({sizes}))"
         )
     if x.dtype != weight.dtype or (bias is not None and bias.dtype != weight.dtype):
         given = f"x {x.dtype}, weight {weight.dtype}" + (

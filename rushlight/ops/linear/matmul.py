@@ -388,7 +388,9 @@ def check_batches(name, x, y):
     if x._array.shape[0] != y._array.shape[0]:
         raise ShapeError(
             f"{name}: batch1 {tuple(x.shape)} and batch2 {tuple(y.shape)} must have the same "
-            f"batch size: {x._array.shape[0]} and {y._array.shape[0]}"
+            f"batch size: {x._array.shape[0]} and {y._array.shape[0]} (Expected size for first two "
+            f"dimensions of batch2 tensor to be: {[x._array.shape[0], x._array.shape[2]]} but "
+            f"got: {list(y._array.shape[:2])}.)"
         )
 
 

@@ -59,7 +59,7 @@ def _check_shape(name, x, shape, weight, bias):
     if x.shape[max(x.ndim - len(shape), 0) :] != shape:
         raise ShapeError(
             f"{name}: Given normalized_shape={list(shape)}, expected input with shape "
-            f"[*, {', '.join(map(str, shape))}], but got input of size {list(x.shape)}"
+            f"[*, {', '.join(map(str, shape))}], but got input of size{list(x.shape)}"
         )
 
 

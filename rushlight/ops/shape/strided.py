@@ -25,10 +25,7 @@ def _expanded(x, *, size):
     have = x.shape
     lead = len(size) - len(have)
     if lead < 0:
-        raise ShapeError(
-            f"expand: the number of sizes provided ({len(size)}) must be greater or equal to the "
-            f"number of dimensions in the tensor ({len(have)}): size {size}, x {tuple(have)}"
-        )
+        shapes.check_expansion("expand: x", have, size)  # raises
     if -1 in size[:lead]:
         raise ShapeError(
             "expand: The expanded size of the tensor (-1) isn't allowed in a leading, "
@@ -39,11 +36,7 @@ def _expanded(x, *, size):
         if out[i] == -1:
             out[i] = n
         elif n != 1 and n != out[i]:
-            raise ShapeError(
-                f"expand: The expanded size of the tensor ({out[i]}) must match the existing size "
-                f"({n}) at non-singleton dimension {i}. Target sizes: {list(size)}. Tensor "
-                f"sizes: {list(have)}"
-            )
+            shapes.check_expansion("expand: x", have, size)  # raises
     return {"size": shapes.sizes((out,), "expand")}
 
 
