@@ -1,5 +1,6 @@
 """``torch._utils``: the helpers that programs for several processes take from it."""
 
+import importlib
 import sys
 import traceback
 from typing import Any
@@ -134,3 +135,9 @@ class _Readable(str):
 
     def __repr__(self):
         return str(self)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "_rebuild_qtensor":  # few programs need quantized tensors
+        return importlib.import_module("rushlight.quantized")._rebuild_qtensor
+    raise AttributeError(f"module 'rushlight._utils' has no attribute {name!r}")

@@ -28,6 +28,20 @@ _cast_Int, _cast_Long, _cast_Half = _cast(int32), _cast(int64), _cast(float16)
 _cast_Float, _cast_Double = _cast(float32), _cast(float64)
 
 
+def _copied(name):
+    def copied(input, *, out=None):
+        found = getattr(input, name)()
+        return found.clone() if out is None else out.copy_(found)
+
+    return copied
+
+
+ccol_indices_copy, col_indices_copy = _copied("ccol_indices"), _copied("col_indices")
+crow_indices_copy, row_indices_copy = _copied("crow_indices"), _copied("row_indices")
+indices_copy, values_copy = _copied("indices"), _copied("values")
+_indices_copy, _values_copy = _copied("_indices"), _copied("_values")
+
+
 def _convert_indices_from_coo_to_csr(input, size, *, out_int32=False, out=None):
     """Where each of ``size`` rows begins among sorted row numbers ``input``, and the last ends.
 
@@ -75,6 +89,29 @@ def _local_scalar_dense(input):
 def _unsafe_view(input, size):
     """``input.view(size)``."""
     return input.view(size)
+
+
+def _addmm_activation(input, mat1, mat2, *, beta=1, alpha=1, use_gelu=False, out=None):
+    """``relu`` or ``gelu`` of ``addmm``.
+
+    >>> import rushlight as torch
+    >>> torch._addmm_activation(torch.tensor([-1.0]), torch.eye(2), torch.eye(2))
+    tensor([[0., 0.],
+            [0., 0.]])
+    """
+    found = rushlight.addmm(input, mat1, mat2, beta=beta, alpha=alpha)
+    found = rushlight.nn.functional.gelu(found) if use_gelu else found.relu()
+    return found if out is None else out.copy_(found)
+
+
+def _neg_view(input):
+    """``-input``, as a tensor of its own: rushlight has no views that negate."""
+    return -input
+
+
+def _efficientzerotensor(*size, **options):
+    """``zeros``, with memory of its own."""
+    return rushlight.zeros(*size, **options)
 
 
 def _softmax_backward_data(grad_output, output, dim, input_dtype):

@@ -522,3 +522,14 @@ def _of_channels(name, what):
 q_per_channel_scales = _of_channels("q_per_channel_scales", "the scales")
 q_per_channel_zero_points = _of_channels("q_per_channel_zero_points", "the zero points")
 q_per_channel_axis = _of_channels("q_per_channel_axis", "the dim of the channels")
+
+
+def _rebuild_qtensor(
+    storage, storage_offset, size, stride, quantizer_params, requires_grad, backward_hooks
+):
+    """Build a quantized tensor from a storage of its integers, as pickles of PyTorch ask for it."""
+    values = rushlight.empty(0, dtype=storage.dtype)
+    values.set_(storage, storage_offset, size, stride)
+    dtype = {"int8": qint8, "uint8": quint8, "int32": qint32}[values.dtype.numpy.name]
+    _scheme, scale, zero_point, *axis = quantizer_params
+    return QuantizedTensor(values, scale, zero_point, dtype, *axis)

@@ -2,13 +2,15 @@
 
 import contextlib
 import importlib
+from enum import Enum
 
 from rushlight import precision
 
 __all__ = [
     "SDPAParams", "cudnn_sdp_enabled", "enable_cudnn_sdp", "enable_flash_sdp", "enable_math_sdp",
     "enable_mem_efficient_sdp", "flash_sdp_enabled", "is_built", "is_flash_attention_available",
-    "math_sdp_enabled", "matmul", "mem_efficient_sdp_enabled", "sdp_kernel",
+    "math_sdp_enabled", "matmul", "mem_efficient_sdp_enabled", "preferred_blas_library",
+    "preferred_linalg_library", "preferred_rocm_fa_library", "sdp_kernel",
 ]  # fmt: skip
 
 
@@ -161,6 +163,97 @@ def sdp_kernel(enable_flash=True, enable_math=True, enable_mem_efficient=True, e
         yield {}
     finally:
         _allowed.update(before)
+
+
+# Which of CUDA's libraries compute: remembered, and asked by nobody.
+
+_LinalgBackend = Enum("_LinalgBackend", ["Default", "Cusolver", "Magma"])
+_BlasBackend = Enum("_BlasBackend", ["Default", "Cublas", "Cublaslt", "Ck"])
+_ROCmFABackend = Enum("_ROCmFABackend", ["Default", "AOTriton", "Ck"])
+_preferred: dict = {
+    _LinalgBackend: _LinalgBackend.Default,
+    _BlasBackend: _BlasBackend.Cublas,
+    _ROCmFABackend: _ROCmFABackend.Default,
+}
+
+
+def _prefer(kind, backend, **names):
+    """Remember the library ``backend`` of ``kind``, and return the one that is remembered."""
+    if backend is not None and not isinstance(backend, (str, kind)):
+        raise RuntimeError("Unknown input value type.")
+    if isinstance(backend, str):
+        if backend not in names:
+            raise RuntimeError(f"Unknown input value. Choose from: {', '.join(names)}.")
+        backend = names[backend]
+    if backend is not None:
+        _preferred[kind] = backend
+    return _preferred[kind]
+
+
+def preferred_linalg_library(backend=None):
+    """Choose CUDA's library for ``linalg``, which has no effect here.
+
+    Args:
+        backend: ``"default"``, ``"cusolver"`` or ``"magma"``. None only asks.
+
+    Returns:
+        The library that was chosen last.
+
+    Raises:
+        RuntimeError: The name is unknown.
+
+    >>> import rushlight as torch
+    >>> torch.backends.cuda.preferred_linalg_library("cusolver")
+    <_LinalgBackend.Cusolver: 2>
+    """
+    kind = _LinalgBackend
+    return _prefer(
+        kind, backend, default=kind.Default, cusolver=kind.Cusolver, magma=kind.Magma
+    )  # fmt: skip
+
+
+def preferred_blas_library(backend=None):
+    """Choose CUDA's library for products of matrices, which has no effect here.
+
+    Args:
+        backend: ``"default"``, ``"cublas"``, ``"cublaslt"``, ``"hipblas"``, ``"hipblaslt"`` or
+            ``"ck"``. None only asks.
+
+    Returns:
+        The library that was chosen last.
+
+    Raises:
+        RuntimeError: The name is unknown.
+
+    >>> import rushlight as torch
+    >>> torch.backends.cuda.preferred_blas_library("cublaslt")
+    <_BlasBackend.Cublaslt: 3>
+    """
+    kind = _BlasBackend
+    return _prefer(
+        kind, backend, default=kind.Cublas, cublas=kind.Cublas, hipblas=kind.Cublas,
+        cublaslt=kind.Cublaslt, hipblaslt=kind.Cublaslt, ck=kind.Ck,
+    )  # fmt: skip
+
+
+def preferred_rocm_fa_library(backend=None):
+    """Choose ROCm's library for attention, which has no effect here.
+
+    Args:
+        backend: ``"default"``, ``"aotriton"`` or ``"ck"``. None only asks.
+
+    Returns:
+        The library that was chosen last.
+
+    Raises:
+        RuntimeError: The name is unknown.
+
+    >>> import rushlight as torch
+    >>> torch.backends.cuda.preferred_rocm_fa_library("ck")
+    <_ROCmFABackend.Ck: 3>
+    """
+    kind = _ROCmFABackend
+    return _prefer(kind, backend, default=kind.Default, aotriton=kind.AOTriton, ck=kind.Ck)
 
 
 def __getattr__(name):

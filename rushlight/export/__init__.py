@@ -9,7 +9,7 @@ and ``shapes.py`` has ways to write these dims down.
 from rushlight.export.exporting import Dim, export
 from rushlight.export.files import load, save
 from rushlight.export.graph import Graph, GraphModule, Node
-from rushlight.export.program import ExportedProgram
+from rushlight.export.program import ExportedProgram, unflatten
 from rushlight.export.shapes import ShapesCollection, dims
 from rushlight.export.signature import (
     ExportGraphSignature,
@@ -23,5 +23,5 @@ from rushlight.export.signature import (
 __all__ = [
     "Dim", "ExportGraphSignature", "ExportedProgram", "Graph", "GraphModule", "InputKind",
     "InputSpec", "Node", "OutputKind", "OutputSpec", "ShapesCollection", "TensorArgument", "dims",
-    "export", "load", "save",
+    "export", "load", "save", "unflatten",
 ]  # fmt: skip

@@ -15,7 +15,27 @@ from rushlight.nn import Module, Parameter
 from rushlight.ops.core.dispatch import apply, prepared
 from rushlight.tensor import Tensor
 
-__all__ = ["ExportedProgram"]
+__all__ = ["ExportedProgram", "unflatten"]
+
+
+def unflatten(module, flat_args_adapter=None):
+    """Return an exported program as a module with the model's submodules.
+
+    The submodules hold the model's parameters and buffers; only the whole module can be called.
+
+    Args:
+        module: An ``ExportedProgram``.
+        flat_args_adapter: None; PyTorch's argument has no meaning here.
+
+    Returns:
+        Module with the model's own parameters, as ``module.module()`` gives it.
+
+    >>> import rushlight as torch
+    >>> program = torch.export.export(torch.nn.Sequential(torch.nn.Linear(2, 1)), (torch.ones(2),))
+    >>> [name for name, _ in torch.export.unflatten(program).named_parameters()]
+    ['0.weight', '0.bias']
+    """
+    return module.module()
 
 
 class ExportedProgram:

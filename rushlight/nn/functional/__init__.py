@@ -209,7 +209,16 @@ for _name in __all__:
 
 #: Names that few programs use, or whose module needs this one, and the modules that have them.
 _LATER = {
-    "ScalingType": "scaled", "SwizzleType": "scaled", "conv_tbc": "of_torch", "scaled_mm": "scaled",
+    **dict.fromkeys(
+        ("ScalingType", "SwizzleType", "scaled_grouped_mm", "scaled_mm"),
+        "rushlight.nn.functional.scaled",
+    ),
+    **dict.fromkeys(
+        ("handle_torch_function", "has_torch_function", "has_torch_function_unary",
+         "has_torch_function_variadic"), "rushlight.overrides",
+    ),
+    "conv_tbc": "rushlight.nn.functional.of_torch",
+    "native_channel_shuffle": "rushlight",
 }  # fmt: skip
 
 
@@ -217,5 +226,5 @@ def __getattr__(name):
     if name == "grad":  # this module needs the operations of all layers
         return importlib.import_module("rushlight.nn.grad")
     if name in _LATER:
-        return getattr(importlib.import_module(f"rushlight.nn.functional.{_LATER[name]}"), name)
+        return getattr(importlib.import_module(_LATER[name]), name)
     raise AttributeError(f"module 'rushlight.nn.functional' has no attribute {name!r}")

@@ -6,7 +6,7 @@ from rushlight.dtype import FLOAT8, bfloat16, float32
 from rushlight.errors import ShapeError
 from rushlight.ops.linear.scaled_mm import _scaled_mm
 
-__all__ = ["ScalingType", "SwizzleType", "scaled_mm"]
+__all__ = ["ScalingType", "SwizzleType", "scaled_grouped_mm", "scaled_mm"]
 
 
 class _Numbered(Enum):
@@ -94,6 +94,20 @@ def scaled_mm(
         if b.shape[0] != 1:
             raise ShapeError(f"scale_b must have shape [1, {m}], got [{[*b.shape]}]")
     return _scaled_mm(mat_a, mat_b, a, b, bias, out_dtype=output_dtype)
+
+
+def scaled_grouped_mm(
+    mat_a, mat_b, scale_a, scale_recipe_a, scale_b, scale_recipe_b, swizzle_a=None, swizzle_b=None,
+    bias=None, offs=None, output_dtype=bfloat16, contraction_dim=(), use_fast_accum=False,
+):  # fmt: skip
+    """Multiply scaled matrices in groups: only GPUs have this in PyTorch.
+
+    Raises:
+        NotImplementedError: Always. ``scaled_mm`` of each group computes the same.
+    """
+    raise NotImplementedError(
+        "scaled_grouped_mm has no kernel here, as on PyTorch's CPU: call scaled_mm for each group"
+    )
 
 
 def _list(x):

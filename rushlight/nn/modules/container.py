@@ -1,5 +1,6 @@
 """Modules that hold other modules, or parameters."""
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterable
 from itertools import chain
@@ -7,7 +8,30 @@ from itertools import chain
 from rushlight.nn.modules.module import Module
 from rushlight.nn.modules.parameters import ParameterDict, ParameterList, pairs, position
 
-__all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
+__all__ = ["Container", "ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
+
+
+class Container(Module):
+    """A module of the named modules that it is given: deprecated, subclass ``Module`` instead.
+
+    >>> import rushlight as torch
+    >>> import warnings
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     torch.nn.Container(act=torch.nn.ReLU())
+    Container(
+      (act): ReLU()
+    )
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__()
+        warnings.warn(
+            "`nn.Container` is deprecated. Subclass `nn.Module` instead.",
+            FutureWarning,
+            stacklevel=2,
+        )
+        for name, module in kwargs.items():
+            self.add_module(name, module)
 
 
 class _Numbered(Module):

@@ -131,7 +131,7 @@ def pixel_unshuffle(input, downscale_factor):
 
 
 @in_c
-@function(method=False)
+@function(method=False, alias="native_channel_shuffle")
 def channel_shuffle(input, groups):
     """Divide the channels into groups and interleave the groups.
 
