@@ -167,9 +167,10 @@ def _sum_products(table, rows, ends, factors, runs, width, out):
 
 def _sum_few(table, rows, ends, factors):
     """``sum_runs`` by NumPy, which adds a run's rows one after the other, as ``_sum_rows`` does."""
-    values = table.take(rows[: ends[-1]], 0)
+    given = slice(ends[0], ends[-1])  # without runs, ``ends`` begins with its end
+    values = table.take(rows[given], 0)
     if factors is not None:
-        values *= factors[: len(values), None]
+        values *= factors[given, None]
     runs, width = len(ends) - 1, table.shape[1]
     found = np.zeros(runs * width, table.dtype)
     first = np.repeat(np.arange(runs) * width, np.diff(ends))
