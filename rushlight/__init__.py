@@ -224,6 +224,8 @@ _LAZY_NAMES = {
         "rushlight.private_functions",
     ),
     "vmap": "rushlight.func.vmap",
+    "Tag": "rushlight.library.tagging",
+    "thread_safe_generator": "rushlight.random",
     "get_num_threads": "rushlight.threads", "set_num_threads": "rushlight.threads",
     "compile": "rushlight.compiler.calls.compiled",
     "is_anomaly_check_nan_enabled": "rushlight.autograd.anomaly",

@@ -10,7 +10,7 @@ from rushlight.devices import Devices
 
 __all__ = [
     "Graph", "current_accelerator", "current_device_idx", "current_device_index", "current_stream",
-    "device_count", "device_index", "empty_cache", "get_device_capability",
+    "device_count", "device_index", "empty_cache", "empty_host_cache", "get_device_capability",
     "get_memory_info", "is_available",
     "max_memory_allocated", "max_memory_reserved", "memory_allocated", "memory_reserved",
     "memory_stats", "reset_accumulated_memory_stats", "reset_peak_memory_stats",
@@ -82,6 +82,13 @@ class _Accelerators(Devices):
         self.place()
         super().empty_cache()
 
+    def empty_host_cache(self):
+        """Do nothing: no memory of the host is kept for copies to devices.
+
+        >>> import rushlight as torch
+        >>> torch.accelerator.empty_host_cache()
+        """
+
     def get_memory_info(self, device=None):
         """Return (bytes that are free, bytes of memory) of a device.
 
@@ -109,6 +116,7 @@ device_index = _devices.device
 current_stream, set_stream = _devices.current_stream, _devices.set_stream
 get_memory_info = _devices.get_memory_info
 synchronize, empty_cache = _devices.synchronize, _devices.empty_cache
+empty_host_cache = _devices.empty_host_cache
 memory_allocated, memory_reserved = _devices.memory_allocated, _devices.memory_reserved
 max_memory_allocated = _devices.max_memory_allocated
 max_memory_reserved = _devices.max_memory_reserved

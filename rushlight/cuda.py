@@ -18,6 +18,7 @@ reset_max_memory_allocated = _devices.reset_peak_memory_stats
 __all__ = [
     "CUDAGraph", "OutOfMemoryError", "can_device_access_peer", "get_arch_list",
     "get_device_capability", "ipc_collect", "list_gpu_processes", "mem_get_info",
+    "get_gencode_flags", "get_sync_debug_mode", "is_tf32_supported", "set_sync_debug_mode",
     "reset_max_memory_allocated", "utilization", *_functions,
 ]  # fmt: skip
 
@@ -155,6 +156,72 @@ def list_gpu_processes(device=None):
         for p in found
     ]
     return "\n".join([f"GPU:{number}", *(lines or ["no processes are running"])])
+
+
+has_half, has_magma = True, False
+_sync_debug_mode = 0
+
+
+def get_sync_debug_mode():
+    """Return what ``set_sync_debug_mode`` was given last: 0, 1 or 2.
+
+    Returns:
+        An int.
+
+    >>> import rushlight as torch
+    >>> torch.cuda.get_sync_debug_mode()
+    0
+    """
+    return _sync_debug_mode
+
+
+def set_sync_debug_mode(debug_mode):
+    """Remember the mode, which has no effect: no call that waits for a device is told.
+
+    Args:
+        debug_mode: ``"default"``, ``"warn"`` or ``"error"``, or 0, 1 or 2.
+
+    Raises:
+        RuntimeError: The name is unknown.
+
+    >>> import rushlight as torch
+    >>> torch.cuda.set_sync_debug_mode("default")
+    """
+    global _sync_debug_mode
+    names = {"default": 0, "warn": 1, "error": 2}
+    if isinstance(debug_mode, str):
+        if debug_mode not in names:
+            raise RuntimeError(
+                "invalid value of debug_mode, expected one of `default`, `warn`, `error`"
+            )
+        debug_mode = names[debug_mode]
+    _sync_debug_mode = int(debug_mode)
+
+
+def get_gencode_flags():
+    """Return the options with which PyTorch's own kernels were compiled: there are none.
+
+    Returns:
+        An empty string.
+
+    >>> import rushlight as torch
+    >>> torch.cuda.get_gencode_flags()
+    ''
+    """
+    return ""
+
+
+def is_tf32_supported():
+    """Return whether the current device computes TF32: from compute capability 8.0 on.
+
+    Returns:
+        A bool; False without a device.
+
+    >>> import rushlight as torch
+    >>> torch.cuda.is_available() or not torch.cuda.is_tf32_supported()
+    True
+    """
+    return bool(_devices.device_count()) and get_device_capability() >= (8, 0)
 
 
 def ipc_collect():

@@ -35,7 +35,7 @@ from rushlight.locks import new_lock
 
 __all__ = [
     "Generator", "default_generator", "fork_rng", "get_rng_state", "initial_seed", "manual_seed",
-    "seed", "set_rng_state",
+    "seed", "set_rng_state", "thread_safe_generator",
 ]  # fmt: skip
 
 DEFAULT_SEED = 67280421310721  # seed of a new Generator: the prime that PyTorch and Torch 7 use
@@ -603,6 +603,18 @@ def set_rng_state(new_state):
     True
     """
     default_generator.set_state(new_state)
+
+
+def thread_safe_generator():
+    """Return the generator of a ``DataLoader`` worker that is a thread: there are none.
+
+    Returns:
+        None, for which random functions use the default generator.
+
+    >>> import rushlight as torch
+    >>> torch.rand(1, generator=torch.random.thread_safe_generator()).shape
+    torch.Size([1])
+    """
 
 
 @contextlib.contextmanager

@@ -348,7 +348,7 @@ class UntypedStorage(Conversions, StorageBase):
         sharing = sys.modules.get("rushlight.multiprocessing.sharing")
         return sharing is not None and sharing.block_of(self._owner) is not None
 
-    def is_pinned(self):
+    def is_pinned(self, device=None):
         """Return True if the memory stays where it is: never."""
         return False
 

@@ -90,7 +90,7 @@ class TypedStorage:
         """Return True if the memory can be shared with other processes."""
         return self._numbers.is_shared()
 
-    def is_pinned(self):
+    def is_pinned(self, device=None):
         """Return True if the memory stays where it is: never."""
         return False
 

@@ -11,4 +11,5 @@ debug = False
 cuda = None
 hip = None
 xpu = None
+rocm = None
 git_version = "rushlight"

@@ -7,8 +7,9 @@ from enum import Enum
 from rushlight import precision
 
 __all__ = [
-    "SDPAParams", "cudnn_sdp_enabled", "enable_cudnn_sdp", "enable_flash_sdp", "enable_math_sdp",
-    "enable_mem_efficient_sdp", "flash_sdp_enabled", "is_built", "is_flash_attention_available",
+    "SDPAParams", "allow_fp16_bf16_reduction_math_sdp", "cudnn_sdp_enabled", "enable_cudnn_sdp",
+    "enable_flash_sdp", "enable_math_sdp", "enable_mem_efficient_sdp", "flash_sdp_enabled",
+    "fp16_bf16_reduction_math_sdp_allowed", "is_built", "is_flash_attention_available",
     "math_sdp_enabled", "matmul", "mem_efficient_sdp_enabled", "preferred_blas_library",
     "preferred_linalg_library", "preferred_rocm_fa_library", "sdp_kernel",
 ]  # fmt: skip
@@ -254,6 +255,31 @@ def preferred_rocm_fa_library(backend=None):
     """
     kind = _ROCmFABackend
     return _prefer(kind, backend, default=kind.Default, aotriton=kind.AOTriton, ck=kind.Ck)
+
+
+def allow_fp16_bf16_reduction_math_sdp(enabled):
+    """Remember whether attention may add up half precision, which has no effect.
+
+    Args:
+        enabled: A bool.
+
+    >>> import rushlight as torch
+    >>> torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(False)
+    """
+    _allowed["half_sums"] = bool(enabled)
+
+
+def fp16_bf16_reduction_math_sdp_allowed():
+    """Return what ``allow_fp16_bf16_reduction_math_sdp`` was given last. Default: False.
+
+    Returns:
+        A bool.
+
+    >>> import rushlight as torch
+    >>> torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed()
+    False
+    """
+    return _allowed.get("half_sums", False)
 
 
 def __getattr__(name):

@@ -2,6 +2,7 @@
 
 from rushlight.library.operator import OpOverload, find, namespace, publish
 from rushlight.library.schema import parse_schema
+from rushlight.notices import warn_once
 
 __all__ = ["Library", "fallthrough_kernel"]
 
@@ -95,7 +96,7 @@ class Library:
         self._ops.append(op)
         return f"{name}.{parsed.overload_name}" if parsed.overload_name else name
 
-    def impl(self, op_name, fn, dispatch_key="", *, with_keyset=False, allow_override=False):
+    def impl(self, op_name, fn, dispatch_key="", *, with_keyset=False, allow_override=True):
         """Give an operator a kernel.
 
         Args:
@@ -105,7 +106,7 @@ class Library:
                 default); "Meta" registers a fake; "Autograd" a function that runs in the
                 operator's place; other devices' kernels never run.
             with_keyset: Must be False.
-            allow_override: Replace a kernel that there is.
+            allow_override: Replace a kernel that there is, with a warning. Default: True.
 
         Raises:
             RuntimeError: There is no such operator, or it has a kernel for the key already.
@@ -128,6 +129,12 @@ class Library:
                 f"This is not allowed since there's already a kernel registered from python "
                 f"overriding {op._opname}'s behavior for {key} dispatch key and {op.namespace} "
                 "namespace."
+            )
+        if key in op.kernels:
+            warn_once(
+                f"Library.impl: the kernel of {op.namespace}::{op._opname} for {key} is replaced. "
+                "This is said once: kernels of other operators may be replaced, too",
+                "Library.impl replaces",
             )
         op.kernels[key] = fn
 

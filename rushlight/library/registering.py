@@ -150,7 +150,7 @@ def register_kernel(op, device_types, func=None, /, *, lib=None):
     return func
 
 
-def register_fake(op, func=None, /, *, lib=None, _stacklevel=1, allow_override=False):
+def register_fake(op, func=None, /, *, lib=None, _stacklevel=1, allow_override=True):
     """State the shapes and dtypes of an operator's results.
 
     Args:

@@ -58,6 +58,12 @@ class Adagrad(Elementwise):
                 p.numel()  # raises ValueError if the parameter has no shape yet
                 self._complete(p, ("sum",))
 
+    def share_memory(self):
+        """Move the state to memory that processes share."""
+        for state in self.state.values():
+            for tensor in state.values():
+                tensor.share_memory_()
+
     def _initial(self, p, name):
         return self.defaults["initial_accumulator_value"]
 

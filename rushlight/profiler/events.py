@@ -188,27 +188,27 @@ class EventList(list):
         """Microseconds of all events, where the time of nested events is counted once."""
         return self.total
 
-    def key_averages(self, group_by_input_shape=False, group_by_stack_n=0,
+    def key_averages(self, group_by_input_shapes=False, group_by_stack_n=0,
                      group_by_overload_name=False):  # fmt: skip
         """Add the events up by name.
 
-        With ``group_by_input_shape`` only events of equal input shapes are added up. With
+        With ``group_by_input_shapes`` only events of equal input shapes are added up. With
         ``group_by_stack_n`` above 0, only events whose n innermost source lines are equal.
         """
         found: dict = {}
         for event in self:
             key: Any = (event.name,)
-            if group_by_input_shape:
+            if group_by_input_shapes:
                 key += (str(event.input_shapes),)
             if group_by_stack_n:
                 key += tuple(event.stack[:group_by_stack_n])
             average = found.setdefault(key, FunctionEventAvg(event.name))
             average.add(event, _within_its_own(event))
-            if group_by_input_shape:
+            if group_by_input_shapes:
                 average.input_shapes = event.input_shapes
             average.stack = event.stack[:group_by_stack_n]
         return EventList(
-            found.values(), profile_memory=self.profile_memory, shapes=group_by_input_shape,
+            found.values(), profile_memory=self.profile_memory, shapes=group_by_input_shapes,
             stacks=group_by_stack_n > 0, total=self.total,
         )  # fmt: skip
 

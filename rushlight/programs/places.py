@@ -35,6 +35,8 @@ _MOVED = {
     "torch.cpu.amp.grad_scaler": "rushlight.amp.cpu",
     "torch.cuda.amp": "rushlight.amp.cuda",
     "torch.cuda.nvtx": "rushlight.nvtx",
+    "torch.cuda.comm": "rushlight.nn.parallel.comm",
+    "torch.accelerator.graphs": "rushlight.accelerator",
     "torch.cuda.amp.autocast_mode": "rushlight.amp.cuda",
     "torch.cuda.amp.grad_scaler": "rushlight.amp.cuda",
     "torch.distributed._tensor.api": "rushlight.distributed.tensor",

@@ -35,8 +35,11 @@ class _Key:
 
     __slots__: tuple[str, ...] = ()
 
-    def __init__(self, value):
-        setattr(self, self.__slots__[0], value)
+    def __init__(self, *value, **named):
+        (name,) = self.__slots__
+        if len(value) + len(named) != 1 or named.keys() - {name}:
+            raise TypeError(f"{type(self).__name__} takes one argument, {name!r}")
+        setattr(self, name, value[0] if value else named[name])
 
     @property
     def _value(self):

@@ -1,6 +1,7 @@
 """Checkpoints: drop the intermediate values of a part of a model; backward computes them again."""
 
 import contextlib
+import enum
 import warnings
 
 import rushlight as torch
@@ -15,7 +16,8 @@ from rushlight.random import all_states, fork_rng, restore
 from rushlight.tensor import Tensor
 
 __all__ = [
-    "CheckpointError", "CheckpointFunction", "checkpoint", "checkpoint_sequential",
+    "CheckpointError", "CheckpointFunction", "CheckpointPolicy", "checkpoint",
+    "checkpoint_sequential", "create_selective_checkpoint_contexts", "detach_variable",
     "get_device_states", "noop_context_fn", "set_checkpoint_debug_enabled",
     "set_checkpoint_early_stop", "set_device_states",
 ]  # fmt: skip
@@ -45,6 +47,75 @@ def noop_context_fn():
     2
     """
     return contextlib.nullcontext(), contextlib.nullcontext()
+
+
+class CheckpointPolicy(enum.Enum):
+    """What a function of ``create_selective_checkpoint_contexts`` says of an operation.
+
+    >>> import rushlight as torch
+    >>> torch.utils.checkpoint.CheckpointPolicy.MUST_SAVE
+    <CheckpointPolicy.MUST_SAVE: 0>
+    """
+
+    (
+        MUST_SAVE, PREFER_SAVE, MUST_RECOMPUTE, PREFER_RECOMPUTE, MUST_CPU_OFFLOAD,
+        PREFER_CPU_OFFLOAD,
+    ) = range(6)  # fmt: skip
+
+
+def create_selective_checkpoint_contexts(policy_fn_or_list, allow_cache_entry_mutation=False):
+    """Return two contexts for ``checkpoint(context_fn=...)``.
+
+    In PyTorch the results of the operations that are named are kept. Here all are computed again,
+    which gives the same numbers.
+
+    Args:
+        policy_fn_or_list: A function that gives a ``CheckpointPolicy``, or a list of operations.
+        allow_cache_entry_mutation: Accepted without effect.
+
+    Returns:
+        Tuple of two context managers.
+
+    Raises:
+        TypeError: ``policy_fn_or_list`` is neither a function nor a list.
+
+    >>> import rushlight as torch
+    >>> from functools import partial
+    >>> keep = partial(torch.utils.checkpoint.create_selective_checkpoint_contexts, [])
+    >>> f = lambda x: x.sin().sum()
+    >>> torch.utils.checkpoint.checkpoint(f, torch.zeros(1), use_reentrant=False, context_fn=keep)
+    tensor(0.)
+    """
+    if not (isinstance(policy_fn_or_list, list) or callable(policy_fn_or_list)):
+        raise TypeError("policy_fn_or_list must be either a function or a list of ops.")
+    return noop_context_fn()
+
+
+def detach_variable(inputs):
+    """Return detached tensors that require a gradient where the given ones do.
+
+    Args:
+        inputs: A tuple; what is no tensor is returned as it is.
+
+    Returns:
+        A tuple.
+
+    Raises:
+        RuntimeError: ``inputs`` is no tuple.
+
+    >>> import rushlight as torch
+    >>> x = torch.ones(1, requires_grad=True) * 2
+    >>> torch.utils.checkpoint.detach_variable((x, 3))
+    (tensor([2.], requires_grad=True), 3)
+    """
+    if not isinstance(inputs, tuple):
+        raise RuntimeError(
+            f"Only tuple of tensors is supported. Got Unsupported input type: "
+            f"{type(inputs).__name__}"
+        )
+    return tuple(
+        [x.detach().requires_grad_(x.requires_grad) if isinstance(x, Tensor) else x for x in inputs]
+    )
 
 
 @contextlib.contextmanager

@@ -16,14 +16,23 @@ from rushlight.tensor import Tensor
 __all__ = [
     "allow_in_graph", "assume_constant_result", "config", "cudagraph_mark_step_begin",
     "get_default_backend", "is_dynamo_compiling", "is_exporting", "list_backends",
-    "nested_compile_region", "set_default_backend", "set_enable_guard_collectives", "set_stance",
-    "substitute_in_graph", "wrap_numpy",
+    "keep_portable_guards_unsafe", "keep_tensor_guards_unsafe", "load_cache_artifacts",
+    "nested_compile_region", "save_cache_artifacts", "set_default_backend",
+    "set_enable_guard_collectives", "set_stance", "skip_all_guards_unsafe",
+    "skip_guard_on_all_nn_modules_unsafe", "skip_guard_on_globals_unsafe",
+    "skip_guard_on_inbuilt_nn_modules_unsafe", "substitute_in_graph", "wrap_numpy",
 ]  # fmt: skip
 
 #: Settings that users may assign; nothing reads them.
 config = types.SimpleNamespace(
     job_id=None, cache_key_tag="", dynamic_sources="", unbacked_sources="",
-    force_disable_caches=False,
+    force_disable_caches=False, accumulated_recompile_limit=256,
+    allow_unspec_int_on_nn_module=False, assume_static_by_default=True,
+    automatic_dynamic_shapes=True, capture_dynamic_output_shape_ops=False,
+    capture_scalar_outputs=False, dynamic_shapes=True, enable_cpp_symbolic_shape_guards=False,
+    fail_on_recompile_limit_hit=False, log_file_name=None, recompile_limit=8,
+    reorderable_logging_functions=set(), skip_tensor_guards_with_matching_dict_tags=True,
+    verbose=False, wrap_top_frame=False,
 )  # fmt: skip
 _STANCES = (
     "default", "force_eager", "eager_on_recompile", "fail_on_recompile", "eager_then_compile",
@@ -334,3 +343,67 @@ def _each(tree, kind, change):
     if type(tree) in (list, tuple):
         return type(tree)([_each(v, kind, change) for v in tree])
     return tree
+
+
+def save_cache_artifacts():
+    """Return what ``load_cache_artifacts`` takes: nothing, because kernels are kept on disk.
+
+    Returns:
+        None.
+
+    >>> import rushlight as torch
+    >>> torch.compiler.save_cache_artifacts() is None
+    True
+    """
+
+
+def load_cache_artifacts(serialized_artifacts):
+    """Do nothing: kernels are read from the cache on disk.
+
+    Args:
+        serialized_artifacts: Ignored.
+
+    Returns:
+        None.
+
+    >>> import rushlight as torch
+    >>> torch.compiler.load_cache_artifacts(b"")
+    """
+
+
+def _all_kept(guard_entries):
+    """Keep all guards: the answer of a filter that PyTorch asks which guards to check.
+
+    Args:
+        guard_entries: The guards.
+
+    Returns:
+        List of True for each. Nothing asks: all guards are always checked.
+
+    >>> import rushlight as torch
+    >>> torch.compiler.skip_guard_on_globals_unsafe([1, 2])
+    [True, True]
+    """
+    return [True for _ in guard_entries]
+
+
+skip_all_guards_unsafe = skip_guard_on_all_nn_modules_unsafe = _all_kept
+skip_guard_on_globals_unsafe = skip_guard_on_inbuilt_nn_modules_unsafe = _all_kept
+keep_portable_guards_unsafe = _all_kept
+
+
+def keep_tensor_guards_unsafe(guard_entries, keep_parameters=False):
+    """Keep all guards; see ``skip_guard_on_globals_unsafe``.
+
+    Args:
+        guard_entries: The guards.
+        keep_parameters: Ignored.
+
+    Returns:
+        List of True for each.
+
+    >>> import rushlight as torch
+    >>> torch.compiler.keep_tensor_guards_unsafe([1, 2])
+    [True, True]
+    """
+    return _all_kept(guard_entries)

@@ -87,7 +87,7 @@ class CorrCholeskyTransform(Transform):
         partial = tril_matrix_to_vec(y, -1) / tril_matrix_to_vec(left, -1).sqrt()
         return (partial.log1p() - (-partial).log1p()) / 2
 
-    def log_abs_det_jacobian(self, x, y):
+    def log_abs_det_jacobian(self, x, y, intermediates=None):
         """½ Σ log(squared length that was left in a row) + Σ log(1 - tanh² x)."""
         of_rows = 0.5 * tril_matrix_to_vec(_left_of_rows(y), -2).log().sum(-1)
         of_tanh = -2 * (x + softplus(-2 * x) - math.log(2.0)).sum(-1)

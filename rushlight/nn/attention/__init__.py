@@ -7,7 +7,10 @@ from typing import Any
 
 from rushlight.ops.sequence import attention
 
-__all__ = ["WARN_FOR_UNFUSED_KERNELS", "SDPBackend", "sdpa_kernel"]
+__all__ = [
+    "WARN_FOR_UNFUSED_KERNELS", "SDPBackend", "current_flash_attention_impl",
+    "list_flash_attention_impls", "restore_flash_attention_impl", "sdpa_kernel",
+]  # fmt: skip
 
 #: PyTorch warns on a GPU if a causal bias finds no fused kernel. It has no effect here.
 WARN_FOR_UNFUSED_KERNELS = False
@@ -122,3 +125,36 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return importlib.import_module(f"rushlight.nn.attention.{name}")
     raise AttributeError(f"module 'rushlight.nn.attention' has no attribute {name!r}")
+
+
+def list_flash_attention_impls():
+    """Return the names of PyTorch's kernels of flash attention that may be chosen: none.
+
+    Returns:
+        An empty list.
+
+    >>> import rushlight as torch
+    >>> torch.nn.attention.list_flash_attention_impls()
+    []
+    """
+    return []
+
+
+def current_flash_attention_impl():
+    """Return the name of the kernel of flash attention that was chosen: none.
+
+    Returns:
+        None.
+
+    >>> import rushlight as torch
+    >>> torch.nn.attention.current_flash_attention_impl() is None
+    True
+    """
+
+
+def restore_flash_attention_impl():
+    """Do nothing: no other kernel of flash attention can be chosen.
+
+    >>> import rushlight as torch
+    >>> torch.nn.attention.restore_flash_attention_impl()
+    """

@@ -1,6 +1,10 @@
 """A module whose batch is shared out among devices, where there are several."""
 
+from rushlight.autograd.mode import is_grad_enabled
 from rushlight.nn.modules.module import Module
+from rushlight.nn.parallel.parallel_apply import parallel_apply
+from rushlight.nn.parallel.replicate import replicate
+from rushlight.nn.parallel.scatter_gather import gather, scatter_kwargs
 
 __all__ = ["DataParallel", "data_parallel"]
 
@@ -24,10 +28,28 @@ class DataParallel(Module):
     def __init__(self, module, device_ids=None, output_device=None, dim=0):
         super().__init__()
         self.module = module
-        self.device_ids = []
+        self.device_ids, self.dim = [], dim
 
     def forward(self, *inputs, **kwargs):
         return self.module(*inputs, **kwargs)
+
+    # What PyTorch's ``forward`` is made of, for programs that override or call a part of it.
+
+    def replicate(self, module, device_ids):
+        """Return copies of ``module`` for devices."""
+        return replicate(module, device_ids, not is_grad_enabled())
+
+    def scatter(self, inputs, kwargs, device_ids):
+        """Return the parts of the arguments for devices."""
+        return scatter_kwargs(inputs, kwargs, device_ids, dim=self.dim)
+
+    def parallel_apply(self, replicas, inputs, kwargs):
+        """Return what the copies give for the parts."""
+        return parallel_apply(replicas, inputs, kwargs)
+
+    def gather(self, outputs, output_device):
+        """Join the results."""
+        return gather(outputs, output_device, dim=self.dim)
 
 
 def data_parallel(
