@@ -20,7 +20,8 @@ class profile(session.profile):
         profile_memory: Record the bytes of the results. Default: False.
         with_stack: Record the lines of the program that led to each event. Default: False.
         use_kineto, use_cpu, experimental_config, acc_events: Accepted without effect.
-        custom_trace_id_callback, post_processing_timeout_s: Accepted without effect.
+        custom_trace_id_callback, post_processing_timeout_s, activity_filters: Accepted without
+            effect.
 
     >>> import rushlight as torch
     >>> with torch.autograd.profiler.profile() as profiled:
@@ -33,7 +34,7 @@ class profile(session.profile):
         self, enabled=True, *, use_cuda=False, use_device=None, record_shapes=False,
         with_flops=False, profile_memory=False, with_stack=False, with_modules=False,
         use_kineto=False, use_cpu=True, experimental_config=None, acc_events=False,
-        custom_trace_id_callback=None, post_processing_timeout_s=None,
+        custom_trace_id_callback=None, post_processing_timeout_s=None, activity_filters=None,
     ):  # fmt: skip
         super().__init__(
             record_shapes=record_shapes, profile_memory=profile_memory, with_stack=with_stack

@@ -66,8 +66,9 @@ Dim.AUTO, Dim.DYNAMIC, Dim.STATIC = Dim("AUTO"), Dim("DYNAMIC"), Dim("STATIC")
 
 
 def export(
-    mod, args, kwargs=None, *, dynamic_shapes=None, strict=False, preserve_module_call_signature=()
-):
+    mod, args, kwargs=None, *, dynamic_shapes=None, strict=False,
+    preserve_module_call_signature=(), prefer_deferred_runtime_asserts_over_guards=False,
+):  # fmt: skip
     """Record one call of a model and return it as an ``ExportedProgram``.
 
     Args:
@@ -79,6 +80,7 @@ def export(
             is None if all its dims are fixed; else a dict such as ``{0: Dim("batch")}``, or a list
             with a Dim or None for each dim.
         strict, preserve_module_call_signature: Accepted without effect.
+        prefer_deferred_runtime_asserts_over_guards: Accepted without effect.
 
     Returns:
         ``ExportedProgram``.

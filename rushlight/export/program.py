@@ -75,11 +75,12 @@ class ExportedProgram:
         self._tree = tree
         self.graph_module = GraphModule(graph, self._run)
 
-    def module(self):
+    def module(self, check_guards=True):
         """The program as a module with the model's own parameters and buffers.
 
         Gradients flow through the module. Its arguments must have the example's shapes and dtypes;
-        only the sizes of dims that may change can differ.
+        only the sizes of dims that may change can differ. ``check_guards`` has no effect: they
+        are always checked.
         """
         found = GraphModule(self.graph, self._run)
         for name, tensor in self.state_dict.items():

@@ -268,7 +268,7 @@ class EventList(list):
     def __str__(self):
         return self.table()
 
-    def export_chrome_trace(self, path, metadata=None):
+    def export_chrome_trace(self, path, metadata=None, use_python_export=False):
         """Write the events as a JSON trace for chrome://tracing and Perfetto.
 
         The file is compressed if ``path`` ends in ``.gz``.

@@ -259,8 +259,8 @@ class profile:
         """Add the events up by name; ``.table(sort_by=…)`` of the result formats a table."""
         return self.events().key_averages(group_by_input_shape, group_by_stack_n)
 
-    def export_chrome_trace(self, path):
-        """Write the events for chrome://tracing and Perfetto."""
+    def export_chrome_trace(self, path, use_python_export=False):
+        """Write the events for chrome://tracing and Perfetto; Python always writes them."""
         self.events().export_chrome_trace(path, self._metadata)
 
     def add_metadata(self, key, value):

@@ -365,7 +365,7 @@ register_pytree_node(BlockMask, lambda mask: (mask._tensors(), mask._rest()), _r
 
 def create_block_mask(
     mask_mod, B, H, Q_LEN, KV_LEN, device=None, BLOCK_SIZE=128, _compile=False,
-    separate_full_blocks=True,
+    separate_full_blocks=True, compute_dq_write_order=False, dq_kv_order=True,
 ):  # fmt: skip
     """Return the BlockMask of a ``mask_mod``.
 
@@ -379,6 +379,8 @@ def create_block_mask(
         device: Where the mask is made. Default: the CPU.
         BLOCK_SIZE: The numbers of queries and keys in a block, or one int. Default: 128.
         separate_full_blocks: List the blocks in which all is visible separately. Default: True.
+        compute_dq_write_order, dq_kv_order: Accepted without effect: gradients are added up in one
+            order in any case.
 
     Returns:
         BlockMask of shape ``(B, H, Q_LEN, KV_LEN)``, with 1 where B or H is None.

@@ -249,6 +249,20 @@ def _described(name, is_so, doc):
     return function(ask)
 
 
+@method
+def dequantize(self):
+    """Return the numbers of this tensor as float32, as a quantized tensor does.
+
+    Returns:
+        Tensor of this shape; this tensor itself if it is float32.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1, 2]).dequantize()
+    tensor([1., 2.])
+    """
+    return self.float()
+
+
 is_complex = _described("is_complex", lambda d: d.is_complex, "Tell whether the dtype is complex.")
 is_floating_point = _described(
     "is_floating_point",
