@@ -175,20 +175,20 @@ def solve(A, B, *, left=True, out=None):
     return X if out is None else store(out, X, "linalg.solve")
 
 
-def tensorsolve(A, B, dims=None, *, out=None):
-    """Solve the linear equations ``tensordot(A, X, X.dim()) = B`` for the tensor X.
+def tensorsolve(A, other, dims=None, *, out=None):
+    """Solve the linear equations ``tensordot(A, X, X.dim()) = other`` for the tensor X.
 
     Args:
-        A: Tensor whose shape is that of B, followed by that of X.
-        B: Tensor of any shape ``(*)``.
+        A: Tensor whose shape is that of ``other``, followed by that of X.
+        other: Tensor of any shape ``(*)``.
         dims: Dims of A that are moved to its end first. Default: none.
 
     Returns:
-        Tensor X, of A's shape without its first ``B.dim()`` dims.
+        Tensor X, of A's shape without its first ``other.dim()`` dims.
 
     Raises:
         LinAlgError: A, as a matrix, is singular.
-        RuntimeError: The dims of X do not have as many elements as B.
+        RuntimeError: The dims of X do not have as many elements as ``other``.
 
     >>> import rushlight as torch
     >>> torch.linalg.tensorsolve(torch.eye(6).reshape(2, 3, 6), torch.ones(2, 3))
@@ -197,11 +197,11 @@ def tensorsolve(A, B, dims=None, *, out=None):
     if dims is not None:
         dims = shapes.dims(dims, A.dim(), "linalg.tensorsolve")
         A = A.movedim(dims, tuple(range(A.dim() - len(dims), A.dim())))
-    shape, n = tuple(A.shape[B.dim() :]), B.numel()
+    shape, n = tuple(A.shape[other.dim() :]), other.numel()
     if shapes.numel(shape) != n or A.numel() != n * n:
         raise ShapeError(
-            f"linalg.tensorsolve: A {tuple(A.shape)} must have B's number of elements, {n}, both in"
-            f" its first {B.dim()} dims and in the others"
+            f"linalg.tensorsolve: A {tuple(A.shape)} must have {n} elements, as other has, both in "
+            f"its first {other.dim()} dims and in the others"
         )
-    found = solve(A.reshape(n, n), B.reshape(n)).reshape(shape)
+    found = solve(A.reshape(n, n), other.reshape(n)).reshape(shape)
     return found if out is None else store(out, found, "linalg.tensorsolve", casts=True)

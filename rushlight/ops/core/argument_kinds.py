@@ -123,6 +123,7 @@ def takes(*forms, **judgement):
     The module's docstring describes forms. The options in ``judgement``:
 
     ``kinds``: {name: kind} of the parameters whose name and default don't determine the kind.
+    ``spelled``: {name in a form: name of the function's own parameter}, where they differ.
     ``refusal``: the error if no form fits the call; default TypeError.
     ``asks=False``: the arguments' classes cannot override the function, as in PyTorch's functions
     that make tensors from other data; ``"modes"``: modes can.

@@ -9,7 +9,10 @@ from rushlight.tensor import Size, Tensor
 __all__ = ["admitted", "bind", "judge", "number", "refuse"]
 
 #: Public name → the parameter's name in a forward; NumPy's ``axis`` and ``keepdims`` count as well.
-_KEYWORDS = {"axis": "dim", "keepdims": "keepdim", "input": "x", "other": "y", "self": "x"}
+_KEYWORDS = {
+    "axis": "dim", "axis0": "dim0", "axis1": "dim1", "keepdims": "keepdim", "input": "x",
+    "other": "y", "self": "x",
+}  # fmt: skip
 
 
 def bind(op, args, kwargs):

@@ -38,8 +38,9 @@ from rushlight.tensor import Tensor
 
 __all__ = ["guard_all", "guarded", "of_space"]
 
-#: Other names of parameters: NumPy's, which PyTorch's functions in C accept, and a method's.
-_OTHERS = {"axis": "dim", "keepdims": "keepdim", "split_size": "split_size_or_sections"}
+#: Other names of parameters: a method's, and NumPy's, which PyTorch's functions in C accept.
+_OTHERS = {"split_size": "split_size_or_sections"}
+_OF_NUMPY = {"axis": "dim", "keepdims": "keepdim"}
 _MOST = 256  # the largest number of combinations of types that the guard of a function remembers
 
 
@@ -73,8 +74,9 @@ def guarded(call, name, strict=True, spread=0, public=None):
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     composes = getattr(call, "composes", False)
     replays = Replays(writes=composes == "in place") if composes else None
-    in_c = not getattr(call, "in_python", False)
-    spelled = {a: b for a, b in _OTHERS.items() if in_c and b in names and a not in names}
+    others = _OTHERS if getattr(call, "in_python", False) else {**_OTHERS, **_OF_NUMPY}
+    spelled = {a: b for a, b in others.items() if b in names and a not in names}
+    spelled |= getattr(call, "spelled", {})
     rule = rule_of_out(name) if "out" in names else 0
     #: names of arguments to be looked at
     special = {*spelled, *(["device"] if makes else []), *(["out"] if rule else [])}
@@ -146,12 +148,13 @@ def guarded(call, name, strict=True, spread=0, public=None):
                     args, named = with_numbers(call, args, named)
                 elif len(seen) < _MOST:
                     seen.add(types)
+            own = named
             if not spelled.keys().isdisjoint(named):
-                named = {spelled.get(k, k): v for k, v in named.items()}
+                own = {spelled.get(k, k): v for k, v in named.items()}
             if rule and "out" in named:
                 check_overlap(args, named)
             try:
-                return call(*args, **named)
+                return call(*args, **own)
             except Exception as error:
                 return failed(error, args, named)
 

@@ -66,7 +66,7 @@ class Replays:
         finally:
             self.run = was
 
-    def _count(self, *args, **named):
+    def _count(self, /, *args, **named):
         global _calls_to_come, _fewer, _longer
         if self._left in _TIMED:
             return self._timed(args, named)

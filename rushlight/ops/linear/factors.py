@@ -79,14 +79,14 @@ def cholesky_inverse(input, upper=False, *, out=None):
     return compute(input, upper, out=out)
 
 
-@function(kinds={"L": "Tensor"})
-def cholesky_solve(input, L, upper=False, *, out=None):
-    """Solve A·X = ``input`` for X, where ``L`` is the Cholesky factor of A.
+@function(kinds={"input2": "Tensor"})
+def cholesky_solve(input, input2, upper=False, *, out=None):
+    """Solve A·X = ``input`` for X, where ``input2`` is the Cholesky factor of A.
 
     Args:
         input: Tensor ``(*, N, K)``, the right-hand sides.
-        L: Tensor ``(*, N, N)``. Its leading dims and those of ``input`` are broadcast.
-        upper: ``L`` is upper triangular. Default: False, lower triangular.
+        input2: Tensor ``(*, N, N)``. Its leading dims and those of ``input`` are broadcast.
+        upper: ``input2`` is upper triangular. Default: False, lower triangular.
 
     Returns:
         Tensor ``(*, N, K)``.
@@ -102,7 +102,7 @@ def cholesky_solve(input, L, upper=False, *, out=None):
     """
     from rushlight.linalg.cholesky import cholesky_solve as compute
 
-    return compute(input, L, upper, out=out)
+    return compute(input, input2, upper, out=out)
 
 
 # LU ---------------------------------------------------------------------------------------
@@ -241,14 +241,14 @@ def geqrf(input, *, out=None):
     return compute(input, out=out)
 
 
-@function(kinds={"tau": "Tensor"})
-def orgqr(input, tau, *, out=None):
+@function(kinds={"input2": "Tensor"})
+def orgqr(input, input2, *, out=None):
     """Return the first N columns of the product Q of Householder reflections.
 
     Args:
         input: Tensor ``(*, M, N)`` with M ≥ N, whose columns define the reflections; see
             ``linalg.householder_product``.
-        tau: Tensor ``(*, K)`` with K ≤ N, the factors of the reflections.
+        input2: Tensor ``(*, K)`` with K ≤ N, the factors of the reflections.
 
     Returns:
         Tensor ``(*, M, N)``.
@@ -263,36 +263,36 @@ def orgqr(input, tau, *, out=None):
     """
     from rushlight import linalg
 
-    return linalg.householder_product(input, tau, out=out)
+    return linalg.householder_product(input, input2, out=out)
 
 
-@function(kinds={"tau": "Tensor", "other": "Tensor"})
-def ormqr(input, tau, other, left=True, transpose=False, *, out=None):
+@function(kinds={"input2": "Tensor", "input3": "Tensor"})
+def ormqr(input, input2, input3, left=True, transpose=False, *, out=None):
     """Multiply matrices by the product Q of Householder reflections, without computing Q.
 
     Args:
         input: Tensor ``(*, M, K)``, whose columns define the reflections; see
             ``linalg.householder_product``.
-        tau: Tensor ``(*, K)``, the factors of the reflections.
-        other: Tensor ``(*, M, N)``, or ``(*, N, M)`` with ``left=False``.
-        left: Compute Q·``other``; False: ``other``·Q. Default: True.
+        input2: Tensor ``(*, K)``, the factors of the reflections.
+        input3: Tensor ``(*, M, N)``, or ``(*, N, M)`` with ``left=False``.
+        left: Compute Q·``input3``; False: ``input3``·Q. Default: True.
         transpose: Multiply by Qᴴ instead of Q. Default: False.
 
     Returns:
-        Tensor of the shape of ``other``.
+        Tensor of the shape of ``input3``.
 
     Raises:
         RuntimeError: The shapes or dtypes do not fit.
 
     >>> import rushlight as torch
-    >>> a, tau = torch.geqrf(torch.tensor([[3.0, 1.0], [4.0, 2.0]]))
-    >>> torch.ormqr(a, tau, torch.eye(2))
+    >>> a, input2 = torch.geqrf(torch.tensor([[3.0, 1.0], [4.0, 2.0]]))
+    >>> torch.ormqr(a, input2, torch.eye(2))
     tensor([[-0.6000, -0.8000],
             [-0.8000,  0.6000]])
     """
     from rushlight.linalg.qr import reflected
 
-    return reflected(input, tau, other, left, transpose, out=out)
+    return reflected(input, input2, input3, left, transpose, out=out)
 
 
 # Others -----------------------------------------------------------------------------------

@@ -303,8 +303,10 @@ def _isin_of_search(x, y):
 
 @function(method=False)
 @takes(
-    "elements: Tensor, test_elements: operand, *, assume_unique=, invert=, out?=",
-    "elements: Number, test_elements: Tensor, *, assume_unique=, invert=, out?=",
+    "elements: Tensor, test_elements: Tensor, *, assume_unique=, invert=, out?=",
+    "elements: Tensor, test_element: Number, *, assume_unique=, invert=, out?=",
+    "element: Number, test_elements: Tensor, *, assume_unique=, invert=, out?=",
+    spelled={"element": "elements", "test_element": "test_elements"},
 )
 def isin(elements, test_elements, *, assume_unique=False, invert=False, out=None):
     """True where an element of ``elements`` is among ``test_elements``.

@@ -199,8 +199,9 @@ _repeat_each.grad(x=_repeat_each_back)
     "input: Tensor, *, output_size?=",
     "input, repeats: Tensor, dim?=, *, output_size?=",
     "input, repeats: int, dim?=, *, output_size?=",
+    "repeats: Tensor, *, output_size?=",
 )
-def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
+def repeat_interleave(input=None, repeats=None, dim=None, *, output_size=None):
     """Repeat each slice along ``dim``, so that the copies of a slice follow each other.
 
     If a tensor of repeats is the only argument, the indices 0, 1, 2, … are repeated.
@@ -224,6 +225,8 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     >>> torch.tensor([1, 2]).repeat_interleave(2), torch.repeat_interleave(torch.tensor([1, 2]))
     (tensor([1, 1, 2, 2]), tensor([0, 1, 1]))
     """
+    if input is None:  # the only tensor was given by the name of the repeats
+        input, repeats = repeats, None
     if repeats is None:
         if input._array.ndim != 1:
             raise RuntimeError("repeat_interleave: repeats must be 1-dim tensor")

@@ -8,6 +8,7 @@ from numpy import ndarray
 from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.errors import ArgumentError, DtypeError, ShapeError
+from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.dispatch import apply
 from rushlight.ops.core.fast_path import viewed_parts
@@ -298,6 +299,14 @@ def unsafe_chunk(input, chunks, dim=0):
 
 
 @function
+@takes(
+    "input, sections: int, dim=",
+    "input, tensor_indices_or_sections: Tensor, dim=",
+    "input, indices: ints, dim=",
+    spelled=dict.fromkeys(
+        ("sections", "indices", "tensor_indices_or_sections"), "indices_or_sections"
+    ),
+)
 def tensor_split(input, indices_or_sections, dim=0):
     """Split ``input`` along ``dim`` into views, by their number or at given indices.
 

@@ -39,14 +39,14 @@ _overwritten.grad(x=zeros, src=lambda g: g)
 @short
 @method
 @replayed(writes=True)
-def copy_(self, src, non_blocking=False):
-    """Write ``src`` into this tensor, broadcast to its shape and converted to its dtype.
+def copy_(self, other, non_blocking=False):
+    """Write ``other`` into this tensor, broadcast to its shape and converted to its dtype.
 
     Args:
-        src: Tensor whose shape broadcasts to this tensor's, or a number.
+        other: Tensor whose shape broadcasts to this tensor's, or a number.
 
     Raises:
-        RuntimeError: ``src`` does not broadcast to this tensor's shape.
+        RuntimeError: ``other`` does not broadcast to this tensor's shape.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, 2).copy_(torch.tensor([1.0, 2.0]))
@@ -54,39 +54,39 @@ def copy_(self, src, non_blocking=False):
             [1., 2.]])
     """
     if mode.intercept > mode.metas:
-        found = overridden(copy_, (self, src), {"non_blocking": True} if non_blocking else {})
+        found = overridden(copy_, (self, other), {"non_blocking": True} if non_blocking else {})
         if found is not NotImplemented:
             return found
-    if not isinstance(src, Tensor) and isinstance(src, (bool, int, float, complex)):
+    if not isinstance(other, Tensor) and isinstance(other, (bool, int, float, complex)):
         if 0 in self._array.strides and self._array.size:
             check_overlap(self._array, "copy_")
-        if holds(self._array.dtype, src):
-            return self.fill_(src)
-        src = from_array(np.asarray(src))  # fill_ refuses the number, a tensor's wraps around
-    if not isinstance(src, Tensor):
-        found = overridden(copy_, (self, src), {})
+        if holds(self._array.dtype, other):
+            return self.fill_(other)
+        other = from_array(np.asarray(other))  # fill_ refuses the number, a tensor's wraps around
+    if not isinstance(other, Tensor):
+        found = overridden(copy_, (self, other), {})
         if found is not NotImplemented:
             return found
         raise TypeError(
-            f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
+            f"copy_(): argument 'other' (position 1) must be Tensor, not {type(other).__name__}"
         )
-    check_write(self, "copy_", src.node is not None)
-    if shares(self, src):
-        refuse_overlap(self, (src,), "copy_")
+    check_write(self, "copy_", other.node is not None)
+    if shares(self, other):
+        refuse_overlap(self, (other,), "copy_")
     target = self._array.shape
-    if src._array.shape != target:
-        _check_stretch(src._array.shape, target)
+    if other._array.shape != target:
+        _check_stretch(other._array.shape, target)
     if 0 in self._array.strides and self._array.size:
         check_overlap(self._array, "copy_")
-    if mode.intercept and src.node is None and copies_later(self._array, src._array):
+    if mode.intercept and other.node is None and copies_later(self._array, other._array):
         stamp(self)
         return self
-    if watched(self, (src,)):
-        if device_of(self) is not device_of(src):
-            src = to(src, device_of(self))
-        return assign(self, _overwritten(self, src))
-    refresh(src)
-    value = src._array
+    if watched(self, (other,)):
+        if device_of(self) is not device_of(other):
+            other = to(other, device_of(self))
+        return assign(self, _overwritten(self, other))
+    refresh(other)
+    value = other._array
     if value.dtype != self._array.dtype:
         value = converted(value, self._array.dtype)
     put(self._array, ..., value, "copy_")

@@ -169,14 +169,13 @@ def resize_(self, *sizes, memory_format=None):
 
 
 @method
-@takes("input, other: Tensor, *, memory_format?=")
-def resize_as_(self, other, memory_format=None):
-    """Change the shape in place to that of ``other``, as ``resize_`` does.
+@takes("input, the_template: Tensor, *, memory_format?=")
+def resize_as_(self, the_template, memory_format=None):
+    """Change the shape in place to that of ``the_template``, as ``resize_`` does.
 
     Args:
-        other: Tensor of any shape.
-        memory_format: As for ``resize_``; ``torch.preserve_format`` takes the order that ``other``
-            has.
+        the_template: Tensor of any shape.
+        memory_format: As for ``resize_``; ``torch.preserve_format`` takes the template's order.
 
     Raises:
         RuntimeError: The tensor requires grad, or its memory would have to grow and belongs to a
@@ -187,8 +186,8 @@ def resize_as_(self, other, memory_format=None):
     torch.Size([2, 3])
     """
     if memory_format is preserve_format:
-        memory_format = _format_of(other)
-    return resize_(self, other._array.shape, memory_format=memory_format)
+        memory_format = _format_of(the_template)
+    return resize_(self, the_template._array.shape, memory_format=memory_format)
 
 
 @method
