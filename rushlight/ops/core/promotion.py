@@ -136,11 +136,16 @@ def integers(operands):
     return d
 
 
-def result_type(tensor1, tensor2):
+#: The names that ``result_type`` takes for its operands, in their order.
+_PAIRS = ("tensor", "other"), ("scalar", "tensor"), ("scalar1", "scalar2")
+
+
+def result_type(*operands, **named):
     """Return the dtype of the result of an operation on two operands.
 
     Args:
-        tensor1, tensor2: Tensor or number.
+        operands: Two tensors or numbers. By name they are ``tensor`` and ``other``, ``scalar`` and
+            ``tensor``, or ``scalar1`` and ``scalar2``.
 
     Returns:
         A ``torch.dtype``.
@@ -152,9 +157,14 @@ def result_type(tensor1, tensor2):
     >>> torch.result_type(torch.tensor([1, 2]), 1.0)
     torch.float32
     """
-    for x in (tensor1, tensor2):
+    if not any({*pair[len(operands) :]} == named.keys() for pair in _PAIRS) or len(operands) > 2:
+        raise TypeError(
+            f"result_type() takes two arguments, but {len(operands)} and {[*named]} were given"
+        )
+    operands = (*operands, *named.values())
+    for x in operands:
         if not isinstance(x, Tensor) and scalar_dtype(x) is None:
             raise TypeError(
                 f"result_type(): arguments must be Tensor or Number, not {type(x).__name__}"
             )
-    return promote((tensor1, tensor2))
+    return promote(operands)
