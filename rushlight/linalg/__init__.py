@@ -1,5 +1,7 @@
 """Linear algebra: ``torch.linalg``."""
 
+import inspect
+
 from rushlight.docstrings import document
 from rushlight.linalg.checks import LinAlgError
 from rushlight.linalg.cholesky import cholesky, cholesky_ex
@@ -34,10 +36,17 @@ __all__ = [
 
 #: The types of the parameters that mean something else in other namespaces.
 _KINDS = {
-    **dict.fromkeys(("A", "B", "LU", "LD", "pivots", "tau", "y"), "Tensor"),
+    **dict.fromkeys(("A", "B", "LU", "LD", "pivots", "b", "other", "tau", "y"), "Tensor"),
     **dict.fromkeys(("atol", "rtol", "rcond", "tol"), "any"),
     "dim": "ints", "ord": "order", "p": "order", "ind": "int", "N": "int",
 }  # fmt: skip
+
+#: Functions whose first argument PyTorch documents as ``A`` or ``x``, and takes by name as input.
+_OF_INPUT = (
+    "cholesky", "cholesky_ex", "cond", "eig", "eigh", "eigvals", "eigvalsh", "householder_product",
+    "ldl_factor", "ldl_factor_ex", "lstsq", "matrix_norm", "matrix_power", "matrix_rank", "norm",
+    "pinv", "solve_triangular", "tensorinv", "tensorsolve", "vector_norm",
+)  # fmt: skip
 
 for _name in __all__:
     _call = document(globals()[_name], "linalg")
@@ -47,4 +56,6 @@ for _name in __all__:
         _strict = not hasattr(_call, "is_short")
         if _strict:
             takes(kinds=_KINDS | getattr(_call, "kinds", {}))(_call)
+        if _name in _OF_INPUT:
+            takes(spelled={"input": inspect.unwrap(_call).__code__.co_varnames[0]})(_call)
         globals()[_name] = of_space(_call, "linalg", _name, _strict)

@@ -167,15 +167,15 @@ def _on_devices(A, B, rcond, driver):
 _lstsq.grad(A=_slope_of_A, B=_slope_of_B)
 
 
-def lstsq(A, B, rcond=None, *, driver=None, out=None):
-    """Solve least-squares problems: find the X with the least norm of A·X - B.
+def lstsq(A, b, rcond=None, *, driver=None, out=None):
+    """Solve least-squares problems: find the X with the least norm of A·X - b.
 
     If several X have the least norm, the smallest of them is found (not by ``"gels"``). The
     gradients are those of matrices whose rank does not change.
 
     Args:
         A: Tensor ``(*, M, N)``, floating point or complex.
-        B: Tensor ``(*, M, K)``; or vectors ``(*, M)`` of the batch of A.
+        b: Tensor ``(*, M, K)``; or vectors ``(*, M)`` of the batch of A.
         rcond: Singular values below ``rcond`` times the largest count as 0. Default: the dtype's
             ``eps`` times max(M, N).
         driver: LAPACK's routine. ``"gelsy"`` (default) uses a QR factorization with pivots,
@@ -185,7 +185,7 @@ def lstsq(A, B, rcond=None, *, driver=None, out=None):
 
     Returns:
         Named tuple of ``solution`` ``(*, N, K)``; ``residuals`` ``(*, K)``, the squared norms of
-        the columns of A·X - B, if M > N and A has full rank, but not with ``"gelsy"``; ``rank``
+        the columns of A·X - b, if M > N and A has full rank, but not with ``"gelsy"``; ``rank``
         ``(*)`` of A, but not with ``"gels"``; and ``singular_values`` ``(*, min(M, N))``, with
         ``"gelsd"`` and ``"gelss"``. What is not computed is empty.
 
@@ -204,19 +204,19 @@ def lstsq(A, B, rcond=None, *, driver=None, out=None):
     check_matrices("linalg.lstsq", A)
     if A.dtype.itemsize < 4:
         raise UnsupportedDtypeError(f"linalg.lstsq: not implemented for {A.dtype}")
-    if not B.dim() or not 0 <= A.dim() - B.dim() <= 1:
+    if not b.dim() or not 0 <= A.dim() - b.dim() <= 1:
         raise ShapeError(
             "linalg.lstsq: input.dim() must be greater or equal to other.dim() and at most by 1 "
-            f"greater: A is {tuple(A.shape)} and B {tuple(B.shape)}"
+            f"greater: A is {tuple(A.shape)} and b {tuple(b.shape)}"
         )
     driver = "gelsy" if driver is None else driver
     if driver not in _DRIVERS:
         raise RuntimeError(
             f"linalg.lstsq: parameter `driver` should be one of {_DRIVERS}, not {driver!r}"
         )
-    vectors = B.dim() == 1 or tuple(B.shape) == tuple(A.shape[:-1])
+    vectors = b.dim() == 1 or tuple(b.shape) == tuple(A.shape[:-1])
     rcond = _least_part(A) if rcond is None else float(rcond)
-    found = _lstsq(A, B.unsqueeze(-1) if vectors else B, rcond=rcond, driver=driver)
+    found = _lstsq(A, b.unsqueeze(-1) if vectors else b, rcond=rcond, driver=driver)
     X, residuals, rank, S = found
     found = _Solved((X.squeeze(-1) if vectors else X, residuals, rank, S.detach()))
     return found if out is None else store(out, found, "linalg.lstsq", casts=True)

@@ -28,7 +28,7 @@ class DataParallel(Module):
     def __init__(self, module, device_ids=None, output_device=None, dim=0):
         super().__init__()
         self.module = module
-        self.device_ids, self.dim = [], dim
+        self.device_ids = []
 
     def forward(self, *inputs, **kwargs):
         return self.module(*inputs, **kwargs)
@@ -41,7 +41,7 @@ class DataParallel(Module):
 
     def scatter(self, inputs, kwargs, device_ids):
         """Return the parts of the arguments for devices."""
-        return scatter_kwargs(inputs, kwargs, device_ids, dim=self.dim)
+        return scatter_kwargs(inputs, kwargs, device_ids)
 
     def parallel_apply(self, replicas, inputs, kwargs):
         """Return what the copies give for the parts."""
@@ -49,7 +49,7 @@ class DataParallel(Module):
 
     def gather(self, outputs, output_device):
         """Join the results."""
-        return gather(outputs, output_device, dim=self.dim)
+        return gather(outputs, output_device)
 
 
 def data_parallel(

@@ -325,6 +325,8 @@ def _against(name, form, args, named):
             return found
     for key, value in named.items():
         p = form.parameters.get(key) or form.parameters.get(_OTHER_NAMES.get(key, key))
+        if p is None and key == "input" and positional:  # so PyTorch calls the first operand
+            p = positional[0]
         if p is None:
             if form.open:
                 continue
