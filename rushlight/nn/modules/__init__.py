@@ -68,11 +68,11 @@ from rushlight.nn.modules.likelihood import (
     CTCLoss,
     GaussianNLLLoss,
     LinearCrossEntropyLoss,
-    LinearCrossEntropyOptions,
     NLLLoss2d,
     PoissonNLLLoss,
 )
 from rushlight.nn.modules.linear import Bilinear, Identity, LazyLinear, Linear
+from rushlight.nn.modules.linear_cross_entropy_options import LinearCrossEntropyOptions
 from rushlight.nn.modules.loss import (
     BCELoss,
     BCEWithLogitsLoss,
