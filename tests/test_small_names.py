@@ -259,23 +259,6 @@ def test_a_handle_takes_its_options_by_name():
         assert not hooks and not options
 
 
-def test_grad_dtype_is_the_leafs_own_and_nothing_else_is_taken_in_silence():
-    x = torch.ones(2, requires_grad=True)
-    assert x.grad_dtype is torch.float32
-    assert torch.ones(2, dtype=torch.int32).grad_dtype is torch.int32
-    x.grad_dtype = torch.float32
-    for other in (torch.float64, torch.bfloat16, None):
-        with pytest.raises(NotImplementedError, match="not supported"):
-            x.grad_dtype = other
-    with pytest.raises(RuntimeError, match="or None, but got str"):
-        x.grad_dtype = "float32"
-    computed = x * 2
-    with pytest.raises(RuntimeError, match="can only be set on leaf tensors"):
-        computed.grad_dtype = torch.float32
-    with pytest.raises(RuntimeError, match="can only be accessed on leaf tensors"):
-        computed.grad_dtype  # noqa: B018
-
-
 def test_names_that_libraries_import():
     from rushlight.utils.data.distributed import DistributedSampler
 

@@ -12,10 +12,10 @@ from numpy import asarray, ndarray
 from rushlight import shapes
 from rushlight.autograd import hooks as hooking
 from rushlight.autograd import mode
-from rushlight.autograd.tape import Leaf, Node, Output, recorded_at, tick, widened
+from rushlight.autograd.tape import Leaf, Node, Output, recorded_at, tick, typed, widened
 from rushlight.autograd.write import check_inference
 from rushlight.device_array import reserved
-from rushlight.dtype import COMPLEX_HALF, COMPLEX_KINDS, OF
+from rushlight.dtype import OF
 from rushlight.errors import GraphError, ShapeError
 from rushlight.remote import RemoteArray, device_of
 from rushlight.strides import dense_strides, ordered_like, visit_order
@@ -267,13 +267,20 @@ def _step(pending, queue, shared, node, g, symbolic, leads):
     try:
         if node.hooks:
             g = hooking.run_before(node, g)
-        if mode.state.anomaly is not None:
+        if node.op is not None and _is_nothing(g):  # a hook replaced the gradient by None
+            found = [None] * len(node.parents)
+        elif mode.state.anomaly is not None:
             found = _watched(node, g, symbolic, leads, mode.state.anomaly)
         elif mode.state.profiler is not None:
             found = mode.state.profiler.gradient(node, g, symbolic, leads)
         else:
             found = node.backward(g, symbolic, leads)
         if node.hooks:
+            if type(node) is not Output:  # hooks see gradients as the parents get them
+                found = [
+                    gi if gi is None or parent is None else _fitted(parent, gi)
+                    for parent, gi in zip(node.parents, found, strict=True)
+                ]
             found = hooking.run_after(node, found, g)
     finally:
         if mode.state.grad is not was:
@@ -287,6 +294,11 @@ def _step(pending, queue, shared, node, g, symbolic, leads):
             _send_output(pending, queue, node, gi)
         else:
             _send(pending, queue, parent, gi)
+
+
+def _is_nothing(g):
+    """Whether no gradient is left of those that arrived at a node."""
+    return g is None or (type(g) is list and all(gi is None for gi in g))
 
 
 def _send(pending, queue, node, g):
@@ -323,13 +335,9 @@ def _fitted(node, g):
             g = array = np.asarray(g)
     if array.shape != node.shape:
         g = sum_to(g, node.shape)
-    if array.dtype != node.dtype:
-        if array.dtype.kind in COMPLEX_KINDS and node.dtype.kind not in COMPLEX_KINDS:
-            g = (widened(g) if array.dtype in COMPLEX_HALF else g).real
-        if type(g) is not ndarray:
-            return g.to(OF[node.dtype])
-        g = np.asarray(g, node.dtype)
-    return g
+    if node.dtype is None:
+        return node.typed(g)
+    return g if array.dtype == node.dtype else typed(g, node.dtype)
 
 
 def _fitted_sparse(node, g):
@@ -340,6 +348,8 @@ def _fitted_sparse(node, g):
     if node.clock:
         dense = g.to_dense()
         return _fitted(node, dense if mode.recorder() or dense.node is not None else dense._array)
+    if node.dtype is None:
+        return node.typed(g)
     return g if g.stored._array.dtype == node.dtype else g.to(OF[node.dtype])
 
 
@@ -373,8 +383,6 @@ def _accumulate(node, g, shared):
             if not (own and plain and g.flags.c_contiguous):
                 g = _laid_out(g, tensor._array, own)
             tensor._grad = from_array(g)
-        elif before.node is not None:
-            tensor._grad = before + from_array(g)
         else:
             if mode.inferred:
                 check_inference(before, "backward, to add to a gradient")
@@ -384,6 +392,9 @@ def _accumulate(node, g, shared):
                 tensor._grad = from_array(g) + before
             except ValueError:  # the tensor has another shape since the gradient was added
                 raise _misfit(before._array.shape, g.shape) from None
+            except TypeError:  # NumPy does not add these dtypes in place: grad_dtype is None
+                with mode.no_grad():
+                    before.add_(from_array(g))
             else:
                 before.cell[0] = tick()
                 before.cell[1] += 1
@@ -416,8 +427,9 @@ def _accumulate_hooked(node, g, shared):
     """``_accumulate``, between the hooks that were put on the leaf's node itself."""
     with mode.no_grad():
         g = hooking.run_before(node, g)
-    _share(shared, g)
-    _accumulate(node, g, shared)
+    if g is not None:
+        _share(shared, g)
+        _accumulate(node, g, shared)
     with mode.no_grad():
         hooking.run_after(node, (), g)
 

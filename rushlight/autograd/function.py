@@ -13,7 +13,7 @@ from rushlight.autograd.function_arguments import bound, leaves_out
 from rushlight.autograd.kept import kept
 from rushlight.autograd.tape import Node, derive, output, refresh, set_history, tick
 from rushlight.autograd.write import check_write, detached, stamp
-from rushlight.dtype import OF
+from rushlight.dtype import COMPLEX_KINDS, OF
 from rushlight.errors import GraphError
 from rushlight.tensor import Tensor, ViewOf, from_array
 
@@ -152,6 +152,7 @@ class FunctionCtx(Node):
                 )
             if gi is not None and parent is not None:
                 self._check_shape(position, gi, parent)
+                self._check_complex(position, gi)
             if gi is not None and not symbolic and isinstance(gi._array, np.ndarray):
                 refresh(gi)
                 gi = gi._array.copy()  # the user may still hold the returned tensor
@@ -174,6 +175,15 @@ class FunctionCtx(Node):
             raise RuntimeError(
                 f"Function {self.name()} returned an invalid gradient at index {position} - got "
                 f"{list(g._array.shape)} but expected shape compatible with {list(parent.shape)}"
+            )
+
+    def _check_complex(self, position, g):
+        kind = self.input_types[self.positions.index(position)][1].kind
+        if g.dtype.is_complex and kind not in COMPLEX_KINDS:
+            raise RuntimeError(
+                f"Function {self.name()} returned a complex gradient at index {position} for a "
+                "real input: expected isFloatingType(grad.scalar_type()) || (input_is_complex == "
+                "grad_is_complex) to be true, but got false"
             )
 
 

@@ -4,7 +4,7 @@ import warnings
 from functools import partial
 
 from rushlight.autograd import mode
-from rushlight.autograd.hooks import Retained, add_hook, retained
+from rushlight.autograd.hooks import RemovableHandle, Retained, add_hook, retained
 from rushlight.autograd.tape import Leaf, Output, leaf, refresh
 from rushlight.autograd.write import detached
 from rushlight.dtype import OF, dtype
@@ -85,10 +85,14 @@ def _keep_leaf(x):
 
 def _leaf_again(x):
     node = getattr(x, "_leaf", None)
-    if node is None or (node.shape, node.dtype) == (x._array.shape, x._array.dtype):
-        return node or leaf(x)
-    hooks, node = node.hooks, leaf(x)
-    node.hooks = hooks
+    if node is None:
+        return leaf(x)
+    array, chosen = x._array, hasattr(node, "grad_dtype")
+    if node.shape != array.shape or not (chosen or node.dtype == array.dtype):
+        before, node = node, leaf(x)
+        node.hooks = before.hooks
+        if chosen:
+            node.set_grad_dtype(before.grad_dtype)
     return node
 
 
@@ -187,14 +191,19 @@ def _set_grad(self, value):
         same_shape = value._array.shape == self._array.shape
     except AttributeError:  # one of the two is sparse
         same_dtype, same_shape = value.dtype is self.dtype, value.shape == self.shape
-    if not same_dtype:
-        raise RuntimeError(
-            f"assigned grad has data of a different type: {value.dtype}, the tensor is {self.dtype}"
-        )
+    if not same_dtype or hasattr(self, "_leaf"):
+        wanted = _grad_dtype(self)
+        if wanted is not None and wanted is not value.dtype:
+            raise RuntimeError(
+                f"attempting to assign a gradient with dtype {value.dtype} to a tensor with "
+                f"grad_dtype {wanted}. The gradient must match the tensor's grad_dtype, which is "
+                "by default the tensor's dtype; grad_dtype = None allows any dtype"
+            )
     if not same_shape:
         raise RuntimeError(
-            f"assigned grad has data of a different size: {tuple(value.shape)}, the tensor is "
-            f"{tuple(self.shape)}"
+            f"attempting to assign a gradient of size '{list(value.shape)}' to a tensor of size "
+            f"'{list(self.shape)}'. Please ensure that the gradient and the tensor are the same "
+            "size"
         )
     if mode.intercept and device_of(value) is not device_of(self):
         raise RuntimeError(
@@ -231,35 +240,57 @@ def grad_of(self):
     return self._grad
 
 
+def _grad_dtype(x):
+    """What ``grad_dtype`` of ``x`` was set to, else the dtype of ``x``."""
+    node = x.node if type(x.node) is Leaf else getattr(x, "_leaf", None)
+    return getattr(node, "grad_dtype", x.dtype)
+
+
 def _set_grad_dtype(self, value):
-    if not is_leaf(self):
-        raise RuntimeError("grad_dtype can only be set on leaf tensors.")
     if value is not None and not isinstance(value, dtype):
         raise RuntimeError(
             f"grad_dtype must be a torch.dtype or None, but got {type(value).__name__}"
         )
-    if value is not self.dtype:
-        raise NotImplementedError(
-            f"grad_dtype: gradients have their tensor's dtype, which is {self.dtype}; {value} is "
-            "not supported"
+    if not is_leaf(self):
+        raise RuntimeError("grad_dtype can only be set on leaf tensors.")
+    mode.refuse_in_trace("grad_dtype changes what gradients a tensor gets")
+    if value is _grad_dtype(self):
+        return
+    if value is not None and self._grad is not None and self._grad.dtype is not value:
+        raise RuntimeError(
+            f"Cannot set grad_dtype to {value} because there is already a gradient with dtype "
+            f"{self._grad.dtype}. Please clear the gradient (.grad = None) before changing "
+            "grad_dtype, or ensure the new grad_dtype matches the existing gradient's dtype."
         )
+    # The leaf is kept for the time when the tensor requires grad.
+    self._leaf = _leaf_again(self) if self.node is None else self.node
+    self._leaf.set_grad_dtype(value)
+    RemovableHandle.changes += 1  # compiled programs then look at hooks and dtypes again
 
 
 @_property("grad_dtype", _set_grad_dtype)
 def grad_dtype(self):
-    """The dtype that gradients of this leaf have: always the dtype of the leaf itself.
+    """The dtype of this leaf's gradients: by default the dtype of the leaf.
+
+    The engine converts the gradients that arrive at the leaf to this dtype. None leaves each
+    gradient in the dtype in which it arrives.
 
     Raises:
-        RuntimeError: The tensor is no leaf, or is set to something that is no dtype.
-        NotImplementedError: It is set to None or to another dtype.
+        RuntimeError: The tensor is no leaf; the new value is neither a dtype nor None; or ``grad``
+            exists already and has another dtype.
 
     >>> import rushlight as torch
-    >>> torch.ones(2, requires_grad=True).grad_dtype
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> x.grad_dtype
     torch.float32
+    >>> x.grad_dtype = torch.float64
+    >>> (x * 2).sum().backward()
+    >>> x.grad
+    tensor([2., 2.], dtype=torch.float64)
     """
     if not is_leaf(self):
         raise RuntimeError("grad_dtype can only be accessed on leaf tensors.")
-    return self.dtype
+    return _grad_dtype(self)
 
 
 def _set_data(self, value):
@@ -283,7 +314,7 @@ def _set_data(self, value):
     self._array, self.turned = value._array, True
     self.view_of = None
     if self.node is not None:
-        self.node.shape, self.node.dtype = value._array.shape, value._array.dtype
+        self.node.fit(value._array)
 
 
 @_property("data", _set_data)

@@ -8,6 +8,7 @@ from numpy import ndarray
 from rushlight import late
 from rushlight.autograd import mode
 from rushlight.errors import GraphError
+from rushlight.remote import device_of
 from rushlight.tensor import Tensor, from_array
 
 __all__ = [
@@ -178,17 +179,32 @@ def _replaced(hook, g):
     found = hook(g)
     if found is None:
         return g
-    if not isinstance(found, Tensor):
-        raise TypeError(
-            f"hook {getattr(hook, '__name__', hook)!r} must return a Tensor or None, not "
-            f"{type(found).__name__}"
-        )
-    if found.shape != g.shape:
-        raise GraphError(
-            f"hook {getattr(hook, '__name__', hook)!r} has changed the size of value: "
-            f"{tuple(g.shape)} became {tuple(found.shape)}"
-        )
+    _check(hook, g, found)
     return found
+
+
+def _check(hook, given, found):
+    """Raise unless the gradient ``given`` may be replaced by what a hook returned for it."""
+    if found is given or found is None:
+        return
+    if not isinstance(found, Tensor):
+        raise TypeError(f"expected Variable, but hook returned '{type(found).__name__}'")
+    name = getattr(hook, "__name__", "<unknown>")
+    if given is None:
+        raise GraphError("can't replace a None gradient with a non-None value")
+    if found.dtype is not given.dtype or found.layout is not given.layout:
+        raise GraphError(
+            f"hook {name!r} has changed the type of value (was {given.type()} got {found.type()})"
+        )
+    if device_of(found) is not device_of(given):
+        raise GraphError(
+            f"hook {name!r} has changed the device of value (was {given.device} got {found.device})"
+        )
+    if found.shape != given.shape:
+        raise GraphError(
+            f"hook {name!r} has changed the size of value: {tuple(given.shape)} became "
+            f"{tuple(found.shape)}"
+        )
 
 
 def _of_outputs(g):
@@ -196,15 +212,20 @@ def _of_outputs(g):
     return g if type(g) is list else [g]
 
 
-def _like(found, given):
-    """What a hook returned in place of ``given``, as a tuple."""
-    found = found if isinstance(found, (tuple, list)) else (found,)
+def _all_replaced(hook, given, found):
+    """What ``hook`` returned in place of the gradients ``given``; ``given`` if it is None."""
+    if found is None:
+        return given
+    if not isinstance(found, tuple):
+        raise TypeError(f"expected tuple, but hook returned '{type(found).__name__}'")
     if len(found) != len(given):
         raise GraphError(
-            f"hook has returned an incorrect number of values (got {len(found)}, but expected "
-            f"{len(given)})"
+            f"hook {getattr(hook, '__name__', '<unknown>')!r} has returned an incorrect number of "
+            f"values (got {len(found)}, but expected {len(given)})"
         )
-    return tuple(found)
+    for before, after in zip(given, found, strict=True):
+        _check(hook, before, after)
+    return found
 
 
 def _raw(given, like):
@@ -217,9 +238,7 @@ def run_before(node, g):
     """``g`` after the hooks that run before the node."""
     given = first = tuple(map(_as_tensor, _of_outputs(g)))
     for hook in _of_kind(node, "pre"):
-        found = hook(given)
-        if found is not None:
-            given = _like(found, given)
+        given = _all_replaced(hook, given, hook(given))
     if given is first:
         return g
     found = _raw(given, _of_outputs(g))
@@ -231,9 +250,7 @@ def run_after(node, grads, g):
     given = first = tuple(map(_as_tensor, grads))
     above = tuple(map(_as_tensor, _of_outputs(g)))
     for hook in _of_kind(node, "post"):
-        found = hook(given, above)
-        if found is not None:
-            given = _like(found, given)
+        given = _all_replaced(hook, given, hook(given, above))
     return grads if given is first else _raw(given, _of_outputs(g))
 
 
@@ -244,8 +261,7 @@ def tell_accumulated(node, tensor):
             found = hook(tensor)
             if found is None or found is tensor:
                 continue
-            if not isinstance(found, Tensor):
-                raise TypeError(f"expected Variable, but hook returned '{type(found).__name__}'")
+            _check(hook, tensor, found)
             raise RuntimeError(
                 "Tensor post accumulate grad hooks should return None: write to tensor.grad"
             )

@@ -20,14 +20,15 @@ from numpy import ndarray
 from rushlight import late
 from rushlight.autograd import mode
 from rushlight.autograd.hooks import add_hook, move_retained
-from rushlight.dtype import COMPLEX_HALF, OF, bfloat16, float16
+from rushlight.dtype import COMPLEX_HALF, COMPLEX_KINDS, OF, bfloat16, float16
 from rushlight.errors import GraphError
 from rushlight.strides import is_odd
 from rushlight.tensor import Tensor, from_array
 
 __all__ = [
     "Leaf", "Node", "Output", "derive", "leaf", "look", "output", "recorded_at", "refresh",
-    "refuse", "set_history", "tick", "turns", "watch", "widened",
+    "refuse", "set_history", "tick", "turns", "typed", "watch",
+    "widened",
 ]  # fmt: skip
 
 #: The one clock: every recorded node and every write takes its next value.
@@ -220,6 +221,12 @@ class Node:
             self.saved = None
             self.cells = ()
 
+    def fit(self, array):
+        """Give gradients the shape of ``array``, and its dtype unless ``grad_dtype`` was set."""
+        self.shape = array.shape
+        if not hasattr(self, "grad_dtype"):
+            self.dtype = array.dtype
+
     # PyTorch's public face of a node ------------------------------------------------------
 
     @property
@@ -279,12 +286,24 @@ def widened(value):
     return value
 
 
-class Leaf(Node):
-    """The end of a path: the engine adds the gradient to its tensor. PyTorch's AccumulateGrad."""
+def typed(g, dtype):
+    """``g``, an array or a tensor, in ``dtype``: if it is real, the real part of complex ``g``."""
+    now = (g if type(g) is ndarray else g._array).dtype
+    if now.kind in COMPLEX_KINDS and dtype.kind not in COMPLEX_KINDS:
+        g = (widened(g) if now in COMPLEX_HALF else g).real
+    return g.to(OF[dtype]) if isinstance(g, Tensor) else np.asarray(g, dtype)
 
-    __slots__ = ("ref",)
+
+class Leaf(Node):
+    """The end of a path: the engine adds the gradient to its tensor. PyTorch's AccumulateGrad.
+
+    Its ``dtype`` is None if ``grad_dtype`` was set, so that the engine asks ``typed``.
+    """
+
+    __slots__ = ("grad_dtype", "ref")
     if TYPE_CHECKING:
         ref: Any  # a function that returns the tensor or None: usually a weak reference
+        grad_dtype: Any  # what ``Tensor.grad_dtype`` was set to, a dtype or None; unset: never set
 
     def name(self):
         return "torch::autograd::AccumulateGrad"
@@ -295,6 +314,26 @@ class Leaf(Node):
     @property
     def variable(self):
         return self.ref()
+
+    def set_grad_dtype(self, dtype):
+        """Let gradients have ``dtype``, or with None the dtypes in which they arrive."""
+        self.grad_dtype = dtype
+        self.dtype = None
+
+    def typed(self, g):
+        """``g``, an array or a tensor, in ``grad_dtype``; real for a tensor that is real."""
+        wanted, tensor = self.grad_dtype, self.ref()
+        now = OF[g.dtype] if type(g) is ndarray else g.dtype
+        if tensor is not None and now.is_complex and not tensor.dtype.is_complex:
+            now = now.to_real()
+            g = typed(g, now.numpy)
+        if wanted is None or wanted is now:
+            return g
+        if wanted.category < 2:
+            raise GraphError(
+                f"backward: grad_dtype is {wanted}; gradients must be floating point or complex"
+            )
+        return g.to(wanted) if hasattr(g, "stored") else typed(g, wanted.numpy)
 
 
 Leaf.__name__ = Leaf.__qualname__ = "AccumulateGrad"  # programs look for PyTorch's name

@@ -1,4 +1,7 @@
-"""Hooks of modules, optimizers and tensors: a recording holds only for the hooks that it ran."""
+"""Hooks of modules, optimizers and tensors: a recording holds only for the hooks that it ran.
+
+The dtypes of tensors' gradients (``grad_dtype``) are checked with the hooks.
+"""
 
 import sys
 
@@ -36,8 +39,9 @@ def hook_place(owners, tensors):
     """A function for ``Recorder.places``, which gives the condition that no relevant hook changed.
 
     Relevant are the hooks of ``owners`` (modules and optimizers), of ``tensors``, and the global
-    hooks. The condition fails if any hook anywhere is added or removed, or if any module gets
-    another class. The program still serves if the relevant hooks and classes are the same.
+    hooks. The condition fails if any hook anywhere is added or removed, if any module gets another
+    class, or if the ``grad_dtype`` of any tensor is set. The program still serves if the relevant
+    hooks, classes and dtypes are the same.
     """
     kinds = [*map(type, owners)]
 
@@ -45,8 +49,9 @@ def hook_place(owners, tensors):
         found = [hooks for owner in owners for hooks in _hooks(owner)] + _hooks_everywhere()
         found += [t.node.hooks or () for t in tensors if t.node is not None]
         same = all(type(owner) is kind for owner, kind in zip(owners, kinds, strict=True))
+        dtypes = [getattr(t.node, "grad_dtype", ()) for t in tensors]
         # The handles' numbers, which no two hooks share.
-        keys = (same, *[tuple(h) for h in found])
+        keys = (same, dtypes, *[tuple(h) for h in found])
         return [("{0}.changes", (RemovableHandle,), RemovableHandle.changes, keys)]
 
     return find

@@ -439,7 +439,7 @@ class Recorder(TrackedMemory):
             x._array, x.cell, x.view_of = value._array, [*x.cell], None
             self.note_alias(x, value)
             if x.node is not None:
-                x.node.shape, x.node.dtype = value._array.shape, value._array.dtype
+                x.node.fit(value._array)
             return
         place = self.place(value)
         now, new = x._array, place.look

@@ -5,7 +5,7 @@ import numpy as np
 import rushlight.dtype as dtypes
 from rushlight import late
 from rushlight.autograd import mode
-from rushlight.autograd.tape import refresh
+from rushlight.autograd.tape import refresh, typed
 from rushlight.device import CPU, META, device, require
 from rushlight.device_array import is_dense, placed, sent
 from rushlight.docstrings import document
@@ -164,7 +164,7 @@ def cast(xp, x, *, dtype, memory_format=None):
     return converted(x, dtype)
 
 
-cast.grad(x=lambda g: g)
+cast.grad(x=lambda g, x_dtype: typed(g, x_dtype))
 
 
 def _parsed(args, kwargs):

@@ -83,7 +83,7 @@ def _look_at(x, array, cell=None):
     x._array, x.turned = array, True
     x.view_of = None
     if type(x.node) is Leaf:  # the gradient will have the new shape
-        x.node.shape = array.shape
+        x.node.fit(array)
     if cell is not None:
         x.cell = cell
     stamp(x)
@@ -496,7 +496,7 @@ def _in_place_view(name, call):
             found = call(self, *args, **kwargs)
         self._array, self.turned = found._array, True
         if type(self.node) is Leaf:  # grad mode is off, so the tensor stays a leaf
-            self.node.shape = found._array.shape
+            self.node.fit(found._array)
         else:
             set_history(self, found.node)
         if self.view_of is not None:
