@@ -27,7 +27,7 @@ from rushlight.tensor import Tensor, from_array
 
 __all__ = [
     "Leaf", "Node", "Output", "derive", "leaf", "look", "output", "recorded_at", "refresh",
-    "refuse", "set_history", "tick", "turns", "typed", "watch",
+    "refuse", "renamed", "set_history", "tick", "turns", "typed", "watch",
     "widened",
 ]  # fmt: skip
 
@@ -79,14 +79,17 @@ class Node:
         hooks: dict | None
         outputs: tuple[int, int]
         shape: tuple[int, ...]
-        dtype: np.dtype
+        dtype: Any  # a NumPy dtype; for None see ``Leaf``
 
     def name(self):
         """The name that PyTorch prints, for example ``MulBackward0``."""
-        return type(self).__name__
+        name = type(self).__name__
+        # PyTorch numbers the nodes of operations. Its other nodes are named with their namespace.
+        numbered = name[-1].isdigit() or name.endswith("_copy")
+        return name if numbered or self.op is None else f"torch::autograd::{name}"
 
     def __repr__(self):
-        return f"<{self.name()} object at {id(self):#x}>"
+        return f"<{type(self).__name__} object at {id(self):#x}>"
 
     def check(self, symbolic=True):
         """Raise if the saved values were freed, or if a value that the rules need was written.
@@ -434,6 +437,25 @@ def watch(out, *values):
     if node is not None and mode.state.packing is None:  # hooks may keep copies
         node = node.source if type(node) is Output else node
         node.cells += tuple([v.cell for v in values if v is not None])
+    return out
+
+
+@cache
+def _renamed_class(kind, name, holds):
+    return type(name, (kind,), {"__slots__": (), "holds": holds})
+
+
+def renamed(out, name=None, holds=None):
+    """``out``, whose node gets PyTorch's name for a function that is one node there.
+
+    ``holds=False``: the node's saved values are constants, so that backward does not free them.
+    """
+    node = out.node
+    if node is not None:
+        node = node.source if type(node) is Output else node
+        kind = type(node)
+        name, holds = name or kind.__name__, kind.holds if holds is None else holds
+        node.__class__ = _renamed_class(kind, name, holds)
     return out
 
 

@@ -51,7 +51,7 @@ def _routine(task, A, hermitian):
     return ("he" if hermitian and A.dtype.kind == "c" else "sy") + task
 
 
-_factor.grad(A=underivable("linalg.ldl_factor"))
+_factor.grad(A=underivable("linalg_ldl_factor_ex"))
 
 
 def ldl_factor_ex(A, *, hermitian=False, check_errors=False, out=None):

@@ -36,6 +36,7 @@ def _check(A, B):
 
 
 @kernel(public=False, method=False, name="linalg_solve", prepare=_check, autocast=SINGLE,
+        grad_name="LinalgSolveExBackward0",
         columns=(0,))  # fmt: skip
 def _solve(xp, A, B):
     """Return (X, info) with A·X = B. info is 0, or the number of A's first pivot that is 0."""

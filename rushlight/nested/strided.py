@@ -201,7 +201,7 @@ class StridedNestedTensor(Nested, intercepts=False):
         parts = [f"  {text}".replace("\n", "\n  ") for text in parts]
         suffix = ""
         if self.grad_fn is not None:
-            suffix = f", grad_fn=<{self.grad_fn.name()}>"
+            suffix = f", grad_fn=<{type(self.grad_fn).__name__}>"
         elif self.requires_grad:
             suffix = ", requires_grad=True"
         body = ",\n".join(parts)

@@ -34,7 +34,7 @@ def text(x):
     suffixes.append(f"layout={x.form}")
     node = x.node
     if node is not None and type(node) is not Leaf:
-        name = (node.source if type(node) is Output else node).name()
+        name = type(node.source if type(node) is Output else node).__name__
         suffixes.append(f"grad_fn=<{name}>")
     elif node is not None:
         suffixes.append("requires_grad=True")

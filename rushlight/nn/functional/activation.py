@@ -2,6 +2,7 @@
 
 import warnings
 
+from rushlight.autograd.tape import renamed
 from rushlight.backend import numpy as xp
 from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.fast_path import on_arrays
@@ -311,7 +312,8 @@ def glu(input, dim=-1):
     if found is not None:
         return found
     gated = lambda x, gate: x * gate.sigmoid()
-    return rounded_once(gated, input.narrow(dim, 0, n // 2), input.narrow(dim, n // 2, n // 2))
+    x, gate = input.narrow(dim, 0, n // 2), input.narrow(dim, n // 2, n // 2)
+    return renamed(rounded_once(gated, x, gate), "GluBackward0")
 
 
 # Softmax --------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 
 from rushlight.autograd import mode as modes
-from rushlight.autograd.tape import watch
+from rushlight.autograd.tape import renamed, watch
 from rushlight.backend.accumulate import sum_runs
 from rushlight.dtype import bfloat16, float16, float32, int64, promote_types
 from rushlight.dtype import bool as bool_
@@ -227,7 +227,7 @@ def embedding_bag(
     found = _reduced(rows, kept, bag, bags, mode, factors)
     # PyTorch's gradient needs these, and the table only for that of the factors.
     table = weight if factors is not None and factors.requires_grad else None
-    return watch(found, input, offsets, factors, table)
+    return watch(renamed(found, "EmbeddingBagBackward0"), input, offsets, factors, table)
 
 
 def _recorded(*tensors):

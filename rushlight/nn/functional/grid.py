@@ -5,6 +5,7 @@ from functools import lru_cache
 from math import prod
 
 from rushlight.autograd import mode as modes
+from rushlight.autograd.tape import renamed
 from rushlight.backend.sizes import large_from
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE, autocasts
@@ -119,7 +120,9 @@ def affine_grid(theta, size, align_corners=None):
         points = _centres(places, align, theta.dtype)
     else:
         points = from_array(_few_centres(places, align, theta.dtype))
-    return (points @ theta.transpose(1, 2)).reshape(size[0], *places, n)
+    # The points are constants, so a second backward is possible, as in PyTorch.
+    found = renamed(points @ theta.transpose(1, 2), holds=False)
+    return renamed(found.reshape(size[0], *places, n), "AffineGridGeneratorBackward0")
 
 
 # Sampling ---------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Losses that demand a margin between the scores of pairs, triplets, classes or labels."""
 
-from rushlight.autograd.tape import watch
+from rushlight.autograd.tape import renamed, watch
 from rushlight.dtype import bool as bool_
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.nn.functional.similarity import pairwise_distance
@@ -163,7 +163,8 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
             f"soft_margin_loss: target {tuple(target.shape)} does not broadcast to input "
             f"{tuple(input.shape)}"
         )
-    return watch(reduced(losses, reduction), input, target)
+    found = renamed(reduced(losses, reduction), "SoftMarginLossBackward0")
+    return watch(found, input, target)
 
 
 # Triplets -----------------------------------------------------------------------------------

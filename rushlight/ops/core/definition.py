@@ -1,5 +1,6 @@
 """The definition of an operation, and the registry of all operations."""
 
+import re
 from functools import partial
 from operator import itemgetter
 from typing import Any
@@ -266,7 +267,7 @@ class Op:
         self.plan: list[tuple] = []
         self.watched: list[tuple] = []
         base = VariadicNode if self.variadic else Node
-        grad_name = options.pop("grad_name", None) or _camel(self.name) + "Backward0"
+        grad_name = options.pop("grad_name", None) or node_name(self.name)
         self.node: type[Node] = type(grad_name, (base,), {"__slots__": (), "op": self})
         mixed = {"__slots__": (), "is_mixed": True, "is_plain": False}
         self.mixed_node: type[Node] = type(grad_name, (self.node,), mixed)
@@ -289,6 +290,8 @@ class Op:
         users: dict = {name: list(who) for name, _, who in self.plan}
         for name, rule in rules.items():
             i = self.inputs.index(name)
+            if getattr(rule, "unlisted", False):  # see ``underivable``
+                self.node.__name__ = self.mixed_node.__name__ = "NotImplemented"
             code = rule.__code__
             wanted = code.co_varnames[1 : code.co_argcount]
             for w in wanted:
@@ -405,8 +408,10 @@ class Op:
         return None
 
 
-def _camel(name):
-    return "".join([part.capitalize() for part in name.split("_")])
+def node_name(name):
+    """PyTorch's name for the node of the operation ``name``: Log1PBackward0 for ``log1p``."""
+    parts = [part[:1].upper() + part[1:].lower() for part in name.split("_")]
+    return re.sub("[0-9][a-z]", lambda m: m[0].upper(), "".join(parts)) + "Backward0"
 
 
 def publish(

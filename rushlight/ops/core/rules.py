@@ -61,12 +61,19 @@ def zeros(g):
     return g.new_zeros(g.shape) if isinstance(g, Tensor) else np.zeros_like(g)
 
 
-def underivable(name):
-    """The rule of an operation without a derivative: going backward through it raises."""
+def underivable(name, listed=False):
+    """The rule of an operation without a derivative: going backward through it raises.
+
+    ``listed``: PyTorch's list of derivatives has the operation, which makes it another error, and
+    leaves the node its name; else the node is ``NotImplemented``.
+    """
 
     def rule(g):
-        raise NotImplementedError(f"the derivative for '{name}' is not implemented, as in PyTorch")
+        if listed:
+            raise NotImplementedError(f"the derivative for '{name}' is not implemented.")
+        raise RuntimeError(f"derivative for aten::{name} is not implemented")
 
+    vars(rule)["unlisted"] = not listed
     return rule
 
 

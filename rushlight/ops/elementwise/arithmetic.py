@@ -4,6 +4,7 @@ import numpy as np
 
 import rushlight.dtype as dtypes
 from rushlight.autograd import mode
+from rushlight.autograd.tape import renamed
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
@@ -181,8 +182,11 @@ def rsub(input, other, alpha=1):
     tensor([-2, -3])
     """
     if type(alpha) is int and alpha == 1:
-        return sub_(other, input) if isinstance(other, Tensor) else rsub_(input, other)
-    return _scaled(sub_, sub_scaled, other, input, alpha, None)
+        if not isinstance(other, Tensor):
+            return rsub_(input, other)
+        return renamed(sub_(other, input), "RsubBackward0")
+    found = _scaled(sub_, sub_scaled, other, input, alpha, None)
+    return renamed(found, f"RsubBackward{int(not isinstance(other, Tensor))}")
 
 
 @elementwise(operator="__neg__", alias="negative", dtype=no_bool, least=None)

@@ -11,7 +11,7 @@ from rushlight.ops.core.kinds import elementwise
 from rushlight.ops.core.promotion import real_only
 from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.core.replays import replayed
-from rushlight.ops.core.rules import zeros
+from rushlight.ops.core.rules import underivable, zeros
 from rushlight.ops.elementwise.arithmetic import div_
 from rushlight.tensor import Tensor, short
 
@@ -138,7 +138,7 @@ def true_divide(input, other, *, out=None):
 
 
 @elementwise(name="floor_divide", operator="__floordiv__", own_operator=True, dtype=real_numbers,
-             check=refuse_zero, grad_name="NotImplemented", exact=(1,), numbers=True,
+             check=refuse_zero, exact=(1,), numbers=True,
              **_KERNEL)  # fmt: skip
 def floor_divide(xp, x, y):
     """Divide ``input`` by ``other`` and round down.
@@ -155,13 +155,7 @@ def floor_divide(xp, x, y):
     return xp.floor_divide(x, y)
 
 
-def _not_differentiable(g):
-    raise RuntimeError(
-        "derivative for floor_divide is not implemented; use div(..., rounding_mode='floor')"
-    )
-
-
-floor_divide.grad(x=_not_differentiable, y=_not_differentiable)
+floor_divide.grad(x=underivable("floor_divide"), y=underivable("floor_divide"))
 
 
 # Remainders -------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """``index_reduce``: slices of a tensor are reduced with the source's slices for each index."""
 
-from rushlight.autograd.tape import watch
+from rushlight.autograd.tape import renamed, watch
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.outputs import in_place, store
@@ -46,7 +46,7 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True, out=No
     check_indices("index_reduce", input, index, dim, IndexError)
     places = repeated(index, dim, source.shape) if source.ndim else index.reshape(())
     found = scatter_reduce(input, dim, places, source, reduce, include_self=include_self)
-    watch(found, index, source)
+    watch(renamed(found, "IndexReduceBackward0"), index, source)
     return found if out is None else store(out, found, "index_reduce")
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy import ndarray
 
-from rushlight.autograd.tape import watch
+from rushlight.autograd.tape import renamed, watch
 from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.argument_kinds import takes
@@ -181,7 +181,7 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
         found = _mean(x, dim, index, src, include_self)
     else:
         found = scatter_reduced(x, index, src, dim=dim, reduce=_FORMS[reduce])
-    watch(found, *given, found)
+    watch(renamed(found, "ScatterReduceBackward0"), *given, found)
     return found if out is None else store(out, found, "scatter_reduce")
 
 

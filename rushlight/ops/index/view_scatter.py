@@ -6,6 +6,7 @@ that ``src`` must have, and it raises the errors of a wrong dim or index. ``patc
 """
 
 from rushlight import shapes
+from rushlight.autograd.tape import renamed
 from rushlight.autograd.write import check_overlap
 from rushlight.errors import ShapeError
 from rushlight.ops.core.definition import OPS, function
@@ -65,7 +66,8 @@ def select_scatter(input, src, dim, index):
             [1., 1.]])
     """
     src = _fitted(src, select(input, dim, index))
-    return placed(input, src, (*_lead(input, dim), index.__index__(), ...))
+    found = placed(input, src, (*_lead(input, dim), index.__index__(), ...))
+    return renamed(found, "SelectScatterBackward0")
 
 
 @function(kinds={"start": "int", "end": "int"})
@@ -92,7 +94,7 @@ def slice_scatter(input, src, dim=0, start=None, end=None, step=1, *, out=None):
     tensor([1., 0., 1., 0.])
     """
     view, place = slice_of(input, dim, start, end, step)
-    found = placed(input, _fitted(src, view), place)
+    found = renamed(placed(input, _fitted(src, view), place), "SliceScatterBackward0")
     return found if out is None else store(out, found, "slice_scatter")
 
 
@@ -122,7 +124,8 @@ def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
     n = input.ndim
     dims = {"dim1": shapes.dim(dim1, n, "diagonal"), "dim2": shapes.dim(dim2, n, "diagonal")}
     path = ((diagonal.op, (), {"offset": offset, **dims}),)
-    return OPS["patch"].call(input, src, path=path, strides=input._array.strides)
+    found = OPS["patch"].call(input, src, path=path, strides=input._array.strides)
+    return renamed(found, "DiagonalScatterBackward0")
 
 
 @function
@@ -155,4 +158,5 @@ def as_strided_scatter(input, src, size, stride, storage_offset=None):
     start = 0 if storage_offset is None else storage_offset - first  # from the first element on
     params = {"size": tuple(size), "stride": tuple(stride), "start": start, "geometry": None}
     path = ((OPS["as_strided"], (), params),)
-    return OPS["patch"].call(input, src, path=path, strides=array.strides, steps=steps)
+    found = OPS["patch"].call(input, src, path=path, strides=array.strides, steps=steps)
+    return renamed(found, "AsStridedScatterBackward0")

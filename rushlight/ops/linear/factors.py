@@ -6,7 +6,7 @@ Those that PyTorch has deprecated say so in a warning.
 
 import warnings
 
-from rushlight.autograd.tape import watch
+from rushlight.autograd.tape import renamed, watch
 from rushlight.errors import ShapeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.outputs import store
@@ -51,7 +51,7 @@ def cholesky(input, upper=False, *, out=None):
     from rushlight import linalg
 
     _deprecated("cholesky", "cholesky")
-    found = linalg.cholesky(input, upper=upper)
+    found = renamed(linalg.cholesky(input, upper=upper), "CholeskyBackward0")
     return found if out is None else store(out, found, "cholesky", casts=True)
 
 
@@ -76,7 +76,7 @@ def cholesky_inverse(input, upper=False, *, out=None):
     """
     from rushlight.linalg.cholesky import cholesky_inverse as compute
 
-    return compute(input, upper, out=out)
+    return renamed(compute(input, upper, out=out), "CholeskyInverseBackward0")
 
 
 @function(kinds={"input2": "Tensor"})

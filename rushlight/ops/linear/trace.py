@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rushlight.autograd.tape import renamed
 from rushlight.backend.summation import summed
 from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE, autocasts
@@ -34,4 +35,4 @@ def trace(input):
     if input.dtype.name == "bool":
         raise UnsupportedDtypeError("trace: not implemented for 'Bool'; convert with .int()")
     found = on_arrays(lambda x: summed(x.diagonal(), (0,)), input, most=np.inf)
-    return input.diagonal().sum() if found is None else found
+    return renamed(input.diagonal().sum(), "TraceBackward0") if found is None else found

@@ -1,5 +1,6 @@
 """The inner product of complex vectors."""
 
+from rushlight.autograd.tape import renamed
 from rushlight.ops.core.definition import function
 from rushlight.ops.linear.matmul import _dot, check_tensors, dot, inner_product
 from rushlight.ops.linear.short_path import short_path
@@ -27,4 +28,4 @@ def vdot(input, other, *, out=None):
     tensor(3.+0.j)
     """
     check_tensors("vdot", input=input, other=other)
-    return dot(input.conj(), other, out=out)
+    return renamed(dot(input.conj(), other, out=out), "VdotBackward0")

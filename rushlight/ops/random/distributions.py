@@ -11,6 +11,7 @@ from rushlight.dtype import float32, float64
 from rushlight.errors import DtypeError
 from rushlight.ops.core.definition import FUNCTIONS, function
 from rushlight.ops.core.kinds import elementwise, kernel
+from rushlight.ops.core.rules import underivable
 from rushlight.ops.elementwise.exponential import floating, full_precision
 from rushlight.ops.elementwise.special import digamma
 from rushlight.ops.random.reparametrization import beta_slope, gamma_slope
@@ -23,13 +24,6 @@ __all__ = ["angles", "binomial"]
 #: From this many samples on, a kernel saves more time than it took to make.
 _MANY = 1 << 13
 _PRIVATE = {"public": False, "method": False, "inplace": False}
-
-
-def _slope_of(name):
-    def refuse(g):
-        raise NotImplementedError(f"the derivative for '{name}' is not implemented.")
-
-    return refuse
 
 
 # Gamma ------------------------------------------------------------------------------------
@@ -83,7 +77,7 @@ def _gamma(xp, x, *, generator):
 
 
 standard_gamma_grad.grad(
-    x=_slope_of("_standard_gamma_grad"), output=_slope_of("_standard_gamma_grad")
+    x=underivable("_standard_gamma_grad"), output=underivable("_standard_gamma_grad")
 )
 _gamma.grad(x=lambda g, x, out: g * standard_gamma_grad(x, out))
 
@@ -140,7 +134,7 @@ def _as_beta_integral(x, alpha, total):
 
 dirichlet_grad.lower(_as_beta_integral)
 dirichlet_grad.lower_on_devices(lambda x: NotImplemented)
-dirichlet_grad.grad(**dict.fromkeys(("x", "alpha", "total"), _slope_of("_dirichlet_grad")))
+dirichlet_grad.grad(**dict.fromkeys(("x", "alpha", "total"), underivable("_dirichlet_grad")))
 
 
 @kernel(public=False, method=False, name="sample_dirichlet", widen=False, draws=True)
@@ -195,7 +189,7 @@ def _binomial(xp, x, y, *, generator):
     return draws_of(generator).binomial(generator, x, y)
 
 
-_binomial.grad(x=_slope_of("binomial"), y=_slope_of("binomial"))
+_binomial.grad(x=underivable("binomial"), y=underivable("binomial"))
 
 
 @function(method=False)

@@ -6,7 +6,7 @@ from math import prod
 import numpy as np
 
 from rushlight import shapes
-from rushlight.autograd.tape import watch
+from rushlight.autograd.tape import renamed, watch
 from rushlight.backend import native
 from rushlight.backend import numpy as xp
 from rushlight.backend.sizes import large_from
@@ -333,4 +333,5 @@ def dist(input, other, p=2):
             "dist: norm(): input dtype should be either floating point or complex, "
             f"got {difference.dtype}"
         )
-    return watch(vector_norm(difference, p=number(p)), input, other)
+    found = renamed(vector_norm(difference, p=number(p)), "DistBackward0")
+    return watch(found, input, other)

@@ -11,6 +11,7 @@ from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
+from rushlight.ops.core.rules import underivable
 from rushlight.ops.create.from_data import as_tensor
 from rushlight.ops.create.range import spaced
 from rushlight.ops.reduce.search import searchsorted
@@ -22,8 +23,7 @@ _Histogram = result_type("histogram", "hist", "bin_edges")
 _Histogramdd = result_type("histogramdd", "hist", "bin_edges")
 
 
-def _no_gradient(g):
-    raise RuntimeError("derivative for aten::histogram is not implemented")
+_no_gradient = underivable("histogram")
 
 
 def _edge_shape(x, *, bins, limits):

@@ -5,6 +5,7 @@ import numpy as np
 import rushlight.dtype as dtypes
 from rushlight import shapes
 from rushlight.autograd import mode
+from rushlight.autograd.tape import renamed
 from rushlight.autograd.write import write
 from rushlight.backend import numpy as xp
 from rushlight.errors import DtypeError, ShapeError
@@ -94,6 +95,7 @@ def renorm(input, p, dim, maxnorm, *, out=None):
         norm = vector_norm(x.where(large, 0), within, True, p=p)
     scale = (maxnorm / (norm + _TINY)).where(large, 1)
     found = (input * scale.to(input.dtype if half else scale.dtype)).contiguous()
+    found = renamed(found, "RenormBackward0")
     return found if out is None else store(out, found, "renorm")
 
 

@@ -6,7 +6,7 @@ from math import comb, prod
 
 import numpy as np
 
-from rushlight.autograd.tape import watch
+from rushlight.autograd.tape import renamed, watch
 from rushlight.errors import ShapeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
@@ -269,10 +269,10 @@ def rot90(input, k=1, dims=(0, 1)):
             f"expected rotation dims to be different, but got dim0 = {first} and dim1 = {second}"
         )
     turns = k % 4
-    if turns == 1:
-        return input.flip(second).transpose(first, second)
     if turns == 2:
-        return input.flip((first, second))
-    if turns == 3:
-        return input.flip(first).transpose(first, second)
-    return input.clone(memory_format=contiguous_format)
+        found = input.flip((first, second))
+    elif turns:
+        found = input.flip(second if turns == 1 else first).transpose(first, second)
+    else:
+        found = input.clone(memory_format=contiguous_format)
+    return renamed(found, "Rot90Backward0")

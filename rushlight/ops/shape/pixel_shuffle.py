@@ -1,5 +1,6 @@
 """Operations on image channels: channel_shuffle, pixel_shuffle and pixel_unshuffle."""
 
+from rushlight.autograd.tape import renamed
 from rushlight.errors import ShapeError
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.fast_path import on_arrays
@@ -85,10 +86,11 @@ def pixel_shuffle(input, upscale_factor):
             f"input {tuple(input.shape)} has {c} in dim -3"
         )
     n = len(lead)
-    return _rearranged(
+    found = _rearranged(
         input, (*lead, c // r**2, r, r, h, w), (*range(n + 1), n + 3, n + 1, n + 4, n + 2),
         (*lead, c // r**2, h * r, w * r),
     )  # fmt: skip
+    return renamed(found, "PixelShuffleBackward0")
 
 
 @in_c
@@ -124,10 +126,11 @@ def pixel_unshuffle(input, downscale_factor):
     if not array.size:
         return input.clone()  # as in PyTorch, the shape stays the input's
     n = len(lead)
-    return _rearranged(
+    found = _rearranged(
         input, (*lead, c, h // r, r, w // r, r), (*range(n + 1), n + 2, n + 4, n + 1, n + 3),
         (*lead, c * r**2, h // r, w // r),
     )  # fmt: skip
+    return renamed(found, "PixelUnshuffleBackward0")
 
 
 @in_c
@@ -161,4 +164,5 @@ def channel_shuffle(input, groups):
             f"and {groups} groups: {tuple(input.shape)}"
         )
     apart = (n, groups, c // groups, *size)
-    return _rearranged(input, apart, (0, 2, 1, *range(3, len(apart))), tuple(input.shape))
+    found = _rearranged(input, apart, (0, 2, 1, *range(3, len(apart))), tuple(input.shape))
+    return renamed(found, "ChannelShuffleBackward0")

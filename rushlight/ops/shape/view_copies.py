@@ -4,6 +4,7 @@ import inspect
 from functools import wraps
 
 from rushlight.autograd import mode
+from rushlight.autograd.tape import renamed
 from rushlight.dtype import dtype as dtype_type
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
@@ -26,11 +27,13 @@ from rushlight.tensor import from_array
 _OUT = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
 
 
-def _copies(name, view, method=False, places=None, copied_already=False, **kinds):
+def _copies(name, view, method=False, places=None, copied_already=False, node=None,
+            **kinds):  # fmt: skip
     """Publish the function ``name``, which returns contiguous copies of what ``view`` returns.
 
     ``places`` gives the indices of the parts if ``view`` returns several: without gradients these
     are copied one by one, because Python's garbage collector is slow with many views at once.
+    ``node`` is the name of the copy's node. Default: that of the view's node and ``_copy``.
     ``copied_already``: the results of ``view`` have memory of their own.
     ``kinds`` are those of ``argument_kinds.takes``.
     """
@@ -46,10 +49,10 @@ def _copies(name, view, method=False, places=None, copied_already=False, **kinds
         found = view(*args, **named)
         if not isinstance(found, tuple):
             if not copied_already:
-                found = found.clone(memory_format=contiguous_format)
+                found = _copy_of(found, node)
             return found if out is None else store(out, found, name)
         if out is None:
-            return tuple([part.clone(memory_format=contiguous_format) for part in found])
+            return tuple([_copy_of(part, node) for part in found])
         if name.startswith("split"):  # PyTorch copies each part by ``copy_``
             for part, o in zip(found, out, strict=False):
                 refuse_overlap(o, (part,), name)
@@ -61,6 +64,12 @@ def _copies(name, view, method=False, places=None, copied_already=False, **kinds
     copied.__name__ = copied.__qualname__ = name
     copied.__doc__ = f"Copying version of ``{name[:-5]}``: the result has memory of its own."
     function(name=name, method=method, kinds=kinds)(copied)
+
+
+def _copy_of(view, name):
+    """A copy of ``view``. Its node is named as the view's node, with ``_copy``, or ``name``."""
+    found = view.clone(memory_format=contiguous_format)
+    return found if found.node is None else renamed(found, name or f"{view.grad_fn.name()}_copy")
 
 
 @takes("input, size: shape, *, out?=", "input, dtype, *, out?=")
@@ -89,7 +98,7 @@ _copies(
 )
 _copies("expand_copy", lambda input, size, *, implicit=False: expand(input, size), size="shape")
 _copies("narrow_copy", lambda input, dim, start, length: narrow(input, dim, start, length),
-        method=True, start="int")  # fmt: skip
+        method=True, node="NarrowCopyBackward0", start="int")  # fmt: skip
 _copies("permute_copy", lambda input, dims: permute(input, dims), dims="shape")
 _copies("select_copy", lambda input, dim, index: select(input, dim, index), index="int")
 _copies("slice_copy", lambda input, dim=0, start=None, end=None, step=1: (
@@ -113,4 +122,4 @@ _copies("unfold_copy", lambda input, dimension, size, step: unfold(input, dimens
 _copies("unsqueeze_copy", lambda input, dim: unsqueeze(input, dim))
 _copies("view_as_complex_copy", lambda input: view_as_complex(input))
 _copies("view_as_real_copy", lambda input: as_pairs(input))
-_copies("view_copy", _viewed)
+_copies("view_copy", _viewed, node="ViewBackward0_copy")

@@ -449,7 +449,7 @@ def _text(self, node=None, tangent=None):
     node = self.node if tangent is None else node
     name = None
     if node is not None and type(node) is not Leaf:
-        name = (node.source if type(node) is Output else node).name()
+        name = type(node.source if type(node) is Output else node).__name__
     kind, array = type(self), self._array
     found = format_tensor(
         to_host(array) if isinstance(array, np.ndarray | DeviceArray) else array,
