@@ -12,6 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.device import META
+from rushlight.errors import ShapeError
 from rushlight.remote import Memory, RemoteArray, device_of
 
 __all__ = [
@@ -98,6 +99,10 @@ class MetaArray(RemoteArray):
     def __init__(self, shape, dtype, strides=None, memory=None, start=0):
         super().__init__(shape, dtype, strides, memory, start)
         if memory is None:
+            if self.nbytes >= 2**63:
+                raise ShapeError(
+                    f"Storage size calculation overflowed with sizes={list(self.shape)}"
+                )
             self.memory = MetaMemory(self.reach)
 
     def like(self):

@@ -21,8 +21,8 @@ from rushlight.storage import contiguous_strides
 
 __all__ = [
     "by_columns", "channels_order", "converted_strides", "copied", "dense_strides", "empty_like",
-    "fill", "in_order", "is_dense", "is_odd", "laid", "made_like", "ordered_like", "overlaps",
-    "preserved", "result_order", "result_strides", "visit_order", "visited",
+    "fill", "in_order", "is_dense", "is_odd", "kept_strides", "laid", "made_like", "ordered_like",
+    "overlaps", "preserved", "result_order", "result_strides", "visit_order", "visited",
 ]  # fmt: skip
 
 
@@ -94,7 +94,7 @@ def result_strides(step, operands, like=False):
     shape = np.broadcast_shapes(*[own for own, _ in operands])
     first, strides = operands[0]
     if like and first == shape:
-        return _kept_strides(shape, strides, step, 1)
+        return kept_strides(shape, strides, step, 1)
     if all(own == shape for own, _ in operands):
         for order in [range(len(shape)), *([(0, 2, 3, 1)] if len(shape) == 4 else [])]:
             wanted = dense_strides(shape, order)
@@ -258,11 +258,11 @@ def converted_strides(array, dtype):
     dtype = np.dtype(dtype)
     if array.dtype == dtype:
         return array.strides
-    return _kept_strides(array.shape, array.strides, array.itemsize, dtype.itemsize)
+    return kept_strides(array.shape, array.strides, array.itemsize, dtype.itemsize)
 
 
 @lru_cache(4096)
-def _kept_strides(shape, strides, step, new_step):
+def kept_strides(shape, strides, step, new_step):
     """Return the strides, in bytes, of a copy that keeps the order of the dims in memory.
 
     The elements have ``step`` bytes in the array and ``new_step`` bytes in the copy.
@@ -401,7 +401,7 @@ def empty_like(array, dtype=None):
     if not array.size or (array.flags.c_contiguous and 1 not in array.shape):
         found = np.empty(array.shape, dtype)
     else:
-        strides = _kept_strides(array.shape, array.strides, array.itemsize, dtype.itemsize)
+        strides = kept_strides(array.shape, array.strides, array.itemsize, dtype.itemsize)
         found = ndarray(array.shape, dtype, None, 0, strides)
     if type(array) is ndarray or not hasattr(array, "noted"):
         return found

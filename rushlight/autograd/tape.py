@@ -453,7 +453,7 @@ def renamed(out, name=None, holds=None):
     node = out.node
     if node is not None:
         node = node.source if type(node) is Output else node
-        kind = type(node)
+        kind: Any = type(node)
         name, holds = name or kind.__name__, kind.holds if holds is None else holds
         node.__class__ = _renamed_class(kind, name, holds)
     return out

@@ -15,6 +15,7 @@ from rushlight.backend import numpy as xp
 from rushlight.meta import MetaArray, matching, on_meta
 from rushlight.ops.core.compute import compute, looks
 from rushlight.ops.core.small_inference import infer_small
+from rushlight.ops.tensor.memory_format import strides_in
 from rushlight.shaped import Shaped
 from rushlight.strides import channels_order, dense_strides, result_strides
 from rushlight.tensor import Tensor
@@ -48,7 +49,15 @@ def infer(op, ins, params, kind):
         found = infer_small(op, ins, params, kind, partial(_run, op))
         if found is not None:
             return found
+        if op.role == "copy":
+            return [_copy(ins[0], kind=kind, **params)]
     return _dry_run(op, ins, params, kind)
+
+
+def _copy(x, *, memory_format, kind, dtype=None):
+    """The array of a copy of ``x``, in ``dtype`` if that is given."""
+    dtype = x.dtype if dtype is None else np.dtype(dtype)
+    return kind(x.shape, dtype, strides_in(memory_format, x, dtype))
 
 
 def _by_columns(shape, dtype, kind):

@@ -32,7 +32,7 @@ def infer_small(op, ins, params, kind, run):
     ``run(ins, params)`` gives the results of small operands as NumPy arrays.
     """
     operands = [x for x in (*_flat(ins), *_flat(params.values())) if isinstance(x, Shaped)]
-    if not all(is_dense(x.shape, x.strides, x.itemsize) for x in operands):
+    if not all(is_dense(_once(x), x.strides, x.itemsize) for x in operands):
         return None
     given = {n for x in operands for n in x.shape}
     numbers = [v for v in _flat(params.values()) if not isinstance(v, (Shaped, float))]
@@ -85,13 +85,19 @@ def _flat(values):
             yield v
 
 
+def _once(x):
+    """The shape of ``x`` with one element along each dim in which it is expanded."""
+    return tuple([n if step or not n else 1 for n, step in zip(x.shape, x.strides, strict=True)])
+
+
 def _replaced(value, to):
     """``value`` with small sizes, and an array of zeros for an array without elements."""
     if isinstance(value, Shaped):
-        shape = [to.get(n, n) for n in value.shape]
+        shape, stored = [[to.get(n, n) for n in own] for own in (value.shape, _once(value))]
         order = visit_order(value.shape, value.strides)
-        out = np.zeros([shape[d] for d in order], value.dtype)
-        return out.transpose(np.argsort(order)) if order else out
+        out = np.zeros([stored[d] for d in order], value.dtype)
+        out = out.transpose(np.argsort(order)) if order else out
+        return out if shape == stored else np.broadcast_to(out, shape)
     if type(value) in (tuple, list):
         return type(value)([_replaced(v, to) for v in value])
     return to.get(value, value) if type(value) is int else value

@@ -11,6 +11,7 @@ from rushlight.device import CPU, META, require
 from rushlight.device_array import placed, reserved
 from rushlight.docstrings import document
 from rushlight.errors import ShapeError
+from rushlight.meta import MetaArray
 from rushlight.ops.core.definition import OPS, composed, function
 from rushlight.ops.core.kinds import source
 from rushlight.ops.core.outputs import store
@@ -22,6 +23,7 @@ from rushlight.ops.tensor.memory_format import (
     channels_last_3d,
     preserve_format,
     strided,
+    strides_in,
 )
 from rushlight.remote import at, default_device, device_of
 from rushlight.storage import geometry, reach, settled, span
@@ -305,6 +307,9 @@ def _made_like(input, value, name, d, form, requires_grad, device):
         with at(device_of(input)):
             return _made_like(input, value, name, d, form, requires_grad, device)
     array = geometry(input._array)  # for an array without elements one that looks like it
+    if default_device() is META:
+        found = MetaArray(array.shape, d.numpy, strides_in(form, array, d.numpy))
+        return _of_class(finished(from_array(found), requires_grad), input)
     plain = form is None or form is preserve_format
     odd = array is input._array and is_odd(array)
     if (plain and array.flags.c_contiguous and not odd) or (
@@ -318,7 +323,7 @@ def _made_like(input, value, name, d, form, requires_grad, device):
 
         found = laid_out(np.empty(array.shape, d.numpy), form, name)
     if default_device() is not CPU:
-        if value is not None and default_device() is not META:
+        if value is not None:
             found.fill(value)
         found = placed(found, default_device())
         return _of_class(finished(from_array(found), requires_grad), input)

@@ -237,7 +237,7 @@ def _sized_copy(x, *, shape):
 
 @kernel(
     public=False, method=False, name="reshape", widen=False, grad_name="UnsafeViewBackward0",
-    prepare=_sized_copy, primitive="view", moves=True,
+    prepare=_sized_copy, shape=lambda x, shape: shape, primitive="view", moves=True,
 )  # fmt: skip
 def _reshape_copy(xp, x, *, shape):
     """Return a copy of the elements in another shape."""

@@ -1,12 +1,16 @@
 """Memory layouts and memory formats: constants that PyTorch's functions take as arguments."""
 
+import numpy as np
+
 from rushlight import late
 from rushlight.errors import ShapeError
+from rushlight.strides import dense_strides, kept_strides
 
 __all__ = [
     "channels_last", "channels_last_3d", "contiguous_format", "jagged", "layout",
     "legacy_contiguous_format", "memory_format", "preserve_format", "sparse_bsc", "sparse_bsr",
     "sparse_coo", "sparse_csc", "sparse_csr", "strided",
+    "strides_in",
 ]  # fmt: skip
 
 
@@ -86,3 +90,14 @@ sparse_coo, sparse_csr, sparse_csc, sparse_bsr, sparse_bsc = map(
     layout, ("sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc")
 )
 jagged = layout("jagged")
+
+
+def strides_in(form, array, dtype):
+    """The strides, in bytes, of a copy of ``array`` in a memory format; None: it is contiguous."""
+    shape, size = array.shape, np.dtype(dtype).itemsize
+    if form is None or form is preserve_format:
+        return kept_strides(shape, array.strides, array.itemsize, size)
+    if form is contiguous_format:
+        return None
+    check_rank(form, len(shape), "to")
+    return dense_strides(shape, (0, *range(2, len(shape)), 1), size)
