@@ -3,6 +3,7 @@
 import warnings
 from functools import partial
 
+from rushlight import late
 from rushlight.autograd import mode
 from rushlight.autograd.hooks import RemovableHandle, Retained, add_hook, retained
 from rushlight.autograd.tape import Leaf, Output, leaf, refresh
@@ -332,6 +333,10 @@ def data(self):
     >>> x
     tensor([0., 0.], requires_grad=True)
     """
+    if mode.intercept and type(self) is not Tensor:
+        found = late.overridden(vars(Tensor)["data"].__get__, (self,), {})
+        if found is not NotImplemented:
+            return found
     if self.view_of is not None and self.view_of.lazy:
         return detached(self)
     t = from_array(self._array)
@@ -388,6 +393,10 @@ def detach(self):
     >>> torch.ones(2, requires_grad=True).detach().requires_grad
     False
     """
+    if mode.intercept and type(self) is not Tensor:  # a subclass may call this by ``super()``
+        found = late.overridden(detach, (self,), {})
+        if found is not NotImplemented:
+            return found
     refresh(self)
     return detached(self)
 

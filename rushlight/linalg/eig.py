@@ -31,8 +31,15 @@ def _eig(xp, A, *, vectors):
     Without ``vectors`` there are no eigenvectors, and no gradient.
     """
     dtype = np.result_type(A.dtype, np.complex64)
+    finite = np.isfinite(A).all((-2, -1))
     if not vectors:
-        return np.linalg.eigvals(A).astype(dtype), np.empty((0, 0), dtype)
+        if finite.all():
+            return np.linalg.eigvals(A).astype(dtype), np.empty((0, 0), dtype)
+        w = np.linalg.eigvals(np.where(finite[..., None, None], A, 0)).astype(dtype)
+        w[~finite] = complex(np.nan, np.nan)
+        return w, np.empty((0, 0), dtype)
+    if not finite.all():
+        raise RuntimeError("torch.linalg.eig: input tensor should not contain infs or NaNs.")
     w, V = np.linalg.eig(A)
     return w.astype(dtype), V.astype(dtype)
 

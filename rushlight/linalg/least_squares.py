@@ -11,7 +11,7 @@ from rushlight.linalg.checks import LinAlgError, check_matrices
 from rushlight.linalg.jacobi import MOST
 from rushlight.linalg.lapack import Room, columns, each, matrices
 from rushlight.linalg.svd import svd
-from rushlight.ops.core.autocast import SINGLE
+from rushlight.ops.core.autocast import SINGLE, autocasts
 from rushlight.ops.core.definition import OPS
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
@@ -167,6 +167,7 @@ def _on_devices(A, B, rcond, driver):
 _lstsq.grad(A=_slope_of_A, B=_slope_of_B)
 
 
+@autocasts(SINGLE)
 def lstsq(A, b, rcond=None, *, driver=None, out=None):
     """Solve least-squares problems: find the X with the least norm of A·X - b.
 

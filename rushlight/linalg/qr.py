@@ -138,7 +138,8 @@ def _prepare_geqrf(x):
     return {}
 
 
-@kernel(public=False, method=False, name="geqrf", prepare=_prepare_geqrf, columns=(0,))
+@kernel(public=False, method=False, name="geqrf", prepare=_prepare_geqrf, columns=(0,),
+        autocast=SINGLE)  # fmt: skip
 def _reflections(xp, x):
     """Return (a, tau) of LAPACK's geqrf."""
     h, tau = _factored(x)

@@ -8,7 +8,7 @@ from rushlight.linalg.checks import check_matrices, check_square
 from rushlight.linalg.eigen import eigvalsh
 from rushlight.linalg.jacobi import eigen, singular
 from rushlight.linalg.svd import decompose, svdvals
-from rushlight.ops.core.autocast import SINGLE
+from rushlight.ops.core.autocast import LOWER, SINGLE, autocasts
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.outputs import store
 from rushlight.ops.linear.matmul import adjoint
@@ -154,4 +154,11 @@ def pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None):
     atol, rtol = _tolerances("linalg.pinv", A, atol, rtol if rcond is None else rcond)
     d = A.dtype.to_real()
     atol, rtol = [t.to(d) if isinstance(t, Tensor) else t for t in (atol, rtol)]
-    return _pseudoinverse(A, atol, rtol, hermitian=hermitian, out=out)
+    found = _pseudoinverse(A, atol, rtol, hermitian=hermitian, out=out)
+    return found if out is not None or A.dtype.itemsize < 4 else _lowered(found)
+
+
+@autocasts(LOWER)
+def _lowered(product):
+    """``product`` in autocast's dtype, because PyTorch's last step is a product of matrices."""
+    return product

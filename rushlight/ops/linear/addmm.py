@@ -54,8 +54,10 @@ def _axpby(op, a, b, input, alpha, beta, name, out, **how):
     operand = getattr(a, "dtype", None)
     summed = lambda a, b, input: _sum(op(a, b), input, alpha, beta, name, operand)
     found = rounded_once(summed, a, b, input)
-    if out is None:
-        return found
+    return found if out is None else _stored(found, input, name, out, **how)
+
+
+def _stored(found, input, name, out, **how):
     if input._array.shape == found._array.shape:  # PyTorch begins with a copy of ``input`` in out
         refuse_overlap(out, (input,), name)
     return store(out, found, name, **how)
@@ -231,7 +233,10 @@ def addr(input, vec1, vec2, *older, beta=1, alpha=1, out=None):
         found = (input & bool(beta)) | (outer(vec1, vec2) & bool(alpha))
         return found if out is None else store(out, found, "addr", casts=True)
     op = _outer_by_columns if _by_columns(input._array) else outer
-    return _axpby(op, vec1, vec2, input.to(result), alpha, beta, "addr", out, casts=True)
+    alpha = factor(alpha, result, True)
+    vec1 = vec1 if alpha == 1 else vec1 * alpha  # PyTorch's order, and half precision's roundings
+    found = _sum(op(vec1, vec2), input.to(result), 1, beta, "addr", result)
+    return found if out is None else _stored(found, input, "addr", out, casts=True)
 
 
 def _by_columns(x):

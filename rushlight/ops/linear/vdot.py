@@ -1,6 +1,5 @@
 """The inner product of complex vectors."""
 
-from rushlight.autograd.tape import renamed
 from rushlight.ops.core.definition import function
 from rushlight.ops.linear.matmul import _dot, check_tensors, dot, inner_product
 from rushlight.ops.linear.short_path import short_path
@@ -28,4 +27,4 @@ def vdot(input, other, *, out=None):
     tensor(3.+0.j)
     """
     check_tensors("vdot", input=input, other=other)
-    return renamed(dot(input.conj(), other, out=out), "VdotBackward0")
+    return dot(input.conj(), other, out=out)
