@@ -22,8 +22,9 @@ class Adam(Elementwise):
         differentiable: Let gradients flow through the step itself.
         decoupled_weight_decay: Shrink the parameter instead of changing the gradient, as AdamW
             does.
-        foreach, fused, capturable: Accepted without effect; all parameters are always stepped
-            together.
+        foreach, fused: Accepted without effect; all parameters are always stepped together.
+        capturable: Whether a step can be captured as a graph, which the CPU refuses unless
+            ``fused``. Default: False.
 
     Raises:
         ValueError: An option is negative, or a beta is outside [0, 1).

@@ -22,7 +22,8 @@ class ASGD(Elementwise):
         weight_decay: This factor times the parameter is added to the gradient.
         maximize: Maximize the objective instead of minimizing it.
         differentiable: Let gradients flow through the step itself.
-        foreach, capturable: Accepted without effect; all parameters are always stepped together.
+        foreach: Accepted without effect; all parameters are always stepped together.
+        capturable: Whether a step can be captured as a graph, which the CPU refuses.
 
     Raises:
         ValueError: The learning rate or the weight decay is negative.

@@ -13,6 +13,7 @@ import numpy as np
 
 import rushlight
 from rushlight.autograd import mode
+from rushlight.device import CPU
 from rushlight.device_array import placed, recording_of, reserved
 from rushlight.dtype import float64
 from rushlight.meta import MetaArray, is_meta
@@ -25,6 +26,15 @@ from rushlight.tensor import Tensor, from_array
 __all__ = ["Elementwise", "filled"]
 
 _array = attrgetter("_array")
+
+
+def _refuse_capture(params):
+    """Raise PyTorch's error of ``capturable`` if a parameter with a gradient is on the CPU."""
+    if any(p.grad is not None and device_of(p) is CPU for p in params):
+        raise AssertionError(
+            "If capturable=True, params and state_steps must be on supported devices: ['cuda', "
+            "'xpu', 'hpu', 'privateuseone', 'xla']."
+        )
 
 
 class Plan:
@@ -160,6 +170,10 @@ class Elementwise(Optimizer):
             with mode.enable_grad():
                 loss = closure()
         recorder = mode.recorder() if mode.intercept else None
+        if recorder is None:
+            for group in self.param_groups:
+                if group.get("capturable") and not group.get("fused"):
+                    _refuse_capture(group["params"])
         if recorder is not None:
             from rushlight.optim.traced import record_step
 

@@ -20,7 +20,8 @@ class NAdam(Elementwise):
         decoupled_weight_decay: Shrink the parameter instead of changing the gradient.
         maximize: Maximize the objective instead of minimizing it.
         differentiable: Let gradients flow through the step itself.
-        foreach, capturable: Accepted without effect; all parameters are always stepped together.
+        foreach: Accepted without effect; all parameters are always stepped together.
+        capturable: Whether a step can be captured as a graph, which the CPU refuses.
 
     Raises:
         ValueError: An option is negative, or a beta is outside [0, 1).

@@ -21,7 +21,8 @@ class RMSprop(Elementwise):
             mean.
         maximize: Maximize the objective instead of minimizing it.
         differentiable: Let gradients flow through the step itself.
-        foreach, capturable: Accepted without effect; all parameters are always stepped together.
+        foreach: Accepted without effect; all parameters are always stepped together.
+        capturable: Whether a step can be captured as a graph, which the CPU refuses.
 
     Raises:
         ValueError: An option is negative.

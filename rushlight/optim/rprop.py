@@ -19,7 +19,8 @@ class Rprop(Elementwise):
         step_sizes: The shortest and the longest step.
         maximize: Maximize the objective instead of minimizing it.
         differentiable: Let gradients flow through the step itself.
-        foreach, capturable: Accepted without effect; all parameters are always stepped together.
+        foreach: Accepted without effect; all parameters are always stepped together.
+        capturable: Whether a step can be captured as a graph, which the CPU refuses.
 
     Raises:
         ValueError: The learning rate is negative, or ``etas`` are not below and above 1.
