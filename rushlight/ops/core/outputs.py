@@ -3,9 +3,11 @@
 import warnings
 from functools import wraps
 
+from numpy import ndarray
+
 from rushlight import late
 from rushlight.autograd import mode
-from rushlight.autograd.tape import refuse, watch
+from rushlight.autograd.tape import refresh, refuse, watch
 from rushlight.autograd.write import (
     assign,
     check_inference,
@@ -24,7 +26,7 @@ from rushlight.ops.core.replays import Replays
 from rushlight.remote import device_of
 from rushlight.return_types import NamedResult
 from rushlight.strides import is_dense
-from rushlight.tensor import Tensor
+from rushlight.tensor import Tensor, from_array
 
 __all__ = ["in_place", "own_method", "refuse_gradients", "store"]
 
@@ -121,6 +123,16 @@ def _warn_of_size(out, result, name):
         "elements first: t.resize_(0)",
         stacklevel=4,
     )
+
+
+def _copied(x):
+    """A copy of ``x`` with its history. Hooks that pack ``x`` must not keep memory to be written."""
+    refresh(x)
+    if type(x._array) is not ndarray:
+        return x
+    copy = from_array(x._array.copy("K"))
+    copy.node = x.node
+    return copy
 
 
 def _keep_overwritten(node, x):
@@ -228,7 +240,8 @@ def in_place(call, name, saves_result=False, direct=None):
                 stamp(self)
                 return self
         else:
-            value = call(self, *args, **kwargs)
+            packing = mode.intercept and mode.state.packing is not None
+            value = call(_copied(self) if packing else self, *args, **kwargs)
         if value.node is not None and value.node.saved is not None:
             _keep_overwritten(value.node, self)
         if saves_result:
