@@ -153,7 +153,9 @@ _LAZY_NAMES = {
     "while_loop": "rushlight._higher_order_ops", "cond": "rushlight._higher_order_ops",
     "Future": "rushlight.futures",
     "StorageBase": "rushlight.storage", "DeviceObjType": "rushlight.device",
-    **dict.fromkeys(("eig", "lstsq", "matrix_rank", "solve", "symeig"), "rushlight.removed"),
+    **dict.fromkeys(
+        ("eig", "lstsq", "matrix_rank", "solve", "symeig"), "rushlight.ops.tensor.removed"
+    ),
     **dict.fromkeys(("PyTorchFileReader", "PyTorchFileWriter"), "rushlight.serialization.reader"),
     **dict.fromkeys(("_assert_async", "_int_mm", "_shape_as_tensor"), "rushlight.checks"),
     "Event": "rushlight.streams", "Stream": "rushlight.streams",

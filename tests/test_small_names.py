@@ -70,6 +70,9 @@ def test_removed_functions_name_the_new_ones():
     for name in ("eig", "lstsq", "matrix_rank", "solve", "symeig"):
         with pytest.raises(RuntimeError, match=rf"now removed\. torch\.{name}: use torch\.linalg"):
             getattr(torch, name)(torch.eye(2))
+        if name != "matrix_rank":  # no method of PyTorch's tensors
+            with pytest.raises(RuntimeError, match=rf"now removed\. torch\.{name}"):
+                getattr(torch.eye(2), name)()
 
 
 def test_inner_names_of_serialization():

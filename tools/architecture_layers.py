@@ -82,7 +82,7 @@ BOXES = [
         "_prims_common _subclasses _tensor_str accelerator backends cpu cuda cuda_profiler "
         "defaults determinism device_graphs device_memory device_streams devices features "
         "functional graphed jit mps mtia multiprocessing nvtx "
-        "opencl private_functions quasirandom removed "
+        "opencl private_functions quasirandom "
         "streams symbolic testing types xpu"),
     Box(4, 1, 0, 6, GREEN, "nn", "modules, functions, initialisation", "nn __future__"),
     Box(3, 1, 0, 6, BLUE, "ops, linalg, fft, special, signal, sparse, nested, overrides",

@@ -26,22 +26,31 @@ def check_floats(name, x):
     dtype = OF[getattr(x, "_array", x).dtype]
     if dtype.category < 2:
         raise UnsupportedDtypeError(
-            f"{name}: expected floating-point or complex numbers, got {dtype}"
+            f"{name}: Expected a floating point or complex tensor as input. Got {dtype}"
         )
 
 
-def check_matrices(name, x):
+def check_matrices(name, x, argument="The input tensor A"):
     """Raise unless ``x`` is a batch of matrices of floating-point or complex numbers."""
-    if len(x.shape) < 2:
-        raise ShapeError(f"{name}: expected matrices (…, M, N), got {tuple(x.shape)}")
+    _check_dims(name, x, argument)
     check_floats(name, x)
+
+
+def _check_dims(name, x, argument="The input tensor A"):
+    if len(x.shape) < 2:
+        raise ShapeError(
+            f"{name}: {argument} must have at least 2 dimensions, (…, M, N), got {tuple(x.shape)}"
+        )
 
 
 def check_square(name, x):
     """Raise unless ``x`` is a batch of square matrices of floating-point or complex numbers."""
-    if len(x.shape) < 2 or x.shape[-2] != x.shape[-1]:
+    _check_dims(name, x)
+    rows, columns = x.shape[-2:]
+    if rows != columns:
         raise ShapeError(
-            f"{name}: A must be batches of square matrices (…, N, N), got {tuple(x.shape)}"
+            f"{name}: A must be batches of square matrices, but they are {rows} by {columns} "
+            f"matrices: {tuple(x.shape)}"
         )
     check_floats(name, x)
 
@@ -63,7 +72,7 @@ def check_phases(name, along):
     check_range(
         along.imag, low=-1e-2, high=1e-2, error=RuntimeError,
         message=f"{name}: an eigenvector is only determined up to a factor of absolute value 1, "
-        "but the loss depends on this factor, so it has no gradient",
+        "but the loss depends on this factor, so its gradient is ill-defined",
     )  # fmt: skip
 
 

@@ -120,13 +120,16 @@ def tensorinv(A, ind=2, *, out=None):
     torch.Size([6, 2, 3])
     """
     if ind <= 0:
-        raise RuntimeError(f"linalg.tensorinv: ind must be strictly positive, got {ind}")
+        raise RuntimeError(
+            f"linalg.tensorinv: Expected a strictly positive integer for 'ind', but got {ind}"
+        )
     rows, columns = tuple(A.shape[:ind]), tuple(A.shape[ind:])
     n = numel(columns)
     if numel(rows) != n:
         raise ShapeError(
-            f"linalg.tensorinv: the first {ind} dims of A {tuple(A.shape)} have {numel(rows)} "
-            f"elements, and the others {n}; both numbers must be equal"
+            "linalg.tensorinv: Expected self to satisfy the requirement prod(self.shape[ind:]) == "
+            f"prod(self.shape[:ind]), but got {n} != {numel(rows)}: self is {tuple(A.shape)}, and "
+            f"ind is {ind}"
         )
     found = inv(A.reshape(n, n)).reshape(*columns, *rows)
     return found if out is None else store(out, found, "linalg.tensorinv", casts=True)

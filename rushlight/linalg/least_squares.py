@@ -202,10 +202,12 @@ def lstsq(A, b, rcond=None, *, driver=None, out=None):
     tensor([[1.0000],
             [2.0000]])
     """
-    check_matrices("linalg.lstsq", A)
+    check_matrices("linalg.lstsq", A, "input")
     if A.dtype.itemsize < 4:
         raise UnsupportedDtypeError(f"linalg.lstsq: not implemented for {A.dtype}")
-    if not b.dim() or not 0 <= A.dim() - b.dim() <= 1:
+    if not b.dim():
+        raise ShapeError("linalg.lstsq: other must have at least 1 dimension")
+    if not 0 <= A.dim() - b.dim() <= 1:
         raise ShapeError(
             "linalg.lstsq: input.dim() must be greater or equal to other.dim() and at most by 1 "
             f"greater: A is {tuple(A.shape)} and b {tuple(b.shape)}"
@@ -213,7 +215,8 @@ def lstsq(A, b, rcond=None, *, driver=None, out=None):
     driver = "gelsy" if driver is None else driver
     if driver not in _DRIVERS:
         raise RuntimeError(
-            f"linalg.lstsq: parameter `driver` should be one of {_DRIVERS}, not {driver!r}"
+            f"linalg.lstsq: parameter `driver` should be one of ({', '.join(_DRIVERS)}), "
+            f"not {driver!r}"
         )
     vectors = b.dim() == 1 or tuple(b.shape) == tuple(A.shape[:-1])
     rcond = _least_part(A) if rcond is None else float(rcond)

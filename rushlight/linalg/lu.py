@@ -255,12 +255,12 @@ def _permutation(pivots, rows, dtype):
 
 def _check_pivots(name, LU, pivots):
     if pivots.dtype.name != "int32":
-        raise DtypeError(f"{name}: the pivots must be torch.int32, got {pivots.dtype}")
+        raise DtypeError(f"{name}: the pivots must be of torch.int32 dtype, got {pivots.dtype}")
     rows = LU.shape[-2]
     check_range(
         pivots, low=1, high=rows, error=RuntimeError,
-        message=f"{name}: pivots must be between 1 and LU.size(-2) inclusive, that is {rows}; "
-        "pass the results of lu_factor",
+        message=f"{name}: pivots must be between 1 and LU.size(-2) inclusive: greater or equal to 1, "
+        f"and smaller or equal to LU.size(-2), which is {rows}; pass the results of lu_factor",
     )  # fmt: skip
 
 

@@ -80,8 +80,10 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
     name = "linalg.matrix_norm"
     check_matrices(name, A)
     if not isinstance(dim, tuple | list) or len(dim) != 2:
-        raise ShapeError(f"{name}: dim must be two dims, got {dim}")
-    rows, columns = shapes.dims(dim, A.dim(), name)
+        raise ShapeError(f"{name}: dim must be a 2-tuple. Got {dim}")
+    rows, columns = [shapes.dim(d, A.dim(), name) for d in dim]
+    if rows == columns:
+        raise ShapeError(f"{name}: dims must be different. Got {tuple(dim)}")
     A = converted(name, A, dtype)
     if ord in ("fro", "f"):
         return _vector_norm(A, (rows, columns), keepdim, out=out)
@@ -95,7 +97,9 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
         found = _extreme(A.abs().sum(summed, keepdim=True), best, ord, keepdim=True)
         found = found if keepdim else found.squeeze((rows, columns))
     else:
-        raise RuntimeError(f"{name}: ord must be 'fro', 'nuc', inf, 1 or 2, or -1, -2, got {ord!r}")
+        raise RuntimeError(
+            f"{name}: Order {ord} not supported. It must be 'fro', 'nuc', or one of ±inf, ±1 and ±2"
+        )
     return found if out is None else store(out, found, name)
 
 

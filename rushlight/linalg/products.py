@@ -102,7 +102,8 @@ def _check_chain(tensors, matrices):
     for i, (t, m) in enumerate(zip(tensors, matrices, strict=True)):
         if m.dim() != 2:
             allowed = "1D or 2D" if i in (0, last) else "2D"
-            raise ShapeError(f"multi_dot(): tensor {i} must be {allowed} but got {t.dim()}D")
+            which = {0: "the first tensor", last: "the last tensor"}.get(i, f"tensor {i}")
+            raise ShapeError(f"multi_dot(): {which} must be {allowed} but got {t.dim()}D")
         if t.dtype != tensors[0].dtype:
             raise DtypeError(
                 f"multi_dot(): all tensors must have the same dtype, but tensor 0 is "

@@ -73,9 +73,15 @@ def _multiply(Q, tau):
 
 def _slope(g, out, mode):
     Q, R = out
+    if mode == "complete" and Q.shape[-1] != R.shape[-1]:
+        raise RuntimeError(
+            "linalg.qr: The QR decomposition is not differentiable when mode='complete' and nrows > "
+            f"ncols: R is {tuple(R.shape)}"
+        )
     if mode == "r" or Q.shape[-1] != R.shape[-1]:
         raise RuntimeError(
-            f"linalg.qr: mode={mode!r} has no gradient for R {tuple(R.shape)}; use mode='reduced'"
+            "The derivative of linalg.qr depends on Q, which is not computed when mode='r'; use "
+            f"mode='reduced' for R {tuple(R.shape)}"
         )
     gQ, gR = g
     inner = 0
@@ -118,7 +124,8 @@ def qr(A, mode="reduced", *, out=None):
     """
     if mode not in ("reduced", "complete", "r"):
         raise RuntimeError(
-            f"linalg.qr: mode must be 'reduced', 'complete' or 'r', but got {mode!r}"
+            f"linalg.qr: qr received unrecognized mode {mode!r} but expected one of 'reduced' "
+            "(default), 'r', or 'complete'"
         )
     check_matrices("linalg.qr", A)
     rows, columns = A.shape[-2:]
@@ -134,7 +141,7 @@ def qr(A, mode="reduced", *, out=None):
 
 
 def _prepare_geqrf(x):
-    check_matrices("geqrf", x)
+    check_matrices("geqrf", x, "input")
     return {}
 
 
@@ -190,17 +197,27 @@ def householder_product(A, tau, *, out=None):
     tensor([[1., 0.],
             [-0., 1.]])
     """
-    check_matrices("linalg.householder_product", A)
+    check_matrices("linalg.householder_product", A, "input")
     if tau.dtype is not A.dtype:
         raise DtypeError(
             f"linalg.householder_product: tau dtype {tau.dtype} does not match input dtype "
             f"{A.dtype}"
         )
     (rows, columns), k = A.shape[-2:], tau.shape[-1]
-    if rows < columns or columns < k or tau.shape[:-1] != A.shape[:-2]:
+    if rows < columns:
+        raise ShapeError(
+            "linalg.householder_product: input.shape[-2] must be greater than or equal to "
+            f"input.shape[-1]: input is {tuple(A.shape)}"
+        )
+    if columns < k:
+        raise ShapeError(
+            "linalg.householder_product: input.shape[-1] must be greater than or equal to "
+            f"tau.shape[-1]: input is {tuple(A.shape)} and tau {tuple(tau.shape)}"
+        )
+    if tau.shape[:-1] != A.shape[:-2]:
         raise ShapeError(
             f"linalg.householder_product: A (…, M, N) is {tuple(A.shape)} and tau (…, K) is "
-            f"{tuple(tau.shape)}; M ≥ N ≥ K and the same leading dims are needed"
+            f"{tuple(tau.shape)}; the same leading dims are needed"
         )
     found = _product(A, tau)
     return found if out is None else store(out, found, "linalg.householder_product", casts=True)
@@ -285,7 +302,7 @@ def reflected(A, tau, C, left=True, transpose=False, *, out=None):
 
 
 def _check_reflected(A, tau, C, left):
-    check_matrices("ormqr", A)
+    check_matrices("ormqr", A, "input")
     same_dtype("ormqr", A, tau, C)
     shapes = tuple(A.shape), tuple(tau.shape), tuple(C.shape)
     fits = len(shapes[0]) == len(shapes[2]) and shapes[0][:-2] == shapes[1][:-1] == shapes[2][:-2]

@@ -3,8 +3,8 @@
 import numpy as np
 
 import rushlight
-from rushlight.errors import DtypeError
-from rushlight.linalg.checks import check_matrices, check_square
+from rushlight.errors import DtypeError, ShapeError
+from rushlight.linalg.checks import check_floats, check_matrices, check_square
 from rushlight.linalg.eigen import eigvalsh
 from rushlight.linalg.jacobi import eigen, singular
 from rushlight.linalg.svd import decompose, svdvals
@@ -59,7 +59,7 @@ def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None, out=None)
     tensor(1)
     """
     name = "linalg.matrix_rank"
-    check_matrices(name, A)
+    check_matrices(name, A, "The input tensor input")
     if tol is not None:
         atol, rtol = tol, 0.0
     atol, rtol = _tolerances(name, A, atol, rtol)
@@ -150,7 +150,11 @@ def pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None):
     tensor([[0.5000, 0.0000],
             [0.0000, 0.0000]])
     """
-    check_matrices("linalg.pinv", A)
+    if A.dim() < 2:
+        raise ShapeError(
+            f"linalg.pinv: expected a tensor with 2 or more dimensions, got {tuple(A.shape)}"
+        )
+    check_floats("linalg.pinv", A)
     atol, rtol = _tolerances("linalg.pinv", A, atol, rtol if rcond is None else rcond)
     d = A.dtype.to_real()
     atol, rtol = [t.to(d) if isinstance(t, Tensor) else t for t in (atol, rtol)]

@@ -201,8 +201,9 @@ def tensorsolve(A, other, dims=None, *, out=None):
     shape, n = tuple(A.shape[other.dim() :]), other.numel()
     if shapes.numel(shape) != n or A.numel() != n * n:
         raise ShapeError(
-            f"linalg.tensorsolve: A {tuple(A.shape)} must have {n} elements, as other has, both in "
-            f"its first {other.dim()} dims and in the others"
+            "linalg.tensorsolve: Expected self to satisfy the requirement "
+            "prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), both of them the "
+            f"number of elements of other: self is {tuple(A.shape)} and other {tuple(other.shape)}"
         )
     found = solve(A.reshape(n, n), other.reshape(n)).reshape(shape)
     return found if out is None else store(out, found, "linalg.tensorsolve", casts=True)

@@ -19,7 +19,7 @@ _MODULES = (
     "elementwise.trigonometry", "reduce.variance", "reduce.vector_norm", "shape.view",
     "create.windows", "fft.stft", "linear.low_rank", "linear.lobpcg",
     "index.view_scatter", "index.index_reduce", "index.flat_put", "shape.axis_split",
-    "shape.view_copies", "tensor.plain_methods", "tensor.rare_methods",
+    "shape.view_copies", "tensor.plain_methods", "tensor.rare_methods", "tensor.removed",
     "create.from_file", "elementwise.step",
     "elementwise.floating_point", "reduce.distance", "reduce.renorm",
     "reduce.difference", "reduce.quantile", "reduce.mode", "reduce.covariance", "reduce.histogram",

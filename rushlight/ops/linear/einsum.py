@@ -222,6 +222,7 @@ def _parse(equation, operands):
             f"einsum(): {amount} operands were provided than specified in the equation "
             f"{equation!r}: {len(operands)} and {len(inputs)}"
         )
+    _check_dots(equation)
     for c in equation.replace("->", "").replace("...", ""):
         if c not in string.ascii_letters + ", ":
             raise RuntimeError(
@@ -237,6 +238,18 @@ def _parse(equation, operands):
         for k, (text, t) in enumerate(zip(inputs, operands, strict=True))
     ]
     return terms, _result(equation, right, terms, dots) if arrow else _once(terms, dots)
+
+
+def _check_dots(equation):
+    """Raise unless each "." belongs to the one "..." that an operand or the result may have."""
+    left, _, right = equation.partition("->")
+    parts = [(f"operand {k}", text) for k, text in enumerate(left.split(","))]
+    for place, text in [*parts, ("output", right)]:
+        if "." in text.replace("...", "", 1):
+            reason = "for which an ellipsis was already found"
+            if "..." not in text or "." in text.replace("...", ""):
+                reason = "that is not part of any ellipsis"
+            raise RuntimeError(f"einsum(): found '.' for {place} {reason}: {equation!r}")
 
 
 def _letters(equation, k, text, t, dots):

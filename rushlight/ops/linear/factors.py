@@ -391,7 +391,10 @@ def chain_matmul(*matrices, out=None):
         if not isinstance(m, Tensor):
             raise TypeError(f"chain_matmul(): argument {i} must be Tensor, not {type(m).__name__}")
         if m.dim() != 2:
-            raise ShapeError(f"chain_matmul(): argument {i} must be 2D, got {tuple(m.shape)}")
+            raise ShapeError(
+                f"chain_matmul(): Tensor dimension is {m.dim()}, expected 2 instead: argument {i} "
+                f"is {tuple(m.shape)}"
+            )
     if len(matrices) == 1:
         found = matrices[0].clone()
         if out is None:

@@ -74,7 +74,8 @@ def _shape(name):
     return lambda x, y: shapes.matmul(x.shape, y.shape, name)
 
 
-_PRODUCT = {"public": False, "method": False, "prepare": of_one_dtype("matmul")}
+_check_products = of_one_dtype("matmul")
+_PRODUCT = {"public": False, "method": False, "prepare": _check_products}
 
 
 @kernel(name="mm", primitive="product", shape=_shape("mm"), autocast=LOWER, eight_bits=True,
@@ -137,7 +138,16 @@ _mv.grad(
 )
 
 
-@kernel(name="dot", shape=_shape("dot"), **_PRODUCT)
+def _check_vectors(x, y):
+    if x.dtype is not y.dtype and x.dtype != y.dtype:
+        raise DtypeError(
+            "dot : expected both vectors to have same dtype, but found "
+            f"{x.dtype} and {y.dtype}; convert one with .to()"
+        )
+    return _check_products(x, y)
+
+
+@kernel(name="dot", shape=_shape("dot"), **{**_PRODUCT, "prepare": _check_vectors})
 def _dot(xp, x, y):
     """The inner product of two vectors."""
     return product(xp, x, y)

@@ -37,8 +37,9 @@ def inner(input, other, *, out=None):
         return found if out is None else store(out, found, "inner")
     if input._array.shape[-1] != other._array.shape[-1]:
         raise ShapeError(
-            f"inner: the last dims of {tuple(input.shape)} and {tuple(other.shape)} must match: "
-            f"{input._array.shape[-1]} and {other._array.shape[-1]}"
+            "inner() the last dimension must match on both input tensors but got shapes "
+            f"{list(input.shape)} and {list(other.shape)}: {input._array.shape[-1]} and "
+            f"{other._array.shape[-1]}"
         )
     if input._array.ndim == 1 == other._array.ndim and out is None:
         return dot(input, other)

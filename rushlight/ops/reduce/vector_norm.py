@@ -73,8 +73,8 @@ def _refuse_empty(size, dim, p):
     for d in dim:
         if not size.shape[d]:
             raise RuntimeError(
-                f"norm: cannot compute the {p} norm on an empty tensor of shape {size.shape}: "
-                "the operation does not have an identity"
+                f"linalg.vector_norm cannot compute the {p} norm on an empty tensor of shape "
+                f"{size.shape} because the operation does not have an identity"
             )
 
 
