@@ -259,8 +259,8 @@ def _check_pivots(name, LU, pivots):
     rows = LU.shape[-2]
     check_range(
         pivots, low=1, high=rows, error=RuntimeError,
-        message=f"{name}: pivots must be between 1 and LU.size(-2) inclusive: greater or equal to 1, "
-        f"and smaller or equal to LU.size(-2), which is {rows}; pass the results of lu_factor",
+        message=f"{name}: pivots must be between 1 and LU.size(-2) inclusive: greater or equal to "
+        f"1 and smaller or equal to LU.size(-2), which is {rows}; pass the results of lu_factor",
     )  # fmt: skip
 
 

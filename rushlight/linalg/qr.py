@@ -75,8 +75,8 @@ def _slope(g, out, mode):
     Q, R = out
     if mode == "complete" and Q.shape[-1] != R.shape[-1]:
         raise RuntimeError(
-            "linalg.qr: The QR decomposition is not differentiable when mode='complete' and nrows > "
-            f"ncols: R is {tuple(R.shape)}"
+            "linalg.qr: The QR decomposition is not differentiable when mode='complete' and "
+            f"nrows > ncols: R is {tuple(R.shape)}"
         )
     if mode == "r" or Q.shape[-1] != R.shape[-1]:
         raise RuntimeError(
