@@ -3,7 +3,7 @@
 Any other name of torch._C raises the error for a name that rushlight lacks.
 """
 
-from rushlight import features, late
+from rushlight import features, late, shapes
 from rushlight.accelerator import current_accelerator
 from rushlight.autograd import mode
 from rushlight.autograd.mode import classes_unasked as DisableTorchFunctionSubclass  # noqa: F401
@@ -11,6 +11,7 @@ from rushlight.autograd.mode import is_grad_enabled as is_grad_enabled
 from rushlight.autograd.mode import is_inference_mode_enabled as is_inference_mode_enabled
 from rushlight.autograd.mode import unasked as DisableTorchFunction  # noqa: F401
 from rushlight.backends import cudnn, mkldnn
+from rushlight.backends.cuda import _BlasBackend, _LinalgBackend  # noqa: F401
 from rushlight.defaults import get_default_device
 from rushlight.device import device as device
 from rushlight.dtype import dtype as dtype
@@ -45,6 +46,14 @@ def _are_functorch_transforms_active():
 def _is_alias_of(a, b):
     """Whether two tensors share their memory."""
     return a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
+
+
+def _infer_size(a, b):
+    """Return the shape to which two ``torch.Size`` broadcast."""
+    for place, shape in ((1, a), (2, b)):
+        if not isinstance(shape, Size):
+            raise RuntimeError(f"expected a torch.Size as argument {place}")
+    return Size(shapes.broadcast("_infer_size", a, b))
 
 
 def _is_torch_function_mode_enabled():

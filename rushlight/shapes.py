@@ -161,11 +161,6 @@ def sizes(shape, name="size"):
     return tuple(out)
 
 
-def _by(shape):
-    """The shape in PyTorch's words: "2x3"."""
-    return "x".join(map(str, shape))
-
-
 def matmul(x, y, name="matmul"):
     """Return the shape of ``x @ y``; ``x`` and ``y`` are shapes of at least one dim.
 

@@ -66,6 +66,30 @@ def test_names_that_libraries_take_from_inside():
         assert torch.autograd._profiler_enabled()
 
 
+def test_preferred_libraries_are_remembered():
+    cuda = torch.backends.cuda
+    for call, name in ((cuda.preferred_linalg_library, "cusolver"),
+                       (cuda.preferred_blas_library, "cublaslt")):  # fmt: skip
+        before = call()
+        assert call(name).name.lower() == name == call().name.lower()
+        assert call(before) is before is call("default")
+        with pytest.raises(RuntimeError, match=r"Unknown input value\. Choose from: default, "):
+            call("x")
+        with pytest.raises(RuntimeError, match="Unknown input value type"):
+            call(3)
+    with pytest.raises(RuntimeError, match="Choose from: default, cusolver, magma"):
+        cuda.preferred_linalg_library("hipblas")
+
+
+def test_sizes_broadcast():
+    both = torch._C._infer_size(torch.Size([1, 2]), torch.Size([3, 1]))
+    assert type(both) is torch.Size and both == (3, 2)
+    with pytest.raises(RuntimeError, match=r"tensor a \(4\) must match the size of tensor b \(3\)"):
+        torch._C._infer_size(torch.Size([4, 2]), torch.Size([3, 1]))
+    with pytest.raises(RuntimeError, match=r"expected a torch\.Size as argument 1"):
+        torch._C._infer_size((1, 2), torch.Size([3, 1]))
+
+
 def test_removed_functions_name_the_new_ones():
     for name in ("eig", "lstsq", "matrix_rank", "solve", "symeig"):
         with pytest.raises(RuntimeError, match=rf"now removed\. torch\.{name}: use torch\.linalg"):
