@@ -219,6 +219,11 @@ def lstsq(A, b, rcond=None, *, driver=None, out=None):
             f"not {driver!r}"
         )
     vectors = b.dim() == 1 or tuple(b.shape) == tuple(A.shape[:-1])
+    if vectors and b.shape[-1] != A.shape[-2]:
+        raise ShapeError(
+            "linalg.lstsq: input.size(-2) should match other.size(-1): A (…, M, N) is "
+            f"{tuple(A.shape)} and b (…, M) is {tuple(b.shape)}"
+        )
     rcond = _least_part(A) if rcond is None else float(rcond)
     found = _lstsq(A, b.unsqueeze(-1) if vectors else b, rcond=rcond, driver=driver)
     X, residuals, rank, S = found

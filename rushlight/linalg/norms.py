@@ -127,7 +127,9 @@ def norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
     if dim is not None:
         dim = tuple(dim) if isinstance(dim, tuple | list) else (dim,)
         if len(dim) not in (1, 2):
-            raise ShapeError(f"linalg.norm: dim must be one or two dims, got {dim}")
+            raise ShapeError(
+                f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {dim}"
+            )
     elif ord is not None:
         if A.dim() not in (1, 2):
             raise ShapeError(

@@ -223,10 +223,11 @@ def _parse(equation, operands):
             f"{equation!r}: {len(operands)} and {len(inputs)}"
         )
     _check_dots(equation)
-    for c in equation.replace("->", "").replace("...", ""):
+    for i, c in enumerate(equation.replace("->", "  ").replace("...", "   ")):
         if c not in string.ascii_letters + ", ":
             raise RuntimeError(
-                f"einsum(): invalid subscript given: {c!r} in {equation!r}; subscripts are letters"
+                f"einsum(): invalid subscript given at index {i} in the equation string: {c!r} in "
+                f"{equation!r}; subscripts must be in [a-zA-Z]"
             )
     extra = 0
     for text, t in zip(inputs, operands, strict=True):
