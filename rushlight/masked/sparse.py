@@ -4,8 +4,6 @@ A reduction takes the elements whose mask is True. Those that the tensor does no
 element of the result is stored if at least one element of its slice counts.
 """
 
-import math
-
 import numpy as np
 
 import rushlight
@@ -14,24 +12,10 @@ from rushlight.masked.masks import dims
 from rushlight.ops.tensor.memory_format import sparse_coo, sparse_csr, strided
 from rushlight.sparse.container import coo, order_of
 from rushlight.sparse.conversion import as_coo, as_layout, coordinates, count
+from rushlight.sparse.shape import broadcast
 from rushlight.tensor import from_array
 
 __all__ = ["kept", "mask_like", "reduced"]
-
-
-def _broadcast(x, size):
-    """Return the COO tensor ``x``, broadcast to ``size``."""
-    d, lead = count(x), len(size) - len(x.sizes)
-    sizes = (1,) * lead + x.sizes
-    grown = [k for k in range(lead + d) if sizes[k] == 1 != size[k]]
-    n, times = x.stored.shape[0], math.prod([size[k] for k in grown])
-    added = np.indices([size[k] for k in grown]).reshape(len(grown), times)
-    indices = np.zeros((lead + d, n * times), np.int64)
-    indices[lead:] = np.repeat(coordinates(x), times, axis=1)
-    indices[grown] = np.tile(added, n)
-    values = x.stored[from_array(np.repeat(np.arange(n), times))]
-    values = values.expand((n * times, *size[lead + d :]))
-    return coo(from_array(indices), values, size).coalesce()
 
 
 def mask_like(mask, x):
@@ -42,7 +26,7 @@ def mask_like(mask, x):
     if mask.layout is not strided:
         mask = as_coo(mask).coalesce()
         if tuple(mask.shape) != size:
-            mask = _broadcast(mask, size)
+            mask = broadcast(mask, size)
         mask = mask if count(mask) == d else mask.to_dense()
     if mask.layout is strided:
         mask = rushlight.broadcast_to(mask, size).to(bool_).to_sparse(d)

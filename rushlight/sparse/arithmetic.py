@@ -9,6 +9,7 @@ from rushlight.errors import ShapeError
 from rushlight.ops.tensor.memory_format import sparse_coo
 from rushlight.sparse.container import SparseTensor, coo, operand, refuse, rule
 from rushlight.sparse.conversion import as_coo, as_layout, coordinates, count, matches, places
+from rushlight.sparse.shape import broadcast
 from rushlight.tensor import Tensor, from_array
 
 __all__: list[str] = []  # the rules are found by name
@@ -147,13 +148,9 @@ def mul(input, other):
     x = as_coo(input)
     if isinstance(other, SparseTensor):
         return _like(_intersection(x, as_coo(other)), input)
-    try:
-        other = other.expand(x.sizes)
-    except RuntimeError:
-        raise ShapeError(
-            f"mul: the size {list(other.shape)} of the dense operand does not broadcast to the "
-            f"size {list(x.sizes)} of the sparse one"
-        ) from None
+    size = _broadcast_size(x.sizes, tuple(other.shape))
+    x = x if x.sizes == size else broadcast(x, size)
+    other = other.expand(size)
     at = places(x.pattern[0])
     return _like(x.with_values(x.stored * (other[at] if at else other)), input)
 
@@ -170,17 +167,28 @@ def _scaled(values, number):
 
 def _intersection(x, y):
     """The product of two COO tensors: 0 wherever one of them stores nothing."""
-    if x.sizes != y.sizes or count(x) != count(y):
+    d = count(x)
+    if d != count(y) or len(x.sizes) != len(y.sizes) or x.sizes[:d] != y.sizes[:d]:
         raise ShapeError(
             f"mul: expected 'self' and 'other' to have same sizes and sparse dims, but got sizes "
             f"{list(x.sizes)} and {list(y.sizes)}"
         )
+    size = _broadcast_size(x.sizes, y.sizes)  # dense dims are broadcast
     y = y.coalesce()
     found, at = matches(x, y)
     if found.all() and found.size:
-        return x.with_values(x.stored * y.stored[from_array(at)])
+        return coo(x.pattern[0], x.stored * y.stored[from_array(at)], size, x.merged)
     keep, at = from_array(np.flatnonzero(found)), from_array(at[found])
-    return coo(x.pattern[0][:, keep], x.stored[keep] * y.stored[at], x.sizes, x.merged)
+    return coo(x.pattern[0][:, keep], x.stored[keep] * y.stored[at], size, x.merged)
+
+
+def _broadcast_size(a, b):
+    try:
+        return tuple(rushlight.broadcast_shapes(a, b))
+    except RuntimeError:
+        raise ShapeError(
+            f"mul: the sizes {list(a)} and {list(b)} of the operands do not broadcast"
+        ) from None
 
 
 @rule

@@ -24,7 +24,7 @@ from rushlight.ops.tensor.memory_format import (
 from rushlight.tensor import Size, Tensor, from_array
 
 __all__ = [
-    "BLOCKED", "BY_ROW", "SparseTensor", "compressed", "coo", "in_words", "operand",
+    "BLOCKED", "BY_ROW", "SOURCES", "SparseTensor", "compressed", "coo", "in_words", "operand",
     "order_of", "refuse", "rule",
 ]  # fmt: skip
 
@@ -34,6 +34,8 @@ BY_ROW = (sparse_csr, sparse_bsr)
 BLOCKED = (sparse_bsr, sparse_bsc)
 #: Name of a function → its rule for sparse operands, a function of the same arguments.
 RULES: dict = {}
+#: Name of a function of no tensor → its rule for a sparse ``out``, which gets the same arguments.
+SOURCES: dict = {}
 _WORDS = {sparse_coo: "Sparse", sparse_csr: "SparseCsr", sparse_csc: "SparseCsc",
           sparse_bsr: "SparseBsr", sparse_bsc: "SparseBsc"}  # fmt: skip
 _new = object.__new__
@@ -147,7 +149,7 @@ class SparseTensor(Composite, intercepts=False):
             return super().__torch_function__(func, types, args, kwargs)
         rest = {key: value for key, value in kwargs.items() if key != "out"}
         if cls.first((*args, *rest.values())) is None:
-            out.refuse(name)
+            return SOURCES[name](*args, **kwargs) if name in SOURCES else out.refuse(name)
         found = super().__torch_function__(func, types, args, rest)
         return found if found is NotImplemented else cls.write_out(out, found, name)
 

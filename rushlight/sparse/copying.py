@@ -4,13 +4,14 @@ from math import prod
 
 import rushlight
 from rushlight.errors import LayoutError
+from rushlight.ops.core.outputs import refuse_gradients
 from rushlight.ops.tensor.memory_format import (
     contiguous_format,
     preserve_format,
     sparse_coo,
     strided,
 )
-from rushlight.sparse.container import RULES, SparseTensor, in_words, refuse, rule
+from rushlight.sparse.container import RULES, SOURCES, SparseTensor, in_words, refuse, rule
 from rushlight.sparse.conversion import empty
 from rushlight.tensor import Size, Tensor
 
@@ -140,6 +141,29 @@ def new_zeros(self, *size, dtype=None, layout=None, device=None, requires_grad=F
 
 
 rule(new_zeros, name="new_empty")
+
+
+def _source(name):
+    """Let the function ``name``, which makes a tensor of zeros, write into a sparse ``out``.
+
+    All dims of the result are sparse, as in PyTorch.
+    """
+
+    def write(*size, out, dtype=None, layout=None, **options):
+        if layout not in (None, out.layout):
+            raise RuntimeError(f"{name}: layout {layout} does not match that of out, {out.layout}")
+        if dtype not in (None, out.dtype):
+            raise RuntimeError(f"{name}: dtype {dtype} does not match that of out, {out.dtype}")
+        size = options.pop("size", size)
+        size = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
+        refuse_gradients(name, (out,))
+        return out.become(empty(out, size, len(size)))
+
+    SOURCES[name] = write
+
+
+_source("zeros")
+_source("empty")
 
 
 @rule

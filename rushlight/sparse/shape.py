@@ -1,5 +1,7 @@
 """Dims of sparse tensors: exchanged, added, joined; parts of tensors by index."""
 
+from math import prod
+
 import numpy as np
 
 import rushlight
@@ -24,7 +26,7 @@ from rushlight.sparse.container import (
 from rushlight.sparse.conversion import as_coo, coordinates, count
 from rushlight.tensor import Tensor, from_array
 
-__all__ = ["joined_rows"]
+__all__ = ["broadcast", "joined_rows"]
 
 _TURNED = {
     sparse_csr: sparse_csc, sparse_csc: sparse_csr, sparse_bsr: sparse_bsc, sparse_bsc: sparse_bsr,
@@ -116,6 +118,21 @@ def unsqueeze(input, dim):
         return coo(input.pattern[0], input.stored.unsqueeze(dim - d + 1), size, input.merged)
     indices = np.insert(coordinates(input), dim, 0, axis=0)
     return coo(from_array(indices), input.stored, size)
+
+
+def broadcast(x, size):
+    """Return the COO tensor ``x``, broadcast to ``size``."""
+    d, lead = count(x), len(size) - len(x.sizes)
+    sizes = (1,) * lead + x.sizes
+    grown = [k for k in range(lead + d) if sizes[k] == 1 != size[k]]
+    n, times = x.stored.shape[0], prod([size[k] for k in grown])
+    added = np.indices([size[k] for k in grown]).reshape(len(grown), times)
+    indices = np.zeros((lead + d, n * times), np.int64)
+    indices[lead:] = np.repeat(coordinates(x), times, axis=1)
+    indices[grown] = np.tile(added, n)
+    values = x.stored[from_array(np.repeat(np.arange(n), times))]
+    values = values.expand((n * times, *size[lead + d :]))
+    return coo(from_array(indices), values, size).coalesce()
 
 
 # Joined -----------------------------------------------------------------------------------
