@@ -12,6 +12,7 @@ from rushlight.dtype import (
     int64,
     uint8,
 )  # fmt: skip
+from rushlight.ops.tensor.memory_format import sparse_bsc, sparse_bsr, sparse_csc, sparse_csr
 
 __all__: list[str] = []
 
@@ -69,6 +70,52 @@ def _convert_indices_from_csr_to_coo(
     kind = int32 if out_int32 else int64
     found = rushlight.stack([indices.to(kind) for indices in pair])
     return found if out is None else out.copy_(found)
+
+
+def _sparse_broadcast_to(input, size):
+    """The sparse COO tensor ``input``, broadcast to ``size``.
+
+    >>> import rushlight as torch
+    >>> torch._sparse_broadcast_to(torch.ones(1, 2).to_sparse(), (2, 2)).to_dense()
+    tensor([[1., 1.],
+            [1., 1.]])
+    """
+    from rushlight.sparse.shape import broadcast_to
+
+    return broadcast_to(input, size)
+
+
+def _validate_sparse_coo_tensor_args(
+    indices, values, size, is_coalesced=None, check_pinning=None
+):  # fmt: skip
+    """Raise RuntimeError unless the arguments make a tensor of layout ``torch.sparse_coo``."""
+    rushlight.sparse_coo_tensor(indices, values.detach(), size, is_coalesced=is_coalesced)
+
+
+def _validate_sparse_compressed_tensor_args(
+    compressed_indices, plain_indices, values, size, layout, check_pinning=None
+):
+    """Raise RuntimeError unless the arguments make a tensor of a compressed layout."""
+    rushlight.sparse_compressed_tensor(
+        compressed_indices, plain_indices, values.detach(), size, layout=layout
+    )
+
+
+def _validator(layout):
+    def validate(compressed_indices, plain_indices, values, size, check_pinning=None):
+        _validate_sparse_compressed_tensor_args(
+            compressed_indices, plain_indices, values, size, layout
+        )
+
+    return validate
+
+
+_validate_sparse_csr_tensor_args, _validate_sparse_csc_tensor_args = map(
+    _validator, (sparse_csr, sparse_csc)
+)
+_validate_sparse_bsr_tensor_args, _validate_sparse_bsc_tensor_args = map(
+    _validator, (sparse_bsr, sparse_bsc)
+)
 
 
 def _is_all_true(input):

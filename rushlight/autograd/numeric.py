@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 
+from rushlight import late
 from rushlight.autograd.gradient import grad
 from rushlight.dtype import COMPLEX_KINDS
 from rushlight.tensor import Tensor, from_array
@@ -303,6 +304,9 @@ def gradcheck(
         GradcheckError: The gradients do not agree, and ``raise_exception`` is True.
         ValueError: No input requires grad.
 
+    A sparse input is checked at the elements that it stores, as by
+    ``torch.sparse.as_sparse_gradcheck``.
+
     >>> import rushlight as torch
     >>> x = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)
     >>> torch.autograd.gradcheck(lambda x: x * x, (x,))
@@ -312,6 +316,16 @@ def gradcheck(
         raise AssertionError("gradcheck: check_forward_ad or check_backward_ad must be True")
     if check_batched_forward_grad and not check_forward_ad:
         raise AssertionError("gradcheck: check_batched_forward_grad needs check_forward_ad=True")
+    given = inputs if isinstance(inputs, (tuple, list)) else (inputs,)
+    sparse = late.framework.sparse
+    if any(isinstance(x, sparse.container.SparseTensor) for x in given):
+        return sparse.as_sparse_gradcheck(gradcheck)(
+            func, given, eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception,
+            nondet_tol=nondet_tol, check_batched_grad=check_batched_grad,
+            check_batched_forward_grad=check_batched_forward_grad,
+            check_forward_ad=check_forward_ad, check_backward_ad=check_backward_ad,
+            fast_mode=fast_mode,
+        )  # fmt: skip
     inputs, wanted = _inputs(inputs)
     case = Case(func, inputs, eps, atol, rtol, nondet_tol)
     try:

@@ -50,6 +50,11 @@ def add(input, other, *, alpha=1):
         )
     x, y = as_coo(input), as_coo(other)
     if count(x) != count(y):
+        for kept, empty in ((x, y), (y, x)):
+            if not coordinates(empty).shape[1]:  # its sparse dims are no matter then
+                dtype = rushlight.result_type(x.stored, y.stored)
+                values = kept.stored.to(dtype)
+                return kept.with_values(_times(values, alpha) if kept is y else values.clone())
         raise ShapeError(
             f"add: expected 'self' and 'other' to have same number of sparse dimensions, but "
             f"{count(x)} != {count(y)}"
@@ -168,6 +173,9 @@ def _scaled(values, number):
 def _intersection(x, y):
     """The product of two COO tensors: 0 wherever one of them stores nothing."""
     d = count(x)
+    if x.sizes == y.sizes and not (coordinates(x).shape[1] and coordinates(y).shape[1]):
+        none = x.stored[:0]
+        return coo(x.pattern[0][:, :0], none.to(rushlight.result_type(none, y.stored)), x.sizes)
     if d != count(y) or len(x.sizes) != len(y.sizes) or x.sizes[:d] != y.sizes[:d]:
         raise ShapeError(
             f"mul: expected 'self' and 'other' to have same sizes and sparse dims, but got sizes "

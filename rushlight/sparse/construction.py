@@ -1,5 +1,7 @@
 """Sparse tensors from their indices and values: ``sparse_coo_tensor``, ``sparse_csr_tensor``, …"""
 
+from math import prod
+
 import numpy as np
 
 import rushlight
@@ -113,7 +115,10 @@ def sparse_coo_tensor(
 
 
 def _size(size):
-    return tuple([int(n) for n in size])
+    size = tuple([int(n) for n in size])
+    if prod(size) >= 2**63:
+        raise RuntimeError(f"numel: integer multiplication overflow: {size} are too many elements")
+    return size
 
 
 def _fitting(at, v, size):
@@ -125,7 +130,7 @@ def _fitting(at, v, size):
     if size is None:
         if not at.shape[1]:
             return (*[0] * d, *dense)
-        return (*[int(n) + 1 for n in at.max(1)], *dense)
+        return _size((*[n + 1 for n in at.max(1)], *dense))
     size = _size(size)
     if len(size) != d + len(dense):
         raise ShapeError(

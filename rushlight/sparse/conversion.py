@@ -1,5 +1,7 @@
 """Conversions between layouts; the order of indices; the values at the indices of a mask."""
 
+from math import prod
+
 import numpy as np
 
 import rushlight
@@ -8,6 +10,7 @@ from rushlight.device import CPU
 from rushlight.device_array import to_host
 from rushlight.dtype import bool as bool_
 from rushlight.errors import ShapeError
+from rushlight.ops.core.outputs import refuse_gradients
 from rushlight.ops.tensor.memory_format import sparse_coo, strided
 from rushlight.remote import device_of
 from rushlight.shapes import flag, sizes
@@ -450,16 +453,28 @@ def sparse_resize_(self, size, sparse_dim, dense_dim):
             f"number of dimensions must be sparse_dim ({sparse_dim}) + dense_dim ({dense_dim}), "
             f"but got {len(size)}"
         )
-    smaller = any(n < m for n, m in zip(size, self.sizes, strict=False))
-    if self.pattern[0].shape[1] and (d != sparse_dim or size[d:] != self.sizes[d:] or smaller):
-        raise RuntimeError(
-            "sparse_resize_: a tensor that stores elements can only grow in its sparse dims; use "
-            "sparse_resize_and_clear_"
-        )
     if not self.pattern[0].shape[1]:
         return self.become(empty(self, size, sparse_dim))
+    smaller = any(n < m for n, m in zip(size, self.sizes, strict=False))
+    if d != sparse_dim or len(size) != len(self.sizes) or smaller:
+        raise RuntimeError(
+            "sparse_resize_: a tensor that stores elements can only grow; use "
+            "sparse_resize_and_clear_"
+        )
+    if size[d:] != self.sizes[d:]:  # the values keep their order in memory, as in resize_
+        refuse_gradients("sparse_resize_", (self.stored,))
+        flat = self.stored.reshape(-1)
+        shape = (self.stored.shape[0], *size[d:])
+        self.stored = rushlight.cat([flat, flat.new_zeros(prod(shape) - len(flat))]).reshape(shape)
     self.sizes = size
     return self
+
+
+@rule
+def resize_as_(self, other, memory_format=None):
+    require_coo("resize_as_", self)
+    require_coo("resize_as_", other)
+    return sparse_resize_(self, other.sizes, count(other), len(other.sizes) - count(other))
 
 
 @rule

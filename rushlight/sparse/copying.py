@@ -154,8 +154,8 @@ def _source(name):
             raise RuntimeError(f"{name}: layout {layout} does not match that of out, {out.layout}")
         if dtype not in (None, out.dtype):
             raise RuntimeError(f"{name}: dtype {dtype} does not match that of out, {out.dtype}")
-        size = options.pop("size", size)
-        size = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
+        size = tuple(options.pop("size", size))
+        size = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
         refuse_gradients(name, (out,))
         return out.become(empty(out, size, len(size)))
 

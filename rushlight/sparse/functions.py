@@ -246,6 +246,8 @@ def spdiags(diagonals, offsets, shape, layout=None):
             f"spdiags: diagonals {tuple(diagonals.shape)} must be vector or matrix, with a row for "
             f"each of the offsets {tuple(offsets.shape)}"
         )
+    if offsets.dtype is not rushlight.int64:
+        raise RuntimeError(f"Offset Tensor must have dtype Long but got {offsets.dtype}")
     steps = offsets.tolist()
     if len({*steps}) < len(steps):
         raise RuntimeError("Offset tensor contains duplicate values")

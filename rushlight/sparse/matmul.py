@@ -166,6 +166,12 @@ def addmm(input, mat1, mat2, *, beta=1, alpha=1):
     return add_to_product("addmm", input, mat1, mat2, beta, alpha)
 
 
+@rule
+def addmv(input, mat, vec, *, beta=1, alpha=1):
+    found = mv(mat, vec) * alpha
+    return found if beta == 0 else input.expand(found.shape) * beta + found
+
+
 def sampled_sum(input, mat1, mat2, beta, alpha):
     """Return ``alpha * (mat1 @ mat2)`` at the places of ``input``, plus ``beta * input``."""
     _check_matrix("sampled_addmm", input)

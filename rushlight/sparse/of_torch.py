@@ -76,4 +76,28 @@ def sspaddmm(input, mat1, mat2, *, beta=1, alpha=1):
 
 
 dsmm = spmm = rushlight.mm
-saddmm = rushlight.addmm
+
+
+def saddmm(input, mat1, mat2, *, beta=1, alpha=1, out=None):
+    """Return ``beta * input + alpha * (mat1 @ mat2)``: sparse if ``input`` is.
+
+    Args:
+        input: Tensor ``(n, m)``.
+        mat1: Sparse tensor ``(n, k)``.
+        mat2: Dense tensor ``(k, m)``.
+        beta, alpha: Factors of the input and of the product. Default: 1.
+        out: The tensor to write into, of the result's layout. Default: a new one.
+
+    Returns:
+        Tensor ``(n, m)`` of ``input``'s layout.
+
+    >>> import rushlight as torch
+    >>> x = torch.eye(2).to_sparse()
+    >>> torch.saddmm(x, x, torch.ones(2, 2)).to_dense()
+    tensor([[2., 1.],
+            [1., 2.]])
+    """
+    if not isinstance(input, SparseTensor) or isinstance(mat2, SparseTensor):
+        return rushlight.addmm(input, mat1, mat2, beta=beta, alpha=alpha, out=out)
+    found = sspaddmm(input, mat1, mat2, beta=beta, alpha=alpha)
+    return found if out is None else write_out(out, found, "saddmm")

@@ -26,7 +26,7 @@ from rushlight.sparse.container import (
 from rushlight.sparse.conversion import as_coo, coordinates, count
 from rushlight.tensor import Tensor, from_array
 
-__all__ = ["broadcast", "joined_rows"]
+__all__ = ["broadcast", "broadcast_to", "joined_rows"]
 
 _TURNED = {
     sparse_csr: sparse_csc, sparse_csc: sparse_csr, sparse_bsr: sparse_bsc, sparse_bsc: sparse_bsr,
@@ -118,6 +118,17 @@ def unsqueeze(input, dim):
         return coo(input.pattern[0], input.stored.unsqueeze(dim - d + 1), size, input.merged)
     indices = np.insert(coordinates(input), dim, 0, axis=0)
     return coo(from_array(indices), input.stored, size)
+
+
+def broadcast_to(x, size):
+    """Return the sparse COO tensor ``x``, broadcast to ``size``, which is checked."""
+    if not isinstance(x, SparseTensor) or x.form is not sparse_coo:
+        raise RuntimeError("_sparse_broadcast_to: expected a tensor of layout torch.sparse_coo")
+    size = tuple(size)
+    fits = [n == m or n == 1 for n, m in zip(x.sizes[::-1], size[::-1], strict=False)]
+    if len(size) < len(x.sizes) or not all(fits):
+        raise ShapeError(f"_sparse_broadcast_to: the size {x.sizes} does not broadcast to {size}")
+    return broadcast(x, size)
 
 
 def broadcast(x, size):

@@ -207,3 +207,15 @@ def test_reduced_products_that_are_refused():
     ):
         with pytest.raises(RuntimeError):
             torch.sparse.mm(x, y, "mean")
+
+
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr])
+@pytest.mark.parametrize("options", [{}, {"masked": True}, {"fast_mode": True}])
+def test_gradcheck_takes_sparse_operands(layout, options):
+    x = torch.eye(3, dtype=torch.float64).to_sparse(layout=layout).requires_grad_()
+    d = torch.arange(9.0, dtype=torch.float64).reshape(3, 3).requires_grad_()
+    assert torch.autograd.gradcheck(lambda s, d: (s @ d).sin(), (x, d), **options)
+    assert torch.autograd.gradcheck(lambda s: s.sin(), x, **options)
+    assert not torch.autograd.gradcheck(
+        lambda s: (s * s.detach()).sum(), x, raise_exception=False, **options
+    )
