@@ -301,7 +301,7 @@ StridedNestedTensor.__setitem__ = _assigned
 @rule
 def to_padded_tensor(input, padding, output_size=None):
     if not input.shapes:
-        raise RuntimeError("to_padded_tensor: the nested tensor must have at least one part")
+        return rushlight.zeros(0, dtype=input.dtype, device=input.device)
     most = [max(n) for n in zip(*input.shapes, strict=True)]
     size = (len(input.shapes), *most)
     if output_size is not None:
@@ -397,6 +397,8 @@ def dropout(input, p=0.5, training=True, inplace=False):
 def _along(name):
     @rule(name=name)
     def apply(input, dim=None, *args, **named):
+        if not input.shapes:
+            return input
         k = checked_dim(dim, input.ndim, name)
         if k == 0:
             raise LayoutError(f"{name}: Cannot apply {name} across nested dimension 0")

@@ -8,7 +8,16 @@ from rushlight.dtype import bool as bool_
 from rushlight.errors import ShapeError
 from rushlight.ops.tensor.memory_format import sparse_coo
 from rushlight.sparse.container import SparseTensor, coo, operand, refuse, rule
-from rushlight.sparse.conversion import as_coo, as_layout, coordinates, count, matches, places
+from rushlight.sparse.conversion import (
+    as_coo,
+    as_layout,
+    coordinates,
+    count,
+    indexed_as,
+    matches,
+    put,
+    taken,
+)
 from rushlight.sparse.shape import broadcast
 from rushlight.tensor import Tensor, from_array
 
@@ -59,7 +68,7 @@ def add(input, other, *, alpha=1):
             f"add: expected 'self' and 'other' to have same number of sparse dimensions, but "
             f"{count(x)} != {count(y)}"
         )
-    return _like(_sum(x, y, alpha), input)
+    return indexed_as(_like(_sum(x, y, alpha), input), input)
 
 
 def _sum(x, y, alpha):
@@ -88,12 +97,11 @@ def _into_dense(x, y, alpha):
             ) from None
     dtype = rushlight.result_type(x, y.stored)
     values = _times(y.stored.to(dtype), alpha)
-    at = places(y.pattern[0])
-    if not at:
+    if not count(y):
         return x + values.sum(0)
     if dtype is bool_:
         return x | y.to_dense()
-    return x.to(dtype).index_put(at, values, accumulate=True)
+    return put(x.to(dtype), y.pattern[0], values)
 
 
 def _times(values, alpha):
@@ -149,18 +157,28 @@ def mul(input, other):
     if isinstance(other, SparseTensor) and not other.sizes:
         other = other.to_dense()
     if _is_number(other):
-        return input.with_values(_scaled(input.stored, other))
+        found = input.with_values(_scaled(input.stored, other))
+        return found if input.sizes else _of_numbers(found, input, other)
+    if not input.sizes:  # it counts as a number in the dtype of the product
+        input = input.to(rushlight.result_type(input.stored.new_zeros(()), other))
     x = as_coo(input)
     if isinstance(other, SparseTensor):
         return _like(_intersection(x, as_coo(other)), input)
     size = _broadcast_size(x.sizes, tuple(other.shape))
     x = x if x.sizes == size else broadcast(x, size)
     other = other.expand(size)
-    at = places(x.pattern[0])
-    return _like(x.with_values(x.stored * (other[at] if at else other)), input)
+    factor = taken(other, x.pattern[0]) if count(x) else other
+    return _like(x.with_values(x.stored * factor), input)
 
 
 rule(mul, name="multiply")
+
+
+def _of_numbers(found, x, number):
+    """The product ``found`` of two tensors without dims, in the wider dtype of the two."""
+    if not isinstance(number, Tensor):
+        return found
+    return found.to(rushlight.promote_types(x.dtype, number.dtype))
 
 
 def _scaled(values, number):

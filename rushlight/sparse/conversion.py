@@ -43,6 +43,33 @@ def places(indices):
     return tuple([from_array(np.ascontiguousarray(row)) for row in array])
 
 
+#: An index of more dims than this is made one number, because indexing takes no more.
+_MOST = 6
+
+
+def _numbered(x, indices):
+    """Return ``x`` with its indexed dims as one, if they are many; and the places in it."""
+    array = getattr(indices, "_array", indices)
+    d = len(array)
+    if d <= _MOST:
+        return x, places(indices)
+    shape = tuple(x.shape)
+    numbers = np.ravel_multi_index(tuple(array), shape[:d]) if array.size else array[0]
+    return x.reshape((prod(shape[:d]), *shape[d:])), (from_array(numbers),)
+
+
+def taken(x, indices):
+    """Return the elements of the dense ``x`` at the indices (dims, nnz), of which there is one."""
+    x, at = _numbered(x, indices)
+    return x[at]
+
+
+def put(x, indices, values, accumulate=True):
+    """Return the dense ``x`` with ``values`` added at the indices (dims, nnz)."""
+    flat, at = _numbered(x, indices)
+    return flat.index_put(at, values, accumulate=accumulate).reshape(x.shape)
+
+
 # Coalesce ---------------------------------------------------------------------------------
 
 
@@ -145,6 +172,14 @@ def as_layout(x, layout, blocksize=None):
     return compressed(layout, pattern, values, x.sizes)
 
 
+def indexed_as(found, x):
+    """Return ``found`` with the index dtype of ``x``, if both have compressed layouts."""
+    if found.layout in (sparse_coo, strided) or x.form is sparse_coo:
+        return found
+    kind = x.pattern[0].dtype
+    return compressed(found.form, [p.to(kind) for p in found.pattern], found.stored, found.sizes)
+
+
 def _starts(rows, n):
     """Return where each of ``n`` rows begins among the sorted ``rows``, and the end."""
     return np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n))]).astype(np.int64)
@@ -198,7 +233,7 @@ def dense_to_sparse(x, sparse_dim, layout, blocksize, dense_dim):
     stored = (array != 0).any(axis=tuple(range(kept, n))) if kept < n else array != 0
     indices = np.stack(stored.nonzero()) if n else np.zeros((0, int(bool(array != 0))), np.int64)
     indices = np.ascontiguousarray(indices, np.int64)
-    values = x[places(indices)] if n else x.reshape(1)[: indices.shape[1]]
+    values = taken(x, indices) if n else x.reshape(1)[: indices.shape[1]]
     found = coo(from_array(indices), values, x.shape, True)
     return as_layout(found, layout or sparse_coo, blocksize)
 
@@ -236,7 +271,7 @@ def to_sparse(self, sparse_dim=None, *, layout=None, blocksize=None, dense_dim=N
     layout = layout or sparse_coo
     if layout is self.form and (layout not in BLOCKED or blocksize in (None, _blocksize(self))):
         return self
-    return as_layout(as_coo(self), layout, blocksize)
+    return indexed_as(as_layout(as_coo(self), layout, blocksize), self)
 
 
 def _blocksize(x):
@@ -273,7 +308,7 @@ def to_dense(self, dtype=None, *, masked_grad=None):
     if not d:
         return x.stored.sum(0).to(x.dtype)
     zeros = x.stored.new_zeros(x.sizes)
-    return zeros.index_put(places(x.pattern[0]), x.stored, accumulate=x.dtype is not bool_)
+    return put(zeros, x.pattern[0], x.stored, accumulate=x.dtype is not bool_)
 
 
 # Masks ------------------------------------------------------------------------------------
@@ -323,8 +358,7 @@ def mask(x, pattern):
         return pattern.with_values(found.stored[back])
     if not isinstance(x, SparseTensor):
         d = count(pattern)
-        at = places(pattern.pattern[0])
-        values = x[at] if d else x.reshape((1, *x.shape)).expand(
+        values = taken(x, pattern.pattern[0]) if d else x.reshape((1, *x.shape)).expand(
             (coordinates(pattern).shape[1], *x.shape))  # fmt: skip
         return pattern.with_values(values)
     x = as_coo(x).coalesce()
@@ -434,7 +468,7 @@ def empty(x, size=None, sparse=None):
             refuse(f"zeros of the size {list(size)}", x)
         none = coo(from_array(np.zeros((2, 0), np.int64)), dtype.new_zeros(0), size, True)
         shape = _blocksize(x) if x.form in BLOCKED else None
-        return as_layout(none, x.form, shape)
+        return indexed_as(as_layout(none, x.form, shape), x)
     values_ = dtype.new_zeros((0, *size[d:]))
     return coo(from_array(np.zeros((d, 0), np.int64)), values_, size, True)
 

@@ -155,9 +155,10 @@ def _source(name):
         if dtype not in (None, out.dtype):
             raise RuntimeError(f"{name}: dtype {dtype} does not match that of out, {out.dtype}")
         size = tuple(options.pop("size", size))
+        leaf = options.get("requires_grad", False)
         size = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
         refuse_gradients(name, (out,))
-        return out.become(empty(out, size, len(size)))
+        return out.become(empty(out, size, len(size))).requires_grad_(leaf)
 
     SOURCES[name] = write
 

@@ -221,8 +221,11 @@ def stack(tensors, dim=0, *, axis=None):
 
 @rule
 def select(input, dim, index):
+    dim = shapes.dim(dim, len(input.sizes), "select")
+    if input.form is not sparse_coo and input.pattern[0].ndim > 1:
+        return _of_batch(input, dim, int(index))
     x = as_coo(input)
-    dim, d = shapes.dim(dim, len(x.sizes), "select"), count(x)
+    d = count(x)
     n, index = x.sizes[dim], int(index)
     if not -n <= index < n:
         raise IndexError(
@@ -238,6 +241,28 @@ def select(input, dim, index):
     if d == 1:
         return values.sum(0).to(x.dtype)
     return coo(from_array(np.delete(at, dim, 0)[:, keep]), values, size, x.merged)
+
+
+def _of_batch(x, dim, index):
+    """Select in a batch dim of a tensor of a compressed layout: the result has that layout."""
+    batch = x.pattern[0].ndim - 1
+    if batch <= dim < batch + 2:
+        raise RuntimeError(
+            "select(): selecting sparse dimensions is not supported for batched sparse compressed "
+            "tensors."
+        )
+    size = (*x.sizes[:dim], *x.sizes[dim + 1 :])
+    if dim < batch:
+        pattern = [p.select(dim, index) for p in x.pattern]
+        return compressed(x.form, pattern, x.stored.select(dim, index), size)
+    place = dim - len(x.sizes) + x.stored.ndim  # dense dims come last
+    return compressed(x.form, x.pattern, x.stored.select(place, index), size)
+
+
+@rule
+def select_copy(input, dim, index):
+    found = select(input, dim, index)
+    return found.clone()
 
 
 def joined_rows(wanted, there):
