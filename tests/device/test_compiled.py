@@ -529,6 +529,27 @@ def test_a_failed_check_raises_the_error_and_changes_nothing(device):
     assert all(own["step"] == 3 for own in optimizer.state.values())
 
 
+def test_checks_look_at_the_numbers_that_the_program_draws(device):
+    """Also where numbers that no check needs are drawn first: they move the generator."""
+
+    def f(x):
+        first = T.rand(3, 5, device=x.device)
+        return x[T.randint(0, 5, (2,), device=x.device)] + first.sum()
+
+    compiled, x = T.compile(f, fullgraph=True), T.ones(3, 5, device=device)
+    outcomes = []
+    for call in (f, compiled):
+        outcomes.append("")
+        for seed in range(6):
+            T.manual_seed(seed)
+            try:
+                outcomes[-1] += f"{call(x)[0, 0].item():.4f} "
+            except IndexError:
+                outcomes[-1] += "IndexError "
+    assert outcomes[0] == outcomes[1]
+    assert "IndexError" in outcomes[0] and "." in outcomes[0]
+
+
 def test_tensors_of_two_devices_are_the_eager_error(device):
     x, y = normal(device, 3), T.randn(3)
     for given in ((x, y), (y, x)):

@@ -17,10 +17,12 @@ def operands(equation):
     return [v for v in (*flat, *equation.params.values()) if isinstance(v, Abstract)]
 
 
-def alive(equations, outputs, checking=False, drawing=True):
+def alive(equations, outputs, checking=False, drawing=True, again=False):
     """The equations that ``outputs`` depend on, and those that draw random numbers or only check.
 
-    Without ``drawing``, random numbers that nothing reads are not drawn. With ``checking``,
+    Without ``drawing``, random numbers that nothing reads are not drawn. But with ``again`` those
+    before others that are read are drawn, so that these have their place in the generator's stream:
+    the equations run in addition to the whole program. With ``checking``,
     equations whose forward also checks values are kept, too. This is needed until
     ``lowering.expand`` has made the checks equations of their own.
     """
@@ -31,6 +33,7 @@ def alive(equations, outputs, checking=False, drawing=True):
         if acts or any(v.id in wanted for v in e.outs):
             kept.append(e)
             wanted.update(v.id for v in operands(e))
+            drawing = drawing or (again and e.op.draws)
     kept.reverse()
     return kept
 

@@ -86,7 +86,7 @@ class DeviceProgram:
         self.generators = generators(equations)
         # Kernels read and write at indices, so the checks of these run, and are read, before them.
         self.guard: Any = None
-        checks = alive(equations, (), checking=True, drawing=False)
+        checks = alive(equations, (), checking=True, drawing=False, again=True)
         if checks and (outputs or writes):
             guard = DeviceProgram(checks, inputs, [], (), device, whole, opens)
             self.guard = guard if guard.steps else None
