@@ -11,7 +11,7 @@ from rushlight.autograd import engine, mode
 from rushlight.autograd.tape import Node, refresh
 from rushlight.dtype import OF
 from rushlight.errors import GraphError, LayoutError
-from rushlight.remote import at, crossings, device_of, is_remote
+from rushlight.remote import crossings, device_of, is_remote
 from rushlight.strides import overlaps
 from rushlight.tensor import Tensor, disabled_torch_function, from_array, method, short
 
@@ -121,13 +121,11 @@ def _at_edge(edge):
 
 def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
     state = mode.state
-    symbolic, far = bool(create_graph), None
+    symbolic = bool(create_graph)
     if mode.intercept:
         # Modes and traces see the operations of backward, too, so the rules compute with tensors.
         watched = state.recorder is not None or state.dispatch_modes is not None
         symbolic = symbolic or watched or any(map(is_remote, outputs)) or len(crossings) > 0
-        batches = state.recorder is not None and state.recorder.batches  # vmap knows no devices
-        far = device_of(outputs[0]) if outputs and not batches else None
     roots, seeds = [], []
     for out, g in zip(outputs, grads, strict=True):
         if out.view_of is not None:
@@ -154,10 +152,7 @@ def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
     before, state.roots = state.roots, roots
     was = mode.set_grad(bool(create_graph)) if symbolic else None
     try:
-        if far is None:
-            return engine.run(roots, seeds, retain, symbolic, targets, accumulate)
-        with at(far):
-            return engine.run(roots, seeds, retain, symbolic, targets, accumulate)
+        return engine.run(roots, seeds, retain, symbolic, targets, accumulate)
     finally:
         if symbolic:
             mode.set_grad(was)

@@ -20,8 +20,10 @@ from numpy import ndarray
 from rushlight import late
 from rushlight.autograd import mode
 from rushlight.autograd.hooks import add_hook, move_retained
+from rushlight.device import CPU
 from rushlight.dtype import COMPLEX_HALF, COMPLEX_KINDS, OF, bfloat16, float16
 from rushlight.errors import GraphError
+from rushlight.remote import default_device, device_of
 from rushlight.strides import is_odd
 from rushlight.tensor import Tensor, from_array
 
@@ -162,12 +164,18 @@ class Node:
         if half and (not symbolic or (op.role in _ROUNDING and not op.rounds_once)):
             # The rule computes in float32 or complex64, and the engine rounds its result once.
             g, values = widened(g), [widened(v) for v in values]
-        found = [
-            None
-            if parent is None or rule is None or (leads is not None and id(parent) not in leads)
-            else rule[0](g, *[values[k] for k in rule[1]])
-            for parent, rule in zip(parents, rules, strict=True)
-        ]
+        was = mode.state.place
+        far = symbolic and (was is not None or mode.intercept) and _enter_place(g)
+        try:
+            found = [
+                None
+                if parent is None or rule is None or (leads is not None and id(parent) not in leads)
+                else rule[0](g, *[values[k] for k in rule[1]])
+                for parent, rule in zip(parents, rules, strict=True)
+            ]
+        finally:
+            if far:
+                mode.exchange("place", was)
         if symbolic and self.op.flat and mode.records():
             for parent, gi in zip(parents, found, strict=True):
                 if gi is not None and gi is not g:
@@ -363,6 +371,22 @@ class Output(Node):
 
     def free(self):
         pass
+
+
+def _enter_place(g):
+    """Let rules make new tensors on the device of the gradient ``g``; False if they do already.
+
+    A list of gradients has one for each result. ``vmap`` knows no devices.
+    """
+    recorder = mode.state.recorder
+    given = [x for x in g if x is not None] if isinstance(g, list) else [g]
+    if not given or (recorder is not None and recorder.batches):
+        return False
+    d = device_of(given[0])
+    if d is default_device():
+        return False
+    mode.exchange("place", None if d is CPU else d)
+    return True
 
 
 class Flat(Node):

@@ -409,3 +409,63 @@ def test_hundreds_of_tensors_share_what_was_freed(device):
     for n in range(1, 300):
         T.zeros(n, device=device)
     assert getattr(T, device.type).memory_reserved() - before < 64 << 10
+
+
+def test_rules_of_backward_make_tensors_where_the_gradient_is(device):
+    """A loss is copied to the host before backward; the rules' own constants lie on the device."""
+    x = T.randn(4, 5)
+
+    def gradient(d):
+        given = x.to(d).requires_grad_()
+        labels = T.tensor([1, 2, 0, 1], device=d)
+        loss = F.cross_entropy(given, labels) + F.multi_margin_loss(given.sin(), labels)
+        (g,) = T.autograd.grad(loss.cpu(), given, create_graph=True)
+        g.square().sum().cpu().backward()
+        return given.grad.cpu()
+
+    T.testing.assert_close(gradient(device), gradient("cpu"), rtol=1e-4, atol=1e-6)
+
+
+def test_hooks_and_custom_functions_make_tensors_where_the_program_does(device):
+    class Twice(T.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            seen.append(T.zeros(1).device.type)
+            return g * 2
+
+    for d in ("cpu", device.type):
+        seen: list = []
+        x = T.ones(3, device=device, requires_grad=True)
+        y = x.sin()
+        y.register_hook(lambda g, seen=seen: seen.append(T.zeros(1).device.type))
+        with T.device(d):
+            Twice.apply(y).sum().backward()
+        assert seen == [d, d]
+
+
+def test_writes_of_no_rows(device, monkeypatch):
+    """A mask that marks nothing, and indices without elements, need no host."""
+    monkeypatch.setenv("RUSHLIGHT_FALLBACK", "error")
+    for d in ("cpu", device):
+        x = T.arange(6.0).reshape(3, 2).to(d)
+        x[x[:, 0] < 0] = x[x[:, 0] < 0] * 2
+        x.index_put_((T.empty(0, dtype=T.int64, device=d),), T.empty(0, 2, device=d))
+        assert x.flatten().tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_writes_in_half_precision_need_no_host(device):
+    """The kind of bfloat16 is not that of a float to NumPy."""
+    driver = driver_of(device)
+    for dtype in (T.float16, T.bfloat16, T.complex64):
+        x = T.ones(4, 4, dtype=dtype, device=device)
+        before = driver.moved
+        x[1] = x[0] * 2
+        x[:, 1] = x[:, 2].clone()
+        assert driver.moved == before
+        assert (
+            x.real.float().sum().item() == 20 if dtype.is_complex else x.float().sum().item() == 20
+        )
