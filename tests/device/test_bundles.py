@@ -1,11 +1,13 @@
 """Kernels that one launch computes: fewer launches, the same numbers."""
 
+import gc
 import random
 
 import pytest
 
 import rushlight as T
 from benchmarks import steps
+from benchmarks.device import made_step
 from rushlight import nn
 from rushlight.backend.native import llvm_works
 from rushlight.device_array import driver_of
@@ -185,6 +187,37 @@ def opencl():
         pytest.skip("no OpenCL device")
     T.manual_seed(0)
     return T.device("opencl", 0)
+
+
+#: Steps of ``benchmarks/steps.py`` → launches, bytes that go to or come from the host, and bytes of
+#: the device that are in use between two steps.
+COUNTS = {
+    "4-8-2, batch 1, SGD": (9, 65, 5120),
+    "4-64-64-2, batch 32, Adam": (11, 321, 78848),
+    "784-128-10, batch 64, Adam": (9, 321, 1831424),
+    "784-1024-1024-10, batch 128, Adam": (11, 321, 30223360),
+    "MNIST CNN, batch 64, Adam": (16, 321, 19405312),
+    "GPT, 4 layers of width 128, 4 heads, context 64, batch 12, AdamW": (105, 387, 13103104),
+    "LSTM 32→64, 32 steps, batch 16, Adam": (236, 321, 479744),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", steps.STEPS)
+def test_steps_of_the_benchmarks(opencl, name):
+    """The host sends the numbers that depend on the count of steps, and reads the checks' flags."""
+    driver, before = driver_of(opencl), remote_calls.fallbacks.copy()
+    gc.collect()
+    used = driver.allocated
+    compiled = T.compile(made_step(T, name, opencl), fullgraph=True)
+    for _ in range(3):
+        compiled()
+    gc.collect()
+    found = driver.launches, driver.moved
+    compiled()
+    launches, moved = driver.launches - found[0], driver.moved - found[1]
+    assert (launches, moved, driver.allocated - used) == COUNTS[name]
+    assert remote_calls.fallbacks == before
 
 
 @pytest.mark.slow
