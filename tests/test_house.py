@@ -160,6 +160,7 @@ MECHANISM = (
 ALLOWED = {
     "autograd/graph.py": "modes of a hook of several tensors",
     "compiler/capture/symbolic_numbers.py": "methods of Python's numbers",
+    "compiler/device/complex_values.py": "roles of equations",
     "compiler/codegen/memory.py": "ways to combine two values",
     "compiler/codegen/namespace.py": "NumPy's functions, of which forwards are written",
     "compiler/replay/fusing.py": "NumPy's functions, whose loops are joined",

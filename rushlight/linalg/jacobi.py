@@ -10,6 +10,7 @@ Source: Golub and Van Loan 2013, Matrix Computations, 8.5 (eigenvalues, parallel
 
 from math import prod, sqrt
 
+from rushlight.errors import DtypeError
 from rushlight.linalg.on_devices import lead_of, symmetric
 from rushlight.ops.core.work_groups import groups, in_groups, items
 
@@ -114,6 +115,8 @@ def eigen(A, upper):
 
 def _scaled(A):
     """(A with elements of at most 1, what they were divided by, the precision)."""
+    if A.is_complex():
+        raise DtypeError("Jacobi's rotations are those of real matrices")
     scale = A.abs().amax((-2, -1), keepdim=True)
     scale = scale.where(scale > 0, 1)
     return A / scale, scale, A.new_full((1,), _EPS[A.dtype.name])

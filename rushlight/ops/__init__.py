@@ -17,7 +17,7 @@ _MODULES = (
     "index.scatter_reduce", "reduce.search", "shape.pixel_shuffle", "reduce.softmax", "reduce.sort",
     "elementwise.special", "shape.split", "shape.strided", "shape.repeat", "linear.triangle",
     "elementwise.trigonometry", "reduce.variance", "reduce.vector_norm", "shape.view",
-    "create.windows", "fft.stft", "linear.low_rank", "linear.lobpcg",
+    "create.windows", "fft.stft", "fft.on_devices", "linear.low_rank", "linear.lobpcg",
     "index.view_scatter", "index.index_reduce", "index.flat_put", "shape.axis_split",
     "shape.view_copies", "tensor.plain_methods", "tensor.rare_methods", "tensor.removed",
     "create.from_file", "elementwise.step",

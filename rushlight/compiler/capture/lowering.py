@@ -27,7 +27,7 @@ from rushlight.ops.index.slice import placed
 from rushlight.ops.tensor.memory_format import contiguous_format
 from rushlight.tensor import from_array
 
-__all__ = ["checks_of", "expand", "recording", "unfold", "unfolded"]
+__all__ = ["checks_of", "deliver", "expand", "recording", "run_rule", "unfold", "unfolded"]
 
 
 def expand(equations, checks=True):
@@ -51,7 +51,7 @@ def _joined(equation, part):
     with recording(recorder):
         whole, value = from_array(part.whole), from_array(part.part)
         result = placed(whole, value if part.fresh else whole[part.place] + value, part.place)
-    _deliver(equation, (result,), recorder)
+    deliver(equation, (result,), recorder)
     return recorder.equations
 
 
@@ -60,7 +60,7 @@ def checks_of(equation):
     if equation.op.checking is None:
         return []
     recorder = Recorder()
-    _run(equation.op.checking, equation, recorder, widen=False)
+    run_rule(equation.op.checking, equation, recorder, widen=False)
     return [e for made in recorder.equations for e in _lowered(made)]
 
 
@@ -104,12 +104,12 @@ def _made_of(equation):
         return None
     for rule in filter(None, rules):
         recorder = Recorder()
-        results = _run(rule, equation, recorder, op.widen)
+        results = run_rule(rule, equation, recorder, op.widen)
         if results is not NotImplemented:
             break
     else:
         return None
-    _deliver(equation, results if isinstance(results, (tuple, list)) else (results,), recorder)
+    deliver(equation, results if isinstance(results, (tuple, list)) else (results,), recorder)
     return recorder.equations
 
 
@@ -121,7 +121,7 @@ def _whole(equation):
     with recording(recorder):
         ins = [recorder.value(_operand(v, True)) for v in equation.ins]
         results = recorder.emit(equation.op, tuple(ins), equation.params)
-    _deliver(equation, [from_array(v) for v in results], recorder)
+    deliver(equation, [from_array(v) for v in results], recorder)
     return recorder.equations
 
 
@@ -139,7 +139,7 @@ def _serves(equation):
 # Running a rule ---------------------------------------------------------------------------
 
 
-def _run(lowering, equation, recorder, widen):
+def run_rule(lowering, equation, recorder, widen):
     """Run a rule on the operands of ``equation`` under ``recorder``; return its results."""
     rule, names = lowering
     given = dict(zip(equation.op.inputs, equation.ins, strict=False)) | equation.params
@@ -179,7 +179,7 @@ def _operand(value, widen):
 # Putting results in place -----------------------------------------------------------------
 
 
-def _deliver(equation, results, recorder):
+def deliver(equation, results, recorder):
     """Rename the recorded results to the ``Abstract`` values of ``equation``."""
     place: dict = {}
     for wanted, result in zip(equation.outs, results, strict=True):

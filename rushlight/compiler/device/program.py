@@ -7,12 +7,14 @@ from rushlight import locks
 from rushlight.backend.device import DeviceError
 from rushlight.compiler.capture.simplify import alive, operands
 from rushlight.compiler.device.bundles import Bundle, Task, bundled
+from rushlight.compiler.device.complex_values import split
 from rushlight.compiler.device.host_step import HostStep
 from rushlight.compiler.device.language import NoCode
 from rushlight.compiler.device.machine import DeviceMachine
 from rushlight.compiler.device.ptx import Ptx
 from rushlight.compiler.device.spirv import Spirv
 from rushlight.compiler.device.work_groups import GroupWork
+from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.ir.machine import planning_for
 from rushlight.compiler.plan.kernel import Kernel as Plan
 from rushlight.compiler.plan.schedule import arrange
@@ -80,6 +82,15 @@ class DeviceProgram:
 
     def __init__(self, equations, inputs, outputs, writes, device, whole=False, opens=False):
         self.whole, self.gains = whole, False
+        #: The results as they were recorded. Complex ones are real ones with one more dim below.
+        self.recorded = [v for v in outputs if isinstance(v, Abstract)]
+        if (real := split(equations, inputs, outputs, writes)) is not None:
+            equations, inputs, outputs, writes = (
+                real.equations,
+                real.inputs,
+                real.outputs,
+                real.writes,
+            )
         self.device, self.inputs = device, list(inputs)
         self.language = LANGUAGES[device.language]
         self.machine = DeviceMachine(device, self.language.wide, opens)
@@ -112,7 +123,7 @@ class DeviceProgram:
         self._offsets, self.arena = arrange(self._spans(steps))
         self.steps = [step for tasks in steps for step in self._launched(tasks)]
         self.host_steps = [step for step in self.steps if isinstance(step, HostStep)]
-        self.results = [(r, self._locate(r)[1:]) for r in s.outputs]
+        self.results = [self._result(*pair) for pair in zip(s.outputs, self.recorded, strict=True)]
         self.flags = [self._place(s.owner(flag), 0) for flag in s.flags]
 
     def _task(self, group):
@@ -205,6 +216,12 @@ class DeviceProgram:
         owner, offset, strides = self.schedule.layout(value)
         size = value.itemsize
         return (*self._place(owner, offset * size), tuple([step * size for step in strides]))
+
+    def _result(self, value, recorded):
+        """(value, (byte offset, strides)) of a result."""
+        _, offset, strides = self._locate(value)
+        apart = value.ndim > recorded.ndim  # the parts of complex numbers
+        return (recorded, (offset, strides[:-1])) if apart else (value, (offset, strides))
 
     def run(self, inputs, allocate):
         """Start the kernels; returns (memory, value, byte offset, strides) of each result.

@@ -166,6 +166,7 @@ class Op:
             it.
         lowering: (rule, names that the rule wants): what the operation is made of; see ``lower``.
         far_lowering: The same for devices that cannot run the forward; see ``lower_on_devices``.
+        pair_lowering: The same for complex numbers on devices; see ``lower_on_pairs``.
         counting: The rule of a dynamic operation for devices; see ``lower_by_counting``.
         places: Whether operands are places of a sparse tensor, which lie on the host.
         checking: (rule, names that the rule wants): the checks of values; see ``lower_check``.
@@ -220,6 +221,7 @@ class Op:
         self.raises = options.pop("raises", False)
         self.lowering: Any = None
         self.far_lowering: Any = None
+        self.pair_lowering: Any = None
         self.counting: Any = None
         self.places = False
         self.checking: Any = None
@@ -363,6 +365,16 @@ class Op:
         processor keeps to the forward.
         """
         self.far_lowering = rule, self._named(rule)
+        return rule
+
+    def lower_on_pairs(self, rule):
+        """State what the operation does with complex numbers on devices, which have none.
+
+        The rule gets a ``Pair`` of real tensors for a complex input, and returns one for a complex
+        result (``complex_pairs.py``). Elementwise operations need no rule: their forward runs on
+        pairs. Other operations with a lowering run that on complex values.
+        """
+        self.pair_lowering = rule, self._named(rule)
         return rule
 
     def lower_by_counting(self, rule):

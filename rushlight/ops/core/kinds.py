@@ -61,6 +61,7 @@ def _finish(op, call, publication):
     call.lower = op.lower
     call.lower_check = op.lower_check
     call.lower_on_devices = op.lower_on_devices
+    call.lower_on_pairs = op.lower_on_pairs
     call.lower_by_counting = op.lower_by_counting
     op.call = call
     if publication.get("public", True) or publication.get("method", True) or op.kinds:

@@ -26,7 +26,8 @@ from rushlight.device_array import (
     sent,
     to_host,
 )
-from rushlight.dtype import COMPLEX_KINDS
+from rushlight.dtype import bfloat16, float16
+from rushlight.errors import DtypeError
 from rushlight.ops.core.compute import compute
 from rushlight.ops.core.inference import without_elements
 from rushlight.ops.core.kept_programs import KeptPrograms
@@ -44,6 +45,7 @@ fallbacks: Counter = Counter()
 _programs = KeptPrograms(1_000, 400)  # Intel's OpenCL keeps some 2.4 MB for each kernel
 #: The key of a view → (shape, dtype, strides, bytes from the first element to the view's first).
 _looks: dict = {}
+_HALVES = float16.numpy, bfloat16.numpy
 _MOST_LOOKS = 10_000  # the views are forgotten beyond so many
 
 
@@ -156,7 +158,7 @@ def _by_drawing(d, op, operands, params):
 
     Its rule for devices runs on tensors, because the host draws the numbers.
     """
-    if not all(a.size for a in operands if isinstance(a, DeviceArray)):
+    if not all(a.size and a.dtype.kind != "c" for a in operands if isinstance(a, DeviceArray)):
         return None
     params = _with_generator(d, params)
     if op.checking is not None:
@@ -166,8 +168,6 @@ def _by_drawing(d, op, operands, params):
 
 def _by_rule(d, op, rule, operands, params):
     """The result of ``rule`` on tensors with elements; None if it does not serve."""
-    if any(a.dtype.kind in COMPLEX_KINDS for a in operands if isinstance(a, DeviceArray)):
-        return None
     rule, names = rule
     given = dict(zip(op.inputs, operands, strict=False)) | params
     tensor = lambda v: from_array(v) if isinstance(v, DeviceArray) else v
@@ -175,6 +175,10 @@ def _by_rule(d, op, rule, operands, params):
         autocast = mode.exchange("autocast", None)
         try:
             found = rule(*[tensor(given.get(name)) for name in names])
+        except DtypeError:  # the rule is one for real numbers only
+            if all(a.dtype.kind != "c" for a in operands if isinstance(a, DeviceArray)):
+                raise
+            return None
         finally:
             mode.exchange("autocast", autocast)
     if found is NotImplemented or found is None:
@@ -284,7 +288,11 @@ def overwrite(target, value):
         return
     value = value if isinstance(value, DeviceArray) else np.asarray(value)
     source = sent(value, d) if value.ndim else placed(value, d)
-    if target.dtype.kind not in "biuf" or source.dtype.kind not in "biuf":
+    kinds = _in_kernels(target.dtype), _in_kernels(source.dtype)
+    if "c" in kinds and all(kinds) and target.dtype != bool:
+        _overwrite_parts(target, source)
+        return
+    if not all(kinds) or "c" in kinds:
         if (recording := target.memory.driver.recorded()) is not None:
             recording.do(lambda: _overwrite_by_bytes(target, source))
         else:
@@ -299,8 +307,36 @@ def overwrite(target, value):
                 lambda nbytes: DeviceMemory(d, nbytes))  # fmt: skip
 
 
+def _in_kernels(dtype):
+    """The kind of a dtype that kernels compute with, by itself or in two parts; else ""."""
+    if dtype in _HALVES:
+        return "f"
+    return dtype.kind if dtype.kind in "biufc" and (dtype.kind != "f" or dtype.itemsize > 1) else ""
+
+
+def _overwrite_parts(target, source):
+    """As ``overwrite``, where one of the arrays is complex: its parts are real arrays."""
+    if target.dtype.kind != "c":
+        overwrite(target, _parts(source)[0])
+        return
+    of_reals = source.dtype.kind != "c"
+    values = (source, np.zeros((), _parts(target)[0].dtype)) if of_reals else _parts(source)
+    if source.memory is target.memory and not of_reals:
+        values = _parts(source.copy())
+    for part, value in zip(_parts(target), values, strict=True):
+        overwrite(part, value)
+
+
+def _parts(x):
+    """The real and the imaginary parts of a complex array, as views."""
+    real = np.dtype(f"f{x.itemsize // 2}")
+    return [
+        DeviceArray(x.shape, real, x.strides, x.memory, x.start + i * real.itemsize) for i in (0, 1)
+    ]
+
+
 def _overwrite_by_bytes(target, source):
-    """As ``overwrite``, on the host, since kernels have no complex numbers."""
+    """As ``overwrite``, on the host, since kernels have no numbers of such a kind."""
     host = to_host(target)
     np.copyto(host, to_host(source), casting="unsafe")
     target.memory.fill(host.base if host.base is not None else host)

@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from rushlight import late
 from rushlight.autograd import mode
 from rushlight.backend.numpy import from_parts
 from rushlight.dtype import COMPLEX_HALF, COMPLEX_KINDS, OF
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE
+from rushlight.ops.core.complex_pairs import Pair
 from rushlight.ops.core.definition import FUNCTIONS, function
 from rushlight.ops.core.kinds import elementwise, kernel, view
 from rushlight.ops.elementwise.exponential import floating
@@ -169,6 +171,7 @@ def _real(xp, x):
 
 
 _real.grad(x=lambda g: g)
+_real.lower_on_pairs(lambda x: x.real)
 
 
 def _needs_imaginary(x):
@@ -196,6 +199,7 @@ def _imaginary(g):
 
 
 _imag.grad(x=_imaginary)
+_imag.lower_on_pairs(lambda x: x.imag)
 
 
 def real(input):
@@ -297,6 +301,7 @@ def _as_pairs(x):
     return strided(x, (*x.shape, 2), (*x.strides, dtype.itemsize), dtype)
 
 
+as_pairs.lower_on_pairs(lambda x: late.stack([x.real, x.imag], -1))
 as_pairs.grad(x=lambda g: view_as_complex(g.contiguous()) if isinstance(g, Tensor) else _joined(g))
 
 
@@ -351,6 +356,7 @@ def view_as_complex(xp, x):
     return strided(x, x.shape[:-1], x.strides[:-1], OF[x.dtype].to_complex().numpy)
 
 
+view_as_complex.lower_on_pairs(lambda x: Pair(x.select(-1, 0), x.select(-1, 1)))
 view_as_complex.grad(
     x=lambda g: as_pairs(g) if isinstance(g, Tensor) else np.stack([g.real, g.imag], -1)
 )
@@ -386,6 +392,7 @@ def complex_(xp, x, y):
 
 complex_.grad(x=lambda g: g.real, y=lambda g: g.imag)
 complex_.watch(x="x", y="y")
+complex_.lower_on_pairs(lambda x, y: Pair(x, y))
 
 
 def complex(real, imag, *, out=None):

@@ -137,10 +137,15 @@ def _put_at_marks(x, values, i0, i1, i2, i3, i4, i5, dims, accumulate):
     if values.numel() == 1 and i1 is None and not accumulate:
         return NotImplemented  # where() suffices
     found = without_masks(dims, keys)
+    places, given = (dims, [k for k in keys if k is not None]) if found is None else found
+    if not all(k.numel() for k in given) and x.numel():
+        taken = index(x, *given, dims=places)  # the host raises the error where values do not fit
+        fits = not taken.numel() and tuple(values.shape) == tuple(taken.shape)
+        return x.clone() if fits else NotImplemented
     return (
         NotImplemented
         if found is None
-        else put(x, values, *found[1], dims=found[0], accumulate=accumulate)
+        else put(x, values, *given, dims=places, accumulate=accumulate)
     )
 
 
