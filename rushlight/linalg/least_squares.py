@@ -146,6 +146,8 @@ def _least_part(A):
 @_lstsq.lower_by_counting
 def _on_devices(A, B, rcond, driver):
     rows, n = A.shape[-2:]
+    if A.is_complex():
+        return NotImplemented  # the singular vectors would come from the host all the same
     if max(rows, n) > MOST or not A.numel() or not B.numel() or not A.isfinite().all():
         return NotImplemented
     U, S, Vh = svd(A, full_matrices=False)

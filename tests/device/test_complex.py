@@ -163,3 +163,7 @@ def test_factors_of_complex_matrices_are_the_hosts():
         ):
             T.testing.assert_close(f(far).cpu(), f(x), rtol=1e-4, atol=1e-4)
             T.testing.assert_close(T.compile(f)(far).cpu(), f(x), rtol=1e-4, atol=1e-4)
+        tall, b = T.randn(4, 2, dtype=T.complex64), T.randn(4, 3, dtype=T.complex64)
+        near, got = T.linalg.lstsq(tall, b), T.linalg.lstsq(tall.to("opencl"), b.to("opencl"))
+        T.testing.assert_close(got.solution.cpu(), near.solution, rtol=1e-4, atol=1e-4)
+        T.testing.assert_close(got.residuals.cpu(), near.residuals, rtol=1e-4, atol=1e-4)

@@ -1,8 +1,8 @@
 """Which operations devices leave to the host, over all samples: no other ones may, and none less.
 
 Whoever writes a kernel takes the operation's name out of ``HOST``. Calls with complex numbers or
-with an operand without elements do not count: the host computes all of the former, and some of the
-latter.
+with an operand without elements do not count: the host computes some of both
+(``test_complex.py`` has those that need no host).
 """
 
 import warnings
