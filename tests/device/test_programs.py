@@ -469,3 +469,12 @@ def test_writes_in_half_precision_need_no_host(device):
         assert (
             x.real.float().sum().item() == 20 if dtype.is_complex else x.float().sum().item() == 20
         )
+
+
+def test_images_of_bytes_are_resized_on_the_device(device, monkeypatch):
+    monkeypatch.setenv("RUSHLIGHT_FALLBACK", "error")
+    x = T.randint(0, 256, (1, 3, 9, 12), dtype=T.uint8)
+    for mode, antialias in (("bilinear", True), ("bicubic", True), ("bilinear", False)):
+        for size in ((5, 7), (13, 12)):
+            resize = lambda t, m=mode, a=antialias, s=size: F.interpolate(t, s, mode=m, antialias=a)
+            assert resize(x.to(device)).cpu().equal(resize(x))

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from rushlight.dtype import OF, float64
+from rushlight.dtype import OF, float64, int32, uint8
 from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.dispatch import apply, refuse
 from rushlight.ops.core.kinds import kernel
@@ -13,9 +13,15 @@ from rushlight.ops.windows.avg_pool import (
     adaptive_avg_pool2d,
     adaptive_avg_pool3d,
 )
-from rushlight.ops.windows.resample import apply_taps, apply_taps_to_bytes, taps, transposed
+from rushlight.ops.windows.resample import (
+    apply_taps,
+    apply_taps_to_bytes,
+    integers,
+    taps,
+    transposed,
+)
 from rushlight.ops.windows.tensor_taps import resampled, resampled_back
-from rushlight.tensor import Tensor
+from rushlight.tensor import Tensor, constant
 
 __all__ = ["interpolate"]
 
@@ -138,6 +144,27 @@ _upsample_grad.lower_on_devices(
 )
 
 
+def _bytes_on_devices(x, places, mode, align, factors, antialias):
+    """``apply_taps_to_bytes`` on a device: the host sends the tables, which are small."""
+    if x.dtype is not uint8 or mode.startswith("nearest") or not x.is_contiguous() or not x.numel():
+        return NotImplemented
+    first = x.ndim - len(places)
+    tables = _geometries(x.shape[first:], places, mode, align, factors, antialias, np.float64)
+    for dim, geometry in reversed(list(enumerate(tables, first))):
+        index, weight, _ = taps(*geometry)
+        if index.shape == (1, x.shape[dim]):  # the dim keeps its size
+            continue
+        weight, bits = integers(index, weight)
+        there = constant(np.maximum(index, 0).astype(np.int64).reshape(-1))  # others weigh nothing
+        parts = x.index_select(dim, there).reshape(
+            (*x.shape[:dim], *index.shape, *x.shape[dim + 1 :])
+        )
+        weights = constant(weight).reshape((*index.shape, *[1] * (x.ndim - dim - 1)))
+        total = (parts.to(int32) * weights).sum(dim, dtype=int32) + (1 << bits - 1)
+        x = (total >> bits).clamp(0, 255).to(uint8)
+    return x
+
+
 def _op(name, title, nearest):
     op = kernel(
         _upsample, public=False, method=False, name=f"upsample_{name}", widen=not nearest,
@@ -146,6 +173,7 @@ def _op(name, title, nearest):
     )  # fmt: skip
     op.lower(_lowered)
     op.lower_on_devices(resampled)
+    op.lower_by_counting(_bytes_on_devices)
     op.grad(x=_slope)
     return op.op
 

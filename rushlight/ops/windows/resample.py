@@ -12,7 +12,7 @@ import numpy as np
 
 from rushlight.backend.sizes import large_from
 
-__all__ = ["apply_taps", "apply_taps_to_bytes", "scale_of", "taps", "transposed"]
+__all__ = ["apply_taps", "apply_taps_to_bytes", "integers", "scale_of", "taps", "transposed"]
 
 # Geometry ---------------------------------------------------------------------------------
 
@@ -170,7 +170,7 @@ def apply_taps(x, tables):
     return x
 
 
-def _integers(index, weight):
+def integers(index, weight):
     """The weights in fixed point: (integers below 2¹⁵, the number of fraction bits)."""
     weight = weight.copy()
     for k in range(1, len(weight)):  # taps beyond an end share its index; their weights are summed
@@ -188,7 +188,7 @@ def _along_bytes(x, dim, table):
     index, weight, _ = table
     if index.shape == (1, x.shape[dim]):  # the dim keeps its size
         return x
-    weight, bits = _integers(index, weight)
+    weight, bits = integers(index, weight)
     shape = [1] * (x.ndim - dim)
     shape[0] = -1
     out = np.int32(1 << bits - 1)  # one half, so that the shift rounds to the nearest
