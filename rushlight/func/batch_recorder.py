@@ -137,6 +137,10 @@ class BatchRecorder(ReplayRecorder):
             self.tensors[id(x)] = x, value
         return self.tensors[id(x)][1]
 
+    def values(self, results):
+        """The value of each tensor in ``results``."""
+        return [self.value(t) for t in results if isinstance(t, Tensor)]
+
     def selects(self, index):
         return self._is_outside(index)
 

@@ -19,7 +19,8 @@ __all__ = [
 
 def are_transforms_active():
     """True inside a function that ``vmap`` runs."""
-    return isinstance(mode.recorder(), BatchRecorder)
+    recorder = mode.recorder()
+    return recorder is not None and recorder.batches
 
 
 def is_batchedtensor(tensor):

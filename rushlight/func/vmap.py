@@ -61,15 +61,17 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
         if interior is not None and interior.is_replaced(chunk_size, args):
             return interior.mapped_by_replaced(func, in_dims, out_dims, randomness, args, kwargs)
         leaves, structure, dims = _flat(args, in_dims, getattr(func, "__name__", repr(func)))
-        moved = [t if d is None else t.movedim(d, 0) for t, d in zip(leaves, dims, strict=True)]
+        moved = [t.movedim(d, 0) if d else t for t, d in zip(leaves, dims, strict=True)]
         size = _size(moved, dims)
 
         def call(*samples):
             return func(*tree_unflatten(samples, structure), **kwargs)
 
         batched = [d is not None for d in dims]
-        results, varies, found = _in_chunks(call, moved, batched, size, chunk_size, randomness)
-        return tree_unflatten(_placed(results, varies, found, out_dims), found)
+        results, varies, found = _in_chunks(
+            func, call, moved, batched, size, chunk_size, randomness
+        )
+        return tree_unflatten(_placed(results, varies, found, out_dims, moved), found)
 
     return mapped
 
@@ -120,6 +122,8 @@ def _flat(args, in_dims, name):
 
 def _broadcast(tree, structure):
     """The leaves of ``tree`` for each leaf of ``structure``; None if the two don't fit."""
+    if type(tree) is int:
+        return [tree] * structure.num_leaves
     leaves, own = tree_flatten(tree)
     try:
         parts = own.flatten_up_to(tree_unflatten([0] * structure.num_leaves, structure))
@@ -143,7 +147,7 @@ def _size(moved, dims):
     return sizes.pop()
 
 
-def _in_chunks(call, given, batched, size, chunk_size, randomness):
+def _in_chunks(func, call, given, batched, size, chunk_size, randomness):
     """What ``batching.run`` returns, for the whole batch.
 
     With the ``randomness`` "same" all chunks draw the same numbers. A recording could not rewind
@@ -163,7 +167,9 @@ def _in_chunks(call, given, batched, size, chunk_size, randomness):
         ]
         if state is not None:
             set_rng_state(state)
-        found, varies, structure = run(call, part, batched, min(step, size - start), randomness)
+        found, varies, structure = run(
+            func, call, part, batched, min(step, size - start), randomness
+        )
         parts.append(found)
     if len(parts) == 1:
         return parts[0], varies, structure
@@ -171,8 +177,11 @@ def _in_chunks(call, given, batched, size, chunk_size, randomness):
     return results, varies, structure
 
 
-def _placed(results, varies, structure, out_dims):
-    """The results with the batch's dim, their dim 0, where ``out_dims`` wants it."""
+def _placed(results, varies, structure, out_dims, given):
+    """The results with the batch's dim, their dim 0, where ``out_dims`` wants it.
+
+    Each is a tensor of its own: neither an argument, nor the same tensor as another result.
+    """
     if structure.type is None and isinstance(out_dims, tuple) and len(out_dims) == 1:
         out_dims = out_dims[0]
     dims = _broadcast(out_dims, structure)
@@ -192,7 +201,13 @@ def _placed(results, varies, structure, out_dims):
             raise ValueError(
                 "vmap: the function can not return a BatchedTensor when out_dim is None"
             )
-    return [
-        r.movedim(0, d) if d is not None else r[0] if issubclass(type(r), Tensor) else r
-        for r, d in zip(results, dims, strict=True)
-    ]
+    taken = {id(t) for t in given}
+    placed = []
+    for r, d in zip(results, dims, strict=True):
+        if d is None:
+            r = r[0] if issubclass(type(r), Tensor) else r
+        elif d or id(r) in taken:
+            r = r.movedim(0, d)
+        taken.add(id(r))
+        placed.append(r)
+    return placed

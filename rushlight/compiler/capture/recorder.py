@@ -32,7 +32,7 @@ from rushlight.ops.create.from_data import from_numpy
 from rushlight.remote import device_of
 from rushlight.tensor import Tensor, ViewOf, from_array
 
-__all__ = ["Recorder"]
+__all__ = ["Recorder", "attached"]
 
 
 class History(NamedTuple):
@@ -398,19 +398,8 @@ class Recorder(TrackedMemory):
         out.view_of = kind(root, (*path, (op, args[1:], params)), x.cell[0], untracked)
 
     def _attach(self, op, operands, params, outs):
-        if not mode.records():
-            return
-        parents = [x.node if isinstance(x, Tensor) else None for x in operands]
-        if not any(p is not None for p in parents):
-            return
-        saved = [self._saved(x) for x in operands]
-        if len(outs) > 1:
-            node = attach(op, operands, saved, parents, params, outs[0], outs)
-            for i, o in enumerate(outs):
-                floating = node is not None and OF[o._array.dtype].category > 1
-                o.node = output(node, i, len(outs), o._array) if floating else None
-        elif OF[outs[0]._array.dtype].category > 1:
-            attach(op, operands, saved, parents, params, outs[0])
+        if mode.records():
+            attached(self._saved, op, operands, params, outs)
 
     # Writes -------------------------------------------------------------------------------
 
@@ -479,6 +468,24 @@ class Recorder(TrackedMemory):
             if [*hooks] != [*before]:
                 hooks.clear()
                 hooks.update(before)
+
+
+def attached(saved, op, operands, params, outs):
+    """Give the results of ``op`` nodes, if it has an operand with one.
+
+    ``saved(x)`` is the array that a node keeps of an operand.
+    """
+    parents = [x.node if isinstance(x, Tensor) else None for x in operands]
+    if not any(p is not None for p in parents):
+        return
+    arrays = [saved(x) for x in operands]
+    if len(outs) > 1:
+        node = attach(op, operands, arrays, parents, params, outs[0], outs)
+        for i, o in enumerate(outs):
+            floating = node is not None and OF[o._array.dtype].category > 1
+            o.node = output(node, i, len(outs), o._array) if floating else None
+    elif OF[outs[0]._array.dtype].category > 1:
+        attach(op, operands, arrays, parents, params, outs[0])
 
 
 def _alone(arrays):

@@ -10,6 +10,7 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
+from rushlight.compiler.capture.inferred import inferred
 from rushlight.compiler.capture.inputs import Captured, has_memory, key_of
 from rushlight.compiler.capture.memory import Memory, Place, in_memory_order, lies_alike
 from rushlight.compiler.ir.abstract import Abstract, user_line
@@ -18,7 +19,6 @@ from rushlight.compiler.ir.equation import Equation
 from rushlight.device import CPU
 from rushlight.errors import TraceError
 from rushlight.ops.core.definition import OPS
-from rushlight.ops.core.inference import infer
 from rushlight.ops.tensor.memory_format import contiguous_format
 from rushlight.random import default_generator, generator_of
 from rushlight.remote import default_device, place_of
@@ -230,7 +230,7 @@ class TrackedMemory:
 
     def infer(self, op, ins, params):
         """The abstract results of an equation, on their device."""
-        outs = infer(op, ins, params, Abstract)
+        outs = inferred(op, ins, params)
         if op.kind == "source":
             d = default_device()
         elif "there" in params:  # a copy between devices
