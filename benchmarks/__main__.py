@@ -4,6 +4,7 @@ There are five tables:
 
 - eager calls against PyTorch;
 - small calls and small networks against PyTorch, on one thread;
+- transforms of functions (``torch.func``) against PyTorch, on one thread;
 - training steps, eager and compiled, against PyTorch, ``torch.compile`` and ``jax.jit``;
 - training steps while other processes keep all cores busy, against the same steps on
   quiet cores;

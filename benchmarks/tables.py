@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 
-from benchmarks import calls, kernels, rows, steps
+from benchmarks import calls, kernels, rows, steps, transforms
 from benchmarks.process import ENVIRONMENT, Worker, busy_cores, median_ratio, rounds_of, shown
 
 __all__ = ["TABLES"]
@@ -53,11 +53,21 @@ def eager(only, rounds):
 
 def small(only, rounds):
     """Print the table of small calls and networks on one thread."""
-    found = [name for name in calls.ROWS if only in name]
+    one_thread("calls", calls.ROWS, only, rounds)
+
+
+def transformed(only, rounds):
+    """Print the table of transforms of functions on one thread."""
+    one_thread("transforms", transforms.ROWS, only, rounds)
+
+
+def one_thread(table, named, only, rounds):
+    """Print a table of calls on one thread, whose rows are ``named``."""
+    found = [name for name in named if only in name]
     if found:
         head("on one thread", "rushlight", "PyTorch", "ratio", "aimed at", "met", "peak memory")
     for name in found:
-        against_pytorch("calls", name, rounds, calls.ROWS[name][1])
+        against_pytorch(table, name, rounds, named[name][1])
 
 
 def against_pytorch(table, name, rounds, target):
@@ -207,4 +217,4 @@ def share(name, times):
 
 #: The tables by name. Each function prints a table, given a text that the names of its rows must
 #: contain and the number of rounds.
-TABLES = {"eager": eager, "calls": small, "steps": training, "busy": busy, "memory": memory}
+TABLES = {"eager": eager, "calls": small, "transforms": transformed, "steps": training, "busy": busy, "memory": memory}

@@ -21,7 +21,7 @@ from rushlight.backend import numpy as xp
 from rushlight.dtype import OF
 from rushlight.ops.core.arguments import refuse
 from rushlight.ops.core.compute import compute
-from rushlight.ops.core.handlers import by_name, overridden
+from rushlight.ops.core.handlers import by_name, overridden, overrides
 from rushlight.ops.core.promotion import scalar_dtype
 from rushlight.remote import RemoteArray
 from rushlight.tensor import Tensor, ViewOf, from_array
@@ -306,6 +306,12 @@ def _described(op, name, arrays):
 def _overridden(op, args, params, given, named):
     """The result of the handler that takes the operation over; NotImplemented if none does."""
     if given is None:
+        if mode.state.function_modes is None and not op.variadic:
+            for x in (*args, *params.values()):
+                if overrides(type(x)):
+                    break
+            else:
+                return NotImplemented
         given, named = by_name(op, args, params)
     return overridden(op.call, given, named, op.variadic)
 

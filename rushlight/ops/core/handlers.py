@@ -41,6 +41,12 @@ def overridden(call, args, named, deep=False):
     modes = mode.state.function_modes
     if not (mode.state.dispatch or modes):
         return NotImplemented
+    if not (modes or deep or named):  # the most frequent case
+        for x in args:
+            if type(x) is not Tensor and overrides(type(x)):
+                break
+        else:
+            return NotImplemented
     types: list[Any] = []
     plain = False
     for x in (*args, *named.values()):
