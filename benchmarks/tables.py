@@ -217,4 +217,7 @@ def share(name, times):
 
 #: The tables by name. Each function prints a table, given a text that the names of its rows must
 #: contain and the number of rounds.
-TABLES = {"eager": eager, "calls": small, "transforms": transformed, "steps": training, "busy": busy, "memory": memory}
+TABLES = {
+    "eager": eager, "calls": small, "transforms": transformed, "steps": training, "busy": busy,
+    "memory": memory,
+}  # fmt: skip

@@ -61,9 +61,10 @@ class Course:
         outer: ``_look`` of each tensor from outside, in the order in which they were read.
         shared: For each of these the first one that looks at the same memory.
         results: For each tensor that the function returned its number, as in ``Step.operands``.
-        work: (operation, operands, parameters, gradient mode, places of the results) of each
-            operation on the batch. Operands are (place or None, constant). The first places are
-            those of the arguments, then of the tensors from outside.
+        work: (function or None, operation, operands, parameters, gradient mode, places of the
+            results) of each operation on the batch. The function is a shorter way to one result.
+            Operands are (place or None, constant). The first places are those of the arguments,
+            then of the tensors from outside.
         found: (place, whether it depends on the sample) of each result.
         size: The number of places.
     """
@@ -83,13 +84,13 @@ class Course:
         autocast, before = mode.exchange("autocast", None), mode.state.grad
         now = before
         try:
-            for op, operands, params, grad, places in self.work:
+            for call, op, operands, params, grad, places in self.work:
                 if grad is not now:
                     now = grad
                     mode.set_grad(grad)
                 args = [c if i is None else known[i] for i, c in operands]
-                if op is None:
-                    known[places[0]] = args[0].detach()
+                if call is not None:
+                    known[places[0]] = call(*args)
                     continue
                 if "memo" in params:
                     params = {**params, "memo": None if params["memo"] is None else []}
@@ -389,12 +390,17 @@ class Follower:
         outs = [from_array(a) for a in arrays]
         for a in arrays:
             self._number(a)
-        self.calls.append((op, args, params, mode.state.grad, arrays))
+        if op.variadic:
+            args = ([*operands], *args[1:])  # the function may change its list later
+        self.calls.append((op, args, params, step.grad, arrays))
         self.at += 1
         if op.kind == "view":
             self._link(outs[0], args, op, step.params)
         if mode.records():
-            attached(self._saved, op, operands, step.params, outs)
+            for x in operands:
+                if getattr(x, "node", None) is not None:
+                    attached(self._saved, op, operands, step.params, outs)
+                    break
         return outs[0] if len(outs) == 1 else tuple(outs)
 
     def _noted(self, op, args, params):
@@ -458,15 +464,22 @@ class Follower:
     def _fits(self, step, operands, params):
         if len(operands) != len(step.operands) or len(params) != len(step.given):
             return False
+        places = self.places
         for known, x in zip(step.operands, operands, strict=True):
-            if not self._is_like(known, x):
-                return False
-        try:
-            for name, known in step.given.items():
-                if described(params[name]) != known:
+            a = getattr(x, "_array", None)
+            # The most frequent operand by far is a tensor that the function made.
+            if type(a) is Abstract and (number := places.get(a.id)) is not None:
+                if number != known:
                     return False
-        except (TypeError, KeyError):
-            return False
+            elif not self._is_like(known, x):
+                return False
+        if params:
+            try:
+                for name, known in step.given.items():
+                    if described(params[name]) != known:
+                        return False
+            except (TypeError, KeyError):
+                return False
         return True
 
     def _is_like(self, known, x):
@@ -577,6 +590,7 @@ class Tap:
         self.tensors = [*inputs]
         self.versions = [t.cell[1] for t in inputs]
         self.work: list | None = []
+        self.eager = mode.recorder() is None
 
     def operation(self, op, args, params):
         """Run an operation and note it."""
@@ -599,14 +613,18 @@ class Tap:
             places.append(len(self.tensors))
             self._add(t)
         if self.work is not None:
-            self.work.append((op, operands, params, mode.state.grad, places))
+            call = None
+            if self.eager and op.kind == "elementwise" and not op.params:
+                call = op.call if all(i is not None for i, _ in operands) else None
+            self.work.append((call, op, operands, params, mode.state.grad, places))
         return found
 
     def detached(self, x):
         """``x.detach()``, noted as work without an operation."""
         found = x.detach()
         if self.work is not None:
-            self.work.append((None, [self._operand(x)], {}, mode.state.grad, [len(self.tensors)]))
+            place = [len(self.tensors)]
+            self.work.append((Tensor.detach, None, [self._operand(x)], {}, mode.state.grad, place))
             if id(x) not in self.places:
                 self.work = None
         self._add(found)
