@@ -126,7 +126,7 @@ def _warn_of_size(out, result, name):
 
 
 def _copied(x):
-    """A copy of ``x`` with its history. Hooks that pack ``x`` must not keep memory to be written."""
+    """A copy of ``x`` with its history. Hooks that pack must not keep memory to be written."""
     refresh(x)
     if type(x._array) is not ndarray:
         return x
