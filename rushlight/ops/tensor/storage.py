@@ -84,9 +84,9 @@ def _look_at(x, array, cell=None):
     x.view_of = None
     if type(x.node) is Leaf:  # the gradient will have the new shape
         x.node.fit(array)
-    if cell is not None:
-        x.cell = cell
     stamp(x)
+    if cell is not None:  # from now on ``x`` shares the clock; nothing wrote to that memory
+        x.cell = cell
     return x
 
 
