@@ -271,7 +271,32 @@ def to_sparse(self, sparse_dim=None, *, layout=None, blocksize=None, dense_dim=N
     layout = layout or sparse_coo
     if layout is self.form and (layout not in BLOCKED or blocksize in (None, _blocksize(self))):
         return self
+    batched = self.form is not sparse_coo and self.pattern[0].ndim > 1
+    if batched and layout not in (sparse_coo, strided):
+        return _each_of_batch(self, layout, blocksize)
     return indexed_as(as_layout(as_coo(self), layout, blocksize), self)
+
+
+def _each_of_batch(x, layout, blocksize):
+    """Return the batch ``x`` of compressed matrices in another compressed layout."""
+    batch = tuple(x.pattern[0].shape[:-1])
+    if not prod(batch):
+        refuse(f"to_sparse of an empty batch in the layout {layout}", x)
+    k = len(batch)
+    starts, inner, values = [t.flatten(0, k - 1) for t in (*x.pattern, x.stored)]
+    parts = [
+        to_sparse(compressed(x.form, pattern, v, x.sizes[k:]), layout=layout, blocksize=blocksize)
+        for *pattern, v in zip(starts, inner, values, strict=True)
+    ]
+    if len({part.stored.shape[0] for part in parts}) > 1:
+        raise RuntimeError(
+            "Expect the same number of specified elements per batch: the matrices have "
+            f"{[part.stored.shape[0] for part in parts]} elements or blocks"
+        )
+    pattern = [rushlight.stack(t) for t in zip(*[part.pattern for part in parts], strict=True)]
+    pattern = [t.unflatten(0, batch) for t in pattern]
+    values = rushlight.stack([part.stored for part in parts]).unflatten(0, batch)
+    return compressed(layout, pattern, values, x.sizes)
 
 
 def _blocksize(x):
