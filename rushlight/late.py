@@ -7,6 +7,18 @@ defines a name assigns it here at its own import. ``import rushlight`` imports a
 from collections.abc import Callable
 from typing import Any
 
+#: (globals of a module, name) of functions that ``torch.fx`` records as one node, and the globals.
+#: It is here so that a module can mark its functions without an import of ``torch.fx``.
+wrapped: dict = {}
+
+
+def whole(function):
+    """Mark a global function as ``torch.fx.wrap`` does."""
+    function._fx_wrapped = True
+    wrapped[id(function.__globals__), function.__name__] = function.__globals__
+    return function
+
+
 #: The package ``rushlight``. Optimizers' rules get it as an argument: they call its functions.
 framework: Any
 #: ``eager_kernels()`` imports the module with the kernels of large eager operations.

@@ -11,13 +11,14 @@ import warnings
 from typing import Any
 
 import rushlight
+from rushlight import late
 from rushlight.autograd import mode
 from rushlight.fx._compatibility import compatibility as compatibility  # PyTorch has it here
 from rushlight.fx.graph import Graph
 from rushlight.fx.graph_module import GraphModule
 from rushlight.fx.proxy import Proxy, TracerBase
 from rushlight.fx.targets import own_name
-from rushlight.fx.wrapping import WRAPPED, Patches, find_proxy, recorder_of, wrap
+from rushlight.fx.wrapping import Patches, find_proxy, recorder_of, wrap
 from rushlight.locks import new_lock
 from rushlight.nn import Module, Parameter
 from rushlight.serialization.names import torch_name
@@ -255,7 +256,7 @@ class Tracer(TracerBase):
         patches.attribute(Module, "__call__", module_call)
 
     def _patch_functions(self, patches, space):
-        for (_, name), globals_ in list(WRAPPED.items()):
+        for (_, name), globals_ in list(late.wrapped.items()):
             value = globals_.get(name, getattr(builtins, name, None))
             if value is not None:
                 patches.name(globals_, name, recorder_of(value))

@@ -5,13 +5,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from rushlight import late
 from rushlight.fx.node import map_aggregate
 from rushlight.fx.proxy import Proxy
 
-__all__ = ["WRAPPED", "Patches", "find_proxy", "recorder_of", "wrap"]
-
-#: (globals of a module, name) of the functions that ``wrap`` marked.
-WRAPPED: dict = {}
+__all__ = ["Patches", "find_proxy", "recorder_of", "wrap"]
 
 
 def wrap(fn_or_name):
@@ -43,15 +41,11 @@ def wrap(fn_or_name):
     if callable(fn_or_name):
         if isinstance(fn_or_name, str):
             raise AssertionError
-        name = fn_or_name.__name__
-        fn_or_name.__dict__["_fx_wrapped"] = True
-        space = fn_or_name.__globals__
-        WRAPPED[id(space), name] = space
-        return fn_or_name
+        return late.whole(fn_or_name)
     frame: Any = sys._getframe(1)
     if frame.f_code.co_name != "<module>":
         raise NotImplementedError("wrap must be called at the top level of a module")
-    WRAPPED[id(frame.f_globals), fn_or_name] = frame.f_globals
+    late.wrapped[id(frame.f_globals), fn_or_name] = frame.f_globals
     return fn_or_name
 
 

@@ -453,3 +453,14 @@ def test_a_vision_transformer_is_traced():
     for network in (model, rushlight.fx.symbolic_trace(model)):
         with pytest.raises(AssertionError, match="images must be of 16×16"):
             network(rushlight.randn(2, 3, 16, 8))
+
+
+@pytest.mark.parametrize("name", ["shrunk swin", "shrunk swin 2", "shrunk maxvit"])
+def test_windows_in_a_graph(name):
+    model = SHRUNK[name](models).eval()
+    x = rushlight.randn(1, 3, 32, 32)
+    traced = rushlight.fx.symbolic_trace(model)
+    assert rushlight.equal(traced(x), model(x))
+    if "swin" in name:  # the graph holds for images of other sizes
+        x = rushlight.randn(1, 3, 40, 56)
+        assert rushlight.equal(traced(x), model(x))

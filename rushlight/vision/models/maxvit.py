@@ -8,8 +8,9 @@ import numpy as np
 
 import rushlight as torch
 from rushlight import nn
+from rushlight.late import whole
+from rushlight.vision.models import swin_transformer as windows
 from rushlight.vision.models.registry import builder
-from rushlight.vision.models.swin_transformer import from_windows, relative_positions, to_windows
 from rushlight.vision.models.weights import weights_enum
 from rushlight.vision.ops.misc import Conv2dNormActivation, SqueezeExcitation
 from rushlight.vision.ops.stochastic_depth import StochasticDepth
@@ -75,7 +76,7 @@ class RelativePositionalMultiHeadAttention(nn.Module):
         self.merge = nn.Linear(feat_dim, feat_dim)
         table = torch.empty((2 * side - 1) ** 2, self.n_heads)
         self.relative_position_bias_table = nn.Parameter(nn.init.trunc_normal_(table, std=0.02))
-        self.register_buffer("relative_position_index", relative_positions((side, side)))
+        self.register_buffer("relative_position_index", windows.relative_positions((side, side)))
 
     def forward(self, x):
         split = self.to_qkv(x).unflatten(-1, (3, self.n_heads, self.head_dim))
@@ -97,18 +98,28 @@ class SwapAxes(nn.Module):
         return x.swapaxes(self.a, self.b)
 
 
+@whole
+def check_grid(x, grid_size, p):
+    """Raise an AssertionError if a map has another size, or cannot be cut into windows."""
+    if tuple(x.shape[2:]) != tuple(grid_size) or any(n % p for n in grid_size):
+        raise AssertionError(
+            f"Grid size must be {tuple(grid_size)}, and divisible by {p}, but the "
+            f"map is of {tuple(x.shape[2:])}"
+        )
+
+
 class WindowPartition(nn.Module):
     """Windows of p×p places. Shape: x: (N, C, H, W) → (N, windows, p · p, C)."""
 
     def forward(self, x, p):
-        return to_windows(x.permute(0, 2, 3, 1), (p, p)).unflatten(0, (len(x), -1))
+        return windows.to_windows(x.permute(0, 2, 3, 1), (p, p)).unflatten(0, (x.shape[0], -1))
 
 
 class WindowDepartition(nn.Module):
     """The inverse of ``WindowPartition``, of ``h`` windows by ``w``."""
 
     def forward(self, x, p, h, w):
-        return from_windows(x.flatten(0, 1), (p, p), (h * p, w * p)).permute(0, 3, 1, 2)
+        return windows.from_windows(x.flatten(0, 1), (p, p), (h * p, w * p)).permute(0, 3, 1, 2)
 
 
 class PartitionAttentionLayer(nn.Module):
@@ -126,9 +137,9 @@ class PartitionAttentionLayer(nn.Module):
         super().__init__()
         if partition_type not in ("grid", "window"):
             raise ValueError("partition_type must be either 'grid' or 'window'")
-        windows = grid_size[0] // partition_size
+        count = grid_size[0] // partition_size
         inside = partition_type == "window"
-        self.p, self.g = (partition_size, windows) if inside else (windows, partition_size)
+        self.p, self.g = (partition_size, count) if inside else (count, partition_size)
         self.partition_op, self.departition_op = WindowPartition(), WindowDepartition()
         self.partition_swap = nn.Identity() if inside else SwapAxes(-2, -3)
         self.departition_swap = nn.Identity() if inside else SwapAxes(-2, -3)
@@ -149,11 +160,7 @@ class PartitionAttentionLayer(nn.Module):
 
     def forward(self, x):
         counts = [n // self.p for n in self.grid_size]
-        if tuple(x.shape[2:]) != tuple(self.grid_size) or any(n % self.p for n in self.grid_size):
-            raise AssertionError(
-                f"Grid size must be {tuple(self.grid_size)}, and divisible by {self.p}, but the "
-                f"map is of {tuple(x.shape[2:])}"
-            )
+        check_grid(x, self.grid_size, self.p)
         x = self.partition_swap(self.partition_op(x, self.p))
         x = x + self.stochastic_dropout(self.attn_layer(x))
         x = x + self.stochastic_dropout(self.mlp_layer(x))

@@ -10,6 +10,7 @@ from typing import Any
 
 import rushlight as torch
 from rushlight import nn
+from rushlight.late import whole
 from rushlight.nn import functional as F
 from rushlight.vision.models.registry import builder
 from rushlight.vision.models.weights import weights_enum
@@ -43,6 +44,7 @@ def relative_positions(window_size):
     return found
 
 
+@whole
 def to_windows(x, window):
     """(N, sizes, C) → (N · number of windows, places in a window, C); windows divide the sizes."""
     n, *sizes, channels = x.shape
@@ -52,6 +54,7 @@ def to_windows(x, window):
     return x.reshape(n, *split, channels).permute(order).reshape(-1, math.prod(window), channels)
 
 
+@whole
 def from_windows(x, window, sizes):
     """The inverse of ``to_windows``."""
     counts = [size // w for size, w in zip(sizes, window, strict=True)]
@@ -76,6 +79,73 @@ def shift_mask(sizes, window, shift):
     return (region[:, None, :] != region[:, :, None]) * -100.0
 
 
+@whole
+def joined_places(x):
+    """Each 2×2 places side by side: (..., H, W, C) → (..., H / 2, W / 2, 4 · C), rounded up."""
+    x = F.pad(x, (0, 0, 0, x.shape[-2] % 2, 0, x.shape[-3] % 2))
+    return torch.cat([x[..., i::2, j::2, :] for j, i in product(range(2), range(2))], -1)
+
+
+# Attention --------------------------------------------------------------------------------
+
+
+@whole
+def position_biases(table, index, window):
+    """The rows of ``table`` for the pairs of places in a window: (1, heads, L, L)."""
+    length = math.prod(window)
+    return table[index.view(length, length)].permute(2, 0, 1).contiguous()[None]
+
+
+@whole
+def shifted_window_attention(
+    x, qkv_weight, qkv_bias, proj_weight, proj_bias, biases, logit_scale, window, shift, num_heads,
+    attention_dropout, dropout, training, clips_windows,
+):  # fmt: skip
+    """Attention within windows that are shifted.
+
+    ``biases`` (1, heads, L, L) are added to the scores. With a ``logit_scale`` the scores are
+    cosines. ``clips_windows``: a window that is larger than the image becomes as small as it.
+    ``torch.fx`` records the call as one node, because the steps depend on the size of ``x``.
+    """
+    sizes, window, shift = x.shape[1:-1], [*window], [*shift]
+    for d, size in enumerate(sizes):
+        if size <= window[d]:
+            shift[d] = 0
+            window[d] = size if clips_windows else window[d]
+    missing = [-size % w for size, w in zip(sizes, window, strict=True)]
+    x = F.pad(x, (0, 0, *[k for n in reversed(missing) for k in (0, n)]))
+    padded, dims = x.shape[1:-1], tuple(range(1, x.ndim - 1))
+    if any(shift):
+        x = x.roll([-s for s in shift], dims)
+    x = to_windows(x, window)
+    count, length, channels = x.shape
+    if logit_scale is not None and qkv_bias is not None:
+        q, _, v = qkv_bias.chunk(3)
+        qkv_bias = torch.cat([q, torch.zeros_like(q), v])  # keys have none, whatever was learned
+    q, k, v = (
+        F.linear(x, qkv_weight, qkv_bias)
+        .reshape(count, length, 3, num_heads, -1)
+        .permute(2, 0, 3, 1, 4)
+    )
+    if logit_scale is None:
+        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+    else:
+        cosines = F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).transpose(-2, -1)
+        scores = cosines * logit_scale.clamp(max=math.log(100.0)).exp()
+    scores = scores + biases[..., :length, :length]
+    if any(shift):
+        mask = shift_mask(padded, window, shift).to(x.device, x.dtype)[:, None]
+        scores = scores.view(-1, len(mask), *scores.shape[1:]) + mask
+        scores = scores.view(count, *scores.shape[2:])
+    weights = F.dropout(scores.softmax(-1), attention_dropout, training)
+    x = (weights @ v).transpose(1, 2).reshape(count, length, channels)
+    x = F.dropout(F.linear(x, proj_weight, proj_bias), dropout, training)
+    x = from_windows(x, window, padded)
+    if any(shift):
+        x = x.roll(shift, dims)
+    return x[(slice(None), *[slice(size) for size in sizes])].contiguous()
+
+
 # Layers -----------------------------------------------------------------------------------
 
 
@@ -94,12 +164,8 @@ class PatchMerging(nn.Module):
     def _norm(self, norm_layer):
         return norm_layer(4 * self.dim)
 
-    def _joined(self, x):
-        x = F.pad(x, (0, 0, 0, x.shape[-2] % 2, 0, x.shape[-3] % 2))
-        return torch.cat([x[..., i::2, j::2, :] for j, i in product(range(2), range(2))], -1)
-
     def forward(self, x):
-        return self.reduction(self.norm(self._joined(x)))
+        return self.reduction(self.norm(joined_places(x)))
 
 
 class PatchMergingV2(PatchMerging):
@@ -109,7 +175,7 @@ class PatchMergingV2(PatchMerging):
         return norm_layer(2 * self.dim)
 
     def forward(self, x):
-        return self.norm(self.reduction(self._joined(x)))
+        return self.norm(self.reduction(joined_places(x)))
 
 
 class ShiftedWindowAttention(nn.Module):
@@ -118,7 +184,7 @@ class ShiftedWindowAttention(nn.Module):
     Shape: x: (N, sizes, dim) → the same.
     """
 
-    clips_windows = False  # a window that is larger than the image becomes as small as this one
+    clips_windows = False  # True: a window that is larger than the image becomes as small as it
     flat_index = True
 
     def __init__(
@@ -146,51 +212,22 @@ class ShiftedWindowAttention(nn.Module):
             "relative_position_index", index.flatten() if self.flat_index else index
         )
 
-    def get_relative_position_bias(self, places=None):
-        """What is added to the scores of the first ``places`` of a window: (1, heads, L, L)."""
-        return self._biases(self.relative_position_bias_table, places)
+    def get_relative_position_bias(self):
+        """What is added to the scores of a window: (1, heads, L, L)."""
+        return position_biases(
+            self.relative_position_bias_table, self.relative_position_index, self.window_size
+        )
 
-    def _biases(self, table, places):
-        length = math.prod(self.window_size)
-        index = self.relative_position_index.view(length, length)[:places, :places]
-        return table[index].permute(2, 0, 1).contiguous()[None]
-
-    def _scores(self, q, k):
-        return (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
-
-    def _projected(self, x):
-        return self.qkv(x)
+    def _logit_scale(self):
+        return None
 
     def forward(self, x):
-        sizes, window, shift = x.shape[1:-1], [*self.window_size], [*self.shift_size]
-        for d, size in enumerate(sizes):
-            if size <= window[d]:
-                shift[d] = 0
-                window[d] = size if self.clips_windows else window[d]
-        missing = [-size % w for size, w in zip(sizes, window, strict=True)]
-        x = F.pad(x, (0, 0, *[k for n in reversed(missing) for k in (0, n)]))
-        padded, dims = x.shape[1:-1], tuple(range(1, x.ndim - 1))
-        if any(shift):
-            x = x.roll([-s for s in shift], dims)
-        x = self._attend(to_windows(x, window), padded, window, shift)
-        x = from_windows(x, window, padded)
-        if any(shift):
-            x = x.roll(shift, dims)
-        return x[(slice(None), *[slice(size) for size in sizes])].contiguous()
-
-    def _attend(self, x, sizes, window, shift):
-        count, length, channels = x.shape
-        q, k, v = (
-            self._projected(x).reshape(count, length, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
-        )
-        scores = self._scores(q, k) + self.get_relative_position_bias(length)
-        if any(shift):
-            mask = shift_mask(sizes, window, shift).to(x.device, x.dtype)[:, None]
-            scores = scores.view(-1, len(mask), *scores.shape[1:]) + mask
-            scores = scores.view(count, *scores.shape[2:])
-        weights = F.dropout(scores.softmax(-1), self.attention_dropout, self.training)
-        x = (weights @ v).transpose(1, 2).reshape(count, length, channels)
-        return F.dropout(self.proj(x), self.dropout, self.training)
+        return shifted_window_attention(
+            x, self.qkv.weight, self.qkv.bias, self.proj.weight, self.proj.bias,
+            self.get_relative_position_bias(), self._logit_scale(), self.window_size,
+            self.shift_size, self.num_heads, self.attention_dropout, self.dropout, self.training,
+            self.clips_windows,
+        )  # fmt: skip
 
 
 class ShiftedWindowAttentionV2(ShiftedWindowAttention):
@@ -222,21 +259,14 @@ class ShiftedWindowAttentionV2(ShiftedWindowAttention):
         self.register_buffer("relative_coords_table", table)
         self._make_index()
 
-    def get_relative_position_bias(self, places=None):
-        """What is added to the scores of the first ``places`` of a window: (1, heads, L, L)."""
+    def get_relative_position_bias(self):
+        """What is added to the scores of a window: (1, heads, L, L)."""
         table = self.cpb_mlp(self.relative_coords_table).view(-1, self.num_heads)
-        return 16 * self._biases(table, places).sigmoid()
+        biases = position_biases(table, self.relative_position_index, self.window_size)
+        return 16 * biases.sigmoid()
 
-    def _scores(self, q, k):
-        cosines = F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).transpose(-2, -1)
-        return cosines * self.logit_scale.clamp(max=math.log(100.0)).exp()
-
-    def _projected(self, x):
-        if self.qkv.bias is None:
-            return self.qkv(x)
-        q, _, v = self.qkv.bias.chunk(3)
-        bias = torch.cat([q, torch.zeros_like(q), v])  # keys have none, whatever was learned
-        return F.linear(x, self.qkv.weight, bias)
+    def _logit_scale(self):
+        return self.logit_scale
 
 
 class SwinTransformerBlock(nn.Module):
