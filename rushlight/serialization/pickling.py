@@ -3,19 +3,18 @@
 In the pickle each tensor refers to a storage, and each storage refers to a record of the archive.
 """
 
-import copyreg
 import pickle
 import sys
 from collections import OrderedDict
 from functools import cache, reduce
 from io import BytesIO
 from types import FunctionType
-from typing import Any
 
 from rushlight.autograd.tape import refresh
 from rushlight.dtype import dtype
 from rushlight.meta import MetaMemory, is_meta
 from rushlight.nn.parameter import Parameter
+from rushlight.ops.tensor.copying import state_of
 from rushlight.ops.tensor.memory_format import layout
 from rushlight.remote import RemoteStorage, is_remote
 from rushlight.serialization import names
@@ -83,7 +82,7 @@ class _Tensors:
         cls = type(t)
         if cls.__reduce_ex__ not in (Tensor.__reduce_ex__, Parameter.__reduce_ex__):
             return NotImplemented  # a subclass that defines its own __reduce_ex__
-        state = _state(t)
+        state = state_of(t)
         if isinstance(t, Parameter) and cls.__reduce_ex__ is Parameter.__reduce_ex__:
             args: tuple = (t.data, t.requires_grad, OrderedDict())
             if state:
@@ -149,19 +148,6 @@ def _pickler_of(module):
             return found
 
     return ForeignPickler
-
-
-_slot_names: Any = copyreg._slotnames  # type: ignore[attr-defined]
-
-
-def _state(t):
-    """Return a tensor's attributes as PyTorch pickles them: a dict, or a pair (dict, slots)."""
-    slots = {
-        name: getattr(t, name)
-        for name in _slot_names(type(t))
-        if name not in Tensor.__slots__ and hasattr(t, name)
-    }
-    return (t.__dict__, slots) if slots else t.__dict__
 
 
 def _rebuilt(t):

@@ -1,12 +1,34 @@
 """Copies of tensor objects: copy, deepcopy and pickle. Shared memory is shared in the copy too."""
 
 import copy
+import copyreg
+from typing import Any
 
 from rushlight.autograd.tape import Leaf, refresh
 from rushlight.meta import MetaArray, is_meta
 from rushlight.remote import is_remote
 from rushlight.storage import Foreign, flat, offset, owner, reach
 from rushlight.tensor import Tensor, from_array, method, reads_values
+
+_slot_names: Any = copyreg._slotnames  # type: ignore[attr-defined]
+
+
+def state_of(t):
+    """Return a tensor's attributes as PyTorch pickles them: a dict, or a pair (dict, slots)."""
+    slots = {
+        name: getattr(t, name)
+        for name in _slot_names(type(t))
+        if name not in Tensor.__slots__ and hasattr(t, name)
+    }
+    return (t.__dict__, slots) if slots else t.__dict__
+
+
+def set_state(t, state):
+    """Give a tensor the attributes that ``state_of`` returned."""
+    own, slots = state if isinstance(state, tuple) else (state, {})
+    t.__dict__.update(own)
+    for name, value in slots.items():
+        setattr(t, name, value)
 
 
 def _memory(array):
@@ -45,7 +67,7 @@ def rebuild_as(cls, args, state, make=rebuild):
     t = make(*args)
     if cls is not Tensor:
         t = Tensor._make_subclass(cls, t, t.requires_grad)
-    t.__dict__.update(state)
+    set_state(t, state)
     return t
 
 
@@ -57,7 +79,7 @@ def __reduce_ex__(self, protocol):
         args: tuple = (self.dtype, tuple(self.shape), self.stride(), self.node is not None)
         if type(self) is Tensor and not self.__dict__:
             return rebuild_meta, args
-        return rebuild_as, (type(self), args, self.__dict__, rebuild_meta)
+        return rebuild_as, (type(self), args, state_of(self), rebuild_meta)
     if is_remote(self):
         args = (*self.cpu().__reduce_ex__(protocol), str(self.device))
         return rebuild_far, args
@@ -67,7 +89,7 @@ def __reduce_ex__(self, protocol):
     args = (memory, self.dtype, shape, strides, start, self.node is not None)
     if type(self) is Tensor and not self.__dict__:
         return rebuild, args
-    return rebuild_as, (type(self), args, self.__dict__)
+    return rebuild_as, (type(self), args, state_of(self))
 
 
 @method
@@ -77,7 +99,7 @@ def __copy__(self):
     if type(self.node) is Leaf:
         t.node = None
         t.requires_grad = True
-    t.__dict__.update(self.__dict__)
+    set_state(t, state_of(self))
     return t
 
 
@@ -104,7 +126,7 @@ def __deepcopy__(self, memo):
     t.requires_grad = self.node is not None
     if self._grad is not None:
         t._grad = copy.deepcopy(self._grad, memo)
-    t.__dict__.update(copy.deepcopy(self.__dict__, memo))
+    set_state(t, copy.deepcopy(state_of(self), memo))
     return t
 
 

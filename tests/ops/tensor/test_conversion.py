@@ -343,3 +343,19 @@ def test_copies_of_another_dtypes_view_of_columns(copied):
     assert torch.equal(y, x) and torch.equal(bits, x.view(torch.int32))
     if copied is copy.deepcopy:
         assert bits.data_ptr() == y.data_ptr()
+
+
+class Slotted(torch.Tensor):
+    __slots__ = ("elem", "other")
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))]
+)
+def test_copies_have_the_slots_of_a_class(copied):
+    t = torch.Tensor._make_subclass(Slotted, torch.ones(2))
+    t.elem, t.name_of = [1], "a"
+    found = copied(t)
+    assert type(found) is Slotted and found.elem == [1] and found.name_of == "a"
+    assert not hasattr(found, "other")
+    assert (found.elem is t.elem) is (copied is copy.copy)
