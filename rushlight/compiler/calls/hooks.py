@@ -49,7 +49,7 @@ def hook_place(owners, tensors):
         found = [hooks for owner in owners for hooks in _hooks(owner)] + _hooks_everywhere()
         found += [t.node.hooks or () for t in tensors if t.node is not None]
         same = all(type(owner) is kind for owner, kind in zip(owners, kinds, strict=True))
-        dtypes = [getattr(t.node, "grad_dtype", ()) for t in tensors]
+        dtypes = tuple([getattr(t.node, "grad_dtype", ()) for t in tensors])
         # The handles' numbers, which no two hooks share.
         keys = (same, dtypes, *[tuple(h) for h in found])
         return [("{0}.changes", (RemovableHandle,), RemovableHandle.changes, keys)]
