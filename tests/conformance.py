@@ -1,7 +1,5 @@
 """The checks that every sample of every operation goes through. ``test_conformance.py`` runs them."""
 
-import contextlib
-
 import numpy as np
 
 import rushlight as torch
@@ -192,8 +190,11 @@ def operations(sample):
         mode.add_intercept(1)
         run(torch, sample)
         if sample.grad:
-            with contextlib.suppress(NotImplementedError):  # there is no second derivative
+            try:
                 _twice(sample)
+            except RuntimeError as error:
+                if "is not implemented" not in str(error):  # some have no second derivative
+                    raise
     finally:
         dispatch.compute = compute
         mode.add_intercept(others - mode.intercept)

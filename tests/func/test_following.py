@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 
 import rushlight as torch
+from rushlight.autograd import mode
 from rushlight.func import following
 
 
 @pytest.fixture(autouse=True)
-def _anew():
+def _anew(monkeypatch):
+    # Meta tensors and the like that other tests left alive would keep calls from being followed.
+    monkeypatch.setattr(mode, "intercept", 0)
     following._courses.clear()
     following._left.clear()
 

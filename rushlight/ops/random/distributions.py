@@ -77,7 +77,8 @@ def _gamma(xp, x, *, generator):
 
 
 standard_gamma_grad.grad(
-    x=underivable("_standard_gamma_grad"), output=underivable("_standard_gamma_grad")
+    x=underivable("_standard_gamma_grad", listed=True),
+    output=underivable("_standard_gamma_grad", listed=True),
 )
 _gamma.grad(x=lambda g, x, out: g * standard_gamma_grad(x, out))
 

@@ -224,7 +224,10 @@ def test_a_result_without_a_derivative_leaves_the_others_theirs():
     whole, twice, exp = torch.compile(lambda x: (x // 1, x * 2, x.exp().mul_(x)))(x)
     twice.sum().backward()
     assert x.grad.tolist() == [2, 2]
-    for y, message in [(whole, "derivative for aten::floor_divide"), (exp, "modified by an inplace")]:
+    for y, message in [
+        (whole, "derivative for aten::floor_divide"),
+        (exp, "modified by an inplace"),
+    ]:
         with pytest.raises(RuntimeError, match=message):
             torch.autograd.grad(y.sum(), x, retain_graph=True, allow_unused=True)
 
