@@ -69,8 +69,12 @@ def names_of(T):
     return {**names, "checkpoint": T.utils.checkpoint.checkpoint}
 
 
-def outcome(T, steps, transforms, shape, seed, compiled):
-    """The result as an array, or the error."""
+def outcome(T, steps, transforms, shape, seed, way):
+    """The result as an array, or the error.
+
+    ``way`` is "eager"; "compiled"; or "followed": eager, after calls with other numbers, which vmap
+    then compares with this one.
+    """
     names = names_of(T)
     parts = [eval(f"lambda x, y: {s}", names) for s in steps]
 
@@ -81,20 +85,26 @@ def outcome(T, steps, transforms, shape, seed, compiled):
 
     for t in transforms:
         f = eval(f"(lambda f: {t})", names)(f)
-    f = T.compile(f) if compiled else f
-    draws = np.random.RandomState(seed)
+    f = T.compile(f) if way == "compiled" else f
     try:
-        return f(*[T.from_numpy(draws.randn(*shape)) for _ in range(2)]).detach().numpy()
+        for other in range(3 if way == "followed" else 0):
+            f(*numbers(T, shape, other))
+        return f(*numbers(T, shape, seed)).detach().numpy()
     except Exception as error:
         return error
 
 
+def numbers(T, shape, seed):
+    draws = np.random.RandomState(seed)
+    return [T.from_numpy(draws.randn(*shape)) for _ in range(2)]
+
+
 def difference(drawn):
-    want = outcome(torch, *drawn, False)
-    eager, compiled = [outcome(rushlight, *drawn, c) for c in (False, True)]
+    want = outcome(torch, *drawn, "eager")
+    ours = {way: outcome(rushlight, *drawn, way) for way in ("eager", "compiled", "followed")}
     if isinstance(want, Exception):  # it has no rule; ours may have one
-        want = eager
-    for name, found in (("eager", eager), ("compiled", compiled)):
+        want = ours["eager"]
+    for name, found in ours.items():
         if isinstance(want, Exception) and isinstance(found, Exception):
             continue
         if isinstance(want, Exception) or isinstance(found, Exception):
