@@ -23,6 +23,17 @@ from rushlight.compiler.ir import roles
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.run.array_loops import ArrayLoop
 from rushlight.compiler.run.convolution_kernels import Images, images_of, planned_images
+from rushlight.compiler.run.eager_operands import (
+    NARROW,
+    WIDEST,
+    elements,
+    filled,
+    fits,
+    in_c_order,
+    lines,
+    spread,
+    without_numbers,
+)
 from rushlight.compiler.run.handlers import made
 from rushlight.compiler.run.operation_program import Single
 from rushlight.compiler.run.row_functions import ROWS, Stream
@@ -38,14 +49,10 @@ __all__ = ["cast", "compute", "matrices", "program", "sampled", "slope", "update
 _NUMBERS = int, float
 _casting = threading.local()
 _MOST = 1024  # kernels that are kept; the oldest one is dropped first
-#: A row has at most this many elements; operations with longer rows are left to NumPy.
-_WIDEST = 1 << 18
 #: With fewer images than this, threads share the rows of an image, so a kernel is for its shape.
 _SHARED = 32
 #: The forms of pooling that give the positions of the maxima, or take them.
 _NOTES = "maxima", "at_grad"
-#: Up to so many elements of a row NumPy takes long for each row.
-_NARROW = 64
 #: The parameters of a convolution whose windows are points.
 _POINTS = {"stride": (1,), "padding": (0,), "dilation": (1,), "groups": 1, "name": "convolution"}
 _kernels: OrderedDict = OrderedDict()  # signature → Stream or Single; None if there is no kernel
@@ -80,20 +87,20 @@ def compute(op, inputs, params, outs=None, run=None):
     if params.get("reduction", "none") != "none":
         return _summed(op, inputs, params)
     if op.kind == "elementwise" and not op.widths:
-        inputs = _filled(inputs)
+        inputs = filled(inputs)
     if op.kind == "elementwise" and not op.varies:
-        inputs = _without_numbers(inputs)
+        inputs = without_numbers(inputs)
         if op.spreads:
-            inputs = _spread(inputs)
+            inputs = spread(inputs)
 
     def prepared():
         dim = params.get("dim")
         if dim is None:
-            inner, arranged = params, _elements(inputs, _WIDEST if op.widths else _NARROW)
+            inner, arranged = params, elements(inputs, WIDEST if op.widths else NARROW)
         else:
             dims = (dim,) if type(dim) is int else dim
             inner = {**params, "dim": 1 if type(dim) is int else (1,)}
-            arranged = _lines(inputs, dims)
+            arranged = lines(inputs, dims)
         return (op.name, repr(inner)), _closed(_recorded(op, inner), inputs), arranged
 
     key = op.name, repr(params) if params else ""
@@ -138,61 +145,6 @@ def _summed(op, inputs, params):
     return np.asarray(total if params["reduction"] == "sum" else total / x.size, x.dtype)
 
 
-def _filled(inputs):
-    """``inputs`` with whole arrays instead of those that are repeated along wide rows.
-
-    The kernel for arrays of one shape serves all widths, and a copy takes little time beside it.
-    A column beside a row has no other kernel.
-    """
-    arrays = [x for x in inputs if type(x) is ndarray and x.size > 1]
-    try:
-        full = np.broadcast_shapes(*[x.shape for x in arrays])
-    except ValueError:
-        return inputs  # NumPy raises the error
-    whole = [x.shape == full for x in arrays]
-    if all(whole) or (any(whole) and full[-1] <= _NARROW):
-        return inputs
-    return [
-        np.ascontiguousarray(np.broadcast_to(x, full)) if any(x is a for a in arrays) else x
-        for x in inputs
-    ]
-
-
-def _without_numbers(inputs):
-    """``inputs`` with arrays in place of Python numbers, so that one kernel serves all numbers.
-
-    A number whose dtype the arrays leave open stays, and becomes a constant of its kernel.
-    """
-    for x in inputs:
-        if type(x) is not ndarray and x is not None:
-            break
-    else:
-        return inputs
-    known = {x.dtype for x in inputs if type(x) is ndarray and x.dtype != bool}
-    if len(known) != 1:
-        return inputs
-    (dtype,) = known
-    if dtype.kind not in "iuf" or dtype.itemsize < (4 if dtype.kind == "f" else 1):
-        return inputs
-    types = (int, float) if dtype.kind == "f" else (int,)
-    try:
-        return tuple([np.asarray(x, dtype) if type(x) in types else x for x in inputs])
-    except OverflowError:
-        return inputs
-
-
-def _spread(inputs):
-    """``inputs`` copied to the shape of the result, if they are arrays of one dtype."""
-    arrays = [x for x in inputs if type(x) is ndarray]
-    shapes, dtypes = {x.shape for x in arrays}, {x.dtype for x in arrays}
-    if len(arrays) < len(inputs) or len(shapes) == 1 or len(dtypes) > 1:
-        return inputs
-    try:
-        return [np.ascontiguousarray(x) for x in np.broadcast_arrays(*inputs)]
-    except ValueError:
-        return inputs  # NumPy raises the error
-
-
 def _pooled(op, inputs, params):
     """The result of a pooling that is a loop, or of positions or a gradient of maxima, or None.
 
@@ -202,7 +154,7 @@ def _pooled(op, inputs, params):
     if windows is None:
         return None
     places, notes = windows.places, op.form in _NOTES
-    arrays = [_in_c_order(x, op.fixed or notes) for x in inputs]
+    arrays = [in_c_order(x, op.fixed or notes) for x in inputs]
     x = arrays[0]
     lead, size = x.shape[: x.ndim - len(places)], x.shape[x.ndim - len(places) :]
     if (prod(lead) < _SHARED and not notes) or not all(x.flags.c_contiguous for x in arrays):
@@ -234,7 +186,7 @@ def _ends(op, inputs, params):
 
 def _fixed(op, inputs, params):
     """The result of ``op``, by a program for exactly these shapes; None: use NumPy."""
-    arrays = [x if x is None else _in_c_order(x, op.fixed) for x in inputs]
+    arrays = [x if x is None else in_c_order(x, op.fixed) for x in inputs]
     run = program(op, arrays, params)
     found = None if run is None else run([x for x in arrays if x is not None])
     return None if found is None else found[0]
@@ -249,7 +201,7 @@ def product(a, b):
 
 def program(op, inputs, params, kind=None):
     """The program of ``op`` for arrays like ``inputs``, which are in C order; None: use NumPy."""
-    if not all(_fits(x) for x in inputs if x is not None):
+    if not all(fits(x) for x in inputs if x is not None):
         return None
     shapes = [x if x is None else x.shape for x in inputs]
     dtypes = [x if x is None else x.dtype for x in inputs]
@@ -264,19 +216,6 @@ def program(op, inputs, params, kind=None):
     key = (op.name, inner, *shapes, *dtypes)
     found = _kernels.get(key, key)
     return _compiled(key, lambda: (kind or Single)(op, inputs, params)) if found is key else found
-
-
-def _in_c_order(x, fixed):
-    """``x`` as a program for its shape expects it; if it is not ``fixed``, x may be unfit.
-
-    A copy is less work than such an operation. An expanded number, such as the gradient of a sum,
-    is always copied. If ``reshape`` makes no copy, it gives dims of size 1 their usual strides.
-    """
-    if not x.flags.c_contiguous:
-        if not fixed and any(x.strides):
-            return x
-        x = x.copy()
-    return x.reshape(-1).reshape(x.shape)
 
 
 def slope(op, name, rule, values, outs=None, run=None):
@@ -295,7 +234,7 @@ def slope(op, name, rule, values, outs=None, run=None):
 
     def prepared():
         dims = [v for v in values if type(v) is tuple]
-        arranged = _lines(values, dims[0]) if dims else _elements(values)
+        arranged = lines(values, dims[0]) if dims else elements(values)
         inner = [(1,) if type(v) is tuple else v for v in values]
         return (op.name, name), _closed(rule, inner), arranged
 
@@ -310,7 +249,7 @@ def matrices(key, function, values, outs=None, run=None):
     ``run`` replaces ``_run``.
     """
     rows, *inner = values[0].shape
-    if rows < 2 or not 2 <= prod(inner) <= _WIDEST:
+    if rows < 2 or not 2 <= prod(inner) <= WIDEST:
         return None
 
     def prepared():
@@ -522,94 +461,6 @@ def sampler(function, stream, engine, columns):
     return found
 
 
-# How arrays lie ---------------------------------------------------------------------------
-
-
-def _elements(values, widest=_WIDEST):
-    """(rows, shape of each array, shape of the result) for arrays that broadcast.
-
-    Each array may have the shape of the result, only its last dims, all dims but the last, or one
-    element. None for other shapes, if two arrays need rows of different lengths, or if a row has
-    more elements than ``widest``.
-    """
-    arrays = [x for x in values if type(x) is ndarray]
-    full = max(arrays, key=lambda x: x.size).shape
-    size = prod(full)
-    try:
-        if np.broadcast_shapes(*[x.shape for x in arrays]) != full:  # a column beside a row
-            return None
-    except ValueError:
-        return None  # NumPy raises the error
-    inner = 1
-    for x in values:
-        if type(x) is not ndarray or x.size in (1, size):
-            continue
-        width = full[-1] if x.shape == (*full[:-1], 1) else x.size
-        if inner not in (1, width):
-            return None
-        inner = width
-    if inner > widest or size % inner:
-        return None
-    rows = size // inner
-    whole = (ROWS,) if inner == 1 else (ROWS, inner)
-    shapes = []
-    for x in values:
-        if type(x) is not ndarray:
-            continue
-        if x.ndim > len(full):  # the result has dims of size 1 more
-            return None
-        if x.shape == full:
-            shapes.append(whole if any(x.strides) else (1,) * len(whole))
-        elif x.size == 1 or not any(x.strides):  # an expanded number has memory for one element
-            shapes.append((1,) * min(x.ndim, 1))
-        elif x.size == size:  # it may lack only leading dims of size 1
-            if full != (1,) * (len(full) - x.ndim) + x.shape:
-                return None
-            shapes.append(whole)
-        elif x.shape == (*full[:-1], 1):
-            shapes.append((ROWS, 1))
-        elif x.shape == (1,) * (x.ndim - _rank(x)) + full[len(full) - _rank(x) :]:
-            shapes.append((inner,))
-        else:
-            return None
-    if whole not in shapes:  # the kernel's result would have the shape of a column or a row
-        return None
-    return rows, shapes, full
-
-
-def _rank(x):
-    """The number of dims of ``x`` without leading ones of size 1."""
-    return x.ndim - next((d for d, n in enumerate(x.shape) if n != 1), x.ndim)
-
-
-def _lines(values, dim):
-    """As ``_elements``, for an operation over one dim of arrays that all have one shape.
-
-    The dims before it are joined to the rows, and the dims after it to one: (rows, dim, rest).
-    """
-    full = next(x for x in values if type(x) is ndarray).shape
-    if len(dim) != 1:
-        return None
-    (dim,) = dim
-    rows, inner = prod(full[:dim]), full[dim:]
-    if rows < 2 or prod(inner) > _WIDEST:
-        return None
-    whole = (ROWS, inner[0], *([prod(inner[1:])] if inner[1:] else []))
-    shapes = []
-    for x in values:
-        if type(x) is ndarray:
-            if x.shape != full:
-                return None
-            shapes.append(whole if any(x.strides) else (1,) * len(whole))
-    return rows, shapes, full
-
-
-def _fits(x):
-    """Whether a kernel can read the array ``x``."""
-    plain = x.flags.c_contiguous or not any(x.strides)
-    return plain and x.flags.aligned and x.dtype.isnative and roles.dtype(x.dtype)
-
-
 # Kernels ----------------------------------------------------------------------------------
 
 
@@ -648,7 +499,7 @@ def _look(x):
 def _chosen(values, key, function, arranged):
     """(kernel, its work), or (None, None), for operands like ``values``."""
     arrays = [x for x in values if type(x) is ndarray]
-    if arranged is None or not all(map(_fits, arrays)):
+    if arranged is None or not all(map(fits, arrays)):
         return None, None
     rows, shapes, shape = arranged
     specs = [(x.dtype, own) for x, own in zip(arrays, shapes, strict=True)]
