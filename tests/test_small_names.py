@@ -111,11 +111,21 @@ def test_inner_names_of_serialization():
         inner._load(None, None, None)
 
 
-def test_a_scripted_module_has_no_graph():
-    traced = torch.jit.trace(torch.nn.Linear(2, 1), torch.ones(1, 2))
-    assert not hasattr(traced, "graph") and traced.weight.shape == (1, 2)
+class _Branching(torch.nn.Module):
+    def forward(self, x):
+        return x if x.sum() > 0 else -x
+
+
+def test_the_graph_of_a_scripted_module_is_that_of_fx():
+    net = torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.ReLU())
+    traced = torch.jit.trace(net, torch.ones(1, 2))
+    assert [n.op for n in traced.graph.nodes][1:] == ["call_module"] * 2 + ["output"]
+    assert [n.op for n in traced.inlined_graph.nodes].count("call_function") == 2
+    assert "def forward(self, input)" in traced.code
+    branching = torch.jit.script(_Branching())
+    assert not hasattr(branching, "graph")
     with pytest.raises(AttributeError, match=r"ScriptModule.code: .*symbolic_trace"):
-        getattr(traced, "code")  # noqa: B009
+        getattr(branching, "code")  # noqa: B009
 
 
 def test_switches():

