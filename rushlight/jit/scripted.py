@@ -84,10 +84,8 @@ class ScriptModule(Module):
         """The Python code of ``graph``.
 
         >>> import rushlight as torch
-        >>> print(torch.jit.script(torch.nn.ReLU()).code.strip())
-        def forward(self, input):
-            relu = torch.nn.functional.relu(input, inplace = False);  input = None
-            return relu
+        >>> print(torch.jit.script(torch.nn.Flatten()).code.splitlines()[-2].strip())
+        return flatten
         """
         return self._symbolic(whole=False).code
 
