@@ -9,6 +9,7 @@ less. Needs: pip, and a network that reaches PyPI.
 """
 
 import argparse
+import contextlib
 import json
 import statistics
 import subprocess
@@ -208,8 +209,9 @@ def serve(name):
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    step = ROWS[name][1](torch)
-    first, end = step(), time.perf_counter() + WARM_UP
+    with contextlib.redirect_stdout(sys.stderr):  # some libraries greet
+        step = ROWS[name][1](torch)
+        first, end = step(), time.perf_counter() + WARM_UP
     for _ in range(MOST_CALLS):
         if time.perf_counter() > end:
             break
