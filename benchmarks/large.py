@@ -70,6 +70,17 @@ def filled(name, *bounds):
     return call
 
 
+def added(rows, width):
+    """About ``n`` numbers, added at random rows of a table."""
+
+    def call(torch, n):
+        table, count = torch.zeros(rows, width), max(n // width, 1)
+        given = torch.randn(count, width), torch.randint(rows, (count,))
+        return lambda x, at: table.index_add_(0, at, x), given
+
+    return call
+
+
 def optimizer(name, **options):
     """A step of an optimizer on one parameter of ``n`` numbers."""
 
@@ -125,6 +136,8 @@ _FORWARD = {
 CALLS = {
     **_FORWARD,
     **{f"{n}, with gradient": slope(call) for n, call in _FORWARD.items()},
+    "conv2d 3×3, 512×2×2 to 512": images(_conv(1), 512, 2, 512, 512, 3, 3),
+    "index_add, 768 wide": added(50257, 768),
     "sum": elements("sum"),
     "sum, 1000 wide": rows(lambda torch, x, w, b: x.sum(1), 1000),
     "amax, 10 wide": rows(lambda torch, x, w, b: x.amax(1), 10),

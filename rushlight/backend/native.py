@@ -208,8 +208,12 @@ def product(a, b):
 
     BLAS copies ``a`` to read it faster, which so few columns do not repay.
     """
-    n = b.shape[1]
-    if n not in (16, 32, 48, 64) or a.size < LEAST_NARROW or not (a.dtype == b.dtype == _SINGLE):
+    columns = b.shape[1]
+    if (
+        columns not in range(16, 65, 16)
+        or a.size < LEAST_NARROW
+        or not (a.dtype == b.dtype == _SINGLE)
+    ):
         return None
     kernels = _kernels()
     return None if kernels is None else kernels.product(a, b)

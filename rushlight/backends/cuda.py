@@ -171,22 +171,29 @@ def sdp_kernel(enable_flash=True, enable_math=True, enable_mem_efficient=True, e
 _LinalgBackend = Enum("_LinalgBackend", ["Default", "Cusolver", "Magma"])
 _BlasBackend = Enum("_BlasBackend", ["Default", "Cublas", "Cublaslt", "Ck"])
 _ROCmFABackend = Enum("_ROCmFABackend", ["Default", "AOTriton", "Ck"])
-_preferred: dict = {
-    _LinalgBackend: _LinalgBackend.Default,
-    _BlasBackend: _BlasBackend.Cublas,
-    _ROCmFABackend: _ROCmFABackend.Default,
-}
+#: For each kind the names of its libraries.
+_LIBRARIES: dict = {
+    _LinalgBackend: {name.lower(): _LinalgBackend[name] for name in _LinalgBackend.__members__},
+    _BlasBackend: {
+        "default": _BlasBackend.Cublas, "cublas": _BlasBackend.Cublas,
+        "hipblas": _BlasBackend.Cublas, "cublaslt": _BlasBackend.Cublaslt,
+        "hipblaslt": _BlasBackend.Cublaslt, "ck": _BlasBackend.Ck,
+    },
+    _ROCmFABackend: {name.lower(): _ROCmFABackend[name] for name in _ROCmFABackend.__members__},
+}  # fmt: skip
+_preferred: dict = {kind: names["default"] for kind, names in _LIBRARIES.items()}
 
 
-def _prefer(kind, backend, **names):
+def _prefer(kind, backend):
     """Remember the library ``backend`` of ``kind``, and return the one that is remembered."""
-    if backend is not None and not isinstance(backend, (str, kind)):
-        raise RuntimeError("Unknown input value type.")
+    names = _LIBRARIES[kind]
     if isinstance(backend, str):
         if backend not in names:
             raise RuntimeError(f"Unknown input value. Choose from: {', '.join(names)}.")
         backend = names[backend]
     if backend is not None:
+        if not isinstance(backend, kind):
+            raise RuntimeError("Unknown input value type.")
         _preferred[kind] = backend
     return _preferred[kind]
 
@@ -207,10 +214,7 @@ def preferred_linalg_library(backend=None):
     >>> torch.backends.cuda.preferred_linalg_library("cusolver")
     <_LinalgBackend.Cusolver: 2>
     """
-    kind = _LinalgBackend
-    return _prefer(
-        kind, backend, default=kind.Default, cusolver=kind.Cusolver, magma=kind.Magma
-    )  # fmt: skip
+    return _prefer(_LinalgBackend, backend)
 
 
 def preferred_blas_library(backend=None):
@@ -230,11 +234,7 @@ def preferred_blas_library(backend=None):
     >>> torch.backends.cuda.preferred_blas_library("cublaslt")
     <_BlasBackend.Cublaslt: 3>
     """
-    kind = _BlasBackend
-    return _prefer(
-        kind, backend, default=kind.Cublas, cublas=kind.Cublas, hipblas=kind.Cublas,
-        cublaslt=kind.Cublaslt, hipblaslt=kind.Cublaslt, ck=kind.Ck,
-    )  # fmt: skip
+    return _prefer(_BlasBackend, backend)
 
 
 def preferred_rocm_fa_library(backend=None):
@@ -253,8 +253,7 @@ def preferred_rocm_fa_library(backend=None):
     >>> torch.backends.cuda.preferred_rocm_fa_library("ck")
     <_ROCmFABackend.Ck: 3>
     """
-    kind = _ROCmFABackend
-    return _prefer(kind, backend, default=kind.Default, aotriton=kind.AOTriton, ck=kind.Ck)
+    return _prefer(_ROCmFABackend, backend)
 
 
 def allow_fp16_bf16_reduction_math_sdp(enabled):

@@ -138,17 +138,19 @@ _MANY, _DEPTHWISE, _ONE_TAP, _COPIED = 1 << 24, 512, 16, 1 << 18
 #: for it. Weights with ``_LARGE`` elements may need other code.
 _SHARED, _LARGE = 1 << 19, 1 << 18
 #: A weight with ``_HUGE`` elements that meets at most ``_FEW`` places costs most by being read.
-#: Kernels would pack it first; a product of matrices reads it as it lies.
-_FEW, _HUGE = 32, 1 << 20
+#: Kernels would pack it first; a product of matrices reads it as it lies. The gradients' products
+#: are BLAS's, which gain up to ``_FEW_IN_GRADIENTS`` places.
+_FEW, _FEW_IN_GRADIENTS, _HUGE = 64, 32, 1 << 20
 
 
-def _worth(results, weight, groups, is_sum=True):
+def _worth(results, weight, groups, is_sum=True, few=_FEW_IN_GRADIENTS):
     """True if a kernel is justified for ``results`` results with a weight of shape ``weight``.
 
-    ``is_sum``: a result is a sum over channels, as it is not in the gradient of a weight.
+    ``is_sum``: a result is a sum over channels, as it is not in the gradient of a weight. ``few``:
+    up to so many places a large weight is read as it lies.
     """
     multiplications = results * prod(weight[1:])
-    if groups == 1 and results <= _FEW * weight[0] and prod(weight) >= _HUGE:
+    if groups == 1 and results <= few * weight[0] and prod(weight) >= _HUGE:
         return False
     if groups > 1 == weight[1]:
         return multiplications * _DEPTHWISE >= _MANY
@@ -163,7 +165,7 @@ def _worth(results, weight, groups, is_sum=True):
 def _forward_is_worth(x, weight, stride, padding, dilation, groups):
     """``_worth`` of a convolution of arrays of these shapes."""
     places = output_size(x[2:], weight[2:], stride, padding, dilation)
-    return _worth(x[0] * weight[0] * prod(places), weight, groups)
+    return _worth(x[0] * weight[0] * prod(places), weight, groups, few=_FEW)
 
 
 _places = lru_cache(4096)(output_size)

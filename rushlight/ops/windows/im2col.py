@@ -174,10 +174,9 @@ def correlate_weight(g, x, kernel, stride, dilation, groups):
         columns = _columns(part, kernel, stride, dilation, places, groups, scratch)
         slope = _matrices(_laid_out(g[block], small), groups)
         for one, met in zip(slope, columns, strict=True):
-            if fresh:
-                np.matmul(one, met.mT, out=sums)
-            else:
-                np.add(sums, np.matmul(one, met.mT), out=sums)
+            product = np.matmul(one, met.mT, out=sums if fresh else None)
+            if not fresh:
+                sums += product
             fresh = False
     return found
 
