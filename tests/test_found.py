@@ -3,6 +3,7 @@
 import ast
 import builtins
 import importlib
+import re
 import warnings
 from pathlib import Path
 
@@ -35,10 +36,27 @@ def raises(call):
 """
 
 
+class _Importing(ast.NodeTransformer):
+    """Turns imports of torch into imports of the framework that runs the script."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def _renamed(self, module):
+        return re.sub(r"^torch\b", self.name, module)
+
+    def visit_Import(self, node):
+        return ast.Import([ast.alias(self._renamed(a.name), a.asname) for a in node.names])
+
+    def visit_ImportFrom(self, node):
+        return ast.ImportFrom(self._renamed(node.module), node.names, node.level)
+
+
 def outcome(script, t):
     """The text of the last expression's value; or the built-in type of the error it raises."""
     names = {"t": t, "F": t.nn.functional, "names": [], "torch": t}
-    *before, last = ast.parse(script).body
+    tree = _Importing(t.__name__).visit(ast.parse(script))
+    *before, last = ast.fix_missing_locations(tree).body
     exec(NOTING, names)
     try:
         exec(compile(ast.Module(before, []), script, "exec"), names)
