@@ -11,7 +11,7 @@ import random
 import pytest
 
 #: A test of more cases runs an eighth of them each day, but not fewer than these.
-MANY = 3
+MANY = 2
 #: ``RUSHLIGHT_TESTS_SHARE=3`` runs a third of the cases of such tests, drawn anew at each run.
 SHARE = int(os.environ.get("RUSHLIGHT_TESTS_SHARE", "1"))
 DRAW = os.environ.setdefault("RUSHLIGHT_TESTS_DRAW", str(random.randrange(10**9)))

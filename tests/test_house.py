@@ -284,6 +284,7 @@ def test_importing_is_light():
     assert found.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_no_process_of_a_test_may_hang():
     for path in Path(__file__).parent.rglob("*.py"):
         for node in ast.walk(parsed(path)):
@@ -302,6 +303,7 @@ def test_coverage_page_is_up_to_date():
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_packages_import_only_what_stands_below_them(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "tools")
     import architecture_layers

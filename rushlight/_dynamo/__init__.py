@@ -1,11 +1,12 @@
 """torch._dynamo: what programs ask of PyTorch's tracer, where rushlight has an answer."""
 
-from rushlight._dynamo import config, eval_frame
+from rushlight._dynamo import config, eval_frame, exc
 from rushlight._dynamo.eval_frame import OptimizedModule
 from rushlight._dynamo.explaining import explain
 from rushlight.compiler import (
     allow_in_graph,
     assume_constant_result,
+    compile,
     disable,
     is_compiling,
     list_backends,
@@ -16,9 +17,9 @@ from rushlight.compiler import (
 
 __all__ = [
     "OptimizedModule", "allow_in_graph", "assume_constant_result", "config", "disable",
-    "disallow_in_graph", "eval_frame", "explain",
-    "is_compiling", "list_backends", "mark_dynamic", "mark_static", "mark_static_address",
-    "maybe_mark_dynamic", "reset", "set_stance", "substitute_in_graph",
+    "disallow_in_graph", "eval_frame", "exc", "explain", "graph_break", "is_compiling",
+    "list_backends", "mark_dynamic", "mark_static", "mark_static_address",
+    "maybe_mark_dynamic", "optimize", "reset", "set_stance", "substitute_in_graph",
 ]  # fmt: skip
 
 
@@ -36,6 +37,38 @@ def disallow_in_graph(fn):
     2
     """
     return allow_in_graph(fn)
+
+
+def graph_break(msg=""):
+    """Do nothing: a program that is not cut gives the same results.
+
+    Args:
+        msg: Accepted without effect.
+
+    >>> import rushlight as torch
+    >>> torch._dynamo.graph_break()
+    """
+
+
+def optimize(backend="inductor", *, nopython=False, **options):
+    """Return a decorator that compiles; the older name of ``torch.compile``.
+
+    Args:
+        backend: As of ``torch.compile``.
+        nopython: ``fullgraph`` of ``torch.compile``.
+        **options: Accepted without effect.
+
+    Returns:
+        A decorator of functions and Modules.
+
+    Raises:
+        RuntimeError: as of ``torch.compile``.
+
+    >>> import rushlight as torch
+    >>> torch._dynamo.optimize("eager")(torch.sin)(torch.zeros(2))
+    tensor([0., 0.])
+    """
+    return compile(backend=backend, fullgraph=nopython)
 
 
 def mark_dynamic(tensor, index, **bounds):

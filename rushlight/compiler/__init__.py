@@ -15,12 +15,13 @@ import importlib
 
 _HOMES = {
     "explanation.explain": ["explain"],
+    "calls.backends": ["get_default_backend", "list_backends", "set_default_backend"],
     "calls.compiled": ["compile", "disable", "is_compiling", "reset"],
     "calls.directives": [
         "allow_in_graph", "assume_constant_result", "config", "cudagraph_mark_step_begin",
-        "get_default_backend", "is_dynamo_compiling", "is_exporting", "list_backends",
+        "is_dynamo_compiling", "is_exporting",
         "keep_portable_guards_unsafe", "keep_tensor_guards_unsafe", "load_cache_artifacts",
-        "nested_compile_region", "save_cache_artifacts", "set_default_backend",
+        "nested_compile_region", "save_cache_artifacts",
         "set_enable_guard_collectives", "set_stance", "skip_all_guards_unsafe",
         "skip_guard_on_all_nn_modules_unsafe", "skip_guard_on_globals_unsafe",
         "skip_guard_on_inbuilt_nn_modules_unsafe", "substitute_in_graph", "wrap_numpy",

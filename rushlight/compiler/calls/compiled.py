@@ -9,6 +9,7 @@ from typing import Any
 
 from rushlight.autograd import mode
 from rushlight.compiler.calls.audit import Stale
+from rushlight.compiler.calls.backends import check_choice
 from rushlight.compiler.calls.entry import Entry
 from rushlight.compiler.calls.guard import MISS
 from rushlight.compiler.ir.abstract import user_line
@@ -120,7 +121,9 @@ def compile(
     Args:
         model: A function or Module; None gives a decorator.
         fullgraph: Raise an error instead of running a call eagerly.
-        dynamic, backend, mode: Accepted without effect, because there is only one backend.
+        backend, mode: PyTorch's names. They have no effect, because there is only one backend. A
+            function as ``backend`` is not called; a warning says so.
+        dynamic: Accepted without effect.
         options: A dict. ``{"audit": False}`` turns audits off. An audit records a call that has a
             program again, to check that the program still does what the function does.
         disable: Return ``model`` unchanged.
@@ -131,7 +134,7 @@ def compile(
 
     Raises:
         RuntimeError: under ``fullgraph=True``, for code that depends on a tensor's value; the
-            message names the line.
+            message names the line. Also for an unknown ``backend`` or ``mode``.
 
     >>> import rushlight as torch
     >>> f = torch.compile(lambda x: (x * 2).sum())
@@ -158,6 +161,7 @@ def compile(
         )
     if disable:
         return model
+    check_choice(backend, mode)
     audited = (options or {}).get("audit", True)
     nn = sys.modules.get("rushlight.nn")  # no Module exists before it is imported
     if nn is not None and isinstance(model, nn.Module):

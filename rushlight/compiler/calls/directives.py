@@ -15,9 +15,9 @@ from rushlight.tensor import Tensor
 
 __all__ = [
     "allow_in_graph", "assume_constant_result", "config", "cudagraph_mark_step_begin",
-    "get_default_backend", "is_dynamo_compiling", "is_exporting", "list_backends",
+    "is_dynamo_compiling", "is_exporting",
     "keep_portable_guards_unsafe", "keep_tensor_guards_unsafe", "load_cache_artifacts",
-    "nested_compile_region", "save_cache_artifacts", "set_default_backend",
+    "nested_compile_region", "save_cache_artifacts",
     "set_enable_guard_collectives", "set_stance", "skip_all_guards_unsafe",
     "skip_guard_on_all_nn_modules_unsafe", "skip_guard_on_globals_unsafe",
     "skip_guard_on_inbuilt_nn_modules_unsafe", "substitute_in_graph", "wrap_numpy",
@@ -91,50 +91,6 @@ class set_stance:
 
 
 # Backends and modes -----------------------------------------------------------------------
-
-_default = "inductor"
-
-
-def list_backends(exclude_tags=("debug", "experimental")):
-    """Return the names of the backends: the only one has the name of PyTorch's default backend.
-
-    Args:
-        exclude_tags: Accepted without effect.
-
-    Returns:
-        List of names.
-
-    >>> import rushlight as torch
-    >>> torch.compiler.list_backends()
-    ['inductor']
-    """
-    return ["inductor"]
-
-
-def set_default_backend(backend):
-    """Note a backend for ``get_default_backend``; the choice has no other effect.
-
-    Args:
-        backend: Name of the backend, or None for ``"inductor"``.
-
-    >>> import rushlight as torch
-    >>> torch.compiler.set_default_backend(None)
-    """
-    global _default
-    _default = "inductor" if backend is None else backend
-
-
-def get_default_backend():
-    """Return the backend that ``set_default_backend`` noted last.
-
-    Returns:
-        Name of the backend, at first ``"inductor"``.
-
-    >>> import rushlight as torch
-    >>> torch.compiler.get_default_backend()
-    'inductor'
-    """
-    return _default
 
 
 def is_dynamo_compiling():

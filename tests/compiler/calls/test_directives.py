@@ -179,3 +179,23 @@ def test_names_that_scripts_use():
     assert isinstance(net, torch._dynamo.eval_frame.OptimizedModule)
     assert isinstance(copy.deepcopy(net), torch._dynamo.OptimizedModule)
     assert not isinstance(net._orig_mod, torch._dynamo.OptimizedModule)
+
+
+def test_backends_and_modes_are_pytorchs():
+    """A name that PyTorch does not know is an error, and a function that is not called is named."""
+    with pytest.raises(torch._dynamo.exc.InvalidBackend, match="Invalid backend: 'inducter'"):
+        torch.compile(torch.sin, backend="inducter")
+    with pytest.raises(RuntimeError, match="Unrecognized mode=fast, should be one of: default"):
+        torch.compile(torch.sin, mode="fast")
+    with pytest.warns(UserWarning, match="the backend own is not called"):
+
+        @torch.compile(backend=own, mode="reduce-overhead")
+        def double(x):
+            return x * 2
+
+    assert double(torch.ones(1)).item() == 2
+    assert torch._dynamo.optimize("aot_eager")(torch.neg)(torch.ones(1)).item() == -1
+
+
+def own(graph, inputs):
+    raise AssertionError
