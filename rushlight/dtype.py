@@ -242,6 +242,14 @@ TYPE_NAMES = {d: name for name, d in TENSOR_TYPES.items()}
 OF = {d.numpy: d for d in DTYPES}
 
 
+def scalar_name(numpy_dtype):
+    """The name in PyTorch's messages: ``Float`` or ``ComplexDouble``."""
+    d = OF[numpy_dtype]
+    if d.is_complex:
+        return "Complex" + scalar_name(d.to_real().numpy)
+    return TYPE_NAMES[d][6:-6] if d in TYPE_NAMES else d.name.title()
+
+
 def of(numpy_dtype):
     """Return the dtype for ``numpy_dtype``; raise TypeError if PyTorch has none."""
     found = OF.get(numpy_dtype)

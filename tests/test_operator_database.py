@@ -90,6 +90,46 @@ def test_dtypes_where_float64_is_the_default(name, dtype):
         assert dtypes[0] == dtypes[-1], f"{name} {dtype}, sample {k}"
 
 
+#: Operators of which some errors are of another kind or have other words.
+OTHER_ERRORS = re.compile("|".join([
+    "__r.*__",  # a number in the tensor's place
+    "(lin|log)space", "[hv]split", "cat", "a(min)?max", "amin", "mean", "multinomial", "complex",
+    "gather", "ormqr", "narrow_copy", "nn.functional.adaptive_max_pool.d",
+]))  # fmt: skip
+FAILING = [name for name, op in OPERATORS.items() if op.error_inputs_func is not None]
+
+
+@pytest.mark.parametrize(
+    "name", daily([n for n in FAILING if not OTHER_ERRORS.match(n)], 60, "errors")
+)
+def test_errors(name):
+    """Bad arguments raise PyTorch's error, in the words that its tests look for."""
+    op, ours = OPERATORS[name], _ours(OPERATORS[name])
+    for k, case in enumerate(op.error_inputs("cpu")):
+        args, named = (case.sample_input.input, *case.sample_input.args), case.sample_input.kwargs
+        try:
+            twins = Twins()
+            given = twins.of(args), twins.of(named)
+        except (Other, ValueError, RuntimeError):  # such as a tensor of 65 dims
+            continue
+        _compare_errors(f"{name}, error {k}", case, (op.op, args, named), (ours, *given))
+
+
+def _compare_errors(label, case, theirs, ours):
+    want, found = [_error(call, args, named) for call, args, named in (theirs, ours)]
+    assert isinstance(found, type(want)), f"{label}: {found!r} instead of {want!r}"
+    if want is not None and re.search(case.error_regex, str(want)):
+        assert re.search(case.error_regex, str(found)), f"{label}: {found!r} instead of {want!r}"
+
+
+def _error(call, args, named):
+    try:
+        call(*args, **named)
+    except Exception as error:
+        return error
+    return None
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("case", sorted(drawn(CASES, 150, "compiled operators")))
 def test_compiled_operators(case):
@@ -159,6 +199,33 @@ def test_modules(name, training):
         for (label, p), q in zip(ours.named_parameters(), theirs.parameters(), strict=True):
             wrong = difference((None, [p], None, [p.grad]), (None, [q], None, [q.grad]))
             assert not wrong, f"sample {k} {ours}: {label}: {wrong}"
+
+
+@pytest.mark.parametrize(
+    "name", daily([info.name for info in module_db if info.module_error_inputs_func], 10, "misuse")
+)
+def test_errors_of_modules(name):
+    info = next(info for info in module_db if info.name == name)
+    given = {"device": "cpu", "dtype": torch.float32, "requires_grad": False, "training": True}
+    for k, case in enumerate(info.module_error_inputs_func(info, **given)):
+        inputs = case.module_error_input
+        given = [
+            (made.args, made.kwargs)
+            for made in (inputs.constructor_input, inputs.forward_input)
+            if made
+        ]
+        try:
+            ours = resolved(f"nn.{info.module_cls.__name__}"), Twins().of(given)
+        except Other:
+            continue
+        theirs = info.module_cls, given
+        _compare_errors(f"{name}, error {k}", case, (_use, theirs, {}), (_use, ours, {}))
+
+
+def _use(made, given):
+    """Make a module of the first arguments, and call it with the second, if there are any."""
+    for args, named in given:
+        made = made(*args, **named)
 
 
 def _compare(label, ours, theirs, args, named):

@@ -89,7 +89,9 @@ def check_bounds(low, high, dtype):
                 f"uniform_: {name}={bound} is out of bounds for {torch_dtype(dtype)} (±{largest})"
             )
     if low > high:
-        raise RuntimeError(f"uniform_: expects from <= to, but found from={low} > to={high}")
+        raise RuntimeError(
+            f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={high:g}"
+        )
     if high - low > largest:
         raise RuntimeError(
             f"uniform_: to - from = {high - low} exceeds {torch_dtype(dtype)}'s largest, {largest}"
@@ -126,7 +128,7 @@ def normal(generator, count, dtype, mean=0.0, std=1.0, contiguous=True):
         NotImplementedError: ``dtype`` is not floating point or complex.
     """
     if not std >= 0.0:
-        raise RuntimeError(f"normal_: expects std >= 0, but found std={std}")
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
     if count == 0:
         return np.empty(0, dtype)
     if dtype in REAL:
@@ -278,7 +280,7 @@ def cauchy(generator, count, dtype, median=0.0, sigma=1.0):
 def require_positive(name, parameter, value):
     """Raise RuntimeError unless the parameter of the distribution is positive."""
     if not value > 0.0:
-        raise RuntimeError(f"{name}: expects {parameter} > 0, but found {parameter}={value}")
+        raise RuntimeError(f"{name} expects {parameter} > 0.0, but found {parameter}={value:g}")
 
 
 def require_continuous(name, dtype):
@@ -313,6 +315,6 @@ def geometric(generator, count, dtype, p):
 def check_geometric(count, dtype, p):
     """Raise the errors of ``geometric``."""
     if not 0.0 < p < 1.0:
-        raise RuntimeError(f"geometric_: expects p in (0, 1), but got p={p}")
+        raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p:g}")
     if count and dtype not in LARGEST and dtype not in INTEGERS:
         refuse("geometric_", dtype)

@@ -103,23 +103,31 @@ def _cumulative(row):
     return sums
 
 
+#: PyTorch says the second sentence of weights in one dim.
+NO_PROBABILITY = (
+    "multinomial: probability tensor contains either `inf`, `nan` or element < 0: invalid "
+    "multinomial distribution"
+)
+
+
 def _check_multinomial(weights, count, replacement):
     if not weights.ndim:
-        raise RuntimeError(f"multinomial: weights of shape {weights.shape}; expected 1 or 2 dims")
+        raise RuntimeError(f"multinomial: prob_dist must be 1 or 2 dim, but is {weights.shape}")
     if weights.dtype not in DIGITS:
         raise RuntimeError(
-            f"multinomial: weights are {torch_dtype(weights.dtype)}; they must be floating point"
+            "multinomial only supports floating-point dtypes for input, got: "
+            f"{torch_dtype(weights.dtype)}"
         )
     if count <= 0:
-        raise RuntimeError(f"multinomial: cannot draw {count} samples; expected at least 1")
+        raise RuntimeError(f"multinomial: cannot sample n_sample <= 0 samples, got {count}")
     size = weights.shape[-1]
     if not replacement and count > size:
         raise RuntimeError(
-            f"multinomial: cannot draw {count} samples of {size} without replacement; weights "
-            f"have shape {weights.shape}"
+            "multinomial: cannot sample n_sample > prob_dist.size(-1) samples without replacement: "
+            f"{count} of weights {weights.shape}"
         )
     if size > 1 << 24:
-        raise RuntimeError(f"multinomial: {size} categories are more than 2^24")
+        raise RuntimeError(f"multinomial: number of categories cannot exceed 2^24, got {size}")
 
 
 def _check_weights(rows):
@@ -133,7 +141,7 @@ def _check_weights(rows):
     most = np.maximum.reduce(rows, axis=1)
     # nan fails both comparisons.
     if not (np.minimum.reduce(rows, axis=None) >= 0 and np.maximum.reduce(most) < np.inf):
-        raise RuntimeError("multinomial: a weight is negative, infinite or nan")
+        raise RuntimeError(NO_PROBABILITY)
     if np.count_nonzero(most) < len(most):
         raise RuntimeError(
             "invalid multinomial distribution (sum of probabilities <= 0): the weights of row "

@@ -142,7 +142,7 @@ def uniform(generator, count, dtype, low=0.0, high=1.0):
 def normal(generator, count, dtype, mean=0.0, std=1.0, contiguous=True):
     """Draw normal numbers; see ``continuous.normal``. ``contiguous`` has no effect."""
     if not std >= 0.0:
-        raise RuntimeError(f"normal_: expects std >= 0, but found std={std}")
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
     if dtype in REAL:
         part = std / math.sqrt(2.0)
         return normal(generator, 2 * count, REAL[dtype], mean, part).view(dtype)

@@ -94,7 +94,7 @@ class Optimizer:
         if isinstance(params, Tensor):
             raise TypeError(
                 f"{type(self).__name__}: params argument given to the optimizer should be an "
-                f"iterable of tensors or dicts, but got a {type(params).__name__} of shape "
+                f"iterable of Tensors or dicts, but got {params.type()} of shape "
                 f"{tuple(params.shape)}; put it into a list"
             )
         self.state: defaultdict = defaultdict(dict)
@@ -255,8 +255,9 @@ class Optimizer:
         for group in self.param_groups:
             if ("param_names" in new) != ("param_names" in group):
                 raise ValueError(
-                    f"{owner}: all optimizer param groups should be with/without names; cannot add "
-                    f"param group {'with' if 'param_names' in new else 'without'} names"
+                    f"{owner}: all optimizer param groups should be with/without names. cannot "
+                    f"add param group {'with' if 'param_names' in new else 'without'} names to the "
+                    "optimizer"
                 )
         taken = {p for group in self.param_groups for p in group["params"]}
         for i, p in enumerate(new["params"]):
@@ -481,8 +482,8 @@ def _name_params(owner, group):
     names = [p[0] for p in params if isinstance(p, tuple)]
     if names and len(names) < len(params):
         raise ValueError(
-            f"{owner}: all optimizer params should be with/without names; {len(names)} of "
-            f"{len(params)} have one"
+            f"{owner}: all optimizer params should be with/without names. Some param "
+            f"names are missing: {len(names)} of {len(params)} have one"
         )
     group["params"] = [p[1] for p in params] if names else params
     if names:

@@ -124,21 +124,31 @@ def linear_cross_entropy(
     """
     if linear_weight.ndim < 2:
         raise ShapeError(
-            "linear_cross_entropy: expected linear_weight with at least 2 dims, got "
-            f"{tuple(linear_weight.shape)}"
+            "linear_cross_entropy: expected linear_weight with dimensionality at least 2, got "
+            f"{linear_weight.ndim}: {tuple(linear_weight.shape)}"
+        )
+    if input.ndim not in (1, 2):
+        raise ShapeError(
+            f"linear_cross_entropy: expected input with dimensionality 1 or 2, got {input.ndim}: "
+            f"{tuple(input.shape)}"
+        )
+    if input.shape[-1] != linear_weight.shape[-1]:
+        raise ShapeError(
+            "linear_cross_entropy: expected equal input and linear_weight last dimensions "
+            f"(in_features), got {input.shape[-1]} and {linear_weight.shape[-1]}, respectively"
         )
     classes, *places, features = linear_weight.shape
+    if linear_bias is not None and tuple(linear_bias.shape) != (classes, *places):
+        raise ShapeError(
+            f"linear_cross_entropy: expected linear_bias shape {(classes, *places)}, got "
+            f"{tuple(linear_bias.shape)}"
+        )
     if places:
         if input.ndim != 2:
             raise ShapeError(
                 "linear_cross_entropy: K-dimensional loss defined by linear_weight shape "
                 f"{tuple(linear_weight.shape)} requires batched input, (N, {features}), got "
                 f"unbatched input with shape {tuple(input.shape)}"
-            )
-        if linear_bias is not None and tuple(linear_bias.shape) != (classes, *places):
-            raise ShapeError(
-                f"linear_cross_entropy: expected linear_bias shape {(classes, *places)}, got "
-                f"{tuple(linear_bias.shape)}"
             )
         bias = None if linear_bias is None else linear_bias.reshape(-1)
         logits = linear(input, linear_weight.reshape(-1, features), bias)

@@ -125,7 +125,7 @@ def margin_ranking_loss(
     reduction = reduction_of(reduction, size_average, reduce)
     if not input1.ndim == input2.ndim == target.ndim:
         raise ShapeError(
-            "margin_ranking_loss: All input tensors should have same dimension but got sizes: "
+            "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
             f"input1: {tuple(input1.shape)}, input2: {tuple(input2.shape)}, target: "
             f"{tuple(target.shape)}"
         )
@@ -212,8 +212,8 @@ def triplet_losses(anchor, positive, negative, margin, p, eps, swap, reduction):
     if not anchor.ndim == positive.ndim == negative.ndim:
         raise ShapeError(
             "triplet_margin_loss: The anchor, positive, and negative tensors are expected to have "
-            f"the same number of dimensions, but got: anchor {tuple(anchor.shape)}, positive "
-            f"{tuple(positive.shape)}, negative {tuple(negative.shape)}"
+            f"the same number of dimensions, but got: anchor {anchor.ndim}D, positive "
+            f"{positive.ndim}D, and negative {negative.ndim}D inputs"
         )
     return _triplet(
         lambda x, y: pairwise_distance(x, y, p, eps),
@@ -257,8 +257,9 @@ def triplet_margin_with_distance_loss(
         )
     if not anchor.ndim == positive.ndim == negative.ndim:
         raise ShapeError(
-            "triplet_margin_with_distance_loss: anchor, positive, and negative must have as many "
-            f"dims, but are {tuple(anchor.shape)}, {tuple(positive.shape)}, {tuple(negative.shape)}"
+            "triplet_margin_with_distance_loss: The anchor, positive, and negative tensors are "
+            f"expected to have the same number of dimensions, but got: anchor {anchor.ndim}D, "
+            f"positive {positive.ndim}D, and negative {negative.ndim}D inputs"
         )
     distance = pairwise_distance if distance_function is None else distance_function
     return _triplet(distance, anchor, positive, negative, margin, swap, reduction)

@@ -111,7 +111,7 @@ class HuberLoss(_Loss):
 
     def __init__(self, reduction="mean", delta=1.0):
         if not isinstance(delta, float | int):
-            raise TypeError(f"HuberLoss: delta must be a number, got {type(delta)}")
+            raise TypeError(f"HuberLoss: delta must be a float or int, got: {type(delta)}")
         super().__init__(reduction=reduction)
         self.delta = delta
 

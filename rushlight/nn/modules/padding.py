@@ -150,8 +150,8 @@ class _CircularPadNd(_PadNd):
         n = len(self.padding) // 2
         if input.dim() not in (n + 1, n + 2):
             raise ValueError(
-                f"{type(self).__name__}: expected {n + 1}D or {n + 2}D input, got {input.dim()}D: "
-                f"{tuple(input.shape)}"
+                f"{type(self).__name__}: expected {n + 1}D or {n + 2}D input (got {input.dim()}D "
+                f"input): {tuple(input.shape)}"
             )
         return super().forward(input)
 

@@ -151,7 +151,8 @@ class RNNBase(Module):
         if input.dtype is not weight.dtype and not rushlight.is_autocast_enabled("cpu"):
             raise ValueError(
                 f"{self.mode}: RNN input dtype ({input.dtype}) does not match weight dtype "
-                f"({weight.dtype}); convert one with .to()"
+                f"({weight.dtype}). Convert input: input.to({weight.dtype}), or convert model: "
+                f"model.to({input.dtype})"
             )
         dims = 3 if batch_sizes is None else 2
         if input.dim() != dims:

@@ -68,9 +68,10 @@ class RNNCellBase(Module):
         name = type(self).__name__
         if input.dim() not in (1, 2):
             raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.dim()}D instead")
-        for s in states or ():
+        for i, s in enumerate(states or ()):
             if s.dim() not in (1, 2):
-                raise ValueError(f"{name}: Expected hidden to be 1D or 2D, got {s.dim()}D instead")
+                state = f"hx[{i}]" if len(states) > 1 else "hidden"
+                raise ValueError(f"{name}: Expected {state} to be 1D or 2D, got {s.dim()}D instead")
         alone = input.dim() == 1
         if alone:
             input = input.unsqueeze(0)

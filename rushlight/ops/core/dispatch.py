@@ -163,7 +163,7 @@ def _no_tensor(op, operands):
         return from_array(np.asarray(operands[0], scalar_dtype(operands[0]).numpy))
     for i, x in enumerate(operands):
         refuse(op, 0 if op.variadic else i, x)
-    raise RuntimeError(f"{op.name}: expected a non-empty list of Tensors")
+    raise RuntimeError(f"{op.name} expects a non-empty TensorList")
 
 
 def raw(op, args, params):

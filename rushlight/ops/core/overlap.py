@@ -49,10 +49,13 @@ _IN_PLACE = _by_name({
 _OUT = _by_name({
     FREE: "logsigmoid mvlgamma special_ndtr threshold",
     PARTIAL: """
-        addr bernoulli cumprod cumsum float_power frexp kron kthvalue logcumsumexp mode nextafter
+        addr bernoulli cumprod cumsum float_power frexp kron logcumsumexp mode nextafter
         normal normalize renorm sort topk
     """,
-    ANY: "cat cross gather index_select linalg_cross masked_select nonzero_static stack take",
+    ANY: """
+        cat cross gather index_select kthvalue linalg_cross masked_select nonzero nonzero_static
+        stack take
+    """,
     OTHERS: "index_add index_copy index_reduce scatter scatter_add scatter_reduce",
     FIRST: "ldexp",
 })  # fmt: skip

@@ -7,7 +7,7 @@ import numpy as np
 import rushlight.dtype as dtypes
 from rushlight import shapes
 from rushlight.autograd import mode
-from rushlight.errors import UnsupportedDtypeError
+from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import source
@@ -89,7 +89,9 @@ def arange(
     if d.is_complex or d is dtypes.bool or d in dtypes.FLOAT8:
         raise UnsupportedDtypeError(f"arange: not implemented for {d}")
     if step == 0 or (d.category < 2 and not int(step)):
-        raise RuntimeError(f"arange: step must be nonzero, not {step} in {d}")
+        raise (ValueError if step and d.category < 2 else RuntimeError)(
+            f"arange: step must be nonzero, not {step} in {d}"
+        )
     if not all(map(math.isfinite, bounds)):
         raise RuntimeError(f"arange: unsupported range: {start} -> {end}")
     if (end - start) * step < 0:
@@ -307,6 +309,9 @@ def eye(
             [0., 1.]])
     """
     m = n if m is None else m
+    for name, size in (("n", n), ("m", m)):
+        if isinstance(size, int) and size < 0:
+            raise ShapeError(f"eye: {name} must be greater or equal to 0, got {size}")
     n, m = shapes.sizes((n, m), "eye")
     dtype = dtype_of(out, "eye") if dtype is None else dtype
     d = options(dtype, layout, device, "eye")

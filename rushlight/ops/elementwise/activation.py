@@ -7,6 +7,7 @@ from numpy import ndarray
 
 from rushlight.backend.numpy import clipped, gated
 from rushlight.backend.sizes import large_from
+from rushlight.dtype import scalar_name
 from rushlight.ops.core.handlers import in_c
 from rushlight.ops.core.kinds import elementwise
 from rushlight.ops.core.promotion import as_in_half, as_real, to_float
@@ -166,7 +167,8 @@ def _not_negative(x, *, lambd):
         most = bounds(x.dtype, False)[1]
         if not 0 <= lambd <= most:
             raise RuntimeError(
-                f"softshrink: lambda must be in range [0, {most:g}], but found {lambd}"
+                f"softshrink: lambda must be in range [0, {most:g}] for input dtype "
+                f"{scalar_name(x.dtype)}, but found {lambd}"
             )
     return {"lambd": lambd}
 
@@ -328,7 +330,9 @@ def gelu(xp, x, *, approximate="none"):
     tensor([-0.1587,  0.0000,  0.8413])
     """
     if approximate not in ("none", "tanh"):
-        raise RuntimeError(f"gelu: approximate must be 'none' or 'tanh', not {approximate!r}")
+        raise RuntimeError(
+            f"gelu: approximate argument must be either none or tanh, not {approximate!r}"
+        )
     if approximate == "tanh":
         return 0.5 * x * (1 + xp.tanh(_BETA * (x + _CUBE * x * x * x)))
     return 0.5 * x * (1 + xp.erf(x * sqrt(0.5)))

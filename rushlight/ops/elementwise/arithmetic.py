@@ -26,12 +26,20 @@ _FLOATS = (dtypes.float32, dtypes.float64)
 
 def no_bool(operands):
     """``promote`` for subtraction and negation, which refuse bool."""
-    for x in operands:
-        if x.dtype == np.bool_ if hasattr(x, "dtype") else isinstance(x, bool):
-            raise DtypeError(
-                "Subtraction, the `-` operator, is not supported with a bool tensor; use `^` or "
-                "`logical_xor()`, or `~` and `logical_not()` to invert a mask"
-            )
+    bools = [x.dtype == np.bool_ if hasattr(x, "dtype") else isinstance(x, bool) for x in operands]
+    if any(bools):
+        invert = (
+            "on a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
+            "`logical_not()` operator instead."
+        )
+        if len(operands) == 1:
+            raise DtypeError(f"Negation, the `-` operator, {invert}")
+        raise DtypeError(
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or "
+            "`logical_xor()` operator instead."
+            if all(bools)
+            else f"Subtraction, the `-` operator, {invert.replace('on a', 'with a')}"
+        )
     return promote(operands)
 
 

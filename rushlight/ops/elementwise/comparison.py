@@ -193,10 +193,11 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     >>> torch.isclose(torch.tensor([1.0, 2.0]), torch.tensor([1.0 + 1e-7, 2.1]))
     tensor([ True, False])
     """
-    if not (rtol >= 0 and atol >= 0):
-        raise RuntimeError(
-            f"isclose: rtol and atol must not be negative, but are {rtol} and {atol}"
-        )
+    for name, tolerance in (("rtol", rtol), ("atol", atol)):
+        if not tolerance >= 0:
+            raise RuntimeError(
+                f"isclose: {name} must be greater than or equal to zero, but got {tolerance}"
+            )
     return _isclose(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from rushlight import late
 from rushlight.autograd import mode
 from rushlight.backend.numpy import from_parts
-from rushlight.dtype import COMPLEX_HALF, COMPLEX_KINDS, OF
+from rushlight.dtype import COMPLEX_HALF, COMPLEX_KINDS, OF, scalar_name
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.complex_pairs import Pair
@@ -366,13 +366,15 @@ view_as_complex.grad(
 
 def _same(operands):
     x, y = operands
+    if x.dtype.kind != "f" or y.dtype.kind != "f":
+        raise UnsupportedDtypeError(
+            "complex: Expected both inputs to be Half, Float or Double tensors but got "
+            f"{scalar_name(x.dtype)} and {scalar_name(y.dtype)}"
+        )
     if x.dtype != y.dtype:
         raise DtypeError(
-            f"complex: expected {OF[x.dtype]} for the imaginary part, but got {OF[y.dtype]}"
-        )
-    if x.dtype.kind != "f":
-        raise UnsupportedDtypeError(
-            f"Expected both inputs to be Half, Float or Double tensors but got {OF[x.dtype]}"
+            f"complex: Expected object of scalar type {scalar_name(x.dtype)} but got scalar type "
+            f"{scalar_name(y.dtype)} for second argument"
         )
     return floating(operands)
 

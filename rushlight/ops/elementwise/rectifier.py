@@ -71,6 +71,10 @@ def prelu(input, weight):
         raise DtypeError(
             f"prelu: Type promoting not supported. Got {input.dtype} and {weight.dtype}"
         )
+    if w.ndim > 1:
+        raise ShapeError(
+            f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {w.ndim}"
+        )
     if w.size != 1:
         if x.ndim == 0:
             raise ShapeError("prelu: Not allow zero-dim input tensor.")
@@ -81,8 +85,6 @@ def prelu(input, weight):
                 f"numbers = {w.size} and channel size = {channels}: input {tuple(x.shape)}, weight "
                 f"{tuple(w.shape)}"
             )
-    if w.ndim > 1:
-        raise ShapeError(f"prelu: Expected weight to be a scalar or 1D tensor, but got {w.ndim}D")
     if x.ndim == 0:
         weight = weight.reshape(())
     elif w.ndim and x.ndim != 2:

@@ -1,7 +1,7 @@
 """The arguments of discrete Fourier transforms: dims, sizes and scaling, and ``out``."""
 
 from rushlight import shapes
-from rushlight.dtype import bfloat16, complex128, float16, float64, get_default_dtype
+from rushlight.dtype import bfloat16, complex128, float16, float64, get_default_dtype, scalar_name
 from rushlight.errors import DimError, DtypeError, ShapeError
 from rushlight.ops.core.outputs import store
 from rushlight.ops.windows.pad import constant_pad
@@ -23,8 +23,7 @@ def as_float(x):
     """Convert integers and bool to the default dtype; refuse half precision."""
     d = x.dtype
     if d in (float16, bfloat16):
-        name = "Half" if d is float16 else "BFloat16"
-        raise DtypeError(f"Unsupported dtype {name}: transform x.float()")
+        raise DtypeError(f"Unsupported dtype {scalar_name(d.numpy)}: transform x.float()")
     return x if d.category > 1 else x.to(get_default_dtype())
 
 

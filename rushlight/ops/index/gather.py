@@ -330,9 +330,10 @@ def check_along(name, x, index, dim):
     if index.shape == x.shape:
         return dim
     if max(1, x.ndim) != max(1, index.ndim):
+        other = "input" if name == "gather" else "self"
         raise ShapeError(
-            f"{name}: Index tensor must have the same number of dimensions as input tensor: index "
-            f"{index.shape}, input {x.shape}"
+            f"{name}: Index tensor must have the same number of dimensions as {other} tensor: "
+            f"index {index.shape}, {other} {x.shape}"
         )
     for d, (i, n) in enumerate(zip(index.shape, x.shape, strict=False)):
         if i > n and d != dim:

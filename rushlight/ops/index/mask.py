@@ -379,7 +379,10 @@ def _masked_source(x, mask, source):
             f"and {OF[source.dtype]}"
         )
     if mask.dtype.kind != "b":
-        raise RuntimeError(f"masked_scatter: expects BoolTensor for mask, got {OF[mask.dtype]}")
+        raise RuntimeError(
+            "masked_scatter_ only supports boolean masks: expected BoolTensor for mask, got "
+            f"{OF[mask.dtype]}"
+        )
     shapes.broadcast("masked_scatter", x.shape, mask.shape, names=("input", "mask"))
     return {}
 

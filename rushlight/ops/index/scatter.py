@@ -47,6 +47,11 @@ def _scatterable(name):
             fits = len(shape) == len(places) and all(
                 i <= s for i, s in zip(places, shape, strict=True)
             )
+            if len(shape) != len(places) and index.size:
+                raise ShapeError(
+                    f"{name}: Index tensor must have the same number of dimensions as src tensor: "
+                    f"index {list(index.shape)}, src {list(src.shape)}"
+                )
             if not fits and index.size and index.ndim:
                 raise ShapeError(
                     f"{name}: Expected index {list(index.shape)} to be no larger than self "

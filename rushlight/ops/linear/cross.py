@@ -92,9 +92,9 @@ def cross(input, other, dim=None, *, out=None):
         dim = x.index(3)
     if not x:
         raise DimError(f"cross: Dimension specified as {dim} but tensor has no dimensions")
-    dim = shapes.dim(dim, len(x), "cross")
+    given, dim = dim, shapes.dim(dim, len(x), "cross")
     if x[dim] != 3 or y[dim] != 3:
-        raise ShapeError(f"cross: inputs dimension {dim} must have length 3. Got {x} and {y}")
+        raise ShapeError(f"cross: inputs dimension {given} must have length 3. Got {x} and {y}")
     same_dtype("cross", input, other)
     if input.dtype.category < 2 or input.dtype.itemsize > 2:
         return _cross(input, other, dim=dim, out=out)

@@ -336,7 +336,7 @@ def ranked(name, op, ranks, **given):
     for (argument, t), rank in zip(given.items(), ranks, strict=True):
         if t._array.ndim != rank:
             raise ShapeError(
-                f"{name}: {argument} must be a {rank}D tensor, but it is {t._array.ndim}D: "
+                f"{name}: {rank}D tensors expected, but {argument} is {t._array.ndim}D: "
                 f"{tuple(t.shape)}"
             )
     return op

@@ -207,5 +207,5 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     x = tensor_array(input, "diag_embed")
     first, second = [shapes.dim(d, x.ndim + 1, "diag_embed") for d in (dim1, dim2)]
     if first == second:
-        raise RuntimeError(f"diag_embed: dim1 and dim2 are the same dim: {dim1} and {dim2}")
+        raise RuntimeError(f"diag_embed: diagonal dimensions cannot be identical {dim1}, {dim2}")
     return _embedded(input, offset=offset, dim1=first, dim2=second)

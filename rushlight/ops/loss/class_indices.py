@@ -6,7 +6,7 @@ with size 1. On arrays, ``cross_entropy.py`` picks and places single elements in
 compare and multiply all N · C elements for it.
 """
 
-from rushlight.dtype import OF, float32, float64, int64, uint8
+from rushlight.dtype import OF, float32, float64, int64, scalar_name, uint8
 from rushlight.dtype import bool as bool_
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.range_checks import check_range
@@ -85,7 +85,8 @@ def check_shapes(name, x, target, weight):
             )
         if weight.dtype != x.dtype:
             raise DtypeError(
-                f"{name}: input is {x.dtype} but weight is {weight.dtype}; they must agree"
+                f"{name}: expected scalar type {scalar_name(x.dtype)} but found "
+                f"{scalar_name(weight.dtype)}: the weight must have the input's dtype"
             )
 
 

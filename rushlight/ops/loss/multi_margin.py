@@ -9,7 +9,7 @@ import numpy as np
 
 from rushlight.backend import native
 from rushlight.backend.sizes import large_from
-from rushlight.dtype import OF
+from rushlight.dtype import OF, scalar_name
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.autocast import SINGLE
 from rushlight.ops.core.kinds import kernel
@@ -30,9 +30,9 @@ def _checked(x, target, weight=None, *, p, margin, reduction):
             "multi_margin_loss: target tensor should be 1-D with size equal to the number of input "
             f"samples (batch size). Expected target size [{n}], but got {list(target.shape)}"
         )
-    if target.dtype != np.int64:
-        raise DtypeError(
-            f"multi_margin_loss: expected target dtype to be Long, but got {OF[target.dtype]}"
+    if weight is not None and weight.ndim != 1:
+        raise ValueError(
+            f"multi_margin_loss: weight must be one-dimensional, but is {list(weight.shape)}"
         )
     if weight is not None and tuple(weight.shape) != (classes,):
         raise ShapeError(
@@ -42,6 +42,10 @@ def _checked(x, target, weight=None, *, p, margin, reduction):
     if weight is not None and weight.dtype != x.dtype:
         raise DtypeError(
             f"multi_margin_loss: input is {OF[x.dtype]} but weight is {OF[weight.dtype]}"
+        )
+    if target.dtype != np.int64:
+        raise DtypeError(
+            f"multi_margin_loss: expected scalar type Long but found {scalar_name(target.dtype)}"
         )
     return {"p": p, "margin": margin, "reduction": reduction}
 

@@ -9,6 +9,7 @@ import numpy as np
 import rushlight.dtype as dtypes
 from rushlight import draw
 from rushlight.draw.bernoulli import KNOWN
+from rushlight.draw.multinomial import NO_PROBABILITY
 from rushlight.dtype import float32, float64, int32
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel
@@ -115,8 +116,7 @@ def _check_weights(weights, count, replacement):
     if not _fits(weights, count, replacement):
         return
     most = dtypes.finfo(weights.dtype).max
-    message = "multinomial: a weight is negative, infinite or nan"
-    check_range(weights, low=0, high=most, error=RuntimeError, message=message)
+    check_range(weights, low=0, high=most, error=RuntimeError, message=NO_PROBABILITY)
     message = "invalid multinomial distribution (sum of probabilities <= 0)"
     positive = (weights > 0).any(-1).to(int32)
     check_range(positive, low=1, high=1, error=RuntimeError, message=message)
@@ -183,7 +183,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     generator = checked_generator(generator, "multinomial")
     if input.dim() > 2:  # only a batch of vmap has more
         raise RuntimeError(
-            f"multinomial: weights of shape {tuple(input.shape)}; expected 1 or 2 dims"
+            f"multinomial: prob_dist must be 1 or 2 dim, but is {tuple(input.shape)}"
         )
     found = _multinomial(input, count=num_samples, replacement=replacement, generator=generator)
     return finished(found, False, out, "multinomial")

@@ -177,7 +177,7 @@ def _spacings(input, spacing, dim, dims):
         else:
             wanted = f"to that of the dim argument, {len(dims)}"
         raise RuntimeError(
-            "torch.gradient expected spacing to be unspecified, a scalar, or a list of length "
+            "torch.gradient expected spacing to be unspecified, a scalar or a list of length "
             f"equal {wanted}, but got a list of length {len(spacing)}"
         )
     return spacing

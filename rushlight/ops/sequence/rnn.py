@@ -313,11 +313,18 @@ def _cell(name, run, written_out, input, states, w_ih, w_hh, b_ih, b_hh):
     _check(name, input, states[:1], (w_ih, w_hh))
     _check_rows(name, w_ih, w_hh)
     wanted = input._array.shape[0], w_hh._array.shape[1]
-    for s in states:
+    if input._array.shape[1] != w_ih._array.shape[1]:
+        raise ShapeError(
+            f"{name}: input has inconsistent input_size: got {input._array.shape[1]} expected "
+            f"{w_ih._array.shape[1]}"
+        )
+    for i, s in enumerate(states):
         if s._array.shape != wanted:
+            n, width = s._array.shape
             raise ShapeError(
-                f"{name}: a state {tuple(s.shape)} does not fit the input {tuple(input.shape)}: it "
-                f"needs {wanted}"
+                f"{name}: hidden{i} has inconsistent hidden_size: got {width}, expected {wanted[1]}"
+                if width != wanted[1]
+                else f"{name}: Input batch size {wanted[0]} doesn't match hidden{i} batch size {n}"
             )
     drive = linear(input, w_ih, b_ih)
     alike = all(s.dtype is input.dtype for s in states) and input.dtype.category > 1

@@ -114,7 +114,7 @@ def _listed(tensors, name):
         )
     if not tensors:
         kind = ValueError if name == "cat" else RuntimeError
-        raise kind(f"{name}: expected a non-empty list of Tensors")
+        raise kind(f"{name} expects a non-empty TensorList, a non-empty list of Tensors")
     for i, t in enumerate(tensors):
         if not isinstance(t, (Tensor, ndarray)):
             raise TypeError(

@@ -157,15 +157,14 @@ def movedim(input, source, destination):
     ]
     if len(source) != len(destination):
         raise ShapeError(
-            f"movedim: Invalid source or destination dims: source ({source} dims) should contain "
-            f"the same number of dims as destination ({destination} dims)"
+            f"movedim: Invalid source or destination dims: source ({[*source]} dims) should "
+            f"contain the same number of dims as destination ({[*destination]} dims)"
         )
-    source, destination = [
-        [shapes.dim(d, n, "movedim") for d in dims] for dims in (source, destination)
-    ]
-    for dims in (source, destination) if len(source) > 1 else ():
+    given = {"source": source, "destination": destination}
+    source, destination = [[shapes.dim(d, n, "movedim") for d in dims] for dims in given.values()]
+    for (name, as_given), dims in zip(given.items(), (source, destination), strict=True):
         if len(set(dims)) < len(dims):
-            shapes.dims(dims, n, "movedim")  # raises
+            raise ShapeError(f"movedim: repeated dim in `{name}` ({[*as_given]})")
     if n == 0:
         return look(input, ALIAS, (...,))
     order = [d for d in range(n) if d not in source]

@@ -413,12 +413,12 @@ def narrow(input, dim, start, length):
     dim = shapes.dim(dim, len(shape), "narrow")
     if isinstance(start, Tensor) and (start.ndim or start._array.dtype.kind not in "iu"):
         raise RuntimeError(
-            "narrow: start must be an 0-dim integral Tensor, not a tensor of shape "
+            "narrow: start must be an 0-dim integral Tensor. It is a tensor of shape "
             f"{tuple(start.shape)} and {start.dtype}"
         )
     start, n = start.__index__(), shape[dim]
     if length < 0:
-        raise RuntimeError(f"narrow(): length must be non-negative, got {length}")
+        raise RuntimeError(f"narrow(): length must be non-negative. It is {length}")
     if not -n <= start <= n:
         raise IndexError(
             f"narrow: start out of range (expected to be in range of [{-n}, {n}], but got {start})"

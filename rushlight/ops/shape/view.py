@@ -63,7 +63,7 @@ def _refuse_size(shape, numel, name):
         )
     if shape and min(shape) < -1:
         raise ShapeError(f"{name}: invalid shape dimension {min(shape)} in {shape}")
-    if -1 in shape and 0 in shape:
+    if -1 in shape and 0 in shape and not numel:
         raise ShapeError(
             f"{name}: cannot reshape tensor of {numel} elements into shape {list(shape)} because "
             "the unspecified dimension size -1 can be any value and is ambiguous"

@@ -22,7 +22,7 @@ from rushlight.ops.core.kinds import kernel
 from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.core.rules import is_array
 from rushlight.ops.create.filled import zeros
-from rushlight.ops.windows.avg_pool import places_of
+from rushlight.ops.windows.avg_pool import COUNTED, places_of
 from rushlight.ops.windows.max_pool import (
     as_input,
     maxima_and_positions,
@@ -214,7 +214,7 @@ def _adapted(name, n, input, output_size, return_indices):
     if x.ndim not in (n + 1, n + 2):
         raise ShapeError(f"{name}: Expected {n + 1}D or {n + 2}D tensor, but got {list(x.shape)}")
     if len(given) != n:
-        raise RuntimeError(f"{name}: output_size must be {n} numbers, but got {given}")
+        raise RuntimeError(f"{name}: 'output_size' should contain {COUNTED[n]}, but got {given}")
     size = tuple(x.shape[-n:])
     places = tuple([s if o is None else o for o, s in zip(given, size, strict=True)])
     if 0 in x.shape[1:]:
@@ -223,7 +223,9 @@ def _adapted(name, n, input, output_size, return_indices):
             f"has sizes {list(x.shape)}"
         )
     if min(places) < 0:
-        raise RuntimeError(f"{name}: elements of output_size must not be negative, got {places}")
+        raise RuntimeError(
+            f"{name}: Trying to create tensor with negative dimension: output_size is {places}"
+        )
     if x.dtype.kind not in "fV":
         raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
     if n == 3:

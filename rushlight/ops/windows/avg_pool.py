@@ -180,8 +180,8 @@ def _pooled(name, n, input, kernel_size, stride, padding, ceil_mode, include_pad
     x = input._array
     if x.ndim not in (n + 1, n + 2):
         raise (IndexRangeError if x.ndim <= n else ShapeError)(
-            f"{name}: Expected {n + 1} to {n + 2} dimensions, but got a {x.ndim}-dimensional input "
-            f"{tuple(x.shape)}"
+            f"{name}: Expected {n + 1} to {n + 2} dimensions, non-empty {n + 1}D or {n + 2}D, but "
+            f"got a {x.ndim}-dimensional input {tuple(x.shape)}"
         )
     if x.dtype.kind in ("b", *COMPLEX_KINDS):
         raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
@@ -383,6 +383,9 @@ _adaptive_grad.grad(
 )
 
 
+COUNTED = {1: "one int", 2: "two ints", 3: "three ints"}
+
+
 def places_of(name, n, x, output_size):
     """``output_size`` for each of the last ``n`` dims of ``x``.
 
@@ -393,7 +396,8 @@ def places_of(name, n, x, output_size):
         return (output_size,) * n
     if n > 1 and x.ndim <= len(output_size):
         raise ValueError(
-            f"{name}: input should have more than {len(output_size)} dims, but is {tuple(x.shape)}"
+            f"{name}: Input dimension should be at least {len(output_size) + 1}: it should have "
+            f"more than {len(output_size)} dims, but is {tuple(x.shape)}"
         )
     return tuple([v.__index__() if isinstance(v, Tensor) else v for v in output_size])
 
@@ -404,7 +408,10 @@ def _adapted(name, n, input, output_size):
     x = input._array
     given = places_of(name, n, x, output_size)
     if len(given) != n:
-        raise RuntimeError(f"{name}: output_size must be {n} numbers, but got {given}")
+        raise RuntimeError(
+            f"{name}: 'output_size' should contain {COUNTED[n]}: output_size must be {n}, but is "
+            f"{given}"
+        )
     if x.ndim not in (n + 1, n + 2):
         raise ShapeError(f"{name}: Expected {n + 1}D or {n + 2}D tensor, but got {list(x.shape)}")
     places = tuple([size if o is None else o for o, size in zip(given, x.shape[-n:], strict=True)])

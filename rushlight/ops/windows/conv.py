@@ -50,8 +50,8 @@ def _geometry(x, weight, bias, *, stride, padding, dilation, groups, name="convo
         raise RuntimeError(f"{name}: non-positive groups is not supported: {groups}")
     if weight.shape[0] < 1 or weight.shape[0] % groups:
         raise ShapeError(
-            f"{name}: expected weight to be divisible by groups={groups} at dimension 0, and not "
-            f"empty: {listed}"
+            f"{name}: expected weight to be at least {groups} at dimension 0, and divisible by "
+            f"groups={groups}: {listed}"
         )
     if x.shape[1] != weight.shape[1] * groups:
         raise ShapeError(
@@ -349,9 +349,12 @@ def convolved(name, n, input, weight, bias, stride, padding, dilation, groups):
         )
     if w.ndim != n + 2:
         raise ShapeError(
-            f"{name}: w must have {n + 2} dims (O, C / groups, *kernel), but is "
-            f"{tuple(w.shape)}; x is "
-            f"{tuple(x.shape)}"
+            f"{name}: weight should have at least three dimensions: it must have {n + 2} (O, "
+            f"C / groups, *kernel), but is {tuple(w.shape)}; x is {tuple(x.shape)}"
+            if w.ndim < 3
+            else f"{name}: Expected {w.ndim}-dimensional input for {w.ndim}-dimensional weight "
+            f"{list(w.shape)}, but got {x.ndim}-dimensional input of size {list(x.shape)} instead: "
+            f"w must have {n + 2} dims (O, C / groups, *kernel)"
         )
     if x.ndim == n + 1:
         batch = input.unsqueeze(0)

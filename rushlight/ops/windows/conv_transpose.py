@@ -65,8 +65,8 @@ def _check_channels(name, x, weight, bias, groups):
         raise RuntimeError(f"{name}: non-positive groups is not supported: {groups}")
     if weight.shape[0] < 1 or weight.shape[0] % groups:
         raise ShapeError(
-            f"{name}: expected weight to be divisible by groups={groups} at dimension 0, and not "
-            f"empty: {listed}"
+            f"{name}: expected weight to be at least {groups} at dimension 0, and divisible by "
+            f"groups={groups}: {listed}"
         )
     if x.shape[1] != weight.shape[0]:
         raise ShapeError(

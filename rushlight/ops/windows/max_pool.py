@@ -75,35 +75,42 @@ def _windows(name, n, shape, kernel_size, stride, padding, dilation, ceil_mode):
     padding = per_dim(padding, n, name, "padding")
     dilation = per_dim(dilation, n, name, "dilation")
     if min(kernel_size) < 1 or min(stride) < 1:
+        low = min(kernel_size) < 1
         raise RuntimeError(
-            f"{name}: kernel_size and stride must be greater than zero, but got {kernel_size} and "
-            f"{stride}: stride should not be zero"
+            f"{name}: {'kernel_size' if low else 'stride'} must be greater than zero, but got "
+            f"{min(kernel_size if low else stride)}: kernel_size={kernel_size}, stride={stride}; "
+            "stride should not be zero"
         )
     if min(dilation) < 1:
-        raise RuntimeError(f"{name}: dilation must be greater than zero, but got {dilation}")
+        raise RuntimeError(f"{name}: dilation must be greater than zero, but got {min(dilation)}")
     if min(padding) < 0:
-        raise RuntimeError(f"{name}: padding must be non-negative, but got pad: {padding}")
+        raise RuntimeError(f"{name}: pad must be non-negative, but got pad: {min(padding)}")
     if any(p > s // 2 for p, s in zip(padding, span(kernel_size, dilation), strict=True)):
         raise RuntimeError(
-            f"{name}: padding should be at most half of effective kernel size, but got "
-            f"pad={padding}, "
-            f"kernel_size={kernel_size} and dilation={dilation}"
+            f"{name}: pad should be at most half of effective kernel size, but got "
+            f"pad={_short(padding)}, kernel_size={_short(kernel_size)} and "
+            f"dilation={_short(dilation)}"
         )
     size = shape[-n:]
     if 0 in shape[-n - 1 :]:
         raise ShapeError(
-            f"{name}: Expected a tensor whose dims are not empty, with optional 0 dim batch "
-            "size, but got: "
-            f"{list(shape)}"
+            f"{name}: Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim batch "
+            f"size for input: Expected input's non-batch dimensions to have positive length, but "
+            f"got: {list(shape)}"
         )
     places = places_of(size, kernel_size, stride, padding, dilation, ceil_mode)
     if min(places) < 1:
         raise ShapeError(
-            f"{name}: Output size is too small: input {tuple(shape)} with "
-            f"kernel_size={kernel_size}, "
-            f"padding={padding} and dilation={dilation} gives places {places}"
+            f"{name}: Invalid computed output size: {min(places)}. Output size is too small: input "
+            f"{tuple(shape)} with kernel_size={kernel_size}, padding={padding} and "
+            f"dilation={dilation} gives places {places}"
         )
     return Windows(kernel_size, stride, padding, dilation, places)
+
+
+def _short(sizes):
+    """A size as PyTorch writes it in messages: one number for equal ones."""
+    return sizes[0] if len(set(sizes)) == 1 else sizes
 
 
 # Maxima -----------------------------------------------------------------------------------
@@ -239,7 +246,8 @@ def _pooled(name, n, input, kernel_size, stride, padding, dilation, ceil_mode, r
     x = input._array
     if x.ndim not in (n + 1, n + 2):
         raise ShapeError(
-            f"{name}: Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim "
+            f"{name}: non-empty {n + 1}D or {n + 2}D (batch mode) tensor expected for input: "
+            f"Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim "
             "batch size for "
             f"input, but got: {list(x.shape)}"
         )
