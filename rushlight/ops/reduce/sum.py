@@ -117,7 +117,7 @@ def mean(xp, x, *, dim=None, keepdim=False):
     if x.dtype.kind not in "fc":
         raise DtypeError(
             "mean(): could not infer output dtype. Input dtype must be either a floating point or "
-            f"complex dtype. Got: {dtypes.scalar_name(x.dtype)}"
+            f"complex dtype. Got: {dtypes.scalar_name(x.dtype)} ({dtypes.of(x.dtype)})"
         )
     return np.true_divide(summed(x, dim, keepdim), count(x.shape, dim), dtype=x.dtype)
 
