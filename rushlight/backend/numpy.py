@@ -11,6 +11,7 @@ from math import prod
 import numpy as np
 
 from rushlight.backend import native
+from rushlight.backend.products import matrix_product as matrix_product
 from rushlight.backend.silence import silence
 from rushlight.backend.sizes import large_from
 
@@ -141,15 +142,6 @@ def clipped(x, low, high):
     if type(x) is not np.ndarray or x.size < _LARGE or x.dtype not in _FLOATS:
         return None
     return np.clip(x, -np.inf if low is None else low, np.inf if high is None else high)
-
-
-def matrix_product(x, y, out=None):
-    """``x @ y`` by ``x.dot(y)``: the same call of BLAS with half of ``matmul``'s overhead.
-
-    If an operand has one element, ``dot`` scales the other operand by it, and a scale of 0 gives 0
-    even for inf. ``matmul`` gives nan there, so it computes these products.
-    """
-    return x.dot(y, out) if x.size > 1 < y.size else np.matmul(x, y, out)
 
 
 #: A product of so many multiplications takes BLAS longer to begin than to compute.

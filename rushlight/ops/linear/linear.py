@@ -6,9 +6,8 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
-from rushlight.backend.numpy import matrix_product
-from rushlight.backend.sizes import large_from
-from rushlight.backend.summation import column_sums, inner_products
+from rushlight.backend.products import LARGE, matrix_product
+from rushlight.backend.summation import column_sums
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import LOWER, autocasts
 from rushlight.ops.core.dispatch import apply
@@ -20,12 +19,6 @@ from rushlight.ops.linear.matmul import product, times
 from rushlight.tensor import Tensor
 
 _F4, _F8 = FLOATS
-_LARGE = large_from(1 << 20)  # from so many elements on, BLAS is slow at products of a few rows
-
-
-def _is_narrow(x, w):
-    """Whether the product is one of a few rows, each of which is one piece of memory."""
-    return 1 < len(x) * len(w) <= 64 and x.strides[1] == w.strides[1] == x.itemsize
 
 
 def _check(bias, x, weight):
@@ -78,10 +71,7 @@ def _product(x, weight, bias=None):
     ):
         _check(bias, x, weight)
     rows = _rows(x)
-    if rows.dtype in FLOATS and rows.size + weight.size >= _LARGE and _is_narrow(rows, weight):
-        out = inner_products(rows[:, None], weight)
-    else:
-        out = product(np, rows, weight.T)
+    out = product(np, rows, weight.T)
     if bias is not None:
         out += bias
     return out.reshape(*x.shape[:-1], len(weight))
@@ -182,10 +172,10 @@ def linear(input, weight, bias=None):
             matrix = x.ndim == 2
             if not matrix:
                 out = _product(x, w)
-            elif x.size + w.size >= _LARGE and _is_narrow(x, w):  # as ``_product``
-                out = inner_products(x[:, None], w)
-            else:  # as ``matrix_product``
-                out = x.dot(w.T) if x.size > 1 < w.size else np.matmul(x, w.T)
+            elif LARGE >= x.size > 1 < w.size <= LARGE:  # as ``matrix_product``
+                out = x.dot(w.T)
+            else:
+                out = matrix_product(x, w.T)
             px, pw = input.node, weight.node
             parents: tuple
             if b is None:

@@ -6,7 +6,8 @@ from numpy import ndarray
 from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
-from rushlight.backend.numpy import matrix_product, matrix_products, reshape_view
+from rushlight.backend.numpy import matrix_products, reshape_view
+from rushlight.backend.products import LARGE, SHORT, matrix_product
 from rushlight.errors import DtypeError, ShapeError, UnhandledError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import LOWER, autocasts
 from rushlight.ops.core.definition import function
@@ -233,7 +234,11 @@ def _short_path(full):
             if (d is _F4 or d is _F8) and y.dtype is d and not mode.intercept:
                 if x.ndim == 2 == y.ndim:
                     # As ``matrix_product``: a call would take a tenth of a small product's time.
-                    op, found = _MM, x.dot(y) if len(y) > 1 else np.matmul(x, y)
+                    op = _MM
+                    if len(x) < SHORT and len(y) > 1 and y.size <= LARGE:
+                        found = x.dot(y)
+                    else:
+                        found = matrix_product(x, y)
                 elif x.ndim == y.ndim > 2 and x.shape[:-2] == y.shape[:-2]:
                     op, found = _BMM, in_order(matrix_products(x, y))
         except (AttributeError, ValueError):
