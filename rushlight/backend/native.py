@@ -315,6 +315,19 @@ def flipped(rows):
     return out
 
 
+def short_flipped(x, within):
+    """A copy of the contiguous array ``x`` (matrices, rows, width), with short rows, or None.
+
+    With ``within``, the elements of each row are in reversed order, else each matrix's rows are.
+    """
+    size = x.dtype.itemsize
+    if size not in (1, 2, 4, 8) or x.size < LEAST_FLIP or (kernels := _kernels()) is None:
+        return None
+    out = np.empty(x.shape, x.dtype)
+    kernels.short_flipped(x.view(f"u{size}"), out.view(f"u{size}"), within)
+    return out
+
+
 def turned(out, x):
     """Copy the large array ``x`` to ``out`` by a kernel, and tell whether it did.
 

@@ -429,6 +429,13 @@ def flipped(*given):
     flip_kernels.run(*given)
 
 
+def short_flipped(*given):
+    """Run the kernel for short rows of ``flip_kernels.py``."""
+    from rushlight.compiler.run import flip_kernels
+
+    flip_kernels.run_short(*given)
+
+
 def turned(*given):
     """Run the kernel of ``turn_kernels.py``."""
     from rushlight.compiler.run import turn_kernels

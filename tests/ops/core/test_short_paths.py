@@ -143,11 +143,18 @@ def test_outer_products_of_a_long_and_a_short_vector(columns):
 
 
 @pytest.mark.parametrize("dtype", ["f4", "c8", "u1", "c16"])
-@pytest.mark.parametrize("shape", [(3000, 3), (1200, 2, 5), (700, 16), (9000,), (2, 3, 2500)])
+@pytest.mark.parametrize("shape", [(3001, 3), (1200, 2, 5), (700, 16), (9000,), (2, 3, 2500),
+                                   (5, 603, 3), (8, 1100), (3, 2, 1501, 1, 2)])  # fmt: skip
 def test_large_tensors_are_flipped(shape, dtype):
     x = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
     last = len(shape) - 1
-    for dims in ((0,), (last,), tuple(range(last)), tuple(range(last + 1)), tuple({0, last})):
+    some = (0,), (last,), (last // 2,), (0, last // 2)
+    for dims in (
+        *map(tuple, map(set, some)),
+        tuple(range(last)),
+        tuple(range(last + 1)),
+        tuple({0, last}),
+    ):
         found = torch.from_numpy(x).flip(dims)
         np.testing.assert_array_equal(found.numpy(), np.flip(x, dims))
 
