@@ -189,14 +189,17 @@ def _runs(xp, x, *, dim, inverse=True, counts=True):
     starts = np.ones(len(rows), bool)
     differs = rows[1:] != rows[:-1]
     starts[1:] = differs if dim is None else differs.any(axis=1)
+    none = np.empty(0, np.int64)
     if dim is None and not inverse and not counts:
-        none = np.empty(0, np.int64)
         return _marked(rows, starts), none, none
-    first = np.flatnonzero(starts)
+    found = _numbered_runs(rows, starts) if dim is None and inverse else None
+    values, first, run = found or (None, np.flatnonzero(starts), none)
     lengths = np.empty_like(first)
     np.subtract(first[1:], first[:-1], out=lengths[:-1])
     lengths[-1:] = len(rows) - first[-1:]
-    run = _numbered(starts) if inverse else np.empty(0, np.int64)
+    if values is not None:
+        return values, run.reshape(x.shape), lengths
+    run = _numbered(starts) if inverse else run
     if dim is None:
         run = run.reshape(x.shape) if inverse else run
         return x.reshape(-1).take(first, mode="wrap"), run, lengths
@@ -221,6 +224,39 @@ def _number(starts, count, run):
         run[i] = current
 
 
+def _end(marks):
+    """The place behind the last marked element, which is sought near the end first."""
+    for count in (min(len(marks), 1 << 10), len(marks)):
+        found = np.flatnonzero(marks[-count:])
+        if found.size:
+            return len(marks) - count + int(found[-1]) + 1
+    return 0
+
+
+def _numbered_runs(x, starts):
+    """(the first of each run, its place, the number of each element's run), or None: use NumPy."""
+    kind = f"i{x.dtype.itemsize}"
+    if len(x) < _LONG or x.dtype.itemsize > 8 or not x.flags.c_contiguous:
+        return None
+    count, integer = np.count_nonzero(starts), np.dtype(np.int64)
+    results = [((count,), np.dtype(kind)), ((count,), integer), (x.shape, integer)]
+    given = x.view(kind), starts.view(np.int8), _end(starts), len(x)
+    found = late.looped(_number_runs, given, results)
+    return None if found is None else (found[0].view(x.dtype), *found[1:])
+
+
+def _number_runs(x, starts, stop, count, values, first, run):
+    """An element that begins no run is written, too, and overwritten: no branch is mispredicted."""
+    k = 0
+    for i in range(stop):
+        values[k] = x[i]
+        first[k] = i
+        k += starts[i]
+        run[i] = k - 1
+    for i in range(stop, count):
+        run[i] = k - 1
+
+
 def _marked(x, mask):
     """Return the elements of the one-dimensional ``x`` that ``mask`` marks, in memory of its own.
 
@@ -231,7 +267,21 @@ def _marked(x, mask):
         return x.copy()
     if left * _RARE <= len(x):
         return x[mask]
+    if len(x) >= _LONG and x.dtype.itemsize <= 8 and left < len(x):
+        kind = f"i{x.dtype.itemsize}"
+        given = np.ascontiguousarray(x).view(kind), mask.view(np.int8), _end(mask)
+        found = late.looped(_mark, given, [((len(x) - left,), np.dtype(kind))])
+        if found is not None:
+            return found[0].view(x.dtype)
     return x.take(np.flatnonzero(mask), mode="wrap")
+
+
+def _mark(x, mask, stop, out):
+    """As ``_number_runs``, each element is written."""
+    k = 0
+    for i in range(stop):
+        out[k] = x[i]
+        k += mask[i]
 
 
 @_runs.lower_by_counting

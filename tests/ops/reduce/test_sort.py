@@ -108,3 +108,27 @@ def test_the_slope_of_a_median_is_0_elsewhere_whatever_comes():
     x = torch.tensor([3.0, torch.nan, 1.0], requires_grad=True)
     (x.median() * torch.nan).backward()
     assert x.grad.isnan().tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float32, np.uint8, np.bool_, np.complex64])
+@pytest.mark.parametrize("longest", [2, 5000])
+def test_runs_of_many_elements(dtype, longest):
+    rng = np.random.default_rng(0)
+    given = np.repeat(np.arange(9000) % 3 - 1, rng.integers(1, longest, 9000))[:20_000].astype(
+        dtype
+    )
+    if given.dtype.kind == "f":
+        given[(given == 0) & (np.arange(20_000) % 3 == 1)] = -0.0  # a run's first zero stays
+        given[100:110] = np.nan
+    places = np.flatnonzero(np.concatenate([[True], given[1:] != given[:-1]]))
+    lengths = np.diff([*places, len(given)])
+    x = torch.from_numpy(given.reshape(4, -1))
+    values, run, counts = torch.unique_consecutive(x, True, True)
+    assert values.numpy().tobytes() == given[places].tobytes()
+    assert (
+        run.shape == x.shape
+        and (run.numpy().reshape(-1) == np.repeat(np.arange(len(places)), lengths)).all()
+    )
+    assert (counts.numpy() == lengths).all()
+    assert torch.unique_consecutive(x).numpy().tobytes() == given[places].tobytes()
+    assert (torch.unique_consecutive(x, return_counts=True)[1].numpy() == lengths).all()
