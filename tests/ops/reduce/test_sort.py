@@ -118,7 +118,7 @@ def test_runs_of_many_elements(dtype, longest):
         dtype
     )
     if given.dtype.kind == "f":
-        given[(given == 0) & (np.arange(20_000) % 3 == 1)] = -0.0  # a run's first zero stays
+        given[(given == 0) & (np.arange(len(given)) % 3 == 1)] = -0.0  # a run's first zero stays
         given[100:110] = np.nan
     places = np.flatnonzero(np.concatenate([[True], given[1:] != given[:-1]]))
     lengths = np.diff([*places, len(given)])
