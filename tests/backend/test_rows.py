@@ -9,7 +9,8 @@ from tests.daily import drawn
 
 FUNCTIONS = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.true_divide,
-    "maximum": np.maximum, "minimum": np.minimum, "fmax": np.fmax,
+    "maximum": np.maximum, "minimum": np.minimum, "fmax": np.fmax, "clamp_min": np.maximum,
+    "clamp_max": np.minimum, "clamp": np.maximum,
 }  # fmt: skip
 
 

@@ -5,7 +5,9 @@ from functools import cache
 import numpy as np
 
 import rushlight.dtype as dtypes
+from rushlight.backend.native import MANY
 from rushlight.backend.numpy import clipped, from_parts
+from rushlight.backend.rows import repeats_row, with_row
 from rushlight.dtype import OF
 from rushlight.ops.core.arguments import number
 from rushlight.ops.core.definition import function
@@ -100,8 +102,15 @@ def _clamped(xp, x, min, max):
     if found is not None:
         return found
     if min is not None:
-        x = xp.maximum(x, min)
-    return x if max is None else xp.minimum(x, max)
+        x = _limited(xp, "maximum", x, min)
+    return x if max is None else _limited(xp, "minimum", x, max)
+
+
+def _limited(xp, name, x, bound):
+    """``maximum`` or ``minimum``, also of an array of many short rows and one row of bounds."""
+    if type(x) is type(bound) is np.ndarray and x.size >= MANY and repeats_row(x, bound):
+        return with_row(getattr(np, name), x, bound)
+    return getattr(xp, name)(x, bound)
 
 
 def _inside(x, min, max):
