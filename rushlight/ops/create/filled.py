@@ -154,6 +154,8 @@ def _filler(name, value, example):
         requires_grad=False, **named,
     ):  # fmt: skip
         form = named.pop("memory_format", None) if value is None else None
+        if form is preserve_format:
+            raise RuntimeError(f"{name}: unsupported memory format option {form}")
         size = _named_size(name, size, named) if named else size
         if not size:
             raise TypeError(f'{name}() missing 1 required positional arguments: "size"')
@@ -164,7 +166,7 @@ def _filler(name, value, example):
             return _sparse(name, sized(size, name), value, dtype, layout, requires_grad)
         d = options(dtype, layout, device, name)
         t = made(sized(size, name), value, d, name)
-        t = t if form is None else t.contiguous(memory_format=form)
+        t = t if form is None else t.clone(memory_format=form)
         return finished(t, requires_grad, out, name)
 
     make.__name__ = make.__qualname__ = name

@@ -20,6 +20,7 @@ from rushlight.ops.tensor.array_dtypes import converted
 from rushlight.ops.tensor.memory_format import (
     check_rank,
     contiguous_format,
+    guessed,
     memory_format,
     preserve_format,
 )
@@ -31,18 +32,20 @@ from rushlight.tensor import Tensor, from_array, method, short
 # Copies -----------------------------------------------------------------------------------
 
 
-def laid_out(array, form, name):
-    """Return an uninitialised array with the shape and dtype of ``array``.
+def laid_out(array, form, name, dtype=None):
+    """Return an uninitialised array with the shape of ``array``.
 
-    The new array is laid out in the memory format ``form``; None means preserve_format.
+    The new array is laid out in the memory format ``form``; None means preserve_format. Its dtype
+    is ``dtype``, by default that of ``array``.
     """
+    dtype = dtype or array.dtype
     if form is None or form.name == "preserve_format":
-        return empty_like(array)
+        return empty_like(array, dtype)
     if form is contiguous_format:
-        return np.empty(array.shape, array.dtype)
+        return np.empty(array.shape, dtype)
     check_rank(form, array.ndim, name)
     shape = array.shape
-    return np.moveaxis(np.empty((shape[0], *shape[2:], shape[1]), array.dtype), -1, 1)
+    return np.moveaxis(np.empty((shape[0], *shape[2:], shape[1]), dtype), -1, 1)
 
 
 @kernel(public=False, method=False, name="clone", widen=False, primitive="copy", keeps_order=True,
@@ -89,12 +92,8 @@ def clone(input, *, memory_format=None):
 
 def _dense_in(array, form):
     array = geometry(array)
-    if form is None or form is contiguous_format:
+    if form is None or form is contiguous_format or form is preserve_format:
         return array.flags.c_contiguous
-    if form is preserve_format:
-        raise RuntimeError(
-            "contiguous: preserve memory format is unsupported by the contiguous operator"
-        )
     return array.ndim == form.rank and np.moveaxis(array, 1, -1).flags.c_contiguous
 
 
@@ -115,7 +114,7 @@ def contiguous(self, memory_format=contiguous_format):
         Tensor of this tensor's shape.
 
     Raises:
-        RuntimeError: ``memory_format`` is ``torch.preserve_format``, or it is one for another
+        RuntimeError: A copy would be in ``torch.preserve_format``, or the format is one for another
             number of dims.
 
     >>> import rushlight as torch
@@ -125,6 +124,10 @@ def contiguous(self, memory_format=contiguous_format):
     """
     if _dense_in(self._array, memory_format):
         return self
+    if memory_format is preserve_format:
+        raise RuntimeError(
+            "contiguous: preserve memory format is unsupported by the contiguous operator"
+        )
     return clone(self, memory_format=memory_format)
 
 
@@ -138,9 +141,6 @@ def is_contiguous(self, memory_format=contiguous_format):
 
     Returns:
         True if they do. False for a number of dims that ``memory_format`` is not for.
-
-    Raises:
-        RuntimeError: ``memory_format`` is ``torch.preserve_format``.
 
     >>> import rushlight as torch
     >>> x = torch.zeros(2, 3)
@@ -157,8 +157,7 @@ def is_contiguous(self, memory_format=contiguous_format):
 def cast(xp, x, *, dtype, memory_format=None):
     """Convert ``x`` to ``dtype``, which is a NumPy dtype."""
     if memory_format is not None:
-        out = laid_out(x, memory_format, "to")
-        found = xp.empty_like(out, dtype=dtype)
+        found = laid_out(x, memory_format, "to", dtype)
         found[...] = converted(x, dtype)
         return found
     return converted(x, dtype)
@@ -244,11 +243,10 @@ def to(self, *args, **kwargs):
     if dtype is None or dtype.numpy == self._array.dtype:
         if copy:
             return clone(self, memory_format=form)
-        return (
-            self
-            if form is None or form.name == "preserve_format"
-            else self.contiguous(memory_format=form)
-        )
+        # Sizes of 1 leave open which format a tensor has. PyTorch compares the one that it guesses.
+        if form is None or form is preserve_format or form is guessed(geometry(self._array)):
+            return self
+        return clone(self, memory_format=form)
     return cast(self, dtype=dtype.numpy, memory_format=form)
 
 
@@ -386,14 +384,15 @@ def _on_type(x, kind, device, memory_format):
 
 
 @composed
-@takes("input, dtype: any?=, non_blocking=")
-def _type(self, dtype=None, non_blocking=False):
+@takes("input, dtype: any?=, non_blocking=, *, memory_format?=")
+def _type(self, dtype=None, non_blocking=False, *, memory_format=None):
     """Return the legacy name of the type, or with ``dtype`` convert the tensor to it.
 
     Args:
         dtype: A dtype, a legacy type such as ``torch.LongTensor``, or its name. Default: None, so
             that nothing is converted.
         non_blocking: Accepted without effect: copies are done at once.
+        memory_format: Order of the dims in memory. Default: ``torch.preserve_format``.
 
     Returns:
         Without ``dtype`` a string, such as ``"torch.FloatTensor"``; else a tensor of this tensor's
@@ -422,7 +421,8 @@ def _type(self, dtype=None, non_blocking=False):
     place = getattr(dtype, "place", None)
     if place is not None and place != device_of(self).type:
         self = to(self, require(place))
-    return to(self, getattr(dtype, "dtype", dtype))  # a legacy type knows its dtype
+    # A legacy type knows its dtype.
+    return to(self, getattr(dtype, "dtype", dtype), memory_format=memory_format)
 
 
 _type.__name__ = _type.__qualname__ = "type"

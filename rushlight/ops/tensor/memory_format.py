@@ -4,13 +4,13 @@ import numpy as np
 
 from rushlight import late
 from rushlight.errors import ShapeError
-from rushlight.strides import dense_strides, kept_strides
+from rushlight.strides import channels_order, dense_strides, kept_strides
 
 __all__ = [
     "channels_last", "channels_last_3d", "contiguous_format", "jagged", "layout",
     "legacy_contiguous_format", "memory_format", "preserve_format", "sparse_bsc", "sparse_bsr",
     "sparse_coo", "sparse_csc", "sparse_csr", "strided",
-    "strides_in",
+    "guessed", "strides_in",
 ]  # fmt: skip
 
 
@@ -90,6 +90,16 @@ sparse_coo, sparse_csr, sparse_csc, sparse_bsr, sparse_bsc = map(
     layout, ("sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc")
 )
 jagged = layout("jagged")
+
+
+def guessed(array):
+    """Return the memory format that the strides of ``array`` have, in PyTorch's opinion.
+
+    Where sizes of 1 leave the format open, it is contiguous_format. So is any other order of dims.
+    """
+    if array.ndim not in (4, 5) or channels_order([array]) is None:
+        return contiguous_format
+    return channels_last if array.ndim == 4 else channels_last_3d
 
 
 def strides_in(form, array, dtype):

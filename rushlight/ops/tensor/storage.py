@@ -22,10 +22,9 @@ from rushlight.ops.shape.permute import t, transpose
 from rushlight.ops.shape.strided import as_strided, geometry
 from rushlight.ops.shape.view import squeeze, unsqueeze
 from rushlight.ops.tensor.memory_format import (
-    channels_last,
-    channels_last_3d,
     check_rank,
     contiguous_format,
+    guessed,
     preserve_format,
 )  # fmt: skip
 from rushlight.remote import is_remote
@@ -41,6 +40,7 @@ from rushlight.storage import (
     reach,
     span,
 )  # fmt: skip
+from rushlight.storage import geometry as shown
 from rushlight.tensor import Tensor, from_array, method
 from rushlight.typed_storage import TypedStorage
 
@@ -69,12 +69,6 @@ def _strides_in(form, shape):
     check_rank(form, len(shape), "resize_")
     n, *places, channels = contiguous_strides((shape[0], *shape[2:], shape[1]))
     return (n, channels, *places)
-
-
-def _format_of(x):
-    """The memory format of a tensor, by its strides."""
-    known = contiguous_format, channels_last, channels_last_3d
-    return next((form for form in known if x.is_contiguous(form)), contiguous_format)
 
 
 def _look_at(x, array, cell=None):
@@ -186,7 +180,7 @@ def resize_as_(self, the_template, memory_format=None):
     torch.Size([2, 3])
     """
     if memory_format is preserve_format:
-        memory_format = _format_of(the_template)
+        memory_format = guessed(shown(the_template._array))
     return resize_(self, the_template._array.shape, memory_format=memory_format)
 
 
