@@ -19,6 +19,7 @@ from rushlight.ops.core.handlers import hand_over, unhandled
 from rushlight.ops.tensor.array_dtypes import converted, holds, warn_of_half
 from rushlight.remote import at, default_device, is_remote
 from rushlight.storage import UntypedStorage, foreign
+from rushlight.strides import preserved
 from rushlight.tensor import Tensor, from_array, short
 from rushlight.typed_storage import TypedStorage
 
@@ -96,6 +97,15 @@ def _flattened(data):
                 "beside numbers"
             )
     return tuple(shape), list(level)
+
+
+def _dtype_of_none(data):
+    """Return the dtype of nested sequences without numbers: empty arrays among them have one."""
+    if hasattr(data, "dtype"):
+        return of(data.dtype)
+    if not len(data):
+        return dtypes.get_default_dtype()
+    return functools.reduce(promote_types, map(_dtype_of_none, data))
 
 
 def _number(x):
@@ -225,6 +235,8 @@ def array_of(data, wanted=None, copy=True):
                     stacklevel=4,
                 )
             shape, leaves = _flattened(data)
+            if not leaves and wanted is None:
+                wanted = _dtype_of_none(data)
             return _from_leaves(shape, leaves, wanted), False
         found = _checked(np.asarray(data))
     elif hasattr(data, "__array__") or hasattr(data, "__array_interface__"):
@@ -238,7 +250,9 @@ def array_of(data, wanted=None, copy=True):
         raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
     if wanted is not None and wanted.numpy != found.dtype:
         return converted(found, wanted.numpy), False
-    return (np.array(found, order="C"), False) if copy else (found, True)
+    if not copy:
+        return found, True
+    return np.array(found) if found.flags.c_contiguous else preserved(found), False
 
 
 def new(array):
